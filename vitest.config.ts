@@ -1,0 +1,25 @@
+import { defineConfig } from 'vitest/config';
+
+/** The layers of tests: `pure` needs no privilege; `netns` runs real packets inside the lab's own namespaces (see lab/enter.ts). */
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: 'pure',
+          include: ['test/*.test.ts', 'test/unit/**/*.test.ts', 'test/sim/**/*.test.ts', 'test/fuzz/**/*.test.ts', 'test/contract/**/*.test.ts'],
+          testTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'netns',
+          include: ['test/netns/**/*.test.ts'],
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+    ],
+  },
+});
