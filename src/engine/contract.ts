@@ -1,0 +1,235 @@
+/**
+ * What every protocol engine looks like from outside.
+ *
+ * An engine is pure: one entry, `step(now, input, out)`, and one other method, `deadline()`. When `step` returns, everything
+ * that follows from the input is in `out`. No socket, file, clock, randomness, promise or logger is reachable from here.
+ *
+ * Kinds of wrong: a peer's (counted by reason, answered as the RFC says, never thrown), the world's (typed inputs, retried by
+ * named timers), ours (`assert`, the daemon restarts from its store).
+ *
+ * This file names no RFC behaviour; engines do. RFC 6275, RFC 5555, RFC 3963 supply the vocabulary.
+ */
+import type { Ipv4Address, Ipv6Address, IpAddress, Prefix } from '#base/ip.ts';
+import type { Monotonic, Wall } from '#base/time.ts';
+
+/** A pure protocol machine. `I` is the role's own input union (always a superset of {@link CommonInput}). */
+export interface Engine<I> {
+  /** Handle one input at monotonic time `now` (milliseconds); append everything that follows from it to `out`. Never throws for a peer's fault. */
+  step(now: Monotonic, input: I, out: Output[]): void;
+  /** Monotonic time of the earliest named timer; `NEVER` when none is armed. The driver sends `{kind: 'tick'}` at that time. */
+  deadline(): Monotonic;
+}
+
+/** Injected randomness: `count` unpredictable octets (seeded in the simulated world). */
+export type RandomBytes = (count: number) => Uint8Array;
+
+/**
+ * The way a control packet came or goes.
+ *
+ * - `native`: `packet` is the whole IPv6 packet as it is on the link, outer header first.
+ * - `udp`: `packet` is the inner IPv6 packet of RFC 5555 §4.1 (IPv4 | UDP 4191 | packet).
+ * - `tunnel`: `packet` is an inner packet that travels inside tunnel `tunnel` (HoTI, HoT, BRR sent through the home agent).
+ * - `link`: a frame on one link, for Neighbour Discovery or ARP on the home link; `packet` starts after the Ethernet header.
+ */
+export type Path =
+  | { readonly kind: 'native' }
+  | {
+      readonly kind: 'udp';
+      readonly local: Ipv4Address;
+      readonly localPort: number;
+      readonly remote: Ipv4Address;
+      readonly remotePort: number;
+    }
+  | { readonly kind: 'tunnel'; readonly tunnel: number }
+  | {
+      readonly kind: 'link';
+      readonly device: string;
+      readonly protocol: 'ipv6' | 'arp';
+      /** Link-layer destination when sending, source when received; six octets. */
+      readonly linkAddress: Uint8Array;
+    };
+
+/** Inputs that every role understands. */
+export type CommonInput =
+  /** A control packet (never a data packet) and the way it came. */
+  | { readonly kind: 'datagram'; readonly path: Path; readonly packet: Uint8Array }
+  /** Time passed; some deadline may be due. */
+  | { readonly kind: 'tick' }
+  /** The relation of wall clock to monotonic clock: `wallMs - monotonicMs`. Given once before anything else and whenever it changed by > 100 ms. */
+  | { readonly kind: 'clock'; readonly offsetMs: number }
+  /** One record from the store, given at start before the first datagram. `value` is what the engine once gave to `persist`. */
+  | { readonly kind: 'record'; readonly table: string; readonly key: string; readonly value: JsonValue }
+  /** All records were given. */
+  | { readonly kind: 'restored' }
+  /** An operator's request from the control socket; answered by exactly one `reply` with the same `id`. */
+  | { readonly kind: 'request'; readonly id: number; readonly command: string; readonly parameters: JsonObject }
+  /** The daemon stops: say goodbye on the wire where the RFC has a way (de-registration is the operator's choice, not ours). */
+  | { readonly kind: 'stop' };
+
+/** What the mobile side hears of its host: always the whole truth, never a difference. */
+export type NetworkInput = { readonly kind: 'network'; readonly interfaces: readonly NetworkInterface[] };
+
+/** The answer to a `resolve` output. `addresses` empty and `failure` set when the name did not resolve. */
+export type ResolvedInput = {
+  readonly kind: 'resolved';
+  readonly name: string;
+  readonly addresses: readonly IpAddress[];
+  readonly failure?: string;
+};
+
+/** One network interface of the host, as the kernel tells it by rtnetlink. The daemon's own TUN device is left out. */
+export interface NetworkInterface {
+  readonly index: number;
+  readonly name: string;
+  /** Administratively up and with carrier. */
+  readonly running: boolean;
+  /** Counts how often the carrier came (back); state learnt under another epoch may belong to another link. */
+  readonly epoch: number;
+  readonly mtu: number;
+  readonly linkAddress: Uint8Array;
+  readonly addresses: readonly InterfaceAddress[];
+  readonly routers: readonly DefaultRouter[];
+}
+
+export interface InterfaceAddress {
+  readonly address: IpAddress;
+  readonly prefixLength: number;
+  /** Duplicate address detection has not finished (an optimistic address is usable and not tentative here). */
+  readonly tentative: boolean;
+  /** DAD failed: never usable. */
+  readonly duplicate: boolean;
+  readonly deprecated: boolean;
+  /** Monotonic time at which it stops to be valid; `NEVER` for a permanent one. */
+  readonly validUntil: Monotonic;
+  /** The carrier epoch in which the kernel last told of it; older than the interface's `epoch` means: unconfirmed after a re-plug. */
+  readonly epoch: number;
+}
+
+export interface DefaultRouter {
+  readonly family: 4 | 6;
+  /** Undefined for an on-link default (point-to-point). */
+  readonly gateway: IpAddress | undefined;
+  readonly metric: number;
+  readonly validUntil: Monotonic;
+  readonly epoch: number;
+}
+
+export type Output =
+  | { readonly kind: 'send'; readonly path: Path; readonly packet: Uint8Array }
+  /**
+   * One keyed part of the desired host state; the whole wish is the union of all parts. `undefined` withdraws the part.
+   * Keys make the wish of 100,000 bindings cost only what changed.
+   */
+  | { readonly kind: 'want'; readonly key: string; readonly part: DesiredPart | undefined }
+  /** Store (or with `undefined` forget) a record. Applied before any `send` of the same step leaves. */
+  | { readonly kind: 'persist'; readonly table: string; readonly key: string; readonly value: JsonValue | undefined }
+  | { readonly kind: 'event'; readonly event: EngineEvent }
+  | { readonly kind: 'reply'; readonly id: number; readonly ok: boolean; readonly value: JsonValue }
+  /** Ask the host's resolver for A and AAAA; answered by a `resolved` input. */
+  | { readonly kind: 'resolve'; readonly name: string };
+
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: JsonValue | undefined;
+}
+
+/** Something an operator may want to see; `name` is a stable id in kebab-case ('binding-created', 'handover', …). */
+export interface EngineEvent {
+  readonly name: string;
+  readonly level: 'debug' | 'info' | 'warn';
+  readonly fields: JsonObject;
+}
+
+/** A part of the desired host and plane state. Absent members mean: nothing of that kind. */
+export interface DesiredPart {
+  readonly addresses?: readonly DesiredAddress[];
+  readonly routes?: readonly DesiredRoute[];
+  readonly rules?: readonly DesiredRule[];
+  readonly proxyNeighbours?: readonly DesiredProxyNeighbour[];
+  readonly sysctls?: readonly DesiredSysctl[];
+  readonly tunnels?: readonly DesiredTunnel[];
+  readonly planeRoutes?: readonly DesiredPlaneRoute[];
+}
+
+export interface DesiredAddress {
+  /** Interface name; `TUN_DEVICE` for the daemon's own tunnel device. */
+  readonly device: string;
+  readonly address: IpAddress;
+  readonly prefixLength: number;
+  /** Add with IFA_F_NODAD: another node (the home agent) answered for it, or it is on a TUN. */
+  readonly noDad: boolean;
+  /** IFA_F_NOPREFIXROUTE: no connected route follows from it. */
+  readonly noPrefixRoute?: boolean;
+  /** Preferred lifetime zero: never chosen as a source by itself. */
+  readonly deprecated?: boolean;
+}
+
+/** Stands for the daemon's own TUN device in desired state. */
+export const TUN_DEVICE = '%tun';
+
+export interface DesiredRoute {
+  readonly destination: Prefix;
+  readonly table: number;
+  readonly type?: 'unicast' | 'unreachable' | 'blackhole';
+  readonly device?: string;
+  readonly gateway?: IpAddress;
+  /** Preferred source address. */
+  readonly source?: IpAddress;
+  readonly metric?: number;
+  readonly mtu?: number;
+}
+
+export interface DesiredRule {
+  readonly family: 4 | 6;
+  readonly priority: number;
+  readonly table: number;
+  readonly from?: Prefix;
+  readonly to?: Prefix;
+  readonly mark?: { readonly value: number; readonly mask: number };
+  /** Matches packets without this mark (FIB_RULE_INVERT). */
+  readonly invert?: boolean;
+  readonly suppressPrefixLength?: number;
+  readonly inputDevice?: string;
+}
+
+/** Answer Neighbour Solicitations / ARP requests for `address` on `device` (home agent, RFC 6275 §10.4.1). */
+export interface DesiredProxyNeighbour {
+  readonly device: string;
+  readonly address: IpAddress;
+}
+
+/** `path` below /proc/sys, with '/' separators: 'net/ipv6/conf/all/forwarding'. The former value is restored at exit. */
+export interface DesiredSysctl {
+  readonly path: string;
+  readonly value: string;
+}
+
+/** How a tunnel carries inner packets. `ipip`: IPv6 or IPv4 in IPv6 (or in IPv4), no UDP. `udp`: RFC 5555 §4.1, port 4191, no framing. */
+export type Encapsulation = 'ipip' | 'udp';
+
+/** One bidirectional tunnel of the data plane. */
+export interface DesiredTunnel {
+  /** Unique in the daemon, 1 … 2^31-1, chosen by the engine, stable while the tunnel lives (a move changes the endpoints, not the id). */
+  readonly id: number;
+  readonly encapsulation: Encapsulation;
+  /** Outer addresses, same family. */
+  readonly local: IpAddress;
+  readonly remote: IpAddress;
+  /** UDP only; 0 otherwise. */
+  readonly localPort: number;
+  readonly remotePort: number;
+  /** Largest inner packet in octets; larger ones are answered with Packet Too Big / Fragmentation Needed. */
+  readonly mtu: number;
+}
+
+/**
+ * The plane's one table: mobile-side prefix → tunnel. Longest prefix wins.
+ * On a home agent it is looked up by inner destination when sending into tunnels, and by inner source when receiving (ingress permit: the entry must
+ * name the tunnel that the packet came through). On a mobile node or router by inner source when sending, by inner destination when receiving.
+ */
+export interface DesiredPlaneRoute {
+  readonly prefix: Prefix;
+  readonly tunnel: number;
+}
+
+export type { Ipv4Address, Ipv6Address, IpAddress, Prefix, Monotonic, Wall };

@@ -1,0 +1,115 @@
+/**
+ * The ports between the driver and the real world. Each has one real implementation in `host/`, `store/` or `ops/` and one fake beside it
+ * that the tests of the driver use.
+ */
+import type { DesiredPlaneRoute, DesiredTunnel, EngineEvent, JsonObject, JsonValue, NetworkInterface, Path } from '#engine/contract.ts';
+import type { IpAddress } from '#base/ip.ts';
+import type { Monotonic } from '#base/time.ts';
+import type { DesiredAddress, DesiredProxyNeighbour, DesiredRoute, DesiredRule, DesiredSysctl } from '#engine/contract.ts';
+
+/** A control packet that the plane handed up. The bytes belong to the receiver. */
+export interface Punt {
+  readonly path: Path;
+  readonly packet: Uint8Array;
+}
+
+/** Which side of the tunnels this host is. See DesiredPlaneRoute. */
+export type PlaneSide = 'home-agent' | 'mobile-node';
+
+export interface PlaneOptions {
+  /** Name of the TUN device to make, e.g. `sojourn-ha`. */
+  readonly device: string;
+  readonly side: PlaneSide;
+  /** MTU of the TUN device; default 1460 (IPv6-in-IPv6 on a 1500 octet link). */
+  readonly deviceMtu: number;
+  /** UDP port of RFC 5555 (4191), bound on IPv4 wildcard with packet info; 0 = no UDP socket. */
+  readonly udpPort: number;
+  /** 1 = one thread does both directions; 2 = one per direction; 2n = n pairs on TUN queues. */
+  readonly threads: number;
+  /** SO_MARK on everything that the plane sends, so that policy rules can tell tunnel traffic apart; 0 = none. */
+  readonly mark: number;
+  /** Open the AF_PACKET tap (Mobility Header with Home Address option / type 2 routing header, protocols 41 and 4). */
+  readonly raw: boolean;
+  /** Interfaces (home link) whose Neighbour Advertisements/Solicitations and ARP are punted as `link` paths. */
+  readonly linkDevices: readonly string[];
+  /** Milliseconds that packets from an endpoint no tunnel knows yet are held for (data right behind a Binding Update); 0 = off. Default 50. */
+  readonly holdMs: number;
+}
+
+export interface PlaneFeatures {
+  readonly virtioHeader: boolean;
+  readonly tunSegmentation: boolean;
+  readonly tunUdpSegmentation: boolean;
+  readonly udpSegmentation: boolean;
+  readonly udpReceiveOffload: boolean;
+}
+
+/** Face of the native data plane. JavaScript never sees a data packet through it. All calls are synchronous and O(1). */
+export interface PlanePort {
+  readonly features: PlaneFeatures;
+  readonly deviceIndex: number;
+  tunnelSet(tunnel: DesiredTunnel): void;
+  tunnelDelete(id: number): void;
+  routeSet(route: DesiredPlaneRoute): void;
+  routeDelete(route: DesiredPlaneRoute): void;
+  /** Send a control packet. Returns 0 or a positive errno (ENETUNREACH while an interface is down is not an error of ours). */
+  inject(path: Path, packet: Uint8Array): number;
+  /** Plane-wide counters by name (packets, octets, drops by reason). */
+  counters(): Readonly<Record<string, number>>;
+  /** Counters of one tunnel: octets and packets each way, monotonic time of the last packet received. */
+  tunnelCounters(id: number): Readonly<Record<string, number>> | undefined;
+  onPunt(handler: (punt: Punt) => void): void;
+  close(): void;
+}
+
+/** The kernel's own tables, by rtnetlink. Everything made here carries the suite's protocol number and can be found again after a crash. */
+export interface KernelPort {
+  addAddress(address: DesiredAddress): void;
+  deleteAddress(address: DesiredAddress): void;
+  addRoute(route: DesiredRoute): void;
+  deleteRoute(route: DesiredRoute): void;
+  addRule(rule: DesiredRule): void;
+  deleteRule(rule: DesiredRule): void;
+  addProxyNeighbour(neighbour: DesiredProxyNeighbour): void;
+  deleteProxyNeighbour(neighbour: DesiredProxyNeighbour): void;
+  setSysctl(sysctl: DesiredSysctl): void;
+  restoreSysctl(path: string): void;
+  /** Remove whatever an earlier run of this role left behind (routes, rules, proxy entries by protocol number; addresses by IFA_PROTO where the kernel has it). */
+  sweep(): void;
+  /** Whole snapshot of interfaces now and after each change (changes of one netlink batch come as one). */
+  onNetwork(handler: (interfaces: readonly NetworkInterface[]) => void): void;
+  /** A route, rule or address of ours vanished (device gone, operator's flush): reconcile again. */
+  onDisturbed(handler: () => void): void;
+  close(): void;
+}
+
+export interface ClockPort {
+  now(): Monotonic;
+  /** wall − monotonic, milliseconds. */
+  offsetMs(): number;
+  /** Call `handler` once at or after `at`; a new call replaces the former. */
+  wakeAt(at: Monotonic, handler: () => void): void;
+  cancel(): void;
+}
+
+export interface ResolverPort {
+  /** Both families; never rejects: a failure is in the result. */
+  resolve(name: string): Promise<{ readonly addresses: readonly IpAddress[]; readonly failure?: string }>;
+}
+
+/** Records survive a crash of the daemon; writes of one turn are one transaction. */
+export interface StorePort {
+  load(): Iterable<{ readonly table: string; readonly key: string; readonly value: JsonValue }>;
+  apply(changes: readonly { readonly table: string; readonly key: string; readonly value: JsonValue | undefined }[]): void;
+  close(): void;
+}
+
+export interface EventSink {
+  event(event: EngineEvent, atWallMs: number): void;
+}
+
+/** Requests from the control socket; `respond` is called exactly once. */
+export interface ControlPort {
+  onRequest(handler: (command: string, parameters: JsonObject, respond: (ok: boolean, value: JsonValue) => void) => void): void;
+  close(): void;
+}
