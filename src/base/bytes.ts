@@ -1,0 +1,244 @@
+import { assert } from './assert.ts';
+
+/** What a codec answers to bytes that are no value. Thrown inside codecs only, caught by `decode`. */
+export interface Malformed {
+  readonly malformed: true;
+  readonly reason: string;
+}
+
+/** A plain frozen object: no stack is captured, so hostile input costs little. */
+export function malformed(reason: string): Malformed {
+  return Object.freeze({ malformed: true, reason });
+}
+
+export function isMalformed(value: unknown): value is Malformed {
+  return typeof value === 'object' && value !== null && 'malformed' in value && value.malformed === true;
+}
+
+/** Reads big-endian fields from `bytes[offset, end)`; every read past the end throws `Malformed`. */
+export class Reader {
+  readonly #bytes: Uint8Array;
+  readonly #view: DataView;
+  readonly #end: number;
+  #offset: number;
+
+  constructor(bytes: Uint8Array, offset = 0, end: number = bytes.length) {
+    assert(offset >= 0 && end <= bytes.length, 'reader range');
+    this.#bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+    this.#offset = offset;
+    this.#end = end;
+  }
+
+  /** Index, in the bytes given to the constructor, of the next octet. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  get remaining(): number {
+    return this.#end - this.#offset;
+  }
+
+  u8(): number {
+    return this.#view.getUint8(this.#take(1));
+  }
+
+  u16(): number {
+    return this.#view.getUint16(this.#take(2));
+  }
+
+  u32(): number {
+    return this.#view.getUint32(this.#take(4));
+  }
+
+  u64(): bigint {
+    return this.#view.getBigUint64(this.#take(8));
+  }
+
+  /** A view of the next `count` octets; it lives as long as the input buffer is left alone. */
+  bytes(count: number): Uint8Array {
+    const at = this.#take(count);
+    return this.#bytes.subarray(at, at + count);
+  }
+
+  skip(count: number): void {
+    this.#take(count);
+  }
+
+  /** A view of everything left. */
+  rest(): Uint8Array {
+    return this.bytes(this.remaining);
+  }
+
+  fail(reason: string): never {
+    throw malformed(reason);
+  }
+
+  /** Moves over `count` octets and gives the index of the first. */
+  take(count: number): number {
+    return this.#take(count);
+  }
+
+  #take(count: number): number {
+    const at = this.#offset;
+    if (count < 0 || at + count > this.#end) throw TRUNCATED;
+    this.#offset = at + count;
+    return at;
+  }
+}
+
+const TRUNCATED = malformed('truncated');
+
+/** Writes big-endian fields; grows by itself unless it was made `over` a caller's buffer. */
+export class Writer {
+  #bytes: Uint8Array;
+  #view: DataView;
+  readonly #start: number;
+  readonly #growable: boolean;
+  #offset: number;
+
+  constructor(sizeHint = 64, over?: { readonly buffer: Uint8Array; readonly offset: number }) {
+    this.#bytes = over?.buffer ?? new Uint8Array(sizeHint);
+    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
+    this.#start = over?.offset ?? 0;
+    this.#offset = this.#start;
+    this.#growable = over === undefined;
+  }
+
+  /** Writes into `buffer` from `offset`; every octet written is overwritten, the rest is not touched. */
+  static over(buffer: Uint8Array, offset: number): Writer {
+    return new Writer(0, { buffer, offset });
+  }
+
+  /** Index, in the underlying buffer, of the next octet. */
+  get offset(): number {
+    return this.#offset;
+  }
+
+  u8(value: number): void {
+    const at = this.#take(1);
+    this.#view.setUint8(at, value);
+  }
+
+  u16(value: number): void {
+    const at = this.#take(2);
+    this.#view.setUint16(at, value);
+  }
+
+  u32(value: number): void {
+    const at = this.#take(4);
+    this.#view.setUint32(at, value);
+  }
+
+  u64(value: bigint): void {
+    const at = this.#take(8);
+    this.#view.setBigUint64(at, value);
+  }
+
+  bytes(source: Uint8Array): void {
+    const at = this.#take(source.length);
+    this.#bytes.set(source, at);
+  }
+
+  zero(count: number): void {
+    const at = this.#take(count);
+    this.#bytes.fill(0, at, at + count);
+  }
+
+  /** Overwrites two octets that were already written at index `at`. */
+  patchU16(at: number, value: number): void {
+    assert(at >= this.#start && at + 2 <= this.#offset, 'patch outside what was written');
+    this.#view.setUint16(at, value);
+  }
+
+  /** A view of what has been written since index `from` (default: all of it). */
+  written(from: number = this.#start): Uint8Array {
+    return this.#bytes.subarray(from, this.#offset);
+  }
+
+  /** What was written, as a view of the buffer. */
+  finish(): Uint8Array {
+    return this.written();
+  }
+
+  #take(count: number): number {
+    const at = this.#offset;
+    if (at + count > this.#bytes.length) this.#grow(at + count);
+    this.#offset = at + count;
+    return at;
+  }
+
+  #grow(needed: number): void {
+    assert(this.#growable, 'write past the end of the buffer');
+    const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
+    larger.set(this.#bytes);
+    this.#bytes = larger;
+    this.#view = new DataView(larger.buffer);
+  }
+}
+
+/** A total function from bytes to values and back; `write` writes exactly `size` octets. */
+export interface Codec<T> {
+  readonly name: string;
+  parse(bytes: Uint8Array): T | Malformed;
+  size(value: T): number;
+  write(value: T, writer: Writer): void;
+}
+
+/** The one catch: a `Malformed` thrown by `body` becomes its answer; anything else is our defect and goes on. */
+export function decode<T>(bytes: Uint8Array, body: (reader: Reader) => T): T | Malformed {
+  try {
+    return body(new Reader(bytes));
+  } catch (thrown) {
+    if (isMalformed(thrown)) return thrown;
+    throw thrown;
+  }
+}
+
+export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
+  const size = codec.size(value);
+  const writer = new Writer(size);
+  codec.write(value, writer);
+  const bytes = writer.finish();
+  assert(bytes.length === size, `${codec.name}: size() and write() disagree`);
+  return bytes;
+}
+
+const HEX_DIGITS = '0123456789abcdef';
+
+/** Lower case, no separators. */
+export function hex(bytes: Uint8Array): string {
+  let text = '';
+  for (const byte of bytes) text += HEX_DIGITS.charAt(byte >> 4) + HEX_DIGITS.charAt(byte & 15);
+  return text;
+}
+
+/** For constants and configuration: white space is skipped; anything else that is not hex is our defect. */
+export function fromHex(text: string): Uint8Array {
+  const digits = text.replaceAll(/\s+/g, '');
+  assert(/^([0-9a-fA-F]{2})*$/.test(digits), 'hex text');
+  const bytes = new Uint8Array(digits.length / 2);
+  for (let index = 0; index < bytes.length; index++) {
+    bytes[index] = Number.parseInt(digits.slice(index * 2, index * 2 + 2), 16);
+  }
+  return bytes;
+}
+
+/** Not for secrets: stops at the first difference. */
+export function equalBytes(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  for (let index = 0; index < a.length; index++) if (a[index] !== b[index]) return false;
+  return true;
+}
+
+export function concatBytes(...parts: readonly Uint8Array[]): Uint8Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const all = new Uint8Array(length);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

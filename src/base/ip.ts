@@ -1,0 +1,355 @@
+/**
+ * IP addresses as branded canonical text (RFC 5952), so that `===` and `Map` work on them, and prefixes.
+ */
+import { assert } from './assert.ts';
+import type { Reader, Writer } from './bytes.ts';
+
+declare const ipv4Brand: unique symbol;
+declare const ipv6Brand: unique symbol;
+
+/** Dotted quad without leading zeros. */
+export type Ipv4Address = string & { readonly [ipv4Brand]: true };
+
+/** RFC 5952 text: lower case, longest run of zero groups shortened, `::ffff:192.0.2.1` for mapped addresses. */
+export type Ipv6Address = string & { readonly [ipv6Brand]: true };
+
+export type IpAddress = Ipv4Address | Ipv6Address;
+
+/** `length` counts bits; bits of `address` behind it are zero when it comes from `parsePrefix` or `networkOf`. */
+export interface Prefix {
+  readonly address: IpAddress;
+  readonly length: number;
+}
+
+const COLON = 58;
+const DOT = 46;
+
+const DECIMAL_OF_BYTE: readonly string[] = Array.from({ length: 256 }, (_, byte) => String(byte));
+const HEX_OF_BYTE: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16));
+const PADDED_HEX_OF_BYTE: readonly string[] = HEX_OF_BYTE.map((text) => text.padStart(2, '0'));
+
+export function ipv4FromBytes(bytes: Uint8Array, offset = 0): Ipv4Address {
+  assert(offset + 4 <= bytes.length, 'four octets of an IPv4 address');
+  const octet = (index: number) => DECIMAL_OF_BYTE[bytes[offset + index] ?? 0];
+  return `${octet(0)}.${octet(1)}.${octet(2)}.${octet(3)}` as Ipv4Address;
+}
+
+// A daemon sees few addresses many times: a direct-mapped cache saves formatting, and gives the same string object.
+const CACHE_SLOTS = 4096;
+const cachedWords = new Int32Array(CACHE_SLOTS * 4);
+const cachedTexts: (Ipv6Address | undefined)[] = new Array(CACHE_SLOTS).fill(undefined);
+
+function wordAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
+}
+
+export function ipv6FromBytes(bytes: Uint8Array, offset = 0): Ipv6Address {
+  assert(offset + 16 <= bytes.length, 'sixteen octets of an IPv6 address');
+  const a = wordAt(bytes, offset);
+  const b = wordAt(bytes, offset + 4);
+  const c = wordAt(bytes, offset + 8);
+  const d = wordAt(bytes, offset + 12);
+  const mixed = Math.imul(Math.imul(Math.imul(a ^ 0x9e3779b1, 31) ^ b, 31) ^ c, 31) ^ Math.imul(d, 0x85ebca6b);
+  const slot = (mixed ^ (mixed >>> 15)) & (CACHE_SLOTS - 1);
+  const at = slot * 4;
+  const cached = cachedTexts[slot];
+  if (
+    cached !== undefined &&
+    cachedWords[at] === a &&
+    cachedWords[at + 1] === b &&
+    cachedWords[at + 2] === c &&
+    cachedWords[at + 3] === d
+  ) {
+    return cached;
+  }
+  const text = formatIpv6(bytes, offset);
+  cachedWords.set([a, b, c, d], at);
+  cachedTexts[slot] = text;
+  return text;
+}
+
+function formatIpv6(bytes: Uint8Array, offset: number): Ipv6Address {
+  const { start, count } = longestZeroRun(bytes, offset);
+  // RFC 5952 §5: mixed notation for the well-known IPv4-mapped prefix.
+  if (start === 0 && count === 5 && bytes[offset + 10] === 0xff && bytes[offset + 11] === 0xff) {
+    return `::ffff:${ipv4FromBytes(bytes, offset + 12)}` as Ipv6Address;
+  }
+  let text = '';
+  for (let group = 0; group < 8; group++) {
+    if (group === start) {
+      text += '::';
+      group += count - 1;
+      continue;
+    }
+    if (group > 0 && group !== start + count) text += ':';
+    const high = bytes[offset + group * 2] ?? 0;
+    const low = bytes[offset + group * 2 + 1] ?? 0;
+    text += high === 0 ? HEX_OF_BYTE[low] : `${HEX_OF_BYTE[high]}${PADDED_HEX_OF_BYTE[low]}`;
+  }
+  return text as Ipv6Address;
+}
+
+/** The first longest run of at least two zero groups; `start` 8 when there is none. */
+function longestZeroRun(bytes: Uint8Array, offset: number): { readonly start: number; readonly count: number } {
+  let start = 8;
+  let count = 1;
+  let run = 0;
+  for (let group = 0; group < 8; group++) {
+    run = bytes[offset + group * 2] === 0 && bytes[offset + group * 2 + 1] === 0 ? run + 1 : 0;
+    if (run > count) {
+      count = run;
+      start = group - run + 1;
+    }
+  }
+  return { start, count: start === 8 ? 0 : count };
+}
+
+function parseIpv4Bytes(text: string, out: Uint8Array, offset: number): boolean {
+  let at = 0;
+  for (let part = 0; part < 4; part++) {
+    let value = 0;
+    let digits = 0;
+    for (; at < text.length && digits < 4; at++, digits++) {
+      const digit = text.charCodeAt(at) - 48;
+      if (digit < 0 || digit > 9) break;
+      // A leading zero means octal to some parsers: refused.
+      if (digits === 1 && value === 0) return false;
+      value = value * 10 + digit;
+    }
+    if (digits === 0 || value > 255) return false;
+    out[offset + part] = value;
+    if (part < 3 && text.charCodeAt(at++) !== DOT) return false;
+  }
+  return at === text.length;
+}
+
+function hexDigit(code: number): number {
+  if (code >= 48 && code <= 57) return code - 48;
+  const lower = code | 32;
+  return lower >= 97 && lower <= 102 ? lower - 87 : -1;
+}
+
+function parseIpv6Bytes(text: string, out: Uint8Array): boolean {
+  if (text.length < 2 || text.length > 45) return false;
+  let written = 0;
+  let gap = text.startsWith('::') ? 0 : -1;
+  let at = gap === 0 ? 2 : 0;
+  while (at < text.length) {
+    const start = at;
+    let group = 0;
+    for (let digit = 0; at < text.length && at - start < 5; at++) {
+      digit = hexDigit(text.charCodeAt(at));
+      if (digit < 0) break;
+      group = (group << 4) | digit;
+    }
+    if (text.charCodeAt(at) === DOT) {
+      if (written > 12 || !parseIpv4Bytes(text.slice(start), out, written)) return false;
+      written += 4;
+      break;
+    }
+    if (at === start || at - start > 4 || written > 14) return false;
+    out[written++] = group >> 8;
+    out[written++] = group & 255;
+    if (at === text.length) break;
+    if (text.charCodeAt(at++) !== COLON || at === text.length) return false;
+    if (text.charCodeAt(at) === COLON) {
+      if (gap >= 0) return false;
+      gap = written;
+      at++;
+    }
+  }
+  return gap < 0 ? written === 16 : spreadGap(out, gap, written);
+}
+
+/** Moves what follows `::` to the end; `::` stands for at least one group. */
+function spreadGap(out: Uint8Array, gap: number, written: number): boolean {
+  if (written > 14) return false;
+  out.copyWithin(16 - (written - gap), gap, written);
+  out.fill(0, gap, gap + 16 - written);
+  return true;
+}
+
+export function parseIpv4(text: string): Ipv4Address | undefined {
+  return parseIpv4Bytes(text, new Uint8Array(4), 0) ? (text as Ipv4Address) : undefined;
+}
+
+/** Any RFC 4291 §2.2 form, without zone; gives the canonical one. */
+export function parseIpv6(text: string): Ipv6Address | undefined {
+  const bytes = new Uint8Array(16);
+  return parseIpv6Bytes(text, bytes) ? ipv6FromBytes(bytes) : undefined;
+}
+
+export function parseIpAddress(text: string): IpAddress | undefined {
+  return text.includes(':') ? parseIpv6(text) : parseIpv4(text);
+}
+
+/** For constants and tests; text that is no address is our defect. */
+export function ipv4(text: string): Ipv4Address {
+  const address = parseIpv4(text);
+  assert(address !== undefined, `IPv4 address ${text}`);
+  return address;
+}
+
+/** For constants and tests; text that is no address is our defect. */
+export function ipv6(text: string): Ipv6Address {
+  const address = parseIpv6(text);
+  assert(address !== undefined, `IPv6 address ${text}`);
+  return address;
+}
+
+export function isIpv6(address: IpAddress): address is Ipv6Address {
+  return address.includes(':');
+}
+
+export function isIpv4(address: IpAddress): address is Ipv4Address {
+  return !address.includes(':');
+}
+
+export function familyOf(address: IpAddress): 4 | 6 {
+  return isIpv6(address) ? 6 : 4;
+}
+
+/** Four fresh octets. */
+export function bytesOfIpv4(address: Ipv4Address): Uint8Array {
+  const bytes = new Uint8Array(4);
+  assert(parseIpv4Bytes(address, bytes, 0), 'canonical IPv4 address');
+  return bytes;
+}
+
+/** Sixteen fresh octets. */
+export function bytesOfIpv6(address: Ipv6Address): Uint8Array {
+  const bytes = new Uint8Array(16);
+  assert(parseIpv6Bytes(address, bytes), 'canonical IPv6 address');
+  return bytes;
+}
+
+export function bytesOf(address: IpAddress): Uint8Array {
+  return isIpv6(address) ? bytesOfIpv6(address) : bytesOfIpv4(address);
+}
+
+/** Four or sixteen octets. */
+export function ipFromBytes(bytes: Uint8Array): IpAddress {
+  return bytes.length === 4 ? ipv4FromBytes(bytes) : ipv6FromBytes(bytes);
+}
+
+export function readIpv4(reader: Reader): Ipv4Address {
+  return ipv4FromBytes(reader.bytes(4));
+}
+
+export function readIpv6(reader: Reader): Ipv6Address {
+  return ipv6FromBytes(reader.bytes(16));
+}
+
+export function writeIp(writer: Writer, address: IpAddress): void {
+  writer.bytes(bytesOf(address));
+}
+
+export const UNSPECIFIED_V4 = '0.0.0.0' as Ipv4Address;
+export const UNSPECIFIED_V6 = '::' as Ipv6Address;
+/** All nodes on the link. */
+export const ALL_NODES = 'ff02::1' as Ipv6Address;
+/** All routers on the link. */
+export const ALL_ROUTERS = 'ff02::2' as Ipv6Address;
+
+export function isUnspecified(address: IpAddress): boolean {
+  return address === UNSPECIFIED_V6 || address === UNSPECIFIED_V4;
+}
+
+export function isLoopback(address: IpAddress): boolean {
+  return address === '::1' || (isIpv4(address) && address.startsWith('127.'));
+}
+
+/** The first 16 bits of an IPv6 address. */
+function firstGroup(address: Ipv6Address): number {
+  return address.startsWith('::') ? 0 : Number.parseInt(address.slice(0, address.indexOf(':')), 16);
+}
+
+function firstOctet(address: Ipv4Address): number {
+  return Number.parseInt(address, 10);
+}
+
+export function isMulticast(address: IpAddress): boolean {
+  return isIpv6(address) ? firstGroup(address) >= 0xff00 : firstOctet(address) >>> 4 === 14;
+}
+
+/** fe80::/10 or 169.254.0.0/16. */
+export function isLinkLocal(address: IpAddress): boolean {
+  return isIpv6(address) ? (firstGroup(address) & 0xffc0) === 0xfe80 : address.startsWith('169.254.');
+}
+
+/** fc00::/7, RFC 4193. */
+export function isUniqueLocal(address: IpAddress): boolean {
+  return isIpv6(address) && (firstGroup(address) & 0xfe00) === 0xfc00;
+}
+
+/** The blocks of RFC 1918. */
+export function isPrivateIpv4(address: IpAddress): boolean {
+  return (
+    isIpv4(address) &&
+    (address.startsWith('10.') || address.startsWith('192.168.') || /^172\.(1[6-9]|2\d|3[01])\./.test(address))
+  );
+}
+
+/** "Unicast routable" of RFC 6275: unicast and wider than a link; unique local and private addresses are included. */
+export function isGlobalUnicast(address: IpAddress): boolean {
+  if (isUnspecified(address) || isLoopback(address) || isMulticast(address) || isLinkLocal(address)) return false;
+  if (isIpv6(address)) return !address.startsWith('::ffff:') || !address.includes('.');
+  return firstOctet(address) !== 0 && firstOctet(address) < 240;
+}
+
+/** ::ffff:0:0/96, RFC 4291 §2.5.5.2. */
+export function ipv4Mapped(address: Ipv4Address): Ipv6Address {
+  return `::ffff:${address}` as Ipv6Address;
+}
+
+/** RFC 4291 §2.7.1. */
+export function solicitedNodeMulticast(address: Ipv6Address): Ipv6Address {
+  const bytes = bytesOfIpv6('ff02::1:ff00:0' as Ipv6Address);
+  bytes.set(bytesOfIpv6(address).subarray(13), 13);
+  return ipv6FromBytes(bytes);
+}
+
+/** The low 64 bits, eight fresh octets. */
+export function interfaceIdentifier(address: Ipv6Address): Uint8Array {
+  return bytesOfIpv6(address).slice(8);
+}
+
+/** The address with the high 64 bits of `prefix` and this interface identifier of eight octets. */
+export function addressOfIdentifier(prefix: Ipv6Address, identifier: Uint8Array): Ipv6Address {
+  const bytes = bytesOfIpv6(prefix);
+  bytes.set(identifier, 8);
+  return ipv6FromBytes(bytes);
+}
+
+/** The address with all bits behind `length` cleared. */
+export function networkOf<A extends IpAddress>(address: A, length: number): A {
+  const bytes = bytesOf(address);
+  for (let index = 0; index < bytes.length; index++) {
+    const bits = Math.min(8, Math.max(0, length - index * 8));
+    bytes[index] = (bytes[index] ?? 0) & (0xff00 >> bits);
+  }
+  return ipFromBytes(bytes) as A;
+}
+
+/** `address/length`; a missing length means the whole address; bits behind the length are cleared. */
+export function parsePrefix(text: string): Prefix | undefined {
+  const [addressText = '', lengthText, ...more] = text.split('/');
+  const address = parseIpAddress(addressText);
+  if (address === undefined || more.length > 0) return undefined;
+  const width = isIpv6(address) ? 128 : 32;
+  if (lengthText === undefined) return { address, length: width };
+  const length = /^\d{1,3}$/.test(lengthText) ? Number(lengthText) : Number.POSITIVE_INFINITY;
+  return length <= width ? { address: networkOf(address, length), length } : undefined;
+}
+
+export function formatPrefix(prefix: Prefix): string {
+  return `${prefix.address}/${prefix.length}`;
+}
+
+/** False across families. */
+export function prefixContains(prefix: Prefix, address: IpAddress): boolean {
+  return (
+    familyOf(prefix.address) === familyOf(address) &&
+    networkOf(address, prefix.length) === networkOf(prefix.address, prefix.length)
+  );
+}
