@@ -1,0 +1,39 @@
+#!/bin/sh
+# Everything that a fresh clone needs before the demo, the tests or the benchmarks: npm packages (Node itself among them), the compiler, the
+# addon, the Debian packages of the lab. Does nothing where nothing is missing. As an ordinary user it names what root has to install.
+#   sh setup.sh demo|test|bench|build
+set -eu
+cd "$(dirname "$0")"
+purpose=${1:-build}
+
+missing=""
+for pair in make:make g++:g++; do
+  command -v "${pair%%:*}" >/dev/null 2>&1 || missing="$missing ${pair##*:}"
+done
+if [ -n "$missing" ]; then
+  if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+    echo "setup: installing$missing" >&2
+    apt-get update -qq >&2
+    # shellcheck disable=SC2086
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >&2
+  else
+    echo "setup: a C++ compiler is missing. Install it with:  sudo apt-get install$missing" >&2
+    exit 69
+  fi
+fi
+
+if [ ! -x node_modules/.bin/node ] || [ package.json -nt node_modules/.package-lock.json ]; then
+  echo "setup: installing npm packages (Node 26 among them)" >&2
+  npm install --no-fund --no-audit --loglevel=error >&2
+  touch node_modules/.package-lock.json
+fi
+PATH="$PWD/node_modules/.bin:$PATH"
+export PATH
+
+if ! make -q -C native >/dev/null 2>&1; then
+  echo "setup: building the data plane" >&2
+  make -s -C native >&2
+fi
+[ "$purpose" = build ] && exit 0
+[ -d native/tools ] && make -s -C native/tools >&2
+exec node lab/requirements.ts "$purpose" >&2
