@@ -1,0 +1,74 @@
+/** A real curl that downloads one file while the node moves, with a record of when the data stood still. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { inNamespace } from '../shell.ts';
+
+/** Silences shorter than this are the server's pacing, not a stall. Milliseconds. */
+const NOTICED_MS = 8;
+
+interface Silence {
+  readonly fromMs: number;
+  readonly untilMs: number;
+}
+
+export interface DownloadResult {
+  readonly octets: number;
+  readonly sha256: string;
+  readonly exitCode: number;
+  readonly message: string;
+}
+
+export class Download {
+  readonly result: Promise<DownloadResult>;
+  readonly #child: ChildProcess;
+  readonly #silences: Silence[] = [];
+  #octets = 0;
+  #lastMs = Number.NaN;
+
+  constructor(namespace: string, url: string, sourceAddress: string) {
+    const [command = '', ...args] = inNamespace(namespace, ['curl', '-sS', '--no-buffer', '-g', '--interface', sourceAddress, url]);
+    const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+    const hash = createHash('sha256');
+    let message = '';
+    child.stderr.setEncoding('utf8').on('data', (text: string) => {
+      message += text;
+    });
+    child.stdout.on('data', (chunk: Buffer) => {
+      hash.update(chunk);
+      this.#arrived(chunk.length);
+    });
+    this.#child = child;
+    this.result = new Promise((resolve, reject) => {
+      child.on('error', reject);
+      child.on('close', (code) => resolve({ octets: this.#octets, sha256: hash.digest('hex'), exitCode: code ?? -1, message: message.trim() }));
+    });
+  }
+
+  get octets(): number {
+    return this.#octets;
+  }
+
+  /** True when data arrived within the last 100 ms. */
+  get flowing(): boolean {
+    return performance.now() - this.#lastMs < 100;
+  }
+
+  /** Milliseconds of the longest silence that overlaps the time from `fromMs` to `untilMs` (performance.now()). */
+  stallMs(fromMs: number, untilMs: number): number {
+    const current = { fromMs: this.#lastMs, untilMs: performance.now() };
+    return [...this.#silences, current]
+      .filter((silence) => silence.untilMs > fromMs && silence.fromMs < untilMs)
+      .reduce((longest, silence) => Math.max(longest, silence.untilMs - silence.fromMs), 0);
+  }
+
+  stop(): void {
+    this.#child.kill('SIGKILL');
+  }
+
+  #arrived(octets: number): void {
+    const now = performance.now();
+    if (now - this.#lastMs > NOTICED_MS) this.#silences.push({ fromMs: this.#lastMs, untilMs: now });
+    this.#lastMs = now;
+    this.#octets += octets;
+  }
+}
