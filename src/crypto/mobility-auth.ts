@@ -1,0 +1,208 @@
+/**
+ * Authentication of Binding Updates and Acknowledgements between mobile node and home agent by a shared key.
+ *
+ * RFC 4285 §5.1     MN-HA authentication option: Mobility Data, its place, HMAC-SHA1-96
+ * Ours              HMAC-SHA256-128 (RFC 4868 truncation) over the same data, by security association
+ * Left out: MN-AAA (§5.2), which may stand behind the MN-HA option and is not looked at.
+ *
+ * Mobility Data = care-of address | home address | Mobility Header up to and including the SPI, checksum zero. The care-of
+ * address is the Alternate Care-of Address option's when the message has one. Else it is the address in the packet that
+ * stands for the node's place: source of a Binding Update, destination of an Acknowledgement. On an IPv4 link (RFC 5555) that
+ * is the inner IPv6 packet's, so the home address; the IPv4 care-of address is covered as an option.
+ */
+import { hmac } from '@noble/hashes/hmac.js';
+import { sha1 } from '@noble/hashes/legacy.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { assert } from '#base/assert.ts';
+import { encode } from '#base/bytes.ts';
+import { bytesOfIpv6, type Ipv6Address } from '#base/ip.ts';
+import {
+  fillMobilityChecksum,
+  type MobilityMessage,
+  mobilityCodec,
+  mobilityHeaderLength,
+  PROTOCOL_NONE,
+} from '#wire/mobility.ts';
+import { AuthenticationSubtype, findOption } from '#wire/mobility-options.ts';
+
+export type MobilityAlgorithm = 'hmac-sha1-96' | 'hmac-sha256-128';
+
+/** Key and algorithm that an SPI stands for. The key's octets must not change after first use. */
+export interface MobilityKey {
+  readonly algorithm: MobilityAlgorithm;
+  readonly key: Uint8Array;
+}
+
+/** Messages that can be authenticated. */
+export type BindingMessage = Extract<MobilityMessage, { type: 'binding-update' | 'binding-acknowledgement' }>;
+
+const AUTHENTICATOR_LENGTH = { 'hmac-sha1-96': 12, 'hmac-sha256-128': 16 } as const;
+const HASH = { 'hmac-sha1-96': sha1, 'hmac-sha256-128': sha256 } as const;
+
+// HMAC's two key blocks are hashed once a key; each MAC then starts from a copy of that state.
+interface KeyedState {
+  update(data: Uint8Array): KeyedState;
+  digest(): Uint8Array;
+  clone(): KeyedState;
+}
+interface KeyedStates {
+  'hmac-sha1-96'?: KeyedState;
+  'hmac-sha256-128'?: KeyedState;
+}
+const statesOfKey = new WeakMap<Uint8Array, KeyedStates>();
+
+function keyedState(association: MobilityKey): KeyedState {
+  let states = statesOfKey.get(association.key);
+  if (states === undefined) {
+    states = {};
+    statesOfKey.set(association.key, states);
+  }
+  let state = states[association.algorithm];
+  if (state === undefined) {
+    state = hmac.create(HASH[association.algorithm], association.key);
+    states[association.algorithm] = state;
+  }
+  return state.clone();
+}
+
+/** First 96 or 128 bits of the HMAC over `careOfAddress | homeAddress | mobilityData`. */
+export function mobilityAuthenticator(
+  input: MobilityKey & {
+    readonly careOfAddress: Ipv6Address;
+    readonly homeAddress: Ipv6Address;
+    readonly mobilityData: Uint8Array;
+  },
+): Uint8Array {
+  const data = new Uint8Array(32 + input.mobilityData.length);
+  data.set(bytesOfIpv6(input.careOfAddress), 0);
+  data.set(bytesOfIpv6(input.homeAddress), 16);
+  data.set(input.mobilityData, 32);
+  return keyedState(input).update(data).digest().subarray(0, AUTHENTICATOR_LENGTH[input.algorithm]);
+}
+
+/** The Mobility Header's first `length` octets, checksum zero. */
+function mobilityData(header: Uint8Array, length: number): Uint8Array {
+  const data = header.slice(0, length);
+  data.fill(0, 4, 6);
+  return data;
+}
+
+/** Where a message is on its way: what the MAC and the checksum cover beside it. */
+export interface MobilityAddresses {
+  /** Binding Update: IPv6 source of its packet; Acknowledgement: IPv6 destination. Ignored if the message has an alternate. */
+  readonly careOfAddress: Ipv6Address;
+  readonly homeAddress: Ipv6Address;
+}
+
+function coveredCareOfAddress(message: BindingMessage, addresses: MobilityAddresses): Ipv6Address {
+  return findOption(message.options, 'alternate-care-of-address')?.address ?? addresses.careOfAddress;
+}
+
+/**
+ * The message as Mobility Header with the MN-HA authentication option as its last, MAC and checksum filled.
+ * `source` and `destination` are the checksum's: home address and home agent, or the reverse. `message` has no such option yet.
+ */
+export function signMobility(
+  message: BindingMessage,
+  association: MobilityKey & { readonly spi: number },
+  addresses: MobilityAddresses & { readonly source: Ipv6Address; readonly destination: Ipv6Address },
+): Uint8Array {
+  assert(findOption(message.options, 'authentication') === undefined, 'message not signed yet');
+  const authenticator = new Uint8Array(AUTHENTICATOR_LENGTH[association.algorithm]);
+  const option = {
+    type: 'authentication',
+    subtype: AuthenticationSubtype.mobileNodeHomeAgent,
+    spi: association.spi,
+    authenticator,
+  } as const;
+  const signed = { ...message, options: [...message.options, option] };
+  const bytes = encode(mobilityCodec, { payloadProtocol: PROTOCOL_NONE, checksum: 0, message: signed });
+  // The codec lays the last authentication option against the end of the header.
+  const covered = bytes.length - authenticator.length;
+  const mac = mobilityAuthenticator({
+    algorithm: association.algorithm,
+    key: association.key,
+    careOfAddress: coveredCareOfAddress(message, addresses),
+    homeAddress: addresses.homeAddress,
+    mobilityData: bytes.subarray(0, covered),
+  });
+  bytes.set(mac, covered);
+  fillMobilityChecksum(bytes, addresses.source, addresses.destination);
+  return bytes;
+}
+
+/** `ok`, or why the message is not authentic. */
+export type AuthenticationVerdict =
+  | 'ok'
+  | 'no-authentication-option'
+  | 'repeated-authentication-option'
+  | 'authentication-option-not-last'
+  | 'unknown-spi'
+  | 'bad-authenticator';
+
+interface FoundOption {
+  readonly at: number;
+  readonly length: number;
+  readonly spi: number;
+}
+
+/** The MN-HA option in the octets of a Binding Update or Acknowledgement; its length has passed the codec. */
+function locateOption(header: Uint8Array): FoundOption | AuthenticationVerdict {
+  const end = Math.min(mobilityHeaderLength(header), header.length);
+  const view = new DataView(header.buffer, header.byteOffset, end);
+  let found: FoundOption | undefined;
+  let aaaSeen = false;
+  for (let at = 12; at < end; ) {
+    const optionType = view.getUint8(at);
+    if (optionType === 0) {
+      at++;
+      continue;
+    }
+    if (at + 2 > end) break;
+    const length = view.getUint8(at + 1);
+    if (at + 2 + length > end) break;
+    const subtype = optionType === 9 && length >= 5 ? view.getUint8(at + 2) : undefined;
+    if (subtype === AuthenticationSubtype.mobileNodeHomeAgent) {
+      if (found !== undefined) return 'repeated-authentication-option';
+      if (aaaSeen) return 'authentication-option-not-last';
+      found = { at, length, spi: view.getUint32(at + 3) };
+    } else if (optionType !== 1 && subtype === undefined && found !== undefined)
+      return 'authentication-option-not-last';
+    aaaSeen ||= subtype === AuthenticationSubtype.mobileNodeAaa;
+    at += 2 + length;
+  }
+  return found ?? 'no-authentication-option';
+}
+
+function equalInConstantTime(a: Uint8Array, b: Uint8Array): boolean {
+  if (a.length !== b.length) return false;
+  let difference = 0;
+  for (let index = 0; index < a.length; index++) difference |= (a[index] ?? 0) ^ (b[index] ?? 0);
+  return difference === 0;
+}
+
+/**
+ * Judges a received message. `header` is the Mobility Header as it arrived and `message` what the codec read from it.
+ * An MN-AAA option and padding may follow the MN-HA option; nothing else may.
+ */
+export function verifyMobility(
+  header: Uint8Array,
+  message: BindingMessage,
+  addresses: MobilityAddresses,
+  associationOf: (spi: number) => MobilityKey | undefined,
+): AuthenticationVerdict {
+  const found = locateOption(header);
+  if (typeof found === 'string') return found;
+  const association = associationOf(found.spi);
+  if (association === undefined) return 'unknown-spi';
+  const covered = found.at + 7;
+  const expected = mobilityAuthenticator({
+    algorithm: association.algorithm,
+    key: association.key,
+    careOfAddress: coveredCareOfAddress(message, addresses),
+    homeAddress: addresses.homeAddress,
+    mobilityData: mobilityData(header, covered),
+  });
+  const received = header.subarray(covered, found.at + 2 + found.length);
+  return equalInConstantTime(expected, received) ? 'ok' : 'bad-authenticator';
+}
