@@ -1,0 +1,297 @@
+import { natRules } from './nat.ts';
+import { ADDRESSES, coreLink, NETWORKS, type Network, type NetworkName } from './networks.ts';
+import { ipBatch, run } from './shell.ts';
+
+/** The lab as a picture. Boxes are network namespaces; addresses are documentation prefixes and, behind NATs, private ones. */
+export const MAP = `
+  server6                 server4                cn                 one correspondent: 2001:db8:f:2::2, 198.51.100.10
+  2001:db8:f:3::2    198.51.100.18                |                 and, on its loopback, 2001:db8:c::1, 203.0.113.193
+       |                     |                    |
+  +----+---------------------+--------------------+-----------+    core links: 2001:db8:f:INDEX::/64 and
+  |                     core (the internet)                   |    198.51.100.(4 x INDEX)/30, core has the first address
+  |     name server 2001:db8:f::53, 198.51.100.253            |
+  +-+-------+--------+--------+--------+----------+-----------+    delay and loss are on the links below the core,
+    | wan   | wan    | wan    | wan    | wan      | wan            except home's
+  home    ar6 ar6b  ar4 ar4b  ds    nat-KIND   nat2-isp  carrier NAT (port-restricted), 10.77.0.0/24 inside
+    |       |        |        |        |          |
+    |       |        |        |        |         nat2    home NAT (port-restricted)
+    | home0 | lan    | lan    | lan    | lan      | lan
+  ==+== ... ==+== ... ==+== ...   links: bridges in the namespace "fabric"
+    :
+    :  the cable of a node is put into one of them:  mn eth0 ---- mn-eth0
+    :
+  home link     2001:db8:100::/64   192.0.2.0/24        home is its router and the home agent's machine;
+                2001:db8:200::/64   203.0.113.0/25      is the virtual home network: routed to home, on no link
+  ar6, ar6b     2001:db8:a::/64, 2001:db8:b::/64        IPv6 only
+  ar4, ar4b     203.0.113.128/28, 203.0.113.144/28      IPv4 only, public
+  ds            2001:db8:d::/64     203.0.113.160/28    both
+  nat-eim       192.168.1.0/24      full cone           (endpoint-independent mapping and filtering)
+  nat-adf       192.168.2.0/24      restricted cone     (endpoint-independent mapping, address-dependent filtering)
+  nat-prc       192.168.3.0/24      port-restricted     (endpoint-independent mapping, address- and port-dependent filtering)
+  nat-sym       192.168.4.0/24      symmetric           (address- and port-dependent mapping and filtering)
+  nat2          192.168.5.0/24      port-restricted behind port-restricted
+
+  Routers of visited links drop what does not come from their link's prefix (BCP 38).
+`;
+
+/** What the builder needs to know. */
+export interface Design {
+  readonly networks: readonly NetworkName[];
+  /** Nodes to plug, each with its interfaces. */
+  readonly nodes: Readonly<Record<string, readonly string[]>>;
+  readonly servers: readonly ('server6' | 'server4')[];
+  /** Links below the core go through a link process in the fabric. */
+  readonly linkProcess: boolean;
+  readonly lossPercent: number;
+  readonly segmentationOffload: boolean;
+}
+
+/** What is to be done inside one namespace. */
+interface Room {
+  readonly interfaces: string[];
+  /** Lines `path value` below /proc/sys/net. */
+  readonly settings: string[];
+  readonly ip: string[];
+  readonly rules: string[];
+}
+
+/** Everything to be done, collected first and then applied with few processes. */
+class Plan {
+  readonly rooms = new Map<string, Room>();
+  readonly links: string[] = [];
+
+  room(name: string): Room {
+    const known = this.rooms.get(name);
+    if (known !== undefined) return known;
+    const room: Room = { interfaces: [], settings: [], ip: ['link set lo up'], rules: [] };
+    this.rooms.set(name, room);
+    return room;
+  }
+
+  /** A cable between two namespaces, both ends up. */
+  cable(left: readonly [room: string, name: string], right: readonly [room: string, name: string], options = ''): void {
+    this.links.push(
+      `link add name ${left[1]} ${options} netns ${left[0]} type veth peer name ${right[1]} netns ${right[0]}`,
+    );
+    for (const [room, name] of [left, right]) {
+      this.room(room).interfaces.push(name);
+      this.room(room).ip.push(`link set ${name} up`);
+    }
+  }
+}
+
+/** Name of the fabric's end of a node's cable. */
+export function cableEnd(node: string, name: string): string {
+  return `${node}-${name}`;
+}
+
+/** Builds namespaces, links, addresses, routes and rules. Services, link processes and moves are the caller's. */
+export async function build(design: Design): Promise<readonly string[]> {
+  const plan = new Plan();
+  planCore(plan, design);
+  for (const name of design.networks) planNetwork(plan, NETWORKS[name], design);
+  for (const [index, [node, names]] of Object.entries(design.nodes).entries()) planNode(plan, node, names, index);
+  plan
+    .room('fabric')
+    .settings.push(
+      'ipv6/conf/all/disable_ipv6 1',
+      '?bridge/bridge-nf-call-iptables 0',
+      '?bridge/bridge-nf-call-ip6tables 0',
+    );
+  const names = [...plan.rooms.keys()];
+  await ipBatch([...names.map((name) => `netns add ${name}`), ...plan.links]);
+  await Promise.all([...plan.rooms].map(([name, room]) => furnish(name, room, design)));
+  return names;
+}
+
+function planCore(plan: Plan, design: Design): void {
+  const core = plan.room('core');
+  router(core);
+  core.ip.push('address add 2001:db8:f::53/128 dev lo', 'address add 198.51.100.253/32 dev lo');
+  planHost(plan, 'cn', 2);
+  plan
+    .room('cn')
+    .ip.push(
+      `address add ${ADDRESSES.correspondentOtherIpv6}/128 dev lo`,
+      `address add ${ADDRESSES.correspondentOtherIpv4}/32 dev lo`,
+    );
+  const { far4, far6 } = coreLink(2);
+  core.ip.push(`route add 2001:db8:c::/64 via ${far6}`, `route add 203.0.113.192/28 via ${far4}`);
+  if (design.servers.includes('server6')) planHost(plan, 'server6', 3, [6]);
+  if (design.servers.includes('server4')) planHost(plan, 'server4', 4, [4]);
+  if (design.lossPercent > 0) core.rules.push(lossRules(design));
+}
+
+/** Loss without a link process: every packet (a whole segmented super-packet counts as one) to or from a visited network. */
+function lossRules(design: Design): string {
+  const names = design.networks
+    .filter((name) => name !== 'home')
+    .map((name) => `"to-${name}"`)
+    .join(', ');
+  const threshold = Math.round(design.lossPercent * 1000);
+  return `table inet loss {
+  chain through {
+    type filter hook forward priority filter
+    iifname { ${names} } numgen random mod 100000 < ${threshold} counter drop
+    oifname { ${names} } numgen random mod 100000 < ${threshold} counter drop
+  }
+}
+`;
+}
+
+/** A host with one link to the core. */
+function planHost(plan: Plan, name: string, index: number, families: readonly (4 | 6)[] = [4, 6]): void {
+  plan.cable(['core', `to-${name}`], [name, 'wan']);
+  uplink(plan, name, `to-${name}`, index, families);
+}
+
+/** Addresses of both ends of a link to the core and the neighbour's default routes. */
+function uplink(plan: Plan, name: string, coreName: string, index: number, families: readonly (4 | 6)[]): void {
+  const { core4, far4, core6, far6 } = coreLink(index);
+  const core = plan.room('core').ip;
+  const far = plan.room(name).ip;
+  if (families.includes(4)) {
+    core.push(`address add ${core4}/30 dev ${coreName}`);
+    far.push(`address add ${far4}/30 dev wan`, `route add default via ${core4}`);
+  }
+  if (families.includes(6)) {
+    core.push(`address add ${core6}/64 dev ${coreName} nodad`);
+    far.push(`address add ${far6}/64 dev wan nodad`, `route add default via ${core6}`);
+  }
+}
+
+function planNetwork(plan: Plan, network: Network, design: Design): void {
+  const { name, index } = network;
+  const home = name === 'home';
+  const outer = network.nat.length > 1 ? `${name}-isp` : name;
+  if (design.linkProcess && !home) {
+    plan.cable(['core', `to-${name}`], ['fabric', `d-${name}-a`]);
+    plan.cable(['fabric', `d-${name}-b`], [outer, 'wan']);
+  } else {
+    plan.cable(['core', `to-${name}`], [outer, 'wan']);
+  }
+  const families = home
+    ? ([4, 6] as const)
+    : [...(network.ipv4 ? ([4] as const) : []), ...(network.ipv6 ? ([6] as const) : [])];
+  uplink(plan, outer, `to-${name}`, index, families);
+  router(plan.room(outer));
+  if (outer !== name) planCarrier(plan, network, outer);
+  planLink(plan, network, home ? 'home0' : 'lan');
+  planRoutes(plan, network);
+  if (!home) plan.room(name).rules.push(ingressFilter(network));
+}
+
+/** The carrier's translator in front of a home translator. */
+function planCarrier(plan: Plan, network: Network, outer: string): void {
+  plan.cable([outer, 'lan'], [network.name, 'wan']);
+  router(plan.room(network.name));
+  plan.room(outer).ip.push('address add 10.77.0.1/24 dev lan');
+  plan.room(network.name).ip.push('address add 10.77.0.2/24 dev wan', 'route add default via 10.77.0.1');
+  const kind = network.nat[1];
+  if (kind !== undefined) plan.room(outer).rules.push(natRules(kind));
+}
+
+/** The link that nodes are plugged into, and its router's addresses. */
+function planLink(plan: Plan, network: Network, lan: string): void {
+  const { name, ipv4, ipv6 } = network;
+  const bridge = `br-${name}`;
+  plan.links.push(`link add name ${bridge} netns fabric type bridge stp_state 0 forward_delay 0 mcast_snooping 0`);
+  plan.cable([name, lan], ['fabric', `lan-${name}`]);
+  plan.room('fabric').ip.push(`link set ${bridge} up`, `link set lan-${name} master ${bridge}`);
+  const room = plan.room(name);
+  if (ipv4 !== undefined) room.ip.push(`address add ${ipv4.router}/${ipv4.prefixLength} dev ${lan}`);
+  if (ipv6 !== undefined) room.ip.push(`address add ${ipv6}::1/64 dev ${lan} nodad`);
+  const kind = network.nat[0];
+  if (kind !== undefined) room.rules.push(natRules(kind));
+}
+
+/** The core's routes to a network; none to what is behind a translator. */
+function planRoutes(plan: Plan, network: Network): void {
+  const { far4, far6 } = coreLink(network.index);
+  const core = plan.room('core').ip;
+  if (network.ipv6 !== undefined) core.push(`route add ${network.ipv6}::/64 via ${far6}`);
+  if (network.ipv4 !== undefined && network.nat.length === 0)
+    core.push(`route add ${network.ipv4.network} via ${far4}`);
+  if (network.name !== 'home') return;
+  core.push(
+    `route add ${ADDRESSES.virtualHomePrefix} via ${far6}`,
+    `route add ${ADDRESSES.virtualHomeNetworkIpv4} via ${far4}`,
+  );
+}
+
+/** BCP 38: what enters from the link has a source of the link's prefix, or is dropped and counted. */
+function ingressFilter(network: Network): string {
+  const ipv4 = network.ipv4 === undefined ? '' : `iifname "lan" ip saddr != ${network.ipv4.network} counter drop`;
+  const ipv6 = network.ipv6 === undefined ? '' : `iifname "lan" ip6 saddr != ${network.ipv6}::/64 counter drop`;
+  return `table inet ingress {
+  chain through {
+    type filter hook forward priority filter - 10
+    ${ipv4}
+    ${ipv6}
+  }
+}
+`;
+}
+
+/** A node: cables with no carrier yet. Its kernel does what a host's does (RFC 4862), with optimistic addresses (RFC 4429). */
+function planNode(plan: Plan, node: string, names: readonly string[], index: number): void {
+  const room = plan.room(node);
+  for (const [number, name] of names.entries()) {
+    const end = cableEnd(node, name);
+    const address = `02:00:00:00:${(index + 1).toString(16).padStart(2, '0')}:${number.toString(16).padStart(2, '0')}`;
+    plan.links.push(`link add name ${name} address ${address} netns ${node} type veth peer name ${end} netns fabric`);
+    plan.room('fabric').interfaces.push(end);
+    room.interfaces.push(name);
+    room.settings.push(
+      `ipv6/conf/${name}/accept_ra 2`,
+      `?ipv6/conf/${name}/optimistic_dad 1`,
+      `?ipv6/conf/${name}/use_optimistic 1`,
+      `ipv4/conf/${name}/rp_filter 2`,
+    );
+    room.ip.push(`link set ${name} up`);
+  }
+}
+
+/** A router forwards both families, answers at once on its own addresses, and sends no redirects. */
+function router(room: Room): void {
+  room.settings.push(
+    'ipv4/ip_forward 1',
+    'ipv6/conf/all/forwarding 1',
+    'ipv4/conf/all/rp_filter 0',
+    'ipv4/conf/all/send_redirects 0',
+    'ipv4/conf/default/send_redirects 0',
+    'EACH ipv6/conf/%/accept_dad 0',
+    'EACH ipv6/conf/%/dad_transmits 0',
+    'EACH ipv4/conf/%/rp_filter 0',
+    'EACH ipv4/conf/%/send_redirects 0',
+  );
+}
+
+/** Does everything that is planned for a namespace, in one shell. A setting with `?` may be missing in this kernel. */
+async function furnish(namespace: string, room: Room, design: Design): Promise<void> {
+  const settings = room.settings.flatMap((setting) =>
+    setting.startsWith('EACH ') ? room.interfaces.map((name) => setting.slice(5).replace('%', name)) : [setting],
+  );
+  const write = settings.map((setting) => {
+    const [path = '', value = ''] = setting.replace('?', '').split(' ');
+    const file = `/proc/sys/net/${path}`;
+    return setting.startsWith('?') ? `[ ! -e ${file} ] || echo ${value} > ${file}` : `echo ${value} > ${file}`;
+  });
+  const offloads = design.segmentationOffload
+    ? design.linkProcess
+      ? TUNNEL_SEGMENTATION
+      : ''
+    : 'tso off gso off gro off tx-udp-segmentation off';
+  const script = [
+    'set -e',
+    ...write,
+    ...(offloads === '' ? [] : room.interfaces.map((name) => `ethtool -K ${name} ${offloads}`)),
+    `ip -batch - <<'END'\n${room.ip.join('\n')}\nEND`,
+    ...(room.rules.length === 0 ? [] : [`nft -f - <<'END'\n${room.rules.join('')}END`]),
+  ].join('\n');
+  await run(['sh'], { namespace, input: `${script}\n` });
+}
+
+/** A packet socket cannot hand over a super-packet inside a tunnel, so the kernel segments those before a link process. */
+const TUNNEL_SEGMENTATION =
+  'tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off tx-ipxip4-segmentation off tx-ipxip6-segmentation off tx-gre-segmentation off';

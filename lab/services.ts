@@ -1,0 +1,96 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { LAB_DIRECTORY } from './enter.ts';
+import { HOST_NAMES, type LinkIpv4 } from './networks.ts';
+import { Background } from './shell.ts';
+
+/** The daemons of the lab's routers: router advertisements, DHCP and DNS. Each runs in the foreground and logs to a file. */
+
+/** What makes a service of a router: its namespace, the interface it serves, and where its log goes. */
+export interface ServicePlace {
+  readonly namespace: string;
+  readonly interface: string;
+  readonly logDirectory: string;
+}
+
+/**
+ * Router advertisements every 30 to 70 ms (RFC 6275 §7.5) with the Advertisement Interval option (§7.3) and the router's own
+ * address (§7.2), so that a node sees a new link at once. Solicitations are answered by unicast, each and without a limit.
+ */
+export async function advertiseRouter(place: ServicePlace, prefix: string, homeAgent: boolean): Promise<Background> {
+  const file = configFile(
+    place,
+    'radvd',
+    `interface ${place.interface} {
+  AdvSendAdvert on;
+  MinRtrAdvInterval 0.03;
+  MaxRtrAdvInterval 0.07;
+  MinDelayBetweenRAs 0.03;
+  AdvRASolicitedUnicast on;
+  AdvIntervalOpt on;
+  AdvDefaultLifetime 600;
+  AdvHomeAgentFlag ${homeAgent ? 'on' : 'off'};
+  prefix ${prefix}::1/64 { AdvOnLink on; AdvAutonomous on; AdvRouterAddr on; };
+};
+`,
+  );
+  const pidFile = `${LAB_DIRECTORY}/${place.namespace}.radvd.pid`;
+  const argv = ['radvd', '--nodaemon', '-m', 'stderr', '-p', pidFile, '-C', file];
+  const daemon = new Background(argv, { namespace: place.namespace, logFile: logFile(place, 'radvd') });
+  await daemon.ready('started');
+  return daemon;
+}
+
+/** A DHCPv4 server that answers at once: authoritative, no ping before an offer. Leases live in memory only. */
+export async function serveDhcp(place: ServicePlace, link: LinkIpv4): Promise<Background> {
+  const file = configFile(
+    place,
+    'dnsmasq',
+    `port=0
+interface=${place.interface}
+bind-interfaces
+dhcp-authoritative
+no-ping
+leasefile-ro
+dhcp-range=${link.first},${link.last},1h
+dhcp-option=option:router,${link.router}
+`,
+  );
+  return await dnsmasq(place, file, 'sockets bound exclusively');
+}
+
+/** The lab's name server: the names of {@link HOST_NAMES} and nothing else. */
+export async function serveNames(place: ServicePlace, addresses: readonly string[]): Promise<Background> {
+  const names = HOST_NAMES.map((record) => `host-record=${record.join(',')}\n`).join('');
+  const listen = addresses.map((address) => `listen-address=${address}\n`).join('');
+  const file = configFile(
+    place,
+    'dns',
+    `bind-interfaces
+no-resolv
+no-hosts
+local=/example/
+local-ttl=5
+${listen}${names}`,
+  );
+  return await dnsmasq(place, file, 'started, version');
+}
+
+/** `--no-daemon` keeps it from changing its user, which a user namespace with one mapped id could not grant. */
+async function dnsmasq(place: ServicePlace, file: string, readyText: string): Promise<Background> {
+  const argv = ['dnsmasq', '--no-daemon', `--conf-file=${file}`];
+  const daemon = new Background(argv, { namespace: place.namespace, logFile: logFile(place, 'dnsmasq') });
+  await daemon.ready(readyText);
+  return daemon;
+}
+
+function configFile(place: ServicePlace, daemon: string, text: string): string {
+  const directory = `${LAB_DIRECTORY}/etc`;
+  mkdirSync(directory, { recursive: true });
+  const file = `${directory}/${place.namespace}.${daemon}.conf`;
+  writeFileSync(file, text);
+  return file;
+}
+
+function logFile(place: ServicePlace, daemon: string): string {
+  return `${place.logDirectory}/${place.namespace}.${daemon}.log`;
+}

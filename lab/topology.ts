@@ -1,0 +1,287 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { build, cableEnd, type Design } from './builder.ts';
+import { LAB_DIRECTORY, requireLab } from './enter.ts';
+import { FORGET_MAPPINGS } from './nat.ts';
+import { type DynamicAddress, dynamicAddresses, NetworkManager } from './network-manager.ts';
+import { DEFAULT_NETWORKS, NETWORKS, type Network, type NetworkName } from './networks.ts';
+import { advertiseRouter, serveDhcp, serveNames } from './services.ts';
+import { attempt, Background, type Finished, ipBatch, nowMs, type RunOptions, run, waitFor } from './shell.ts';
+
+export interface LabOptions {
+  /** Networks to build; `home` is always among them. Default: what the demo visits. */
+  readonly networks?: readonly NetworkName[];
+  /** Nodes to plug and their interfaces. Default `{ mn: ['eth0'] }`. */
+  readonly nodes?: Readonly<Record<string, readonly string[]>>;
+  readonly servers?: readonly ('server6' | 'server4')[];
+  /** One-way delay between the core and each visited network. Needs native/build/sojourn-link. Default 0. */
+  readonly delayMs?: number;
+  /** Loss in each direction between the core and each visited network. Default 0. */
+  readonly lossPercent?: number;
+  /** More arguments of the link process, such as `['--jitter-us', '500']`; makes the lab use it without a delay too. */
+  readonly linkArguments?: readonly string[];
+  /** False: every link carries real 1500-byte frames. Default true. */
+  readonly segmentationOffload?: boolean;
+  /** Where the logs of the lab's processes go. Default: inside the lab's private /run. */
+  readonly logDirectory?: string;
+}
+
+export interface MoveOptions {
+  /** Default: the node's first interface. */
+  readonly interface?: string;
+  /** True (default): every cable of the node is pulled before this one is plugged in. False: the other cables stay. */
+  readonly breakBeforeMake?: boolean;
+}
+
+/** A move that has happened; times on CLOCK_MONOTONIC ({@link nowMs}). */
+export interface Moved {
+  readonly node: string;
+  readonly interface: string;
+  readonly network: Network;
+  /** When the first cable was pulled; undefined when none was in. */
+  readonly carrierLostAtMs: number | undefined;
+  readonly carrierFoundAtMs: number;
+}
+
+/** A running packet capture; its file is complete after `stop`. */
+export interface Capture extends AsyncDisposable {
+  readonly file: string;
+  stop(): Promise<void>;
+}
+
+const LINK_PROGRAM = new URL('../native/build/sojourn-link', import.meta.url).pathname;
+
+interface Cable {
+  readonly manager: NetworkManager;
+  network: NetworkName | undefined;
+}
+
+/**
+ * The lab: networks, servers and nodes in network namespaces of this mount namespace (see the map in builder.ts). Only one at a
+ * time; call inside `lab/enter.ts`. Methods throw {@link CommandError} with the command's words when a command fails.
+ */
+export class Lab implements AsyncDisposable {
+  readonly networks: readonly Network[];
+  readonly logDirectory: string;
+  readonly #namespaces: readonly string[];
+  readonly #cables = new Map<string, Map<string, Cable>>();
+  readonly #background = new Set<Background>();
+  #spawned = 0;
+
+  private constructor(design: Design, namespaces: readonly string[], logDirectory: string) {
+    this.networks = design.networks.map((name) => NETWORKS[name]);
+    this.logDirectory = logDirectory;
+    this.#namespaces = namespaces;
+    for (const [node, names] of Object.entries(design.nodes)) {
+      const cables = names.map((name, index): [string, Cable] => {
+        const manager = new NetworkManager(node, name, 100 * (index + 1), logDirectory);
+        return [name, { manager, network: undefined }];
+      });
+      this.#cables.set(node, new Map(cables));
+    }
+  }
+
+  /** Builds the lab; when it resolves every router advertises, serves DHCP and names, and no node is plugged in. */
+  static async create(options: LabOptions = {}): Promise<Lab> {
+    requireLab();
+    const linkProcess = (options.delayMs ?? 0) > 0 || options.linkArguments !== undefined;
+    if (linkProcess && !existsSync(LINK_PROGRAM)) throw new Error(`${LINK_PROGRAM} is missing: make -C native/tools`);
+    const design: Design = {
+      networks: [...new Set<NetworkName>(['home', ...(options.networks ?? DEFAULT_NETWORKS)])],
+      nodes: options.nodes ?? { mn: ['eth0'] },
+      servers: options.servers ?? [],
+      linkProcess,
+      lossPercent: options.lossPercent ?? 0,
+      segmentationOffload: options.segmentationOffload ?? true,
+    };
+    const logDirectory = options.logDirectory ?? `${LAB_DIRECTORY}/log`;
+    mkdirSync(logDirectory, { recursive: true });
+    const lab = new Lab(design, await build(design), logDirectory);
+    try {
+      await lab.#startServices();
+      if (linkProcess) await lab.#startLinks(options);
+    } catch (error) {
+      await lab.close();
+      throw error;
+    }
+    return lab;
+  }
+
+  async #startServices(): Promise<void> {
+    const core = { namespace: 'core', interface: 'lo', logDirectory: this.logDirectory };
+    const starting = [serveNames(core, ['2001:db8:f::53', '198.51.100.253'])];
+    for (const { name, ipv4, ipv6 } of this.networks) {
+      const home = name === 'home';
+      const place = { namespace: name, interface: home ? 'home0' : 'lan', logDirectory: this.logDirectory };
+      if (ipv6 !== undefined) starting.push(advertiseRouter(place, ipv6, home));
+      if (ipv4 !== undefined) starting.push(serveDhcp(place, ipv4));
+    }
+    for (const daemon of await Promise.all(starting)) this.#background.add(daemon);
+  }
+
+  async #startLinks(options: LabOptions): Promise<void> {
+    const visited = this.networks.filter((network) => network.name !== 'home');
+    await Promise.all(
+      visited.map(async ({ name, index }) => {
+        const ends = ['--a', `d-${name}-a`, '--b', `d-${name}-b`];
+        const delayUs = String(Math.round((options.delayMs ?? 0) * 1000));
+        const argv = [
+          LINK_PROGRAM,
+          ...ends,
+          '--delay-us',
+          delayUs,
+          '--seed',
+          String(index),
+          ...(options.linkArguments ?? []),
+        ];
+        await this.spawn('fabric', argv, { logName: `link-${name}` }).ready('ready');
+      }),
+    );
+  }
+
+  /** Names of all namespaces. */
+  get namespaces(): readonly string[] {
+    return this.#namespaces;
+  }
+
+  /** Where a node's interface is plugged in; undefined when nowhere. */
+  location(node: string, name?: string): NetworkName | undefined {
+    return this.#cable(node, name)[1].network;
+  }
+
+  /** Pulls the node's cable(s), and plugs one into a network; resolves when the carrier is there, not when addresses are. */
+  async move(node: string, network: NetworkName, options: MoveOptions = {}): Promise<Moved> {
+    if (!this.networks.some(({ name }) => name === network))
+      throw new Error(`this lab was built without network ${network}`);
+    const [name, cable] = this.#cable(node, options.interface);
+    const carrierLostAtMs = options.breakBeforeMake === false ? await this.unplug(node, name) : await this.unplug(node);
+    const end = cableEnd(node, name);
+    await ipBatch([`link set ${end} master br-${network}`, `link set ${end} up`], { namespace: 'fabric' });
+    const carrierFoundAtMs = nowMs();
+    cable.network = network;
+    cable.manager.carrierFound();
+    return { node, interface: name, network: NETWORKS[network], carrierLostAtMs, carrierFoundAtMs };
+  }
+
+  /** Pulls one cable of a node, or all; resolves with the time of it, or undefined when none was plugged in. */
+  async unplug(node: string, name?: string): Promise<number | undefined> {
+    const cables = [...this.#node(node)].filter(([key, cable]) => cable.network !== undefined && (name ?? key) === key);
+    if (cables.length === 0) return undefined;
+    const commands = cables.flatMap(([key]) => [
+      `link set ${cableEnd(node, key)} down`,
+      `link set ${cableEnd(node, key)} nomaster`,
+    ]);
+    await ipBatch(commands, { namespace: 'fabric' });
+    const lostAtMs = nowMs();
+    for (const [, cable] of cables) cable.network = undefined;
+    await Promise.all(cables.map(([, cable]) => cable.manager.carrierLost()));
+    return lostAtMs;
+  }
+
+  /** Waits until the node has a usable address of that family from the network it is plugged into. */
+  async waitForAddress(
+    node: string,
+    family: 4 | 6,
+    options: { readonly interface?: string; readonly timeoutMs?: number } = {},
+  ): Promise<DynamicAddress> {
+    const name = options.interface;
+    return await waitFor(
+      async () =>
+        (await dynamicAddresses(node)).find(
+          (found) => found.family === family && (name ?? found.interface) === found.interface,
+        ),
+      {
+        timeoutMs: options.timeoutMs ?? 5_000,
+        what: `an IPv${family} address of ${node} in ${this.location(node, name)}`,
+      },
+    );
+  }
+
+  /** Runs a command in a namespace and returns its standard output. */
+  async exec(namespace: string, argv: readonly string[], options: Omit<RunOptions, 'namespace'> = {}): Promise<string> {
+    return await run(argv, { ...options, namespace });
+  }
+
+  /** As {@link exec}, for commands that may fail. */
+  async attempt(
+    namespace: string,
+    argv: readonly string[],
+    options: Omit<RunOptions, 'namespace'> = {},
+  ): Promise<Finished> {
+    return await attempt(argv, { ...options, namespace });
+  }
+
+  /** Starts a process in a namespace; it ends with the lab. Its output goes to `<log directory>/<logName>.log`. */
+  spawn(
+    namespace: string,
+    argv: readonly string[],
+    options: Omit<RunOptions, 'namespace'> & { readonly logName?: string } = {},
+  ): Background {
+    this.#spawned += 1;
+    const program = (argv[0] ?? '').split('/').at(-1) ?? '';
+    const logFile = `${this.logDirectory}/${options.logName ?? `${namespace}.${program}.${this.#spawned}`}.log`;
+    const started = new Background(argv, { ...options, namespace, logFile });
+    this.#background.add(started);
+    started.exited.then(() => this.#background.delete(started));
+    return started;
+  }
+
+  /** Captures packets into a file; resolves when capturing has begun. `filter` is a pcap filter expression. */
+  async capture(namespace: string, name: string, file: string, filter = ''): Promise<Capture> {
+    const argv = [
+      'tcpdump',
+      '-U',
+      '--immediate-mode',
+      '-n',
+      '-Z',
+      'root',
+      '-i',
+      name,
+      '-w',
+      file,
+      ...(filter === '' ? [] : [filter]),
+    ];
+    const tcpdump = this.spawn(namespace, argv);
+    await tcpdump.ready('listening on');
+    const stop = async (): Promise<void> => {
+      await tcpdump.stop('SIGINT');
+    };
+    return { file, stop, [Symbol.asyncDispose]: stop };
+  }
+
+  /** Makes the network's translator(s) forget every mapping, as a reboot does. */
+  async forgetMappings(network: NetworkName): Promise<void> {
+    const outer = NETWORKS[network].nat.length > 1 ? [`${network}-isp`] : [];
+    for (const namespace of [network, ...outer]) await run(['sh', '-ec', FORGET_MAPPINGS], { namespace });
+  }
+
+  /** Ends every process and removes every namespace of the lab. Safe to call twice. */
+  async close(): Promise<void> {
+    const managers = [...this.#cables.values()].flatMap((cables) => [...cables.values()].map(({ manager }) => manager));
+    await Promise.all([
+      ...managers.map((manager) => manager.stop()),
+      ...[...this.#background].map((process) => process.stop()),
+    ]);
+    this.#background.clear();
+    const present = this.#namespaces.filter((name) => existsSync(`/run/netns/${name}`));
+    await ipBatch(
+      present.map((name) => `netns delete ${name}`),
+      { force: true },
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  #node(node: string): Map<string, Cable> {
+    const cables = this.#cables.get(node);
+    if (cables === undefined) throw new Error(`this lab has no node ${node}`);
+    return cables;
+  }
+
+  #cable(node: string, name?: string): [string, Cable] {
+    const found = [...this.#node(node)].find(([key]) => (name ?? key) === key);
+    if (found === undefined) throw new Error(`node ${node} has no interface ${name}`);
+    return found;
+  }
+}
