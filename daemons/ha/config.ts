@@ -1,0 +1,206 @@
+/** Configuration of the home agent: YAML → `HomeAgentConfiguration` and the settings of the process. */
+import { z } from 'zod';
+import { formatPrefix, type IpAddress, isGlobalUnicast, isIpv6, type Prefix, prefixContains } from '#base/ip.ts';
+import type { AuthorizedMobileNode, HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
+import type { ConfigurationContext } from '#ops/config.ts';
+import {
+  deviceField,
+  integerField,
+  ipv4Field,
+  ipv4PrefixField,
+  ipv6Field,
+  ipv6PrefixField,
+  prefixField,
+  type Report,
+  reporter,
+} from '#ops/config-fields.ts';
+import { type DaemonSettings, daemonSection } from '#ops/daemon-settings.ts';
+import {
+  identifierField,
+  lifetimeField,
+  natKeepaliveField,
+  securityAssociationField,
+  tunnelMtuSection,
+  udpPortField,
+} from '#ops/protocol-fields.ts';
+
+export interface HomeAgentSettings {
+  readonly daemon: DaemonSettings;
+  readonly homeAgent: HomeAgentConfiguration;
+}
+
+const globalAddress = () => ipv6Field().refine(isGlobalUnicast, 'must be a global unicast address');
+
+function mobileNodeSection(context: ConfigurationContext) {
+  const association = securityAssociationField(context);
+  return z.strictObject({
+    identifier: identifierField().optional().meta({ description: 'network access identifier (RFC 4283)' }),
+    security: z
+      .union([association, z.array(association).min(1)])
+      .optional()
+      .meta({ description: 'security association { spi, key or keyFile, algorithm }, or a list of them' }),
+    homeAddresses: z.array(globalAddress()).min(1).meta({ description: 'IPv6 home addresses it may register' }),
+    ipv4HomeAddresses: z.array(ipv4Field()).default([]).meta({ description: 'fixed IPv4 home addresses' }),
+    mayUseIpv4Pool: z.boolean().default(true).meta({ description: 'may take an address from ipv4Pool' }),
+    mobileNetworkPrefixes: z.array(prefixField()).default([]).meta({ description: 'prefixes it may register' }),
+  });
+}
+
+type MobileNodeFields = z.output<ReturnType<typeof mobileNodeSection>>;
+
+/** Schema of `ha.yaml`. */
+export function homeAgentSchema(context: ConfigurationContext) {
+  return z
+    .strictObject({
+      daemon: daemonSection('ha'),
+      addresses: z.array(globalAddress()).min(1).meta({ description: 'IPv6 addresses of this home agent' }),
+      ipv4Addresses: z
+        .array(ipv4Field())
+        .default([])
+        .meta({ description: 'IPv4 addresses that serve UDP; none: no IPv4 visited networks' }),
+      udpPort: udpPortField(),
+      homePrefixes: z.array(ipv6PrefixField()).min(1).meta({ description: 'IPv6 home prefixes' }),
+      ipv4HomePrefixes: z.array(ipv4PrefixField()).default([]).meta({ description: 'IPv4 home networks' }),
+      ipv4Pool: ipv4PrefixField().optional().meta({ description: 'IPv4 home addresses given on demand' }),
+      homeLink: deviceField()
+        .optional()
+        .meta({ description: 'interface of the home link; none: virtual home network' }),
+      security: z
+        .enum(['required', 'none'])
+        .default('required')
+        .meta({ description: 'none: accept registrations without authentication' }),
+      mobileNodes: z.array(mobileNodeSection(context)).min(1).meta({ description: 'who may register what' }),
+      maximumLifetimeSeconds: lifetimeField(3600),
+      refreshAdvice: z.number().min(0).max(1).default(0).meta({
+        description: 'ask for a refresh after this fraction of the lifetime; 0: never',
+      }),
+      natKeepaliveSeconds: natKeepaliveField(),
+      acceptForcedUdp: z.boolean().default(true).meta({ description: 'grant UDP encapsulation where no NAT is' }),
+      timestampWindowMs: integerField(3001, 3_600_000)
+        .default(7000)
+        .meta({ unit: 'milliseconds', description: 'tolerated difference of clocks (RFC 4285 §6)' }),
+      maximumBindings: integerField(1, 10_000_000).default(100_000).meta({ description: 'most bindings held' }),
+      tunnelMtu: tunnelMtuSection(),
+    })
+    .superRefine((fields, context) => checkWhole(fields, reporter(context)))
+    .transform(settingsOf);
+}
+
+interface WholeFields {
+  readonly addresses: readonly IpAddress[];
+  readonly homePrefixes: readonly Prefix[];
+  readonly ipv4HomePrefixes: readonly Prefix[];
+  readonly ipv4Pool?: Prefix | undefined;
+  readonly security: 'required' | 'none';
+  readonly mobileNodes: readonly MobileNodeFields[];
+}
+
+/** What no single field shows: everything granted lies in the home networks, and nothing is granted twice. */
+function checkWhole(fields: WholeFields, report: Report): void {
+  const pool = fields.ipv4Pool;
+  if (pool !== undefined && !fields.ipv4HomePrefixes.some((home) => contains(home, pool))) {
+    report(`${formatPrefix(pool)} is outside ipv4HomePrefixes`, 'add its network there', ['ipv4Pool']);
+  }
+  const granted = new Map<string, string>();
+  for (const own of fields.addresses) granted.set(own, "this home agent's own");
+  for (const [index, node] of fields.mobileNodes.entries()) {
+    const here = ['mobileNodes', index];
+    const say: Report = (message, remedy, path = []) => report(message, remedy, [...here, ...path]);
+    if (node.security === undefined && fields.security === 'required') {
+      say('has no security association', 'give security: { spi, keyFile }, or write "security: none" at the top');
+    }
+    checkAssociations(node, say);
+    checkHomeAddresses(node.homeAddresses, fields.homePrefixes, 'homePrefixes', granted, 'homeAddresses', say);
+    checkHomeAddresses(
+      node.ipv4HomeAddresses,
+      fields.ipv4HomePrefixes,
+      'ipv4HomePrefixes',
+      granted,
+      'ipv4HomeAddresses',
+      say,
+    );
+    if (node.identifier !== undefined) checkOnce(node.identifier, granted, say, ['identifier']);
+    for (const [at, prefix] of node.mobileNetworkPrefixes.entries()) {
+      checkOnce(formatPrefix(prefix), granted, say, ['mobileNetworkPrefixes', at]);
+    }
+  }
+}
+
+function checkHomeAddresses(
+  addresses: readonly IpAddress[],
+  prefixes: readonly Prefix[],
+  prefixesKey: string,
+  granted: Map<string, string>,
+  key: string,
+  report: Report,
+): void {
+  for (const [at, address] of addresses.entries()) {
+    if (!prefixes.some((prefix) => prefixContains(prefix, address))) {
+      report(`${address} is outside ${prefixesKey}`, `one of: ${prefixes.map(formatPrefix).join(', ') || 'none'}`, [
+        key,
+        at,
+      ]);
+    }
+    checkOnce(address, granted, report, [key, at]);
+  }
+}
+
+function checkOnce(
+  what: string,
+  granted: Map<string, string>,
+  report: Report,
+  path: readonly (string | number)[],
+): void {
+  const owner = granted.get(what);
+  if (owner === undefined) granted.set(what, 'granted above');
+  else report(`${what} is already ${owner}`, 'grant it once', path);
+}
+
+function checkAssociations(node: MobileNodeFields, report: Report): void {
+  const seen = new Set<number>();
+  for (const { spi } of associationsOf(node)) {
+    if (seen.has(spi)) report(`SPI ${spi} is given twice`, 'give each association its own', ['security']);
+    seen.add(spi);
+  }
+}
+
+function associationsOf(node: MobileNodeFields) {
+  if (node.security === undefined) return [];
+  return Array.isArray(node.security) ? node.security : [node.security];
+}
+
+function contains(outer: Prefix, inner: Prefix): boolean {
+  return (
+    outer.length <= inner.length &&
+    isIpv6(outer.address) === isIpv6(inner.address) &&
+    prefixContains(outer, inner.address)
+  );
+}
+
+function authorizedMobileNode(node: MobileNodeFields): AuthorizedMobileNode {
+  const { security: _, identifier, ...rest } = node;
+  return { ...rest, identifier, securityAssociations: associationsOf(node) };
+}
+
+function settingsOf<F extends FieldsOfSchema>(fields: F): HomeAgentSettings {
+  const { daemon, security, mobileNodes, ipv4Pool, homeLink, ...rest } = fields;
+  return {
+    daemon,
+    homeAgent: {
+      ...rest,
+      ipv4Pool,
+      homeLink,
+      insecure: security === 'none',
+      mobileNodes: mobileNodes.map(authorizedMobileNode),
+    },
+  };
+}
+
+/** What the object schema gives; the parts that `HomeAgentConfiguration` has under the same name come from there. */
+type FieldsOfSchema = Omit<HomeAgentConfiguration, 'insecure' | 'mobileNodes' | 'ipv4Pool' | 'homeLink'> & {
+  readonly daemon: DaemonSettings;
+  readonly security: 'required' | 'none';
+  readonly mobileNodes: readonly MobileNodeFields[];
+  readonly ipv4Pool?: Prefix | undefined;
+  readonly homeLink?: string | undefined;
+};

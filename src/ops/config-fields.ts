@@ -1,0 +1,154 @@
+/** Fields of configuration files: addresses, prefixes, ranges, key material. Each carries its description for generated documentation. */
+import { readFileSync, statSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { z } from 'zod';
+import { fromHex } from '#base/bytes.ts';
+import { isIpv6, type Prefix, parseIpAddress, parseIpv4, parseIpv6, parsePrefix } from '#base/ip.ts';
+import type { ConfigurationContext } from './config.ts';
+
+/** Reports a fault at `path` below the value that is being checked. */
+export type Report = (message: string, remedy: string, path?: readonly (string | number)[]) => void;
+
+interface IssueSink {
+  addIssue(issue: {
+    readonly code: 'custom';
+    readonly message: string;
+    readonly path: PropertyKey[];
+    readonly params: { readonly remedy: string };
+  }): void;
+}
+
+/** The one way in which schemas of ours report. */
+export function reporter(context: IssueSink): Report {
+  return (message, remedy, path = []) =>
+    context.addIssue({ code: 'custom', message, path: [...path], params: { remedy } });
+}
+
+/** Text that `parse` turns into a value, or a fault that shows an example. */
+function parsedText<T>(parse: (text: string) => T | undefined, what: string, example: string) {
+  return z.string().transform((text, context): T => {
+    const value = parse(text);
+    if (value !== undefined) return value;
+    reporter(context)(`"${text}" is not ${what}`, `for example ${example}`);
+    return z.NEVER;
+  });
+}
+
+export const ipv6Field = () => parsedText(parseIpv6, 'an IPv6 address', '2001:db8::1');
+export const ipv4Field = () => parsedText(parseIpv4, 'an IPv4 address', '192.0.2.1');
+export const ipField = () => parsedText(parseIpAddress, 'an IP address', '2001:db8::1 or 192.0.2.1');
+export const prefixField = () => parsedText(strictPrefix, 'a prefix', '2001:db8::/48 or 192.0.2.0/24');
+
+export const ipv6PrefixField = () =>
+  parsedText((text) => ofFamily(strictPrefix(text), 6), 'an IPv6 prefix', '2001:db8:1::/64');
+
+export const ipv4PrefixField = () =>
+  parsedText((text) => ofFamily(strictPrefix(text), 4), 'an IPv4 prefix', '192.0.2.0/24');
+
+/** A prefix without a length, or with bits behind it, is more often a slip than a wish. */
+function strictPrefix(text: string): Prefix | undefined {
+  const prefix = parsePrefix(text);
+  const address = parseIpAddress(text.split('/')[0] ?? '');
+  return text.includes('/') && prefix?.address === address ? prefix : undefined;
+}
+
+function ofFamily(prefix: Prefix | undefined, family: 4 | 6): Prefix | undefined {
+  return prefix !== undefined && isIpv6(prefix.address) === (family === 6) ? prefix : undefined;
+}
+
+export function integerField(minimum: number, maximum: number) {
+  return z.int().min(minimum).max(maximum);
+}
+
+/** Names that the kernel takes for a network interface. */
+export function deviceField() {
+  return parsedText(
+    (text) => (/^[^\s/:%]{1,15}$/.test(text) && text !== '.' && text !== '..' ? text : undefined),
+    'an interface name (1 to 15 characters, no space, "/", ":" or "%")',
+    'eth0',
+  );
+}
+
+/** A DNS host name; not an address. */
+export function isHostName(text: string): boolean {
+  const labels = text.replace(/\.$/, '').split('.');
+  const wellFormed = labels.every((label) => /^(?!-)[A-Za-z0-9_-]{1,63}(?<!-)$/.test(label));
+  return wellFormed && text.length <= 253 && /[A-Za-z]/.test(labels.at(-1) ?? '');
+}
+
+const KEY_FORM = 'write hex:… or base64:… or text:…';
+const FRESH_KEY = 'make one with: echo "hex:$(openssl rand -hex 32)"';
+const SMALLEST_KEY_OCTETS = 16;
+
+/** `key` (the key itself) or `keyFile` (a file that holds it in the same form), exactly one of them. */
+export const keyShape = {
+  key: z.string().optional().meta({ description: 'shared key: hex:…, base64:… or text:…, at least 16 octets' }),
+  keyFile: z
+    .string()
+    .optional()
+    .meta({ description: 'file that holds the shared key in the same form, not readable by others' }),
+};
+
+/** The octets of the key that `source` names; undefined when it was reported. */
+export function resolveKey(
+  source: { readonly key?: string | undefined; readonly keyFile?: string | undefined },
+  configuration: ConfigurationContext,
+  report: Report,
+): Uint8Array | undefined {
+  if (source.key !== undefined && source.keyFile !== undefined) {
+    report('both key and keyFile are given', 'remove one of them', ['keyFile']);
+    return undefined;
+  }
+  if (source.key !== undefined) {
+    configuration.noteInlineKey();
+    return checkedKey(source.key, (message, remedy) => report(message, remedy, ['key']));
+  }
+  if (source.keyFile !== undefined) {
+    return keyOfFile(resolve(configuration.directory, source.keyFile), (message, remedy) =>
+      report(message, remedy, ['keyFile']),
+    );
+  }
+  report('no key', `give key or keyFile; ${FRESH_KEY}`);
+  return undefined;
+}
+
+function keyOfFile(file: string, report: Report): Uint8Array | undefined {
+  try {
+    const { mode } = statSync(file);
+    if ((mode & 0o004) !== 0) {
+      report(`${file} can be read by every user of this host`, `chmod o-rwx ${file}`);
+      return undefined;
+    }
+    return checkedKey(readFileSync(file, 'utf8').trim(), report);
+  } catch (thrown) {
+    report(`${file} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`, FRESH_KEY);
+    return undefined;
+  }
+}
+
+/** Messages never repeat the text: it may be a key with a slip in it. */
+function checkedKey(text: string, report: Report): Uint8Array | undefined {
+  const key = parseKey(text);
+  if (key === undefined) report('not a key', KEY_FORM);
+  else if (key.length < SMALLEST_KEY_OCTETS) {
+    report(`a key of ${key.length} octets is too short; at least ${SMALLEST_KEY_OCTETS}`, FRESH_KEY);
+    return undefined;
+  }
+  return key;
+}
+
+/** `hex:`, `base64:` or `text:` (UTF-8) and the key. */
+export function parseKey(text: string): Uint8Array | undefined {
+  const [form, rest] = splitOnce(text, ':');
+  if (form === 'hex') return /^([0-9a-fA-F]{2})+$/.test(rest) ? fromHex(rest) : undefined;
+  if (form === 'text') return new TextEncoder().encode(rest);
+  if (form === 'base64') {
+    return /^[A-Za-z0-9+/]+={0,2}$/.test(rest) ? new Uint8Array(Buffer.from(rest, 'base64')) : undefined;
+  }
+  return undefined;
+}
+
+function splitOnce(text: string, separator: string): readonly [string, string] {
+  const at = text.indexOf(separator);
+  return at < 0 ? [text, ''] : [text.slice(0, at), text.slice(at + 1)];
+}

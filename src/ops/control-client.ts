@@ -1,0 +1,144 @@
+/** The other end of the control socket (see control.ts): used by `sojourn`, the lab and tests. */
+import { connect, type Socket } from 'node:net';
+import { basename } from 'node:path';
+import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import { isJsonObject, LineBuffer, parseObject } from './json-lines.ts';
+
+const DEFAULT_TIMEOUT_MS = 5000;
+/** A table of a million bindings fits; a runaway answer does not. */
+const LONGEST_ANSWER_CHARACTERS = 512 * 1024 * 1024;
+
+/** No daemon answers, or it may not be asked; `message` says why and what to do. */
+export class ControlUnavailable extends Error {
+  override readonly name = 'ControlUnavailable';
+  readonly reason: 'no daemon' | 'permission' | 'timeout' | 'broken';
+
+  constructor(reason: ControlUnavailable['reason'], message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+export interface Answer {
+  readonly ok: boolean;
+  readonly value: JsonValue;
+}
+
+type Receiver = (message: JsonObject | ControlUnavailable) => void;
+
+export class ControlClient {
+  readonly #socket: Socket;
+  readonly #path: string;
+  readonly #waiting = new Map<number, Receiver>();
+  #lastId = 0;
+
+  private constructor(socket: Socket, path: string) {
+    this.#socket = socket;
+    this.#path = path;
+    const lines = new LineBuffer(LONGEST_ANSWER_CHARACTERS);
+    socket.on('data', (chunk: Uint8Array) => {
+      for (const line of lines.push(chunk) ?? []) this.#receive(line);
+    });
+    socket.on('error', () => {});
+    socket.on('close', () => this.#fail(`the daemon at ${path} closed the connection`));
+  }
+
+  /** Throws `ControlUnavailable`. */
+  static connect(path: string): Promise<ControlClient> {
+    return new Promise((settle, fail) => {
+      const socket = connect(path);
+      socket.once('error', (error: NodeJS.ErrnoException) => fail(unavailable(path, error)));
+      socket.once('connect', () => {
+        socket.removeAllListeners('error');
+        settle(new ControlClient(socket, path));
+      });
+    });
+  }
+
+  /** Throws `ControlUnavailable` when no answer comes within `timeoutMs`; a refusal is an answer with `ok: false`. */
+  request(command: string, parameters: JsonObject = {}, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<Answer> {
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
+    const id = this.#send(command, parameters, (message) => {
+      clearTimeout(timer);
+      this.#waiting.delete(id);
+      if (message instanceof ControlUnavailable) reject(message);
+      else resolve({ ok: message['ok'] === true, value: message['value'] ?? null });
+    });
+    const timer = setTimeout(() => {
+      this.#waiting.delete(id);
+      reject(new ControlUnavailable('timeout', `no answer from ${this.#path} within ${timeoutMs} ms`));
+    }, timeoutMs);
+    return promise;
+  }
+
+  /** Hands each event to `receive`; resolves when the last was given, or never with `follow` (it rejects when the daemon leaves). */
+  events(
+    options: { readonly follow: boolean; readonly last: number },
+    receive: (event: JsonObject) => void,
+  ): Promise<void> {
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    const id = this.#send('events', { ...options }, (message) => {
+      if (message instanceof ControlUnavailable) reject(message);
+      else if (isJsonObject(message['event'])) receive(message['event']);
+      else {
+        this.#waiting.delete(id);
+        resolve();
+      }
+    });
+    return promise;
+  }
+
+  close(): void {
+    this.#waiting.clear();
+    this.#socket.destroy();
+  }
+
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
+  #send(command: string, parameters: JsonObject, receiver: Receiver): number {
+    const id = ++this.#lastId;
+    this.#waiting.set(id, receiver);
+    this.#socket.write(`${JSON.stringify({ id, command, parameters })}\n`);
+    return id;
+  }
+
+  #receive(line: string): void {
+    const message = parseObject(line);
+    if (message === undefined) return;
+    const { id, value } = message;
+    if (typeof id === 'number') this.#waiting.get(id)?.(message);
+    else this.#fail(`${this.#path}: ${isJsonObject(value) ? String(value['error']) : 'the request was refused'}`);
+  }
+
+  #fail(message: string): void {
+    for (const receiver of [...this.#waiting.values()]) receiver(new ControlUnavailable('broken', message));
+    this.#waiting.clear();
+  }
+}
+
+/** One request over a connection of its own. */
+export async function ask(
+  path: string,
+  command: string,
+  parameters: JsonObject = {},
+  timeoutMs?: number,
+): Promise<Answer> {
+  using client = await ControlClient.connect(path);
+  return await client.request(command, parameters, timeoutMs);
+}
+
+function unavailable(path: string, error: NodeJS.ErrnoException): ControlUnavailable {
+  if (error.code === 'EACCES' || error.code === 'EPERM') {
+    return new ControlUnavailable(
+      'permission',
+      `not permitted to use ${path}: be root or a member of the socket's group`,
+    );
+  }
+  if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') {
+    const unit = `sojourn-${basename(path, '.sock')}`;
+    return new ControlUnavailable('no daemon', `no daemon at ${path}: is it running? systemctl status ${unit}`);
+  }
+  return new ControlUnavailable('broken', `${path}: ${error.message}`);
+}

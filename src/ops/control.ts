@@ -1,0 +1,270 @@
+/**
+ * The control socket of a daemon: a unix stream socket, one JSON object a line.
+ *
+ *     → {"id":1,"command":"status","parameters":{}}
+ *     ← {"id":1,"ok":true,"value":…}
+ *     → {"id":2,"command":"events","parameters":{"follow":true,"last":10}}
+ *     ← {"id":2,"event":{"number":17,"at":"…","name":"binding-created","level":"info","fields":{…}}}   (one for each)
+ *
+ * `ok: false` carries `{"error": "…"}`. Requests of one client may be answered out of order; `id` tells which is which. Access is
+ * by file permissions (0660 and a group): who may open the socket may do everything. Line length, clients, requests in flight
+ * and unread output are bounded.
+ */
+import { chmodSync, chownSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { connect, createServer, type Server, type Socket } from 'node:net';
+import { dirname } from 'node:path';
+import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import type { ControlPort } from '#runtime/ports.ts';
+import type { EventHistory, RecordedEvent } from './event-history.ts';
+import { isJsonObject, LineBuffer, parseObject } from './json-lines.ts';
+
+export interface ControlOptions {
+  readonly path: string;
+  /** Name or number of the group that may use the socket; undefined = the daemon's own. */
+  readonly group: string | undefined;
+  readonly history: EventHistory;
+  readonly limits?: Partial<ControlLimits>;
+}
+
+export interface ControlLimits {
+  readonly lineCharacters: number;
+  readonly clients: number;
+  readonly requestsInFlight: number;
+  /** Octets that a client left unread; beyond it is cut off. */
+  readonly unreadOctets: number;
+}
+
+const DEFAULT_LIMITS: ControlLimits = {
+  lineCharacters: 65_536,
+  clients: 32,
+  requestsInFlight: 64,
+  unreadOctets: 16 * 1024 * 1024,
+};
+
+/** Answers one command; `respond` is called exactly once. */
+export type CommandHandler = Parameters<Parameters<ControlPort['onRequest']>[0]>[1] extends infer P
+  ? (parameters: P, respond: (ok: boolean, value: JsonValue) => void) => void
+  : never;
+
+/** The control socket cannot be opened; `message` says why and what to do. */
+export class ControlSocketError extends Error {
+  override readonly name = 'ControlSocketError';
+}
+
+export class ControlServer implements ControlPort {
+  readonly #server: Server;
+  readonly #history: EventHistory;
+  readonly #limits: ControlLimits;
+  readonly #clients = new Set<Socket>();
+  readonly #commands = new Map<string, CommandHandler>();
+  #engine: Parameters<ControlPort['onRequest']>[0] | undefined;
+
+  private constructor(server: Server, options: ControlOptions) {
+    this.#server = server;
+    this.#history = options.history;
+    this.#limits = { ...DEFAULT_LIMITS, ...options.limits };
+    server.on('connection', (socket) => this.#accept(socket));
+  }
+
+  /** Throws `ControlSocketError` when another daemon serves `path` or the path cannot be used. */
+  static async open(options: ControlOptions): Promise<ControlServer> {
+    const { path } = options;
+    try {
+      mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
+      await removeStale(path);
+      const server = createServer();
+      await listen(server, path);
+      chmodSync(path, 0o660);
+      if (options.group !== undefined) chownSync(path, -1, groupNumber(options.group));
+      return new ControlServer(server, options);
+    } catch (thrown) {
+      if (thrown instanceof ControlSocketError) throw thrown;
+      throw new ControlSocketError(
+        `control socket ${path}: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
+      );
+    }
+  }
+
+  /** All commands that no handler of `command` answers go here. */
+  onRequest(handler: Parameters<ControlPort['onRequest']>[0]): void {
+    this.#engine = handler;
+  }
+
+  /** Answers `name` here, not in the engine. */
+  command(name: string, handler: CommandHandler): void {
+    this.#commands.set(name, handler);
+  }
+
+  /** Removes the socket and cuts off the clients. */
+  close(): void {
+    this.#server.close();
+    for (const client of this.#clients) client.destroy();
+  }
+
+  #accept(socket: Socket): void {
+    if (this.#clients.size >= this.#limits.clients) {
+      socket.end(`${JSON.stringify({ id: null, ok: false, value: { error: 'too many clients' } })}\n`);
+      return;
+    }
+    this.#clients.add(socket);
+    const session = new Session(socket, this.#limits, (request, session) => this.#dispatch(request, session));
+    socket.on('close', () => {
+      this.#clients.delete(socket);
+      session.end();
+    });
+  }
+
+  #dispatch(request: Request, session: Session): void {
+    const { id, command, parameters } = request;
+    if (command === 'events') {
+      this.#events(request, session);
+      return;
+    }
+    const own = this.#commands.get(command);
+    const respond = session.responder(id);
+    if (own !== undefined) own(parameters, respond);
+    else if (this.#engine !== undefined) this.#engine(command, parameters, respond);
+    else respond(false, { error: 'the daemon is still starting' });
+  }
+
+  #events({ id, parameters }: Request, session: Session): void {
+    const { last = 50, follow = false } = parameters;
+    const send = (event: RecordedEvent) => session.send({ id, event: { ...event } });
+    const past = this.#history.last(typeof last === 'number' ? last : 50);
+    for (const event of past) send(event);
+    if (follow === true) session.follow(this.#history.follow(send));
+    else session.send({ id, ok: true, value: { events: past.length } });
+  }
+}
+
+interface Request {
+  readonly id: number;
+  readonly command: string;
+  readonly parameters: JsonObject;
+}
+
+/** One connected client. */
+class Session {
+  readonly #socket: Socket;
+  readonly #limits: ControlLimits;
+  readonly #endings: (() => void)[] = [];
+  #inFlight = 0;
+
+  constructor(socket: Socket, limits: ControlLimits, dispatch: (request: Request, session: Session) => void) {
+    this.#socket = socket;
+    this.#limits = limits;
+    const lines = new LineBuffer(limits.lineCharacters);
+    // A client that vanished is no event of ours; 'close' follows.
+    socket.on('error', () => {});
+    socket.on('data', (chunk: Uint8Array) => {
+      const complete = lines.push(chunk);
+      if (complete === undefined) this.#reject('line too long');
+      else for (const line of complete) this.#line(line, dispatch);
+    });
+  }
+
+  send(message: JsonObject): void {
+    if (this.#socket.destroyed) return;
+    this.#socket.write(`${JSON.stringify(message)}\n`);
+    if (this.#socket.writableLength > this.#limits.unreadOctets) this.#socket.destroy();
+  }
+
+  /** A function that answers request `id`; a second call would be our defect and is dropped. */
+  responder(id: number): (ok: boolean, value: JsonValue) => void {
+    this.#inFlight++;
+    let open = true;
+    return (ok, value) => {
+      if (!open) return;
+      open = false;
+      this.#inFlight--;
+      this.send({ id, ok, value });
+    };
+  }
+
+  /** `unfollow` is called when the client leaves. */
+  follow(unfollow: () => void): void {
+    this.#endings.push(unfollow);
+    if (this.#endings.length > this.#limits.requestsInFlight) this.#reject('too many followed streams');
+  }
+
+  end(): void {
+    for (const ending of this.#endings) ending();
+  }
+
+  #line(line: string, dispatch: (request: Request, session: Session) => void): void {
+    if (line.trim() === '') return;
+    const request = parseRequest(line);
+    if (typeof request === 'string') this.send({ id: null, ok: false, value: { error: request } });
+    else if (this.#inFlight >= this.#limits.requestsInFlight) {
+      this.send({ id: request.id, ok: false, value: { error: 'too many requests in flight' } });
+    } else dispatch(request, this);
+  }
+
+  #reject(reason: string): void {
+    this.#socket.end(`${JSON.stringify({ id: null, ok: false, value: { error: reason } })}\n`);
+    this.#socket.destroySoon();
+  }
+}
+
+/** The request, or what is wrong with it. */
+function parseRequest(line: string): Request | string {
+  const message = parseObject(line);
+  if (message === undefined) return 'not a JSON object';
+  const { id, command, parameters = {} } = message;
+  if (typeof id !== 'number' || !Number.isSafeInteger(id)) return 'id must be a whole number';
+  if (typeof command !== 'string') return 'command must be text';
+  if (!isJsonObject(parameters)) return 'parameters must be an object';
+  return { id, command, parameters };
+}
+
+/** A socket file that nobody serves was left by a daemon that died; one that answers belongs to a living one. */
+async function removeStale(path: string): Promise<void> {
+  const state = await probe(path);
+  if (state === 'served') {
+    throw new ControlSocketError(
+      `another daemon already serves ${path} (stop it, or give this one another daemon.name or daemon.controlSocket)`,
+    );
+  }
+  if (state === 'stale') unlinkSync(path);
+}
+
+function probe(path: string): Promise<'absent' | 'stale' | 'served'> {
+  return new Promise((settle, fail) => {
+    const socket = connect(path);
+    socket.on('connect', () => {
+      socket.destroy();
+      settle('served');
+    });
+    socket.on('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'ENOENT') settle('absent');
+      else if (error.code === 'ECONNREFUSED') settle('stale');
+      else fail(error);
+    });
+  });
+}
+
+/** Binds with no access for others from the first moment: the file is made inside `listen`. */
+function listen(server: Server, path: string): Promise<void> {
+  return new Promise((settle, fail) => {
+    server.once('error', fail);
+    const former = process.umask(0o117);
+    try {
+      server.listen(path, () => {
+        server.off('error', fail);
+        settle();
+      });
+    } finally {
+      process.umask(former);
+    }
+  });
+}
+
+/** Node has no getgrnam(3); groups of a directory service are given by number. */
+function groupNumber(group: string): number {
+  if (/^\d+$/.test(group)) return Number(group);
+  for (const line of readFileSync('/etc/group', 'utf8').split('\n')) {
+    const [name, , number] = line.split(':');
+    if (name === group && number !== undefined) return Number(number);
+  }
+  throw new ControlSocketError(`no group "${group}" in /etc/group (create it: groupadd --system ${group})`);
+}

@@ -1,0 +1,67 @@
+/** The `daemon:` section that every daemon's configuration has: what is about the process, not about the protocol. */
+import { z } from 'zod';
+import { deviceField, integerField, ipField, reporter } from './config-fields.ts';
+
+/** Where control sockets live; `sojourn` looks here. */
+export const RUN_DIRECTORY = '/run/sojourn';
+export const STATE_DIRECTORY = '/var/lib/sojourn';
+
+export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
+export type LogLevel = (typeof LOG_LEVELS)[number];
+
+const nameField = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'must be 1 to 32 lower case letters, digits and "-"');
+
+/** Schema of `daemon:` for a daemon that is called `name` unless the operator calls it otherwise (several on one host). */
+export function daemonSection(name: string) {
+  return z
+    .strictObject({
+      name: nameField.default(name).meta({ description: 'name of this daemon: socket, store, log' }),
+      device: deviceField().optional().meta({ description: 'name of the TUN device; default sojourn-<name>' }),
+      threads: integerField(1, 64)
+        .refine((threads) => threads === 1 || threads % 2 === 0, 'must be 1 or even (pairs of one thread each way)')
+        .default(2)
+        .meta({ description: 'threads of the data plane: 1 for both directions, 2 for one each, 2n for n pairs' }),
+      deviceMtu: integerField(1280, 65535).default(1460).meta({ description: 'MTU of the TUN device', unit: 'octets' }),
+      rawPath: z
+        .boolean()
+        .default(true)
+        .meta({ description: 'serve IPv6 links (raw packets); false: UDP on IPv4 only' }),
+      holdMs: integerField(0, 1000)
+        .default(50)
+        .meta({ description: 'hold data that overtakes its Binding Update for so long', unit: 'milliseconds' }),
+      controlSocket: z
+        .string()
+        .startsWith('/', 'must be an absolute path')
+        .max(107)
+        .optional()
+        .meta({
+          description: `path of the control socket; default ${RUN_DIRECTORY}/<name>.sock`,
+        }),
+      controlGroup: z.string().min(1).optional().meta({ description: 'group that may use the control socket' }),
+      stateDirectory: z
+        .string()
+        .startsWith('/', 'must be an absolute path')
+        .default(STATE_DIRECTORY)
+        .meta({ description: 'directory of the store, which survives restarts' }),
+      resolvers: z
+        .array(ipField())
+        .max(8)
+        .default([])
+        .meta({ description: 'DNS servers to ask; default: those of /etc/resolv.conf' }),
+      logLevel: z.enum(LOG_LEVELS).default('info').meta({ description: 'least severe level that is logged' }),
+      logFormat: z
+        .enum(['auto', 'json', 'pretty'])
+        .default('auto')
+        .meta({ description: 'auto: pretty on a terminal, JSON lines elsewhere' }),
+    })
+    .prefault({})
+    .transform((settings, context) => {
+      const device = settings.device ?? `sojourn-${settings.name}`;
+      if (device.length > 15) {
+        reporter(context)(`the device name "${device}" is longer than 15 characters`, 'set daemon.device');
+      }
+      return { ...settings, device, controlSocket: settings.controlSocket ?? `${RUN_DIRECTORY}/${settings.name}.sock` };
+    });
+}
+
+export type DaemonSettings = z.output<ReturnType<typeof daemonSection>>;

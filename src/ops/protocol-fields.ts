@@ -1,0 +1,61 @@
+/** Fields that the configurations of both ends of a registration share. RFC 4283 identifier, RFC 4285 security association. */
+import { z } from 'zod';
+import type { ConfigurationContext } from './config.ts';
+import { integerField, keyShape, reporter, resolveKey } from './config-fields.ts';
+
+const LARGEST_SPI = 0xffff_ffff;
+/** RFC 4285 §5.1: 0-255 are reserved, and 3 stands for HMAC-SHA1. */
+const FIRST_FREE_SPI = 256;
+const HMAC_SHA1_SPI = 3;
+
+/** One security association: `{ spi, algorithm, key | keyFile }`. */
+export function securityAssociationField(configuration: ConfigurationContext) {
+  return z
+    .strictObject({
+      spi: integerField(0, LARGEST_SPI).meta({ description: 'security parameter index, the same at both ends' }),
+      algorithm: z
+        .enum(['hmac-sha256-128', 'hmac-sha1-96'])
+        .default('hmac-sha256-128')
+        .meta({ description: 'message authentication, the same at both ends' }),
+      ...keyShape,
+    })
+    .transform((fields, context) => {
+      const report = reporter(context);
+      if (fields.spi < FIRST_FREE_SPI && fields.spi !== HMAC_SHA1_SPI) {
+        report(`SPI ${fields.spi} is reserved by RFC 4285`, 'use 256 or more', ['spi']);
+      }
+      if (fields.spi === HMAC_SHA1_SPI && fields.algorithm !== 'hmac-sha1-96') {
+        report('SPI 3 means HMAC-SHA1 (RFC 4285)', 'set algorithm: hmac-sha1-96, or use an SPI of 256 or more', [
+          'spi',
+        ]);
+      }
+      const key = resolveKey(fields, configuration, report);
+      return key === undefined ? z.NEVER : { spi: fields.spi, algorithm: fields.algorithm, key };
+    });
+}
+
+/** Network access identifier; RFC 4282's length, and no white space. */
+export function identifierField() {
+  return z.string().regex(/^[^\s]{1,253}$/, 'must be 1 to 253 characters without white space, like alice@example.net');
+}
+
+export function tunnelMtuSection() {
+  return z
+    .strictObject({
+      ipip: integerField(1280, 65535).default(1460).meta({ description: 'over IPv6, IP-in-IPv6', unit: 'octets' }),
+      udp: integerField(1280, 65535).default(1472).meta({ description: 'over IPv4 and UDP', unit: 'octets' }),
+    })
+    .prefault({})
+    .meta({ description: 'largest inner packet', unit: 'octets' });
+}
+
+export const udpPortField = () =>
+  integerField(1, 65535).default(4191).meta({ description: 'UDP port of RFC 5555, the same at both ends' });
+
+/** Seconds told in units of four, 16 bits wide (RFC 6275 §6.1.7). */
+export const lifetimeField = (seconds: number) =>
+  integerField(4, 262140).default(seconds).meta({ unit: 'seconds', description: 'lifetime of a registration' });
+
+/** RFC 5555 §4.3; 0 is "never", which only the administrator of every NAT on the way can want. */
+export const natKeepaliveField = () =>
+  integerField(1, 65535).default(110).meta({ unit: 'seconds', description: 'interval of NAT keepalives' });
