@@ -1,0 +1,152 @@
+/**
+ * A model of the native data plane, by the words of `engine/contract.ts`: tunnels by id, one table prefix → tunnel, ingress permits, and the
+ * queue that holds what comes from an endpoint no tunnel knows yet.
+ */
+import { formatPrefix, type IpAddress, type Prefix, prefixContains } from '#base/ip.ts';
+import type { DesiredPart, DesiredPlaneRoute, DesiredTunnel, Encapsulation } from '#engine/contract.ts';
+
+export type PlaneSide = 'home-agent' | 'mobile-node';
+
+/** An inner packet; `number` is unique in the world. */
+export interface DataPacket {
+  readonly source: IpAddress;
+  readonly destination: IpAddress;
+  readonly number: number;
+  readonly octets: number;
+}
+
+/** The outer header of a tunnelled packet as its receiver sees it. */
+export interface Outer {
+  readonly encapsulation: Encapsulation;
+  readonly source: IpAddress;
+  readonly sourcePort: number;
+  readonly destination: IpAddress;
+  readonly destinationPort: number;
+}
+
+export type Decapsulated =
+  | { readonly kind: 'accept' }
+  | { readonly kind: 'hold' }
+  | { readonly kind: 'drop'; readonly reason: string };
+
+function endpointKey(
+  encapsulation: Encapsulation,
+  local: IpAddress,
+  localPort: number,
+  remote: IpAddress,
+  remotePort: number,
+): string {
+  return encapsulation === 'udp' ? `udp ${local} ${localPort} ${remote} ${remotePort}` : `ipip ${local} ${remote}`;
+}
+
+const keyOfTunnel = (tunnel: DesiredTunnel): string =>
+  endpointKey(tunnel.encapsulation, tunnel.local, tunnel.localPort, tunnel.remote, tunnel.remotePort);
+
+export const keyOfOuter = (outer: Outer): string =>
+  endpointKey(outer.encapsulation, outer.destination, outer.destinationPort, outer.source, outer.sourcePort);
+
+export class DataPlane {
+  readonly #side: PlaneSide;
+  readonly #parts = new Map<string, DesiredPart>();
+  readonly #tunnels = new Map<number, DesiredTunnel>();
+  /** Several tunnels may share endpoints (several home addresses of one node). */
+  readonly #byEndpoint = new Map<string, Set<number>>();
+  readonly #routes = new Map<string, DesiredPlaneRoute>();
+  readonly drops = new Map<string, number>();
+
+  constructor(side: PlaneSide) {
+    this.#side = side;
+  }
+
+  get tunnels(): ReadonlyMap<number, DesiredTunnel> {
+    return this.#tunnels;
+  }
+
+  get routes(): ReadonlyMap<string, DesiredPlaneRoute> {
+    return this.#routes;
+  }
+
+  /** Applies one keyed part of the wish. */
+  want(key: string, part: DesiredPart | undefined): void {
+    const before = this.#parts.get(key);
+    if (part === undefined) this.#parts.delete(key);
+    else this.#parts.set(key, part);
+    for (const route of before?.planeRoutes ?? []) this.#routes.delete(formatPrefix(route.prefix));
+    for (const tunnel of before?.tunnels ?? []) this.#forget(tunnel.id);
+    for (const tunnel of part?.tunnels ?? []) this.#learn(tunnel);
+    for (const route of part?.planeRoutes ?? []) this.#routes.set(formatPrefix(route.prefix), route);
+  }
+
+  /** The tunnel for a packet of ours: by destination on a home agent, by source on a mobile node. */
+  outbound(packet: DataPacket): DesiredTunnel | undefined {
+    const route = this.routeOf(this.#side === 'home-agent' ? packet.destination : packet.source);
+    return route === undefined ? undefined : this.#tunnels.get(route.tunnel);
+  }
+
+  inbound(outer: Outer, packet: DataPacket): Decapsulated {
+    const candidates = this.#byEndpoint.get(keyOfOuter(outer));
+    if (candidates === undefined) return { kind: 'hold' };
+    const route = this.routeOf(this.#side === 'home-agent' ? packet.source : packet.destination);
+    if (route === undefined) return this.#drop('no permit');
+    if (!candidates.has(route.tunnel)) return this.#drop('permit of another tunnel');
+    const tunnel = this.#tunnels.get(route.tunnel);
+    return tunnel === undefined ? this.#drop('no tunnel') : { kind: 'accept' };
+  }
+
+  /** A tunnel with these endpoints, for control packets that travel inside it. */
+  tunnelOf(outer: Outer): number | undefined {
+    return this.#byEndpoint.get(keyOfOuter(outer))?.values().next().value;
+  }
+
+  routeOf(address: IpAddress): DesiredPlaneRoute | undefined {
+    let best: DesiredPlaneRoute | undefined;
+    for (const route of this.#routes.values()) {
+      if (prefixContains(route.prefix, address) && route.prefix.length > (best?.prefix.length ?? -1)) best = route;
+    }
+    return best;
+  }
+
+  /** Everything wished, in one comparable text. */
+  snapshot(): string {
+    return JSON.stringify([...this.#parts].sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  get size(): number {
+    return this.#parts.size;
+  }
+
+  /** The parts of kinds that the plane does not carry, for the host. */
+  *parts(): IterableIterator<DesiredPart> {
+    yield* this.#parts.values();
+  }
+
+  count(reason: string): void {
+    this.drops.set(reason, (this.drops.get(reason) ?? 0) + 1);
+  }
+
+  #drop(reason: string): Decapsulated {
+    this.count(reason);
+    return { kind: 'drop', reason };
+  }
+
+  #learn(tunnel: DesiredTunnel): void {
+    this.#forget(tunnel.id);
+    this.#tunnels.set(tunnel.id, tunnel);
+    const key = keyOfTunnel(tunnel);
+    const known = this.#byEndpoint.get(key);
+    if (known === undefined) this.#byEndpoint.set(key, new Set([tunnel.id]));
+    else known.add(tunnel.id);
+  }
+
+  #forget(id: number): void {
+    const tunnel = this.#tunnels.get(id);
+    if (tunnel === undefined) return;
+    this.#tunnels.delete(id);
+    const key = keyOfTunnel(tunnel);
+    const known = this.#byEndpoint.get(key);
+    known?.delete(id);
+    if (known?.size === 0) this.#byEndpoint.delete(key);
+  }
+}
+
+export type { Prefix };

@@ -1,0 +1,178 @@
+/** One engine under virtual time with a store that survives crashes: the driver's contract, checked at every step. */
+
+import { monotonic, NEVER } from '#base/time.ts';
+import type {
+  CommonInput,
+  DesiredPart,
+  Engine,
+  EngineEvent,
+  JsonObject,
+  JsonValue,
+  NetworkInput,
+  Output,
+  Path,
+  ResolvedInput,
+} from '#engine/contract.ts';
+import type { Schedule } from './schedule.ts';
+import type { Trace } from './trace.ts';
+
+export class Violation extends Error {}
+
+export type AnyInput = CommonInput | NetworkInput | ResolvedInput;
+
+/** What an engine's outputs do to its host. */
+export interface OutputSink {
+  send(path: Path, packet: Uint8Array): void;
+  want(key: string, part: DesiredPart | undefined): void;
+  resolve(name: string): void;
+}
+
+/** Steps without virtual time passing that are taken for a busy loop. */
+const TICKS_AT_ONCE = 20;
+
+export class EngineHost {
+  readonly name: string;
+  readonly #schedule: Schedule;
+  readonly #trace: Trace;
+  readonly #make: () => Engine<AnyInput>;
+  readonly #sink: OutputSink;
+  /** table → key → JSON text. */
+  readonly store = new Map<string, Map<string, string>>();
+  readonly events = new Map<string, number>();
+  #engine: Engine<AnyInput> | undefined;
+  #wakeAt: number = NEVER;
+  #lastTickAt = -1;
+  #ticksAtOnce = 0;
+  #requests = 0;
+  #replies = new Map<number, { readonly ok: boolean; readonly value: JsonValue }>();
+  steps = 0;
+  /** Called after every step, with its input and its outputs. */
+  onStep: (input: AnyInput, outputs: readonly Output[]) => void = () => {};
+
+  constructor(name: string, schedule: Schedule, trace: Trace, make: () => Engine<AnyInput>, sink: OutputSink) {
+    this.name = name;
+    this.#schedule = schedule;
+    this.#trace = trace;
+    this.#make = make;
+    this.#sink = sink;
+  }
+
+  get running(): boolean {
+    return this.#engine !== undefined;
+  }
+
+  start(offsetMs: number): void {
+    this.#engine = this.#make();
+    this.step({ kind: 'clock', offsetMs });
+    for (const [table, records] of [...this.store]) {
+      for (const [key, text] of [...records]) this.step({ kind: 'record', table, key, value: parseJson(text) });
+    }
+    this.step({ kind: 'restored' });
+  }
+
+  /** As by `kill -9`: nothing is said, only the store remains. */
+  crash(): void {
+    this.#engine = undefined;
+    this.#wakeAt = NEVER;
+    this.#trace.note(this.#schedule.now, this.name, 'crash');
+  }
+
+  step(input: AnyInput): void {
+    const engine = this.#engine;
+    if (engine === undefined) return;
+    this.steps++;
+    const now = monotonic(this.#schedule.now);
+    const outputs: Output[] = [];
+    engine.step(now, input, outputs);
+    const deadline = engine.deadline();
+    if (Number.isNaN(deadline)) throw new Violation(`${this.name}: deadline is no number`);
+    if (input.kind === 'tick' && deadline <= now)
+      throw new Violation(`${this.name}: deadline ${deadline} not after the tick at ${now}`);
+    for (const output of outputs) if (output.kind === 'persist') this.#persist(output.table, output.key, output.value);
+    for (const output of outputs) this.#apply(output);
+    this.onStep(input, outputs);
+    this.#arm(deadline);
+  }
+
+  request(command: string, parameters: JsonObject = {}): { readonly ok: boolean; readonly value: JsonValue } {
+    const id = ++this.#requests;
+    this.step({ kind: 'request', id, command, parameters });
+    const reply = this.#replies.get(id);
+    this.#replies.clear();
+    if (reply === undefined) throw new Violation(`${this.name}: request ${command} was not answered`);
+    return reply;
+  }
+
+  /** Persisted state in one comparable text. */
+  storeSnapshot(): string {
+    const tables = [...this.store].map(
+      ([table, records]) => [table, [...records].sort(([a], [b]) => (a < b ? -1 : 1))] as const,
+    );
+    return JSON.stringify(tables.sort(([a], [b]) => (a < b ? -1 : 1)));
+  }
+
+  get storedRecords(): number {
+    let count = 0;
+    for (const records of this.store.values()) count += records.size;
+    return count;
+  }
+
+  #persist(table: string, key: string, value: JsonValue | undefined): void {
+    let records = this.store.get(table);
+    if (records === undefined) {
+      records = new Map();
+      this.store.set(table, records);
+    }
+    if (value === undefined) records.delete(key);
+    else records.set(key, JSON.stringify(value));
+  }
+
+  #apply(output: Output): void {
+    switch (output.kind) {
+      case 'send':
+        this.#sink.send(output.path, output.packet);
+        return;
+      case 'want':
+        this.#sink.want(output.key, output.part);
+        return;
+      case 'resolve':
+        this.#sink.resolve(output.name);
+        return;
+      case 'event':
+        this.#note(output.event);
+        return;
+      case 'reply':
+        this.#replies.set(output.id, output);
+        return;
+      case 'persist':
+        return;
+    }
+  }
+
+  #note(event: EngineEvent): void {
+    this.events.set(event.name, (this.events.get(event.name) ?? 0) + 1);
+    this.#trace.note(this.#schedule.now, this.name, `${event.name} ${JSON.stringify(event.fields)}`);
+  }
+
+  #arm(deadline: number): void {
+    if (deadline === this.#wakeAt) return;
+    this.#wakeAt = deadline;
+    const engine = this.#engine;
+    this.#schedule.at(deadline, () => {
+      if (this.#engine !== engine || this.#wakeAt !== deadline) return;
+      this.#wakeAt = NEVER;
+      this.#countTick();
+      this.step({ kind: 'tick' });
+    });
+  }
+
+  #countTick(): void {
+    this.#ticksAtOnce = this.#schedule.now === this.#lastTickAt ? this.#ticksAtOnce + 1 : 0;
+    this.#lastTickAt = this.#schedule.now;
+    if (this.#ticksAtOnce > TICKS_AT_ONCE) throw new Violation(`${this.name}: busy loop at ${this.#schedule.now}`);
+  }
+}
+
+function parseJson(text: string): JsonValue {
+  return JSON.parse(text);
+}

@@ -1,0 +1,170 @@
+/** A home agent of the simulated world: the engine, its plane, and the kernel's forwarding around it. */
+import { type IpAddress, isIpv4, parseIpAddress, prefixContains } from '#base/ip.ts';
+import type { Engine, Path } from '#engine/contract.ts';
+import type { HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
+import { type AnyInput, EngineHost } from './engine-host.ts';
+import type { Frame, SentData } from './frame.ts';
+import type { Station } from './network.ts';
+import { destinationOf, isControl, sourceOf } from './peek.ts';
+import type { Schedule } from './schedule.ts';
+import type { Trace } from './trace.ts';
+import { encapsulate, outerOf, TunnelEnd } from './tunnel-end.ts';
+
+/** What the world does for a home agent. */
+export interface HomeAgentSurroundings {
+  readonly schedule: Schedule;
+  readonly trace: Trace;
+  transmitFromCore(from: string, frame: Frame): void;
+  transmitOnHomeLink(from: string, linkAddress: Uint8Array, path: Path, packet: Uint8Array): void;
+}
+
+export class HomeAgentHost implements Station {
+  readonly name: string;
+  readonly configuration: HomeAgentConfiguration;
+  readonly engine: EngineHost;
+  readonly tunnels: TunnelEnd;
+  readonly linkAddress: Uint8Array;
+  readonly #world: HomeAgentSurroundings;
+  /** Called with every control packet that the engine sends. */
+  onSend: (packet: Uint8Array) => void = () => {};
+  /** Called around each control packet that the engine is given. */
+  onControl: (path: Path, packet: Uint8Array, deliver: () => void) => void = (_path, _packet, deliver) => deliver();
+
+  constructor(
+    name: string,
+    configuration: HomeAgentConfiguration,
+    make: () => Engine<AnyInput>,
+    linkAddress: Uint8Array,
+    world: HomeAgentSurroundings,
+  ) {
+    this.name = name;
+    this.configuration = configuration;
+    this.linkAddress = linkAddress;
+    this.#world = world;
+    this.tunnels = new TunnelEnd('home-agent', world.schedule, (data) => this.#forwardInner(data));
+    this.engine = new EngineHost(name, world.schedule, world.trace, make, {
+      send: (path, packet) => this.#send(path, packet),
+      want: (key, part) => this.tunnels.want(key, part),
+      resolve: () => {
+        throw new Error('a home agent resolves no names');
+      },
+    });
+  }
+
+  owns(address: IpAddress): boolean {
+    return (
+      this.configuration.addresses.some((own) => own === address) ||
+      this.configuration.ipv4Addresses.some((own) => own === address)
+    );
+  }
+
+  serves(address: IpAddress): boolean {
+    const prefixes = isIpv4(address) ? this.configuration.ipv4HomePrefixes : this.configuration.homePrefixes;
+    const pool = this.configuration.ipv4Pool;
+    return (
+      prefixes.some((prefix) => prefixContains(prefix, address)) ||
+      (pool !== undefined && prefixContains(pool, address))
+    );
+  }
+
+  crash(): void {
+    this.engine.crash();
+    this.tunnels.clear();
+  }
+
+  receive(frame: Frame): void {
+    if (!this.engine.running) return;
+    if (frame.data !== undefined) {
+      if (frame.encapsulation === 'none') this.forward(frame.data);
+      else this.tunnels.receive(frame, frame.data);
+      return;
+    }
+    if (frame.control === undefined || (frame.encapsulation !== 'udp' && !isControl(frame.control))) return;
+    const path = this.#pathOf(frame);
+    const packet = frame.control;
+    if (path !== undefined) this.control(path, packet);
+  }
+
+  control(path: Path, packet: Uint8Array): void {
+    this.onControl(path, packet, () => this.engine.step({ kind: 'datagram', path, packet }));
+  }
+
+  /** An inner packet for a home address: into the tunnel when one is there. False when there is none. */
+  forward(data: SentData): boolean {
+    const tunnel = this.engine.running ? this.tunnels.plane.outbound(data) : undefined;
+    if (tunnel === undefined) return false;
+    this.#world.transmitFromCore(this.name, encapsulate(tunnel, { data }));
+    return true;
+  }
+
+  /** Addresses that the engine answers for on the home link. */
+  proxies(address: IpAddress): boolean {
+    for (const part of this.tunnels.plane.parts()) {
+      if (part.proxyNeighbours?.some((neighbour) => neighbour.address === address)) return true;
+    }
+    return false;
+  }
+
+  #pathOf(frame: Frame): Path | undefined {
+    if (frame.encapsulation === 'none') return { kind: 'native' };
+    if (frame.encapsulation === 'ipip') {
+      const tunnel = this.tunnels.plane.tunnelOf(outerOf(frame));
+      return tunnel === undefined ? undefined : { kind: 'tunnel', tunnel };
+    }
+    if (!isIpv4(frame.source) || !isIpv4(frame.destination) || frame.destinationPort !== this.configuration.udpPort)
+      return undefined;
+    const { destination, destinationPort, source, sourcePort } = frame;
+    return { kind: 'udp', local: destination, localPort: destinationPort, remote: source, remotePort: sourcePort };
+  }
+
+  /** What came out of a tunnel with a permitted source. */
+  #forwardInner(data: SentData): void {
+    this.#world.transmitFromCore(this.name, {
+      encapsulation: 'none',
+      source: data.source,
+      sourcePort: 0,
+      destination: data.destination,
+      destinationPort: 0,
+      data,
+    });
+  }
+
+  #send(path: Path, packet: Uint8Array): void {
+    this.onSend(packet);
+    if (path.kind === 'link') {
+      this.#world.transmitOnHomeLink(this.name, this.linkAddress, path, packet);
+      return;
+    }
+    if (path.kind === 'tunnel') {
+      const tunnel = this.tunnels.plane.tunnels.get(path.tunnel);
+      if (tunnel !== undefined) this.#world.transmitFromCore(this.name, encapsulate(tunnel, { control: packet }));
+      return;
+    }
+    const frame = frameOfPath(path, packet);
+    if (frame !== undefined) this.#world.transmitFromCore(this.name, frame);
+  }
+}
+
+/** The frame for a control packet on a `native` or `udp` path. */
+export function frameOfPath(path: Path, packet: Uint8Array): Frame | undefined {
+  if (path.kind === 'udp') {
+    return {
+      encapsulation: 'udp',
+      source: path.local,
+      sourcePort: path.localPort,
+      destination: path.remote,
+      destinationPort: path.remotePort,
+      control: packet,
+    };
+  }
+  const source = sourceOf(packet);
+  const destination = destinationOf(packet);
+  if (source === undefined || destination === undefined) return undefined;
+  return { encapsulation: 'none', source, sourcePort: 0, destination, destinationPort: 0, control: packet };
+}
+
+export const anAddress = (text: string): IpAddress => {
+  const address = parseIpAddress(text);
+  if (address === undefined) throw new Error(`no address: ${text}`);
+  return address;
+};

@@ -1,0 +1,286 @@
+/** Random handovers of several mobile nodes under loss, reordering, duplication, translators that reboot, crashes, replays and spoofing. */
+import { type IpAddress, isIpv4 } from '#base/ip.ts';
+import type { HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
+import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
+import { converge, sendFromCorrespondent, sendFromMobile } from './convergence.ts';
+import { keyOfOuter } from './data-plane.ts';
+import { Violation } from './engine-host.ts';
+import type { HomeAgentHost } from './home-agent-host.ts';
+import type { MobileHost } from './mobile-host.ts';
+import {
+  CORRESPONDENT,
+  CORRESPONDENT_V4,
+  HOME_AGENT,
+  HOME_AGENT_NAME,
+  HOME_AGENT_ON_LINK,
+  HOME_AGENT_V4,
+  homeAgentConfiguration,
+  mobileNodeConfiguration,
+  type UsualNetworks,
+  usualNetworks,
+} from './population.ts';
+import { type MakeEngine, PERFECT, WALL_OFFSET_MS, World } from './world.ts';
+
+export interface RandomMovesOptions {
+  readonly seed: number;
+  readonly moves: number;
+  readonly mobiles: number;
+  readonly homeLink: boolean;
+  readonly makeHomeAgent: MakeEngine<HomeAgentConfiguration>;
+  readonly makeMobileNode: MakeEngine<MobileNodeConfiguration>;
+}
+
+export interface RandomMovesResult {
+  readonly moves: number;
+  readonly settles: number;
+  readonly delivered: number;
+  readonly virtualMs: number;
+  readonly accepted: number;
+  readonly duplicates: number;
+  readonly homeAgentRestarts: number;
+  readonly mobileRestarts: number;
+  readonly natReboots: number;
+  readonly longestConvergenceMs: number;
+}
+
+/** MAX_BINDACK_TIMEOUT is 32 s; after silence as long as that, a lost packet and a name look-up, everything must stand again. */
+const CONVERGENCE_LIMIT_MS = 90_000;
+
+export class RandomMoves {
+  readonly world: World;
+  readonly #options: RandomMovesOptions;
+  readonly #networks: UsualNetworks;
+  readonly #agent: HomeAgentHost;
+  #moves = 0;
+  #settles = 0;
+  #homeAgentRestarts = 0;
+  #mobileRestarts = 0;
+  #natReboots = 0;
+  #longest = 0;
+
+  constructor(options: RandomMovesOptions) {
+    this.#options = options;
+    this.world = new World(options.seed, [CORRESPONDENT, CORRESPONDENT_V4]);
+    this.#networks = usualNetworks(this.world);
+    const { homeLink, mobiles } = options;
+    this.world.names.set(HOME_AGENT_NAME, [homeLink ? HOME_AGENT_ON_LINK : HOME_AGENT, HOME_AGENT_V4]);
+    this.#agent = this.world.addHomeAgent(
+      'ha',
+      homeAgentConfiguration({ mobileNodes: mobiles, homeLink }),
+      options.makeHomeAgent,
+    );
+    for (let index = 0; index < mobiles; index++) this.#addMobile(index);
+  }
+
+  /** Runs all moves; on a violation writes diagram and capture and throws with seed and directory. */
+  run(): RandomMovesResult {
+    try {
+      while (this.#moves < this.#options.moves) this.#round();
+      this.#settle();
+    } catch (thrown) {
+      throw this.#explained(thrown);
+    }
+    const { world } = this;
+    return {
+      moves: this.#moves,
+      settles: this.#settles,
+      delivered: world.delivered.size,
+      virtualMs: Math.round(world.now),
+      accepted: world.checks.accepted,
+      duplicates: world.checks.duplicates,
+      homeAgentRestarts: this.#homeAgentRestarts,
+      mobileRestarts: this.#mobileRestarts,
+      natReboots: this.#natReboots,
+      longestConvergenceMs: Math.round(this.#longest),
+    };
+  }
+
+  #addMobile(index: number): void {
+    const { random } = this.world;
+    const configuration = mobileNodeConfiguration({
+      index,
+      homeLink: this.#options.homeLink,
+      byName: index % 2 === 1,
+      forceUdp: index === 3,
+    });
+    const devices = index % 2 === 0 ? ['eth0'] : ['eth0', 'wlan0'];
+    this.world.addMobile(`mn${index}`, configuration, this.#options.makeMobileNode, {
+      devices,
+      clockSkewMs: random.between(-20_000, 20_000),
+    });
+  }
+
+  #round(): void {
+    const { world } = this;
+    const { random } = world;
+    world.quality = random.chance(0.3)
+      ? PERFECT
+      : {
+          loss: random.between(0, 0.3),
+          duplicate: random.between(0, 0.2),
+          reorder: random.between(0, 0.3),
+          jitterMs: random.between(0, 20),
+        };
+    const moves = 1 + random.below(12);
+    for (let move = 0; move < moves; move++) {
+      this.#move(random.pick(world.mobiles));
+      if (random.chance(0.15)) this.#disturb();
+      this.#dwell(random.chance(0.1) ? random.between(0, 30) : random.between(50, 4000));
+    }
+    this.#settle();
+    if (random.chance(0.02)) this.#idle();
+  }
+
+  #move(mobile: MobileHost): void {
+    const { random } = this.world;
+    const device = random.pick([...mobile.interfaces.values()]);
+    const choice = random.fraction();
+    this.#moves++;
+    if (choice < 0.06) device.attach(undefined);
+    else if (choice < 0.16 && this.#options.homeLink) device.attach(this.#networks.home);
+    else device.attach(random.pick(this.#networks.all));
+  }
+
+  #dwell(milliseconds: number): void {
+    const { world } = this;
+    const until = world.now + milliseconds;
+    while (world.now < until) {
+      this.#traffic();
+      world.runFor(Math.min(world.random.between(20, 1500), until - world.now));
+    }
+    world.checks.checkLifetimes(
+      world.homeAgents,
+      world.mobiles.flatMap((mobile) => mobile.homeAddresses()),
+    );
+  }
+
+  #traffic(): void {
+    const { world } = this;
+    const mobile = world.random.pick(world.mobiles);
+    const homeAddress = world.random.pick(mobile.homeAddresses());
+    const correspondent = isIpv4(homeAddress) ? CORRESPONDENT_V4 : CORRESPONDENT;
+    sendFromMobile(mobile, world.data(mobile.name, homeAddress, correspondent, world.random.chance(0.1) ? 1400 : 120));
+    sendFromCorrespondent(world, world.data('correspondent', correspondent, homeAddress));
+    if (world.random.chance(0.2)) this.#spoof(mobile, homeAddress, correspondent);
+  }
+
+  /** A node sends inside its own tunnel, or from anywhere, with another node's home address as inner source. */
+  #spoof(attacker: MobileHost, _own: IpAddress, _to: IpAddress): void {
+    const { world } = this;
+    const victim = world.random.pick(world.mobiles);
+    const address = victim.homeAddresses()[0];
+    if (victim === attacker || address === undefined) return;
+    const forged = world.data(attacker.name, address, CORRESPONDENT);
+    for (const tunnel of attacker.tunnels.plane.tunnels.values()) {
+      const { encapsulation, local, localPort, remote, remotePort } = tunnel;
+      const out = attacker.interfaceOf(local)?.network;
+      const outer = {
+        encapsulation,
+        source: local,
+        sourcePort: localPort,
+        destination: remote,
+        destinationPort: remotePort,
+      };
+      if (out !== undefined && keyOfOuter(outer) !== '') world.transmit(attacker.name, out, { ...outer, data: forged });
+    }
+  }
+
+  #disturb(): void {
+    const { world } = this;
+    const { random } = world;
+    const kind = random.below(6);
+    if (kind === 0) {
+      const network = random.pick(this.#networks.translated);
+      for (const nat of network.nats) nat.reboot();
+      this.#natReboots++;
+    } else if (kind === 1) this.#restartHomeAgent();
+    else if (kind === 2) this.#restartMobile(random.pick(world.mobiles));
+    else if (kind === 3) random.pick(world.mobiles).setClock(WALL_OFFSET_MS + random.between(-30_000, 30_000));
+    else if (kind === 4) {
+      world.namesWork = false;
+      world.schedule.in(random.between(100, 5000), () => {
+        world.namesWork = true;
+      });
+    } else {
+      const network = random.pick(this.#networks.all);
+      network.working = false;
+      world.schedule.in(random.between(100, 5000), () => {
+        network.working = true;
+      });
+    }
+  }
+
+  #restartHomeAgent(): void {
+    const { world } = this;
+    const agent = this.#agent;
+    if (!agent.engine.running) return;
+    this.#homeAgentRestarts++;
+    const before = agent.tunnels.plane.snapshot();
+    agent.crash();
+    const quick = world.random.chance(0.5);
+    const start = (): void => {
+      agent.engine.start(WALL_OFFSET_MS);
+      if (!quick) return;
+      const after = agent.tunnels.plane.snapshot();
+      if (after !== before)
+        throw new Violation(`home agent wants something else after its restart:\n${before}\n${after}`);
+    };
+    if (quick) start();
+    else world.schedule.in(world.random.between(1, 5000), start);
+  }
+
+  #restartMobile(mobile: MobileHost): void {
+    if (!mobile.engine.running) return;
+    this.#mobileRestarts++;
+    mobile.crash();
+    this.world.schedule.in(this.world.random.between(1, 3000), () => mobile.start());
+  }
+
+  /** The disturbances end; everything must come to rest, and stay bounded. */
+  #settle(): void {
+    const { world } = this;
+    world.quality = PERFECT;
+    this.#settles++;
+    world.runFor(5_100);
+    for (const mobile of world.mobiles)
+      this.#longest = Math.max(this.#longest, converge(world, this.#agent, mobile, CONVERGENCE_LIMIT_MS));
+    this.#checkBounds();
+  }
+
+  /** A long silence: only keepalives and refreshes; then the correspondent speaks first. */
+  #idle(): void {
+    const { world } = this;
+    const sends = world.mobiles.map((mobile) => mobile.sends);
+    const idleMs = world.random.between(100_000, 1_500_000);
+    world.runFor(idleMs);
+    for (const [index, mobile] of world.mobiles.entries()) {
+      const sent = mobile.sends - (sends[index] ?? 0);
+      if (sent > 20 + idleMs / 5000)
+        throw new Violation(`${mobile.name} sent ${sent} packets in ${Math.round(idleMs)} idle ms`);
+      converge(world, this.#agent, mobile, 0);
+    }
+  }
+
+  #checkBounds(): void {
+    const { world } = this;
+    const count = world.mobiles.length;
+    const bounds: readonly (readonly [string, number, number])[] = [
+      ['home agent records', this.#agent.engine.storedRecords, 10 + 5 * count],
+      ['home agent parts', this.#agent.tunnels.plane.size, 10 + 4 * count],
+      ...world.mobiles.map((mobile) => [`${mobile.name} records`, mobile.engine.storedRecords, 20] as const),
+      ...world.mobiles.map((mobile) => [`${mobile.name} parts`, mobile.tunnels.plane.size, 20] as const),
+      ['scheduled actions', world.schedule.pending, 20_000],
+    ];
+    for (const [what, is, bound] of bounds) if (is > bound) throw new Violation(`${what}: ${is}, more than ${bound}`);
+  }
+
+  #explained(thrown: unknown): Error {
+    const reason = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
+    const directory = this.world.trace.write(reason);
+    const { seed, moves, mobiles, homeLink } = this.#options;
+    return new Error(
+      `seed ${seed}, move ${this.#moves} of ${moves}, ${mobiles} nodes, home link ${homeLink}, at ${this.world.now} ms: ${reason}\n` +
+        `sequence diagram and capture: ${directory}`,
+    );
+  }
+}

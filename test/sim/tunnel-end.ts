@@ -1,0 +1,88 @@
+/** One host's plane between links and inner packets: encapsulation, decapsulation, and holding what comes before its tunnel. */
+import type { DesiredPart, DesiredTunnel } from '#engine/contract.ts';
+import { DataPlane, keyOfOuter, type Outer, type PlaneSide } from './data-plane.ts';
+import type { Frame, SentData } from './frame.ts';
+import type { Schedule } from './schedule.ts';
+
+/** As `PlaneOptions.holdMs`. */
+const HOLD_MS = 50;
+const HELD_AT_MOST = 64;
+
+interface Held {
+  readonly frame: Frame;
+  readonly data: SentData;
+  readonly until: number;
+}
+
+export function encapsulate(
+  tunnel: DesiredTunnel,
+  inner: { readonly data: SentData } | { readonly control: Uint8Array },
+): Frame {
+  return {
+    encapsulation: tunnel.encapsulation,
+    source: tunnel.local,
+    sourcePort: tunnel.localPort,
+    destination: tunnel.remote,
+    destinationPort: tunnel.remotePort,
+    ...inner,
+  };
+}
+
+export function outerOf(frame: Frame): Outer {
+  return {
+    encapsulation: frame.encapsulation === 'udp' ? 'udp' : 'ipip',
+    source: frame.source,
+    sourcePort: frame.sourcePort,
+    destination: frame.destination,
+    destinationPort: frame.destinationPort,
+  };
+}
+
+export class TunnelEnd {
+  plane: DataPlane;
+  readonly #side: PlaneSide;
+  readonly #schedule: Schedule;
+  readonly #accept: (data: SentData) => void;
+  #held: Held[] = [];
+
+  constructor(side: PlaneSide, schedule: Schedule, accept: (data: SentData) => void) {
+    this.#side = side;
+    this.#schedule = schedule;
+    this.#accept = accept;
+    this.plane = new DataPlane(side);
+  }
+
+  get held(): number {
+    return this.#held.length;
+  }
+
+  /** The plane dies with its daemon. */
+  clear(): void {
+    this.plane = new DataPlane(this.#side);
+    this.#held = [];
+  }
+
+  want(key: string, part: DesiredPart | undefined): void {
+    this.plane.want(key, part);
+    if (this.#held.length === 0) return;
+    const waiting = this.#held;
+    this.#held = [];
+    for (const held of waiting) if (held.until >= this.#schedule.now) this.receive(held.frame, held.data, held.until);
+  }
+
+  /** A tunnelled data packet from a link. */
+  receive(frame: Frame, data: SentData, until: number = this.#schedule.now + HOLD_MS): void {
+    const outer = outerOf(frame);
+    const verdict = this.plane.inbound(outer, data);
+    if (verdict.kind === 'accept') this.#accept(data);
+    else if (verdict.kind === 'hold') this.#hold({ frame, data, until });
+  }
+
+  #hold(held: Held): void {
+    this.#held = this.#held.filter(({ until }) => until >= this.#schedule.now);
+    if (this.#held.length >= HELD_AT_MOST) this.plane.count('hold queue full');
+    else this.#held.push(held);
+  }
+}
+
+export { keyOfOuter };
