@@ -26,7 +26,15 @@ export class Download {
   #lastMs = Number.NaN;
 
   constructor(namespace: string, url: string, sourceAddress: string) {
-    const [command = '', ...args] = inNamespace(namespace, ['curl', '-sS', '--no-buffer', '-g', '--interface', sourceAddress, url]);
+    const [command = '', ...args] = inNamespace(namespace, [
+      'curl',
+      '-sS',
+      '--no-buffer',
+      '-g',
+      '--interface',
+      sourceAddress,
+      url,
+    ]);
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const hash = createHash('sha256');
     let message = '';
@@ -40,7 +48,9 @@ export class Download {
     this.#child = child;
     this.result = new Promise((resolve, reject) => {
       child.on('error', reject);
-      child.on('close', (code) => resolve({ octets: this.#octets, sha256: hash.digest('hex'), exitCode: code ?? -1, message: message.trim() }));
+      child.on('close', (code) =>
+        resolve({ octets: this.#octets, sha256: hash.digest('hex'), exitCode: code ?? -1, message: message.trim() }),
+      );
     });
   }
 

@@ -6,8 +6,9 @@
  * It sends at the given pace, so that the download lasts while the node moves; SIGUSR1 lifts the pace for the rest.
  * Prints `ready` when it listens.
  */
+
+import { type FileHandle, open, stat } from 'node:fs/promises';
 import { createServer, type ServerResponse } from 'node:http';
-import { open, stat, type FileHandle } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const CHUNK_OCTETS = 32 * 1024;

@@ -38,7 +38,9 @@ export class Pinger {
     if (last === undefined) return Number.NaN;
     const first = before?.sequence ?? (inside[0]?.sequence ?? 1) - 1;
     const highest = inside.reduce((most, answer) => Math.max(most, answer.sequence), first);
-    return highest - first - new Set(inside.map((answer) => answer.sequence).filter((sequence) => sequence > first)).size;
+    return (
+      highest - first - new Set(inside.map((answer) => answer.sequence).filter((sequence) => sequence > first)).size
+    );
   }
 
   /** Time of the first answer at or after `fromMs`. */

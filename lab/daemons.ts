@@ -1,0 +1,170 @@
+/**
+ * The suite's own daemons in the lab: their configuration files, their processes, their control sockets. Used by the demo, the tests and the
+ * benchmarks, each of which may override any key.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { stringify } from 'yaml';
+import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import { ask, ControlClient } from '#ops/control-client.ts';
+import { LAB_DIRECTORY } from './enter.ts';
+import { ADDRESSES } from './networks.ts';
+import { type Background, waitFor } from './shell.ts';
+import type { Lab } from './topology.ts';
+
+/** Home addresses of the lab's mobile node. */
+export const HOME = {
+  address: '2001:db8:100::10',
+  ipv4Address: '192.0.2.10',
+  virtualAddress: '2001:db8:200::10',
+  virtualIpv4Address: '203.0.113.10',
+} as const;
+
+const SECURITY = { spi: 1000, key: 'text:a key for the lab alone' } as const;
+const IDENTIFIER = 'mn@example.net';
+const REPOSITORY = new URL('..', import.meta.url).pathname;
+
+export type ConfigurationOverrides = Readonly<Record<string, unknown>>;
+
+export interface DaemonPairOptions {
+  /** False: the home network is virtual, routed to the home agent. Default true: the node can be plugged into its home link. */
+  readonly homeLink?: boolean;
+  readonly homeAgent?: ConfigurationOverrides;
+  readonly mobileNode?: ConfigurationOverrides;
+  /** Override of the `daemon:` section of both. */
+  readonly daemon?: ConfigurationOverrides;
+}
+
+/** Configuration of the lab's home agent, in namespace `home`. */
+export function homeAgentConfiguration(options: DaemonPairOptions = {}): ConfigurationOverrides {
+  const homeLink = options.homeLink ?? true;
+  return {
+    daemon: { stateDirectory: `${LAB_DIRECTORY}/state`, ...options.daemon },
+    addresses: [ADDRESSES.homeAgentIpv6],
+    ipv4Addresses: [ADDRESSES.homeAgentIpv4],
+    homePrefixes: [homeLink ? ADDRESSES.homePrefix : ADDRESSES.virtualHomePrefix],
+    ipv4HomePrefixes: [homeLink ? ADDRESSES.homeNetworkIpv4 : ADDRESSES.virtualHomeNetworkIpv4],
+    ...(homeLink ? { homeLink: 'home0' } : {}),
+    mobileNodes: [
+      {
+        identifier: IDENTIFIER,
+        security: SECURITY,
+        homeAddresses: [homeLink ? HOME.address : HOME.virtualAddress],
+        ipv4HomeAddresses: [homeLink ? HOME.ipv4Address : HOME.virtualIpv4Address],
+      },
+    ],
+    ...options.homeAgent,
+  };
+}
+
+/** Configuration of the lab's mobile node, in namespace `mn`. */
+export function mobileNodeConfiguration(options: DaemonPairOptions = {}): ConfigurationOverrides {
+  const homeLink = options.homeLink ?? true;
+  return {
+    daemon: { stateDirectory: `${LAB_DIRECTORY}/state`, ...options.daemon },
+    homes: [
+      {
+        name: 'home',
+        homeAgent: 'ha.example',
+        homeAddress: homeLink ? HOME.address : HOME.virtualAddress,
+        ipv4HomeAddress: homeLink ? HOME.ipv4Address : HOME.virtualIpv4Address,
+        virtualHomeNetwork: !homeLink,
+        ...(homeLink ? { ipv4HomeLink: { prefixLength: 24, gateway: ADDRESSES.homeAgentIpv4 } } : {}),
+        identifier: IDENTIFIER,
+        security: SECURITY,
+      },
+    ],
+    interfaces: [{ match: 'eth*', preference: 1 }],
+    ...options.mobileNode,
+  };
+}
+
+/** One running daemon of the suite. */
+export class DaemonProcess {
+  readonly name: string;
+  readonly namespace: string;
+  readonly #lab: Lab;
+  readonly #role: string;
+  readonly #file: string;
+  #process: Background | undefined;
+  #starts = 0;
+
+  /** `role` is the directory under daemons/; the daemon's own name (socket, store) is the same unless the configuration says otherwise. */
+  constructor(lab: Lab, role: string, namespace: string, configuration: ConfigurationOverrides, name = role) {
+    this.#lab = lab;
+    this.#role = role;
+    this.name = name;
+    this.namespace = namespace;
+    mkdirSync(`${LAB_DIRECTORY}/state`, { recursive: true });
+    this.#file = `${LAB_DIRECTORY}/${name}.yaml`;
+    this.configure(configuration);
+  }
+
+  /** Writes the configuration file; the next start reads it. */
+  configure(configuration: ConfigurationOverrides): void {
+    writeFileSync(this.#file, stringify(configuration), { mode: 0o600 });
+  }
+
+  get socket(): string {
+    return `/run/sojourn/${this.name}.sock`;
+  }
+
+  get pid(): number {
+    return this.#running().pid;
+  }
+
+  get logFile(): string {
+    return this.#running().logFile;
+  }
+
+  /** Starts it and waits until its control socket answers. */
+  async start(): Promise<void> {
+    this.#starts += 1;
+    const main = `${REPOSITORY}daemons/${this.#role}/main.ts`;
+    const started = this.#lab.spawn(this.namespace, [process.execPath, main, '--config', this.#file], {
+      logName: `${this.name}.${this.#starts}`,
+      directory: REPOSITORY,
+    });
+    this.#process = started;
+    await waitFor(
+      async () => {
+        if (started.finished !== undefined)
+          throw new Error(`${this.name} ended (${started.finished.code}):\n${started.output()}`);
+        return await this.request('status').then(
+          () => true,
+          () => false,
+        );
+      },
+      { timeoutMs: 10_000, what: `${this.name} to answer on ${this.socket}`, intervalMs: 20 },
+    );
+  }
+
+  /** Asks through the control socket; throws when the daemon refuses. */
+  async request(command: string, parameters: JsonObject = {}): Promise<JsonValue> {
+    const { ok, value } = await ask(this.socket, command, parameters);
+    if (!ok) throw new Error(`${this.name} refused ${command}: ${JSON.stringify(value)}`);
+    return value;
+  }
+
+  /** Every event from now on, until the returned client is closed. */
+  async follow(receive: (event: JsonObject) => void): Promise<ControlClient> {
+    const client = await ControlClient.connect(this.socket);
+    client.events({ follow: true, last: 0 }, receive).catch(() => undefined);
+    return client;
+  }
+
+  /** Ends it at once, as a crash would. */
+  async kill(): Promise<void> {
+    await this.#running().stop('SIGKILL');
+  }
+
+  /** Ends it as an operator would; resolves with the exit code. */
+  async stop(): Promise<number> {
+    const { code } = await this.#running().stop('SIGTERM', 8_000);
+    return code;
+  }
+
+  #running(): Background {
+    if (this.#process === undefined) throw new Error(`${this.name} was never started`);
+    return this.#process;
+  }
+}

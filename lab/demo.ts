@@ -1,0 +1,209 @@
+/**
+ * `npm run demo`: a mobile node visits every kind of network while two real downloads (over its IPv6 and over its IPv4 home address) and two pings go
+ * on. Ends with a table of the handovers; exit code 1 when anything was lost that must not be lost.
+ *
+ *   node lab/enter.ts -- node lab/demo.ts [--stay SECONDS] [--json] [--keep-logs DIRECTORY]
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { closeSync, openSync, writeSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import type { JsonObject } from '#engine/contract.ts';
+import { DaemonProcess, HOME, homeAgentConfiguration, mobileNodeConfiguration } from './daemons.ts';
+import { Download } from './demo/download.ts';
+import { Pinger } from './demo/pinger.ts';
+import { handoverTable, type Totals, totalsLine, type Visit } from './demo/report.ts';
+import { LAB_DIRECTORY } from './enter.ts';
+import { ADDRESSES, NETWORKS, type NetworkName } from './networks.ts';
+import { type Background, run, waitFor } from './shell.ts';
+import { Lab } from './topology.ts';
+
+const JOURNEY: readonly NetworkName[] = ['ar6', 'ar4', 'nat-prc', 'nat-sym', 'nat2', 'ds', 'home'];
+const PING_INTERVAL_MS = 10;
+const OCTETS_PER_SECOND = 12_000_000;
+
+interface Journey {
+  readonly lab: Lab;
+  readonly mobileNode: DaemonProcess;
+  readonly download6: Download;
+  readonly download4: Download;
+  readonly ping6: Pinger;
+  readonly ping4: Pinger;
+  readonly events: JsonObject[];
+}
+
+const { values: options } = parseArgs({
+  options: {
+    stay: { type: 'string', default: '3' },
+    json: { type: 'boolean', default: false },
+    'keep-logs': { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+});
+
+function say(text: string): void {
+  if (!options.json) console.log(text);
+}
+
+/** A file of random octets in the lab's memory, and its digest. */
+function makeFile(path: string, octets: number): string {
+  const hash = createHash('sha256');
+  const file = openSync(path, 'w');
+  for (let written = 0; written < octets; written += 1 << 20) {
+    const block = randomBytes(Math.min(1 << 20, octets - written));
+    hash.update(block);
+    writeSync(file, block);
+  }
+  closeSync(file);
+  return hash.digest('hex');
+}
+
+/** TCP connections reset so far in a namespace, seen from either side. */
+async function resets(namespace: string): Promise<number> {
+  const text = await run(['cat', '/proc/net/snmp'], { namespace });
+  const [names, numbers] = text.split('\n').filter((line) => line.startsWith('Tcp:'));
+  const counters = new Map((names ?? '').split(' ').map((name, at) => [name, Number((numbers ?? '').split(' ')[at])]));
+  return (counters.get('EstabResets') ?? 0) + (counters.get('OutRsts') ?? 0);
+}
+
+function eventOf(events: readonly JsonObject[], name: string): JsonObject | undefined {
+  const event = events.findLast((candidate) => candidate['name'] === name);
+  const fields = event?.['fields'];
+  return typeof fields === 'object' && fields !== null && !Array.isArray(fields) ? { ...fields } : undefined;
+}
+
+async function settled(journey: Journey, network: NetworkName): Promise<void> {
+  const wanted = network === 'home' ? 'returned-home' : 'registered';
+  await waitFor(() => eventOf(journey.events, wanted) !== undefined, {
+    timeoutMs: 20_000,
+    what: `the event '${wanted}' after the move to ${NETWORKS[network].label}`,
+  });
+}
+
+async function visit(journey: Journey, from: NetworkName, to: NetworkName): Promise<Visit> {
+  const { lab, download6, download4, ping6, ping4 } = journey;
+  journey.events.length = 0;
+  const startMs = performance.now();
+  await lab.move('mn', to);
+  const family = NETWORKS[to].ipv6 === undefined ? 4 : 6;
+  await lab.waitForAddress('mn', family, { timeoutMs: 15_000 });
+  const addressMs = performance.now();
+  await settled(journey, to);
+  await waitFor(() => download6.flowing && download4.flowing && ping6.firstAnswerMs(addressMs) !== undefined, {
+    timeoutMs: 40_000,
+    what: `data of both downloads after the move to ${NETWORKS[to].label}`,
+  });
+  await new Promise((resolve) => setTimeout(resolve, Number(options.stay) * 1000));
+  const endMs = performance.now();
+  const registered = eventOf(journey.events, 'registered');
+  const firstMs = ping6.firstAnswerMs(addressMs);
+  const roundTrip = registered?.['roundTripMs'];
+  return {
+    from: NETWORKS[from].label,
+    to: NETWORKS[to].label,
+    careOfAddress: to === 'home' ? 'at home' : String(registered?.['careOfAddress']),
+    encapsulation: to === 'home' ? 'plain' : String(registered?.['encapsulation']),
+    signallingMs: typeof roundTrip === 'number' ? roundTrip : undefined,
+    firstPacketMs: firstMs === undefined ? undefined : firstMs - addressMs,
+    stall6Ms: download6.stallMs(startMs, endMs),
+    stall4Ms: download4.stallMs(startMs, endMs),
+    lost6: ping6.lost(startMs, endMs),
+    lost4: ping4.lost(startMs, endMs),
+  };
+}
+
+async function finish(
+  journey: Journey,
+  server: Background,
+  digest: string,
+  resetsBefore: number,
+  visits: readonly Visit[],
+): Promise<Totals> {
+  say('the journey is over; the rest of both files at full speed …');
+  server.kill('SIGUSR1');
+  const results = await Promise.all([journey.download6.result, journey.download4.result]);
+  for (const { exitCode, message } of results) {
+    if (exitCode !== 0) say(`curl ended with ${exitCode}: ${message}`);
+  }
+  return {
+    octets: results.reduce((sum, { octets }) => sum + octets, 0),
+    checksumsRight: results.every(({ sha256, exitCode }) => exitCode === 0 && sha256 === digest),
+    resets: (await resets('mn')) + (await resets('cn')) - resetsBefore,
+    pingsLost: visits.reduce((sum, { lost6, lost4 }) => sum + lost6 + lost4, 0),
+  };
+}
+
+async function demo(lab: Lab): Promise<number> {
+  const homeAgent = new DaemonProcess(lab, 'ha', 'home', homeAgentConfiguration());
+  const mobileNode = new DaemonProcess(lab, 'mn', 'mn', mobileNodeConfiguration());
+  say('starting the home agent and, plugged into its home link, the mobile node …');
+  await homeAgent.start();
+  await lab.move('mn', 'home');
+  await lab.waitForAddress('mn', 6);
+  await mobileNode.start();
+
+  const seconds = JOURNEY.length * (Number(options.stay) + 3);
+  const file = `${LAB_DIRECTORY}/file`;
+  const digest = makeFile(file, OCTETS_PER_SECOND * seconds);
+  const server = lab.spawn('cn', [process.execPath, 'lab/demo/file-server.ts', file, '80', String(OCTETS_PER_SECOND)]);
+  await server.ready('ready');
+  const events: JsonObject[] = [];
+  using _follower = await mobileNode.follow((event) => events.push(event));
+  const resetsBefore = (await resets('mn')) + (await resets('cn'));
+  const journey: Journey = {
+    lab,
+    mobileNode,
+    events,
+    download6: new Download('mn', `http://[${ADDRESSES.correspondentIpv6}]/file`, HOME.address),
+    download4: new Download('mn', `http://${ADDRESSES.correspondentIpv4}/file`, HOME.ipv4Address),
+    ping6: new Pinger('cn', HOME.address, PING_INTERVAL_MS),
+    ping4: new Pinger('cn', HOME.ipv4Address, PING_INTERVAL_MS),
+  };
+  await waitFor(
+    () =>
+      journey.download6.octets > 0 &&
+      journey.download4.octets > 0 &&
+      journey.ping6.received > 0 &&
+      journey.ping4.received > 0,
+    {
+      timeoutMs: 10_000,
+      what: 'both downloads and both pings to begin at home',
+    },
+  );
+  say(
+    `downloading ${(2 * OCTETS_PER_SECOND * seconds) / 1e6} MB from ${ADDRESSES.correspondentIpv6} and ${ADDRESSES.correspondentIpv4} …\n`,
+  );
+
+  const visits: Visit[] = [];
+  let here: NetworkName = 'home';
+  for (const next of JOURNEY) {
+    say(`→ ${NETWORKS[next].label}`);
+    const made = await visit(journey, here, next);
+    say(
+      `    ${made.careOfAddress}, ${made.encapsulation}; TCP stood still for ${made.stall6Ms.toFixed(0)} / ${made.stall4Ms.toFixed(0)} ms; pings lost ${made.lost6} / ${made.lost4}`,
+    );
+    visits.push(made);
+    here = next;
+  }
+  const totals = await finish(journey, server, digest, resetsBefore, visits);
+  journey.ping6.stop();
+  journey.ping4.stop();
+  if (options.json) console.log(JSON.stringify({ handovers: visits, totals }));
+  say(`\n${handoverTable(visits)}\n\n${totalsLine(totals)}`);
+  await mobileNode.stop();
+  await homeAgent.stop();
+  return totals.checksumsRight && totals.resets === 0 ? 0 : 1;
+}
+
+if (options.help) {
+  console.log('usage: npm run demo [-- --stay SECONDS] [--json] [--keep-logs DIRECTORY]');
+} else {
+  const logs = options['keep-logs'];
+  say('building the lab: networks, routers, translators in namespaces of their own …');
+  await using lab = await Lab.create({ ...(logs === undefined ? {} : { logDirectory: logs }) });
+  try {
+    process.exitCode = await demo(lab);
+  } catch (error) {
+    console.error(`demo: ${error instanceof Error ? error.message : String(error)}`);
+    process.exitCode = 1;
+  }
+}
