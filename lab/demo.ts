@@ -8,6 +8,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { JsonObject } from '#engine/contract.ts';
+import { isJsonObject } from '#ops/json-lines.ts';
 import { DaemonProcess, HOME, homeAgentConfiguration, mobileNodeConfiguration } from './daemons.ts';
 import { Download } from './demo/download.ts';
 import { Pinger } from './demo/pinger.ts';
@@ -68,7 +69,7 @@ async function resets(namespace: string): Promise<number> {
 function eventOf(events: readonly JsonObject[], name: string): JsonObject | undefined {
   const event = events.findLast((candidate) => candidate['name'] === name);
   const fields = event?.['fields'];
-  return typeof fields === 'object' && fields !== null && !Array.isArray(fields) ? { ...fields } : undefined;
+  return isJsonObject(fields) ? fields : undefined;
 }
 
 async function settled(journey: Journey, network: NetworkName): Promise<void> {
