@@ -1,0 +1,123 @@
+import { spawn } from 'node:child_process';
+import { parseArgs } from 'node:util';
+import { MAP } from './builder.ts';
+import { inLab, reexecInLab } from './enter.ts';
+import { ALL_NETWORKS, isNetworkName, type NetworkName } from './networks.ts';
+import { checkNetwork, type NetworkReport, startNatProbeServer } from './self-test.ts';
+import { inNamespace, nowMs } from './shell.ts';
+import { Lab, type LabOptions } from './topology.ts';
+
+const USAGE = `usage: node lab/enter.ts -- node lab/main.ts shell|map|selftest [options]
+
+  map        prints the lab's map
+  shell      builds the lab and gives a shell in the namespace of the mobile node; the lab ends with the shell
+  selftest   builds the lab, plugs the node into every network and checks addresses, reachability and NAT behaviour
+
+  --networks NAME,…     networks to build, of: ${ALL_NETWORKS.join(' ')}; default all
+  --at NAME             network that the node of the shell is plugged into; default home
+  --namespace NAME      namespace of the shell; default mn
+  --delay-ms N          one-way delay between the core and each visited network
+  --loss-percent N      loss in each direction there
+  --no-offload          every link carries real 1500-byte frames
+  --help
+`;
+
+interface Arguments {
+  readonly command: string;
+  readonly options: LabOptions;
+  readonly at: NetworkName;
+  readonly namespace: string;
+}
+
+/** Throws with what is wrong with the command line. */
+function parseCommandLine(argv: readonly string[]): Arguments {
+  const { positionals, values } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: {
+      networks: { type: 'string', default: ALL_NETWORKS.join(',') },
+      at: { type: 'string', default: 'home' },
+      namespace: { type: 'string', default: 'mn' },
+      'delay-ms': { type: 'string', default: '0' },
+      'loss-percent': { type: 'string', default: '0' },
+      'no-offload': { type: 'boolean', default: false },
+      help: { type: 'boolean', short: 'h', default: false },
+    },
+  });
+  const networks = values.networks.split(',').map(networkName);
+  const options = {
+    networks,
+    delayMs: quantity(values['delay-ms'], '--delay-ms'),
+    lossPercent: quantity(values['loss-percent'], '--loss-percent'),
+    segmentationOffload: !values['no-offload'],
+  };
+  const command = values.help ? 'help' : (positionals[0] ?? 'help');
+  return { command, options, at: networkName(values.at), namespace: values.namespace };
+}
+
+function networkName(name: string): NetworkName {
+  if (!isNetworkName(name)) throw new Error(`no network "${name}"; there are: ${ALL_NETWORKS.join(' ')}`);
+  return name;
+}
+
+function quantity(text: string, option: string): number {
+  const value = Number(text);
+  if (!(value >= 0 && value < 100_000)) throw new Error(`${option}: "${text}" is no quantity`);
+  return value;
+}
+
+function reportLine({ network, addresses, nat, wrong }: NetworkReport): string {
+  const behaviour =
+    nat === undefined || network.nat.length === 0 ? '' : `mapping ${nat.mapping}, filtering ${nat.filtering}`;
+  const verdict = wrong.length === 0 ? 'ok  ' : 'FAIL';
+  const line = `${verdict}  ${network.name.padEnd(8)} ${network.label.padEnd(22)} ${addresses.join(' ').padEnd(38)} ${behaviour}`;
+  return [line.trimEnd(), ...wrong.map((each) => `        ${each}`)].join('\n');
+}
+
+async function selfTest(options: LabOptions): Promise<number> {
+  const startMs = nowMs();
+  await using lab = await Lab.create(options);
+  console.log(`built in ${Math.round(nowMs() - startMs)} ms: ${lab.namespaces.join(' ')}`);
+  await startNatProbeServer(lab);
+  let failed = 0;
+  for (const network of lab.networks) {
+    const report = await checkNetwork(lab, 'mn', network);
+    if (report.wrong.length > 0) failed += 1;
+    console.log(reportLine(report));
+  }
+  return failed === 0 ? 0 : 1;
+}
+
+/** An interactive shell gets the terminal; standard input that is no terminal is a script for it. */
+async function shell({ options, at, namespace }: Arguments): Promise<number> {
+  await using lab = await Lab.create(options);
+  await lab.move('mn', at);
+  console.log(
+    `${MAP}\nmn is plugged into ${at}; this shell is in ${namespace}. Another: nsenter --net=/run/netns/NAME\n`,
+  );
+  process.on('SIGINT', () => undefined);
+  const [command = '', ...args] = inNamespace(namespace, ['bash']);
+  const child = spawn(command, args, { stdio: 'inherit', env: { ...process.env, PS1: `[lab ${namespace}] \\w \\$ ` } });
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  child.on('error', reject);
+  child.on('exit', (code) => resolve(code ?? 1));
+  return await promise;
+}
+
+async function main(): Promise<number> {
+  const wanted = parseCommandLine(process.argv.slice(2));
+  if (wanted.command === 'map') console.log(MAP);
+  if (wanted.command === 'help') console.log(USAGE);
+  if (wanted.command === 'map' || wanted.command === 'help') return 0;
+  if (!inLab()) return await reexecInLab([process.execPath, ...process.argv.slice(1)]);
+  if (wanted.command === 'selftest') return await selfTest(wanted.options);
+  if (wanted.command === 'shell') return await shell(wanted);
+  throw new Error(`no command "${wanted.command}"`);
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  console.error(`lab: ${error instanceof Error ? error.message : String(error)}\n(--help tells how to use it)`);
+  process.exitCode = 1;
+}

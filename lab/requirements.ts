@@ -1,0 +1,144 @@
+import { spawnSync } from 'node:child_process';
+import { closeSync, existsSync, openSync, statSync } from 'node:fs';
+import { isProgram, searchPath } from './enter.ts';
+
+/**
+ * What the machine must have for the demo, the tests and the benchmarks: `node lab/requirements.ts demo|test|bench`.
+ * As root it installs missing Debian packages; as an ordinary user it names the one command that does, and exits with 69
+ * (EX_UNAVAILABLE), as it does for a kernel that lacks something.
+ */
+
+export type Purpose = 'demo' | 'test' | 'bench';
+
+/** A program and the Debian package it is in. */
+type Requirement = readonly [program: string, debianPackage: string];
+
+const DEMO: readonly Requirement[] = [
+  ['ip', 'iproute2'],
+  ['unshare', 'util-linux'],
+  ['nsenter', 'util-linux'],
+  ['setpriv', 'util-linux'],
+  ['mount', 'mount'],
+  ['perl', 'perl-base'],
+  ['nft', 'nftables'],
+  ['radvd', 'radvd'],
+  ['dnsmasq', 'dnsmasq-base'],
+  ['udhcpc', 'udhcpc'],
+  ['ethtool', 'ethtool'],
+  ['conntrack', 'conntrack'],
+  ['tcpdump', 'tcpdump'],
+  ['ping', 'iputils-ping'],
+  ['curl', 'curl'],
+];
+
+const TEST: readonly Requirement[] = [
+  ...DEMO,
+  ['tshark', 'tshark'],
+  ['iperf3', 'iperf3'],
+  ['ssh', 'openssh-client'],
+  ['sshd', 'openssh-server'],
+  ['rdisc6', 'ndisc6'],
+  ['clang++-14', 'clang-14'],
+];
+
+const BENCH: readonly Requirement[] = [
+  ...DEMO,
+  ['iperf3', 'iperf3'],
+  ['wg', 'wireguard-tools'],
+  ['wireguard-go', 'wireguard-go'],
+  ['openvpn', 'openvpn'],
+];
+
+/** Libraries that have no program to look for: a file of the package instead. */
+const TEST_FILES: readonly Requirement[] = [['/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux', 'libclang-rt-14-dev']];
+
+const PROGRAMS: Readonly<Record<Purpose, readonly Requirement[]>> = { demo: DEMO, test: TEST, bench: BENCH };
+
+/** Debian packages of which a program is missing, each once, in a stable order. */
+export function missingPackages(purpose: Purpose): readonly string[] {
+  const programs = PROGRAMS[purpose].filter(([program]) => !isProgram(program));
+  const files = purpose === 'test' ? TEST_FILES.filter(([file]) => !existsSync(file)) : [];
+  return [...new Set([...programs, ...files].map(([, debianPackage]) => debianPackage))];
+}
+
+/** What the kernel lacks for the lab, each with what to do about it; empty when all is there. */
+export function missingKernelFeatures(): readonly string[] {
+  return [...tunDevice(), ...namespaces()];
+}
+
+function tunDevice(): string[] {
+  const device = '/dev/net/tun';
+  if (!existsSync(device) || !statSync(device).isCharacterDevice()) {
+    return [`${device} is missing. Load the module with:  sudo modprobe tun   (in a container: --device ${device})`];
+  }
+  try {
+    closeSync(openSync(device, 'r+'));
+    return [];
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const advice = 'Debian gives it to everybody (mode 0666):  sudo chmod 0666';
+    return [`${device} cannot be opened (${reason}). ${advice} ${device}   or run as root`];
+  }
+}
+
+/** A network namespace that can be made is the proof that the rest of the lab can be. */
+function namespaces(): string[] {
+  const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
+  const argv = [...user, '--mount', '--net', '--pid', '--fork', '--mount-proc', 'true'];
+  const result = spawnSync('unshare', argv, { encoding: 'utf8', env: { ...process.env, PATH: searchPath() } });
+  if (result.status === 0) return [];
+  const said = (result.stderr ?? '').trim();
+  const advice =
+    user.length === 0
+      ? 'In a container this needs --cap-add SYS_ADMIN and unmasked /proc (--security-opt systempaths=unconfined)'
+      : 'An ordinary user needs user namespaces:  sudo sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000';
+  return [`namespaces cannot be made: ${said}\n  ${advice}   or run as root`];
+}
+
+function install(packages: readonly string[]): boolean {
+  const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', PATH: searchPath() };
+  const steps = [
+    ['apt-get', 'update', '-q'],
+    // The daemons are run by the lab: those of the packages must not start on the host. policy-rc.d is how Debian forbids it.
+    ['sh', '-c', INSTALL, 'install', ...packages],
+  ];
+  return steps.every(
+    ([command = '', ...args]) => spawnSync(command, args, { stdio: 'inherit', env: environment }).status === 0,
+  );
+}
+
+const INSTALL = `set -eu
+policy=/usr/sbin/policy-rc.d
+if [ ! -e "$policy" ]; then
+  printf '#!/bin/sh\\nexit 101\\n' > "$policy"
+  chmod 755 "$policy"
+  trap 'rm -f "$policy"' EXIT
+fi
+apt-get install -y -q --no-install-recommends "$@"`;
+
+function main(): number {
+  const purpose = process.argv[2];
+  if (purpose !== 'demo' && purpose !== 'test' && purpose !== 'bench') {
+    console.error('usage: node lab/requirements.ts demo|test|bench');
+    return 64;
+  }
+  const packages = missingPackages(purpose);
+  if (packages.length > 0) {
+    const command = `apt-get install --no-install-recommends ${packages.join(' ')}`;
+    const mayInstall = process.getuid?.() === 0 && isProgram('apt-get');
+    if (!mayInstall) {
+      console.error(`Programs are missing. Install them with:\n\n  sudo ${command}\n`);
+      return 69;
+    }
+    console.error(`installing: ${packages.join(' ')}`);
+    if (!install(packages)) {
+      console.error(`${command} failed`);
+      return 69;
+    }
+  }
+  const lacking = missingKernelFeatures();
+  for (const line of lacking) console.error(line);
+  return lacking.length === 0 ? 0 : 69;
+}
+
+if (import.meta.main) process.exitCode = main();

@@ -1,0 +1,76 @@
+import { Dependence, type NatBehaviour } from './nat-probe.ts';
+import { ADDRESSES, NatKind, type Network } from './networks.ts';
+import type { Background } from './shell.ts';
+import type { Lab } from './topology.ts';
+
+/** The lab's promise about each network, asked of the running lab: used by `lab/main.ts selftest` and by the tests. */
+
+const PROBE_PROGRAM = new URL('nat-probe.ts', import.meta.url).pathname;
+const PROBE_ENDPOINTS = [ADDRESSES.correspondentIpv4, ADDRESSES.correspondentOtherIpv4, '3478', '3479'] as const;
+
+/** Starts the answering side of the NAT prober on the correspondent. */
+export async function startNatProbeServer(lab: Lab): Promise<Background> {
+  const server = lab.spawn('cn', [process.execPath, PROBE_PROGRAM, 'serve', ...PROBE_ENDPOINTS]);
+  await server.ready('ready');
+  return server;
+}
+
+/** What the translators between a node and the correspondent do to UDP, seen from where the node is now. */
+export async function probeNat(lab: Lab, node: string, localPort = 0): Promise<NatBehaviour> {
+  const argv = [process.execPath, PROBE_PROGRAM, 'classify', ...PROBE_ENDPOINTS, '--port', String(localPort)];
+  const behaviour: NatBehaviour = JSON.parse(await lab.exec(node, argv));
+  return behaviour;
+}
+
+/** What the prober must find in a network; behind several translators the strictest counts. */
+export function promisedBehaviour(network: Network): Pick<NatBehaviour, 'mapping' | 'filtering'> {
+  const has = (kind: NatKind): boolean => network.nat.includes(kind);
+  const mapping = has(NatKind.symmetric) ? Dependence.addressAndPortDependent : Dependence.endpointIndependent;
+  const filtering =
+    has(NatKind.symmetric) || has(NatKind.portRestricted)
+      ? Dependence.addressAndPortDependent
+      : has(NatKind.addressDependent)
+        ? Dependence.addressDependent
+        : Dependence.endpointIndependent;
+  return { mapping, filtering };
+}
+
+/** What was found in one network; `wrong` is empty when all is as promised. */
+export interface NetworkReport {
+  readonly network: Network;
+  readonly addresses: readonly string[];
+  readonly nat: NatBehaviour | undefined;
+  readonly wrong: readonly string[];
+}
+
+/** Plugs the node into a network and checks that it gets its addresses, reaches the correspondent, and is translated as promised. */
+export async function checkNetwork(lab: Lab, node: string, network: Network): Promise<NetworkReport> {
+  await lab.move(node, network.name);
+  const addresses: string[] = [];
+  const wrong: string[] = [];
+  const families = [
+    ...(network.ipv6 === undefined ? [] : [[6, ADDRESSES.correspondentIpv6] as const]),
+    ...(network.ipv4 === undefined ? [] : [[4, ADDRESSES.correspondentIpv4] as const]),
+  ];
+  for (const [family, correspondent] of families) {
+    try {
+      addresses.push((await lab.waitForAddress(node, family)).address);
+      const ping = await lab.attempt(node, ['ping', '-n', '-c', '3', '-i', '0.01', '-W', '2', correspondent]);
+      if (ping.code !== 0) wrong.push(`no answer from ${correspondent}`);
+    } catch (error) {
+      wrong.push(error instanceof Error ? error.message : String(error));
+    }
+  }
+  const nat = network.ipv4 === undefined || wrong.length > 0 ? undefined : await probeNat(lab, node);
+  if (nat !== undefined) wrong.push(...unlikePromise(network, nat));
+  return { network, addresses, nat, wrong };
+}
+
+function unlikePromise(network: Network, found: NatBehaviour): string[] {
+  const promised = promisedBehaviour(network);
+  const wrong: string[] = [];
+  if (found.mapping !== promised.mapping) wrong.push(`mapping is ${found.mapping}, promised ${promised.mapping}`);
+  if (found.filtering !== promised.filtering)
+    wrong.push(`filtering is ${found.filtering}, promised ${promised.filtering}`);
+  return wrong;
+}
