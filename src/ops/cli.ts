@@ -1,0 +1,161 @@
+#!/usr/bin/env node
+/** `sojourn`: asks daemons over their control sockets, checks configurations, cleans up after a crash. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Command, CommanderError } from 'commander';
+import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import { ask, ControlClient, ControlUnavailable } from './control-client.ts';
+import { ExitCode } from './exit-codes.ts';
+import { isJsonList, isJsonObject, parseObject } from './json-lines.ts';
+import { chooseSocket } from './sockets.ts';
+import { formatValue } from './tables.ts';
+import { packageVersion } from './version.ts';
+
+const DAEMONS_DIRECTORY = join(import.meta.dirname, '../../daemons');
+
+interface GlobalOptions {
+  readonly json?: true;
+  readonly socket?: string;
+  readonly daemon?: string;
+  readonly timeout: number;
+}
+
+/** Ends the command with this exit code; the message goes to standard error. */
+class Failure extends Error {
+  override readonly name = 'Failure';
+  readonly code: ExitCode;
+
+  constructor(code: ExitCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+const EXIT_CODES_HELP = `
+Exit codes: 0 yes; 1 no (not registered, request refused); 64 usage; 69 no daemon answers; 77 not permitted; 78 wrong configuration.`;
+
+function program(): Command {
+  const root = new Command('sojourn')
+    .description('Asks and checks the daemons of Sojourn.')
+    .version(packageVersion())
+    .option('--json', 'print JSON, complete and stable, instead of tables')
+    .option('--daemon <name>', 'which daemon, by name (default: the only one that runs here)')
+    .option('--socket <path>', 'which daemon, by its control socket')
+    .option('--timeout <ms>', 'give up after so many milliseconds', Number, 5000)
+    .showSuggestionAfterError()
+    .exitOverride()
+    .addHelpText('after', EXIT_CODES_HELP);
+  query(root, 'status', 'how the daemon is; exit 1 when a home is not registered');
+  query(root, 'bindings', 'registrations: binding cache of a home agent, binding list of a mobile node');
+  query(root, 'tunnels', 'tunnels and their prefixes');
+  query(root, 'stats', 'counters: control messages by kind and reason, packets, drops');
+  root
+    .command('events')
+    .description('what happened lately')
+    .option('-f, --follow', 'go on with what happens from now')
+    .option('-n, --last <count>', 'how many of the past', Number, 50)
+    .action((options, command) => events(command.optsWithGlobals(), options));
+  root
+    .command('request <command> [parameters]')
+    .description('send any command, with parameters as a JSON object, and print the answer')
+    .action((name, parameters, _, command) => print(command.optsWithGlobals(), name, parametersOf(parameters)));
+  root
+    .command('check <daemon> <file>')
+    .description('check a configuration file and name every fault; touches nothing')
+    .action((daemon, file) => runDaemon(daemon, ['--check', '--config', file]));
+  root
+    .command('cleanup <daemon> <file>')
+    .description('remove what a killed daemon with this configuration left in the kernel')
+    .action((daemon, file) => runDaemon(daemon, ['--cleanup', '--config', file]));
+  return root;
+}
+
+function query(root: Command, name: string, description: string): void {
+  root
+    .command(name)
+    .description(description)
+    .action((_, command) => print(command.optsWithGlobals(), name, {}));
+}
+
+async function print(options: GlobalOptions, command: string, parameters: JsonObject): Promise<void> {
+  const { ok, value } = await ask(socketOf(options), command, parameters, options.timeout);
+  if (!ok) throw new Failure(ExitCode.negative, `${command}: ${errorText(value)}`);
+  process.stdout.write(`${options.json ? JSON.stringify(value, undefined, 2) : formatValue(value)}\n`);
+  if (command === 'status' && !isSettled(value)) process.exitCode = ExitCode.negative;
+}
+
+/** A mobile side is settled when each home is registered or at home; other daemons always are. */
+function isSettled(status: JsonValue): boolean {
+  if (!isJsonObject(status) || !isJsonList(status['homes'])) return true;
+  return status['homes'].every((home) => isJsonObject(home) && SETTLED_STATES.has(String(home['state'])));
+}
+
+const SETTLED_STATES: ReadonlySet<string> = new Set(['registered', 'at-home', 'home']);
+
+async function events(options: GlobalOptions, { follow, last }: { follow?: true; last: number }): Promise<void> {
+  using client = await ControlClient.connect(socketOf(options));
+  await client.events({ follow: follow === true, last }, (event) => {
+    process.stdout.write(`${options.json ? JSON.stringify(event) : formatEvent(event)}\n`);
+  });
+}
+
+function formatEvent(event: JsonObject): string {
+  const { at, level, name, fields } = event;
+  const detail = isJsonObject(fields) ? inlineFields(fields) : '';
+  return `${String(at)}  ${String(level).padEnd(5)}  ${String(name)}${detail === '' ? '' : `  ${detail}`}`;
+}
+
+function inlineFields(fields: JsonObject): string {
+  return Object.entries(fields)
+    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
+    .join(' ');
+}
+
+function socketOf(options: GlobalOptions): string {
+  const chosen = chooseSocket(options);
+  if (chosen.ok) return chosen.path;
+  throw new Failure(chosen.reason === 'several' ? ExitCode.usage : ExitCode.unavailable, chosen.message);
+}
+
+function parametersOf(text: string | undefined): JsonObject {
+  if (text === undefined) return {};
+  const parameters = parseObject(text);
+  if (parameters === undefined)
+    throw new Failure(ExitCode.usage, 'parameters must be one JSON object, like \'{"id":1}\'');
+  return parameters;
+}
+
+function errorText(value: JsonValue): string {
+  if (isJsonObject(value) && typeof value['error'] === 'string') return value['error'];
+  return typeof value === 'string' ? value : JSON.stringify(value);
+}
+
+/** Daemons know their own configuration; this process only starts them. */
+function runDaemon(daemon: string, parameters: readonly string[]): void {
+  const main = join(DAEMONS_DIRECTORY, daemon, 'main.ts');
+  if (!/^[a-z]+$/.test(daemon) || !existsSync(main)) {
+    throw new Failure(ExitCode.usage, `no daemon "${daemon}"; there are: ${readdirSync(DAEMONS_DIRECTORY).join(', ')}`);
+  }
+  const { status } = spawnSync(process.execPath, [main, ...parameters], { stdio: 'inherit' });
+  process.exitCode = status ?? ExitCode.internal;
+}
+
+function exitCodeOf(thrown: unknown): ExitCode {
+  if (thrown instanceof Failure) return thrown.code;
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+  if (!(thrown instanceof ControlUnavailable)) return ExitCode.internal;
+  return thrown.reason === 'permission' ? ExitCode.permission : ExitCode.unavailable;
+}
+
+// `sojourn events | head` is no failure.
+process.stdout.on('error', () => process.exit(ExitCode.ok));
+
+try {
+  await program().parseAsync();
+} catch (thrown) {
+  process.exitCode = exitCodeOf(thrown);
+  // Commander has said what it has to say.
+  if (!(thrown instanceof CommanderError))
+    process.stderr.write(`sojourn: ${thrown instanceof Error ? thrown.message : String(thrown)}\n`);
+}

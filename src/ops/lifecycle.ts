@@ -1,0 +1,203 @@
+/**
+ * The mould of every daemon: arguments, configuration, log, control socket, start, signals, stop, exit code. It reads and checks
+ * everything before it touches the machine; `--check` stops in between.
+ */
+import { Command, CommanderError, Option } from 'commander';
+import type { EventSink } from '#runtime/ports.ts';
+import { formatFault, type Loaded } from './config.ts';
+import { ControlServer, ControlSocketError } from './control.ts';
+import { type DaemonSettings, LOG_LEVELS, type LogLevel } from './daemon-settings.ts';
+import { EventHistory, fanOut } from './event-history.ts';
+import { ExitCode } from './exit-codes.ts';
+import { createLog, type Log } from './log.ts';
+import { notifyServiceManager } from './service-manager.ts';
+import { packageVersion } from './version.ts';
+
+/** What makes one daemon different from the others. `S` is its checked configuration. */
+export interface DaemonMould<S extends { readonly daemon: DaemonSettings }> {
+  /** `ha`; the command line and the systemd unit call it so. */
+  readonly role: string;
+  readonly description: string;
+  load(file: string): Loaded<S>;
+  /** What the operator chose and should be reminded of at each start (`security: none`). */
+  cautions(settings: S): readonly string[];
+  /** Touches the machine. Throws what the host throws; an `Error` with `code` EPERM or EACCES is told as a missing permission. */
+  start(settings: S, house: House): RunningDaemon | Promise<RunningDaemon>;
+  /** Removes what a killed daemon with these settings left behind. */
+  cleanup(settings: S): void;
+}
+
+/** What a daemon gets from its mould. */
+export interface House {
+  readonly log: Log;
+  /** Engine events go here: to the log and to `sojourn events`. */
+  readonly events: EventSink;
+  readonly control: ControlServer;
+  /** Our own defect: it is logged, the daemon stops as well as it can and exits with 70. */
+  fatal(error: unknown): void;
+}
+
+export interface RunningDaemon {
+  /** Says goodbye and undoes everything; gives the failures met on the way. Called once. */
+  stop(): readonly unknown[] | Promise<readonly unknown[]>;
+}
+
+const STOP_TIMEOUT_MS = 5000;
+
+interface Arguments {
+  readonly config: string;
+  readonly check?: true;
+  readonly cleanup?: true;
+  readonly logLevel?: LogLevel;
+}
+
+/** Runs the daemon until it is told to stop; ends the process. */
+export async function runDaemon<S extends { readonly daemon: DaemonSettings }>(mould: DaemonMould<S>): Promise<void> {
+  const given = parseArguments(mould);
+  if (typeof given === 'number') return leave(given);
+  const loaded = mould.load(given.config);
+  if (!loaded.ok) {
+    for (const fault of loaded.faults) process.stderr.write(`${formatFault(fault)}\n`);
+    return leave(ExitCode.configuration);
+  }
+  const settings = loaded.value;
+  const cautions = [...loaded.warnings.map(formatFault), ...mould.cautions(settings)];
+  if (given.check) {
+    for (const caution of cautions) process.stderr.write(`warning: ${caution}\n`);
+    process.stdout.write(`${given.config}: ok\n`);
+    return leave(ExitCode.ok);
+  }
+  const { name, logFormat, logLevel } = settings.daemon;
+  const log = createLog({ name, level: given.logLevel ?? logLevel, format: logFormat });
+  if (given.cleanup) return leave(cleanUp(mould, settings, log));
+  for (const caution of cautions) log.warn('configuration-caution', {}, caution);
+  await new Life(mould, settings, log).live();
+}
+
+/** The arguments, or the exit code where there is nothing more to do. */
+function parseArguments(mould: { readonly role: string; readonly description: string }): Arguments | ExitCode {
+  const command = new Command(`sojourn-${mould.role}`)
+    .description(mould.description)
+    .version(packageVersion())
+    .requiredOption('-c, --config <file>', 'configuration (YAML)')
+    .option('--check', 'check the configuration, touch nothing, exit')
+    .option('--cleanup', 'remove what a killed daemon left in the kernel, exit')
+    .addOption(new Option('--log-level <level>', 'overrides daemon.logLevel').choices(LOG_LEVELS))
+    .allowExcessArguments(false)
+    .exitOverride();
+  try {
+    return command.parse().opts<Arguments>();
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) throw thrown;
+    return thrown.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+  }
+}
+
+function cleanUp<S extends { readonly daemon: DaemonSettings }>(
+  mould: DaemonMould<S>,
+  settings: S,
+  log: Log,
+): ExitCode {
+  try {
+    mould.cleanup(settings);
+    return ExitCode.ok;
+  } catch (thrown) {
+    return report(log, 'cleanup-failed', thrown);
+  }
+}
+
+/** One run of a daemon, from the first touch to the exit code. */
+class Life<S extends { readonly daemon: DaemonSettings }> {
+  readonly #mould: DaemonMould<S>;
+  readonly #settings: S;
+  readonly #log: Log;
+  #control: ControlServer | undefined;
+  #running: RunningDaemon | undefined;
+  #startup: Promise<void> | undefined;
+  #ending = false;
+
+  constructor(mould: DaemonMould<S>, settings: S, log: Log) {
+    this.#mould = mould;
+    this.#settings = settings;
+    this.#log = log;
+  }
+
+  async live(): Promise<void> {
+    process.on('uncaughtException', (error) => this.#fatal(error));
+    process.on('unhandledRejection', (error) => this.#fatal(error));
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void this.#end(ExitCode.ok, signal));
+    this.#startup = this.#start();
+    try {
+      await this.#startup;
+    } catch (thrown) {
+      await this.#end(report(this.#log, 'start-failed', thrown), 'failed start');
+    }
+  }
+
+  async #start(): Promise<void> {
+    const { controlSocket, controlGroup } = this.#settings.daemon;
+    const history = new EventHistory();
+    this.#control = await ControlServer.open({ path: controlSocket, group: controlGroup, history });
+    if (this.#ending) return;
+    const running = await this.#mould.start(this.#settings, {
+      log: this.#log,
+      events: fanOut(this.#log, history),
+      control: this.#control,
+      fatal: (error) => this.#fatal(error),
+    });
+    this.#running = running;
+    if (this.#ending) return;
+    this.#log.info('started', { version: packageVersion(), controlSocket });
+    await this.#notify('READY=1', `STATUS=control socket ${controlSocket}`);
+  }
+
+  #fatal(error: unknown): void {
+    report(this.#log, 'defect', error);
+    void this.#end(ExitCode.internal, 'defect');
+  }
+
+  async #end(code: ExitCode, reason: string): Promise<void> {
+    // A second signal, or a defect while stopping: no more patience.
+    if (this.#ending) return leave(code === ExitCode.ok ? ExitCode.internal : code);
+    this.#ending = true;
+    setTimeout(() => {
+      this.#log.error('stop-timeout', { timeoutMs: STOP_TIMEOUT_MS });
+      leave(ExitCode.internal);
+    }, STOP_TIMEOUT_MS).unref();
+    this.#log.info('stopping', { reason });
+    void this.#notify('STOPPING=1');
+    // A signal in the middle of the start: what was half made is made, then undone.
+    await this.#startup?.catch(() => {});
+    const failures = (await this.#running?.stop()) ?? [];
+    for (const failure of failures) report(this.#log, 'stop-failure', failure);
+    this.#control?.close();
+    this.#log.info('stopped', { exitCode: code });
+    leave(code);
+  }
+
+  #notify(...variables: readonly string[]): Promise<void> {
+    return notifyServiceManager(variables, (reason) => this.#log.warn('service-manager-not-told', { reason }));
+  }
+}
+
+/** Logs `thrown` and says which exit code it stands for. */
+function report(log: Log, event: string, thrown: unknown): ExitCode {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const code = exitCodeOf(error);
+  const stack = code === ExitCode.internal ? { stack: error.stack ?? '' } : {};
+  const remedy = code === ExitCode.permission ? { remedy: 'run as root, or with CAP_NET_ADMIN and CAP_NET_RAW' } : {};
+  log.error(event, { error: error.message, ...stack, ...remedy }, error.message);
+  return code;
+}
+
+function exitCodeOf(error: Error): ExitCode {
+  if (error instanceof ControlSocketError) return ExitCode.unavailable;
+  if (!('code' in error) || typeof error.code !== 'string') return ExitCode.internal;
+  if (error.code === 'EPERM' || error.code === 'EACCES') return ExitCode.permission;
+  // Node's own misuse errors are our defects; everything else with a code is the host's answer.
+  return error.code.startsWith('ERR_') ? ExitCode.internal : ExitCode.unavailable;
+}
+
+function leave(code: ExitCode): void {
+  process.exit(code);
+}
