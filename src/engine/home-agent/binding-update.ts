@@ -1,0 +1,201 @@
+/**
+ * What a Binding Update must pass, in order.
+ *
+ * RFC 6275 §6.1.7, §9.5.1  validity: silence;  §9.5.1, §10.3.1, §10.3.2 refusals with a status
+ * RFC 4285 §5, §6          authenticity and freshness;  RFC 5555 §4.5 forced UDP;  RFC 3963 §6.2 mobile routers
+ * Left out: Binding Identifier (RFC 5648 §4.3), skipped like an unknown option.
+ */
+import { isGlobalUnicast, isMulticast, isUnspecified } from '#base/ip.ts';
+import type { Monotonic } from '#base/time.ts';
+import type { Output } from '#engine/contract.ts';
+import { findOption } from '#wire/mobility-options.ts';
+import { refuse } from './acknowledgement.ts';
+import { authenticate } from './authentication.ts';
+import { checkMobileRouter } from './mobile-network.ts';
+import type { HomeAgentReason } from './reasons.ts';
+import type { Refusal } from './refusal.ts';
+import { acceptRegistration, deleteRegistration } from './registration.ts';
+import { asksForDeletion, type RegistrationRequest, type Sender } from './registration-request.ts';
+import { checkSequence, checkTimestamp } from './replay.ts';
+import type { HomeAgentState } from './state.ts';
+
+/** A Binding Update that breaks one of these is dropped without an answer (RFC 6275 §9.5.1). */
+const VALIDITY: readonly {
+  readonly reason: HomeAgentReason;
+  readonly broken: (request: RegistrationRequest) => boolean;
+}[] = [
+  {
+    reason: 'source-not-unicast',
+    broken: ({ source }) => isMulticast(source) || isUnspecified(source),
+  },
+  {
+    reason: 'home-address-option-over-udp',
+    broken: ({ path, homeAddressOption }) => path.kind === 'udp' && homeAddressOption,
+  },
+  { reason: 'home-address-invalid', broken: ({ homeAddress }) => !isGlobalUnicast(homeAddress) },
+  { reason: 'care-of-address-invalid', broken: ({ careOfAddress }) => !isGlobalUnicast(careOfAddress) },
+  {
+    reason: 'nonce-indices-present',
+    broken: ({ update }) => update.flags.homeRegistration && findOption(update.options, 'nonce-indices') !== undefined,
+  },
+];
+
+type Check = (
+  state: HomeAgentState,
+  now: Monotonic,
+  request: RegistrationRequest,
+  sender: Sender,
+) => Refusal | undefined;
+
+/** Freshness, after whose home address it is: nobody learns the sequence number of another's. */
+const FRESHNESS_CHECKS: readonly Check[] = [checkTimestamp, checkSequence];
+
+/** Checks of a request to stop serving (RFC 6275 §10.3.2). */
+const DELETION_CHECKS: readonly Check[] = [checkRegistered, ...FRESHNESS_CHECKS];
+
+/** Checks of a request to serve (RFC 6275 §10.3.1); the first refusal is the answer. */
+const REGISTRATION_CHECKS: readonly Check[] = [
+  checkOwner,
+  ...FRESHNESS_CHECKS,
+  checkCareOfAddress,
+  checkMobileRouter,
+  checkForcedUdp,
+  checkResources,
+];
+
+/** The key that verified must belong to the mobile node that owns the home address. */
+function checkOwner(
+  state: HomeAgentState,
+  _now: Monotonic,
+  { homeAddress }: RegistrationRequest,
+  { mobileNode }: Sender,
+): Refusal | undefined {
+  // Who has a binding has passed this before.
+  if (state.cache.get(homeAddress)?.mobileNode === mobileNode) return undefined;
+  if (!state.directory.isHomeSubnet(homeAddress)) return { status: 'not-home-subnet' };
+  const owner = state.directory.ownerOf(homeAddress);
+  if (owner === mobileNode) return undefined;
+  return { status: owner === undefined ? 'not-home-agent-for-this-mobile-node' : 'administratively-prohibited' };
+}
+
+/** A care-of address that is one of ours, or that leads back to the home address, would make packets go round. */
+function checkCareOfAddress(
+  state: HomeAgentState,
+  _now: Monotonic,
+  { homeAddress, careOfAddress }: RegistrationRequest,
+): Refusal | undefined {
+  const ours = state.configuration.addresses.some((address) => address === careOfAddress);
+  return ours || state.cache.wouldLoop(homeAddress, careOfAddress) ? { status: 'invalid-care-of-address' } : undefined;
+}
+
+/**
+ * RFC 5555 §4.5 gives this refusal the number that RFC 4285 has for a wrong timestamp. Who sent a timestamp can tell them
+ * apart: here it comes back unchanged.
+ */
+function checkForcedUdp(
+  state: HomeAgentState,
+  _now: Monotonic,
+  { path, update, behindNat }: RegistrationRequest,
+): Refusal | undefined {
+  const wished = path.kind === 'udp' && update.flags.forceUdp && !behindNat;
+  return wished && !state.configuration.acceptForcedUdp ? { status: 'id-mismatch' } : undefined;
+}
+
+function checkResources(
+  state: HomeAgentState,
+  _now: Monotonic,
+  { homeAddress }: RegistrationRequest,
+): Refusal | undefined {
+  const known = state.cache.get(homeAddress) !== undefined;
+  const held = state.cache.size + (state.homeLink?.pendingCount ?? 0);
+  return known || held < state.configuration.maximumBindings ? undefined : { status: 'insufficient-resources' };
+}
+
+/** There is a home registration, and it is this mobile node's. */
+function checkRegistered(
+  state: HomeAgentState,
+  _now: Monotonic,
+  { homeAddress }: RegistrationRequest,
+  { mobileNode }: Sender,
+): Refusal | undefined {
+  return state.cache.get(homeAddress)?.mobileNode === mobileNode
+    ? undefined
+    : { status: 'not-home-agent-for-this-mobile-node' };
+}
+
+function firstRefusal(
+  checks: readonly Check[],
+  state: HomeAgentState,
+  now: Monotonic,
+  request: RegistrationRequest,
+  sender: Sender,
+): Refusal | undefined {
+  for (const check of checks) {
+    const refusal = check(state, now, request, sender);
+    if (refusal !== undefined) return refusal;
+  }
+  return undefined;
+}
+
+/** Judges and carries out one Binding Update. */
+export function handleBindingUpdate(
+  state: HomeAgentState,
+  now: Monotonic,
+  request: RegistrationRequest,
+  out: Output[],
+): void {
+  const invalid = VALIDITY.find((rule) => rule.broken(request));
+  if (invalid !== undefined) {
+    state.count(invalid.reason);
+    return;
+  }
+  const authentication = authenticate(state, request);
+  if (authentication.kind === 'discarded') {
+    // Without a key there is nothing that a correspondent registration could be authenticated by.
+    state.count(request.update.flags.homeRegistration ? authentication.reason : 'correspondent-role-not-served');
+    return;
+  }
+  const { sender } = authentication;
+  if (authentication.kind === 'forged') {
+    refuse(state, now, request, sender, { status: 'authentication-failed', reason: 'authentication-failed' }, out);
+    return;
+  }
+  if (!request.update.flags.homeRegistration) {
+    handleCorrespondentRegistration(state, now, request, sender, out);
+    return;
+  }
+  carryOut(state, now, request, sender, out);
+}
+
+/** H flag clear. RFC 6275 §9.5.1: status 139 for a home address with home registration; correspondents are not served. */
+function handleCorrespondentRegistration(
+  state: HomeAgentState,
+  now: Monotonic,
+  request: RegistrationRequest,
+  sender: Sender,
+  out: Output[],
+): void {
+  const binding = state.cache.get(request.homeAddress);
+  if (binding === undefined || binding.mobileNode !== sender.mobileNode || sender.securityAssociation === undefined) {
+    state.count('correspondent-role-not-served');
+    return;
+  }
+  const refusal =
+    firstRefusal(FRESHNESS_CHECKS, state, now, request, sender) ??
+    ({ status: 'registration-type-change-disallowed' } as const);
+  refuse(state, now, request, sender, refusal, out);
+}
+
+function carryOut(
+  state: HomeAgentState,
+  now: Monotonic,
+  request: RegistrationRequest,
+  sender: Sender,
+  out: Output[],
+): void {
+  const deletion = asksForDeletion(request);
+  const refusal = firstRefusal(deletion ? DELETION_CHECKS : REGISTRATION_CHECKS, state, now, request, sender);
+  if (refusal !== undefined) refuse(state, now, request, sender, refusal, out);
+  else if (deletion) deleteRegistration(state, now, request, sender, out);
+  else acceptRegistration(state, now, request, sender, out);
+}

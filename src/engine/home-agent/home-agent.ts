@@ -1,0 +1,83 @@
+/**
+ * The home agent engine: one entry, one deadline.
+ *
+ * RFC 6275 §10.1-10.4 and the parts of §9 they refer to;  RFC 5555 §4.5;  RFC 4285;  RFC 3963 §6.2
+ * Left out: home agents list and discovery (RFC 6275 §10.5), mobile prefix discovery (§10.6), several care-of addresses (RFC 5648).
+ */
+import { unreachable } from '#base/assert.ts';
+import { earliest, type Monotonic } from '#base/time.ts';
+import type { Engine, Output, Path, RandomBytes } from '#engine/contract.ts';
+import type { Counters } from '#engine/shared/counters.ts';
+import type { HomeAgentConfiguration } from './configuration.ts';
+import { receiveOnLink, runHomeLinkTimers, setHomeLinkInterfaces } from './home-link.ts';
+import type { HomeAgentInput } from './input.ts';
+import { runBindingTimers } from './lifetime.ts';
+import { receive } from './receive.ts';
+import { handleRequest } from './requests.ts';
+import { finishRestore, restoreRecord } from './restore.ts';
+import { HomeAgentState } from './state.ts';
+import { wantStatic } from './wants.ts';
+
+/** Never throws for a peer's fault; `clock` must be the first input. */
+export function createHomeAgent(
+  configuration: HomeAgentConfiguration,
+  random: RandomBytes,
+): Engine<HomeAgentInput> & { readonly counters: Counters } {
+  return new HomeAgentEngine(configuration, random);
+}
+
+class HomeAgentEngine implements Engine<HomeAgentInput> {
+  readonly #state: HomeAgentState;
+
+  constructor(configuration: HomeAgentConfiguration, random: RandomBytes) {
+    this.#state = new HomeAgentState(configuration, random);
+  }
+
+  get counters(): Counters {
+    return this.#state.counters.counters;
+  }
+
+  deadline(): Monotonic {
+    const { bindingTimers, homeLink } = this.#state;
+    const bindings = bindingTimers.deadline();
+    return homeLink === undefined ? bindings : earliest(bindings, homeLink.deadline());
+  }
+
+  step(now: Monotonic, input: HomeAgentInput, out: Output[]): void {
+    const state = this.#state;
+    switch (input.kind) {
+      case 'datagram':
+        this.#receive(now, input.path, input.packet, out);
+        break;
+      case 'tick':
+      case 'stop':
+        break;
+      case 'clock':
+        state.setClock(input.offsetMs);
+        return;
+      case 'record':
+        restoreRecord(state, now, input.table, input.key, input.value, out);
+        return;
+      case 'restored':
+        finishRestore(state);
+        wantStatic(state.configuration, out);
+        break;
+      case 'network':
+        setHomeLinkInterfaces(state, input.interfaces);
+        break;
+      case 'request':
+        handleRequest(state, now, input, out);
+        break;
+      default:
+        unreachable(input);
+    }
+    runBindingTimers(state, now, out);
+    runHomeLinkTimers(state, now, out);
+  }
+
+  #receive(now: Monotonic, path: Path, packet: Uint8Array, out: Output[]): void {
+    if (path.kind === 'native' || path.kind === 'udp') receive(this.#state, now, path, packet, out);
+    else if (path.kind === 'link') receiveOnLink(this.#state, now, path, packet, out);
+    else this.#state.count('unexpected-path');
+  }
+}

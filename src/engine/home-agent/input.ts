@@ -1,0 +1,10 @@
+/**
+ * What a home agent hears. RFC 6275 §10, RFC 5555 §4.5.
+ */
+import type { CommonInput, NetworkInput, Path } from '#engine/contract.ts';
+
+/** `network` tells the link-layer address of the home link; without a home link it is not needed. */
+export type HomeAgentInput = CommonInput | NetworkInput;
+
+/** The ways a Binding Update may come. */
+export type RegistrationPath = Extract<Path, { readonly kind: 'native' | 'udp' }>;

@@ -1,0 +1,114 @@
+/**
+ * The IPv4 home address of a registration: asked for, granted, acknowledged.
+ *
+ * RFC 5555 §3.1.1 the option;  §3.2.1 statuses of the acknowledgement;  §4.5 what the home agent checks
+ * Left out: allocation of IPv4 mobile network prefixes (P flag): answered by status 133.
+ */
+import { type Ipv4Address, type Ipv6Address, isGlobalUnicast, isUnspecified } from '#base/ip.ts';
+import type { Output } from '#engine/contract.ts';
+import { IPV4_ADDRESS_STATUSES, type Ipv4AddressStatusName } from '#wire/binding-status.ts';
+import { filterOptions, type MobilityOption, type MobilityOptionOf } from '#wire/mobility-options.ts';
+import type { AuthorizedMobileNode } from './configuration.ts';
+import type { HomeAgentState } from './state.ts';
+
+type Ipv4HomeAddressOption = MobilityOptionOf<'ipv4-home-address'>;
+type Grant = { readonly address: Ipv4Address } | { readonly refused: Ipv4AddressStatusName };
+
+/** `address` is bound now; `acknowledgements` answer each option of the Binding Update in order. */
+export interface Ipv4Grant {
+  readonly address: Ipv4Address | undefined;
+  readonly acknowledgements: readonly MobilityOption[];
+}
+
+const NONE_ASKED: Ipv4Grant = { address: undefined, acknowledgements: [] };
+const HOST_PREFIX_LENGTH = 32;
+
+function acknowledgement(status: Ipv4AddressStatusName, address: Ipv4Address): MobilityOption {
+  const { code } = IPV4_ADDRESS_STATUSES[status];
+  const prefixLength = status === 'success' ? HOST_PREFIX_LENGTH : 0;
+  return { type: 'ipv4-address-acknowledgement', status: code, prefixLength, address };
+}
+
+/** Grants at most one IPv4 home address: the first option that can be satisfied. */
+export function grantIpv4HomeAddress(
+  state: HomeAgentState,
+  mobileNode: AuthorizedMobileNode,
+  homeAddress: Ipv6Address,
+  options: readonly MobilityOption[],
+  out: Output[],
+): Ipv4Grant {
+  const asked = filterOptions(options, 'ipv4-home-address');
+  if (asked.length === 0) return NONE_ASKED;
+  let address: Ipv4Address | undefined;
+  const acknowledgements = asked.map((option) => {
+    const grant: Grant =
+      address === undefined
+        ? grantOne(state, mobileNode, homeAddress, option, out)
+        : { refused: 'administratively-prohibited' };
+    if ('refused' in grant) return acknowledgement(grant.refused, option.address);
+    address = grant.address;
+    return acknowledgement('success', grant.address);
+  });
+  return { address, acknowledgements };
+}
+
+function grantOne(
+  state: HomeAgentState,
+  mobileNode: AuthorizedMobileNode,
+  homeAddress: Ipv6Address,
+  option: Ipv4HomeAddressOption,
+  out: Output[],
+): Grant {
+  if (option.prefixLength === 0) return { refused: 'invalid-ipv4-address' };
+  const dynamic = isUnspecified(option.address);
+  if (option.requestPrefix && dynamic) return { refused: 'prefix-allocation-unauthorized' };
+  if (dynamic) return grantDynamic(state, mobileNode, homeAddress, out);
+  if (!isGlobalUnicast(option.address)) return { refused: 'invalid-ipv4-address' };
+  return grantRequested(state, mobileNode, homeAddress, option.address);
+}
+
+/** The address must be allocated to this mobile node, and free of its other home addresses. */
+function grantRequested(
+  state: HomeAgentState,
+  mobileNode: AuthorizedMobileNode,
+  homeAddress: Ipv6Address,
+  address: Ipv4Address,
+): Grant {
+  if (state.pool.assigned(homeAddress) === address) return { address };
+  if (mobileNode.ipv4HomeAddresses.length === 0 && !mobileNode.mayUseIpv4Pool) {
+    return { refused: 'administratively-prohibited' };
+  }
+  const granted = mobileNode.ipv4HomeAddresses.includes(address) && isFree(state, mobileNode, homeAddress, address);
+  return granted ? { address } : { refused: 'incorrect-ipv4-home-address' };
+}
+
+function isFree(
+  state: HomeAgentState,
+  mobileNode: AuthorizedMobileNode,
+  homeAddress: Ipv6Address,
+  address: Ipv4Address,
+): boolean {
+  return mobileNode.homeAddresses.every(
+    (other) => other === homeAddress || state.cache.get(other)?.ipv4HomeAddress !== address,
+  );
+}
+
+function grantDynamic(
+  state: HomeAgentState,
+  mobileNode: AuthorizedMobileNode,
+  homeAddress: Ipv6Address,
+  out: Output[],
+): Grant {
+  const bound = state.cache.get(homeAddress)?.ipv4HomeAddress;
+  if (bound !== undefined) return { address: bound };
+  const fixed = mobileNode.ipv4HomeAddresses.find((address) => isFree(state, mobileNode, homeAddress, address));
+  if (fixed !== undefined) return { address: fixed };
+  if (!mobileNode.mayUseIpv4Pool || !state.pool.configured) return { refused: 'administratively-prohibited' };
+  const allocation = state.pool.allocate(homeAddress);
+  if (allocation === undefined) return { refused: 'dynamic-assignment-not-available' };
+  if (allocation.robbed !== undefined) {
+    out.push({ kind: 'persist', table: 'ipv4-assignment', key: allocation.robbed, value: undefined });
+  }
+  out.push({ kind: 'persist', table: 'ipv4-assignment', key: homeAddress, value: allocation.address });
+  return { address: allocation.address };
+}

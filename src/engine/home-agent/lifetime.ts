@@ -1,0 +1,37 @@
+/**
+ * What time does to bindings.
+ *
+ * RFC 6275 §10.3.1 deletion after the lifetime;  §9.5.5 Binding Refresh Request
+ */
+import { type Monotonic, NEVER } from '#base/time.ts';
+import type { Output } from '#engine/contract.ts';
+import { encodeMobility } from '#wire/mobility.ts';
+import { mobilityPacket } from './acknowledgement.ts';
+import type { Binding } from './binding.ts';
+import { repeatAnnouncement } from './home-link.ts';
+import { armNext, removeBinding } from './registration.ts';
+import type { HomeAgentState } from './state.ts';
+
+export function runBindingTimers(state: HomeAgentState, now: Monotonic, out: Output[]): void {
+  for (;;) {
+    const binding = state.bindingTimers.takeDue(now);
+    if (binding === undefined) return;
+    if (binding.expiresAt <= now) {
+      removeBinding(state, now, binding, 'binding-expired', out);
+      continue;
+    }
+    if (binding.refreshRequestAt <= now) requestRefresh(state, binding, out);
+    if (binding.announceAt <= now) repeatAnnouncement(state, now, binding, out);
+    armNext(state, binding);
+  }
+}
+
+/** Through the tunnel, as any packet for the home address. */
+function requestRefresh(state: HomeAgentState, binding: Binding, out: Output[]): void {
+  const { homeAddress, homeAgentAddress, tunnel } = binding;
+  binding.refreshRequestAt = NEVER;
+  const request = encodeMobility({ type: 'binding-refresh-request', options: [] }, homeAgentAddress, homeAddress);
+  const packet = mobilityPacket(homeAgentAddress, homeAddress, undefined, request);
+  out.push({ kind: 'send', path: { kind: 'tunnel', tunnel: tunnel.id }, packet });
+  state.count('refresh-requested');
+}

@@ -1,0 +1,244 @@
+/**
+ * Serving a home address, and ceasing to.
+ *
+ * RFC 6275 §10.3.1 registration;  §10.3.2 de-registration;  §6.2.4 Binding Refresh Advice
+ * RFC 5555 §4.2 NAT Detection option, §4.4.2.1 a Binding Update without IPv4 home address ends that binding, §4.5
+ * The lifetime of home prefixes is not limited here: they are the operator's, so status 1 is never given.
+ */
+import type { Ipv6Address } from '#base/ip.ts';
+import { after, earliest, type Monotonic } from '#base/time.ts';
+import type { Output } from '#engine/contract.ts';
+import { BINDING_STATUSES } from '#wire/binding-status.ts';
+import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
+import { type MobilityOption, NO_KEEPALIVE_NEEDED } from '#wire/mobility-options.ts';
+import { acknowledge } from './acknowledgement.ts';
+import { Binding, type BindingState } from './binding.ts';
+import { announce, startDuplicateAddressDetection } from './home-link.ts';
+import { grantIpv4HomeAddress, type Ipv4Grant } from './ipv4-home-address.ts';
+import { mobileNetworkPrefixes } from './mobile-network.ts';
+import { type RegistrationRequest, type Sender, timestampOf } from './registration-request.ts';
+import { bindingFields, emit, type HomeAgentState } from './state.ts';
+import { forgetBinding, storeBinding, storeFormerBinding } from './store.ts';
+import { MAX_DELETE_BCE_TIMEOUT_MS, REFRESH_REQUEST_FRACTION, REFRESH_REQUEST_LEAD_MS } from './timers.ts';
+import { type Endpoint, sameEndpoint } from './tunnels.ts';
+import { wantBinding, withdrawBinding } from './wants.ts';
+
+const UNIT_MS = LIFETIME_UNIT_SECONDS * 1000;
+
+/** A Binding Update that passed every check: serve now, or after duplicate address detection on the home link. */
+export function acceptRegistration(
+  state: HomeAgentState,
+  now: Monotonic,
+  request: RegistrationRequest,
+  sender: Sender,
+  out: Output[],
+): void {
+  const known = state.cache.get(request.homeAddress) !== undefined;
+  if (known || state.homeLink === undefined) register(state, now, request, sender, out);
+  else startDuplicateAddressDetection(state, state.homeLink, now, request, sender, out);
+}
+
+/** RFC 5555 §4.5: UDP behind a NAT or when granted to who forces it; else plain tunnelling. */
+function endpointOf({ path, homeAgentAddress, careOfAddress, behindNat, update }: RegistrationRequest): Endpoint {
+  if (path.kind === 'native') {
+    return { encapsulation: 'ipip', local: homeAgentAddress, remote: careOfAddress, localPort: 0, remotePort: 0 };
+  }
+  const { local, localPort, remote, remotePort } = path;
+  return behindNat || update.flags.forceUdp
+    ? { encapsulation: 'udp', local, remote, localPort, remotePort }
+    : { encapsulation: 'ipip', local, remote, localPort: 0, remotePort: 0 };
+}
+
+function grantedLifetimeUnits(state: HomeAgentState, { update }: RegistrationRequest): number {
+  const most = Math.max(1, Math.floor(state.configuration.maximumLifetimeSeconds / LIFETIME_UNIT_SECONDS));
+  return Math.min(update.lifetimeUnits, most);
+}
+
+/** Creates or updates the binding and answers. */
+export function register(
+  state: HomeAgentState,
+  now: Monotonic,
+  request: RegistrationRequest,
+  sender: Sender,
+  out: Output[],
+): void {
+  const { homeAddress, update } = request;
+  const ipv4 = grantIpv4HomeAddress(state, sender.mobileNode, homeAddress, update.options, out);
+  const lifetimeUnits = grantedLifetimeUnits(state, request);
+  const next: BindingState = {
+    homeAgentAddress: request.homeAgentAddress,
+    careOfAddress: request.careOfAddress,
+    ipv4HomeAddress: ipv4.address,
+    mobileNetworkPrefixes: mobileNetworkPrefixes(request, sender),
+    sequence: update.sequence,
+    timestamp: timestampOf(request) ?? 0n,
+    lifetimeUnits,
+    expiresAt: after(now, lifetimeUnits * UNIT_MS),
+    behindNat: request.behindNat,
+    linkLocalCompatibility: update.flags.linkLocalCompatibility,
+  };
+  const existing = state.cache.get(homeAddress);
+  const binding =
+    existing === undefined
+      ? create(state, now, homeAddress, sender, endpointOf(request), next, out)
+      : change(state, existing, endpointOf(request), next, out);
+  state.pool.setIdle(homeAddress, ipv4.address === undefined);
+  armLifetime(state, binding);
+  storeBinding(state, now, binding, out);
+  acknowledgeRegistration(state, now, request, sender, binding, ipv4, out);
+}
+
+function create(
+  state: HomeAgentState,
+  now: Monotonic,
+  homeAddress: Ipv6Address,
+  sender: Sender,
+  endpoint: Endpoint,
+  next: BindingState,
+  out: Output[],
+): Binding {
+  const tunnel = state.tunnels.acquire(endpoint, out);
+  const binding = new Binding(homeAddress, sender.mobileNode, tunnel, next);
+  state.cache.set(binding);
+  if (state.formerBindings.delete(homeAddress)) {
+    out.push({ kind: 'persist', table: 'former-binding', key: homeAddress, value: undefined });
+  }
+  wantBinding(state, binding, out);
+  if (state.homeLink !== undefined) announce(state, state.homeLink, now, binding, out);
+  state.count('binding-created');
+  emit(out, 'info', 'binding-created', bindingFields(binding));
+  return binding;
+}
+
+function change(
+  state: HomeAgentState,
+  binding: Binding,
+  endpoint: Endpoint,
+  next: BindingState,
+  out: Output[],
+): Binding {
+  const from = binding.tunnel.endpoint;
+  const careOfBefore = binding.careOfAddress;
+  const moved = !sameEndpoint(from, endpoint) || careOfBefore !== next.careOfAddress;
+  const tunnelBefore = binding.tunnel;
+  binding.tunnel = state.tunnels.move(tunnelBefore, endpoint, out);
+  const wishChanged =
+    binding.tunnel !== tunnelBefore ||
+    binding.ipv4HomeAddress !== next.ipv4HomeAddress ||
+    binding.mobileNetworkPrefixes !== next.mobileNetworkPrefixes ||
+    binding.linkLocalCompatibility !== next.linkLocalCompatibility;
+  binding.update(next);
+  if (wishChanged) wantBinding(state, binding, out);
+  if (binding.tunnel !== tunnelBefore) state.tunnels.release(tunnelBefore, out);
+  state.count(moved ? 'binding-moved' : 'binding-refreshed');
+  if (!moved) emit(out, 'debug', 'binding-refreshed', bindingFields(binding));
+  else {
+    const fields = {
+      ...bindingFields(binding),
+      from: careOfBefore,
+      to: binding.careOfAddress,
+      remote: endpoint.remote,
+    };
+    emit(out, 'info', 'binding-moved', fields);
+  }
+  return binding;
+}
+
+/** Arms the lifetime and, a little before its end, the wish for a refresh. */
+export function armLifetime(state: HomeAgentState, binding: Binding): void {
+  const lead = Math.min(REFRESH_REQUEST_LEAD_MS, binding.lifetimeUnits * UNIT_MS * REFRESH_REQUEST_FRACTION);
+  binding.refreshRequestAt = after(binding.expiresAt, -lead);
+  armNext(state, binding);
+}
+
+/** One place in the heap for the earliest of the binding's named timers. */
+export function armNext(state: HomeAgentState, binding: Binding): void {
+  state.bindingTimers.set(binding, earliest(binding.expiresAt, binding.refreshRequestAt, binding.announceAt));
+}
+
+function acknowledgeRegistration(
+  state: HomeAgentState,
+  now: Monotonic,
+  request: RegistrationRequest,
+  sender: Sender,
+  binding: Binding,
+  ipv4: Ipv4Grant,
+  out: Output[],
+): void {
+  const options: MobilityOption[] = [...refreshAdvice(state, binding), ...ipv4.acknowledgements];
+  if (request.path.kind === 'udp') options.push(natDetection(state, binding));
+  const acknowledgement = {
+    status: BINDING_STATUSES.accepted.code,
+    sequence: binding.sequence,
+    lifetimeUnits: binding.lifetimeUnits,
+    mobileRouter: binding.mobileNetworkPrefixes.length > 0,
+    options,
+  };
+  acknowledge(state, now, request, sender, acknowledgement, out);
+}
+
+/** Less than the lifetime, or nothing. RFC 6275 §10.3.1 wants it left out where bindings are kept: zero is the default. */
+function refreshAdvice(state: HomeAgentState, binding: Binding): readonly MobilityOption[] {
+  const { refreshAdvice: fraction } = state.configuration;
+  const refreshIntervalUnits = Math.min(Math.floor(binding.lifetimeUnits * fraction), binding.lifetimeUnits - 1);
+  return fraction > 0 && refreshIntervalUnits > 0 ? [{ type: 'binding-refresh-advice', refreshIntervalUnits }] : [];
+}
+
+/** RFC 5555 §4.2: always there over UDP; F clear and no keepalive needed say "no NAT, plain tunnel". */
+function natDetection(state: HomeAgentState, binding: Binding): MobilityOption {
+  return {
+    type: 'nat-detection',
+    forceUdp: !binding.behindNat && binding.tunnel.endpoint.encapsulation === 'udp',
+    refreshTimeSeconds: binding.behindNat ? state.configuration.natKeepaliveSeconds : NO_KEEPALIVE_NEEDED,
+  };
+}
+
+/** A mobile node's wish, granted: the binding goes, its sequence number counts for some seconds more. */
+export function deleteRegistration(
+  state: HomeAgentState,
+  now: Monotonic,
+  request: RegistrationRequest,
+  sender: Sender,
+  out: Output[],
+): void {
+  const binding = state.cache.get(request.homeAddress);
+  if (binding === undefined) return;
+  binding.sequence = request.update.sequence;
+  binding.timestamp = timestampOf(request) ?? binding.timestamp;
+  removeBinding(state, now, binding, 'binding-deleted', out);
+  const acknowledgement = {
+    status: BINDING_STATUSES.accepted.code,
+    sequence: request.update.sequence,
+    lifetimeUnits: 0,
+    mobileRouter: false,
+    options: [],
+  };
+  acknowledge(state, now, request, sender, acknowledgement, out);
+}
+
+/** Takes down everything of a binding and remembers what must outlive it. */
+export function removeBinding(
+  state: HomeAgentState,
+  now: Monotonic,
+  binding: Binding,
+  reason: 'binding-deleted' | 'binding-expired' | 'binding-revoked',
+  out: Output[],
+): void {
+  const { homeAddress } = binding;
+  state.cache.delete(homeAddress);
+  state.bindingTimers.remove(binding);
+  withdrawBinding(binding, out);
+  state.tunnels.release(binding.tunnel, out);
+  state.pool.setIdle(homeAddress, true);
+  const sequenceHoldMs = reason === 'binding-expired' ? 0 : MAX_DELETE_BCE_TIMEOUT_MS;
+  const former = {
+    sequence: binding.sequence,
+    sequenceUntilWallMs: state.wallAt(now) + sequenceHoldMs,
+    timestamp: binding.timestamp,
+  };
+  state.formerBindings.set(homeAddress, former);
+  forgetBinding(homeAddress, out);
+  storeFormerBinding(homeAddress, former, out);
+  state.count(reason);
+  emit(out, 'info', reason, bindingFields(binding));
+}

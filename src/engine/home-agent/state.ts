@@ -1,0 +1,79 @@
+/**
+ * Everything that a home agent remembers; each file of this folder works on it.
+ *
+ * RFC 6275 §10.1  Binding Cache
+ * Left out: the Home Agents List (§10.1, §10.5), which dynamic home agent address discovery needs.
+ */
+import { assert } from '#base/assert.ts';
+import type { Ipv6Address } from '#base/ip.ts';
+import { type Monotonic, type Wall, wall } from '#base/time.ts';
+import type { EngineEvent, JsonObject, Output, RandomBytes } from '#engine/contract.ts';
+import { BindingCache } from '#engine/shared/binding-cache.ts';
+import { CounterSet } from '#engine/shared/counters.ts';
+import { TimerHeap } from '#engine/shared/timer-heap.ts';
+import { TokenBucket } from '#engine/shared/token-bucket.ts';
+import { AddressPool } from './address-pool.ts';
+import type { Binding, FormerBinding } from './binding.ts';
+import type { HomeAgentConfiguration } from './configuration.ts';
+import { HomeLink } from './home-link.ts';
+import { MobileNodeDirectory } from './mobile-node-directory.ts';
+import { HOME_AGENT_REASONS, type HomeAgentReason } from './reasons.ts';
+import { TunnelTable } from './tunnels.ts';
+
+const ERRORS_PER_SECOND = 10;
+const EVENTS_PER_SECOND = 5;
+const BURST = 10;
+
+export class HomeAgentState {
+  readonly configuration: HomeAgentConfiguration;
+  readonly random: RandomBytes;
+  readonly directory: MobileNodeDirectory;
+  readonly cache = new BindingCache<Binding>();
+  readonly bindingTimers = new TimerHeap<Binding>();
+  readonly formerBindings = new Map<Ipv6Address, FormerBinding>();
+  readonly tunnels: TunnelTable;
+  readonly pool: AddressPool;
+  readonly homeLink: HomeLink | undefined;
+  readonly counters = new CounterSet<HomeAgentReason>(HOME_AGENT_REASONS);
+  /** Limits Binding Errors and Parameter Problems, RFC 6275 §9.3.3. */
+  readonly errorLimit = new TokenBucket(ERRORS_PER_SECOND, BURST);
+  /** Limits events that a stranger can cause. */
+  readonly eventLimit = new TokenBucket(EVENTS_PER_SECOND, BURST);
+  #clockOffsetMs: number | undefined;
+
+  constructor(configuration: HomeAgentConfiguration, random: RandomBytes) {
+    this.configuration = configuration;
+    this.random = random;
+    this.directory = new MobileNodeDirectory(configuration);
+    this.tunnels = new TunnelTable(configuration.tunnelMtu);
+    this.pool = new AddressPool(configuration);
+    this.homeLink = configuration.homeLink === undefined ? undefined : new HomeLink(configuration.homeLink);
+  }
+
+  setClock(offsetMs: number): void {
+    this.#clockOffsetMs = offsetMs;
+  }
+
+  wallAt(moment: Monotonic): Wall {
+    assert(this.#clockOffsetMs !== undefined, 'clock input comes first');
+    return wall(moment + this.#clockOffsetMs);
+  }
+
+  count(reason: HomeAgentReason): void {
+    this.counters.count(reason);
+  }
+}
+
+export function emit(out: Output[], level: EngineEvent['level'], name: string, fields: JsonObject): void {
+  out.push({ kind: 'event', event: { name, level, fields } });
+}
+
+/** The fields of every event about a binding. */
+export function bindingFields(binding: Binding): JsonObject {
+  return {
+    homeAddress: binding.homeAddress,
+    careOfAddress: binding.careOfAddress,
+    identifier: binding.mobileNode.identifier,
+    encapsulation: binding.tunnel.endpoint.encapsulation,
+  };
+}

@@ -1,0 +1,113 @@
+/**
+ * Tunnels by outer endpoint: bindings with the same endpoint share one, because the data plane tells tunnels apart by their
+ * outer addresses only.
+ *
+ * RFC 6275 §10.4.2  tunnels to care-of addresses;  RFC 5555 §4.5.1 over IPv4, with or without UDP
+ */
+import { assert } from '#base/assert.ts';
+import type { IpAddress } from '#base/ip.ts';
+import type { DesiredTunnel, Encapsulation, Output } from '#engine/contract.ts';
+
+/** Both ends of a tunnel; ports are 0 unless `udp`. */
+export interface Endpoint {
+  readonly encapsulation: Encapsulation;
+  readonly local: IpAddress;
+  readonly remote: IpAddress;
+  readonly localPort: number;
+  readonly remotePort: number;
+}
+
+/** One tunnel and how many bindings use it. Only `TunnelTable` writes. */
+export interface Tunnel {
+  readonly id: number;
+  endpoint: Endpoint;
+  users: number;
+}
+
+const HIGHEST_ID = 0x7fffffff;
+
+export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
+  return (
+    a.remote === b.remote &&
+    a.remotePort === b.remotePort &&
+    a.encapsulation === b.encapsulation &&
+    a.local === b.local &&
+    a.localPort === b.localPort
+  );
+}
+
+function keyOf(endpoint: Endpoint): string {
+  const { encapsulation, local, localPort, remote, remotePort } = endpoint;
+  return `${encapsulation} ${local} ${localPort} ${remote} ${remotePort}`;
+}
+
+export class TunnelTable {
+  readonly #byEndpoint = new Map<string, Tunnel>();
+  readonly #ids = new Set<number>();
+  readonly #mtu: { readonly ipip: number; readonly udp: number };
+  #lastId = 0;
+
+  constructor(mtu: { readonly ipip: number; readonly udp: number }) {
+    this.#mtu = mtu;
+  }
+
+  get size(): number {
+    return this.#ids.size;
+  }
+
+  values(): IterableIterator<Tunnel> {
+    return this.#byEndpoint.values();
+  }
+
+  /** One more user of the tunnel to `endpoint`; a new tunnel gets `wantedId` when that is free. */
+  acquire(endpoint: Endpoint, out: Output[], wantedId?: number): Tunnel {
+    const key = keyOf(endpoint);
+    const existing = this.#byEndpoint.get(key);
+    if (existing !== undefined) {
+      existing.users++;
+      return existing;
+    }
+    const id = wantedId === undefined || this.#ids.has(wantedId) ? this.#freeId() : wantedId;
+    const tunnel: Tunnel = { id, endpoint, users: 1 };
+    this.#ids.add(id);
+    this.#byEndpoint.set(key, tunnel);
+    this.#want(tunnel, out);
+    return tunnel;
+  }
+
+  /** One user goes to another endpoint: the tunnel itself moves, id kept, when nobody else uses it and no other is there. */
+  move(tunnel: Tunnel, endpoint: Endpoint, out: Output[]): Tunnel {
+    if (sameEndpoint(tunnel.endpoint, endpoint)) return tunnel;
+    const key = keyOf(endpoint);
+    if (tunnel.users > 1 || this.#byEndpoint.has(key)) return this.acquire(endpoint, out);
+    this.#byEndpoint.delete(keyOf(tunnel.endpoint));
+    tunnel.endpoint = endpoint;
+    this.#byEndpoint.set(key, tunnel);
+    this.#want(tunnel, out);
+    return tunnel;
+  }
+
+  /** One user less; the last one takes the tunnel down. */
+  release(tunnel: Tunnel, out: Output[]): void {
+    assert(tunnel.users > 0, 'tunnel is in use');
+    tunnel.users--;
+    if (tunnel.users > 0) return;
+    this.#byEndpoint.delete(keyOf(tunnel.endpoint));
+    this.#ids.delete(tunnel.id);
+    out.push({ kind: 'want', key: `tunnel/${tunnel.id}`, part: undefined });
+  }
+
+  #want(tunnel: Tunnel, out: Output[]): void {
+    const { id, endpoint } = tunnel;
+    // Over IPv4 without UDP there would be eight octets more; one size for IPv4 keeps the MTU when a NAT appears.
+    const mtu = endpoint.local.includes(':') ? this.#mtu.ipip : this.#mtu.udp;
+    const desired: DesiredTunnel = { id, ...endpoint, mtu };
+    out.push({ kind: 'want', key: `tunnel/${id}`, part: { tunnels: [desired] } });
+  }
+
+  #freeId(): number {
+    do this.#lastId = (this.#lastId % HIGHEST_ID) + 1;
+    while (this.#ids.has(this.#lastId));
+    return this.#lastId;
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * What a home agent wishes of its host.
+ *
+ * RFC 6275 §10.4.1 interception on the home link, §10.4.2 tunnelling to the mobile node, §10.4.5 reverse tunnelling (the plane's
+ * route is the permit);  RFC 5555 §4.5 proxy for IPv4 home addresses;  RFC 3963 §6.4 routes to mobile networks
+ */
+import { addressOfIdentifier, type Ipv6Address, interfaceIdentifier, ipv6, isIpv6, prefixContains } from '#base/ip.ts';
+import {
+  type DesiredPart,
+  type DesiredProxyNeighbour,
+  type DesiredRoute,
+  type DesiredSysctl,
+  type IpAddress,
+  type Output,
+  type Prefix,
+  TUN_DEVICE,
+} from '#engine/contract.ts';
+import type { Binding } from './binding.ts';
+import type { HomeAgentConfiguration } from './configuration.ts';
+import type { HomeAgentState } from './state.ts';
+
+const MAIN_TABLE = 254;
+const LINK_LOCAL_PREFIX = ipv6('fe80::');
+
+/** The link-local address with the home address's interface identifier, RFC 6275 §10.3.1 (L flag). */
+export function linkLocalOf(homeAddress: Ipv6Address): Ipv6Address {
+  return addressOfIdentifier(LINK_LOCAL_PREFIX, interfaceIdentifier(homeAddress));
+}
+
+function hostPrefix(address: IpAddress): Prefix {
+  return { address, length: isIpv6(address) ? 128 : 32 };
+}
+
+function intoTunnel(destination: Prefix): DesiredRoute {
+  return { destination, table: MAIN_TABLE, device: TUN_DEVICE };
+}
+
+/** Addresses that packets on the home link may be for: home address, its link-local one with the L flag, IPv4 home address. */
+function interceptedAddresses(binding: Binding): readonly IpAddress[] {
+  const addresses: IpAddress[] = [binding.homeAddress];
+  if (binding.linkLocalCompatibility) addresses.push(linkLocalOf(binding.homeAddress));
+  if (binding.ipv4HomeAddress !== undefined) addresses.push(binding.ipv4HomeAddress);
+  return addresses;
+}
+
+export function wantBinding(state: HomeAgentState, binding: Binding, out: Output[]): void {
+  const { homeAddress, ipv4HomeAddress, mobileNetworkPrefixes, tunnel } = binding;
+  const prefixes = [hostPrefix(homeAddress)];
+  if (ipv4HomeAddress !== undefined) prefixes.push(hostPrefix(ipv4HomeAddress));
+  const device = state.configuration.homeLink;
+  // On a virtual home network the home prefixes lead into the tunnel device as a whole.
+  const routes = [...(device === undefined ? [] : prefixes), ...mobileNetworkPrefixes].map(intoTunnel);
+  const proxyNeighbours: readonly DesiredProxyNeighbour[] =
+    device === undefined ? [] : interceptedAddresses(binding).map((address) => ({ device, address }));
+  const part: DesiredPart = {
+    planeRoutes: [...prefixes, ...mobileNetworkPrefixes].map((prefix) => ({ prefix, tunnel: tunnel.id })),
+    ...(routes.length === 0 ? {} : { routes }),
+    ...(proxyNeighbours.length === 0 ? {} : { proxyNeighbours }),
+  };
+  out.push({ kind: 'want', key: `binding/${homeAddress}`, part });
+}
+
+export function withdrawBinding(binding: Binding, out: Output[]): void {
+  out.push({ kind: 'want', key: `binding/${binding.homeAddress}`, part: undefined });
+}
+
+function sysctls(configuration: HomeAgentConfiguration): readonly DesiredSysctl[] {
+  const { homeLink } = configuration;
+  const everywhere: DesiredSysctl[] = [
+    { path: 'net/ipv6/conf/all/forwarding', value: '1' },
+    { path: 'net/ipv4/ip_forward', value: '1' },
+    // What comes out of a tunnel may leave by the interface it came in by; a redirect would go to the wrong node.
+    { path: 'net/ipv4/conf/all/send_redirects', value: '0' },
+    { path: 'net/ipv4/conf/default/send_redirects', value: '0' },
+  ];
+  if (homeLink === undefined) return everywhere;
+  return [
+    ...everywhere,
+    { path: `net/ipv4/conf/${homeLink}/send_redirects`, value: '0' },
+    { path: `net/ipv6/conf/${homeLink}/proxy_ndp`, value: '1' },
+  ];
+}
+
+/** What is wished as long as the daemon runs, whoever is registered. */
+export function wantStatic(configuration: HomeAgentConfiguration, out: Output[]): void {
+  const { homePrefixes, ipv4HomePrefixes, ipv4Pool } = configuration;
+  const pool =
+    ipv4Pool === undefined || ipv4HomePrefixes.some((prefix) => prefixContains(prefix, ipv4Pool.address))
+      ? []
+      : [ipv4Pool];
+  const routed = configuration.homeLink === undefined ? [...homePrefixes, ...ipv4HomePrefixes, ...pool] : [];
+  const part: DesiredPart = {
+    sysctls: sysctls(configuration),
+    ...(routed.length === 0 ? {} : { routes: routed.map(intoTunnel) }),
+  };
+  out.push({ kind: 'want', key: 'home-agent', part });
+}
