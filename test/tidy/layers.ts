@@ -1,0 +1,119 @@
+/** Who may import whom. */
+import { dirname, join } from 'node:path';
+import { isNode, lineOf, type Source, walk } from './source.ts';
+
+interface Import {
+  readonly specifier: string;
+  readonly typeOnly: boolean;
+  readonly line: number;
+}
+
+/** All imports of a file: static, re-exports and `import()`. */
+export function importsOf({ program, text }: Source): readonly Import[] {
+  const imports: Import[] = [];
+  walk(program, (node) => {
+    const { source } = node;
+    const specifier = isNode(source) ? source['value'] : undefined;
+    if (typeof specifier !== 'string') return;
+    imports.push({ specifier, typeOnly: isTypeOnly(node), line: lineOf(text, node.start) });
+  });
+  return imports;
+}
+
+function isTypeOnly(node: Readonly<Record<string, unknown>>): boolean {
+  if (node['importKind'] === 'type' || node['exportKind'] === 'type') return true;
+  const { specifiers } = node;
+  if (!Array.isArray(specifiers) || specifiers.length === 0) return false;
+  return specifiers.every((specifier) => isNode(specifier) && specifier['importKind'] === 'type');
+}
+
+/** A place an import leads to: a path in the repository, `node:fs`, or a package. */
+function targetOf(path: string, specifier: string): string {
+  if (specifier.startsWith('.')) return join(dirname(path), specifier);
+  const [, root, rest] = /^#(\w+)\/(.*)$/.exec(specifier) ?? [];
+  if (root === undefined) return specifier;
+  return root === 'lab' || root === 'test' ? `${root}/${rest}` : `src/${root}/${rest}`;
+}
+
+const PURE = ['src/base/', 'src/wire/', 'src/crypto/'];
+const TYPES_OF_ENGINE = ['src/engine/contract.ts'];
+
+interface Layer {
+  readonly of: RegExp;
+  readonly may: readonly string[];
+  /** Allowed where only types come. */
+  readonly mayTypes?: readonly string[];
+  readonly packages: 'all' | readonly string[];
+  readonly reason: string;
+}
+
+/** The first row that matches a file's path counts; `$1` stands for what its parentheses matched. */
+const LAYERS: readonly Layer[] = [
+  { of: /^src\/base\//, may: ['src/base/'], packages: [], reason: 'base is the ground: it stands on nothing' },
+  { of: /^src\/wire\//, may: PURE.slice(0, 2), packages: [], reason: 'codecs stand on base only' },
+  {
+    of: /^src\/crypto\//,
+    may: PURE,
+    packages: ['@noble/hashes'],
+    reason: 'crypto stands on base and wire, and takes hashes from a library',
+  },
+  {
+    of: /^src\/engine\/(shared\/|contract\.ts)/,
+    may: [...PURE, 'src/engine/shared/', ...TYPES_OF_ENGINE],
+    packages: [],
+    reason: 'what all roles share knows no role',
+  },
+  {
+    of: /^src\/engine\/mobile-router\//,
+    may: [...PURE, 'src/engine/shared/', ...TYPES_OF_ENGINE, 'src/engine/mobile-router/', 'src/engine/mobile-node/'],
+    packages: [],
+    reason: 'a mobile router is a mobile node with prefixes; it uses no other role',
+  },
+  {
+    of: /^src\/engine\/([^/]+)\//,
+    may: [...PURE, 'src/engine/shared/', ...TYPES_OF_ENGINE, 'src/engine/$1/'],
+    packages: [],
+    reason: 'an engine is pure: it sees its own role, engine/shared, engine/contract.ts and lower layers',
+  },
+  {
+    of: /^src\/runtime\//,
+    may: [...PURE, 'src/engine/shared/', ...TYPES_OF_ENGINE, 'src/runtime/'],
+    packages: [],
+    reason: 'the driver drives any engine and knows its ports, not what is behind them',
+  },
+  {
+    of: /^src\/(host|store|ops)\//,
+    may: [...PURE, 'src/$1/', 'src/runtime/world-error.ts'],
+    mayTypes: [...TYPES_OF_ENGINE, 'src/runtime/ports.ts'],
+    packages: 'all',
+    reason:
+      'host, store and ops implement ports: of engine and runtime they see types only, and they do not see each other',
+  },
+  {
+    of: /^daemons\/([^/]+)\//,
+    may: ['src/', 'daemons/$1/'],
+    packages: 'all',
+    reason: 'a daemon composes what is in src and never imports another daemon, the lab or tests',
+  },
+  { of: /^(lab|bench|test)\//, may: ['src/', 'daemons/', 'lab/', 'bench/', 'test/'], packages: 'all', reason: 'free' },
+];
+
+/** One sentence for each import that its layer does not allow. */
+export function layerFaults(source: Source): readonly string[] {
+  const layer = LAYERS.find((one) => one.of.test(source.path));
+  if (layer === undefined) return [`${source.path}: belongs to no layer (see test/tidy/layers.ts)`];
+  const own = layer.of.exec(source.path)?.[1] ?? '';
+  return importsOf(source)
+    .filter((one) => !isAllowed(layer, own, targetOf(source.path, one.specifier), one.typeOnly))
+    .map(
+      (one) =>
+        `${source.path}:${one.line}: imports ${one.typeOnly ? 'types of ' : ''}${one.specifier}: ${layer.reason}`,
+    );
+}
+
+function isAllowed(layer: Layer, own: string, target: string, typeOnly: boolean): boolean {
+  const below = (places: readonly string[]) => places.some((place) => target.startsWith(place.replace('$1', own)));
+  if (/^(src|daemons|lab|bench|test)\//.test(target))
+    return below(layer.may) || (typeOnly && below(layer.mayTypes ?? []));
+  return layer.packages === 'all' || below(layer.packages);
+}
