@@ -1,0 +1,5 @@
+import { randomFillSync } from 'node:crypto';
+import type { RandomBytes } from '#engine/contract.ts';
+
+/** Unpredictable octets from the operating system. */
+export const randomBytes: RandomBytes = (count) => randomFillSync(new Uint8Array(count));

@@ -1,0 +1,104 @@
+import { formatPrefix, isIpv6 } from '#base/ip.ts';
+import type {
+  DesiredAddress,
+  DesiredPlaneRoute,
+  DesiredProxyNeighbour,
+  DesiredRoute,
+  DesiredRule,
+  DesiredSysctl,
+  DesiredTunnel,
+} from '#engine/contract.ts';
+import type { DesiredKind } from './desired-table.ts';
+import type { KernelPort, PlanePort } from './ports.ts';
+
+export function tunnelKind(plane: PlanePort): DesiredKind<DesiredTunnel> {
+  return {
+    name: 'tunnel',
+    identify: (tunnel) => String(tunnel.id),
+    describe: (tunnel) =>
+      `${tunnel.encapsulation} ${tunnel.local} ${tunnel.localPort} ${tunnel.remote} ${tunnel.remotePort} ${tunnel.mtu}`,
+    apply: (tunnel) => plane.tunnelSet(tunnel),
+    remove: (tunnel) => plane.tunnelDelete(tunnel.id),
+  };
+}
+
+export function planeRouteKind(plane: PlanePort): DesiredKind<DesiredPlaneRoute> {
+  return {
+    name: 'plane-route',
+    identify: (route) => formatPrefix(route.prefix),
+    describe: (route) => String(route.tunnel),
+    apply: (route) => plane.routeSet(route),
+    remove: (route) => plane.routeDelete(route),
+  };
+}
+
+export function sysctlKind(kernel: KernelPort): DesiredKind<DesiredSysctl> {
+  return {
+    name: 'sysctl',
+    identify: (sysctl) => sysctl.path,
+    describe: (sysctl) => sysctl.value,
+    apply: (sysctl) => kernel.setSysctl(sysctl),
+    remove: (sysctl) => kernel.restoreSysctl(sysctl.path),
+  };
+}
+
+export function addressKind(kernel: KernelPort): DesiredKind<DesiredAddress> {
+  return {
+    name: 'address',
+    // IPv4 keeps one address with two prefix lengths apart, IPv6 does not.
+    identify: (value) =>
+      isIpv6(value.address)
+        ? `${value.device} ${value.address}`
+        : `${value.device} ${value.address}/${value.prefixLength}`,
+    describe: (value) =>
+      `${value.prefixLength} ${value.noDad} ${value.noPrefixRoute ?? false} ${value.deprecated ?? false}`,
+    apply(value, previous) {
+      // The kernel changes lifetimes and flags in place, but not the prefix length.
+      if (previous !== undefined && previous.prefixLength !== value.prefixLength) kernel.deleteAddress(previous);
+      kernel.addAddress(value);
+    },
+    remove: (value) => kernel.deleteAddress(value),
+  };
+}
+
+export function routeKind(kernel: KernelPort): DesiredKind<DesiredRoute> {
+  return {
+    name: 'route',
+    identify: (route) => `${formatPrefix(route.destination)} table ${route.table} metric ${route.metric ?? 0}`,
+    describe: (route) =>
+      `${route.type ?? 'unicast'} ${route.device ?? '-'} ${route.gateway ?? '-'} ${route.source ?? '-'} ${route.mtu ?? 0}`,
+    apply: (route) => kernel.addRoute(route),
+    remove: (route) => kernel.deleteRoute(route),
+  };
+}
+
+export function ruleKind(kernel: KernelPort): DesiredKind<DesiredRule> {
+  return {
+    name: 'rule',
+    identify: ruleText,
+    describe: () => '',
+    apply: (rule) => kernel.addRule(rule),
+    remove: (rule) => kernel.deleteRule(rule),
+  };
+}
+
+function ruleText(rule: DesiredRule): string {
+  const words = [`v${rule.family} ${rule.priority} table ${rule.table}`];
+  if (rule.invert === true) words.push('not');
+  if (rule.from !== undefined) words.push(`from ${formatPrefix(rule.from)}`);
+  if (rule.to !== undefined) words.push(`to ${formatPrefix(rule.to)}`);
+  if (rule.mark !== undefined) words.push(`mark ${rule.mark.value}/${rule.mark.mask}`);
+  if (rule.suppressPrefixLength !== undefined) words.push(`suppress ${rule.suppressPrefixLength}`);
+  if (rule.inputDevice !== undefined) words.push(`iif ${rule.inputDevice}`);
+  return words.join(' ');
+}
+
+export function proxyNeighbourKind(kernel: KernelPort): DesiredKind<DesiredProxyNeighbour> {
+  return {
+    name: 'proxy-neighbour',
+    identify: (neighbour) => `${neighbour.device} ${neighbour.address}`,
+    describe: () => '',
+    apply: (neighbour) => kernel.addProxyNeighbour(neighbour),
+    remove: (neighbour) => kernel.deleteProxyNeighbour(neighbour),
+  };
+}

@@ -1,0 +1,366 @@
+/**
+ * The only loop: reads host and plane, steps the engine, applies what comes out.
+ *
+ * From a punt or a netlink datagram to the sends that follow from it everything is one synchronous chain. Within a turn, records are
+ * stored before anything is sent, and wishes reach kernel and plane before the sends that the engine put behind them.
+ */
+
+import { earliest, type Monotonic, monotonic, NEVER } from '#base/time.ts';
+import type {
+  CommonInput,
+  Engine,
+  EngineEvent,
+  JsonObject,
+  JsonValue,
+  NetworkInput,
+  NetworkInterface,
+  Output,
+  ResolvedInput,
+} from '#engine/contract.ts';
+import { EventRing } from './event-ring.ts';
+import type {
+  ClockPort,
+  ControlPort,
+  EventSink,
+  KernelPort,
+  PlanePort,
+  Punt,
+  ResolverPort,
+  StorePort,
+} from './ports.ts';
+import { Reconciler } from './reconcile.ts';
+import { RecordWriter } from './record-writer.ts';
+
+/** What the driver may give to an engine; an engine that has no use for the last two says so with `network: false` and no resolver. */
+export type DriverInput = CommonInput | NetworkInput | ResolvedInput;
+
+export interface DriverOptions {
+  readonly engine: Engine<DriverInput>;
+  readonly clock: ClockPort;
+  readonly plane: PlanePort;
+  readonly kernel: KernelPort;
+  readonly store: StorePort;
+  readonly events: EventSink;
+  readonly resolver?: ResolverPort;
+  readonly control?: ControlPort;
+  /** Give network snapshots to the engine; default true. */
+  readonly network?: boolean;
+  /** Our own defect: called once, after which nothing is stepped any more. The caller logs and ends the process. */
+  readonly onFatal: (error: unknown) => void;
+  /** Runs a turn after the punts of one native callback; default a microtask, so that a batch of punts is one turn. */
+  readonly schedule?: (turn: () => void) => void;
+}
+
+export interface Driver {
+  /** Restores, sweeps, and takes up work. Throws what the ports throw when the host does not let us start. */
+  start(): void;
+  /** Says goodbye and undoes everything in reverse order; idempotent. Answers the failures met on the way. */
+  stop(): readonly unknown[];
+}
+
+/** Inputs handled before the event loop gets a chance. */
+const TURN_INPUTS = 256;
+/** Inputs whose records share one transaction. */
+const BATCH_INPUTS = 32;
+/** A wall clock that moved less than this is not told to the engine. */
+const CLOCK_SLACK_MS = 100;
+/** Punts waiting for a turn; more are dropped and counted, the peer sends again. */
+const QUEUE_LIMIT = 8192;
+
+type Phase = 'new' | 'starting' | 'running' | 'failed' | 'stopped';
+type Respond = (ok: boolean, value: JsonValue) => void;
+
+interface Asked {
+  readonly command: string;
+  readonly respond: Respond;
+}
+
+export function createDriver(options: DriverOptions): Driver {
+  return new Loop(options);
+}
+
+class Loop implements Driver {
+  readonly #options: DriverOptions;
+  readonly #reconciler: Reconciler;
+  readonly #records: RecordWriter;
+  readonly #ring: EventRing;
+  readonly #queue: DriverInput[] = [];
+  readonly #deferred: (() => void)[] = [];
+  readonly #asked = new Map<number, Asked>();
+  readonly #resolving = new Set<string>();
+  readonly #counters = new Map<string, number>();
+  #phase: Phase = 'new';
+  #inTurn = false;
+  #scheduled = false;
+  #requests = 0;
+  #offsetMs = 0;
+  #wakeAt: Monotonic = NEVER;
+
+  constructor(options: DriverOptions) {
+    this.#options = options;
+    this.#reconciler = new Reconciler(options.kernel, options.plane, (what, error) => {
+      this.#say('host-refuses', 'warn', { what, error: error.message });
+    });
+    this.#records = new RecordWriter(options.store);
+    this.#ring = new EventRing(options.events);
+  }
+
+  start(): void {
+    const { clock, engine, kernel, plane, store, control } = this.#options;
+    this.#phase = 'starting';
+    const out: Output[] = [];
+    const step = (input: DriverInput): void => engine.step(clock.now(), input, out);
+    this.#offsetMs = clock.offsetMs();
+    step({ kind: 'clock', offsetMs: this.#offsetMs });
+    for (const record of store.load()) step({ kind: 'record', ...record });
+    step({ kind: 'restored' });
+    // Only now, so that what an earlier run left is not taken for what this run makes.
+    kernel.sweep();
+    this.#apply(clock.now(), out);
+    this.#phase = 'running';
+    kernel.onNetwork((interfaces) => this.#network(interfaces));
+    kernel.onDisturbed(() => this.#guard(() => this.#reconciler.disturbed(clock.now())));
+    plane.onPunt((punt) => this.#punt(punt));
+    control?.onRequest((command, parameters, respond) => this.#request(command, parameters, respond));
+    this.#guard(() => {});
+  }
+
+  stop(): readonly unknown[] {
+    if (this.#phase === 'stopped') return [];
+    const { clock, kernel, plane, store, control } = this.#options;
+    const failures: unknown[] = [];
+    const attempt = (body: () => void): void => {
+      try {
+        body();
+      } catch (thrown) {
+        failures.push(thrown);
+      }
+    };
+    if (this.#phase === 'running') attempt(() => this.#handle(clock.now(), [{ kind: 'stop' }]));
+    this.#phase = 'stopped';
+    attempt(() => clock.cancel());
+    attempt(() => this.#records.flush());
+    attempt(() => this.#reconciler.clear(clock.now()));
+    attempt(() => this.#ring.close());
+    for (const { respond } of this.#asked.values()) attempt(() => respond(false, 'the daemon stops'));
+    this.#asked.clear();
+    attempt(() => control?.close());
+    attempt(() => kernel.close());
+    attempt(() => plane.close());
+    attempt(() => store.close());
+    return failures;
+  }
+
+  #network(interfaces: readonly NetworkInterface[]): void {
+    this.#guard(() => {
+      // The engine hears of it first: its answer is on the critical path of a handover, our second tries are not.
+      if (this.#options.network !== false) this.#queue.push({ kind: 'network', interfaces });
+      this.#drain();
+      this.#reconciler.retry(this.#options.clock.now());
+    });
+  }
+
+  #punt(punt: Punt): void {
+    if (this.#queue.length >= QUEUE_LIMIT) {
+      this.#count('punts-dropped');
+      return;
+    }
+    this.#queue.push({ kind: 'datagram', path: punt.path, packet: punt.packet });
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    const schedule = this.#options.schedule ?? queueMicrotask;
+    schedule(() => {
+      this.#scheduled = false;
+      this.#guard(() => {});
+    });
+  }
+
+  #request(command: string, parameters: JsonObject, respond: Respond): void {
+    if (command === 'events') {
+      this.#ring.request(parameters, respond);
+      return;
+    }
+    const id = ++this.#requests;
+    this.#asked.set(id, { command, respond });
+    this.#guard(() => {
+      this.#queue.push({ kind: 'request', id, command, parameters });
+    });
+  }
+
+  /** One turn: `first`, then what is queued, then the timer. The one place where our own defects surface. */
+  #guard(first: () => void): void {
+    if (this.#phase !== 'running') return;
+    // Called from within a port while a turn is under way: the turn goes on with it when the step in hand is applied.
+    if (this.#inTurn) {
+      this.#deferred.push(first);
+      return;
+    }
+    this.#inTurn = true;
+    try {
+      this.#checkClock();
+      first();
+      this.#drain();
+      while (this.#deferred.length > 0) {
+        for (const body of this.#deferred.splice(0)) body();
+        this.#drain();
+      }
+    } catch (thrown) {
+      this.#fail(thrown);
+    } finally {
+      this.#inTurn = false;
+    }
+    this.#arm();
+  }
+
+  #drain(): void {
+    for (let taken = 0; taken < TURN_INPUTS && this.#queue.length > 0; taken += BATCH_INPUTS) {
+      this.#handle(this.#options.clock.now(), this.#queue.splice(0, BATCH_INPUTS));
+    }
+  }
+
+  #handle(now: Monotonic, inputs: readonly DriverInput[]): void {
+    const out: Output[] = [];
+    for (const input of inputs) this.#options.engine.step(now, input, out);
+    this.#apply(now, out);
+  }
+
+  #checkClock(): void {
+    const offsetMs = this.#options.clock.offsetMs();
+    if (Math.abs(offsetMs - this.#offsetMs) <= CLOCK_SLACK_MS) return;
+    this.#offsetMs = offsetMs;
+    this.#handle(this.#options.clock.now(), [{ kind: 'clock', offsetMs }]);
+  }
+
+  #apply(now: Monotonic, out: readonly Output[]): void {
+    if (out.length === 0) return;
+    if (!this.#records.write(out)) this.#say('store-refuses', 'warn', { waiting: this.#records.backlog });
+    let changed = false;
+    let unmade = false;
+    for (const output of out) {
+      if (output.kind === 'want') {
+        this.#reconciler.want(output.key, output.part);
+        changed = true;
+        unmade = true;
+        continue;
+      }
+      if (unmade && output.kind === 'send') {
+        this.#reconciler.make(now);
+        unmade = false;
+      }
+      this.#emit(output, now);
+    }
+    if (unmade) this.#reconciler.make(now);
+    if (changed) this.#reconciler.break(now);
+  }
+
+  #emit(output: Exclude<Output, { kind: 'want' }>, now: Monotonic): void {
+    switch (output.kind) {
+      case 'send':
+        this.#send(output);
+        break;
+      case 'persist':
+        break;
+      case 'event':
+        this.#ring.record(output.event, now + this.#offsetMs);
+        break;
+      case 'reply':
+        this.#reply(output.id, output.ok, output.value);
+        break;
+      case 'resolve':
+        this.#resolve(output.name);
+        break;
+    }
+  }
+
+  #send(output: Extract<Output, { kind: 'send' }>): void {
+    const errno = this.#options.plane.inject(output.path, output.packet);
+    this.#count(errno === 0 ? 'sent' : `send-errno-${errno}`);
+  }
+
+  #reply(id: number, ok: boolean, value: JsonValue): void {
+    const asked = this.#asked.get(id);
+    if (asked === undefined) {
+      this.#count('replies-unasked');
+      return;
+    }
+    this.#asked.delete(id);
+    const more = this.#ownAnswer(asked.command);
+    if (more === undefined) {
+      asked.respond(ok, value);
+      return;
+    }
+    // An engine that does not know the command leaves it to us.
+    const base = ok && typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+    asked.respond(true, { ...base, ...more });
+  }
+
+  /** What the driver adds to an engine's answer. */
+  #ownAnswer(command: string): JsonObject | undefined {
+    const driver = { ...Object.fromEntries(this.#counters), queued: this.#queue.length };
+    switch (command) {
+      case 'counters':
+      case 'stats':
+        return { plane: this.#options.plane.counters(), driver };
+      case 'status':
+        return {
+          host: this.#reconciler.status(),
+          driver: { ...driver, storeFailures: this.#records.failures, storeBacklog: this.#records.backlog },
+        };
+      default:
+        return undefined;
+    }
+  }
+
+  #resolve(name: string): void {
+    const { resolver } = this.#options;
+    if (this.#resolving.has(name)) return;
+    this.#resolving.add(name);
+    const answered = (resolved: Omit<ResolvedInput, 'kind' | 'name'>): void => {
+      this.#resolving.delete(name);
+      this.#guard(() => {
+        this.#queue.push({ kind: 'resolved', name, ...resolved });
+      });
+    };
+    if (resolver === undefined) {
+      this.#resolving.delete(name);
+      this.#queue.push({ kind: 'resolved', name, addresses: [], failure: 'no resolver' });
+      return;
+    }
+    resolver.resolve(name).then(answered, (thrown: unknown) => this.#fail(thrown));
+  }
+
+  #arm(): void {
+    if (this.#phase !== 'running') return;
+    const { clock, engine } = this.#options;
+    const at = this.#queue.length > 0 ? monotonic(0) : earliest(engine.deadline(), this.#reconciler.deadline());
+    if (at === this.#wakeAt) return;
+    this.#wakeAt = at;
+    if (at === NEVER) clock.cancel();
+    else clock.wakeAt(at, () => this.#tick());
+  }
+
+  #tick(): void {
+    this.#wakeAt = NEVER;
+    this.#guard(() => {
+      const now = this.#options.clock.now();
+      if (this.#options.engine.deadline() <= now) this.#handle(now, [{ kind: 'tick' }]);
+      this.#reconciler.tick(now);
+      this.#records.flush();
+    });
+  }
+
+  #fail(thrown: unknown): void {
+    if (this.#phase === 'failed' || this.#phase === 'stopped') return;
+    this.#phase = 'failed';
+    this.#options.clock.cancel();
+    this.#options.onFatal(thrown);
+  }
+
+  #say(name: string, level: EngineEvent['level'], fields: JsonObject): void {
+    this.#ring.record({ name, level, fields }, this.#options.clock.now() + this.#offsetMs);
+  }
+
+  #count(name: string): void {
+    this.#counters.set(name, (this.#counters.get(name) ?? 0) + 1);
+  }
+}

@@ -1,0 +1,25 @@
+import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import type { ControlPort } from '../ports.ts';
+
+type Handler = (command: string, parameters: JsonObject, respond: (ok: boolean, value: JsonValue) => void) => void;
+
+/** An operator in memory. */
+export class FakeControl implements ControlPort {
+  closed = false;
+  #handler: Handler | undefined;
+
+  onRequest(handler: Handler): void {
+    this.#handler = handler;
+  }
+
+  /** The answers given to one request; exactly one in the end. */
+  ask(command: string, parameters: JsonObject = {}): { readonly ok: boolean; readonly value: JsonValue }[] {
+    const answers: { readonly ok: boolean; readonly value: JsonValue }[] = [];
+    this.#handler?.(command, parameters, (ok, value) => answers.push({ ok, value }));
+    return answers;
+  }
+
+  close(): void {
+    this.closed = true;
+  }
+}

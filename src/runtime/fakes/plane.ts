@@ -1,0 +1,75 @@
+import { formatPrefix } from '#base/ip.ts';
+import type { DesiredPlaneRoute, DesiredTunnel, Path } from '#engine/contract.ts';
+import type { PlanePort, Punt } from '../ports.ts';
+
+/** Tables in memory; `log` tells in which order things were done, shared with the fake kernel when one is given. */
+export class FakePlane implements PlanePort {
+  readonly features = {
+    virtioHeader: false,
+    tunSegmentation: false,
+    tunUdpSegmentation: false,
+    udpSegmentation: false,
+    udpReceiveOffload: false,
+  };
+  readonly deviceIndex = 99;
+  readonly tunnels = new Map<number, DesiredTunnel>();
+  readonly routes = new Map<string, number>();
+  readonly sent: { readonly path: Path; readonly packet: Uint8Array }[] = [];
+  readonly log: string[];
+  /** What `inject` answers. */
+  injectErrno = 0;
+  closed = false;
+  #handler: ((punt: Punt) => void) | undefined;
+
+  constructor(log: string[] = []) {
+    this.log = log;
+  }
+
+  tunnelSet(tunnel: DesiredTunnel): void {
+    this.log.push(`tunnel ${tunnel.id} → ${tunnel.remote}`);
+    this.tunnels.set(tunnel.id, tunnel);
+  }
+
+  tunnelDelete(id: number): void {
+    this.log.push(`no tunnel ${id}`);
+    this.tunnels.delete(id);
+  }
+
+  routeSet(route: DesiredPlaneRoute): void {
+    this.log.push(`plane ${formatPrefix(route.prefix)} → ${route.tunnel}`);
+    this.routes.set(formatPrefix(route.prefix), route.tunnel);
+  }
+
+  routeDelete(route: DesiredPlaneRoute): void {
+    this.log.push(`no plane ${formatPrefix(route.prefix)}`);
+    this.routes.delete(formatPrefix(route.prefix));
+  }
+
+  inject(path: Path, packet: Uint8Array): number {
+    this.log.push(`send ${path.kind} ${packet.length}`);
+    if (this.injectErrno === 0) this.sent.push({ path, packet });
+    return this.injectErrno;
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return { injected: this.sent.length };
+  }
+
+  tunnelCounters(id: number): Readonly<Record<string, number>> | undefined {
+    return this.tunnels.has(id) ? { packetsIn: 0, packetsOut: 0 } : undefined;
+  }
+
+  onPunt(handler: (punt: Punt) => void): void {
+    this.#handler = handler;
+  }
+
+  /** A control packet arrives. */
+  punt(packet: Uint8Array, path: Path = { kind: 'native' }): void {
+    this.#handler?.({ path, packet });
+  }
+
+  close(): void {
+    this.closed = true;
+    this.log.push('plane closed');
+  }
+}

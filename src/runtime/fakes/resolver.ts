@@ -1,0 +1,14 @@
+import type { IpAddress } from '#base/ip.ts';
+import type { ResolverPort } from '../ports.ts';
+
+/** Answers from a map; every other name does not exist. */
+export class FakeResolver implements ResolverPort {
+  readonly names = new Map<string, readonly IpAddress[]>();
+  asked = 0;
+
+  resolve(name: string): Promise<{ readonly addresses: readonly IpAddress[]; readonly failure?: string }> {
+    this.asked++;
+    const addresses = this.names.get(name);
+    return Promise.resolve(addresses === undefined ? { addresses: [], failure: 'NXDOMAIN' } : { addresses });
+  }
+}

@@ -1,0 +1,350 @@
+import { describe, expect, it, vi } from 'vitest';
+import { type IpAddress, ipv6 } from '#base/ip.ts';
+import { after, type Monotonic, NEVER } from '#base/time.ts';
+import type { Engine, EngineEvent, NetworkInterface, Output } from '#engine/contract.ts';
+import { createDriver, type DriverInput } from '#runtime/driver.ts';
+import { FakeClock } from '#runtime/fakes/clock.ts';
+import { FakeControl } from '#runtime/fakes/control.ts';
+import { FakeKernel } from '#runtime/fakes/kernel.ts';
+import { FakePlane } from '#runtime/fakes/plane.ts';
+import { FakeResolver } from '#runtime/fakes/resolver.ts';
+import { MemoryStore } from '#store/memory.ts';
+
+const HOME = ipv6('2001:db8:1::5');
+
+/** A small real engine: echoes datagrams, remembers how many, has one timer. */
+class CountingEngine implements Engine<DriverInput> {
+  readonly inputs: DriverInput[] = [];
+  timer: Monotonic = NEVER;
+  /** Appended outputs by input kind. */
+  readonly answers = new Map<DriverInput['kind'], (input: DriverInput, now: Monotonic) => readonly Output[]>();
+
+  step(now: Monotonic, input: DriverInput, out: Output[]): void {
+    this.inputs.push(input);
+    if (input.kind === 'tick') this.timer = NEVER;
+    for (const output of this.answers.get(input.kind)?.(input, now) ?? []) out.push(output);
+  }
+
+  deadline(): Monotonic {
+    return this.timer;
+  }
+
+  get kinds(): string[] {
+    return this.inputs.map((input) => input.kind);
+  }
+}
+
+function world() {
+  const log: string[] = [];
+  const engine = new CountingEngine();
+  const clock = new FakeClock();
+  const kernel = new FakeKernel(log);
+  const plane = new FakePlane(log);
+  const store = new MemoryStore();
+  const apply = store.apply.bind(store);
+  store.apply = (changes) => {
+    log.push(`store ${changes.length}`);
+    apply(changes);
+  };
+  const control = new FakeControl();
+  const resolver = new FakeResolver();
+  const events: EngineEvent[] = [];
+  const fatal = vi.fn();
+  const turns: (() => void)[] = [];
+  const driver = createDriver({
+    engine,
+    clock,
+    kernel,
+    plane,
+    store,
+    control,
+    resolver,
+    events: { event: (event) => events.push(event) },
+    onFatal: fatal,
+    schedule: (turn) => turns.push(turn),
+  });
+  const settle = (): void => {
+    for (const turn of turns.splice(0)) turn();
+  };
+  return { log, engine, clock, kernel, plane, store, control, resolver, events, fatal, driver, settle };
+}
+
+const SEND: Output = { kind: 'send', path: { kind: 'native' }, packet: new Uint8Array(40) };
+const ETH0: NetworkInterface = {
+  index: 2,
+  name: 'eth0',
+  running: true,
+  epoch: 1,
+  mtu: 1500,
+  linkAddress: new Uint8Array(6),
+  addresses: [],
+  routers: [],
+};
+
+function wantAddress(device: string): Output {
+  const address = { device, address: HOME, prefixLength: 128, noDad: true };
+  return { kind: 'want', key: 'home', part: { addresses: [address] } };
+}
+
+describe('start', () => {
+  it('gives clock, records, restored and the first snapshot in this order, and sweeps before it makes anything', () => {
+    const { driver, engine, store, log } = world();
+    store.apply([{ table: 'bindings', key: 'a', value: { sequence: 7 } }]);
+    log.length = 0;
+    engine.answers.set('restored', () => [wantAddress('%tun'), SEND]);
+    driver.start();
+    expect(engine.kinds).toEqual(['clock', 'record', 'restored', 'network']);
+    expect(engine.inputs[1]).toMatchObject({ table: 'bindings', key: 'a', value: { sequence: 7 } });
+    expect(log).toEqual(['sweep', 'address %tun 2001:db8:1::5', 'send native 40']);
+  });
+});
+
+describe('a turn', () => {
+  it('stores, then makes what is wanted, then sends, then breaks', () => {
+    const { driver, engine, plane, log, settle } = world();
+    engine.answers.set('restored', () => [wantAddress('%tun')]);
+    engine.answers.set('datagram', () => [
+      wantAddress('eth0'),
+      SEND,
+      { kind: 'persist', table: 'bindings', key: 'a', value: 1 },
+    ]);
+    driver.start();
+    log.length = 0;
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(log).toEqual(['store 1', 'address eth0 2001:db8:1::5', 'send native 40', 'no address %tun 2001:db8:1::5']);
+  });
+
+  it('stores the records of a batch of punts in one transaction', () => {
+    const { driver, engine, plane, log, settle } = world();
+    let count = 0;
+    engine.answers.set('datagram', () => [{ kind: 'persist', table: 't', key: String(count++), value: 1 }, SEND]);
+    driver.start();
+    log.length = 0;
+    for (let punt = 0; punt < 10; punt++) plane.punt(new Uint8Array(8));
+    settle();
+    expect(log.filter((line) => line.startsWith('store'))).toEqual(['store 10']);
+    expect(plane.sent).toHaveLength(10);
+  });
+
+  it('answers a network change in the same call', () => {
+    const { driver, engine, kernel, plane } = world();
+    engine.answers.set('network', () => [SEND]);
+    driver.start();
+    const before = plane.sent.length;
+    kernel.tell([ETH0]);
+    expect(plane.sent).toHaveLength(before + 1);
+  });
+
+  it('is bounded: the rest waits for the next one', () => {
+    const { driver, engine, plane, settle, clock } = world();
+    driver.start();
+    engine.inputs.length = 0;
+    for (let punt = 0; punt < 1000; punt++) plane.punt(new Uint8Array(8));
+    settle();
+    expect(engine.inputs.length).toBe(256);
+    clock.advance(0);
+    expect(engine.inputs.length).toBe(1000);
+  });
+
+  it('takes what a port tells in the middle of it afterwards', () => {
+    const { driver, engine, kernel, plane, settle } = world();
+    engine.answers.set('datagram', () => [wantAddress('eth0'), SEND]);
+    driver.start();
+    const add = kernel.addAddress.bind(kernel);
+    kernel.addAddress = (address) => {
+      add(address);
+      kernel.tell([ETH0]);
+    };
+    engine.inputs.length = 0;
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(engine.kinds).toEqual(['datagram', 'network']);
+  });
+});
+
+describe('time', () => {
+  it('ticks at the deadline and not before', () => {
+    const { driver, engine, clock } = world();
+    engine.answers.set('network', (_input, now) => {
+      engine.timer = after(now, 500);
+      return [];
+    });
+    driver.start();
+    clock.advance(499);
+    expect(engine.kinds).not.toContain('tick');
+    clock.advance(1);
+    expect(engine.kinds.filter((kind) => kind === 'tick')).toHaveLength(1);
+    expect(clock.armedAt).toBe(NEVER);
+  });
+
+  it('tells a jump of the wall clock before the next input, and no drift below 100 ms', () => {
+    const { driver, engine, clock, plane, settle } = world();
+    driver.start();
+    engine.inputs.length = 0;
+    clock.jump(90);
+    plane.punt(new Uint8Array(8));
+    settle();
+    clock.jump(3_600_000);
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(engine.kinds).toEqual(['datagram', 'clock', 'datagram']);
+  });
+});
+
+describe('requests', () => {
+  it('go to the engine and are answered once', () => {
+    const { driver, engine, control } = world();
+    engine.answers.set('request', (input) =>
+      input.kind === 'request' ? [{ kind: 'reply', id: input.id, ok: true, value: input.parameters }] : [],
+    );
+    driver.start();
+    expect(control.ask('bindings', { limit: 3 })).toEqual([{ ok: true, value: { limit: 3 } }]);
+  });
+
+  it('for counters carry those of plane and driver beside those of the engine, also when the engine has none', () => {
+    const { driver, engine, control } = world();
+    engine.answers.set('request', (input) => {
+      if (input.kind !== 'request') return [];
+      const known = input.command === 'counters';
+      return [{ kind: 'reply', id: input.id, ok: known, value: known ? { accepted: 3 } : 'unknown command' }];
+    });
+    driver.start();
+    expect(control.ask('counters')).toMatchObject([{ ok: true, value: { accepted: 3, plane: { injected: 0 } } }]);
+    expect(control.ask('stats')).toMatchObject([{ ok: true, value: { plane: { injected: 0 } } }]);
+  });
+
+  it('for status show what the host refuses', () => {
+    const { driver, engine, control, kernel, events } = world();
+    kernel.devices.delete('eth0');
+    engine.answers.set('restored', () => [wantAddress('eth0')]);
+    engine.answers.set('request', (input) =>
+      input.kind === 'request' ? [{ kind: 'reply', id: input.id, ok: true, value: { state: 'away' } }] : [],
+    );
+    driver.start();
+    expect(control.ask('status')).toMatchObject([
+      { value: { state: 'away', host: { pending: [{ what: 'address eth0 2001:db8:1::5' }] } } },
+    ]);
+    expect(events.map((event) => event.name)).toEqual(['host-refuses']);
+    kernel.plug('eth0');
+    expect(control.ask('status')).toMatchObject([{ value: { host: { pending: [] } } }]);
+  });
+
+  it('for events give the last thousand, and wait for the next when they follow', () => {
+    const { driver, engine, control, plane, settle } = world();
+    let count = 0;
+    engine.answers.set('datagram', () => [
+      { kind: 'event', event: { name: 'handover', level: 'info', fields: { count: count++ } } },
+    ]);
+    driver.start();
+    for (let punt = 0; punt < 4; punt++) {
+      for (let each = 0; each < 256; each++) plane.punt(new Uint8Array(8));
+      settle();
+    }
+    const [answer] = control.ask('events');
+    expect(answer?.value).toMatchObject({ next: 1025 });
+    expect(answer?.value).toHaveProperty('events.length', 1000);
+    const following = control.ask('events', { since: 1025, follow: true });
+    expect(following).toEqual([]);
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(following).toMatchObject([
+      { ok: true, value: { next: 1026, events: [{ sequence: 1025, fields: { count: 1024 } }] } },
+    ]);
+  });
+});
+
+describe('names', () => {
+  it('are resolved once at a time and answered as an input', async () => {
+    const { driver, engine, resolver } = world();
+    const addresses: readonly IpAddress[] = [ipv6('2001:db8:9::1')];
+    resolver.names.set('ha.example', addresses);
+    engine.answers.set('network', () => [
+      { kind: 'resolve', name: 'ha.example' },
+      { kind: 'resolve', name: 'ha.example' },
+      { kind: 'resolve', name: 'gone.example' },
+    ]);
+    driver.start();
+    await vi.waitFor(() => expect(engine.kinds.filter((kind) => kind === 'resolved')).toHaveLength(2));
+    expect(resolver.asked).toBe(2);
+    expect(engine.inputs).toContainEqual({ kind: 'resolved', name: 'ha.example', addresses });
+    expect(engine.inputs).toContainEqual({
+      kind: 'resolved',
+      name: 'gone.example',
+      addresses: [],
+      failure: 'NXDOMAIN',
+    });
+  });
+});
+
+describe('failures', () => {
+  it('of the engine reach onFatal once and nothing is stepped any more', () => {
+    const { driver, engine, plane, fatal, settle } = world();
+    driver.start();
+    engine.answers.set('datagram', () => {
+      throw new Error('assertion failed: x');
+    });
+    plane.punt(new Uint8Array(8));
+    settle();
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(fatal).toHaveBeenCalledTimes(1);
+    expect(engine.kinds.filter((kind) => kind === 'datagram')).toHaveLength(1);
+  });
+
+  it('of sending are counted', () => {
+    const { driver, engine, plane, control, settle } = world();
+    plane.injectErrno = 101;
+    engine.answers.set('datagram', () => [SEND]);
+    engine.answers.set('request', (input) =>
+      input.kind === 'request' ? [{ kind: 'reply', id: input.id, ok: true, value: {} }] : [],
+    );
+    driver.start();
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(control.ask('counters')).toMatchObject([{ value: { driver: { 'send-errno-101': 1 } } }]);
+  });
+
+  it('of the store keep the records until it works again', () => {
+    const { driver, engine, plane, store, events, settle } = world();
+    let count = 0;
+    engine.answers.set('datagram', () => [{ kind: 'persist', table: 't', key: 'k', value: ++count }, SEND]);
+    driver.start();
+    const apply = store.apply;
+    store.apply = () => {
+      throw Object.assign(new Error('disk full'), { code: 'STORE_IO' });
+    };
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(store.records.size).toBe(0);
+    expect(events.map((event) => event.name)).toEqual(['store-refuses']);
+    store.apply = apply;
+    driver.stop();
+    expect(store.records.get('t\0k')?.value).toBe(1);
+  });
+});
+
+describe('stop', () => {
+  it('says goodbye, undoes everything, closes the ports and can be repeated', () => {
+    const { driver, engine, kernel, plane, control, log } = world();
+    engine.answers.set('restored', () => [wantAddress('%tun')]);
+    engine.answers.set('stop', () => [SEND]);
+    driver.start();
+    log.length = 0;
+    expect(driver.stop()).toEqual([]);
+    expect(log).toEqual(['send native 40', 'no address %tun 2001:db8:1::5', 'kernel closed', 'plane closed']);
+    expect(driver.stop()).toEqual([]);
+    expect(engine.kinds.filter((kind) => kind === 'stop')).toHaveLength(1);
+    expect([kernel.closed, plane.closed, control.closed]).toEqual([true, true, true]);
+  });
+
+  it('goes on when one port fails, and answers the failure', () => {
+    const { driver, kernel, plane } = world();
+    driver.start();
+    kernel.close = () => {
+      throw new Error('stuck');
+    };
+    expect(driver.stop()).toMatchObject([{ message: 'stuck' }]);
+    expect(plane.closed).toBe(true);
+  });
+});

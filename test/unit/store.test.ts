@@ -1,0 +1,93 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { afterAll, describe, expect, it } from 'vitest';
+import type { StorePort } from '#runtime/ports.ts';
+import { MemoryStore } from '#store/memory.ts';
+import { openSqliteStore } from '#store/sqlite.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'sojourn-store-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const stores: readonly [string, () => StorePort][] = [
+  ['memory', () => new MemoryStore()],
+  ['sqlite', () => openSqliteStore(join(directory, `${Math.random()}`, 'state.sqlite'))],
+];
+
+describe.each(stores)('the %s store', (_name, open) => {
+  it('keeps the latest value of each record and forgets what is undefined', () => {
+    const store = open();
+    store.apply([
+      { table: 'a', key: '1', value: { text: 'ü', list: [1, null, true] } },
+      { table: 'a', key: '2', value: 1 },
+      { table: 'b', key: '1', value: 'other table' },
+    ]);
+    store.apply([
+      { table: 'a', key: '2', value: 2 },
+      { table: 'b', key: '1', value: undefined },
+    ]);
+    expect([...store.load()]).toEqual([
+      { table: 'a', key: '1', value: { text: 'ü', list: [1, null, true] } },
+      { table: 'a', key: '2', value: 2 },
+    ]);
+    store.close();
+    store.close();
+  });
+});
+
+describe('the sqlite file', () => {
+  it('is there after closing and opening, and nobody else may read it', () => {
+    const file = join(directory, 'reopen.sqlite');
+    const store = openSqliteStore(file);
+    store.apply([{ table: 't', key: 'k', value: 7 }]);
+    store.close();
+    expect(statSync(file).mode & 0o077).toBe(0);
+    const again = openSqliteStore(file);
+    expect([...again.load()]).toEqual([{ table: 't', key: 'k', value: 7 }]);
+    again.close();
+  });
+
+  it('that is no database is refused by name, with the remedy', () => {
+    const file = join(directory, 'garbage.sqlite');
+    writeFileSync(file, 'this is not a database, but long enough to look like one at first sight'.repeat(100));
+    expect(() => openSqliteStore(file)).toThrow(
+      expect.objectContaining({ code: 'STORE_CORRUPT', file, message: expect.stringContaining('move') }),
+    );
+  });
+
+  it('of a newer version is refused', () => {
+    const file = join(directory, 'newer.sqlite');
+    const database = new DatabaseSync(file);
+    database.exec('PRAGMA user_version = 99');
+    database.close();
+    expect(() => openSqliteStore(file)).toThrow(expect.objectContaining({ code: 'STORE_VERSION' }));
+  });
+
+  it('in a place that cannot be written is refused', () => {
+    expect(() => openSqliteStore('/proc/sojourn/state.sqlite')).toThrow(expect.objectContaining({ code: 'STORE_IO' }));
+  });
+
+  it('holds whole transactions, and every one that was acknowledged, after kill -9 in the middle of writing', async () => {
+    const file = join(directory, 'killed.sqlite');
+    for (let round = 0; round < 3; round++) {
+      const child = spawn(process.execPath, [join(import.meta.dirname, 'store-writer.ts'), file]);
+      let said = '';
+      child.stdout.on('data', (chunk) => {
+        said += chunk;
+        if (said.length > 2000) child.kill('SIGKILL');
+      });
+      await once(child, 'close');
+      const acknowledged = Number(said.slice(0, said.lastIndexOf('\n')).split('\n').at(-1));
+      expect(acknowledged).toBeGreaterThan(100);
+      const store = openSqliteStore(file);
+      const records = [...store.load()];
+      store.close();
+      const value = (table: string) => records.find((record) => record.table === table)?.value;
+      expect(value('left')).toBe(value('right'));
+      expect(Number(value('left'))).toBeGreaterThanOrEqual(acknowledged);
+    }
+  });
+});
