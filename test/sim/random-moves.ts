@@ -1,5 +1,5 @@
 /** Random handovers of several mobile nodes under loss, reordering, duplication, translators that reboot, crashes, replays and spoofing. */
-import { type IpAddress, isIpv4 } from '#base/ip.ts';
+import { isIpv4 } from '#base/ip.ts';
 import type { HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
 import { converge, sendFromCorrespondent, sendFromMobile } from './convergence.ts';
@@ -161,15 +161,15 @@ export class RandomMoves {
     const correspondent = isIpv4(homeAddress) ? CORRESPONDENT_V4 : CORRESPONDENT;
     sendFromMobile(mobile, world.data(mobile.name, homeAddress, correspondent, world.random.chance(0.1) ? 1400 : 120));
     sendFromCorrespondent(world, world.data('correspondent', correspondent, homeAddress));
-    if (world.random.chance(0.2)) this.#spoof(mobile, homeAddress, correspondent);
+    if (world.random.chance(0.2)) this.#spoof(mobile);
   }
 
   /** A node sends inside its own tunnel, or from anywhere, with another node's home address as inner source. */
-  #spoof(attacker: MobileHost, _own: IpAddress, _to: IpAddress): void {
+  #spoof(attacker: MobileHost): void {
     const { world } = this;
     const victim = world.random.pick(world.mobiles);
     const address = victim.homeAddresses()[0];
-    if (victim === attacker || address === undefined) return;
+    if (victim === attacker || address === undefined || this.#shareEndpoint(attacker, victim)) return;
     const forged = world.data(attacker.name, address, CORRESPONDENT);
     for (const tunnel of attacker.tunnels.plane.tunnels.values()) {
       const { encapsulation, local, localPort, remote, remotePort } = tunnel;
@@ -183,6 +183,31 @@ export class RandomMoves {
       };
       if (out !== undefined && keyOfOuter(outer) !== '') world.transmit(attacker.name, out, { ...outer, data: forged });
     }
+  }
+
+  /** A node that got the address which another left is, until that one registers again, the same endpoint to the home agent. */
+  #shareEndpoint(attacker: MobileHost, victim: MobileHost): boolean {
+    const { plane } = this.#agent.tunnels;
+    const ids = [attacker, victim].map((mobile) =>
+      mobile.homeAddresses().map((address) => plane.routeOf(address)?.tunnel),
+    );
+    const [of, other] = ids.map((each) => each.filter((id) => id !== undefined));
+    return (
+      of === undefined ||
+      other === undefined ||
+      of.length === 0 ||
+      other.some((id) => of.includes(id)) ||
+      this.#abandoned(attacker, victim)
+    );
+  }
+
+  /** The victim's binding names an address that the attacker holds now. */
+  #abandoned(attacker: MobileHost, victim: MobileHost): boolean {
+    const { plane } = this.#agent.tunnels;
+    return victim.homeAddresses().some((address) => {
+      const tunnel = plane.tunnels.get(plane.routeOf(address)?.tunnel ?? 0);
+      return tunnel !== undefined && attacker.interfaceOf(tunnel.remote) !== undefined;
+    });
   }
 
   #disturb(): void {

@@ -18,6 +18,8 @@ const KEPT = 600;
 
 export class Trace {
   readonly #entries: Entry[] = [];
+  /** Told of every frame that arrives somewhere, or is lost (`to` is 'lost' then). */
+  onFrame: (from: string, to: string, frame: Frame) => void = () => {};
 
   note(at: number, who: string, text: string): void {
     this.#add({ at, from: who, to: who, frame: undefined, text });
@@ -25,6 +27,7 @@ export class Trace {
 
   frame(at: number, from: string, to: string, frame: Frame, text = ''): void {
     this.#add({ at, from, to, frame, text });
+    this.onFrame(from, to, frame);
   }
 
   mermaid(): string {
