@@ -11,6 +11,7 @@ import type { Output } from '#engine/contract.ts';
 import { findOption } from '#wire/mobility-options.ts';
 import { refuse } from './acknowledgement.ts';
 import { authenticate } from './authentication.ts';
+import { cancelDetection } from './home-link.ts';
 import { checkMobileRouter } from './mobile-network.ts';
 import type { HomeAgentReason } from './reasons.ts';
 import type { Refusal } from './refusal.ts';
@@ -194,6 +195,9 @@ function carryOut(
   out: Output[],
 ): void {
   const deletion = asksForDeletion(request);
+  if (deletion && state.homeLink !== undefined && checkTimestamp(state, now, request, sender) === undefined) {
+    cancelDetection(state.homeLink, request, sender);
+  }
   const refusal = firstRefusal(deletion ? DELETION_CHECKS : REGISTRATION_CHECKS, state, now, request, sender);
   if (refusal !== undefined) refuse(state, now, request, sender, refusal, out);
   else if (deletion) deleteRegistration(state, now, request, sender, out);

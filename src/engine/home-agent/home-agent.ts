@@ -8,11 +8,13 @@ import { unreachable } from '#base/assert.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import type { Engine, Output, Path, RandomBytes } from '#engine/contract.ts';
 import type { Counters } from '#engine/shared/counters.ts';
+import { refuse } from './acknowledgement.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
-import { receiveOnLink, runHomeLinkTimers, setHomeLinkInterfaces } from './home-link.ts';
+import { type DetectionEnd, receiveOnLink, runHomeLinkTimers, setHomeLinkInterfaces } from './home-link.ts';
 import type { HomeAgentInput } from './input.ts';
 import { runBindingTimers } from './lifetime.ts';
 import { receive } from './receive.ts';
+import { register } from './registration.ts';
 import { handleRequest } from './requests.ts';
 import { finishRestore, restoreRecord } from './restore.ts';
 import { HomeAgentState } from './state.ts';
@@ -63,7 +65,7 @@ class HomeAgentEngine implements Engine<HomeAgentInput> {
         wantStatic(state.configuration, out);
         break;
       case 'network':
-        setHomeLinkInterfaces(state, input.interfaces);
+        setHomeLinkInterfaces(state.homeLink, input.interfaces);
         break;
       case 'request':
         handleRequest(state, now, input, out);
@@ -72,12 +74,25 @@ class HomeAgentEngine implements Engine<HomeAgentInput> {
         unreachable(input);
     }
     runBindingTimers(state, now, out);
-    runHomeLinkTimers(state, now, out);
+    if (state.homeLink !== undefined) runHomeLinkTimers(state.homeLink, now, this.#detectionEnd(now, out), out);
   }
 
   #receive(now: Monotonic, path: Path, packet: Uint8Array, out: Output[]): void {
-    if (path.kind === 'native' || path.kind === 'udp') receive(this.#state, now, path, packet, out);
-    else if (path.kind === 'link') receiveOnLink(this.#state, now, path, packet, out);
-    else this.#state.count('unexpected-path');
+    const state = this.#state;
+    if (path.kind === 'native' || path.kind === 'udp') receive(state, now, path, packet, out);
+    else if (path.kind === 'link' && state.homeLink !== undefined) {
+      receiveOnLink(state, state.homeLink, path, packet, this.#detectionEnd(now, out), out);
+    } else state.count('unexpected-path');
+  }
+
+  #detectionEnd(now: Monotonic, out: Output[]): DetectionEnd {
+    const state = this.#state;
+    return {
+      unique: ({ request, sender }) => register(state, now, request, sender, out),
+      duplicate: ({ request, sender }) => {
+        const status = 'duplicate-address-detection-failed';
+        refuse(state, now, request, sender, { status, reason: 'duplicate-address-detected' }, out);
+      },
+    };
   }
 }

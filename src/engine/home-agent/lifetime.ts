@@ -21,7 +21,8 @@ export function runBindingTimers(state: HomeAgentState, now: Monotonic, out: Out
       continue;
     }
     if (binding.refreshRequestAt <= now) requestRefresh(state, binding, out);
-    if (binding.announceAt <= now) repeatAnnouncement(state, now, binding, out);
+    const link = state.homeLink;
+    if (link !== undefined && binding.announceAt <= now) repeatAnnouncement(link, now, binding, out);
     armNext(state, binding);
   }
 }

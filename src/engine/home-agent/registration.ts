@@ -81,7 +81,7 @@ export function register(
   const binding =
     existing === undefined
       ? create(state, now, homeAddress, sender, endpointOf(request), next, out)
-      : change(state, existing, endpointOf(request), next, out);
+      : change(state, now, existing, endpointOf(request), next, out);
   state.pool.setIdle(homeAddress, ipv4.address === undefined);
   armLifetime(state, binding);
   storeBinding(state, now, binding, out);
@@ -104,7 +104,7 @@ function create(
     out.push({ kind: 'persist', table: 'former-binding', key: homeAddress, value: undefined });
   }
   wantBinding(state, binding, out);
-  if (state.homeLink !== undefined) announce(state, state.homeLink, now, binding, out);
+  if (state.homeLink !== undefined) announce(state.homeLink, now, binding, out);
   state.count('binding-created');
   emit(out, 'info', 'binding-created', bindingFields(binding));
   return binding;
@@ -112,6 +112,7 @@ function create(
 
 function change(
   state: HomeAgentState,
+  now: Monotonic,
   binding: Binding,
   endpoint: Endpoint,
   next: BindingState,
@@ -127,8 +128,12 @@ function change(
     binding.ipv4HomeAddress !== next.ipv4HomeAddress ||
     binding.mobileNetworkPrefixes !== next.mobileNetworkPrefixes ||
     binding.linkLocalCompatibility !== next.linkLocalCompatibility;
+  const addressesChanged =
+    binding.ipv4HomeAddress !== next.ipv4HomeAddress || binding.linkLocalCompatibility !== next.linkLocalCompatibility;
+  if (wishChanged) state.homeLink?.release(binding);
   binding.update(next);
   if (wishChanged) wantBinding(state, binding, out);
+  if (addressesChanged && state.homeLink !== undefined) announce(state.homeLink, now, binding, out);
   if (binding.tunnel !== tunnelBefore) state.tunnels.release(tunnelBefore, out);
   state.count(moved ? 'binding-moved' : 'binding-refreshed');
   if (!moved) emit(out, 'debug', 'binding-refreshed', bindingFields(binding));
@@ -227,7 +232,7 @@ export function removeBinding(
   const { homeAddress } = binding;
   state.cache.delete(homeAddress);
   state.bindingTimers.remove(binding);
-  withdrawBinding(binding, out);
+  withdrawBinding(state, binding, out);
   state.tunnels.release(binding.tunnel, out);
   state.pool.setIdle(homeAddress, true);
   const sequenceHoldMs = reason === 'binding-expired' ? 0 : MAX_DELETE_BCE_TIMEOUT_MS;

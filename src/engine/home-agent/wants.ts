@@ -4,7 +4,7 @@
  * RFC 6275 §10.4.1 interception on the home link, §10.4.2 tunnelling to the mobile node, §10.4.5 reverse tunnelling (the plane's
  * route is the permit);  RFC 5555 §4.5 proxy for IPv4 home addresses;  RFC 3963 §6.4 routes to mobile networks
  */
-import { addressOfIdentifier, type Ipv6Address, interfaceIdentifier, ipv6, isIpv6, prefixContains } from '#base/ip.ts';
+import { isIpv6, prefixContains } from '#base/ip.ts';
 import {
   type DesiredPart,
   type DesiredProxyNeighbour,
@@ -17,30 +17,16 @@ import {
 } from '#engine/contract.ts';
 import type { Binding } from './binding.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
+import { interceptedAddresses } from './intercepted-addresses.ts';
 import type { HomeAgentState } from './state.ts';
 
 const MAIN_TABLE = 254;
-const LINK_LOCAL_PREFIX = ipv6('fe80::');
-
-/** The link-local address with the home address's interface identifier, RFC 6275 §10.3.1 (L flag). */
-export function linkLocalOf(homeAddress: Ipv6Address): Ipv6Address {
-  return addressOfIdentifier(LINK_LOCAL_PREFIX, interfaceIdentifier(homeAddress));
-}
-
 function hostPrefix(address: IpAddress): Prefix {
   return { address, length: isIpv6(address) ? 128 : 32 };
 }
 
 function intoTunnel(destination: Prefix): DesiredRoute {
   return { destination, table: MAIN_TABLE, device: TUN_DEVICE };
-}
-
-/** Addresses that packets on the home link may be for: home address, its link-local one with the L flag, IPv4 home address. */
-function interceptedAddresses(binding: Binding): readonly IpAddress[] {
-  const addresses: IpAddress[] = [binding.homeAddress];
-  if (binding.linkLocalCompatibility) addresses.push(linkLocalOf(binding.homeAddress));
-  if (binding.ipv4HomeAddress !== undefined) addresses.push(binding.ipv4HomeAddress);
-  return addresses;
 }
 
 export function wantBinding(state: HomeAgentState, binding: Binding, out: Output[]): void {
@@ -57,10 +43,12 @@ export function wantBinding(state: HomeAgentState, binding: Binding, out: Output
     ...(routes.length === 0 ? {} : { routes }),
     ...(proxyNeighbours.length === 0 ? {} : { proxyNeighbours }),
   };
+  state.homeLink?.intercept(binding);
   out.push({ kind: 'want', key: `binding/${homeAddress}`, part });
 }
 
-export function withdrawBinding(binding: Binding, out: Output[]): void {
+export function withdrawBinding(state: HomeAgentState, binding: Binding, out: Output[]): void {
+  state.homeLink?.release(binding);
   out.push({ kind: 'want', key: `binding/${binding.homeAddress}`, part: undefined });
 }
 

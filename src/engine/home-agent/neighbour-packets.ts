@@ -1,0 +1,156 @@
+/**
+ * Neighbour Discovery and ARP packets that a home agent sends, and the checks of those that it hears.
+ *
+ * RFC 4861 §7.1.1-2  validation;  RFC 4862 §5.4.2 solicitation of duplicate address detection
+ * RFC 6275 §10.4.1   fields of the advertisements on behalf of a mobile node;  RFC 5227 §3 ARP announcement
+ */
+import { concatBytes, encode, isMalformed } from '#base/bytes.ts';
+import {
+  ALL_NODES,
+  bytesOfIpv6,
+  type Ipv4Address,
+  type Ipv6Address,
+  isMulticast,
+  isUnspecified,
+  solicitedNodeMulticast,
+  UNSPECIFIED_V6,
+} from '#base/ip.ts';
+import type { Output, Path } from '#engine/contract.ts';
+import { ArpOperation, type ArpPacket, arpCodec } from '#wire/arp.ts';
+import { encodeIcmpv6, type Icmpv6Body, icmpv6ChecksumValid, icmpv6Codec, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
+import { ipv6Codec } from '#wire/ipv6.ts';
+
+const HOP_LIMIT = 255;
+const BROADCAST = new Uint8Array(6).fill(255);
+const NO_HARDWARE = new Uint8Array(6);
+const MULTICAST_PREFIX = Uint8Array.of(0x33, 0x33);
+
+type LinkPath = Extract<Path, { readonly kind: 'link' }>;
+type Solicitation = Extract<Icmpv6Body, { readonly type: 'neighbour-solicitation' }>;
+type Advertisement = Extract<Icmpv6Body, { readonly type: 'neighbour-advertisement' }>;
+
+/** A valid Neighbour Discovery packet: what it says and where it came from. */
+export interface NeighbourPacket {
+  readonly source: Ipv6Address;
+  readonly body: Solicitation | Advertisement;
+}
+
+/** RFC 2464 §7. */
+function linkAddressOf(multicast: Ipv6Address): Uint8Array {
+  return concatBytes(MULTICAST_PREFIX, bytesOfIpv6(multicast).subarray(12));
+}
+
+function discovery(
+  device: string,
+  linkAddress: Uint8Array,
+  source: Ipv6Address,
+  destination: Ipv6Address,
+  body: Icmpv6Body,
+): Output {
+  const payload = encodeIcmpv6(body, 0, source, destination);
+  const header = { trafficClass: 0, flowLabel: 0, hopLimit: HOP_LIMIT, source, destination, extensions: [] };
+  const packet = encode(ipv6Codec, { ...header, protocol: PROTOCOL_ICMPV6, payload });
+  return { kind: 'send', path: { kind: 'link', device, protocol: 'ipv6', linkAddress }, packet };
+}
+
+/** The question of duplicate address detection: does anybody use `target`? */
+export function probe(device: string, target: Ipv6Address): Output {
+  const destination = solicitedNodeMulticast(target);
+  const body: Solicitation = { type: 'neighbour-solicitation', target, options: [] };
+  return discovery(device, linkAddressOf(destination), UNSPECIFIED_V6, destination, body);
+}
+
+/** Asks for the link-layer address of `target`. */
+export function solicitation(device: string, own: Uint8Array, source: Ipv6Address, target: Ipv6Address): Output {
+  const destination = solicitedNodeMulticast(target);
+  const options = [{ type: 'source-link-layer-address', address: own }] as const;
+  const body: Solicitation = { type: 'neighbour-solicitation', target, options };
+  return discovery(device, linkAddressOf(destination), source, destination, body);
+}
+
+/** `answer` undefined: unsolicited, to all nodes. R is clear and O set, RFC 6275 §10.4.1. */
+export function advertisement(
+  device: string,
+  own: Uint8Array,
+  source: Ipv6Address,
+  target: Ipv6Address,
+  answer: { readonly to: Ipv6Address; readonly linkAddress: Uint8Array } | undefined,
+): Output {
+  // A node in duplicate address detection has no address yet to answer to.
+  const toAll = answer === undefined || isUnspecified(answer.to);
+  const destination = toAll ? ALL_NODES : answer.to;
+  const linkAddress = toAll ? linkAddressOf(ALL_NODES) : answer.linkAddress;
+  const body: Advertisement = {
+    type: 'neighbour-advertisement',
+    router: false,
+    solicited: !toAll,
+    override: true,
+    target,
+    options: [{ type: 'target-link-layer-address', address: own }],
+  };
+  return discovery(device, linkAddress, source, destination, body);
+}
+
+function arp(device: string, linkAddress: Uint8Array, packet: ArpPacket): Output {
+  return {
+    kind: 'send',
+    path: { kind: 'link', device, protocol: 'arp', linkAddress },
+    packet: encode(arpCodec, packet),
+  };
+}
+
+/** Gratuitous: `address` is at our link-layer address from now on. */
+export function arpAnnouncement(device: string, own: Uint8Array, address: Ipv4Address): Output {
+  return arp(device, BROADCAST, {
+    operation: ArpOperation.request,
+    senderHardware: own,
+    senderAddress: address,
+    targetHardware: NO_HARDWARE,
+    targetAddress: address,
+  });
+}
+
+/** Answers a request for an address that we intercept for. */
+export function arpReply(device: string, own: Uint8Array, request: ArpPacket): Output {
+  return arp(device, request.senderHardware, {
+    operation: ArpOperation.reply,
+    senderHardware: own,
+    senderAddress: request.targetAddress,
+    targetHardware: request.senderHardware,
+    targetAddress: request.senderAddress,
+  });
+}
+
+/** An ARP request, or undefined for anything else. */
+export function arpRequest(bytes: Uint8Array): ArpPacket | undefined {
+  const packet = arpCodec.parse(bytes);
+  return isMalformed(packet) || packet.operation !== ArpOperation.request ? undefined : packet;
+}
+
+/** A solicitation or advertisement that passes RFC 4861 §7.1, or undefined. */
+export function neighbourPacket(bytes: Uint8Array): NeighbourPacket | undefined {
+  const packet = ipv6Codec.parse(bytes);
+  if (isMalformed(packet) || packet.protocol !== PROTOCOL_ICMPV6 || packet.hopLimit !== HOP_LIMIT) return undefined;
+  if (!icmpv6ChecksumValid(packet.source, packet.destination, packet.payload)) return undefined;
+  const message = icmpv6Codec.parse(packet.payload);
+  if (isMalformed(message) || message.code !== 0) return undefined;
+  const { body } = message;
+  if (body.type === 'neighbour-advertisement') {
+    const wrong = isMulticast(body.target) || (isMulticast(packet.destination) && body.solicited);
+    return wrong ? undefined : { source: packet.source, body };
+  }
+  if (body.type !== 'neighbour-solicitation' || isMulticast(body.target)) return undefined;
+  const probing = isUnspecified(packet.source);
+  const wrongProbe =
+    packet.destination !== solicitedNodeMulticast(body.target) ||
+    body.options.some(({ type }) => type === 'source-link-layer-address');
+  return probing && wrongProbe ? undefined : { source: packet.source, body };
+}
+
+/** The link-layer address that an advertisement tells. */
+export function targetLinkAddress(body: Advertisement): Uint8Array | undefined {
+  for (const option of body.options) if (option.type === 'target-link-layer-address') return option.address;
+  return undefined;
+}
+
+export type { LinkPath };
