@@ -170,11 +170,12 @@ export function parseRoute(body: NetlinkReader): RtnetlinkRoute | undefined {
     flags,
   };
   body.attributes(12, (type, value) => {
-    if (type === Rta.destination) route.destination = { address: value.ip(), length: destinationLength };
-    else if (type === Rta.source) route.source = { address: value.ip(), length: sourceLength };
+    if (type === Rta.destination && destinationLength > 0) {
+      route.destination = { address: value.ip(), length: destinationLength };
+    } else if (type === Rta.source) route.source = { address: value.ip(), length: sourceLength };
     else parseRouteAttribute(route, type, value);
   });
-  return route;
+  return familyOf(route.destination.address) === family ? route : undefined;
 }
 
 function writeGateway(gateway: IpAddress | undefined, family: 4 | 6, writer: NetlinkWriter): void {

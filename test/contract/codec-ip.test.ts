@@ -1,0 +1,477 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { encode, fromHex, hex, isMalformed } from '#base/bytes.ts';
+import { ipv4, ipv6 } from '#base/ip.ts';
+import { codecContract } from '#test/contract/codec-harness.ts';
+import { type ArpPacket, arpCodec } from '#wire/arp.ts';
+import { type Icmpv4Message, icmpv4Codec } from '#wire/icmpv4.ts';
+import { encodeIcmpv6, type Icmpv6Message, icmpv6ChecksumValid, icmpv6Codec } from '#wire/icmpv6.ts';
+import { type Ipv4Packet, ipv4Codec } from '#wire/ipv4.ts';
+import {
+  homeAddressOption,
+  type Ipv6Packet,
+  ipv6Codec,
+  mobileIpv6Violations,
+  type2RoutingHeader,
+  upperLayerDestination,
+  upperLayerSource,
+} from '#wire/ipv6.ts';
+import { homeAddressExtension } from '#wire/ipv6-extensions.ts';
+import { encodeMobility, NO_BINDING_UPDATE_FLAGS, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
+import { encodeUdp, PORT_DSMIPV6, PROTOCOL_UDP, type UdpDatagram, udpChecksumValid, udpCodec } from '#wire/udp.ts';
+
+const NODE = ipv6('2001:db8:9::7');
+const HOME = ipv6('2001:db8:1::64');
+const AGENT = ipv6('2001:db8:1::1');
+const NODE_HEX = '20010db8000900000000000000000007';
+const HOME_HEX = '20010db8000100000000000000000064';
+const AGENT_HEX = '20010db8000100000000000000000001';
+
+const plain: Ipv6Packet = {
+  trafficClass: 0,
+  flowLabel: 0,
+  hopLimit: 64,
+  source: NODE,
+  destination: AGENT,
+  extensions: [],
+  protocol: 59,
+  payload: new Uint8Array(0),
+};
+
+codecContract<Ipv6Packet>(ipv6Codec, [
+  {
+    name: 'no extension',
+    hex: `6b812345 0004 11 ff ${NODE_HEX} ${AGENT_HEX} 01020304`,
+    value: {
+      ...plain,
+      trafficClass: 0xb8,
+      flowLabel: 0x12345,
+      hopLimit: 255,
+      protocol: 17,
+      payload: fromHex('01020304'),
+    },
+  },
+  {
+    name: 'home address option',
+    hex: `60000000 0018 3c 40 ${NODE_HEX} ${AGENT_HEX} 3b02 0102 0000 c910 ${HOME_HEX}`,
+    value: { ...plain, extensions: [homeAddressExtension(HOME)] },
+  },
+  {
+    name: 'type 2 routing header',
+    hex: `60000000 0018 2b 40 ${AGENT_HEX} ${NODE_HEX} 3b02 0201 00000000 ${HOME_HEX}`,
+    value: { ...plain, source: AGENT, destination: NODE, extensions: [{ type: 'type-2-routing', homeAddress: HOME }] },
+  },
+  {
+    name: 'every extension, unknown options and routing type octet for octet',
+    hex: `60000000 0040 00 40 ${NODE_HEX} ${AGENT_HEX}
+          2b00 0502 0000 0100
+          3c01 0600 00000000 1122334455667788
+          2c03 1e03 abcdef 00 0101 00 c910 ${HOME_HEX} 0101 00
+          3b00 0001 deadbeef`,
+    value: {
+      ...plain,
+      extensions: [
+        {
+          type: 'hop-by-hop',
+          options: [
+            { type: 'unknown', optionType: 5, data: fromHex('0000') },
+            { type: 'padding', length: 2 },
+          ],
+        },
+        { type: 'routing', routingType: 6, segmentsLeft: 0, data: fromHex('00000000 1122334455667788') },
+        {
+          type: 'destination-options',
+          options: [
+            { type: 'unknown', optionType: 0x1e, data: fromHex('abcdef') },
+            { type: 'padding', length: 1 },
+            { type: 'padding', length: 3 },
+            { type: 'home-address', address: HOME },
+            { type: 'padding', length: 3 },
+          ],
+        },
+        { type: 'fragment', offset: 0, more: true, identification: 0xdeadbeef },
+      ],
+    },
+  },
+  {
+    name: 'later fragment: what follows is payload',
+    hex: `60000000 000c 2c 40 ${NODE_HEX} ${AGENT_HEX} 3c00 0508 00000007 01020304`,
+    value: {
+      ...plain,
+      extensions: [{ type: 'fragment', offset: 1288, more: false, identification: 7 }],
+      protocol: 60,
+      payload: fromHex('01020304'),
+    },
+  },
+]);
+
+codecContract<Ipv4Packet>(ipv4Codec, [
+  {
+    // Checksum by hand: 4500+0015+0001+4000+4011+c000+0201+c633+6407 = 2b162, folded b164, complemented 4e9b.
+    name: 'no options',
+    hex: '4500 0015 0001 4000 4011 4e9b c0000201 c6336407 aa',
+    value: {
+      trafficClass: 0,
+      identification: 1,
+      dontFragment: true,
+      moreFragments: false,
+      fragmentOffset: 0,
+      timeToLive: 64,
+      protocol: 17,
+      source: ipv4('192.0.2.1'),
+      destination: ipv4('198.51.100.7'),
+      options: new Uint8Array(0),
+      payload: fromHex('aa'),
+    },
+  },
+]);
+
+codecContract<UdpDatagram>(udpCodec, [
+  {
+    name: 'datagram',
+    hex: '105f c000 000b 1234 010203',
+    value: { sourcePort: PORT_DSMIPV6, destinationPort: 49152, checksum: 0x1234, payload: fromHex('010203') },
+  },
+]);
+
+codecContract<ArpPacket>(arpCodec, [
+  {
+    name: 'reply',
+    hex: '0001 0800 06 04 0002 020000000001 c0000201 020000000002 c0000202',
+    value: {
+      operation: 2,
+      senderHardware: fromHex('020000000001'),
+      senderAddress: ipv4('192.0.2.1'),
+      targetHardware: fromHex('020000000002'),
+      targetAddress: ipv4('192.0.2.2'),
+    },
+  },
+]);
+
+codecContract<Icmpv4Message>(icmpv4Codec, [
+  {
+    // 0304 + 0578 + 4500 = 4d7c, complemented b283.
+    name: 'fragmentation needed',
+    hex: '0304 b283 0000 0578 4500',
+    value: { code: 4, body: { type: 'destination-unreachable', nextHopMtu: 1400, packet: fromHex('4500') } },
+  },
+  {
+    name: 'echo request',
+    hex: '0800 f7fc 0001 0002',
+    value: { code: 0, body: { type: 'echo-request', identifier: 1, sequence: 2, data: new Uint8Array(0) } },
+  },
+]);
+
+codecContract<Icmpv6Message>(icmpv6Codec, [
+  {
+    name: 'parameter problem',
+    hex: '0402 0000 0000002a 6000',
+    value: { code: 2, checksum: 0, body: { type: 'parameter-problem', pointer: 42, packet: fromHex('6000') } },
+  },
+  {
+    name: 'packet too big',
+    hex: '0200 0000 00000500 60',
+    value: { code: 0, checksum: 0, body: { type: 'packet-too-big', mtu: 1280, packet: fromHex('60') } },
+  },
+  {
+    name: 'router advertisement of a home agent with every option of RFC 6275 §7',
+    hex: `8600 abcd 40 68 0708 00000000 00000000
+          0101 020000000001
+          0304 40 e0 00278d00 00093a80 00000000 ${AGENT_HEX}
+          0501 0000 000005dc
+          0701 0000 00000bb8
+          0801 0000 000a 0708
+          1901 0102030405 06`,
+    value: {
+      code: 0,
+      checksum: 0xabcd,
+      body: {
+        type: 'router-advertisement',
+        currentHopLimit: 64,
+        managed: false,
+        otherConfiguration: true,
+        homeAgent: true,
+        preference: 1,
+        routerLifetimeSeconds: 1800,
+        reachableTimeMs: 0,
+        retransmissionTimerMs: 0,
+        options: [
+          { type: 'source-link-layer-address', address: fromHex('020000000001') },
+          {
+            type: 'prefix-information',
+            prefixLength: 64,
+            onLink: true,
+            autonomous: true,
+            routerAddress: true,
+            validLifetimeSeconds: 2592000,
+            preferredLifetimeSeconds: 604800,
+            prefix: AGENT,
+          },
+          { type: 'mtu', mtu: 1500 },
+          { type: 'advertisement-interval', intervalMs: 3000 },
+          { type: 'home-agent-information', preference: 10, lifetimeSeconds: 1800 },
+          { type: 'unknown', optionType: 25, data: fromHex('010203040506') },
+        ],
+      },
+    },
+  },
+  {
+    name: 'neighbour solicitation',
+    hex: `8700 0000 00000000 ${HOME_HEX} 0101 020000000001`,
+    value: {
+      code: 0,
+      checksum: 0,
+      body: {
+        type: 'neighbour-solicitation',
+        target: HOME,
+        options: [{ type: 'source-link-layer-address', address: fromHex('020000000001') }],
+      },
+    },
+  },
+  {
+    name: 'neighbour advertisement',
+    hex: `8800 0000 60000000 ${HOME_HEX} 0201 020000000001`,
+    value: {
+      code: 0,
+      checksum: 0,
+      body: {
+        type: 'neighbour-advertisement',
+        router: false,
+        solicited: true,
+        override: true,
+        target: HOME,
+        options: [{ type: 'target-link-layer-address', address: fromHex('020000000001') }],
+      },
+    },
+  },
+  {
+    name: 'redirect',
+    hex: `8900 0000 00000000 ${AGENT_HEX} ${HOME_HEX} 0402 000000000000 6000000000000000`,
+    value: {
+      code: 0,
+      checksum: 0,
+      body: {
+        type: 'redirect',
+        target: AGENT,
+        destination: HOME,
+        options: [{ type: 'redirected-header', packet: fromHex('6000000000000000') }],
+      },
+    },
+  },
+  {
+    name: 'home agent address discovery reply',
+    hex: `9100 0000 0007 0000 ${AGENT_HEX} ${HOME_HEX}`,
+    value: {
+      code: 0,
+      checksum: 0,
+      body: { type: 'home-agent-address-discovery-reply', identifier: 7, homeAgents: [AGENT, HOME] },
+    },
+  },
+  {
+    name: 'home agent address discovery request',
+    hex: '9000 0000 0007 0000',
+    value: { code: 0, checksum: 0, body: { type: 'home-agent-address-discovery-request', identifier: 7 } },
+  },
+  {
+    name: 'mobile prefix advertisement',
+    hex: '9300 0000 0007 c000 0501 0000 000005dc',
+    value: {
+      code: 0,
+      checksum: 0,
+      body: {
+        type: 'mobile-prefix-advertisement',
+        identifier: 7,
+        managed: true,
+        otherConfiguration: true,
+        options: [{ type: 'mtu', mtu: 1500 }],
+      },
+    },
+  },
+]);
+
+describe('IPv6 and Mobile IPv6 headers', () => {
+  test('home address option and type 2 routing header stand for the addresses', () => {
+    const packet: Ipv6Packet = {
+      ...plain,
+      extensions: [{ type: 'type-2-routing', homeAddress: HOME }, homeAddressExtension(AGENT)],
+    };
+    expect([homeAddressOption(packet), type2RoutingHeader(packet)]).toEqual([AGENT, HOME]);
+    expect([upperLayerSource(packet), upperLayerDestination(packet)]).toEqual([AGENT, HOME]);
+    expect([upperLayerSource(plain), upperLayerDestination(plain)]).toEqual([NODE, AGENT]);
+    expect(mobileIpv6Violations(packet)).toEqual([]);
+  });
+
+  const fragment = { type: 'fragment', offset: 0, more: true, identification: 1 } as const;
+  test.each([
+    ['home-address-option-repeated', [homeAddressExtension(HOME), homeAddressExtension(HOME)]],
+    ['home-address-option-after-fragment', [fragment, homeAddressExtension(HOME)]],
+    [
+      'home-address-option-before-routing-header',
+      [homeAddressExtension(HOME), { type: 'type-2-routing', homeAddress: HOME }],
+    ],
+    ['home-address-not-unicast-routable', [homeAddressExtension(ipv6('fe80::1'))]],
+    ['home-address-not-unicast-routable', [homeAddressExtension(ipv6('ff02::1'))]],
+    [
+      'home-address-option-length',
+      [{ type: 'destination-options', options: [{ type: 'unknown', optionType: 201, data: fromHex('00000000') }] }],
+    ],
+    ['type-2-routing-header-invalid', [{ type: 'routing', routingType: 2, segmentsLeft: 0, data: new Uint8Array(20) }]],
+    ['type-2-routing-header-invalid', [{ type: 'routing', routingType: 2, segmentsLeft: 1, data: new Uint8Array(36) }]],
+    ['type-2-home-address-not-unicast-routable', [{ type: 'type-2-routing', homeAddress: ipv6('::') }]],
+  ] as const)('%s', (violation, extensions) => {
+    const octets = encode(ipv6Codec, { ...plain, extensions });
+    const parsed = ipv6Codec.parse(octets);
+    if (isMalformed(parsed)) throw new Error(parsed.reason);
+    expect(mobileIpv6Violations(parsed)).toEqual([violation]);
+  });
+
+  test('hop-by-hop options anywhere but first are malformed', () => {
+    const octets = fromHex(`60000000 0010 3c 40 ${NODE_HEX} ${AGENT_HEX} 0000 0104 00000000 3b00 0104 00000000`);
+    expect(isMalformed(ipv6Codec.parse(octets))).toBe(true);
+  });
+
+  test('UDP checksum: right, wrong, absent', () => {
+    const datagram = { sourcePort: 1, destinationPort: 2, payload: fromHex('0102030405') };
+    const octets = encodeUdp(NODE, AGENT, datagram);
+    expect(udpChecksumValid(NODE, AGENT, octets)).toBe(true);
+    octets[8] = 0xff;
+    expect(udpChecksumValid(NODE, AGENT, octets)).toBe(false);
+    octets.fill(0, 6, 8);
+    expect(udpChecksumValid(NODE, AGENT, octets)).toBe(false);
+    expect(udpChecksumValid(ipv4('192.0.2.1'), ipv4('192.0.2.2'), octets)).toBe(true);
+  });
+
+  test('ICMPv6 checksum covers the pseudo-header', () => {
+    const octets = encodeIcmpv6({ type: 'packet-too-big', mtu: 1280, packet: fromHex('60') }, 0, NODE, AGENT);
+    expect(icmpv6ChecksumValid(NODE, AGENT, octets)).toBe(true);
+    expect(icmpv6ChecksumValid(NODE, HOME, octets)).toBe(false);
+  });
+});
+
+/** Raw IP packets as a pcap file (link type 101). */
+function pcap(packets: readonly Uint8Array[]): Uint8Array {
+  const records = packets.map((packet) => {
+    const head = new DataView(new ArrayBuffer(16));
+    head.setUint32(8, packet.length, true);
+    head.setUint32(12, packet.length, true);
+    return Buffer.concat([new Uint8Array(head.buffer), packet]);
+  });
+  return Buffer.concat([fromHex('d4c3b2a1 0200 0400 00000000 00000000 ffff0000 65000000'), ...records]);
+}
+
+function tshark(packets: readonly Uint8Array[], fields: readonly string[]): string[][] {
+  const folder = mkdtempSync(join(tmpdir(), 'sojourn-codec-'));
+  try {
+    const file = join(folder, 'packets.pcap');
+    writeFileSync(file, pcap(packets));
+    const options = fields.flatMap((field) => ['-e', field]);
+    const preferences = ['-o', 'udp.check_checksum:TRUE', '-d', `udp.port==${PORT_DSMIPV6},ipv6`];
+    const text = execFileSync('tshark', ['-r', file, '-T', 'fields', ...preferences, ...options], {
+      encoding: 'utf8',
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
+    return text
+      .replace(/\n$/, '')
+      .split('\n')
+      .map((line) => line.split('\t'));
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+describe('what tshark reads in our octets', () => {
+  const update = {
+    type: 'binding-update',
+    sequence: 4660,
+    flags: { ...NO_BINDING_UPDATE_FLAGS, acknowledge: true, homeRegistration: true },
+    lifetimeUnits: 150,
+    options: [
+      { type: 'alternate-care-of-address', address: NODE },
+      { type: 'mobile-node-identifier', subtype: 1, identifier: new TextEncoder().encode('node@example.org') },
+      { type: 'replay-protection', timestamp: 0xe8d4a51000000001n },
+      { type: 'authentication', subtype: 1, spi: 256, authenticator: new Uint8Array(12).fill(0x5a) },
+    ],
+  } as const;
+
+  test('a registration on an IPv6 link: home address option and Mobility Header', () => {
+    const packet = encode(ipv6Codec, {
+      ...plain,
+      extensions: [homeAddressExtension(HOME)],
+      protocol: PROTOCOL_MOBILITY,
+      payload: encodeMobility(update, HOME, AGENT),
+    });
+    const fields = [
+      'mip6.mhtype',
+      'mip6.bu.seqnr',
+      'mip6.bu.lifetime',
+      'mip6.acoa.acoa',
+      'ipv6.opt.mipv6.home_address',
+      '_ws.malformed',
+    ];
+    expect(tshark([packet], fields)).toEqual([['5', '4660', '150', NODE, HOME, '']]);
+  });
+
+  test('a registration on an IPv4 link: inner IPv6 packet in UDP 4191', () => {
+    const inner = encode(ipv6Codec, {
+      ...plain,
+      source: HOME,
+      protocol: PROTOCOL_MOBILITY,
+      payload: encodeMobility(update, HOME, AGENT),
+    });
+    const [source, destination] = [ipv4('198.51.100.7'), ipv4('203.0.113.1')];
+    const payload = encodeUdp(source, destination, {
+      sourcePort: 40000,
+      destinationPort: PORT_DSMIPV6,
+      payload: inner,
+    });
+    const packet = encode(ipv4Codec, {
+      trafficClass: 0,
+      identification: 0,
+      dontFragment: true,
+      moreFragments: false,
+      fragmentOffset: 0,
+      timeToLive: 64,
+      protocol: PROTOCOL_UDP,
+      source,
+      destination,
+      options: new Uint8Array(0),
+      payload,
+    });
+    const fields = ['ip.src', 'udp.checksum.status', 'ipv6.src', 'mip6.bu.seqnr', 'mip6.mnid.subtype', '_ws.malformed'];
+    expect(tshark([packet], fields)).toEqual([['198.51.100.7', '1', HOME, '4660', '1', '']]);
+  });
+
+  test('an acknowledgement through a type 2 routing header', () => {
+    const packet = encode(ipv6Codec, {
+      ...plain,
+      source: AGENT,
+      destination: NODE,
+      extensions: [{ type: 'type-2-routing', homeAddress: HOME }],
+      protocol: PROTOCOL_MOBILITY,
+      payload: encodeMobility(
+        {
+          type: 'binding-acknowledgement',
+          status: 144,
+          flags: { keyManagementMobility: false, mobileRouter: true, proxyRegistration: false },
+          sequence: 9,
+          lifetimeUnits: 7,
+          options: [{ type: 'ipv4-address-acknowledgement', status: 0, prefixLength: 32, address: ipv4('192.0.2.1') }],
+        },
+        AGENT,
+        HOME,
+      ),
+    });
+    const fields = [
+      'mip6.ba.status',
+      'mip6.ba.seqnr',
+      'mip6.ba.lifetime',
+      'ipv6.routing.mipv6.home_address',
+      '_ws.malformed',
+    ];
+    expect(tshark([packet], fields)).toEqual([['144', '9', '7', HOME, '']]);
+    expect(hex(packet).length).toBe(packet.length * 2);
+  });
+});
