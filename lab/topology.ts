@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { build, cableEnd, type Design } from './builder.ts';
 import { LAB_DIRECTORY, requireLab } from './enter.ts';
 import { FORGET_MAPPINGS } from './nat.ts';
@@ -55,6 +55,15 @@ interface Cable {
   network: NetworkName | undefined;
 }
 
+/** Also before building: what a test that died has left would be in the way. */
+async function removeNamespaces(names: readonly string[]): Promise<void> {
+  if (names.length > 0)
+    await ipBatch(
+      names.map((name) => `netns delete ${name}`),
+      { force: true },
+    );
+}
+
 /**
  * The lab: networks, servers and nodes in network namespaces of this mount namespace (see the map in builder.ts). Only one at a
  * time; call inside `lab/enter.ts`. Methods throw {@link CommandError} with the command's words when a command fails.
@@ -95,6 +104,7 @@ export class Lab implements AsyncDisposable {
     };
     const logDirectory = options.logDirectory ?? `${LAB_DIRECTORY}/log`;
     mkdirSync(logDirectory, { recursive: true });
+    await removeNamespaces(readdirSync('/run/netns'));
     const lab = new Lab(design, await build(design), logDirectory);
     try {
       await lab.#startServices();
@@ -262,11 +272,7 @@ export class Lab implements AsyncDisposable {
       ...[...this.#background].map((process) => process.stop()),
     ]);
     this.#background.clear();
-    const present = this.#namespaces.filter((name) => existsSync(`/run/netns/${name}`));
-    await ipBatch(
-      present.map((name) => `netns delete ${name}`),
-      { force: true },
-    );
+    await removeNamespaces(this.#namespaces.filter((name) => existsSync(`/run/netns/${name}`)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

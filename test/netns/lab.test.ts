@@ -1,0 +1,295 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { Dependence } from '#lab/nat-probe.ts';
+import { dynamicAddresses } from '#lab/network-manager.ts';
+import { ADDRESSES, ALL_NETWORKS, NETWORKS } from '#lab/networks.ts';
+import { checkNetwork, probeNat, promisedBehaviour, startNatProbeServer } from '#lab/self-test.ts';
+import { waitFor } from '#lab/shell.ts';
+import { Lab } from '#lab/topology.ts';
+
+/** The lab keeps its own promises: what stands on it may take them for granted. */
+
+describe('a lab with every network', () => {
+  let lab: Lab;
+
+  beforeAll(async () => {
+    lab = await Lab.create({
+      networks: ALL_NETWORKS,
+      nodes: { mn: ['eth0', 'eth1'] },
+      servers: ['server6', 'server4'],
+    });
+    await startNatProbeServer(lab);
+  });
+  afterAll(async () => await lab.close());
+
+  test.each(ALL_NETWORKS)('%s gives addresses, reaches the correspondent, translates as promised', async (name) => {
+    const network = NETWORKS[name];
+    const report = await checkNetwork(lab, 'mn', network);
+    expect(report.wrong).toEqual([]);
+    expect(report.addresses).toHaveLength(Number(network.ipv6 !== undefined) + Number(network.ipv4 !== undefined));
+    expect(report.nat === undefined).toBe(network.ipv4 === undefined);
+  });
+
+  test('the promises differ by kind', () => {
+    const promises = (['nat-eim', 'nat-adf', 'nat-prc', 'nat-sym'] as const).map((name) => {
+      const { mapping, filtering } = promisedBehaviour(NETWORKS[name]);
+      return `${mapping} ${filtering}`;
+    });
+    expect(promises).toEqual([
+      `${Dependence.endpointIndependent} ${Dependence.endpointIndependent}`,
+      `${Dependence.endpointIndependent} ${Dependence.addressDependent}`,
+      `${Dependence.endpointIndependent} ${Dependence.addressAndPortDependent}`,
+      `${Dependence.addressAndPortDependent} ${Dependence.addressAndPortDependent}`,
+    ]);
+  });
+
+  test('cone translators keep the port, also through two of them; a symmetric one does not', async () => {
+    for (const name of ['nat-eim', 'nat-adf', 'nat-prc', 'nat2'] as const) {
+      await lab.move('mn', name);
+      await lab.waitForAddress('mn', 4);
+      const { external, portPreserved } = await probeNat(lab, 'mn', 4191);
+      expect(portPreserved, name).toBe(true);
+      expect(external, name).toBe(`198.51.100.${4 * NETWORKS[name].index + 2}:4191`);
+    }
+    await lab.move('mn', 'nat-sym');
+    await lab.waitForAddress('mn', 4);
+    expect((await probeNat(lab, 'mn', 4191)).portPreserved).toBe(false);
+  });
+
+  test('a translator that forgets its mappings lets nobody in by them', async () => {
+    await lab.move('mn', 'nat-eim');
+    await lab.waitForAddress('mn', 4);
+    await probeNat(lab, 'mn', 4191);
+    const listed = async (): Promise<string> =>
+      await lab.exec('nat-eim', ['nft', 'list', 'map', 'ip', 'nat', 'client']);
+    expect(await listed()).toContain('4191 ');
+    await lab.forgetMappings('nat-eim');
+    expect(await listed()).not.toContain('4191 ');
+    expect(await lab.exec('nat-eim', ['conntrack', '-L', '-p', 'udp'])).not.toContain('sport=4191');
+  });
+
+  test('a node sees the carrier go and come, and loses what the link gave', async () => {
+    await lab.move('mn', 'ds');
+    await lab.waitForAddress('mn', 6);
+    await lab.waitForAddress('mn', 4);
+    const monitor = lab.spawn('mn', ['stdbuf', '-oL', 'ip', '-oneline', 'monitor', 'link', 'address']);
+    await seesEvents(lab, monitor.logFile);
+    const moved = await lab.move('mn', 'ar6');
+    await lab.waitForAddress('mn', 6);
+    expect(moved.carrierLostAtMs).toBeLessThan(moved.carrierFoundAtMs);
+    const events = await waitFor(() => orderOfEvents(readFileSync(monitor.logFile, 'utf8')), {
+      timeoutMs: 5_000,
+      what: 'the new address',
+    });
+    expect(events).toEqual(['carrier lost', 'old IPv4 deleted', 'old IPv6 deleted', 'carrier found', 'new IPv6']);
+    const routes = (await lab.exec('mn', ['ip', 'route'])) + (await lab.exec('mn', ['ip', '-6', 'route']));
+    expect(routes).not.toContain('203.0.113.');
+    expect(routes).not.toContain('2001:db8:d:');
+    expect((await dynamicAddresses('mn')).map(({ family }) => family)).toEqual([6]);
+    await monitor.stop();
+  });
+
+  test('make before break: the second interface is plugged in while the first stays', async () => {
+    await lab.move('mn', 'ar6');
+    await lab.move('mn', 'ar4', { interface: 'eth1', breakBeforeMake: false });
+    const [six, four] = [await lab.waitForAddress('mn', 6), await lab.waitForAddress('mn', 4)];
+    expect([six.interface, four.interface]).toEqual(['eth0', 'eth1']);
+    expect([lab.location('mn', 'eth0'), lab.location('mn', 'eth1')]).toEqual(['ar6', 'ar4']);
+    expect(await lab.unplug('mn', 'eth0')).toBeTypeOf('number');
+    expect((await dynamicAddresses('mn')).map((each) => each.interface)).toEqual(['eth1']);
+    await lab.unplug('mn');
+    expect(await dynamicAddresses('mn')).toEqual([]);
+  });
+
+  test('a visited network drops packets from the home address', async () => {
+    await lab.move('mn', 'ar6');
+    await lab.waitForAddress('mn', 6);
+    await lab.exec('mn', ['ip', 'address', 'add', '2001:db8:100::99/128', 'dev', 'lo']);
+    const ping = (source: string): readonly string[] => [
+      'ping',
+      '-c',
+      '1',
+      '-W',
+      '1',
+      '-I',
+      source,
+      ADDRESSES.correspondentIpv6,
+    ];
+    expect((await lab.attempt('mn', ping('2001:db8:100::99'))).code).not.toBe(0);
+    expect((await lab.attempt('mn', ping('eth0'))).code).toBe(0);
+    expect(await lab.exec('ar6', ['nft', 'list', 'table', 'inet', 'ingress'])).toMatch(
+      /2001:db8:a::\/64 counter packets [1-9]/,
+    );
+    await lab.exec('mn', ['ip', 'address', 'delete', '2001:db8:100::99/128', 'dev', 'lo']);
+  });
+
+  test('names resolve over either family alone', async () => {
+    for (const network of ['ar6', 'nat-prc'] as const) {
+      await lab.move('mn', network);
+      await lab.waitForAddress('mn', NETWORKS[network].ipv6 === undefined ? 4 : 6);
+      const [database, address] =
+        NETWORKS[network].ipv6 === undefined
+          ? ['ahostsv4', ADDRESSES.homeAgentIpv4]
+          : ['ahostsv6', ADDRESSES.homeAgentIpv6];
+      expect(await lab.exec('mn', ['getent', database, 'ha.example']), network).toContain(address);
+    }
+  });
+
+  test('the virtual home network is routed to the home agent’s machine; servers answer in their family', async () => {
+    const hop = await lab.exec('core', ['ip', 'route', 'get', '2001:db8:200::7']);
+    expect(hop).toContain('dev to-home');
+    expect(await lab.exec('core', ['ip', 'route', 'get', '203.0.113.7'])).toContain('dev to-home');
+    for (const server of [ADDRESSES.server6, ADDRESSES.server4]) {
+      await lab.exec('cn', ['ping', '-n', '-c', '1', '-W', '2', server]);
+    }
+  });
+
+  test('a capture holds what was sent while it ran', async () => {
+    await lab.move('mn', 'ar6');
+    await lab.waitForAddress('mn', 6);
+    const file = `${lab.logDirectory}/ping.pcap`;
+    const capture = await lab.capture('core', 'to-ar6', file, 'icmp6[0] == 128');
+    await lab.exec('mn', ['ping', '-n', '-c', '5', '-i', '0.01', ADDRESSES.correspondentIpv6]);
+    await capture.stop();
+    const lines = await lab.exec('core', ['tcpdump', '-n', '-r', file]);
+    expect(lines.match(/ICMP6, echo request/g)).toHaveLength(5);
+  });
+});
+
+/** `ip monitor` says nothing when it is ready: events are made until it has written one. */
+async function seesEvents(lab: Lab, logFile: string): Promise<void> {
+  const probe = async (): Promise<boolean> => {
+    await lab.exec('mn', ['ip', 'address', 'add', '127.0.0.9/32', 'dev', 'lo']);
+    await lab.exec('mn', ['ip', 'address', 'delete', '127.0.0.9/32', 'dev', 'lo']);
+    return readFileSync(logFile, 'utf8').includes('127.0.0.9');
+  };
+  await waitFor(probe, { timeoutMs: 5_000, what: 'ip monitor' });
+}
+
+/** First occurrences, in order; undefined until the new address is there. */
+function orderOfEvents(log: string): readonly string[] | undefined {
+  const kinds: readonly (readonly [string, RegExp])[] = [
+    ['carrier lost', /eth0.*NO-CARRIER/],
+    ['old IPv4 deleted', /^Deleted.*eth0 +inet 203\.0\.113\./],
+    ['old IPv6 deleted', /^Deleted.*eth0 +inet6 2001:db8:d:/],
+    ['carrier found', /^(?!.*NO-CARRIER).*eth0.*LOWER_UP/],
+    ['new IPv6', /^\d.*eth0 +inet6 2001:db8:a:/],
+  ];
+  const lines = log.split('\n');
+  const firstLoss = lines.findIndex((line) => kinds[0]?.[1].test(line));
+  const found = kinds.map(([name, pattern]) => ({
+    name,
+    at: lines.findIndex((line, index) => index >= firstLoss && pattern.test(line)),
+  }));
+  if (firstLoss < 0 || found.some(({ at }) => at < 0)) return undefined;
+  return found.toSorted((left, right) => left.at - right.at).map(({ name }) => name);
+}
+
+interface PingResult {
+  readonly received: number;
+  readonly duplicates: number;
+  readonly leastMs: number;
+  /** Sequence numbers in the order in which the answers came. */
+  readonly order: readonly number[];
+}
+
+async function ping(lab: Lab, count: number): Promise<PingResult> {
+  const argv = ['ping', '-n', '-c', String(count), '-i', '0.005', '-W', '1', ADDRESSES.correspondentIpv6];
+  const { stdout } = await lab.attempt('mn', argv);
+  const answers = [...stdout.matchAll(/icmp_seq=(\d+) .*time=([\d.]+) ms( \(DUP!\))?/g)];
+  const fresh = answers.filter((answer) => answer[3] === undefined);
+  return {
+    received: fresh.length,
+    duplicates: answers.length - fresh.length,
+    leastMs: Math.min(...answers.map((answer) => Number(answer[2]))),
+    order: fresh.map((answer) => Number(answer[1])),
+  };
+}
+
+async function pluggedInto(options: Parameters<typeof Lab.create>[0]): Promise<Lab> {
+  const lab = await Lab.create({ networks: ['ar6'], ...options });
+  await lab.move('mn', 'ar6');
+  await lab.waitForAddress('mn', 6);
+  return lab;
+}
+
+describe('links that are worse than a cable', () => {
+  test('delay: a round trip takes twice that, and super-packets pass', async () => {
+    await using lab = await pluggedInto({ delayMs: 10 });
+    const { received, leastMs } = await ping(lab, 20);
+    expect(received).toBe(20);
+    expect(leastMs).toBeGreaterThanOrEqual(20);
+    expect(leastMs).toBeLessThan(25);
+    const server = lab.spawn('cn', ['iperf3', '--server', '--one-off', '--forceflush']);
+    await server.ready('listening');
+    const sent: unknown = JSON.parse(
+      await lab.exec('mn', ['iperf3', '--json', '--bytes', '20M', '--client', ADDRESSES.correspondentIpv6]),
+    );
+    expect(sent).toMatchObject({
+      end: { sum_received: { bytes: expect.toSatisfy((bytes: number) => bytes > 15_000_000) } },
+    });
+    expect((await server.exited).code).toBe(0);
+  });
+
+  test('loss without a delay', async () => {
+    await using lab = await pluggedInto({ lossPercent: 20 });
+    const { received } = await ping(lab, 300);
+    expect(received).toBeGreaterThan(300 * 0.8 * 0.8 - 60);
+    expect(received).toBeLessThan(300 * 0.8 * 0.8 + 60);
+  });
+
+  test('duplication, reordering and loss by the link process', async () => {
+    const linkArguments = ['--duplicate', '20', '--reorder', '10', '--loss', '5', '--seed', '7'];
+    await using lab = await pluggedInto({ delayMs: 20, linkArguments });
+    const { received, duplicates, order } = await ping(lab, 200);
+    expect(received).toBeLessThan(200);
+    expect(received).toBeGreaterThan(120);
+    expect(duplicates).toBeGreaterThan(20);
+    expect(order).not.toEqual(order.toSorted((left, right) => left - right));
+  });
+
+  test('without segmentation offload no frame is longer than the MTU', async () => {
+    for (const [segmentationOffload, longest] of [
+      [true, 'long'],
+      [false, 'short'],
+    ] as const) {
+      await using lab = await pluggedInto({ segmentationOffload });
+      const file = `${lab.logDirectory}/frames.pcap`;
+      const capture = await lab.capture('core', 'to-ar6', file, 'tcp port 5201 and greater 1515');
+      const server = lab.spawn('cn', ['iperf3', '--server', '--one-off', '--forceflush']);
+      await server.ready('listening');
+      await lab.exec('mn', ['iperf3', '--bytes', '5M', '--client', ADDRESSES.correspondentIpv6]);
+      await capture.stop();
+      const frames = await lab.exec('core', ['tcpdump', '-n', '-r', file]);
+      expect(frames.trim() === '' ? 'short' : 'long').toBe(longest);
+    }
+  });
+});
+
+describe('the end of a lab', () => {
+  test('leaves no namespace and no process', async () => {
+    const before = runningProcesses();
+    const lab = await Lab.create();
+    await lab.move('mn', 'nat-prc');
+    expect(runningProcesses().length).toBeGreaterThan(before.length);
+    await lab.close();
+    expect(readdirSync('/run/netns')).toEqual([]);
+    const started = (): readonly string[] => runningProcesses().filter((pid) => !before.includes(pid));
+    await waitFor(() => started().every((pid) => !/radvd|dnsmasq|udhcpc/.test(nameOf(pid))), {
+      timeoutMs: 5_000,
+      what: 'the daemons’ end',
+    });
+  });
+});
+
+function runningProcesses(): readonly string[] {
+  return readdirSync('/proc').filter((name) => /^\d+$/.test(name));
+}
+
+function nameOf(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/comm`, 'utf8');
+  } catch {
+    return '';
+  }
+}
