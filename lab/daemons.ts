@@ -8,8 +8,7 @@ import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { ask, ControlClient } from '#ops/control-client.ts';
 import { LAB_DIRECTORY } from './enter.ts';
 import { ADDRESSES } from './networks.ts';
-import { type Background, waitFor } from './shell.ts';
-import type { Lab } from './topology.ts';
+import { type Background, type RunOptions, waitFor } from './shell.ts';
 
 /** Home addresses of the lab's mobile node. */
 export const HOME = {
@@ -78,19 +77,28 @@ export function mobileNodeConfiguration(options: DaemonPairOptions = {}): Config
   };
 }
 
+/** Where a daemon runs: a {@link Lab}, or anything else that starts processes in namespaces and ends them. */
+export interface Ground {
+  spawn(
+    namespace: string,
+    argv: readonly string[],
+    options: Omit<RunOptions, 'namespace'> & { readonly logName?: string },
+  ): Background;
+}
+
 /** One running daemon of the suite. */
 export class DaemonProcess {
   readonly name: string;
   readonly namespace: string;
-  readonly #lab: Lab;
+  readonly #ground: Ground;
   readonly #role: string;
   readonly #file: string;
   #process: Background | undefined;
   #starts = 0;
 
   /** `role` is the directory under daemons/; the daemon's own name (socket, store) is the same unless the configuration says otherwise. */
-  constructor(lab: Lab, role: string, namespace: string, configuration: ConfigurationOverrides, name = role) {
-    this.#lab = lab;
+  constructor(ground: Ground, role: string, namespace: string, configuration: ConfigurationOverrides, name = role) {
+    this.#ground = ground;
     this.#role = role;
     this.name = name;
     this.namespace = namespace;
@@ -120,7 +128,7 @@ export class DaemonProcess {
   async start(): Promise<void> {
     this.#starts += 1;
     const main = `${REPOSITORY}daemons/${this.#role}/main.ts`;
-    const started = this.#lab.spawn(this.namespace, [process.execPath, main, '--config', this.#file], {
+    const started = this.#ground.spawn(this.namespace, [process.execPath, main, '--config', this.#file], {
       logName: `${this.name}.${this.#starts}`,
       directory: REPOSITORY,
     });

@@ -1,0 +1,37 @@
+/**
+ * `npm run -s bench -- throughput|handover|home-agent [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
+ */
+import { Command } from 'commander';
+import { printReport } from './report.ts';
+import { throughput } from './throughput.ts';
+
+const program = new Command('bench').description(
+  'Measures Sojourn beside its peers; prints one table, or one object with --json.',
+);
+
+program
+  .command('throughput')
+  .description(
+    'TCP of one flow, small UDP packets and round trips through udp and ipip, beside a plain cable, VXLAN and wireguard-go',
+  )
+  .option('--json', 'one JSON object on standard output', false)
+  .option('--seconds <n>', 'length of one measurement', Number, 3)
+  .option('--repeats <n>', 'rounds; medians are printed', Number, 3)
+  .option('--threads <n>', 'threads of the data plane at each end', Number, 2)
+  .option('--real-frames', 'no segmentation offload on the cable: 1500-octet frames', false)
+  .option('--no-udp', 'leave out the search for UDP packets per second')
+  .action(
+    async (options: {
+      json: boolean;
+      seconds: number;
+      repeats: number;
+      threads: number;
+      realFrames: boolean;
+      udp: boolean;
+    }) => {
+      const { json, realFrames, ...settings } = options;
+      printReport(await throughput({ ...settings, segmentationOffload: !realFrames }), json);
+    },
+  );
+
+await program.parseAsync();

@@ -1,0 +1,97 @@
+/** Sojourn itself as a peer: real daemons on a pair, the tunnel in one encapsulation. */
+
+import { type ConfigurationOverrides, DaemonProcess, type Ground } from '#lab/daemons.ts';
+import { type Background, Background as Process, waitFor } from '#lab/shell.ts';
+import { CABLE, type Pair } from './pair.ts';
+import type { Peer } from './peers.ts';
+
+const SECURITY = { spi: 1000, key: 'text:a key for the benchmark alone' } as const;
+const HOME = { address: '2001:db8:200::10', ipv4Address: '203.0.113.10' } as const;
+
+function isRegistered(status: unknown): boolean {
+  return JSON.stringify(status).includes('"registered"');
+}
+
+/** Starts processes in namespaces with their logs in one directory. */
+export class BenchGround implements Ground {
+  readonly #directory: string;
+  #count = 0;
+
+  constructor(directory: string) {
+    this.#directory = directory;
+  }
+
+  spawn(namespace: string, argv: readonly string[], options: Parameters<Ground['spawn']>[2]): Background {
+    this.#count += 1;
+    const logFile = `${this.#directory}/${options.logName ?? `process.${this.#count}`}.log`;
+    return new Process(argv, { ...options, namespace, logFile });
+  }
+}
+
+export interface SojournOptions {
+  /** Prefix of the daemons' names (socket, store, device). */
+  readonly label: string;
+  readonly threads: number;
+  readonly stateDirectory: string;
+}
+
+/** Home agent on the right, mobile node on the left, registered: over IPv4 in UDP, or over IPv6 in IPv6, by what the pair has. */
+export async function sojourn(
+  pair: Pair,
+  ground: Ground,
+  encapsulation: 'udp' | 'ipip',
+  options: SojournOptions,
+): Promise<Peer> {
+  const daemon = (name: string): ConfigurationOverrides => ({
+    name: `${options.label}-${name}`,
+    device: `${options.label}-${name}`,
+    threads: options.threads,
+    stateDirectory: options.stateDirectory,
+  });
+  const homeAgent = new DaemonProcess(
+    ground,
+    'ha',
+    pair.right,
+    {
+      daemon: daemon('ha'),
+      addresses: [CABLE.right6],
+      ipv4Addresses: [CABLE.right4],
+      homePrefixes: ['2001:db8:200::/64'],
+      ipv4HomePrefixes: ['203.0.113.0/25'],
+      mobileNodes: [{ security: SECURITY, homeAddresses: [HOME.address], ipv4HomeAddresses: [HOME.ipv4Address] }],
+    },
+    `${options.label}-ha`,
+  );
+  const mobileNode = new DaemonProcess(
+    ground,
+    'mn',
+    pair.left,
+    {
+      daemon: daemon('mn'),
+      homes: [
+        {
+          homeAgent: [CABLE.right6, CABLE.right4],
+          homeAddress: HOME.address,
+          ipv4HomeAddress: HOME.ipv4Address,
+          security: SECURITY,
+        },
+      ],
+      forceUdp: true,
+    },
+    `${options.label}-mn`,
+  );
+  await homeAgent.start();
+  await mobileNode.start();
+  await waitFor(async () => isRegistered(await mobileNode.request('status')), {
+    timeoutMs: 10_000,
+    what: `the mobile node of ${pair.left} to register`,
+  });
+  return {
+    name: `Sojourn ${encapsulation}, ${options.threads} thread${options.threads === 1 ? '' : 's'}`,
+    server: CABLE.server4,
+    [Symbol.asyncDispose]: async () => {
+      await mobileNode.stop();
+      await homeAgent.stop();
+    },
+  };
+}

@@ -1,0 +1,139 @@
+/**
+ * TCP of one flow both ways, small UDP packets, and round trips: plain cable, kernel VXLAN, wireguard-go and Sojourn, interleaved, as medians and as
+ * ratios to VXLAN in the same run.
+ */
+import { mkdtempSync } from 'node:fs';
+import { LAB_DIRECTORY } from '#lab/enter.ts';
+import { IperfServer, roundTrip, tcp, udpPacketsPerSecond } from './measure.ts';
+import { buildPair, type Pair, removePair } from './pair.ts';
+import { type Peer, plain, plain6, vxlan, wireguardGo } from './peers.ts';
+import { median, progress, type Report, type Row, thisMachine } from './report.ts';
+import { BenchGround, sojourn } from './sojourn.ts';
+
+export interface ThroughputSettings {
+  readonly seconds: number;
+  readonly repeats: number;
+  readonly threads: number;
+  /** False: real 1500-octet frames on the cable. */
+  readonly segmentationOffload: boolean;
+  readonly udp: boolean;
+}
+
+interface Sample {
+  up: number[];
+  down: number[];
+  udp64: number[];
+  udp200: number[];
+  p50: number[];
+  p99: number[];
+}
+
+interface Contender {
+  readonly peer: Peer;
+  readonly pair: Pair;
+  readonly port: number;
+  readonly sample: Sample;
+}
+
+async function measure(contender: Contender, settings: ThroughputSettings): Promise<void> {
+  const { peer, pair, port, sample } = contender;
+  const to = { namespace: pair.right, address: peer.server };
+  progress(`${peer.name}: TCP`);
+  sample.up.push(await tcp(pair.left, to, port, settings.seconds, false));
+  sample.down.push(await tcp(pair.left, to, port, settings.seconds, true));
+  const trip = await roundTrip(pair.left, to, 500);
+  sample.p50.push(trip.p50Us);
+  sample.p99.push(trip.p99Us);
+  if (!settings.udp) return;
+  progress(`${peer.name}: UDP`);
+  sample.udp64.push(await udpPacketsPerSecond(pair.left, to, port, 64, settings.seconds));
+  sample.udp200.push(await udpPacketsPerSecond(pair.left, to, port, 200, settings.seconds));
+}
+
+function row({ peer, sample }: Contender, vxlanSample: Sample, plainSample: Sample): Row {
+  const ratio = (mine: readonly number[], theirs: readonly number[]): number => median(mine) / median(theirs);
+  return {
+    tunnel: peer.name,
+    'TCP up Gbit/s': median(sample.up),
+    '× VXLAN': ratio(sample.up, vxlanSample.up),
+    'TCP down Gbit/s': median(sample.down),
+    '× VXLAN ': ratio(sample.down, vxlanSample.down),
+    'UDP64 kpps': median(sample.udp64) / 1000,
+    '×  VXLAN': ratio(sample.udp64, vxlanSample.udp64),
+    'UDP200 kpps': median(sample.udp200) / 1000,
+    '×  VXLAN ': ratio(sample.udp200, vxlanSample.udp200),
+    'RTT p50 µs': median(sample.p50),
+    'added µs': median(sample.p50) - median(plainSample.p50),
+    'RTT p99 µs': median(sample.p99),
+  };
+}
+
+function resultsOf(contenders: readonly Contender[]): Record<string, number | null> {
+  const of = (name: string): Sample | undefined => contenders.find(({ peer }) => peer.name.startsWith(name))?.sample;
+  const results: Record<string, number | null> = {};
+  const put = (key: string, mine: readonly number[] | undefined, theirs: readonly number[] | undefined): void => {
+    results[key] = mine && theirs && mine.length > 0 && theirs.length > 0 ? median(mine) / median(theirs) : null;
+  };
+  const [base, wireguard, plainCable] = [of('kernel VXLAN'), of('wireguard-go'), of('plain cable')];
+  for (const encapsulation of ['udp', 'ipip']) {
+    const own = of(`Sojourn ${encapsulation}`);
+    put(`${encapsulation}_tcp_up_per_vxlan`, own?.up, base?.up);
+    put(`${encapsulation}_tcp_down_per_vxlan`, own?.down, base?.down);
+    put(`${encapsulation}_tcp_up_per_wireguard_go`, own?.up, wireguard?.up);
+    put(`${encapsulation}_tcp_down_per_wireguard_go`, own?.down, wireguard?.down);
+    put(`${encapsulation}_udp64_per_vxlan`, own?.udp64, base?.udp64);
+    put(`${encapsulation}_udp200_per_vxlan`, own?.udp200, base?.udp200);
+    results[`${encapsulation}_rtt_added_us`] = own && plainCable ? median(own.p50) - median(plainCable.p50) : null;
+  }
+  return results;
+}
+
+export async function throughput(settings: ThroughputSettings): Promise<Report> {
+  const directory = mkdtempSync(`${LAB_DIRECTORY}/throughput-`);
+  const { segmentationOffload, threads } = settings;
+  const four = await buildPair({ name: 'four', families: [4], segmentationOffload });
+  const six = await buildPair({ name: 'six', families: [6], segmentationOffload });
+  const ground = new BenchGround(directory);
+  const peers: readonly (readonly [Peer, Pair])[] = [
+    [plain(), four],
+    [plain6(), six],
+    [await vxlan(four), four],
+    [await wireguardGo(four, directory), four],
+    [await sojourn(four, ground, 'udp', { label: 'b4', threads, stateDirectory: directory }), four],
+    [await sojourn(six, ground, 'ipip', { label: 'b6', threads, stateDirectory: directory }), six],
+  ];
+  const servers = [
+    await IperfServer.start(four.right, 5201, directory),
+    await IperfServer.start(six.right, 5201, directory),
+  ];
+  const contenders = peers.map(([peer, pair]): Contender => {
+    return { peer, pair, port: 5201, sample: { up: [], down: [], udp64: [], udp200: [], p50: [], p99: [] } };
+  });
+  try {
+    for (let repeat = 0; repeat < settings.repeats; repeat += 1) {
+      progress(`round ${repeat + 1} of ${settings.repeats}`);
+      for (const contender of contenders) await measure(contender, settings);
+    }
+  } finally {
+    for (const server of servers) await server.stop();
+    for (const [peer] of peers) await peer[Symbol.asyncDispose]();
+    removePair(four);
+    removePair(six);
+  }
+  const of = (name: string): Sample =>
+    contenders.find(({ peer }) => peer.name === name)?.sample ?? contenders[0]?.sample ?? emptySample();
+  const rows = contenders.map((contender) =>
+    row(contender, of('kernel VXLAN'), of(contender.pair === six ? 'plain cable, IPv6' : 'plain cable')),
+  );
+  return {
+    benchmark: 'throughput',
+    machine: thisMachine(),
+    settings: { ...settings },
+    rows,
+    results: resultsOf(contenders),
+  };
+}
+
+function emptySample(): Sample {
+  return { up: [], down: [], udp64: [], udp200: [], p50: [], p99: [] };
+}
