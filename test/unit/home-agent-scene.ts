@@ -118,7 +118,10 @@ export class Scene {
   constructor(changes: Partial<HomeAgentConfiguration> = {}, former?: Scene) {
     this.configuration = { ...CONFIGURATION, ...changes };
     this.engine = createHomeAgent(this.configuration, (count) => new Uint8Array(count).fill(7));
-    if (former !== undefined) this.now = monotonic(former.now);
+    if (former !== undefined) {
+      this.now = monotonic(former.now);
+      this.#jitter = former.#jitter;
+    }
     this.input({ kind: 'clock', offsetMs: EPOCH_MS - 1_000_000 });
     for (const [name, value] of former?.store ?? []) {
       const [table = '', key = ''] = name.split(' ');

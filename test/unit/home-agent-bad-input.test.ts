@@ -1,0 +1,208 @@
+import { describe, expect, it } from 'vitest';
+import { encode, isMalformed } from '#base/bytes.ts';
+import { ipv6 } from '#base/ip.ts';
+import { icmpv6Codec } from '#wire/icmpv6.ts';
+import { ipv6Codec } from '#wire/ipv6.ts';
+import { homeAddressExtension } from '#wire/ipv6-extensions.ts';
+import { encodeMobility, fillMobilityChecksum, type MobilityMessage, mobilityCodec } from '#wire/mobility.ts';
+import { CARE_OF, HOME_ADDRESS, HOME_AGENT, NATIVE, OTHER_CARE_OF, Scene, udpPath } from './home-agent-scene.ts';
+
+// IPv6 header 40, Destination Options with Home Address option 24.
+const HEADER_AT = 64;
+// Behind next header, length and four octets of padding, whose contents nobody looks at.
+const HOME_ADDRESS_OPTION_AT = 46;
+
+/** A scene with one binding, and a Binding Update that would move it. */
+function prepared() {
+  const scene = new Scene();
+  scene.update(NATIVE, { sequence: 1 });
+  const move = () => scene.build(NATIVE, { sequence: 2, careOf: OTHER_CARE_OF });
+  return { scene, move, before: scene.snapshot() };
+}
+
+function flipped(bytes: Uint8Array, at: number, mask: number): Uint8Array {
+  const copy = bytes.slice();
+  copy[at] = (copy[at] ?? 0) ^ mask;
+  return copy;
+}
+
+/** The octets with their Mobility Header's checksum made right again. */
+function withChecksum(bytes: Uint8Array): Uint8Array {
+  fillMobilityChecksum(bytes.subarray(HEADER_AT), HOME_ADDRESS, HOME_AGENT);
+  return bytes;
+}
+
+function reply(scene: Scene) {
+  expect(scene.sent).toHaveLength(1);
+  const packet = ipv6Codec.parse(scene.sent[0]?.packet ?? new Uint8Array());
+  if (isMalformed(packet)) throw new Error(packet.reason);
+  return packet;
+}
+
+describe('bad input changes no state', () => {
+  it('truncated at every length', () => {
+    const { scene, move, before } = prepared();
+    const whole = move();
+    for (let length = 0; length < whole.length; length++) {
+      scene.deliver(NATIVE, whole.slice(0, length));
+      scene.deliver(udpPath('203.0.113.9'), whole.slice(0, length));
+    }
+    expect(scene.snapshot()).toEqual(before);
+    expect(scene.counter('malformed-packet')).toBe(2 * whole.length);
+    expect(scene.sent).toEqual([]);
+  });
+
+  it('every single bit flipped from the Home Address option on', () => {
+    const { scene, move, before } = prepared();
+    const whole = move();
+    for (let bit = HOME_ADDRESS_OPTION_AT * 8; bit < whole.length * 8; bit++)
+      scene.deliver(NATIVE, flipped(whole, bit >> 3, 1 << (bit & 7)));
+    expect(scene.snapshot()).toEqual(before);
+  });
+
+  it('every single bit flipped and the checksum made right: the authenticator does not fit', () => {
+    const { scene, move, before } = prepared();
+    const whole = move();
+    for (let bit = HEADER_AT * 8; bit < whole.length * 8; bit++) {
+      const at = bit >> 3;
+      // The reserved octet of the Mobility Header is covered by the authenticator too; the checksum itself is not.
+      if (at - HEADER_AT === 4 || at - HEADER_AT === 5) continue;
+      scene.deliver(NATIVE, withChecksum(flipped(whole, at, 1 << (bit & 7))));
+    }
+    expect(scene.snapshot()).toEqual(before);
+    expect(scene.counter('authentication-failed')).toBeGreaterThan(100);
+  });
+
+  it('octets behind the packet are ignored, behind the header too', () => {
+    const { scene, move } = prepared();
+    const padded = new Uint8Array(2000);
+    padded.set(move());
+    scene.deliver(NATIVE, padded);
+    expect(scene.acknowledgement().message.status).toBe(0);
+  });
+
+  it('HA_1_1_3 wrong checksum: silence', () => {
+    const { scene, move, before } = prepared();
+    scene.deliver(NATIVE, flipped(move(), HEADER_AT + 5, 1));
+    expect([scene.sent, scene.snapshot(), scene.counter('checksum-invalid')]).toEqual([[], before, 1]);
+  });
+
+  it('HA_1_1_2 Payload Proto other than 59: Parameter Problem that points at it', () => {
+    const { scene, move, before } = prepared();
+    scene.deliver(NATIVE, withChecksum(flipped(move(), HEADER_AT, 59 ^ 58)));
+    const packet = reply(scene);
+    expect([packet.source, packet.destination, packet.protocol]).toEqual([HOME_AGENT, OTHER_CARE_OF, 58]);
+    const error = icmpv6Codec.parse(packet.payload);
+    expect(error).toMatchObject({ code: 0, body: { type: 'parameter-problem', pointer: HEADER_AT } });
+    expect([scene.snapshot(), scene.counter('payload-protocol-invalid')]).toEqual([before, 1]);
+  });
+
+  it('HA_1_1_4 Header Len too small: Parameter Problem that points at it', () => {
+    const { scene, before } = prepared();
+    const short = Uint8Array.of(59, 0, 5, 0, 0, 0, 0, 2);
+    fillMobilityChecksum(short, HOME_ADDRESS, HOME_AGENT);
+    scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, short));
+    const error = icmpv6Codec.parse(reply(scene).payload);
+    expect(error).toMatchObject({ code: 0, body: { type: 'parameter-problem', pointer: HEADER_AT + 1 } });
+    expect([scene.snapshot(), scene.counter('header-length-invalid')]).toEqual([before, 1]);
+  });
+
+  it('HA_1_1_1 unknown MH type: Binding Error 2 to the source, rate-limited', () => {
+    const { scene, before } = prepared();
+    const message: MobilityMessage = { type: 'unknown', messageType: 99, data: new Uint8Array(10) };
+    const bytes = encodeMobility(message, HOME_ADDRESS, HOME_AGENT);
+    scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, bytes));
+    const packet = reply(scene);
+    expect([packet.destination, packet.extensions]).toEqual([CARE_OF, []]);
+    expect(mobilityCodec.parse(packet.payload)).toMatchObject({
+      message: { type: 'binding-error', status: 2, homeAddress: HOME_ADDRESS },
+    });
+    for (let count = 0; count < 50; count++) {
+      scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, bytes));
+    }
+    expect(scene.sent).toHaveLength(10);
+    expect([scene.counter('error-rate-limited'), scene.snapshot()]).toEqual([41, before]);
+  });
+
+  it('Home Address option without binding: Binding Error 1; with one it is not served', () => {
+    const { scene, before } = prepared();
+    const echo = new Uint8Array(8);
+    scene.deliver(NATIVE, scene.packet(OTHER_CARE_OF, HOME_AGENT, HOME_ADDRESS, echo, 58));
+    expect(mobilityCodec.parse(reply(scene).payload)).toMatchObject({
+      message: { type: 'binding-error', status: 1, homeAddress: HOME_ADDRESS },
+    });
+    scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, echo, 58));
+    expect([scene.sent.length, scene.counter('home-address-option-not-served'), scene.snapshot()]).toEqual([
+      1,
+      1,
+      before,
+    ]);
+  });
+
+  it('neither Mobility Header nor Home Address option, no Binding Error to a multicast source', () => {
+    const { scene, before } = prepared();
+    scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, undefined, new Uint8Array(8), 58));
+    scene.deliver(NATIVE, scene.packet(ipv6('ff02::1'), HOME_AGENT, HOME_ADDRESS, new Uint8Array(8), 58));
+    expect([scene.sent, scene.snapshot()]).toEqual([[], before]);
+    expect([scene.counter('unexpected-protocol'), scene.counter('source-not-unicast')]).toEqual([1, 1]);
+  });
+
+  it('fragmented, two Home Address options, type 2 routing header to us', () => {
+    const { scene, before } = prepared();
+    const payload = encodeMobility({ type: 'binding-refresh-request', options: [] }, HOME_ADDRESS, HOME_AGENT);
+    const packet = (extensions: Parameters<typeof ipv6Codec.write>[0]['extensions']) =>
+      encode(ipv6Codec, {
+        trafficClass: 0,
+        flowLabel: 0,
+        hopLimit: 64,
+        source: CARE_OF,
+        destination: HOME_AGENT,
+        extensions,
+        protocol: 135,
+        payload,
+      });
+    const option = homeAddressExtension(HOME_ADDRESS);
+    scene.deliver(NATIVE, packet([{ type: 'fragment', offset: 0, more: true, identification: 1 }]));
+    scene.deliver(NATIVE, packet([option, option]));
+    scene.deliver(NATIVE, packet([{ type: 'type-2-routing', homeAddress: HOME_ADDRESS }]));
+    expect([scene.sent, scene.snapshot()]).toEqual([[], before]);
+    for (const reason of ['fragmented', 'mobile-ipv6-header-invalid', 'unexpected-routing-header']) {
+      expect(scene.counter(reason)).toBe(1);
+    }
+  });
+
+  it('messages that nobody sends to a home agent', () => {
+    const { scene, before } = prepared();
+    const messages: MobilityMessage[] = [
+      { type: 'binding-refresh-request', options: [] },
+      { type: 'binding-error', status: 1, homeAddress: HOME_ADDRESS, options: [] },
+      { type: 'home-test-init', homeInitCookie: 1n, options: [] },
+      { type: 'care-of-test-init', careOfInitCookie: 1n, options: [] },
+    ];
+    for (const message of messages) {
+      const payload = encodeMobility(message, CARE_OF, HOME_AGENT);
+      scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, undefined, payload));
+    }
+    scene.deliver({ kind: 'tunnel', tunnel: 1 }, new Uint8Array(40));
+    expect([scene.sent, scene.snapshot()]).toEqual([[], before]);
+    expect(scene.counter('unexpected-message')).toBe(2);
+    expect(scene.counter('correspondent-role-not-served')).toBe(2);
+    expect(scene.counter('unexpected-path')).toBe(1);
+  });
+
+  it('random octets never throw', () => {
+    const { scene, before } = prepared();
+    let seed = 1;
+    const next = () => {
+      seed = (Math.imul(seed, 1664525) + 1013904223) >>> 0;
+      return seed >>> 24;
+    };
+    for (let count = 0; count < 3000; count++) {
+      const noise = scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, Uint8Array.from({ length: next() }, next));
+      if (noise.length > HEADER_AT + 8) fillMobilityChecksum(noise.subarray(HEADER_AT), HOME_ADDRESS, HOME_AGENT);
+      scene.deliver(NATIVE, noise);
+      scene.deliver({ kind: 'link', device: 'eth0', protocol: 'ipv6', linkAddress: noise.slice(0, 6) }, noise);
+    }
+    expect(scene.snapshot()).toEqual(before);
+  });
+});

@@ -1,0 +1,246 @@
+import { describe, expect, it } from 'vitest';
+import { ipv4, ipv6 } from '#base/ip.ts';
+import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
+import {
+  ALICE,
+  association,
+  CARE_OF,
+  HOME_ADDRESS,
+  HOME_AGENT,
+  NATIVE,
+  optionOf,
+  prefix,
+  Scene,
+  type Update,
+  udpPath,
+} from './home-agent-scene.ts';
+
+const BOB_ADDRESS = ipv6('2001:db8:1::200');
+const BOB = {
+  ...ALICE,
+  identifier: 'bob@example.org',
+  securityAssociations: [association(2000)],
+  homeAddresses: [BOB_ADDRESS],
+};
+
+/** Sends it and checks that nothing but counters changed. */
+function refused(scene: Scene, update: Update, path = NATIVE) {
+  const before = scene.snapshot();
+  const answer = scene.update(path, update);
+  expect(scene.snapshot()).toEqual(before);
+  expect(answer.message.lifetimeUnits).toBe(0);
+  return answer;
+}
+
+describe('statuses of refused registrations', () => {
+  it.each([true, false])('HA_2_2_1 home address outside the home prefixes: 132 (A=%s)', (acknowledge) => {
+    const scene = new Scene();
+    const answer = refused(scene, { sequence: 1, homeAddress: ipv6('2001:db8:9::1'), flags: { acknowledge } });
+    expect(answer.message.status).toBe(132);
+  });
+
+  it('HA_2_2_3 home address of another mobile node: 129', () => {
+    const scene = new Scene({ mobileNodes: [ALICE, BOB] });
+    expect(refused(scene, { sequence: 1, homeAddress: BOB_ADDRESS }).message.status).toBe(129);
+  });
+
+  it('HA_2_2_6 home address of nobody: 133', () => {
+    expect(refused(new Scene(), { sequence: 1, homeAddress: ipv6('2001:db8:1::999') }).message.status).toBe(133);
+  });
+
+  it('nobody learns or deletes by his own key what is bound to another', () => {
+    const scene = new Scene({ mobileNodes: [ALICE, BOB] });
+    scene.update(NATIVE, { sequence: 500 });
+    const bob = { identifier: 'bob@example.org', association: association(2000) };
+    expect(refused(scene, { ...bob, sequence: 1, lifetimeUnits: 0 }).message).toMatchObject({
+      status: 133,
+      sequence: 1,
+    });
+    expect(refused(scene, { ...bob, sequence: 1 }).message).toMatchObject({ status: 129, sequence: 1 });
+  });
+
+  it('too many bindings: 130, but a known one may be refreshed', () => {
+    const scene = new Scene({ maximumBindings: 1, mobileNodes: [ALICE, BOB] });
+    scene.update(NATIVE, { sequence: 1 });
+    const bob = { identifier: 'bob@example.org', association: association(2000), homeAddress: BOB_ADDRESS };
+    expect(refused(scene, { ...bob, sequence: 1 }).message.status).toBe(130);
+    expect(scene.update(NATIVE, { sequence: 2 }).message.status).toBe(0);
+  });
+
+  it('R flag without prefixes: 140; with them their routes follow the binding; type change: 139', () => {
+    const flags = { mobileRouter: true };
+    expect(refused(new Scene(), { sequence: 1, flags }).message.status).toBe(140);
+    const network = prefix('2001:db8:5::/56');
+    const scene = new Scene({ mobileNodes: [{ ...ALICE, mobileNetworkPrefixes: [network] }] });
+    const answer = scene.update(NATIVE, { sequence: 1, flags });
+    expect([answer.message.status, answer.message.flags.mobileRouter]).toEqual([0, true]);
+    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toContainEqual({ prefix: network, tunnel: 1 });
+    expect(refused(scene, { sequence: 2 }).message.status).toBe(139);
+    const foreign = { type: 'mobile-network-prefix', prefixLength: 56, prefix: ipv6('2001:db8:6::') } as const;
+    expect(refused(scene, { sequence: 2, flags, options: [foreign] }).message.status).toBe(142);
+  });
+
+  it('H flag clear for a home registration: 139', () => {
+    const scene = new Scene();
+    scene.update(NATIVE, { sequence: 1 });
+    expect(refused(scene, { sequence: 2, flags: { homeRegistration: false } }).message.status).toBe(139);
+  });
+
+  it('care-of address that leads back home or is ours: 174', () => {
+    const scene = new Scene();
+    expect(refused(scene, { sequence: 1, careOf: HOME_AGENT }).message.status).toBe(174);
+    // The second home address is bound to the first, which then asks to be bound to the second.
+    const second = ipv6('2001:db8:1::101');
+    scene.update(NATIVE, { sequence: 1, homeAddress: second, careOf: HOME_ADDRESS });
+    expect(refused(scene, { sequence: 1, careOf: second }).message.status).toBe(174);
+  });
+
+  it('sequence number at or below the last: 135 with the last one', () => {
+    const scene = new Scene();
+    scene.update(NATIVE, { sequence: 15 });
+    // HA_2_6_1, HA_2_6_2, HA_2_6_3, HA_3_3_1
+    for (const sequence of [14, 15, 32783]) {
+      expect(refused(scene, { sequence }).message).toMatchObject({ status: 135, sequence: 15 });
+      expect(refused(scene, { sequence, lifetimeUnits: 0 }).message).toMatchObject({ status: 135, sequence: 15 });
+      expect(refused(scene, { sequence, flags: { acknowledge: false } }).message.status).toBe(135);
+    }
+    // HA_2_5_2, HA_2_7_2
+    expect(scene.update(NATIVE, { sequence: 32782 }).message.status).toBe(0);
+    expect(scene.update(NATIVE, { sequence: 32783 }).message.status).toBe(0);
+    expect(scene.update(NATIVE, { sequence: 14 }).message.status).toBe(0);
+  });
+});
+
+describe('authentication (RFC 4285)', () => {
+  it('§5.1.1 wrong authenticator: 146, signed with the right key', () => {
+    const scene = new Scene();
+    const forged = { ...association(1000), key: new Uint8Array(32).fill(9) };
+    const answer = refused(scene, { sequence: 1, association: forged });
+    expect(answer.message.status).toBe(146);
+    expect(optionOf(answer, 'authentication')?.spi).toBe(1000);
+    expect(scene.counter('authentication-failed')).toBe(1);
+  });
+
+  it.each<[string, Partial<Update>, string]>([
+    ['no option', { association: undefined }, 'authentication-missing'],
+    ['unknown SPI', { association: association(1001) }, 'no-security-association'],
+    ['unknown identifier', { identifier: 'mallory@example.org' }, 'no-security-association'],
+  ])('§5 %s: silence', (_, update, reason) => {
+    const scene = new Scene();
+    const before = scene.snapshot();
+    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, ...update }));
+    expect([scene.sent, scene.snapshot(), scene.counter(reason)]).toEqual([[], before, 1]);
+  });
+
+  it('finds the key by home address, or by an SPI of one node only, without identifier', () => {
+    const scene = new Scene();
+    expect(scene.update(NATIVE, { sequence: 1, identifier: undefined }).message.status).toBe(0);
+    const elsewhere = { homeAddress: ipv6('2001:db8:9::1'), identifier: undefined };
+    expect(scene.update(NATIVE, { sequence: 1, ...elsewhere }).message.status).toBe(132);
+  });
+
+  it('without authentication only when configured, and never for who has a key', () => {
+    const open = { identifier: undefined, association: undefined, timestamp: undefined };
+    const keyless = { ...ALICE, securityAssociations: [] };
+    const scene = new Scene({ insecure: true, mobileNodes: [keyless] });
+    expect(scene.update(NATIVE, { sequence: 1, ...open }).message.status).toBe(0);
+    expect(refused(scene, { sequence: 1, ...open, homeAddress: BOB_ADDRESS }).message.status).toBe(133);
+    const keyed = new Scene({ insecure: true });
+    keyed.deliver(NATIVE, keyed.build(NATIVE, { sequence: 1, ...open }));
+    expect([keyed.sent, keyed.counter('authentication-missing')]).toEqual([[], 1]);
+  });
+
+  it('§6 no timestamp: 145', () => {
+    expect(refused(new Scene(), { sequence: 1, timestamp: undefined }).message.status).toBe(145);
+  });
+
+  it.each([-8000, 8000])('§6 clock off by %i ms: 144 with our seconds and its fraction', (skew) => {
+    const scene = new Scene();
+    const timestamp = scene.timestamp(skew);
+    const answer = refused(scene, { sequence: 1, timestamp });
+    expect(answer.message.status).toBe(144);
+    const returned = optionOf(answer, 'replay-protection')?.timestamp ?? 0n;
+    expect(returned & 0xffffffffn).toBe(timestamp & 0xffffffffn);
+    expect(returned >> 32n).toBe(ntpTimestamp(scene.wallNow()) >> 32n);
+  });
+
+  it('§6 a replay: 144, also after the binding is gone and after a restart', () => {
+    const scene = new Scene();
+    const captured = scene.build(NATIVE, { sequence: 1 });
+    scene.deliver(NATIVE, captured);
+    scene.sent = [];
+    const before = scene.snapshot();
+    scene.deliver(NATIVE, captured);
+    expect(scene.acknowledgement().message.status).toBe(144);
+    expect(scene.snapshot()).toEqual(before);
+    scene.update(NATIVE, { sequence: 2, lifetimeUnits: 0 });
+    scene.deliver(NATIVE, captured);
+    expect(scene.acknowledgement().message.status).toBe(144);
+    const restarted = new Scene({}, scene);
+    restarted.deliver(NATIVE, captured);
+    expect(restarted.acknowledgement().message.status).toBe(144);
+  });
+});
+
+describe('silent discards (RFC 6275 §9.5.1, §6.1.7)', () => {
+  const nonces = { type: 'nonce-indices', homeNonceIndex: 1, careOfNonceIndex: 1 } as const;
+  const linkLocal = { type: 'alternate-care-of-address', address: ipv6('fe80::1') } as const;
+
+  it.each<[string, Update, string]>([
+    ['HA_2_2_7 Nonce Indices', { sequence: 1, options: [nonces] }, 'nonce-indices-present'],
+    ['alternate care-of address of link scope', { sequence: 1, options: [linkLocal] }, 'care-of-address-invalid'],
+    [
+      'HA_2_2_9 home address of link scope',
+      { sequence: 1, homeAddress: ipv6('fe80::7') },
+      'mobile-ipv6-header-invalid',
+    ],
+    ['HA_2_2_13 multicast home address', { sequence: 1, homeAddress: ipv6('ff02::7') }, 'mobile-ipv6-header-invalid'],
+    [
+      'link-local source as home address',
+      { sequence: 1, homeAddress: ipv6('fe80::7'), atHome: true },
+      'home-address-invalid',
+    ],
+    ['multicast source', { sequence: 1, careOf: ipv6('ff05::1') }, 'source-not-unicast'],
+    [
+      'correspondent registration',
+      { sequence: 1, flags: { homeRegistration: false } },
+      'correspondent-role-not-served',
+    ],
+    ['other destination', { sequence: 1, destination: ipv6('2001:db8:1::2') }, 'not-addressed-to-us'],
+  ])('%s', (_, update, reason) => {
+    const scene = new Scene();
+    const before = scene.snapshot();
+    scene.deliver(NATIVE, scene.build(NATIVE, update));
+    expect([scene.sent, scene.snapshot(), scene.counter(reason)]).toEqual([[], before, 1]);
+  });
+
+  it('home address option over UDP, IPv4 care-of address that is none', () => {
+    const scene = new Scene();
+    const path = udpPath('203.0.113.9');
+    scene.deliver(path, scene.build(NATIVE, { sequence: 1 }));
+    expect(scene.counter('home-address-option-over-udp')).toBe(1);
+    scene.deliver(path, scene.build(path, { sequence: 1, ipv4CareOf: ipv4('224.0.0.1') }));
+    expect(scene.counter('care-of-address-invalid')).toBe(1);
+    expect(scene.sent).toEqual([]);
+  });
+
+  it('Binding Identifier (RFC 5648) is skipped', () => {
+    const bid = {
+      type: 'binding-identifier',
+      bindingId: 1,
+      status: 0,
+      simultaneousHomeAndForeign: false,
+      careOfAddress: undefined,
+    } as const;
+    expect(new Scene().update(NATIVE, { sequence: 1, options: [bid] }).message.status).toBe(0);
+  });
+
+  it('reports a refusal to the operator, but not without end', () => {
+    const scene = new Scene();
+    for (let count = 0; count < 100; count++) scene.update(NATIVE, { sequence: 1, homeAddress: ipv6('2001:db8:9::1') });
+    const events = scene.events.filter(({ name }) => name === 'registration-refused');
+    expect(events).toHaveLength(10);
+    expect(events[0]?.fields).toMatchObject({ status: 'not-home-subnet', careOfAddress: CARE_OF });
+    expect(scene.counter('registration-refused')).toBe(100);
+  });
+});
