@@ -88,10 +88,10 @@ async function print(options: GlobalOptions, command: string, parameters: JsonOb
 /** A mobile side is settled when each home is registered or at home; other daemons always are. */
 function isSettled(status: JsonValue): boolean {
   if (!isJsonObject(status) || !isJsonList(status['homes'])) return true;
-  return status['homes'].every((home) => isJsonObject(home) && SETTLED_STATES.has(String(home['state'])));
+  return status['homes'].every((home) => isJsonObject(home) && SETTLED_PHASES.has(String(home['phase'])));
 }
 
-const SETTLED_STATES: ReadonlySet<string> = new Set(['registered', 'at-home', 'home']);
+const SETTLED_PHASES: ReadonlySet<string> = new Set(['registered', 'refreshing', 'at-home']);
 
 async function events(options: GlobalOptions, { follow, last }: { follow?: true; last: number }): Promise<void> {
   using client = await ControlClient.connect(socketOf(options));
@@ -127,8 +127,8 @@ function parametersOf(text: string | undefined): JsonObject {
 }
 
 function errorText(value: JsonValue): string {
-  if (isJsonObject(value) && typeof value['error'] === 'string') return value['error'];
-  return typeof value === 'string' ? value : JSON.stringify(value);
+  const text = isJsonObject(value) ? (value['error'] ?? value['message']) : value;
+  return typeof text === 'string' ? text : JSON.stringify(value);
 }
 
 /** Daemons know their own configuration; this process only starts them. */

@@ -3,6 +3,7 @@ import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { isJsonList, isJsonObject } from './json-lines.ts';
 
 const GAP = '  ';
+const WIDEST_TABLE = 160;
 
 /** Any JSON value: objects as `name  value` lines, lists of objects as tables, nested ones indented below their name. */
 export function formatValue(value: JsonValue): string {
@@ -39,10 +40,15 @@ function isEmpty(value: JsonValue | undefined): boolean {
   return value === undefined || value === null || (isJsonList(value) && value.length === 0);
 }
 
+/** A table, unless it would be wider than a line of text can be read, or its rows hold tables themselves. */
 function formatList(values: readonly JsonValue[]): string {
   if (values.length === 0) return '(none)';
   const rows = values.filter(isJsonObject);
-  return rows.length === values.length ? formatTable(rows) : values.map(formatCell).join('\n');
+  if (rows.length < values.length) return values.map(formatCell).join('\n');
+  const isNested = rows.some((row) => Object.values(row).some(isBlock));
+  const table = isNested ? '' : formatTable(rows);
+  const isNarrow = table.split('\n').every((line) => line.length <= WIDEST_TABLE);
+  return isNested || !isNarrow ? rows.map(formatObject).join('\n\n') : table;
 }
 
 function formatObject(value: JsonObject): string {

@@ -12,7 +12,7 @@ import { formatTable, formatValue } from '#ops/tables.ts';
 
 const CLI = join(import.meta.dirname, '../../src/ops/cli.ts');
 const ANSWERS: Readonly<Record<string, JsonValue>> = {
-  status: { homes: [{ name: 'office', state: 'registered', lifetimeSeconds: 60 }] },
+  status: { homes: [{ name: 'office', phase: 'registered', lifetimeSeconds: 60 }] },
   bindings: [{ homeAddress: '2001:db8:1:100::10', sequence: 7 }],
 };
 
@@ -30,7 +30,6 @@ beforeEach(async () => {
     const known = ANSWERS[command];
     if (known !== undefined) respond(true, known);
     else if (command === 'echo') respond(true, parameters);
-    else if (command === 'roam') respond(true, { homes: [{ name: 'office', state: 'registering' }] });
     else respond(false, { error: `unknown command "${command}"` });
   });
 });
@@ -69,7 +68,7 @@ describe('sojourn', () => {
 
   it('says by its exit code whether the homes are registered', async () => {
     expect((await sojourn('--socket', path, 'status')).code).toBe(ExitCode.ok);
-    server?.command('status', (_, respond) => respond(true, { homes: [{ name: 'office', state: 'registering' }] }));
+    server?.command('status', (_, respond) => respond(true, { homes: [{ name: 'office', phase: 'registering' }] }));
     const { code, out } = await sojourn('--socket', path, 'status');
     expect([code, out]).toEqual([ExitCode.negative, expect.stringContaining('registering')]);
   });
@@ -188,6 +187,15 @@ describe('tables', () => {
     ];
     expect(formatTable(rows)).toBe('NAME  OCTETS  LIST\na          5  -\nlong    1234  x, y');
     expect(formatTable([])).toBe('(none)');
+  });
+
+  it('writes wide and nested rows one below the other', () => {
+    const nested = [
+      { home: 'a', bindings: [{ sequence: 1 }] },
+      { home: 'b', bindings: [] },
+    ];
+    expect(formatValue(nested)).toBe('home  a\nbindings:\n  SEQUENCE\n         1\n\nhome      b\nbindings  -');
+    expect(formatValue([{ a: 'x'.repeat(100), b: 'y'.repeat(100) }])).toMatch(/^a {2}x+\nb {2}y+$/);
   });
 
   it('nests objects and lists', () => {
