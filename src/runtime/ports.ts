@@ -2,10 +2,23 @@
  * The ports between the driver and the real world. Each has one real implementation in `host/`, `store/` or `ops/` and one fake beside it
  * that the tests of the driver use.
  */
-import type { DesiredPlaneRoute, DesiredTunnel, EngineEvent, JsonObject, JsonValue, NetworkInterface, Path } from '#engine/contract.ts';
+
 import type { IpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
-import type { DesiredAddress, DesiredProxyNeighbour, DesiredRoute, DesiredRule, DesiredSysctl } from '#engine/contract.ts';
+import type {
+  DesiredAddress,
+  DesiredPlaneRoute,
+  DesiredProxyNeighbour,
+  DesiredRoute,
+  DesiredRule,
+  DesiredSysctl,
+  DesiredTunnel,
+  EngineEvent,
+  JsonObject,
+  JsonValue,
+  NetworkInterface,
+  Path,
+} from '#engine/contract.ts';
 
 /** A control packet that the plane handed up. The bytes belong to the receiver. */
 export interface Punt {
@@ -100,7 +113,9 @@ export interface ResolverPort {
 /** Records survive a crash of the daemon; writes of one turn are one transaction. */
 export interface StorePort {
   load(): Iterable<{ readonly table: string; readonly key: string; readonly value: JsonValue }>;
-  apply(changes: readonly { readonly table: string; readonly key: string; readonly value: JsonValue | undefined }[]): void;
+  apply(
+    changes: readonly { readonly table: string; readonly key: string; readonly value: JsonValue | undefined }[],
+  ): void;
   close(): void;
 }
 
@@ -110,6 +125,8 @@ export interface EventSink {
 
 /** Requests from the control socket; `respond` is called exactly once. */
 export interface ControlPort {
-  onRequest(handler: (command: string, parameters: JsonObject, respond: (ok: boolean, value: JsonValue) => void) => void): void;
+  onRequest(
+    handler: (command: string, parameters: JsonObject, respond: (ok: boolean, value: JsonValue) => void) => void,
+  ): void;
   close(): void;
 }
