@@ -26,7 +26,6 @@ const DEMO: readonly Requirement[] = [
   ['udhcpc', 'udhcpc'],
   ['ethtool', 'ethtool'],
   ['conntrack', 'conntrack'],
-  ['tcpdump', 'tcpdump'],
   ['ping', 'iputils-ping'],
   ['curl', 'curl'],
 ];

@@ -49,6 +49,7 @@ export interface Capture extends AsyncDisposable {
 }
 
 const LINK_PROGRAM = new URL('../native/build/sojourn-link', import.meta.url).pathname;
+const CAPTURE_PROGRAM = new URL('../native/build/sojourn-capture', import.meta.url).pathname;
 
 interface Cable {
   readonly manager: NetworkManager;
@@ -235,25 +236,17 @@ export class Lab implements AsyncDisposable {
     return started;
   }
 
-  /** Captures packets into a file; resolves when capturing has begun. `filter` is a pcap filter expression. */
-  async capture(namespace: string, name: string, file: string, filter = ''): Promise<Capture> {
-    const argv = [
-      'tcpdump',
-      '-U',
-      '--immediate-mode',
-      '-n',
-      '-Z',
-      'root',
-      '-i',
-      name,
-      '-w',
-      file,
-      ...(filter === '' ? [] : [filter]),
-    ];
-    const tcpdump = this.spawn(namespace, argv);
-    await tcpdump.ready('listening on');
+  /**
+   * Captures what passes an interface into a pcap file, both directions; resolves when capturing has begun. `stop` resolves when
+   * everything that had passed by then is in the file. Segmented super-packets are in it as the kernel holds them, whole.
+   */
+  async capture(namespace: string, name: string, file: string): Promise<Capture> {
+    if (!existsSync(CAPTURE_PROGRAM)) throw new Error(`${CAPTURE_PROGRAM} is missing: make -C native/tools`);
+    const capturing = this.spawn(namespace, [CAPTURE_PROGRAM, '--interface', name, '--file', file]);
+    await capturing.ready('ready');
     const stop = async (): Promise<void> => {
-      await tcpdump.stop('SIGINT');
+      const { code, stdout, stderr } = await capturing.stop('SIGINT');
+      if (code !== 0) throw new Error(`capture of ${name} in ${namespace}: ${stdout}${stderr}`);
     };
     return { file, stop, [Symbol.asyncDispose]: stop };
   }
