@@ -1,0 +1,85 @@
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { DesiredSysctl } from '#engine/contract.ts';
+import { SystemError } from './system-error.ts';
+
+const ROOT = '/proc/sys';
+
+/**
+ * Changes kernel settings and gives them back. What was there is written to a file before the first change, so that a run after
+ * `kill -9` knows the true originals and not what the killed run had set.
+ */
+export class SysctlKeeper {
+  readonly #file: string;
+  readonly #originals: Map<string, string>;
+
+  /** `file` in a directory that lives until the next boot, e.g. /run/sojourn/ha-sysctl.json. */
+  constructor(file: string) {
+    this.#file = file;
+    this.#originals = readOriginals(file);
+  }
+
+  set({ path, value }: DesiredSysctl): void {
+    const current = readSysctl(path);
+    if (current === value) return;
+    if (!this.#originals.has(path)) {
+      this.#originals.set(path, current);
+      this.#save();
+    }
+    writeSysctl(path, value);
+  }
+
+  /** Harmless for a setting that was never changed. A setting that is gone (with its device) is forgotten. */
+  restore(path: string): void {
+    const original = this.#originals.get(path);
+    if (original === undefined) return;
+    if (existsSync(join(ROOT, path))) writeSysctl(path, original);
+    this.#originals.delete(path);
+    this.#save();
+  }
+
+  /** At start: gives back what a killed run left. At exit: gives back everything. */
+  restoreAll(): void {
+    for (const path of [...this.#originals.keys()]) this.restore(path);
+  }
+
+  #save(): void {
+    if (this.#originals.size === 0) {
+      rmSync(this.#file, { force: true });
+      return;
+    }
+    const directory = dirname(this.#file);
+    if (!existsSync(directory)) mkdirSync(directory, { mode: 0o755 });
+    // Written beside and renamed: a crash leaves the old file or the new one.
+    writeFileSync(`${this.#file}.new`, JSON.stringify(Object.fromEntries(this.#originals)), { mode: 0o600 });
+    renameSync(`${this.#file}.new`, this.#file);
+  }
+}
+
+/** Paths come from engines and from our own state file; neither may leave /proc/sys/net. */
+function checkedPath(path: string): string {
+  if (!/^net\/[A-Za-z0-9_.@:%+/-]+$/.test(path) || path.split('/').includes('..')) {
+    throw new SystemError('EINVAL', `not a network sysctl: ${path}`);
+  }
+  return join(ROOT, path);
+}
+
+function readSysctl(path: string): string {
+  return readFileSync(checkedPath(path), 'utf8').trim();
+}
+
+function writeSysctl(path: string, value: string): void {
+  writeFileSync(checkedPath(path), value);
+}
+
+function readOriginals(file: string): Map<string, string> {
+  if (!existsSync(file)) return new Map();
+  let value: unknown;
+  try {
+    value = JSON.parse(readFileSync(file, 'utf8'));
+  } catch (cause) {
+    throw new SystemError('ESTATE', `${file}: unreadable; check the settings it was to restore and remove it`, cause);
+  }
+  if (typeof value !== 'object' || value === null) return new Map();
+  return new Map(Object.entries(value).flatMap(([path, text]) => (typeof text === 'string' ? [[path, text]] : [])));
+}
