@@ -3,7 +3,7 @@
  *
  * Plain data: `daemons/mn/config.ts` checks the YAML and builds it; tests build it by hand.
  */
-import type { Ipv4Address, Ipv6Address, IpAddress, Prefix } from '#base/ip.ts';
+import type { IpAddress, Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
 import type { SecurityAssociation } from '#engine/shared/security-association.ts';
 
 export interface MobileNodeConfiguration {

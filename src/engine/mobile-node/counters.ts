@@ -1,0 +1,49 @@
+/**
+ * What a mobile node counts: one row per reason.
+ *
+ * RFC 6275 §9.2, §11.3.6, §11.7;  RFC 4285 §5, §6;  RFC 5555 §4.4
+ */
+import type { CounterTable } from '#engine/shared/counters.ts';
+
+export const MOBILE_NODE_REASONS = {
+  'binding-update-sent': 'Binding Updates sent, retransmissions included.',
+  'binding-update-retransmitted': 'Binding Updates sent again because no acknowledgement came in time.',
+  'binding-update-delayed': 'Binding Updates held back by MAX_UPDATE_RATE.',
+  'registration-accepted': 'A home registration was acknowledged with a status below 128.',
+  'registration-refused': 'A home registration was acknowledged with a status of 128 or more.',
+  'registration-lapsed': 'The lifetime of a binding ran out before a refresh was acknowledged.',
+  deregistered: 'A de-registration was acknowledged.',
+  handover: 'The care-of address changed.',
+  'returned-home': 'The node came back to its home link.',
+  'care-of-address-lost': 'No usable care-of address was left.',
+  'home-agent-silent': 'Three Binding Updates in a row were not answered.',
+  'family-changed': 'The other address family was tried because the home agent was silent.',
+  'name-resolved': 'The name of a home agent was resolved.',
+  'name-not-resolved': 'The name of a home agent could not be resolved.',
+  'sequence-resynchronized': 'Status 135: sequence number taken from the home agent.',
+  'clock-resynchronized': 'Status 144: timestamps shifted to the home agent’s clock.',
+  'refresh-requested': 'A Binding Refresh Request from the home agent was followed.',
+  'binding-error-followed': 'A Binding Error from the home agent made us register again.',
+  'binding-error-ignored': 'A Binding Error from a stranger, or one that asks for nothing.',
+  'malformed-packet': 'Not an IPv6 packet, or truncated.',
+  'malformed-mobility-header': 'Mobility Header or one of its options cannot be read.',
+  'payload-protocol-invalid': 'Payload Proto is not 59.',
+  'checksum-invalid': 'The Mobility Header checksum is wrong.',
+  'unexpected-path': 'A packet came by a way that no message for a mobile node takes.',
+  'unexpected-protocol': 'No Mobility Header.',
+  'unexpected-message': 'A mobility message that a mobile node does not serve.',
+  'not-our-home-address': 'A message for a home address that is not ours.',
+  'mobile-ipv6-header-invalid': 'Home Address option or type 2 routing header breaks RFC 6275 §6.3 or §6.4.',
+  'not-from-home-agent': 'A message that must come from the home agent came from another node.',
+  'wrong-destination': 'A Binding Acknowledgement to another address than the Binding Update came from.',
+  'routing-header-missing': 'A Binding Acknowledgement on a foreign IPv6 link without type 2 routing header.',
+  'nothing-outstanding': 'A Binding Acknowledgement although no Binding Update waits for one.',
+  'sequence-mismatch': 'A Binding Acknowledgement whose sequence number matches no outstanding Binding Update.',
+  'timestamp-mismatch': 'A Binding Acknowledgement whose timestamp matches no outstanding Binding Update.',
+  'authentication-missing': 'A Binding Acknowledgement without the Authentication option that is required.',
+  'authentication-failed': 'A Binding Acknowledgement whose Authentication option is wrong.',
+  'unauthenticated-refusal': 'Status 146 that cannot be verified: reported, but it stops nothing.',
+  'request-rate-limited': 'An unauthenticated wish of the home agent that came too soon after the last.',
+} as const satisfies CounterTable;
+
+export type MobileNodeReason = keyof typeof MOBILE_NODE_REASONS;

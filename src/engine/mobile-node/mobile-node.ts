@@ -1,0 +1,254 @@
+/**
+ * The mobile node: inputs in, what follows from them out.
+ *
+ * RFC 6275 §11, RFC 5555 §4.4, RFC 4285, RFC 4283; see the files beside this one for which section is where
+ * RFC 6275 §9.2      checks of a Mobility Header
+ * RFC 6275 §11.3.6   Binding Error;  §11.7.4 Binding Refresh Request, as far as the home agent sends them
+ * Left out: correspondent registration (§11.6, §11.7.2), ICMP errors to and from correspondents.
+ */
+import { unreachable } from '#base/assert.ts';
+import { isMalformed } from '#base/bytes.ts';
+import { type IpAddress, isGlobalUnicast } from '#base/ip.ts';
+import { earliest, type Monotonic, type Wall, wall } from '#base/time.ts';
+import type {
+  CommonInput,
+  DesiredPart,
+  Engine,
+  JsonValue,
+  NetworkInput,
+  Output,
+  Path,
+  RandomBytes,
+  ResolvedInput,
+} from '#engine/contract.ts';
+import { CounterSet, type Counters } from '#engine/shared/counters.ts';
+import { UpdateRate } from '#engine/shared/retransmit.ts';
+import { Timers } from '#engine/shared/timers.ts';
+import {
+  type Ipv6Packet,
+  ipv6Codec,
+  mobileIpv6Violations,
+  upperLayerDestination,
+  upperLayerSource,
+} from '#wire/ipv6.ts';
+import {
+  BindingErrorStatus,
+  type MobilityMessage,
+  mobilityChecksumValid,
+  mobilityCodec,
+  PROTOCOL_MOBILITY,
+  PROTOCOL_NONE,
+} from '#wire/mobility.ts';
+import { NO_ADDITIONS, type UpdateAdditions } from './binding-update.ts';
+import type { Home, MobileNodeConfiguration } from './configuration.ts';
+import { MOBILE_NODE_REASONS, type MobileNodeReason } from './counters.ts';
+import { MOBILE_NODE_TABLE } from './home-record.ts';
+import { HomeRegistration } from './home-registration.ts';
+import { wantedParts } from './host-state.ts';
+import { Movement } from './movement.ts';
+import type { NodeContext, Step } from './node-context.ts';
+import { answerRequest } from './requests.ts';
+import type { NodeTimer } from './timer-names.ts';
+
+export type MobileNodeInput = CommonInput | NetworkInput | ResolvedInput;
+
+/** What a role that builds upon the mobile node adds to it. */
+export interface MobileNodeExtension {
+  /** Flags and options of the Binding Updates of one home. */
+  additions(home: Home): UpdateAdditions;
+}
+
+const NO_EXTENSION: MobileNodeExtension = { additions: () => NO_ADDITIONS };
+
+export function createMobileNode(
+  configuration: MobileNodeConfiguration,
+  random: RandomBytes,
+  extension: MobileNodeExtension = NO_EXTENSION,
+): Engine<MobileNodeInput> & { readonly counters: Counters } {
+  return new MobileNode(configuration, random, extension);
+}
+
+class MobileNode implements Engine<MobileNodeInput>, NodeContext {
+  readonly configuration: MobileNodeConfiguration;
+  readonly random: RandomBytes;
+  readonly movement: Movement;
+  readonly rate = new UpdateRate();
+  readonly homes: readonly HomeRegistration[];
+  readonly #extension: MobileNodeExtension;
+  readonly #counters = new CounterSet<MobileNodeReason>(MOBILE_NODE_REASONS);
+  readonly #timers = new Timers<NodeTimer>();
+  /** Each part as last wanted, with its text for comparison. */
+  readonly #wanted = new Map<string, { readonly part: DesiredPart; readonly text: string }>();
+  #clockOffsetMs = 0;
+
+  constructor(configuration: MobileNodeConfiguration, random: RandomBytes, extension: MobileNodeExtension) {
+    this.configuration = configuration;
+    this.random = random;
+    this.#extension = extension;
+    const fixed = configuration.homes.flatMap(({ homeAddress, ipv4HomeAddress }): IpAddress[] =>
+      ipv4HomeAddress === 'none' || ipv4HomeAddress === 'dynamic' ? [homeAddress] : [homeAddress, ipv4HomeAddress],
+    );
+    this.movement = new Movement(configuration.interfaces, new Set(fixed));
+    this.homes = configuration.homes.map((home) => new HomeRegistration(home, this));
+  }
+
+  get counters(): Counters {
+    return this.#counters.counters;
+  }
+
+  count(reason: MobileNodeReason): void {
+    this.#counters.count(reason);
+  }
+
+  wall(now: Monotonic): Wall {
+    return wall(now + this.#clockOffsetMs);
+  }
+
+  additions(home: Home): UpdateAdditions {
+    return this.#extension.additions(home);
+  }
+
+  step(now: Monotonic, input: MobileNodeInput, out: Output[]): void {
+    this.#handle({ now, out }, input);
+  }
+
+  #handle(step: Step, input: MobileNodeInput): void {
+    switch (input.kind) {
+      case 'datagram':
+        this.#received(this.#datagram(step, input.path, input.packet));
+        return;
+      case 'network':
+        this.movement.update(step.now, input.interfaces);
+        this.#assess(step);
+        return;
+      case 'tick':
+        this.#tick(step);
+        return;
+      case 'resolved':
+        this.#resolved(step, input);
+        return;
+      case 'clock':
+        this.#clockOffsetMs = input.offsetMs;
+        return;
+      case 'record':
+        if (input.table === MOBILE_NODE_TABLE) this.#home(input.key)?.restore(input.value);
+        return;
+      case 'restored':
+        this.#assess(step);
+        return;
+      case 'request':
+        step.out.push({ kind: 'reply', id: input.id, ...answerRequest(step, this, input.command, input.parameters) });
+        return;
+      case 'stop':
+        // The binding stays: a restart takes it up again, and without one its lifetime ends it.
+        return;
+      default:
+        unreachable(input);
+    }
+  }
+
+  #home(name: string): HomeRegistration | undefined {
+    return this.homes.find(({ home }) => home.name === name);
+  }
+
+  deadline(): Monotonic {
+    return earliest(this.#timers.deadline(), ...this.homes.map((home) => home.deadline()));
+  }
+
+  #tick(step: Step): void {
+    if (this.#timers.due(step.now) !== undefined) this.#assess(step);
+    for (const home of this.homes) {
+      for (let name = home.timers.due(step.now); name !== undefined; name = home.timers.due(step.now)) {
+        home.timer(step, name);
+      }
+    }
+  }
+
+  #assess(step: Step): void {
+    for (const home of this.homes) home.assess(step);
+    this.#timers.set('movement', this.movement.deadline(step.now));
+    this.publish(step);
+  }
+
+  #resolved(step: Step, { name, addresses, failure }: ResolvedInput): void {
+    for (const home of this.homes) if (home.agent.name === name) home.resolved(step, addresses, failure);
+  }
+
+  // --- wanted state ---
+
+  publish({ out }: Step): void {
+    // Before the network is known nobody can say whether the addresses belong on the tunnel or on the home link.
+    if (!this.movement.known) return;
+    const situations = this.homes.map((home) => home.situation()).filter((situation) => situation !== undefined);
+    const addresses = this.movement.interfaces
+      .flatMap((link) => link.addresses.map(({ address }) => address))
+      .filter(isGlobalUnicast);
+    const parts = wantedParts(situations, [...new Set(addresses)].sort(), this.configuration);
+    for (const [key, part] of parts) {
+      const text = JSON.stringify(part);
+      if (this.#wanted.get(key)?.text === text) continue;
+      this.#wanted.set(key, { part, text });
+      out.push({ kind: 'want', key, part });
+    }
+    for (const key of this.#wanted.keys()) {
+      if (parts.has(key)) continue;
+      this.#wanted.delete(key);
+      out.push({ kind: 'want', key, part: undefined });
+    }
+  }
+
+  tunnels(): JsonValue {
+    return [...this.#wanted.values()].flatMap(({ part }) => (part.tunnels ?? []).map((tunnel) => ({ ...tunnel })));
+  }
+
+  // --- packets ---
+
+  #received(reason: MobileNodeReason | undefined): void {
+    if (reason !== undefined) this.count(reason);
+  }
+
+  /** Takes a control packet; gives the reason to count if it was not for a registration to judge. */
+  #datagram(step: Step, path: Path, bytes: Uint8Array): MobileNodeReason | undefined {
+    if (path.kind === 'link') return 'unexpected-path';
+    const packet = ipv6Codec.parse(bytes);
+    if (isMalformed(packet)) return 'malformed-packet';
+    if (packet.protocol !== PROTOCOL_MOBILITY) return 'unexpected-protocol';
+    if (mobileIpv6Violations(packet).length > 0) return 'mobile-ipv6-header-invalid';
+    const header = mobilityCodec.parse(packet.payload);
+    if (isMalformed(header)) return 'malformed-mobility-header';
+    if (header.payloadProtocol !== PROTOCOL_NONE) return 'payload-protocol-invalid';
+    if (!mobilityChecksumValid(upperLayerSource(packet), upperLayerDestination(packet), packet.payload)) {
+      return 'checksum-invalid';
+    }
+    return this.#message(step, path, packet, header.message);
+  }
+
+  #message(step: Step, path: Path, packet: Ipv6Packet, message: MobilityMessage): MobileNodeReason | undefined {
+    const destination = upperLayerDestination(packet);
+    const home = this.homes.find((one) => one.home.homeAddress === destination || ownsCareOf(one, destination));
+    if (home === undefined) return 'not-our-home-address';
+    switch (message.type) {
+      case 'binding-acknowledgement':
+        home.receive(step, { path, packet, header: packet.payload, message });
+        return undefined;
+      case 'binding-refresh-request':
+        if (!fromHomeAgent(home, packet)) return 'not-from-home-agent';
+        return home.wish(step) ? 'refresh-requested' : 'request-rate-limited';
+      case 'binding-error':
+        if (!fromHomeAgent(home, packet)) return 'binding-error-ignored';
+        if (message.status !== BindingErrorStatus.unknownBinding) return 'binding-error-ignored';
+        return home.wish(step) ? 'binding-error-followed' : 'request-rate-limited';
+      default:
+        return 'unexpected-message';
+    }
+  }
+}
+
+/** Binding Errors come to the care-of address, without routing header (RFC 6275 §9.3.3). */
+function ownsCareOf(home: HomeRegistration, destination: IpAddress): boolean {
+  return home.careOf?.address === destination;
+}
+
+function fromHomeAgent(home: HomeRegistration, packet: Ipv6Packet): boolean {
+  return home.agent.target(6)?.address === packet.source || home.agent.target(4)?.address === packet.source;
+}

@@ -1,0 +1,30 @@
+/**
+ * What the parts of a mobile node share. No RFC behaviour here.
+ */
+import type { Monotonic, Wall } from '#base/time.ts';
+import type { Output, RandomBytes } from '#engine/contract.ts';
+import type { UpdateRate } from '#engine/shared/retransmit.ts';
+import type { UpdateAdditions } from './binding-update.ts';
+import type { Home, MobileNodeConfiguration } from './configuration.ts';
+import type { MobileNodeReason } from './counters.ts';
+import type { Movement } from './movement.ts';
+
+/** One call of `step`: its time, and where what follows from it goes. */
+export interface Step {
+  readonly now: Monotonic;
+  readonly out: Output[];
+}
+
+export interface NodeContext {
+  readonly configuration: MobileNodeConfiguration;
+  readonly random: RandomBytes;
+  readonly movement: Movement;
+  /** Shared by all homes: MAX_UPDATE_RATE is per home agent. */
+  readonly rate: UpdateRate;
+  count(reason: MobileNodeReason): void;
+  wall(now: Monotonic): Wall;
+  /** Says anew what is wanted of the host, as far as it changed. */
+  publish(step: Step): void;
+  /** What another role adds to the Binding Updates of a home. */
+  additions(home: Home): UpdateAdditions;
+}

@@ -1,0 +1,94 @@
+/**
+ * What an operator may ask of a mobile node, and the answers. No RFC behaviour here; the terms are RFC 6275 §11.1's.
+ */
+import { parseIpAddress } from '#base/ip.ts';
+import type { Monotonic } from '#base/time.ts';
+import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import type { HomeRegistration } from './home-registration.ts';
+import type { Step } from './node-context.ts';
+
+/** What a request is answered with. */
+export interface Answer {
+  readonly ok: boolean;
+  readonly value: JsonValue;
+}
+
+/** The node as requests see it. */
+export interface RequestTarget {
+  readonly homes: readonly HomeRegistration[];
+  readonly counters: Readonly<Record<string, number>>;
+  tunnels(): JsonValue;
+}
+
+const ok = (value: JsonValue): Answer => ({ ok: true, value });
+const failed = (message: string): Answer => ({ ok: false, value: { message } });
+
+type Command = (step: Step, node: RequestTarget, parameters: JsonObject) => Answer;
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  status: ({ now }, { homes }) => ok({ role: 'mobile-node', homes: homes.map((home) => homeStatus(now, home)) }),
+  bindings: ({ now }, { homes }) => ok(homes.flatMap((home) => listEntries(now, home))),
+  bul: ({ now }, { homes }) => ok(homes.flatMap((home) => listEntries(now, home))),
+  tunnels: (_step, node) => ok(node.tunnels()),
+  stats: (_step, { counters }) => ok({ ...counters }),
+  reregister: (step, { homes }, { home }) => each(homes, home, (one) => one.reregister(step)),
+  deregister: (step, { homes }, { home }) => each(homes, home, (one) => one.release(step)),
+  move: (step, { homes }, { home, careOfAddress }) => {
+    if (careOfAddress === undefined || careOfAddress === null) {
+      return each(homes, home, (one) => one.pin(step, undefined));
+    }
+    const address = typeof careOfAddress === 'string' ? parseIpAddress(careOfAddress) : undefined;
+    if (address === undefined) return failed('careOfAddress is no IP address');
+    return each(homes, home, (one) => one.pin(step, address));
+  },
+};
+
+/** Carries out a request; a command or home that does not exist is answered so. */
+export function answerRequest(step: Step, node: RequestTarget, command: string, parameters: JsonObject): Answer {
+  const run = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
+  return run === undefined ? failed(`unknown command '${command}'`) : run(step, node, parameters);
+}
+
+function each(
+  homes: readonly HomeRegistration[],
+  name: JsonValue | undefined,
+  action: (home: HomeRegistration) => void,
+): Answer {
+  const chosen = name === undefined ? homes : homes.filter(({ home }) => home.name === name);
+  if (chosen.length === 0) return failed('no such home');
+  for (const home of chosen) action(home);
+  return ok(chosen.map(({ home, phase }) => ({ home: home.name, phase })));
+}
+
+function homeStatus(now: Monotonic, registration: HomeRegistration): JsonObject {
+  const { home, phase, careOf, homeLink, tunnel, agent, memory } = registration;
+  return {
+    home: home.name,
+    phase,
+    homeAddress: home.homeAddress,
+    ipv4HomeAddress: registration.ipv4Refused ? null : (memory.ipv4HomeAddress ?? null),
+    careOfAddress: careOf?.address ?? null,
+    interface: homeLink?.device ?? careOf?.device ?? null,
+    encapsulation: tunnel?.encapsulation ?? null,
+    homeAgent: agent.name ?? null,
+    homeAgentAddresses: agent.known,
+    sequence: memory.sequence,
+    clockOffsetMs: memory.clockOffsetMs,
+    bindings: listEntries(now, registration),
+  };
+}
+
+function listEntries(now: Monotonic, { home, list }: HomeRegistration): readonly JsonObject[] {
+  return [...list.entries()].map((entry) => ({
+    home: home.name,
+    homeAgent: entry.destination,
+    homeAddress: entry.homeAddress,
+    careOfAddress: entry.careOfAddress,
+    lifetimeSeconds: entry.initialLifetimeSeconds,
+    remainingSeconds: Math.max(0, Math.round((entry.expiresAt - now) / 1000)),
+    sequence: entry.sequence,
+    acknowledged: entry.acknowledged,
+    encapsulation: entry.encapsulation,
+    nat: entry.nat,
+  }));
+}

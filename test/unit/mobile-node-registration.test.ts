@@ -1,0 +1,119 @@
+/** Home registration over IPv6 and over IPv4 in UDP. RFC 6275 §11.7, RFC 5555 §4.4.2, RFC 4285. */
+import { describe, expect, it } from 'vitest';
+import { homeAddressOption } from '#wire/ipv6.ts';
+import { findOption, NO_KEEPALIVE_NEEDED } from '#wire/mobility-options.ts';
+import { HOME_ADDRESS, HOME_AGENT, HOME_AGENT_V4, IPV4_HOME_ADDRESS, Scene } from './mobile-node-scene.ts';
+
+const FOREIGN_V6 = { addresses: ['2001:db8:f1::2/64'] };
+const FOREIGN_V4 = { addresses: ['203.0.113.7/24'] };
+
+describe('over IPv6', () => {
+  it('MN-2-1-1-1-001 sends a Binding Update with Home Address option and alternate care-of address', () => {
+    const scene = new Scene();
+    scene.network(FOREIGN_V6);
+    // MN → HA: IPv6(CoA, HA) | HAO(HoA) | BU(A, H, lifetime, alternate CoA, IPv4 HoA, NAI, timestamp, auth)
+    const { path, packet, message } = scene.update();
+    expect(path).toEqual({ kind: 'native' });
+    expect(packet.source).toBe('2001:db8:f1::2');
+    expect(packet.destination).toBe(HOME_AGENT);
+    expect(homeAddressOption(packet)).toBe(HOME_ADDRESS);
+    expect(message.flags).toMatchObject({ acknowledge: true, homeRegistration: true, keyManagementMobility: false });
+    expect(message.flags.forceUdp).toBe(false);
+    expect(message.lifetimeUnits).toBe(150);
+    expect(message.options.map((option) => option.type)).toEqual([
+      'alternate-care-of-address',
+      'ipv4-home-address',
+      'mobile-node-identifier',
+      'replay-protection',
+      'authentication',
+    ]);
+    expect(findOption(message.options, 'alternate-care-of-address')?.address).toBe('2001:db8:f1::2');
+  });
+
+  it('MN-2-2-1-1-001 takes status 0 as registered', () => {
+    const scene = new Scene();
+    scene.network(FOREIGN_V6);
+    const update = scene.update();
+    scene.pass(42);
+    // HA → MN: IPv6(HA, CoA) | RH2(HoA) | BA(0)
+    scene.answer(update);
+    expect(scene.event('registered')).toMatchObject({
+      careOfAddress: '2001:db8:f1::2',
+      encapsulation: 'ipip',
+      roundTripMs: 42,
+      nat: false,
+      status: 0,
+      lifetimeSeconds: 600,
+    });
+    expect(scene.node.counters['registration-accepted']).toBe(1);
+  });
+
+  it('wants the tunnel before the Binding Update leaves', () => {
+    const scene = new Scene();
+    const kinds = scene.network(FOREIGN_V6).map((output) => (output.kind === 'want' ? output.key : output.kind));
+    expect(kinds.indexOf('home/office')).toBeLessThan(kinds.indexOf('send'));
+    expect(kinds.indexOf('persist')).toBeLessThan(kinds.indexOf('send'));
+    expect(scene.want('home/office')?.tunnels).toEqual([
+      {
+        id: 1,
+        encapsulation: 'ipip',
+        local: '2001:db8:f1::2',
+        remote: HOME_AGENT,
+        localPort: 0,
+        remotePort: 0,
+        mtu: 1460,
+      },
+    ]);
+  });
+
+  it('without optimism points the tunnel to the new place only when it is acknowledged', () => {
+    const scene = new Scene({ optimistic: false });
+    scene.registered(FOREIGN_V6);
+    scene.network({ addresses: ['2001:db8:f2::2/64'], epoch: 2 });
+    expect(scene.want('home/office')).toBeUndefined();
+    scene.answer(scene.update());
+    expect(scene.out.length).toBeGreaterThan(0);
+  });
+});
+
+describe('over IPv4', () => {
+  it('sends the Binding Update in UDP from the home address with IPv4 care-of address option', () => {
+    const scene = new Scene();
+    scene.network(FOREIGN_V4);
+    // MN → HA: IPv4(CoA, HA) | UDP 4191 | IPv6(HoA, HA) | BU(IPv4 CoA, IPv4 HoA)
+    const { path, packet, message } = scene.update();
+    expect(path).toEqual({
+      kind: 'udp',
+      local: '203.0.113.7',
+      localPort: 4191,
+      remote: HOME_AGENT_V4,
+      remotePort: 4191,
+    });
+    expect(packet.source).toBe(HOME_ADDRESS);
+    expect(packet.destination).toBe(HOME_AGENT);
+    expect(packet.extensions).toEqual([]);
+    expect(findOption(message.options, 'ipv4-care-of-address')?.address).toBe('203.0.113.7');
+    expect(findOption(message.options, 'ipv4-home-address')?.address).toBe(IPV4_HOME_ADDRESS);
+    expect(findOption(message.options, 'alternate-care-of-address')).toBeUndefined();
+  });
+
+  it('stays with UDP behind a NAT and keeps it open by Binding Updates', () => {
+    const scene = new Scene();
+    scene.network(FOREIGN_V4);
+    scene.answer(scene.update(), { options: [{ type: 'nat-detection', forceUdp: false, refreshTimeSeconds: 60 }] });
+    expect(scene.event('registered')).toMatchObject({ encapsulation: 'udp', nat: true });
+    expect(scene.waitForUpdate()).toBe(60_000);
+    expect(scene.update().path.kind).toBe('udp');
+  });
+
+  it('changes to IP in IPv4 where no NAT is and UDP is not forced', () => {
+    const scene = new Scene();
+    scene.network(FOREIGN_V4);
+    expect(scene.want('home/office')?.tunnels?.[0]?.encapsulation).toBe('udp');
+    scene.answer(scene.update(), {
+      options: [{ type: 'nat-detection', forceUdp: false, refreshTimeSeconds: NO_KEEPALIVE_NEEDED }],
+    });
+    expect(scene.event('registered')).toMatchObject({ encapsulation: 'ipip', nat: false });
+    expect(scene.want('home/office')?.tunnels?.[0]).toMatchObject({ encapsulation: 'ipip', remote: HOME_AGENT_V4 });
+  });
+});
