@@ -49,6 +49,14 @@ describe('restart after kill -9', () => {
     expect(restarted.wish.has(`binding/${HOME_ADDRESS}`)).toBe(false);
   });
 
+  it('a jump of the wall clock ends no binding', () => {
+    const scene = busy();
+    const rows = scene.ask('bindings').value;
+    scene.jumpClock(3_600_000);
+    const restarted = new Scene(scene.configuration, scene);
+    expect(restarted.ask('bindings').value).toEqual(rows);
+  });
+
   it('drops what expired meanwhile, and what the configuration no longer allows', () => {
     const scene = busy();
     scene.now = new Scene().now;

@@ -114,6 +114,7 @@ export class Scene {
   replies: { readonly ok: boolean; readonly value: JsonValue }[] = [];
   now: Monotonic = monotonic(1_000_000);
   #jitter = 0n;
+  #offsetMs = EPOCH_MS - 1_000_000;
 
   constructor(changes: Partial<HomeAgentConfiguration> = {}, former?: Scene) {
     this.configuration = { ...CONFIGURATION, ...changes };
@@ -121,8 +122,9 @@ export class Scene {
     if (former !== undefined) {
       this.now = monotonic(former.now);
       this.#jitter = former.#jitter;
+      this.#offsetMs = former.#offsetMs;
     }
-    this.input({ kind: 'clock', offsetMs: EPOCH_MS - 1_000_000 });
+    this.input({ kind: 'clock', offsetMs: this.#offsetMs });
     for (const [name, value] of former?.store ?? []) {
       const [table = '', key = ''] = name.split(' ');
       this.store.set(name, value);
@@ -173,8 +175,14 @@ export class Scene {
     this.now = end;
   }
 
+  /** The wall clock is set; monotonic time goes on. */
+  jumpClock(milliseconds: number): void {
+    this.#offsetMs += milliseconds;
+    this.input({ kind: 'clock', offsetMs: this.#offsetMs });
+  }
+
   wallNow() {
-    return wall(EPOCH_MS - 1_000_000 + this.now);
+    return wall(this.#offsetMs + this.now);
   }
 
   /** A fresh timestamp, each later than the one before. */

@@ -18,6 +18,7 @@ import { register } from './registration.ts';
 import { handleRequest } from './requests.ts';
 import { finishRestore, restoreRecord } from './restore.ts';
 import { HomeAgentState } from './state.ts';
+import { storeAllBindings } from './store.ts';
 import { wantStatic } from './wants.ts';
 
 /** Never throws for a peer's fault; `clock` must be the first input. */
@@ -55,7 +56,7 @@ class HomeAgentEngine implements Engine<HomeAgentInput> {
       case 'stop':
         break;
       case 'clock':
-        state.setClock(input.offsetMs);
+        if (state.setClock(input.offsetMs)) storeAllBindings(state, now, out);
         return;
       case 'record':
         restoreRecord(state, now, input.table, input.key, input.value, out);

@@ -77,12 +77,15 @@ function tunnelRow({ id, endpoint, users }: Tunnel): JsonObject {
   return { id, ...endpoint, bindings: users };
 }
 
-/** The mobile node is not told: its next Binding Update starts anew. */
+/** The mobile node is not told: its next Binding Update starts anew. A registration under way ends without answer. */
 function revoke(state: HomeAgentState, now: Monotonic, parameters: JsonObject, out: Output[]): Answer {
   const given = parameters['homeAddress'];
   const homeAddress = typeof given === 'string' ? parseIpv6(given) : undefined;
   if (homeAddress === undefined) return { ok: false, value: 'homeAddress: an IPv6 address is needed' };
+  const detection = state.homeLink?.detections.get(homeAddress);
+  if (detection !== undefined) state.homeLink?.finish(detection);
   const binding = state.cache.get(homeAddress);
+  if (binding === undefined && detection !== undefined) return { ok: true, value: { homeAddress } };
   if (binding === undefined) return { ok: false, value: `no binding for ${homeAddress}` };
   removeBinding(state, now, binding, 'binding-revoked', out);
   return { ok: true, value: { homeAddress } };

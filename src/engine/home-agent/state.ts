@@ -23,6 +23,8 @@ import { TunnelTable } from './tunnels.ts';
 const ERRORS_PER_SECOND = 10;
 const EVENTS_PER_SECOND = 5;
 const BURST = 10;
+/** What lies below is drift, which the next refresh of a binding puts right. */
+const CLOCK_JUMP_MS = 5000;
 
 export class HomeAgentState {
   readonly configuration: HomeAgentConfiguration;
@@ -50,8 +52,11 @@ export class HomeAgentState {
     this.homeLink = configuration.homeLink === undefined ? undefined : new HomeLink(configuration.homeLink);
   }
 
-  setClock(offsetMs: number): void {
+  /** True when the wall clock jumped, so that stored wall-clock times are wrong. */
+  setClock(offsetMs: number): boolean {
+    const jumped = Math.abs(offsetMs - (this.#clockOffsetMs ?? offsetMs)) > CLOCK_JUMP_MS;
     this.#clockOffsetMs = offsetMs;
+    return jumped;
   }
 
   wallAt(moment: Monotonic): Wall {

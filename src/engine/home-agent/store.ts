@@ -49,6 +49,11 @@ export function storeBinding(state: HomeAgentState, now: Monotonic, binding: Bin
   out.push({ kind: 'persist', table: StoreTable.binding, key: binding.homeAddress, value });
 }
 
+/** After a jump of the wall clock, which must neither end nor prolong a binding at the next restart. */
+export function storeAllBindings(state: HomeAgentState, now: Monotonic, out: Output[]): void {
+  for (const binding of state.cache.values()) storeBinding(state, now, binding, out);
+}
+
 export function forgetBinding(homeAddress: Ipv6Address, out: Output[]): void {
   out.push({ kind: 'persist', table: StoreTable.binding, key: homeAddress, value: undefined });
 }

@@ -1,5 +1,7 @@
 /**
- * Counted reasons: what was dropped, refused or done, by name. No RFC behaviour here.
+ * Counted reasons: what was dropped, refused or done, by name.
+ *
+ * No RFC: book-keeping that every engine shares.
  */
 
 /** A readable record, reason → how often; every reason of the table is present from the start. */

@@ -1,6 +1,8 @@
 /**
  * Deadlines of many items: a binary heap whose items know their own place in it, so that moving or removing one is
- * O(log n) and costs no memory beside the item. No RFC behaviour here.
+ * O(log n) and costs no memory beside the item.
+ *
+ * No RFC: a data structure.
  */
 import { assert } from '#base/assert.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
