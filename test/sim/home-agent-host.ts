@@ -1,6 +1,7 @@
 /** A home agent of the simulated world: the engine, its plane, and the kernel's forwarding around it. */
-import { type IpAddress, isIpv4, parseIpAddress, prefixContains } from '#base/ip.ts';
-import type { Engine, Path } from '#engine/contract.ts';
+import { type IpAddress, ipv6, isIpv4, prefixContains } from '#base/ip.ts';
+import { NEVER } from '#base/time.ts';
+import type { Engine, NetworkInterface, Path } from '#engine/contract.ts';
 import type { HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
 import { type AnyInput, EngineHost } from './engine-host.ts';
 import type { Frame, SentData } from './frame.ts';
@@ -9,6 +10,8 @@ import { destinationOf, isControl, sourceOf } from './peek.ts';
 import type { Schedule } from './schedule.ts';
 import type { Trace } from './trace.ts';
 import { encapsulate, outerOf, TunnelEnd } from './tunnel-end.ts';
+
+const LINK_LOCAL = ipv6('fe80::100');
 
 /** What the world does for a home agent. */
 export interface HomeAgentSurroundings {
@@ -65,6 +68,31 @@ export class HomeAgentHost implements Station {
       prefixes.some((prefix) => prefixContains(prefix, address)) ||
       (pool !== undefined && prefixContains(pool, address))
     );
+  }
+
+  start(offsetMs: number): void {
+    this.engine.start(offsetMs);
+    const { homeLink, addresses } = this.configuration;
+    if (homeLink === undefined) return;
+    const own = {
+      prefixLength: 64,
+      tentative: false,
+      duplicate: false,
+      deprecated: false,
+      validUntil: NEVER,
+      epoch: 1,
+    };
+    const homeInterface: NetworkInterface = {
+      index: 2,
+      name: homeLink,
+      running: true,
+      epoch: 1,
+      mtu: 1500,
+      linkAddress: this.linkAddress,
+      addresses: [LINK_LOCAL, ...addresses].map((address) => ({ address, ...own })),
+      routers: [],
+    };
+    this.engine.step({ kind: 'network', interfaces: [homeInterface] });
   }
 
   crash(): void {
@@ -162,9 +190,3 @@ export function frameOfPath(path: Path, packet: Uint8Array): Frame | undefined {
   if (source === undefined || destination === undefined) return undefined;
   return { encapsulation: 'none', source, sourcePort: 0, destination, destinationPort: 0, control: packet };
 }
-
-export const anAddress = (text: string): IpAddress => {
-  const address = parseIpAddress(text);
-  if (address === undefined) throw new Error(`no address: ${text}`);
-  return address;
-};

@@ -5,6 +5,7 @@ import type { Frame } from './frame.ts';
 import type { HomeAgentHost } from './home-agent-host.ts';
 import type { MobileHost } from './mobile-host.ts';
 import type { MobileInterface } from './mobile-interface.ts';
+import { isControl } from './peek.ts';
 import { folded, internetSum } from './trace.ts';
 import type { World } from './world.ts';
 
@@ -58,7 +59,19 @@ export class HomeLink {
       if (type === ADVERTISEMENT && target !== undefined) this.#learn(target, linkAddress);
       if (agent !== undefined && from !== agent.name) this.#hear(agent, path.device, linkAddress, packet);
       if (type === SOLICITATION && target !== undefined) this.#solicited(from, target);
+      if (isControl(packet)) this.#toStation(path.linkAddress, packet);
     });
+  }
+
+  /** A frame for one station; the packet goes up whatever its destination says. */
+  #toStation(linkAddress: Uint8Array, packet: Uint8Array): void {
+    const key = keyOf(linkAddress);
+    const mobile = this.#world.mobiles.find((each) =>
+      [...each.interfaces.values()].some((one) => one.network?.home && keyOf(one.linkAddress) === key),
+    );
+    if (mobile === undefined) return;
+    this.#world.trace.frame(this.#world.now, 'ha', mobile.name, nativeFrame(packet), 'on the home link');
+    mobile.receive(nativeFrame(packet));
   }
 
   #hear(agent: HomeAgentHost, device: string, linkAddress: Uint8Array, packet: Uint8Array): void {

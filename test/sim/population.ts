@@ -29,9 +29,20 @@ export function prefix(text: string): Prefix {
 export const homeAddressOf = (index: number): Ipv6Address => ipv6(`2001:db8:100:1::${(0x10 + index).toString(16)}`);
 export const homeAddress4Of = (index: number): Ipv4Address => ipv4(`192.0.2.${70 + index}`);
 
+const associations = new Map<number, SecurityAssociation>();
+
+/** The same object each time: key schedules are kept by key. */
 export function securityAssociationOf(index: number): SecurityAssociation {
+  const known = associations.get(index);
+  if (known !== undefined) return known;
   const key = new SeededRandom(0x5eed + index).bytes(32);
-  return { spi: 1000 + index, algorithm: index % 2 === 0 ? 'hmac-sha256-128' : 'hmac-sha1-96', key };
+  const made: SecurityAssociation = {
+    spi: 1000 + index,
+    algorithm: index % 2 === 0 ? 'hmac-sha256-128' : 'hmac-sha1-96',
+    key,
+  };
+  associations.set(index, made);
+  return made;
 }
 
 export interface HomeAgentChoices {

@@ -83,7 +83,7 @@ export class World {
     );
     this.homeAgents.push(host);
     this.checks.watch(host);
-    host.engine.start(WALL_OFFSET_MS);
+    host.start(WALL_OFFSET_MS);
     return host;
   }
 

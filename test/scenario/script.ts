@@ -1,0 +1,198 @@
+/**
+ * Readable scripts of RFC behaviour on the simulated world: move, wait for arrows, look at both sides, send data.
+ *
+ * An arrow is one control message that arrived: `mn -> ha  udp     Binding Update`.
+ */
+import { type IpAddress, isIpv4 } from '#base/ip.ts';
+import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
+import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
+import { converge, probe } from '#test/sim/convergence.ts';
+import { Violation } from '#test/sim/engine-host.ts';
+import type { Frame } from '#test/sim/frame.ts';
+import type { HomeAgentHost } from '#test/sim/home-agent-host.ts';
+import type { MobileHost } from '#test/sim/mobile-host.ts';
+import type { AttachStyle } from '#test/sim/mobile-interface.ts';
+import type { AccessNetwork } from '#test/sim/network.ts';
+import { look } from '#test/sim/peek.ts';
+import {
+  CORRESPONDENT,
+  CORRESPONDENT_V4,
+  HOME_AGENT,
+  HOME_AGENT_NAME,
+  HOME_AGENT_ON_LINK,
+  HOME_AGENT_V4,
+  type HomeAgentChoices,
+  homeAgentConfiguration,
+  type MobileChoices,
+  mobileNodeConfiguration,
+  SECOND_HOME_AGENT,
+  SECOND_HOME_AGENT_V4,
+  type UsualNetworks,
+  usualNetworks,
+} from '#test/sim/population.ts';
+import { WALL_OFFSET_MS, World } from '#test/sim/world.ts';
+
+const ATTACH_MS = 40;
+const ARROW_LIMIT_MS = 60_000;
+
+/** Attaching without chance. */
+const PLAIN: AttachStyle = {
+  carrierMs: 5,
+  advertisementMs: 10,
+  dhcpMs: 20,
+  dadMs: 0,
+  lingering: false,
+  dadFails: false,
+};
+
+export interface ScriptOptions {
+  readonly homeLink?: boolean;
+  readonly mobile?: Partial<MobileChoices>;
+  readonly agent?: Partial<HomeAgentChoices>;
+  readonly clockSkewMs?: number;
+}
+
+export class Script {
+  readonly world: World;
+  readonly networks: UsualNetworks;
+  readonly agent: HomeAgentHost;
+  readonly mobile: MobileHost;
+  #arrows: string[] = [];
+
+  constructor(options: ScriptOptions = {}) {
+    this.world = new World(1, [CORRESPONDENT, CORRESPONDENT_V4]);
+    this.networks = usualNetworks(this.world);
+    const homeLink = options.homeLink ?? false;
+    this.world.trace.onFrame = (from, to, frame) => this.#saw(from, to, frame);
+    this.world.names.set(HOME_AGENT_NAME, [homeLink ? HOME_AGENT_ON_LINK : HOME_AGENT, HOME_AGENT_V4]);
+    this.agent = this.world.addHomeAgent(
+      'ha',
+      homeAgentConfiguration({ mobileNodes: 1, homeLink, ...options.agent }),
+      createHomeAgent,
+    );
+    this.mobile = this.world.addMobile(
+      'mn',
+      mobileNodeConfiguration({ index: 0, homeLink, ...options.mobile }),
+      createMobileNode,
+      {
+        clockSkewMs: options.clockSkewMs ?? 0,
+      },
+    );
+  }
+
+  network(name: string): AccessNetwork {
+    const found = this.world.networks.find((network) => network.name === name);
+    if (found === undefined) throw new Error(`no network ${name}`);
+    return found;
+  }
+
+  /** Re-plugs the node's link; `none` leaves it unplugged. Arrows seen before are forgotten. */
+  move(name: string, style: Partial<AttachStyle> = {}): void {
+    this.#arrows = [];
+    this.mobile.interfaces
+      .get('eth0')
+      ?.attach(name === 'none' ? undefined : this.network(name), { ...PLAIN, ...style });
+  }
+
+  /** Runs until these arrows have been seen, in this order, others between them allowed; the next call goes on behind them. */
+  arrows(...expected: readonly string[]): void {
+    for (const arrow of expected.map(squeeze)) {
+      this.world.runUntil(`arrow "${arrow}"`, ARROW_LIMIT_MS, () =>
+        this.#arrows.some((seen) => seen.startsWith(arrow))
+          ? undefined
+          : `seen: ${this.#arrows.join('; ') || 'nothing'}`,
+      );
+      this.#arrows = this.#arrows.slice(this.#arrows.findIndex((seen) => seen.startsWith(arrow)) + 1);
+    }
+  }
+
+  /** Runs for a while in which no such arrow may be seen. */
+  silence(milliseconds: number, arrow = ''): void {
+    this.#arrows = [];
+    this.world.runFor(milliseconds);
+    const seen = this.#arrows.find((one) => one.startsWith(squeeze(arrow)));
+    if (seen !== undefined) throw new Violation(`expected no "${arrow}", saw "${seen}"`);
+  }
+
+  forgetArrows(): void {
+    this.#arrows = [];
+  }
+
+  /** Both sides agree where the node is and data goes both ways; gives the home agent's tunnel. */
+  settled(
+    limitMs = 60_000,
+  ): { readonly encapsulation: string; readonly remote: IpAddress; readonly remotePort: number } | undefined {
+    // The link comes up first: without any way out there is nothing to agree on.
+    this.world.runFor(ATTACH_MS);
+    converge(this.world, this.agent, this.mobile, limitMs);
+    return this.binding();
+  }
+
+  /** The home agent's tunnel to the node. */
+  binding(): { readonly encapsulation: string; readonly remote: IpAddress; readonly remotePort: number } | undefined {
+    const home = this.mobile.configuration.homes[0];
+    const route = home === undefined ? undefined : this.agent.tunnels.plane.routeOf(home.homeAddress);
+    const tunnel = route === undefined ? undefined : this.agent.tunnels.plane.tunnels.get(route.tunnel);
+    return tunnel === undefined
+      ? undefined
+      : { encapsulation: tunnel.encapsulation, remote: tunnel.remote, remotePort: tunnel.remotePort };
+  }
+
+  /** Which probes do not arrive within two seconds; undefined when all do. */
+  lostData(): string | undefined {
+    const lost = probe(this.world, this.mobile);
+    this.world.runFor(2000);
+    return lost();
+  }
+
+  careOfAddress(family: 4 | 6): IpAddress | undefined {
+    const usable = this.mobile.interfaces.get('eth0')?.usable() ?? [];
+    return usable.find(({ address }) => !address.startsWith('fe80') && isIpv4(address) === (family === 4))?.address;
+  }
+
+  restartAgent(downMs = 0): void {
+    this.agent.crash();
+    this.world.runFor(downMs);
+    this.agent.start(WALL_OFFSET_MS);
+  }
+
+  restartMobile(downMs = 0): void {
+    this.mobile.crash();
+    this.world.runFor(downMs);
+    this.#arrows = [];
+    this.mobile.start();
+  }
+
+  /** The home agent goes, and another with other addresses takes its name. */
+  renumber(): HomeAgentHost {
+    const { world } = this;
+    this.agent.crash();
+    world.homeAgents.splice(world.homeAgents.indexOf(this.agent), 1);
+    const choices = { mobileNodes: 1, address: SECOND_HOME_AGENT, ipv4Address: SECOND_HOME_AGENT_V4 };
+    const successor = world.addHomeAgent('ha2', homeAgentConfiguration(choices), createHomeAgent);
+    world.names.set(HOME_AGENT_NAME, [SECOND_HOME_AGENT, SECOND_HOME_AGENT_V4]);
+    return successor;
+  }
+
+  #saw(from: string, to: string, frame: Frame): void {
+    if (frame.control === undefined) return;
+    const seen = look(frame.control);
+    const way = frame.encapsulation === 'none' ? 'native' : frame.encapsulation;
+    if (seen.kind === 'binding-update') {
+      this.#arrows.push(
+        `${from} -> ${to} ${way} Binding Update${seen.lifetimeSeconds === 0 ? ' (de-registration)' : ''}`,
+      );
+    } else if (seen.kind === 'binding-acknowledgement') {
+      this.#arrows.push(`${from} -> ${to} ${way} Binding Acknowledgement ${seen.status}`);
+    } else if (seen.kind === 'icmpv6')
+      this.#arrows.push(`${from} -> ${to} ${way} ${NEIGHBOUR_DISCOVERY[seen.type] ?? `ICMPv6 ${seen.type}`}`);
+    else if (seen.kind === 'mobility') this.#arrows.push(`${from} -> ${to} ${way} Mobility ${seen.type}`);
+  }
+}
+
+const NEIGHBOUR_DISCOVERY: Readonly<Record<number, string>> = {
+  135: 'Neighbour Solicitation',
+  136: 'Neighbour Advertisement',
+};
+
+const squeeze = (arrow: string): string => arrow.replace(/\s+/g, ' ').trim();

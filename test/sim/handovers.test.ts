@@ -1,0 +1,33 @@
+import { describe, expect, test } from 'vitest';
+import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
+import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
+import { RandomMoves } from './random-moves.ts';
+
+/** `SOJOURN_SEED` and `SOJOURN_MOVES` run one world of one's own. */
+const seed = process.env['SOJOURN_SEED'];
+const moves = Number(process.env['SOJOURN_MOVES'] ?? 2600);
+
+const WORLDS = [
+  { seed: 1, mobiles: 1, homeLink: false },
+  { seed: 2, mobiles: 4, homeLink: false },
+  { seed: 3, mobiles: 1, homeLink: true },
+  { seed: 4, mobiles: 4, homeLink: true },
+];
+
+describe('random handovers', () => {
+  test.each(seed === undefined ? WORLDS : WORLDS.map((world) => ({ ...world, seed: Number(seed) })))(
+    'seed $seed, $mobiles nodes, home link $homeLink',
+    (world) => {
+      const result = new RandomMoves({
+        ...world,
+        moves,
+        makeHomeAgent: createHomeAgent,
+        makeMobileNode: createMobileNode,
+      }).run();
+      console.info(JSON.stringify(result));
+      expect(result.moves).toBeGreaterThanOrEqual(moves);
+      expect(result.delivered).toBeGreaterThan(moves);
+      expect(result.duplicates).toBeGreaterThan(0);
+    },
+  );
+});
