@@ -48,6 +48,10 @@ describe('statuses of refused registrations', () => {
     expect(refused(new Scene(), { sequence: 1, homeAddress: ipv6('2001:db8:1::999') }).message.status).toBe(133);
   });
 
+  it('no home prefix configured: 131', () => {
+    expect(refused(new Scene({ homePrefixes: [] }), { sequence: 1 }).message.status).toBe(131);
+  });
+
   it('nobody learns or deletes by his own key what is bound to another', () => {
     const scene = new Scene({ mobileNodes: [ALICE, BOB] });
     scene.update(NATIVE, { sequence: 500 });
@@ -78,6 +82,8 @@ describe('statuses of refused registrations', () => {
     expect(refused(scene, { sequence: 2 }).message.status).toBe(139);
     const foreign = { type: 'mobile-network-prefix', prefixLength: 56, prefix: ipv6('2001:db8:6::') } as const;
     expect(refused(scene, { sequence: 2, flags, options: [foreign] }).message.status).toBe(142);
+    const endless = { ...foreign, prefixLength: 129 };
+    expect(refused(scene, { sequence: 2, flags, options: [endless] }).message.status).toBe(141);
   });
 
   it('H flag clear for a home registration: 139', () => {

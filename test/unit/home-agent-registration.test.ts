@@ -240,6 +240,15 @@ describe('home registration over UDP (RFC 5555)', () => {
     expect(scene.wish.get('tunnel/1')?.tunnels?.[0]).toMatchObject({ encapsulation: 'udp', remotePort: 4191 });
   });
 
+  it('forced UDP by the home agent: F in every answer on IPv4', () => {
+    const scene = new Scene({ forceUdp: true, acceptForcedUdp: false });
+    const answer = scene.update(udpPath(PUBLIC), { sequence: 1, ipv4CareOf: ipv4(PUBLIC) });
+    expect(optionOf(answer, 'nat-detection')).toMatchObject({ forceUdp: true, refreshTimeSeconds: 0xffffffff });
+    expect(scene.wish.get('tunnel/1')?.tunnels?.[0]?.encapsulation).toBe('udp');
+    expect(scene.update(NATIVE, { sequence: 2 }).message.status).toBe(0);
+    expect(scene.wish.get('tunnel/1')?.tunnels?.[0]?.encapsulation).toBe('ipip');
+  });
+
   it('forced UDP not accepted: status 144 with the timestamp unchanged; behind a NAT it is granted anyhow', () => {
     const scene = new Scene({ acceptForcedUdp: false });
     const timestamp = scene.timestamp();

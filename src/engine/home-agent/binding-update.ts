@@ -73,6 +73,7 @@ function checkOwner(
 ): Refusal | undefined {
   // Who has a binding has passed this before.
   if (state.cache.get(homeAddress)?.mobileNode === mobileNode) return undefined;
+  if (state.configuration.homePrefixes.length === 0) return { status: 'home-registration-not-supported' };
   if (!state.directory.isHomeSubnet(homeAddress)) return { status: 'not-home-subnet' };
   const owner = state.directory.ownerOf(homeAddress);
   if (owner === mobileNode) return undefined;
@@ -99,7 +100,8 @@ function checkForcedUdp(
   { path, update, behindNat }: RegistrationRequest,
 ): Refusal | undefined {
   const wished = path.kind === 'udp' && update.flags.forceUdp && !behindNat;
-  return wished && !state.configuration.acceptForcedUdp ? { status: 'id-mismatch' } : undefined;
+  const granted = state.configuration.acceptForcedUdp || state.configuration.forceUdp === true;
+  return wished && !granted ? { status: 'id-mismatch' } : undefined;
 }
 
 function checkResources(

@@ -32,6 +32,11 @@ export interface HomeAgentConfiguration {
   readonly natKeepaliveSeconds: number;
   /** Grant a mobile node's wish for UDP encapsulation where no NAT is (F flag); false = status 'forced UDP not accepted' handling of RFC 5555 §4.5.1. */
   readonly acceptForcedUdp: boolean;
+  /**
+   * Tell every mobile node on IPv4 to use UDP (F flag of the NAT Detection option, RFC 5555 §3.2.2), NAT or not; default false. UDP is
+   * what the plane carries fastest, and what a mobile node uses before the acknowledgement.
+   */
+  readonly forceUdp?: boolean;
   /** Tolerated difference of clocks for RFC 4285 §6 timestamps, milliseconds. */
   readonly timestampWindowMs: number;
   /** Most bindings held; more are refused with status 130 (insufficient resources). */

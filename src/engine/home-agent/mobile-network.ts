@@ -1,7 +1,7 @@
 /**
  * Which mobile network prefixes a registration covers.
  *
- * RFC 3963 §6.2  statuses 139, 140, 142;  implicit mode (configured prefixes) and explicit mode (prefix options)
+ * RFC 3963 §6.2  statuses 139-142;  implicit mode (configured prefixes) and explicit mode (prefix options)
  * Left out: the R bit in proxied advertisements (§6.2), routing protocols in the tunnel (§8).
  */
 import { networkOf, type Prefix } from '#base/ip.ts';
@@ -28,13 +28,16 @@ export function checkMobileRouter(
     return { status: 'registration-type-change-disallowed' };
   }
   const asked = filterOptions(update.options, 'mobile-network-prefix');
+  if (mobileRouter && asked.some(({ prefixLength }) => prefixLength === 0 || prefixLength > 128)) {
+    return { status: 'invalid-prefix' };
+  }
   const foreign = asked.some(({ prefix, prefixLength }) => !grants(mobileNode, prefix, prefixLength));
   return mobileRouter && foreign ? { status: 'not-authorized-for-prefix' } : undefined;
 }
 
 function grants(mobileNode: AuthorizedMobileNode, address: Prefix['address'], length: number): boolean {
   return mobileNode.mobileNetworkPrefixes.some(
-    (prefix) => prefix.length === length && prefix.address === networkOf(address, Math.min(length, 128)),
+    (prefix) => prefix.length === length && prefix.address === networkOf(address, length),
   );
 }
 

@@ -38,13 +38,14 @@ export function acceptRegistration(
   else startDuplicateAddressDetection(state, state.homeLink, now, request, sender, out);
 }
 
-/** RFC 5555 §4.5: UDP behind a NAT or when granted to who forces it; else plain tunnelling. */
-function endpointOf({ path, homeAgentAddress, careOfAddress, behindNat, update }: RegistrationRequest): Endpoint {
+/** RFC 5555 §4.5: UDP behind a NAT, when we force it, or when granted to who forces it; else plain tunnelling. */
+function endpointOf(state: HomeAgentState, request: RegistrationRequest): Endpoint {
+  const { path, homeAgentAddress, careOfAddress, behindNat, update } = request;
   if (path.kind === 'native') {
     return { encapsulation: 'ipip', local: homeAgentAddress, remote: careOfAddress, localPort: 0, remotePort: 0 };
   }
   const { local, localPort, remote, remotePort } = path;
-  return behindNat || update.flags.forceUdp
+  return behindNat || update.flags.forceUdp || state.configuration.forceUdp === true
     ? { encapsulation: 'udp', local, remote, localPort, remotePort }
     : { encapsulation: 'ipip', local, remote, localPort: 0, remotePort: 0 };
 }
@@ -80,8 +81,8 @@ export function register(
   const existing = state.cache.get(homeAddress);
   const binding =
     existing === undefined
-      ? create(state, now, homeAddress, sender, endpointOf(request), next, out)
-      : change(state, now, existing, endpointOf(request), next, out);
+      ? create(state, now, homeAddress, sender, endpointOf(state, request), next, out)
+      : change(state, now, existing, endpointOf(state, request), next, out);
   state.pool.setIdle(homeAddress, ipv4.address === undefined);
   armLifetime(state, binding);
   storeBinding(state, now, binding, out);
