@@ -22,13 +22,17 @@ import {
   reactionTo,
   type SentUpdate,
 } from './acknowledgement.ts';
+import { deregistered, tryOtherFamily } from './attachment.ts';
 import type { HomeAgentTarget } from './binding-update.ts';
 import type { Exchange } from './exchange.ts';
-import type { HomeRegistration } from './home-registration.ts';
+import type { TunnelEndpoints } from './host-state.ts';
 import type { CareOfCandidate } from './movement.ts';
-import type { NodeContext, Step } from './node-context.ts';
+import type { Step } from './node-context.ts';
+import type { RegistrationState } from './registration-state.ts';
 import { REFUSED_RETRY_MS } from './timer-names.ts';
 import { acknowledgedEndpoints, natDetected } from './tunnel-endpoints.ts';
+import { refresh, refuse, tryElsewhere } from './update-course.ts';
+import { transmitUpdate } from './update-transmission.ts';
 
 export interface ReceivedAcknowledgement {
   readonly path: Path;
@@ -49,220 +53,243 @@ export function refreshAt(sentAt: Monotonic, lifetimeSeconds: number, adviceSeco
   return after(sentAt, Math.min(lifetimeMs - margin, advisedMs));
 }
 
-export class AcknowledgementHandler {
-  readonly #registration: HomeRegistration;
-  readonly #context: NodeContext;
+/** An acknowledgement that is believed, and what it answers. */
+interface Reply {
+  readonly exchange: Exchange;
+  readonly target: HomeAgentTarget;
+  readonly message: Acknowledgement;
+  readonly update: SentUpdate;
+}
 
-  constructor(registration: HomeRegistration, context: NodeContext) {
-    this.#registration = registration;
-    this.#context = context;
+/** Judges an acknowledgement and does what it says. */
+export function receiveAcknowledgement(state: RegistrationState, step: Step, received: ReceivedAcknowledgement): void {
+  const { exchange, home, context } = state;
+  const target = exchange?.target;
+  if (exchange === undefined || target === undefined) {
+    context.count('nothing-outstanding');
+    return;
   }
-
-  receive(step: Step, received: ReceivedAcknowledgement): void {
-    const { exchange, home } = this.#registration;
-    const target = exchange?.target;
-    if (exchange === undefined || target === undefined) {
-      this.#context.count('nothing-outstanding');
+  const { message } = received;
+  const verdict = judgeAcknowledgement(received, {
+    homeAgent: target.address,
+    homeAddress: home.homeAddress,
+    careOfAddress: exchange.careOfAddress,
+    securityAssociation: home.securityAssociation,
+    sent: exchange.sent,
+  });
+  switch (verdict.kind) {
+    case 'ignored':
+      context.count(verdict.reason);
       return;
-    }
-    const verdict = judgeAcknowledgement(received, {
-      homeAgent: target.address,
-      homeAddress: home.homeAddress,
-      careOfAddress: exchange.careOfAddress,
-      securityAssociation: home.securityAssociation,
-      sent: exchange.sent,
-    });
-    switch (verdict.kind) {
-      case 'ignored':
-        this.#context.count(verdict.reason);
-        return;
-      case 'unverified-refusal':
-        this.#context.count('unauthenticated-refusal');
-        this.#report(step, exchange, received.message, false);
-        return;
-      case 'valid':
-        this.#obey(step, exchange, target, received.message, verdict.update);
-        return;
-      default:
-        unreachable(verdict);
-    }
-  }
-
-  #obey(step: Step, exchange: Exchange, target: HomeAgentTarget, message: Acknowledgement, update: SentUpdate): void {
-    const reaction = reactionTo(message.status);
-    if (rejects(message.status)) {
-      this.#context.count('registration-refused');
-      this.#report(step, exchange, message, true);
-      exchange.answered(update);
-      this.#refused(step, exchange, message, update, reaction);
-    } else if (exchange.purpose === 'register') {
-      this.#accepted(step, exchange, target, message, update);
-    } else {
-      this.#registration.deregistered(step, step.now - update.at);
-    }
-  }
-
-  #report(step: Step, exchange: Exchange, message: Acknowledgement, authentic: boolean): void {
-    if (!exchange.worthReporting(message.status)) return;
-    this.#registration.event(step, 'registration-refused', 'warn', {
-      status: message.status,
-      statusName: bindingStatusName(message.status),
-      meaning: bindingStatusMeaning(message.status),
-      careOfAddress: exchange.careOfAddress,
-      authentic,
-      atMs: step.now,
-    });
-  }
-
-  // --- refusals ---
-
-  #refused(step: Step, exchange: Exchange, message: Acknowledgement, update: SentUpdate, reaction: Reaction): void {
-    const registration = this.#registration;
-    switch (reaction) {
-      case 'resynchronize-sequence':
-        this.#context.count('sequence-resynchronized');
-        registration.memory.resynchronizeSequence(message.sequence);
-        if (exchange.mayRetryAtOnce()) registration.resend(step);
-        return;
-      case 'resynchronize-clock':
-        this.#resynchronizeClock(step, exchange, message, update);
-        return;
-      case 'accept':
-      case 'back-off':
-      case 'slow':
-      case 'other-home-agent':
-      case 'other-care-of-address':
-        if (exchange.purpose === 'register') this.#refusedForGood(step, reaction);
-        // A binding that the home agent will not delete is one that it does not have, or that its timer will end.
-        else registration.deregistered(step, undefined);
-        return;
-      default:
-        unreachable(reaction);
-    }
-  }
-
-  #refusedForGood(step: Step, reaction: Reaction): void {
-    const registration = this.#registration;
-    // The retransmission timer goes on: that is the back-off of the other three.
-    if (reaction === 'slow' || reaction === 'accept') registration.refused(step, REFUSED_RETRY_MS);
-    else if (reaction === 'other-home-agent') registration.tryElsewhere(step, false);
-    else if (reaction === 'other-care-of-address') registration.otherFamily(step);
-  }
-
-  /** RFC 4285 §6; or RFC 5555 §4.4.2, whose refusal of the F flag has the same number but returns our own timestamp. */
-  #resynchronizeClock(step: Step, exchange: Exchange, message: Acknowledgement, update: SentUpdate): void {
-    const registration = this.#registration;
-    const returned = findOption(message.options, 'replay-protection')?.timestamp;
-    const differenceMs =
-      returned === undefined || update.timestamp === undefined ? 0 : clockDifferenceMs(returned, update.timestamp);
-    if (differenceMs !== 0) {
-      this.#context.count('clock-resynchronized');
-      registration.memory.resynchronizeClock(differenceMs);
-    } else if (registration.forceUdp) {
-      registration.dropForcedUdp();
-    } else {
+    case 'unverified-refusal':
+      context.count('unauthenticated-refusal');
+      report(state, step, exchange, message, false);
       return;
-    }
-    if (exchange.mayRetryAtOnce()) registration.resend(step);
-  }
-
-  // --- acceptance ---
-
-  #accepted(
-    step: Step,
-    exchange: Exchange,
-    target: HomeAgentTarget,
-    message: Acknowledgement,
-    update: SentUpdate,
-  ): void {
-    const registration = this.#registration;
-    const { careOf } = registration;
-    const lifetimeSeconds = Math.min(message.lifetimeUnits, update.lifetimeUnits) * LIFETIME_UNIT_SECONDS;
-    if (careOf === undefined || lifetimeSeconds === 0) {
-      registration.refused(step, REFUSED_RETRY_MS);
+    case 'valid':
+      obey(state, step, { exchange, target, message, update: verdict.update });
       return;
-    }
-    this.#context.count('registration-accepted');
-    const detection = findOption(message.options, 'nat-detection');
-    const { moved } = registration.accepted(acknowledgedEndpoints(careOf, target, detection));
-    const expiresAt = expiryOf(update.at, lifetimeSeconds);
-    registration.memory.accepted(update.timestamp, wall(this.#context.wall(step.now) + (expiresAt - step.now)));
-    const askAgain = this.#takeIpv4HomeAddress(step, message);
-    this.#armTimers(update.at, lifetimeSeconds, message, careOf);
-    this.#list(target, update, lifetimeSeconds, careOf, message);
-    registration.persist(step);
-    this.#context.publish(step);
-    registration.event(step, moved ? 'registered' : 'refreshed', moved ? 'info' : 'debug', {
-      careOfAddress: careOf.address,
-      interface: careOf.device,
-      encapsulation: registration.tunnel?.encapsulation,
-      roundTripMs: step.now - update.at,
-      status: message.status,
-      nat: careOf.family === 4 && natDetected(detection),
-      lifetimeSeconds,
-      ipv4HomeAddress: registration.ipv4Refused ? undefined : registration.memory.ipv4HomeAddress,
-      addressAtMs: careOf.appearedAt,
-      updateAtMs: exchange.startedAt ?? update.at,
-      atMs: step.now,
-    });
-    if (askAgain) registration.refresh(step);
+    default:
+      unreachable(verdict);
   }
+}
 
-  #armTimers(sentAt: Monotonic, lifetimeSeconds: number, message: Acknowledgement, careOf: CareOfCandidate): void {
-    const { timers } = this.#registration;
-    const advice = findOption(message.options, 'binding-refresh-advice')?.refreshIntervalUnits;
-    const adviceSeconds = advice === undefined || advice === 0 ? undefined : advice * LIFETIME_UNIT_SECONDS;
-    timers.set('expiry', expiryOf(sentAt, lifetimeSeconds));
-    timers.set('refresh', refreshAt(sentAt, lifetimeSeconds, adviceSeconds));
-    const detection = careOf.family === 4 ? findOption(message.options, 'nat-detection') : undefined;
-    const seconds = keepaliveSeconds(detection, this.#context.configuration.natKeepaliveSeconds);
-    if (seconds === undefined) timers.clear('keepalive');
-    else timers.set('keepalive', after(sentAt, seconds * 1000));
+function obey(state: RegistrationState, step: Step, reply: Reply): void {
+  const { exchange, message, update } = reply;
+  if (rejects(message.status)) {
+    state.context.count('registration-refused');
+    report(state, step, exchange, message, true);
+    exchange.answered(update);
+    refused(state, step, reply, reactionTo(message.status));
+  } else if (exchange.purpose === 'register') {
+    accepted(state, step, reply);
+  } else {
+    deregistered(state, step, step.now - update.at);
   }
+}
 
-  /** One entry for each home address that is bound, RFC 5555 §4.4.2. */
-  #list(
-    target: HomeAgentTarget,
-    update: SentUpdate,
-    lifetimeSeconds: number,
-    careOf: CareOfCandidate,
-    message: Acknowledgement,
-  ): void {
-    const { list, home, memory, ipv4Refused, tunnel } = this.#registration;
-    list.clear();
-    const entry = {
-      destination: target.address,
-      careOfAddress: careOf.address,
-      initialLifetimeSeconds: lifetimeSeconds,
-      sentAt: update.at,
-      expiresAt: expiryOf(update.at, lifetimeSeconds),
-      sequence: update.sequence,
-      acknowledged: true,
-      homeRegistration: true,
-      encapsulation: tunnel?.encapsulation ?? 'ipip',
-      nat: careOf.family === 4 && natDetected(findOption(message.options, 'nat-detection')),
-    } as const;
-    list.put({ ...entry, homeAddress: home.homeAddress });
-    const ipv4 = memory.ipv4HomeAddress;
-    if (ipv4 !== undefined && !ipv4Refused) list.put({ ...entry, homeAddress: ipv4 });
+function report(
+  state: RegistrationState,
+  step: Step,
+  exchange: Exchange,
+  { status }: Acknowledgement,
+  authentic: boolean,
+): void {
+  if (!exchange.worthReporting(status)) return;
+  state.event(step, 'registration-refused', 'warn', {
+    status,
+    statusName: bindingStatusName(status),
+    meaning: bindingStatusMeaning(status),
+    careOfAddress: exchange.careOfAddress,
+    authentic,
+    atMs: step.now,
+  });
+}
+
+// --- refusals ---
+
+function refused(state: RegistrationState, step: Step, reply: Reply, reaction: Reaction): void {
+  const { exchange, message } = reply;
+  switch (reaction) {
+    case 'resynchronize-sequence':
+      state.context.count('sequence-resynchronized');
+      state.memory.resynchronizeSequence(message.sequence);
+      if (exchange.mayRetryAtOnce()) transmitUpdate(state, step);
+      return;
+    case 'resynchronize-clock':
+      if (mendTimestampOrFlag(state, reply) && exchange.mayRetryAtOnce()) transmitUpdate(state, step);
+      return;
+    case 'accept':
+    case 'back-off':
+    case 'slow':
+    case 'other-home-agent':
+    case 'other-care-of-address':
+      if (exchange.purpose === 'register') registrationRefused(state, step, reaction);
+      // A binding that the home agent will not delete is one that it does not have, or that its timer will end.
+      else deregistered(state, step, undefined);
+      return;
+    default:
+      unreachable(reaction);
   }
+}
 
-  /** Says whether it is worth asking again at once: for any address, because the remembered one was refused. */
-  #takeIpv4HomeAddress(step: Step, message: Acknowledgement): boolean {
-    const registration = this.#registration;
-    const { memory, home } = registration;
-    if (home.ipv4HomeAddress === 'none') return false;
-    const option = findOption(message.options, 'ipv4-address-acknowledgement');
-    if (option !== undefined && !rejects(option.status)) {
-      registration.ipv4Refused = false;
-      memory.takeIpv4HomeAddress(option.address);
-      return false;
-    }
+function registrationRefused(state: RegistrationState, step: Step, reaction: Reaction): void {
+  // The retransmission timer goes on: that is the back-off of the other three.
+  if (reaction === 'slow') refuse(state, step, REFUSED_RETRY_MS);
+  else if (reaction === 'other-home-agent') tryElsewhere(state, step);
+  else if (reaction === 'other-care-of-address') tryOtherFamily(state, step);
+}
+
+/**
+ * RFC 4285 §6: our clock is wrong. Or RFC 5555 §4.4.2: the home agent refuses the F flag by the same number, and then our own
+ * timestamp comes back. Says whether something was mended.
+ */
+function mendTimestampOrFlag(state: RegistrationState, { message, update }: Reply): boolean {
+  const returned = findOption(message.options, 'replay-protection')?.timestamp;
+  const differenceMs =
+    returned === undefined || update.timestamp === undefined ? 0 : clockDifferenceMs(returned, update.timestamp);
+  if (differenceMs !== 0) {
+    state.context.count('clock-resynchronized');
+    state.memory.resynchronizeClock(differenceMs);
+    return true;
+  }
+  const forced = state.forceUdp;
+  state.forceUdp = false;
+  return forced;
+}
+
+// --- acceptance ---
+
+/** What an acceptance grants. */
+interface Grant {
+  readonly careOf: CareOfCandidate;
+  readonly lifetimeSeconds: number;
+  readonly expiresAt: Monotonic;
+  readonly nat: boolean;
+}
+
+function accepted(state: RegistrationState, step: Step, reply: Reply): void {
+  const { message, update, target } = reply;
+  const { careOf, context, memory } = state;
+  const lifetimeSeconds = Math.min(message.lifetimeUnits, update.lifetimeUnits) * LIFETIME_UNIT_SECONDS;
+  if (careOf === undefined || lifetimeSeconds === 0) {
+    refuse(state, step, REFUSED_RETRY_MS);
+    return;
+  }
+  context.count('registration-accepted');
+  const detection = careOf.family === 4 ? findOption(message.options, 'nat-detection') : undefined;
+  const expiresAt = expiryOf(update.at, lifetimeSeconds);
+  const grant: Grant = { careOf, lifetimeSeconds, expiresAt, nat: natDetected(detection) };
+  const moved = state.phase !== 'refreshing';
+  settle(state, acknowledgedEndpoints(careOf, target, detection));
+  memory.accepted(update.timestamp, wall(context.wall(step.now) + (expiresAt - step.now)));
+  const askAgain = takeIpv4HomeAddress(state, step, message);
+  armTimers(state, reply, grant);
+  enlist(state, reply, grant);
+  state.persist(step);
+  context.publish(step);
+  tell(state, step, reply, grant, moved);
+  if (askAgain) refresh(state, step);
+}
+
+function tell(
+  state: RegistrationState,
+  step: Step,
+  { message, update, exchange }: Reply,
+  grant: Grant,
+  moved: boolean,
+) {
+  const { careOf, lifetimeSeconds, nat } = grant;
+  state.event(step, moved ? 'registered' : 'refreshed', moved ? 'info' : 'debug', {
+    careOfAddress: careOf.address,
+    interface: careOf.device,
+    encapsulation: state.tunnel?.encapsulation,
+    roundTripMs: step.now - update.at,
+    status: message.status,
+    nat,
+    lifetimeSeconds,
+    ipv4HomeAddress: state.ipv4Refused ? undefined : state.memory.ipv4HomeAddress,
+    addressAtMs: careOf.appearedAt,
+    updateAtMs: exchange.startedAt ?? update.at,
+    atMs: step.now,
+  });
+}
+
+/** The current care-of address is registered; the tunnel follows what the acknowledgement said. */
+function settle(state: RegistrationState, tunnel: TunnelEndpoints): void {
+  state.go('accepted');
+  state.exchange = undefined;
+  state.tunnel = tunnel;
+  state.silentRounds = 0;
+  state.timers.clear('retransmit', 'transmit');
+}
+
+function armTimers({ timers, context }: RegistrationState, { message, update }: Reply, grant: Grant): void {
+  const { careOf, expiresAt, lifetimeSeconds } = grant;
+  const advice = findOption(message.options, 'binding-refresh-advice')?.refreshIntervalUnits;
+  const adviceSeconds = advice === undefined || advice === 0 ? undefined : advice * LIFETIME_UNIT_SECONDS;
+  timers.set('expiry', expiresAt);
+  timers.set('refresh', refreshAt(update.at, lifetimeSeconds, adviceSeconds));
+  const detection = careOf.family === 4 ? findOption(message.options, 'nat-detection') : undefined;
+  const seconds = keepaliveSeconds(detection, context.configuration.natKeepaliveSeconds);
+  if (seconds === undefined) timers.clear('keepalive');
+  else timers.set('keepalive', after(update.at, seconds * 1000));
+}
+
+/** One entry for each home address that is bound, RFC 5555 §4.4.2. */
+function enlist(state: RegistrationState, { target, update }: Reply, grant: Grant): void {
+  const { list, home, memory, ipv4Refused, tunnel } = state;
+  list.clear();
+  const entry = {
+    destination: target.address,
+    careOfAddress: grant.careOf.address,
+    initialLifetimeSeconds: grant.lifetimeSeconds,
+    sentAt: update.at,
+    expiresAt: grant.expiresAt,
+    sequence: update.sequence,
+    acknowledged: true,
+    homeRegistration: true,
+    encapsulation: tunnel?.encapsulation ?? 'ipip',
+    nat: grant.nat,
+  } as const;
+  list.put({ ...entry, homeAddress: home.homeAddress });
+  const ipv4 = memory.ipv4HomeAddress;
+  if (ipv4 !== undefined && !ipv4Refused) list.put({ ...entry, homeAddress: ipv4 });
+}
+
+/** Says whether it is worth asking again at once: for any address, because the remembered one was refused. */
+function takeIpv4HomeAddress(state: RegistrationState, step: Step, message: Acknowledgement): boolean {
+  const { memory, home } = state;
+  if (home.ipv4HomeAddress === 'none') return false;
+  const option = findOption(message.options, 'ipv4-address-acknowledgement');
+  if (option !== undefined && !rejects(option.status)) {
+    state.ipv4Refused = false;
+    memory.takeIpv4HomeAddress(option.address);
+    return false;
+  }
+  if (!state.ipv4Refused) {
     const status = option === undefined ? 'not-answered' : ipv4AddressStatusName(option.status);
-    if (!registration.ipv4Refused) {
-      registration.event(step, 'ipv4-home-address-refused', 'warn', { status, address: memory.ipv4HomeAddress });
-    }
-    registration.ipv4Refused = true;
-    return option !== undefined && memory.forgetIpv4HomeAddress();
+    state.event(step, 'ipv4-home-address-refused', 'warn', { status, address: memory.ipv4HomeAddress });
   }
+  state.ipv4Refused = true;
+  return option !== undefined && memory.forgetIpv4HomeAddress();
 }

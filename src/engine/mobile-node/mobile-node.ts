@@ -131,7 +131,7 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
         this.#clockOffsetMs = input.offsetMs;
         return;
       case 'record':
-        if (input.table === MOBILE_NODE_TABLE) this.#home(input.key)?.restore(input.value);
+        if (input.table === MOBILE_NODE_TABLE) this.#home(input.key)?.state.restore(input.value);
         return;
       case 'restored':
         this.#assess(step);
@@ -148,20 +148,16 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
   }
 
   #home(name: string): HomeRegistration | undefined {
-    return this.homes.find(({ home }) => home.name === name);
+    return this.homes.find(({ state }) => state.home.name === name);
   }
 
   deadline(): Monotonic {
-    return earliest(this.#timers.deadline(), ...this.homes.map((home) => home.deadline()));
+    return earliest(this.#timers.deadline(), ...this.homes.map((home) => home.state.timers.deadline()));
   }
 
   #tick(step: Step): void {
     if (this.#timers.due(step.now) !== undefined) this.#assess(step);
-    for (const home of this.homes) {
-      for (let name = home.timers.due(step.now); name !== undefined; name = home.timers.due(step.now)) {
-        home.timer(step, name);
-      }
-    }
+    for (const home of this.homes) home.tick(step);
   }
 
   #assess(step: Step): void {
@@ -171,7 +167,7 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
   }
 
   #resolved(step: Step, { name, addresses, failure }: ResolvedInput): void {
-    for (const home of this.homes) if (home.agent.name === name) home.resolved(step, addresses, failure);
+    for (const home of this.homes) if (home.state.agent.name === name) home.resolved(step, addresses, failure);
   }
 
   // --- wanted state ---
@@ -179,7 +175,7 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
   publish({ out }: Step): void {
     // Before the network is known nobody can say whether the addresses belong on the tunnel or on the home link.
     if (!this.movement.known) return;
-    const situations = this.homes.map((home) => home.situation()).filter((situation) => situation !== undefined);
+    const situations = this.homes.map((home) => home.state.situation()).filter((situation) => situation !== undefined);
     const addresses = this.movement.interfaces
       .flatMap((link) => link.addresses.map(({ address }) => address))
       .filter(isGlobalUnicast);
@@ -225,7 +221,7 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
 
   #message(step: Step, path: Path, packet: Ipv6Packet, message: MobilityMessage): MobileNodeReason | undefined {
     const destination = upperLayerDestination(packet);
-    const home = this.homes.find((one) => one.home.homeAddress === destination || ownsCareOf(one, destination));
+    const home = this.homes.find((one) => one.state.home.homeAddress === destination || ownsCareOf(one, destination));
     if (home === undefined) return 'not-our-home-address';
     switch (message.type) {
       case 'binding-acknowledgement':
@@ -246,9 +242,9 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
 
 /** Binding Errors come to the care-of address, without routing header (RFC 6275 §9.3.3). */
 function ownsCareOf(home: HomeRegistration, destination: IpAddress): boolean {
-  return home.careOf?.address === destination;
+  return home.state.careOf?.address === destination;
 }
 
 function fromHomeAgent(home: HomeRegistration, packet: Ipv6Packet): boolean {
-  return home.agent.target(6)?.address === packet.source || home.agent.target(4)?.address === packet.source;
+  return home.state.agent.target(6)?.address === packet.source || home.state.agent.target(4)?.address === packet.source;
 }

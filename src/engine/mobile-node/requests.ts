@@ -54,19 +54,19 @@ function each(
   name: JsonValue | undefined,
   action: (home: HomeRegistration) => void,
 ): Answer {
-  const chosen = name === undefined ? homes : homes.filter(({ home }) => home.name === name);
+  const chosen = name === undefined ? homes : homes.filter(({ state }) => state.home.name === name);
   if (chosen.length === 0) return failed('no such home');
   for (const home of chosen) action(home);
-  return ok(chosen.map(({ home, phase }) => ({ home: home.name, phase })));
+  return ok(chosen.map(({ state }) => ({ home: state.home.name, phase: state.phase })));
 }
 
 function homeStatus(now: Monotonic, registration: HomeRegistration): JsonObject {
-  const { home, phase, careOf, homeLink, tunnel, agent, memory } = registration;
+  const { home, phase, careOf, homeLink, tunnel, agent, memory } = registration.state;
   return {
     home: home.name,
     phase,
     homeAddress: home.homeAddress,
-    ipv4HomeAddress: registration.ipv4Refused ? null : (memory.ipv4HomeAddress ?? null),
+    ipv4HomeAddress: registration.state.ipv4Refused ? null : (memory.ipv4HomeAddress ?? null),
     careOfAddress: careOf?.address ?? null,
     interface: homeLink?.device ?? careOf?.device ?? null,
     encapsulation: tunnel?.encapsulation ?? null,
@@ -78,7 +78,8 @@ function homeStatus(now: Monotonic, registration: HomeRegistration): JsonObject 
   };
 }
 
-function listEntries(now: Monotonic, { home, list }: HomeRegistration): readonly JsonObject[] {
+function listEntries(now: Monotonic, { state }: HomeRegistration): readonly JsonObject[] {
+  const { home, list } = state;
   return [...list.entries()].map((entry) => ({
     home: home.name,
     homeAgent: entry.destination,

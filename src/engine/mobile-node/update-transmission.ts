@@ -1,72 +1,82 @@
 /**
- * Sends one Binding Update of an exchange, as soon as the rate limit allows.
+ * Sends one Binding Update of the exchange under way, as soon as the rate limit and the home agent's name allow.
  *
- * RFC 6275 §11.8  a new sequence number for each retransmission, MAX_UPDATE_RATE, time to wait
- * RFC 4285 §6     a new timestamp for each
+ * RFC 6275 §11.8    a new sequence number for each retransmission, MAX_UPDATE_RATE, time to wait
+ * RFC 6275 §11.7.1  L bit, lifetime
+ * RFC 4285 §6       a new timestamp for each
  */
 import { after, wall } from '#base/time.ts';
-import type { Timers } from '#engine/shared/timers.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
 import { buildBindingUpdate, type HomeAgentTarget } from './binding-update.ts';
-import type { Home } from './configuration.ts';
 import type { Exchange } from './exchange.ts';
-import type { HomeMemory } from './home-memory.ts';
-import type { CareOfCandidate } from './movement.ts';
-import type { NodeContext, Step } from './node-context.ts';
-import type { HomeTimer } from './timer-names.ts';
+import type { Step } from './node-context.ts';
+import type { RegistrationState } from './registration-state.ts';
 import { lifetimeUnits } from './tunnel-endpoints.ts';
 
-/** The registration that sends. */
-export interface Sender {
-  readonly home: Home;
-  readonly memory: HomeMemory;
-  readonly timers: Timers<HomeTimer>;
-  readonly careOf: CareOfCandidate | undefined;
-  persist(step: Step): void;
+/** Asks for the home agent's addresses unless a question is on its way or there is nothing to ask. */
+export function resolveHomeAgent(state: RegistrationState, step: Step): void {
+  const { name, asking } = state.agent;
+  if (name === undefined || asking) return;
+  state.everResolved = true;
+  state.agent.asked();
+  step.out.push({ kind: 'resolve', name });
 }
 
-/** Sends now and arms 'retransmit', or arms 'transmit' for the moment at which it may be sent. */
-export function transmitUpdate(
-  step: Step,
-  context: NodeContext,
-  sender: Sender,
-  exchange: Exchange,
-  target: HomeAgentTarget,
-  how: { readonly forceUdp: boolean; readonly linkLocalCompatibility: boolean },
-): void {
-  const { now } = step;
-  const { home, memory, timers } = sender;
-  const allowedAt = context.rate.allowedAt(target.address, now);
+/** Sends now and arms 'retransmit', or arms 'transmit' for the moment at which it may be sent, or asks for the address first. */
+export function transmitUpdate(state: RegistrationState, step: Step): void {
+  const { exchange, context, timers } = state;
+  if (exchange === undefined) return;
+  const target = state.agent.target(exchange.family);
+  if (target === undefined) {
+    resolveHomeAgent(state, step);
+    return;
+  }
+  const allowedAt = context.rate.allowedAt(target.address, step.now);
   timers.clear('retransmit', 'transmit');
-  if (allowedAt > now) {
+  if (allowedAt > step.now) {
     context.count('binding-update-delayed');
     timers.set('transmit', allowedAt);
     return;
   }
+  const waitMs = send(state, step, exchange, target);
+  context.rate.sent(target.address, step.now);
+  context.count('binding-update-sent');
+  timers.set('retransmit', after(step.now, waitMs));
+}
+
+/** Gives the milliseconds to wait for the answer. */
+function send(state: RegistrationState, step: Step, exchange: Exchange, target: HomeAgentTarget): number {
+  const { home, memory, context } = state;
+  const { homeAddress, identifier, securityAssociation } = home;
+  const { now } = step;
   const registers = exchange.purpose === 'register';
   const wallNow = context.wall(now);
-  const units = registers ? lifetimeUnits(now, context.configuration.lifetimeSeconds, sender.careOf) : 0;
+  const units = registers ? lifetimeUnits(now, context.configuration.lifetimeSeconds, state.careOf) : 0;
   const sequence = memory.advanceSequence();
-  const timestamp = home.securityAssociation === undefined ? undefined : memory.advanceTimestamp(wallNow);
+  const timestamp = securityAssociation === undefined ? undefined : memory.advanceTimestamp(wallNow);
   memory.mayBeBoundUntil(wall(wallNow + units * LIFETIME_UNIT_SECONDS * 1000));
+  // At home the bit stays as it was registered: it tells which addresses have to be advertised afterwards.
+  if (registers) state.linkLocalCompatibility = setsLinkLocalCompatibility(state);
   const { path, packet } = buildBindingUpdate({
-    ...how,
-    homeAddress: home.homeAddress,
+    homeAddress,
     careOfAddress: exchange.careOfAddress,
     target,
     sequence,
     lifetimeUnits: units,
+    linkLocalCompatibility: state.linkLocalCompatibility,
+    forceUdp: state.forceUdp,
     ipv4HomeAddress: registers ? memory.ipv4HomeAddressAsked : undefined,
-    identifier: home.identifier,
+    identifier,
     timestamp,
-    securityAssociation: home.securityAssociation,
+    securityAssociation,
     udpPort: context.configuration.udpPort,
     additions: context.additions(home),
   });
-  sender.persist(step);
+  state.persist(step);
   step.out.push({ kind: 'send', path, packet });
-  context.rate.sent(target.address, now);
-  context.count('binding-update-sent');
-  const waitMs = exchange.transmitted({ sequence, timestamp, at: now, lifetimeUnits: units }, target);
-  timers.set('retransmit', after(now, waitMs));
+  return exchange.transmitted({ sequence, timestamp, at: now, lifetimeUnits: units }, target);
+}
+
+function setsLinkLocalCompatibility({ home, context }: RegistrationState): boolean {
+  return !home.virtualHomeNetwork && context.movement.linkLocalCompatible(home.homeAddress);
 }

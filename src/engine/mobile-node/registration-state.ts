@@ -1,0 +1,115 @@
+/**
+ * All that changes in the registration of one home. The files that act upon it: attachment (where), update-transmission and
+ * update-course (what is sent when), acknowledgement-handler (what comes back), home-registration (the face).
+ *
+ * RFC 6275 §11.1  Binding Update List and what belongs to a home registration in it
+ */
+import type { IpAddress } from '#base/ip.ts';
+import type { EngineEvent, JsonObject, JsonValue } from '#engine/contract.ts';
+import { BindingUpdateList } from '#engine/shared/binding-list.ts';
+import { Timers } from '#engine/shared/timers.ts';
+import type { Home } from './configuration.ts';
+import type { Exchange } from './exchange.ts';
+import { HomeAgentAddresses } from './home-agent-addresses.ts';
+import { HomeMemory } from './home-memory.ts';
+import type { HomeSituation, TunnelEndpoints } from './host-state.ts';
+import type { CareOfCandidate, HomeLink, SilentNetwork } from './movement.ts';
+import type { NodeContext, Step } from './node-context.ts';
+import { nextPhase, type Phase, type PhaseChange } from './registration-phase.ts';
+import type { HomeTimer } from './timer-names.ts';
+
+/** Phases that keep to a care-of address. */
+const ATTACHED: ReadonlySet<Phase> = new Set(['registering', 'registered', 'refreshing', 'refused']);
+
+export class RegistrationState {
+  readonly home: Home;
+  readonly context: NodeContext;
+  readonly memory: HomeMemory;
+  readonly agent: HomeAgentAddresses;
+  readonly list = new BindingUpdateList();
+  readonly timers = new Timers<HomeTimer>();
+  #phase: Phase = 'detached';
+
+  // Where the node is.
+  careOf: CareOfCandidate | undefined;
+  homeLink: HomeLink | undefined;
+  /** The home address goes onto the home link without Duplicate Address Detection. */
+  noDad = false;
+  /** The home agent did not answer from here. */
+  silent: SilentNetwork | undefined;
+  /** The operator's choice of care-of address. */
+  pinned: IpAddress | undefined;
+
+  // What was said and heard.
+  tunnel: TunnelEndpoints | undefined;
+  exchange: Exchange | undefined;
+  forceUdp: boolean;
+  /** The home agent refused the IPv4 home address. */
+  ipv4Refused = false;
+  /** The L bit of the last registration: the home agent defended the link-local address too. */
+  linkLocalCompatibility = false;
+  /** Rounds of advertisements on the home link so far. */
+  advertisements = 0;
+  /** Rounds of unanswered Binding Updates in this exchange. */
+  silentRounds = 0;
+  /** Monotonic milliseconds from which an unauthenticated wish is followed again. */
+  wishAllowedAtMs = 0;
+  everResolved = false;
+
+  constructor(home: Home, context: NodeContext) {
+    this.home = home;
+    this.context = context;
+    this.memory = new HomeMemory(home, context.random);
+    this.agent = new HomeAgentAddresses(home);
+    this.forceUdp = context.configuration.forceUdp;
+  }
+
+  get phase(): Phase {
+    return this.#phase;
+  }
+
+  /** Whether the phase keeps to a care-of address. */
+  get attached(): boolean {
+    return ATTACHED.has(this.#phase);
+  }
+
+  go(change: PhaseChange): void {
+    this.#phase = nextPhase(this.#phase, change);
+  }
+
+  restore(value: JsonValue): void {
+    this.agent.remember(this.memory.restore(value));
+  }
+
+  persist(step: Step): void {
+    this.memory.persist(step.out, this.agent.known);
+  }
+
+  event(step: Step, name: string, level: EngineEvent['level'], fields: JsonObject): void {
+    step.out.push({ kind: 'event', event: { name, level, fields: { home: this.home.name, ...fields } } });
+  }
+
+  /** Whether an acknowledged binding stands. */
+  get bound(): boolean {
+    for (const entry of this.list.entries()) if (entry.acknowledged) return true;
+    return false;
+  }
+
+  /** For the operator: `home`, the care-of address, or `none`. */
+  get place(): string {
+    return this.homeLink === undefined ? (this.careOf?.address ?? 'none') : 'home';
+  }
+
+  /** Where the addresses belong; undefined when the operator wants none of it. */
+  situation(): HomeSituation | undefined {
+    if (this.#phase === 'released') return undefined;
+    const { home, homeLink, tunnel, noDad } = this;
+    const ipv4HomeAddress = this.ipv4Refused ? undefined : this.memory.ipv4HomeAddress;
+    return {
+      home,
+      ipv4HomeAddress,
+      tunnel,
+      homeLink: homeLink === undefined ? undefined : { device: homeLink.device, noDad },
+    };
+  }
+}

@@ -1,0 +1,134 @@
+/**
+ * When Binding Updates are sent again: retransmission, refresh, retry after a refusal, a home agent that moved.
+ *
+ * RFC 6275 §11.7.1, §11.8  refresh before the end, back-off, the next home agent
+ * RFC 6275 §11.3.6, §11.7.4  unauthenticated wishes of the home agent
+ * RFC 5555 §4.4.1          three attempts, then the other family
+ */
+import { assert } from '#base/assert.ts';
+import type { IpAddress } from '#base/ip.ts';
+import { after } from '#base/time.ts';
+import { assessAttachment, deregistered, pointTunnel, tryOtherFamily } from './attachment.ts';
+import { Exchange, initialTimeoutMs } from './exchange.ts';
+import type { Step } from './node-context.ts';
+import type { RegistrationState } from './registration-state.ts';
+import { UNAUTHENTICATED_WISH_MS } from './timer-names.ts';
+import { resolveHomeAgent, transmitUpdate } from './update-transmission.ts';
+
+/** Rounds of attempts to de-register before the home agent's own timer is trusted with it. */
+const DEREGISTRATION_ROUNDS = 2;
+
+/** No answer in time. */
+export function retransmit(state: RegistrationState, step: Step): void {
+  const { exchange, context } = state;
+  assert(exchange !== undefined, 'a retransmission belongs to an exchange');
+  context.count('binding-update-retransmitted');
+  if (!exchange.exhausted()) {
+    transmitUpdate(state, step);
+    return;
+  }
+  context.count('home-agent-silent');
+  state.silentRounds++;
+  state.event(step, 'home-agent-silent', 'warn', {
+    homeAgent: exchange.target?.address,
+    outer: exchange.target?.outer,
+    careOfAddress: exchange.careOfAddress,
+    atMs: step.now,
+  });
+  if (exchange.purpose === 'deregister' && state.silentRounds >= DEREGISTRATION_ROUNDS) {
+    deregistered(state, step, undefined);
+  } else if (!tryElsewhere(state, step)) transmitUpdate(state, step);
+}
+
+/** Another family, RFC 5555 §4.4.1, or another address of the home agent, RFC 6275 §11.7.1. Says whether it was sent to already. */
+export function tryElsewhere(state: RegistrationState, step: Step): boolean {
+  const { exchange } = state;
+  if (exchange === undefined) return false;
+  resolveHomeAgent(state, step);
+  const rotated = state.agent.rotate(exchange.family);
+  if (exchange.purpose === 'register' && tryOtherFamily(state, step)) return true;
+  if (rotated) followTarget(state, step);
+  return false;
+}
+
+/** The tunnel follows the address of the home agent that the next Binding Update goes to. */
+function followTarget(state: RegistrationState, step: Step): void {
+  const { exchange, careOf, context } = state;
+  if (exchange?.purpose !== 'register' || careOf === undefined || !context.configuration.optimistic) return;
+  pointTunnel(state, careOf);
+  context.publish(step);
+}
+
+/** A new exchange for the care-of address that is registered already. */
+export function refresh(state: RegistrationState, step: Step): void {
+  const { careOf } = state;
+  if (careOf === undefined || state.phase !== 'registered') return;
+  state.go('refresh');
+  state.timers.clear('refresh', 'keepalive');
+  state.exchange = new Exchange('register', careOf, initialTimeoutMs(true));
+  transmitUpdate(state, step);
+}
+
+/** An unauthenticated message asked for a new registration: done, but seldom. Says whether it was done. */
+export function followWish(state: RegistrationState, step: Step): boolean {
+  if (step.now < state.wishAllowedAtMs || state.phase !== 'registered') return false;
+  state.wishAllowedAtMs = step.now + UNAUTHENTICATED_WISH_MS;
+  refresh(state, step);
+  return true;
+}
+
+/** Only an operator can mend it, or a move: tried again at a slow rate. */
+export function refuse(state: RegistrationState, step: Step, retryMs: number): void {
+  state.go('refused');
+  state.exchange = undefined;
+  state.timers.clear('retransmit', 'transmit', 'refresh', 'keepalive');
+  state.timers.set('refused-retry', after(step.now, retryMs));
+}
+
+export function retryRefused(state: RegistrationState, step: Step): void {
+  const { careOf } = state;
+  if (careOf === undefined || state.phase !== 'refused') return;
+  state.go('retry');
+  state.timers.clear('refused-retry');
+  resolveHomeAgent(state, step);
+  state.exchange = new Exchange('register', careOf, initialTimeoutMs(state.bound));
+  transmitUpdate(state, step);
+}
+
+/** The home agent has dropped the binding by now. */
+export function lapse(state: RegistrationState, step: Step): void {
+  state.list.clear();
+  state.memory.unbound();
+  state.persist(step);
+  if (!state.attached) return;
+  state.context.count('registration-lapsed');
+  state.go('lapsed');
+  state.event(step, 'registration-lapsed', 'warn', { careOfAddress: state.careOf?.address, atMs: step.now });
+}
+
+/** The answer of a lookup. A failure keeps what was known. */
+export function homeAgentResolved(
+  state: RegistrationState,
+  step: Step,
+  addresses: readonly IpAddress[],
+  failure: string | undefined,
+): void {
+  const { agent, timers, context } = state;
+  context.count(addresses.length > 0 ? 'name-resolved' : 'name-not-resolved');
+  const changed = agent.resolved(addresses);
+  if (addresses.length === 0) {
+    state.event(step, 'home-agent-not-resolved', 'warn', { name: agent.name, failure });
+    timers.set('resolve-retry', after(step.now, agent.nextRetryMs()));
+    return;
+  }
+  timers.clear('resolve-retry');
+  if (!changed) return;
+  state.persist(step);
+  assessAttachment(state, step);
+  const { exchange } = state;
+  const target = exchange === undefined ? undefined : agent.target(exchange.family);
+  if (exchange === undefined || target === undefined) return;
+  if (exchange.target?.address === target.address && exchange.target.outer === target.outer) return;
+  followTarget(state, step);
+  transmitUpdate(state, step);
+}
