@@ -139,7 +139,7 @@ export function mobileNodeSchema(context: ConfigurationContext) {
         .meta({ description: 'which interfaces are used, in what order' }),
       optimistic: z.boolean().default(true).meta({ description: 'send data right behind the Binding Update' }),
       preferIpv4: z.boolean().default(false).meta({ description: 'prefer an IPv4 care-of address' }),
-      forceUdp: z.boolean().default(false).meta({ description: 'UDP encapsulation on IPv4 even without NAT' }),
+      forceUdp: z.boolean().default(true).meta({ description: 'UDP encapsulation on IPv4 even without NAT' }),
       natKeepaliveSeconds: natKeepaliveField(),
       lifetimeSeconds: lifetimeField(600),
       udpPort: udpPortField(),
