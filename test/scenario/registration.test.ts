@@ -1,5 +1,6 @@
 /** RFC 6275 §10.3, §11.7 and RFC 5555 §4 as scripts: who sends what, in order, and where data goes afterwards. */
 import { describe, expect, test } from 'vitest';
+import { CORRESPONDENT, homeAddressOf } from '#test/sim/population.ts';
 import { Script } from './script.ts';
 
 describe('registration', () => {
@@ -100,6 +101,31 @@ describe('registration', () => {
     script.world.runFor(20_000);
     script.network('ipv6-a').working = true;
     script.settled(40_000);
+  });
+});
+
+describe('ingress', () => {
+  test.each(['ipv6-a', 'ipv4-a', 'nat-port'])(
+    'RFC 6275 §10.4.5: from %s no other inner source than its own home addresses passes',
+    (name) => {
+      const script = new Script();
+      script.move(name);
+      script.settled();
+      expect(script.delivers(homeAddressOf(0))).toBe(true);
+      expect(script.delivers(homeAddressOf(5))).toBe(false);
+      expect(script.delivers(CORRESPONDENT)).toBe(false);
+    },
+  );
+
+  test('RFC 6275 §10.4.5: what was permitted before a move is not permitted from the old place after it', () => {
+    const script = new Script();
+    script.move('ipv6-a');
+    script.settled();
+    const before = script.tunnelOfMobile();
+    script.move('ipv6-b');
+    script.settled();
+    expect(script.delivers(homeAddressOf(0), before)).toBe(false);
+    expect(script.delivers(homeAddressOf(0))).toBe(true);
   });
 });
 

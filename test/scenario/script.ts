@@ -4,6 +4,7 @@
  * An arrow is one control message that arrived: `mn -> ha  udp     Binding Update`.
  */
 import { type IpAddress, isIpv4 } from '#base/ip.ts';
+import type { DesiredTunnel } from '#engine/contract.ts';
 import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
 import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
 import { converge, probe } from '#test/sim/convergence.ts';
@@ -30,6 +31,7 @@ import {
   type UsualNetworks,
   usualNetworks,
 } from '#test/sim/population.ts';
+import { encapsulate } from '#test/sim/tunnel-end.ts';
 import { WALL_OFFSET_MS, World } from '#test/sim/world.ts';
 
 const ATTACH_MS = 40;
@@ -143,6 +145,22 @@ export class Script {
     const lost = probe(this.world, this.mobile);
     this.world.runFor(2000);
     return lost();
+  }
+
+  tunnelOfMobile(): DesiredTunnel {
+    const [tunnel] = this.mobile.tunnels.plane.tunnels.values();
+    if (tunnel === undefined) throw new Error('the mobile node has no tunnel');
+    return tunnel;
+  }
+
+  /** Whether the correspondent gets a packet with this inner source through the node's tunnel, which is on the wire whatever its plane says. */
+  delivers(source: IpAddress, tunnel: DesiredTunnel = this.tunnelOfMobile()): boolean {
+    const data = { ...this.world.data('mn', source, CORRESPONDENT), forged: false };
+    const network = this.mobile.interfaces.get('eth0')?.network;
+    if (network === undefined) throw new Error('the node has no link');
+    this.world.transmit('mn', network, encapsulate(tunnel, { data }));
+    this.world.runFor(500);
+    return this.world.delivered.has(data.number);
   }
 
   careOfAddress(family: 4 | 6): IpAddress | undefined {

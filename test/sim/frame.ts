@@ -15,9 +15,10 @@ export interface Frame {
   readonly data?: SentData;
 }
 
-/** A data packet with the truth about who sent it. */
+/** A data packet with the truth about who sent it: `forged` when the sender did not own its source address. */
 export interface SentData extends DataPacket {
   readonly sender: string;
+  readonly forged: boolean;
 }
 
 export function outerOctets(frame: Frame): number {

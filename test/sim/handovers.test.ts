@@ -5,7 +5,7 @@ import { RandomMoves } from './random-moves.ts';
 
 /** `SOJOURN_SEED` and `SOJOURN_MOVES` run one world of one's own. */
 const seed = process.env['SOJOURN_SEED'];
-const moves = Number(process.env['SOJOURN_MOVES'] ?? 2600);
+const moves = Number(process.env['SOJOURN_MOVES'] ?? 4000);
 
 const WORLDS = [
   { seed: 1, mobiles: 1, homeLink: false },
@@ -28,6 +28,7 @@ describe('random handovers', () => {
       expect(result.moves).toBeGreaterThanOrEqual(moves);
       expect(result.delivered).toBeGreaterThan(moves);
       expect(result.duplicates).toBeGreaterThan(0);
+      if (world.mobiles > 1) expect(result.spoofs).toBeGreaterThan(0);
     },
   );
 });

@@ -28,6 +28,8 @@ export interface RandomMovesOptions {
   readonly homeLink: boolean;
   readonly makeHomeAgent: MakeEngine<HomeAgentConfiguration>;
   readonly makeMobileNode: MakeEngine<MobileNodeConfiguration>;
+  /** False: a violation leaves no diagram and no capture. */
+  readonly draw?: boolean;
 }
 
 export interface RandomMovesResult {
@@ -40,6 +42,8 @@ export interface RandomMovesResult {
   readonly homeAgentRestarts: number;
   readonly mobileRestarts: number;
   readonly natReboots: number;
+  /** Packets sent with another node's home address as inner source. */
+  readonly spoofs: number;
   readonly longestConvergenceMs: number;
 }
 
@@ -56,6 +60,7 @@ export class RandomMoves {
   #homeAgentRestarts = 0;
   #mobileRestarts = 0;
   #natReboots = 0;
+  #spoofs = 0;
   #longest = 0;
 
   constructor(options: RandomMovesOptions) {
@@ -91,6 +96,7 @@ export class RandomMoves {
       homeAgentRestarts: this.#homeAgentRestarts,
       mobileRestarts: this.#mobileRestarts,
       natReboots: this.#natReboots,
+      spoofs: this.#spoofs,
       longestConvergenceMs: Math.round(this.#longest),
     };
   }
@@ -170,6 +176,7 @@ export class RandomMoves {
     const victim = world.random.pick(world.mobiles);
     const address = victim.homeAddresses()[0];
     if (victim === attacker || address === undefined || this.#shareEndpoint(attacker, victim)) return;
+    this.#spoofs++;
     const forged = world.data(attacker.name, address, CORRESPONDENT);
     for (const tunnel of attacker.tunnels.plane.tunnels.values()) {
       const { encapsulation, local, localPort, remote, remotePort } = tunnel;
@@ -301,7 +308,7 @@ export class RandomMoves {
 
   #explained(thrown: unknown): Error {
     const reason = thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown);
-    const directory = this.world.trace.write(reason);
+    const directory = this.#options.draw === false ? 'not written' : this.world.trace.write(reason);
     const { seed, moves, mobiles, homeLink } = this.#options;
     return new Error(
       `seed ${seed}, move ${this.#moves} of ${moves}, ${mobiles} nodes, home link ${homeLink}, at ${this.world.now} ms: ${reason}\n` +

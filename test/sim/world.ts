@@ -129,7 +129,9 @@ export class World {
 
   /** A fresh inner packet; `sender` is the truth, whatever `source` claims. */
   data(sender: string, source: IpAddress, destination: IpAddress, octets = 120): SentData {
-    return { source, destination, number: ++this.#dataNumber, octets, sender };
+    const owner = this.mobiles.find((mobile) => mobile.ownsHomeAddress(source));
+    const truth = owner?.name ?? (this.correspondents.includes(source) ? 'correspondent' : undefined);
+    return { source, destination, number: ++this.#dataNumber, octets, sender, forged: truth !== sender };
   }
 
   // --- the way through the world -------------------------------------------------------------------------------------------------------
@@ -260,9 +262,7 @@ export class World {
   }
 
   #checkSender(data: SentData): void {
-    const claimed = this.mobiles.find((mobile) => mobile.ownsHomeAddress(data.source));
-    const truth = claimed?.name ?? (this.correspondents.includes(data.source) ? 'correspondent' : undefined);
-    if (truth !== data.sender) throw new Violation(`data ${data.number} of ${data.sender} passed as ${data.source}`);
+    if (data.forged) throw new Violation(`data ${data.number} of ${data.sender} passed as ${data.source}`);
   }
 
   #networkOf(address: IpAddress): AccessNetwork | undefined {

@@ -1,0 +1,126 @@
+/** The world finds broken engines: each row breaks one promise, and the run must fail by the check that guards it. */
+import { describe, expect, test } from 'vitest';
+import { monotonic, NEVER } from '#base/time.ts';
+import type { Engine, Output } from '#engine/contract.ts';
+import type { HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
+import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
+import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
+import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
+import type { AnyInput } from './engine-host.ts';
+import { look } from './peek.ts';
+import { RandomMoves } from './random-moves.ts';
+import type { MakeEngine } from './world.ts';
+
+/** The engine with its outputs changed on the way out. */
+function altered<C>(make: MakeEngine<C>, change: (input: AnyInput, outputs: Output[]) => Output[]): MakeEngine<C> {
+  return (configuration, random) => {
+    const engine = make(configuration, random);
+    return {
+      deadline: () => engine.deadline(),
+      step: (now, input, out) => {
+        const outputs: Output[] = [];
+        engine.step(now, input, outputs);
+        out.push(...change(input, outputs));
+      },
+    };
+  };
+}
+
+function withDeadline<C>(make: MakeEngine<C>, deadline: (engine: Engine<AnyInput>) => number): MakeEngine<C> {
+  return (configuration, random) => {
+    const engine = make(configuration, random);
+    return { step: (now, input, out) => engine.step(now, input, out), deadline: () => monotonic(deadline(engine)) };
+  };
+}
+
+const homeAgent: MakeEngine<HomeAgentConfiguration> = createHomeAgent;
+const mobileNode: MakeEngine<MobileNodeConfiguration> = createMobileNode;
+let serial = 0;
+
+const BROKEN: readonly {
+  readonly name: string;
+  readonly caughtBy: RegExp;
+  readonly makeHomeAgent?: MakeEngine<HomeAgentConfiguration>;
+  readonly makeMobileNode?: MakeEngine<MobileNodeConfiguration>;
+}[] = [
+  {
+    name: 'a home agent that does not persist',
+    caughtBy: /wants something else after its restart/,
+    makeHomeAgent: altered(homeAgent, (_input, outputs) => outputs.filter(({ kind }) => kind !== 'persist')),
+  },
+  {
+    name: 'a home agent that takes replays',
+    caughtBy: /replayed Binding Update .* changed state/,
+    makeHomeAgent: altered(homeAgent, (input, outputs) =>
+      input.kind === 'datagram'
+        ? [...outputs, { kind: 'persist', table: 'seen', key: 'last', value: ++serial }]
+        : outputs,
+    ),
+  },
+  {
+    name: 'a home agent whose timers never come',
+    caughtBy: /outlives its lifetime|idle|converges/,
+    makeHomeAgent: withDeadline(homeAgent, () => NEVER),
+    makeMobileNode: altered(mobileNode, (input, outputs) =>
+      input.kind === 'tick'
+        ? outputs.filter((output) => output.kind !== 'send' || look(output.packet).kind !== 'binding-update')
+        : outputs,
+    ),
+  },
+  {
+    name: 'a home agent with a timer in the past',
+    caughtBy: /deadline .* not after the tick|busy loop/,
+    makeHomeAgent: withDeadline(homeAgent, () => 1),
+  },
+  {
+    name: 'a mobile node that never retransmits and never keeps alive',
+    caughtBy: /converges|translator has no mapping|data/,
+    makeMobileNode: withDeadline(mobileNode, () => NEVER),
+  },
+  {
+    name: 'a mobile node that hoards records',
+    caughtBy: /records: .* more than/,
+    makeMobileNode: altered(mobileNode, (_input, outputs) => [
+      ...outputs,
+      { kind: 'persist', table: 'log', key: String(++serial), value: true },
+    ]),
+  },
+  {
+    name: 'a mobile node that keeps its old tunnel end',
+    caughtBy: /leaves from|converges/,
+    makeMobileNode: altered(mobileNode, (input, outputs) =>
+      outputs.filter(({ kind }) => input.kind !== 'network' || kind !== 'want'),
+    ),
+  },
+];
+
+describe('the simulated world', () => {
+  test.each(BROKEN)('finds $name', ({ caughtBy, makeHomeAgent = homeAgent, makeMobileNode = mobileNode }) => {
+    const run = new RandomMoves({
+      seed: 7,
+      moves: 600,
+      mobiles: 4,
+      homeLink: false,
+      makeHomeAgent,
+      makeMobileNode,
+      draw: false,
+    });
+    expect(() => run.run()).toThrow(caughtBy);
+  });
+
+  test('gives the same run for the same seed', () => {
+    const run = (seed: number): string =>
+      JSON.stringify(
+        new RandomMoves({
+          seed,
+          moves: 100,
+          mobiles: 3,
+          homeLink: true,
+          makeHomeAgent: homeAgent,
+          makeMobileNode: mobileNode,
+        }).run(),
+      );
+    expect(run(5)).toBe(run(5));
+    expect(run(5)).not.toBe(run(6));
+  });
+});
