@@ -2,8 +2,13 @@
  * `npm run -s bench -- throughput|handover|home-agent [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
  */
 import { Command } from 'commander';
+import { homeAgent } from './home-agent.ts';
 import { printReport } from './report.ts';
 import { throughput } from './throughput.ts';
+
+function numbers(text: string): readonly number[] {
+  return text.split(',').map(Number);
+}
 
 const program = new Command('bench').description(
   'Measures Sojourn beside its peers; prints one table, or one object with --json.',
@@ -33,5 +38,17 @@ program
       printReport(await throughput({ ...settings, segmentationOffload: !realFrames }), json);
     },
   );
+
+program
+  .command('home-agent')
+  .description(
+    'authenticated Binding Updates per second on one core and memory for each binding, engine alone and with the reconciler',
+  )
+  .option('--json', 'one JSON object on standard output', false)
+  .option('--bindings <n,…>', 'numbers of mobile nodes, a run for each', numbers, [10_000, 100_000])
+  .option('--updates <n>', 'least number of Binding Updates of each kind in a run', Number, 100_000)
+  .action(async ({ json, ...settings }: { json: boolean; bindings: readonly number[]; updates: number }) => {
+    printReport(await homeAgent(settings), json);
+  });
 
 await program.parseAsync();

@@ -1,0 +1,205 @@
+/**
+ * A population of mobile nodes and the Binding Updates they send, signed beforehand and kept in a file, so that a home agent under measurement pays
+ * neither for making them nor for keeping them.
+ *
+ * Even nodes are on IPv6 links (IPv6-in-IPv6), odd ones behind NATs (UDP); every one has a key, an identifier and an IPv4 home address of its own.
+ */
+import { closeSync, openSync, readSync, writeSync } from 'node:fs';
+import { assert } from '#base/assert.ts';
+import { type Ipv4Address, type Ipv6Address, ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
+import { type Monotonic, monotonic, wall } from '#base/time.ts';
+import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
+import type { AuthorizedMobileNode, HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
+import type { HomeAgentInput } from '#engine/home-agent/input.ts';
+import { buildBindingUpdate, HOME_AGENT_UDP_PORT, NO_ADDITIONS } from '#engine/mobile-node/binding-update.ts';
+import type { SecurityAssociation } from '#engine/shared/security-association.ts';
+
+const HOME_AGENT = ipv6('2001:db8:1::1');
+const HOME_AGENT_V4 = ipv4('192.0.2.1');
+const EPOCH_MS = 1_700_000_000_000;
+/** Virtual time between two Binding Updates: faster than any home agent here, so that no lifetime ends within a run. */
+const INTERVAL_MS = 0.02;
+const KEY_OCTETS = 32;
+const LIFETIME_UNITS = 105;
+/** Hosts behind one NAT's public address. */
+const NATS = 250;
+
+/** Wall clock minus monotonic clock in the virtual time of a run. */
+export const CLOCK_OFFSET_MS = EPOCH_MS;
+
+function homeAddressOf(node: number): Ipv6Address {
+  return ipv6(`2001:db8:1::1:${(node >>> 16).toString(16)}:${(node & 0xffff).toString(16)}`);
+}
+
+/** 198.18.0.0/15 is set aside for benchmarks (RFC 2544) and has room for 131,072 nodes. */
+function ipv4HomeAddressOf(node: number): Ipv4Address {
+  return ipv4(`198.${18 + (node >>> 16)}.${(node >>> 8) & 255}.${node & 255}`);
+}
+
+function associationOf(node: number): SecurityAssociation {
+  const key = new Uint8Array(KEY_OCTETS);
+  new DataView(key.buffer).setUint32(0, node + 1);
+  return { spi: 1000, algorithm: 'hmac-sha1-96', key };
+}
+
+function identifierOf(node: number): string {
+  return `mn${node}@example.net`;
+}
+
+function prefix(text: string): Prefix {
+  const parsed = parsePrefix(text);
+  assert(parsed !== undefined, text);
+  return parsed;
+}
+
+function authorizedMobileNode(node: number): AuthorizedMobileNode {
+  return {
+    identifier: identifierOf(node),
+    securityAssociations: [associationOf(node)],
+    homeAddresses: [homeAddressOf(node)],
+    ipv4HomeAddresses: [ipv4HomeAddressOf(node)],
+    mayUseIpv4Pool: false,
+    mobileNetworkPrefixes: [],
+  };
+}
+
+/** The configuration of a home agent with a virtual home network that serves nodes 0 … `nodes` − 1. */
+export function configurationFor(nodes: number): HomeAgentConfiguration {
+  return {
+    addresses: [HOME_AGENT],
+    ipv4Addresses: [HOME_AGENT_V4],
+    udpPort: HOME_AGENT_UDP_PORT,
+    homePrefixes: [prefix('2001:db8:1::/64')],
+    ipv4HomePrefixes: [prefix('198.18.0.0/15')],
+    ipv4Pool: undefined,
+    homeLink: undefined,
+    mobileNodes: Array.from({ length: nodes }, (_, node) => authorizedMobileNode(node)),
+    insecure: false,
+    maximumLifetimeSeconds: LIFETIME_UNITS * 4,
+    refreshAdvice: 0,
+    natKeepaliveSeconds: 110,
+    acceptForcedUdp: true,
+    timestampWindowMs: 7000,
+    maximumBindings: nodes,
+    tunnelMtu: { ipip: 1460, udp: 1472 },
+  };
+}
+
+/** What a round of Binding Updates is for. Each node sends one in each round. */
+export type Purpose = 'register' | 'refresh' | 'move';
+
+export interface Plan {
+  readonly nodes: number;
+  readonly rounds: readonly Purpose[];
+}
+
+/** One Binding Update of a plan. */
+interface Message {
+  readonly node: number;
+  /** Number of the care-of address: changes with every move. */
+  readonly place: number;
+  readonly sequence: number;
+  readonly now: Monotonic;
+}
+
+/** Nodes in an order that neither the file nor the memory of the home agent has. */
+function nodeAt(index: number, nodes: number): number {
+  return (index * 65_537) % nodes;
+}
+
+function messageAt(plan: Plan, round: number, index: number): Message {
+  const moves = plan.rounds.slice(0, round + 1).filter((purpose) => purpose === 'move').length;
+  return {
+    node: nodeAt(index, plan.nodes),
+    place: moves % 2,
+    sequence: round + 1,
+    now: monotonic(1_000_000 + (round * plan.nodes + index) * INTERVAL_MS),
+  };
+}
+
+function isBehindNat(node: number): boolean {
+  return node % 2 === 1;
+}
+
+function datagramOf({ node, place, sequence, now }: Message): Uint8Array {
+  const natted = isBehindNat(node);
+  const { packet } = buildBindingUpdate({
+    homeAddress: homeAddressOf(node),
+    careOfAddress: natted
+      ? ipv4(`192.168.${place}.100`)
+      : ipv6(`2001:db8:a:${place}:1:${(node >>> 16).toString(16)}:${(node & 0xffff).toString(16)}:1`),
+    target: { address: HOME_AGENT, outer: natted ? HOME_AGENT_V4 : HOME_AGENT },
+    sequence,
+    lifetimeUnits: LIFETIME_UNITS,
+    linkLocalCompatibility: false,
+    forceUdp: false,
+    ipv4HomeAddress: ipv4HomeAddressOf(node),
+    identifier: identifierOf(node),
+    timestamp: ntpTimestamp(wall(now + CLOCK_OFFSET_MS), (now * 50) % 1),
+    securityAssociation: associationOf(node),
+    udpPort: HOME_AGENT_UDP_PORT,
+    additions: NO_ADDITIONS,
+  });
+  return packet;
+}
+
+const RECORD_OCTETS = 512;
+
+/** Signs every Binding Update of the plan into `file`, one record of {@link RECORD_OCTETS} each, its length in the first two. */
+export function writeRegistrations(file: string, plan: Plan): void {
+  const output = openSync(file, 'w');
+  const record = Buffer.alloc(RECORD_OCTETS);
+  for (let round = 0; round < plan.rounds.length; round += 1) {
+    for (let index = 0; index < plan.nodes; index += 1) {
+      const packet = datagramOf(messageAt(plan, round, index));
+      assert(packet.length <= RECORD_OCTETS - 2, 'a record is large enough');
+      record.writeUInt16BE(packet.length);
+      record.set(packet, 2);
+      writeSync(output, record);
+    }
+  }
+  closeSync(output);
+}
+
+/** A Binding Update as the driver gives it to the home agent. */
+export interface Arrival {
+  readonly now: Monotonic;
+  readonly input: HomeAgentInput;
+}
+
+/** Reads what {@link writeRegistrations} wrote, some hundred at a time. */
+export class Registrations {
+  readonly #file: number;
+  readonly #plan: Plan;
+  readonly #buffer = Buffer.alloc(RECORD_OCTETS * 1000);
+
+  constructor(file: string, plan: Plan) {
+    this.#file = openSync(file, 'r');
+    this.#plan = plan;
+  }
+
+  /** `count` ≤ 1000 Binding Updates of a round from `first` on; each with octets of its own, as from the data plane. */
+  read(round: number, first: number, count: number): Arrival[] {
+    const { nodes } = this.#plan;
+    const taken = Math.min(count, nodes - first);
+    readSync(this.#file, this.#buffer, 0, taken * RECORD_OCTETS, (round * nodes + first) * RECORD_OCTETS);
+    return Array.from({ length: taken }, (_, at) => {
+      const start = at * RECORD_OCTETS;
+      const packet = new Uint8Array(this.#buffer.subarray(start + 2, start + 2 + this.#buffer.readUInt16BE(start)));
+      return arrival(messageAt(this.#plan, round, first + at), packet);
+    });
+  }
+
+  close(): void {
+    closeSync(this.#file);
+  }
+}
+
+function arrival({ node, place, now }: Message, packet: Uint8Array): Arrival {
+  if (!isBehindNat(node)) return { now, input: { kind: 'datagram', path: { kind: 'native' }, packet } };
+  const remote = ipv4(`203.0.113.${1 + (node % NATS)}`);
+  const remotePort = 1024 + 2 * Math.floor(node / NATS) + place;
+  const local = HOME_AGENT_V4;
+  const path = { kind: 'udp', local, localPort: HOME_AGENT_UDP_PORT, remote, remotePort } as const;
+  return { now, input: { kind: 'datagram', path, packet } };
+}

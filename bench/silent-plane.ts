@@ -1,0 +1,26 @@
+import type { PlanePort } from '#runtime/ports.ts';
+
+/** A data plane that costs nothing, so that what is measured is the side that asks it. */
+export class SilentPlane implements PlanePort {
+  readonly features = {
+    virtioHeader: false,
+    tunSegmentation: false,
+    tunUdpSegmentation: false,
+    udpSegmentation: false,
+    udpReceiveOffload: false,
+  };
+  readonly deviceIndex = 1;
+  tunnelSet(): void {}
+  tunnelDelete(): void {}
+  routeSet(): void {}
+  routeDelete(): void {}
+  inject(): number {
+    return 0;
+  }
+  counters(): Readonly<Record<string, number>> {
+    return {};
+  }
+  tunnelCounters(): undefined {}
+  onPunt(): void {}
+  close(): void {}
+}
