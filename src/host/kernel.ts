@@ -25,6 +25,7 @@ import {
 import {
   AddressFlag,
   LIFETIME_FOREVER_SECONDS,
+  LinkFlag,
   NeighbourFlag,
   NeighbourState,
   RouteScope,
@@ -76,6 +77,8 @@ class Kernel implements KernelPort {
   readonly #sysctls: SysctlKeeper;
   /** What we believe to be in the kernel, by `addressKey`, `routeKey` and `ruleKey`. */
   readonly #own = new Set<string>();
+  /** Devices of our proxy entries, by address and device. */
+  readonly #proxies = new Map<string, string>();
   #network: ((interfaces: readonly NetworkInterface[]) => void) | undefined;
   #disturbed: (() => void) | undefined;
   #refresh: NodeJS.Timeout | undefined;
@@ -164,9 +167,11 @@ class Kernel implements KernelPort {
     this.#requests.change(`proxy ${neighbour.address} on ${neighbour.device}`, ['EEXIST'], (sequence) =>
       encodeNeighbourChange('replace', body, sequence),
     );
+    this.#proxies.set(`${neighbour.address} ${neighbour.device}`, neighbour.device);
   }
 
   deleteProxyNeighbour(neighbour: DesiredProxyNeighbour): void {
+    this.#proxies.delete(`${neighbour.address} ${neighbour.device}`);
     const index = this.#findIndex(neighbour.device);
     if (index === undefined) return;
     const body = this.#neighbourBody(neighbour, index);
@@ -280,7 +285,10 @@ class Kernel implements KernelPort {
   }
 
   #isLoss(message: RtnetlinkMessage): boolean {
-    if (!('operation' in message) || message.operation !== 'delete') return false;
+    if (!('operation' in message)) return false;
+    // Proxy entries go with the device's being up, untold.
+    if (message.kind === 'link' && (message.link.flags & LinkFlag.up) === 0) return this.#proxiesOn(message.link.index);
+    if (message.operation !== 'delete') return false;
     switch (message.kind) {
       case 'address':
         return this.#own.has(addressKey(message.address));
@@ -291,6 +299,10 @@ class Kernel implements KernelPort {
       default:
         return false;
     }
+  }
+
+  #proxiesOn(index: number): boolean {
+    return this.#proxies.values().some((device) => device === this.#mirror.nameOf(index));
   }
 
   #sweepOne(encode: (sequence: number) => Uint8Array): void {

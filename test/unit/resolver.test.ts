@@ -1,7 +1,7 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
-import { type Answer, type DecodedPacket, decode, encode, streamDecode, streamEncode } from 'dns-packet';
+import { type Answer, decode, encode, type Packet, streamDecode, streamEncode } from 'dns-packet';
 import { afterEach, describe, expect, it } from 'vitest';
 import { createResolver, parseNameServer } from '#host/resolver.ts';
 
