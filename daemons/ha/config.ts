@@ -76,6 +76,10 @@ export function homeAgentSchema(context: ConfigurationContext) {
       }),
       natKeepaliveSeconds: natKeepaliveField(),
       acceptForcedUdp: z.boolean().default(true).meta({ description: 'grant UDP encapsulation where no NAT is' }),
+      forceUdp: z
+        .boolean()
+        .default(false)
+        .meta({ description: 'tell mobile nodes on IPv4 to use UDP even without NAT' }),
       timestampWindowMs: integerField(3001, 3_600_000)
         .default(7000)
         .meta({ unit: 'milliseconds', description: 'tolerated difference of clocks (RFC 4285 §6)' }),

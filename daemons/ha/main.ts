@@ -2,17 +2,33 @@
 import { join } from 'node:path';
 import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
 import { createClock } from '#host/clock.ts';
-import { openKernel } from '#host/kernel.ts';
+import { openKernel, ROUTING_PROTOCOL } from '#host/kernel.ts';
+import { openNetlink } from '#host/netlink.ts';
+import { guardTunnels, openPacketFilter } from '#host/packet-filter.ts';
 import { openPlane } from '#host/plane.ts';
 import { randomBytes } from '#host/random.ts';
 import { loadConfiguration } from '#ops/config.ts';
+import { type DaemonSettings, RUN_DIRECTORY } from '#ops/daemon-settings.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
 import { createDriver } from '#runtime/driver.ts';
+import type { KernelPort } from '#runtime/ports.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
 import { type HomeAgentSettings, homeAgentSchema } from './config.ts';
 
-function start({ daemon, homeAgent }: HomeAgentSettings, house: House): RunningDaemon {
-  using made = new DisposableStack();
+const clock = createClock();
+
+function openOwnKernel({ name, device }: DaemonSettings): KernelPort {
+  return openKernel({
+    netlink: openNetlink(),
+    clock,
+    protocol: ROUTING_PROTOCOL['home-agent'],
+    device,
+    sysctlFile: join(RUN_DIRECTORY, `${name}-sysctl.json`),
+  });
+}
+
+async function start({ daemon, homeAgent }: HomeAgentSettings, house: House): Promise<RunningDaemon> {
+  await using made = new AsyncDisposableStack();
   const store = made.adopt(openSqliteStore(join(daemon.stateDirectory, `${daemon.name}.sqlite`)), (it) => it.close());
   const plane = made.adopt(
     openPlane({
@@ -28,11 +44,19 @@ function start({ daemon, homeAgent }: HomeAgentSettings, house: House): RunningD
     }),
     (it) => it.close(),
   );
-  const kernel = made.adopt(openKernel({ role: 'ha', device: daemon.device }), (it) => it.close());
+  const kernel = made.adopt(openOwnKernel(daemon), (it) => it.close());
+  const filter = daemon.rawPath
+    ? await openPacketFilter({
+        table: daemon.device,
+        addresses: [...homeAgent.addresses, ...homeAgent.ipv4Addresses],
+        onLost: (error) => house.fatal(error),
+      })
+    : undefined;
+  made.defer(() => filter?.close());
   const driver = createDriver({
     engine: createHomeAgent(homeAgent, randomBytes),
-    clock: createClock(),
-    plane,
+    clock,
+    plane: filter === undefined ? plane : guardTunnels(plane, filter),
     kernel,
     store,
     events: house.events,
@@ -42,7 +66,13 @@ function start({ daemon, homeAgent }: HomeAgentSettings, house: House): RunningD
   driver.start();
   // From here on the driver closes what was opened.
   made.move();
-  return driver;
+  return {
+    async stop() {
+      const failures = driver.stop();
+      await filter?.close();
+      return failures;
+    },
+  };
 }
 
 await runDaemon<HomeAgentSettings>({
@@ -53,7 +83,7 @@ await runDaemon<HomeAgentSettings>({
     homeAgent.insecure ? ['security: none: anybody may register any of the home addresses'] : [],
   start,
   cleanup({ daemon }) {
-    const kernel = openKernel({ role: 'ha', device: daemon.device });
+    const kernel = openOwnKernel(daemon);
     try {
       kernel.sweep();
     } finally {

@@ -2,18 +2,35 @@
 import { join } from 'node:path';
 import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
 import { createClock } from '#host/clock.ts';
-import { openKernel } from '#host/kernel.ts';
+import { openKernel, ROUTING_PROTOCOL } from '#host/kernel.ts';
+import { openNetlink } from '#host/netlink.ts';
+import { guardTunnels, openPacketFilter } from '#host/packet-filter.ts';
 import { openPlane } from '#host/plane.ts';
 import { randomBytes } from '#host/random.ts';
 import { createResolver } from '#host/resolver.ts';
 import { loadConfiguration } from '#ops/config.ts';
+import { type DaemonSettings, RUN_DIRECTORY } from '#ops/daemon-settings.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
 import { createDriver } from '#runtime/driver.ts';
+import type { KernelPort } from '#runtime/ports.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
 import { type MobileNodeSettings, mobileNodeSchema } from './config.ts';
 
-function start({ daemon, mobileNode }: MobileNodeSettings, house: House): RunningDaemon {
-  using made = new DisposableStack();
+const DNS_PORT = 53;
+const clock = createClock();
+
+function openOwnKernel({ name, device }: DaemonSettings): KernelPort {
+  return openKernel({
+    netlink: openNetlink(),
+    clock,
+    protocol: ROUTING_PROTOCOL['mobile-node'],
+    device,
+    sysctlFile: join(RUN_DIRECTORY, `${name}-sysctl.json`),
+  });
+}
+
+async function start({ daemon, mobileNode }: MobileNodeSettings, house: House): Promise<RunningDaemon> {
+  await using made = new AsyncDisposableStack();
   const store = made.adopt(openSqliteStore(join(daemon.stateDirectory, `${daemon.name}.sqlite`)), (it) => it.close());
   const plane = made.adopt(
     openPlane({
@@ -29,22 +46,37 @@ function start({ daemon, mobileNode }: MobileNodeSettings, house: House): Runnin
     }),
     (it) => it.close(),
   );
-  const kernel = made.adopt(openKernel({ role: 'mn', device: daemon.device }), (it) => it.close());
+  const kernel = made.adopt(openOwnKernel(daemon), (it) => it.close());
+  const filter = daemon.rawPath
+    ? await openPacketFilter({
+        table: daemon.device,
+        addresses: [],
+        onLost: (error) => house.fatal(error),
+      })
+    : undefined;
+  made.defer(() => filter?.close());
+  const servers = daemon.resolvers.map((address) => ({ address, port: DNS_PORT }));
   const driver = createDriver({
     engine: createMobileNode(mobileNode, randomBytes),
-    clock: createClock(),
-    plane,
+    clock,
+    plane: filter === undefined ? plane : guardTunnels(plane, filter),
     kernel,
     store,
     events: house.events,
-    resolver: createResolver({ servers: daemon.resolvers }),
+    resolver: createResolver(servers.length > 0 ? { servers } : {}),
     control: house.control,
     onFatal: (error) => house.fatal(error),
   });
   driver.start();
   // From here on the driver closes what was opened.
   made.move();
-  return driver;
+  return {
+    async stop() {
+      const failures = driver.stop();
+      await filter?.close();
+      return failures;
+    },
+  };
 }
 
 await runDaemon<MobileNodeSettings>({
@@ -57,7 +89,7 @@ await runDaemon<MobileNodeSettings>({
       .map((home) => `home "${home.name}" has security: none: registrations are not authenticated`),
   start,
   cleanup({ daemon }) {
-    const kernel = openKernel({ role: 'mn', device: daemon.device });
+    const kernel = openOwnKernel(daemon);
     try {
       kernel.sweep();
     } finally {

@@ -33,7 +33,7 @@ export interface House {
   /** Engine events go here: to the log and to `sojourn events`. */
   readonly events: EventSink;
   readonly control: ControlServer;
-  /** Our own defect: it is logged, the daemon stops as well as it can and exits with 70. */
+  /** The daemon cannot go on: it is logged, the daemon stops as well as it can and exits with 70 (69 for a failure of the host). */
   fatal(error: unknown): void;
 }
 
@@ -152,13 +152,15 @@ class Life<S extends { readonly daemon: DaemonSettings }> {
   }
 
   #fatal(error: unknown): void {
-    report(this.#log, 'defect', error);
-    void this.#end(ExitCode.internal, 'defect');
+    void this.#end(report(this.#log, 'defect', error), 'defect');
   }
 
   async #end(code: ExitCode, reason: string): Promise<void> {
     // A second signal, or a defect while stopping: no more patience.
-    if (this.#ending) return leave(code === ExitCode.ok ? ExitCode.internal : code);
+    if (this.#ending) {
+      leave(code === ExitCode.ok ? ExitCode.internal : code);
+      return;
+    }
     this.#ending = true;
     setTimeout(() => {
       this.#log.error('stop-timeout', { timeoutMs: STOP_TIMEOUT_MS });
