@@ -186,7 +186,7 @@ function authorizedMobileNode(node: MobileNodeFields): AuthorizedMobileNode {
   return { ...rest, identifier, securityAssociations: associationsOf(node) };
 }
 
-function settingsOf<F extends FieldsOfSchema>(fields: F): HomeAgentSettings {
+function settingsOf(fields: FieldsOfSchema): HomeAgentSettings {
   const { daemon, security, mobileNodes, ipv4Pool, homeLink, ...rest } = fields;
   return {
     daemon,

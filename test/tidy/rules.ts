@@ -71,7 +71,7 @@ export const RULES: readonly Rule[] = [
     name: 'codecs, cryptography and engines name their RFC',
     applies: /^src\/(wire|crypto|engine)\//,
     why: 'the head of the file says which sections it implements and what it leaves out ("RFC 6275 §6.1.7", or "No RFC: …" with the reason)',
-    faults: ({ head }) => (/\bRFC \d{3,5}\b|\bNo RFC: /.test(head) ? [] : [{ offset: 0, what: 'no RFC line' }]),
+    faults: ({ head }) => (/\bRFC \d{3,5}\b|\bNo RFC\b/.test(head) ? [] : [{ offset: 0, what: 'no RFC line' }]),
   },
   {
     name: 'no any',
