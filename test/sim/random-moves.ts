@@ -108,6 +108,8 @@ export class RandomMoves {
       homeLink: this.#options.homeLink,
       byName: index % 2 === 1,
       forceUdp: index === 3,
+      preferIpv4: index === 2,
+      lifetimeSeconds: index === 1 ? 40 : 600,
     });
     const devices = index % 2 === 0 ? ['eth0'] : ['eth0', 'wlan0'];
     this.world.addMobile(`mn${index}`, configuration, this.#options.makeMobileNode, {
@@ -154,6 +156,11 @@ export class RandomMoves {
       this.#traffic();
       world.runFor(Math.min(world.random.between(20, 1500), until - world.now));
     }
+    this.#checkLifetimes();
+  }
+
+  #checkLifetimes(): void {
+    const { world } = this;
     world.checks.checkLifetimes(
       world.homeAgents,
       world.mobiles.flatMap((mobile) => mobile.configuration.homes.map(({ homeAddress }) => homeAddress)),
@@ -285,6 +292,7 @@ export class RandomMoves {
     const sends = world.mobiles.map((mobile) => mobile.sends);
     const idleMs = world.random.between(100_000, 1_500_000);
     world.runFor(idleMs);
+    this.#checkLifetimes();
     for (const [index, mobile] of world.mobiles.entries()) {
       const sent = mobile.sends - (sends[index] ?? 0);
       if (sent > 20 + idleMs / 5000)
