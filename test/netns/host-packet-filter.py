@@ -18,8 +18,8 @@ def mobility(kind=0):
 
 
 def options(next_header, places):
-    body = bytes([1, 4 + 8 * places - 2]) + bytes(4 + 8 * places - 2) if places >= 0 else b""
-    body += bytes([0xC9, 16]) + HOME
+    # Linux drops more than seven octets of padding: what stands before is an unknown option to be skipped.
+    body = bytes([1, 2, 0, 0]) + (bytes([0x1E, 6]) + bytes(6)) * places + bytes([0xC9, 16]) + HOME
     return bytes([next_header, (2 + len(body)) // 8 - 1]) + body
 
 
