@@ -10,9 +10,9 @@
  * stands for the node's place: source of a Binding Update, destination of an Acknowledgement. On an IPv4 link (RFC 5555) that
  * is the inner IPv6 packet's, so the home address; the IPv4 care-of address is covered as an option.
  */
-import { hmac } from '@noble/hashes/hmac.js';
 import { sha1 } from '@noble/hashes/legacy.js';
 import { sha256 } from '@noble/hashes/sha2.js';
+import type { Hash } from '@noble/hashes/utils.js';
 import { assert } from '#base/assert.ts';
 import { encode } from '#base/bytes.ts';
 import { bytesOfIpv6, type Ipv6Address } from '#base/ip.ts';
@@ -37,33 +37,58 @@ export interface MobilityKey {
 export type BindingMessage = Extract<MobilityMessage, { type: 'binding-update' | 'binding-acknowledgement' }>;
 
 const AUTHENTICATOR_LENGTH = { 'hmac-sha1-96': 12, 'hmac-sha256-128': 16 } as const;
-const HASH = { 'hmac-sha1-96': sha1, 'hmac-sha256-128': sha256 } as const;
 
-// HMAC's two key blocks are hashed once a key; each MAC then starts from a copy of that state.
-interface KeyedState {
-  update(data: Uint8Array): KeyedState;
-  digest(): Uint8Array;
-  clone(): KeyedState;
-}
-interface KeyedStates {
-  'hmac-sha1-96'?: KeyedState;
-  'hmac-sha256-128'?: KeyedState;
-}
-const statesOfKey = new WeakMap<Uint8Array, KeyedStates>();
+const BLOCK_LENGTH = 64;
+const LONGEST_DATA = 32 + 8 * 256;
 
-function keyedState(association: MobilityKey): KeyedState {
-  let states = statesOfKey.get(association.key);
-  if (states === undefined) {
-    states = {};
-    statesOfKey.set(association.key, states);
+/**
+ * One HMAC at a time, in memory that is used again for the next: a home agent verifies and signs tens of thousands a second, and a state kept for
+ * each key would cost it a kilobyte for each mobile node.
+ */
+class ReusedHmac<H extends Hash<H>> {
+  readonly #create: { create(): H; (data: Uint8Array): Uint8Array };
+  readonly #fresh: H;
+  readonly #running: H;
+  readonly #input = new Uint8Array(BLOCK_LENGTH + LONGEST_DATA);
+  readonly #digest: Uint8Array;
+
+  constructor(hash: { create(): H; (data: Uint8Array): Uint8Array }) {
+    this.#create = hash;
+    this.#fresh = hash.create();
+    this.#running = hash.create();
+    this.#digest = new Uint8Array(this.#fresh.outputLen);
   }
-  let state = states[association.algorithm];
-  if (state === undefined) {
-    state = hmac.create(HASH[association.algorithm], association.key);
-    states[association.algorithm] = state;
+
+  /** RFC 2104 §2 over the concatenation of `parts`; the answer is valid until the next call. */
+  digest(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
+    const input = this.#input;
+    const shortKey = key.length > BLOCK_LENGTH ? this.#create(key) : key;
+    this.#pad(shortKey, 0x36);
+    let length = BLOCK_LENGTH;
+    for (const part of parts) {
+      input.set(part, length);
+      length += part.length;
+    }
+    this.#hash(length);
+    this.#pad(shortKey, 0x5c);
+    input.set(this.#digest, BLOCK_LENGTH);
+    this.#hash(BLOCK_LENGTH + this.#digest.length);
+    input.fill(0, 0, BLOCK_LENGTH);
+    return this.#digest;
   }
-  return state.clone();
+
+  #pad(key: Uint8Array, mask: number): void {
+    for (let index = 0; index < BLOCK_LENGTH; index++) this.#input[index] = (key[index] ?? 0) ^ mask;
+  }
+
+  #hash(length: number): void {
+    const state = this.#fresh._cloneInto(this.#running);
+    state.update(this.#input.subarray(0, length));
+    state.digestInto(this.#digest);
+  }
 }
+
+const HMAC = { 'hmac-sha1-96': new ReusedHmac(sha1), 'hmac-sha256-128': new ReusedHmac(sha256) } as const;
 
 /** First 96 or 128 bits of the HMAC over `careOfAddress | homeAddress | mobilityData`. */
 export function mobilityAuthenticator(
@@ -73,11 +98,9 @@ export function mobilityAuthenticator(
     readonly mobilityData: Uint8Array;
   },
 ): Uint8Array {
-  const data = new Uint8Array(32 + input.mobilityData.length);
-  data.set(bytesOfIpv6(input.careOfAddress), 0);
-  data.set(bytesOfIpv6(input.homeAddress), 16);
-  data.set(input.mobilityData, 32);
-  return keyedState(input).update(data).digest().subarray(0, AUTHENTICATOR_LENGTH[input.algorithm]);
+  const { algorithm, key, careOfAddress, homeAddress, mobilityData } = input;
+  const digest = HMAC[algorithm].digest(key, bytesOfIpv6(careOfAddress), bytesOfIpv6(homeAddress), mobilityData);
+  return digest.slice(0, AUTHENTICATOR_LENGTH[algorithm]);
 }
 
 /** The Mobility Header's first `length` octets, checksum zero. */
