@@ -142,7 +142,14 @@ export const MUTATIONS = {
     },
   },
   'wrong next header': {
-    reasons: [...EVERY_PARSING_REASON, 'unknown-binding', 'home-address-option-not-served'],
+    // A Home Address option that is one no longer leaves the care-of address as home address; now and then even the checksum fits.
+    reasons: [
+      ...EVERY_PARSING_REASON,
+      'unknown-binding',
+      'home-address-option-not-served',
+      'no-security-association',
+      'authentication-failed',
+    ],
     make: ({ random, fresh }) => {
       const datagram = copied(datagramOf(fresh));
       const { packet } = datagram;
