@@ -86,26 +86,29 @@ export class NetworkMirror {
     this.#changed = true;
   }
 
-  /** Answers of a dump of one family's routes. A router whose lifetime grew was confirmed. */
+  /** Answers of a dump of one family's routes. A router whose lifetime changed was confirmed; one that merely aged was not. */
   loadRoutes(now: Monotonic, family: 4 | 6, messages: readonly RtnetlinkMessage[]): void {
-    const former = new Map<number, Map<string, DefaultRouter>>();
-    for (const [index, routers] of this.#routers) {
-      former.set(index, new Map(routers));
+    const former = new Map([...this.#routers].map(([index, routers]) => [index, new Map(routers)]));
+    for (const routers of this.#routers.values()) {
       for (const [key, router] of routers) if (router.family === family) routers.delete(key);
     }
+    const changedBefore = this.#changed;
     for (const message of messages) {
       if (message.kind === 'route') this.#route(now, true, message.route, new Set());
     }
+    let same = true;
     for (const [index, routers] of this.#routers) {
+      const known = former.get(index) ?? new Map<string, DefaultRouter>();
       for (const [key, router] of routers) {
-        const known = former.get(index)?.get(key);
-        if (known === undefined || router.family !== family) continue;
-        const refreshed = router.validUntil !== NEVER && router.validUntil > known.validUntil + REFRESH_SLACK_MS;
-        if (!refreshed) routers.set(key, { ...router, epoch: known.epoch });
+        const before = known.get(key);
+        known.delete(key);
+        if (before !== undefined && merelyAged(before, router, now)) routers.set(key, before);
+        else same = false;
       }
+      if (known.size > 0) same = false;
     }
     this.#stale.delete(family);
-    this.#changed = true;
+    this.#changed = changedBefore || !same;
   }
 
   /** Families whose routes must be dumped again before a snapshot is the truth. */
@@ -244,6 +247,12 @@ export class NetworkMirror {
     } else routers.delete(key);
     if (this.#isWatched(index)) this.#changed = true;
   }
+}
+
+/** An expired route stays in the table until it is collected, and ages no further. */
+function merelyAged(before: DefaultRouter, told: DefaultRouter, now: Monotonic): boolean {
+  if (before.validUntil === told.validUntil || told.validUntil <= now) return true;
+  return Math.abs(told.validUntil - before.validUntil) <= REFRESH_SLACK_MS;
 }
 
 function untilOf(now: Monotonic, seconds: number | undefined): Monotonic {

@@ -148,7 +148,8 @@ function parseRouteAttribute(route: Mutable<RtnetlinkRoute>, type: number, value
   else if (type === Rta.multipath) route.nextHops = parseNextHops(value);
   else if (type === Rta.cacheInfo) {
     const ticks = value.i32(8);
-    if (ticks > 0) route.expiresSeconds = Math.floor(ticks / USER_HZ);
+    // Negative: expired, and not collected yet.
+    if (ticks !== 0) route.expiresSeconds = Math.max(0, Math.floor(ticks / USER_HZ));
   } else if (type === Rta.metrics) {
     value.attributes(0, (metric, amount) => {
       if (metric === RTAX_MTU) route.mtu = amount.u32(0);

@@ -199,6 +199,18 @@ describe('routes that change without a word', () => {
     expect(eth0(one)).toMatchObject({ epoch: 2, routers: [{ epoch: 2 }] });
   });
 
+  it('leave a router that expired and is not collected yet as it was, and say nothing new', () => {
+    const one = mirror();
+    one.notify(T0, [defaultRoute(ROUTER, { expiresSeconds: 30 })]);
+    one.takeChanged();
+    one.loadRoutes(after(T0, 40_000), 6, [defaultRoute(ROUTER, { expiresSeconds: 0 })]);
+    expect(one.takeChanged()).toBe(false);
+    expect(eth0(one).routers).toMatchObject([{ validUntil: after(T0, 30_000) }]);
+    one.loadRoutes(after(T0, 41_000), 6, []);
+    expect(one.takeChanged()).toBe(true);
+    expect(eth0(one).routers).toEqual([]);
+  });
+
   it('of IPv4 are asked again when a device goes down or an address goes', () => {
     const one = mirror();
     one.notify(T0, [defaultRoute(ipv4('192.0.2.1'), { protocol: 16 })]);
