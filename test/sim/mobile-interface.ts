@@ -136,9 +136,20 @@ export class MobileInterface {
     this.#addresses.push(this.#address(address, 64, style.dadMs > 0));
     const validUntil = monotonic(this.#schedule.now + ROUTER_LIFETIME_MS);
     this.#routers.push({ family: 6, gateway: ROUTER, metric: 1024, validUntil, epoch: this.#epoch });
+    this.#advertiseAgain(later);
     if (style.dadMs === 0) network.stations.set(address, this.#station);
     this.#changed();
     if (style.dadMs > 0) later(style.dadMs, () => this.#detected(network, address, style.dadFails, later));
+  }
+
+  /** Unsolicited advertisements, RFC 4861 §6.2.4, prolong the router's lifetime. */
+  #advertiseAgain(later: (delayMs: number, action: () => void) => void): void {
+    later(this.#random.between(200_000, 600_000), () => {
+      const validUntil = monotonic(this.#schedule.now + ROUTER_LIFETIME_MS);
+      this.#routers = this.#routers.map((router) => (router.family === 6 ? { ...router, validUntil } : router));
+      this.#changed();
+      this.#advertiseAgain(later);
+    });
   }
 
   #detected(
