@@ -31,6 +31,8 @@ export interface DaemonPairOptions {
   readonly mobileNode?: ConfigurationOverrides;
   /** Override of the `daemon:` section of both. */
   readonly daemon?: ConfigurationOverrides;
+  /** Security association of the mobile node (and of what the home agent grants it). Default: the lab's. */
+  readonly security?: ConfigurationOverrides;
 }
 
 /** Configuration of the lab's home agent, in namespace `home`. */
@@ -46,7 +48,7 @@ export function homeAgentConfiguration(options: DaemonPairOptions = {}): Configu
     mobileNodes: [
       {
         identifier: IDENTIFIER,
-        security: SECURITY,
+        security: options.security ?? SECURITY,
         homeAddresses: [homeLink ? HOME.address : HOME.virtualAddress],
         ipv4HomeAddresses: [homeLink ? HOME.ipv4Address : HOME.virtualIpv4Address],
       },
@@ -69,7 +71,7 @@ export function mobileNodeConfiguration(options: DaemonPairOptions = {}): Config
         virtualHomeNetwork: !homeLink,
         ...(homeLink ? { ipv4HomeLink: { prefixLength: 24, gateway: ADDRESSES.homeAgentIpv4 } } : {}),
         identifier: IDENTIFIER,
-        security: SECURITY,
+        security: options.security ?? SECURITY,
       },
     ],
     interfaces: [{ match: 'eth*', preference: 1 }],

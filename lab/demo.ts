@@ -4,18 +4,18 @@
  *
  *   node lab/enter.ts -- node lab/demo.ts [--stay SECONDS] [--json] [--keep-logs DIRECTORY]
  */
-import { createHash, randomBytes } from 'node:crypto';
-import { closeSync, openSync, writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { JsonObject } from '#engine/contract.ts';
 import { isJsonObject } from '#ops/json-lines.ts';
 import { DaemonProcess, HOME, homeAgentConfiguration, mobileNodeConfiguration } from './daemons.ts';
+import { createDigestedFile } from './demo/digested-file.ts';
 import { Download } from './demo/download.ts';
 import { Pinger } from './demo/pinger.ts';
 import { handoverTable, type Totals, totalsLine, type Visit } from './demo/report.ts';
+import { tcpResets } from './demo/tcp-resets.ts';
 import { LAB_DIRECTORY } from './enter.ts';
 import { ADDRESSES, NETWORKS, type NetworkName } from './networks.ts';
-import { type Background, run, waitFor } from './shell.ts';
+import { type Background, waitFor } from './shell.ts';
 import { Lab } from './topology.ts';
 
 const JOURNEY: readonly NetworkName[] = ['ar6', 'ar4', 'nat-prc', 'nat-sym', 'nat2', 'ds', 'home'];
@@ -43,27 +43,6 @@ const { values: options } = parseArgs({
 
 function say(text: string): void {
   if (!options.json) console.log(text);
-}
-
-/** A file of random octets in the lab's memory, and its digest. */
-function makeFile(path: string, octets: number): string {
-  const hash = createHash('sha256');
-  const file = openSync(path, 'w');
-  for (let written = 0; written < octets; written += 1 << 20) {
-    const block = randomBytes(Math.min(1 << 20, octets - written));
-    hash.update(block);
-    writeSync(file, block);
-  }
-  closeSync(file);
-  return hash.digest('hex');
-}
-
-/** TCP connections reset so far in a namespace, seen from either side. */
-async function resets(namespace: string): Promise<number> {
-  const text = await run(['cat', '/proc/net/snmp'], { namespace });
-  const [names, numbers] = text.split('\n').filter((line) => line.startsWith('Tcp:'));
-  const counters = new Map((names ?? '').split(' ').map((name, at) => [name, Number((numbers ?? '').split(' ')[at])]));
-  return (counters.get('EstabResets') ?? 0) + (counters.get('OutRsts') ?? 0);
 }
 
 function eventOf(events: readonly JsonObject[], name: string): JsonObject | undefined {
@@ -128,7 +107,7 @@ async function finish(
   return {
     octets: results.reduce((sum, { octets }) => sum + octets, 0),
     checksumsRight: results.every(({ sha256, exitCode }) => exitCode === 0 && sha256 === digest),
-    resets: (await resets('mn')) + (await resets('cn')) - resetsBefore,
+    resets: (await tcpResets('mn')) + (await tcpResets('cn')) - resetsBefore,
     pingsLost: visits.reduce((sum, { lost6, lost4 }) => sum + lost6 + lost4, 0),
   };
 }
@@ -144,12 +123,12 @@ async function demo(lab: Lab): Promise<number> {
 
   const seconds = JOURNEY.length * (Number(options.stay) + 3);
   const file = `${LAB_DIRECTORY}/file`;
-  const digest = makeFile(file, OCTETS_PER_SECOND * seconds);
+  const { sha256 } = createDigestedFile(file, OCTETS_PER_SECOND * seconds);
   const server = lab.spawn('cn', [process.execPath, 'lab/demo/file-server.ts', file, '80', String(OCTETS_PER_SECOND)]);
   await server.ready('ready');
   const events: JsonObject[] = [];
   using _follower = await mobileNode.follow((event) => events.push(event));
-  const resetsBefore = (await resets('mn')) + (await resets('cn'));
+  const resetsBefore = (await tcpResets('mn')) + (await tcpResets('cn'));
   const journey: Journey = {
     lab,
     mobileNode,
@@ -185,7 +164,7 @@ async function demo(lab: Lab): Promise<number> {
     visits.push(made);
     here = next;
   }
-  const totals = await finish(journey, server, digest, resetsBefore, visits);
+  const totals = await finish(journey, server, sha256, resetsBefore, visits);
   journey.ping6.stop();
   journey.ping4.stop();
   if (options.json) console.log(JSON.stringify({ handovers: visits, totals }));

@@ -1,0 +1,10 @@
+import { run } from '../shell.ts';
+
+/** TCP connections of a namespace that were reset so far, by either side, and connections refused. */
+export async function tcpResets(namespace: string): Promise<number> {
+  const text = await run(['cat', '/proc/net/snmp'], { namespace });
+  const [names, numbers] = text.split('\n').filter((line) => line.startsWith('Tcp:'));
+  const values = (numbers ?? '').split(' ');
+  const counters = new Map((names ?? '').split(' ').map((name, at) => [name, Number(values[at])]));
+  return (counters.get('EstabResets') ?? 0) + (counters.get('OutRsts') ?? 0);
+}
