@@ -31,7 +31,7 @@ import type { Step } from './node-context.ts';
 import type { RegistrationState } from './registration-state.ts';
 import { REFUSED_RETRY_MS } from './timer-names.ts';
 import { acknowledgedEndpoints, natDetected } from './tunnel-endpoints.ts';
-import { refresh, refuse, tryElsewhere } from './update-course.ts';
+import { refresh, refuse, tryOtherHomeAgent } from './update-course.ts';
 import { transmitUpdate } from './update-transmission.ts';
 
 export interface ReceivedAcknowledgement {
@@ -155,8 +155,9 @@ function refused(state: RegistrationState, step: Step, reply: Reply, reaction: R
 function registrationRefused(state: RegistrationState, step: Step, reaction: Reaction): void {
   // The retransmission timer goes on: that is the back-off of the other three.
   if (reaction === 'slow') refuse(state, step, REFUSED_RETRY_MS);
-  else if (reaction === 'other-home-agent') tryElsewhere(state, step);
-  else if (reaction === 'other-care-of-address') tryOtherFamily(state, step);
+  else if (reaction === 'other-home-agent') tryOtherHomeAgent(state, step);
+  // Once: a home agent that likes neither family must not be asked over both in turn without pause.
+  else if (reaction === 'other-care-of-address' && state.silent === undefined) tryOtherFamily(state, step);
 }
 
 /**

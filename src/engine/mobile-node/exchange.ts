@@ -85,7 +85,6 @@ export class Exchange {
   /** The home agent answered this one with a refusal: no more answers to it are wanted. */
   answered(update: SentUpdate): void {
     this.#sent = this.#sent.filter((one) => one !== update);
-    this.#attempts = 0;
   }
 
   /** Whether one more Binding Update may follow a refusal at once; a home agent that never agrees gets the back-off. */

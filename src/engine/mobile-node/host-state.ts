@@ -67,6 +67,8 @@ export interface HomeSituation {
   readonly ipv4HomeAddress: Ipv4Address | undefined;
   /** Undefined while no home agent address or care-of address was ever known. */
   readonly tunnel: TunnelEndpoints | undefined;
+  /** The care-of address in use or being registered; undefined while there is none. */
+  readonly careOf: CareOfCandidate | undefined;
   /** Set when the addresses belong on the home link. */
   readonly homeLink: { readonly device: string; readonly noDad: boolean } | undefined;
 }
@@ -232,7 +234,14 @@ export function wantedParts(
     parts.set(`home/${situation.home.name}`, homePart(situation, situations, configuration));
   }
   const careOfs = new Map<IpAddress, CareOfCandidate>();
-  for (const { tunnel } of situations) if (tunnel !== undefined) careOfs.set(tunnel.careOf.address, tunnel.careOf);
+  for (const { careOf, tunnel } of situations) {
+    if (careOf !== undefined) careOfs.set(careOf.address, careOf);
+    // The former care-of address, as long as it is there, until the tunnel leaves it.
+    const former = tunnel?.careOf;
+    if (former !== undefined && interfaceAddresses.includes(former.address) && !careOfs.has(former.address)) {
+      careOfs.set(former.address, former);
+    }
+  }
   if (careOfs.size > 0) parts.set('care-of', careOfPart([...careOfs.values()], configuration));
   const away = situations.filter(({ tunnel, homeLink }) => tunnel !== undefined || homeLink === undefined);
   const ownAddresses = new Set<IpAddress>(situations.flatMap(addressesOf));

@@ -177,6 +177,7 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
     if (!this.movement.known) return;
     const situations = this.homes.map((home) => home.state.situation()).filter((situation) => situation !== undefined);
     const addresses = this.movement.interfaces
+      .filter(({ running }) => running)
       .flatMap((link) => link.addresses.map(({ address }) => address))
       .filter(isGlobalUnicast);
     const parts = wantedParts(situations, [...new Set(addresses)].sort(), this.configuration);

@@ -103,12 +103,13 @@ export class RegistrationState {
   /** Where the addresses belong; undefined when the operator wants none of it. */
   situation(): HomeSituation | undefined {
     if (this.#phase === 'released') return undefined;
-    const { home, homeLink, tunnel, noDad } = this;
+    const { home, homeLink, tunnel, careOf, noDad } = this;
     const ipv4HomeAddress = this.ipv4Refused ? undefined : this.memory.ipv4HomeAddress;
     return {
       home,
       ipv4HomeAddress,
       tunnel,
+      careOf,
       homeLink: homeLink === undefined ? undefined : { device: homeLink.device, noDad },
     };
   }

@@ -27,28 +27,32 @@ export function retransmit(state: RegistrationState, step: Step): void {
     transmitUpdate(state, step);
     return;
   }
-  context.count('home-agent-silent');
-  state.silentRounds++;
-  state.event(step, 'home-agent-silent', 'warn', {
-    homeAgent: exchange.target?.address,
-    outer: exchange.target?.outer,
-    careOfAddress: exchange.careOfAddress,
-    atMs: step.now,
-  });
+  if (exchange.sent.length > 0) reportSilence(state, step, exchange);
   if (exchange.purpose === 'deregister' && state.silentRounds >= DEREGISTRATION_ROUNDS) {
     deregistered(state, step, undefined);
-  } else if (!tryElsewhere(state, step)) transmitUpdate(state, step);
+    return;
+  }
+  tryOtherHomeAgent(state, step);
+  if (exchange.purpose !== 'register' || !tryOtherFamily(state, step)) transmitUpdate(state, step);
 }
 
-/** Another family, RFC 5555 §4.4.1, or another address of the home agent, RFC 6275 §11.7.1. Says whether it was sent to already. */
-export function tryElsewhere(state: RegistrationState, step: Step): boolean {
+function reportSilence(state: RegistrationState, step: Step, { target, careOfAddress }: Exchange): void {
+  state.context.count('home-agent-silent');
+  state.silentRounds++;
+  state.event(step, 'home-agent-silent', 'warn', {
+    homeAgent: target?.address,
+    outer: target?.outer,
+    careOfAddress,
+    atMs: step.now,
+  });
+}
+
+/** RFC 6275 §11.7.1: the next Binding Update goes to the next address of the home agent; its name is looked up again. */
+export function tryOtherHomeAgent(state: RegistrationState, step: Step): void {
   const { exchange } = state;
-  if (exchange === undefined) return false;
+  if (exchange === undefined) return;
   resolveHomeAgent(state, step);
-  const rotated = state.agent.rotate(exchange.family);
-  if (exchange.purpose === 'register' && tryOtherFamily(state, step)) return true;
-  if (rotated) followTarget(state, step);
-  return false;
+  if (state.agent.rotate(exchange.family)) followTarget(state, step);
 }
 
 /** The tunnel follows the address of the home agent that the next Binding Update goes to. */

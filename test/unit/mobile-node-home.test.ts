@@ -1,0 +1,309 @@
+/** Returning home and leaving again; the home agent by name; restart; what is wanted of the host. RFC 6275 §11.5.5. */
+import { describe, expect, it } from 'vitest';
+import { assert } from '#base/assert.ts';
+import { isMalformed } from '#base/bytes.ts';
+import { ALL_NODES, ipv6 } from '#base/ip.ts';
+import type { Output } from '#engine/contract.ts';
+import { arpCodec } from '#wire/arp.ts';
+import { icmpv6Codec } from '#wire/icmpv6.ts';
+import { ipv6Codec } from '#wire/ipv6.ts';
+import { findOption } from '#wire/mobility-options.ts';
+import {
+  HOME,
+  HOME_ADDRESS,
+  HOME_AGENT,
+  HOME_AGENT_V4,
+  IPV4_HOME_ADDRESS,
+  Scene,
+  WALL_OFFSET_MS,
+} from './mobile-node-scene.ts';
+
+const AWAY = { addresses: ['2001:db8:f1::2/64'] };
+const AT_HOME = { addresses: ['fe80::5/64', '2001:db8:1::abcd/64'], epoch: 2 };
+const NAMED = { homes: [{ ...HOME, homeAgent: { name: 'ha.example.org' } }] };
+
+/** What was said on the home link, in words. */
+function saidOnLink(out: readonly Output[]): readonly string[] {
+  return out.flatMap((output) => {
+    if (output.kind !== 'send' || output.path.kind !== 'link') return [];
+    if (output.path.protocol === 'arp') {
+      const arp = arpCodec.parse(output.packet);
+      assert(!isMalformed(arp), 'ARP');
+      return [`ARP ${arp.senderAddress} is-at ${arp.senderHardware.join(':')} target ${arp.targetAddress}`];
+    }
+    const packet = ipv6Codec.parse(output.packet);
+    assert(!isMalformed(packet), 'IPv6');
+    const message = icmpv6Codec.parse(packet.payload);
+    assert(!isMalformed(message) && message.body.type === 'neighbour-advertisement', 'Neighbour Advertisement');
+    const { target, override, solicited } = message.body;
+    return [`NA ${target} to ${packet.destination} hop ${packet.hopLimit} override ${override} solicited ${solicited}`];
+  });
+}
+
+describe('at home', () => {
+  it('MN-4-1-1-2-004 starts without Binding Update; addresses are on the interface, nothing is tunnelled', () => {
+    const scene = new Scene();
+    scene.network(AT_HOME);
+    expect(scene.updates()).toEqual([]);
+    expect(scene.event('returned-home')).toMatchObject({ deregistered: false });
+    expect(scene.want('home/office')).toMatchObject({
+      addresses: [
+        { device: 'eth0', address: HOME_ADDRESS, prefixLength: 64, noDad: false },
+        { device: 'eth0', address: IPV4_HOME_ADDRESS, prefixLength: 24 },
+      ],
+      routes: [{ table: 254, device: 'eth0', gateway: '192.0.2.1' }],
+    });
+    expect(scene.want('policy')).toBeUndefined();
+    expect(scene.want('home/office')?.tunnels).toBeUndefined();
+  });
+
+  it('MN-2-1-3-1-001 de-registers from the home address with lifetime 0', () => {
+    const scene = new Scene();
+    scene.registered(AWAY);
+    scene.network(AT_HOME);
+    // MN → HA: IPv6(HoA, HA) | BU(A, H, lifetime 0, alternate care-of address HoA)
+    const { path, packet, message } = scene.update();
+    expect(path.kind).toBe('native');
+    expect(packet).toMatchObject({ source: HOME_ADDRESS, destination: HOME_AGENT, extensions: [] });
+    expect(message).toMatchObject({ lifetimeUnits: 0, flags: { acknowledge: true, homeRegistration: true } });
+    expect(findOption(message.options, 'alternate-care-of-address')?.address).toBe(HOME_ADDRESS);
+    expect(scene.want('home/office')?.addresses?.[0]).toMatchObject({ device: 'eth0', noDad: true });
+  });
+
+  it('MN-2-2-2-1-001 MN-3-4-1-1-001 advertises its addresses thrice when that is acknowledged', () => {
+    const scene = new Scene();
+    scene.registered(AWAY);
+    scene.network(AT_HOME);
+    scene.pass(3);
+    scene.answer(scene.update());
+    expect(scene.event('returned-home')).toMatchObject({ deregistered: true, roundTripMs: 3 });
+    const said = [
+      `NA ${HOME_ADDRESS} to ${ALL_NODES} hop 255 override true solicited false`,
+      `ARP ${IPV4_HOME_ADDRESS} is-at 2:0:0:0:0:2 target ${IPV4_HOME_ADDRESS}`,
+    ];
+    expect(saidOnLink(scene.out)).toEqual(said);
+    for (const _again of [1, 2]) {
+      expect(scene.wait()).toBe(1000);
+      expect(saidOnLink(scene.out)).toEqual(said);
+    }
+    expect(scene.request('bindings')).toEqual([]);
+  });
+
+  it('with the L bit advertises the link-local address too', () => {
+    const scene = new Scene();
+    scene.registered({ addresses: ['fe80::10/64', '2001:db8:f1::2/64'] });
+    scene.network({ ...AT_HOME, addresses: ['fe80::10/64', '2001:db8:1::abcd/64'] });
+    scene.answer(scene.update());
+    expect(saidOnLink(scene.out)[1]).toContain('NA fe80::10 ');
+  });
+
+  it('MN-2-1-1-1-002 sets the L bit when the link-local address fits', () => {
+    const scene = new Scene();
+    scene.network({ addresses: ['fe80::10/64', '2001:db8:f1::2/64'] });
+    expect(scene.update().message.flags.linkLocalCompatibility).toBe(true);
+  });
+
+  it('is known by the home address itself even when its duplicate address detection failed', () => {
+    const scene = new Scene();
+    scene.registered(AWAY);
+    scene.network({ addresses: ['2001:db8:1::10/64'], duplicate: true, epoch: 2 });
+    expect(scene.update().packet.source).toBe(HOME_ADDRESS);
+  });
+
+  it('retransmits the de-registration', () => {
+    const scene = new Scene();
+    scene.registered(AWAY);
+    scene.network(AT_HOME);
+    expect([scene.waitForUpdate(), scene.waitForUpdate(), scene.waitForUpdate()]).toEqual([1000, 2000, 4000]);
+  });
+
+  it('MN-2-1-1-1-001 registers when it leaves home again', () => {
+    const scene = new Scene();
+    scene.network(AT_HOME);
+    scene.network({ ...AWAY, epoch: 3 });
+    expect(scene.update().packet.source).toBe('2001:db8:f1::2');
+    expect(scene.event('handover')).toMatchObject({ from: 'home' });
+    expect(scene.want('home/office')?.addresses?.[0]).toMatchObject({ device: '%tun', prefixLength: 128 });
+  });
+
+  it('is not believed of an older epoch: the home address that we put there ourselves', () => {
+    const scene = new Scene();
+    scene.network(AT_HOME);
+    scene.network({ addresses: ['2001:db8:1::10/64'], addressEpoch: 2, epoch: 3 });
+    expect(scene.event('no-care-of-address')).toMatchObject({ from: 'home' });
+  });
+
+  it('a virtual home network has no home link', () => {
+    const scene = new Scene({ homes: [{ ...HOME, virtualHomeNetwork: true }] });
+    scene.network(AT_HOME);
+    expect(scene.update().packet.source).toBe('2001:db8:1::abcd');
+  });
+
+  it('without optimism the tunnel goes when the home agent agreed', () => {
+    const scene = new Scene({ optimistic: false });
+    scene.registered(AWAY);
+    scene.network(AT_HOME);
+    expect(scene.want('home/office')?.tunnels).toHaveLength(1);
+    scene.answer(scene.update());
+    expect(scene.want('home/office')?.tunnels).toBeUndefined();
+  });
+});
+
+describe('the home agent by name', () => {
+  const found = { kind: 'resolved', name: 'ha.example.org', addresses: [HOME_AGENT, HOME_AGENT_V4] } as const;
+  const failed = { kind: 'resolved', name: 'ha.example.org', addresses: [], failure: 'timeout' } as const;
+
+  it('is asked for when there is a network, then registered with', () => {
+    const scene = new Scene(NAMED);
+    scene.network(AWAY);
+    expect(scene.out).toContainEqual({ kind: 'resolve', name: 'ha.example.org' });
+    expect(scene.updates()).toEqual([]);
+    scene.give(found);
+    expect(scene.update().packet.destination).toBe(HOME_AGENT);
+  });
+
+  it('is asked for again with growing pauses', () => {
+    const scene = new Scene(NAMED);
+    scene.network(AWAY);
+    const pauses = [1, 2, 3].map(() => {
+      scene.give(failed);
+      return scene.wait();
+    });
+    expect(pauses).toEqual([1000, 2000, 4000]);
+  });
+
+  it('is asked for again after three silent attempts, and a new address is used at once', () => {
+    const scene = new Scene(NAMED);
+    scene.network(AWAY);
+    scene.give(found);
+    for (const _attempt of [1, 2, 3]) scene.waitForUpdate();
+    expect(scene.out).toContainEqual({ kind: 'resolve', name: 'ha.example.org' });
+    expect(scene.event('home-agent-silent')).toBeDefined();
+    scene.pass(1500);
+    scene.give({ ...found, addresses: [HOME_ADDRESS] });
+    expect(scene.update().packet.destination).toBe(HOME_ADDRESS);
+  });
+
+  it('is remembered while names do not resolve, across restarts too', () => {
+    const scene = new Scene(NAMED);
+    scene.network(AWAY);
+    scene.give(found);
+    const restarted = new Scene(NAMED, [{ key: 'office', value: scene.record() }]);
+    restarted.network(AWAY);
+    expect(restarted.update().packet.destination).toBe(HOME_AGENT);
+    const update = restarted.update();
+    restarted.give(failed);
+    restarted.answer(update);
+    expect(restarted.event('registered')).toBeDefined();
+  });
+});
+
+describe('restart', () => {
+  it('goes on behind the last sequence number and registers at once', () => {
+    const scene = new Scene();
+    const { sequence } = scene.registered(AWAY).message;
+    const restarted = new Scene({}, [{ key: 'office', value: scene.record() }]);
+    restarted.network(AWAY);
+    expect((restarted.update().message.sequence - sequence + 0x10000) & 0xffff).toBe(17);
+  });
+
+  it('at home de-registers what an earlier run left bound', () => {
+    const scene = new Scene();
+    scene.registered(AWAY);
+    const value = scene.record();
+    expect(value).toMatchObject({ boundUntilWallMs: WALL_OFFSET_MS + 600_000 });
+    const restarted = new Scene({}, [{ key: 'office', value }]);
+    restarted.network(AT_HOME);
+    expect(restarted.update().message.lifetimeUnits).toBe(0);
+    const late = new Scene({}, [{ key: 'office', value }]);
+    late.pass(700_000);
+    late.network(AT_HOME);
+    expect(late.updates()).toEqual([]);
+  });
+
+  it.each([[null], ['text'], [{ sequence: 'x', homeAgentAddresses: 5, lastTimestamp: 'zz' }], [[1]]])(
+    'takes a record of %j for none',
+    (value) => {
+      const scene = new Scene({}, [{ key: 'office', value }]);
+      scene.registered(AWAY);
+      expect(scene.event('registered')).toBeDefined();
+    },
+  );
+});
+
+describe('the operator', () => {
+  it('de-registers from abroad, and registers again', () => {
+    const scene = new Scene();
+    scene.registered(AWAY);
+    scene.request('deregister');
+    expect(scene.update().message.lifetimeUnits).toBe(0);
+    scene.answer(scene.update());
+    expect(scene.out).toContainEqual({ kind: 'want', key: 'home/office', part: undefined });
+    expect(scene.out).toContainEqual({ kind: 'want', key: 'policy', part: undefined });
+    scene.network({ ...AWAY, epoch: 2 });
+    expect(scene.updates()).toEqual([]);
+    scene.request('reregister');
+    expect(scene.updates()).toHaveLength(1);
+  });
+
+  it('gets an answer to anything', () => {
+    const scene = new Scene();
+    scene.network(AWAY);
+    expect(scene.request('status')).toMatchObject({ homes: [{ home: 'office', phase: 'registering' }] });
+    expect(scene.request('stats')).toHaveProperty('binding-update-sent', 1);
+    expect(scene.request('toString')).toHaveProperty('message');
+    expect(scene.request('reregister', { home: 'nowhere' })).toHaveProperty('message');
+  });
+});
+
+describe('policy routing', () => {
+  const rules = (scene: Scene) => [...(scene.want('care-of')?.rules ?? []), ...(scene.want('policy')?.rules ?? [])];
+
+  it('leads home addresses into the tunnel and care-of address and marked traffic out of it', () => {
+    const scene = new Scene();
+    scene.network({ addresses: ['2001:db8:f1::2/64', '203.0.113.7/24'] });
+    const six = rules(scene).filter(({ family }) => family === 6);
+    expect(
+      six.map(({ priority, table, from, mark, invert, suppressPrefixLength }) => ({
+        priority,
+        table,
+        ...(from && { from: `${from.address}/${from.length}` }),
+        ...(mark && { mark: mark.value }),
+        ...(invert && { invert }),
+        ...(suppressPrefixLength !== undefined && { suppressPrefixLength }),
+      })),
+    ).toEqual([
+      { priority: 1000, table: 254, from: '2001:db8:f1::2/128', suppressPrefixLength: 0 },
+      { priority: 1001, table: 5001, from: '2001:db8:f1::2/128' },
+      { priority: 1002, table: 254, mark: 0x534a },
+      { priority: 1003, table: 5000, from: '2001:db8:1::10/128' },
+      { priority: 1005, table: 254, suppressPrefixLength: 0 },
+      { priority: 1006, table: 5000, mark: 0x534a, invert: true },
+    ]);
+    const four = rules(scene).filter(({ family }) => family === 4);
+    expect(four.map(({ priority }) => priority)).toEqual([1002, 1003, 1004, 1005, 1006]);
+    expect(scene.want('policy')?.routes).toMatchObject([
+      { table: 5000, device: '%tun', source: HOME_ADDRESS, mtu: 1460 },
+      { table: 5000, device: '%tun', source: IPV4_HOME_ADDRESS, mtu: 1460 },
+    ]);
+  });
+
+  it('leaves the rest of the host alone when only home addresses are to be tunnelled', () => {
+    const scene = new Scene({ defaultRoute: false });
+    scene.network(AWAY);
+    expect(new Set(rules(scene).map(({ priority }) => priority))).toEqual(new Set([1000, 1001, 1002, 1003]));
+  });
+
+  it('two homes with one home agent share the tunnel; each has its registration', () => {
+    const second = { ...HOME, name: 'second', homeAddress: ipv6('2001:db8:1::11'), ipv4HomeAddress: 'none' as const };
+    const scene = new Scene({ homes: [HOME, second] });
+    scene.network(AWAY);
+    expect(scene.out.filter(({ kind }) => kind === 'send')).toHaveLength(2);
+    const tunnels = [scene.want('home/office'), scene.want('home/second')].map((part) => part?.tunnels?.[0]);
+    expect(tunnels[0]).toMatchObject({ id: 1 });
+    expect(tunnels[1]).toEqual(tunnels[0]);
+    expect(scene.want('home/second')?.planeRoutes).toEqual([
+      { prefix: { address: '2001:db8:1::11', length: 128 }, tunnel: 1 },
+    ]);
+  });
+});

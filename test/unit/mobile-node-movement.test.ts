@@ -1,0 +1,231 @@
+/** Movement, choice of the care-of address, retransmission. RFC 6275 §11.5, §11.8, RFC 5555 §4.4.1. */
+import { describe, expect, it } from 'vitest';
+import { ipv4 } from '#base/ip.ts';
+import { HOME, HOME_AGENT_V4, Scene } from './mobile-node-scene.ts';
+
+const A = { addresses: ['2001:db8:f1::2/64'] };
+const B = { addresses: ['2001:db8:f2::2/64'] };
+const DUAL = { addresses: ['2001:db8:f1::2/64', '203.0.113.7/24'] };
+
+describe('retransmission', () => {
+  it('MN-2-1-1-1-013 starts at 1.5 s for the first registration, doubles, stays at 32 s, each with a new sequence number', () => {
+    const scene = new Scene();
+    scene.network(A);
+    let { sequence } = scene.update().message;
+    for (const expected of [1500, 3000, 6000, 12_000, 24_000, 32_000, 32_000]) {
+      expect(scene.waitForUpdate()).toBe(expected);
+      expect(scene.update().message.sequence).toBe((sequence + 1) & 0xffff);
+      sequence = scene.update().message.sequence;
+    }
+  });
+
+  it('MN-2-1-2-1-006 starts at 1 s when a binding exists', () => {
+    const scene = new Scene();
+    scene.registered(A);
+    scene.network({ ...B, epoch: 2 });
+    expect([scene.waitForUpdate(), scene.waitForUpdate(), scene.waitForUpdate()]).toEqual([1000, 2000, 4000]);
+  });
+
+  it('believes the answer to an earlier transmission of the same Binding Update', () => {
+    const scene = new Scene();
+    scene.network(A);
+    const first = scene.update();
+    scene.waitForUpdate();
+    scene.answer(first);
+    expect(scene.event('registered')).toMatchObject({ roundTripMs: 1500 });
+  });
+
+  it('never sends more than three Binding Updates within a second', () => {
+    const scene = new Scene();
+    const times: number[] = [];
+    for (let move = 1; move <= 12; move++) {
+      scene.network({ addresses: [`2001:db8:${move}f::2/64`], epoch: move });
+      times.push(...scene.updates().map(() => scene.now));
+      scene.pass(50);
+    }
+    while (times.length < 8) {
+      scene.wait();
+      times.push(...scene.updates().map(() => scene.now));
+    }
+    for (const [index, time] of times.slice(3).entries()) {
+      expect(time - (times[index] ?? 0)).toBeGreaterThanOrEqual(1000);
+    }
+    expect(scene.node.counters['binding-update-delayed']).toBeGreaterThan(0);
+  });
+});
+
+describe('movement', () => {
+  it('MN-2-1-2-1-001 registers the new care-of address at once after a move', () => {
+    const scene = new Scene();
+    scene.registered(A);
+    scene.network({ ...B, epoch: 2 });
+    expect(scene.update().packet.source).toBe('2001:db8:f2::2');
+    expect(scene.event('handover')).toMatchObject({ from: '2001:db8:f1::2', to: '2001:db8:f2::2', interface: 'eth0' });
+  });
+
+  it('keeps tunnel and addresses while there is no link', () => {
+    const scene = new Scene();
+    scene.registered(A);
+    scene.network({ running: false });
+    expect(scene.want('home/office')).toBeUndefined();
+    expect(scene.event('no-care-of-address')).toBeDefined();
+    expect(scene.request('status')).toMatchObject({ homes: [{ phase: 'detached', careOfAddress: null }] });
+    expect(scene.request('tunnels')).toMatchObject([{ local: '2001:db8:f1::2' }]);
+  });
+
+  it('MN-3-3-1-1-004 does not believe addresses and routers of an older carrier epoch', () => {
+    const scene = new Scene();
+    scene.registered(A);
+    scene.network({ ...A, epoch: 2, addressEpoch: 1 });
+    expect(scene.updates()).toEqual([]);
+    scene.network({ ...A, epoch: 2, routers: [{ family: 6, gateway: 'fe80::1', epoch: 1 }] });
+    expect(scene.updates()).toEqual([]);
+    scene.network({ ...A, epoch: 2 });
+    expect(scene.updates()).toHaveLength(1);
+  });
+
+  it('registers again when the same address comes back on another link: another NAT may be before it', () => {
+    const scene = new Scene();
+    scene.registered({ addresses: ['10.0.0.2/24'] });
+    scene.network({ addresses: ['10.0.0.2/24'], epoch: 2 });
+    expect(scene.update().path).toMatchObject({ kind: 'udp', local: '10.0.0.2' });
+  });
+
+  it('uses an address that nobody confirms after a while: an operator set it by hand', () => {
+    const scene = new Scene();
+    scene.registered(A);
+    scene.network({ ...A, epoch: 2, addressEpoch: 1 });
+    scene.waitForUpdate();
+    expect(scene.now).toBeGreaterThanOrEqual(3000);
+    expect(scene.update().packet.source).toBe('2001:db8:f1::2');
+  });
+
+  it.each([
+    ['tentative', { tentative: true }],
+    ['duplicate', { duplicate: true }],
+    ['expired', { validUntil: 0 }],
+    ['without router', { routers: [] }],
+    ['on a link that is down', { running: false }],
+  ])('does not use an address that is %s', (_name, state) => {
+    const scene = new Scene();
+    scene.network({ ...A, ...state });
+    expect(scene.updates()).toEqual([]);
+  });
+
+  it('does not use link-local addresses, its own home addresses, nor unique local ones towards a global home agent', () => {
+    const scene = new Scene({ homes: [{ ...HOME, virtualHomeNetwork: true }] });
+    scene.network({ addresses: ['fe80::5/64', '169.254.3.3/16', '2001:db8:1::10/64', '192.0.2.10/24', 'fd00::5/64'] });
+    expect(scene.updates()).toEqual([]);
+  });
+
+  it('leaves an address when it ceases to be valid', () => {
+    const scene = new Scene();
+    scene.network({ ...A, validUntil: 5000 }, { ...B, index: 3, name: 'wlan0', addresses: ['203.0.113.9/24'] });
+    while (scene.updates()[0]?.path.kind !== 'udp') {
+      for (const update of scene.updates()) scene.answer(update);
+      scene.waitForUpdate();
+    }
+    expect(scene.now).toBe(5000);
+    expect(scene.update().path).toMatchObject({ kind: 'udp', local: '203.0.113.9' });
+  });
+
+  it('MN-3-3-1-1-002 stays where it is while no other place is better', () => {
+    const scene = new Scene();
+    scene.registered(A);
+    scene.network({ addresses: [...A.addresses, '2001:db8:f3::9/64'] }, { ...B, index: 1, name: 'eth1' });
+    expect(scene.updates()).toEqual([]);
+  });
+
+  it('follows interface preferences, make before break, and leaves by the own router of each interface', () => {
+    const scene = new Scene({
+      interfaces: [
+        { match: 'wlan*', preference: 10 },
+        { match: 'eth1', preference: -1 },
+      ],
+    });
+    scene.registered(A);
+    scene.network(A, { ...B, index: 3, name: 'wlan0' }, { addresses: ['2001:db8:f9::2/64'], index: 4, name: 'eth1' });
+    expect(scene.update().packet.source).toBe('2001:db8:f2::2');
+    expect(scene.want('care-of')?.routes).toContainEqual({
+      destination: { address: '::', length: 0 },
+      table: 5001,
+      device: 'wlan0',
+      gateway: 'fe80::1',
+    });
+  });
+
+  it('a deprecated care-of address gives way to a preferred one, and only to such', () => {
+    const scene = new Scene();
+    scene.registered(A);
+    scene.network({ ...A, deprecated: true });
+    expect(scene.updates()).toEqual([]);
+    scene.network({ ...A, deprecated: true }, { ...B, index: 3, name: 'eth1' });
+    expect(scene.update().packet.source).toBe('2001:db8:f2::2');
+  });
+
+  it('moves by request, and back when the wish is withdrawn', () => {
+    const scene = new Scene({ interfaces: [{ match: 'eth0', preference: 1 }] });
+    scene.registered(A, { ...B, index: 3, name: 'eth1' });
+    scene.request('move', { careOfAddress: '2001:db8:f2::2' });
+    expect(scene.update().packet.source).toBe('2001:db8:f2::2');
+    scene.request('move', {});
+    expect(scene.update().packet.source).toBe('2001:db8:f1::2');
+    expect(scene.request('move', { careOfAddress: 'nowhere' })).toHaveProperty('message');
+  });
+});
+
+describe('two families', () => {
+  it('prefers IPv6, or IPv4 if the operator says so', () => {
+    const scene = new Scene();
+    scene.network(DUAL);
+    expect(scene.update().path.kind).toBe('native');
+    const other = new Scene({ preferIpv4: true });
+    other.network(DUAL);
+    expect(other.update().path.kind).toBe('udp');
+  });
+
+  it('after three unanswered attempts over one family tries the other, in turn, without making either faster', () => {
+    const scene = new Scene();
+    scene.network(DUAL);
+    const seen = [[scene.update().path.kind, 0]];
+    for (let attempt = 0; attempt < 8; attempt++) {
+      const waited = scene.waitForUpdate();
+      seen.push([scene.update().path.kind, waited]);
+    }
+    expect(seen).toEqual([
+      ['native', 0],
+      ['native', 1500],
+      ['native', 3000],
+      ['udp', 6000],
+      ['udp', 1500],
+      ['udp', 3000],
+      ['native', 6000],
+      ['native', 12_000],
+      ['native', 24_000],
+    ]);
+    expect(scene.node.counters['family-changed']).toBe(2);
+  });
+
+  it('keeps to the family that answers upon the next move within the same network, and prefers IPv6 again in another', () => {
+    const scene = new Scene();
+    scene.network(DUAL);
+    while (scene.updates()[0]?.path.kind !== 'udp') scene.waitForUpdate();
+    scene.answer(scene.update());
+    scene.network({ addresses: ['2001:db8:f1:1::2/64', '203.0.113.8/24'], epoch: 2 });
+    expect(scene.update().path.kind).toBe('udp');
+    scene.answer(scene.update());
+    scene.network({ addresses: ['2001:db8:f2::2/64', '203.0.113.9/24'], epoch: 3 });
+    expect(scene.update().path.kind).toBe('native');
+  });
+
+  it('has no use for IPv6 where only the IPv4 address of the home agent is known, and needs its IPv6 address then', () => {
+    const homes = [{ ...HOME, homeAgent: { addresses: [HOME_AGENT_V4] } }];
+    const scene = new Scene({ homes });
+    scene.network({ addresses: ['203.0.113.7/24'] });
+    expect(scene.updates()).toEqual([]);
+    const told = new Scene({ homes: [{ ...HOME, ...homes[0], homeAgentAddress: HOME.homeAddress }] });
+    told.network({ addresses: ['203.0.113.7/24'] });
+    expect(told.update().packet.destination).toBe(HOME.homeAddress);
+    expect(told.update().path).toMatchObject({ remote: ipv4('198.51.100.1') });
+  });
+});
