@@ -1,0 +1,141 @@
+/** A home agent, a mobile node that is moved, and what the tests with real packets ask of both. */
+import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import {
+  type DaemonPairOptions,
+  DaemonProcess,
+  homeAgentConfiguration,
+  mobileNodeConfiguration,
+} from '#lab/daemons.ts';
+import { NETWORKS, type NetworkName } from '#lab/networks.ts';
+import { waitFor } from '#lab/shell.ts';
+import { Lab, type LabOptions } from '#lab/topology.ts';
+import type { ControlClient } from '#ops/control-client.ts';
+import { isJsonObject } from '#ops/json-lines.ts';
+
+export interface JourneyOptions extends LabOptions {
+  readonly daemons?: DaemonPairOptions;
+}
+
+export function objectsOf(value: JsonValue | undefined): readonly JsonObject[] {
+  return Array.isArray(value) ? value.filter((one: JsonValue) => isJsonObject(one)) : [];
+}
+
+export function objectOf(value: JsonValue | undefined): JsonObject {
+  return isJsonObject(value) ? value : {};
+}
+
+/** Both daemons in a lab of their own. Events of the mobile node since the last move are in `events`. */
+export class Journey implements AsyncDisposable {
+  readonly lab: Lab;
+  readonly homeAgent: DaemonProcess;
+  readonly mobileNode: DaemonProcess;
+  events: JsonObject[] = [];
+  #follower: ControlClient | undefined;
+
+  private constructor(lab: Lab, options: DaemonPairOptions) {
+    this.lab = lab;
+    this.homeAgent = new DaemonProcess(lab, 'ha', 'home', homeAgentConfiguration(options));
+    this.mobileNode = new DaemonProcess(lab, 'mn', 'mn', mobileNodeConfiguration(options));
+  }
+
+  /** Builds the lab and the configurations; starts nothing. */
+  static async create(options: JourneyOptions = {}): Promise<Journey> {
+    const { daemons, ...lab } = options;
+    return new Journey(await Lab.create(lab), daemons ?? {});
+  }
+
+  /** Starts both daemons, the node plugged in at `network`, and waits until it is registered (or at home). */
+  async start(network: NetworkName): Promise<void> {
+    await this.homeAgent.start();
+    await this.lab.move('mn', network);
+    await this.lab.waitForAddress('mn', NETWORKS[network].ipv6 === undefined ? 4 : 6);
+    await this.startMobileNode();
+    await this.settled(network);
+  }
+
+  async startMobileNode(): Promise<void> {
+    await this.mobileNode.start();
+    this.#follower?.close();
+    this.#follower = await this.mobileNode.follow((event) => this.events.push(event));
+  }
+
+  /** Plugs the node in elsewhere and waits until it is registered from there (or at home). */
+  async moveTo(network: NetworkName): Promise<void> {
+    this.events = [];
+    await this.lab.move('mn', network);
+    await this.settled(network);
+  }
+
+  /** Waits until the node's status says that it is registered from `network`. */
+  async settled(network: NetworkName): Promise<JsonObject> {
+    let last: JsonObject = {};
+    try {
+      return await waitFor(
+        async () => {
+          last = await this.home();
+          return isSettled(last, network) ? last : undefined;
+        },
+        { timeoutMs: 20_000, what: `the node to settle in ${network}` },
+      );
+    } catch (error) {
+      throw new Error(`${network} is not reached: ${JSON.stringify(last)}\n${JSON.stringify(this.events)}`, {
+        cause: error,
+      });
+    }
+  }
+
+  /** The node's view of its only home. */
+  async home(): Promise<JsonObject> {
+    return objectsOf(objectOf(await this.mobileNode.request('status'))['homes'])[0] ?? {};
+  }
+
+  /** The home agent's binding, without the times that run down; undefined when there is none. */
+  async binding(): Promise<JsonObject | undefined> {
+    const [found] = objectsOf(await this.homeAgent.request('bindings'));
+    if (found === undefined) return undefined;
+    const { lifetimeLeftSeconds: _, ...rest } = found;
+    return rest;
+  }
+
+  /** A counter of the engine of either daemon. */
+  async count(daemon: DaemonProcess, reason: string): Promise<number> {
+    return numberAt(objectOf(await daemon.request('stats')), reason);
+  }
+
+  /** A counter of the data plane of either daemon. */
+  async planeCount(daemon: DaemonProcess, name: string): Promise<number> {
+    return numberAt(objectOf(objectOf(await daemon.request('stats'))['plane']), name);
+  }
+
+  async close(): Promise<void> {
+    this.#follower?.close();
+    await this.lab.close();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+}
+
+function numberAt(values: JsonObject, name: string): number {
+  const value = values[name];
+  if (typeof value !== 'number') throw new Error(`no counter ${name} in ${Object.keys(values).join(' ')}`);
+  return value;
+}
+
+/** Whether a care-of address (or none, at home) is one that `network` gives. */
+function isSettled(home: JsonObject, network: NetworkName): boolean {
+  const { phase, careOfAddress } = home;
+  if (network === 'home') return phase === 'at-home';
+  if (phase !== 'registered' || typeof careOfAddress !== 'string') return false;
+  const { ipv4, ipv6 } = NETWORKS[network];
+  const of6 = ipv6 !== undefined && careOfAddress.startsWith(`${ipv6.replace(/:0$/, '')}:`);
+  const [from, to] = [ipv4?.first, ipv4?.last].map(ipv4Number);
+  const number = careOfAddress.includes(':') ? undefined : ipv4Number(careOfAddress);
+  const of4 = number !== undefined && from !== undefined && to !== undefined && number >= from && number <= to;
+  return of6 || of4;
+}
+
+function ipv4Number(address: string | undefined): number | undefined {
+  return address?.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0);
+}

@@ -1,0 +1,19 @@
+#!/usr/bin/perl
+# Sends whole IP packets, given as lines of hexadecimal digits on standard input, as they are:  send-raw.pl DESTINATION
+use strict;
+use warnings;
+use Socket qw(AF_INET AF_INET6 SOCK_RAW inet_pton pack_sockaddr_in pack_sockaddr_in6);
+
+use constant IPPROTO_RAW => 255;
+my ($destination) = @ARGV;
+my $family = $destination =~ /:/ ? AF_INET6 : AF_INET;
+my $address = inet_pton($family, $destination) or die "no address: $destination\n";
+my $to = $family == AF_INET6 ? pack_sockaddr_in6(0, $address) : pack_sockaddr_in(0, $address);
+socket(my $socket, $family, SOCK_RAW, IPPROTO_RAW) or die "socket: $!\n";
+while (my $line = <STDIN>) {
+    chomp $line;
+    next if $line eq '';
+    my $packet = pack 'H*', $line;
+    my $sent = send($socket, $packet, 0, $to);
+    die "send: $!\n" if !defined $sent || $sent != length $packet;
+}
