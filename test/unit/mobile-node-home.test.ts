@@ -288,6 +288,17 @@ describe('policy routing', () => {
     ]);
   });
 
+  it('lets the host out directly while the home agent is silent, until it answers', () => {
+    const scene = new Scene();
+    scene.registered(AWAY);
+    scene.network({ ...AWAY, epoch: 2 });
+    const priorities = () => new Set(scene.want('policy')?.rules?.map(({ priority }) => priority));
+    while (scene.event('home-agent-silent') === undefined) scene.wait();
+    expect(priorities()).toEqual(new Set([1002, 1003]));
+    scene.answer(scene.update());
+    expect(priorities()).toEqual(new Set([1002, 1003, 1005, 1006]));
+  });
+
   it('leaves the rest of the host alone when only home addresses are to be tunnelled', () => {
     const scene = new Scene({ defaultRoute: false });
     scene.network(AWAY);

@@ -39,7 +39,10 @@ export function assessAttachment(state: RegistrationState, step: Step): void {
   const choice = chooseCareOf(candidates, choiceRules(state));
   if (choice === undefined) detach(state, step, candidates.length > 0);
   else if (state.attached && sameAttachment(choice, state.careOf)) state.careOf = choice;
-  else attach(state, step, choice, new Map());
+  else {
+    state.silentRounds = 0;
+    attach(state, step, choice, new Map());
+  }
 }
 
 function choiceRules({ agent, careOf, pinned, silent, context }: RegistrationState): ChoiceRules {
@@ -103,7 +106,6 @@ function leave(state: RegistrationState, change: PhaseChange): void {
   state.careOf = undefined;
   state.homeLink = undefined;
   state.exchange = undefined;
-  state.silentRounds = 0;
   state.timers.clear('retransmit', 'transmit', 'refresh', 'keepalive', 'refused-retry', 'advertise');
 }
 
@@ -131,6 +133,7 @@ function assessHomeLink(state: RegistrationState, step: Step, link: HomeLink): v
   const bound = memory.mayBeBound(context.wall(step.now));
   // RFC 6275 §11.5.5: no Duplicate Address Detection while the home agent may defend the address.
   state.noDad = bound || here?.device === link.device;
+  state.silentRounds = 0;
   leave(state, bound ? 'home-bound' : 'home-free');
   state.homeLink = link;
   if (!bound || context.configuration.optimistic) state.tunnel = undefined;

@@ -16,7 +16,8 @@
  *   p+5  -                             main, but not its default   on-link peers        } only when all traffic
  *   p+6  not our mark                  table                       everything else      } is to use the tunnel
  *
- * Neighbour Discovery and link-local traffic stay with the kernel's local table and link routes. No sysctl is needed:
+ * While the home agent is silent the last three are withdrawn: the host, and the lookup of the home agent's name, then go out
+ * directly; what uses a home address waits. Neighbour Discovery and link-local traffic stay with the kernel's local table and link routes. No sysctl is needed:
  * strict reverse path filtering looks a packet from the tunnel up as "from home address" and so finds the TUN device, and one
  * to the care-of address finds its interface by the first two rules.
  */
@@ -69,6 +70,8 @@ export interface HomeSituation {
   readonly tunnel: TunnelEndpoints | undefined;
   /** The care-of address in use or being registered; undefined while there is none. */
   readonly careOf: CareOfCandidate | undefined;
+  /** The home agent does not answer: the tunnel may lead nowhere. */
+  readonly silent: boolean;
   /** Set when the addresses belong on the home link. */
   readonly homeLink: { readonly device: string; readonly noDad: boolean } | undefined;
 }
@@ -190,7 +193,7 @@ function policyPart(
       rules.push({ family, priority: rulePriority + 3, table, from: whole(address) });
     }
     const hasHomeAddress = away.some((situation) => addressesOf(situation).some((one) => familyOf(one) === family));
-    const tunnelled = away.some(({ tunnel }) => tunnel !== undefined);
+    const tunnelled = away.some(({ tunnel, silent }) => tunnel !== undefined && !silent);
     if (!defaultRoute || !tunnelled || !hasHomeAddress) continue;
     for (const address of others) {
       if (familyOf(address) !== family) continue;

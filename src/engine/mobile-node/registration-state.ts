@@ -50,7 +50,7 @@ export class RegistrationState {
   linkLocalCompatibility = false;
   /** Rounds of advertisements on the home link so far. */
   advertisements = 0;
-  /** Rounds of unanswered Binding Updates in this exchange. */
+  /** Rounds of unanswered Binding Updates since the last answer or move. */
   silentRounds = 0;
   /** Monotonic milliseconds from which an unauthenticated wish is followed again. */
   wishAllowedAtMs = 0;
@@ -110,6 +110,7 @@ export class RegistrationState {
       ipv4HomeAddress,
       tunnel,
       careOf,
+      silent: this.silentRounds > 0,
       homeLink: homeLink === undefined ? undefined : { device: homeLink.device, noDad },
     };
   }

@@ -45,6 +45,8 @@ function reportSilence(state: RegistrationState, step: Step, { target, careOfAdd
     careOfAddress,
     atMs: step.now,
   });
+  // Before the name is looked up again: the question must not go into a tunnel that leads nowhere.
+  state.context.publish(step);
 }
 
 /** RFC 6275 §11.7.1: the next Binding Update goes to the next address of the home agent; its name is looked up again. */
