@@ -17,9 +17,9 @@
  *   p+6  not our mark                  table                       everything else      } is to use the tunnel
  *
  * While the home agent is silent the last three are withdrawn: the host, and the lookup of the home agent's name, then go out
- * directly; what uses a home address waits. Neighbour Discovery and link-local traffic stay with the kernel's local table and link routes. No sysctl is needed:
- * strict reverse path filtering looks a packet from the tunnel up as "from home address" and so finds the TUN device, and one
- * to the care-of address finds its interface by the first two rules.
+ * directly; what uses a home address waits. Neighbour Discovery and link-local traffic stay with the kernel's local table and
+ * link routes. No sysctl is wanted: strict reverse path filtering should look a packet from the tunnel up as "from home
+ * address" and find the TUN device, and one to the care-of address should find its interface by the first two rules.
  */
 import {
   familyOf,
