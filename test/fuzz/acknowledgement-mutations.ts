@@ -84,6 +84,14 @@ function flipped(material: AcknowledgementMaterial, from: number, to: number): D
   return { path: genuine.path, packet };
 }
 
+/** To the node's own address of now, from somewhere else than the home agent. */
+function fromStranger({ random, genuine }: AcknowledgementMaterial, message: MobilityMessage): Datagram {
+  const { ip } = read(genuine);
+  const source = ipv6(`2001:db8:300::${random.below(65_536).toString(16)}`);
+  const payload = encodeMobility(message, source, ip.destination);
+  return { path: genuine.path, packet: encode(ipv6Codec, { ...ip, source, extensions: [], payload }) };
+}
+
 const headerAt = (packet: Uint8Array): number => (packet[6] === 43 ? 64 : 40);
 
 export const ACKNOWLEDGEMENT_MUTATIONS = {
@@ -186,6 +194,33 @@ export const ACKNOWLEDGEMENT_MUTATIONS = {
   'acknowledgement by another way': {
     reasons: ['unexpected-path', 'wrong-destination', 'mobile-ipv6-header-invalid'],
     make: ({ genuine }) => ({ path: { kind: 'tunnel', tunnel: 1 }, packet: genuine.packet }),
+  },
+  'binding error of a stranger': {
+    reasons: ['binding-error-ignored'],
+    make: (material) =>
+      fromStranger(material, { type: 'binding-error', status: 1, homeAddress: material.homeAddress, options: [] }),
+  },
+  'refresh request of a stranger': {
+    reasons: ['not-from-home-agent'],
+    make: (material) => fromStranger(material, { type: 'binding-refresh-request', options: [] }),
+  },
+  'message that no home agent sends': {
+    reasons: ['unexpected-message'],
+    make: (material) =>
+      fromStranger(
+        material,
+        material.random.pick<MobilityMessage>([
+          { type: 'home-test-init', homeInitCookie: 1n, options: [] },
+          {
+            type: 'care-of-test',
+            careOfNonceIndex: 1,
+            careOfInitCookie: 1n,
+            careOfKeygenToken: material.random.bytes(8),
+            options: [],
+          },
+          { type: 'unknown', messageType: 20 + material.random.below(200), data: material.random.bytes(10) },
+        ]),
+      ),
   },
   'acknowledgement as noise': {
     reasons: PARSING,

@@ -47,8 +47,10 @@ export interface RandomMovesResult {
   readonly longestConvergenceMs: number;
 }
 
-/** A translator that forgot its mappings shows at the next keepalive (110 s); MAX_BINDACK_TIMEOUT is 32 s. */
-const CONVERGENCE_LIMIT_MS = 200_000;
+/** MAX_BINDACK_TIMEOUT is 32 s; then a name look-up, or a minute until a refused registration is tried again. */
+const CONVERGENCE_LIMIT_MS = 70_000;
+/** A translator that forgot its mappings shows at the next keepalive, 110 s. */
+const FORGOTTEN_LIMIT_MS = CONVERGENCE_LIMIT_MS + 110_000;
 
 export class RandomMoves {
   readonly world: World;
@@ -60,6 +62,7 @@ export class RandomMoves {
   #homeAgentRestarts = 0;
   #mobileRestarts = 0;
   #natReboots = 0;
+  #forgotten = false;
   #spoofs = 0;
   #longest = 0;
 
@@ -232,6 +235,7 @@ export class RandomMoves {
       const network = random.pick(this.#networks.translated);
       for (const nat of network.nats) nat.reboot();
       this.#natReboots++;
+      this.#forgotten = true;
     } else if (kind === 1) this.#restartHomeAgent();
     else if (kind === 2) this.#restartMobile(random.pick(world.mobiles));
     else if (kind === 3) random.pick(world.mobiles).setClock(WALL_OFFSET_MS + random.between(-30_000, 30_000));
@@ -281,8 +285,11 @@ export class RandomMoves {
     world.quality = PERFECT;
     this.#settles++;
     world.runFor(5_100);
-    for (const mobile of world.mobiles)
-      this.#longest = Math.max(this.#longest, converge(world, this.#agent, mobile, CONVERGENCE_LIMIT_MS));
+    const limitMs = this.#forgotten ? FORGOTTEN_LIMIT_MS : CONVERGENCE_LIMIT_MS;
+    this.#forgotten = false;
+    for (const mobile of world.mobiles) {
+      this.#longest = Math.max(this.#longest, converge(world, this.#agent, mobile, limitMs));
+    }
     this.#checkBounds();
   }
 
