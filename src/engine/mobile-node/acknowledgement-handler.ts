@@ -166,11 +166,11 @@ function registrationRefused(state: RegistrationState, step: Step, reaction: Rea
  */
 function mendTimestampOrFlag(state: RegistrationState, { message, update }: Reply): boolean {
   const returned = findOption(message.options, 'replay-protection')?.timestamp;
-  const differenceMs =
-    returned === undefined || update.timestamp === undefined ? 0 : clockDifferenceMs(returned, update.timestamp);
-  if (differenceMs !== 0) {
+  const { timestamp, at } = update;
+  const differs = returned !== undefined && timestamp !== undefined && clockDifferenceMs(returned, timestamp) !== 0;
+  if (differs) {
     state.context.count('clock-resynchronized');
-    state.memory.resynchronizeClock(differenceMs);
+    state.memory.resynchronizeClock(returned, state.context.wall(at));
     return true;
   }
   const forced = state.forceUdp;

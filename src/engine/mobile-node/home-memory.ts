@@ -5,7 +5,7 @@
  */
 import { type IpAddress, type Ipv4Address, UNSPECIFIED_V4 } from '#base/ip.ts';
 import { type Wall, wall } from '#base/time.ts';
-import { ntpTimestamp, timestampLater } from '#crypto/replay-timestamp.ts';
+import { ntpTimestamp, timestampLater, wallOfNtp } from '#crypto/replay-timestamp.ts';
 import type { JsonValue, Output, RandomBytes } from '#engine/contract.ts';
 import { nextSequence } from '#engine/shared/sequence.ts';
 import type { Home } from './configuration.ts';
@@ -109,9 +109,12 @@ export class HomeMemory {
     return timestamp;
   }
 
-  /** Status 144 told how far the home agent's clock is ahead of the timestamps sent. */
-  resynchronizeClock(differenceMs: number): void {
-    this.#clockOffsetMs += differenceMs;
+  /**
+   * Status 144 told the home agent's time, to a second, when it got what left at `sentAt`. The timestamp that left does not count:
+   * it may be ahead of our clock, only to be newer than the last.
+   */
+  resynchronizeClock(returned: bigint, sentAt: Wall): void {
+    this.#clockOffsetMs = Math.round((wallOfNtp(returned, sentAt) - sentAt) / 1000) * 1000;
     this.#sentTimestamp = this.#acceptedTimestamp;
   }
 
