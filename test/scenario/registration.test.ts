@@ -75,6 +75,20 @@ describe('registration', () => {
     script.settled();
   });
 
+  test('RFC 4285 §6: a home agent whose clock went back is followed as soon as its time reaches the last timestamp', () => {
+    const script = new Script();
+    script.move('ipv6-a');
+    script.settled();
+    script.setAgentClock(-20_000);
+    script.move('ipv6-b');
+    // Timestamps must be newer than the last accepted, which the home agent now takes for the future: it refuses for 13 s.
+    script.arrows('mn -> ha  native  Binding Update', 'ha -> mn  native  Binding Acknowledgement 144');
+    script.settled(30_000);
+    script.setAgentClock(0);
+    script.move('ipv6-a');
+    script.settled(30_000);
+  });
+
   test('RFC 6275 §11.7.1: refreshed before the lifetime ends', () => {
     const script = new Script({ mobile: { lifetimeSeconds: 60 } });
     script.move('ipv6-a');

@@ -168,6 +168,11 @@ export class Script {
     return usable.find(({ address }) => !address.startsWith('fe80') && isIpv4(address) === (family === 4))?.address;
   }
 
+  /** Sets the home agent's wall clock, relative to the true time. */
+  setAgentClock(skewMs: number): void {
+    this.agent.engine.step({ kind: 'clock', offsetMs: WALL_OFFSET_MS + skewMs });
+  }
+
   restartAgent(downMs = 0): void {
     this.agent.crash();
     this.world.runFor(downMs);

@@ -63,6 +63,7 @@ export class RandomMoves {
   #mobileRestarts = 0;
   #natReboots = 0;
   #forgotten = false;
+  #agentOffsetMs = WALL_OFFSET_MS;
   #spoofs = 0;
   #longest = 0;
 
@@ -230,13 +231,14 @@ export class RandomMoves {
   #disturb(): void {
     const { world } = this;
     const { random } = world;
-    const kind = random.below(6);
+    const kind = random.below(7);
     if (kind === 0) {
       const network = random.pick(this.#networks.translated);
       for (const nat of network.nats) nat.reboot();
       this.#natReboots++;
       this.#forgotten = true;
     } else if (kind === 1) this.#restartHomeAgent();
+    else if (kind === 6) this.#jumpHomeAgentClock();
     else if (kind === 2) this.#restartMobile(random.pick(world.mobiles));
     else if (kind === 3) random.pick(world.mobiles).setClock(WALL_OFFSET_MS + random.between(-30_000, 30_000));
     else if (kind === 4) {
@@ -253,6 +255,11 @@ export class RandomMoves {
     }
   }
 
+  #jumpHomeAgentClock(): void {
+    this.#agentOffsetMs = WALL_OFFSET_MS + this.world.random.between(-10_000, 10_000);
+    this.#agent.engine.step({ kind: 'clock', offsetMs: this.#agentOffsetMs });
+  }
+
   #restartHomeAgent(): void {
     const { world } = this;
     const agent = this.#agent;
@@ -262,7 +269,7 @@ export class RandomMoves {
     agent.crash();
     const quick = world.random.chance(0.5);
     const start = (): void => {
-      agent.start(WALL_OFFSET_MS);
+      agent.start(this.#agentOffsetMs);
       if (!quick) return;
       const after = agent.tunnels.plane.snapshot();
       if (after !== before)
