@@ -187,7 +187,7 @@ export const ACKNOWLEDGEMENT_MUTATIONS = {
     make: (material) => {
       const packet = material.genuine.packet.slice();
       const at = packet[6] === 43 && material.random.chance(0.5) ? 48 : 24;
-      packet.set(bytesOfIpv6(ipv6(`2001:db8:a9::${material.random.below(65_536).toString(16)}`)), at);
+      packet.set(bytesOfIpv6(ipv6(`2001:db8:b9::${material.random.below(65_536).toString(16)}`)), at);
       return { path: material.genuine.path, packet };
     },
   },

@@ -45,7 +45,7 @@ const BROKEN: readonly {
 }[] = [
   {
     name: 'a home agent that does not persist',
-    caughtBy: /wants something else after its restart/,
+    caughtBy: /wants something else after its restart|home agent has no binding/,
     makeHomeAgent: altered(homeAgent, (_input, outputs) => outputs.filter(({ kind }) => kind !== 'persist')),
   },
   {
