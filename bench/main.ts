@@ -2,6 +2,7 @@
  * `npm run -s bench -- throughput|handover|home-agent [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
  */
 import { Command } from 'commander';
+import { type HandoverSettings, handover } from './handover.ts';
 import { homeAgent } from './home-agent.ts';
 import { printReport } from './report.ts';
 import { throughput } from './throughput.ts';
@@ -38,6 +39,21 @@ program
       printReport(await throughput({ ...settings, segmentationOffload: !realFrames }), json);
     },
   );
+
+program
+  .command('handover')
+  .description(
+    'stall of packets at a move, from the new care-of address to the first packet, by kind of move, beside wireguard-go and OpenVPN',
+  )
+  .option('--json', 'one JSON object on standard output', false)
+  .option('--moves <n>', 'moves of each kind', Number, 50)
+  .option('--delay <ms,…>', 'one-way delays to the visited networks, a run for each', numbers, [0, 20])
+  .option('--peer-moves <n>', 'moves of each kind of wireguard-go and OpenVPN', Number, 5)
+  .option('--no-peers', 'leave out wireguard-go and OpenVPN')
+  .option('--no-sojourn', 'leave out Sojourn')
+  .action(async ({ json, ...settings }: { json: boolean } & HandoverSettings) => {
+    printReport(await handover(settings), json);
+  });
 
 program
   .command('home-agent')

@@ -57,10 +57,7 @@ export async function buildPair(options: PairOptions): Promise<Pair> {
       commands.push(`address add ${CABLE[`${own}4`]}/24 dev eth0`, `route add default via ${CABLE[`${other}4`]}`);
     }
     if (options.families.includes(6)) {
-      commands.push(
-        `address add ${CABLE[`${own}6`]}/64 dev eth0 nodad`,
-        `-6 route add default via ${CABLE[`${other}6`]}`,
-      );
+      commands.push(`address add ${CABLE[`${own}6`]}/64 dev eth0 nodad`, `route add ::/0 via ${CABLE[`${other}6`]}`);
     }
     if (own === 'right')
       commands.push(`address add ${CABLE.server4}/32 dev lo`, `address add ${CABLE.server6}/128 dev lo nodad`);

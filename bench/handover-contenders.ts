@@ -1,0 +1,81 @@
+/** Who is moved in the handover benchmark: Sojourn itself, wireguard-go and OpenVPN, all with their fixed end on the lab's home router. */
+import { DaemonProcess, HOME, homeAgentConfiguration, mobileNodeConfiguration } from '#lab/daemons.ts';
+import { ADDRESSES, type NetworkName } from '#lab/networks.ts';
+import { waitFor } from '#lab/shell.ts';
+import type { Lab } from '#lab/topology.ts';
+import { openvpn, type Peer, wireguardGo } from './peers.ts';
+import type { ProbeEnd } from './probe.ts';
+
+/** A tunnel that is up, and the two ends between which packets go. */
+export interface Roamer extends AsyncDisposable {
+  readonly name: string;
+  readonly mobile: ProbeEnd;
+  readonly correspondent: ProbeEnd;
+}
+
+export interface Contender {
+  readonly name: string;
+  /** Networks it is moved through, again and again; the first is where it starts. */
+  readonly tour: readonly NetworkName[];
+  /** Longest wait for a packet after a move. */
+  readonly patienceMs: number;
+  start(lab: Lab): Promise<Roamer>;
+}
+
+export const SOJOURN: Contender = {
+  name: 'Sojourn',
+  tour: ['ar6', 'ar6b', 'ar4', 'ar4b', 'nat-prc', 'nat-sym', 'ar4'],
+  patienceMs: 10_000,
+  start: startSojourn,
+};
+
+/** Neither follows from one address family to the other without a new connection, so they move between IPv4 networks. */
+export const PEERS: readonly Contender[] = [
+  {
+    name: 'wireguard-go',
+    tour: ['ar4', 'ar4b'],
+    patienceMs: 15_000,
+    start: async (lab) => roamer(await wireguardGo(pairOf(lab), lab.logDirectory, ENDS), '10.2.0.1'),
+  },
+  {
+    name: 'OpenVPN',
+    tour: ['ar4', 'ar4b'],
+    patienceMs: 15_000,
+    start: async (lab) => roamer(await openvpn(pairOf(lab), lab.logDirectory, ENDS), '10.3.0.1'),
+  },
+];
+
+const ENDS = { right4: ADDRESSES.homeAgentIpv4 } as const;
+
+function pairOf(_lab: Lab): { readonly left: string; readonly right: string } {
+  return { left: 'mn', right: 'home' };
+}
+
+function roamer(peer: Peer, mobileAddress: string): Roamer {
+  return {
+    name: peer.name,
+    mobile: { namespace: 'mn', address: mobileAddress },
+    correspondent: { namespace: 'home', address: peer.server },
+    [Symbol.asyncDispose]: () => peer[Symbol.asyncDispose](),
+  };
+}
+
+async function startSojourn(lab: Lab): Promise<Roamer> {
+  const homeAgent = new DaemonProcess(lab, 'ha', 'home', homeAgentConfiguration({ homeLink: false }));
+  const mobileNode = new DaemonProcess(lab, 'mn', 'mn', mobileNodeConfiguration({ homeLink: false }));
+  await homeAgent.start();
+  await mobileNode.start();
+  await waitFor(async () => JSON.stringify(await mobileNode.request('status')).includes('"registered"'), {
+    timeoutMs: 20_000,
+    what: 'the mobile node to register',
+  });
+  return {
+    name: 'Sojourn',
+    mobile: { namespace: 'mn', address: HOME.virtualAddress },
+    correspondent: { namespace: 'cn', address: ADDRESSES.correspondentIpv6 },
+    [Symbol.asyncDispose]: async () => {
+      await mobileNode.stop();
+      await homeAgent.stop();
+    },
+  };
+}

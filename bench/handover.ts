@@ -1,0 +1,236 @@
+/**
+ * How long packets stand still when the mobile host moves: real networks of the lab, their router advertisements and DHCP servers, break before make.
+ *
+ * The stall runs from the moment when the new care-of address can be used (address and default route are there, as rtnetlink tells the probe) to the
+ * first packet that was sent after the move and arrives. What the network takes to give an address is not in it.
+ */
+import { NETWORKS, type NetworkName } from '#lab/networks.ts';
+import { nowMs } from '#lab/shell.ts';
+import { Lab } from '#lab/topology.ts';
+import { type Contender, PEERS, type Roamer, SOJOURN } from './handover-contenders.ts';
+import { Probe } from './probe.ts';
+import { median, percentile, progress, type Report, type Row, thisMachine } from './report.ts';
+
+export interface HandoverSettings {
+  /** Moves of each kind. */
+  readonly moves: number;
+  readonly peerMoves: number;
+  /** One-way delays between the core and each visited network, milliseconds; a lab for each. */
+  readonly delay: readonly number[];
+  readonly peers: boolean;
+  readonly sojourn: boolean;
+}
+
+type Traffic = 'both send' | 'downlink only';
+const TRAFFICS: readonly Traffic[] = ['both send', 'downlink only'];
+
+/** Stalls of one kind of move, milliseconds. */
+interface Stalls {
+  readonly downlink: number[];
+  readonly uplink: number[];
+  /** Moves after which nothing came in time. */
+  lost: number;
+}
+
+interface Measured {
+  readonly contender: string;
+  readonly delayMs: number;
+  readonly traffic: Traffic;
+  readonly kind: string;
+  readonly stalls: Stalls;
+}
+
+const INTERVAL_US = 2_000;
+const POLL_MS = 10;
+/** The link is left alone for so long before the next move: the registration ends, and the rate limit of RFC 6275 §11.8 does not count. */
+const REST_MS = 450;
+const NETWORK_NAMES: readonly NetworkName[] = ['ar6', 'ar6b', 'ar4', 'ar4b', 'nat-prc', 'nat-sym'];
+
+const PLACES: Readonly<Partial<Record<NetworkName, string>>> = {
+  ar6: 'IPv6',
+  ar6b: 'IPv6',
+  ar4: 'IPv4',
+  ar4b: 'IPv4',
+  'nat-prc': 'NAT',
+  'nat-sym': 'symmetric NAT',
+};
+
+function kindOf(from: NetworkName, to: NetworkName): string {
+  return `${PLACES[from] ?? from} → ${PLACES[to] ?? to}`;
+}
+
+function sleep(milliseconds: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds));
+}
+
+/** When the address of the network and the route to it were both there; undefined as long as one is missing. */
+function usableSince(probe: Probe, network: NetworkName): number | undefined {
+  const family = NETWORKS[network].ipv6 === undefined ? 4 : 6;
+  const first = (what: 'address' | 'route'): number | undefined =>
+    probe.usable().find((one) => one.what === what && one.family === family)?.atUs;
+  const address = first('address');
+  const route = first('route');
+  return address === undefined || route === undefined ? undefined : Math.max(address, route);
+}
+
+/** Milliseconds from `sinceUs` to the first packet that was sent after `sentAfterUs` and came then. */
+function stallMs(probe: Probe, sinceUs: number, sentAfterUs: number): number | undefined {
+  const first = probe.received().find(({ atUs, sentUs }) => atUs >= sinceUs && sentUs >= sentAfterUs);
+  return first === undefined ? undefined : (first.atUs - sinceUs) / 1000;
+}
+
+/** The two probes of one run. */
+interface Judges {
+  readonly mobile: Probe;
+  readonly correspondent: Probe;
+}
+
+async function judgeMove(
+  lab: Lab,
+  to: NetworkName,
+  judges: Judges,
+  traffic: Traffic,
+  contender: Contender,
+  into: Stalls,
+) {
+  await lab.unplug('mn');
+  judges.mobile.forget();
+  judges.correspondent.forget();
+  const pulledUs = nowMs() * 1000;
+  await lab.move('mn', to);
+  const patientUntilMs = nowMs() + contender.patienceMs;
+  let downlink: number | undefined;
+  let uplink: number | undefined;
+  while (nowMs() < patientUntilMs) {
+    await sleep(POLL_MS);
+    const sinceUs = usableSince(judges.mobile, to);
+    if (sinceUs === undefined) continue;
+    downlink ??= stallMs(judges.mobile, sinceUs, pulledUs);
+    uplink ??= stallMs(judges.correspondent, sinceUs, pulledUs);
+    if (downlink !== undefined && (uplink !== undefined || traffic === 'downlink only')) break;
+  }
+  if (downlink === undefined) into.lost += 1;
+  else into.downlink.push(downlink);
+  if (uplink !== undefined) into.uplink.push(uplink);
+  await sleep(REST_MS);
+}
+
+async function measureTraffic(
+  lab: Lab,
+  contender: Contender,
+  roamer: Roamer,
+  traffic: Traffic,
+  rounds: number,
+): Promise<ReadonlyMap<string, Stalls>> {
+  const { mobile, correspondent } = roamer;
+  const name = `${contender.name} ${traffic}`.replaceAll(' ', '-');
+  const intervalUs = INTERVAL_US;
+  const judges: Judges = {
+    mobile: await Probe.start(lab, mobile, correspondent, {
+      sends: traffic === 'both send',
+      watch: 'eth0',
+      intervalUs,
+      logName: `probe.mn.${name}`,
+    }),
+    correspondent: await Probe.start(lab, correspondent, mobile, {
+      sends: true,
+      intervalUs,
+      logName: `probe.cn.${name}`,
+    }),
+  };
+  const stalls = new Map<string, Stalls>();
+  const { tour } = contender;
+  try {
+    for (let step = 1; step <= rounds * tour.length; step += 1) {
+      const from = tour[(step - 1) % tour.length] ?? 'home';
+      const to = tour[step % tour.length] ?? 'home';
+      const kind = kindOf(from, to);
+      const into = stalls.get(kind) ?? { downlink: [], uplink: [], lost: 0 };
+      stalls.set(kind, into);
+      await judgeMove(lab, to, judges, traffic, contender, into);
+    }
+  } finally {
+    await judges.mobile.stop();
+    await judges.correspondent.stop();
+  }
+  return stalls;
+}
+
+async function measureContender(lab: Lab, contender: Contender, delayMs: number, moves: number): Promise<Measured[]> {
+  const [start = 'home'] = contender.tour;
+  await lab.move('mn', start);
+  await lab.waitForAddress('mn', NETWORKS[start].ipv6 === undefined ? 4 : 6);
+  await using roamer = await contender.start(lab);
+  const measured: Measured[] = [];
+  // A tour may hold one kind of move several times.
+  const kinds = new Set(
+    contender.tour.map((from, at) => kindOf(from, contender.tour[(at + 1) % contender.tour.length] ?? from)),
+  );
+  const rounds = Math.max(1, Math.ceil((moves * kinds.size) / contender.tour.length));
+  for (const traffic of TRAFFICS) {
+    progress(`${contender.name}, ${delayMs} ms one way, ${traffic}: ${rounds * contender.tour.length} moves`);
+    for (const [kind, stalls] of await measureTraffic(lab, contender, roamer, traffic, rounds)) {
+      measured.push({ contender: contender.name, delayMs, traffic, kind, stalls });
+    }
+  }
+  return measured;
+}
+
+function rowOf({ contender, delayMs, traffic, kind, stalls }: Measured): Row {
+  const { downlink, uplink, lost } = stalls;
+  return {
+    tunnel: contender,
+    'delay ms': delayMs,
+    traffic,
+    move: kind,
+    moves: downlink.length + lost,
+    'median ms': median(downlink),
+    'p95 ms': percentile(downlink, 95),
+    'max ms': percentile(downlink, 100),
+    'uplink median ms': uplink.length === 0 ? null : median(uplink),
+    lost,
+  };
+}
+
+function keyOf(text: string): string {
+  return text
+    .toLowerCase()
+    .replaceAll(' → ', '_to_')
+    .replaceAll(/[^a-z0-9]+/g, '_');
+}
+
+function resultsOf(all: readonly Measured[]): Record<string, number | null> {
+  const results: Record<string, number | null> = {};
+  const groups = Map.groupBy(all, ({ contender, delayMs, traffic }) => `${contender} ${delayMs} ms ${traffic}`);
+  for (const [name, group] of groups) {
+    const stalls = group.flatMap((one) => one.stalls.downlink);
+    const key = keyOf(name);
+    results[`${key}_median_ms`] = stalls.length === 0 ? null : median(stalls);
+    results[`${key}_p95_ms`] = stalls.length === 0 ? null : percentile(stalls, 95);
+    results[`${key}_max_ms`] = stalls.length === 0 ? null : percentile(stalls, 100);
+    results[`${key}_lost`] = group.reduce((sum, one) => sum + one.stalls.lost, 0);
+    for (const { kind, stalls: own } of group) {
+      results[`${key}_${keyOf(kind)}_median_ms`] = own.downlink.length === 0 ? null : median(own.downlink);
+    }
+  }
+  return results;
+}
+
+export async function handover(settings: HandoverSettings): Promise<Report> {
+  const measured: Measured[] = [];
+  for (const delayMs of settings.delay) {
+    // A lab for each, so that none inherits the routes or devices of the one before.
+    for (const contender of [...(settings.sojourn ? [SOJOURN] : []), ...(settings.peers ? PEERS : [])]) {
+      await using lab = await Lab.create({ networks: NETWORK_NAMES, delayMs });
+      const moves = contender === SOJOURN ? settings.moves : settings.peerMoves;
+      measured.push(...(await measureContender(lab, contender, delayMs, moves)));
+    }
+  }
+  return {
+    benchmark: 'handover',
+    machine: thisMachine(),
+    settings: { ...settings, delay: settings.delay.join(',') },
+    rows: measured.map(rowOf),
+    results: resultsOf(measured),
+  };
+}
