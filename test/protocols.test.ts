@@ -1,0 +1,142 @@
+/** Keeps docs/protocols.md true: files and tests that it names exist, and no file that names an RFC is missing from it. */
+import { existsSync, readFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { filesBelow, isNode, parseSource, REPOSITORY, readSource, walk } from './tidy/source.ts';
+
+const PAGE = 'docs/protocols.md';
+const SHORT_PATHS: Readonly<Record<string, string>> = {
+  ha: 'src/engine/home-agent',
+  mn: 'src/engine/mobile-node',
+  shared: 'src/engine/shared',
+  wire: 'src/wire',
+  crypto: 'src/crypto',
+};
+const COLUMNS = ['section', 'asks', 'where', 'test', 'state'];
+/** Shorter words would be found in any test. */
+const SHORTEST_TITLE = 5;
+
+interface Row {
+  readonly section: string;
+  /** Paths from the root. */
+  readonly files: readonly string[];
+  readonly tests: readonly { readonly file: string; readonly title: string }[];
+  readonly state: string;
+}
+
+function spans(cell: string): readonly string[] {
+  return [...cell.matchAll(/`([^`]+)`/g)].map(([, text = '']) => text);
+}
+
+function cellsOf(line: string): readonly string[] {
+  return line.split('|').map((cell) => cell.trim());
+}
+
+function isTableLine(line: string): boolean {
+  return line.startsWith('|') && !line.startsWith('|---');
+}
+
+function wholePath(path: string): string {
+  const slash = path.indexOf('/');
+  const folder = SHORT_PATHS[path.slice(0, slash)];
+  return folder === undefined ? path : `${folder}${path.slice(slash)}`;
+}
+
+function rowOf(line: string): Row {
+  const [, section = '', asks = '', where = '', test = '', state = ''] = cellsOf(line);
+  const tests = spans(test).map((text) => {
+    const colon = text.indexOf(': ');
+    return { file: text.slice(0, colon), title: text.slice(colon + 2) };
+  });
+  return { section: `${section} ${asks}`, files: spans(where).map(wholePath), tests, state };
+}
+
+const lines = readFileSync(join(REPOSITORY, PAGE), 'utf8').split('\n').filter(isTableLine);
+const headings = lines.filter((line) => cellsOf(line)[1] === COLUMNS[0]);
+const rows = lines.filter((line) => !headings.includes(line)).map(rowOf);
+
+const testFiles = filesBelow(['test'], ['.test.ts']);
+const literals = new Map<string, readonly string[]>();
+
+/** Every string in a file that is no comment: titles and the rows that become titles. */
+function literalsOf(path: string): readonly string[] {
+  const known = literals.get(path);
+  if (known !== undefined) return known;
+  const found: string[] = [];
+  walk(readSource(path).program, (node) => found.push(...textOf(node)));
+  literals.set(path, found);
+  return found;
+}
+
+function textOf(node: Readonly<Record<string, unknown>>): readonly string[] {
+  const { type, value } = node;
+  if (type === 'Literal' && typeof value === 'string') return [value];
+  if (type !== 'TemplateElement' || typeof value !== 'object' || value === null || !('cooked' in value)) return [];
+  return typeof value.cooked === 'string' ? [value.cooked] : [];
+}
+
+/** `HA_2_1_1` is not named by `HA_2_1_11`. */
+function names(text: string, title: string): boolean {
+  const after = text.at(text.indexOf(title) + title.length) ?? '';
+  return text.includes(title) && !/[\w-]/.test(after);
+}
+
+function faultsOfTest({ file, title }: Row['tests'][number]): readonly string[] {
+  const paths = testFiles.filter((path) => basename(path) === `${file}.test.ts`);
+  const [path] = paths;
+  if (path === undefined || paths.length > 1) return [`${paths.length} files ${file}.test.ts`];
+  if (title.length < SHORTEST_TITLE) return [`${file}: '${title}' is too short`];
+  return literalsOf(path).some((text) => names(text, title)) ? [] : [`${path} has no '${title}'`];
+}
+
+/** A head may say "no RFC" and still speak in an RFC's words. */
+function namesRfc(head: string): boolean {
+  return /\bRFC \d{3,5}\b/.test(head) && !/\bno RFC\b/i.test(head);
+}
+
+describe(PAGE, () => {
+  it('has tables of five columns with rows', () => {
+    expect(headings.map((line) => cellsOf(line).slice(1, -1))).toEqual(headings.map(() => COLUMNS));
+    expect(lines.filter((line) => cellsOf(line).length !== COLUMNS.length + 2)).toEqual([]);
+    expect(rows.length).toBeGreaterThan(100);
+  });
+
+  it('names files that exist', () => {
+    const named = rows.flatMap(({ files }) => files);
+    expect(named.filter((path) => !existsSync(join(REPOSITORY, path)))).toEqual([]);
+  });
+
+  it('names tests that exist', () => {
+    expect(rows.flatMap(({ tests }) => tests.flatMap(faultsOfTest))).toEqual([]);
+  });
+
+  it('says of each row whether it is here, and what is missing where it is not', () => {
+    const unclear = rows.filter(({ state }) => !/^(here|(partly|left out): .{4,})$/.test(state));
+    expect(unclear.map(({ section, state }) => `${section}: ${state}`)).toEqual([]);
+  });
+
+  it('calls nothing here that no file does and no test shows', () => {
+    const empty = rows.filter(
+      ({ state, files, tests }) => state === 'here' && (files.length === 0 || tests.length === 0),
+    );
+    expect(empty.map(({ section }) => section)).toEqual([]);
+  });
+
+  it('names every codec, cryptography and engine file whose head names an RFC', () => {
+    const named = new Set(rows.flatMap(({ files }) => files));
+    const missing = filesBelow(Object.values(SHORT_PATHS), ['.ts']).filter(
+      (path) => !named.has(path) && namesRfc(readSource(path).head),
+    );
+    expect(missing).toEqual([]);
+  });
+});
+
+describe('the check itself', () => {
+  it('keeps ids apart and sees no comments', () => {
+    expect([names('HA_2_1_11 clear', 'HA_2_1_1'), names('HA_2_1_1, HA_2_1_2', 'HA_2_1_1')]).toEqual([false, true]);
+    const found: string[] = [];
+    const { program } = parseSource('a.ts', "// 'no'\nit('yes', () => {}); it(`so`, f);");
+    if (isNode(program)) walk(program, (node) => found.push(...textOf(node)));
+    expect(found).toEqual(['yes', 'so']);
+  });
+});
