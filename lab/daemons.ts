@@ -8,7 +8,7 @@ import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { ask, ControlClient } from '#ops/control-client.ts';
 import { LAB_DIRECTORY } from './enter.ts';
 import { ADDRESSES } from './networks.ts';
-import { type Background, type RunOptions, waitFor } from './shell.ts';
+import { type Background, type RunOptions, run, waitFor } from './shell.ts';
 
 /** Home addresses of the lab's mobile node. */
 export const HOME = {
@@ -77,6 +77,22 @@ export function mobileNodeConfiguration(options: DaemonPairOptions = {}): Config
     interfaces: [{ match: 'eth*', preference: 1 }],
     ...options.mobileNode,
   };
+}
+
+/** Waits until the mobile node's home addresses are on its host and past Duplicate Address Detection. */
+export async function waitForHomeAddresses(
+  namespace: string,
+  addresses: readonly string[] = [HOME.address, HOME.ipv4Address],
+): Promise<void> {
+  await waitFor(
+    async () => {
+      const lines = (await run(['ip', '-oneline', 'address', 'show'], { namespace })).split('\n');
+      return addresses.every((address) =>
+        lines.some((line) => line.includes(` ${address}/`) && !/ tentative| dadfailed/.test(line)),
+      );
+    },
+    { timeoutMs: 10_000, what: `usable home addresses in ${namespace}` },
+  );
 }
 
 /** Where a daemon runs: a {@link Lab}, or anything else that starts processes in namespaces and ends them. */

@@ -7,7 +7,13 @@
 import { parseArgs } from 'node:util';
 import type { JsonObject } from '#engine/contract.ts';
 import { isJsonObject } from '#ops/json-lines.ts';
-import { DaemonProcess, HOME, homeAgentConfiguration, mobileNodeConfiguration } from './daemons.ts';
+import {
+  DaemonProcess,
+  HOME,
+  homeAgentConfiguration,
+  mobileNodeConfiguration,
+  waitForHomeAddresses,
+} from './daemons.ts';
 import { createDigestedFile } from './demo/digested-file.ts';
 import { Download } from './demo/download.ts';
 import { Pinger } from './demo/pinger.ts';
@@ -120,6 +126,7 @@ async function demo(lab: Lab): Promise<number> {
   await lab.move('mn', 'home');
   await lab.waitForAddress('mn', 6);
   await mobileNode.start();
+  await waitForHomeAddresses('mn');
 
   const seconds = JOURNEY.length * (Number(options.stay) + 3);
   const file = `${LAB_DIRECTORY}/file`;
@@ -129,26 +136,16 @@ async function demo(lab: Lab): Promise<number> {
   const events: JsonObject[] = [];
   using _follower = await mobileNode.follow((event) => events.push(event));
   const resetsBefore = (await tcpResets('mn')) + (await tcpResets('cn'));
-  const journey: Journey = {
-    lab,
-    mobileNode,
-    events,
-    download6: new Download('mn', `http://[${ADDRESSES.correspondentIpv6}]/file`, HOME.address),
-    download4: new Download('mn', `http://${ADDRESSES.correspondentIpv4}/file`, HOME.ipv4Address),
-    ping6: new Pinger('cn', HOME.address, PING_INTERVAL_MS),
-    ping4: new Pinger('cn', HOME.ipv4Address, PING_INTERVAL_MS),
-  };
-  await waitFor(
-    () =>
-      journey.download6.octets > 0 &&
-      journey.download4.octets > 0 &&
-      journey.ping6.received > 0 &&
-      journey.ping4.received > 0,
-    {
-      timeoutMs: 10_000,
-      what: 'both downloads and both pings to begin at home',
-    },
-  );
+  // Disposed of whatever happens: a curl or ping left running would keep this process alive.
+  using download6 = new Download('mn', `http://[${ADDRESSES.correspondentIpv6}]/file`, HOME.address);
+  using download4 = new Download('mn', `http://${ADDRESSES.correspondentIpv4}/file`, HOME.ipv4Address);
+  using ping6 = new Pinger('cn', HOME.address, PING_INTERVAL_MS);
+  using ping4 = new Pinger('cn', HOME.ipv4Address, PING_INTERVAL_MS);
+  const journey: Journey = { lab, mobileNode, events, download6, download4, ping6, ping4 };
+  await waitFor(() => download6.octets > 0 && download4.octets > 0 && ping6.received > 0 && ping4.received > 0, {
+    timeoutMs: 10_000,
+    what: 'both downloads and both pings to begin at home',
+  });
   say(
     `downloading ${(2 * OCTETS_PER_SECOND * seconds) / 1e6} MB from ${ADDRESSES.correspondentIpv6} and ${ADDRESSES.correspondentIpv4} …\n`,
   );
@@ -165,8 +162,6 @@ async function demo(lab: Lab): Promise<number> {
     here = next;
   }
   const totals = await finish(journey, server, sha256, resetsBefore, visits);
-  journey.ping6.stop();
-  journey.ping4.stop();
   if (options.json) console.log(JSON.stringify({ handovers: visits, totals }));
   say(`\n${handoverTable(visits)}\n\n${totalsLine(totals)}`);
   await mobileNode.stop();

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, fstatSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { searchPath } from './enter.ts';
 
@@ -134,6 +134,8 @@ export class Background implements AsyncDisposable {
   readonly logFile: string;
   readonly #child: ChildProcess;
   readonly #exited: Promise<Finished>;
+  /** Where its own output begins: the file may hold that of an earlier one. */
+  readonly #outputAt: number;
   #finished: Finished | undefined;
 
   constructor(argv: readonly string[], options: BackgroundOptions) {
@@ -141,6 +143,7 @@ export class Background implements AsyncDisposable {
     this.logFile = options.logFile;
     mkdirSync(dirname(options.logFile), { recursive: true });
     const log = openSync(options.logFile, 'a');
+    this.#outputAt = fstatSync(log).size;
     const [command = '', ...args] = inNamespace(options.namespace, argv);
     this.#child = spawn(command, args, {
       stdio: ['ignore', log, log],
@@ -175,7 +178,7 @@ export class Background implements AsyncDisposable {
 
   /** What it has written so far. */
   output(): string {
-    return readFileSync(this.logFile, 'utf8');
+    return readFileSync(this.logFile).toString('utf8', this.#outputAt);
   }
 
   kill(signal: NodeJS.Signals = 'SIGTERM'): void {

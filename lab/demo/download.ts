@@ -18,7 +18,7 @@ export interface DownloadResult {
   readonly message: string;
 }
 
-export class Download {
+export class Download implements Disposable {
   readonly result: Promise<DownloadResult>;
   readonly #child: ChildProcess;
   readonly #silences: Silence[] = [];
@@ -73,6 +73,10 @@ export class Download {
 
   stop(): void {
     this.#child.kill('SIGKILL');
+  }
+
+  [Symbol.dispose](): void {
+    this.stop();
   }
 
   #arrived(octets: number): void {

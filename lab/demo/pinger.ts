@@ -10,7 +10,7 @@ interface Answer {
 
 const ANSWER = /icmp_seq=(\d+) .*time=/;
 
-export class Pinger {
+export class Pinger implements Disposable {
   readonly #child: ChildProcess;
   readonly #answers: Answer[] = [];
 
@@ -50,5 +50,9 @@ export class Pinger {
 
   stop(): void {
     this.#child.kill('SIGINT');
+  }
+
+  [Symbol.dispose](): void {
+    this.stop();
   }
 }

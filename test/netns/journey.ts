@@ -5,6 +5,7 @@ import {
   DaemonProcess,
   homeAgentConfiguration,
   mobileNodeConfiguration,
+  waitForHomeAddresses,
 } from '#lab/daemons.ts';
 import { NETWORKS, type NetworkName } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
@@ -51,6 +52,7 @@ export class Journey implements AsyncDisposable {
     await this.lab.waitForAddress('mn', NETWORKS[network].ipv6 === undefined ? 4 : 6);
     await this.startMobileNode();
     await this.settled(network);
+    await waitForHomeAddresses('mn');
   }
 
   async startMobileNode(): Promise<void> {
