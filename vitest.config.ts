@@ -7,7 +7,14 @@ export default defineConfig({
       {
         test: {
           name: 'pure',
-          include: ['test/*.test.ts', 'test/unit/**/*.test.ts', 'test/sim/**/*.test.ts', 'test/fuzz/**/*.test.ts', 'test/scenario/**/*.test.ts', 'test/contract/**/*.test.ts'],
+          include: [
+            'test/*.test.ts',
+            'test/unit/**/*.test.ts',
+            'test/sim/**/*.test.ts',
+            'test/fuzz/**/*.test.ts',
+            'test/scenario/**/*.test.ts',
+            'test/contract/**/*.test.ts',
+          ],
           testTimeout: 120_000,
         },
       },

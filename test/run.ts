@@ -35,7 +35,16 @@ function isCounts(value: unknown): value is { numPassedTests: number; numFailedT
 /** A vitest project; a run that dies before its report counts as one failure. */
 function vitest(project: string, prefix: readonly string[]): Tally {
   const report = join(scratch, `${project}.json`);
-  const command = [...prefix, 'vitest', 'run', '--project', project, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`];
+  const command = [
+    ...prefix,
+    'vitest',
+    'run',
+    '--project',
+    project,
+    '--reporter=default',
+    '--reporter=json',
+    `--outputFile.json=${report}`,
+  ];
   const status = run(command[0] ?? 'vitest', command.slice(1));
   try {
     const counts: unknown = JSON.parse(readFileSync(report, 'utf8'));
@@ -70,7 +79,9 @@ for (const name of chosen) {
   const started = performance.now();
   console.log(`\n== ${name}`);
   const tally = stage();
-  console.log(`== ${name}: ${tally.passed} passed, ${tally.failed} failed (${((performance.now() - started) / 1000).toFixed(1)} s)`);
+  console.log(
+    `== ${name}: ${tally.passed} passed, ${tally.failed} failed (${((performance.now() - started) / 1000).toFixed(1)} s)`,
+  );
   total.passed += tally.passed;
   total.failed += tally.failed;
 }
