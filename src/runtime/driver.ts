@@ -17,7 +17,6 @@ import type {
   Output,
   ResolvedInput,
 } from '#engine/contract.ts';
-import { EventRing } from './event-ring.ts';
 import type {
   ClockPort,
   ControlPort,
@@ -83,7 +82,6 @@ class Loop implements Driver {
   readonly #options: DriverOptions;
   readonly #reconciler: Reconciler;
   readonly #records: RecordWriter;
-  readonly #ring: EventRing;
   readonly #queue: DriverInput[] = [];
   readonly #deferred: (() => void)[] = [];
   readonly #asked = new Map<number, Asked>();
@@ -102,7 +100,6 @@ class Loop implements Driver {
       this.#say('host-refuses', 'warn', { what, error: error.message });
     });
     this.#records = new RecordWriter(options.store);
-    this.#ring = new EventRing(options.events);
   }
 
   start(): void {
@@ -141,7 +138,6 @@ class Loop implements Driver {
     attempt(() => clock.cancel());
     attempt(() => this.#records.flush());
     attempt(() => this.#reconciler.clear(clock.now()));
-    attempt(() => this.#ring.close());
     for (const { respond } of this.#asked.values()) attempt(() => respond(false, 'the daemon stops'));
     this.#asked.clear();
     attempt(() => control?.close());
@@ -176,10 +172,6 @@ class Loop implements Driver {
   }
 
   #request(command: string, parameters: JsonObject, respond: Respond): void {
-    if (command === 'events') {
-      this.#ring.request(parameters, respond);
-      return;
-    }
     const id = ++this.#requests;
     this.#asked.set(id, { command, respond });
     this.#guard(() => {
@@ -261,7 +253,7 @@ class Loop implements Driver {
       case 'persist':
         break;
       case 'event':
-        this.#ring.record(output.event, now + this.#offsetMs);
+        this.#options.events.event(output.event, now + this.#offsetMs);
         break;
       case 'reply':
         this.#reply(output.id, output.ok, output.value);
@@ -357,7 +349,7 @@ class Loop implements Driver {
   }
 
   #say(name: string, level: EngineEvent['level'], fields: JsonObject): void {
-    this.#ring.record({ name, level, fields }, this.#options.clock.now() + this.#offsetMs);
+    this.#options.events.event({ name, level, fields }, this.#options.clock.now() + this.#offsetMs);
   }
 
   #count(name: string): void {

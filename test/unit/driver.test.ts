@@ -49,6 +49,7 @@ function world() {
   const control = new FakeControl();
   const resolver = new FakeResolver();
   const events: EngineEvent[] = [];
+  const happened: (readonly [name: string, atWallMs: number])[] = [];
   const fatal = vi.fn();
   const turns: (() => void)[] = [];
   const driver = createDriver({
@@ -59,14 +60,19 @@ function world() {
     store,
     control,
     resolver,
-    events: { event: (event) => events.push(event) },
+    events: {
+      event(event, atWallMs) {
+        events.push(event);
+        happened.push([event.name, atWallMs]);
+      },
+    },
     onFatal: fatal,
     schedule: (turn) => turns.push(turn),
   });
   const settle = (): void => {
     for (const turn of turns.splice(0)) turn();
   };
-  return { log, engine, clock, kernel, plane, store, control, resolver, events, fatal, driver, settle };
+  return { log, engine, clock, kernel, plane, store, control, resolver, events, happened, fatal, driver, settle };
 }
 
 const SEND: Output = { kind: 'send', path: { kind: 'native' }, packet: new Uint8Array(40) };
@@ -229,28 +235,16 @@ describe('requests', () => {
     kernel.plug('eth0');
     expect(control.ask('status')).toMatchObject([{ value: { host: { pending: [] } } }]);
   });
+});
 
-  it('for events give the last thousand, and wait for the next when they follow', () => {
-    const { driver, engine, control, plane, settle } = world();
-    let count = 0;
-    engine.answers.set('datagram', () => [
-      { kind: 'event', event: { name: 'handover', level: 'info', fields: { count: count++ } } },
-    ]);
+describe('events', () => {
+  it('go to the sink once, with the wall time of the step they came from', () => {
+    const { driver, engine, clock, plane, happened, settle } = world();
+    engine.answers.set('datagram', () => [{ kind: 'event', event: { name: 'handover', level: 'info', fields: {} } }]);
     driver.start();
-    for (let punt = 0; punt < 4; punt++) {
-      for (let each = 0; each < 256; each++) plane.punt(new Uint8Array(8));
-      settle();
-    }
-    const [answer] = control.ask('events');
-    expect(answer?.value).toMatchObject({ next: 1025 });
-    expect(answer?.value).toHaveProperty('events.length', 1000);
-    const following = control.ask('events', { since: 1025, follow: true });
-    expect(following).toEqual([]);
     plane.punt(new Uint8Array(8));
     settle();
-    expect(following).toMatchObject([
-      { ok: true, value: { next: 1026, events: [{ sequence: 1025, fields: { count: 1024 } }] } },
-    ]);
+    expect(happened).toEqual([['handover', clock.now() + clock.offsetMs()]]);
   });
 });
 
