@@ -1,11 +1,12 @@
 /**
- * The daemon's log: JSON lines on standard output, or a pretty form on a terminal. Each line has a stable `event`.
+ * The daemon's log: JSON lines on standard output, or a pretty form on a terminal. Each line has a stable `event` and one `time`: when it
+ * happened, which for an engine's event is the time of the step it came from, as `sojourn events` shows it.
  *
  * Keys cannot get here: fields are JSON values, which octets are not, and whatever octets or key-like names come all the same
  * are replaced before a line is made.
  */
 import { isatty } from 'node:tty';
-import { type DestinationStream, destination, type Logger, pino, stdTimeFunctions } from 'pino';
+import { type DestinationStream, destination, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
 import type { EngineEvent, JsonObject, JsonValue } from '#engine/contract.ts';
 import type { EventSink } from '#runtime/ports.ts';
@@ -31,12 +32,14 @@ export interface Log extends EventSink {
 const STANDARD_OUTPUT = 1;
 
 export function createLog(options: LogOptions): Log {
+  // Lines are made synchronously: the time of the line in hand.
+  let atWallMs: number | undefined;
   const logger = pino(
     {
       name: options.name,
       level: options.level,
       base: { name: options.name },
-      timestamp: stdTimeFunctions.isoTime,
+      timestamp: () => `,"time":"${new Date(atWallMs ?? Date.now()).toISOString()}"`,
       formatters: { level: (label) => ({ level: label }) },
     },
     options.destination ?? standardOutput(options.format),
@@ -48,7 +51,11 @@ export function createLog(options: LogOptions): Log {
     info: (event, fields, message) => write('info', event, fields, message),
     warn: (event, fields, message) => write('warn', event, fields, message),
     error: (event, fields, message) => write('error', event, fields, message),
-    event: (event) => write(event.level, event.name, event.fields),
+    event(event, happenedAtWallMs) {
+      atWallMs = happenedAtWallMs;
+      write(event.level, event.name, event.fields);
+      atWallMs = undefined;
+    },
   };
 }
 

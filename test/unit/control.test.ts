@@ -262,6 +262,17 @@ describe('log', () => {
     ]);
   });
 
+  it('gives an event the time at which it happened, once, and every other line the time at which it is written', () => {
+    const before = Date.now();
+    const [happened = '', written = ''] = linesOf((log) => {
+      log.event(event('registered'), Date.UTC(2001, 1, 3, 4, 5, 6, 789));
+      log.info('started');
+    });
+    expect(JSON.parse(happened).time).toBe('2001-02-03T04:05:06.789Z');
+    expect(happened.match(/2001-02-03|9811731067/g)).toHaveLength(1);
+    expect(Date.parse(JSON.parse(written).time)).toBeGreaterThanOrEqual(before);
+  });
+
   it('never writes keys, whatever it is given', () => {
     const key = new Uint8Array([0xde, 0xad, 0xbe, 0xef, 1, 2, 3, 4]);
     const association = { spi: 1000, algorithm: 'hmac-sha256-128', key };
