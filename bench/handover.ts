@@ -4,7 +4,7 @@
  * The stall runs from the moment when the new care-of address can be used (address and default route are there, as rtnetlink tells the probe) to the
  * first packet that was sent after the move and arrives. What the network takes to give an address is not in it.
  */
-import { NETWORKS, type NetworkName } from '#lab/networks.ts';
+import { coreLink, NETWORKS, type NetworkName } from '#lab/networks.ts';
 import { nowMs } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 import { type Contender, PEERS, type Roamer, SOJOURN } from './handover-contenders.ts';
@@ -156,8 +156,18 @@ async function measureTraffic(
   return stalls;
 }
 
+/** Lets the routers learn each other's link-layer addresses: on the first visit to a network that would cost a round trip of its own. */
+async function meetNeighbours(lab: Lab): Promise<void> {
+  for (const { name, index, ipv4 } of lab.networks) {
+    const { core4, core6 } = coreLink(index);
+    const address = ipv4 === undefined ? core6 : core4;
+    await lab.exec(name, ['ping', '-n', '-c', '1', '-W', '2', address]);
+  }
+}
+
 async function measureContender(lab: Lab, contender: Contender, delayMs: number, moves: number): Promise<Measured[]> {
   const [start = 'home'] = contender.tour;
+  await meetNeighbours(lab);
   await lab.move('mn', start);
   await lab.waitForAddress('mn', NETWORKS[start].ipv6 === undefined ? 4 : 6);
   await using roamer = await contender.start(lab);

@@ -2,8 +2,9 @@
  * The home agent's control path: authenticated Binding Updates per second on one core, and memory for each binding; the engine alone, and with the
  * reconciler behind it. Each row is a process of its own.
  */
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { inLab } from '#lab/enter.ts';
 import { run } from '#lab/shell.ts';
 import type { Load, LoadResult } from './home-agent-load.ts';
 import { type Plan, type Purpose, writeRegistrations } from './registrations.ts';
@@ -19,6 +20,8 @@ export interface HomeAgentSettings {
 const WARM_UP_NODES = 4000;
 const WARM_UP_ROUNDS = 3;
 const LOAD_PROGRAM = new URL('home-agent-load.ts', import.meta.url).pathname;
+const PLANE_PROGRAM = new URL('plane-load.ts', import.meta.url).pathname;
+const ADDON = new URL('../native/build/sojourn.node', import.meta.url).pathname;
 const LONGEST_RUN_MS = 300_000;
 
 function planFor(nodes: number, roundsOfEach: number): Plan {
@@ -35,6 +38,14 @@ async function runLoad(load: Load): Promise<LoadResult> {
   const result: unknown = JSON.parse(await run(argv, { timeoutMs: LONGEST_RUN_MS }));
   if (!isLoadResult(result)) throw new Error(`${LOAD_PROGRAM} printed something else`);
   return result;
+}
+
+/** Octets for each tunnel with its two routes; null outside the lab or without the native addon, where no data plane can be opened. */
+async function planeOctets(nodes: number): Promise<number | null> {
+  if (!inLab() || !existsSync(ADDON)) return null;
+  progress(`data plane, ${nodes} tunnels`);
+  const argv = [process.execPath, '--expose-gc', PLANE_PROGRAM, String(nodes)];
+  return Number(await run(argv, { timeoutMs: LONGEST_RUN_MS }));
 }
 
 function rowsOf(name: string, nodes: number, result: LoadResult): readonly Row[] {
@@ -87,6 +98,11 @@ export async function homeAgent(settings: HomeAgentSettings): Promise<Report> {
         Object.assign(results, resultsOf(`${reconciler ? 'reconciled' : 'engine'}_${nodes}`, result));
       }
       rmSync(file);
+      const octets = await planeOctets(nodes);
+      results[`plane_${nodes}_tunnel_octets`] = octets;
+      if (octets !== null) {
+        rows.push({ 'home agent': 'data plane', bindings: nodes, 'octets per binding': Math.round(octets) });
+      }
     }
   } finally {
     rmSync(directory, { recursive: true });

@@ -6,9 +6,10 @@
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { assert } from '#base/assert.ts';
-import { type Ipv4Address, type Ipv6Address, ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
+import { type IpAddress, type Ipv4Address, type Ipv6Address, ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
 import { type Monotonic, monotonic, wall } from '#base/time.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
+import type { DesiredPlaneRoute, DesiredTunnel } from '#engine/contract.ts';
 import type { AuthorizedMobileNode, HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
 import type { HomeAgentInput } from '#engine/home-agent/input.ts';
 import { buildBindingUpdate, HOME_AGENT_UDP_PORT, NO_ADDITIONS } from '#engine/mobile-node/binding-update.ts';
@@ -121,13 +122,40 @@ function isBehindNat(node: number): boolean {
   return node % 2 === 1;
 }
 
+function careOfAddressOf(node: number, place: number): IpAddress {
+  if (isBehindNat(node)) return ipv4(`192.168.${place}.100`);
+  return ipv6(`2001:db8:a:${place}:1:${(node >>> 16).toString(16)}:${(node & 0xffff).toString(16)}:1`);
+}
+
+/** What the NAT of a node makes of its address and port. */
+function translated(node: number, place: number): { readonly remote: Ipv4Address; readonly remotePort: number } {
+  return { remote: ipv4(`203.0.113.${1 + (node % NATS)}`), remotePort: 1024 + 2 * Math.floor(node / NATS) + place };
+}
+
+/** What a home agent wishes of its data plane for a node that has registered. */
+export function tunnelOf(node: number): {
+  readonly tunnel: DesiredTunnel;
+  readonly routes: readonly DesiredPlaneRoute[];
+} {
+  const id = node + 1;
+  const routes = [
+    { prefix: { address: homeAddressOf(node), length: 128 }, tunnel: id },
+    { prefix: { address: ipv4HomeAddressOf(node), length: 32 }, tunnel: id },
+  ];
+  if (!isBehindNat(node)) {
+    const remote = careOfAddressOf(node, 0);
+    const ends = { local: HOME_AGENT, remote, localPort: 0, remotePort: 0, mtu: 1460 };
+    return { tunnel: { id, encapsulation: 'ipip', ...ends }, routes };
+  }
+  const ends = { local: HOME_AGENT_V4, localPort: HOME_AGENT_UDP_PORT, ...translated(node, 0), mtu: 1472 };
+  return { tunnel: { id, encapsulation: 'udp', ...ends }, routes };
+}
+
 function datagramOf({ node, place, sequence, now }: Message): Uint8Array {
   const natted = isBehindNat(node);
   const { packet } = buildBindingUpdate({
     homeAddress: homeAddressOf(node),
-    careOfAddress: natted
-      ? ipv4(`192.168.${place}.100`)
-      : ipv6(`2001:db8:a:${place}:1:${(node >>> 16).toString(16)}:${(node & 0xffff).toString(16)}:1`),
+    careOfAddress: careOfAddressOf(node, place),
     target: { address: HOME_AGENT, outer: natted ? HOME_AGENT_V4 : HOME_AGENT },
     sequence,
     lifetimeUnits: LIFETIME_UNITS,
@@ -197,9 +225,7 @@ export class Registrations {
 
 function arrival({ node, place, now }: Message, packet: Uint8Array): Arrival {
   if (!isBehindNat(node)) return { now, input: { kind: 'datagram', path: { kind: 'native' }, packet } };
-  const remote = ipv4(`203.0.113.${1 + (node % NATS)}`);
-  const remotePort = 1024 + 2 * Math.floor(node / NATS) + place;
   const local = HOME_AGENT_V4;
-  const path = { kind: 'udp', local, localPort: HOME_AGENT_UDP_PORT, remote, remotePort } as const;
+  const path = { kind: 'udp', local, localPort: HOME_AGENT_UDP_PORT, ...translated(node, place) } as const;
   return { now, input: { kind: 'datagram', path, packet } };
 }
