@@ -193,13 +193,24 @@ export class Movement {
   homeLink(now: Monotonic, homePrefix: Prefix): HomeLink | undefined {
     for (const link of this.#interfaces) {
       if (!link.running || preferenceOf(link.name, this.#preferences) < 0) continue;
-      // Duplicates count: the home agent defends the home address itself, and that happens on the home link only.
       const told = link.addresses.some(
-        (entry) => entry.epoch === link.epoch && entry.validUntil > now && prefixContains(homePrefix, entry.address),
+        (entry) =>
+          entry.epoch === link.epoch &&
+          entry.validUntil > now &&
+          prefixContains(homePrefix, entry.address) &&
+          !this.#ownMaking(entry),
       );
       if (told) return { ...homeLinkOf(link), seenAt: now };
     }
     return undefined;
+  }
+
+  /**
+   * A home address without end tells nothing: we, or an earlier run of ours, put it there. A duplicate one does: the home agent
+   * defends it, and that happens on the home link only.
+   */
+  #ownMaking({ address, validUntil, duplicate }: InterfaceAddress): boolean {
+    return this.#homeAddresses.has(address) && validUntil === NEVER && !duplicate;
   }
 
   /** RFC 6275 §11.7.1, L bit: some link-local address has the interface identifier of the home address. */
