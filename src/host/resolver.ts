@@ -130,8 +130,9 @@ function askUdp(server: NameServer, question: Question, timeoutMs: number): Prom
       const reply = replyTo(bytes, question);
       if (reply !== undefined) finish(() => resolve(reply));
     });
-    // Connected: only this server's datagrams come in, and its ICMP errors are told.
-    socket.connect(server.port, server.address, () => socket.send(encode(queryOf(question))));
+    // Connected: only this server's datagrams come in, and its ICMP errors are told. A callback would get the failure instead of 'error'.
+    socket.on('connect', () => socket.send(encode(queryOf(question))));
+    socket.connect(server.port, server.address);
   });
 }
 
