@@ -1,0 +1,386 @@
+// The face that Node loads. The only file that knows Node: everything behind it is built and tested without.
+#include <arpa/inet.h>
+#include <napi.h>
+
+#include <memory>
+
+#include "netlink.h"
+#include "plane.h"
+#include "system-error.h"
+
+namespace sojourn {
+namespace {
+
+// A mistake of our own TypeScript; the world's failures have their errno's name as `code`.
+Napi::Error typeError(Napi::Env env, const std::string& what) { return Napi::TypeError::New(env, what); }
+
+const char* codeOf(int error) {
+  const char* name = ::strerrorname_np(error);
+  return name == nullptr ? "EUNKNOWN" : name;
+}
+
+template <class Body>
+auto guarded(Napi::Env env, Body body) {
+  try {
+    return body();
+  } catch (const SystemError& thrown) {
+    Napi::Error error = Napi::Error::New(env, thrown.what());
+    error.Set("code", codeOf(thrown.error));
+    throw error;
+  }
+}
+
+std::string textOf(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsString()) throw typeError(object.Env(), std::string(name) + " is a string");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+double numberOf(const Napi::Object& object, const char* name) {
+  const Napi::Value value = object.Get(name);
+  if (!value.IsNumber()) throw typeError(object.Env(), std::string(name) + " is a number");
+  return value.As<Napi::Number>().DoubleValue();
+}
+
+template <class T>
+T integerOf(const Napi::Object& object, const char* name) {
+  return static_cast<T>(static_cast<int64_t>(numberOf(object, name)));
+}
+
+Napi::Object objectOf(const Napi::Value& value, const char* name) {
+  if (!value.IsObject()) throw typeError(value.Env(), std::string(name) + " is an object");
+  return value.As<Napi::Object>();
+}
+
+Napi::Uint8Array bytesOf(const Napi::Value& value) {
+  if (!value.IsTypedArray() || value.As<Napi::TypedArray>().TypedArrayType() != napi_uint8_array) {
+    throw typeError(value.Env(), "bytes are a Uint8Array");
+  }
+  return value.As<Napi::Uint8Array>();
+}
+
+Napi::Uint8Array bytesFrom(Napi::Env env, const u8* data, size_t length) {
+  Napi::Uint8Array bytes = Napi::Uint8Array::New(env, length);
+  if (length > 0) std::memcpy(bytes.Data(), data, length);
+  return bytes;
+}
+
+struct ParsedAddress {
+  Address address;
+  int family;
+};
+
+ParsedAddress addressFrom(Napi::Env env, const std::string& text) {
+  ParsedAddress parsed;
+  parsed.family = text.find(':') == std::string::npos ? 4 : 6;
+  if (::inet_pton(parsed.family == 6 ? AF_INET6 : AF_INET, text.c_str(), parsed.address.bytes) == 1) return parsed;
+  throw typeError(env, "no address: " + text);
+}
+
+ParsedAddress addressOf(const Napi::Object& object, const char* name) { return addressFrom(object.Env(), textOf(object, name)); }
+
+std::string formatIpv4(const Address& address) {
+  char text[INET_ADDRSTRLEN];
+  return ::inet_ntop(AF_INET, address.bytes, text, sizeof text) == nullptr ? "" : text;
+}
+
+Options optionsOf(const Napi::Object& object) {
+  Options options;
+  options.device = textOf(object, "device");
+  options.homeAgent = textOf(object, "side") == "home-agent";
+  options.deviceMtu = integerOf<int>(object, "deviceMtu");
+  options.udpPort = integerOf<u16>(object, "udpPort");
+  options.threads = integerOf<int>(object, "threads");
+  options.mark = integerOf<int>(object, "mark");
+  options.raw = object.Get("raw").ToBoolean();
+  options.holdMs = integerOf<u32>(object, "holdMs");
+  const auto devices = object.Get("linkDevices").As<Napi::Array>();
+  for (u32 index = 0; index < devices.Length(); index++) {
+    options.linkDevices.push_back(devices.Get(index).As<Napi::String>().Utf8Value());
+  }
+  return options;
+}
+
+TunnelSpec tunnelOf(const Napi::Object& object) {
+  TunnelSpec spec;
+  spec.id = integerOf<u32>(object, "id");
+  spec.encapsulation = textOf(object, "encapsulation") == "udp" ? Encapsulation::udp : Encapsulation::ipip;
+  const ParsedAddress local = addressOf(object, "local");
+  const ParsedAddress remote = addressOf(object, "remote");
+  if (local.family != remote.family) throw typeError(object.Env(), "outer addresses are of one family");
+  if (spec.encapsulation == Encapsulation::udp && local.family == 6) throw typeError(object.Env(), "UDP tunnels are over IPv4");
+  spec.family = static_cast<u8>(local.family);
+  spec.local = local.address;
+  spec.remote = remote.address;
+  spec.mtu = integerOf<u16>(object, "mtu");
+  const bool udp = spec.encapsulation == Encapsulation::udp;
+  spec.localPort = udp ? integerOf<u16>(object, "localPort") : u16{0};
+  spec.remotePort = udp ? integerOf<u16>(object, "remotePort") : u16{0};
+  return spec;
+}
+
+ControlPath pathOf(const Napi::Object& object) {
+  ControlPath path;
+  const std::string kind = textOf(object, "kind");
+  if (kind == "udp") {
+    path.kind = PathKind::udp;
+    path.local = addressOf(object, "local").address;
+    path.remote = addressOf(object, "remote").address;
+    path.localPort = integerOf<u16>(object, "localPort");
+    path.remotePort = integerOf<u16>(object, "remotePort");
+  } else if (kind == "tunnel") {
+    path.kind = PathKind::tunnel;
+    path.tunnel = integerOf<u32>(object, "tunnel");
+  } else if (kind == "link") {
+    path.kind = PathKind::link;
+    path.device = textOf(object, "device");
+    path.arp = textOf(object, "protocol") == "arp";
+    const Napi::Uint8Array linkAddress = bytesOf(object.Get("linkAddress"));
+    if (linkAddress.ByteLength() != 6) throw typeError(object.Env(), "a link address has six octets");
+    std::memcpy(path.linkAddress, linkAddress.Data(), 6);
+  }
+  return path;
+}
+
+Napi::Object pathValue(Napi::Env env, const ControlPath& path) {
+  Napi::Object value = Napi::Object::New(env);
+  switch (path.kind) {
+    case PathKind::native:
+      value.Set("kind", "native");
+      break;
+    case PathKind::udp:
+      value.Set("kind", "udp");
+      value.Set("local", formatIpv4(path.local));
+      value.Set("localPort", path.localPort);
+      value.Set("remote", formatIpv4(path.remote));
+      value.Set("remotePort", path.remotePort);
+      break;
+    case PathKind::tunnel:
+      value.Set("kind", "tunnel");
+      value.Set("tunnel", path.tunnel);
+      break;
+    case PathKind::link:
+      value.Set("kind", "link");
+      value.Set("device", path.device);
+      value.Set("protocol", path.arp ? "arp" : "ipv6");
+      value.Set("linkAddress", bytesFrom(env, path.linkAddress, 6));
+      break;
+  }
+  return value;
+}
+
+class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "Plane",
+                       {InstanceMethod("features", &PlaneFace::features), InstanceMethod("deviceIndex", &PlaneFace::deviceIndex),
+                        InstanceMethod("tunnelSet", &PlaneFace::tunnelSet), InstanceMethod("tunnelDelete", &PlaneFace::tunnelDelete),
+                        InstanceMethod("routeSet", &PlaneFace::routeSet), InstanceMethod("routeDelete", &PlaneFace::routeDelete),
+                        InstanceMethod("setLocalAddresses", &PlaneFace::setLocalAddresses),
+                        InstanceMethod("inject", &PlaneFace::inject), InstanceMethod("counters", &PlaneFace::counters),
+                        InstanceMethod("tunnelCounters", &PlaneFace::tunnelCounters), InstanceMethod("close", &PlaneFace::close)});
+  }
+
+  // (options, handler of one punt)
+  explicit PlaneFace(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PlaneFace>(info) {
+    const Options options = optionsOf(objectOf(info[0], "options"));
+    wake_ = Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "plane", 0, 1);
+    try {
+      guarded(info.Env(), [&] { plane_ = std::make_unique<Plane>(options, [this] { wakeUp(); }); });
+    } catch (...) {
+      wake_.Release();
+      throw;
+    }
+  }
+
+  ~PlaneFace() override { end(); }
+
+ private:
+  // One wake-up hands up everything that waits.
+  void wakeUp() {
+    wake_.NonBlockingCall([this](Napi::Env env, Napi::Function handler) {
+      if (plane_ == nullptr) return;
+      for (const ControlPacket& punt : plane_->takePunts()) {
+        const Napi::HandleScope scope(env);
+        Napi::Object value = Napi::Object::New(env);
+        value.Set("path", pathValue(env, punt.path));
+        value.Set("packet", bytesFrom(env, punt.packet.data(), punt.packet.size()));
+        handler.Call({value});
+        if (plane_ == nullptr) return;
+      }
+    });
+  }
+
+  void end() {
+    if (plane_ == nullptr) return;
+    plane_.reset();
+    wake_.Release();
+  }
+
+  Plane& plane(const Napi::CallbackInfo& info) {
+    if (plane_ == nullptr) throw typeError(info.Env(), "the plane is closed");
+    return *plane_;
+  }
+
+  Napi::Value features(const Napi::CallbackInfo& info) {
+    const Features& features = plane(info).features();
+    Napi::Object value = Napi::Object::New(info.Env());
+    value.Set("virtioHeader", true);
+    value.Set("tunSegmentation", features.tunSegmentation);
+    value.Set("tunUdpSegmentation", features.tunUdpSegmentation);
+    value.Set("udpSegmentation", features.udpSegmentation);
+    value.Set("udpReceiveOffload", features.udpReceiveOffload);
+    return value;
+  }
+
+  Napi::Value deviceIndex(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), plane(info).deviceIndex()); }
+  void tunnelSet(const Napi::CallbackInfo& info) { plane(info).tunnelSet(tunnelOf(objectOf(info[0], "tunnel"))); }
+  void tunnelDelete(const Napi::CallbackInfo& info) { plane(info).tunnelDelete(info[0].ToNumber().Uint32Value()); }
+
+  void routeSet(const Napi::CallbackInfo& info) {
+    withRoute(info, [&](int family, const Address& prefix, unsigned length, u32 tunnel) {
+      plane(info).tables().routeSet(family, prefix, length, tunnel);
+    });
+  }
+  void routeDelete(const Napi::CallbackInfo& info) {
+    withRoute(info, [&](int family, const Address& prefix, unsigned length, u32 tunnel) {
+      plane(info).tables().routeDelete(family, prefix, length, tunnel);
+    });
+  }
+  template <class Body>
+  void withRoute(const Napi::CallbackInfo& info, Body body) {
+    const Napi::Object route = objectOf(info[0], "route");
+    const Napi::Object prefix = objectOf(route.Get("prefix"), "prefix");
+    const ParsedAddress address = addressOf(prefix, "address");
+    const unsigned length = integerOf<unsigned>(prefix, "length");
+    if (length > (address.family == 6 ? 128u : 32u)) throw typeError(info.Env(), "prefix length");
+    body(address.family, address.address, length, integerOf<u32>(route, "tunnel"));
+  }
+
+  void setLocalAddresses(const Napi::CallbackInfo& info) {
+    const auto list = info[0].As<Napi::Array>();
+    std::vector<Address> addresses;
+    for (u32 index = 0; index < list.Length(); index++) {
+      addresses.push_back(addressFrom(info.Env(), list.Get(index).As<Napi::String>().Utf8Value()).address);
+    }
+    plane(info).tables().localAddressesSet(std::move(addresses));
+  }
+
+  Napi::Value inject(const Napi::CallbackInfo& info) {
+    const Napi::Uint8Array packet = bytesOf(info[1]);
+    const int error = plane(info).inject(pathOf(objectOf(info[0], "path")), packet.Data(), packet.ByteLength());
+    return Napi::Number::New(info.Env(), error);
+  }
+
+  Napi::Value counters(const Napi::CallbackInfo& info) {
+    u64 sums[Counters::kCount];
+    plane(info).counters(sums);
+    Napi::Object value = Napi::Object::New(info.Env());
+    for (u32 name = 0; name < Counters::kCount; name++) value.Set(kCounterNames[name], static_cast<double>(sums[name]));
+    return value;
+  }
+
+  Napi::Value tunnelCounters(const Napi::CallbackInfo& info) {
+    const Tunnel* tunnel = plane(info).tables().tunnel(info[0].ToNumber().Uint32Value());
+    if (tunnel == nullptr) return info.Env().Undefined();
+    const TunnelCounters& counters = *tunnel->counters;
+    Napi::Object value = Napi::Object::New(info.Env());
+    value.Set("transmit-packets", static_cast<double>(counters.transmitPackets.load()));
+    value.Set("transmit-octets", static_cast<double>(counters.transmitOctets.load()));
+    value.Set("receive-packets", static_cast<double>(counters.receivePackets.load()));
+    value.Set("receive-octets", static_cast<double>(counters.receiveOctets.load()));
+    value.Set("last-received-ms", static_cast<double>(counters.lastReceivedMs.load()));
+    value.Set("mtu", static_cast<double>(tunnel->effectiveMtu()));
+    return value;
+  }
+
+  void close(const Napi::CallbackInfo&) { end(); }
+
+  std::unique_ptr<Plane> plane_;
+  Napi::ThreadSafeFunction wake_;
+};
+
+class NetlinkFace : public Napi::ObjectWrap<NetlinkFace> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "Netlink",
+                       {InstanceMethod("request", &NetlinkFace::request), InstanceMethod("subscribe", &NetlinkFace::subscribe),
+                        InstanceMethod("close", &NetlinkFace::close)});
+  }
+
+  explicit NetlinkFace(const Napi::CallbackInfo& info) : Napi::ObjectWrap<NetlinkFace>(info) {
+    guarded(info.Env(), [&] { netlink_ = std::make_unique<Netlink>(); });
+  }
+  ~NetlinkFace() override { end(); }
+
+ private:
+  struct Notification {
+    Datagrams datagrams;
+    bool overrun;
+  };
+
+  static Napi::Array arrayOf(Napi::Env env, const Datagrams& datagrams) {
+    Napi::Array array = Napi::Array::New(env, datagrams.size());
+    u32 index = 0;
+    for (const std::vector<u8>& datagram : datagrams) array[index++] = bytesFrom(env, datagram.data(), datagram.size());
+    return array;
+  }
+
+  Netlink& netlink(const Napi::CallbackInfo& info) {
+    if (netlink_ == nullptr) throw typeError(info.Env(), "the netlink socket is closed");
+    return *netlink_;
+  }
+
+  void end() {
+    if (netlink_ == nullptr) return;
+    netlink_.reset();
+    if (subscribed_) notify_.Release();
+  }
+
+  Napi::Value request(const Napi::CallbackInfo& info) {
+    const Napi::Uint8Array message = bytesOf(info[0]);
+    return guarded(info.Env(), [&]() -> Napi::Value {
+      return arrayOf(info.Env(), netlink(info).request(message.Data(), message.ByteLength()));
+    });
+  }
+
+  void subscribe(const Napi::CallbackInfo& info) {
+    const auto list = info[0].As<Napi::Array>();
+    std::vector<int> groups;
+    for (u32 index = 0; index < list.Length(); index++) groups.push_back(list.Get(index).As<Napi::Number>().Int32Value());
+    Netlink& netlink = this->netlink(info);
+    if (subscribed_) throw typeError(info.Env(), "subscribe once");
+    notify_ = Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "netlink", 0, 1);
+    subscribed_ = true;
+    guarded(info.Env(), [&] {
+      netlink.subscribe(groups, [this](Datagrams&& datagrams, bool overrun) { notify(std::move(datagrams), overrun); });
+    });
+  }
+
+  void notify(Datagrams&& datagrams, bool overrun) {
+    auto* notification = new Notification{std::move(datagrams), overrun};
+    const napi_status status = notify_.NonBlockingCall(notification, [](Napi::Env env, Napi::Function handler, Notification* data) {
+      const std::unique_ptr<Notification> owned(data);
+      handler.Call({arrayOf(env, owned->datagrams), Napi::Boolean::New(env, owned->overrun)});
+    });
+    if (status != napi_ok) delete notification;
+  }
+
+  void close(const Napi::CallbackInfo&) { end(); }
+
+  std::unique_ptr<Netlink> netlink_;
+  Napi::ThreadSafeFunction notify_;
+  bool subscribed_ = false;
+};
+
+Napi::Object initialize(Napi::Env env, Napi::Object exports) {
+  exports.Set("Plane", PlaneFace::define(env));
+  exports.Set("Netlink", NetlinkFace::define(env));
+  return exports;
+}
+
+}  // namespace
+}  // namespace sojourn
+
+static Napi::Object initializeAddon(Napi::Env env, Napi::Object exports) { return sojourn::initialize(env, exports); }
+NODE_API_MODULE(sojourn, initializeAddon)

@@ -1,0 +1,102 @@
+// Packets on their way out, gathered so that one system call carries many. What the parts point at must stay until flush().
+#pragma once
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "outer.h"
+#include "path-mtu.h"
+#include "plane-parts.h"
+#include "slow-path.h"
+#include "udp-socket.h"
+
+namespace sojourn {
+
+// One inner packet: its header may lie apart from its payload.
+struct OutgoingPacket {
+  const Tunnel* tunnel;
+  u8 family;
+  u8 trafficClass;
+  u8 partCount;  // 1 or 2
+  iovec parts[2];
+
+  size_t length() const { return parts[0].iov_len + (partCount == 2 ? parts[1].iov_len : 0); }
+};
+
+// RFC 5555 tunnels. A message is a run of packets of one tunnel, all of one size but the last: one UDP_SEGMENT send.
+class UdpBatch {
+ public:
+  UdpBatch(Shared& shared, Counters& counters, const SendSockets& sockets, PathMtu& pathMtu, SlowPath& slowPath)
+      : counters_(counters), sockets_(sockets), pathMtu_(pathMtu), slowPath_(slowPath), segmentation_(shared.features.udpSegmentation) {}
+
+  void add(const OutgoingPacket& packet);
+  void flush();
+
+ private:
+  static constexpr int kMessages = 32;
+  static constexpr int kSegments = 64;
+
+  struct Message {
+    const Tunnel* tunnel;
+    u32 octets;
+    u16 segmentSize;
+    u16 segments;
+    u16 parts;
+    u8 trafficClass;
+    bool closed;
+    sockaddr_in to;
+    ControlBuffer control;
+    iovec vector[kSegments * 2];
+  };
+
+  Message* openMessage(const OutgoingPacket& packet, size_t length);
+  Message& newMessage(const OutgoingPacket& packet, size_t length);
+  void prepare(Message& message, mmsghdr& header);
+  void sent(const Message& message);
+  bool recover(Message& message, int error);
+  void sendApart(Message& message, bool fragmented);
+
+  Counters& counters_;
+  const SendSockets& sockets_;
+  PathMtu& pathMtu_;
+  SlowPath& slowPath_;
+  bool segmentation_;
+  int count_ = 0;
+  Message messages_[kMessages];
+};
+
+// Tunnels without UDP: no segmentation offload exists for them from user space, so each packet is a message of one sendmmsg.
+class RawBatch {
+ public:
+  RawBatch(Counters& counters, const SendSockets& sockets, PathMtu& pathMtu, SlowPath& slowPath)
+      : counters_(counters), sockets_(sockets), pathMtu_(pathMtu), slowPath_(slowPath) {}
+
+  void add(const OutgoingPacket& packet);
+  void flush();
+
+ private:
+  static constexpr int kPackets = 64;
+
+  struct Slot {
+    OutgoingPacket packet;
+    u8 header[kMaximumOuterHeader];
+    sockaddr_in6 to;
+    alignas(cmsghdr) u8 control[CMSG_SPACE(sizeof(in6_pktinfo))];
+    iovec vector[3];
+  };
+
+  void prepare6(Slot& slot, msghdr& header);
+  void prepare4(Slot& slot, msghdr& header);
+  void recover(const Slot& slot, int error);
+
+  Counters& counters_;
+  const SendSockets& sockets_;
+  PathMtu& pathMtu_;
+  SlowPath& slowPath_;
+  int fd_ = -1;
+  int count_ = 0;
+  Slot slots_[kPackets];
+  mmsghdr headers_[kPackets];
+};
+
+}  // namespace sojourn

@@ -1,0 +1,66 @@
+// Plane-wide counters. This table is the only place where their names are written; JavaScript reads it through the addon.
+#pragma once
+#include <atomic>
+
+#include "bytes.h"
+
+namespace sojourn {
+
+// clang-format off
+#define SOJOURN_COUNTERS(X)                                                                                     \
+  X(transmitPackets, "transmit-packets")              /* inner packets sent into tunnels */                     \
+  X(transmitOctets, "transmit-octets")                                                                          \
+  X(transmitReads, "transmit-reads")                  /* reads of the TUN */                                    \
+  X(transmitCalls, "transmit-calls")                  /* send system calls */                                   \
+  X(receivePackets, "receive-packets")                /* inner packets taken out of tunnels and permitted */    \
+  X(receiveOctets, "receive-octets")                                                                            \
+  X(receiveCalls, "receive-calls")                    /* receive system calls */                                \
+  X(receiveWrites, "receive-writes")                  /* writes to the TUN */                                   \
+  X(punts, "punts")                                                                                             \
+  X(injects, "injects")                                                                                         \
+  X(held, "held")                                                                                               \
+  X(replayed, "replayed")                                                                                       \
+  X(packetTooBigSent, "packet-too-big-sent")                                                                    \
+  X(innerFragments, "inner-fragments")                /* made of IPv4 packets without DF */                     \
+  X(outerFragments, "outer-fragments")                /* RFC 2473 §7.1 */                                       \
+  X(pathMtuLearnt, "path-mtu-learnt")                                                                           \
+  X(segmentationOff, "segmentation-off")              /* UDP_SEGMENT refused by the outgoing device */          \
+  X(dropUnknownEndpoint, "drop-unknown-endpoint")                                                               \
+  X(dropPermit, "drop-permit")                        /* inner address does not belong to the tunnel */         \
+  X(dropNoRoute, "drop-no-route")                                                                               \
+  X(dropMalformed, "drop-malformed")                                                                            \
+  X(dropTooBig, "drop-too-big")                                                                                 \
+  X(dropHoldExpired, "drop-hold-expired")                                                                       \
+  X(dropHoldFull, "drop-hold-full")                                                                             \
+  X(dropPuntFull, "drop-punt-full")                                                                             \
+  X(dropChecksum, "drop-checksum")                                                                              \
+  X(dropEcn, "drop-ecn")                              /* congestion on a packet that cannot say so, RFC 6040 */ \
+  X(dropFragment, "drop-fragment")                                                                              \
+  X(dropSendError, "drop-send-error")                                                                           \
+  X(dropWriteError, "drop-write-error")                                                                         \
+  X(dropNotLocal, "drop-not-local")                   /* control packet for another host, seen by the tap */
+// clang-format on
+
+struct Counters {
+  enum Name : u32 {
+#define X(name, text) name,
+    SOJOURN_COUNTERS(X)
+#undef X
+        kCount
+  };
+
+  // One writer per instance: a relaxed load and store compile to one plain addition.
+  void add(Name name, u64 amount = 1) {
+    values[name].store(values[name].load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+  }
+
+  alignas(64) std::atomic<u64> values[kCount] = {};
+};
+
+inline constexpr const char* kCounterNames[] = {
+#define X(name, text) text,
+    SOJOURN_COUNTERS(X)
+#undef X
+};
+
+}  // namespace sojourn

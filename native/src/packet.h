@@ -1,0 +1,47 @@
+// Views of IP packets: what of RFC 791 and RFC 8200 a tunnel has to know. Every function is total: any bytes, any length.
+#pragma once
+#include "bytes.h"
+
+namespace sojourn {
+
+// One IP packet; pointers lead into the packet's own bytes.
+struct PacketView {
+  u8* data;
+  u32 length;        // as the header says; padding behind it is cut off
+  u16 headerLength;  // IPv4 with options; IPv6 always 40
+  u8 family;         // 4 or 6
+  u8 protocol;       // IPv6: the first next header
+  u8 trafficClass;   // DSCP and ECN
+  bool fragment;     // IPv4 only; for IPv6 see walkChain
+
+  const u8* source() const { return data + (family == 6 ? 8 : 12); }
+  const u8* destination() const { return data + (family == 6 ? 24 : 16); }
+};
+
+// False when the bytes are no IP packet or shorter than their header says.
+bool viewPacket(u8* data, size_t length, PacketView& view);
+
+// Result of following IPv6 extension headers to the first header that is none.
+struct ChainEnd {
+  u8 protocol = kProtocolNone;
+  u32 offset = 0;
+  bool malformed = false;
+  bool fragment = false;           // a fragment header that does not carry the whole packet; the walk ends there
+  bool homeAddressOption = false;  // RFC 6275 §6.3
+  bool routing = false;            // any routing header with segments left
+  bool typeTwoRouting = false;     // RFC 6275 §6.4
+};
+
+// `packet` is a whole IPv6 packet of `length` octets as viewPacket accepted it.
+ChainEnd walkChain(const u8* packet, size_t length);
+
+// True for the protocols behind which a Mobility Header may still come.
+inline bool isExtensionHeader(u8 protocol) {
+  return protocol == kProtocolHopByHop || protocol == kProtocolRouting || protocol == kProtocolFragment ||
+         protocol == kProtocolDestination;
+}
+
+// Replaces the ECN field, keeping an IPv4 header checksum right.
+void setEcn(PacketView& view, u8 ecn);
+
+}  // namespace sojourn

@@ -1,0 +1,69 @@
+// What the packet threads of one plane share.
+#pragma once
+#include <time.h>
+
+#include <string>
+#include <vector>
+
+#include "bytes.h"
+#include "counters.h"
+#include "hold.h"
+#include "packet.h"
+#include "punt.h"
+#include "tables.h"
+
+namespace sojourn {
+
+struct Options {
+  std::string device;
+  bool homeAgent = false;
+  int deviceMtu = 1460;
+  u16 udpPort = 4191;
+  int threads = 1;
+  int mark = 0;
+  bool raw = false;
+  std::vector<std::string> linkDevices;
+  u32 holdMs = 50;
+};
+
+struct Features {
+  bool tunSegmentation = false;
+  bool tunUdpSegmentation = false;
+  bool udpSegmentation = false;
+  bool udpReceiveOffload = false;
+};
+
+// Descriptors that a pair of packet threads sends through; -1 where the plane has none.
+struct SendSockets {
+  int udp = -1;
+  u16 udpPort = 0;
+  // For tunnels without UDP, by outer and inner family: raw[outer == 6][inner == 6].
+  int raw[2][2] = {{-1, -1}, {-1, -1}};
+  // Complete packets of any protocol (IPPROTO_RAW): fragments of outer packets, control packets.
+  int complete4 = -1;
+  int complete6 = -1;
+
+  int complete(int family) const { return family == 6 ? complete6 : complete4; }
+};
+
+struct Shared {
+  Shared(const Options& given, std::function<void()> wake) : options(given), punts(std::move(wake)) {}
+
+  const Options options;
+  Features features;
+  Tables tables;
+  HoldQueue hold;
+  PuntQueue punts;
+
+  // Which of the inner addresses is the mobile side's, towards the tunnel and out of it.
+  const u8* keyOutward(const PacketView& view) const { return options.homeAgent ? view.destination() : view.source(); }
+  const u8* keyInward(const PacketView& view) const { return options.homeAgent ? view.source() : view.destination(); }
+};
+
+inline u64 monotonicMs() {
+  timespec now;
+  ::clock_gettime(CLOCK_MONOTONIC, &now);
+  return static_cast<u64>(now.tv_sec) * 1000 + static_cast<u64>(now.tv_nsec) / 1000000;
+}
+
+}  // namespace sojourn

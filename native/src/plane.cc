@@ -1,0 +1,169 @@
+#include "plane.h"
+
+#include <arpa/inet.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+
+#include "congestion.h"
+#include "outer.h"
+#include "raw-socket.h"
+#include "system-error.h"
+#include "worker.h"
+
+namespace sojourn {
+
+SendSockets Sockets::sendSockets(size_t pair, u16 udpPort) const {
+  SendSockets send;
+  if (pair < udp.size()) send.udp = udp[pair].get();
+  send.udpPort = udpPort;
+  for (int outer = 0; outer < 2; outer++) {
+    for (int inner = 0; inner < 2; inner++) send.raw[outer][inner] = raw[outer][inner].get();
+  }
+  send.complete4 = complete4.get();
+  send.complete6 = complete6.get();
+  return send;
+}
+
+Plane::Plane(const Options& options, std::function<void()> wake) : shared_(options, std::move(wake)) {
+  openSockets(static_cast<size_t>(std::max(1, options.threads / 2)));
+  replayer_ = std::make_unique<Receiver>(shared_, counters_, sockets_.tun->queue(0));
+  startWorkers();
+}
+
+Plane::~Plane() {
+  const u64 one = 1;
+  if (sockets_.stop && ::write(sockets_.stop.get(), &one, sizeof one) < 0) return;
+  workers_.clear();
+}
+
+void Plane::openSockets(size_t pairs) {
+  const Options& options = shared_.options;
+  sockets_.stop = Descriptor(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!sockets_.stop) failed("eventfd");
+  // The port first: it is what a second daemon stumbles over.
+  UdpFeatures udp;
+  for (size_t pair = 0; options.udpPort != 0 && pair < pairs; pair++) {
+    sockets_.udp.push_back(openUdpSocket(options.udpPort, options.mark, udp));
+  }
+  sockets_.tun = std::make_unique<Tun>(options.device, options.deviceMtu, static_cast<int>(pairs));
+  openRaw();
+  const TunFeatures& tun = sockets_.tun->features();
+  shared_.features = {tun.tcp, tun.udp, udp.segmentation, udp.receiveOffload};
+}
+
+void Plane::openRaw() {
+  const Options& options = shared_.options;
+  sockets_.complete4 = openRawSocket(4, IPPROTO_RAW, options.mark);
+  sockets_.complete6 = openRawSocket(6, IPPROTO_RAW, options.mark);
+  if (options.raw) {
+    for (int outer = 0; outer < 2; outer++) {
+      for (int inner = 0; inner < 2; inner++) {
+        const int protocol = inner == 1 ? kProtocolIpv6 : kProtocolIpv4;
+        sockets_.raw[outer][inner] = openRawSocket(outer == 1 ? 6 : 4, protocol, options.mark);
+      }
+    }
+    sockets_.tap = openTap(sockets_.tun->index());
+  }
+  for (const std::string& device : options.linkDevices) sockets_.links.push_back({device, openLinkTap(device)});
+}
+
+void Plane::startWorkers() {
+  const int threads = std::max(1, shared_.options.threads);
+  if (threads == 1) {
+    workers_.push_back(std::make_unique<Worker>(shared_, sockets_, Duties{true, true, true, 0}));
+  }
+  for (size_t pair = 0; threads > 1 && pair < static_cast<size_t>(threads / 2); pair++) {
+    workers_.push_back(std::make_unique<Worker>(shared_, sockets_, Duties{true, false, pair == 0, pair}));
+    workers_.push_back(std::make_unique<Worker>(shared_, sockets_, Duties{false, true, pair == 0, pair}));
+  }
+  for (const auto& worker : workers_) worker->start();
+}
+
+void Plane::tunnelSet(const TunnelSpec& spec) {
+  shared_.tables.tunnelSet(spec);
+  const Endpoint::Key from{spec.remote, spec.remotePort, spec.family, spec.encapsulation};
+  // This thread is the tables' only writer, so what it reads is not freed meanwhile.
+  if (shared_.hold.waiting()) replayer_->replay(from, monotonicMs());
+}
+
+int Plane::inject(const ControlPath& path, const u8* packet, size_t length) {
+  counters_.add(Counters::injects);
+  switch (path.kind) {
+    case PathKind::native:
+      if (length < kIpv6Header || packet[0] >> 4 != 6) return EINVAL;
+      return sendRawPacket(sockets_.complete6.get(), 6, packet, length);
+    case PathKind::udp:
+      return injectUdp(path, packet, length);
+    case PathKind::tunnel:
+      return injectTunnel(path.tunnel, packet, length);
+    case PathKind::link:
+      return injectLink(path, packet, length);
+  }
+  return EINVAL;
+}
+
+int Plane::injectUdp(const ControlPath& path, const u8* packet, size_t length) {
+  if (sockets_.udp.empty()) return EOPNOTSUPP;
+  sockaddr_in to = socketAddress(path.remote, path.remotePort);
+  iovec part{const_cast<u8*>(packet), length};
+  ControlBuffer control;
+  msghdr message{};
+  message.msg_name = &to;
+  message.msg_namelen = sizeof to;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  writeControl(message, control, {&path.local, 0, 0});
+  const int fd = sockets_.udp[0].get();
+  if (::sendmsg(fd, &message, 0) >= 0) return 0;
+  // The first error may be an ICMP answer to an earlier packet; the socket forgets it by telling.
+  return ::sendmsg(fd, &message, 0) >= 0 ? 0 : errno;
+}
+
+int Plane::injectTunnel(u32 id, const u8* packet, size_t length) {
+  const Tunnel* tunnel = shared_.tables.tunnel(id);
+  if (tunnel == nullptr) return ENOENT;
+  std::vector<u8> copy(packet, packet + length);
+  PacketView view;
+  if (!viewPacket(copy.data(), copy.size(), view)) return EINVAL;
+  if (tunnel->encapsulation == Encapsulation::udp) {
+    ControlPath path;
+    path.local = tunnel->local;
+    path.remote = tunnel->remote();
+    path.remotePort = tunnel->remotePort();
+    return injectUdp(path, packet, length);
+  }
+  int error = 0;
+  const size_t mtu = tunnel->mtu + tunnel->overhead();
+  for (const std::vector<u8>& one : encapsulateFragmented(*tunnel, view, mtu, shared_.options.udpPort, 1)) {
+    const int fd = tunnel->family == 6 ? sockets_.complete6.get() : sockets_.complete4.get();
+    error = sendRawPacket(fd, tunnel->family, one.data(), one.size());
+  }
+  return error;
+}
+
+int Plane::injectLink(const ControlPath& path, const u8* packet, size_t length) {
+  const auto link = std::find_if(sockets_.links.begin(), sockets_.links.end(),
+                                 [&](const LinkTap& one) { return one.device == path.device; });
+  if (link == sockets_.links.end()) return ENODEV;
+  sockaddr_ll to{};
+  to.sll_family = AF_PACKET;
+  to.sll_protocol = htons(path.arp ? ETH_P_ARP : ETH_P_IPV6);
+  to.sll_ifindex = static_cast<int>(::if_nametoindex(path.device.c_str()));
+  to.sll_halen = 6;
+  std::memcpy(to.sll_addr, path.linkAddress, 6);
+  const ssize_t sent = ::sendto(link->tap.get(), packet, length, 0, reinterpret_cast<sockaddr*>(&to), sizeof to);
+  return sent >= 0 ? 0 : errno;
+}
+
+void Plane::counters(u64 (&sums)[Counters::kCount]) const {
+  for (u32 name = 0; name < Counters::kCount; name++) {
+    sums[name] = counters_.values[name].load(std::memory_order_relaxed);
+    for (const auto& worker : workers_) sums[name] += worker->counters().values[name].load(std::memory_order_relaxed);
+  }
+}
+
+}  // namespace sojourn

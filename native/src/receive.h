@@ -1,0 +1,89 @@
+// Tunnels → TUN and JavaScript: one packet thread's inward half.
+#pragma once
+#include <sys/socket.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "coalesce.h"
+#include "path-mtu.h"
+#include "plane-parts.h"
+#include "udp-socket.h"
+
+namespace sojourn {
+
+// How an inner packet came to this host.
+struct Arrival {
+  Endpoint::Key from;
+  Address local;
+  u8 trafficClass;
+  ChecksumState checksum = ChecksumState::unknown;
+};
+
+class Receiver final : public PacketSink {
+ public:
+  Receiver(Shared& shared, Counters& counters, int tun);
+
+  // Each takes a bounded number of packets; false when nothing was left at the end.
+  bool turnUdp(int fd, u64 nowMs);
+  bool turnTap(int fd, u64 nowMs);
+  bool turnLink(int fd, const std::string& device);
+  // Judges again what was held back for `from`. For a receiver that JavaScript's thread owns.
+  void replay(const Endpoint::Key& from, u64 nowMs);
+
+  void write(const iovec* parts, int count) override;
+
+ private:
+  static constexpr int kLargeMessages = 2;
+  static constexpr int kMessages = 8;
+  static constexpr int kRounds = 8;
+  static constexpr int kFrames = 64;
+  static constexpr size_t kBuffer = sizeof(VirtioHeader) + 65536;
+
+  // What was received for one tunnel since its counters were last brought up to date.
+  struct Tally {
+    const Tunnel* tunnel = nullptr;
+    u64 packets = 0;
+    u64 octets = 0;
+  };
+
+  u8* buffer(int index) { return buffers_.get() + static_cast<size_t>(index) * kStride; }
+  void prepareUdp(int count);
+  void udpMessage(int index);
+  void inner(u8* data, size_t length, const Arrival& arrival);
+  const Tunnel* permitted(const PacketView& view, const Arrival& arrival);
+  void refuse(const PacketView& view, const Arrival& arrival, const Tunnel* tunnel);
+  bool puntInner(const PacketView& view, const Arrival& arrival);
+  void puntTunnel(const PacketView& view, const Tunnel& tunnel);
+  bool applyEcn(PacketView& view, u8 outer);
+  void frame(u8* data, size_t length);
+  void frame6(const PacketView& outer, const VirtioHeader& virtio);
+  void frame4(const PacketView& outer, const VirtioHeader& virtio);
+  void decapsulate(const PacketView& outer, u32 offset, const VirtioHeader& virtio);
+  void innerSuper(u8* data, size_t length, const Arrival& arrival, VirtioHeader virtio, u32 offset);
+  void puntNative(const PacketView& outer);
+  void punt(ControlPath&& path, const u8* packet, size_t length);
+  void tally(const Tunnel& tunnel, u64 packets, u64 octets);
+  void settle();
+  void finishTurn();
+
+  static constexpr size_t kStride = (kBuffer + 4095) & ~size_t{4095};
+
+  Shared& shared_;
+  Counters& counters_;
+  const int tun_;
+  Coalescer coalescer_;
+  PathMtu pathMtu_;
+  u64 nowMs_ = 0;
+  Tally tally_;
+  // Large datagrams fill the cache with few messages; small ones need many to a call.
+  int messages_ = kMessages;
+  std::unique_ptr<u8[]> buffers_;
+  mmsghdr headers_[kFrames];
+  iovec parts_[kFrames];
+  sockaddr_in from_[kMessages];
+  ControlBuffer control_[kMessages];
+};
+
+}  // namespace sojourn

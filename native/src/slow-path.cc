@@ -1,0 +1,28 @@
+#include "slow-path.h"
+
+#include "raw-socket.h"
+
+namespace sojourn {
+
+void SlowPath::sendFragmented(const Tunnel& tunnel, const PacketView& inner) {
+  const size_t path = tunnel.endpoint->pathMtu.load(std::memory_order_relaxed);
+  const size_t mtu = path != 0 ? path : tunnel.mtu + tunnel.overhead();
+  // Unpredictable enough for RFC 7739: seeded, and the identification space is per pair of addresses anyway.
+  if (identification_ == 0) identification_ = static_cast<u32>(mixKey(monotonicMs(), tunnel.id));
+  const Packets packets = encapsulateFragmented(tunnel, inner, mtu, sockets_.udpPort, ++identification_);
+  bool sent = !packets.empty();
+  for (const std::vector<u8>& packet : packets) {
+    sent = sendRawPacket(sockets_.complete(tunnel.family), tunnel.family, packet.data(), packet.size()) == 0 && sent;
+    counters_.add(Counters::outerFragments);
+  }
+  if (!sent) {
+    counters_.add(Counters::dropSendError);
+    return;
+  }
+  counters_.add(Counters::transmitPackets);
+  counters_.add(Counters::transmitOctets, inner.length);
+  tunnel.counters->transmitPackets.fetch_add(1, std::memory_order_relaxed);
+  tunnel.counters->transmitOctets.fetch_add(inner.length, std::memory_order_relaxed);
+}
+
+}  // namespace sojourn

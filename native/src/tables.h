@@ -1,0 +1,167 @@
+// What the control plane tells the packet threads: tunnels, their endpoints, prefixes that lead into tunnels, local addresses.
+// Writers (JavaScript's thread) are serialised by a mutex; readers take no lock and must be online in `domain()`.
+#pragma once
+#include <atomic>
+#include <mutex>
+#include <vector>
+
+#include "bytes.h"
+#include "epoch.h"
+#include "hash-table.h"
+
+namespace sojourn {
+
+enum class Encapsulation : u8 { ipip = 0, udp = 1 };
+
+// Seeded at start: a peer that chooses its addresses and ports cannot choose the slots they fall into.
+u64 mixKey(u64 a, u64 b);
+
+struct TunnelSpec {
+  u32 id = 0;
+  Encapsulation encapsulation = Encapsulation::udp;
+  u8 family = 4;
+  u16 mtu = 0;
+  u16 localPort = 0;
+  u16 remotePort = 0;
+  Address local;
+  Address remote;
+};
+
+// The far end of one or more tunnels, with what was learnt about the path to it.
+struct Endpoint {
+  struct Key {
+    Address remote;
+    u16 port;
+    u8 family;
+    Encapsulation encapsulation;
+    bool operator==(const Key& other) const {
+      return remote == other.remote && port == other.port && family == other.family && encapsulation == other.encapsulation;
+    }
+  };
+
+  Key identity;
+  // Largest outer packet in octets, 0 = nothing learnt; `pathMtuAt` in seconds of the monotonic clock.
+  std::atomic<u16> pathMtu{0};
+  std::atomic<u32> pathMtuAt{0};
+  u32 references = 1;
+
+  explicit Endpoint(const Key& key) : identity(key) {}
+  Key key() const { return identity; }
+  bool matches(const Key& other) const { return identity == other; }
+  static u64 hash(const Key& key) {
+    const u64 rest = u64{key.port} << 16 | u64{key.family} << 8 | static_cast<u64>(key.encapsulation);
+    return mixKey(key.remote.high() ^ rest, key.remote.low());
+  }
+  static void release(Endpoint* endpoint) { delete endpoint; }
+};
+
+struct TunnelCounters {
+  std::atomic<u64> transmitPackets{0};
+  std::atomic<u64> transmitOctets{0};
+  std::atomic<u64> receivePackets{0};
+  std::atomic<u64> receiveOctets{0};
+  std::atomic<u64> lastReceivedMs{0};
+  static void release(TunnelCounters* counters) { delete counters; }
+};
+
+// Never changes once published: a move publishes a new Tunnel with the same id and the same counters.
+struct Tunnel {
+  using Key = u32;
+
+  u32 id;
+  Encapsulation encapsulation;
+  u8 family;
+  u16 mtu;
+  u16 localPort;
+  Address local;
+  Endpoint* endpoint;
+  TunnelCounters* counters;
+
+  const Address& remote() const { return endpoint->identity.remote; }
+  u16 remotePort() const { return endpoint->identity.port; }
+  size_t overhead() const {
+    return (family == 6 ? kIpv6Header : kIpv4Header) + (encapsulation == Encapsulation::udp ? kUdpHeader : 0);
+  }
+  // Largest inner packet: what the engine set, less if the path turned out narrower.
+  size_t effectiveMtu() const {
+    const size_t path = endpoint->pathMtu.load(std::memory_order_relaxed);
+    return path == 0 || path >= mtu + overhead() ? mtu : path - overhead();
+  }
+
+  Key key() const { return id; }
+  bool matches(Key other) const { return id == other; }
+  static u64 hash(Key key) { return mixKey(key, 0); }
+  static void release(Tunnel* tunnel) { delete tunnel; }
+};
+
+// The prefix's length is the table it stands in.
+struct Route {
+  using Key = Address;
+
+  Address prefix;
+  std::atomic<u32> tunnel;
+
+  Route(const Address& address, u32 id) : prefix(address), tunnel(id) {}
+  Key key() const { return prefix; }
+  bool matches(const Key& other) const { return prefix == other; }
+  static u64 hash(const Key& key) { return mixKey(key.high(), key.low()); }
+  static void release(Route* route) { delete route; }
+};
+
+struct LocalAddresses {
+  std::vector<Address> sorted;
+  static void release(LocalAddresses* set) { delete set; }
+};
+
+class Tables {
+ public:
+  Tables() = default;
+  ~Tables();
+
+  EpochDomain& domain() { return domain_; }
+
+  // --- writers; `lock()` is taken inside ---
+  void tunnelSet(const TunnelSpec& spec);
+  void tunnelDelete(u32 id);
+  void routeSet(int family, const Address& prefix, unsigned length, u32 tunnel);
+  // Deletes only while the prefix still leads to `tunnel`: a later routeSet for another tunnel stays.
+  void routeDelete(int family, const Address& prefix, unsigned length, u32 tunnel);
+  // Addresses whose Mobility Headers are punted; empty = all are.
+  void localAddressesSet(std::vector<Address> addresses);
+  // Nothing changes while `body` runs; for readers that are no packet thread.
+  template <class Body>
+  auto locked(Body body) {
+    const std::lock_guard<std::mutex> guard(mutex_);
+    return body();
+  }
+
+  // --- readers ---
+  const Tunnel* tunnel(u32 id) const { return tunnels_.find(id); }
+  // Longest prefix that holds `address`; 0 = none.
+  u32 route(int family, const u8* address) const;
+  Endpoint* endpoint(const Endpoint::Key& key) const { return endpoints_.find(key); }
+  bool isLocal(int family, const u8* address) const;
+  bool knowsLocal() const { return local_.load(std::memory_order_seq_cst) != nullptr; }
+  size_t tunnelCount() const { return tunnels_.size(); }
+
+ private:
+  static constexpr int kLengths6 = 129;
+  static constexpr int kLengths4 = 33;
+
+  Endpoint* acquireEndpoint(const Endpoint::Key& key);
+  void releaseEndpoint(Endpoint* endpoint);
+  HashTable<Route>& tableOf(int family, unsigned length) { return family == 6 ? routes6_[length] : routes4_[length]; }
+  void markLength(int family, unsigned length, bool used);
+
+  std::mutex mutex_;
+  EpochDomain domain_;
+  HashTable<Tunnel> tunnels_;
+  HashTable<Endpoint> endpoints_;
+  HashTable<Route> routes6_[kLengths6];
+  HashTable<Route> routes4_[kLengths4];
+  std::atomic<u64> used6_[3] = {};
+  std::atomic<u64> used4_{0};
+  std::atomic<LocalAddresses*> local_{nullptr};
+};
+
+}  // namespace sojourn

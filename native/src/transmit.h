@@ -1,0 +1,52 @@
+// TUN → tunnels: one packet thread's outward half.
+#pragma once
+#include <memory>
+#include <vector>
+
+#include "batch.h"
+#include "icmp.h"
+#include "plane-parts.h"
+#include "segment.h"
+
+namespace sojourn {
+
+class Transmitter {
+ public:
+  Transmitter(Shared& shared, Counters& counters, const SendSockets& sockets, int tun);
+
+  // Reads a bounded number of packets from the TUN and sends them. False when the TUN was empty at the end.
+  bool turn(u64 nowMs);
+  // An ICMP error waits at a socket.
+  void learnPathMtu(int fd, Encapsulation encapsulation) { pathMtu_.learnFrom(fd, encapsulation); }
+
+ private:
+  // A super-packet may be 64 KiB; several fit, so that runs of segments may span reads.
+  static constexpr size_t kLargestRead = sizeof(VirtioHeader) + 65536;
+  static constexpr size_t kArena = 6 * 66048;
+  static constexpr size_t kHeaders = 256 * kMaximumSegmentHeader;
+  static constexpr int kReads = 128;
+
+  void packet(const VirtioHeader& virtio, u8* data, size_t length);
+  void single(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel, size_t mtu);
+  void superPacket(const VirtioHeader& virtio, const PacketView& view, const Tunnel& tunnel, size_t mtu);
+  void tooBig(const PacketView& view, const Tunnel& tunnel, size_t mtu);
+  void sendPacketTooBig(const PacketView& view, const Tunnel& tunnel, size_t mtu);
+  void fragmentInner(const PacketView& view, const Tunnel& tunnel, size_t mtu);
+  void add(const OutgoingPacket& packet);
+  void flush();
+
+  Shared& shared_;
+  Counters& counters_;
+  const int tun_;
+  PathMtu pathMtu_;
+  SlowPath slowPath_;
+  UdpBatch udp_;
+  RawBatch raw_;
+  RateLimit errors_;
+  u64 nowMs_ = 0;
+  std::unique_ptr<u8[]> arena_;
+  std::unique_ptr<u8[]> headers_;
+  size_t headersUsed_ = 0;
+};
+
+}  // namespace sojourn

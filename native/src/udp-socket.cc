@@ -1,0 +1,136 @@
+#include "udp-socket.h"
+
+#include <linux/errqueue.h>
+#include <netinet/udp.h>
+
+#include "system-error.h"
+
+#ifndef UDP_SEGMENT
+#define UDP_SEGMENT 103
+#define UDP_GRO 104
+#endif
+
+namespace sojourn {
+namespace {
+
+constexpr int kBufferOctets = 8 << 20;
+
+template <class T>
+void append(msghdr& message, ControlBuffer& buffer, int level, int type, const T& value) {
+  auto* header = reinterpret_cast<cmsghdr*>(buffer.bytes + message.msg_controllen);
+  header->cmsg_level = level;
+  header->cmsg_type = type;
+  header->cmsg_len = CMSG_LEN(sizeof value);
+  std::memcpy(CMSG_DATA(header), &value, sizeof value);
+  message.msg_controllen += CMSG_SPACE(sizeof value);
+}
+
+template <class T>
+T valueOf(const cmsghdr* header) {
+  T value;
+  std::memcpy(&value, CMSG_DATA(header), sizeof value);
+  return value;
+}
+
+bool reportOf(const cmsghdr* header, const sockaddr_storage& from, PathMtuReport& report) {
+  const bool v4 = header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_RECVERR;
+  const bool v6 = header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_RECVERR;
+  if (!v4 && !v6) return false;
+  const auto error = valueOf<sock_extended_err>(header);
+  if (error.ee_errno != EMSGSIZE || error.ee_info == 0 || error.ee_info > 65535) return false;
+  report.family = v6 ? 6 : 4;
+  report.mtu = static_cast<u16>(error.ee_info);
+  if (v6) {
+    report.port = 0;
+    report.remote = Address::of(6, reinterpret_cast<const sockaddr_in6&>(from).sin6_addr.s6_addr);
+  } else {
+    const auto& address = reinterpret_cast<const sockaddr_in&>(from);
+    report.remote = Address::of(4, reinterpret_cast<const u8*>(&address.sin_addr));
+    report.port = ntohs(address.sin_port);
+  }
+  return true;
+}
+
+}  // namespace
+
+Descriptor openUdpSocket(u16 port, int mark, UdpFeatures& features) {
+  Descriptor udp(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!udp) failed("UDP socket");
+  const int fd = udp.get();
+  enable(fd, SOL_SOCKET, SO_REUSEPORT);
+  if (mark != 0 && !enable(fd, SOL_SOCKET, SO_MARK, mark)) failed("SO_MARK");
+  enable(fd, IPPROTO_IP, IP_PKTINFO);
+  enable(fd, IPPROTO_IP, IP_RECVTOS);
+  enable(fd, IPPROTO_IP, IP_RECVERR);
+  enable(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
+  enable(fd, IPPROTO_IP, IP_TTL, 64);
+  wantBuffers(fd, kBufferOctets);
+  features.receiveOffload = enable(fd, IPPROTO_UDP, UDP_GRO);
+  int value = 0;
+  socklen_t length = sizeof value;
+  features.segmentation = ::getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &value, &length) == 0;
+  const sockaddr_in address = socketAddress(Address{}, port);
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
+    failed("UDP port " + std::to_string(port), errno == EADDRINUSE ? "another program has this port" : "");
+  }
+  return udp;
+}
+
+sockaddr_in socketAddress(const Address& address, u16 port) {
+  sockaddr_in result{};
+  result.sin_family = AF_INET;
+  result.sin_port = htons(port);
+  std::memcpy(&result.sin_addr, address.bytes, 4);
+  return result;
+}
+
+void writeControl(msghdr& message, ControlBuffer& buffer, const UdpSendOptions& options) {
+  message.msg_control = buffer.bytes;
+  message.msg_controllen = 0;
+  if (options.source != nullptr && raw32(options.source->bytes) != 0) {
+    in_pktinfo info{};
+    std::memcpy(&info.ipi_spec_dst, options.source->bytes, 4);
+    append(message, buffer, IPPROTO_IP, IP_PKTINFO, info);
+  }
+  if (options.trafficClass != 0) append(message, buffer, IPPROTO_IP, IP_TOS, int{options.trafficClass});
+  if (options.segmentSize != 0) append(message, buffer, IPPROTO_UDP, UDP_SEGMENT, options.segmentSize);
+  if (message.msg_controllen == 0) message.msg_control = nullptr;
+}
+
+UdpReceived readControl(msghdr& message) {
+  UdpReceived received;
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level == IPPROTO_UDP && header->cmsg_type == UDP_GRO) {
+      received.segmentSize = static_cast<u32>(valueOf<int>(header));
+    } else if (header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_TOS) {
+      received.trafficClass = *CMSG_DATA(header);
+    } else if (header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_PKTINFO) {
+      const auto info = valueOf<in_pktinfo>(header);
+      received.local = Address::of(4, reinterpret_cast<const u8*>(&info.ipi_addr));
+    }
+  }
+  return received;
+}
+
+void drainErrors(int fd, const std::function<void(const PathMtuReport&)>& report) {
+  for (int rounds = 0; rounds < 64; rounds++) {
+    u8 quoted[128];
+    sockaddr_storage from{};
+    alignas(cmsghdr) u8 control[512];
+    iovec part{quoted, sizeof quoted};
+    msghdr message{};
+    message.msg_name = &from;
+    message.msg_namelen = sizeof from;
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    if (::recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return;
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+      PathMtuReport entry;
+      if (reportOf(header, from, entry)) report(entry);
+    }
+  }
+}
+
+}  // namespace sojourn

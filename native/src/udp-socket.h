@@ -1,0 +1,53 @@
+// The UDP sockets of RFC 5555 tunnels and what the kernel tells through them.
+#pragma once
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <functional>
+
+#include "bytes.h"
+#include "descriptor.h"
+#include "tables.h"
+
+namespace sojourn {
+
+struct UdpFeatures {
+  bool segmentation = false;
+  bool receiveOffload = false;
+};
+
+// Bound to the IPv4 wildcard address; several may share the port. Throws SystemError.
+Descriptor openUdpSocket(u16 port, int mark, UdpFeatures& features);
+
+sockaddr_in socketAddress(const Address& address, u16 port);
+
+// Control messages of one datagram; room for all that is sent or asked for.
+struct ControlBuffer {
+  alignas(cmsghdr) u8 bytes[192];
+};
+
+struct UdpSendOptions {
+  const Address* source = nullptr;  // null or unspecified: the kernel chooses
+  u8 trafficClass = 0;
+  u16 segmentSize = 0;  // 0: no UDP_SEGMENT
+};
+void writeControl(msghdr& message, ControlBuffer& buffer, const UdpSendOptions& options);
+
+struct UdpReceived {
+  Address local;
+  u8 trafficClass = 0;
+  u32 segmentSize = 0;  // 0: the datagram is one
+};
+UdpReceived readControl(msghdr& message);
+
+// One record of an error queue that says how large packets to `remote` may be.
+struct PathMtuReport {
+  u8 family;
+  Address remote;
+  u16 port;  // 0 from sockets without ports
+  u16 mtu;
+};
+// Empties the error queue of any socket that has IP_RECVERR or IPV6_RECVERR on.
+void drainErrors(int fd, const std::function<void(const PathMtuReport&)>& report);
+
+}  // namespace sojourn

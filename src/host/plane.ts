@@ -1,0 +1,83 @@
+/** The native data plane behind its port. Nothing is decided here; native/src/plane.h says what each call does. */
+import type { IpAddress } from '#base/ip.ts';
+import type { PlaneFeatures, PlaneOptions, PlanePort, Punt } from '#runtime/ports.ts';
+import { type NativePlane, nativeAddon } from './addon.ts';
+
+/** The port, and what only a daemon with the raw path needs. */
+export interface Plane extends PlanePort {
+  /**
+   * The addresses whose Mobility Headers are this host's own: a home agent's, or a mobile node's home and care-of addresses. Those to
+   * others are data. As long as the list is empty, every Mobility Header from the link or by UDP is punted and none out of a tunnel is.
+   */
+  setLocalAddresses(addresses: readonly IpAddress[]): void;
+}
+
+/**
+ * Makes the TUN device and the sockets and starts the packet threads. Throws an `Error` whose `code` is an errno's name and whose
+ * message says what would help: ENOENT (no /dev/net/tun), EPERM (no CAP_NET_ADMIN), EADDRINUSE (the UDP port), EBUSY (the device),
+ * ENODEV (a link device); `SystemError` EADDON when the addon was not built.
+ */
+export function openPlane(options: PlaneOptions): Plane {
+  return new AddonPlane(options);
+}
+
+class AddonPlane implements Plane {
+  readonly features: PlaneFeatures;
+  readonly deviceIndex: number;
+  readonly #native: NativePlane;
+  #handler: ((punt: Punt) => void) | undefined;
+  /** Punts that came before there was a handler. */
+  readonly #early: Punt[] = [];
+
+  constructor(options: PlaneOptions) {
+    this.#native = new (nativeAddon().Plane)(options, (punt) => this.#punted(punt));
+    this.features = this.#native.features();
+    this.deviceIndex = this.#native.deviceIndex();
+  }
+
+  tunnelSet(tunnel: Parameters<PlanePort['tunnelSet']>[0]): void {
+    this.#native.tunnelSet(tunnel);
+  }
+
+  tunnelDelete(id: number): void {
+    this.#native.tunnelDelete(id);
+  }
+
+  routeSet(route: Parameters<PlanePort['routeSet']>[0]): void {
+    this.#native.routeSet(route);
+  }
+
+  routeDelete(route: Parameters<PlanePort['routeDelete']>[0]): void {
+    this.#native.routeDelete(route);
+  }
+
+  setLocalAddresses(addresses: readonly IpAddress[]): void {
+    this.#native.setLocalAddresses(addresses);
+  }
+
+  inject(path: Parameters<PlanePort['inject']>[0], packet: Uint8Array): number {
+    return this.#native.inject(path, packet);
+  }
+
+  counters(): Readonly<Record<string, number>> {
+    return this.#native.counters();
+  }
+
+  tunnelCounters(id: number): Readonly<Record<string, number>> | undefined {
+    return this.#native.tunnelCounters(id);
+  }
+
+  onPunt(handler: (punt: Punt) => void): void {
+    this.#handler = handler;
+    for (const punt of this.#early.splice(0)) handler(punt);
+  }
+
+  close(): void {
+    this.#native.close();
+  }
+
+  #punted(punt: Punt): void {
+    if (this.#handler === undefined) this.#early.push(punt);
+    else this.#handler(punt);
+  }
+}
