@@ -1,4 +1,5 @@
 /** A home agent, a mobile node that is moved, and what the tests with real packets ask of both. */
+import { readFileSync } from 'node:fs';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import {
   type DaemonPairOptions,
@@ -80,9 +81,8 @@ export class Journey implements AsyncDisposable {
         { timeoutMs: 20_000, what: `the node to settle in ${network}` },
       );
     } catch (error) {
-      throw new Error(`${network} is not reached: ${JSON.stringify(last)}\n${JSON.stringify(this.events)}`, {
-        cause: error,
-      });
+      const log = readFileSync(this.mobileNode.logFile, 'utf8').slice(-4000);
+      throw new Error(`${network} is not reached: ${JSON.stringify(last)}\n${log}`, { cause: error });
     }
   }
 
@@ -106,7 +106,8 @@ export class Journey implements AsyncDisposable {
 
   /** A counter of the data plane of either daemon. */
   async planeCount(daemon: DaemonProcess, name: string): Promise<number> {
-    return numberAt(objectOf(objectOf(await daemon.request('stats'))['plane']), name);
+    const plane = objectOf(objectOf(await daemon.request('stats'))['plane']);
+    return numberAt(plane, name);
   }
 
   async close(): Promise<void> {

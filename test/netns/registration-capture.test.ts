@@ -32,22 +32,34 @@ const ACKNOWLEDGEMENT = '6';
 let journey: Journey;
 let coreFile: string;
 let nodeFile: string;
+let all: readonly Fields[];
 
 beforeAll(async () => {
   journey = await Journey.create({ networks: ['ar6', 'ar4', 'nat-prc'] });
   const { lab } = journey;
   [coreFile, nodeFile] = [`${lab.logDirectory}/core.pcap`, `${lab.logDirectory}/node.pcap`];
-  await using _core = await lab.capture('core', 'to-home', coreFile);
-  await using _node = await lab.capture('mn', 'eth0', nodeFile);
-  await journey.start('ar6');
-  await journey.moveTo('nat-prc');
-  await journey.moveTo('ar4');
+  // Between namespaces the kernel leaves checksums to a device that is not there; these leave with whole ones.
+  await lab.exec('mn', ['ethtool', '-K', 'eth0', 'tx', 'off']);
+  await lab.exec('home', ['ethtool', '-K', 'wan', 'tx', 'off']);
+  {
+    await using _core = await lab.capture('core', 'to-home', coreFile);
+    await using _node = await lab.capture('mn', 'eth0', nodeFile);
+    await journey.start('ar6');
+    await journey.moveTo('nat-prc');
+    await journey.moveTo('ar4');
+  }
+  all = await dissect(coreFile, 'mipv6', FIELDS);
 });
 afterAll(async () => await journey?.close());
 
-async function messages(filter: string): Promise<readonly Fields[]> {
-  return await dissect(coreFile, `mip6 && ${filter}`, FIELDS);
+/** Messages of a type that passed the core, by what their outermost header is. */
+function messages(type: string, outer: (fields: Fields) => boolean = () => true): readonly Fields[] {
+  return all.filter((fields) => fields('mip6.mhtype') === type && outer(fields));
 }
+
+const native = (fields: Fields): boolean => fields('ip.src') === '';
+const from = (address: string) => (fields: Fields) => fields('ip.src') === address;
+const to = (address: string) => (fields: Fields) => fields('ip.dst').startsWith(address);
 
 /** The internet checksum of RFC 1071 over pseudo-header and message; 0xffff when the checksum inside is right. */
 function mobilityChecksum(source: string, destination: string, message: Uint8Array): number {
@@ -70,7 +82,7 @@ function groupsOf(address: string): readonly number[] {
 
 describe('a registration on an IPv6 link', () => {
   test('Binding Update: from the care-of address, with Home Address option', async () => {
-    const [update] = await messages(`mip6.mhtype == ${UPDATE} && !udp`);
+    const [update] = messages(UPDATE, native);
     expect(update?.('ipv6.src')).toMatch(/^2001:db8:a:/);
     expect(update?.('ipv6.dst')).toBe(ADDRESSES.homeAgentIpv6);
     expect(update?.('ipv6.opt.mipv6.home_address')).toBe(HOME.address);
@@ -86,12 +98,13 @@ describe('a registration on an IPv6 link', () => {
     expect(update?.('mip6.mnid.identifier')).toBe('mn@example.net');
     expect(update?.('mip6.auth.subtype')).toBe('1');
     expect(Number(update?.('mip6.auth.mobility_spi'))).toBe(1000);
-    expect(update?.('mip6.auth.auth_data').replaceAll(':', '')).toMatch(/^[0-9a-f]{32}$/);
+    // tshark 4.0 leaves out the last two octets.
+    expect(update?.('mip6.auth.auth_data').replaceAll(':', '')).toMatch(/^[0-9a-f]{28,32}$/);
   });
 
   test('Binding Acknowledgement: to the care-of address, with type 2 routing header', async () => {
-    const [update] = await messages(`mip6.mhtype == ${UPDATE} && !udp`);
-    const [acknowledgement] = await messages(`mip6.mhtype == ${ACKNOWLEDGEMENT} && !udp`);
+    const [update] = messages(UPDATE, native);
+    const [acknowledgement] = messages(ACKNOWLEDGEMENT, native);
     expect(acknowledgement?.('ipv6.src')).toBe(ADDRESSES.homeAgentIpv6);
     expect(acknowledgement?.('ipv6.dst')).toContain(update?.('ipv6.src'));
     expect(acknowledgement?.('ipv6.routing.type')).toBe('2');
@@ -111,7 +124,7 @@ describe('a registration behind an IPv4 translator', () => {
   const outside = `198.51.100.${4 * NETWORKS['nat-prc'].index + 2}`;
 
   test('Binding Update: UDP 4191, home address as inner source, no Home Address option', async () => {
-    const [update] = await messages(`mip6.mhtype == ${UPDATE} && ip.src == ${outside}`);
+    const [update] = messages(UPDATE, from(outside));
     expect([update?.('ip.dst'), update?.('udp.dstport')]).toEqual([ADDRESSES.homeAgentIpv4, '4191']);
     expect([update?.('ip.checksum.status'), update?.('udp.checksum.status')]).toEqual(['1', '1']);
     expect([update?.('ipv6.src'), update?.('ipv6.dst')]).toEqual([HOME.address, ADDRESSES.homeAgentIpv6]);
@@ -124,8 +137,8 @@ describe('a registration behind an IPv4 translator', () => {
   });
 
   test('Binding Acknowledgement: back through the translator, which it tells of', async () => {
-    const [update] = await messages(`mip6.mhtype == ${UPDATE} && ip.src == ${outside}`);
-    const [acknowledgement] = await messages(`mip6.mhtype == ${ACKNOWLEDGEMENT} && ip.dst == ${outside}`);
+    const [update] = messages(UPDATE, from(outside));
+    const [acknowledgement] = messages(ACKNOWLEDGEMENT, to(outside));
     expect(acknowledgement?.('ip.src')).toBe(ADDRESSES.homeAgentIpv4);
     expect([acknowledgement?.('udp.srcport'), acknowledgement?.('udp.dstport')]).toEqual([
       '4191',
@@ -142,7 +155,7 @@ describe('a registration behind an IPv4 translator', () => {
   });
 
   test('without a translator: no keepalive is needed, UDP because the node asked for it', async () => {
-    const [acknowledgement] = await messages(`mip6.mhtype == ${ACKNOWLEDGEMENT} && ip.dst == 203.0.113.128/28`);
+    const [acknowledgement] = messages(ACKNOWLEDGEMENT, to('203.0.113.'));
     expect(acknowledgement?.('mip6.natd.refresh_t')).toBe(String(0xffff_ffff));
     expect(acknowledgement?.('mip6.natd.f_flag')).toBe('1');
     expect(await journey.home()).toMatchObject({ phase: 'registered', encapsulation: 'udp' });
@@ -151,7 +164,7 @@ describe('a registration behind an IPv4 translator', () => {
 
 describe('everything that was captured', () => {
   test('sequence numbers go up by one', async () => {
-    const numbers = (await messages(`mip6.mhtype == ${UPDATE}`)).map((update) => Number(update('mip6.bu.seqnr')));
+    const numbers = messages(UPDATE).map((update) => Number(update('mip6.bu.seqnr')));
     expect(numbers.length).toBeGreaterThanOrEqual(3);
     const [first = 0] = numbers;
     expect(numbers).toEqual(numbers.map((_, at) => (first + at) % 0x10000));
@@ -159,7 +172,7 @@ describe('everything that was captured', () => {
 
   test('no malformed mark and no expert’s complaint on any message', async () => {
     for (const file of [coreFile, nodeFile]) {
-      const marks = await dissect(file, 'mip6', ['frame.number', '_ws.malformed', '_ws.expert.message']);
+      const marks = await dissect(file, 'mipv6', ['frame.number', '_ws.malformed', '_ws.expert.message']);
       expect(marks.length).toBeGreaterThanOrEqual(6);
       expect(
         marks.map((one) => one('_ws.malformed') + one('_ws.expert.message')).filter((mark) => mark !== ''),
@@ -168,8 +181,7 @@ describe('everything that was captured', () => {
   });
 
   test('Mobility Header checksums are right, with the home address in the pseudo-header', async () => {
-    const octets = (await octetsOf(coreFile, 'mip6', 'mip6')).map((text) => fromHex(text));
-    const all = await messages('mip6.mhtype');
+    const octets = (await octetsOf(coreFile, 'mipv6', 'mipv6')).map((text) => fromHex(text));
     expect(octets).toHaveLength(all.length);
     const sums = all.map((fields, at) => {
       const agent = ADDRESSES.homeAgentIpv6;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { encode, hex } from '#base/bytes.ts';
+import { encode, fromHex, hex } from '#base/bytes.ts';
 import { type Ipv4Address, type Ipv6Address, ipv4, ipv6 } from '#base/ip.ts';
 import { wall } from '#base/time.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
@@ -30,6 +30,7 @@ const CORRESPONDENT_OTHER = ipv6(ADDRESSES.correspondentOtherIpv6);
 /** In the home prefix, and nobody's. */
 const NOBODY = ipv6('2001:db8:100::77');
 const PORT = 4191;
+const ETHERNET = 14;
 const UPDATES = 'mip6.mhtype == 5';
 
 let journey: Journey;
@@ -130,7 +131,7 @@ describe('a registration that is not the node’s own', () => {
   test('another node with the right identifier and the wrong key is refused', async () => {
     const { lab } = journey;
     const security = { spi: 1000, key: 'text:not the key of the lab' };
-    const configuration = mobileNodeConfiguration({ security });
+    const configuration = mobileNodeConfiguration({ security, daemon: { name: 'thief' } });
     const thief = new DaemonProcess(lab, 'mn', 'thief', configuration, 'thief');
     await lab.move('thief', 'ar4');
     await lab.waitForAddress('thief', 4);
@@ -172,17 +173,15 @@ describe('a registration that is not the node’s own', () => {
   });
 
   test('replayed, over UDP from elsewhere and over IPv6 as it was', async () => {
-    const inUdp = await octetsOf(coreFile, `${UPDATES} && udp`, 'udp');
-    const overUdp = inUdp.map((udp) =>
-      udpPacket(STRANGER4, PORT, Uint8Array.from(Buffer.from(udp, 'hex')).subarray(8)),
-    );
+    const inUdp = await octetsOf(coreFile, `${UPDATES} && udp`, 'frame');
+    const overUdp = inUdp.map((frame) => udpPacket(STRANGER4, PORT, fromHex(frame).subarray(ETHERNET + 20 + 8)));
     expect(overUdp.length).toBeGreaterThan(0);
     const refused = counted('registration-refused');
     await expectCounted(refused, overUdp.length, () => send('cn', ADDRESSES.homeAgentIpv4, overUdp));
     await expectUntouched();
 
     const frames = await octetsOf(coreFile, `${UPDATES} && !udp`, 'frame');
-    const native = frames.map((frame) => frame.slice(2 * 14));
+    const native = frames.map((frame) => frame.slice(2 * ETHERNET));
     expect(native.length).toBeGreaterThan(0);
     await expectCounted(refused, native.length, () => send('cn', ADDRESSES.homeAgentIpv6, native));
     await expectUntouched();

@@ -31,7 +31,7 @@ function fieldsOf(names: readonly string[], values: readonly string[]): Fields {
 
 /** The raw octets (hexadecimal) of `protocol` in each packet that passes the filter, in order. */
 export async function octetsOf(file: string, filter: string, protocol: string): Promise<readonly string[]> {
-  const argv = ['tshark', '-r', file, '-Y', filter, '-T', 'jsonraw', '-j', protocol, ...STRICT];
+  const argv = ['tshark', '-r', file, '-Y', filter, '-T', 'jsonraw', ...STRICT];
   const text = await run(argv);
   const found = [...text.matchAll(new RegExp(`"${protocol}_raw": \\[\\s*"([0-9a-f]+)"`, 'g'))];
   return found.flatMap((match) => (match[1] === undefined ? [] : [match[1]]));
