@@ -9,8 +9,8 @@ import { ask, ControlClient, ControlUnavailable } from './control-client.ts';
 import { ExitCode } from './exit-codes.ts';
 import { isJsonList, isJsonObject, parseObject } from './json-lines.ts';
 import { chooseSocket } from './sockets.ts';
-import { formatValue } from './tables.ts';
 import { packageVersion } from './version.ts';
+import { formatAnswer, formatEvent } from './views.ts';
 
 const DAEMONS_DIRECTORY = join(import.meta.dirname, '../../daemons');
 
@@ -48,7 +48,7 @@ function program(): Command {
     .addHelpText('after', EXIT_CODES_HELP);
   query(root, 'status', 'how the daemon is; exit 1 when a home is not registered');
   query(root, 'bindings', 'registrations: binding cache of a home agent, binding list of a mobile node');
-  query(root, 'tunnels', 'tunnels and their prefixes');
+  query(root, 'tunnels', 'tunnels: their ends, MTU and traffic');
   query(root, 'stats', 'counters: control messages by kind and reason, packets, drops');
   root
     .command('events')
@@ -81,7 +81,8 @@ function query(root: Command, name: string, description: string): void {
 async function print(options: GlobalOptions, command: string, parameters: JsonObject): Promise<void> {
   const { ok, value } = await ask(socketOf(options), command, parameters, options.timeout);
   if (!ok) throw new Failure(ExitCode.negative, `${command}: ${errorText(value)}`);
-  process.stdout.write(`${options.json ? JSON.stringify(value, undefined, 2) : formatValue(value)}\n`);
+  const text = options.json ? JSON.stringify(value, undefined, 2) : formatAnswer(command, value, Date.now());
+  process.stdout.write(`${text}\n`);
   if (command === 'status' && !isSettled(value)) process.exitCode = ExitCode.negative;
 }
 
@@ -98,18 +99,6 @@ async function events(options: GlobalOptions, { follow, last }: { follow?: true;
   await client.events({ follow: follow === true, last }, (event) => {
     process.stdout.write(`${options.json ? JSON.stringify(event) : formatEvent(event)}\n`);
   });
-}
-
-function formatEvent(event: JsonObject): string {
-  const { at, level, name, fields } = event;
-  const detail = isJsonObject(fields) ? inlineFields(fields) : '';
-  return `${String(at)}  ${String(level).padEnd(5)}  ${String(name)}${detail === '' ? '' : `  ${detail}`}`;
-}
-
-function inlineFields(fields: JsonObject): string {
-  return Object.entries(fields)
-    .map(([name, value]) => `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`)
-    .join(' ');
 }
 
 function socketOf(options: GlobalOptions): string {

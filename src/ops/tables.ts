@@ -82,9 +82,10 @@ function formatScalar(value: JsonValue | undefined): string {
   return String(value);
 }
 
-/** `careOfAddress` → `care of address`. */
+/** `careOfAddress` → `care-of address`. */
 function words(name: string): string {
-  return name.replaceAll(/([a-z0-9])([A-Z])/g, '$1 $2').toLowerCase();
+  const separate = name.replaceAll(/([a-z0-9])([A-Z])/g, '$1 $2').toLowerCase();
+  return separate.replace(/^care of /, 'care-of ');
 }
 
 function heading(name: string): string {

@@ -277,6 +277,13 @@ class Loop implements Driver {
     }
     this.#asked.delete(id);
     const more = this.#ownAnswer(asked.command);
+    if (ok && asked.command === 'tunnels' && Array.isArray(value)) {
+      asked.respond(
+        true,
+        value.map((tunnel: JsonObject) => this.#withTraffic(tunnel)),
+      );
+      return;
+    }
     if (more === undefined) {
       asked.respond(ok, value);
       return;
@@ -284,6 +291,13 @@ class Loop implements Driver {
     // An engine that does not know the command leaves it to us.
     const base = ok && typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
     asked.respond(true, { ...base, ...more });
+  }
+
+  /** A tunnel that the engine lists, with what the plane counted in it. */
+  #withTraffic(tunnel: JsonObject): JsonObject {
+    const { id } = tunnel;
+    const traffic = typeof id === 'number' ? this.#options.plane.tunnelCounters(id) : undefined;
+    return traffic === undefined ? tunnel : { ...tunnel, traffic };
   }
 
   /** What the driver adds to an engine's answer. */

@@ -209,7 +209,7 @@ describe('tables', () => {
     };
     expect(formatValue(value)).toBe(
       [
-        'care of address  2001:db8::1',
+        'care-of address  2001:db8::1',
         'up               yes',
         'none             -',
         'empty            -',

@@ -220,6 +220,27 @@ describe('requests', () => {
     expect(control.ask('stats')).toMatchObject([{ ok: true, value: { plane: { injected: 0 } } }]);
   });
 
+  it('for tunnels carry what the plane counted in each', () => {
+    const { driver, engine, control, plane } = world();
+    const tunnel = {
+      id: 1,
+      encapsulation: 'ipip',
+      local: ipv6('2001:db8::1'),
+      remote: ipv6('2001:db8::2'),
+      localPort: 0,
+      remotePort: 0,
+      mtu: 1460,
+    } as const;
+    engine.answers.set('restored', () => [{ kind: 'want', key: 'home', part: { tunnels: [tunnel] } }]);
+    engine.answers.set('request', (input) =>
+      input.kind === 'request' ? [{ kind: 'reply', id: input.id, ok: true, value: [{ id: 1 }, { id: 2 }] }] : [],
+    );
+    driver.start();
+    const traffic = plane.tunnelCounters(1);
+    expect(traffic).toBeDefined();
+    expect(control.ask('tunnels')).toEqual([{ ok: true, value: [{ id: 1, traffic }, { id: 2 }] }]);
+  });
+
   it('for status show what the host refuses', () => {
     const { driver, engine, control, kernel, events } = world();
     kernel.devices.delete('eth0');

@@ -46,6 +46,9 @@ describe('over IPv6', () => {
       lifetimeSeconds: 600,
     });
     expect(scene.node.counters['registration-accepted']).toBe(1);
+    expect(scene.request('status')).toMatchObject({
+      homes: [{ phase: 'registered', lastHandover: { to: '2001:db8:f1::2', roundTripMs: 42 } }],
+    });
   });
 
   it('wants the tunnel before the Binding Update leaves', () => {

@@ -220,11 +220,13 @@ function tell(
   moved: boolean,
 ) {
   const { careOf, lifetimeSeconds, nat } = grant;
+  const roundTripMs = step.now - update.at;
+  if (moved) state.arrived(step, roundTripMs);
   state.event(step, moved ? 'registered' : 'refreshed', moved ? 'info' : 'debug', {
     careOfAddress: careOf.address,
     interface: careOf.device,
     encapsulation: state.tunnel?.encapsulation,
-    roundTripMs: step.now - update.at,
+    roundTripMs,
     status: message.status,
     nat,
     lifetimeSeconds,

@@ -153,6 +153,7 @@ function arrivedHome(state: RegistrationState, step: Step, roundTripMs: number |
   const { homeLink, context } = state;
   if (homeLink === undefined) return;
   context.count('returned-home');
+  state.arrived(step, roundTripMs);
   state.event(step, 'returned-home', 'info', {
     interface: homeLink.device,
     addressAtMs: homeLink.seenAt,

@@ -21,6 +21,15 @@ import type { HomeTimer } from './timer-names.ts';
 /** Phases that keep to a care-of address. */
 const ATTACHED: ReadonlySet<Phase> = new Set(['registering', 'registered', 'refreshing', 'refused']);
 
+/** An arrival: registered from another care-of address, or back at home. */
+export interface Handover {
+  /** The care-of address, or `home`. */
+  readonly to: string;
+  readonly atWallMs: number;
+  /** From the Binding Update to its acknowledgement; undefined where none was needed. */
+  readonly roundTripMs: number | undefined;
+}
+
 export class RegistrationState {
   readonly home: Home;
   readonly context: NodeContext;
@@ -55,6 +64,8 @@ export class RegistrationState {
   /** Monotonic milliseconds from which an unauthenticated wish is followed again. */
   wishAllowedAtMs = 0;
   everResolved = false;
+  /** The last arrival in another place, for the operator. */
+  lastHandover: Handover | undefined;
 
   constructor(home: Home, context: NodeContext) {
     this.home = home;
@@ -87,6 +98,10 @@ export class RegistrationState {
 
   event(step: Step, name: string, level: EngineEvent['level'], fields: JsonObject): void {
     step.out.push({ kind: 'event', event: { name, level, fields: { home: this.home.name, ...fields } } });
+  }
+
+  arrived(step: Step, roundTripMs: number | undefined): void {
+    this.lastHandover = { to: this.place, atWallMs: this.context.wall(step.now), roundTripMs };
   }
 
   /** Whether an acknowledged binding stands. */

@@ -61,7 +61,7 @@ function each(
 }
 
 function homeStatus(now: Monotonic, registration: HomeRegistration): JsonObject {
-  const { home, phase, careOf, homeLink, tunnel, agent, memory } = registration.state;
+  const { home, phase, careOf, homeLink, tunnel, agent, memory, lastHandover } = registration.state;
   return {
     home: home.name,
     phase,
@@ -74,6 +74,7 @@ function homeStatus(now: Monotonic, registration: HomeRegistration): JsonObject 
     homeAgentAddresses: agent.known,
     sequence: memory.sequence,
     clockOffsetMs: memory.clockOffsetMs,
+    lastHandover: lastHandover === undefined ? null : { ...lastHandover },
     bindings: listEntries(now, registration),
   };
 }
