@@ -279,6 +279,22 @@ describe('home registration over UDP (RFC 5555)', () => {
     expect(answer.message).toMatchObject({ status: 0, lifetimeUnits: 0 });
     expect([...scene.wish.keys()]).toEqual(['home-agent']);
   });
+
+  it('RFC 5555 §4.2 tells of a NAT in refusals and in answers to de-registrations too', () => {
+    const scene = new Scene();
+    const path = udpPath(PUBLIC, 60001);
+    const ipv4CareOf = ipv4('10.0.0.2');
+    // HA → MN: IPv4 | UDP | IPv6(HA, HoA) | BA(132, NAT Detection)
+    const refused = scene.update(path, { sequence: 1, ipv4CareOf, homeAddress: ipv6('2001:db8:9::1') });
+    expect(refused.message.status).toBe(132);
+    expect(optionOf(refused, 'nat-detection')).toMatchObject({ forceUdp: false, refreshTimeSeconds: 110 });
+    scene.update(path, { sequence: 1, ipv4CareOf });
+    // HA → MN: IPv4 | UDP | IPv6(HA, HoA) | BA(0, lifetime 0, NAT Detection)
+    const deleted = scene.update(path, { sequence: 2, ipv4CareOf, lifetimeUnits: 0 });
+    expect(optionOf(deleted, 'nat-detection')).toMatchObject({ forceUdp: false, refreshTimeSeconds: 110 });
+    const native = scene.update(NATIVE, { sequence: 3, homeAddress: ipv6('2001:db8:9::1') });
+    expect(optionOf(native, 'nat-detection')).toBeUndefined();
+  });
 });
 
 describe('several bindings at one endpoint', () => {

@@ -3,7 +3,7 @@
  *
  * RFC 6275 §10.3.1  fields;  §9.5.4 destination and type 2 routing header: to the source of the Binding Update
  * RFC 4285 §5.1.1   signed when the Binding Update was;  §6 timestamp comes back
- * RFC 5555 §4.2     over UDP to where the Binding Update came from, inner destination the home address
+ * RFC 5555 §4.2     over UDP to where the Binding Update came from, inner destination the home address; NAT Detection option always
  * The K flag stays clear: security associations are static (RFC 6275 §10.3.1).
  */
 import { encode } from '#base/bytes.ts';
@@ -14,7 +14,7 @@ import type { Output } from '#engine/contract.ts';
 import { BINDING_STATUSES } from '#wire/binding-status.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import { encodeMobility, NO_BINDING_ACKNOWLEDGEMENT_FLAGS, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
-import { findOption, type MobilityOption } from '#wire/mobility-options.ts';
+import { findOption, type MobilityOption, NO_KEEPALIVE_NEEDED } from '#wire/mobility-options.ts';
 import { sendHome } from './home-link.ts';
 import type { Refusal } from './refusal.ts';
 import { type RegistrationRequest, type Sender, timestampOf } from './registration-request.ts';
@@ -25,7 +25,7 @@ export interface Acknowledgement {
   readonly sequence: number;
   readonly lifetimeUnits: number;
   readonly mobileRouter: boolean;
-  /** Options of the acknowledged parts; identifier, timestamp and authentication are added. */
+  /** Options of the acknowledged parts; NAT detection, identifier, timestamp and authentication are added. */
   readonly options: readonly MobilityOption[];
   /** Instead of the Binding Update's own. */
   readonly timestamp?: bigint;
@@ -52,8 +52,27 @@ export function mobilityPacket(
   });
 }
 
-function optionsOf(request: RegistrationRequest, acknowledgement: Acknowledgement): readonly MobilityOption[] {
+/** RFC 5555 §4.5: whether UDP is used although no NAT needs it, because we force it or grant it to who does. */
+export function forcesUdp({ configuration }: HomeAgentState, { update, behindNat }: RegistrationRequest): boolean {
+  return !behindNat && (configuration.forceUdp === true || (update.flags.forceUdp && configuration.acceptForcedUdp));
+}
+
+/** RFC 5555 §3.2.2: F clear and no keepalive needed say "no NAT, plain tunnel". */
+function natDetection(state: HomeAgentState, request: RegistrationRequest): MobilityOption {
+  return {
+    type: 'nat-detection',
+    forceUdp: forcesUdp(state, request),
+    refreshTimeSeconds: request.behindNat ? state.configuration.natKeepaliveSeconds : NO_KEEPALIVE_NEEDED,
+  };
+}
+
+function optionsOf(
+  state: HomeAgentState,
+  request: RegistrationRequest,
+  acknowledgement: Acknowledgement,
+): readonly MobilityOption[] {
   const options = [...acknowledgement.options];
+  if (request.path.kind === 'udp') options.push(natDetection(state, request));
   const identifier = findOption(request.update.options, 'mobile-node-identifier');
   if (identifier !== undefined) options.push(identifier);
   const timestamp = acknowledgement.timestamp ?? timestampOf(request);
@@ -77,7 +96,7 @@ export function acknowledge(
     flags: { ...NO_BINDING_ACKNOWLEDGEMENT_FLAGS, mobileRouter: acknowledgement.mobileRouter },
     sequence: acknowledgement.sequence,
     lifetimeUnits: acknowledgement.lifetimeUnits,
-    options: optionsOf(request, acknowledgement),
+    options: optionsOf(state, request, acknowledgement),
   };
   const header =
     sender.securityAssociation === undefined

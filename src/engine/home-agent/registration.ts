@@ -2,7 +2,7 @@
  * Serving a home address, and ceasing to.
  *
  * RFC 6275 §10.3.1 registration;  §10.3.2 de-registration;  §6.2.4 Binding Refresh Advice
- * RFC 5555 §4.2 NAT Detection option, §4.4.2.1 a Binding Update without IPv4 home address ends that binding, §4.5
+ * RFC 5555 §4.4.2.1 a Binding Update without IPv4 home address ends that binding, §4.5
  * The lifetime of home prefixes is not limited here: they are the operator's, so status 1 is never given.
  */
 import type { Ipv6Address } from '#base/ip.ts';
@@ -10,8 +10,8 @@ import { after, earliest, type Monotonic } from '#base/time.ts';
 import type { Output } from '#engine/contract.ts';
 import { BINDING_STATUSES } from '#wire/binding-status.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
-import { type MobilityOption, NO_KEEPALIVE_NEEDED } from '#wire/mobility-options.ts';
-import { acknowledge } from './acknowledgement.ts';
+import type { MobilityOption } from '#wire/mobility-options.ts';
+import { acknowledge, forcesUdp } from './acknowledgement.ts';
 import { Binding, type BindingState } from './binding.ts';
 import { announce, startDuplicateAddressDetection } from './home-link.ts';
 import { grantIpv4HomeAddress, type Ipv4Grant } from './ipv4-home-address.ts';
@@ -40,12 +40,12 @@ export function acceptRegistration(
 
 /** RFC 5555 §4.5: UDP behind a NAT, when we force it, or when granted to who forces it; else plain tunnelling. */
 function endpointOf(state: HomeAgentState, request: RegistrationRequest): Endpoint {
-  const { path, homeAgentAddress, careOfAddress, behindNat, update } = request;
+  const { path, homeAgentAddress, careOfAddress, behindNat } = request;
   if (path.kind === 'native') {
     return { encapsulation: 'ipip', local: homeAgentAddress, remote: careOfAddress, localPort: 0, remotePort: 0 };
   }
   const { local, localPort, remote, remotePort } = path;
-  return behindNat || update.flags.forceUdp || state.configuration.forceUdp === true
+  return behindNat || forcesUdp(state, request)
     ? { encapsulation: 'udp', local, remote, localPort, remotePort }
     : { encapsulation: 'ipip', local, remote, localPort: 0, remotePort: 0 };
 }
@@ -171,8 +171,7 @@ function acknowledgeRegistration(
   ipv4: Ipv4Grant,
   out: Output[],
 ): void {
-  const options: MobilityOption[] = [...refreshAdvice(state, binding), ...ipv4.acknowledgements];
-  if (request.path.kind === 'udp') options.push(natDetection(state, binding));
+  const options = [...refreshAdvice(state, binding), ...ipv4.acknowledgements];
   const acknowledgement = {
     status: BINDING_STATUSES.accepted.code,
     sequence: binding.sequence,
@@ -188,15 +187,6 @@ function refreshAdvice(state: HomeAgentState, binding: Binding): readonly Mobili
   const { refreshAdvice: fraction } = state.configuration;
   const refreshIntervalUnits = Math.min(Math.floor(binding.lifetimeUnits * fraction), binding.lifetimeUnits - 1);
   return fraction > 0 && refreshIntervalUnits > 0 ? [{ type: 'binding-refresh-advice', refreshIntervalUnits }] : [];
-}
-
-/** RFC 5555 §4.2: always there over UDP; F clear and no keepalive needed say "no NAT, plain tunnel". */
-function natDetection(state: HomeAgentState, binding: Binding): MobilityOption {
-  return {
-    type: 'nat-detection',
-    forceUdp: !binding.behindNat && binding.tunnel.endpoint.encapsulation === 'udp',
-    refreshTimeSeconds: binding.behindNat ? state.configuration.natKeepaliveSeconds : NO_KEEPALIVE_NEEDED,
-  };
 }
 
 /** A mobile node's wish, granted: the binding goes, its sequence number counts for some seconds more. */
