@@ -41,7 +41,8 @@ interface Measured {
 }
 
 const INTERVAL_US = 2_000;
-const POLL_MS = 10;
+/** Only how soon the next move can begin depends on it: the probes keep the times. */
+const POLL_MS = 40;
 /** The link is left alone for so long before the next move: the registration ends, and the rate limit of RFC 6275 §11.8 does not count. */
 const REST_MS = 450;
 const NETWORK_NAMES: readonly NetworkName[] = ['ar6', 'ar6b', 'ar4', 'ar4b', 'nat-prc', 'nat-sym'];
