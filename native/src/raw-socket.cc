@@ -29,6 +29,9 @@ void attachFilter(int fd, sock_filter (&code)[N]) {
 
 constexpr u32 ancillary(int field) { return static_cast<u32>(SKF_AD_OFF + field); }
 
+// Counted from the IP header, whatever the link's header is.
+constexpr u32 network(int offset) { return static_cast<u32>(SKF_NET_OFF + offset); }
+
 constexpr u32 kAll = 0x40000;
 
 }  // namespace
@@ -54,7 +57,7 @@ Descriptor openRawSocket(int family, int protocol, int mark) {
 
 Descriptor openTap(int exceptIndex) {
   // Protocol 0: nothing arrives before the filter is in place.
-  Descriptor tap(::socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  Descriptor tap(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!tap) failed("packet socket");
   sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary(SKF_AD_IFINDEX)),
@@ -64,7 +67,7 @@ Descriptor openTap(int exceptIndex) {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary(SKF_AD_PROTOCOL)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 10, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 0, 13),
-      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 6),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, network(6)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIpv6, 12, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIpv4, 11, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolMobility, 10, 0),
@@ -73,7 +76,7 @@ Descriptor openTap(int exceptIndex) {
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolHopByHop, 7, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolFragment, 6, 0),
       BPF_STMT(BPF_RET | BPF_K, 0),
-      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 9),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, network(9)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIpv6, 3, 0),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIpv4, 2, 0),
       BPF_STMT(BPF_RET | BPF_K, 0),
@@ -82,8 +85,10 @@ Descriptor openTap(int exceptIndex) {
   };
   attachFilter(tap.get(), code);
   enable(tap.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING);
-  // In front of each packet: partial checksums and segment sizes of virtual links, which else look like damage.
+  // In front of each frame: partial checksums and segment sizes of virtual links, which else look like damage. The kernel gives
+  // it to SOCK_RAW only (packet_setsockopt), so frames come with the link's header and the auxiliary data says how long that is.
   if (!enable(tap.get(), SOL_PACKET, PACKET_VNET_HDR)) failed("PACKET_VNET_HDR");
+  if (!enable(tap.get(), SOL_PACKET, PACKET_AUXDATA)) failed("PACKET_AUXDATA");
   wantBuffers(tap.get(), kBufferOctets);
   sockaddr_ll any{};
   any.sll_family = AF_PACKET;

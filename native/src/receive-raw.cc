@@ -9,6 +9,20 @@
 #include "segment.h"
 
 namespace sojourn {
+namespace {
+
+// Octets in front of the IP header.
+size_t linkHeaderOf(msghdr& message) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_PACKET || header->cmsg_type != PACKET_AUXDATA) continue;
+    tpacket_auxdata data;
+    std::memcpy(&data, CMSG_DATA(header), sizeof data);
+    return data.tp_net;
+  }
+  return 0;
+}
+
+}  // namespace
 
 bool Receiver::turnTap(int fd, u64 nowMs) {
   nowMs_ = nowMs;
@@ -17,21 +31,29 @@ bool Receiver::turnTap(int fd, u64 nowMs) {
     headers_[index].msg_hdr = {};
     headers_[index].msg_hdr.msg_iov = &parts_[index];
     headers_[index].msg_hdr.msg_iovlen = 1;
+    headers_[index].msg_hdr.msg_control = control_[index].bytes;
+    headers_[index].msg_hdr.msg_controllen = sizeof control_[index].bytes;
   }
   const int count = ::recvmmsg(fd, headers_, kFrames, MSG_DONTWAIT, nullptr);
   if (count < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
   counters_.add(Counters::receiveCalls);
-  for (int index = 0; index < count; index++) frame(buffer(index), headers_[index].msg_len);
+  for (int index = 0; index < count; index++) {
+    frame(buffer(index), headers_[index].msg_len, linkHeaderOf(headers_[index].msg_hdr));
+  }
   finishTurn();
   return count == kFrames;
 }
 
-void Receiver::frame(u8* data, size_t length) {
+void Receiver::frame(u8* data, size_t length, size_t linkHeader) {
   VirtioHeader virtio;
-  if (length < sizeof virtio) return;
+  const size_t before = sizeof virtio + linkHeader;
+  if (length < before) return;
   std::memcpy(&virtio, data, sizeof virtio);
-  u8* packet = data + sizeof virtio;
-  const size_t size = length - sizeof virtio;
+  // From here on both count from the IP header.
+  virtio.checksumStart = static_cast<u16>(virtio.checksumStart - linkHeader);
+  virtio.headerLength = static_cast<u16>(virtio.headerLength - linkHeader);
+  u8* packet = data + before;
+  const size_t size = length - before;
   PacketView outer;
   // Not ours to judge: the kernel has its own copy.
   if (!viewPacket(packet, size, outer)) return;

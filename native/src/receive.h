@@ -39,7 +39,7 @@ class Receiver final : public PacketSink {
   static constexpr int kMessages = 8;
   static constexpr int kRounds = 8;
   static constexpr int kFrames = 64;
-  static constexpr size_t kBuffer = sizeof(VirtioHeader) + 65536;
+  static constexpr size_t kBuffer = sizeof(VirtioHeader) + 64 + 65536;
 
   // What was received for one tunnel since its counters were last brought up to date.
   struct Tally {
@@ -57,7 +57,7 @@ class Receiver final : public PacketSink {
   bool puntInner(const PacketView& view, const Arrival& arrival);
   void puntTunnel(const PacketView& view, const Tunnel& tunnel);
   bool applyEcn(PacketView& view, u8 outer);
-  void frame(u8* data, size_t length);
+  void frame(u8* data, size_t length, size_t linkHeader);
   void frame6(const PacketView& outer, const VirtioHeader& virtio);
   void frame4(const PacketView& outer, const VirtioHeader& virtio);
   void decapsulate(const PacketView& outer, u32 offset, const VirtioHeader& virtio);
@@ -83,7 +83,7 @@ class Receiver final : public PacketSink {
   mmsghdr headers_[kFrames];
   iovec parts_[kFrames];
   sockaddr_in from_[kMessages];
-  ControlBuffer control_[kMessages];
+  ControlBuffer control_[kFrames];
 };
 
 }  // namespace sojourn
