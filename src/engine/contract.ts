@@ -9,7 +9,7 @@
  *
  * This file names no RFC behaviour; engines do. RFC 6275, RFC 5555, RFC 3963 supply the vocabulary.
  */
-import type { Ipv4Address, Ipv6Address, IpAddress, Prefix } from '#base/ip.ts';
+import type { IpAddress, Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
 import type { Monotonic, Wall } from '#base/time.ts';
 
 /** A pure protocol machine. `I` is the role's own input union (always a superset of {@link CommonInput}). */
@@ -232,4 +232,4 @@ export interface DesiredPlaneRoute {
   readonly tunnel: number;
 }
 
-export type { Ipv4Address, Ipv6Address, IpAddress, Prefix, Monotonic, Wall };
+export type { IpAddress, Ipv4Address, Ipv6Address, Monotonic, Prefix, Wall };

@@ -17,7 +17,7 @@ export interface HomeAgentConfiguration {
   readonly homePrefixes: readonly Prefix[];
   /** IPv4 home networks; fixed IPv4 home addresses must be inside. */
   readonly ipv4HomePrefixes: readonly Prefix[];
-  /** Addresses given to mobile nodes that ask for 0.0.0.0 (RFC 5555 §3.1.1); undefined = status in the acknowledgement option: 'administratively prohibited'. */
+  /** Addresses given to mobile nodes that ask for 0.0.0.0 (RFC 5555 §3.1.1); undefined = refused by status 132 of the acknowledgement option. */
   readonly ipv4Pool: Prefix | undefined;
   /** Interface name of the home link, or undefined for a virtual home network (no proxy ND, no DAD; prefixes routed to this host). */
   readonly homeLink: string | undefined;
