@@ -93,13 +93,25 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     const asked = scene.update(NATIVE, { sequence: 1, options: [ask(FIXED)], ...second });
     expect(optionOf(asked, 'ipv4-address-acknowledgement')?.status).toBe(130);
     const dynamic = scene.update(NATIVE, { sequence: 2, options: [ask()], ...second });
-    expect(optionOf(dynamic, 'ipv4-address-acknowledgement')?.status).toBe(129);
+    expect(optionOf(dynamic, 'ipv4-address-acknowledgement')?.status).toBe(132);
   });
 
-  it('without grant and without pool: 129', () => {
+  it('§4.5 without pool: 132; with a pool that the node may not use: 129', () => {
     const scene = new Scene({ mobileNodes: [node(1)] });
     const answer = scene.update(NATIVE, { sequence: 1, options: [ask()], ...as(1) });
-    expect(optionOf(answer, 'ipv4-address-acknowledgement')?.status).toBe(129);
+    expect(optionOf(answer, 'ipv4-address-acknowledgement')?.status).toBe(132);
+    const mobileNodes = [{ ...node(1), mayUseIpv4Pool: false }];
+    const closed = new Scene({ mobileNodes, ipv4Pool: prefix('198.51.100.128/30') });
+    const prohibited = closed.update(NATIVE, { sequence: 1, options: [ask()], ...as(1) });
+    expect(optionOf(prohibited, 'ipv4-address-acknowledgement')?.status).toBe(129);
+  });
+
+  it('§3.1.1 the P flag counts in a new registration only: a refresh keeps its address', () => {
+    const scene = new Scene();
+    scene.update(NATIVE, { sequence: 1, options: [ask()] });
+    const answer = scene.update(NATIVE, { sequence: 2, options: [ask(UNSPECIFIED_V4, 24, true)] });
+    expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({ status: 0, address: FIXED });
+    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(2);
   });
 
   it('pool: own address for good, the longest idle one is given away last, 132 when none is left', () => {

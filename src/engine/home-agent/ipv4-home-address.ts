@@ -2,7 +2,8 @@
  * The IPv4 home address of a registration: asked for, granted, acknowledged.
  *
  * RFC 5555 §3.1.1 the option;  §3.2.1 statuses of the acknowledgement;  §4.5 what the home agent checks
- * Left out: allocation of IPv4 mobile network prefixes (P flag): answered by status 133.
+ * Left out: allocation of IPv4 mobile network prefixes (P flag): answered by status 133 in a new registration, and ignored in a
+ * refresh, as §3.1.1 says.
  */
 import { type Ipv4Address, type Ipv6Address, isGlobalUnicast, isUnspecified } from '#base/ip.ts';
 import type { Output } from '#engine/contract.ts';
@@ -61,7 +62,8 @@ function grantOne(
 ): Grant {
   if (option.prefixLength === 0) return { refused: 'invalid-ipv4-address' };
   const dynamic = isUnspecified(option.address);
-  if (option.requestPrefix && dynamic) return { refused: 'prefix-allocation-unauthorized' };
+  const refresh = state.cache.get(homeAddress) !== undefined;
+  if (option.requestPrefix && dynamic && !refresh) return { refused: 'prefix-allocation-unauthorized' };
   if (dynamic) return grantDynamic(state, mobileNode, homeAddress, out);
   if (!isGlobalUnicast(option.address)) return { refused: 'invalid-ipv4-address' };
   return grantRequested(state, mobileNode, homeAddress, option.address);
@@ -103,7 +105,7 @@ function grantDynamic(
   if (bound !== undefined) return { address: bound };
   const fixed = mobileNode.ipv4HomeAddresses.find((address) => isFree(state, mobileNode, homeAddress, address));
   if (fixed !== undefined) return { address: fixed };
-  if (!mobileNode.mayUseIpv4Pool || !state.pool.configured) return { refused: 'administratively-prohibited' };
+  if (state.pool.configured && !mobileNode.mayUseIpv4Pool) return { refused: 'administratively-prohibited' };
   const allocation = state.pool.allocate(homeAddress);
   if (allocation === undefined) return { refused: 'dynamic-assignment-not-available' };
   if (allocation.robbed !== undefined) {
