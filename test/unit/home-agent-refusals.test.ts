@@ -86,6 +86,14 @@ describe('statuses of refused registrations', () => {
     expect(refused(scene, { sequence: 2, flags, options: [endless] }).message.status).toBe(141);
   });
 
+  it('RFC 3963 §6.2 R flag without H flag: 140, with a binding or without', () => {
+    const flags = { mobileRouter: true, homeRegistration: false };
+    const scene = new Scene();
+    expect(refused(scene, { sequence: 1, flags }).message.status).toBe(140);
+    scene.update(NATIVE, { sequence: 1 });
+    expect(refused(scene, { sequence: 2, flags }).message.status).toBe(140);
+  });
+
   it('H flag clear for a home registration: 139', () => {
     const scene = new Scene();
     scene.update(NATIVE, { sequence: 1 });

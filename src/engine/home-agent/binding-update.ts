@@ -170,7 +170,10 @@ export function handleBindingUpdate(
   carryOut(state, now, request, sender, out);
 }
 
-/** H flag clear. RFC 6275 §9.5.1: status 139 for a home address with home registration; correspondents are not served. */
+/**
+ * H flag clear. RFC 3963 §6.2: status 140 with the R flag. RFC 6275 §9.5.1: status 139 for a home address with home registration;
+ * correspondents are not served.
+ */
 function handleCorrespondentRegistration(
   state: HomeAgentState,
   now: Monotonic,
@@ -178,6 +181,11 @@ function handleCorrespondentRegistration(
   sender: Sender,
   out: Output[],
 ): void {
+  if (request.update.flags.mobileRouter) {
+    const stale = checkTimestamp(state, now, request, sender);
+    refuse(state, now, request, sender, stale ?? { status: 'mobile-router-operation-not-permitted' }, out);
+    return;
+  }
   const binding = state.cache.get(request.homeAddress);
   if (binding === undefined || binding.mobileNode !== sender.mobileNode || sender.securityAssociation === undefined) {
     state.count('correspondent-role-not-served');
