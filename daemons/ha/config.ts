@@ -4,7 +4,9 @@ import { formatPrefix, type IpAddress, isGlobalUnicast, isIpv6, type Prefix, pre
 import type { AuthorizedMobileNode, HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
 import type { ConfigurationContext } from '#ops/config.ts';
 import {
+  crossCheck,
   deviceField,
+  EVEN_WHEN_FAULTY,
   integerField,
   ipv4Field,
   ipv4PrefixField,
@@ -12,7 +14,8 @@ import {
   ipv6PrefixField,
   prefixField,
   type Report,
-  reporter,
+  soundEntries,
+  soundList,
 } from '#ops/config-fields.ts';
 import { type DaemonSettings, daemonSection } from '#ops/daemon-settings.ts';
 import {
@@ -47,6 +50,7 @@ function mobileNodeSection(context: ConfigurationContext) {
 }
 
 type MobileNodeFields = z.output<ReturnType<typeof mobileNodeSection>>;
+type SecurityAssociation = AuthorizedMobileNode['securityAssociations'][number];
 
 /** Schema of `ha.yaml`. */
 export function homeAgentSchema(context: ConfigurationContext) {
@@ -86,60 +90,58 @@ export function homeAgentSchema(context: ConfigurationContext) {
       maximumBindings: integerField(1, 10_000_000).default(100_000).meta({ description: 'most bindings held' }),
       tunnelMtu: tunnelMtuSection(),
     })
-    .superRefine((fields, context) => checkWhole(fields, reporter(context)))
+    .superRefine(crossCheck(checkWhole), EVEN_WHEN_FAULTY)
     .transform(settingsOf);
 }
 
-interface WholeFields {
-  readonly addresses: readonly IpAddress[];
-  readonly homePrefixes: readonly Prefix[];
-  readonly ipv4HomePrefixes: readonly Prefix[];
+/** Undefined: faulty, or left out. */
+type Parts<T> = { readonly [K in keyof T]?: T[K] | undefined };
+type List<T> = readonly (T | undefined)[];
+
+interface WholeParts {
+  readonly addresses?: List<IpAddress>;
+  readonly homePrefixes?: List<Prefix>;
+  readonly ipv4HomePrefixes?: List<Prefix>;
   readonly ipv4Pool?: Prefix | undefined;
-  readonly security: 'required' | 'none';
-  readonly mobileNodes: readonly MobileNodeFields[];
+  readonly security?: 'required' | 'none' | undefined;
+  readonly mobileNodes?: List<Parts<MobileNodeFields>>;
 }
 
 /** What no single field shows: everything granted lies in the home networks, and nothing is granted twice. */
-function checkWhole(fields: WholeFields, report: Report): void {
+function checkWhole(fields: WholeParts, report: Report): void {
+  const homePrefixes = soundList(fields.homePrefixes);
+  const ipv4HomePrefixes = soundList(fields.ipv4HomePrefixes);
   const pool = fields.ipv4Pool;
-  if (pool !== undefined && !fields.ipv4HomePrefixes.some((home) => contains(home, pool))) {
+  if (pool !== undefined && ipv4HomePrefixes?.some((home) => contains(home, pool)) === false) {
     report(`${formatPrefix(pool)} is outside ipv4HomePrefixes`, 'add its network there', ['ipv4Pool']);
   }
   const granted = new Map<string, string>();
-  for (const own of fields.addresses) granted.set(own, "this home agent's own");
-  for (const [index, node] of fields.mobileNodes.entries()) {
-    const here = ['mobileNodes', index];
-    const say: Report = (message, remedy, path = []) => report(message, remedy, [...here, ...path]);
-    if (node.security === undefined && fields.security === 'required') {
+  for (const [, own] of soundEntries(fields.addresses)) granted.set(own, "this home agent's own");
+  for (const [index, node] of soundEntries(fields.mobileNodes)) {
+    const say: Report = (message, remedy, path = []) => report(message, remedy, ['mobileNodes', index, ...path]);
+    if (!Object.hasOwn(node, 'security') && fields.security === 'required') {
       say('has no security association', 'give security: { spi, keyFile }, or write "security: none" at the top');
     }
     checkAssociations(node, say);
-    checkHomeAddresses(node.homeAddresses, fields.homePrefixes, 'homePrefixes', granted, 'homeAddresses', say);
-    checkHomeAddresses(
-      node.ipv4HomeAddresses,
-      fields.ipv4HomePrefixes,
-      'ipv4HomePrefixes',
-      granted,
-      'ipv4HomeAddresses',
-      say,
-    );
+    checkHomeAddresses(node.homeAddresses, homePrefixes, 'homePrefixes', granted, 'homeAddresses', say);
+    checkHomeAddresses(node.ipv4HomeAddresses, ipv4HomePrefixes, 'ipv4HomePrefixes', granted, 'ipv4HomeAddresses', say);
     if (node.identifier !== undefined) checkOnce(node.identifier, granted, say, ['identifier']);
-    for (const [at, prefix] of node.mobileNetworkPrefixes.entries()) {
+    for (const [at, prefix] of soundEntries(node.mobileNetworkPrefixes)) {
       checkOnce(formatPrefix(prefix), granted, say, ['mobileNetworkPrefixes', at]);
     }
   }
 }
 
 function checkHomeAddresses(
-  addresses: readonly IpAddress[],
-  prefixes: readonly Prefix[],
+  addresses: List<IpAddress> | undefined,
+  prefixes: readonly Prefix[] | undefined,
   prefixesKey: string,
   granted: Map<string, string>,
   key: string,
   report: Report,
 ): void {
-  for (const [at, address] of addresses.entries()) {
-    if (!prefixes.some((prefix) => prefixContains(prefix, address))) {
+  for (const [at, address] of soundEntries(addresses)) {
+    if (prefixes?.some((prefix) => prefixContains(prefix, address)) === false) {
       report(`${address} is outside ${prefixesKey}`, `one of: ${prefixes.map(formatPrefix).join(', ') || 'none'}`, [
         key,
         at,
@@ -160,15 +162,16 @@ function checkOnce(
   else report(`${what} is already ${owner}`, 'grant it once', path);
 }
 
-function checkAssociations(node: MobileNodeFields, report: Report): void {
+function checkAssociations(node: Parts<MobileNodeFields>, report: Report): void {
   const seen = new Set<number>();
-  for (const { spi } of associationsOf(node)) {
+  for (const [, { spi }] of soundEntries<Parts<SecurityAssociation>>(associationsOf(node))) {
+    if (spi === undefined) continue;
     if (seen.has(spi)) report(`SPI ${spi} is given twice`, 'give each association its own', ['security']);
     seen.add(spi);
   }
 }
 
-function associationsOf(node: MobileNodeFields) {
+function associationsOf(node: Parts<MobileNodeFields>): readonly SecurityAssociation[] {
   if (node.security === undefined) return [];
   return Array.isArray(node.security) ? node.security : [node.security];
 }

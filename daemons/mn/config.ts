@@ -4,6 +4,8 @@ import { type IpAddress, isGlobalUnicast, isIpv6, networkOf, parseIpAddress, pre
 import type { Home, MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
 import type { ConfigurationContext } from '#ops/config.ts';
 import {
+  crossCheck,
+  EVEN_WHEN_FAULTY,
   integerField,
   ipv4Field,
   ipv6Field,
@@ -11,6 +13,7 @@ import {
   isHostName,
   type Report,
   reporter,
+  soundEntries,
 } from '#ops/config-fields.ts';
 import { type DaemonSettings, daemonSection } from '#ops/daemon-settings.ts';
 import {
@@ -78,7 +81,7 @@ function homeSection(context: ConfigurationContext) {
         .union([z.literal('none'), securityAssociationField(context)])
         .meta({ description: 'give { spi: …, keyFile: … }, or write "security: none"' }),
     })
-    .superRefine((home, issues) => checkHome(home, reporter(issues)))
+    .superRefine(crossCheck(checkHome), EVEN_WHEN_FAULTY)
     .transform(homeOf);
 }
 
@@ -96,15 +99,19 @@ interface OptionalHome {
   readonly identifier: string | undefined;
 }
 
-function checkHome(home: HomeFields, report: Report): void {
-  if (home.homePrefix !== undefined && !prefixContains(home.homePrefix, home.homeAddress)) {
-    report(`${home.homeAddress} is outside homePrefix`, 'the home address is on the home link', ['homeAddress']);
+/** Undefined: faulty, or left out. */
+type Parts<T> = { readonly [K in keyof T]?: T[K] | undefined };
+
+function checkHome(home: Parts<HomeFields>, report: Report): void {
+  const { homeAgent, homeAddress } = home;
+  if (home.homePrefix !== undefined && homeAddress !== undefined && !prefixContains(home.homePrefix, homeAddress)) {
+    report(`${homeAddress} is outside homePrefix`, 'the home address is on the home link', ['homeAddress']);
   }
-  const known = 'addresses' in home.homeAgent ? home.homeAgent.addresses : undefined;
-  if (known !== undefined && !known.some(isIpv6) && home.homeAgentAddress === undefined) {
+  const known = homeAgent !== undefined && 'addresses' in homeAgent ? homeAgent.addresses : undefined;
+  if (known !== undefined && !known.some(isIpv6) && !Object.hasOwn(home, 'homeAgentAddress')) {
     report('only an IPv4 address is given', "add homeAgentAddress: the home agent's IPv6 address", ['homeAgent']);
   }
-  if (home.virtualHomeNetwork && home.ipv4HomeLink !== undefined) {
+  if (home.virtualHomeNetwork === true && home.ipv4HomeLink !== undefined) {
     report('a virtual home network has no home link', 'remove it, or set virtualHomeNetwork: false', ['ipv4HomeLink']);
   }
 }
@@ -154,18 +161,18 @@ export function mobileNodeSchema(context: ConfigurationContext) {
         .meta({ description: 'all traffic goes home; false: only from the home address' }),
       tunnelMtu: tunnelMtuSection(),
     })
-    .superRefine((fields, issues) => checkOnce(fields.homes, reporter(issues)))
+    .superRefine(crossCheck(checkOnce), EVEN_WHEN_FAULTY)
     .transform(({ daemon, ...mobileNode }): MobileNodeSettings => ({ daemon, mobileNode }));
 }
 
-function checkOnce(homes: readonly Home[], report: Report): void {
+function checkOnce({ homes }: { readonly homes?: readonly (Parts<Home> | undefined)[] }, report: Report): void {
   const seen = new Set<string>();
-  for (const [index, home] of homes.entries()) {
-    if (seen.has(home.homeAddress)) {
-      report(`${home.homeAddress} is given twice`, 'one entry for each home address', ['homes', index, 'homeAddress']);
-    } else if (seen.has(home.name)) {
-      report(`"${home.name}" is given twice`, 'give each home its own name', ['homes', index, 'name']);
+  for (const [index, { homeAddress, name = homeAddress }] of soundEntries(homes)) {
+    if (homeAddress !== undefined && seen.has(homeAddress)) {
+      report(`${homeAddress} is given twice`, 'one entry for each home address', ['homes', index, 'homeAddress']);
+    } else if (name !== undefined && seen.has(name)) {
+      report(`"${name}" is given twice`, 'give each home its own name', ['homes', index, 'name']);
     }
-    seen.add(home.homeAddress).add(home.name);
+    for (const one of [homeAddress, name]) if (one !== undefined) seen.add(one);
   }
 }

@@ -24,6 +24,46 @@ export function reporter(context: IssueSink): Report {
     context.addIssue({ code: 'custom', message, path: [...path], params: { remedy } });
 }
 
+interface Checked<T> extends IssueSink {
+  readonly value: T;
+  readonly issues: readonly { readonly path?: readonly PropertyKey[] | undefined; readonly code: string }[];
+}
+
+/**
+ * For `superRefine(crossCheck(…), EVEN_WHEN_FAULTY)`: checks what no single field shows, also where some field is faulty, so that an
+ * operator hears of everything at once. Faulty parts are `undefined` in what `check` gets (its types must say so).
+ */
+export function crossCheck<T>(check: (sound: T, report: Report) => void): (value: T, context: Checked<T>) => void {
+  return (value, context) => {
+    const sound = structuredClone(value);
+    for (const { path = [], code } of context.issues) if (code !== 'unrecognized_keys') leaveOut(sound, path);
+    check(sound, reporter(context));
+  };
+}
+
+export const EVEN_WHEN_FAULTY = {
+  /** But not where the whole is no mapping. */
+  when: ({ issues }: Pick<Checked<unknown>, 'issues'>): boolean =>
+    issues.every(({ path = [], code }) => path.length > 0 || code === 'unrecognized_keys'),
+};
+
+function leaveOut(value: unknown, [first, ...rest]: readonly PropertyKey[]): void {
+  if (typeof value !== 'object' || value === null || first === undefined || !Reflect.has(value, first)) return;
+  if (rest.length === 0) Reflect.set(value, first, undefined);
+  else leaveOut(Reflect.get(value, first), rest);
+}
+
+/** The sound entries of a list, with their places. */
+export function soundEntries<T>(list: readonly (T | undefined)[] | undefined): readonly (readonly [number, T])[] {
+  return [...(list ?? []).entries()].flatMap(([at, value]) => (value === undefined ? [] : [[at, value] as const]));
+}
+
+/** The list, where every entry of it is sound. */
+export function soundList<T>(list: readonly (T | undefined)[] | undefined): readonly T[] | undefined {
+  const sound = soundEntries(list).map(([, value]) => value);
+  return list !== undefined && sound.length === list.length ? sound : undefined;
+}
+
 /** Text that `parse` turns into a value, or a fault that shows an example. */
 function parsedText<T>(parse: (text: string) => T | undefined, what: string, example: string) {
   return z.string().transform((text, context): T => {
@@ -89,9 +129,14 @@ export const keyShape = {
     .meta({ description: 'file that holds the shared key in the same form, not readable by others' }),
 };
 
+export interface KeySource {
+  readonly key?: string | undefined;
+  readonly keyFile?: string | undefined;
+}
+
 /** The octets of the key that `source` names; undefined when it was reported. */
 export function resolveKey(
-  source: { readonly key?: string | undefined; readonly keyFile?: string | undefined },
+  source: KeySource,
   configuration: ConfigurationContext,
   report: Report,
 ): Uint8Array | undefined {
@@ -116,7 +161,7 @@ function keyOfFile(file: string, report: Report): Uint8Array | undefined {
   try {
     const { mode } = statSync(file);
     if ((mode & 0o004) !== 0) {
-      report(`${file} can be read by every user of this host`, `chmod o-rwx ${file}`);
+      report(`${file} can be read by every user of this host`, `chmod 600 ${file}`);
       return undefined;
     }
     return checkedKey(readFileSync(file, 'utf8').trim(), report);

@@ -23,7 +23,7 @@ export interface Fault {
 }
 
 export type Loaded<T> =
-  | { readonly ok: true; readonly value: T; readonly warnings: readonly Fault[] }
+  | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly faults: readonly Fault[] };
 
 /** What fields need to know of the file that they are read from. */
@@ -68,10 +68,11 @@ export function checkConfiguration<S extends z.ZodType>(
   let inlineKeys = 0;
   const schema = makeSchema({ directory: dirname(resolve(file)), noteInlineKey: () => inlineKeys++ });
   const parsed = schema.safeParse(root);
-  if (parsed.success) return { ok: true, value: parsed.data, warnings: inlineKeys > 0 ? exposure(file) : [] };
+  const exposed = inlineKeys > 0 ? exposure(file) : [];
+  if (parsed.success) return exposed.length === 0 ? { ok: true, value: parsed.data } : { ok: false, faults: exposed };
   const shape = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
   const findings = parsed.error.issues.flatMap((issue) => describeIssue(issue, root, shape));
-  const faults = findings.map((finding) => faultOf(file, document, locate, finding));
+  const faults = [...exposed, ...findings.map((finding) => faultOf(file, document, locate, finding))];
   return { ok: false, faults: faults.sort((a, b) => a.line - b.line || a.column - b.column) };
 }
 
@@ -129,10 +130,11 @@ function plainValue(document: Document): unknown {
   }
 }
 
+/** Keys in the file itself are kept as a key file is. */
 function exposure(file: string): readonly Fault[] {
   const readable = (statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & 0o004;
   if (readable === 0) return [];
-  return [wholeFile(file, 'holds keys and every user of this host can read it', `chmod o-rwx ${file}`)];
+  return [wholeFile(file, 'holds keys and can be read by every user of this host', `chmod 600 ${file}`)];
 }
 
 function faultOf(file: string, document: Document, locate: (offset: number) => Position, finding: Finding): Fault {

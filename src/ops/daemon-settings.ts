@@ -1,6 +1,6 @@
 /** The `daemon:` section that every daemon's configuration has: what is about the process, not about the protocol. */
 import { z } from 'zod';
-import { deviceField, integerField, ipField, reporter } from './config-fields.ts';
+import { crossCheck, deviceField, EVEN_WHEN_FAULTY, integerField, ipField } from './config-fields.ts';
 
 /** Where control sockets live; `sojourn` looks here. */
 export const RUN_DIRECTORY = '/run/sojourn';
@@ -55,13 +55,21 @@ export function daemonSection(name: string) {
         .meta({ description: 'auto: pretty on a terminal, JSON lines elsewhere' }),
     })
     .prefault({})
-    .transform((settings, context) => {
-      const device = settings.device ?? `sojourn-${settings.name}`;
-      if (device.length > 15) {
-        reporter(context)(`the device name "${device}" is longer than 15 characters`, 'set daemon.device');
-      }
+    .superRefine(
+      crossCheck(({ name, device }: { name?: string | undefined; device?: string | undefined }, report) => {
+        const made = deviceOf({ name: name ?? '', device });
+        if (made.length > 15) report(`the device name "${made}" is longer than 15 characters`, 'set daemon.device');
+      }),
+      EVEN_WHEN_FAULTY,
+    )
+    .transform((settings) => {
+      const device = deviceOf(settings);
       return { ...settings, device, controlSocket: settings.controlSocket ?? `${RUN_DIRECTORY}/${settings.name}.sock` };
     });
+}
+
+function deviceOf({ name, device }: { readonly name: string; readonly device?: string | undefined }): string {
+  return device ?? `sojourn-${name}`;
 }
 
 export type DaemonSettings = z.output<ReturnType<typeof daemonSection>>;

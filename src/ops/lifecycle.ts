@@ -61,7 +61,7 @@ export async function runDaemon<S extends { readonly daemon: DaemonSettings }>(m
     return leave(ExitCode.configuration);
   }
   const settings = loaded.value;
-  const cautions = [...loaded.warnings.map(formatFault), ...mould.cautions(settings)];
+  const cautions = mould.cautions(settings);
   if (given.check) {
     for (const caution of cautions) process.stderr.write(`warning: ${caution}\n`);
     process.stdout.write(`${given.config}: ok\n`);

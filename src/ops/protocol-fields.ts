@@ -1,7 +1,15 @@
 /** Fields that the configurations of both ends of a registration share. RFC 4283 identifier, RFC 4285 security association. */
 import { z } from 'zod';
 import type { ConfigurationContext } from './config.ts';
-import { integerField, keyShape, reporter, resolveKey } from './config-fields.ts';
+import {
+  crossCheck,
+  EVEN_WHEN_FAULTY,
+  integerField,
+  type KeySource,
+  keyShape,
+  type Report,
+  resolveKey,
+} from './config-fields.ts';
 
 const LARGEST_SPI = 0xffff_ffff;
 /** RFC 4285 §5.1: 0-255 are reserved, and 3 stands for HMAC-SHA1. */
@@ -19,19 +27,35 @@ export function securityAssociationField(configuration: ConfigurationContext) {
         .meta({ description: 'message authentication, the same at both ends' }),
       ...keyShape,
     })
-    .transform((fields, context) => {
-      const report = reporter(context);
-      if (fields.spi < FIRST_FREE_SPI && fields.spi !== HMAC_SHA1_SPI) {
-        report(`SPI ${fields.spi} is reserved by RFC 4285`, 'use 256 or more', ['spi']);
-      }
-      if (fields.spi === HMAC_SHA1_SPI && fields.algorithm !== 'hmac-sha1-96') {
-        report('SPI 3 means HMAC-SHA1 (RFC 4285)', 'set algorithm: hmac-sha1-96, or use an SPI of 256 or more', [
-          'spi',
-        ]);
-      }
-      const key = resolveKey(fields, configuration, report);
-      return key === undefined ? z.NEVER : { spi: fields.spi, algorithm: fields.algorithm, key };
+    .superRefine(
+      crossCheck((fields, report) => checkAssociation(fields, configuration, report)),
+      EVEN_WHEN_FAULTY,
+    )
+    .transform(({ spi, algorithm, ...source }) => {
+      const key = resolveKey(source, configuration, () => {});
+      return key === undefined ? z.NEVER : { spi, algorithm, key };
     });
+}
+
+interface AssociationParts extends KeySource {
+  readonly spi?: number | undefined;
+  readonly algorithm?: string | undefined;
+}
+
+function checkAssociation(parts: AssociationParts, configuration: ConfigurationContext, report: Report): void {
+  const { spi, algorithm, key, keyFile } = parts;
+  if (spi !== undefined && spi < FIRST_FREE_SPI && spi !== HMAC_SHA1_SPI) {
+    report(`SPI ${spi} is reserved by RFC 4285`, 'use 256 or more', ['spi']);
+  }
+  if (spi === HMAC_SHA1_SPI && algorithm !== undefined && algorithm !== 'hmac-sha1-96') {
+    const remedy = 'set algorithm: hmac-sha1-96, or use an SPI of 256 or more';
+    report('SPI 3 means HMAC-SHA1 (RFC 4285)', remedy, ['spi']);
+  }
+  const faulty = [
+    ['key', key],
+    ['keyFile', keyFile],
+  ].some(([name, value]) => value === undefined && Object.hasOwn(parts, name ?? ''));
+  if (!faulty) resolveKey(parts, configuration, report);
 }
 
 /** Network access identifier; RFC 4282's length, and no white space. */
