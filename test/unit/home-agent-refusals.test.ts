@@ -178,21 +178,46 @@ describe('authentication (RFC 4285)', () => {
     expect(returned >> 32n).toBe(ntpTimestamp(scene.wallNow()) >> 32n);
   });
 
-  it('§6 a replay: 144, also after the binding is gone and after a restart', () => {
+  it('§6 the timestamp comes before 133, 132 and 129', () => {
+    const scene = new Scene({ mobileNodes: [ALICE, BOB] });
+    const timestamp = scene.timestamp(8000);
+    expect(refused(scene, { sequence: 1, lifetimeUnits: 0, timestamp }).message.status).toBe(144);
+    for (const homeAddress of [ipv6('2001:db8:9::1'), BOB_ADDRESS]) {
+      expect(refused(scene, { sequence: 1, homeAddress, timestamp }).message.status).toBe(144);
+    }
+    expect(refused(scene, { sequence: 1, lifetimeUnits: 0, timestamp: undefined }).message.status).toBe(145);
+  });
+
+  // The node must not take a late message for a wrong clock, so RFC 6275 §10.3.2 decides, and the answer is 135, not 144.
+  it('§6 a replay: 135, also after the binding is gone and after a restart, and 144 once it is old', () => {
     const scene = new Scene();
     const captured = scene.build(NATIVE, { sequence: 1 });
     scene.deliver(NATIVE, captured);
     scene.sent = [];
     const before = scene.snapshot();
     scene.deliver(NATIVE, captured);
-    expect(scene.acknowledgement().message.status).toBe(144);
+    expect(scene.acknowledgement().message).toMatchObject({ status: 135, sequence: 1 });
     expect(scene.snapshot()).toEqual(before);
     scene.update(NATIVE, { sequence: 2, lifetimeUnits: 0 });
     scene.deliver(NATIVE, captured);
-    expect(scene.acknowledgement().message.status).toBe(144);
+    expect(scene.acknowledgement().message).toMatchObject({ status: 135, sequence: 2 });
     const restarted = new Scene({}, scene);
     restarted.deliver(NATIVE, captured);
+    expect(restarted.acknowledgement().message).toMatchObject({ status: 135, sequence: 2 });
+    restarted.pass(8000);
+    restarted.deliver(NATIVE, captured);
     expect(restarted.acknowledgement().message.status).toBe(144);
+  });
+
+  it('RFC 6275 §10.3.2 a reordered older Binding Update: 135 with the last number', () => {
+    const scene = new Scene();
+    const older = scene.build(NATIVE, { sequence: 7 });
+    scene.pass(20);
+    scene.update(NATIVE, { sequence: 8, careOf: ipv6('2001:db8:b::7') });
+    scene.deliver(NATIVE, older);
+    expect(scene.acknowledgement().message).toMatchObject({ status: 135, sequence: 8 });
+    const newerNumber = { sequence: 9, timestamp: scene.timestamp(-100) };
+    expect(refused(scene, newerNumber).message.status).toBe(144);
   });
 });
 

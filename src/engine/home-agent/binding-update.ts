@@ -48,16 +48,17 @@ type Check = (
   sender: Sender,
 ) => Refusal | undefined;
 
-/** Freshness, after whose home address it is: nobody learns the sequence number of another's. */
-const FRESHNESS_CHECKS: readonly Check[] = [checkTimestamp, checkSequence];
-
-/** Checks of a request to stop serving (RFC 6275 §10.3.2). */
-const DELETION_CHECKS: readonly Check[] = [checkRegistered, ...FRESHNESS_CHECKS];
+/**
+ * Checks of a request to stop serving (RFC 6275 §10.3.2). The timestamp belongs to the authentication (RFC 4285 §6); the sequence
+ * number comes after whose home address it is: nobody learns that of another's.
+ */
+const DELETION_CHECKS: readonly Check[] = [checkTimestamp, checkRegistered, checkSequence];
 
 /** Checks of a request to serve (RFC 6275 §10.3.1); the first refusal is the answer. */
 const REGISTRATION_CHECKS: readonly Check[] = [
+  checkTimestamp,
   checkOwner,
-  ...FRESHNESS_CHECKS,
+  checkSequence,
   checkCareOfAddress,
   checkMobileRouter,
   checkForcedUdp,
@@ -192,7 +193,7 @@ function handleCorrespondentRegistration(
     return;
   }
   const refusal =
-    firstRefusal(FRESHNESS_CHECKS, state, now, request, sender) ??
+    firstRefusal([checkTimestamp, checkSequence], state, now, request, sender) ??
     ({ status: 'registration-type-change-disallowed' } as const);
   refuse(state, now, request, sender, refusal, out);
 }

@@ -3,6 +3,7 @@
  *
  * RFC 4285 §6      timestamp close to our clock and newer than the last accepted;  statuses 144, 145
  * RFC 6275 §9.5.1  sequence number greater than the last;  status 135;  §10.3.2 also shortly after a deletion
+ * Where both are wrong and the timestamp is close to our clock, the message is late and no clock is wrong: status 135.
  */
 import type { Monotonic } from '#base/time.ts';
 import { mismatchTimestamp, timestampCloseEnough, timestampLater } from '#crypto/replay-timestamp.ts';
@@ -11,8 +12,10 @@ import type { Refusal } from './refusal.ts';
 import { type RegistrationRequest, type Sender, timestampOf } from './registration-request.ts';
 import type { HomeAgentState } from './state.ts';
 
-function lastTimestamp(state: HomeAgentState, request: RegistrationRequest): bigint {
-  const { homeAddress } = request;
+/** Zero for who does not own the home address: nobody learns what another one sent last. */
+function lastTimestamp(state: HomeAgentState, { homeAddress }: RegistrationRequest, { mobileNode }: Sender): bigint {
+  const owner = state.cache.get(homeAddress)?.mobileNode ?? state.directory.ownerOf(homeAddress);
+  if (owner !== mobileNode) return 0n;
   return state.cache.get(homeAddress)?.timestamp ?? state.formerBindings.get(homeAddress)?.timestamp ?? 0n;
 }
 
@@ -26,10 +29,14 @@ export function checkTimestamp(
   const timestamp = timestampOf(request);
   if (timestamp === undefined) return { status: 'mesg-id-required', reason: 'replay-protection-missing' };
   const wallNow = state.wallAt(now);
-  const last = lastTimestamp(state, request);
+  const last = lastTimestamp(state, request, sender);
   const newer = last === 0n || timestampLater(timestamp, last);
-  if (newer && timestampCloseEnough(timestamp, wallNow, state.configuration.timestampWindowMs)) return undefined;
-  return { status: 'id-mismatch', reason: 'timestamp-invalid', timestamp: mismatchTimestamp(timestamp, wallNow) };
+  const close = timestampCloseEnough(timestamp, wallNow, state.configuration.timestampWindowMs);
+  if (newer && close) return undefined;
+  const late = close ? checkSequence(state, now, request) : undefined;
+  return (
+    late ?? { status: 'id-mismatch', reason: 'timestamp-invalid', timestamp: mismatchTimestamp(timestamp, wallNow) }
+  );
 }
 
 /** The sequence number that the next one must exceed; undefined when any is good. */
