@@ -241,6 +241,11 @@ describe('silent discards (RFC 6275 §9.5.1, §6.1.7)', () => {
     ],
     ['multicast source', { sequence: 1, careOf: ipv6('ff05::1') }, 'source-not-unicast'],
     [
+      'RFC 6275 §10.3.1 registration from the home address without Home Address option',
+      { sequence: 1, atHome: true, options: [{ type: 'alternate-care-of-address', address: CARE_OF }] },
+      'home-address-option-missing',
+    ],
+    [
       'correspondent registration',
       { sequence: 1, flags: { homeRegistration: false } },
       'correspondent-role-not-served',

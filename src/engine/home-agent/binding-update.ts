@@ -36,6 +36,15 @@ const VALIDITY: readonly {
   { reason: 'home-address-invalid', broken: ({ homeAddress }) => !isGlobalUnicast(homeAddress) },
   { reason: 'care-of-address-invalid', broken: ({ careOfAddress }) => !isGlobalUnicast(careOfAddress) },
   {
+    // RFC 6275 §10.3.1 "MUST be present"; §11.5.5 excepts the de-registration from home.
+    reason: 'home-address-option-missing',
+    broken: (request) =>
+      request.path.kind === 'native' &&
+      request.update.flags.homeRegistration &&
+      !request.homeAddressOption &&
+      !asksForDeletion(request),
+  },
+  {
     reason: 'nonce-indices-present',
     broken: ({ update }) => update.flags.homeRegistration && findOption(update.options, 'nonce-indices') !== undefined,
   },

@@ -33,6 +33,7 @@ export const HOME_AGENT_REASONS = {
   'unexpected-message': 'A mobility message that is never sent to a home agent.',
   'correspondent-role-not-served': 'Return routability or correspondent registration: this node is no correspondent.',
   'home-address-option-over-udp': 'A Binding Update over UDP carries its home address in an option.',
+  'home-address-option-missing': 'A home registration on IPv6 without Home Address option.',
   'home-address-invalid': 'The home address is not unicast routable.',
   'care-of-address-invalid': 'The care-of address is not unicast routable.',
   'nonce-indices-present': 'A home registration carries Nonce Indices.',
