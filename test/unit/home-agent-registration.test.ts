@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { verifyMobility } from '#crypto/mobility-auth.ts';
+import { ipv6Codec } from '#wire/ipv6.ts';
 import {
   ALICE,
   association,
@@ -81,18 +82,35 @@ describe('home registration over IPv6', () => {
     expect(scene.store.has(`binding ${HOME_ADDRESS}`)).toBe(false);
   });
 
-  it('asks for a refresh through the tunnel before the lifetime ends', () => {
+  it('§9.3.2 asks for a refresh by type 2 routing header before the lifetime ends', () => {
     const scene = new Scene();
     scene.update(NATIVE, { sequence: 1, lifetimeUnits: 10 });
     // MN ← HA  Binding Refresh Request, 4 s before the end of 40 s
     scene.pass(35_999);
     expect(scene.sent).toEqual([]);
     scene.pass(1);
-    expect(scene.sent.map(({ path }) => path)).toEqual([{ kind: 'tunnel', tunnel: 1 }]);
+    expect(scene.sent.map(({ path }) => path)).toEqual([NATIVE]);
+    const packet = ipv6Codec.parse(scene.sent[0]?.packet ?? new Uint8Array());
+    expect(packet).toMatchObject({
+      source: HOME_AGENT,
+      destination: CARE_OF,
+      extensions: [{ type: 'type-2-routing', homeAddress: HOME_ADDRESS }],
+    });
     // MN → HA  Binding Update: no second request until the new lifetime is nearly over
     scene.update(NATIVE, { sequence: 2, lifetimeUnits: 10 });
     scene.pass(35_999);
     expect(scene.sent).toEqual([]);
+  });
+
+  it('asks for a refresh through the tunnel on IPv4', () => {
+    const scene = new Scene();
+    scene.update(udpPath('203.0.113.9'), { sequence: 1, lifetimeUnits: 10, ipv4CareOf: ipv4('10.0.0.2') });
+    scene.pass(36_000);
+    expect(scene.sent.map(({ path }) => path)).toEqual([{ kind: 'tunnel', tunnel: 1 }]);
+    expect(ipv6Codec.parse(scene.sent[0]?.packet ?? new Uint8Array())).toMatchObject({
+      destination: HOME_ADDRESS,
+      extensions: [],
+    });
   });
 
   it('HA_2_1_11 leaves the K flag clear: keys are static', () => {

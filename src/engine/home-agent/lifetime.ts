@@ -1,8 +1,9 @@
 /**
  * What time does to bindings.
  *
- * RFC 6275 §10.3.1 deletion after the lifetime;  §9.5.5 Binding Refresh Request
+ * RFC 6275 §10.3.1 deletion after the lifetime;  §9.5.5 Binding Refresh Request;  §9.3.2 type 2 routing header
  */
+import { isIpv6 } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import type { Output } from '#engine/contract.ts';
 import { encodeMobility } from '#wire/mobility.ts';
@@ -27,12 +28,17 @@ export function runBindingTimers(state: HomeAgentState, now: Monotonic, out: Out
   }
 }
 
-/** Through the tunnel, as any packet for the home address. */
+/** By a type 2 routing header to an IPv6 care-of address; to an IPv4 one through the tunnel, as any packet for the home address. */
 function requestRefresh(state: HomeAgentState, binding: Binding, out: Output[]): void {
-  const { homeAddress, homeAgentAddress, tunnel } = binding;
+  const { homeAddress, homeAgentAddress, careOfAddress, tunnel } = binding;
   binding.refreshRequestAt = NEVER;
   const request = encodeMobility({ type: 'binding-refresh-request', options: [] }, homeAgentAddress, homeAddress);
-  const packet = mobilityPacket(homeAgentAddress, homeAddress, undefined, request);
-  out.push({ kind: 'send', path: { kind: 'tunnel', tunnel: tunnel.id }, packet });
+  if (isIpv6(careOfAddress)) {
+    const packet = mobilityPacket(homeAgentAddress, careOfAddress, homeAddress, request);
+    out.push({ kind: 'send', path: { kind: 'native' }, packet });
+  } else {
+    const packet = mobilityPacket(homeAgentAddress, homeAddress, undefined, request);
+    out.push({ kind: 'send', path: { kind: 'tunnel', tunnel: tunnel.id }, packet });
+  }
   state.count('refresh-requested');
 }
