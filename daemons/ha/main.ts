@@ -4,7 +4,7 @@ import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
 import { createClock } from '#host/clock.ts';
 import { openKernel, ROUTING_PROTOCOL } from '#host/kernel.ts';
 import { openNetlink } from '#host/netlink.ts';
-import { guardTunnels, openPacketFilter } from '#host/packet-filter.ts';
+import { guardTunnels, openPacketFilter, removePacketFilter } from '#host/packet-filter.ts';
 import { openPlane } from '#host/plane.ts';
 import { randomBytes } from '#host/random.ts';
 import { loadConfiguration } from '#ops/config.ts';
@@ -89,5 +89,6 @@ await runDaemon<HomeAgentSettings>({
     } finally {
       kernel.close();
     }
+    removePacketFilter(daemon.device);
   },
 });

@@ -4,7 +4,7 @@ import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
 import { createClock } from '#host/clock.ts';
 import { openKernel, ROUTING_PROTOCOL } from '#host/kernel.ts';
 import { openNetlink } from '#host/netlink.ts';
-import { guardTunnels, openPacketFilter } from '#host/packet-filter.ts';
+import { guardTunnels, openPacketFilter, removePacketFilter } from '#host/packet-filter.ts';
 import { openPlane } from '#host/plane.ts';
 import { randomBytes } from '#host/random.ts';
 import { createResolver } from '#host/resolver.ts';
@@ -95,5 +95,6 @@ await runDaemon<MobileNodeSettings>({
     } finally {
       kernel.close();
     }
+    removePacketFilter(daemon.device);
   },
 });

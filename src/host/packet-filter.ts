@@ -7,9 +7,9 @@
  *
  * The table belongs (`flags owner`, Linux 5.12) to an `nft -i` child that lives on our pipe: when we die, by whatever signal, the
  * pipe closes, nft ends and the kernel removes the table. Where the kernel has no owner flag, the table is made afresh at start and
- * removed at exit and by the service manager (`nft delete table …`) after a crash.
+ * removed at exit, and after a crash by `removePacketFilter` (`sojourn cleanup`).
  */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import type { PlanePort } from '#runtime/ports.ts';
@@ -47,6 +47,25 @@ export async function openPacketFilter(options: PacketFilterOptions): Promise<Pa
     if (!(thrown instanceof SystemError) || thrown.code !== 'ENFTRULES') throw thrown;
     return openWith(options, '');
   }
+}
+
+/** Removes the tables that a killed run left; harmless where there are none, or no nft. Throws `SystemError`. */
+export function removePacketFilter(table: string): void {
+  const { error, status, stderr } = spawnSync('nft', ['-f', '-'], {
+    input: (['ip6', 'ip'] as const).flatMap((family) => absent(family, table)).join('\n'),
+    encoding: 'utf8',
+    timeout: OPEN_DEADLINE_MS,
+  });
+  if (error !== undefined && 'code' in error && error.code === 'ENOENT') return;
+  if (error !== undefined) throw new SystemError('ENFT', `cannot run nft: ${error.message}`, error);
+  if (status === 0) return;
+  const code = stderr.includes('Operation not permitted') ? 'EPERM' : 'ENFTRULES';
+  throw new SystemError(code, `nft cannot remove the tables ${table}: ${stderr.trim()}`);
+}
+
+/** Deleting needs something to delete; one without the other is no error for a transaction of both. */
+function absent(family: 'ip6' | 'ip', table: string): readonly string[] {
+  return [`add table ${family} ${table}`, `delete table ${family} ${table}`];
 }
 
 /** The plane, with the filter following the tunnels: a tunnel without UDP takes its local address. */
@@ -184,8 +203,7 @@ function script({ table, addresses }: PacketFilterOptions, flags: string): strin
     const own = addresses.filter((address) => isIpv6(address) === (family === 'ip6'));
     const rules = family === 'ip6' ? headerRules() : [];
     return [
-      `add table ${family} ${table}`,
-      `delete table ${family} ${table}`,
+      ...absent(family, table),
       `add table ${family} ${table} { ${flags} }`,
       `add set ${family} ${table} outer { type ${type}; }`,
       `add chain ${family} ${table} input { type filter hook input priority raw; policy accept; }`,

@@ -10,7 +10,7 @@
  * by file permissions (0660 and a group): who may open the socket may do everything. Line length, clients, requests in flight
  * and unread output are bounded.
  */
-import { chmodSync, chownSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
@@ -217,15 +217,21 @@ function parseRequest(line: string): Request | string {
   return { id, command, parameters };
 }
 
-/** A socket file that nobody serves was left by a daemon that died; one that answers belongs to a living one. */
-async function removeStale(path: string): Promise<void> {
+/**
+ * Removes a socket file that nobody serves: a daemon that died left it. Throws `ControlSocketError` when one answers, because it
+ * belongs to a living one, and when `path` is something else.
+ */
+export async function removeStale(path: string): Promise<void> {
   const state = await probe(path);
   if (state === 'served') {
     throw new ControlSocketError(
-      `another daemon already serves ${path} (stop it, or give this one another daemon.name or daemon.controlSocket)`,
+      `a daemon already serves ${path} (stop it, or give this one another daemon.name or daemon.controlSocket)`,
     );
   }
-  if (state === 'stale') unlinkSync(path);
+  if (state === 'absent') return;
+  if (!lstatSync(path).isSocket())
+    throw new ControlSocketError(`${path} is there and is no socket (set daemon.controlSocket)`);
+  unlinkSync(path);
 }
 
 function probe(path: string): Promise<'absent' | 'stale' | 'served'> {

@@ -5,7 +5,7 @@
 import { Command, CommanderError, Option } from 'commander';
 import type { EventSink } from '#runtime/ports.ts';
 import { formatFault, type Loaded } from './config.ts';
-import { ControlServer, ControlSocketError } from './control.ts';
+import { ControlServer, ControlSocketError, removeStale } from './control.ts';
 import { type DaemonSettings, LOG_LEVELS, type LogLevel } from './daemon-settings.ts';
 import { EventHistory, fanOut } from './event-history.ts';
 import { ExitCode } from './exit-codes.ts';
@@ -23,7 +23,7 @@ export interface DaemonMould<S extends { readonly daemon: DaemonSettings }> {
   cautions(settings: S): readonly string[];
   /** Touches the machine. Throws what the host throws; an `Error` with `code` EPERM or EACCES is told as a missing permission. */
   start(settings: S, house: House): RunningDaemon | Promise<RunningDaemon>;
-  /** Removes what a killed daemon with these settings left behind. */
+  /** Removes what a killed daemon with these settings left behind; harmless where nothing is left. Never called while it runs. */
   cleanup(settings: S): void;
 }
 
@@ -69,7 +69,7 @@ export async function runDaemon<S extends { readonly daemon: DaemonSettings }>(m
   }
   const { name, logFormat, logLevel } = settings.daemon;
   const log = createLog({ name, level: given.logLevel ?? logLevel, format: logFormat });
-  if (given.cleanup) return leave(cleanUp(mould, settings, log));
+  if (given.cleanup) return leave(await cleanUp(mould, settings, log));
   for (const caution of cautions) log.warn('configuration-caution', {}, caution);
   await new Life(mould, settings, log).live();
 }
@@ -93,12 +93,14 @@ function parseArguments(mould: { readonly role: string; readonly description: st
   }
 }
 
-function cleanUp<S extends { readonly daemon: DaemonSettings }>(
+async function cleanUp<S extends { readonly daemon: DaemonSettings }>(
   mould: DaemonMould<S>,
   settings: S,
   log: Log,
-): ExitCode {
+): Promise<ExitCode> {
   try {
+    // Never under a daemon that runs: its own state would be swept away.
+    await removeStale(settings.daemon.controlSocket);
     mould.cleanup(settings);
     return ExitCode.ok;
   } catch (thrown) {
@@ -115,6 +117,7 @@ class Life<S extends { readonly daemon: DaemonSettings }> {
   #running: RunningDaemon | undefined;
   #startup: Promise<void> | undefined;
   #ending = false;
+  #untold = false;
 
   constructor(mould: DaemonMould<S>, settings: S, log: Log) {
     this.#mould = mould;
@@ -178,7 +181,11 @@ class Life<S extends { readonly daemon: DaemonSettings }> {
   }
 
   #notify(...variables: readonly string[]): Promise<void> {
-    return notifyServiceManager(variables, (reason) => this.#log.warn('service-manager-not-told', { reason }));
+    return notifyServiceManager(variables, (reason) => {
+      // Once is enough to know.
+      this.#log[this.#untold ? 'debug' : 'warn']('service-manager-not-told', { reason });
+      this.#untold = true;
+    });
   }
 }
 

@@ -183,7 +183,7 @@ describe('control socket', () => {
 
   it('refuses the socket of a living daemon', async () => {
     await open();
-    await expect(open()).rejects.toThrow(`another daemon already serves ${path}`);
+    await expect(open()).rejects.toThrow(`a daemon already serves ${path}`);
   });
 
   it('refuses a group that does not exist', async () => {

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -121,7 +121,7 @@ describe('a life', () => {
     await start().wrote('"event":"started"');
     const second = run('--config', config);
     expect(second.status).toBe(ExitCode.unavailable);
-    expect(second.stdout).toContain('another daemon already serves');
+    expect(second.stdout).toContain('a daemon already serves');
   });
 
   it.each([
@@ -180,6 +180,31 @@ describe('a life', () => {
     configure('forbidden');
     expect(run('--config', config, '--cleanup').status).toBe(ExitCode.permission);
   });
+
+  it('never cleans up under a daemon that runs, and does so when it was killed', async () => {
+    configure('good');
+    const daemon = start();
+    await daemon.wrote('"event":"started"');
+    const refused = run('--config', config, '--cleanup');
+    expect([refused.status, refused.stdout]).toEqual([
+      ExitCode.unavailable,
+      expect.stringContaining('a daemon already serves'),
+    ]);
+    expect(refused.stdout).not.toContain('fixture cleaned');
+    expect(await ask(socket, 'hello')).toMatchObject({ ok: true });
+    daemon.child.kill('SIGKILL');
+    await daemon.ended;
+    expect(run('--config', config, '--cleanup')).toMatchObject({ status: ExitCode.ok, stdout: 'fixture cleaned\n' });
+    expect(existsSync(socket)).toBe(false);
+  });
+
+  it('never takes another file for a socket that was left', () => {
+    configure('good');
+    writeFileSync(socket, 'precious');
+    expect(run('--config', config, '--cleanup').status).toBe(ExitCode.unavailable);
+    expect(run('--config', config).stdout).toContain('is no socket');
+    expect(readFileSync(socket, 'utf8')).toBe('precious');
+  });
 });
 
 describe('service manager', () => {
@@ -202,6 +227,21 @@ describe('service manager', () => {
     daemon.child.kill('SIGTERM');
     expect(await daemon.ended).toBe(ExitCode.ok);
     await expect.poll(() => heard, { timeout: 10_000 }).toContain('STOPPING=1');
+  });
+
+  it('is not missed where none asked, and its missing program is told once', async () => {
+    configure('good');
+    const environment: NodeJS.ProcessEnv = { PATH: directory, NOTIFY_SOCKET: undefined };
+    const quiet = start(environment);
+    await quiet.wrote('"event":"started"');
+    quiet.child.kill('SIGTERM');
+    expect(await quiet.ended).toBe(ExitCode.ok);
+    expect(quiet.output()).not.toContain('service-manager-not-told');
+    const told = start({ ...environment, NOTIFY_SOCKET: join(directory, 'notify') });
+    await told.wrote('"event":"service-manager-not-told"');
+    told.child.kill('SIGTERM');
+    expect(await told.ended).toBe(ExitCode.ok);
+    expect(told.output().match(/"level":"warn".*systemd-notify/g)).toHaveLength(1);
   });
 
   it('goes without where systemd-notify cannot reach it', async () => {
