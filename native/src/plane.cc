@@ -148,14 +148,18 @@ int Plane::injectTunnel(u32 id, const u8* packet, size_t length) {
 int Plane::injectLink(const ControlPath& path, const u8* packet, size_t length) {
   const auto link = std::find_if(sockets_.links.begin(), sockets_.links.end(),
                                  [&](const LinkTap& one) { return one.device == path.device; });
-  if (link == sockets_.links.end()) return ENODEV;
+  // A device that is not listened on (a mobile node back on its home link) needs a socket only for these few frames.
+  Descriptor other;
+  if (link == sockets_.links.end()) other = Descriptor(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const int fd = other ? other.get() : link == sockets_.links.end() ? -1 : link->tap.get();
+  if (fd < 0) return errno;
   sockaddr_ll to{};
   to.sll_family = AF_PACKET;
   to.sll_protocol = htons(path.arp ? ETH_P_ARP : ETH_P_IPV6);
   to.sll_ifindex = static_cast<int>(::if_nametoindex(path.device.c_str()));
   to.sll_halen = 6;
   std::memcpy(to.sll_addr, path.linkAddress, 6);
-  const ssize_t sent = ::sendto(link->tap.get(), packet, length, 0, reinterpret_cast<sockaddr*>(&to), sizeof to);
+  const ssize_t sent = ::sendto(fd, packet, length, 0, reinterpret_cast<sockaddr*>(&to), sizeof to);
   return sent >= 0 ? 0 : errno;
 }
 

@@ -21,6 +21,8 @@ struct Arrival {
   ChecksumState checksum = ChecksumState::unknown;
 };
 
+struct ReceiverProbe;
+
 class Receiver final : public PacketSink {
  public:
   Receiver(Shared& shared, Counters& counters, int tun);
@@ -35,6 +37,9 @@ class Receiver final : public PacketSink {
   void write(const iovec* parts, int count) override;
 
  private:
+  // For the fuzzer, which has no sockets.
+  friend struct ReceiverProbe;
+
   static constexpr int kLargeMessages = 2;
   static constexpr int kMessages = 8;
   static constexpr int kRounds = 8;

@@ -1,0 +1,51 @@
+// Packet views, the walk over extension headers, and everything that is built from a packet that a stranger chose.
+#include "../src/congestion.h"
+#include "../src/icmp.h"
+#include "../src/outer.h"
+#include "octets.h"
+
+using namespace sojourn;
+
+namespace {
+
+void build(const PacketView& view, size_t mtu) {
+  const std::vector<u8> error = packetTooBig(view, mtu, nullptr);
+  if (!error.empty()) {
+    std::vector<u8> copy = error;
+    PacketView again;
+    fuzz::require(viewPacket(copy.data(), copy.size(), again));
+    fuzz::require(error.size() <= 1280);
+  }
+  if (view.family == 4) {
+    size_t payload = 0;
+    for (const std::vector<u8>& fragment : fragmentIpv4(view, mtu)) {
+      fuzz::require(fragment.size() <= mtu);
+      payload += fragment.size() - view.headerLength;
+    }
+    fuzz::require(payload == 0 || payload == view.length - view.headerLength);
+  }
+  Endpoint endpoint({{}, 4191, 4, Encapsulation::udp});
+  TunnelCounters counters;
+  const Tunnel tunnel{1, Encapsulation::udp, 4, 1460, 4191, {}, &endpoint, &counters};
+  if (view.length < 60000) encapsulateFragmented(tunnel, view, std::max<size_t>(mtu, 68), 4191, 7);
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
+  fuzz::Octets octets(data, size);
+  const size_t mtu = octets.next16() % 2000;
+  const u8 ecn = octets.next();
+  std::vector<u8> packet = octets.rest();
+  PacketView view;
+  if (!viewPacket(packet.data(), packet.size(), view)) return 0;
+  fuzz::require(view.length <= packet.size() && view.headerLength <= view.length);
+  if (view.family == 6) {
+    const ChainEnd end = walkChain(view.data, view.length);
+    fuzz::require(end.offset <= view.length);
+  }
+  const u8 after = decapsulatedEcn(view.trafficClass, ecn);
+  if (after != 0xff) setEcn(view, after);
+  build(view, mtu);
+  return 0;
+}

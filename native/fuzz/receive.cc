@@ -1,0 +1,77 @@
+// Decapsulation and ingress permit: any datagram or frame at a receiver that knows one mobile node, whose TUN is /dev/null.
+#include <fcntl.h>
+
+#include "../src/receive.h"
+#include "octets.h"
+
+using namespace sojourn;
+
+namespace sojourn {
+// Reaches the two entries that sockets normally feed.
+struct ReceiverProbe {
+  static void datagram(Receiver& receiver, u8* data, size_t length, const Arrival& arrival) {
+    receiver.inner(data, length, arrival);
+    receiver.finishTurn();
+  }
+  static void frame(Receiver& receiver, u8* data, size_t length, size_t linkHeader) {
+    receiver.frame(data, length, linkHeader);
+    receiver.finishTurn();
+  }
+};
+}  // namespace sojourn
+
+namespace {
+
+Options options() {
+  Options given;
+  given.homeAgent = true;
+  return given;
+}
+
+struct World {
+  Shared shared{options(), [] {}};
+  Counters counters;
+  Receiver receiver;
+  Address node;
+
+  World() : receiver(shared, counters, ::open("/dev/null", O_WRONLY)) {
+    TunnelSpec spec;
+    spec.id = 1;
+    spec.mtu = 1460;
+    spec.remote.bytes[0] = 198;
+    spec.remotePort = 4191;
+    shared.tables.tunnelSet(spec);
+    spec.id = 2;
+    spec.encapsulation = Encapsulation::ipip;
+    spec.family = 6;
+    spec.remotePort = 0;
+    shared.tables.tunnelSet(spec);
+    node.bytes[0] = 0x20;
+    shared.tables.routeSet(6, node, 8, 1);
+    shared.tables.routeSet(4, node, 8, 2);
+  }
+};
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
+  static World world;
+  fuzz::Octets octets(data, size);
+  const u8 kind = octets.next();
+  Arrival arrival{};
+  arrival.from = {{}, 4191, 4, Encapsulation::udp};
+  arrival.from.remote.bytes[0] = (kind & 2) != 0 ? 198 : 203;
+  arrival.trafficClass = octets.next();
+  std::vector<u8> bytes = octets.rest();
+  if ((kind & 1) != 0) {
+    ReceiverProbe::datagram(world.receiver, bytes.data(), bytes.size(), arrival);
+  } else {
+    ReceiverProbe::frame(world.receiver, bytes.data(), bytes.size(), (kind & 4) != 0 ? 14 : 0);
+  }
+  const u64 written = world.counters.values[Counters::receiveWrites].load();
+  // Nothing reaches the TUN that was not permitted.
+  fuzz::require(written <= world.counters.values[Counters::receivePackets].load());
+  world.shared.punts.take();
+  world.shared.hold.expire(1000, 1);
+  return 0;
+}

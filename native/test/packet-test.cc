@@ -1,0 +1,188 @@
+#include "../src/congestion.h"
+#include "../src/icmp.h"
+#include "../src/outer.h"
+#include "check.h"
+#include "packets.h"
+
+using namespace sojourn;
+using made::Bytes;
+
+TEST(checksum_is_the_same_by_either_way) {
+  Bytes data(4096);
+  for (size_t index = 0; index < data.size(); index++) data[index] = static_cast<u8>(index * 31 + index / 7);
+  for (size_t from = 0; from < 5; from++) {
+    for (size_t length = 0; length < 700; length++) {
+      const u16 slow = checksumFold(checksumAddShort(data.data() + from, length, 3));
+      CHECK_EQUAL(checksumFold(checksumAdd(data.data() + from, length, 3)) % 0xffff, slow % 0xffff);
+    }
+  }
+}
+
+TEST(checksum_of_rfc1071) {
+  const u8 data[8] = {0x00, 0x01, 0xf2, 0x03, 0xf4, 0xf5, 0xf6, 0xf7};
+  CHECK_EQUAL(__builtin_bswap16(checksumFold(checksumAdd(data, 8, 0))), 0xddf2);
+}
+
+TEST(view_refuses_what_is_shorter_than_it_says) {
+  Bytes packet = made::tcp({.family = 4}, 1, 100);
+  PacketView view;
+  CHECK(viewPacket(packet.data(), packet.size(), view));
+  for (size_t length = 0; length < packet.size(); length++) CHECK(!viewPacket(packet.data(), length, view));
+  packet[0] = 0x44;
+  CHECK(!viewPacket(packet.data(), packet.size(), view));
+  packet[0] = 0x55;
+  CHECK(!viewPacket(packet.data(), packet.size(), view));
+}
+
+TEST(view_cuts_padding) {
+  Bytes packet = made::udp({}, 4);
+  const size_t length = packet.size();
+  packet.resize(length + 12);
+  CHECK_EQUAL(made::viewOf(packet).length, length);
+}
+
+// Destination options with a Home Address option (pad of two octets before, for 8n+6), then a Mobility Header.
+TEST(chain_finds_home_address_option) {
+  Bytes packet(kIpv6Header + 24 + 8);
+  packet[0] = 0x60;
+  store16(packet.data() + 4, 32);
+  packet[6] = kProtocolDestination;
+  u8* options = packet.data() + kIpv6Header;
+  options[0] = kProtocolMobility;
+  options[1] = 2;
+  options[2] = 1;
+  options[3] = 2;
+  options[6] = 201;
+  options[7] = 16;
+  const ChainEnd end = walkChain(packet.data(), packet.size());
+  CHECK(end.homeAddressOption && !end.malformed && !end.routing);
+  CHECK_EQUAL(end.protocol, kProtocolMobility);
+  CHECK_EQUAL(end.offset, 64);
+  options[1] = 9;
+  CHECK(walkChain(packet.data(), packet.size()).malformed);
+}
+
+TEST(chain_knows_type_two_routing_and_fragments) {
+  Bytes packet(kIpv6Header + 24 + 8);
+  packet[0] = 0x60;
+  store16(packet.data() + 4, 32);
+  packet[6] = kProtocolRouting;
+  u8* routing = packet.data() + kIpv6Header;
+  routing[0] = kProtocolMobility;
+  routing[1] = 2;
+  routing[2] = 2;
+  routing[3] = 1;
+  CHECK(walkChain(packet.data(), packet.size()).typeTwoRouting);
+  packet[6] = kProtocolFragment;
+  store16(routing + 2, 1);
+  CHECK(walkChain(packet.data(), packet.size()).fragment);
+  store16(routing + 2, 0);
+  CHECK(!walkChain(packet.data(), packet.size()).fragment);
+}
+
+TEST(ecn_of_rfc6040) {
+  // Figure 4, rows Not-ECT, ECT(0), ECT(1), CE; columns outer Not-ECT, ECT(0), ECT(1), CE. Code points: ECT(0) 2, ECT(1) 1.
+  const u8 points[4] = {0, 2, 1, 3};
+  const u8 expected[4][4] = {{0, 0, 0, 0xff}, {2, 2, 1, 3}, {1, 1, 1, 3}, {3, 3, 3, 3}};
+  for (int inner = 0; inner < 4; inner++) {
+    for (int outer = 0; outer < 4; outer++) {
+      CHECK_EQUAL(decapsulatedEcn(points[inner], points[outer]), expected[inner][outer]);
+    }
+  }
+}
+
+TEST(set_ecn_keeps_header_right) {
+  for (const int family : {4, 6}) {
+    Bytes packet = made::udp({.family = family, .trafficClass = 0xb9}, 20);
+    PacketView view = made::viewOf(packet);
+    setEcn(view, 3);
+    CHECK_EQUAL(made::viewOf(packet).trafficClass, 0xbb);
+    if (family == 4) CHECK_EQUAL(ipv4HeaderResidue(packet.data(), kIpv4Header), 0);
+  }
+}
+
+TEST(packet_too_big_for_ipv6) {
+  Bytes packet = made::tcp({}, 1, 1400);
+  Bytes error = packetTooBig(made::viewOf(packet), 1400, nullptr);
+  CHECK_EQUAL(error.size(), 1280u);
+  CHECK_EQUAL(error[40], 2);
+  CHECK_EQUAL(load32(error.data() + 44), 1400u);
+  CHECK(std::memcmp(error.data() + 8, packet.data() + 24, 16) == 0);
+  CHECK(made::transportRight(error));
+  CHECK_EQUAL(load32(packetTooBig(made::viewOf(packet), 900, nullptr).data() + 44), 1280u);
+}
+
+TEST(no_error_about_errors_or_multicast) {
+  Bytes packet = made::tcp({}, 1, 1400);
+  Bytes error = packetTooBig(made::viewOf(packet), 1400, nullptr);
+  CHECK(packetTooBig(made::viewOf(error), 600, nullptr).empty());
+  packet[8] = 0xff;
+  CHECK(packetTooBig(made::viewOf(packet), 1400, nullptr).empty());
+  Bytes four = made::tcp({.family = 4}, 1, 1400);
+  Bytes needed = packetTooBig(made::viewOf(four), 1300, nullptr);
+  CHECK_EQUAL(needed.size(), 576u);
+  CHECK_EQUAL(load16(needed.data() + 26), 1300);
+  CHECK(packetTooBig(made::viewOf(needed), 500, nullptr).empty());
+}
+
+TEST(errors_are_limited) {
+  RateLimit limit;
+  int allowed = 0;
+  for (int index = 0; index < 1000; index++) allowed += limit.allow(5000);
+  CHECK_EQUAL(allowed, 50);
+  CHECK(!limit.allow(5005));
+  CHECK(limit.allow(5020));
+}
+
+static Bytes joined4(const Packets& fragments) {
+  Bytes payload;
+  for (const Bytes& fragment : fragments) {
+    CHECK_EQUAL(ipv4HeaderResidue(fragment.data(), kIpv4Header), 0);
+    CHECK_EQUAL((load16(fragment.data() + 6) & 0x1fff) * 8u, payload.size());
+    payload.insert(payload.end(), fragment.begin() + kIpv4Header, fragment.end());
+  }
+  return payload;
+}
+
+TEST(ipv4_fragments_join_to_the_packet) {
+  Bytes packet = made::udp({.family = 4}, 3001);
+  packet[6] = 0;
+  writeIpv4Checksum(packet.data(), kIpv4Header);
+  for (const size_t mtu : {68, 576, 1400, 4000}) {
+    const Packets fragments = fragmentIpv4(made::viewOf(packet), mtu);
+    for (const Bytes& fragment : fragments) CHECK(fragment.size() <= mtu);
+    CHECK(joined4(fragments) == Bytes(packet.begin() + kIpv4Header, packet.end()));
+    CHECK_EQUAL(load16(fragments.back().data() + 6) & 0x2000, 0);
+  }
+  CHECK(fragmentIpv4(made::viewOf(packet), 27).empty());
+}
+
+static Tunnel tunnelTo(Endpoint& endpoint, Encapsulation encapsulation, u8 family, TunnelCounters& counters) {
+  return {1, encapsulation, family, 1460, 4191, {}, &endpoint, &counters};
+}
+
+TEST(outer_packet_is_fragmented) {
+  TunnelCounters counters;
+  Endpoint six({{}, 0, 6, Encapsulation::ipip});
+  Endpoint four({{}, 4191, 4, Encapsulation::udp});
+  Bytes inner = made::tcp({}, 1, 1220);
+  const Packets v6 = encapsulateFragmented(tunnelTo(six, Encapsulation::ipip, 6, counters), made::viewOf(inner), 1280, 4191, 5);
+  CHECK_EQUAL(v6.size(), 2u);
+  Bytes payload;
+  for (const Bytes& fragment : v6) payload.insert(payload.end(), fragment.begin() + 48, fragment.end());
+  CHECK(payload == inner);
+  const Packets v4 = encapsulateFragmented(tunnelTo(four, Encapsulation::udp, 4, counters), made::viewOf(inner), 600, 4191, 5);
+  Bytes whole = joined4(v4);
+  CHECK(Bytes(whole.begin() + kUdpHeader, whole.end()) == inner);
+  CHECK_EQUAL(load16(whole.data() + 4), inner.size() + kUdpHeader);
+}
+
+TEST(traffic_class_is_copied_outwards) {
+  TunnelCounters counters;
+  Endpoint six({{}, 0, 6, Encapsulation::ipip});
+  u8 header[kMaximumOuterHeader];
+  CHECK_EQUAL(writeOuterHeader(tunnelTo(six, Encapsulation::ipip, 6, counters), 4, 0xb9, 100, header), kIpv6Header);
+  CHECK_EQUAL(load32(header) >> 20, 0x6b9u);
+  CHECK_EQUAL(header[6], kProtocolIpv4);
+  CHECK_EQUAL(header[7], 64);
+}

@@ -1,0 +1,117 @@
+// Threads read the tables as packet threads do while others change them. Built by `make tsan`; a race or a freed node is reported
+// by the sanitizer, a wrong answer by the checks.
+#include <atomic>
+#include <memory>
+#include <random>
+#include <thread>
+
+#include "../src/counters.h"
+#include "../src/hold.h"
+#include "../src/punt.h"
+#include "../src/tables.h"
+#include "check.h"
+
+using namespace sojourn;
+
+namespace {
+
+constexpr u32 kIds = 300;
+constexpr int kWrites = 20000;
+
+Address remoteOf(u32 id, u32 move) {
+  Address address;
+  store32(address.bytes, 0xc6330000u | id << 4 | (move & 15));
+  return address;
+}
+Address prefixOf(u32 id) {
+  Address address;
+  store32(address.bytes, 0x20010db8);
+  store32(address.bytes + 4, id);
+  return address;
+}
+
+struct World {
+  Tables tables;
+  HoldQueue hold;
+  PuntQueue punts{[] {}};
+  Counters counters[2];
+  std::atomic<bool> stop{false};
+  std::atomic<u64> wrong{0};
+};
+
+void change(World& world, u32 seed) {
+  std::mt19937 random(seed);
+  for (int step = 0; step < kWrites; step++) {
+    const u32 id = 1 + random() % kIds;
+    TunnelSpec spec;
+    spec.id = id;
+    spec.mtu = 1400;
+    spec.remote = remoteOf(id, random());
+    spec.remotePort = 4191;
+    switch (random() % 5) {
+      case 0:
+        world.tables.tunnelDelete(id);
+        break;
+      case 1:
+        world.tables.routeDelete(6, prefixOf(id), 64, id);
+        break;
+      case 2:
+        world.tables.localAddressesSet({prefixOf(id)});
+        break;
+      case 3:
+        world.tables.routeSet(6, prefixOf(id), 64, id);
+        break;
+      default:
+        world.tables.tunnelSet(spec);
+        world.hold.take({spec.remote, 4191, 4, Encapsulation::udp});
+    }
+    if (step % 64 == 0) world.punts.take();
+  }
+}
+
+void forward(World& world, EpochDomain::Reader& reader, Counters& counters, u32 seed) {
+  std::mt19937 random(seed);
+  while (!world.stop.load(std::memory_order_relaxed)) {
+    reader.online(world.tables.domain());
+    for (int packet = 0; packet < 64; packet++) {
+      const u32 id = 1 + random() % kIds;
+      const u32 found = world.tables.route(6, prefixOf(id).bytes);
+      if (found != 0 && found != id) world.wrong++;
+      const Tunnel* tunnel = found == 0 ? nullptr : world.tables.tunnel(found);
+      if (tunnel == nullptr) continue;
+      // What a packet does: compares the endpoint, reads the MTU, counts.
+      if ((load32(tunnel->remote().bytes) >> 4 & 0xfff) != id || tunnel->effectiveMtu() == 0) world.wrong++;
+      tunnel->counters->receivePackets.fetch_add(1, std::memory_order_relaxed);
+      counters.add(Counters::receivePackets);
+      world.tables.endpoint(tunnel->endpoint->identity);
+      world.tables.isLocal(6, prefixOf(id).bytes);
+    }
+    const u8 octet = 1;
+    world.hold.push({remoteOf(1 + random() % kIds, random()), 4191, 4, Encapsulation::udp}, 0, &octet, 1, 1);
+    world.hold.expire(random() % 100, 50);
+    world.punts.push({ControlPath{}, {1}});
+    reader.offline();
+    // On few cores a reader that never yields would keep the writers, and so the end of the test, waiting.
+    std::this_thread::yield();
+  }
+}
+
+}  // namespace
+
+TEST(readers_and_writers_together) {
+  auto world = std::make_unique<World>();
+  std::vector<std::thread> readers;
+  for (u32 index = 0; index < 2; index++) {
+    EpochDomain::Reader& reader = world->tables.domain().addReader();
+    readers.emplace_back([&world, &reader, index] { forward(*world, reader, world->counters[index], index); });
+  }
+  std::thread second([&world] { change(*world, 100); });
+  change(*world, 200);
+  second.join();
+  u64 sum = 0;
+  for (const Counters& counters : world->counters) sum += counters.values[Counters::receivePackets].load(std::memory_order_relaxed);
+  world->stop = true;
+  for (std::thread& reader : readers) reader.join();
+  CHECK_EQUAL(world->wrong.load(), 0u);
+  CHECK(sum > 0);
+}

@@ -1,0 +1,181 @@
+#include <malloc.h>
+
+#include <chrono>
+#include <map>
+#include <memory>
+#include <random>
+
+#include "../src/hold.h"
+#include "../src/punt.h"
+#include "../src/tables.h"
+#include "check.h"
+
+using namespace sojourn;
+
+namespace {
+
+Address six(u32 high, u32 low) {
+  Address address;
+  store32(address.bytes, 0x20010db8);
+  store32(address.bytes + 4, high);
+  store32(address.bytes + 12, low);
+  return address;
+}
+Address four(u32 value) {
+  Address address;
+  store32(address.bytes, value);
+  return address;
+}
+TunnelSpec tunnel(u32 id, const Address& remote) {
+  TunnelSpec spec;
+  spec.id = id;
+  spec.encapsulation = Encapsulation::udp;
+  spec.family = 4;
+  spec.mtu = 1460;
+  spec.localPort = spec.remotePort = 4191;
+  spec.remote = remote;
+  return spec;
+}
+
+}  // namespace
+
+TEST(longest_prefix_wins) {
+  auto tables = std::make_unique<Tables>();
+  tables->routeSet(6, six(0, 0), 32, 1);
+  tables->routeSet(6, six(5, 0), 64, 2);
+  tables->routeSet(6, six(5, 9), 128, 3);
+  tables->routeSet(4, four(0), 0, 4);
+  tables->routeSet(4, four(0xc0000200), 24, 5);
+  CHECK_EQUAL(tables->route(6, six(5, 9).bytes), 3u);
+  CHECK_EQUAL(tables->route(6, six(5, 8).bytes), 2u);
+  CHECK_EQUAL(tables->route(6, six(6, 8).bytes), 1u);
+  CHECK_EQUAL(tables->route(4, four(0xc0000207).bytes), 5u);
+  CHECK_EQUAL(tables->route(4, four(0xc6336407).bytes), 4u);
+  tables->routeDelete(6, six(5, 9), 128, 7);
+  CHECK_EQUAL(tables->route(6, six(5, 9).bytes), 3u);
+  tables->routeDelete(6, six(5, 9), 128, 3);
+  CHECK_EQUAL(tables->route(6, six(5, 9).bytes), 2u);
+}
+
+TEST(prefix_ignores_bits_behind_its_length) {
+  auto tables = std::make_unique<Tables>();
+  for (unsigned length = 0; length <= 128; length++) {
+    Address ones;
+    std::memset(ones.bytes, 0xff, 16);
+    tables->routeSet(6, ones, length, 9);
+    Address other = ones;
+    if (length < 128) other.bytes[length / 8] = static_cast<u8>(other.bytes[length / 8] ^ (0x80 >> (length % 8)));
+    CHECK_EQUAL(tables->route(6, other.bytes), 9u);
+    tables->routeDelete(6, other, length, 9);
+    CHECK_EQUAL(tables->route(6, ones.bytes), 0u);
+  }
+}
+
+TEST(move_keeps_counters_and_changes_endpoint) {
+  auto tables = std::make_unique<Tables>();
+  tables->tunnelSet(tunnel(1, four(1)));
+  tables->tunnel(1)->counters->receivePackets = 5;
+  tables->tunnelSet(tunnel(1, four(2)));
+  CHECK_EQUAL(tables->tunnel(1)->counters->receivePackets.load(), 5u);
+  CHECK(tables->endpoint({four(1), 4191, 4, Encapsulation::udp}) == nullptr);
+  CHECK(tables->endpoint({four(2), 4191, 4, Encapsulation::udp}) != nullptr);
+  tables->tunnelSet(tunnel(2, four(2)));
+  tables->tunnelDelete(1);
+  CHECK(tables->tunnel(1) == nullptr);
+  CHECK(tables->endpoint({four(2), 4191, 4, Encapsulation::udp}) != nullptr);
+  tables->tunnelDelete(2);
+  CHECK(tables->endpoint({four(2), 4191, 4, Encapsulation::udp}) == nullptr);
+}
+
+TEST(path_mtu_lowers_the_tunnel) {
+  auto tables = std::make_unique<Tables>();
+  tables->tunnelSet(tunnel(1, four(1)));
+  tables->tunnel(1)->endpoint->pathMtu = 1400;
+  CHECK_EQUAL(tables->tunnel(1)->effectiveMtu(), 1372u);
+  tables->tunnel(1)->endpoint->pathMtu = 9000;
+  CHECK_EQUAL(tables->tunnel(1)->effectiveMtu(), 1460u);
+}
+
+TEST(tables_agree_with_a_map) {
+  auto tables = std::make_unique<Tables>();
+  std::map<u32, u32> model;
+  std::mt19937 random(42);
+  for (int step = 0; step < 200000; step++) {
+    const u32 key = random() % 5000;
+    const auto present = model.find(key);
+    if (random() % 3 != 0) {
+      model[key] = step + 1;
+      tables->routeSet(6, six(1, key), 128, static_cast<u32>(step + 1));
+    } else if (present != model.end()) {
+      tables->routeDelete(6, six(1, key), 128, present->second);
+      model.erase(present);
+    }
+    const u32 probe = random() % 5000;
+    const auto expected = model.find(probe);
+    CHECK_EQUAL(tables->route(6, six(1, probe).bytes), expected == model.end() ? 0 : expected->second);
+  }
+}
+
+// The sanitizers' own allocator would be measured instead: `make core-weight` builds it plain.
+TEST(million_tunnels_weigh_little) {
+#if defined(__SANITIZE_ADDRESS__)
+  constexpr u32 kCount = 50'000;
+#else
+  constexpr u32 kCount = 1'000'000;
+#endif
+  auto tables = std::make_unique<Tables>();
+  const size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
+  for (u32 id = 1; id <= kCount; id++) tables->tunnelSet(tunnel(id, four(id * 7)));
+  const size_t octets = (mallinfo2().uordblks + mallinfo2().hblkhd - before) / kCount;
+  for (u32 id = 1; id <= kCount; id++) tables->routeSet(6, six(id, 1), 128, id);
+  const auto start = std::chrono::steady_clock::now();
+  u32 found = 0;
+  for (u32 id = 1; id <= kCount; id++) found += tables->route(6, six(id, 1).bytes) == id;
+  const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - start;
+  CHECK_EQUAL(found, kCount);
+#if !defined(__SANITIZE_ADDRESS__)
+  std::printf("%u tunnels: %zu octets each; lookup %.0f ns\n", kCount, octets, took.count() / kCount);
+  CHECK(octets <= 200);
+#else
+  CHECK(octets < 1000 && took.count() > 0);
+#endif
+}
+
+TEST(held_packets_are_bounded_and_expire) {
+  HoldQueue hold;
+  const Endpoint::Key from{four(1), 9, 4, Encapsulation::udp};
+  const Endpoint::Key other{four(2), 9, 4, Encapsulation::udp};
+  const u8 packet[4000] = {1};
+  size_t taken = 0;
+  while (hold.push(taken % 2 == 0 ? from : other, 0, packet, sizeof packet, 100)) taken++;
+  CHECK_EQUAL(taken, HoldQueue::kMaximumOctets / sizeof packet);
+  CHECK_EQUAL(hold.take(from).size(), (taken + 1) / 2);
+  CHECK_EQUAL(hold.expire(149, 50), 0u);
+  CHECK_EQUAL(hold.expire(150, 50), taken / 2);
+  CHECK(!hold.waiting());
+  size_t small = 0;
+  while (hold.push(from, 0, packet, 1, 100)) small++;
+  CHECK_EQUAL(small, HoldQueue::kMaximumPackets);
+}
+
+TEST(punts_wake_once_until_taken) {
+  int woken = 0;
+  PuntQueue queue([&] { woken++; });
+  size_t taken = 0;
+  while (queue.push({ControlPath{}, {1}})) taken++;
+  CHECK_EQUAL(woken, 1);
+  CHECK_EQUAL(taken, PuntQueue::kMaximumPackets);
+  CHECK_EQUAL(queue.take().size(), taken);
+  queue.push({ControlPath{}, {1}});
+  CHECK_EQUAL(woken, 2);
+}
+
+TEST(empty_local_addresses_mean_all) {
+  auto tables = std::make_unique<Tables>();
+  CHECK(tables->isLocal(6, six(1, 1).bytes) && !tables->knowsLocal());
+  tables->localAddressesSet({six(1, 2), four(3), six(1, 1)});
+  CHECK(tables->isLocal(6, six(1, 1).bytes) && tables->isLocal(4, four(3).bytes));
+  CHECK(!tables->isLocal(6, six(1, 3).bytes) && tables->knowsLocal());
+  tables->localAddressesSet({});
+  CHECK(tables->isLocal(6, six(1, 3).bytes));
+}
