@@ -7,7 +7,7 @@ import { openNetlink } from '#host/netlink.ts';
 import { guardTunnels, openPacketFilter, removePacketFilter } from '#host/packet-filter.ts';
 import { openPlane } from '#host/plane.ts';
 import { randomBytes } from '#host/random.ts';
-import { createResolver } from '#host/resolver.ts';
+import { createResolver, hostAddresses } from '#host/resolver.ts';
 import { loadConfiguration } from '#ops/config.ts';
 import { type DaemonSettings, RUN_DIRECTORY } from '#ops/daemon-settings.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
@@ -63,7 +63,10 @@ async function start({ daemon, mobileNode }: MobileNodeSettings, house: House): 
     kernel,
     store,
     events: house.events,
-    resolver: createResolver(servers.length > 0 ? { servers } : {}),
+    resolver: createResolver({
+      sources: () => hostAddresses(daemon.device),
+      ...(servers.length > 0 ? { servers } : {}),
+    }),
     control: house.control,
     onFatal: (error) => house.fatal(error),
   });

@@ -2,22 +2,29 @@
  * A stub resolver for A and AAAA records.
  *
  * RFC 1035 §4.2   UDP first, TCP when the answer was cut;  RFC 3596 (AAAA)
- * Left out: search domains, /etc/hosts, DNSSEC validation, EDNS. Queries follow the host's normal routing: Node's sockets have no
- * SO_MARK, so that while the tunnel is up they may go through it, and while it is not they go by the link.
+ * Left out: search domains, /etc/hosts, DNSSEC validation, EDNS.
+ *
+ * A mobile node asks for the address of the other end of its tunnel, so the question must not go through the tunnel. Node's sockets
+ * have no SO_MARK; they ask from the host's own addresses instead, which the policy rules keep out of the tunnel.
  */
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
 import { readFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { decode, encode, type Packet, streamEncode } from 'dns-packet';
-import { type IpAddress, isIpv6, parseIpAddress, parseIpv4, parseIpv6 } from '#base/ip.ts';
+import { type IpAddress, isIpv6, isLinkLocal, parseIpAddress, parseIpv4, parseIpv6 } from '#base/ip.ts';
 import type { ResolverPort } from '#runtime/ports.ts';
 
 export interface ResolverOptions {
   /** Fixed servers; default: those of /etc/resolv.conf, read again for each name. */
   readonly servers?: readonly NameServer[];
+  /** Addresses to ask from, the best first; default: what the host's routing chooses. Called for each name. */
+  readonly sources?: () => readonly IpAddress[];
   /** For one server to answer; default 2000. */
   readonly timeoutMs?: number;
+  /** The next server (or source) is asked as well when there is no answer after this; default 300. */
+  readonly staggerMs?: number;
   /** Rounds through all servers; default 2. */
   readonly rounds?: number;
 }
@@ -33,6 +40,8 @@ const DNS_PORT = 53;
 const MAX_SERVERS = 3;
 /** CNAMEs followed within one answer. */
 const MAX_ALIASES = 8;
+/** Of one family. */
+const MAX_SOURCES = 4;
 /** RFC 1035 §4.1.1. */
 const RESPONSE_CODES = ['NOERROR', 'FORMERR', 'SERVFAIL', 'NXDOMAIN', 'NOTIMP', 'REFUSED'];
 const NAME_ERROR = 3;
@@ -48,14 +57,18 @@ interface Question {
 type Answer = { readonly addresses: readonly IpAddress[] } | { readonly failure: string; readonly final: boolean };
 
 export function createResolver(options: ResolverOptions = {}): ResolverPort {
-  const { timeoutMs = 2_000, rounds = 2 } = options;
+  const { timeoutMs = 2_000, staggerMs = 300, rounds = 2 } = options;
   return {
     async resolve(name) {
       const literal = parseIpAddress(name);
       if (literal !== undefined) return { addresses: [literal] };
       const servers = options.servers ?? readServers();
       if (servers.length === 0) return { addresses: [], failure: `no name server in ${RESOLV_CONF}` };
-      const answers = await Promise.all(TYPES.map((type) => askAll(servers, rounds, timeoutMs, name, type)));
+      const ways = waysTo(servers, options.sources?.() ?? []);
+      const attempts = Array.from({ length: rounds }, () => ways).flat();
+      const answers = await Promise.all(
+        TYPES.map((type) => new Course({ attempts, timeoutMs, staggerMs, name, type }).answer()),
+      );
       return joined(answers);
     },
   };
@@ -69,30 +82,100 @@ function joined(answers: readonly Answer[]): { readonly addresses: readonly IpAd
   return { addresses: [], failure: failed !== undefined && 'failure' in failed ? failed.failure : 'no address' };
 }
 
-async function askAll(
-  servers: readonly NameServer[],
-  rounds: number,
-  timeoutMs: number,
-  name: string,
-  type: AddressType,
-): Promise<Answer> {
-  let last: Answer = { failure: 'no answer', final: false };
-  for (let attempt = 0; attempt < rounds * servers.length; attempt++) {
-    const server = servers[attempt % servers.length];
-    if (server === undefined) break;
-    const question = { id: randomInt(0x10000), type, name };
-    last = await ask(server, question, timeoutMs);
-    if ('addresses' in last || last.final) break;
-  }
-  return last;
+/** A server, and the address that is asked from; undefined where that is left to routing. */
+interface Way {
+  readonly server: NameServer;
+  readonly source: IpAddress | undefined;
 }
 
-async function ask(server: NameServer, question: Question, timeoutMs: number): Promise<Answer> {
+/** Servers that can be asked from an address of their family come first. Those on the link or host itself need none. */
+function waysTo(servers: readonly NameServer[], sources: readonly IpAddress[]): readonly Way[] {
+  const near = ({ address }: NameServer): boolean => /%|^127\.|^::1$/.test(address);
+  const fitting = (server: NameServer): readonly IpAddress[] =>
+    near(server)
+      ? []
+      : sources.filter((source) => isIpv6(source) === server.address.includes(':')).slice(0, MAX_SOURCES);
+  const bound = servers.flatMap((server) => fitting(server).map((source) => ({ server, source })));
+  const free = servers
+    .filter((server) => fitting(server).length === 0)
+    .map((server) => ({ server, source: undefined }));
+  return free.some(({ server }) => near(server)) ? [...free, ...bound] : [...bound, ...free];
+}
+
+/** Addresses of the host's interfaces that reach beyond a link, without those of `device` (the tunnel). */
+export function hostAddresses(device: string): readonly IpAddress[] {
+  return Object.entries(networkInterfaces()).flatMap(([name, entries = []]) =>
+    name === device
+      ? []
+      : entries.flatMap(({ internal, address }) => {
+          const parsed = internal ? undefined : parseIpAddress(address);
+          return parsed === undefined || isLinkLocal(parsed) ? [] : [parsed];
+        }),
+  );
+}
+
+interface CourseOptions {
+  readonly attempts: readonly Way[];
+  readonly timeoutMs: number;
+  readonly staggerMs: number;
+  readonly name: string;
+  readonly type: AddressType;
+}
+
+/** One question put to one server after the other, without waiting long for any: the first good answer counts. */
+class Course {
+  readonly #options: CourseOptions;
+  readonly #stop = new AbortController();
+  readonly #done = Promise.withResolvers<Answer>();
+  #next = 0;
+  #waiting = 0;
+  #last: Answer = { failure: 'no answer', final: false };
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: CourseOptions) {
+    this.#options = options;
+  }
+
+  async answer(): Promise<Answer> {
+    this.#ask();
+    try {
+      return await this.#done.promise;
+    } finally {
+      clearTimeout(this.#timer);
+      this.#stop.abort();
+    }
+  }
+
+  #ask(): void {
+    clearTimeout(this.#timer);
+    const { attempts, timeoutMs, staggerMs, name, type } = this.#options;
+    const way = attempts[this.#next++];
+    if (way === undefined) {
+      if (this.#waiting === 0) this.#done.resolve(this.#last);
+      return;
+    }
+    this.#waiting++;
+    this.#timer = setTimeout(() => this.#ask(), staggerMs);
+    const question = { id: randomInt(0x10000), type, name };
+    void ask(way, question, timeoutMs, this.#stop.signal).then((answer) => this.#answered(answer));
+  }
+
+  #answered(answer: Answer): void {
+    this.#waiting--;
+    if (this.#stop.signal.aborted) return;
+    this.#last = answer;
+    if ('addresses' in answer || answer.final) this.#done.resolve(answer);
+    else this.#ask();
+  }
+}
+
+async function ask(way: Way, question: Question, timeoutMs: number, stop: AbortSignal): Promise<Answer> {
   try {
-    const reply = await askUdp(server, question, timeoutMs);
-    return answerOf(reply.flag_tc === true ? await askTcp(server, question, timeoutMs) : reply, question);
+    const reply = await askUdp(way, question, timeoutMs, stop);
+    return answerOf(reply.flag_tc === true ? await askTcp(way, question, timeoutMs, stop) : reply, question);
   } catch (thrown) {
-    return { failure: `${server.address}: ${thrown instanceof Error ? thrown.message : 'failed'}`, final: false };
+    const reason = thrown instanceof Error ? thrown.message : 'failed';
+    return { failure: `${way.server.address}: ${reason}`, final: false };
   }
 }
 
@@ -116,29 +199,34 @@ function replyTo(bytes: Buffer, question: Question): Reply | undefined {
   return reply.type === 'response' && reply.id === question.id && same ? reply : undefined;
 }
 
-function askUdp(server: NameServer, question: Question, timeoutMs: number): Promise<Reply> {
+function askUdp({ server, source }: Way, question: Question, timeoutMs: number, stop: AbortSignal): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const socket = createSocket(server.address.includes(':') ? 'udp6' : 'udp4');
+    const socket = createSocket({ type: server.address.includes(':') ? 'udp6' : 'udp4', signal: stop });
     const finish = (settle: () => void): void => {
-      clearTimeout(timer);
-      socket.close();
       settle();
+      socket.close();
     };
     const timer = setTimeout(() => finish(() => reject(new Error('no answer in time'))), timeoutMs);
     socket.on('error', (error) => finish(() => reject(error)));
+    socket.on('close', () => {
+      clearTimeout(timer);
+      reject(new Error('not needed any more'));
+    });
     socket.on('message', (bytes) => {
       const reply = replyTo(bytes, question);
       if (reply !== undefined) finish(() => resolve(reply));
     });
     // Connected: only this server's datagrams come in, and its ICMP errors are told. A callback would get the failure instead of 'error'.
     socket.on('connect', () => socket.send(encode(queryOf(question))));
-    socket.connect(server.port, server.address);
+    socket.on('listening', () => socket.connect(server.port, server.address));
+    socket.bind({ port: 0, ...(source === undefined ? {} : { address: source }) });
   });
 }
 
-function askTcp(server: NameServer, question: Question, timeoutMs: number): Promise<Reply> {
+function askTcp({ server, source }: Way, question: Question, timeoutMs: number, stop: AbortSignal): Promise<Reply> {
   return new Promise((resolve, reject) => {
-    const socket = createConnection({ host: server.address, port: server.port });
+    const from = source === undefined ? {} : { localAddress: source };
+    const socket = createConnection({ host: server.address, port: server.port, signal: stop, ...from });
     const fail = (message: string): void => {
       socket.destroy();
       reject(new Error(message));

@@ -1,9 +1,11 @@
 import { createSocket, type RemoteInfo, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { type Answer, decode, encode, type Packet, streamDecode, streamEncode } from 'dns-packet';
 import { afterEach, describe, expect, it } from 'vitest';
-import { createResolver, parseNameServer } from '#host/resolver.ts';
+import { ipv4 } from '#base/ip.ts';
+import { createResolver, hostAddresses, parseNameServer } from '#host/resolver.ts';
 
 type Respond = (query: Packet, reply: (packet: object) => void) => void;
 const open: (Socket | Server)[] = [];
@@ -81,6 +83,23 @@ describe('a server', () => {
     expect((await resolver.resolve('ha.example')).addresses).toHaveLength(2);
   });
 
+  it('that is silent holds nobody up: the next is asked beside it', async () => {
+    const silent = await serve(() => {});
+    const server = await serve((query, reply) => reply({ answers: recordsOf(query) }));
+    const resolver = createResolver({ servers: [silent, server], timeoutMs: 60_000, staggerMs: 20 });
+    expect((await resolver.resolve('ha.example')).addresses).toHaveLength(2);
+  });
+
+  it('that lost a question is asked again', async () => {
+    let asked = 0;
+    const slow = await serve((query, reply) => {
+      if (++asked > 2) reply({ answers: recordsOf(query) });
+    });
+    const resolver = createResolver({ servers: [slow], timeoutMs: 60_000, staggerMs: 20, rounds: 2 });
+    expect((await resolver.resolve('ha.example')).addresses).toHaveLength(2);
+    expect(asked).toBe(4);
+  });
+
   it('that nobody listens at is a failure, not a rejection', async () => {
     const resolver = createResolver({ servers: [{ address: '127.0.0.1', port: 1 }], timeoutMs: 500, rounds: 1 });
     expect(await resolver.resolve('ha.example')).toMatchObject({ addresses: [], failure: expect.any(String) });
@@ -113,6 +132,25 @@ describe('a server', () => {
     await once(tcp, 'listening');
     const resolver = createResolver({ servers: [udp] });
     expect(await resolver.resolve('ha.example')).toEqual({ addresses: ['2001:db8::1', '192.0.2.1'] });
+  });
+});
+
+describe('sources', () => {
+  it('of the host leave out loopback, link-local addresses and the tunnel', () => {
+    const names = Object.keys(networkInterfaces());
+    const all = hostAddresses('no-such-device');
+    expect(all.filter((address) => /^(127\.|::1$|fe80:)/.test(address))).toEqual([]);
+    for (const name of names) {
+      const own = (networkInterfaces()[name] ?? []).map(({ address }) => address);
+      expect(hostAddresses(name).filter((address) => own.includes(address))).toEqual([]);
+    }
+  });
+
+  it('do not matter for a server on this host', async () => {
+    const server = await serve((query, reply) => reply({ answers: recordsOf(query) }));
+    const sources = () => [ipv4('203.0.113.9')];
+    const resolver = createResolver({ servers: [server], sources, timeoutMs: 60_000, staggerMs: 60_000 });
+    expect((await resolver.resolve('ha.example')).addresses).toHaveLength(2);
   });
 });
 
