@@ -62,7 +62,8 @@ void Tun::bringUp(const std::string& name, int mtu) {
   if (::ioctl(any.get(), SIOCSIFMTU, &request) != 0) failed("MTU of " + name);
   request = requestFor(name);
   request.ifr_qlen = kQueueLength;
-  if (::ioctl(any.get(), SIOCSIFTXQLEN, &request) != 0) failed("queue length of " + name);
+  // Only the initial user namespace may set it (dev_ioctl.c); an ordinary user's namespace lives with the shorter default.
+  if (::ioctl(any.get(), SIOCSIFTXQLEN, &request) != 0 && errno != EPERM) failed("queue length of " + name);
   disableAddressGeneration(name);
   request = requestFor(name);
   if (::ioctl(any.get(), SIOCGIFFLAGS, &request) != 0) failed("flags of " + name);
