@@ -134,7 +134,8 @@ export function parseExtensions(
   }
 }
 
-function sizeOfOption(option: ExtensionOption): number {
+/** Octets of one option, its type and length included. */
+export function sizeOfOption(option: ExtensionOption): number {
   if (option.type === 'padding') return option.length;
   return 2 + (option.type === 'home-address' ? 16 : option.data.length);
 }

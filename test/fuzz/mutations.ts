@@ -49,6 +49,8 @@ const EVERY_PARSING_REASON: readonly HomeAgentReason[] = [
   'unexpected-protocol',
   'not-addressed-to-us',
   'checksum-invalid',
+  'option-unrecognized',
+  'routing-header-unrecognized',
   'mobile-ipv6-header-invalid',
   'unexpected-routing-header',
 ];
@@ -286,6 +288,8 @@ export const MUTATIONS = {
       'unexpected-protocol',
       'fragmented',
       'source-not-unicast',
+      'option-unrecognized',
+      'routing-header-unrecognized',
       'mobile-ipv6-header-invalid',
     ],
     make: ({ random, former }) => {

@@ -171,6 +171,75 @@ describe('bad input changes no state', () => {
     }
   });
 
+  it('RFC 8200 §4.2 unknown options: skipped, dropped, or Parameter Problem 2, as their type says', () => {
+    const { scene, before } = prepared();
+    // IPv6 | Destination Options(option, Home Address) | Mobility Header(BU)
+    const move = scene.build(NATIVE, { sequence: 2, careOf: OTHER_CARE_OF });
+    const withOption = (optionType: number) => {
+      const packet = move.slice();
+      // The four octets of padding in front of the Home Address option, now an option with two octets.
+      packet.set([optionType, 2, 1, 2], 42);
+      return packet;
+    };
+    scene.deliver(NATIVE, withOption(0x41));
+    expect([scene.sent, scene.snapshot(), scene.counter('option-unrecognized')]).toEqual([[], before, 1]);
+    for (const optionType of [0x81, 0xc1]) {
+      scene.sent = [];
+      scene.deliver(NATIVE, withOption(optionType));
+      const packet = reply(scene);
+      expect([packet.source, packet.destination, packet.extensions]).toEqual([HOME_AGENT, OTHER_CARE_OF, []]);
+      const error = icmpv6Codec.parse(packet.payload);
+      expect(error).toMatchObject({ code: 2, body: { type: 'parameter-problem', pointer: 42 } });
+    }
+    expect([scene.snapshot(), scene.counter('option-unrecognized')]).toEqual([before, 3]);
+    scene.sent = [];
+    scene.deliver(NATIVE, withOption(0x01));
+    expect(scene.acknowledgement().message.status).toBe(0);
+  });
+
+  it('RFC 8200 §4.4 unknown routing header: Parameter Problem 0 while segments are left, else skipped', () => {
+    const { scene, before } = prepared();
+    const parsed = ipv6Codec.parse(scene.build(NATIVE, { sequence: 2, careOf: OTHER_CARE_OF }));
+    if (isMalformed(parsed)) throw new Error(parsed.reason);
+    const routed = (segmentsLeft: number) => {
+      const data = new Uint8Array(20);
+      const extensions = [{ type: 'routing', routingType: 0, segmentsLeft, data } as const, ...parsed.extensions];
+      return encode(ipv6Codec, { ...parsed, extensions });
+    };
+    scene.deliver(NATIVE, routed(1));
+    const error = icmpv6Codec.parse(reply(scene).payload);
+    expect(error).toMatchObject({ code: 0, body: { type: 'parameter-problem', pointer: 42 } });
+    expect([scene.snapshot(), scene.counter('routing-header-unrecognized')]).toEqual([before, 1]);
+    scene.sent = [];
+    scene.deliver(NATIVE, routed(0));
+    expect(scene.acknowledgement().message.status).toBe(0);
+  });
+
+  it('RFC 4443 §2.4 no Parameter Problem to an ICMPv6 error, and not more than ten a second', () => {
+    const { scene } = prepared();
+    const packet = (protocol: number) => {
+      const bytes = scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0), protocol);
+      bytes.set([0xc1, 2, 0, 0], 42);
+      return bytes;
+    };
+    scene.deliver(NATIVE, packet(58));
+    expect([scene.sent, scene.counter('error-not-answerable')]).toEqual([[], 1]);
+    for (let count = 0; count < 30; count++) scene.deliver(NATIVE, packet(17));
+    expect([scene.sent.length, scene.counter('error-rate-limited')]).toEqual([10, 20]);
+  });
+
+  it('RFC 6275 §9.3.1 home address that is not unicast routable: Binding Error 1, but silence to a Binding Update', () => {
+    const { scene, before } = prepared();
+    const wrong = ipv6('ff02::7');
+    scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, wrong, new Uint8Array(8), 17));
+    expect(mobilityCodec.parse(reply(scene).payload)).toMatchObject({
+      message: { type: 'binding-error', status: 1, homeAddress: wrong },
+    });
+    scene.sent = [];
+    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 2, homeAddress: wrong }));
+    expect([scene.sent, scene.snapshot(), scene.counter('mobile-ipv6-header-invalid')]).toEqual([[], before, 2]);
+  });
+
   it('messages that nobody sends to a home agent', () => {
     const { scene, before } = prepared();
     const messages: MobilityMessage[] = [

@@ -1,7 +1,7 @@
 /**
  * What a home agent counts: one row per reason.
  *
- * RFC 6275 §9.2, §9.3, §9.5.1, §10.3;  RFC 4285 §5, §6;  RFC 5555 §4.5
+ * RFC 8200 §4.2, §4.4;  RFC 6275 §9.2, §9.3, §9.5.1, §10.3;  RFC 4285 §5, §6;  RFC 5555 §4.5
  */
 import type { CounterTable } from '#engine/shared/counters.ts';
 
@@ -21,6 +21,9 @@ export const HOME_AGENT_REASONS = {
   'unexpected-path': 'A packet came by a way that no message for a home agent takes.',
   'not-addressed-to-us': 'The destination is none of the configured home agent addresses.',
   'source-not-unicast': 'The source address is not unicast; nothing can be answered.',
+  'option-unrecognized':
+    'An option of a type that this node does not know and must not skip (Parameter Problem, by its type).',
+  'routing-header-unrecognized': 'A routing header of an unknown type with segments left (Parameter Problem).',
   'mobile-ipv6-header-invalid': 'Home Address option or type 2 routing header breaks RFC 6275 §6.3 or §6.4.',
   'unexpected-routing-header': 'A type 2 routing header names a home address that is not ours.',
   'unexpected-protocol': 'Neither Mobility Header nor Home Address option.',
@@ -47,6 +50,7 @@ export const HOME_AGENT_REASONS = {
   'registration-pending': 'A Binding Update came while duplicate address detection for its home address runs.',
   'binding-error-sent': 'Binding Errors sent.',
   'parameter-problem-sent': 'ICMPv6 Parameter Problems sent.',
+  'error-not-answerable': 'Errors not sent because nobody could be told, or because they would answer an error.',
   'error-rate-limited': 'Errors not sent because of the rate limit.',
   'refresh-requested': 'Binding Refresh Requests sent.',
   'duplicate-address-detected': 'Duplicate address detection on behalf of a mobile node failed (status 134).',

@@ -10,6 +10,7 @@ import { type Monotonic, type Wall, wall } from '#base/time.ts';
 import type { EngineEvent, JsonObject, Output, RandomBytes } from '#engine/contract.ts';
 import { BindingCache } from '#engine/shared/binding-cache.ts';
 import { CounterSet } from '#engine/shared/counters.ts';
+import { ErrorReporter } from '#engine/shared/packet-faults.ts';
 import { TimerHeap } from '#engine/shared/timer-heap.ts';
 import { TokenBucket } from '#engine/shared/token-bucket.ts';
 import { AddressPool } from './address-pool.ts';
@@ -20,7 +21,6 @@ import { MobileNodeDirectory } from './mobile-node-directory.ts';
 import { HOME_AGENT_REASONS, type HomeAgentReason } from './reasons.ts';
 import { TunnelTable } from './tunnels.ts';
 
-const ERRORS_PER_SECOND = 10;
 const EVENTS_PER_SECOND = 5;
 const BURST = 10;
 /** What lies below is drift, which the next refresh of a binding puts right. */
@@ -37,8 +37,7 @@ export class HomeAgentState {
   readonly pool: AddressPool;
   readonly homeLink: HomeLink | undefined;
   readonly counters = new CounterSet<HomeAgentReason>(HOME_AGENT_REASONS);
-  /** Limits Binding Errors and Parameter Problems, RFC 6275 §9.3.3. */
-  readonly errorLimit = new TokenBucket(ERRORS_PER_SECOND, BURST);
+  readonly errors = new ErrorReporter();
   /** Limits events that a stranger can cause. */
   readonly eventLimit = new TokenBucket(EVENTS_PER_SECOND, BURST);
   #clockOffsetMs: number | undefined;
