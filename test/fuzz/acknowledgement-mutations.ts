@@ -27,16 +27,20 @@ export interface AcknowledgementMutation {
 const PARSING: readonly MobileNodeReason[] = [
   'malformed-packet',
   'malformed-mobility-header',
+  'header-length-invalid',
   'payload-protocol-invalid',
   'checksum-invalid',
   'unexpected-protocol',
   'unexpected-message',
+  'option-unrecognized',
+  'routing-header-unrecognized',
   'mobile-ipv6-header-invalid',
   'not-our-home-address',
 ];
 
 const NOT_FOR_US: readonly MobileNodeReason[] = [
   'not-our-home-address',
+  'malformed-mobility-header',
   'wrong-destination',
   'routing-header-missing',
   'mobile-ipv6-header-invalid',
@@ -205,7 +209,7 @@ export const ACKNOWLEDGEMENT_MUTATIONS = {
     make: (material) => fromStranger(material, { type: 'binding-refresh-request', options: [] }),
   },
   'message that no home agent sends': {
-    reasons: ['unexpected-message'],
+    reasons: ['unexpected-message', 'unknown-message-type'],
     make: (material) =>
       fromStranger(
         material,

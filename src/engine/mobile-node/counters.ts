@@ -1,7 +1,7 @@
 /**
  * What a mobile node counts: one row per reason.
  *
- * RFC 6275 §9.2, §11.3.6, §11.7;  RFC 4285 §5, §6;  RFC 5555 §4.4
+ * RFC 8200 §4.2, §4.4;  RFC 6275 §9.2, §11.3.6, §11.7;  RFC 4285 §5, §6;  RFC 5555 §4.4
  */
 import type { CounterTable } from '#engine/shared/counters.ts';
 
@@ -27,12 +27,17 @@ export const MOBILE_NODE_REASONS = {
   'binding-error-ignored': 'A Binding Error from a stranger, or one that asks for nothing.',
   'malformed-packet': 'Not an IPv6 packet, or truncated.',
   'malformed-mobility-header': 'Mobility Header or one of its options cannot be read.',
-  'payload-protocol-invalid': 'Payload Proto is not 59.',
+  'unknown-message-type': 'MH type that this node does not know (Binding Error 2).',
+  'payload-protocol-invalid': 'Payload Proto is not 59 (Parameter Problem).',
+  'header-length-invalid': 'Header Len is too small for the message (Parameter Problem).',
   'checksum-invalid': 'The Mobility Header checksum is wrong.',
   'unexpected-path': 'A packet came by a way that no message for a mobile node takes.',
   'unexpected-protocol': 'No Mobility Header.',
   'unexpected-message': 'A mobility message that a mobile node does not serve.',
   'not-our-home-address': 'A message for a home address that is not ours.',
+  'option-unrecognized':
+    'An option of a type that this node does not know and must not skip (Parameter Problem, by its type).',
+  'routing-header-unrecognized': 'A routing header of an unknown type with segments left (Parameter Problem).',
   'mobile-ipv6-header-invalid': 'Home Address option or type 2 routing header breaks RFC 6275 §6.3 or §6.4.',
   'not-from-home-agent': 'A message that must come from the home agent came from another node.',
   'wrong-destination': 'A Binding Acknowledgement to another address than the Binding Update came from.',
@@ -43,6 +48,10 @@ export const MOBILE_NODE_REASONS = {
   'authentication-missing': 'A Binding Acknowledgement without the Authentication option that is required.',
   'authentication-failed': 'A Binding Acknowledgement whose Authentication option is wrong.',
   'unauthenticated-refusal': 'Status 146 that cannot be verified: reported, but it stops nothing.',
+  'binding-error-sent': 'Binding Errors sent.',
+  'parameter-problem-sent': 'ICMPv6 Parameter Problems sent.',
+  'error-not-answerable': 'Errors not sent because nobody could be told, or because they would answer an error.',
+  'error-rate-limited': 'Errors not sent because of the rate limit.',
   'request-rate-limited': 'An unauthenticated wish of the home agent that came too soon after the last.',
 } as const satisfies CounterTable;
 

@@ -2,7 +2,7 @@
  * The mobile node: inputs in, what follows from them out.
  *
  * RFC 6275 §11, RFC 5555 §4.4, RFC 4285, RFC 4283; see the files beside this one for which section is where
- * RFC 6275 §9.2      checks of a Mobility Header
+ * RFC 6275 §11.2     checks of a Mobility Header and the errors of §9.2, §9.3.3;  RFC 8200 §4.2, §4.4
  * RFC 6275 §11.3.6   Binding Error;  §11.7.4 Binding Refresh Request, as far as the home agent sends them
  * Left out: correspondent registration (§11.6, §11.7.2), ICMP errors to and from correspondents.
  */
@@ -22,23 +22,11 @@ import type {
   ResolvedInput,
 } from '#engine/contract.ts';
 import { CounterSet, type Counters } from '#engine/shared/counters.ts';
+import { ErrorReporter, extensionFault, type Fault, readMobility } from '#engine/shared/packet-faults.ts';
 import { UpdateRate } from '#engine/shared/retransmit.ts';
 import { Timers } from '#engine/shared/timers.ts';
-import {
-  type Ipv6Packet,
-  ipv6Codec,
-  mobileIpv6Violations,
-  upperLayerDestination,
-  upperLayerSource,
-} from '#wire/ipv6.ts';
-import {
-  BindingErrorStatus,
-  type MobilityMessage,
-  mobilityChecksumValid,
-  mobilityCodec,
-  PROTOCOL_MOBILITY,
-  PROTOCOL_NONE,
-} from '#wire/mobility.ts';
+import { type Ipv6Packet, ipv6Codec, upperLayerDestination } from '#wire/ipv6.ts';
+import { BindingErrorStatus, type MobilityMessage, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
 import { NO_ADDITIONS, type UpdateAdditions } from './binding-update.ts';
 import type { Home, MobileNodeConfiguration } from './configuration.ts';
 import { MOBILE_NODE_REASONS, type MobileNodeReason } from './counters.ts';
@@ -76,6 +64,7 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
   readonly homes: readonly HomeRegistration[];
   readonly #extension: MobileNodeExtension;
   readonly #counters = new CounterSet<MobileNodeReason>(MOBILE_NODE_REASONS);
+  readonly #errors = new ErrorReporter();
   readonly #timers = new Timers<NodeTimer>();
   /** Each part as last wanted, with its text for comparison. */
   readonly #wanted = new Map<string, { readonly part: DesiredPart; readonly text: string }>();
@@ -209,20 +198,28 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
     if (path.kind === 'link') return 'unexpected-path';
     const packet = ipv6Codec.parse(bytes);
     if (isMalformed(packet)) return 'malformed-packet';
+    const fault = extensionFault(packet);
+    if (fault !== undefined) return this.#answer(step, path, packet, bytes, fault);
     if (packet.protocol !== PROTOCOL_MOBILITY) return 'unexpected-protocol';
-    if (mobileIpv6Violations(packet).length > 0) return 'mobile-ipv6-header-invalid';
-    const header = mobilityCodec.parse(packet.payload);
-    if (isMalformed(header)) return 'malformed-mobility-header';
-    if (header.payloadProtocol !== PROTOCOL_NONE) return 'payload-protocol-invalid';
-    if (!mobilityChecksumValid(upperLayerSource(packet), upperLayerDestination(packet), packet.payload)) {
-      return 'checksum-invalid';
+    const read = readMobility(packet, bytes);
+    if (read.fault !== undefined) return this.#answer(step, path, packet, bytes, read.fault);
+    return this.#message(step, path, packet, read.message);
+  }
+
+  /** What is wrong with a packet to an address of ours is told to its source, where the RFCs want that. */
+  #answer(step: Step, path: Path, packet: Ipv6Packet, bytes: Uint8Array, { reason, answer }: Fault): MobileNodeReason {
+    if (answer !== undefined && this.#owner(packet.destination) !== undefined) {
+      this.count(this.#errors.report(step.now, path, packet, bytes, answer, step.out));
     }
-    return this.#message(step, path, packet, header.message);
+    return reason;
+  }
+
+  #owner(address: IpAddress): HomeRegistration | undefined {
+    return this.homes.find((one) => one.state.home.homeAddress === address || ownsCareOf(one, address));
   }
 
   #message(step: Step, path: Path, packet: Ipv6Packet, message: MobilityMessage): MobileNodeReason | undefined {
-    const destination = upperLayerDestination(packet);
-    const home = this.homes.find((one) => one.state.home.homeAddress === destination || ownsCareOf(one, destination));
+    const home = this.#owner(upperLayerDestination(packet));
     if (home === undefined) return 'not-our-home-address';
     switch (message.type) {
       case 'binding-acknowledgement':

@@ -1,0 +1,106 @@
+/** What a mobile node answers to packets that break the rules. RFC 6275 §11.2, §9.2, §9.3.3; RFC 8200 §4.2, §4.4; RFC 4443 §2.4. */
+import { describe, expect, it } from 'vitest';
+import { assert } from '#base/assert.ts';
+import { encode, isMalformed } from '#base/bytes.ts';
+import { ipv6 } from '#base/ip.ts';
+import { icmpv6Codec } from '#wire/icmpv6.ts';
+import { type Ipv6Packet, ipv6Codec } from '#wire/ipv6.ts';
+import { encodeMobility, fillMobilityChecksum, mobilityCodec } from '#wire/mobility.ts';
+import { acknowledgement, HOME_ADDRESS, Scene } from './mobile-node-scene.ts';
+
+const CARE_OF = ipv6('2001:db8:f1::2');
+const STRANGER = ipv6('2001:db8:bad::1');
+const NATIVE = { kind: 'native' } as const;
+const UNKNOWN = { type: 'unknown', messageType: 99, data: new Uint8Array(10) } as const;
+
+function away(): Scene {
+  const scene = new Scene();
+  scene.registered({ addresses: [`${CARE_OF}/64`] });
+  return scene;
+}
+
+function packetOf(payload: Uint8Array, changes: Partial<Ipv6Packet> = {}): Uint8Array {
+  return encode(ipv6Codec, {
+    trafficClass: 0,
+    flowLabel: 0,
+    hopLimit: 64,
+    source: STRANGER,
+    destination: CARE_OF,
+    extensions: [],
+    protocol: 135,
+    payload,
+    ...changes,
+  });
+}
+
+/** Gives the packet and the only answer to it. */
+function answerTo(scene: Scene, packet: Uint8Array): Ipv6Packet {
+  const [only, ...more] = scene.give({ kind: 'datagram', path: NATIVE, packet });
+  assert(only?.kind === 'send' && more.length === 0, 'one packet sent');
+  expect(only.path).toEqual(NATIVE);
+  const answer = ipv6Codec.parse(only.packet);
+  assert(!isMalformed(answer), 'IPv6');
+  return answer;
+}
+
+describe('a mobile node answers', () => {
+  it('§9.2 an unknown MH type by Binding Error 2 to the source, rate-limited', () => {
+    const scene = away();
+    // STRANGER → MN  MH type 99;  MN → STRANGER  Binding Error 2
+    const packet = packetOf(encodeMobility(UNKNOWN, STRANGER, CARE_OF));
+    const answer = answerTo(scene, packet);
+    expect(answer).toMatchObject({ source: CARE_OF, destination: STRANGER, extensions: [] });
+    expect(mobilityCodec.parse(answer.payload)).toMatchObject({
+      message: { type: 'binding-error', status: 2, homeAddress: '::' },
+    });
+    for (let count = 0; count < 30; count++) scene.give({ kind: 'datagram', path: NATIVE, packet });
+    const { counters } = scene.node;
+    expect([counters['unknown-message-type'], counters['binding-error-sent']]).toEqual([31, 10]);
+    expect(counters['error-rate-limited']).toBe(21);
+  });
+
+  it('§9.2 Payload Proto and Header Len by Parameter Problem 0 that points at them', () => {
+    const scene = away();
+    const request = encodeMobility({ type: 'binding-refresh-request', options: [] }, STRANGER, CARE_OF);
+    request[0] = 58;
+    fillMobilityChecksum(request, STRANGER, CARE_OF);
+    const proto = icmpv6Codec.parse(answerTo(scene, packetOf(request)).payload);
+    expect(proto).toMatchObject({ code: 0, body: { type: 'parameter-problem', pointer: 40 } });
+    const short = Uint8Array.of(59, 0, 6, 0, 0, 0, 0, 0);
+    fillMobilityChecksum(short, STRANGER, CARE_OF);
+    const length = icmpv6Codec.parse(answerTo(scene, packetOf(short)).payload);
+    expect(length).toMatchObject({ code: 0, body: { type: 'parameter-problem', pointer: 41 } });
+    expect(scene.node.counters['parameter-problem-sent']).toBe(2);
+  });
+
+  it('RFC 8200 unknown options and routing headers; the registration behind them does not count', () => {
+    const scene = new Scene();
+    scene.network({ addresses: [`${CARE_OF}/64`] });
+    const genuine = ipv6Codec.parse(acknowledgement(scene.update(), {}, scene.now).packet);
+    assert(!isMalformed(genuine), 'IPv6');
+    const option = { type: 'unknown', optionType: 0xc1, data: new Uint8Array(4) } as const;
+    const options = { type: 'destination-options', options: [option] } as const;
+    const routing = { type: 'routing', routingType: 0, segmentsLeft: 1, data: new Uint8Array(20) } as const;
+    const home = genuine.source;
+    const code2 = answerTo(scene, encode(ipv6Codec, { ...genuine, extensions: [options, ...genuine.extensions] }));
+    expect(code2).toMatchObject({ source: CARE_OF, destination: home });
+    expect(icmpv6Codec.parse(code2.payload)).toMatchObject({ code: 2, body: { pointer: 42 } });
+    const code0 = answerTo(scene, encode(ipv6Codec, { ...genuine, extensions: [routing, ...genuine.extensions] }));
+    expect(icmpv6Codec.parse(code0.payload)).toMatchObject({ code: 0, body: { pointer: 42 } });
+    expect(scene.request('status')).toMatchObject({ homes: [{ phase: 'registering' }] });
+  });
+
+  it('nothing to a wrong checksum, to a multicast source, or for somebody else', () => {
+    const scene = away();
+    const wrong = encodeMobility(UNKNOWN, STRANGER, HOME_ADDRESS);
+    expect(scene.give({ kind: 'datagram', path: NATIVE, packet: packetOf(wrong) })).toEqual([]);
+    const source = ipv6('ff02::1');
+    const multicast = packetOf(encodeMobility(UNKNOWN, source, CARE_OF), { source });
+    expect(scene.give({ kind: 'datagram', path: NATIVE, packet: multicast })).toEqual([]);
+    const destination = ipv6('2001:db8:f1::3');
+    const foreign = packetOf(encodeMobility(UNKNOWN, STRANGER, destination), { destination });
+    expect(scene.give({ kind: 'datagram', path: NATIVE, packet: foreign })).toEqual([]);
+    const { counters } = scene.node;
+    expect([counters['checksum-invalid'], counters['unknown-message-type']]).toEqual([1, 2]);
+  });
+});
