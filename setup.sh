@@ -32,8 +32,8 @@ export PATH
 
 if ! make -q -C native >/dev/null 2>&1; then
   echo "setup: building the data plane" >&2
-  make -s -C native >&2
+  make -s -j"$(nproc)" -C native >&2
 fi
 [ "$purpose" = build ] && exit 0
-[ -d native/tools ] && make -s -C native/tools >&2
+[ -d native/tools ] && make -s -j"$(nproc)" -C native/tools >&2
 exec node lab/requirements.ts "$purpose" >&2

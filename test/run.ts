@@ -61,8 +61,8 @@ const lab = ['node', 'lab/enter.ts', '--'] as const;
 const stages: Readonly<Record<string, () => Tally>> = {
   types: () => whole('tsc', ['--noEmit', '-p', '.']),
   lint: () => whole('biome', ['check', '.']),
-  core: () => whole('make', ['-s', '-C', 'native', 'core-test']),
-  fuzz: () => whole('make', ['-s', '-C', 'native', 'fuzz', 'FUZZ_SECONDS=5']),
+  core: () => whole('make', ['-s', '-C', 'native', '-j2', 'core-test']),
+  fuzz: () => whole('make', ['-s', '-C', 'native', '-j2', 'fuzz']),
   pure: () => vitest('pure', []),
   netns: () => vitest('netns', lab),
 };
