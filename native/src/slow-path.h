@@ -7,14 +7,12 @@ namespace sojourn {
 
 class SlowPath {
  public:
-  SlowPath(Shared& shared, Counters& counters, const SendSockets& sockets)
-      : shared_(shared), counters_(counters), sockets_(sockets) {}
+  SlowPath(Counters& counters, const SendSockets& sockets) : counters_(counters), sockets_(sockets) {}
 
   // `inner` leaves in as many outer fragments as it takes.
   void sendFragmented(const Tunnel& tunnel, const PacketView& inner);
 
  private:
-  Shared& shared_;
   Counters& counters_;
   const SendSockets& sockets_;
   u32 identification_ = 0;

@@ -12,7 +12,7 @@ Transmitter::Transmitter(Shared& shared, Counters& counters, const SendSockets& 
       counters_(counters),
       tun_(tun),
       pathMtu_(shared, counters),
-      slowPath_(shared, counters, sockets),
+      slowPath_(counters, sockets),
       udp_(shared, counters, sockets, pathMtu_, slowPath_),
       raw_(counters, sockets, pathMtu_, slowPath_),
       arena_(new u8[kArena]),
