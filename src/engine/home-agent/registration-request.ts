@@ -1,7 +1,7 @@
 /**
  * A Binding Update with what follows from the packet that it came in.
  *
- * RFC 6275 §9.5.1 care-of address and home address;  RFC 5555 §4.2 NAT detection, §4.4.2 Binding Update over UDP
+ * RFC 6275 §9.5.1 care-of address and home address;  RFC 3963 §6.2 what asks for deletion;  RFC 5555 §4.2 NAT detection, §4.4.2 Binding Update over UDP
  * Left out: UDP over IPv6 (RFC 5555 §4.4.1), which the data plane does not carry.
  */
 import type { IpAddress, Ipv6Address } from '#base/ip.ts';
@@ -58,7 +58,7 @@ export function registrationRequest(
   return { ...common, careOfAddress, behindNat: false };
 }
 
-/** RFC 6275 §10.3.2: lifetime zero, or the care-of address is the home address. */
+/** Lifetime zero (RFC 6275 §9.5.1), or the care-of address is the home address (RFC 3963 §6.2; RFC 6275 has no word on it). */
 export function asksForDeletion(request: RegistrationRequest): boolean {
   return request.update.lifetimeUnits === 0 || request.careOfAddress === request.homeAddress;
 }
