@@ -109,6 +109,16 @@ describe('over IPv4', () => {
     expect(scene.update().path.kind).toBe('udp');
   });
 
+  it.each([
+    [300, 300_000],
+    [0, 110_000],
+  ])('RFC 5555 §4.3 takes the period of %i s that the home agent tells, its own when told none', (told, waitMs) => {
+    const scene = new Scene({ lifetimeSeconds: 3600 });
+    scene.network(FOREIGN_V4);
+    scene.answer(scene.update(), { options: [{ type: 'nat-detection', forceUdp: false, refreshTimeSeconds: told }] });
+    expect(scene.waitForUpdate()).toBe(waitMs);
+  });
+
   it('changes to IP in IPv4 where no NAT is and UDP is not forced', () => {
     const scene = new Scene();
     scene.network(FOREIGN_V4);

@@ -6,15 +6,11 @@
  */
 import { type MobilityOptionOf, NO_KEEPALIVE_NEEDED } from '#wire/mobility-options.ts';
 
-/**
- * Seconds between keepalives; undefined = none needed. A home agent that tells a time longer than the operator's does not
- * lengthen it: only the operator may know the NAT here.
- */
+/** Seconds between keepalives; undefined = none needed. What the home agent tells comes before what is configured here (§4.3). */
 export function keepaliveSeconds(
   option: MobilityOptionOf<'nat-detection'> | undefined,
   configuredSeconds: number,
 ): number | undefined {
   if (option === undefined || option.refreshTimeSeconds === NO_KEEPALIVE_NEEDED) return undefined;
-  if (option.refreshTimeSeconds === 0) return configuredSeconds;
-  return Math.min(option.refreshTimeSeconds, configuredSeconds);
+  return option.refreshTimeSeconds === 0 ? configuredSeconds : option.refreshTimeSeconds;
 }
