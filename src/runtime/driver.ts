@@ -2,7 +2,8 @@
  * The only loop: reads host and plane, steps the engine, applies what comes out.
  *
  * From a punt or a netlink datagram to the sends that follow from it everything is one synchronous chain. Within a turn, records are
- * stored before anything is sent, and wishes reach kernel and plane before the sends that the engine put behind them.
+ * stored before anything is sent, and wishes reach kernel and plane before the sends that the engine put behind them. Events are told
+ * last: nothing that packets wait for waits for a log.
  */
 
 import { earliest, type Monotonic, monotonic, NEVER } from '#base/time.ts';
@@ -225,6 +226,16 @@ class Loop implements Driver {
 
   #apply(now: Monotonic, out: readonly Output[]): void {
     if (out.length === 0) return;
+    try {
+      this.#carryOut(now, out);
+    } finally {
+      for (const output of out) {
+        if (output.kind === 'event') this.#options.events.event(output.event, now + this.#offsetMs);
+      }
+    }
+  }
+
+  #carryOut(now: Monotonic, out: readonly Output[]): void {
     if (!this.#records.write(out)) this.#say('store-refuses', 'warn', { waiting: this.#records.backlog });
     let changed = false;
     let unmade = false;
@@ -239,21 +250,19 @@ class Loop implements Driver {
         this.#reconciler.make(now);
         unmade = false;
       }
-      this.#emit(output, now);
+      this.#emit(output);
     }
     if (unmade) this.#reconciler.make(now);
     if (changed) this.#reconciler.break(now);
   }
 
-  #emit(output: Exclude<Output, { kind: 'want' }>, now: Monotonic): void {
+  #emit(output: Exclude<Output, { kind: 'want' }>): void {
     switch (output.kind) {
       case 'send':
         this.#send(output);
         break;
       case 'persist':
-        break;
       case 'event':
-        this.#options.events.event(output.event, now + this.#offsetMs);
         break;
       case 'reply':
         this.#reply(output.id, output.ok, output.value);

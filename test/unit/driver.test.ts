@@ -259,6 +259,28 @@ describe('requests', () => {
 });
 
 describe('events', () => {
+  it('are told after what packets wait for', () => {
+    const { driver, engine, plane, log, settle, events } = world();
+    const told: Output = { kind: 'event', event: { name: 'handover', level: 'info', fields: {} } };
+    engine.answers.set('datagram', () => [told, wantAddress('%tun'), SEND, wantAddress('eth0')]);
+    driver.start();
+    log.length = 0;
+    const push = events.push.bind(events);
+    events.push = (...more) => {
+      log.push('event');
+      return push(...more);
+    };
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(log).toEqual([
+      'address %tun 2001:db8:1::5',
+      'send native 40',
+      'address eth0 2001:db8:1::5',
+      'no address %tun 2001:db8:1::5',
+      'event',
+    ]);
+  });
+
   it('go to the sink once, with the wall time of the step they came from', () => {
     const { driver, engine, clock, plane, happened, settle } = world();
     engine.answers.set('datagram', () => [{ kind: 'event', event: { name: 'handover', level: 'info', fields: {} } }]);
