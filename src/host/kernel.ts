@@ -237,7 +237,9 @@ class Kernel implements KernelPort {
       this.#reload();
       disturbed = true;
     }
-    if (this.#reloadStaleRoutes()) disturbed = true;
+    if (this.#reloadRoutes(this.#mirror.staleRoutes)) disturbed = true;
+    this.#publish();
+    if (this.#reloadRoutes(this.#mirror.agedRoutes)) disturbed = true;
     this.#publish();
     // After the snapshot: what the engine wants now may be something else already.
     if (disturbed) this.#disturbed?.();
@@ -256,9 +258,9 @@ class Kernel implements KernelPort {
   }
 
   /** True when routes of ours went without a word. */
-  #reloadStaleRoutes(): boolean {
+  #reloadRoutes(families: readonly (4 | 6)[]): boolean {
     let lost = false;
-    for (const family of this.#mirror.staleRoutes) {
+    for (const family of families) {
       const messages = this.#requests.dump('route', family);
       this.#mirror.loadRoutes(this.#options.clock.now(), family, messages);
       const present = new Set(

@@ -3,7 +3,8 @@
  *
  * Linux facts that shape this (6.1 to 6.18): a Router Advertisement that refreshes a default route sends no RTM_NEWROUTE, but one
  * that refreshes an address sends RTM_NEWADDR; IPv4 routes that go with their device or address go without RTM_DELROUTE; a route that
- * was replaced is told with NLM_F_REPLACE only. Each of these asks for a new dump of that family's routes (`staleRoutes`).
+ * was replaced is told with NLM_F_REPLACE only. Each of these asks for a new dump of that family's routes: before the next snapshot
+ * (`staleRoutes`), or after it when nothing but lifetimes can be wrong (`agedRoutes`), so that a new address waits for no dump.
  */
 import { hex } from '#base/bytes.ts';
 import { familyOf, type IpAddress } from '#base/ip.ts';
@@ -45,6 +46,7 @@ export class NetworkMirror {
   readonly #addresses = new Map<number, Map<string, InterfaceAddress>>();
   readonly #routers = new Map<number, Map<string, DefaultRouter>>();
   readonly #stale = new Set<4 | 6>();
+  readonly #aged = new Set<4 | 6>();
   #changed = false;
 
   /** `ownDevice` is the TUN; routes of `ownProtocol` are nobody's router. */
@@ -108,12 +110,18 @@ export class NetworkMirror {
       if (known.size > 0) same = false;
     }
     this.#stale.delete(family);
+    this.#aged.delete(family);
     this.#changed = changedBefore || !same;
   }
 
   /** Families whose routes must be dumped again before a snapshot is the truth. */
   get staleRoutes(): readonly (4 | 6)[] {
     return [...this.#stale];
+  }
+
+  /** Families whose routers may have new lifetimes, and no other news. */
+  get agedRoutes(): readonly (4 | 6)[] {
+    return [...this.#aged];
   }
 
   /** True once after each change. */
@@ -188,12 +196,25 @@ export class NetworkMirror {
       this.#putAddress(now, address, undefined);
       // The Router Advertisement behind this may have refreshed its router, silently.
       const temporary = (address.flags & AddressFlag.permanent) === 0;
-      if (family === 6 && temporary && !routed.has(index) && this.#isWatched(index)) this.#stale.add(6);
+      if (family === 6 && temporary && !routed.has(index) && this.#isWatched(index)) {
+        (this.#isRouted(index) ? this.#aged : this.#stale).add(6);
+      }
       return;
     }
     this.#addresses.get(index)?.delete(`${address.address}/${address.prefixLength}`);
     if (family === 4) this.#stale.add(4);
     if (this.#isWatched(index)) this.#changed = true;
+  }
+
+  /** Whether an IPv6 router was told of since the carrier came. */
+  #isRouted(index: number): boolean {
+    const epoch = this.#links.get(index)?.epoch;
+    return (
+      this.#routers
+        .get(index)
+        ?.values()
+        .some((router) => router.family === 6 && router.epoch === epoch) === true
+    );
   }
 
   #isWatched(index: number): boolean {

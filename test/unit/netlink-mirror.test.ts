@@ -184,10 +184,20 @@ describe('routes that change without a word', () => {
     one.notify(T0, [defaultRoute(ROUTER, { expiresSeconds: 30 }), address(CARE_OF, 0, 600)]);
     expect(one.staleRoutes).toEqual([]);
     one.notify(after(T0, 20_000), [address(CARE_OF, 0, 600)]);
-    expect(one.staleRoutes).toEqual([6]);
-    one.loadRoutes(after(T0, 20_000), 6, [defaultRoute(ROUTER, { expiresSeconds: 30 })]);
+    // Only the lifetime may be another: the snapshot need not wait for it.
     expect(one.staleRoutes).toEqual([]);
+    expect(one.agedRoutes).toEqual([6]);
+    one.loadRoutes(after(T0, 20_000), 6, [defaultRoute(ROUTER, { expiresSeconds: 30 })]);
+    expect(one.agedRoutes).toEqual([]);
     expect(eth0(one).routers).toMatchObject([{ validUntil: after(T0, 50_000) }]);
+  });
+
+  it('are asked before the next snapshot while no router was told of since the carrier came back', () => {
+    const one = mirror();
+    one.notify(T0, [defaultRoute(ROUTER, { expiresSeconds: 30 }), link(2, 'eth0', UP), link(2, 'eth0', RUNNING)]);
+    one.notify(after(T0, 20_000), [address(CARE_OF, 0, 600)]);
+    expect(one.staleRoutes).toEqual([6]);
+    expect(one.agedRoutes).toEqual([]);
   });
 
   it('confirm a router only when its lifetime grew', () => {
