@@ -302,6 +302,24 @@ describe('IPv4 home address', () => {
     expect(findOption(scene.update().message.options, 'ipv4-home-address')?.address).toBe('0.0.0.0');
   });
 
+  it.each(['0.0.0.0', '224.0.0.1', '127.0.0.1', '255.255.255.255'])('granted as %s: not taken', (text) => {
+    const scene = new Scene(dynamic);
+    scene.network(V6);
+    scene.answer(scene.update(), { options: [{ ...given, address: ipv4(text) }] });
+    expect(scene.event('ipv4-home-address-refused')).toMatchObject({ status: 'not-acceptable', address: text });
+    // The wish stays what it was before: the IPv6 home address alone.
+    expect(scene.want('home/office')).toBeUndefined();
+    expect(scene.updates()).toEqual([]);
+    expect(scene.request('bindings')).toHaveLength(1);
+  });
+
+  it('granted another than the fixed one: not taken', () => {
+    const scene = registering();
+    scene.answer(scene.update(), { options: [given] });
+    expect(scene.event('ipv4-home-address-refused')).toMatchObject({ status: 'not-acceptable' });
+    expect(scene.want('home/office')?.addresses?.map(({ address }) => address)).toEqual([HOME_ADDRESS]);
+  });
+
   it('refused: a fixed one is no longer wanted on the host', () => {
     const scene = registering();
     scene.answer(scene.update(), { options: [{ ...given, status: 129 }] });

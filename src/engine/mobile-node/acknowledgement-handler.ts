@@ -6,6 +6,7 @@
  * RFC 4285 §6       clock resynchronization
  */
 import { unreachable } from '#base/assert.ts';
+import { type Ipv4Address, isGlobalUnicast } from '#base/ip.ts';
 import { after, type Monotonic, wall } from '#base/time.ts';
 import type { Path } from '#engine/contract.ts';
 import { expiryOf } from '#engine/shared/binding-list.ts';
@@ -284,15 +285,23 @@ function takeIpv4HomeAddress(state: RegistrationState, step: Step, message: Ackn
   const { memory, home } = state;
   if (home.ipv4HomeAddress === 'none') return false;
   const option = findOption(message.options, 'ipv4-address-acknowledgement');
-  if (option !== undefined && !rejects(option.status)) {
+  const granted = option !== undefined && !rejects(option.status);
+  if (granted && acceptableIpv4(state, option.address)) {
     state.ipv4Refused = false;
     memory.takeIpv4HomeAddress(option.address);
     return false;
   }
   if (!state.ipv4Refused) {
-    const status = option === undefined ? 'not-answered' : ipv4AddressStatusName(option.status);
-    state.event(step, 'ipv4-home-address-refused', 'warn', { status, address: memory.ipv4HomeAddress });
+    const refused = option === undefined ? 'not-answered' : ipv4AddressStatusName(option.status);
+    const status = granted ? 'not-acceptable' : refused;
+    const address = granted ? option.address : memory.ipv4HomeAddress;
+    state.event(step, 'ipv4-home-address-refused', 'warn', { status, address });
   }
   state.ipv4Refused = true;
   return option !== undefined && memory.forgetIpv4HomeAddress();
+}
+
+/** What is granted goes onto the host: it must be unicast, and where the operator fixed it, the one that he fixed. */
+function acceptableIpv4({ home }: RegistrationState, address: Ipv4Address): boolean {
+  return home.ipv4HomeAddress === 'dynamic' ? isGlobalUnicast(address) : address === home.ipv4HomeAddress;
 }
