@@ -1,0 +1,190 @@
+/** A good configuration of each daemon, and single slips in it with what the operator is told. */
+
+export const KEY = 'hex:000102030405060708090a0b0c0d0e0f';
+
+export const HA = `addresses: [2001:db8:1::1]
+homePrefixes: [2001:db8:1:100::/64]
+mobileNodes:
+  - homeAddresses: [2001:db8:1:100::10]
+    security: { spi: 1000, key: '${KEY}' }
+`;
+
+export const MN = `homes:
+  - homeAgent: ha.example.net
+    homeAddress: 2001:db8:1:100::10
+    security: { spi: 1000, key: '${KEY}' }
+`;
+
+/** `[what it is, role, text to replace, replacement, the whole fault]`; an empty text to replace means: append. */
+export const WRONG: readonly (readonly [string, 'ha' | 'mn', string, string, string])[] = [
+  [
+    'unknown key, near another',
+    'ha',
+    '',
+    'homePrefix: 1\n',
+    'ha.yaml:6:1: homePrefix: unknown key (did you mean "homePrefixes"?)',
+  ],
+  [
+    'unknown key in a list entry',
+    'mn',
+    '    homeAddress:',
+    '    identfier: a@b\n    homeAddress:',
+    'mn.yaml:3:5: homes[0].identfier: unknown key (did you mean "identifier"?)',
+  ],
+  [
+    'unknown key like no other',
+    'mn',
+    '',
+    'interfaces: [{ match: eth0, preference: 1, zzzzzz: 2 }]\n',
+    'mn.yaml:5:44: interfaces[0].zzzzzz: unknown key (known here: match, preference)',
+  ],
+  [
+    'missing key',
+    'ha',
+    'addresses: [2001:db8:1::1]\n',
+    '',
+    'ha.yaml:1:1: addresses: is missing (IPv6 addresses of this home agent)',
+  ],
+  [
+    'not an address',
+    'ha',
+    '[2001:db8:1::1]',
+    '[2001:db8:1::g]',
+    'ha.yaml:1:13: addresses[0]: "2001:db8:1::g" is not an IPv6 address (for example 2001:db8::1)',
+  ],
+  [
+    'address of the wrong scope',
+    'ha',
+    '[2001:db8:1::1]',
+    '[fe80::1]',
+    'ha.yaml:1:13: addresses[0]: must be a global unicast address',
+  ],
+  [
+    'prefix with bits behind it',
+    'ha',
+    '2001:db8:1:100::/64',
+    '2001:db8:1:100::1/64',
+    'ha.yaml:2:16: homePrefixes[0]: "2001:db8:1:100::1/64" is not an IPv6 prefix (for example 2001:db8:1::/64)',
+  ],
+  [
+    'text for a number',
+    'mn',
+    '',
+    'lifetimeSeconds: ten\n',
+    'mn.yaml:5:18: lifetimeSeconds: must be a number, not the text "ten" (lifetime of a registration)',
+  ],
+  ['out of range', 'ha', '', 'udpPort: 70000\n', 'ha.yaml:6:10: udpPort: must be at most 65535, not 70000'],
+  [
+    'wrong choice',
+    'ha',
+    '',
+    'security: nome\n',
+    'ha.yaml:6:11: security: must be one of required, none (did you mean "none"?)',
+  ],
+  [
+    'security left out, mobile node',
+    'mn',
+    `    security: { spi: 1000, key: '${KEY}' }\n`,
+    '',
+    'mn.yaml:2:5: homes[0].security: is missing (give { spi: …, keyFile: … }, or write "security: none")',
+  ],
+  [
+    'security left out, home agent',
+    'ha',
+    `    security: { spi: 1000, key: '${KEY}' }\n`,
+    '',
+    'ha.yaml:4:5: mobileNodes[0]: has no security association (give security: { spi, keyFile }, or write "security: none" at the top)',
+  ],
+  [
+    'reserved SPI',
+    'mn',
+    'spi: 1000',
+    'spi: 17',
+    'mn.yaml:4:22: homes[0].security.spi: SPI 17 is reserved by RFC 4285 (use 256 or more)',
+  ],
+  [
+    'SPI 3 with another algorithm',
+    'mn',
+    'spi: 1000',
+    'spi: 3',
+    'mn.yaml:4:22: homes[0].security.spi: SPI 3 means HMAC-SHA1 (RFC 4285) (set algorithm: hmac-sha1-96, or use an SPI of 256 or more)',
+  ],
+  [
+    'key without a form',
+    'mn',
+    KEY,
+    'correct horse battery staple',
+    'mn.yaml:4:33: homes[0].security.key: not a key (write hex:… or base64:… or text:…)',
+  ],
+  [
+    'short key',
+    'mn',
+    KEY,
+    'text:secret',
+    'mn.yaml:4:33: homes[0].security.key: a key of 6 octets is too short; at least 16 (make one with: echo "hex:$(openssl rand -hex 32)")',
+  ],
+  [
+    'key file that everybody can read',
+    'mn',
+    `key: '${KEY}'`,
+    'keyFile: open.key',
+    'mn.yaml:4:37: homes[0].security.keyFile: open.key can be read by every user of this host (chmod 600 open.key)',
+  ],
+  [
+    'key file without a key',
+    'mn',
+    `key: '${KEY}'`,
+    'keyFile: garbage.key',
+    'mn.yaml:4:37: homes[0].security.keyFile: not a key (write hex:… or base64:… or text:…)',
+  ],
+  [
+    'key file that is missing',
+    'mn',
+    `key: '${KEY}'`,
+    'keyFile: absent.key',
+    'mn.yaml:4:37: homes[0].security.keyFile: absent.key cannot be read: ENOENT: no such file or directory, stat \'absent.key\' (make one with: echo "hex:$(openssl rand -hex 32)")',
+  ],
+  [
+    'home address outside the home prefixes',
+    'ha',
+    '[2001:db8:1:100::10]',
+    '[2001:db8:2::10]',
+    'ha.yaml:4:21: mobileNodes[0].homeAddresses[0]: 2001:db8:2::10 is outside homePrefixes (one of: 2001:db8:1:100::/64)',
+  ],
+  [
+    'home address granted twice',
+    'ha',
+    '[2001:db8:1:100::10]',
+    '[2001:db8:1:100::10, 2001:db8:1:100::10]',
+    'ha.yaml:4:41: mobileNodes[0].homeAddresses[1]: 2001:db8:1:100::10 is already granted above (grant it once)',
+  ],
+  [
+    'home agent known by IPv4 only',
+    'mn',
+    'ha.example.net',
+    '192.0.2.1',
+    "mn.yaml:2:16: homes[0].homeAgent: only an IPv4 address is given (add homeAgentAddress: the home agent's IPv6 address)",
+  ],
+  [
+    'home agent that is no name',
+    'mn',
+    'ha.example.net',
+    'ha_/example',
+    'mn.yaml:2:16: homes[0].homeAgent: "ha_/example" is neither a DNS name nor an address (for example ha.example.net)',
+  ],
+  [
+    'threads that make no pairs',
+    'mn',
+    '',
+    'daemon: { threads: 3 }\n',
+    'mn.yaml:5:20: daemon.threads: must be 1 or even (pairs of one thread each way)',
+  ],
+  [
+    'interface name too long',
+    'ha',
+    '',
+    'homeLink: interface-too-long\n',
+    'ha.yaml:6:11: homeLink: "interface-too-long" is not an interface name (1 to 15 characters, no space, "/", ":" or "%") (for example eth0)',
+  ],
+  ['key twice', 'mn', '', 'udpPort: 1\nudpPort: 2\n', 'mn.yaml:6:1: Map keys must be unique (write each key once)'],
+];
