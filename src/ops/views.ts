@@ -206,7 +206,7 @@ function counterLines(counters: JsonObject): string {
   const digits = Math.max(0, ...counted.map(([, value]) => String(value).length));
   const lines = counted.map(([name, value]) => `  ${name.padEnd(width)}  ${String(value).padStart(digits)}`);
   const zero = entries.length - counted.length;
-  if (zero > 0) lines.push(`  (${zero} more are 0)`);
+  if (zero > 0) lines.push(`  (${zero} at 0)`);
   return lines.length === 0 ? '  (none)' : lines.join('\n');
 }
 

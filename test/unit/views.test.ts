@@ -209,9 +209,9 @@ describe('counters', () => {
         'control messages:',
         '  binding-created         12',
         '  sequence-out-of-window   3',
-        '  (1 more are 0)',
+        '  (1 at 0)',
         'plane:',
-        '  (1 more are 0)',
+        '  (1 at 0)',
       ].join('\n'),
     );
   });
