@@ -117,6 +117,47 @@ describe('at home', () => {
     expect([scene.waitForUpdate(), scene.waitForUpdate(), scene.waitForUpdate()]).toEqual([1000, 2000, 4000]);
   });
 
+  it.each([128, 129, 130, 131, 134, 143, 200])(
+    '§11.5.5 §11.7.3 is not at home yet when the de-registration is refused by %i: tries again',
+    (status) => {
+      const other = ipv6('2001:db8:1::2');
+      const scene = new Scene({ homes: [{ ...HOME, homeAgent: { addresses: [HOME_AGENT, other] } }] });
+      scene.registered(AWAY);
+      scene.network(AT_HOME);
+      for (const wait of [1000, 2000, 4000, 8000]) {
+        scene.answer(scene.update(), { status });
+        expect(saidOnLink(scene.out)).toEqual([]);
+        expect(scene.event('returned-home')).toBeUndefined();
+        expect(scene.waitForUpdate()).toBe(wait);
+        // The binding is this home agent's, so no other can remove it.
+        expect(scene.update().packet.destination).toBe(HOME_AGENT);
+      }
+      scene.answer(scene.update());
+      expect(scene.event('returned-home')).toMatchObject({ deregistered: true });
+    },
+  );
+
+  it('§11.5.5 is at home when the home agent knows of no binding: 133', () => {
+    const scene = new Scene();
+    scene.registered(AWAY);
+    scene.network(AT_HOME);
+    scene.answer(scene.update(), { status: 133 });
+    expect(saidOnLink(scene.out)).toHaveLength(2);
+    expect(scene.event('returned-home')).toMatchObject({ deregistered: false });
+  });
+
+  it('is at home at the latest when the binding has run out', () => {
+    const scene = new Scene();
+    scene.registered(AWAY);
+    scene.network(AT_HOME);
+    while (scene.event('returned-home') === undefined) {
+      if (scene.updates().length > 0) scene.answer(scene.update(), { status: 129 });
+      scene.wait();
+    }
+    expect(scene.now).toBeGreaterThanOrEqual(600_000);
+    expect(scene.now).toBeLessThan(640_000);
+  });
+
   it('MN-2-1-1-1-001 registers when it leaves home again', () => {
     const scene = new Scene();
     scene.network(AT_HOME);

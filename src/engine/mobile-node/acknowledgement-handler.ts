@@ -11,7 +11,13 @@ import { after, type Monotonic, wall } from '#base/time.ts';
 import type { Path } from '#engine/contract.ts';
 import { expiryOf } from '#engine/shared/binding-list.ts';
 import { keepaliveSeconds } from '#engine/shared/nat-keepalive.ts';
-import { bindingStatusMeaning, bindingStatusName, ipv4AddressStatusName, rejects } from '#wire/binding-status.ts';
+import {
+  BINDING_STATUSES,
+  bindingStatusMeaning,
+  bindingStatusName,
+  ipv4AddressStatusName,
+  rejects,
+} from '#wire/binding-status.ts';
 import type { Ipv6Packet } from '#wire/ipv6.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
 import { findOption } from '#wire/mobility-options.ts';
@@ -42,6 +48,9 @@ export interface ReceivedAcknowledgement {
   readonly header: Uint8Array;
   readonly message: Acknowledgement;
 }
+
+/** A de-registration refused so has nothing to remove (RFC 6275 §10.3.2). */
+const NO_BINDING = BINDING_STATUSES['not-home-agent-for-this-mobile-node'].code;
 
 /** What is left of a lifetime when it is refreshed: room for three retransmissions where there is room. */
 const REFRESH_MARGIN_MS = 16_000;
@@ -145,8 +154,8 @@ function refused(state: RegistrationState, step: Step, reply: Reply, reaction: R
     case 'other-home-agent':
     case 'other-care-of-address':
       if (exchange.purpose === 'register') registrationRefused(state, step, reaction);
-      // A binding that the home agent will not delete is one that it does not have, or that its timer will end.
-      else deregistered(state, step, undefined);
+      // Only this one says that no binding is left; after any other the retransmission timer goes on.
+      else if (message.status === NO_BINDING) deregistered(state, step, undefined);
       return;
     default:
       unreachable(reaction);

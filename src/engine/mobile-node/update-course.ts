@@ -22,17 +22,24 @@ const DEREGISTRATION_ROUNDS = 2;
 export function retransmit(state: RegistrationState, step: Step): void {
   const { exchange, context } = state;
   assert(exchange !== undefined, 'a retransmission belongs to an exchange');
+  if (exchange.purpose !== 'register' && !state.memory.mayBeBound(context.wall(step.now))) {
+    // Whatever the home agent had has run out by now.
+    deregistered(state, step, undefined);
+    return;
+  }
   context.count('binding-update-retransmitted');
   if (!exchange.exhausted()) {
     transmitUpdate(state, step);
     return;
   }
-  if (exchange.sent.length > 0) reportSilence(state, step, exchange);
+  const silent = exchange.sent.length > 0;
+  if (silent) reportSilence(state, step, exchange);
   if (exchange.purpose === 'deregister' && state.silentRounds >= DEREGISTRATION_ROUNDS) {
     deregistered(state, step, undefined);
     return;
   }
-  tryOtherHomeAgent(state, step);
+  // Who refuses to remove a binding has it: no other home agent can.
+  if (silent || exchange.purpose === 'register') tryOtherHomeAgent(state, step);
   if (exchange.purpose !== 'register' || !tryOtherFamily(state, step)) transmitUpdate(state, step);
 }
 
