@@ -56,6 +56,11 @@ export class HomeLink {
   readonly resolutions = new Map<Ipv6Address, Resolution>();
   /** Whom packets to an address on the home link are for. */
   readonly intercepted = new Map<IpAddress, Binding>();
+  /**
+   * Link-layer addresses from which bound home addresses asked for a neighbour: nodes that are back and about to de-register. Their
+   * kernel may not answer a solicitation yet (Linux joins the solicited-node group a while after the address was added).
+   */
+  readonly returning = new Map<Ipv6Address, Uint8Array>();
 
   constructor(device: string) {
     this.device = device;
@@ -72,6 +77,7 @@ export class HomeLink {
   /** Call after a binding got its addresses, and `release` before it loses or changes them. */
   intercept(binding: Binding): void {
     for (const address of interceptedAddresses(binding)) this.intercepted.set(address, binding);
+    this.returning.delete(binding.homeAddress);
   }
 
   release(binding: Binding): void {
@@ -189,6 +195,17 @@ export function sendHome(
     out.push({ kind: 'send', path, packet });
     return;
   }
+  const heard = link.returning.get(homeAddress);
+  if (heard !== undefined) {
+    // Once: if this is the wrong one, the Binding Update comes again and is answered the long way.
+    link.returning.delete(homeAddress);
+    out.push({
+      kind: 'send',
+      path: { kind: 'link', device: link.device, protocol: 'ipv6', linkAddress: heard },
+      packet,
+    });
+    return;
+  }
   const running = link.resolutions.get(homeAddress);
   if (running !== undefined) link.timers.remove(running);
   const resolution: Resolution = { kind: 'resolution', homeAddress, path, packet, heapIndex: -1, dueAt: NEVER };
@@ -237,6 +254,7 @@ function receiveNeighbourPacket(
     finishResolution(link, packet, out);
     return false;
   }
+  hear(link, packet.source, path.linkAddress, out);
   const binding = link.intercepted.get(packet.body.target);
   if (binding === undefined || link.linkAddress === undefined) return false;
   const answer = { to: packet.source, linkAddress: path.linkAddress };
@@ -257,11 +275,22 @@ function failDetection(link: HomeLink, target: Ipv6Address, end: DetectionEnd): 
   }
 }
 
+/** A solicitation from a home address: the node is on this link. It may come a moment after its Binding Update. */
+function hear(link: HomeLink, source: Ipv6Address, linkAddress: Uint8Array, out: Output[]): void {
+  const resolution = link.resolutions.get(source);
+  if (resolution !== undefined) resolved(link, resolution, linkAddress, out);
+  else if (link.intercepted.has(source)) link.returning.set(source, linkAddress);
+}
+
 function finishResolution(link: HomeLink, { body }: NeighbourPacket, out: Output[]): void {
   const resolution = link.resolutions.get(body.target);
   if (resolution === undefined || body.type !== 'neighbour-advertisement') return;
   const linkAddress = targetLinkAddress(body);
   if (linkAddress === undefined || linkAddress.length !== 6) return;
+  resolved(link, resolution, linkAddress, out);
+}
+
+function resolved(link: HomeLink, resolution: Resolution, linkAddress: Uint8Array, out: Output[]): void {
   link.timers.remove(resolution);
   link.resolutions.delete(resolution.homeAddress);
   const path: Path = { kind: 'link', device: link.device, protocol: 'ipv6', linkAddress };
