@@ -280,6 +280,29 @@ describe('the node is home again (RFC 6275 §10.3.2)', () => {
     expect(scene.sent).toEqual([]);
   });
 
+  it('answers at once where the node asked from, its solicitation before or after the Binding Update', () => {
+    const heard = { kind: 'link', device: 'home0', protocol: 'ipv6', linkAddress: NEIGHBOUR };
+    const before = registered();
+    solicit(before, HOME_AGENT, HOME_ADDRESS);
+    before.sent = [];
+    before.deliver(NATIVE, before.build(NATIVE, { sequence: 2, lifetimeUnits: 0, atHome: true }));
+    expect(before.acknowledgement()).toMatchObject({ path: heard, message: { status: 0, lifetimeUnits: 0 } });
+
+    const after = registered();
+    after.deliver(NATIVE, after.build(NATIVE, { sequence: 2, lifetimeUnits: 0, atHome: true }));
+    solicit(after, HOME_AGENT, HOME_ADDRESS);
+    expect(after.acknowledgement()).toMatchObject({ path: heard, message: { status: 0, lifetimeUnits: 0 } });
+  });
+
+  it('takes a link-layer address that it heard for one answer only', () => {
+    const scene = registered();
+    solicit(scene, HOME_AGENT, HOME_ADDRESS);
+    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 2, lifetimeUnits: 0, atHome: true }));
+    scene.sent = [];
+    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 3, lifetimeUnits: 0, atHome: true }));
+    expect(said(scene)).toMatchObject([{ body: { type: 'neighbour-solicitation', target: HOME_ADDRESS } }]);
+  });
+
   it('leaves it to the kernel when nobody answers', () => {
     const scene = registered();
     scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 2, lifetimeUnits: 0, atHome: true }));
