@@ -134,6 +134,39 @@ describe('every status code', () => {
     expect(scene.update().message.flags.forceUdp).toBe(false);
   });
 
+  it('144 with other seconds is no refusal of the F flag, nor is any on IPv6', () => {
+    const scene = new Scene({ forceUdp: true });
+    scene.network(V4);
+    scene.answer(scene.update(), { status: 144, clockAheadMs: 60_000 });
+    expect(scene.update().message.flags.forceUdp).toBe(true);
+    scene.network({ ...V6, epoch: 2 });
+    scene.answer(scene.update(), { status: 144 });
+    expect(scene.updates()).toEqual([]);
+  });
+
+  it('135 and 144 to a Binding Update that was sent again since: the answer to the newest decides', () => {
+    const scene = registering();
+    // MN → HA  BU n;  MN → HA  BU n + 1, which overtakes it;  HA → MN  135 (n + 1) or 144 to BU n
+    const first = scene.update();
+    scene.waitForUpdate();
+    const second = scene.update();
+    scene.answer(first, { status: 144, clockAheadMs: 9000 });
+    expect(scene.updates()).toEqual([]);
+    expect(scene.node.counters['clock-resynchronized']).toBe(0);
+    scene.answer(second);
+    expect(scene.event('registered')).toBeDefined();
+
+    const other = registering();
+    const older = other.update();
+    other.waitForUpdate();
+    other.waitForUpdate();
+    const newest = other.update();
+    other.answer(older, { status: 135, sequence: (newest.message.sequence - 1) & 0xffff });
+    expect([other.updates(), other.node.counters['sequence-resynchronized']]).toEqual([[], 0]);
+    other.answer(newest);
+    expect(other.event('registered')).toBeDefined();
+  });
+
   it('146 with another key is reported but stops nothing', () => {
     const scene = registering();
     scene.answer(scene.update(), { status: 146, key: new Uint8Array(32).fill(9) });

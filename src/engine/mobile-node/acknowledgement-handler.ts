@@ -11,6 +11,7 @@ import { after, type Monotonic, wall } from '#base/time.ts';
 import type { Path } from '#engine/contract.ts';
 import { expiryOf } from '#engine/shared/binding-list.ts';
 import { keepaliveSeconds } from '#engine/shared/nat-keepalive.ts';
+import { sequenceGreater } from '#engine/shared/sequence.ts';
 import {
   BINDING_STATUSES,
   bindingStatusMeaning,
@@ -23,7 +24,6 @@ import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
 import { findOption } from '#wire/mobility-options.ts';
 import {
   type Acknowledgement,
-  clockDifferenceMs,
   judgeAcknowledgement,
   type Reaction,
   reactionTo,
@@ -138,14 +138,19 @@ function report(
 // --- refusals ---
 
 function refused(state: RegistrationState, step: Step, reply: Reply, reaction: Reaction): void {
-  const { exchange, message } = reply;
+  const { exchange, message, update } = reply;
+  const late = update.sequence !== state.memory.sequence;
   switch (reaction) {
     case 'resynchronize-sequence':
+      // What left since then is ahead of the number that the home agent has: its own answer decides.
+      if (late && sequenceGreater(state.memory.sequence, message.sequence)) return;
       state.context.count('sequence-resynchronized');
       state.memory.resynchronizeSequence(message.sequence);
       if (exchange.mayRetryAtOnce()) transmitUpdate(state, step);
       return;
     case 'resynchronize-clock':
+      // How long it was on its way would be taken for a difference of clocks.
+      if (late) return;
       if (mendTimestampOrFlag(state, reply) && exchange.mayRetryAtOnce()) transmitUpdate(state, step);
       return;
     case 'accept':
@@ -172,19 +177,18 @@ function registrationRefused(state: RegistrationState, step: Step, reaction: Rea
 
 /**
  * RFC 4285 §6: our clock is wrong. Or RFC 5555 §4.4.2: the home agent refuses the F flag by the same number, and then our own
- * timestamp comes back. Says whether something was mended.
+ * timestamp comes back, all 64 bits of it. Says whether something was mended.
  */
-function mendTimestampOrFlag(state: RegistrationState, { message, update }: Reply): boolean {
+function mendTimestampOrFlag(state: RegistrationState, { exchange, message, update }: Reply): boolean {
   const returned = findOption(message.options, 'replay-protection')?.timestamp;
   const { timestamp, at } = update;
-  const differs = returned !== undefined && timestamp !== undefined && clockDifferenceMs(returned, timestamp) !== 0;
-  if (differs) {
+  if (returned !== undefined && returned !== timestamp) {
     state.context.count('clock-resynchronized');
     state.memory.resynchronizeClock(returned, state.context.wall(at));
     return true;
   }
-  const forced = state.forceUdp;
-  state.forceUdp = false;
+  const forced = state.forceUdp && exchange.family === 4;
+  if (forced) state.forceUdp = false;
   return forced;
 }
 

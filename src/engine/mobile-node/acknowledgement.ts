@@ -178,8 +178,3 @@ function matchUpdate(message: Acknowledgement, bySequence: SentUpdate | undefine
     ? { kind: 'valid', update: bySequence }
     : ignored('timestamp-mismatch');
 }
-
-/** Milliseconds by which the home agent's clock is ahead of the timestamps that were sent; whole seconds. */
-export function clockDifferenceMs(returned: bigint, sent: bigint): number {
-  return Number(BigInt.asIntN(32, (returned >> 32n) - (sent >> 32n))) * 1000;
-}
