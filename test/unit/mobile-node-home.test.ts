@@ -57,6 +57,13 @@ describe('at home', () => {
     expect(scene.want('home/office')?.tunnels).toBeUndefined();
   });
 
+  it('does not take a home address that an earlier run left on an interface for the home link', () => {
+    const scene = new Scene();
+    scene.network({ addresses: ['2001:db8:f1::2/64', `${HOME_ADDRESS}/64`] });
+    expect(scene.event('returned-home')).toBeUndefined();
+    expect(scene.update().packet.source).toBe('2001:db8:f1::2');
+  });
+
   it('MN-2-1-3-1-001 de-registers from the home address with lifetime 0', () => {
     const scene = new Scene();
     scene.registered(AWAY);
