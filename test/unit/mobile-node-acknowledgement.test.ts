@@ -1,6 +1,7 @@
 /** Which acknowledgements are believed, and what each status makes the node do. RFC 6275 §11.7.3, RFC 4285, RFC 5555 §4.4.2. */
 import { describe, expect, it } from 'vitest';
 import { ipv4, ipv6 } from '#base/ip.ts';
+import { NEVER } from '#base/time.ts';
 import { reactionTo, STATUS_REACTIONS } from '#engine/mobile-node/acknowledgement.ts';
 import { BINDING_STATUSES } from '#wire/binding-status.ts';
 import { findOption } from '#wire/mobility-options.ts';
@@ -53,12 +54,28 @@ describe('every status code', () => {
     },
   );
 
-  it.each([129, 132, 134, 139, 141, 145, 165])('asks seldom after status %i, and at once after a move', (status) => {
+  it.each([129, 132, 139, 141, 145, 165])('asks seldom after status %i, and at once after a move', (status) => {
     const scene = registering();
     scene.answer(scene.update(), { status });
     expect(scene.waitForUpdate()).toBe(60_000);
     scene.answer(scene.update(), { status });
     scene.network({ addresses: ['2001:db8:f2::2/64'], epoch: 2 });
+    expect(scene.update().packet.source).toBe('2001:db8:f2::2');
+  });
+
+  it('§11.7.1 134: gives the home address up until the operator acts', () => {
+    const scene = registering();
+    scene.answer(scene.update(), { status: 134 });
+    expect(scene.event('home-address-duplicate')).toMatchObject({ homeAddress: HOME_ADDRESS });
+    expect(scene.out).toContainEqual({ kind: 'want', key: 'home/office', part: undefined });
+    scene.network({ addresses: ['2001:db8:f2::2/64'], epoch: 2 });
+    expect(scene.updates()).toEqual([]);
+    // Neither by time; only movement is watched.
+    while (scene.node.deadline() < NEVER) {
+      scene.wait();
+      expect(scene.updates()).toEqual([]);
+    }
+    scene.request('reregister');
     expect(scene.update().packet.source).toBe('2001:db8:f2::2');
   });
 

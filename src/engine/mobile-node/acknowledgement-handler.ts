@@ -29,7 +29,7 @@ import {
   reactionTo,
   type SentUpdate,
 } from './acknowledgement.ts';
-import { deregistered, tryOtherFamily } from './attachment.ts';
+import { abandonHomeAddress, deregistered, tryOtherFamily } from './attachment.ts';
 import type { HomeAgentTarget } from './binding-update.ts';
 import type { Exchange } from './exchange.ts';
 import type { TunnelEndpoints } from './host-state.ts';
@@ -158,6 +158,7 @@ function refused(state: RegistrationState, step: Step, reply: Reply, reaction: R
     case 'slow':
     case 'other-home-agent':
     case 'other-care-of-address':
+    case 'abandon':
       if (exchange.purpose === 'register') registrationRefused(state, step, reaction);
       // Only this one says that no binding is left; after any other the retransmission timer goes on.
       else if (message.status === NO_BINDING) deregistered(state, step, undefined);
@@ -170,6 +171,7 @@ function refused(state: RegistrationState, step: Step, reply: Reply, reaction: R
 function registrationRefused(state: RegistrationState, step: Step, reaction: Reaction): void {
   // The retransmission timer goes on: that is the back-off of the other three.
   if (reaction === 'slow') refuse(state, step, REFUSED_RETRY_MS);
+  else if (reaction === 'abandon') abandonHomeAddress(state, step);
   else if (reaction === 'other-home-agent') tryOtherHomeAgent(state, step);
   // Once: a home agent that likes neither family must not be asked over both in turn without pause.
   else if (reaction === 'other-care-of-address' && state.silent === undefined) tryOtherFamily(state, step);

@@ -28,6 +28,7 @@ export type Acknowledgement = MobilityMessageOf<'binding-acknowledgement'>;
  * - `back-off`: as if unanswered; it may pass.
  * - `other-home-agent`: this one will not serve us: resolve again, take the next address, back off.
  * - `other-care-of-address`: it does not like where we are: another address family if there is one, back off.
+ * - `abandon`: another node has the home address; it is not used again before the operator says so (RFC 6275 §11.7.1).
  * - `slow`: only an operator can mend it; report, and try again at a slow rate or after a move.
  */
 export type Reaction =
@@ -37,6 +38,7 @@ export type Reaction =
   | 'back-off'
   | 'other-home-agent'
   | 'other-care-of-address'
+  | 'abandon'
   | 'slow';
 
 /** One row per status code that a home agent may send; others follow `reactionTo`'s rule. */
@@ -51,7 +53,7 @@ export const STATUS_REACTIONS: Readonly<Record<number, Reaction>> = {
   131: 'other-home-agent',
   132: 'slow',
   133: 'other-home-agent',
-  134: 'slow',
+  134: 'abandon',
   135: 'resynchronize-sequence',
   // 136 to 138 belong to correspondent registration; from a home agent they are as good as "unspecified".
   136: 'back-off',

@@ -179,6 +179,17 @@ export function advertiseAtHome(state: RegistrationState, step: Step): void {
   }
 }
 
+/**
+ * RFC 6275 §11.7.1, status 134: another node on the home link has the home address. It is given up, on the host too, until the
+ * operator registers again or restarts the node.
+ */
+export function abandonHomeAddress(state: RegistrationState, step: Step): void {
+  state.context.count('home-address-abandoned');
+  state.event(step, 'home-address-duplicate', 'warn', { homeAddress: state.home.homeAddress, atMs: step.now });
+  state.go('release');
+  deregistered(state, step, undefined);
+}
+
 /** The de-registration is done. `roundTripMs` is undefined when the home agent did not confirm it. */
 export function deregistered(state: RegistrationState, step: Step, roundTripMs: number | undefined): void {
   const { context, homeLink } = state;

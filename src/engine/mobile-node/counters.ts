@@ -11,6 +11,7 @@ export const MOBILE_NODE_REASONS = {
   'binding-update-delayed': 'Binding Updates held back by MAX_UPDATE_RATE.',
   'registration-accepted': 'A home registration was acknowledged with a status below 128.',
   'registration-refused': 'A home registration was acknowledged with a status of 128 or more.',
+  'home-address-abandoned': 'Status 134: another node has the home address; not used until the operator acts.',
   'registration-lapsed': 'The lifetime of a binding ran out before a refresh was acknowledged.',
   deregistered: 'A de-registration was acknowledged.',
   handover: 'The care-of address changed.',

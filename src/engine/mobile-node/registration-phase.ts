@@ -50,7 +50,7 @@ const MOVES = {
  * - `refused`: the home agent will not have us for now.
  * - `returning`: on the home link, de-registration on its way.
  * - `at-home`: on the home link, nothing registered.
- * - `deregistering`, `released`: the operator's wish.
+ * - `deregistering`, `released`: the operator's wish; `released` also when another node has the home address.
  */
 const TRANSITIONS = {
   detached: MOVES,
