@@ -181,6 +181,14 @@ describe('at home', () => {
     expect(scene.event('no-care-of-address')).toMatchObject({ from: 'home' });
   });
 
+  it('§11.5.2 without autoconfiguration is known by a second address, not by the home address alone', () => {
+    const scene = new Scene();
+    scene.network({ addresses: ['2001:db8:1::10/64'] });
+    expect([scene.event('returned-home'), scene.updates()]).toEqual([undefined, []]);
+    scene.network({ addresses: ['2001:db8:1::10/64', '2001:db8:1::11/64'] });
+    expect(scene.event('returned-home')).toBeDefined();
+  });
+
   it('a virtual home network has no home link', () => {
     const scene = new Scene({ homes: [{ ...HOME, virtualHomeNetwork: true }] });
     scene.network(AT_HOME);

@@ -44,7 +44,7 @@ export interface Home {
    */
   readonly homeAgentAddress: Ipv6Address | undefined;
   readonly homeAddress: Ipv6Address;
-  /** Home prefix, to know the home link by its router advertisements. */
+  /** Home prefix, to know the home link: by an address inside it other than the home address set for good, normally autoconfigured. */
   readonly homePrefix: Prefix;
   /** 'none'; a fixed address; or 'dynamic': ask with 0.0.0.0. */
   readonly ipv4HomeAddress: 'none' | 'dynamic' | Ipv4Address;

@@ -5,6 +5,9 @@
  * RFC 6275 §11.5.2  home link detection by the home prefix
  * RFC 6275 §11.5.3  forming care-of addresses (the kernel does; we choose)
  * RFC 5555 §4.4.1   IPv6 before IPv4; a family in which the home agent was silent is not tried again upon every move
+ * Left out: a home link that announces no prefix (§11.5.2 asks for a router advertisement or the like): where the operator sets the
+ * addresses by hand, any second address inside the home prefix tells the home link; the home address alone does not, because it looks
+ * the same as one that an earlier run of ours left behind, and taking that for the home link would hold the node fast abroad.
  * Left out: Neighbour Unreachability Detection of our own, Advertisement Interval (the kernel's router lifetimes stand for them).
  */
 import {
