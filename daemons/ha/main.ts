@@ -1,6 +1,7 @@
 /** The home agent daemon: puts the engine, its driver and the host together. Nothing is decided here. */
 import { join } from 'node:path';
 import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
+import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
 import { createClock } from '#host/clock.ts';
 import { openKernel, ROUTING_PROTOCOL } from '#host/kernel.ts';
 import { openNetlink } from '#host/netlink.ts';
@@ -12,6 +13,7 @@ import { type DaemonSettings, RUN_DIRECTORY } from '#ops/daemon-settings.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
 import { createDriver } from '#runtime/driver.ts';
 import type { KernelPort } from '#runtime/ports.ts';
+import { rehearse } from '#runtime/rehearsal.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
 import { type HomeAgentSettings, homeAgentSchema } from './config.ts';
 
@@ -28,6 +30,8 @@ function openOwnKernel({ name, device }: DaemonSettings): KernelPort {
 }
 
 async function start({ daemon, homeAgent }: HomeAgentSettings, house: House): Promise<RunningDaemon> {
+  // Before anything is open that could be kept waiting.
+  rehearse({ homeAgent: createHomeAgent, mobileNode: createMobileNode });
   await using made = new AsyncDisposableStack();
   const store = made.adopt(openSqliteStore(join(daemon.stateDirectory, `${daemon.name}.sqlite`)), (it) => it.close());
   const plane = made.adopt(

@@ -2,6 +2,7 @@
  * The mould of every daemon: arguments, configuration, log, control socket, start, signals, stop, exit code. It reads and checks
  * everything before it touches the machine; `--check` stops in between.
  */
+import { setFlagsFromString } from 'node:v8';
 import { Command, CommanderError, Option } from 'commander';
 import type { EventSink } from '#runtime/ports.ts';
 import { formatFault, type Loaded } from './config.ts';
@@ -53,6 +54,8 @@ interface Arguments {
 
 /** Runs the daemon until it is told to stop; ends the process. */
 export async function runDaemon<S extends { readonly daemon: DaemonSettings }>(mould: DaemonMould<S>): Promise<void> {
+  // What runs once an hour must not be read anew by then.
+  setFlagsFromString('--no-flush-bytecode');
   const given = parseArguments(mould);
   if (typeof given === 'number') return leave(given);
   const loaded = mould.load(given.config);
