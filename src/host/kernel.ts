@@ -82,6 +82,7 @@ class Kernel implements KernelPort {
   #network: ((interfaces: readonly NetworkInterface[]) => void) | undefined;
   #disturbed: (() => void) | undefined;
   #refresh: NodeJS.Timeout | undefined;
+  #closed = false;
 
   constructor(options: KernelOptions) {
     this.#options = options;
@@ -221,6 +222,7 @@ class Kernel implements KernelPort {
   }
 
   close(): void {
+    this.#closed = true;
     clearTimeout(this.#refresh);
     this.#network = undefined;
     this.#disturbed = undefined;
@@ -229,6 +231,8 @@ class Kernel implements KernelPort {
   }
 
   #notified(datagrams: readonly Uint8Array[], overrun: boolean): void {
+    // Read before the socket was closed, delivered after.
+    if (this.#closed) return;
     const messages = messagesOf(datagrams);
     const now = this.#options.clock.now();
     let disturbed = messages.some((message) => this.#isLoss(message));
