@@ -15,17 +15,19 @@ export function isMalformed(value: unknown): value is Malformed {
   return typeof value === 'object' && value !== null && 'malformed' in value && value.malformed === true;
 }
 
+// For what has no quick form in shifts. A `DataView` for each message would be dearer than all its reads.
+const WORD = new Uint8Array(8);
+const WORD_VIEW = new DataView(WORD.buffer);
+
 /** Reads big-endian fields from `bytes[offset, end)`; every read past the end throws `Malformed`. */
 export class Reader {
   readonly #bytes: Uint8Array;
-  readonly #view: DataView;
   readonly #end: number;
   #offset: number;
 
   constructor(bytes: Uint8Array, offset = 0, end: number = bytes.length) {
     assert(offset >= 0 && end <= bytes.length, 'reader range');
     this.#bytes = bytes;
-    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
     this.#offset = offset;
     this.#end = end;
   }
@@ -35,24 +37,33 @@ export class Reader {
     return this.#offset;
   }
 
+  /** The bytes given to the constructor; `take` says where to look in them. */
+  get source(): Uint8Array {
+    return this.#bytes;
+  }
+
   get remaining(): number {
     return this.#end - this.#offset;
   }
 
   u8(): number {
-    return this.#view.getUint8(this.#take(1));
+    return this.#at(this.#take(1));
   }
 
   u16(): number {
-    return this.#view.getUint16(this.#take(2));
+    const at = this.#take(2);
+    return (this.#at(at) << 8) | this.#at(at + 1);
   }
 
   u32(): number {
-    return this.#view.getUint32(this.#take(4));
+    const at = this.#take(4);
+    return ((this.#at(at) << 24) | (this.#at(at + 1) << 16) | (this.#at(at + 2) << 8) | this.#at(at + 3)) >>> 0;
   }
 
   u64(): bigint {
-    return this.#view.getBigUint64(this.#take(8));
+    const at = this.#take(8);
+    for (let index = 0; index < 8; index++) WORD[index] = this.#at(at + index);
+    return WORD_VIEW.getBigUint64(0);
   }
 
   /** A view of the next `count` octets; it lives as long as the input buffer is left alone. */
@@ -79,6 +90,10 @@ export class Reader {
     return this.#take(count);
   }
 
+  #at(index: number): number {
+    return this.#bytes[index] ?? 0;
+  }
+
   #take(count: number): number {
     const at = this.#offset;
     if (count < 0 || at + count > this.#end) throw TRUNCATED;
@@ -92,14 +107,12 @@ const TRUNCATED = malformed('truncated');
 /** Writes big-endian fields; grows by itself unless it was made `over` a caller's buffer. */
 export class Writer {
   #bytes: Uint8Array;
-  #view: DataView;
   readonly #start: number;
   readonly #growable: boolean;
   #offset: number;
 
   constructor(sizeHint = 64, over?: { readonly buffer: Uint8Array; readonly offset: number }) {
     this.#bytes = over?.buffer ?? new Uint8Array(sizeHint);
-    this.#view = new DataView(this.#bytes.buffer, this.#bytes.byteOffset, this.#bytes.byteLength);
     this.#start = over?.offset ?? 0;
     this.#offset = this.#start;
     this.#growable = over === undefined;
@@ -117,22 +130,24 @@ export class Writer {
 
   u8(value: number): void {
     const at = this.#take(1);
-    this.#view.setUint8(at, value);
+    this.#bytes[at] = value;
   }
 
   u16(value: number): void {
     const at = this.#take(2);
-    this.#view.setUint16(at, value);
+    this.#setU16(at, value);
   }
 
   u32(value: number): void {
     const at = this.#take(4);
-    this.#view.setUint32(at, value);
+    this.#setU16(at, value >>> 16);
+    this.#setU16(at + 2, value);
   }
 
   u64(value: bigint): void {
     const at = this.#take(8);
-    this.#view.setBigUint64(at, value);
+    WORD_VIEW.setBigUint64(0, value);
+    this.#bytes.set(WORD, at);
   }
 
   bytes(source: Uint8Array): void {
@@ -148,7 +163,7 @@ export class Writer {
   /** Overwrites two octets that were already written at index `at`. */
   patchU16(at: number, value: number): void {
     assert(at >= this.#start && at + 2 <= this.#offset, 'patch outside what was written');
-    this.#view.setUint16(at, value);
+    this.#setU16(at, value);
   }
 
   /** A view of what has been written since index `from` (default: all of it). */
@@ -168,12 +183,16 @@ export class Writer {
     return at;
   }
 
+  #setU16(at: number, value: number): void {
+    this.#bytes[at] = value >>> 8;
+    this.#bytes[at + 1] = value;
+  }
+
   #grow(needed: number): void {
     assert(this.#growable, 'write past the end of the buffer');
     const larger = new Uint8Array(Math.max(needed, this.#bytes.length * 2));
     larger.set(this.#bytes);
     this.#bytes = larger;
-    this.#view = new DataView(larger.buffer);
   }
 }
 
@@ -195,9 +214,26 @@ export function decode<T>(bytes: Uint8Array, body: (reader: Reader) => T): T | M
   }
 }
 
+const BLOCK_OCTETS = 8192;
+const LARGEST_CUT = 512;
+let block = new Uint8Array(BLOCK_OCTETS);
+let cut = 0;
+
+/** Octets that nobody has had before. Small ones are cut from a common block: memory of their own costs them more than their contents. */
+function freshOctets(count: number): Uint8Array {
+  if (count > LARGEST_CUT) return new Uint8Array(count);
+  if (cut + count > BLOCK_OCTETS) {
+    block = new Uint8Array(BLOCK_OCTETS);
+    cut = 0;
+  }
+  cut += count;
+  return block.subarray(cut - count, cut);
+}
+
+/** Fresh octets; they may share their `ArrayBuffer` with others. */
 export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
   const size = codec.size(value);
-  const writer = new Writer(size);
+  const writer = Writer.over(freshOctets(size), 0);
   codec.write(value, writer);
   const bytes = writer.finish();
   assert(bytes.length === size, `${codec.name}: size() and write() disagree`);

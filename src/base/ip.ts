@@ -28,10 +28,13 @@ const DECIMAL_OF_BYTE: readonly string[] = Array.from({ length: 256 }, (_, byte)
 const HEX_OF_BYTE: readonly string[] = Array.from({ length: 256 }, (_, byte) => byte.toString(16));
 const PADDED_HEX_OF_BYTE: readonly string[] = HEX_OF_BYTE.map((text) => text.padStart(2, '0'));
 
+function decimalAt(bytes: Uint8Array, index: number): string | undefined {
+  return DECIMAL_OF_BYTE[bytes[index] ?? 0];
+}
+
 export function ipv4FromBytes(bytes: Uint8Array, offset = 0): Ipv4Address {
   assert(offset + 4 <= bytes.length, 'four octets of an IPv4 address');
-  const octet = (index: number) => DECIMAL_OF_BYTE[bytes[offset + index] ?? 0];
-  return `${octet(0)}.${octet(1)}.${octet(2)}.${octet(3)}` as Ipv4Address;
+  return `${decimalAt(bytes, offset)}.${decimalAt(bytes, offset + 1)}.${decimalAt(bytes, offset + 2)}.${decimalAt(bytes, offset + 3)}` as Ipv4Address;
 }
 
 // A daemon sees few addresses many times: a direct-mapped cache saves formatting, and gives the same string object.
@@ -223,6 +226,21 @@ export function bytesOfIpv6(address: Ipv6Address): Uint8Array {
   return bytes;
 }
 
+// One message mentions its addresses again and again.
+const SHARED_OCTETS_MOST = 256;
+const sharedOctets = new Map<IpAddress, Uint8Array>();
+
+/** Four or sixteen octets that others hold too: only to be read. */
+export function octetsOf(address: IpAddress): Uint8Array {
+  const known = sharedOctets.get(address);
+  if (known !== undefined) return known;
+  if (sharedOctets.size >= SHARED_OCTETS_MOST) sharedOctets.clear();
+  const octets = bytesOf(address);
+  sharedOctets.set(address, octets);
+  return octets;
+}
+
+/** Four or sixteen fresh octets. */
 export function bytesOf(address: IpAddress): Uint8Array {
   return isIpv6(address) ? bytesOfIpv6(address) : bytesOfIpv4(address);
 }
@@ -233,15 +251,15 @@ export function ipFromBytes(bytes: Uint8Array): IpAddress {
 }
 
 export function readIpv4(reader: Reader): Ipv4Address {
-  return ipv4FromBytes(reader.bytes(4));
+  return ipv4FromBytes(reader.source, reader.take(4));
 }
 
 export function readIpv6(reader: Reader): Ipv6Address {
-  return ipv6FromBytes(reader.bytes(16));
+  return ipv6FromBytes(reader.source, reader.take(16));
 }
 
 export function writeIp(writer: Writer, address: IpAddress): void {
-  writer.bytes(bytesOf(address));
+  writer.bytes(octetsOf(address));
 }
 
 export const UNSPECIFIED_V4 = '0.0.0.0' as Ipv4Address;
@@ -261,7 +279,8 @@ export function isLoopback(address: IpAddress): boolean {
 
 /** The first 16 bits of an IPv6 address. */
 function firstGroup(address: Ipv6Address): number {
-  return address.startsWith('::') ? 0 : Number.parseInt(address.slice(0, address.indexOf(':')), 16);
+  const octets = octetsOf(address);
+  return ((octets[0] ?? 0) << 8) | (octets[1] ?? 0);
 }
 
 function firstOctet(address: Ipv4Address): number {
@@ -305,13 +324,13 @@ export function ipv4Mapped(address: Ipv4Address): Ipv6Address {
 /** RFC 4291 §2.7.1. */
 export function solicitedNodeMulticast(address: Ipv6Address): Ipv6Address {
   const bytes = bytesOfIpv6('ff02::1:ff00:0' as Ipv6Address);
-  bytes.set(bytesOfIpv6(address).subarray(13), 13);
+  bytes.set(octetsOf(address).subarray(13), 13);
   return ipv6FromBytes(bytes);
 }
 
 /** The low 64 bits, eight fresh octets. */
 export function interfaceIdentifier(address: Ipv6Address): Uint8Array {
-  return bytesOfIpv6(address).slice(8);
+  return octetsOf(address).slice(8);
 }
 
 /** The address with the high 64 bits of `prefix` and this interface identifier of eight octets. */
