@@ -14,8 +14,8 @@ import { sha1 } from '@noble/hashes/legacy.js';
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { Hash } from '@noble/hashes/utils.js';
 import { assert } from '#base/assert.ts';
-import { encode } from '#base/bytes.ts';
-import { bytesOfIpv6, type Ipv6Address } from '#base/ip.ts';
+import { encode, Reader } from '#base/bytes.ts';
+import { type Ipv6Address, octetsOf } from '#base/ip.ts';
 import {
   fillMobilityChecksum,
   type MobilityMessage,
@@ -39,7 +39,8 @@ export type BindingMessage = Extract<MobilityMessage, { type: 'binding-update' |
 const AUTHENTICATOR_LENGTH = { 'hmac-sha1-96': 12, 'hmac-sha256-128': 16 } as const;
 
 const BLOCK_LENGTH = 64;
-const LONGEST_DATA = 32 + 8 * 256;
+const LONGEST_HEADER = 8 * 256;
+const LONGEST_DATA = 32 + LONGEST_HEADER;
 
 /**
  * One HMAC at a time, in memory that is used again for the next: a home agent verifies and signs tens of thousands a second, and a state kept for
@@ -99,15 +100,17 @@ export function mobilityAuthenticator(
   },
 ): Uint8Array {
   const { algorithm, key, careOfAddress, homeAddress, mobilityData } = input;
-  const digest = HMAC[algorithm].digest(key, bytesOfIpv6(careOfAddress), bytesOfIpv6(homeAddress), mobilityData);
+  const digest = HMAC[algorithm].digest(key, octetsOf(careOfAddress), octetsOf(homeAddress), mobilityData);
   return digest.slice(0, AUTHENTICATOR_LENGTH[algorithm]);
 }
 
-/** The Mobility Header's first `length` octets, checksum zero. */
+const longestHeader = new Uint8Array(LONGEST_HEADER);
+
+/** The Mobility Header's first `length` octets, checksum zero; valid until the next call. */
 function mobilityData(header: Uint8Array, length: number): Uint8Array {
-  const data = header.slice(0, length);
-  data.fill(0, 4, 6);
-  return data;
+  longestHeader.set(header.subarray(0, length));
+  longestHeader.fill(0, 4, 6);
+  return longestHeader.subarray(0, length);
 }
 
 /** Where a message is on its way: what the MAC and the checksum cover beside it. */
@@ -172,23 +175,22 @@ interface FoundOption {
 /** The MN-HA option in the octets of a Binding Update or Acknowledgement; its length has passed the codec. */
 function locateOption(header: Uint8Array): FoundOption | AuthenticationVerdict {
   const end = Math.min(mobilityHeaderLength(header), header.length);
-  const view = new DataView(header.buffer, header.byteOffset, end);
   let found: FoundOption | undefined;
   let aaaSeen = false;
   for (let at = 12; at < end; ) {
-    const optionType = view.getUint8(at);
+    const optionType = header[at] ?? 0;
     if (optionType === 0) {
       at++;
       continue;
     }
     if (at + 2 > end) break;
-    const length = view.getUint8(at + 1);
+    const length = header[at + 1] ?? 0;
     if (at + 2 + length > end) break;
-    const subtype = optionType === 9 && length >= 5 ? view.getUint8(at + 2) : undefined;
+    const subtype = optionType === 9 && length >= 5 ? header[at + 2] : undefined;
     if (subtype === AuthenticationSubtype.mobileNodeHomeAgent) {
       if (found !== undefined) return 'repeated-authentication-option';
       if (aaaSeen) return 'authentication-option-not-last';
-      found = { at, length, spi: view.getUint32(at + 3) };
+      found = { at, length, spi: new Reader(header, at + 3).u32() };
     } else if (optionType !== 1 && subtype === undefined && found !== undefined)
       return 'authentication-option-not-last';
     aaaSeen ||= subtype === AuthenticationSubtype.mobileNodeAaa;
