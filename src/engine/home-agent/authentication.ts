@@ -29,11 +29,14 @@ const DISCARD_REASONS = {
   'unknown-spi': 'no-security-association',
 } as const satisfies Record<Exclude<AuthenticationVerdict, 'ok' | 'bad-authenticator'>, HomeAgentReason>;
 
+/** RFC 4282 §2.1. */
+const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
 /** The network access identifier of a message. */
 export function identifierOf(options: readonly MobilityOption[]): string | undefined {
   const option = findOption(options, 'mobile-node-identifier');
   if (option === undefined || option.subtype !== IDENTIFIER_SUBTYPE_NAI) return undefined;
-  return String.fromCharCode(...option.identifier);
+  return UTF8.decode(option.identifier);
 }
 
 export function authenticate(state: HomeAgentState, request: RegistrationRequest): Authentication {
