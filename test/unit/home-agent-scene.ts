@@ -181,6 +181,12 @@ export class Scene {
     this.input({ kind: 'clock', offsetMs: this.#offsetMs });
   }
 
+  /** A restart at once, with a wall clock that was set meanwhile. */
+  restartAt(milliseconds: number): Scene {
+    this.#offsetMs += milliseconds;
+    return new Scene(this.configuration, this);
+  }
+
   wallNow() {
     return wall(this.#offsetMs + this.now);
   }

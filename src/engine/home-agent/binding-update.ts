@@ -5,7 +5,7 @@
  * RFC 4285 §5, §6          authenticity and freshness;  RFC 5555 §4.5 forced UDP;  RFC 3963 §6.2 mobile routers
  * Left out: Binding Identifier (RFC 5648 §4.3), skipped like an unknown option.
  */
-import { isGlobalUnicast, isMulticast, isUnspecified } from '#base/ip.ts';
+import { type Ipv4Address, type Ipv6Address, isGlobalUnicast, isMulticast, isUnspecified } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Output } from '#engine/contract.ts';
 import { findOption } from '#wire/mobility-options.ts';
@@ -15,8 +15,8 @@ import { cancelDetection } from './home-link.ts';
 import { checkMobileRouter } from './mobile-network.ts';
 import type { HomeAgentReason } from './reasons.ts';
 import type { Refusal } from './refusal.ts';
-import { acceptRegistration, deleteRegistration } from './registration.ts';
-import { asksForDeletion, type RegistrationRequest, type Sender } from './registration-request.ts';
+import { acceptRegistration, deleteRegistration, register, rememberFormer } from './registration.ts';
+import { asksForDeletion, type RegistrationRequest, type Sender, timestampOf } from './registration-request.ts';
 import { checkSequence, checkTimestamp } from './replay.ts';
 import type { HomeAgentState } from './state.ts';
 
@@ -94,10 +94,18 @@ function checkOwner(
 function checkCareOfAddress(
   state: HomeAgentState,
   _now: Monotonic,
-  { homeAddress, careOfAddress }: RegistrationRequest,
+  { homeAddress, careOfAddress, path }: RegistrationRequest,
 ): Refusal | undefined {
   const ours = state.configuration.addresses.some((address) => address === careOfAddress);
-  return ours || state.cache.wouldLoop(homeAddress, careOfAddress) ? { status: 'invalid-care-of-address' } : undefined;
+  const back = path.kind === 'udp' && leadsBack(state, homeAddress, path.remote);
+  return ours || back || state.cache.wouldLoop(homeAddress, careOfAddress)
+    ? { status: 'invalid-care-of-address' }
+    : undefined;
+}
+
+/** Over UDP packets go to the outer source: not the mobile node's own tunnel, and not ourselves. */
+function leadsBack(state: HomeAgentState, homeAddress: Ipv6Address, remote: Ipv4Address): boolean {
+  return state.configuration.ipv4Addresses.includes(remote) || state.cache.get(homeAddress)?.ipv4HomeAddress === remote;
 }
 
 /**
@@ -219,7 +227,35 @@ function carryOut(
     cancelDetection(state.homeLink, request, sender);
   }
   const refusal = firstRefusal(deletion ? DELETION_CHECKS : REGISTRATION_CHECKS, state, now, request, sender);
+  if (deletion && refusal !== undefined) rememberDeletion(state, now, request, sender, out);
   if (refusal !== undefined) refuse(state, now, request, sender, refusal, out);
   else if (deletion) deleteRegistration(state, now, request, sender, out);
   else acceptRegistration(state, now, request, sender, out);
+}
+
+/** Nothing to delete: yet the registration that the mobile node thinks of may only be late, and must not follow. */
+function rememberDeletion(
+  state: HomeAgentState,
+  now: Monotonic,
+  request: RegistrationRequest,
+  sender: Sender,
+  out: Output[],
+): void {
+  const { homeAddress, update } = request;
+  if (state.cache.get(homeAddress) !== undefined || state.directory.ownerOf(homeAddress) !== sender.mobileNode) return;
+  if (firstRefusal([checkTimestamp, checkSequence], state, now, request, sender) !== undefined) return;
+  rememberFormer(state, now, homeAddress, update.sequence, timestampOf(request) ?? 0n, out);
+}
+
+/** Duplicate address detection is over: what was registered meanwhile may have closed a circle. */
+export function finishDeferred(
+  state: HomeAgentState,
+  now: Monotonic,
+  request: RegistrationRequest,
+  sender: Sender,
+  out: Output[],
+): void {
+  const refusal = checkCareOfAddress(state, now, request);
+  if (refusal === undefined) register(state, now, request, sender, out);
+  else refuse(state, now, request, sender, refusal, out);
 }

@@ -9,12 +9,12 @@ import { earliest, type Monotonic } from '#base/time.ts';
 import type { Engine, Output, Path, RandomBytes } from '#engine/contract.ts';
 import type { Counters } from '#engine/shared/counters.ts';
 import { refuse } from './acknowledgement.ts';
+import { finishDeferred } from './binding-update.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
 import { type DetectionEnd, receiveOnLink, runHomeLinkTimers, setHomeLinkInterfaces } from './home-link.ts';
 import type { HomeAgentInput } from './input.ts';
 import { runBindingTimers } from './lifetime.ts';
 import { receive } from './receive.ts';
-import { register } from './registration.ts';
 import { handleRequest } from './requests.ts';
 import { finishRestore, restoreRecord } from './restore.ts';
 import { HomeAgentState } from './state.ts';
@@ -62,7 +62,7 @@ class HomeAgentEngine implements Engine<HomeAgentInput> {
         restoreRecord(state, now, input.table, input.key, input.value, out);
         return;
       case 'restored':
-        finishRestore(state);
+        finishRestore(state, now, out);
         wantStatic(state.configuration, out);
         break;
       case 'network':
@@ -89,7 +89,7 @@ class HomeAgentEngine implements Engine<HomeAgentInput> {
   #detectionEnd(now: Monotonic, out: Output[]): DetectionEnd {
     const state = this.#state;
     return {
-      unique: ({ request, sender }) => register(state, now, request, sender, out),
+      unique: ({ request, sender }) => finishDeferred(state, now, request, sender, out),
       duplicate: ({ request, sender }) => {
         const status = 'duplicate-address-detection-failed';
         refuse(state, now, request, sender, { status, reason: 'duplicate-address-detected' }, out);

@@ -31,11 +31,12 @@ export function checkMobileRouter(
   if (mobileRouter && asked.some(({ prefixLength }) => prefixLength === 0 || prefixLength > 128)) {
     return { status: 'invalid-prefix' };
   }
-  const foreign = asked.some(({ prefix, prefixLength }) => !grants(mobileNode, prefix, prefixLength));
+  const foreign = asked.some(({ prefix, prefixLength }) => !grantsPrefix(mobileNode, prefix, prefixLength));
   return mobileRouter && foreign ? { status: 'not-authorized-for-prefix' } : undefined;
 }
 
-function grants(mobileNode: AuthorizedMobileNode, address: Prefix['address'], length: number): boolean {
+/** Whether the configuration gives the mobile router this prefix, and not only a part of it. */
+export function grantsPrefix(mobileNode: AuthorizedMobileNode, address: Prefix['address'], length: number): boolean {
   return mobileNode.mobileNetworkPrefixes.some(
     (prefix) => prefix.length === length && prefix.address === networkOf(address, length),
   );

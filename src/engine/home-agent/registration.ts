@@ -226,15 +226,24 @@ export function removeBinding(
   withdrawBinding(state, binding, out);
   state.tunnels.release(binding.tunnel, out);
   state.pool.setIdle(homeAddress, true);
-  const sequenceHoldMs = reason === 'binding-expired' ? 0 : MAX_DELETE_BCE_TIMEOUT_MS;
-  const former = {
-    sequence: binding.sequence,
-    sequenceUntilWallMs: state.wallAt(now) + sequenceHoldMs,
-    timestamp: binding.timestamp,
-  };
-  state.formerBindings.set(homeAddress, former);
+  const holdMs = reason === 'binding-expired' ? 0 : MAX_DELETE_BCE_TIMEOUT_MS;
   forgetBinding(homeAddress, out);
-  storeFormerBinding(homeAddress, former, out);
+  rememberFormer(state, now, homeAddress, binding.sequence, binding.timestamp, out, holdMs);
   state.count(reason);
   emit(out, 'info', reason, bindingFields(binding));
+}
+
+/** Numbers that must be exceeded after there is no binding any more; the sequence number for `holdMs`. */
+export function rememberFormer(
+  state: HomeAgentState,
+  now: Monotonic,
+  homeAddress: Ipv6Address,
+  sequence: number,
+  timestamp: bigint,
+  out: Output[],
+  holdMs = MAX_DELETE_BCE_TIMEOUT_MS,
+): void {
+  const former = { sequence, sequenceUntilWallMs: state.wallAt(now) + holdMs, timestamp };
+  state.formerBindings.set(homeAddress, former);
+  storeFormerBinding(homeAddress, former, out);
 }

@@ -8,16 +8,18 @@ import {
   formatPrefix,
   type IpAddress,
   type Ipv6Address,
+  isGlobalUnicast,
   isIpv4,
   parseIpAddress,
   parseIpv6,
   parsePrefix,
 } from '#base/ip.ts';
-import { type Monotonic, monotonic } from '#base/time.ts';
+import { after, type Monotonic } from '#base/time.ts';
 import type { JsonObject, JsonValue, Output, Prefix } from '#engine/contract.ts';
+import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
 import { type Binding, type BindingState, type FormerBinding, NO_PREFIXES } from './binding.ts';
 import type { HomeAgentState } from './state.ts';
-import type { Endpoint } from './tunnels.ts';
+import { type Endpoint, HIGHEST_TUNNEL_ID } from './tunnels.ts';
 
 /** Names of the tables; keys are home addresses. */
 export const StoreTable = {
@@ -67,7 +69,8 @@ export function storeFormerBinding(homeAddress: Ipv6Address, former: FormerBindi
 /** A binding as stored, not yet judged by the configuration. */
 export interface StoredBinding {
   readonly endpoint: Endpoint;
-  readonly tunnelId: number;
+  /** Undefined when it is none that the plane takes. */
+  readonly tunnelId: number | undefined;
   readonly state: BindingState;
 }
 
@@ -81,6 +84,11 @@ function text(value: JsonValue | undefined): string {
 
 function count(value: JsonValue | undefined): number {
   return typeof value === 'number' && Number.isFinite(value) ? value : 0;
+}
+
+/** Undefined for anything but a whole number between `least` and `most`. */
+function whole(value: JsonValue | undefined, least: number, most: number): number | undefined {
+  return typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most ? value : undefined;
 }
 
 function address(value: JsonValue | undefined): IpAddress | undefined {
@@ -97,34 +105,48 @@ function prefixes(value: JsonValue | undefined): readonly Prefix[] {
   return value.map((entry) => parsePrefix(text(entry))).filter((prefix) => prefix !== undefined);
 }
 
-/** Undefined when the record is not one of ours. `now` and the wall clock turn the expiry into monotonic time. */
+/** Both ends of a tunnel that a registration can have asked for; undefined for anything else. */
+function parseEndpoint(value: JsonObject): Endpoint | undefined {
+  const local = address(value['local']);
+  const remote = address(value['remote']);
+  const encapsulation = value['encapsulation'];
+  if (local === undefined || remote === undefined || isIpv4(local) !== isIpv4(remote)) return undefined;
+  if (encapsulation === 'ipip') return { encapsulation, local, remote, localPort: 0, remotePort: 0 };
+  const localPort = whole(value['localPort'], 1, 0xffff);
+  const remotePort = whole(value['remotePort'], 1, 0xffff);
+  if (encapsulation !== 'udp' || !isIpv4(local) || localPort === undefined || remotePort === undefined)
+    return undefined;
+  return { encapsulation, local, remote, localPort, remotePort };
+}
+
+/**
+ * Undefined when the record is not one of ours. `now` and the wall clock turn the expiry into monotonic time; a wall clock that was set
+ * back meanwhile must not make a binding outlive its lifetime.
+ */
 export function parseStoredBinding(state: HomeAgentState, now: Monotonic, value: JsonValue): StoredBinding | undefined {
   if (!isObject(value)) return undefined;
   const homeAgentAddress = parseIpv6(text(value['homeAgentAddress']));
   const careOfAddress = address(value['careOfAddress']);
-  const local = address(value['local']);
-  const remote = address(value['remote']);
+  const endpoint = parseEndpoint(value);
+  const sequence = whole(value['sequence'], 0, 0xffff);
+  const lifetimeUnits = whole(value['lifetimeUnits'], 1, 0xffff);
+  if (homeAgentAddress === undefined || careOfAddress === undefined || !isGlobalUnicast(careOfAddress))
+    return undefined;
+  if (endpoint === undefined || sequence === undefined || lifetimeUnits === undefined) return undefined;
   const ipv4HomeAddress = address(value['ipv4HomeAddress']);
-  if (homeAgentAddress === undefined || careOfAddress === undefined) return undefined;
-  if (local === undefined || remote === undefined) return undefined;
+  const leftMs = count(value['expiresWallMs']) - state.wallAt(now);
   return {
-    endpoint: {
-      encapsulation: value['encapsulation'] === 'udp' ? 'udp' : 'ipip',
-      local,
-      remote,
-      localPort: count(value['localPort']),
-      remotePort: count(value['remotePort']),
-    },
-    tunnelId: count(value['tunnel']),
+    endpoint,
+    tunnelId: whole(value['tunnel'], 1, HIGHEST_TUNNEL_ID),
     state: {
       homeAgentAddress,
       careOfAddress,
       ipv4HomeAddress: ipv4HomeAddress !== undefined && isIpv4(ipv4HomeAddress) ? ipv4HomeAddress : undefined,
       mobileNetworkPrefixes: prefixes(value['mobileNetworkPrefixes']),
-      sequence: count(value['sequence']),
+      sequence,
       timestamp: timestamp(value['timestamp']),
-      lifetimeUnits: count(value['lifetimeUnits']),
-      expiresAt: monotonic(now + count(value['expiresWallMs']) - state.wallAt(now)),
+      lifetimeUnits,
+      expiresAt: after(now, Math.min(leftMs, lifetimeUnits * LIFETIME_UNIT_SECONDS * 1000)),
       behindNat: value['behindNat'] === true,
       linkLocalCompatibility: value['linkLocalCompatibility'] === true,
     },

@@ -24,7 +24,7 @@ export interface Tunnel {
   users: number;
 }
 
-const HIGHEST_ID = 0x7fffffff;
+export const HIGHEST_TUNNEL_ID = 0x7fffffff;
 
 export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
   return (
@@ -106,7 +106,7 @@ export class TunnelTable {
   }
 
   #freeId(): number {
-    do this.#lastId = (this.#lastId % HIGHEST_ID) + 1;
+    do this.#lastId = (this.#lastId % HIGHEST_TUNNEL_ID) + 1;
     while (this.#ids.has(this.#lastId));
     return this.#lastId;
   }

@@ -1,0 +1,194 @@
+/** What a home agent must not believe: its own records of another configuration or clock, Binding Updates out of order, places that lead back. */
+import { describe, expect, it } from 'vitest';
+import { ipv4, ipv6, UNSPECIFIED_V4 } from '#base/ip.ts';
+import type { MobilityOption } from '#wire/mobility-options.ts';
+import {
+  ALICE,
+  association,
+  HOME_ADDRESS,
+  HOME_AGENT_V4,
+  NATIVE,
+  prefix,
+  Scene,
+  SECOND_HOME_ADDRESS,
+  udpPath,
+} from './home-agent-scene.ts';
+
+const FIXED = ipv4('198.51.100.5');
+const ASK: MobilityOption = {
+  type: 'ipv4-home-address',
+  prefixLength: 32,
+  requestPrefix: false,
+  address: UNSPECIFIED_V4,
+};
+const BOB_HOME = ipv6('2001:db8:1::200');
+const BOB = {
+  ...ALICE,
+  identifier: 'bob@example.org',
+  securityAssociations: [association(2000)],
+  homeAddresses: [BOB_HOME],
+  ipv4HomeAddresses: [],
+};
+const AS_BOB = { homeAddress: BOB_HOME, identifier: 'bob@example.org', association: association(2000) };
+
+/** Everything that leads to `text` in the plane, by wish. */
+function leadingTo(scene: Scene, text: string): readonly string[] {
+  const { address, length } = prefix(text);
+  return [...scene.wish].flatMap(([key, part]) =>
+    (part.planeRoutes ?? []).some((route) => route.prefix.address === address && route.prefix.length === length)
+      ? [key]
+      : [],
+  );
+}
+
+function changeRecord(scene: Scene, changes: object): void {
+  const key = `binding ${HOME_ADDRESS}`;
+  const value = scene.store.get(key);
+  scene.store.set(key, { ...(typeof value === 'object' ? value : {}), ...changes });
+}
+
+describe('after a restart with another configuration', () => {
+  it('the IPv4 home address that belongs to another mobile node now is his alone', () => {
+    const scene = new Scene({ mobileNodes: [ALICE, BOB] });
+    scene.update(NATIVE, { sequence: 1, options: [ASK] });
+    const mobileNodes = [
+      { ...ALICE, ipv4HomeAddresses: [] },
+      { ...BOB, ipv4HomeAddresses: [FIXED] },
+    ];
+    const restarted = new Scene({ mobileNodes }, scene);
+    expect(leadingTo(restarted, `${FIXED}/32`)).toEqual([]);
+    expect(leadingTo(restarted, `${HOME_ADDRESS}/128`)).toEqual([`binding/${HOME_ADDRESS}`]);
+    restarted.update(NATIVE, { sequence: 1, options: [ASK], ...AS_BOB });
+    expect(leadingTo(restarted, `${FIXED}/32`)).toEqual([`binding/${BOB_HOME}`]);
+    // Once more: what was taken away does not come back from the store.
+    expect(leadingTo(new Scene({ mobileNodes }, restarted), `${FIXED}/32`)).toEqual([`binding/${BOB_HOME}`]);
+  });
+
+  it('an address of the pool stays bound', () => {
+    const mobileNodes = [{ ...ALICE, ipv4HomeAddresses: [], mayUseIpv4Pool: true }];
+    const changes = { mobileNodes, ipv4Pool: prefix('198.51.100.128/30') };
+    const scene = new Scene(changes);
+    scene.update(NATIVE, { sequence: 1, options: [ASK] });
+    expect(leadingTo(new Scene(changes, scene), '198.51.100.129/32')).toEqual([`binding/${HOME_ADDRESS}`]);
+    expect(leadingTo(new Scene({ mobileNodes }, scene), '198.51.100.129/32')).toEqual([]);
+  });
+
+  it('a mobile network prefix that was taken from the mobile router is not routed to it', () => {
+    const network = prefix('2001:db8:5::/56');
+    const scene = new Scene({ mobileNodes: [{ ...ALICE, mobileNetworkPrefixes: [network] }] });
+    scene.update(NATIVE, { sequence: 1, flags: { mobileRouter: true } });
+    expect(leadingTo(scene, '2001:db8:5::/56')).toHaveLength(1);
+    const restarted = new Scene({ mobileNodes: [ALICE] }, scene);
+    expect(leadingTo(restarted, '2001:db8:5::/56')).toEqual([]);
+    expect(restarted.wish.get(`binding/${HOME_ADDRESS}`)?.routes ?? []).toEqual([]);
+  });
+
+  it('a binding at an address that the home agent gave up is dropped', () => {
+    const scene = new Scene();
+    scene.update(NATIVE, { sequence: 1 });
+    const moved = new Scene({ addresses: [ipv6('2001:db8:1::2')] }, scene);
+    expect([...moved.wish.keys()]).toEqual(['home-agent']);
+    const over4 = new Scene();
+    over4.update(udpPath('203.0.113.9', 60001), { sequence: 1, ipv4CareOf: ipv4('10.0.0.2') });
+    const without = new Scene({ ipv4Addresses: [] }, over4);
+    expect([...without.wish.keys()]).toEqual(['home-agent']);
+    expect([...new Scene({}, over4).wish.keys()]).toContain(`binding/${HOME_ADDRESS}`);
+  });
+});
+
+describe('after a restart', () => {
+  it('a wall clock set back meanwhile does not prolong a binding', () => {
+    const scene = new Scene();
+    scene.update(NATIVE, { sequence: 1 });
+    const restarted = scene.restartAt(-86_400_000);
+    expect(restarted.wish.has(`binding/${HOME_ADDRESS}`)).toBe(true);
+    restarted.pass(105 * 4000);
+    expect(restarted.wish.has(`binding/${HOME_ADDRESS}`)).toBe(false);
+  });
+
+  it.each([
+    ['tunnel', 0],
+    ['tunnel', -1],
+    ['tunnel', 1.5],
+    ['tunnel', 2 ** 31],
+    ['tunnel', 1e300],
+  ])('a record with %s %d gives a tunnel with an id of our own', (name, value) => {
+    const scene = new Scene();
+    scene.update(NATIVE, { sequence: 1 });
+    changeRecord(scene, { [name]: value });
+    expect([...new Scene({}, scene).wish.keys()].sort()).toEqual([`binding/${HOME_ADDRESS}`, 'home-agent', 'tunnel/1']);
+  });
+
+  it.each([
+    { sequence: 65536 },
+    { sequence: -1 },
+    { lifetimeUnits: 0 },
+    { lifetimeUnits: 65536 },
+    { remotePort: 65536 },
+    { remotePort: 0 },
+    { local: '2001:db8:1::1' },
+    { encapsulation: 'gre' },
+    { careOfAddress: '::' },
+  ])('drops a record that no registration can have made: %j', (changes) => {
+    const scene = new Scene();
+    scene.update(udpPath('203.0.113.9', 60001), { sequence: 1, ipv4CareOf: ipv4('10.0.0.2') });
+    changeRecord(scene, changes);
+    const restarted = new Scene({}, scene);
+    expect([...restarted.wish.keys()]).toEqual(['home-agent']);
+    expect(restarted.counter('binding-not-restored')).toBe(1);
+  });
+});
+
+describe('order', () => {
+  it('a registration that a later de-registration overtook does not come to life', () => {
+    const scene = new Scene();
+    const late = scene.build(NATIVE, { sequence: 5 });
+    scene.pass(1);
+    expect(scene.update(NATIVE, { sequence: 6, lifetimeUnits: 0 }).message.status).toBe(133);
+    scene.deliver(NATIVE, late);
+    expect(scene.acknowledgement().message).toMatchObject({ status: 135, sequence: 6 });
+    expect(scene.wish.has(`binding/${HOME_ADDRESS}`)).toBe(false);
+    expect(scene.update(NATIVE, { sequence: 7 }).message.status).toBe(0);
+  });
+
+  it('a stranger to the home address leaves no trace of his de-registration', () => {
+    const scene = new Scene({ mobileNodes: [ALICE, BOB] });
+    const stranger = { ...AS_BOB, homeAddress: HOME_ADDRESS };
+    expect(scene.update(NATIVE, { sequence: 6, lifetimeUnits: 0, ...stranger }).message.status).toBe(133);
+    expect(scene.store.size).toBe(0);
+    expect(scene.update(NATIVE, { sequence: 5 }).message.status).toBe(0);
+  });
+});
+
+describe('identity', () => {
+  it('RFC 4282 §2.1 an identifier is UTF-8', () => {
+    const identifier = 'jürgen@exämple.org';
+    const scene = new Scene({ mobileNodes: [{ ...ALICE, identifier }] });
+    expect(scene.update(NATIVE, { sequence: 1, identifier }).message.status).toBe(0);
+  });
+});
+
+describe('places that lead back', () => {
+  it.each([
+    ['the home agent itself', HOME_AGENT_V4],
+    ['the IPv4 home address of the same binding', FIXED],
+  ])('a Binding Update over UDP from %s is refused by 174', (_, remote) => {
+    const scene = new Scene();
+    scene.update(udpPath('203.0.113.9', 60001), { sequence: 1, ipv4CareOf: ipv4('10.0.0.2'), options: [ASK] });
+    const before = scene.snapshot();
+    const answer = scene.update(udpPath(remote, 60001), { sequence: 2, ipv4CareOf: ipv4('10.0.0.2'), options: [ASK] });
+    expect(answer.message.status).toBe(174);
+    expect(scene.snapshot()).toEqual(before);
+  });
+
+  it('two home addresses bound to each other while both wait for duplicate address detection', () => {
+    const scene = new Scene({ homeLink: 'lan0' });
+    const crosswise = { careOf: SECOND_HOME_ADDRESS, homeAddress: HOME_ADDRESS };
+    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, ...crosswise }));
+    const other = { careOf: HOME_ADDRESS, homeAddress: SECOND_HOME_ADDRESS };
+    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, ...other }));
+    scene.pass(2000);
+    expect([...scene.wish.keys()].filter((key) => key.startsWith('binding/'))).toHaveLength(1);
+    expect(scene.counter('registration-refused')).toBe(1);
+  });
+});
