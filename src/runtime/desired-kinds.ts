@@ -1,4 +1,4 @@
-import { formatPrefix, isIpv6 } from '#base/ip.ts';
+import { formatPrefix, isIpv6, type Prefix } from '#base/ip.ts';
 import type {
   DesiredAddress,
   DesiredPlaneRoute,
@@ -8,15 +8,20 @@ import type {
   DesiredSysctl,
   DesiredTunnel,
 } from '#engine/contract.ts';
-import type { DesiredKind } from './desired-table.ts';
+import type { DesiredKind, Identity } from './desired-table.ts';
 import type { KernelPort, PlanePort } from './ports.ts';
 
 export function tunnelKind(plane: PlanePort): DesiredKind<DesiredTunnel> {
   return {
     name: 'tunnel',
-    identify: (tunnel) => String(tunnel.id),
-    describe: (tunnel) =>
-      `${tunnel.encapsulation} ${tunnel.local} ${tunnel.localPort} ${tunnel.remote} ${tunnel.remotePort} ${tunnel.mtu}`,
+    identify: (tunnel) => tunnel.id,
+    same: (a, b) =>
+      a.encapsulation === b.encapsulation &&
+      a.local === b.local &&
+      a.localPort === b.localPort &&
+      a.remote === b.remote &&
+      a.remotePort === b.remotePort &&
+      a.mtu === b.mtu,
     apply: (tunnel) => plane.tunnelSet(tunnel),
     remove: (tunnel) => plane.tunnelDelete(tunnel.id),
   };
@@ -25,18 +30,24 @@ export function tunnelKind(plane: PlanePort): DesiredKind<DesiredTunnel> {
 export function planeRouteKind(plane: PlanePort): DesiredKind<DesiredPlaneRoute> {
   return {
     name: 'plane-route',
-    identify: (route) => formatPrefix(route.prefix),
-    describe: (route) => String(route.tunnel),
+    identify: (route) => identityOfPrefix(route.prefix),
+    same: (a, b) => a.tunnel === b.tunnel,
     apply: (route) => plane.routeSet(route),
     remove: (route) => plane.routeDelete(route),
   };
+}
+
+/** The prefix as text; of a single address only that, because its text is there already. */
+function identityOfPrefix(prefix: Prefix): Identity {
+  const width = isIpv6(prefix.address) ? 128 : 32;
+  return prefix.length === width ? prefix.address : formatPrefix(prefix);
 }
 
 export function sysctlKind(kernel: KernelPort): DesiredKind<DesiredSysctl> {
   return {
     name: 'sysctl',
     identify: (sysctl) => sysctl.path,
-    describe: (sysctl) => sysctl.value,
+    same: (a, b) => a.value === b.value,
     apply: (sysctl) => kernel.setSysctl(sysctl),
     remove: (sysctl) => kernel.restoreSysctl(sysctl.path),
   };
@@ -50,8 +61,11 @@ export function addressKind(kernel: KernelPort): DesiredKind<DesiredAddress> {
       isIpv6(value.address)
         ? `${value.device} ${value.address}`
         : `${value.device} ${value.address}/${value.prefixLength}`,
-    describe: (value) =>
-      `${value.prefixLength} ${value.noDad} ${value.noPrefixRoute ?? false} ${value.deprecated ?? false}`,
+    same: (a, b) =>
+      a.prefixLength === b.prefixLength &&
+      a.noDad === b.noDad &&
+      (a.noPrefixRoute ?? false) === (b.noPrefixRoute ?? false) &&
+      (a.deprecated ?? false) === (b.deprecated ?? false),
     apply(value, previous) {
       // The kernel changes lifetimes and flags in place, but not the prefix length.
       if (previous !== undefined && previous.prefixLength !== value.prefixLength) kernel.deleteAddress(previous);
@@ -65,8 +79,12 @@ export function routeKind(kernel: KernelPort): DesiredKind<DesiredRoute> {
   return {
     name: 'route',
     identify: (route) => `${formatPrefix(route.destination)} table ${route.table} metric ${route.metric ?? 0}`,
-    describe: (route) =>
-      `${route.type ?? 'unicast'} ${route.device ?? '-'} ${route.gateway ?? '-'} ${route.source ?? '-'} ${route.mtu ?? 0}`,
+    same: (a, b) =>
+      (a.type ?? 'unicast') === (b.type ?? 'unicast') &&
+      a.device === b.device &&
+      a.gateway === b.gateway &&
+      a.source === b.source &&
+      (a.mtu ?? 0) === (b.mtu ?? 0),
     apply: (route) => kernel.addRoute(route),
     remove: (route) => kernel.deleteRoute(route),
   };
@@ -76,7 +94,7 @@ export function ruleKind(kernel: KernelPort): DesiredKind<DesiredRule> {
   return {
     name: 'rule',
     identify: ruleText,
-    describe: () => '',
+    same: () => true,
     apply: (rule) => kernel.addRule(rule),
     remove: (rule) => kernel.deleteRule(rule),
   };
@@ -97,7 +115,7 @@ export function proxyNeighbourKind(kernel: KernelPort): DesiredKind<DesiredProxy
   return {
     name: 'proxy-neighbour',
     identify: (neighbour) => `${neighbour.device} ${neighbour.address}`,
-    describe: () => '',
+    same: () => true,
     apply: (neighbour) => kernel.addProxyNeighbour(neighbour),
     remove: (neighbour) => kernel.deleteProxyNeighbour(neighbour),
   };

@@ -1,10 +1,13 @@
+/** What the kernel or plane would call a thing. Numbers and texts that are there anyway cost nothing to keep. */
+export type Identity = string | number;
+
 /** How one kind of desired thing is recognised, compared and applied. */
 export interface DesiredKind<V> {
   readonly name: string;
-  /** What the kernel or plane would call the same thing: two values of one identity cannot exist side by side. */
-  identify(value: V): string;
-  /** Equal texts mean that nothing has to be done. */
-  describe(value: V): string;
+  /** Two values of one identity cannot exist side by side. */
+  identify(value: V): Identity;
+  /** True when nothing has to be done to make the one of the other. */
+  same(a: V, b: V): boolean;
   /** Make it so, in place when `previous` is there. Harmless when it already is. Throws a world error. */
   apply(value: V, previous: V | undefined): void;
   /** Harmless when it is already gone. Throws a world error. */
@@ -12,24 +15,26 @@ export interface DesiredKind<V> {
 }
 
 /** Runs one application; false means the world refused and the thing stays pending. */
-export type Attempt = (what: string, body: () => void) => boolean;
+export type Attempt = (kind: string, identity: Identity, body: () => void) => boolean;
 
-interface Item<V> {
+/** A thing on its way: wanted by none or several, not applied, or applied otherwise than wanted. */
+class Unsettled<V> {
   /** One entry per part that wants it; the latest counts. */
-  readonly wanted: V[];
+  readonly wanted: V[] = [];
   applied: V | undefined;
   /** `applied` may have vanished: apply it again, and still remove it in the end. */
-  doubtful: boolean;
+  doubtful = false;
 }
 
 /**
  * Reference-counted wishes of one kind against what was applied. Everything costs O(what was touched since the last `make`).
  */
-export class DesiredTable<V> {
+export class DesiredTable<V extends object> {
   readonly #kind: DesiredKind<V>;
-  readonly #items = new Map<string, Item<V>>();
-  readonly #touched = new Set<string>();
-  readonly #pending = new Set<string>();
+  /** A value itself stands for a thing that one part wants and that was applied so: nearly all are, and there may be 100,000s. */
+  readonly #items = new Map<Identity, V | Unsettled<V>>();
+  readonly #touched = new Set<Identity>();
+  readonly #pending = new Set<Identity>();
 
   constructor(kind: DesiredKind<V>) {
     this.#kind = kind;
@@ -37,32 +42,25 @@ export class DesiredTable<V> {
 
   retain(values: readonly V[] | undefined): void {
     if (values === undefined) return;
-    for (const value of values) {
-      const identity = this.#kind.identify(value);
-      const item = this.#items.get(identity);
-      if (item === undefined) this.#items.set(identity, { wanted: [value], applied: undefined, doubtful: false });
-      else item.wanted.push(value);
-      this.#touched.add(identity);
-    }
+    for (const value of values) this.#touch(this.#kind.identify(value)).wanted.push(value);
   }
 
   release(values: readonly V[] | undefined): void {
     if (values === undefined) return;
     for (const value of values) {
-      const identity = this.#kind.identify(value);
-      const wanted = this.#items.get(identity)?.wanted;
-      const at = wanted?.indexOf(value) ?? -1;
-      if (at >= 0) wanted?.splice(at, 1);
-      this.#touched.add(identity);
+      const { wanted } = this.#touch(this.#kind.identify(value));
+      const at = wanted.indexOf(value);
+      if (at >= 0) wanted.splice(at, 1);
     }
   }
 
   /** Adds and changes. */
   make(attempt: Attempt): void {
+    if (this.#touched.size === 0) return;
     for (const identity of this.#touched) {
-      const item = this.#items.get(identity);
-      const value = item?.wanted.at(-1);
-      if (item === undefined || value === undefined) continue;
+      const item = this.#unsettled(identity);
+      const value = item.wanted.at(-1);
+      if (value === undefined) continue;
       this.#touched.delete(identity);
       this.#makeOne(identity, item, value, attempt);
     }
@@ -70,11 +68,12 @@ export class DesiredTable<V> {
 
   /** Deletions; what is wanted is left alone. */
   break(attempt: Attempt): void {
+    if (this.#touched.size === 0) return;
     for (const identity of this.#touched) {
-      const item = this.#items.get(identity);
-      if (item !== undefined && item.wanted.length > 0) continue;
+      const item = this.#unsettled(identity);
+      if (item.wanted.length > 0) continue;
       this.#touched.delete(identity);
-      if (item !== undefined) this.#breakOne(identity, item, attempt);
+      this.#breakOne(identity, item, attempt);
     }
   }
 
@@ -85,7 +84,8 @@ export class DesiredTable<V> {
 
   /** Something took our things away: the next `make` applies all of them again. */
   distrust(): void {
-    for (const [identity, item] of this.#items) {
+    for (const identity of this.#items.keys()) {
+      const item = this.#unsettled(identity);
       if (item.wanted.length === 0) continue;
       item.doubtful = true;
       this.#touched.add(identity);
@@ -94,10 +94,7 @@ export class DesiredTable<V> {
 
   /** Drops every wish; the next `break` empties the host. */
   clear(): void {
-    for (const [identity, item] of this.#items) {
-      item.wanted.length = 0;
-      this.#touched.add(identity);
-    }
+    for (const identity of this.#items.keys()) this.#touch(identity).wanted.length = 0;
   }
 
   get size(): number {
@@ -112,24 +109,39 @@ export class DesiredTable<V> {
     return this.#pending.size > 0;
   }
 
-  #makeOne(identity: string, item: Item<V>, value: V, attempt: Attempt): void {
-    const { applied } = item;
-    if (!item.doubtful && applied !== undefined && this.#kind.describe(applied) === this.#kind.describe(value)) {
-      this.#pending.delete(identity);
-      return;
-    }
-    if (attempt(`${this.#kind.name} ${identity}`, () => this.#kind.apply(value, applied))) {
-      item.applied = value;
-      item.doubtful = false;
-      this.#pending.delete(identity);
-    } else {
-      this.#pending.add(identity);
-    }
+  #touch(identity: Identity): Unsettled<V> {
+    this.#touched.add(identity);
+    return this.#unsettled(identity);
   }
 
-  #breakOne(identity: string, item: Item<V>, attempt: Attempt): void {
+  #unsettled(identity: Identity): Unsettled<V> {
+    const found = this.#items.get(identity);
+    if (found instanceof Unsettled) return found;
+    const item = new Unsettled<V>();
+    if (found !== undefined) {
+      item.wanted.push(found);
+      item.applied = found;
+    }
+    this.#items.set(identity, item);
+    return item;
+  }
+
+  #makeOne(identity: Identity, item: Unsettled<V>, value: V, attempt: Attempt): void {
     const { applied } = item;
-    if (applied !== undefined && !attempt(`${this.#kind.name} ${identity}`, () => this.#kind.remove(applied))) {
+    const done = !item.doubtful && applied !== undefined && this.#kind.same(applied, value);
+    if (!done && !attempt(this.#kind.name, identity, () => this.#kind.apply(value, applied))) {
+      this.#pending.add(identity);
+      return;
+    }
+    this.#pending.delete(identity);
+    item.applied = value;
+    item.doubtful = false;
+    if (item.wanted.length === 1) this.#items.set(identity, value);
+  }
+
+  #breakOne(identity: Identity, item: Unsettled<V>, attempt: Attempt): void {
+    const { applied } = item;
+    if (applied !== undefined && !attempt(this.#kind.name, identity, () => this.#kind.remove(applied))) {
       this.#pending.add(identity);
       return;
     }

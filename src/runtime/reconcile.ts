@@ -39,6 +39,8 @@ export class Reconciler {
   readonly #proxyNeighbours;
   /** In the order of making. */
   readonly #tables;
+  /** In the order of breaking. */
+  readonly #reversed;
   readonly #refused: (what: string, error: WorldError) => void;
   readonly #failures = new Map<string, string>();
   readonly #counters = new Map<string, number>();
@@ -66,6 +68,7 @@ export class Reconciler {
       this.#rules,
       this.#proxyNeighbours,
     ];
+    this.#reversed = this.#tables.toReversed();
   }
 
   /** Notes the new part; nothing is applied before `make`. */
@@ -88,7 +91,7 @@ export class Reconciler {
   /** Applies deletions noted so far; call at the end of a step. */
   break(now: Monotonic): void {
     const attempt = this.#attempt(now);
-    for (const table of this.#tables.toReversed()) table.break(attempt);
+    for (const table of this.#reversed) table.break(attempt);
   }
 
   /** The network changed: what was refused may work now. */
@@ -169,18 +172,19 @@ export class Reconciler {
   }
 
   #attempt(now: Monotonic): Attempt {
-    return (what, body) => {
+    return (kind, identity, body) => {
       try {
         body();
       } catch (thrown) {
         if (!isWorldError(thrown)) throw thrown;
+        const what = `${kind} ${identity}`;
         if (!this.#failures.has(what)) this.#refused(what, thrown);
         this.#failures.set(what, thrown.message);
         this.#count(`refused-${thrown.code}`);
         if (this.#retryAt === NEVER) this.#backOff(now);
         return false;
       }
-      this.#failures.delete(what);
+      if (this.#failures.size > 0) this.#failures.delete(`${kind} ${identity}`);
       this.#count('applied');
       return true;
     };
