@@ -233,10 +233,10 @@ function freshOctets(count: number): Uint8Array {
 /** Fresh octets; they may share their `ArrayBuffer` with others. */
 export function encode<T>(codec: Codec<T>, value: T): Uint8Array {
   const size = codec.size(value);
-  const writer = Writer.over(freshOctets(size), 0);
+  const bytes = freshOctets(size);
+  const writer = Writer.over(bytes, 0);
   codec.write(value, writer);
-  const bytes = writer.finish();
-  assert(bytes.length === size, `${codec.name}: size() and write() disagree`);
+  assert(writer.offset === size, `${codec.name}: size() and write() disagree`);
   return bytes;
 }
 
