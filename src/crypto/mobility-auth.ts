@@ -38,6 +38,9 @@ export type BindingMessage = Extract<MobilityMessage, { type: 'binding-update' |
 
 const AUTHENTICATOR_LENGTH = { 'hmac-sha1-96': 12, 'hmac-sha256-128': 16 } as const;
 
+/** Stands where the authenticator will be. */
+const BLANK_AUTHENTICATOR = { 'hmac-sha1-96': new Uint8Array(12), 'hmac-sha256-128': new Uint8Array(16) } as const;
+
 const BLOCK_LENGTH = 64;
 const LONGEST_HEADER = 8 * 256;
 const LONGEST_DATA = 32 + LONGEST_HEADER;
@@ -134,7 +137,7 @@ export function signMobility(
   addresses: MobilityAddresses & { readonly source: Ipv6Address; readonly destination: Ipv6Address },
 ): Uint8Array {
   assert(findOption(message.options, 'authentication') === undefined, 'message not signed yet');
-  const authenticator = new Uint8Array(AUTHENTICATOR_LENGTH[association.algorithm]);
+  const authenticator = BLANK_AUTHENTICATOR[association.algorithm];
   const option = {
     type: 'authentication',
     subtype: AuthenticationSubtype.mobileNodeHomeAgent,
