@@ -150,10 +150,11 @@ class Loop implements Driver {
 
   #network(interfaces: readonly NetworkInterface[]): void {
     this.#guard(() => {
-      // The engine hears of it first: its answer is on the critical path of a handover, our second tries are not.
-      if (this.#options.network !== false) this.#queue.push({ kind: 'network', interfaces });
+      // The engine hears of it first: its answer is on the critical path of a handover, punts that wait and our second tries are not.
+      const { clock, network } = this.#options;
+      if (network !== false) this.#handle(clock.now(), [{ kind: 'network', interfaces }]);
       this.#drain();
-      this.#reconciler.retry(this.#options.clock.now());
+      this.#reconciler.retry(clock.now());
     });
   }
 
@@ -236,7 +237,9 @@ class Loop implements Driver {
   }
 
   #carryOut(now: Monotonic, out: readonly Output[]): void {
-    if (!this.#records.write(out)) this.#say('store-refuses', 'warn', { waiting: this.#records.backlog });
+    const refusedBefore = this.#records.backlog > 0;
+    if (!this.#records.write(out) && !refusedBefore)
+      this.#say('store-refuses', 'warn', { waiting: this.#records.backlog });
     let changed = false;
     let unmade = false;
     for (const output of out) {

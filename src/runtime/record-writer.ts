@@ -10,11 +10,12 @@ interface Change {
 
 /**
  * Writes the records of a turn in one transaction. A store that refuses (disk full) does not stop the daemon: the latest value of
- * each record is kept and written with the next turn.
+ * each record is kept and written when the store takes records again. Until then no more is tried than what is new: there may be a
+ * hundred thousand waiting.
  */
 export class RecordWriter {
   readonly #store: StorePort;
-  #backlog = new Map<string, Change>();
+  readonly #backlog = new Map<string, Change>();
   #failures = 0;
 
   constructor(store: StorePort) {
@@ -27,12 +28,16 @@ export class RecordWriter {
     for (const output of outputs) {
       if (output.kind === 'persist') changes.push({ table: output.table, key: output.key, value: output.value });
     }
-    return changes.length === 0 || this.#apply([...this.#backlog.values(), ...changes]);
+    if (changes.length === 0) return true;
+    if (!this.#apply(changes)) return false;
+    return this.#backlog.size === 0 || this.#apply([...this.#backlog.values()]);
   }
 
-  /** Writes what an earlier refusal left. */
+  /** Writes what earlier refusals left. */
   flush(): boolean {
-    return this.#backlog.size === 0 || this.#apply([...this.#backlog.values()]);
+    const [first] = this.#backlog.values();
+    if (first === undefined) return true;
+    return this.#apply([first]) && (this.#backlog.size === 0 || this.#apply([...this.#backlog.values()]));
   }
 
   get failures(): number {
@@ -44,14 +49,23 @@ export class RecordWriter {
   }
 
   #apply(changes: readonly Change[]): boolean {
+    const taken = this.#taken(changes);
+    if (taken && this.#backlog.size === 0) return true;
+    for (const change of changes) {
+      const id = `${change.table}\0${change.key}`;
+      this.#backlog.delete(id);
+      if (!taken) this.#backlog.set(id, change);
+    }
+    return taken;
+  }
+
+  #taken(changes: readonly Change[]): boolean {
     try {
       this.#store.apply(changes);
-      this.#backlog.clear();
       return true;
     } catch (thrown) {
       if (!isWorldError(thrown)) throw thrown;
       this.#failures++;
-      this.#backlog = new Map(changes.map((change) => [`${change.table}\0${change.key}`, change]));
       return false;
     }
   }

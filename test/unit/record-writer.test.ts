@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest';
+import type { Output } from '#engine/contract.ts';
+import { RecordWriter } from '#runtime/record-writer.ts';
+import { MemoryStore } from '#store/memory.ts';
+
+/** A store that can be made to refuse, and how many records it was asked to take each time. */
+class FullStore extends MemoryStore {
+  readonly asked: number[] = [];
+  full = true;
+
+  override apply(changes: Parameters<MemoryStore['apply']>[0]): void {
+    this.asked.push(changes.length);
+    if (this.full) throw Object.assign(new Error('disk full'), { code: 'STORE_IO' });
+    super.apply(changes);
+  }
+}
+
+const record = (key: string, value: number | undefined): readonly Output[] => [
+  { kind: 'persist', table: 't', key, value },
+];
+
+describe('a store that refuses for long', () => {
+  it('is not asked to write all that waits each time', () => {
+    const store = new FullStore();
+    const writer = new RecordWriter(store);
+    for (let index = 0; index < 500; index++) expect(writer.write(record(`k${index}`, index))).toBe(false);
+    for (let tick = 0; tick < 10; tick++) expect(writer.flush()).toBe(false);
+    expect(writer.backlog).toBe(500);
+    expect(Math.max(...store.asked)).toBe(1);
+  });
+
+  it.each([
+    ['the next record', (writer: RecordWriter) => writer.write(record('k0', 1000))],
+    ['the next tick', (writer: RecordWriter) => writer.flush()],
+  ])('gets the latest of everything with %s after it works again', (_, resume) => {
+    const store = new FullStore();
+    const writer = new RecordWriter(store);
+    for (let index = 0; index < 75; index++) writer.write(record(`k${index % 50}`, index));
+    writer.write(record('k7', undefined));
+    store.full = false;
+    expect(resume(writer)).toBe(true);
+    expect(writer.backlog).toBe(0);
+    const values = new Map([...store.records.values()].map(({ key, value }) => [key, value]));
+    expect(values.size).toBe(49);
+    expect([values.get('k1'), values.get('k24'), values.get('k25')]).toEqual([51, 74, 25]);
+    expect([50, 1000]).toContain(values.get('k0'));
+  });
+});
