@@ -69,6 +69,22 @@ describe('over IPv6', () => {
     ]);
   });
 
+  it('sends the Binding Update before the policy routing that nothing on its way needs', () => {
+    const scene = new Scene();
+    const kinds = scene.network(FOREIGN_V6).map((output) => (output.kind === 'want' ? output.key : output.kind));
+    expect(kinds.indexOf('send')).toBeGreaterThan(kinds.indexOf('home/office'));
+    expect(kinds.indexOf('send')).toBeLessThan(kinds.indexOf('care-of'));
+    expect(kinds.indexOf('send')).toBeLessThan(kinds.indexOf('policy'));
+  });
+
+  it('sends it after the routes of the care-of address when another router could be preferred', () => {
+    const scene = new Scene();
+    const other = { addresses: ['2001:db8:f2::2/64'], name: 'wlan0', index: 3 };
+    const kinds = scene.network(FOREIGN_V6, other).map((output) => (output.kind === 'want' ? output.key : output.kind));
+    expect(kinds.indexOf('care-of')).toBeGreaterThanOrEqual(0);
+    expect(kinds.indexOf('care-of')).toBeLessThan(kinds.indexOf('send'));
+  });
+
   it('without optimism points the tunnel to the new place only when it is acknowledged', () => {
     const scene = new Scene({ optimistic: false });
     scene.registered(FOREIGN_V6);

@@ -65,8 +65,11 @@ function attach(state: RegistrationState, step: Step, careOf: CareOfCandidate, b
   state.forceUdp = context.configuration.forceUdp;
   state.exchange = new Exchange('register', careOf, initialTimeoutMs(state.bound), backOffs);
   if (context.configuration.optimistic || state.tunnel === undefined) pointTunnel(state, careOf);
-  context.publish(step);
+  // What the kernel has to do for it takes a good part of a millisecond, which packets would wait for.
+  if (context.movement.isOnlyWayOut(careOf)) context.publishTunnels(step);
+  else context.publish(step);
   transmitUpdate(state, step);
+  context.publish(step);
   context.count('handover');
   state.event(step, 'handover', 'info', {
     from,

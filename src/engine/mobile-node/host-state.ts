@@ -16,6 +16,9 @@
  *   p+5  -                             main, but not its default   on-link peers        } only when all traffic
  *   p+6  not our mark                  table                       everything else      } is to use the tunnel
  *
+ * The mark's rule stands as long as the node is away. So where the host has one router of the family only, main's default is that
+ * of the new care-of address, and the Binding Update and the tunnel need not wait for the rules of a new care-of address.
+ *
  * While the home agent is silent the last three are withdrawn: the host, and the lookup of the home agent's name, then go out
  * directly; what uses a home address waits. Neighbour Discovery and link-local traffic stay with the kernel's local table and
  * link routes. No sysctl is wanted: strict reverse path filtering should look a packet from the tunnel up as "from home
@@ -109,6 +112,13 @@ function desiredTunnel(tunnel: TunnelEndpoints, id: number, configuration: Mobil
     remotePort: udp ? tunnel.remotePort : 0,
     mtu: tunnelMtu(tunnel, configuration),
   };
+}
+
+const HOME_PART = 'home/';
+
+/** Whether the part is of one home: its addresses, and its tunnel. */
+export function isHomePart(key: string): boolean {
+  return key.startsWith(HOME_PART);
 }
 
 /** The part 'home/<name>'. */
@@ -234,7 +244,7 @@ export function wantedParts(
 ): ReadonlyMap<string, DesiredPart> {
   const parts = new Map<string, DesiredPart>();
   for (const situation of situations) {
-    parts.set(`home/${situation.home.name}`, homePart(situation, situations, configuration));
+    parts.set(`${HOME_PART}${situation.home.name}`, homePart(situation, situations, configuration));
   }
   const careOfs = new Map<IpAddress, CareOfCandidate>();
   for (const { careOf, tunnel } of situations) {

@@ -32,7 +32,7 @@ import type { Home, MobileNodeConfiguration } from './configuration.ts';
 import { MOBILE_NODE_REASONS, type MobileNodeReason } from './counters.ts';
 import { MOBILE_NODE_TABLE } from './home-record.ts';
 import { HomeRegistration } from './home-registration.ts';
-import { wantedParts } from './host-state.ts';
+import { isHomePart, wantedParts } from './host-state.ts';
 import { Movement } from './movement.ts';
 import type { NodeContext, Step } from './node-context.ts';
 import { answerRequest } from './requests.ts';
@@ -161,26 +161,42 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
 
   // --- wanted state ---
 
-  publish({ out }: Step): void {
-    // Before the network is known nobody can say whether the addresses belong on the tunnel or on the home link.
-    if (!this.movement.known) return;
-    const situations = this.homes.map((home) => home.state.situation()).filter((situation) => situation !== undefined);
-    const addresses = this.movement.interfaces
-      .filter(({ running }) => running)
-      .flatMap((link) => link.addresses.map(({ address }) => address))
-      .filter(isGlobalUnicast);
-    const parts = wantedParts(situations, [...new Set(addresses)].sort(), this.configuration);
+  publish(step: Step): void {
+    const parts = this.#parts();
+    if (parts === undefined) return;
+    this.#want(step, parts);
+    for (const key of this.#wanted.keys()) {
+      if (parts.has(key)) continue;
+      this.#wanted.delete(key);
+      step.out.push({ kind: 'want', key, part: undefined });
+    }
+  }
+
+  publishTunnels(step: Step): void {
+    const parts = this.#parts()
+      ?.entries()
+      .filter(([key]) => isHomePart(key));
+    if (parts !== undefined) this.#want(step, parts);
+  }
+
+  #want({ out }: Step, parts: Iterable<readonly [string, DesiredPart]>): void {
     for (const [key, part] of parts) {
       const text = JSON.stringify(part);
       if (this.#wanted.get(key)?.text === text) continue;
       this.#wanted.set(key, { part, text });
       out.push({ kind: 'want', key, part });
     }
-    for (const key of this.#wanted.keys()) {
-      if (parts.has(key)) continue;
-      this.#wanted.delete(key);
-      out.push({ kind: 'want', key, part: undefined });
-    }
+  }
+
+  #parts(): ReadonlyMap<string, DesiredPart> | undefined {
+    // Before the network is known nobody can say whether the addresses belong on the tunnel or on the home link.
+    if (!this.movement.known) return undefined;
+    const situations = this.homes.map((home) => home.state.situation()).filter((situation) => situation !== undefined);
+    const addresses = this.movement.interfaces
+      .filter(({ running }) => running)
+      .flatMap((link) => link.addresses.map(({ address }) => address))
+      .filter(isGlobalUnicast);
+    return wantedParts(situations, [...new Set(addresses)].sort(), this.configuration);
   }
 
   tunnels(): JsonValue {

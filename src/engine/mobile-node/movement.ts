@@ -182,6 +182,13 @@ export class Movement {
     for (const key of keys) if (!this.#appearedAt.has(key)) this.#appearedAt.set(key, now);
   }
 
+  /** Whether the candidate's router is the host's only one of the family: no route can prefer another. */
+  isOnlyWayOut({ family, device, gateway }: CareOfCandidate): boolean {
+    return this.#interfaces.every((link) =>
+      link.routers.every((router) => router.family !== family || (link.name === device && router.gateway === gateway)),
+    );
+  }
+
   /** When the answer of `candidates` may change by time alone. */
   deadline(now: Monotonic): Monotonic {
     let first: Monotonic = NEVER;
