@@ -3,6 +3,41 @@
 #include <algorithm>
 
 namespace sojourn {
+namespace {
+
+sockaddr_in6 address6(const Address& address) {
+  sockaddr_in6 result{};
+  result.sin6_family = AF_INET6;
+  result.sin6_port = htons(9);
+  std::memcpy(&result.sin6_addr, address.bytes, 16);
+  return result;
+}
+
+template <class Socket>
+int mtuOfConnected(int fd, const Socket& local, const Socket& remote, int level, int option) {
+  // A source that this host no longer has only makes the answer less exact.
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&local), sizeof local) != 0) errno = 0;
+  if (::connect(fd, reinterpret_cast<const sockaddr*>(&remote), sizeof remote) != 0) return -1;
+  int mtu = -1;
+  socklen_t size = sizeof mtu;
+  return ::getsockopt(fd, level, option, &mtu, &size) == 0 ? mtu : -1;
+}
+
+// A connected socket has a route, and the route knows; nothing is sent.
+int pathMtuOfKernel(const Tunnel& tunnel, int mark) {
+  const Descriptor socket(::socket(tunnel.family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (!socket) return -1;
+  if (mark != 0) enable(socket.get(), SOL_SOCKET, SO_MARK, mark);
+  if (tunnel.family == 6) {
+    sockaddr_in6 local = address6(tunnel.local);
+    local.sin6_port = 0;
+    return mtuOfConnected(socket.get(), local, address6(tunnel.remote()), IPPROTO_IPV6, IPV6_MTU);
+  }
+  const sockaddr_in local = socketAddress(tunnel.local, 0);
+  return mtuOfConnected(socket.get(), local, socketAddress(tunnel.remote(), 9), IPPROTO_IP, IP_MTU);
+}
+
+}  // namespace
 
 void PathMtu::learnFrom(int fd, Encapsulation encapsulation) {
   drainErrors(fd, [&](const PathMtuReport& report) { learn(report, encapsulation); });
@@ -11,13 +46,21 @@ void PathMtu::learnFrom(int fd, Encapsulation encapsulation) {
 void PathMtu::learn(const PathMtuReport& report, Encapsulation encapsulation) {
   const u16 port = encapsulation == Encapsulation::udp ? report.port : u16{0};
   Endpoint* endpoint = shared_.tables.endpoint({report.remote, port, report.family, encapsulation});
-  if (endpoint == nullptr) return;
-  const u16 least = report.family == 6 ? static_cast<u16>(kIpv6MinimumMtu) : kLeast4;
-  const u16 mtu = std::max(report.mtu, least);
-  const u16 before = endpoint->pathMtu.load(std::memory_order_relaxed);
+  if (endpoint != nullptr) lower(*endpoint, report.mtu);
+}
+
+void PathMtu::probe(const Tunnel& tunnel) {
+  const int mtu = pathMtuOfKernel(tunnel, shared_.options.mark);
+  if (mtu > 0 && mtu <= 65535) lower(*tunnel.endpoint, static_cast<u16>(mtu));
+}
+
+void PathMtu::lower(Endpoint& endpoint, u16 reported) {
+  const u16 least = endpoint.identity.family == 6 ? static_cast<u16>(kIpv6MinimumMtu) : kLeast4;
+  const u16 mtu = std::max(reported, least);
+  const u16 before = endpoint.pathMtu.load(std::memory_order_relaxed);
   if (before != 0 && before <= mtu) return;
-  endpoint->pathMtuAt.store(static_cast<u32>(monotonicMs() / 1000), std::memory_order_relaxed);
-  endpoint->pathMtu.store(mtu, std::memory_order_relaxed);
+  endpoint.pathMtuAt.store(static_cast<u32>(monotonicMs() / 1000), std::memory_order_relaxed);
+  endpoint.pathMtu.store(mtu, std::memory_order_relaxed);
   counters_.add(Counters::pathMtuLearnt);
 }
 

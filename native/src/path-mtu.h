@@ -11,6 +11,9 @@ class PathMtu {
 
   // Empties the error queue of `fd`. The caller is online in the tables' domain.
   void learnFrom(int fd, Encapsulation encapsulation);
+  // Asks the kernel how large packets to the tunnel's far end may be, after it refused one. Its own answer to that is of no use:
+  // ip_local_error gives port 0 on sockets that are not connected, and a refused UDP_SEGMENT gives none.
+  void probe(const Tunnel& tunnel);
   // Forgets a value that is older than RFC 8201 §4 lets it be.
   static void age(Endpoint& endpoint, u64 nowMs) {
     if (nowMs / 1000 - endpoint.pathMtuAt.load(std::memory_order_relaxed) > kLifetimeSeconds) endpoint.pathMtu.store(0);
@@ -22,6 +25,7 @@ class PathMtu {
   static constexpr u16 kLeast4 = 552;
 
   void learn(const PathMtuReport& report, Encapsulation encapsulation);
+  void lower(Endpoint& endpoint, u16 mtu);
 
   Shared& shared_;
   Counters& counters_;

@@ -46,9 +46,7 @@ void Plane::openSockets(size_t pairs) {
   if (!sockets_.stop) failed("eventfd");
   // The port first: it is what a second daemon stumbles over.
   UdpFeatures udp;
-  for (size_t pair = 0; options.udpPort != 0 && pair < pairs; pair++) {
-    sockets_.udp.push_back(openUdpSocket(options.udpPort, options.mark, udp));
-  }
+  if (options.udpPort != 0) sockets_.udp = openUdpSockets(options.udpPort, pairs, options.mark, udp);
   sockets_.tun = std::make_unique<Tun>(options.device, options.deviceMtu, static_cast<int>(pairs));
   openRaw();
   const TunFeatures& tun = sockets_.tun->features();

@@ -81,6 +81,7 @@ void RawBatch::recover(const Slot& slot, int error) {
     return;
   }
   pathMtu_.learnFrom(fd_, Encapsulation::ipip);
+  pathMtu_.probe(*slot.packet.tunnel);
   std::vector<u8> whole;
   for (int part = 0; part < slot.packet.partCount; part++) {
     const auto* from = static_cast<const u8*>(slot.packet.parts[part].iov_base);

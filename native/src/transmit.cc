@@ -27,6 +27,7 @@ bool Transmitter::turn(u64 nowMs) {
     const ssize_t length = ::read(tun_, buffer, kLargestRead);
     if (length < static_cast<ssize_t>(sizeof(VirtioHeader))) {
       more = length < 0 && errno == EINTR;
+      gone_ = length < 0 && errno == EBADFD;
       break;
     }
     counters_.add(Counters::transmitReads);

@@ -16,6 +16,8 @@ class Transmitter {
 
   // Reads a bounded number of packets from the TUN and sends them. False when the TUN was empty at the end.
   bool turn(u64 nowMs);
+  // Somebody deleted the device under us: it will never be readable in earnest again.
+  bool deviceGone() const { return gone_; }
   // An ICMP error waits at a socket.
   void learnPathMtu(int fd, Encapsulation encapsulation) { pathMtu_.learnFrom(fd, encapsulation); }
 
@@ -44,6 +46,7 @@ class Transmitter {
   RawBatch raw_;
   RateLimit errors_;
   u64 nowMs_ = 0;
+  bool gone_ = false;
   std::unique_ptr<u8[]> arena_;
   std::unique_ptr<u8[]> headers_;
   size_t headersUsed_ = 0;

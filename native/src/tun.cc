@@ -34,18 +34,19 @@ void disableAddressGeneration(const std::string& name) {
 }  // namespace
 
 Tun::Tun(const std::string& name, int mtu, int queues) {
-  for (int index = 0; index < queues; index++) queues_.push_back(openQueue(name, queues > 1));
+  for (int index = 0; index < queues; index++) queues_.push_back(openQueue(name, queues > 1, index == 0));
   bringUp(name, mtu);
 }
 
-Descriptor Tun::openQueue(const std::string& name, bool several) {
+Descriptor Tun::openQueue(const std::string& name, bool several, bool first) {
   Descriptor queue(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!queue) {
     const bool missing = errno == ENOENT || errno == ENODEV || errno == ENXIO;
     failed("/dev/net/tun", missing ? "modprobe tun, or give the container --device /dev/net/tun" : "");
   }
   ifreq request = requestFor(name);
-  const int flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | (several ? IFF_MULTI_QUEUE : 0);
+  // IFF_TUN_EXCL: a device that exists is another daemon's, and would give us some of its packets.
+  const int flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | (several ? IFF_MULTI_QUEUE : 0) | (first ? IFF_TUN_EXCL : 0);
   request.ifr_flags = static_cast<short>(flags);
   if (::ioctl(queue.get(), TUNSETIFF, &request) != 0) failed("device " + name, "another daemon uses this device name");
   const unsigned tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;

@@ -24,7 +24,7 @@ class Tun {
   const TunFeatures& features() const { return features_; }
 
  private:
-  Descriptor openQueue(const std::string& name, bool several);
+  Descriptor openQueue(const std::string& name, bool several, bool first);
   void bringUp(const std::string& name, int mtu);
 
   std::vector<Descriptor> queues_;

@@ -51,13 +51,17 @@ bool reportOf(const cmsghdr* header, const sockaddr_storage& from, PathMtuReport
   return true;
 }
 
-}  // namespace
+void bindWildcard(int fd, u16 port) {
+  const sockaddr_in address = socketAddress(Address{}, port);
+  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return;
+  failed("UDP port " + std::to_string(port), errno == EADDRINUSE ? "another program has this port" : "");
+}
 
-Descriptor openUdpSocket(u16 port, int mark, UdpFeatures& features) {
+Descriptor openUdpSocket(u16 port, bool several, int mark, UdpFeatures& features) {
   Descriptor udp(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!udp) failed("UDP socket");
   const int fd = udp.get();
-  enable(fd, SOL_SOCKET, SO_REUSEPORT);
+  if (several) enable(fd, SOL_SOCKET, SO_REUSEPORT);
   if (mark != 0 && !enable(fd, SOL_SOCKET, SO_MARK, mark)) failed("SO_MARK");
   enable(fd, IPPROTO_IP, IP_PKTINFO);
   enable(fd, IPPROTO_IP, IP_RECVTOS);
@@ -69,11 +73,21 @@ Descriptor openUdpSocket(u16 port, int mark, UdpFeatures& features) {
   int value = 0;
   socklen_t length = sizeof value;
   features.segmentation = ::getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &value, &length) == 0;
-  const sockaddr_in address = socketAddress(Address{}, port);
-  if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
-    failed("UDP port " + std::to_string(port), errno == EADDRINUSE ? "another program has this port" : "");
-  }
+  bindWildcard(fd, port);
   return udp;
+}
+
+}  // namespace
+
+std::vector<Descriptor> openUdpSockets(u16 port, size_t count, int mark, UdpFeatures& features) {
+  // SO_REUSEPORT would let a second daemon in, and it would get half of all packets: a socket without it finds that out.
+  if (count > 1) {
+    const Descriptor alone(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    bindWildcard(alone.get(), port);
+  }
+  std::vector<Descriptor> sockets;
+  for (size_t index = 0; index < count; index++) sockets.push_back(openUdpSocket(port, count > 1, mark, features));
+  return sockets;
 }
 
 sockaddr_in socketAddress(const Address& address, u16 port) {

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <functional>
+#include <vector>
 
 #include "bytes.h"
 #include "descriptor.h"
@@ -16,8 +17,8 @@ struct UdpFeatures {
   bool receiveOffload = false;
 };
 
-// Bound to the IPv4 wildcard address; several may share the port. Throws SystemError.
-Descriptor openUdpSocket(u16 port, int mark, UdpFeatures& features);
+// Bound to the IPv4 wildcard address; `count` sockets share the port, and nobody else has it. Throws SystemError.
+std::vector<Descriptor> openUdpSockets(u16 port, size_t count, int mark, UdpFeatures& features);
 
 sockaddr_in socketAddress(const Address& address, u16 port);
 

@@ -90,7 +90,12 @@ bool Worker::wait() {
 }
 
 void Worker::turn(u64 nowMs) {
-  if ((ready_ & kTun) != 0 && !transmitter_->turn(nowMs)) ready_ &= ~u32{kTun};
+  if ((ready_ & kTun) != 0 && !transmitter_->turn(nowMs)) {
+    ready_ &= ~u32{kTun};
+    // Or epoll would tell of its error for ever.
+    const int tun = sockets_.tun->queue(static_cast<int>(duties_.pair));
+    if (transmitter_->deviceGone()) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, tun, nullptr);
+  }
   if ((ready_ & kUdp) != 0 && !receiver_->turnUdp(send_.udp, nowMs)) ready_ &= ~u32{kUdp};
   if ((ready_ & kTap) != 0 && !receiver_->turnTap(sockets_.tap.get(), nowMs)) ready_ &= ~u32{kTap};
   if ((ready_ & kLink) != 0) {

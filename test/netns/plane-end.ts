@@ -1,0 +1,42 @@
+/**
+ * One host's end of a tunnel, for plane.test.ts: opens a plane in the namespace that it was started in and does what lines of JSON on
+ * standard input say. `{"id":1,"call":"counters","arguments":[]}` is answered by `{"id":1,"value":…}`; punts come by themselves.
+ */
+import { createInterface } from 'node:readline';
+import { fromHex, hex } from '#base/bytes.ts';
+import type { DesiredPlaneRoute, DesiredTunnel, Path } from '#engine/contract.ts';
+import { openPlane } from '#host/plane.ts';
+import type { PlaneOptions } from '#runtime/ports.ts';
+
+interface Request {
+  readonly id: number;
+  readonly tunnelSet?: DesiredTunnel;
+  readonly routeSet?: DesiredPlaneRoute;
+  readonly tunnelDelete?: number;
+  readonly inject?: { readonly path: Path; readonly packet: string };
+  readonly tunnelCounters?: number;
+}
+
+function say(value: unknown): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+const options: PlaneOptions = JSON.parse(process.argv[2] ?? '');
+const plane = openPlane(options);
+plane.onPunt(({ path, packet }) => say({ punt: { path, packet: hex(packet) } }));
+say({ features: plane.features });
+
+for await (const line of createInterface(process.stdin)) {
+  const request: Request = JSON.parse(line);
+  if (request.tunnelSet !== undefined) plane.tunnelSet(request.tunnelSet);
+  if (request.routeSet !== undefined) plane.routeSet(request.routeSet);
+  if (request.tunnelDelete !== undefined) plane.tunnelDelete(request.tunnelDelete);
+  const { inject } = request;
+  say({
+    id: request.id,
+    injected: inject === undefined ? 0 : plane.inject(inject.path, fromHex(inject.packet)),
+    counters: plane.counters(),
+    tunnel: request.tunnelCounters === undefined ? undefined : plane.tunnelCounters(request.tunnelCounters),
+  });
+}
+plane.close();

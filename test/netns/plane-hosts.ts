@@ -1,0 +1,221 @@
+/**
+ * Two hosts on one cable, each with a plane of its own in a process of its own:
+ *
+ *      home agent                                        mobile node
+ *      eth0  198.51.100.1/24   2001:db8:f::1/64 ---- eth0  198.51.100.2/24   2001:db8:f::2/64
+ *      tun   192.0.2.1/32      2001:db8:5::1/128     tun   192.0.2.2/32      2001:db8:1::2/128
+ */
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
+import type { IpAddress } from '#base/ip.ts';
+import { ipv4, ipv6 } from '#base/ip.ts';
+import type { DesiredTunnel, Encapsulation, Path } from '#engine/contract.ts';
+import { inNamespace, ipBatch, nowMs, run, waitFor } from '#lab/shell.ts';
+import type { PlaneFeatures, PlaneOptions } from '#runtime/ports.ts';
+
+export const TUN = 'sj0';
+export const PORT = 4191;
+export const OUTER = {
+  homeAgent4: '198.51.100.1',
+  node4: '198.51.100.2',
+  homeAgent6: '2001:db8:f::1',
+  node6: '2001:db8:f::2',
+} as const;
+export const INNER = {
+  homeAgent4: '192.0.2.1',
+  node4: '192.0.2.2',
+  homeAgent6: '2001:db8:5::1',
+  node6: '2001:db8:1::2',
+} as const;
+export const TUNNEL = 7;
+
+const NODE_PREFIXES = [
+  { address: ipv6('2001:db8:1::'), length: 64 },
+  { address: ipv4(INNER.node4), length: 32 },
+];
+
+export interface Seen {
+  readonly injected: number;
+  readonly counters: Readonly<Record<string, number>>;
+  readonly tunnel?: Readonly<Record<string, number>>;
+}
+export interface SeenPunt {
+  readonly path: Path;
+  readonly packet: string;
+}
+interface Said extends Partial<Seen> {
+  readonly id?: number;
+  readonly punt?: SeenPunt;
+  readonly features?: PlaneFeatures;
+}
+
+/** A process with a plane in `namespace`. */
+export class PlaneEnd implements AsyncDisposable {
+  readonly namespace: string;
+  readonly punts: SeenPunt[] = [];
+  features: PlaneFeatures | undefined;
+  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
+  readonly #answers = new Map<number, (seen: Seen) => void>();
+  readonly #ended: Promise<void>;
+  #requests = 0;
+
+  constructor(namespace: string, options: Partial<PlaneOptions> & Pick<PlaneOptions, 'side'>) {
+    this.namespace = namespace;
+    const all: PlaneOptions = {
+      ...{ device: TUN, deviceMtu: 1460, udpPort: PORT, threads: 2, mark: 0, raw: true, linkDevices: [], holdMs: 2000 },
+      ...options,
+    };
+    const argv = inNamespace(namespace, [
+      process.execPath,
+      join(import.meta.dirname, 'plane-end.ts'),
+      JSON.stringify(all),
+    ]);
+    this.#child = spawn(argv[0] ?? '', argv.slice(1), { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#ended = new Promise((resolve) => this.#child.once('exit', () => resolve()));
+    createInterface(this.#child.stdout).on('line', (line) => this.#hear(JSON.parse(line)));
+  }
+
+  async ready(): Promise<void> {
+    await waitFor(() => this.features !== undefined, { timeoutMs: 10_000, what: `the plane in ${this.namespace}` });
+  }
+
+  /** What the plane answers after it did as told. */
+  ask(request: Record<string, unknown> = {}): Promise<Seen> {
+    const id = this.#requests++;
+    return new Promise((resolve) => {
+      this.#answers.set(id, resolve);
+      this.#child.stdin.write(`${JSON.stringify({ id, ...request })}\n`);
+    });
+  }
+
+  async counter(name: string): Promise<number> {
+    const value = (await this.ask()).counters[name];
+    if (value === undefined) throw new Error(`no counter ${name}`);
+    return value;
+  }
+
+  /** Waits until `name` has grown by `count` above `before`. */
+  async counted(name: string, before: number, count = 1): Promise<void> {
+    await waitFor(async () => (await this.counter(name)) >= before + count, {
+      timeoutMs: 5_000,
+      what: `${name} of ${this.namespace} to pass ${before + count - 1}`,
+    });
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.stdin.end();
+    await this.#ended;
+  }
+
+  #hear(said: Said): void {
+    if (said.features !== undefined) this.features = said.features;
+    if (said.punt !== undefined) this.punts.push(said.punt);
+    if (said.id === undefined) return;
+    this.#answers.get(said.id)?.({
+      injected: said.injected ?? 0,
+      counters: said.counters ?? {},
+      ...(said.tunnel && { tunnel: said.tunnel }),
+    });
+    this.#answers.delete(said.id);
+  }
+}
+
+/** The tunnel between the two as one of them has it. */
+export function tunnelOf(end: 'homeAgent' | 'node', encapsulation: Encapsulation, mtu = 1460): DesiredTunnel {
+  const at = (who: 'homeAgent' | 'node'): IpAddress =>
+    encapsulation === 'udp' ? ipv4(OUTER[`${who}4`]) : ipv6(OUTER[`${who}6`]);
+  const port = encapsulation === 'udp' ? PORT : 0;
+  const other = end === 'homeAgent' ? 'node' : 'homeAgent';
+  return { id: TUNNEL, encapsulation, local: at(end), remote: at(other), localPort: port, remotePort: port, mtu };
+}
+
+/** The cable, both planes, a tunnel between them, addresses and routes on both TUNs. */
+export class PlaneHosts implements AsyncDisposable {
+  readonly homeAgent: PlaneEnd;
+  readonly node: PlaneEnd;
+  readonly #names: readonly string[];
+
+  private constructor(name: string, threads: number) {
+    this.#names = [`${name}-ha`, `${name}-mn`];
+    this.homeAgent = new PlaneEnd(`${name}-ha`, { side: 'home-agent', threads });
+    this.node = new PlaneEnd(`${name}-mn`, { side: 'mobile-node', threads });
+  }
+
+  static async create(encapsulation: Encapsulation, threads: number): Promise<PlaneHosts> {
+    const name = `plane-${encapsulation}-${threads}-${Math.round(nowMs())}`;
+    await cable(name);
+    const hosts = new PlaneHosts(name, threads);
+    await Promise.all([hosts.homeAgent.ready(), hosts.node.ready()]);
+    await hosts.carry(encapsulation);
+    await ipBatch(
+      [
+        `address add ${INNER.homeAgent4}/32 dev ${TUN}`,
+        `address add ${INNER.homeAgent6}/128 dev ${TUN} nodad`,
+        `route add ${INNER.node4} dev ${TUN}`,
+        `route add 2001:db8:1::/64 dev ${TUN}`,
+      ],
+      { namespace: hosts.homeAgent.namespace },
+    );
+    await ipBatch(
+      [
+        `address add ${INNER.node4}/32 dev ${TUN}`,
+        `address add ${INNER.node6}/128 dev ${TUN} nodad`,
+        `route add ${INNER.homeAgent4} dev ${TUN}`,
+        `route add 2001:db8:5::/64 dev ${TUN}`,
+      ],
+      { namespace: hosts.node.namespace },
+    );
+    return hosts;
+  }
+
+  async carry(encapsulation: Encapsulation, mtu = 1460): Promise<void> {
+    for (const prefix of NODE_PREFIXES) {
+      await this.homeAgent.ask({ routeSet: { prefix, tunnel: TUNNEL } });
+      await this.node.ask({ routeSet: { prefix, tunnel: TUNNEL } });
+    }
+    await this.homeAgent.ask({ tunnelSet: tunnelOf('homeAgent', encapsulation, mtu) });
+    await this.node.ask({ tunnelSet: tunnelOf('node', encapsulation, mtu) });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.homeAgent[Symbol.asyncDispose]();
+    await this.node[Symbol.asyncDispose]();
+    await ipBatch(this.#names.map((name) => `netns delete ${name}`));
+  }
+}
+
+const NO_ANSWERS = `add table ip6 plane
+add chain ip6 plane input { type filter hook input priority raw; }
+add rule ip6 plane input meta l4proto { 4, 41, 135 } drop
+`;
+
+async function cable(name: string): Promise<void> {
+  const [left, right] = [`${name}-ha`, `${name}-mn`];
+  await ipBatch([
+    `netns add ${left}`,
+    `netns add ${right}`,
+    `link add eth0 netns ${left} type veth peer name eth0 netns ${right}`,
+  ]);
+  for (const [namespace, who] of [
+    [left, 'homeAgent'],
+    [right, 'node'],
+  ] as const) {
+    await ipBatch(
+      [
+        'link set lo up',
+        'link set eth0 up',
+        `address add ${OUTER[`${who}4`]}/24 dev eth0`,
+        `address add ${OUTER[`${who}6`]}/64 dev eth0 nodad`,
+      ],
+      { namespace },
+    );
+    await run(['nft', '-f', '-'], { namespace, input: NO_ANSWERS });
+  }
+}
