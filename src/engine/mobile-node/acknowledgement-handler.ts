@@ -6,7 +6,7 @@
  * RFC 4285 §6       clock resynchronization
  */
 import { unreachable } from '#base/assert.ts';
-import { type Ipv4Address, isGlobalUnicast } from '#base/ip.ts';
+import { type Ipv4Address, isGlobalUnicast, prefixContains } from '#base/ip.ts';
 import { after, type Monotonic, wall } from '#base/time.ts';
 import type { Path } from '#engine/contract.ts';
 import { expiryOf } from '#engine/shared/binding-list.ts';
@@ -161,7 +161,7 @@ function refused(state: RegistrationState, step: Step, reply: Reply, reaction: R
     case 'abandon':
       if (exchange.purpose === 'register') registrationRefused(state, step, reaction);
       // Only this one says that no binding is left; after any other the retransmission timer goes on.
-      else if (message.status === NO_BINDING) deregistered(state, step, undefined);
+      else if (message.status === NO_BINDING) deregistered(state, step, undefined, true);
       return;
     default:
       unreachable(reaction);
@@ -218,6 +218,7 @@ function accepted(state: RegistrationState, step: Step, reply: Reply): void {
   const grant: Grant = { careOf, lifetimeSeconds, expiresAt, nat: natDetected(detection) };
   const moved = state.phase !== 'refreshing';
   settle(state, acknowledgedEndpoints(careOf, target, detection));
+  if (state.silent !== undefined && prefixContains(state.silent, careOf.address)) state.silent = undefined;
   memory.accepted(update.timestamp, wall(context.wall(step.now) + (expiresAt - step.now)));
   const askAgain = takeIpv4HomeAddress(state, step, message);
   armTimers(state, reply, grant);

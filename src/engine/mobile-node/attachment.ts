@@ -190,11 +190,19 @@ export function abandonHomeAddress(state: RegistrationState, step: Step): void {
   state.context.count('home-address-abandoned');
   state.event(step, 'home-address-duplicate', 'warn', { homeAddress: state.home.homeAddress, atMs: step.now });
   state.go('release');
-  deregistered(state, step, undefined);
+  deregistered(state, step, undefined, true);
 }
 
-/** The de-registration is done. `roundTripMs` is undefined when the home agent did not confirm it. */
-export function deregistered(state: RegistrationState, step: Step, roundTripMs: number | undefined): void {
+/**
+ * The de-registration is done. `roundTripMs` is undefined when the home agent did not confirm it; unless it is `gone` nevertheless,
+ * the binding may then last as long as its lifetime.
+ */
+export function deregistered(
+  state: RegistrationState,
+  step: Step,
+  roundTripMs: number | undefined,
+  gone = roundTripMs !== undefined,
+): void {
   const { context, homeLink } = state;
   state.go('deregistered');
   state.exchange = undefined;
@@ -202,7 +210,7 @@ export function deregistered(state: RegistrationState, step: Step, roundTripMs: 
   state.careOf = undefined;
   state.timers.clearAll();
   state.list.clear();
-  state.memory.unbound();
+  if (gone) state.memory.unbound();
   state.persist(step);
   context.publish(step);
   if (roundTripMs !== undefined) context.count('deregistered');

@@ -53,10 +53,14 @@ export class HomeAgentAddresses {
   resolved(addresses: readonly IpAddress[]): boolean {
     this.#asking = false;
     if (addresses.length === 0) return false;
-    this.#retryMs = RESOLVE_RETRY_MS;
     const before = [this.#ipv6[0], this.#ipv4[0]];
     this.#learn(addresses);
     return this.#ipv6[0] !== before[0] || this.#ipv4[0] !== before[1];
+  }
+
+  /** The answer was of use: the next question that is in vain starts the back-off anew. */
+  found(): void {
+    this.#retryMs = RESOLVE_RETRY_MS;
   }
 
   /** Wait before the next question, doubled each time. */

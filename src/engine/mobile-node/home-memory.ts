@@ -131,6 +131,11 @@ export class HomeMemory {
     this.#boundUntilWallMs = Math.max(this.#boundUntilWallMs, until);
   }
 
+  /** The wall clock was set by `jumpMs`, or the machine slept so long: what counts is the time that passes from now on. */
+  clockSet(jumpMs: number): void {
+    if (this.#boundUntilWallMs > 0) this.#boundUntilWallMs += jumpMs;
+  }
+
   unbound(): void {
     this.#boundUntilWallMs = 0;
   }

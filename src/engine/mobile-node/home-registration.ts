@@ -12,7 +12,7 @@ import type { Home } from './configuration.ts';
 import { Exchange, initialTimeoutMs } from './exchange.ts';
 import type { NodeContext, Step } from './node-context.ts';
 import { RegistrationState } from './registration-state.ts';
-import type { HomeTimer } from './timer-names.ts';
+import { CLOCK_JUMP_MS, type HomeTimer } from './timer-names.ts';
 import { followWish, homeAgentResolved, lapse, refresh, retransmit, retryRefused } from './update-course.ts';
 import { resolveHomeAgent, transmitUpdate } from './update-transmission.ts';
 
@@ -39,6 +39,18 @@ export class HomeRegistration {
 
   resolved(step: Step, addresses: readonly IpAddress[], failure: string | undefined): void {
     homeAgentResolved(this.state, step, addresses, failure);
+  }
+
+  /**
+   * The wall clock went ahead of the monotonic one by `jumpMs`: it was set, or the machine slept, and the home agent's timers did not.
+   */
+  clockSet(step: Step, jumpMs: number): void {
+    const { state } = this;
+    const { memory, context } = state;
+    memory.clockSet(jumpMs);
+    if (Math.abs(jumpMs) < CLOCK_JUMP_MS || !memory.mayBeBound(context.wall(step.now))) return;
+    state.persist(step);
+    if (jumpMs > 0) refresh(state, step);
   }
 
   /** Handles every timer that is due. */

@@ -117,7 +117,7 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
         this.#resolved(step, input);
         return;
       case 'clock':
-        this.#clockOffsetMs = input.offsetMs;
+        this.#setClock(step, input.offsetMs);
         return;
       case 'record':
         if (input.table === MOBILE_NODE_TABLE) this.#home(input.key)?.state.restore(input.value);
@@ -134,6 +134,12 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
       default:
         unreachable(input);
     }
+  }
+
+  #setClock(step: Step, offsetMs: number): void {
+    const jumpMs = offsetMs - this.#clockOffsetMs;
+    this.#clockOffsetMs = offsetMs;
+    for (const home of this.homes) home.clockSet(step, jumpMs);
   }
 
   #home(name: string): HomeRegistration | undefined {
@@ -234,6 +240,12 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
     return this.homes.find((one) => one.state.home.homeAddress === address || ownsCareOf(one, address));
   }
 
+  /** Several homes may share a care-of address: a Binding Error tells which is meant. */
+  #named(homeAddress: IpAddress, destination: IpAddress, fallback: HomeRegistration): HomeRegistration {
+    const named = this.homes.find(({ state }) => state.home.homeAddress === homeAddress);
+    return named !== undefined && ownsCareOf(named, destination) ? named : fallback;
+  }
+
   #message(step: Step, path: Path, packet: Ipv6Packet, message: MobilityMessage): MobileNodeReason | undefined {
     const home = this.#owner(upperLayerDestination(packet));
     if (home === undefined) return 'not-our-home-address';
@@ -247,7 +259,9 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
       case 'binding-error':
         if (!fromHomeAgent(home, packet)) return 'binding-error-ignored';
         if (message.status !== BindingErrorStatus.unknownBinding) return 'binding-error-ignored';
-        return home.wish(step) ? 'binding-error-followed' : 'request-rate-limited';
+        return this.#named(message.homeAddress, packet.destination, home).wish(step)
+          ? 'binding-error-followed'
+          : 'request-rate-limited';
       default:
         return 'unexpected-message';
     }

@@ -129,15 +129,19 @@ export function homeAgentResolved(
   const { agent, timers, context } = state;
   context.count(addresses.length > 0 ? 'name-resolved' : 'name-not-resolved');
   const changed = agent.resolved(addresses);
-  if (addresses.length === 0) {
-    state.event(step, 'home-agent-not-resolved', 'warn', { name: agent.name, failure });
-    timers.set('resolve-retry', after(step.now, agent.nextRetryMs()));
+  if (addresses.length === 0) state.event(step, 'home-agent-not-resolved', 'warn', { name: agent.name, failure });
+  timers.clear('resolve-retry');
+  if (changed) {
+    state.persist(step);
+    assessAttachment(state, step);
+  }
+  // Addresses of a family that this network does not have are as good as none.
+  if (addresses.length === 0 || state.phase === 'resolving') {
+    if (!agent.asking) timers.set('resolve-retry', after(step.now, agent.nextRetryMs()));
     return;
   }
-  timers.clear('resolve-retry');
+  agent.found();
   if (!changed) return;
-  state.persist(step);
-  assessAttachment(state, step);
   const { exchange } = state;
   const target = exchange === undefined ? undefined : agent.target(exchange.family);
   if (exchange === undefined || target === undefined) return;

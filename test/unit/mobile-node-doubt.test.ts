@@ -1,0 +1,178 @@
+/** What a mobile node may not take for granted: clocks, silence, whom an error is about. RFC 6275 §11, RFC 5555 §4.4. */
+import { describe, expect, it } from 'vitest';
+import { assert } from '#base/assert.ts';
+import { encode, isMalformed } from '#base/bytes.ts';
+import { type Ipv6Address, ipv6 } from '#base/ip.ts';
+import { NEVER } from '#base/time.ts';
+import { homeAddressOption, ipv6Codec } from '#wire/ipv6.ts';
+import { encodeMobility, mobilityCodec, NO_BINDING_ACKNOWLEDGEMENT_FLAGS, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
+import {
+  HOME,
+  HOME_ADDRESS,
+  HOME_AGENT,
+  HOME_AGENT_V4,
+  mobilityPacket,
+  Scene,
+  WALL_OFFSET_MS,
+} from './mobile-node-scene.ts';
+
+const AWAY = { addresses: ['2001:db8:f1::2/64'] };
+const AT_HOME = { addresses: ['fe80::5/64', '2001:db8:1::abcd/64'], epoch: 2 };
+const YEARS_MS = 10 * 365 * 86_400_000;
+const CARE_OF = ipv6('2001:db8:f1::2');
+
+describe('clocks', () => {
+  it.each([YEARS_MS, -YEARS_MS])(
+    'a wall clock set by %d ms does not hide that the home agent has a binding',
+    (jumpMs) => {
+      const scene = new Scene();
+      scene.registered(AWAY);
+      scene.pass(60_000);
+      scene.give({ kind: 'clock', offsetMs: WALL_OFFSET_MS + jumpMs });
+      scene.network(AT_HOME);
+      expect(scene.event('returned-home')).toBeUndefined();
+      expect(scene.update().message.lifetimeUnits).toBe(0);
+    },
+  );
+
+  it('a wall clock set back does not make the binding last', () => {
+    const scene = new Scene();
+    scene.registered(AWAY);
+    scene.network();
+    scene.give({ kind: 'clock', offsetMs: WALL_OFFSET_MS - YEARS_MS });
+    scene.pass(700_000);
+    scene.give({ kind: 'tick' });
+    scene.network(AT_HOME);
+    expect(scene.event('returned-home')).toMatchObject({ deregistered: false });
+  });
+
+  it('registers again after a sleep, in which the monotonic clock stood still and the binding ran out', () => {
+    const scene = new Scene();
+    scene.registered(AWAY);
+    scene.pass(60_000);
+    scene.give({ kind: 'clock', offsetMs: WALL_OFFSET_MS + 3_600_000 });
+    const update = scene.update();
+    expect(update.message.lifetimeUnits).toBe(150);
+    scene.answer(update);
+    expect(scene.event('refreshed')).toBeDefined();
+    scene.give({ kind: 'clock', offsetMs: WALL_OFFSET_MS + 3_600_500 });
+    expect(scene.updates()).toEqual([]);
+  });
+});
+
+describe('a de-registration that nobody confirmed', () => {
+  it.each([
+    ['without a network', (scene: Scene) => scene.network()],
+    ['to a silent home agent', () => {}],
+  ])('%s is made up for at home', (_, happens) => {
+    const scene = new Scene();
+    scene.registered(AWAY);
+    happens(scene);
+    scene.request('deregister');
+    while (scene.event('deregistered') === undefined) scene.wait();
+    expect(scene.event('deregistered')).toMatchObject({ confirmed: false });
+    scene.network(AT_HOME);
+    scene.request('reregister');
+    expect(scene.event('returned-home')).toBeUndefined();
+    expect(scene.update().message.lifetimeUnits).toBe(0);
+  });
+
+  it('is needed no more after the lifetime', () => {
+    const scene = new Scene();
+    scene.registered(AWAY);
+    scene.network();
+    scene.request('deregister');
+    scene.pass(600_000);
+    scene.network(AT_HOME);
+    scene.request('reregister');
+    expect(scene.event('returned-home')).toMatchObject({ deregistered: false });
+  });
+});
+
+/** The home address of each Binding Update in the last step, and its sequence number. */
+function registering(scene: Scene): ReadonlyMap<Ipv6Address | undefined, number> {
+  const found = new Map<Ipv6Address | undefined, number>();
+  for (const output of scene.out) {
+    if (output.kind !== 'send') continue;
+    const packet = ipv6Codec.parse(output.packet);
+    assert(!isMalformed(packet), 'IPv6');
+    const header = mobilityCodec.parse(packet.payload);
+    assert(!isMalformed(header) && header.message.type === 'binding-update', 'Binding Update');
+    found.set(homeAddressOption(packet), header.message.sequence);
+  }
+  return found;
+}
+
+/** An unsigned Binding Acknowledgement. */
+function accept(scene: Scene, homeAddress: Ipv6Address, sequence: number): void {
+  const flags = NO_BINDING_ACKNOWLEDGEMENT_FLAGS;
+  const message = { type: 'binding-acknowledgement', status: 0, flags, sequence, lifetimeUnits: 150 } as const;
+  const packet = encode(ipv6Codec, {
+    trafficClass: 0,
+    flowLabel: 0,
+    hopLimit: 64,
+    source: HOME_AGENT,
+    destination: CARE_OF,
+    extensions: [{ type: 'type-2-routing', homeAddress }],
+    protocol: PROTOCOL_MOBILITY,
+    payload: encodeMobility({ ...message, options: [] }, HOME_AGENT, homeAddress),
+  });
+  scene.give({ kind: 'datagram', path: { kind: 'native' }, packet });
+}
+
+describe('two homes', () => {
+  const second = ipv6('2001:db8:1::11');
+  const open = { ...HOME, securityAssociation: undefined, ipv4HomeAddress: 'none' } as const;
+  const homes = [open, { ...open, name: 'lab', homeAddress: second }];
+
+  it.each([HOME_ADDRESS, second])('§11.3.6 a Binding Error about %s makes that one register again', (homeAddress) => {
+    const scene = new Scene({ homes });
+    scene.network(AWAY);
+    const updates = registering(scene);
+    expect([...updates.keys()]).toEqual([HOME_ADDRESS, second]);
+    for (const [home, sequence] of updates) accept(scene, home ?? HOME_ADDRESS, sequence);
+    expect(scene.node.counters['registration-accepted']).toBe(2);
+    scene.pass(10_000);
+    const error = { type: 'binding-error', status: 1, homeAddress, options: [] } as const;
+    const packet = mobilityPacket(error, HOME_AGENT, CARE_OF);
+    scene.give({ kind: 'datagram', path: { kind: 'native' }, packet });
+    expect([...registering(scene).keys()]).toEqual([homeAddress]);
+  });
+});
+
+describe('the name of the home agent', () => {
+  const NAMED = { homes: [{ ...HOME, homeAgent: { name: 'ha.example.org' } }] };
+
+  it('is asked for again while it has no address that the network can reach', () => {
+    const scene = new Scene(NAMED);
+    scene.network({ addresses: ['203.0.113.7/24'] });
+    const lookups = (): number => scene.out.filter(({ kind }) => kind === 'resolve').length;
+    expect(lookups()).toBe(1);
+    const onlyIpv6 = { kind: 'resolved', name: 'ha.example.org', addresses: [HOME_AGENT] } as const;
+    const waits: number[] = [];
+    while (waits.length < 4) {
+      scene.give(onlyIpv6);
+      if (lookups() > 0) scene.give(onlyIpv6);
+      expect(scene.node.deadline()).toBeLessThan(NEVER);
+      let waited = 0;
+      do waited += scene.wait();
+      while (lookups() === 0);
+      waits.push(waited);
+    }
+    expect(waits).toEqual([1000, 2000, 4000, 8000]);
+    scene.give({ ...onlyIpv6, addresses: [HOME_AGENT, HOME_AGENT_V4] });
+    expect(scene.update().path).toMatchObject({ kind: 'udp', remote: HOME_AGENT_V4 });
+  });
+});
+
+describe('silence', () => {
+  it('is forgotten when the home agent answers there after all: no move to IPv4 without need', () => {
+    const scene = new Scene();
+    scene.network(AWAY);
+    for (let attempt = 0; attempt < 4; attempt++) scene.waitForUpdate();
+    scene.answer(scene.update());
+    scene.pass(2000);
+    scene.network({ addresses: [...AWAY.addresses, '203.0.113.7/24'] });
+    expect(scene.updates()).toEqual([]);
+  });
+});
