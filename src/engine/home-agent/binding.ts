@@ -67,9 +67,10 @@ export class Binding implements BindingEntry, Timed {
   }
 
   update(state: BindingState): void {
-    this.homeAgentAddress = state.homeAgentAddress;
-    this.careOfAddress = state.careOfAddress;
-    this.ipv4HomeAddress = state.ipv4HomeAddress;
+    // An equal text of the latest message would only push the old one out of memory where it is settled.
+    if (this.homeAgentAddress !== state.homeAgentAddress) this.homeAgentAddress = state.homeAgentAddress;
+    if (this.careOfAddress !== state.careOfAddress) this.careOfAddress = state.careOfAddress;
+    if (this.ipv4HomeAddress !== state.ipv4HomeAddress) this.ipv4HomeAddress = state.ipv4HomeAddress;
     this.mobileNetworkPrefixes = state.mobileNetworkPrefixes;
     this.sequence = state.sequence;
     this.timestamp = state.timestamp;
