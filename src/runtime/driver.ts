@@ -67,6 +67,7 @@ const CLOCK_SLACK_MS = 100;
 /** Punts waiting for a turn; more are dropped and counted, the peer sends again. */
 const QUEUE_LIMIT = 8192;
 
+type SendOutput = Extract<Output, { readonly kind: 'send' }>;
 type Phase = 'new' | 'starting' | 'running' | 'failed' | 'stopped';
 type Respond = (ok: boolean, value: JsonValue) => void;
 
@@ -242,6 +243,7 @@ class Loop implements Driver {
       this.#say('store-refuses', 'warn', { waiting: this.#records.backlog });
     let changed = false;
     let unmade = false;
+    const unsent: SendOutput[] = [];
     for (const output of out) {
       if (output.kind === 'want') {
         this.#reconciler.want(output.key, output.part);
@@ -253,17 +255,18 @@ class Loop implements Driver {
         this.#reconciler.make(now);
         unmade = false;
       }
-      this.#emit(output);
+      if (output.kind !== 'send') this.#emit(output);
+      else if (!this.#send(output)) unsent.push(output);
     }
     if (unmade) this.#reconciler.make(now);
-    if (changed) this.#reconciler.break(now);
+    if (!changed) return;
+    this.#reconciler.break(now);
+    // A route or rule that was wished behind it may be what it lacked; a retransmission would take a second.
+    for (const output of unsent) this.#send(output);
   }
 
-  #emit(output: Exclude<Output, { kind: 'want' }>): void {
+  #emit(output: Exclude<Output, { kind: 'want' | 'send' }>): void {
     switch (output.kind) {
-      case 'send':
-        this.#send(output);
-        break;
       case 'persist':
       case 'event':
         break;
@@ -276,9 +279,11 @@ class Loop implements Driver {
     }
   }
 
-  #send(output: Extract<Output, { kind: 'send' }>): void {
+  /** Says whether it left. */
+  #send(output: SendOutput): boolean {
     const errno = this.#options.plane.inject(output.path, output.packet);
     this.#count(errno === 0 ? 'sent' : `send-errno-${errno}`);
+    return errno === 0;
   }
 
   #reply(id: number, ok: boolean, value: JsonValue): void {

@@ -1,96 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import { type IpAddress, ipv6 } from '#base/ip.ts';
-import { after, type Monotonic, NEVER } from '#base/time.ts';
-import type { Engine, EngineEvent, NetworkInterface, Output } from '#engine/contract.ts';
-import { createDriver, type DriverInput } from '#runtime/driver.ts';
-import { FakeClock } from '#runtime/fakes/clock.ts';
-import { FakeControl } from '#runtime/fakes/control.ts';
-import { FakeKernel } from '#runtime/fakes/kernel.ts';
-import { FakePlane } from '#runtime/fakes/plane.ts';
-import { FakeResolver } from '#runtime/fakes/resolver.ts';
-import { MemoryStore } from '#store/memory.ts';
-
-const HOME = ipv6('2001:db8:1::5');
-
-/** A small real engine: echoes datagrams, remembers how many, has one timer. */
-class CountingEngine implements Engine<DriverInput> {
-  readonly inputs: DriverInput[] = [];
-  timer: Monotonic = NEVER;
-  /** Appended outputs by input kind. */
-  readonly answers = new Map<DriverInput['kind'], (input: DriverInput, now: Monotonic) => readonly Output[]>();
-
-  step(now: Monotonic, input: DriverInput, out: Output[]): void {
-    this.inputs.push(input);
-    if (input.kind === 'tick') this.timer = NEVER;
-    for (const output of this.answers.get(input.kind)?.(input, now) ?? []) out.push(output);
-  }
-
-  deadline(): Monotonic {
-    return this.timer;
-  }
-
-  get kinds(): string[] {
-    return this.inputs.map((input) => input.kind);
-  }
-}
-
-function world() {
-  const log: string[] = [];
-  const engine = new CountingEngine();
-  const clock = new FakeClock();
-  const kernel = new FakeKernel(log);
-  const plane = new FakePlane(log);
-  const store = new MemoryStore();
-  const apply = store.apply.bind(store);
-  store.apply = (changes) => {
-    log.push(`store ${changes.length}`);
-    apply(changes);
-  };
-  const control = new FakeControl();
-  const resolver = new FakeResolver();
-  const events: EngineEvent[] = [];
-  const happened: (readonly [name: string, atWallMs: number])[] = [];
-  const fatal = vi.fn();
-  const turns: (() => void)[] = [];
-  const driver = createDriver({
-    engine,
-    clock,
-    kernel,
-    plane,
-    store,
-    control,
-    resolver,
-    events: {
-      event(event, atWallMs) {
-        events.push(event);
-        happened.push([event.name, atWallMs]);
-      },
-    },
-    onFatal: fatal,
-    schedule: (turn) => turns.push(turn),
-  });
-  const settle = (): void => {
-    for (const turn of turns.splice(0)) turn();
-  };
-  return { log, engine, clock, kernel, plane, store, control, resolver, events, happened, fatal, driver, settle };
-}
-
-const SEND: Output = { kind: 'send', path: { kind: 'native' }, packet: new Uint8Array(40) };
-const ETH0: NetworkInterface = {
-  index: 2,
-  name: 'eth0',
-  running: true,
-  epoch: 1,
-  mtu: 1500,
-  linkAddress: new Uint8Array(6),
-  addresses: [],
-  routers: [],
-};
-
-function wantAddress(device: string): Output {
-  const address = { device, address: HOME, prefixLength: 128, noDad: true };
-  return { kind: 'want', key: 'home', part: { addresses: [address] } };
-}
+import { after, NEVER } from '#base/time.ts';
+import type { Output } from '#engine/contract.ts';
+import { ETH0, SEND, wantAddress, world } from './driver-scene.ts';
 
 describe('start', () => {
   it('gives clock, records, restored and the first snapshot in this order, and sweeps before it makes anything', () => {
@@ -321,55 +233,6 @@ describe('names', () => {
       addresses: [],
       failure: 'NXDOMAIN',
     });
-  });
-});
-
-describe('failures', () => {
-  it('of the engine reach onFatal once and nothing is stepped any more', () => {
-    const { driver, engine, plane, fatal, settle } = world();
-    driver.start();
-    engine.answers.set('datagram', () => {
-      throw new Error('assertion failed: x');
-    });
-    plane.punt(new Uint8Array(8));
-    settle();
-    plane.punt(new Uint8Array(8));
-    settle();
-    expect(fatal).toHaveBeenCalledTimes(1);
-    expect(engine.kinds.filter((kind) => kind === 'datagram')).toHaveLength(1);
-  });
-
-  it('of sending are counted', () => {
-    const { driver, engine, plane, control, settle } = world();
-    plane.injectErrno = 101;
-    engine.answers.set('datagram', () => [SEND]);
-    engine.answers.set('request', (input) =>
-      input.kind === 'request' ? [{ kind: 'reply', id: input.id, ok: true, value: {} }] : [],
-    );
-    driver.start();
-    plane.punt(new Uint8Array(8));
-    settle();
-    expect(control.ask('counters')).toMatchObject([{ value: { driver: { 'send-errno-101': 1 } } }]);
-  });
-
-  it('of the store keep the records until it works again', () => {
-    const { driver, engine, plane, store, events, settle } = world();
-    let count = 0;
-    engine.answers.set('datagram', () => [{ kind: 'persist', table: 't', key: 'k', value: ++count }, SEND]);
-    driver.start();
-    const apply = store.apply;
-    store.apply = () => {
-      throw Object.assign(new Error('disk full'), { code: 'STORE_IO' });
-    };
-    for (let turn = 0; turn < 3; turn++) {
-      plane.punt(new Uint8Array(8));
-      settle();
-    }
-    expect(store.records.size).toBe(0);
-    expect(events.map((event) => event.name)).toEqual(['store-refuses']);
-    store.apply = apply;
-    driver.stop();
-    expect(store.records.get('t\0k')?.value).toBe(3);
   });
 });
 

@@ -1,0 +1,77 @@
+import { describe, expect, it } from 'vitest';
+import { SEND, wantAddress, world } from './driver-scene.ts';
+
+describe('failures', () => {
+  it('of the engine reach onFatal once and nothing is stepped any more', () => {
+    const { driver, engine, plane, fatal, settle } = world();
+    driver.start();
+    engine.answers.set('datagram', () => {
+      throw new Error('assertion failed: x');
+    });
+    plane.punt(new Uint8Array(8));
+    settle();
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(fatal).toHaveBeenCalledTimes(1);
+    expect(engine.kinds.filter((kind) => kind === 'datagram')).toHaveLength(1);
+  });
+
+  it('of sending are counted', () => {
+    const { driver, engine, plane, control, settle } = world();
+    plane.injectErrno = 101;
+    engine.answers.set('datagram', () => [SEND]);
+    engine.answers.set('request', (input) =>
+      input.kind === 'request' ? [{ kind: 'reply', id: input.id, ok: true, value: {} }] : [],
+    );
+    driver.start();
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(control.ask('counters')).toMatchObject([{ value: { driver: { 'send-errno-101': 1 } } }]);
+  });
+
+  it('of sending are made up for once what was wished in the same step stands: a lost Binding Update costs a second', () => {
+    const { driver, engine, plane, kernel, settle } = world();
+    engine.answers.set('datagram', () => [SEND, wantAddress('eth0')]);
+    driver.start();
+    plane.injectErrno = 101;
+    const add = kernel.addAddress.bind(kernel);
+    kernel.addAddress = (address) => {
+      add(address);
+      plane.injectErrno = 0;
+    };
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(plane.sent).toHaveLength(1);
+  });
+
+  it('of sending are not repeated where nothing was wished', () => {
+    const { driver, engine, plane, log, settle } = world();
+    engine.answers.set('datagram', () => [SEND]);
+    driver.start();
+    plane.injectErrno = 101;
+    log.length = 0;
+    plane.punt(new Uint8Array(8));
+    settle();
+    expect(log).toEqual(['send native 40']);
+  });
+
+  it('of the store keep the records until it works again', () => {
+    const { driver, engine, plane, store, events, settle } = world();
+    let count = 0;
+    engine.answers.set('datagram', () => [{ kind: 'persist', table: 't', key: 'k', value: ++count }, SEND]);
+    driver.start();
+    const apply = store.apply;
+    store.apply = () => {
+      throw Object.assign(new Error('disk full'), { code: 'STORE_IO' });
+    };
+    for (let turn = 0; turn < 3; turn++) {
+      plane.punt(new Uint8Array(8));
+      settle();
+    }
+    expect(store.records.size).toBe(0);
+    expect(events.map((event) => event.name)).toEqual(['store-refuses']);
+    store.apply = apply;
+    driver.stop();
+    expect(store.records.get('t\0k')?.value).toBe(3);
+  });
+});
