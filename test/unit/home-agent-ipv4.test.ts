@@ -139,6 +139,24 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     expect(optionOf(robbed, 'ipv4-address-acknowledgement')?.status).toBe(130);
   });
 
+  it('a pool address that is not used beside a fixed one is idle: another may have it', () => {
+    const both = {
+      ...node(1),
+      ipv4HomeAddresses: [FIXED],
+      homeAddresses: [as(1).homeAddress, ipv6('2001:db8:1::4:1')],
+    };
+    const scene = new Scene({ mobileNodes: [both, node(2)], ipv4Pool: prefix('198.51.100.128/32') });
+    const other = { ...as(1), homeAddress: ipv6('2001:db8:1::4:1') };
+    scene.update(NATIVE, { sequence: 1, options: [ask()], ...as(1) });
+    const pooled = scene.update(NATIVE, { sequence: 1, options: [ask()], ...other });
+    expect(optionOf(pooled, 'ipv4-address-acknowledgement')?.address).toBe('198.51.100.128');
+    scene.update(NATIVE, { sequence: 2, lifetimeUnits: 0, ...as(1) });
+    const fixed = scene.update(NATIVE, { sequence: 2, options: [ask(FIXED)], ...other });
+    expect(optionOf(fixed, 'ipv4-address-acknowledgement')?.address).toBe(FIXED);
+    const answer = scene.update(NATIVE, { sequence: 1, options: [ask()], ...as(2) });
+    expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({ status: 0, address: '198.51.100.128' });
+  });
+
   it('the pool never gives a fixed address or the home agent its own', () => {
     const scene = new Scene({
       mobileNodes: [{ ...ALICE, ipv4HomeAddresses: [ipv4('198.51.100.129')] }, node(1)],

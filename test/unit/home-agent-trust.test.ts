@@ -192,3 +192,39 @@ describe('places that lead back', () => {
     expect(scene.counter('registration-refused')).toBe(1);
   });
 });
+
+describe('link-local addresses (L flag) on a home link with two prefixes', () => {
+  const carol = ipv6('2001:db8:2::100');
+  const flags = { linkLocalCompatibility: true };
+  const homePrefixes = [prefix('2001:db8:1::/64'), prefix('2001:db8:2::/64')];
+  const mobileNodes = [ALICE, { ...BOB, homeAddresses: [carol] }];
+  const asCarol = { ...AS_BOB, homeAddress: carol, flags };
+  const linkLocal = (scene: Scene): readonly string[] =>
+    [...scene.wish].flatMap(([key, part]) =>
+      (part.proxyNeighbours ?? []).some(({ address }) => address === 'fe80::100') ? [key] : [],
+    );
+
+  it('§10.3.1 the one that is defended for another mobile node is a duplicate', () => {
+    const scene = new Scene({ homeLink: 'lan0', homePrefixes, mobileNodes });
+    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, flags }));
+    scene.pass(1000);
+    scene.sent = [];
+    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, ...asCarol }));
+    expect(scene.acknowledgement().message.status).toBe(134);
+    expect(linkLocal(scene)).toEqual([`binding/${HOME_ADDRESS}`]);
+  });
+
+  it('nor can both wait for it at a time, or a refresh ask for it', () => {
+    const scene = new Scene({ homeLink: 'lan0', homePrefixes, mobileNodes });
+    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, flags }));
+    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, ...asCarol }));
+    scene.pass(2000);
+    expect(linkLocal(scene)).toHaveLength(1);
+    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 2, ...asCarol, flags: {} }));
+    scene.pass(5000);
+    scene.sent = [];
+    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 3, ...asCarol }));
+    expect(scene.acknowledgement().message.status).toBe(134);
+    expect(linkLocal(scene)).toEqual([`binding/${HOME_ADDRESS}`]);
+  });
+});

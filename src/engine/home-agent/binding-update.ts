@@ -12,6 +12,7 @@ import { findOption } from '#wire/mobility-options.ts';
 import { refuse } from './acknowledgement.ts';
 import { authenticate } from './authentication.ts';
 import { cancelDetection } from './home-link.ts';
+import { linkLocalOf } from './intercepted-addresses.ts';
 import { checkMobileRouter } from './mobile-network.ts';
 import type { HomeAgentReason } from './reasons.ts';
 import type { Refusal } from './refusal.ts';
@@ -72,7 +73,11 @@ const REGISTRATION_CHECKS: readonly Check[] = [
   checkMobileRouter,
   checkForcedUdp,
   checkResources,
+  checkLinkLocalAddress,
 ];
+
+/** What other registrations may have changed while duplicate address detection ran. */
+const DEFERRED_CHECKS: readonly Check[] = [checkCareOfAddress, checkLinkLocalAddress];
 
 /** The key that verified must belong to the mobile node that owns the home address. */
 function checkOwner(
@@ -130,6 +135,18 @@ function checkResources(
   const known = state.cache.get(homeAddress) !== undefined;
   const held = state.cache.size + (state.homeLink?.pendingCount ?? 0);
   return known || held < state.configuration.maximumBindings ? undefined : { status: 'insufficient-resources' };
+}
+
+/** The link-local address of the L flag may be another mobile node's, whose home address has the same interface identifier. */
+function checkLinkLocalAddress(
+  { homeLink }: HomeAgentState,
+  _now: Monotonic,
+  { homeAddress, update }: RegistrationRequest,
+): Refusal | undefined {
+  if (homeLink === undefined || !update.flags.linkLocalCompatibility) return undefined;
+  const holder = homeLink.intercepted.get(linkLocalOf(homeAddress));
+  if (holder === undefined || holder.homeAddress === homeAddress) return undefined;
+  return { status: 'duplicate-address-detection-failed', reason: 'duplicate-address-detected' };
 }
 
 /** There is a home registration, and it is this mobile node's. */
@@ -255,7 +272,7 @@ export function finishDeferred(
   sender: Sender,
   out: Output[],
 ): void {
-  const refusal = checkCareOfAddress(state, now, request);
+  const refusal = firstRefusal(DEFERRED_CHECKS, state, now, request, sender);
   if (refusal === undefined) register(state, now, request, sender, out);
   else refuse(state, now, request, sender, refusal, out);
 }

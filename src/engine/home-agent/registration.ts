@@ -83,7 +83,7 @@ export function register(
     existing === undefined
       ? create(state, now, homeAddress, sender, endpointOf(state, request), next, out)
       : change(state, now, existing, endpointOf(state, request), next, out);
-  state.pool.setIdle(homeAddress, ipv4.address === undefined);
+  state.pool.setIdle(homeAddress, ipv4.address !== state.pool.assigned(homeAddress));
   armLifetime(state, binding);
   storeBinding(state, now, binding, out);
   acknowledgeRegistration(state, now, request, sender, binding, ipv4, out);

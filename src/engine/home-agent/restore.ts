@@ -92,7 +92,8 @@ export function finishRestore(state: HomeAgentState, now: Monotonic, out: Output
   for (const binding of state.cache.values()) withdrawForeignIpv4(state, now, binding, out);
   for (const { homeAddresses } of state.configuration.mobileNodes) {
     for (const homeAddress of homeAddresses) {
-      state.pool.setIdle(homeAddress, state.cache.get(homeAddress)?.ipv4HomeAddress === undefined);
+      const bound = state.cache.get(homeAddress)?.ipv4HomeAddress;
+      state.pool.setIdle(homeAddress, bound !== state.pool.assigned(homeAddress));
     }
   }
 }
