@@ -8,6 +8,7 @@ import {
   HOME_ADDRESS,
   HOME_AGENT_V4,
   NATIVE,
+  optionOf,
   prefix,
   Scene,
   SECOND_HOME_ADDRESS,
@@ -226,5 +227,17 @@ describe('link-local addresses (L flag) on a home link with two prefixes', () =>
     scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 3, ...asCarol }));
     expect(scene.acknowledgement().message.status).toBe(134);
     expect(linkLocal(scene)).toEqual([`binding/${HOME_ADDRESS}`]);
+  });
+});
+
+describe('size', () => {
+  it('no number of options makes an acknowledgement longer than a Mobility Header can be', () => {
+    for (let count = 1; count < 248; count += count >= 235 ? 1 : 39) {
+      const scene = new Scene({ refreshAdvice: 0.5 });
+      const options = Array.from({ length: count }, () => ASK);
+      const answer = scene.update(udpPath('203.0.113.9', 60001), { sequence: 1, options });
+      expect(answer.message.status).toBe(0);
+      expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({ status: 0, address: FIXED });
+    }
   });
 });

@@ -15,7 +15,7 @@ import type { HomeAgentState } from './state.ts';
 type Ipv4HomeAddressOption = MobilityOptionOf<'ipv4-home-address'>;
 type Grant = { readonly address: Ipv4Address } | { readonly refused: Ipv4AddressStatusName };
 
-/** `address` is bound now; `acknowledgements` answer each option of the Binding Update in order. */
+/** `address` is bound now; `acknowledgements` answer the options of the Binding Update in order. */
 export interface Ipv4Grant {
   readonly address: Ipv4Address | undefined;
   readonly acknowledgements: readonly MobilityOption[];
@@ -23,6 +23,8 @@ export interface Ipv4Grant {
 
 const NONE_ASKED: Ipv4Grant = { address: undefined, acknowledgements: [] };
 const HOST_PREFIX_LENGTH = 32;
+/** Of one Binding Update; more are ignored. An acknowledgement with as many options as the update can be too long for its header. */
+const MOST_ANSWERED = 16;
 
 function acknowledgement(status: Ipv4AddressStatusName, address: Ipv4Address): MobilityOption {
   const { code } = IPV4_ADDRESS_STATUSES[status];
@@ -38,7 +40,7 @@ export function grantIpv4HomeAddress(
   options: readonly MobilityOption[],
   out: Output[],
 ): Ipv4Grant {
-  const asked = filterOptions(options, 'ipv4-home-address');
+  const asked = filterOptions(options, 'ipv4-home-address').slice(0, MOST_ANSWERED);
   if (asked.length === 0) return NONE_ASKED;
   let address: Ipv4Address | undefined;
   const acknowledgements = asked.map((option) => {
