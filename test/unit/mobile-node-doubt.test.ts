@@ -11,6 +11,7 @@ import {
   HOME_ADDRESS,
   HOME_AGENT,
   HOME_AGENT_V4,
+  link,
   mobilityPacket,
   Scene,
   WALL_OFFSET_MS,
@@ -174,5 +175,17 @@ describe('silence', () => {
     scene.pass(2000);
     scene.network({ addresses: [...AWAY.addresses, '203.0.113.7/24'] });
     expect(scene.updates()).toEqual([]);
+  });
+});
+
+describe('a home link without link-layer addresses', () => {
+  it.each([0, 4, 20])('of six octets (%d): nothing is advertised there', (length) => {
+    const scene = new Scene();
+    scene.registered(AWAY);
+    const interfaces = [{ ...link(AT_HOME), linkAddress: new Uint8Array(length) }];
+    scene.give({ kind: 'network', interfaces });
+    scene.answer(scene.update());
+    expect(scene.event('returned-home')).toMatchObject({ deregistered: true });
+    expect(scene.out.filter(({ kind }) => kind === 'send')).toEqual([]);
   });
 });

@@ -16,7 +16,8 @@ import type { HomeLink } from './movement.ts';
 
 const ALL_NODES_LINK_ADDRESS = Uint8Array.of(0x33, 0x33, 0, 0, 0, 1);
 const BROADCAST_LINK_ADDRESS = Uint8Array.of(255, 255, 255, 255, 255, 255);
-const NO_LINK_ADDRESS = new Uint8Array(6);
+const LINK_ADDRESS_SIZE = 6;
+const NO_LINK_ADDRESS = new Uint8Array(LINK_ADDRESS_SIZE);
 /** Neighbor Discovery packets that passed a router are no longer 255, RFC 4861 §7.1. */
 const HOP_LIMIT = 255;
 
@@ -71,6 +72,8 @@ export function advertiseHomeAddresses(
   },
 ): readonly Output[] {
   const { homeAddress, linkLocal, ipv4HomeAddress } = addresses;
+  // A point-to-point link: there is nobody to tell.
+  if (link.linkAddress.length !== LINK_ADDRESS_SIZE) return [];
   const outputs = [neighbourAdvertisement(link, homeAddress)];
   if (linkLocal !== undefined) outputs.push(neighbourAdvertisement(link, linkLocal));
   if (ipv4HomeAddress !== undefined) outputs.push(gratuitousArp(link, ipv4HomeAddress));
