@@ -189,3 +189,16 @@ describe('a home link without link-layer addresses', () => {
     expect(scene.out.filter(({ kind }) => kind === 'send')).toEqual([]);
   });
 });
+
+describe('leaving home', () => {
+  it('sends the Binding Update when its rules stand: our own default of the home link may still be there', () => {
+    const scene = new Scene();
+    scene.network(AT_HOME, { name: 'eth1', index: 3, addresses: ['203.0.113.7/24'] });
+    expect(scene.want('home/office')?.routes).toHaveLength(1);
+    scene.network({ name: 'eth1', index: 3, addresses: ['203.0.113.7/24'] });
+    expect(scene.update().path).toMatchObject({ kind: 'udp', local: '203.0.113.7' });
+    const kinds = scene.out.map((output) => (output.kind === 'want' ? output.key : output.kind));
+    expect(kinds.indexOf('care-of')).toBeGreaterThanOrEqual(0);
+    expect(kinds.indexOf('care-of')).toBeLessThan(kinds.indexOf('send'));
+  });
+});

@@ -121,6 +121,11 @@ export function isHomePart(key: string): boolean {
   return key.startsWith(HOME_PART);
 }
 
+/** Whether it has routes in the main table: they stand until the end of the step and may lead a packet elsewhere. */
+export function reachesIntoMain({ routes = [] }: DesiredPart): boolean {
+  return routes.some(({ table }) => table === MAIN_TABLE);
+}
+
 /** The part 'home/<name>'. */
 function homePart(
   situation: HomeSituation,

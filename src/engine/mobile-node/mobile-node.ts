@@ -32,7 +32,7 @@ import type { Home, MobileNodeConfiguration } from './configuration.ts';
 import { MOBILE_NODE_REASONS, type MobileNodeReason } from './counters.ts';
 import { MOBILE_NODE_TABLE } from './home-record.ts';
 import { HomeRegistration } from './home-registration.ts';
-import { isHomePart, wantedParts } from './host-state.ts';
+import { isHomePart, reachesIntoMain, wantedParts } from './host-state.ts';
 import { Movement } from './movement.ts';
 import type { NodeContext, Step } from './node-context.ts';
 import { answerRequest } from './requests.ts';
@@ -179,6 +179,10 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
   }
 
   publishTunnels(step: Step): void {
+    if ([...this.#wanted.values()].some(({ part }) => reachesIntoMain(part))) {
+      this.publish(step);
+      return;
+    }
     const parts = this.#parts()
       ?.entries()
       .filter(([key]) => isHomePart(key));

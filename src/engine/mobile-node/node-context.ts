@@ -25,7 +25,7 @@ export interface NodeContext {
   wall(now: Monotonic): Wall;
   /** Says anew what is wanted of the host, as far as it changed. */
   publish(step: Step): void;
-  /** The same for tunnels and home addresses only; `publish` has to follow in the same step. */
+  /** The same for tunnels and home addresses only, unless packets need more; `publish` has to follow in the same step. */
   publishTunnels(step: Step): void;
   /** What another role adds to the Binding Updates of a home. */
   additions(home: Home): UpdateAdditions;
