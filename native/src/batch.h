@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "connected-raw.h"
 #include "outer.h"
 #include "path-mtu.h"
 #include "plane-parts.h"
@@ -11,6 +12,9 @@
 #include "udp-socket.h"
 
 namespace sojourn {
+
+// Kernel errors that belong to an earlier packet (an ICMP error that arrived meanwhile) and vanish by being told.
+bool isPendingError(int error);
 
 // One inner packet: its header may lie apart from its payload.
 struct OutgoingPacket {
@@ -68,8 +72,8 @@ class UdpBatch {
 // Tunnels without UDP: no segmentation offload exists for them from user space, so each packet is a message of one sendmmsg.
 class RawBatch {
  public:
-  RawBatch(Counters& counters, const SendSockets& sockets, PathMtu& pathMtu, SlowPath& slowPath)
-      : counters_(counters), sockets_(sockets), pathMtu_(pathMtu), slowPath_(slowPath) {}
+  RawBatch(Shared& shared, Counters& counters, const SendSockets& sockets, PathMtu& pathMtu, SlowPath& slowPath)
+      : counters_(counters), sockets_(sockets), pathMtu_(pathMtu), slowPath_(slowPath), connected_(shared.options.mark) {}
 
   void add(const OutgoingPacket& packet);
   void flush();
@@ -93,6 +97,7 @@ class RawBatch {
   const SendSockets& sockets_;
   PathMtu& pathMtu_;
   SlowPath& slowPath_;
+  ConnectedRaw connected_;
   int fd_ = -1;
   int count_ = 0;
   Slot slots_[kPackets];

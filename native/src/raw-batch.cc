@@ -6,7 +6,9 @@
 namespace sojourn {
 
 void RawBatch::add(const OutgoingPacket& packet) {
-  const int fd = sockets_.raw[packet.tunnel->family == 6][packet.family == 6];
+  const int shared = sockets_.raw[packet.tunnel->family == 6][packet.family == 6];
+  const int own = shared < 0 ? -1 : connected_.socketFor(*packet.tunnel, packet.family);
+  const int fd = own < 0 ? shared : own;
   if (fd < 0) {
     counters_.add(Counters::dropSendError);
     return;
@@ -22,9 +24,10 @@ void RawBatch::add(const OutgoingPacket& packet) {
   slot.vector[2] = packet.parts[1];
   mmsghdr& message = headers_[count_++];
   message = {};
-  message.msg_hdr.msg_name = &slot.to;
   message.msg_hdr.msg_iov = slot.vector;
   message.msg_hdr.msg_iovlen = 1u + packet.partCount;
+  if (own >= 0) return;
+  message.msg_hdr.msg_name = &slot.to;
   if (packet.tunnel->family == 6) {
     prepare6(slot, message.msg_hdr);
   } else {
@@ -56,6 +59,7 @@ void RawBatch::prepare4(Slot& slot, msghdr& header) {
 }
 
 void RawBatch::flush() {
+  int retries = 0;
   for (int done = 0; done < count_;) {
     counters_.add(Counters::transmitCalls);
     const int accepted = ::sendmmsg(fd_, headers_ + done, static_cast<unsigned>(count_ - done), 0);
@@ -68,7 +72,8 @@ void RawBatch::flush() {
         packet.tunnel->counters->transmitOctets.fetch_add(packet.length(), std::memory_order_relaxed);
       }
       done += accepted;
-    } else if (errno != EINTR) {
+      retries = 0;
+    } else if (errno != EINTR && !(isPendingError(errno) && retries++ == 0)) {
       recover(slots_[done++], errno);
     }
   }
@@ -80,7 +85,6 @@ void RawBatch::recover(const Slot& slot, int error) {
     counters_.add(Counters::dropSendError);
     return;
   }
-  pathMtu_.learnFrom(fd_, Encapsulation::ipip);
   pathMtu_.probe(*slot.packet.tunnel);
   std::vector<u8> whole;
   for (int part = 0; part < slot.packet.partCount; part++) {

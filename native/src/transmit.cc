@@ -14,7 +14,7 @@ Transmitter::Transmitter(Shared& shared, Counters& counters, const SendSockets& 
       pathMtu_(shared, counters),
       slowPath_(counters, sockets),
       udp_(shared, counters, sockets, pathMtu_, slowPath_),
-      raw_(counters, sockets, pathMtu_, slowPath_),
+      raw_(shared, counters, sockets, pathMtu_, slowPath_),
       arena_(new u8[kArena]),
       headers_(new u8[kHeaders]) {}
 

@@ -7,18 +7,17 @@
 namespace sojourn {
 namespace {
 
-// Kernel errors that belong to an earlier packet (an ICMP error that arrived meanwhile) and vanish by being told.
-bool isPending(int error) {
-  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH || error == EPROTO || error == EHOSTDOWN ||
-         error == ENOPROTOOPT;
-}
-
 void account(const Tunnel& tunnel, u64 packets, u64 octets) {
   tunnel.counters->transmitPackets.fetch_add(packets, std::memory_order_relaxed);
   tunnel.counters->transmitOctets.fetch_add(octets, std::memory_order_relaxed);
 }
 
 }  // namespace
+
+bool isPendingError(int error) {
+  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH || error == EPROTO || error == EHOSTDOWN ||
+         error == ENOPROTOOPT || error == EACCES;
+}
 
 // The youngest message of the tunnel, if `packet` may still join it: an older one would be overtaken.
 UdpBatch::Message* UdpBatch::openMessage(const OutgoingPacket& packet, size_t length) {
@@ -85,7 +84,7 @@ void UdpBatch::flush() {
       for (int index = done; index < done + accepted; index++) sent(messages_[index]);
       done += accepted;
       retries = 0;
-    } else if (errno == EINTR || (isPending(errno) && retries++ == 0)) {
+    } else if (errno == EINTR || (isPendingError(errno) && retries++ == 0)) {
       continue;
     } else {
       if (!recover(messages_[done], errno)) counters_.add(Counters::dropSendError, messages_[done].segments);
