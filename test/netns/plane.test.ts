@@ -26,8 +26,9 @@ function packet6(source: string, destination: string, nextHeader: number, payloa
 const DATAGRAM = Uint8Array.from([0, 9, 0, 9, 0, 12, 0, 0, 1, 2, 3, 4]);
 const MOBILITY = Uint8Array.from([59, 1, 5, 0, 0, 0, 0, 1, 0, 0, 0, 10, 0, 0, 0, 0]);
 
+/** Three answers or five seconds: without a deadline ping gives the last answer two round trips only. */
 async function ping(namespace: string, target: string, ...options: string[]): Promise<string> {
-  const { stdout } = await attempt(['ping', '-n', '-c', '3', '-i', '0.05', '-W', '2', ...options, target], {
+  const { stdout } = await attempt(['ping', '-n', '-c', '3', '-i', '0.05', '-w', '5', ...options, target], {
     namespace,
   });
   return stdout;
@@ -73,7 +74,7 @@ describe.each(WAYS)('%s with %i threads', (encapsulation, threads) => {
       [hosts.homeAgent, INNER.node4],
       [hosts.homeAgent, INNER.node6],
     ] as const) {
-      expect(await ping(from.namespace, to)).toContain(' 0% packet loss');
+      expect(await ping(from.namespace, to)).toContain(' 3 received');
     }
   });
 
@@ -120,8 +121,8 @@ describe.each(WAYS)('%s with %i threads', (encapsulation, threads) => {
   it('tells senders of packets that are too big', async () => {
     await hosts.carry(encapsulation, 1300);
     const [four, six] = [
-      await ping(hosts.homeAgent.namespace, INNER.node4, '-M', 'do', '-s', '1380'),
-      await ping(hosts.homeAgent.namespace, INNER.node6, '-M', 'do', '-s', '1380'),
+      await ping(hosts.homeAgent.namespace, INNER.node4, '-M', 'do', '-s', '1380', '-w', '1'),
+      await ping(hosts.homeAgent.namespace, INNER.node6, '-M', 'do', '-s', '1380', '-w', '1'),
     ];
     expect(four).toMatch(/Frag needed and DF set \(mtu = 1300\)/);
     expect(six).toMatch(/Packet too big: mtu=1300/);
@@ -133,7 +134,7 @@ describe.each(WAYS)('%s with %i threads', (encapsulation, threads) => {
     await hosts.carry(encapsulation, 1100);
     await run(['ip', 'route', 'flush', 'cache'], { namespace: hosts.homeAgent.namespace });
     const before = await hosts.homeAgent.counter('inner-fragments');
-    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-M', 'dont', '-s', '1380')).toContain(' 0% packet loss');
+    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-M', 'dont', '-s', '1380')).toContain(' 3 received');
     expect(await hosts.homeAgent.counter('inner-fragments')).toBeGreaterThan(before);
     await hosts.carry(encapsulation);
   });
@@ -228,18 +229,18 @@ add rule inet marks outer iifname ${TUN} ip ecn ce counter comment "inner-ce"
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
   it('goes out as the inner packet has it', async () => {
-    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0xb8')).toContain(' 0% packet loss');
-    expect(await packetsOf(hosts.node.namespace, 'outer-ef')).toBe(3);
+    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0xb8')).toContain(' 3 received');
+    expect(await packetsOf(hosts.node.namespace, 'outer-ef')).toBeGreaterThanOrEqual(3);
   });
 
   it('brings congestion in', async () => {
-    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0x82')).toContain(' 0% packet loss');
-    expect(await packetsOf(hosts.node.namespace, 'inner-ce')).toBe(3);
+    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0x82')).toContain(' 3 received');
+    expect(await packetsOf(hosts.node.namespace, 'inner-ce')).toBeGreaterThanOrEqual(3);
   });
 
   it('drops what cannot say that it met congestion', async () => {
-    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0xa0', '-W', '0.2')).toContain('100% packet loss');
-    expect(await hosts.node.counter('drop-ecn')).toBe(3);
+    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0xa0', '-w', '1')).toContain('100% packet loss');
+    expect(await hosts.node.counter('drop-ecn')).toBeGreaterThanOrEqual(3);
   });
 });
 
@@ -265,7 +266,7 @@ describe('a narrow path', () => {
 
   it('below 1280 carries IPv6 in fragments of the outer packet', async () => {
     await narrow(1290);
-    expect(await ping(hosts.homeAgent.namespace, INNER.node6, '-s', '1232')).toContain(' 0% packet loss');
+    expect(await ping(hosts.homeAgent.namespace, INNER.node6, '-s', '1232')).toContain(' 3 received');
     expect(await hosts.homeAgent.counter('outer-fragments')).toBeGreaterThan(0);
   });
 });
