@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { ask, ControlClient } from '#ops/control-client.ts';
-import { LAB_DIRECTORY } from './enter.ts';
+import { LAB_DIRECTORY, STATE_DIRECTORY } from './enter.ts';
 import { ADDRESSES } from './networks.ts';
 import { type Background, type RunOptions, run, waitFor } from './shell.ts';
 
@@ -39,7 +39,7 @@ export interface DaemonPairOptions {
 export function homeAgentConfiguration(options: DaemonPairOptions = {}): ConfigurationOverrides {
   const homeLink = options.homeLink ?? true;
   return {
-    daemon: { stateDirectory: `${LAB_DIRECTORY}/state`, ...options.daemon },
+    daemon: { stateDirectory: STATE_DIRECTORY, ...options.daemon },
     addresses: [ADDRESSES.homeAgentIpv6],
     ipv4Addresses: [ADDRESSES.homeAgentIpv4],
     homePrefixes: [homeLink ? ADDRESSES.homePrefix : ADDRESSES.virtualHomePrefix],
@@ -61,7 +61,7 @@ export function homeAgentConfiguration(options: DaemonPairOptions = {}): Configu
 export function mobileNodeConfiguration(options: DaemonPairOptions = {}): ConfigurationOverrides {
   const homeLink = options.homeLink ?? true;
   return {
-    daemon: { stateDirectory: `${LAB_DIRECTORY}/state`, ...options.daemon },
+    daemon: { stateDirectory: STATE_DIRECTORY, ...options.daemon },
     homes: [
       {
         name: 'home',
@@ -120,7 +120,7 @@ export class DaemonProcess {
     this.#role = role;
     this.name = name;
     this.namespace = namespace;
-    mkdirSync(`${LAB_DIRECTORY}/state`, { recursive: true });
+    mkdirSync(STATE_DIRECTORY, { recursive: true });
     this.#file = `${LAB_DIRECTORY}/${name}.yaml`;
     this.configure(configuration);
   }

@@ -15,6 +15,9 @@ import { parseArgs } from 'node:util';
 /** Directory of the lab's own files; on the private tmpfs over /run, so that it exists only inside a lab. */
 export const LAB_DIRECTORY = '/run/sojourn-lab';
 
+/** Where the daemons of a lab keep their stores. */
+export const STATE_DIRECTORY = `${LAB_DIRECTORY}/state`;
+
 const MARKER = `${LAB_DIRECTORY}/inside`;
 
 /** Addresses of the lab's name server (on the core router), in the resolv.conf that everybody in the lab sees. */

@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { build, cableEnd, type Design } from './builder.ts';
-import { LAB_DIRECTORY, requireLab } from './enter.ts';
+import { LAB_DIRECTORY, requireLab, STATE_DIRECTORY } from './enter.ts';
 import { FORGET_MAPPINGS } from './nat.ts';
 import { type DynamicAddress, dynamicAddresses, NetworkManager } from './network-manager.ts';
 import { DEFAULT_NETWORKS, NETWORKS, type Network, type NetworkName } from './networks.ts';
@@ -105,6 +105,9 @@ export class Lab implements AsyncDisposable {
     };
     const logDirectory = options.logDirectory ?? `${LAB_DIRECTORY}/log`;
     mkdirSync(logDirectory, { recursive: true });
+    // New machines remember nothing: what the daemons of an earlier lab have stored is not theirs.
+    rmSync(STATE_DIRECTORY, { recursive: true, force: true });
+    mkdirSync(STATE_DIRECTORY);
     await removeNamespaces(readdirSync('/run/netns'));
     const lab = new Lab(design, await build(design), logDirectory);
     try {
