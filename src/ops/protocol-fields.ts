@@ -60,7 +60,8 @@ function checkAssociation(parts: AssociationParts, configuration: ConfigurationC
 
 /** Network access identifier; RFC 4282's length, and no white space. */
 export function identifierField() {
-  return z.string().regex(/^[^\s]{1,253}$/, 'must be 1 to 253 characters without white space, like alice@example.net');
+  const fits = (text: string): boolean => /^\S+$/.test(text) && new TextEncoder().encode(text).length <= 253;
+  return z.string().refine(fits, 'must be 1 to 253 octets of UTF-8 without white space, like alice@example.net');
 }
 
 export function tunnelMtuSection() {

@@ -48,6 +48,13 @@ describe('wrong configuration', () => {
     ]);
   });
 
+  it('counts an identifier in octets of UTF-8: more than 253 do not fit the option', () => {
+    const named = (identifier: string) =>
+      faultsOf('mn', MN.replace(/homeAddress: .*/, `$&\n    identifier: ${identifier}`));
+    expect(named('ü'.repeat(126))).toEqual([]);
+    expect(named('ü'.repeat(127))).toEqual([expect.stringContaining('identifier: must be 1 to 253 octets')]);
+  });
+
   it('tells what single fields and what the whole file have wrong together', () => {
     const text = `udpPort: 0
 addresses: [2001:db8:1::1, 2001:db8:1::x]
@@ -68,7 +75,7 @@ daemon: { name: a-name-that-is-long, threads: 3 }
       'ha.yaml:5:11: ipv4Pool: 203.0.113.0/24 is outside ipv4HomePrefixes',
       'ha.yaml:7:41: mobileNodes[0].homeAddresses[1]: 2001:db8:2::10 is outside homePrefixes',
       'ha.yaml:7:57: mobileNodes[0].homeAddresses[2]: "oops" is not an IPv6 address',
-      'ha.yaml:8:17: mobileNodes[0].identifier: must be 1 to 253 characters without white space, like alice@example.net',
+      'ha.yaml:8:17: mobileNodes[0].identifier: must be 1 to 253 octets of UTF-8 without white space, like alice@example.net',
       'ha.yaml:9:22: mobileNodes[0].security.spi: SPI 17 is reserved by RFC 4285',
       expect.stringContaining('mobileNodes[0].security.algoritm: unknown key'),
       'ha.yaml:10:5: mobileNodes[1]: has no security association',
