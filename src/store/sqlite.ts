@@ -5,7 +5,10 @@ import type { JsonValue } from '#engine/contract.ts';
 import type { StorePort } from '#runtime/ports.ts';
 
 const SCHEMA_VERSION = 1;
-const BUSY_MS = 2_000;
+/** An earlier run may still be ending. */
+const BUSY_AT_START_MS = 2_000;
+/** The only loop waits, and with it every packet; what was not taken is kept and tried again. */
+const BUSY_MS = 20;
 
 /** The database cannot be used; `message` names the file and what the operator can do. */
 export class StoreError extends Error {
@@ -118,7 +121,7 @@ class SqliteStore implements StorePort {
 }
 
 function prepareDatabase(database: DatabaseSync, file: string): void {
-  database.exec(`PRAGMA busy_timeout = ${BUSY_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL`);
+  database.exec(`PRAGMA busy_timeout = ${BUSY_AT_START_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL`);
   const { user_version: version } = database.prepare('PRAGMA user_version').get() ?? {};
   if (typeof version === 'number' && version > SCHEMA_VERSION) {
     throw new StoreError(
@@ -133,6 +136,7 @@ function prepareDatabase(database: DatabaseSync, file: string): void {
   );
   const { quick_check: check } = database.prepare('PRAGMA quick_check(1)').get() ?? {};
   if (check !== 'ok') throw corrupt(file, check);
+  database.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
 }
 
 function corrupt(file: string, cause: unknown): StoreError {

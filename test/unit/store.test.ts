@@ -70,6 +70,23 @@ describe('the sqlite file', () => {
     expect(() => openSqliteStore('/proc/sojourn/state.sqlite')).toThrow(expect.objectContaining({ code: 'STORE_IO' }));
   });
 
+  it('that somebody else is writing to is given up soon: packets wait for it', () => {
+    const file = join(directory, 'locked.sqlite');
+    const store = openSqliteStore(file);
+    const other = new DatabaseSync(file);
+    other.exec('BEGIN IMMEDIATE');
+    const before = performance.now();
+    expect(() => store.apply([{ table: 't', key: 'k', value: 1 }])).toThrow(
+      expect.objectContaining({ code: 'STORE_LOCKED' }),
+    );
+    expect(performance.now() - before).toBeLessThan(1000);
+    other.exec('ROLLBACK');
+    other.close();
+    store.apply([{ table: 't', key: 'k', value: 2 }]);
+    expect([...store.load()]).toEqual([{ table: 't', key: 'k', value: 2 }]);
+    store.close();
+  });
+
   it('holds whole transactions, and every one that was acknowledged, after kill -9 in the middle of writing', async () => {
     const file = join(directory, 'killed.sqlite');
     for (let round = 0; round < 3; round++) {
