@@ -1,11 +1,16 @@
 /** What a home agent must not believe: its own records of another configuration or clock, Binding Updates out of order, places that lead back. */
 import { describe, expect, it } from 'vitest';
+import { assert } from '#base/assert.ts';
+import { isMalformed } from '#base/bytes.ts';
 import { ipv4, ipv6, UNSPECIFIED_V4 } from '#base/ip.ts';
+import { ipv6Codec } from '#wire/ipv6.ts';
 import type { MobilityOption } from '#wire/mobility-options.ts';
 import {
   ALICE,
   association,
+  CARE_OF,
   HOME_ADDRESS,
+  HOME_AGENT,
   HOME_AGENT_V4,
   NATIVE,
   optionOf,
@@ -232,12 +237,46 @@ describe('link-local addresses (L flag) on a home link with two prefixes', () =>
 
 describe('size', () => {
   it('no number of options makes an acknowledgement longer than a Mobility Header can be', () => {
-    for (let count = 1; count < 248; count += count >= 235 ? 1 : 39) {
+    for (let count = 1; count < 247; count += count >= 235 ? 1 : 39) {
       const scene = new Scene({ refreshAdvice: 0.5 });
       const options = Array.from({ length: count }, () => ASK);
-      const answer = scene.update(udpPath('203.0.113.9', 60001), { sequence: 1, options });
+      const answer = scene.update(udpPath('203.0.113.9', 60001), {
+        sequence: 1,
+        ipv4CareOf: ipv4('10.0.0.2'),
+        options,
+      });
       expect(answer.message.status).toBe(0);
       expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({ status: 0, address: FIXED });
     }
+  });
+});
+
+describe('a captured Binding Update', () => {
+  const ATTACKER = udpPath('203.0.113.66', 666);
+
+  it('for IPv6, whose authenticator covers its care-of address, does not lead to who wraps it into UDP', () => {
+    const scene = new Scene();
+    const options = [{ type: 'alternate-care-of-address', address: CARE_OF }] as const;
+    const genuine = scene.build(NATIVE, { sequence: 1, options });
+    const packet = ipv6Codec.parse(genuine);
+    assert(!isMalformed(packet), 'IPv6');
+    const before = scene.snapshot();
+    scene.deliver(ATTACKER, scene.packet(HOME_ADDRESS, HOME_AGENT, undefined, packet.payload));
+    expect([scene.sent, scene.snapshot()]).toEqual([[], before]);
+    expect(scene.counter('care-of-address-of-other-link')).toBe(1);
+    // The genuine one is none the worse for it.
+    scene.deliver(NATIVE, genuine);
+    expect(scene.acknowledgement().message.status).toBe(0);
+  });
+
+  it('for IPv4 does not de-register when it comes from the home address', () => {
+    const scene = new Scene();
+    const path = udpPath('203.0.113.9', 60001);
+    const ipv4CareOf = ipv4('10.0.0.2');
+    scene.update(path, { sequence: 1, ipv4CareOf });
+    const before = scene.snapshot();
+    scene.deliver(NATIVE, scene.build(path, { sequence: 2, ipv4CareOf }));
+    expect([scene.sent, scene.snapshot()]).toEqual([[], before]);
+    expect(scene.counter('care-of-address-of-other-link')).toBe(1);
   });
 });

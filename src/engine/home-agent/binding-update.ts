@@ -34,6 +34,13 @@ const VALIDITY: readonly {
     reason: 'home-address-option-over-udp',
     broken: ({ path, homeAddressOption }) => path.kind === 'udp' && homeAddressOption,
   },
+  {
+    // RFC 5555 §2.3.2.1 "MUST include". It is what the authenticator knows of the kind of link: without this rule a Binding Update for
+    // IPv6, whose care-of address it covers, could be wrapped into UDP and would lead to whoever did so.
+    reason: 'care-of-address-of-other-link',
+    broken: ({ path, update }) =>
+      (path.kind === 'udp') !== (findOption(update.options, 'ipv4-care-of-address') !== undefined),
+  },
   { reason: 'home-address-invalid', broken: ({ homeAddress }) => !isGlobalUnicast(homeAddress) },
   { reason: 'care-of-address-invalid', broken: ({ careOfAddress }) => !isGlobalUnicast(careOfAddress) },
   {

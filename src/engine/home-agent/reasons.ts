@@ -38,6 +38,8 @@ export const HOME_AGENT_REASONS = {
   'home-address-option-over-udp': 'A Binding Update over UDP carries its home address in an option.',
   'home-address-option-missing': 'A home registration on IPv6 without Home Address option.',
   'home-address-invalid': 'The home address is not unicast routable.',
+  'care-of-address-of-other-link':
+    'A Binding Update over UDP without IPv4 Care-of Address option, or one on IPv6 that has it.',
   'care-of-address-invalid': 'The care-of address is not unicast routable.',
   'nonce-indices-present': 'A home registration carries Nonce Indices.',
   'authentication-missing': 'No Authentication option although one is required.',

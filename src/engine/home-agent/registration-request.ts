@@ -50,9 +50,9 @@ export function registrationRequest(
     update,
   };
   if (path.kind === 'udp') {
-    const careOfAddress = findOption(update.options, 'ipv4-care-of-address')?.address;
-    // A sender that does not tell its own address cannot be known to have no NAT.
-    return { ...common, careOfAddress: careOfAddress ?? path.remote, behindNat: careOfAddress !== path.remote };
+    // One without the option is dropped before anything is made of it.
+    const careOfAddress = findOption(update.options, 'ipv4-care-of-address')?.address ?? path.remote;
+    return { ...common, careOfAddress, behindNat: careOfAddress !== path.remote };
   }
   const careOfAddress = findOption(update.options, 'alternate-care-of-address')?.address ?? packet.source;
   return { ...common, careOfAddress, behindNat: false };
