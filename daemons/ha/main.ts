@@ -48,6 +48,8 @@ async function start({ daemon, homeAgent }: HomeAgentSettings, house: House): Pr
     }),
     (it) => it.close(),
   );
+  // Mobility Headers to others (HoTI to a correspondent, say) are data that the home agent forwards.
+  plane.setLocalAddresses([...homeAgent.addresses, ...homeAgent.ipv4Addresses]);
   const kernel = made.adopt(openOwnKernel(daemon), (it) => it.close());
   const filter = daemon.rawPath
     ? await openPacketFilter({
