@@ -48,13 +48,14 @@ async function start({ daemon, homeAgent }: HomeAgentSettings, house: House): Pr
     }),
     (it) => it.close(),
   );
+  const addresses = [...homeAgent.addresses, ...homeAgent.ipv4Addresses];
   // Mobility Headers to others (HoTI to a correspondent, say) are data that the home agent forwards.
-  plane.setLocalAddresses([...homeAgent.addresses, ...homeAgent.ipv4Addresses]);
+  plane.setLocalAddresses(addresses);
   const kernel = made.adopt(openOwnKernel(daemon), (it) => it.close());
   const filter = daemon.rawPath
     ? await openPacketFilter({
         table: daemon.device,
-        addresses: [...homeAgent.addresses, ...homeAgent.ipv4Addresses],
+        addresses,
         onLost: (error) => house.fatal(error),
       })
     : undefined;
