@@ -69,6 +69,8 @@ export interface TunnelEndpoints {
 export interface HomeSituation {
   readonly home: Home;
   readonly ipv4HomeAddress: Ipv4Address | undefined;
+  /** What the tunnel carries besides the home addresses now: mobile network prefixes (RFC 3963); empty for a mobile node. */
+  readonly mobileNetworkPrefixes: readonly Prefix[];
   /** Undefined while no home agent address or care-of address was ever known. */
   readonly tunnel: TunnelEndpoints | undefined;
   /** The care-of address in use or being registered; undefined while there is none. */

@@ -123,6 +123,7 @@ export class RegistrationState {
     return {
       home,
       ipv4HomeAddress,
+      mobileNetworkPrefixes: [],
       tunnel,
       careOf,
       silent: this.silentRounds > 0,
