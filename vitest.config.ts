@@ -14,6 +14,7 @@ export default defineConfig({
             'test/fuzz/**/*.test.ts',
             'test/scenario/**/*.test.ts',
             'test/contract/**/*.test.ts',
+            'test/conformance/**/*.test.ts',
           ],
           testTimeout: 120_000,
         },

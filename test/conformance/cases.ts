@@ -1,0 +1,91 @@
+/** The table of docs/conformance.md, and the case ids that tests prove. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { filesBelow, parseSource, REPOSITORY, readSource, type Source, walk } from '../tidy/source.ts';
+
+export const PAGE = 'docs/conformance.md';
+export const STATES = ['pass', 'open', 'not applicable'] as const;
+
+/** Suites of which every case is in the table: how many there are, and what their ids look like. */
+export const SUITES = [
+  { heading: '## NEMO-HA', cases: 426, id: /^NEMO-HA_\d+_\d+_\d+$/ },
+  { heading: '## NEMO-MR phase2', cases: 117, id: /^NEMO-MR-\d+-\d+-\d+-\d+-\d{3}$/ },
+] as const;
+
+const ID = /NEMO-(?:HA(?:_\d+){3}|MR(?:-\d+){5})(?![\w-])/g;
+const IDLE = new Set(['skip', 'todo', 'fails', 'skipIf', 'runIf']);
+
+/** One case; `about` names the test's file, or says why there is none. */
+export interface Row {
+  readonly id: string;
+  readonly state: string;
+  readonly about: string;
+}
+
+/** The rows under a heading, up to the next one. */
+export function rowsUnder(page: string, heading: string): readonly Row[] {
+  const lines = page.split('\n');
+  const start = lines.indexOf(heading);
+  if (start < 0) return [];
+  const end = lines.findIndex((line, index) => index > start && line.startsWith('## '));
+  return lines.slice(start, end < 0 ? undefined : end).flatMap((line) => {
+    const [, id = '', state = '', about = ''] = line.split('|').map((cell) => cell.trim());
+    return id.startsWith('NEMO-') ? [{ id, state, about }] : [];
+  });
+}
+
+export function readPage(): string {
+  return readFileSync(join(REPOSITORY, PAGE), 'utf8');
+}
+
+/** Ids at the head of a title: `NEMO-HA_1_1_1, NEMO-HA_1_1_5 what it shows`. */
+export function idsOfTitle(text: string): readonly string[] {
+  const head = /^(?:NEMO-[\w-]+,? )*/.exec(`${text} `)?.[0] ?? '';
+  return head.match(ID) ?? [];
+}
+
+/** Ids that a source's strings begin with: titles, and rows that become titles. */
+export function idsOf(source: Source): readonly string[] {
+  const found: string[] = [];
+  walk(source.program, (node) => found.push(...strings(node).flatMap(idsOfTitle)));
+  return found;
+}
+
+function strings(node: Readonly<Record<string, unknown>>): readonly string[] {
+  const { type, value } = node;
+  if (type === 'Literal' && typeof value === 'string') return [value];
+  if (type !== 'TemplateElement' || typeof value !== 'object' || value === null || !('cooked' in value)) return [];
+  return typeof value.cooked === 'string' ? [value.cooked] : [];
+}
+
+/** Whether some test of the source may not run, so that its titles prove nothing. */
+export function mayIdle(source: Source): boolean {
+  let idle = false;
+  walk(source.program, (node) => {
+    if (node.type !== 'MemberExpression') return;
+    const { object, property } = node;
+    const [whose, what] = [nameIn(object), nameIn(property)];
+    if (['it', 'test', 'describe'].includes(whose) && IDLE.has(what)) idle = true;
+  });
+  return idle;
+}
+
+function nameIn(node: unknown): string {
+  return typeof node === 'object' && node !== null && 'name' in node && typeof node.name === 'string' ? node.name : '';
+}
+
+/** Every test file that proves a case, and which. The check of the check has ids of its own. */
+export function provenByFile(): ReadonlyMap<string, ReadonlySet<string>> {
+  const found = new Map<string, ReadonlySet<string>>();
+  for (const path of filesBelow(['test'], ['.test.ts'])) {
+    const text = readFileSync(join(REPOSITORY, path), 'utf8');
+    if (path === 'test/conformance/table.test.ts' || !text.includes('NEMO-')) continue;
+    const ids = new Set(idsOf(parseSource(path, text)));
+    if (ids.size > 0) found.set(path, ids);
+  }
+  return found;
+}
+
+export function idlesIn(path: string): boolean {
+  return mayIdle(readSource(path));
+}
