@@ -202,6 +202,8 @@ export interface DesiredProxyNeighbour {
 export interface DesiredSysctl {
   readonly path: string;
   readonly value: string;
+  /** Changed only where this is the present value. */
+  readonly onlyFrom?: string;
 }
 
 /** How a tunnel carries inner packets. `ipip`: IPv6 or IPv4 in IPv6 (or in IPv4), no UDP. `udp`: RFC 5555 §4.1, port 4191, no framing. */

@@ -19,9 +19,9 @@ export class SysctlKeeper {
     this.#originals = readOriginals(file);
   }
 
-  set({ path, value }: DesiredSysctl): void {
+  set({ path, value, onlyFrom }: DesiredSysctl): void {
     const current = readSysctl(path);
-    if (current === value) return;
+    if (current === value || (onlyFrom !== undefined && current !== onlyFrom)) return;
     if (!this.#originals.has(path)) {
       this.#originals.set(path, current);
       this.#save();
@@ -38,9 +38,9 @@ export class SysctlKeeper {
     this.#save();
   }
 
-  /** At start: gives back what a killed run left. At exit: gives back everything. */
+  /** At start: gives back what a killed run left. At exit: gives back everything. The last one changed first: some change others. */
   restoreAll(): void {
-    for (const path of [...this.#originals.keys()]) this.restore(path);
+    for (const path of [...this.#originals.keys()].reverse()) this.restore(path);
   }
 
   #save(): void {

@@ -66,10 +66,10 @@ export class DesiredTable<V extends object> {
     }
   }
 
-  /** Deletions; what is wanted is left alone. */
+  /** Deletions, the last touched first; what is wanted is left alone. */
   break(attempt: Attempt): void {
     if (this.#touched.size === 0) return;
-    for (const identity of this.#touched) {
+    for (const identity of [...this.#touched].reverse()) {
       const item = this.#unsettled(identity);
       if (item.wanted.length > 0) continue;
       this.#touched.delete(identity);

@@ -6,7 +6,7 @@
  * RFC 4285 §6       clock resynchronization
  */
 import { unreachable } from '#base/assert.ts';
-import { type Ipv4Address, isGlobalUnicast, prefixContains } from '#base/ip.ts';
+import { formatPrefix, type Ipv4Address, isGlobalUnicast, prefixContains } from '#base/ip.ts';
 import { after, type Monotonic, wall } from '#base/time.ts';
 import type { Path } from '#engine/contract.ts';
 import { expiryOf } from '#engine/shared/binding-list.ts';
@@ -22,20 +22,16 @@ import {
 import type { Ipv6Packet } from '#wire/ipv6.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
 import { findOption } from '#wire/mobility-options.ts';
-import {
-  type Acknowledgement,
-  judgeAcknowledgement,
-  type Reaction,
-  reactionTo,
-  type SentUpdate,
-} from './acknowledgement.ts';
+import { type Acknowledgement, judgeAcknowledgement, reactionTo, type SentUpdate } from './acknowledgement.ts';
 import { abandonHomeAddress, deregistered, tryOtherFamily } from './attachment.ts';
 import type { HomeAgentTarget } from './binding-update.ts';
 import type { Exchange } from './exchange.ts';
+import type { RoleReaction } from './home-role.ts';
 import type { TunnelEndpoints } from './host-state.ts';
 import type { CareOfCandidate } from './movement.ts';
 import type { Step } from './node-context.ts';
 import type { RegistrationState } from './registration-state.ts';
+import { askOtherwise, notServed, renounce, stopRegistering } from './role-course.ts';
 import { REFUSED_RETRY_MS } from './timer-names.ts';
 import { acknowledgedEndpoints, natDetected } from './tunnel-endpoints.ts';
 import { refresh, refuse, tryOtherHomeAgent } from './update-course.ts';
@@ -109,12 +105,23 @@ function obey(state: RegistrationState, step: Step, reply: Reply): void {
     state.context.count('registration-refused');
     report(state, step, exchange, message, true);
     exchange.answered(update);
-    refused(state, step, reply, reactionTo(message.status));
+    refused(state, step, reply, reactionOf(state, reply));
   } else if (exchange.purpose === 'register') {
-    accepted(state, step, reply);
+    if (state.role.served(message)) accepted(state, step, reply);
+    else renounce(state, step, reply);
+  } else if (exchange.purpose === 'renounce') {
+    notServed(state, step);
   } else {
     deregistered(state, step, step.now - update.at);
   }
+}
+
+/** What a role says about a refused registration goes before what a mobile node does. */
+function reactionOf(state: RegistrationState, { exchange, message, target }: Reply): RoleReaction {
+  const general = reactionTo(message.status);
+  if (exchange.purpose !== 'register') return general;
+  const known = state.agent.count(exchange.family);
+  return state.role.refused(message.status, { homeAgent: target.outer, known }) ?? general;
 }
 
 function report(
@@ -137,7 +144,7 @@ function report(
 
 // --- refusals ---
 
-function refused(state: RegistrationState, step: Step, reply: Reply, reaction: Reaction): void {
+function refused(state: RegistrationState, step: Step, reply: Reply, reaction: RoleReaction): void {
   const { exchange, message, update } = reply;
   const late = update.sequence !== state.memory.sequence;
   switch (reaction) {
@@ -159,19 +166,29 @@ function refused(state: RegistrationState, step: Step, reply: Reply, reaction: R
     case 'other-home-agent':
     case 'other-care-of-address':
     case 'abandon':
+    case 'ask-otherwise':
+    case 'stop':
       if (exchange.purpose === 'register') registrationRefused(state, step, reaction);
       // Only this one says that no binding is left; after any other the retransmission timer goes on.
-      else if (message.status === NO_BINDING) deregistered(state, step, undefined, true);
+      else if (message.status === NO_BINDING) gone(state, step, exchange);
       return;
     default:
       unreachable(reaction);
   }
 }
 
-function registrationRefused(state: RegistrationState, step: Step, reaction: Reaction): void {
+/** The home agent has no binding of ours. */
+function gone(state: RegistrationState, step: Step, exchange: Exchange): void {
+  if (exchange.purpose === 'renounce') notServed(state, step);
+  else deregistered(state, step, undefined, true);
+}
+
+function registrationRefused(state: RegistrationState, step: Step, reaction: RoleReaction): void {
   // The retransmission timer goes on: that is the back-off of the other three.
   if (reaction === 'slow') refuse(state, step, REFUSED_RETRY_MS);
   else if (reaction === 'abandon') abandonHomeAddress(state, step);
+  else if (reaction === 'stop') stopRegistering(state, step);
+  else if (reaction === 'ask-otherwise') askOtherwise(state, step);
   else if (reaction === 'other-home-agent') tryOtherHomeAgent(state, step);
   // Once: a home agent that likes neither family must not be asked over both in turn without pause.
   else if (reaction === 'other-care-of-address' && state.silent === undefined) tryOtherFamily(state, step);
@@ -216,6 +233,9 @@ function accepted(state: RegistrationState, step: Step, reply: Reply): void {
   const detection = careOf.family === 4 ? findOption(message.options, 'nat-detection') : undefined;
   const expiresAt = expiryOf(update.at, lifetimeSeconds);
   const grant: Grant = { careOf, lifetimeSeconds, expiresAt, nat: natDetected(detection) };
+  for (const { prefix, status } of state.role.accept(message)) {
+    state.event(step, 'mobile-network-prefix-refused', 'warn', { prefix: formatPrefix(prefix), status });
+  }
   const moved = state.phase !== 'refreshing';
   settle(state, acknowledgedEndpoints(careOf, target, detection));
   if (state.silent !== undefined && prefixContains(state.silent, careOf.address)) state.silent = undefined;

@@ -12,6 +12,9 @@ export const MOBILE_NODE_REASONS = {
   'registration-accepted': 'A home registration was acknowledged with a status below 128.',
   'registration-refused': 'A home registration was acknowledged with a status of 128 or more.',
   'home-address-abandoned': 'Status 134: another node has the home address; not used until the operator acts.',
+  'role-not-served':
+    'A home agent took the registration without serving mobile routers (no R flag): de-registered there.',
+  'registration-stopped': 'No home agent serves the mobile network prefixes: silent until the operator acts.',
   'registration-lapsed': 'The lifetime of a binding ran out before a refresh was acknowledged.',
   deregistered: 'A de-registration was acknowledged.',
   handover: 'The care-of address changed.',

@@ -14,8 +14,11 @@ import type { SentUpdate } from './acknowledgement.ts';
 import type { HomeAgentTarget } from './binding-update.ts';
 import { ATTEMPTS_PER_FAMILY, IMMEDIATE_RETRIES } from './timer-names.ts';
 
-/** `return`: de-register from the home link; `deregister`: from a foreign one. */
-export type Purpose = 'register' | 'return' | 'deregister';
+/**
+ * `return`: de-register from the home link; `deregister`: from a foreign one; `renounce`: the same, because the home agent took the
+ * registration without serving our role (RFC 3963 §5.3).
+ */
+export type Purpose = 'register' | 'return' | 'deregister' | 'renounce';
 
 /** Back-off by family: alternating between families must not make either faster. */
 export type BackOffs = Map<4 | 6, BackOff>;

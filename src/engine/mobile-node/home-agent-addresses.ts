@@ -92,6 +92,11 @@ export class HomeAgentAddresses {
     return families;
   }
 
+  /** How many addresses of a family are known. */
+  count(family: 4 | 6): number {
+    return (family === 6 ? this.#ipv6 : this.#ipv4).length;
+  }
+
   target(family: 4 | 6): HomeAgentTarget | undefined {
     const native = this.#ipv6[0] ?? this.#configuredInner;
     if (family === 6) return native === undefined ? undefined : { address: native, outer: native };

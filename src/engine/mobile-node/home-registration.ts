@@ -115,6 +115,7 @@ export class HomeRegistration {
     switch (state.phase) {
       case 'deregistering':
       case 'released':
+        state.role.reset();
         state.go('resume');
         state.exchange = undefined;
         state.timers.clearAll();

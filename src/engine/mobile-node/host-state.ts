@@ -28,7 +28,6 @@ import {
   familyOf,
   type IpAddress,
   type Ipv4Address,
-  type Ipv6Address,
   ipv4,
   ipv6,
   isIpv4,
@@ -141,7 +140,10 @@ function homePart(
   return {
     ...place,
     tunnels: [desiredTunnel(tunnel, id, configuration)],
-    planeRoutes: addressesOf(situation).map((address) => ({ prefix: whole(address), tunnel: id })),
+    planeRoutes: [...addressesOf(situation).map(whole), ...situation.mobileNetworkPrefixes].map((prefix) => ({
+      prefix,
+      tunnel: id,
+    })),
   };
 }
 
@@ -232,15 +234,16 @@ function tunnelDefaults(
   if (first === undefined) return [];
   const ipv4Home = away.flatMap(addressesOf).find(isIpv4);
   const mtu = first.tunnel === undefined ? MINIMUM_MTU : tunnelMtu(first.tunnel, configuration);
-  const route = (family: 4 | 6, source: Ipv4Address | Ipv6Address): DesiredRoute => ({
+  const route = (family: 4 | 6): DesiredRoute => ({
     destination: DEFAULT[family],
     table: configuration.table,
     device: TUN_DEVICE,
-    source,
     mtu,
   });
-  const ipv6Route = route(6, first.home.homeAddress);
-  return ipv4Home === undefined ? [ipv6Route] : [ipv6Route, route(4, ipv4Home)];
+  const ipv6Route = { ...route(6), source: first.home.homeAddress };
+  if (ipv4Home !== undefined) return [ipv6Route, { ...route(4), source: ipv4Home }];
+  const ipv4Network = away.some((one) => one.mobileNetworkPrefixes.some(({ address }) => isIpv4(address)));
+  return ipv4Network ? [ipv6Route, route(4)] : [ipv6Route];
 }
 
 /** All parts by key. `interfaceAddresses`: every address of the host's interfaces that is wider than a link. */

@@ -16,6 +16,7 @@ import type {
   Engine,
   JsonValue,
   NetworkInput,
+  NetworkInterface,
   Output,
   Path,
   RandomBytes,
@@ -27,13 +28,13 @@ import { UpdateRate } from '#engine/shared/retransmit.ts';
 import { Timers } from '#engine/shared/timers.ts';
 import { type Ipv6Packet, ipv6Codec, upperLayerDestination } from '#wire/ipv6.ts';
 import { BindingErrorStatus, type MobilityMessage, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
-import { NO_ADDITIONS, type UpdateAdditions } from './binding-update.ts';
 import type { Home, MobileNodeConfiguration } from './configuration.ts';
 import { MOBILE_NODE_REASONS, type MobileNodeReason } from './counters.ts';
 import { MOBILE_NODE_TABLE } from './home-record.ts';
 import { HomeRegistration } from './home-registration.ts';
-import { isHomePart, reachesIntoMain, wantedParts } from './host-state.ts';
-import { Movement } from './movement.ts';
+import { type HomeRole, PLAIN_ROLE } from './home-role.ts';
+import { type HomeSituation, isHomePart, reachesIntoMain, wantedParts } from './host-state.ts';
+import { type Exclusions, Movement, NO_EXCLUSIONS } from './movement.ts';
 import type { NodeContext, Step } from './node-context.ts';
 import { answerRequest } from './requests.ts';
 import type { NodeTimer } from './timer-names.ts';
@@ -42,11 +43,22 @@ export type MobileNodeInput = CommonInput | NetworkInput | ResolvedInput;
 
 /** What a role that builds upon the mobile node adds to it. */
 export interface MobileNodeExtension {
-  /** Flags and options of the Binding Updates of one home. */
-  additions(home: Home): UpdateAdditions;
+  /** For the operator. */
+  readonly name: string;
+  /** What the role does in the registration of one home. */
+  roleOf(home: Home): HomeRole;
+  /** Interfaces and addresses that lead to the role's own networks. */
+  readonly exclusions: Exclusions;
+  /** Further parts of the desired state, by keys that the mobile node does not use. */
+  parts(situations: readonly HomeSituation[], egress: readonly NetworkInterface[]): ReadonlyMap<string, DesiredPart>;
 }
 
-const NO_EXTENSION: MobileNodeExtension = { additions: () => NO_ADDITIONS };
+const NO_EXTENSION: MobileNodeExtension = {
+  name: 'mobile-node',
+  roleOf: () => PLAIN_ROLE,
+  exclusions: NO_EXCLUSIONS,
+  parts: () => new Map(),
+};
 
 export function createMobileNode(
   configuration: MobileNodeConfiguration,
@@ -77,7 +89,7 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
     const fixed = configuration.homes.flatMap(({ homeAddress, ipv4HomeAddress }): IpAddress[] =>
       ipv4HomeAddress === 'none' || ipv4HomeAddress === 'dynamic' ? [homeAddress] : [homeAddress, ipv4HomeAddress],
     );
-    this.movement = new Movement(configuration.interfaces, new Set(fixed));
+    this.movement = new Movement(configuration.interfaces, new Set(fixed), extension.exclusions);
     this.homes = configuration.homes.map((home) => new HomeRegistration(home, this));
   }
 
@@ -93,8 +105,12 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
     return wall(now + this.#clockOffsetMs);
   }
 
-  additions(home: Home): UpdateAdditions {
-    return this.#extension.additions(home);
+  roleOf(home: Home): HomeRole {
+    return this.#extension.roleOf(home);
+  }
+
+  get roleName(): string {
+    return this.#extension.name;
   }
 
   step(now: Monotonic, input: MobileNodeInput, out: Output[]): void {
@@ -202,11 +218,13 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
     // Before the network is known nobody can say whether the addresses belong on the tunnel or on the home link.
     if (!this.movement.known) return undefined;
     const situations = this.homes.map((home) => home.state.situation()).filter((situation) => situation !== undefined);
+    const ingress = this.#extension.exclusions.devices;
     const addresses = this.movement.interfaces
-      .filter(({ running }) => running)
+      .filter(({ running, name }) => running && !ingress.has(name))
       .flatMap((link) => link.addresses.map(({ address }) => address))
       .filter(isGlobalUnicast);
-    return wantedParts(situations, [...new Set(addresses)].sort(), this.configuration);
+    const parts = wantedParts(situations, [...new Set(addresses)].sort(), this.configuration);
+    return new Map([...this.#extension.parts(situations, this.movement.egress), ...parts]);
   }
 
   tunnels(): JsonValue {

@@ -76,27 +76,44 @@ export function sameAttachment(a: CareOfCandidate | undefined, b: CareOfCandidat
   return a?.address === b?.address && a?.device === b?.device && a?.epoch === b?.epoch;
 }
 
-function preferenceOf(name: string, preferences: readonly InterfacePreference[]): number {
-  for (const { match, preference } of preferences) {
-    const parts = match.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
-    if (new RegExp(`^${parts.join('.*')}$`).test(name)) return preference;
-  }
-  return 0;
+interface CompiledPreference {
+  readonly pattern: RegExp;
+  readonly preference: number;
 }
+
+function compile({ match, preference }: InterfacePreference): CompiledPreference {
+  const parts = match.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
+  return { pattern: new RegExp(`^${parts.join('.*')}$`), preference };
+}
+
+/** What leads to networks of our own, and never out. */
+export interface Exclusions {
+  /** Names of interfaces. */
+  readonly devices: ReadonlySet<string>;
+  readonly prefixes: readonly Prefix[];
+}
+
+export const NO_EXCLUSIONS: Exclusions = { devices: new Set(), prefixes: [] };
 
 /** The host's network as last told, and since when. */
 export class Movement {
-  readonly #preferences: readonly InterfacePreference[];
+  readonly #preferences: readonly CompiledPreference[];
   readonly #homeAddresses: ReadonlySet<IpAddress>;
+  readonly #exclusions: Exclusions;
   readonly #appearedAt = new Map<string, Monotonic>();
   readonly #epochSince = new Map<number, { readonly epoch: number; readonly since: Monotonic }>();
   #interfaces: readonly NetworkInterface[] = [];
   #known = false;
 
   /** `homeAddresses` are never care-of addresses. */
-  constructor(preferences: readonly InterfacePreference[], homeAddresses: ReadonlySet<IpAddress>) {
-    this.#preferences = preferences;
+  constructor(
+    preferences: readonly InterfacePreference[],
+    homeAddresses: ReadonlySet<IpAddress>,
+    exclusions: Exclusions = NO_EXCLUSIONS,
+  ) {
+    this.#preferences = preferences.map(compile);
     this.#homeAddresses = homeAddresses;
+    this.#exclusions = exclusions;
   }
 
   /** Whether the host's network was told at all. */
@@ -106,6 +123,11 @@ export class Movement {
 
   get interfaces(): readonly NetworkInterface[] {
     return this.#interfaces;
+  }
+
+  /** The interfaces that may lead out. */
+  get egress(): readonly NetworkInterface[] {
+    return this.#interfaces.filter((link) => this.#preferenceOf(link) >= 0);
   }
 
   update(now: Monotonic, interfaces: readonly NetworkInterface[]): void {
@@ -121,7 +143,7 @@ export class Movement {
     const found: CareOfCandidate[] = [];
     for (const link of this.#interfaces) {
       if (!link.running) continue;
-      const preference = preferenceOf(link.name, this.#preferences);
+      const preference = this.#preferenceOf(link);
       if (preference < 0) continue;
       for (const address of link.addresses) {
         const candidate = this.#candidate(now, link, address, preference);
@@ -130,6 +152,11 @@ export class Movement {
     }
     this.#remember(found, now);
     return found.map((candidate) => ({ ...candidate, appearedAt: this.#appearedAt.get(keyOf(candidate)) ?? now }));
+  }
+
+  #preferenceOf({ name }: NetworkInterface): number {
+    if (this.#exclusions.devices.has(name)) return -1;
+    return this.#preferences.find(({ pattern }) => pattern.test(name))?.preference ?? 0;
   }
 
   #candidate(
@@ -141,6 +168,7 @@ export class Movement {
     const { address } = told;
     if (!isGlobalUnicast(address) || this.#homeAddresses.has(address)) return undefined;
     if (told.tentative || told.duplicate || told.validUntil <= now) return undefined;
+    if (this.#exclusions.prefixes.some((prefix) => prefixContains(prefix, address))) return undefined;
     const family = familyOf(address);
     const router = this.#router(now, link, family);
     if (router === undefined) return undefined;
@@ -202,7 +230,7 @@ export class Movement {
   /** The home link, if some interface is on it: a confirmed address inside the home prefix tells (RFC 6275 §11.5.2). */
   homeLink(now: Monotonic, homePrefix: Prefix): HomeLink | undefined {
     for (const link of this.#interfaces) {
-      if (!link.running || preferenceOf(link.name, this.#preferences) < 0) continue;
+      if (!link.running || this.#preferenceOf(link) < 0) continue;
       const told = link.addresses.some(
         (entry) =>
           entry.epoch === link.epoch &&

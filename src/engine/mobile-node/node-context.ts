@@ -4,9 +4,9 @@
 import type { Monotonic, Wall } from '#base/time.ts';
 import type { Output, RandomBytes } from '#engine/contract.ts';
 import type { UpdateRate } from '#engine/shared/retransmit.ts';
-import type { UpdateAdditions } from './binding-update.ts';
 import type { Home, MobileNodeConfiguration } from './configuration.ts';
 import type { MobileNodeReason } from './counters.ts';
+import type { HomeRole } from './home-role.ts';
 import type { Movement } from './movement.ts';
 
 /** One call of `step`: its time, and where what follows from it goes. */
@@ -27,6 +27,6 @@ export interface NodeContext {
   publish(step: Step): void;
   /** The same for tunnels and home addresses only, unless packets need more; `publish` has to follow in the same step. */
   publishTunnels(step: Step): void;
-  /** What another role adds to the Binding Updates of a home. */
-  additions(home: Home): UpdateAdditions;
+  /** What another role does in the registration of a home. */
+  roleOf(home: Home): HomeRole;
 }

@@ -12,6 +12,7 @@ import type { Home } from './configuration.ts';
 import type { Exchange } from './exchange.ts';
 import { HomeAgentAddresses } from './home-agent-addresses.ts';
 import { HomeMemory } from './home-memory.ts';
+import type { HomeRole } from './home-role.ts';
 import type { HomeSituation, TunnelEndpoints } from './host-state.ts';
 import type { CareOfCandidate, HomeLink, SilentNetwork } from './movement.ts';
 import type { NodeContext, Step } from './node-context.ts';
@@ -33,6 +34,7 @@ export interface Handover {
 export class RegistrationState {
   readonly home: Home;
   readonly context: NodeContext;
+  readonly role: HomeRole;
   readonly memory: HomeMemory;
   readonly agent: HomeAgentAddresses;
   readonly list = new BindingUpdateList();
@@ -70,6 +72,7 @@ export class RegistrationState {
   constructor(home: Home, context: NodeContext) {
     this.home = home;
     this.context = context;
+    this.role = context.roleOf(home);
     this.memory = new HomeMemory(home, context.random);
     this.agent = new HomeAgentAddresses(home);
     this.forceUdp = context.configuration.forceUdp;
@@ -123,7 +126,7 @@ export class RegistrationState {
     return {
       home,
       ipv4HomeAddress,
-      mobileNetworkPrefixes: [],
+      mobileNetworkPrefixes: homeLink === undefined && this.#phase !== 'refused' ? this.role.carried() : [],
       tunnel,
       careOf,
       silent: this.silentRounds > 0,

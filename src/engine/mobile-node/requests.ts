@@ -15,6 +15,7 @@ export interface Answer {
 
 /** The node as requests see it. */
 export interface RequestTarget {
+  readonly roleName: string;
   readonly homes: readonly HomeRegistration[];
   readonly counters: Readonly<Record<string, number>>;
   tunnels(): JsonValue;
@@ -26,7 +27,7 @@ const failed = (message: string): Answer => ({ ok: false, value: { message } });
 type Command = (step: Step, node: RequestTarget, parameters: JsonObject) => Answer;
 
 const COMMANDS: Readonly<Record<string, Command>> = {
-  status: ({ now }, { homes }) => ok({ role: 'mobile-node', homes: homes.map((home) => homeStatus(now, home)) }),
+  status: ({ now }, { homes, roleName }) => ok({ role: roleName, homes: homes.map((home) => homeStatus(now, home)) }),
   bindings: ({ now }, { homes }) => ok(homes.flatMap((home) => listEntries(now, home))),
   bul: ({ now }, { homes }) => ok(homes.flatMap((home) => listEntries(now, home))),
   tunnels: (_step, node) => ok(node.tunnels()),
@@ -74,6 +75,7 @@ function homeStatus(now: Monotonic, registration: HomeRegistration): JsonObject 
     homeAgentAddresses: agent.known,
     sequence: memory.sequence,
     clockOffsetMs: memory.clockOffsetMs,
+    ...registration.state.role.status(),
     lastHandover: lastHandover === undefined ? null : { ...lastHandover },
     bindings: listEntries(now, registration),
   };

@@ -12,6 +12,7 @@ import { assessAttachment, deregistered, pointTunnel, tryOtherFamily } from './a
 import { Exchange, initialTimeoutMs } from './exchange.ts';
 import type { Step } from './node-context.ts';
 import type { RegistrationState } from './registration-state.ts';
+import { notServed } from './role-course.ts';
 import { UNAUTHENTICATED_WISH_MS } from './timer-names.ts';
 import { resolveHomeAgent, transmitUpdate } from './update-transmission.ts';
 
@@ -24,7 +25,7 @@ export function retransmit(state: RegistrationState, step: Step): void {
   assert(exchange !== undefined, 'a retransmission belongs to an exchange');
   if (exchange.purpose !== 'register' && !state.memory.mayBeBound(context.wall(step.now))) {
     // Whatever the home agent had has run out by now.
-    deregistered(state, step, undefined);
+    endDeregistration(state, step, exchange);
     return;
   }
   context.count('binding-update-retransmitted');
@@ -34,13 +35,24 @@ export function retransmit(state: RegistrationState, step: Step): void {
   }
   const silent = exchange.sent.length > 0;
   if (silent) reportSilence(state, step, exchange);
-  if (exchange.purpose === 'deregister' && state.silentRounds >= DEREGISTRATION_ROUNDS) {
-    deregistered(state, step, undefined);
+  if (mayBeGivenUp(exchange) && state.silentRounds >= DEREGISTRATION_ROUNDS) {
+    endDeregistration(state, step, exchange);
     return;
   }
   // Who refuses to remove a binding has it: no other home agent can.
-  if (silent || exchange.purpose === 'register') tryOtherHomeAgent(state, step);
+  const elsewhere = silent && exchange.purpose !== 'renounce';
+  if (elsewhere || exchange.purpose === 'register') tryOtherHomeAgent(state, step);
   if (exchange.purpose !== 'register' || !tryOtherFamily(state, step)) transmitUpdate(state, step);
+}
+
+/** On the home link the de-registration goes on: the home address is needed there. */
+function mayBeGivenUp({ purpose }: Exchange): boolean {
+  return purpose === 'deregister' || purpose === 'renounce';
+}
+
+function endDeregistration(state: RegistrationState, step: Step, { purpose }: Exchange): void {
+  if (purpose === 'renounce') notServed(state, step);
+  else deregistered(state, step, undefined);
 }
 
 function reportSilence(state: RegistrationState, step: Step, { target, careOfAddress }: Exchange): void {

@@ -70,7 +70,7 @@ function send(state: RegistrationState, step: Step, exchange: Exchange, target: 
     timestamp,
     securityAssociation,
     udpPort: context.configuration.udpPort,
-    additions: context.additions(home),
+    additions: state.role.additions(exchange.purpose),
   });
   state.persist(step);
   step.out.push({ kind: 'send', path, packet });
