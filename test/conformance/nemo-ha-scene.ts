@@ -1,0 +1,257 @@
+/**
+ * A home agent on its home link, with a mobile router that may use two home addresses: one from the home network prefix (HNP), one
+ * from the first of its own two mobile network prefixes (MNP).
+ */
+import { expect } from 'vitest';
+import { assert } from '#base/assert.ts';
+import { encode, isMalformed } from '#base/bytes.ts';
+import { ALL_NODES, type Ipv6Address, ipv6, solicitedNodeMulticast } from '#base/ip.ts';
+import { mobilityAuthenticator, verifyMobility } from '#crypto/mobility-auth.ts';
+import type { DesiredPart, JsonValue, Path, Prefix } from '#engine/contract.ts';
+import type { HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
+import { encodeIcmpv6, type Icmpv6Body, icmpv6Codec } from '#wire/icmpv6.ts';
+import { ipv6Codec } from '#wire/ipv6.ts';
+import { fillMobilityChecksum, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
+import type { MobilityOption } from '#wire/mobility-options.ts';
+import {
+  ALICE,
+  association,
+  CARE_OF,
+  HOME_AGENT,
+  NATIVE,
+  prefix,
+  type Received,
+  Scene,
+  type Update,
+} from '../unit/home-agent-scene.ts';
+
+/** Where the home address comes from. */
+export type Origin = 'HNP' | 'MNP';
+export const ORIGINS = ['HNP', 'MNP'] as const;
+
+export const A1 = prefix('2001:db8:5:1::/64');
+export const A2 = prefix('2001:db8:5:2::/64');
+export const HOME: Readonly<Record<Origin, Ipv6Address>> = {
+  HNP: ipv6('2001:db8:1::100'),
+  MNP: ipv6('2001:db8:5:1::100'),
+};
+/** The link-local address with the interface identifier of both. */
+export const LINK_LOCAL = ipv6('fe80::100');
+
+/** Another router, whose home addresses and prefixes are not the first one's to use. */
+export const B1 = prefix('2001:db8:6:1::/64');
+export const OTHER_HOME: Readonly<Record<Origin, Ipv6Address>> = {
+  HNP: ipv6('2001:db8:1::200'),
+  MNP: ipv6('2001:db8:6:1::200'),
+};
+
+export const ROUTER = { ...ALICE, homeAddresses: [HOME.HNP, HOME.MNP], mobileNetworkPrefixes: [A1, A2] };
+export const OTHER_ROUTER = {
+  ...ALICE,
+  identifier: 'other@example.org',
+  securityAssociations: [association(2000)],
+  homeAddresses: [OTHER_HOME.HNP, OTHER_HOME.MNP],
+  mobileNetworkPrefixes: [B1],
+};
+
+export const OWN = Uint8Array.of(2, 0, 0, 0, 0, 1);
+export const NEIGHBOUR = Uint8Array.of(2, 0, 0, 0, 0, 2);
+export const NEIGHBOUR_ADDRESS = ipv6('2001:db8:1::2');
+const DEVICE = 'home0';
+/** IPv6 header 40, Destination Options with the Home Address option 24. */
+export const HEADER_AT = 64;
+const AUTHENTICATOR_SIZE = 16;
+const MAIN_TABLE = 254;
+const RETRANS_TIMER_MS = 1000;
+const ANNOUNCEMENTS_MS = 5000;
+
+export function onHomeLink(changes: Partial<HomeAgentConfiguration> = {}): Scene {
+  const scene = new Scene({ homeLink: DEVICE, mobileNodes: [ROUTER, OTHER_ROUTER], ...changes });
+  const network = { index: 2, running: true, epoch: 1, mtu: 1500, addresses: [], routers: [] };
+  scene.input({ kind: 'network', interfaces: [{ ...network, name: DEVICE, linkAddress: OWN }] });
+  return scene;
+}
+
+// --- Binding Updates ---
+
+export function prefixOption({ address, length }: Prefix): MobilityOption {
+  assert(address.includes(':'), 'an IPv6 prefix');
+  return { type: 'mobile-network-prefix', prefixLength: length, prefix: ipv6(address) };
+}
+
+/** A mobile router's Binding Update: R set unless the flags say otherwise. */
+export function build(scene: Scene, update: Update): Uint8Array {
+  return scene.build(NATIVE, { ...update, flags: { mobileRouter: true, ...update.flags } });
+}
+
+/** Sends it, waits for duplicate address detection where there is one, and gives the acknowledgement. */
+export function exchange(scene: Scene, update: Update): Received {
+  scene.sent = [];
+  scene.deliver(NATIVE, build(scene, update));
+  return answerOf(scene);
+}
+
+export function answerOf(scene: Scene): Received {
+  if (mobilityPackets(scene).length === 0) scene.pass(RETRANS_TIMER_MS);
+  scene.sent = mobilityPackets(scene);
+  return scene.acknowledgement();
+}
+
+function mobilityPackets(scene: Scene) {
+  return scene.sent.filter(({ path, packet }) => {
+    if (path.kind === 'link' && path.protocol === 'arp') return false;
+    const parsed = ipv6Codec.parse(packet);
+    return !isMalformed(parsed) && parsed.protocol === PROTOCOL_MOBILITY;
+  });
+}
+
+/** Registers with sequence number `sequence` and lets the announcements on the home link go by. */
+export function registered(
+  origin: Origin,
+  update: Partial<Update> = {},
+  changes: Partial<HomeAgentConfiguration> = {},
+) {
+  const scene = onHomeLink(changes);
+  expect(exchange(scene, { sequence: 15, homeAddress: HOME[origin], ...update }).message.status).toBe(0);
+  scene.pass(ANNOUNCEMENTS_MS);
+  scene.sent = [];
+  return scene;
+}
+
+/** The packet with its Mobility Header changed, signed anew by the router's key. */
+export function resigned(packet: Uint8Array, homeAddress: Ipv6Address, edit: (header: Uint8Array) => void): Uint8Array {
+  const bytes = packet.slice();
+  const header = bytes.subarray(HEADER_AT);
+  const covered = header.length - AUTHENTICATOR_SIZE;
+  edit(header);
+  header.fill(0, 4, 6);
+  const mobilityData = header.subarray(0, covered);
+  const key = association(1000);
+  header.set(mobilityAuthenticator({ ...key, careOfAddress: CARE_OF, homeAddress, mobilityData }), covered);
+  fillMobilityChecksum(header, homeAddress, HOME_AGENT);
+  return bytes;
+}
+
+// --- what is expected ---
+
+export interface Expected {
+  readonly status: number;
+  readonly sequence: number;
+  readonly lifetimeUnits: number;
+  readonly mobileRouter: boolean;
+  readonly homeAddress: Ipv6Address;
+  /** Where the Binding Update came from. */
+  readonly to?: Ipv6Address;
+  readonly path?: Path;
+  /** Whether the home address came in an option; default yes. */
+  readonly routingHeader?: boolean;
+}
+
+/** The whole acknowledgement: the way, the addresses, the routing header, every field, the authenticator. */
+export function expectAnswer(answer: Received, expected: Expected): void {
+  const { status, sequence, lifetimeUnits, mobileRouter, homeAddress, to = CARE_OF } = expected;
+  expect(answer.path).toEqual(expected.path ?? NATIVE);
+  expect([answer.packet.source, answer.packet.destination]).toEqual([HOME_AGENT, to]);
+  expect(answer.routingHeader).toBe(expected.routingHeader === false ? undefined : homeAddress);
+  expect(answer.message).toMatchObject({ status, sequence, lifetimeUnits });
+  expect(answer.message.flags).toEqual({ keyManagementMobility: false, mobileRouter, proxyRegistration: false });
+  const addresses = { careOfAddress: to, homeAddress };
+  const key = (spi: number) => (spi === 1000 ? association(1000) : undefined);
+  expect(verifyMobility(answer.packet.payload, answer.message, addresses, key)).toBe('ok');
+}
+
+/** A refusal: status, the sequence number of the Binding Update unless another, nothing granted. */
+export function expectRefusal(answer: Received, expected: Omit<Expected, 'lifetimeUnits' | 'mobileRouter'>): void {
+  expectAnswer(answer, { ...expected, lifetimeUnits: 0, mobileRouter: false });
+}
+
+export function bindings(scene: Scene): JsonValue {
+  return scene.ask('bindings').value;
+}
+
+interface Served {
+  readonly homeAddress: Ipv6Address;
+  readonly careOf?: Ipv6Address;
+  readonly sequence: number;
+  readonly prefixes: readonly Prefix[];
+  readonly mobileRouter?: boolean;
+  readonly linkLocal?: boolean;
+  readonly lifetimeUnits?: number;
+}
+
+/** One binding, its tunnel, its routes and permits; proxy for addresses on the home link only. */
+export function expectServed(scene: Scene, served: Served): void {
+  const { homeAddress, careOf = CARE_OF, sequence, prefixes, mobileRouter = true } = served;
+  const lifetimeSeconds = (served.lifetimeUnits ?? 105) * 4;
+  expect(bindings(scene)).toMatchObject([
+    { homeAddress, careOfAddress: careOf, sequence, lifetimeSeconds, mobileRouter, encapsulation: 'ipip' },
+  ]);
+  expect(scene.ask('tunnels').value).toMatchObject([{ local: HOME_AGENT, remote: careOf, bindings: 1 }]);
+  const wish = scene.wish.get(`binding/${homeAddress}`);
+  const [tunnel] = tunnels(scene);
+  const reached = [{ address: homeAddress, length: 128 }, ...prefixes];
+  expect(sorted(wish?.planeRoutes)).toEqual(sorted(reached.map((one) => ({ prefix: one, tunnel: tunnel?.id }))));
+  expect(sorted(wish?.routes)).toEqual(
+    sorted(reached.map((destination) => ({ destination, table: MAIN_TABLE, device: '%tun' }))),
+  );
+  const defended = homeAddress === HOME.HNP ? [homeAddress, ...(served.linkLocal ? [LINK_LOCAL] : [])] : [];
+  expect(wish?.proxyNeighbours ?? []).toEqual(defended.map((address) => ({ device: DEVICE, address })));
+}
+
+export function tunnels(scene: Scene) {
+  return [...scene.wish.values()].flatMap((part: DesiredPart) => part.tunnels ?? []);
+}
+
+function sorted<T>(list: readonly T[] | undefined): readonly string[] {
+  return (list ?? []).map((one) => JSON.stringify(one)).sort();
+}
+
+/** No binding, no tunnel, no route or permit of one, nothing in the store that would bring it back. */
+export function expectNotServed(scene: Scene, homeAddress: Ipv6Address): void {
+  expect(bindings(scene)).toEqual([]);
+  expect(scene.ask('tunnels').value).toEqual([]);
+  expect([...scene.wish.keys()]).toEqual(['home-agent']);
+  expect(scene.store.has(`binding ${homeAddress}`)).toBe(false);
+}
+
+// --- the home link ---
+
+export function linkPath(linkAddress = NEIGHBOUR): Path {
+  return { kind: 'link', device: DEVICE, protocol: 'ipv6', linkAddress };
+}
+
+function neighbour(scene: Scene, body: Icmpv6Body, source: Ipv6Address, destination: Ipv6Address): void {
+  const payload = encodeIcmpv6(body, 0, source, destination);
+  const header = { trafficClass: 0, flowLabel: 0, hopLimit: 255, source, destination, extensions: [], protocol: 58 };
+  scene.deliver(linkPath(), encode(ipv6Codec, { ...header, payload }));
+}
+
+export type Solicitation = 'multicast' | 'unicast' | 'unicast without link-layer address' | 'probe';
+
+/** Asks for `target` in one of the ways of RFC 4861 §7.2 and RFC 4862 §5.4.2. */
+export function solicit(scene: Scene, target: Ipv6Address, how: Solicitation): void {
+  const told = how === 'multicast' || how === 'unicast';
+  const options = told ? [{ type: 'source-link-layer-address', address: NEIGHBOUR } as const] : [];
+  const source = how === 'probe' ? ipv6('::') : NEIGHBOUR_ADDRESS;
+  const destination = how === 'multicast' || how === 'probe' ? solicitedNodeMulticast(target) : target;
+  neighbour(scene, { type: 'neighbour-solicitation', target, options }, source, destination);
+}
+
+export function advertise(scene: Scene, target: Ipv6Address): void {
+  const options = [{ type: 'target-link-layer-address', address: NEIGHBOUR } as const];
+  const flags = { router: true, solicited: false, override: true };
+  neighbour(scene, { type: 'neighbour-advertisement', ...flags, target, options }, target, ALL_NODES);
+}
+
+/** Neighbour Discovery that was sent on the link, readable. */
+export function said(scene: Scene) {
+  return scene.sent.flatMap(({ path, packet }) => {
+    if (path.kind !== 'link' || path.protocol === 'arp') return [];
+    const parsed = ipv6Codec.parse(packet);
+    assert(!isMalformed(parsed), 'IPv6');
+    const message = icmpv6Codec.parse(parsed.payload);
+    assert(!isMalformed(message), 'ICMPv6');
+    const to = [...path.linkAddress].map((octet) => octet.toString(16)).join(':');
+    return [{ to, source: parsed.source, destination: parsed.destination, body: message.body }];
+  });
+}
