@@ -1,33 +1,21 @@
 /** The home agent daemon: puts the engine, its driver and the host together. Nothing is decided here. */
 import { join } from 'node:path';
+import { cleanUp, openOwnKernel } from '#compose/own-kernel.ts';
 import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
 import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
 import { createClock } from '#host/clock.ts';
-import { openKernel, ROUTING_PROTOCOL } from '#host/kernel.ts';
-import { openNetlink } from '#host/netlink.ts';
-import { guardTunnels, openPacketFilter, removePacketFilter } from '#host/packet-filter.ts';
+import { guardTunnels, openPacketFilter } from '#host/packet-filter.ts';
 import { openPlane } from '#host/plane.ts';
 import { randomBytes } from '#host/random.ts';
 import { loadConfiguration } from '#ops/config.ts';
-import { type DaemonSettings, RUN_DIRECTORY } from '#ops/daemon-settings.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
 import { createDriver } from '#runtime/driver.ts';
-import type { KernelPort } from '#runtime/ports.ts';
 import { rehearse } from '#runtime/rehearsal.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
 import { type HomeAgentSettings, homeAgentSchema } from './config.ts';
 
+const ROLE = 'home-agent';
 const clock = createClock();
-
-function openOwnKernel({ name, device }: DaemonSettings): KernelPort {
-  return openKernel({
-    netlink: openNetlink(),
-    clock,
-    protocol: ROUTING_PROTOCOL['home-agent'],
-    device,
-    sysctlFile: join(RUN_DIRECTORY, `${name}-sysctl.json`),
-  });
-}
 
 async function start({ daemon, homeAgent }: HomeAgentSettings, house: House): Promise<RunningDaemon> {
   // Before anything is open that could be kept waiting.
@@ -51,7 +39,7 @@ async function start({ daemon, homeAgent }: HomeAgentSettings, house: House): Pr
   const addresses = [...homeAgent.addresses, ...homeAgent.ipv4Addresses];
   // Mobility Headers to others (HoTI to a correspondent, say) are data that the home agent forwards.
   plane.setLocalAddresses(addresses);
-  const kernel = made.adopt(openOwnKernel(daemon), (it) => it.close());
+  const kernel = made.adopt(openOwnKernel(ROLE, daemon, clock), (it) => it.close());
   const filter = daemon.rawPath
     ? await openPacketFilter({
         table: daemon.device,
@@ -89,13 +77,5 @@ await runDaemon<HomeAgentSettings>({
   cautions: ({ homeAgent }) =>
     homeAgent.insecure ? ['security: none: anybody may register any of the home addresses'] : [],
   start,
-  cleanup({ daemon }) {
-    const kernel = openOwnKernel(daemon);
-    try {
-      kernel.sweep();
-    } finally {
-      kernel.close();
-    }
-    removePacketFilter(daemon.device);
-  },
+  cleanup: ({ daemon }) => cleanUp(ROLE, daemon),
 });

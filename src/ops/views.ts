@@ -33,7 +33,7 @@ export function formatEvent({ at, level, name, fields }: JsonObject): string {
 type Line = readonly [label: string, text: string | undefined];
 
 function formatStatus(status: JsonObject, nowWallMs: number): string {
-  if (status['role'] === 'mobile-node') {
+  if (status['role'] === 'mobile-node' || status['role'] === 'mobile-router') {
     const homes = objectsOf(status['homes']).map((home) => homeSection(home, nowWallMs));
     return [...homes, block('host', hostLines(status))].join('\n\n');
   }
@@ -56,6 +56,14 @@ const PHASES: Readonly<Record<string, string>> = {
   released: 'de-registered on request',
 };
 
+/** The prefixes of a mobile router, and how they are registered; undefined for a mobile node. */
+function mobileNetworksText(home: JsonObject): string | undefined {
+  const prefixes = objectsOf(home['mobileNetworkPrefixes']).map(
+    ({ prefix, refused }) => `${String(prefix)}${refused === true ? ' (refused)' : ''}`,
+  );
+  return prefixes.length === 0 ? undefined : `${prefixes.join(', ')} (${String(home['registrationMode'])})`;
+}
+
 function homeSection(home: JsonObject, nowWallMs: number): string {
   const [binding] = objectsOf(home['bindings']);
   const phase = text(home['phase']) ?? 'unknown';
@@ -68,6 +76,7 @@ function homeSection(home: JsonObject, nowWallMs: number): string {
     ['care-of address', withDevice(text(home['careOfAddress']), text(device))],
     ['home link', atHome ? text(device) : undefined],
     ['tunnel', tunnelText(text(home['encapsulation']), binding)],
+    ['mobile networks', mobileNetworksText(home)],
     ['lifetime left', registered ? lifetimeText(binding, 'remainingSeconds') : atHome ? undefined : 'not registered'],
     ['last handover', handoverText(home['lastHandover'], nowWallMs)],
   ]);

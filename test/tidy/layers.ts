@@ -90,6 +90,12 @@ const LAYERS: readonly Layer[] = [
       'host, store and ops implement ports: of engine and runtime they see types only, and they do not see each other',
   },
   {
+    of: /^src\/compose\//,
+    may: ['src/'],
+    packages: 'all',
+    reason: 'compose puts together what several daemons put together alike; nothing in src stands on it',
+  },
+  {
     of: /^daemons\/([^/]+)\//,
     may: ['src/', 'daemons/$1/'],
     packages: 'all',

@@ -24,15 +24,7 @@
  * link routes. No sysctl is wanted: strict reverse path filtering should look a packet from the tunnel up as "from home
  * address" and find the TUN device, and one to the care-of address should find its interface by the first two rules.
  */
-import {
-  familyOf,
-  type IpAddress,
-  type Ipv4Address,
-  ipv4,
-  ipv6,
-  isIpv4,
-  type Prefix,
-} from '#base/ip.ts';
+import { familyOf, type IpAddress, type Ipv4Address, ipv4, ipv6, isIpv4, type Prefix } from '#base/ip.ts';
 import {
   type DesiredPart,
   type DesiredRoute,

@@ -1,0 +1,192 @@
+/** Configuration of the mobile router: YAML → `MobileRouterConfiguration` and the settings of the process. */
+import { z } from 'zod';
+import {
+  familyOf,
+  formatPrefix,
+  type IpAddress,
+  isGlobalUnicast,
+  type Prefix,
+  parseIpAddress,
+  parsePrefix,
+  prefixContains,
+} from '#base/ip.ts';
+import {
+  checkHome,
+  checkHomes,
+  type HomeFields,
+  homeOf,
+  homeShape,
+  mobileShape,
+  type Parts,
+} from '#compose/mobile-settings.ts';
+import type {
+  MobileNetwork,
+  MobileRouterConfiguration,
+  RegistrationMode,
+  RouterHome,
+} from '#engine/mobile-router/configuration.ts';
+import type { ConfigurationContext } from '#ops/config.ts';
+import {
+  crossCheck,
+  deviceField,
+  EVEN_WHEN_FAULTY,
+  prefixField,
+  type Report,
+  reporter,
+  soundEntries,
+  soundList,
+} from '#ops/config-fields.ts';
+import type { DaemonSettings } from '#ops/daemon-settings.ts';
+
+export interface MobileRouterSettings {
+  readonly daemon: DaemonSettings;
+  readonly mobileRouter: MobileRouterConfiguration;
+}
+
+const MODES = ['explicit', 'implicit'] as const satisfies readonly RegistrationMode[];
+
+type RouterHomeFields = HomeFields & Pick<RouterHome, 'mobileNetworkPrefixes' | 'registrationModes'>;
+
+function routerHomeSection(context: ConfigurationContext) {
+  return z
+    .strictObject({
+      ...homeShape(context),
+      mobileNetworkPrefixes: z
+        .array(prefixField().refine(({ address }) => isGlobalUnicast(address), 'must be a unicast prefix'))
+        .min(1)
+        .max(32)
+        .meta({ description: 'IPv6 and IPv4 prefixes of the networks behind this router' }),
+      registrationModes: z.array(z.enum(MODES)).min(1).max(2).default(['explicit']).meta({
+        description: 'explicit: we tell the prefixes; implicit: the home agent knows them; in the order of trial',
+      }),
+    })
+    .superRefine(crossCheck(checkRouterHome), EVEN_WHEN_FAULTY)
+    .transform(
+      ({ mobileNetworkPrefixes, registrationModes, ...fields }): RouterHome => ({
+        ...homeOf(fields),
+        mobileNetworkPrefixes,
+        registrationModes: [...new Set(registrationModes)],
+      }),
+    );
+}
+
+function checkRouterHome(home: Parts<RouterHomeFields>, report: Report): void {
+  checkHome(home, report);
+  const { homeAgent, homeAddress } = home;
+  const agents = homeAgent !== undefined && 'addresses' in homeAgent ? homeAgent.addresses : [];
+  for (const [at, prefix] of soundEntries(home.mobileNetworkPrefixes)) {
+    const say = (message: string, remedy: string): void => report(message, remedy, ['mobileNetworkPrefixes', at]);
+    for (const address of agents) {
+      if (prefixContains(prefix, address))
+        say(`contains the home agent's address ${address}`, 'it would lead into the tunnel');
+    }
+    if (homeAddress !== undefined && prefixContains(prefix, homeAddress) && home.virtualHomeNetwork === false) {
+      say(
+        `contains the home address ${homeAddress}`,
+        'set virtualHomeNetwork: true, or take a home address of the home link',
+      );
+    }
+  }
+}
+
+/** `2001:db8:500::1/64`: an address with the length of its network. */
+function interfaceAddressField() {
+  return z.string().transform((text, context): MobileNetwork['addresses'][number] => {
+    const address = parseIpAddress(text.split('/')[0] ?? '');
+    const prefix = text.includes('/') ? parsePrefix(text) : undefined;
+    if (address !== undefined && prefix !== undefined) return { address, prefixLength: prefix.length };
+    reporter(context)(`"${text}" is not an address with prefix length`, 'for example 2001:db8:500::1/64');
+    return z.NEVER;
+  });
+}
+
+const networkSection = z.strictObject({
+  device: deviceField().meta({ description: 'interface of a network behind this router' }),
+  addresses: z
+    .array(interfaceAddressField())
+    .default([])
+    .meta({ description: "this router's own addresses there, each with prefix length" }),
+});
+
+/** Schema of `mr.yaml`. */
+export function mobileRouterSchema(context: ConfigurationContext) {
+  return z
+    .strictObject({
+      ...mobileShape('mr'),
+      homes: z.array(routerHomeSection(context)).min(1).max(16).meta({ description: 'one entry for each home agent' }),
+      mobileNetworks: z.array(networkSection).min(1).max(64).meta({ description: 'the networks behind this router' }),
+    })
+    .superRefine(crossCheck(checkRouter), EVEN_WHEN_FAULTY)
+    .transform(({ daemon, ...mobileRouter }): MobileRouterSettings => ({ daemon, mobileRouter }));
+}
+
+interface RouterParts {
+  readonly homes?: readonly (Parts<RouterHome> | undefined)[];
+  readonly mobileNetworks?: readonly (Parts<MobileNetwork> | undefined)[];
+  readonly interfaces?: readonly ({ readonly match?: string | undefined } | undefined)[];
+}
+
+function checkRouter(router: RouterParts, report: Report): void {
+  checkHomes(router, report);
+  const homes = soundList(router.homes)?.map(({ mobileNetworkPrefixes }) => soundList(mobileNetworkPrefixes));
+  checkPrefixes(router, report);
+  const prefixes = homes === undefined || homes.includes(undefined) ? undefined : homes.flatMap((list) => list ?? []);
+  const seen = new Set<string>();
+  for (const [index, { device, addresses }] of soundEntries(router.mobileNetworks)) {
+    const path = ['mobileNetworks', index] as const;
+    if (device !== undefined && seen.has(device))
+      report(`${device} is given twice`, 'one entry for each interface', [...path, 'device']);
+    if (device !== undefined) seen.add(device);
+    for (const [at, { address, prefixLength }] of soundEntries(addresses)) {
+      checkAddress(address, prefixLength, prefixes, (message, remedy) =>
+        report(message, remedy, [...path, 'addresses', at]),
+      );
+    }
+  }
+  for (const [index, { match }] of soundEntries(router.interfaces)) {
+    if (match === undefined || !seen.has(match)) continue;
+    report(`${match} is one of mobileNetworks`, 'such an interface never leads out: remove it here', [
+      'interfaces',
+      index,
+      'match',
+    ]);
+  }
+}
+
+function checkAddress(
+  address: IpAddress,
+  prefixLength: number,
+  prefixes: readonly Prefix[] | undefined,
+  report: (message: string, remedy: string) => void,
+): void {
+  const around = prefixes?.find((prefix) => prefixContains(prefix, address));
+  if (prefixes !== undefined && around === undefined) {
+    report(`${address} is outside all mobileNetworkPrefixes`, `one of: ${prefixes.map(formatPrefix).join(', ')}`);
+  } else if (around !== undefined && prefixLength < around.length) {
+    report(`the network is larger than ${formatPrefix(around)}`, `write ${address}/${around.length}`);
+  }
+}
+
+/** No prefix is given twice, or lies inside another. */
+function checkPrefixes({ homes }: RouterParts, report: Report): void {
+  const known: Prefix[] = [];
+  for (const [index, { mobileNetworkPrefixes }] of soundEntries(homes)) {
+    for (const [at, prefix] of soundEntries(mobileNetworkPrefixes)) {
+      const other = known.find((one) => overlaps(one, prefix));
+      if (other !== undefined) {
+        report(`${formatPrefix(prefix)} overlaps ${formatPrefix(other)}`, 'give each network once', [
+          'homes',
+          index,
+          'mobileNetworkPrefixes',
+          at,
+        ]);
+      }
+      known.push(prefix);
+    }
+  }
+}
+
+function overlaps(a: Prefix, b: Prefix): boolean {
+  if (familyOf(a.address) !== familyOf(b.address)) return false;
+  return prefixContains(a, b.address) || prefixContains(b, a.address);
+}

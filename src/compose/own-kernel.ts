@@ -1,0 +1,32 @@
+/** What a daemon keeps in the kernel, and how it is found again after a crash. */
+import { join } from 'node:path';
+import { createClock } from '#host/clock.ts';
+import { openKernel, ROUTING_PROTOCOL } from '#host/kernel.ts';
+import { openNetlink } from '#host/netlink.ts';
+import { removePacketFilter } from '#host/packet-filter.ts';
+import { type DaemonSettings, RUN_DIRECTORY } from '#ops/daemon-settings.ts';
+import type { ClockPort, KernelPort } from '#runtime/ports.ts';
+
+export type Role = keyof typeof ROUTING_PROTOCOL;
+
+/** The kernel's tables, with what belongs to `role` under its own routing protocol number. */
+export function openOwnKernel(role: Role, { name, device }: DaemonSettings, clock: ClockPort): KernelPort {
+  return openKernel({
+    netlink: openNetlink(),
+    clock,
+    protocol: ROUTING_PROTOCOL[role],
+    device,
+    sysctlFile: join(RUN_DIRECTORY, `${name}-sysctl.json`),
+  });
+}
+
+/** Removes what a killed run of `role` left. */
+export function cleanUp(role: Role, daemon: DaemonSettings): void {
+  const kernel = openOwnKernel(role, daemon, createClock());
+  try {
+    kernel.sweep();
+  } finally {
+    kernel.close();
+  }
+  removePacketFilter(daemon.device);
+}
