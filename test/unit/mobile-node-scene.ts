@@ -13,6 +13,7 @@ import type {
   NetworkInterface,
   Output,
   Path,
+  RandomBytes,
 } from '#engine/contract.ts';
 import type { Home, MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
 import { createMobileNode, type MobileNodeInput } from '#engine/mobile-node/mobile-node.ts';
@@ -154,7 +155,14 @@ export interface AnswerSketch {
   readonly destination?: Ipv6Address;
   readonly routingHeader?: boolean;
   readonly path?: Path;
+  /** R flag; default as in the Binding Update. */
+  readonly mobileRouter?: boolean;
 }
+
+export type CreateNode = (
+  configuration: MobileNodeConfiguration,
+  random: RandomBytes,
+) => ReturnType<typeof createMobileNode>;
 
 export class Scene {
   readonly node;
@@ -164,10 +172,11 @@ export class Scene {
   constructor(
     configuration: Partial<MobileNodeConfiguration> = {},
     records: readonly { readonly key: string; readonly value: JsonValue }[] = [],
+    create: CreateNode = createMobileNode,
   ) {
     let counter = 0;
     const random = (count: number) => Uint8Array.from({ length: count }, () => counter++ & 255);
-    this.node = createMobileNode({ ...CONFIGURATION, ...configuration }, random);
+    this.node = create({ ...CONFIGURATION, ...configuration }, random);
     this.give({ kind: 'clock', offsetMs: WALL_OFFSET_MS });
     for (const { key, value } of records) this.give({ kind: 'record', table: 'mobile-node', key, value });
     this.give({ kind: 'restored' });
@@ -302,7 +311,10 @@ export function acknowledgement(
   const message: MobilityMessage = {
     type: 'binding-acknowledgement',
     status,
-    flags: NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
+    flags: {
+      ...NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
+      mobileRouter: sketch.mobileRouter ?? update.message.flags.mobileRouter,
+    },
     sequence: sketch.sequence ?? update.message.sequence,
     lifetimeUnits: sketch.lifetimeUnits ?? update.message.lifetimeUnits,
     options,
