@@ -1,3 +1,4 @@
+import { type LabMobileRouter, MOBILE_ROUTERS, type MobileRouterName, prefixesOf } from './mobile-networks.ts';
 import { natRules } from './nat.ts';
 import { ADDRESSES, coreLink, NETWORKS, type Network, type NetworkName } from './networks.ts';
 import { ipBatch, run } from './shell.ts';
@@ -31,15 +32,31 @@ export const MAP = `
   nat-sym       192.168.4.0/24      symmetric           (address- and port-dependent mapping and filtering)
   nat2          192.168.5.0/24      port-restricted behind port-restricted
 
+  A mobile router is a node with a network behind it, whose hosts are ordinary ones; its link can be plugged into like any other:
+
+  mr  eth0 ---- mr-eth0 : somewhere above        mr2  (the same)      2001:db8:501::/64, 198.51.100.144/28, host mr2-a
+   | lan0
+  ==+== mr-lan   2001:db8:500::/64   198.51.100.128/28, routed to home
+    mr-a  mr-b
+
+  ha2, a host at the core (2001:db8:f:5::2, 198.51.100.22), is the machine of another home agent: 2001:db8:300::/64 and
+  198.51.100.160/28 are its virtual home network, 2001:db8:502::/64 and 198.51.100.176/28 are for routers of its own.
+
   Routers of visited links drop what does not come from their link's prefix (BCP 38).
 `;
+
+/** Hosts at the core that not every lab needs; `ha2` is for another home agent. */
+export type LabServer = 'server6' | 'server4' | 'ha2';
 
 /** What the builder needs to know. */
 export interface Design {
   readonly networks: readonly NetworkName[];
   /** Nodes to plug, each with its interfaces. */
   readonly nodes: Readonly<Record<string, readonly string[]>>;
-  readonly servers: readonly ('server6' | 'server4')[];
+  readonly servers: readonly LabServer[];
+  readonly mobileRouters: readonly MobileRouterName[];
+  /** The core has no static route to the networks of the mobile routers: a routing daemon tells it. */
+  readonly mobileNetworksAnnounced: boolean;
   /** Links below the core go through a link process in the fabric. */
   readonly linkProcess: boolean;
   readonly lossPercent: number;
@@ -91,6 +108,7 @@ export async function build(design: Design): Promise<readonly string[]> {
   planCore(plan, design);
   for (const name of design.networks) planNetwork(plan, NETWORKS[name], design);
   for (const [index, [node, names]] of Object.entries(design.nodes).entries()) planNode(plan, node, names, index);
+  for (const name of design.mobileRouters) planMobileNetwork(plan, MOBILE_ROUTERS[name], design);
   plan
     .room('fabric')
     .settings.push(
@@ -119,7 +137,22 @@ function planCore(plan: Plan, design: Design): void {
   core.ip.push(`route add 2001:db8:c::/64 via ${far6}`, `route add 203.0.113.192/28 via ${far4}`);
   if (design.servers.includes('server6')) planHost(plan, 'server6', 3, [6]);
   if (design.servers.includes('server4')) planHost(plan, 'server4', 4, [4]);
+  if (design.servers.includes('ha2')) planOtherHomeAgent(plan);
   if (design.lossPercent > 0) core.rules.push(lossRules(design));
+}
+
+/** A host that can be a home agent: its home network and the mobile networks of its routers are routed to it. */
+function planOtherHomeAgent(plan: Plan): void {
+  planHost(plan, 'ha2', 5);
+  const { far4, far6 } = coreLink(5);
+  plan
+    .room('core')
+    .ip.push(
+      `route add ${ADDRESSES.otherHomePrefix} via ${far6}`,
+      `route add ${ADDRESSES.otherMobileNetwork} via ${far6}`,
+      `route add ${ADDRESSES.otherHomeNetworkIpv4} via ${far4}`,
+      `route add ${ADDRESSES.otherMobileNetworkIpv4} via ${far4}`,
+    );
 }
 
 /** Loss without a link process: every packet (a whole segmented super-packet counts as one) to or from a visited network. */
@@ -231,6 +264,21 @@ function ingressFilter(network: Network): string {
   }
 }
 `;
+}
+
+/** The link behind a mobile router. Its addresses there are the daemon's to set. */
+function planMobileNetwork(plan: Plan, router: LabMobileRouter, design: Design): void {
+  const { name, lan } = router;
+  const bridge = `br-${lan}`;
+  plan.links.push(`link add name ${bridge} netns fabric type bridge stp_state 0 forward_delay 0 mcast_snooping 0`);
+  plan.cable([name, 'lan0'], ['fabric', lan]);
+  plan.room('fabric').ip.push(`link set ${bridge} up`, `link set ${lan} master ${bridge}`);
+  // An ordinary host's setting; the daemon has to take care of it.
+  plan.room(name).settings.push('ipv6/conf/eth0/accept_ra 1');
+  if (design.mobileNetworksAnnounced) return;
+  const { far4, far6 } = coreLink(NETWORKS.home.index);
+  const [ipv6, ipv4] = prefixesOf(router);
+  plan.room('core').ip.push(`route add ${ipv6} via ${far6}`, `route add ${ipv4} via ${far4}`);
 }
 
 /** A node: cables with no carrier yet. Its kernel does what a host's does (RFC 4862), with optimistic addresses (RFC 4429). */

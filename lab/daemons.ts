@@ -7,6 +7,7 @@ import { stringify } from 'yaml';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { ask, ControlClient } from '#ops/control-client.ts';
 import { LAB_DIRECTORY, STATE_DIRECTORY } from './enter.ts';
+import { MOBILE_ROUTERS, type MobileRouterName, prefixesOf, routerAddressesOf } from './mobile-networks.ts';
 import { ADDRESSES } from './networks.ts';
 import { type Background, type RunOptions, run, waitFor } from './shell.ts';
 
@@ -28,7 +29,10 @@ export interface DaemonPairOptions {
   /** False: the home network is virtual, routed to the home agent. Default true: the node can be plugged into its home link. */
   readonly homeLink?: boolean;
   readonly homeAgent?: ConfigurationOverrides;
+  /** Of the mobile node, or of the mobile router where the pair has one instead. */
   readonly mobileNode?: ConfigurationOverrides;
+  /** Mobile routers that the home agent serves, besides the mobile node. */
+  readonly mobileRouters?: readonly MobileRouterName[];
   /** Override of the `daemon:` section of both. */
   readonly daemon?: ConfigurationOverrides;
   /** Security association of the mobile node (and of what the home agent grants it). Default: the lab's. */
@@ -52,9 +56,124 @@ export function homeAgentConfiguration(options: DaemonPairOptions = {}): Configu
         homeAddresses: [homeLink ? HOME.address : HOME.virtualAddress],
         ipv4HomeAddresses: [homeLink ? HOME.ipv4Address : HOME.virtualIpv4Address],
       },
+      ...(options.mobileRouters ?? []).map((name) => grantOf(name, homeLink)),
     ],
     ...options.homeAgent,
   };
+}
+
+const routerKey = (name: MobileRouterName) => ({ spi: MOBILE_ROUTERS[name].spi, key: `text:the key of ${name} alone` });
+
+function homeAddressesOf(name: MobileRouterName, homeLink: boolean): readonly [ipv6: string, ipv4: string] {
+  const router = MOBILE_ROUTERS[name];
+  return homeLink
+    ? [router.homeAddress, router.ipv4HomeAddress]
+    : [router.virtualHomeAddress, router.virtualIpv4HomeAddress];
+}
+
+/** What the home agent grants a mobile router. */
+function grantOf(name: MobileRouterName, homeLink: boolean): ConfigurationOverrides {
+  const [ipv6, ipv4] = homeAddressesOf(name, homeLink);
+  return {
+    identifier: MOBILE_ROUTERS[name].identifier,
+    security: routerKey(name),
+    homeAddresses: [ipv6],
+    ipv4HomeAddresses: [ipv4],
+    mobileNetworkPrefixes: prefixesOf(MOBILE_ROUTERS[name]),
+  };
+}
+
+/** Configuration of a mobile router of the lab, in the namespace of its name. */
+export function mobileRouterConfiguration(
+  name: MobileRouterName,
+  options: DaemonPairOptions = {},
+): ConfigurationOverrides {
+  const homeLink = options.homeLink ?? true;
+  const router = MOBILE_ROUTERS[name];
+  const [homeAddress, ipv4HomeAddress] = homeAddressesOf(name, homeLink);
+  return {
+    daemon: { name, stateDirectory: STATE_DIRECTORY, ...options.daemon },
+    homes: [
+      {
+        name: 'home',
+        homeAgent: 'ha.example',
+        homeAddress,
+        ipv4HomeAddress,
+        virtualHomeNetwork: !homeLink,
+        ...(homeLink ? { ipv4HomeLink: { prefixLength: 24, gateway: ADDRESSES.homeAgentIpv4 } } : {}),
+        identifier: router.identifier,
+        security: routerKey(name),
+        mobileNetworkPrefixes: prefixesOf(router),
+      },
+    ],
+    mobileNetworks: [{ device: 'lan0', addresses: routerAddressesOf(router) }],
+    interfaces: [{ match: 'eth*', preference: 1 }],
+    ...options.mobileNode,
+  };
+}
+
+/** What the other home agent (namespace `ha2`) grants: a home for the mobile node and one for the mobile router `mr2`. */
+export const OTHER_HOME = {
+  address: '2001:db8:300::10',
+  ipv4Address: '198.51.100.170',
+  routerAddress: '2001:db8:300::21',
+  routerIpv4Address: '198.51.100.171',
+} as const;
+
+/** Configuration of the other home agent. */
+export function otherHomeAgentConfiguration(): ConfigurationOverrides {
+  return {
+    daemon: { name: 'ha2', stateDirectory: STATE_DIRECTORY },
+    addresses: [ADDRESSES.otherHomeAgentIpv6],
+    ipv4Addresses: [ADDRESSES.otherHomeAgentIpv4],
+    homePrefixes: [ADDRESSES.otherHomePrefix],
+    ipv4HomePrefixes: [ADDRESSES.otherHomeNetworkIpv4],
+    mobileNodes: [
+      {
+        identifier: IDENTIFIER,
+        security: SECURITY,
+        homeAddresses: [OTHER_HOME.address],
+        ipv4HomeAddresses: [OTHER_HOME.ipv4Address],
+      },
+      {
+        identifier: MOBILE_ROUTERS.mr2.identifier,
+        security: routerKey('mr2'),
+        homeAddresses: [OTHER_HOME.routerAddress],
+        ipv4HomeAddresses: [OTHER_HOME.routerIpv4Address],
+        mobileNetworkPrefixes: [ADDRESSES.otherMobileNetwork, ADDRESSES.otherMobileNetworkIpv4],
+      },
+    ],
+  };
+}
+
+const AT_OTHER_HOME_AGENT = { name: 'other', homeAgent: 'ha2.example', virtualHomeNetwork: true } as const;
+
+/** The mobile node's configuration with its home at the other home agent. */
+export function otherMobileNodeConfiguration(): ConfigurationOverrides {
+  const home = {
+    ...AT_OTHER_HOME_AGENT,
+    homeAddress: OTHER_HOME.address,
+    ipv4HomeAddress: OTHER_HOME.ipv4Address,
+    identifier: IDENTIFIER,
+    security: SECURITY,
+  };
+  return mobileNodeConfiguration({ mobileNode: { homes: [home] } });
+}
+
+/** The configuration of `mr2` with its home, and other prefixes, at the other home agent. */
+export function otherMobileRouterConfiguration(): ConfigurationOverrides {
+  const home = {
+    ...AT_OTHER_HOME_AGENT,
+    homeAddress: OTHER_HOME.routerAddress,
+    ipv4HomeAddress: OTHER_HOME.routerIpv4Address,
+    identifier: MOBILE_ROUTERS.mr2.identifier,
+    security: routerKey('mr2'),
+    mobileNetworkPrefixes: [ADDRESSES.otherMobileNetwork, ADDRESSES.otherMobileNetworkIpv4],
+  };
+  const addresses = [ADDRESSES.otherMobileNetwork.replace('/', '1/'), '198.51.100.177/28'];
+  return mobileRouterConfiguration('mr2', {
+    mobileNode: { homes: [home], mobileNetworks: [{ device: 'lan0', addresses }] },
+  });
 }
 
 /** Configuration of the lab's mobile node, in namespace `mn`. */

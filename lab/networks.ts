@@ -3,6 +3,8 @@
  * expect, and what the demo prints.
  */
 
+import { MOBILE_NETWORKS, type MobileNetworkName } from './mobile-networks.ts';
+
 /** Behaviour of a network address translator in the words of RFC 4787 §4.1 (mapping) and §5 (filtering). */
 export const NatKind = {
   /** Endpoint-independent mapping and filtering ("full cone"). */
@@ -26,7 +28,7 @@ export interface LinkIpv4 {
 }
 
 export interface Network {
-  readonly name: NetworkName;
+  readonly name: PlaceName;
   /** For people. */
   readonly label: string;
   /** Number of the link to the core router: 2001:db8:f:INDEX::/64 and 198.51.100.(4 × INDEX)/30, core is the first address. */
@@ -50,6 +52,9 @@ export type NetworkName =
   | 'nat-prc'
   | 'nat-sym'
   | 'nat2';
+
+/** Where a node can be plugged in: a visited network or its home link, or a network behind a mobile router. */
+export type PlaceName = NetworkName | MobileNetworkName;
 
 /** A link of 14 hosts in 203.0.113.0/24, whose lower half is the virtual home network. */
 function publicLink(base: number): LinkIpv4 {
@@ -109,10 +114,13 @@ export const NETWORKS: Readonly<Record<NetworkName, Network>> = {
   },
 };
 
+/** Every place by name. */
+export const PLACES: Readonly<Record<PlaceName, Network>> = { ...NETWORKS, ...MOBILE_NETWORKS };
+
 /** What the demo visits. */
 export const DEFAULT_NETWORKS: readonly NetworkName[] = ['home', 'ar6', 'ar4', 'nat-prc', 'nat-sym', 'nat2', 'ds'];
 
-export const ALL_NETWORKS: readonly NetworkName[] = Object.values(NETWORKS).map((network) => network.name);
+export const ALL_NETWORKS: readonly NetworkName[] = Object.keys(NETWORKS).filter(isNetworkName);
 
 export function isNetworkName(name: string): name is NetworkName {
   return Object.hasOwn(NETWORKS, name);
@@ -134,6 +142,13 @@ export const ADDRESSES = {
   correspondentOtherIpv4: '203.0.113.193',
   server6: '2001:db8:f:3::2',
   server4: '198.51.100.18',
+  /** The other home agent: a host at the core, with a virtual home network and prefixes of routers of its own. */
+  otherHomeAgentIpv6: '2001:db8:f:5::2',
+  otherHomeAgentIpv4: '198.51.100.22',
+  otherHomePrefix: '2001:db8:300::/64',
+  otherHomeNetworkIpv4: '198.51.100.160/28',
+  otherMobileNetwork: '2001:db8:502::/64',
+  otherMobileNetworkIpv4: '198.51.100.176/28',
 } as const;
 
 /** Addresses of both ends of the link between the core router and the neighbour with that index. */
@@ -157,6 +172,7 @@ export const HOST_NAMES: readonly (readonly [string, ...string[]])[] = [
   ['ha.example', ADDRESSES.homeAgentIpv6, ADDRESSES.homeAgentIpv4],
   ['ha6.example', ADDRESSES.homeAgentIpv6],
   ['ha4.example', ADDRESSES.homeAgentIpv4],
+  ['ha2.example', ADDRESSES.otherHomeAgentIpv6, ADDRESSES.otherHomeAgentIpv4],
   ['cn.example', ADDRESSES.correspondentIpv6, ADDRESSES.correspondentIpv4],
   ['server6.example', ADDRESSES.server6],
   ['server4.example', ADDRESSES.server4],

@@ -17,9 +17,8 @@ export interface ServicePlace {
  * address (§7.2), so that a node sees a new link at once. Solicitations are answered by unicast, each and without a limit.
  */
 export async function advertiseRouter(place: ServicePlace, prefix: string, homeAgent: boolean): Promise<Background> {
-  const file = configFile(
+  return await radvd(
     place,
-    'radvd',
     `interface ${place.interface} {
   AdvSendAdvert on;
   MinRtrAdvInterval 0.03;
@@ -33,11 +32,33 @@ export async function advertiseRouter(place: ServicePlace, prefix: string, homeA
 };
 `,
   );
+}
+
+async function radvd(place: ServicePlace, text: string): Promise<Background> {
+  const file = configFile(place, 'radvd', text);
   const pidFile = `${LAB_DIRECTORY}/${place.namespace}.radvd.pid`;
   const argv = ['radvd', '--nodaemon', '-m', 'stderr', '-p', pidFile, '-C', file];
   const daemon = new Background(argv, { namespace: place.namespace, logFile: logFile(place, 'radvd') });
   await daemon.ready('started');
   return daemon;
+}
+
+/**
+ * As examples/radvd.conf: the prefixes are those of the router's addresses on the link, whenever it has any. Without forwarding, before the
+ * mobile router's daemon runs, radvd only warns.
+ */
+export async function advertiseMobileNetwork(place: ServicePlace): Promise<Background> {
+  return await radvd(
+    place,
+    `interface ${place.interface} {
+  AdvSendAdvert on;
+  IgnoreIfMissing on;
+  MinRtrAdvInterval 3;
+  MaxRtrAdvInterval 4;
+  prefix ::/64 { AdvOnLink on; AdvAutonomous on; };
+};
+`,
+  );
 }
 
 /** A DHCPv4 server that answers at once: authoritative, no ping before an offer. Leases live in memory only. */
@@ -47,7 +68,7 @@ export async function serveDhcp(place: ServicePlace, link: LinkIpv4): Promise<Ba
     'dnsmasq',
     `port=0
 interface=${place.interface}
-bind-interfaces
+bind-dynamic
 dhcp-authoritative
 no-ping
 leasefile-ro
@@ -55,7 +76,7 @@ dhcp-range=${link.first},${link.last},1h
 dhcp-option=option:router,${link.router}
 `,
   );
-  return await dnsmasq(place, file, 'sockets bound exclusively');
+  return await dnsmasq(place, file, 'started, version');
 }
 
 /** The lab's name server: the names of {@link HOST_NAMES} and nothing else. */

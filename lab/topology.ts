@@ -1,10 +1,19 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { build, cableEnd, type Design } from './builder.ts';
+import { build, cableEnd, type Design, type LabServer } from './builder.ts';
 import { LAB_DIRECTORY, requireLab, STATE_DIRECTORY } from './enter.ts';
+import { MOBILE_ROUTERS, type MobileRouterName } from './mobile-networks.ts';
 import { FORGET_MAPPINGS } from './nat.ts';
 import { type DynamicAddress, dynamicAddresses, NetworkManager } from './network-manager.ts';
-import { DEFAULT_NETWORKS, NETWORKS, type Network, type NetworkName } from './networks.ts';
-import { advertiseRouter, serveDhcp, serveNames } from './services.ts';
+import {
+  DEFAULT_NETWORKS,
+  isNetworkName,
+  NETWORKS,
+  type Network,
+  type NetworkName,
+  PLACES,
+  type PlaceName,
+} from './networks.ts';
+import { advertiseMobileNetwork, advertiseRouter, serveDhcp, serveNames } from './services.ts';
 import { attempt, Background, type Finished, ipBatch, nowMs, type RunOptions, run, waitFor } from './shell.ts';
 
 export interface LabOptions {
@@ -12,7 +21,11 @@ export interface LabOptions {
   readonly networks?: readonly NetworkName[];
   /** Nodes to plug and their interfaces. Default `{ mn: ['eth0'] }`. */
   readonly nodes?: Readonly<Record<string, readonly string[]>>;
-  readonly servers?: readonly ('server6' | 'server4')[];
+  readonly servers?: readonly LabServer[];
+  /** Nodes that are mobile routers: each with a network and ordinary hosts behind it. */
+  readonly mobileRouters?: readonly MobileRouterName[];
+  /** True: the core learns of the mobile networks by a routing daemon. Default false: they are routed to `home`. */
+  readonly mobileNetworksAnnounced?: boolean;
   /** One-way delay between the core and each visited network. Needs native/build/sojourn-link. Default 0. */
   readonly delayMs?: number;
   /** Loss in each direction between the core and each visited network. Default 0. */
@@ -53,7 +66,13 @@ const CAPTURE_PROGRAM = new URL('../native/build/sojourn-capture', import.meta.u
 
 interface Cable {
   readonly manager: NetworkManager;
-  network: NetworkName | undefined;
+  network: PlaceName | undefined;
+}
+
+/** The cables of mobile routers and of the hosts behind them. */
+function routersAndHosts(routers: readonly MobileRouterName[]): Readonly<Record<string, readonly string[]>> {
+  const names = routers.flatMap((name) => [name, ...MOBILE_ROUTERS[name].hosts]);
+  return Object.fromEntries(names.map((name) => [name, ['eth0']]));
 }
 
 /** Also before building: what a test that died has left would be in the way. */
@@ -78,7 +97,8 @@ export class Lab implements AsyncDisposable {
   #spawned = 0;
 
   private constructor(design: Design, namespaces: readonly string[], logDirectory: string) {
-    this.networks = design.networks.map((name) => NETWORKS[name]);
+    const behind = design.mobileRouters.map((name) => MOBILE_ROUTERS[name].lan);
+    this.networks = [...design.networks, ...behind].map((name) => PLACES[name]);
     this.logDirectory = logDirectory;
     this.#namespaces = namespaces;
     for (const [node, names] of Object.entries(design.nodes)) {
@@ -95,10 +115,13 @@ export class Lab implements AsyncDisposable {
     requireLab();
     const linkProcess = (options.delayMs ?? 0) > 0 || options.linkArguments !== undefined;
     if (linkProcess && !existsSync(LINK_PROGRAM)) throw new Error(`${LINK_PROGRAM} is missing: make -C native/tools`);
+    const mobileRouters = options.mobileRouters ?? [];
     const design: Design = {
       networks: [...new Set<NetworkName>(['home', ...(options.networks ?? DEFAULT_NETWORKS)])],
-      nodes: options.nodes ?? { mn: ['eth0'] },
+      nodes: { ...(options.nodes ?? { mn: ['eth0'] }), ...routersAndHosts(mobileRouters) },
       servers: options.servers ?? [],
+      mobileRouters,
+      mobileNetworksAnnounced: options.mobileNetworksAnnounced ?? false,
       linkProcess,
       lossPercent: options.lossPercent ?? 0,
       segmentationOffload: options.segmentationOffload ?? true,
@@ -111,7 +134,7 @@ export class Lab implements AsyncDisposable {
     await removeNamespaces(readdirSync('/run/netns'));
     const lab = new Lab(design, await build(design), logDirectory);
     try {
-      await lab.#startServices();
+      await lab.#startServices(design);
       if (linkProcess) await lab.#startLinks(options);
     } catch (error) {
       await lab.close();
@@ -120,20 +143,27 @@ export class Lab implements AsyncDisposable {
     return lab;
   }
 
-  async #startServices(): Promise<void> {
+  async #startServices({ networks, mobileRouters }: Design): Promise<void> {
     const core = { namespace: 'core', interface: 'lo', logDirectory: this.logDirectory };
     const starting = [serveNames(core, ['2001:db8:f::53', '198.51.100.253'])];
-    for (const { name, ipv4, ipv6 } of this.networks) {
+    for (const { name, ipv4, ipv6 } of networks.map((one) => NETWORKS[one])) {
       const home = name === 'home';
       const place = { namespace: name, interface: home ? 'home0' : 'lan', logDirectory: this.logDirectory };
       if (ipv6 !== undefined) starting.push(advertiseRouter(place, ipv6, home));
       if (ipv4 !== undefined) starting.push(serveDhcp(place, ipv4));
     }
+    for (const router of mobileRouters) {
+      const place = { namespace: router, interface: 'lan0', logDirectory: this.logDirectory };
+      starting.push(advertiseMobileNetwork(place), serveDhcp(place, MOBILE_ROUTERS[router].ipv4));
+    }
     for (const daemon of await Promise.all(starting)) this.#background.add(daemon);
+    for (const { hosts, lan } of mobileRouters.map((name) => MOBILE_ROUTERS[name])) {
+      for (const host of hosts) await this.move(host, lan);
+    }
   }
 
   async #startLinks(options: LabOptions): Promise<void> {
-    const visited = this.networks.filter((network) => network.name !== 'home');
+    const visited = this.networks.filter(({ name }) => isNetworkName(name) && name !== 'home');
     await Promise.all(
       visited.map(async ({ name, index }) => {
         const ends = ['--a', `d-${name}-a`, '--b', `d-${name}-b`];
@@ -158,12 +188,12 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Where a node's interface is plugged in; undefined when nowhere. */
-  location(node: string, name?: string): NetworkName | undefined {
+  location(node: string, name?: string): PlaceName | undefined {
     return this.#cable(node, name)[1].network;
   }
 
   /** Pulls the node's cable(s), and plugs one into a network; resolves when the carrier is there, not when addresses are. */
-  async move(node: string, network: NetworkName, options: MoveOptions = {}): Promise<Moved> {
+  async move(node: string, network: PlaceName, options: MoveOptions = {}): Promise<Moved> {
     if (!this.networks.some(({ name }) => name === network))
       throw new Error(`this lab was built without network ${network}`);
     const [name, cable] = this.#cable(node, options.interface);
@@ -173,7 +203,7 @@ export class Lab implements AsyncDisposable {
     const carrierFoundAtMs = nowMs();
     cable.network = network;
     cable.manager.carrierFound();
-    return { node, interface: name, network: NETWORKS[network], carrierLostAtMs, carrierFoundAtMs };
+    return { node, interface: name, network: PLACES[network], carrierLostAtMs, carrierFoundAtMs };
   }
 
   /** Pulls one cable of a node, or all; resolves with the time of it, or undefined when none was plugged in. */

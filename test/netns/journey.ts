@@ -4,11 +4,14 @@ import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import {
   type DaemonPairOptions,
   DaemonProcess,
+  HOME,
   homeAgentConfiguration,
   mobileNodeConfiguration,
+  mobileRouterConfiguration,
   waitForHomeAddresses,
 } from '#lab/daemons.ts';
-import { NETWORKS, type NetworkName } from '#lab/networks.ts';
+import { MOBILE_ROUTERS, type MobileRouterName } from '#lab/mobile-networks.ts';
+import { PLACES, type PlaceName } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import { Lab, type LabOptions } from '#lab/topology.ts';
 import type { ControlClient } from '#ops/control-client.ts';
@@ -16,6 +19,8 @@ import { isJsonObject } from '#ops/json-lines.ts';
 
 export interface JourneyOptions extends LabOptions {
   readonly daemons?: DaemonPairOptions;
+  /** A mobile router, with its network, moves instead of the mobile node. */
+  readonly router?: MobileRouterName;
 }
 
 export function objectsOf(value: JsonValue | undefined): readonly JsonObject[] {
@@ -30,30 +35,42 @@ export function objectOf(value: JsonValue | undefined): JsonObject {
 export class Journey implements AsyncDisposable {
   readonly lab: Lab;
   readonly homeAgent: DaemonProcess;
+  /** The daemon of who moves: the mobile node, or the mobile router. */
   readonly mobileNode: DaemonProcess;
   events: JsonObject[] = [];
   #follower: ControlClient | undefined;
 
-  private constructor(lab: Lab, options: DaemonPairOptions) {
+  readonly #homeAddresses: readonly string[];
+
+  private constructor(lab: Lab, options: DaemonPairOptions, router: MobileRouterName | undefined) {
     this.lab = lab;
     this.homeAgent = new DaemonProcess(lab, 'ha', 'home', homeAgentConfiguration(options));
-    this.mobileNode = new DaemonProcess(lab, 'mn', 'mn', mobileNodeConfiguration(options));
+    if (router === undefined) {
+      this.mobileNode = new DaemonProcess(lab, 'mn', 'mn', mobileNodeConfiguration(options));
+      this.#homeAddresses = [HOME.address, HOME.ipv4Address];
+    } else {
+      this.mobileNode = new DaemonProcess(lab, 'mr', router, mobileRouterConfiguration(router, options), router);
+      this.#homeAddresses = [MOBILE_ROUTERS[router].homeAddress, MOBILE_ROUTERS[router].ipv4HomeAddress];
+    }
   }
 
   /** Builds the lab and the configurations; starts nothing. */
   static async create(options: JourneyOptions = {}): Promise<Journey> {
-    const { daemons, ...lab } = options;
-    return new Journey(await Lab.create(lab), daemons ?? {});
+    const { daemons, router, ...lab } = options;
+    const mobileRouters = router === undefined ? (lab.mobileRouters ?? []) : [router];
+    const nodes = router === undefined ? {} : { nodes: {} };
+    return new Journey(await Lab.create({ ...nodes, ...lab, mobileRouters }), { mobileRouters, ...daemons }, router);
   }
 
   /** Starts both daemons, the node plugged in at `network`, and waits until it is registered (or at home). */
-  async start(network: NetworkName): Promise<void> {
+  async start(network: PlaceName): Promise<void> {
+    const node = this.mobileNode.namespace;
     await this.homeAgent.start();
-    await this.lab.move('mn', network);
-    await this.lab.waitForAddress('mn', NETWORKS[network].ipv6 === undefined ? 4 : 6);
+    await this.lab.move(node, network);
+    await this.lab.waitForAddress(node, PLACES[network].ipv6 === undefined ? 4 : 6);
     await this.startMobileNode();
     await this.settled(network);
-    await waitForHomeAddresses('mn');
+    await waitForHomeAddresses(node, this.#homeAddresses);
   }
 
   async startMobileNode(): Promise<void> {
@@ -63,14 +80,14 @@ export class Journey implements AsyncDisposable {
   }
 
   /** Plugs the node in elsewhere and waits until it is registered from there (or at home). */
-  async moveTo(network: NetworkName): Promise<void> {
+  async moveTo(network: PlaceName): Promise<void> {
     this.events = [];
-    await this.lab.move('mn', network);
+    await this.lab.move(this.mobileNode.namespace, network);
     await this.settled(network);
   }
 
   /** Waits until the node's status says that it is registered from `network`. */
-  async settled(network: NetworkName): Promise<JsonObject> {
+  async settled(network: PlaceName): Promise<JsonObject> {
     let last: JsonObject = {};
     try {
       return await waitFor(
@@ -127,11 +144,11 @@ function numberAt(values: JsonObject, name: string): number {
 }
 
 /** Whether a care-of address (or none, at home) is one that `network` gives. */
-function isSettled(home: JsonObject, network: NetworkName): boolean {
+function isSettled(home: JsonObject, network: PlaceName): boolean {
   const { phase, careOfAddress } = home;
   if (network === 'home') return phase === 'at-home';
   if (phase !== 'registered' || typeof careOfAddress !== 'string') return false;
-  const { ipv4, ipv6 } = NETWORKS[network];
+  const { ipv4, ipv6 } = PLACES[network];
   const of6 = ipv6 !== undefined && careOfAddress.startsWith(`${ipv6.replace(/:0$/, '')}:`);
   const [from, to] = [ipv4?.first, ipv4?.last].map(ipv4Number);
   const number = careOfAddress.includes(':') ? undefined : ipv4Number(careOfAddress);
