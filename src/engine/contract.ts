@@ -189,6 +189,7 @@ export interface DesiredRule {
   /** Matches packets without this mark (FIB_RULE_INVERT). */
   readonly invert?: boolean;
   readonly suppressPrefixLength?: number;
+  /** `TUN_DEVICE`, an interface, or 'lo': what the host itself sends. */
   readonly inputDevice?: string;
 }
 
@@ -198,7 +199,10 @@ export interface DesiredProxyNeighbour {
   readonly address: IpAddress;
 }
 
-/** `path` below /proc/sys, with '/' separators: 'net/ipv6/conf/all/forwarding'. The former value is restored at exit. */
+/**
+ * `path` below /proc/sys, with '/' separators: 'net/ipv6/conf/all/forwarding'; `TUN_DEVICE` may stand in it for a device. Those of one part are
+ * set in their order and restored in the reverse order, at the latest at exit.
+ */
 export interface DesiredSysctl {
   readonly path: string;
   readonly value: string;

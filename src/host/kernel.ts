@@ -182,11 +182,15 @@ class Kernel implements KernelPort {
   }
 
   setSysctl(sysctl: DesiredSysctl): void {
-    this.#sysctls.set(sysctl);
+    this.#sysctls.set({ ...sysctl, path: this.#sysctlPath(sysctl.path) });
   }
 
   restoreSysctl(path: string): void {
-    this.#sysctls.restore(path);
+    this.#sysctls.restore(this.#sysctlPath(path));
+  }
+
+  #sysctlPath(path: string): string {
+    return path.replace(`/${TUN_DEVICE}/`, `/${this.#options.device}/`);
   }
 
   sweep(): void {

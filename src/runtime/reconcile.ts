@@ -1,9 +1,10 @@
 /**
  * Keyed parts of a wish → their union → the smallest change to kernel and plane.
  *
- * One step's changes are made before broken: `make` adds and changes (tunnels first, rules last), `break` deletes in the reverse
- * order, so that a home address that moves between devices is never absent. What the world refuses stays pending and is tried
- * again with the next network snapshot or by back-off.
+ * One step's changes are made before broken: `make` adds and changes (tunnels first), `break` deletes in the reverse
+ * order, so that a home address that moves between devices is never absent. Sysctls come after the rules and go before them: nothing
+ * is forwarded by rules that are not there yet or no longer. What the world refuses stays pending and is tried again with the next
+ * network snapshot or by back-off.
  */
 
 import { after, type Monotonic, NEVER } from '#base/time.ts';
@@ -62,11 +63,11 @@ export class Reconciler {
     this.#tables = [
       this.#tunnels,
       this.#planeRoutes,
-      this.#sysctls,
       this.#addresses,
       this.#routes,
       this.#rules,
       this.#proxyNeighbours,
+      this.#sysctls,
     ];
     this.#reversed = this.#tables.toReversed();
   }
@@ -167,7 +168,10 @@ export class Reconciler {
   #reapply(now: Monotonic): void {
     this.#disturbed = false;
     this.#calmFrom = after(now, DISTURBANCE_CALM_MS);
-    for (const table of [this.#addresses, this.#routes, this.#rules, this.#proxyNeighbours]) table.distrust();
+    // Settings of an interface go with it.
+    for (const table of [this.#addresses, this.#routes, this.#rules, this.#proxyNeighbours, this.#sysctls]) {
+      table.distrust();
+    }
     this.make(now);
   }
 
