@@ -1,0 +1,53 @@
+/** NEMO-MR, acknowledgements that are wrong as messages: RFC 6275 §9.2, §9.3.3, §11.2. */
+import { describe, expect, it } from 'vitest';
+import { assert } from '#base/assert.ts';
+import { encode, isMalformed } from '#base/bytes.ts';
+import { ipv6 } from '#base/ip.ts';
+import { ipv6Codec } from '#wire/ipv6.ts';
+import { fillMobilityChecksum, mobilityCodec } from '#wire/mobility.ts';
+import { acknowledgement, HOME_ADDRESS, HOME_AGENT } from '../unit/mobile-node-scene.ts';
+import { INGRESS, RouterScene } from './nemo-mr-scene.ts';
+
+const CARE_OF = ipv6('2001:db8:f1::2');
+const UNKNOWN_TYPE = 99;
+
+/** A router that waits for an acknowledgement, and that acknowledgement with its Mobility Header changed. */
+function waiting(edit: (header: Uint8Array) => void) {
+  const scene = new RouterScene();
+  scene.network({ addresses: [`${CARE_OF}/64`] }, INGRESS);
+  const { path, packet } = acknowledgement(scene.update(), {}, scene.now);
+  const parsed = ipv6Codec.parse(packet);
+  assert(!isMalformed(parsed), 'IPv6');
+  const payload = parsed.payload.slice();
+  edit(payload);
+  return { scene, wrong: { kind: 'datagram', path, packet: encode(ipv6Codec, { ...parsed, payload }) } as const };
+}
+
+describe('NEMO-MR, an answer of the home agent that cannot be one', () => {
+  it('NEMO-MR-6-2-1-1-003 of an unknown type is answered by Binding Error 2, and does not count', () => {
+    const { scene, wrong } = waiting((header) => {
+      header[2] = UNKNOWN_TYPE;
+      fillMobilityChecksum(header, HOME_AGENT, HOME_ADDRESS);
+    });
+    scene.give(wrong);
+    const [only, ...more] = scene.sent();
+    assert(only !== undefined && more.length === 0, 'one packet');
+    const answer = ipv6Codec.parse(only.packet);
+    assert(!isMalformed(answer), 'IPv6');
+    expect(only.path).toEqual({ kind: 'native' });
+    expect(answer).toMatchObject({ source: CARE_OF, destination: HOME_AGENT });
+    expect(mobilityCodec.parse(answer.payload)).toMatchObject({ message: { type: 'binding-error', status: 2 } });
+    expect(scene.phase()).toMatchObject({ homes: [{ phase: 'registering' }] });
+    expect(scene.waitForUpdate()).toBe(1500);
+  });
+
+  it('NEMO-MR-6-2-1-1-004 with a wrong checksum is dropped without a word, and does not count', () => {
+    const { scene, wrong } = waiting((header) => {
+      header[5] = (header[5] ?? 0) ^ 1;
+    });
+    expect(scene.give(wrong)).toEqual([]);
+    expect(scene.node.counters['checksum-invalid']).toBe(1);
+    expect(scene.phase()).toMatchObject({ homes: [{ phase: 'registering' }] });
+    expect(scene.waitForUpdate()).toBe(1500);
+  });
+});

@@ -1,0 +1,75 @@
+/** A mobile router on a table: the mobile node's scene with a network behind it, and everything that it wishes of its host. */
+
+import { assert } from '#base/assert.ts';
+import { ipv6, parsePrefix } from '#base/ip.ts';
+import type { DesiredPart, DesiredRoute, DesiredRule, DesiredSysctl, Output } from '#engine/contract.ts';
+import type { MobileNodeInput } from '#engine/mobile-node/mobile-node.ts';
+import type { RouterHome } from '#engine/mobile-router/configuration.ts';
+import { createMobileRouter } from '#engine/mobile-router/mobile-router.ts';
+import { HOME, type LinkSketch, Scene } from '../unit/mobile-node-scene.ts';
+
+const network = parsePrefix('2001:db8:500::/64');
+assert(network !== undefined, 'a prefix');
+export const NETWORK = network;
+export const INGRESS_ADDRESS = ipv6('2001:db8:500::1');
+export const INGRESS: LinkSketch = { name: 'lan0', index: 9, addresses: [`${INGRESS_ADDRESS}/64`], routers: [] };
+
+export const ROUTER_HOME: RouterHome = {
+  ...HOME,
+  ipv4HomeAddress: 'none',
+  mobileNetworkPrefixes: [NETWORK],
+  registrationModes: ['explicit'],
+};
+
+export class RouterScene extends Scene {
+  readonly wish = new Map<string, DesiredPart>();
+
+  constructor(changes: Partial<RouterHome> = {}) {
+    const mobileNetworks = [{ device: 'lan0', addresses: [{ address: INGRESS_ADDRESS, prefixLength: 64 }] }];
+    super({}, [], (configuration, random) =>
+      createMobileRouter({ ...configuration, homes: [{ ...ROUTER_HOME, ...changes }], mobileNetworks }, random),
+    );
+  }
+
+  override give(input: MobileNodeInput): readonly Output[] {
+    const out = super.give(input);
+    for (const output of out) {
+      if (output.kind !== 'want') continue;
+      if (output.part === undefined) this.wish.delete(output.key);
+      else this.wish.set(output.key, output.part);
+    }
+    return out;
+  }
+
+  /** What was sent in the last step. */
+  sent(): readonly Extract<Output, { kind: 'send' }>[] {
+    return this.out.filter((output) => output.kind === 'send');
+  }
+
+  get rules(): readonly DesiredRule[] {
+    return [...this.wish.values()].flatMap(({ rules = [] }) => rules);
+  }
+
+  get routes(): readonly DesiredRoute[] {
+    return [...this.wish.values()].flatMap(({ routes = [] }) => routes);
+  }
+
+  /** The value that a sysctl of an interface should have. */
+  setting(device: string, name: string): string | undefined {
+    const path = `net/ipv6/conf/${device}/${name}`;
+    const sysctls = [...this.wish.values()].flatMap((part): readonly DesiredSysctl[] => part.sysctls ?? []);
+    return sysctls.find((sysctl) => sysctl.path === path)?.value;
+  }
+
+  tunnels() {
+    return [...this.wish.values()].flatMap(({ tunnels = [] }) => tunnels);
+  }
+
+  planeRoutes() {
+    return [...this.wish.values()].flatMap(({ planeRoutes = [] }) => planeRoutes);
+  }
+
+  phase(): unknown {
+    return this.request('status');
+  }
+}
