@@ -45,7 +45,14 @@ function mobileNodeSection(context: ConfigurationContext) {
     homeAddresses: z.array(globalAddress()).min(1).meta({ description: 'IPv6 home addresses it may register' }),
     ipv4HomeAddresses: z.array(ipv4Field()).default([]).meta({ description: 'fixed IPv4 home addresses' }),
     mayUseIpv4Pool: z.boolean().default(true).meta({ description: 'may take an address from ipv4Pool' }),
-    mobileNetworkPrefixes: z.array(prefixField()).default([]).meta({ description: 'prefixes it may register' }),
+    mobileRouter: z
+      .boolean()
+      .optional()
+      .meta({ description: 'may register as a mobile router; default: when it has mobileNetworkPrefixes' }),
+    mobileNetworkPrefixes: z
+      .array(prefixField().refine(({ address }) => isGlobalUnicast(address), 'must be a unicast prefix'))
+      .default([])
+      .meta({ description: 'IPv6 and IPv4 prefixes of its networks, which it may register' }),
   });
 }
 
@@ -116,6 +123,7 @@ function checkWhole(fields: WholeParts, report: Report): void {
     report(`${formatPrefix(pool)} is outside ipv4HomePrefixes`, 'add its network there', ['ipv4Pool']);
   }
   const granted = new Map<string, string>();
+  const networks: Prefix[] = [];
   for (const [, own] of soundEntries(fields.addresses)) granted.set(own, "this home agent's own");
   for (const [index, node] of soundEntries(fields.mobileNodes)) {
     const say: Report = (message, remedy, path = []) => report(message, remedy, ['mobileNodes', index, ...path]);
@@ -123,12 +131,38 @@ function checkWhole(fields: WholeParts, report: Report): void {
       say('has no security association', 'give security: { spi, keyFile }, or write "security: none" at the top');
     }
     checkAssociations(node, say);
-    checkHomeAddresses(node.homeAddresses, homePrefixes, 'homePrefixes', granted, 'homeAddresses', say);
+    const ownPrefixes = soundList(node.mobileNetworkPrefixes);
+    const served =
+      homePrefixes === undefined || ownPrefixes === undefined ? undefined : [...homePrefixes, ...ownPrefixes];
+    checkHomeAddresses(node.homeAddresses, served, 'homePrefixes', granted, 'homeAddresses', say);
     checkHomeAddresses(node.ipv4HomeAddresses, ipv4HomePrefixes, 'ipv4HomePrefixes', granted, 'ipv4HomeAddresses', say);
     if (node.identifier !== undefined) checkOnce(node.identifier, granted, say, ['identifier']);
     for (const [at, prefix] of soundEntries(node.mobileNetworkPrefixes)) {
-      checkOnce(formatPrefix(prefix), granted, say, ['mobileNetworkPrefixes', at]);
+      checkNetwork(prefix, fields, networks, (message, remedy) => say(message, remedy, ['mobileNetworkPrefixes', at]));
     }
+  }
+}
+
+/** Each mobile network is granted once and as a whole, and the home agent itself is in none. */
+function checkNetwork(
+  prefix: Prefix,
+  { addresses, homePrefixes }: WholeParts,
+  known: Prefix[],
+  report: (message: string, remedy: string) => void,
+): void {
+  const other = known.find((one) => contains(one, prefix) || contains(prefix, one));
+  if (other !== undefined) {
+    const what = formatPrefix(prefix);
+    const clash = what === formatPrefix(other) ? 'is already granted above' : `overlaps ${formatPrefix(other)}`;
+    report(`${what} ${clash}`, 'grant it once');
+  }
+  known.push(prefix);
+  for (const [, own] of soundEntries(addresses)) {
+    if (prefixContains(prefix, own)) report(`${formatPrefix(prefix)} contains ${own}`, "this home agent's own address");
+  }
+  for (const [, home] of soundEntries(homePrefixes)) {
+    if (contains(prefix, home))
+      report(`${formatPrefix(prefix)} contains ${formatPrefix(home)}`, 'take a longer prefix');
   }
 }
 

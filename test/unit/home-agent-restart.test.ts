@@ -107,6 +107,7 @@ describe('operator', () => {
         nat: true,
         identifier: 'alice@example.org',
         mobileRouter: true,
+        mobileNetworkPrefixes: ['2001:db8:5::/56'],
       },
       expect.objectContaining({ homeAddress: SECOND_HOME_ADDRESS, encapsulation: 'ipip', nat: false }),
     ]);

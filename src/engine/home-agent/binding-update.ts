@@ -5,12 +5,13 @@
  * RFC 4285 §5, §6          authenticity and freshness;  RFC 5555 §4.5 forced UDP;  RFC 3963 §6.2 mobile routers
  * Left out: Binding Identifier (RFC 5648 §4.3), skipped like an unknown option.
  */
-import { type Ipv4Address, type Ipv6Address, isGlobalUnicast, isMulticast, isUnspecified } from '#base/ip.ts';
+import { isGlobalUnicast, isMulticast, isUnspecified } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Output } from '#engine/contract.ts';
 import { findOption } from '#wire/mobility-options.ts';
 import { refuse } from './acknowledgement.ts';
 import { authenticate } from './authentication.ts';
+import { leadsBack } from './care-of-chain.ts';
 import { cancelDetection } from './home-link.ts';
 import { linkLocalOf } from './intercepted-addresses.ts';
 import { checkMobileRouter } from './mobile-network.ts';
@@ -96,7 +97,7 @@ function checkOwner(
   // Who has a binding has passed this before.
   if (state.cache.get(homeAddress)?.mobileNode === mobileNode) return undefined;
   if (state.configuration.homePrefixes.length === 0) return { status: 'home-registration-not-supported' };
-  if (!state.directory.isHomeSubnet(homeAddress)) return { status: 'not-home-subnet' };
+  if (!state.directory.serves(homeAddress)) return { status: 'not-home-subnet' };
   const owner = state.directory.ownerOf(homeAddress);
   if (owner === mobileNode) return undefined;
   return { status: owner === undefined ? 'not-home-agent-for-this-mobile-node' : 'administratively-prohibited' };
@@ -107,17 +108,11 @@ function checkCareOfAddress(
   state: HomeAgentState,
   _now: Monotonic,
   { homeAddress, careOfAddress, path }: RegistrationRequest,
+  { mobileNode }: Sender,
 ): Refusal | undefined {
-  const ours = state.configuration.addresses.some((address) => address === careOfAddress);
-  const back = path.kind === 'udp' && leadsBack(state, homeAddress, path.remote);
-  return ours || back || state.cache.wouldLoop(homeAddress, careOfAddress)
-    ? { status: 'invalid-care-of-address' }
-    : undefined;
-}
-
-/** Over UDP packets go to the outer source: not the mobile node's own tunnel, and not ourselves. */
-function leadsBack(state: HomeAgentState, homeAddress: Ipv6Address, remote: Ipv4Address): boolean {
-  return state.configuration.ipv4Addresses.includes(remote) || state.cache.get(homeAddress)?.ipv4HomeAddress === remote;
+  // Over UDP packets go to the outer source.
+  const remote = path.kind === 'udp' ? path.remote : careOfAddress;
+  return leadsBack(state, homeAddress, mobileNode, remote) ? { status: 'invalid-care-of-address' } : undefined;
 }
 
 /**
@@ -146,11 +141,12 @@ function checkResources(
 
 /** The link-local address of the L flag may be another mobile node's, whose home address has the same interface identifier. */
 function checkLinkLocalAddress(
-  { homeLink }: HomeAgentState,
+  { homeLink, directory }: HomeAgentState,
   _now: Monotonic,
   { homeAddress, update }: RegistrationRequest,
 ): Refusal | undefined {
   if (homeLink === undefined || !update.flags.linkLocalCompatibility) return undefined;
+  if (!directory.isHomeSubnet(homeAddress)) return undefined;
   const holder = homeLink.intercepted.get(linkLocalOf(homeAddress));
   if (holder === undefined || holder.homeAddress === homeAddress) return undefined;
   return { status: 'duplicate-address-detection-failed', reason: 'duplicate-address-detected' };

@@ -27,6 +27,7 @@ export interface BindingState {
   readonly linkLocalCompatibility: boolean;
 }
 
+/** Of a mobile node. A mobile router's list is another one, even where it is empty: so the R flag costs a binding nothing. */
 export const NO_PREFIXES: readonly Prefix[] = [];
 
 export class Binding implements BindingEntry, Timed {
@@ -64,6 +65,11 @@ export class Binding implements BindingEntry, Timed {
     this.expiresAt = state.expiresAt;
     this.behindNat = state.behindNat;
     this.linkLocalCompatibility = state.linkLocalCompatibility;
+  }
+
+  /** Registered with the R flag (RFC 3963 §6.1.1). */
+  get mobileRouter(): boolean {
+    return this.mobileNetworkPrefixes !== NO_PREFIXES;
   }
 
   update(state: BindingState): void {

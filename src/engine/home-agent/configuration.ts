@@ -55,6 +55,8 @@ export interface AuthorizedMobileNode {
   readonly ipv4HomeAddresses: readonly Ipv4Address[];
   /** May take an address from the pool when it asks for 0.0.0.0 and has no fixed one. */
   readonly mayUseIpv4Pool: boolean;
+  /** May register with the R flag; undefined: when it has prefixes. */
+  readonly mobileRouter?: boolean | undefined;
   /** IPv6 and IPv4 mobile network prefixes (RFC 3963, RFC 5555 §3.1.1). */
   readonly mobileNetworkPrefixes: readonly Prefix[];
 }

@@ -21,6 +21,8 @@ import { HomeAgentState } from './state.ts';
 import { storeAllBindings } from './store.ts';
 import { wantStatic } from './wants.ts';
 
+const NATIVE = { kind: 'native' } as const;
+
 /** Never throws for a peer's fault; `clock` must be the first input. */
 export function createHomeAgent(
   configuration: HomeAgentConfiguration,
@@ -81,6 +83,8 @@ class HomeAgentEngine implements Engine<HomeAgentInput> {
   #receive(now: Monotonic, path: Path, packet: Uint8Array, out: Output[]): void {
     const state = this.#state;
     if (path.kind === 'native' || path.kind === 'udp') receive(state, now, path, packet, out);
+    // Of a node behind a mobile router of ours: the answer finds its way into the tunnel by itself.
+    else if (path.kind === 'tunnel') receive(state, now, NATIVE, packet, out);
     else if (path.kind === 'link' && state.homeLink !== undefined) {
       receiveOnLink(state, state.homeLink, path, packet, this.#detectionEnd(now, out), out);
     } else state.count('unexpected-path');

@@ -6,7 +6,7 @@
  * Left out: the defence against advertisements of others for an address already taken over.
  */
 import { equalBytes } from '#base/bytes.ts';
-import { type IpAddress, type Ipv6Address, isIpv4 } from '#base/ip.ts';
+import { type IpAddress, type Ipv6Address, isIpv4, type Prefix, prefixContains } from '#base/ip.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { NetworkInterface, Output, Path } from '#engine/contract.ts';
 import { sequenceGreater } from '#engine/shared/sequence.ts';
@@ -62,8 +62,11 @@ export class HomeLink {
    */
   readonly returning = new Map<Ipv6Address, Uint8Array>();
 
-  constructor(device: string) {
+  readonly #homePrefixes: readonly Prefix[];
+
+  constructor(device: string, homePrefixes: readonly Prefix[]) {
     this.device = device;
+    this.#homePrefixes = homePrefixes;
   }
 
   get pendingCount(): number {
@@ -74,14 +77,21 @@ export class HomeLink {
     return this.timers.deadline();
   }
 
+  /** The addresses of a binding that are defended on the link: those of the home network (RFC 3963 §6.2 allows others). */
+  addressesOf(binding: Binding): readonly IpAddress[] {
+    const onLink = this.#homePrefixes.some((prefix) => prefixContains(prefix, binding.homeAddress));
+    const addresses = interceptedAddresses(binding);
+    return onLink ? addresses : addresses.filter(isIpv4);
+  }
+
   /** Call after a binding got its addresses, and `release` before it loses or changes them. */
   intercept(binding: Binding): void {
-    for (const address of interceptedAddresses(binding)) this.intercepted.set(address, binding);
+    for (const address of this.addressesOf(binding)) this.intercepted.set(address, binding);
     this.returning.delete(binding.homeAddress);
   }
 
   release(binding: Binding): void {
-    for (const address of interceptedAddresses(binding)) this.intercepted.delete(address);
+    for (const address of this.addressesOf(binding)) this.intercepted.delete(address);
   }
 
   finish(detection: Detection): void {
@@ -169,11 +179,11 @@ export function repeatAnnouncement(link: HomeLink, now: Monotonic, binding: Bind
   binding.announceAt = binding.announcementsLeft > 0 ? after(now, RETRANSMIT_TIMER_MS) : NEVER;
   const { device, linkAddress } = link;
   if (linkAddress === undefined) return;
-  for (const address of interceptedAddresses(binding)) {
+  for (const address of link.addressesOf(binding)) {
     out.push(
       isIpv4(address)
         ? arpAnnouncement(device, linkAddress, address)
-        : advertisement(device, linkAddress, binding.homeAgentAddress, address, undefined),
+        : advertisement(device, linkAddress, binding, address, undefined),
     );
   }
 }
@@ -258,7 +268,7 @@ function receiveNeighbourPacket(
   const binding = link.intercepted.get(packet.body.target);
   if (binding === undefined || link.linkAddress === undefined) return false;
   const answer = { to: packet.source, linkAddress: path.linkAddress };
-  out.push(advertisement(link.device, link.linkAddress, binding.homeAgentAddress, packet.body.target, answer));
+  out.push(advertisement(link.device, link.linkAddress, binding, packet.body.target, answer));
   return true;
 }
 

@@ -2,57 +2,69 @@
  * The IPv4 home address of a registration: asked for, granted, acknowledged.
  *
  * RFC 5555 §3.1.1 the option;  §3.2.1 statuses of the acknowledgement;  §4.5 what the home agent checks
- * Left out: allocation of IPv4 mobile network prefixes (P flag): answered by status 133 in a new registration, and ignored in a
- * refresh, as §3.1.1 says.
+ * RFC 5555 §3.1.1 the P flag of a mobile router: see ipv4-prefix.ts. Of a mobile node it is answered by status 133 in a new registration, and
+ * ignored in a refresh, as §3.1.1 says.
  */
-import { type Ipv4Address, type Ipv6Address, isGlobalUnicast, isUnspecified } from '#base/ip.ts';
+import { type Ipv4Address, type Ipv6Address, isGlobalUnicast, isUnspecified, type Prefix } from '#base/ip.ts';
 import type { Output } from '#engine/contract.ts';
 import { IPV4_ADDRESS_STATUSES, type Ipv4AddressStatusName } from '#wire/binding-status.ts';
-import { filterOptions, type MobilityOption, type MobilityOptionOf } from '#wire/mobility-options.ts';
+import { filterOptions, type MobilityOption } from '#wire/mobility-options.ts';
 import type { AuthorizedMobileNode } from './configuration.ts';
+import { asksForPrefix, grantIpv4Prefix, type Ipv4HomeAddressOption } from './ipv4-prefix.ts';
+import { isFree as isFreePrefix } from './mobile-network.ts';
+import type { RegistrationRequest, Sender } from './registration-request.ts';
 import type { HomeAgentState } from './state.ts';
 
-type Ipv4HomeAddressOption = MobilityOptionOf<'ipv4-home-address'>;
 type Grant = { readonly address: Ipv4Address } | { readonly refused: Ipv4AddressStatusName };
 
 /** `address` is bound now; `acknowledgements` answer the options of the Binding Update in order. */
 export interface Ipv4Grant {
   readonly address: Ipv4Address | undefined;
+  /** IPv4 mobile network prefixes that were asked for and are granted. */
+  readonly prefixes: readonly Prefix[];
   readonly acknowledgements: readonly MobilityOption[];
 }
 
-const NONE_ASKED: Ipv4Grant = { address: undefined, acknowledgements: [] };
+const NONE_ASKED: Ipv4Grant = { address: undefined, prefixes: [], acknowledgements: [] };
 const HOST_PREFIX_LENGTH = 32;
 /** Of one Binding Update; more are ignored. An acknowledgement with as many options as the update can be too long for its header. */
 const MOST_ANSWERED = 16;
 
-function acknowledgement(status: Ipv4AddressStatusName, address: Ipv4Address): MobilityOption {
+function acknowledgement(status: Ipv4AddressStatusName, address: Ipv4Address, prefixLength = 0): MobilityOption {
   const { code } = IPV4_ADDRESS_STATUSES[status];
-  const prefixLength = status === 'success' ? HOST_PREFIX_LENGTH : 0;
   return { type: 'ipv4-address-acknowledgement', status: code, prefixLength, address };
 }
 
-/** Grants at most one IPv4 home address: the first option that can be satisfied. */
-export function grantIpv4HomeAddress(
+/** Grants at most one IPv4 home address, the first option that can be satisfied, and a mobile router its prefixes. */
+export function grantIpv4(
   state: HomeAgentState,
-  mobileNode: AuthorizedMobileNode,
-  homeAddress: Ipv6Address,
-  options: readonly MobilityOption[],
+  request: RegistrationRequest,
+  { mobileNode }: Sender,
   out: Output[],
 ): Ipv4Grant {
-  const asked = filterOptions(options, 'ipv4-home-address').slice(0, MOST_ANSWERED);
+  const { homeAddress, update } = request;
+  const asked = filterOptions(update.options, 'ipv4-home-address').slice(0, MOST_ANSWERED);
   if (asked.length === 0) return NONE_ASKED;
   let address: Ipv4Address | undefined;
+  const prefixes: Prefix[] = [];
+  const taken = (prefix: Prefix): boolean =>
+    prefixes.some((one) => one.address === prefix.address) || !isFreePrefix(state, request, prefix);
   const acknowledgements = asked.map((option) => {
+    if (asksForPrefix(update, option)) {
+      const prefix = option.prefixLength === 0 ? undefined : grantIpv4Prefix(mobileNode, option, taken);
+      if (prefix === undefined) return acknowledgement('prefix-allocation-unauthorized', option.address);
+      prefixes.push(prefix);
+      return acknowledgement('success', prefix.address, prefix.length);
+    }
     const grant: Grant =
       address === undefined
         ? grantOne(state, mobileNode, homeAddress, option, out)
         : { refused: 'administratively-prohibited' };
     if ('refused' in grant) return acknowledgement(grant.refused, option.address);
     address = grant.address;
-    return acknowledgement('success', grant.address);
+    return acknowledgement('success', grant.address, HOST_PREFIX_LENGTH);
   });
-  return { address, acknowledgements };
+  return { address, prefixes, acknowledgements };
 }
 
 function grantOne(

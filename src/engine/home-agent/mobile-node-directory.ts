@@ -49,6 +49,13 @@ export class MobileNodeDirectory {
     return this.#homePrefixes.some((prefix) => prefixContains(prefix, homeAddress));
   }
 
+  /** RFC 3963 §6.2: on the home network, or from a prefix of the mobile router that it belongs to. */
+  serves(homeAddress: Ipv6Address): boolean {
+    if (this.isHomeSubnet(homeAddress)) return true;
+    const prefixes = this.ownerOf(homeAddress)?.mobileNetworkPrefixes ?? [];
+    return prefixes.some((prefix) => prefixContains(prefix, homeAddress));
+  }
+
   /**
    * The mobile node and key that a message names: by its identifier when it has one, else by its home address, else by an
    * SPI that only one mobile node uses (so that who asks for a foreign home address gets a status and no silence).

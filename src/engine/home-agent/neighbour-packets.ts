@@ -68,11 +68,14 @@ export function solicitation(device: string, own: Uint8Array, source: Ipv6Addres
   return discovery(device, linkAddressOf(destination), source, destination, body);
 }
 
-/** `answer` undefined: unsolicited, to all nodes. R is clear and O set, RFC 6275 §10.4.1. */
+/**
+ * `answer` undefined: unsolicited, to all nodes. O is set; R is clear for a mobile node (RFC 6275 §10.4.1) and set for a mobile router
+ * (RFC 3963 §6.2).
+ */
 export function advertisement(
   device: string,
   own: Uint8Array,
-  source: Ipv6Address,
+  { homeAgentAddress, mobileRouter }: { readonly homeAgentAddress: Ipv6Address; readonly mobileRouter: boolean },
   target: Ipv6Address,
   answer: { readonly to: Ipv6Address; readonly linkAddress: Uint8Array } | undefined,
 ): Output {
@@ -82,13 +85,13 @@ export function advertisement(
   const linkAddress = toAll ? linkAddressOf(ALL_NODES) : answer.linkAddress;
   const body: Advertisement = {
     type: 'neighbour-advertisement',
-    router: false,
+    router: mobileRouter,
     solicited: !toAll,
     override: true,
     target,
     options: [{ type: 'target-link-layer-address', address: own }],
   };
-  return discovery(device, linkAddress, source, destination, body);
+  return discovery(device, linkAddress, homeAgentAddress, destination, body);
 }
 
 function arp(device: string, linkAddress: Uint8Array, packet: ArpPacket): Output {

@@ -14,8 +14,8 @@ import type { MobilityOption } from '#wire/mobility-options.ts';
 import { acknowledge, forcesUdp } from './acknowledgement.ts';
 import { Binding, type BindingState } from './binding.ts';
 import { announce, startDuplicateAddressDetection } from './home-link.ts';
-import { grantIpv4HomeAddress, type Ipv4Grant } from './ipv4-home-address.ts';
-import { mobileNetworkPrefixes } from './mobile-network.ts';
+import { grantIpv4, type Ipv4Grant } from './ipv4-home-address.ts';
+import { mobileNetworkPrefixes, samePrefixes } from './mobile-network.ts';
 import { type RegistrationRequest, type Sender, timestampOf } from './registration-request.ts';
 import { bindingFields, emit, type HomeAgentState } from './state.ts';
 import { forgetBinding, storeBinding, storeFormerBinding } from './store.ts';
@@ -34,7 +34,8 @@ export function acceptRegistration(
   out: Output[],
 ): void {
   const known = state.cache.get(request.homeAddress) !== undefined;
-  if (known || state.homeLink === undefined) register(state, now, request, sender, out);
+  const defended = state.directory.isHomeSubnet(request.homeAddress);
+  if (known || state.homeLink === undefined || !defended) register(state, now, request, sender, out);
   else startDuplicateAddressDetection(state, state.homeLink, now, request, sender, out);
 }
 
@@ -64,13 +65,13 @@ export function register(
   out: Output[],
 ): void {
   const { homeAddress, update } = request;
-  const ipv4 = grantIpv4HomeAddress(state, sender.mobileNode, homeAddress, update.options, out);
+  const ipv4 = grantIpv4(state, request, sender, out);
   const lifetimeUnits = grantedLifetimeUnits(state, request);
   const next: BindingState = {
     homeAgentAddress: request.homeAgentAddress,
     careOfAddress: request.careOfAddress,
     ipv4HomeAddress: ipv4.address,
-    mobileNetworkPrefixes: mobileNetworkPrefixes(request, sender),
+    mobileNetworkPrefixes: mobileNetworkPrefixes(state, request, sender, ipv4.prefixes),
     sequence: update.sequence,
     timestamp: timestampOf(request) ?? 0n,
     lifetimeUnits,
@@ -101,6 +102,7 @@ function create(
   const tunnel = state.tunnels.acquire(endpoint, out);
   const binding = new Binding(homeAddress, sender.mobileNode, tunnel, next);
   state.cache.set(binding);
+  state.prefixes.forward(binding);
   if (state.formerBindings.delete(homeAddress)) {
     out.push({ kind: 'persist', table: 'former-binding', key: homeAddress, value: undefined });
   }
@@ -124,15 +126,18 @@ function change(
   const moved = !sameEndpoint(from, endpoint) || careOfBefore !== next.careOfAddress;
   const tunnelBefore = binding.tunnel;
   binding.tunnel = state.tunnels.move(tunnelBefore, endpoint, out);
+  const prefixesChanged = !samePrefixes(binding.mobileNetworkPrefixes, next.mobileNetworkPrefixes);
   const wishChanged =
     binding.tunnel !== tunnelBefore ||
     binding.ipv4HomeAddress !== next.ipv4HomeAddress ||
-    binding.mobileNetworkPrefixes !== next.mobileNetworkPrefixes ||
+    prefixesChanged ||
     binding.linkLocalCompatibility !== next.linkLocalCompatibility;
   const addressesChanged =
     binding.ipv4HomeAddress !== next.ipv4HomeAddress || binding.linkLocalCompatibility !== next.linkLocalCompatibility;
   if (wishChanged) state.homeLink?.release(binding);
+  if (prefixesChanged) state.prefixes.release(binding);
   binding.update(next);
+  if (prefixesChanged) state.prefixes.forward(binding);
   if (wishChanged) wantBinding(state, binding, out);
   if (addressesChanged && state.homeLink !== undefined) announce(state.homeLink, now, binding, out);
   if (binding.tunnel !== tunnelBefore) state.tunnels.release(tunnelBefore, out);
@@ -222,6 +227,7 @@ export function removeBinding(
 ): void {
   const { homeAddress } = binding;
   state.cache.delete(homeAddress);
+  state.prefixes.release(binding);
   state.bindingTimers.remove(binding);
   withdrawBinding(state, binding, out);
   state.tunnels.release(binding.tunnel, out);

@@ -1,7 +1,7 @@
 /**
  * What an operator may ask a home agent. No RFC: it shows RFC 6275 §10.1's Binding Cache.
  */
-import { parseIpv6 } from '#base/ip.ts';
+import { formatPrefix, parseIpv6 } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { JsonObject, JsonValue, Output } from '#engine/contract.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
@@ -19,6 +19,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
     'bindings',
     (state, now) => ({ ok: true, value: [...state.cache.values()].map((binding) => bindingRow(now, binding)) }),
   ],
+  ['prefixes', (state) => ({ ok: true, value: prefixRows(state) })],
   ['tunnels', (state) => ({ ok: true, value: [...state.tunnels.values()].map(tunnelRow) })],
   ['stats', (state) => ({ ok: true, value: { ...state.counters.counters } })],
   ['revoke', revoke],
@@ -69,8 +70,26 @@ function bindingRow(now: Monotonic, binding: Binding): JsonObject {
     sequence: binding.sequence,
     nat: binding.behindNat,
     identifier: binding.mobileNode.identifier ?? null,
-    mobileRouter: binding.mobileNetworkPrefixes.length > 0,
+    mobileRouter: binding.mobileRouter,
+    mobileNetworkPrefixes: binding.mobileNetworkPrefixes.map(formatPrefix),
   };
+}
+
+/** Every prefix that somebody may register, and where it is forwarded to now. */
+function prefixRows({ configuration, prefixes }: HomeAgentState): readonly JsonObject[] {
+  return configuration.mobileNodes.flatMap(({ identifier, homeAddresses, mobileNetworkPrefixes }) =>
+    mobileNetworkPrefixes.map((prefix) => {
+      const binding = prefixes.forwarderOf(prefix);
+      return {
+        prefix: formatPrefix(prefix),
+        identifier: identifier ?? null,
+        homeAddress: binding?.homeAddress ?? homeAddresses[0] ?? null,
+        forwarded: binding !== undefined,
+        careOfAddress: binding?.careOfAddress ?? null,
+        tunnel: binding?.tunnel.id ?? null,
+      };
+    }),
+  );
 }
 
 function tunnelRow({ id, endpoint, users }: Tunnel): JsonObject {

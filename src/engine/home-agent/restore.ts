@@ -51,7 +51,7 @@ function restoreBinding(
 ): void {
   const stored = parseStoredBinding(state, now, value);
   const mobileNode = state.directory.ownerOf(homeAddress);
-  const allowed = mobileNode !== undefined && state.directory.isHomeSubnet(homeAddress);
+  const allowed = mobileNode !== undefined && state.directory.serves(homeAddress);
   if (stored === undefined || !allowed || !servedHere(state, stored) || stored.state.expiresAt <= now) {
     state.count('binding-not-restored');
     forgetBinding(homeAddress, out);
@@ -64,10 +64,14 @@ function restoreBinding(
   }
   const tunnel = state.tunnels.acquire(stored.endpoint, out, stored.tunnelId);
   const { mobileNetworkPrefixes } = stored.state;
-  const granted = mobileNetworkPrefixes.filter(({ address, length }) => grantsPrefix(mobileNode, address, length));
+  const granted = mobileNetworkPrefixes.filter(
+    (prefix) =>
+      grantsPrefix(mobileNode, prefix.address, prefix.length) && state.prefixes.forwarderOf(prefix) === undefined,
+  );
   const prefixes = granted.length === mobileNetworkPrefixes.length ? mobileNetworkPrefixes : granted;
   const binding = new Binding(homeAddress, mobileNode, tunnel, { ...stored.state, mobileNetworkPrefixes: prefixes });
   state.cache.set(binding);
+  state.prefixes.forward(binding);
   armLifetime(state, binding);
   state.count('binding-restored');
   wantBinding(state, binding, out);

@@ -18,6 +18,7 @@ import type { Binding, FormerBinding } from './binding.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
 import { HomeLink } from './home-link.ts';
 import { MobileNodeDirectory } from './mobile-node-directory.ts';
+import { PrefixTable } from './prefix-table.ts';
 import { HOME_AGENT_REASONS, type HomeAgentReason } from './reasons.ts';
 import { TunnelTable } from './tunnels.ts';
 
@@ -33,6 +34,7 @@ export class HomeAgentState {
   readonly cache = new BindingCache<Binding>();
   readonly bindingTimers = new TimerHeap<Binding>();
   readonly formerBindings = new Map<Ipv6Address, FormerBinding>();
+  readonly prefixes = new PrefixTable();
   readonly tunnels: TunnelTable;
   readonly pool: AddressPool;
   readonly homeLink: HomeLink | undefined;
@@ -48,7 +50,10 @@ export class HomeAgentState {
     this.directory = new MobileNodeDirectory(configuration);
     this.tunnels = new TunnelTable(configuration.tunnelMtu);
     this.pool = new AddressPool(configuration);
-    this.homeLink = configuration.homeLink === undefined ? undefined : new HomeLink(configuration.homeLink);
+    this.homeLink =
+      configuration.homeLink === undefined
+        ? undefined
+        : new HomeLink(configuration.homeLink, configuration.homePrefixes);
   }
 
   /** True when the wall clock jumped, so that stored wall-clock times are wrong. */

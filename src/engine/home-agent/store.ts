@@ -40,6 +40,7 @@ export function storeBinding(state: HomeAgentState, now: Monotonic, binding: Bin
     remotePort: endpoint.remotePort,
     tunnel: id,
     ipv4HomeAddress: binding.ipv4HomeAddress,
+    mobileRouter: binding.mobileRouter,
     mobileNetworkPrefixes: binding.mobileNetworkPrefixes.map(formatPrefix),
     sequence: binding.sequence,
     timestamp: String(binding.timestamp),
@@ -100,8 +101,8 @@ function timestamp(value: JsonValue | undefined): bigint {
   return /^\d{1,20}$/.test(digits) ? BigInt(digits) : 0n;
 }
 
-function prefixes(value: JsonValue | undefined): readonly Prefix[] {
-  if (!Array.isArray(value) || value.length === 0) return NO_PREFIXES;
+function prefixes(value: JsonValue | undefined, mobileRouter: boolean): readonly Prefix[] {
+  if (!mobileRouter || !Array.isArray(value)) return NO_PREFIXES;
   return value.map((entry) => parsePrefix(text(entry))).filter((prefix) => prefix !== undefined);
 }
 
@@ -142,7 +143,7 @@ export function parseStoredBinding(state: HomeAgentState, now: Monotonic, value:
       homeAgentAddress,
       careOfAddress,
       ipv4HomeAddress: ipv4HomeAddress !== undefined && isIpv4(ipv4HomeAddress) ? ipv4HomeAddress : undefined,
-      mobileNetworkPrefixes: prefixes(value['mobileNetworkPrefixes']),
+      mobileNetworkPrefixes: prefixes(value['mobileNetworkPrefixes'], value['mobileRouter'] === true),
       sequence,
       timestamp: timestamp(value['timestamp']),
       lifetimeUnits,

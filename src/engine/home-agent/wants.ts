@@ -17,7 +17,6 @@ import {
 } from '#engine/contract.ts';
 import type { Binding } from './binding.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
-import { interceptedAddresses } from './intercepted-addresses.ts';
 import type { HomeAgentState } from './state.ts';
 
 const MAIN_TABLE = 254;
@@ -37,7 +36,7 @@ export function wantBinding(state: HomeAgentState, binding: Binding, out: Output
   // On a virtual home network the home prefixes lead into the tunnel device as a whole.
   const routes = [...(device === undefined ? [] : prefixes), ...mobileNetworkPrefixes].map(intoTunnel);
   const proxyNeighbours: readonly DesiredProxyNeighbour[] =
-    device === undefined ? [] : interceptedAddresses(binding).map((address) => ({ device, address }));
+    device === undefined ? [] : (state.homeLink?.addressesOf(binding) ?? []).map((address) => ({ device, address }));
   const part: DesiredPart = {
     planeRoutes: [...prefixes, ...mobileNetworkPrefixes].map((prefix) => ({ prefix, tunnel: tunnel.id })),
     ...(routes.length === 0 ? {} : { routes }),
@@ -69,6 +68,22 @@ function sysctls(configuration: HomeAgentConfiguration): readonly DesiredSysctl[
   ];
 }
 
+/** Behind the routes into the tunnel, which have the kernel's own metric (1024 in IPv6, 0 in IPv4). */
+const AT_HOME_METRIC = 4096;
+
+/** A mobile router without binding is at home: its networks are behind its home address on the home link (RFC 3963 §6.3). */
+function routesAtHome({ mobileNodes, homePrefixes }: HomeAgentConfiguration, device: string): readonly DesiredRoute[] {
+  return mobileNodes.flatMap(({ homeAddresses, ipv4HomeAddresses, mobileNetworkPrefixes }) => {
+    const ipv6 = homeAddresses.find((address) => homePrefixes.some((prefix) => prefixContains(prefix, address)));
+    const [ipv4] = ipv4HomeAddresses;
+    return mobileNetworkPrefixes.flatMap((destination): readonly DesiredRoute[] => {
+      const gateway = isIpv6(destination.address) ? ipv6 : ipv4;
+      if (gateway === undefined) return [];
+      return [{ destination, table: MAIN_TABLE, device, gateway, metric: AT_HOME_METRIC }];
+    });
+  });
+}
+
 /** What is wished as long as the daemon runs, whoever is registered. */
 export function wantStatic(configuration: HomeAgentConfiguration, out: Output[]): void {
   const { homePrefixes, ipv4HomePrefixes, ipv4Pool } = configuration;
@@ -76,10 +91,14 @@ export function wantStatic(configuration: HomeAgentConfiguration, out: Output[])
     ipv4Pool === undefined || ipv4HomePrefixes.some((prefix) => prefixContains(prefix, ipv4Pool.address))
       ? []
       : [ipv4Pool];
-  const routed = configuration.homeLink === undefined ? [...homePrefixes, ...ipv4HomePrefixes, ...pool] : [];
+  const { homeLink } = configuration;
+  const routes =
+    homeLink === undefined
+      ? [...homePrefixes, ...ipv4HomePrefixes, ...pool].map(intoTunnel)
+      : routesAtHome(configuration, homeLink);
   const part: DesiredPart = {
     sysctls: sysctls(configuration),
-    ...(routed.length === 0 ? {} : { routes: routed.map(intoTunnel) }),
+    ...(routes.length === 0 ? {} : { routes }),
   };
   out.push({ kind: 'want', key: 'home-agent', part });
 }

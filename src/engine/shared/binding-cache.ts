@@ -12,9 +12,6 @@ export interface BindingEntry {
   readonly careOfAddress: IpAddress;
 }
 
-// A chain of mobile care-of addresses longer than this is treated as a loop.
-const LONGEST_CHAIN = 8;
-
 export class BindingCache<B extends BindingEntry> {
   readonly #bindings = new Map<IpAddress, B>();
 
@@ -36,17 +33,5 @@ export class BindingCache<B extends BindingEntry> {
 
   values(): IterableIterator<B> {
     return this.#bindings.values();
-  }
-
-  /** Whether packets for `homeAddress` would come back to it if it were bound to `careOfAddress`. */
-  wouldLoop(homeAddress: Ipv6Address, careOfAddress: IpAddress): boolean {
-    let at = careOfAddress;
-    for (let hop = 0; hop < LONGEST_CHAIN; hop++) {
-      if (at === homeAddress) return true;
-      const binding = this.#bindings.get(at);
-      if (binding === undefined) return false;
-      at = binding.careOfAddress;
-    }
-    return true;
   }
 }
