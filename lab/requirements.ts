@@ -37,6 +37,7 @@ const TEST: readonly Requirement[] = [
   ['ssh', 'openssh-client'],
   ['sshd', 'openssh-server'],
   ['rdisc6', 'ndisc6'],
+  ['bird', 'bird2'],
   ['python3', 'python3-minimal'],
   ['clang++-14', 'clang-14'],
 ];

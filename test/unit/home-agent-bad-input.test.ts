@@ -256,7 +256,7 @@ describe('bad input changes no state', () => {
     expect([scene.sent, scene.snapshot()]).toEqual([[], before]);
     expect(scene.counter('unexpected-message')).toBe(2);
     expect(scene.counter('correspondent-role-not-served')).toBe(2);
-    expect(scene.counter('not-addressed-to-us')).toBe(1);
+    expect(scene.counter('malformed-packet')).toBe(1);
   });
 
   it('random octets never throw', () => {
