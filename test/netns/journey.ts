@@ -23,7 +23,7 @@ export interface JourneyOptions extends LabOptions {
   readonly router?: MobileRouterName;
 }
 
-export function objectsOf(value: JsonValue | undefined): readonly JsonObject[] {
+export function objectsOf(value: unknown): readonly JsonObject[] {
   return Array.isArray(value) ? value.filter((one: JsonValue) => isJsonObject(one)) : [];
 }
 
@@ -57,7 +57,7 @@ export class Journey implements AsyncDisposable {
   /** Builds the lab and the configurations; starts nothing. */
   static async create(options: JourneyOptions = {}): Promise<Journey> {
     const { daemons, router, ...lab } = options;
-    const mobileRouters = router === undefined ? (lab.mobileRouters ?? []) : [router];
+    const mobileRouters = lab.mobileRouters ?? (router === undefined ? [] : [router]);
     const nodes = router === undefined ? {} : { nodes: {} };
     return new Journey(await Lab.create({ ...nodes, ...lab, mobileRouters }), { mobileRouters, ...daemons }, router);
   }
