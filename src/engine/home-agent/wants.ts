@@ -70,6 +70,20 @@ function sysctls(configuration: HomeAgentConfiguration): readonly DesiredSysctl[
 
 /** Behind the routes into the tunnel, which have the kernel's own metric (1024 in IPv6, 0 in IPv4). */
 const AT_HOME_METRIC = 4096;
+/** Behind all others. */
+const UNREACHABLE_METRIC = 8192;
+
+/** Packets for a network that is nowhere must not go back to whom they came from, and to us again. */
+function unreachableNetworks({ mobileNodes }: HomeAgentConfiguration): readonly DesiredRoute[] {
+  return mobileNodes.flatMap(({ mobileNetworkPrefixes }) =>
+    mobileNetworkPrefixes.map((destination) => ({
+      destination,
+      table: MAIN_TABLE,
+      type: 'unreachable' as const,
+      metric: UNREACHABLE_METRIC,
+    })),
+  );
+}
 
 /** A mobile router without binding is at home: its networks are behind its home address on the home link (RFC 3963 §6.3). */
 function routesAtHome({ mobileNodes, homePrefixes }: HomeAgentConfiguration, device: string): readonly DesiredRoute[] {
@@ -92,10 +106,11 @@ export function wantStatic(configuration: HomeAgentConfiguration, out: Output[])
       ? []
       : [ipv4Pool];
   const { homeLink } = configuration;
-  const routes =
+  const ways =
     homeLink === undefined
       ? [...homePrefixes, ...ipv4HomePrefixes, ...pool].map(intoTunnel)
       : routesAtHome(configuration, homeLink);
+  const routes = [...ways, ...unreachableNetworks(configuration)];
   const part: DesiredPart = {
     sysctls: sysctls(configuration),
     ...(routes.length === 0 ? {} : { routes }),
