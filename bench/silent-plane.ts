@@ -14,6 +14,7 @@ export class SilentPlane implements PlanePort {
   tunnelDelete(): void {}
   routeSet(): void {}
   routeDelete(): void {}
+  setLocalAddresses(): void {}
   inject(): number {
     return 0;
   }

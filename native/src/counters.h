@@ -38,7 +38,7 @@ namespace sojourn {
   X(dropFragment, "drop-fragment")                                                                              \
   X(dropSendError, "drop-send-error")                                                                           \
   X(dropWriteError, "drop-write-error")                                                                         \
-  X(dropNotLocal, "drop-not-local")                   /* control packet for another host, seen by the tap */
+  X(dropNestingLimit, "drop-nesting-limit")           /* tunnels in tunnels beyond kNestingLimit */
 // clang-format on
 
 struct Counters {

@@ -97,6 +97,31 @@ ChainEnd walkChain(const u8* packet, size_t length) {
   return end;
 }
 
+UpperLayer upperLayer(const PacketView& view) {
+  if (view.family == 4) return {view.fragment ? u8{kProtocolNone} : view.protocol, view.headerLength};
+  if (!isExtensionHeader(view.protocol)) return {view.protocol, kIpv6Header};
+  const ChainEnd end = walkChain(view.data, view.length);
+  return {end.malformed || end.fragment ? u8{kProtocolNone} : end.protocol, end.offset};
+}
+
+unsigned encapsulations(const PacketView& view, u16 udpPort) {
+  PacketView at = view;
+  for (unsigned depth = 0; depth < kNestingLimit; depth++) {
+    const UpperLayer upper = upperLayer(at);
+    u32 offset = upper.offset;
+    if (upper.protocol == kProtocolUdp) {
+      if (offset + 8 > at.length) return depth;
+      const u8* header = at.data + offset;
+      if (load16(header) != udpPort && load16(header + 2) != udpPort) return depth;
+      offset += 8;
+    } else if (upper.protocol != kProtocolIpv6 && upper.protocol != kProtocolIpv4) {
+      return depth;
+    }
+    if (!viewPacket(at.data + offset, at.length - offset, at)) return depth;
+  }
+  return kNestingLimit;
+}
+
 void setEcn(PacketView& view, u8 ecn) {
   const u8 before = view.trafficClass;
   const u8 after = static_cast<u8>((before & 0xfc) | ecn);

@@ -41,6 +41,21 @@ inline bool isExtensionHeader(u8 protocol) {
          protocol == kProtocolDestination;
 }
 
+// How many tunnels may be inside one another: the default Tunnel Encapsulation Limit of RFC 2473 §4.1.1 and §6.6.
+inline constexpr unsigned kNestingLimit = 4;
+
+// The upper layer of a packet: a Mobility Header's or tunnel's protocol even behind extension headers.
+struct UpperLayer {
+  u8 protocol;
+  u32 offset;
+};
+
+// What `view` carries; kProtocolNone for a fragment or a malformed chain.
+UpperLayer upperLayer(const PacketView& view);
+
+// How many tunnels a packet is in already, at most kNestingLimit: IPv6 or IPv4 in it, or UDP of RFC 5555 with `udpPort` at one end.
+unsigned encapsulations(const PacketView& view, u16 udpPort);
+
 // Replaces the ECN field, keeping an IPv4 header checksum right.
 void setEcn(PacketView& view, u8 ecn);
 

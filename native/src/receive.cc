@@ -101,24 +101,45 @@ void Receiver::udpMessage(int index) {
   for (size_t at = 0; at < length; at += segment) inner(data + at, std::min(segment, length - at), arrival);
 }
 
-void Receiver::inner(u8* data, size_t length, const Arrival& arrival) {
+void Receiver::inner(u8* data, size_t length, const Arrival& arrival, unsigned depth) {
   PacketView view;
   if (!viewPacket(data, length, view)) {
     counters_.add(Counters::dropMalformed);
     return;
   }
   const bool udp = arrival.from.encapsulation == Encapsulation::udp;
-  if (udp && puntInner(view, arrival)) return;
+  const Control control = udp || shared_.tables.knowsLocal() ? controlOf(view) : Control::none;
+  if (control == Control::registration && udp) {
+    puntUdp(view, arrival);
+    return;
+  }
   const Tunnel* tunnel = permitted(view, arrival);
   if (tunnel == nullptr) return;
-  if (!udp && puntInner(view, arrival)) {
+  if (control != Control::none) {
     puntTunnel(view, *tunnel);
     return;
   }
   const u32 octets = view.length;
   if (!applyEcn(view, arrival.trafficClass)) return;
   tally(*tunnel, 1, octets);
-  coalescer_.add(view, arrival.checksum);
+  if (!nested(view, depth)) coalescer_.add(view, arrival.checksum);
+}
+
+// A tunnel in the tunnel: of a node behind a mobile router of ours. True when it is no packet for the TUN.
+bool Receiver::nested(const PacketView& view, unsigned depth) {
+  if (!shared_.tables.knowsLocal() || !shared_.tables.isLocal(view.family, view.destination())) return false;
+  const UpperLayer upper = upperLayer(view);
+  if (upper.protocol != kProtocolIpv6 && upper.protocol != kProtocolIpv4) return false;
+  if (depth + 1 >= kNestingLimit) {
+    counters_.add(Counters::dropNestingLimit);
+    return true;
+  }
+  Arrival arrival{};
+  arrival.from = {Address::of(view.family, view.source()), 0, view.family, Encapsulation::ipip};
+  arrival.local = Address::of(view.family, view.destination());
+  arrival.trafficClass = view.trafficClass;
+  inner(view.data + upper.offset, view.length - upper.offset, arrival, depth + 1);
+  return true;
 }
 
 // The tunnel that the packet may have come through: the one of its mobile-side address (RFC 6275 §10.4.5), and its far end
@@ -167,17 +188,22 @@ bool Receiver::applyEcn(PacketView& view, u8 outer) {
   return true;
 }
 
-// True when it is a Mobility Header for this host; it is handed up already if it came by UDP.
-bool Receiver::puntInner(const PacketView& view, const Arrival& arrival) {
-  if (view.family != 6) return false;
+// Whether it is a Mobility Header for this host, and of which kind. Where no local addresses are known, all of them are.
+Receiver::Control Receiver::controlOf(const PacketView& view) {
+  if (view.family != 6) return Control::none;
+  bool homeAddressOption = false;
   if (view.protocol != kProtocolMobility) {
-    if (!isExtensionHeader(view.protocol)) return false;
+    if (!isExtensionHeader(view.protocol)) return Control::none;
     const ChainEnd end = walkChain(view.data, view.length);
-    if (end.malformed || end.fragment || end.protocol != kProtocolMobility) return false;
+    if (end.malformed || end.fragment || end.protocol != kProtocolMobility) return Control::none;
+    homeAddressOption = end.homeAddressOption;
   }
-  const bool udp = arrival.from.encapsulation == Encapsulation::udp;
-  if (!udp) return shared_.tables.knowsLocal() && shared_.tables.isLocal(6, view.destination());
-  if (!shared_.tables.isLocal(6, view.destination())) return false;
+  if (!shared_.tables.isLocal(6, view.destination())) return Control::none;
+  return homeAddressOption ? Control::native : Control::registration;
+}
+
+// RFC 5555 §4.1: before any permit, which it is to bring about.
+void Receiver::puntUdp(const PacketView& view, const Arrival& arrival) {
   ControlPath path;
   path.kind = PathKind::udp;
   path.local = arrival.local;
@@ -185,7 +211,6 @@ bool Receiver::puntInner(const PacketView& view, const Arrival& arrival) {
   path.remote = arrival.from.remote;
   path.remotePort = arrival.from.port;
   punt(std::move(path), view.data, view.length);
-  return true;
 }
 
 void Receiver::puntTunnel(const PacketView& view, const Tunnel& tunnel) {

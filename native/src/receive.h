@@ -56,10 +56,15 @@ class Receiver final : public PacketSink {
   u8* buffer(int index) { return buffers_.get() + static_cast<size_t>(index) * kStride; }
   void prepareUdp(int count);
   void udpMessage(int index);
-  void inner(u8* data, size_t length, const Arrival& arrival);
+  // `depth`: how many tunnels it was taken out of before.
+  void inner(u8* data, size_t length, const Arrival& arrival, unsigned depth = 0);
+  bool nested(const PacketView& view, unsigned depth);
   const Tunnel* permitted(const PacketView& view, const Arrival& arrival);
   void refuse(const PacketView& view, const Arrival& arrival, const Tunnel* tunnel);
-  bool puntInner(const PacketView& view, const Arrival& arrival);
+  // A Mobility Header for this host. `native`: with a Home Address option, as on an IPv6 link, so of a node behind the far end.
+  enum class Control { none, registration, native };
+  Control controlOf(const PacketView& view);
+  void puntUdp(const PacketView& view, const Arrival& arrival);
   void puntTunnel(const PacketView& view, const Tunnel& tunnel);
   bool applyEcn(PacketView& view, u8 outer);
   void frame(u8* data, size_t length, size_t linkHeader);

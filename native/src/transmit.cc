@@ -67,6 +67,10 @@ void Transmitter::packet(const VirtioHeader& virtio, u8* data, size_t length) {
     counters_.add(Counters::dropNoRoute);
     return;
   }
+  if (view.protocol != kProtocolTcp && encapsulations(view, shared_.options.udpPort) >= kNestingLimit) {
+    counters_.add(Counters::dropNestingLimit);
+    return;
+  }
   if (tunnel->endpoint->pathMtu.load(std::memory_order_relaxed) != 0) PathMtu::age(*tunnel->endpoint, nowMs_);
   const size_t mtu = tunnel->effectiveMtu();
   if (virtio.gsoType == kGsoNone) {

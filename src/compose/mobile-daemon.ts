@@ -57,6 +57,11 @@ export async function startMobile({ role, daemon, node, engine }: MobileDaemon, 
     clock,
     plane: filter === undefined ? plane : guardTunnels(plane, filter),
     kernel,
+    // Mobility Headers and tunnels of nodes behind us are data that we forward.
+    localAddresses: (interfaces) => [
+      ...node.homes.map(({ homeAddress }) => homeAddress),
+      ...interfaces.flatMap((link) => link.addresses.map(({ address }) => address)),
+    ],
     store,
     events: house.events,
     resolver: createResolver({

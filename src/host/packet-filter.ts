@@ -94,6 +94,7 @@ export function guardTunnels(plane: PlanePort, filter: PacketFilter): PlanePort 
     },
     routeSet: (route) => plane.routeSet(route),
     routeDelete: (route) => plane.routeDelete(route),
+    setLocalAddresses: (addresses) => plane.setLocalAddresses(addresses),
     inject: (path, packet) => plane.inject(path, packet),
     counters: () => plane.counters(),
     tunnelCounters: (id) => plane.tunnelCounters(id),

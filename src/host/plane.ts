@@ -3,25 +3,16 @@ import type { IpAddress } from '#base/ip.ts';
 import type { PlaneFeatures, PlaneOptions, PlanePort, Punt } from '#runtime/ports.ts';
 import { type NativePlane, nativeAddon } from './addon.ts';
 
-/** The port, and what only a daemon with the raw path needs. */
-export interface Plane extends PlanePort {
-  /**
-   * The addresses whose Mobility Headers are this host's own: a home agent's, or a mobile node's home and care-of addresses. Those to
-   * others are data. As long as the list is empty, every Mobility Header from the link or by UDP is punted and none out of a tunnel is.
-   */
-  setLocalAddresses(addresses: readonly IpAddress[]): void;
-}
-
 /**
  * Makes the TUN device and the sockets and starts the packet threads. Throws an `Error` whose `code` is an errno's name and whose
  * message says what would help: ENOENT (no /dev/net/tun), EPERM (no CAP_NET_ADMIN), EADDRINUSE (the UDP port), EBUSY (the device),
  * ENODEV (a link device); `SystemError` EADDON when the addon was not built.
  */
-export function openPlane(options: PlaneOptions): Plane {
+export function openPlane(options: PlaneOptions): PlanePort {
   return new AddonPlane(options);
 }
 
-class AddonPlane implements Plane {
+class AddonPlane implements PlanePort {
   readonly features: PlaneFeatures;
   readonly deviceIndex: number;
   readonly #native: NativePlane;

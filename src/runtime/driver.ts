@@ -6,6 +6,7 @@
  * last: nothing that packets wait for waits for a log.
  */
 
+import type { IpAddress } from '#base/ip.ts';
 import { earliest, type Monotonic, monotonic, NEVER } from '#base/time.ts';
 import type {
   CommonInput,
@@ -43,6 +44,8 @@ export interface DriverOptions {
   readonly events: EventSink;
   readonly resolver?: ResolverPort;
   readonly control?: ControlPort;
+  /** Addresses of this host that Mobility Headers may be for, told to the plane whenever the network changed; default: any. */
+  readonly localAddresses?: (interfaces: readonly NetworkInterface[]) => readonly IpAddress[];
   /** Give network snapshots to the engine; default true. */
   readonly network?: boolean;
   /** Our own defect: called once, after which nothing is stepped any more. The caller logs and ends the process. */
@@ -152,8 +155,9 @@ class Loop implements Driver {
   #network(interfaces: readonly NetworkInterface[]): void {
     this.#guard(() => {
       // The engine hears of it first: its answer is on the critical path of a handover, punts that wait and our second tries are not.
-      const { clock, network } = this.#options;
+      const { clock, network, plane, localAddresses } = this.#options;
       if (network !== false) this.#handle(clock.now(), [{ kind: 'network', interfaces }]);
+      if (localAddresses !== undefined) plane.setLocalAddresses(localAddresses(interfaces));
       this.#drain();
       this.#reconciler.retry(clock.now());
     });

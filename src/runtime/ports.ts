@@ -65,6 +65,11 @@ export interface PlanePort {
   tunnelDelete(id: number): void;
   routeSet(route: DesiredPlaneRoute): void;
   routeDelete(route: DesiredPlaneRoute): void;
+  /**
+   * The addresses whose Mobility Headers are this host's own: a home agent's, or a mobile node's home and care-of addresses. Those to
+   * others are data. As long as the list is empty, every Mobility Header from the link or by UDP is punted and none out of a tunnel is.
+   */
+  setLocalAddresses(addresses: readonly IpAddress[]): void;
   /** Send a control packet. Returns 0 or a positive errno (ENETUNREACH while an interface is down is not an error of ours). */
   inject(path: Path, packet: Uint8Array): number;
   /** Plane-wide counters by name (packets, octets, drops by reason). */

@@ -197,6 +197,7 @@ class StagePlane implements PlanePort {
   tunnelDelete(): void {}
   routeSet(): void {}
   routeDelete(): void {}
+  setLocalAddresses(): void {}
   counters(): Readonly<Record<string, number>> {
     return {};
   }

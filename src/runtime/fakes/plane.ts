@@ -1,4 +1,4 @@
-import { formatPrefix } from '#base/ip.ts';
+import { formatPrefix, type IpAddress } from '#base/ip.ts';
 import type { DesiredPlaneRoute, DesiredTunnel, Path } from '#engine/contract.ts';
 import type { PlanePort, Punt } from '../ports.ts';
 
@@ -16,6 +16,7 @@ export class FakePlane implements PlanePort {
   readonly routes = new Map<string, number>();
   readonly sent: { readonly path: Path; readonly packet: Uint8Array }[] = [];
   readonly log: string[];
+  localAddresses: readonly IpAddress[] = [];
   /** What `inject` answers. */
   injectErrno = 0;
   closed = false;
@@ -43,6 +44,10 @@ export class FakePlane implements PlanePort {
   routeDelete(route: DesiredPlaneRoute): void {
     this.log.push(`no plane ${formatPrefix(route.prefix)}`);
     this.routes.delete(formatPrefix(route.prefix));
+  }
+
+  setLocalAddresses(addresses: readonly IpAddress[]): void {
+    this.localAddresses = addresses;
   }
 
   inject(path: Path, packet: Uint8Array): number {
