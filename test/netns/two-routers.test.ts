@@ -94,20 +94,28 @@ describe('a foreign source', () => {
     return [grown, seen.split('\n').filter((line) => line !== '').length];
   }
 
-  test.each([spoofed, spoofed4])('from a host behind a router is dropped and counted there: %s', async (source) => {
-    expect(await send(journey.mobileNode, 'drop-no-route', source)).toEqual([5, 0]);
-  });
+  test.each([spoofed, spoofed4])(
+    'NEMO-MR-2-2-1-4-013 from a host behind a router is dropped and counted there: %s',
+    async (source) => {
+      expect(await send(journey.mobileNode, 'drop-no-route', source)).toEqual([5, 0]);
+    },
+  );
 
-  test('of the router itself is dropped behind it', async () => {
+  test('NEMO-MR-2-2-1-4-014 of the router itself is dropped behind it', async () => {
     // A host that takes the router's own address on its network.
     const own = '2001:db8:500::1';
     await journey.lab.exec('mr-a', ['ip', 'address', 'add', `${own}/128`, 'dev', 'lo']);
     const { lab } = journey;
-    const capture = await lab.capture('cn', 'wan', `${LAB_DIRECTORY}/own.pcap`);
+    const arriving = await lab.capture('mr', 'lan0', `${LAB_DIRECTORY}/arriving.pcap`);
+    const leaving = await lab.capture('cn', 'wan', `${LAB_DIRECTORY}/leaving.pcap`);
     await reaches('mr-a', ADDRESSES.correspondentIpv6, own);
-    await capture.stop();
+    await arriving.stop();
+    await leaving.stop();
     await lab.exec('mr-a', ['ip', 'address', 'del', `${own}/128`, 'dev', 'lo']);
-    expect(await lab.exec('cn', ['tshark', '-r', `${LAB_DIRECTORY}/own.pcap`, '-Y', `ipv6.src == ${own}`])).toBe('');
+    const asked = ['-Y', `ipv6.src == ${own} && icmpv6.type == 128`];
+    const arrived = await lab.exec('mr', ['tshark', '-r', `${LAB_DIRECTORY}/arriving.pcap`, ...asked]);
+    expect(arrived.split('\n').filter((line) => line !== '')).toHaveLength(5);
+    expect(await lab.exec('cn', ['tshark', '-r', `${LAB_DIRECTORY}/leaving.pcap`, ...asked])).toBe('');
   });
 
   test.each([spoofed, spoofed4])(
