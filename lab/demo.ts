@@ -1,26 +1,21 @@
 /**
  * `npm run demo`: a mobile node visits every kind of network while two real downloads (over its IPv6 and over its IPv4 home address) and two pings go
- * on. Ends with a table of the handovers; exit code 1 when anything was lost that must not be lost.
+ * on. `npm run demo -- nemo`: a mobile router does, with ordinary hosts behind it that serve and download. Ends with a table of the handovers;
+ * exit code 1 when anything was lost that must not be lost.
  *
- *   node lab/enter.ts -- node lab/demo.ts [--stay SECONDS] [--json] [--keep-logs DIRECTORY]
+ *   node lab/enter.ts -- node lab/demo.ts [node|nemo] [--stay SECONDS] [--json] [--keep-logs DIRECTORY]
  */
 import { parseArgs } from 'node:util';
 import type { JsonObject } from '#engine/contract.ts';
 import { isJsonObject } from '#ops/json-lines.ts';
-import {
-  DaemonProcess,
-  HOME,
-  homeAgentConfiguration,
-  mobileNodeConfiguration,
-  waitForHomeAddresses,
-} from './daemons.ts';
+import { CASTS, type Cast, type DownloadEnds } from './demo/cast.ts';
 import { createDigestedFile } from './demo/digested-file.ts';
 import { Download } from './demo/download.ts';
 import { Pinger } from './demo/pinger.ts';
 import { handoverTable, type Totals, totalsLine, type Visit } from './demo/report.ts';
 import { tcpResets } from './demo/tcp-resets.ts';
 import { LAB_DIRECTORY } from './enter.ts';
-import { ADDRESSES, NETWORKS, type NetworkName } from './networks.ts';
+import { NETWORKS, type NetworkName } from './networks.ts';
 import { type Background, waitFor } from './shell.ts';
 import { Lab } from './topology.ts';
 
@@ -30,7 +25,10 @@ const OCTETS_PER_SECOND = 12_000_000;
 
 interface Journey {
   readonly lab: Lab;
-  readonly mobileNode: DaemonProcess;
+  /** Namespace of who moves. */
+  readonly node: string;
+  /** Those whose connections are counted. */
+  readonly hosts: readonly string[];
   readonly download6: Download;
   readonly download4: Download;
   readonly ping6: Pinger;
@@ -38,7 +36,10 @@ interface Journey {
   readonly events: JsonObject[];
 }
 
-const { values: options } = parseArgs({
+const USAGE = 'usage: npm run demo [-- [node|nemo] [--stay SECONDS] [--json] [--keep-logs DIRECTORY]]';
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
   options: {
     stay: { type: 'string', default: '3' },
     json: { type: 'boolean', default: false },
@@ -66,12 +67,12 @@ async function settled(journey: Journey, network: NetworkName): Promise<void> {
 }
 
 async function visit(journey: Journey, from: NetworkName, to: NetworkName): Promise<Visit> {
-  const { lab, download6, download4, ping6, ping4 } = journey;
+  const { lab, node, download6, download4, ping6, ping4 } = journey;
   journey.events.length = 0;
   const startMs = performance.now();
-  await lab.move('mn', to);
+  await lab.move(node, to);
   const family = NETWORKS[to].ipv6 === undefined ? 4 : 6;
-  await lab.waitForAddress('mn', family, { timeoutMs: 15_000 });
+  await lab.waitForAddress(node, family, { timeoutMs: 15_000 });
   const addressMs = performance.now();
   await settled(journey, to);
   await waitFor(() => download6.flowing && download4.flowing && ping6.firstAnswerMs(addressMs) !== undefined, {
@@ -99,13 +100,13 @@ async function visit(journey: Journey, from: NetworkName, to: NetworkName): Prom
 
 async function finish(
   journey: Journey,
-  server: Background,
+  servers: readonly Background[],
   digest: string,
   resetsBefore: number,
   visits: readonly Visit[],
 ): Promise<Totals> {
   say('the journey is over; the rest of both files at full speed …');
-  server.kill('SIGUSR1');
+  for (const server of servers) server.kill('SIGUSR1');
   const results = await Promise.all([journey.download6.result, journey.download4.result]);
   for (const { exitCode, message } of results) {
     if (exitCode !== 0) say(`curl ended with ${exitCode}: ${message}`);
@@ -113,41 +114,57 @@ async function finish(
   return {
     octets: results.reduce((sum, { octets }) => sum + octets, 0),
     checksumsRight: results.every(({ sha256, exitCode }) => exitCode === 0 && sha256 === digest),
-    resets: (await tcpResets('mn')) + (await tcpResets('cn')) - resetsBefore,
+    resets: (await resetsOf(journey.hosts)) - resetsBefore,
     pingsLost: visits.reduce((sum, { lost6, lost4 }) => sum + lost6 + lost4, 0),
   };
 }
 
-async function demo(lab: Lab): Promise<number> {
-  const homeAgent = new DaemonProcess(lab, 'ha', 'home', homeAgentConfiguration());
-  const mobileNode = new DaemonProcess(lab, 'mn', 'mn', mobileNodeConfiguration());
-  say('starting the home agent and, plugged into its home link, the mobile node …');
+async function resetsOf(hosts: readonly string[]): Promise<number> {
+  const counts = await Promise.all(hosts.map(tcpResets));
+  return counts.reduce((sum, count) => sum + count, 0);
+}
+
+async function startServers(lab: Lab, names: ReadonlySet<string>, file: string): Promise<readonly Background[]> {
+  const argv = [process.execPath, 'lab/demo/file-server.ts', file, '80', String(OCTETS_PER_SECOND)];
+  const servers = [...names].map((name) => lab.spawn(name, argv));
+  for (const server of servers) await server.ready('ready');
+  return servers;
+}
+
+function downloadOf({ client, from, to }: DownloadEnds): Download {
+  return new Download(client, `http://${to.includes(':') ? `[${to}]` : to}/file`, from);
+}
+
+async function demo(lab: Lab, cast: Cast): Promise<number> {
+  const { node } = cast;
+  const [homeAgent, moving] = [cast.homeAgent(lab), cast.moving(lab)];
+  say(cast.opening);
   await homeAgent.start();
-  await lab.move('mn', 'home');
-  await lab.waitForAddress('mn', 6);
-  await mobileNode.start();
-  await waitForHomeAddresses('mn');
+  await lab.move(node, 'home');
+  await lab.waitForAddress(node, 6);
+  await moving.start();
+  const { downloads, pinged } = await cast.ends(lab);
+  const hosts = [...new Set(downloads.flatMap(({ client, server }) => [client, server]))];
 
   const seconds = JOURNEY.length * (Number(options.stay) + 3);
   const file = `${LAB_DIRECTORY}/file`;
   const { sha256 } = createDigestedFile(file, OCTETS_PER_SECOND * seconds);
-  const server = lab.spawn('cn', [process.execPath, 'lab/demo/file-server.ts', file, '80', String(OCTETS_PER_SECOND)]);
-  await server.ready('ready');
+  const servers = await startServers(lab, new Set(downloads.map(({ server }) => server)), file);
   const events: JsonObject[] = [];
-  using _follower = await mobileNode.follow((event) => events.push(event));
-  const resetsBefore = (await tcpResets('mn')) + (await tcpResets('cn'));
+  using _follower = await moving.follow((event) => events.push(event));
+  const resetsBefore = await resetsOf(hosts);
   // Disposed of whatever happens: a curl or ping left running would keep this process alive.
-  using download6 = new Download('mn', `http://[${ADDRESSES.correspondentIpv6}]/file`, HOME.address);
-  using download4 = new Download('mn', `http://${ADDRESSES.correspondentIpv4}/file`, HOME.ipv4Address);
-  using ping6 = new Pinger('cn', HOME.address, PING_INTERVAL_MS);
-  using ping4 = new Pinger('cn', HOME.ipv4Address, PING_INTERVAL_MS);
-  const journey: Journey = { lab, mobileNode, events, download6, download4, ping6, ping4 };
+  using download6 = downloadOf(downloads[0]);
+  using download4 = downloadOf(downloads[1]);
+  using ping6 = new Pinger('cn', pinged[0], PING_INTERVAL_MS);
+  using ping4 = new Pinger('cn', pinged[1], PING_INTERVAL_MS);
+  const journey: Journey = { lab, node, hosts, events, download6, download4, ping6, ping4 };
   await waitFor(() => download6.octets > 0 && download4.octets > 0 && ping6.received > 0 && ping4.received > 0, {
     timeoutMs: 10_000,
     what: 'both downloads and both pings to begin at home',
   });
   say(
-    `downloading ${(2 * OCTETS_PER_SECOND * seconds) / 1e6} MB from ${ADDRESSES.correspondentIpv6} and ${ADDRESSES.correspondentIpv4} …\n`,
+    `downloading ${(2 * OCTETS_PER_SECOND * seconds) / 1e6} MB: ${downloads.map(({ client, server, to }) => `${client} from ${server} at ${to}`).join(', ')} …\n`,
   );
 
   const visits: Visit[] = [];
@@ -161,22 +178,28 @@ async function demo(lab: Lab): Promise<number> {
     visits.push(made);
     here = next;
   }
-  const totals = await finish(journey, server, sha256, resetsBefore, visits);
+  const totals = await finish(journey, servers, sha256, resetsBefore, visits);
   if (options.json) console.log(JSON.stringify({ handovers: visits, totals }));
   say(`\n${handoverTable(visits)}\n\n${totalsLine(totals)}`);
-  await mobileNode.stop();
+  await moving.stop();
   await homeAgent.stop();
   return totals.checksumsRight && totals.resets === 0 ? 0 : 1;
 }
 
+const cast = positionals.length > 1 ? undefined : CASTS[positionals[0] ?? 'node'];
 if (options.help) {
-  console.log('usage: npm run demo [-- --stay SECONDS] [--json] [--keep-logs DIRECTORY]');
+  console.log(
+    `${USAGE}\n\n  node   a mobile node (default)\n  nemo   a mobile router with a network of ordinary hosts`,
+  );
+} else if (cast === undefined) {
+  console.error(`demo: no demo "${positionals.join(' ')}"\n${USAGE}`);
+  process.exitCode = 64;
 } else {
   const logs = options['keep-logs'];
   say('building the lab: networks, routers, translators in namespaces of their own …');
-  await using lab = await Lab.create({ ...(logs === undefined ? {} : { logDirectory: logs }) });
+  await using lab = await Lab.create({ ...cast.lab, ...(logs === undefined ? {} : { logDirectory: logs }) });
   try {
-    process.exitCode = await demo(lab);
+    process.exitCode = await demo(lab, cast);
   } catch (error) {
     console.error(`demo: ${error instanceof Error ? error.message : String(error)}`);
     process.exitCode = 1;
