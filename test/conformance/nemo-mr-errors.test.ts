@@ -1,15 +1,17 @@
-/** NEMO-MR, acknowledgements that are wrong as messages: RFC 6275 §9.2, §9.3.3, §11.2. */
+/** NEMO-MR, acknowledgements that are odd or wrong as messages: RFC 6275 §6.1.1, §9.2, §9.3.3, §11.2. */
 import { describe, expect, it } from 'vitest';
 import { assert } from '#base/assert.ts';
 import { encode, isMalformed } from '#base/bytes.ts';
 import { ipv6 } from '#base/ip.ts';
+import { mobilityAuthenticator } from '#crypto/mobility-auth.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import { fillMobilityChecksum, mobilityCodec } from '#wire/mobility.ts';
-import { acknowledgement, HOME_ADDRESS, HOME_AGENT } from '../unit/mobile-node-scene.ts';
-import { INGRESS, RouterScene } from './nemo-mr-scene.ts';
+import { ASSOCIATION, acknowledgement, HOME_ADDRESS, HOME_AGENT } from '../unit/mobile-node-scene.ts';
+import { INGRESS, NETWORK, RouterScene } from './nemo-mr-scene.ts';
 
 const CARE_OF = ipv6('2001:db8:f1::2');
 const UNKNOWN_TYPE = 99;
+const AUTHENTICATOR_SIZE = 16;
 
 /** A router that waits for an acknowledgement, and that acknowledgement with its Mobility Header changed. */
 function waiting(edit: (header: Uint8Array) => void) {
@@ -22,6 +24,25 @@ function waiting(edit: (header: Uint8Array) => void) {
   edit(payload);
   return { scene, wrong: { kind: 'datagram', path, packet: encode(ipv6Codec, { ...parsed, payload }) } as const };
 }
+
+describe('NEMO-MR, an answer of the home agent with more than it needs', () => {
+  it('NEMO-MR-2-2-1-1-039 is believed whatever its reserved bits are', () => {
+    const { scene, wrong } = waiting((header) => {
+      // Reserved octet of the Mobility Header, reserved bits behind the flags.
+      header[3] = 0xff;
+      header[7] = (header[7] ?? 0) | 0x1f;
+      const covered = header.length - AUTHENTICATOR_SIZE;
+      header.fill(0, 4, 6);
+      const mobilityData = header.subarray(0, covered);
+      const addresses = { careOfAddress: CARE_OF, homeAddress: HOME_ADDRESS };
+      header.set(mobilityAuthenticator({ ...ASSOCIATION, ...addresses, mobilityData }), covered);
+      fillMobilityChecksum(header, HOME_AGENT, HOME_ADDRESS);
+    });
+    scene.give(wrong);
+    expect(scene.phase()).toMatchObject({ homes: [{ phase: 'registered', careOfAddress: CARE_OF }] });
+    expect(scene.planeRoutes().map(({ prefix }) => prefix)).toContainEqual(NETWORK);
+  });
+});
 
 describe('NEMO-MR, an answer of the home agent that cannot be one', () => {
   it('NEMO-MR-6-2-1-1-003 of an unknown type is answered by Binding Error 2, and does not count', () => {
