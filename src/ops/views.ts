@@ -54,6 +54,7 @@ const PHASES: Readonly<Record<string, string>> = {
   'at-home': 'at home',
   deregistering: 'de-registering on request',
   released: 'de-registered on request',
+  stopped: 'stopped, as no home agent serves the mobile networks',
 };
 
 /** The prefixes of a mobile router, and how they are registered; undefined for a mobile node. */
@@ -77,6 +78,7 @@ function homeSection(home: JsonObject, nowWallMs: number): string {
     ['home link', atHome ? text(device) : undefined],
     ['tunnel', tunnelText(text(home['encapsulation']), binding)],
     ['mobile networks', mobileNetworksText(home)],
+    ['last refusal', text(home['lastRefusal'])],
     ['lifetime left', registered ? lifetimeText(binding, 'remainingSeconds') : atHome ? undefined : 'not registered'],
     ['last handover', handoverText(home['lastHandover'], nowWallMs)],
   ]);

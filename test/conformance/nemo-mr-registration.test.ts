@@ -51,7 +51,7 @@ function first(changes: ConstructorParameters<typeof RouterScene>[0] = {}): read
 /** Nothing more is sent for ten minutes, moves included; until the operator says so. */
 function expectSilence(scene: RouterScene): void {
   expect(scene.event('registration-stopped')).toMatchObject({ remedy: expect.stringContaining('reregister') });
-  expect(phaseOf(scene)).toBe('released');
+  expect(phaseOf(scene)).toBe('stopped');
   expect(forwards(scene)).toBe(false);
   expect(scene.wish.get('mobile-router/networks')?.addresses).toEqual([]);
   scene.network(AT_B, INGRESS);

@@ -4,6 +4,7 @@
  * RFC 6275 §11.7.3  lifetime, Binding Refresh Advice, refusals
  * RFC 5555 §4.4.2   IPv4 home address, NAT detection, tunnel;  §4.3 keepalive
  * RFC 4285 §6       clock resynchronization
+ * RFC 3963 §5.3, §5.4  what a role makes of it: see role-course.ts
  */
 import { unreachable } from '#base/assert.ts';
 import { formatPrefix, type Ipv4Address, isGlobalUnicast, prefixContains } from '#base/ip.ts';
@@ -22,16 +23,21 @@ import {
 import type { Ipv6Packet } from '#wire/ipv6.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
 import { findOption } from '#wire/mobility-options.ts';
-import { type Acknowledgement, judgeAcknowledgement, reactionTo, type SentUpdate } from './acknowledgement.ts';
+import {
+  type Acknowledgement,
+  judgeAcknowledgement,
+  type Reaction,
+  reactionTo,
+  type SentUpdate,
+} from './acknowledgement.ts';
 import { abandonHomeAddress, deregistered, tryOtherFamily } from './attachment.ts';
 import type { HomeAgentTarget } from './binding-update.ts';
 import type { Exchange } from './exchange.ts';
-import type { RoleReaction } from './home-role.ts';
 import type { TunnelEndpoints } from './host-state.ts';
 import type { CareOfCandidate } from './movement.ts';
 import type { Step } from './node-context.ts';
 import type { RegistrationState } from './registration-state.ts';
-import { askOtherwise, notServed, renounce, stopRegistering } from './role-course.ts';
+import { followRole, notServed, renounce } from './role-course.ts';
 import { REFUSED_RETRY_MS } from './timer-names.ts';
 import { acknowledgedEndpoints, natDetected } from './tunnel-endpoints.ts';
 import { refresh, refuse, tryOtherHomeAgent } from './update-course.ts';
@@ -100,28 +106,21 @@ export function receiveAcknowledgement(state: RegistrationState, step: Step, rec
 }
 
 function obey(state: RegistrationState, step: Step, reply: Reply): void {
-  const { exchange, message, update } = reply;
+  const { exchange, message, update, target } = reply;
   if (rejects(message.status)) {
     state.context.count('registration-refused');
     report(state, step, exchange, message, true);
     exchange.answered(update);
-    refused(state, step, reply, reactionOf(state, reply));
+    if (exchange.purpose === 'register' && followRole(state, step, target, message.status)) return;
+    refused(state, step, reply, reactionTo(message.status));
   } else if (exchange.purpose === 'register') {
     if (state.role.served(message)) accepted(state, step, reply);
     else renounce(state, step, reply);
   } else if (exchange.purpose === 'renounce') {
-    notServed(state, step);
+    notServed(state, step, true);
   } else {
     deregistered(state, step, step.now - update.at);
   }
-}
-
-/** What a role says about a refused registration goes before what a mobile node does. */
-function reactionOf(state: RegistrationState, { exchange, message, target }: Reply): RoleReaction {
-  const general = reactionTo(message.status);
-  if (exchange.purpose !== 'register') return general;
-  const known = state.agent.count(exchange.family);
-  return state.role.refused(message.status, { homeAgent: target.outer, known }) ?? general;
 }
 
 function report(
@@ -144,7 +143,7 @@ function report(
 
 // --- refusals ---
 
-function refused(state: RegistrationState, step: Step, reply: Reply, reaction: RoleReaction): void {
+function refused(state: RegistrationState, step: Step, reply: Reply, reaction: Reaction): void {
   const { exchange, message, update } = reply;
   const late = update.sequence !== state.memory.sequence;
   switch (reaction) {
@@ -166,8 +165,6 @@ function refused(state: RegistrationState, step: Step, reply: Reply, reaction: R
     case 'other-home-agent':
     case 'other-care-of-address':
     case 'abandon':
-    case 'ask-otherwise':
-    case 'stop':
       if (exchange.purpose === 'register') registrationRefused(state, step, reaction);
       // Only this one says that no binding is left; after any other the retransmission timer goes on.
       else if (message.status === NO_BINDING) gone(state, step, exchange);
@@ -179,16 +176,14 @@ function refused(state: RegistrationState, step: Step, reply: Reply, reaction: R
 
 /** The home agent has no binding of ours. */
 function gone(state: RegistrationState, step: Step, exchange: Exchange): void {
-  if (exchange.purpose === 'renounce') notServed(state, step);
+  if (exchange.purpose === 'renounce') notServed(state, step, true);
   else deregistered(state, step, undefined, true);
 }
 
-function registrationRefused(state: RegistrationState, step: Step, reaction: RoleReaction): void {
+function registrationRefused(state: RegistrationState, step: Step, reaction: Reaction): void {
   // The retransmission timer goes on: that is the back-off of the other three.
   if (reaction === 'slow') refuse(state, step, REFUSED_RETRY_MS);
   else if (reaction === 'abandon') abandonHomeAddress(state, step);
-  else if (reaction === 'stop') stopRegistering(state, step);
-  else if (reaction === 'ask-otherwise') askOtherwise(state, step);
   else if (reaction === 'other-home-agent') tryOtherHomeAgent(state, step);
   // Once: a home agent that likes neither family must not be asked over both in turn without pause.
   else if (reaction === 'other-care-of-address' && state.silent === undefined) tryOtherFamily(state, step);
@@ -234,6 +229,7 @@ function accepted(state: RegistrationState, step: Step, reply: Reply): void {
   const expiresAt = expiryOf(update.at, lifetimeSeconds);
   const grant: Grant = { careOf, lifetimeSeconds, expiresAt, nat: natDetected(detection) };
   for (const { prefix, status } of state.role.accept(message)) {
+    context.count('mobile-network-prefix-refused');
     state.event(step, 'mobile-network-prefix-refused', 'warn', { prefix: formatPrefix(prefix), status });
   }
   const moved = state.phase !== 'refreshing';
@@ -295,9 +291,10 @@ function armTimers({ timers, context }: RegistrationState, { message, update }: 
   else timers.set('keepalive', after(update.at, seconds * 1000));
 }
 
-/** One entry for each home address that is bound, RFC 5555 §4.4.2. */
+/** One entry for each home address that is bound, RFC 5555 §4.4.2; with R and the prefixes, RFC 3963 §5.1. */
 function enlist(state: RegistrationState, { target, update }: Reply, grant: Grant): void {
-  const { list, home, memory, ipv4Refused, tunnel } = state;
+  const { list, home, memory, ipv4Refused, tunnel, role } = state;
+  const { mobileRouter, prefixes } = role.registered();
   list.clear();
   const entry = {
     destination: target.address,
@@ -310,6 +307,8 @@ function enlist(state: RegistrationState, { target, update }: Reply, grant: Gran
     homeRegistration: true,
     encapsulation: tunnel?.encapsulation ?? 'ipip',
     nat: grant.nat,
+    mobileRouter,
+    mobileNetworkPrefixes: prefixes,
   } as const;
   list.put({ ...entry, homeAddress: home.homeAddress });
   const ipv4 = memory.ipv4HomeAddress;
@@ -320,7 +319,7 @@ function enlist(state: RegistrationState, { target, update }: Reply, grant: Gran
 function takeIpv4HomeAddress(state: RegistrationState, step: Step, message: Acknowledgement): boolean {
   const { memory, home } = state;
   if (home.ipv4HomeAddress === 'none') return false;
-  const option = findOption(message.options, 'ipv4-address-acknowledgement');
+  const option = state.role.ipv4HomeAddressAnswer(message);
   const granted = option !== undefined && !rejects(option.status);
   if (granted && acceptableIpv4(state, option.address)) {
     state.ipv4Refused = false;

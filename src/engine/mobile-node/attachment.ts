@@ -28,7 +28,7 @@ import { resolveHomeAgent, transmitUpdate } from './update-transmission.ts';
 export function assessAttachment(state: RegistrationState, step: Step): void {
   const { home, phase } = state;
   const { movement } = state.context;
-  if (!movement.known || phase === 'deregistering' || phase === 'released') return;
+  if (!movement.known || phase === 'deregistering' || phase === 'released' || phase === 'stopped') return;
   const homeLink = home.virtualHomeNetwork ? undefined : movement.homeLink(step.now, home.homePrefix);
   if (homeLink !== undefined) {
     assessHomeLink(state, step, homeLink);
@@ -193,6 +193,15 @@ export function abandonHomeAddress(state: RegistrationState, step: Step): void {
   deregistered(state, step, undefined, true);
 }
 
+/** Nothing of a registration is left on this side. */
+export function forgetRegistration(state: RegistrationState): void {
+  state.exchange = undefined;
+  state.tunnel = undefined;
+  state.careOf = undefined;
+  state.timers.clearAll();
+  state.list.clear();
+}
+
 /**
  * The de-registration is done. `roundTripMs` is undefined when the home agent did not confirm it; unless it is `gone` nevertheless,
  * the binding may then last as long as its lifetime.
@@ -205,11 +214,7 @@ export function deregistered(
 ): void {
   const { context, homeLink } = state;
   state.go('deregistered');
-  state.exchange = undefined;
-  state.tunnel = undefined;
-  state.careOf = undefined;
-  state.timers.clearAll();
-  state.list.clear();
+  forgetRegistration(state);
   if (gone) state.memory.unbound();
   state.persist(step);
   context.publish(step);

@@ -14,6 +14,8 @@ export const MOBILE_NODE_REASONS = {
   'home-address-abandoned': 'Status 134: another node has the home address; not used until the operator acts.',
   'role-not-served':
     'A home agent took the registration without serving mobile routers (no R flag): de-registered there.',
+  'registration-mode-changed': 'No home agent served the mobile network prefixes in one mode: another is tried.',
+  'mobile-network-prefix-refused': 'An IPv4 mobile network prefix was not granted: it is not forwarded.',
   'registration-stopped': 'No home agent serves the mobile network prefixes: silent until the operator acts.',
   'registration-lapsed': 'The lifetime of a binding ran out before a refresh was acknowledged.',
   deregistered: 'A de-registration was acknowledged.',

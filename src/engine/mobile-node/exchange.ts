@@ -41,6 +41,9 @@ export class Exchange {
   #attempts = 0;
   #immediateRetries = 0;
   #reported: number | undefined;
+  #rounds = 0;
+  /** A refusal that is followed when the home agent's name was looked up again; no Binding Update leaves before. */
+  refusedBeforeLookup: { readonly homeAgent: HomeAgentTarget; readonly status: number | undefined } | undefined;
 
   /** `backOffs` of the exchange that this one continues over another family. */
   constructor(
@@ -82,7 +85,18 @@ export class Exchange {
   exhausted(): boolean {
     if (this.#attempts < ATTEMPTS_PER_FAMILY) return false;
     this.#attempts = 0;
+    this.#rounds++;
     return true;
+  }
+
+  /** How often so many attempts were in vain. */
+  get rounds(): number {
+    return this.#rounds;
+  }
+
+  /** No answer to anything that was sent so far is wanted. */
+  forgetSent(): void {
+    this.#sent = [];
   }
 
   /** The home agent answered this one with a refusal: no more answers to it are wanted. */

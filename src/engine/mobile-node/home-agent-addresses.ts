@@ -78,11 +78,11 @@ export class HomeAgentAddresses {
     if (ipv4.length > 0) this.#ipv4 = keepFirst(ipv4, this.#ipv4[0]);
   }
 
-  /** Takes the next address of a family into use; says whether there is another. */
-  rotate(family: 4 | 6): boolean {
-    if (family === 6) this.#ipv6 = [...this.#ipv6.slice(1), ...this.#ipv6.slice(0, 1)];
-    else this.#ipv4 = [...this.#ipv4.slice(1), ...this.#ipv4.slice(0, 1)];
-    return (family === 6 ? this.#ipv6 : this.#ipv4).length > 1;
+  /** Takes the next address of a family that is not shunned into use; says whether there is another. */
+  rotate(family: 4 | 6, shuns: (address: IpAddress) => boolean): boolean {
+    if (family === 6) this.#ipv6 = afterFirst(this.#ipv6, shuns);
+    else this.#ipv4 = afterFirst(this.#ipv4, shuns);
+    return this.of(family).length > 1;
   }
 
   /** Families over which the home agent can be reached. On IPv4 its IPv6 address is needed too, for the inner packet. */
@@ -92,9 +92,9 @@ export class HomeAgentAddresses {
     return families;
   }
 
-  /** How many addresses of a family are known. */
-  count(family: 4 | 6): number {
-    return (family === 6 ? this.#ipv6 : this.#ipv4).length;
+  /** Addresses of a family, the one in use first. */
+  of(family: 4 | 6): readonly IpAddress[] {
+    return family === 6 ? this.#ipv6 : this.#ipv4;
   }
 
   target(family: 4 | 6): HomeAgentTarget | undefined {
@@ -104,6 +104,13 @@ export class HomeAgentAddresses {
     const [outer] = this.#ipv4;
     return inner === undefined || outer === undefined ? undefined : { address: inner, outer };
   }
+}
+
+/** The same ring, begun anew behind its first member and behind those that are shunned; of the first only if all are. */
+function afterFirst<A>(ring: readonly A[], shuns: (member: A) => boolean): readonly A[] {
+  const behind = ring.findIndex((member, index) => index > 0 && !shuns(member));
+  const start = Math.max(behind, 0);
+  return [...ring.slice(start), ...ring.slice(0, start)];
 }
 
 function keepFirst<A>(addresses: readonly A[], inUse: A | undefined): readonly A[] {

@@ -112,10 +112,11 @@ export class HomeRegistration {
   /** Registers again now, whatever the phase. */
   reregister(step: Step): void {
     const { state } = this;
+    state.role.reset();
     switch (state.phase) {
       case 'deregistering':
       case 'released':
-        state.role.reset();
+      case 'stopped':
         state.go('resume');
         state.exchange = undefined;
         state.timers.clearAll();

@@ -1,7 +1,7 @@
 /**
  * The phases of one home registration and what leads from one to the next.
  *
- * RFC 6275 §11.5, §11.7
+ * RFC 6275 §11.5, §11.7;  RFC 3963 §5.4
  */
 import { assert } from '#base/assert.ts';
 
@@ -24,6 +24,8 @@ export type PhaseChange =
   | 'lapsed'
   | 'retry'
   | 'deregistered'
+  /** No home agent serves us in any way that we know. */
+  | 'stop'
   /** The operator wants the binding removed. */
   | 'release'
   /** The operator wants it back. */
@@ -51,18 +53,27 @@ const MOVES = {
  * - `returning`: on the home link, de-registration on its way.
  * - `at-home`: on the home link, nothing registered.
  * - `deregistering`, `released`: the operator's wish; `released` also when another node has the home address.
+ * - `stopped`: silent until the operator registers again (RFC 3963 §5.4); no move and no time ends it.
  */
 const TRANSITIONS = {
   detached: MOVES,
   resolving: MOVES,
-  registering: { ...MOVES, accepted: 'registered', refused: 'refused', lapsed: 'registering' },
+  registering: { ...MOVES, stop: 'stopped', accepted: 'registered', refused: 'refused', lapsed: 'registering' },
   registered: { ...MOVES, refresh: 'refreshing', lapsed: 'registering' },
-  refreshing: { ...MOVES, accepted: 'registered', refused: 'refused', lapsed: 'registering', refresh: 'refreshing' },
+  refreshing: {
+    ...MOVES,
+    stop: 'stopped',
+    accepted: 'registered',
+    refused: 'refused',
+    lapsed: 'registering',
+    refresh: 'refreshing',
+  },
   refused: { ...MOVES, retry: 'registering', lapsed: 'refused' },
   returning: { ...MOVES, deregistered: 'at-home' },
   'at-home': MOVES,
   deregistering: { deregistered: 'released', resume: 'detached' },
   released: { resume: 'detached', release: 'released' },
+  stopped: { resume: 'detached', release: 'deregistering' },
 } as const satisfies Record<string, Partial<Record<PhaseChange, string>>>;
 
 export type Phase = keyof typeof TRANSITIONS;

@@ -118,15 +118,22 @@ export class RegistrationState {
     return this.homeLink === undefined ? (this.careOf?.address ?? 'none') : 'home';
   }
 
-  /** Where the addresses belong; undefined when the operator wants none of it. */
+  /** Whether mobile network prefixes go through the tunnel: registered, or likely to be. */
+  get #carries(): boolean {
+    if (this.homeLink !== undefined || this.#phase === 'refused') return false;
+    if (this.exchange?.purpose === 'renounce' || this.exchange?.refusedBeforeLookup !== undefined) return false;
+    return this.bound || this.context.configuration.optimistic;
+  }
+
+  /** Where the addresses belong; undefined when the operator wants none of it, or no home agent serves us. */
   situation(): HomeSituation | undefined {
-    if (this.#phase === 'released') return undefined;
+    if (this.#phase === 'released' || this.#phase === 'stopped') return undefined;
     const { home, homeLink, tunnel, careOf, noDad } = this;
     const ipv4HomeAddress = this.ipv4Refused ? undefined : this.memory.ipv4HomeAddress;
     return {
       home,
       ipv4HomeAddress,
-      mobileNetworkPrefixes: homeLink === undefined && this.#phase !== 'refused' ? this.role.carried() : [],
+      mobileNetworkPrefixes: this.#carries ? this.role.carried() : [],
       tunnel,
       careOf,
       silent: this.silentRounds > 0,

@@ -1,7 +1,7 @@
 /**
  * What an operator may ask of a mobile node, and the answers. No RFC behaviour here; the terms are RFC 6275 §11.1's.
  */
-import { parseIpAddress } from '#base/ip.ts';
+import { formatPrefix, parseIpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import type { HomeRegistration } from './home-registration.ts';
@@ -94,5 +94,7 @@ function listEntries(now: Monotonic, { state }: HomeRegistration): readonly Json
     acknowledged: entry.acknowledged,
     encapsulation: entry.encapsulation,
     nat: entry.nat,
+    ...(entry.mobileRouter ? { mobileRouter: true } : {}),
+    ...(entry.mobileRouter ? { mobileNetworkPrefixes: entry.mobileNetworkPrefixes.map(formatPrefix) } : {}),
   }));
 }

@@ -12,7 +12,7 @@ import { assessAttachment, deregistered, pointTunnel, tryOtherFamily } from './a
 import { Exchange, initialTimeoutMs } from './exchange.ts';
 import type { Step } from './node-context.ts';
 import type { RegistrationState } from './registration-state.ts';
-import { notServed } from './role-course.ts';
+import { lookedUp, notServed } from './role-course.ts';
 import { UNAUTHENTICATED_WISH_MS } from './timer-names.ts';
 import { resolveHomeAgent, transmitUpdate } from './update-transmission.ts';
 
@@ -35,7 +35,7 @@ export function retransmit(state: RegistrationState, step: Step): void {
   }
   const silent = exchange.sent.length > 0;
   if (silent) reportSilence(state, step, exchange);
-  if (mayBeGivenUp(exchange) && state.silentRounds >= DEREGISTRATION_ROUNDS) {
+  if (mayBeGivenUp(state, exchange)) {
     endDeregistration(state, step, exchange);
     return;
   }
@@ -46,12 +46,13 @@ export function retransmit(state: RegistrationState, step: Step): void {
 }
 
 /** On the home link the de-registration goes on: the home address is needed there. */
-function mayBeGivenUp({ purpose }: Exchange): boolean {
-  return purpose === 'deregister' || purpose === 'renounce';
+function mayBeGivenUp({ silentRounds }: RegistrationState, { purpose, rounds }: Exchange): boolean {
+  if (purpose === 'renounce') return rounds >= DEREGISTRATION_ROUNDS;
+  return purpose === 'deregister' && silentRounds >= DEREGISTRATION_ROUNDS;
 }
 
 function endDeregistration(state: RegistrationState, step: Step, { purpose }: Exchange): void {
-  if (purpose === 'renounce') notServed(state, step);
+  if (purpose === 'renounce') notServed(state, step, !state.memory.mayBeBound(state.context.wall(step.now)));
   else deregistered(state, step, undefined);
 }
 
@@ -73,7 +74,7 @@ export function tryOtherHomeAgent(state: RegistrationState, step: Step): void {
   const { exchange } = state;
   if (exchange === undefined) return;
   resolveHomeAgent(state, step);
-  if (state.agent.rotate(exchange.family)) followTarget(state, step);
+  if (state.agent.rotate(exchange.family, (address) => state.role.shuns(address))) followTarget(state, step);
 }
 
 /** The tunnel follows the address of the home agent that the next Binding Update goes to. */
@@ -147,6 +148,7 @@ export function homeAgentResolved(
     state.persist(step);
     assessAttachment(state, step);
   }
+  if (lookedUp(state, step)) return;
   // Addresses of a family that this network does not have are as good as none.
   if (addresses.length === 0 || state.phase === 'resolving') {
     if (!agent.asking) timers.set('resolve-retry', after(step.now, agent.nextRetryMs()));

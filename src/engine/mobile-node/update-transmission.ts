@@ -26,6 +26,7 @@ export function resolveHomeAgent(state: RegistrationState, step: Step): void {
 export function transmitUpdate(state: RegistrationState, step: Step): void {
   const { exchange, context, timers } = state;
   if (exchange === undefined) return;
+  exchange.refusedBeforeLookup = undefined;
   const target = state.agent.target(exchange.family);
   if (target === undefined) {
     resolveHomeAgent(state, step);

@@ -3,10 +3,11 @@
  *
  * RFC 6275 §11.1    fields of an entry
  * RFC 6275 §11.7.3  lifetime counts from the moment the Binding Update left
+ * RFC 3963 §5.1     R flag and prefix information
  * RFC 5555 §4.4.2   one entry each for the IPv6 and the IPv4 home address
  * Left out: cookies and tokens of return routability, which correspondent registration keeps beside it.
  */
-import type { IpAddress } from '#base/ip.ts';
+import type { IpAddress, Prefix } from '#base/ip.ts';
 import { after, type Monotonic } from '#base/time.ts';
 import type { Encapsulation } from '#engine/contract.ts';
 
@@ -25,6 +26,9 @@ export interface BindingUpdateListEntry {
   readonly encapsulation: Encapsulation;
   /** A NAT is in the path. */
   readonly nat: boolean;
+  readonly mobileRouter: boolean;
+  /** Prefixes that the Binding Update told; none in implicit mode. */
+  readonly mobileNetworkPrefixes: readonly Prefix[];
 }
 
 /** Granted time counts from the sending of the Binding Update, RFC 6275 §11.7.3. */
