@@ -15,8 +15,17 @@ export const MN = `homes:
     security: { spi: 1000, key: '${KEY}' }
 `;
 
+export const MR = `homes:
+  - homeAgent: 2001:db8:1::1
+    homeAddress: 2001:db8:1:100::20
+    security: { spi: 1000, key: '${KEY}' }
+    mobileNetworkPrefixes: [2001:db8:5::/64, 192.0.2.0/28]
+mobileNetworks:
+  - { device: lan0, addresses: [2001:db8:5::1/64, 192.0.2.1/28] }
+`;
+
 /** `[what it is, role, text to replace, replacement, the whole fault]`; an empty text to replace means: append. */
-export const WRONG: readonly (readonly [string, 'ha' | 'mn', string, string, string])[] = [
+export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, string, string])[] = [
   [
     'unknown key, near another',
     'ha',
@@ -187,4 +196,88 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn', string, string, str
     'ha.yaml:6:11: homeLink: "interface-too-long" is not an interface name (1 to 15 characters, no space, "/", ":" or "%") (for example eth0)',
   ],
   ['key twice', 'mn', '', 'udpPort: 1\nudpPort: 2\n', 'mn.yaml:6:1: Map keys must be unique (write each key once)'],
+  [
+    'a mobile router without prefixes',
+    'mr',
+    '    mobileNetworkPrefixes: [2001:db8:5::/64, 192.0.2.0/28]\n',
+    '',
+    'mr.yaml:2:5: homes[0].mobileNetworkPrefixes: is missing (IPv6 and IPv4 prefixes of the networks behind this router)',
+  ],
+  [
+    'a prefix with host bits',
+    'mr',
+    '2001:db8:5::/64,',
+    '2001:db8:5::1/64,',
+    'mr.yaml:5:29: homes[0].mobileNetworkPrefixes[0]: "2001:db8:5::1/64" is not a prefix (for example 2001:db8::/48 or 192.0.2.0/24)',
+  ],
+  [
+    'a prefix twice',
+    'mr',
+    '192.0.2.0/28]',
+    '192.0.2.0/28, 2001:db8:5::/64]',
+    'mr.yaml:5:60: homes[0].mobileNetworkPrefixes[2]: 2001:db8:5::/64 overlaps 2001:db8:5::/64 (give each network once)',
+  ],
+  [
+    'a prefix inside another',
+    'mr',
+    '192.0.2.0/28]',
+    '192.0.2.0/28, 2001:db8:5:0:8000::/65]',
+    'mr.yaml:5:60: homes[0].mobileNetworkPrefixes[2]: 2001:db8:5:0:8000::/65 overlaps 2001:db8:5::/64 (give each network once)',
+  ],
+  [
+    'a prefix around the home agent',
+    'mr',
+    '192.0.2.0/28]',
+    '192.0.2.0/28, 2001:db8:1::/64]',
+    "mr.yaml:5:60: homes[0].mobileNetworkPrefixes[2]: contains the home agent's address 2001:db8:1::1 (it would lead into the tunnel)",
+  ],
+  [
+    'a home address from a mobile network that has a home link',
+    'mr',
+    '    homeAddress: 2001:db8:1:100::20\n',
+    '    homeAddress: 2001:db8:5::20\n    virtualHomeNetwork: false\n',
+    'mr.yaml:6:29: homes[0].mobileNetworkPrefixes[0]: contains the home address 2001:db8:5::20 (set virtualHomeNetwork: true, or take a home address of the home link)',
+  ],
+  [
+    'an address outside the prefixes',
+    'mr',
+    '192.0.2.1/28]',
+    '192.0.2.17/28]',
+    'mr.yaml:7:51: mobileNetworks[0].addresses[1]: 192.0.2.17 is outside all mobileNetworkPrefixes (one of: 2001:db8:5::/64, 192.0.2.0/28)',
+  ],
+  [
+    'an address in too large a network',
+    'mr',
+    '192.0.2.1/28]',
+    '192.0.2.1/24]',
+    'mr.yaml:7:51: mobileNetworks[0].addresses[1]: the network is larger than 192.0.2.0/28 (write 192.0.2.1/28)',
+  ],
+  [
+    'an address without prefix length',
+    'mr',
+    '192.0.2.1/28]',
+    '192.0.2.1]',
+    'mr.yaml:7:51: mobileNetworks[0].addresses[1]: "192.0.2.1" is not an address with prefix length (for example 2001:db8:500::1/64)',
+  ],
+  [
+    'an interface twice',
+    'mr',
+    '',
+    '  - { device: lan0 }\n',
+    'mr.yaml:8:15: mobileNetworks[1].device: lan0 is given twice (one entry for each interface)',
+  ],
+  [
+    'an interface that leads out as well',
+    'mr',
+    '',
+    'interfaces: [{ match: lan0, preference: 1 }]\n',
+    'mr.yaml:8:23: interfaces[0].match: lan0 is one of mobileNetworks (such an interface never leads out: remove it here)',
+  ],
+  [
+    'an unknown mode',
+    'mr',
+    'mobileNetworks:',
+    '    registrationModes: [automatic]\nmobileNetworks:',
+    'mr.yaml:6:25: homes[0].registrationModes[0]: must be one of explicit, implicit',
+  ],
 ];

@@ -7,7 +7,8 @@ import { checkConfiguration, formatFault, loadConfiguration } from '#ops/config.
 import { nearest } from '#ops/config-issues.ts';
 import { homeAgentSchema } from '../../daemons/ha/config.ts';
 import { mobileNodeSchema } from '../../daemons/mn/config.ts';
-import { HA, KEY, MN, WRONG } from './config-slips.ts';
+import { mobileRouterSchema } from '../../daemons/mr/config.ts';
+import { HA, KEY, MN, MR, WRONG } from './config-slips.ts';
 
 let directory = '';
 
@@ -24,6 +25,7 @@ afterAll(() => rmSync(directory, { recursive: true }));
 const FILES = {
   ha: { text: HA, check: (text: string) => checkConfiguration(join(directory, 'ha.yaml'), text, homeAgentSchema) },
   mn: { text: MN, check: (text: string) => checkConfiguration(join(directory, 'mn.yaml'), text, mobileNodeSchema) },
+  mr: { text: MR, check: (text: string) => checkConfiguration(join(directory, 'mr.yaml'), text, mobileRouterSchema) },
 };
 
 function faultsOf(role: keyof typeof FILES, text: string): readonly string[] {
@@ -215,6 +217,8 @@ describe('good configuration', () => {
     ['ha.minimal.yaml', (file: string) => loadConfiguration(file, homeAgentSchema)],
     ['mn.yaml', (file: string) => loadConfiguration(file, mobileNodeSchema)],
     ['mn.minimal.yaml', (file: string) => loadConfiguration(file, mobileNodeSchema)],
+    ['mr.yaml', (file: string) => loadConfiguration(file, mobileRouterSchema)],
+    ['mr.minimal.yaml', (file: string) => loadConfiguration(file, mobileRouterSchema)],
   ])('accepts examples/%s but for its key files', (name, load) => {
     const result = load(join(import.meta.dirname, '../../examples', name));
     const faults = result.ok ? [] : result.faults;

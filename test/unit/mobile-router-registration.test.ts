@@ -1,0 +1,503 @@
+/** A mobile router's registration beyond the cases of the suites. RFC 3963 §5.1-5.4, §5.8; RFC 5555 §3.1.1, §3.2.1. */
+import { describe, expect, it } from 'vitest';
+import { assert } from '#base/assert.ts';
+import { ipv4, ipv6, parsePrefix } from '#base/ip.ts';
+import { NEVER } from '#base/time.ts';
+import type { RouterHome } from '#engine/mobile-router/configuration.ts';
+import { filterOptions, type MobilityOption } from '#wire/mobility-options.ts';
+import { INGRESS, NETWORK, RouterScene } from '../conformance/nemo-mr-scene.ts';
+import { acknowledgement, HOME_AGENT, IPV4_HOME_ADDRESS, type SeenUpdate } from './mobile-node-scene.ts';
+
+const ROUTER = { family: 6, gateway: 'fe80::1' } as const;
+const AT_A = { addresses: ['2001:db8:f1::2/64'], routers: [ROUTER] };
+const AT_B = { addresses: ['2001:db8:f2::2/64'], routers: [ROUTER], epoch: 2 };
+const AT_HOME = { addresses: ['2001:db8:1::77/64'], routers: [ROUTER], epoch: 3 };
+const SECOND = ipv6('2001:db8:1::2');
+const THIRD = ipv6('2001:db8:1::3');
+const ALONE = { homeAgent: { addresses: [HOME_AGENT] } } as const;
+const SEVERAL = { homeAgent: { addresses: [HOME_AGENT, SECOND] } } as const;
+const NAME = 'ha.example.org';
+const BOTH = { registrationModes: ['explicit', 'implicit'] } as const;
+const NETWORK_V4 = parsePrefix('198.51.100.128/28');
+assert(NETWORK_V4 !== undefined, 'a prefix');
+
+function first(changes: Partial<RouterHome> = {}): readonly [RouterScene, SeenUpdate] {
+  const scene = new RouterScene(changes);
+  scene.network(AT_A, INGRESS);
+  return [scene, scene.update()];
+}
+
+function modeOf({ message }: SeenUpdate): string {
+  expect(message.flags.mobileRouter).toBe(true);
+  return filterOptions(message.options, 'mobile-network-prefix').length > 0 ? 'explicit' : 'implicit';
+}
+
+/** What the tunnel carries besides home addresses. */
+function carried(scene: RouterScene): readonly string[] {
+  return scene
+    .planeRoutes()
+    .filter(({ prefix }) => prefix.length !== 128 && prefix.length !== 32)
+    .map(({ prefix }) => prefix.address);
+}
+
+function expectPhase(scene: RouterScene, phase: string): void {
+  expect(scene.request('status')).toMatchObject({ homes: [{ phase }] });
+}
+
+function resolved(scene: RouterScene, ...addresses: readonly (typeof HOME_AGENT)[]): void {
+  const failure = addresses.length === 0 ? { failure: 'timeout' } : {};
+  scene.give({ kind: 'resolved', name: NAME, addresses, ...failure });
+}
+
+describe('IPv4 mobile network prefixes', () => {
+  const HOME_V4 = { ipv4HomeAddress: IPV4_HOME_ADDRESS, mobileNetworkPrefixes: [NETWORK, NETWORK_V4] } as const;
+  const home = {
+    type: 'ipv4-address-acknowledgement',
+    status: 0,
+    prefixLength: 32,
+    address: IPV4_HOME_ADDRESS,
+  } as const;
+  const granted = { ...home, prefixLength: NETWORK_V4.length, address: ipv4('198.51.100.128') } as const;
+  const refused = { ...granted, status: 133, prefixLength: 0 } as const;
+  const asked = (update: SeenUpdate) =>
+    filterOptions(update.message.options, 'ipv4-home-address').map(({ address, prefixLength, requestPrefix }) => ({
+      address,
+      prefixLength,
+      requestPrefix,
+    }));
+
+  it('§3.1.1 are asked for by an option of their own with P, in each Binding Update but the last', () => {
+    const [scene, update] = first(HOME_V4);
+    const both = [
+      { address: IPV4_HOME_ADDRESS, prefixLength: 32, requestPrefix: false },
+      { address: '198.51.100.128', prefixLength: 28, requestPrefix: true },
+    ];
+    expect(asked(update)).toEqual(both);
+    scene.answer(update, { options: [home, granted] });
+    expect(carried(scene)).toEqual([NETWORK.address, NETWORK_V4.address]);
+    scene.waitForUpdate();
+    expect(asked(scene.update())).toEqual(both);
+    scene.answer(scene.update(), { options: [home, granted] });
+    scene.network(AT_HOME, INGRESS);
+    expect(asked(scene.update())).toEqual([]);
+  });
+
+  it('§3.1.1 go without the prefix in implicit mode', () => {
+    const [scene, update] = first({ ...HOME_V4, registrationModes: ['implicit'] });
+    expect(asked(update)).toEqual([{ address: IPV4_HOME_ADDRESS, prefixLength: 32, requestPrefix: false }]);
+    scene.answer(update, { options: [home] });
+    expect(carried(scene)).toEqual([NETWORK.address, NETWORK_V4.address]);
+  });
+
+  it.each<[string, readonly MobilityOption[], string]>([
+    ['§3.2.1 refused by 133', [home, refused], 'prefix-allocation-unauthorized'],
+    ['§3.2.1 refused, told first', [refused, home], 'prefix-allocation-unauthorized'],
+    ['not answered', [home], 'not-answered'],
+    ['granted with another length', [home, { ...granted, prefixLength: 29 }], 'another-prefix'],
+    ['granted elsewhere', [home, { ...granted, address: ipv4('203.0.113.0') }], 'another-prefix'],
+  ])('%s: not forwarded, said once; IPv6 and the home address go on', (_title, options, status) => {
+    const [scene, update] = first(HOME_V4);
+    scene.answer(update, { options });
+    expect(scene.event('mobile-network-prefix-refused')).toMatchObject({ prefix: '198.51.100.128/28', status });
+    expect(scene.event('ipv4-home-address-refused')).toBeUndefined();
+    expect(carried(scene)).toEqual([NETWORK.address]);
+    expect(scene.request('status')).toMatchObject({
+      homes: [
+        {
+          phase: 'registered',
+          ipv4HomeAddress: IPV4_HOME_ADDRESS,
+          registrationMode: 'explicit',
+          mobileNetworkPrefixes: [
+            { prefix: '2001:db8:500::/64', refused: false },
+            { prefix: '198.51.100.128/28', refused: true },
+          ],
+        },
+      ],
+    });
+    // It is asked for again with each refresh; the event comes with the first refusal.
+    scene.waitForUpdate();
+    scene.answer(scene.update(), { options });
+    expect(scene.event('mobile-network-prefix-refused')).toBeUndefined();
+    expect(scene.node.counters['mobile-network-prefix-refused']).toBe(1);
+    scene.waitForUpdate();
+    scene.answer(scene.update(), { options: [granted, home] });
+    expect(carried(scene)).toEqual([NETWORK.address, NETWORK_V4.address]);
+  });
+
+  it('a refused home address is told from a granted prefix', () => {
+    const [scene, update] = first(HOME_V4);
+    scene.answer(update, { options: [granted, { ...home, status: 130, prefixLength: 0 }] });
+    expect(scene.event('ipv4-home-address-refused')).toMatchObject({ status: 'incorrect-ipv4-home-address' });
+    expect(scene.event('mobile-network-prefix-refused')).toBeUndefined();
+    expect(carried(scene)).toEqual([NETWORK.address, NETWORK_V4.address]);
+  });
+
+  it('a dynamic home address is not taken from the answer to the prefix', () => {
+    const [scene, update] = first({ ...HOME_V4, ipv4HomeAddress: 'dynamic' });
+    scene.answer(update, { options: [granted, { ...home, address: ipv4('192.0.2.77') }] });
+    expect(scene.request('status')).toMatchObject({ homes: [{ ipv4HomeAddress: '192.0.2.77' }] });
+    expect(carried(scene)).toEqual([NETWORK.address, NETWORK_V4.address]);
+  });
+
+  it('without IPv4 home address the first answer is the prefix’s', () => {
+    const [scene, update] = first({ ...HOME_V4, ipv4HomeAddress: 'none' });
+    expect(asked(update)).toHaveLength(1);
+    scene.answer(update, { options: [granted] });
+    expect(carried(scene)).toEqual([NETWORK.address, NETWORK_V4.address]);
+  });
+});
+
+describe('modes', () => {
+  it('§5.2 the one that was accepted stays, over refreshes and moves; registering on request begins with the first', () => {
+    const [scene, update] = first({ ...ALONE, ...BOTH });
+    scene.answer(update, { status: 142 });
+    expect(scene.event('registration-mode-changed')).toMatchObject({
+      registrationMode: 'implicit',
+      lastRefusal: 'not-authorized-for-prefix',
+    });
+    scene.answer(scene.update());
+    scene.waitForUpdate();
+    expect(modeOf(scene.update())).toBe('implicit');
+    scene.answer(scene.update());
+    scene.network(AT_B, INGRESS);
+    expect(modeOf(scene.update())).toBe('implicit');
+    scene.answer(scene.update());
+    scene.pass(5000);
+    scene.request('reregister');
+    expect(modeOf(scene.update())).toBe('explicit');
+    expect(scene.node.counters['registration-mode-changed']).toBe(1);
+  });
+
+  it('§5.4 an acceptance makes a mode that failed before worth another try', () => {
+    const [scene, update] = first({ ...ALONE, ...BOTH });
+    scene.answer(update, { status: 142 });
+    scene.answer(scene.update());
+    scene.waitForUpdate();
+    scene.answer(scene.update(), { status: 142 });
+    expect(modeOf(scene.update())).toBe('explicit');
+    scene.answer(scene.update(), { status: 142 });
+    expectPhase(scene, 'stopped');
+  });
+
+  it('§5.4.1 143 in implicit mode: each home agent first, then explicit mode, with all of them again', () => {
+    const [scene, update] = first({ ...SEVERAL, registrationModes: ['implicit', 'explicit'] });
+    const seen = [update];
+    for (let round = 0; round < 4; round++) {
+      const [last] = seen.slice(-1);
+      assert(last !== undefined, 'a Binding Update');
+      scene.answer(last, { status: modeOf(last) === 'implicit' ? 143 : 141 });
+      if (round === 3) break;
+      if (scene.updates().length === 0) scene.waitForUpdate();
+      seen.push(scene.update());
+    }
+    expect(seen.map((one) => [modeOf(one), one.packet.destination])).toEqual([
+      ['implicit', HOME_AGENT],
+      ['implicit', SECOND],
+      ['explicit', SECOND],
+      ['explicit', HOME_AGENT],
+    ]);
+    expectPhase(scene, 'stopped');
+    expect(scene.updates()).toEqual([]);
+  });
+
+  it.each([
+    ['implicit', 141],
+    ['implicit', 142],
+    ['explicit', 143],
+  ] as const)('§5.4 in %s mode %d is fatal for the mode: no other home agent is asked in it', (mode, status) => {
+    const other = mode === 'implicit' ? 'explicit' : 'implicit';
+    const [scene, update] = first({ ...SEVERAL, registrationModes: [mode, other] });
+    scene.answer(update, { status });
+    expect(modeOf(scene.update())).toBe(other);
+  });
+
+  it('§5.4 140 from every home agent is final, whatever modes are left', () => {
+    const [scene, update] = first({ ...SEVERAL, ...BOTH });
+    scene.answer(update, { status: 140 });
+    expect(scene.update().packet.destination).toBe(SECOND);
+    scene.answer(scene.update(), { status: 140 });
+    expectPhase(scene, 'stopped');
+  });
+
+  it('§5.4 a home agent that permits no router is not asked in the next mode', () => {
+    const [scene, update] = first({ homeAgent: { addresses: [HOME_AGENT, SECOND, THIRD] }, ...BOTH });
+    scene.answer(update, { status: 142 });
+    scene.answer(scene.update(), { status: 140 });
+    scene.answer(scene.update(), { status: 142 });
+    const asked = [scene.update()];
+    for (const update of asked) {
+      expect(modeOf(update)).toBe('implicit');
+      scene.answer(update, { status: 143 });
+      if (scene.updates().length === 0 && asked.length < 2) scene.waitForUpdate();
+      if (scene.updates().length > 0) asked.push(scene.update());
+    }
+    expect(asked.map(({ packet }) => packet.destination)).toEqual([THIRD, HOME_AGENT]);
+    expectPhase(scene, 'stopped');
+  });
+
+  it('a second answer to a Binding Update that was repeated does not count against the next mode', () => {
+    const [scene, update] = first({ ...ALONE, ...BOTH });
+    // MR → HA  BU n;  MR → HA  BU n + 1;  HA → MR  142 (n);  MR → HA  BU n + 2, implicit;  HA → MR  142 (n + 1)
+    scene.waitForUpdate();
+    const repeated = scene.update();
+    scene.answer(update, { status: 142 });
+    if (scene.updates().length === 0) scene.waitForUpdate();
+    const implicit = scene.update();
+    expect(modeOf(implicit)).toBe('implicit');
+    scene.answer(repeated, { status: 142 });
+    expect(scene.node.counters['sequence-mismatch']).toBe(1);
+    expectPhase(scene, 'registering');
+    scene.answer(implicit);
+    expectPhase(scene, 'registered');
+  });
+
+  it('§5.4 each home agent is asked once in each mode, in all', () => {
+    const [scene, update] = first({ homeAgent: { addresses: [HOME_AGENT, SECOND, THIRD] }, ...BOTH });
+    const asked: string[] = [];
+    for (let last = update; asked.length < 100; last = scene.update()) {
+      asked.push(`${modeOf(last)} ${last.packet.destination}`);
+      scene.answer(last, { status: modeOf(last) === 'explicit' ? 142 : 143 });
+      if (scene.node.counters['registration-stopped'] === 1) break;
+      if (scene.updates().length === 0) scene.waitForUpdate();
+    }
+    expect(asked).toHaveLength(6);
+    expect(new Set(asked).size).toBe(6);
+    while (scene.node.deadline() < NEVER) {
+      scene.wait();
+      expect(scene.updates()).toEqual([]);
+    }
+  });
+});
+
+describe('home agents', () => {
+  it('a silent one is asked again, one that refused is not', () => {
+    const [scene, update] = first(SEVERAL);
+    scene.answer(update, { status: 140 });
+    const asked = new Set([scene.update().packet.destination]);
+    for (let sent = 0; sent < 12; sent++) {
+      scene.waitForUpdate();
+      asked.add(scene.update().packet.destination);
+    }
+    expect([...asked]).toEqual([SECOND]);
+    scene.answer(scene.update());
+    expectPhase(scene, 'registered');
+    expect(scene.request('status')).toMatchObject({ homes: [{ lastRefusal: null }] });
+  });
+
+  const NAMED = { homeAgent: { name: NAME } } as const;
+
+  function named(...addresses: readonly (typeof HOME_AGENT)[]): readonly [RouterScene, SeenUpdate] {
+    const scene = new RouterScene(NAMED);
+    scene.network(AT_A, INGRESS);
+    resolved(scene, ...addresses);
+    return [scene, scene.update()];
+  }
+
+  it('§5.4 are looked up again before silence, and nothing is sent meanwhile', () => {
+    const [scene, update] = named(HOME_AGENT);
+    scene.answer(update, { status: 140 });
+    expect(scene.out).toContainEqual({ kind: 'resolve', name: NAME });
+    expect([scene.updates(), carried(scene)]).toEqual([[], []]);
+    scene.pass(20_000);
+    scene.give({ kind: 'tick' });
+    expect(scene.updates()).toEqual([]);
+    expectPhase(scene, 'registering');
+    resolved(scene, HOME_AGENT, SECOND);
+    expect(scene.update().packet.destination).toBe(SECOND);
+    scene.answer(scene.update());
+    expectPhase(scene, 'registered');
+    expect(carried(scene)).toEqual([NETWORK.address]);
+  });
+
+  it.each([
+    ['no other', [HOME_AGENT]],
+    ['nothing', []],
+  ])('§5.4 when the lookup finds %s: silence', (_title, addresses) => {
+    const [scene, update] = named(HOME_AGENT);
+    scene.answer(update, { status: 140 });
+    resolved(scene, ...addresses);
+    expect(scene.event('registration-stopped')).toMatchObject({ lastRefusal: 'mobile-router-operation-not-permitted' });
+    expect(scene.updates()).toEqual([]);
+    expectPhase(scene, 'stopped');
+  });
+
+  it('a move while the name is looked up starts over', () => {
+    const [scene, update] = named(HOME_AGENT);
+    scene.answer(update, { status: 140 });
+    scene.network(AT_B, INGRESS);
+    const moved = scene.update();
+    expect(moved.packet.source).toBe('2001:db8:f2::2');
+    resolved(scene, HOME_AGENT);
+    expectPhase(scene, 'registering');
+    scene.answer(moved, { status: 140 });
+    resolved(scene, HOME_AGENT);
+    expectPhase(scene, 'stopped');
+  });
+});
+
+describe('an acceptance without R', () => {
+  it('§5.3 carries nothing for the mobile network, and the next home agent all of it', () => {
+    const [scene, update] = first(SEVERAL);
+    scene.answer(update, { mobileRouter: false });
+    const removal = scene.update();
+    expect([removal.message.lifetimeUnits, removal.message.flags.mobileRouter, carried(scene)]).toEqual([0, true, []]);
+    scene.answer(removal, { mobileRouter: false });
+    expect(carried(scene)).toEqual([NETWORK.address]);
+    scene.answer(scene.update());
+    expect(scene.tunnels()).toMatchObject([{ remote: SECOND }]);
+    expect(carried(scene)).toEqual([NETWORK.address]);
+  });
+
+  it('§5.3 to a refresh ends a registration that stood', () => {
+    const scene = new RouterScene(ALONE);
+    scene.registered(AT_A, INGRESS);
+    scene.waitForUpdate();
+    scene.answer(scene.update(), { mobileRouter: false });
+    expect([scene.update().message.lifetimeUnits, carried(scene)]).toEqual([0, []]);
+    scene.answer(scene.update());
+    expectPhase(scene, 'stopped');
+    expect([scene.request('bindings'), scene.tunnels()]).toEqual([[], []]);
+  });
+
+  it.each([
+    ['unanswered', undefined],
+    ['refused', 140],
+  ])('§5.3 a de-registration that stays %s is given up after two rounds', (_title, status) => {
+    const [scene, update] = first(SEVERAL);
+    scene.answer(update, { mobileRouter: false });
+    let rounds = 0;
+    while (scene.update().message.lifetimeUnits === 0 && rounds < 20) {
+      rounds++;
+      if (status !== undefined) scene.answer(scene.update(), { status });
+      scene.waitForUpdate();
+    }
+    expect(rounds).toBe(6);
+    expect(scene.update().packet.destination).toBe(SECOND);
+  });
+
+  it('§5.3 status 133 to the de-registration says that nothing is left', () => {
+    const [scene, update] = first(SEVERAL);
+    scene.answer(update, { mobileRouter: false });
+    scene.answer(scene.update(), { status: 133 });
+    expect(scene.update().packet.destination).toBe(SECOND);
+  });
+
+  it('§5.3 a move before the de-registration is confirmed asks the same home agent, which has to be left again', () => {
+    const [scene, update] = first(SEVERAL);
+    scene.answer(update, { mobileRouter: false });
+    scene.network(AT_B, INGRESS);
+    expect([scene.update().packet.destination, scene.update().message.lifetimeUnits]).toEqual([HOME_AGENT, 150]);
+    scene.answer(scene.update(), { mobileRouter: false });
+    if (scene.updates().length === 0) scene.waitForUpdate();
+    expect([scene.update().packet.destination, scene.update().message.lifetimeUnits]).toEqual([HOME_AGENT, 0]);
+  });
+});
+
+describe('silence', () => {
+  function stopped(): RouterScene {
+    const [scene, update] = first(ALONE);
+    scene.answer(update, { status: 142 });
+    return scene;
+  }
+
+  it('§5.4 says once why, and what the operator can do; the status says it as long as it lasts', () => {
+    const scene = stopped();
+    const said = scene.out.filter((output) => output.kind === 'event' && output.event.name === 'registration-stopped');
+    expect(said).toMatchObject([
+      {
+        event: {
+          level: 'warn',
+          fields: {
+            home: 'office',
+            registrationMode: 'explicit',
+            lastRefusal: 'not-authorized-for-prefix',
+            remedy: expect.stringContaining('reregister'),
+          },
+        },
+      },
+    ]);
+    expect(scene.request('status')).toMatchObject({
+      homes: [{ phase: 'stopped', lastRefusal: 'not-authorized-for-prefix', careOfAddress: null, bindings: [] }],
+    });
+    expect(scene.node.counters['registration-stopped']).toBe(1);
+  });
+
+  it('lasts at home too, where nothing is sent', () => {
+    const scene = stopped();
+    scene.network(AT_HOME, INGRESS);
+    expect([scene.updates(), scene.sent()]).toEqual([[], []]);
+    expectPhase(scene, 'stopped');
+    scene.request('reregister');
+    expectPhase(scene, 'at-home');
+  });
+
+  it('is ended by a restart, and a de-registration on request is one', () => {
+    const scene = stopped();
+    const restarted = new RouterScene(ALONE, {}, [{ key: 'office', value: scene.record() }]);
+    restarted.network(AT_A, INGRESS);
+    expect(modeOf(restarted.update())).toBe('explicit');
+    scene.request('deregister');
+    expectPhase(scene, 'released');
+  });
+
+  it('what was refused made no binding, but one that stood before is removed at home', () => {
+    const bound = new RouterScene(ALONE);
+    bound.registered(AT_A, INGRESS);
+    bound.waitForUpdate();
+    bound.answer(bound.update(), { status: 140 });
+    expectPhase(bound, 'stopped');
+    bound.request('reregister');
+    const value = bound.record();
+    const atHome = (records: readonly { readonly key: string; readonly value: typeof value }[]) => {
+      const scene = new RouterScene(ALONE, {}, records);
+      scene.network(AT_HOME, INGRESS);
+      return scene.updates().map(({ message }) => message.lifetimeUnits);
+    };
+    expect(atHome([{ key: 'office', value }])).toEqual([0]);
+    expect(atHome([{ key: 'office', value: stopped().record() }])).toEqual([]);
+  });
+
+  it('comes of nothing that is not authentic', () => {
+    for (const sketch of [{ status: 140 }, { status: 142 }, { mobileRouter: false }]) {
+      const [scene, update] = first(ALONE);
+      const { path, packet } = acknowledgement(update, sketch, scene.now);
+      // IPv6 header and type 2 routing header are 64 octets; their reserved fields are nobody's business.
+      for (let bit = 64 * 8; bit < packet.length * 8; bit++) {
+        const flipped = packet.slice();
+        flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (0x80 >> (bit & 7));
+        scene.give({ kind: 'datagram', path, packet: flipped });
+        scene.answer(update, { ...sketch, key: new Uint8Array(32).fill(bit & 255) });
+      }
+      expect([scene.node.counters['registration-refused'], scene.node.counters['role-not-served']]).toEqual([0, 0]);
+      expectPhase(scene, 'registering');
+      scene.give({ kind: 'datagram', path, packet });
+      expect((scene.node.counters['registration-refused'] ?? 0) + (scene.node.counters['role-not-served'] ?? 0)).toBe(
+        1,
+      );
+    }
+  });
+});
+
+describe('what is registered', () => {
+  it('§5.1 the Binding Update List has R and, in explicit mode, the prefixes', () => {
+    const explicit = new RouterScene();
+    explicit.registered(AT_A, INGRESS);
+    expect(explicit.request('bul')).toMatchObject([
+      { mobileRouter: true, mobileNetworkPrefixes: ['2001:db8:500::/64'] },
+    ]);
+    const implicit = new RouterScene({ registrationModes: ['implicit'] });
+    implicit.registered(AT_A, INGRESS);
+    expect(implicit.request('bul')).toMatchObject([{ mobileRouter: true, mobileNetworkPrefixes: [] }]);
+  });
+
+  it('§5.5 without optimism the tunnel carries the prefixes when the home agent has agreed', () => {
+    const scene = new RouterScene({}, { optimistic: false });
+    scene.network(AT_A, INGRESS);
+    expect(carried(scene)).toEqual([]);
+    scene.answer(scene.update());
+    expect(carried(scene)).toEqual([NETWORK.address]);
+    scene.network(AT_B, INGRESS);
+    expect(carried(scene)).toEqual([NETWORK.address]);
+    expect(scene.tunnels()).toMatchObject([{ local: '2001:db8:f1::2' }]);
+  });
+});
