@@ -2,7 +2,8 @@
 
 import { assert } from '#base/assert.ts';
 import { ipv6, parsePrefix } from '#base/ip.ts';
-import type { DesiredPart, DesiredRoute, DesiredRule, DesiredSysctl, Output } from '#engine/contract.ts';
+import type { DesiredPart, DesiredRoute, DesiredRule, DesiredSysctl, JsonValue, Output } from '#engine/contract.ts';
+import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
 import type { MobileNodeInput } from '#engine/mobile-node/mobile-node.ts';
 import type { RouterHome } from '#engine/mobile-router/configuration.ts';
 import { createMobileRouter } from '#engine/mobile-router/mobile-router.ts';
@@ -24,9 +25,13 @@ export const ROUTER_HOME: RouterHome = {
 export class RouterScene extends Scene {
   readonly wish = new Map<string, DesiredPart>();
 
-  constructor(changes: Partial<RouterHome> = {}) {
+  constructor(
+    changes: Partial<RouterHome> = {},
+    common: Partial<MobileNodeConfiguration> = {},
+    records: readonly { readonly key: string; readonly value: JsonValue }[] = [],
+  ) {
     const mobileNetworks = [{ device: 'lan0', addresses: [{ address: INGRESS_ADDRESS, prefixLength: 64 }] }];
-    super({}, [], (configuration, random) =>
+    super(common, records, (configuration, random) =>
       createMobileRouter({ ...configuration, homes: [{ ...ROUTER_HOME, ...changes }], mobileNetworks }, random),
     );
   }
