@@ -2,8 +2,9 @@ import { spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { MAP } from './builder.ts';
 import { inLab, reexecInLab } from './enter.ts';
-import { ALL_NETWORKS, isNetworkName, type NetworkName } from './networks.ts';
-import { checkNetwork, type NetworkReport, startNatProbeServer } from './self-test.ts';
+import { isMobileRouterName, MOBILE_ROUTER_NAMES, type MobileRouterName } from './mobile-networks.ts';
+import { ALL_NETWORKS, isNetworkName, isPlaceName, type NetworkName, PLACES, type PlaceName } from './networks.ts';
+import { checkMobileNetwork, checkNetwork, type NetworkReport, startNatProbeServer } from './self-test.ts';
 import { inNamespace, nowMs } from './shell.ts';
 import { Lab, type LabOptions } from './topology.ts';
 
@@ -11,10 +12,12 @@ const USAGE = `usage: node lab/enter.ts -- node lab/main.ts shell|map|selftest [
 
   map        prints the lab's map
   shell      builds the lab and gives a shell in the namespace of the mobile node; the lab ends with the shell
-  selftest   builds the lab, plugs the node into every network and checks addresses, reachability and NAT behaviour
+  selftest   builds the lab, plugs the node into every network and checks addresses, reachability and NAT behaviour; then it
+             gives the mobile routers their addresses and checks what the hosts behind them get
 
   --networks NAME,…     networks to build, of: ${ALL_NETWORKS.join(' ')}; default all
-  --at NAME             network that the node of the shell is plugged into; default home
+  --mobile-routers NAME,…  mobile routers to build, each with its network, of: ${MOBILE_ROUTER_NAMES.join(' ')}; default all; '' is none
+  --at NAME             network that the node of the shell is plugged into, or one behind a mobile router (mr-lan); default home
   --namespace NAME      namespace of the shell; default mn
   --delay-ms N          one-way delay between the core and each visited network
   --loss-percent N      loss in each direction there
@@ -25,7 +28,7 @@ const USAGE = `usage: node lab/enter.ts -- node lab/main.ts shell|map|selftest [
 interface Arguments {
   readonly command: string;
   readonly options: LabOptions;
-  readonly at: NetworkName;
+  readonly at: PlaceName;
   readonly namespace: string;
 }
 
@@ -36,6 +39,7 @@ function parseCommandLine(argv: readonly string[]): Arguments {
     allowPositionals: true,
     options: {
       networks: { type: 'string', default: ALL_NETWORKS.join(',') },
+      'mobile-routers': { type: 'string', default: MOBILE_ROUTER_NAMES.join(',') },
       at: { type: 'string', default: 'home' },
       namespace: { type: 'string', default: 'mn' },
       'delay-ms': { type: 'string', default: '0' },
@@ -44,19 +48,35 @@ function parseCommandLine(argv: readonly string[]): Arguments {
       help: { type: 'boolean', short: 'h', default: false },
     },
   });
-  const networks = values.networks.split(',').map(networkName);
   const options = {
-    networks,
+    networks: values.networks.split(',').map(networkName),
+    nodes: { mn: ['eth0'] },
+    servers: ['server6', 'server4', 'ha2'] as const,
+    mobileRouters: values['mobile-routers']
+      .split(',')
+      .filter((name) => name !== '')
+      .map(routerName),
     delayMs: quantity(values['delay-ms'], '--delay-ms'),
     lossPercent: quantity(values['loss-percent'], '--loss-percent'),
     segmentationOffload: !values['no-offload'],
   };
   const command = values.help ? 'help' : (positionals[0] ?? 'help');
-  return { command, options, at: networkName(values.at), namespace: values.namespace };
+  return { command, options, at: placeName(values.at), namespace: values.namespace };
 }
 
 function networkName(name: string): NetworkName {
   if (!isNetworkName(name)) throw new Error(`no network "${name}"; there are: ${ALL_NETWORKS.join(' ')}`);
+  return name;
+}
+
+function routerName(name: string): MobileRouterName {
+  if (!isMobileRouterName(name))
+    throw new Error(`no mobile router "${name}"; there are: ${MOBILE_ROUTER_NAMES.join(' ')}`);
+  return name;
+}
+
+function placeName(name: string): PlaceName {
+  if (!isPlaceName(name)) throw new Error(`no network "${name}"; there are: ${Object.keys(PLACES).join(' ')}`);
   return name;
 }
 
@@ -80,11 +100,13 @@ async function selfTest(options: LabOptions): Promise<number> {
   console.log(`built in ${Math.round(nowMs() - startMs)} ms: ${lab.namespaces.join(' ')}`);
   await startNatProbeServer(lab);
   let failed = 0;
-  for (const network of lab.networks) {
-    const report = await checkNetwork(lab, 'mn', network);
+  const tell = (report: NetworkReport): void => {
     if (report.wrong.length > 0) failed += 1;
     console.log(reportLine(report));
-  }
+  };
+  for (const network of lab.networks.filter(({ name }) => isNetworkName(name)))
+    tell(await checkNetwork(lab, 'mn', network));
+  for (const router of options.mobileRouters ?? []) tell(await checkMobileNetwork(lab, router));
   return failed === 0 ? 0 : 1;
 }
 

@@ -57,6 +57,12 @@ export const MOBILE_ROUTERS: Readonly<Record<MobileRouterName, LabMobileRouter>>
   },
 };
 
+export const MOBILE_ROUTER_NAMES: readonly MobileRouterName[] = Object.keys(MOBILE_ROUTERS).filter(isMobileRouterName);
+
+export function isMobileRouterName(name: string): name is MobileRouterName {
+  return Object.hasOwn(MOBILE_ROUTERS, name);
+}
+
 /** Both prefixes of a router's network as text, the IPv6 one first. */
 export function prefixesOf({ ipv6, ipv4 }: LabMobileRouter): readonly [string, string] {
   return [`${ipv6.replace(/:0$/, '')}::/64`, ipv4.network];

@@ -126,6 +126,10 @@ export function isNetworkName(name: string): name is NetworkName {
   return Object.hasOwn(NETWORKS, name);
 }
 
+export function isPlaceName(name: string): name is PlaceName {
+  return Object.hasOwn(PLACES, name);
+}
+
 /** Fixed addresses that the demo, the tests and the benchmarks use. */
 export const ADDRESSES = {
   homeAgentIpv6: '2001:db8:100::1',

@@ -1,6 +1,7 @@
+import { MOBILE_ROUTERS, type MobileRouterName, routerAddressesOf } from './mobile-networks.ts';
 import { Dependence, type NatBehaviour } from './nat-probe.ts';
-import { ADDRESSES, NatKind, type Network } from './networks.ts';
-import type { Background } from './shell.ts';
+import { ADDRESSES, NatKind, type Network, PLACES } from './networks.ts';
+import { type Background, ipBatch } from './shell.ts';
 import type { Lab } from './topology.ts';
 
 /** The lab's promise about each network, asked of the running lab: used by `lab/main.ts selftest` and by the tests. */
@@ -73,4 +74,38 @@ function unlikePromise(network: Network, found: NatBehaviour): string[] {
   if (found.filtering !== promised.filtering)
     wrong.push(`filtering is ${found.filtering}, promised ${promised.filtering}`);
   return wrong;
+}
+
+/**
+ * Gives a mobile router its addresses on its link by hand, where its daemon would: radvd and dnsmasq, which have run without any so
+ * far, must hand them on to the hosts, and these reach the router and each other. Takes the addresses back.
+ */
+export async function checkMobileNetwork(lab: Lab, router: MobileRouterName): Promise<NetworkReport> {
+  const { hosts, lan } = MOBILE_ROUTERS[router];
+  const own = routerAddressesOf(MOBILE_ROUTERS[router]);
+  await ipBatch(
+    own.map((address) => `address add ${address} dev lan0`),
+    { namespace: router },
+  );
+  const addresses: string[] = [];
+  const wrong: string[] = [];
+  try {
+    for (const host of hosts) {
+      for (const family of [6, 4] as const)
+        addresses.push((await lab.waitForAddress(host, family, { timeoutMs: 15_000 })).address);
+    }
+    for (const host of hosts) {
+      for (const address of [...own.map((each) => each.replace(/\/.*/, '')), ...addresses]) {
+        const ping = await lab.attempt(host, ['ping', '-n', '-c', '3', '-i', '0.01', '-W', '2', address]);
+        if (ping.code !== 0) wrong.push(`${host} gets no answer from ${address}`);
+      }
+    }
+  } catch (error) {
+    wrong.push(error instanceof Error ? error.message : String(error));
+  }
+  await ipBatch(
+    own.map((address) => `address delete ${address} dev lan0`),
+    { namespace: router },
+  );
+  return { network: PLACES[lan], addresses, nat: undefined, wrong };
 }

@@ -94,11 +94,12 @@ describe('lab/enter.ts', () => {
 
   test.runIf(mayBecomeNobody())('an ordinary user gets a lab too, with services, moves and translators', async () => {
     const main = PROBE.replace('nat-probe.ts', 'main.ts');
-    const selfTest = [process.execPath, ENTER, '--', process.execPath, main, 'selftest', '--networks', 'ar6,nat-prc'];
+    const chosen = ['--networks', 'ar6,nat-prc', '--mobile-routers', 'mr'];
+    const selfTest = [process.execPath, ENTER, '--', process.execPath, main, 'selftest', ...chosen];
     const user = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
     const { stdout, stderr, code } = await attempt([...user, ...selfTest]);
     expect(code, stdout + stderr).toBe(0);
-    expect(stdout.match(/^ok /gm)).toHaveLength(3);
+    expect(stdout.match(/^ok /gm)).toHaveLength(4);
   });
 });
 
