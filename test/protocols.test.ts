@@ -8,6 +8,7 @@ const PAGE = 'docs/protocols.md';
 const SHORT_PATHS: Readonly<Record<string, string>> = {
   ha: 'src/engine/home-agent',
   mn: 'src/engine/mobile-node',
+  mr: 'src/engine/mobile-router',
   shared: 'src/engine/shared',
   wire: 'src/wire',
   crypto: 'src/crypto',
