@@ -132,6 +132,20 @@ describe('IPv4 mobile network prefixes', () => {
     expect(carried(scene)).toEqual([NETWORK.address, NETWORK_V4.address]);
   });
 
+  it('two refusals are told apart by what they repeat, whatever their order', () => {
+    const [scene, update] = first(HOME_V4);
+    scene.answer(update, { options: [refused, { ...home, status: 130, prefixLength: 0 }] });
+    expect(scene.event('ipv4-home-address-refused')).toMatchObject({ status: 'incorrect-ipv4-home-address' });
+    expect(scene.event('mobile-network-prefix-refused')).toMatchObject({ status: 'prefix-allocation-unauthorized' });
+  });
+
+  it('a home address that is the first of the prefix is told from it by the length', () => {
+    const [scene, update] = first({ ...HOME_V4, ipv4HomeAddress: ipv4('198.51.100.128') });
+    scene.answer(update, { options: [granted, { ...granted, prefixLength: 32 }] });
+    expect(scene.event('mobile-network-prefix-refused')).toBeUndefined();
+    expect(carried(scene)).toEqual([NETWORK.address, NETWORK_V4.address]);
+  });
+
   it('a dynamic home address is not taken from the answer to the prefix', () => {
     const [scene, update] = first({ ...HOME_V4, ipv4HomeAddress: 'dynamic' });
     scene.answer(update, { options: [granted, { ...home, address: ipv4('192.0.2.77') }] });
@@ -235,6 +249,13 @@ describe('modes', () => {
     expectPhase(scene, 'stopped');
   });
 
+  it('§5.4 the next mode begins with a home agent that may serve it', () => {
+    const [scene, update] = first({ ...SEVERAL, ...BOTH });
+    scene.answer(update, { status: 142 });
+    scene.answer(scene.update(), { status: 140 });
+    expect([modeOf(scene.update()), scene.update().packet.destination]).toEqual(['implicit', HOME_AGENT]);
+  });
+
   it('a second answer to a Binding Update that was repeated does not count against the next mode', () => {
     const [scene, update] = first({ ...ALONE, ...BOTH });
     // MR → HA  BU n;  MR → HA  BU n + 1;  HA → MR  142 (n);  MR → HA  BU n + 2, implicit;  HA → MR  142 (n + 1)
@@ -321,6 +342,30 @@ describe('home agents', () => {
     expectPhase(scene, 'stopped');
   });
 
+  it('registering on request while the name is looked up starts over', () => {
+    const [scene, update] = named(HOME_AGENT);
+    scene.answer(update, { status: 140 });
+    scene.request('reregister');
+    const again = scene.update();
+    resolved(scene, HOME_AGENT);
+    expectPhase(scene, 'registering');
+    scene.answer(again);
+    expectPhase(scene, 'registered');
+  });
+
+  it.each([
+    ['confirmed', true, []],
+    ['unanswered', false, [0]],
+  ])('§5.3 a de-registration that was %s: whether there is another one at home', (_title, confirmed, lifetimes) => {
+    const [scene, update] = named(HOME_AGENT);
+    scene.answer(update, { mobileRouter: false });
+    if (confirmed) scene.answer(scene.update());
+    else while (!scene.out.some(({ kind }) => kind === 'resolve')) scene.wait();
+    expect(scene.updates()).toEqual([]);
+    scene.network(AT_HOME, INGRESS);
+    expect(scene.updates().map(({ message }) => message.lifetimeUnits)).toEqual(lifetimes);
+  });
+
   it('a move while the name is looked up starts over', () => {
     const [scene, update] = named(HOME_AGENT);
     scene.answer(update, { status: 140 });
@@ -357,6 +402,16 @@ describe('an acceptance without R', () => {
     scene.answer(scene.update());
     expectPhase(scene, 'stopped');
     expect([scene.request('bindings'), scene.tunnels()]).toEqual([[], []]);
+  });
+
+  it('§5.3 to a refresh leaves nothing registered while the next home agent is asked', () => {
+    const scene = new RouterScene(SEVERAL);
+    scene.registered(AT_A, INGRESS);
+    scene.waitForUpdate();
+    scene.answer(scene.update(), { mobileRouter: false });
+    scene.answer(scene.update());
+    expectPhase(scene, 'registering');
+    expect(scene.request('bindings')).toEqual([]);
   });
 
   it.each([
