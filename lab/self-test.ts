@@ -56,8 +56,7 @@ export async function checkNetwork(lab: Lab, node: string, network: Network): Pr
   for (const [family, correspondent] of families) {
     try {
       addresses.push((await lab.waitForAddress(node, family)).address);
-      const ping = await lab.attempt(node, ['ping', '-n', '-c', '3', '-i', '0.01', '-W', '2', correspondent]);
-      if (ping.code !== 0) wrong.push(`no answer from ${correspondent}`);
+      if (!(await answers(lab, node, correspondent))) wrong.push(`no answer from ${correspondent}`);
     } catch (error) {
       wrong.push(error instanceof Error ? error.message : String(error));
     }
@@ -65,6 +64,17 @@ export async function checkNetwork(lab: Lab, node: string, network: Network): Pr
   const nat = network.ipv4 === undefined || wrong.length > 0 ? undefined : await probeNat(lab, node);
   if (nat !== undefined) wrong.push(...unlikePromise(network, nat));
   return { network, addresses, nat, wrong };
+}
+
+/** The route comes a moment after the address: without one, ping ends at once, and is tried again. */
+async function answers(lab: Lab, from: string, to: string): Promise<boolean> {
+  const argv = ['ping', '-n', '-c', '3', '-i', '0.01', '-W', '2', to];
+  for (let attempts = 0; attempts < 50; attempts += 1) {
+    const { code, stderr } = await lab.attempt(from, argv);
+    if (code === 0) return true;
+    if (!stderr.includes('unreachable')) return false;
+  }
+  return false;
 }
 
 function unlikePromise(network: Network, found: NatBehaviour): string[] {
@@ -96,8 +106,7 @@ export async function checkMobileNetwork(lab: Lab, router: MobileRouterName): Pr
     }
     for (const host of hosts) {
       for (const address of [...own.map((each) => each.replace(/\/.*/, '')), ...addresses]) {
-        const ping = await lab.attempt(host, ['ping', '-n', '-c', '3', '-i', '0.01', '-W', '2', address]);
-        if (ping.code !== 0) wrong.push(`${host} gets no answer from ${address}`);
+        if (!(await answers(lab, host, address))) wrong.push(`${host} gets no answer from ${address}`);
       }
     }
   } catch (error) {

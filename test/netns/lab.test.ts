@@ -279,7 +279,7 @@ describe('links that are worse than a cable', () => {
 describe('the end of a lab', () => {
   test('leaves no namespace and no process', async () => {
     const before = runningProcesses();
-    const lab = await Lab.create();
+    const lab = await Lab.create({ mobileRouters: ['mr'] });
     await lab.move('mn', 'nat-prc');
     expect(runningProcesses().length).toBeGreaterThan(before.length);
     await lab.close();
