@@ -24,6 +24,7 @@ export class Download implements Disposable {
   readonly #silences: Silence[] = [];
   #octets = 0;
   #lastMs = Number.NaN;
+  #ended: DownloadResult | undefined;
 
   constructor(namespace: string, url: string, sourceAddress: string) {
     const [command = '', ...args] = inNamespace(namespace, [
@@ -48,9 +49,11 @@ export class Download implements Disposable {
     this.#child = child;
     this.result = new Promise((resolve, reject) => {
       child.on('error', reject);
-      child.on('close', (code) =>
-        resolve({ octets: this.#octets, sha256: hash.digest('hex'), exitCode: code ?? -1, message: message.trim() }),
-      );
+      child.on('close', (code) => {
+        const sha256 = hash.digest('hex');
+        this.#ended = { octets: this.#octets, sha256, exitCode: code ?? -1, message: message.trim() };
+        resolve(this.#ended);
+      });
     });
   }
 
@@ -58,8 +61,10 @@ export class Download implements Disposable {
     return this.#octets;
   }
 
-  /** True when data arrived within the last 100 ms. */
+  /** True when data arrived within the last 100 ms. Throws when no more can arrive. */
   get flowing(): boolean {
+    if (this.#ended !== undefined)
+      throw new Error(`a download has ended with ${this.#ended.exitCode}: ${this.#ended.message}`);
     return performance.now() - this.#lastMs < 100;
   }
 

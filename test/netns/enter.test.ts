@@ -1,9 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { inLab } from '#lab/enter.ts';
 import { attempt, type Finished, waitFor } from '#lab/shell.ts';
+import { AS_NOBODY, commandLines, mayBecomeNobody } from './processes.ts';
 
 /** The way into the lab: what comes out of it, and that nothing stays behind. These labs are inside the tests' own. */
 
@@ -14,20 +14,8 @@ async function enter(...argv: readonly string[]): Promise<Finished> {
   return await attempt([process.execPath, ENTER, '--', ...argv]);
 }
 
-function commandLines(): readonly string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
-      } catch {
-        return '';
-      }
-    });
-}
-
 function isRunning(commandLine: string): boolean {
-  return commandLines().includes(commandLine);
+  return [...commandLines().values()].includes(commandLine);
 }
 
 describe('lab/enter.ts', () => {
@@ -84,7 +72,7 @@ describe('lab/enter.ts', () => {
       timeoutMs: 5_000,
       what: 'both to end',
     });
-    expect(commandLines().filter((line) => line.includes('sleep 471'))).toEqual([]);
+    expect([...commandLines().values()].filter((line) => line.includes('sleep 471'))).toEqual([]);
   });
 
   test('what the command leaves running ends with it', async () => {
@@ -96,14 +84,8 @@ describe('lab/enter.ts', () => {
     const main = PROBE.replace('nat-probe.ts', 'main.ts');
     const chosen = ['--networks', 'ar6,nat-prc', '--mobile-routers', 'mr'];
     const selfTest = [process.execPath, ENTER, '--', process.execPath, main, 'selftest', ...chosen];
-    const user = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
-    const { stdout, stderr, code } = await attempt([...user, ...selfTest]);
+    const { stdout, stderr, code } = await attempt([...AS_NOBODY, ...selfTest]);
     expect(code, stdout + stderr).toBe(0);
     expect(stdout.match(/^ok /gm)).toHaveLength(4);
   });
 });
-
-/** Not so when the tests themselves run as an ordinary user: then every lab here is that user's. */
-function mayBecomeNobody(): boolean {
-  return readFileSync('/proc/self/uid_map', 'utf8').includes('4294967295');
-}

@@ -1,4 +1,3 @@
-import { readdirSync, readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { MOBILE_ROUTER_NAMES, MOBILE_ROUTERS, prefixesOf, routerAddressesOf } from '#lab/mobile-networks.ts';
 import { dynamicAddresses } from '#lab/network-manager.ts';
@@ -6,6 +5,7 @@ import { ADDRESSES } from '#lab/networks.ts';
 import { checkMobileNetwork } from '#lab/self-test.ts';
 import { waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
+import { commandLines } from './processes.ts';
 
 /** What the lab promises of networks behind mobile routers, without any daemon of ours: what one would do is done by hand. */
 
@@ -26,7 +26,7 @@ describe('networks behind mobile routers', () => {
 
   test('give nothing while the router has no addresses there, and its services live', async () => {
     for (const host of [...mr.hosts, ...MOBILE_ROUTERS.mr2.hosts]) expect(await dynamicAddresses(host)).toEqual([]);
-    const running = commandLines();
+    const running = [...commandLines().values()];
     for (const service of ['mr.radvd', 'mr.dnsmasq', 'mr2.radvd', 'mr2.dnsmasq']) {
       expect(running).toContainEqual(expect.stringContaining(`/${service}.conf`));
     }
@@ -110,15 +110,4 @@ function between(address: string, first: string, last: string): boolean {
   });
   if (one === undefined || low === undefined || high === undefined) return false;
   return one.network === low.network && one.host >= low.host && one.host <= high.host;
-}
-
-function commandLines(): readonly string[] {
-  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name));
-  return pids.map((pid) => {
-    try {
-      return readFileSync(`/proc/${pid}/cmdline`, 'utf8');
-    } catch {
-      return '';
-    }
-  });
 }
