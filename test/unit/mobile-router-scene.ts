@@ -3,12 +3,15 @@ import { expect } from 'vitest';
 import type { RouterHome } from '#engine/mobile-router/configuration.ts';
 import { filterOptions } from '#wire/mobility-options.ts';
 import { INGRESS, RouterScene } from '../conformance/nemo-mr-scene.ts';
-import type { SeenUpdate } from './mobile-node-scene.ts';
+import { HOME_AGENT, type SeenUpdate } from './mobile-node-scene.ts';
 
 const ROUTER = { family: 6, gateway: 'fe80::1' } as const;
 export const AT_A = { addresses: ['2001:db8:f1::2/64'], routers: [ROUTER] };
 export const AT_B = { addresses: ['2001:db8:f2::2/64'], routers: [ROUTER], epoch: 2 };
 export const AT_HOME = { addresses: ['2001:db8:1::77/64'], routers: [ROUTER], epoch: 3 };
+
+/** One home agent and no name to look up. */
+export const ALONE = { homeAgent: { addresses: [HOME_AGENT] } } as const;
 
 /** The first Binding Update after leaving home. */
 export function first(changes: Partial<RouterHome> = {}): readonly [RouterScene, SeenUpdate] {
