@@ -6,8 +6,9 @@ import { tcpResets } from '#lab/demo/tcp-resets.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES, type NetworkName } from '#lab/networks.ts';
 import { type Background, waitFor } from '#lab/shell.ts';
-import { difference, hostState } from './host-state.ts';
+import { hostState } from './host-state.ts';
 import { Journey } from './journey.ts';
+import { Leftovers } from './leftovers.ts';
 
 /** `kill -9` of either daemon in mid-transfer, its restart, and what is left on the hosts when both have ended. */
 
@@ -15,7 +16,7 @@ const OCTETS_PER_SECOND = 4_000_000;
 const OCTETS = 12_000_000;
 
 let journey: Journey;
-let before: { readonly home: readonly string[]; readonly mn: readonly string[] };
+let leftovers: Leftovers;
 
 beforeEach(async () => {
   journey = await Journey.create({ networks: ['ar6', 'nat-prc', 'nat-sym', 'ds'] });
@@ -23,26 +24,16 @@ beforeEach(async () => {
   await journey.lab.move('mn', 'ds');
   await journey.lab.waitForAddress('mn', 6);
   await journey.lab.waitForAddress('mn', 4);
-  before = { home: await hostState('home'), mn: await hostState('mn') };
+  leftovers = await Leftovers.since(['home', 'mn']);
 });
 afterEach(async () => await journey?.close());
 
-/** Both hosts are as they were; the node is back in the network where `before` was taken. */
+/** Both hosts are as they were; the node is back in the network where it was before. */
 async function expectNothingLeft(): Promise<void> {
   await journey.lab.move('mn', 'ds');
   await journey.lab.waitForAddress('mn', 6);
   await journey.lab.waitForAddress('mn', 4);
-  for (const namespace of ['home', 'mn'] as const) {
-    let left: readonly string[] = [];
-    await waitFor(
-      async () => {
-        left = difference(before[namespace], await hostState(namespace));
-        return left.length === 0;
-      },
-      { timeoutMs: 5_000, what: `nothing to be left in ${namespace}`, intervalMs: 100 },
-    ).catch(() => undefined);
-    expect(left, namespace).toEqual([]);
-  }
+  await leftovers.expectNone();
 }
 
 async function stopBoth(): Promise<void> {
