@@ -9,19 +9,16 @@
  * the first is in implicit mode, the second in explicit mode.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { encode, hex } from '#base/bytes.ts';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
 import { wall } from '#base/time.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
 import { buildBindingUpdate } from '#engine/mobile-node/binding-update.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
-import { encodeIcmpv6, type Icmpv6Body, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
-import { type Extension, homeAddressExtension } from '#wire/ipv6-extensions.ts';
-import { encodeMobility, type MobilityMessage, NO_BINDING_UPDATE_FLAGS, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
+import type { Icmpv6Body } from '#wire/icmpv6.ts';
+import { type MobilityMessage, NO_BINDING_UPDATE_FLAGS } from '#wire/mobility.ts';
+import { icmp, lasting, mobility, PROTOCOL_IPV6, packet, passing, sendRaw } from './hand-made.ts';
 import { CORRESPONDENT as CN, HOME_AGENT, HOSTS, NESTED, PREFIXES, ScriptedRouter } from './scripted-router.ts';
-import { octetsOf } from './tshark.ts';
 
 const HOST = ipv6(HOSTS[0]);
 const OTHER_HOME_AGENT = ipv6(ADDRESSES.otherHomeAgentIpv6);
@@ -29,7 +26,6 @@ const OTHER_HOME_AGENT = ipv6(ADDRESSES.otherHomeAgentIpv6);
 const VISITOR = ipv6('2001:db8:300::99');
 const ELSEWHERE = ipv6('2001:db8:f:2::99');
 const NESTED_HOST = ipv6('2001:db8:503::a');
-const PROTOCOL_IPV6 = 41;
 const HOME_TEST_INIT: MobilityMessage = { type: 'home-test-init', homeInitCookie: 7n, options: [] };
 const CARE_OF_TEST_INIT: MobilityMessage = { type: 'care-of-test-init', careOfInitCookie: 8n, options: [] };
 const BINDING_UPDATE: MobilityMessage = {
@@ -51,45 +47,14 @@ beforeAll(async () => {
 });
 afterAll(async () => await router?.close());
 
-function packet(
-  source: Ipv6Address,
-  destination: Ipv6Address,
-  protocol: number,
-  payload: Uint8Array,
-  extensions: readonly Extension[] = [],
-): Uint8Array {
-  const fields = { trafficClass: 0, flowLabel: 0, hopLimit: 64, source, destination, extensions, protocol, payload };
-  return encode(ipv6Codec, fields);
-}
-
-/** A Mobility Header; `home` puts it into a Home Address option. */
-function mobility(source: Ipv6Address, destination: Ipv6Address, message: MobilityMessage, home?: Ipv6Address) {
-  const payload = encodeMobility(message, home ?? source, destination);
-  return packet(
-    source,
-    destination,
-    PROTOCOL_MOBILITY,
-    payload,
-    home === undefined ? [] : [homeAddressExtension(home)],
-  );
-}
-
-function icmp(source: Ipv6Address, destination: Ipv6Address, body: Icmpv6Body, home?: Ipv6Address) {
-  const payload = encodeIcmpv6(body, 0, home ?? source, destination);
-  return packet(source, destination, PROTOCOL_ICMPV6, payload, home === undefined ? [] : [homeAddressExtension(home)]);
-}
-
 const inside = (homeAgent: Ipv6Address, inner: Uint8Array) => packet(HOST, homeAgent, PROTOCOL_IPV6, inner);
 
-/** Without the hop limit, which each router lowers. */
-const lasting = (octets: string): string => `${octets.slice(0, 14)}..${octets.slice(16)}`;
-
-/** Where packets are looked at: a namespace, an interface, and the octets in front of the IP header there. */
+/** Where packets are looked at. */
 const PLACES = {
-  'mr-a': ['eth0', 14],
-  cn: ['wan', 14],
-  ha2: ['wan', 14],
-  home: ['sojourn-ha', 0],
+  'mr-a': { namespace: 'mr-a', device: 'eth0', before: 14 },
+  cn: { namespace: 'cn', device: 'wan', before: 14 },
+  ha2: { namespace: 'ha2', device: 'wan', before: 14 },
+  home: { namespace: 'home', device: 'sojourn-ha', before: 0 },
 } as const;
 
 /** One packet on its way: who sends it, and where what comes out. */
@@ -102,18 +67,12 @@ interface Way {
 
 async function expectForwarded({ from, sent, at, seen = sent }: Way): Promise<void> {
   const { lab } = router;
-  const [device, before] = PLACES[at];
-  const file = `${lab.logDirectory}/nested-${performance.now()}.pcap`;
-  const capture = await lab.capture(at, device, file);
-  const fields = ipv6Codec.parse(sent);
-  if (!('destination' in fields)) throw new Error('a packet of ours');
-  const script = new URL('send-raw.pl', import.meta.url).pathname;
-  await lab.exec(from, ['perl', script, fields.destination], { input: `${hex(sent)}\n` });
-  // Whatever follows it by the same way says that it had its chance.
-  expect(await router.reaches('mr-a', CN, HOSTS[0])).toBe(true);
-  await capture.stop();
-  const frames = await octetsOf(file, 'ipv6', 'frame');
-  expect(frames.map((frame) => lasting(frame.slice(2 * before)))).toContain(lasting(hex(seen)));
+  const passed = await passing(lab, PLACES[at], async () => {
+    await sendRaw(lab, from, sent);
+    // Whatever follows it by the same way says that it had its chance.
+    expect(await router.reaches('mr-a', CN, HOSTS[0])).toBe(true);
+  });
+  expect(passed).toContain(lasting(seen));
 }
 
 const MODES = [
@@ -283,11 +242,7 @@ function homeRegistration(
 
 /** Registers the nested node (or router, in implicit mode) from behind the router, anew. */
 async function registerNested(mobileRouter: boolean): Promise<void> {
-  const { lab } = router;
-  const script = new URL('send-raw.pl', import.meta.url).pathname;
-  const say = async (update: Uint8Array): Promise<void> => {
-    await lab.exec('mr-a', ['perl', script, HOME_AGENT], { input: `${hex(update)}\n` });
-  };
+  const say = async (update: Uint8Array): Promise<void> => await sendRaw(router.lab, 'mr-a', update);
   const bindings = async () => await router.bindings(HOME);
   if ((await bindings()).length > 0) await say(homeRegistration(HOME_AGENT, HOME, mobileRouter, 0));
   await waitFor(async () => (await bindings()).length === 0, { timeoutMs: 5_000, what: 'no nested binding' });

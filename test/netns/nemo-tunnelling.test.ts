@@ -3,10 +3,9 @@
  * agent and everything around is real. Each case is for a home address of the home network (HNP) or of a mobile network prefix (MNP).
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { encode, hex } from '#base/bytes.ts';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
 import { encodeUdp, PROTOCOL_UDP } from '#wire/udp.ts';
+import { PROTOCOL_IPV6, packet, sendRaw } from './hand-made.ts';
 import { TUN } from './plane-hosts.ts';
 import {
   CORRESPONDENT,
@@ -237,9 +236,7 @@ describe('what nobody registered comes out of no tunnel', () => {
     const before = await sum();
     const file = `${lab.logDirectory}/wrong.pcap`;
     const capture = await lab.capture('cn', 'wan', file);
-    const packet = hex(tunnelled(outer, inner));
-    const input = `${packet}\n${packet}\n${packet}\n`;
-    await lab.exec('mr', ['perl', 'test/netns/send-raw.pl', HOME_AGENT], { input });
+    for (let sent = 0; sent < 3; sent += 1) await sendRaw(lab, 'mr', tunnelled(outer, inner));
     await router.lab.exec('cn', ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '1', HOME_AGENT]);
     await capture.stop();
     expect(await lab.exec('cn', ['tshark', '-r', file, '-Y', `ipv6.src == ${inner}`])).toBe('');
@@ -271,15 +268,8 @@ describe('what nobody registered comes out of no tunnel', () => {
   });
 
   function tunnelled(outer: Ipv6Address, inner: Ipv6Address): Uint8Array {
-    const common = { trafficClass: 0, flowLabel: 0, hopLimit: 64, extensions: [] };
     const datagram = { sourcePort: 9, destinationPort: 9, payload: new TextEncoder().encode('from nobody') };
-    const payload = encode(ipv6Codec, {
-      ...common,
-      source: inner,
-      destination: CN,
-      protocol: PROTOCOL_UDP,
-      payload: encodeUdp(inner, CN, datagram),
-    });
-    return encode(ipv6Codec, { ...common, source: outer, destination: HOME_AGENT, protocol: 41, payload });
+    const data = packet(inner, CN, PROTOCOL_UDP, encodeUdp(inner, CN, datagram));
+    return packet(outer, HOME_AGENT, PROTOCOL_IPV6, data);
   }
 });

@@ -1,0 +1,74 @@
+/** Packets made by hand, sent as they are, and looked at where they come out. */
+import { encode, hex } from '#base/bytes.ts';
+import type { Ipv6Address } from '#base/ip.ts';
+import type { Lab } from '#lab/topology.ts';
+import { encodeIcmpv6, type Icmpv6Body, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
+import { ipv6Codec } from '#wire/ipv6.ts';
+import { type Extension, homeAddressExtension } from '#wire/ipv6-extensions.ts';
+import { encodeMobility, type MobilityMessage, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
+import { octetsOf } from './tshark.ts';
+
+export const PROTOCOL_IPV6 = 41;
+const SEND_RAW = new URL('send-raw.pl', import.meta.url).pathname;
+
+export function packet(
+  source: Ipv6Address,
+  destination: Ipv6Address,
+  protocol: number,
+  payload: Uint8Array,
+  extensions: readonly Extension[] = [],
+): Uint8Array {
+  const fields = { trafficClass: 0, flowLabel: 0, hopLimit: 64, source, destination, extensions, protocol, payload };
+  return encode(ipv6Codec, fields);
+}
+
+/** A Mobility Header; `home` puts it into a Home Address option. */
+export function mobility(source: Ipv6Address, destination: Ipv6Address, message: MobilityMessage, home?: Ipv6Address) {
+  const payload = encodeMobility(message, home ?? source, destination);
+  return packet(
+    source,
+    destination,
+    PROTOCOL_MOBILITY,
+    payload,
+    home === undefined ? [] : [homeAddressExtension(home)],
+  );
+}
+
+export function icmp(source: Ipv6Address, destination: Ipv6Address, body: Icmpv6Body, home?: Ipv6Address) {
+  const payload = encodeIcmpv6(body, 0, home ?? source, destination);
+  return packet(source, destination, PROTOCOL_ICMPV6, payload, home === undefined ? [] : [homeAddressExtension(home)]);
+}
+
+/** Sends a whole IPv6 packet from a namespace as it is. */
+export async function sendRaw(lab: Lab, namespace: string, octets: Uint8Array): Promise<void> {
+  const fields = ipv6Codec.parse(octets);
+  if (!('destination' in fields)) throw new Error('no IPv6 packet');
+  await lab.exec(namespace, ['perl', SEND_RAW, fields.destination], { input: `${hex(octets)}\n` });
+}
+
+/** Where packets are looked at: a namespace, an interface, and how many octets are in front of the IP header there. */
+export interface Place {
+  readonly namespace: string;
+  readonly device: string;
+  readonly before: number;
+}
+
+/** Without the hop limit, which each router lowers. */
+export function lasting(octets: Uint8Array): string {
+  return withoutHopLimit(hex(octets));
+}
+
+const withoutHopLimit = (digits: string): string => `${digits.slice(0, 14)}..${digits.slice(16)}`;
+
+/** The IPv6 packets that pass a place while `action` runs, each as {@link lasting} writes it. */
+export async function passing(
+  lab: Lab,
+  { namespace, device, before }: Place,
+  action: () => Promise<void>,
+): Promise<readonly string[]> {
+  const file = `${lab.logDirectory}/passing-${performance.now()}.pcap`;
+  const capture = await lab.capture(namespace, device, file);
+  await action();
+  await capture.stop();
+  return (await octetsOf(file, 'ipv6', 'frame')).map((frame) => withoutHopLimit(frame.slice(2 * before)));
+}
