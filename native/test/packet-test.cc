@@ -186,3 +186,36 @@ TEST(traffic_class_is_copied_outwards) {
   CHECK_EQUAL(header[6], kProtocolIpv4);
   CHECK_EQUAL(header[7], 64);
 }
+
+// `inside` carried in IPv6 by protocol 41, or behind a UDP header with the given ports.
+static Bytes carried(const Bytes& inside, u8 protocol, u16 sourcePort = 0, u16 destinationPort = 0) {
+  const size_t header = protocol == kProtocolUdp ? 8 : 0;
+  Bytes packet(kIpv6Header + header);
+  packet[0] = 0x60;
+  store16(packet.data() + 4, static_cast<u16>(header + inside.size()));
+  packet[6] = protocol;
+  if (header != 0) {
+    store16(packet.data() + kIpv6Header, sourcePort);
+    store16(packet.data() + kIpv6Header + 2, destinationPort);
+  }
+  packet.insert(packet.end(), inside.begin(), inside.end());
+  return packet;
+}
+
+static unsigned depthOf(Bytes packet) {
+  PacketView view;
+  return viewPacket(packet.data(), packet.size(), view) ? encapsulations(view, 4191) : 99;
+}
+
+TEST(encapsulations_are_counted_up_to_the_limit) {
+  Bytes packet = made::tcp({}, 1, 100);
+  for (unsigned depth = 0; depth <= kNestingLimit + 2; depth++) {
+    CHECK_EQUAL(depthOf(packet), depth < kNestingLimit ? depth : kNestingLimit);
+    packet = depth % 2 == 0 ? carried(packet, kProtocolIpv6) : carried(packet, kProtocolUdp, 4191, 6000);
+  }
+  // Only the port of RFC 5555 is a tunnel's, and only what is a packet inside counts.
+  CHECK_EQUAL(depthOf(carried(made::tcp({}, 1, 100), kProtocolUdp, 53, 53)), 0u);
+  CHECK_EQUAL(depthOf(carried(made::tcp({}, 1, 100), kProtocolUdp, 53, 4191)), 1u);
+  CHECK_EQUAL(depthOf(carried(Bytes(40), kProtocolIpv6)), 0u);
+  for (size_t length = 0; length < 8; length++) CHECK_EQUAL(depthOf(carried(Bytes(length), kProtocolIpv6)), 0u);
+}
