@@ -16,7 +16,13 @@ await runDaemon<MobileRouterSettings>({
   cautions: ({ mobileRouter }) => openHomes(mobileRouter),
   start: ({ daemon, mobileRouter }, house) =>
     startMobile(
-      { role: ROLE, daemon, node: mobileRouter, engine: createMobileRouter(mobileRouter, randomBytes) },
+      {
+        role: ROLE,
+        daemon,
+        node: mobileRouter,
+        engine: createMobileRouter(mobileRouter, randomBytes),
+        mobileNetworkDevices: mobileRouter.mobileNetworks.map(({ device }) => device),
+      },
       house,
     ),
   cleanup: ({ daemon }) => cleanUp(ROLE, daemon),

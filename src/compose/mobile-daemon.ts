@@ -22,11 +22,16 @@ export interface MobileDaemon {
   readonly role: Role;
   readonly daemon: DaemonSettings;
   readonly node: MobileNodeConfiguration;
+  /** Interfaces of mobile networks: what is asked from an address there goes into the tunnel, which waits for the answer. */
+  readonly mobileNetworkDevices?: readonly string[];
   readonly engine: Engine<MobileNodeInput> & { readonly counters: Counters };
 }
 
 /** Starts it; what was opened until something failed is closed again. */
-export async function startMobile({ role, daemon, node, engine }: MobileDaemon, house: House): Promise<RunningDaemon> {
+export async function startMobile(
+  { role, daemon, node, engine, mobileNetworkDevices = [] }: MobileDaemon,
+  house: House,
+): Promise<RunningDaemon> {
   // Before anything is open that could be kept waiting.
   rehearse({ homeAgent: createHomeAgent, mobileNode: createMobileNode });
   await using made = new AsyncDisposableStack();
@@ -65,7 +70,7 @@ export async function startMobile({ role, daemon, node, engine }: MobileDaemon, 
     store,
     events: house.events,
     resolver: createResolver({
-      sources: () => hostAddresses(daemon.device),
+      sources: () => hostAddresses([daemon.device, ...mobileNetworkDevices]),
       ...(servers.length > 0 ? { servers } : {}),
     }),
     control: house.control,

@@ -102,10 +102,10 @@ function waysTo(servers: readonly NameServer[], sources: readonly IpAddress[]): 
   return free.some(({ server }) => near(server)) ? [...free, ...bound] : [...bound, ...free];
 }
 
-/** Addresses of the host's interfaces that reach beyond a link, without those of `device` (the tunnel). */
-export function hostAddresses(device: string): readonly IpAddress[] {
+/** Addresses of the host's interfaces that reach beyond a link, without those of `devices` (the tunnel, and what is behind it). */
+export function hostAddresses(devices: readonly string[]): readonly IpAddress[] {
   return Object.entries(networkInterfaces()).flatMap(([name, entries = []]) =>
-    name === device
+    devices.includes(name)
       ? []
       : entries.flatMap(({ internal, address }) => {
           const parsed = internal ? undefined : parseIpAddress(address);
