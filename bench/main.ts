@@ -1,9 +1,10 @@
 /**
- * `npm run -s bench -- throughput|handover|home-agent [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
+ * `npm run -s bench -- throughput|handover|home-agent|prefixes [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
  */
 import { Command } from 'commander';
 import { type HandoverSettings, handover } from './handover.ts';
 import { homeAgent } from './home-agent.ts';
+import { type PrefixSettings, prefixCost } from './prefixes.ts';
 import { printReport } from './report.ts';
 import { throughput } from './throughput.ts';
 
@@ -65,6 +66,18 @@ program
   .option('--updates <n>', 'least number of Binding Updates of each kind in a run', Number, 100_000)
   .action(async ({ json, ...settings }: { json: boolean; bindings: readonly number[]; updates: number }) => {
     printReport(await homeAgent(settings), json);
+  });
+
+program
+  .command('prefixes')
+  .description('a flow by host routes, by one prefix of a mobile router, and by one among many, in the same run')
+  .option('--json', 'one JSON object on standard output', false)
+  .option('--seconds <n>', 'length of one measurement', Number, 3)
+  .option('--repeats <n>', 'rounds; medians are printed', Number, 5)
+  .option('--threads <n>', 'threads of the data plane at each end', Number, 2)
+  .option('--prefixes <n>', 'how many are many', Number, 10_000)
+  .action(async ({ json, ...settings }: { json: boolean } & PrefixSettings) => {
+    printReport(await prefixCost(settings), json);
   });
 
 await program.parseAsync();

@@ -1,4 +1,5 @@
 /** Measurements by other people's programs (iperf3, ping), each from one namespace to an address that another serves. */
+import { readFileSync } from 'node:fs';
 import { attempt, Background, type Finished, run } from '#lab/shell.ts';
 import { median, percentile } from './report.ts';
 
@@ -50,9 +51,20 @@ async function iperf(from: string, to: Endpoint, port: number, options: readonly
   return parsed.end;
 }
 
-/** One TCP flow; Gbit/s that arrived. `down`: the server sends. */
-export async function tcp(from: string, to: Endpoint, port: number, seconds: number, down: boolean): Promise<number> {
-  const end = await iperf(from, to, port, ['-t', String(seconds), '-O', '0.5', ...(down ? ['-R'] : [])]);
+/** iperf3's way to name the address that a flow comes from. */
+const boundTo = (source: string | undefined): readonly string[] => (source === undefined ? [] : ['-B', source]);
+
+/** One TCP flow, from the address `source` when given; Gbit/s that arrived. `down`: the server sends. */
+export async function tcp(
+  from: string,
+  to: Endpoint,
+  port: number,
+  seconds: number,
+  down: boolean,
+  source?: string,
+): Promise<number> {
+  const options = ['-t', String(seconds), '-O', '0.5', ...(down ? ['-R'] : []), ...boundTo(source)];
+  const end = await iperf(from, to, port, options);
   return (end.sum_received?.bits_per_second ?? Number.NaN) / 1e9;
 }
 
@@ -63,6 +75,7 @@ export async function udpPacketsPerSecond(
   port: number,
   octets: number,
   seconds: number,
+  source?: string,
 ): Promise<number> {
   let low = 0;
   let best = 0;
@@ -80,6 +93,7 @@ export async function udpPacketsPerSecond(
       String(seconds),
       '-w',
       '4M',
+      ...boundTo(source),
     ]);
     const sum = end.sum;
     if (sum === undefined) break;
@@ -108,4 +122,11 @@ export async function roundTrip(from: string, to: Endpoint, count: number): Prom
   const text = await run(['ping', '-n', '-i', '0.002', '-c', String(count), to.address], { namespace: from });
   const times = [...text.matchAll(/time=([0-9.]+) ms/g)].map((match) => Number(match[1]) * 1000);
   return { p50Us: median(times), p99Us: percentile(times, 99) };
+}
+
+/** Resident set of a process, octets. */
+export function residentOctetsOf(pid: number): number {
+  const kibibytes = /^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+  if (kibibytes === undefined) throw new Error(`no VmRSS of process ${pid}`);
+  return Number(kibibytes) * 1024;
 }

@@ -1,6 +1,15 @@
 /** Configuration of the home agent: YAML → `HomeAgentConfiguration` and the settings of the process. */
 import { z } from 'zod';
-import { formatPrefix, type IpAddress, isGlobalUnicast, isIpv6, type Prefix, prefixContains } from '#base/ip.ts';
+import { hex } from '#base/bytes.ts';
+import {
+  formatPrefix,
+  type IpAddress,
+  isGlobalUnicast,
+  isIpv6,
+  octetsOf,
+  type Prefix,
+  prefixContains,
+} from '#base/ip.ts';
 import type { AuthorizedMobileNode, HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
 import type { ConfigurationContext } from '#ops/config.ts';
 import {
@@ -123,7 +132,7 @@ function checkWhole(fields: WholeParts, report: Report): void {
     report(`${formatPrefix(pool)} is outside ipv4HomePrefixes`, 'add its network there', ['ipv4Pool']);
   }
   const granted = new Map<string, string>();
-  const networks: Prefix[] = [];
+  const networks: Granted[] = [];
   for (const [, own] of soundEntries(fields.addresses)) granted.set(own, "this home agent's own");
   for (const [index, node] of soundEntries(fields.mobileNodes)) {
     const say: Report = (message, remedy, path = []) => report(message, remedy, ['mobileNodes', index, ...path]);
@@ -138,31 +147,47 @@ function checkWhole(fields: WholeParts, report: Report): void {
     checkHomeAddresses(node.ipv4HomeAddresses, ipv4HomePrefixes, 'ipv4HomePrefixes', granted, 'ipv4HomeAddresses', say);
     if (node.identifier !== undefined) checkOnce(node.identifier, granted, say, ['identifier']);
     for (const [at, prefix] of soundEntries(node.mobileNetworkPrefixes)) {
-      checkNetwork(prefix, fields, networks, (message, remedy) => say(message, remedy, ['mobileNetworkPrefixes', at]));
+      const report: Granted['report'] = (message, remedy) => say(message, remedy, ['mobileNetworkPrefixes', at]);
+      networks.push({ prefix, order: networks.length, report });
     }
   }
+  for (const network of networks) checkNetwork(network, fields);
+  checkOverlaps(networks);
 }
 
-/** Each mobile network is granted once and as a whole, and the home agent itself is in none. */
-function checkNetwork(
-  prefix: Prefix,
-  { addresses, homePrefixes }: WholeParts,
-  known: Prefix[],
-  report: (message: string, remedy: string) => void,
-): void {
-  const other = known.find((one) => contains(one, prefix) || contains(prefix, one));
-  if (other !== undefined) {
-    const what = formatPrefix(prefix);
-    const clash = what === formatPrefix(other) ? 'is already granted above' : `overlaps ${formatPrefix(other)}`;
-    report(`${what} ${clash}`, 'grant it once');
-  }
-  known.push(prefix);
+/** A mobile network as granted: which one, in what order, and where to report. */
+interface Granted {
+  readonly prefix: Prefix;
+  readonly order: number;
+  readonly report: (message: string, remedy: string) => void;
+}
+
+/** The home agent itself is in no mobile network, and none is wider than a home network. */
+function checkNetwork({ prefix, report }: Granted, { addresses, homePrefixes }: WholeParts): void {
   for (const [, own] of soundEntries(addresses)) {
     if (prefixContains(prefix, own)) report(`${formatPrefix(prefix)} contains ${own}`, "this home agent's own address");
   }
   for (const [, home] of soundEntries(homePrefixes)) {
     if (contains(prefix, home))
       report(`${formatPrefix(prefix)} contains ${formatPrefix(home)}`, 'take a longer prefix');
+  }
+}
+
+/** Each mobile network is granted once and as a whole. In order of addresses one that overlaps follows what it lies in: there may be thousands. */
+function checkOverlaps(granted: readonly Granted[]): void {
+  const key = ({ prefix }: Granted): string =>
+    `${hex(octetsOf(prefix.address))} ${String(prefix.length).padStart(3, '0')}`;
+  const sorted = granted.map((one) => ({ ...one, key: key(one) })).sort((a, b) => (a.key < b.key ? -1 : 1));
+  let around: Granted | undefined;
+  for (const one of sorted) {
+    if (around === undefined || !contains(around.prefix, one.prefix)) {
+      around = one;
+      continue;
+    }
+    const [first, second] = around.order < one.order ? [around, one] : [one, around];
+    const what = formatPrefix(second.prefix);
+    const other = formatPrefix(first.prefix);
+    second.report(what === other ? `${what} is already granted above` : `${what} overlaps ${other}`, 'grant it once');
   }
 }
 
