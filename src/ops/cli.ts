@@ -48,6 +48,7 @@ function program(): Command {
     .addHelpText('after', EXIT_CODES_HELP);
   query(root, 'status', 'how the daemon is; exit 1 when a home is not registered');
   query(root, 'bindings', 'registrations: binding cache of a home agent, binding list of a mobile node');
+  query(root, 'prefixes', 'mobile networks that a home agent may serve, and where each is forwarded to');
   query(root, 'tunnels', 'tunnels: their ends, MTU and traffic');
   query(root, 'stats', 'counters: control messages by kind and reason, packets, drops');
   root

@@ -13,6 +13,8 @@ export function formatAnswer(command: string, value: JsonValue, nowWallMs: numbe
       return isJsonObject(value) ? formatStatus(value, nowWallMs) : formatValue(value);
     case 'bindings':
       return formatRows(value, bindingRow);
+    case 'prefixes':
+      return formatRows(value, prefixRow);
     case 'tunnels':
       return formatRows(value, tunnelRow);
     case 'stats':
@@ -57,12 +59,20 @@ const PHASES: Readonly<Record<string, string>> = {
   stopped: 'stopped, as no home agent serves the mobile networks',
 };
 
-/** The prefixes of a mobile router, and how they are registered; undefined for a mobile node. */
+const WAYS: Readonly<Record<string, string>> = {
+  tunnel: 'through the tunnel',
+  'home-link': 'on the home link',
+  none: 'NOT FORWARDED',
+};
+
+/** The prefixes of a mobile router, how they are registered, and their way now; undefined for a mobile node. */
 function mobileNetworksText(home: JsonObject): string | undefined {
   const prefixes = objectsOf(home['mobileNetworkPrefixes']).map(
     ({ prefix, refused }) => `${String(prefix)}${refused === true ? ' (refused)' : ''}`,
   );
-  return prefixes.length === 0 ? undefined : `${prefixes.join(', ')} (${String(home['registrationMode'])})`;
+  if (prefixes.length === 0) return undefined;
+  const way = WAYS[String(home['forwarding'])];
+  return `${prefixes.join(', ')} (${joined(text(home['registrationMode']), way) ?? '-'})`;
 }
 
 function homeSection(home: JsonObject, nowWallMs: number): string {
@@ -171,9 +181,17 @@ function bindingRow(row: JsonObject): JsonObject | undefined {
     encapsulation,
     nat: translated,
     lifetimeLeft: row['acknowledged'] === false ? 'not acknowledged' : lifetimeText(row, left),
+    mobileNetworks: joined(row['mobileNetworkPrefixes']),
     homeAgent: row['homeAgent'],
     identifier,
   };
+}
+
+/** A prefix that a home agent may serve. */
+function prefixRow({ prefix, forwarded, ...row }: JsonObject): JsonObject | undefined {
+  if (typeof prefix !== 'string' || typeof forwarded !== 'boolean') return undefined;
+  const { homeAddress, careOfAddress, tunnel, identifier } = row;
+  return { prefix, forwarded, homeAddress, careOfAddress, tunnel, identifier };
 }
 
 function tunnelRow(row: JsonObject): JsonObject | undefined {

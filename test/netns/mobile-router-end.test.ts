@@ -70,11 +70,12 @@ test('after kill -9 and a move it takes its network up again; the status tells p
   const [home] = objectsOf(objectOf(await journey.mobileNode.request('status'))['homes']);
   expect(home).toMatchObject({
     registrationMode: 'explicit',
+    forwarding: 'tunnel',
     mobileNetworkPrefixes: [
       expect.objectContaining({ prefix: '2001:db8:500::/64', refused: false }),
       expect.objectContaining({ prefix: '198.51.100.128/28', refused: false }),
     ],
   });
   const text = await journey.lab.exec('mr', [process.execPath, 'src/ops/cli.ts', '--daemon', 'mr', 'status']);
-  expect(text).toContain('2001:db8:500::/64, 198.51.100.128/28 (explicit)');
+  expect(text).toContain('2001:db8:500::/64, 198.51.100.128/28 (explicit, through the tunnel)');
 }, 60_000);

@@ -18,6 +18,33 @@ function resolved(scene: RouterScene, ...addresses: readonly (typeof HOME_AGENT)
   scene.give({ kind: 'resolved', name: NAME, addresses, ...failure });
 }
 
+describe('the status', () => {
+  const way = (scene: RouterScene) => expect.soft(scene.request('status'));
+
+  it('tells the way of the prefixes', () => {
+    const [scene, update] = first(ALONE);
+    way(scene).toMatchObject({ homes: [{ phase: 'registering', forwarding: 'tunnel' }] });
+    scene.answer(update);
+    way(scene).toMatchObject({ homes: [{ phase: 'registered', forwarding: 'tunnel' }] });
+    scene.network(AT_HOME, INGRESS);
+    way(scene).toMatchObject({ homes: [{ forwarding: 'home-link' }] });
+    scene.network(AT_B, INGRESS);
+    scene.answer(scene.update(), { status: 129 });
+    way(scene).toMatchObject({ homes: [{ phase: 'refused', forwarding: 'none' }] });
+    scene.network();
+    way(scene).toMatchObject({ homes: [{ phase: 'detached', forwarding: 'none' }] });
+  });
+
+  it('tells that nothing is forwarded before the first answer where that is not to be', () => {
+    const scene = new RouterScene(ALONE, { optimistic: false });
+    scene.network(AT_A, INGRESS);
+    const update = scene.update();
+    way(scene).toMatchObject({ homes: [{ phase: 'registering', forwarding: 'none' }] });
+    scene.answer(update);
+    way(scene).toMatchObject({ homes: [{ phase: 'registered', forwarding: 'tunnel' }] });
+  });
+});
+
 describe('modes', () => {
   it('§5.2 the one that was accepted stays, over refreshes and moves; registering on request begins with the first', () => {
     const [scene, update] = first({ ...ALONE, ...BOTH });

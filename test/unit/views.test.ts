@@ -100,6 +100,43 @@ describe('status of a mobile node', () => {
   });
 });
 
+describe('status of a mobile router', () => {
+  const NETWORKS = {
+    registrationMode: 'explicit',
+    mobileNetworkPrefixes: [
+      { prefix: '2001:db8:1:200::/64', refused: false },
+      { prefix: '203.0.113.64/28', refused: true },
+    ],
+  };
+
+  it.each([
+    ['tunnel', 'through the tunnel'],
+    ['home-link', 'on the home link'],
+    ['none', 'NOT FORWARDED'],
+  ])('tells prefixes, mode, and their way: %s', (forwarding, told) => {
+    const homes = [{ ...HOME, ...NETWORKS, forwarding }];
+    expect(formatAnswer('status', { role: 'mobile-router', homes, ...WELL }, NOW)).toContain(
+      `\n  mobile networks  2001:db8:1:200::/64, 203.0.113.64/28 (refused) (explicit, ${told})\n`,
+    );
+  });
+
+  it('says why there is none', () => {
+    const home = {
+      phase: 'stopped',
+      lastRefusal: 'not-authorized-for-prefix',
+      forwarding: 'none',
+      careOfAddress: null,
+      interface: null,
+      encapsulation: null,
+      bindings: [],
+    };
+    const homes = [{ ...HOME, ...NETWORKS, ...home }];
+    const told = formatAnswer('status', { role: 'mobile-router', homes, ...WELL }, NOW);
+    expect(told).toMatch(/^office: stopped, as no home agent serves the mobile networks\n/);
+    expect(told).toMatch(/\n {2}last refusal +not-authorized-for-prefix\n {2}lifetime left +not registered\n/);
+  });
+});
+
 describe('status of a home agent', () => {
   const status = {
     role: 'home-agent',
@@ -161,6 +198,33 @@ describe('tables', () => {
       [
         'HOME ADDRESS                       CARE-OF ADDRESS  ENCAPSULATION  NAT                     LIFETIME LEFT   IDENTIFIER',
         '2001:db8:1:100::10, 198.51.100.10  10.0.0.5         udp            yes, 203.0.113.7:40123  59 s of 10 min  alice@example.net',
+      ].join('\n'),
+    );
+  });
+
+  it('bindings of mobile routers, with their prefixes', () => {
+    const row = { ...BINDING, mobileRouter: true, mobileNetworkPrefixes: ['2001:db8:1:200::/64', '203.0.113.64/28'] };
+    const [heading, first, second] = formatAnswer('bindings', [row, BINDING], NOW).split('\n');
+    expect(heading).toContain('MOBILE NETWORKS');
+    expect(first).toContain('2001:db8:1:200::/64, 203.0.113.64/28');
+    expect(second?.slice(heading?.indexOf('MOBILE NETWORKS')).trim()).toMatch(/^- /);
+  });
+
+  it('prefixes of a home agent', () => {
+    const forwarded = {
+      prefix: '2001:db8:1:200::/64',
+      identifier: 'van@example.net',
+      homeAddress: '2001:db8:1:100::20',
+      forwarded: true,
+      careOfAddress: '192.0.2.77',
+      tunnel: 3,
+    };
+    const down = { ...forwarded, prefix: '203.0.113.64/28', forwarded: false, careOfAddress: null, tunnel: null };
+    expect(formatAnswer('prefixes', [forwarded, down], NOW)).toBe(
+      [
+        'PREFIX               FORWARDED  HOME ADDRESS        CARE-OF ADDRESS  TUNNEL  IDENTIFIER',
+        '2001:db8:1:200::/64  yes        2001:db8:1:100::20  192.0.2.77            3  van@example.net',
+        '203.0.113.64/28      no         2001:db8:1:100::20  -                     -  van@example.net',
       ].join('\n'),
     );
   });

@@ -125,6 +125,14 @@ export class RegistrationState {
     return this.bound || this.context.configuration.optimistic;
   }
 
+  /** For the operator: the way of mobile network prefixes now. */
+  get forwarding(): 'tunnel' | 'home-link' | 'none' {
+    const situation = this.situation();
+    if (situation?.homeLink !== undefined) return 'home-link';
+    if (situation?.careOf === undefined || situation.tunnel === undefined) return 'none';
+    return situation.mobileNetworkPrefixes.length > 0 ? 'tunnel' : 'none';
+  }
+
   /** Where the addresses belong; undefined when the operator wants none of it, or no home agent serves us. */
   situation(): HomeSituation | undefined {
     if (this.#phase === 'released' || this.#phase === 'stopped') return undefined;

@@ -62,7 +62,7 @@ function each(
 }
 
 function homeStatus(now: Monotonic, registration: HomeRegistration): JsonObject {
-  const { home, phase, careOf, homeLink, tunnel, agent, memory, lastHandover } = registration.state;
+  const { home, phase, careOf, homeLink, tunnel, agent, memory, lastHandover, role } = registration.state;
   return {
     home: home.name,
     phase,
@@ -75,7 +75,8 @@ function homeStatus(now: Monotonic, registration: HomeRegistration): JsonObject 
     homeAgentAddresses: agent.known,
     sequence: memory.sequence,
     clockOffsetMs: memory.clockOffsetMs,
-    ...registration.state.role.status(),
+    ...role.status(),
+    ...(role.registered().mobileRouter ? { forwarding: registration.state.forwarding } : {}),
     lastHandover: lastHandover === undefined ? null : { ...lastHandover },
     bindings: listEntries(now, registration),
   };
