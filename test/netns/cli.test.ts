@@ -1,43 +1,19 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parse } from 'yaml';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import type { JsonValue } from '#engine/contract.ts';
 import { HOME } from '#lab/daemons.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { attempt, type Finished, waitFor } from '#lab/shell.ts';
 import { ExitCode } from '#ops/exit-codes.ts';
 import { isJsonObject, parseJson } from '#ops/json-lines.ts';
+import { example, KEY_FILE } from './examples.ts';
 import { Journey, objectOf, objectsOf } from './journey.ts';
 
 /** Both daemons run from the examples with every default written out, and an operator asks them. */
 
 const CLI = new URL('../../src/ops/cli.ts', import.meta.url).pathname;
-const KEY_FILE = `${LAB_DIRECTORY}/key`;
 const SYSCTL = 'net/ipv4/conf/lo/arp_announce';
-
-/** The examples' addresses, in the lab. */
-const IN_THE_LAB: readonly (readonly [RegExp, string])[] = [
-  [/\/etc\/sojourn\/keys\/[a-z-]+/g, KEY_FILE],
-  [/\/var\/lib\/sojourn/g, `${LAB_DIRECTORY}/state`],
-  [/2001:db8:1:100::/g, '2001:db8:100::'],
-  [/2001:db8:1::1\b/g, ADDRESSES.homeAgentIpv6],
-  [/198\.51\.100\.1\b/g, ADDRESSES.homeAgentIpv4],
-  [/198\.51\.100\./g, '192.0.2.'],
-  [/ha\.example\.net/g, 'ha.example'],
-  [/homeLink: eth1/g, 'homeLink: home0'],
-];
-/** They need something that the lab has not. */
-const NOT_IN_THE_LAB = /^ *(controlGroup|resolvers):.*\n/gm;
-
-/** An example with what is commented out (the defaults) in force. */
-function example(name: string): JsonObject {
-  const text = readFileSync(new URL(`../../examples/${name}`, import.meta.url), 'utf8');
-  const written = text.replaceAll(/^( *)# ( *[A-Za-z0-9]+:( .*)?)$/gm, '$1$2').replaceAll(NOT_IN_THE_LAB, '');
-  const adapted = IN_THE_LAB.reduce((rest, [pattern, value]) => rest.replaceAll(pattern, value), written);
-  const value: JsonValue = parse(adapted);
-  return objectOf(value);
-}
 
 async function sojourn(...parameters: readonly string[]): Promise<Finished> {
   return await attempt([process.execPath, CLI, ...parameters], { timeoutMs: 20_000 });
