@@ -154,10 +154,11 @@ class Loop implements Driver {
 
   #network(interfaces: readonly NetworkInterface[]): void {
     this.#guard(() => {
-      // The engine hears of it first: its answer is on the critical path of a handover, punts that wait and our second tries are not.
+      // The engine hears of it at once: its answer is on the critical path of a handover, punts that wait and our second tries are not. The
+      // plane does before: the peer's answer may be there while the rest of the engine's wishes are made, which takes the kernel a while.
       const { clock, network, plane, localAddresses } = this.#options;
-      if (network !== false) this.#handle(clock.now(), [{ kind: 'network', interfaces }]);
       if (localAddresses !== undefined) plane.setLocalAddresses(localAddresses(interfaces));
+      if (network !== false) this.#handle(clock.now(), [{ kind: 'network', interfaces }]);
       this.#drain();
       this.#reconciler.retry(clock.now());
     });

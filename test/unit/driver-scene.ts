@@ -3,7 +3,7 @@ import { vi } from 'vitest';
 import { ipv6 } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import type { Engine, EngineEvent, NetworkInterface, Output } from '#engine/contract.ts';
-import { createDriver, type DriverInput } from '#runtime/driver.ts';
+import { createDriver, type DriverInput, type DriverOptions } from '#runtime/driver.ts';
 import { FakeClock } from '#runtime/fakes/clock.ts';
 import { FakeControl } from '#runtime/fakes/control.ts';
 import { FakeKernel } from '#runtime/fakes/kernel.ts';
@@ -35,7 +35,7 @@ class CountingEngine implements Engine<DriverInput> {
   }
 }
 
-export function world() {
+export function world(options: Partial<DriverOptions> = {}) {
   const log: string[] = [];
   const engine = new CountingEngine();
   const clock = new FakeClock();
@@ -69,6 +69,7 @@ export function world() {
     },
     onFatal: fatal,
     schedule: (turn) => turns.push(turn),
+    ...options,
   });
   const settle = (): void => {
     for (const turn of turns.splice(0)) turn();

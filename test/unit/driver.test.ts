@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest';
 import { type IpAddress, ipv6 } from '#base/ip.ts';
 import { after, NEVER } from '#base/time.ts';
-import type { Output } from '#engine/contract.ts';
+import type { InterfaceAddress, NetworkInterface, Output } from '#engine/contract.ts';
 import { ETH0, SEND, wantAddress, world } from './driver-scene.ts';
 
 describe('start', () => {
@@ -52,6 +52,25 @@ describe('a turn', () => {
     const before = plane.sent.length;
     kernel.tell([ETH0]);
     expect(plane.sent).toHaveLength(before + 1);
+  });
+
+  it('tells the plane its addresses before anything is sent from them: the answer may be there at once', () => {
+    const usable = { tentative: false, duplicate: false, deprecated: false, validUntil: NEVER, epoch: 1 };
+    const careOf: InterfaceAddress = { address: ipv6('2001:db8:f1::2'), prefixLength: 64, ...usable };
+    const localAddresses = (interfaces: readonly NetworkInterface[]) =>
+      interfaces.flatMap(({ addresses }) => addresses.map(({ address }) => address));
+    const { driver, engine, kernel, plane } = world({ localAddresses });
+    const known: (readonly string[])[] = [];
+    plane.inject = () => {
+      known.push(plane.localAddresses);
+      return 0;
+    };
+    engine.answers.set('network', () => [SEND]);
+    driver.start();
+    known.length = 0;
+    kernel.tell([{ ...ETH0, addresses: [careOf] }]);
+    kernel.tell([ETH0]);
+    expect(known).toEqual([[careOf.address], []]);
   });
 
   it('hears of a network change before the punts that wait: a flood of them must not hold up a handover', () => {
