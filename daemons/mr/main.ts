@@ -3,6 +3,7 @@ import { openHomes, startMobile } from '#compose/mobile-daemon.ts';
 import { cleanUp } from '#compose/own-kernel.ts';
 import { createMobileRouter } from '#engine/mobile-router/mobile-router.ts';
 import { randomBytes } from '#host/random.ts';
+import { forwardsByInterface } from '#host/sysctl.ts';
 import { loadConfiguration } from '#ops/config.ts';
 import { runDaemon } from '#ops/lifecycle.ts';
 import { type MobileRouterSettings, mobileRouterSchema } from './config.ts';
@@ -20,7 +21,7 @@ await runDaemon<MobileRouterSettings>({
         role: ROLE,
         daemon,
         node: mobileRouter,
-        engine: createMobileRouter(mobileRouter, randomBytes),
+        engine: createMobileRouter({ ...mobileRouter, forwardsByInterface: forwardsByInterface() }, randomBytes),
         mobileNetworkDevices: mobileRouter.mobileNetworks.map(({ device }) => device),
       },
       house,

@@ -83,3 +83,8 @@ function readOriginals(file: string): Map<string, string> {
   if (typeof value !== 'object' || value === null) return new Map();
   return new Map(Object.entries(value).flatMap(([path, text]) => (typeof text === 'string' ? [[path, text]] : [])));
 }
+
+/** Whether the kernel forwards IPv6 by the interface that a packet came in by, where that is asked for (Linux 6.17). */
+export function forwardsByInterface(): boolean {
+  return existsSync(join(ROOT, 'net/ipv6/conf/all/force_forwarding'));
+}

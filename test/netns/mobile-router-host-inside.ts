@@ -23,7 +23,7 @@ import { FakePlane } from '#runtime/fakes/plane.ts';
 import { Reconciler } from '#runtime/reconcile.ts';
 
 requireLab();
-const [addonPath = ''] = process.argv.slice(2);
+const [addonPath = '', kind = 'all'] = process.argv.slice(2);
 const { Netlink }: { readonly Netlink: new () => NetlinkSocket } = createRequire(import.meta.url)(addonPath);
 
 function prefix(text: string): Prefix {
@@ -50,6 +50,7 @@ const HOME: RouterHome = {
 };
 
 const CONFIGURATION: MobileRouterConfiguration = {
+  forwardsByInterface: kind === 'by-interface',
   homes: [HOME],
   mobileNetworks: [
     {
@@ -100,7 +101,8 @@ async function heard(device: string): Promise<readonly string[]> {
 }
 
 async function settings(): Promise<readonly string[]> {
-  const script = 'grep -H . /proc/sys/net/ipv[46]/conf/*/forwarding /proc/sys/net/ipv6/conf/*/accept_ra';
+  const script =
+    'grep -H . /proc/sys/net/ipv[46]/conf/*/forwarding /proc/sys/net/ipv6/conf/*/accept_ra $(ls /proc/sys/net/ipv6/conf/*/force_forwarding 2>/dev/null)';
   return (await run(['sh', '-c', script])).trim().split('\n');
 }
 

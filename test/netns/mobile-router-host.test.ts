@@ -1,6 +1,6 @@
 /** A mobile router's wishes in the real kernel: where each kind of packet would go. What the script inside does is told in its head. */
 import { execFileSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 
@@ -38,15 +38,6 @@ interface Observed {
   readonly routersLost: number;
   readonly refusals: readonly string[];
 }
-
-let observed: Observed;
-beforeAll(() => {
-  const build = join(root, 'native/build');
-  const addon = readdirSync(build).find((name) => name.endsWith('.node'));
-  if (addon === undefined) throw new Error('the addon is not built: npm run build');
-  const argv = [enter, '--', process.execPath, inside, join(build, addon)];
-  observed = JSON.parse(execFileSync(process.execPath, argv, { encoding: 'utf8', cwd: root }));
-}, 120_000);
 
 /** `tun9` is the tunnel; a source that is nobody's goes there too, for the plane to drop and count. */
 const AWAY: Ways = {
@@ -101,80 +92,99 @@ const AT_HOME: Ways = {
   'own home address out': expect.any(String),
 };
 
-describe('the packets of a mobile network', () => {
-  it('go through the tunnel while away, and in no other way', () => {
-    expect(observed.away.ways).toEqual(AWAY);
-    expect(observed.refusals).toEqual([]);
-  });
+/** All kernels forward by all or none; Linux 6.17 and later by interface too. */
+const KINDS = [
+  { kind: 'all or none', argument: 'all', forwarding: '1' },
+  ...(existsSync('/proc/sys/net/ipv6/conf/all/force_forwarding')
+    ? [{ kind: 'interface', argument: 'by-interface', forwarding: '0' }]
+    : []),
+];
 
-  it('do not take the router’s own control and tunnel packets with them', () => {
-    expect(observed.away.control).toBe('eth0');
-  });
+describe.each(KINDS)('where the kernel forwards by $kind', ({ argument, forwarding }) => {
+  let observed: Observed;
+  beforeAll(() => {
+    const build = join(root, 'native/build');
+    const addon = readdirSync(build).find((name) => name.endsWith('.node'));
+    if (addon === undefined) throw new Error('the addon is not built: npm run build');
+    const argv = [enter, '--', process.execPath, inside, join(build, addon), argument];
+    observed = JSON.parse(execFileSync(process.execPath, argv, { encoding: 'utf8', cwd: root }));
+  }, 120_000);
 
-  it('do not go round when a network of theirs is down', () => {
-    expect(observed.lanDown).toEqual({ ...AWAY, 'lan to lan': 'nowhere' });
-  });
-
-  it('do not leave otherwise while the home agent is silent', () => {
-    expect(observed.silent).toEqual(AWAY);
-  });
-
-  it('do not leave otherwise while there is neither care-of address nor tunnel', () => {
-    expect(observed.detached).toEqual(AWAY);
-  });
-
-  it('NEMO-MR-2-1-1-4-013 go neither in nor out once the registration was given up, and the addresses of the networks are gone', () => {
-    const { ways, addresses } = observed.givenUp;
-    const leading = Object.entries(ways).filter(([, way]) => way !== 'nowhere');
-    expect(Object.fromEntries(leading)).toEqual({
-      'lan asks for an address': 'local',
-      // For the plane to drop: no tunnel has their sources.
-      'lan foreign source': 'tun9',
-      'lan claims care-of address': 'tun9',
-      'own care-of out': 'eth0',
-      // Nobody has the address then.
-      'own home address out': 'eth0',
+  describe('the packets of a mobile network', () => {
+    it('go through the tunnel while away, and in no other way', () => {
+      expect(observed.away.ways).toEqual(AWAY);
+      expect(observed.refusals).toEqual([]);
     });
-    expect(addresses).toEqual([]);
+
+    it('do not take the router’s own control and tunnel packets with them', () => {
+      expect(observed.away.control).toBe('eth0');
+    });
+
+    it('do not go round when a network of theirs is down', () => {
+      expect(observed.lanDown).toEqual({ ...AWAY, 'lan to lan': 'nowhere' });
+    });
+
+    it('do not leave otherwise while the home agent is silent', () => {
+      expect(observed.silent).toEqual(AWAY);
+    });
+
+    it('do not leave otherwise while there is neither care-of address nor tunnel', () => {
+      expect(observed.detached).toEqual(AWAY);
+    });
+
+    it('NEMO-MR-2-1-1-4-013 go neither in nor out once the registration was given up, and the addresses of the networks are gone', () => {
+      const { ways, addresses } = observed.givenUp;
+      const leading = Object.entries(ways).filter(([, way]) => way !== 'nowhere');
+      expect(Object.fromEntries(leading)).toEqual({
+        'lan asks for an address': 'local',
+        // For the plane to drop: no tunnel has their sources.
+        'lan foreign source': 'tun9',
+        'lan claims care-of address': 'tun9',
+        'own care-of out': 'eth0',
+        // Nobody has the address then.
+        'own home address out': 'eth0',
+      });
+      expect(addresses).toEqual([]);
+    });
+
+    it('NEMO-MR-4-1-1-2-004, NEMO-MR-4-1-2-2-007 come and go by the home link at home, whatever other link the host is on', () => {
+      expect(observed.home.ways).toEqual(AT_HOME);
+    });
+
+    it('go through the tunnel again after home', () => {
+      expect(observed.awayAgain.ways).toEqual(AWAY);
+    });
   });
 
-  it('NEMO-MR-4-1-1-2-004, NEMO-MR-4-1-2-2-007 come and go by the home link at home, whatever other link the host is on', () => {
-    expect(observed.home.ways).toEqual(AT_HOME);
+  describe('the egress interfaces', () => {
+    it('keep the routes and addresses of router advertisements when forwarding begins, and when it ends', () => {
+      const { away, home, after, routersLost } = observed;
+      expect(away.forwarding).toBe(forwarding);
+      expect(away.heard).toEqual(['default', '2001:db8:a']);
+      expect(home.heard).toEqual([
+        ['default', '2001:db8:a'],
+        ['default', '2001:db8:100'],
+      ]);
+      expect(after.heard).toEqual(home.heard);
+      expect(routersLost).toBe(0);
+    });
+
+    it('are members of all-routers on the home link only', () => {
+      expect(observed.away.allRouters).toEqual(['lan0', 'lan1']);
+      expect(observed.home.allRouters).toEqual(['eth2']);
+      expect(observed.awayAgain.allRouters).toEqual([]);
+    });
+
+    it('are hosts’ from their first moment where they come later', () => {
+      expect(observed.fresh).toEqual({ heard: ['default', '2001:db8:b'], allRouters: [] });
+      expect(observed.later).toEqual({ heard: ['default', '2001:db8:b'], allRouters: [], transit: 'nowhere' });
+    });
   });
 
-  it('go through the tunnel again after home', () => {
-    expect(observed.awayAgain.ways).toEqual(AWAY);
+  it('leaves the host as it was', () => {
+    const { after, settings } = observed;
+    expect(after.settings).toEqual(settings);
+    expect(after.addresses).toEqual([]);
+    expect(after.rules.match(/^\d+/gm)).toEqual(['0', '32766', '0', '32766', '32767']);
   });
-});
-
-describe('the egress interfaces', () => {
-  it('keep the routes and addresses of router advertisements when forwarding begins, and when it ends', () => {
-    const { away, home, after, routersLost } = observed;
-    expect(away.forwarding).toBe('1');
-    expect(away.heard).toEqual(['default', '2001:db8:a']);
-    expect(home.heard).toEqual([
-      ['default', '2001:db8:a'],
-      ['default', '2001:db8:100'],
-    ]);
-    expect(after.heard).toEqual(home.heard);
-    expect(routersLost).toBe(0);
-  });
-
-  it('are members of all-routers on the home link only', () => {
-    expect(observed.away.allRouters).toEqual(['lan0', 'lan1']);
-    expect(observed.home.allRouters).toEqual(['eth2']);
-    expect(observed.awayAgain.allRouters).toEqual([]);
-  });
-
-  it('are hosts’ from their first moment where they come later', () => {
-    expect(observed.fresh).toEqual({ heard: ['default', '2001:db8:b'], allRouters: [] });
-    expect(observed.later).toEqual({ heard: ['default', '2001:db8:b'], allRouters: [], transit: 'nowhere' });
-  });
-});
-
-it('leaves the host as it was', () => {
-  const { after, settings } = observed;
-  expect(after.settings).toEqual(settings);
-  expect(after.addresses).toEqual([]);
-  expect(after.rules.match(/^\d+/gm)).toEqual(['0', '32766', '0', '32766', '32767']);
 });

@@ -13,6 +13,11 @@ export interface MobileRouterConfiguration extends MobileNodeConfiguration {
   readonly homes: readonly RouterHome[];
   /** The ingress interfaces: never used to reach the outside, whatever `interfaces` says. */
   readonly mobileNetworks: readonly MobileNetwork[];
+  /**
+   * The host's kernel can forward IPv6 by the interface that a packet came in by (`force_forwarding`, Linux 6.17); default: it cannot, and
+   * forwards by all or none.
+   */
+  readonly forwardsByInterface?: boolean;
 }
 
 export interface RouterHome extends Home {
