@@ -5,6 +5,7 @@ import {
   formatPrefix,
   type IpAddress,
   isGlobalUnicast,
+  networkOf,
   type Prefix,
   parseIpAddress,
   parsePrefix,
@@ -72,19 +73,21 @@ function routerHomeSection(context: ConfigurationContext) {
 
 function checkRouterHome(home: Parts<RouterHomeFields>, report: Report): void {
   checkHome(home, report);
-  const { homeAgent, homeAddress } = home;
+  const { homeAgent, homeAgentAddress, homeAddress, ipv4HomeAddress } = home;
   const agents = homeAgent !== undefined && 'addresses' in homeAgent ? homeAgent.addresses : [];
+  const named = new Set(homeAgentAddress === undefined ? agents : [...agents, homeAgentAddress]);
+  const fixed = [homeAddress, ipv4HomeAddress].flatMap((one) =>
+    one === undefined || one === 'none' || one === 'dynamic' ? [] : [one],
+  );
   for (const [at, prefix] of soundEntries(home.mobileNetworkPrefixes)) {
     const say = (message: string, remedy: string): void => report(message, remedy, ['mobileNetworkPrefixes', at]);
-    for (const address of agents) {
+    for (const address of named) {
       if (prefixContains(prefix, address))
         say(`contains the home agent's address ${address}`, 'it would lead into the tunnel');
     }
-    if (homeAddress !== undefined && prefixContains(prefix, homeAddress) && home.virtualHomeNetwork === false) {
-      say(
-        `contains the home address ${homeAddress}`,
-        'set virtualHomeNetwork: true, or take a home address of the home link',
-      );
+    if (home.virtualHomeNetwork !== false) continue;
+    for (const address of fixed.filter((one) => prefixContains(prefix, one))) {
+      say(`contains the home address ${address}`, 'set virtualHomeNetwork: true, or take an address of the home link');
     }
   }
 }
@@ -164,7 +167,14 @@ function checkAddress(
     report(`${address} is outside all mobileNetworkPrefixes`, `one of: ${prefixes.map(formatPrefix).join(', ')}`);
   } else if (around !== undefined && prefixLength < around.length) {
     report(`the network is larger than ${formatPrefix(around)}`, `write ${address}/${around.length}`);
+  } else if (hasNetwork(address, prefixLength) && networkOf(address, prefixLength) === address) {
+    report(`${address} is the network, and no address in it`, 'the one after it is usual');
   }
+}
+
+/** Whether one of the addresses stands for the network itself; not so with two addresses (RFC 3021, RFC 6164) or one. */
+function hasNetwork(address: IpAddress, prefixLength: number): boolean {
+  return prefixLength < (familyOf(address) === 6 ? 127 : 31);
 }
 
 /** No prefix is given twice, or lies inside another. */

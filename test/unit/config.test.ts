@@ -195,6 +195,43 @@ describe('good configuration', () => {
     expect(hex(home?.securityAssociation?.key ?? new Uint8Array())).toBe('000102030405060708090a0b0c0d0e0f');
   });
 
+  it('builds a mobile router with defaults', () => {
+    const result = FILES.mr.check(MR);
+    if (!result.ok) throw new Error(result.faults.map(formatFault).join('\n'));
+    const { daemon, mobileRouter } = result.value;
+    expect(daemon).toMatchObject({ name: 'mr', device: 'sojourn-mr', controlSocket: '/run/sojourn/mr.sock' });
+    expect(mobileRouter.homes).toMatchObject([
+      {
+        homeAddress: '2001:db8:1:100::20',
+        mobileNetworkPrefixes: [
+          { address: '2001:db8:5::', length: 64 },
+          { address: '192.0.2.0', length: 28 },
+        ],
+        registrationModes: ['explicit'],
+      },
+    ]);
+    expect(mobileRouter.mobileNetworks).toEqual([
+      {
+        device: 'lan0',
+        addresses: [
+          { address: '2001:db8:5::1', prefixLength: 64 },
+          { address: '192.0.2.1', prefixLength: 28 },
+        ],
+      },
+    ]);
+  });
+
+  it.each([
+    ['addresses that the operator sets himself', ', addresses: [2001:db8:5::1/64, 192.0.2.1/28]', ''],
+    ['a part of a prefix on an interface', '192.0.2.1/28]', '192.0.2.9/29]'],
+    ['a network of two addresses, both in use', '192.0.2.1/28]', '192.0.2.2/31]'],
+    ['both modes', 'mobileNetworks:', '    registrationModes: [implicit, explicit]\nmobileNetworks:'],
+    ['a home address from a network without home link', '2001:db8:1:100::20', '2001:db8:5::20'],
+  ])('lets a mobile router have %s', (_what, from, to) => {
+    expect(MR).toContain(from);
+    expect(faultsOf('mr', MR.replace(from, to))).toEqual([]);
+  });
+
   it('goes without security only where that is written', () => {
     const open = FILES.mn.check(MN.replace(/security: .*/, 'security: none'));
     expect(open.ok && open.value.mobileNode.homes[0]?.securityAssociation).toBe(undefined);
