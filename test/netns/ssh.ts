@@ -1,7 +1,7 @@
 /** Real sshd and ssh in the lab, and a conversation over one connection that lasts. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { type Background, inNamespace, run } from '#lab/shell.ts';
@@ -19,8 +19,10 @@ export function mayServeSsh(): boolean {
     .some((line) => Number(line.trim().split(/\s+/)[2]) > 1);
 }
 
-/** Keys for host and client, once per lab. */
+/** New keys for host and client. */
 export async function makeSshKeys(): Promise<void> {
+  // An earlier lab may have left its own: ssh-keygen would ask before it writes over them.
+  rmSync(DIRECTORY, { recursive: true, force: true });
   mkdirSync(DIRECTORY, { recursive: true, mode: 0o700 });
   for (const name of ['host', 'client']) {
     await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'lab', '-f', `${DIRECTORY}/${name}`]);
