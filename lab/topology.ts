@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { RUN_DIRECTORY } from '#ops/daemon-settings.ts';
 import { build, cableEnd, type Design, type LabServer } from './builder.ts';
 import { LAB_DIRECTORY, requireLab, STATE_DIRECTORY } from './enter.ts';
 import { MOBILE_ROUTERS, type MobileRouterName } from './mobile-networks.ts';
@@ -130,6 +131,8 @@ export class Lab implements AsyncDisposable {
     mkdirSync(logDirectory, { recursive: true });
     // New machines remember nothing: what the daemons of an earlier lab have stored is not theirs.
     rmSync(STATE_DIRECTORY, { recursive: true, force: true });
+    // Nor are the sockets that killed daemons could not remove.
+    rmSync(RUN_DIRECTORY, { recursive: true, force: true });
     mkdirSync(STATE_DIRECTORY);
     await removeNamespaces(readdirSync('/run/netns'));
     const lab = new Lab(design, await build(design), logDirectory);
