@@ -1,7 +1,7 @@
 import { MOBILE_ROUTERS, type MobileRouterName, routerAddressesOf } from './mobile-networks.ts';
 import { Dependence, type NatBehaviour } from './nat-probe.ts';
 import { ADDRESSES, NatKind, type Network, PLACES } from './networks.ts';
-import { type Background, ipBatch } from './shell.ts';
+import { type Background, ipBatch, nowMs } from './shell.ts';
 import type { Lab } from './topology.ts';
 
 /** The lab's promise about each network, asked of the running lab: used by `lab/main.ts selftest` and by the tests. */
@@ -66,14 +66,17 @@ export async function checkNetwork(lab: Lab, node: string, network: Network): Pr
   return { network, addresses, nat, wrong };
 }
 
-/** The route comes a moment after the address: without one, ping ends at once, and is tried again. */
+/**
+ * Asks until an answer comes, for at most ten seconds: the route comes a moment after the address, and an address
+ * whose duplicate address detection is under way at either end answers nobody yet.
+ */
 async function answers(lab: Lab, from: string, to: string): Promise<boolean> {
-  const argv = ['ping', '-n', '-c', '3', '-i', '0.01', '-W', '2', to];
-  for (let attempts = 0; attempts < 50; attempts += 1) {
-    const { code, stderr } = await lab.attempt(from, argv);
+  const argv = ['ping', '-n', '-c', '3', '-i', '0.01', '-W', '1', to];
+  const endMs = nowMs() + 10_000;
+  do {
+    const { code } = await lab.attempt(from, argv);
     if (code === 0) return true;
-    if (!stderr.includes('unreachable')) return false;
-  }
+  } while (nowMs() < endMs);
   return false;
 }
 
