@@ -8,14 +8,15 @@ using namespace sojourn;
 
 namespace {
 
+void requirePacket(std::vector<u8> error) {
+  if (error.empty()) return;
+  PacketView again;
+  fuzz::require(viewPacket(error.data(), error.size(), again));
+  fuzz::require(error.size() <= 1280);
+}
+
 void build(const PacketView& view, size_t mtu) {
-  const std::vector<u8> error = packetTooBig(view, mtu, nullptr);
-  if (!error.empty()) {
-    std::vector<u8> copy = error;
-    PacketView again;
-    fuzz::require(viewPacket(copy.data(), copy.size(), again));
-    fuzz::require(error.size() <= 1280);
-  }
+  requirePacket(packetTooBig(view, mtu, nullptr));
   if (view.family == 4) {
     size_t payload = 0;
     for (const std::vector<u8>& fragment : fragmentIpv4(view, mtu)) {
@@ -38,6 +39,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
   const u8 ecn = octets.next();
   std::vector<u8> packet = octets.rest();
   PacketView view;
+  if (viewQuoted(packet.data(), packet.size(), view)) requirePacket(unreachable(view, nullptr));
   if (!viewPacket(packet.data(), packet.size(), view)) return 0;
   fuzz::require(view.length <= packet.size() && view.headerLength <= view.length);
   if (view.family == 6) {

@@ -6,7 +6,7 @@
 
 #include "connected-raw.h"
 #include "outer.h"
-#include "path-mtu.h"
+#include "path-errors.h"
 #include "plane-parts.h"
 #include "slow-path.h"
 #include "udp-socket.h"
@@ -30,8 +30,8 @@ struct OutgoingPacket {
 // RFC 5555 tunnels. A message is a run of packets of one tunnel, all of one size but the last: one UDP_SEGMENT send.
 class UdpBatch {
  public:
-  UdpBatch(Shared& shared, Counters& counters, const SendSockets& sockets, PathMtu& pathMtu, SlowPath& slowPath)
-      : counters_(counters), sockets_(sockets), pathMtu_(pathMtu), slowPath_(slowPath), segmentation_(shared.features.udpSegmentation) {}
+  UdpBatch(Shared& shared, Counters& counters, const SendSockets& sockets, PathErrors& pathErrors, SlowPath& slowPath)
+      : counters_(counters), sockets_(sockets), pathErrors_(pathErrors), slowPath_(slowPath), segmentation_(shared.features.udpSegmentation) {}
 
   void add(const OutgoingPacket& packet);
   void flush();
@@ -62,7 +62,7 @@ class UdpBatch {
 
   Counters& counters_;
   const SendSockets& sockets_;
-  PathMtu& pathMtu_;
+  PathErrors& pathErrors_;
   SlowPath& slowPath_;
   bool segmentation_;
   int count_ = 0;
@@ -72,8 +72,8 @@ class UdpBatch {
 // Tunnels without UDP: no segmentation offload exists for them from user space, so each packet is a message of one sendmmsg.
 class RawBatch {
  public:
-  RawBatch(Shared& shared, Counters& counters, const SendSockets& sockets, PathMtu& pathMtu, SlowPath& slowPath)
-      : counters_(counters), sockets_(sockets), pathMtu_(pathMtu), slowPath_(slowPath), connected_(shared.options.mark) {}
+  RawBatch(Shared& shared, Counters& counters, const SendSockets& sockets, PathErrors& pathErrors, SlowPath& slowPath)
+      : counters_(counters), sockets_(sockets), pathErrors_(pathErrors), slowPath_(slowPath), connected_(shared.options.mark) {}
 
   void add(const OutgoingPacket& packet);
   void flush();
@@ -95,7 +95,7 @@ class RawBatch {
 
   Counters& counters_;
   const SendSockets& sockets_;
-  PathMtu& pathMtu_;
+  PathErrors& pathErrors_;
   SlowPath& slowPath_;
   ConnectedRaw connected_;
   int fd_ = -1;

@@ -21,6 +21,7 @@ namespace sojourn {
   X(held, "held")                                                                                               \
   X(replayed, "replayed")                                                                                       \
   X(packetTooBigSent, "packet-too-big-sent")                                                                    \
+  X(unreachableSent, "unreachable-sent")              /* errors about outer packets, told to who sent the inner */  \
   X(innerFragments, "inner-fragments")                /* made of IPv4 packets without DF */                     \
   X(outerFragments, "outer-fragments")                /* RFC 2473 §7.1 */                                       \
   X(pathMtuLearnt, "path-mtu-learnt")                                                                           \

@@ -7,8 +7,11 @@
 namespace sojourn {
 namespace {
 
+constexpr u8 kUnreachable6 = 1;
+constexpr u8 kAddressUnreachable = 3;
 constexpr u8 kPacketTooBig = 2;
-constexpr u8 kUnreachable = 3;
+constexpr u8 kUnreachable4 = 3;
+constexpr u8 kHostUnreachable = 1;
 constexpr u8 kFragmentationNeeded = 4;
 constexpr u8 kHopLimit = 64;
 // RFC 1812 §4.3.2.3: as much of the packet as fits into 576 octets.
@@ -37,7 +40,14 @@ bool answerable4(const PacketView& packet) {
   return type == 0 || type == 8 || (type >= 13 && type <= 18);
 }
 
-std::vector<u8> tooBig6(const PacketView& packet, size_t mtu, const Address* source) {
+// Type, code and the four octets behind the checksum.
+struct Message {
+  u8 type;
+  u8 code;
+  u32 value;
+};
+
+std::vector<u8> error6(const PacketView& packet, const Message& message, const Address* source) {
   const size_t quoted = std::min<size_t>(packet.length, kIpv6MinimumMtu - kIpv6Header - kIcmpHeader);
   std::vector<u8> error(kIpv6Header + kIcmpHeader + quoted);
   store32(error.data(), 0x60000000);
@@ -47,15 +57,16 @@ std::vector<u8> tooBig6(const PacketView& packet, size_t mtu, const Address* sou
   std::memcpy(error.data() + 8, source != nullptr ? source->bytes : packet.destination(), 16);
   std::memcpy(error.data() + 24, packet.source(), 16);
   u8* icmp = error.data() + kIpv6Header;
-  icmp[0] = kPacketTooBig;
-  store32(icmp + 4, static_cast<u32>(mtu));
+  icmp[0] = message.type;
+  icmp[1] = message.code;
+  store32(icmp + 4, message.value);
   std::memcpy(icmp + kIcmpHeader, packet.data, quoted);
   const u64 pseudo = pseudoHeaderSum(error.data(), 6, kProtocolIcmpv6, kIcmpHeader + quoted);
   storeRaw16(icmp + 2, checksumFinish(checksumAdd(icmp, kIcmpHeader + quoted, pseudo)));
   return error;
 }
 
-std::vector<u8> tooBig4(const PacketView& packet, size_t mtu, const Address* source) {
+std::vector<u8> error4(const PacketView& packet, const Message& message, const Address* source) {
   const size_t quoted = std::min<size_t>(packet.length, kIpv4ErrorLimit - kIpv4Header - kIcmpHeader);
   std::vector<u8> error(kIpv4Header + kIcmpHeader + quoted);
   error[0] = 0x45;
@@ -66,22 +77,29 @@ std::vector<u8> tooBig4(const PacketView& packet, size_t mtu, const Address* sou
   std::memcpy(error.data() + 16, packet.source(), 4);
   writeIpv4Checksum(error.data(), kIpv4Header);
   u8* icmp = error.data() + kIpv4Header;
-  icmp[0] = kUnreachable;
-  icmp[1] = kFragmentationNeeded;
-  store16(icmp + 6, static_cast<u32>(mtu));
+  icmp[0] = message.type;
+  icmp[1] = message.code;
+  store32(icmp + 4, message.value);
   std::memcpy(icmp + kIcmpHeader, packet.data, quoted);
   storeRaw16(icmp + 2, checksumFinish(checksumAdd(icmp, kIcmpHeader + quoted, 0)));
   return error;
 }
 
+std::vector<u8> errorAbout(const PacketView& packet, const Message& message6, const Message& message4, const Address* source) {
+  if (packet.family == 6) return answerable6(packet) ? error6(packet, message6, source) : std::vector<u8>{};
+  return answerable4(packet) ? error4(packet, message4, source) : std::vector<u8>{};
+}
+
 }  // namespace
 
 std::vector<u8> packetTooBig(const PacketView& packet, size_t mtu, const Address* source) {
-  if (packet.family == 6) {
-    // Below 1280 the sender is told 1280 and the outer packet is fragmented (RFC 2473 §7.1).
-    return answerable6(packet) ? tooBig6(packet, std::max(mtu, kIpv6MinimumMtu), source) : std::vector<u8>{};
-  }
-  return answerable4(packet) ? tooBig4(packet, mtu, source) : std::vector<u8>{};
+  // Below 1280 the sender is told 1280 and the outer packet is fragmented (RFC 2473 §7.1).
+  const Message message6{kPacketTooBig, 0, static_cast<u32>(std::max(mtu, kIpv6MinimumMtu))};
+  return errorAbout(packet, message6, {kUnreachable4, kFragmentationNeeded, static_cast<u32>(mtu & 0xffff)}, source);
+}
+
+std::vector<u8> unreachable(const PacketView& packet, const Address* source) {
+  return errorAbout(packet, {kUnreachable6, kAddressUnreachable, 0}, {kUnreachable4, kHostUnreachable, 0}, source);
 }
 
 }  // namespace sojourn

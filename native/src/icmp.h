@@ -1,5 +1,5 @@
-// Errors that a tunnel's entry point sends to the inner source: ICMPv6 Packet Too Big (RFC 4443 §3.2, RFC 2473 §7.1) and
-// ICMPv4 Fragmentation Needed (RFC 1191 §4, RFC 2003 §5).
+// Errors that a tunnel's entry point sends to the inner source: ICMPv6 Packet Too Big (RFC 4443 §3.2, RFC 2473 §7.1),
+// ICMPv4 Fragmentation Needed (RFC 1191 §4, RFC 2003 §5), and that the tunnel leads nowhere (RFC 2473 §8.2, §8.3).
 #pragma once
 #include <vector>
 
@@ -33,5 +33,7 @@ class RateLimit {
 // `source` is the address that the error comes from; null: the packet's own destination, the one address that every
 // host between accepts from this side (an own address that arrives on a TUN is a martian to IPv4).
 std::vector<u8> packetTooBig(const PacketView& packet, size_t mtu, const Address* source);
+// Address Unreachable or Host Unreachable, under the same conditions; `packet` may be its beginning only.
+std::vector<u8> unreachable(const PacketView& packet, const Address* source);
 
 }  // namespace sojourn

@@ -67,6 +67,20 @@ bool viewPacket(u8* data, size_t length, PacketView& view) {
   return version == 4 && viewIpv4(data, length, view);
 }
 
+bool viewQuoted(u8* data, size_t length, PacketView& view) {
+  if (length < 1 || length > 65535) return false;
+  const u32 quoted = static_cast<u32>(length);
+  if (data[0] >> 4 == 6 && length >= kIpv6Header) {
+    const u8 trafficClass = static_cast<u8>((data[0] & 15) << 4 | data[1] >> 4);
+    view = {data, quoted, kIpv6Header, 6, data[6], trafficClass, false};
+    return true;
+  }
+  const u32 headerLength = (data[0] & 15) * 4u;
+  if (data[0] >> 4 != 4 || headerLength < kIpv4Header || length < headerLength) return false;
+  view = {data, quoted, static_cast<u16>(headerLength), 4, data[9], data[1], (load16(data + 6) & 0x3fff) != 0};
+  return true;
+}
+
 ChainEnd walkChain(const u8* packet, size_t length) {
   ChainEnd end;
   end.protocol = packet[6];

@@ -21,6 +21,9 @@ struct PacketView {
 // False when the bytes are no IP packet or shorter than their header says.
 bool viewPacket(u8* data, size_t length, PacketView& view);
 
+// A packet of which an ICMP error quotes the beginning: `length` is what is there, the lengths in its header are not looked at.
+bool viewQuoted(u8* data, size_t length, PacketView& view);
+
 // Result of following IPv6 extension headers to the first header that is none.
 struct ChainEnd {
   u8 protocol = kProtocolNone;

@@ -85,7 +85,7 @@ void RawBatch::recover(const Slot& slot, int error) {
     counters_.add(Counters::dropSendError);
     return;
   }
-  pathMtu_.probe(*slot.packet.tunnel);
+  pathErrors_.probe(*slot.packet.tunnel);
   std::vector<u8> whole;
   for (int part = 0; part < slot.packet.partCount; part++) {
     const auto* from = static_cast<const u8*>(slot.packet.parts[part].iov_base);

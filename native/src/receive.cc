@@ -14,7 +14,8 @@ Receiver::Receiver(Shared& shared, Counters& counters, int tun)
       counters_(counters),
       tun_(tun),
       coalescer_(*this, shared.features.tunSegmentation, shared.features.tunUdpSegmentation),
-      pathMtu_(shared, counters),
+      errors_(counters, tun),
+      pathErrors_(shared, counters, errors_),
       buffers_(new u8[kStride * kFrames]) {}
 
 void Receiver::write(const iovec* parts, int count) {
@@ -72,7 +73,7 @@ bool Receiver::turnUdp(int fd, u64 nowMs) {
       // Any other error is one that an ICMP message left at the socket: the queue behind it is still to be read.
       const bool more = errno != EAGAIN && errno != EWOULDBLOCK;
       // Nothing to read although epoll woke us: its cause is the error queue, which it tells of until that is empty.
-      pathMtu_.learnFrom(fd, Encapsulation::udp);
+      pathErrors_.learnFrom(fd, Encapsulation::udp);
       return more;
     }
     counters_.add(Counters::receiveCalls);

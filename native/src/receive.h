@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "coalesce.h"
-#include "path-mtu.h"
+#include "path-errors.h"
 #include "plane-parts.h"
 #include "udp-socket.h"
 
@@ -84,7 +84,8 @@ class Receiver final : public PacketSink {
   Counters& counters_;
   const int tun_;
   Coalescer coalescer_;
-  PathMtu pathMtu_;
+  ErrorSender errors_;
+  PathErrors pathErrors_;
   u64 nowMs_ = 0;
   Tally tally_;
   // Large datagrams fill the cache with few messages; small ones need many to a call.

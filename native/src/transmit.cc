@@ -11,10 +11,11 @@ Transmitter::Transmitter(Shared& shared, Counters& counters, const SendSockets& 
     : shared_(shared),
       counters_(counters),
       tun_(tun),
-      pathMtu_(shared, counters),
+      errors_(counters, tun),
+      pathErrors_(shared, counters, errors_),
       slowPath_(counters, sockets),
-      udp_(shared, counters, sockets, pathMtu_, slowPath_),
-      raw_(shared, counters, sockets, pathMtu_, slowPath_),
+      udp_(shared, counters, sockets, pathErrors_, slowPath_),
+      raw_(shared, counters, sockets, pathErrors_, slowPath_),
       arena_(new u8[kArena]),
       headers_(new u8[kHeaders]) {}
 
@@ -71,7 +72,7 @@ void Transmitter::packet(const VirtioHeader& virtio, u8* data, size_t length) {
     counters_.add(Counters::dropNestingLimit);
     return;
   }
-  if (tunnel->endpoint->pathMtu.load(std::memory_order_relaxed) != 0) PathMtu::age(*tunnel->endpoint, nowMs_);
+  if (tunnel->endpoint->pathMtu.load(std::memory_order_relaxed) != 0) PathErrors::age(*tunnel->endpoint, nowMs_);
   const size_t mtu = tunnel->effectiveMtu();
   if (virtio.gsoType == kGsoNone) {
     single(virtio, view, *tunnel, mtu);
@@ -95,12 +96,12 @@ void Transmitter::single(const VirtioHeader& virtio, PacketView& view, const Tun
 void Transmitter::superPacket(const VirtioHeader& virtio, const PacketView& view, const Tunnel& tunnel, size_t mtu) {
   SegmentPlan plan;
   if (!planSegments(virtio, view, mtu, plan)) {
-    if (plan.lowered) sendPacketTooBig(view, tunnel, mtu);
+    if (plan.lowered) errors_.packetTooBig(view, tunnel, mtu, nowMs_);
     counters_.add(plan.lowered ? Counters::dropTooBig : Counters::dropMalformed);
     return;
   }
   // The flow goes on in smaller segments, and its sender is told to make them itself.
-  if (plan.lowered) sendPacketTooBig(view, tunnel, mtu);
+  if (plan.lowered) errors_.packetTooBig(view, tunnel, mtu, nowMs_);
   for (u32 index = 0; index < plan.count; index++) {
     if (headersUsed_ + plan.headerLength > kHeaders) flush();
     u8* header = headers_.get() + headersUsed_;
@@ -123,19 +124,9 @@ void Transmitter::tooBig(const PacketView& view, const Tunnel& tunnel, size_t mt
     flush();
     slowPath_.sendFragmented(tunnel, view);
   } else {
-    sendPacketTooBig(view, tunnel, mtu);
+    errors_.packetTooBig(view, tunnel, mtu, nowMs_);
     counters_.add(Counters::dropTooBig);
   }
-}
-
-void Transmitter::sendPacketTooBig(const PacketView& view, const Tunnel& tunnel, size_t mtu) {
-  if (!errors_.allow(nowMs_)) return;
-  const bool own = view.family == 6 && tunnel.family == 6;
-  std::vector<u8> error = packetTooBig(view, mtu, own ? &tunnel.local : nullptr);
-  if (error.empty()) return;
-  VirtioHeader none;
-  const iovec parts[2] = {{&none, sizeof none}, {error.data(), error.size()}};
-  if (::writev(tun_, parts, 2) > 0) counters_.add(Counters::packetTooBigSent);
 }
 
 void Transmitter::fragmentInner(const PacketView& view, const Tunnel& tunnel, size_t mtu) {

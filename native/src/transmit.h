@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "batch.h"
-#include "icmp.h"
+#include "path-errors.h"
 #include "plane-parts.h"
 #include "segment.h"
 
@@ -19,7 +19,7 @@ class Transmitter {
   // Somebody deleted the device under us: it will never be readable in earnest again.
   bool deviceGone() const { return gone_; }
   // An ICMP error waits at a socket.
-  void learnPathMtu(int fd, Encapsulation encapsulation) { pathMtu_.learnFrom(fd, encapsulation); }
+  void learnErrors(int fd, Encapsulation encapsulation) { pathErrors_.learnFrom(fd, encapsulation); }
 
  private:
   // A super-packet may be 64 KiB; several fit, so that runs of segments may span reads.
@@ -32,7 +32,6 @@ class Transmitter {
   void single(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel, size_t mtu);
   void superPacket(const VirtioHeader& virtio, const PacketView& view, const Tunnel& tunnel, size_t mtu);
   void tooBig(const PacketView& view, const Tunnel& tunnel, size_t mtu);
-  void sendPacketTooBig(const PacketView& view, const Tunnel& tunnel, size_t mtu);
   void fragmentInner(const PacketView& view, const Tunnel& tunnel, size_t mtu);
   void add(const OutgoingPacket& packet);
   void flush();
@@ -40,11 +39,11 @@ class Transmitter {
   Shared& shared_;
   Counters& counters_;
   const int tun_;
-  PathMtu pathMtu_;
+  ErrorSender errors_;
+  PathErrors pathErrors_;
   SlowPath slowPath_;
   UdpBatch udp_;
   RawBatch raw_;
-  RateLimit errors_;
   u64 nowMs_ = 0;
   bool gone_ = false;
   std::unique_ptr<u8[]> arena_;

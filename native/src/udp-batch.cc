@@ -98,8 +98,8 @@ void UdpBatch::flush() {
 bool UdpBatch::recover(Message& message, int error) {
   if (error == EMSGSIZE || (error == EINVAL && message.segments > 1)) {
     // Too large for the path: udp_send_skb says EINVAL when a segment with its headers does not fit the fragment size.
-    pathMtu_.learnFrom(sockets_.udp, Encapsulation::udp);
-    pathMtu_.probe(*message.tunnel);
+    pathErrors_.learnFrom(sockets_.udp, Encapsulation::udp);
+    pathErrors_.probe(*message.tunnel);
     sendApart(message, true);
     return true;
   }

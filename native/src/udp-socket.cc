@@ -1,6 +1,5 @@
 #include "udp-socket.h"
 
-#include <linux/errqueue.h>
 #include <netinet/udp.h>
 
 #include "system-error.h"
@@ -30,25 +29,6 @@ T valueOf(const cmsghdr* header) {
   T value;
   std::memcpy(&value, CMSG_DATA(header), sizeof value);
   return value;
-}
-
-bool reportOf(const cmsghdr* header, const sockaddr_storage& from, PathMtuReport& report) {
-  const bool v4 = header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_RECVERR;
-  const bool v6 = header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_RECVERR;
-  if (!v4 && !v6) return false;
-  const auto error = valueOf<sock_extended_err>(header);
-  if (error.ee_errno != EMSGSIZE || error.ee_info == 0 || error.ee_info > 65535) return false;
-  report.family = v6 ? 6 : 4;
-  report.mtu = static_cast<u16>(error.ee_info);
-  if (v6) {
-    report.port = 0;
-    report.remote = Address::of(6, reinterpret_cast<const sockaddr_in6&>(from).sin6_addr.s6_addr);
-  } else {
-    const auto& address = reinterpret_cast<const sockaddr_in&>(from);
-    report.remote = Address::of(4, reinterpret_cast<const u8*>(&address.sin_addr));
-    report.port = ntohs(address.sin_port);
-  }
-  return true;
 }
 
 void bindWildcard(int fd, u16 port) {
@@ -124,27 +104,6 @@ UdpReceived readControl(msghdr& message) {
     }
   }
   return received;
-}
-
-void drainErrors(int fd, const std::function<void(const PathMtuReport&)>& report) {
-  for (int rounds = 0; rounds < 64; rounds++) {
-    u8 quoted[128];
-    sockaddr_storage from{};
-    alignas(cmsghdr) u8 control[512];
-    iovec part{quoted, sizeof quoted};
-    msghdr message{};
-    message.msg_name = &from;
-    message.msg_namelen = sizeof from;
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof control;
-    if (::recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0) return;
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
-      PathMtuReport entry;
-      if (reportOf(header, from, entry)) report(entry);
-    }
-  }
 }
 
 }  // namespace sojourn

@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 #include <sys/socket.h>
 
-#include <functional>
 #include <vector>
 
 #include "bytes.h"
@@ -40,15 +39,5 @@ struct UdpReceived {
   u32 segmentSize = 0;  // 0: the datagram is one
 };
 UdpReceived readControl(msghdr& message);
-
-// One record of an error queue that says how large packets to `remote` may be.
-struct PathMtuReport {
-  u8 family;
-  Address remote;
-  u16 port;  // 0 from sockets without ports
-  u16 mtu;
-};
-// Empties the error queue of any socket that has IP_RECVERR or IPV6_RECVERR on.
-void drainErrors(int fd, const std::function<void(const PathMtuReport&)>& report);
 
 }  // namespace sojourn

@@ -113,7 +113,7 @@ void Worker::learnErrors() {
   for (const auto& family : send_.raw) {
     for (const int fd : family) {
       if (fd < 0) continue;
-      transmitter_->learnPathMtu(fd, Encapsulation::ipip);
+      transmitter_->learnErrors(fd, Encapsulation::ipip);
       // The error itself also has to be taken, or epoll tells of it for ever.
       int error = 0;
       socklen_t size = sizeof error;

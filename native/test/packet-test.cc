@@ -125,6 +125,44 @@ TEST(no_error_about_errors_or_multicast) {
   CHECK(packetTooBig(made::viewOf(needed), 500, nullptr).empty());
 }
 
+TEST(unreachable_says_so_about_the_beginning_of_a_packet) {
+  Bytes packet = made::tcp({}, 1, 1400);
+  packet.resize(300);
+  PacketView view;
+  CHECK(!viewPacket(packet.data(), packet.size(), view));
+  CHECK(viewQuoted(packet.data(), packet.size(), view));
+  Bytes error = unreachable(view, nullptr);
+  CHECK_EQUAL(error.size(), 348u);
+  CHECK_EQUAL(error[40], 1);
+  CHECK_EQUAL(error[41], 3);
+  CHECK_EQUAL(load32(error.data() + 44), 0u);
+  CHECK(made::transportRight(error));
+  CHECK(unreachable(made::viewOf(error), nullptr).empty());
+
+  Bytes four = made::tcp({.family = 4}, 1, 1400);
+  CHECK(viewQuoted(four.data(), 28, view));
+  Bytes host = unreachable(view, nullptr);
+  CHECK_EQUAL(host.size(), 56u);
+  CHECK_EQUAL(host[20], 3);
+  CHECK_EQUAL(host[21], 1);
+  CHECK_EQUAL(checksumFinish(checksumAdd(host.data() + kIpv4Header, host.size() - kIpv4Header, 0)), 0);
+}
+
+TEST(less_than_a_header_is_no_quotation) {
+  PacketView view;
+  for (const int family : {4, 6}) {
+    Bytes packet = made::tcp({.family = family}, 1, 100);
+    const size_t header = family == 6 ? kIpv6Header : kIpv4Header;
+    for (size_t length = 0; length < header; length++) CHECK(!viewQuoted(packet.data(), length, view));
+    CHECK(viewQuoted(packet.data(), header, view));
+  }
+  Bytes options = made::tcp({.family = 4}, 1, 100);
+  options[0] = 0x46;
+  CHECK(!viewQuoted(options.data(), kIpv4Header, view));
+  options[0] = 0x44;
+  CHECK(!viewQuoted(options.data(), options.size(), view));
+}
+
 TEST(errors_are_limited) {
   RateLimit limit;
   int allowed = 0;

@@ -4,8 +4,9 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
+import { waitFor } from '#lab/shell.ts';
 import { encodeUdp, PROTOCOL_UDP } from '#wire/udp.ts';
-import { PROTOCOL_IPV6, packet, sendRaw } from './hand-made.ts';
+import { icmp, PROTOCOL_IPV6, packet, sendRaw } from './hand-made.ts';
 import { TUN } from './plane-hosts.ts';
 import {
   CORRESPONDENT,
@@ -180,7 +181,7 @@ describe('errors about packets in the tunnel are told to who sent them', () => {
   }
 
   // Each with an MTU of its own: what was learnt of a path stays known for minutes.
-  it.each([
+  const RELAYED = [
     ['NEMO-HA_5_1_3, NEMO-HA_5_3_5 the router’s home address', 'HNP', 'egress', undefined, 1440],
     ['NEMO-HA_5_3_6 its address on the mobile network', 'HNP', 'ingress', undefined, 1430],
     ['NEMO-HA_5_1_7, NEMO-HA_5_3_9 the router’s home address', 'MNP', 'egress', undefined, 1420],
@@ -189,13 +190,64 @@ describe('errors about packets in the tunnel are told to who sent them', () => {
     ['NEMO-HA_5_3_12 its address on the mobile network, explicit mode', 'MNP', 'ingress', [FIRST], 1390],
     ['NEMO-HA_5_5_1 a host behind it', 'HNP', 'host', [FIRST], 1380],
     ['NEMO-HA_5_5_4 a host behind it', 'MNP', 'host', [FIRST], 1370],
-  ] as const)('%s: Packet Too Big of a router that relays the tunnel (%s)', async (_t, home, which, prefixes, mtu) => {
+  ] as const;
+  const addressOf = (home: HomeAddressOf, which: 'egress' | 'ingress' | 'host') =>
+    which === 'egress' ? HOME_ADDRESSES[home] : which === 'ingress' ? INGRESS[0] : HOSTS[0];
+
+  it.each(RELAYED)(
+    '%s: Packet Too Big of a router that relays the tunnel (%s)',
+    async (_t, home, which, prefixes, mtu) => {
+      await bound(home, prefixes);
+      await narrow(mtu);
+      const said = await say(addressOf(home, which), mtu - 40 - 48 + 8);
+      await narrow(1500);
+      expect(said).toContain(`Packet too big: mtu=${mtu - 40}`);
+    },
+  );
+
+  it.each(RELAYED)('%s: Destination Unreachable of that router (%s)', async (_title, home, which, prefixes) => {
     await bound(home, prefixes);
-    await narrow(mtu);
-    const to = which === 'egress' ? HOME_ADDRESSES[home] : which === 'ingress' ? INGRESS[0] : HOSTS[0];
-    const said = await say(to, mtu - 40 - 48 + 8);
-    await narrow(1500);
-    expect(said).toContain(`Packet too big: mtu=${mtu - 40}`);
+    const route = [`prohibit`, `${router.careOf}/128`];
+    await router.lab.exec('ar6', ['ip', '-6', 'route', 'add', ...route]);
+    const said = await say(addressOf(home, which), 56);
+    await router.lab.exec('ar6', ['ip', '-6', 'route', 'delete', ...route]);
+    expect(said).toContain(`From ${HOME_AGENT} icmp_seq=1 Destination unreachable: Address unreachable`);
+  });
+
+  it.each(RELAYED)('%s: Time Exceeded of that router (%s)', async (_title, home, which, prefixes) => {
+    await bound(home, prefixes);
+    await router.lab.exec('ar6', ['nft', '-f', '-'], {
+      input: `add table ip6 worn
+add chain ip6 worn outer { type filter hook prerouting priority raw; }
+add rule ip6 worn outer ip6 daddr ${router.careOf} ip6 hoplimit set 1
+`,
+    });
+    const said = await say(addressOf(home, which), 56);
+    await router.lab.exec('ar6', ['nft', 'delete', 'table', 'ip6', 'worn']);
+    expect(said).toContain(`From ${HOME_AGENT} icmp_seq=1 Destination unreachable: Address unreachable`);
+  });
+
+  it('but not errors that somebody made up about what does not go there', async () => {
+    await bound('HNP', [FIRST]);
+    const before = await router.dropped('unreachable-sent');
+    /** Somebody on the path says that this did not arrive. */
+    const claim = async (inner: Uint8Array) => {
+      const quoted = packet(HOME_AGENT, router.careOf, PROTOCOL_IPV6, inner);
+      const error = icmp(STRANGER, HOME_AGENT, { type: 'destination-unreachable', packet: quoted });
+      await sendRaw(router.lab, 'mr', error);
+    };
+    const toward = (host: string) => {
+      const datagram = { sourcePort: 9, destinationPort: 9, payload: new TextEncoder().encode('lost') };
+      return packet(CN, ipv6(host), PROTOCOL_UDP, encodeUdp(CN, ipv6(host), datagram));
+    };
+    await claim(toward('2001:db8:5ff::a'));
+    await claim(toward(HOSTS[0]).subarray(0, 39));
+    await claim(toward(HOSTS[0]));
+    await waitFor(async () => (await router.dropped('unreachable-sent')) > before, {
+      timeoutMs: 5_000,
+      what: 'the error about the packet that may have been sent',
+    });
+    expect(await router.dropped('unreachable-sent')).toBe(before + 1);
   });
 
   it.each([

@@ -271,6 +271,29 @@ describe('a narrow path', () => {
   });
 });
 
+describe.each([1, 2])('errors about outer packets, with %i threads', (threads) => {
+  let hosts: PlaneHosts;
+  beforeAll(async () => {
+    hosts = await PlaneHosts.create('udp', threads);
+  });
+  afterAll(async () => await hosts[Symbol.asyncDispose]());
+
+  it('are told to who sent what was in them (RFC 2003 §4)', async () => {
+    await run(['nft', '-f', '-'], {
+      namespace: hosts.node.namespace,
+      input: `add table ip refusing
+add chain ip refusing input { type filter hook input priority 0; }
+add rule ip refusing input udp dport ${PORT} reject with icmp type admin-prohibited
+`,
+    });
+    expect(await ping(hosts.homeAgent.namespace, INNER.node4)).toContain('Destination Host Unreachable');
+    expect(await ping(hosts.homeAgent.namespace, INNER.node6)).toContain(
+      'Destination unreachable: Address unreachable',
+    );
+    expect(await hosts.homeAgent.counter('unreachable-sent')).toBeGreaterThanOrEqual(2);
+  });
+});
+
 describe('the device', () => {
   it('is gone when the process was killed', async () => {
     const hosts = await PlaneHosts.create('udp', 2);

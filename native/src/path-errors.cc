@@ -1,6 +1,8 @@
-#include "path-mtu.h"
+#include "path-errors.h"
 
 #include <algorithm>
+
+#include "udp-socket.h"
 
 namespace sojourn {
 namespace {
@@ -39,22 +41,41 @@ int pathMtuOfKernel(const Tunnel& tunnel, int mark) {
 
 }  // namespace
 
-void PathMtu::learnFrom(int fd, Encapsulation encapsulation) {
-  drainErrors(fd, [&](const PathMtuReport& report) { learn(report, encapsulation); });
+void PathErrors::learnFrom(int fd, Encapsulation encapsulation) {
+  drainErrors(fd, [&](const ErrorReport& report) { take(report, encapsulation); });
 }
 
-void PathMtu::learn(const PathMtuReport& report, Encapsulation encapsulation) {
+void PathErrors::take(const ErrorReport& report, Encapsulation encapsulation) {
   const u16 port = encapsulation == Encapsulation::udp ? report.port : u16{0};
   Endpoint* endpoint = shared_.tables.endpoint({report.remote, port, report.family, encapsulation});
-  if (endpoint != nullptr) lower(*endpoint, report.mtu);
+  if (endpoint == nullptr) return;
+  if (report.mtu != 0) lower(*endpoint, report.mtu);
+  if (report.unreachable) relay(report, *endpoint);
 }
 
-void PathMtu::probe(const Tunnel& tunnel) {
+// Only for what would go to that endpoint now: an error about a place that the node has left, or one that somebody made up about
+// packets that were never sent, reaches nobody.
+void PathErrors::relay(const ErrorReport& report, const Endpoint& endpoint) {
+  size_t outer = 0;
+  if (endpoint.identity.encapsulation == Encapsulation::ipip) {
+    outer = report.family == 6 ? kIpv6Header : kIpv4Header;
+    if (report.quotedLength < outer) return;
+    const u8 protocol = report.quoted[report.family == 6 ? 6 : 9];
+    if (protocol != kProtocolIpv6 && protocol != kProtocolIpv4) return;
+  }
+  PacketView inner;
+  if (!viewQuoted(report.quoted + outer, report.quotedLength - outer, inner)) return;
+  const Tunnel* tunnel = shared_.tables.tunnel(shared_.tables.route(inner.family, shared_.keyOutward(inner)));
+  if (tunnel == nullptr || !(tunnel->endpoint->identity == endpoint.identity)) return;
+  sender_.unreachable(inner, *tunnel, monotonicMs());
+}
+
+void PathErrors::probe(const Tunnel& tunnel) {
   const int mtu = pathMtuOfKernel(tunnel, shared_.options.mark);
   if (mtu > 0 && mtu <= 65535) lower(*tunnel.endpoint, static_cast<u16>(mtu));
 }
 
-void PathMtu::lower(Endpoint& endpoint, u16 reported) {
+void PathErrors::lower(Endpoint& endpoint, u16 reported) {
   const u16 least = endpoint.identity.family == 6 ? static_cast<u16>(kIpv6MinimumMtu) : kLeast4;
   const u16 mtu = std::max(reported, least);
   const u16 before = endpoint.pathMtu.load(std::memory_order_relaxed);

@@ -1,13 +1,15 @@
-// What error queues say about the path to an endpoint (RFC 1191, RFC 8201), kept with the endpoint for ten minutes.
+// What error queues say about the path to an endpoint: its MTU (RFC 1191, RFC 8201) is kept with the endpoint for ten minutes; that packets
+// do not get there is told to who sent what was in them (RFC 2473 §8).
 #pragma once
+#include "error-queue.h"
+#include "error-sender.h"
 #include "plane-parts.h"
-#include "udp-socket.h"
 
 namespace sojourn {
 
-class PathMtu {
+class PathErrors {
  public:
-  PathMtu(Shared& shared, Counters& counters) : shared_(shared), counters_(counters) {}
+  PathErrors(Shared& shared, Counters& counters, ErrorSender& sender) : shared_(shared), counters_(counters), sender_(sender) {}
 
   // Empties the error queue of `fd`. The caller is online in the tables' domain.
   void learnFrom(int fd, Encapsulation encapsulation);
@@ -24,11 +26,13 @@ class PathMtu {
   // The kernel's own net.ipv4.route.min_pmtu: smaller values come from attackers.
   static constexpr u16 kLeast4 = 552;
 
-  void learn(const PathMtuReport& report, Encapsulation encapsulation);
+  void take(const ErrorReport& report, Encapsulation encapsulation);
+  void relay(const ErrorReport& report, const Endpoint& endpoint);
   void lower(Endpoint& endpoint, u16 mtu);
 
   Shared& shared_;
   Counters& counters_;
+  ErrorSender& sender_;
 };
 
 }  // namespace sojourn
