@@ -1,0 +1,177 @@
+/**
+ * Noise_IK_25519_ChaChaPoly_SHA256: the handshake of NTMobile's sessions.
+ *
+ * The Noise Protocol Framework, revision 34, §5, §7.5 (IK), §12 (25519, ChaChaPoly, SHA256)
+ * docs/ntmobile.md §4
+ *
+ *   IK:
+ *     <- s
+ *     ...
+ *     -> e, es, s, ss
+ *     <- e, ee, se
+ *
+ * A handshake object is used for one message each way. Every failure to read is `undefined` and leaves an object that is of no further use.
+ */
+import { aeadOpen, aeadSeal, hmacSha256, type KeyPair, sha256, sharedSecret } from './primitives.ts';
+
+const PROTOCOL_NAME = new TextEncoder().encode('Noise_IK_25519_ChaChaPoly_SHA256');
+const NOTHING = new Uint8Array(0);
+const KEY = 32;
+const TAG = 16;
+
+/** The keys of both directions. */
+export interface SplitKeys {
+  readonly initiatorToResponder: Uint8Array;
+  readonly responderToInitiator: Uint8Array;
+}
+
+/** SymmetricState of §5.2, with its CipherState. */
+class SymmetricState {
+  // The name has exactly 32 octets, so it is itself the first h.
+  #hash: Uint8Array = PROTOCOL_NAME;
+  #chainingKey: Uint8Array = PROTOCOL_NAME;
+  #key: Uint8Array = NOTHING;
+  #nonce = 0;
+
+  mixHash(data: Uint8Array): void {
+    this.#hash = sha256(this.#hash, data);
+  }
+
+  mixKey(material: Uint8Array): void {
+    const [chainingKey, key] = expand(this.#chainingKey, material);
+    this.#chainingKey = chainingKey;
+    this.#key = key;
+    this.#nonce = 0;
+  }
+
+  encryptAndHash(plaintext: Uint8Array): Uint8Array {
+    const ciphertext = aeadSeal('chacha20-poly1305', this.#key, nonceOf(this.#nonce++), this.#hash, plaintext);
+    this.mixHash(ciphertext);
+    return ciphertext;
+  }
+
+  decryptAndHash(ciphertext: Uint8Array): Uint8Array | undefined {
+    const plaintext = aeadOpen('chacha20-poly1305', this.#key, nonceOf(this.#nonce++), this.#hash, ciphertext);
+    this.mixHash(ciphertext);
+    return plaintext;
+  }
+
+  split(): SplitKeys {
+    const [initiatorToResponder, responderToInitiator] = expand(this.#chainingKey, NOTHING);
+    return { initiatorToResponder, responderToInitiator };
+  }
+}
+
+/** HKDF of §4.3 with two outputs. */
+function expand(chainingKey: Uint8Array, material: Uint8Array): readonly [Uint8Array, Uint8Array] {
+  const temporary = hmacSha256(chainingKey, material);
+  const first = hmacSha256(temporary, Uint8Array.of(1));
+  return [first, hmacSha256(temporary, first, Uint8Array.of(2))];
+}
+
+/** §12.3: 32 zero bits, then the counter little-endian. A handshake never counts beyond one octet. */
+function nonceOf(counter: number): Uint8Array {
+  const nonce = new Uint8Array(12);
+  nonce[4] = counter;
+  return nonce;
+}
+
+function started(prologue: Uint8Array, responderKey: Uint8Array): SymmetricState {
+  const state = new SymmetricState();
+  state.mixHash(prologue);
+  state.mixHash(responderKey);
+  return state;
+}
+
+/** Mixes the secret of two keys in; false for a public key that has none. */
+function mixSecret(state: SymmetricState, pair: KeyPair, publicKey: Uint8Array): boolean {
+  const secret = sharedSecret(pair.privateKey, publicKey);
+  if (secret !== undefined) state.mixKey(secret);
+  return secret !== undefined;
+}
+
+/** The first message: ephemeral key, encrypted static key, encrypted payload, one after the other. */
+export interface InitiationMessage {
+  readonly ephemeral: Uint8Array;
+  readonly encryptedStatic: Uint8Array;
+  readonly encryptedPayload: Uint8Array;
+}
+
+export interface ResponseMessage {
+  readonly ephemeral: Uint8Array;
+  readonly encryptedPayload: Uint8Array;
+}
+
+export class NoiseInitiator {
+  readonly #state: SymmetricState;
+  readonly #own: KeyPair;
+  readonly #ephemeral: KeyPair;
+  readonly #responderKey: Uint8Array;
+
+  /** `ephemeral` is fresh for each handshake. */
+  constructor(own: KeyPair, ephemeral: KeyPair, responderKey: Uint8Array, prologue: Uint8Array) {
+    this.#own = own;
+    this.#ephemeral = ephemeral;
+    this.#responderKey = responderKey;
+    this.#state = started(prologue, responderKey);
+  }
+
+  /** Undefined only for a responder's key that gives no secret. */
+  write(payload: Uint8Array): InitiationMessage | undefined {
+    const state = this.#state;
+    state.mixHash(this.#ephemeral.publicKey);
+    if (!mixSecret(state, this.#ephemeral, this.#responderKey)) return undefined;
+    const encryptedStatic = state.encryptAndHash(this.#own.publicKey);
+    if (!mixSecret(state, this.#own, this.#responderKey)) return undefined;
+    const encryptedPayload = state.encryptAndHash(payload);
+    return { ephemeral: this.#ephemeral.publicKey, encryptedStatic, encryptedPayload };
+  }
+
+  read(message: ResponseMessage): { readonly payload: Uint8Array; readonly keys: SplitKeys } | undefined {
+    const state = this.#state;
+    state.mixHash(message.ephemeral);
+    if (!mixSecret(state, this.#ephemeral, message.ephemeral)) return undefined;
+    if (!mixSecret(state, this.#own, message.ephemeral)) return undefined;
+    const payload = state.decryptAndHash(message.encryptedPayload);
+    return payload === undefined ? undefined : { payload, keys: state.split() };
+  }
+}
+
+export class NoiseResponder {
+  readonly #state: SymmetricState;
+  readonly #own: KeyPair;
+  #remoteEphemeral: Uint8Array = NOTHING;
+  #remoteStatic: Uint8Array = NOTHING;
+
+  constructor(own: KeyPair, prologue: Uint8Array) {
+    this.#own = own;
+    this.#state = started(prologue, own.publicKey);
+  }
+
+  read(message: InitiationMessage): { readonly payload: Uint8Array; readonly publicKey: Uint8Array } | undefined {
+    const state = this.#state;
+    if (message.encryptedStatic.length !== KEY + TAG) return undefined;
+    state.mixHash(message.ephemeral);
+    if (!mixSecret(state, this.#own, message.ephemeral)) return undefined;
+    const publicKey = state.decryptAndHash(message.encryptedStatic);
+    if (publicKey === undefined || !mixSecret(state, this.#own, publicKey)) return undefined;
+    const payload = state.decryptAndHash(message.encryptedPayload);
+    if (payload === undefined) return undefined;
+    this.#remoteEphemeral = message.ephemeral;
+    this.#remoteStatic = publicKey;
+    return { payload, publicKey };
+  }
+
+  /** After `read`. Undefined for keys that give no secret. */
+  write(
+    payload: Uint8Array,
+    ephemeral: KeyPair,
+  ): { readonly message: ResponseMessage; readonly keys: SplitKeys } | undefined {
+    const state = this.#state;
+    state.mixHash(ephemeral.publicKey);
+    if (!mixSecret(state, ephemeral, this.#remoteEphemeral)) return undefined;
+    if (!mixSecret(state, ephemeral, this.#remoteStatic)) return undefined;
+    const encryptedPayload = state.encryptAndHash(payload);
+    return { message: { ephemeral: ephemeral.publicKey, encryptedPayload }, keys: state.split() };
+  }
+}

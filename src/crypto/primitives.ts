@@ -1,0 +1,131 @@
+/**
+ * Primitives that NTMobile's handshake and sealing stand on, by Node's OpenSSL: X25519, AEAD, HMAC, HKDF.
+ *
+ * RFC 7748          X25519
+ * RFC 8439          ChaCha20-Poly1305; RFC 5116: AES-128-GCM
+ * RFC 5869          HKDF
+ *
+ * Pure: nothing here has state, takes randomness or knows the time.
+ */
+import {
+  createCipheriv,
+  createDecipheriv,
+  createHash,
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  diffieHellman,
+  type KeyObject,
+  timingSafeEqual,
+} from 'node:crypto';
+import { assert } from '#base/assert.ts';
+import { concatBytes } from '#base/bytes.ts';
+
+const TAG = 16;
+
+/** PKCS #8 and SubjectPublicKeyInfo (RFC 8410) in front of the 32 octets. */
+const PRIVATE_KEY_HEAD = Uint8Array.of(
+  ...[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x04, 0x22, 0x04, 0x20],
+);
+const PUBLIC_KEY_HEAD = Uint8Array.of(0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x03, 0x21, 0x00);
+
+/** An X25519 key pair: the private half can only be used, not looked at. */
+export interface KeyPair {
+  readonly publicKey: Uint8Array;
+  readonly privateKey: KeyObject;
+}
+
+function octets(buffer: Uint8Array): Uint8Array {
+  return new Uint8Array(buffer.buffer, buffer.byteOffset, buffer.byteLength);
+}
+
+/** The key pair of 32 private octets. */
+export function keyPairOf(privateOctets: Uint8Array): KeyPair {
+  assert(privateOctets.length === 32, 'X25519 private key of 32 octets');
+  const der = Buffer.from(concatBytes(PRIVATE_KEY_HEAD, privateOctets));
+  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  const exported = createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
+  return { privateKey, publicKey: octets(exported).slice(PUBLIC_KEY_HEAD.length) };
+}
+
+/** The shared secret; undefined when the public key is one of those that give zero (RFC 7748 §6.1). */
+export function sharedSecret(privateKey: KeyObject, publicOctets: Uint8Array): Uint8Array | undefined {
+  assert(publicOctets.length === 32, 'X25519 public key of 32 octets');
+  const key = Buffer.from(concatBytes(PUBLIC_KEY_HEAD, publicOctets));
+  const publicKey = createPublicKey({ key, format: 'der', type: 'spki' });
+  try {
+    return octets(diffieHellman({ privateKey, publicKey }));
+  } catch {
+    // OpenSSL refuses to give a secret of zero octets.
+    return undefined;
+  }
+}
+
+export type AeadName = 'aes-128-gcm' | 'chacha20-poly1305';
+
+/** Ciphertext and tag. `nonce` of 12 octets. */
+export function aeadSeal(
+  name: AeadName,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  associated: Uint8Array,
+  plaintext: Uint8Array,
+): Uint8Array {
+  const cipher =
+    name === 'aes-128-gcm'
+      ? createCipheriv(name, key, nonce)
+      : createCipheriv(name, key, nonce, { authTagLength: TAG });
+  cipher.setAAD(associated, { plaintextLength: plaintext.length });
+  const body = cipher.update(plaintext);
+  cipher.final();
+  return concatBytes(octets(body), octets(cipher.getAuthTag()));
+}
+
+/** The plaintext; undefined when the tag is wrong. */
+export function aeadOpen(
+  name: AeadName,
+  key: Uint8Array,
+  nonce: Uint8Array,
+  associated: Uint8Array,
+  ciphertext: Uint8Array,
+): Uint8Array | undefined {
+  if (ciphertext.length < TAG) return undefined;
+  const at = ciphertext.length - TAG;
+  const decipher =
+    name === 'aes-128-gcm'
+      ? createDecipheriv(name, key, nonce, { authTagLength: TAG })
+      : createDecipheriv(name, key, nonce, { authTagLength: TAG });
+  decipher.setAAD(associated, { plaintextLength: at });
+  decipher.setAuthTag(ciphertext.subarray(at));
+  const body = decipher.update(ciphertext.subarray(0, at));
+  try {
+    decipher.final();
+  } catch {
+    return undefined;
+  }
+  return octets(body);
+}
+
+export function sha256(...parts: readonly Uint8Array[]): Uint8Array {
+  const hash = createHash('sha256');
+  for (const part of parts) hash.update(part);
+  return octets(hash.digest());
+}
+
+/** HMAC-SHA-256 (RFC 2104). */
+export function hmacSha256(key: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
+  const hmac = createHmac('sha256', key);
+  for (const part of parts) hmac.update(part);
+  return octets(hmac.digest());
+}
+
+/** HKDF-Expand of RFC 5869 §2.3 for at most 32 octets: its first block. */
+export function hkdfExpand(key: Uint8Array, info: Uint8Array, length: number): Uint8Array {
+  assert(length <= 32, 'one block of HKDF-Expand');
+  return hmacSha256(key, info, Uint8Array.of(1)).slice(0, length);
+}
+
+/** In time that does not depend on where they differ. */
+export function equalSecrets(a: Uint8Array, b: Uint8Array): boolean {
+  return a.length === b.length && timingSafeEqual(a, b);
+}

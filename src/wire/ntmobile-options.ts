@@ -1,0 +1,367 @@
+/**
+ * Options of NTMobile control messages and handshake payloads.
+ *
+ * docs/ntmobile.md §6; names are LDH labels of RFC 1123 §2.1 in lower case
+ *
+ *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ *   |     type      |            length             |  value ...
+ *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
+ *
+ * Octet strings of parsed values are copies. What this table does not know stays in place as `unknown`.
+ */
+import { unreachable } from '#base/assert.ts';
+import { Reader, type Writer } from '#base/bytes.ts';
+import { type IpAddress, type Ipv4Address, type Ipv6Address, isIpv6, readIpv4, readIpv6, writeIp } from '#base/ip.ts';
+import { KEY_OCTETS, LARGEST_SPI, PATH_ID_OCTETS } from './ntmobile-datagram.ts';
+
+/** Type numbers; unknown ones from 128 on may be skipped. */
+export const NTMOBILE_OPTIONS = {
+  name: 1,
+  'path-id': 2,
+  credential: 3,
+  candidate: 4,
+  'observed-endpoint': 5,
+  lifetime: 6,
+  'virtual-ipv6': 7,
+  'virtual-ipv4': 8,
+  relay: 9,
+  'relay-token': 10,
+  'relay-index': 11,
+  challenge: 12,
+  mapping: 13,
+  'round-trip': 14,
+  load: 15,
+  families: 16,
+  'time-to-live': 17,
+  role: 18,
+  zone: 19,
+  endpoint: 20,
+  'node-id': 21,
+  reason: 128,
+} as const;
+
+export const FIRST_SKIPPABLE_OPTION = 128;
+export const NODE_ID_OCTETS = 16;
+const CHALLENGE_OCTETS = 8;
+const LONGEST_TOKEN = 512;
+const LONGEST_REASON = 200;
+const LONGEST_NAME = 253;
+
+export const CandidateKind = { host: 1, serverReflexive: 2, relayed: 3 } as const;
+export const Mapping = { none: 1, endpointIndependent: 2, endpointDependent: 3 } as const;
+export const DirectionRole = { initiator: 1, responder: 2, general: 3 } as const;
+export const FAMILY_IPV4 = 1;
+export const FAMILY_IPV6 = 2;
+
+/** A UDP endpoint. */
+export interface Endpoint {
+  readonly address: IpAddress;
+  readonly port: number;
+}
+
+/** Times in seconds but the round trip, which is in microseconds; `load` in thousandths. */
+export type NtmobileOption =
+  | { readonly type: 'name' | 'zone'; readonly name: string }
+  | { readonly type: 'path-id'; readonly pathId: Uint8Array }
+  | { readonly type: 'credential'; readonly credential: Uint8Array }
+  | { readonly type: 'candidate'; readonly kind: number; readonly priority: number; readonly endpoint: Endpoint }
+  | { readonly type: 'observed-endpoint' | 'endpoint'; readonly endpoint: Endpoint }
+  | { readonly type: 'lifetime' | 'time-to-live'; readonly seconds: number }
+  | { readonly type: 'virtual-ipv6'; readonly address: Ipv6Address }
+  | { readonly type: 'virtual-ipv4'; readonly address: Ipv4Address }
+  | { readonly type: 'relay'; readonly publicKey: Uint8Array; readonly endpoints: readonly Endpoint[] }
+  | { readonly type: 'relay-token'; readonly token: Uint8Array }
+  | { readonly type: 'relay-index'; readonly index: number }
+  | { readonly type: 'challenge'; readonly challenge: Uint8Array }
+  | { readonly type: 'mapping'; readonly mapping: number }
+  | { readonly type: 'round-trip'; readonly nodeId: Uint8Array; readonly microseconds: number }
+  | { readonly type: 'load'; readonly thousandths: number }
+  | { readonly type: 'families'; readonly families: number }
+  | { readonly type: 'role'; readonly role: number }
+  | { readonly type: 'node-id'; readonly nodeId: Uint8Array }
+  | { readonly type: 'reason'; readonly reason: string }
+  | { readonly type: 'unknown'; readonly optionType: number; readonly data: Uint8Array };
+
+export type NtmobileOptionOf<T extends NtmobileOption['type']> = Extract<NtmobileOption, { readonly type: T }>;
+
+const NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(NTMOBILE_OPTIONS).map(([name, type]) => [type, name]),
+);
+const LABELS = /^(?!-)[a-z0-9-]{1,63}(?<!-)(\.(?!-)[a-z0-9-]{1,63}(?<!-))*$/;
+
+/** Whether `name` is a domain name as it may stand in a message: lower case, no trailing dot. */
+export function isDomainName(name: string): boolean {
+  return name.length <= LONGEST_NAME && LABELS.test(name);
+}
+
+function readDomainName(reader: Reader): string {
+  const octets = reader.rest();
+  if (octets.length > LONGEST_NAME) reader.fail('name too long');
+  let name = '';
+  for (const octet of octets) name += String.fromCharCode(octet);
+  if (!LABELS.test(name)) reader.fail('no domain name');
+  return name;
+}
+
+function readAddress(reader: Reader, family: number): IpAddress {
+  if (family === 4) return readIpv4(reader);
+  if (family === 6) return readIpv6(reader);
+  return reader.fail('unknown address family');
+}
+
+function readEndpoint(reader: Reader): Endpoint {
+  const family = reader.u8();
+  if (reader.u8() !== 0) reader.fail('reserved octet is not zero');
+  const port = reader.u16();
+  return { port, address: readAddress(reader, family) };
+}
+
+function readCandidate(reader: Reader): NtmobileOption {
+  const kind = reader.u8();
+  const family = reader.u8();
+  const port = reader.u16();
+  const priority = reader.u32();
+  return { type: 'candidate', kind, priority, endpoint: { port, address: readAddress(reader, family) } };
+}
+
+function readRelay(reader: Reader): NtmobileOption {
+  const publicKey = reader.bytes(KEY_OCTETS).slice();
+  const endpoints: Endpoint[] = [];
+  while (reader.remaining > 0) endpoints.push(readEndpoint(reader));
+  return { type: 'relay', publicKey, endpoints };
+}
+
+function readToken(reader: Reader): Uint8Array {
+  if (reader.remaining === 0 || reader.remaining > LONGEST_TOKEN) reader.fail('relay token of wrong length');
+  return reader.rest().slice();
+}
+
+function readIndex(reader: Reader): number {
+  const index = reader.u32();
+  if (index === 0 || index > LARGEST_SPI) reader.fail('relay index out of range');
+  return index;
+}
+
+function readReason(reader: Reader): string {
+  if (reader.remaining > LONGEST_REASON) reader.fail('reason too long');
+  // Printable ASCII only: it is shown to people, and comes from a peer.
+  let reason = '';
+  for (const octet of reader.rest())
+    reason += octet >= 0x20 && octet < 0x7f ? String.fromCharCode(octet) : reader.fail('reason is no plain text');
+  return reason;
+}
+
+/** How the value of each option is read; the reader ends where the option does. */
+const READERS: { readonly [T in keyof typeof NTMOBILE_OPTIONS]: (reader: Reader) => NtmobileOption } = {
+  name: (reader) => ({ type: 'name', name: readDomainName(reader) }),
+  'path-id': (reader) => ({ type: 'path-id', pathId: reader.bytes(PATH_ID_OCTETS).slice() }),
+  credential: (reader) => ({ type: 'credential', credential: reader.rest().slice() }),
+  candidate: readCandidate,
+  'observed-endpoint': (reader) => ({ type: 'observed-endpoint', endpoint: readEndpoint(reader) }),
+  lifetime: (reader) => ({ type: 'lifetime', seconds: reader.u32() }),
+  'virtual-ipv6': (reader) => ({ type: 'virtual-ipv6', address: readIpv6(reader) }),
+  'virtual-ipv4': (reader) => ({ type: 'virtual-ipv4', address: readIpv4(reader) }),
+  relay: readRelay,
+  'relay-token': (reader) => ({ type: 'relay-token', token: readToken(reader) }),
+  'relay-index': (reader) => ({ type: 'relay-index', index: readIndex(reader) }),
+  challenge: (reader) => ({ type: 'challenge', challenge: reader.bytes(CHALLENGE_OCTETS).slice() }),
+  mapping: (reader) => ({ type: 'mapping', mapping: reader.u8() }),
+  'round-trip': (reader) => ({
+    type: 'round-trip',
+    nodeId: reader.bytes(NODE_ID_OCTETS).slice(),
+    microseconds: reader.u32(),
+  }),
+  load: (reader) => ({ type: 'load', thousandths: reader.u16() }),
+  families: (reader) => ({ type: 'families', families: reader.u8() }),
+  'time-to-live': (reader) => ({ type: 'time-to-live', seconds: reader.u32() }),
+  role: (reader) => ({ type: 'role', role: reader.u8() }),
+  zone: (reader) => ({ type: 'zone', name: readDomainName(reader) }),
+  endpoint: (reader) => ({ type: 'endpoint', endpoint: readEndpoint(reader) }),
+  'node-id': (reader) => ({ type: 'node-id', nodeId: reader.bytes(NODE_ID_OCTETS).slice() }),
+  reason: (reader) => ({ type: 'reason', reason: readReason(reader) }),
+};
+
+function isKnown(name: string | undefined): name is keyof typeof NTMOBILE_OPTIONS {
+  return name !== undefined;
+}
+
+/** Reads options to the end of `reader`. */
+export function parseNtmobileOptions(reader: Reader): readonly NtmobileOption[] {
+  const options: NtmobileOption[] = [];
+  while (reader.remaining > 0) {
+    const optionType = reader.u8();
+    const length = reader.u16();
+    const at = reader.take(length);
+    const value = new Reader(reader.source, at, at + length);
+    const name = NAMES.get(optionType);
+    if (isKnown(name)) options.push(READERS[name](value));
+    else options.push({ type: 'unknown', optionType, data: value.rest().slice() });
+    if (value.remaining > 0) value.fail('option longer than its value');
+  }
+  return options;
+}
+
+const addressOctets = (address: IpAddress): number => (isIpv6(address) ? 16 : 4);
+
+function sizeOfValue(option: NtmobileOption): number {
+  switch (option.type) {
+    case 'name':
+    case 'zone':
+      return option.name.length;
+    case 'path-id':
+      return option.pathId.length;
+    case 'credential':
+      return option.credential.length;
+    case 'candidate':
+      return 8 + addressOctets(option.endpoint.address);
+    case 'observed-endpoint':
+    case 'endpoint':
+      return 4 + addressOctets(option.endpoint.address);
+    case 'relay':
+      return KEY_OCTETS + option.endpoints.reduce((sum, { address }) => sum + 4 + addressOctets(address), 0);
+    case 'lifetime':
+    case 'time-to-live':
+    case 'relay-index':
+    case 'virtual-ipv4':
+      return 4;
+    case 'virtual-ipv6':
+    case 'node-id':
+      return 16;
+    case 'relay-token':
+      return option.token.length;
+    case 'challenge':
+      return CHALLENGE_OCTETS;
+    case 'mapping':
+    case 'families':
+    case 'role':
+      return 1;
+    case 'round-trip':
+      return NODE_ID_OCTETS + 4;
+    case 'load':
+      return 2;
+    case 'reason':
+      return option.reason.length;
+    case 'unknown':
+      return option.data.length;
+    default:
+      return unreachable(option);
+  }
+}
+
+/** Octets of all options with their headers. */
+export function sizeOfNtmobileOptions(options: readonly NtmobileOption[]): number {
+  return options.reduce((sum, option) => sum + 3 + sizeOfValue(option), 0);
+}
+
+function writeText(writer: Writer, text: string): void {
+  for (let index = 0; index < text.length; index++) writer.u8(text.charCodeAt(index));
+}
+
+function writeEndpoint(writer: Writer, { address, port }: Endpoint): void {
+  writer.u8(isIpv6(address) ? 6 : 4);
+  writer.zero(1);
+  writer.u16(port);
+  writeIp(writer, address);
+}
+
+function writeCandidate(writer: Writer, { kind, priority, endpoint }: NtmobileOptionOf<'candidate'>): void {
+  writer.u8(kind);
+  writer.u8(isIpv6(endpoint.address) ? 6 : 4);
+  writer.u16(endpoint.port);
+  writer.u32(priority);
+  writeIp(writer, endpoint.address);
+}
+
+function writeValue(writer: Writer, option: NtmobileOption): void {
+  switch (option.type) {
+    case 'name':
+    case 'zone':
+      writeText(writer, option.name);
+      break;
+    case 'path-id':
+      writer.bytes(option.pathId);
+      break;
+    case 'credential':
+      writer.bytes(option.credential);
+      break;
+    case 'candidate':
+      writeCandidate(writer, option);
+      break;
+    case 'observed-endpoint':
+    case 'endpoint':
+      writeEndpoint(writer, option.endpoint);
+      break;
+    case 'relay':
+      writer.bytes(option.publicKey);
+      for (const endpoint of option.endpoints) writeEndpoint(writer, endpoint);
+      break;
+    case 'lifetime':
+    case 'time-to-live':
+      writer.u32(option.seconds);
+      break;
+    case 'relay-index':
+      writer.u32(option.index);
+      break;
+    case 'virtual-ipv4':
+    case 'virtual-ipv6':
+      writeIp(writer, option.address);
+      break;
+    case 'relay-token':
+      writer.bytes(option.token);
+      break;
+    case 'challenge':
+      writer.bytes(option.challenge);
+      break;
+    case 'mapping':
+      writer.u8(option.mapping);
+      break;
+    case 'families':
+      writer.u8(option.families);
+      break;
+    case 'role':
+      writer.u8(option.role);
+      break;
+    case 'round-trip':
+      writer.bytes(option.nodeId);
+      writer.u32(option.microseconds);
+      break;
+    case 'load':
+      writer.u16(option.thousandths);
+      break;
+    case 'node-id':
+      writer.bytes(option.nodeId);
+      break;
+    case 'reason':
+      writeText(writer, option.reason);
+      break;
+    case 'unknown':
+      writer.bytes(option.data);
+      break;
+    default:
+      unreachable(option);
+  }
+}
+
+export function writeNtmobileOptions(writer: Writer, options: readonly NtmobileOption[]): void {
+  for (const option of options) {
+    writer.u8(option.type === 'unknown' ? option.optionType : NTMOBILE_OPTIONS[option.type]);
+    writer.u16(sizeOfValue(option));
+    writeValue(writer, option);
+  }
+}
+
+/** The first option of a type. */
+export function findNtmobileOption<T extends NtmobileOption['type']>(
+  options: readonly NtmobileOption[],
+  type: T,
+): NtmobileOptionOf<T> | undefined {
+  return options.find((option): option is NtmobileOptionOf<T> => option.type === type);
+}
+
+/** Every option of a type, in order. */
+export function filterNtmobileOptions<T extends NtmobileOption['type']>(
+  options: readonly NtmobileOption[],
+  type: T,
+): readonly NtmobileOptionOf<T>[] {
+  return options.filter((option): option is NtmobileOptionOf<T> => option.type === type);
+}
