@@ -1,8 +1,7 @@
 /**
  * Noise_IK_25519_ChaChaPoly_SHA256: the handshake of NTMobile's sessions.
  *
- * The Noise Protocol Framework, revision 34, §5, §7.5 (IK), §12 (25519, ChaChaPoly, SHA256)
- * docs/ntmobile.md §4
+ * No RFC: the Noise Protocol Framework, revision 34, §5, §7.5 (IK), §12 (25519, ChaChaPoly, SHA256); docs/ntmobile.md §4
  *
  *   IK:
  *     <- s

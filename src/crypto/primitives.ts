@@ -42,8 +42,11 @@ function octets(buffer: Uint8Array): Uint8Array {
 /** The key pair of 32 private octets. */
 export function keyPairOf(privateOctets: Uint8Array): KeyPair {
   assert(privateOctets.length === 32, 'X25519 private key of 32 octets');
-  const der = Buffer.from(concatBytes(PRIVATE_KEY_HEAD, privateOctets));
-  const privateKey = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+  const privateKey = createPrivateKey({
+    key: concatBytes(PRIVATE_KEY_HEAD, privateOctets),
+    format: 'der',
+    type: 'pkcs8',
+  });
   const exported = createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
   return { privateKey, publicKey: octets(exported).slice(PUBLIC_KEY_HEAD.length) };
 }
@@ -51,7 +54,7 @@ export function keyPairOf(privateOctets: Uint8Array): KeyPair {
 /** The shared secret; undefined when the public key is one of those that give zero (RFC 7748 §6.1). */
 export function sharedSecret(privateKey: KeyObject, publicOctets: Uint8Array): Uint8Array | undefined {
   assert(publicOctets.length === 32, 'X25519 public key of 32 octets');
-  const key = Buffer.from(concatBytes(PUBLIC_KEY_HEAD, publicOctets));
+  const key = concatBytes(PUBLIC_KEY_HEAD, publicOctets);
   const publicKey = createPublicKey({ key, format: 'der', type: 'spki' });
   try {
     return octets(diffieHellman({ privateKey, publicKey }));

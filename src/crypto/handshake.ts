@@ -1,0 +1,224 @@
+/**
+ * NTMobile's handshake: Tunnel Request and Tunnel Response as whole datagrams, and cookies.
+ *
+ * docs/ntmobile.md §4; Noise IK in noise-ik.ts
+ *
+ * Reading is split as the defence is: MAC1 and MAC2 are looked at before anything dear is computed. Who reads a payload judges
+ * timestamp and credential itself.
+ */
+import { concatBytes, encode, isMalformed } from '#base/bytes.ts';
+import {
+  DATAGRAM_TYPES,
+  frameWord,
+  INITIATION_HEADER_OCTETS,
+  MAC_OCTETS,
+  NTMOBILE_VERSION,
+  type NtmobileDatagramOf,
+  ntmobileDatagramCodec,
+  Suite,
+} from '#wire/ntmobile-datagram.ts';
+import {
+  type InitiationPayload,
+  initiationPayloadCodec,
+  type ResponsePayload,
+  responsePayloadCodec,
+} from '#wire/ntmobile-payload.ts';
+import { NoiseInitiator, NoiseResponder, type SplitKeys } from './noise-ik.ts';
+import {
+  type AeadName,
+  aeadOpen,
+  aeadSeal,
+  equalSecrets,
+  hkdfExpand,
+  hmacSha256,
+  type KeyPair,
+  sha256,
+} from './primitives.ts';
+
+const label = (text: string): Uint8Array => new TextEncoder().encode(text);
+const PROLOGUE = label('sojourn ntmobile 1\0');
+const MAC1_LABEL = label('sojourn ntmobile mac1\0');
+const COOKIE_LABEL = label('sojourn ntmobile cookie\0');
+const DATA_LABEL = label('sojourn ntmobile data');
+const CONTROL_LABEL = label('sojourn ntmobile control');
+const NO_MAC = new Uint8Array(MAC_OCTETS);
+
+export const COOKIE_OCTETS = 16;
+export const COOKIE_NONCE_OCTETS = 12;
+
+type Initiation = NtmobileDatagramOf<'initiation'>;
+
+/** Keys for what one direction carries. */
+export interface DirectionKeys {
+  /** 16 or 32 octets, as the suite has it. */
+  readonly data: Uint8Array;
+  /** Always of ChaCha20-Poly1305. */
+  readonly control: Uint8Array;
+}
+
+export interface SessionKeys {
+  readonly send: DirectionKeys;
+  readonly receive: DirectionKeys;
+}
+
+/** The AEAD that a suite's number stands for; undefined for others. */
+export function aeadOfSuite(suite: number): AeadName | undefined {
+  if (suite === Suite.aes128Gcm) return 'aes-128-gcm';
+  return suite === Suite.chacha20Poly1305 ? 'chacha20-poly1305' : undefined;
+}
+
+function directionKeys(key: Uint8Array, suite: number): DirectionKeys {
+  const octets = suite === Suite.aes128Gcm ? 16 : 32;
+  return { data: hkdfExpand(key, DATA_LABEL, octets), control: hkdfExpand(key, CONTROL_LABEL, 32) };
+}
+
+function sessionKeys(
+  { initiatorToResponder, responderToInitiator }: SplitKeys,
+  suite: number,
+  initiator: boolean,
+): SessionKeys {
+  const forth = directionKeys(initiatorToResponder, suite);
+  const back = directionKeys(responderToInitiator, suite);
+  return initiator ? { send: forth, receive: back } : { send: back, receive: forth };
+}
+
+/** Octets 0 to 15 of an initiation. */
+function headerOf({ spi, use, suites, pathId }: Pick<Initiation, 'spi' | 'use' | 'suites' | 'pathId'>): Uint8Array {
+  const header = new Uint8Array(INITIATION_HEADER_OCTETS);
+  new DataView(header.buffer).setUint32(0, frameWord(DATAGRAM_TYPES.initiation, spi));
+  header.set([NTMOBILE_VERSION, use, suites, 0], 4);
+  header.set(pathId, 8);
+  return header;
+}
+
+const prologueOf = (header: Uint8Array): Uint8Array => concatBytes(PROLOGUE, header);
+
+/** The key of MAC1 for initiations to a responder: computed once for each. */
+export function mac1Key(responderKey: Uint8Array): Uint8Array {
+  return sha256(MAC1_LABEL, responderKey);
+}
+
+function mac(key: Uint8Array, datagram: Uint8Array, end: number): Uint8Array {
+  return hmacSha256(key, datagram.subarray(0, end)).slice(0, MAC_OCTETS);
+}
+
+/** Whether MAC1 of an initiation's octets is right: its sender at least knows whom it calls. */
+export function mac1Valid(key: Uint8Array, initiation: Uint8Array): boolean {
+  const at = initiation.length - 2 * MAC_OCTETS;
+  return at > 0 && equalSecrets(mac(key, initiation, at), initiation.subarray(at, at + MAC_OCTETS));
+}
+
+/** Whether MAC2 of an initiation's octets is right under the cookie for where it came from. */
+export function mac2Valid(cookie: Uint8Array, initiation: Uint8Array): boolean {
+  const at = initiation.length - MAC_OCTETS;
+  return at > 0 && equalSecrets(mac(cookie, initiation, at), initiation.subarray(at));
+}
+
+/** What an initiator decides. */
+export interface InitiationFields {
+  /** Under which it will receive. */
+  readonly spi: number;
+  readonly use: number;
+  /** Bitmask, see `suiteBit`. */
+  readonly suites: number;
+  readonly pathId: Uint8Array;
+  readonly payload: InitiationPayload;
+  readonly cookie: Uint8Array | undefined;
+}
+
+/** An initiation on its way: the datagram, and what is needed to read the response. */
+export interface PendingInitiation {
+  readonly datagram: Uint8Array;
+  readonly mac1: Uint8Array;
+  /** The response's payload and the keys; undefined when it is not an answer to this. */
+  finish(
+    response: NtmobileDatagramOf<'response'>,
+  ): { readonly payload: ResponsePayload; readonly keys: SessionKeys } | undefined;
+}
+
+/** Undefined only when the responder's key gives no secret. `ephemeral` is fresh for each initiation. */
+export function initiate(
+  own: KeyPair,
+  ephemeral: KeyPair,
+  responderKey: Uint8Array,
+  fields: InitiationFields,
+): PendingInitiation | undefined {
+  const noise = new NoiseInitiator(own, ephemeral, responderKey, prologueOf(headerOf(fields)));
+  const message = noise.write(encode(initiationPayloadCodec, fields.payload));
+  if (message === undefined) return undefined;
+  const { spi, use, suites, pathId } = fields;
+  const blank = { type: 'initiation', spi, use, suites, pathId, ...message, mac1: NO_MAC, mac2: NO_MAC } as const;
+  const datagram = encode(ntmobileDatagramCodec, blank);
+  const at = datagram.length - 2 * MAC_OCTETS;
+  const mac1 = mac(mac1Key(responderKey), datagram, at);
+  datagram.set(mac1, at);
+  if (fields.cookie !== undefined) datagram.set(mac(fields.cookie, datagram, at + MAC_OCTETS), at + MAC_OCTETS);
+  return {
+    datagram,
+    mac1,
+    finish: (response) => {
+      const read = noise.read(response);
+      if (read === undefined) return undefined;
+      const payload = responsePayloadCodec.parse(read.payload);
+      if (isMalformed(payload) || (suites & (1 << (payload.suite - 1))) === 0) return undefined;
+      return { payload, keys: sessionKeys(read.keys, payload.suite, true) };
+    },
+  };
+}
+
+/** An initiation that was read: who sent it, and how to answer. */
+export interface ReceivedInitiation {
+  readonly publicKey: Uint8Array;
+  readonly payload: InitiationPayload;
+  /** The response's datagram and the keys; undefined for an initiator's key that gives no secret. `ephemeral` is fresh for each. */
+  answer(
+    ephemeral: KeyPair,
+    payload: ResponsePayload,
+  ): { readonly datagram: Uint8Array; readonly keys: SessionKeys } | undefined;
+}
+
+/** Reads an initiation whose MACs were judged. Undefined for one that is not for this key, was changed, or says what cannot be read. */
+export function receiveInitiation(own: KeyPair, initiation: Initiation): ReceivedInitiation | undefined {
+  const noise = new NoiseResponder(own, prologueOf(headerOf(initiation)));
+  const read = noise.read(initiation);
+  if (read === undefined) return undefined;
+  const payload = initiationPayloadCodec.parse(read.payload);
+  if (isMalformed(payload)) return undefined;
+  return {
+    publicKey: read.publicKey,
+    payload,
+    answer: (ephemeral, answer) => {
+      const written = noise.write(encode(responsePayloadCodec, answer), ephemeral);
+      if (written === undefined) return undefined;
+      const datagram = encode(ntmobileDatagramCodec, { type: 'response', spi: initiation.spi, ...written.message });
+      return { datagram, keys: sessionKeys(written.keys, answer.suite, false) };
+    },
+  };
+}
+
+/** The cookie for an initiator at an address and port. */
+export function cookieOf(secret: Uint8Array, source: Uint8Array): Uint8Array {
+  return hmacSha256(secret, source).slice(0, COOKIE_OCTETS);
+}
+
+const cookieKey = (responderKey: Uint8Array): Uint8Array => sha256(COOKIE_LABEL, responderKey);
+
+/** The datagram that answers an initiation by a cookie and nothing else. `nonce` is random. */
+export function cookieReply(
+  responderKey: Uint8Array,
+  initiation: Initiation,
+  nonce: Uint8Array,
+  cookie: Uint8Array,
+): Uint8Array {
+  const encryptedCookie = aeadSeal('chacha20-poly1305', cookieKey(responderKey), nonce, initiation.mac1, cookie);
+  return encode(ntmobileDatagramCodec, { type: 'cookie-reply', spi: initiation.spi, nonce, encryptedCookie });
+}
+
+/** The cookie in a reply to the initiation that had `mac1`; undefined when it is no answer to that. */
+export function openCookieReply(
+  responderKey: Uint8Array,
+  mac1: Uint8Array,
+  { nonce, encryptedCookie }: NtmobileDatagramOf<'cookie-reply'>,
+): Uint8Array | undefined {
+  return aeadOpen('chacha20-poly1305', cookieKey(responderKey), nonce, mac1, encryptedCookie);
+}

@@ -1,0 +1,123 @@
+/**
+ * Sealed datagrams: one key for one direction.
+ *
+ * RFC 6618 §6.3, §6.4   type, SPI and sequence number in front of the ciphertext
+ * RFC 4303 appendix A   a 64-bit counter of which the low half is sent, and the window that knows the high half
+ * docs/ntmobile.md §3
+ *
+ * Counters are numbers: 2^53 is beyond what any key lives to see, and the sender ends a key long before.
+ */
+import { assert } from '#base/assert.ts';
+import { concatBytes } from '#base/bytes.ts';
+import { DATAGRAM_TYPES, frameWord, SEALED_HEADER_OCTETS, TAG_OCTETS } from '#wire/ntmobile-datagram.ts';
+import { type AeadName, aeadOpen, aeadSeal } from './primitives.ts';
+
+/** Numbers that a window holds. */
+export const REPLAY_WINDOW = 2048;
+const WORD = 2 ** 32;
+const LAST_COUNTER = 2 ** 50;
+
+function nonceOf(counter: number): Uint8Array {
+  const nonce = new Uint8Array(12);
+  const view = new DataView(nonce.buffer);
+  view.setUint32(4, Math.floor(counter / WORD));
+  view.setUint32(8, counter % WORD);
+  return nonce;
+}
+
+/** Seals with a counter of its own: one object for one key, ever. */
+export class SealingKey {
+  readonly #aead: AeadName;
+  readonly #key: Uint8Array;
+  readonly #word: number;
+  #counter = 0;
+
+  constructor(aead: AeadName, key: Uint8Array, type: 'data' | 'control', spi: number) {
+    this.#aead = aead;
+    this.#key = key;
+    this.#word = frameWord(DATAGRAM_TYPES[type], spi);
+  }
+
+  /** The whole datagram. */
+  seal(plaintext: Uint8Array): Uint8Array {
+    this.#counter += 1;
+    assert(this.#counter < LAST_COUNTER, 'a key that was used to its end');
+    const header = new Uint8Array(SEALED_HEADER_OCTETS);
+    const view = new DataView(header.buffer);
+    view.setUint32(0, this.#word);
+    view.setUint32(4, this.#counter % WORD);
+    return concatBytes(header, aeadSeal(this.#aead, this.#key, nonceOf(this.#counter), header, plaintext));
+  }
+}
+
+/** Why a datagram was not opened. */
+export type OpenFailure = 'forged' | 'replayed';
+
+/** Opens what a {@link SealingKey} sealed, each datagram once. */
+export class OpeningKey {
+  readonly #aead: AeadName;
+  readonly #key: Uint8Array;
+  readonly #window = new ReplayWindow();
+
+  constructor(aead: AeadName, key: Uint8Array) {
+    this.#aead = aead;
+    this.#key = key;
+  }
+
+  /** `datagram` begins with its type and SPI, which the caller looked at. A failure changes nothing. */
+  open(datagram: Uint8Array): Uint8Array | OpenFailure {
+    if (datagram.length < SEALED_HEADER_OCTETS + TAG_OCTETS) return 'forged';
+    const header = datagram.subarray(0, SEALED_HEADER_OCTETS);
+    const view = new DataView(header.buffer, header.byteOffset, header.length);
+    const counter = this.#window.counterOf(view.getUint32(4));
+    if (counter === undefined || this.#window.has(counter)) return 'replayed';
+    const ciphertext = datagram.subarray(SEALED_HEADER_OCTETS);
+    const plaintext = aeadOpen(this.#aead, this.#key, nonceOf(counter), header, ciphertext);
+    if (plaintext === undefined) return 'forged';
+    this.#window.add(counter);
+    return plaintext;
+  }
+}
+
+/** RFC 4303 appendix A2: which of the last {@link REPLAY_WINDOW} counters were seen. */
+export class ReplayWindow {
+  #highest = 0;
+  readonly #seen = new Uint32Array(REPLAY_WINDOW / 32);
+
+  /** The counter that a low half stands for: the one nearest to the window. Undefined for zero, which no sender uses. */
+  counterOf(sequence: number): number | undefined {
+    const bottom = this.#highest - REPLAY_WINDOW + 1;
+    const upper = Math.floor(Math.max(bottom, 0) / WORD);
+    const here = upper * WORD + sequence;
+    const counter = here >= bottom ? here : here + WORD;
+    return counter === 0 ? undefined : counter;
+  }
+
+  /** Seen before, or too old to tell. */
+  has(counter: number): boolean {
+    if (counter > this.#highest) return false;
+    if (counter <= this.#highest - REPLAY_WINDOW) return true;
+    return (this.#word(counter) & (1 << (counter % 32))) !== 0;
+  }
+
+  add(counter: number): void {
+    if (counter > this.#highest) {
+      for (let next = Math.max(this.#highest + 1, counter - REPLAY_WINDOW + 1); next <= counter; next += 1)
+        this.#clear(next);
+      this.#highest = counter;
+    }
+    this.#seen[this.#index(counter)] = this.#word(counter) | (1 << (counter % 32));
+  }
+
+  #index(counter: number): number {
+    return Math.floor((counter % REPLAY_WINDOW) / 32);
+  }
+
+  #word(counter: number): number {
+    return this.#seen[this.#index(counter)] ?? 0;
+  }
+
+  #clear(counter: number): void {
+    this.#seen[this.#index(counter)] = this.#word(counter) & ~(1 << (counter % 32));
+  }
+}
