@@ -51,7 +51,10 @@ const BENCH: readonly Requirement[] = [
 ];
 
 /** Libraries that have no program to look for: a file of the package instead. */
-const TEST_FILES: readonly Requirement[] = [['/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux', 'libclang-rt-14-dev']];
+const TEST_FILES: readonly Requirement[] = [
+  ['/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux', 'libclang-rt-14-dev'],
+  ['/usr/lib/python3/dist-packages/dissononce', 'python3-dissononce'],
+];
 
 const PROGRAMS: Readonly<Record<Purpose, readonly Requirement[]>> = { demo: DEMO, test: TEST, bench: BENCH };
 

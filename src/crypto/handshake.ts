@@ -1,7 +1,7 @@
 /**
  * NTMobile's handshake: Tunnel Request and Tunnel Response as whole datagrams, and cookies.
  *
- * docs/ntmobile.md §4; Noise IK in noise-ik.ts
+ * No RFC: docs/ntmobile.md §4; Noise IK in noise-ik.ts
  *
  * Reading is split as the defence is: MAC1 and MAC2 are looked at before anything dear is computed. Who reads a payload judges
  * timestamp and credential itself.
@@ -65,6 +65,10 @@ export interface SessionKeys {
 export function aeadOfSuite(suite: number): AeadName | undefined {
   if (suite === Suite.aes128Gcm) return 'aes-128-gcm';
   return suite === Suite.chacha20Poly1305 ? 'chacha20-poly1305' : undefined;
+}
+
+function isOffered(suite: number, suites: number): boolean {
+  return aeadOfSuite(suite) !== undefined && (suites & (1 << (suite - 1))) !== 0;
 }
 
 function directionKeys(key: Uint8Array, suite: number): DirectionKeys {
@@ -160,7 +164,7 @@ export function initiate(
       const read = noise.read(response);
       if (read === undefined) return undefined;
       const payload = responsePayloadCodec.parse(read.payload);
-      if (isMalformed(payload) || (suites & (1 << (payload.suite - 1))) === 0) return undefined;
+      if (isMalformed(payload) || !isOffered(payload.suite, suites)) return undefined;
       return { payload, keys: sessionKeys(read.keys, payload.suite, true) };
     },
   };

@@ -50,7 +50,7 @@ export class SealingKey {
   }
 }
 
-/** Why a datagram was not opened. */
+/** Why a datagram was not opened. One from behind the window looks forged: its high half is taken for the next one's. */
 export type OpenFailure = 'forged' | 'replayed';
 
 /** Opens what a {@link SealingKey} sealed, each datagram once. */
@@ -70,7 +70,8 @@ export class OpeningKey {
     const header = datagram.subarray(0, SEALED_HEADER_OCTETS);
     const view = new DataView(header.buffer, header.byteOffset, header.length);
     const counter = this.#window.counterOf(view.getUint32(4));
-    if (counter === undefined || this.#window.has(counter)) return 'replayed';
+    if (counter === undefined) return 'forged';
+    if (this.#window.has(counter)) return 'replayed';
     const ciphertext = datagram.subarray(SEALED_HEADER_OCTETS);
     const plaintext = aeadOpen(this.#aead, this.#key, nonceOf(counter), header, ciphertext);
     if (plaintext === undefined) return 'forged';
