@@ -9,7 +9,7 @@
  *     -> e, es, s, ss
  *     <- e, ee, se
  *
- * A handshake object is used for one message each way. Every failure to read is `undefined` and leaves an object that is of no further use.
+ * A handshake object is used for one message each way. Every failure to read is `undefined`.
  */
 import { aeadOpen, aeadSeal, hmacSha256, type KeyPair, sha256, sharedSecret } from './primitives.ts';
 
@@ -31,6 +31,16 @@ class SymmetricState {
   #chainingKey: Uint8Array = PROTOCOL_NAME;
   #key: Uint8Array = NOTHING;
   #nonce = 0;
+
+  /** Goes on from here by itself. */
+  copy(): SymmetricState {
+    const copy = new SymmetricState();
+    copy.#hash = this.#hash;
+    copy.#chainingKey = this.#chainingKey;
+    copy.#key = this.#key;
+    copy.#nonce = this.#nonce;
+    return copy;
+  }
 
   mixHash(data: Uint8Array): void {
     this.#hash = sha256(this.#hash, data);
@@ -126,8 +136,9 @@ export class NoiseInitiator {
     return { ephemeral: this.#ephemeral.publicKey, encryptedStatic, encryptedPayload };
   }
 
+  /** A response that cannot be read leaves everything as it was: the right one may still come. */
   read(message: ResponseMessage): { readonly payload: Uint8Array; readonly keys: SplitKeys } | undefined {
-    const state = this.#state;
+    const state = this.#state.copy();
     state.mixHash(message.ephemeral);
     if (!mixSecret(state, this.#ephemeral, message.ephemeral)) return undefined;
     if (!mixSecret(state, this.#own, message.ephemeral)) return undefined;

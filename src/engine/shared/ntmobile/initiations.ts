@@ -1,0 +1,128 @@
+/**
+ * Tunnel Requests on their way: sent again with fresh keys until one is answered.
+ *
+ * No RFC: docs/ntmobile.md §4.1, §4.4 (initiator's side), §5 (handshake retransmission, handshake attempt)
+ */
+import { after, earliest, type Monotonic } from '#base/time.ts';
+import { initiate, openCookieReply, type PendingInitiation, type SessionKeys } from '#crypto/handshake.ts';
+import { type KeyPair, keyPairOf } from '#crypto/primitives.ts';
+import type { RandomBytes } from '#engine/contract.ts';
+import type { NtmobileDatagramOf } from '#wire/ntmobile-datagram.ts';
+import type { NtmobileOption } from '#wire/ntmobile-options.ts';
+import type { ResponsePayload } from '#wire/ntmobile-payload.ts';
+import { COOKIE_MS } from './handshake-gate.ts';
+import type { Session } from './session.ts';
+
+export const HANDSHAKE_RETRANSMISSION_MS = 250;
+const LONGEST_RETRANSMISSION_MS = 1_000;
+export const HANDSHAKE_ATTEMPT_MS = 20_000;
+
+/** What every initiation of this end has. */
+export interface InitiatorIdentity {
+  readonly own: KeyPair;
+  readonly suites: number;
+  readonly random: RandomBytes;
+  /** The present credential's octets. */
+  credential(): Uint8Array | undefined;
+}
+
+interface Attempt {
+  readonly options: readonly NtmobileOption[];
+  readonly endsAt: Monotonic;
+  /** Of every initiation that was sent in this attempt. */
+  readonly spis: number[];
+  waitMs: number;
+  nextAt: Monotonic;
+  cookie: Uint8Array | undefined;
+  cookieUntil: Monotonic;
+}
+
+export class Initiations {
+  readonly #identity: InitiatorIdentity;
+  readonly #attempts = new Map<Session, Attempt>();
+  readonly #bySpi = new Map<number, { readonly session: Session; readonly pending: PendingInitiation }>();
+  #timestamp = 0n;
+
+  constructor(identity: InitiatorIdentity) {
+    this.#identity = identity;
+  }
+
+  /** Whether an SPI is one of an initiation's. */
+  has(spi: number): boolean {
+    return this.#bySpi.has(spi);
+  }
+
+  /** When the session's next initiation is due; undefined without an attempt. */
+  nextAt(session: Session): Monotonic | undefined {
+    return this.#attempts.get(session)?.nextAt;
+  }
+
+  /** A new attempt in place of any other of the session. */
+  begin(now: Monotonic, session: Session, options: readonly NtmobileOption[]): void {
+    const former = this.#attempts.get(session);
+    this.abandon(session);
+    this.#attempts.set(session, {
+      ...{
+        options,
+        endsAt: after(now, HANDSHAKE_ATTEMPT_MS),
+        spis: [],
+        waitMs: HANDSHAKE_RETRANSMISSION_MS,
+        nextAt: now,
+      },
+      ...{ cookie: former?.cookie, cookieUntil: former?.cookieUntil ?? now },
+    });
+  }
+
+  abandon(session: Session): void {
+    for (const spi of this.#attempts.get(session)?.spis ?? []) this.#bySpi.delete(spi);
+    this.#attempts.delete(session);
+  }
+
+  /** The initiation that is due now, or that the attempt is over. `wallMicroseconds`: since 1970-01-01. */
+  next(now: Monotonic, session: Session, spi: number, wallMicroseconds: bigint): Uint8Array | 'over' {
+    const attempt = this.#attempts.get(session);
+    if (attempt === undefined || now >= attempt.endsAt) return 'over';
+    const { own, suites, random } = this.#identity;
+    this.#timestamp = wallMicroseconds > this.#timestamp ? wallMicroseconds : this.#timestamp + 1n;
+    const pending = initiate(own, keyPairOf(random(32)), session.peer.publicKey, {
+      ...{ spi, use: session.use, suites, pathId: session.pathId },
+      payload: { timestamp: this.#timestamp, credential: this.#identity.credential(), options: attempt.options },
+      cookie: now < attempt.cookieUntil ? attempt.cookie : undefined,
+    });
+    if (pending === undefined) return 'over';
+    this.#bySpi.set(spi, { session, pending });
+    attempt.spis.push(spi);
+    attempt.nextAt = earliest(after(now, attempt.waitMs), attempt.endsAt);
+    attempt.waitMs = Math.min(attempt.waitMs * 2, LONGEST_RETRANSMISSION_MS);
+    return pending.datagram;
+  }
+
+  /** The keys that a response brings; the attempt is over then. */
+  finish(
+    response: NtmobileDatagramOf<'response'>,
+  ):
+    | { readonly session: Session; readonly payload: ResponsePayload; readonly keys: SessionKeys }
+    | 'unexpected'
+    | 'forged' {
+    const found = this.#bySpi.get(response.spi);
+    if (found === undefined) return 'unexpected';
+    const finished = found.pending.finish(response);
+    if (finished === undefined) return 'forged';
+    this.abandon(found.session);
+    return { session: found.session, ...finished };
+  }
+
+  /** Takes the cookie of a reply; gives the session whose next initiation is due at once. */
+  takeCookie(now: Monotonic, reply: NtmobileDatagramOf<'cookie-reply'>): Session | 'unexpected' | 'forged' {
+    const found = this.#bySpi.get(reply.spi);
+    const attempt = found === undefined ? undefined : this.#attempts.get(found.session);
+    if (found === undefined || attempt === undefined) return 'unexpected';
+    const cookie = openCookieReply(found.session.peer.publicKey, found.pending.mac1, reply);
+    if (cookie === undefined) return 'forged';
+    const first = attempt.cookie === undefined || now >= attempt.cookieUntil;
+    attempt.cookie = cookie;
+    attempt.cookieUntil = after(now, COOKIE_MS);
+    if (first) attempt.nextAt = now;
+    return found.session;
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * Requests and answers of NTMobile control messages: what is sent again until its answer comes, and what is answered once.
+ *
+ * No RFC: docs/ntmobile.md §5 (request retransmission, request attempt) and §6 (transactions)
+ */
+import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
+import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
+import { type Timed, TimerHeap } from '../timer-heap.ts';
+import type { Session } from './session.ts';
+import type { Way } from './way.ts';
+
+export const REQUEST_RETRANSMISSION_MS = 250;
+const LONGEST_RETRANSMISSION_MS = 1_000;
+export const REQUEST_ATTEMPT_MS = 8_000;
+/** Answers that are kept for a session in case their request comes again. */
+const ANSWERS_KEPT = 16;
+
+/** A request under way. `purpose` is its maker's, and comes back with the answer. */
+export interface PendingRequest<P> extends Timed {
+  readonly session: Session;
+  readonly message: NtmobileMessage;
+  readonly purpose: P;
+  /** Where it goes; undefined: where the session's other end is at that time. */
+  readonly way: Way | undefined;
+  readonly endsAt: Monotonic;
+  waitMs: number;
+}
+
+/** Requests of all sessions, by session and transaction. */
+export class PendingRequests<P> {
+  readonly #bySession = new Map<Session, Map<number, PendingRequest<P>>>();
+  readonly #timers = new TimerHeap<PendingRequest<P>>();
+
+  deadline(): Monotonic {
+    return this.#timers.deadline();
+  }
+
+  add(now: Monotonic, request: { session: Session; message: NtmobileMessage; purpose: P; way: Way | undefined }): void {
+    const pending: PendingRequest<P> = {
+      ...request,
+      ...{ endsAt: after(now, REQUEST_ATTEMPT_MS), waitMs: REQUEST_RETRANSMISSION_MS, heapIndex: -1, dueAt: NEVER },
+    };
+    const ofSession = this.#bySession.get(request.session) ?? new Map<number, PendingRequest<P>>();
+    ofSession.set(request.message.transaction, pending);
+    this.#bySession.set(request.session, ofSession);
+    this.#timers.set(pending, after(now, pending.waitMs));
+  }
+
+  /** The request that an answer is to; it is no longer under way. */
+  take(session: Session, transaction: number): PendingRequest<P> | undefined {
+    const ofSession = this.#bySession.get(session);
+    const pending = ofSession?.get(transaction);
+    if (ofSession === undefined || pending === undefined) return undefined;
+    ofSession.delete(transaction);
+    if (ofSession.size === 0) this.#bySession.delete(session);
+    this.#timers.remove(pending);
+    return pending;
+  }
+
+  /** The next that is due: to be sent again, or to be given up (then it is taken). */
+  takeDue(now: Monotonic): { readonly request: PendingRequest<P>; readonly over: boolean } | undefined {
+    const request = this.#timers.takeDue(now);
+    if (request === undefined) return undefined;
+    if (now >= request.endsAt) {
+      this.take(request.session, request.message.transaction);
+      return { request, over: true };
+    }
+    request.waitMs = Math.min(request.waitMs * 2, LONGEST_RETRANSMISSION_MS);
+    this.#timers.set(request, earliest(after(now, request.waitMs), request.endsAt));
+    return { request, over: false };
+  }
+
+  /** Those of a session that ends. */
+  takeAll(session: Session): readonly PendingRequest<P>[] {
+    const all = [...(this.#bySession.get(session)?.values() ?? [])];
+    for (const { message } of all) this.take(session, message.transaction);
+    return all;
+  }
+}
+
+/** What a session's other end asked, and what it was told. */
+export class Answers {
+  readonly #bySession = new WeakMap<Session, Map<number, NtmobileMessage | undefined>>();
+
+  /** Undefined: a new request, which is now being answered. */
+  known(session: Session, transaction: number): 'answering' | NtmobileMessage | undefined {
+    const ofSession = this.#bySession.get(session) ?? new Map<number, NtmobileMessage | undefined>();
+    this.#bySession.set(session, ofSession);
+    if (ofSession.has(transaction)) return ofSession.get(transaction) ?? 'answering';
+    ofSession.set(transaction, undefined);
+    for (const oldest of ofSession.keys()) {
+      if (ofSession.size <= ANSWERS_KEPT) break;
+      ofSession.delete(oldest);
+    }
+    return undefined;
+  }
+
+  keep(session: Session, answer: NtmobileMessage): void {
+    const ofSession = this.#bySession.get(session);
+    if (ofSession?.has(answer.transaction)) ofSession.set(answer.transaction, answer);
+  }
+}

@@ -1,0 +1,94 @@
+/**
+ * One NTMobile session: the keys that two ends have in common, and where the other end is.
+ *
+ * No RFC: docs/ntmobile.md §3, §4.3 and §5 (rekey, key end)
+ *
+ * A session lives through several generations of keys. The responder's newest is in use only after the initiator sealed something under it; the one
+ * before stays good for what is still on its way.
+ */
+import { after, type Monotonic, NEVER } from '#base/time.ts';
+import type { SessionKeys } from '#crypto/handshake.ts';
+import { OpeningKey, SealingKey } from '#crypto/sealed.ts';
+import type { NtmobileOption } from '#wire/ntmobile-options.ts';
+import type { Timed } from '../timer-heap.ts';
+import type { Way } from './way.ts';
+
+/** The initiator of a session makes new keys when they are this old. */
+export const REKEY_MS = 600_000;
+/** Keys that are older neither seal nor open. */
+export const KEY_END_MS = 900_000;
+
+const CONTROL_AEAD = 'chacha20-poly1305';
+
+/** The keys of one handshake. */
+export class KeyGeneration {
+  readonly receiveSpi: number;
+  readonly sendSpi: number;
+  readonly suite: number;
+  /** For the data plane. */
+  readonly keys: SessionKeys;
+  readonly initiator: boolean;
+  readonly endsAt: Monotonic;
+  readonly sealing: SealingKey;
+  readonly opening: OpeningKey;
+
+  constructor(
+    now: Monotonic,
+    made: {
+      readonly receiveSpi: number;
+      readonly sendSpi: number;
+      readonly suite: number;
+      readonly keys: SessionKeys;
+      readonly initiator: boolean;
+    },
+  ) {
+    this.receiveSpi = made.receiveSpi;
+    this.sendSpi = made.sendSpi;
+    this.suite = made.suite;
+    this.keys = made.keys;
+    this.initiator = made.initiator;
+    this.endsAt = after(now, KEY_END_MS);
+    this.sealing = new SealingKey(CONTROL_AEAD, made.keys.send.control, 'control', made.sendSpi);
+    this.opening = new OpeningKey(CONTROL_AEAD, made.keys.receive.control);
+  }
+}
+
+/** Who is at the other end, as the handshake showed. */
+export interface SessionPeer {
+  readonly publicKey: Uint8Array;
+  /** As octets; judged by who accepted the handshake. Undefined for a responder, whom the initiator knew before. */
+  readonly credential: Uint8Array | undefined;
+}
+
+/** Only `sessions.ts` writes to it; others look, and hand it back. */
+export class Session implements Timed {
+  readonly peer: SessionPeer;
+  readonly use: number;
+  readonly pathId: Uint8Array;
+  /** Where the other end was last known to be. */
+  way: Way;
+  /** Of what seals now; undefined before the first handshake is done. */
+  current: KeyGeneration | undefined;
+  /** Still opens. */
+  previous: KeyGeneration | undefined;
+  /** A responder's, oldest first, before the initiator used one: it may take the answer to any of its Tunnel Requests. */
+  offered: readonly KeyGeneration[] = [];
+  /** Microseconds: of the newest initiation that was taken from the peer. */
+  lastTimestamp = 0n;
+  /** Options of the newest handshake's payload from the other end. */
+  peerOptions: readonly NtmobileOption[] = [];
+  heapIndex = -1;
+  dueAt: Monotonic = NEVER;
+
+  constructor(peer: SessionPeer, use: number, pathId: Uint8Array, way: Way) {
+    this.peer = peer;
+    this.use = use;
+    this.pathId = pathId;
+    this.way = way;
+  }
+
+  /** Every generation that opens. */
+  generations(): readonly KeyGeneration[] {
+    return [this.current, this.previous, ...this.offered].filter((one) => one !== undefined);
+  }
+}

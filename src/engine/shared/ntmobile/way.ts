@@ -1,0 +1,29 @@
+/**
+ * The way of an NTMobile datagram: two UDP endpoints, and the relay between them where there is one.
+ *
+ * No RFC: docs/ntmobile.md §3
+ */
+import { type IpAddress, isIpv6, octetsOf } from '#base/ip.ts';
+
+/** `relayIndex`: of the envelope that the datagram came or goes in; 0 = none. `local` undefined: the host chooses. */
+export interface Way {
+  readonly local: IpAddress | undefined;
+  readonly localPort: number;
+  readonly remote: IpAddress;
+  readonly remotePort: number;
+  readonly relayIndex: number;
+}
+
+/** Whether both lead to the same far end. */
+export function sameFarEnd(a: Way, b: Way): boolean {
+  return a.remote === b.remote && a.remotePort === b.remotePort && a.relayIndex === b.relayIndex;
+}
+
+/** What a cookie is bound to. */
+export function farEndOctets({ remote, remotePort }: Way): Uint8Array {
+  const address = octetsOf(remote);
+  const octets = new Uint8Array((isIpv6(remote) ? 16 : 4) + 2);
+  octets.set(address);
+  octets.set([remotePort >> 8, remotePort & 255], address.length);
+  return octets;
+}
