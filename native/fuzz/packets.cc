@@ -27,8 +27,8 @@ void build(const PacketView& view, size_t mtu) {
   }
   Endpoint endpoint({{}, 4191, 4, Encapsulation::udp});
   TunnelCounters counters;
-  const Tunnel tunnel{1, Encapsulation::udp, 4, 1460, 4191, {}, &endpoint, &counters};
-  if (view.length < 60000) encapsulateFragmented(tunnel, view, std::max<size_t>(mtu, 68), 4191, 7);
+  const Tunnel tunnel{1, Encapsulation::udp, 4, 1460, 4191, {}, 0, &endpoint, &counters};
+  if (view.length < 60000) encapsulateFragmented(tunnel, OuterPayload::of(view), std::max<size_t>(mtu, 68), 4191, 7);
 }
 
 }  // namespace

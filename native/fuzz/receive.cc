@@ -34,7 +34,7 @@ struct World {
   Receiver receiver;
   Address node;
 
-  World() : receiver(shared, counters, ::open("/dev/null", O_WRONLY)) {
+  World() : receiver(shared, counters, ::open("/dev/null", O_WRONLY), 0) {
     TunnelSpec spec;
     spec.id = 1;
     spec.mtu = 1460;

@@ -79,9 +79,16 @@ ParsedAddress addressFrom(Napi::Env env, const std::string& text) {
 
 ParsedAddress addressOf(const Napi::Object& object, const char* name) { return addressFrom(object.Env(), textOf(object, name)); }
 
-std::string formatIpv4(const Address& address) {
-  char text[INET_ADDRSTRLEN];
-  return ::inet_ntop(AF_INET, address.bytes, text, sizeof text) == nullptr ? "" : text;
+std::string formatAddress(int family, const Address& address) {
+  char text[INET6_ADDRSTRLEN];
+  return ::inet_ntop(family == 6 ? AF_INET6 : AF_INET, address.bytes, text, sizeof text) == nullptr ? "" : text;
+}
+
+u32 relayIndexOf(const Napi::Object& object) {
+  if (object.Get("relayIndex").IsUndefined()) return 0;
+  const double index = numberOf(object, "relayIndex");
+  if (!(index >= 0 && index <= kSpiMask)) throw typeError(object.Env(), "a relay index has 28 bits");
+  return static_cast<u32>(index);
 }
 
 Options optionsOf(const Napi::Object& object) {
@@ -94,6 +101,7 @@ Options optionsOf(const Napi::Object& object) {
   options.mark = integerOf<int>(object, "mark");
   options.raw = object.Get("raw").ToBoolean();
   options.holdMs = integerOf<u32>(object, "holdMs");
+  options.sealedPort = object.Get("sealedPort").IsUndefined() ? u16{0} : integerOf<u16>(object, "sealedPort");
   const auto devices = object.Get("linkDevices").As<Napi::Array>();
   for (u32 index = 0; index < devices.Length(); index++) {
     options.linkDevices.push_back(devices.Get(index).As<Napi::String>().Utf8Value());
@@ -101,10 +109,18 @@ Options optionsOf(const Napi::Object& object) {
   return options;
 }
 
+Encapsulation encapsulationOf(const Napi::Object& object) {
+  const std::string name = textOf(object, "encapsulation");
+  if (name == "udp") return Encapsulation::udp;
+  if (name == "sealed") return Encapsulation::sealed;
+  if (name == "ipip") return Encapsulation::ipip;
+  throw typeError(object.Env(), "no encapsulation: " + name);
+}
+
 TunnelSpec tunnelOf(const Napi::Object& object) {
   TunnelSpec spec;
   spec.id = integerOf<u32>(object, "id");
-  spec.encapsulation = textOf(object, "encapsulation") == "udp" ? Encapsulation::udp : Encapsulation::ipip;
+  spec.encapsulation = encapsulationOf(object);
   const ParsedAddress local = addressOf(object, "local");
   const ParsedAddress remote = addressOf(object, "remote");
   if (local.family != remote.family) throw typeError(object.Env(), "outer addresses are of one family");
@@ -113,9 +129,35 @@ TunnelSpec tunnelOf(const Napi::Object& object) {
   spec.local = local.address;
   spec.remote = remote.address;
   spec.mtu = integerOf<u16>(object, "mtu");
-  const bool udp = spec.encapsulation == Encapsulation::udp;
+  const bool udp = spec.encapsulation != Encapsulation::ipip;
   spec.localPort = udp ? integerOf<u16>(object, "localPort") : u16{0};
   spec.remotePort = udp ? integerOf<u16>(object, "remotePort") : u16{0};
+  if (spec.encapsulation == Encapsulation::sealed) spec.relayIndex = relayIndexOf(object);
+  return spec;
+}
+
+// No error here shows the key.
+KeySpec keyOf(const Napi::Value& value) {
+  const Napi::Object object = objectOf(value, "a key");
+  KeySpec spec;
+  const double spi = numberOf(object, "spi");
+  if (!(spi >= 0 && spi <= kSpiMask)) throw typeError(object.Env(), "an SPI has 28 bits");
+  spec.spi = static_cast<u32>(spi);
+  const std::string cipher = textOf(object, "cipher");
+  if (cipher != "aes-128-gcm" && cipher != "chacha20-poly1305") throw typeError(object.Env(), "no cipher: " + cipher);
+  spec.key.cipher = cipher == "aes-128-gcm" ? Cipher::aes128Gcm : Cipher::chacha20Poly1305;
+  const Napi::Uint8Array key = bytesOf(object.Get("key"));
+  if (key.ByteLength() != keyLengthOf(spec.key.cipher)) throw typeError(object.Env(), "a key of another length than the cipher's");
+  std::memcpy(spec.key.bytes, key.Data(), key.ByteLength());
+  return spec;
+}
+
+AssociationsSpec associationsOf(const Napi::Object& object) {
+  AssociationsSpec spec;
+  spec.tunnel = integerOf<u32>(object, "tunnel");
+  if (!object.Get("send").IsUndefined()) spec.send = keyOf(object.Get("send"));
+  const auto receive = object.Get("receive").As<Napi::Array>();
+  for (u32 index = 0; index < receive.Length(); index++) spec.receive.push_back(keyOf(receive.Get(index)));
   return spec;
 }
 
@@ -128,6 +170,16 @@ ControlPath pathOf(const Napi::Object& object) {
     path.remote = addressOf(object, "remote").address;
     path.localPort = integerOf<u16>(object, "localPort");
     path.remotePort = integerOf<u16>(object, "remotePort");
+  } else if (kind == "datagram") {
+    path.kind = PathKind::datagram;
+    const ParsedAddress remote = addressOf(object, "remote");
+    const ParsedAddress local = addressOf(object, "local");
+    if (local.family != remote.family) throw typeError(object.Env(), "the addresses of a datagram are of one family");
+    path.family = static_cast<u8>(remote.family);
+    path.local = local.address;
+    path.remote = remote.address;
+    path.remotePort = integerOf<u16>(object, "remotePort");
+    path.relayIndex = relayIndexOf(object);
   } else if (kind == "tunnel") {
     path.kind = PathKind::tunnel;
     path.tunnel = integerOf<u32>(object, "tunnel");
@@ -142,6 +194,13 @@ ControlPath pathOf(const Napi::Object& object) {
   return path;
 }
 
+void setEndpoints(Napi::Object& value, const ControlPath& path) {
+  value.Set("local", formatAddress(path.family, path.local));
+  value.Set("localPort", path.localPort);
+  value.Set("remote", formatAddress(path.family, path.remote));
+  value.Set("remotePort", path.remotePort);
+}
+
 Napi::Object pathValue(Napi::Env env, const ControlPath& path) {
   Napi::Object value = Napi::Object::New(env);
   switch (path.kind) {
@@ -150,10 +209,17 @@ Napi::Object pathValue(Napi::Env env, const ControlPath& path) {
       break;
     case PathKind::udp:
       value.Set("kind", "udp");
-      value.Set("local", formatIpv4(path.local));
-      value.Set("localPort", path.localPort);
-      value.Set("remote", formatIpv4(path.remote));
-      value.Set("remotePort", path.remotePort);
+      setEndpoints(value, path);
+      break;
+    case PathKind::datagram:
+      value.Set("kind", "datagram");
+      setEndpoints(value, path);
+      value.Set("relayIndex", path.relayIndex);
+      break;
+    case PathKind::roaming:
+      value.Set("tunnel", path.tunnel);
+      setEndpoints(value, path);
+      value.Set("relayIndex", path.relayIndex);
       break;
     case PathKind::tunnel:
       value.Set("kind", "tunnel");
@@ -176,14 +242,17 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
                        {InstanceMethod("features", &PlaneFace::features), InstanceMethod("deviceIndex", &PlaneFace::deviceIndex),
                         InstanceMethod("tunnelSet", &PlaneFace::tunnelSet), InstanceMethod("tunnelDelete", &PlaneFace::tunnelDelete),
                         InstanceMethod("routeSet", &PlaneFace::routeSet), InstanceMethod("routeDelete", &PlaneFace::routeDelete),
+                        InstanceMethod("associationsSet", &PlaneFace::associationsSet),
+                        InstanceMethod("associationsDelete", &PlaneFace::associationsDelete),
                         InstanceMethod("setLocalAddresses", &PlaneFace::setLocalAddresses),
                         InstanceMethod("inject", &PlaneFace::inject), InstanceMethod("counters", &PlaneFace::counters),
                         InstanceMethod("tunnelCounters", &PlaneFace::tunnelCounters), InstanceMethod("close", &PlaneFace::close)});
   }
 
-  // (options, handler of one punt)
+  // (options, handler of one punt, handler of one roaming notice)
   explicit PlaneFace(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PlaneFace>(info) {
     const Options options = optionsOf(objectOf(info[0], "options"));
+    roaming_ = Napi::Persistent(info[2].As<Napi::Function>());
     wake_ = Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "plane", 0, 1);
     try {
       guarded(info.Env(), [&] { plane_ = std::make_unique<Plane>(options, [this] { wakeUp(); }); });
@@ -202,10 +271,15 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
       if (plane_ == nullptr) return;
       for (const ControlPacket& punt : plane_->takePunts()) {
         const Napi::HandleScope scope(env);
-        Napi::Object value = Napi::Object::New(env);
-        value.Set("path", pathValue(env, punt.path));
-        value.Set("packet", bytesFrom(env, punt.packet.data(), punt.packet.size()));
-        handler.Call({value});
+        const Napi::Object path = pathValue(env, punt.path);
+        if (punt.path.kind == PathKind::roaming) {
+          roaming_.Call({path});
+        } else {
+          Napi::Object value = Napi::Object::New(env);
+          value.Set("path", path);
+          value.Set("packet", bytesFrom(env, punt.packet.data(), punt.packet.size()));
+          handler.Call({value});
+        }
         if (plane_ == nullptr) return;
       }
     });
@@ -236,6 +310,13 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
   Napi::Value deviceIndex(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), plane(info).deviceIndex()); }
   void tunnelSet(const Napi::CallbackInfo& info) { plane(info).tunnelSet(tunnelOf(objectOf(info[0], "tunnel"))); }
   void tunnelDelete(const Napi::CallbackInfo& info) { plane(info).tunnelDelete(info[0].ToNumber().Uint32Value()); }
+
+  void associationsSet(const Napi::CallbackInfo& info) {
+    plane(info).tables().associationsSet(associationsOf(objectOf(info[0], "associations")));
+  }
+  void associationsDelete(const Napi::CallbackInfo& info) {
+    plane(info).tables().associationsDelete(info[0].ToNumber().Uint32Value());
+  }
 
   void routeSet(const Napi::CallbackInfo& info) {
     withRoute(info, [&](int family, const Address& prefix, unsigned length, u32 tunnel) {
@@ -298,6 +379,7 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
 
   std::unique_ptr<Plane> plane_;
   Napi::ThreadSafeFunction wake_;
+  Napi::FunctionReference roaming_;
 };
 
 class NetlinkFace : public Napi::ObjectWrap<NetlinkFace> {

@@ -16,7 +16,7 @@ namespace sojourn {
 // Kernel errors that belong to an earlier packet (an ICMP error that arrived meanwhile) and vanish by being told.
 bool isPendingError(int error);
 
-// One inner packet: its header may lie apart from its payload.
+// One inner packet, whose header may lie apart from its payload, or a sealed datagram.
 struct OutgoingPacket {
   const Tunnel* tunnel;
   u8 family;
@@ -27,11 +27,11 @@ struct OutgoingPacket {
   size_t length() const { return parts[0].iov_len + (partCount == 2 ? parts[1].iov_len : 0); }
 };
 
-// RFC 5555 tunnels. A message is a run of packets of one tunnel, all of one size but the last: one UDP_SEGMENT send.
+// Tunnels in UDP, through one socket. A message is a run of packets of one tunnel, all of one size but the last: one UDP_SEGMENT send.
 class UdpBatch {
  public:
-  UdpBatch(Shared& shared, Counters& counters, const SendSockets& sockets, PathErrors& pathErrors, SlowPath& slowPath)
-      : counters_(counters), sockets_(sockets), pathErrors_(pathErrors), slowPath_(slowPath), segmentation_(shared.features.udpSegmentation) {}
+  UdpBatch(Shared& shared, Counters& counters, int fd, PathErrors& pathErrors, SlowPath& slowPath)
+      : counters_(counters), fd_(fd), pathErrors_(pathErrors), slowPath_(slowPath), segmentation_(shared.features.udpSegmentation) {}
 
   void add(const OutgoingPacket& packet);
   void flush();
@@ -48,7 +48,7 @@ class UdpBatch {
     u16 parts;
     u8 trafficClass;
     bool closed;
-    sockaddr_in to;
+    SocketAddress to;
     ControlBuffer control;
     iovec vector[kSegments * 2];
   };
@@ -56,12 +56,14 @@ class UdpBatch {
   Message* openMessage(const OutgoingPacket& packet, size_t length);
   Message& newMessage(const OutgoingPacket& packet, size_t length);
   void prepare(Message& message, mmsghdr& header);
-  void sent(const Message& message);
+  void append(Message& message, const iovec& part);
+  void account(const Message& message, u64 packets, u64 octets);
   bool recover(Message& message, int error);
   void sendApart(Message& message, bool fragmented);
+  void sendFragmented(const Message& message, u8* data, size_t length);
 
   Counters& counters_;
-  const SendSockets& sockets_;
+  const int fd_;
   PathErrors& pathErrors_;
   SlowPath& slowPath_;
   bool segmentation_;

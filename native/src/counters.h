@@ -39,7 +39,14 @@ namespace sojourn {
   X(dropFragment, "drop-fragment")                                                                              \
   X(dropSendError, "drop-send-error")                                                                           \
   X(dropWriteError, "drop-write-error")                                                                         \
-  X(dropNestingLimit, "drop-nesting-limit")           /* tunnels in tunnels beyond kNestingLimit */
+  X(dropNestingLimit, "drop-nesting-limit")           /* tunnels in tunnels beyond kNestingLimit */             \
+  X(roamingNotices, "roaming-notices")                /* sealed packets from beside the tunnel's far end */     \
+  X(dropDatagramType, "drop-datagram-type")           /* on the sealed port, of a type that is none */          \
+  X(dropUnknownSpi, "drop-unknown-spi")                                                                         \
+  X(dropReplay, "drop-replay")                        /* counter seen before, or too old to know */             \
+  X(dropForged, "drop-forged")                        /* the tag does not verify */                             \
+  X(dropNoAssociation, "drop-no-association")         /* nothing to seal with */                                \
+  X(dropKeySpent, "drop-key-spent")                   /* 2^62 packets under one key */
 // clang-format on
 
 struct Counters {

@@ -37,7 +37,7 @@ void describe(const sock_extended_err& error, const sockaddr_storage& to, ErrorR
   report.family = to.ss_family == AF_INET6 ? 6 : 4;
   if (report.family == 6) {
     report.remote = Address::of(6, reinterpret_cast<const sockaddr_in6&>(to).sin6_addr.s6_addr);
-    report.port = 0;
+    report.port = ntohs(reinterpret_cast<const sockaddr_in6&>(to).sin6_port);
   } else {
     const auto& address = reinterpret_cast<const sockaddr_in&>(to);
     report.remote = Address::of(4, reinterpret_cast<const u8*>(&address.sin_addr));

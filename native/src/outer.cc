@@ -68,13 +68,13 @@ Packets fragmentIpv6(const std::vector<u8>& packet, size_t mtu, u32 identificati
   return fragments;
 }
 
-void writeUdp(u8* ip, size_t inner, u16 sourcePort, u16 remotePort) {
-  u8* udp = ip + kIpv4Header;
+void writeUdp(u8* ip, int family, size_t inner, u16 sourcePort, u16 remotePort) {
+  u8* udp = ip + (family == 6 ? kIpv6Header : kIpv4Header);
   store16(udp, sourcePort);
   store16(udp + 2, remotePort);
   store16(udp + 4, static_cast<u32>(kUdpHeader + inner));
   store16(udp + 6, 0);
-  const u64 pseudo = pseudoHeaderSum(ip, 4, kProtocolUdp, kUdpHeader + inner);
+  const u64 pseudo = pseudoHeaderSum(ip, family, kProtocolUdp, kUdpHeader + inner);
   const u16 checksum = checksumFinish(checksumAdd(udp, kUdpHeader + inner, pseudo));
   storeRaw16(udp + 6, checksum == 0 ? 0xffff : checksum);
 }
@@ -82,20 +82,22 @@ void writeUdp(u8* ip, size_t inner, u16 sourcePort, u16 remotePort) {
 }  // namespace
 
 size_t writeOuterHeader(const Tunnel& tunnel, int innerFamily, u8 trafficClass, size_t inner, u8* out) {
-  const u8 protocol = tunnel.encapsulation == Encapsulation::udp ? kProtocolUdp
-                      : innerFamily == 6                         ? kProtocolIpv6
-                                                                 : kProtocolIpv4;
+  const u8 protocol = tunnel.encapsulation != Encapsulation::ipip ? kProtocolUdp
+                      : innerFamily == 6                          ? kProtocolIpv6
+                                                                  : kProtocolIpv4;
   return tunnel.family == 6 ? writeOuter6(tunnel, protocol, trafficClass, inner, out)
                             : writeOuter4(tunnel, protocol, trafficClass, inner, out);
 }
 
-Packets encapsulateFragmented(const Tunnel& tunnel, const PacketView& inner, size_t mtu, u16 sourcePort, u32 identification) {
-  const bool udp = tunnel.encapsulation == Encapsulation::udp;
-  const size_t behind = inner.length + (udp ? kUdpHeader : 0);
-  std::vector<u8> whole(tunnel.overhead() + inner.length);
-  const size_t header = writeOuterHeader(tunnel, inner.family, outerTrafficClass(inner.trafficClass), behind, whole.data());
-  std::memcpy(whole.data() + tunnel.overhead(), inner.data, inner.length);
-  if (udp && header == kIpv4Header) writeUdp(whole.data(), inner.length, sourcePort, tunnel.remotePort());
+Packets encapsulateFragmented(const Tunnel& tunnel, const OuterPayload& payload, size_t mtu, u16 sourcePort, u32 identification) {
+  const bool udp = tunnel.encapsulation != Encapsulation::ipip;
+  const size_t behind = payload.length + (udp ? kUdpHeader : 0);
+  std::vector<u8> whole(kMaximumOuterHeader + behind);
+  const u8 trafficClass = outerTrafficClass(payload.trafficClass);
+  const size_t header = writeOuterHeader(tunnel, payload.innerFamily, trafficClass, behind, whole.data());
+  whole.resize(header + behind);
+  std::memcpy(whole.data() + whole.size() - payload.length, payload.data, payload.length);
+  if (udp) writeUdp(whole.data(), tunnel.family, payload.length, sourcePort, tunnel.remotePort());
   if (tunnel.family == 6) {
     if (whole.size() <= mtu) return {std::move(whole)};
     return fragmentIpv6(whole, std::max(mtu, kIpv6MinimumMtu), identification);

@@ -17,8 +17,18 @@ size_t writeOuterHeader(const Tunnel& tunnel, int innerFamily, u8 trafficClass, 
 
 using Packets = std::vector<std::vector<u8>>;
 
-// The whole outer packet (IP, for udp also the UDP header with checksum), cut into fragments of at most `mtu` octets, DF clear.
-Packets encapsulateFragmented(const Tunnel& tunnel, const PacketView& inner, size_t mtu, u16 sourcePort, u32 identification);
+// What the outer IP header, or the UDP header behind it, is followed by: an inner packet, or a sealed datagram.
+struct OuterPayload {
+  const u8* data;
+  size_t length;
+  u8 innerFamily;
+  u8 trafficClass;
+
+  static OuterPayload of(const PacketView& inner) { return {inner.data, inner.length, inner.family, inner.trafficClass}; }
+};
+
+// The whole outer packet (IP, but for ipip also the UDP header with checksum), cut into fragments of at most `mtu` octets, DF clear.
+Packets encapsulateFragmented(const Tunnel& tunnel, const OuterPayload& payload, size_t mtu, u16 sourcePort, u32 identification);
 
 // RFC 791 §3.2 fragmentation of an IPv4 packet without DF. Empty when the header alone does not fit.
 Packets fragmentIpv4(const PacketView& packet, size_t mtu);

@@ -7,14 +7,6 @@
 namespace sojourn {
 namespace {
 
-sockaddr_in6 address6(const Address& address) {
-  sockaddr_in6 result{};
-  result.sin6_family = AF_INET6;
-  result.sin6_port = htons(9);
-  std::memcpy(&result.sin6_addr, address.bytes, 16);
-  return result;
-}
-
 template <class Socket>
 int mtuOfConnected(int fd, const Socket& local, const Socket& remote, int level, int option) {
   // A source that this host no longer has only makes the answer less exact.
@@ -31,9 +23,8 @@ int pathMtuOfKernel(const Tunnel& tunnel, int mark) {
   if (!socket) return -1;
   if (mark != 0) enable(socket.get(), SOL_SOCKET, SO_MARK, mark);
   if (tunnel.family == 6) {
-    sockaddr_in6 local = address6(tunnel.local);
-    local.sin6_port = 0;
-    return mtuOfConnected(socket.get(), local, address6(tunnel.remote()), IPPROTO_IPV6, IPV6_MTU);
+    const sockaddr_in6 local = socketAddress6(tunnel.local, 0);
+    return mtuOfConnected(socket.get(), local, socketAddress6(tunnel.remote(), 9), IPPROTO_IPV6, IPV6_MTU);
   }
   const sockaddr_in local = socketAddress(tunnel.local, 0);
   return mtuOfConnected(socket.get(), local, socketAddress(tunnel.remote(), 9), IPPROTO_IP, IP_MTU);
@@ -46,7 +37,7 @@ void PathErrors::learnFrom(int fd, Encapsulation encapsulation) {
 }
 
 void PathErrors::take(const ErrorReport& report, Encapsulation encapsulation) {
-  const u16 port = encapsulation == Encapsulation::udp ? report.port : u16{0};
+  const u16 port = encapsulation == Encapsulation::ipip ? u16{0} : report.port;
   Endpoint* endpoint = shared_.tables.endpoint({report.remote, port, report.family, encapsulation});
   if (endpoint == nullptr) return;
   if (report.mtu != 0) lower(*endpoint, report.mtu);
@@ -56,6 +47,8 @@ void PathErrors::take(const ErrorReport& report, Encapsulation encapsulation) {
 // Only for what would go to that endpoint now: an error about a place that the node has left, or one that somebody made up about
 // packets that were never sent, reaches nobody.
 void PathErrors::relay(const ErrorReport& report, const Endpoint& endpoint) {
+  // What it quotes is ciphertext.
+  if (endpoint.identity.encapsulation == Encapsulation::sealed) return;
   size_t outer = 0;
   if (endpoint.identity.encapsulation == Encapsulation::ipip) {
     outer = report.family == 6 ? kIpv6Header : kIpv4Header;

@@ -2,6 +2,7 @@
 #pragma once
 #include <time.h>
 
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,13 @@ struct Options {
   bool raw = false;
   std::vector<std::string> linkDevices;
   u32 holdMs = 50;
+  // 0: no sealed tunnels.
+  u16 sealedPort = 0;
+
+  // Pairs of packet threads; one thread alone does both halves.
+  size_t pairs() const { return static_cast<size_t>(std::max(1, threads / 2)); }
+  // Which of the AEAD contexts are JavaScript's thread's; those of packet threads are their pair's.
+  unsigned ownSlot() const { return static_cast<unsigned>(pairs()); }
 };
 
 struct Features {
@@ -37,6 +45,9 @@ struct Features {
 struct SendSockets {
   int udp = -1;
   u16 udpPort = 0;
+  // By outer family: sealed[outer == 6].
+  int sealed[2] = {-1, -1};
+  u16 sealedPort = 0;
   // For tunnels without UDP, by outer and inner family: raw[outer == 6][inner == 6].
   int raw[2][2] = {{-1, -1}, {-1, -1}};
   // Complete packets of any protocol (IPPROTO_RAW): fragments of outer packets, control packets.
@@ -47,7 +58,8 @@ struct SendSockets {
 };
 
 struct Shared {
-  Shared(const Options& given, std::function<void()> wake) : options(given), punts(std::move(wake)) {}
+  Shared(const Options& given, std::function<void()> wake)
+      : options(given), tables(given.ownSlot() + 1), punts(std::move(wake)) {}
 
   const Options options;
   Features features;

@@ -16,10 +16,43 @@
 
 namespace sojourn {
 
-SendSockets Sockets::sendSockets(size_t pair, u16 udpPort) const {
+namespace {
+
+struct UdpWay {
+  int fd;
+  int family;
+  const Address& local;
+  const Address& remote;
+  u16 remotePort;
+  u8 trafficClass = 0;
+};
+
+// 0 or errno.
+int sendDatagram(const UdpWay& way, iovec* parts, size_t count) {
+  SocketAddress to;
+  to.set(way.family, way.remote, way.remotePort);
+  ControlBuffer control;
+  msghdr message{};
+  message.msg_name = &to;
+  message.msg_namelen = to.length;
+  message.msg_iov = parts;
+  message.msg_iovlen = count;
+  writeControl(message, control, {&way.local, way.family, way.trafficClass, 0});
+  if (::sendmsg(way.fd, &message, 0) >= 0) return 0;
+  // The first error may be an ICMP answer to an earlier packet; the socket forgets it by telling.
+  return ::sendmsg(way.fd, &message, 0) >= 0 ? 0 : errno;
+}
+
+}  // namespace
+
+SendSockets Sockets::sendSockets(size_t pair, const Options& options) const {
   SendSockets send;
   if (pair < udp.size()) send.udp = udp[pair].get();
-  send.udpPort = udpPort;
+  send.udpPort = options.udpPort;
+  for (int six = 0; six < 2; six++) {
+    if (pair < sealed[six].size()) send.sealed[six] = sealed[six][pair].get();
+  }
+  send.sealedPort = options.sealedPort;
   for (int outer = 0; outer < 2; outer++) {
     for (int inner = 0; inner < 2; inner++) send.raw[outer][inner] = raw[outer][inner].get();
   }
@@ -29,8 +62,8 @@ SendSockets Sockets::sendSockets(size_t pair, u16 udpPort) const {
 }
 
 Plane::Plane(const Options& options, std::function<void()> wake) : shared_(options, std::move(wake)) {
-  openSockets(static_cast<size_t>(std::max(1, options.threads / 2)));
-  replayer_ = std::make_unique<Receiver>(shared_, counters_, sockets_.tun->queue(0));
+  openSockets(options.pairs());
+  replayer_ = std::make_unique<Receiver>(shared_, counters_, sockets_.tun->queue(0), options.ownSlot());
   startWorkers();
 }
 
@@ -46,11 +79,23 @@ void Plane::openSockets(size_t pairs) {
   if (!sockets_.stop) failed("eventfd");
   // The port first: it is what a second daemon stumbles over.
   UdpFeatures udp;
-  if (options.udpPort != 0) sockets_.udp = openUdpSockets(options.udpPort, pairs, options.mark, udp);
+  if (options.udpPort != 0) sockets_.udp = openUdpSockets(4, options.udpPort, pairs, options.mark, udp);
+  if (options.sealedPort != 0) openSealed(pairs, udp);
   sockets_.tun = std::make_unique<Tun>(options.device, options.deviceMtu, static_cast<int>(pairs));
   openRaw();
   const TunFeatures& tun = sockets_.tun->features();
   shared_.features = {tun.tcp, tun.udp, udp.segmentation, udp.receiveOffload};
+}
+
+void Plane::openSealed(size_t pairs, UdpFeatures& features) {
+  const Options& options = shared_.options;
+  sockets_.sealed[0] = openUdpSockets(4, options.sealedPort, pairs, options.mark, features);
+  try {
+    sockets_.sealed[1] = openUdpSockets(6, options.sealedPort, pairs, options.mark, features);
+  } catch (const SystemError& failure) {
+    // A kernel without IPv6.
+    if (failure.error != EAFNOSUPPORT) throw;
+  }
 }
 
 void Plane::openRaw() {
@@ -100,25 +145,42 @@ int Plane::inject(const ControlPath& path, const u8* packet, size_t length) {
       return injectTunnel(path.tunnel, packet, length);
     case PathKind::link:
       return injectLink(path, packet, length);
+    case PathKind::datagram:
+      return injectDatagram(path, packet, length);
+    case PathKind::roaming:
+      break;
   }
   return EINVAL;
 }
 
 int Plane::injectUdp(const ControlPath& path, const u8* packet, size_t length) {
   if (sockets_.udp.empty()) return EOPNOTSUPP;
-  sockaddr_in to = socketAddress(path.remote, path.remotePort);
   iovec part{const_cast<u8*>(packet), length};
-  ControlBuffer control;
-  msghdr message{};
-  message.msg_name = &to;
-  message.msg_namelen = sizeof to;
-  message.msg_iov = &part;
-  message.msg_iovlen = 1;
-  writeControl(message, control, {&path.local, 0, 0});
-  const int fd = sockets_.udp[0].get();
-  if (::sendmsg(fd, &message, 0) >= 0) return 0;
-  // The first error may be an ICMP answer to an earlier packet; the socket forgets it by telling.
-  return ::sendmsg(fd, &message, 0) >= 0 ? 0 : errno;
+  return sendDatagram({sockets_.udp[0].get(), 4, path.local, path.remote, path.remotePort}, &part, 1);
+}
+
+int Plane::injectDatagram(const ControlPath& path, const u8* packet, size_t length) {
+  const std::vector<Descriptor>& sockets = sockets_.sealed[path.family == 6];
+  if (sockets.empty()) return EOPNOTSUPP;
+  u8 envelope[kEnvelope];
+  store32(envelope, static_cast<u32>(DatagramType::envelope) << 28 | (path.relayIndex & kSpiMask));
+  iovec parts[2] = {{envelope, path.relayIndex == 0 ? 0 : sizeof envelope}, {const_cast<u8*>(packet), length}};
+  return sendDatagram({sockets[0].get(), path.family, path.local, path.remote, path.remotePort}, parts, 2);
+}
+
+int Plane::injectSealed(const Tunnel& tunnel, const PacketView& view) {
+  const std::vector<Descriptor>& sockets = sockets_.sealed[tunnel.family == 6];
+  if (sockets.empty()) return EOPNOTSUPP;
+  SendAssociation* association = shared_.tables.sender(tunnel.id);
+  if (association == nullptr) return ENOKEY;
+  std::vector<u8> datagram(tunnel.envelope() + kSealedOverhead + view.length);
+  u8* sealed = datagram.data() + tunnel.envelope();
+  std::memcpy(sealed + kSealedHeader, view.data, view.length);
+  if (!association->seal(shared_.options.ownSlot(), sealed, view.length)) return EKEYEXPIRED;
+  if (tunnel.relayIndex != 0) store32(datagram.data(), static_cast<u32>(DatagramType::envelope) << 28 | tunnel.relayIndex);
+  iovec part{datagram.data(), datagram.size()};
+  const u8 trafficClass = outerTrafficClass(view.trafficClass);
+  return sendDatagram({sockets[0].get(), tunnel.family, tunnel.local, tunnel.remote(), tunnel.remotePort(), trafficClass}, &part, 1);
 }
 
 int Plane::injectTunnel(u32 id, const u8* packet, size_t length) {
@@ -134,9 +196,11 @@ int Plane::injectTunnel(u32 id, const u8* packet, size_t length) {
     path.remotePort = tunnel->remotePort();
     return injectUdp(path, packet, length);
   }
+  if (tunnel->encapsulation == Encapsulation::sealed) return injectSealed(*tunnel, view);
   int error = 0;
   const size_t mtu = tunnel->mtu + tunnel->overhead();
-  for (const std::vector<u8>& one : encapsulateFragmented(*tunnel, view, mtu, shared_.options.udpPort, 1)) {
+  const OuterPayload payload = OuterPayload::of(view);
+  for (const std::vector<u8>& one : encapsulateFragmented(*tunnel, payload, mtu, shared_.options.udpPort, 1)) {
     const int fd = tunnel->family == 6 ? sockets_.complete6.get() : sockets_.complete4.get();
     error = sendRawPacket(fd, tunnel->family, one.data(), one.size());
   }

@@ -22,6 +22,8 @@ struct LinkTap {
 struct Sockets {
   std::unique_ptr<Tun> tun;
   std::vector<Descriptor> udp;
+  // By family: sealed[outer == 6].
+  std::vector<Descriptor> sealed[2];
   Descriptor raw[2][2];
   Descriptor complete4;
   Descriptor complete6;
@@ -29,7 +31,7 @@ struct Sockets {
   std::vector<LinkTap> links;
   Descriptor stop;
 
-  SendSockets sendSockets(size_t pair, u16 udpPort) const;
+  SendSockets sendSockets(size_t pair, const Options& options) const;
 };
 
 class Worker;
@@ -52,9 +54,12 @@ class Plane {
 
  private:
   void openSockets(size_t pairs);
+  void openSealed(size_t pairs, UdpFeatures& features);
   void openRaw();
   void startWorkers();
   int injectUdp(const ControlPath& path, const u8* packet, size_t length);
+  int injectDatagram(const ControlPath& path, const u8* packet, size_t length);
+  int injectSealed(const Tunnel& tunnel, const PacketView& view);
   int injectTunnel(u32 id, const u8* packet, size_t length);
   int injectLink(const ControlPath& path, const u8* packet, size_t length);
 

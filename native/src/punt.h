@@ -10,15 +10,18 @@
 
 namespace sojourn {
 
-enum class PathKind : u8 { native, udp, tunnel, link };
+// `roaming` is no path: a notice that sealed packets of `tunnel` came from there.
+enum class PathKind : u8 { native, udp, tunnel, link, datagram, roaming };
 
 struct ControlPath {
   PathKind kind = PathKind::native;
+  u8 family = 4;
   u16 localPort = 0;
   u16 remotePort = 0;
   Address local;
   Address remote;
   u32 tunnel = 0;
+  u32 relayIndex = 0;
   bool arp = false;
   u8 linkAddress[6] = {};
   std::string device;

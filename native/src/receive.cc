@@ -9,10 +9,11 @@
 
 namespace sojourn {
 
-Receiver::Receiver(Shared& shared, Counters& counters, int tun)
+Receiver::Receiver(Shared& shared, Counters& counters, int tun, unsigned slot)
     : shared_(shared),
       counters_(counters),
       tun_(tun),
+      slot_(slot),
       coalescer_(*this, shared.features.tunSegmentation, shared.features.tunUdpSegmentation),
       errors_(counters, tun),
       pathErrors_(shared, counters, errors_),
@@ -55,7 +56,7 @@ void Receiver::prepareUdp(int count) {
     msghdr& header = headers_[index].msg_hdr;
     header = {};
     header.msg_name = &from_[index];
-    header.msg_namelen = sizeof from_[index];
+    header.msg_namelen = sizeof from_[index].six;
     header.msg_iov = &parts_[index];
     header.msg_iovlen = 1;
     header.msg_control = control_[index].bytes;
@@ -65,6 +66,10 @@ void Receiver::prepareUdp(int count) {
 
 bool Receiver::turnUdp(int fd, u64 nowMs) {
   nowMs_ = nowMs;
+  return turnDatagrams(fd, 4, Encapsulation::udp);
+}
+
+bool Receiver::turnDatagrams(int fd, int family, Encapsulation encapsulation) {
   for (int round = 0; round < kRounds; round++) {
     const int wanted = messages_;
     prepareUdp(wanted);
@@ -73,14 +78,14 @@ bool Receiver::turnUdp(int fd, u64 nowMs) {
       // Any other error is one that an ICMP message left at the socket: the queue behind it is still to be read.
       const bool more = errno != EAGAIN && errno != EWOULDBLOCK;
       // Nothing to read although epoll woke us: its cause is the error queue, which it tells of until that is empty.
-      pathErrors_.learnFrom(fd, Encapsulation::udp);
+      pathErrors_.learnFrom(fd, encapsulation);
       return more;
     }
     counters_.add(Counters::receiveCalls);
     u64 octets = 0;
     for (int index = 0; index < count; index++) {
       octets += headers_[index].msg_len;
-      udpMessage(index);
+      udpMessage(index, family, encapsulation);
     }
     finishTurn();
     messages_ = octets > u64{16384} * static_cast<u64>(count) ? kLargeMessages : kMessages;
@@ -89,17 +94,24 @@ bool Receiver::turnUdp(int fd, u64 nowMs) {
   return true;
 }
 
-void Receiver::udpMessage(int index) {
+void Receiver::udpMessage(int index, int family, Encapsulation encapsulation) {
   const UdpReceived received = readControl(headers_[index].msg_hdr);
-  const sockaddr_in& from = from_[index];
+  const SocketAddress& from = from_[index];
   Arrival arrival{};
-  arrival.from = {Address::of(4, reinterpret_cast<const u8*>(&from.sin_addr)), ntohs(from.sin_port), 4, Encapsulation::udp};
+  arrival.from = {from.address(family), from.port(family), static_cast<u8>(family), encapsulation};
   arrival.local = received.local;
   arrival.trafficClass = received.trafficClass;
   const size_t length = headers_[index].msg_len;
   const size_t segment = received.segmentSize == 0 ? length : received.segmentSize;
   u8* data = buffer(index);
-  for (size_t at = 0; at < length; at += segment) inner(data + at, std::min(segment, length - at), arrival);
+  for (size_t at = 0; at < length; at += segment) {
+    const size_t size = std::min(segment, length - at);
+    if (encapsulation == Encapsulation::sealed) {
+      sealed(data + at, size, arrival);
+    } else {
+      inner(data + at, size, arrival);
+    }
+  }
 }
 
 void Receiver::inner(u8* data, size_t length, const Arrival& arrival, unsigned depth) {
@@ -144,10 +156,15 @@ bool Receiver::nested(const PacketView& view, unsigned depth) {
 }
 
 // The tunnel that the packet may have come through: the one of its mobile-side address (RFC 6275 §10.4.5), and its far end
-// must be where the packet came from. Counts and maybe holds what it refuses.
+// must be where the packet came from, or its key has opened the packet. Counts and maybe holds what it refuses.
 const Tunnel* Receiver::permitted(const PacketView& view, const Arrival& arrival) {
   const u32 id = shared_.tables.route(view.family, shared_.keyInward(view));
   const Tunnel* tunnel = id == 0 ? nullptr : shared_.tables.tunnel(id);
+  if (arrival.sealed != nullptr) {
+    if (id == arrival.sealed->id) return arrival.sealed;
+    counters_.add(Counters::dropPermit);
+    return nullptr;
+  }
   if (tunnel != nullptr && tunnel->endpoint->identity == arrival.from) return tunnel;
   refuse(view, arrival, tunnel);
   return nullptr;

@@ -19,16 +19,20 @@ struct Arrival {
   Address local;
   u8 trafficClass;
   ChecksumState checksum = ChecksumState::unknown;
+  // The tunnel whose key opened the packet; null: the far end's address tells.
+  const Tunnel* sealed = nullptr;
 };
 
 struct ReceiverProbe;
 
 class Receiver final : public PacketSink {
  public:
-  Receiver(Shared& shared, Counters& counters, int tun);
+  // `slot`: whose AEAD contexts are ours.
+  Receiver(Shared& shared, Counters& counters, int tun, unsigned slot);
 
   // Each takes a bounded number of packets; false when nothing was left at the end.
   bool turnUdp(int fd, u64 nowMs);
+  bool turnSealed(int fd, int family, u64 nowMs);
   bool turnTap(int fd, u64 nowMs);
   bool turnLink(int fd, const std::string& device);
   // Judges again what was held back for `from`. For a receiver that JavaScript's thread owns.
@@ -54,8 +58,15 @@ class Receiver final : public PacketSink {
   };
 
   u8* buffer(int index) { return buffers_.get() + static_cast<size_t>(index) * kStride; }
+  bool turnDatagrams(int fd, int family, Encapsulation encapsulation);
   void prepareUdp(int count);
-  void udpMessage(int index);
+  void udpMessage(int index, int family, Encapsulation encapsulation);
+  // One datagram of the sealed port.
+  void sealed(u8* data, size_t length, const Arrival& arrival);
+  void open(u8* datagram, size_t length, Arrival arrival, u32 relayIndex);
+  // Told of sealed packets that come from elsewhere than where the tunnel sends to.
+  void noticeRoaming(const ReceiveAssociation& association, const Arrival& arrival, u32 relayIndex);
+  ControlPath datagramPath(const Arrival& arrival, u32 relayIndex) const;
   // `depth`: how many tunnels it was taken out of before.
   void inner(u8* data, size_t length, const Arrival& arrival, unsigned depth = 0);
   bool nested(const PacketView& view, unsigned depth);
@@ -83,6 +94,7 @@ class Receiver final : public PacketSink {
   Shared& shared_;
   Counters& counters_;
   const int tun_;
+  const unsigned slot_;
   Coalescer coalescer_;
   ErrorSender errors_;
   PathErrors pathErrors_;
@@ -93,7 +105,7 @@ class Receiver final : public PacketSink {
   std::unique_ptr<u8[]> buffers_;
   mmsghdr headers_[kFrames];
   iovec parts_[kFrames];
-  sockaddr_in from_[kMessages];
+  SocketAddress from_[kMessages];
   ControlBuffer control_[kFrames];
 };
 

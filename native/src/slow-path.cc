@@ -4,12 +4,14 @@
 
 namespace sojourn {
 
-void SlowPath::sendFragmented(const Tunnel& tunnel, const PacketView& inner) {
+void SlowPath::sendFragmented(const Tunnel& tunnel, const OuterPayload& payload) {
   const size_t path = tunnel.endpoint->pathMtu.load(std::memory_order_relaxed);
   const size_t mtu = path != 0 ? path : tunnel.mtu + tunnel.overhead();
   // Unpredictable enough for RFC 7739: seeded, and the identification space is per pair of addresses anyway.
   if (identification_ == 0) identification_ = static_cast<u32>(mixKey(monotonicMs(), tunnel.id));
-  const Packets packets = encapsulateFragmented(tunnel, inner, mtu, sockets_.udpPort, ++identification_);
+  const bool sealed = tunnel.encapsulation == Encapsulation::sealed;
+  const u16 sourcePort = sealed ? sockets_.sealedPort : sockets_.udpPort;
+  const Packets packets = encapsulateFragmented(tunnel, payload, mtu, sourcePort, ++identification_);
   bool sent = !packets.empty();
   for (const std::vector<u8>& packet : packets) {
     sent = sendRawPacket(sockets_.complete(tunnel.family), tunnel.family, packet.data(), packet.size()) == 0 && sent;
@@ -19,10 +21,11 @@ void SlowPath::sendFragmented(const Tunnel& tunnel, const PacketView& inner) {
     counters_.add(Counters::dropSendError);
     return;
   }
+  const size_t inner = payload.length - (sealed ? tunnel.envelope() + kSealedOverhead : 0);
   counters_.add(Counters::transmitPackets);
-  counters_.add(Counters::transmitOctets, inner.length);
+  counters_.add(Counters::transmitOctets, inner);
   tunnel.counters->transmitPackets.fetch_add(1, std::memory_order_relaxed);
-  tunnel.counters->transmitOctets.fetch_add(inner.length, std::memory_order_relaxed);
+  tunnel.counters->transmitOctets.fetch_add(inner, std::memory_order_relaxed);
 }
 
 }  // namespace sojourn

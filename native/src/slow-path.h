@@ -9,8 +9,12 @@ class SlowPath {
  public:
   SlowPath(Counters& counters, const SendSockets& sockets) : counters_(counters), sockets_(sockets) {}
 
-  // `inner` leaves in as many outer fragments as it takes.
-  void sendFragmented(const Tunnel& tunnel, const PacketView& inner);
+  // `inner` leaves in as many outer fragments as it takes. For tunnels that are not sealed.
+  void sendFragmented(const Tunnel& tunnel, const PacketView& inner) {
+    sendFragmented(tunnel, OuterPayload::of(inner));
+  }
+  // The same with what stands behind the UDP header as it is: a sealed datagram.
+  void sendFragmented(const Tunnel& tunnel, const OuterPayload& payload);
 
  private:
   Counters& counters_;

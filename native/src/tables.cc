@@ -63,8 +63,8 @@ void Tables::tunnelSet(const TunnelSpec& spec) {
   Endpoint* left = former == nullptr ? nullptr : former->endpoint;
   TunnelCounters* counters = former == nullptr ? new TunnelCounters : former->counters;
   Endpoint* endpoint = acquireEndpoint({spec.remote, spec.remotePort, spec.family, spec.encapsulation});
-  auto* tunnel = new Tunnel{spec.id,    spec.encapsulation, spec.family, spec.mtu,
-                            spec.localPort, spec.local,     endpoint,    counters};
+  auto* tunnel = new Tunnel{spec.id,        spec.encapsulation, spec.family, spec.mtu, spec.localPort,
+                            spec.local,     spec.relayIndex,    endpoint,    counters};
   tunnels_.set(tunnel, domain_);
   // After the new tunnel is published: readers of the former one may still use its endpoint, which is retired behind it.
   if (left != nullptr) releaseEndpoint(left);
@@ -79,6 +79,16 @@ void Tables::tunnelDelete(u32 id) {
   tunnels_.erase(id, domain_);
   releaseEndpoint(endpoint);
   domain_.retire(counters);
+}
+
+void Tables::associationsSet(const AssociationsSpec& spec) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  associations_.set(spec, domain_);
+}
+
+void Tables::associationsDelete(u32 tunnel) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  associations_.erase(tunnel, domain_);
 }
 
 void Tables::markLength(int family, unsigned length, bool used) {

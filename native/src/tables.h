@@ -5,13 +5,14 @@
 #include <mutex>
 #include <vector>
 
+#include "associations.h"
 #include "bytes.h"
 #include "epoch.h"
 #include "hash-table.h"
 
 namespace sojourn {
 
-enum class Encapsulation : u8 { ipip = 0, udp = 1 };
+enum class Encapsulation : u8 { ipip = 0, udp = 1, sealed = 2 };
 
 // Seeded at start: a peer that chooses its addresses and ports cannot choose the slots they fall into.
 u64 mixKey(u64 a, u64 b);
@@ -25,6 +26,8 @@ struct TunnelSpec {
   u16 remotePort = 0;
   Address local;
   Address remote;
+  // Sealed only: what the far end is behind a relay; 0 = no relay.
+  u32 relayIndex = 0;
 };
 
 // The far end of one or more tunnels, with what was learnt about the path to it.
@@ -74,14 +77,20 @@ struct Tunnel {
   u16 mtu;
   u16 localPort;
   Address local;
+  u32 relayIndex;
   Endpoint* endpoint;
   TunnelCounters* counters;
 
   const Address& remote() const { return endpoint->identity.remote; }
   u16 remotePort() const { return endpoint->identity.port; }
-  size_t overhead() const {
-    return (family == 6 ? kIpv6Header : kIpv4Header) + (encapsulation == Encapsulation::udp ? kUdpHeader : 0);
+  // Octets of a sealed datagram in front of the sealed header.
+  size_t envelope() const { return relayIndex == 0 ? 0 : kEnvelope; }
+  // What the encapsulation adds behind the outer IP header.
+  size_t framing() const {
+    if (encapsulation == Encapsulation::ipip) return 0;
+    return kUdpHeader + (encapsulation == Encapsulation::sealed ? kSealedOverhead + envelope() : 0);
   }
+  size_t overhead() const { return (family == 6 ? kIpv6Header : kIpv4Header) + framing(); }
   // Largest inner packet: what the engine set, less if the path turned out narrower.
   size_t effectiveMtu() const {
     const size_t path = endpoint->pathMtu.load(std::memory_order_relaxed);
@@ -115,7 +124,8 @@ struct LocalAddresses {
 
 class Tables {
  public:
-  Tables() = default;
+  // `slots`: threads that seal or open packets.
+  explicit Tables(unsigned slots = 1) : associations_(slots) {}
   ~Tables();
 
   EpochDomain& domain() { return domain_; }
@@ -126,6 +136,8 @@ class Tables {
   void routeSet(int family, const Address& prefix, unsigned length, u32 tunnel);
   // Deletes only while the prefix still leads to `tunnel`: a later routeSet for another tunnel stays.
   void routeDelete(int family, const Address& prefix, unsigned length, u32 tunnel);
+  void associationsSet(const AssociationsSpec& spec);
+  void associationsDelete(u32 tunnel);
   // Addresses whose Mobility Headers are punted; empty = all are.
   void localAddressesSet(std::vector<Address> addresses);
   // Nothing changes while `body` runs; for readers that are no packet thread.
@@ -137,6 +149,8 @@ class Tables {
 
   // --- readers ---
   const Tunnel* tunnel(u32 id) const { return tunnels_.find(id); }
+  SendAssociation* sender(u32 tunnel) const { return associations_.sender(tunnel); }
+  ReceiveAssociation* receiver(u32 spi) const { return associations_.receiver(spi); }
   // Longest prefix that holds `address`; 0 = none.
   u32 route(int family, const u8* address) const;
   Endpoint* endpoint(const Endpoint::Key& key) const { return endpoints_.find(key); }
@@ -157,6 +171,7 @@ class Tables {
   EpochDomain domain_;
   HashTable<Tunnel> tunnels_;
   HashTable<Endpoint> endpoints_;
+  Associations associations_;
   HashTable<Route> routes6_[kLengths6];
   HashTable<Route> routes4_[kLengths4];
   std::atomic<u64> used6_[3] = {};

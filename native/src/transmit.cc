@@ -7,14 +7,17 @@
 
 namespace sojourn {
 
-Transmitter::Transmitter(Shared& shared, Counters& counters, const SendSockets& sockets, int tun)
+Transmitter::Transmitter(Shared& shared, Counters& counters, const SendSockets& sockets, int tun, unsigned slot)
     : shared_(shared),
       counters_(counters),
       tun_(tun),
       errors_(counters, tun),
       pathErrors_(shared, counters, errors_),
       slowPath_(counters, sockets),
-      udp_(shared, counters, sockets, pathErrors_, slowPath_),
+      udp_(shared, counters, sockets.udp, pathErrors_, slowPath_),
+      sealed4_(shared, counters, sockets.sealed[0], pathErrors_, slowPath_),
+      sealed6_(shared, counters, sockets.sealed[1], pathErrors_, slowPath_),
+      sealer_(shared, counters, slot),
       raw_(shared, counters, sockets, pathErrors_, slowPath_),
       arena_(new u8[kArena]),
       headers_(new u8[kHeaders]) {}
@@ -44,15 +47,24 @@ bool Transmitter::turn(u64 nowMs) {
 
 void Transmitter::flush() {
   udp_.flush();
+  sealed4_.flush();
+  sealed6_.flush();
   raw_.flush();
   headersUsed_ = 0;
+  sealer_.reset();
 }
 
 void Transmitter::add(const OutgoingPacket& packet) {
-  if (packet.tunnel->encapsulation == Encapsulation::udp) {
-    udp_.add(packet);
-  } else {
-    raw_.add(packet);
+  switch (packet.tunnel->encapsulation) {
+    case Encapsulation::udp:
+      udp_.add(packet);
+      break;
+    case Encapsulation::sealed:
+      (packet.tunnel->family == 6 ? sealed6_ : sealed4_).add(packet);
+      break;
+    case Encapsulation::ipip:
+      raw_.add(packet);
+      break;
   }
 }
 
@@ -90,6 +102,10 @@ void Transmitter::single(const VirtioHeader& virtio, PacketView& view, const Tun
     tooBig(view, tunnel, mtu);
     return;
   }
+  if (tunnel.encapsulation == Encapsulation::sealed) {
+    sendSealed(view, tunnel);
+    return;
+  }
   add({&tunnel, view.family, view.trafficClass, 1, {{view.data, view.length}, {}}});
 }
 
@@ -102,6 +118,10 @@ void Transmitter::superPacket(const VirtioHeader& virtio, const PacketView& view
   }
   // The flow goes on in smaller segments, and its sender is told to make them itself.
   if (plan.lowered) errors_.packetTooBig(view, tunnel, mtu, nowMs_);
+  if (tunnel.encapsulation == Encapsulation::sealed) {
+    superSealed(plan, view, tunnel);
+    return;
+  }
   for (u32 index = 0; index < plan.count; index++) {
     if (headersUsed_ + plan.headerLength > kHeaders) flush();
     u8* header = headers_.get() + headersUsed_;
@@ -115,6 +135,27 @@ void Transmitter::superPacket(const VirtioHeader& virtio, const PacketView& view
   }
 }
 
+void Transmitter::sendSealed(const PacketView& view, const Tunnel& tunnel) {
+  if (sealer_.isFull(tunnel, view.length)) flush();
+  std::memcpy(sealer_.place(tunnel), view.data, view.length);
+  OutgoingPacket packet;
+  if (sealer_.seal(tunnel, view.family, view.trafficClass, view.length, packet)) add(packet);
+}
+
+// A segment is put together where it is sealed: in one piece it costs less to copy than to seal in two.
+void Transmitter::superSealed(const SegmentPlan& plan, const PacketView& view, const Tunnel& tunnel) {
+  for (u32 index = 0; index < plan.count; index++) {
+    const u32 payload = segmentLength(plan, index);
+    const size_t length = plan.headerLength + payload;
+    if (sealer_.isFull(tunnel, length)) flush();
+    u8* place = sealer_.place(tunnel);
+    writeSegmentHeader(plan, view, index, place);
+    std::memcpy(place + plan.headerLength, view.data + segmentOffset(plan, index), payload);
+    OutgoingPacket packet;
+    if (sealer_.seal(tunnel, view.family, view.trafficClass, length, packet)) add(packet);
+  }
+}
+
 void Transmitter::tooBig(const PacketView& view, const Tunnel& tunnel, size_t mtu) {
   const bool dontFragment = view.family == 6 || (view.data[6] & 0x40) != 0;
   if (!dontFragment) {
@@ -122,18 +163,39 @@ void Transmitter::tooBig(const PacketView& view, const Tunnel& tunnel, size_t mt
   } else if (view.family == 6 && view.length <= kIpv6MinimumMtu) {
     // RFC 2473 §7.1 (b): every IPv6 link carries 1280 octets, so the tunnel has to.
     flush();
-    slowPath_.sendFragmented(tunnel, view);
+    sendWhole(view, tunnel);
   } else {
     errors_.packetTooBig(view, tunnel, mtu, nowMs_);
     counters_.add(Counters::dropTooBig);
   }
 }
 
+// In outer fragments; nothing waits in the arena.
+void Transmitter::sendWhole(const PacketView& view, const Tunnel& tunnel) {
+  if (tunnel.encapsulation != Encapsulation::sealed) {
+    slowPath_.sendFragmented(tunnel, view);
+    return;
+  }
+  std::memcpy(sealer_.place(tunnel), view.data, view.length);
+  OutgoingPacket packet;
+  if (!sealer_.seal(tunnel, view.family, view.trafficClass, view.length, packet)) return;
+  const auto* datagram = static_cast<const u8*>(packet.parts[0].iov_base);
+  slowPath_.sendFragmented(tunnel, OuterPayload{datagram, packet.parts[0].iov_len, tunnel.family, view.trafficClass});
+  sealer_.reset();
+}
+
 void Transmitter::fragmentInner(const PacketView& view, const Tunnel& tunnel, size_t mtu) {
   Packets fragments = fragmentIpv4(view, mtu);
   if (fragments.empty()) counters_.add(Counters::dropTooBig);
   for (std::vector<u8>& fragment : fragments) {
-    add({&tunnel, 4, view.trafficClass, 1, {{fragment.data(), fragment.size()}, {}}});
+    PacketView piece = view;
+    piece.data = fragment.data();
+    piece.length = static_cast<u32>(fragment.size());
+    if (tunnel.encapsulation == Encapsulation::sealed) {
+      sendSealed(piece, tunnel);
+    } else {
+      add({&tunnel, 4, view.trafficClass, 1, {{piece.data, piece.length}, {}}});
+    }
     counters_.add(Counters::innerFragments);
   }
   // The fragments live only here.

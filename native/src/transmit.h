@@ -6,13 +6,15 @@
 #include "batch.h"
 #include "path-errors.h"
 #include "plane-parts.h"
+#include "sealer.h"
 #include "segment.h"
 
 namespace sojourn {
 
 class Transmitter {
  public:
-  Transmitter(Shared& shared, Counters& counters, const SendSockets& sockets, int tun);
+  // `slot`: whose AEAD contexts are ours.
+  Transmitter(Shared& shared, Counters& counters, const SendSockets& sockets, int tun, unsigned slot);
 
   // Reads a bounded number of packets from the TUN and sends them. False when the TUN was empty at the end.
   bool turn(u64 nowMs);
@@ -31,6 +33,9 @@ class Transmitter {
   void packet(const VirtioHeader& virtio, u8* data, size_t length);
   void single(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel, size_t mtu);
   void superPacket(const VirtioHeader& virtio, const PacketView& view, const Tunnel& tunnel, size_t mtu);
+  void sendSealed(const PacketView& view, const Tunnel& tunnel);
+  void superSealed(const SegmentPlan& plan, const PacketView& view, const Tunnel& tunnel);
+  void sendWhole(const PacketView& view, const Tunnel& tunnel);
   void tooBig(const PacketView& view, const Tunnel& tunnel, size_t mtu);
   void fragmentInner(const PacketView& view, const Tunnel& tunnel, size_t mtu);
   void add(const OutgoingPacket& packet);
@@ -43,6 +48,9 @@ class Transmitter {
   PathErrors pathErrors_;
   SlowPath slowPath_;
   UdpBatch udp_;
+  UdpBatch sealed4_;
+  UdpBatch sealed6_;
+  Sealer sealer_;
   RawBatch raw_;
   u64 nowMs_ = 0;
   bool gone_ = false;

@@ -5,14 +5,6 @@
 #include "congestion.h"
 
 namespace sojourn {
-namespace {
-
-void account(const Tunnel& tunnel, u64 packets, u64 octets) {
-  tunnel.counters->transmitPackets.fetch_add(packets, std::memory_order_relaxed);
-  tunnel.counters->transmitOctets.fetch_add(octets, std::memory_order_relaxed);
-}
-
-}  // namespace
 
 bool isPendingError(int error) {
   return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH || error == EPROTO || error == EHOSTDOWN ||
@@ -49,28 +41,43 @@ void UdpBatch::add(const OutgoingPacket& packet) {
   const size_t length = packet.length();
   Message* open = openMessage(packet, length);
   Message& message = open != nullptr ? *open : newMessage(packet, length);
-  for (int part = 0; part < packet.partCount; part++) message.vector[message.parts++] = packet.parts[part];
+  for (int part = 0; part < packet.partCount; part++) append(message, packet.parts[part]);
   message.octets += static_cast<u32>(length);
   message.segments++;
   if (length < message.segmentSize) message.closed = true;
 }
 
+// What lies behind the part before is one with it: the kernel walks through fewer.
+void UdpBatch::append(Message& message, const iovec& part) {
+  if (message.parts > 0) {
+    iovec& last = message.vector[message.parts - 1];
+    if (static_cast<u8*>(last.iov_base) + last.iov_len == part.iov_base) {
+      last.iov_len += part.iov_len;
+      return;
+    }
+  }
+  message.vector[message.parts++] = part;
+}
+
 void UdpBatch::prepare(Message& message, mmsghdr& header) {
-  message.to = socketAddress(message.tunnel->remote(), message.tunnel->remotePort());
+  message.to.set(message.tunnel->family, message.tunnel->remote(), message.tunnel->remotePort());
   header = {};
   header.msg_hdr.msg_name = &message.to;
-  header.msg_hdr.msg_namelen = sizeof message.to;
+  header.msg_hdr.msg_namelen = message.to.length;
   header.msg_hdr.msg_iov = message.vector;
   header.msg_hdr.msg_iovlen = message.parts;
   const u16 segmentSize = message.segments > 1 ? message.segmentSize : u16{0};
   writeControl(header.msg_hdr, message.control,
-               {&message.tunnel->local, outerTrafficClass(message.trafficClass), segmentSize});
+               {&message.tunnel->local, message.tunnel->family, outerTrafficClass(message.trafficClass), segmentSize});
 }
 
-void UdpBatch::sent(const Message& message) {
-  counters_.add(Counters::transmitPackets, message.segments);
-  counters_.add(Counters::transmitOctets, message.octets);
-  account(*message.tunnel, message.segments, message.octets);
+// `octets` as they are behind the UDP header.
+void UdpBatch::account(const Message& message, u64 packets, u64 octets) {
+  const u64 inner = octets - packets * (message.tunnel->framing() - kUdpHeader);
+  counters_.add(Counters::transmitPackets, packets);
+  counters_.add(Counters::transmitOctets, inner);
+  message.tunnel->counters->transmitPackets.fetch_add(packets, std::memory_order_relaxed);
+  message.tunnel->counters->transmitOctets.fetch_add(inner, std::memory_order_relaxed);
 }
 
 void UdpBatch::flush() {
@@ -79,9 +86,9 @@ void UdpBatch::flush() {
   int retries = 0;
   for (int done = 0; done < count_;) {
     counters_.add(Counters::transmitCalls);
-    const int accepted = ::sendmmsg(sockets_.udp, headers + done, static_cast<unsigned>(count_ - done), 0);
+    const int accepted = ::sendmmsg(fd_, headers + done, static_cast<unsigned>(count_ - done), 0);
     if (accepted > 0) {
-      for (int index = done; index < done + accepted; index++) sent(messages_[index]);
+      for (int index = done; index < done + accepted; index++) account(messages_[index], messages_[index].segments, messages_[index].octets);
       done += accepted;
       retries = 0;
     } else if (errno == EINTR || (isPendingError(errno) && retries++ == 0)) {
@@ -98,7 +105,7 @@ void UdpBatch::flush() {
 bool UdpBatch::recover(Message& message, int error) {
   if (error == EMSGSIZE || (error == EINVAL && message.segments > 1)) {
     // Too large for the path: udp_send_skb says EINVAL when a segment with its headers does not fit the fragment size.
-    pathErrors_.learnFrom(sockets_.udp, Encapsulation::udp);
+    pathErrors_.learnFrom(fd_, message.tunnel->encapsulation);
     pathErrors_.probe(*message.tunnel);
     sendApart(message, true);
     return true;
@@ -122,27 +129,34 @@ void UdpBatch::sendApart(Message& message, bool fragmented) {
   }
   for (size_t at = 0; at < whole.size(); at += message.segmentSize) {
     const size_t length = std::min<size_t>(message.segmentSize, whole.size() - at);
-    PacketView view;
     if (fragmented) {
-      if (viewPacket(whole.data() + at, length, view)) slowPath_.sendFragmented(*message.tunnel, view);
+      sendFragmented(message, whole.data() + at, length);
       continue;
     }
     iovec part{whole.data() + at, length};
     msghdr header{};
     header.msg_name = &message.to;
-    header.msg_namelen = sizeof message.to;
+    header.msg_namelen = message.to.length;
     header.msg_iov = &part;
     header.msg_iovlen = 1;
-    writeControl(header, message.control, {&message.tunnel->local, outerTrafficClass(message.trafficClass), 0});
+    const u8 trafficClass = outerTrafficClass(message.trafficClass);
+    writeControl(header, message.control, {&message.tunnel->local, message.tunnel->family, trafficClass, 0});
     counters_.add(Counters::transmitCalls);
-    if (::sendmsg(sockets_.udp, &header, 0) < 0) {
+    if (::sendmsg(fd_, &header, 0) < 0) {
       counters_.add(Counters::dropSendError);
       continue;
     }
-    counters_.add(Counters::transmitPackets);
-    counters_.add(Counters::transmitOctets, length);
-    account(*message.tunnel, 1, length);
+    account(message, 1, length);
   }
+}
+
+void UdpBatch::sendFragmented(const Message& message, u8* data, size_t length) {
+  if (message.tunnel->encapsulation == Encapsulation::sealed) {
+    slowPath_.sendFragmented(*message.tunnel, OuterPayload{data, length, message.tunnel->family, message.trafficClass});
+    return;
+  }
+  PacketView view;
+  if (viewPacket(data, length, view)) slowPath_.sendFragmented(*message.tunnel, view);
 }
 
 }  // namespace sojourn

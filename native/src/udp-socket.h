@@ -1,4 +1,4 @@
-// The UDP sockets of RFC 5555 tunnels and what the kernel tells through them.
+// The UDP sockets of RFC 5555 and sealed tunnels and what the kernel tells through them.
 #pragma once
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -16,10 +16,24 @@ struct UdpFeatures {
   bool receiveOffload = false;
 };
 
-// Bound to the IPv4 wildcard address; `count` sockets share the port, and nobody else has it. Throws SystemError.
-std::vector<Descriptor> openUdpSockets(u16 port, size_t count, int mark, UdpFeatures& features);
+// Bound to the wildcard address of one family; `count` sockets share the port, and nobody else has it. Throws SystemError.
+std::vector<Descriptor> openUdpSockets(int family, u16 port, size_t count, int mark, UdpFeatures& features);
 
 sockaddr_in socketAddress(const Address& address, u16 port);
+sockaddr_in6 socketAddress6(const Address& address, u16 port);
+
+// A socket address of either family.
+struct SocketAddress {
+  union {
+    sockaddr_in four;
+    sockaddr_in6 six;
+  };
+  socklen_t length;
+
+  void set(int family, const Address& address, u16 port);
+  Address address(int family) const;
+  u16 port(int family) const { return ntohs(family == 6 ? six.sin6_port : four.sin_port); }
+};
 
 // Control messages of one datagram; room for all that is sent or asked for.
 struct ControlBuffer {
@@ -28,6 +42,7 @@ struct ControlBuffer {
 
 struct UdpSendOptions {
   const Address* source = nullptr;  // null or unspecified: the kernel chooses
+  int family = 4;
   u8 trafficClass = 0;
   u16 segmentSize = 0;  // 0: no UDP_SEGMENT
 };

@@ -20,14 +20,15 @@ Worker::Worker(Shared& shared, const Sockets& sockets, const Duties& duties)
     : shared_(shared),
       sockets_(sockets),
       duties_(duties),
-      send_(sockets.sendSockets(duties.pair, shared.options.udpPort)),
+      send_(sockets.sendSockets(duties.pair, shared.options)),
       reader_(shared.tables.domain().addReader()),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
   if (!epoll_) failed("epoll");
   const int tun = sockets.tun->queue(static_cast<int>(duties.pair));
+  const unsigned slot = static_cast<unsigned>(duties.pair);
   watch(sockets.stop.get(), EPOLLIN, kStop);
   if (duties.transmit) {
-    transmitter_ = std::make_unique<Transmitter>(shared, counters_, send_, tun);
+    transmitter_ = std::make_unique<Transmitter>(shared, counters_, send_, tun, slot);
     watch(tun, EPOLLIN, kTun);
     // No EPOLLIN: their receive queues stay empty, only error queues (EPOLLERR is always told) are of interest.
     for (int inner = 0; duties.first && inner < 2; inner++) {
@@ -36,8 +37,10 @@ Worker::Worker(Shared& shared, const Sockets& sockets, const Duties& duties)
     }
   }
   if (duties.receive) {
-    receiver_ = std::make_unique<Receiver>(shared, counters_, tun);
+    receiver_ = std::make_unique<Receiver>(shared, counters_, tun, slot);
     if (send_.udp >= 0) watch(send_.udp, EPOLLIN, kUdp);
+    if (send_.sealed[0] >= 0) watch(send_.sealed[0], EPOLLIN, kSealed4);
+    if (send_.sealed[1] >= 0) watch(send_.sealed[1], EPOLLIN, kSealed6);
     if (duties.first && sockets.tap) watch(sockets.tap.get(), EPOLLIN, kTap);
     for (const LinkTap& link : sockets.links) {
       if (duties.first) watch(link.tap.get(), EPOLLIN, kLink);
@@ -97,6 +100,8 @@ void Worker::turn(u64 nowMs) {
     if (transmitter_->deviceGone()) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, tun, nullptr);
   }
   if ((ready_ & kUdp) != 0 && !receiver_->turnUdp(send_.udp, nowMs)) ready_ &= ~u32{kUdp};
+  if ((ready_ & kSealed4) != 0 && !receiver_->turnSealed(send_.sealed[0], 4, nowMs)) ready_ &= ~u32{kSealed4};
+  if ((ready_ & kSealed6) != 0 && !receiver_->turnSealed(send_.sealed[1], 6, nowMs)) ready_ &= ~u32{kSealed6};
   if ((ready_ & kTap) != 0 && !receiver_->turnTap(sockets_.tap.get(), nowMs)) ready_ &= ~u32{kTap};
   if ((ready_ & kLink) != 0) {
     ready_ &= ~u32{kLink};

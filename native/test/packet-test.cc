@@ -196,7 +196,7 @@ TEST(ipv4_fragments_join_to_the_packet) {
 }
 
 static Tunnel tunnelTo(Endpoint& endpoint, Encapsulation encapsulation, u8 family, TunnelCounters& counters) {
-  return {1, encapsulation, family, 1460, 4191, {}, &endpoint, &counters};
+  return {1, encapsulation, family, 1460, 4191, {}, 0, &endpoint, &counters};
 }
 
 TEST(outer_packet_is_fragmented) {
@@ -204,12 +204,12 @@ TEST(outer_packet_is_fragmented) {
   Endpoint six({{}, 0, 6, Encapsulation::ipip});
   Endpoint four({{}, 4191, 4, Encapsulation::udp});
   Bytes inner = made::tcp({}, 1, 1220);
-  const Packets v6 = encapsulateFragmented(tunnelTo(six, Encapsulation::ipip, 6, counters), made::viewOf(inner), 1280, 4191, 5);
+  const Packets v6 = encapsulateFragmented(tunnelTo(six, Encapsulation::ipip, 6, counters), OuterPayload::of(made::viewOf(inner)), 1280, 4191, 5);
   CHECK_EQUAL(v6.size(), 2u);
   Bytes payload;
   for (const Bytes& fragment : v6) payload.insert(payload.end(), fragment.begin() + 48, fragment.end());
   CHECK(payload == inner);
-  const Packets v4 = encapsulateFragmented(tunnelTo(four, Encapsulation::udp, 4, counters), made::viewOf(inner), 600, 4191, 5);
+  const Packets v4 = encapsulateFragmented(tunnelTo(four, Encapsulation::udp, 4, counters), OuterPayload::of(made::viewOf(inner)), 600, 4191, 5);
   Bytes whole = joined4(v4);
   CHECK(Bytes(whole.begin() + kUdpHeader, whole.end()) == inner);
   CHECK_EQUAL(load16(whole.data() + 4), inner.size() + kUdpHeader);
@@ -228,7 +228,7 @@ TEST(traffic_class_is_copied_outwards) {
 // `inside` carried in IPv6 by protocol 41, or behind a UDP header with the given ports.
 static Bytes carried(const Bytes& inside, u8 protocol, u16 sourcePort = 0, u16 destinationPort = 0) {
   const size_t header = protocol == kProtocolUdp ? 8 : 0;
-  Bytes packet(kIpv6Header + header);
+  Bytes packet(kIpv6Header + header + inside.size());
   packet[0] = 0x60;
   store16(packet.data() + 4, static_cast<u16>(header + inside.size()));
   packet[6] = protocol;
@@ -236,7 +236,7 @@ static Bytes carried(const Bytes& inside, u8 protocol, u16 sourcePort = 0, u16 d
     store16(packet.data() + kIpv6Header, sourcePort);
     store16(packet.data() + kIpv6Header + 2, destinationPort);
   }
-  packet.insert(packet.end(), inside.begin(), inside.end());
+  std::copy(inside.begin(), inside.end(), packet.end() - static_cast<long>(inside.size()));
   return packet;
 }
 

@@ -31,13 +31,40 @@ Address prefixOf(u32 id) {
 }
 
 struct World {
-  Tables tables;
+  Tables tables{2};
   HoldQueue hold;
   PuntQueue punts{[] {}};
   Counters counters[2];
   std::atomic<bool> stop{false};
   std::atomic<u64> wrong{0};
+  std::atomic<u64> opened{0};
 };
+
+// One of a few keys, so that counters and windows are met again.
+AssociationsSpec associationsOf(u32 id, int step) {
+  AssociationsSpec spec;
+  spec.tunnel = id;
+  KeySpec key;
+  key.spi = id;
+  store32(key.key.bytes, id << 2 | (static_cast<u32>(step) & 3));
+  spec.send = key;
+  spec.receive = {key};
+  return spec;
+}
+
+// What two packet threads do with one association: seal, and open what was sealed.
+void sealAndOpen(World& world, unsigned slot, u32 id) {
+  SendAssociation* sender = world.tables.sender(id);
+  ReceiveAssociation* receiver = world.tables.receiver(id);
+  if (sender == nullptr || receiver == nullptr) return;
+  u8 datagram[kSealedOverhead + 32] = {};
+  if (!sender->seal(slot, datagram, 32)) world.wrong++;
+  const bool same = sender->contexts.key() == receiver->contexts.key();
+  const Opened opened = receiver->open(slot, datagram, sizeof datagram);
+  if (opened == Opened::packet && !same) world.wrong++;
+  if (opened == Opened::packet && receiver->open(slot, datagram, sizeof datagram) == Opened::packet) world.wrong++;
+  if (opened == Opened::packet) world.opened.fetch_add(1, std::memory_order_relaxed);
+}
 
 void change(World& world, u32 seed) {
   std::mt19937 random(seed);
@@ -48,7 +75,13 @@ void change(World& world, u32 seed) {
     spec.mtu = 1400;
     spec.remote = remoteOf(id, random());
     spec.remotePort = 4191;
-    switch (random() % 5) {
+    switch (random() % 7) {
+      case 5:
+        world.tables.associationsSet(associationsOf(id, step));
+        break;
+      case 6:
+        world.tables.associationsDelete(id);
+        break;
       case 0:
         world.tables.tunnelDelete(id);
         break;
@@ -85,6 +118,7 @@ void forward(World& world, EpochDomain::Reader& reader, Counters& counters, u32 
       counters.add(Counters::receivePackets);
       world.tables.endpoint(tunnel->endpoint->identity);
       world.tables.isLocal(6, prefixOf(id).bytes);
+      if (packet % 8 == 0) sealAndOpen(world, seed, id);
     }
     const u8 octet = 1;
     world.hold.push({remoteOf(1 + random() % kIds, random()), 4191, 4, Encapsulation::udp}, 0, &octet, 1, 1);
@@ -114,4 +148,5 @@ TEST(readers_and_writers_together) {
   for (std::thread& reader : readers) reader.join();
   CHECK_EQUAL(world->wrong.load(), 0u);
   CHECK(sum > 0);
+  CHECK(world->opened.load() > 0);
 }

@@ -1,0 +1,121 @@
+// The sealed port: any datagrams, and genuine ones that were cut, changed, repeated and put out of order, at a receiver with two keys.
+#include <fcntl.h>
+
+#include <set>
+
+#include "../src/receive.h"
+#include "octets.h"
+
+using namespace sojourn;
+
+namespace sojourn {
+// Reaches the entry that sockets normally feed.
+struct ReceiverProbe {
+  static void datagram(Receiver& receiver, u8* data, size_t length, const Arrival& arrival) {
+    receiver.sealed(data, length, arrival);
+    receiver.finishTurn();
+  }
+};
+}  // namespace sojourn
+
+namespace {
+
+constexpr u32 kSpi = 0x0abcdef;
+constexpr size_t kInner = 44;
+
+// Another one for each input, so that windows begin anew.
+SealKey keyOf(unsigned which, u32 serial) {
+  SealKey key;
+  key.cipher = which == 0 ? Cipher::aes128Gcm : Cipher::chacha20Poly1305;
+  store32(key.bytes, serial);
+  return key;
+}
+
+Options options() {
+  Options given;
+  given.homeAgent = true;
+  given.sealedPort = 7890;
+  return given;
+}
+
+struct World {
+  Shared shared{options(), [] {}};
+  Counters counters;
+  Receiver receiver{shared, counters, ::open("/dev/null", O_WRONLY), 0};
+  u32 serial = 0;
+
+  World() {
+    for (u32 id = 1; id <= 2; id++) {
+      TunnelSpec tunnel;
+      tunnel.id = id;
+      tunnel.encapsulation = Encapsulation::sealed;
+      tunnel.mtu = 1400;
+      tunnel.remote.bytes[0] = 198;
+      tunnel.remotePort = 7890;
+      shared.tables.tunnelSet(tunnel);
+    }
+    Address node;
+    node.bytes[0] = 0x20;
+    shared.tables.routeSet(6, node, 8, 1);
+  }
+  void rekey() {
+    serial++;
+    for (unsigned which = 0; which < 2; which++) {
+      AssociationsSpec associations;
+      associations.tunnel = which + 1;
+      associations.receive = {KeySpec{kSpi + which, keyOf(which, serial)}};
+      shared.tables.associationsSet(associations);
+    }
+  }
+  u64 value(Counters::Name name) const { return counters.values[name].load(); }
+};
+
+// With the counter that the fuzzer chose.
+std::vector<u8> genuine(AeadContext& context, unsigned which, u64 counter, u8 first) {
+  std::vector<u8> datagram(kSealedOverhead + kInner);
+  store32(datagram.data(), u32{1} << 28 | (kSpi + which));
+  store32(datagram.data() + 4, static_cast<u32>(counter));
+  u8* inner = datagram.data() + kSealedHeader;
+  inner[0] = 0x60;
+  store16(inner + 4, kInner - kIpv6Header);
+  inner[6] = kProtocolUdp;
+  inner[8] = first;
+  if (!context.seal(counter, datagram.data(), kInner)) std::abort();
+  return datagram;
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
+  static World world;
+  world.rekey();
+  AeadContext contexts[2] = {{keyOf(0, world.serial), AeadContext::Direction::seal}, {keyOf(1, world.serial), AeadContext::Direction::seal}};
+  std::set<u64> opened[2];
+  fuzz::Octets octets(data, size);
+  Arrival arrival{};
+  arrival.from = {{}, 7890, 4, Encapsulation::sealed};
+  for (int count = 0; count < 64 && !octets.empty(); count++) {
+    const u8 kind = octets.next();
+    const unsigned which = kind & 1;
+    arrival.from.remote.bytes[0] = octets.next();
+    std::vector<u8> datagram;
+    const u64 counter = u64{octets.next16()} + 1;
+    const bool touched = (kind & 6) != 0;
+    if ((kind & 8) != 0) {
+      datagram = octets.take(octets.next());
+    } else {
+      datagram = genuine(contexts[which], which, counter, (kind & 16) != 0 ? 0x20 : 0x30);
+      if ((kind & 2) != 0) datagram[octets.next() % datagram.size()] ^= static_cast<u8>(octets.next() | 1);
+      if ((kind & 4) != 0) datagram.resize(octets.next() % datagram.size());
+    }
+    if ((kind & 32) != 0) datagram.insert(datagram.begin(), {0xd0, 0, 0, 5});
+    const u64 before = world.value(Counters::receivePackets) + world.value(Counters::dropPermit);
+    ReceiverProbe::datagram(world.receiver, datagram.data(), datagram.size(), arrival);
+    const u64 came = world.value(Counters::receivePackets) + world.value(Counters::dropPermit) - before;
+    // Only what was sealed with the key comes out, and only once; from tunnel 1 only with its own inner source.
+    if (came != 0) fuzz::require((kind & 8) == 0 && !touched && opened[which].insert(counter).second);
+    fuzz::require(world.value(Counters::receiveWrites) <= world.value(Counters::receivePackets));
+  }
+  world.shared.punts.take();
+  return 0;
+}

@@ -1,0 +1,346 @@
+#include <memory>
+#include <string>
+#include <thread>
+
+#include "../src/tables.h"
+#include "check.h"
+
+using namespace sojourn;
+
+namespace {
+
+using Bytes = std::vector<u8>;
+
+Bytes bytesOf(const std::string& hex) {
+  Bytes bytes;
+  for (size_t at = 0; at + 2 <= hex.size(); at += 2) bytes.push_back(static_cast<u8>(std::stoul(hex.substr(at, 2), nullptr, 16)));
+  return bytes;
+}
+
+SealKey keyOf(Cipher cipher, u8 first = 1) {
+  SealKey key;
+  key.cipher = cipher;
+  for (size_t index = 0; index < keyLengthOf(cipher); index++) key.bytes[index] = static_cast<u8>(first + index);
+  return key;
+}
+
+// Header, text and room for the tag.
+Bytes datagramOf(const std::string& header, const std::string& text) {
+  Bytes datagram = bytesOf(header + text);
+  datagram.resize(datagram.size() + kSealTag);
+  return datagram;
+}
+
+struct Ends {
+  SendAssociation sender;
+  ReceiveAssociation receiver;
+
+  explicit Ends(const SealKey& key, unsigned slots = 1)
+      : sender{1, 0x1234567, AeadContexts(key, AeadContext::Direction::seal, slots), std::make_shared<SendCounter>()},
+        receiver{0x1234567, 1, AeadContexts(key, AeadContext::Direction::open, slots), std::make_shared<ReplayWindow>(), nullptr} {}
+
+  Bytes sealed(u64 counter, size_t length = 40) {
+    sender.counter->skipTo(counter - 1);
+    Bytes datagram(kSealedOverhead + length, 7);
+    CHECK(sender.seal(0, datagram.data(), length));
+    return datagram;
+  }
+  Opened open(Bytes datagram) { return receiver.open(0, datagram.data(), datagram.size()); }
+};
+
+AssociationsSpec specOf(u32 tunnel, u32 sendSpi, const SealKey& send, u32 spi, const SealKey& receive) {
+  AssociationsSpec spec;
+  spec.tunnel = tunnel;
+  spec.send = KeySpec{sendSpi, send};
+  spec.receive = {KeySpec{spi, receive}};
+  return spec;
+}
+
+}  // namespace
+
+// draft-mcgrew-gcm-test-01, the case of the all-zero key: the nonce is ours for counter 0.
+TEST(aes_gcm_gives_the_published_vector) {
+  SealKey key;
+  const std::string text =
+      "4500003c99c500008001cb7a40679318010101010800075c02004400616263646566676869"
+      "6a6b6c6d6e6f707172737475767761626364656667686901020201";
+  Bytes datagram = datagramOf("0000000000000001", text);
+  const size_t length = text.size() / 2;
+  AeadContext seal(key, AeadContext::Direction::seal);
+  CHECK(seal.seal(0, datagram.data(), length));
+  CHECK(datagram == bytesOf("0000000000000001"
+                            "4688daf2f973a392732909c331d56d60f694abaa414b5e7ff5fdcdfff5e9a284456476492719ffb64de7d9dca1e1d894bc3bd57873"
+                            "ed4d181d19d4d5c8c18af3f821d496eeb096e98ad2b69e4799c71d"));
+  AeadContext open(key, AeadContext::Direction::open);
+  CHECK(open.open(0, datagram.data(), length));
+  datagram.resize(kSealedHeader + length);
+  CHECK(datagram == bytesOf("0000000000000001" + text));
+}
+
+// Worked out with an implementation of RFC 8439 that reproduces the example of its §2.8.2.
+TEST(chacha20_poly1305_gives_the_expected_octets) {
+  SealKey key = keyOf(Cipher::chacha20Poly1305, 0x80);
+  const std::string text = "4500003c99c500008001cb7a40679318010101010800075c0200440061626364";
+  Bytes datagram = datagramOf("1000432105060708", text);
+  AeadContext seal(key, AeadContext::Direction::seal);
+  CHECK(seal.seal(0x0102030405060708, datagram.data(), 32));
+  CHECK(datagram == bytesOf("1000432105060708"
+                            "a4b914c48e2077f8df98a8c6798b2c38cfd2820c9fd974337ee2f6f0dde129dce575748318a0d76cd71c1b7539bc2bbd"));
+}
+
+TEST(sealed_packets_open_once) {
+  for (const Cipher cipher : {Cipher::aes128Gcm, Cipher::chacha20Poly1305}) {
+    Ends ends(keyOf(cipher));
+    for (const size_t length : {size_t{1}, size_t{15}, size_t{16}, size_t{1448}, size_t{9000}}) {
+      Bytes datagram(kSealedOverhead + length, 9);
+      CHECK(ends.sender.seal(0, datagram.data(), length));
+      CHECK_EQUAL(load32(datagram.data()), 0x11234567u);
+      const Bytes copy = datagram;
+      CHECK(ends.receiver.open(0, datagram.data(), datagram.size()) == Opened::packet);
+      CHECK(Bytes(datagram.begin() + kSealedHeader, datagram.end() - kSealTag) == Bytes(length, 9));
+      CHECK(ends.open(copy) == Opened::replayed);
+    }
+    CHECK_EQUAL(ends.sender.counter->last(), 5u);
+  }
+}
+
+TEST(the_first_packet_has_the_number_one) {
+  Ends ends(keyOf(Cipher::aes128Gcm));
+  Bytes datagram(kSealedOverhead + 1);
+  CHECK(ends.sender.seal(0, datagram.data(), 1));
+  CHECK_EQUAL(load32(datagram.data() + 4), 1u);
+}
+
+TEST(a_forged_datagram_changes_nothing) {
+  for (const Cipher cipher : {Cipher::aes128Gcm, Cipher::chacha20Poly1305}) {
+    Ends ends(keyOf(cipher));
+    CHECK(ends.open(ends.sealed(10)) == Opened::packet);
+    const Bytes good = ends.sealed(11, 20);
+    // Every bit of the header but the type, which is not the association's to judge, of the text and of the tag.
+    for (size_t bit = 4; bit < good.size() * 8; bit++) {
+      Bytes bad = good;
+      bad[bit / 8] = static_cast<u8>(bad[bit / 8] ^ (0x80 >> (bit % 8)));
+      const Opened opened = ends.open(bad);
+      CHECK(opened == Opened::forged || opened == Opened::replayed);
+      CHECK_EQUAL(ends.receiver.window->top(), 10u);
+    }
+    for (size_t cut = 0; cut < good.size(); cut++) CHECK(ends.open(Bytes(good.begin(), good.begin() + static_cast<long>(cut))) != Opened::packet);
+    CHECK(ends.open(good) == Opened::packet);
+    CHECK(Ends(keyOf(cipher, 2)).open(ends.sealed(12)) == Opened::forged);
+  }
+}
+
+TEST(the_window_is_2048_wide) {
+  Ends ends(keyOf(Cipher::aes128Gcm));
+  CHECK(ends.open(ends.sealed(5000)) == Opened::packet);
+  // Behind the window its low half means a counter of the next round, whose nonce is another one.
+  CHECK(ends.open(ends.sealed(5000 - 2048)) == Opened::forged);
+  CHECK(ends.open(ends.sealed(5000 - 2047)) == Opened::packet);
+  CHECK(ends.open(ends.sealed(5000 - 2047)) == Opened::replayed);
+  CHECK(ends.open(ends.sealed(5001)) == Opened::packet);
+  CHECK(ends.open(ends.sealed(5001 - 2047)) == Opened::packet);
+}
+
+TEST(reordered_packets_pass_once_each) {
+  ReplayWindow window;
+  // Any order within the window: 7 and 2048 have no common factor.
+  for (u64 base = 1; base < 100'000; base += 2048) {
+    for (u64 step = 0; step < 2048; step++) {
+      const u64 counter = base + step * 7 % 2048;
+      CHECK(window.mayTake(counter) && window.take(counter));
+      CHECK(!window.mayTake(counter) && !window.take(counter));
+    }
+  }
+  CHECK(!window.take(0));
+  CHECK(!window.take(kCounterLimit + 1));
+  CHECK(window.take(kCounterLimit));
+  CHECK(!window.mayTake(100'000) && !window.take(100'000));
+}
+
+// Like the window, with a set.
+TEST(the_window_agrees_with_a_list) {
+  ReplayWindow window;
+  std::vector<bool> seen(400'000);
+  u64 top = 0;
+  u64 random = 88172645463325252;
+  for (int step = 0; step < 200'000; step++) {
+    random ^= random << 13;
+    random ^= random >> 7;
+    random ^= random << 17;
+    const u64 reach = random % 50 == 0 ? 5000 : 3000;
+    const u64 low = top > 2500 ? top - 2500 : 1;
+    const u64 counter = low + random / 64 % (step % 20 == 0 ? reach : 2600);
+    if (counter >= seen.size()) break;
+    const bool fresh = !seen[counter] && (counter > top || top - counter < kReplayWindow);
+    CHECK(window.mayTake(counter) == fresh);
+    CHECK(window.take(counter) == fresh);
+    if (fresh) seen[counter] = true;
+    if (fresh && counter > top) top = counter;
+    CHECK_EQUAL(window.top(), top);
+  }
+  CHECK(top > 100'000);
+}
+
+TEST(the_upper_half_is_recovered) {
+  const u64 wrap = u64{1} << 32;
+  CHECK_EQUAL(recoverCounter(0, 1), 1u);
+  CHECK_EQUAL(recoverCounter(5, 3), 3u);
+  CHECK(recoverCounter(5, 0xffffffff) > kCounterLimit);
+  CHECK_EQUAL(recoverCounter(wrap - 1, 0), wrap);
+  CHECK_EQUAL(recoverCounter(wrap - 1, 0xfffff800), wrap - 2048);
+  CHECK_EQUAL(recoverCounter(wrap + 5, 0xffffffff), wrap - 1);
+  CHECK_EQUAL(recoverCounter(wrap + 5, 6), wrap + 6);
+  CHECK_EQUAL(recoverCounter(7 * wrap + 4000, 4001 - 2048), 7 * wrap + 4001 - 2048);
+  CHECK_EQUAL(recoverCounter(7 * wrap + 4000, 4000 - 2048), 8 * wrap + 4000 - 2048);
+  for (u64 top = wrap - 3000; top < wrap + 3000; top += 7) {
+    for (const u64 counter : {top - 2047, top - 1, top, top + 1, top + 2048, top + wrap - 2048}) {
+      CHECK_EQUAL(recoverCounter(top, static_cast<u32>(counter)), counter);
+    }
+  }
+}
+
+TEST(packets_pass_the_wrap_of_the_low_half) {
+  Ends ends(keyOf(Cipher::chacha20Poly1305));
+  const u64 wrap = u64{1} << 32;
+  CHECK(ends.open(ends.sealed(wrap / 2)) == Opened::packet);
+  CHECK(ends.open(ends.sealed(wrap - 3)) == Opened::packet);
+  for (const u64 counter : {wrap - 1, wrap, wrap + 2, wrap + 1, wrap - 2}) CHECK(ends.open(ends.sealed(counter)) == Opened::packet);
+  for (const u64 counter : {wrap - 1, wrap, wrap + 2}) CHECK(ends.open(ends.sealed(counter)) == Opened::replayed);
+  // Of the same low half, but sealed a round later: another nonce.
+  CHECK(ends.open(ends.sealed(2 * wrap + 2)) != Opened::packet);
+}
+
+TEST(a_spent_key_seals_nothing) {
+  Ends ends(keyOf(Cipher::aes128Gcm));
+  Bytes datagram(kSealedOverhead + 8, 1);
+  ends.sender.counter->skipTo(kCounterLimit - 1);
+  CHECK(ends.sender.seal(0, datagram.data(), 8));
+  CHECK(!ends.sender.seal(0, datagram.data(), 8));
+  CHECK(!ends.sender.seal(0, datagram.data(), 8));
+  CHECK_EQUAL(ends.sender.counter->last(), kCounterLimit);
+}
+
+TEST(no_number_is_given_twice_among_threads) {
+  auto ends = std::make_unique<Ends>(keyOf(Cipher::aes128Gcm), 3);
+  constexpr u32 kEach = 20'000;
+  std::vector<std::vector<u32>> given(3);
+  std::atomic<u32> opened{0};
+  std::vector<std::thread> threads;
+  for (unsigned slot = 0; slot < 3; slot++) {
+    threads.emplace_back([&, slot] {
+      for (u32 count = 0; count < kEach; count++) {
+        Bytes datagram(kSealedOverhead + 4, 3);
+        if (!ends->sender.seal(slot, datagram.data(), 4)) continue;
+        given[slot].push_back(load32(datagram.data() + 4));
+        Bytes again = datagram;
+        if (ends->receiver.open(slot, datagram.data(), datagram.size()) == Opened::packet) opened++;
+        if (ends->receiver.open(slot, again.data(), again.size()) == Opened::packet) opened += 1'000'000;
+      }
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::vector<bool> seen(3 * kEach + 1);
+  for (const std::vector<u32>& numbers : given) {
+    for (const u32 number : numbers) {
+      CHECK(number >= 1 && number <= 3 * kEach && !seen[number]);
+      seen[number] = true;
+    }
+  }
+  // A thread that slept longer than the window is wide loses some, never gains.
+  CHECK(opened > kEach && opened <= 3 * kEach);
+}
+
+TEST(associations_are_found_and_go) {
+  auto tables = std::make_unique<Tables>();
+  const SealKey a = keyOf(Cipher::aes128Gcm, 1);
+  const SealKey b = keyOf(Cipher::chacha20Poly1305, 50);
+  tables->associationsSet(specOf(7, 100, a, 200, b));
+  CHECK_EQUAL(tables->sender(7)->spi, 100u);
+  CHECK_EQUAL(tables->receiver(200)->tunnel, 7u);
+  CHECK(tables->sender(8) == nullptr && tables->receiver(100) == nullptr);
+  const SendAssociation* before = tables->sender(7);
+  const ReceiveAssociation* beforeToo = tables->receiver(200);
+  tables->associationsSet(specOf(7, 100, a, 200, b));
+  CHECK(tables->sender(7) == before && tables->receiver(200) == beforeToo);
+  // A rekey: both are received, the new one is sent with.
+  AssociationsSpec rekey = specOf(7, 101, b, 200, b);
+  rekey.receive.push_back(KeySpec{201, a});
+  tables->associationsSet(rekey);
+  CHECK_EQUAL(tables->sender(7)->spi, 101u);
+  CHECK(tables->receiver(200) == beforeToo && tables->receiver(201)->tunnel == 7);
+  tables->associationsSet(specOf(7, 101, b, 201, a));
+  CHECK(tables->receiver(200) == nullptr && tables->receiver(201) != nullptr);
+  // The SPI goes to another tunnel, and stays there when the first one's associations go.
+  tables->associationsSet(specOf(9, 102, a, 201, b));
+  tables->associationsDelete(7);
+  CHECK(tables->sender(7) == nullptr);
+  CHECK_EQUAL(tables->receiver(201)->tunnel, 9u);
+  AssociationsSpec silent = specOf(9, 102, a, 201, b);
+  silent.send.reset();
+  tables->associationsSet(silent);
+  CHECK(tables->sender(9) == nullptr && tables->receiver(201) != nullptr);
+  tables->associationsDelete(9);
+  tables->associationsDelete(9);
+  CHECK(tables->receiver(201) == nullptr);
+}
+
+TEST(a_key_keeps_its_counter_and_its_window_whatever_happens) {
+  auto tables = std::make_unique<Tables>();
+  const SealKey a = keyOf(Cipher::aes128Gcm, 1);
+  const SealKey b = keyOf(Cipher::aes128Gcm, 90);
+  tables->associationsSet(specOf(1, 100, a, 200, a));
+  Bytes datagram(kSealedOverhead + 4, 1);
+  CHECK(tables->sender(1)->seal(0, datagram.data(), 4));
+  store32(datagram.data(), u32{1} << 28 | 100);
+  CHECK(tables->receiver(200)->open(0, datagram.data(), datagram.size()) == Opened::packet);
+  // Another SPI, another key and back, deleted and set again, another tunnel.
+  tables->associationsSet(specOf(1, 300, a, 301, a));
+  CHECK_EQUAL(tables->sender(1)->counter->last(), 1u);
+  CHECK_EQUAL(tables->receiver(301)->window->top(), 1u);
+  tables->associationsSet(specOf(1, 100, b, 200, b));
+  CHECK_EQUAL(tables->sender(1)->counter->last(), 0u);
+  tables->associationsSet(specOf(1, 100, a, 200, a));
+  CHECK_EQUAL(tables->sender(1)->counter->last(), 1u);
+  tables->associationsDelete(1);
+  tables->associationsSet(specOf(2, 100, a, 200, a));
+  CHECK_EQUAL(tables->sender(2)->counter->last(), 1u);
+  CHECK_EQUAL(tables->receiver(200)->window->top(), 1u);
+  // Two tunnels with one key share it.
+  tables->associationsSet(specOf(3, 100, a, 201, b));
+  CHECK(tables->sender(3)->counter == tables->sender(2)->counter);
+  // A cipher's key is not another cipher's.
+  SealKey other = a;
+  other.cipher = Cipher::chacha20Poly1305;
+  tables->associationsSet(specOf(3, 100, other, 201, b));
+  CHECK_EQUAL(tables->sender(3)->counter->last(), 0u);
+}
+
+TEST(the_ledger_forgets_only_what_nobody_uses) {
+  KeyLedger<SendCounter> ledger;
+  SealKey key = keyOf(Cipher::chacha20Poly1305);
+  const auto held = ledger.stateOf(key);
+  held->next();
+  for (u32 count = 0; count < 3 * KeyLedger<SendCounter>::kRemembered; count++) {
+    SealKey other;
+    store32(other.bytes, count);
+    ledger.stateOf(other)->next();
+  }
+  CHECK(ledger.size() <= KeyLedger<SendCounter>::kRemembered);
+  CHECK(ledger.stateOf(key) == held);
+  SealKey last;
+  store32(last.bytes, 3 * KeyLedger<SendCounter>::kRemembered - 1);
+  CHECK_EQUAL(ledger.stateOf(last)->last(), 1u);
+}
+
+TEST(roaming_is_told_once_a_second_for_each_place) {
+  RoamingNotices notices;
+  CHECK(notices.allow(1, 1000));
+  CHECK(!notices.allow(1, 1999));
+  CHECK(notices.allow(2, 1999));
+  CHECK(notices.allow(1, 2000));
+  CHECK(notices.allow(3, 2000));
+  CHECK(notices.allow(4, 2000));
+  // No more than four places at a time.
+  CHECK(!notices.allow(5, 2001));
+  CHECK(notices.allow(5, 3100));
+}
