@@ -14,6 +14,8 @@ export class SilentPlane implements PlanePort {
   tunnelDelete(): void {}
   routeSet(): void {}
   routeDelete(): void {}
+  associationsSet(): void {}
+  associationsDelete(): void {}
   setLocalAddresses(): void {}
   inject(): number {
     return 0;
@@ -23,5 +25,6 @@ export class SilentPlane implements PlanePort {
   }
   tunnelCounters(): undefined {}
   onPunt(): void {}
+  onRoaming(): void {}
   close(): void {}
 }

@@ -28,6 +28,7 @@ export type RandomBytes = (count: number) => Uint8Array;
  *
  * - `native`: `packet` is the whole IPv6 packet as it is on the link, outer header first.
  * - `udp`: `packet` is the inner IPv6 packet of RFC 5555 §4.1 (IPv4 | UDP 4191 | packet).
+ * - `datagram`: `packet` is a UDP payload of the sealed port (types 9 to 12 of docs/ntmobile.md), without the envelope of a relay.
  * - `tunnel`: `packet` is an inner packet that travels inside tunnel `tunnel` (HoTI, HoT, BRR sent through the home agent).
  * - `link`: a frame on one link, for Neighbour Discovery or ARP on the home link; `packet` starts after the Ethernet header.
  */
@@ -40,6 +41,7 @@ export type Path =
       readonly remote: Ipv4Address;
       readonly remotePort: number;
     }
+  | ({ readonly kind: 'datagram' } & DatagramEndpoints)
   | { readonly kind: 'tunnel'; readonly tunnel: number }
   | {
       readonly kind: 'link';
@@ -48,6 +50,17 @@ export type Path =
       /** Link-layer destination when sending, source when received; six octets. */
       readonly linkAddress: Uint8Array;
     };
+
+/** Both ends of a datagram of the sealed port, one family; `local` is ours, the unspecified address where the kernel is to choose. */
+export interface DatagramEndpoints {
+  readonly local: IpAddress;
+  /** Always the plane's own port. */
+  readonly localPort: number;
+  readonly remote: IpAddress;
+  readonly remotePort: number;
+  /** 28 bits: the index in the relay's envelope; 0 = no relay. */
+  readonly relayIndex: number;
+}
 
 /** Inputs that every role understands. */
 export type CommonInput =
@@ -76,6 +89,12 @@ export type ResolvedInput = {
   readonly addresses: readonly IpAddress[];
   readonly failure?: string;
 };
+
+/**
+ * Authenticated packets of `tunnel` come from elsewhere than its far end: told at most once a second for each place. The plane goes on sending
+ * where it did; whether the tunnel follows is the engine's to find out.
+ */
+export type RoamingInput = { readonly kind: 'roaming'; readonly tunnel: number } & DatagramEndpoints;
 
 /** One network interface of the host, as the kernel tells it by rtnetlink. The daemon's own TUN device is left out. */
 export interface NetworkInterface {
@@ -149,6 +168,7 @@ export interface DesiredPart {
   readonly sysctls?: readonly DesiredSysctl[];
   readonly tunnels?: readonly DesiredTunnel[];
   readonly planeRoutes?: readonly DesiredPlaneRoute[];
+  readonly securityAssociations?: readonly DesiredSecurityAssociations[];
 }
 
 export interface DesiredAddress {
@@ -210,8 +230,11 @@ export interface DesiredSysctl {
   readonly onlyFrom?: string;
 }
 
-/** How a tunnel carries inner packets. `ipip`: IPv6 or IPv4 in IPv6 (or in IPv4), no UDP. `udp`: RFC 5555 §4.1, port 4191, no framing. */
-export type Encapsulation = 'ipip' | 'udp';
+/**
+ * How a tunnel carries inner packets. `ipip`: IPv6 or IPv4 in IPv6 (or in IPv4), no UDP. `udp`: RFC 5555 §4.1, port 4191, no framing. `sealed`: encrypted
+ * in UDP over either family, type 1 of docs/ntmobile.md, with the keys of the tunnel's {@link DesiredSecurityAssociations}.
+ */
+export type Encapsulation = 'ipip' | 'udp' | 'sealed';
 
 /** One bidirectional tunnel of the data plane. */
 export interface DesiredTunnel {
@@ -221,11 +244,36 @@ export interface DesiredTunnel {
   /** Outer addresses, same family. */
   readonly local: IpAddress;
   readonly remote: IpAddress;
-  /** UDP only; 0 otherwise. */
+  /** UDP only; 0 otherwise. Of `sealed` the plane's own port. */
   readonly localPort: number;
   readonly remotePort: number;
+  /** Sealed only: `remote` is a relay, and this the index of our leg there, 28 bits; absent or 0 = no relay. */
+  readonly relayIndex?: number;
   /** Largest inner packet in octets; larger ones are answered with Packet Too Big / Fragmentation Needed. */
   readonly mtu: number;
+}
+
+export type SealingCipher = 'aes-128-gcm' | 'chacha20-poly1305';
+
+/** The key of one direction. Never printed, logged or stored. */
+export interface SealingKey {
+  /** 28 bits, chosen by whoever receives with it; unique among all that a daemon receives with. */
+  readonly spi: number;
+  readonly cipher: SealingCipher;
+  /** 16 octets for `aes-128-gcm`, 32 for `chacha20-poly1305`. Unchanged once it was given away. */
+  readonly key: Uint8Array;
+}
+
+/**
+ * What a `sealed` tunnel sends and receives with. A key keeps its counter and its replay window, whatever becomes of the tunnel and however often it is
+ * wished for again, so that no counter is used twice under one key.
+ */
+export interface DesiredSecurityAssociations {
+  readonly tunnel: number;
+  /** Absent: nothing is sent. */
+  readonly send?: SealingKey;
+  /** The present key and, for a while after a rekey, the former one. */
+  readonly receive: readonly SealingKey[];
 }
 
 /**

@@ -1,8 +1,8 @@
 /** The native addon, with types. `npm run build` makes it; there is one per machine type, never one from a registry. */
 import { createRequire } from 'node:module';
 import type { IpAddress } from '#base/ip.ts';
-import type { DesiredPlaneRoute, DesiredTunnel, Path } from '#engine/contract.ts';
-import type { PlaneFeatures, PlaneOptions, Punt } from '#runtime/ports.ts';
+import type { DesiredPlaneRoute, DesiredSecurityAssociations, DesiredTunnel, Path } from '#engine/contract.ts';
+import type { PlaneFeatures, PlaneOptions, Punt, RoamingNotice } from '#runtime/ports.ts';
 import type { NetlinkSocket } from './netlink-requests.ts';
 import { SystemError } from './system-error.ts';
 
@@ -14,6 +14,8 @@ export interface NativePlane {
   tunnelDelete(id: number): void;
   routeSet(route: DesiredPlaneRoute): void;
   routeDelete(route: DesiredPlaneRoute): void;
+  associationsSet(associations: DesiredSecurityAssociations): void;
+  associationsDelete(tunnel: number): void;
   setLocalAddresses(addresses: readonly IpAddress[]): void;
   inject(path: Path, packet: Uint8Array): number;
   counters(): Record<string, number>;
@@ -22,7 +24,11 @@ export interface NativePlane {
 }
 
 export interface NativeAddon {
-  readonly Plane: new (options: PlaneOptions, handler: (punt: Punt) => void) => NativePlane;
+  readonly Plane: new (
+    options: PlaneOptions,
+    punted: (punt: Punt) => void,
+    roaming: (notice: RoamingNotice) => void,
+  ) => NativePlane;
   readonly Netlink: new () => NetlinkSocket;
 }
 

@@ -94,11 +94,14 @@ export function guardTunnels(plane: PlanePort, filter: PacketFilter): PlanePort 
     },
     routeSet: (route) => plane.routeSet(route),
     routeDelete: (route) => plane.routeDelete(route),
+    associationsSet: (associations) => plane.associationsSet(associations),
+    associationsDelete: (tunnel) => plane.associationsDelete(tunnel),
     setLocalAddresses: (addresses) => plane.setLocalAddresses(addresses),
     inject: (path, packet) => plane.inject(path, packet),
     counters: () => plane.counters(),
     tunnelCounters: (id) => plane.tunnelCounters(id),
     onPunt: (handler) => plane.onPunt(handler),
+    onRoaming: (handler) => plane.onRoaming(handler),
     close: () => plane.close(),
   };
 }

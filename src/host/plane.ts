@@ -1,6 +1,6 @@
 /** The native data plane behind its port. Nothing is decided here; native/src/plane.h says what each call does. */
 import type { IpAddress } from '#base/ip.ts';
-import type { PlaneFeatures, PlaneOptions, PlanePort, Punt } from '#runtime/ports.ts';
+import type { PlaneFeatures, PlaneOptions, PlanePort, Punt, RoamingNotice } from '#runtime/ports.ts';
 import { type NativePlane, nativeAddon } from './addon.ts';
 
 /**
@@ -17,11 +17,17 @@ class AddonPlane implements PlanePort {
   readonly deviceIndex: number;
   readonly #native: NativePlane;
   #handler: ((punt: Punt) => void) | undefined;
+  #roaming: ((notice: RoamingNotice) => void) | undefined;
   /** Punts that came before there was a handler. */
   readonly #early: Punt[] = [];
 
   constructor(options: PlaneOptions) {
-    this.#native = new (nativeAddon().Plane)(options, (punt) => this.#punted(punt));
+    this.#native = new (nativeAddon().Plane)(
+      options,
+      (punt) => this.#punted(punt),
+      // Before there is a handler there is no tunnel that could roam; the next second tells again anyway.
+      (notice) => this.#roaming?.(notice),
+    );
     this.features = this.#native.features();
     this.deviceIndex = this.#native.deviceIndex();
   }
@@ -40,6 +46,14 @@ class AddonPlane implements PlanePort {
 
   routeDelete(route: Parameters<PlanePort['routeDelete']>[0]): void {
     this.#native.routeDelete(route);
+  }
+
+  associationsSet(associations: Parameters<PlanePort['associationsSet']>[0]): void {
+    this.#native.associationsSet(associations);
+  }
+
+  associationsDelete(tunnel: number): void {
+    this.#native.associationsDelete(tunnel);
   }
 
   setLocalAddresses(addresses: readonly IpAddress[]): void {
@@ -61,6 +75,10 @@ class AddonPlane implements PlanePort {
   onPunt(handler: (punt: Punt) => void): void {
     this.#handler = handler;
     for (const punt of this.#early.splice(0)) handler(punt);
+  }
+
+  onRoaming(handler: (notice: RoamingNotice) => void): void {
+    this.#roaming = handler;
   }
 
   close(): void {

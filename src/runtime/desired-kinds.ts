@@ -5,8 +5,10 @@ import type {
   DesiredProxyNeighbour,
   DesiredRoute,
   DesiredRule,
+  DesiredSecurityAssociations,
   DesiredSysctl,
   DesiredTunnel,
+  SealingKey,
 } from '#engine/contract.ts';
 import type { DesiredKind, Identity } from './desired-table.ts';
 import type { KernelPort, PlanePort } from './ports.ts';
@@ -21,10 +23,35 @@ export function tunnelKind(plane: PlanePort): DesiredKind<DesiredTunnel> {
       a.localPort === b.localPort &&
       a.remote === b.remote &&
       a.remotePort === b.remotePort &&
+      (a.relayIndex ?? 0) === (b.relayIndex ?? 0) &&
       a.mtu === b.mtu,
     apply: (tunnel) => plane.tunnelSet(tunnel),
     remove: (tunnel) => plane.tunnelDelete(tunnel.id),
   };
+}
+
+/** Only its tunnel's number is ever shown. */
+export function securityAssociationsKind(plane: PlanePort): DesiredKind<DesiredSecurityAssociations> {
+  return {
+    name: 'security-associations',
+    identify: (associations) => associations.tunnel,
+    same: (a, b) =>
+      sameKey(a.send, b.send) &&
+      a.receive.length === b.receive.length &&
+      a.receive.every((key, at) => sameKey(key, b.receive[at])),
+    apply: (associations) => plane.associationsSet(associations),
+    remove: (associations) => plane.associationsDelete(associations.tunnel),
+  };
+}
+
+function sameKey(a: SealingKey | undefined, b: SealingKey | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return (
+    a.spi === b.spi &&
+    a.cipher === b.cipher &&
+    a.key.length === b.key.length &&
+    a.key.every((octet, at) => octet === b.key[at])
+  );
 }
 
 export function planeRouteKind(plane: PlanePort): DesiredKind<DesiredPlaneRoute> {

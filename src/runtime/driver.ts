@@ -18,22 +18,14 @@ import type {
   NetworkInterface,
   Output,
   ResolvedInput,
+  RoamingInput,
 } from '#engine/contract.ts';
-import type {
-  ClockPort,
-  ControlPort,
-  EventSink,
-  KernelPort,
-  PlanePort,
-  Punt,
-  ResolverPort,
-  StorePort,
-} from './ports.ts';
+import type { ClockPort, ControlPort, EventSink, KernelPort, PlanePort, ResolverPort, StorePort } from './ports.ts';
 import { Reconciler } from './reconcile.ts';
 import { RecordWriter } from './record-writer.ts';
 
 /** What the driver may give to an engine; an engine that has no use for the last two says so with `network: false` and no resolver. */
-export type DriverInput = CommonInput | NetworkInput | ResolvedInput;
+export type DriverInput = CommonInput | NetworkInput | ResolvedInput | RoamingInput;
 
 export interface DriverOptions {
   readonly engine: Engine<DriverInput>;
@@ -122,7 +114,8 @@ class Loop implements Driver {
     this.#phase = 'running';
     kernel.onNetwork((interfaces) => this.#network(interfaces));
     kernel.onDisturbed(() => this.#guard(() => this.#reconciler.disturbed(clock.now())));
-    plane.onPunt((punt) => this.#punt(punt));
+    plane.onPunt(({ path, packet }) => this.#punt({ kind: 'datagram', path, packet }));
+    plane.onRoaming((notice) => this.#punt({ kind: 'roaming', ...notice }));
     control?.onRequest((command, parameters, respond) => this.#request(command, parameters, respond));
     this.#guard(() => {});
   }
@@ -164,12 +157,12 @@ class Loop implements Driver {
     });
   }
 
-  #punt(punt: Punt): void {
+  #punt(input: DriverInput): void {
     if (this.#queue.length >= QUEUE_LIMIT) {
       this.#count('punts-dropped');
       return;
     }
-    this.#queue.push({ kind: 'datagram', path: punt.path, packet: punt.packet });
+    this.#queue.push(input);
     if (this.#scheduled) return;
     this.#scheduled = true;
     const schedule = this.#options.schedule ?? queueMicrotask;

@@ -11,6 +11,7 @@ import type {
   DesiredProxyNeighbour,
   DesiredRoute,
   DesiredRule,
+  DesiredSecurityAssociations,
   DesiredSysctl,
   DesiredTunnel,
   EngineEvent,
@@ -18,6 +19,7 @@ import type {
   JsonValue,
   NetworkInterface,
   Path,
+  RoamingInput,
 } from '#engine/contract.ts';
 
 /** A control packet that the plane handed up. The bytes belong to the receiver. */
@@ -25,6 +27,9 @@ export interface Punt {
   readonly path: Path;
   readonly packet: Uint8Array;
 }
+
+/** Authenticated packets of a tunnel came from elsewhere. */
+export type RoamingNotice = Omit<RoamingInput, 'kind'>;
 
 /** Which side of the tunnels this host is. See DesiredPlaneRoute. */
 export type PlaneSide = 'home-agent' | 'mobile-node';
@@ -47,6 +52,8 @@ export interface PlaneOptions {
   readonly linkDevices: readonly string[];
   /** Milliseconds that packets from an endpoint no tunnel knows yet are held for (data right behind a Binding Update); 0 = off. Default 50. */
   readonly holdMs: number;
+  /** UDP port of sealed tunnels and their control, bound on the wildcard of both families; absent or 0 = none. */
+  readonly sealedPort?: number;
 }
 
 export interface PlaneFeatures {
@@ -65,6 +72,9 @@ export interface PlanePort {
   tunnelDelete(id: number): void;
   routeSet(route: DesiredPlaneRoute): void;
   routeDelete(route: DesiredPlaneRoute): void;
+  /** All keys of a tunnel, which may be set before the tunnel is. What is there already stays as it is; keys that are not listed go. */
+  associationsSet(associations: DesiredSecurityAssociations): void;
+  associationsDelete(tunnel: number): void;
   /**
    * The addresses whose Mobility Headers are this host's own: a home agent's, or a mobile node's home and care-of addresses. Those to
    * others are data. As long as the list is empty, every Mobility Header from the link or by UDP is punted and none out of a tunnel is.
@@ -77,6 +87,7 @@ export interface PlanePort {
   /** Counters of one tunnel: octets and packets each way, monotonic time of the last packet received. */
   tunnelCounters(id: number): Readonly<Record<string, number>> | undefined;
   onPunt(handler: (punt: Punt) => void): void;
+  onRoaming(handler: (notice: RoamingNotice) => void): void;
   close(): void;
 }
 

@@ -1,7 +1,7 @@
 /**
  * Keyed parts of a wish → their union → the smallest change to kernel and plane.
  *
- * One step's changes are made before broken: `make` adds and changes (tunnels first), `break` deletes in the reverse
+ * One step's changes are made before broken: `make` adds and changes (keys, then tunnels, first), `break` deletes in the reverse
  * order, so that a home address that moves between devices is never absent. Sysctls come after the rules and go before them: nothing
  * is forwarded by rules that are not there yet or no longer. What the world refuses stays pending and is tried again with the next
  * network snapshot or by back-off.
@@ -15,6 +15,7 @@ import {
   proxyNeighbourKind,
   routeKind,
   ruleKind,
+  securityAssociationsKind,
   sysctlKind,
   tunnelKind,
 } from './desired-kinds.ts';
@@ -31,6 +32,7 @@ const PENDING_SHOWN = 100;
 
 export class Reconciler {
   readonly #parts = new Map<string, DesiredPart>();
+  readonly #securityAssociations;
   readonly #tunnels;
   readonly #planeRoutes;
   readonly #sysctls;
@@ -53,6 +55,7 @@ export class Reconciler {
   /** `refused` hears of each thing once, when the world first refuses it. */
   constructor(kernel: KernelPort, plane: PlanePort, refused: (what: string, error: WorldError) => void) {
     this.#refused = refused;
+    this.#securityAssociations = new DesiredTable(securityAssociationsKind(plane));
     this.#tunnels = new DesiredTable(tunnelKind(plane));
     this.#planeRoutes = new DesiredTable(planeRouteKind(plane));
     this.#sysctls = new DesiredTable(sysctlKind(kernel));
@@ -61,6 +64,7 @@ export class Reconciler {
     this.#rules = new DesiredTable(ruleKind(kernel));
     this.#proxyNeighbours = new DesiredTable(proxyNeighbourKind(kernel));
     this.#tables = [
+      this.#securityAssociations,
       this.#tunnels,
       this.#planeRoutes,
       this.#addresses,
@@ -146,6 +150,7 @@ export class Reconciler {
   }
 
   #retain(part: DesiredPart): void {
+    this.#securityAssociations.retain(part.securityAssociations);
     this.#tunnels.retain(part.tunnels);
     this.#planeRoutes.retain(part.planeRoutes);
     this.#sysctls.retain(part.sysctls);
@@ -156,6 +161,7 @@ export class Reconciler {
   }
 
   #release(part: DesiredPart): void {
+    this.#securityAssociations.release(part.securityAssociations);
     this.#tunnels.release(part.tunnels);
     this.#planeRoutes.release(part.planeRoutes);
     this.#sysctls.release(part.sysctls);

@@ -197,11 +197,14 @@ class StagePlane implements PlanePort {
   tunnelDelete(): void {}
   routeSet(): void {}
   routeDelete(): void {}
+  associationsSet(): void {}
+  associationsDelete(): void {}
   setLocalAddresses(): void {}
   counters(): Readonly<Record<string, number>> {
     return {};
   }
   tunnelCounters(): undefined {}
+  onRoaming(): void {}
   close(): void {}
 }
 

@@ -1,11 +1,12 @@
 /** What travels between hosts of the simulated world. */
 import type { IpAddress } from '#base/ip.ts';
+import type { Encapsulation } from '#engine/contract.ts';
 import type { DataPacket } from './data-plane.ts';
 import { describe } from './peek.ts';
 
 /** One packet on a link. `encapsulation: 'none'`: the control or data packet is itself the packet on the link. */
 export interface Frame {
-  readonly encapsulation: 'none' | 'udp' | 'ipip';
+  readonly encapsulation: 'none' | Encapsulation;
   readonly source: IpAddress;
   readonly sourcePort: number;
   readonly destination: IpAddress;

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
-import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
+import { createMobileNode, type MobileNodeInput } from '#engine/mobile-node/mobile-node.ts';
 import { rehearse } from '#runtime/rehearsal.ts';
 
 describe('the rehearsal', () => {
@@ -14,7 +14,7 @@ describe('the rehearsal', () => {
           const engine = createMobileNode(configuration, random);
           return {
             deadline: () => engine.deadline(),
-            step(now, input, out) {
+            step(now, input: MobileNodeInput, out) {
               const before = out.length;
               engine.step(now, input, out);
               for (const output of out.slice(before)) {

@@ -50,7 +50,7 @@ const MINIMUM_MTU = 1280;
 
 /** Both ends of a tunnel and what it is carried in. */
 export interface TunnelEndpoints {
-  readonly encapsulation: Encapsulation;
+  readonly encapsulation: Exclude<Encapsulation, 'sealed'>;
   readonly careOf: CareOfCandidate;
   readonly remote: IpAddress;
   readonly remotePort: number;

@@ -1,6 +1,6 @@
 import { formatPrefix, type IpAddress } from '#base/ip.ts';
-import type { DesiredPlaneRoute, DesiredTunnel, Path } from '#engine/contract.ts';
-import type { PlanePort, Punt } from '../ports.ts';
+import type { DesiredPlaneRoute, DesiredSecurityAssociations, DesiredTunnel, Path } from '#engine/contract.ts';
+import type { PlanePort, Punt, RoamingNotice } from '../ports.ts';
 
 /** Tables in memory; `log` tells in which order things were done, shared with the fake kernel when one is given. */
 export class FakePlane implements PlanePort {
@@ -14,6 +14,7 @@ export class FakePlane implements PlanePort {
   readonly deviceIndex = 99;
   readonly tunnels = new Map<number, DesiredTunnel>();
   readonly routes = new Map<string, number>();
+  readonly associations = new Map<number, DesiredSecurityAssociations>();
   readonly sent: { readonly path: Path; readonly packet: Uint8Array }[] = [];
   readonly log: string[];
   localAddresses: readonly IpAddress[] = [];
@@ -21,6 +22,7 @@ export class FakePlane implements PlanePort {
   injectErrno = 0;
   closed = false;
   #handler: ((punt: Punt) => void) | undefined;
+  #roaming: ((notice: RoamingNotice) => void) | undefined;
 
   constructor(log: string[] = []) {
     this.log = log;
@@ -46,6 +48,17 @@ export class FakePlane implements PlanePort {
     this.routes.delete(formatPrefix(route.prefix));
   }
 
+  associationsSet(associations: DesiredSecurityAssociations): void {
+    const spis = associations.receive.map(({ spi }) => spi);
+    this.log.push(`keys ${associations.tunnel}: send ${associations.send?.spi}, receive ${spis.join(' ')}`);
+    this.associations.set(associations.tunnel, associations);
+  }
+
+  associationsDelete(tunnel: number): void {
+    this.log.push(`no keys ${tunnel}`);
+    this.associations.delete(tunnel);
+  }
+
   setLocalAddresses(addresses: readonly IpAddress[]): void {
     this.localAddresses = addresses;
   }
@@ -66,6 +79,15 @@ export class FakePlane implements PlanePort {
 
   onPunt(handler: (punt: Punt) => void): void {
     this.#handler = handler;
+  }
+
+  onRoaming(handler: (notice: RoamingNotice) => void): void {
+    this.#roaming = handler;
+  }
+
+  /** A packet of a tunnel came from elsewhere. */
+  roam(notice: RoamingNotice): void {
+    this.#roaming?.(notice);
   }
 
   /** A control packet arrives. */
