@@ -1,6 +1,6 @@
 /**
- * TCP of one flow both ways, small UDP packets, and round trips: plain cable, kernel VXLAN, wireguard-go and Sojourn, interleaved, as medians and as
- * ratios to VXLAN in the same run.
+ * TCP of one flow both ways, small UDP packets, and round trips: plain cable, kernel VXLAN, wireguard-go and Sojourn in each of its encapsulations, interleaved, as
+ * medians and as ratios to VXLAN in the same run.
  */
 import { mkdtempSync } from 'node:fs';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
@@ -8,6 +8,7 @@ import { IperfServer, roundTrip, tcp, udpPacketsPerSecond } from './measure.ts';
 import { buildPair, type Pair, removePair } from './pair.ts';
 import { type Peer, plain, plain6, vxlan, wireguardGo } from './peers.ts';
 import { median, progress, type Report, type Row, thisMachine } from './report.ts';
+import { sealed } from './sealed.ts';
 import { BenchGround, sojourn } from './sojourn.ts';
 
 export interface ThroughputSettings {
@@ -68,6 +69,14 @@ function row({ peer, sample }: Contender, vxlanSample: Sample, plainSample: Samp
   };
 }
 
+/** Prefix of the results' keys and beginning of the peer's name. */
+const ENCAPSULATIONS = [
+  ['udp', 'udp'],
+  ['ipip', 'ipip'],
+  ['sealed_aes128gcm', 'sealed, AES'],
+  ['sealed_chacha20poly1305', 'sealed, ChaCha20'],
+] as const;
+
 function resultsOf(contenders: readonly Contender[]): Record<string, number | null> {
   const of = (name: string): Sample | undefined => contenders.find(({ peer }) => peer.name.startsWith(name))?.sample;
   const results: Record<string, number | null> = {};
@@ -75,8 +84,8 @@ function resultsOf(contenders: readonly Contender[]): Record<string, number | nu
     results[key] = mine && theirs && mine.length > 0 && theirs.length > 0 ? median(mine) / median(theirs) : null;
   };
   const [base, wireguard, plainCable] = [of('kernel VXLAN'), of('wireguard-go'), of('plain cable')];
-  for (const encapsulation of ['udp', 'ipip']) {
-    const own = of(`Sojourn ${encapsulation}`);
+  for (const [encapsulation, name] of ENCAPSULATIONS) {
+    const own = of(`Sojourn ${name}`);
     put(`${encapsulation}_tcp_up_per_vxlan`, own?.up, base?.up);
     put(`${encapsulation}_tcp_down_per_vxlan`, own?.down, base?.down);
     put(`${encapsulation}_tcp_up_per_wireguard_go`, own?.up, wireguard?.up);
@@ -100,6 +109,8 @@ export async function throughput(settings: ThroughputSettings): Promise<Report> 
     [await vxlan(four), four],
     [await wireguardGo(four, directory), four],
     [await sojourn(four, ground, 'udp', { label: 'b4', threads, stateDirectory: directory }), four],
+    [await sealed(four, directory, 'aes-128-gcm', threads), four],
+    [await sealed(four, directory, 'chacha20-poly1305', threads), four],
     [await sojourn(six, ground, 'ipip', { label: 'b6', threads, stateDirectory: directory }), six],
   ];
   const servers = [
