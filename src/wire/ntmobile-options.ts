@@ -37,6 +37,7 @@ export const NTMOBILE_OPTIONS = {
   zone: 19,
   endpoint: 20,
   'node-id': 21,
+  'token-key': 22,
   reason: 128,
 } as const;
 
@@ -61,12 +62,15 @@ export interface Endpoint {
 
 /** Times in seconds but the round trip, which is in microseconds; `load` in thousandths. */
 export type NtmobileOption =
-  | { readonly type: 'name' | 'zone'; readonly name: string }
+  | { readonly type: 'name'; readonly name: string }
+  | { readonly type: 'zone'; readonly name: string }
   | { readonly type: 'path-id'; readonly pathId: Uint8Array }
   | { readonly type: 'credential'; readonly credential: Uint8Array }
   | { readonly type: 'candidate'; readonly kind: number; readonly priority: number; readonly endpoint: Endpoint }
-  | { readonly type: 'observed-endpoint' | 'endpoint'; readonly endpoint: Endpoint }
-  | { readonly type: 'lifetime' | 'time-to-live'; readonly seconds: number }
+  | { readonly type: 'observed-endpoint'; readonly endpoint: Endpoint }
+  | { readonly type: 'endpoint'; readonly endpoint: Endpoint }
+  | { readonly type: 'lifetime'; readonly seconds: number }
+  | { readonly type: 'time-to-live'; readonly seconds: number }
   | { readonly type: 'virtual-ipv6'; readonly address: Ipv6Address }
   | { readonly type: 'virtual-ipv4'; readonly address: Ipv4Address }
   | { readonly type: 'relay'; readonly publicKey: Uint8Array; readonly endpoints: readonly Endpoint[] }
@@ -79,6 +83,7 @@ export type NtmobileOption =
   | { readonly type: 'families'; readonly families: number }
   | { readonly type: 'role'; readonly role: number }
   | { readonly type: 'node-id'; readonly nodeId: Uint8Array }
+  | { readonly type: 'token-key'; readonly key: Uint8Array }
   | { readonly type: 'reason'; readonly reason: string }
   | { readonly type: 'unknown'; readonly optionType: number; readonly data: Uint8Array };
 
@@ -178,6 +183,7 @@ const READERS: { readonly [T in keyof typeof NTMOBILE_OPTIONS]: (reader: Reader)
   zone: (reader) => ({ type: 'zone', name: readDomainName(reader) }),
   endpoint: (reader) => ({ type: 'endpoint', endpoint: readEndpoint(reader) }),
   'node-id': (reader) => ({ type: 'node-id', nodeId: reader.bytes(NODE_ID_OCTETS).slice() }),
+  'token-key': (reader) => ({ type: 'token-key', key: reader.bytes(KEY_OCTETS).slice() }),
   reason: (reader) => ({ type: 'reason', reason: readReason(reader) }),
 };
 
@@ -229,6 +235,8 @@ function sizeOfValue(option: NtmobileOption): number {
       return 16;
     case 'relay-token':
       return option.token.length;
+    case 'token-key':
+      return KEY_OCTETS;
     case 'challenge':
       return CHALLENGE_OCTETS;
     case 'mapping':
@@ -272,6 +280,16 @@ function writeCandidate(writer: Writer, { kind, priority, endpoint }: NtmobileOp
   writeIp(writer, endpoint.address);
 }
 
+function writeRelay(writer: Writer, { publicKey, endpoints }: NtmobileOptionOf<'relay'>): void {
+  writer.bytes(publicKey);
+  for (const endpoint of endpoints) writeEndpoint(writer, endpoint);
+}
+
+function writeRoundTrip(writer: Writer, { nodeId, microseconds }: NtmobileOptionOf<'round-trip'>): void {
+  writer.bytes(nodeId);
+  writer.u32(microseconds);
+}
+
 function writeValue(writer: Writer, option: NtmobileOption): void {
   switch (option.type) {
     case 'name':
@@ -292,8 +310,7 @@ function writeValue(writer: Writer, option: NtmobileOption): void {
       writeEndpoint(writer, option.endpoint);
       break;
     case 'relay':
-      writer.bytes(option.publicKey);
-      for (const endpoint of option.endpoints) writeEndpoint(writer, endpoint);
+      writeRelay(writer, option);
       break;
     case 'lifetime':
     case 'time-to-live':
@@ -322,14 +339,16 @@ function writeValue(writer: Writer, option: NtmobileOption): void {
       writer.u8(option.role);
       break;
     case 'round-trip':
-      writer.bytes(option.nodeId);
-      writer.u32(option.microseconds);
+      writeRoundTrip(writer, option);
       break;
     case 'load':
       writer.u16(option.thousandths);
       break;
     case 'node-id':
       writer.bytes(option.nodeId);
+      break;
+    case 'token-key':
+      writer.bytes(option.key);
       break;
     case 'reason':
       writeText(writer, option.reason);

@@ -62,7 +62,7 @@ export class End implements SessionListener<string> {
 
   wayTo(place: { address: Way['remote']; port: number }): Way {
     return {
-      local: undefined,
+      local: ipv4('0.0.0.0'),
       localPort: this.#place.port,
       remote: place.address,
       remotePort: place.port,

@@ -122,6 +122,7 @@ export const MESSAGES: readonly NtmobileMessage[] = [
     { type: 'endpoint', endpoint: ENDPOINT6 },
     { type: 'relay', publicKey: octetsOf('relay'), endpoints: [ENDPOINT4, ENDPOINT6] },
     { type: 'zone', name: 'nodes.example' },
+    { type: 'token-key', key: octetsOf('token key') },
   ]),
   message('address-request', false, []),
   message('address-response', true, [OBSERVED]),

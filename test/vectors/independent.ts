@@ -208,6 +208,7 @@ const OPTION_NAMES = new Map([
     'zone',
     'endpoint',
     'node-id',
+    'token-key',
   ].entries(),
   [128, 'reason'],
 ]);

@@ -35,10 +35,14 @@ export class PendingRequests<P> {
     return this.#timers.deadline();
   }
 
-  add(now: Monotonic, request: { session: Session; message: NtmobileMessage; purpose: P; way: Way | undefined }): void {
+  add(
+    now: Monotonic,
+    request: { session: Session; message: NtmobileMessage; purpose: P; way: Way | undefined },
+    attemptMs = REQUEST_ATTEMPT_MS,
+  ): void {
     const pending: PendingRequest<P> = {
       ...request,
-      ...{ endsAt: after(now, REQUEST_ATTEMPT_MS), waitMs: REQUEST_RETRANSMISSION_MS, heapIndex: -1, dueAt: NEVER },
+      ...{ endsAt: after(now, attemptMs), waitMs: REQUEST_RETRANSMISSION_MS, heapIndex: -1, dueAt: NEVER },
     };
     const ofSession = this.#bySession.get(request.session) ?? new Map<number, PendingRequest<P>>();
     ofSession.set(request.message.transaction, pending);

@@ -92,7 +92,12 @@ export class Sessions<P> {
   request(
     now: Monotonic,
     session: Session,
-    asked: { readonly type: NtmobileMessageType; readonly options: readonly NtmobileOption[]; readonly way?: Way },
+    asked: {
+      readonly type: NtmobileMessageType;
+      readonly options: readonly NtmobileOption[];
+      readonly way?: Way;
+      readonly attemptMs?: number;
+    },
     purpose: P | undefined,
   ): void {
     const message = {
@@ -102,7 +107,7 @@ export class Sessions<P> {
       transaction: this.#nextTransaction(),
       options: asked.options,
     };
-    this.#requests.add(now, { session, message, purpose, way: asked.way });
+    this.#requests.add(now, { session, message, purpose, way: asked.way }, asked.attemptMs);
     this.#sendMessage(session, message, asked.way ?? session.way);
   }
 

@@ -5,9 +5,9 @@
  */
 import { type IpAddress, isIpv6, octetsOf } from '#base/ip.ts';
 
-/** `relayIndex`: of the envelope that the datagram came or goes in; 0 = none. `local` undefined: the host chooses. */
+/** `relayIndex`: of the envelope that the datagram came or goes in; 0 = none. `local` unspecified: the host chooses. */
 export interface Way {
-  readonly local: IpAddress | undefined;
+  readonly local: IpAddress;
   readonly localPort: number;
   readonly remote: IpAddress;
   readonly remotePort: number;

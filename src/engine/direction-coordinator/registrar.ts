@@ -1,0 +1,194 @@
+/**
+ * Registrations of nodes and relays: granted, refreshed, ended, kept over a restart.
+ *
+ * No RFC: docs/ntmobile.md §6 (Registration Request and Response)
+ */
+import { hex } from '#base/bytes.ts';
+import { after, earliest, type Monotonic, type Wall, wall } from '#base/time.ts';
+import { sha256 } from '#crypto/primitives.ts';
+import { relayTokenKey } from '#crypto/relay-token.ts';
+import type { JsonObject, JsonValue, Output } from '#engine/contract.ts';
+import type { CounterSet } from '#engine/shared/counters.ts';
+import type { Session } from '#engine/shared/ntmobile/session.ts';
+import type { Way } from '#engine/shared/ntmobile/way.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { filterNtmobileOptions, findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
+import { answerTo, observed, relayOption } from './answers.ts';
+import type { CredentialHolder, DirectionCoordinatorConfiguration } from './configuration.ts';
+import type { CoordinatorCounter } from './reasons.ts';
+import { NodeRegistration, type Registrations } from './registrations.ts';
+import type { Relays } from './relays.ts';
+import { REGISTRATIONS_TABLE, readRegistration, registrationRecord } from './stored.ts';
+
+/** How long a name stays known after its registration ended: unreachable, not unknown. */
+const REMEMBERED_MS = 24 * 3_600_000;
+const RELAYS_TOLD = 4;
+
+export class Registrar {
+  readonly #configuration: DirectionCoordinatorConfiguration;
+  readonly #registrations: Registrations;
+  readonly #relays: Relays;
+  readonly #counters: CounterSet<CoordinatorCounter>;
+  readonly #relayKeys: ReadonlySet<string>;
+  readonly #holders = new WeakMap<Session, { readonly holder: CredentialHolder; readonly credential: Uint8Array }>();
+  /** `wallMs - monotonicMs`. */
+  offsetMs = 0;
+
+  constructor(
+    configuration: DirectionCoordinatorConfiguration,
+    registrations: Registrations,
+    relays: Relays,
+    counters: CounterSet<CoordinatorCounter>,
+  ) {
+    this.#configuration = configuration;
+    this.#registrations = registrations;
+    this.#relays = relays;
+    this.#counters = counters;
+    this.#relayKeys = new Set(configuration.relayKeys.map(hex));
+  }
+
+  /** Whether a handshake of that key goes on: a relay of ours, or a node with a valid credential. */
+  mayRegister(now: Monotonic, publicKey: Uint8Array, credential: Uint8Array | undefined): boolean {
+    if (this.#relayKeys.has(hex(publicKey))) return true;
+    if (credential === undefined) return false;
+    return this.#configuration.judgeCredential(credential, publicKey, this.#wall(now)) !== undefined;
+  }
+
+  /** Answers a Registration Request. */
+  register(now: Monotonic, session: Session, request: NtmobileMessage, way: Way, out: Output[]): NtmobileMessage {
+    const asked = findNtmobileOption(request.options, 'lifetime')?.seconds ?? 0;
+    const seconds = Math.min(asked, this.#configuration.maximumLifetimeSeconds);
+    session.way = way;
+    if (this.#relayKeys.has(hex(session.peer.publicKey)))
+      return this.#registerRelay(now, session, request, way, seconds);
+    const known = this.#holderOf(now, session);
+    if (known === undefined) return this.#refuseRegistration(request, NtmobileStatus.notAllowed);
+    const { holder, credential } = known;
+    const former = this.#registrations.ofNode(holder.nodeId);
+    if (former === undefined && this.#registrations.size >= this.#configuration.maximumRegistrations) {
+      return this.#refuseRegistration(request, NtmobileStatus.busy);
+    }
+    const registration = new NodeRegistration(holder, session.peer.publicKey, credential, way);
+    registration.session = session;
+    registration.candidates = filterNtmobileOptions(request.options, 'candidate');
+    registration.mapping = findNtmobileOption(request.options, 'mapping')?.mapping ?? 0;
+    registration.roundTrips = new Map(
+      filterNtmobileOptions(request.options, 'round-trip').map(({ nodeId, microseconds }) => [
+        hex(nodeId),
+        microseconds,
+      ]),
+    );
+    const until = earliest(after(now, seconds * 1000), after(now, holder.notAfter - this.#wall(now)));
+    this.#registrations.set(registration, until);
+    this.#persist(registration, until, out);
+    this.#counters.count('registered');
+    const granted = Math.max(0, Math.floor((until - now) / 1000));
+    return answerTo(request, NtmobileStatus.granted, this.#registrationOptions(now, way, granted));
+  }
+
+  #registerRelay(
+    now: Monotonic,
+    session: Session,
+    request: NtmobileMessage,
+    way: Way,
+    seconds: number,
+  ): NtmobileMessage {
+    const publicKey = session.peer.publicKey;
+    const nodeId = nodeIdOf(publicKey);
+    const endpoints = filterNtmobileOptions(request.options, 'candidate').map(({ endpoint }) => endpoint);
+    const loadThousandths = findNtmobileOption(request.options, 'load')?.thousandths ?? 0;
+    const until = after(now, seconds * 1000);
+    this.#relays.set({ publicKey, nodeId, endpoints, loadThousandths, session, until });
+    this.#counters.count('registered');
+    const key = relayTokenKey(this.#configuration.secret, nodeId);
+    const options = [...this.#registrationOptions(now, way, seconds), { type: 'token-key', key } as const];
+    return answerTo(request, NtmobileStatus.granted, options);
+  }
+
+  #registrationOptions(now: Monotonic, way: Way, seconds: number): readonly NtmobileOption[] {
+    return [
+      { type: 'lifetime', seconds },
+      observed(way),
+      ...this.#configuration.secondEndpoints.map((endpoint) => ({ type: 'endpoint', endpoint }) as const),
+      ...this.#relays.all(now).slice(0, RELAYS_TOLD).map(relayOption),
+      { type: 'zone', name: this.#configuration.zone },
+    ];
+  }
+
+  /** Judged once for each session: a signature costs more than everything else here. */
+  #holderOf(now: Monotonic, session: Session) {
+    const known = this.#holders.get(session);
+    if (known !== undefined && known.holder.notAfter > this.#wall(now)) return known;
+    const { credential, publicKey } = session.peer;
+    const holder =
+      credential === undefined
+        ? undefined
+        : this.#configuration.judgeCredential(credential, publicKey, this.#wall(now));
+    if (credential === undefined || holder === undefined) return undefined;
+    const judged = { holder, credential };
+    this.#holders.set(session, judged);
+    return judged;
+  }
+
+  #refuseRegistration(request: NtmobileMessage, status: number): NtmobileMessage {
+    this.#counters.count('registration-refused');
+    return answerTo(request, status);
+  }
+
+  /** Ends the registrations whose time is over, and forgets those that ended long ago. */
+  endDue(now: Monotonic, out: Output[]): void {
+    for (let due = this.#registrations.takeDue(now); due !== undefined; due = this.#registrations.takeDue(now)) {
+      if (due.active) {
+        due.active = false;
+        this.#counters.count('registration-ended');
+        this.#registrations.arm(due, after(now, REMEMBERED_MS));
+      } else {
+        this.#registrations.remove(due);
+        out.push({ kind: 'persist', table: REGISTRATIONS_TABLE, key: hex(due.holder.nodeId), value: undefined });
+      }
+    }
+  }
+
+  #wall(now: Monotonic): Wall {
+    return wall(now + this.offsetMs);
+  }
+
+  #persist(registration: NodeRegistration, until: Monotonic, out: Output[]): void {
+    const value = registrationRecord(registration, this.#wall(until));
+    out.push({ kind: 'persist', table: REGISTRATIONS_TABLE, key: hex(registration.holder.nodeId), value });
+  }
+
+  /** A stored registration: it has no keys until its node, or we, make new ones. */
+  restore(now: Monotonic, key: string, value: JsonValue, out: Output[]): void {
+    const stored = readRegistration(value);
+    if (stored === undefined) return;
+    const { publicKey, credential, way, candidates, mapping, until } = stored;
+    const holder = this.#configuration.judgeCredential(credential, publicKey, this.#wall(now));
+    if (holder === undefined || until <= this.#wall(now)) {
+      out.push({ kind: 'persist', table: REGISTRATIONS_TABLE, key, value: undefined });
+      return;
+    }
+    const registration = new NodeRegistration(holder, publicKey, credential, way);
+    registration.candidates = candidates;
+    registration.mapping = mapping;
+    this.#registrations.set(registration, after(now, until - this.#wall(now)));
+  }
+
+  /** For the operator. */
+  list(): readonly JsonObject[] {
+    return [...this.#registrations.all()].map(({ holder, way, active, session }) => ({
+      ...{
+        name: holder.name,
+        nodeId: hex(holder.nodeId),
+        virtualIpv6: holder.virtualIpv6,
+        virtualIpv4: holder.virtualIpv4,
+      },
+      ...{ remote: way.remote, remotePort: way.remotePort, active, session: session?.current !== undefined },
+    }));
+  }
+}
+
+/** docs/ntmobile.md §2. */
+export function nodeIdOf(publicKey: Uint8Array): Uint8Array {
+  return sha256(publicKey).subarray(0, 16);
+}
