@@ -1,7 +1,8 @@
 /**
- * `npm run -s bench -- throughput|handover|home-agent|prefixes [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
+ * `npm run -s bench -- throughput|handover|home-agent|prefixes|direction-coordinator [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
  */
 import { Command } from 'commander';
+import { type CoordinatorSettings, directionCoordinator } from './direction-coordinator.ts';
 import { type HandoverSettings, handover } from './handover.ts';
 import { homeAgent } from './home-agent.ts';
 import { type PrefixSettings, prefixCost } from './prefixes.ts';
@@ -78,6 +79,18 @@ program
   .option('--prefixes <n>', 'how many are many', Number, 10_000)
   .action(async ({ json, ...settings }: { json: boolean } & PrefixSettings) => {
     printReport(await prefixCost(settings), json);
+  });
+
+program
+  .command('direction-coordinator')
+  .description(
+    'directions per second of the direction coordinator’s engine on one core, and memory for each registered node',
+  )
+  .option('--json', 'one JSON object on standard output', false)
+  .option('--nodes <n,…>', 'numbers of registered nodes, a run for each', numbers, [10_000, 100_000])
+  .option('--directions <n>', 'Direction Requests in a run', Number, 20_000)
+  .action(async ({ json, ...settings }: { json: boolean } & CoordinatorSettings) => {
+    printReport(await directionCoordinator(settings), json);
   });
 
 await program.parseAsync();

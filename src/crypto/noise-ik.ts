@@ -169,7 +169,7 @@ export class NoiseResponder {
     if (payload === undefined) return undefined;
     this.#remoteEphemeral = message.ephemeral;
     this.#remoteStatic = publicKey;
-    return { payload, publicKey };
+    return { payload, publicKey: publicKey.slice() };
   }
 
   /** After `read`. Undefined for keys that give no secret. */

@@ -12,8 +12,8 @@ import { concatBytes } from '#base/bytes.ts';
 import { DATAGRAM_TYPES, frameWord, SEALED_HEADER_OCTETS, TAG_OCTETS } from '#wire/ntmobile-datagram.ts';
 import { type AeadName, aeadOpen, aeadSeal } from './primitives.ts';
 
-/** Numbers that a window holds. */
-export const REPLAY_WINDOW = 2048;
+/** Numbers that a window holds: of data, and of control, of which few are under way and many are kept. Powers of two. */
+export const REPLAY_WINDOW = { data: 2048, control: 256 } as const;
 const WORD = 2 ** 32;
 const LAST_COUNTER = 2 ** 50;
 
@@ -57,9 +57,10 @@ export type OpenFailure = 'forged' | 'replayed';
 export class OpeningKey {
   readonly #aead: AeadName;
   readonly #key: Uint8Array;
-  readonly #window = new ReplayWindow();
+  readonly #window: ReplayWindow;
 
-  constructor(aead: AeadName, key: Uint8Array) {
+  constructor(aead: AeadName, key: Uint8Array, window: number = REPLAY_WINDOW.data) {
+    this.#window = new ReplayWindow(window);
     this.#aead = aead;
     this.#key = key;
   }
@@ -80,14 +81,21 @@ export class OpeningKey {
   }
 }
 
-/** RFC 4303 appendix A2: which of the last {@link REPLAY_WINDOW} counters were seen. */
+/** RFC 4303 appendix A2: which of the last counters were seen. */
 export class ReplayWindow {
+  readonly #size: number;
   #highest = 0;
-  readonly #seen = new Uint32Array(REPLAY_WINDOW / 32);
+  readonly #seen: Uint32Array;
+
+  /** `size`: a power of two, 32 or more. */
+  constructor(size: number) {
+    this.#size = size;
+    this.#seen = new Uint32Array(size / 32);
+  }
 
   /** The counter that a low half stands for: the one nearest to the window. Undefined for zero, which no sender uses. */
   counterOf(sequence: number): number | undefined {
-    const bottom = this.#highest - REPLAY_WINDOW + 1;
+    const bottom = this.#highest - this.#size + 1;
     const upper = Math.floor(Math.max(bottom, 0) / WORD);
     const here = upper * WORD + sequence;
     const counter = here >= bottom ? here : here + WORD;
@@ -97,13 +105,13 @@ export class ReplayWindow {
   /** Seen before, or too old to tell. */
   has(counter: number): boolean {
     if (counter > this.#highest) return false;
-    if (counter <= this.#highest - REPLAY_WINDOW) return true;
+    if (counter <= this.#highest - this.#size) return true;
     return (this.#word(counter) & (1 << (counter % 32))) !== 0;
   }
 
   add(counter: number): void {
     if (counter > this.#highest) {
-      for (let next = Math.max(this.#highest + 1, counter - REPLAY_WINDOW + 1); next <= counter; next += 1)
+      for (let next = Math.max(this.#highest + 1, counter - this.#size + 1); next <= counter; next += 1)
         this.#clear(next);
       this.#highest = counter;
     }
@@ -111,7 +119,7 @@ export class ReplayWindow {
   }
 
   #index(counter: number): number {
-    return Math.floor((counter % REPLAY_WINDOW) / 32);
+    return Math.floor((counter % this.#size) / 32);
   }
 
   #word(counter: number): number {

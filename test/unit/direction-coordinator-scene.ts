@@ -32,16 +32,21 @@ export class Peer implements SessionListener<string> {
   readonly answers: (NtmobileMessage | undefined)[] = [];
   readonly asked: NtmobileMessage[] = [];
   session: Session | undefined;
+  credential: Uint8Array | undefined;
   reply: (message: NtmobileMessage) => NtmobileMessage | undefined = () => undefined;
   readonly #scene: Scene;
   readonly place: { address: Way['remote']; port: number };
 
   constructor(scene: Scene, seed: number, credential: Uint8Array | undefined) {
     const random = randomOf(seed);
+    this.credential = credential;
     this.#scene = scene;
     this.own = keyPairOf(random(32));
     this.place = { address: ipv4(`203.0.113.${seed}`), port: 7890 };
-    this.sessions = new Sessions({ own: this.own, random, suites: suiteBit(1), credential: () => credential }, this);
+    this.sessions = new Sessions(
+      { own: this.own, random, suites: suiteBit(1), credential: () => this.credential },
+      this,
+    );
     this.sessions.clock(OFFSET_MS);
     scene.peers.push(this);
   }

@@ -1,6 +1,7 @@
 /** The direction coordinator: registrations, and directions in the order that docs/ntmobile.md §6 and the published sequences have. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4, ipv6 } from '#base/ip.ts';
+import { wall } from '#base/time.ts';
 import { openRelayToken } from '#crypto/relay-token.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import { DirectionRole, findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
@@ -44,6 +45,21 @@ describe('a registration', () => {
     expect(scene.engine.counters).toMatchObject({ 'initiation-refused': expect.any(Number), registered: 0 });
     expect(scene.engine.counters['initiation-refused']).toBeGreaterThan(0);
     expect(other.register()?.status).toBe(0);
+  });
+
+  it('lives as long as the newest credential', () => {
+    const a = node(scene, 1, 'a');
+    const [former] = scene.holders.values();
+    if (former === undefined) throw new Error('no credential');
+    const soon = scene.now + OFFSET_MS + 700_000;
+    scene.holders.set('0100000501', { ...former, notAfter: wall(soon) });
+    a.register();
+    scene.holders.set('0100000502', { ...former, notAfter: wall(soon + 1e6) });
+    a.credential = Uint8Array.of(1, 0, 0, 5, 2);
+    scene.pass(450_000);
+    expect(findNtmobileOption(a.register()?.options ?? [], 'lifetime')?.seconds).toBeLessThan(245);
+    scene.pass(150_000);
+    expect(findNtmobileOption(a.register()?.options ?? [], 'lifetime')?.seconds).toBe(300);
   });
 
   it('is refused beyond the limit, and a refresh is not', () => {

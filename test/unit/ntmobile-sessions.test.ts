@@ -54,7 +54,8 @@ describe('a session', () => {
     expect(coordinator.heard).toEqual(['established']);
     const [other] = coordinator.established_;
     expect(other?.peer.publicKey).toEqual(node.publicKey);
-    expect(other?.current?.keys.send).toEqual(session.current?.keys.receive);
+    expect(other?.current?.dataKeys?.send).toEqual(session.current?.dataKeys?.receive);
+    expect(other?.current?.dataKeys?.receive).toEqual(session.current?.dataKeys?.send);
     expect(other?.current?.suite).toBe(Suite.aes128Gcm);
     expect(session.peerOptions).toEqual([{ type: 'lifetime', seconds: 7 }]);
     expect(coordinator.judged[0]?.payload.options).toEqual([{ type: 'lifetime', seconds: 5 }]);

@@ -106,6 +106,7 @@ class DirectionCoordinatorEngine implements Engine<CommonInput>, SessionListener
   }
 
   established(now: Monotonic, session: Session): void {
+    session.current?.forgetDataKeys();
     const waiting = this.#waiting.get(session) ?? [];
     this.#waiting.delete(session);
     for (const direction of waiting) this.#askResponder(now, session, direction);

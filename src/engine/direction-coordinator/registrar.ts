@@ -30,7 +30,6 @@ export class Registrar {
   readonly #relays: Relays;
   readonly #counters: CounterSet<CoordinatorCounter>;
   readonly #relayKeys: ReadonlySet<string>;
-  readonly #holders = new WeakMap<Session, { readonly holder: CredentialHolder; readonly credential: Uint8Array }>();
   /** `wallMs - monotonicMs`. */
   offsetMs = 0;
 
@@ -61,23 +60,22 @@ export class Registrar {
     session.way = way;
     if (this.#relayKeys.has(hex(session.peer.publicKey)))
       return this.#registerRelay(now, session, request, way, seconds);
-    const known = this.#holderOf(now, session);
-    if (known === undefined) return this.#refuseRegistration(request, NtmobileStatus.notAllowed);
-    const { holder, credential } = known;
+    const { credential, publicKey } = session.peer;
+    const holder = this.#holderOf(now, session);
+    if (credential === undefined || holder === undefined) {
+      return this.#refuseRegistration(request, NtmobileStatus.notAllowed);
+    }
     const former = this.#registrations.ofNode(holder.nodeId);
     if (former === undefined && this.#registrations.size >= this.#configuration.maximumRegistrations) {
       return this.#refuseRegistration(request, NtmobileStatus.busy);
     }
-    const registration = new NodeRegistration(holder, session.peer.publicKey, credential, way);
+    const registration = new NodeRegistration(holder, publicKey, credential, way);
     registration.session = session;
     registration.candidates = filterNtmobileOptions(request.options, 'candidate');
     registration.mapping = findNtmobileOption(request.options, 'mapping')?.mapping ?? 0;
-    registration.roundTrips = new Map(
-      filterNtmobileOptions(request.options, 'round-trip').map(({ nodeId, microseconds }) => [
-        hex(nodeId),
-        microseconds,
-      ]),
-    );
+    const roundTrips = filterNtmobileOptions(request.options, 'round-trip');
+    if (roundTrips.length > 0)
+      registration.roundTrips = new Map(roundTrips.map(({ nodeId, microseconds }) => [hex(nodeId), microseconds]));
     const until = earliest(after(now, seconds * 1000), after(now, holder.notAfter - this.#wall(now)));
     this.#registrations.set(registration, until);
     this.#persist(registration, until, out);
@@ -115,19 +113,12 @@ export class Registrar {
     ];
   }
 
-  /** Judged once for each session: a signature costs more than everything else here. */
-  #holderOf(now: Monotonic, session: Session) {
-    const known = this.#holders.get(session);
-    if (known !== undefined && known.holder.notAfter > this.#wall(now)) return known;
-    const { credential, publicKey } = session.peer;
-    const holder =
-      credential === undefined
-        ? undefined
-        : this.#configuration.judgeCredential(credential, publicKey, this.#wall(now));
-    if (credential === undefined || holder === undefined) return undefined;
-    const judged = { holder, credential };
-    this.#holders.set(session, judged);
-    return judged;
+  /** Judged once for each credential: its signature costs more than everything else here. */
+  #holderOf(now: Monotonic, { peer: { credential, publicKey } }: Session): CredentialHolder | undefined {
+    if (credential === undefined) return undefined;
+    const former = this.#registrations.ofNode(nodeIdOf(publicKey));
+    if (former?.credential === credential && former.holder.notAfter > this.#wall(now)) return former.holder;
+    return this.#configuration.judgeCredential(credential, publicKey, this.#wall(now));
   }
 
   #refuseRegistration(request: NtmobileMessage, status: number): NtmobileMessage {

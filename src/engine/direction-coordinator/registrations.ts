@@ -12,6 +12,9 @@ import { type Timed, TimerHeap } from '#engine/shared/timer-heap.ts';
 import type { NtmobileOptionOf } from '#wire/ntmobile-options.ts';
 import type { CredentialHolder } from './configuration.ts';
 
+// One for all: an empty map costs two hundred octets.
+const NOT_MEASURED: ReadonlyMap<string, number> = new Map();
+
 export class NodeRegistration implements Timed {
   readonly holder: CredentialHolder;
   readonly publicKey: Uint8Array;
@@ -21,7 +24,7 @@ export class NodeRegistration implements Timed {
   way: Way;
   candidates: readonly NtmobileOptionOf<'candidate'>[] = [];
   /** Microseconds to relays, by node id in hexadecimal digits. */
-  roundTrips: ReadonlyMap<string, number> = new Map();
+  roundTrips: ReadonlyMap<string, number> = NOT_MEASURED;
   mapping = 0;
   /** Stays known by name for a while after its end, so that it is unreachable and not unknown. */
   active = true;

@@ -12,8 +12,9 @@ import type { Way } from './way.ts';
 export const REQUEST_RETRANSMISSION_MS = 250;
 const LONGEST_RETRANSMISSION_MS = 1_000;
 export const REQUEST_ATTEMPT_MS = 8_000;
-/** Answers that are kept for a session in case their request comes again. */
+/** Answers that are kept for a session in case their request comes again, and for how long: who asked gives up before. */
 const ANSWERS_KEPT = 16;
+const ANSWER_KEPT_MS = 2 * REQUEST_ATTEMPT_MS;
 
 /** A request under way. `purpose` is its maker's, and comes back with the answer. */
 export interface PendingRequest<P> extends Timed {
@@ -82,25 +83,22 @@ export class PendingRequests<P> {
   }
 }
 
-/** What a session's other end asked, and what it was told. */
+/** What a session's other end asked and was told. Octets, for who has a hundred thousand sessions keeps one of these for each. */
 export class Answers {
-  readonly #bySession = new WeakMap<Session, Map<number, NtmobileMessage | undefined>>();
+  #entries: readonly { readonly transaction: number; readonly at: Monotonic; octets: Uint8Array | undefined }[] = [];
 
   /** Undefined: a new request, which is now being answered. */
-  known(session: Session, transaction: number): 'answering' | NtmobileMessage | undefined {
-    const ofSession = this.#bySession.get(session) ?? new Map<number, NtmobileMessage | undefined>();
-    this.#bySession.set(session, ofSession);
-    if (ofSession.has(transaction)) return ofSession.get(transaction) ?? 'answering';
-    ofSession.set(transaction, undefined);
-    for (const oldest of ofSession.keys()) {
-      if (ofSession.size <= ANSWERS_KEPT) break;
-      ofSession.delete(oldest);
-    }
+  known(now: Monotonic, transaction: number): 'answering' | Uint8Array | undefined {
+    const entry = this.#entries.find((one) => one.transaction === transaction);
+    if (entry !== undefined) return entry.octets ?? 'answering';
+    const kept = this.#entries.filter(({ at }) => now - at < ANSWER_KEPT_MS).slice(1 - ANSWERS_KEPT);
+    this.#entries = [...kept, { transaction, at: now, octets: undefined }];
     return undefined;
   }
 
-  keep(session: Session, answer: NtmobileMessage): void {
-    const ofSession = this.#bySession.get(session);
-    if (ofSession?.has(answer.transaction)) ofSession.set(answer.transaction, answer);
+  keep(transaction: number, octets: Uint8Array): void {
+    const entry = this.#entries.find((one) => one.transaction === transaction);
+    // A copy of its own size: fresh octets share a block with what nobody keeps.
+    if (entry !== undefined) entry.octets = octets.slice();
   }
 }

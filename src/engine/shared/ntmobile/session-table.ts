@@ -11,6 +11,7 @@ import type { KeyGeneration, Session } from './session.ts';
 /** Handshakes of initiators that were not heard of again: each of these costs memory. */
 const UNCONFIRMED_LIMIT = 1024;
 /** As many Tunnel Requests as an attempt has. */
+const NONE: readonly never[] = [];
 const OFFERS_KEPT = 8;
 
 export class SessionTable {
@@ -70,7 +71,7 @@ export class SessionTable {
     const kept = session.offered.slice(session.offered.indexOf(generation) + 1);
     for (const { receiveSpi } of session.offered)
       if (!kept.some((one) => one.receiveSpi === receiveSpi)) this.#bySpi.delete(receiveSpi);
-    session.offered = kept;
+    session.offered = kept.length > 0 ? kept : NONE;
   }
 
   remove(session: Session): void {

@@ -8,9 +8,10 @@
  */
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { SessionKeys } from '#crypto/handshake.ts';
-import { OpeningKey, SealingKey } from '#crypto/sealed.ts';
+import { OpeningKey, REPLAY_WINDOW, SealingKey } from '#crypto/sealed.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
 import type { Timed } from '../timer-heap.ts';
+import { Answers } from './requests.ts';
 import type { Way } from './way.ts';
 
 /** The initiator of a session makes new keys when they are this old. */
@@ -18,6 +19,8 @@ export const REKEY_MS = 600_000;
 /** Keys that are older neither seal nor open. */
 export const KEY_END_MS = 900_000;
 
+/** One for all sessions that have none. */
+const NONE: readonly never[] = [];
 const CONTROL_AEAD = 'chacha20-poly1305';
 
 /** The keys of one handshake. */
@@ -25,8 +28,7 @@ export class KeyGeneration {
   readonly receiveSpi: number;
   readonly sendSpi: number;
   readonly suite: number;
-  /** For the data plane. */
-  readonly keys: SessionKeys;
+  #dataKeys: { readonly send: Uint8Array; readonly receive: Uint8Array } | undefined;
   readonly initiator: boolean;
   readonly endsAt: Monotonic;
   readonly sealing: SealingKey;
@@ -45,11 +47,21 @@ export class KeyGeneration {
     this.receiveSpi = made.receiveSpi;
     this.sendSpi = made.sendSpi;
     this.suite = made.suite;
-    this.keys = made.keys;
+    this.#dataKeys = { send: made.keys.send.data, receive: made.keys.receive.data };
     this.initiator = made.initiator;
     this.endsAt = after(now, KEY_END_MS);
     this.sealing = new SealingKey(CONTROL_AEAD, made.keys.send.control, 'control', made.sendSpi);
-    this.opening = new OpeningKey(CONTROL_AEAD, made.keys.receive.control);
+    this.opening = new OpeningKey(CONTROL_AEAD, made.keys.receive.control, REPLAY_WINDOW.control);
+  }
+
+  /** For the data plane; undefined after {@link forgetDataKeys}. */
+  get dataKeys(): { readonly send: Uint8Array; readonly receive: Uint8Array } | undefined {
+    return this.#dataKeys;
+  }
+
+  /** By who carries no data. */
+  forgetDataKeys(): void {
+    this.#dataKeys = undefined;
   }
 }
 
@@ -62,7 +74,8 @@ export interface SessionPeer {
 
 /** Only `sessions.ts` writes to it; others look, and hand it back. */
 export class Session implements Timed {
-  readonly peer: SessionPeer;
+  /** Its credential is the one of the newest handshake. */
+  peer: SessionPeer;
   readonly use: number;
   readonly pathId: Uint8Array;
   /** Where the other end was last known to be. */
@@ -72,11 +85,12 @@ export class Session implements Timed {
   /** Still opens. */
   previous: KeyGeneration | undefined;
   /** A responder's, oldest first, before the initiator used one: it may take the answer to any of its Tunnel Requests. */
-  offered: readonly KeyGeneration[] = [];
+  offered: readonly KeyGeneration[] = NONE;
   /** Microseconds: of the newest initiation that was taken from the peer. */
   lastTimestamp = 0n;
   /** Options of the newest handshake's payload from the other end. */
-  peerOptions: readonly NtmobileOption[] = [];
+  peerOptions: readonly NtmobileOption[] = NONE;
+  readonly answers = new Answers();
   heapIndex = -1;
   dueAt: Monotonic = NEVER;
 

@@ -22,7 +22,7 @@ import { CounterSet } from '../counters.ts';
 import { TimerHeap } from '../timer-heap.ts';
 import { HandshakeGate } from './handshake-gate.ts';
 import { Initiations, type InitiatorIdentity } from './initiations.ts';
-import { Answers, PendingRequests } from './requests.ts';
+import { PendingRequests } from './requests.ts';
 import { KEY_END_MS, KeyGeneration, REKEY_MS, Session } from './session.ts';
 import { SESSION_COUNTERS, type SessionCounter, type SessionListener } from './session-listener.ts';
 import { SessionTable } from './session-table.ts';
@@ -40,7 +40,6 @@ export class Sessions<P> {
   readonly #gate: HandshakeGate;
   readonly #initiations: Initiations;
   readonly #requests = new PendingRequests<P | undefined>();
-  readonly #answers = new Answers();
   readonly #timers = new TimerHeap<Session>();
   readonly #table: SessionTable;
   readonly #counters = new CounterSet<SessionCounter>(SESSION_COUNTERS);
@@ -118,8 +117,9 @@ export class Sessions<P> {
 
   /** Answers a request of which the listener said 'later'. */
   answer(session: Session, message: NtmobileMessage, way: Way = session.way): void {
-    this.#answers.keep(session, message);
-    this.#sendMessage(session, message, way);
+    const octets = encode(ntmobileMessageCodec, message);
+    session.answers.keep(message.transaction, octets);
+    this.#seal(session, octets, way);
   }
 
   receive(now: Monotonic, way: Way, octets: Uint8Array): void {
@@ -249,6 +249,7 @@ export class Sessions<P> {
     }
     const session =
       known ?? this.#newResponding(new Session({ publicKey, credential: payload.credential }, use, pathId, way));
+    if (known !== undefined) known.peer = { publicKey: known.peer.publicKey, credential: payload.credential };
     session.lastTimestamp = payload.timestamp;
     session.peerOptions = payload.options;
     const made = { receiveSpi, sendSpi: initiation.spi, suite, keys: answer.keys, initiator: false };
@@ -331,10 +332,14 @@ export class Sessions<P> {
   }
 
   #receiveRequest(now: Monotonic, way: Way, session: Session, message: NtmobileMessage): void {
-    const known = this.#answers.known(session, message.transaction);
+    if (message.type === 'keep-alive') {
+      this.#sendMessage(session, { ...message, answer: true, options: [] }, way);
+      return;
+    }
+    const known = session.answers.known(now, message.transaction);
     if (known === 'answering') return;
     if (known !== undefined) {
-      this.#sendMessage(session, known, way);
+      this.#seal(session, known, way);
       return;
     }
     const answer = this.#answerOf(now, way, session, message);
@@ -350,13 +355,15 @@ export class Sessions<P> {
     const { transaction } = message;
     if (hasUnknownMandatoryOption(message))
       return { type: 'error', answer: true, status: NtmobileStatus.unknownOption, transaction, options: [] };
-    if (message.type === 'keep-alive') return { type: 'keep-alive', answer: true, status: 0, transaction, options: [] };
     return this.#listener.request(now, session, message, way);
   }
 
   #sendMessage(session: Session, message: NtmobileMessage, way: Way): void {
-    const { current } = session;
-    if (current !== undefined) this.#listener.send(way, current.sealing.seal(encode(ntmobileMessageCodec, message)));
+    this.#seal(session, encode(ntmobileMessageCodec, message), way);
+  }
+
+  #seal({ current }: Session, message: Uint8Array, way: Way): void {
+    if (current !== undefined) this.#listener.send(way, current.sealing.seal(message));
   }
 
   #nextTransaction(): number {
