@@ -1,0 +1,15 @@
+// Translation of what does not fit in one piece (RFC 7915 §4.1, §5.1.1): by copying, for the few packets that need it.
+#pragma once
+#include "outer.h"
+#include "translate.h"
+
+namespace sojourn {
+
+// Cuts what translate gave as Verdict::fragment; `limit` is its `value`. Each fragment is a whole packet with nothing left to the device.
+Packets fragmentTranslated(const PacketView& packet, u32 limit);
+
+// Translates a copy of the packet, segment by segment if it is a super-packet, and fragments what has to be. The verdict of the first that cannot
+// be translated, or `translated`; `out` then has what is to be sent, in order.
+Translation translateApart(const PacketView& packet, const VirtioHeader& virtio, const TranslationTarget& target, Packets& out);
+
+}  // namespace sojourn
