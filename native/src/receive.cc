@@ -104,6 +104,7 @@ void Receiver::udpMessage(int index, int family, Encapsulation encapsulation) {
   const size_t length = headers_[index].msg_len;
   const size_t segment = received.segmentSize == 0 ? length : received.segmentSize;
   u8* data = buffer(index);
+  if (length == 0) counters_.add(Counters::dropMalformed);
   for (size_t at = 0; at < length; at += segment) {
     const size_t size = std::min(segment, length - at);
     if (encapsulation == Encapsulation::sealed) {

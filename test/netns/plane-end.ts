@@ -4,15 +4,41 @@
  */
 import { createInterface } from 'node:readline';
 import { fromHex, hex } from '#base/bytes.ts';
-import type { DesiredPlaneRoute, DesiredTunnel, Path } from '#engine/contract.ts';
+import type {
+  DesiredPlaneRoute,
+  DesiredSecurityAssociations,
+  DesiredTunnel,
+  Path,
+  SealingKey,
+} from '#engine/contract.ts';
 import { openPlane } from '#host/plane.ts';
 import type { PlaneOptions } from '#runtime/ports.ts';
+
+/** Keys as hexadecimal digits. */
+export interface Keys {
+  readonly tunnel: number;
+  readonly send?: HexKey;
+  readonly receive: readonly HexKey[];
+}
+export interface HexKey extends Omit<SealingKey, 'key'> {
+  readonly key: string;
+}
+
+function keyOf({ key, ...rest }: HexKey): SealingKey {
+  return { ...rest, key: fromHex(key) };
+}
+
+function associationsOf({ tunnel, send, receive }: Keys): DesiredSecurityAssociations {
+  return { tunnel, ...(send && { send: keyOf(send) }), receive: receive.map(keyOf) };
+}
 
 interface Request {
   readonly id: number;
   readonly tunnelSet?: DesiredTunnel;
   readonly routeSet?: DesiredPlaneRoute;
   readonly tunnelDelete?: number;
+  readonly associationsSet?: Keys;
+  readonly associationsDelete?: number;
   readonly inject?: { readonly path: Path; readonly packet: string };
   readonly tunnelCounters?: number;
 }
@@ -24,10 +50,13 @@ function say(value: unknown): void {
 const options: PlaneOptions = JSON.parse(process.argv[2] ?? '');
 const plane = openPlane(options);
 plane.onPunt(({ path, packet }) => say({ punt: { path, packet: hex(packet) } }));
+plane.onRoaming((roaming) => say({ roaming }));
 say({ features: plane.features });
 
 for await (const line of createInterface(process.stdin)) {
   const request: Request = JSON.parse(line);
+  if (request.associationsSet !== undefined) plane.associationsSet(associationsOf(request.associationsSet));
+  if (request.associationsDelete !== undefined) plane.associationsDelete(request.associationsDelete);
   if (request.tunnelSet !== undefined) plane.tunnelSet(request.tunnelSet);
   if (request.routeSet !== undefined) plane.routeSet(request.routeSet);
   if (request.tunnelDelete !== undefined) plane.tunnelDelete(request.tunnelDelete);

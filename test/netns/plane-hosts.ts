@@ -13,10 +13,11 @@ import type { IpAddress } from '#base/ip.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import type { DesiredTunnel, Encapsulation, Path } from '#engine/contract.ts';
 import { inNamespace, ipBatch, nowMs, run, waitFor } from '#lab/shell.ts';
-import type { PlaneFeatures, PlaneOptions } from '#runtime/ports.ts';
+import type { PlaneFeatures, PlaneOptions, RoamingNotice } from '#runtime/ports.ts';
 
 export const TUN = 'sj0';
 export const PORT = 4191;
+export const SEALED_PORT = 7890;
 export const OUTER = {
   homeAgent4: '198.51.100.1',
   node4: '198.51.100.2',
@@ -48,6 +49,7 @@ export interface SeenPunt {
 interface Said extends Partial<Seen> {
   readonly id?: number;
   readonly punt?: SeenPunt;
+  readonly roaming?: RoamingNotice;
   readonly features?: PlaneFeatures;
 }
 
@@ -55,6 +57,7 @@ interface Said extends Partial<Seen> {
 export class PlaneEnd implements AsyncDisposable {
   readonly namespace: string;
   readonly punts: SeenPunt[] = [];
+  readonly notices: RoamingNotice[] = [];
   features: PlaneFeatures | undefined;
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
   readonly #answers = new Map<number, (seen: Seen) => void>();
@@ -117,6 +120,7 @@ export class PlaneEnd implements AsyncDisposable {
   #hear(said: Said): void {
     if (said.features !== undefined) this.features = said.features;
     if (said.punt !== undefined) this.punts.push(said.punt);
+    if (said.roaming !== undefined) this.notices.push(said.roaming);
     if (said.id === undefined) return;
     this.#answers.get(said.id)?.({
       injected: said.injected ?? 0,
@@ -127,11 +131,17 @@ export class PlaneEnd implements AsyncDisposable {
   }
 }
 
+const PORTS = { udp: PORT, ipip: 0, sealed: SEALED_PORT };
+
 /** The tunnel between the two as one of them has it. */
-export function tunnelOf(end: 'homeAgent' | 'node', encapsulation: Encapsulation, mtu = 1460): DesiredTunnel {
-  const at = (who: 'homeAgent' | 'node'): IpAddress =>
-    encapsulation === 'udp' ? ipv4(OUTER[`${who}4`]) : ipv6(OUTER[`${who}6`]);
-  const port = encapsulation === 'udp' ? PORT : 0;
+export function tunnelOf(
+  end: 'homeAgent' | 'node',
+  encapsulation: Encapsulation,
+  mtu = 1460,
+  family: 4 | 6 = encapsulation === 'udp' ? 4 : 6,
+): DesiredTunnel {
+  const at = (who: 'homeAgent' | 'node'): IpAddress => (family === 4 ? ipv4(OUTER[`${who}4`]) : ipv6(OUTER[`${who}6`]));
+  const port = PORTS[encapsulation];
   const other = end === 'homeAgent' ? 'node' : 'homeAgent';
   return { id: TUNNEL, encapsulation, local: at(end), remote: at(other), localPort: port, remotePort: port, mtu };
 }
@@ -142,16 +152,17 @@ export class PlaneHosts implements AsyncDisposable {
   readonly node: PlaneEnd;
   readonly #names: readonly string[];
 
-  private constructor(name: string, threads: number) {
+  private constructor(name: string, options: Partial<PlaneOptions>) {
     this.#names = [`${name}-ha`, `${name}-mn`];
-    this.homeAgent = new PlaneEnd(`${name}-ha`, { side: 'home-agent', threads });
-    this.node = new PlaneEnd(`${name}-mn`, { side: 'mobile-node', threads });
+    this.homeAgent = new PlaneEnd(`${name}-ha`, { ...options, side: 'home-agent' });
+    this.node = new PlaneEnd(`${name}-mn`, { ...options, side: 'mobile-node' });
   }
 
   static async create(encapsulation: Encapsulation, threads: number): Promise<PlaneHosts> {
     const name = `plane-${encapsulation}-${threads}-${Math.round(nowMs())}`;
     await cable(name);
-    const hosts = new PlaneHosts(name, threads);
+    const sealedPort = encapsulation === 'sealed' ? SEALED_PORT : 0;
+    const hosts = new PlaneHosts(name, { threads, sealedPort });
     await Promise.all([hosts.homeAgent.ready(), hosts.node.ready()]);
     await hosts.carry(encapsulation);
     await ipBatch(

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { hex } from '#base/bytes.ts';
-import { bytesOf, ipv4, ipv6 } from '#base/ip.ts';
+import { ipv4 } from '#base/ip.ts';
 import type { Encapsulation, Path } from '#engine/contract.ts';
-import { attempt, Background, ipBatch, run, waitFor } from '#lab/shell.ts';
+import { attempt, ipBatch, run, waitFor } from '#lab/shell.ts';
 import { INNER, OUTER, type PlaneEnd, PlaneHosts, PORT, TUN, TUNNEL, tunnelOf } from './plane-hosts.ts';
+import { DATAGRAM, download, packet6, ping } from './plane-traffic.ts';
 
 /** Real packets through the data plane: no engine, no daemon, the tunnels are set by hand. */
 
@@ -13,38 +13,7 @@ const TO_HOME_AGENT: Path = {
   remote: ipv4(OUTER.homeAgent4),
 };
 
-/** An IPv6 packet in hexadecimal digits. */
-function packet6(source: string, destination: string, nextHeader: number, payload: Uint8Array): string {
-  const header = new Uint8Array(40);
-  header.set([0x60, 0, 0, 0, payload.length >> 8, payload.length & 255, nextHeader, 64]);
-  header.set(bytesOf(ipv6(source)), 8);
-  header.set(bytesOf(ipv6(destination)), 24);
-  return hex(header) + hex(payload);
-}
-
-/** UDP to the discard port with checksum zero, which an IPv6 receiver throws away behind the plane. */
-const DATAGRAM = Uint8Array.from([0, 9, 0, 9, 0, 12, 0, 0, 1, 2, 3, 4]);
 const MOBILITY = Uint8Array.from([59, 1, 5, 0, 0, 0, 0, 1, 0, 0, 0, 10, 0, 0, 0, 0]);
-
-/** Three answers or five seconds: without a deadline ping gives the last answer two round trips only. */
-async function ping(namespace: string, target: string, ...options: string[]): Promise<string> {
-  const { stdout } = await attempt(['ping', '-n', '-c', '3', '-i', '0.05', '-w', '5', ...options, target], {
-    namespace,
-  });
-  return stdout;
-}
-
-async function download(hosts: PlaneHosts, target: string, ...options: string[]): Promise<number> {
-  const server = new Background(['iperf3', '-s', '-1', '--forceflush'], {
-    namespace: hosts.homeAgent.namespace,
-    logFile: `/run/${hosts.homeAgent.namespace}-iperf3.log`,
-  });
-  await server.ready('Server listening');
-  const text = await run(['iperf3', '-J', '-c', target, ...options], { namespace: hosts.node.namespace });
-  await server.stop();
-  const report: { end: { sum_received?: { bytes: number } } } = JSON.parse(text);
-  return report.end.sum_received?.bytes ?? 0;
-}
 
 async function packetsOf(namespace: string, rule: string): Promise<number> {
   const ruleset = await run(['nft', 'list', 'ruleset'], { namespace });

@@ -1,0 +1,54 @@
+/** Traffic between the hosts of plane-hosts.ts. */
+import { hex } from '#base/bytes.ts';
+import { bytesOf, ipv6 } from '#base/ip.ts';
+import { attempt, Background, run } from '#lab/shell.ts';
+import type { PlaneHosts } from './plane-hosts.ts';
+
+/** An IPv6 packet in hexadecimal digits. */
+export function packet6(source: string, destination: string, nextHeader: number, payload: Uint8Array): string {
+  const header = new Uint8Array(40);
+  header.set([0x60, 0, 0, 0, payload.length >> 8, payload.length & 255, nextHeader, 64]);
+  header.set(bytesOf(ipv6(source)), 8);
+  header.set(bytesOf(ipv6(destination)), 24);
+  return hex(header) + hex(payload);
+}
+
+/** UDP to the discard port with checksum zero, which an IPv6 receiver throws away behind the plane. */
+export const DATAGRAM = Uint8Array.from([0, 9, 0, 9, 0, 12, 0, 0, 1, 2, 3, 4]);
+
+/** Three answers or five seconds: without a deadline ping gives the last answer two round trips only. */
+export async function ping(namespace: string, target: string, ...options: string[]): Promise<string> {
+  const { stdout } = await attempt(['ping', '-n', '-c', '3', '-i', '0.05', '-w', '5', ...options, target], {
+    namespace,
+  });
+  return stdout;
+}
+
+export interface IperfEnd {
+  readonly sum_received?: { readonly bytes: number };
+  readonly sum?: { readonly packets: number; readonly lost_packets: number };
+}
+
+/** iperf3 from the node to a server at the home agent; `meanwhile` runs beside it. */
+export async function iperf(
+  hosts: PlaneHosts,
+  options: readonly string[],
+  meanwhile: () => Promise<void> = async () => {},
+): Promise<IperfEnd> {
+  const server = new Background(['iperf3', '-s', '-1', '--forceflush'], {
+    namespace: hosts.homeAgent.namespace,
+    logFile: `/run/${hosts.homeAgent.namespace}-iperf3.log`,
+  });
+  await server.ready('Server listening');
+  const [text] = await Promise.all([
+    run(['iperf3', '-J', ...options], { namespace: hosts.node.namespace }),
+    meanwhile(),
+  ]);
+  await server.stop();
+  const report: { end: IperfEnd } = JSON.parse(text);
+  return report.end;
+}
+
+export async function download(hosts: PlaneHosts, target: string, ...options: string[]): Promise<number> {
+  return (await iperf(hosts, ['-c', target, ...options])).sum_received?.bytes ?? 0;
+}
