@@ -191,7 +191,10 @@ void translateEcho(const Work& work, u64 removed, u64 added) {
   const u64 before = u64{raw16(message)} + (work.fields.family == 6 ? removed + pseudo : 0);
   translateEchoType(work.fields.family, message[0], message[0]);
   const u64 after = u64{raw16(message)} + (work.toFamily == 6 ? added + pseudo : 0);
-  storeRaw16(message + 2, replacedChecksum(raw16(message + 2), before, after));
+  const u16 checksum = replacedChecksum(raw16(message + 2), before, after);
+  storeRaw16(message + 2, checksum);
+  // RFC 1624 §3 cannot tell the sum of nothing but zeros, as an Echo Reply may be, from that of all ones.
+  if (checksum == 0 && message[0] == 0 && checksumAdd(message, work.fields.payload, 0) == 0) store16(message + 2, 0xffff);
 }
 
 void translateVirtio(const Work& work, const Fit& fit, u32 headerLength) {

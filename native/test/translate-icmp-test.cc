@@ -110,6 +110,17 @@ TEST(icmp_queries) {
   }
 }
 
+TEST(echo_reply_of_zeros) {
+  Passed passed = pass(made::icmp({.family = 6, .type = 129}, Bytes(30)));
+  CHECK(passed.packet[20] == 0 && load16(passed.packet.data() + 22) == 0xffff);
+  CHECK_EQUAL(made::upperResidue(passed.packet), 0);
+  CHECK(pass(passed.packet).packet == [] {
+    Bytes expected = made::icmp({.family = 6, .type = 129}, Bytes(30));
+    expected[7] = 62;
+    return expected;
+  }());
+}
+
 // §4.2, code 4: maximum(1280, minimum(told + 20, MTU of IPv6, MTU of IPv4 + 20)).
 TEST(mtu_for_ipv6) {
   struct Case {
