@@ -1,7 +1,7 @@
 /**
- * Primitives that NTMobile's handshake and sealing stand on, by Node's OpenSSL: X25519, AEAD, HMAC, HKDF.
+ * Primitives that NTMobile's handshake and sealing stand on, by Node's OpenSSL: X25519, Ed25519, AEAD, HMAC, HKDF.
  *
- * RFC 7748          X25519
+ * RFC 7748          X25519;  RFC 8032: Ed25519
  * RFC 8439          ChaCha20-Poly1305; RFC 5116: AES-128-GCM
  * RFC 5869          HKDF
  *
@@ -16,7 +16,9 @@ import {
   createPublicKey,
   diffieHellman,
   type KeyObject,
+  sign as signBy,
   timingSafeEqual,
+  verify,
 } from 'node:crypto';
 import { assert } from '#base/assert.ts';
 import { concatBytes } from '#base/bytes.ts';
@@ -62,6 +64,36 @@ export function sharedSecret(privateKey: KeyObject, publicOctets: Uint8Array): U
     // OpenSSL refuses to give a secret of zero octets.
     return undefined;
   }
+}
+
+/** Object identifiers in the heads differ in one octet: 1.3.101.110 is X25519, 1.3.101.112 Ed25519. */
+const IDENTIFIER_AT = { private: 11, public: 8 } as const;
+const ED25519 = 0x70;
+const SIGNING_KEY_HEAD = PRIVATE_KEY_HEAD.with(IDENTIFIER_AT.private, ED25519);
+const VERIFYING_KEY_HEAD = PUBLIC_KEY_HEAD.with(IDENTIFIER_AT.public, ED25519);
+
+/** An Ed25519 key pair. */
+export type SigningKey = KeyPair;
+
+/** The Ed25519 key pair of 32 private octets. */
+export function signingKeyOf(privateOctets: Uint8Array): SigningKey {
+  assert(privateOctets.length === 32, 'Ed25519 private key of 32 octets');
+  const key = concatBytes(SIGNING_KEY_HEAD, privateOctets);
+  const privateKey = createPrivateKey({ key, format: 'der', type: 'pkcs8' });
+  const exported = createPublicKey(privateKey).export({ format: 'der', type: 'spki' });
+  return { privateKey, publicKey: octets(exported).slice(VERIFYING_KEY_HEAD.length) };
+}
+
+/** 64 octets. */
+export function sign({ privateKey }: SigningKey, message: Uint8Array): Uint8Array {
+  return octets(signBy(null, message, privateKey));
+}
+
+/** False for anything wrong: key, signature, message. */
+export function signatureValid(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+  if (publicKey.length !== 32 || signature.length !== 64) return false;
+  const key = concatBytes(VERIFYING_KEY_HEAD, publicKey);
+  return verify(null, message, createPublicKey({ key, format: 'der', type: 'spki' }), signature);
 }
 
 export type AeadName = 'aes-128-gcm' | 'chacha20-poly1305';

@@ -5,6 +5,7 @@
  * Left out: DNS of the zone (the daemon asks `addressesOf`), other coordinators.
  */
 import { earliest, type Monotonic } from '#base/time.ts';
+import { nodeIdOf } from '#crypto/node-credential.ts';
 import type { CommonInput, Engine, Output, RandomBytes } from '#engine/contract.ts';
 import { CounterSet, type Counters } from '#engine/shared/counters.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
@@ -19,7 +20,7 @@ import type { DirectionCoordinatorConfiguration } from './configuration.ts';
 import { DirectionWriter, mayReach, type PendingDirection, statusOfRelay } from './directions.ts';
 import { type GeneralNode, GeneralNodes } from './general-nodes.ts';
 import { COORDINATOR_COUNTERS, type CoordinatorCounter } from './reasons.ts';
-import { nodeIdOf, Registrar } from './registrar.ts';
+import { Registrar } from './registrar.ts';
 import { NodeRegistration, Registrations } from './registrations.ts';
 import { Relays } from './relays.ts';
 import { GENERAL_NODES_TABLE, REGISTRATIONS_TABLE } from './stored.ts';

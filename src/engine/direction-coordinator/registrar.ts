@@ -5,7 +5,7 @@
  */
 import { hex } from '#base/bytes.ts';
 import { after, earliest, type Monotonic, type Wall, wall } from '#base/time.ts';
-import { sha256 } from '#crypto/primitives.ts';
+import { nodeIdOf } from '#crypto/node-credential.ts';
 import { relayTokenKey } from '#crypto/relay-token.ts';
 import type { JsonObject, JsonValue, Output } from '#engine/contract.ts';
 import type { CounterSet } from '#engine/shared/counters.ts';
@@ -177,9 +177,4 @@ export class Registrar {
       ...{ remote: way.remote, remotePort: way.remotePort, active, session: session?.current !== undefined },
     }));
   }
-}
-
-/** docs/ntmobile.md §2. */
-export function nodeIdOf(publicKey: Uint8Array): Uint8Array {
-  return sha256(publicKey).subarray(0, 16);
 }

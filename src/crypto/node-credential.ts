@@ -1,0 +1,68 @@
+/**
+ * Node credentials, signed by an account server's Ed25519 key (the authority) and judged by everybody else.
+ *
+ * RFC 8032          Ed25519
+ * docs/ntmobile.md §2 and §2.1
+ */
+import { concatBytes, encode, equalBytes, isMalformed } from '#base/bytes.ts';
+import { type NodeCredential, nodeCredentialCodec, SIGNATURE_OCTETS } from '#wire/ntmobile-credential.ts';
+import { type SigningKey, sha256, sign, signatureValid } from './primitives.ts';
+
+const CONTEXT = new TextEncoder().encode('sojourn node credential v1\0');
+
+/** Why a credential is not taken. */
+export type CredentialFault =
+  | 'malformed'
+  | 'unknown-authority'
+  | 'wrong-signature'
+  | 'of-another-key'
+  | 'not-yet-valid'
+  | 'expired';
+
+/** docs/ntmobile.md §2: of an X25519 public key. */
+export function nodeIdOf(publicKey: Uint8Array): Uint8Array {
+  return sha256(publicKey).slice(0, 16);
+}
+
+/** docs/ntmobile.md §2: of an Ed25519 public key. */
+export function authorityKeyIdOf(publicKey: Uint8Array): Uint8Array {
+  return sha256(publicKey).slice(0, 8);
+}
+
+/** What an authority vouches for; what follows from it and from the key is filled in. */
+export type CredentialContents = Omit<NodeCredential, 'authorityKeyId' | 'nodeId' | 'signature'>;
+
+/** The octets of a credential. */
+export function makeCredential(authority: SigningKey, contents: CredentialContents): Uint8Array {
+  const octets = encode(nodeCredentialCodec, {
+    ...contents,
+    authorityKeyId: authorityKeyIdOf(authority.publicKey),
+    nodeId: nodeIdOf(contents.publicKey),
+    signature: new Uint8Array(SIGNATURE_OCTETS),
+  });
+  const at = octets.length - SIGNATURE_OCTETS;
+  const signed = octets.slice();
+  signed.set(sign(authority, concatBytes(CONTEXT, octets.subarray(0, at))), at);
+  return signed;
+}
+
+/** `authorities`: Ed25519 public keys. `publicKey`: whose credential it must be. The signature is looked at last: it costs most. */
+export function judgeCredential(
+  octets: Uint8Array,
+  authorities: readonly Uint8Array[],
+  publicKey: Uint8Array,
+  nowSeconds: bigint,
+): NodeCredential | CredentialFault {
+  const credential = nodeCredentialCodec.parse(octets);
+  if (isMalformed(credential)) return 'malformed';
+  const { authorityKeyId, notBefore, notAfter, signature } = credential;
+  if (!equalBytes(credential.publicKey, publicKey) || !equalBytes(credential.nodeId, nodeIdOf(publicKey))) {
+    return 'of-another-key';
+  }
+  if (nowSeconds < notBefore) return 'not-yet-valid';
+  if (nowSeconds > notAfter) return 'expired';
+  const authority = authorities.find((key) => equalBytes(authorityKeyIdOf(key), authorityKeyId));
+  if (authority === undefined) return 'unknown-authority';
+  const signed = concatBytes(CONTEXT, octets.subarray(0, octets.length - SIGNATURE_OCTETS));
+  return signatureValid(authority, signed, signature) ? credential : 'wrong-signature';
+}
