@@ -31,11 +31,21 @@ bool checked(u8 family, u8 protocol) {
   return protocol == kProtocolTcp || protocol == kProtocolUdp || protocol == (family == 4 ? kProtocolIcmp : kProtocolIcmpv6);
 }
 
-// Makes the checksums right, so that inputs get behind them; the fuzzer would hardly ever.
-void repair(std::vector<u8>& packet) {
+// Makes the packet as long as chosen, and its header say so: lengths at which it no longer fits are far for a fuzzer.
+void stretch(std::vector<u8>& packet, size_t length) {
+  if (packet.size() < kIpv6Header) return;
+  packet.resize(std::max(length, kIpv6Header));
+  packet.shrink_to_fit();
+  const bool six = packet[0] >> 4 == 6;
+  store16(packet.data() + (six ? 4 : 2), static_cast<u32>(packet.size() - (six ? kIpv6Header : 0)));
+}
+
+// Makes the checksums right, so that inputs get behind them; the fuzzer would hardly ever. `transport`: that of the upper layer too.
+void repair(std::vector<u8>& packet, bool transport) {
   PacketView view;
   if (!viewPacket(packet.data(), packet.size(), view)) return;
   if (view.family == 4) writeIpv4Checksum(view.data, view.headerLength);
+  if (!transport) return;
   const UpperLayer upper = upperLayer(view);
   const size_t at = upper.offset + (upper.protocol == kProtocolTcp ? 16u : upper.protocol == kProtocolUdp ? 6u : 2u);
   if (!checked(view.family, upper.protocol) || at + 2 > view.length) return;
@@ -72,14 +82,17 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
   target.source.bytes[3] = 1;
   target.destination.bytes[3] = octets.next();
   target.policy = {static_cast<u32>(1280 + octets.next()), (choices & 4) == 0, (choices & 8) == 0};
+  const size_t length = octets.next16();
   std::vector<u8> packet = octets.rest();
-  if ((choices & 16) == 0) repair(packet);
+  if ((choices & 64) != 0) stretch(packet, length);
+  if ((choices & 16) == 0) repair(packet, (choices & 32) == 0);
   std::vector<u8> buffer(kTranslationHeadroom + packet.size());
   std::copy(packet.begin(), packet.end(), buffer.begin() + kTranslationHeadroom);
   PacketView view;
   if (!viewPacket(buffer.data() + kTranslationHeadroom, packet.size(), view)) return 0;
 
   const PacketView before = view;
+  isIcmpError(before);
   const UpperLayer upper = upperLayer(before);
   const bool right = virtio.flags == 0 && checked(before.family, upper.protocol) && upperRight(before, upper);
   const bool zero = upper.protocol == kProtocolUdp && upper.offset + 8 <= before.length && raw16(before.data + upper.offset + 6) == 0;

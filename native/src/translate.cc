@@ -206,6 +206,7 @@ void translateVirtio(const Work& work, const Fit& fit, u32 headerLength) {
   virtio.checksumStart = static_cast<u16>(headerLength);
   virtio.headerLength = work.super ? static_cast<u16>(headerLength + work.transportHeader) : u16{0};
   virtio.gsoSize = work.super ? fit.segmentSize : u16{0};
+  if (!work.super) virtio.gsoType = kGsoNone;
   if (!work.super || work.udp()) return;
   virtio.gsoType = static_cast<u8>((virtio.gsoType & kGsoEcn) | (work.toFamily == 6 ? kGsoTcp6 : kGsoTcp4));
 }
