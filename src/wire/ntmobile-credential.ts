@@ -13,8 +13,8 @@ import { isDomainName } from './ntmobile-options.ts';
 export const SIGNATURE_OCTETS = 64;
 const VERSION = 1;
 const FIXED_OCTETS = 97;
-const MOST_GROUPS = 16;
-const LONGEST_GROUP = 63;
+export const MOST_GROUPS = 16;
+export const LONGEST_GROUP = 63;
 
 /** Times in seconds since 1970-01-01. */
 export interface NodeCredential {
@@ -34,7 +34,7 @@ export interface NodeCredential {
   readonly signature: Uint8Array;
 }
 
-const UTF8 = new TextDecoder('utf-8', { fatal: true });
+const UTF8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 
 function readText(reader: Reader, length: number, what: string): string {

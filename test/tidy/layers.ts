@@ -30,7 +30,7 @@ function isTypeOnly(node: Readonly<Record<string, unknown>>): boolean {
 /** A place an import leads to: a path in the repository, `node:fs`, or a package. */
 function targetOf(path: string, specifier: string): string {
   if (specifier.startsWith('.')) return join(dirname(path), specifier);
-  const [, root, rest] = /^#(\w+)\/(.*)$/.exec(specifier) ?? [];
+  const [, root, rest] = /^#([\w-]+)\/(.*)$/.exec(specifier) ?? [];
   if (root === undefined) return specifier;
   return root === 'lab' || root === 'test' ? `${root}/${rest}` : `src/${root}/${rest}`;
 }
@@ -94,6 +94,13 @@ const LAYERS: readonly Layer[] = [
     packages: 'all',
     reason:
       'host, store and ops implement ports: of engine and runtime they see types only, and they do not see each other',
+  },
+  {
+    of: /^src\/account-server\//,
+    may: [...PURE, 'src/account-server/', 'src/store/', 'src/engine/shared/counters.ts'],
+    mayTypes: [...TYPES_OF_ENGINE, 'src/runtime/ports.ts', 'src/ops/'],
+    packages: 'all',
+    reason: 'the account server is a service of the host: it keeps a store and has no engine',
   },
   {
     of: /^src\/compose\//,

@@ -1,7 +1,7 @@
 /** Node credentials: made, judged, and every way in which they are not taken. docs/ntmobile.md §2.1. */
 import { createPublicKey, verify } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { encode, fromHex, hex, isMalformed } from '#base/bytes.ts';
+import { concatBytes, encode, fromHex, hex, isMalformed } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import {
   authorityKeyIdOf,
@@ -10,7 +10,7 @@ import {
   makeCredential,
   nodeIdOf,
 } from '#crypto/node-credential.ts';
-import { keyPairOf, sha256, signingKeyOf } from '#crypto/primitives.ts';
+import { keyPairOf, sha256, sign, signingKeyOf } from '#crypto/primitives.ts';
 import { codecContract } from '#test/contract/codec-harness.ts';
 import { type NodeCredential, nodeCredentialCodec } from '#wire/ntmobile-credential.ts';
 
@@ -90,6 +90,11 @@ describe('a credential', () => {
     ],
     ['that says it is by another', judge(disguised()), 'wrong-signature'],
     ['that was cut', judge(CREDENTIAL.subarray(0, -1)), 'malformed'],
+    [
+      'with a node id that is not that of its key',
+      judge(resigned((octets) => octets.set([0xff], 12))),
+      'of-another-key',
+    ],
   ])('is not taken %s', (_why, judged, fault) => {
     expect(judged).toBe(fault);
   });
@@ -103,12 +108,35 @@ describe('a credential', () => {
   });
 });
 
+it('does not fall over an authority whose key is no point of the curve', () => {
+  const nonsense = new Uint8Array(32).fill(0xff);
+  const octets = CREDENTIAL.slice();
+  octets.set(authorityKeyIdOf(nonsense), 4);
+  expect(judge(octets, NOW, NODE, [nonsense])).toBe('wrong-signature');
+});
+
 /** Signed by one authority, with the key id of the other. */
 function disguised(): Uint8Array {
   const other = makeCredential(OTHER_AUTHORITY, CONTENTS).slice();
   other.set(authorityKeyIdOf(AUTHORITY.publicKey), 4);
   return other;
 }
+
+/** Changed before it is signed: only the authority could have made it. */
+function resigned(change: (octets: Uint8Array) => void): Uint8Array {
+  const octets = CREDENTIAL.slice();
+  change(octets);
+  const label = new TextEncoder().encode('sojourn node credential v1\0');
+  octets.set(sign(AUTHORITY, concatBytes(label, octets.subarray(0, -64))), octets.length - 64);
+  return octets;
+}
+
+describe('a group', () => {
+  it.each(['\ufeff', '\ufeffstaff', 'größe', 'x'.repeat(63)])('is kept as it is: %j', (group) => {
+    const octets = encode(nodeCredentialCodec, { ...GOLDEN, groups: [group] });
+    expect(nodeCredentialCodec.parse(octets)).toMatchObject({ groups: [group] });
+  });
+});
 
 describe('what is no credential', () => {
   const text = (name: string): NodeCredential => ({ ...GOLDEN, name });
@@ -122,6 +150,17 @@ describe('what is no credential', () => {
     ['a group that is no text', (bytes: Uint8Array) => bytes.with(102, 0xff), 'group is no UTF-8'],
     ['a name with capitals', () => encode(nodeCredentialCodec, text('A.b')), 'no domain name'],
     ['a name with a dot behind it', () => encode(nodeCredentialCodec, text('a.')), 'no domain name'],
+    ['a label of 64', () => encode(nodeCredentialCodec, text(`${'a'.repeat(64)}.b`)), 'no domain name'],
+    ['a name of 255', () => encode(nodeCredentialCodec, text(`${'a.'.repeat(127)}b`)), 'no domain name'],
+    ['no name', () => encode(nodeCredentialCodec, text('')), 'no domain name'],
+    ['a name that is no UTF-8', (bytes: Uint8Array) => bytes.with(97, 0xff), 'name is no UTF-8'],
+    [
+      'a group of 64',
+      () => encode(nodeCredentialCodec, { ...GOLDEN, groups: ['x'.repeat(64)] }),
+      'group of wrong length',
+    ],
+    ['octets between groups and signature', (bytes: Uint8Array) => bytes.with(100, 0), 'signature of wrong length'],
+    ['a length beyond its end', (bytes: Uint8Array) => bytes.subarray(0, -1), 'length of another credential'],
   ])('%s', (_what, change, reason) => {
     const parsed = nodeCredentialCodec.parse(change(encode(nodeCredentialCodec, GOLDEN)));
     expect(isMalformed(parsed) ? parsed.reason : parsed).toBe(reason);
