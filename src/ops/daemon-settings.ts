@@ -11,11 +11,45 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const nameField = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'must be 1 to 32 lower case letters, digits and "-"');
 
-/** Schema of `daemon:` for a daemon that is called `name` unless the operator calls it otherwise (several on one host). */
+/** What every process of the suite can be told; `name`: what it is called unless the operator says otherwise (several on one host). */
+function processFields(name: string) {
+  return {
+    name: nameField.default(name).meta({ description: 'name of this daemon: socket, store, log' }),
+    controlSocket: z
+      .string()
+      .startsWith('/', 'must be an absolute path')
+      .max(107)
+      .optional()
+      .meta({
+        description: `path of the control socket; default ${RUN_DIRECTORY}/<name>.sock`,
+      }),
+    controlGroup: z.string().min(1).optional().meta({ description: 'group that may use the control socket' }),
+    stateDirectory: z
+      .string()
+      .startsWith('/', 'must be an absolute path')
+      .default(STATE_DIRECTORY)
+      .meta({ description: 'directory of the store, which survives restarts' }),
+    logLevel: z.enum(LOG_LEVELS).default('info').meta({ description: 'least severe level that is logged' }),
+    logFormat: z
+      .enum(['auto', 'json', 'pretty'])
+      .default('auto')
+      .meta({ description: 'auto: pretty on a terminal, JSON lines elsewhere' }),
+  };
+}
+
+/** Schema of `daemon:` for a daemon that forwards no packets. */
+export function serviceSection(name: string) {
+  return z
+    .strictObject(processFields(name))
+    .prefault({})
+    .transform((settings) => ({ ...settings, controlSocket: controlSocketOf(settings) }));
+}
+
+/** Schema of `daemon:` for a daemon with a data plane. */
 export function daemonSection(name: string) {
   return z
     .strictObject({
-      name: nameField.default(name).meta({ description: 'name of this daemon: socket, store, log' }),
+      ...processFields(name),
       device: deviceField().optional().meta({ description: 'name of the TUN device; default sojourn-<name>' }),
       threads: integerField(1, 64)
         .refine((threads) => threads === 1 || threads % 2 === 0, 'must be 1 or even (pairs of one thread each way)')
@@ -29,30 +63,11 @@ export function daemonSection(name: string) {
       holdMs: integerField(0, 1000)
         .default(50)
         .meta({ description: 'hold data that overtakes its Binding Update for so long', unit: 'milliseconds' }),
-      controlSocket: z
-        .string()
-        .startsWith('/', 'must be an absolute path')
-        .max(107)
-        .optional()
-        .meta({
-          description: `path of the control socket; default ${RUN_DIRECTORY}/<name>.sock`,
-        }),
-      controlGroup: z.string().min(1).optional().meta({ description: 'group that may use the control socket' }),
-      stateDirectory: z
-        .string()
-        .startsWith('/', 'must be an absolute path')
-        .default(STATE_DIRECTORY)
-        .meta({ description: 'directory of the store, which survives restarts' }),
       resolvers: z
         .array(ipField())
         .max(8)
         .default([])
         .meta({ description: 'DNS servers to ask; default: those of /etc/resolv.conf' }),
-      logLevel: z.enum(LOG_LEVELS).default('info').meta({ description: 'least severe level that is logged' }),
-      logFormat: z
-        .enum(['auto', 'json', 'pretty'])
-        .default('auto')
-        .meta({ description: 'auto: pretty on a terminal, JSON lines elsewhere' }),
     })
     .prefault({})
     .superRefine(
@@ -62,14 +77,27 @@ export function daemonSection(name: string) {
       }),
       EVEN_WHEN_FAULTY,
     )
-    .transform((settings) => {
-      const device = deviceOf(settings);
-      return { ...settings, device, controlSocket: settings.controlSocket ?? `${RUN_DIRECTORY}/${settings.name}.sock` };
-    });
+    .transform((settings) => ({
+      ...settings,
+      device: deviceOf(settings),
+      controlSocket: controlSocketOf(settings),
+    }));
+}
+
+interface Named {
+  readonly name: string;
+  readonly controlSocket?: string | undefined;
+}
+
+function controlSocketOf({ name, controlSocket }: Named): string {
+  return controlSocket ?? `${RUN_DIRECTORY}/${name}.sock`;
 }
 
 function deviceOf({ name, device }: { readonly name: string; readonly device?: string | undefined }): string {
   return device ?? `sojourn-${name}`;
 }
 
+/** Of any daemon. */
+export type ServiceSettings = z.output<ReturnType<typeof serviceSection>>;
+/** Of a daemon with a data plane. */
 export type DaemonSettings = z.output<ReturnType<typeof daemonSection>>;

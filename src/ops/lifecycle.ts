@@ -7,7 +7,7 @@ import { Command, CommanderError, Option } from 'commander';
 import type { EventSink } from '#runtime/ports.ts';
 import { formatFault, type Loaded } from './config.ts';
 import { ControlServer, ControlSocketError, removeStale } from './control.ts';
-import { type DaemonSettings, LOG_LEVELS, type LogLevel } from './daemon-settings.ts';
+import { LOG_LEVELS, type LogLevel, type ServiceSettings } from './daemon-settings.ts';
 import { EventHistory, fanOut } from './event-history.ts';
 import { ExitCode } from './exit-codes.ts';
 import { createLog, type Log } from './log.ts';
@@ -15,11 +15,13 @@ import { notifyServiceManager } from './service-manager.ts';
 import { packageVersion } from './version.ts';
 
 /** What makes one daemon different from the others. `S` is its checked configuration. */
-export interface DaemonMould<S extends { readonly daemon: DaemonSettings }> {
+export interface DaemonMould<S extends { readonly daemon: ServiceSettings }> {
   /** `ha`; the command line and the systemd unit call it so. */
   readonly role: string;
   readonly description: string;
   load(file: string): Loaded<S>;
+  /** What an operator does about a missing permission; default: what a daemon with a data plane needs. */
+  readonly permissions?: string;
   /** What the operator chose and should be reminded of at each start (`security: none`). */
   cautions(settings: S): readonly string[];
   /** Touches the machine. Throws what the host throws; an `Error` with `code` EPERM or EACCES is told as a missing permission. */
@@ -53,7 +55,7 @@ interface Arguments {
 }
 
 /** Runs the daemon until it is told to stop; ends the process. */
-export async function runDaemon<S extends { readonly daemon: DaemonSettings }>(mould: DaemonMould<S>): Promise<void> {
+export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(mould: DaemonMould<S>): Promise<void> {
   // What runs once an hour must not be read anew by then.
   setFlagsFromString('--no-flush-bytecode');
   const given = parseArguments(mould);
@@ -96,7 +98,7 @@ function parseArguments(mould: { readonly role: string; readonly description: st
   }
 }
 
-async function cleanUp<S extends { readonly daemon: DaemonSettings }>(
+async function cleanUp<S extends { readonly daemon: ServiceSettings }>(
   mould: DaemonMould<S>,
   settings: S,
   log: Log,
@@ -107,12 +109,12 @@ async function cleanUp<S extends { readonly daemon: DaemonSettings }>(
     mould.cleanup(settings);
     return ExitCode.ok;
   } catch (thrown) {
-    return report(log, 'cleanup-failed', thrown);
+    return report(log, 'cleanup-failed', thrown, mould.permissions);
   }
 }
 
 /** One run of a daemon, from the first touch to the exit code. */
-class Life<S extends { readonly daemon: DaemonSettings }> {
+class Life<S extends { readonly daemon: ServiceSettings }> {
   readonly #mould: DaemonMould<S>;
   readonly #settings: S;
   readonly #log: Log;
@@ -136,7 +138,7 @@ class Life<S extends { readonly daemon: DaemonSettings }> {
     try {
       await this.#startup;
     } catch (thrown) {
-      await this.#end(report(this.#log, 'start-failed', thrown), 'failed start');
+      await this.#end(this.#report('start-failed', thrown), 'failed start');
     }
   }
 
@@ -158,7 +160,7 @@ class Life<S extends { readonly daemon: DaemonSettings }> {
   }
 
   #fatal(error: unknown): void {
-    void this.#end(report(this.#log, 'defect', error), 'defect');
+    void this.#end(this.#report('defect', error), 'defect');
   }
 
   async #end(code: ExitCode, reason: string): Promise<void> {
@@ -177,10 +179,14 @@ class Life<S extends { readonly daemon: DaemonSettings }> {
     // A signal in the middle of the start: what was half made is made, then undone.
     await this.#startup?.catch(() => {});
     const failures = (await this.#running?.stop()) ?? [];
-    for (const failure of failures) report(this.#log, 'stop-failure', failure);
+    for (const failure of failures) this.#report('stop-failure', failure);
     this.#control?.close();
     this.#log.info('stopped', { exitCode: code });
     leave(code);
+  }
+
+  #report(event: string, thrown: unknown): ExitCode {
+    return report(this.#log, event, thrown, this.#mould.permissions);
   }
 
   #notify(...variables: readonly string[]): Promise<void> {
@@ -193,11 +199,16 @@ class Life<S extends { readonly daemon: DaemonSettings }> {
 }
 
 /** Logs `thrown` and says which exit code it stands for. */
-function report(log: Log, event: string, thrown: unknown): ExitCode {
+function report(
+  log: Log,
+  event: string,
+  thrown: unknown,
+  permissions = 'run as root, or with CAP_NET_ADMIN and CAP_NET_RAW',
+): ExitCode {
   const error = thrown instanceof Error ? thrown : new Error(String(thrown));
   const code = exitCodeOf(error);
   const stack = code === ExitCode.internal ? { stack: error.stack ?? '' } : {};
-  const remedy = code === ExitCode.permission ? { remedy: 'run as root, or with CAP_NET_ADMIN and CAP_NET_RAW' } : {};
+  const remedy = code === ExitCode.permission ? { remedy: permissions } : {};
   log.error(event, { error: error.message, ...stack, ...remedy }, error.message);
   return code;
 }
