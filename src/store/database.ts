@@ -1,0 +1,145 @@
+/** Opens SQLite files for whoever keeps something in one, and says what is wrong with them in the operator's words. */
+import { mkdirSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+
+/** An earlier run may still be ending. */
+const BUSY_AT_START_MS = 2_000;
+/** The only loop waits, and with it every packet; what was not taken is kept and tried again. */
+const BUSY_MS = 20;
+
+/** The database cannot be used; `message` names the file and what the operator can do. */
+export class StoreError extends Error {
+  readonly code: string;
+  readonly file: string;
+
+  constructor(
+    code: 'STORE_CORRUPT' | 'STORE_VERSION' | 'STORE_IO' | 'STORE_LOCKED',
+    file: string,
+    message: string,
+    cause?: unknown,
+  ) {
+    super(`${file}: ${message}`, { cause });
+    this.name = 'StoreError';
+    this.code = code;
+    this.file = file;
+  }
+}
+
+/** Where a database is, and what operators are told of its loss. */
+export interface DatabaseFile {
+  readonly file: string;
+  /** What comes after starting empty: `nodes register anew by themselves`. */
+  readonly afterLoss: string;
+}
+
+export interface DatabaseForm {
+  /** Counts up with each change of `schema`. */
+  readonly version: number;
+  /** Makes what is missing; harmless where nothing is. */
+  readonly schema: string;
+  /** NORMAL: a power cut may lose the last transactions; FULL: none that was answered. Neither loses consistency, nor anything by a crash of the daemon. */
+  readonly synchronous: 'NORMAL' | 'FULL';
+}
+
+/** The database in `place`, in write-ahead mode; made when missing, readable by its owner only. Throws `StoreError`. */
+export function openDatabase(place: DatabaseFile, form: DatabaseForm): DatabaseSync {
+  const former = process.umask(0o077);
+  try {
+    makeDirectory(place.file);
+    return translate(place, () => {
+      const database = new DatabaseSync(place.file);
+      try {
+        prepareDatabase(database, place, form);
+        return database;
+      } catch (thrown) {
+        database.close();
+        throw thrown;
+      }
+    });
+  } finally {
+    process.umask(former);
+  }
+}
+
+/** One level only: `recursive` never returns for a path below /proc (Node 20 to 26), and what is above is the operator's. */
+function makeDirectory(file: string): void {
+  try {
+    mkdirSync(dirname(file));
+  } catch (thrown) {
+    if (!(thrown instanceof Error) || !('code' in thrown)) throw thrown;
+    if (thrown.code !== 'EEXIST') {
+      throw new StoreError(
+        'STORE_IO',
+        file,
+        `cannot make its directory (${thrown.message}); make it, or name another`,
+        thrown,
+      );
+    }
+  }
+}
+
+function prepareDatabase(
+  database: DatabaseSync,
+  place: DatabaseFile,
+  { version, schema, synchronous }: DatabaseForm,
+): void {
+  database.exec(
+    `PRAGMA busy_timeout = ${BUSY_AT_START_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = ON`,
+  );
+  const { user_version: found } = database.prepare('PRAGMA user_version').get() ?? {};
+  if (typeof found === 'number' && found > version) {
+    throw new StoreError(
+      'STORE_VERSION',
+      place.file,
+      `written by a newer version (schema ${found}, this one knows ${version}); run that version, or move the file away to start empty`,
+    );
+  }
+  database.exec(`${schema}; PRAGMA user_version = ${version}`);
+  const { quick_check: check } = database.prepare('PRAGMA quick_check(1)').get() ?? {};
+  if (check !== 'ok') throw corrupt(place, check);
+  database.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
+}
+
+/** All of `body` or nothing. Throws `StoreError`. */
+export function transaction<T>(database: DatabaseSync, place: DatabaseFile, body: () => T): T {
+  return translate(place, () => {
+    database.exec('BEGIN IMMEDIATE');
+    try {
+      const result = body();
+      database.exec('COMMIT');
+      return result;
+    } catch (thrown) {
+      if (database.isTransaction) database.exec('ROLLBACK');
+      throw thrown;
+    }
+  });
+}
+
+export function corrupt({ file, afterLoss }: DatabaseFile, cause: unknown): StoreError {
+  return new StoreError(
+    'STORE_CORRUPT',
+    file,
+    `not a usable database; stop the daemon, move ${file}, ${file}-wal and ${file}-shm away and start again (${afterLoss}), or restore a backup`,
+    cause,
+  );
+}
+
+/** Primary result codes of SQLite. */
+const SQLITE = { busy: 5, locked: 6, corrupt: 11, notADatabase: 26 } as const;
+
+/** What SQLite throws becomes `StoreError`. */
+export function translate<T>(place: DatabaseFile, body: () => T): T {
+  try {
+    return body();
+  } catch (thrown) {
+    if (!(thrown instanceof Error) || !('errcode' in thrown) || typeof thrown.errcode !== 'number') throw thrown;
+    const { file } = place;
+    const primary = thrown.errcode & 255;
+    if (primary === SQLITE.corrupt || primary === SQLITE.notADatabase) throw corrupt(place, thrown);
+    if (primary === SQLITE.busy || primary === SQLITE.locked) {
+      throw new StoreError('STORE_LOCKED', file, 'in use by another process; is the daemon already running?', thrown);
+    }
+    throw new StoreError('STORE_IO', file, `${thrown.message}; check free space and permissions`, thrown);
+  }
+}
