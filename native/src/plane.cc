@@ -7,6 +7,9 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
+#include <cstdlib>
+#include <mutex>
+#include <set>
 
 #include "congestion.h"
 #include "outer.h"
@@ -43,6 +46,9 @@ int sendDatagram(const UdpWay& way, iovec* parts, size_t count) {
   return ::sendmsg(way.fd, &message, 0) >= 0 ? 0 : errno;
 }
 
+std::mutex openMutex;
+std::set<Plane*> openPlanes;
+
 }  // namespace
 
 SendSockets Sockets::sendSockets(size_t pair, const Options& options) const {
@@ -65,12 +71,30 @@ Plane::Plane(const Options& options, std::function<void()> wake) : shared_(optio
   openSockets(options.pairs());
   replayer_ = std::make_unique<Receiver>(shared_, counters_, sockets_.tun->queue(0), options.ownSlot());
   startWorkers();
+  const std::lock_guard<std::mutex> guard(openMutex);
+  // A process that exits without closing its planes: packet threads end before the libraries that they use are taken down.
+  static const int registered = std::atexit(stopAll);
+  (void)registered;
+  openPlanes.insert(this);
 }
 
 Plane::~Plane() {
+  {
+    const std::lock_guard<std::mutex> guard(openMutex);
+    openPlanes.erase(this);
+  }
+  stop();
+}
+
+void Plane::stop() {
   const u64 one = 1;
   if (sockets_.stop && ::write(sockets_.stop.get(), &one, sizeof one) < 0) return;
   workers_.clear();
+}
+
+void Plane::stopAll() {
+  const std::lock_guard<std::mutex> guard(openMutex);
+  for (Plane* plane : openPlanes) plane->stop();
 }
 
 void Plane::openSockets(size_t pairs) {

@@ -53,6 +53,8 @@ class Plane {
   void counters(u64 (&sums)[Counters::kCount]) const;
 
  private:
+  void stop();
+  static void stopAll();
   void openSockets(size_t pairs);
   void openSealed(size_t pairs, UdpFeatures& features);
   void openRaw();

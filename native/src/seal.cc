@@ -7,23 +7,11 @@
 
 #include <new>
 
+#include "aead-library.h"
 #include "tables.h"
 
 namespace sojourn {
 namespace {
-
-EVP_CIPHER* fetch(const char* name) {
-  prepareCryptography();
-  EVP_CIPHER* cipher = EVP_CIPHER_fetch(nullptr, name, nullptr);
-  if (cipher == nullptr) throw std::bad_alloc();
-  return cipher;
-}
-
-const EVP_CIPHER* implementationOf(Cipher cipher) {
-  static EVP_CIPHER* const aes128Gcm = fetch("AES-128-GCM");
-  static EVP_CIPHER* const chacha20Poly1305 = fetch("ChaCha20-Poly1305");
-  return cipher == Cipher::aes128Gcm ? aes128Gcm : chacha20Poly1305;
-}
 
 struct Nonce {
   u8 bytes[12] = {};
@@ -59,36 +47,35 @@ KeyFingerprint::KeyFingerprint(const SealKey& key) {
 
 SealKey::~SealKey() { OPENSSL_cleanse(bytes, sizeof bytes); }
 
-AeadContext::AeadContext(const SealKey& key, Direction direction) : context_(EVP_CIPHER_CTX_new()) {
+AeadContext::AeadContext(const SealKey& key, Direction direction)
+    : library_(aeadLibrary()), sealing_(direction == Direction::seal ? 1 : 0), context_(library_.contextNew()) {
   if (context_ == nullptr) throw std::bad_alloc();
-  const int sealing = direction == Direction::seal ? 1 : 0;
-  if (EVP_CipherInit_ex2(context_, implementationOf(key.cipher), key.bytes, nullptr, sealing, nullptr) == 1) return;
-  EVP_CIPHER_CTX_free(context_);
+  const EVP_CIPHER* cipher = key.cipher == Cipher::aes128Gcm ? library_.aes128Gcm : library_.chacha20Poly1305;
+  if (library_.init(context_, cipher, key.bytes, nullptr, sealing_, nullptr) == 1) return;
+  library_.contextFree(context_);
   throw std::bad_alloc();
 }
 
-AeadContext::~AeadContext() { EVP_CIPHER_CTX_free(context_); }
+AeadContext::~AeadContext() { library_.contextFree(context_); }
 
-bool AeadContext::seal(u64 counter, u8* datagram, size_t length) {
+bool AeadContext::run(u64 counter, u8* datagram, size_t length, const OSSL_PARAM* parameters) {
   const Nonce nonce(counter);
   u8* text = datagram + kSealedHeader;
-  TagPlace tag(text + length);
   int done = 0;
-  return EVP_EncryptInit_ex2(context_, nullptr, nullptr, nonce.bytes, nullptr) == 1 &&
-         EVP_EncryptUpdate(context_, nullptr, &done, datagram, kSealedHeader) == 1 &&
-         EVP_EncryptUpdate(context_, text, &done, text, static_cast<int>(length)) == 1 &&
-         EVP_EncryptFinal_ex(context_, text + done, &done) == 1 && EVP_CIPHER_CTX_get_params(context_, tag.parameters) == 1;
+  return library_.init(context_, nullptr, nullptr, nonce.bytes, sealing_, parameters) == 1 &&
+         library_.update(context_, nullptr, &done, datagram, kSealedHeader) == 1 &&
+         library_.update(context_, text, &done, text, static_cast<int>(length)) == 1 &&
+         library_.final(context_, text + done, &done) == 1;
+}
+
+bool AeadContext::seal(u64 counter, u8* datagram, size_t length) {
+  TagPlace tag(datagram + kSealedHeader + length);
+  return run(counter, datagram, length, nullptr) && library_.getParameters(context_, tag.parameters) == 1;
 }
 
 bool AeadContext::open(u64 counter, u8* datagram, size_t length) {
-  const Nonce nonce(counter);
-  u8* text = datagram + kSealedHeader;
-  const TagPlace tag(text + length);
-  int done = 0;
-  return EVP_DecryptInit_ex2(context_, nullptr, nullptr, nonce.bytes, tag.parameters) == 1 &&
-         EVP_DecryptUpdate(context_, nullptr, &done, datagram, kSealedHeader) == 1 &&
-         EVP_DecryptUpdate(context_, text, &done, text, static_cast<int>(length)) == 1 &&
-         EVP_DecryptFinal_ex(context_, text + done, &done) == 1;
+  const TagPlace tag(datagram + kSealedHeader + length);
+  return run(counter, datagram, length, tag.parameters);
 }
 
 u64 recoverCounter(u64 top, u32 low) {

@@ -40,6 +40,8 @@ struct SealKey {
   bool operator==(const SealKey& other) const { return cipher == other.cipher && std::memcmp(bytes, other.bytes, sizeof bytes) == 0; }
 };
 
+struct AeadLibrary;
+
 // A cipher that is set up for one key and one direction. Belongs to one thread.
 class AeadContext {
  public:
@@ -55,7 +57,11 @@ class AeadContext {
   bool open(u64 counter, u8* datagram, size_t length);
 
  private:
-  EVP_CIPHER_CTX* context_;
+  bool run(u64 counter, u8* datagram, size_t length, const OSSL_PARAM* parameters);
+
+  const AeadLibrary& library_;
+  const int sealing_;
+  EVP_CIPHER_CTX* const context_;
 };
 
 // One context for each thread that needs one, made when it first does. Entry `slot` belongs to one thread.

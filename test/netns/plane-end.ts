@@ -41,6 +41,8 @@ interface Request {
   readonly associationsDelete?: number;
   readonly inject?: { readonly path: Path; readonly packet: string };
   readonly tunnelCounters?: number;
+  /** Ends the process with this code, its plane open. */
+  readonly exit?: number;
 }
 
 function say(value: unknown): void {
@@ -55,6 +57,7 @@ say({ features: plane.features });
 
 for await (const line of createInterface(process.stdin)) {
   const request: Request = JSON.parse(line);
+  if (request.exit !== undefined) process.exit(request.exit);
   if (request.associationsSet !== undefined) plane.associationsSet(associationsOf(request.associationsSet));
   if (request.associationsDelete !== undefined) plane.associationsDelete(request.associationsDelete);
   if (request.tunnelSet !== undefined) plane.tunnelSet(request.tunnelSet);

@@ -107,6 +107,13 @@ export class PlaneEnd implements AsyncDisposable {
     });
   }
 
+  /** Lets the process exit without closing its plane; its exit code, null when a signal ended it. */
+  async exit(code: number): Promise<number | null> {
+    this.#child.stdin.write(`${JSON.stringify({ id: this.#requests++, exit: code })}\n`);
+    await this.#ended;
+    return this.#child.exitCode;
+  }
+
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
     await this.#ended;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ipv4, ipv6 } from '#base/ip.ts';
-import { ipBatch, run, waitFor } from '#lab/shell.ts';
+import { Background, ipBatch, run, waitFor } from '#lab/shell.ts';
 import { INNER, type PlaneEnd, type PlaneHosts, SEALED_PORT, TUNNEL, tunnelOf } from './plane-hosts.ts';
 import { download, iperf, ping } from './plane-traffic.ts';
 import { AES, CHACHA, keysOf, OVERHEAD, pathTo, type Sealing, sealedHosts } from './sealed-hosts.ts';
@@ -118,6 +118,18 @@ describe.each(WAYS)('sealed over IPv%i with %s and %i threads', (family, cipher,
     await hosts.node.ask({ associationsSet: keysOf('node', cipher, 1, [last]) });
     await ping(hosts.node.namespace, INNER.homeAgent4, '-w', '1');
     await hosts.homeAgent.counted('drop-unknown-spi', before);
+  });
+});
+
+describe('a process that exits under load with its plane open', () => {
+  it('ends as it was told to', async () => {
+    await using hosts = await sealedHosts(AES, 4);
+    const argv = ['ping', '-q', '-f', '-s', '1300', '-l', '100', '-w', '20', INNER.homeAgent4];
+    const logFile = `/run/${hosts.node.namespace}-flood.log`;
+    await using flood = new Background(argv, { namespace: hosts.node.namespace, logFile });
+    await hosts.homeAgent.counted('transmit-packets', 0, 1000);
+    expect(flood.finished).toBeUndefined();
+    expect(await hosts.homeAgent.exit(3)).toBe(3);
   });
 });
 
