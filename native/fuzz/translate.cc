@@ -115,6 +115,8 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     }
   } else {
     fuzz::require(view.data == before.data && view.length == before.length);
+    std::vector<u8> answer = refusal(view, translation, nullptr);
+    if (!answer.empty()) requirePacket(answer.data(), answer.size(), before.family);
     if ((given.flags & kVirtioNeedsChecksum) == 0) fuzz::require(std::equal(packet.begin(), packet.end(), buffer.begin() + kTranslationHeadroom));
   }
   for (std::vector<u8>& each : apart) {

@@ -13,6 +13,11 @@ constexpr u8 kPacketTooBig = 2;
 constexpr u8 kUnreachable4 = 3;
 constexpr u8 kHostUnreachable = 1;
 constexpr u8 kFragmentationNeeded = 4;
+constexpr u8 kSourceRouteFailed = 5;
+constexpr u8 kTimeExceeded6 = 3;
+constexpr u8 kTimeExceeded4 = 11;
+constexpr u8 kParameterProblem6 = 4;
+constexpr u8 kParameterProblem4 = 12;
 constexpr u8 kHopLimit = 64;
 // RFC 1812 §4.3.2.3: as much of the packet as fits into 576 octets.
 constexpr size_t kIpv4ErrorLimit = 576;
@@ -100,6 +105,19 @@ std::vector<u8> packetTooBig(const PacketView& packet, size_t mtu, const Address
 
 std::vector<u8> unreachable(const PacketView& packet, const Address* source) {
   return errorAbout(packet, {kUnreachable6, kAddressUnreachable, 0}, {kUnreachable4, kHostUnreachable, 0}, source);
+}
+
+std::vector<u8> hopLimitExceeded(const PacketView& packet, const Address* source) {
+  return errorAbout(packet, {kTimeExceeded6, 0, 0}, {kTimeExceeded4, 0, 0}, source);
+}
+
+std::vector<u8> parameterProblem(const PacketView& packet, u32 pointer, const Address* source) {
+  return errorAbout(packet, {kParameterProblem6, 0, pointer}, {kParameterProblem4, 0, pointer << 24}, source);
+}
+
+std::vector<u8> sourceRouteFailed(const PacketView& packet, const Address* source) {
+  if (packet.family == 6) return {};
+  return errorAbout(packet, {}, {kUnreachable4, kSourceRouteFailed, 0}, source);
 }
 
 }  // namespace sojourn

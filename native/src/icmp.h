@@ -1,5 +1,6 @@
 // Errors that a tunnel's entry point sends to the inner source: ICMPv6 Packet Too Big (RFC 4443 §3.2, RFC 2473 §7.1),
-// ICMPv4 Fragmentation Needed (RFC 1191 §4, RFC 2003 §5), and that the tunnel leads nowhere (RFC 2473 §8.2, §8.3).
+// ICMPv4 Fragmentation Needed (RFC 1191 §4, RFC 2003 §5), and that the tunnel leads nowhere (RFC 2473 §8.2, §8.3); those that a translator
+// sends about what it refuses (RFC 7915 §4.1, §5.1).
 #pragma once
 #include <vector>
 
@@ -35,5 +36,10 @@ class RateLimit {
 std::vector<u8> packetTooBig(const PacketView& packet, size_t mtu, const Address* source);
 // Address Unreachable or Host Unreachable, under the same conditions; `packet` may be its beginning only.
 std::vector<u8> unreachable(const PacketView& packet, const Address* source);
+std::vector<u8> hopLimitExceeded(const PacketView& packet, const Address* source);
+// Erroneous header field; `pointer` counts octets from the beginning of the packet.
+std::vector<u8> parameterProblem(const PacketView& packet, u32 pointer, const Address* source);
+// Of IPv4 only: nothing about an IPv6 packet.
+std::vector<u8> sourceRouteFailed(const PacketView& packet, const Address* source);
 
 }  // namespace sojourn

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "icmp.h"
 #include "segment.h"
 
 namespace sojourn {
@@ -74,6 +75,21 @@ Translation translateApart(const PacketView& packet, const VirtioHeader& virtio,
   }
   last.verdict = Verdict::translated;
   return last;
+}
+
+std::vector<u8> refusal(const PacketView& packet, const Translation& translation, const Address* source) {
+  switch (translation.verdict) {
+    case Verdict::tooBig:
+      return packetTooBig(packet, translation.value, source);
+    case Verdict::hopLimit:
+      return hopLimitExceeded(packet, source);
+    case Verdict::sourceRoute:
+      return sourceRouteFailed(packet, source);
+    case Verdict::routingHeader:
+      return parameterProblem(packet, translation.value, source);
+    default:
+      return {};
+  }
 }
 
 }  // namespace sojourn

@@ -437,3 +437,42 @@ TEST(there_and_back_is_the_same_packet) {
     CHECK(back.packet == expected);
   }
 }
+
+// §4.1, §4.4, §5.1, §5.4: what the sender is told, in its own family.
+TEST(refusals_are_answered) {
+  struct Case {
+    Bytes packet;
+    u8 type, code;
+    u32 word;
+  };
+  Bytes late4 = made::tcp({.family = 4}, 1, 100);
+  late4[8] = 1;
+  writeIpv4Checksum(late4.data(), 20);
+  Bytes late6 = made::tcp({.family = 6}, 1, 100);
+  late6[7] = 1;
+  const Case cases[] = {
+      {late4, 11, 0, 0},
+      {late6, 3, 0, 0},
+      {made::udp({.family = 4}, 1480), 3, 4, 1480},
+      {made::udp({.family = 6}, 1480), 2, 0, 1520},
+      {made::withOptions(made::tcp({.family = 4}, 1, 100), {131, 7, 4, 192, 0, 2, 9, 0}), 3, 5, 0},
+      {made::withExtensions(made::tcp({.family = 6}, 1, 100), kProtocolRouting, {0, 0, 4, 1, 0, 0, 0, 0}, 0), 4, 0, 43},
+  };
+  for (const Case& each : cases) {
+    Bytes packet = each.packet;
+    const PacketView view = made::viewOf(packet);
+    Bytes error = refusal(view, pass(packet).translation, nullptr);
+    const size_t header = view.family == 4 ? 20 : 40;
+    CHECK(error.size() > header + 8);
+    CHECK(error[header] == each.type && error[header + 1] == each.code);
+    CHECK_EQUAL(load32(error.data() + header + 4), each.word);
+    CHECK_EQUAL(made::upperResidue(error), 0);
+    CHECK(std::equal(error.begin() + static_cast<long>(header) + 8, error.end(), packet.begin()));
+  }
+  // An error that is too late is told to nobody; neither is what is dropped in silence.
+  Bytes error = made::icmp({.type = 11}, late4);
+  error[8] = 1;
+  writeIpv4Checksum(error.data(), 20);
+  CHECK(pass(error).verdict() == Verdict::hopLimit && refusal(made::viewOf(error), {Verdict::hopLimit}, nullptr).empty());
+  CHECK(refusal(made::viewOf(late6), {Verdict::icmpType}, nullptr).empty());
+}
