@@ -38,6 +38,7 @@ const TEST: readonly Requirement[] = [
   ['sshd', 'openssh-server'],
   ['rdisc6', 'ndisc6'],
   ['bird', 'bird2'],
+  ['dig', 'bind9-dnsutils'],
   ['python3', 'python3-minimal'],
   ['clang++-14', 'clang-14'],
 ];

@@ -2,11 +2,21 @@
  * The direction coordinator engine: who is registered, and which path two of them build.
  *
  * No RFC: docs/ntmobile.md §4 to §7
- * Left out: DNS of the zone (the daemon asks `addressesOf`), other coordinators.
+ * Left out: the name server of the zone (it asks `addressesOf`), other coordinators.
  */
+import { hex } from '#base/bytes.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
-import type { CommonInput, Engine, Output, RandomBytes } from '#engine/contract.ts';
+import type {
+  CommonInput,
+  Engine,
+  Ipv4Address,
+  Ipv6Address,
+  JsonObject,
+  JsonValue,
+  Output,
+  RandomBytes,
+} from '#engine/contract.ts';
 import { CounterSet, type Counters } from '#engine/shared/counters.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { JudgedInitiation, SessionListener } from '#engine/shared/ntmobile/session-listener.ts';
@@ -30,14 +40,22 @@ const DIRECTION_ATTEMPT_MS = 3_000;
 const NO_PATH = new Uint8Array(8);
 
 /** Never throws for a peer's fault; `clock` must be the first input. */
+export interface DirectionCoordinator extends Engine<CommonInput> {
+  readonly counters: Counters;
+  /** For the name server: virtual addresses of a name of the zone; undefined: there is no such node. */
+  addressesOf(
+    name: string,
+  ): { readonly ipv6: readonly Ipv6Address[]; readonly ipv4: readonly Ipv4Address[] } | undefined;
+}
+
 export function createDirectionCoordinator(
   configuration: DirectionCoordinatorConfiguration,
   random: RandomBytes,
-): Engine<CommonInput> & { readonly counters: Counters } {
+): DirectionCoordinator {
   return new DirectionCoordinatorEngine(configuration, random);
 }
 
-class DirectionCoordinatorEngine implements Engine<CommonInput>, SessionListener<PendingDirection> {
+class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListener<PendingDirection> {
   readonly #configuration: DirectionCoordinatorConfiguration;
   readonly #sessions: Sessions<PendingDirection>;
   readonly #registrations = new Registrations();
@@ -62,6 +80,11 @@ class DirectionCoordinatorEngine implements Engine<CommonInput>, SessionListener
 
   get counters(): Counters {
     return { ...this.#sessions.counters, ...this.#counters.counters };
+  }
+
+  addressesOf(name: string) {
+    const holder = this.#registrations.named(name)?.holder;
+    return holder === undefined ? undefined : { ipv6: [holder.virtualIpv6], ipv4: [holder.virtualIpv4] };
   }
 
   deadline(): Monotonic {
@@ -280,7 +303,19 @@ class DirectionCoordinatorEngine implements Engine<CommonInput>, SessionListener
   }
 
   #handleRequest({ id, command }: Extract<CommonInput, { kind: 'request' }>): void {
-    const value = command === 'registrations' ? this.#registrar.list() : undefined;
-    this.#out.push({ kind: 'reply', id, ok: value !== undefined, value: value ?? `no such command: ${command}` });
+    const answers = new Map<string, () => JsonValue>([
+      ['status', () => this.#status()],
+      ['registrations', () => this.#registrar.list()],
+      ['stats', () => ({ ...this.counters })],
+    ]);
+    const value = answers.get(command)?.();
+    const unknown = `unknown command; known: ${[...answers.keys()].join(', ')}`;
+    this.#out.push({ kind: 'reply', id, ok: value !== undefined, value: value ?? unknown });
+  }
+
+  #status(): JsonObject {
+    const { own, zone } = this.#configuration;
+    const registrations = this.#registrations.size;
+    return { role: 'direction-coordinator', zone, publicKey: hex(own.publicKey), registrations };
   }
 }

@@ -1,0 +1,132 @@
+/** Configuration of the direction coordinator: YAML → what its engine and its name server are told, and the settings of the process. */
+import { z } from 'zod';
+import { type IpAddress, octetsOf, type Prefix } from '#base/ip.ts';
+import type { DirectionCoordinatorConfiguration } from '#engine/direction-coordinator/configuration.ts';
+import {
+  crossCheck,
+  EVEN_WHEN_FAULTY,
+  integerField,
+  ipField,
+  ipv4PrefixField,
+  ipv6PrefixField,
+  parseKey,
+  type Report,
+  reporter,
+} from '#ops/config-fields.ts';
+import { type DaemonSettings, daemonSection } from '#ops/daemon-settings.ts';
+import { isDomainName } from '#wire/ntmobile-options.ts';
+
+/** Made in the daemon's state directory, or out of the credentials that it sees. */
+type Made = 'own' | 'judgeCredential' | 'secret' | 'secondEndpoints';
+
+export interface DirectionCoordinatorSettings {
+  readonly daemon: DaemonSettings;
+  readonly coordinator: Omit<DirectionCoordinatorConfiguration, Made>;
+  /** Ed25519 public keys of account servers. */
+  readonly authorities: readonly Uint8Array[];
+  readonly addresses: readonly IpAddress[];
+  readonly port: number;
+  readonly secondPort: number;
+  readonly nameServer: { readonly port: number; readonly names: readonly string[]; readonly timeToLiveSeconds: number };
+}
+
+const KEY_OCTETS = 32;
+
+function publicKeyField() {
+  return z.string().transform((text, context): Uint8Array => {
+    const key = parseKey(text);
+    if (key?.length === KEY_OCTETS) return key;
+    reporter(context)(
+      `"${text}" is not a public key`,
+      'write hex: or base64: and its 32 octets, as the other daemon’s status has it',
+    );
+    return z.NEVER;
+  });
+}
+
+const domainField = () =>
+  z.string().refine(isDomainName, 'must be a domain name in lower case, without a dot at its end, like nodes.example');
+
+/** Schema of `dc.yaml`. */
+export function directionCoordinatorSchema() {
+  return z
+    .strictObject({
+      daemon: daemonSection('dc'),
+      zone: domainField().meta({ description: 'domain of the names of nodes' }),
+      addresses: z.array(ipField()).min(1).meta({ description: 'addresses at which nodes, relays and resolvers ask' }),
+      port: integerField(1, 65_535).default(7890).meta({ description: 'UDP port for nodes and relays' }),
+      secondPort: integerField(1, 65_535)
+        .default(7891)
+        .meta({ description: 'UDP port by which nodes find out what their NAT does' }),
+      authorities: z.array(publicKeyField()).min(1).meta({ description: 'public keys of account servers' }),
+      relays: z.array(publicKeyField()).default([]).meta({ description: 'public keys of relays that may register' }),
+      systemPrefix: ipv6PrefixField().meta({ description: 'prefix of all virtual IPv6 addresses, a /48 of fd00::/8' }),
+      generalIpv4Prefix: ipv4PrefixField()
+        .prefault('198.19.0.0/16')
+        .meta({ description: 'virtual IPv4 addresses of general nodes' }),
+      maximumLifetimeSeconds: integerField(60, 86_400).default(600).meta({ description: 'longest registration' }),
+      maximumRegistrations: integerField(1, 10_000_000).default(100_000).meta({ description: 'most nodes at a time' }),
+      relayRateKilobits: integerField(1, 100_000_000)
+        .default(100_000)
+        .meta({ description: 'rate of each leg of a path at a relay', unit: 'kilobits a second' }),
+      strangersPerSecond: integerField(1, 1_000_000)
+        .default(200)
+        .meta({ description: 'handshakes that need no cookie, in a second' }),
+      nameServer: z
+        .strictObject({
+          port: integerField(1, 65_535).default(53).meta({ description: 'UDP and TCP port' }),
+          names: z
+            .array(domainField())
+            .default([])
+            .meta({ description: 'names of the zone’s servers; default ns.<zone>' }),
+          timeToLiveSeconds: integerField(1, 86_400).default(60).meta({ description: 'how long answers may be kept' }),
+        })
+        .prefault({}),
+    })
+    .superRefine(crossCheck(checkWhole), EVEN_WHEN_FAULTY)
+    .transform(settingsOf);
+}
+
+interface WholeParts {
+  readonly port?: number | undefined;
+  readonly secondPort?: number | undefined;
+  readonly systemPrefix?: Prefix | undefined;
+  readonly generalIpv4Prefix?: Prefix | undefined;
+}
+
+function checkWhole({ port, secondPort, systemPrefix, generalIpv4Prefix }: WholeParts, report: Report): void {
+  if (port !== undefined && port === secondPort) report('the same as port', 'choose another', ['secondPort']);
+  if (systemPrefix !== undefined && (systemPrefix.length !== 48 || octetsOf(systemPrefix.address)[0] !== 0xfd)) {
+    report('not a /48 of fd00::/8 (RFC 4193)', 'for example fd12:3456:789a::/48', ['systemPrefix']);
+  }
+  if (generalIpv4Prefix !== undefined && generalIpv4Prefix.length > 24) {
+    report('holds fewer than 254 addresses', 'use a /24 or larger', ['generalIpv4Prefix']);
+  }
+}
+
+interface Fields {
+  readonly daemon: DaemonSettings;
+  readonly zone: string;
+  readonly addresses: readonly IpAddress[];
+  readonly port: number;
+  readonly secondPort: number;
+  readonly authorities: readonly Uint8Array[];
+  readonly relays: readonly Uint8Array[];
+  readonly systemPrefix: Prefix;
+  readonly generalIpv4Prefix: Prefix;
+  readonly maximumLifetimeSeconds: number;
+  readonly maximumRegistrations: number;
+  readonly relayRateKilobits: number;
+  readonly strangersPerSecond: number;
+  readonly nameServer: DirectionCoordinatorSettings['nameServer'];
+}
+
+function settingsOf(fields: Fields): DirectionCoordinatorSettings {
+  const { daemon, zone, addresses, port, secondPort, authorities, relays, nameServer, ...rest } = fields;
+  const names = nameServer.names.length > 0 ? nameServer.names : [`ns.${zone}`];
+  return {
+    ...{ daemon, addresses, port, secondPort, authorities },
+    nameServer: { ...nameServer, names },
+    coordinator: { zone, relayKeys: relays, ...rest },
+  };
+}
