@@ -49,6 +49,7 @@ function program(): Command {
   query(root, 'status', 'how the daemon is; exit 1 when a home is not registered');
   query(root, 'bindings', 'registrations: binding cache of a home agent, binding list of a mobile node');
   query(root, 'prefixes', 'mobile networks that a home agent may serve, and where each is forwarded to');
+  query(root, 'registrations', 'nodes that are registered with a direction coordinator, and from where');
   query(root, 'tunnels', 'tunnels: their ends, MTU and traffic');
   query(root, 'stats', 'counters: control messages by kind and reason, packets, drops');
   root

@@ -15,6 +15,8 @@ export function formatAnswer(command: string, value: JsonValue, nowWallMs: numbe
       return formatRows(value, bindingRow);
     case 'prefixes':
       return formatRows(value, prefixRow);
+    case 'registrations':
+      return formatRows(value, registrationRow);
     case 'tunnels':
       return formatRows(value, tunnelRow);
     case 'stats':
@@ -188,6 +190,12 @@ function bindingRow(row: JsonObject): JsonObject | undefined {
 }
 
 /** A prefix that a home agent may serve. */
+function registrationRow(row: JsonObject): JsonObject | undefined {
+  const { name, virtualIpv6, virtualIpv4, remote, remotePort, active } = row;
+  if (typeof name !== 'string' || typeof remote !== 'string') return undefined;
+  return { name, virtualIpv6, virtualIpv4, from: endpoint(remote, remotePort), active };
+}
+
 function prefixRow({ prefix, forwarded, ...row }: JsonObject): JsonObject | undefined {
   if (typeof prefix !== 'string' || typeof forwarded !== 'boolean') return undefined;
   const { homeAddress, careOfAddress, tunnel, identifier } = row;

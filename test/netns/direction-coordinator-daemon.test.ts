@@ -97,7 +97,7 @@ async function client(
 }
 
 async function coordinatorKey(): Promise<string> {
-  return String(objectOf(await coordinator.request('status'))['publicKey']);
+  return String(objectOf(await coordinator.request('status'))['publicKey']).slice('hex:'.length);
 }
 
 async function dig(...parameters: readonly string[]): Promise<string> {
@@ -184,6 +184,8 @@ describe('the daemon', () => {
   it('was killed, and starts again with every registration: a node is called where it was', async () => {
     await coordinator.kill();
     await coordinator.start();
+    const table = await attempt([process.execPath, CLI, '--daemon', 'dc', 'registrations']);
+    expect(table.stdout).toMatch(/^a\.nodes\.example +fd12:3456:789a::61 +198\.18\.0\.97 +\[2001:db8:/m);
     const kept = objectsOf(await coordinator.request('registrations'));
     expect(kept.map(({ name, session }) => `${name} ${session}`).sort()).toEqual([
       ...['a.nodes.example false', 'b.nodes.example false', 'c.nodes.example false'],

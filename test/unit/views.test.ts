@@ -229,6 +229,25 @@ describe('tables', () => {
     );
   });
 
+  it('registrations of a direction coordinator', () => {
+    const row = {
+      ...{
+        name: 'a.nodes.example',
+        nodeId: '00'.repeat(16),
+        virtualIpv6: 'fd12:3456:789a::1',
+        virtualIpv4: '198.18.0.1',
+      },
+      ...{ remote: '2001:db8::7', remotePort: 7890, active: true, session: true },
+    };
+    expect(formatAnswer('registrations', [row, { ...row, remote: '192.0.2.7', active: false }], NOW)).toBe(
+      [
+        'NAME             VIRTUAL IPV6       VIRTUAL IPV4  FROM                ACTIVE',
+        'a.nodes.example  fd12:3456:789a::1  198.18.0.1    [2001:db8::7]:7890  yes',
+        'a.nodes.example  fd12:3456:789a::1  198.18.0.1    192.0.2.7:7890      no',
+      ].join('\n'),
+    );
+  });
+
   it('tunnels, with ports where there are any, and traffic where it is known', () => {
     const udp = {
       id: 1,

@@ -316,6 +316,6 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
   #status(): JsonObject {
     const { own, zone } = this.#configuration;
     const registrations = this.#registrations.size;
-    return { role: 'direction-coordinator', zone, publicKey: hex(own.publicKey), registrations };
+    return { role: 'direction-coordinator', zone, publicKey: `hex:${hex(own.publicKey)}`, registrations };
   }
 }
