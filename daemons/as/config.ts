@@ -1,0 +1,205 @@
+/** Configuration of the account server: YAML → `AccountServerConfiguration` and the settings of the process. */
+import { hostname } from 'node:os';
+import { isAbsolute, join } from 'node:path';
+import { z } from 'zod';
+import { readCertificate } from '#account-server/certificate.ts';
+import type {
+  AccountServerConfiguration,
+  DirectionCoordinatorEntry,
+  RateLimit,
+} from '#account-server/configuration.ts';
+import { hex } from '#base/bytes.ts';
+import { type IpAddress, type Prefix, parseIpAddress } from '#base/ip.ts';
+import type { ConfigurationContext } from '#ops/config.ts';
+import {
+  crossCheck,
+  EVEN_WHEN_FAULTY,
+  integerField,
+  ipField,
+  ipv4PrefixField,
+  ipv6PrefixField,
+  isHostName,
+  type Report,
+  soundEntries,
+} from '#ops/config-fields.ts';
+import { type ServiceSettings, serviceSection } from '#ops/daemon-settings.ts';
+import { checkSystemPrefix, domainField, endpointField, publicKeyField } from '#ops/ntmobile-fields.ts';
+
+export interface AccountServerSettings {
+  readonly daemon: ServiceSettings;
+  readonly server: AccountServerConfiguration;
+  readonly address: IpAddress;
+  readonly port: number;
+  readonly certificate: CertificateSource;
+}
+
+/** The operator's files, or the names of one that the daemon makes for itself. */
+export type CertificateSource =
+  | { readonly certificateFile: string; readonly keyFile: string }
+  | { readonly names: readonly string[] };
+
+const DAY_SECONDS = 86_400;
+/** OWASP's parameters of 32 MiB; three of the same together are as dear to guess as one of 128 MiB. */
+const BLOCK_SIZE = 8;
+const PARALLELIZATION = 3;
+
+const seconds = (minimum: number, maximum: number, otherwise: number, description: string) =>
+  integerField(minimum, maximum).default(otherwise).meta({ description, unit: 'seconds' });
+
+function rateSection(perMinute: number, burst: number, description: string) {
+  return z
+    .strictObject({
+      perMinute: integerField(1, 100_000).default(perMinute).meta({ description: 'so many a minute' }),
+      burst: integerField(1, 100_000).default(burst).meta({ description: 'at most so many at once' }),
+    })
+    .prefault({})
+    .meta({ description });
+}
+
+function coordinatorSection() {
+  return z.strictObject({
+    name: domainField().meta({ description: 'domain name of the direction coordinator' }),
+    publicKey: publicKeyField().meta({ description: 'its public key, as it prints it' }),
+    endpoints: z
+      .array(endpointField())
+      .min(1)
+      .meta({ description: 'where nodes find it; port 7890 when none is given' }),
+  });
+}
+
+const nameField = () =>
+  z
+    .string()
+    .refine((text) => isHostName(text) || parseIpAddress(text) !== undefined, 'must be a host name or an IP address');
+
+function certificateSection(context: ConfigurationContext) {
+  const file = (text: string): string => (isAbsolute(text) ? text : join(context.directory, text));
+  return z
+    .strictObject({
+      certificateFile: z.string().transform(file).optional().meta({ description: 'certificate and its chain, PEM' }),
+      keyFile: z.string().transform(file).optional().meta({ description: 'its private key, PEM' }),
+      names: z
+        .array(nameField())
+        .min(1)
+        .optional()
+        .meta({
+          description: 'names in a certificate that the daemon makes for itself; default: the name of this host',
+        }),
+    })
+    .prefault({})
+    .superRefine(crossCheck(checkCertificate), EVEN_WHEN_FAULTY)
+    .transform(({ certificateFile, keyFile, names }): CertificateSource => {
+      if (certificateFile !== undefined && keyFile !== undefined) return { certificateFile, keyFile };
+      return { names: names ?? [hostname()] };
+    });
+}
+
+interface CertificateParts {
+  readonly certificateFile?: string | undefined;
+  readonly keyFile?: string | undefined;
+  readonly names?: readonly (string | undefined)[] | undefined;
+}
+
+function checkCertificate({ certificateFile, keyFile, names }: CertificateParts, report: Report): void {
+  if (certificateFile === undefined && keyFile === undefined) return;
+  if (names !== undefined) report('the certificate in certificateFile has its own names', 'remove names', ['names']);
+  if (certificateFile === undefined) report('keyFile without certificateFile', 'give both, or neither', ['keyFile']);
+  else if (keyFile === undefined)
+    report('certificateFile without keyFile', 'give both, or neither', ['certificateFile']);
+  else {
+    try {
+      readCertificate(certificateFile, keyFile);
+    } catch (thrown) {
+      report(thrown instanceof Error ? thrown.message : String(thrown), 'check both files', ['certificateFile']);
+    }
+  }
+}
+
+/** Schema of `as.yaml`. */
+export function accountServerSchema(context: ConfigurationContext) {
+  return z
+    .strictObject({
+      daemon: serviceSection('as'),
+      zone: domainField().meta({ description: 'domain of the names of nodes' }),
+      systemPrefix: ipv6PrefixField().meta({ description: 'prefix of all virtual IPv6 addresses, a /48 of fd00::/8' }),
+      nodeIpv4Prefix: ipv4PrefixField()
+        .prefault('198.18.0.0/16')
+        .meta({ description: 'virtual IPv4 addresses of nodes' }),
+      directionCoordinators: z
+        .array(coordinatorSection())
+        .min(1)
+        .meta({ description: 'what nodes are told of direction coordinators' }),
+      address: ipField().prefault('::').meta({ description: 'address to listen on; "::" is all, of both families' }),
+      port: integerField(1, 65_535).default(4501).meta({ description: 'TCP port' }),
+      certificate: certificateSection(context),
+      credentialSeconds: seconds(60, 30 * DAY_SECONDS, DAY_SECONDS, 'life of a credential'),
+      renewalSeconds: seconds(60, 366 * DAY_SECONDS, 30 * DAY_SECONDS, 'how long a device may be away and still renew'),
+      renewalGraceSeconds: seconds(1, DAY_SECONDS, 3600, 'how long the former renewal token is good beside a new one'),
+      devicesPerAccount: integerField(1, 1000).default(16).meta({ description: 'most devices of one account' }),
+      hashing: z
+        .strictObject({
+          costLog2: integerField(12, 22).default(15).meta({ description: 'scrypt: N is two to the power of this' }),
+          concurrency: integerField(1, 64).default(2).meta({ description: 'passwords checked at a time' }),
+        })
+        .prefault({}),
+      limits: z
+        .strictObject({
+          source: rateSection(60, 30, 'requests of one address (IPv6: one /64)'),
+          account: rateSection(6, 10, 'passwords tried for one account, and credentials given to it'),
+        })
+        .prefault({}),
+    })
+    .superRefine(crossCheck(checkWhole), EVEN_WHEN_FAULTY)
+    .transform(settingsOf);
+}
+
+interface WholeParts {
+  readonly systemPrefix?: Prefix | undefined;
+  readonly nodeIpv4Prefix?: Prefix | undefined;
+  readonly directionCoordinators?: readonly ({ readonly publicKey?: Uint8Array | undefined } | undefined)[] | undefined;
+  readonly credentialSeconds?: number | undefined;
+  readonly renewalSeconds?: number | undefined;
+}
+
+function checkWhole(fields: WholeParts, report: Report): void {
+  checkSystemPrefix(fields.systemPrefix, report);
+  const { nodeIpv4Prefix, credentialSeconds, renewalSeconds } = fields;
+  if (nodeIpv4Prefix !== undefined && nodeIpv4Prefix.length > 24) {
+    report('holds fewer than 254 addresses', 'use a /24 or larger', ['nodeIpv4Prefix']);
+  }
+  if (credentialSeconds !== undefined && renewalSeconds !== undefined && renewalSeconds < credentialSeconds) {
+    report('shorter than credentialSeconds', 'a device renews when its credential nears its end', ['renewalSeconds']);
+  }
+  const seen = new Set<string>();
+  for (const [at, { publicKey }] of soundEntries(fields.directionCoordinators)) {
+    if (publicKey === undefined) continue;
+    const where = ['directionCoordinators', at, 'publicKey'];
+    if (seen.has(hex(publicKey))) report('is given twice', 'each direction coordinator has its own', where);
+    seen.add(hex(publicKey));
+  }
+}
+
+/** What the object schema gives. */
+interface Fields {
+  readonly daemon: ServiceSettings;
+  readonly zone: string;
+  readonly systemPrefix: Prefix;
+  readonly nodeIpv4Prefix: Prefix;
+  readonly directionCoordinators: readonly DirectionCoordinatorEntry[];
+  readonly address: IpAddress;
+  readonly port: number;
+  readonly certificate: CertificateSource;
+  readonly credentialSeconds: number;
+  readonly renewalSeconds: number;
+  readonly renewalGraceSeconds: number;
+  readonly devicesPerAccount: number;
+  readonly hashing: { readonly costLog2: number; readonly concurrency: number };
+  readonly limits: { readonly source: RateLimit; readonly account: RateLimit };
+}
+
+function settingsOf(fields: Fields): AccountServerSettings {
+  const { daemon, address, port, certificate, hashing, ...rest } = fields;
+  const { costLog2, concurrency } = hashing;
+  const cost = { costLog2, blockSize: BLOCK_SIZE, parallelization: PARALLELIZATION };
+  return { daemon, address, port, certificate, server: { ...rest, hashing: { cost, concurrency } } };
+}

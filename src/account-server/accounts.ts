@@ -1,0 +1,150 @@
+/** Accounts and their enrolment tokens, as they are kept. */
+import type { AccountDatabase } from './account-database.ts';
+import type { PasswordHash } from './password-hashing.ts';
+import { integer, isNull, octets, type Row, text } from './rows.ts';
+
+/** `password` undefined: enrolment tokens are the only way in. */
+export interface Account {
+  readonly id: number;
+  readonly name: string;
+  readonly fqdn: string;
+  readonly groups: readonly string[];
+  readonly disabled: boolean;
+  readonly createdAt: number;
+  readonly password: PasswordHash | undefined;
+}
+
+export type NewAccount = Omit<Account, 'id' | 'disabled'>;
+
+/** `usedBy`: the public key of the device that it enrolled. */
+export interface EnrolmentToken {
+  readonly account: number;
+  readonly expiresAt: number;
+  readonly usedBy: Uint8Array | undefined;
+  readonly usedAt: number;
+}
+
+export class Accounts {
+  readonly #database: AccountDatabase;
+
+  constructor(database: AccountDatabase) {
+    this.#database = database;
+  }
+
+  list(): readonly Account[] {
+    return this.#database.all('SELECT * FROM accounts ORDER BY name').map(accountOf);
+  }
+
+  named(name: string): Account | undefined {
+    const row = this.#database.one('SELECT * FROM accounts WHERE name = ?', name);
+    return row === undefined ? undefined : accountOf(row);
+  }
+
+  withId(id: number): Account | undefined {
+    const row = this.#database.one('SELECT * FROM accounts WHERE id = ?', id);
+    return row === undefined ? undefined : accountOf(row);
+  }
+
+  /** The account whose names `fqdn` would stand among, or that would stand among those of `fqdn`: devices have names below their account's. */
+  overlapping(fqdn: string): string | undefined {
+    const row = this.#database.one(
+      "SELECT name FROM accounts WHERE fqdn = ?1 OR ?1 LIKE '%.' || fqdn OR fqdn LIKE '%.' || ?1 LIMIT 1",
+      fqdn,
+    );
+    return row === undefined ? undefined : text(row, 'name');
+  }
+
+  add({ name, fqdn, groups, createdAt, password }: NewAccount): void {
+    this.#database.run(
+      'INSERT INTO accounts (name, fqdn, groups, created_at) VALUES (?, ?, ?, ?)',
+      name,
+      fqdn,
+      JSON.stringify(groups),
+      createdAt,
+    );
+    if (password !== undefined) this.setPassword(name, password);
+  }
+
+  setPassword(name: string, password: PasswordHash): void {
+    const { salt, hash, costLog2, blockSize, parallelization } = password;
+    this.#database.run(
+      'UPDATE accounts SET salt = ?, hash = ?, cost_log2 = ?, block_size = ?, parallelization = ? WHERE name = ?',
+      ...[salt, hash, costLog2, blockSize, parallelization, name],
+    );
+  }
+
+  setDisabled(name: string, disabled: boolean): void {
+    this.#database.run('UPDATE accounts SET disabled = ? WHERE name = ?', disabled ? 1 : 0, name);
+  }
+
+  setGroups(name: string, groups: readonly string[]): void {
+    this.#database.run('UPDATE accounts SET groups = ? WHERE name = ?', JSON.stringify(groups), name);
+  }
+
+  /** With its tokens and devices; their addresses must be held before (`Devices.removeAll`). */
+  remove(name: string): void {
+    this.#database.run('DELETE FROM accounts WHERE name = ?', name);
+  }
+
+  addEnrolmentToken(hash: Uint8Array, account: number, expiresAt: number, now: number): void {
+    this.#database.run('DELETE FROM enrolment_tokens WHERE expires_at <= ?', now);
+    this.#database.run(
+      'INSERT INTO enrolment_tokens (hash, account, expires_at) VALUES (?, ?, ?)',
+      hash,
+      account,
+      expiresAt,
+    );
+  }
+
+  enrolmentToken(hash: Uint8Array): EnrolmentToken | undefined {
+    const row = this.#database.one('SELECT * FROM enrolment_tokens WHERE hash = ?', hash);
+    if (row === undefined) return undefined;
+    return {
+      account: integer(row, 'account'),
+      expiresAt: integer(row, 'expires_at'),
+      usedBy: isNull(row, 'used_by') ? undefined : octets(row, 'used_by'),
+      usedAt: integer(row, 'used_at'),
+    };
+  }
+
+  useEnrolmentToken(hash: Uint8Array, publicKey: Uint8Array, now: number): void {
+    this.#database.run(
+      'UPDATE enrolment_tokens SET used_by = ?, used_at = ? WHERE hash = ? AND used_by IS NULL',
+      publicKey,
+      now,
+      hash,
+    );
+  }
+
+  /** Tokens that can still be used, by account. */
+  openTokens(now: number): ReadonlyMap<number, number> {
+    const rows = this.#database.all(
+      'SELECT account, count(*) AS tokens FROM enrolment_tokens WHERE used_by IS NULL AND expires_at > ? GROUP BY account',
+      now,
+    );
+    return new Map(rows.map((row) => [integer(row, 'account'), integer(row, 'tokens')]));
+  }
+}
+
+function accountOf(row: Row): Account {
+  const groups: unknown = JSON.parse(text(row, 'groups'));
+  return {
+    id: integer(row, 'id'),
+    name: text(row, 'name'),
+    fqdn: text(row, 'fqdn'),
+    groups: Array.isArray(groups) ? groups.map(String) : [],
+    disabled: integer(row, 'disabled') !== 0,
+    createdAt: integer(row, 'created_at'),
+    password: isNull(row, 'hash') ? undefined : passwordOf(row),
+  };
+}
+
+function passwordOf(row: Row): PasswordHash {
+  return {
+    salt: octets(row, 'salt'),
+    hash: octets(row, 'hash'),
+    costLog2: integer(row, 'cost_log2'),
+    blockSize: integer(row, 'block_size'),
+    parallelization: integer(row, 'parallelization'),
+  };
+}

@@ -1,0 +1,161 @@
+/** Devices of accounts, their virtual IPv4 addresses and renewal tokens, as they are kept. Times are seconds since 1970-01-01. */
+import { bytesOfIpv4, type Ipv4Address, ipv4FromBytes, isIpv4, type Prefix } from '#base/ip.ts';
+import { nodeIdOf } from '#crypto/node-credential.ts';
+import type { AccountDatabase } from './account-database.ts';
+import { integer, isNull, octets, type Row, text } from './rows.ts';
+
+export interface Device {
+  readonly id: number;
+  readonly account: number;
+  /** Empty where it has the account's own name. */
+  readonly label: string;
+  /** X25519. */
+  readonly publicKey: Uint8Array;
+  readonly nodeId: Uint8Array;
+  readonly virtualIpv4: Ipv4Address;
+  readonly enrolledAt: number;
+  readonly lastSeenAt: number;
+  /** Timestamp of the last proof that was taken, milliseconds. */
+  readonly lastProofMs: number;
+  /** The end of its last credential. */
+  readonly credentialUntil: number;
+  readonly renewalHash: Uint8Array;
+  readonly renewalUntil: number;
+  /** The token before, while it is good. */
+  readonly formerHash: Uint8Array | undefined;
+  readonly formerUntil: number;
+}
+
+export type NewDevice = Pick<Device, 'account' | 'label' | 'publicKey' | 'virtualIpv4' | 'enrolledAt'>;
+/** What each login and each renewal changes. */
+export type DeviceUpdate = Omit<Device, 'account' | 'publicKey' | 'nodeId' | 'enrolledAt'>;
+
+export class Devices {
+  readonly #database: AccountDatabase;
+
+  constructor(database: AccountDatabase) {
+    this.#database = database;
+  }
+
+  list(): readonly Device[] {
+    return this.#database.all('SELECT * FROM devices ORDER BY account, label').map(deviceOf);
+  }
+
+  ofAccount(account: number): readonly Device[] {
+    return this.#database.all('SELECT * FROM devices WHERE account = ? ORDER BY label', account).map(deviceOf);
+  }
+
+  withKey(publicKey: Uint8Array): Device | undefined {
+    return this.#first('SELECT * FROM devices WHERE public_key = ?', publicKey);
+  }
+
+  withNodeId(nodeId: Uint8Array): Device | undefined {
+    return this.#first('SELECT * FROM devices WHERE node_id = ?', nodeId);
+  }
+
+  /** By the hash of its renewal token, or of the one before. */
+  withRenewalToken(hash: Uint8Array): Device | undefined {
+    return this.#first('SELECT * FROM devices WHERE renewal_hash = ?1 OR former_hash = ?1', hash);
+  }
+
+  /** Whether another key has the interface identifier that this key's node id gives. */
+  isInterfaceIdTaken(publicKey: Uint8Array): boolean {
+    return this.#first('SELECT * FROM devices WHERE interface_id = ?', interfaceIdOf(publicKey)) !== undefined;
+  }
+
+  /** The rest is for `update` to fill in, in the same transaction. Gives the new device's id. */
+  add({ account, label, publicKey, virtualIpv4, enrolledAt }: NewDevice): number {
+    const nodeId = nodeIdOf(publicKey);
+    const row = this.#database.one(
+      `INSERT INTO devices (account, label, public_key, node_id, interface_id, virtual_ipv4, enrolled_at, last_seen_at,
+         last_proof_ms, credential_until, renewal_hash, renewal_until)
+       VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, 0) RETURNING id`,
+      ...[account, label, publicKey, nodeId, interfaceIdOf(publicKey), numberOf(virtualIpv4), enrolledAt, nodeId],
+    );
+    return row === undefined ? 0 : integer(row, 'id');
+  }
+
+  update(device: DeviceUpdate): void {
+    const { id, label, virtualIpv4, lastSeenAt, lastProofMs, credentialUntil } = device;
+    const { renewalHash, renewalUntil, formerHash, formerUntil } = device;
+    this.#database.run(
+      `UPDATE devices SET label = ?, virtual_ipv4 = ?, last_seen_at = ?, last_proof_ms = ?, credential_until = ?,
+         renewal_hash = ?, renewal_until = ?, former_hash = ?, former_until = ? WHERE id = ?`,
+      ...[label, numberOf(virtualIpv4), lastSeenAt, lastProofMs, credentialUntil],
+      ...[renewalHash, renewalUntil, formerHash ?? null, formerUntil, id],
+    );
+  }
+
+  /** Nobody else gets its address while its last credential is good. */
+  remove(device: Device): void {
+    this.hold(device.virtualIpv4, device.credentialUntil);
+    this.#database.run('DELETE FROM devices WHERE id = ?', device.id);
+  }
+
+  removeAll(account: number): void {
+    for (const device of this.ofAccount(account)) this.remove(device);
+  }
+
+  hold(address: Ipv4Address, until: number): void {
+    this.#database.run('INSERT OR REPLACE INTO held_addresses VALUES (?, ?)', numberOf(address), until);
+  }
+
+  /**
+   * An address of the prefix, neither its first nor its last, that no device has and no good credential names; undefined when there is none. Those
+   * behind the highest one in use come first, so that one that was given back rests as long as can be.
+   */
+  freeAddress(prefix: Prefix, now: number): Ipv4Address | undefined {
+    if (!isIpv4(prefix.address)) return undefined;
+    this.#database.run('DELETE FROM held_addresses WHERE until <= ?', now);
+    const first = numberOf(prefix.address) + 1;
+    const last = numberOf(prefix.address) + 2 ** (32 - prefix.length) - 2;
+    const used = `SELECT virtual_ipv4 AS used FROM devices WHERE virtual_ipv4 BETWEEN ?1 AND ?2
+      UNION ALL SELECT virtual_ipv4 FROM held_addresses WHERE virtual_ipv4 BETWEEN ?1 AND ?2`;
+    const row = this.#database.one(`SELECT coalesce(max(used), ?1 - 1) + 1 AS next FROM (${used})`, first, last);
+    const next = row === undefined ? first : integer(row, 'next');
+    if (next <= last) return addressOf(next);
+    const gap = this.#database.one(
+      `WITH taken AS (SELECT ?1 - 1 AS used UNION ALL ${used})
+       SELECT min(used) + 1 AS next FROM taken WHERE used < ?2 AND used + 1 NOT IN (SELECT used FROM taken)`,
+      first,
+      last,
+    );
+    return gap === undefined || isNull(gap, 'next') ? undefined : addressOf(integer(gap, 'next'));
+  }
+
+  #first(sql: string, value: Uint8Array): Device | undefined {
+    const row = this.#database.one(sql, value);
+    return row === undefined ? undefined : deviceOf(row);
+  }
+}
+
+function interfaceIdOf(publicKey: Uint8Array): Uint8Array {
+  return nodeIdOf(publicKey).subarray(0, 8);
+}
+
+function numberOf(address: Ipv4Address): number {
+  return bytesOfIpv4(address).reduce((number, octet) => number * 256 + octet, 0);
+}
+
+function addressOf(number: number): Ipv4Address {
+  return ipv4FromBytes(Uint8Array.of(number >>> 24, number >>> 16, number >>> 8, number));
+}
+
+function deviceOf(row: Row): Device {
+  return {
+    id: integer(row, 'id'),
+    account: integer(row, 'account'),
+    label: text(row, 'label'),
+    publicKey: octets(row, 'public_key'),
+    nodeId: octets(row, 'node_id'),
+    virtualIpv4: addressOf(integer(row, 'virtual_ipv4')),
+    enrolledAt: integer(row, 'enrolled_at'),
+    lastSeenAt: integer(row, 'last_seen_at'),
+    lastProofMs: integer(row, 'last_proof_ms'),
+    credentialUntil: integer(row, 'credential_until'),
+    renewalHash: octets(row, 'renewal_hash'),
+    renewalUntil: integer(row, 'renewal_until'),
+    formerHash: isNull(row, 'former_hash') ? undefined : octets(row, 'former_hash'),
+    formerUntil: integer(row, 'former_until'),
+  };
+}

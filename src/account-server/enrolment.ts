@@ -1,0 +1,141 @@
+/**
+ * Which device a login means, what it is called, and what it gets: address, credential, renewal token.
+ *
+ * A device that names itself in its login is called so below its account's name (`laptop.alice.nodes.example`). The first one that does not has the
+ * account's own name (`alice.nodes.example`); further ones are called after their node id (`d1f00ba4…`). A name once given stays until
+ * the device asks for another or is removed. A device is its key: the same key is the same device, also after another login.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import { hex } from '#base/bytes.ts';
+import { type Ipv4Address, type Prefix, prefixContains } from '#base/ip.ts';
+import { makeCredential, nodeIdOf, virtualIpv6Of } from '#crypto/node-credential.ts';
+import { isDomainName } from '#wire/ntmobile-options.ts';
+import type { Account } from './accounts.ts';
+import type { Authorities } from './authorities.ts';
+import type { AccountServerConfiguration } from './configuration.ts';
+import type { Device, Devices, DeviceUpdate } from './devices.ts';
+import { type Refusal, refusal } from './reasons.ts';
+
+/** Clocks of nodes and verifiers may be behind by so much. */
+const EARLIER_SECONDS = 300;
+
+export interface Issued {
+  readonly credential: Uint8Array;
+  /** Seconds since 1970-01-01. */
+  readonly notAfter: number;
+  readonly renewalToken: string;
+  readonly device: Pick<Device, 'nodeId' | 'virtualIpv4'> & { readonly fqdn: string };
+}
+
+export function fqdnOf({ fqdn }: Pick<Account, 'fqdn'>, { label }: Pick<Device, 'label'>): string {
+  return label === '' ? fqdn : `${label}.${fqdn}`;
+}
+
+/** What is kept of a token. */
+export function tokenHash(token: string): Uint8Array {
+  return new Uint8Array(createHash('sha256').update(token).digest());
+}
+
+export function newToken(): string {
+  return randomBytes(32).toString('base64url');
+}
+
+interface Wish {
+  readonly publicKey: Uint8Array;
+  readonly timestamp: number;
+  readonly device?: string | undefined;
+}
+
+export class Enrolment {
+  readonly #configuration: AccountServerConfiguration;
+  readonly #devices: Devices;
+  readonly #authorities: Authorities;
+
+  constructor(configuration: AccountServerConfiguration, devices: Devices, authorities: Authorities) {
+    this.#configuration = configuration;
+    this.#devices = devices;
+    this.#authorities = authorities;
+  }
+
+  /** The device of a login, made when it is new; to be called in a transaction. A refusal has changed nothing. */
+  deviceFor(account: Account, wish: Wish, now: number): Device | Refusal {
+    const { publicKey, timestamp } = wish;
+    const known = this.#devices.withKey(publicKey);
+    if (known !== undefined && known.account !== account.id) return refusal('key-of-another-account');
+    if (known !== undefined && timestamp <= known.lastProofMs) return refusal('replayed-proof');
+    const label = this.#labelFor(account, wish, known);
+    if (typeof label === 'object') return label;
+    if (known !== undefined) return { ...known, label };
+    if (this.#devices.ofAccount(account.id).length >= this.#configuration.devicesPerAccount) {
+      return refusal('too-many-devices');
+    }
+    if (this.#devices.isInterfaceIdTaken(publicKey)) return refusal('key-not-usable');
+    const virtualIpv4 = this.#devices.freeAddress(this.#prefix, now);
+    if (virtualIpv4 === undefined) return refusal('no-addresses');
+    this.#devices.add({ account: account.id, label, publicKey, virtualIpv4, enrolledAt: now });
+    return this.#devices.withKey(publicKey) ?? refusal('store-failed');
+  }
+
+  /**
+   * A credential and a new renewal token. The one that was used just now stays good for the grace, in case that the answer is lost, until the new one is
+   * used; `former` undefined: none does.
+   */
+  issue(
+    account: Account,
+    device: Device,
+    wish: Wish,
+    former: Pick<Device, 'formerHash' | 'formerUntil'> | undefined,
+    now: number,
+  ): Issued | Refusal {
+    const { credentialSeconds, renewalSeconds, systemPrefix } = this.#configuration;
+    const virtualIpv4 = this.#addressOf(device, now);
+    if (typeof virtualIpv4 === 'object') return virtualIpv4;
+    const notAfter = now + credentialSeconds;
+    const authority = this.#authorities.present(now);
+    const name = fqdnOf(account, device);
+    const credential = makeCredential(authority, {
+      ...{ publicKey: device.publicKey, virtualIpv6: virtualIpv6Of(systemPrefix, device.nodeId), virtualIpv4 },
+      ...{ notBefore: BigInt(now - EARLIER_SECONDS), notAfter: BigInt(notAfter), name, groups: account.groups },
+    });
+    const renewalToken = newToken();
+    const update: DeviceUpdate = {
+      ...{ id: device.id, label: device.label, virtualIpv4, lastSeenAt: now, lastProofMs: wish.timestamp },
+      ...{ credentialUntil: notAfter, renewalHash: tokenHash(renewalToken), renewalUntil: now + renewalSeconds },
+      formerHash: former?.formerHash,
+      formerUntil: former?.formerUntil ?? 0,
+    };
+    this.#devices.update(update);
+    this.#authorities.signed(authority, notAfter);
+    return { credential, notAfter, renewalToken, device: { nodeId: device.nodeId, virtualIpv4, fqdn: name } };
+  }
+
+  get #prefix(): Prefix {
+    return this.#configuration.nodeIpv4Prefix;
+  }
+
+  /** Another one where the operator has changed the prefix. */
+  #addressOf({ virtualIpv4, credentialUntil }: Device, now: number): Ipv4Address | Refusal {
+    if (prefixContains(this.#prefix, virtualIpv4)) return virtualIpv4;
+    const fresh = this.#devices.freeAddress(this.#prefix, now);
+    if (fresh === undefined) return refusal('no-addresses');
+    this.#devices.hold(virtualIpv4, credentialUntil);
+    return fresh;
+  }
+
+  #labelFor(account: Account, { publicKey, device: wanted }: Wish, known: Device | undefined): string | Refusal {
+    if (wanted === undefined && known !== undefined) return known.label;
+    const taken = new Set(
+      this.#devices
+        .ofAccount(account.id)
+        .filter(({ id }) => id !== known?.id)
+        .map(({ label }) => label),
+    );
+    if (wanted !== undefined) return this.#checked(account, wanted, taken);
+    return taken.has('') ? this.#checked(account, `d${hex(nodeIdOf(publicKey)).slice(0, 12)}`, taken) : '';
+  }
+
+  #checked(account: Account, label: string, taken: ReadonlySet<string>): string | Refusal {
+    if (taken.has(label)) return refusal('device-name-taken');
+    return isDomainName(fqdnOf(account, { label })) ? label : refusal('malformed-request');
+  }
+}

@@ -1,0 +1,191 @@
+/**
+ * The account server's face to nodes: HTTPS with TLS 1.3 alone, JSON. Binary members are base64.
+ *
+ *     GET  /v1/system   what a node has to know of the system
+ *     POST /v1/login    { account, password | enrolmentToken, device?, publicKey, timestamp, proof }
+ *     POST /v1/renew    { renewalToken, publicKey, timestamp, proof }
+ *                       → 200 { credential, notAfter, renewalToken, directionCoordinators }
+ *                       → 4xx, 5xx { error, message, time }, and Retry-After with 429 and 503
+ */
+
+import type { Server } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import type { z } from 'zod';
+import { hex } from '#base/bytes.ts';
+import { formatPrefix, type IpAddress, isIpv6, parseIpAddress, UNSPECIFIED_V6 } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import { StoreError } from '#store/database.ts';
+import type { Authorities } from './authorities.ts';
+import type { Certificate } from './certificate.ts';
+import type { AccountServerConfiguration } from './configuration.ts';
+import type { Issued } from './enrolment.ts';
+import { isRefusal, publicAnswer, type Refusal, refusal } from './reasons.ts';
+import { loginSchema, renewalSchema } from './requests.ts';
+import type { AccountService, ServiceClock } from './service.ts';
+
+const LONGEST_BODY = 4096;
+const LONGEST_HEADERS = 8192;
+const MOST_CONNECTIONS = 512;
+const REQUEST_TIMEOUT_MS = 10_000;
+const HANDSHAKE_TIMEOUT_MS = 5_000;
+
+export interface HttpsOptions {
+  readonly service: AccountService;
+  readonly authorities: Authorities;
+  readonly configuration: AccountServerConfiguration;
+  /** X25519, the account server's. */
+  readonly publicKey: Uint8Array;
+  readonly certificate: Certificate;
+  readonly clock: ServiceClock;
+  /** A defect of ours. */
+  readonly fatal: (error: unknown) => void;
+}
+
+const base64 = (octets: Uint8Array): string => Buffer.from(octets).toString('base64');
+
+export class HttpsFace {
+  readonly #options: HttpsOptions;
+  readonly #app: FastifyInstance<Server>;
+
+  constructor(options: HttpsOptions) {
+    this.#options = options;
+    const { cert, key } = options.certificate;
+    const app = fastify({
+      https: {
+        ...{ cert, key, minVersion: 'TLSv1.3', handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
+        maxHeaderSize: LONGEST_HEADERS,
+      },
+      ...{ logger: false, bodyLimit: LONGEST_BODY, requestTimeout: REQUEST_TIMEOUT_MS, forceCloseConnections: true },
+      keepAliveTimeout: REQUEST_TIMEOUT_MS,
+    });
+    app.server.maxConnections = MOST_CONNECTIONS;
+    app.server.on('tlsClientError', () => options.service.count('tls-failed'));
+    app.removeContentTypeParser('text/plain');
+    app.setErrorHandler((error, _request, reply) => this.#failed(error, reply));
+    app.setNotFoundHandler((_request, reply) => this.#refuse(reply, refusal('malformed-request'), 404));
+    this.#app = app;
+    this.#routes();
+  }
+
+  /** Resolves with the port. Rejects with the system's error (EADDRINUSE, EACCES). */
+  async listen(address: IpAddress, port: number): Promise<number> {
+    await this.#app.listen({ host: address, port, ipv6Only: isIpv6(address) && address !== UNSPECIFIED_V6 });
+    return portOf(this.#app.server.address());
+  }
+
+  /** For connections from now on. Throws when key and certificate do not belong together. */
+  useCertificate({ cert, key }: Certificate): void {
+    this.#app.server.setSecureContext({ cert, key, minVersion: 'TLSv1.3' });
+  }
+
+  async close(): Promise<void> {
+    await this.#app.close();
+  }
+
+  #routes(): void {
+    const { service } = this.#options;
+    this.#app.get('/v1/system', (_request, reply) => {
+      service.count('system-asked');
+      return reply.send(this.#system());
+    });
+    this.#post('/v1/login', loginSchema, (request, source) => service.login(request, source));
+    this.#post('/v1/renew', renewalSchema, (request, source) => service.renew(request, source));
+  }
+
+  #post<S extends z.ZodType>(
+    path: string,
+    schema: S,
+    act: (request: z.output<S>, source: IpAddress) => Issued | Refusal | Promise<Issued | Refusal>,
+  ): void {
+    const { service } = this.#options;
+    this.#app.post(path, {
+      // Before the body is read.
+      onRequest: async (request, reply) => {
+        const refused = service.admit(sourceOf(request.socket.remoteAddress));
+        if (refused !== undefined) return this.#refuse(reply, refused);
+      },
+      handler: async (request, reply) => {
+        const parsed = schema.safeParse(request.body);
+        if (!parsed.success) return this.#refuse(reply, refusal('malformed-request'));
+        const result = await act(parsed.data, sourceOf(request.socket.remoteAddress));
+        if (isRefusal(result)) return this.#answerRefusal(reply, result);
+        return reply.header('cache-control', 'no-store').send(this.#granted(result));
+      },
+    });
+  }
+
+  #granted({ credential, notAfter, renewalToken }: Issued): JsonObject {
+    return {
+      credential: base64(credential),
+      notAfter,
+      renewalToken,
+      directionCoordinators: directionCoordinators(this.#options.configuration),
+    };
+  }
+
+  #system(): JsonObject {
+    const { authorities, configuration, publicKey, clock } = this.#options;
+    const { zone, systemPrefix, credentialSeconds } = configuration;
+    const nowSeconds = Math.floor(clock.wall() / 1000);
+    return {
+      authorityKeys: authorities.list(nowSeconds).map(({ keyId, signsFrom, notAfter, ...authority }) => ({
+        ...{ keyId: hex(keyId), publicKey: base64(authority.publicKey), signsFrom, notAfter },
+      })),
+      publicKey: base64(publicKey),
+      systemPrefix: formatPrefix(systemPrefix),
+      zone,
+      directionCoordinators: directionCoordinators(configuration),
+      credentialSeconds,
+      time: Math.floor(clock.wall()),
+    };
+  }
+
+  /** Counted here: nobody else has seen it. */
+  #refuse(reply: FastifyReply, refused: Refusal, status?: number): FastifyReply {
+    this.#options.service.count(refused.refused);
+    return this.#answerRefusal(reply, refused, status);
+  }
+
+  #answerRefusal(reply: FastifyReply, { refused, retryAfterMs }: Refusal, status?: number): FastifyReply {
+    const answer = publicAnswer(refused);
+    if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / 1000));
+    const time = Math.floor(this.#options.clock.wall());
+    return reply
+      .code(status ?? answer.status)
+      .header('cache-control', 'no-store')
+      .send({ error: answer.error, message: answer.message, time });
+  }
+
+  #failed(error: unknown, reply: FastifyReply): FastifyReply {
+    if (error instanceof StoreError) return this.#refuse(reply, refusal('store-failed', REQUEST_TIMEOUT_MS));
+    const status = statusOf(error);
+    if (status < 500) return this.#refuse(reply, refusal('malformed-request'), status);
+    this.#options.fatal(error);
+    return reply.code(500).send({ error: 'internal', message: 'an error of the account server' });
+  }
+}
+
+/** What fastify's own errors stand for (a body too long, no JSON); 500 for others. */
+function statusOf(error: unknown): number {
+  if (typeof error !== 'object' || error === null || !('statusCode' in error)) return 500;
+  return typeof error.statusCode === 'number' ? error.statusCode : 500;
+}
+
+function directionCoordinators({ directionCoordinators: all }: AccountServerConfiguration): JsonValue {
+  return all.map(({ name, publicKey, endpoints }) => ({
+    name,
+    publicKey: base64(publicKey),
+    endpoints: endpoints.map(({ address, port }) => (isIpv6(address) ? `[${address}]:${port}` : `${address}:${port}`)),
+  }));
+}
+
+/** Of a connection that has none any more, the unspecified one. */
+function sourceOf(remoteAddress: string | undefined): IpAddress {
+  const plain = (remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '').replace(/%.*$/, '');
+  return parseIpAddress(plain) ?? UNSPECIFIED_V6;
+}
+
+function portOf(address: AddressInfo | string | null): number {
+  return typeof address === 'object' && address !== null ? address.port : 0;
+}

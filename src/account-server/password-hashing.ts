@@ -1,0 +1,75 @@
+/** Passwords as scrypt hashes (RFC 7914), computed in the thread pool, a few at a time. */
+import { randomFillSync, scrypt } from 'node:crypto';
+import { equalSecrets } from '#crypto/primitives.ts';
+import type { HashingCost } from './configuration.ts';
+
+const HASH_OCTETS = 32;
+const SALT_OCTETS = 16;
+/** More of them than this waiting means that the last would wait for seconds. */
+const MOST_WAITING = 32;
+
+/** Each with the cost that it was made with, so that the cost can grow. */
+export interface PasswordHash extends HashingCost {
+  readonly salt: Uint8Array;
+  readonly hash: Uint8Array;
+}
+
+export class PasswordHasher {
+  readonly #cost: HashingCost;
+  readonly #concurrency: number;
+  readonly #waiting: (() => void)[] = [];
+  #running = 0;
+
+  constructor(cost: HashingCost, concurrency: number) {
+    this.#cost = cost;
+    this.#concurrency = concurrency;
+  }
+
+  /** False: another one would have to wait too long. */
+  get ready(): boolean {
+    return this.#waiting.length < MOST_WAITING;
+  }
+
+  async hash(password: string): Promise<PasswordHash> {
+    const salt = randomFillSync(new Uint8Array(SALT_OCTETS));
+    return { ...this.#cost, salt, hash: await this.#derive(password, salt, this.#cost) };
+  }
+
+  /** Takes as long where there is no hash to compare with: whether an account exists is not to be measured. */
+  async verify(password: string, known: PasswordHash | undefined): Promise<boolean> {
+    const made = await this.#derive(password, known?.salt ?? new Uint8Array(SALT_OCTETS), known ?? this.#cost);
+    return equalSecrets(made, known?.hash ?? new Uint8Array(HASH_OCTETS)) && known !== undefined;
+  }
+
+  /** Whether it was made with another cost than the one in force. */
+  isOutdated({ costLog2, blockSize, parallelization }: HashingCost): boolean {
+    const cost = this.#cost;
+    return costLog2 !== cost.costLog2 || blockSize !== cost.blockSize || parallelization !== cost.parallelization;
+  }
+
+  async #derive(password: string, salt: Uint8Array, cost: HashingCost): Promise<Uint8Array> {
+    if (this.#running < this.#concurrency) this.#running += 1;
+    else await new Promise<void>((settle) => this.#waiting.push(settle));
+    try {
+      return await derive(password, salt, cost);
+    } finally {
+      // Who waits takes over the place.
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#running -= 1;
+      else next();
+    }
+  }
+}
+
+function derive(password: string, salt: Uint8Array, cost: HashingCost): Promise<Uint8Array> {
+  const { promise, resolve, reject } = Promise.withResolvers<Uint8Array>();
+  const N = 2 ** cost.costLog2;
+  const { blockSize: r, parallelization: p } = cost;
+  const options = { N, r, p, maxmem: 128 * r * (N + p + 2) };
+  // As RFC 8265 §4.2 wants it: the same characters are the same octets, whatever the keyboard.
+  scrypt(password.normalize('NFC'), salt, HASH_OCTETS, options, (error, key) => {
+    if (error === null) resolve(new Uint8Array(key));
+    else reject(error);
+  });
+  return promise;
+}

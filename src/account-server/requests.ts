@@ -1,0 +1,46 @@
+/** Bodies of requests, as programs of other people send them: exactly these members, each of the right form. */
+import { z } from 'zod';
+import { isDomainName } from '#wire/ntmobile-options.ts';
+
+const LONGEST_LABEL = 63;
+const LONGEST_PASSWORD = 512;
+
+/** A DNS label in lower case: what accounts and devices are called. */
+export function isLabel(text: string): boolean {
+  return text.length <= LONGEST_LABEL && !text.includes('.') && isDomainName(text);
+}
+
+function octets(count: number) {
+  return z
+    .base64()
+    .transform((text) => new Uint8Array(Buffer.from(text, 'base64')))
+    .refine((value) => value.length === count);
+}
+
+const label = () => z.string().refine(isLabel);
+/** 32 random octets in base64url. */
+const token = () => z.string().regex(/^[A-Za-z0-9_-]{43}$/);
+const signed = {
+  /** X25519, base64. */
+  publicKey: octets(32),
+  /** Milliseconds since 1970-01-01. */
+  timestamp: z.int().min(0),
+  /** As crypto/login-proof.ts makes it, base64. */
+  proof: octets(32),
+};
+
+export const loginSchema = z
+  .strictObject({
+    account: label(),
+    password: z.string().min(1).max(LONGEST_PASSWORD).optional(),
+    enrolmentToken: token().optional(),
+    /** What the device wants to be called below its account's name. */
+    device: label().optional(),
+    ...signed,
+  })
+  .refine(({ password, enrolmentToken }) => (password === undefined) !== (enrolmentToken === undefined));
+
+export const renewalSchema = z.strictObject({ renewalToken: token(), ...signed });
+
+export type LoginRequest = z.output<typeof loginSchema>;
+export type RenewalRequest = z.output<typeof renewalSchema>;

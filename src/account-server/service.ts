@@ -1,0 +1,239 @@
+/**
+ * What the account server decides: who gets a credential. Knows nothing of HTTP.
+ *
+ * docs/ntmobile.md §2.2: a login proves the private key, then the password or the enrolment token; a renewal proves the private key and the renewal
+ * token. Cheap checks come first; what tells strangers nothing they did not know comes before what would.
+ */
+import { equalBytes, hex } from '#base/bytes.ts';
+import { type IpAddress, isIpv6, networkOf } from '#base/ip.ts';
+import type { Monotonic, Wall } from '#base/time.ts';
+import { type ProofOfKey, proofValid } from '#crypto/login-proof.ts';
+import type { KeyPair } from '#crypto/primitives.ts';
+import { CounterSet } from '#engine/shared/counters.ts';
+import type { EventSink } from '#runtime/ports.ts';
+import type { AccountDatabase } from './account-database.ts';
+import { type Account, Accounts } from './accounts.ts';
+import type { Authorities } from './authorities.ts';
+import type { AccountServerConfiguration } from './configuration.ts';
+import { Devices } from './devices.ts';
+import { Enrolment, type Issued, tokenHash } from './enrolment.ts';
+import { type PasswordHash, PasswordHasher } from './password-hashing.ts';
+import { RateLimiter } from './rate-limiter.ts';
+import { isRefusal, REASONS, type Reason, type Refusal, refusal } from './reasons.ts';
+import type { LoginRequest, RenewalRequest } from './requests.ts';
+
+const CLOCK_TOLERANCE_MS = 300_000;
+const BUSY_RETRY_MS = 5_000;
+
+export interface ServiceClock {
+  now(): Monotonic;
+  wall(): Wall;
+}
+
+export interface ServiceOptions {
+  readonly configuration: AccountServerConfiguration;
+  readonly database: AccountDatabase;
+  readonly authorities: Authorities;
+  /** X25519. */
+  readonly exchange: KeyPair;
+  readonly clock: ServiceClock;
+  readonly events: EventSink;
+}
+
+/** Carries a refusal out of a transaction, which then changes nothing. */
+class RolledBack extends Error {
+  override readonly name = 'RolledBack';
+  readonly refusal: Refusal;
+
+  constructor(refused: Refusal) {
+    super(refused.refused);
+    this.refusal = refused;
+  }
+}
+
+/** `means`: by what a login or renewal was authenticated. */
+interface Attempt {
+  readonly event: 'login' | 'renewal';
+  readonly means: 'password' | 'enrolment-token' | 'renewal-token';
+  readonly account?: string | undefined;
+  readonly source: IpAddress;
+}
+
+export class AccountService {
+  readonly counters = new CounterSet<Reason>(REASONS);
+  readonly #options: ServiceOptions;
+  readonly #accounts: Accounts;
+  readonly #devices: Devices;
+  readonly #enrolment: Enrolment;
+  readonly #hasher: PasswordHasher;
+  readonly #sources: RateLimiter;
+  readonly #passwords: RateLimiter;
+  readonly #credentials: RateLimiter;
+
+  constructor(options: ServiceOptions) {
+    const { configuration, database, authorities } = options;
+    const { limits, hashing } = configuration;
+    this.#options = options;
+    this.#accounts = new Accounts(database);
+    this.#devices = new Devices(database);
+    this.#enrolment = new Enrolment(configuration, this.#devices, authorities);
+    this.#hasher = new PasswordHasher(hashing.cost, hashing.concurrency);
+    this.#sources = new RateLimiter(limits.source);
+    this.#passwords = new RateLimiter(limits.account);
+    // Apart from the passwords: who guesses at an account's password must not keep its devices from renewing.
+    this.#credentials = new RateLimiter(limits.account);
+  }
+
+  /** To be asked before a request of that source is read. */
+  admit(source: IpAddress): Refusal | undefined {
+    const network = isIpv6(source) ? networkOf(source, 64) : source;
+    return this.#limited(this.#sources.take(network, this.#options.clock.now()), 'rate-limited-source');
+  }
+
+  hashPassword(password: string): Promise<PasswordHash> {
+    return this.#hasher.hash(password);
+  }
+
+  async login(request: LoginRequest, source: IpAddress): Promise<Issued | Refusal> {
+    const means = request.password === undefined ? 'enrolment-token' : 'password';
+    const attempt: Attempt = { event: 'login', means, account: request.account, source };
+    const proof: ProofOfKey = { ...this.#proofOf(request), kind: 'login', subject: request.account };
+    const refused = this.#judgeProof(proof, request.proof) ?? (await this.#judgePassword(request));
+    return this.#tell(attempt, refused ?? this.#commit(() => this.#enrol(request)));
+  }
+
+  renew(request: RenewalRequest, source: IpAddress): Issued | Refusal {
+    const device = this.#devices.withRenewalToken(tokenHash(request.renewalToken));
+    const account = device === undefined ? undefined : this.#accounts.withId(device.account);
+    const attempt: Attempt = { event: 'renewal', means: 'renewal-token', account: account?.name, source };
+    const proof: ProofOfKey = { ...this.#proofOf(request), kind: 'renewal', subject: request.renewalToken };
+    const refused = this.#judgeProof(proof, request.proof);
+    return this.#tell(attempt, refused ?? this.#commit(() => this.#issueAnew(request)));
+  }
+
+  /** Counts what came to nothing before it was a request. */
+  count(reason: Reason): void {
+    this.counters.count(reason);
+  }
+
+  #proofOf({ publicKey, timestamp }: LoginRequest | RenewalRequest): Pick<ProofOfKey, 'publicKey' | 'timestampMs'> {
+    return { publicKey, timestampMs: timestamp };
+  }
+
+  #judgeProof(proof: ProofOfKey, given: Uint8Array): Refusal | undefined {
+    const { clock, exchange } = this.#options;
+    if (Math.abs(clock.wall() - proof.timestampMs) > CLOCK_TOLERANCE_MS) return refusal('wrong-time');
+    return proofValid(exchange, proof, given) ? undefined : refusal('wrong-proof');
+  }
+
+  /** Undefined: right, or not what this request is about. */
+  async #judgePassword({ account: name, password }: LoginRequest): Promise<Refusal | undefined> {
+    if (password === undefined) return undefined;
+    const limited = this.#limited(this.#passwords.take(name, this.#options.clock.now()), 'rate-limited-account');
+    if (limited !== undefined) return limited;
+    if (!this.#hasher.ready) return refusal('busy', BUSY_RETRY_MS);
+    const account = this.#accounts.named(name);
+    const right = await this.#hasher.verify(password, account?.password);
+    if (account === undefined) return refusal('unknown-account');
+    if (!right || account.password === undefined) return refusal('wrong-password');
+    if (this.#hasher.isOutdated(account.password)) await this.#rehash(account, account.password, password);
+    return undefined;
+  }
+
+  async #rehash({ id, name }: Account, former: PasswordHash, password: string): Promise<void> {
+    const fresh = await this.#hasher.hash(password);
+    const now = this.#accounts.withId(id)?.password;
+    // The operator may have set another one meanwhile.
+    if (now !== undefined && equalBytes(now.hash, former.hash)) this.#accounts.setPassword(name, fresh);
+  }
+
+  #enrol(request: LoginRequest): Issued | Refusal {
+    const now = this.#seconds();
+    const account = this.#accounts.named(request.account);
+    if (account === undefined) return refusal('unknown-account');
+    const { enrolmentToken, publicKey } = request;
+    if (enrolmentToken !== undefined && !this.#isTokenGood(enrolmentToken, account, publicKey, now)) {
+      return refusal('wrong-enrolment-token');
+    }
+    const refused = this.#judgeAccount(account);
+    if (refused !== undefined) return refused;
+    const device = this.#enrolment.deviceFor(account, request, now);
+    if (isRefusal(device)) return device;
+    if (enrolmentToken !== undefined) this.#accounts.useEnrolmentToken(tokenHash(enrolmentToken), publicKey, now);
+    return this.#enrolment.issue(account, device, request, undefined, now);
+  }
+
+  /** Once, but again for the key that it was used for, for the time of the grace: an answer may have been lost. */
+  #isTokenGood(token: string, account: Account, publicKey: Uint8Array, now: number): boolean {
+    const known = this.#accounts.enrolmentToken(tokenHash(token));
+    if (known === undefined || known.account !== account.id || known.expiresAt <= now) return false;
+    if (known.usedBy === undefined) return true;
+    const until = known.usedAt + this.#options.configuration.renewalGraceSeconds;
+    return equalBytes(known.usedBy, publicKey) && now < until;
+  }
+
+  #issueAnew(request: RenewalRequest): Issued | Refusal {
+    const now = this.#seconds();
+    const hash = tokenHash(request.renewalToken);
+    const device = this.#devices.withRenewalToken(hash);
+    if (device === undefined || !equalBytes(device.publicKey, request.publicKey)) return refusal('wrong-renewal-token');
+    const account = this.#accounts.withId(device.account);
+    const present = equalBytes(device.renewalHash, hash);
+    if (account === undefined || now >= (present ? device.renewalUntil : device.formerUntil)) {
+      return refusal('wrong-renewal-token');
+    }
+    if (request.timestamp <= device.lastProofMs) return refusal('replayed-proof');
+    const refused = this.#judgeAccount(account);
+    if (refused !== undefined) return refused;
+    const graceUntil = now + this.#options.configuration.renewalGraceSeconds;
+    // The former one again: the grace goes on, and is not renewed by that.
+    const former = present
+      ? { formerHash: hash, formerUntil: Math.min(graceUntil, device.renewalUntil) }
+      : { formerHash: device.formerHash, formerUntil: device.formerUntil };
+    return this.#enrolment.issue(account, device, request, former, now);
+  }
+
+  /** Of an account whose device has proved itself. */
+  #judgeAccount({ name, disabled }: Account): Refusal | undefined {
+    if (disabled) return refusal('account-disabled');
+    return this.#limited(this.#credentials.take(name, this.#options.clock.now()), 'rate-limited-account');
+  }
+
+  #limited(waitMs: number | undefined, reason: Reason): Refusal | undefined {
+    return waitMs === undefined ? undefined : refusal(reason, waitMs);
+  }
+
+  #commit(body: () => Issued | Refusal): Issued | Refusal {
+    try {
+      return this.#options.database.transaction(() => {
+        const result = body();
+        if (isRefusal(result)) throw new RolledBack(result);
+        return result;
+      });
+    } catch (thrown) {
+      if (thrown instanceof RolledBack) return thrown.refusal;
+      throw thrown;
+    }
+  }
+
+  /** Counts, and leaves an audit trail that has no secret in it; what is refused for its rate is only counted. */
+  #tell(attempt: Attempt, result: Issued | Refusal): Issued | Refusal {
+    const { event, ...fields } = attempt;
+    const { events, clock } = this.#options;
+    if (!isRefusal(result)) {
+      this.counters.count(`${event}-granted`);
+      const { nodeId, virtualIpv4, fqdn } = result.device;
+      const device = { device: fqdn, nodeId: hex(nodeId), virtualIpv4 };
+      events.event({ name: `${event}-granted`, level: 'info', fields: { ...fields, ...device } }, clock.wall());
+      return result;
+    }
+    this.counters.count(result.refused);
+    const level = result.retryAfterMs === undefined ? 'warn' : 'debug';
+    events.event({ name: `${event}-refused`, level, fields: { reason: result.refused, ...fields } }, clock.wall());
+    return result;
+  }
+
+  #seconds(): number {
+    return Math.floor(this.#options.clock.wall() / 1000);
+  }
+}

@@ -1,0 +1,52 @@
+/** Fields that the configurations of NTMobile's daemons share: docs/ntmobile.md §1 and §2. */
+import { z } from 'zod';
+import { type IpAddress, isIpv6, octetsOf, type Prefix, parseIpAddress } from '#base/ip.ts';
+import { type Endpoint, isDomainName } from '#wire/ntmobile-options.ts';
+import { type Report, reporter } from './config-fields.ts';
+
+const KEY_OCTETS = 32;
+/** Of control and tunnels. */
+const PORT = 7890;
+
+/** `base64:` and 32 octets, X25519 or Ed25519. */
+export function publicKeyField() {
+  return z.string().transform((text, context): Uint8Array => {
+    const [, digits] = /^base64:([A-Za-z0-9+/]{43}=)$/.exec(text) ?? [];
+    const key = digits === undefined ? undefined : new Uint8Array(Buffer.from(digits, 'base64'));
+    if (key?.length === KEY_OCTETS) return key;
+    reporter(context)(
+      `"${text}" is not a public key`,
+      'write base64: and its 32 octets, as the other daemon prints it',
+    );
+    return z.NEVER;
+  });
+}
+
+export const domainField = () =>
+  z.string().refine(isDomainName, 'must be a domain name in lower case, without a dot at its end, like nodes.example');
+
+/** `192.0.2.1`, `192.0.2.1:7890`, `2001:db8::1`, `[2001:db8::1]:7890`. */
+export function endpointField() {
+  return z.string().transform((text, context): Endpoint => {
+    const endpoint = parseEndpoint(text);
+    if (endpoint !== undefined) return endpoint;
+    reporter(context)(`"${text}" is no address with a port`, 'for example 192.0.2.1:7890 or [2001:db8::1]:7890');
+    return z.NEVER;
+  });
+}
+
+function parseEndpoint(text: string): Endpoint | undefined {
+  const plain = parseIpAddress(text);
+  if (plain !== undefined) return { address: plain, port: PORT };
+  const [, six, four, digits] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
+  const address: IpAddress | undefined = parseIpAddress(six ?? four ?? '');
+  const port = Number(digits);
+  if (address === undefined || isIpv6(address) !== (six !== undefined)) return undefined;
+  return port >= 1 && port <= 65_535 ? { address, port } : undefined;
+}
+
+/** Reports a prefix that is none of a system. */
+export function checkSystemPrefix(prefix: Prefix | undefined, report: Report): void {
+  if (prefix === undefined || (prefix.length === 48 && octetsOf(prefix.address)[0] === 0xfd)) return;
+  report('not a /48 of fd00::/8 (RFC 4193)', 'for example fd12:3456:789a::/48', ['systemPrefix']);
+}
