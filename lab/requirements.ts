@@ -40,6 +40,7 @@ const TEST: readonly Requirement[] = [
   ['bird', 'bird2'],
   ['dig', 'bind9-dnsutils'],
   ['python3', 'python3-minimal'],
+  ['openssl', 'openssl'],
   ['clang++-14', 'clang-14'],
 ];
 

@@ -269,8 +269,9 @@ function command<S extends z.ZodType>(
 ): (parameters: JsonObject) => JsonValue | Promise<JsonValue> {
   return (parameters) => {
     const parsed = schema.safeParse(parameters);
-    // Its issues name members and rules, never values.
-    if (!parsed.success) throw new Denied(z.prettifyError(parsed.error).replaceAll(/\s*\n\s*/g, ' '));
+    // Issues name members and rules, never values.
+    if (!parsed.success)
+      throw new Denied(parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
     return act(parsed.data);
   };
 }

@@ -5,6 +5,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import { addAccountCommands, type GlobalOptions } from './account-commands.ts';
 import { ask, ControlClient, ControlUnavailable } from './control-client.ts';
 import { ExitCode } from './exit-codes.ts';
 import { isJsonList, isJsonObject, parseObject } from './json-lines.ts';
@@ -13,13 +14,6 @@ import { packageVersion } from './version.ts';
 import { formatAnswer, formatEvent } from './views.ts';
 
 const DAEMONS_DIRECTORY = join(import.meta.dirname, '../../daemons');
-
-interface GlobalOptions {
-  readonly json?: true;
-  readonly socket?: string;
-  readonly daemon?: string;
-  readonly timeout: number;
-}
 
 /** Ends the command with this exit code; the message goes to standard error. */
 class Failure extends Error {
@@ -70,6 +64,7 @@ function program(): Command {
     .command('cleanup <daemon> <file>')
     .description('remove what a killed daemon with this configuration left in the kernel')
     .action((daemon, file) => runDaemon(daemon, ['--cleanup', '--config', file]));
+  addAccountCommands(root, print);
   return root;
 }
 
