@@ -13,7 +13,7 @@ export function isLabel(text: string): boolean {
 function octets(count: number) {
   return z
     .base64()
-    .transform((text) => new Uint8Array(Buffer.from(text, 'base64')))
+    .transform((text): Uint8Array => new Uint8Array(Buffer.from(text, 'base64')))
     .refine((value) => value.length === count);
 }
 
