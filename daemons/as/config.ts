@@ -78,13 +78,9 @@ function certificateSection(context: ConfigurationContext) {
     .strictObject({
       certificateFile: z.string().transform(file).optional().meta({ description: 'certificate and its chain, PEM' }),
       keyFile: z.string().transform(file).optional().meta({ description: 'its private key, PEM' }),
-      names: z
-        .array(nameField())
-        .min(1)
-        .optional()
-        .meta({
-          description: 'names in a certificate that the daemon makes for itself; default: the name of this host',
-        }),
+      names: z.array(nameField()).min(1).optional().meta({
+        description: 'names in a certificate that the daemon makes for itself; default: the name of this host',
+      }),
     })
     .prefault({})
     .superRefine(crossCheck(checkCertificate), EVEN_WHEN_FAULTY)
