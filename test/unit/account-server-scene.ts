@@ -1,5 +1,4 @@
 /** An account server without its HTTPS: a real store in a directory of its own, a clock that stands until it is told, nodes that know the page only. */
-import { createHmac, createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -16,6 +15,7 @@ import { judgeCredential } from '#crypto/node-credential.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { isJsonObject } from '#ops/json-lines.ts';
+import type { NodeKey } from '#test/unit/account-node-key.ts';
 import type { NodeCredential } from '#wire/ntmobile-credential.ts';
 
 export const PASSWORD = 'correct horse battery staple';
@@ -67,32 +67,6 @@ export class MemoryKeyFiles implements KeyFiles {
 
   lose(name: string): void {
     this.#secrets.delete(name);
-  }
-}
-
-/** A node's key, by node:crypto alone. */
-export class NodeKey {
-  readonly #privateKey: KeyObject;
-  readonly publicKey: Uint8Array;
-
-  constructor() {
-    const { privateKey, publicKey } = generateKeyPairSync('x25519');
-    this.#privateKey = privateKey;
-    this.publicKey = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }).subarray(-32));
-  }
-
-  proof(kind: 'login' | 'renewal', server: Uint8Array, subject: string, timestamp: number): Uint8Array {
-    const x = Buffer.from(server).toString('base64url');
-    const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' });
-    const time = Buffer.alloc(8);
-    time.writeBigUInt64BE(BigInt(timestamp));
-    return new Uint8Array(
-      createHmac('sha256', diffieHellman({ privateKey: this.#privateKey, publicKey }))
-        .update(`sojourn ${kind} proof v1\0${subject}\0`)
-        .update(this.publicKey)
-        .update(time)
-        .digest(),
-    );
   }
 }
 

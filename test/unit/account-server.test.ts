@@ -3,11 +3,11 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
 import { ipv4 } from '#base/ip.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
+import { NodeKey } from './account-node-key.ts';
 import {
   AccountScene,
   CONFIGURATION,
   granted,
-  NodeKey,
   PASSWORD,
   refused,
   SOURCE,
