@@ -1,6 +1,6 @@
 /** Configuration of the direction coordinator: YAML → what its engine and its name server are told, and the settings of the process. */
 import { z } from 'zod';
-import { type IpAddress, octetsOf, type Prefix } from '#base/ip.ts';
+import type { IpAddress, Prefix } from '#base/ip.ts';
 import type { DirectionCoordinatorConfiguration } from '#engine/direction-coordinator/configuration.ts';
 import {
   crossCheck,
@@ -9,12 +9,10 @@ import {
   ipField,
   ipv4PrefixField,
   ipv6PrefixField,
-  parseKey,
   type Report,
-  reporter,
 } from '#ops/config-fields.ts';
 import { type DaemonSettings, daemonSection } from '#ops/daemon-settings.ts';
-import { isDomainName } from '#wire/ntmobile-options.ts';
+import { checkSystemPrefix, domainField, publicKeyField } from '#ops/ntmobile-fields.ts';
 
 /** Made in the daemon's state directory, or out of the credentials that it sees. */
 type Made = 'own' | 'judgeCredential' | 'secret' | 'secondEndpoints';
@@ -29,23 +27,6 @@ export interface DirectionCoordinatorSettings {
   readonly secondPort: number;
   readonly nameServer: { readonly port: number; readonly names: readonly string[]; readonly timeToLiveSeconds: number };
 }
-
-const KEY_OCTETS = 32;
-
-function publicKeyField() {
-  return z.string().transform((text, context): Uint8Array => {
-    const key = parseKey(text);
-    if (key?.length === KEY_OCTETS) return key;
-    reporter(context)(
-      `"${text}" is not a public key`,
-      'write hex: or base64: and its 32 octets, as the other daemon’s status has it',
-    );
-    return z.NEVER;
-  });
-}
-
-const domainField = () =>
-  z.string().refine(isDomainName, 'must be a domain name in lower case, without a dot at its end, like nodes.example');
 
 /** Schema of `dc.yaml`. */
 export function directionCoordinatorSchema() {
@@ -96,9 +77,7 @@ interface WholeParts {
 
 function checkWhole({ port, secondPort, systemPrefix, generalIpv4Prefix }: WholeParts, report: Report): void {
   if (port !== undefined && port === secondPort) report('the same as port', 'choose another', ['secondPort']);
-  if (systemPrefix !== undefined && (systemPrefix.length !== 48 || octetsOf(systemPrefix.address)[0] !== 0xfd)) {
-    report('not a /48 of fd00::/8 (RFC 4193)', 'for example fd12:3456:789a::/48', ['systemPrefix']);
-  }
+  checkSystemPrefix(systemPrefix, report);
   if (generalIpv4Prefix !== undefined && generalIpv4Prefix.length > 24) {
     report('holds fewer than 254 addresses', 'use a /24 or larger', ['generalIpv4Prefix']);
   }

@@ -52,7 +52,7 @@ function accountCommands(account: Command, ask: Ask): void {
     .option('--group <name...>', 'groups that its credentials name')
     .option('--no-password', 'enrolment tokens are the only way in')
     .action(async (name: string, options: { fqdn?: string; group?: string[]; password: boolean }, command: Command) => {
-      const password = options.password ? await readPassword() : undefined;
+      const password = options.password ? await readPassword(command) : undefined;
       const { fqdn, group: groups } = options;
       await ask(optionsOf(command), 'account-add', { name, fqdn, groups, password });
     });
@@ -60,7 +60,7 @@ function accountCommands(account: Command, ask: Ask): void {
     .command('password <name>')
     .description('set another password')
     .action(async (name: string, _: unknown, command: Command) => {
-      await ask(optionsOf(command), 'account-password', { name, password: await readPassword() });
+      await ask(optionsOf(command), 'account-password', { name, password: await readPassword(command) });
     });
   account
     .command('groups <name> [groups...]')
@@ -113,11 +113,12 @@ function wholeNumber(text: string): number {
 }
 
 /** Twice from a terminal, so that a slip is seen; one line from anything else. */
-async function readPassword(): Promise<string> {
+async function readPassword(command: Command): Promise<string> {
   if (!process.stdin.isTTY) return await readLine();
-  const ask = (prompt: string) => read({ prompt, silent: true, output: process.stderr });
+  const ask = (prompt: string) =>
+    read({ prompt, silent: true, output: process.stderr }).catch(() => command.error('sojourn: no password was given'));
   const password = await ask('Password: ');
-  if (password !== (await ask('Again: '))) throw new Error('the two are not the same');
+  if (password !== (await ask('Again: '))) command.error('sojourn: the two are not the same');
   return password;
 }
 

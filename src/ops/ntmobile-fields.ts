@@ -2,21 +2,20 @@
 import { z } from 'zod';
 import { type IpAddress, isIpv6, octetsOf, type Prefix, parseIpAddress } from '#base/ip.ts';
 import { type Endpoint, isDomainName } from '#wire/ntmobile-options.ts';
-import { type Report, reporter } from './config-fields.ts';
+import { parseKey, type Report, reporter } from './config-fields.ts';
 
 const KEY_OCTETS = 32;
 /** Of control and tunnels. */
 const PORT = 7890;
 
-/** `base64:` and 32 octets, X25519 or Ed25519. */
+/** `hex:` or `base64:` and 32 octets, X25519 or Ed25519. */
 export function publicKeyField() {
   return z.string().transform((text, context): Uint8Array => {
-    const [, digits] = /^base64:([A-Za-z0-9+/]{43}=)$/.exec(text) ?? [];
-    const key = digits === undefined ? undefined : new Uint8Array(Buffer.from(digits, 'base64'));
+    const key = text.startsWith('text:') ? undefined : parseKey(text);
     if (key?.length === KEY_OCTETS) return key;
     reporter(context)(
       `"${text}" is not a public key`,
-      'write base64: and its 32 octets, as the other daemon prints it',
+      'write hex: or base64: and its 32 octets, as the other daemon shows it',
     );
     return z.NEVER;
   });

@@ -56,7 +56,7 @@ describe('a wrong as.yaml', () => {
       'a key that is too short',
       KEY,
       'AAAA',
-      'as.yaml:4:36: directionCoordinators[0].publicKey: "base64:AAAA" is not a public key (write base64: and its 32 octets, as the other daemon prints it)',
+      'as.yaml:4:36: directionCoordinators[0].publicKey: "base64:AAAA" is not a public key (write hex: or base64: and its 32 octets, as the other daemon shows it)',
     ],
     [
       'an endpoint without brackets',
