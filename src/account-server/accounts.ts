@@ -35,6 +35,12 @@ export class Accounts {
     return this.#database.all('SELECT * FROM accounts ORDER BY name').map(accountOf);
   }
 
+  count(): { readonly accounts: number; readonly disabledAccounts: number } {
+    const row = this.#database.one('SELECT count(*) AS accounts, coalesce(sum(disabled), 0) AS disabled FROM accounts');
+    if (row === undefined) return { accounts: 0, disabledAccounts: 0 };
+    return { accounts: integer(row, 'accounts'), disabledAccounts: integer(row, 'disabled') };
+  }
+
   named(name: string): Account | undefined {
     const row = this.#database.one('SELECT * FROM accounts WHERE name = ?', name);
     return row === undefined ? undefined : accountOf(row);

@@ -96,12 +96,7 @@ export class Administration {
 
   /** For `status`. */
   summary(): JsonObject {
-    const accounts = this.#accounts.list();
-    return {
-      accounts: accounts.length,
-      disabledAccounts: accounts.filter(({ disabled }) => disabled).length,
-      devices: this.#devices.list().length,
-    };
+    return { ...this.#accounts.count(), devices: this.#devices.count() };
   }
 
   #commands(): Readonly<Record<string, (parameters: JsonObject) => JsonValue | Promise<JsonValue>>> {

@@ -41,6 +41,11 @@ export class Devices {
     return this.#database.all('SELECT * FROM devices ORDER BY account, label').map(deviceOf);
   }
 
+  count(): number {
+    const row = this.#database.one('SELECT count(*) AS devices FROM devices');
+    return row === undefined ? 0 : integer(row, 'devices');
+  }
+
   ofAccount(account: number): readonly Device[] {
     return this.#database.all('SELECT * FROM devices WHERE account = ? ORDER BY label', account).map(deviceOf);
   }

@@ -9,7 +9,7 @@
  */
 
 import type { Server } from 'node:https';
-import type { AddressInfo } from 'node:net';
+import type { AddressInfo, Socket } from 'node:net';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { z } from 'zod';
 import { hex } from '#base/bytes.ts';
@@ -26,7 +26,10 @@ import type { AccountService, ServiceClock } from './service.ts';
 
 const LONGEST_BODY = 4096;
 const LONGEST_HEADERS = 8192;
-const MOST_CONNECTIONS = 512;
+const MOST_CONNECTIONS = 1024;
+/** Each is over after seconds: a NAT with hundreds of nodes behind it gets along. */
+const MOST_CONNECTIONS_OF_ONE = 64;
+const CHECK_INTERVAL_MS = 2_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 
@@ -47,6 +50,8 @@ const base64 = (octets: Uint8Array): string => Buffer.from(octets).toString('bas
 export class HttpsFace {
   readonly #options: HttpsOptions;
   readonly #app: FastifyInstance<Server>;
+  /** Open connections by where they come from. */
+  readonly #connections = new Map<string, number>();
 
   constructor(options: HttpsOptions) {
     this.#options = options;
@@ -54,12 +59,13 @@ export class HttpsFace {
     const app = fastify({
       https: {
         ...{ cert, key, minVersion: 'TLSv1.3', handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
-        maxHeaderSize: LONGEST_HEADERS,
+        ...{ maxHeaderSize: LONGEST_HEADERS, connectionsCheckingInterval: CHECK_INTERVAL_MS },
       },
       ...{ logger: false, bodyLimit: LONGEST_BODY, requestTimeout: REQUEST_TIMEOUT_MS, forceCloseConnections: true },
       keepAliveTimeout: REQUEST_TIMEOUT_MS,
     });
     app.server.maxConnections = MOST_CONNECTIONS;
+    app.server.on('connection', (socket) => this.#bound(socket));
     app.server.on('tlsClientError', () => options.service.count('tls-failed'));
     app.removeContentTypeParser('text/plain');
     app.setErrorHandler((error, _request, reply) => this.#failed(error, reply));
@@ -81,6 +87,23 @@ export class HttpsFace {
 
   async close(): Promise<void> {
     await this.#app.close();
+  }
+
+  /** Before TLS, which costs more than this. */
+  #bound(socket: Socket): void {
+    const { remoteAddress: from = '' } = socket;
+    const open = this.#connections.get(from) ?? 0;
+    if (open >= MOST_CONNECTIONS_OF_ONE) {
+      this.#options.service.count('too-many-connections');
+      socket.destroy();
+      return;
+    }
+    this.#connections.set(from, open + 1);
+    socket.once('close', () => {
+      const left = (this.#connections.get(from) ?? 1) - 1;
+      if (left > 0) this.#connections.set(from, left);
+      else this.#connections.delete(from);
+    });
   }
 
   #routes(): void {

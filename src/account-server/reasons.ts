@@ -22,6 +22,7 @@ export const REASONS = {
   'too-many-devices': 'the account has as many devices as it may',
   'no-addresses': 'every virtual IPv4 address is allotted',
   'store-failed': 'the store could not be read or written',
+  'too-many-connections': 'more open connections of one address than it needs',
   'tls-failed': 'a connection that did not come to TLS 1.3',
 } as const;
 export type Reason = keyof typeof REASONS;

@@ -8,7 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '#engine/contract.ts';
 import type { DaemonProcess } from '#lab/daemons.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
-import { attempt, Background, run } from '#lab/shell.ts';
+import { attempt, Background, run, waitFor } from '#lab/shell.ts';
 import { isJsonObject } from '#ops/json-lines.ts';
 import { NodeKey } from '#test/unit/account-node-key.ts';
 import {
@@ -36,6 +36,9 @@ import {
   statsOf,
 } from './account-lab.ts';
 
+/** Says nothing until the server ends it. */
+const SILENT = "my $s = IO::Socket::IP->new(PeerAddr => '::1', PeerPort => 4501) or die; sysread $s, my $b, 1";
+const MANY = "my @all = map { IO::Socket::IP->new(PeerAddr => '127.0.0.1', PeerPort => 4501) } 1 .. 80; sleep 60";
 const WRONG_PASSWORD = 'incorrect zebra';
 secrets.add(WRONG_PASSWORD);
 
@@ -77,13 +80,9 @@ describe('TLS', () => {
     expect((await ask('https://127.0.0.1:4501/v1/system')).status).toBe(200);
   });
 
-  it('goes on when what connects is no TLS, or says nothing', async () => {
-    const silent = new Background(['openssl', 's_client', '-connect', '[::1]:4501', '-quiet'], {
-      logFile: `${LAB_DIRECTORY}/silent.log`,
-    });
+  it('goes on when what connects is no TLS', async () => {
     await attempt(['curl', '--silent', '--max-time', '5', 'http://[::1]:4501/v1/system']);
     expect((await ask('/v1/system')).status).toBe(200);
-    await silent.stop();
   });
 });
 
@@ -194,6 +193,24 @@ describe('a renewal', () => {
     expect((await login(key, 'alice', { password: WRONG_PASSWORD })).body['error']).toBe('refused');
     await operate(['as', 'account', 'enable', 'alice']);
     expect((await renew(key, first)).status).toBe(200);
+  });
+});
+
+describe('who connects and asks nothing', () => {
+  it('is sent away, before TLS and after it, and does not keep others out', async () => {
+    const logFile = (name: string) => ({ logFile: `${LAB_DIRECTORY}/${name}.log` });
+    const silent = [
+      new Background(['openssl', 's_client', '-connect', '[::1]:4501', '-quiet'], logFile('silent-tls')),
+      new Background(['perl', '-MIO::Socket::IP', '-e', SILENT], logFile('silent')),
+    ];
+    const idle = new Background(['perl', '-MIO::Socket::IP', '-e', MANY], logFile('many'));
+    const cut = async () => Number((await statsOf(server))['too-many-connections']) > 0;
+    await waitFor(cut, { timeoutMs: 20_000, what: 'connections to be cut' });
+    expect((await ask('https://127.0.0.1:4501/v1/system', undefined, '--interface', '127.0.0.2')).status).toBe(200);
+    await idle.stop('SIGKILL');
+    for (const one of silent) {
+      await waitFor(() => one.finished, { timeoutMs: 30_000, what: `${one.argv[0]} to be sent away` });
+    }
   });
 });
 
