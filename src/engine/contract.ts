@@ -169,6 +169,9 @@ export interface DesiredPart {
   readonly tunnels?: readonly DesiredTunnel[];
   readonly planeRoutes?: readonly DesiredPlaneRoute[];
   readonly securityAssociations?: readonly DesiredSecurityAssociations[];
+  readonly relayLegs?: readonly DesiredRelayLeg[];
+  readonly translations?: readonly DesiredTranslation[];
+  readonly addressMaps?: readonly DesiredAddressMap[];
 }
 
 export interface DesiredAddress {
@@ -284,6 +287,47 @@ export interface DesiredSecurityAssociations {
 export interface DesiredPlaneRoute {
   readonly prefix: Prefix;
   readonly tunnel: number;
+  /**
+   * True on a mobile node: the prefix is the other end's, as on a home agent. Such routes are looked up before the others by inner destination
+   * when sending, and an inner packet that comes through a tunnel with such routes needs a source among them and a destination that is an
+   * address of `ownAddresses` of the plane.
+   */
+  readonly peer?: boolean;
+}
+
+/**
+ * One leg of a path at a relay: envelopes (type 13 of docs/ntmobile.md) with `index` from `remote` go on to the leg `other`, in an envelope with
+ * that one's index. What comes with this index from anywhere else is dropped and counted.
+ */
+export interface DesiredRelayLeg {
+  /** 28 bits, not 0; unique in the relay. */
+  readonly index: number;
+  /** Index of the other leg of the path; 0 while it is not there: what comes is dropped. */
+  readonly other: number;
+  readonly local: IpAddress;
+  readonly remote: IpAddress;
+  readonly remotePort: number;
+  /** False: nobody showed yet that it is at `remote`; it gets no more than three times the octets that came from there. */
+  readonly validated: boolean;
+  /** Kilobits a second that go to this leg. */
+  readonly rateKilobits: number;
+}
+
+/**
+ * An address that has another one of the other family in the plane, 1:1 (RFC 7915). `far`: a packet out of a tunnel to `inner` is translated, its
+ * destination becomes `outer`, its source what the `near` entry of the source says. `near`: a packet from the TUN device to `outer` is translated back.
+ * A packet without an entry for both of its addresses is dropped and counted.
+ */
+export interface DesiredTranslation {
+  readonly side: 'near' | 'far';
+  readonly inner: IpAddress;
+  readonly outer: IpAddress;
+}
+
+/** A virtual address and the real one of the same family that the kernel puts in its place (destination translation and masquerade). */
+export interface DesiredAddressMap {
+  readonly virtual: IpAddress;
+  readonly real: IpAddress;
 }
 
 export type { IpAddress, Ipv4Address, Ipv6Address, Monotonic, Prefix, Wall };
