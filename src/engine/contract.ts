@@ -96,6 +96,54 @@ export type ResolvedInput = {
  */
 export type RoamingInput = { readonly kind: 'roaming'; readonly tunnel: number } & DatagramEndpoints;
 
+/** Somebody asks the stub resolver for `name` (lower case, no trailing dot); answered by exactly one `answer` output with the same `id`. */
+export type QueryInput = {
+  readonly kind: 'query';
+  readonly id: number;
+  readonly name: string;
+  /** Second try: the name exists, but has no address of a family that `forward` said is reachable. */
+  readonly unreachable: boolean;
+};
+
+/** What a query comes to. `forward`: not a matter of NTMobile, or not yet; `families` has 4 and 6 as the access network reaches them. */
+export type NameAnswer =
+  | { readonly outcome: 'addresses'; readonly addresses: readonly IpAddress[]; readonly timeToLiveSeconds: number }
+  | { readonly outcome: 'forward'; readonly families: readonly (4 | 6)[] }
+  | { readonly outcome: 'no-such-name' }
+  | { readonly outcome: 'failure' };
+
+/** A direction coordinator as the account server tells of it. */
+export interface CoordinatorDescription {
+  readonly name: string;
+  /** X25519, 32 octets. */
+  readonly publicKey: Uint8Array;
+  readonly endpoints: readonly { readonly address: IpAddress; readonly port: number }[];
+}
+
+/** The answer to a `login` output. `credential` as octets (docs/ntmobile.md §2.1), `authorities` Ed25519 public keys. */
+export type LoginInput = {
+  readonly kind: 'logged-in';
+  readonly outcome:
+    | {
+        readonly granted: true;
+        readonly credential: Uint8Array;
+        readonly notAfter: Wall;
+        readonly renewalToken: string;
+        readonly coordinators: readonly CoordinatorDescription[];
+        readonly authorities: readonly Uint8Array[];
+        readonly systemPrefix: Prefix;
+        readonly zone: string;
+      }
+    /** `final`: asking again the same way is of no use (wrong password, disabled account, token used up). */
+    | {
+        readonly granted: false;
+        readonly reason: string;
+        readonly message: string;
+        readonly final: boolean;
+        readonly retryAfterMs?: number;
+      };
+};
+
 /** One network interface of the host, as the kernel tells it by rtnetlink. The daemon's own TUN device is left out. */
 export interface NetworkInterface {
   readonly index: number;
@@ -145,7 +193,10 @@ export type Output =
   | { readonly kind: 'event'; readonly event: EngineEvent }
   | { readonly kind: 'reply'; readonly id: number; readonly ok: boolean; readonly value: JsonValue }
   /** Ask the host's resolver for A and AAAA; answered by a `resolved` input. */
-  | { readonly kind: 'resolve'; readonly name: string };
+  | { readonly kind: 'resolve'; readonly name: string }
+  /** Ask the account server for a credential: by the renewal token where there is one, otherwise as the configuration says. One at a time. */
+  | { readonly kind: 'login'; readonly renewalToken: string | undefined }
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: NameAnswer };
 
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
 export interface JsonObject {
