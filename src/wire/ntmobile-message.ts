@@ -51,7 +51,7 @@ export const NTMOBILE_MESSAGES = {
   'relay-direction-response': row(9, 'always', ['path-id']),
   'relay-attach-request': row(10, 'never', ['relay-token']),
   'relay-attach-response': row(11, 'always', ['path-id', 'relay-index', 'observed-endpoint']),
-  'path-challenge': row(12, 'never', ['challenge']),
+  'path-challenge': row(12, 'never', ['challenge'], ['candidate']),
   'path-response': row(13, 'always', ['challenge', 'observed-endpoint']),
   'hole-punching': row(14, 'never', ['path-id']),
   'keep-alive': row(15, 'either'),

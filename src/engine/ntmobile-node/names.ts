@@ -1,0 +1,170 @@
+/**
+ * Names that applications ask for: asked of the direction coordinator, and what it directs is done.
+ *
+ * No RFC: docs/ntmobile.md §6 (Direction Request, Route Direction as the one who asked)
+ */
+import type { IpAddress } from '#base/ip.ts';
+import type { Monotonic, Wall } from '#base/time.ts';
+import type { NameAnswer, QueryInput, RandomBytes } from '#engine/contract.ts';
+import type { CounterSet } from '#engine/shared/counters.ts';
+import type { Sessions } from '#engine/shared/ntmobile/sessions.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import {
+  DirectionRole,
+  findNtmobileOption,
+  type NtmobileOption,
+  type NtmobileOptionOf,
+} from '#wire/ntmobile-options.ts';
+import type { Attachment } from './attachment.ts';
+import type { NtmobileNodeConfiguration } from './configuration.ts';
+import type { CoordinatorLink } from './coordinator-link.ts';
+import { type Direction, Directions, nameAnswer } from './directions.ts';
+import type { PathKeeper } from './path-keeper.ts';
+import type { DirectionPurpose, NodePurpose } from './purposes.ts';
+import type { NtmobileNodeCounter } from './reasons.ts';
+import type { Trust } from './trust.ts';
+
+const DEFAULT_TIME_TO_LIVE_SECONDS = 60;
+const LONGEST_TIME_TO_LIVE_SECONDS = 300;
+
+/** What names need of their node. */
+export interface NamesContext {
+  readonly configuration: NtmobileNodeConfiguration;
+  readonly random: RandomBytes;
+  readonly sessions: Sessions<NodePurpose>;
+  readonly counters: CounterSet<NtmobileNodeCounter>;
+  readonly trust: Trust;
+  readonly coordinator: CoordinatorLink;
+  readonly keeper: PathKeeper;
+  attachment(): Attachment;
+  wall(now: Monotonic): Wall;
+  answer(id: number, answer: NameAnswer): void;
+}
+
+export class Names {
+  readonly #context: NamesContext;
+  readonly #directions = new Directions();
+
+  constructor(context: NamesContext) {
+    this.#context = context;
+  }
+
+  deadline(): Monotonic {
+    return this.#directions.deadline();
+  }
+
+  tick(now: Monotonic): void {
+    for (const direction of this.#directions.takeDue(now)) this.#ask(now, direction);
+  }
+
+  /** The coordinator is there: what waits for it is asked. */
+  registered(now: Monotonic): void {
+    for (const direction of this.#directions.all()) if (direction.waiting.length > 0) this.#ask(now, direction);
+  }
+
+  /** The path to that name is no more. */
+  lost(now: Monotonic, name: string): void {
+    const direction = this.#directions.get(name);
+    if (direction !== undefined) this.#directions.lost(now, direction);
+  }
+
+  answered(now: Monotonic, { name }: DirectionPurpose, answer: NtmobileMessage | undefined): void {
+    const direction = this.#directions.get(name);
+    if (direction !== undefined) this.#directed(now, direction, answer);
+  }
+
+  query(now: Monotonic, { id, name, unreachable }: QueryInput): void {
+    const answer = (given: NameAnswer): void => {
+      this.#context.answer(id, given);
+    };
+    if (this.#context.trust.granted === undefined || !this.#isOurs(name, unreachable)) {
+      const { ipv4, ipv6 } = this.#context.attachment();
+      answer({
+        outcome: 'forward',
+        families: [...(ipv4 === undefined ? [] : [4 as const]), ...(ipv6 === undefined ? [] : [6 as const])],
+      });
+      return;
+    }
+    const direction = this.#directions.want(now, name, () => this.#context.random(8));
+    if (direction.freshUntil > now) {
+      answer(nameAnswer(direction));
+      return;
+    }
+    direction.waiting.push(id);
+    this.#ask(now, direction);
+  }
+
+  #isOurs(name: string, unreachable: boolean): boolean {
+    const { generalNames, unreachableNames } = this.#context.configuration;
+    const domains = [
+      ...generalNames,
+      ...(this.#context.trust.granted === undefined ? [] : [this.#context.trust.granted.zone]),
+    ];
+    if (domains.some((domain) => name === domain || name.endsWith(`.${domain}`))) return true;
+    return unreachable && unreachableNames;
+  }
+
+  /** Asks the coordinator; without one, when it is there again. */
+  #ask(now: Monotonic, direction: Direction): void {
+    const session = this.#context.coordinator.session;
+    if (session === undefined || direction.asked) return;
+    direction.asked = true;
+    const options: readonly NtmobileOption[] = [
+      { type: 'name', name: direction.name },
+      { type: 'path-id', pathId: direction.pathId },
+      ...this.#context.coordinator.candidates(),
+    ];
+    this.#context.sessions.request(
+      now,
+      session,
+      { type: 'direction-request', options },
+      { part: 'direction', name: direction.name },
+    );
+  }
+
+  #directed(now: Monotonic, direction: Direction, answer: NtmobileMessage | undefined): void {
+    direction.asked = false;
+    const addresses = answer?.status === NtmobileStatus.granted ? this.#follow(now, direction, answer) : undefined;
+    if (addresses === undefined) {
+      this.#context.counters.count('direction-refused');
+      if (answer === undefined || answer.status === NtmobileStatus.peerNotReachable)
+        this.#directions.lost(now, direction);
+      const outcome = answer?.status === NtmobileStatus.noSuchName ? 'no-such-name' : 'failure';
+      this.#answerWaiting(direction, { outcome });
+      return;
+    }
+    const seconds = findNtmobileOption(answer?.options ?? [], 'time-to-live')?.seconds ?? DEFAULT_TIME_TO_LIVE_SECONDS;
+    this.#directions.granted(now, direction, addresses, Math.min(seconds, LONGEST_TIME_TO_LIVE_SECONDS));
+    this.#answerWaiting(direction, nameAnswer(direction));
+  }
+
+  #answerWaiting({ waiting }: Direction, answer: NameAnswer): void {
+    for (const id of waiting.splice(0)) this.#context.answer(id, answer);
+  }
+
+  /** Does what a Route Direction says, as the one who asked; the addresses for applications. */
+  #follow(now: Monotonic, direction: Direction, { options }: NtmobileMessage): readonly IpAddress[] | undefined {
+    const role = findNtmobileOption(options, 'role')?.role;
+    const relay = findNtmobileOption(options, 'relay');
+    if (role === DirectionRole.general)
+      return relay === undefined ? undefined : this.#followGeneral(now, relay, options);
+    const other = this.#context.trust.otherOf(this.#context.wall(now), options);
+    if (role !== DirectionRole.initiator || other === undefined || other.name !== direction.name) return undefined;
+    const directed = { pathId: direction.pathId, other, initiator: true };
+    return this.#context.keeper.makePath(now, directed, options).addresses;
+  }
+
+  #followGeneral(
+    now: Monotonic,
+    option: NtmobileOptionOf<'relay'>,
+    options: readonly NtmobileOption[],
+  ): readonly IpAddress[] | undefined {
+    const ipv6 = findNtmobileOption(options, 'virtual-ipv6')?.address;
+    const ipv4 = findNtmobileOption(options, 'virtual-ipv4')?.address;
+    const addresses = [ipv6, ipv4].filter((address) => address !== undefined);
+    if (addresses.length === 0 || !addresses.every((address) => this.#context.trust.isVirtual(address)))
+      return undefined;
+    this.#context.keeper.makeGeneral(now, option, addresses);
+    return addresses;
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * Every path of a node, by path id and by the node at its other end.
+ *
+ * No RFC: docs/ntmobile.md §6 (path id)
+ *
+ * Two nodes that ask for each other at the same moment get two paths. Both take the established one with the lower path id, without a word about it.
+ */
+import { earliest, type Monotonic } from '#base/time.ts';
+import type { NodePath } from './node-path.ts';
+
+/** Tunnels of NTMobile; Mobile IPv6 in the same daemon has the lower numbers. */
+const FIRST_TUNNEL = 0x4000_0000;
+
+/** The paths to one node share a tunnel. */
+export interface OtherEnd {
+  /** Its public key in hexadecimal digits. */
+  readonly id: string;
+  readonly tunnel: number;
+  readonly paths: Set<NodePath>;
+}
+
+export class TunnelNumbers {
+  #next = FIRST_TUNNEL;
+
+  allot(): number {
+    this.#next += 1;
+    return this.#next;
+  }
+}
+
+export class NodePaths {
+  readonly #byId = new Map<string, NodePath>();
+  readonly #ends = new Map<string, OtherEnd>();
+  readonly #numbers: TunnelNumbers;
+
+  constructor(numbers: TunnelNumbers) {
+    this.#numbers = numbers;
+  }
+
+  get(pathId: string): NodePath | undefined {
+    return this.#byId.get(pathId);
+  }
+
+  all(): Iterable<NodePath> {
+    return this.#byId.values();
+  }
+
+  ends(): Iterable<OtherEnd> {
+    return this.#ends.values();
+  }
+
+  end(publicKey: string): OtherEnd | undefined {
+    return this.#ends.get(publicKey);
+  }
+
+  add(path: NodePath, publicKey: string): void {
+    this.#byId.set(path.id, path);
+    let end = this.#ends.get(publicKey);
+    if (end === undefined) {
+      end = { id: publicKey, tunnel: this.#numbers.allot(), paths: new Set() };
+      this.#ends.set(publicKey, end);
+    }
+    end.paths.add(path);
+  }
+
+  remove(path: NodePath, publicKey: string): void {
+    this.#byId.delete(path.id);
+    const end = this.#ends.get(publicKey);
+    end?.paths.delete(path);
+    if (end?.paths.size === 0) this.#ends.delete(publicKey);
+  }
+
+  deadline(): Monotonic {
+    return earliest(...[...this.#byId.values()].map((path) => path.deadline()));
+  }
+}
+
+/** Those with keys, the one that is used first. */
+export function establishedOf({ paths }: OtherEnd): readonly NodePath[] {
+  return [...paths].filter(({ session }) => session?.current !== undefined).sort((a, b) => (a.id < b.id ? -1 : 1));
+}

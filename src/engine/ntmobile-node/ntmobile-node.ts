@@ -1,0 +1,356 @@
+/**
+ * The NTMobile node: logs in, registers, builds paths to other nodes and to general nodes, keeps them while it moves.
+ *
+ * No RFC: docs/ntmobile.md §2 to §6
+ * Left out: several coordinators at a time, packets kept until a tunnel stands.
+ */
+import { hex } from '#base/bytes.ts';
+import { type IpAddress, prefixContains } from '#base/ip.ts';
+import { earliest, type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
+import { nodeIdOf } from '#crypto/node-credential.ts';
+import type {
+  CommonInput,
+  DesiredPart,
+  Engine,
+  JsonObject,
+  LoginInput,
+  NetworkInput,
+  NetworkInterface,
+  Output,
+  QueryInput,
+  RandomBytes,
+  RoamingInput,
+} from '#engine/contract.ts';
+import { CounterSet, type Counters } from '#engine/shared/counters.ts';
+import type { Session } from '#engine/shared/ntmobile/session.ts';
+import type { JudgedInitiation, SessionListener } from '#engine/shared/ntmobile/session-listener.ts';
+import { Sessions } from '#engine/shared/ntmobile/sessions.ts';
+import type { Way } from '#engine/shared/ntmobile/way.ts';
+import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import {
+  DirectionRole,
+  findNtmobileOption,
+  type NtmobileOption,
+  type NtmobileOptionOf,
+} from '#wire/ntmobile-options.ts';
+import { type Attachment, attachmentOf, NOWHERE, nextEnd, samePlaces } from './attachment.ts';
+import type { NtmobileNodeConfiguration } from './configuration.ts';
+import { CoordinatorLink } from './coordinator-link.ts';
+import { ownPart } from './host-state.ts';
+import { LOGIN_TABLE, Login } from './login.ts';
+import { Names } from './names.ts';
+import { PathKeeper } from './path-keeper.ts';
+import type { NodePurpose } from './purposes.ts';
+import { NTMOBILE_NODE_COUNTERS, type NtmobileNodeCounter } from './reasons.ts';
+import { Trust } from './trust.ts';
+
+export type NtmobileNodeInput = CommonInput | NetworkInput | RoamingInput | LoginInput | QueryInput;
+
+/** Relays with which a session is kept before any path needs them. */
+const WARM_RELAYS = 2;
+
+/** Never throws for a peer's fault; `clock` must be the first input. */
+export function createNtmobileNode(
+  configuration: NtmobileNodeConfiguration,
+  random: RandomBytes,
+): Engine<NtmobileNodeInput> & { readonly counters: Counters } {
+  return new NtmobileNode(configuration, random);
+}
+
+class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePurpose> {
+  readonly #configuration: NtmobileNodeConfiguration;
+  readonly #sessions: Sessions<NodePurpose>;
+  readonly #counters = new CounterSet<NtmobileNodeCounter>(NTMOBILE_NODE_COUNTERS);
+  readonly #login = new Login();
+  readonly #coordinator: CoordinatorLink;
+  readonly #keeper: PathKeeper;
+  readonly #names: Names;
+  readonly #trust: Trust;
+  #interfaces: readonly NetworkInterface[] = [];
+  #attachment: Attachment = NOWHERE;
+  #lookAgainAt: Monotonic = NEVER;
+  #offsetMs = 0;
+  #out: Output[] = [];
+
+  constructor(configuration: NtmobileNodeConfiguration, random: RandomBytes) {
+    this.#configuration = configuration;
+    const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
+    this.#sessions = new Sessions(
+      { own: configuration.own, random, suites, credential: () => this.#trust.granted?.credential },
+      this,
+    );
+    this.#coordinator = new CoordinatorLink(this.#sessions, this.#counters, configuration.port, {
+      registered: (now, relays) => this.#registered(now, relays),
+      candidatesChanged: (now) => this.#keeper.announce(now),
+    });
+    this.#keeper = new PathKeeper({
+      ...{ sessions: this.#sessions, counters: this.#counters, random, port: configuration.port },
+      attachment: () => this.#attachment,
+      candidates: () => this.#coordinator.candidates(),
+      want: (key, part) => this.#want(key, part),
+      lost: (now, path) => this.#names.lost(now, path.other.name),
+    });
+    this.#trust = new Trust(configuration.virtualIpv4Prefix, this.#counters);
+    this.#names = new Names({
+      ...{ configuration, random, sessions: this.#sessions, counters: this.#counters, trust: this.#trust },
+      ...{ coordinator: this.#coordinator, keeper: this.#keeper },
+      attachment: () => this.#attachment,
+      wall: (now) => this.#wall(now),
+      answer: (id, answer) => this.#out.push({ kind: 'answer', id, answer }),
+    });
+  }
+
+  get counters(): Counters {
+    return { ...this.#sessions.counters, ...this.#counters.counters };
+  }
+
+  deadline(): Monotonic {
+    const sessions = earliest(this.#sessions.deadline(), this.#coordinator.deadline(), this.#keeper.deadline());
+    return earliest(sessions, this.#login.deadline(), this.#names.deadline(), this.#lookAgainAt);
+  }
+
+  step(now: Monotonic, input: NtmobileNodeInput, out: Output[]): void {
+    this.#out = out;
+    this.#take(now, input);
+    if (input.kind !== 'record' && input.kind !== 'clock') this.#tick(now);
+  }
+
+  #take(now: Monotonic, input: NtmobileNodeInput): void {
+    switch (input.kind) {
+      case 'datagram':
+        if (input.path.kind === 'datagram') this.#sessions.receive(now, input.path, input.packet);
+        break;
+      case 'network':
+        this.#interfaces = input.interfaces;
+        this.#look(now);
+        break;
+      case 'roaming':
+        this.#keeper.roamed(now, input.tunnel, input.remote, input.remotePort);
+        break;
+      case 'query':
+        this.#names.query(now, input);
+        break;
+      case 'logged-in':
+        this.#loggedIn(now, input);
+        break;
+      case 'clock':
+        this.#offsetMs = input.offsetMs;
+        this.#sessions.clock(input.offsetMs);
+        break;
+      case 'record':
+        if (input.table === LOGIN_TABLE) this.#login.restore(input.value);
+        break;
+      case 'restored':
+        this.#trust.granted = this.#login.valid(this.#wall(now));
+        if (this.#trust.granted !== undefined) this.#begin(now);
+        break;
+      case 'request':
+        this.#out.push({ kind: 'reply', id: input.id, ...this.#answerOperator(input.command) });
+        break;
+      default:
+    }
+  }
+
+  #tick(now: Monotonic): void {
+    if (now >= this.#lookAgainAt) this.#look(now);
+    if (this.#login.tick(now, this.#out)) this.#credentialEnded(now);
+    this.#sessions.tick(now);
+    this.#coordinator.tick(now);
+    this.#keeper.tick(now);
+    this.#names.tick(now);
+  }
+
+  #wall(now: Monotonic): Wall {
+    return wall(now + this.#offsetMs);
+  }
+
+  // --- where it is, and who it is ---
+
+  #look(now: Monotonic): void {
+    const { interfaces, excludedAddresses, virtualIpv4Prefix } = this.#configuration;
+    const prefix = this.#trust.granted?.systemPrefix;
+    const excluded = (address: IpAddress): boolean =>
+      excludedAddresses.includes(address) ||
+      prefixContains(virtualIpv4Prefix, address) ||
+      (prefix !== undefined && prefixContains(prefix, address));
+    const attachment = attachmentOf(now, this.#interfaces, { interfaces, excluded });
+    this.#lookAgainAt = nextEnd(now, this.#interfaces);
+    if (attachment.ipv6 !== undefined || attachment.ipv4 !== undefined)
+      this.#login.begin(now, this.#offsetMs, this.#out);
+    if (samePlaces(attachment, this.#attachment)) return;
+    this.#attachment = attachment;
+    this.#counters.count('moved');
+    this.#coordinator.place(attachment);
+    // First what data depends on.
+    this.#keeper.moved(now);
+    if (this.#trust.granted !== undefined) this.#coordinator.begin(now);
+  }
+
+  #loggedIn(now: Monotonic, input: LoginInput): void {
+    if (!this.#login.take(input, now, this.#offsetMs, this.#out)) {
+      this.#counters.count('login-failed');
+      return;
+    }
+    this.#counters.count('login');
+    const renewed = this.#trust.granted !== undefined;
+    this.#trust.granted = this.#login.valid(this.#wall(now));
+    if (renewed) this.#coordinator.renewed(now);
+    this.#begin(now);
+  }
+
+  #begin(now: Monotonic): void {
+    const granted = this.#trust.granted;
+    const own =
+      granted === undefined
+        ? undefined
+        : this.#trust.holder(this.#wall(now), granted.credential, this.#configuration.own.publicKey);
+    if (granted === undefined || own === undefined) return;
+    const { virtualIpv6, virtualIpv4 } = own;
+    const { virtualIpv4Prefix } = this.#configuration;
+    this.#want('ntmobile/own', ownPart([virtualIpv6, virtualIpv4], [granted.systemPrefix, virtualIpv4Prefix]));
+    this.#coordinator.use(now, granted.coordinators[0]);
+  }
+
+  /** Whoever is disabled at the account server is at this point at the latest. */
+  #credentialEnded(now: Monotonic): void {
+    this.#trust.granted = undefined;
+    this.#coordinator.use(now, undefined);
+    this.#keeper.endAll(now);
+    this.#want('ntmobile/own', undefined);
+  }
+
+  #registered(now: Monotonic, relays: readonly NtmobileOptionOf<'relay'>[]): void {
+    for (const option of relays.slice(0, WARM_RELAYS)) this.#keeper.relay(option).open(now);
+    this.#names.registered(now);
+  }
+
+  // --- sessions ---
+
+  send({ local, localPort, remote, remotePort, relayIndex }: Way, packet: Uint8Array): void {
+    const path = { kind: 'datagram', local, localPort, remote, remotePort, relayIndex } as const;
+    this.#out.push({ kind: 'send', path, packet });
+  }
+
+  judge(now: Monotonic, { use, publicKey, pathId, payload }: JudgedInitiation): readonly NtmobileOption[] | undefined {
+    // After its restart a coordinator calls those that it knows.
+    if (use === HandshakeUse.coordinator) return this.#isCoordinator(publicKey) ? [] : undefined;
+    if (use !== HandshakeUse.node || payload.credential === undefined) return undefined;
+    const holder = this.#trust.holder(this.#wall(now), payload.credential, publicKey);
+    return holder !== undefined && this.#keeper.expects(publicKey, pathId) ? [] : undefined;
+  }
+
+  #isCoordinator(publicKey: Uint8Array): boolean {
+    const known = this.#trust.granted?.coordinators[0]?.publicKey;
+    return known !== undefined && hex(known) === hex(publicKey);
+  }
+
+  established(now: Monotonic, session: Session): void {
+    if (this.#coordinator.isSession(session)) this.#coordinator.established(now);
+    else this.#keeper.established(now, session);
+  }
+
+  ended(now: Monotonic, session: Session): void {
+    if (this.#coordinator.isSession(session)) this.#coordinator.ended(now);
+    else this.#keeper.ended(now, session);
+  }
+
+  request(now: Monotonic, session: Session, message: NtmobileMessage, way: Way): NtmobileMessage | undefined {
+    if (session.use === HandshakeUse.coordinator && message.type === 'route-direction')
+      return this.#directedTo(now, message);
+    if (message.type === 'path-challenge') {
+      const path = this.#keeper.path(session.pathId);
+      if (path !== undefined && path.session === session) return path.challenged(now, message, way);
+      if (session.use === HandshakeUse.relay) return echoed(message, way);
+    }
+    this.#counters.count('message-unexpected');
+    return undefined;
+  }
+
+  /** As the one who was asked for. */
+  #directedTo(now: Monotonic, { options, transaction }: NtmobileMessage): NtmobileMessage {
+    const confirm = (status: number, given: readonly NtmobileOption[]): NtmobileMessage => ({
+      ...{ type: 'route-direction-confirmation', answer: true, status, transaction, options: given },
+    });
+    const pathId = findNtmobileOption(options, 'path-id')?.pathId;
+    const role = findNtmobileOption(options, 'role')?.role;
+    if (pathId === undefined || role !== DirectionRole.responder) return confirm(NtmobileStatus.malformed, []);
+    const other = this.#trust.otherOf(this.#wall(now), options);
+    const former = this.#keeper.path(pathId);
+    const another = other !== undefined && former !== undefined && former.other.name !== other.name;
+    if (other === undefined || another) return confirm(NtmobileStatus.notAllowed, []);
+    this.#keeper.makePath(now, { pathId, other, initiator: false }, options);
+    return confirm(NtmobileStatus.granted, [{ type: 'path-id', pathId }, ...this.#coordinator.candidates()]);
+  }
+
+  answered(
+    now: Monotonic,
+    session: Session,
+    purpose: NodePurpose,
+    answer: NtmobileMessage | undefined,
+    way: Way | undefined,
+  ): void {
+    switch (purpose.part) {
+      case 'coordinator':
+        this.#coordinator.answered(now, purpose, answer);
+        break;
+      case 'relay':
+        this.#keeper.relayOf(session)?.answered(now, purpose, answer);
+        this.#tellRoundTrips();
+        break;
+      case 'path':
+        this.#keeper.path(session.pathId)?.answered(now, purpose, answer, way);
+        break;
+      case 'direction':
+        this.#names.answered(now, purpose, answer);
+        break;
+    }
+  }
+
+  #tellRoundTrips(): void {
+    this.#coordinator.roundTrips = [...this.#keeper.relays()].flatMap(({ publicKey, roundTripMs }) =>
+      roundTripMs === undefined
+        ? []
+        : [{ type: 'round-trip', nodeId: nodeIdOf(publicKey), microseconds: Math.round(roundTripMs * 1000) } as const],
+    );
+  }
+
+  #want(key: string, part: DesiredPart | undefined): void {
+    this.#out.push({ kind: 'want', key, part });
+  }
+
+  // --- the operator ---
+
+  #answerOperator(command: string): { readonly ok: boolean; readonly value: JsonObject | readonly JsonObject[] } {
+    switch (command) {
+      case 'status': {
+        const { ipv6, ipv4 } = this.#attachment;
+        return {
+          ok: true,
+          value: {
+            coordinator: this.#coordinator.state,
+            ...(ipv6 === undefined ? {} : { ipv6: ipv6.address }),
+            ...(ipv4 === undefined ? {} : { ipv4: ipv4.address }),
+            ...(this.#coordinator.mapping === undefined ? {} : { mapping: this.#coordinator.mapping }),
+            paths: this.#keeper.list(),
+          },
+        };
+      }
+      case 'paths':
+        return { ok: true, value: this.#keeper.list() };
+      case 'counters':
+      case 'stats':
+        return { ok: true, value: { ...this.counters } };
+      default:
+        return { ok: false, value: { error: `unknown command ${command}` } };
+    }
+  }
+}
+
+/** A relay wants to know whether the node is there. */
+function echoed({ transaction, options }: NtmobileMessage, way: Way): NtmobileMessage {
+  const endpoint = { address: way.remote, port: way.remotePort };
+  const challenge = options.filter(({ type }) => type === 'challenge');
+  const given = [...challenge, { type: 'observed-endpoint', endpoint } as const];
+  return { type: 'path-response', answer: true, status: NtmobileStatus.granted, transaction, options: given };
+}

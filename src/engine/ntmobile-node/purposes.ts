@@ -1,0 +1,34 @@
+/** What an NTMobile node knows its requests by when they are answered. No RFC: docs/ntmobile.md §6. */
+import type { Monotonic } from '#base/time.ts';
+
+/** `move` counts the moves of the node: answers from before one say nothing of the present place. */
+export type CoordinatorPurpose =
+  | { readonly part: 'coordinator'; readonly kind: 'registration' | 'keepalive'; readonly move: number }
+  | { readonly part: 'coordinator'; readonly kind: 'address'; readonly move: number; readonly second: boolean };
+
+/** `relay`: the public key in hexadecimal digits; `path`: the path id in them. */
+export type RelayPurpose =
+  | {
+      readonly part: 'relay';
+      readonly kind: 'keepalive';
+      readonly relay: string;
+      readonly move: number;
+      readonly sentAt: Monotonic;
+    }
+  | { readonly part: 'relay'; readonly kind: 'attach'; readonly relay: string; readonly path: string };
+
+/** `way`: the key of a direct way, or '' for the announcement over the relay. */
+export interface PathPurpose {
+  readonly part: 'path';
+  readonly path: string;
+  readonly way: string;
+  readonly challenge: Uint8Array;
+  readonly sentAt: Monotonic;
+}
+
+export interface DirectionPurpose {
+  readonly part: 'direction';
+  readonly name: string;
+}
+
+export type NodePurpose = CoordinatorPurpose | RelayPurpose | PathPurpose | DirectionPurpose;

@@ -1,0 +1,85 @@
+/** What a login gave, and its record in the store. No RFC: docs/ntmobile.md §2.2; a record of our own. */
+import { fromHex, hex } from '#base/bytes.ts';
+import { formatPrefix, type IpAddress, parseIpAddress, parsePrefix } from '#base/ip.ts';
+import { type Wall, wall } from '#base/time.ts';
+import type { CoordinatorDescription, JsonObject, JsonValue, LoginInput } from '#engine/contract.ts';
+
+type Outcome = Extract<LoginInput['outcome'], { readonly granted: true }>;
+
+/** `renewalToken` empty: it is of no use any more. */
+export interface Granted extends Omit<Outcome, 'granted'> {
+  readonly renewAt: Wall;
+}
+
+export function loginRecord(granted: Granted): JsonObject {
+  const { credential, notAfter, renewAt, renewalToken, coordinators, authorities, systemPrefix, zone } = granted;
+  return {
+    ...{ credential: hex(credential), notAfter, renewAt, renewalToken, zone, systemPrefix: formatPrefix(systemPrefix) },
+    authorities: authorities.map(hex),
+    coordinators: coordinators.map(({ name, publicKey, endpoints }) => ({
+      ...{ name, publicKey: hex(publicKey) },
+      endpoints: endpoints.map(({ address, port }) => ({ address, port })),
+    })),
+  };
+}
+
+/** Undefined for what is no record of ours: somebody changed the store. */
+export function readLogin(value: JsonValue): Granted | undefined {
+  const record = objectOf(value) ?? {};
+  const { credential: sealed, systemPrefix: prefix, notAfter: end, renewAt: renewal, zone: domain } = record;
+  const { authorities: keys, coordinators: places, renewalToken: token } = record;
+  const credential = octets(sealed);
+  const systemPrefix = parsePrefix(text(prefix) ?? '');
+  const notAfter = number(end);
+  const renewAt = number(renewal);
+  const zone = text(domain);
+  const authorities = allOf(keys, octets);
+  const coordinators = allOf(places, coordinatorOf);
+  if (credential === undefined || systemPrefix === undefined || notAfter === undefined || renewAt === undefined) return;
+  if (zone === undefined || authorities === undefined || coordinators === undefined) return undefined;
+  const renewalToken = text(token) ?? '';
+  const times = { notAfter: wall(notAfter), renewAt: wall(renewAt) };
+  return { credential, systemPrefix, ...times, zone, authorities, coordinators, renewalToken };
+}
+
+function coordinatorOf(value: JsonValue): CoordinatorDescription | undefined {
+  const { name: called, publicKey: key, endpoints: places } = objectOf(value) ?? {};
+  const name = text(called);
+  const publicKey = octets(key);
+  const endpoints = allOf(places, endpointOf);
+  if (name === undefined || publicKey?.length !== 32 || endpoints === undefined) return undefined;
+  return { name, publicKey, endpoints };
+}
+
+function endpointOf(value: JsonValue): { readonly address: IpAddress; readonly port: number } | undefined {
+  const { address: place, port: at } = objectOf(value) ?? {};
+  const address = parseIpAddress(text(place) ?? '');
+  const port = number(at);
+  return address === undefined || port === undefined ? undefined : { address, port };
+}
+
+function allOf<T>(value: JsonValue | undefined, read: (one: JsonValue) => T | undefined): readonly T[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const all = value.map(read);
+  return all.every((one) => one !== undefined) ? all : undefined;
+}
+
+function objectOf(value: JsonValue | undefined): JsonObject | undefined {
+  return typeof value === 'object' && value !== null && !isList(value) ? value : undefined;
+}
+
+function isList(value: JsonObject | readonly JsonValue[]): value is readonly JsonValue[] {
+  return Array.isArray(value);
+}
+
+function text(value: JsonValue | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+function number(value: JsonValue | undefined): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+function octets(value: JsonValue | undefined): Uint8Array | undefined {
+  return typeof value === 'string' && /^([0-9a-f]{2})*$/.test(value) ? fromHex(value) : undefined;
+}

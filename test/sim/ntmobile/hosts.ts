@@ -1,0 +1,390 @@
+/**
+ * Hosts of the simulated internet: nodes with their real engine and a data plane in a few lines, the real direction coordinator, and a relay that admits legs
+ * by token and forwards by index.
+ */
+import { hex } from '#base/bytes.ts';
+import { type IpAddress, ipv4, ipv6, isIpv6, type Prefix, parsePrefix } from '#base/ip.ts';
+import { type Monotonic, NEVER, wall } from '#base/time.ts';
+import { judgeCredential, makeCredential, nodeIdOf, virtualIpv6Of } from '#crypto/node-credential.ts';
+import { keyPairOf, signingKeyOf } from '#crypto/primitives.ts';
+import { openRelayToken } from '#crypto/relay-token.ts';
+import type {
+  CommonInput,
+  DesiredPart,
+  DesiredTunnel,
+  Engine,
+  JsonValue,
+  NameAnswer,
+  NetworkInterface,
+  Output,
+} from '#engine/contract.ts';
+import { createDirectionCoordinator } from '#engine/direction-coordinator/direction-coordinator.ts';
+import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile-node/ntmobile-node.ts';
+import type { Counters } from '#engine/shared/counters.ts';
+import type { Session } from '#engine/shared/ntmobile/session.ts';
+import type { SessionListener } from '#engine/shared/ntmobile/session-listener.ts';
+import { Sessions } from '#engine/shared/ntmobile/sessions.ts';
+import type { Way } from '#engine/shared/ntmobile/way.ts';
+import { randomOf } from '#test/unit/ntmobile-sessions-scene.ts';
+import { HandshakeUse, suiteBit } from '#wire/ntmobile-datagram.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { type Endpoint, findNtmobileOption } from '#wire/ntmobile-options.ts';
+import type { Host, Internet, Spot, Wire } from './internet.ts';
+
+export const PORT = 7890;
+const SECOND_PORT = 7891;
+const OFFSET_MS = 1_800_000_000_000;
+const AUTHORITY = signingKeyOf(new Uint8Array(32).fill(1));
+const COORDINATOR_KEY = keyPairOf(new Uint8Array(32).fill(2));
+const RELAY_KEY = keyPairOf(new Uint8Array(32).fill(3));
+const SYSTEM_PREFIX = prefixOf('fd12:3456:789a::/48');
+const VIRTUAL_IPV4 = prefixOf('198.18.0.0/15');
+export const ZONE = 'nodes.example';
+export const COORDINATOR_PLACES: readonly IpAddress[] = [ipv4('198.51.100.1'), ipv6('2001:db8:1::1')];
+export const RELAY_PLACES: readonly IpAddress[] = [ipv4('198.51.100.2'), ipv6('2001:db8:2::1')];
+
+function prefixOf(text: string): Prefix {
+  const prefix = parsePrefix(text);
+  if (prefix === undefined) throw new Error(text);
+  return prefix;
+}
+
+const spotsOf = (addresses: readonly IpAddress[]): readonly Spot[] =>
+  addresses.map((address) => ({ address, nats: [] }));
+
+function sendAll(internet: Internet, host: Host, out: readonly Output[]): void {
+  for (const output of out) {
+    if (output.kind !== 'send' || output.path.kind !== 'datagram') continue;
+    const { local, localPort, remote, remotePort, relayIndex } = output.path;
+    const wire = { from: { address: local, port: localPort }, to: { address: remote, port: remotePort } };
+    internet.send(host, { ...wire, relayIndex, octets: output.packet });
+  }
+}
+
+function pathOf({ from, to, relayIndex }: Wire) {
+  const ends = { local: to.address, localPort: to.port, remote: from.address, remotePort: from.port, relayIndex };
+  return { kind: 'datagram', ...ends } as const;
+}
+
+/** The real engine. `down`: it hears nothing and says nothing. */
+export class CoordinatorHost implements Host {
+  readonly name = 'dc';
+  down = false;
+  readonly #internet: Internet;
+  #engine = this.#make();
+  readonly #stored = new Map<string, { table: string; key: string; value: JsonValue }>();
+
+  constructor(internet: Internet) {
+    this.#internet = internet;
+    internet.place(this, spotsOf(COORDINATOR_PLACES));
+    this.#step(internet.now, { kind: 'clock', offsetMs: OFFSET_MS });
+  }
+
+  #make() {
+    return createDirectionCoordinator(
+      {
+        ...{ own: COORDINATOR_KEY, zone: ZONE, secret: new Uint8Array(32).fill(9), relayKeys: [RELAY_KEY.publicKey] },
+        judgeCredential: (credential, publicKey, now) => {
+          const judged = judgeCredential(credential, [AUTHORITY.publicKey], publicKey, BigInt(Math.floor(now / 1000)));
+          return typeof judged === 'string' ? undefined : { ...judged, notAfter: wall(Number(judged.notAfter) * 1000) };
+        },
+        ...{ systemPrefix: SYSTEM_PREFIX, generalIpv4Prefix: prefixOf('198.19.0.0/16') },
+        secondEndpoints: COORDINATOR_PLACES.map((address) => ({ address, port: SECOND_PORT })),
+        ...{
+          maximumLifetimeSeconds: 600,
+          maximumRegistrations: 1000,
+          relayRateKilobits: 10_000,
+          strangersPerSecond: 1000,
+        },
+      },
+      randomOf(5),
+    );
+  }
+
+  /** A new process with what the former one stored. */
+  restart(now: Monotonic): void {
+    this.#engine = this.#make();
+    this.#step(now, { kind: 'clock', offsetMs: OFFSET_MS });
+    for (const record of this.#stored.values()) this.#step(now, { kind: 'record', ...record });
+    this.#step(now, { kind: 'restored' });
+    this.down = false;
+  }
+
+  deadline(): Monotonic {
+    return this.down ? NEVER : this.#engine.deadline();
+  }
+
+  tick(now: Monotonic): void {
+    this.#step(now, { kind: 'tick' });
+  }
+
+  receive(now: Monotonic, wire: Wire): void {
+    if (!this.down) this.#step(now, { kind: 'datagram', path: pathOf(wire), packet: wire.octets });
+  }
+
+  #step(now: Monotonic, input: CommonInput): void {
+    const out: Output[] = [];
+    this.#engine.step(now, input, out);
+    sendAll(this.#internet, this, out);
+    for (const output of out) {
+      if (output.kind !== 'persist') continue;
+      const { table, key, value } = output;
+      if (value === undefined) this.#stored.delete(`${table} ${key}`);
+      else this.#stored.set(`${table} ${key}`, { table, key, value });
+    }
+  }
+}
+
+interface Leg {
+  readonly path: string;
+  readonly role: number;
+  readonly index: number;
+  readonly session: Session;
+  endpoint: Endpoint;
+  local: IpAddress;
+}
+
+/** A relay as short as it can be: it is trusted to keep to its tokens, and believes in a move at once. */
+export class RelayHost implements Host, SessionListener<string> {
+  readonly name = 'relay';
+  readonly #internet: Internet;
+  readonly #sessions: Sessions<string>;
+  readonly #legs = new Map<number, Leg>();
+  #tokenKey: Uint8Array | undefined;
+  #nextIndex = 1000;
+
+  constructor(internet: Internet) {
+    this.#internet = internet;
+    const options = { own: RELAY_KEY, random: randomOf(8), suites: suiteBit(1), credential: () => undefined };
+    this.#sessions = new Sessions<string>(options, this);
+    this.#sessions.clock(OFFSET_MS);
+    internet.place(this, spotsOf(RELAY_PLACES));
+    const [local] = RELAY_PLACES;
+    const [remote] = COORDINATOR_PLACES;
+    if (local === undefined || remote === undefined) throw new Error('places');
+    const way = { local, localPort: PORT, remote, remotePort: PORT, relayIndex: 0 };
+    const to = { publicKey: COORDINATOR_KEY.publicKey, use: HandshakeUse.coordinator, pathId: new Uint8Array(8), way };
+    this.#sessions.connect(internet.now, to);
+  }
+
+  deadline(): Monotonic {
+    return this.#sessions.deadline();
+  }
+  tick(now: Monotonic): void {
+    this.#sessions.tick(now);
+  }
+
+  receive(now: Monotonic, wire: Wire): void {
+    if (wire.relayIndex === 0) {
+      this.#sessions.receive(now, pathOf(wire), wire.octets);
+      return;
+    }
+    const leg = this.#legs.get(wire.relayIndex);
+    const other = [...this.#legs.values()].find(({ path, role }) => path === leg?.path && role !== leg.role);
+    if (leg === undefined || other === undefined) return;
+    if (leg.endpoint.address !== wire.from.address || leg.endpoint.port !== wire.from.port) return;
+    const from = { address: other.local, port: PORT };
+    this.#internet.send(this, { from, to: other.endpoint, relayIndex: other.index, octets: wire.octets });
+  }
+
+  arrived(_now: Monotonic, session: Session, way: Way): void {
+    for (const leg of this.#legs.values()) {
+      if (leg.session !== session) continue;
+      leg.endpoint = { address: way.remote, port: way.remotePort };
+      leg.local = way.local;
+    }
+  }
+
+  send(way: Way, octets: Uint8Array): void {
+    const from = { address: way.local, port: way.localPort };
+    this.#internet.send(this, {
+      from,
+      to: { address: way.remote, port: way.remotePort },
+      relayIndex: way.relayIndex,
+      octets,
+    });
+  }
+  judge(): readonly [] {
+    return [];
+  }
+  established(now: Monotonic, session: Session): void {
+    if (session.use !== HandshakeUse.coordinator) return;
+    const candidates = RELAY_PLACES.map((address) => ({ address, port: PORT }));
+    const options = candidates.map((endpoint) => ({ type: 'candidate', kind: 1, priority: 0, endpoint }) as const);
+    const asked = {
+      type: 'registration-request',
+      options: [{ type: 'lifetime', seconds: 600 } as const, ...options],
+    } as const;
+    this.#sessions.request(now, session, asked, 'registration');
+  }
+  request(now: Monotonic, session: Session, message: NtmobileMessage, way: Way): NtmobileMessage | undefined {
+    const token = findNtmobileOption(message.options, 'relay-token')?.token;
+    if (message.type !== 'relay-attach-request' || token === undefined || this.#tokenKey === undefined)
+      return undefined;
+    const answer = (status: number, options: NtmobileMessage['options']): NtmobileMessage => ({
+      ...{ type: 'relay-attach-response', answer: true, status, transaction: message.transaction, options },
+    });
+    const opened = openRelayToken(this.#tokenKey, token, BigInt(Math.floor((now + OFFSET_MS) / 1000)));
+    if (opened === undefined || hex(opened.nodeId) !== hex(nodeIdOf(session.peer.publicKey)))
+      return answer(NtmobileStatus.wrongToken, []);
+    const path = hex(opened.pathId);
+    const former = [...this.#legs.values()].find((leg) => leg.path === path && leg.role === opened.role);
+    this.#nextIndex += 1;
+    const index = former?.index ?? this.#nextIndex;
+    const endpoint = { address: way.remote, port: way.remotePort };
+    this.#legs.set(index, { path, role: opened.role, index, session, endpoint, local: way.local });
+    return answer(NtmobileStatus.granted, [
+      { type: 'path-id', pathId: opened.pathId },
+      { type: 'relay-index', index },
+      { type: 'observed-endpoint', endpoint },
+    ]);
+  }
+  answered(_now: Monotonic, _session: Session, _purpose: string, answer: NtmobileMessage | undefined): void {
+    if (answer !== undefined) this.#tokenKey = findNtmobileOption(answer.options, 'token-key')?.key;
+  }
+  ended(): void {}
+}
+
+let nodes = 0;
+
+/** A node: the real engine, and of a data plane what matters here: which tunnel a packet takes, and where it comes out. */
+export class NodeHost implements Host {
+  readonly name: string;
+  readonly virtualIpv6: IpAddress;
+  readonly engine: Engine<NtmobileNodeInput> & { readonly counters: Counters };
+  readonly answers = new Map<number, NameAnswer>();
+  /** Payloads that came through tunnels, with the way that the last of each took. */
+  readonly got: string[] = [];
+  readonly #internet: Internet;
+  readonly #parts = new Map<string, DesiredPart>();
+  readonly #credential: Uint8Array;
+  #queries = 0;
+  #epoch = 0;
+
+  constructor(internet: Internet, name: string) {
+    nodes += 1;
+    const own = keyPairOf(randomOf(1000 + nodes)(32));
+    this.name = `${name}.${ZONE}`;
+    this.#internet = internet;
+    this.virtualIpv6 = virtualIpv6Of(SYSTEM_PREFIX, nodeIdOf(own.publicKey));
+    this.#credential = makeCredential(AUTHORITY, {
+      ...{ publicKey: own.publicKey, virtualIpv6: virtualIpv6Of(SYSTEM_PREFIX, nodeIdOf(own.publicKey)) },
+      ...{ virtualIpv4: ipv4(`198.18.${nodes >> 8}.${nodes & 255}`), name: this.name, groups: [] },
+      ...{ notBefore: BigInt(OFFSET_MS / 1000 - 60), notAfter: BigInt(OFFSET_MS / 1000 + 86_400) },
+    });
+    const configuration = { own, port: PORT, interfaces: [], excludedAddresses: [], virtualIpv4Prefix: VIRTUAL_IPV4 };
+    const names = { generalNames: [], unreachableNames: true };
+    this.engine = createNtmobileNode({ ...configuration, ...names }, randomOf(2000 + nodes));
+    internet.place(this, []);
+    this.#step(internet.now, { kind: 'clock', offsetMs: OFFSET_MS });
+    this.#step(internet.now, { kind: 'restored' });
+  }
+
+  deadline(): Monotonic {
+    return this.engine.deadline();
+  }
+  tick(now: Monotonic): void {
+    this.#step(now, { kind: 'tick' });
+  }
+
+  /** Plugged in at these places: one interface, a cable that was out for no time. */
+  move(spots: readonly Spot[]): void {
+    this.#internet.place(this, spots);
+    this.#epoch += 1;
+    const epoch = this.#epoch;
+    const link: NetworkInterface = {
+      ...{ index: 2, name: 'eth0', running: true, epoch, mtu: 1500, linkAddress: new Uint8Array(6) },
+      addresses: spots.map(({ address }) => ({
+        ...{ address, prefixLength: isIpv6(address) ? 64 : 24, tentative: false, duplicate: false, deprecated: false },
+        ...{ validUntil: NEVER, epoch },
+      })),
+      routers: spots.map(({ address }) => ({
+        ...{ family: isIpv6(address) ? (6 as const) : (4 as const), gateway: undefined, metric: 100 },
+        ...{ validUntil: NEVER, epoch },
+      })),
+    };
+    this.#step(this.#internet.now, { kind: 'network', interfaces: [link] });
+  }
+
+  /** Asks the stub resolver; the number to look its answer up with. */
+  query(name: string): number {
+    this.#queries += 1;
+    this.#step(this.#internet.now, { kind: 'query', id: this.#queries, name, unreachable: false });
+    return this.#queries;
+  }
+
+  tunnelTo(address: IpAddress): DesiredTunnel | undefined {
+    for (const { planeRoutes = [], tunnels = [] } of this.#parts.values())
+      if (planeRoutes.some(({ prefix }) => prefix.address === address)) return tunnels[0];
+    return undefined;
+  }
+
+  /** An application sends. Says whether there was a tunnel with keys. */
+  say(to: IpAddress, text: string): boolean {
+    const tunnel = this.tunnelTo(to);
+    const keys = this.#associations().find((one) => one.tunnel === tunnel?.id);
+    if (tunnel === undefined || keys?.send === undefined) return false;
+    const { local, localPort, remote, remotePort, relayIndex = 0 } = tunnel;
+    const payload = { key: hex(keys.send.key), to, source: this.virtualIpv6, text };
+    const octets = new TextEncoder().encode(`....${JSON.stringify(payload)}`);
+    new DataView(octets.buffer).setUint32(0, (1 << 28) | keys.send.spi);
+    const wire = { from: { address: local, port: localPort }, to: { address: remote, port: remotePort } };
+    this.#internet.send(this, { ...wire, relayIndex, octets });
+    return true;
+  }
+
+  #associations() {
+    return [...this.#parts.values()].flatMap(({ securityAssociations = [] }) => securityAssociations);
+  }
+
+  receive(now: Monotonic, wire: Wire): void {
+    const word = new DataView(wire.octets.buffer, wire.octets.byteOffset).getUint32(0);
+    if (word >>> 28 !== 1) {
+      this.#step(now, { kind: 'datagram', path: pathOf(wire), packet: wire.octets });
+      return;
+    }
+    const spi = word & 0x0fff_ffff;
+    const keys = this.#associations().find(({ receive }) => receive.some((key) => key.spi === spi));
+    const key = keys?.receive.find((one) => one.spi === spi);
+    const { key: sealed, to, source, text } = JSON.parse(new TextDecoder().decode(wire.octets.subarray(4)));
+    if (keys === undefined || key === undefined || hex(key.key) !== sealed || to !== this.virtualIpv6) return;
+    const tunnel = this.tunnelTo(source);
+    if (tunnel?.id !== keys.tunnel) return;
+    this.got.push(text);
+    const { from, relayIndex } = wire;
+    if (tunnel.remote === from.address && tunnel.remotePort === from.port && (tunnel.relayIndex ?? 0) === relayIndex)
+      return;
+    const { local, localPort, remote, remotePort } = pathOf(wire);
+    this.#step(now, { kind: 'roaming', tunnel: tunnel.id, local, localPort, remote, remotePort, relayIndex });
+  }
+
+  #step(now: Monotonic, input: NtmobileNodeInput): void {
+    const out: Output[] = [];
+    this.engine.step(now, input, out);
+    for (const output of out) {
+      if (output.kind === 'want') {
+        if (output.part === undefined) this.#parts.delete(output.key);
+        else this.#parts.set(output.key, output.part);
+      } else if (output.kind === 'answer') this.answers.set(output.id, output.answer);
+    }
+    sendAll(this.#internet, this, out);
+    if (out.some(({ kind }) => kind === 'login')) this.#logIn(now);
+  }
+
+  #logIn(now: Monotonic): void {
+    const endpoints = COORDINATOR_PLACES.map((address) => ({ address, port: PORT }));
+    this.#step(now, {
+      kind: 'logged-in',
+      outcome: {
+        ...{
+          granted: true,
+          credential: this.#credential,
+          notAfter: wall(OFFSET_MS + 86_400_000),
+          renewalToken: 'token',
+        },
+        coordinators: [{ name: 'dc', publicKey: COORDINATOR_KEY.publicKey, endpoints }],
+        ...{ authorities: [AUTHORITY.publicKey], systemPrefix: SYSTEM_PREFIX, zone: ZONE },
+      },
+    });
+  }
+}
