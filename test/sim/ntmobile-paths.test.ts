@@ -1,68 +1,7 @@
 /** NTMobile nodes in a simulated internet with translators: registered, joined, moved. docs/ntmobile.md §6. */
 import { describe, expect, it } from 'vitest';
-import { ipv4, ipv6 } from '#base/ip.ts';
-import { CoordinatorHost, NodeHost, RelayHost, ZONE } from './ntmobile/hosts.ts';
-import { Internet, type Spot } from './ntmobile/internet.ts';
-import { NAT_KINDS, Nat, type NatKind } from './ntmobile/nat.ts';
-
-const DELAY_MS = 10;
-
-class World {
-  readonly internet = new Internet(DELAY_MS);
-  readonly coordinator = new CoordinatorHost(this.internet);
-  readonly relay: RelayHost | undefined;
-  #places = 0;
-
-  constructor(relay = true) {
-    this.relay = relay ? new RelayHost(this.internet) : undefined;
-    this.internet.pass(200);
-  }
-
-  node(name: string, spots: readonly Spot[]): NodeHost {
-    const node = new NodeHost(this.internet, name);
-    node.move(spots);
-    this.internet.pass(500);
-    return node;
-  }
-
-  ipv6(): Spot {
-    this.#places += 1;
-    return { address: ipv6(`2001:db8:100::${this.#places.toString(16)}`), nats: [] };
-  }
-
-  ipv4(): Spot {
-    this.#places += 1;
-    return { address: ipv4(`203.0.113.${this.#places}`), nats: [] };
-  }
-
-  behind(...kinds: readonly NatKind[]): Spot {
-    this.#places += 1;
-    const at = this.#places;
-    const nats = kinds.map((kind, layer) => new Nat(kind, outside(layer, kinds.length, at), 20_000 + 100 * at));
-    return { address: ipv4(`192.168.${at}.2`), nats };
-  }
-
-  /** Whether each hears the other within the time. */
-  joined(a: NodeHost, b: NodeHost, ms: number): boolean {
-    const mark = `${this.internet.now}`;
-    const heard = (node: NodeHost): boolean => node.got.includes(mark);
-    for (let passed = 0; passed < ms && !(heard(a) && heard(b)); passed += DELAY_MS) {
-      a.say(b.virtualIpv6, mark);
-      b.say(a.virtualIpv6, mark);
-      this.internet.pass(DELAY_MS);
-    }
-    return heard(a) && heard(b);
-  }
-
-  direct(a: NodeHost, b: NodeHost): boolean {
-    const there = a.tunnelTo(b.virtualIpv6)?.relayIndex === 0;
-    return there && b.tunnelTo(a.virtualIpv6)?.relayIndex === 0;
-  }
-}
-
-function outside(layer: number, layers: number, at: number) {
-  return layer === layers - 1 ? ipv4(`203.0.113.${100 + at}`) : ipv4(`100.64.${at}.${layer + 1}`);
-}
+import { ZONE } from './ntmobile/hosts.ts';
+import { PLACES, World } from './ntmobile/world.ts';
 
 describe('a node of NTMobile', () => {
   it('is joined to another one by name', () => {
@@ -93,17 +32,6 @@ describe('a node of NTMobile', () => {
     expect(a.answers.get(query)).toEqual({ outcome: 'no-such-name' });
   });
 });
-
-const PLACES: Readonly<Record<string, (world: World) => readonly Spot[]>> = {
-  'public IPv4': (world) => [world.ipv4()],
-  cone: (world) => [world.behind(NAT_KINDS.cone)],
-  'restricted cone': (world) => [world.behind(NAT_KINDS['restricted cone'])],
-  'port-restricted cone': (world) => [world.behind(NAT_KINDS['port-restricted cone'])],
-  symmetric: (world) => [world.behind(NAT_KINDS.symmetric)],
-  'two layers': (world) => [world.behind(NAT_KINDS['port-restricted cone'], NAT_KINDS['port-restricted cone'])],
-  'IPv6 only': (world) => [world.ipv6()],
-  'dual stack': (world) => [world.ipv6(), world.behind(NAT_KINDS.symmetric)],
-};
 
 /** Whether two places reach each other without a relay, by theory. */
 function mayBeDirect(a: string, b: string): boolean {
