@@ -12,6 +12,8 @@ export const LOGIN_TABLE = 'ntmobile-login';
 const LOGIN_KEY = 'granted';
 const FIRST_RETRY_MS = 2_000;
 const LONGEST_RETRY_MS = 300_000;
+/** A credential that is nearly over when it is given is not asked for again at once. */
+const SHORTEST_RENEWAL_MS = 10_000;
 
 const TIMERS = {
   renew: 'A third of the credential’s time is left: renew it.',
@@ -47,7 +49,7 @@ export class Login {
 
   #arm(now: Monotonic, offsetMs: number): void {
     if (this.#granted === undefined) return;
-    this.#timers.set('renew', after(now, Math.max(0, this.#granted.renewAt - now - offsetMs)));
+    this.#timers.set('renew', after(now, Math.max(SHORTEST_RENEWAL_MS, this.#granted.renewAt - now - offsetMs)));
     this.#timers.set('end', after(now, Math.max(0, this.#granted.notAfter - now - offsetMs)));
   }
 

@@ -5,8 +5,14 @@
 import { hex } from '#base/bytes.ts';
 import { type IpAddress, ipv4, ipv6, isIpv6, type Prefix, parsePrefix } from '#base/ip.ts';
 import { type Monotonic, NEVER, wall } from '#base/time.ts';
-import { judgeCredential, makeCredential, nodeIdOf, virtualIpv6Of } from '#crypto/node-credential.ts';
-import { keyPairOf, signingKeyOf } from '#crypto/primitives.ts';
+import {
+  type CredentialContents,
+  judgeCredential,
+  makeCredential,
+  nodeIdOf,
+  virtualIpv6Of,
+} from '#crypto/node-credential.ts';
+import { keyPairOf, type SigningKey, signingKeyOf } from '#crypto/primitives.ts';
 import { openRelayToken } from '#crypto/relay-token.ts';
 import type {
   CommonInput,
@@ -35,6 +41,9 @@ export const PORT = 7890;
 const SECOND_PORT = 7891;
 const OFFSET_MS = 1_800_000_000_000;
 const AUTHORITY = signingKeyOf(new Uint8Array(32).fill(1));
+/** The coordinator believes it as well, nodes do not: a coordinator that makes up nodes. */
+export const ROGUE_AUTHORITY = signingKeyOf(new Uint8Array(32).fill(4));
+const CREDENTIAL_SECONDS = 86_400n;
 const COORDINATOR_KEY = keyPairOf(new Uint8Array(32).fill(2));
 const RELAY_KEY = keyPairOf(new Uint8Array(32).fill(3));
 const SYSTEM_PREFIX = prefixOf('fd12:3456:789a::/48');
@@ -85,7 +94,12 @@ export class CoordinatorHost implements Host {
       {
         ...{ own: COORDINATOR_KEY, zone: ZONE, secret: new Uint8Array(32).fill(9), relayKeys: [RELAY_KEY.publicKey] },
         judgeCredential: (credential, publicKey, now) => {
-          const judged = judgeCredential(credential, [AUTHORITY.publicKey], publicKey, BigInt(Math.floor(now / 1000)));
+          const judged = judgeCredential(
+            credential,
+            [AUTHORITY.publicKey, ROGUE_AUTHORITY.publicKey],
+            publicKey,
+            BigInt(Math.floor(now / 1000)),
+          );
           return typeof judged === 'string' ? undefined : { ...judged, notAfter: wall(Number(judged.notAfter) * 1000) };
         },
         ...{ systemPrefix: SYSTEM_PREFIX, generalIpv4Prefix: prefixOf('198.19.0.0/16') },
@@ -257,21 +271,24 @@ export class NodeHost implements Host {
   readonly got: string[] = [];
   readonly #internet: Internet;
   readonly #parts = new Map<string, DesiredPart>();
-  readonly #credential: Uint8Array;
+  readonly #authority: SigningKey;
+  readonly #contents: Omit<CredentialContents, 'notBefore' | 'notAfter'>;
+  /** The account server gives it no credential any more. */
+  disabled = false;
   #queries = 0;
   #epoch = 0;
 
-  constructor(internet: Internet, name: string) {
+  constructor(internet: Internet, name: string, authority = AUTHORITY) {
     nodes += 1;
     const own = keyPairOf(randomOf(1000 + nodes)(32));
     this.name = `${name}.${ZONE}`;
     this.#internet = internet;
     this.virtualIpv6 = virtualIpv6Of(SYSTEM_PREFIX, nodeIdOf(own.publicKey));
-    this.#credential = makeCredential(AUTHORITY, {
+    this.#authority = authority;
+    this.#contents = {
       ...{ publicKey: own.publicKey, virtualIpv6: virtualIpv6Of(SYSTEM_PREFIX, nodeIdOf(own.publicKey)) },
       ...{ virtualIpv4: ipv4(`198.18.${nodes >> 8}.${nodes & 255}`), name: this.name, groups: [] },
-      ...{ notBefore: BigInt(OFFSET_MS / 1000 - 60), notAfter: BigInt(OFFSET_MS / 1000 + 86_400) },
-    });
+    };
     const configuration = { own, port: PORT, interfaces: [], excludedAddresses: [], virtualIpv4Prefix: VIRTUAL_IPV4 };
     const names = { generalNames: [], unreachableNames: true };
     this.engine = createNtmobileNode({ ...configuration, ...names }, randomOf(2000 + nodes));
@@ -372,18 +389,22 @@ export class NodeHost implements Host {
   }
 
   #logIn(now: Monotonic): void {
+    if (this.disabled) {
+      const outcome = { granted: false, reason: 'account-disabled', message: 'disabled', final: true } as const;
+      this.#step(now, { kind: 'logged-in', outcome });
+      return;
+    }
     const endpoints = COORDINATOR_PLACES.map((address) => ({ address, port: PORT }));
+    const seconds = BigInt(Math.floor((now + OFFSET_MS) / 1000));
+    const notAfter = seconds + CREDENTIAL_SECONDS;
     this.#step(now, {
       kind: 'logged-in',
       outcome: {
-        ...{
-          granted: true,
-          credential: this.#credential,
-          notAfter: wall(OFFSET_MS + 86_400_000),
-          renewalToken: 'token',
-        },
+        ...{ granted: true, renewalToken: 'token', notAfter: wall(Number(notAfter) * 1000) },
+        credential: makeCredential(this.#authority, { ...this.#contents, notBefore: seconds - 60n, notAfter }),
         coordinators: [{ name: 'dc', publicKey: COORDINATOR_KEY.publicKey, endpoints }],
-        ...{ authorities: [AUTHORITY.publicKey], systemPrefix: SYSTEM_PREFIX, zone: ZONE },
+        authorities: [AUTHORITY.publicKey, this.#authority.publicKey],
+        ...{ systemPrefix: SYSTEM_PREFIX, zone: ZONE },
       },
     });
   }
