@@ -1,8 +1,9 @@
 /** A coordinator, a relay, and nodes at places of every kind, each datagram ten milliseconds on its way. No RFC: a simulation. */
 import { ipv4, ipv6 } from '#base/ip.ts';
-import { CoordinatorHost, NodeHost, RelayHost } from './hosts.ts';
+import { CoordinatorHost, NodeHost } from './hosts.ts';
 import { Internet, type Spot } from './internet.ts';
 import { NAT_KINDS, Nat, type NatKind } from './nat.ts';
+import { RelayHost } from './relay-host.ts';
 
 export const DELAY_MS = 10;
 
