@@ -39,7 +39,7 @@ function mayBeDirect(a: string, b: string): boolean {
   const has = (name: string): boolean => both.includes(name);
   if (has('IPv6 only')) return both.every((name) => name === 'IPv6 only' || name === 'dual stack');
   if (a === 'dual stack' && b === 'dual stack') return true;
-  const hard = (name: string): boolean => name === 'symmetric' || name === 'dual stack';
+  const hard = (name: string): boolean => ['address-dependent', 'symmetric', 'dual stack'].includes(name);
   const strict = (name: string): boolean => hard(name) || name === 'port-restricted cone' || name === 'two layers';
   return !((hard(a) && strict(b)) || (hard(b) && strict(a)));
 }

@@ -70,6 +70,7 @@ export const PLACES: Readonly<Record<string, (world: World) => readonly Spot[]>>
   cone: (world) => [world.behind(NAT_KINDS.cone)],
   'restricted cone': (world) => [world.behind(NAT_KINDS['restricted cone'])],
   'port-restricted cone': (world) => [world.behind(NAT_KINDS['port-restricted cone'])],
+  'address-dependent': (world) => [world.behind(NAT_KINDS['address-dependent'])],
   symmetric: (world) => [world.behind(NAT_KINDS.symmetric)],
   'two layers': (world) => [world.behind(NAT_KINDS['port-restricted cone'], NAT_KINDS['port-restricted cone'])],
   'IPv6 only': (world) => [world.ipv6()],
