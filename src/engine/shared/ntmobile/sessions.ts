@@ -333,6 +333,7 @@ export class Sessions<P> {
   }
 
   #receiveRequest(now: Monotonic, way: Way, session: Session, message: NtmobileMessage): void {
+    this.#listener.requested?.(now, session, message, way);
     if (message.type === 'keep-alive') {
       this.#sendMessage(session, { ...message, answer: true, options: [] }, way);
       return;

@@ -1,0 +1,162 @@
+/**
+ * A relay's registrations with its direction coordinators, and the keys of tokens that it gets there.
+ *
+ * No RFC: docs/ntmobile.md §6 (Registration Request of a relay), §7 (token key)
+ */
+import { isIpv6, UNSPECIFIED_V4, UNSPECIFIED_V6 } from '#base/ip.ts';
+import { after, type Monotonic, NEVER } from '#base/time.ts';
+import type { CoordinatorDescription, JsonObject } from '#engine/contract.ts';
+import type { CounterSet } from '#engine/shared/counters.ts';
+import type { Session } from '#engine/shared/ntmobile/session.ts';
+import type { Sessions } from '#engine/shared/ntmobile/sessions.ts';
+import type { Way } from '#engine/shared/ntmobile/way.ts';
+import { type Timed, TimerHeap } from '#engine/shared/timer-heap.ts';
+import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { CandidateKind, findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
+import type { RelayConfiguration } from './configuration.ts';
+import type { RelayPurpose } from './purposes.ts';
+import type { RelayCounter } from './reasons.ts';
+
+const FIRST_RETRY_MS = 1_000;
+const LONGEST_RETRY_MS = 60_000;
+const NO_PATH = new Uint8Array(8);
+
+/** With one coordinator. */
+class CoordinatorLink implements Timed {
+  readonly coordinator: CoordinatorDescription;
+  session: Session | undefined;
+  tokenKey: Uint8Array | undefined;
+  registeredUntil: Monotonic | undefined;
+  retryMs = FIRST_RETRY_MS;
+  /** Handshakes begun: each goes to the next endpoint. */
+  attempts = 0;
+  heapIndex = -1;
+  dueAt: Monotonic = NEVER;
+
+  constructor(coordinator: CoordinatorDescription) {
+    this.coordinator = coordinator;
+  }
+}
+
+export class CoordinatorLinks {
+  readonly #configuration: RelayConfiguration;
+  readonly #sessions: Sessions<RelayPurpose>;
+  readonly #counters: CounterSet<RelayCounter>;
+  readonly #links: readonly CoordinatorLink[];
+  readonly #timers = new TimerHeap<CoordinatorLink>();
+  /** How full the relay is, thousandths. */
+  readonly #load: () => number;
+
+  constructor(
+    configuration: RelayConfiguration,
+    sessions: Sessions<RelayPurpose>,
+    counters: CounterSet<RelayCounter>,
+    load: () => number,
+  ) {
+    this.#configuration = configuration;
+    this.#sessions = sessions;
+    this.#counters = counters;
+    this.#load = load;
+    this.#links = configuration.coordinators.map((coordinator) => new CoordinatorLink(coordinator));
+  }
+
+  deadline(): Monotonic {
+    return this.#timers.deadline();
+  }
+
+  /** Keys under which a token may be made. */
+  tokenKeys(): readonly Uint8Array[] {
+    return this.#links.flatMap(({ tokenKey }) => (tokenKey === undefined ? [] : [tokenKey]));
+  }
+
+  has(session: Session): boolean {
+    return this.#linkOf(session) !== undefined;
+  }
+
+  start(now: Monotonic): void {
+    for (const link of this.#links) this.#connect(now, link);
+  }
+
+  tick(now: Monotonic): void {
+    for (let link = this.#timers.takeDue(now); link !== undefined; link = this.#timers.takeDue(now)) {
+      if (link.session?.current === undefined) this.#connect(now, link);
+      else this.#register(now, link, link.session);
+    }
+  }
+
+  established(now: Monotonic, session: Session): void {
+    const link = this.#linkOf(session);
+    if (link === undefined) return;
+    session.current?.forgetDataKeys();
+    this.#register(now, link, session);
+  }
+
+  answered(now: Monotonic, session: Session, answer: NtmobileMessage | undefined): void {
+    const link = this.#linkOf(session);
+    if (link === undefined) return;
+    const key = answer === undefined ? undefined : findNtmobileOption(answer.options, 'token-key')?.key;
+    const seconds = answer === undefined ? 0 : (findNtmobileOption(answer.options, 'lifetime')?.seconds ?? 0);
+    if (answer?.type !== 'registration-response' || answer.status !== NtmobileStatus.granted || key === undefined) {
+      this.#sessions.forget(session);
+      this.#failed(now, link);
+      return;
+    }
+    this.#counters.count('registered');
+    link.tokenKey = key;
+    link.retryMs = FIRST_RETRY_MS;
+    link.registeredUntil = after(now, seconds * 1000);
+    this.#timers.set(link, after(now, Math.max(seconds * 500, FIRST_RETRY_MS)));
+  }
+
+  ended(now: Monotonic, session: Session): void {
+    const link = this.#linkOf(session);
+    if (link !== undefined) this.#failed(now, link);
+  }
+
+  /** For the operator. */
+  list(now: Monotonic): readonly JsonObject[] {
+    return this.#links.map(({ coordinator: { name }, session, registeredUntil }) => ({
+      ...{ coordinator: name, session: session?.current !== undefined },
+      registered: registeredUntil !== undefined && registeredUntil > now,
+    }));
+  }
+
+  #linkOf(session: Session): CoordinatorLink | undefined {
+    return this.#links.find((link) => link.session === session);
+  }
+
+  /** The key of tokens stays: those that it made are good until they are over, whether the coordinator answers or not. */
+  #failed(now: Monotonic, link: CoordinatorLink): void {
+    this.#counters.count('registration-failed');
+    link.session = undefined;
+    this.#timers.set(link, after(now, link.retryMs));
+    link.retryMs = Math.min(link.retryMs * 2, LONGEST_RETRY_MS);
+  }
+
+  #connect(now: Monotonic, link: CoordinatorLink): void {
+    const { publicKey, endpoints } = link.coordinator;
+    const endpoint = endpoints[link.attempts % endpoints.length];
+    if (endpoint === undefined) return;
+    link.attempts += 1;
+    const local = isIpv6(endpoint.address) ? UNSPECIFIED_V6 : UNSPECIFIED_V4;
+    const way: Way = {
+      ...{ local, localPort: this.#configuration.port },
+      ...{ remote: endpoint.address, remotePort: endpoint.port, relayIndex: 0 },
+    };
+    link.session = this.#sessions.connect(now, { publicKey, use: HandshakeUse.coordinator, pathId: NO_PATH, way });
+  }
+
+  #register(now: Monotonic, link: CoordinatorLink, session: Session): void {
+    // Until its answer comes, or does not.
+    this.#timers.remove(link);
+    const options: readonly NtmobileOption[] = [
+      { type: 'lifetime', seconds: this.#configuration.lifetimeSeconds },
+      ...this.#configuration.endpoints.map(
+        (endpoint) => ({ type: 'candidate', kind: CandidateKind.host, priority: 0, endpoint }) as const,
+      ),
+      { type: 'load', thousandths: this.#load() },
+    ];
+    this.#sessions.request(now, session, { type: 'registration-request', options }, { kind: 'registration' });
+  }
+}

@@ -1,0 +1,171 @@
+/** The relay: registrations, legs for who has a token, and nodes that move. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { ipv4 } from '#base/ip.ts';
+import { NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { DirectionRole, findNtmobileOption } from '#wire/ntmobile-options.ts';
+import { PATH, Peer, Scene } from './relay-scene.ts';
+
+const { initiator, responder, general } = DirectionRole;
+const ELSEWHERE = { address: ipv4('192.0.2.77'), port: 4000 };
+let scene: Scene;
+
+beforeEach(() => {
+  scene = new Scene();
+  scene.start();
+});
+
+describe('a registration', () => {
+  it('says where the relay is, and is refreshed at half of its lifetime', () => {
+    const [first] = scene.coordinator.asked;
+    expect(first?.type).toBe('registration-request');
+    expect(findNtmobileOption(first?.options ?? [], 'candidate')?.endpoint.address).toBe('198.51.100.9');
+    scene.pass(29_000);
+    expect(scene.coordinator.asked).toHaveLength(1);
+    scene.node(1).attach(initiator);
+    scene.pass(2_000);
+    expect(scene.coordinator.asked).toHaveLength(2);
+    expect(findNtmobileOption(scene.coordinator.asked[1]?.options ?? [], 'load')?.thousandths).toBe(250);
+  });
+
+  it('is made again with new keys after the coordinator was silent', () => {
+    scene.coordinator.gone = true;
+    scene.pass(60_000);
+    scene.step({ kind: 'request', id: 1, command: 'status', parameters: {} });
+    expect(scene.replies[0]).toMatchObject({ registrations: [{ coordinator: 'dc', registered: false }] });
+    scene.coordinator.gone = false;
+    scene.pass(70_000);
+    scene.step({ kind: 'request', id: 2, command: 'status', parameters: {} });
+    expect(scene.replies[1]).toMatchObject({ registrations: [{ session: true, registered: true }] });
+  });
+});
+
+describe('a handshake', () => {
+  it('needs a valid credential', () => {
+    const peer = new Peer(scene, 3, Uint8Array.of(1, 0, 0, 5, 2));
+    peer.connect();
+    expect(peer.session?.current).toBeUndefined();
+    expect(scene.engine.counters['initiation-refused']).toBeGreaterThan(0);
+  });
+
+  it('with a path id is none with the relay', () => {
+    const peer = new Peer(scene, 3);
+    peer.connect(PATH);
+    expect(peer.session?.current).toBeUndefined();
+  });
+});
+
+describe('a leg', () => {
+  it('is joined to the other one of its path', () => {
+    const [a, b] = [scene.node(1), scene.node(2)];
+    const answer = a.attach(initiator);
+    expect(answer).toMatchObject({ type: 'relay-attach-response', status: 0 });
+    const index = findNtmobileOption(answer?.options ?? [], 'relay-index')?.index;
+    const own = { index, remote: '203.0.113.1', remotePort: 7890, validated: true, rateKilobits: 1000 };
+    expect(scene.wished).toEqual([{ ...own, other: 0, local: '198.51.100.9' }]);
+    const other = findNtmobileOption(b.attach(responder)?.options ?? [], 'relay-index')?.index;
+    expect(scene.wished).toMatchObject([
+      { index, other },
+      { index: other, other: index, remote: '203.0.113.2' },
+    ]);
+  });
+
+  it('keeps its index when it is asked for again', () => {
+    const a = scene.node(1);
+    const first = a.attach(initiator);
+    expect(a.attach(initiator, { rateKilobits: 2000 })?.options).toEqual(first?.options);
+    expect(scene.wished).toMatchObject([{ rateKilobits: 2000 }]);
+  });
+
+  it.each([
+    ['another key', {}, new Uint8Array(32).fill(5)],
+    ['another node', { nodeId: new Uint8Array(16) }, undefined],
+    ['a token that is over', { notAfterSeconds: 1n }, undefined],
+    ['a role that is no end', { role: general }, undefined],
+  ])('is not given for %s', (_what, over, key) => {
+    expect(scene.node(1).attach(initiator, over, key)?.status).toBe(NtmobileStatus.wrongToken);
+    expect(scene.wished).toEqual([]);
+    expect(scene.engine.counters).toMatchObject({ 'attach-wrong-token': 1, attached: 0 });
+  });
+
+  it('of one node is not given to another, and not beyond the limits', () => {
+    const [a, b, c] = [scene.node(1), scene.node(2), scene.node(3)];
+    a.attach(initiator);
+    expect(b.attach(initiator)?.status).toBe(NtmobileStatus.notAllowed);
+    const path = (fill: number) => ({ pathId: new Uint8Array(8).fill(fill) });
+    expect(a.attach(initiator, path(1))?.status).toBe(0);
+    expect(a.attach(initiator, path(2))?.status).toBe(NtmobileStatus.busy);
+    for (const fill of [3, 4]) expect(b.attach(initiator, path(fill))?.status).toBe(0);
+    expect(c.attach(initiator, path(5))?.status).toBe(NtmobileStatus.busy);
+    expect(scene.wished).toHaveLength(4);
+  });
+
+  it('goes when it is released, and the other one when it was alone for long', () => {
+    const [a, b] = [scene.node(1), scene.node(2)];
+    a.attach(initiator);
+    b.attach(responder);
+    scene.pass(200_000);
+    expect(scene.wished).toHaveLength(2);
+    b.release(new Uint8Array(8));
+    a.release(PATH);
+    expect(scene.wished).toMatchObject([{ remote: '203.0.113.2', other: 0 }]);
+    scene.pass(121_000);
+    expect(scene.wished).toEqual([]);
+  });
+
+  it('goes when nothing was heard of its node for ten minutes', () => {
+    const [a, b] = [scene.node(1), scene.node(2)];
+    a.attach(initiator);
+    b.attach(responder);
+    a.gone = true;
+    scene.pass(590_000);
+    b.ask('keep-alive', []);
+    scene.pass(20_000);
+    expect(scene.wished).toMatchObject([{ remote: '203.0.113.2', other: 0 }]);
+    expect(scene.engine.counters).toMatchObject({ 'node-idle': 1 });
+  });
+});
+
+describe('a node that moves', () => {
+  it('has its legs at the new place at once, paid for in full after it answered there', () => {
+    const a = scene.node(1);
+    a.attach(initiator);
+    a.place = ELSEWHERE;
+    a.ask('keep-alive', [], 15);
+    expect(scene.wished).toMatchObject([{ remote: '192.0.2.77', remotePort: 4000, validated: false }]);
+    scene.pass(20);
+    expect(scene.wished).toMatchObject([{ remote: '192.0.2.77', validated: true }]);
+  });
+
+  it('has its former place again when nobody answered at the new one', () => {
+    const a = scene.node(1);
+    a.attach(initiator);
+    a.place = ELSEWHERE;
+    a.ask('keep-alive', [], 15);
+    a.gone = true;
+    scene.pass(2_900);
+    expect(scene.wished).toMatchObject([{ remote: '192.0.2.77', validated: false }]);
+    scene.pass(200);
+    expect(scene.wished).toMatchObject([{ remote: '203.0.113.1', validated: true }]);
+    expect(scene.engine.counters).toMatchObject({ 'place-unanswered': 1, 'node-moved': 1 });
+  });
+
+  it('is not moved by what came late', () => {
+    const a = scene.node(1);
+    a.attach(initiator);
+    const late: Uint8Array[] = [];
+    const toRelay = scene.toRelay.bind(scene);
+    scene.toRelay = (_peer, packet) => late.push(packet);
+    if (a.session !== undefined)
+      a.sessions.tell(a.session, 'release', [{ type: 'path-id', pathId: new Uint8Array(8) }]);
+    scene.toRelay = toRelay;
+    a.place = ELSEWHERE;
+    a.ask('keep-alive', []);
+    for (const packet of late) {
+      const path = { kind: 'datagram', local: ipv4('198.51.100.9'), localPort: 7890, relayIndex: 0 } as const;
+      const from = { remote: ipv4('203.0.113.1'), remotePort: 7890 };
+      scene.step({ kind: 'datagram', path: { ...path, ...from }, packet });
+    }
+    expect(late).toHaveLength(1);
+    expect(scene.wished).toMatchObject([{ remote: '192.0.2.77', validated: true }]);
+  });
+});
