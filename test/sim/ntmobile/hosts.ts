@@ -31,7 +31,7 @@ import type { Host, Internet, Spot, Wire } from './internet.ts';
 export const PORT = 7890;
 const SECOND_PORT = 7891;
 export const OFFSET_MS = 1_800_000_000_000;
-const AUTHORITY = signingKeyOf(new Uint8Array(32).fill(1));
+export const AUTHORITY = signingKeyOf(new Uint8Array(32).fill(1));
 /** The coordinator believes it as well, nodes do not: a coordinator that makes up nodes. */
 export const ROGUE_AUTHORITY = signingKeyOf(new Uint8Array(32).fill(4));
 const CREDENTIAL_SECONDS = 86_400n;
@@ -52,7 +52,7 @@ function prefixOf(text: string): Prefix {
 export const spotsOf = (addresses: readonly IpAddress[]): readonly Spot[] =>
   addresses.map((address) => ({ address, nats: [] }));
 
-function sendAll(internet: Internet, host: Host, out: readonly Output[]): void {
+export function sendAll(internet: Internet, host: Host, out: readonly Output[]): void {
   for (const output of out) {
     if (output.kind !== 'send' || output.path.kind !== 'datagram') continue;
     const { local, localPort, remote, remotePort, relayIndex } = output.path;

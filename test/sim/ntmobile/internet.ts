@@ -1,7 +1,7 @@
 /**
  * An internet of datagrams under virtual time: hosts at addresses, translators in front of some, the same delay for each way. No RFC: a simulation.
  */
-import { type IpAddress, isIpv6 } from '#base/ip.ts';
+import { type IpAddress, isIpv6, isUnspecified } from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
 import type { Endpoint } from '#wire/ntmobile-options.ts';
 import type { Nat } from './nat.ts';
@@ -47,13 +47,18 @@ export class Internet {
   }
 
   send(host: Host, wire: Wire): void {
-    const spot = this.#spots.get(host)?.find(({ address }) => address === wire.from.address);
+    const { address: asked, port } = wire.from;
+    const spots = this.#spots.get(host) ?? [];
+    const spot = spots.find(({ address }) =>
+      isUnspecified(asked) ? isIpv6(address) === isIpv6(wire.to.address) : address === asked,
+    );
     // As a kernel: nothing leaves from an address that is gone, or into a family without a way out.
     if (spot === undefined || isIpv6(spot.address) !== isIpv6(wire.to.address)) {
       this.lost += 1;
       return;
     }
-    const from = spot.nats.reduce((endpoint, nat) => nat.outward(endpoint, wire.to), wire.from);
+    const inside: Endpoint = { address: spot.address, port };
+    const from = spot.nats.reduce((endpoint, nat) => nat.outward(endpoint, wire.to), inside);
     this.#later(() => this.#arrive({ ...wire, from }));
   }
 

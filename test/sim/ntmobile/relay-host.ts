@@ -1,18 +1,11 @@
-/** A relay of the simulated internet: it admits legs by token and forwards by index. docs/ntmobile.md §6, §7. */
-import { hex } from '#base/bytes.ts';
-import type { IpAddress } from '#base/ip.ts';
+/** A relay of the simulated internet: the real engine, and a plane that forwards by index as the engine wishes. docs/ntmobile.md §6, §7. */
 import type { Monotonic } from '#base/time.ts';
-import { nodeIdOf } from '#crypto/node-credential.ts';
-import { openRelayToken } from '#crypto/relay-token.ts';
-import type { Session } from '#engine/shared/ntmobile/session.ts';
-import type { SessionListener } from '#engine/shared/ntmobile/session-listener.ts';
-import { Sessions } from '#engine/shared/ntmobile/sessions.ts';
-import type { Way } from '#engine/shared/ntmobile/way.ts';
+import { judgeCredential } from '#crypto/node-credential.ts';
+import type { CommonInput, DesiredRelayLeg, Output } from '#engine/contract.ts';
+import { createRelay } from '#engine/relay/relay.ts';
 import { randomOf } from '#test/unit/ntmobile-sessions-scene.ts';
-import { HandshakeUse, suiteBit } from '#wire/ntmobile-datagram.ts';
-import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
-import { type Endpoint, findNtmobileOption } from '#wire/ntmobile-options.ts';
 import {
+  AUTHORITY,
   COORDINATOR_KEY,
   COORDINATOR_PLACES,
   OFFSET_MS,
@@ -20,116 +13,91 @@ import {
   pathOf,
   RELAY_KEY,
   RELAY_PLACES,
+  sendAll,
   spotsOf,
 } from './hosts.ts';
 import type { Host, Internet, Wire } from './internet.ts';
 
+/** To a place where nobody showed yet that it is: so many times the octets that came from there. */
+const AMPLIFICATION = 3;
+
 interface Leg {
-  readonly path: string;
-  readonly role: number;
-  readonly index: number;
-  readonly session: Session;
-  endpoint: Endpoint;
-  local: IpAddress;
+  readonly wish: DesiredRelayLeg;
+  received: number;
+  sent: number;
 }
 
-/** A relay as short as it can be: it is trusted to keep to its tokens, and believes in a move at once. */
-export class RelayHost implements Host, SessionListener<string> {
+export class RelayHost implements Host {
   readonly name = 'relay';
   readonly #internet: Internet;
-  readonly #sessions: Sessions<string>;
-  readonly #legs = new Map<number, Leg>();
-  #tokenKey: Uint8Array | undefined;
-  #nextIndex = 1000;
+  readonly #legs = new Map<string, Leg>();
+  readonly #engine = createRelay(
+    {
+      ...{ own: RELAY_KEY, port: PORT, endpoints: RELAY_PLACES.map((address) => ({ address, port: PORT })) },
+      isCredentialValid: (credential, publicKey, now) =>
+        typeof judgeCredential(credential, [AUTHORITY.publicKey], publicKey, BigInt(Math.floor(now / 1000))) !==
+        'string',
+      coordinators: [
+        {
+          ...{ name: 'dc', publicKey: COORDINATOR_KEY.publicKey },
+          endpoints: COORDINATOR_PLACES.map((address) => ({ address, port: PORT })),
+        },
+      ],
+      ...{ lifetimeSeconds: 600, maximumLegs: 1000, maximumLegsOfNode: 100, strangersPerSecond: 1000 },
+    },
+    randomOf(8),
+  );
 
   constructor(internet: Internet) {
     this.#internet = internet;
-    const options = { own: RELAY_KEY, random: randomOf(8), suites: suiteBit(1), credential: () => undefined };
-    this.#sessions = new Sessions<string>(options, this);
-    this.#sessions.clock(OFFSET_MS);
     internet.place(this, spotsOf(RELAY_PLACES));
-    const [local] = RELAY_PLACES;
-    const [remote] = COORDINATOR_PLACES;
-    if (local === undefined || remote === undefined) throw new Error('places');
-    const way = { local, localPort: PORT, remote, remotePort: PORT, relayIndex: 0 };
-    const to = { publicKey: COORDINATOR_KEY.publicKey, use: HandshakeUse.coordinator, pathId: new Uint8Array(8), way };
-    this.#sessions.connect(internet.now, to);
+    this.#step(internet.now, { kind: 'clock', offsetMs: OFFSET_MS });
+    this.#step(internet.now, { kind: 'restored' });
   }
 
   deadline(): Monotonic {
-    return this.#sessions.deadline();
+    return this.#engine.deadline();
   }
+
   tick(now: Monotonic): void {
-    this.#sessions.tick(now);
+    this.#step(now, { kind: 'tick' });
   }
 
   receive(now: Monotonic, wire: Wire): void {
-    if (wire.relayIndex === 0) {
-      this.#sessions.receive(now, pathOf(wire), wire.octets);
-      return;
-    }
-    const leg = this.#legs.get(wire.relayIndex);
-    const other = [...this.#legs.values()].find(({ path, role }) => path === leg?.path && role !== leg.role);
-    if (leg === undefined || other === undefined) return;
-    if (leg.endpoint.address !== wire.from.address || leg.endpoint.port !== wire.from.port) return;
-    const from = { address: other.local, port: PORT };
-    this.#internet.send(this, { from, to: other.endpoint, relayIndex: other.index, octets: wire.octets });
+    if (wire.relayIndex === 0) this.#step(now, { kind: 'datagram', path: pathOf(wire), packet: wire.octets });
+    else this.#forward(wire);
   }
 
-  arrived(_now: Monotonic, session: Session, way: Way): void {
-    for (const leg of this.#legs.values()) {
-      if (leg.session !== session) continue;
-      leg.endpoint = { address: way.remote, port: way.remotePort };
-      leg.local = way.local;
-    }
+  #forward({ from, relayIndex, octets }: Wire): void {
+    const leg = this.#leg(relayIndex);
+    const other = leg === undefined ? undefined : this.#leg(leg.wish.other);
+    if (leg === undefined || leg.wish.remote !== from.address || leg.wish.remotePort !== from.port) return;
+    leg.received += octets.length;
+    if (other === undefined) return;
+    if (!other.wish.validated && other.sent + octets.length > AMPLIFICATION * other.received) return;
+    other.sent += octets.length;
+    const { local, remote, remotePort, index } = other.wish;
+    const ends = { from: { address: local, port: PORT }, to: { address: remote, port: remotePort } };
+    this.#internet.send(this, { ...ends, relayIndex: index, octets });
   }
 
-  send(way: Way, octets: Uint8Array): void {
-    const from = { address: way.local, port: way.localPort };
-    this.#internet.send(this, {
-      from,
-      to: { address: way.remote, port: way.remotePort },
-      relayIndex: way.relayIndex,
-      octets,
-    });
+  #leg(index: number): Leg | undefined {
+    for (const leg of this.#legs.values()) if (leg.wish.index === index) return leg;
+    return undefined;
   }
-  judge(): readonly [] {
-    return [];
+
+  #step(now: Monotonic, input: CommonInput): void {
+    const out: Output[] = [];
+    this.#engine.step(now, input, out);
+    for (const output of out) {
+      if (output.kind !== 'want') continue;
+      const [wish] = output.part?.relayLegs ?? [];
+      const former = this.#legs.get(output.key);
+      const same = former?.wish.remote === wish?.remote && former?.wish.remotePort === wish?.remotePort;
+      if (wish === undefined) this.#legs.delete(output.key);
+      else if (former !== undefined && same) this.#legs.set(output.key, { ...former, wish });
+      else this.#legs.set(output.key, { wish, received: 0, sent: 0 });
+    }
+    sendAll(this.#internet, this, out);
   }
-  established(now: Monotonic, session: Session): void {
-    if (session.use !== HandshakeUse.coordinator) return;
-    const candidates = RELAY_PLACES.map((address) => ({ address, port: PORT }));
-    const options = candidates.map((endpoint) => ({ type: 'candidate', kind: 1, priority: 0, endpoint }) as const);
-    const asked = {
-      type: 'registration-request',
-      options: [{ type: 'lifetime', seconds: 600 } as const, ...options],
-    } as const;
-    this.#sessions.request(now, session, asked, 'registration');
-  }
-  request(now: Monotonic, session: Session, message: NtmobileMessage, way: Way): NtmobileMessage | undefined {
-    const token = findNtmobileOption(message.options, 'relay-token')?.token;
-    if (message.type !== 'relay-attach-request' || token === undefined || this.#tokenKey === undefined)
-      return undefined;
-    const answer = (status: number, options: NtmobileMessage['options']): NtmobileMessage => ({
-      ...{ type: 'relay-attach-response', answer: true, status, transaction: message.transaction, options },
-    });
-    const opened = openRelayToken(this.#tokenKey, token, BigInt(Math.floor((now + OFFSET_MS) / 1000)));
-    if (opened === undefined || hex(opened.nodeId) !== hex(nodeIdOf(session.peer.publicKey)))
-      return answer(NtmobileStatus.wrongToken, []);
-    const path = hex(opened.pathId);
-    const former = [...this.#legs.values()].find((leg) => leg.path === path && leg.role === opened.role);
-    this.#nextIndex += 1;
-    const index = former?.index ?? this.#nextIndex;
-    const endpoint = { address: way.remote, port: way.remotePort };
-    this.#legs.set(index, { path, role: opened.role, index, session, endpoint, local: way.local });
-    return answer(NtmobileStatus.granted, [
-      { type: 'path-id', pathId: opened.pathId },
-      { type: 'relay-index', index },
-      { type: 'observed-endpoint', endpoint },
-    ]);
-  }
-  answered(_now: Monotonic, _session: Session, _purpose: string, answer: NtmobileMessage | undefined): void {
-    if (answer !== undefined) this.#tokenKey = findNtmobileOption(answer.options, 'token-key')?.key;
-  }
-  ended(): void {}
 }

@@ -44,8 +44,6 @@ export interface SessionListener<P> {
   judge(now: Monotonic, initiation: JudgedInitiation): readonly NtmobileOption[] | undefined;
   /** `session.current` is new: both ends have it. */
   established(now: Monotonic, session: Session): void;
-  /** Something sealed by the other end came by `way`, before anything else is made of it. Of each message once: a copy of it does not get here. */
-  arrived?(now: Monotonic, session: Session, way: Way): void;
   /** The answer; 'later' when `Sessions.answer` follows; undefined for a message that has none. */
   request(now: Monotonic, session: Session, message: NtmobileMessage, way: Way): NtmobileMessage | 'later' | undefined;
   /** `answer` undefined: none came. */

@@ -316,7 +316,6 @@ export class Sessions<P> {
       session.way = way;
       this.#adopt(now, session, generation);
     }
-    this.#listener.arrived?.(now, session, way);
     const message = ntmobileMessageCodec.parse(plaintext);
     if (isMalformed(message)) this.#counters.count('message-malformed');
     else if (message.answer) this.#receiveAnswer(now, way, session, message);
