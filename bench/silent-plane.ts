@@ -16,6 +16,12 @@ export class SilentPlane implements PlanePort {
   routeDelete(): void {}
   associationsSet(): void {}
   associationsDelete(): void {}
+  relayLegSet(): void {}
+  relayLegDelete(): void {}
+  translationSet(): void {}
+  translationDelete(): void {}
+  overlaySet(): void {}
+  overlayDelete(): void {}
   setLocalAddresses(): void {}
   inject(): number {
     return 0;

@@ -25,6 +25,8 @@ export function planeWithoutTunnels(sockets: DatagramSockets): PlanePort {
     deviceIndex: 0,
     ...{ tunnelSet: noTunnels, tunnelDelete: noTunnels, routeSet: noTunnels, routeDelete: noTunnels },
     ...{ associationsSet: noTunnels, associationsDelete: noTunnels, setLocalAddresses: noTunnels },
+    ...{ relayLegSet: noTunnels, relayLegDelete: noTunnels, overlaySet: noTunnels, overlayDelete: noTunnels },
+    ...{ translationSet: noTunnels, translationDelete: noTunnels },
     inject: (path, packet) => (path.kind === 'datagram' && sockets.send(path, packet) ? 0 : EHOSTUNREACH),
     counters: () => sockets.counters(),
     tunnelCounters: () => undefined,

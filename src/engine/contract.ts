@@ -223,6 +223,7 @@ export interface DesiredPart {
   readonly relayLegs?: readonly DesiredRelayLeg[];
   readonly translations?: readonly DesiredTranslation[];
   readonly addressMaps?: readonly DesiredAddressMap[];
+  readonly overlays?: readonly DesiredOverlay[];
 }
 
 export interface DesiredAddress {
@@ -341,7 +342,7 @@ export interface DesiredPlaneRoute {
   /**
    * True on a mobile node: the prefix is the other end's, as on a home agent. Such routes are looked up before the others by inner destination
    * when sending, and an inner packet that comes through a tunnel with such routes needs a source among them and a destination that is an
-   * address of `ownAddresses` of the plane.
+   * `address` of a {@link DesiredOverlay}.
    */
   readonly peer?: boolean;
 }
@@ -379,6 +380,16 @@ export interface DesiredTranslation {
 export interface DesiredAddressMap {
   readonly virtual: IpAddress;
   readonly real: IpAddress;
+}
+
+/**
+ * A virtual prefix on a node: a packet for it that has no tunnel yet waits a moment in the plane, and what comes out of a tunnel with `peer`
+ * routes must be for an `address` of one.
+ */
+export interface DesiredOverlay {
+  readonly prefix: Prefix;
+  /** This host's own one in it. */
+  readonly address?: IpAddress;
 }
 
 export type { IpAddress, Ipv4Address, Ipv6Address, Monotonic, Prefix, Wall };

@@ -1,7 +1,15 @@
 /** The native addon, with types. `npm run build` makes it; there is one per machine type, never one from a registry. */
 import { createRequire } from 'node:module';
 import type { IpAddress } from '#base/ip.ts';
-import type { DesiredPlaneRoute, DesiredSecurityAssociations, DesiredTunnel, Path } from '#engine/contract.ts';
+import type {
+  DesiredOverlay,
+  DesiredPlaneRoute,
+  DesiredRelayLeg,
+  DesiredSecurityAssociations,
+  DesiredTranslation,
+  DesiredTunnel,
+  Path,
+} from '#engine/contract.ts';
 import type { PlaneFeatures, PlaneOptions, Punt, RoamingNotice } from '#runtime/ports.ts';
 import type { NetlinkSocket } from './netlink-requests.ts';
 import { SystemError } from './system-error.ts';
@@ -16,6 +24,12 @@ export interface NativePlane {
   routeDelete(route: DesiredPlaneRoute): void;
   associationsSet(associations: DesiredSecurityAssociations): void;
   associationsDelete(tunnel: number): void;
+  relayLegSet(leg: DesiredRelayLeg): void;
+  relayLegDelete(index: number): void;
+  translationSet(translation: DesiredTranslation): void;
+  translationDelete(translation: DesiredTranslation): void;
+  overlaySet(overlay: DesiredOverlay): void;
+  overlayDelete(overlay: DesiredOverlay): void;
   setLocalAddresses(addresses: readonly IpAddress[]): void;
   inject(path: Path, packet: Uint8Array): number;
   counters(): Record<string, number>;

@@ -56,6 +56,30 @@ class AddonPlane implements PlanePort {
     this.#native.associationsDelete(tunnel);
   }
 
+  relayLegSet(leg: Parameters<PlanePort['relayLegSet']>[0]): void {
+    this.#native.relayLegSet(leg);
+  }
+
+  relayLegDelete(index: Parameters<PlanePort['relayLegDelete']>[0]): void {
+    this.#native.relayLegDelete(index);
+  }
+
+  translationSet(translation: Parameters<PlanePort['translationSet']>[0]): void {
+    this.#native.translationSet(translation);
+  }
+
+  translationDelete(translation: Parameters<PlanePort['translationDelete']>[0]): void {
+    this.#native.translationDelete(translation);
+  }
+
+  overlaySet(overlay: Parameters<PlanePort['overlaySet']>[0]): void {
+    this.#native.overlaySet(overlay);
+  }
+
+  overlayDelete(overlay: Parameters<PlanePort['overlayDelete']>[0]): void {
+    this.#native.overlayDelete(overlay);
+  }
+
   setLocalAddresses(addresses: readonly IpAddress[]): void {
     this.#native.setLocalAddresses(addresses);
   }

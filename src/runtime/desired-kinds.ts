@@ -1,17 +1,21 @@
 import { formatPrefix, isIpv6, type Prefix } from '#base/ip.ts';
 import type {
   DesiredAddress,
+  DesiredAddressMap,
+  DesiredOverlay,
   DesiredPlaneRoute,
   DesiredProxyNeighbour,
+  DesiredRelayLeg,
   DesiredRoute,
   DesiredRule,
   DesiredSecurityAssociations,
   DesiredSysctl,
+  DesiredTranslation,
   DesiredTunnel,
   SealingKey,
 } from '#engine/contract.ts';
 import type { DesiredKind, Identity } from './desired-table.ts';
-import type { KernelPort, PlanePort } from './ports.ts';
+import type { AddressMapPort, KernelPort, PlanePort } from './ports.ts';
 
 export function tunnelKind(plane: PlanePort): DesiredKind<DesiredTunnel> {
   return {
@@ -58,7 +62,7 @@ export function planeRouteKind(plane: PlanePort): DesiredKind<DesiredPlaneRoute>
   return {
     name: 'plane-route',
     identify: (route) => identityOfPrefix(route.prefix),
-    same: (a, b) => a.tunnel === b.tunnel,
+    same: (a, b) => a.tunnel === b.tunnel && (a.peer ?? false) === (b.peer ?? false),
     apply: (route) => plane.routeSet(route),
     remove: (route) => plane.routeDelete(route),
   };
@@ -68,6 +72,56 @@ export function planeRouteKind(plane: PlanePort): DesiredKind<DesiredPlaneRoute>
 function identityOfPrefix(prefix: Prefix): Identity {
   const width = isIpv6(prefix.address) ? 128 : 32;
   return prefix.length === width ? prefix.address : formatPrefix(prefix);
+}
+
+export function relayLegKind(plane: PlanePort): DesiredKind<DesiredRelayLeg> {
+  return {
+    name: 'relay-leg',
+    identify: (leg) => leg.index,
+    same: (a, b) =>
+      a.other === b.other &&
+      a.local === b.local &&
+      a.remote === b.remote &&
+      a.remotePort === b.remotePort &&
+      a.validated === b.validated &&
+      a.rateKilobits === b.rateKilobits,
+    apply: (leg) => plane.relayLegSet(leg),
+    remove: (leg) => plane.relayLegDelete(leg.index),
+  };
+}
+
+export function translationKind(plane: PlanePort): DesiredKind<DesiredTranslation> {
+  return {
+    name: 'translation',
+    identify: ({ side, inner }) => `${side} ${inner}`,
+    same: (a, b) => a.outer === b.outer,
+    apply(translation, previous) {
+      // An address has one counterpart each way: the former one must not be found any more.
+      if (previous !== undefined && previous.outer !== translation.outer) plane.translationDelete(previous);
+      plane.translationSet(translation);
+    },
+    remove: (translation) => plane.translationDelete(translation),
+  };
+}
+
+export function overlayKind(plane: PlanePort): DesiredKind<DesiredOverlay> {
+  return {
+    name: 'overlay',
+    identify: ({ prefix }) => identityOfPrefix(prefix),
+    same: (a, b) => a.address === b.address,
+    apply: (overlay) => plane.overlaySet(overlay),
+    remove: (overlay) => plane.overlayDelete(overlay),
+  };
+}
+
+export function addressMapKind(maps: AddressMapPort): DesiredKind<DesiredAddressMap> {
+  return {
+    name: 'address-map',
+    identify: (map) => map.virtual,
+    same: (a, b) => a.real === b.real,
+    apply: (map) => maps.set(map),
+    remove: (map) => maps.delete(map),
+  };
 }
 
 export function sysctlKind(kernel: KernelPort): DesiredKind<DesiredSysctl> {

@@ -14,27 +14,30 @@ import type {
   EngineEvent,
   JsonObject,
   JsonValue,
+  LoginInput,
   NetworkInput,
   NetworkInterface,
   Output,
+  QueryInput,
   ResolvedInput,
   RoamingInput,
 } from '#engine/contract.ts';
-import type { ClockPort, ControlPort, EventSink, KernelPort, PlanePort, ResolverPort, StorePort } from './ports.ts';
+import type { AddressMapPort, ClockPort, ControlPort, EventSink, KernelPort, PlanePort, StorePort } from './ports.ts';
+import { type QuestionPorts, Questions } from './questions.ts';
 import { Reconciler } from './reconcile.ts';
 import { RecordWriter } from './record-writer.ts';
 
-/** What the driver may give to an engine; an engine that has no use for the last two says so with `network: false` and no resolver. */
-export type DriverInput = CommonInput | NetworkInput | ResolvedInput | RoamingInput;
+/** What the driver may give to an engine; an engine that has no use for the others says so with `network: false` and no port for them. */
+export type DriverInput = CommonInput | NetworkInput | ResolvedInput | RoamingInput | LoginInput | QueryInput;
 
-export interface DriverOptions {
+export interface DriverOptions extends QuestionPorts {
   readonly engine: Engine<DriverInput>;
   readonly clock: ClockPort;
   readonly plane: PlanePort;
   readonly kernel: KernelPort;
   readonly store: StorePort;
   readonly events: EventSink;
-  readonly resolver?: ResolverPort;
+  readonly addressMaps?: AddressMapPort;
   readonly control?: ControlPort;
   /** Addresses of this host that Mobility Headers may be for, told to the plane whenever the network changed; default: any. */
   readonly localAddresses?: (interfaces: readonly NetworkInterface[]) => readonly IpAddress[];
@@ -82,7 +85,7 @@ class Loop implements Driver {
   readonly #queue: DriverInput[] = [];
   readonly #deferred: (() => void)[] = [];
   readonly #asked = new Map<number, Asked>();
-  readonly #resolving = new Set<string>();
+  readonly #questions: Questions;
   readonly #counters = new Map<string, number>();
   #phase: Phase = 'new';
   #inTurn = false;
@@ -93,9 +96,19 @@ class Loop implements Driver {
 
   constructor(options: DriverOptions) {
     this.#options = options;
-    this.#reconciler = new Reconciler(options.kernel, options.plane, (what, error) => {
-      this.#say('host-refuses', 'warn', { what, error: error.message });
-    });
+    this.#reconciler = new Reconciler(
+      options.kernel,
+      options.plane,
+      (what, error) => {
+        this.#say('host-refuses', 'warn', { what, error: error.message });
+      },
+      options.addressMaps,
+    );
+    this.#questions = new Questions(
+      options,
+      (input) => this.#take(input),
+      (error) => this.#fail(error),
+    );
     this.#records = new RecordWriter(options.store);
   }
 
@@ -116,6 +129,7 @@ class Loop implements Driver {
     kernel.onDisturbed(() => this.#guard(() => this.#reconciler.disturbed(clock.now())));
     plane.onPunt(({ path, packet }) => this.#punt({ kind: 'datagram', path, packet }));
     plane.onRoaming((notice) => this.#punt({ kind: 'roaming', ...notice }));
+    this.#questions.start();
     control?.onRequest((command, parameters, respond) => this.#request(command, parameters, respond));
     this.#guard(() => {});
   }
@@ -138,6 +152,7 @@ class Loop implements Driver {
     attempt(() => this.#reconciler.clear(clock.now()));
     for (const { respond } of this.#asked.values()) attempt(() => respond(false, 'the daemon stops'));
     this.#asked.clear();
+    attempt(() => this.#questions.stop());
     attempt(() => control?.close());
     attempt(() => kernel.close());
     attempt(() => plane.close());
@@ -271,9 +286,8 @@ class Loop implements Driver {
       case 'reply':
         this.#reply(output.id, output.ok, output.value);
         break;
-      case 'resolve':
-        this.#resolve(output.name);
-        break;
+      default:
+        this.#questions.take(output);
     }
   }
 
@@ -332,22 +346,11 @@ class Loop implements Driver {
     }
   }
 
-  #resolve(name: string): void {
-    const { resolver } = this.#options;
-    if (this.#resolving.has(name)) return;
-    this.#resolving.add(name);
-    const answered = (resolved: Omit<ResolvedInput, 'kind' | 'name'>): void => {
-      this.#resolving.delete(name);
-      this.#guard(() => {
-        this.#queue.push({ kind: 'resolved', name, ...resolved });
-      });
-    };
-    if (resolver === undefined) {
-      this.#resolving.delete(name);
-      this.#queue.push({ kind: 'resolved', name, addresses: [], failure: 'no resolver' });
-      return;
-    }
-    resolver.resolve(name).then(answered, (thrown: unknown) => this.#fail(thrown));
+  /** What somebody answered or asks, outside any turn. */
+  #take(input: DriverInput): void {
+    this.#guard(() => {
+      this.#queue.push(input);
+    });
   }
 
   #arm(): void {

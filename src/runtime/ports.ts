@@ -7,16 +7,22 @@ import type { IpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type {
   DesiredAddress,
+  DesiredAddressMap,
+  DesiredOverlay,
   DesiredPlaneRoute,
   DesiredProxyNeighbour,
+  DesiredRelayLeg,
   DesiredRoute,
   DesiredRule,
   DesiredSecurityAssociations,
   DesiredSysctl,
+  DesiredTranslation,
   DesiredTunnel,
   EngineEvent,
   JsonObject,
   JsonValue,
+  LoginInput,
+  NameAnswer,
   NetworkInterface,
   Path,
   RoamingInput,
@@ -75,6 +81,12 @@ export interface PlanePort {
   /** All keys of a tunnel, which may be set before the tunnel is. What is there already stays as it is; keys that are not listed go. */
   associationsSet(associations: DesiredSecurityAssociations): void;
   associationsDelete(tunnel: number): void;
+  relayLegSet(leg: DesiredRelayLeg): void;
+  relayLegDelete(index: number): void;
+  translationSet(translation: DesiredTranslation): void;
+  translationDelete(translation: DesiredTranslation): void;
+  overlaySet(overlay: DesiredOverlay): void;
+  overlayDelete(overlay: DesiredOverlay): void;
   /**
    * The addresses whose Mobility Headers are this host's own: a home agent's, or a mobile node's home and care-of addresses. Those to
    * others are data. As long as the list is empty, every Mobility Header from the link or by UDP is punted and none out of a tunnel is.
@@ -124,6 +136,22 @@ export interface ClockPort {
 export interface ResolverPort {
   /** Both families; never rejects: a failure is in the result. */
   resolve(name: string): Promise<{ readonly addresses: readonly IpAddress[]; readonly failure?: string }>;
+}
+
+/** Virtual addresses that the kernel's own translation puts real ones in the place of. Throws a world error. */
+export interface AddressMapPort {
+  set(map: DesiredAddressMap): void;
+  delete(map: DesiredAddressMap): void;
+}
+
+/** The account server. Never rejects: what went wrong is in the outcome. */
+export interface LoginPort {
+  login(renewalToken: string | undefined): Promise<LoginInput['outcome']>;
+}
+
+/** Who asks for names; `respond` is called exactly once. */
+export interface NamePort {
+  onQuery(handler: (name: string, unreachable: boolean, respond: (answer: NameAnswer) => void) => void): void;
 }
 
 /** Records survive a crash of the daemon; writes of one turn are one transaction. */

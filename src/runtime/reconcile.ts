@@ -11,16 +11,20 @@ import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { DesiredPart, JsonObject } from '#engine/contract.ts';
 import {
   addressKind,
+  addressMapKind,
+  overlayKind,
   planeRouteKind,
   proxyNeighbourKind,
+  relayLegKind,
   routeKind,
   ruleKind,
   securityAssociationsKind,
   sysctlKind,
+  translationKind,
   tunnelKind,
 } from './desired-kinds.ts';
 import { type Attempt, DesiredTable } from './desired-table.ts';
-import type { KernelPort, PlanePort } from './ports.ts';
+import type { AddressMapPort, KernelPort, PlanePort } from './ports.ts';
 import { isWorldError, type WorldError } from './world-error.ts';
 
 /** First and longest wait before the world is asked again. */
@@ -30,11 +34,21 @@ const RETRY_LONGEST_MS = 10_000;
 const DISTURBANCE_CALM_MS = 1_000;
 const PENDING_SHOWN = 100;
 
+function noAddressMaps(): never {
+  throw new Error('a wish for an address map, of a daemon that has none');
+}
+
+const NO_ADDRESS_MAPS: AddressMapPort = { set: noAddressMaps, delete: noAddressMaps };
+
 export class Reconciler {
   readonly #parts = new Map<string, DesiredPart>();
   readonly #securityAssociations;
   readonly #tunnels;
   readonly #planeRoutes;
+  readonly #relayLegs;
+  readonly #translations;
+  readonly #addressMaps;
+  readonly #overlays;
   readonly #sysctls;
   readonly #addresses;
   readonly #routes;
@@ -52,12 +66,21 @@ export class Reconciler {
   #disturbed = false;
   #calmFrom = -Infinity;
 
-  /** `refused` hears of each thing once, when the world first refuses it. */
-  constructor(kernel: KernelPort, plane: PlanePort, refused: (what: string, error: WorldError) => void) {
+  /** `refused` hears of each thing once, when the world first refuses it. A wish for address maps where there is no `maps` is our defect. */
+  constructor(
+    kernel: KernelPort,
+    plane: PlanePort,
+    refused: (what: string, error: WorldError) => void,
+    maps: AddressMapPort = NO_ADDRESS_MAPS,
+  ) {
     this.#refused = refused;
     this.#securityAssociations = new DesiredTable(securityAssociationsKind(plane));
     this.#tunnels = new DesiredTable(tunnelKind(plane));
     this.#planeRoutes = new DesiredTable(planeRouteKind(plane));
+    this.#relayLegs = new DesiredTable(relayLegKind(plane));
+    this.#translations = new DesiredTable(translationKind(plane));
+    this.#addressMaps = new DesiredTable(addressMapKind(maps));
+    this.#overlays = new DesiredTable(overlayKind(plane));
     this.#sysctls = new DesiredTable(sysctlKind(kernel));
     this.#addresses = new DesiredTable(addressKind(kernel));
     this.#routes = new DesiredTable(routeKind(kernel));
@@ -66,7 +89,11 @@ export class Reconciler {
     this.#tables = [
       this.#securityAssociations,
       this.#tunnels,
+      this.#overlays,
       this.#planeRoutes,
+      this.#relayLegs,
+      this.#translations,
+      this.#addressMaps,
       this.#addresses,
       this.#routes,
       this.#rules,
@@ -153,6 +180,10 @@ export class Reconciler {
     this.#securityAssociations.retain(part.securityAssociations);
     this.#tunnels.retain(part.tunnels);
     this.#planeRoutes.retain(part.planeRoutes);
+    this.#relayLegs.retain(part.relayLegs);
+    this.#translations.retain(part.translations);
+    this.#addressMaps.retain(part.addressMaps);
+    this.#overlays.retain(part.overlays);
     this.#sysctls.retain(part.sysctls);
     this.#addresses.retain(part.addresses);
     this.#routes.retain(part.routes);
@@ -164,6 +195,10 @@ export class Reconciler {
     this.#securityAssociations.release(part.securityAssociations);
     this.#tunnels.release(part.tunnels);
     this.#planeRoutes.release(part.planeRoutes);
+    this.#relayLegs.release(part.relayLegs);
+    this.#translations.release(part.translations);
+    this.#addressMaps.release(part.addressMaps);
+    this.#overlays.release(part.overlays);
     this.#sysctls.release(part.sysctls);
     this.#addresses.release(part.addresses);
     this.#routes.release(part.routes);

@@ -199,6 +199,12 @@ class StagePlane implements PlanePort {
   routeDelete(): void {}
   associationsSet(): void {}
   associationsDelete(): void {}
+  relayLegSet(): void {}
+  relayLegDelete(): void {}
+  translationSet(): void {}
+  translationDelete(): void {}
+  overlaySet(): void {}
+  overlayDelete(): void {}
   setLocalAddresses(): void {}
   counters(): Readonly<Record<string, number>> {
     return {};

@@ -2,6 +2,7 @@ import { describe, expect, it, vi } from 'vitest';
 import { type IpAddress, ipv6 } from '#base/ip.ts';
 import { after, NEVER } from '#base/time.ts';
 import type { InterfaceAddress, NetworkInterface, Output } from '#engine/contract.ts';
+import type { NamePort } from '#runtime/ports.ts';
 import { ETH0, SEND, wantAddress, world } from './driver-scene.ts';
 
 describe('start', () => {
@@ -277,5 +278,55 @@ describe('stop', () => {
     };
     expect(driver.stop()).toMatchObject([{ message: 'stuck' }]);
     expect(plane.closed).toBe(true);
+  });
+});
+
+describe('questions', () => {
+  it('asks the account server and gives the outcome as an input', async () => {
+    const asked: (string | undefined)[] = [];
+    const outcome = { granted: false, reason: 'busy', message: 'later', final: false } as const;
+    const login = {
+      login: (token: string | undefined) => {
+        asked.push(token);
+        return Promise.resolve(outcome);
+      },
+    };
+    const { driver, engine } = world({ login });
+    engine.answers.set('restored', () => [{ kind: 'login', renewalToken: 'token' }]);
+    driver.start();
+    await vi.waitFor(() => expect(engine.inputs.at(-1)).toEqual({ kind: 'logged-in', outcome }));
+    expect(asked).toEqual(['token']);
+  });
+
+  it('says that there is no account server where none is', async () => {
+    const { driver, engine } = world();
+    engine.answers.set('restored', () => [{ kind: 'login', renewalToken: undefined }]);
+    driver.start();
+    await vi.waitFor(() =>
+      expect(engine.inputs.at(-1)).toMatchObject({ kind: 'logged-in', outcome: { granted: false, final: true } }),
+    );
+  });
+
+  it('answers each query once, and those that are left when it stops', () => {
+    const answers: string[] = [];
+    let ask: (name: string) => void = () => {};
+    const names: NamePort = {
+      onQuery: (handler) => {
+        ask = (name) => handler(name, false, ({ outcome }) => answers.push(`${name} ${outcome}`));
+      },
+    };
+    const { driver, engine } = world({ names });
+    engine.answers.set('query', (input) =>
+      input.kind === 'query' && input.name === 'a.example'
+        ? [{ kind: 'answer', id: input.id, answer: { outcome: 'no-such-name' } }]
+        : [],
+    );
+    driver.start();
+    ask('a.example');
+    ask('b.example');
+    expect(answers).toEqual(['a.example no-such-name']);
+    driver.stop();
+    driver.stop();
+    expect(answers).toEqual(['a.example no-such-name', 'b.example failure']);
   });
 });

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
+import { ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
 import { after, monotonic, NEVER } from '#base/time.ts';
-import type { DesiredPart } from '#engine/contract.ts';
+import type { DesiredAddressMap, DesiredPart } from '#engine/contract.ts';
 import { FakeKernel } from '#runtime/fakes/kernel.ts';
 import { FakePlane } from '#runtime/fakes/plane.ts';
 import { Reconciler } from '#runtime/reconcile.ts';
@@ -285,5 +285,47 @@ describe('100,000 parts', () => {
     expect(settle()).toHaveLength(200_000);
     reconciler.want('binding 77', undefined);
     expect(settle()).toHaveLength(2);
+  });
+});
+
+describe('what a relay wishes', () => {
+  it('brings legs, translations and address maps about and takes them back', () => {
+    const log: string[] = [];
+    const maps = {
+      set: ({ virtual, real }: DesiredAddressMap) => void log.push(`map ${virtual} → ${real}`),
+      delete: ({ virtual }: DesiredAddressMap) => void log.push(`no map ${virtual}`),
+    };
+    const reconciler = new Reconciler(new FakeKernel(log), new FakePlane(log), () => {}, maps);
+    const settle = (): string[] => {
+      reconciler.make(NOW);
+      reconciler.break(NOW);
+      return log.splice(0);
+    };
+    const leg = {
+      index: 7,
+      other: 0,
+      local: ipv6('::1'),
+      remote: ipv6('2001:db8::2'),
+      remotePort: 9,
+      validated: false,
+    };
+    const general = { virtual: ipv6('fd00:1::1'), real: ipv6('2001:db8::80') };
+    const far = { side: 'far', inner: ipv4('198.19.0.1'), outer: general.virtual } as const;
+    reconciler.want('leg', { relayLegs: [{ ...leg, rateKilobits: 1 }] });
+    reconciler.want('general', { addressMaps: [general], translations: [far] });
+    expect(settle()).toEqual(['leg 7 → 0', 'far 198.19.0.1 ↔ fd00:1::1', 'map fd00:1::1 → 2001:db8::80']);
+    reconciler.want('leg', { relayLegs: [{ ...leg, other: 8, rateKilobits: 1 }] });
+    const other = ipv6('fd00:1::2');
+    reconciler.want('general', { addressMaps: [general], translations: [{ ...far, outer: other }] });
+    expect(settle()).toEqual(['leg 7 → 8', 'no far 198.19.0.1', 'far 198.19.0.1 ↔ fd00:1::2']);
+    reconciler.want('leg', undefined);
+    reconciler.want('general', undefined);
+    expect(settle().toSorted()).toEqual(['no far 198.19.0.1', 'no leg 7', 'no map fd00:1::1']);
+  });
+
+  it('takes a wish for address maps of a daemon without them for our defect', () => {
+    const { reconciler } = world();
+    reconciler.want('map', { addressMaps: [{ virtual: HOME, real: HOME }] });
+    expect(() => reconciler.make(NOW)).toThrow('address map');
   });
 });

@@ -1,5 +1,13 @@
 import { formatPrefix, type IpAddress } from '#base/ip.ts';
-import type { DesiredPlaneRoute, DesiredSecurityAssociations, DesiredTunnel, Path } from '#engine/contract.ts';
+import type {
+  DesiredOverlay,
+  DesiredPlaneRoute,
+  DesiredRelayLeg,
+  DesiredSecurityAssociations,
+  DesiredTranslation,
+  DesiredTunnel,
+  Path,
+} from '#engine/contract.ts';
 import type { PlanePort, Punt, RoamingNotice } from '../ports.ts';
 
 /** Tables in memory; `log` tells in which order things were done, shared with the fake kernel when one is given. */
@@ -15,6 +23,9 @@ export class FakePlane implements PlanePort {
   readonly tunnels = new Map<number, DesiredTunnel>();
   readonly routes = new Map<string, number>();
   readonly associations = new Map<number, DesiredSecurityAssociations>();
+  readonly relayLegs = new Map<number, DesiredRelayLeg>();
+  readonly translations = new Map<string, DesiredTranslation>();
+  readonly overlays = new Map<string, DesiredOverlay>();
   readonly sent: { readonly path: Path; readonly packet: Uint8Array }[] = [];
   readonly log: string[];
   localAddresses: readonly IpAddress[] = [];
@@ -57,6 +68,37 @@ export class FakePlane implements PlanePort {
   associationsDelete(tunnel: number): void {
     this.log.push(`no keys ${tunnel}`);
     this.associations.delete(tunnel);
+  }
+
+  relayLegSet(leg: DesiredRelayLeg): void {
+    this.log.push(`leg ${leg.index} → ${leg.other}`);
+    this.relayLegs.set(leg.index, leg);
+  }
+
+  relayLegDelete(index: number): void {
+    this.log.push(`no leg ${index}`);
+    this.relayLegs.delete(index);
+  }
+
+  translationSet(translation: DesiredTranslation): void {
+    const { side, inner, outer } = translation;
+    this.log.push(`${side} ${inner} ↔ ${outer}`);
+    this.translations.set(`${side} ${inner}`, translation);
+  }
+
+  translationDelete({ side, inner }: DesiredTranslation): void {
+    this.log.push(`no ${side} ${inner}`);
+    this.translations.delete(`${side} ${inner}`);
+  }
+
+  overlaySet(overlay: DesiredOverlay): void {
+    this.log.push(`overlay ${formatPrefix(overlay.prefix)}`);
+    this.overlays.set(formatPrefix(overlay.prefix), overlay);
+  }
+
+  overlayDelete({ prefix }: DesiredOverlay): void {
+    this.log.push(`no overlay ${formatPrefix(prefix)}`);
+    this.overlays.delete(formatPrefix(prefix));
   }
 
   setLocalAddresses(addresses: readonly IpAddress[]): void {

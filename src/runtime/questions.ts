@@ -1,0 +1,93 @@
+/**
+ * What an engine asks of others and is asked, besides packets: names of the resolver, credentials of the account server, queries of the
+ * stub resolver. Each question is answered once, in a later turn.
+ */
+import type { LoginInput, NameAnswer, Output, QueryInput, ResolvedInput } from '#engine/contract.ts';
+import type { LoginPort, NamePort, ResolverPort } from './ports.ts';
+
+export type QuestionOutput = Extract<Output, { readonly kind: 'resolve' | 'login' | 'answer' }>;
+
+export interface QuestionPorts {
+  readonly resolver?: ResolverPort;
+  readonly login?: LoginPort;
+  readonly names?: NamePort;
+}
+
+const NO_LOGIN: LoginInput['outcome'] = {
+  granted: false,
+  reason: 'no-account-server',
+  message: 'no account server is configured',
+  final: true,
+};
+
+export class Questions {
+  readonly #ports: QuestionPorts;
+  readonly #answered: (input: ResolvedInput | LoginInput | QueryInput) => void;
+  readonly #failed: (error: unknown) => void;
+  readonly #resolving = new Set<string>();
+  readonly #queries = new Map<number, (answer: NameAnswer) => void>();
+  #lastQuery = 0;
+
+  /** `failed`: a port that must not reject did. */
+  constructor(
+    ports: QuestionPorts,
+    answered: (input: ResolvedInput | LoginInput | QueryInput) => void,
+    failed: (error: unknown) => void,
+  ) {
+    this.#ports = ports;
+    this.#answered = answered;
+    this.#failed = failed;
+  }
+
+  start(): void {
+    this.#ports.names?.onQuery((name, unreachable, respond) => {
+      this.#lastQuery += 1;
+      this.#queries.set(this.#lastQuery, respond);
+      this.#answered({ kind: 'query', id: this.#lastQuery, name, unreachable });
+    });
+  }
+
+  take(output: QuestionOutput): void {
+    switch (output.kind) {
+      case 'resolve':
+        this.#resolve(output.name);
+        break;
+      case 'login':
+        this.#logIn(output.renewalToken);
+        break;
+      case 'answer':
+        this.#queries.get(output.id)?.(output.answer);
+        this.#queries.delete(output.id);
+        break;
+    }
+  }
+
+  /** Whoever still waits for a name is told that there is none now. */
+  stop(): void {
+    const waiting = [...this.#queries.values()];
+    this.#queries.clear();
+    for (const respond of waiting) respond({ outcome: 'failure' });
+  }
+
+  #resolve(name: string): void {
+    if (this.#resolving.has(name)) return;
+    this.#resolving.add(name);
+    const unanswered = { addresses: [], failure: 'no resolver' };
+    const asked = this.#ports.resolver?.resolve(name) ?? Promise.resolve(unanswered);
+    asked.then(
+      (resolved) => {
+        this.#resolving.delete(name);
+        this.#answered({ kind: 'resolved', name, ...resolved });
+      },
+      (thrown: unknown) => this.#failed(thrown),
+    );
+  }
+
+  #logIn(renewalToken: string | undefined): void {
+    const asked = this.#ports.login?.login(renewalToken) ?? Promise.resolve(NO_LOGIN);
+    asked.then(
+      (outcome) => this.#answered({ kind: 'logged-in', outcome }),
+      (thrown: unknown) => this.#failed(thrown),
+    );
+  }
+}
