@@ -13,6 +13,7 @@ import { readFileSync } from 'node:fs';
 import { createConnection } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import { decode, encode, type Packet, streamEncode } from 'dns-packet';
+import { parseEndpoint } from '#base/endpoint.ts';
 import { type IpAddress, isIpv6, isLinkLocal, parseIpAddress, parseIpv4, parseIpv6 } from '#base/ip.ts';
 import type { ResolverPort } from '#runtime/ports.ts';
 
@@ -285,11 +286,5 @@ function readServers(): readonly NameServer[] {
 
 /** For a configured server: `192.0.2.53`, `2001:db8::53`, `192.0.2.53:5353` or `[2001:db8::53]:5353`. Undefined when it is none. */
 export function parseNameServer(text: string): NameServer | undefined {
-  const whole = parseIpAddress(text);
-  if (whole !== undefined) return { address: whole, port: DNS_PORT };
-  const [, bracketed, bare, portText] = /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(text) ?? [];
-  const address = parseIpAddress(bracketed ?? bare ?? '');
-  const port = Number(portText);
-  if (address === undefined || port > 0xffff || isIpv6(address) !== (bracketed !== undefined)) return undefined;
-  return { address, port };
+  return parseEndpoint(text, DNS_PORT);
 }

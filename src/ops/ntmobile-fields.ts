@@ -1,6 +1,7 @@
 /** Fields that the configurations of NTMobile's daemons share: docs/ntmobile.md §1 and §2. */
 import { z } from 'zod';
-import { type IpAddress, isIpv6, octetsOf, type Prefix, parseIpAddress } from '#base/ip.ts';
+import { parseEndpoint } from '#base/endpoint.ts';
+import { octetsOf, type Prefix } from '#base/ip.ts';
 import { type Endpoint, isDomainName } from '#wire/ntmobile-options.ts';
 import { parseKey, type Report, reporter } from './config-fields.ts';
 
@@ -27,21 +28,11 @@ export const domainField = () =>
 /** `192.0.2.1`, `192.0.2.1:7890`, `2001:db8::1`, `[2001:db8::1]:7890`. */
 export function endpointField() {
   return z.string().transform((text, context): Endpoint => {
-    const endpoint = parseEndpoint(text);
+    const endpoint = parseEndpoint(text, PORT);
     if (endpoint !== undefined) return endpoint;
     reporter(context)(`"${text}" is no address with a port`, 'for example 192.0.2.1:7890 or [2001:db8::1]:7890');
     return z.NEVER;
   });
-}
-
-function parseEndpoint(text: string): Endpoint | undefined {
-  const plain = parseIpAddress(text);
-  if (plain !== undefined) return { address: plain, port: PORT };
-  const [, six, four, digits] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
-  const address: IpAddress | undefined = parseIpAddress(six ?? four ?? '');
-  const port = Number(digits);
-  if (address === undefined || isIpv6(address) !== (six !== undefined)) return undefined;
-  return port >= 1 && port <= 65_535 ? { address, port } : undefined;
 }
 
 /** Reports a prefix that is none of a system. */

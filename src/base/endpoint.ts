@@ -1,0 +1,18 @@
+/** An address with a port, as people write it. */
+import { type IpAddress, isIpv6, parseIpAddress } from './ip.ts';
+
+export interface EndpointText {
+  readonly address: IpAddress;
+  readonly port: number;
+}
+
+/** `192.0.2.1`, `192.0.2.1:7890`, `2001:db8::1`, `[2001:db8::1]:7890`; undefined for what is none of them. `port` stands where none is written. */
+export function parseEndpoint(text: string, port: number): EndpointText | undefined {
+  const plain = parseIpAddress(text);
+  if (plain !== undefined) return { address: plain, port };
+  const [, six, four, digits] = /^(?:\[([^\]]*)\]|([^:]*)):(\d{1,5})$/.exec(text) ?? [];
+  const address = parseIpAddress(six ?? four ?? '');
+  const written = Number(digits);
+  if (address === undefined || isIpv6(address) !== (six !== undefined)) return undefined;
+  return written >= 1 && written <= 65_535 ? { address, port: written } : undefined;
+}

@@ -1,0 +1,274 @@
+/**
+ * Gets a node its credential from the account server.
+ *
+ * docs/ntmobile.md §2.2; RFC 9110 §10.2.3 (Retry-After)
+ *
+ * Node's sockets have no SO_MARK: what is asked here leaves from the host's own addresses, which the policy rules keep out of the tunnels. A node that
+ * lost its way to the account server could not get one by a tunnel that needs its credential.
+ */
+import { readFileSync, statSync } from 'node:fs';
+import type { TLSSocket } from 'node:tls';
+import { z } from 'zod';
+import { parseEndpoint } from '#base/endpoint.ts';
+import { type IpAddress, parseIpAddress, parsePrefix } from '#base/ip.ts';
+import { wall } from '#base/time.ts';
+import { type ProofOfKey, proofOfKey } from '#crypto/login-proof.ts';
+import { judgeCredential } from '#crypto/node-credential.ts';
+import type { KeyPair } from '#crypto/primitives.ts';
+import type { EngineEvent, LoginInput } from '#engine/contract.ts';
+import type { LoginPort, ResolverPort } from '#runtime/ports.ts';
+import { type Answered, ExchangeFailure, JsonExchange } from './json-exchange.ts';
+import { ConnectionFailure, connectSecurely, type SecureServer } from './secure-connection.ts';
+
+/** By what a device gets in the first time. */
+export interface LoginSecret {
+  readonly kind: 'password' | 'enrolment-token';
+  /** Read for each login, so that it may be put there, changed and taken away while the daemon runs. */
+  readonly file: string;
+}
+
+export interface LoginClientOptions {
+  readonly server: SecureServer;
+  readonly account: string;
+  /** What the device is to be called below its account's name; undefined: what the account server calls it. */
+  readonly device: string | undefined;
+  readonly secret: LoginSecret;
+  readonly own: KeyPair;
+  readonly resolver: ResolverPort;
+  /** Addresses of the host that are not virtual. */
+  readonly sources: () => readonly IpAddress[];
+  /** Milliseconds since 1970-01-01, by this host's clock. */
+  readonly wallMs: () => number;
+  /** For what an operator should know although the login succeeds. */
+  readonly note: (event: EngineEvent) => void;
+  /** For one connection; default 5000. */
+  readonly connectMs?: number;
+  /** For one answer: the account server may have many passwords to check; default 30,000. */
+  readonly answerMs?: number;
+}
+
+type Outcome = LoginInput['outcome'];
+
+const PORT = 7890;
+/** Those who ask again when the operator has done something about it. */
+const DISABLED_RETRY_MS = 300_000;
+/** Refusals that only an operator can do something about. */
+const FINAL_STATUSES: ReadonlySet<number> = new Set([400, 401, 403, 404, 409, 413]);
+/** Our time was not to the server's liking; it tells its own. */
+const TIME_ERRORS: ReadonlySet<string> = new Set(['wrong-time', 'replayed-proof']);
+
+const octets = (count?: number) =>
+  z
+    .base64()
+    .transform((text): Uint8Array => new Uint8Array(Buffer.from(text, 'base64')))
+    .refine((value) => count === undefined || value.length === count);
+
+const endpoint = z.string().transform((text, context) => {
+  const parsed = parseEndpoint(text, PORT);
+  if (parsed !== undefined) return parsed;
+  context.addIssue({ code: 'custom', message: 'no endpoint' });
+  return z.NEVER;
+});
+
+const coordinators = z
+  .array(z.object({ name: z.string().max(253), publicKey: octets(32), endpoints: z.array(endpoint).max(16) }))
+  .max(64);
+
+const systemSchema = z.object({
+  authorityKeys: z.array(z.object({ publicKey: octets(32) })).max(64),
+  publicKey: octets(32),
+  systemPrefix: z.string().transform((text, context) => {
+    const prefix = parsePrefix(text);
+    if (prefix !== undefined) return prefix;
+    context.addIssue({ code: 'custom', message: 'no prefix' });
+    return z.NEVER;
+  }),
+  zone: z.string().max(253),
+  time: z.number(),
+});
+type System = z.output<typeof systemSchema>;
+
+const grantedSchema = z.object({
+  credential: octets(),
+  notAfter: z.int(),
+  renewalToken: z.string().max(512),
+  directionCoordinators: coordinators,
+});
+
+const refusedSchema = z.object({ error: z.string(), message: z.string(), time: z.number().optional() });
+
+/** What ends a try; never holds a secret. */
+class Failure extends Error {
+  override readonly name = 'Failure';
+  readonly outcome: Outcome;
+
+  constructor(
+    reason: string,
+    message: string,
+    more: { readonly final?: boolean; readonly retryAfterMs?: number } = {},
+  ) {
+    super(message);
+    const { final = false, retryAfterMs } = more;
+    this.outcome = { granted: false, reason, message, final, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  }
+}
+
+/** Of the whole login. `subject` and `words` are secret. */
+interface Asked {
+  readonly path: '/v1/login' | '/v1/renew';
+  readonly kind: ProofOfKey['kind'];
+  readonly subject: string;
+  readonly words: Readonly<Record<string, string>>;
+}
+
+export class LoginClient implements LoginPort {
+  readonly #options: LoginClientOptions;
+  #lastTimestamp = 0;
+
+  constructor(options: LoginClientOptions) {
+    this.#options = options;
+  }
+
+  /** Never rejects for what the network, the server or the operator's files do. */
+  async login(renewalToken: string | undefined): Promise<Outcome> {
+    try {
+      return await this.#login(renewalToken === undefined ? this.#byAccount() : byToken(renewalToken));
+    } catch (thrown) {
+      if (thrown instanceof Failure) return thrown.outcome;
+      if (thrown instanceof ConnectionFailure || thrown instanceof ExchangeFailure)
+        return { granted: false, reason: thrown.reason, message: thrown.message, final: false };
+      throw thrown;
+    }
+  }
+
+  #byAccount(): Asked {
+    const { account, device, secret } = this.#options;
+    const words = {
+      account,
+      ...(secret.kind === 'password' ? { password: readSecret(secret) } : { enrolmentToken: readSecret(secret) }),
+      ...(device === undefined ? {} : { device }),
+    };
+    return { path: '/v1/login', kind: 'login', subject: account, words };
+  }
+
+  async #login(asked: Asked): Promise<Outcome> {
+    const { answerMs = 30_000 } = this.#options;
+    const exchange = new JsonExchange(await this.#connect(), this.#options.server.host, answerMs);
+    try {
+      const system = parsed(systemSchema, await exchange.ask('GET', '/v1/system'));
+      const answered = await this.#ask(exchange, system, asked);
+      if (answered.status !== 200) throw refusalOf(answered, asked);
+      return this.#granted(system, answered);
+    } finally {
+      exchange.close();
+    }
+  }
+
+  async #connect(): Promise<TLSSocket> {
+    const { server, resolver, sources, connectMs } = this.#options;
+    const literal = parseIpAddress(server.host);
+    const { addresses, failure } =
+      literal === undefined ? await resolver.resolve(server.host) : { addresses: [literal] };
+    if (addresses.length === 0) throw new Failure('unresolved', `${server.host}: ${failure ?? 'no address'}`);
+    const timeout = connectMs === undefined ? {} : { timeoutMs: connectMs };
+    return await connectSecurely({ server, addresses, sources: sources(), ...timeout });
+  }
+
+  async #ask(exchange: JsonExchange, system: System, asked: Asked): Promise<Answered> {
+    const first = await exchange.ask('POST', asked.path, this.#body(system, asked, this.#options.wallMs()));
+    const refused = refusedSchema.safeParse(first.body).data;
+    if (first.status !== 403 || refused?.time === undefined || !TIME_ERRORS.has(refused.error)) return first;
+    const aheadSeconds = Math.round((this.#options.wallMs() - refused.time) / 1000);
+    this.#options.note({
+      name: 'clock-differs',
+      level: 'warn',
+      fields: { aheadSeconds, remedy: "set this host's clock; the account server's time was used for the login" },
+    });
+    return await exchange.ask('POST', asked.path, this.#body(system, asked, refused.time));
+  }
+
+  #body(system: System, { kind, subject, words }: Asked, timeMs: number): Readonly<Record<string, string | number>> {
+    const { own } = this.#options;
+    // Several fit into a millisecond.
+    const timestamp =
+      timeMs > this.#lastTimestamp || this.#lastTimestamp - timeMs > 60_000 ? timeMs : this.#lastTimestamp + 1;
+    this.#lastTimestamp = Math.floor(timestamp);
+    const proof = { kind, subject, publicKey: own.publicKey, timestampMs: this.#lastTimestamp };
+    const made = proofOfKey(own, system.publicKey, proof);
+    if (made === undefined) throw new Failure('answer-unusable', 'the account server has no public key');
+    const base64 = (value: Uint8Array): string => Buffer.from(value).toString('base64');
+    return { ...words, publicKey: base64(own.publicKey), timestamp: this.#lastTimestamp, proof: base64(made) };
+  }
+
+  #granted(system: System, answered: Answered): Outcome {
+    const { credential, notAfter, renewalToken, directionCoordinators } = parsed(grantedSchema, answered);
+    const { zone, systemPrefix } = system;
+    const authorities = system.authorityKeys.map(({ publicKey }) => publicKey);
+    this.#judge(credential, authorities, system.time);
+    return {
+      ...{ granted: true, credential, notAfter: wall(notAfter * 1000), renewalToken, authorities, systemPrefix, zone },
+      coordinators: directionCoordinators,
+    };
+  }
+
+  /** What this node would not believe itself, nobody else would. */
+  #judge(credential: Uint8Array, authorities: readonly Uint8Array[], serverMs: number): void {
+    const { own, wallMs } = this.#options;
+    const now = wallMs();
+    const judged = judgeCredential(credential, authorities, own.publicKey, BigInt(Math.floor(now / 1000)));
+    if (typeof judged !== 'string') return;
+    if (judged === 'not-yet-valid' || judged === 'expired') {
+      const seconds = Math.round(Math.abs(now - serverMs) / 1000);
+      const side = now < serverMs ? 'behind' : 'ahead of';
+      throw new Failure('wrong-clock', `this host's clock is ${seconds} s ${side} the account server's: set it`);
+    }
+    throw new Failure('answer-unusable', `the account server gave a credential that is not valid: ${judged}`);
+  }
+}
+
+function byToken(renewalToken: string): Asked {
+  return { path: '/v1/renew', kind: 'renewal', subject: renewalToken, words: { renewalToken } };
+}
+
+/** The first line; messages never repeat it. */
+function readSecret({ kind, file }: LoginSecret): string {
+  const what = kind === 'password' ? 'password' : 'enrolment token';
+  const failed = (why: string): Failure => new Failure('no-secret', `the ${what} in ${file} ${why}`, { final: true });
+  let text: string;
+  try {
+    if ((statSync(file).mode & 0o004) !== 0) throw failed(`can be read by every user of this host: chmod 600 ${file}`);
+    text = readFileSync(file, 'utf8');
+  } catch (thrown) {
+    if (thrown instanceof Failure) throw thrown;
+    throw failed(`cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  }
+  const [line = ''] = text.split(/\r?\n/, 1);
+  if (line === '') throw failed('is missing: the first line is empty');
+  return line;
+}
+
+function parsed<S extends z.ZodType>(schema: S, { status, body }: Answered): z.output<S> {
+  const result = status === 200 ? schema.safeParse(body) : undefined;
+  if (result?.success) return result.data;
+  const what = result === undefined ? `status ${status}` : z.prettifyError(result.error).split('\n').join(' ');
+  throw new Failure('answer-unusable', `what answered is no account server, or another version of one: ${what}`);
+}
+
+function refusalOf({ status, body, retryAfterMs }: Answered, { kind }: Asked): Failure {
+  const refused = refusedSchema.safeParse(body).data;
+  if (refused === undefined)
+    return new Failure('answer-unusable', `what answered is no account server: status ${status}`);
+  const { error, message } = refused;
+  const text = `the account server refuses: ${printable(message)}`;
+  const wait = retryAfterMs === undefined ? {} : { retryAfterMs };
+  if (TIME_ERRORS.has(error)) return new Failure(error, text, wait);
+  // The token is good again when the account is.
+  if (error === 'account-disabled' && kind === 'renewal')
+    return new Failure(error, text, { retryAfterMs: DISABLED_RETRY_MS });
+  return new Failure(printable(error), text, { ...wait, final: FINAL_STATUSES.has(status) });
+}
+
+/** A stranger's text for our log. */
+function printable(text: string): string {
+  return text.replaceAll(/[^\x20-\x7e]/g, '?').slice(0, 200);
+}

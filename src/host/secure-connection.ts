@@ -1,0 +1,176 @@
+/**
+ * TLS to a server with several addresses, from addresses of the host's own: the first way counts on which the server shows that it is the right one.
+ *
+ * RFC 8446          TLS 1.3, and no other version
+ * RFC 8305 §4, §5   both families in turn, the next address soon after the former
+ */
+import { isIP } from 'node:net';
+import { connect, getCACertificates, type TLSSocket } from 'node:tls';
+import { type IpAddress, isIpv6 } from '#base/ip.ts';
+
+/** By what a server is known. */
+export type Trust =
+  /** SHA-256 of its certificate, `AB:CD:…`. */
+  | { readonly fingerprint: string }
+  /** PEM; undefined: the authorities that this host trusts. */
+  | { readonly authorities: string | undefined };
+
+export interface SecureServer {
+  /** A name or an address, which a certificate by an authority must be for. */
+  readonly host: string;
+  readonly port: number;
+  readonly trust: Trust;
+}
+
+export interface ConnectOptions {
+  readonly server: SecureServer;
+  readonly addresses: readonly IpAddress[];
+  /** Addresses to connect from; where there is none of a family the host's routing chooses. */
+  readonly sources: readonly IpAddress[];
+  /** For one way to come to an end; default 5000. */
+  readonly timeoutMs?: number;
+  /** The next way is tried as well when there is no connection after this; default 250. */
+  readonly staggerMs?: number;
+}
+
+/** `certificate`: something answered that is not the server. */
+export class ConnectionFailure extends Error {
+  override readonly name = 'ConnectionFailure';
+  readonly reason: 'unreachable' | 'certificate';
+
+  constructor(reason: 'unreachable' | 'certificate', message: string) {
+    super(message);
+    this.reason = reason;
+  }
+}
+
+/** Of one address. */
+const MOST_SOURCES = 4;
+const MOST_WAYS = 16;
+
+interface Way {
+  readonly remote: IpAddress;
+  readonly source: IpAddress | undefined;
+}
+
+/** Rejects with {@link ConnectionFailure} when no way led there. */
+export function connectSecurely(options: ConnectOptions): Promise<TLSSocket> {
+  return new Race(options).run();
+}
+
+function waysTo(addresses: readonly IpAddress[], sources: readonly IpAddress[]): readonly Way[] {
+  const six = addresses.filter(isIpv6);
+  const four = addresses.filter((address) => !isIpv6(address));
+  const inTurn = addresses.flatMap((_, at) => [six[at], four[at]].filter((address) => address !== undefined));
+  const fitting = (remote: IpAddress) => sources.filter((source) => isIpv6(source) === isIpv6(remote));
+  const bound = inTurn.flatMap((remote) =>
+    fitting(remote)
+      .slice(0, MOST_SOURCES)
+      .map((source) => ({ remote, source })),
+  );
+  const free = inTurn.filter((remote) => fitting(remote).length === 0).map((remote) => ({ remote, source: undefined }));
+  return [...bound, ...free].slice(0, MOST_WAYS);
+}
+
+class Race {
+  readonly #options: ConnectOptions;
+  readonly #ways: readonly Way[];
+  readonly #done = Promise.withResolvers<TLSSocket>();
+  readonly #open = new Set<TLSSocket>();
+  readonly #failures: string[] = [];
+  #wrong = false;
+  #next = 0;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(options: ConnectOptions) {
+    this.#options = options;
+    this.#ways = waysTo(options.addresses, options.sources);
+  }
+
+  async run(): Promise<TLSSocket> {
+    this.#try();
+    try {
+      return await this.#done.promise;
+    } finally {
+      clearTimeout(this.#timer);
+      for (const socket of this.#open) socket.destroy();
+    }
+  }
+
+  #try(): void {
+    clearTimeout(this.#timer);
+    const way = this.#ways[this.#next++];
+    if (way === undefined) {
+      if (this.#open.size === 0) this.#done.reject(this.#failure());
+      return;
+    }
+    this.#timer = setTimeout(() => this.#try(), this.#options.staggerMs ?? 250);
+    this.#attempt(way);
+  }
+
+  #failure(): ConnectionFailure {
+    const { host } = this.#options.server;
+    const why = this.#failures.length === 0 ? 'no address' : [...new Set(this.#failures)].join('; ');
+    return new ConnectionFailure(this.#wrong ? 'certificate' : 'unreachable', `${host}: ${why}`);
+  }
+
+  #attempt({ remote, source }: Way): void {
+    const { server, timeoutMs = 5_000 } = this.#options;
+    const { trust, port, host } = server;
+    const socket = connect({
+      ...{ host: remote, port, minVersion: 'TLSv1.3', ALPNProtocols: ['http/1.1'] },
+      ...(isIP(host) === 0 ? { servername: host } : {}),
+      ...(source === undefined ? {} : { localAddress: source }),
+      // The certificate with that fingerprint is the right one whoever made it; that the server has its key, TLS shows.
+      ...('fingerprint' in trust ? { rejectUnauthorized: false } : { ca: authoritiesOf(trust.authorities) }),
+    });
+    this.#open.add(socket);
+    const timer = setTimeout(() => socket.destroy(new Error('no answer in time')), timeoutMs);
+    const failed = (why: string): void => {
+      clearTimeout(timer);
+      if (!this.#open.delete(socket)) return;
+      socket.destroy();
+      this.#failures.push(`${remote} port ${port}: ${why}`);
+      this.#try();
+    };
+    socket.on('error', (error) => {
+      const refused = socket.authorizationError;
+      if (refused != null) this.#wrong = true;
+      failed(refused == null ? error.message : untrusted(String(refused)));
+    });
+    socket.once('close', () => failed('connection closed'));
+    socket.once('secureConnect', () => {
+      const wrong = 'fingerprint' in trust ? mismatch(socket, trust.fingerprint) : undefined;
+      if (wrong !== undefined) {
+        this.#wrong = true;
+        failed(wrong);
+        return;
+      }
+      clearTimeout(timer);
+      this.#open.delete(socket);
+      this.#done.resolve(socket);
+    });
+  }
+}
+
+let systemAuthorities: readonly string[] | undefined;
+
+/** Those of the host, read once; Node's own where the host has none. */
+function authoritiesOf(pem: string | undefined): string[] {
+  if (pem !== undefined) return [pem];
+  if (systemAuthorities === undefined) {
+    const system = getCACertificates('system');
+    systemAuthorities = system.length > 0 ? system : getCACertificates('default');
+  }
+  return [...systemAuthorities];
+}
+
+function mismatch(socket: TLSSocket, expected: string): string | undefined {
+  const { fingerprint256 } = socket.getPeerCertificate();
+  if (fingerprint256 === expected) return undefined;
+  return `its certificate has the fingerprint ${fingerprint256}, not the configured one (sojourn as fingerprint, there, shows the right one)`;
+}
+
+function untrusted(code: string): string {
+  return `its certificate is not trusted (${code}): configure its fingerprint (sojourn as fingerprint, there, shows it) or its authority's certificate`;
+}
