@@ -25,12 +25,14 @@ export const MAP = `
                 2001:db8:200::/64   203.0.113.0/25      is the virtual home network: routed to home, on no link
   ar6, ar6b     2001:db8:a::/64, 2001:db8:b::/64        IPv6 only
   ar4, ar4b     203.0.113.128/28, 203.0.113.144/28      IPv4 only, public
-  ds            2001:db8:d::/64     203.0.113.160/28    both
+  ds, dsb       2001:db8:d::/64, 2001:db8:e::/64, 203.0.113.160/28, 203.0.113.176/28    both
   nat-eim       192.168.1.0/24      full cone           (endpoint-independent mapping and filtering)
   nat-adf       192.168.2.0/24      restricted cone     (endpoint-independent mapping, address-dependent filtering)
   nat-prc       192.168.3.0/24      port-restricted     (endpoint-independent mapping, address- and port-dependent filtering)
+  nat-adm       192.168.6.0/24      between these two   (address-dependent mapping, address- and port-dependent filtering)
   nat-sym       192.168.4.0/24      symmetric           (address- and port-dependent mapping and filtering)
   nat2          192.168.5.0/24      port-restricted behind port-restricted
+  nat-KIND-b, nat2b   192.168.11.0/24 to 192.168.16.0/24   the same once more, for another node
 
   A mobile router is a node with a network behind it, whose hosts are ordinary ones; its link can be plugged into like any other:
 
@@ -42,11 +44,14 @@ export const MAP = `
   ha2, a host at the core (2001:db8:f:5::2, 198.51.100.22), is the machine of another home agent: 2001:db8:300::/64 and
   198.51.100.160/28 are its virtual home network, 2001:db8:502::/64 and 198.51.100.176/28 are for routers of its own.
 
+  Hosts at the core for NTMobile: as (2001:db8:f:6::2, 198.51.100.26), dc (2001:db8:f:7::2, 198.51.100.30), rsn (2001:db8:f:8::2,
+  198.51.100.34). teredo is a Teredo server (203.0.113.208 and .209) and relay: 2001::/32 is routed to it.
+
   Routers of visited links drop what does not come from their link's prefix (BCP 38).
 `;
 
-/** Hosts at the core that not every lab needs; `ha2` is for another home agent. */
-export type LabServer = 'server6' | 'server4' | 'ha2';
+/** Hosts at the core that not every lab needs; `ha2` is for another home agent, `as`, `dc` and `rsn` are for NTMobile, `teredo` for its elder. */
+export type LabServer = 'server6' | 'server4' | 'ha2' | 'as' | 'dc' | 'rsn' | 'teredo';
 
 /** What the builder needs to know. */
 export interface Design {
@@ -138,6 +143,10 @@ function planCore(plan: Plan, design: Design): void {
   if (design.servers.includes('server6')) planHost(plan, 'server6', 3, [6]);
   if (design.servers.includes('server4')) planHost(plan, 'server4', 4, [4]);
   if (design.servers.includes('ha2')) planOtherHomeAgent(plan);
+  if (design.servers.includes('as')) planHost(plan, 'as', 6);
+  if (design.servers.includes('dc')) planHost(plan, 'dc', 7);
+  if (design.servers.includes('rsn')) planHost(plan, 'rsn', 8);
+  if (design.servers.includes('teredo')) planTeredo(plan);
   if (design.lossPercent > 0) core.rules.push(lossRules(design));
 }
 
@@ -152,6 +161,23 @@ function planOtherHomeAgent(plan: Plan): void {
       `route add ${ADDRESSES.otherMobileNetwork} via ${far6}`,
       `route add ${ADDRESSES.otherHomeNetworkIpv4} via ${far4}`,
       `route add ${ADDRESSES.otherMobileNetworkIpv4} via ${far4}`,
+    );
+}
+
+/** A Teredo server with its two IPv4 addresses, and a relay on the same host: what is for Teredo addresses (RFC 4380 §2.6) is routed to it. */
+function planTeredo(plan: Plan): void {
+  planHost(plan, 'teredo', 9);
+  const { far4, far6 } = coreLink(9);
+  const { teredoIpv4, teredoOtherIpv4 } = ADDRESSES;
+  const host = plan.room('teredo');
+  router(host);
+  host.ip.push(`address add ${teredoIpv4}/32 dev lo`, `address add ${teredoOtherIpv4}/32 dev lo`);
+  plan
+    .room('core')
+    .ip.push(
+      `route add ${teredoIpv4}/32 via ${far4}`,
+      `route add ${teredoOtherIpv4}/32 via ${far4}`,
+      `route add 2001::/32 via ${far6}`,
     );
 }
 

@@ -90,7 +90,7 @@ function reportLine({ network, addresses, nat, wrong }: NetworkReport): string {
   const behaviour =
     nat === undefined || network.nat.length === 0 ? '' : `mapping ${nat.mapping}, filtering ${nat.filtering}`;
   const verdict = wrong.length === 0 ? 'ok  ' : 'FAIL';
-  const line = `${verdict}  ${network.name.padEnd(8)} ${network.label.padEnd(22)} ${addresses.join(' ').padEnd(38)} ${behaviour}`;
+  const line = `${verdict}  ${network.name.padEnd(10)} ${network.label.padEnd(31)} ${addresses.join(' ').padEnd(38)} ${behaviour}`;
   return [line.trimEnd(), ...wrong.map((each) => `        ${each}`)].join('\n');
 }
 

@@ -13,6 +13,8 @@ export const NatKind = {
   addressDependent: 'address-dependent',
   /** Endpoint-independent mapping, address- and port-dependent filtering ("port-restricted cone"). */
   portRestricted: 'port-restricted',
+  /** Address-dependent mapping, address- and port-dependent filtering, ports random. */
+  addressDependentMapping: 'address-dependent mapping',
   /** Address- and port-dependent mapping and filtering, ports random ("symmetric"). */
   symmetric: 'symmetric',
 } as const;
@@ -50,8 +52,13 @@ export type NetworkName =
   | 'nat-eim'
   | 'nat-adf'
   | 'nat-prc'
+  | 'nat-adm'
   | 'nat-sym'
-  | 'nat2';
+  | 'nat2'
+  | OtherName;
+
+/** Second networks of a kind, so that two nodes of one kind of place are each behind a translator of their own. */
+type OtherName = 'dsb' | 'nat-eim-b' | 'nat-adf-b' | 'nat-prc-b' | 'nat-adm-b' | 'nat-sym-b' | 'nat2b';
 
 /** Where a node can be plugged in: a visited network or its home link, or a network behind a mobile router. */
 export type PlaceName = NetworkName | MobileNetworkName;
@@ -65,6 +72,16 @@ function publicLink(base: number): LinkIpv4 {
 function privateLink(third: number): LinkIpv4 {
   const address = (host: number): string => `192.168.${third}.${host}`;
   return { router: address(1), prefixLength: 24, network: `${address(0)}/24`, first: address(100), last: address(199) };
+}
+
+function translated(
+  name: NetworkName,
+  label: string,
+  index: number,
+  third: number,
+  ...nat: readonly NatKind[]
+): Network {
+  return { name, label, index, ipv4: privateLink(third), nat };
 }
 
 const HOME_LINK_IPV4: LinkIpv4 = {
@@ -83,35 +100,19 @@ export const NETWORKS: Readonly<Record<NetworkName, Network>> = {
   ar4: { name: 'ar4', label: 'IPv4 public', index: 12, ipv4: publicLink(128), nat: [] },
   ar4b: { name: 'ar4b', label: 'IPv4 public, another', index: 13, ipv4: publicLink(144), nat: [] },
   ds: { name: 'ds', label: 'dual stack', index: 14, ipv6: '2001:db8:d:0', ipv4: publicLink(160), nat: [] },
-  'nat-eim': {
-    name: 'nat-eim',
-    label: 'NAT, full cone',
-    index: 20,
-    ipv4: privateLink(1),
-    nat: [NatKind.endpointIndependent],
-  },
-  'nat-adf': {
-    name: 'nat-adf',
-    label: 'NAT, address-dependent',
-    index: 21,
-    ipv4: privateLink(2),
-    nat: [NatKind.addressDependent],
-  },
-  'nat-prc': {
-    name: 'nat-prc',
-    label: 'NAT, port-restricted',
-    index: 22,
-    ipv4: privateLink(3),
-    nat: [NatKind.portRestricted],
-  },
-  'nat-sym': { name: 'nat-sym', label: 'NAT, symmetric', index: 23, ipv4: privateLink(4), nat: [NatKind.symmetric] },
-  nat2: {
-    name: 'nat2',
-    label: 'two NATs',
-    index: 24,
-    ipv4: privateLink(5),
-    nat: [NatKind.portRestricted, NatKind.portRestricted],
-  },
+  'nat-eim': translated('nat-eim', 'NAT, full cone', 20, 1, NatKind.endpointIndependent),
+  'nat-adf': translated('nat-adf', 'NAT, address-dependent', 21, 2, NatKind.addressDependent),
+  'nat-prc': translated('nat-prc', 'NAT, port-restricted', 22, 3, NatKind.portRestricted),
+  'nat-sym': translated('nat-sym', 'NAT, symmetric', 23, 4, NatKind.symmetric),
+  nat2: translated('nat2', 'two NATs', 24, 5, NatKind.portRestricted, NatKind.portRestricted),
+  'nat-adm': translated('nat-adm', 'NAT, mapping by address', 25, 6, NatKind.addressDependentMapping),
+  dsb: { name: 'dsb', label: 'dual stack, another', index: 15, ipv6: '2001:db8:e:0', ipv4: publicLink(176), nat: [] },
+  'nat-eim-b': translated('nat-eim-b', 'NAT, full cone, another', 26, 11, NatKind.endpointIndependent),
+  'nat-adf-b': translated('nat-adf-b', 'NAT, address-dependent, another', 27, 12, NatKind.addressDependent),
+  'nat-prc-b': translated('nat-prc-b', 'NAT, port-restricted, another', 28, 13, NatKind.portRestricted),
+  'nat-sym-b': translated('nat-sym-b', 'NAT, symmetric, another', 29, 14, NatKind.symmetric),
+  nat2b: translated('nat2b', 'two NATs, others', 30, 15, NatKind.portRestricted, NatKind.portRestricted),
+  'nat-adm-b': translated('nat-adm-b', 'NAT, mapping by address, another', 31, 16, NatKind.addressDependentMapping),
 };
 
 /** Every place by name. */
@@ -153,6 +154,16 @@ export const ADDRESSES = {
   otherHomeNetworkIpv4: '198.51.100.160/28',
   otherMobileNetwork: '2001:db8:502::/64',
   otherMobileNetworkIpv4: '198.51.100.176/28',
+  /** Account server, direction coordinator and relay of NTMobile: hosts at the core. */
+  accountServerIpv6: '2001:db8:f:6::2',
+  accountServerIpv4: '198.51.100.26',
+  coordinatorIpv6: '2001:db8:f:7::2',
+  coordinatorIpv4: '198.51.100.30',
+  relayIpv6: '2001:db8:f:8::2',
+  relayIpv4: '198.51.100.34',
+  /** A Teredo server must have two IPv4 addresses, one after the other; they are on its loopback interface. */
+  teredoIpv4: '203.0.113.208',
+  teredoOtherIpv4: '203.0.113.209',
 } as const;
 
 /** Addresses of both ends of the link between the core router and the neighbour with that index. */
@@ -171,7 +182,7 @@ export function coreLink(index: number): {
   };
 }
 
-/** Names that the lab's name server knows. */
+/** Names that the lab's name server knows. Those that begin with `gn` are of general nodes, in the words of NTMobile. */
 export const HOST_NAMES: readonly (readonly [string, ...string[]])[] = [
   ['ha.example', ADDRESSES.homeAgentIpv6, ADDRESSES.homeAgentIpv4],
   ['ha6.example', ADDRESSES.homeAgentIpv6],
@@ -180,4 +191,10 @@ export const HOST_NAMES: readonly (readonly [string, ...string[]])[] = [
   ['cn.example', ADDRESSES.correspondentIpv6, ADDRESSES.correspondentIpv4],
   ['server6.example', ADDRESSES.server6],
   ['server4.example', ADDRESSES.server4],
+  ['gn.example', ADDRESSES.correspondentIpv6, ADDRESSES.correspondentIpv4],
+  ['gn6.example', ADDRESSES.server6],
+  ['gn4.example', ADDRESSES.server4],
+  ['as.example', ADDRESSES.accountServerIpv6, ADDRESSES.accountServerIpv4],
+  ['dc.example', ADDRESSES.coordinatorIpv6, ADDRESSES.coordinatorIpv4],
+  ['rsn.example', ADDRESSES.relayIpv6, ADDRESSES.relayIpv4],
 ];

@@ -28,6 +28,8 @@ const DEMO: readonly Requirement[] = [
   ['conntrack', 'conntrack'],
   ['ping', 'iputils-ping'],
   ['curl', 'curl'],
+  ['miredo', 'miredo'],
+  ['miredo-server', 'miredo-server'],
 ];
 
 const TEST: readonly Requirement[] = [

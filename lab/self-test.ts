@@ -26,9 +26,13 @@ export async function probeNat(lab: Lab, node: string, localPort = 0): Promise<N
 /** What the prober must find in a network; behind several translators the strictest counts. */
 export function promisedBehaviour(network: Network): Pick<NatBehaviour, 'mapping' | 'filtering'> {
   const has = (kind: NatKind): boolean => network.nat.includes(kind);
-  const mapping = has(NatKind.symmetric) ? Dependence.addressAndPortDependent : Dependence.endpointIndependent;
+  const mapping = has(NatKind.symmetric)
+    ? Dependence.addressAndPortDependent
+    : has(NatKind.addressDependentMapping)
+      ? Dependence.addressDependent
+      : Dependence.endpointIndependent;
   const filtering =
-    has(NatKind.symmetric) || has(NatKind.portRestricted)
+    has(NatKind.symmetric) || has(NatKind.addressDependentMapping) || has(NatKind.portRestricted)
       ? Dependence.addressAndPortDependent
       : has(NatKind.addressDependent)
         ? Dependence.addressDependent

@@ -31,7 +31,7 @@ describe('a lab with every network', () => {
   });
 
   test('the promises differ by kind', () => {
-    const promises = (['nat-eim', 'nat-adf', 'nat-prc', 'nat-sym'] as const).map((name) => {
+    const promises = (['nat-eim', 'nat-adf', 'nat-prc', 'nat-adm', 'nat-sym'] as const).map((name) => {
       const { mapping, filtering } = promisedBehaviour(NETWORKS[name]);
       return `${mapping} ${filtering}`;
     });
@@ -39,6 +39,7 @@ describe('a lab with every network', () => {
       `${Dependence.endpointIndependent} ${Dependence.endpointIndependent}`,
       `${Dependence.endpointIndependent} ${Dependence.addressDependent}`,
       `${Dependence.endpointIndependent} ${Dependence.addressAndPortDependent}`,
+      `${Dependence.addressDependent} ${Dependence.addressAndPortDependent}`,
       `${Dependence.addressAndPortDependent} ${Dependence.addressAndPortDependent}`,
     ]);
   });
@@ -54,6 +55,19 @@ describe('a lab with every network', () => {
     await lab.move('mn', 'nat-sym');
     await lab.waitForAddress('mn', 4);
     expect((await probeNat(lab, 'mn', 4191)).portPreserved).toBe(false);
+  });
+
+  test('a full cone lets in the next stranger after one was answered', async () => {
+    await lab.move('mn', 'nat-eim');
+    await lab.waitForAddress('mn', 4);
+    const inside = lab.spawn('mn', ['python3', '-u', '-c', ANSWERER, '4192', ADDRESSES.correspondentIpv4]);
+    await inside.ready('ready');
+    const outside = `198.51.100.${4 * NETWORKS['nat-eim'].index + 2}`;
+    for (const stranger of ['cn', 'server4', 'home']) {
+      const answer = await lab.exec(stranger, ['python3', '-c', STRANGER, outside, '4192', stranger]);
+      expect(answer.trim()).toBe(`hello ${stranger}`);
+    }
+    await inside.stop();
   });
 
   test('a translator that forgets its mappings lets nobody in by them', async () => {
@@ -165,6 +179,22 @@ describe('a lab with every network', () => {
     expect(sequences.trim().split('\n')).toHaveLength(5);
   });
 });
+
+/** Sends one datagram from a port, so that the translator maps it, and greets everybody who then writes. */
+const ANSWERER = `import socket, sys
+own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+own.bind(('', int(sys.argv[1])))
+own.sendto(b'out', (sys.argv[2], 9))
+print('ready')
+while True:
+    name, source = own.recvfrom(100)
+    if source[1] != 9: own.sendto(b'hello ' + name, source)`;
+
+const STRANGER = `import socket, sys
+own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+own.settimeout(10)
+own.sendto(sys.argv[3].encode(), (sys.argv[1], int(sys.argv[2])))
+print(own.recvfrom(100)[0].decode())`;
 
 /** `ip monitor` says nothing when it is ready: events are made until it has written one. */
 async function seesEvents(lab: Lab, logFile: string): Promise<void> {

@@ -1,0 +1,92 @@
+/** What Teredo reaches from places of each kind: an IPv6-only server, and each other. */
+import { ADDRESSES, NETWORKS, type NetworkName } from './networks.ts';
+import { reaches, TeredoClient } from './teredo.ts';
+import type { Lab } from './topology.ts';
+import { NETWORKS_OF_KIND, type PlaceKind } from './traversal.ts';
+
+/** How a node reaches IPv6: as the network gives it, by Teredo, or not. */
+export type TeredoReach = 'native' | 'Teredo' | 'no';
+
+export interface TeredoAlone {
+  readonly kind: PlaceKind;
+  /** Whether the server gave an address; undefined where there is no IPv4 to ask it over. */
+  readonly qualified: boolean | undefined;
+  readonly server6: TeredoReach;
+}
+
+export interface TeredoPair {
+  readonly first: PlaceKind;
+  readonly second: PlaceKind;
+  /** Each hears the other at some IPv6 address of his. */
+  readonly reached: boolean;
+}
+
+/** Miredo gives up after 3 times 4 seconds (RFC 4380 §5.2.1) and begins again; what works here does so in half a second. */
+const QUALIFICATION_MS = 5_000;
+const ANSWER_MS = 4_000;
+
+/** A node with a Teredo client where it is plugged in, as long as its network has IPv4. */
+class Seat implements AsyncDisposable {
+  readonly native: string | undefined;
+  readonly teredo: string | undefined;
+  readonly #client: TeredoClient | undefined;
+
+  private constructor(native: string | undefined, teredo: string | undefined, client: TeredoClient | undefined) {
+    this.native = native;
+    this.teredo = teredo;
+    this.#client = client;
+  }
+
+  static async take(lab: Lab, node: string, name: NetworkName): Promise<Seat> {
+    const { ipv4, ipv6 } = NETWORKS[name];
+    await lab.move(node, name);
+    const native = ipv6 === undefined ? undefined : (await lab.waitForAddress(node, 6)).address;
+    if (ipv4 === undefined) return new Seat(native, undefined, undefined);
+    await lab.waitForAddress(node, 4);
+    const client = new TeredoClient(lab, node);
+    return new Seat(native, await client.address(QUALIFICATION_MS), client);
+  }
+
+  get addresses(): readonly string[] {
+    return [this.native, this.teredo].filter((address) => address !== undefined);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#client?.[Symbol.asyncDispose]();
+  }
+}
+
+async function reachesAny(lab: Lab, from: string, seat: Seat): Promise<boolean> {
+  for (const address of seat.addresses) {
+    if (await reaches(lab, from, address, ANSWER_MS)) return true;
+  }
+  return false;
+}
+
+/** One node alone: has it an address, does the IPv6-only server answer? */
+export async function teredoAlone(lab: Lab, node: string, kind: PlaceKind): Promise<TeredoAlone> {
+  const [name] = NETWORKS_OF_KIND[kind];
+  await using seat = await Seat.take(lab, node, name);
+  const answered = await reaches(lab, node, ADDRESSES.server6, ANSWER_MS);
+  return {
+    kind,
+    qualified: NETWORKS[name].ipv4 === undefined ? undefined : seat.teredo !== undefined,
+    server6: answered ? (seat.native === undefined ? 'Teredo' : 'native') : 'no',
+  };
+}
+
+/** Every kind of place with every other: clients of their own, each behind a translator of its own. */
+export async function* teredoPairs(
+  lab: Lab,
+  [first, second]: readonly [string, string],
+  kinds: readonly PlaceKind[],
+): AsyncGenerator<TeredoPair> {
+  for (const a of kinds) {
+    await using here = await Seat.take(lab, first, NETWORKS_OF_KIND[a][0]);
+    for (const b of kinds) {
+      await using there = await Seat.take(lab, second, NETWORKS_OF_KIND[b][1]);
+      const reached = (await reachesAny(lab, first, there)) && (await reachesAny(lab, second, here));
+      yield { first: a, second: b, reached };
+    }
+  }
+}

@@ -1,0 +1,99 @@
+/**
+ * Teredo (RFC 4380) as Debian has it, for comparison: miredo-server and a relay on the host `teredo` at the core, miredo as a client on any node.
+ *
+ * Root in a user namespace of one id alone cannot start them: miredo insists on becoming somebody else. {@link teredoObstacle} says so beforehand.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { isProgram, LAB_DIRECTORY } from './enter.ts';
+import { ADDRESSES, coreLink } from './networks.ts';
+import { type Background, waitFor } from './shell.ts';
+import type { Lab } from './topology.ts';
+
+const DEVICE = 'teredo';
+const UNPRIVILEGED = 'nobody';
+const UNPRIVILEGED_ID = 65534;
+/** Of the link between the core and the host `teredo` (see builder.ts). */
+const LINK_INDEX = 9;
+
+/** Why Teredo cannot run here, for people; undefined when it can. */
+export function teredoObstacle(): string | undefined {
+  const missing = ['miredo', 'miredo-server'].filter((program) => !isProgram(program));
+  if (missing.length > 0) return `${missing.join(' and ')} not installed (Debian packages miredo, miredo-server)`;
+  const mapped = readFileSync('/proc/self/uid_map', 'utf8').trim().split('\n');
+  const known = mapped.some((line) => {
+    const [first = 0, , count = 0] = line.trim().split(/\s+/).map(Number);
+    return UNPRIVILEGED_ID >= first && UNPRIVILEGED_ID < first + count;
+  });
+  return known
+    ? undefined
+    : 'miredo changes its user, which takes root or subordinate ids (/etc/subuid, package uidmap)';
+}
+
+function start(
+  lab: Lab,
+  namespace: string,
+  program: string,
+  name: string,
+  configuration: readonly string[],
+): Background {
+  const file = `${LAB_DIRECTORY}/${name}.conf`;
+  writeFileSync(file, configuration.map((line) => `${line}\n`).join(''));
+  const pidFile = `${LAB_DIRECTORY}/${name}.pid`;
+  const argv = [program, '-f', '-u', UNPRIVILEGED, '-p', pidFile, '-c', file];
+  return lab.spawn(namespace, argv, { logName: name });
+}
+
+/** Whether anybody answers at an address, within the time. */
+export async function reaches(lab: Lab, from: string, address: string, patienceMs: number): Promise<boolean> {
+  const seconds = String(Math.ceil(patienceMs / 1000));
+  const { code } = await lab.attempt(from, ['ping', '-n', '-c', '1', '-i', '0.2', '-w', seconds, address]);
+  return code === 0;
+}
+
+/** Server and relay; the lab must have the server `teredo`. They end with the lab. */
+export async function startTeredo(lab: Lab): Promise<void> {
+  const { teredoIpv4 } = ADDRESSES;
+  start(lab, 'teredo', 'miredo-server', 'teredo-server', [`ServerBindAddress ${teredoIpv4}`]);
+  // Bound to one address: what it sends to the server on its own host would have another source otherwise.
+  const own = `BindAddress ${coreLink(LINK_INDEX).far4}`;
+  start(lab, 'teredo', 'miredo', 'teredo-relay', ['RelayType cone', `InterfaceName ${DEVICE}`, own]);
+  const ready = async (): Promise<boolean> => {
+    const routes = await lab.exec('teredo', ['ip', '-6', 'route', 'show', '2001::/32']);
+    const sockets = await lab.exec('teredo', ['cat', '/proc/net/udp']);
+    // 3544 in hexadecimal, on both addresses.
+    return routes.includes(`dev ${DEVICE}`) && sockets.split(':0DD8 ').length === 3;
+  };
+  await waitFor(ready, { timeoutMs: 10_000, intervalMs: 20, what: 'the Teredo server and relay' });
+}
+
+/** A Teredo client on a node, where the node is plugged in now. */
+export class TeredoClient implements AsyncDisposable {
+  readonly node: string;
+  readonly #lab: Lab;
+  readonly #process: Background;
+
+  constructor(lab: Lab, node: string) {
+    this.node = node;
+    this.#lab = lab;
+    const server = `ServerAddress ${ADDRESSES.teredoIpv4}`;
+    this.#process = start(lab, node, 'miredo', `teredo-${node}`, [`InterfaceName ${DEVICE}`, server]);
+  }
+
+  /** The address that it has got from the server; undefined when there is none after the time. */
+  async address(patienceMs: number): Promise<string | undefined> {
+    const find = async (): Promise<string | undefined> => {
+      const { finished } = this.#process;
+      if (finished !== undefined)
+        throw new Error(`miredo in ${this.node} ended (${finished.code}):\n${this.#process.output()}`);
+      const { stdout } = await this.#lab.attempt(this.node, ['ip', '-oneline', '-6', 'address', 'show', 'dev', DEVICE]);
+      return / (2001:0:[0-9a-f:]+)\/32 /.exec(stdout)?.[1];
+    };
+    return await waitFor(find, { timeoutMs: patienceMs, intervalMs: 20, what: 'a Teredo address' }).catch(
+      () => undefined,
+    );
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#process.stop();
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * Kinds of places that two nodes can be in, each with a network for either of them (so that both have a translator of their own), and which pairs of them
+ * can reach each other without a relay, by theory. In the terms of RFC 4787 §4.1 and §5.
+ */
+import { NatKind, NETWORKS, type Network, type NetworkName } from './networks.ts';
+
+export const PlaceKind = {
+  publicIpv4: 'public IPv4',
+  fullCone: 'full cone',
+  restrictedCone: 'restricted cone',
+  portRestricted: 'port-restricted',
+  addressDependent: 'mapping by address',
+  symmetric: 'symmetric',
+  twoLayers: 'two layers',
+  ipv6Only: 'IPv6 only',
+  dualStack: 'dual stack',
+} as const;
+export type PlaceKind = (typeof PlaceKind)[keyof typeof PlaceKind];
+
+export const PLACE_KINDS: readonly PlaceKind[] = Object.values(PlaceKind);
+
+/** The network of each kind for the first node, and for the second. */
+export const NETWORKS_OF_KIND: Readonly<Record<PlaceKind, readonly [NetworkName, NetworkName]>> = {
+  'public IPv4': ['ar4', 'ar4b'],
+  'full cone': ['nat-eim', 'nat-eim-b'],
+  'restricted cone': ['nat-adf', 'nat-adf-b'],
+  'port-restricted': ['nat-prc', 'nat-prc-b'],
+  'mapping by address': ['nat-adm', 'nat-adm-b'],
+  symmetric: ['nat-sym', 'nat-sym-b'],
+  'two layers': ['nat2', 'nat2b'],
+  'IPv6 only': ['ar6', 'ar6b'],
+  'dual stack': ['ds', 'dsb'],
+};
+
+/** All networks of the matrix. */
+export const MATRIX_NETWORKS: readonly NetworkName[] = Object.values(NETWORKS_OF_KIND).flat();
+
+/**
+ * Whether a direct path can be made. Over IPv6, always: nobody filters it here. Over IPv4 each one's packets must come from where the other one can let them
+ * in: a translator that maps by destination is seen at a port that nobody knows beforehand, so the other side must let in every port of an address.
+ */
+export function mayBeDirect(first: NetworkName, second: NetworkName): boolean {
+  const [a, b] = [NETWORKS[first], NETWORKS[second]];
+  if (a.ipv6 !== undefined && b.ipv6 !== undefined) return true;
+  if (a.ipv4 === undefined || b.ipv4 === undefined) return false;
+  return !((unforeseeable(a) && strict(b)) || (unforeseeable(b) && strict(a)));
+}
+
+function unforeseeable({ nat }: Network): boolean {
+  return nat.includes(NatKind.symmetric) || nat.includes(NatKind.addressDependentMapping);
+}
+
+/** Lets in only from ports that were sent to. */
+function strict(network: Network): boolean {
+  return unforeseeable(network) || network.nat.includes(NatKind.portRestricted);
+}

@@ -1,0 +1,43 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { startTeredo, teredoObstacle } from '#lab/teredo.ts';
+import { teredoAlone, teredoPairs } from '#lab/teredo-matrix.ts';
+import { Lab } from '#lab/topology.ts';
+import { NETWORKS_OF_KIND, PlaceKind } from '#lab/traversal.ts';
+
+/** The comparison is fair only while Debian's Teredo does work where it can. */
+
+const KINDS = [PlaceKind.portRestricted, PlaceKind.symmetric, PlaceKind.ipv6Only] as const;
+
+describe.skipIf(teredoObstacle() !== undefined)('Teredo in the lab', () => {
+  let lab: Lab;
+
+  beforeAll(async () => {
+    lab = await Lab.create({
+      networks: KINDS.flatMap((kind) => NETWORKS_OF_KIND[kind]),
+      nodes: { mn: ['eth0'], mn2: ['eth0'] },
+      servers: ['server6', 'teredo'],
+    });
+    await startTeredo(lab);
+  });
+  afterAll(async () => await lab.close());
+
+  test('reaches an IPv6-only server through a relay', async () => {
+    expect(await teredoAlone(lab, 'mn', PlaceKind.portRestricted)).toMatchObject({
+      qualified: true,
+      server6: 'Teredo',
+    });
+    expect(await teredoAlone(lab, 'mn', PlaceKind.ipv6Only)).toMatchObject({ qualified: undefined, server6: 'native' });
+  });
+
+  test('joins two port-restricted cones, and not a symmetric translator with either of them', async () => {
+    const reached = new Map<string, boolean>();
+    for await (const pair of teredoPairs(lab, ['mn', 'mn2'], [PlaceKind.portRestricted, PlaceKind.symmetric]))
+      reached.set(`${pair.first} to ${pair.second}`, pair.reached);
+    expect(Object.fromEntries(reached)).toEqual({
+      'port-restricted to port-restricted': true,
+      'port-restricted to symmetric': false,
+      'symmetric to port-restricted': false,
+      'symmetric to symmetric': false,
+    });
+  });
+});
