@@ -1,12 +1,10 @@
 /** The direction coordinator daemon: puts the engine, its sockets, its store and the name server together. Nothing is decided here. */
 import { join } from 'node:path';
-import { wall } from '#base/time.ts';
 import { NO_KERNEL, planeWithoutTunnels } from '#compose/control-only.ts';
 import { secretOf } from '#compose/secret-file.ts';
-import { judgeCredential } from '#crypto/node-credential.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
-import type { CredentialJudge } from '#engine/direction-coordinator/configuration.ts';
 import { createDirectionCoordinator } from '#engine/direction-coordinator/direction-coordinator.ts';
+import { judgeBy } from '#engine/shared/ntmobile/credential-judge.ts';
 import { createClock } from '#host/clock.ts';
 import { DatagramSockets } from '#host/datagram-sockets.ts';
 import { NameServer } from '#host/name-server.ts';
@@ -16,14 +14,6 @@ import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
 import { createDriver } from '#runtime/driver.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
 import { type DirectionCoordinatorSettings, directionCoordinatorSchema } from './config.ts';
-
-function judgeBy(authorities: readonly Uint8Array[]): CredentialJudge {
-  return (octets, publicKey, now) => {
-    const credential = judgeCredential(octets, authorities, publicKey, BigInt(Math.floor(now / 1000)));
-    if (typeof credential === 'string') return undefined;
-    return { ...credential, notAfter: wall(Number(credential.notAfter) * 1000) };
-  };
-}
 
 async function start(settings: DirectionCoordinatorSettings, house: House): Promise<RunningDaemon> {
   const { daemon, coordinator, authorities, addresses, port, secondPort, nameServer } = settings;

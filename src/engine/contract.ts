@@ -88,6 +88,10 @@ export type ResolvedInput = {
   readonly name: string;
   readonly addresses: readonly IpAddress[];
   readonly failure?: string;
+  /** With a failure: it is known that there is no such name, or no address of it. */
+  readonly noSuchName?: boolean;
+  /** How long the answer may be kept; absent for an address, and after a failure. */
+  readonly timeToLiveSeconds?: number;
 };
 
 /**

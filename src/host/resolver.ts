@@ -41,6 +41,7 @@ const DNS_PORT = 53;
 const MAX_SERVERS = 3;
 /** CNAMEs followed within one answer. */
 const MAX_ALIASES = 8;
+const LONGEST_TIME_TO_LIVE_SECONDS = 86_400;
 /** Of one family. */
 const MAX_SOURCES = 4;
 /** RFC 1035 §4.1.1. */
@@ -55,7 +56,9 @@ interface Question {
   readonly name: string;
 }
 
-type Answer = { readonly addresses: readonly IpAddress[] } | { readonly failure: string; readonly final: boolean };
+type Answer =
+  | { readonly addresses: readonly IpAddress[]; readonly timeToLiveSeconds: number }
+  | { readonly failure: string; readonly final: boolean };
 
 export function createResolver(options: ResolverOptions = {}): ResolverPort {
   const { timeoutMs = 2_000, staggerMs = 300, rounds = 2 } = options;
@@ -76,11 +79,16 @@ export function createResolver(options: ResolverOptions = {}): ResolverPort {
 }
 
 /** One family that failed does not spoil the other. */
-function joined(answers: readonly Answer[]): { readonly addresses: readonly IpAddress[]; readonly failure?: string } {
-  const addresses = answers.flatMap((answer) => ('addresses' in answer ? answer.addresses : []));
-  if (addresses.length > 0) return { addresses };
-  const failed = answers.find((answer) => 'failure' in answer);
-  return { addresses: [], failure: failed !== undefined && 'failure' in failed ? failed.failure : 'no address' };
+function joined(answers: readonly Answer[]): Awaited<ReturnType<ResolverPort['resolve']>> {
+  const good = answers.filter((answer) => 'addresses' in answer);
+  const addresses = good.flatMap((answer) => answer.addresses);
+  if (addresses.length > 0) {
+    const lives = good.filter((answer) => answer.addresses.length > 0).map((answer) => answer.timeToLiveSeconds);
+    return { addresses, timeToLiveSeconds: Math.min(...lives) };
+  }
+  const failed = answers.filter((answer) => 'failure' in answer);
+  const missing = failed.length === 0 || failed.some(({ final }) => final);
+  return { addresses: [], failure: failed[0]?.failure ?? 'no address', ...(missing ? { noSuchName: true } : {}) };
 }
 
 /** A server, and the address that is asked from; undefined where that is left to routing. */
@@ -255,17 +263,24 @@ function answerOf(reply: Reply, question: Question): Answer {
   if (code !== 0) return { failure: RESPONSE_CODES[code] ?? `RCODE${code}`, final: code === NAME_ERROR };
   let owner = plain(question.name);
   const records = reply.answers ?? [];
+  let timeToLiveSeconds = LONGEST_TIME_TO_LIVE_SECONDS;
+  const keep = ({ ttl = 0 }: { readonly ttl?: number | undefined }): void => {
+    timeToLiveSeconds = Math.min(timeToLiveSeconds, ttl);
+  };
   for (let hop = 0; hop < MAX_ALIASES; hop++) {
     const alias = records.find((record) => record.type === 'CNAME' && plain(record.name) === owner);
     if (alias?.type !== 'CNAME') break;
     owner = plain(alias.data);
+    keep(alias);
   }
   const addresses = records.flatMap((record) => {
     if (record.type !== question.type || plain(record.name) !== owner) return [];
     const address = record.type === 'AAAA' ? parseIpv6(record.data) : parseIpv4(record.data);
-    return address === undefined ? [] : [address];
+    if (address === undefined) return [];
+    keep(record);
+    return [address];
   });
-  return { addresses };
+  return { addresses, timeToLiveSeconds };
 }
 
 /** Names compare without case and without the last dot. */

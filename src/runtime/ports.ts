@@ -25,6 +25,7 @@ import type {
   NameAnswer,
   NetworkInterface,
   Path,
+  ResolvedInput,
   RoamingInput,
 } from '#engine/contract.ts';
 
@@ -135,7 +136,7 @@ export interface ClockPort {
 
 export interface ResolverPort {
   /** Both families; never rejects: a failure is in the result. */
-  resolve(name: string): Promise<{ readonly addresses: readonly IpAddress[]; readonly failure?: string }>;
+  resolve(name: string): Promise<Omit<ResolvedInput, 'kind' | 'name'>>;
 }
 
 /** Virtual addresses that the kernel's own translation puts real ones in the place of. Throws a world error. */

@@ -24,6 +24,23 @@ describe('a node of NTMobile', () => {
     expect(world.joined(a, b, 500)).toBe(true);
   });
 
+  it('opens what another one sends right behind its first word, before that word is read, and so with each of its keys', () => {
+    const world = new World();
+    const a = world.node('a', [world.ipv4()]);
+    const b = world.node('b', [world.ipv4()]);
+    a.query(`b.${ZONE}`);
+    const used = new Set<number>();
+    for (let passed = 0; passed < 1_300_000; passed += passed < 1_000 ? 1 : 5) {
+      const spi = a.sealsUnder(b.virtualIpv6);
+      if (spi !== undefined && !used.has(spi)) {
+        expect(b.opens(spi)).toBe(true);
+        used.add(spi);
+      }
+      world.internet.pass(passed < 1_000 ? 1 : 5);
+    }
+    expect(used.size).toBe(3);
+  });
+
   it('hears that nobody has a name', () => {
     const world = new World();
     const a = world.node('a', [world.ipv4()]);

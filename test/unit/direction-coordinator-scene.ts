@@ -4,12 +4,10 @@ import { ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER, wall } from '#base/time.ts';
 import { keyPairOf, sha256 } from '#crypto/primitives.ts';
 import type { CommonInput, Engine, JsonValue, Output } from '#engine/contract.ts';
-import type {
-  CredentialHolder,
-  DirectionCoordinatorConfiguration,
-} from '#engine/direction-coordinator/configuration.ts';
+import type { DirectionCoordinatorConfiguration } from '#engine/direction-coordinator/configuration.ts';
 import { createDirectionCoordinator } from '#engine/direction-coordinator/direction-coordinator.ts';
 import type { Counters } from '#engine/shared/counters.ts';
+import type { CredentialHolder } from '#engine/shared/ntmobile/credential-judge.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { SessionListener } from '#engine/shared/ntmobile/session-listener.ts';
 import { Sessions } from '#engine/shared/ntmobile/sessions.ts';

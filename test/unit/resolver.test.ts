@@ -40,7 +40,10 @@ describe('a name', () => {
   it('gets the addresses of both families', async () => {
     const server = await serve((query, reply) => reply({ answers: recordsOf(query) }));
     const resolver = createResolver({ servers: [server] });
-    expect(await resolver.resolve('ha.example')).toEqual({ addresses: ['2001:db8::1', '192.0.2.1'] });
+    expect(await resolver.resolve('ha.example')).toEqual({
+      addresses: ['2001:db8::1', '192.0.2.1'],
+      timeToLiveSeconds: 60,
+    });
   });
 
   it('that is an address asks nobody', async () => {
@@ -53,14 +56,14 @@ describe('a name', () => {
       if (query.questions?.[0]?.type !== 'A') return reply({ answers: [] });
       reply({
         answers: [
-          { type: 'CNAME', name: 'HA.example', data: 'real.example', ttl: 60 },
+          { type: 'CNAME', name: 'HA.example', data: 'real.example', ttl: 30 },
           { type: 'A', name: 'real.example', data: '192.0.2.7', ttl: 60 },
           { type: 'A', name: 'other.example', data: '203.0.113.9', ttl: 60 },
         ],
       });
     });
     const resolver = createResolver({ servers: [server] });
-    expect(await resolver.resolve('ha.example')).toEqual({ addresses: ['192.0.2.7'] });
+    expect(await resolver.resolve('ha.example')).toEqual({ addresses: ['192.0.2.7'], timeToLiveSeconds: 30 });
   });
 
   it('that does not exist is said so at once', async () => {
@@ -70,8 +73,15 @@ describe('a name', () => {
       reply({ flags: 3 });
     });
     const resolver = createResolver({ servers: [server] });
-    expect(await resolver.resolve('gone.example')).toEqual({ addresses: [], failure: 'NXDOMAIN' });
+    expect(await resolver.resolve('gone.example')).toEqual({ addresses: [], failure: 'NXDOMAIN', noSuchName: true });
     expect(asked).toBe(2);
+  });
+
+  it('without addresses is as good as none, one that a server fails to find is not', async () => {
+    const empty = createResolver({ servers: [await serve((_query, reply) => reply({ answers: [] }))] });
+    expect(await empty.resolve('bare.example')).toEqual({ addresses: [], failure: 'no address', noSuchName: true });
+    const failing = createResolver({ servers: [await serve((_query, reply) => reply({ flags: 2 }))] });
+    expect(await failing.resolve('broken.example')).toEqual({ addresses: [], failure: 'SERVFAIL' });
   });
 });
 
@@ -114,7 +124,10 @@ describe('a server', () => {
       reply({ answers: recordsOf(query) });
     });
     const resolver = createResolver({ servers: [server] });
-    expect(await resolver.resolve('ha.example')).toEqual({ addresses: ['2001:db8::1', '192.0.2.1'] });
+    expect(await resolver.resolve('ha.example')).toEqual({
+      addresses: ['2001:db8::1', '192.0.2.1'],
+      timeToLiveSeconds: 60,
+    });
   });
 
   it('that cuts its answer is asked by TCP', async () => {
@@ -131,7 +144,10 @@ describe('a server', () => {
     tcp.listen(udp.port, '127.0.0.1');
     await once(tcp, 'listening');
     const resolver = createResolver({ servers: [udp] });
-    expect(await resolver.resolve('ha.example')).toEqual({ addresses: ['2001:db8::1', '192.0.2.1'] });
+    expect(await resolver.resolve('ha.example')).toEqual({
+      addresses: ['2001:db8::1', '192.0.2.1'],
+      timeToLiveSeconds: 60,
+    });
   });
 });
 

@@ -4,27 +4,9 @@
  * Plain data: `daemons/dc/config.ts` checks the YAML and builds it; tests build it by hand.
  */
 import type { Prefix } from '#base/ip.ts';
-import type { Wall } from '#base/time.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
-import type { Ipv4Address, Ipv6Address } from '#engine/contract.ts';
+import type { CredentialJudge } from '#engine/shared/ntmobile/credential-judge.ts';
 import type { Endpoint } from '#wire/ntmobile-options.ts';
-
-/** What a credential says of its node, after everything about it was found right. */
-export interface CredentialHolder {
-  readonly nodeId: Uint8Array;
-  readonly name: string;
-  readonly virtualIpv6: Ipv6Address;
-  readonly virtualIpv4: Ipv4Address;
-  readonly notAfter: Wall;
-  readonly groups: readonly string[];
-}
-
-/** Judges a credential's octets for a public key at a time; undefined = not valid. */
-export type CredentialJudge = (
-  credential: Uint8Array,
-  publicKey: Uint8Array,
-  now: Wall,
-) => CredentialHolder | undefined;
 
 export interface DirectionCoordinatorConfiguration {
   readonly own: KeyPair;

@@ -6,11 +6,11 @@
 import { hex } from '#base/bytes.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import type { Ipv4Address, Ipv6Address } from '#engine/contract.ts';
+import type { CredentialHolder } from '#engine/shared/ntmobile/credential-judge.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { Way } from '#engine/shared/ntmobile/way.ts';
 import { type Timed, TimerHeap } from '#engine/shared/timer-heap.ts';
 import type { NtmobileOptionOf } from '#wire/ntmobile-options.ts';
-import type { CredentialHolder } from './configuration.ts';
 
 // One for all: an empty map costs two hundred octets.
 const NOT_MEASURED: ReadonlyMap<string, number> = new Map();

@@ -59,6 +59,8 @@ export class NodePath {
   readonly initiator: boolean;
   relay: RelayLink | undefined;
   session: Session | undefined;
+  /** Keys that the other node may use any moment, before the first ones stand: its data may overtake its word. */
+  offered: Session | undefined;
   readonly #context: PathContext;
   readonly #ways = new DirectWays();
   #hosts = '';
@@ -98,7 +100,7 @@ export class NodePath {
   }
 
   /** What a direction, or the other node itself, says of where it is. */
-  offered(now: Monotonic, candidates: readonly NtmobileOptionOf<'candidate'>[]): void {
+  told(now: Monotonic, candidates: readonly NtmobileOptionOf<'candidate'>[]): void {
     if (candidates.length === 0) return;
     const hosts = hostsOf(candidates);
     const elsewhere = this.#hosts !== '' && hosts !== this.#hosts;
@@ -110,6 +112,7 @@ export class NodePath {
 
   established(now: Monotonic, session: Session): void {
     this.session = session;
+    this.offered = undefined;
     this.#newestTransaction = undefined;
     this.#settle(now);
     this.#context.changed(now, this);
@@ -153,7 +156,7 @@ export class NodePath {
   /** The other node's challenge. */
   challenged(now: Monotonic, message: NtmobileMessage, way: Way): NtmobileMessage {
     const { options, transaction } = message;
-    if (this.#isNewest(transaction)) this.offered(now, filterNtmobileOptions(options, 'candidate'));
+    if (this.#isNewest(transaction)) this.told(now, filterNtmobileOptions(options, 'candidate'));
     if (way.relayIndex === 0) this.seenAt(now, { address: way.remote, port: way.remotePort });
     const challenge = findNtmobileOption(options, 'challenge')?.challenge ?? new Uint8Array(8);
     const endpoint = { address: way.remote, port: way.remotePort };

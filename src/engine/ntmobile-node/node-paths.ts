@@ -75,7 +75,12 @@ export class NodePaths {
   }
 }
 
-/** Those with keys, the one that is used first. */
+/** Those that stand, the one that is used first. */
 export function establishedOf({ paths }: OtherEnd): readonly NodePath[] {
   return [...paths].filter(({ session }) => session?.current !== undefined).sort((a, b) => (a.id < b.id ? -1 : 1));
+}
+
+/** Those that stand, and behind them those whose first keys only the other node has used, or will. */
+export function pathsWithKeys(end: OtherEnd): readonly NodePath[] {
+  return [...establishedOf(end), ...[...end.paths].filter(({ offered }) => offered !== undefined)];
 }

@@ -245,6 +245,10 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
     return known !== undefined && hex(known) === hex(publicKey);
   }
 
+  offered(_now: Monotonic, session: Session): void {
+    this.#keeper.offered(session);
+  }
+
   established(now: Monotonic, session: Session): void {
     if (this.#coordinator.isSession(session)) this.#coordinator.established(now);
     else this.#keeper.established(now, session);

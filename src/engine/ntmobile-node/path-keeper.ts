@@ -8,6 +8,7 @@ import type { IpAddress } from '#base/ip.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import type { DesiredPart, JsonObject, RandomBytes } from '#engine/contract.ts';
 import type { CounterSet } from '#engine/shared/counters.ts';
+import { tunnelPart } from '#engine/shared/ntmobile/sealed-tunnel.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { Sessions } from '#engine/shared/ntmobile/sessions.ts';
 import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
@@ -18,9 +19,8 @@ import {
   type NtmobileOptionOf,
 } from '#wire/ntmobile-options.ts';
 import { type Attachment, placeTowards } from './attachment.ts';
-import { tunnelPart } from './host-state.ts';
 import { NodePath, type OtherNode, type PathContext } from './node-path.ts';
-import { establishedOf, NodePaths, type OtherEnd, TunnelNumbers } from './node-paths.ts';
+import { establishedOf, NodePaths, type OtherEnd, pathsWithKeys, TunnelNumbers } from './node-paths.ts';
 import type { NodePurpose } from './purposes.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
 import { RelayLink } from './relay-link.ts';
@@ -130,7 +130,7 @@ export class PathKeeper {
     const known = this.#paths.get(hex(pathId));
     const path = known ?? new NodePath(this.#pathContext, pathId, other, initiator);
     if (known === undefined) this.#paths.add(path, hex(other.publicKey));
-    path.offered(now, filterNtmobileOptions(options, 'candidate'));
+    path.told(now, filterNtmobileOptions(options, 'candidate'));
     const relay = findNtmobileOption(options, 'relay');
     const token = findNtmobileOption(options, 'relay-token')?.token;
     if (relay !== undefined && token !== undefined) {
@@ -189,6 +189,14 @@ export class PathKeeper {
     path.relay = undefined;
     path.settle(now);
     if (path.initiator) this.#context.lost(now, path);
+  }
+
+  /** A Tunnel Request was answered: what comes under its keys is ours from now on. */
+  offered(session: Session): void {
+    const path = session.use === HandshakeUse.node ? this.path(session.pathId) : undefined;
+    if (path === undefined) return;
+    if (path.session === undefined) path.offered = session;
+    this.#wantEnd(hex(path.other.publicKey));
   }
 
   /** A session of a path or relay has new keys. */
@@ -267,17 +275,18 @@ export class PathKeeper {
   }
 
   #partOf(end: OtherEnd): DesiredPart | undefined {
-    const paths = establishedOf(end);
+    const paths = pathsWithKeys(end);
     const [first] = paths;
-    const way = first?.way();
+    const way = first?.way() ?? first?.offered?.way;
     if (first === undefined || way === undefined) return undefined;
-    const sessions = paths.flatMap(({ session }) => session ?? []);
+    const sessions = paths.flatMap(({ session, offered }) => session ?? offered ?? []);
     return tunnelPart({
       id: end.tunnel,
       way,
       sessions,
       linkMtu: this.#linkMtu(way.remote),
       addresses: first.addresses,
+      peer: true,
     });
   }
 
@@ -295,7 +304,7 @@ export class PathKeeper {
     const linkMtu = this.#linkMtu(way.remote);
     this.#context.want(
       generalKey(id),
-      tunnelPart({ id: tunnel, way, sessions: [session], linkMtu, addresses: [...addresses] }),
+      tunnelPart({ id: tunnel, way, sessions: [session], linkMtu, addresses: [...addresses], peer: true }),
     );
   }
 

@@ -6,9 +6,11 @@ export class FakeResolver implements ResolverPort {
   readonly names = new Map<string, readonly IpAddress[]>();
   asked = 0;
 
-  resolve(name: string): Promise<{ readonly addresses: readonly IpAddress[]; readonly failure?: string }> {
+  resolve(name: string): ReturnType<ResolverPort['resolve']> {
     this.asked++;
     const addresses = this.names.get(name);
-    return Promise.resolve(addresses === undefined ? { addresses: [], failure: 'NXDOMAIN' } : { addresses });
+    return Promise.resolve(
+      addresses === undefined ? { addresses: [], failure: 'NXDOMAIN', noSuchName: true } : { addresses },
+    );
   }
 }

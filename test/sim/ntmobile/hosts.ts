@@ -231,6 +231,17 @@ export class NodeHost implements Host {
     return true;
   }
 
+  /** The SPI under which data to that address would be sealed now. */
+  sealsUnder(to: IpAddress): number | undefined {
+    const tunnel = this.tunnelTo(to)?.id;
+    return this.#associations().find((one) => one.tunnel === tunnel)?.send?.spi;
+  }
+
+  /** Whether data that came under this SPI would be opened now. */
+  opens(spi: number): boolean {
+    return this.#associations().some(({ receive }) => receive.some((key) => key.spi === spi));
+  }
+
   #associations() {
     return [...this.#parts.values()].flatMap(({ securityAssociations = [] }) => securityAssociations);
   }

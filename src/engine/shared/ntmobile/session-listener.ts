@@ -42,6 +42,8 @@ export interface SessionListener<P> {
   send(way: Way, datagram: Uint8Array): void;
   /** The options of the response; undefined refuses, and nobody is told. */
   judge(now: Monotonic, initiation: JudgedInitiation): readonly NtmobileOption[] | undefined;
+  /** A Tunnel Request was answered: the other end may send data under these keys before anything else. */
+  offered?(now: Monotonic, session: Session): void;
   /** `session.current` is new: both ends have it. */
   established(now: Monotonic, session: Session): void;
   /** The answer; 'later' when `Sessions.answer` follows; undefined for a message that has none. */

@@ -30,6 +30,8 @@ export class KeyGeneration {
   readonly suite: number;
   #dataKeys: { readonly send: Uint8Array; readonly receive: Uint8Array } | undefined;
   readonly initiator: boolean;
+  /** Where a responder's half of the handshake went: who seals something under these keys got it there. */
+  readonly answeredTo: Way | undefined;
   readonly endsAt: Monotonic;
   readonly sealing: SealingKey;
   readonly opening: OpeningKey;
@@ -42,6 +44,7 @@ export class KeyGeneration {
       readonly suite: number;
       readonly keys: SessionKeys;
       readonly initiator: boolean;
+      readonly answeredTo?: Way;
     },
   ) {
     this.receiveSpi = made.receiveSpi;
@@ -49,6 +52,7 @@ export class KeyGeneration {
     this.suite = made.suite;
     this.#dataKeys = { send: made.keys.send.data, receive: made.keys.receive.data };
     this.initiator = made.initiator;
+    this.answeredTo = made.answeredTo;
     this.endsAt = after(now, KEY_END_MS);
     this.sealing = new SealingKey(CONTROL_AEAD, made.keys.send.control, 'control', made.sendSpi);
     this.opening = new OpeningKey(CONTROL_AEAD, made.keys.receive.control, REPLAY_WINDOW.control);

@@ -253,7 +253,8 @@ export class Sessions<P> {
     session.lastTimestamp = payload.timestamp;
     session.peerOptions = payload.options;
     const made = { receiveSpi, sendSpi: initiation.spi, suite, keys: answer.keys, initiator: false };
-    this.#table.offer(session, new KeyGeneration(now, made));
+    this.#table.offer(session, new KeyGeneration(now, { ...made, answeredTo: way }));
+    this.#listener.offered?.(now, session);
     if (session.current === undefined) this.#arm(now, session);
     this.#listener.send(way, answer.datagram);
   }
