@@ -43,6 +43,7 @@ const TEST: readonly Requirement[] = [
   ['dig', 'bind9-dnsutils'],
   ['python3', 'python3-minimal'],
   ['openssl', 'openssl'],
+  ['promtool', 'prometheus'],
   ['clang++-14', 'clang-14'],
 ];
 

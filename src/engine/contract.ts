@@ -11,6 +11,7 @@
  */
 import type { IpAddress, Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
 import type { Monotonic, Wall } from '#base/time.ts';
+import type { ObservedMessage } from '#engine/shared/ntmobile/observed-message.ts';
 
 /** A pure protocol machine. `I` is the role's own input union (always a superset of {@link CommonInput}). */
 export interface Engine<I> {
@@ -200,7 +201,8 @@ export type Output =
   | { readonly kind: 'resolve'; readonly name: string }
   /** Ask the account server for a credential: by the renewal token where there is one, otherwise as the configuration says. One at a time. */
   | { readonly kind: 'login'; readonly renewalToken: string | undefined }
-  | { readonly kind: 'answer'; readonly id: number; readonly answer: NameAnswer };
+  | { readonly kind: 'answer'; readonly id: number; readonly answer: NameAnswer }
+  | ObservedMessage;
 
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
 export interface JsonObject {

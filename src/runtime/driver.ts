@@ -282,6 +282,7 @@ class Loop implements Driver {
     switch (output.kind) {
       case 'persist':
       case 'event':
+      case 'message':
         break;
       case 'reply':
         this.#reply(output.id, output.ok, output.value);

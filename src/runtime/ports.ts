@@ -28,6 +28,7 @@ import type {
   ResolvedInput,
   RoamingInput,
 } from '#engine/contract.ts';
+import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 
 /** A control packet that the plane handed up. The bytes belong to the receiver. */
 export interface Punt {
@@ -166,6 +167,21 @@ export interface StorePort {
 
 export interface EventSink {
   event(event: EngineEvent, atWallMs: number): void;
+}
+
+/** Who watches the control messages of a daemon pass by. */
+export interface MessageWatcher {
+  /** Whether anybody wants to know why a message was refused, which costs something to find out. */
+  readonly curious: boolean;
+  /** `opened`: what a sealed one said. `counted`: what the engine counted about it, where `curious`. */
+  received(
+    atWallMs: number,
+    path: Path,
+    packet: Uint8Array,
+    found: { readonly opened: NtmobileMessage | undefined; readonly counted: readonly string[] },
+  ): void;
+  /** `sealed`: what it says, where that cannot be read from `packet`. */
+  sent(atWallMs: number, path: Path, packet: Uint8Array, sealed: NtmobileMessage | undefined): void;
 }
 
 /** Requests from the control socket; `respond` is called exactly once. */

@@ -60,6 +60,10 @@ export const IPV4_ADDRESS_STATUSES = {
 
 export type Ipv4AddressStatusName = keyof typeof IPV4_ADDRESS_STATUSES;
 
+const NAMES: ReadonlyMap<number, string> = new Map(
+  Object.entries(BINDING_STATUSES).map(([name, { code }]) => [code, name]),
+);
+
 /** Whether a status code says that the Binding Update was rejected. */
 export function rejects(code: number): boolean {
   return code >= 128;
@@ -67,7 +71,7 @@ export function rejects(code: number): boolean {
 
 /** The name in the table, or `status-<code>`. */
 export function bindingStatusName(code: number): string {
-  return Object.entries(BINDING_STATUSES).find(([, row]) => row.code === code)?.[0] ?? `status-${code}`;
+  return NAMES.get(code) ?? `status-${code}`;
 }
 
 /** What an operator reads. */

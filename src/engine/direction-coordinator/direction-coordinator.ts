@@ -18,6 +18,7 @@ import type {
   RandomBytes,
 } from '#engine/contract.ts';
 import { CounterSet, type Counters } from '#engine/shared/counters.ts';
+import type { ObservedMessage } from '#engine/shared/ntmobile/observed-message.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { JudgedInitiation, SessionListener } from '#engine/shared/ntmobile/session-listener.ts';
 import { Sessions } from '#engine/shared/ntmobile/sessions.ts';
@@ -122,6 +123,10 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
       path: { kind: 'datagram', local, localPort, remote, remotePort, relayIndex },
       packet,
     });
+  }
+
+  observed(message: ObservedMessage): void {
+    this.#out.push(message);
   }
 
   judge(now: Monotonic, { use, publicKey, payload }: JudgedInitiation): readonly NtmobileOption[] | undefined {

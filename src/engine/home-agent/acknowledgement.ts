@@ -11,7 +11,7 @@ import type { Ipv6Address } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import { type BindingMessage, signMobility } from '#crypto/mobility-auth.ts';
 import type { Output } from '#engine/contract.ts';
-import { BINDING_STATUSES } from '#wire/binding-status.ts';
+import { BINDING_STATUSES, bindingStatusName } from '#wire/binding-status.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import { encodeMobility, NO_BINDING_ACKNOWLEDGEMENT_FLAGS, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
 import { findOption, type MobilityOption, NO_KEEPALIVE_NEEDED } from '#wire/mobility-options.ts';
@@ -90,6 +90,7 @@ export function acknowledge(
   out: Output[],
 ): void {
   const { homeAddress, homeAgentAddress, path } = request;
+  state.acknowledgements.count(bindingStatusName(acknowledgement.status));
   const message: BindingMessage = {
     type: 'binding-acknowledgement',
     status: acknowledgement.status,

@@ -21,7 +21,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ],
   ['prefixes', (state) => ({ ok: true, value: prefixRows(state) })],
   ['tunnels', (state) => ({ ok: true, value: [...state.tunnels.values()].map(tunnelRow) })],
-  ['stats', (state) => ({ ok: true, value: { ...state.counters.counters } })],
+  ['stats', (state) => ({ ok: true, value: statsOf(state) })],
   ['revoke', revoke],
 ]);
 
@@ -53,6 +53,11 @@ function statusOf(state: HomeAgentState): JsonObject {
     tunnels: state.tunnels.size,
     insecure: configuration.insecure,
   };
+}
+
+/** Counters, and how often each status was answered. */
+function statsOf({ counters, acknowledgements }: HomeAgentState): JsonObject {
+  return { ...counters.counters, acknowledgements: { ...acknowledgements.counters } };
 }
 
 function bindingRow(now: Monotonic, binding: Binding): JsonObject {

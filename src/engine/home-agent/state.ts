@@ -39,6 +39,8 @@ export class HomeAgentState {
   readonly pool: AddressPool;
   readonly homeLink: HomeLink | undefined;
   readonly counters = new CounterSet<HomeAgentReason>(HOME_AGENT_REASONS);
+  /** Binding Acknowledgements by the name of their status. */
+  readonly acknowledgements = new CounterSet<string>({});
   readonly errors = new ErrorReporter();
   /** Limits events that a stranger can cause. */
   readonly eventLimit = new TokenBucket(EVENTS_PER_SECOND, BURST);

@@ -107,6 +107,7 @@ export function receiveAcknowledgement(state: RegistrationState, step: Step, rec
 
 function obey(state: RegistrationState, step: Step, reply: Reply): void {
   const { exchange, message, update, target } = reply;
+  state.context.acknowledged(message.status);
   if (rejects(message.status)) {
     state.context.count('registration-refused');
     report(state, step, exchange, message, true);

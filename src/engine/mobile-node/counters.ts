@@ -8,6 +8,7 @@ import type { CounterTable } from '#engine/shared/counters.ts';
 export const MOBILE_NODE_REASONS = {
   'binding-update-sent': 'Binding Updates sent, retransmissions included.',
   'binding-update-retransmitted': 'Binding Updates sent again because no acknowledgement came in time.',
+  'keepalive-sent': 'Binding Updates that were due because a NAT would soon forget the way back.',
   'binding-update-delayed': 'Binding Updates held back by MAX_UPDATE_RATE.',
   'registration-accepted': 'A home registration was acknowledged with a status below 128.',
   'registration-refused': 'A home registration was acknowledged with a status of 128 or more.',

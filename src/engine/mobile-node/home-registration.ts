@@ -68,8 +68,11 @@ export class HomeRegistration {
       case 'transmit':
         transmitUpdate(state, step);
         return;
-      case 'refresh':
       case 'keepalive':
+        state.context.count('keepalive-sent');
+        refresh(state, step);
+        return;
+      case 'refresh':
         refresh(state, step);
         return;
       case 'expiry':

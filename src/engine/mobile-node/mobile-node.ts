@@ -26,6 +26,7 @@ import { CounterSet, type Counters } from '#engine/shared/counters.ts';
 import { ErrorReporter, extensionFault, type Fault, readMobility } from '#engine/shared/packet-faults.ts';
 import { UpdateRate } from '#engine/shared/retransmit.ts';
 import { Timers } from '#engine/shared/timers.ts';
+import { bindingStatusName } from '#wire/binding-status.ts';
 import { type Ipv6Packet, ipv6Codec, upperLayerDestination } from '#wire/ipv6.ts';
 import { BindingErrorStatus, type MobilityMessage, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
 import type { Home, MobileNodeConfiguration } from './configuration.ts';
@@ -76,6 +77,7 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
   readonly homes: readonly HomeRegistration[];
   readonly #extension: MobileNodeExtension;
   readonly #counters = new CounterSet<MobileNodeReason>(MOBILE_NODE_REASONS);
+  readonly #acknowledgements = new CounterSet<string>({});
   readonly #errors = new ErrorReporter();
   readonly #timers = new Timers<NodeTimer>();
   /** Each part as last wanted, with its text for comparison. */
@@ -97,8 +99,16 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
     return this.#counters.counters;
   }
 
+  get acknowledgements(): Counters {
+    return this.#acknowledgements.counters;
+  }
+
   count(reason: MobileNodeReason): void {
     this.#counters.count(reason);
+  }
+
+  acknowledged(status: number): void {
+    this.#acknowledgements.count(bindingStatusName(status));
   }
 
   wall(now: Monotonic): Wall {

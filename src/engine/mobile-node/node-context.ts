@@ -22,6 +22,8 @@ export interface NodeContext {
   /** Shared by all homes: MAX_UPDATE_RATE is per home agent. */
   readonly rate: UpdateRate;
   count(reason: MobileNodeReason): void;
+  /** A Binding Acknowledgement that is believed came with this status. */
+  acknowledged(status: number): void;
   wall(now: Monotonic): Wall;
   /** Says anew what is wanted of the host, as far as it changed. */
   publish(step: Step): void;

@@ -4,6 +4,7 @@
 import { formatPrefix, parseIpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import type { Counters } from '#engine/shared/counters.ts';
 import type { HomeRegistration } from './home-registration.ts';
 import type { Step } from './node-context.ts';
 
@@ -17,7 +18,9 @@ export interface Answer {
 export interface RequestTarget {
   readonly roleName: string;
   readonly homes: readonly HomeRegistration[];
-  readonly counters: Readonly<Record<string, number>>;
+  readonly counters: Counters;
+  /** How often each status was answered to a Binding Update. */
+  readonly acknowledgements: Counters;
   tunnels(): JsonValue;
 }
 
@@ -31,7 +34,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   bindings: ({ now }, { homes }) => ok(homes.flatMap((home) => listEntries(now, home))),
   bul: ({ now }, { homes }) => ok(homes.flatMap((home) => listEntries(now, home))),
   tunnels: (_step, node) => ok(node.tunnels()),
-  stats: (_step, { counters }) => ok({ ...counters }),
+  stats: (_step, { counters, acknowledgements }) => ok({ ...counters, acknowledgements: { ...acknowledgements } }),
   reregister: (step, { homes }, { home }) => each(homes, home, (one) => one.reregister(step)),
   deregister: (step, { homes }, { home }) => each(homes, home, (one) => one.release(step)),
   move: (step, { homes }, { home, careOfAddress }) => {

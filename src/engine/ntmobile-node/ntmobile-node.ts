@@ -22,6 +22,7 @@ import type {
   RoamingInput,
 } from '#engine/contract.ts';
 import { CounterSet, type Counters } from '#engine/shared/counters.ts';
+import type { ObservedMessage } from '#engine/shared/ntmobile/observed-message.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { JudgedInitiation, SessionListener } from '#engine/shared/ntmobile/session-listener.ts';
 import { Sessions } from '#engine/shared/ntmobile/sessions.ts';
@@ -230,6 +231,10 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
   send({ local, localPort, remote, remotePort, relayIndex }: Way, packet: Uint8Array): void {
     const path = { kind: 'datagram', local, localPort, remote, remotePort, relayIndex } as const;
     this.#out.push({ kind: 'send', path, packet });
+  }
+
+  observed(message: ObservedMessage): void {
+    this.#out.push(message);
   }
 
   judge(now: Monotonic, { use, publicKey, pathId, payload }: JudgedInitiation): readonly NtmobileOption[] | undefined {

@@ -10,6 +10,7 @@ import { nodeIdOf } from '#crypto/node-credential.ts';
 import { openRelayToken, type RelayToken } from '#crypto/relay-token.ts';
 import type { CommonInput, Engine, JsonObject, JsonValue, Output, RandomBytes } from '#engine/contract.ts';
 import { CounterSet, type Counters } from '#engine/shared/counters.ts';
+import type { ObservedMessage } from '#engine/shared/ntmobile/observed-message.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { JudgedInitiation, SessionListener } from '#engine/shared/ntmobile/session-listener.ts';
 import { Sessions } from '#engine/shared/ntmobile/sessions.ts';
@@ -92,6 +93,10 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose> {
   send({ local, localPort, remote, remotePort, relayIndex }: Way, packet: Uint8Array): void {
     const path = { kind: 'datagram', local, localPort, remote, remotePort, relayIndex } as const;
     this.#out.push({ kind: 'send', path, packet });
+  }
+
+  observed(message: ObservedMessage): void {
+    this.#out.push(message);
   }
 
   judge(now: Monotonic, initiation: JudgedInitiation): readonly NtmobileOption[] | undefined {

@@ -7,6 +7,7 @@ import type { Monotonic } from '#base/time.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
 import type { InitiationPayload } from '#wire/ntmobile-payload.ts';
+import type { ObservedMessage } from './observed-message.ts';
 import type { Session } from './session.ts';
 import type { Way } from './way.ts';
 
@@ -40,6 +41,8 @@ export interface JudgedInitiation {
 /** What a role makes of its sessions. `P` is what it gives along with a request to know its answer by. */
 export interface SessionListener<P> {
   send(way: Way, datagram: Uint8Array): void;
+  /** A control message came or leaves; for who watches. */
+  observed?(message: ObservedMessage): void;
   /** The options of the response; undefined refuses, and nobody is told. */
   judge(now: Monotonic, initiation: JudgedInitiation): readonly NtmobileOption[] | undefined;
   /** A Tunnel Request was answered: the other end may send data under these keys before anything else. */

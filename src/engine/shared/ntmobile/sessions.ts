@@ -119,7 +119,7 @@ export class Sessions<P> {
   answer(session: Session, message: NtmobileMessage, way: Way = session.way): void {
     const octets = encode(ntmobileMessageCodec, message);
     session.answers.keep(message.transaction, octets);
-    this.#seal(session, octets, way);
+    this.#seal(session, message, octets, way);
   }
 
   receive(now: Monotonic, way: Way, octets: Uint8Array): void {
@@ -318,8 +318,12 @@ export class Sessions<P> {
       this.#adopt(now, session, generation);
     }
     const message = ntmobileMessageCodec.parse(plaintext);
-    if (isMalformed(message)) this.#counters.count('message-malformed');
-    else if (message.answer) this.#receiveAnswer(now, way, session, message);
+    if (isMalformed(message)) {
+      this.#counters.count('message-malformed');
+      return;
+    }
+    this.#listener.observed?.({ kind: 'message', direction: 'in', way, message });
+    if (message.answer) this.#receiveAnswer(now, way, session, message);
     else this.#receiveRequest(now, way, session, message);
   }
 
@@ -341,7 +345,8 @@ export class Sessions<P> {
     const known = session.answers.known(now, message.transaction);
     if (known === 'answering') return;
     if (known !== undefined) {
-      this.#seal(session, known, way);
+      const again = ntmobileMessageCodec.parse(known);
+      if (!isMalformed(again)) this.#seal(session, again, known, way);
       return;
     }
     const answer = this.#answerOf(now, way, session, message);
@@ -361,11 +366,13 @@ export class Sessions<P> {
   }
 
   #sendMessage(session: Session, message: NtmobileMessage, way: Way): void {
-    this.#seal(session, encode(ntmobileMessageCodec, message), way);
+    this.#seal(session, message, encode(ntmobileMessageCodec, message), way);
   }
 
-  #seal({ current }: Session, message: Uint8Array, way: Way): void {
-    if (current !== undefined) this.#listener.send(way, current.sealing.seal(message));
+  #seal({ current }: Session, message: NtmobileMessage, octets: Uint8Array, way: Way): void {
+    if (current === undefined) return;
+    this.#listener.observed?.({ kind: 'message', direction: 'out', way, message });
+    this.#listener.send(way, current.sealing.seal(octets));
   }
 
   #nextTransaction(): number {
