@@ -11,6 +11,7 @@
  */
 import type { IpAddress, Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
 import type { Monotonic, Wall } from '#base/time.ts';
+import type { DefaultRouter, InterfaceAddress, NetworkInterface } from '#engine/shared/network-interface.ts';
 import type { ObservedMessage } from '#engine/shared/ntmobile/observed-message.ts';
 
 /** A pure protocol machine. `I` is the role's own input union (always a superset of {@link CommonInput}). */
@@ -148,43 +149,6 @@ export type LoginInput = {
         readonly retryAfterMs?: number;
       };
 };
-
-/** One network interface of the host, as the kernel tells it by rtnetlink. The daemon's own TUN device is left out. */
-export interface NetworkInterface {
-  readonly index: number;
-  readonly name: string;
-  /** Administratively up and with carrier. */
-  readonly running: boolean;
-  /** Counts how often the carrier came (back); state learnt under another epoch may belong to another link. */
-  readonly epoch: number;
-  readonly mtu: number;
-  readonly linkAddress: Uint8Array;
-  readonly addresses: readonly InterfaceAddress[];
-  readonly routers: readonly DefaultRouter[];
-}
-
-export interface InterfaceAddress {
-  readonly address: IpAddress;
-  readonly prefixLength: number;
-  /** Duplicate address detection has not finished (an optimistic address is usable and not tentative here). */
-  readonly tentative: boolean;
-  /** DAD failed: never usable. */
-  readonly duplicate: boolean;
-  readonly deprecated: boolean;
-  /** Monotonic time at which it stops to be valid; `NEVER` for a permanent one. */
-  readonly validUntil: Monotonic;
-  /** The carrier epoch in which the kernel last told of it; older than the interface's `epoch` means: unconfirmed after a re-plug. */
-  readonly epoch: number;
-}
-
-export interface DefaultRouter {
-  readonly family: 4 | 6;
-  /** Undefined for an on-link default (point-to-point). */
-  readonly gateway: IpAddress | undefined;
-  readonly metric: number;
-  readonly validUntil: Monotonic;
-  readonly epoch: number;
-}
 
 export type Output =
   | { readonly kind: 'send'; readonly path: Path; readonly packet: Uint8Array }
@@ -398,4 +362,14 @@ export interface DesiredOverlay {
   readonly address?: IpAddress;
 }
 
-export type { IpAddress, Ipv4Address, Ipv6Address, Monotonic, Prefix, Wall };
+export type {
+  DefaultRouter,
+  InterfaceAddress,
+  IpAddress,
+  Ipv4Address,
+  Ipv6Address,
+  Monotonic,
+  NetworkInterface,
+  Prefix,
+  Wall,
+};
