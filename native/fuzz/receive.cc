@@ -47,8 +47,8 @@ struct World {
     spec.remotePort = 0;
     shared.tables.tunnelSet(spec);
     node.bytes[0] = 0x20;
-    shared.tables.routeSet(6, node, 8, 1);
-    shared.tables.routeSet(4, node, 8, 2);
+    shared.tables.routeSet({{6, 8, node}, 1});
+    shared.tables.routeSet({{4, 8, node}, 2});
   }
 };
 

@@ -56,7 +56,7 @@ struct World {
     }
     Address node;
     node.bytes[0] = 0x20;
-    shared.tables.routeSet(6, node, 8, 1);
+    shared.tables.routeSet({{6, 8, node}, 1});
   }
   void rekey() {
     serial++;

@@ -91,6 +91,27 @@ u32 relayIndexOf(const Napi::Object& object) {
   return static_cast<u32>(index);
 }
 
+IpPrefix prefixOf(const Napi::Object& object) {
+  const Napi::Object prefix = objectOf(object.Get("prefix"), "prefix");
+  const ParsedAddress address = addressOf(prefix, "address");
+  const unsigned length = integerOf<unsigned>(prefix, "length");
+  if (length > (address.family == 6 ? 128u : 32u)) throw typeError(object.Env(), "prefix length");
+  return {address.family, length, address.address};
+}
+
+RouteSpec routeOf(const Napi::Object& object) {
+  return {prefixOf(object), integerOf<u32>(object, "tunnel"), object.Get("peer").ToBoolean()};
+}
+
+OverlaySpec overlayOf(const Napi::Object& object) {
+  OverlaySpec spec{prefixOf(object), {}};
+  if (object.Get("address").IsUndefined()) return spec;
+  const ParsedAddress own = addressOf(object, "address");
+  if (own.family != spec.prefix.family) throw typeError(object.Env(), "an overlay's address is of its prefix's family");
+  spec.address = own.address;
+  return spec;
+}
+
 Options optionsOf(const Napi::Object& object) {
   Options options;
   options.device = textOf(object, "device");
@@ -242,6 +263,7 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
                        {InstanceMethod("features", &PlaneFace::features), InstanceMethod("deviceIndex", &PlaneFace::deviceIndex),
                         InstanceMethod("tunnelSet", &PlaneFace::tunnelSet), InstanceMethod("tunnelDelete", &PlaneFace::tunnelDelete),
                         InstanceMethod("routeSet", &PlaneFace::routeSet), InstanceMethod("routeDelete", &PlaneFace::routeDelete),
+                        InstanceMethod("overlaySet", &PlaneFace::overlaySet), InstanceMethod("overlayDelete", &PlaneFace::overlayDelete),
                         InstanceMethod("associationsSet", &PlaneFace::associationsSet),
                         InstanceMethod("associationsDelete", &PlaneFace::associationsDelete),
                         InstanceMethod("setLocalAddresses", &PlaneFace::setLocalAddresses),
@@ -318,24 +340,12 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
     plane(info).tables().associationsDelete(info[0].ToNumber().Uint32Value());
   }
 
-  void routeSet(const Napi::CallbackInfo& info) {
-    withRoute(info, [&](int family, const Address& prefix, unsigned length, u32 tunnel) {
-      plane(info).tables().routeSet(family, prefix, length, tunnel);
-    });
-  }
-  void routeDelete(const Napi::CallbackInfo& info) {
-    withRoute(info, [&](int family, const Address& prefix, unsigned length, u32 tunnel) {
-      plane(info).tables().routeDelete(family, prefix, length, tunnel);
-    });
-  }
-  template <class Body>
-  void withRoute(const Napi::CallbackInfo& info, Body body) {
-    const Napi::Object route = objectOf(info[0], "route");
-    const Napi::Object prefix = objectOf(route.Get("prefix"), "prefix");
-    const ParsedAddress address = addressOf(prefix, "address");
-    const unsigned length = integerOf<unsigned>(prefix, "length");
-    if (length > (address.family == 6 ? 128u : 32u)) throw typeError(info.Env(), "prefix length");
-    body(address.family, address.address, length, integerOf<u32>(route, "tunnel"));
+  void routeSet(const Napi::CallbackInfo& info) { plane(info).routeSet(routeOf(objectOf(info[0], "route"))); }
+  void routeDelete(const Napi::CallbackInfo& info) { plane(info).routeDelete(routeOf(objectOf(info[0], "route"))); }
+  void overlaySet(const Napi::CallbackInfo& info) { plane(info).tables().overlaySet(overlayOf(objectOf(info[0], "overlay"))); }
+  void overlayDelete(const Napi::CallbackInfo& info) {
+    const OverlaySpec spec = overlayOf(objectOf(info[0], "overlay"));
+    plane(info).tables().overlayDelete(spec.prefix);
   }
 
   void setLocalAddresses(const Napi::CallbackInfo& info) {

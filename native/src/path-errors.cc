@@ -58,7 +58,7 @@ void PathErrors::relay(const ErrorReport& report, const Endpoint& endpoint) {
   }
   PacketView inner;
   if (!viewQuoted(report.quoted + outer, report.quotedLength - outer, inner)) return;
-  const Tunnel* tunnel = shared_.tables.tunnel(shared_.tables.route(inner.family, shared_.keyOutward(inner)));
+  const Tunnel* tunnel = shared_.tables.tunnel(shared_.outward(inner));
   if (tunnel == nullptr || !(tunnel->endpoint->identity == endpoint.identity)) return;
   sender_.unreachable(inner, *tunnel, monotonicMs());
 }

@@ -67,9 +67,24 @@ struct Shared {
   HoldQueue hold;
   PuntQueue punts;
 
-  // Which of the inner addresses is the mobile side's, towards the tunnel and out of it.
-  const u8* keyOutward(const PacketView& view) const { return options.homeAgent ? view.destination() : view.source(); }
-  const u8* keyInward(const PacketView& view) const { return options.homeAgent ? view.source() : view.destination(); }
+  // The tunnel that an inner packet goes into, 0 = none: a home agent's by its destination, a mobile node's by its source, but a peer's first.
+  u32 outward(int family, const u8* source, const u8* destination) const {
+    const Routes& routes = tables.routes();
+    if (options.homeAgent) return routes.mobile(family, destination);
+    const u32 peer = routes.peer(family, destination);
+    return peer != 0 ? peer : routes.mobile(family, source);
+  }
+  u32 outward(const PacketView& view) const { return outward(view.family, view.source(), view.destination()); }
+
+  // The one tunnel that an inner packet may have come through, 0 = none: by the address that is looked up when sending, on the other side of it.
+  u32 inward(const PacketView& view) const {
+    const Routes& routes = tables.routes();
+    if (options.homeAgent) return routes.mobile(view.family, view.source());
+    const u32 peer = routes.peer(view.family, view.source());
+    if (peer != 0 && routes.isOwn(view.family, view.destination())) return peer;
+    const u32 mobile = routes.mobile(view.family, view.destination());
+    return mobile != 0 && routes.isPeers(mobile) ? 0 : mobile;
+  }
 };
 
 inline u64 monotonicMs() {

@@ -46,6 +46,9 @@ class Plane {
   int deviceIndex() const { return sockets_.tun->index(); }
   void tunnelSet(const TunnelSpec& spec);
   void tunnelDelete(u32 id) { shared_.tables.tunnelDelete(id); }
+  // On a home agent all prefixes are those of others.
+  void routeSet(const RouteSpec& spec) { shared_.tables.routeSet({spec.prefix, spec.tunnel, spec.peer && !shared_.options.homeAgent}); }
+  void routeDelete(const RouteSpec& spec) { shared_.tables.routeDelete({spec.prefix, spec.tunnel, spec.peer && !shared_.options.homeAgent}); }
   Tables& tables() { return shared_.tables; }
   // 0 or errno; never waits behind data.
   int inject(const ControlPath& path, const u8* packet, size_t length);

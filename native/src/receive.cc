@@ -156,10 +156,10 @@ bool Receiver::nested(const PacketView& view, unsigned depth) {
   return true;
 }
 
-// The tunnel that the packet may have come through: the one of its mobile-side address (RFC 6275 §10.4.5), and its far end
-// must be where the packet came from, or its key has opened the packet. Counts and maybe holds what it refuses.
+// The tunnel that the packet may have come through: the one of its mobile-side address (RFC 6275 §10.4.5) or of its source among the peers, and
+// its far end must be where the packet came from, or its key has opened the packet. Counts and maybe holds what it refuses.
 const Tunnel* Receiver::permitted(const PacketView& view, const Arrival& arrival) {
-  const u32 id = shared_.tables.route(view.family, shared_.keyInward(view));
+  const u32 id = shared_.inward(view);
   const Tunnel* tunnel = id == 0 ? nullptr : shared_.tables.tunnel(id);
   if (arrival.sealed != nullptr) {
     if (id == arrival.sealed->id) return arrival.sealed;

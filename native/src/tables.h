@@ -1,4 +1,4 @@
-// What the control plane tells the packet threads: tunnels, their endpoints, prefixes that lead into tunnels, local addresses.
+// What the control plane tells the packet threads: tunnels, their endpoints, routes into them, local addresses.
 // Writers (JavaScript's thread) are serialised by a mutex; readers take no lock and must be online in `domain()`.
 #pragma once
 #include <atomic>
@@ -9,13 +9,12 @@
 #include "bytes.h"
 #include "epoch.h"
 #include "hash-table.h"
+#include "routes.h"
+#include "seed.h"
 
 namespace sojourn {
 
 enum class Encapsulation : u8 { ipip = 0, udp = 1, sealed = 2 };
-
-// Seeded at start: a peer that chooses its addresses and ports cannot choose the slots they fall into.
-u64 mixKey(u64 a, u64 b);
 
 struct TunnelSpec {
   u32 id = 0;
@@ -103,20 +102,6 @@ struct Tunnel {
   static void release(Tunnel* tunnel) { delete tunnel; }
 };
 
-// The prefix's length is the table it stands in.
-struct Route {
-  using Key = Address;
-
-  Address prefix;
-  std::atomic<u32> tunnel;
-
-  Route(const Address& address, u32 id) : prefix(address), tunnel(id) {}
-  Key key() const { return prefix; }
-  bool matches(const Key& other) const { return prefix == other; }
-  static u64 hash(const Key& key) { return mixKey(key.high(), key.low()); }
-  static void release(Route* route) { delete route; }
-};
-
 struct LocalAddresses {
   std::vector<Address> sorted;
   static void release(LocalAddresses* set) { delete set; }
@@ -133,9 +118,10 @@ class Tables {
   // --- writers; `lock()` is taken inside ---
   void tunnelSet(const TunnelSpec& spec);
   void tunnelDelete(u32 id);
-  void routeSet(int family, const Address& prefix, unsigned length, u32 tunnel);
-  // Deletes only while the prefix still leads to `tunnel`: a later routeSet for another tunnel stays.
-  void routeDelete(int family, const Address& prefix, unsigned length, u32 tunnel);
+  void routeSet(const RouteSpec& spec);
+  void routeDelete(const RouteSpec& spec);
+  void overlaySet(const OverlaySpec& spec);
+  void overlayDelete(const IpPrefix& prefix);
   void associationsSet(const AssociationsSpec& spec);
   void associationsDelete(u32 tunnel);
   // Addresses whose Mobility Headers are punted; empty = all are.
@@ -151,31 +137,24 @@ class Tables {
   const Tunnel* tunnel(u32 id) const { return tunnels_.find(id); }
   SendAssociation* sender(u32 tunnel) const { return associations_.sender(tunnel); }
   ReceiveAssociation* receiver(u32 spi) const { return associations_.receiver(spi); }
-  // Longest prefix that holds `address`; 0 = none.
-  u32 route(int family, const u8* address) const;
+  const Routes& routes() const { return routes_; }
+  // The tunnel of the longest mobile-side prefix that holds `address`; 0 = none.
+  u32 route(int family, const u8* address) const { return routes_.mobile(family, address); }
   Endpoint* endpoint(const Endpoint::Key& key) const { return endpoints_.find(key); }
   bool isLocal(int family, const u8* address) const;
   bool knowsLocal() const { return local_.load(std::memory_order_seq_cst) != nullptr; }
   size_t tunnelCount() const { return tunnels_.size(); }
 
  private:
-  static constexpr int kLengths6 = 129;
-  static constexpr int kLengths4 = 33;
-
   Endpoint* acquireEndpoint(const Endpoint::Key& key);
   void releaseEndpoint(Endpoint* endpoint);
-  HashTable<Route>& tableOf(int family, unsigned length) { return family == 6 ? routes6_[length] : routes4_[length]; }
-  void markLength(int family, unsigned length, bool used);
 
   std::mutex mutex_;
   EpochDomain domain_;
   HashTable<Tunnel> tunnels_;
   HashTable<Endpoint> endpoints_;
   Associations associations_;
-  HashTable<Route> routes6_[kLengths6];
-  HashTable<Route> routes4_[kLengths4];
-  std::atomic<u64> used6_[3] = {};
-  std::atomic<u64> used4_{0};
+  Routes routes_;
   std::atomic<LocalAddresses*> local_{nullptr};
 };
 

@@ -74,7 +74,7 @@ void Transmitter::packet(const VirtioHeader& virtio, u8* data, size_t length) {
     counters_.add(Counters::dropMalformed);
     return;
   }
-  const u32 id = shared_.tables.route(view.family, shared_.keyOutward(view));
+  const u32 id = shared_.outward(view);
   const Tunnel* tunnel = id == 0 ? nullptr : shared_.tables.tunnel(id);
   if (tunnel == nullptr) {
     counters_.add(Counters::dropNoRoute);

@@ -86,13 +86,13 @@ void change(World& world, u32 seed) {
         world.tables.tunnelDelete(id);
         break;
       case 1:
-        world.tables.routeDelete(6, prefixOf(id), 64, id);
+        world.tables.routeDelete({{6, 64, prefixOf(id)}, id});
         break;
       case 2:
         world.tables.localAddressesSet({prefixOf(id)});
         break;
       case 3:
-        world.tables.routeSet(6, prefixOf(id), 64, id);
+        world.tables.routeSet({{6, 64, prefixOf(id)}, id});
         break;
       default:
         world.tables.tunnelSet(spec);

@@ -41,19 +41,19 @@ TunnelSpec tunnel(u32 id, const Address& remote) {
 
 TEST(longest_prefix_wins) {
   auto tables = std::make_unique<Tables>();
-  tables->routeSet(6, six(0, 0), 32, 1);
-  tables->routeSet(6, six(5, 0), 64, 2);
-  tables->routeSet(6, six(5, 9), 128, 3);
-  tables->routeSet(4, four(0), 0, 4);
-  tables->routeSet(4, four(0xc0000200), 24, 5);
+  tables->routeSet({{6, 32, six(0, 0)}, 1});
+  tables->routeSet({{6, 64, six(5, 0)}, 2});
+  tables->routeSet({{6, 128, six(5, 9)}, 3});
+  tables->routeSet({{4, 0, four(0)}, 4});
+  tables->routeSet({{4, 24, four(0xc0000200)}, 5});
   CHECK_EQUAL(tables->route(6, six(5, 9).bytes), 3u);
   CHECK_EQUAL(tables->route(6, six(5, 8).bytes), 2u);
   CHECK_EQUAL(tables->route(6, six(6, 8).bytes), 1u);
   CHECK_EQUAL(tables->route(4, four(0xc0000207).bytes), 5u);
   CHECK_EQUAL(tables->route(4, four(0xc6336407).bytes), 4u);
-  tables->routeDelete(6, six(5, 9), 128, 7);
+  tables->routeDelete({{6, 128, six(5, 9)}, 7});
   CHECK_EQUAL(tables->route(6, six(5, 9).bytes), 3u);
-  tables->routeDelete(6, six(5, 9), 128, 3);
+  tables->routeDelete({{6, 128, six(5, 9)}, 3});
   CHECK_EQUAL(tables->route(6, six(5, 9).bytes), 2u);
 }
 
@@ -62,11 +62,11 @@ TEST(prefix_ignores_bits_behind_its_length) {
   for (unsigned length = 0; length <= 128; length++) {
     Address ones;
     std::memset(ones.bytes, 0xff, 16);
-    tables->routeSet(6, ones, length, 9);
+    tables->routeSet({{6, length, ones}, 9});
     Address other = ones;
     if (length < 128) other.bytes[length / 8] = static_cast<u8>(other.bytes[length / 8] ^ (0x80 >> (length % 8)));
     CHECK_EQUAL(tables->route(6, other.bytes), 9u);
-    tables->routeDelete(6, other, length, 9);
+    tables->routeDelete({{6, length, other}, 9});
     CHECK_EQUAL(tables->route(6, ones.bytes), 0u);
   }
 }
@@ -105,9 +105,9 @@ TEST(tables_agree_with_a_map) {
     const auto present = model.find(key);
     if (random() % 3 != 0) {
       model[key] = step + 1;
-      tables->routeSet(6, six(1, key), 128, static_cast<u32>(step + 1));
+      tables->routeSet({{6, 128, six(1, key)}, static_cast<u32>(step + 1)});
     } else if (present != model.end()) {
-      tables->routeDelete(6, six(1, key), 128, present->second);
+      tables->routeDelete({{6, 128, six(1, key)}, present->second});
       model.erase(present);
     }
     const u32 probe = random() % 5000;
@@ -127,7 +127,7 @@ TEST(million_tunnels_weigh_little) {
   const size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
   for (u32 id = 1; id <= kCount; id++) tables->tunnelSet(tunnel(id, four(id * 7)));
   const size_t octets = (mallinfo2().uordblks + mallinfo2().hblkhd - before) / kCount;
-  for (u32 id = 1; id <= kCount; id++) tables->routeSet(6, six(id, 1), 128, id);
+  for (u32 id = 1; id <= kCount; id++) tables->routeSet({{6, 128, six(id, 1)}, id});
   const auto start = std::chrono::steady_clock::now();
   u32 found = 0;
   for (u32 id = 1; id <= kCount; id++) found += tables->route(6, six(id, 1).bytes) == id;

@@ -5,8 +5,10 @@
 import { createInterface } from 'node:readline';
 import { fromHex, hex } from '#base/bytes.ts';
 import type {
+  DesiredOverlay,
   DesiredPlaneRoute,
   DesiredSecurityAssociations,
+  DesiredTranslation,
   DesiredTunnel,
   Path,
   SealingKey,
@@ -36,6 +38,11 @@ interface Request {
   readonly id: number;
   readonly tunnelSet?: DesiredTunnel;
   readonly routeSet?: DesiredPlaneRoute;
+  readonly routeDelete?: DesiredPlaneRoute;
+  readonly overlaySet?: DesiredOverlay;
+  readonly overlayDelete?: DesiredOverlay;
+  readonly translationSet?: DesiredTranslation;
+  readonly translationDelete?: DesiredTranslation;
   readonly tunnelDelete?: number;
   readonly associationsSet?: Keys;
   readonly associationsDelete?: number;
@@ -55,14 +62,23 @@ plane.onPunt(({ path, packet }) => say({ punt: { path, packet: hex(packet) } }))
 plane.onRoaming((roaming) => say({ roaming }));
 say({ features: plane.features });
 
-for await (const line of createInterface(process.stdin)) {
-  const request: Request = JSON.parse(line);
-  if (request.exit !== undefined) process.exit(request.exit);
+function perform(request: Request): void {
+  if (request.overlaySet !== undefined) plane.overlaySet(request.overlaySet);
+  if (request.overlayDelete !== undefined) plane.overlayDelete(request.overlayDelete);
+  if (request.translationSet !== undefined) plane.translationSet(request.translationSet);
+  if (request.translationDelete !== undefined) plane.translationDelete(request.translationDelete);
   if (request.associationsSet !== undefined) plane.associationsSet(associationsOf(request.associationsSet));
   if (request.associationsDelete !== undefined) plane.associationsDelete(request.associationsDelete);
   if (request.tunnelSet !== undefined) plane.tunnelSet(request.tunnelSet);
   if (request.routeSet !== undefined) plane.routeSet(request.routeSet);
+  if (request.routeDelete !== undefined) plane.routeDelete(request.routeDelete);
   if (request.tunnelDelete !== undefined) plane.tunnelDelete(request.tunnelDelete);
+}
+
+for await (const line of createInterface(process.stdin)) {
+  const request: Request = JSON.parse(line);
+  if (request.exit !== undefined) process.exit(request.exit);
+  perform(request);
   const { inject } = request;
   say({
     id: request.id,
