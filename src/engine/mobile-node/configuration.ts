@@ -4,6 +4,7 @@
  * Plain data: `daemons/mn/config.ts` checks the YAML and builds it; tests build it by hand.
  */
 import type { IpAddress, Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
+import type { InterfacePreference } from '#engine/shared/interface-preference.ts';
 import type { SecurityAssociation } from '#engine/shared/security-association.ts';
 
 export interface MobileNodeConfiguration {
@@ -55,10 +56,4 @@ export interface Home {
   readonly identifier: string | undefined;
   /** Undefined only where the operator wrote `security: none`. */
   readonly securityAssociation: SecurityAssociation | undefined;
-}
-
-export interface InterfacePreference {
-  /** Interface name; `*` stands for any run of characters. */
-  readonly match: string;
-  readonly preference: number;
 }

@@ -25,7 +25,7 @@ import {
 } from '#base/ip.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { DefaultRouter, InterfaceAddress, NetworkInterface } from '#engine/contract.ts';
-import type { InterfacePreference } from './configuration.ts';
+import { type InterfacePreference, preferenceBy } from '#engine/shared/interface-preference.ts';
 
 /**
  * How long an address that the kernel did not tell of again after the carrier came back has to wait. Router advertisements
@@ -76,16 +76,6 @@ export function sameAttachment(a: CareOfCandidate | undefined, b: CareOfCandidat
   return a?.address === b?.address && a?.device === b?.device && a?.epoch === b?.epoch;
 }
 
-interface CompiledPreference {
-  readonly pattern: RegExp;
-  readonly preference: number;
-}
-
-function compile({ match, preference }: InterfacePreference): CompiledPreference {
-  const parts = match.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
-  return { pattern: new RegExp(`^${parts.join('.*')}$`), preference };
-}
-
 /** What leads to networks of our own, and never out. */
 export interface Exclusions {
   /** Names of interfaces. */
@@ -97,7 +87,7 @@ export const NO_EXCLUSIONS: Exclusions = { devices: new Set(), prefixes: [] };
 
 /** The host's network as last told, and since when. */
 export class Movement {
-  readonly #preferences: readonly CompiledPreference[];
+  readonly #preferenceOfName: (name: string) => number;
   readonly #homeAddresses: ReadonlySet<IpAddress>;
   readonly #exclusions: Exclusions;
   readonly #appearedAt = new Map<string, Monotonic>();
@@ -111,7 +101,7 @@ export class Movement {
     homeAddresses: ReadonlySet<IpAddress>,
     exclusions: Exclusions = NO_EXCLUSIONS,
   ) {
-    this.#preferences = preferences.map(compile);
+    this.#preferenceOfName = preferenceBy(preferences);
     this.#homeAddresses = homeAddresses;
     this.#exclusions = exclusions;
   }
@@ -156,7 +146,7 @@ export class Movement {
 
   #preferenceOf({ name }: NetworkInterface): number {
     if (this.#exclusions.devices.has(name)) return -1;
-    return this.#preferences.find(({ pattern }) => pattern.test(name))?.preference ?? 0;
+    return this.#preferenceOfName(name);
   }
 
   #candidate(

@@ -12,10 +12,11 @@ import {
   isLinkLocal,
   isLoopback,
   isMulticast,
+  isUniqueLocal,
   isUnspecified,
 } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
-import type { InterfaceAddress, NetworkInterface } from '#engine/contract.ts';
+import type { DefaultRouter, InterfaceAddress, NetworkInterface } from '#engine/contract.ts';
 
 /** One place for each family that the host has a way out in. */
 export interface Attachment {
@@ -26,6 +27,10 @@ export interface Attachment {
 export interface Place<A extends IpAddress = IpAddress> {
   readonly address: A;
   readonly device: string;
+  /** The router; undefined for an on-link default. */
+  readonly gateway: IpAddress | undefined;
+  /** Carrier epoch of the link: the same private address behind another NAT is another place. */
+  readonly epoch: number;
   /** Of the link, octets. */
   readonly mtu: number;
 }
@@ -34,12 +39,12 @@ export const NOWHERE: Attachment = { ipv6: undefined, ipv4: undefined };
 
 /** What is never a place of the node. */
 export interface Restriction {
-  /** Empty: every interface may be used. */
-  readonly interfaces: readonly string[];
+  /** Of an interface by its name; negative: never. */
+  readonly preferenceOf: (name: string) => number;
   readonly excluded: (address: IpAddress) => boolean;
 }
 
-/** The place of each family: on the usable interface whose default router has the lowest metric. */
+/** The place of each family: on the usable interface that is preferred most, and of those on the one whose default router has the lowest metric. */
 export function attachmentOf(
   now: Monotonic,
   interfaces: readonly NetworkInterface[],
@@ -66,7 +71,8 @@ export function placeTowards({ ipv6, ipv4 }: Attachment, remote: IpAddress): Pla
 }
 
 function samePlace(a: Place | undefined, b: Place | undefined): boolean {
-  return a?.address === b?.address && a?.device === b?.device;
+  if (a?.address !== b?.address || a?.device !== b?.device) return false;
+  return a?.gateway === b?.gateway && a?.epoch === b?.epoch;
 }
 
 function isNotIpv6(address: IpAddress): address is Ipv4Address {
@@ -76,38 +82,41 @@ function isNotIpv6(address: IpAddress): address is Ipv4Address {
 function placeOf<A extends IpAddress>(
   now: Monotonic,
   interfaces: readonly NetworkInterface[],
-  { interfaces: allowed, excluded }: Restriction,
+  { preferenceOf, excluded }: Restriction,
   isOurs: (address: IpAddress) => address is A,
 ): Place<A> | undefined {
-  let best: Place<A> | undefined;
-  let lowest = Number.POSITIVE_INFINITY;
+  let best: { readonly place: Place<A>; readonly preference: number; readonly metric: number } | undefined;
   for (const link of interfaces) {
-    if (!link.running || (allowed.length > 0 && !allowed.includes(link.name))) continue;
+    const preference = preferenceOf(link.name);
+    if (!link.running || preference < 0 || (best !== undefined && preference < best.preference)) continue;
     const address = usableAddress(now, link, isOurs, excluded);
-    if (address === undefined) continue;
-    const metric = metricOf(now, link, familyOf(address));
-    if (metric >= lowest) continue;
-    best = { address, device: link.name, mtu: link.mtu };
-    lowest = metric;
+    const router = address === undefined ? undefined : routerOf(now, link, familyOf(address));
+    if (address === undefined || router === undefined) continue;
+    const { metric, gateway } = router;
+    if (best?.preference === preference && metric >= best.metric) continue;
+    best = { place: { address, device: link.name, gateway, epoch: link.epoch, mtu: link.mtu }, preference, metric };
   }
-  return best;
+  return best?.place;
 }
 
-/** A preferred address rather than a deprecated one; the first of its kind. */
+/** One that reaches everywhere rather than a unique local one, a preferred one rather than a deprecated one; the first of its kind. */
 function usableAddress<A extends IpAddress>(
   now: Monotonic,
   { addresses, epoch }: NetworkInterface,
   isOurs: (address: IpAddress) => address is A,
   excluded: (address: IpAddress) => boolean,
 ): A | undefined {
-  let second: A | undefined;
+  let found: A | undefined;
+  let lowest = Number.POSITIVE_INFINITY;
   for (const each of addresses) {
     const { address } = each;
     if (!isOurs(address) || !isUsable(now, each, epoch) || excluded(address)) continue;
-    if (!each.deprecated) return address;
-    second ??= address;
+    const rank = (isUniqueLocal(address) ? 2 : 0) + (each.deprecated ? 1 : 0);
+    if (rank >= lowest) continue;
+    found = address;
+    lowest = rank;
   }
-  return second;
+  return found;
 }
 
 /** What belongs to a carrier that is gone may belong to another link. */
@@ -120,13 +129,19 @@ function isUsable(
   return !isLinkLocal(address) && !isLoopback(address) && !isMulticast(address) && !isUnspecified(address);
 }
 
-function metricOf(now: Monotonic, { routers, epoch }: NetworkInterface, family: 4 | 6): number {
-  let lowest = Number.POSITIVE_INFINITY;
+function routerOf(now: Monotonic, { routers, epoch }: NetworkInterface, family: 4 | 6): DefaultRouter | undefined {
+  let found: DefaultRouter | undefined;
   for (const router of routers) {
-    if (router.family === family && router.epoch >= epoch && router.validUntil > now && router.metric < lowest)
-      lowest = router.metric;
+    if (router.family !== family || router.epoch < epoch || router.validUntil <= now) continue;
+    if (found === undefined || router.metric < found.metric) found = router;
   }
-  return lowest;
+  return found;
+}
+
+/** Whether there is one default router of each family at most: no route of the kernel can prefer another than a place's. */
+export function haveOneWayOut(interfaces: readonly NetworkInterface[]): boolean {
+  const routers = interfaces.flatMap((link) => link.routers);
+  return ([4, 6] as const).every((family) => routers.filter((router) => router.family === family).length <= 1);
 }
 
 /** When an address or router of these ceases to be valid next. */

@@ -5,13 +5,14 @@
  */
 import type { IpAddress, Prefix } from '#base/ip.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
+import type { InterfacePreference } from '#engine/shared/interface-preference.ts';
 
 export interface NtmobileNodeConfiguration {
   readonly own: KeyPair;
   /** UDP port of control and tunnels. */
   readonly port: number;
-  /** Interfaces that may lead out, by name; empty: every one. */
-  readonly interfaces: readonly string[];
+  /** Which interfaces may lead out, and in what order of preference (higher first); those that match nothing have 0, negative = never. */
+  readonly interfaces: readonly InterfacePreference[];
   /** Addresses that are never a place of this node, such as home addresses of Mobile IPv6. */
   readonly excludedAddresses: readonly IpAddress[];
   /** Virtual IPv4 addresses of the system, nodes' and general nodes'. */
@@ -20,4 +21,8 @@ export interface NtmobileNodeConfiguration {
   readonly generalNames: readonly string[];
   /** Names whose addresses the access network cannot reach become general nodes. */
   readonly unreachableNames: boolean;
+  /** Routing table of packets from virtual addresses; the next one is that of the places. */
+  readonly table: number;
+  /** Lowest of the priorities used for policy rules. */
+  readonly rulePriority: number;
 }

@@ -8,7 +8,7 @@
  */
 import type { IpAddress } from '#base/ip.ts';
 import { after, type Monotonic } from '#base/time.ts';
-import type { CoordinatorDescription } from '#engine/contract.ts';
+import type { CoordinatorDescription, EngineEvent, JsonObject } from '#engine/contract.ts';
 import type { CounterSet } from '#engine/shared/counters.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { Sessions } from '#engine/shared/ntmobile/sessions.ts';
@@ -54,6 +54,7 @@ export interface CoordinatorListener {
   registered(now: Monotonic, relays: readonly NtmobileOptionOf<'relay'>[]): void;
   /** Others may find this node at other places than before. */
   candidatesChanged(now: Monotonic): void;
+  tell(event: EngineEvent): void;
 }
 
 export class CoordinatorLink {
@@ -68,6 +69,8 @@ export class CoordinatorLink {
   /** Counts the moves, so that an answer from before one is known as such. */
   #move = 0;
   #state: CoordinatorState = 'detached';
+  /** The operator knows that it is registered from here. */
+  #told = false;
   /** Where the coordinator's two ports saw us, IPv4: what a NAT makes of us. */
   #first: Endpoint | undefined;
   #second: Endpoint | undefined;
@@ -89,6 +92,15 @@ export class CoordinatorLink {
 
   get state(): CoordinatorState {
     return this.#state;
+  }
+
+  #lost(): void {
+    if (this.#told) this.#say('coordinator-lost', 'warn', { coordinator: this.#coordinator?.name });
+    this.#told = false;
+  }
+
+  #say(name: string, level: EngineEvent['level'], fields: JsonObject): void {
+    this.#listener.tell({ name, level, fields });
   }
 
   /** Undefined unless registered: nobody else's requests are answered. */
@@ -139,6 +151,7 @@ export class CoordinatorLink {
   place(attachment: Attachment): void {
     this.#attachment = attachment;
     this.#move += 1;
+    this.#told = false;
     this.#first = undefined;
     this.#second = undefined;
     this.#timers.clearAll();
@@ -201,6 +214,7 @@ export class CoordinatorLink {
 
   /** No handshake came about, or the keys are at their end. */
   ended(now: Monotonic): void {
+    this.#lost();
     this.#session = undefined;
     this.#state = 'detached';
     this.#timers.set('retry', after(now, UNREACHED_RETRY_MS));
@@ -239,6 +253,7 @@ export class CoordinatorLink {
     }
     if (answer === undefined) {
       this.#counters.count('registration-unanswered');
+      this.#lost();
       const way = this.#way();
       if (way !== undefined) this.#connect(now, way);
       return;
@@ -259,6 +274,9 @@ export class CoordinatorLink {
     const seconds = findNtmobileOption(options, 'lifetime')?.seconds ?? 0;
     this.#counters.count('registered');
     this.#state = 'registered';
+    if (!this.#told)
+      this.#say('registered', 'info', { coordinator: this.#coordinator?.name, remote: this.#session?.way.remote });
+    this.#told = true;
     this.#secondPorts = filterNtmobileOptions(options, 'endpoint').map(({ endpoint }) => endpoint);
     this.#timers.set('refresh', after(now, Math.max(1, seconds / 2) * 1000));
     this.#timers.set('keepalive', after(now, KEEPALIVE_MS));
@@ -290,9 +308,13 @@ export class CoordinatorLink {
     const endpoint =
       answer === undefined ? undefined : findNtmobileOption(answer.options, 'observed-endpoint')?.endpoint;
     if (endpoint === undefined) return;
+    const former = this.mapping;
     if (second) this.#second = endpoint;
     else this.#first = endpoint;
-    if (this.mapping === undefined) return;
+    const { mapping } = this;
+    if (mapping === undefined) return;
+    const { address, port } = this.#first ?? endpoint;
+    if (mapping !== former) this.#say('nat-seen', 'info', { nat: natText(mapping), address, port });
     // Whoever asks for us from now on is told.
     this.#register(now);
     this.#listener.candidatesChanged(now);
@@ -312,6 +334,17 @@ export class CoordinatorLink {
     this.#sessions.request(now, this.#session, { type: 'keep-alive', options: [], attemptMs: ANSWER_MS }, purpose);
   }
 }
+
+/** What a NAT does, for people. */
+export function natText(mapping: number): string {
+  return NATS[mapping] ?? 'unknown';
+}
+
+const NATS: Readonly<Record<number, string>> = {
+  [Mapping.none]: 'none',
+  [Mapping.endpointIndependent]: 'endpoint-independent',
+  [Mapping.endpointDependent]: 'endpoint-dependent',
+};
 
 function candidate(kind: number, priority: number, endpoint: Endpoint): NtmobileOptionOf<'candidate'> {
   return { type: 'candidate', kind, priority, endpoint };

@@ -2,24 +2,79 @@
  * What an NTMobile node wishes of its host: virtual addresses, and routes to the virtual prefixes.
  *
  * No RFC: docs/ntmobile.md §2 (virtual addresses)
+ *
+ * Rules, lowest priority number p first, both families:
+ *
+ *   p    from virtual address  table      virtual prefixes by the TUN device, and unreachable: a virtual address is never seen outside of a tunnel
+ *   p+1  from a place          main, but not its default   on-link peers of the visited network
+ *   p+2  from a place          table+1    default through the place's own router, whatever other interface main's default prefers
  */
-import { type IpAddress, isIpv6, type Prefix } from '#base/ip.ts';
-import type { DesiredPart } from '#engine/contract.ts';
-import { TUN_DEVICE } from '#engine/contract.ts';
+import { familyOf, type IpAddress, ipv4, ipv6, isIpv6, type Prefix } from '#base/ip.ts';
+import { type DesiredPart, type DesiredRoute, type DesiredRule, TUN_DEVICE } from '#engine/contract.ts';
+import type { Attachment } from './attachment.ts';
 
 const MAIN_TABLE = 254;
+const DEFAULTS: Readonly<Record<4 | 6, Prefix>> = {
+  4: { address: ipv4('0.0.0.0'), length: 0 },
+  6: { address: ipv6('::'), length: 0 },
+};
 
-/** The node's own addresses, and every virtual one by the TUN device. */
-export function ownPart(addresses: readonly IpAddress[], prefixes: readonly Prefix[]): DesiredPart {
+/** What an operator decides about policy routing. */
+export interface RoutingPolicy {
+  readonly table: number;
+  readonly rulePriority: number;
+}
+
+const whole = (address: IpAddress): Prefix => ({ address, length: isIpv6(address) ? 128 : 32 });
+
+/** The node's own addresses, every virtual one by the TUN device, and nothing else from a virtual address. */
+export function ownPart(
+  addresses: readonly IpAddress[],
+  prefixes: readonly Prefix[],
+  { table, rulePriority }: RoutingPolicy,
+): DesiredPart {
+  const inside = prefixes.map((destination) => ({
+    destination,
+    device: TUN_DEVICE,
+    ...sourceOf(destination, addresses),
+  }));
   return {
     addresses: addresses.map((address) => ({
-      ...{ device: TUN_DEVICE, address, prefixLength: isIpv6(address) ? 128 : 32, noDad: true },
+      ...{ device: TUN_DEVICE, address, prefixLength: whole(address).length, noDad: true },
     })),
-    routes: prefixes.map((destination) => ({
-      ...{ destination, table: MAIN_TABLE, device: TUN_DEVICE },
-      ...sourceOf(destination, addresses),
+    routes: [
+      ...inside.map((route) => ({ ...route, table: MAIN_TABLE })),
+      ...inside.map((route) => ({ ...route, table })),
+      ...addresses.map((address) => ({
+        destination: DEFAULTS[familyOf(address)],
+        table,
+        type: 'unreachable' as const,
+      })),
+    ],
+    rules: addresses.map((address) => ({
+      ...{ family: familyOf(address), priority: rulePriority, table, from: whole(address) },
     })),
+    overlays: prefixes.map((prefix) => {
+      const { source: address } = sourceOf(prefix, addresses);
+      return { prefix, ...(address === undefined ? {} : { address }) };
+    }),
   };
+}
+
+/** What leaves from a place goes by its own interface and router. */
+export function placesPart({ ipv6, ipv4 }: Attachment, { table, rulePriority }: RoutingPolicy): DesiredPart {
+  const rules: DesiredRule[] = [];
+  const routes: DesiredRoute[] = [];
+  for (const place of [ipv6, ipv4]) {
+    if (place === undefined) continue;
+    const { address, device, gateway } = place;
+    const from = { family: familyOf(address), from: whole(address) };
+    rules.push({ ...from, priority: rulePriority + 1, table: MAIN_TABLE, suppressPrefixLength: 0 });
+    rules.push({ ...from, priority: rulePriority + 2, table: table + 1 });
+    const route = { destination: DEFAULTS[familyOf(address)], table: table + 1, device };
+    routes.push(gateway === undefined ? route : { ...route, gateway });
+  }
+  return { rules, routes };
 }
 
 function sourceOf({ address }: Prefix, addresses: readonly IpAddress[]): { readonly source?: IpAddress } {

@@ -26,6 +26,12 @@ export class Login {
   #granted: Granted | undefined;
   #asking = false;
   #retryMs = FIRST_RETRY_MS;
+  #failure: string | undefined;
+
+  /** Why the account server gave nothing when it was asked last; undefined when it did. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
 
   /** Undefined before the first login, and when its time is over. */
   valid(now: Wall): Granted | undefined {
@@ -65,6 +71,7 @@ export class Login {
     this.#asking = false;
     if (!outcome.granted) {
       const { reason, message, final } = outcome;
+      this.#failure = message;
       // A renewal token that is good for nothing any more: the account's own way is left.
       const renewed = this.#granted !== undefined && this.#granted.renewalToken !== '';
       if (final && this.#granted !== undefined) this.#granted = { ...this.#granted, renewalToken: '' };
@@ -78,6 +85,7 @@ export class Login {
     const { granted: _, ...given } = outcome;
     const left = given.notAfter - (now + offsetMs);
     this.#retryMs = FIRST_RETRY_MS;
+    this.#failure = undefined;
     this.#granted = { ...given, renewAt: wall(now + offsetMs + (2 * left) / 3) };
     this.#timers.clearAll();
     this.#arm(now, offsetMs);

@@ -147,7 +147,7 @@ export class Names {
     const role = findNtmobileOption(options, 'role')?.role;
     const relay = findNtmobileOption(options, 'relay');
     if (role === DirectionRole.general)
-      return relay === undefined ? undefined : this.#followGeneral(now, relay, options);
+      return relay === undefined ? undefined : this.#followGeneral(now, direction.name, relay, options);
     const other = this.#context.trust.otherOf(this.#context.wall(now), options);
     if (role !== DirectionRole.initiator || other === undefined || other.name !== direction.name) return undefined;
     const directed = { pathId: direction.pathId, other, initiator: true };
@@ -156,6 +156,7 @@ export class Names {
 
   #followGeneral(
     now: Monotonic,
+    name: string,
     option: NtmobileOptionOf<'relay'>,
     options: readonly NtmobileOption[],
   ): readonly IpAddress[] | undefined {
@@ -164,7 +165,7 @@ export class Names {
     const addresses = [ipv6, ipv4].filter((address) => address !== undefined);
     if (addresses.length === 0 || !addresses.every((address) => this.#context.trust.isVirtual(address)))
       return undefined;
-    this.#context.keeper.makeGeneral(now, option, addresses);
+    this.#context.keeper.makeGeneral(now, option, { name, addresses });
     return addresses;
   }
 }

@@ -5,13 +5,14 @@
  * Left out: several coordinators at a time, packets kept until a tunnel stands.
  */
 import { hex } from '#base/bytes.ts';
-import { type IpAddress, prefixContains } from '#base/ip.ts';
+import { prefixContains } from '#base/ip.ts';
 import { earliest, type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import type {
   CommonInput,
   DesiredPart,
   Engine,
+  EngineEvent,
   JsonObject,
   LoginInput,
   NetworkInput,
@@ -22,6 +23,7 @@ import type {
   RoamingInput,
 } from '#engine/contract.ts';
 import { CounterSet, type Counters } from '#engine/shared/counters.ts';
+import { preferenceBy } from '#engine/shared/interface-preference.ts';
 import type { ObservedMessage } from '#engine/shared/ntmobile/observed-message.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { JudgedInitiation, SessionListener } from '#engine/shared/ntmobile/session-listener.ts';
@@ -35,12 +37,22 @@ import {
   type NtmobileOption,
   type NtmobileOptionOf,
 } from '#wire/ntmobile-options.ts';
-import { type Attachment, attachmentOf, NOWHERE, nextEnd, samePlaces } from './attachment.ts';
+import {
+  type Attachment,
+  attachmentOf,
+  haveOneWayOut,
+  NOWHERE,
+  nextEnd,
+  type Restriction,
+  samePlaces,
+} from './attachment.ts';
 import type { NtmobileNodeConfiguration } from './configuration.ts';
 import { CoordinatorLink } from './coordinator-link.ts';
-import { ownPart } from './host-state.ts';
+import { ownPart, placesPart } from './host-state.ts';
 import { LOGIN_TABLE, Login } from './login.ts';
 import { Names } from './names.ts';
+import type { OtherNode } from './node-path.ts';
+import { type Answer, answerOperator, placesOf } from './operator-view.ts';
 import { PathKeeper } from './path-keeper.ts';
 import type { NodePurpose } from './purposes.ts';
 import { NTMOBILE_NODE_COUNTERS, type NtmobileNodeCounter } from './reasons.ts';
@@ -68,14 +80,18 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
   readonly #keeper: PathKeeper;
   readonly #names: Names;
   readonly #trust: Trust;
+  readonly #restriction: Restriction;
   #interfaces: readonly NetworkInterface[] = [];
   #attachment: Attachment = NOWHERE;
   #lookAgainAt: Monotonic = NEVER;
+  /** What the credential says of this node; undefined while there is none. */
+  #own: OtherNode | undefined;
   #offsetMs = 0;
   #out: Output[] = [];
 
   constructor(configuration: NtmobileNodeConfiguration, random: RandomBytes) {
     this.#configuration = configuration;
+    this.#restriction = this.#restrictionOf(configuration);
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
     this.#sessions = new Sessions(
       { own: configuration.own, random, suites, credential: () => this.#trust.granted?.credential },
@@ -84,12 +100,14 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
     this.#coordinator = new CoordinatorLink(this.#sessions, this.#counters, configuration.port, {
       registered: (now, relays) => this.#registered(now, relays),
       candidatesChanged: (now) => this.#keeper.announce(now),
+      tell: (event) => this.#out.push({ kind: 'event', event }),
     });
     this.#keeper = new PathKeeper({
       ...{ sessions: this.#sessions, counters: this.#counters, random, port: configuration.port },
       attachment: () => this.#attachment,
       candidates: () => this.#coordinator.candidates(),
       want: (key, part) => this.#want(key, part),
+      tell: (event) => this.#out.push({ kind: 'event', event }),
       lost: (now, path) => this.#names.lost(now, path.other.name),
     });
     this.#trust = new Trust(configuration.virtualIpv4Prefix, this.#counters);
@@ -147,7 +165,7 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
         if (this.#trust.granted !== undefined) this.#begin(now);
         break;
       case 'request':
-        this.#out.push({ kind: 'reply', id: input.id, ...this.#answerOperator(input.command) });
+        this.#out.push({ kind: 'reply', id: input.id, ...this.#answerOperator(now, input.command) });
         break;
       default:
     }
@@ -168,24 +186,39 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
 
   // --- where it is, and who it is ---
 
+  #restrictionOf({ interfaces, excludedAddresses, virtualIpv4Prefix }: NtmobileNodeConfiguration): Restriction {
+    const excluded = new Set(excludedAddresses);
+    return {
+      preferenceOf: preferenceBy(interfaces),
+      excluded: (address) => {
+        const prefix = this.#trust.granted?.systemPrefix;
+        if (excluded.has(address) || prefixContains(virtualIpv4Prefix, address)) return true;
+        return prefix !== undefined && prefixContains(prefix, address);
+      },
+    };
+  }
+
   #look(now: Monotonic): void {
-    const { interfaces, excludedAddresses, virtualIpv4Prefix } = this.#configuration;
-    const prefix = this.#trust.granted?.systemPrefix;
-    const excluded = (address: IpAddress): boolean =>
-      excludedAddresses.includes(address) ||
-      prefixContains(virtualIpv4Prefix, address) ||
-      (prefix !== undefined && prefixContains(prefix, address));
-    const attachment = attachmentOf(now, this.#interfaces, { interfaces, excluded });
+    const attachment = attachmentOf(now, this.#interfaces, this.#restriction);
     this.#lookAgainAt = nextEnd(now, this.#interfaces);
     if (attachment.ipv6 !== undefined || attachment.ipv4 !== undefined)
       this.#login.begin(now, this.#offsetMs, this.#out);
     if (samePlaces(attachment, this.#attachment)) return;
     this.#attachment = attachment;
     this.#counters.count('moved');
+    this.#tell('moved', 'info', placesOf(attachment));
+    // Where main's default is that of the new place, packets need not wait for the rules.
+    const rulesLast = haveOneWayOut(this.#interfaces);
+    if (!rulesLast) this.#wantPlaces();
     this.#coordinator.place(attachment);
     // First what data depends on.
     this.#keeper.moved(now);
     if (this.#trust.granted !== undefined) this.#coordinator.begin(now);
+    if (rulesLast) this.#wantPlaces();
+  }
+
+  #wantPlaces(): void {
+    this.#want('ntmobile/places', placesPart(this.#attachment, this.#configuration));
   }
 
   #loggedIn(now: Monotonic, input: LoginInput): void {
@@ -198,6 +231,10 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
     this.#trust.granted = this.#login.valid(this.#wall(now));
     if (renewed) this.#coordinator.renewed(now);
     this.#begin(now);
+    if (this.#own === undefined) return;
+    const { name, virtualIpv6, virtualIpv4 } = this.#own;
+    const notAfter = this.#trust.granted?.notAfter;
+    this.#tell('logged-in', 'info', { name, virtualIpv6, virtualIpv4, notAfterWallMs: notAfter, renewed });
   }
 
   #begin(now: Monotonic): void {
@@ -209,13 +246,17 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
     if (granted === undefined || own === undefined) return;
     const { virtualIpv6, virtualIpv4 } = own;
     const { virtualIpv4Prefix } = this.#configuration;
-    this.#want('ntmobile/own', ownPart([virtualIpv6, virtualIpv4], [granted.systemPrefix, virtualIpv4Prefix]));
+    const addresses = [virtualIpv6, virtualIpv4];
+    this.#want('ntmobile/own', ownPart(addresses, [granted.systemPrefix, virtualIpv4Prefix], this.#configuration));
+    this.#own = own;
     this.#coordinator.use(now, granted.coordinators[0]);
   }
 
   /** Whoever is disabled at the account server is at this point at the latest. */
   #credentialEnded(now: Monotonic): void {
+    this.#tell('credential-ended', 'warn', { name: this.#own?.name });
     this.#trust.granted = undefined;
+    this.#own = undefined;
     this.#coordinator.use(now, undefined);
     this.#keeper.endAll(now);
     this.#want('ntmobile/own', undefined);
@@ -250,8 +291,8 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
     return known !== undefined && hex(known) === hex(publicKey);
   }
 
-  offered(_now: Monotonic, session: Session): void {
-    this.#keeper.offered(session);
+  offered(now: Monotonic, session: Session): void {
+    this.#keeper.offered(now, session);
   }
 
   established(now: Monotonic, session: Session): void {
@@ -330,29 +371,22 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
 
   // --- the operator ---
 
-  #answerOperator(command: string): { readonly ok: boolean; readonly value: JsonObject | readonly JsonObject[] } {
-    switch (command) {
-      case 'status': {
-        const { ipv6, ipv4 } = this.#attachment;
-        return {
-          ok: true,
-          value: {
-            coordinator: this.#coordinator.state,
-            ...(ipv6 === undefined ? {} : { ipv6: ipv6.address }),
-            ...(ipv4 === undefined ? {} : { ipv4: ipv4.address }),
-            ...(this.#coordinator.mapping === undefined ? {} : { mapping: this.#coordinator.mapping }),
-            paths: this.#keeper.list(),
-          },
-        };
-      }
-      case 'paths':
-        return { ok: true, value: this.#keeper.list() };
-      case 'counters':
-      case 'stats':
-        return { ok: true, value: { ...this.counters } };
-      default:
-        return { ok: false, value: { error: `unknown command ${command}` } };
-    }
+  #tell(name: string, level: EngineEvent['level'], fields: JsonObject): void {
+    this.#out.push({ kind: 'event', event: { name, level, fields } });
+  }
+
+  #answerOperator(now: Monotonic, command: string): Answer {
+    const view = {
+      ...{
+        own: this.#own,
+        granted: this.#trust.granted,
+        loginFailure: this.#login.failure,
+        attachment: this.#attachment,
+      },
+      ...{ coordinator: this.#coordinator, keeper: this.#keeper, counters: this.counters },
+      wallOf: (at: Monotonic) => Math.round(at + this.#offsetMs),
+    };
+    return answerOperator(now, view, command);
   }
 }
 

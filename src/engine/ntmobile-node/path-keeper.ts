@@ -4,13 +4,14 @@
  * No RFC: docs/ntmobile.md §6 (Route Direction, Relay Attach, Release)
  */
 import { equalBytes, hex } from '#base/bytes.ts';
-import type { IpAddress } from '#base/ip.ts';
+import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
-import type { DesiredPart, JsonObject, RandomBytes } from '#engine/contract.ts';
+import type { DesiredPart, EngineEvent, JsonObject, RandomBytes } from '#engine/contract.ts';
 import type { CounterSet } from '#engine/shared/counters.ts';
 import { tunnelPart } from '#engine/shared/ntmobile/sealed-tunnel.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { Sessions } from '#engine/shared/ntmobile/sessions.ts';
+import type { Way } from '#engine/shared/ntmobile/way.ts';
 import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
 import {
   filterNtmobileOptions,
@@ -21,6 +22,7 @@ import {
 import { type Attachment, placeTowards } from './attachment.ts';
 import { NodePath, type OtherNode, type PathContext } from './node-path.ts';
 import { establishedOf, NodePaths, type OtherEnd, pathsWithKeys, TunnelNumbers } from './node-paths.ts';
+import { PathReport } from './path-report.ts';
 import type { NodePurpose } from './purposes.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
 import { RelayLink } from './relay-link.ts';
@@ -37,13 +39,15 @@ export interface KeeperContext {
   attachment(): Attachment;
   candidates(): readonly NtmobileOptionOf<'candidate'>[];
   want(key: string, part: DesiredPart | undefined): void;
+  tell(event: EngineEvent): void;
   /** The path that this node asked for is no more. */
   lost(now: Monotonic, path: NodePath): void;
 }
 
 interface GeneralTunnel {
   readonly tunnel: number;
-  readonly addresses: Set<IpAddress>;
+  /** Of general nodes, by name. */
+  readonly addresses: Map<string, readonly IpAddress[]>;
 }
 
 export class PathKeeper {
@@ -56,14 +60,16 @@ export class PathKeeper {
   readonly #general = new Map<string, GeneralTunnel>();
   /** Handshakes to several places of one node, of which the first that is answered counts. */
   readonly #attempts = new Map<string, Session[]>();
+  readonly #report: PathReport;
 
   constructor(context: KeeperContext) {
     this.#context = context;
+    this.#report = new PathReport((event) => context.tell(event));
     this.#pathContext = {
       ...{ sessions: context.sessions, counters: context.counters, random: context.random, port: context.port },
       attachment: () => context.attachment(),
       candidates: () => context.candidates(),
-      changed: (_now, path) => this.#wantEnd(hex(path.other.publicKey)),
+      changed: (now, path) => this.#wantEnd(now, hex(path.other.publicKey)),
     };
   }
 
@@ -80,7 +86,7 @@ export class PathKeeper {
   moved(now: Monotonic): void {
     for (const relay of this.#relays.values()) relay.moved(now, this.#context.attachment());
     for (const path of this.#paths.all()) path.moved(now);
-    for (const id of this.#general.keys()) this.#wantGeneral(id);
+    for (const id of this.#general.keys()) this.#wantGeneral(now, id);
   }
 
   /** Others may find this node at other places than they know. */
@@ -162,13 +168,17 @@ export class PathKeeper {
   }
 
   /** To general nodes behind a relay. */
-  makeGeneral(now: Monotonic, option: NtmobileOptionOf<'relay'>, addresses: readonly IpAddress[]): void {
+  makeGeneral(
+    now: Monotonic,
+    option: NtmobileOptionOf<'relay'>,
+    node: { readonly name: string; readonly addresses: readonly IpAddress[] },
+  ): void {
     const relay = this.relay(option);
-    const general = this.#general.get(relay.id) ?? { tunnel: this.#numbers.allot(), addresses: new Set<IpAddress>() };
+    const general = this.#general.get(relay.id) ?? { tunnel: this.#numbers.allot(), addresses: new Map() };
     this.#general.set(relay.id, general);
-    for (const address of addresses) general.addresses.add(address);
+    general.addresses.set(node.name, node.addresses);
     relay.open(now);
-    this.#wantGeneral(relay.id);
+    this.#wantGeneral(now, relay.id);
   }
 
   #legAttached(now: Monotonic, id: string): void {
@@ -192,11 +202,11 @@ export class PathKeeper {
   }
 
   /** A Tunnel Request was answered: what comes under its keys is ours from now on. */
-  offered(session: Session): void {
+  offered(now: Monotonic, session: Session): void {
     const path = session.use === HandshakeUse.node ? this.path(session.pathId) : undefined;
     if (path === undefined) return;
     if (path.session === undefined) path.offered = session;
-    this.#wantEnd(hex(path.other.publicKey));
+    this.#wantEnd(now, hex(path.other.publicKey));
   }
 
   /** A session of a path or relay has new keys. */
@@ -204,7 +214,7 @@ export class PathKeeper {
     const relay = this.relayOf(session);
     if (relay !== undefined) {
       relay.established(now);
-      this.#wantGeneral(relay.id);
+      this.#wantGeneral(now, relay.id);
       return;
     }
     const path = this.path(session.pathId);
@@ -222,7 +232,7 @@ export class PathKeeper {
     const relay = this.relayOf(session);
     if (relay !== undefined) {
       relay.ended(now);
-      this.#wantGeneral(relay.id);
+      this.#wantGeneral(now, relay.id);
       return;
     }
     const path = this.path(session.pathId);
@@ -243,14 +253,17 @@ export class PathKeeper {
     path.relay?.release(path.pathId);
     this.#paths.remove(path, end);
     this.#context.counters.count('path-ended');
-    this.#wantEnd(end);
+    this.#wantEnd(now, end);
     if (path.initiator) this.#context.lost(now, path);
   }
 
   /** Nothing of this may stand any longer. */
   endAll(now: Monotonic): void {
     for (const path of [...this.#paths.all()]) this.endPath(now, path);
-    for (const id of this.#general.keys()) this.#context.want(generalKey(id), undefined);
+    for (const [id, { addresses }] of this.#general) {
+      this.#context.want(generalKey(id), undefined);
+      for (const name of addresses.keys()) this.#report.ended(now, name);
+    }
     this.#general.clear();
   }
 
@@ -268,10 +281,17 @@ export class PathKeeper {
 
   // --- tunnels ---
 
-  #wantEnd(id: string): void {
+  #wantEnd(now: Monotonic, id: string): void {
     const end = this.#paths.end(id);
     const part = end === undefined ? undefined : this.#partOf(end);
     this.#context.want(`ntmobile/node/${id}`, part);
+    const [path] = end === undefined ? [] : establishedOf(end);
+    if (end === undefined) this.#report.ended(now, id);
+    else if (path !== undefined) {
+      const way = path.way();
+      const kind = way === undefined ? 'none' : way.relayIndex === 0 ? 'direct' : 'relayed';
+      this.#report.goes(now, id, { name: path.other.name, kind, way });
+    }
   }
 
   #partOf(end: OtherEnd): DesiredPart | undefined {
@@ -290,41 +310,67 @@ export class PathKeeper {
     });
   }
 
-  #wantGeneral(id: string): void {
+  #wantGeneral(now: Monotonic, id: string): void {
     const general = this.#general.get(id);
-    const relay = this.#relays.get(id);
-    const way = relay?.way();
-    const session = relay?.session;
     if (general === undefined) return;
-    if (way === undefined || session?.current === undefined) {
-      this.#context.want(generalKey(id), undefined);
-      return;
-    }
-    const { tunnel, addresses } = general;
+    this.#context.want(generalKey(id), this.#generalPart(id));
+    const way = this.#generalWay(id);
+    for (const name of general.addresses.keys())
+      this.#report.goes(now, name, { name, kind: way === undefined ? 'none' : 'general', way });
+  }
+
+  #generalWay(id: string): Way | undefined {
+    const relay = this.#relays.get(id);
+    return relay?.session?.current === undefined ? undefined : relay.way();
+  }
+
+  #generalPart(id: string): DesiredPart | undefined {
+    const general = this.#general.get(id);
+    const session = this.#relays.get(id)?.session;
+    const way = this.#generalWay(id);
+    if (general === undefined || session === undefined || way === undefined) return undefined;
+    const addresses = [...new Set([...general.addresses.values()].flat())];
     const linkMtu = this.#linkMtu(way.remote);
-    this.#context.want(
-      generalKey(id),
-      tunnelPart({ id: tunnel, way, sessions: [session], linkMtu, addresses: [...addresses], peer: true }),
-    );
+    return tunnelPart({ id: general.tunnel, way, sessions: [session], linkMtu, addresses, peer: true });
   }
 
   #linkMtu(remote: IpAddress): number {
     return placeTowards(this.#context.attachment(), remote)?.mtu ?? 1500;
   }
 
-  /** For the operator. */
-  list(): readonly JsonObject[] {
-    return [...this.#paths.all()].map((path) => {
-      const { other, id, session, direct, roundTripMs } = path;
-      const way = path.way();
-      return {
-        ...{ name: other.name, pathId: id, virtualIpv6: other.virtualIpv6, virtualIpv4: other.virtualIpv4 },
-        ...{ up: session?.current !== undefined && way !== undefined, direct },
-        ...(way === undefined ? {} : { remote: way.remote, remotePort: way.remotePort }),
-        ...(roundTripMs === undefined ? {} : { roundTripMs }),
-      };
+  /** For the operator: each other end, how data goes there, and since when. */
+  list(wallOf: (at: Monotonic) => number): readonly JsonObject[] {
+    const nodes = [...this.#paths.ends()].flatMap((end) => {
+      const [path] = [...establishedOf(end), ...end.paths];
+      if (path === undefined) return [];
+      const { name, virtualIpv6, virtualIpv4 } = path.other;
+      return { name, virtualIpv6, virtualIpv4, ...this.#report.view(end.id, wallOf), roundTripMs: path.roundTripMs };
     });
+    const general = [...this.#general].flatMap(([id, { addresses }]) =>
+      [...addresses].map(([name, virtual]) => ({
+        ...{ name, virtualIpv6: virtual.find(isIpv6), virtualIpv4: virtual.find((one) => !isIpv6(one)) },
+        ...this.#report.view(name, wallOf),
+        roundTripMs: this.#relays.get(id)?.roundTripMs,
+      })),
+    );
+    return [...nodes, ...general];
   }
+
+  /** For the operator: what the plane has of them. */
+  tunnels(): readonly JsonObject[] {
+    const ends = [...this.#paths.ends()].map((end) => ({ part: this.#partOf(end), peer: nameOf(end) }));
+    const general = [...this.#general.keys()].map((id) => ({
+      part: this.#generalPart(id),
+      peer: `relay ${id.slice(0, 16)}`,
+    }));
+    return [...ends, ...general].flatMap(({ part, peer }) =>
+      (part?.tunnels ?? []).map((tunnel) => ({ ...tunnel, peer })),
+    );
+  }
+}
+
+function nameOf({ paths }: OtherEnd): string {
+  return [...paths][0]?.other.name ?? '';
 }
 
 function generalKey(relay: string): string {

@@ -171,7 +171,7 @@ export class NodeHost implements Host {
       ...{ virtualIpv4: ipv4(`198.18.${nodes >> 8}.${nodes & 255}`), name: this.name, groups: [] },
     };
     const configuration = { own, port: PORT, interfaces: [], excludedAddresses: [], virtualIpv4Prefix: VIRTUAL_IPV4 };
-    const names = { generalNames: [], unreachableNames: true };
+    const names = { generalNames: [], unreachableNames: true, table: 7890, rulePriority: 900 };
     this.engine = createNtmobileNode({ ...configuration, ...names }, randomOf(2000 + nodes));
     internet.place(this, []);
     this.#step(internet.now, { kind: 'clock', offsetMs: OFFSET_MS });
