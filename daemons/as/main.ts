@@ -13,6 +13,7 @@ import { secretOf } from '#compose/secret-file.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import type { JsonObject } from '#engine/contract.ts';
 import { createClock } from '#host/clock.ts';
+import { sendToNotifySocket } from '#host/notify-socket.ts';
 import { loadConfiguration } from '#ops/config.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
 import { type AccountServerSettings, accountServerSchema } from './config.ts';
@@ -97,7 +98,7 @@ async function start(settings: AccountServerSettings, house: House): Promise<Run
   };
 }
 
-await runDaemon<AccountServerSettings>({
+await runDaemon<AccountServerSettings>(sendToNotifySocket, {
   role: 'as',
   description: 'Account server of Sojourn (NTMobile): accounts, devices, and the credentials that it signs.',
   permissions: 'let the user it runs as write its state directory and /run/sojourn, or set other ones',

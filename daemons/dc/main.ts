@@ -8,6 +8,7 @@ import { judgeBy } from '#engine/shared/ntmobile/credential-judge.ts';
 import { createClock } from '#host/clock.ts';
 import { DatagramSockets } from '#host/datagram-sockets.ts';
 import { NameServer } from '#host/name-server.ts';
+import { sendToNotifySocket } from '#host/notify-socket.ts';
 import { randomBytes } from '#host/random.ts';
 import { loadConfiguration } from '#ops/config.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
@@ -52,10 +53,11 @@ async function start(settings: DirectionCoordinatorSettings, house: House): Prom
       await names[Symbol.asyncDispose]();
       return driver.stop();
     },
+    overdueMs: () => driver.overdueMs(),
   };
 }
 
-await runDaemon<DirectionCoordinatorSettings>({
+await runDaemon<DirectionCoordinatorSettings>(sendToNotifySocket, {
   role: 'dc',
   description: 'Direction coordinator of Sojourn (NTMobile): registrations, directions, names of nodes.',
   load: (file) => loadConfiguration(file, directionCoordinatorSchema),

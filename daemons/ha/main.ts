@@ -4,6 +4,7 @@ import { cleanUp, openOwnKernel } from '#compose/own-kernel.ts';
 import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
 import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
 import { createClock } from '#host/clock.ts';
+import { sendToNotifySocket } from '#host/notify-socket.ts';
 import { guardTunnels, openPacketFilter } from '#host/packet-filter.ts';
 import { openPlane } from '#host/plane.ts';
 import { randomBytes } from '#host/random.ts';
@@ -67,10 +68,11 @@ async function start({ daemon, homeAgent }: HomeAgentSettings, house: House): Pr
       await filter?.close();
       return failures;
     },
+    overdueMs: () => driver.overdueMs(),
   };
 }
 
-await runDaemon<HomeAgentSettings>({
+await runDaemon<HomeAgentSettings>(sendToNotifySocket, {
   role: 'ha',
   description: 'Home agent of Sojourn (RFC 6275, RFC 5555, RFC 3963).',
   load: (file) => loadConfiguration(file, homeAgentSchema),

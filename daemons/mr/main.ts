@@ -2,6 +2,7 @@
 import { openHomes, startMobile } from '#compose/mobile-daemon.ts';
 import { cleanUp } from '#compose/own-kernel.ts';
 import { createMobileRouter } from '#engine/mobile-router/mobile-router.ts';
+import { sendToNotifySocket } from '#host/notify-socket.ts';
 import { randomBytes } from '#host/random.ts';
 import { forwardsByInterface } from '#host/sysctl.ts';
 import { loadConfiguration } from '#ops/config.ts';
@@ -10,7 +11,7 @@ import { type MobileRouterSettings, mobileRouterSchema } from './config.ts';
 
 const ROLE = 'mobile-router';
 
-await runDaemon<MobileRouterSettings>({
+await runDaemon<MobileRouterSettings>(sendToNotifySocket, {
   role: 'mr',
   description: 'Mobile router of Sojourn (RFC 3963, RFC 5555).',
   load: (file) => loadConfiguration(file, mobileRouterSchema),

@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "netlink.h"
+#include "notify-socket.h"
 #include "plane.h"
 #include "system-error.h"
 
@@ -465,9 +466,15 @@ class NetlinkFace : public Napi::ObjectWrap<NetlinkFace> {
   bool subscribed_ = false;
 };
 
+void notify(const Napi::CallbackInfo& info) {
+  if (!info[0].IsString() || !info[1].IsString()) throw typeError(info.Env(), "socket and text are strings");
+  guarded(info.Env(), [&] { sendToNotifySocket(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value()); });
+}
+
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
   exports.Set("Plane", PlaneFace::define(env));
   exports.Set("Netlink", NetlinkFace::define(env));
+  exports.Set("notify", Napi::Function::New(env, notify, "notify"));
   return exports;
 }
 

@@ -85,6 +85,7 @@ export async function startMobile(
       await filter?.close();
       return failures;
     },
+    overdueMs: () => driver.overdueMs(),
   };
 }
 

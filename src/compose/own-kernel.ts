@@ -4,7 +4,8 @@ import { createClock } from '#host/clock.ts';
 import { openKernel, ROUTING_PROTOCOL } from '#host/kernel.ts';
 import { openNetlink } from '#host/netlink.ts';
 import { removePacketFilter } from '#host/packet-filter.ts';
-import { type DaemonSettings, RUN_DIRECTORY } from '#ops/daemon-settings.ts';
+import type { DaemonSettings } from '#ops/daemon-settings.ts';
+import { runDirectory } from '#ops/directories.ts';
 import type { ClockPort, KernelPort } from '#runtime/ports.ts';
 
 export type Role = keyof typeof ROUTING_PROTOCOL;
@@ -16,7 +17,7 @@ export function openOwnKernel(role: Role, { name, device }: DaemonSettings, cloc
     clock,
     protocol: ROUTING_PROTOCOL[role],
     device,
-    sysctlFile: join(RUN_DIRECTORY, `${name}-sysctl.json`),
+    sysctlFile: join(runDirectory(), `${name}-sysctl.json`),
   });
 }
 

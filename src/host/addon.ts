@@ -44,6 +44,8 @@ export interface NativeAddon {
     roaming: (notice: RoamingNotice) => void,
   ) => NativePlane;
   readonly Netlink: new () => NetlinkSocket;
+  /** One datagram to a service manager's socket (sd_notify). */
+  notify(socket: string, text: string): void;
 }
 
 const FILE = '../../native/build/sojourn.node';

@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { addAccountCommands, type GlobalOptions } from './account-commands.ts';
 import { ask, ControlClient, ControlUnavailable } from './control-client.ts';
+import { RUN_DIRECTORY } from './directories.ts';
 import { ExitCode } from './exit-codes.ts';
 import { isJsonList, isJsonObject, parseObject } from './json-lines.ts';
 import { chooseSocket } from './sockets.ts';
@@ -123,7 +124,10 @@ function runDaemon(daemon: string, parameters: readonly string[]): void {
   if (!/^[a-z]+$/.test(daemon) || !existsSync(main)) {
     throw new Failure(ExitCode.usage, `no daemon "${daemon}"; there are: ${readdirSync(DAEMONS_DIRECTORY).join(', ')}`);
   }
-  const { status } = spawnSync(process.execPath, [main, ...parameters], { stdio: 'inherit' });
+  // Where a unit's daemon kept what `--cleanup` looks for.
+  const own = join(RUN_DIRECTORY, daemon);
+  const env = existsSync(own) ? { ...process.env, RUNTIME_DIRECTORY: own } : process.env;
+  const { status } = spawnSync(process.execPath, [main, ...parameters], { stdio: 'inherit', env });
   process.exitCode = status ?? ExitCode.internal;
 }
 

@@ -10,7 +10,7 @@
  * by file permissions (0660 and a group): who may open the socket may do everything. Line length, clients, requests in flight
  * and unread output are bounded.
  */
-import { chmodSync, chownSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
@@ -20,7 +20,7 @@ import { isJsonObject, LineBuffer, parseObject } from './json-lines.ts';
 
 export interface ControlOptions {
   readonly path: string;
-  /** Name or number of the group that may use the socket; undefined = the daemon's own. */
+  /** Name or number of the group that may use the socket; undefined = `sojourn` where the daemon belongs to it, its own otherwise. */
   readonly group: string | undefined;
   readonly history: EventHistory;
   readonly limits?: Partial<ControlLimits>;
@@ -75,7 +75,8 @@ export class ControlServer implements ControlPort {
       const server = createServer();
       await listen(server, path);
       chmodSync(path, 0o660);
-      if (options.group !== undefined) chownSync(path, -1, groupNumber(options.group));
+      const group = options.group === undefined ? operatorsGroup() : groupNumber(options.group);
+      if (group !== undefined) chownSync(path, -1, group);
       return new ControlServer(server, options);
     } catch (thrown) {
       if (thrown instanceof ControlSocketError) throw thrown;
@@ -93,6 +94,17 @@ export class ControlServer implements ControlPort {
   /** Answers `name` here, not in the engine. */
   command(name: string, handler: CommandHandler): void {
     this.#commands.set(name, handler);
+  }
+
+  /** What a client would be answered to `command`; undefined: refused, or the daemon is still starting. */
+  answer(command: string): Promise<JsonValue | undefined> {
+    const { promise, resolve } = Promise.withResolvers<JsonValue | undefined>();
+    const respond = (ok: boolean, value: JsonValue): void => resolve(ok ? value : undefined);
+    const own = this.#commands.get(command);
+    if (own !== undefined) own({}, respond);
+    else if (this.#engine !== undefined) this.#engine(command, {}, respond);
+    else resolve(undefined);
+    return promise;
   }
 
   /** Removes the socket and cuts off the clients. */
@@ -265,12 +277,25 @@ function listen(server: Server, path: string): Promise<void> {
   });
 }
 
-/** Node has no getgrnam(3); groups of a directory service are given by number. */
 function groupNumber(group: string): number {
   if (/^\d+$/.test(group)) return Number(group);
+  const number = numberInGroupFile(group);
+  if (number !== undefined) return number;
+  throw new ControlSocketError(`no group "${group}" in /etc/group (create it: groupadd --system ${group})`);
+}
+
+/** Who may use any daemon of the suite, where the operator gave none; undefined where the daemon is not started for them. */
+function operatorsGroup(): number | undefined {
+  const number = numberInGroupFile('sojourn');
+  return number !== undefined && process.getgroups?.().includes(number) ? number : undefined;
+}
+
+/** Node has no getgrnam(3); groups of a directory service are given by number. */
+function numberInGroupFile(group: string): number | undefined {
+  if (!existsSync('/etc/group')) return undefined;
   for (const line of readFileSync('/etc/group', 'utf8').split('\n')) {
     const [name, , number] = line.split(':');
     if (name === group && number !== undefined) return Number(number);
   }
-  throw new ControlSocketError(`no group "${group}" in /etc/group (create it: groupadd --system ${group})`);
+  return undefined;
 }

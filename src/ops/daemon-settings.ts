@@ -1,10 +1,7 @@
 /** The `daemon:` section that every daemon's configuration has: what is about the process, not about the protocol. */
 import { z } from 'zod';
 import { crossCheck, deviceField, EVEN_WHEN_FAULTY, integerField, ipField } from './config-fields.ts';
-
-/** Where control sockets live; `sojourn` looks here. */
-export const RUN_DIRECTORY = '/run/sojourn';
-export const STATE_DIRECTORY = '/var/lib/sojourn';
+import { RUN_DIRECTORY, runDirectory, stateDirectory } from './directories.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
@@ -27,7 +24,7 @@ function processFields(name: string) {
     stateDirectory: z
       .string()
       .startsWith('/', 'must be an absolute path')
-      .default(STATE_DIRECTORY)
+      .default(stateDirectory)
       .meta({ description: 'directory of the store, which survives restarts' }),
     logLevel: z.enum(LOG_LEVELS).default('info').meta({ description: 'least severe level that is logged' }),
     logFormat: z
@@ -90,7 +87,7 @@ interface Named {
 }
 
 function controlSocketOf({ name, controlSocket }: Named): string {
-  return controlSocket ?? `${RUN_DIRECTORY}/${name}.sock`;
+  return controlSocket ?? `${runDirectory()}/${name}.sock`;
 }
 
 function deviceOf({ name, device }: { readonly name: string; readonly device?: string | undefined }): string {

@@ -11,7 +11,8 @@ import { LOG_LEVELS, type LogLevel, type ServiceSettings } from './daemon-settin
 import { EventHistory, fanOut } from './event-history.ts';
 import { ExitCode } from './exit-codes.ts';
 import { createLog, type Log } from './log.ts';
-import { notifyServiceManager } from './service-manager.ts';
+import { type SendToServiceManager, ServiceManager } from './service-manager.ts';
+import { StatusReporter } from './status-line.ts';
 import { packageVersion } from './version.ts';
 
 /** What makes one daemon different from the others. `S` is its checked configuration. */
@@ -43,6 +44,8 @@ export interface House {
 export interface RunningDaemon {
   /** Says goodbye and undoes everything; gives the failures met on the way. Called once. */
   stop(): readonly unknown[] | Promise<readonly unknown[]>;
+  /** Milliseconds by which it is behind with what it had to do; one that is far behind is ended by the service manager's watchdog. */
+  overdueMs?(): number;
 }
 
 const STOP_TIMEOUT_MS = 5000;
@@ -54,8 +57,11 @@ interface Arguments {
   readonly logLevel?: LogLevel;
 }
 
-/** Runs the daemon until it is told to stop; ends the process. */
-export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(mould: DaemonMould<S>): Promise<void> {
+/** Runs the daemon until it is told to stop; ends the process. `send` reaches a service manager that wants to hear of it. */
+export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
+  send: SendToServiceManager,
+  mould: DaemonMould<S>,
+): Promise<void> {
   // What runs once an hour must not be read anew by then.
   setFlagsFromString('--no-flush-bytecode');
   const given = parseArguments(mould);
@@ -76,7 +82,7 @@ export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
   const log = createLog({ name, level: given.logLevel ?? logLevel, format: logFormat });
   if (given.cleanup) return leave(await cleanUp(mould, settings, log));
   for (const caution of cautions) log.warn('configuration-caution', {}, caution);
-  await new Life(mould, settings, log).live();
+  await new Life(mould, settings, log, send).live();
 }
 
 /** The arguments, or the exit code where there is nothing more to do. */
@@ -118,16 +124,22 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
   readonly #mould: DaemonMould<S>;
   readonly #settings: S;
   readonly #log: Log;
+  readonly #manager: ServiceManager;
   #control: ControlServer | undefined;
   #running: RunningDaemon | undefined;
   #startup: Promise<void> | undefined;
   #ending = false;
-  #untold = false;
 
-  constructor(mould: DaemonMould<S>, settings: S, log: Log) {
+  constructor(mould: DaemonMould<S>, settings: S, log: Log, send: SendToServiceManager) {
     this.#mould = mould;
     this.#settings = settings;
     this.#log = log;
+    this.#manager = new ServiceManager({
+      environment: process.env,
+      processId: process.pid,
+      send,
+      failed: (reason) => log.warn('service-manager-not-told', { reason }),
+    });
   }
 
   async live(): Promise<void> {
@@ -145,18 +157,25 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
   async #start(): Promise<void> {
     const { controlSocket, controlGroup } = this.#settings.daemon;
     const history = new EventHistory();
-    this.#control = await ControlServer.open({ path: controlSocket, group: controlGroup, history });
+    const control = await ControlServer.open({ path: controlSocket, group: controlGroup, history });
+    this.#control = control;
     if (this.#ending) return;
+    const reporter = new StatusReporter(this.#manager, () => control.answer('status'));
     const running = await this.#mould.start(this.#settings, {
       log: this.#log,
-      events: fanOut(this.#log, history),
-      control: this.#control,
+      events: fanOut(this.#log, history, reporter),
+      control,
       fatal: (error) => this.#fatal(error),
     });
     this.#running = running;
     if (this.#ending) return;
     this.#log.info('started', { version: packageVersion(), controlSocket });
-    await this.#notify('READY=1', `STATUS=control socket ${controlSocket}`);
+    await reporter.report();
+    this.#manager.ready();
+    this.#manager.watch({
+      overdueMs: () => running.overdueMs?.() ?? 0,
+      late: (overdueMs) => this.#log.error('behind', { overdueMs }, 'not done in time what was due'),
+    });
   }
 
   #fatal(error: unknown): void {
@@ -175,7 +194,7 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
       leave(ExitCode.internal);
     }, STOP_TIMEOUT_MS).unref();
     this.#log.info('stopping', { reason });
-    void this.#notify('STOPPING=1');
+    this.#manager.stopping();
     // A signal in the middle of the start: what was half made is made, then undone.
     await this.#startup?.catch(() => {});
     const failures = (await this.#running?.stop()) ?? [];
@@ -187,14 +206,6 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
 
   #report(event: string, thrown: unknown): ExitCode {
     return report(this.#log, event, thrown, this.#mould.permissions);
-  }
-
-  #notify(...variables: readonly string[]): Promise<void> {
-    return notifyServiceManager(variables, (reason) => {
-      // Once is enough to know.
-      this.#log[this.#untold ? 'debug' : 'warn']('service-manager-not-told', { reason });
-      this.#untold = true;
-    });
   }
 }
 

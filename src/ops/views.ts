@@ -47,7 +47,8 @@ function formatStatus(status: JsonObject, nowWallMs: number): string {
   return formatValue(status);
 }
 
-const PHASES: Readonly<Record<string, string>> = {
+/** What a home's `phase` means. */
+export const PHASES: Readonly<Record<string, string>> = {
   detached: 'no network (no care-of address)',
   resolving: 'looking for an address of the home agent',
   registering: 'registering',

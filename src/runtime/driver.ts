@@ -54,6 +54,8 @@ export interface Driver {
   start(): void;
   /** Says goodbye and undoes everything in reverse order; idempotent. Answers the failures met on the way. */
   stop(): readonly unknown[];
+  /** Milliseconds by which it missed its wake-up; 0 while it keeps up. */
+  overdueMs(): number;
 }
 
 /** Inputs handled before the event loop gets a chance. */
@@ -158,6 +160,12 @@ class Loop implements Driver {
     attempt(() => plane.close());
     attempt(() => store.close());
     return failures;
+  }
+
+  overdueMs(): number {
+    // Time 0 stands for "at once", which waits for no timer.
+    if (this.#phase !== 'running' || this.#wakeAt === NEVER || this.#wakeAt === 0) return 0;
+    return Math.max(0, this.#options.clock.now() - this.#wakeAt);
   }
 
   #network(interfaces: readonly NetworkInterface[]): void {

@@ -167,6 +167,14 @@ describe('choice of the socket', () => {
     expect(chooseSocket({ socket: '/x', daemon: 'ha' }, directory)).toEqual({ ok: true, path: '/x' });
   });
 
+  it('finds those of units, each in a directory of its own', () => {
+    mkdirSync(join(directory, 'ha'));
+    writeFileSync(join(directory, 'ha/ha.sock'), '');
+    expect(chooseSocket({ daemon: 'ha' }, directory)).toEqual({ ok: true, path: join(directory, 'ha/ha.sock') });
+    expect(chooseSocket({ daemon: 'mn' }, directory)).toEqual({ ok: true, path });
+    expect(chooseSocket({}, directory)).toMatchObject({ reason: 'several' });
+  });
+
   it('asks which one where there are several, and says so where there is none', () => {
     writeFileSync(join(directory, 'ha.sock'), '');
     expect(chooseSocket({}, directory)).toMatchObject({

@@ -126,6 +126,24 @@ describe('time', () => {
     expect(clock.armedAt).toBe(NEVER);
   });
 
+  it('says by how much it missed its wake-up', () => {
+    const { driver, engine, clock } = world();
+    engine.answers.set('network', (_input, now) => {
+      engine.timer = after(now, 500);
+      return [];
+    });
+    driver.start();
+    expect(driver.overdueMs()).toBe(0);
+    // A clock that forgets.
+    clock.cancel();
+    clock.advance(499);
+    expect(driver.overdueMs()).toBe(0);
+    clock.advance(61);
+    expect(driver.overdueMs()).toBe(60);
+    driver.stop();
+    expect(driver.overdueMs()).toBe(0);
+  });
+
   it('tells a jump of the wall clock before the next input, and no drift below 100 ms', () => {
     const { driver, engine, clock, plane, settle } = world();
     driver.start();

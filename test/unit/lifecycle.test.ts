@@ -208,54 +208,98 @@ describe('a life', () => {
 });
 
 describe('service manager', () => {
-  it.skipIf(spawnSync('systemd-notify', ['--version']).error !== undefined)('hears READY and STOPPING', async () => {
-    const notifySocket = join(directory, 'notify');
-    // Node has no unix datagram sockets; perl stands for systemd's end.
+  /** Node has no unix datagram sockets; perl stands for systemd's end. Gives what was heard so far. */
+  async function listen(notifySocket: string): Promise<() => string> {
     const listener = spawn('perl', ['-MSocket', '-e', NOTIFY_LISTENER, notifySocket]);
     children.push(listener);
     let heard = '';
-    const listening = new Promise<void>((settle) => {
-      listener.stdout.on('data', (chunk) => {
-        heard += String(chunk);
-        if (heard.includes('listening')) settle();
-      });
+    listener.stdout.on('data', (chunk) => {
+      heard += String(chunk);
     });
-    await listening;
+    await expect.poll(() => heard, { timeout: 10_000 }).toContain('listening');
+    return () => heard;
+  }
+
+  it('hears of readiness, status and the end, each once', async () => {
+    const notifySocket = join(directory, 'notify');
+    const heard = await listen(notifySocket);
     configure('good');
     const daemon = start({ NOTIFY_SOCKET: notifySocket });
-    await expect.poll(() => heard, { timeout: 10_000 }).toContain('READY=1');
+    await expect.poll(heard, { timeout: 10_000 }).toContain('READY=1');
+    await ask(socket, 'happen');
+    await expect.poll(heard, { timeout: 10_000 }).toContain('STATUS=listening on : 1 binding, 0 tunnels');
     daemon.child.kill('SIGTERM');
     expect(await daemon.ended).toBe(ExitCode.ok);
-    await expect.poll(() => heard, { timeout: 10_000 }).toContain('STOPPING=1');
+    await expect.poll(heard, { timeout: 10_000 }).toContain('STOPPING=1');
+    expect(heard().trim().split('\n')).toEqual([
+      'listening',
+      'STATUS=listening on : 0 bindings, 0 tunnels',
+      'READY=1',
+      'STATUS=listening on : 1 binding, 0 tunnels',
+      'STOPPING=1',
+    ]);
   });
 
-  it('is not missed where none asked, and its missing program is told once', async () => {
+  it('is reached by an abstract name', async () => {
+    const name = `@sojourn-test-${process.pid}`;
+    const heard = await listen(name);
     configure('good');
-    const environment: NodeJS.ProcessEnv = { PATH: directory, NOTIFY_SOCKET: undefined };
-    const quiet = start(environment);
+    start({ NOTIFY_SOCKET: name });
+    await expect.poll(heard, { timeout: 10_000 }).toContain('READY=1');
+  });
+
+  it('hears that the daemon lives, as long as it keeps up', async () => {
+    const notifySocket = join(directory, 'notify');
+    const heard = await listen(notifySocket);
+    configure('good');
+    const daemon = start({ NOTIFY_SOCKET: notifySocket, WATCHDOG_USEC: '100000' });
+    const beats = (): number => heard().split('WATCHDOG=1').length - 1;
+    await expect.poll(beats, { timeout: 10_000 }).toBeGreaterThan(3);
+    await ask(socket, 'fall-behind');
+    await daemon.wrote('"event":"behind"');
+    const until = beats();
+    await ask(socket, 'happen');
+    await expect.poll(heard, { timeout: 10_000 }).toContain('1 binding');
+    expect(beats()).toBe(until);
+    await ask(socket, 'catch-up');
+    await expect.poll(beats, { timeout: 10_000 }).toBeGreaterThan(until);
+  });
+
+  it("leaves another process's watchdog alone, and hands none of it to children", async () => {
+    const notifySocket = join(directory, 'notify');
+    const heard = await listen(notifySocket);
+    configure('good');
+    start({ NOTIFY_SOCKET: notifySocket, WATCHDOG_USEC: '20000', WATCHDOG_PID: '1' });
+    await expect.poll(heard, { timeout: 10_000 }).toContain('READY=1');
+    expect(await ask(socket, 'environment')).toEqual({ ok: true, value: [] });
+    expect(heard()).not.toContain('WATCHDOG');
+  });
+
+  it('is not missed where none asked', async () => {
+    configure('good');
+    const quiet = start({ NOTIFY_SOCKET: undefined });
     await quiet.wrote('"event":"started"');
     quiet.child.kill('SIGTERM');
     expect(await quiet.ended).toBe(ExitCode.ok);
     expect(quiet.output()).not.toContain('service-manager-not-told');
-    const told = start({ ...environment, NOTIFY_SOCKET: join(directory, 'notify') });
-    await told.wrote('"event":"service-manager-not-told"');
-    told.child.kill('SIGTERM');
-    expect(await told.ended).toBe(ExitCode.ok);
-    expect(told.output().match(/"level":"warn".*systemd-notify/g)).toHaveLength(1);
   });
 
-  it('goes without where systemd-notify cannot reach it', async () => {
+  it('that cannot be reached is told of once', async () => {
     configure('good');
-    const daemon = start({ NOTIFY_SOCKET: '/nonexistent/notify' });
+    const daemon = start({ NOTIFY_SOCKET: '/nonexistent/notify', WATCHDOG_USEC: '20000' });
     await daemon.wrote('"event":"service-manager-not-told"');
     expect(await ask(socket, 'hello')).toMatchObject({ ok: true });
+    daemon.child.kill('SIGTERM');
+    expect(await daemon.ended).toBe(ExitCode.ok);
+    expect(daemon.output().match(/"level":"warn".*nonexistent/g)).toHaveLength(1);
   });
 });
 
 const NOTIFY_LISTENER = `
   $| = 1;
+  my $name = $ARGV[0] =~ s/^\\@/\\0/r;
   socket(my $s, PF_UNIX, SOCK_DGRAM, 0) or die;
-  bind($s, sockaddr_un($ARGV[0])) or die;
+  bind($s, pack('S a*', AF_UNIX, $name)) or die;
   print "listening\\n";
   while (defined recv($s, my $text, 4096, 0)) { print "$text\\n" }
 `;

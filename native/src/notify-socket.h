@@ -1,0 +1,10 @@
+// The service manager's socket (sd_notify): unix datagrams, which Node does not have.
+#pragma once
+#include <string>
+
+namespace sojourn {
+
+// Sends `text` to the socket `name`; a leading '@' stands for the abstract namespace. Throws SystemError.
+void sendToNotifySocket(const std::string& name, const std::string& text);
+
+}  // namespace sojourn

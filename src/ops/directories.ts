@@ -1,0 +1,21 @@
+/** Where the suite's daemons keep what is theirs, and where `sojourn` looks for it. */
+
+/** Control sockets of daemons that were started by hand; each one of a unit has a directory of its own user's below it. */
+export const RUN_DIRECTORY = '/run/sojourn';
+const STATE_DIRECTORY = '/var/lib/sojourn';
+
+/** The directory that the unit made for this daemon (RuntimeDirectory=), or the common one. */
+export function runDirectory(): string {
+  return madeByUnit('RUNTIME_DIRECTORY') ?? RUN_DIRECTORY;
+}
+
+/** The directory that the unit made for this daemon (StateDirectory=), or the common one. */
+export function stateDirectory(): string {
+  return madeByUnit('STATE_DIRECTORY') ?? STATE_DIRECTORY;
+}
+
+/** Where a unit has several, they are separated by colons. */
+function madeByUnit(variable: string): string | undefined {
+  const [first] = (process.env[variable] ?? '').split(':');
+  return first === undefined || first === '' ? undefined : first;
+}
