@@ -1,14 +1,17 @@
 /** Configuration of the mobile node: YAML → `MobileNodeConfiguration` and the settings of the process. */
 import { z } from 'zod';
 import { checkHome, checkHomes, homeOf, homeShape, mobileShape } from '#compose/mobile-settings.ts';
+import { type NtmobileSettings, ntmobileSection } from '#compose/ntmobile-settings.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
 import type { ConfigurationContext } from '#ops/config.ts';
-import { crossCheck, EVEN_WHEN_FAULTY } from '#ops/config-fields.ts';
+import { crossCheck, EVEN_WHEN_FAULTY, type Report } from '#ops/config-fields.ts';
 import type { DaemonSettings } from '#ops/daemon-settings.ts';
 
 export interface MobileNodeSettings {
   readonly daemon: DaemonSettings;
+  /** With no homes: no Mobile IPv6. */
   readonly mobileNode: MobileNodeConfiguration;
+  readonly ntmobile: NtmobileSettings | undefined;
 }
 
 /** Schema of `mn.yaml`. */
@@ -20,8 +23,21 @@ export function mobileNodeSchema(context: ConfigurationContext) {
   return z
     .strictObject({
       ...mobileShape('mn'),
-      homes: z.array(home).min(1).max(16).meta({ description: 'one entry for each home agent' }),
+      homes: z.array(home).max(16).default([]).meta({ description: 'Mobile IPv6: one entry for each home agent' }),
+      ntmobile: ntmobileSection(context).optional(),
     })
     .superRefine(crossCheck(checkHomes), EVEN_WHEN_FAULTY)
-    .transform(({ daemon, ...mobileNode }): MobileNodeSettings => ({ daemon, mobileNode }));
+    .superRefine(crossCheck(checkPurpose), EVEN_WHEN_FAULTY)
+    .transform(({ daemon, ntmobile, ...mobileNode }): MobileNodeSettings => ({ daemon, mobileNode, ntmobile }));
+}
+
+interface Purposes {
+  readonly homes?: readonly unknown[] | undefined;
+  readonly ntmobile?: unknown;
+}
+
+/** A node that has nothing to do is a slip. */
+function checkPurpose(parts: Purposes, report: Report): void {
+  if (parts.homes?.length !== 0 || Object.hasOwn(parts, 'ntmobile')) return;
+  report('neither homes nor ntmobile is given', 'homes: for Mobile IPv6, ntmobile: for NTMobile, or both');
 }

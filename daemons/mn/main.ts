@@ -1,21 +1,29 @@
-/** The mobile node daemon. Nothing is decided here. */
+/** The mobile node daemon: Mobile IPv6, NTMobile or both. Nothing is decided here. */
 import { openHomes, startMobile } from '#compose/mobile-daemon.ts';
+import { ntmobileCautions } from '#compose/ntmobile-settings.ts';
 import { cleanUp } from '#compose/own-kernel.ts';
 import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
 import { sendToNotifySocket } from '#host/notify-socket.ts';
 import { randomBytes } from '#host/random.ts';
 import { loadConfiguration } from '#ops/config.ts';
-import { runDaemon } from '#ops/lifecycle.ts';
+import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
 import { type MobileNodeSettings, mobileNodeSchema } from './config.ts';
 
 const ROLE = 'mobile-node';
 
+function start({ daemon, mobileNode, ntmobile }: MobileNodeSettings, house: House): Promise<RunningDaemon> {
+  const engine = mobileNode.homes.length === 0 ? undefined : createMobileNode(mobileNode, randomBytes);
+  return startMobile({ role: ROLE, daemon, node: mobileNode, engine, ntmobile }, house);
+}
+
 await runDaemon<MobileNodeSettings>(sendToNotifySocket, {
   role: 'mn',
-  description: 'Mobile node of Sojourn (RFC 6275, RFC 5555).',
+  description: 'Mobile node of Sojourn: Mobile IPv6 (RFC 6275, RFC 5555) and NTMobile.',
   load: (file) => loadConfiguration(file, mobileNodeSchema),
-  cautions: ({ mobileNode }) => openHomes(mobileNode),
-  start: ({ daemon, mobileNode }, house) =>
-    startMobile({ role: ROLE, daemon, node: mobileNode, engine: createMobileNode(mobileNode, randomBytes) }, house),
+  cautions: ({ mobileNode, ntmobile }) => [
+    ...openHomes(mobileNode),
+    ...(ntmobile === undefined ? [] : ntmobileCautions(ntmobile)),
+  ],
+  start,
   cleanup: ({ daemon }) => cleanUp(ROLE, daemon),
 });

@@ -1,19 +1,24 @@
-/** Puts the engine of a mobile node or router, its driver and the host together. Nothing is decided here. */
+/** Puts the engine of a mobile node or router, of an NTMobile node or both, their driver and the host together. Nothing is decided here. */
 import { join } from 'node:path';
+import { assert } from '#base/assert.ts';
 import type { Engine } from '#engine/contract.ts';
 import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
 import { createMobileNode, type MobileNodeInput } from '#engine/mobile-node/mobile-node.ts';
-import type { Counters } from '#engine/shared/counters.ts';
+import type { NtmobileNodeInput } from '#engine/ntmobile-node/ntmobile-node.ts';
 import { createClock } from '#host/clock.ts';
 import { guardTunnels, openPacketFilter } from '#host/packet-filter.ts';
 import { openPlane } from '#host/plane.ts';
 import { createResolver, hostAddresses } from '#host/resolver.ts';
 import type { DaemonSettings } from '#ops/daemon-settings.ts';
 import type { House, RunningDaemon } from '#ops/lifecycle.ts';
-import { createDriver } from '#runtime/driver.ts';
+import { createDriver, type DriverInput } from '#runtime/driver.ts';
+import type { PlanePort } from '#runtime/ports.ts';
 import { rehearse } from '#runtime/rehearsal.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
+import { joinEngines } from './joined-engines.ts';
+import { openNtmobile } from './ntmobile-part.ts';
+import type { NtmobileSettings } from './ntmobile-settings.ts';
 import { openOwnKernel, type Role } from './own-kernel.ts';
 
 const DNS_PORT = 53;
@@ -21,58 +26,49 @@ const DNS_PORT = 53;
 export interface MobileDaemon {
   readonly role: Role;
   readonly daemon: DaemonSettings;
+  /** With no homes only what concerns the host is of interest. */
   readonly node: MobileNodeConfiguration;
   /** Interfaces of mobile networks: what is asked from an address there goes into the tunnel, which waits for the answer. */
   readonly mobileNetworkDevices?: readonly string[];
-  readonly engine: Engine<MobileNodeInput> & { readonly counters: Counters };
+  /** Of Mobile IPv6; undefined: there are no homes, and there is NTMobile. */
+  readonly engine: Engine<MobileNodeInput> | undefined;
+  readonly ntmobile?: NtmobileSettings | undefined;
 }
 
 /** Starts it; what was opened until something failed is closed again. */
-export async function startMobile(
-  { role, daemon, node, engine, mobileNetworkDevices = [] }: MobileDaemon,
-  house: House,
-): Promise<RunningDaemon> {
+export async function startMobile(parts: MobileDaemon, house: House): Promise<RunningDaemon> {
+  const { role, daemon, node, engine, mobileNetworkDevices = [] } = parts;
   // Before anything is open that could be kept waiting.
-  rehearse({ homeAgent: createHomeAgent, mobileNode: createMobileNode });
+  if (engine !== undefined) rehearse({ homeAgent: createHomeAgent, mobileNode: createMobileNode });
   await using made = new AsyncDisposableStack();
   const clock = createClock();
   const store = made.adopt(openSqliteStore(join(daemon.stateDirectory, `${daemon.name}.sqlite`)), (it) => it.close());
-  const plane = made.adopt(
-    openPlane({
-      device: daemon.device,
-      side: 'mobile-node',
-      deviceMtu: daemon.deviceMtu,
-      udpPort: node.udpPort,
-      threads: daemon.threads,
-      mark: node.mark,
-      raw: daemon.rawPath,
-      linkDevices: [],
-      holdMs: daemon.holdMs,
-    }),
-    (it) => it.close(),
-  );
+  const sources = () => hostAddresses([daemon.device, ...mobileNetworkDevices]);
+  const servers = daemon.resolvers.map((address) => ({ address, port: DNS_PORT }));
+  const resolver = createResolver({ sources, ...(servers.length > 0 ? { servers } : {}) });
+  const { interfaces, homes } = node;
+  const surroundings = { daemon, interfaces, homes, clock, events: house.events, resolver, sources };
+  const ntmobile = parts.ntmobile && openNtmobile(parts.ntmobile, surroundings);
+  const plane = made.adopt(openMobilePlane(parts), (it) => it.close());
   const kernel = made.adopt(openOwnKernel(role, daemon, clock), (it) => it.close());
-  const filter = daemon.rawPath
+  const filter = hasRawPath(parts)
     ? await openPacketFilter({ table: daemon.device, addresses: [], onLost: (error) => house.fatal(error) })
     : undefined;
   made.defer(() => filter?.close());
-  const servers = daemon.resolvers.map((address) => ({ address, port: DNS_PORT }));
   const driver = createDriver({
-    engine,
+    engine: engineOf(engine, ntmobile?.engine),
     clock,
     plane: filter === undefined ? plane : guardTunnels(plane, filter),
     kernel,
     // Mobility Headers and tunnels of nodes behind us are data that we forward.
-    localAddresses: (interfaces) => [
-      ...node.homes.map(({ homeAddress }) => homeAddress),
-      ...interfaces.flatMap((link) => link.addresses.map(({ address }) => address)),
+    localAddresses: (links) => [
+      ...homes.map(({ homeAddress }) => homeAddress),
+      ...links.flatMap((link) => link.addresses.map(({ address }) => address)),
     ],
     store,
     events: house.events,
-    resolver: createResolver({
-      sources: () => hostAddresses([daemon.device, ...mobileNetworkDevices]),
-      ...(servers.length > 0 ? { servers } : {}),
-    }),
+    resolver,
+    ...(ntmobile === undefined ? {} : { login: ntmobile.login }),
     control: house.control,
     onFatal: (error) => house.fatal(error),
   });
@@ -87,6 +83,36 @@ export async function startMobile(
     },
     overdueMs: () => driver.overdueMs(),
   };
+}
+
+/** Only Mobile IPv6 has packets that the kernel would answer. */
+function hasRawPath({ daemon, engine }: MobileDaemon): boolean {
+  return daemon.rawPath && engine !== undefined;
+}
+
+function openMobilePlane(parts: MobileDaemon): PlanePort {
+  const { daemon, node, engine, ntmobile } = parts;
+  return openPlane({
+    device: daemon.device,
+    side: 'mobile-node',
+    deviceMtu: daemon.deviceMtu,
+    udpPort: engine === undefined ? 0 : node.udpPort,
+    threads: daemon.threads,
+    mark: node.mark,
+    raw: hasRawPath(parts),
+    linkDevices: [],
+    holdMs: daemon.holdMs,
+    ...(ntmobile === undefined ? {} : { sealedPort: ntmobile.node.port }),
+  });
+}
+
+function engineOf(
+  mobileIpv6: Engine<MobileNodeInput> | undefined,
+  ntmobile: Engine<NtmobileNodeInput> | undefined,
+): Engine<DriverInput> {
+  if (ntmobile !== undefined) return joinEngines({ mobileIpv6, ntmobile });
+  assert(mobileIpv6 !== undefined, 'a daemon with something to do');
+  return mobileIpv6;
 }
 
 /** One sentence for each home that registers without authentication. */

@@ -61,7 +61,6 @@ function statusOf(now: Monotonic, { own, granted, loginFailure, attachment, coor
     roundTripMs,
   }));
   return {
-    role: 'ntmobile-node',
     name: own?.name,
     virtualIpv6: own?.virtualIpv6,
     virtualIpv4: own?.virtualIpv4,

@@ -57,8 +57,15 @@ export class PathReport {
   /** For a list: how, where, since when. */
   view(id: string, wallOf: (at: Monotonic) => number): JsonObject {
     const shown = this.#shown.get(id);
-    if (shown === undefined) return { way: 'none' };
-    return { way: shown.kind, ...placeOf(shown.way), sinceWallMs: wallOf(shown.since) };
+    if (shown === undefined) return { way: 'none', up: false, direct: false };
+    const { kind } = shown;
+    return {
+      way: kind,
+      up: kind !== 'none',
+      direct: kind === 'direct',
+      ...placeOf(shown.way),
+      sinceWallMs: wallOf(shown.since),
+    };
   }
 
   #say(name: string, fields: JsonObject): void {

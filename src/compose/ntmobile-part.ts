@@ -1,0 +1,51 @@
+/** Puts the engine of an NTMobile node and what it asks together. Nothing is decided here. */
+import { join } from 'node:path';
+import type { IpAddress } from '#base/ip.ts';
+import { keyPairOf } from '#crypto/primitives.ts';
+import type { Engine } from '#engine/contract.ts';
+import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
+import type { NtmobileNodeConfiguration } from '#engine/ntmobile-node/configuration.ts';
+import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile-node/ntmobile-node.ts';
+import { LoginClient } from '#host/login-client.ts';
+import { randomBytes } from '#host/random.ts';
+import type { DaemonSettings } from '#ops/daemon-settings.ts';
+import type { ClockPort, EventSink, LoginPort, ResolverPort } from '#runtime/ports.ts';
+import type { NtmobileSettings } from './ntmobile-settings.ts';
+import { secretOf } from './secret-file.ts';
+
+export interface NtmobilePart {
+  readonly engine: Engine<NtmobileNodeInput>;
+  readonly login: LoginPort;
+}
+
+/** What the rest of the daemon has of use to it. */
+export interface NtmobileSurroundings {
+  readonly daemon: DaemonSettings;
+  readonly interfaces: NtmobileNodeConfiguration['interfaces'];
+  readonly homes: MobileNodeConfiguration['homes'];
+  readonly clock: ClockPort;
+  readonly events: EventSink;
+  readonly resolver: ResolverPort;
+  /** The host's own addresses, without virtual ones. */
+  readonly sources: () => readonly IpAddress[];
+}
+
+/** Throws where the node's key cannot be read or made. */
+export function openNtmobile(settings: NtmobileSettings, surroundings: NtmobileSurroundings): NtmobilePart {
+  const { server, account, device, secret, node } = settings;
+  const { daemon, interfaces, homes, clock, events, resolver, sources } = surroundings;
+  const own = keyPairOf(secretOf(join(daemon.stateDirectory, `${daemon.name}.key`)));
+  const wallMs = (): number => clock.now() + clock.offsetMs();
+  const engine = createNtmobileNode({ ...node, own, interfaces, excludedAddresses: homeAddresses(homes) }, randomBytes);
+  const login = new LoginClient({
+    ...{ server, account, device, secret, own, resolver, sources, wallMs },
+    note: (event) => events.event(event, wallMs()),
+  });
+  return { engine, login };
+}
+
+function homeAddresses(homes: MobileNodeConfiguration['homes']): readonly IpAddress[] {
+  return homes.flatMap(({ homeAddress, ipv4HomeAddress }): IpAddress[] =>
+    ipv4HomeAddress === 'none' || ipv4HomeAddress === 'dynamic' ? [homeAddress] : [homeAddress, ipv4HomeAddress],
+  );
+}
