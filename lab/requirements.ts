@@ -44,6 +44,7 @@ const TEST: readonly Requirement[] = [
   ['python3', 'python3-minimal'],
   ['openssl', 'openssl'],
   ['promtool', 'prometheus'],
+  ['mandoc', 'mandoc'],
   ['clang++-14', 'clang-14'],
 ];
 

@@ -6,7 +6,9 @@ import { layerFaults } from './tidy/layers.ts';
 import { faultsOf, RULES } from './tidy/rules.ts';
 import { filesBelow, parseSource, REPOSITORY, readSource } from './tidy/source.ts';
 
-const DIRECTORIES = ['src', 'daemons', 'lab', 'bench', 'test'].filter((name) => existsSync(join(REPOSITORY, name)));
+const DIRECTORIES = ['src', 'daemons', 'docs', 'lab', 'bench', 'test'].filter((name) =>
+  existsSync(join(REPOSITORY, name)),
+);
 const sources = filesBelow(DIRECTORIES, ['.ts']).map(readSource);
 
 describe('the sources', () => {

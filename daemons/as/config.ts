@@ -49,8 +49,10 @@ const seconds = (minimum: number, maximum: number, otherwise: number, descriptio
 function rateSection(perMinute: number, burst: number, description: string) {
   return z
     .strictObject({
-      perMinute: integerField(1, 100_000).default(perMinute).meta({ description: 'so many a minute' }),
-      burst: integerField(1, 100_000).default(burst).meta({ description: 'at most so many at once' }),
+      perMinute: integerField(1, 100_000)
+        .default(perMinute)
+        .meta({ description: 'how many are taken in the long run', unit: 'per minute' }),
+      burst: integerField(1, 100_000).default(burst).meta({ description: 'how many are taken at once' }),
     })
     .prefault({})
     .meta({ description });
@@ -58,35 +60,64 @@ function rateSection(perMinute: number, burst: number, description: string) {
 
 function coordinatorSection() {
   return z.strictObject({
-    name: domainField().meta({ description: 'domain name of the direction coordinator' }),
-    publicKey: publicKeyField().meta({ description: 'its public key, as it prints it' }),
+    name: domainField().meta({ description: 'domain name of the direction coordinator', sample: 'dc.example.net' }),
+    publicKey: publicKeyField().meta({
+      description: 'its public key, as its status shows it',
+      sample: 'base64:iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=',
+    }),
     endpoints: z
       .array(endpointField())
       .min(1)
-      .meta({ description: 'where nodes find it; port 7890 when none is given' }),
+      .meta({ description: 'where nodes find it; port 7890 where none is given', sample: ['192.0.2.1'] }),
   });
 }
 
 const nameField = () =>
   z
     .string()
-    .refine((text) => isHostName(text) || parseIpAddress(text) !== undefined, 'must be a host name or an IP address');
+    .refine((text) => isHostName(text) || parseIpAddress(text) !== undefined, 'must be a host name or an IP address')
+    .meta({ kind: 'name' });
 
 function certificateSection(context: ConfigurationContext) {
   const file = (text: string): string => (isAbsolute(text) ? text : join(context.directory, text));
   return z
     .strictObject({
-      certificateFile: z.string().transform(file).optional().meta({ description: 'certificate and its chain, PEM' }),
-      keyFile: z.string().transform(file).optional().meta({ description: 'its private key, PEM' }),
-      names: z.array(nameField()).min(1).optional().meta({
-        description: 'names in a certificate that the daemon makes for itself; default: the name of this host',
-      }),
+      certificateFile: z
+        .string()
+        .transform(file)
+        .optional()
+        .meta({
+          description:
+            'PEM file of a certificate that nodes trust, with its chain; without one the daemon makes its own',
+          ...{ kind: 'path', sample: '/etc/sojourn/as.crt' },
+        }),
+      keyFile: z
+        .string()
+        .transform(file)
+        .optional()
+        .meta({
+          description: 'PEM file of its private key, not readable by every user; given together with certificateFile',
+          ...{ kind: 'path', sample: '/etc/sojourn/as.key' },
+        }),
+      names: z
+        .array(nameField())
+        .min(1)
+        .optional()
+        .meta({
+          description: 'names in a certificate that the daemon makes for itself; the name of this host unless given',
+          details: 'Nodes know that certificate by its fingerprint: sojourn as fingerprint.',
+          sample: ['as.example.net'],
+        }),
     })
     .prefault({})
     .superRefine(crossCheck(checkCertificate), EVEN_WHEN_FAULTY)
     .transform(({ certificateFile, keyFile, names }): CertificateSource => {
       if (certificateFile !== undefined && keyFile !== undefined) return { certificateFile, keyFile };
       return { names: names ?? [hostname()] };
+    })
+    .meta({
+      description: 'TLS certificate: two files of the operator, or the names in one of its own',
+      details: 'After a change of the files: sojourn as reload.',
     });
 }
 
@@ -115,38 +146,66 @@ function checkCertificate({ certificateFile, keyFile, names }: CertificateParts,
 export function accountServerSchema(context: ConfigurationContext) {
   return z
     .strictObject({
-      daemon: serviceSection('as'),
-      zone: domainField().meta({ description: 'domain of the names of nodes' }),
-      systemPrefix: ipv6PrefixField().meta({ description: 'prefix of all virtual IPv6 addresses, a /48 of fd00::/8' }),
+      zone: domainField().meta({
+        description: 'domain of the names of nodes',
+        details: 'The first device of alice is alice.nodes.example unless her account says otherwise.',
+      }),
+      systemPrefix: ipv6PrefixField().meta({
+        description: 'prefix of all virtual IPv6 addresses, a /48 of fd00::/8',
+        details: 'Make one for yourself (RFC 4193): 40 random bits behind fd.',
+      }),
       nodeIpv4Prefix: ipv4PrefixField()
         .prefault('198.18.0.0/16')
-        .meta({ description: 'virtual IPv4 addresses of nodes' }),
+        .meta({ description: 'virtual IPv4 addresses of nodes, one for each device; at least a /24' }),
       directionCoordinators: z
         .array(coordinatorSection())
         .min(1)
         .meta({ description: 'what nodes are told of direction coordinators' }),
-      address: ipField().prefault('::').meta({ description: 'address to listen on; "::" is all, of both families' }),
-      port: integerField(1, 65_535).default(4501).meta({ description: 'TCP port' }),
+      address: ipField()
+        .prefault('::')
+        .meta({ description: 'address to listen on for HTTPS; "::" is every address of both families' }),
+      port: integerField(1, 65_535).default(4501).meta({ description: 'TCP port of HTTPS' }),
       certificate: certificateSection(context),
-      credentialSeconds: seconds(60, 30 * DAY_SECONDS, DAY_SECONDS, 'life of a credential'),
-      renewalSeconds: seconds(60, 366 * DAY_SECONDS, 30 * DAY_SECONDS, 'how long a device may be away and still renew'),
-      renewalGraceSeconds: seconds(1, DAY_SECONDS, 3600, 'how long the former renewal token is good beside a new one'),
+      credentialSeconds: seconds(
+        60,
+        30 * DAY_SECONDS,
+        DAY_SECONDS,
+        'how long a credential is good; a tunnel of a disabled account ends by then',
+      ),
+      renewalSeconds: seconds(
+        60,
+        366 * DAY_SECONDS,
+        30 * DAY_SECONDS,
+        'how long a device may be away and still renew its credential without a login',
+      ),
+      renewalGraceSeconds: seconds(
+        1,
+        DAY_SECONDS,
+        3600,
+        'how long the former renewal token is good beside a new one, whose answer may have been lost',
+      ),
       devicesPerAccount: integerField(1, 1000).default(16).meta({ description: 'most devices of one account' }),
       hashing: z
         .strictObject({
-          costLog2: integerField(12, 22).default(15).meta({ description: 'scrypt: N is two to the power of this' }),
+          costLog2: integerField(12, 22).default(15).meta({
+            description: "two to the power of this is scrypt's N; 15 takes 32 MiB for each password (r 8, p 3)",
+          }),
           concurrency: integerField(1, 64).default(2).meta({ description: 'passwords checked at a time' }),
         })
-        .prefault({}),
+        .prefault({})
+        .meta({ description: 'how passwords are kept and checked' }),
       limits: z
         .strictObject({
-          source: rateSection(60, 30, 'requests of one address (IPv6: one /64)'),
-          account: rateSection(6, 10, 'passwords tried for one account, and credentials given to it'),
+          source: rateSection(60, 30, 'requests of one address, or of one /64 of IPv6'),
+          account: rateSection(6, 10, 'passwords tried for one account, and as many credentials given to it'),
         })
-        .prefault({}),
+        .prefault({})
+        .meta({ description: 'how much strangers may ask' }),
+      daemon: serviceSection('as'),
     })
     .superRefine(crossCheck(checkWhole), EVEN_WHEN_FAULTY)
-    .transform(settingsOf);
+    .transform(settingsOf)
+    .meta({ description: 'account server of NTMobile' });
 }
 
 interface WholeParts {

@@ -11,14 +11,14 @@ import {
   ipv6PrefixField,
   type Report,
 } from '#ops/config-fields.ts';
-import { type DaemonSettings, daemonSection } from '#ops/daemon-settings.ts';
+import { type ServiceSettings, serviceSection } from '#ops/daemon-settings.ts';
 import { checkSystemPrefix, domainField, publicKeyField } from '#ops/ntmobile-fields.ts';
 
 /** Made in the daemon's state directory, or out of the credentials that it sees. */
 type Made = 'own' | 'judgeCredential' | 'secret' | 'secondEndpoints';
 
 export interface DirectionCoordinatorSettings {
-  readonly daemon: DaemonSettings;
+  readonly daemon: ServiceSettings;
   readonly coordinator: Omit<DirectionCoordinatorConfiguration, Made>;
   /** Ed25519 public keys of account servers. */
   readonly authorities: readonly Uint8Array[];
@@ -32,40 +32,57 @@ export interface DirectionCoordinatorSettings {
 export function directionCoordinatorSchema() {
   return z
     .strictObject({
-      daemon: daemonSection('dc'),
       zone: domainField().meta({ description: 'domain of the names of nodes' }),
       addresses: z.array(ipField()).min(1).meta({ description: 'addresses at which nodes, relays and resolvers ask' }),
       port: integerField(1, 65_535).default(7890).meta({ description: 'UDP port for nodes and relays' }),
       secondPort: integerField(1, 65_535)
         .default(7891)
         .meta({ description: 'UDP port by which nodes find out what their NAT does' }),
-      authorities: z.array(publicKeyField()).min(1).meta({ description: 'public keys of account servers' }),
-      relays: z.array(publicKeyField()).default([]).meta({ description: 'public keys of relays that may register' }),
+      authorities: z
+        .array(publicKeyField())
+        .min(1)
+        .meta({ description: 'public keys of account servers, whose credentials nodes register with' }),
+      relays: z
+        .array(publicKeyField())
+        .default([])
+        .meta({
+          description: 'public keys of relays that may register; none unless given',
+          sample: ['base64:YkfJ9/2oxxYYVJkFYFJsW4FkVUPyNCHBmVYVWEGLdAE='],
+        }),
       systemPrefix: ipv6PrefixField().meta({ description: 'prefix of all virtual IPv6 addresses, a /48 of fd00::/8' }),
       generalIpv4Prefix: ipv4PrefixField()
         .prefault('198.19.0.0/16')
-        .meta({ description: 'virtual IPv4 addresses of general nodes' }),
-      maximumLifetimeSeconds: integerField(60, 86_400).default(600).meta({ description: 'longest registration' }),
-      maximumRegistrations: integerField(1, 10_000_000).default(100_000).meta({ description: 'most nodes at a time' }),
+        .meta({ description: 'virtual IPv4 addresses of servers that know nothing of NTMobile; at least a /24' }),
+      maximumLifetimeSeconds: integerField(60, 86_400)
+        .default(600)
+        .meta({ description: 'longest lifetime of a registration', unit: 'seconds' }),
+      maximumRegistrations: integerField(1, 10_000_000)
+        .default(100_000)
+        .meta({ description: 'most nodes registered at a time' }),
       relayRateKilobits: integerField(1, 100_000_000)
         .default(100_000)
         .meta({ description: 'rate of each leg of a path at a relay', unit: 'kilobits a second' }),
       strangersPerSecond: integerField(1, 1_000_000)
         .default(200)
-        .meta({ description: 'handshakes that need no cookie, in a second' }),
+        .meta({ description: 'handshakes of strangers that are taken without a cookie', unit: 'per second' }),
       nameServer: z
         .strictObject({
           port: integerField(1, 65_535).default(53).meta({ description: 'UDP and TCP port' }),
           names: z
             .array(domainField())
             .default([])
-            .meta({ description: 'names of the zone’s servers; default ns.<zone>' }),
-          timeToLiveSeconds: integerField(1, 86_400).default(60).meta({ description: 'how long answers may be kept' }),
+            .meta({ description: "names of the zone's servers; ns.<zone> unless given", sample: ['ns.nodes.example'] }),
+          timeToLiveSeconds: integerField(1, 86_400)
+            .default(60)
+            .meta({ description: 'how long resolvers may keep an answer', unit: 'seconds' }),
         })
-        .prefault({}),
+        .prefault({})
+        .meta({ description: 'the name server of the zone' }),
+      daemon: serviceSection('dc'),
     })
     .superRefine(crossCheck(checkWhole), EVEN_WHEN_FAULTY)
-    .transform(settingsOf);
+    .transform(settingsOf)
+    .meta({ description: 'direction coordinator of NTMobile' });
 }
 
 interface WholeParts {
@@ -84,7 +101,7 @@ function checkWhole({ port, secondPort, systemPrefix, generalIpv4Prefix }: Whole
 }
 
 interface Fields {
-  readonly daemon: DaemonSettings;
+  readonly daemon: ServiceSettings;
   readonly zone: string;
   readonly addresses: readonly IpAddress[];
   readonly port: number;

@@ -46,22 +46,41 @@ const globalAddress = () => ipv6Field().refine(isGlobalUnicast, 'must be a globa
 function mobileNodeSection(context: ConfigurationContext) {
   const association = securityAssociationField(context);
   return z.strictObject({
-    identifier: identifierField().optional().meta({ description: 'network access identifier (RFC 4283)' }),
+    identifier: identifierField()
+      .optional()
+      .meta({ description: 'network access identifier (RFC 4283); without one it is known by its addresses' }),
     security: z
       .union([association, z.array(association).min(1)])
       .optional()
-      .meta({ description: 'security association { spi, key or keyFile, algorithm }, or a list of them' }),
-    homeAddresses: z.array(globalAddress()).min(1).meta({ description: 'IPv6 home addresses it may register' }),
-    ipv4HomeAddresses: z.array(ipv4Field()).default([]).meta({ description: 'fixed IPv4 home addresses' }),
-    mayUseIpv4Pool: z.boolean().default(true).meta({ description: 'may take an address from ipv4Pool' }),
-    mobileRouter: z
+      .meta({
+        description: 'security association with it, or a list of them while a key is replaced',
+        details:
+          'Needed unless security at the top is none. Make a key with: (umask 077; echo "hex:$(openssl rand -hex 32)" > FILE).',
+      }),
+    homeAddresses: z
+      .array(globalAddress())
+      .min(1)
+      .meta({ description: 'IPv6 home addresses that it may register', sample: ['2001:db8:1:100::10'] }),
+    ipv4HomeAddresses: z
+      .array(ipv4Field())
+      .default([])
+      .meta({ description: 'fixed IPv4 home addresses of it; none unless given', sample: ['198.51.100.10'] }),
+    mayUseIpv4Pool: z
       .boolean()
-      .optional()
-      .meta({ description: 'may register as a mobile router; default: when it has mobileNetworkPrefixes' }),
+      .default(true)
+      .meta({ description: 'it may take an address from ipv4Pool where it has no fixed one' }),
+    mobileRouter: z.boolean().optional().meta({
+      description: 'it may register as a mobile router; unless given, it may when it has mobileNetworkPrefixes',
+      sample: false,
+    }),
     mobileNetworkPrefixes: z
       .array(prefixField().refine(({ address }) => isGlobalUnicast(address), 'must be a unicast prefix'))
       .default([])
-      .meta({ description: 'IPv6 and IPv4 prefixes of its networks, which it may register' }),
+      .meta({
+        description: 'IPv6 and IPv4 prefixes of the networks behind it; none unless given',
+        details: 'It may register exactly these, each as a whole.',
+        sample: ['2001:db8:1:200::/64'],
+      }),
   });
 }
 
@@ -72,42 +91,71 @@ type SecurityAssociation = AuthorizedMobileNode['securityAssociations'][number];
 export function homeAgentSchema(context: ConfigurationContext) {
   return z
     .strictObject({
-      daemon: daemonSection('ha'),
-      addresses: z.array(globalAddress()).min(1).meta({ description: 'IPv6 addresses of this home agent' }),
+      addresses: z.array(globalAddress()).min(1).meta({
+        description: 'IPv6 addresses of this home agent',
+        details: 'Registrations are accepted only to these.',
+      }),
       ipv4Addresses: z
         .array(ipv4Field())
         .default([])
-        .meta({ description: 'IPv4 addresses that serve UDP; none: no IPv4 visited networks' }),
+        .meta({
+          description: 'IPv4 addresses that serve nodes on IPv4 links by UDP; without any, only IPv6 links are served',
+          sample: ['192.0.2.1'],
+        }),
       udpPort: udpPortField(),
-      homePrefixes: z.array(ipv6PrefixField()).min(1).meta({ description: 'IPv6 home prefixes' }),
-      ipv4HomePrefixes: z.array(ipv4PrefixField()).default([]).meta({ description: 'IPv4 home networks' }),
-      ipv4Pool: ipv4PrefixField().optional().meta({ description: 'IPv4 home addresses given on demand' }),
-      homeLink: deviceField()
-        .optional()
-        .meta({ description: 'interface of the home link; none: virtual home network' }),
-      security: z
-        .enum(['required', 'none'])
-        .default('required')
-        .meta({ description: 'none: accept registrations without authentication' }),
-      mobileNodes: z.array(mobileNodeSection(context)).min(1).meta({ description: 'who may register what' }),
-      maximumLifetimeSeconds: lifetimeField(3600),
-      refreshAdvice: z.number().min(0).max(1).default(0).meta({
-        description: 'ask for a refresh after this fraction of the lifetime; 0: never',
+      homePrefixes: z
+        .array(ipv6PrefixField())
+        .min(1)
+        .meta({ description: 'prefixes of the home network, which IPv6 home addresses lie in' }),
+      ipv4HomePrefixes: z
+        .array(ipv4PrefixField())
+        .default([])
+        .meta({
+          description: 'networks that IPv4 home addresses lie in; none unless given',
+          sample: ['198.51.100.0/24'],
+        }),
+      ipv4Pool: ipv4PrefixField().optional().meta({
+        description: 'addresses for nodes that ask for an IPv4 home address and have no fixed one; none unless given',
+        sample: '198.51.100.128/25',
       }),
-      natKeepaliveSeconds: natKeepaliveField(),
-      acceptForcedUdp: z.boolean().default(true).meta({ description: 'grant UDP encapsulation where no NAT is' }),
+      homeLink: deviceField().optional().meta({
+        description: 'interface of the home link; without it the home network is virtual',
+        details: 'The prefixes of a virtual home network are routed to this host.',
+        sample: 'eth1',
+      }),
+      security: z.enum(['required', 'none']).default('required').meta({
+        description: 'whether registrations must be authenticated',
+        details: 'With none anybody may take over any of the home addresses.',
+      }),
+      mobileNodes: z.array(mobileNodeSection(context)).min(1).meta({ description: 'who may register what' }),
+      maximumLifetimeSeconds: lifetimeField(3600).meta({ description: 'longest lifetime of a registration' }),
+      refreshAdvice: z.number().min(0).max(1).default(0).meta({
+        description: 'fraction of its lifetime after which a node is asked to refresh its registration; 0 never asks',
+      }),
+      natKeepaliveSeconds: natKeepaliveField().meta({
+        description: 'how often a node behind a NAT is told to refresh its mapping there',
+      }),
+      acceptForcedUdp: z
+        .boolean()
+        .default(true)
+        .meta({ description: 'grant UDP encapsulation to a node that asks for it where no NAT is' }),
       forceUdp: z
         .boolean()
         .default(false)
-        .meta({ description: 'tell mobile nodes on IPv4 to use UDP even without NAT' }),
-      timestampWindowMs: integerField(3001, 3_600_000)
-        .default(7000)
-        .meta({ unit: 'milliseconds', description: 'tolerated difference of clocks (RFC 4285 §6)' }),
-      maximumBindings: integerField(1, 10_000_000).default(100_000).meta({ description: 'most bindings held' }),
+        .meta({ description: 'tell every node on IPv4 to use UDP encapsulation, NAT or not' }),
+      timestampWindowMs: integerField(3001, 3_600_000).default(7000).meta({
+        unit: 'milliseconds',
+        description: 'tolerated difference of clocks, by which replays are known (RFC 4285 §6)',
+      }),
+      maximumBindings: integerField(1, 10_000_000)
+        .default(100_000)
+        .meta({ description: 'most registrations at a time' }),
       tunnelMtu: tunnelMtuSection(),
+      daemon: daemonSection('ha'),
     })
     .superRefine(crossCheck(checkWhole), EVEN_WHEN_FAULTY)
-    .transform(settingsOf);
+    .transform(settingsOf)
+    .meta({ description: 'home agent (RFC 6275, RFC 5555, RFC 3963)' });
 }
 
 /** Undefined: faulty, or left out. */

@@ -22,13 +22,14 @@ export function mobileNodeSchema(context: ConfigurationContext) {
     .transform(homeOf);
   return z
     .strictObject({
-      ...mobileShape('mn'),
       homes: z.array(home).max(16).default([]).meta({ description: 'Mobile IPv6: one entry for each home agent' }),
       ntmobile: ntmobileSection(context).optional(),
+      ...mobileShape('mn'),
     })
     .superRefine(crossCheck(checkHomes), EVEN_WHEN_FAULTY)
     .superRefine(crossCheck(checkPurpose), EVEN_WHEN_FAULTY)
-    .transform(({ daemon, ntmobile, ...mobileNode }): MobileNodeSettings => ({ daemon, mobileNode, ntmobile }));
+    .transform(({ daemon, ntmobile, ...mobileNode }): MobileNodeSettings => ({ daemon, mobileNode, ntmobile }))
+    .meta({ description: 'mobile node (RFC 6275, RFC 5555; NTMobile)' });
 }
 
 interface Purposes {

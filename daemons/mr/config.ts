@@ -56,10 +56,24 @@ function routerHomeSection(context: ConfigurationContext) {
         .array(prefixField().refine(({ address }) => isGlobalUnicast(address), 'must be a unicast prefix'))
         .min(1)
         .max(32)
-        .meta({ description: 'IPv6 and IPv4 prefixes of the networks behind this router' }),
-      registrationModes: z.array(z.enum(MODES)).min(1).max(2).default(['explicit']).meta({
-        description: 'explicit: we tell the prefixes; implicit: the home agent knows them; in the order of trial',
-      }),
+        .meta({
+          description: 'IPv6 and IPv4 prefixes of the networks behind this router',
+          details:
+            'The home agent must grant exactly these to it. IPv4 needs no IPv4 home address. Hosts configure themselves only in IPv6 ' +
+            'networks of length 64 (RFC 4862); a shorter prefix is divided among mobileNetworks.',
+          sample: ['2001:db8:1:200::/64'],
+        }),
+      registrationModes: z
+        .array(z.enum(MODES))
+        .min(1)
+        .max(2)
+        .default(['explicit'])
+        .meta({
+          description: 'how the home agent hears of the prefixes, in the order of trial',
+          details:
+            'With explicit each registration tells them, with implicit the home agent knows them. With both, the second is tried when every ' +
+            'home agent has refused the first.',
+        }),
     })
     .superRefine(crossCheck(checkRouterHome), EVEN_WHEN_FAULTY)
     .transform(
@@ -94,33 +108,49 @@ function checkRouterHome(home: Parts<RouterHomeFields>, report: Report): void {
 
 /** `2001:db8:500::1/64`: an address with the length of its network. */
 function interfaceAddressField() {
-  return z.string().transform((text, context): MobileNetwork['addresses'][number] => {
-    const address = parseIpAddress(text.split('/')[0] ?? '');
-    const prefix = text.includes('/') ? parsePrefix(text) : undefined;
-    if (address !== undefined && prefix !== undefined) return { address, prefixLength: prefix.length };
-    reporter(context)(`"${text}" is not an address with prefix length`, 'for example 2001:db8:500::1/64');
-    return z.NEVER;
-  });
+  return z
+    .string()
+    .transform((text, context): MobileNetwork['addresses'][number] => {
+      const address = parseIpAddress(text.split('/')[0] ?? '');
+      const prefix = text.includes('/') ? parsePrefix(text) : undefined;
+      if (address !== undefined && prefix !== undefined) return { address, prefixLength: prefix.length };
+      reporter(context)(`"${text}" is not an address with prefix length`, 'for example 2001:db8:500::1/64');
+      return z.NEVER;
+    })
+    .meta({ kind: 'address/length' });
 }
 
 const networkSection = z.strictObject({
-  device: deviceField().meta({ description: 'interface of a network behind this router' }),
+  device: deviceField().meta({ description: 'interface of a network behind this router', sample: 'lan0' }),
   addresses: z
     .array(interfaceAddressField())
     .default([])
-    .meta({ description: "this router's own addresses there, each with prefix length" }),
+    .meta({
+      description: "this router's own addresses there, each with prefix length; none unless given",
+      sample: ['2001:db8:1:200::1/64'],
+    }),
 });
 
 /** Schema of `mr.yaml`. */
 export function mobileRouterSchema(context: ConfigurationContext) {
   return z
     .strictObject({
-      ...mobileShape('mr'),
       homes: z.array(routerHomeSection(context)).min(1).max(16).meta({ description: 'one entry for each home agent' }),
-      mobileNetworks: z.array(networkSection).min(1).max(64).meta({ description: 'the networks behind this router' }),
+      mobileNetworks: z
+        .array(networkSection)
+        .min(1)
+        .max(64)
+        .meta({
+          description: "interfaces of the networks behind this router, and the router's addresses there",
+          details:
+            'The addresses are set and removed with the registration, so that radvd advertises what can be used (see radvd.conf and ' +
+            'dnsmasq.conf beside the examples). These interfaces never lead out.',
+        }),
+      ...mobileShape('mr'),
     })
     .superRefine(crossCheck(checkRouter), EVEN_WHEN_FAULTY)
-    .transform(({ daemon, ...mobileRouter }): MobileRouterSettings => ({ daemon, mobileRouter }));
+    .transform(({ daemon, ...mobileRouter }): MobileRouterSettings => ({ daemon, mobileRouter }))
+    .meta({ description: 'mobile router (RFC 3963, RFC 5555)' });
 }
 
 interface RouterParts {

@@ -26,6 +26,10 @@ import {
   udpPortField,
 } from '#ops/protocol-fields.ts';
 
+const HOME_LINK_DETAILS =
+  'An address inside it on an interface tells the home link; router advertisements give one. Where there are none, set a second address ' +
+  'beside the home address by hand: the home address alone may be a leftover and tells nothing.';
+
 const globalAddress = () => ipv6Field().refine(isGlobalUnicast, 'must be a global unicast address');
 
 /** A DNS name, one address, or a list of one IPv6 and one IPv4 address. */
@@ -45,37 +49,53 @@ function homeAgentField() {
       }
       return { addresses };
     })
-    .meta({ description: 'DNS name of the home agent, its address, or [IPv6 address, IPv4 address]' });
+    .meta({
+      description: 'DNS name of the home agent (A and AAAA records), one address, or [IPv6 address, IPv4 address]',
+      ...{ kind: 'DNS name, address, or two addresses', sample: 'ha.example.net' },
+    });
 }
 
 /** The keys of one entry of `homes`. */
 export function homeShape(context: ConfigurationContext) {
   return {
-    name: z.string().min(1).max(64).optional().meta({ description: 'shown to you; default: the home address' }),
+    name: z.string().min(1).max(64).optional().meta({
+      description: 'what this home is called in status and log; the home address unless given',
+      sample: 'office',
+    }),
     homeAgent: homeAgentField(),
-    homeAgentAddress: globalAddress()
-      .optional()
-      .meta({ description: "the home agent's IPv6 address, where homeAgent tells only IPv4" }),
-    homeAddress: globalAddress().meta({ description: 'the IPv6 address that stays' }),
-    homePrefix: ipv6PrefixField()
-      .optional()
-      .meta({ description: 'prefix of the home link; default: /64 around homeAddress' }),
+    homeAgentAddress: globalAddress().optional().meta({
+      description: "the home agent's IPv6 address; needed only where homeAgent tells nothing but an IPv4 address",
+      sample: '2001:db8:1::1',
+    }),
+    homeAddress: globalAddress().meta({ description: 'the IPv6 address that stays', sample: '2001:db8:1:100::10' }),
+    homePrefix: ipv6PrefixField().optional().meta({
+      description: 'prefix of the home link; the /64 around homeAddress unless given',
+      details: HOME_LINK_DETAILS,
+      sample: '2001:db8:1:100::/64',
+    }),
     ipv4HomeAddress: z
       .union([z.enum(['none', 'dynamic']), ipv4Field()])
       .default('none')
-      .meta({ description: 'none, dynamic (the home agent gives one) or the IPv4 address that stays' }),
+      .meta({ description: 'the IPv4 address that stays; dynamic asks the home agent for one' }),
     ipv4HomeLink: z
       .strictObject({
-        prefixLength: integerField(0, 32).meta({ description: 'prefix length on the home link' }),
-        gateway: ipv4Field().optional().meta({ description: 'IPv4 router of the home link' }),
+        prefixLength: integerField(0, 32).meta({ description: 'prefix length on the home link', sample: 24 }),
+        gateway: ipv4Field()
+          .optional()
+          .meta({ description: 'IPv4 router of the home link; none unless given', sample: '198.51.100.1' }),
       })
       .optional()
-      .meta({ description: 'how IPv4 is configured on the home link' }),
-    virtualHomeNetwork: z.boolean().default(true).meta({ description: 'no home link exists: never at home' }),
-    identifier: identifierField().optional().meta({ description: 'network access identifier (RFC 4283)' }),
-    security: z
-      .union([z.literal('none'), securityAssociationField(context)])
-      .meta({ description: 'give { spi: …, keyFile: … }, or write "security: none"' }),
+      .meta({ description: 'how IPv4 is configured on the home link; IPv4 is not configured at home without it' }),
+    virtualHomeNetwork: z
+      .boolean()
+      .default(true)
+      .meta({ description: 'no home link exists, so this host is never at home' }),
+    identifier: identifierField()
+      .optional()
+      .meta({ description: 'network access identifier (RFC 4283) by which the home agent knows this host' }),
+    security: z.union([z.literal('none'), securityAssociationField(context)]).meta({
+      description: 'security association with the home agent: { spi: …, keyFile: … }, or "none" to register without',
+    }),
   };
 }
 
@@ -126,18 +146,30 @@ export function homeOf(fields: HomeFields): Home {
 }
 
 const interfaceSection = z.strictObject({
-  match: z.string().min(1).max(15).meta({ description: 'interface name; * stands for any characters' }),
-  preference: integerField(-1000, 1000).meta({ description: 'higher is better; negative: never; others have 0' }),
+  match: z
+    .string()
+    .min(1)
+    .max(15)
+    .meta({ description: 'interface name; * stands for any characters', sample: 'wlan*' }),
+  preference: integerField(-1000, 1000).meta({
+    description: 'higher is preferred; negative is never used; what is not listed has 0',
+    sample: 10,
+  }),
 });
 
 /** The keys beside `homes`; `name` is the daemon's. */
 export function mobileShape(name: string) {
   return {
-    daemon: daemonSection(name),
-    interfaces: z.array(interfaceSection).default([]).meta({ description: 'which interfaces are used, in what order' }),
-    optimistic: z.boolean().default(true).meta({ description: 'send data right behind the Binding Update' }),
-    preferIpv4: z.boolean().default(false).meta({ description: 'prefer an IPv4 care-of address' }),
-    forceUdp: z.boolean().default(true).meta({ description: 'UDP encapsulation on IPv4 even without NAT' }),
+    interfaces: z
+      .array(interfaceSection)
+      .default([])
+      .meta({ description: 'which interfaces lead out, and which of them are preferred' }),
+    optimistic: z
+      .boolean()
+      .default(true)
+      .meta({ description: 'send data right behind the Binding Update, before it is acknowledged' }),
+    preferIpv4: z.boolean().default(false).meta({ description: 'prefer an IPv4 care-of address where there are both' }),
+    forceUdp: z.boolean().default(true).meta({ description: 'ask for UDP encapsulation on IPv4 even where no NAT is' }),
     natKeepaliveSeconds: natKeepaliveField(),
     lifetimeSeconds: lifetimeField(600),
     udpPort: udpPortField(),
@@ -149,8 +181,9 @@ export function mobileShape(name: string) {
     defaultRoute: z
       .boolean()
       .default(true)
-      .meta({ description: 'all traffic goes home; false: only from the home address' }),
+      .meta({ description: 'all traffic goes through home; false sends only what uses the home address' }),
     tunnelMtu: tunnelMtuSection(),
+    daemon: daemonSection(name),
   };
 }
 

@@ -32,20 +32,26 @@ export interface NtmobileSettings {
 }
 
 const labelField = () =>
-  z.string().refine((text) => text.length <= 63 && !text.includes('.') && isDomainName(text), {
-    message: 'must be 1 to 63 lower case letters, digits and "-"',
-  });
+  z
+    .string()
+    .refine((text) => text.length <= 63 && !text.includes('.') && isDomainName(text), {
+      message: 'must be 1 to 63 lower case letters, digits and "-"',
+    })
+    .meta({ kind: 'name' });
 
 const FINGERPRINT_REMEDY = '"sojourn as fingerprint", on the account server, shows it';
 
 /** As OpenSSL prints it, `AB:CD:…`; 64 digits without colons are taken as well. */
 function fingerprintField() {
-  return z.string().transform((text, context): string => {
-    const digits = text.replaceAll(':', '').toUpperCase();
-    if (/^[0-9A-F]{64}$/.test(digits)) return digits.replaceAll(/..(?!$)/g, '$&:');
-    reporter(context)('not the SHA-256 fingerprint of a certificate', FINGERPRINT_REMEDY);
-    return z.NEVER;
-  });
+  return z
+    .string()
+    .transform((text, context): string => {
+      const digits = text.replaceAll(':', '').toUpperCase();
+      if (/^[0-9A-F]{64}$/.test(digits)) return digits.replaceAll(/..(?!$)/g, '$&:');
+      reporter(context)('not the SHA-256 fingerprint of a certificate', FINGERPRINT_REMEDY);
+      return z.NEVER;
+    })
+    .meta({ kind: 'fingerprint', sample: 'AB'.repeat(32).replaceAll(/..(?!$)/g, '$&:') });
 }
 
 function accountServerSection(configuration: ConfigurationContext) {
@@ -57,14 +63,23 @@ function accountServerSection(configuration: ConfigurationContext) {
           (text) => isHostName(text) || parseIpAddress(text) !== undefined,
           'must be a host name or an IP address',
         )
-        .meta({ description: 'DNS name or address of the account server' }),
+        .meta({
+          description: 'DNS name or address of the account server',
+          ...{ kind: 'DNS name or address', sample: 'as.example.net' },
+        }),
       port: integerField(1, 65_535).default(4501).meta({ description: 'its TCP port' }),
-      fingerprint: fingerprintField()
-        .optional()
-        .meta({ description: 'SHA-256 of its certificate; without it an authority vouches for the server' }),
-      caFile: z.string().optional().meta({
-        description: 'certificate of the authority that vouches for it, PEM; default: those that this host trusts',
+      fingerprint: fingerprintField().optional().meta({
+        description: 'SHA-256 of its certificate; without it an authority vouches for the server',
+        details: 'On the account server: sojourn as fingerprint.',
       }),
+      caFile: z
+        .string()
+        .optional()
+        .meta({
+          description:
+            'PEM file with the certificate of the authority that vouches for it; without it those that this host trusts',
+          ...{ kind: 'path', sample: '/etc/sojourn/ca.pem' },
+        }),
     })
     .superRefine(
       crossCheck((fields, report) => checkTrust(fields, configuration, report)),
@@ -111,14 +126,27 @@ export function ntmobileSection(configuration: ConfigurationContext) {
   return z
     .strictObject({
       accountServer: accountServerSection(configuration),
-      account: labelField().meta({ description: 'account there' }),
-      device: labelField()
-        .optional()
-        .meta({ description: "name of this host below the account's; default: as the account server calls it" }),
-      passwordFile: z.string().optional().meta({ description: "file whose first line is the account's password" }),
-      enrolmentTokenFile: z.string().optional().meta({
-        description: 'file whose first line is an enrolment token; may be removed after the first login',
+      account: labelField().meta({ description: 'name of the account there', sample: 'alice' }),
+      device: labelField().optional().meta({
+        description: "name of this host below the account's; the account server's choice unless given",
+        sample: 'laptop',
       }),
+      passwordFile: z
+        .string()
+        .optional()
+        .meta({
+          description: "file whose first line is the account's password, not readable by every user",
+          details: 'Either this or enrolmentTokenFile.',
+          ...{ kind: 'path', sample: '/etc/sojourn/keys/password' },
+        }),
+      enrolmentTokenFile: z
+        .string()
+        .optional()
+        .meta({
+          description: 'file whose first line is an enrolment token; it may be removed after the first login',
+          details: 'On the account server: sojourn as account token NAME.',
+          ...{ kind: 'path', sample: '/etc/sojourn/keys/token' },
+        }),
       port: integerField(1, 65_535).default(7890).meta({ description: 'UDP port of control and tunnels' }),
       virtualIpv4Prefix: ipv4PrefixField()
         .prefault('198.18.0.0/15')
@@ -127,11 +155,14 @@ export function ntmobileSection(configuration: ConfigurationContext) {
         .array(domainField())
         .max(256)
         .default([])
-        .meta({ description: 'domains that are always reached through a relay' }),
+        .meta({
+          description: 'domains that are always reached through a relay; none unless given',
+          sample: ['intranet.example.net'],
+        }),
       unreachableNames: z
         .boolean()
         .default(true)
-        .meta({ description: 'reach through a relay what has no address of a family that there is here' }),
+        .meta({ description: 'reach through a relay what has no address of a family that this place has' }),
       table: integerField(1, 0xffff_fffe).default(7890).meta({
         description: 'routing table of packets from virtual addresses; the next one is that of the places',
       }),
@@ -142,7 +173,14 @@ export function ntmobileSection(configuration: ConfigurationContext) {
       EVEN_WHEN_FAULTY,
     )
     .transform((fields) => settingsOf(fields, configuration))
-    .meta({ description: 'NTMobile: tunnels to other nodes by name, from behind any NAT' });
+    .meta({
+      description: 'NTMobile: tunnels to other nodes by name, from behind any NAT; none without this section',
+      sample: {
+        accountServer: { host: 'as.example.net' },
+        account: 'alice',
+        passwordFile: '/etc/sojourn/keys/password',
+      },
+    });
 }
 
 interface SecretParts {

@@ -66,12 +66,15 @@ export function soundList<T>(list: readonly (T | undefined)[] | undefined): read
 
 /** Text that `parse` turns into a value, or a fault that shows an example. */
 function parsedText<T>(parse: (text: string) => T | undefined, what: string, example: string) {
-  return z.string().transform((text, context): T => {
-    const value = parse(text);
-    if (value !== undefined) return value;
-    reporter(context)(`"${text}" is not ${what}`, `for example ${example}`);
-    return z.NEVER;
-  });
+  return z
+    .string()
+    .transform((text, context): T => {
+      const value = parse(text);
+      if (value !== undefined) return value;
+      reporter(context)(`"${text}" is not ${what}`, `for example ${example}`);
+      return z.NEVER;
+    })
+    .meta({ kind: what.replace(/^an? /, '').replace(/ \(.*/, '') });
 }
 
 export const ipv6Field = () => parsedText(parseIpv6, 'an IPv6 address', '2001:db8::1');
@@ -122,11 +125,17 @@ const SMALLEST_KEY_OCTETS = 16;
 
 /** `key` (the key itself) or `keyFile` (a file that holds it in the same form), exactly one of them. */
 export const keyShape = {
-  key: z.string().optional().meta({ description: 'shared key: hex:…, base64:… or text:…, at least 16 octets' }),
-  keyFile: z
-    .string()
-    .optional()
-    .meta({ description: 'file that holds the shared key in the same form, not readable by others' }),
+  key: z.string().optional().meta({
+    description: 'shared key itself: hex:…, base64:… or text:…, at least 16 octets',
+    details: 'Either key or keyFile. A file with a key in it must not be readable by every user.',
+    sample: 'hex:<64 hexadecimal digits>',
+    secret: true,
+  }),
+  keyFile: z.string().optional().meta({
+    description: 'file that holds the shared key in the same form, not readable by every user',
+    kind: 'path',
+    sample: '/etc/sojourn/keys/name',
+  }),
 };
 
 export interface KeySource {

@@ -154,7 +154,9 @@ function keysAt(shape: unknown, path: Finding['path']): readonly string[] {
   return schemasAt(shape, path).flatMap((place) => Object.keys(member(place, 'properties') ?? {}));
 }
 
+/** Nothing for the file as a whole: what it is about is no remedy. */
 function descriptionAt(shape: unknown, path: Finding['path']): string {
+  if (path.length === 0) return '';
   for (const place of schemasAt(shape, path)) {
     const description = member(place, 'description');
     if (typeof description === 'string') return description;

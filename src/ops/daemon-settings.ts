@@ -6,31 +6,46 @@ import { RUN_DIRECTORY, runDirectory, stateDirectory } from './directories.ts';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
+const SECTION = { description: 'what is about the process, not about the protocol' };
+
 const nameField = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'must be 1 to 32 lower case letters, digits and "-"');
 
 /** What every process of the suite can be told; `name`: what it is called unless the operator says otherwise (several on one host). */
 function processFields(name: string) {
   return {
-    name: nameField.default(name).meta({ description: 'name of this daemon: socket, store, log' }),
+    name: nameField.default(name).meta({
+      description: 'name of this daemon, which its socket, store, device and log lines bear',
+      details: 'Several daemons of one kind on one host need different ones.',
+      kind: 'name',
+    }),
     controlSocket: z
       .string()
       .startsWith('/', 'must be an absolute path')
       .max(107)
       .optional()
       .meta({
-        description: `path of the control socket; default ${RUN_DIRECTORY}/<name>.sock`,
+        description: `path of the control socket; ${RUN_DIRECTORY}/<name>.sock unless given`,
+        ...{ kind: 'path', sample: `${RUN_DIRECTORY}/${name}.sock` },
       }),
-    controlGroup: z.string().min(1).optional().meta({ description: 'group that may use the control socket' }),
+    controlGroup: z
+      .string()
+      .min(1)
+      .optional()
+      .meta({
+        description:
+          'group that may use the control socket, by name or number; the own group of the daemon unless given',
+        ...{ kind: 'group', sample: 'sojourn' },
+      }),
     stateDirectory: z
       .string()
       .startsWith('/', 'must be an absolute path')
       .default(stateDirectory)
-      .meta({ description: 'directory of the store, which survives restarts' }),
+      .meta({ description: 'directory of the store, which survives restarts', kind: 'path' }),
     logLevel: z.enum(LOG_LEVELS).default('info').meta({ description: 'least severe level that is logged' }),
     logFormat: z
       .enum(['auto', 'json', 'pretty'])
       .default('auto')
-      .meta({ description: 'auto: pretty on a terminal, JSON lines elsewhere' }),
+      .meta({ description: 'form of the log; auto is pretty on a terminal and JSON lines elsewhere' }),
   };
 }
 
@@ -39,7 +54,8 @@ export function serviceSection(name: string) {
   return z
     .strictObject(processFields(name))
     .prefault({})
-    .transform((settings) => ({ ...settings, controlSocket: controlSocketOf(settings) }));
+    .transform((settings) => ({ ...settings, controlSocket: controlSocketOf(settings) }))
+    .meta(SECTION);
 }
 
 /** Schema of `daemon:` for a daemon with a data plane. */
@@ -47,24 +63,27 @@ export function daemonSection(name: string) {
   return z
     .strictObject({
       ...processFields(name),
-      device: deviceField().optional().meta({ description: 'name of the TUN device; default sojourn-<name>' }),
+      device: deviceField()
+        .optional()
+        .meta({ description: 'name of the TUN device; sojourn-<name> unless given', sample: `sojourn-${name}` }),
       threads: integerField(1, 64)
         .refine((threads) => threads === 1 || threads % 2 === 0, 'must be 1 or even (pairs of one thread each way)')
         .default(2)
-        .meta({ description: 'threads of the data plane: 1 for both directions, 2 for one each, 2n for n pairs' }),
+        .meta({ description: 'threads of the data plane; 1 serves both directions, 2 one each, 2n are n pairs' }),
       deviceMtu: integerField(1280, 65535).default(1460).meta({ description: 'MTU of the TUN device', unit: 'octets' }),
       rawPath: z
         .boolean()
         .default(true)
-        .meta({ description: 'serve IPv6 links (raw packets); false: UDP on IPv4 only' }),
-      holdMs: integerField(0, 1000)
-        .default(50)
-        .meta({ description: 'hold data that overtakes its Binding Update for so long', unit: 'milliseconds' }),
+        .meta({ description: 'serve IPv6 links, by raw packets; false leaves UDP on IPv4' }),
+      holdMs: integerField(0, 1000).default(50).meta({
+        description: 'how long data that overtakes its registration is held; 0 drops it',
+        unit: 'milliseconds',
+      }),
       resolvers: z
         .array(ipField())
         .max(8)
         .default([])
-        .meta({ description: 'DNS servers to ask; default: those of /etc/resolv.conf' }),
+        .meta({ description: 'DNS servers to ask; those of /etc/resolv.conf unless given', sample: ['2001:db8::53'] }),
     })
     .prefault({})
     .superRefine(
@@ -78,7 +97,8 @@ export function daemonSection(name: string) {
       ...settings,
       device: deviceOf(settings),
       controlSocket: controlSocketOf(settings),
-    }));
+    }))
+    .meta(SECTION);
 }
 
 interface Named {

@@ -11,28 +11,37 @@ const PORT = 7890;
 
 /** `hex:` or `base64:` and 32 octets, X25519 or Ed25519. */
 export function publicKeyField() {
-  return z.string().transform((text, context): Uint8Array => {
-    const key = text.startsWith('text:') ? undefined : parseKey(text);
-    if (key?.length === KEY_OCTETS) return key;
-    reporter(context)(
-      `"${text}" is not a public key`,
-      'write hex: or base64: and its 32 octets, as the other daemon shows it',
-    );
-    return z.NEVER;
-  });
+  return z
+    .string()
+    .transform((text, context): Uint8Array => {
+      const key = text.startsWith('text:') ? undefined : parseKey(text);
+      if (key?.length === KEY_OCTETS) return key;
+      reporter(context)(
+        `"${text}" is not a public key`,
+        'write hex: or base64: and its 32 octets, as the other daemon shows it',
+      );
+      return z.NEVER;
+    })
+    .meta({ kind: 'public key' });
 }
 
 export const domainField = () =>
-  z.string().refine(isDomainName, 'must be a domain name in lower case, without a dot at its end, like nodes.example');
+  z
+    .string()
+    .refine(isDomainName, 'must be a domain name in lower case, without a dot at its end, like nodes.example')
+    .meta({ kind: 'domain name' });
 
 /** `192.0.2.1`, `192.0.2.1:7890`, `2001:db8::1`, `[2001:db8::1]:7890`. */
 export function endpointField() {
-  return z.string().transform((text, context): Endpoint => {
-    const endpoint = parseEndpoint(text, PORT);
-    if (endpoint !== undefined) return endpoint;
-    reporter(context)(`"${text}" is no address with a port`, 'for example 192.0.2.1:7890 or [2001:db8::1]:7890');
-    return z.NEVER;
-  });
+  return z
+    .string()
+    .transform((text, context): Endpoint => {
+      const endpoint = parseEndpoint(text, PORT);
+      if (endpoint !== undefined) return endpoint;
+      reporter(context)(`"${text}" is no address with a port`, 'for example 192.0.2.1:7890 or [2001:db8::1]:7890');
+      return z.NEVER;
+    })
+    .meta({ kind: 'endpoint' });
 }
 
 /** Reports a prefix that is none of a system. */

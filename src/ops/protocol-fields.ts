@@ -20,11 +20,14 @@ const HMAC_SHA1_SPI = 3;
 export function securityAssociationField(configuration: ConfigurationContext) {
   return z
     .strictObject({
-      spi: integerField(0, LARGEST_SPI).meta({ description: 'security parameter index, the same at both ends' }),
+      spi: integerField(0, LARGEST_SPI).meta({
+        description: 'security parameter index, the same at both ends; 256 or more, or 3 for HMAC-SHA1 (RFC 4285)',
+        sample: 1000,
+      }),
       algorithm: z
         .enum(['hmac-sha256-128', 'hmac-sha1-96'])
         .default('hmac-sha256-128')
-        .meta({ description: 'message authentication, the same at both ends' }),
+        .meta({ description: 'message authentication code, the same at both ends' }),
       ...keyShape,
     })
     .superRefine(
@@ -61,25 +64,36 @@ function checkAssociation(parts: AssociationParts, configuration: ConfigurationC
 /** Network access identifier; RFC 4282's length, and no white space. */
 export function identifierField() {
   const fits = (text: string): boolean => /^\S+$/.test(text) && new TextEncoder().encode(text).length <= 253;
-  return z.string().refine(fits, 'must be 1 to 253 octets of UTF-8 without white space, like alice@example.net');
+  return z
+    .string()
+    .refine(fits, 'must be 1 to 253 octets of UTF-8 without white space, like alice@example.net')
+    .meta({ kind: 'identifier', sample: 'alice@example.net' });
 }
 
 export function tunnelMtuSection() {
   return z
     .strictObject({
-      ipip: integerField(1280, 65535).default(1460).meta({ description: 'over IPv6, IP-in-IPv6', unit: 'octets' }),
-      udp: integerField(1280, 65535).default(1472).meta({ description: 'over IPv4 and UDP', unit: 'octets' }),
+      ipip: integerField(1280, 65535)
+        .default(1460)
+        .meta({ description: 'largest inner packet over IPv6 (IP in IPv6)', unit: 'octets' }),
+      udp: integerField(1280, 65535)
+        .default(1472)
+        .meta({ description: 'largest inner packet over IPv4 and UDP', unit: 'octets' }),
     })
     .prefault({})
-    .meta({ description: 'largest inner packet', unit: 'octets' });
+    .meta({ description: 'largest inner packet of a tunnel, unless its path allows less' });
 }
 
 export const udpPortField = () =>
-  integerField(1, 65535).default(4191).meta({ description: 'UDP port of RFC 5555, the same at both ends' });
+  integerField(1, 65535)
+    .default(4191)
+    .meta({ description: 'UDP port of registrations and tunnels over IPv4 (RFC 5555), the same at both ends' });
 
 /** Seconds told in units of four, 16 bits wide (RFC 6275 §6.1.7). */
 export const lifetimeField = (seconds: number) =>
-  integerField(4, 262140).default(seconds).meta({ unit: 'seconds', description: 'lifetime of a registration' });
+  integerField(4, 262140)
+    .default(seconds)
+    .meta({ unit: 'seconds', description: 'lifetime of a registration that is asked for' });
 
 /** RFC 5555 §4.3; 0 is "never", which only the administrator of every NAT on the way can want. */
 export const natKeepaliveField = () =>

@@ -186,7 +186,7 @@ describe('an operator', () => {
 describe('the example', () => {
   it('runs with every default written out', async () => {
     await server.stop();
-    server.configure(example('as.yaml'));
+    server.configure(await example('as'));
     const check = await sojourn(['check', 'as', `${LAB_DIRECTORY}/as.yaml`]);
     expect([check.code, check.stderr]).toEqual([0, '']);
     await server.start();

@@ -30,8 +30,8 @@ let journey: Journey;
 beforeAll(async () => {
   journey = await Journey.create({ networks: ['ar6', 'nat-prc'] });
   writeFileSync(KEY_FILE, 'text:a key for the lab alone', { mode: 0o600 });
-  journey.homeAgent.configure(example('ha.yaml'));
-  journey.mobileNode.configure(example('mn.yaml'));
+  journey.homeAgent.configure(await example('ha'));
+  journey.mobileNode.configure(await example('mn'));
 });
 afterAll(async () => await journey?.close());
 

@@ -1,9 +1,11 @@
 /** The examples that ship with the project, moved into the lab. */
 import { readFileSync } from 'node:fs';
-import { parse } from 'yaml';
+import { parse, stringify } from 'yaml';
+import { configurationOf } from '#docs/generator/daemons.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { LAB_DIRECTORY, STATE_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';
+import { completed } from '#ops/config-values.ts';
 import { objectOf } from './journey.ts';
 
 /** What all keys of the examples are read from. */
@@ -25,8 +27,6 @@ const IN_THE_LAB: readonly (readonly [RegExp, string])[] = [
   [/ha\.example\.net/g, 'ha.example'],
   [/homeLink: eth1/g, 'homeLink: home0'],
 ];
-/** They need something that the lab has not. */
-const NOT_IN_THE_LAB = /^ *(controlGroup|resolvers):.*\n/gm;
 
 export function exampleFile(name: string): string {
   return new URL(`../../examples/${name}`, import.meta.url).pathname;
@@ -34,16 +34,16 @@ export function exampleFile(name: string): string {
 
 /** The text of an example, with the lab's addresses. */
 export function exampleText(name: string): string {
-  return IN_THE_LAB.reduce(
-    (rest, [pattern, value]) => rest.replaceAll(pattern, value),
-    readFileSync(exampleFile(name), 'utf8'),
-  );
+  return inTheLab(readFileSync(exampleFile(name), 'utf8'));
 }
 
-/** The configuration in an example, with what is commented out (the defaults) in force. */
-export function example(name: string): JsonObject {
-  const text = exampleText(name);
-  const written = text.replaceAll(/^( *)# ( *[A-Za-z0-9]+:( .*)?)$/gm, '$1$2').replaceAll(NOT_IN_THE_LAB, '');
-  const value: JsonValue = parse(written);
-  return objectOf(value);
+function inTheLab(text: string): string {
+  return IN_THE_LAB.reduce((rest, [pattern, value]) => rest.replaceAll(pattern, value), text);
+}
+
+/** The configuration in the example of a daemon, with every default written out. */
+export async function example(role: string): Promise<JsonObject> {
+  const { keys } = await configurationOf(role);
+  const value: JsonValue = parse(readFileSync(exampleFile(`${role}.yaml`), 'utf8'));
+  return objectOf(parse(inTheLab(stringify(completed(keys, objectOf(value))))));
 }

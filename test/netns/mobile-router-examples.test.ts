@@ -40,11 +40,11 @@ async function addressOfHost(family: 4 | 6): Promise<string> {
 beforeAll(async () => {
   journey = await Journey.create({ networks: ['ar6', 'nat-prc'], router: 'mr' });
   writeFileSync(KEY_FILE, 'text:a key for the lab alone', { mode: 0o600 });
-  journey.homeAgent.configure(example('ha.yaml'));
-  const { mobileNetworks: _, ...router } = example('mr.yaml');
+  journey.homeAgent.configure(await example('ha'));
+  const { mobileNetworks: given, ...router } = await example('mr');
   const mobileNetworks = [{ device: 'lan1', addresses: ['2001:db8:500::1/64', '198.51.100.129/28'] }];
   journey.mobileNode.configure({ ...router, mobileNetworks });
-  expect(example('mr.yaml')['mobileNetworks']).toEqual([{ ...mobileNetworks[0], device: 'lan0' }]);
+  expect(given).toEqual([{ ...mobileNetworks[0], device: 'lan0' }]);
   host = new NetworkManager('mr-a', 'lan', 50, journey.lab.logDirectory);
 });
 afterAll(async () => {

@@ -32,7 +32,7 @@ function targetOf(path: string, specifier: string): string {
   if (specifier.startsWith('.')) return join(dirname(path), specifier);
   const [, root, rest] = /^#([\w-]+)\/(.*)$/.exec(specifier) ?? [];
   if (root === undefined) return specifier;
-  return root === 'lab' || root === 'test' ? `${root}/${rest}` : `src/${root}/${rest}`;
+  return ['docs', 'lab', 'test'].includes(root) ? `${root}/${rest}` : `src/${root}/${rest}`;
 }
 
 const PURE = ['src/base/', 'src/wire/', 'src/crypto/'];
@@ -114,7 +114,12 @@ const LAYERS: readonly Layer[] = [
     packages: 'all',
     reason: 'a daemon composes what is in src and never imports another daemon, the lab or tests',
   },
-  { of: /^(lab|bench|test)\//, may: ['src/', 'daemons/', 'lab/', 'bench/', 'test/'], packages: 'all', reason: 'free' },
+  {
+    of: /^(docs|lab|bench|test)\//,
+    may: ['src/', 'daemons/', 'docs/', 'lab/', 'bench/', 'test/'],
+    packages: 'all',
+    reason: 'free',
+  },
 ];
 
 /** One sentence for each import that its layer does not allow. */
@@ -132,7 +137,7 @@ export function layerFaults(source: Source): readonly string[] {
 
 function isAllowed(layer: Layer, own: string, target: string, typeOnly: boolean): boolean {
   const below = (places: readonly string[]) => places.some((place) => target.startsWith(place.replace('$1', own)));
-  if (/^(src|daemons|lab|bench|test)\//.test(target))
+  if (/^(src|daemons|docs|lab|bench|test)\//.test(target))
     return below(layer.may) || (typeOnly && below(layer.mayTypes ?? []));
   return layer.packages === 'all' || below(layer.packages);
 }

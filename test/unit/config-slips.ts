@@ -80,7 +80,7 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mn',
     '',
     'lifetimeSeconds: ten\n',
-    'mn.yaml:5:18: lifetimeSeconds: must be a number, not the text "ten" (lifetime of a registration)',
+    'mn.yaml:5:18: lifetimeSeconds: must be a number, not the text "ten" (lifetime of a registration that is asked for)',
   ],
   ['out of range', 'ha', '', 'udpPort: 70000\n', 'ha.yaml:6:10: udpPort: must be at most 65535, not 70000'],
   [
@@ -95,7 +95,7 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mn',
     `    security: { spi: 1000, key: '${KEY}' }\n`,
     '',
-    'mn.yaml:2:5: homes[0].security: is missing (give { spi: …, keyFile: … }, or write "security: none")',
+    'mn.yaml:2:5: homes[0].security: is missing (security association with the home agent: { spi: …, keyFile: … }, or "none" to register without)',
   ],
   [
     'security left out, home agent',

@@ -1,0 +1,25 @@
+/** All documents that are written from the code, by path below the repository. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { configurationPage } from './configuration-page.ts';
+import { configurationOf, REPOSITORY, roles } from './daemons.ts';
+import { exampleFile } from './example-file.ts';
+import { manualPage } from './manual-page.ts';
+
+export async function documents(): Promise<ReadonlyMap<string, string>> {
+  const daemons = await Promise.all(roles().map(configurationOf));
+  const written = new Map([['docs/configuration.md', configurationPage(daemons)]]);
+  for (const daemon of daemons) {
+    const example = `examples/${daemon.role}.yaml`;
+    written.set(example, exampleFile(daemon, readIfThere(example)));
+    const page = manualPage(daemon, readIfThere(`examples/${daemon.role}.minimal.yaml`));
+    written.set(`man/sojourn.${daemon.role}.yaml.5`, page);
+  }
+  return written;
+}
+
+/** What of the repository's file there is. */
+export function readIfThere(path: string): string | undefined {
+  const file = join(REPOSITORY, path);
+  return existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+}

@@ -1,0 +1,57 @@
+/** The man page of a daemon's configuration file, sojourn.<daemon>.yaml(5), in roff. */
+import type { KeyDescription } from '#ops/config-schema.ts';
+import { everyKey } from '#ops/config-schema.ts';
+import type { DaemonConfiguration } from './daemons.ts';
+import { aboutKey, hasPlainDefault, inlineYaml, typeAndUnit } from './text.ts';
+
+/** `minimal`: the text of the smallest example. */
+export function manualPage({ role, description, keys }: DaemonConfiguration, minimal: string | undefined): string {
+  const sections = [
+    `.TH SOJOURN.${role.toUpperCase()}.YAML 5 "" Sojourn "Sojourn"`,
+    '.SH NAME',
+    text(`sojourn.${role}.yaml - configuration of the ${description}`),
+    '.SH SYNOPSIS',
+    text(`/etc/sojourn/${role}.yaml`),
+    '.SH DESCRIPTION',
+    ...paragraphs(ABOUT_FILES(role)),
+    '.SH KEYS',
+    text('Entries of a list are written as []: homes[].name is the key name of each entry of the list homes.'),
+    ...[...everyKey(keys)].flatMap(keyLines),
+    '.SH EXIT STATUS',
+    text(
+      `sojourn-${role} --check and sojourn check end with 0 where nothing is wrong, and with 78 where something is.`,
+    ),
+    ...(minimal === undefined ? [] : ['.SH EXAMPLE', '.nf', ...minimal.trimEnd().split('\n').map(text), '.fi']),
+    '.SH SEE ALSO',
+    `.BR sojourn (1),\n.BR sojourn\\-${role} (8),\n.BR sojourn (7)`,
+  ];
+  return `${sections.join('\n')}\n`;
+}
+
+const ABOUT_FILES = (role: string): readonly string[] => [
+  `One YAML file tells sojourn-${role} everything. An unknown key is a fault, and so is a value outside its range: all faults are told at once, each ` +
+    'with file, line, column and what to do about it.',
+];
+
+function paragraphs(all: readonly string[]): readonly string[] {
+  return all.flatMap((one, at) => (at === 0 ? [text(one)] : ['.PP', text(one)]));
+}
+
+function keyLines(key: KeyDescription): readonly string[] {
+  const facts = [
+    typeAndUnit(key),
+    ...(key.required ? ['required'] : []),
+    ...(hasPlainDefault(key) ? [`default ${inlineYaml(key.default ?? null)}`] : []),
+    ...(key.reloadable ? ['reloadable'] : []),
+  ];
+  return ['.TP', `.BR ${text(key.path)} " (${text(facts.join('; ')).replaceAll('"', '\\(dq')})"`, text(aboutKey(key))];
+}
+
+/** A line of text; nothing in it is taken for a request. */
+function text(line: string): string {
+  return line
+    .replaceAll('\\', '\\e')
+    .replaceAll('-', '\\-')
+    .replaceAll('~', '\\(ti')
+    .replace(/^(?=[.'])/, '\\&');
+}

@@ -1,0 +1,45 @@
+/** Words of the generated documents. */
+import { stringify } from 'yaml';
+import type { JsonValue } from '#engine/contract.ts';
+import type { KeyDescription } from '#ops/config-schema.ts';
+
+/** `lifetime of …` → `Lifetime of ….` */
+export function sentence(text: string): string {
+  const first = text.charAt(0).toUpperCase() + text.slice(1);
+  return /[.!?]$/.test(first) ? first : `${first}.`;
+}
+
+/** One sentence, and the further ones. */
+export function aboutKey({ description = '', details }: KeyDescription): string {
+  return [sentence(description), ...(details === undefined ? [] : [details])].join(' ');
+}
+
+/** `seconds, 4 to 262140` of a whole number; otherwise the type alone. */
+export function typeAndUnit({ type, unit }: KeyDescription): string {
+  return unit === undefined ? type : type.replace(/^(whole )?number/, unit);
+}
+
+/** On one line, as YAML. */
+export function inlineYaml(value: JsonValue): string {
+  return stringify(value, { collectionStyle: 'flow', lineWidth: 0, flowCollectionPadding: false }).trim();
+}
+
+/** Whether the default says anything: that of a section or a list that is empty does not. */
+export function hasPlainDefault({ default: value }: KeyDescription): boolean {
+  if (value === undefined || value === null) return false;
+  return typeof value !== 'object' || Object.keys(value).length > 0;
+}
+
+/** Lines of at most `width` characters, each behind `prefix`. */
+export function wrap(text: string, prefix: string, width: number): readonly string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    const longer = line === '' ? word : `${line} ${word}`;
+    if (line !== '' && prefix.length + longer.length > width) {
+      lines.push(prefix + line);
+      line = word;
+    } else line = longer;
+  }
+  return [...lines, prefix + line];
+}

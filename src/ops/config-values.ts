@@ -1,0 +1,26 @@
+/** Values of a configuration, as they stand in files: what is in force where the file says nothing. */
+import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import type { KeyDescription } from './config-schema.ts';
+import { isJsonList, isJsonObject } from './json-lines.ts';
+
+/** `values` with the default of each key that is not there. */
+export function completed(keys: readonly KeyDescription[], values: JsonObject): JsonObject {
+  const known = new Map(keys.map((key) => [key.name, key]));
+  const given = Object.entries(values).map(([name, value]) => {
+    const key = known.get(name);
+    return [name, key === undefined || value === undefined ? value : completedValue(key, value)] as const;
+  });
+  const defaults = keys.flatMap((key) =>
+    Object.hasOwn(values, key.name) || key.default === undefined
+      ? []
+      : [[key.name, completedValue(key, key.default)] as const],
+  );
+  return Object.fromEntries([...given, ...defaults]);
+}
+
+function completedValue({ children }: KeyDescription, value: JsonValue): JsonValue {
+  if (children.length === 0) return value;
+  if (isJsonObject(value)) return completed(children, value);
+  if (isJsonList(value)) return value.map((entry) => (isJsonObject(entry) ? completed(children, entry) : entry));
+  return value;
+}
