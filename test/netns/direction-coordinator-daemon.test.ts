@@ -2,28 +2,19 @@
  * The direction coordinator as a daemon: nodes register from behind real NATs, resolvers ask for their names, and it is killed and starts again.
  * The nodes are processes with sessions of their own; data plane and relay are not part of this.
  */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
-import { createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromHex, hex } from '#base/bytes.ts';
-import { ipv4, ipv6 } from '#base/ip.ts';
-import { makeCredential } from '#crypto/node-credential.ts';
-import { keyPairOf, sha256, signingKeyOf } from '#crypto/primitives.ts';
+import { signingKeyOf } from '#crypto/primitives.ts';
 import { DaemonProcess } from '#lab/daemons.ts';
 import { LAB_DIRECTORY, STATE_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';
-import { attempt, inNamespace, waitFor } from '#lab/shell.ts';
+import { attempt, waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
+import { AUTHORITY, Client, credentialOf, PORTS, seed } from './coordinator-clients.ts';
 import { objectOf, objectsOf } from './journey.ts';
-import type { ClientOptions } from './ntmobile-client.ts';
 
-const CLIENT = new URL('ntmobile-client.ts', import.meta.url).pathname;
 const CLI = new URL('../../src/ops/cli.ts', import.meta.url).pathname;
-const PORTS = { port: 7890, secondPort: 7891 } as const;
-const seed = (word: string): Uint8Array => sha256(new TextEncoder().encode(word));
-const AUTHORITY = signingKeyOf(seed('authority'));
 
 const CONFIGURATION = {
   daemon: { stateDirectory: STATE_DIRECTORY },
@@ -32,49 +23,6 @@ const CONFIGURATION = {
   authorities: [`base64:${Buffer.from(AUTHORITY.publicKey).toString('base64')}`],
   systemPrefix: 'fd12:3456:789a::/48',
 };
-
-function credentialOf(name: string, authority = AUTHORITY): string {
-  const { publicKey } = keyPairOf(seed(name));
-  const now = BigInt(Math.floor(Date.now() / 1000));
-  const last = name.charCodeAt(0);
-  const virtual = { virtualIpv6: ipv6(`fd12:3456:789a::${last.toString(16)}`), virtualIpv4: ipv4(`198.18.0.${last}`) };
-  const times = { notBefore: now - 10n, notAfter: now + 3600n };
-  return hex(makeCredential(authority, { publicKey, ...virtual, ...times, name: `${name}.nodes.example`, groups: [] }));
-}
-
-interface Heard {
-  readonly established?: true;
-  readonly purpose?: string;
-  readonly asked?: Readonly<Record<string, unknown>>;
-  readonly answer?: Readonly<Record<string, unknown>> | null;
-}
-
-/** A node in a namespace. */
-class Client {
-  readonly heard: Heard[] = [];
-  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
-
-  constructor(namespace: string, options: ClientOptions) {
-    const [program = '', ...argv] = inNamespace(namespace, [process.execPath, CLIENT, JSON.stringify(options)]);
-    this.#child = spawn(program, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
-    createInterface(this.#child.stdout).on('line', (line) => this.heard.push(JSON.parse(line)));
-  }
-
-  async ask(command: string): Promise<Heard['answer']> {
-    const purpose = command.split(' ')[0];
-    const before = this.heard.length;
-    this.#child.stdin.write(`${command}\n`);
-    const found = () =>
-      this.heard.slice(before).find((one) => (purpose === 'connect' ? one.established : one.purpose === purpose));
-    return (await waitFor(found, { timeoutMs: 22_000, what: `an answer to ${command}` })).answer;
-  }
-
-  async close(): Promise<void> {
-    const ended = new Promise((resolve) => this.#child.once('exit', resolve));
-    this.#child.stdin.end();
-    await ended;
-  }
-}
 
 let lab: Lab;
 let coordinator: DaemonProcess;
