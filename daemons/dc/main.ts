@@ -13,6 +13,7 @@ import { randomBytes } from '#host/random.ts';
 import { loadConfiguration } from '#ops/config.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
 import { createDriver } from '#runtime/driver.ts';
+import { watched } from '#runtime/watched-engine.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
 import { type DirectionCoordinatorSettings, directionCoordinatorSchema } from './config.ts';
 
@@ -42,7 +43,13 @@ async function start(settings: DirectionCoordinatorSettings, house: House): Prom
     }),
   );
   const driver = createDriver({
-    ...{ engine, clock: createClock(), plane: planeWithoutTunnels(sockets), kernel: NO_KERNEL, store },
+    ...{
+      engine: watched(engine, house.messages),
+      clock: createClock(),
+      plane: planeWithoutTunnels(sockets),
+      kernel: NO_KERNEL,
+      store,
+    },
     ...{ events: house.events, control: house.control, network: false, onFatal: (error) => house.fatal(error) },
   });
   driver.start();

@@ -12,6 +12,7 @@ import { loadConfiguration } from '#ops/config.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
 import { createDriver } from '#runtime/driver.ts';
 import { rehearse } from '#runtime/rehearsal.ts';
+import { watched } from '#runtime/watched-engine.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
 import { type HomeAgentSettings, homeAgentSchema } from './config.ts';
 
@@ -50,7 +51,7 @@ async function start({ daemon, homeAgent }: HomeAgentSettings, house: House): Pr
     : undefined;
   made.defer(() => filter?.close());
   const driver = createDriver({
-    engine: createHomeAgent(homeAgent, randomBytes),
+    engine: watched(createHomeAgent(homeAgent, randomBytes), house.messages),
     clock,
     plane: filter === undefined ? plane : guardTunnels(plane, filter),
     kernel,

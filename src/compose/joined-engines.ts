@@ -6,15 +6,19 @@ import { earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { Engine, JsonObject, JsonValue, Output } from '#engine/contract.ts';
 import type { MobileNodeInput } from '#engine/mobile-node/mobile-node.ts';
 import type { NtmobileNodeInput } from '#engine/ntmobile-node/ntmobile-node.ts';
+import type { Counters } from '#engine/shared/counters.ts';
 import { isJsonList, isJsonObject } from '#ops/json-lines.ts';
 import type { DriverInput } from '#runtime/driver.ts';
 
+/** An engine that counts. */
+export type Counting<I> = Engine<I> & { readonly counters: Counters };
+
 export interface EnginesOfNode {
-  readonly mobileIpv6: Engine<MobileNodeInput> | undefined;
-  readonly ntmobile: Engine<NtmobileNodeInput>;
+  readonly mobileIpv6: Counting<MobileNodeInput> | undefined;
+  readonly ntmobile: Counting<NtmobileNodeInput>;
 }
 
-export function joinEngines({ mobileIpv6 = NO_HOMES, ntmobile }: EnginesOfNode): Engine<DriverInput> {
+export function joinEngines({ mobileIpv6 = NO_HOMES, ntmobile }: EnginesOfNode): Counting<DriverInput> {
   return new JoinedEngines(mobileIpv6, ntmobile);
 }
 
@@ -26,13 +30,20 @@ const NTMOBILE_COMMANDS: ReadonlySet<string> = new Set(['paths']);
 /** Both have something to say, what NTMobile says goes under its name. */
 const MERGED_COMMANDS: ReadonlySet<string> = new Set(['status', 'stats', 'counters']);
 
-class JoinedEngines implements Engine<DriverInput> {
-  readonly #mobileIpv6: Engine<MobileNodeInput>;
-  readonly #ntmobile: Engine<NtmobileNodeInput>;
+class JoinedEngines implements Counting<DriverInput> {
+  readonly #mobileIpv6: Counting<MobileNodeInput>;
+  readonly #ntmobile: Counting<NtmobileNodeInput>;
 
-  constructor(mobileIpv6: Engine<MobileNodeInput>, ntmobile: Engine<NtmobileNodeInput>) {
+  constructor(mobileIpv6: Counting<MobileNodeInput>, ntmobile: Counting<NtmobileNodeInput>) {
     this.#mobileIpv6 = mobileIpv6;
     this.#ntmobile = ntmobile;
+  }
+
+  /** What both count; `stats` tells them apart. */
+  get counters(): Counters {
+    const sum: Record<string, number> = { ...this.#mobileIpv6.counters };
+    for (const [name, count] of Object.entries(this.#ntmobile.counters)) sum[name] = (sum[name] ?? 0) + count;
+    return sum;
   }
 
   deadline(): Monotonic {
@@ -81,7 +92,8 @@ class JoinedEngines implements Engine<DriverInput> {
 }
 
 /** A mobile node without a home wants nothing and is nowhere. */
-const NO_HOMES: Engine<MobileNodeInput> = {
+const NO_HOMES: Counting<MobileNodeInput> = {
+  counters: {},
   step(_now, input, out) {
     if (input.kind !== 'request') return;
     const { id, command } = input;

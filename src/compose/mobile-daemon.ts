@@ -1,7 +1,6 @@
 /** Puts the engine of a mobile node or router, of an NTMobile node or both, their driver and the host together. Nothing is decided here. */
 import { join } from 'node:path';
 import { assert } from '#base/assert.ts';
-import type { Engine } from '#engine/contract.ts';
 import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
 import { createMobileNode, type MobileNodeInput } from '#engine/mobile-node/mobile-node.ts';
@@ -15,8 +14,9 @@ import type { House, RunningDaemon } from '#ops/lifecycle.ts';
 import { createDriver, type DriverInput } from '#runtime/driver.ts';
 import type { PlanePort } from '#runtime/ports.ts';
 import { rehearse } from '#runtime/rehearsal.ts';
+import { watched } from '#runtime/watched-engine.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
-import { joinEngines } from './joined-engines.ts';
+import { type Counting, joinEngines } from './joined-engines.ts';
 import { openNtmobile } from './ntmobile-part.ts';
 import type { NtmobileSettings } from './ntmobile-settings.ts';
 import { openOwnKernel, type Role } from './own-kernel.ts';
@@ -31,7 +31,7 @@ export interface MobileDaemon {
   /** Interfaces of mobile networks: what is asked from an address there goes into the tunnel, which waits for the answer. */
   readonly mobileNetworkDevices?: readonly string[];
   /** Of Mobile IPv6; undefined: there are no homes, and there is NTMobile. */
-  readonly engine: Engine<MobileNodeInput> | undefined;
+  readonly engine: Counting<MobileNodeInput> | undefined;
   readonly ntmobile?: NtmobileSettings | undefined;
 }
 
@@ -56,7 +56,7 @@ export async function startMobile(parts: MobileDaemon, house: House): Promise<Ru
     : undefined;
   made.defer(() => filter?.close());
   const driver = createDriver({
-    engine: engineOf(engine, ntmobile?.engine),
+    engine: watched(engineOf(engine, ntmobile?.engine), house.messages),
     clock,
     plane: filter === undefined ? plane : guardTunnels(plane, filter),
     kernel,
@@ -107,9 +107,9 @@ function openMobilePlane(parts: MobileDaemon): PlanePort {
 }
 
 function engineOf(
-  mobileIpv6: Engine<MobileNodeInput> | undefined,
-  ntmobile: Engine<NtmobileNodeInput> | undefined,
-): Engine<DriverInput> {
+  mobileIpv6: Counting<MobileNodeInput> | undefined,
+  ntmobile: Counting<NtmobileNodeInput> | undefined,
+): Counting<DriverInput> {
   if (ntmobile !== undefined) return joinEngines({ mobileIpv6, ntmobile });
   assert(mobileIpv6 !== undefined, 'a daemon with something to do');
   return mobileIpv6;

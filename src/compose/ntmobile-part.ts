@@ -2,7 +2,6 @@
 import { join } from 'node:path';
 import type { IpAddress } from '#base/ip.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
-import type { Engine } from '#engine/contract.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
 import type { NtmobileNodeConfiguration } from '#engine/ntmobile-node/configuration.ts';
 import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile-node/ntmobile-node.ts';
@@ -10,11 +9,12 @@ import { LoginClient } from '#host/login-client.ts';
 import { randomBytes } from '#host/random.ts';
 import type { DaemonSettings } from '#ops/daemon-settings.ts';
 import type { ClockPort, EventSink, LoginPort, ResolverPort } from '#runtime/ports.ts';
+import type { Counting } from './joined-engines.ts';
 import type { NtmobileSettings } from './ntmobile-settings.ts';
 import { secretOf } from './secret-file.ts';
 
 export interface NtmobilePart {
-  readonly engine: Engine<NtmobileNodeInput>;
+  readonly engine: Counting<NtmobileNodeInput>;
   readonly login: LoginPort;
 }
 

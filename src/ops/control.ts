@@ -5,6 +5,8 @@
  *     ← {"id":1,"ok":true,"value":…}
  *     → {"id":2,"command":"events","parameters":{"follow":true,"last":10}}
  *     ← {"id":2,"event":{"number":17,"at":"…","name":"binding-created","level":"info","fields":{…}}}   (one for each)
+ *     → {"id":3,"command":"trace"}
+ *     ← {"id":3,"entry":{"at":"…","direction":"in","message":"binding-update","summary":"…",…}}                  (one for each)
  *
  * `ok: false` carries `{"error": "…"}`. Requests of one client may be answered out of order; `id` tells which is which. Access is
  * by file permissions (0660 and a group): who may open the socket may do everything. Line length, clients, requests in flight
@@ -46,6 +48,9 @@ export type CommandHandler = Parameters<Parameters<ControlPort['onRequest']>[0]>
   ? (parameters: P, respond: (ok: boolean, value: JsonValue) => void) => void
   : never;
 
+/** Gives entries until the function that it returns is called. */
+type StreamStarter = (give: (entry: JsonObject) => void) => () => void;
+
 /** The control socket cannot be opened; `message` says why and what to do. */
 export class ControlSocketError extends Error {
   override readonly name = 'ControlSocketError';
@@ -57,6 +62,7 @@ export class ControlServer implements ControlPort {
   readonly #limits: ControlLimits;
   readonly #clients = new Set<Socket>();
   readonly #commands = new Map<string, CommandHandler>();
+  readonly #streams = new Map<string, StreamStarter>();
   #engine: Parameters<ControlPort['onRequest']>[0] | undefined;
 
   private constructor(server: Server, options: ControlOptions) {
@@ -107,6 +113,11 @@ export class ControlServer implements ControlPort {
     return promise;
   }
 
+  /** Answers `name` by a stream: `start` gives entries until what it returns is called. */
+  stream(name: string, start: StreamStarter): void {
+    this.#streams.set(name, start);
+  }
+
   /** Removes the socket and cuts off the clients. */
   close(): void {
     this.#server.close();
@@ -130,6 +141,11 @@ export class ControlServer implements ControlPort {
     const { id, command, parameters } = request;
     if (command === 'events') {
       this.#events(request, session);
+      return;
+    }
+    const stream = this.#streams.get(command);
+    if (stream !== undefined) {
+      session.follow(stream((entry) => session.send({ id, entry })));
       return;
     }
     const own = this.#commands.get(command);

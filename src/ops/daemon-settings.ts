@@ -1,5 +1,6 @@
 /** The `daemon:` section that every daemon's configuration has: what is about the process, not about the protocol. */
 import { z } from 'zod';
+import { isLoopback } from '#base/ip.ts';
 import { crossCheck, deviceField, EVEN_WHEN_FAULTY, integerField, ipField } from './config-fields.ts';
 import { RUN_DIRECTORY, runDirectory, stateDirectory } from './directories.ts';
 
@@ -9,6 +10,14 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 const SECTION = { description: 'what is about the process, not about the protocol' };
 
 const nameField = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'must be 1 to 32 lower case letters, digits and "-"');
+
+const metricsSection = z.strictObject({
+  address: ipField()
+    .refine(isLoopback, 'must be a loopback address, as the port asks nobody who he is')
+    .prefault('127.0.0.1')
+    .meta({ description: 'address of the port, one of the loopback', kind: 'loopback address' }),
+  port: integerField(1, 65535).meta({ description: 'TCP port of /metrics', sample: 9419 }),
+});
 
 /** What every process of the suite can be told; `name`: what it is called unless the operator says otherwise (several on one host). */
 function processFields(name: string) {
@@ -46,6 +55,10 @@ function processFields(name: string) {
       .enum(['auto', 'json', 'pretty'])
       .default('auto')
       .meta({ description: 'form of the log; auto is pretty on a terminal and JSON lines elsewhere' }),
+    metrics: metricsSection.optional().meta({
+      description: 'where Prometheus reads metrics by HTTP; nowhere unless given',
+      details: 'The command "sojourn metrics" tells them in any case.',
+    }),
   };
 }
 

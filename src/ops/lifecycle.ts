@@ -11,6 +11,9 @@ import { LOG_LEVELS, type LogLevel, type ServiceSettings } from './daemon-settin
 import { EventHistory, fanOut } from './event-history.ts';
 import { ExitCode } from './exit-codes.ts';
 import { createLog, type Log } from './log.ts';
+import { MessageWatch } from './messages/message-watch.ts';
+import { Metrics } from './metrics/metrics.ts';
+import { MetricsPort } from './metrics/metrics-port.ts';
 import { type SendToServiceManager, ServiceManager } from './service-manager.ts';
 import { StatusReporter } from './status-line.ts';
 import { packageVersion } from './version.ts';
@@ -37,6 +40,8 @@ export interface House {
   /** Engine events go here: to the log and to `sojourn events`. */
   readonly events: EventSink;
   readonly control: ControlServer;
+  /** Counts control messages and shows them to `sojourn trace`; for `watched` of runtime/. */
+  readonly messages: MessageWatch;
   /** The daemon cannot go on: it is logged, the daemon stops as well as it can and exits with 70 (69 for a failure of the host). */
   fatal(error: unknown): void;
 }
@@ -126,6 +131,7 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
   readonly #log: Log;
   readonly #manager: ServiceManager;
   #control: ControlServer | undefined;
+  #metricsPort: MetricsPort | undefined;
   #running: RunningDaemon | undefined;
   #startup: Promise<void> | undefined;
   #ending = false;
@@ -160,11 +166,15 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
     const control = await ControlServer.open({ path: controlSocket, group: controlGroup, history });
     this.#control = control;
     if (this.#ending) return;
+    const messages = new MessageWatch();
+    const metrics = await this.#serveMetrics(control, messages);
+    if (this.#ending) return;
     const reporter = new StatusReporter(this.#manager, () => control.answer('status'));
     const running = await this.#mould.start(this.#settings, {
       log: this.#log,
-      events: fanOut(this.#log, history, reporter),
+      events: fanOut(this.#log, history, reporter, metrics),
       control,
+      messages,
       fatal: (error) => this.#fatal(error),
     });
     this.#running = running;
@@ -176,6 +186,20 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
       overdueMs: () => running.overdueMs?.() ?? 0,
       late: (overdueMs) => this.#log.error('behind', { overdueMs }, 'not done in time what was due'),
     });
+  }
+
+  async #serveMetrics(control: ControlServer, messages: MessageWatch): Promise<Metrics> {
+    const metrics = new Metrics({ role: this.#mould.role, messages, ask: (command) => control.answer(command) });
+    control.stream('trace', (give) => messages.follow(give));
+    control.command('metrics', (_, respond) => {
+      metrics.text().then(
+        (text) => respond(true, text),
+        (thrown: unknown) => respond(false, { error: String(thrown) }),
+      );
+    });
+    const place = this.#settings.daemon.metrics;
+    if (place !== undefined) this.#metricsPort = await MetricsPort.open(place, metrics);
+    return metrics;
   }
 
   #fatal(error: unknown): void {
@@ -199,6 +223,7 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
     await this.#startup?.catch(() => {});
     const failures = (await this.#running?.stop()) ?? [];
     for (const failure of failures) this.#report('stop-failure', failure);
+    this.#metricsPort?.close();
     this.#control?.close();
     this.#log.info('stopped', { exitCode: code });
     leave(code);

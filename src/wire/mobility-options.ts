@@ -362,6 +362,11 @@ function writeAddressOptionData(option: AddressOption, writer: Writer): void {
   }
 }
 
+/** Text as far as it is ASCII that can be read: a peer chose it. */
+function printable(octets: Uint8Array): string {
+  return Array.from(octets, (octet) => (octet > 32 && octet < 127 ? String.fromCharCode(octet) : '?')).join('');
+}
+
 /** One word or two for a log line; authenticators are left out. */
 export function mobilityOptionSummary(option: MobilityOption): string {
   switch (option.type) {
@@ -377,6 +382,12 @@ export function mobilityOptionSummary(option: MobilityOption): string {
       return `${option.type}(${option.prefix}/${option.prefixLength})`;
     case 'authentication':
       return `${option.type}(spi ${option.spi})`;
+    case 'mobile-node-identifier':
+      return `${option.type}(${printable(option.identifier)})`;
+    case 'nat-detection':
+      return `${option.type}(${option.forceUdp ? 'udp' : 'no udp'} ${option.refreshTimeSeconds} s)`;
+    case 'binding-refresh-advice':
+      return `${option.type}(${option.refreshIntervalUnits * 4} s)`;
     default:
       return option.type;
   }

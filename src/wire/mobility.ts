@@ -22,6 +22,7 @@
 import { assert, unreachable } from '#base/assert.ts';
 import { type Codec, decode, encode, type Malformed, Reader, type Writer } from '#base/bytes.ts';
 import { type Ipv6Address, readIpv6, writeIp } from '#base/ip.ts';
+import { bindingStatusName } from './binding-status.ts';
 import { foldSum, pseudoHeaderSum, sumOf } from './checksum.ts';
 import {
   type MobilityOption,
@@ -383,9 +384,9 @@ export function mobilitySummary(header: MobilityHeader): string {
   const options = message.options.map((option) => ` ${mobilityOptionSummary(option)}`).join('');
   switch (message.type) {
     case 'binding-update':
-      return `${message.type} sequence ${message.sequence} lifetime ${message.lifetimeUnits}x4s${flagsSummary(message.flags)}${options}`;
+      return `${message.type} sequence ${message.sequence} lifetime ${message.lifetimeUnits * LIFETIME_UNIT_SECONDS} s${flagsSummary(message.flags)}${options}`;
     case 'binding-acknowledgement':
-      return `${message.type} status ${message.status} sequence ${message.sequence} lifetime ${message.lifetimeUnits}x4s${flagsSummary(message.flags)}${options}`;
+      return `${message.type} status ${message.status} ${bindingStatusName(message.status)} sequence ${message.sequence} lifetime ${message.lifetimeUnits * LIFETIME_UNIT_SECONDS} s${flagsSummary(message.flags)}${options}`;
     case 'binding-error':
       return `${message.type} status ${message.status} ${message.homeAddress}${options}`;
     default:

@@ -295,6 +295,20 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'mr.yaml:8:23: interfaces[0].match: lan0 is one of mobileNetworks (such an interface never leads out: remove it here)',
   ],
   [
+    'metrics for everybody',
+    'ha',
+    '',
+    'daemon: { metrics: { address: 192.0.2.1, port: 9419 } }\n',
+    'ha.yaml:6:31: daemon.metrics.address: must be a loopback address, as the port asks nobody who he is',
+  ],
+  [
+    'metrics without a port',
+    'mn',
+    '',
+    'daemon: { metrics: {} }\n',
+    'mn.yaml:5:20: daemon.metrics.port: is missing (TCP port of /metrics)',
+  ],
+  [
     'an unknown mode',
     'mr',
     'mobileNetworks:',

@@ -31,8 +31,9 @@ function pathsOf(value: JsonValue | undefined, path = ''): readonly string[] {
 /** With everything that is commented out. */
 function uncommented(text: string): JsonValue {
   const lines = text.split('\n').flatMap((line) => {
-    const [, indent = '', deeper = '', setting] = /^( *)#?((?: {2})*)#?((?:- )?[A-Za-z0-9]+:.*)$/.exec(line) ?? [];
-    return setting === undefined ? [] : [indent + deeper + setting];
+    const [, indent = '', deeper = '', deepest = '', setting] =
+      /^( *)#?((?: {2})*)#?((?: {2})*)((?:- )?[A-Za-z0-9]+:.*)$/.exec(line) ?? [];
+    return setting === undefined ? [] : [indent + deeper + deepest + setting];
   });
   return parse(lines.join('\n'));
 }

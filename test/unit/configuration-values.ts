@@ -10,6 +10,7 @@ const BY_KIND: Readonly<Record<string, readonly JsonValue[]>> = {
   'IPv6 address': ['2001:db8:1::9', '2001:db8:1:100::9'],
   'IPv4 address': ['198.51.100.9'],
   'IP address': ['192.0.2.9'],
+  'loopback address': ['127.0.0.9'],
   'IPv6 prefix': ['2001:db8:1:900::/64', 'fd12:3456:9999::/48'],
   'IPv4 prefix': ['203.0.113.0/24', '198.18.0.0/24'],
   prefix: ['2001:db8:9::/64'],

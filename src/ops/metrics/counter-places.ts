@@ -1,0 +1,201 @@
+/**
+ * Where each counter of an engine, of the account server and of the data plane goes among the metrics. A counter without a row here is a reason
+ * why a message was rejected, or, in the data plane, one of `sojourn_plane_other_total`; a test says which these are.
+ */
+import type { MetricName } from './metric-table.ts';
+import type { Labels, Place } from './samples.ts';
+
+export type Component =
+  | 'home-agent'
+  | 'mobile-node'
+  | 'direction-coordinator'
+  | 'relay'
+  | 'ntmobile-node'
+  | 'account-server';
+
+type Rows = Readonly<Record<string, Place>>;
+
+function place(metric: MetricName, labels: Labels = {}): Place {
+  return { metric, labels };
+}
+
+/** Each of `names` under its own name. */
+function each(metric: MetricName, label: string, names: readonly string[], more: Labels = {}): Rows {
+  return Object.fromEntries(names.map((name) => [name, place(metric, { ...more, [label]: name })]));
+}
+
+/** Each under the name that `names` gives it. */
+function renamed(metric: MetricName, label: string, names: Readonly<Record<string, string>>, more: Labels = {}): Rows {
+  return Object.fromEntries(Object.entries(names).map(([name, as]) => [name, place(metric, { ...more, [label]: as })]));
+}
+
+const MOBILE_IPV6 = { protocol: 'mobile-ipv6' };
+const NTMOBILE = { protocol: 'ntmobile' };
+
+/** Sent in answer to faults, by either side of Mobile IPv6. */
+const ERRORS_SENT = ['binding-error-sent', 'parameter-problem-sent', 'error-not-answerable', 'error-rate-limited'];
+
+const HOME_AGENT: Rows = {
+  ...renamed('sojourn_binding_changes_total', 'change', {
+    'binding-created': 'created',
+    'binding-refreshed': 'refreshed',
+    'binding-moved': 'moved',
+    'binding-deleted': 'deleted',
+    'binding-revoked': 'revoked',
+    'binding-expired': 'expired',
+    'binding-restored': 'restored',
+    'binding-not-restored': 'not-restored',
+  }),
+  ...each(
+    'sojourn_control_actions_total',
+    'action',
+    [...ERRORS_SENT, 'refresh-requested', 'address-defended', 'neighbour-packet-ignored'],
+    MOBILE_IPV6,
+  ),
+};
+
+const MOBILE_NODE: Rows = {
+  'keepalive-sent': place('sojourn_keepalives_total', MOBILE_IPV6),
+  ...each(
+    'sojourn_control_actions_total',
+    'action',
+    [
+      ...ERRORS_SENT,
+      ...['binding-update-sent', 'binding-update-retransmitted', 'binding-update-delayed', 'registration-accepted'],
+      ...['deregistered', 'handover', 'returned-home', 'care-of-address-lost', 'home-agent-silent', 'family-changed'],
+      ...['name-resolved', 'name-not-resolved', 'sequence-resynchronized', 'clock-resynchronized'],
+      ...['refresh-requested', 'binding-error-followed', 'registration-lapsed', 'registration-mode-changed'],
+      ...['registration-stopped', 'home-address-abandoned', 'role-not-served', 'mobile-network-prefix-refused'],
+    ],
+    MOBILE_IPV6,
+  ),
+};
+
+const SESSIONS: Rows = each('sojourn_control_actions_total', 'action', ['cookie-sent'], NTMOBILE);
+
+const DIRECTION_COORDINATOR: Rows = {
+  ...SESSIONS,
+  ...renamed('sojourn_node_registration_changes_total', 'change', {
+    registered: 'registered',
+    'registration-refused': 'refused',
+    'registration-ended': 'ended',
+  }),
+  ...renamed('sojourn_directions_total', 'result', {
+    directed: 'given',
+    'direction-not-registered': 'not-registered',
+    'direction-unknown-name': 'unknown-name',
+    'direction-not-allowed': 'not-allowed',
+    'direction-no-relay': 'no-relay',
+    'direction-unreachable': 'unreachable',
+    'direction-relay-refused': 'relay-refused',
+  }),
+};
+
+const RELAY: Rows = {
+  ...SESSIONS,
+  ...renamed('sojourn_node_registration_changes_total', 'change', {
+    registered: 'registered',
+    'registration-failed': 'refused',
+  }),
+  ...renamed('sojourn_relay_leg_changes_total', 'change', {
+    attached: 'attached',
+    released: 'released',
+    'leg-alone': 'alone',
+    'attach-wrong-token': 'wrong-token',
+    'attach-taken': 'taken',
+    'attach-limit': 'limit',
+  }),
+  ...each(
+    'sojourn_control_actions_total',
+    'action',
+    ['node-idle', 'node-moved', 'place-validated', 'place-unanswered'],
+    NTMOBILE,
+  ),
+};
+
+const NTMOBILE_NODE: Rows = {
+  ...SESSIONS,
+  login: place('sojourn_logins_total', { result: 'granted' }),
+  'login-failed': place('sojourn_logins_total', { result: 'failed' }),
+  ...renamed('sojourn_node_registration_changes_total', 'change', {
+    registered: 'registered',
+    'registration-refused': 'refused',
+    'registration-unanswered': 'unanswered',
+  }),
+  ...renamed('sojourn_ntmobile_path_changes_total', 'change', {
+    'path-made': 'made',
+    'path-ended': 'ended',
+    'way-found': 'way-found',
+    'way-lost': 'way-lost',
+    'way-changed': 'way-changed',
+  }),
+  ...each('sojourn_control_actions_total', 'action', ['moved'], NTMOBILE),
+};
+
+const ACCOUNT_SERVER: Rows = {
+  'login-granted': place('sojourn_logins_total', { result: 'granted' }),
+  'renewal-granted': place('sojourn_logins_total', { result: 'renewed' }),
+  ...each('sojourn_account_requests_total', 'kind', [
+    ...['system-asked', 'too-many-connections', 'tls-failed', 'malformed-request'],
+  ]),
+};
+
+export const ENGINE_PLACES: Readonly<Record<Component, Rows>> = {
+  'home-agent': HOME_AGENT,
+  'mobile-node': MOBILE_NODE,
+  'direction-coordinator': DIRECTION_COORDINATOR,
+  relay: RELAY,
+  'ntmobile-node': NTMOBILE_NODE,
+  'account-server': ACCOUNT_SERVER,
+};
+
+/** Counted apart, by status. */
+const COUNTED_ELSEWHERE = 'registration-refused';
+
+/** Where the counter `name` of `component` goes; undefined: it is told in another way. */
+export function engineCounterPlace(component: Component, name: string): Place | undefined {
+  const row = ENGINE_PLACES[component][name];
+  if (row !== undefined) return row;
+  if (component === 'account-server') return place('sojourn_logins_total', { result: name });
+  const mobileIpv6 = component === 'home-agent' || component === 'mobile-node';
+  if (mobileIpv6 && name === COUNTED_ELSEWHERE) return undefined;
+  return place('sojourn_control_rejected_total', { ...(mobileIpv6 ? MOBILE_IPV6 : NTMOBILE), reason: name });
+}
+
+export const PLANE_PLACES: Rows = {
+  'transmit-packets': place('sojourn_tunnel_packets_total', { direction: 'out' }),
+  'transmit-octets': place('sojourn_tunnel_bytes_total', { direction: 'out' }),
+  'receive-packets': place('sojourn_tunnel_packets_total', { direction: 'in' }),
+  'receive-octets': place('sojourn_tunnel_bytes_total', { direction: 'in' }),
+  ...renamed('sojourn_plane_system_calls_total', 'call', {
+    'transmit-reads': 'tun-read',
+    'transmit-calls': 'send',
+    'receive-calls': 'receive',
+    'receive-writes': 'tun-write',
+  }),
+  ...renamed('sojourn_plane_control_packets_total', 'direction', { punts: 'in', injects: 'out' }),
+  ...each('sojourn_plane_held_packets_total', 'outcome', ['held', 'replayed']),
+  ...renamed('sojourn_plane_errors_sent_total', 'error', {
+    'packet-too-big-sent': 'packet-too-big',
+    'unreachable-sent': 'unreachable',
+  }),
+  ...renamed('sojourn_plane_fragments_total', 'layer', { 'inner-fragments': 'inner', 'outer-fragments': 'outer' }),
+  'path-mtu-learnt': place('sojourn_path_mtu_learnt_total'),
+  'segmentation-off': place('sojourn_plane_segmentation_fallbacks_total'),
+  'roaming-notices': place('sojourn_plane_roaming_notices_total'),
+  ...renamed('sojourn_queue_drops_total', 'queue', {
+    'drop-hold-full': 'hold',
+    'drop-hold-expired': 'hold',
+    'drop-punt-full': 'punt',
+  }),
+  ...renamed('sojourn_datagrams_total', 'direction', { 'datagrams-received': 'in', 'datagrams-sent': 'out' }),
+};
+
+const DROP = 'drop-';
+
+export function planeCounterPlace(name: string): Place {
+  const row = PLANE_PLACES[name];
+  if (row !== undefined) return row;
+  if (name.startsWith(DROP)) return place('sojourn_plane_drops_total', { reason: name.slice(DROP.length) });
+  return place('sojourn_plane_other_total', { what: name });
+}

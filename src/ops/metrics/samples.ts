@@ -1,0 +1,42 @@
+/** What a daemon's metrics are at one moment, before they become text. */
+import type { MetricName } from './metric-table.ts';
+
+export type Labels = Readonly<Record<string, string>>;
+
+/** Where a count of the daemon goes. */
+export interface Place {
+  readonly metric: MetricName;
+  readonly labels: Labels;
+}
+
+export interface Sample {
+  readonly labels: Labels;
+  readonly value: number;
+}
+
+export class Samples {
+  readonly #byMetric = new Map<MetricName, Map<string, Sample>>();
+
+  /** Adds to what the same labels have already. */
+  add(metric: MetricName, labels: Labels, value: number): void {
+    let samples = this.#byMetric.get(metric);
+    if (samples === undefined) {
+      samples = new Map();
+      this.#byMetric.set(metric, samples);
+    }
+    const key = JSON.stringify(labels);
+    samples.set(key, { labels, value: value + (samples.get(key)?.value ?? 0) });
+  }
+
+  put({ metric, labels }: Place, value: number): void {
+    this.add(metric, labels, value);
+  }
+
+  metrics(): Iterable<MetricName> {
+    return this.#byMetric.keys();
+  }
+
+  of(metric: MetricName): readonly Sample[] {
+    return [...(this.#byMetric.get(metric)?.values() ?? [])];
+  }
+}

@@ -1,0 +1,85 @@
+/**
+ * NTMobile control messages for people: what they say, without credentials, tokens, challenges and keys.
+ *
+ * No RFC: docs/ntmobile.md §6
+ */
+import { hex } from '#base/bytes.ts';
+import { isIpv6 } from '#base/ip.ts';
+import { type NtmobileMessage, NtmobileStatus } from './ntmobile-message.ts';
+import { CandidateKind, DirectionRole, type Endpoint, Mapping, type NtmobileOption } from './ntmobile-options.ts';
+
+function nameOf(table: Readonly<Record<string, number>>, number: number): string {
+  const found = Object.entries(table).find(([, value]) => value === number)?.[0];
+  return found === undefined ? String(number) : found.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
+
+/** `not-registered`; the number where nobody gave it a name. */
+export function ntmobileStatusName(status: number): string {
+  return nameOf(NtmobileStatus, status);
+}
+
+function endpointText({ address, port }: Endpoint): string {
+  return isIpv6(address) ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+/** What stands in an option; undefined: its name says all that may be said. */
+function optionValue(option: NtmobileOption): string | undefined {
+  switch (option.type) {
+    case 'name':
+    case 'zone':
+      return option.name;
+    case 'path-id':
+      return hex(option.pathId);
+    case 'node-id':
+      return hex(option.nodeId);
+    case 'candidate':
+      return `${nameOf(CandidateKind, option.kind)} ${endpointText(option.endpoint)}`;
+    case 'observed-endpoint':
+    case 'endpoint':
+      return endpointText(option.endpoint);
+    case 'virtual-ipv6':
+    case 'virtual-ipv4':
+      return option.address;
+    case 'relay':
+      return option.endpoints.map(endpointText).join(' ');
+    case 'reason':
+      return option.reason.replaceAll(/[^\x20-\x7e]/g, '?');
+    default:
+      return numberOf(option);
+  }
+}
+
+function numberOf(option: NtmobileOption): string | undefined {
+  switch (option.type) {
+    case 'lifetime':
+    case 'time-to-live':
+      return `${option.seconds} s`;
+    case 'relay-index':
+      return String(option.index);
+    case 'mapping':
+      return nameOf(Mapping, option.mapping);
+    case 'round-trip':
+      return `${option.microseconds / 1000} ms`;
+    case 'load':
+      return `${option.thousandths / 10} %`;
+    case 'families':
+      return [4, 6].filter((_, bit) => (option.families & (1 << bit)) !== 0).join(' ');
+    case 'role':
+      return nameOf(DirectionRole, option.role);
+    case 'unknown':
+      return `type ${option.optionType}, ${option.data.length} octets`;
+    default:
+      return undefined;
+  }
+}
+
+function optionSummary(option: NtmobileOption): string {
+  const value = optionValue(option);
+  return value === undefined ? option.type : `${option.type}(${value})`;
+}
+
+/** One line for people. */
+export function ntmobileMessageText({ type, answer, status, transaction, options }: NtmobileMessage): string {
+  const kind = answer ? `status ${status} ${ntmobileStatusName(status)}` : 'request';
+  return [type, kind, `transaction ${transaction}`, ...options.map(optionSummary)].join(' ');
+}
