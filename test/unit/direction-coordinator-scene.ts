@@ -113,6 +113,7 @@ export class Peer implements SessionListener<string> {
 
 const COORDINATOR = keyPairOf(randomOf(77)(32));
 export const RELAY_KEY = keyPairOf(randomOf(9)(32)).publicKey;
+export const SECOND_RELAY_KEY = keyPairOf(randomOf(10)(32)).publicKey;
 
 function prefix(text: string): Prefix {
   const parsed = parsePrefix(text);
@@ -132,7 +133,12 @@ export class Scene {
 
   #configuration(): DirectionCoordinatorConfiguration {
     return {
-      ...{ own: COORDINATOR, zone: 'nodes.example', secret: new Uint8Array(32).fill(3), relayKeys: [RELAY_KEY] },
+      ...{
+        own: COORDINATOR,
+        zone: 'nodes.example',
+        secret: new Uint8Array(32).fill(3),
+        relayKeys: [RELAY_KEY, SECOND_RELAY_KEY],
+      },
       judgeCredential: (credential, publicKey, now) => {
         const holder = this.holders.get(hex(credential));
         const right = holder !== undefined && hex(holder.nodeId) === hex(sha256(publicKey).slice(0, 16));
@@ -219,10 +225,11 @@ export function node(scene: Scene, seed: number, name: string, groups: readonly 
   return peer;
 }
 
-export function relay(scene: Scene): Peer {
-  const peer = new Peer(scene, 9, undefined);
+/** `seed` 9 or 10: one of the two that may register. */
+export function relay(scene: Scene, seed = 9): Peer {
+  const peer = new Peer(scene, seed, undefined);
   peer.connect();
-  const endpoint = { address: ipv4('198.51.100.9'), port: 7890 };
+  const endpoint = { address: ipv4(`198.51.100.${seed}`), port: 7890 };
   peer.register({ type: 'candidate', kind: 1, priority: 0, endpoint }, { type: 'load', thousandths: 100 });
   return peer;
 }

@@ -16,6 +16,7 @@ import {
   relay,
   Scene,
   SECOND,
+  SECOND_RELAY_KEY,
 } from './direction-coordinator-scene.ts';
 
 const DIRECTION: readonly NtmobileOption[] = [PATH_OPTION];
@@ -205,5 +206,33 @@ describe('a direction to a general node', () => {
     expect(a.ask('direction-request', toServer)?.status).toBe(NtmobileStatus.noRelay);
     relay(scene);
     expect(a.ask('direction-request', toServer)?.status).toBe(NtmobileStatus.noRelay);
+  });
+
+  it('goes by the relay that the node reaches it by already', () => {
+    const relays = [relay(scene), relay(scene, 10)];
+    for (const one of relays) one.reply = serving;
+    const a = node(scene, 1, 'a');
+    a.register();
+    const relayOf = (options: readonly NtmobileOption[]) =>
+      findNtmobileOption(a.ask('direction-request', options)?.options ?? [], 'relay')?.publicKey;
+    expect(relayOf(toServer)).toEqual(RELAY_KEY);
+    const present = { type: 'relay', publicKey: SECOND_RELAY_KEY, endpoints: [] } as const;
+    expect(relayOf([...toServer, present])).toEqual(SECOND_RELAY_KEY);
+    expect(relayOf([...toServer, { ...present, publicKey: new Uint8Array(32) }])).toEqual(RELAY_KEY);
+  });
+
+  it('goes by another relay when one is silent, and for a minute by that one first', () => {
+    const [first, second] = [relay(scene), relay(scene, 10)];
+    second.reply = serving;
+    const a = node(scene, 1, 'a');
+    a.register();
+    expect(a.ask('direction-request', toServer)?.status).toBe(0);
+    expect(first.asked).toHaveLength(1);
+    expect(a.ask('direction-request', toServer)?.status).toBe(0);
+    expect(first.asked).toHaveLength(1);
+    first.reply = serving;
+    scene.pass(60_000);
+    expect(a.ask('direction-request', toServer)?.status).toBe(0);
+    expect([first.asked.length, second.asked.length]).toEqual([2, 2]);
   });
 });

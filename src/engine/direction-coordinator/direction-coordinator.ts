@@ -33,7 +33,7 @@ import { type GeneralNode, GeneralNodes } from './general-nodes.ts';
 import { COORDINATOR_COUNTERS, type CoordinatorCounter } from './reasons.ts';
 import { Registrar } from './registrar.ts';
 import { NodeRegistration, Registrations } from './registrations.ts';
-import { Relays } from './relays.ts';
+import { type Relay, Relays } from './relays.ts';
 import { GENERAL_NODES_TABLE, REGISTRATIONS_TABLE } from './stored.ts';
 
 /** How long another may take to answer for the one who asked, who gives up after eight seconds. */
@@ -158,7 +158,7 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
   answered(now: Monotonic, session: Session, direction: PendingDirection, answer: NtmobileMessage | undefined): void {
     const { target } = direction;
     if (target.kind === 'general') {
-      this.#finishGeneral(direction, target.node, answer);
+      this.#finishGeneral(now, direction, target.node, answer);
       return;
     }
     if (
@@ -256,14 +256,20 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
     asked: Pick<PendingDirection, 'asker' | 'request' | 'pathId'>,
     name: string,
   ): NtmobileMessage | 'later' {
-    const relay = this.#relays.choose(now, [asked.asker.roundTrips]);
+    // Connections have the address of the relay that the node reaches it by now.
+    const present = findNtmobileOption(asked.request.options, 'relay')?.publicKey;
+    const relay = this.#relays.choose(now, [asked.asker.roundTrips], present);
     if (relay === undefined) return this.#noDirection(asked.request, NtmobileStatus.noRelay, 'direction-no-relay');
     const { node, isNew } = this.#generalNodes.of(name);
     if (isNew) {
       const value = { virtualIpv4: node.virtualIpv4 ?? null };
       this.#out.push({ kind: 'persist', table: GENERAL_NODES_TABLE, key: name, value });
     }
-    const direction: PendingDirection = { ...asked, relay, target: { kind: 'general', node } };
+    this.#askRelay(now, relay, { ...asked, relay, target: { kind: 'general', node } }, node);
+    return 'later';
+  }
+
+  #askRelay(now: Monotonic, relay: Relay, direction: PendingDirection, node: GeneralNode): void {
     const options = this.#writer.toRelay(direction, node);
     this.#sessions.request(
       now,
@@ -271,13 +277,29 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
       { type: 'relay-direction', options, attemptMs: DIRECTION_ATTEMPT_MS },
       direction,
     );
-    return 'later';
   }
 
-  #finishGeneral(direction: PendingDirection, node: GeneralNode, answer: NtmobileMessage | undefined): void {
+  #finishGeneral(
+    now: Monotonic,
+    direction: PendingDirection,
+    node: GeneralNode,
+    answer: NtmobileMessage | undefined,
+  ): void {
+    if (answer === undefined && this.#asksAnother(now, direction, node)) return;
     const granted = answer?.type === 'relay-direction-response' && answer.status === NtmobileStatus.granted;
     if (answer === undefined || !granted) this.#refuse(direction, statusOfRelay(answer), 'direction-relay-refused');
     else this.#give(direction, this.#writer.toGeneral(direction, node, answer));
+  }
+
+  /** A relay that left the request unanswered is gone, or will be back: another one may be there now. */
+  #asksAnother(now: Monotonic, direction: PendingDirection, node: GeneralNode): boolean {
+    const { relay: silent, asker } = direction;
+    if (silent === undefined) return false;
+    this.#relays.silent(now, silent);
+    const relay = this.#relays.choose(now, [asker.roundTrips]);
+    if (relay === undefined || relay.session === silent.session || direction.second === true) return false;
+    this.#askRelay(now, relay, { ...direction, relay, second: true }, node);
+    return true;
   }
 
   #give({ asker, request }: PendingDirection, options: readonly NtmobileOption[]): void {

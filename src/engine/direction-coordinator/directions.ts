@@ -36,6 +36,8 @@ export interface PendingDirection {
   readonly request: NtmobileMessage;
   readonly pathId: Uint8Array;
   readonly relay: Relay | undefined;
+  /** Another relay was asked before, and did not answer. */
+  readonly second?: boolean;
   readonly target:
     | { readonly kind: 'node'; readonly registration: NodeRegistration }
     | { readonly kind: 'general'; readonly node: GeneralNode };

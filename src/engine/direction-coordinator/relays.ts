@@ -3,8 +3,8 @@
  *
  * No RFC: docs/ntmobile.md §6 (Registration Request of a relay)
  */
-import { hex } from '#base/bytes.ts';
-import type { Monotonic } from '#base/time.ts';
+import { equalBytes, hex } from '#base/bytes.ts';
+import { after, type Monotonic } from '#base/time.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { Endpoint } from '#wire/ntmobile-options.ts';
 
@@ -12,6 +12,8 @@ import type { Endpoint } from '#wire/ntmobile-options.ts';
 const FULL_THOUSANDTHS = 950;
 /** What a round trip counts for that nobody measured, microseconds. */
 const UNKNOWN_ROUND_TRIP = 200_000;
+/** One that left a request unanswered is asked after all others for so long. */
+const SILENT_MS = 60_000;
 
 export interface Relay {
   readonly publicKey: Uint8Array;
@@ -24,14 +26,26 @@ export interface Relay {
 
 export class Relays {
   readonly #byNodeId = new Map<string, Relay>();
+  readonly #silentUntil = new Map<string, Monotonic>();
 
   set(relay: Relay): void {
     this.#byNodeId.set(hex(relay.nodeId), relay);
+    this.#silentUntil.delete(hex(relay.nodeId));
   }
 
   /** The relay went, or its session did. */
   removeOf(session: Session): void {
     for (const [id, relay] of this.#byNodeId) if (relay.session === session) this.#byNodeId.delete(id);
+  }
+
+  /** It left a request unanswered. */
+  silent(now: Monotonic, { nodeId, session }: Relay): void {
+    // Unless it is back already.
+    if (this.#byNodeId.get(hex(nodeId))?.session === session) this.#silentUntil.set(hex(nodeId), after(now, SILENT_MS));
+  }
+
+  #answers(now: Monotonic, { nodeId }: Relay): boolean {
+    return (this.#silentUntil.get(hex(nodeId)) ?? now) <= now;
   }
 
   all(now: Monotonic): readonly Relay[] {
@@ -40,20 +54,28 @@ export class Relays {
 
   /**
    * The relay with the shortest way over it for all that `roundTrips` measured (microseconds by node id), a loaded one counting as farther away.
-   * Undefined when none is registered, or all are full.
+   * Undefined when none is registered, or all are full. Before all of that comes the one with the public key `present`.
    */
-  choose(now: Monotonic, roundTrips: readonly ReadonlyMap<string, number>[]): Relay | undefined {
-    let best: Relay | undefined;
-    let least = Number.POSITIVE_INFINITY;
-    for (const relay of this.all(now)) {
-      if (relay.loadThousandths >= FULL_THOUSANDTHS) continue;
-      const id = hex(relay.nodeId);
-      const way = roundTrips.reduce((sum, measured) => sum + (measured.get(id) ?? UNKNOWN_ROUND_TRIP), 0);
-      const cost = way / (1 - relay.loadThousandths / 1000);
-      if (cost >= least) continue;
-      best = relay;
-      least = cost;
-    }
-    return best;
+  choose(now: Monotonic, roundTrips: readonly ReadonlyMap<string, number>[], present?: Uint8Array): Relay | undefined {
+    const all = this.all(now);
+    const answering = all.filter((relay) => this.#answers(now, relay));
+    const among = answering.length > 0 ? answering : all;
+    const same = among.find(({ publicKey }) => present !== undefined && equalBytes(publicKey, present));
+    return same ?? nearest(among, roundTrips);
   }
+}
+
+function nearest(relays: readonly Relay[], roundTrips: readonly ReadonlyMap<string, number>[]): Relay | undefined {
+  let best: Relay | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const relay of relays) {
+    if (relay.loadThousandths >= FULL_THOUSANDTHS) continue;
+    const id = hex(relay.nodeId);
+    const way = roundTrips.reduce((sum, measured) => sum + (measured.get(id) ?? UNKNOWN_ROUND_TRIP), 0);
+    const cost = way / (1 - relay.loadThousandths / 1000);
+    if (cost >= least) continue;
+    best = relay;
+    least = cost;
+  }
+  return best;
 }
