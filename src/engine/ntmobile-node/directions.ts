@@ -86,6 +86,11 @@ export class Directions {
     direction.retryMs = Math.min(2 * direction.retryMs, LONGEST_RETRY_MS);
   }
 
+  /** What was tried in vain until now says nothing any more. */
+  hurry(direction: Direction): void {
+    direction.retryMs = FIRST_RETRY_MS;
+  }
+
   takeDue(now: Monotonic): readonly Direction[] {
     const due = [...this.#byName.values()].filter(({ retryAt }) => retryAt <= now);
     for (const direction of due) direction.retryAt = NEVER;

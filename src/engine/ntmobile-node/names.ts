@@ -11,6 +11,8 @@ import type { Sessions } from '#engine/shared/ntmobile/sessions.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import {
   DirectionRole,
+  FAMILY_IPV4,
+  FAMILY_IPV6,
   findNtmobileOption,
   type NtmobileOption,
   type NtmobileOptionOf,
@@ -62,10 +64,12 @@ export class Names {
     for (const direction of this.#directions.all()) if (direction.waiting.length > 0) this.#ask(now, direction);
   }
 
-  /** The path to that name is no more. */
-  lost(now: Monotonic, name: string): void {
+  /** The way to that name is no more; `promising`: it may well be there again. */
+  lost(now: Monotonic, name: string, promising: boolean): void {
     const direction = this.#directions.get(name);
-    if (direction !== undefined) this.#directions.lost(now, direction);
+    if (direction === undefined) return;
+    if (promising) this.#directions.hurry(direction);
+    this.#directions.lost(now, direction);
   }
 
   answered(now: Monotonic, { name }: DirectionPurpose, answer: NtmobileMessage | undefined): void {
@@ -113,6 +117,7 @@ export class Names {
       { type: 'name', name: direction.name },
       { type: 'path-id', pathId: direction.pathId },
       ...this.#context.coordinator.candidates(),
+      ...this.#relayOf(direction.name),
     ];
     this.#context.sessions.request(
       now,
@@ -122,12 +127,19 @@ export class Names {
     );
   }
 
+  /** The relay that the name is reached by, whose address its connections have. */
+  #relayOf(name: string): readonly NtmobileOption[] {
+    const relay = this.#context.keeper.general.relayOf(name);
+    return relay === undefined ? [] : [{ type: 'relay', publicKey: relay.publicKey, endpoints: [] }];
+  }
+
   #directed(now: Monotonic, direction: Direction, answer: NtmobileMessage | undefined): void {
     direction.asked = false;
     const addresses = answer?.status === NtmobileStatus.granted ? this.#follow(now, direction, answer) : undefined;
     if (addresses === undefined) {
       this.#context.counters.count('direction-refused');
-      if (answer === undefined || answer.status === NtmobileStatus.peerNotReachable)
+      const { peerNotReachable, noRelay } = NtmobileStatus;
+      if (answer === undefined || answer.status === peerNotReachable || answer.status === noRelay)
         this.#directions.lost(now, direction);
       const outcome = answer?.status === NtmobileStatus.noSuchName ? 'no-such-name' : 'failure';
       this.#answerWaiting(direction, { outcome });
@@ -162,10 +174,14 @@ export class Names {
   ): readonly IpAddress[] | undefined {
     const ipv6 = findNtmobileOption(options, 'virtual-ipv6')?.address;
     const ipv4 = findNtmobileOption(options, 'virtual-ipv4')?.address;
-    const addresses = [ipv6, ipv4].filter((address) => address !== undefined);
-    if (addresses.length === 0 || !addresses.every((address) => this.#context.trust.isVirtual(address)))
+    const families = findNtmobileOption(options, 'families')?.families ?? FAMILY_IPV4 | FAMILY_IPV6;
+    const addresses = [families & FAMILY_IPV6 ? ipv6 : undefined, families & FAMILY_IPV4 ? ipv4 : undefined].filter(
+      (address) => address !== undefined,
+    );
+    if (addresses.length === 0 || !addresses.every((address) => this.#context.trust.isGeneral(address)))
       return undefined;
-    this.#context.keeper.makeGeneral(now, option, { name, addresses });
+    const { keeper } = this.#context;
+    keeper.general.make(now, keeper.relay(option), { name, addresses });
     return addresses;
   }
 }

@@ -11,6 +11,7 @@ import type { IpAddress, Ipv4Address, Ipv6Address } from '#base/ip.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import type { RandomBytes } from '#engine/contract.ts';
 import type { CounterSet } from '#engine/shared/counters.ts';
+import { pathResponse } from '#engine/shared/ntmobile/path-response.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { Sessions } from '#engine/shared/ntmobile/sessions.ts';
 import { sameFarEnd, type Way } from '#engine/shared/ntmobile/way.ts';
@@ -158,15 +159,7 @@ export class NodePath {
     const { options, transaction } = message;
     if (this.#isNewest(transaction)) this.told(now, filterNtmobileOptions(options, 'candidate'));
     if (way.relayIndex === 0) this.seenAt(now, { address: way.remote, port: way.remotePort });
-    const challenge = findNtmobileOption(options, 'challenge')?.challenge ?? new Uint8Array(8);
-    const endpoint = { address: way.remote, port: way.remotePort };
-    return {
-      ...{ type: 'path-response', answer: true, status: NtmobileStatus.granted, transaction },
-      options: [
-        { type: 'challenge', challenge },
-        { type: 'observed-endpoint', endpoint },
-      ],
-    };
+    return pathResponse(message, way);
   }
 
   #isNewest(transaction: number): boolean {

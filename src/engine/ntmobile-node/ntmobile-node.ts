@@ -25,6 +25,7 @@ import type {
 import { CounterSet, type Counters } from '#engine/shared/counters.ts';
 import { preferenceBy } from '#engine/shared/interface-preference.ts';
 import type { ObservedMessage } from '#engine/shared/ntmobile/observed-message.ts';
+import { pathResponse } from '#engine/shared/ntmobile/path-response.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { JudgedInitiation, SessionListener } from '#engine/shared/ntmobile/session-listener.ts';
 import { Sessions } from '#engine/shared/ntmobile/sessions.ts';
@@ -108,7 +109,7 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
       candidates: () => this.#coordinator.candidates(),
       want: (key, part) => this.#want(key, part),
       tell: (event) => this.#out.push({ kind: 'event', event }),
-      lost: (now, path) => this.#names.lost(now, path.other.name),
+      lost: (now, name, promising) => this.#names.lost(now, name, promising),
     });
     this.#trust = new Trust(configuration.virtualIpv4Prefix, this.#counters);
     this.#names = new Names({
@@ -230,6 +231,7 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
     const renewed = this.#trust.granted !== undefined;
     this.#trust.granted = this.#login.valid(this.#wall(now));
     if (renewed) this.#coordinator.renewed(now);
+    if (renewed) this.#keeper.renewed(now);
     this.#begin(now);
     if (this.#own === undefined) return;
     const { name, virtualIpv6, virtualIpv4 } = this.#own;
@@ -281,6 +283,8 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
   judge(now: Monotonic, { use, publicKey, pathId, payload }: JudgedInitiation): readonly NtmobileOption[] | undefined {
     // After its restart a coordinator calls those that it knows.
     if (use === HandshakeUse.coordinator) return this.#isCoordinator(publicKey) ? [] : undefined;
+    // After its own a relay does: the node begins anew by itself, with its credential.
+    if (use === HandshakeUse.relay) this.#keeper.called(now, publicKey, payload.timestamp);
     if (use !== HandshakeUse.node || payload.credential === undefined) return undefined;
     const holder = this.#trust.holder(this.#wall(now), payload.credential, publicKey);
     return holder !== undefined && this.#keeper.expects(publicKey, pathId) ? [] : undefined;
@@ -311,7 +315,7 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
     if (message.type === 'path-challenge') {
       const path = this.#keeper.path(session.pathId);
       if (path !== undefined && path.session === session) return path.challenged(now, message, way);
-      if (session.use === HandshakeUse.relay) return echoed(message, way);
+      if (session.use === HandshakeUse.relay) return pathResponse(message, way);
     }
     this.#counters.count('message-unexpected');
     return undefined;
@@ -388,12 +392,4 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
     };
     return answerOperator(now, view, command);
   }
-}
-
-/** A relay wants to know whether the node is there. */
-function echoed({ transaction, options }: NtmobileMessage, way: Way): NtmobileMessage {
-  const endpoint = { address: way.remote, port: way.remotePort };
-  const challenge = options.filter(({ type }) => type === 'challenge');
-  const given = [...challenge, { type: 'observed-endpoint', endpoint } as const];
-  return { type: 'path-response', answer: true, status: NtmobileStatus.granted, transaction, options: given };
 }

@@ -4,14 +4,13 @@
  * No RFC: docs/ntmobile.md §6 (Route Direction, Relay Attach, Release)
  */
 import { equalBytes, hex } from '#base/bytes.ts';
-import { type IpAddress, isIpv6 } from '#base/ip.ts';
+import type { IpAddress } from '#base/ip.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import type { DesiredPart, EngineEvent, JsonObject, RandomBytes } from '#engine/contract.ts';
 import type { CounterSet } from '#engine/shared/counters.ts';
 import { tunnelPart } from '#engine/shared/ntmobile/sealed-tunnel.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { Sessions } from '#engine/shared/ntmobile/sessions.ts';
-import type { Way } from '#engine/shared/ntmobile/way.ts';
 import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
 import {
   filterNtmobileOptions,
@@ -20,6 +19,7 @@ import {
   type NtmobileOptionOf,
 } from '#wire/ntmobile-options.ts';
 import { type Attachment, placeTowards } from './attachment.ts';
+import { GeneralTunnels } from './general-tunnels.ts';
 import { NodePath, type OtherNode, type PathContext } from './node-path.ts';
 import { establishedOf, NodePaths, type OtherEnd, pathsWithKeys, TunnelNumbers } from './node-paths.ts';
 import { PathReport } from './path-report.ts';
@@ -40,14 +40,8 @@ export interface KeeperContext {
   candidates(): readonly NtmobileOptionOf<'candidate'>[];
   want(key: string, part: DesiredPart | undefined): void;
   tell(event: EngineEvent): void;
-  /** The path that this node asked for is no more. */
-  lost(now: Monotonic, path: NodePath): void;
-}
-
-interface GeneralTunnel {
-  readonly tunnel: number;
-  /** Of general nodes, by name. */
-  readonly addresses: Map<string, readonly IpAddress[]>;
+  /** The way to a name that this node asked for is no more; `promising`: it may well be there again. */
+  lost(now: Monotonic, name: string, promising: boolean): void;
 }
 
 export class PathKeeper {
@@ -56,8 +50,7 @@ export class PathKeeper {
   readonly #relays = new Map<string, RelayLink>();
   readonly #numbers = new TunnelNumbers();
   readonly #paths = new NodePaths(this.#numbers);
-  /** By the relay's public key: tunnels to relays that join us to general nodes. */
-  readonly #general = new Map<string, GeneralTunnel>();
+  readonly general: GeneralTunnels;
   /** Handshakes to several places of one node, of which the first that is answered counts. */
   readonly #attempts = new Map<string, Session[]>();
   readonly #report: PathReport;
@@ -65,6 +58,12 @@ export class PathKeeper {
   constructor(context: KeeperContext) {
     this.#context = context;
     this.#report = new PathReport((event) => context.tell(event));
+    this.general = new GeneralTunnels({
+      ...{ numbers: this.#numbers, report: this.#report },
+      linkMtu: (remote) => this.#linkMtu(remote),
+      want: (key, part) => context.want(key, part),
+      lost: (now, name, promising) => context.lost(now, name, promising),
+    });
     this.#pathContext = {
       ...{ sessions: context.sessions, counters: context.counters, random: context.random, port: context.port },
       attachment: () => context.attachment(),
@@ -86,7 +85,7 @@ export class PathKeeper {
   moved(now: Monotonic): void {
     for (const relay of this.#relays.values()) relay.moved(now, this.#context.attachment());
     for (const path of this.#paths.all()) path.moved(now);
-    for (const id of this.#general.keys()) this.#wantGeneral(now, id);
+    this.general.moved(now);
   }
 
   /** Others may find this node at other places than they know. */
@@ -116,10 +115,21 @@ export class PathKeeper {
       {
         attached: (now, path) => this.#legAttached(now, path),
         detached: (now, path) => this.#legDetached(now, path),
+        unreached: (now) => this.general.unreached(now, made),
       },
     );
     this.#relays.set(made.id, made);
     return made;
+  }
+
+  /** The node has another credential. */
+  renewed(now: Monotonic): void {
+    for (const relay of this.#relays.values()) relay.renewed(now);
+  }
+
+  /** Somebody with that key calls, by a Tunnel Request without a credential, of that time in microseconds. */
+  called(now: Monotonic, publicKey: Uint8Array, timestamp: bigint): void {
+    this.#relays.get(hex(publicKey))?.called(now, timestamp);
   }
 
   relayOf(session: Session): RelayLink | undefined {
@@ -167,20 +177,6 @@ export class PathKeeper {
     if (begun.length > 0) this.#attempts.set(path.id, begun);
   }
 
-  /** To general nodes behind a relay. */
-  makeGeneral(
-    now: Monotonic,
-    option: NtmobileOptionOf<'relay'>,
-    node: { readonly name: string; readonly addresses: readonly IpAddress[] },
-  ): void {
-    const relay = this.relay(option);
-    const general = this.#general.get(relay.id) ?? { tunnel: this.#numbers.allot(), addresses: new Map() };
-    this.#general.set(relay.id, general);
-    general.addresses.set(node.name, node.addresses);
-    relay.open(now);
-    this.#wantGeneral(now, relay.id);
-  }
-
   #legAttached(now: Monotonic, id: string): void {
     const path = this.#paths.get(id);
     const way = path?.relay?.wayOf(id);
@@ -198,7 +194,7 @@ export class PathKeeper {
     this.#context.counters.count('leg-refused');
     path.relay = undefined;
     path.settle(now);
-    if (path.initiator) this.#context.lost(now, path);
+    if (path.initiator) this.#context.lost(now, path.other.name, false);
   }
 
   /** A Tunnel Request was answered: what comes under its keys is ours from now on. */
@@ -213,8 +209,8 @@ export class PathKeeper {
   established(now: Monotonic, session: Session): void {
     const relay = this.relayOf(session);
     if (relay !== undefined) {
+      this.general.established(now, relay, session.previous === undefined);
       relay.established(now);
-      this.#wantGeneral(now, relay.id);
       return;
     }
     const path = this.path(session.pathId);
@@ -232,7 +228,6 @@ export class PathKeeper {
     const relay = this.relayOf(session);
     if (relay !== undefined) {
       relay.ended(now);
-      this.#wantGeneral(now, relay.id);
       return;
     }
     const path = this.path(session.pathId);
@@ -254,17 +249,13 @@ export class PathKeeper {
     this.#paths.remove(path, end);
     this.#context.counters.count('path-ended');
     this.#wantEnd(now, end);
-    if (path.initiator) this.#context.lost(now, path);
+    if (path.initiator) this.#context.lost(now, path.other.name, false);
   }
 
   /** Nothing of this may stand any longer. */
   endAll(now: Monotonic): void {
     for (const path of [...this.#paths.all()]) this.endPath(now, path);
-    for (const [id, { addresses }] of this.#general) {
-      this.#context.want(generalKey(id), undefined);
-      for (const name of addresses.keys()) this.#report.ended(now, name);
-    }
-    this.#general.clear();
+    this.general.endAll(now);
   }
 
   /** Whether a handshake is for a path that the coordinator told of, and of the node that it named. */
@@ -310,30 +301,6 @@ export class PathKeeper {
     });
   }
 
-  #wantGeneral(now: Monotonic, id: string): void {
-    const general = this.#general.get(id);
-    if (general === undefined) return;
-    this.#context.want(generalKey(id), this.#generalPart(id));
-    const way = this.#generalWay(id);
-    for (const name of general.addresses.keys())
-      this.#report.goes(now, name, { name, kind: way === undefined ? 'none' : 'general', way });
-  }
-
-  #generalWay(id: string): Way | undefined {
-    const relay = this.#relays.get(id);
-    return relay?.session?.current === undefined ? undefined : relay.way();
-  }
-
-  #generalPart(id: string): DesiredPart | undefined {
-    const general = this.#general.get(id);
-    const session = this.#relays.get(id)?.session;
-    const way = this.#generalWay(id);
-    if (general === undefined || session === undefined || way === undefined) return undefined;
-    const addresses = [...new Set([...general.addresses.values()].flat())];
-    const linkMtu = this.#linkMtu(way.remote);
-    return tunnelPart({ id: general.tunnel, way, sessions: [session], linkMtu, addresses, peer: true });
-  }
-
   #linkMtu(remote: IpAddress): number {
     return placeTowards(this.#context.attachment(), remote)?.mtu ?? 1500;
   }
@@ -346,33 +313,17 @@ export class PathKeeper {
       const { name, virtualIpv6, virtualIpv4 } = path.other;
       return { name, virtualIpv6, virtualIpv4, ...this.#report.view(end.id, wallOf), roundTripMs: path.roundTripMs };
     });
-    const general = [...this.#general].flatMap(([id, { addresses }]) =>
-      [...addresses].map(([name, virtual]) => ({
-        ...{ name, virtualIpv6: virtual.find(isIpv6), virtualIpv4: virtual.find((one) => !isIpv6(one)) },
-        ...this.#report.view(name, wallOf),
-        roundTripMs: this.#relays.get(id)?.roundTripMs,
-      })),
-    );
-    return [...nodes, ...general];
+    return [...nodes, ...this.general.list(wallOf)];
   }
 
   /** For the operator: what the plane has of them. */
   tunnels(): readonly JsonObject[] {
     const ends = [...this.#paths.ends()].map((end) => ({ part: this.#partOf(end), peer: nameOf(end) }));
-    const general = [...this.#general.keys()].map((id) => ({
-      part: this.#generalPart(id),
-      peer: `relay ${id.slice(0, 16)}`,
-    }));
-    return [...ends, ...general].flatMap(({ part, peer }) =>
-      (part?.tunnels ?? []).map((tunnel) => ({ ...tunnel, peer })),
-    );
+    const nodes = ends.flatMap(({ part, peer }) => (part?.tunnels ?? []).map((tunnel) => ({ ...tunnel, peer })));
+    return [...nodes, ...this.general.tunnels()];
   }
 }
 
 function nameOf({ paths }: OtherEnd): string {
   return [...paths][0]?.other.name ?? '';
-}
-
-function generalKey(relay: string): string {
-  return `ntmobile/relay/${relay}`;
 }

@@ -20,6 +20,8 @@ import type { NodePurpose, RelayPurpose } from './purposes.ts';
 
 const ANSWER_MS = 2_000;
 const RETRY_MS = 500;
+/** A relay that calls goes on until it is heard of: what it sends meanwhile is one call. */
+const ONE_CALL_MS = 5_000;
 const NO_PATH = new Uint8Array(8);
 
 const TIMERS = {
@@ -40,6 +42,8 @@ export interface RelayListener {
   attached(now: Monotonic, path: string): void;
   /** The relay gives no leg, or lost it with its keys. */
   detached(now: Monotonic, path: string): void;
+  /** It does not answer; it is tried again. */
+  unreached(now: Monotonic): void;
 }
 
 export class RelayLink {
@@ -55,6 +59,9 @@ export class RelayLink {
   #attachment: Attachment;
   #session: Session | undefined;
   #move = 0;
+  /** Microseconds: of the newest call. */
+  #calledAt = 0n;
+  #restartedAt: Monotonic | undefined;
   /** Measured last; undefined before. */
   roundTripMs: number | undefined;
 
@@ -109,6 +116,23 @@ export class RelayLink {
     this.#session = this.#sessions.connect(now, to);
   }
 
+  /**
+   * A Tunnel Request of the relay: it lost its keys. `timestamp` is the request's, so that nobody else can call by one of former times.
+   */
+  called(now: Monotonic, timestamp: bigint): void {
+    const recently = this.#restartedAt !== undefined && now - this.#restartedAt < ONE_CALL_MS;
+    if (timestamp <= this.#calledAt) return;
+    this.#calledAt = timestamp;
+    if (recently || this.#session === undefined) return;
+    this.#restart(now);
+    this.#loseLegs(now);
+  }
+
+  /** The node has another credential: the relay has to see it before the former one ends. */
+  renewed(now: Monotonic): void {
+    if (this.#session !== undefined) this.#sessions.rekey(now, this.#session);
+  }
+
   attach(now: Monotonic, pathId: Uint8Array, token: Uint8Array): void {
     const leg = { pathId, token, index: this.#legs.get(hex(pathId))?.index };
     this.#legs.set(hex(pathId), leg);
@@ -147,11 +171,13 @@ export class RelayLink {
     this.#session = undefined;
     this.#timers.set('retry', after(now, RETRY_MS));
     this.#loseLegs(now);
+    this.#listener.unreached(now);
   }
 
   #restart(now: Monotonic): void {
     if (this.#session !== undefined) this.#sessions.forget(this.#session);
     this.#session = undefined;
+    this.#restartedAt = now;
     this.open(now);
   }
 

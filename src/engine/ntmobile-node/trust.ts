@@ -3,7 +3,7 @@
  *
  * No RFC: docs/ntmobile.md §2.1
  */
-import { type IpAddress, type Prefix, prefixContains } from '#base/ip.ts';
+import { type IpAddress, isIpv6, octetsOf, type Prefix, prefixContains } from '#base/ip.ts';
 import type { Wall } from '#base/time.ts';
 import { judgeCredential } from '#crypto/node-credential.ts';
 import type { CounterSet } from '#engine/shared/counters.ts';
@@ -11,6 +11,9 @@ import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.
 import type { OtherNode } from './node-path.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
 import type { Granted } from './stored-login.ts';
+
+/** docs/ntmobile.md §2: of general nodes. */
+const GENERAL_SUBNET = 1;
 
 export class Trust {
   readonly #virtualIpv4Prefix: Prefix;
@@ -28,6 +31,13 @@ export class Trust {
     const prefix = this.granted?.systemPrefix;
     if (prefix !== undefined && prefixContains(prefix, address)) return true;
     return prefixContains(this.#virtualIpv4Prefix, address);
+  }
+
+  /** A general node has what no node may have: directions cannot take the address of one away. */
+  isGeneral(address: IpAddress): boolean {
+    if (!isIpv6(address)) return this.isVirtual(address);
+    const [high, low] = octetsOf(address).subarray(6, 8);
+    return this.isVirtual(address) && high === 0 && low === GENERAL_SUBNET;
   }
 
   otherOf(now: Wall, options: readonly NtmobileOption[]): OtherNode | undefined {

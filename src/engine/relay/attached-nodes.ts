@@ -1,12 +1,17 @@
 /**
- * Nodes that have a session with a relay, and where they are: believed at once, paid for only after a Path Challenge was answered there.
+ * Nodes that have a session with a relay, and where they are: believed at once, paid for only after they were heard of there.
  *
- * No RFC: docs/ntmobile.md §6 (Path Challenge, Keep Alive)
+ * No RFC: docs/ntmobile.md §6 (Path Challenge, Keep Alive), §9, §10
+ *
+ * Where a node is: `new` (never proved) → `proved` → `elsewhere` (heard of from another place: legs are there, the tunnel is not, the former place is
+ * kept) → `proved`, there or where it was. A Tunnel Response that was answered proves a place as a Path Response does.
  */
-import { equalBytes } from '#base/bytes.ts';
-import { after, type Monotonic, NEVER } from '#base/time.ts';
+import { equalBytes, hex } from '#base/bytes.ts';
+import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
+import { nodeIdOf } from '#crypto/node-credential.ts';
 import type { Output, RandomBytes } from '#engine/contract.ts';
 import type { CounterSet } from '#engine/shared/counters.ts';
+import type { CredentialHolder } from '#engine/shared/ntmobile/credential-judge.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { Sessions } from '#engine/shared/ntmobile/sessions.ts';
 import { sameFarEnd, type Way } from '#engine/shared/ntmobile/way.ts';
@@ -14,7 +19,7 @@ import { type Timed, TimerHeap } from '#engine/shared/timer-heap.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import { findNtmobileOption } from '#wire/ntmobile-options.ts';
 import { type Legs, type RelayLeg, wish } from './legs.ts';
-import type { RelayPurpose } from './purposes.ts';
+import type { ChallengePurpose, RelayPurpose } from './purposes.ts';
 import type { RelayCounter } from './reasons.ts';
 
 const CHALLENGE_MS = 3_000;
@@ -22,21 +27,47 @@ const IDLE_MS = 600_000;
 
 export class AttachedNode implements Timed {
   readonly session: Session;
+  /** In hexadecimal digits. */
+  readonly nodeId: string;
+  /** As its newest credential says. */
+  holder: CredentialHolder;
   readonly legs = new Set<RelayLeg>();
   way: Way;
   validated = false;
   /** The last place that was validated, while another one is not yet. */
   former: Way | undefined;
-  /** Under way. */
+  /** Under way, for the present place. */
   challenge: Uint8Array | undefined;
+  /** Under way, where data came from. */
+  probe: Uint8Array | undefined;
   newestTransaction: number | undefined;
+  heardAt: Monotonic;
   heapIndex = -1;
   dueAt: Monotonic = NEVER;
 
-  constructor(session: Session) {
+  constructor(now: Monotonic, session: Session, holder: CredentialHolder) {
     this.session = session;
+    this.nodeId = hex(nodeIdOf(session.peer.publicKey));
+    this.holder = holder;
     this.way = session.way;
+    this.heardAt = now;
   }
+
+  /** Where it was proved to be; undefined before the first time. */
+  get place(): Way | undefined {
+    return this.validated ? this.way : this.former;
+  }
+}
+
+/** What a relay does about nodes that come, move and go. */
+export interface AttachedListener {
+  /** What the session's credential says, where it is valid now. */
+  holderOf(now: Monotonic, session: Session): CredentialHolder | undefined;
+  /** When the holder's credential ends. */
+  endOf(holder: CredentialHolder): Monotonic;
+  /** It is there, has new keys, or another place was proved. */
+  changed(now: Monotonic, node: AttachedNode): void;
+  gone(now: Monotonic, node: AttachedNode): void;
 }
 
 export class AttachedNodes {
@@ -44,14 +75,23 @@ export class AttachedNodes {
   readonly #legs: Legs;
   readonly #random: RandomBytes;
   readonly #counters: CounterSet<RelayCounter>;
+  readonly #listener: AttachedListener;
   readonly #bySession = new Map<Session, AttachedNode>();
+  readonly #byNodeId = new Map<string, AttachedNode>();
   readonly #timers = new TimerHeap<AttachedNode>();
 
-  constructor(sessions: Sessions<RelayPurpose>, legs: Legs, random: RandomBytes, counters: CounterSet<RelayCounter>) {
+  constructor(
+    sessions: Sessions<RelayPurpose>,
+    legs: Legs,
+    random: RandomBytes,
+    counters: CounterSet<RelayCounter>,
+    listener: AttachedListener,
+  ) {
     this.#sessions = sessions;
     this.#legs = legs;
     this.#random = random;
     this.#counters = counters;
+    this.#listener = listener;
   }
 
   get size(): number {
@@ -66,26 +106,55 @@ export class AttachedNodes {
     return this.#bySession.get(session);
   }
 
+  /** `nodeId` in hexadecimal digits. */
+  named(nodeId: string): AttachedNode | undefined {
+    return this.#byNodeId.get(nodeId);
+  }
+
   /** New keys: a node that is new, or one that may be elsewhere and counts its transactions anew. */
   established(now: Monotonic, session: Session, out: Output[]): void {
+    const holder = this.#listener.holderOf(now, session);
+    if (holder === undefined) {
+      this.#sessions.forget(session);
+      this.ended(now, session, out);
+      return;
+    }
     const known = this.#bySession.get(session);
-    const node = known ?? new AttachedNode(session);
+    const node = known ?? new AttachedNode(now, session, holder);
     this.#bySession.set(session, node);
-    this.#timers.set(node, after(now, IDLE_MS));
+    this.#byNodeId.set(node.nodeId, node);
+    node.holder = holder;
+    this.#heard(now, node);
     node.newestTransaction = undefined;
-    if (known === undefined) this.#challenge(now, node);
+    const { answeredTo } = session.current ?? {};
+    if (answeredTo !== undefined && sameFarEnd(answeredTo, session.way)) this.#prove(now, node, session.way, out);
+    else if (known === undefined) this.#challenge(now, node);
     else this.#seenAt(now, node, session.way, out);
+    this.#listener.changed(now, node);
+  }
+
+  #heard(now: Monotonic, node: AttachedNode): void {
+    node.heardAt = now;
+    this.#timers.set(node, earliest(after(now, IDLE_MS), this.#listener.endOf(node.holder)));
   }
 
   /** A request of the node that is known to be its own. Older ones than the newest say nothing of where it is now. */
   heard(now: Monotonic, session: Session, { transaction }: NtmobileMessage, way: Way, out: Output[]): void {
     const node = this.#bySession.get(session);
     if (node === undefined) return;
-    this.#timers.set(node, after(now, IDLE_MS));
+    this.#heard(now, node);
     const newest = node.newestTransaction;
     if (newest !== undefined && (transaction - newest) >>> 0 >= 0x8000_0000) return;
     node.newestTransaction = transaction;
     this.#seenAt(now, node, way, out);
+  }
+
+  /** Data of the node came from there: it may be an old packet that somebody held back, so that nothing moves before the node answers. */
+  roamed(now: Monotonic, node: AttachedNode, way: Way): void {
+    if (node.probe !== undefined || sameFarEnd(way, node.way)) return;
+    const challenge = this.#random(8);
+    node.probe = challenge;
+    this.#ask(now, node, way, { kind: 'challenge', challenge, way });
   }
 
   #seenAt(now: Monotonic, node: AttachedNode, way: Way, out: Output[]): void {
@@ -100,7 +169,8 @@ export class AttachedNodes {
       node.validated = false;
     }
     this.#place(node, way, out);
-    if (!same) this.#challenge(now, node);
+    if (same) this.#listener.changed(now, node);
+    else this.#challenge(now, node);
   }
 
   #place(node: AttachedNode, way: Way, out: Output[]): void {
@@ -109,32 +179,50 @@ export class AttachedNodes {
     for (const leg of node.legs) wish(leg, out);
   }
 
+  #prove(now: Monotonic, node: AttachedNode, way: Way, out: Output[]): void {
+    if (!sameFarEnd(way, node.way)) this.#counters.count('node-moved');
+    if (!node.validated || !sameFarEnd(way, node.way)) this.#counters.count('place-validated');
+    node.challenge = undefined;
+    node.former = undefined;
+    node.validated = true;
+    this.#place(node, way, out);
+    this.#listener.changed(now, node);
+  }
+
   #challenge(now: Monotonic, node: AttachedNode): void {
     const challenge = this.#random(8);
     node.challenge = challenge;
-    const options = [{ type: 'challenge', challenge } as const];
-    const asked = { type: 'path-challenge', options, way: node.way, attemptMs: CHALLENGE_MS } as const;
-    this.#sessions.request(now, node.session, asked, { kind: 'challenge', challenge });
+    this.#ask(now, node, node.way, { kind: 'challenge', challenge, way: undefined });
+  }
+
+  #ask(now: Monotonic, { session }: AttachedNode, way: Way, purpose: ChallengePurpose): void {
+    const options = [{ type: 'challenge', challenge: purpose.challenge } as const];
+    this.#sessions.request(now, session, { type: 'path-challenge', options, way, attemptMs: CHALLENGE_MS }, purpose);
   }
 
   challenged(
+    now: Monotonic,
     session: Session,
-    challenge: Uint8Array,
+    purpose: ChallengePurpose,
     answer: NtmobileMessage | undefined,
     from: Way | undefined,
     out: Output[],
   ): void {
     const node = this.#bySession.get(session);
-    // One that a newer place has made pointless.
-    if (node?.challenge !== challenge) return;
-    node.challenge = undefined;
+    if (node === undefined) return;
+    const { challenge, way } = purpose;
     const said = answer === undefined ? undefined : findNtmobileOption(answer.options, 'challenge')?.challenge;
     const right = answer?.status === NtmobileStatus.granted && said !== undefined && equalBytes(said, challenge);
+    if (way !== undefined) {
+      node.probe = undefined;
+      if (right && from !== undefined && sameFarEnd(from, way)) this.#prove(now, node, from, out);
+      return;
+    }
+    // One that a newer place has made pointless.
+    if (node.challenge !== challenge) return;
+    node.challenge = undefined;
     if (right && from !== undefined && sameFarEnd(from, node.way)) {
-      this.#counters.count('place-validated');
-      node.validated = true;
-      node.former = undefined;
-      for (const leg of node.legs) wish(leg, out);
+      this.#prove(now, node, node.way, out);
       return;
     }
     this.#counters.count('place-unanswered');
@@ -149,14 +237,16 @@ export class AttachedNodes {
     const node = this.#bySession.get(session);
     if (node === undefined) return;
     this.#bySession.delete(session);
+    if (this.#byNodeId.get(node.nodeId) === node) this.#byNodeId.delete(node.nodeId);
     this.#timers.remove(node);
     for (const leg of [...node.legs]) this.#legs.remove(now, leg, out);
+    this.#listener.gone(now, node);
   }
 
-  /** Forgets who was not heard of for long. */
+  /** Forgets who was not heard of for long, and whose credential is over. */
   tick(now: Monotonic, out: Output[]): void {
     for (let node = this.#timers.takeDue(now); node !== undefined; node = this.#timers.takeDue(now)) {
-      this.#counters.count('node-idle');
+      this.#counters.count(now - node.heardAt >= IDLE_MS ? 'node-idle' : 'credential-over');
       this.#sessions.forget(node.session);
       this.ended(now, node.session, out);
     }

@@ -1,17 +1,17 @@
 /**
- * What an operator decides about a relay. No RFC: docs/ntmobile.md §1, §6, §7.
+ * What an operator decides about a relay. No RFC: docs/ntmobile.md §1, §6, §7, §10.
  *
- * Plain data: tests build it by hand.
+ * Plain data: `daemons/rsn/config.ts` checks the YAML and builds it; tests build it by hand.
  */
-import type { Wall } from '#base/time.ts';
+import type { Prefix } from '#base/ip.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
 import type { CoordinatorDescription } from '#engine/contract.ts';
+import type { CredentialJudge } from '#engine/shared/ntmobile/credential-judge.ts';
 import type { Endpoint } from '#wire/ntmobile-options.ts';
 
 export interface RelayConfiguration {
   readonly own: KeyPair;
-  /** Whether a credential is valid for a public key at a time. */
-  readonly isCredentialValid: (credential: Uint8Array, publicKey: Uint8Array, now: Wall) => boolean;
+  readonly judgeCredential: CredentialJudge;
   /** Where nodes find this relay. */
   readonly endpoints: readonly Endpoint[];
   /** The plane's own port. */
@@ -23,4 +23,19 @@ export interface RelayConfiguration {
   readonly maximumLegsOfNode: number;
   /** Handshakes in a second that are taken without a cookie. */
   readonly strangersPerSecond: number;
+  /** The system's ULA /48. */
+  readonly systemPrefix: Prefix;
+  /** Virtual IPv4 addresses, of nodes and of general nodes. */
+  readonly virtualIpv4Prefixes: readonly Prefix[];
+  /** IPv4 addresses that stand for nodes that speak IPv6 to servers that have IPv4 only. */
+  readonly translatorIpv4Prefix: Prefix;
+  /** Real addresses that are refused, besides those that are special, and exceptions from both: the longest prefix counts. */
+  readonly deniedDestinations: readonly Prefix[];
+  readonly allowedDestinations: readonly Prefix[];
+  readonly maximumGeneralNodes: number;
+  readonly maximumGeneralNodesOfNode: number;
+  /** Names that are looked for at a time. */
+  readonly maximumResolutions: number;
+  /** The kernel can forward IPv6 by the interface that a packet came in by. */
+  readonly forwardsByInterface: boolean;
 }

@@ -5,7 +5,7 @@
  */
 import { hex } from '#base/bytes.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
-import type { DesiredPart, Output, RandomBytes } from '#engine/contract.ts';
+import type { DesiredPart, JsonObject, Output, RandomBytes } from '#engine/contract.ts';
 import type { CounterSet } from '#engine/shared/counters.ts';
 import { type Timed, TimerHeap } from '#engine/shared/timer-heap.ts';
 import { LARGEST_SPI } from '#wire/ntmobile-datagram.ts';
@@ -102,6 +102,15 @@ export class Legs {
       this.#counters.count('leg-alone');
       this.remove(now, leg, out);
     }
+  }
+
+  /** For the operator. */
+  list(): readonly JsonObject[] {
+    return [...this.#byIndex.values()].map(({ index, other, pathId, role, node, rateKilobits }) => ({
+      ...{ index, other: other?.index ?? 0, pathId: hex(pathId), role: role === 1 ? 'initiator' : 'responder' },
+      ...{ name: node.holder.name, remote: node.way.remote, remotePort: node.way.remotePort },
+      ...{ validated: node.validated, rateKilobits },
+    }));
   }
 
   #freshIndex(): number {

@@ -3,7 +3,13 @@
  *
  * No RFC: docs/ntmobile.md §6
  */
-export type RelayPurpose =
-  | { readonly kind: 'registration' }
-  /** `challenge` as it was sent. */
-  | { readonly kind: 'challenge'; readonly challenge: Uint8Array };
+import type { Way } from '#engine/shared/ntmobile/way.ts';
+
+/** `challenge` as it was sent; `way`: where to, when that is not the node's present place. */
+export interface ChallengePurpose {
+  readonly kind: 'challenge';
+  readonly challenge: Uint8Array;
+  readonly way: Way | undefined;
+}
+
+export type RelayPurpose = { readonly kind: 'registration' } | ChallengePurpose;

@@ -16,6 +16,18 @@ export const RELAY_COUNTERS = {
   'node-moved': 'nodes that were heard of from elsewhere',
   'place-validated': 'nodes that answered a Path Challenge where they said they were',
   'place-unanswered': 'nodes that did not, and have their former place again',
+  'credential-over': 'nodes whose credential ended, and nobody gave them another one',
+  directed: 'nodes that were directed to general nodes',
+  'direction-malformed': 'a Relay Direction without what it needs',
+  'direction-conflict': 'a Relay Direction with virtual addresses that are no general node’s, or another one’s',
+  'direction-limit':
+    'a Relay Direction beyond a limit: general nodes of one node, of all, or names that are looked for',
+  'direction-no-name': 'a Relay Direction for a name that nobody has, or that has no address',
+  'direction-unresolved': 'a Relay Direction for a name that no name server gave an answer about in time',
+  'direction-forbidden': 'a Relay Direction for a name that leads only where the relay does not go',
+  'direction-unreachable': 'a Relay Direction for a server that the relay cannot reach by any family it has',
+  'general-ended': 'general nodes that nobody was directed to for long, or that made room',
+  'general-forbidden': 'general nodes whose real address became one where the relay does not go',
   'message-unexpected': 'a message that a relay has nothing to do with',
 } as const;
 export type RelayCounter = keyof typeof RELAY_COUNTERS;

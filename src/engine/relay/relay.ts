@@ -1,32 +1,51 @@
 /**
- * The relay engine: joins the two legs of paths between nodes, and follows nodes that move.
+ * The relay engine: joins the two legs of paths between nodes, joins nodes to general nodes, and follows nodes that move.
  *
- * No RFC: docs/ntmobile.md §4 to §7
- * Left out: paths to general nodes (a Relay Direction is answered by status 8, "no relay").
+ * No RFC: docs/ntmobile.md §4 to §7, §9, §10
  */
 import { hex } from '#base/bytes.ts';
-import { earliest, type Monotonic, wall } from '#base/time.ts';
-import { nodeIdOf } from '#crypto/node-credential.ts';
-import { openRelayToken, type RelayToken } from '#crypto/relay-token.ts';
-import type { CommonInput, Engine, JsonObject, JsonValue, Output, RandomBytes } from '#engine/contract.ts';
+import { earliest, type Monotonic, monotonic, type Wall, wall } from '#base/time.ts';
+import type {
+  CommonInput,
+  Engine,
+  JsonObject,
+  JsonValue,
+  NetworkInput,
+  NetworkInterface,
+  Output,
+  RandomBytes,
+  ResolvedInput,
+  RoamingInput,
+} from '#engine/contract.ts';
 import { CounterSet, type Counters } from '#engine/shared/counters.ts';
+import type { CredentialHolder } from '#engine/shared/ntmobile/credential-judge.ts';
 import type { ObservedMessage } from '#engine/shared/ntmobile/observed-message.ts';
+import { pathResponse } from '#engine/shared/ntmobile/path-response.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { JudgedInitiation, SessionListener } from '#engine/shared/ntmobile/session-listener.ts';
 import { Sessions } from '#engine/shared/ntmobile/sessions.ts';
 import type { Way } from '#engine/shared/ntmobile/way.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
-import { type NtmobileMessage, type NtmobileMessageType, NtmobileStatus } from '#wire/ntmobile-message.ts';
-import { DirectionRole, findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
-import { type AttachedNode, AttachedNodes } from './attached-nodes.ts';
+import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
+import type { NtmobileOption } from '#wire/ntmobile-options.ts';
+import { type AttachedListener, type AttachedNode, AttachedNodes } from './attached-nodes.ts';
 import type { RelayConfiguration } from './configuration.ts';
 import { CoordinatorLinks } from './coordinator-links.ts';
-import { Legs, wish } from './legs.ts';
+import { Destinations } from './destinations.ts';
+import { DirectedNodes } from './directed-nodes.ts';
+import { addressesOf, familiesOf, forwardingPart, linkMtu, routesPart } from './host-state.ts';
+import { LegRequests } from './leg-requests.ts';
+import { Legs } from './legs.ts';
 import type { RelayPurpose } from './purposes.ts';
 import { RELAY_COUNTERS, type RelayCounter } from './reasons.ts';
+import { Recalls } from './recalls.ts';
+import { RelayDirections } from './relay-directions.ts';
+import { Restoration } from './restoration.ts';
+
+export type RelayInput = CommonInput | NetworkInput | ResolvedInput | RoamingInput;
 
 /** Never throws for a peer's fault; `clock` must be the first input. */
-export interface Relay extends Engine<CommonInput> {
+export interface Relay extends Engine<RelayInput> {
   readonly counters: Counters;
 }
 
@@ -34,37 +53,67 @@ export function createRelay(configuration: RelayConfiguration, random: RandomByt
   return new RelayEngine(configuration, random);
 }
 
-class RelayEngine implements Relay, SessionListener<RelayPurpose> {
+class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListener {
   readonly #configuration: RelayConfiguration;
   readonly #sessions: Sessions<RelayPurpose>;
   readonly #coordinators: CoordinatorLinks;
   readonly #legs: Legs;
+  readonly #legRequests: LegRequests;
   readonly #nodes: AttachedNodes;
+  readonly #destinations: Destinations;
+  readonly #directed: DirectedNodes;
+  readonly #directions: RelayDirections;
+  readonly #recalls: Recalls;
+  readonly #restoration: Restoration;
   readonly #counters = new CounterSet<RelayCounter>(RELAY_COUNTERS);
+  #interfaces: readonly NetworkInterface[] = [];
   #offsetMs = 0;
   #out: Output[] = [];
 
   constructor(configuration: RelayConfiguration, random: RandomBytes) {
-    const { own, strangersPerSecond, maximumLegs } = configuration;
+    const { own, strangersPerSecond, systemPrefix, virtualIpv4Prefixes, translatorIpv4Prefix } = configuration;
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
+    const counters = this.#counters;
     this.#configuration = configuration;
     this.#sessions = new Sessions({ own, random, suites, strangersPerSecond, credential: () => undefined }, this);
-    this.#legs = new Legs(random, this.#counters);
-    this.#nodes = new AttachedNodes(this.#sessions, this.#legs, random, this.#counters);
-    const load = () => Math.round((1000 * this.#legs.size) / maximumLegs);
-    this.#coordinators = new CoordinatorLinks(configuration, this.#sessions, this.#counters, load);
+    this.#legs = new Legs(random, counters);
+    this.#nodes = new AttachedNodes(this.#sessions, this.#legs, random, counters, this);
+    this.#coordinators = new CoordinatorLinks(configuration, this.#sessions, counters, () => this.#load());
+    this.#legRequests = new LegRequests(configuration, this.#legs, counters, () => this.#coordinators.tokenKeys());
+    const virtualPrefixes = [systemPrefix, ...virtualIpv4Prefixes, translatorIpv4Prefix];
+    this.#destinations = new Destinations({ ...configuration, virtualPrefixes });
+    this.#directed = new DirectedNodes({
+      ...configuration,
+      linkMtu: (local) => linkMtu(this.#interfaces, local),
+      want: (key, part) => this.#out.push({ kind: 'want', key, part }),
+      persist: this.#persist,
+      usable: (general) => this.#directions.general.arm(general),
+    });
+    this.#directions = new RelayDirections({
+      ...{ ...configuration, counters, destinations: this.#destinations, directed: this.#directed },
+      attached: (nodeId) => this.#nodes.named(nodeId),
+      answer: (session, message) => this.#sessions.answer(session, message),
+      emit: (output) => this.#out.push(output),
+    });
+    this.#recalls = new Recalls(this.#sessions, this.#persist);
+    const parts = { directions: this.#directions, directed: this.#directed, recalls: this.#recalls };
+    this.#restoration = new Restoration(parts, this.#persist);
   }
+
+  readonly #persist = (table: string, key: string, value: JsonValue | undefined): void => {
+    this.#out.push({ kind: 'persist', table, key, value });
+  };
 
   get counters(): Counters {
     return { ...this.#sessions.counters, ...this.#counters.counters };
   }
 
   deadline(): Monotonic {
-    const parts = [this.#sessions, this.#coordinators, this.#legs, this.#nodes];
+    const parts = [this.#sessions, this.#coordinators, this.#legs, this.#nodes, this.#directions, this.#recalls];
     return earliest(...parts.map((part) => part.deadline()));
   }
 
-  step(now: Monotonic, input: CommonInput, out: Output[]): void {
+  step(now: Monotonic, input: RelayInput, out: Output[]): void {
     this.#out = out;
     switch (input.kind) {
       case 'datagram':
@@ -74,8 +123,20 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose> {
         this.#offsetMs = input.offsetMs;
         this.#sessions.clock(input.offsetMs);
         return;
+      case 'record':
+        this.#restoration.take(now, input);
+        return;
       case 'restored':
-        this.#coordinators.start(now);
+        this.#begin(now);
+        break;
+      case 'network':
+        this.#network(input.interfaces);
+        break;
+      case 'resolved':
+        this.#directions.resolved(now, input);
+        break;
+      case 'roaming':
+        this.#roamed(now, input);
         break;
       case 'request':
         this.#handleRequest(now, input);
@@ -86,6 +147,64 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose> {
     this.#coordinators.tick(now);
     this.#nodes.tick(now, out);
     this.#legs.tick(now, out);
+    this.#directions.tick(now);
+    this.#recalls.tick(now);
+  }
+
+  #wall(now: Monotonic): Wall {
+    return wall(now + this.#offsetMs);
+  }
+
+  /** How full the relay is, thousandths. */
+  #load(): number {
+    const { maximumLegs, maximumGeneralNodes } = this.#configuration;
+    const most = Math.max(this.#legs.size / maximumLegs, this.#directions.general.size / maximumGeneralNodes);
+    return Math.round(1000 * most);
+  }
+
+  // --- the host ---
+
+  #begin(now: Monotonic): void {
+    this.#out.push({ kind: 'want', key: 'relay/routes', part: routesPart(this.#configuration) });
+    this.#restoration.finish(now);
+    this.#coordinators.start(now);
+  }
+
+  #network(interfaces: readonly NetworkInterface[]): void {
+    this.#interfaces = interfaces;
+    this.#out.push({ kind: 'want', key: 'relay/forwarding', part: forwardingPart(interfaces, this.#configuration) });
+    const own = new Set(addressesOf(interfaces));
+    this.#destinations.own = own;
+    this.#directions.families = familiesOf(interfaces);
+    this.#directions.withdraw((real) => own.has(real));
+  }
+
+  #roamed(now: Monotonic, { tunnel, local, localPort, remote, remotePort, relayIndex }: RoamingInput): void {
+    const node = this.#directed.at(tunnel)?.attached;
+    if (node === undefined || relayIndex !== 0) return;
+    this.#nodes.roamed(now, node, { local, localPort, remote, remotePort, relayIndex });
+  }
+
+  // --- nodes ---
+
+  holderOf(now: Monotonic, { peer: { credential, publicKey } }: Session): CredentialHolder | undefined {
+    if (credential === undefined) return undefined;
+    return this.#configuration.judgeCredential(credential, publicKey, this.#wall(now));
+  }
+
+  endOf({ notAfter }: CredentialHolder): Monotonic {
+    return monotonic(notAfter - this.#offsetMs);
+  }
+
+  changed(_now: Monotonic, node: AttachedNode): void {
+    this.#directed.attach(node);
+    const { place } = node;
+    if (place !== undefined) this.#recalls.keep(node.nodeId, { publicKey: node.session.peer.publicKey, way: place });
+  }
+
+  gone(now: Monotonic, node: AttachedNode): void {
+    this.#directed.detach(now, node);
+    this.#recalls.forget(node.nodeId);
   }
 
   // --- sessions ---
@@ -105,34 +224,38 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose> {
     if (use !== HandshakeUse.relay || way.relayIndex !== 0 || pathId.some((octet) => octet !== 0)) return undefined;
     const { credential } = payload;
     if (credential === undefined) return undefined;
-    return this.#configuration.isCredentialValid(credential, publicKey, wall(now + this.#offsetMs)) ? [] : undefined;
+    return this.#configuration.judgeCredential(credential, publicKey, this.#wall(now)) === undefined ? undefined : [];
+  }
+
+  offered(_now: Monotonic, session: Session): void {
+    this.#directed.offered(session);
+  }
+
+  lapsed(session: Session): void {
+    this.#directed.lapsed(session);
   }
 
   established(now: Monotonic, session: Session): void {
-    if (this.#coordinators.has(session)) {
-      this.#coordinators.established(now, session);
-      return;
-    }
-    session.current?.forgetDataKeys();
-    this.#nodes.established(now, session, this.#out);
+    if (this.#coordinators.has(session)) this.#coordinators.established(now, session);
+    else this.#nodes.established(now, session, this.#out);
   }
 
   requested(now: Monotonic, session: Session, request: NtmobileMessage, way: Way): void {
     if (way.relayIndex === 0) this.#nodes.heard(now, session, request, way, this.#out);
   }
 
-  request(now: Monotonic, session: Session, message: NtmobileMessage, way: Way): NtmobileMessage | undefined {
+  request(now: Monotonic, session: Session, message: NtmobileMessage, way: Way): NtmobileMessage | 'later' | undefined {
     const node = this.#nodes.of(session);
-    if (node !== undefined && message.type === 'relay-attach-request') return this.#attach(now, node, message, way);
-    if (node !== undefined && message.type === 'path-challenge') return answerChallenge(message, way);
+    if (node !== undefined && message.type === 'relay-attach-request')
+      return this.#legRequests.attach(now, this.#wall(now), node, message, way, this.#out);
+    if (node !== undefined && message.type === 'path-challenge') return pathResponse(message, way);
     if (node !== undefined && message.type === 'release') {
-      this.#release(now, node, message);
+      this.#legRequests.release(now, node, message, this.#out);
       return undefined;
     }
+    if (message.type === 'relay-direction' && this.#coordinators.has(session))
+      return this.#directions.request(now, session, message);
     this.#counters.count('message-unexpected');
-    if (node === undefined && message.type === 'relay-direction') {
-      return answerTo(message, 'relay-direction-response', NtmobileStatus.noRelay);
-    }
     return undefined;
   }
 
@@ -144,7 +267,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose> {
     way: Way | undefined,
   ): void {
     if (purpose.kind === 'registration') this.#coordinators.answered(now, session, answer);
-    else this.#nodes.challenged(session, purpose.challenge, answer, way, this.#out);
+    else this.#nodes.challenged(now, session, purpose, answer, way, this.#out);
   }
 
   ended(now: Monotonic, session: Session): void {
@@ -152,68 +275,14 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose> {
     this.#nodes.ended(now, session, this.#out);
   }
 
-  // --- legs ---
-
-  #attach(now: Monotonic, node: AttachedNode, request: NtmobileMessage, way: Way): NtmobileMessage {
-    const token = this.#tokenOf(now, node, request);
-    if (token === undefined) return this.#refuse(request, NtmobileStatus.wrongToken, 'attach-wrong-token');
-    const { pathId, role, rateKilobits } = token;
-    const known = this.#legs.at(pathId, role);
-    if (known !== undefined && known.node !== node) {
-      return this.#refuse(request, NtmobileStatus.notAllowed, 'attach-taken');
-    }
-    const { maximumLegs, maximumLegsOfNode } = this.#configuration;
-    if (known === undefined && (this.#legs.size >= maximumLegs || node.legs.size >= maximumLegsOfNode)) {
-      return this.#refuse(request, NtmobileStatus.busy, 'attach-limit');
-    }
-    const leg = known ?? this.#legs.add(now, { pathId, role, node }, rateKilobits, this.#out);
-    if (leg.rateKilobits !== rateKilobits) {
-      leg.rateKilobits = rateKilobits;
-      wish(leg, this.#out);
-    }
-    this.#counters.count('attached');
-    return answerTo(request, 'relay-attach-response', NtmobileStatus.granted, [
-      { type: 'path-id', pathId },
-      { type: 'relay-index', index: leg.index },
-      { type: 'observed-endpoint', endpoint: { address: way.remote, port: way.remotePort } },
-    ]);
-  }
-
-  /** The token of an attach request, where it is one of a coordinator of ours for this node. */
-  #tokenOf(now: Monotonic, { session }: AttachedNode, { options }: NtmobileMessage): RelayToken | undefined {
-    const octets = findNtmobileOption(options, 'relay-token')?.token;
-    if (octets === undefined) return undefined;
-    const nowSeconds = BigInt(Math.floor((now + this.#offsetMs) / 1000));
-    const nodeId = hex(nodeIdOf(session.peer.publicKey));
-    const { initiator, responder } = DirectionRole;
-    for (const key of this.#coordinators.tokenKeys()) {
-      const token = openRelayToken(key, octets, nowSeconds);
-      if (token === undefined) continue;
-      const isEnd = token.role === initiator || token.role === responder;
-      return isEnd && hex(token.nodeId) === nodeId ? token : undefined;
-    }
-    return undefined;
-  }
-
-  #release(now: Monotonic, node: AttachedNode, { options }: NtmobileMessage): void {
-    const path = hex(findNtmobileOption(options, 'path-id')?.pathId ?? new Uint8Array(0));
-    for (const leg of [...node.legs]) {
-      if (hex(leg.pathId) !== path) continue;
-      this.#counters.count('released');
-      this.#legs.remove(now, leg, this.#out);
-    }
-  }
-
-  #refuse(request: NtmobileMessage, status: number, reason: RelayCounter): NtmobileMessage {
-    this.#counters.count(reason);
-    return answerTo(request, 'relay-attach-response', status);
-  }
-
   // --- operator ---
 
   #handleRequest(now: Monotonic, { id, command }: Extract<CommonInput, { kind: 'request' }>): void {
     const answers = new Map<string, () => JsonValue>([
       ['status', () => this.#status(now)],
+      ['legs', () => this.#legs.list()],
+      ['general', () => this.#directions.list()],
+      ['tunnels', () => this.#directed.list()],
       ['stats', () => ({ ...this.counters })],
     ]);
     const value = answers.get(command)?.();
@@ -222,26 +291,13 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose> {
   }
 
   #status(now: Monotonic): JsonObject {
+    const { own, endpoints } = this.#configuration;
     return {
-      ...{ role: 'relay', publicKey: `hex:${hex(this.#configuration.own.publicKey)}` },
-      ...{ nodes: this.#nodes.size, legs: this.#legs.size, registrations: this.#coordinators.list(now) },
+      ...{ role: 'relay', publicKey: `hex:${hex(own.publicKey)}` },
+      endpoints: endpoints.map(({ address, port }) => ({ address, port })),
+      ...{ registrations: this.#coordinators.list(now), nodes: this.#nodes.size, legs: this.#legs.size },
+      ...{ generalNodes: this.#directions.general.size, directedNodes: this.#directed.size },
+      loadThousandths: this.#load(),
     };
   }
-}
-
-function answerTo(
-  { transaction }: NtmobileMessage,
-  type: NtmobileMessageType,
-  status: number,
-  options: readonly NtmobileOption[] = [],
-): NtmobileMessage {
-  return { type, answer: true, status, transaction, options };
-}
-
-function answerChallenge(request: NtmobileMessage, { remote, remotePort }: Way): NtmobileMessage {
-  const challenge = findNtmobileOption(request.options, 'challenge')?.challenge ?? new Uint8Array(8);
-  return answerTo(request, 'path-response', NtmobileStatus.granted, [
-    { type: 'challenge', challenge },
-    { type: 'observed-endpoint', endpoint: { address: remote, port: remotePort } },
-  ]);
 }

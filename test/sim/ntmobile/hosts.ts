@@ -1,7 +1,6 @@
 /**
  * Hosts of the simulated internet: nodes with their real engine and a data plane in a few lines, and the real direction coordinator.
  */
-import { hex } from '#base/bytes.ts';
 import { type IpAddress, ipv4, ipv6, isIpv6, type Prefix, parsePrefix } from '#base/ip.ts';
 import { type Monotonic, NEVER, wall } from '#base/time.ts';
 import {
@@ -27,6 +26,7 @@ import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile-nod
 import type { Counters } from '#engine/shared/counters.ts';
 import { randomOf } from '#test/unit/ntmobile-sessions-scene.ts';
 import type { Host, Internet, Spot, Wire } from './internet.ts';
+import { isSealed, open, seal } from './sealed-text.ts';
 
 export const PORT = 7890;
 const SECOND_PORT = 7891;
@@ -37,13 +37,13 @@ export const ROGUE_AUTHORITY = signingKeyOf(new Uint8Array(32).fill(4));
 const CREDENTIAL_SECONDS = 86_400n;
 export const COORDINATOR_KEY = keyPairOf(new Uint8Array(32).fill(2));
 export const RELAY_KEY = keyPairOf(new Uint8Array(32).fill(3));
-const SYSTEM_PREFIX = prefixOf('fd12:3456:789a::/48');
+export const SYSTEM_PREFIX = prefixOf('fd12:3456:789a::/48');
 const VIRTUAL_IPV4 = prefixOf('198.18.0.0/15');
 export const ZONE = 'nodes.example';
 export const COORDINATOR_PLACES: readonly IpAddress[] = [ipv4('198.51.100.1'), ipv6('2001:db8:1::1')];
 export const RELAY_PLACES: readonly IpAddress[] = [ipv4('198.51.100.2'), ipv6('2001:db8:2::1')];
 
-function prefixOf(text: string): Prefix {
+export function prefixOf(text: string): Prefix {
   const prefix = parsePrefix(text);
   if (prefix === undefined) throw new Error(text);
   return prefix;
@@ -146,6 +146,7 @@ let nodes = 0;
 export class NodeHost implements Host {
   readonly name: string;
   readonly virtualIpv6: IpAddress;
+  readonly virtualIpv4: IpAddress;
   readonly engine: Engine<NtmobileNodeInput> & { readonly counters: Counters };
   readonly answers = new Map<number, NameAnswer>();
   /** Payloads that came through tunnels, with the way that the last of each took. */
@@ -165,10 +166,12 @@ export class NodeHost implements Host {
     this.name = `${name}.${ZONE}`;
     this.#internet = internet;
     this.virtualIpv6 = virtualIpv6Of(SYSTEM_PREFIX, nodeIdOf(own.publicKey));
+    const virtualIpv4 = ipv4(`198.18.${nodes >> 8}.${nodes & 255}`);
+    this.virtualIpv4 = virtualIpv4;
     this.#authority = authority;
     this.#contents = {
       ...{ publicKey: own.publicKey, virtualIpv6: virtualIpv6Of(SYSTEM_PREFIX, nodeIdOf(own.publicKey)) },
-      ...{ virtualIpv4: ipv4(`198.18.${nodes >> 8}.${nodes & 255}`), name: this.name, groups: [] },
+      ...{ virtualIpv4, name: this.name, groups: [] },
     };
     const configuration = { own, port: PORT, interfaces: [], excludedAddresses: [], virtualIpv4Prefix: VIRTUAL_IPV4 };
     const names = { generalNames: [], unreachableNames: true, table: 7890, rulePriority: 900 };
@@ -205,9 +208,9 @@ export class NodeHost implements Host {
   }
 
   /** Asks the stub resolver; the number to look its answer up with. */
-  query(name: string): number {
+  query(name: string, unreachable = false): number {
     this.#queries += 1;
-    this.#step(this.#internet.now, { kind: 'query', id: this.#queries, name, unreachable: false });
+    this.#step(this.#internet.now, { kind: 'query', id: this.#queries, name, unreachable });
     return this.#queries;
   }
 
@@ -223,9 +226,7 @@ export class NodeHost implements Host {
     const keys = this.#associations().find((one) => one.tunnel === tunnel?.id);
     if (tunnel === undefined || keys?.send === undefined) return false;
     const { local, localPort, remote, remotePort, relayIndex = 0 } = tunnel;
-    const payload = { key: hex(keys.send.key), to, source: this.virtualIpv6, text };
-    const octets = new TextEncoder().encode(`....${JSON.stringify(payload)}`);
-    new DataView(octets.buffer).setUint32(0, (1 << 28) | keys.send.spi);
+    const octets = seal(keys.send, { to, source: isIpv6(to) ? this.virtualIpv6 : this.virtualIpv4, text });
     const wire = { from: { address: local, port: localPort }, to: { address: remote, port: remotePort } };
     this.#internet.send(this, { ...wire, relayIndex, octets });
     return true;
@@ -247,18 +248,16 @@ export class NodeHost implements Host {
   }
 
   receive(now: Monotonic, wire: Wire): void {
-    const word = new DataView(wire.octets.buffer, wire.octets.byteOffset).getUint32(0);
-    if (word >>> 28 !== 1) {
+    if (!isSealed(wire.octets)) {
       this.#step(now, { kind: 'datagram', path: pathOf(wire), packet: wire.octets });
       return;
     }
-    const spi = word & 0x0fff_ffff;
-    const keys = this.#associations().find(({ receive }) => receive.some((key) => key.spi === spi));
-    const key = keys?.receive.find((one) => one.spi === spi);
-    const { key: sealed, to, source, text } = JSON.parse(new TextDecoder().decode(wire.octets.subarray(4)));
-    if (keys === undefined || key === undefined || hex(key.key) !== sealed || to !== this.virtualIpv6) return;
+    const opened = open(wire.octets, this.#associations());
+    if (opened === undefined) return;
+    const { to, source, text } = opened.inner;
+    if (to !== this.virtualIpv6 && to !== this.virtualIpv4) return;
     const tunnel = this.tunnelTo(source);
-    if (tunnel?.id !== keys.tunnel) return;
+    if (tunnel?.id !== opened.tunnel) return;
     this.got.push(text);
     const { from, relayIndex } = wire;
     if (tunnel.remote === from.address && tunnel.remotePort === from.port && (tunnel.relayIndex ?? 0) === relayIndex)

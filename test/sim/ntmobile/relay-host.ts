@@ -1,8 +1,9 @@
-/** A relay of the simulated internet: the real engine, and a plane that forwards by index as the engine wishes. docs/ntmobile.md §6, §7. */
-import type { Monotonic } from '#base/time.ts';
-import { judgeCredential } from '#crypto/node-credential.ts';
-import type { CommonInput, DesiredRelayLeg, Output } from '#engine/contract.ts';
-import { createRelay } from '#engine/relay/relay.ts';
+/** A relay of the simulated internet: the real engine, and a plane and a kernel that do as the engine wishes. docs/ntmobile.md §6, §7, §9, §10. */
+import type { IpAddress } from '#base/ip.ts';
+import { type Monotonic, NEVER } from '#base/time.ts';
+import type { DesiredPart, DesiredRelayLeg, JsonValue, Output } from '#engine/contract.ts';
+import { createRelay, type Relay, type RelayInput } from '#engine/relay/relay.ts';
+import { judgeBy } from '#engine/shared/ntmobile/credential-judge.ts';
 import { randomOf } from '#test/unit/ntmobile-sessions-scene.ts';
 import {
   AUTHORITY,
@@ -11,12 +12,15 @@ import {
   OFFSET_MS,
   PORT,
   pathOf,
+  prefixOf,
   RELAY_KEY,
   RELAY_PLACES,
+  SYSTEM_PREFIX,
   sendAll,
   spotsOf,
 } from './hosts.ts';
 import type { Host, Internet, Wire } from './internet.ts';
+import { type Inner, isSealed, open, seal } from './sealed-text.ts';
 
 /** To a place where nobody showed yet that it is: so many times the octets that came from there. */
 const AMPLIFICATION = 3;
@@ -29,34 +33,67 @@ interface Leg {
 
 export class RelayHost implements Host {
   readonly name = 'relay';
+  /** It hears nothing and says nothing. */
+  down = false;
+  /** What a name server says. */
+  readonly names = new Map<string, readonly IpAddress[]>();
+  /** Real addresses that were sent to, each time. */
+  readonly reached: IpAddress[] = [];
   readonly #internet: Internet;
   readonly #legs = new Map<string, Leg>();
-  readonly #engine = createRelay(
-    {
-      ...{ own: RELAY_KEY, port: PORT, endpoints: RELAY_PLACES.map((address) => ({ address, port: PORT })) },
-      isCredentialValid: (credential, publicKey, now) =>
-        typeof judgeCredential(credential, [AUTHORITY.publicKey], publicKey, BigInt(Math.floor(now / 1000))) !==
-        'string',
-      coordinators: [
-        {
-          ...{ name: 'dc', publicKey: COORDINATOR_KEY.publicKey },
-          endpoints: COORDINATOR_PLACES.map((address) => ({ address, port: PORT })),
-        },
-      ],
-      ...{ lifetimeSeconds: 600, maximumLegs: 1000, maximumLegsOfNode: 100, strangersPerSecond: 1000 },
-    },
-    randomOf(8),
-  );
+  readonly #parts = new Map<string, DesiredPart>();
+  readonly #stored = new Map<string, { readonly table: string; readonly key: string; readonly value: JsonValue }>();
+  /** The kernel's memory of connections: it outlives the daemon. */
+  readonly #connections = new Map<string, IpAddress>();
+  #starts = 0;
+  engine: Relay = this.#make();
 
   constructor(internet: Internet) {
     this.#internet = internet;
     internet.place(this, spotsOf(RELAY_PLACES));
-    this.#step(internet.now, { kind: 'clock', offsetMs: OFFSET_MS });
-    this.#step(internet.now, { kind: 'restored' });
+    this.#start(internet.now);
+  }
+
+  #make(): Relay {
+    this.#starts += 1;
+    return createRelay(
+      {
+        ...{ own: RELAY_KEY, port: PORT, endpoints: RELAY_PLACES.map((address) => ({ address, port: PORT })) },
+        judgeCredential: judgeBy([AUTHORITY.publicKey]),
+        coordinators: [
+          {
+            ...{ name: 'dc', publicKey: COORDINATOR_KEY.publicKey },
+            endpoints: COORDINATOR_PLACES.map((address) => ({ address, port: PORT })),
+          },
+        ],
+        ...{ lifetimeSeconds: 600, maximumLegs: 1000, maximumLegsOfNode: 100, strangersPerSecond: 1000 },
+        ...{ systemPrefix: SYSTEM_PREFIX, virtualIpv4Prefixes: [prefixOf('198.18.0.0/15')] },
+        ...{ translatorIpv4Prefix: prefixOf('100.127.0.0/16'), deniedDestinations: [], allowedDestinations: [] },
+        ...{ maximumGeneralNodes: 1000, maximumGeneralNodesOfNode: 100, maximumResolutions: 100 },
+        forwardsByInterface: true,
+      },
+      randomOf(7 + this.#starts),
+    );
+  }
+
+  #start(now: Monotonic): void {
+    this.#step(now, { kind: 'clock', offsetMs: OFFSET_MS });
+    for (const record of [...this.#stored.values()]) this.#step(now, { kind: 'record', ...record });
+    this.#step(now, { kind: 'restored' });
+  }
+
+  /** A new process with what the former one stored. */
+  restart(stored = true): void {
+    if (!stored) this.#stored.clear();
+    this.down = false;
+    this.#legs.clear();
+    this.#parts.clear();
+    this.engine = this.#make();
+    this.#start(this.#internet.now);
   }
 
   deadline(): Monotonic {
-    return this.#engine.deadline();
+    return this.down ? NEVER : this.engine.deadline();
   }
 
   tick(now: Monotonic): void {
@@ -64,8 +101,10 @@ export class RelayHost implements Host {
   }
 
   receive(now: Monotonic, wire: Wire): void {
-    if (wire.relayIndex === 0) this.#step(now, { kind: 'datagram', path: pathOf(wire), packet: wire.octets });
-    else this.#forward(wire);
+    if (this.down) return;
+    if (wire.relayIndex !== 0) this.#forward(wire);
+    else if (isSealed(wire.octets)) this.#open(now, wire);
+    else this.#step(now, { kind: 'datagram', path: pathOf(wire), packet: wire.octets });
   }
 
   #forward({ from, relayIndex, octets }: Wire): void {
@@ -86,18 +125,91 @@ export class RelayHost implements Host {
     return undefined;
   }
 
-  #step(now: Monotonic, input: CommonInput): void {
+  // --- general nodes ---
+
+  #all<K extends 'tunnels' | 'securityAssociations' | 'planeRoutes' | 'translations' | 'addressMaps'>(kind: K) {
+    return [...this.#parts.values()].flatMap(
+      (part): readonly NonNullable<DesiredPart[K]>[number][] => part[kind] ?? [],
+    );
+  }
+
+  #tunnelOf(address: IpAddress): number | undefined {
+    return this.#all('planeRoutes').find(({ prefix }) => prefix.address === address)?.tunnel;
+  }
+
+  #open(now: Monotonic, wire: Wire): void {
+    const opened = open(wire.octets, this.#all('securityAssociations'));
+    if (opened === undefined || this.#tunnelOf(opened.inner.source) !== opened.tunnel) return;
+    this.#goOut(now, opened.inner);
+    const { relayIndex, ...ends } = pathOf(wire);
+    const tunnel = this.#all('tunnels').find(({ id }) => id === opened.tunnel);
+    if (tunnel?.remote === ends.remote && tunnel.remotePort === ends.remotePort) return;
+    this.#step(now, { ...ends, kind: 'roaming', tunnel: opened.tunnel, relayIndex });
+  }
+
+  /** Between the families where that is wished, then to what stands for the virtual address; the server says the same back. */
+  #goOut(now: Monotonic, inner: Inner): void {
+    const translations = this.#all('translations');
+    const far = translations.find((one) => one.side === 'far' && one.inner === inner.to);
+    const near = translations.find((one) => one.side === 'near' && one.inner === inner.source);
+    if (far !== undefined && near === undefined) return;
+    const [source, to] = far === undefined || near === undefined ? [inner.source, inner.to] : [near.outer, far.outer];
+    const connection = `${source} ${to} ${inner.text.split(' ')[0]}`;
+    const real =
+      this.#connections.get(connection) ?? this.#all('addressMaps').find(({ virtual }) => virtual === to)?.real;
+    if (real === undefined) return;
+    this.#connections.set(connection, real);
+    this.reached.push(real);
+    this.#comeBack(now, { source: to, to: source, text: inner.text });
+  }
+
+  #comeBack(_now: Monotonic, inner: Inner): void {
+    const translations = this.#all('translations');
+    const near = translations.find((one) => one.side === 'near' && one.outer === inner.to);
+    const far = translations.find((one) => one.side === 'far' && one.outer === inner.source);
+    if (near !== undefined && far === undefined) return;
+    const [source, to] = near === undefined || far === undefined ? [inner.source, inner.to] : [far.inner, near.inner];
+    const id = this.#tunnelOf(to);
+    const tunnel = this.#all('tunnels').find((one) => one.id === id);
+    const send = this.#all('securityAssociations').find((one) => one.tunnel === id)?.send;
+    if (tunnel === undefined || send === undefined) return;
+    const { local, localPort, remote, remotePort } = tunnel;
+    const wire = { from: { address: local, port: localPort }, to: { address: remote, port: remotePort } };
+    this.#internet.send(this, { ...wire, relayIndex: 0, octets: seal(send, { source, to, text: inner.text }) });
+  }
+
+  // --- the engine ---
+
+  #step(now: Monotonic, input: RelayInput): void {
     const out: Output[] = [];
-    this.#engine.step(now, input, out);
+    this.engine.step(now, input, out);
     for (const output of out) {
-      if (output.kind !== 'want') continue;
-      const [wish] = output.part?.relayLegs ?? [];
-      const former = this.#legs.get(output.key);
-      const same = former?.wish.remote === wish?.remote && former?.wish.remotePort === wish?.remotePort;
-      if (wish === undefined) this.#legs.delete(output.key);
-      else if (former !== undefined && same) this.#legs.set(output.key, { ...former, wish });
-      else this.#legs.set(output.key, { wish, received: 0, sent: 0 });
+      if (output.kind === 'want') this.#want(output.key, output.part);
+      else if (output.kind === 'persist') {
+        const { table, key, value } = output;
+        if (value === undefined) this.#stored.delete(`${table} ${key}`);
+        else this.#stored.set(`${table} ${key}`, { table, key, value });
+      }
     }
     sendAll(this.#internet, this, out);
+    for (const output of out) if (output.kind === 'resolve') this.#resolve(now, output.name);
+  }
+
+  #resolve(now: Monotonic, name: string): void {
+    const addresses = this.names.get(name);
+    if (addresses === undefined)
+      this.#step(now, { kind: 'resolved', name, addresses: [], failure: 'NXDOMAIN', noSuchName: true });
+    else this.#step(now, { kind: 'resolved', name, addresses, timeToLiveSeconds: 60 });
+  }
+
+  #want(key: string, part: DesiredPart | undefined): void {
+    if (part === undefined) this.#parts.delete(key);
+    else this.#parts.set(key, part);
+    const [wish] = part?.relayLegs ?? [];
+    const former = this.#legs.get(key);
+    const same = former?.wish.remote === wish?.remote && former?.wish.remotePort === wish?.remotePort;
+    if (wish === undefined) this.#legs.delete(key);
+    else if (former !== undefined && same) this.#legs.set(key, { ...former, wish });
+    else this.#legs.set(key, { wish, received: 0, sent: 0 });
   }
 }

@@ -47,6 +47,8 @@ export interface SessionListener<P> {
   judge(now: Monotonic, initiation: JudgedInitiation): readonly NtmobileOption[] | undefined;
   /** A Tunnel Request was answered: the other end may send data under these keys before anything else. */
   offered?(now: Monotonic, session: Session): void;
+  /** Who sent the first Tunnel Request of a session was not heard of again: the session is no more. */
+  lapsed?(session: Session): void;
   /** `session.current` is new: both ends have it. */
   established(now: Monotonic, session: Session): void;
   /** The answer; 'later' when `Sessions.answer` follows; undefined for a message that has none. */

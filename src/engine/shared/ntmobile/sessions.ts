@@ -79,6 +79,13 @@ export class Sessions<P> {
     return session;
   }
 
+  /** Makes new keys ahead of time, as who began the session: the other end sees the present credential. */
+  rekey(now: Monotonic, session: Session): void {
+    if (session.current?.initiator !== true || this.#initiations.nextAt(session) !== undefined) return;
+    this.#initiations.begin(now, session, []);
+    this.#initiateIfDue(now, session);
+  }
+
   /** Ends a session without a word to the other end. */
   forget(session: Session): void {
     this.#initiations.abandon(session);
@@ -179,6 +186,7 @@ export class Sessions<P> {
       if (purpose !== undefined) this.#listener.answered(now, session, purpose, undefined, undefined);
     }
     if (confirmed) this.#listener.ended(now, session);
+    else this.#listener.lapsed?.(session);
   }
 
   #initiateIfDue(now: Monotonic, session: Session): void {

@@ -1,0 +1,98 @@
+/**
+ * Which real addresses a relay puts in the place of virtual ones: servers of the internet, and nothing that is nearer to the relay than to the node.
+ *
+ * RFC 6890        special-purpose addresses, of which only those that lead nowhere else are served: documentation's, which labs use
+ * RFC 4291 §2.5.5, RFC 6052 §2.1, RFC 3056 §2  IPv6 addresses with an IPv4 address in them, which is judged as well
+ * RFC 8215, RFC 4380, RFC 4193, RFC 9602       prefixes below
+ *
+ * Of the prefixes that an address lies in, the longest one counts; of two alike the one that refuses.
+ */
+import { assert } from '#base/assert.ts';
+import {
+  type IpAddress,
+  ipv4FromBytes,
+  ipv6,
+  isIpv6,
+  octetsOf,
+  type Prefix,
+  parsePrefix,
+  prefixContains,
+} from '#base/ip.ts';
+
+/** No configuration makes these anybody's but the host's or the link's. */
+const NEVER_SERVED = prefixes(
+  // This host and network, loopback, the link, multicast, reserved and broadcast.
+  ...['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4'],
+  // Unspecified, loopback, IPv4-compatible; IPv4-mapped; link, site; multicast.
+  ...['::/96', '::ffff:0:0/96', 'fe80::/10', 'fec0::/10', 'ff00::/8'],
+);
+
+/** Refused unless `allowedDestinations` has something longer. */
+const REFUSED = prefixes(
+  // Private networks, carriers' translators, protocol assignments, 6to4 relays, benchmarking.
+  ...['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '192.0.0.0/24', '192.88.99.0/24'],
+  '198.18.0.0/15',
+  // Unique local, local translators, discard-only, protocol assignments (Teredo, ORCHID, benchmarking), segment routing.
+  ...['fc00::/7', '64:ff9b:1::/48', '100::/64', '100:0:0:1::/64', '2001::/23', '5f00::/16'],
+);
+
+const NAT64: Prefix = { address: ipv6('64:ff9b::'), length: 96 };
+const SIX_TO_FOUR: Prefix = { address: ipv6('2002::'), length: 16 };
+
+function prefixes(...texts: readonly string[]): readonly Prefix[] {
+  return texts.map((text) => {
+    const prefix = parsePrefix(text);
+    assert(prefix !== undefined, text);
+    return prefix;
+  });
+}
+
+export interface DestinationRules {
+  /** Everything virtual in the system: never a real address. */
+  readonly virtualPrefixes: readonly Prefix[];
+  readonly deniedDestinations: readonly Prefix[];
+  readonly allowedDestinations: readonly Prefix[];
+}
+
+export class Destinations {
+  readonly #never: readonly Prefix[];
+  readonly #denied: readonly Prefix[];
+  readonly #allowed: readonly Prefix[];
+  #own: ReadonlySet<IpAddress> = new Set();
+
+  constructor({ virtualPrefixes, deniedDestinations, allowedDestinations }: DestinationRules) {
+    this.#never = [...NEVER_SERVED, ...virtualPrefixes];
+    this.#denied = [...REFUSED, ...deniedDestinations];
+    this.#allowed = allowedDestinations;
+  }
+
+  /** The relay's own addresses, of all its interfaces. */
+  set own(addresses: ReadonlySet<IpAddress>) {
+    this.#own = addresses;
+  }
+
+  refuses(address: IpAddress): boolean {
+    return [address, ...within(address)].some((one) => this.#refusesOne(one));
+  }
+
+  #refusesOne(address: IpAddress): boolean {
+    if (this.#own.has(address) || longest(this.#never, address) >= 0) return true;
+    const denied = longest(this.#denied, address);
+    return denied >= 0 && denied >= longest(this.#allowed, address);
+  }
+}
+
+/** The length of the longest of them that contains the address; -1 for none. */
+function longest(all: readonly Prefix[], address: IpAddress): number {
+  let found = -1;
+  for (const prefix of all) if (prefix.length > found && prefixContains(prefix, address)) found = prefix.length;
+  return found;
+}
+
+/** IPv4 addresses to which a router on the way may turn an IPv6 one. */
+function within(address: IpAddress): readonly IpAddress[] {
+  if (!isIpv6(address)) return [];
+  if (prefixContains(NAT64, address)) return [ipv4FromBytes(octetsOf(address), 12)];
+  if (prefixContains(SIX_TO_FOUR, address)) return [ipv4FromBytes(octetsOf(address), 2)];
+  return [];
+}

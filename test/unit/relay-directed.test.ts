@@ -1,0 +1,226 @@
+/** The relay and the tunnels of nodes that were directed to general nodes: who has one, where it leads, when it ends. docs/ntmobile.md §10. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { hex } from '#base/bytes.ts';
+import { ipv4 } from '#base/ip.ts';
+import { wall } from '#base/time.ts';
+import { DirectionRole } from '#wire/ntmobile-options.ts';
+import { Peer, Scene } from './relay-scene.ts';
+
+const HOME = { address: ipv4('203.0.113.1'), port: 7890 };
+const ELSEWHERE = { address: ipv4('192.0.2.77'), port: 4000 };
+const OFFSET_MS = 1_800_000_000_000;
+let scene: Scene;
+let node: Peer;
+
+beforeEach(() => {
+  scene = new Scene();
+  scene.names.set('www.example', [ipv4('203.0.113.80')]);
+  scene.start();
+  node = scene.node(1);
+});
+
+const direct = (...nodes: readonly Peer[]) => scene.coordinator.direct('www.example', 1, nodes);
+
+function roam(from: typeof ELSEWHERE): void {
+  const [tunnel] = scene.tunnels;
+  const ends = { local: ipv4('198.51.100.9'), localPort: 7890, remote: from.address, remotePort: from.port };
+  scene.step({ kind: 'roaming', tunnel: tunnel?.id ?? 0, ...ends, relayIndex: 0 });
+}
+
+describe('a tunnel', () => {
+  it('is made for a node that was directed, with its keys and for its addresses, and for nobody else', () => {
+    scene.node(2);
+    expect(scene.tunnels).toEqual([]);
+    direct(node);
+    const [tunnel] = scene.tunnels;
+    expect(scene.tunnels).toMatchObject([
+      {
+        encapsulation: 'sealed',
+        local: '198.51.100.9',
+        localPort: 7890,
+        remote: HOME.address,
+        remotePort: HOME.port,
+        mtu: 1424,
+      },
+    ]);
+    expect(scene.planeRoutes).toEqual([
+      { prefix: { address: 'fd12:3456:789a::1', length: 128 }, tunnel: tunnel?.id, peer: false },
+      { prefix: { address: '198.18.0.1', length: 32 }, tunnel: tunnel?.id, peer: false },
+    ]);
+    const keys = node.session?.current?.dataKeys;
+    const [association] = scene.associations;
+    expect(scene.associations).toHaveLength(1);
+    expect([association?.send?.key, association?.receive[0]?.key].map((key) => hex(key ?? new Uint8Array()))).toEqual([
+      hex(keys?.receive ?? new Uint8Array()),
+      hex(keys?.send ?? new Uint8Array()),
+    ]);
+  });
+
+  it('opens what comes right behind the first handshake', () => {
+    const late = new Peer(scene, 9);
+    direct(late);
+    late.begin();
+    scene.pass(11);
+    // The Tunnel Response is on its way: the node has not said a word under its keys.
+    expect(scene.associations).toMatchObject([{ receive: [{ cipher: 'aes-128-gcm' }] }]);
+    expect(scene.associations[0]?.send).toBeUndefined();
+    scene.pass(200);
+    expect(scene.associations[0]?.send).toBeDefined();
+    expect(scene.tunnels).toHaveLength(1);
+  });
+
+  it('of a handshake that nobody confirmed goes', () => {
+    const late = new Peer(scene, 9);
+    direct(late);
+    late.begin();
+    scene.pass(11);
+    late.gone = true;
+    scene.pass(11_000);
+    expect(scene.tunnels).toEqual([]);
+    expect(scene.associations).toEqual([]);
+  });
+
+  it('has the former keys beside the new ones', () => {
+    direct(node);
+    scene.pass(400_000);
+    node.ask('keep-alive', []);
+    scene.pass(220_000);
+    expect(scene.associations[0]?.receive).toHaveLength(2);
+  });
+
+  it('goes with its node', () => {
+    direct(node);
+    node.gone = true;
+    scene.pass(620_000);
+    expect(scene.tunnels).toEqual([]);
+    expect(scene.planeRoutes).toEqual([]);
+    expect(scene.engine.counters).toMatchObject({ 'node-idle': 1 });
+    node.gone = false;
+    node.connect();
+    expect(scene.tunnels).toHaveLength(1);
+  });
+
+  it('and the legs end with the credential', () => {
+    scene.notAfter = wall(scene.now + OFFSET_MS + 300_000);
+    const other = scene.node(2);
+    direct(other);
+    scene.pass(290_000);
+    other.attach(DirectionRole.initiator);
+    scene.pass(8_000);
+    expect([scene.tunnels.length, scene.wished.length]).toEqual([1, 1]);
+    scene.pass(3_000);
+    expect([scene.tunnels.length, scene.wished.length]).toEqual([0, 0]);
+    expect(scene.engine.counters).toMatchObject({ 'credential-over': 1 });
+    other.ask('keep-alive', []);
+    other.connect();
+    expect(scene.tunnels).toEqual([]);
+  });
+
+  it('goes on with a new credential', () => {
+    scene.notAfter = wall(scene.now + OFFSET_MS + 900_000);
+    const other = scene.node(2);
+    direct(other);
+    scene.pass(300_000);
+    scene.notAfter = wall(scene.now + OFFSET_MS + 9_000_000);
+    scene.pass(900_000);
+    expect(scene.tunnels).toHaveLength(1);
+  });
+
+  it('of two nodes with one address is the one’s with the later credential', () => {
+    const other = scene.node(2);
+    direct(node, other);
+    const routes = (one: Peer) =>
+      scene.planeRoutes.filter(({ prefix }) => prefix.address === one.virtualIpv4).map(({ tunnel }) => tunnel);
+    const [first] = routes(node);
+    const fresh = new Peer(scene, 3);
+    fresh.virtualIpv4 = node.virtualIpv4;
+    fresh.notAfter = wall(scene.notAfter - 1);
+    direct(fresh);
+    fresh.connect();
+    expect(routes(node)).toEqual([first]);
+    fresh.notAfter = wall(scene.notAfter + 1);
+    fresh.connect();
+    expect(routes(node)).toHaveLength(1);
+    expect(routes(node)).not.toEqual([first]);
+  });
+});
+
+describe('a node that moves', () => {
+  it('has its tunnel there after it answered there', () => {
+    direct(node);
+    node.place = ELSEWHERE;
+    node.ask('keep-alive', [], 15);
+    expect(scene.tunnels).toMatchObject([{ remote: HOME.address }]);
+    scene.pass(20);
+    expect(scene.tunnels).toMatchObject([{ remote: ELSEWHERE.address, remotePort: ELSEWHERE.port }]);
+  });
+
+  it('and does not answer keeps it where it was', () => {
+    direct(node);
+    node.place = ELSEWHERE;
+    node.ask('keep-alive', [], 15);
+    node.gone = true;
+    scene.pass(4_000);
+    expect(scene.tunnels).toMatchObject([{ remote: HOME.address }]);
+    expect(scene.engine.counters).toMatchObject({ 'place-unanswered': 1 });
+  });
+
+  it('is looked for where its data comes from', () => {
+    direct(node);
+    node.place = ELSEWHERE;
+    roam(ELSEWHERE);
+    expect(scene.tunnels).toMatchObject([{ remote: HOME.address }]);
+    scene.pass(20);
+    expect(scene.tunnels).toMatchObject([{ remote: ELSEWHERE.address }]);
+  });
+
+  it('is not moved by data that somebody else sends again', () => {
+    direct(node);
+    node.attach(DirectionRole.initiator);
+    const before = scene.engine.counters['node-moved'];
+    roam(ELSEWHERE);
+    scene.pass(4_000);
+    roam(ELSEWHERE);
+    scene.pass(4_000);
+    expect(scene.tunnels).toMatchObject([{ remote: HOME.address }]);
+    expect(scene.wished).toMatchObject([{ remote: HOME.address, validated: true }]);
+    expect(scene.engine.counters).toMatchObject({ 'node-moved': before });
+  });
+});
+
+describe('a relay that was away', () => {
+  it('has everything but keys at once, and calls its nodes where they were', () => {
+    direct(node);
+    node.place = ELSEWHERE;
+    node.ask('keep-alive', []);
+    const maps = scene.maps;
+    scene.restart(2_000);
+    expect(scene.maps).toEqual(maps);
+    expect(scene.tunnels).toEqual([]);
+    expect(node.calls).toBeGreaterThan(0);
+    node.connect();
+    expect(scene.tunnels).toMatchObject([{ remote: ELSEWHERE.address }]);
+    const { calls } = node;
+    scene.pass(10_000);
+    expect(node.calls).toBe(calls);
+  });
+
+  it('forgets nodes that do not answer, and calls them no more', () => {
+    direct(node);
+    scene.node(2);
+    node.gone = true;
+    scene.restart();
+    scene.pass(20_000);
+    expect([...scene.stored.keys()].filter((key) => key.startsWith('places '))).toEqual([]);
+    node.gone = false;
+    scene.restart();
+    expect(node.calls).toBe(0);
+  });
+
+  it('calls many nodes without doing nothing else meanwhile', () => {
+    const many = Array.from({ length: 120 }, (_, at) => scene.node(100 + at));
+    scene.restart();
+    scene.pass(400);
+    for (const one of many) expect(one.calls).toBeGreaterThan(0);
+  });
+});
