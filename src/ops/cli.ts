@@ -9,6 +9,8 @@ import { addAccountCommands, type GlobalOptions } from './account-commands.ts';
 import { ask, ControlClient, ControlUnavailable } from './control-client.ts';
 import { RUN_DIRECTORY } from './directories.ts';
 import { ExitCode } from './exit-codes.ts';
+import { addInstallationCommands } from './installation/commands.ts';
+import { InstallationRefused } from './installation/payload.ts';
 import { isJsonList, isJsonObject, parseObject } from './json-lines.ts';
 import { chooseSocket } from './sockets.ts';
 import { packageVersion } from './version.ts';
@@ -66,6 +68,7 @@ function program(): Command {
     .description('remove what a killed daemon with this configuration left in the kernel')
     .action((daemon, file) => runDaemon(daemon, ['--cleanup', '--config', file]));
   addAccountCommands(root, print);
+  addInstallationCommands(root);
   return root;
 }
 
@@ -134,8 +137,14 @@ function runDaemon(daemon: string, parameters: readonly string[]): void {
 function exitCodeOf(thrown: unknown): ExitCode {
   if (thrown instanceof Failure) return thrown.code;
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+  if (thrown instanceof InstallationRefused) return ExitCode.unavailable;
+  if (isPermission(thrown)) return ExitCode.permission;
   if (!(thrown instanceof ControlUnavailable)) return ExitCode.internal;
   return thrown.reason === 'permission' ? ExitCode.permission : ExitCode.unavailable;
+}
+
+function isPermission(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && (thrown.code === 'EACCES' || thrown.code === 'EPERM');
 }
 
 // `sojourn events | head` is no failure.

@@ -1,0 +1,69 @@
+/** Puts files in place and takes them away again, exactly those. */
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { PayloadFile } from './payload.ts';
+
+/** What was put where, absolute as on the running system; a directory ends with a slash. In the order of making. */
+export type Manifest = readonly string[];
+
+/** Below `destination`, which stands for `/`. What a file replaces is replaced whole: a running daemon keeps what it has. */
+export function place(files: readonly PayloadFile[], directories: readonly string[], destination: string): Manifest {
+  const made: string[] = [];
+  const makeDirectory = (path: string): void => {
+    if (existsSync(join(destination, path))) return;
+    makeDirectory(dirname(path));
+    mkdirSync(join(destination, path));
+    // Whatever the umask is.
+    chmodSync(join(destination, path), 0o755);
+    made.push(`${path}/`);
+  };
+  for (const directory of directories) makeDirectory(directory);
+  for (const { target, mode, from } of files) {
+    makeDirectory(dirname(target));
+    const path = join(destination, target);
+    const fresh = `${path}.new`;
+    if ('file' in from) copyFileSync(from.file, fresh);
+    else writeFileSync(fresh, from.octets);
+    chmodSync(fresh, mode);
+    renameSync(fresh, path);
+    made.push(target);
+  }
+  return made;
+}
+
+/** Files first, then the directories that are empty by then. What is gone already is no failure. */
+export function remove(manifest: Manifest, destination: string): void {
+  const isDirectory = (path: string): boolean => path.endsWith('/');
+  for (const path of manifest) if (!isDirectory(path)) rmSync(join(destination, path), { force: true });
+  for (const path of manifest.toReversed()) if (isDirectory(path)) removeEmpty(join(destination, path));
+}
+
+function removeEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (thrown) {
+    const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
+    if (code !== 'ENOTEMPTY' && code !== 'ENOENT') throw thrown;
+  }
+}
+
+export function readManifest(file: string): Manifest | undefined {
+  if (!existsSync(file)) return undefined;
+  return readFileSync(file, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '');
+}
+
+export function writeManifest(file: string, manifest: Manifest): void {
+  writeFileSync(file, `${manifest.join('\n')}\n`, { mode: 0o644 });
+}
