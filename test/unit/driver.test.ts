@@ -270,6 +270,7 @@ describe('names', () => {
       name: 'gone.example',
       addresses: [],
       failure: 'NXDOMAIN',
+      noSuchName: true,
     });
   });
 });
