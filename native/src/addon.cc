@@ -335,7 +335,7 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
   void tunnelDelete(const Napi::CallbackInfo& info) { plane(info).tunnelDelete(info[0].ToNumber().Uint32Value()); }
 
   void associationsSet(const Napi::CallbackInfo& info) {
-    plane(info).tables().associationsSet(associationsOf(objectOf(info[0], "associations")));
+    plane(info).associationsSet(associationsOf(objectOf(info[0], "associations")));
   }
   void associationsDelete(const Napi::CallbackInfo& info) {
     plane(info).tables().associationsDelete(info[0].ToNumber().Uint32Value());

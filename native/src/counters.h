@@ -20,6 +20,8 @@ namespace sojourn {
   X(injects, "injects")                                                                                         \
   X(held, "held")                                                                                               \
   X(replayed, "replayed")                                                                                       \
+  X(heldOutward, "held-outward")                      /* for a virtual address without a tunnel yet */          \
+  X(replayedOutward, "replayed-outward")                                                                        \
   X(packetTooBigSent, "packet-too-big-sent")                                                                    \
   X(unreachableSent, "unreachable-sent")              /* errors about outer packets, told to who sent the inner */  \
   X(innerFragments, "inner-fragments")                /* made of IPv4 packets without DF */                     \
@@ -33,6 +35,9 @@ namespace sojourn {
   X(dropTooBig, "drop-too-big")                                                                                 \
   X(dropHoldExpired, "drop-hold-expired")                                                                       \
   X(dropHoldFull, "drop-hold-full")                                                                             \
+  X(dropOutwardHoldExpired, "drop-outward-hold-expired")                                                        \
+  X(dropOutwardHoldFull, "drop-outward-hold-full")                                                              \
+  X(dropErrandsFull, "drop-errands-full")             /* too many errors to be sent into tunnels at once */     \
   X(dropPuntFull, "drop-punt-full")                                                                             \
   X(dropChecksum, "drop-checksum")                                                                              \
   X(dropEcn, "drop-ecn")                              /* congestion on a packet that cannot say so, RFC 6040 */ \

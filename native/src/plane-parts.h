@@ -8,6 +8,7 @@
 
 #include "bytes.h"
 #include "counters.h"
+#include "errands.h"
 #include "hold.h"
 #include "packet.h"
 #include "punt.h"
@@ -65,6 +66,8 @@ struct Shared {
   Features features;
   Tables tables;
   HoldQueue hold;
+  OutwardHold outwardHold;
+  Errands errands;
   PuntQueue punts;
 
   // The tunnel that an inner packet goes into, 0 = none: a home agent's by its destination, a mobile node's by its source, but a peer's first.
@@ -72,9 +75,15 @@ struct Shared {
     const Routes& routes = tables.routes();
     if (options.homeAgent) return routes.mobile(family, destination);
     const u32 peer = routes.peer(family, destination);
-    return peer != 0 ? peer : routes.mobile(family, source);
+    // What is virtual leaves by its own tunnel or not at all.
+    return peer != 0 || routes.isVirtual(family, destination) ? peer : routes.mobile(family, source);
   }
   u32 outward(const PacketView& view) const { return outward(view.family, view.source(), view.destination()); }
+
+  // Whether what goes into it now would leave. Null: no tunnel.
+  bool canSend(const Tunnel* tunnel) const {
+    return tunnel != nullptr && (tunnel->encapsulation != Encapsulation::sealed || tables.sender(tunnel->id) != nullptr);
+  }
 
   // The one tunnel that an inner packet may have come through, 0 = none: by the address that is looked up when sending, on the other side of it.
   u32 inward(const PacketView& view) const {
@@ -82,6 +91,7 @@ struct Shared {
     if (options.homeAgent) return routes.mobile(view.family, view.source());
     const u32 peer = routes.peer(view.family, view.source());
     if (peer != 0 && routes.isOwn(view.family, view.destination())) return peer;
+    if (peer != 0 || routes.isVirtual(view.family, view.source())) return 0;
     const u32 mobile = routes.mobile(view.family, view.destination());
     return mobile != 0 && routes.isPeers(mobile) ? 0 : mobile;
   }

@@ -155,6 +155,22 @@ void Plane::tunnelSet(const TunnelSpec& spec) {
   const Endpoint::Key from{spec.remote, spec.remotePort, spec.family, spec.encapsulation};
   // This thread is the tables' only writer, so what it reads is not freed meanwhile.
   if (shared_.hold.waiting()) replayer_->replay(from, monotonicMs());
+  tunnelsChanged();
+}
+
+void Plane::routeSet(const RouteSpec& spec) {
+  shared_.tables.routeSet({spec.prefix, spec.tunnel, spec.peer && !shared_.options.homeAgent});
+  tunnelsChanged();
+}
+
+void Plane::associationsSet(const AssociationsSpec& spec) {
+  shared_.tables.associationsSet(spec);
+  tunnelsChanged();
+}
+
+// What was held for a tunnel may leave now.
+void Plane::tunnelsChanged() {
+  if (shared_.outwardHold.waiting()) shared_.errands.wake();
 }
 
 int Plane::inject(const ControlPath& path, const u8* packet, size_t length) {

@@ -47,8 +47,9 @@ class Plane {
   void tunnelSet(const TunnelSpec& spec);
   void tunnelDelete(u32 id) { shared_.tables.tunnelDelete(id); }
   // On a home agent all prefixes are those of others.
-  void routeSet(const RouteSpec& spec) { shared_.tables.routeSet({spec.prefix, spec.tunnel, spec.peer && !shared_.options.homeAgent}); }
+  void routeSet(const RouteSpec& spec);
   void routeDelete(const RouteSpec& spec) { shared_.tables.routeDelete({spec.prefix, spec.tunnel, spec.peer && !shared_.options.homeAgent}); }
+  void associationsSet(const AssociationsSpec& spec);
   Tables& tables() { return shared_.tables; }
   // 0 or errno; never waits behind data.
   int inject(const ControlPath& path, const u8* packet, size_t length);
@@ -56,6 +57,7 @@ class Plane {
   void counters(u64 (&sums)[Counters::kCount]) const;
 
  private:
+  void tunnelsChanged();
   void stop();
   static void stopAll();
   void openSockets(size_t pairs);

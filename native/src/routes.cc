@@ -7,7 +7,7 @@ u32 present(const Route* route) { return route == nullptr ? 0 : route->tunnel.lo
 
 void lead(PrefixTable<Route>& table, const IpPrefix& prefix, u32 tunnel, EpochDomain& domain) {
   if (Route* route = table.findExact(prefix)) {
-    route->tunnel.store(tunnel, std::memory_order_release);
+    route->tunnel.store(tunnel, std::memory_order_seq_cst);
   } else {
     table.set(prefix, new Route(masked(prefix.address, prefix.length), tunnel), domain);
   }

@@ -81,7 +81,7 @@ class Routes {
     static void release(PeerTunnel* tunnel) { delete tunnel; }
   };
 
-  static u32 tunnelOf(const Route* route) { return route == nullptr ? 0 : route->tunnel.load(std::memory_order_acquire); }
+  static u32 tunnelOf(const Route* route) { return route == nullptr ? 0 : route->tunnel.load(std::memory_order_seq_cst); }
   void erasePeer(const IpPrefix& prefix, EpochDomain& domain);
   void countPeer(u32 tunnel, EpochDomain& domain);
   void discountPeer(u32 tunnel, EpochDomain& domain);

@@ -76,8 +76,8 @@ void Transmitter::packet(const VirtioHeader& virtio, u8* data, size_t length) {
   }
   const u32 id = shared_.outward(view);
   const Tunnel* tunnel = id == 0 ? nullptr : shared_.tables.tunnel(id);
-  if (tunnel == nullptr) {
-    counters_.add(Counters::dropNoRoute);
+  if (!shared_.canSend(tunnel)) {
+    unsendable(virtio, view, tunnel);
     return;
   }
   if (view.protocol != kProtocolTcp && encapsulations(view, shared_.options.udpPort) >= kNestingLimit) {
@@ -91,6 +91,46 @@ void Transmitter::packet(const VirtioHeader& virtio, u8* data, size_t length) {
   } else {
     superPacket(virtio, view, *tunnel, mtu);
   }
+}
+
+void Transmitter::unsendable(const VirtioHeader& virtio, const PacketView& view, const Tunnel* tunnel) {
+  if (!shared_.tables.routes().isVirtual(view.family, view.destination())) {
+    counters_.add(tunnel == nullptr ? Counters::dropNoRoute : Counters::dropNoAssociation);
+    return;
+  }
+  const bool first = !shared_.outwardHold.waiting();
+  const bool held = shared_.outwardHold.push(view, virtio, nowMs_);
+  counters_.add(held ? Counters::heldOutward : Counters::dropOutwardHoldFull);
+  // The thread that watches over them may be another one, and asleep.
+  if (held && first) shared_.errands.wake();
+}
+
+void Transmitter::runErrands(u64 nowMs) {
+  nowMs_ = nowMs;
+  constexpr size_t room = HeldOutward::kRoom;
+  for (const std::vector<u8>& errand : shared_.errands.take()) {
+    std::vector<u8> copy(room);
+    copy.insert(copy.end(), errand.begin(), errand.end());
+    packet({}, copy.data() + room, errand.size());
+    flush();
+  }
+  resendHeld(nowMs);
+}
+
+void Transmitter::resendHeld(u64 nowMs) {
+  nowMs_ = nowMs;
+  std::vector<HeldOutward> taken = shared_.outwardHold.take([&](HeldOutward& held) {
+    PacketView view;
+    return viewPacket(held.packet.data() + HeldOutward::kRoom, held.packet.size() - HeldOutward::kRoom, view) &&
+           shared_.canSend(shared_.tables.tunnel(shared_.outward(view)));
+  });
+  for (HeldOutward& held : taken) {
+    counters_.add(Counters::replayedOutward);
+    packet(held.virtio, held.packet.data() + HeldOutward::kRoom, held.packet.size() - HeldOutward::kRoom);
+  }
+  flush();
+  const size_t expired = shared_.outwardHold.expire(nowMs, OutwardHold::kLimitMs);
+  if (expired > 0) counters_.add(Counters::dropOutwardHoldExpired, expired);
 }
 
 void Transmitter::single(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel, size_t mtu) {

@@ -18,6 +18,10 @@ class Transmitter {
 
   // Reads a bounded number of packets from the TUN and sends them. False when the TUN was empty at the end.
   bool turn(u64 nowMs);
+  // What others left to do. For the first transmitting thread of a plane.
+  void runErrands(u64 nowMs);
+  // Sends what is held for tunnels that are there by now, and forgets what waited too long.
+  void resendHeld(u64 nowMs);
   // Somebody deleted the device under us: it will never be readable in earnest again.
   bool deviceGone() const { return gone_; }
   // An ICMP error waits at a socket.
@@ -31,6 +35,7 @@ class Transmitter {
   static constexpr int kReads = 128;
 
   void packet(const VirtioHeader& virtio, u8* data, size_t length);
+  void unsendable(const VirtioHeader& virtio, const PacketView& view, const Tunnel* tunnel);
   void single(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel, size_t mtu);
   void superPacket(const VirtioHeader& virtio, const PacketView& view, const Tunnel& tunnel, size_t mtu);
   void sendSealed(const PacketView& view, const Tunnel& tunnel);

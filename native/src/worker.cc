@@ -30,6 +30,7 @@ Worker::Worker(Shared& shared, const Sockets& sockets, const Duties& duties)
   if (duties.transmit) {
     transmitter_ = std::make_unique<Transmitter>(shared, counters_, send_, tun, slot);
     watch(tun, EPOLLIN, kTun);
+    if (duties_.first) watch(shared.errands.fd(), EPOLLIN, kErrand);
     // No EPOLLIN: their receive queues stay empty, only error queues (EPOLLERR is always told) are of interest.
     for (int inner = 0; duties.first && inner < 2; inner++) {
       if (send_.raw[0][inner] >= 0) watch(send_.raw[0][inner], 0, kErrors4);
@@ -84,7 +85,7 @@ bool Worker::wait() {
   int timeout = 0;
   if (ready_ == 0) {
     reader_.offline();
-    timeout = receiver_ && duties_.first && shared_.hold.waiting() ? kHoldCheckMs : -1;
+    timeout = watchesHeld() ? kHoldCheckMs : -1;
   }
   const int count = ::epoll_wait(epoll_.get(), events, kEvents, timeout);
   if (timeout != 0) reader_.online(shared_.tables.domain());
@@ -110,7 +111,11 @@ void Worker::turn(u64 nowMs) {
     }
   }
   if ((ready_ & (kErrors4 | kErrors6)) != 0) learnErrors();
-  if (receiver_ && duties_.first && shared_.hold.waiting()) expireHeld(nowMs);
+  if ((ready_ & kErrand) != 0) {
+    ready_ &= ~u32{kErrand};
+    transmitter_->runErrands(nowMs);
+  }
+  if (watchesHeld()) lookAfterHeld(nowMs);
 }
 
 void Worker::learnErrors() {
@@ -127,7 +132,13 @@ void Worker::learnErrors() {
   }
 }
 
-void Worker::expireHeld(u64 nowMs) {
+bool Worker::watchesHeld() const {
+  return duties_.first && ((receiver_ && shared_.hold.waiting()) || (transmitter_ && shared_.outwardHold.waiting()));
+}
+
+void Worker::lookAfterHeld(u64 nowMs) {
+  if (transmitter_ && shared_.outwardHold.waiting()) transmitter_->resendHeld(nowMs);
+  if (!receiver_ || !shared_.hold.waiting()) return;
   const size_t expired = shared_.hold.expire(nowMs, shared_.options.holdMs);
   if (expired > 0) counters_.add(Counters::dropHoldExpired, expired);
 }

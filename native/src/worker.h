@@ -25,14 +25,18 @@ class Worker {
 
  private:
   // What epoll tells; also the bits of `ready_`.
-  enum Source : u32 { kStop = 1, kTun = 2, kUdp = 4, kTap = 8, kErrors4 = 16, kErrors6 = 32, kLink = 64, kSealed4 = 128, kSealed6 = 256 };
+  enum Source : u32 {
+    kStop = 1, kTun = 2, kUdp = 4, kTap = 8, kErrors4 = 16, kErrors6 = 32, kLink = 64, kSealed4 = 128, kSealed6 = 256, kErrand = 512
+  };
 
   void watch(int fd, u32 events, Source source);
   void run();
   bool wait();
   void turn(u64 nowMs);
   void learnErrors();
-  void expireHeld(u64 nowMs);
+  // This thread looks after packets that wait for tunnels.
+  bool watchesHeld() const;
+  void lookAfterHeld(u64 nowMs);
 
   Shared& shared_;
   const Sockets& sockets_;

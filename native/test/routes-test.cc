@@ -67,8 +67,10 @@ TEST(peers_stand_beside_the_mobile_side) {
   CHECK_EQUAL(inward(*shared, kInternet, kVirtual), 0u);
   CHECK_EQUAL(inward(*shared, six(0xf0000000, 3), kVirtual), 0u);
   CHECK_EQUAL(inward(*shared, kPeerAddress, six(0xf0000000, 3)), 0u);
-  // The peer's tunnel is no way to the home address.
-  CHECK_EQUAL(inward(*shared, kPeerAddress, kHomeAddress), kHome);
+  // A virtual address has nothing to do with the home address' tunnel, nor the other way.
+  CHECK_EQUAL(inward(*shared, kPeerAddress, kHomeAddress), 0u);
+  CHECK_EQUAL(inward(*shared, six(0xf0000000, 3), kHomeAddress), 0u);
+  CHECK_EQUAL(outward(*shared, kHomeAddress, six(0xf0000000, 3)), 0u);
 }
 
 TEST(a_tunnel_to_peers_is_for_them_alone) {

@@ -33,6 +33,7 @@ Address prefixOf(u32 id) {
 struct World {
   Tables tables{2};
   HoldQueue hold;
+  OutwardHold outward;
   PuntQueue punts{[] {}};
   Counters counters[2];
   std::atomic<bool> stop{false};
@@ -75,12 +76,20 @@ void change(World& world, u32 seed) {
     spec.mtu = 1400;
     spec.remote = remoteOf(id, random());
     spec.remotePort = 4191;
-    switch (random() % 7) {
+    switch (random() % 9) {
       case 5:
         world.tables.associationsSet(associationsOf(id, step));
         break;
       case 6:
         world.tables.associationsDelete(id);
+        break;
+      case 7:
+        world.tables.overlaySet({{6, 48, prefixOf(id)}, prefixOf(id)});
+        world.tables.routeSet({{6, 64, prefixOf(id)}, id, true});
+        break;
+      case 8:
+        world.tables.overlayDelete({6, 48, prefixOf(id)});
+        world.tables.routeDelete({{6, 64, prefixOf(id)}, id, true});
         break;
       case 0:
         world.tables.tunnelDelete(id);
@@ -96,6 +105,7 @@ void change(World& world, u32 seed) {
         break;
       default:
         world.tables.tunnelSet(spec);
+        world.outward.take([&](const HeldOutward& held) { return held.destination.bytes[15] == id % 4; });
         world.hold.take({spec.remote, 4191, 4, Encapsulation::udp});
     }
     if (step % 64 == 0) world.punts.take();
@@ -108,7 +118,11 @@ void forward(World& world, EpochDomain::Reader& reader, Counters& counters, u32 
     reader.online(world.tables.domain());
     for (int packet = 0; packet < 64; packet++) {
       const u32 id = 1 + random() % kIds;
-      const u32 found = world.tables.route(6, prefixOf(id).bytes);
+      const Routes& routes = world.tables.routes();
+      const u32 peer = routes.peer(6, prefixOf(id).bytes);
+      if ((peer != 0 && peer != id) || (routes.isOwn(6, prefixOf(id).bytes) && prefixOf(id) == Address{})) world.wrong++;
+      routes.isPeers(id);
+      const u32 found = peer != 0 ? peer : world.tables.route(6, prefixOf(id).bytes);
       if (found != 0 && found != id) world.wrong++;
       const Tunnel* tunnel = found == 0 ? nullptr : world.tables.tunnel(found);
       if (tunnel == nullptr) continue;
@@ -123,6 +137,11 @@ void forward(World& world, EpochDomain::Reader& reader, Counters& counters, u32 
     const u8 octet = 1;
     world.hold.push({remoteOf(1 + random() % kIds, random()), 4191, 4, Encapsulation::udp}, 0, &octet, 1, 1);
     world.hold.expire(random() % 100, 50);
+    u8 header[40] = {0x60};
+    header[39] = static_cast<u8>(random() % 4);
+    PacketView view;
+    if (viewPacket(header, sizeof header, view)) world.outward.push(view, {}, random() % 100);
+    world.outward.expire(random() % 100, 50);
     world.punts.push({ControlPath{}, {1}});
     reader.offline();
     // On few cores a reader that never yields would keep the writers, and so the end of the test, waiting.

@@ -158,6 +158,31 @@ TEST(held_packets_are_bounded_and_expire) {
   CHECK_EQUAL(small, HoldQueue::kMaximumPackets);
 }
 
+TEST(packets_for_tunnels_that_are_being_built_are_bounded) {
+  OutwardHold hold;
+  std::vector<u8> packet(40 + 4000);
+  packet[0] = 0x60;
+  store16(packet.data() + 4, 4000);
+  PacketView view;
+  CHECK(viewPacket(packet.data(), packet.size(), view));
+  size_t taken = 0;
+  while (hold.push(view, {kVirtioNeedsChecksum}, 100)) taken++;
+  CHECK_EQUAL(taken, OutwardHold::kForDestination);
+  // Others have their own share, until all have filled it up.
+  for (u32 host = 1; host < 1000; host++) {
+    store32(packet.data() + 36, host);
+    while (hold.push(view, {}, 200)) taken++;
+  }
+  CHECK_EQUAL(taken, OutwardHold::kMaximumOctets / (packet.size() + HeldOutward::kRoom));
+  const std::vector<HeldOutward> out = hold.take([](const HeldOutward& held) { return load32(held.destination.bytes + 12) == 0; });
+  CHECK_EQUAL(out.size(), OutwardHold::kForDestination);
+  CHECK(out[0].virtio.flags == kVirtioNeedsChecksum && std::memcmp(out[0].packet.data() + HeldOutward::kRoom, packet.data(), 36) == 0);
+  CHECK_EQUAL(hold.expire(1199, OutwardHold::kLimitMs), 0u);
+  CHECK(hold.waiting());
+  CHECK_EQUAL(hold.expire(1200, OutwardHold::kLimitMs), taken - out.size());
+  CHECK(!hold.waiting());
+}
+
 TEST(punts_wake_once_until_taken) {
   int woken = 0;
   PuntQueue queue([&] { woken++; });
