@@ -3,12 +3,18 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { configurationPage } from './configuration-page.ts';
 import { configurationOf, REPOSITORY, roles } from './daemons.ts';
+import { eventsPage } from './events-page.ts';
 import { exampleFile } from './example-file.ts';
 import { manualPage } from './manual-page.ts';
+import { metricsPage } from './metrics-page.ts';
 
 export async function documents(): Promise<ReadonlyMap<string, string>> {
   const daemons = await Promise.all(roles().map(configurationOf));
-  const written = new Map([['docs/configuration.md', configurationPage(daemons)]]);
+  const written = new Map([
+    ['docs/configuration.md', configurationPage(daemons)],
+    ['docs/events.md', eventsPage()],
+    ['docs/metrics.md', metricsPage()],
+  ]);
   for (const daemon of daemons) {
     const example = `examples/${daemon.role}.yaml`;
     written.set(example, exampleFile(daemon, readIfThere(example)));

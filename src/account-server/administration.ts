@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { fromHex, hex } from '#base/bytes.ts';
 import { authorityKeyIdOf } from '#crypto/node-credential.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import type { EventName, JsonObject, JsonValue } from '#engine/contract.ts';
 import type { ControlPort, EventSink } from '#runtime/ports.ts';
 import { StoreError } from '#store/database.ts';
 import { MOST_GROUPS } from '#wire/ntmobile-credential.ts';
@@ -239,7 +239,7 @@ export class Administration {
   }
 
   /** What was done is an event, and its fields the answer. */
-  #done(event: string, fields: JsonObject): JsonObject {
+  #done(event: EventName, fields: JsonObject): JsonObject {
     this.#options.events.event({ name: event, level: 'info', fields }, this.#options.clock.wall());
     return fields;
   }

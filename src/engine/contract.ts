@@ -11,6 +11,7 @@
  */
 import type { IpAddress, Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
 import type { Monotonic, Wall } from '#base/time.ts';
+import type { EventName } from '#engine/shared/event-table.ts';
 import type { DefaultRouter, InterfaceAddress, NetworkInterface } from '#engine/shared/network-interface.ts';
 import type { ObservedMessage } from '#engine/shared/ntmobile/observed-message.ts';
 
@@ -173,9 +174,9 @@ export interface JsonObject {
   readonly [key: string]: JsonValue | undefined;
 }
 
-/** Something an operator may want to see; `name` is a stable id in kebab-case ('binding-created', 'handover', …). */
+/** Something an operator may want to see; its level and fields are those of its row in shared/event-table.ts. */
 export interface EngineEvent {
-  readonly name: string;
+  readonly name: EventName;
   readonly level: 'debug' | 'info' | 'warn';
   readonly fields: JsonObject;
 }
@@ -364,6 +365,7 @@ export interface DesiredOverlay {
 
 export type {
   DefaultRouter,
+  EventName,
   InterfaceAddress,
   IpAddress,
   Ipv4Address,

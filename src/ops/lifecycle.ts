@@ -4,6 +4,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import { Command, CommanderError, Option } from 'commander';
+import type { EventName } from '#engine/contract.ts';
 import type { EventSink } from '#runtime/ports.ts';
 import { formatFault, type Loaded } from './config.ts';
 import { ControlServer, ControlSocketError, removeStale } from './control.ts';
@@ -229,7 +230,7 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
     leave(code);
   }
 
-  #report(event: string, thrown: unknown): ExitCode {
+  #report(event: EventName, thrown: unknown): ExitCode {
     return report(this.#log, event, thrown, this.#mould.permissions);
   }
 }
@@ -237,7 +238,7 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
 /** Logs `thrown` and says which exit code it stands for. */
 function report(
   log: Log,
-  event: string,
+  event: EventName,
   thrown: unknown,
   permissions = 'run as root, or with CAP_NET_ADMIN and CAP_NET_RAW',
 ): ExitCode {

@@ -8,7 +8,7 @@
 import { isatty } from 'node:tty';
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
-import type { EngineEvent, JsonObject, JsonValue } from '#engine/contract.ts';
+import type { EngineEvent, EventName, JsonObject, JsonValue } from '#engine/contract.ts';
 import type { EventSink } from '#runtime/ports.ts';
 import type { LogLevel } from './daemon-settings.ts';
 
@@ -23,10 +23,10 @@ export interface LogOptions {
 
 /** `event` is a stable id in kebab-case; `fields` are data, never keys. */
 export interface Log extends EventSink {
-  debug(event: string, fields?: JsonObject, message?: string): void;
-  info(event: string, fields?: JsonObject, message?: string): void;
-  warn(event: string, fields?: JsonObject, message?: string): void;
-  error(event: string, fields?: JsonObject, message?: string): void;
+  debug(event: EventName, fields?: JsonObject, message?: string): void;
+  info(event: EventName, fields?: JsonObject, message?: string): void;
+  warn(event: EventName, fields?: JsonObject, message?: string): void;
+  error(event: EventName, fields?: JsonObject, message?: string): void;
 }
 
 const STANDARD_OUTPUT = 1;
@@ -44,7 +44,7 @@ export function createLog(options: LogOptions): Log {
     },
     options.destination ?? standardOutput(options.format),
   );
-  const write = (level: EngineEvent['level'] | 'error', event: string, fields?: JsonObject, message?: string) =>
+  const write = (level: EngineEvent['level'] | 'error', event: EventName, fields?: JsonObject, message?: string) =>
     writeLine(logger, level, event, fields, message);
   return {
     debug: (event, fields, message) => write('debug', event, fields, message),
@@ -62,7 +62,7 @@ export function createLog(options: LogOptions): Log {
 function writeLine(
   logger: Logger,
   level: EngineEvent['level'] | 'error',
-  event: string,
+  event: EventName,
   fields: JsonObject = {},
   message: string | undefined = undefined,
 ): void {

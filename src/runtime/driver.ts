@@ -389,7 +389,7 @@ class Loop implements Driver {
     this.#options.onFatal(thrown);
   }
 
-  #say(name: string, level: EngineEvent['level'], fields: JsonObject): void {
+  #say(name: EngineEvent['name'], level: EngineEvent['level'], fields: JsonObject): void {
     this.#options.events.event({ name, level, fields }, this.#options.clock.now() + this.#offsetMs);
   }
 

@@ -13,6 +13,7 @@ import type {
   Path,
   ResolvedInput,
 } from '#engine/contract.ts';
+import { expectSound } from './event-faults.ts';
 import type { Schedule } from './schedule.ts';
 import type { Trace } from './trace.ts';
 
@@ -150,6 +151,7 @@ export class EngineHost {
   }
 
   #note(event: EngineEvent): void {
+    expectSound(event);
     this.events.set(event.name, (this.events.get(event.name) ?? 0) + 1);
     this.#trace.note(this.#schedule.now, this.name, `${event.name} ${JSON.stringify(event.fields)}`);
   }

@@ -1,4 +1,5 @@
 /** An account server without its HTTPS: a real store in a directory of its own, a clock that stands until it is told, nodes that know the page only. */
+
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +16,7 @@ import { judgeCredential } from '#crypto/node-credential.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { isJsonObject } from '#ops/json-lines.ts';
+import { expectSound } from '#test/sim/event-faults.ts';
 import type { NodeKey } from '#test/unit/account-node-key.ts';
 import type { NodeCredential } from '#wire/ntmobile-credential.ts';
 
@@ -168,7 +170,12 @@ export class AccountScene implements Disposable {
     return {
       ...{ configuration: this.configuration, database: this.database, authorities: this.authorities },
       clock: { now: () => monotonic(this.nowMs), wall: () => wall(this.nowMs) },
-      events: { event: (event: Told) => void this.events.push(event) },
+      events: {
+        event: (event: Told) => {
+          expectSound(event);
+          this.events.push(event);
+        },
+      },
     };
   }
 

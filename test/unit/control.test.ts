@@ -32,7 +32,7 @@ async function open(options: Partial<ControlOptions> = {}): Promise<ControlServe
   return server;
 }
 
-function event(name: string): EngineEvent {
+function event(name: EngineEvent['name']): EngineEvent {
   return { name, level: 'info', fields: { n: 1 } };
 }
 
@@ -135,23 +135,25 @@ describe('control socket', () => {
 
   it('gives past events, then those to come, to each follower', async () => {
     await open();
-    history.event(event('one'), 0);
-    history.event(event('two'), 1000);
+    history.event(event('handover'), 0);
+    history.event(event('registered'), 1000);
     using client = await ControlClient.connect(path);
     const past: JsonObject[] = [];
     await client.events({ follow: false, last: 1 }, (recorded) => past.push(recorded));
-    expect(past).toEqual([{ number: 2, at: '1970-01-01T00:00:01.000Z', name: 'two', level: 'info', fields: { n: 1 } }]);
+    expect(past).toEqual([
+      { number: 2, at: '1970-01-01T00:00:01.000Z', name: 'registered', level: 'info', fields: { n: 1 } },
+    ]);
     const names: unknown[] = [];
     await new Promise<void>((settle, fail) => {
       client
         .events({ follow: true, last: 2 }, (recorded) => {
           names.push(recorded['name']);
-          if (names.length === 2) history.event(event('three'), 2000);
+          if (names.length === 2) history.event(event('deregistered'), 2000);
           if (names.length === 3) settle();
         })
         .catch(fail);
     });
-    expect(names).toEqual(['one', 'two', 'three']);
+    expect(names).toEqual(['handover', 'registered', 'deregistered']);
   });
 
   it('cuts off a follower that does not read, and keeps the others', async () => {
@@ -163,7 +165,7 @@ describe('control socket', () => {
     deaf.pause();
     expect(await ask(path, 'status')).toMatchObject({ ok: true });
     const filler = 'x'.repeat(100_000);
-    for (let n = 0; n < 100; n++) history.event({ name: 'big', level: 'info', fields: { filler } }, 0);
+    for (let n = 0; n < 100; n++) history.event({ name: 'handover', level: 'info', fields: { filler } }, 0);
     deaf.resume();
     await closed;
     expect(await ask(path, 'status')).toMatchObject({ ok: true });
@@ -234,11 +236,11 @@ describe('control client', () => {
 describe('event history', () => {
   it('keeps the last ones, numbered', () => {
     const small = new EventHistory(3);
-    for (let n = 0; n < 20; n++) small.event(event(`e${n}`), n);
-    expect(small.last(100).map(({ number, name }) => [number, name])).toEqual([
-      [18, 'e17'],
-      [19, 'e18'],
-      [20, 'e19'],
+    for (let n = 0; n < 20; n++) small.event({ ...event('refreshed'), fields: { n } }, n);
+    expect(small.last(100).map(({ number, fields }) => [number, fields['n']])).toEqual([
+      [18, 17],
+      [19, 18],
+      [20, 19],
     ]);
     expect(small.last(0)).toEqual([]);
   });
@@ -254,7 +256,7 @@ describe('log', () => {
 
   it('writes JSON lines with stable event ids, above its level', () => {
     const lines = linesOf((log) => {
-      log.debug('quiet');
+      log.debug('refreshed');
       fanOut(log).event({ name: 'binding-created', level: 'info', fields: { lifetimeSeconds: 60 } }, 0);
     });
     expect(lines.map((line) => JSON.parse(line))).toEqual([
@@ -284,7 +286,7 @@ describe('log', () => {
       keyText: 1,
       sharedKey: 'hex:deadbeef',
     });
-    const [line = ''] = linesOf((log) => log.warn('careless', smuggled));
+    const [line = ''] = linesOf((log) => log.warn('login-failed', smuggled));
     const { time: _, ...written } = JSON.parse(line);
     const redacted = { spi: 1000, algorithm: 'hmac-sha256-128', key: '[redacted]' };
     expect(written).toMatchObject({

@@ -1,6 +1,7 @@
 /**
  * A home agent and hand-made mobile nodes for unit tests: real codecs, real MACs, time by hand.
  */
+
 import { assert } from '#base/assert.ts';
 import { encode, isMalformed } from '#base/bytes.ts';
 import { type Ipv4Address, type Ipv6Address, ipv4, ipv6, parsePrefix } from '#base/ip.ts';
@@ -12,6 +13,7 @@ import type { AuthorizedMobileNode, HomeAgentConfiguration } from '#engine/home-
 import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
 import type { HomeAgentInput } from '#engine/home-agent/input.ts';
 import type { SecurityAssociation } from '#engine/shared/security-association.ts';
+import { expectSound } from '#test/sim/event-faults.ts';
 import { type Ipv6Packet, ipv6Codec, type2RoutingHeader } from '#wire/ipv6.ts';
 import { homeAddressExtension } from '#wire/ipv6-extensions.ts';
 import {
@@ -155,6 +157,7 @@ export class Scene {
         break;
       }
       case 'event':
+        expectSound(output.event);
         this.events.push(output.event);
         break;
       case 'reply':

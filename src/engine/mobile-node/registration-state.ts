@@ -99,7 +99,7 @@ export class RegistrationState {
     this.memory.persist(step.out, this.agent.known);
   }
 
-  event(step: Step, name: string, level: EngineEvent['level'], fields: JsonObject): void {
+  event(step: Step, name: EngineEvent['name'], level: EngineEvent['level'], fields: JsonObject): void {
     step.out.push({ kind: 'event', event: { name, level, fields: { home: this.home.name, ...fields } } });
   }
 

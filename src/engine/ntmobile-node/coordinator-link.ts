@@ -99,7 +99,7 @@ export class CoordinatorLink {
     this.#told = false;
   }
 
-  #say(name: string, level: EngineEvent['level'], fields: JsonObject): void {
+  #say(name: EngineEvent['name'], level: EngineEvent['level'], fields: JsonObject): void {
     this.#listener.tell({ name, level, fields });
   }
 

@@ -375,7 +375,7 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
 
   // --- the operator ---
 
-  #tell(name: string, level: EngineEvent['level'], fields: JsonObject): void {
+  #tell(name: EngineEvent['name'], level: EngineEvent['level'], fields: JsonObject): void {
     this.#out.push({ kind: 'event', event: { name, level, fields } });
   }
 

@@ -68,7 +68,7 @@ export class PathReport {
     };
   }
 
-  #say(name: string, fields: JsonObject): void {
+  #say(name: EngineEvent['name'], fields: JsonObject): void {
     this.#tell({ name, level: 'info', fields });
   }
 }

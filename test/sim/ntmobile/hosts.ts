@@ -25,6 +25,7 @@ import { createDirectionCoordinator } from '#engine/direction-coordinator/direct
 import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile-node/ntmobile-node.ts';
 import type { Counters } from '#engine/shared/counters.ts';
 import { randomOf } from '#test/unit/ntmobile-sessions-scene.ts';
+import { expectSound } from '../event-faults.ts';
 import type { Host, Internet, Spot, Wire } from './internet.ts';
 import { isSealed, open, seal } from './sealed-text.ts';
 
@@ -270,6 +271,7 @@ export class NodeHost implements Host {
     const out: Output[] = [];
     this.engine.step(now, input, out);
     for (const output of out) {
+      if (output.kind === 'event') expectSound(output.event);
       if (output.kind === 'want') {
         if (output.part === undefined) this.#parts.delete(output.key);
         else this.#parts.set(output.key, output.part);

@@ -1,0 +1,91 @@
+/** docs/metrics.md: every metric, and every reason, action and drop that is a label of one. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { REASONS } from '#account-server/reasons.ts';
+import { COORDINATOR_COUNTERS } from '#engine/direction-coordinator/reasons.ts';
+import { HOME_AGENT_REASONS } from '#engine/home-agent/reasons.ts';
+import { MOBILE_NODE_REASONS } from '#engine/mobile-node/counters.ts';
+import { NTMOBILE_NODE_COUNTERS } from '#engine/ntmobile-node/reasons.ts';
+import { RELAY_COUNTERS } from '#engine/relay/reasons.ts';
+import type { CounterTable } from '#engine/shared/counters.ts';
+import { SESSION_COUNTERS } from '#engine/shared/ntmobile/session-listener.ts';
+import { type Component, engineCounterPlace, planeCounterPlace } from '#ops/metrics/counter-places.ts';
+import { METRIC_ROLES, METRICS, type MetricRow } from '#ops/metrics/metric-table.ts';
+import type { Place } from '#ops/metrics/samples.ts';
+import { REPOSITORY } from './daemons.ts';
+import { cell, code, table } from './markdown.ts';
+import { sentence } from './text.ts';
+
+const INTRODUCTION = `# Metrics
+
+This page is written by \`npm run docs\` from \`src/ops/metrics/metric-table.ts\` and the tables of what is counted.
+
+Every daemon tells its metrics as Prometheus text over its control socket:
+
+\`\`\`
+sojourn metrics --daemon ha
+\`\`\`
+
+and by HTTP where its configuration names a port, on a loopback address only:
+
+\`\`\`yaml
+daemon:
+  metrics: { port: 9419 }        # http://127.0.0.1:9419/metrics
+\`\`\`
+
+Counters start at 0 with the daemon. Several daemons of a host need a port each. \`sojourn_events_total\` and the two histograms count what passes by;
+everything else is asked for when somebody scrapes, so that metrics cost nothing in between. Names and units follow the rules of Prometheus:
+\`_total\` is a counter, times are seconds, sizes bytes.
+`;
+
+const COMPONENTS: readonly (readonly [Component, title: string, CounterTable])[] = [
+  ['home-agent', 'Home agent', HOME_AGENT_REASONS],
+  ['mobile-node', 'Mobile node and mobile router', MOBILE_NODE_REASONS],
+  ['direction-coordinator', 'Direction coordinator', { ...COORDINATOR_COUNTERS, ...SESSION_COUNTERS }],
+  ['relay', 'Relay', { ...RELAY_COUNTERS, ...SESSION_COUNTERS }],
+  ['ntmobile-node', 'NTMobile node', { ...NTMOBILE_NODE_COUNTERS, ...SESSION_COUNTERS }],
+  ['account-server', 'Account server', REASONS],
+];
+
+export function metricsPage(): string {
+  return [INTRODUCTION, metricsSection(), ...COMPONENTS.map(componentSection), planeSection()].join('\n');
+}
+
+function metricsSection(): string {
+  const rows = Object.entries(METRICS).map(([name, row]): readonly string[] => {
+    const { type, help, labels, roles }: MetricRow = row;
+    const named = Object.entries(labels).map(([label, about]) => `${code(label)}: ${cell(about)}`);
+    const of = roles.length === METRIC_ROLES.length ? 'all' : roles.join(' ');
+    return [code(name), type, of, cell(help), named.join('<br>')];
+  });
+  return `## Every metric\n\n${table(['metric', 'type', 'daemons', 'what it is', 'labels'], rows)}\n`;
+}
+
+function placeText(place: Place | undefined): string {
+  if (place === undefined) return `${code('sojourn_registrations_total')}, by status`;
+  const labels = Object.entries(place.labels).filter(([label]) => label !== 'protocol');
+  const text = labels.map(([label, value]) => `${label}="${value}"`).join(', ');
+  return code(text === '' ? place.metric : `${place.metric}{${text}}`);
+}
+
+function componentSection([component, title, counters]: (typeof COMPONENTS)[number]): string {
+  const rows = Object.entries(counters).map(([name, about]) => [
+    code(name),
+    placeText(engineCounterPlace(component, name)),
+    cell(sentence(about)),
+  ]);
+  return `## ${title}\n\nAs \`sojourn stats\` names them, and where they are among the metrics.\n\n${table(['counter', 'metric', 'what it counts'], rows)}\n`;
+}
+
+/** The plane's own table, in C++: a name, and a comment where the name does not say all. */
+function planeSection(): string {
+  const text = readFileSync(join(REPOSITORY, 'native/src/counters.h'), 'utf8');
+  const rows = [...text.matchAll(/X\(\w+, "([a-z0-9-]+)"\) *(?:\/\* (.*?) \*\/)?/g)].map(
+    ([, name = '', about = '']) => [
+      code(name),
+      placeText(planeCounterPlace(name)),
+      about === '' ? '' : cell(sentence(about)),
+    ],
+  );
+  return `## Data plane\n\n${table(['counter', 'metric', 'what it counts'], rows)}\n`;
+}

@@ -1,0 +1,32 @@
+/** Whether an event is as src/engine/shared/event-table.ts says: for every place where tests see events pass. */
+import type { EngineEvent, EventName, JsonObject } from '#engine/contract.ts';
+import { EVENTS, type EventRow } from '#engine/shared/event-table.ts';
+
+function isEventName(name: string): name is EventName {
+  return Object.hasOwn(EVENTS, name);
+}
+
+/** Sentences; empty: nothing is wrong. */
+export function eventFaults({
+  name,
+  level,
+  fields,
+}: Pick<EngineEvent, 'fields'> & { name: string; level: string }): readonly string[] {
+  if (!isEventName(name)) return [`${name}: no such event in src/engine/shared/event-table.ts`];
+  const { levels, fields: known }: EventRow = EVENTS[name];
+  const strange = Object.keys(withoutAbsent(fields)).filter((field) => !known.some((one) => one === field));
+  return [
+    ...(levels.some((one) => one === level) ? [] : [`${name}: level ${level}, not ${levels.join(' or ')}`]),
+    ...strange.map((field) => `${name}: field ${field} is not in its row`),
+  ];
+}
+
+function withoutAbsent(fields: JsonObject): JsonObject {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+/** Throws where something is. */
+export function expectSound(event: Parameters<typeof eventFaults>[0]): void {
+  const faults = eventFaults(event);
+  if (faults.length > 0) throw new Error(faults.join('; '));
+}
