@@ -8,10 +8,12 @@ import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { addAccountCommands, type GlobalOptions } from './account-commands.ts';
 import { ask, ControlClient, ControlUnavailable } from './control-client.ts';
 import { RUN_DIRECTORY } from './directories.ts';
+import { DockerError } from './docker-lab/engine.ts';
 import { ExitCode } from './exit-codes.ts';
 import { addInstallationCommands } from './installation/commands.ts';
 import { InstallationRefused } from './installation/payload.ts';
 import { isJsonList, isJsonObject, parseObject } from './json-lines.ts';
+import { addLabCommands } from './lab-commands.ts';
 import { chooseSocket } from './sockets.ts';
 import { packageVersion } from './version.ts';
 import { formatAnswer, formatEvent } from './views.ts';
@@ -69,6 +71,7 @@ function program(): Command {
     .action((daemon, file) => runDaemon(daemon, ['--cleanup', '--config', file]));
   addAccountCommands(root, print);
   addInstallationCommands(root);
+  addLabCommands(root);
   return root;
 }
 
@@ -139,6 +142,7 @@ function exitCodeOf(thrown: unknown): ExitCode {
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
   if (thrown instanceof InstallationRefused) return ExitCode.unavailable;
   if (isPermission(thrown)) return ExitCode.permission;
+  if (thrown instanceof DockerError) return ExitCode.unavailable;
   if (!(thrown instanceof ControlUnavailable)) return ExitCode.internal;
   return thrown.reason === 'permission' ? ExitCode.permission : ExitCode.unavailable;
 }

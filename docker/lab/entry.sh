@@ -1,0 +1,47 @@
+#!/bin/sh
+# What a container of the lab does: gives its interfaces the part that it plays, then becomes the program that it is there for.
+#   entry.sh core | access DEVICE-ADDRESS… | nat KIND | server | host | DAEMON [NAME]
+# Addresses are those of compose.yaml; a device is found by its address, because Docker numbers devices as it likes.
+set -eu
+here=/opt/sojourn/docker/lab
+. "$here/network.sh"
+role=$1
+shift
+
+case $role in
+core)
+  # The internet: routes to every access network, the names of the lab.
+  . "$here/core.sh"
+  ;;
+access)
+  . "$here/access.sh"
+  ;;
+nat)
+  . "$here/nat.sh"
+  ;;
+server)
+  uplink
+  exec node "$here/file-server.ts"
+  ;;
+host)
+  manage_interfaces &
+  exec sleep infinity
+  ;;
+ha | as | dc | rsn)
+  uplink
+  run_daemon "$role" "$role"
+  ;;
+mn)
+  manage_interfaces &
+  run_daemon mn "${1:-mn}"
+  ;;
+mr)
+  . "$here/mobile-network.sh"
+  manage_interfaces &
+  run_daemon mr mr
+  ;;
+*)
+  echo "entry: no part '$role' in this lab" >&2
+  exit 64
+  ;;
+esac

@@ -1,0 +1,90 @@
+/** A download in a container that goes on while somebody moves: how far it came, how long it stood still, whether each octet was right. */
+import type { ChildProcess } from 'node:child_process';
+import { executing } from './engine.ts';
+import { dockerName } from './map.ts';
+
+export interface FlowEnd {
+  readonly octets: number;
+  readonly expected: number;
+  readonly right: boolean;
+  /** Of curl: 0, or what it calls a reset, a time-out, …. */
+  readonly exitCode: number;
+}
+
+export interface FlowOptions {
+  readonly container: string;
+  /** `http://[2001:db8::1]/file`, without its query. */
+  readonly url: string;
+  readonly octets: number;
+  readonly octetsPerSecond: number;
+  /** More arguments of curl: `--interface`, `-4`. */
+  readonly curl?: readonly string[];
+}
+
+export class Flow {
+  readonly ended: Promise<FlowEnd>;
+  readonly #options: FlowOptions;
+  readonly #child: ChildProcess;
+  readonly #gaps: { readonly from: number; readonly until: number }[] = [];
+  #octets = 0;
+  #right = true;
+  #last = performance.now();
+  #done = false;
+
+  constructor(options: FlowOptions) {
+    this.#options = options;
+    const { container, url, octets, octetsPerSecond, curl = [] } = options;
+    const source = `${url}?octets=${octets}&pace=${octetsPerSecond}`;
+    this.#child = executing(dockerName(container), 'curl', '-sSgN', '--connect-timeout', '20', ...curl, source);
+    this.#child.stdout?.on('data', (chunk: Buffer) => this.#arrived(chunk));
+    this.ended = new Promise((resolve, reject) => {
+      this.#child.on('error', reject);
+      this.#child.on('close', (code) => {
+        this.#done = true;
+        resolve({ octets: this.#octets, expected: octets, right: this.#right, exitCode: code ?? 1 });
+      });
+    });
+  }
+
+  get octets(): number {
+    return this.#octets;
+  }
+
+  get done(): boolean {
+    return this.#done;
+  }
+
+  /** Since `from` (performance.now()) something arrived. */
+  flowsSince(from: number): boolean {
+    return this.#last > from;
+  }
+
+  /** Milliseconds of the longest silence since `from`. */
+  stallSince(from: number): number {
+    const present = { from: this.#last, until: performance.now() };
+    return [...this.#gaps, present]
+      .filter((gap) => gap.until > from)
+      .reduce((longest, gap) => Math.max(longest, gap.until - gap.from), 0);
+  }
+
+  stop(): void {
+    this.#child.kill('SIGTERM');
+  }
+
+  #arrived(chunk: Buffer): void {
+    const now = performance.now();
+    this.#gaps.push({ from: this.#last, until: now });
+    if (this.#gaps.length > 20_000) this.#gaps.splice(0, 10_000);
+    this.#last = now;
+    // The rule of the lab's web servers (docker/lab/file-server.ts).
+    for (let index = 0; index < chunk.length && this.#right; index += 1) {
+      const at = this.#octets + index;
+      this.#right = chunk[index] === ((at * 31 + Math.floor(at / 256)) & 0xff);
+    }
+    this.#octets += chunk.length;
+  }
+
+  toString(): string {
+    return `${this.#options.container}: ${this.#options.url}`;
+  }
+}

@@ -1,0 +1,94 @@
+/** The container lab: who is there and how, where nodes are plugged in, and plugging them in elsewhere. */
+import { setTimeout as delay } from 'node:timers/promises';
+import type { JsonObject } from '#engine/contract.ts';
+import { docker, execute } from './engine.ts';
+import { type AccessNetwork, dockerName, isAccessNetwork, MOVING_NODES, type MovingNode } from './map.ts';
+
+const PREFIX = dockerName('');
+const POLL_MS = 200;
+
+export interface LabContainer {
+  readonly name: string;
+  /** `healthy`, `starting`, `unhealthy`, or how it is where it has no health. */
+  readonly state: string;
+  readonly networks: readonly string[];
+}
+
+/** Every container of the lab, by name. Throws `DockerError`. */
+export async function containers(): Promise<readonly LabContainer[]> {
+  const format = '{{.Names}}\t{{.State}}\t{{.Status}}\t{{.Networks}}';
+  const text = await docker('ps', '--all', '--filter', `name=^${PREFIX}`, '--format', format);
+  const rows = text.split('\n').filter((line) => line !== '');
+  return rows
+    .map((line): LabContainer => {
+      const [name = '', state = '', status = '', networks = ''] = line.split('\t');
+      const health = /\((healthy|unhealthy|health: starting)\)/.exec(status)?.[1]?.replace('health: ', '');
+      return {
+        name: name.slice(PREFIX.length),
+        state: state === 'running' ? (health ?? state) : `${state}: ${status}`,
+        networks: networks.split(',').map((network) => network.replace(PREFIX, '')),
+      };
+    })
+    .toSorted((a, b) => a.name.localeCompare(b.name));
+}
+
+export function statusRows(all: readonly LabContainer[]): readonly JsonObject[] {
+  return all.map(({ name, state, networks }) => ({ container: name, state, networks: [...networks] }));
+}
+
+/** Waits until every container is healthy. Gives who is not at the end of the time. */
+export async function waitUntilHealthy(
+  seconds: number,
+  progress: (text: string) => void,
+): Promise<readonly LabContainer[]> {
+  const end = performance.now() + seconds * 1000;
+  let told = '';
+  for (;;) {
+    const all = await containers();
+    const waiting = all.filter(({ state }) => state !== 'healthy');
+    if (all.length > 0 && waiting.length === 0) return [];
+    const text =
+      all.length === 0 ? 'no container of the lab' : `waiting for ${waiting.map(({ name }) => name).join(', ')}`;
+    if (text !== told) progress(text);
+    told = text;
+    if (performance.now() > end) return waiting;
+    await delay(1000);
+  }
+}
+
+/** Where a node is plugged in; undefined: nowhere. */
+export async function whereIs(node: MovingNode): Promise<AccessNetwork | undefined> {
+  const format = '{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}';
+  const names = (await docker('inspect', '--format', format, dockerName(node))).trim().split(' ');
+  return names.map((name) => name.replace(PREFIX, '')).find(isAccessNetwork);
+}
+
+/** Pulls the node's cable out of where it is and plugs it in there. */
+export async function move(node: MovingNode, network: AccessNetwork): Promise<void> {
+  const present = await whereIs(node);
+  if (present === network) return;
+  if (present !== undefined) await docker('network', 'disconnect', dockerName(present), dockerName(node));
+  await docker('network', 'connect', dockerName(network), dockerName(node));
+}
+
+/** Everybody where compose.yaml puts them. */
+export async function reset(): Promise<void> {
+  for (const [node, network] of Object.entries(MOVING_NODES)) {
+    if (isMovingNodeEntry(node)) await move(node, network);
+  }
+}
+
+function isMovingNodeEntry(node: string): node is MovingNode {
+  return Object.hasOwn(MOVING_NODES, node);
+}
+
+/** Waits until the node's daemon says that it is registered; false at the end of the time. */
+export async function waitUntilRegistered(node: MovingNode, seconds = 60): Promise<boolean> {
+  const end = performance.now() + seconds * 1000;
+  while (performance.now() < end) {
+    const { code } = await execute(dockerName(node), 'sojourn', 'status');
+    if (code === 0) return true;
+    await delay(POLL_MS);
+  }
+  return false;
+}

@@ -1,0 +1,41 @@
+/** What of compose.yaml the command line has to know; test/docker says that both agree. */
+
+/** Networks that a node can be plugged into. */
+export const ACCESS_NETWORKS = {
+  ar6: 'IPv6 only',
+  ar4: 'IPv4 only',
+  ds: 'IPv6 and IPv4',
+  'nat-cone': 'IPv4 behind a full cone NAT',
+  'nat-sym': 'IPv4 behind a symmetric NAT',
+} as const;
+export type AccessNetwork = keyof typeof ACCESS_NETWORKS;
+
+/** Nodes that move, and where they are in the beginning. */
+export const MOVING_NODES = { mn: 'ar4', mn2: 'nat-cone', mr: 'ar6' } as const satisfies Record<string, AccessNetwork>;
+export type MovingNode = keyof typeof MOVING_NODES;
+
+export const ADDRESSES = {
+  correspondent6: '2001:db8:f::10',
+  correspondent4: '198.51.100.10',
+  /** Home addresses of `mn`. */
+  home6: '2001:db8:200::10',
+  home4: '203.0.113.10',
+  /** Servers of one family each, by name. */
+  onlyIpv6: 'cn6.example',
+  onlyIpv4: 'cn4.example',
+  /** Name of `mn` for other nodes. */
+  node: 'mn.nodes.example',
+} as const;
+
+export function isAccessNetwork(name: string): name is AccessNetwork {
+  return Object.hasOwn(ACCESS_NETWORKS, name);
+}
+
+export function isMovingNode(name: string): name is MovingNode {
+  return Object.hasOwn(MOVING_NODES, name);
+}
+
+/** As compose.yaml calls containers and networks for Docker. */
+export function dockerName(name: string): string {
+  return `sojourn-${name}`;
+}
