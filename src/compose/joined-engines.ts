@@ -85,6 +85,10 @@ class JoinedEngines implements Counting<DriverInput> {
       const second = asked(now, this.#ntmobile, input, out);
       return { kind: 'reply', id, ok: true, value: [...listOf(first.value), ...listOf(second.value)] };
     }
+    if (command === 'move') {
+      const second = asked(now, this.#ntmobile, input, out);
+      return first.ok || !second.ok ? first : second;
+    }
     if (!MERGED_COMMANDS.has(command)) return first;
     const second = asked(now, this.#ntmobile, input, out);
     return { kind: 'reply', id, ok: true, value: { ...objectOf(first), ntmobile: objectOf(second) } };

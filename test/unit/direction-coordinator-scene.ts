@@ -1,9 +1,10 @@
 /** A direction coordinator with nodes and relays around it, under virtual time. */
+
 import { hex } from '#base/bytes.ts';
 import { ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER, wall } from '#base/time.ts';
 import { keyPairOf, sha256 } from '#crypto/primitives.ts';
-import type { CommonInput, Engine, JsonValue, Output } from '#engine/contract.ts';
+import type { CommonInput, Engine, EngineEvent, JsonObject, JsonValue, Output } from '#engine/contract.ts';
 import type { DirectionCoordinatorConfiguration } from '#engine/direction-coordinator/configuration.ts';
 import { createDirectionCoordinator } from '#engine/direction-coordinator/direction-coordinator.ts';
 import type { Counters } from '#engine/shared/counters.ts';
@@ -12,6 +13,7 @@ import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { SessionListener } from '#engine/shared/ntmobile/session-listener.ts';
 import { Sessions } from '#engine/shared/ntmobile/sessions.ts';
 import type { Way } from '#engine/shared/ntmobile/way.ts';
+import { expectSound } from '#test/sim/event-faults.ts';
 import { HandshakeUse, suiteBit } from '#wire/ntmobile-datagram.ts';
 import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile-message.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
@@ -129,6 +131,8 @@ export class Scene {
   /** What each credential's octets say. */
   readonly holders = new Map<string, CredentialHolder>();
   engine: Engine<CommonInput> & { readonly counters: Counters } = this.#start();
+  readonly events: EngineEvent[] = [];
+  readonly replies: { readonly ok: boolean; readonly value: JsonValue }[] = [];
   readonly #flying: { at: Monotonic; deliver: () => void }[] = [];
 
   #configuration(): DirectionCoordinatorConfiguration {
@@ -163,6 +167,11 @@ export class Scene {
     this.step({ kind: 'restored' });
   }
 
+  ask(command: string, parameters: JsonObject = {}) {
+    this.step({ kind: 'request', id: 1, command, parameters });
+    return this.replies.at(-1);
+  }
+
   step(input: CommonInput): void {
     const out: Output[] = [];
     this.engine.step(this.now, input, out);
@@ -175,7 +184,10 @@ export class Scene {
         const { table, key, value } = output;
         if (value === undefined) this.stored.delete(`${table} ${key}`);
         else this.stored.set(`${table} ${key}`, { table, key, value });
-      }
+      } else if (output.kind === 'event') {
+        expectSound(output.event);
+        this.events.push(output.event);
+      } else if (output.kind === 'reply') this.replies.push(output);
     }
   }
 

@@ -1,5 +1,6 @@
 /** The direction coordinator: registrations, and directions in the order that docs/ntmobile.md §6 and the published sequences have. */
 import { beforeEach, describe, expect, it } from 'vitest';
+import { hex } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { wall } from '#base/time.ts';
 import { openRelayToken } from '#crypto/relay-token.ts';
@@ -84,6 +85,47 @@ describe('a registration', () => {
     const a = node(scene, 1, 'a');
     const seen = a.ask('address-request', [], a.way(SECOND.port));
     expect(seen?.options).toEqual([{ type: 'observed-endpoint', endpoint: { address: '203.0.113.1', port: 7890 } }]);
+  });
+});
+
+describe('the operator', () => {
+  it('sees who is registered, and from where', () => {
+    node(scene, 1, 'a').register();
+    expect(scene.ask('nodes')).toMatchObject({
+      ok: true,
+      value: [{ name: 'a.nodes.example', remote: '203.0.113.1', remotePort: 7890, active: true, session: true }],
+    });
+  });
+
+  it.each(['a.nodes.example', 'node id', 'virtual IPv6 address'])('ends a registration by %s, for good', (by) => {
+    const a = node(scene, 1, 'a');
+    const b = node(scene, 2, 'b');
+    a.register();
+    b.register();
+    const [holder] = scene.holders.values();
+    const ways = {
+      'node id': hex(holder?.nodeId ?? new Uint8Array(0)),
+      'virtual IPv6 address': holder?.virtualIpv6 ?? '',
+    };
+    const wanted = by === 'node id' || by === 'virtual IPv6 address' ? ways[by] : by;
+    expect(scene.ask('revoke', { node: wanted })).toEqual({
+      ...{ kind: 'reply', id: 1, ok: true },
+      value: { name: 'a.nodes.example' },
+    });
+    expect(scene.events).toMatchObject([{ name: 'node-revoked', fields: { name: 'a.nodes.example' } }]);
+    expect(scene.engine.counters).toMatchObject({ 'registration-revoked': 1 });
+    scene.restart();
+    expect(scene.ask('nodes')).toMatchObject({ value: [{ name: 'b.nodes.example' }] });
+    expect(scene.ask('revoke', { node: wanted })).toMatchObject({ ok: false });
+  });
+
+  it('whose node may come again, with new keys', () => {
+    const a = node(scene, 1, 'a');
+    a.register();
+    scene.ask('revoke', { node: 'a.nodes.example' });
+    a.connect();
+    scene.pass(1000);
+    expect(a.register()?.status).toBe(0);
   });
 });
 

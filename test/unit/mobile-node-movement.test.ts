@@ -172,6 +172,19 @@ describe('movement', () => {
     expect(scene.update().packet.source).toBe('2001:db8:f1::2');
     expect(scene.request('move', { careOfAddress: 'nowhere' })).toHaveProperty('message');
   });
+
+  it('moves to an interface by request, stays while that is usable, and is back as soon as it is not', () => {
+    const scene = new Scene({ interfaces: [{ match: 'eth0', preference: 1 }] });
+    const other = { ...B, index: 3, name: 'eth1' };
+    scene.registered(A, other);
+    scene.request('move', { interface: 'eth1' });
+    expect(scene.update().packet.source).toBe('2001:db8:f2::2');
+    scene.network(A);
+    expect(scene.update().packet.source).toBe('2001:db8:f1::2');
+    scene.pass(1000);
+    scene.network(A, other);
+    expect(scene.update().packet.source).toBe('2001:db8:f2::2');
+  });
 });
 
 describe('two families', () => {

@@ -39,6 +39,15 @@ describe('a registration', () => {
   });
 });
 
+describe('the operator', () => {
+  it('sees which nodes are there, where, and how many legs each has', () => {
+    const node = scene.node(1);
+    node.attach(initiator);
+    scene.step({ kind: 'request', id: 1, command: 'nodes', parameters: {} });
+    expect(scene.replies[0]).toMatchObject([{ legs: 1, validated: true, remote: node.place.address }]);
+  });
+});
+
 describe('a handshake', () => {
   it('needs a valid credential', () => {
     const peer = new Peer(scene, 3, Uint8Array.of(1, 0, 0, 5, 2));

@@ -329,15 +329,28 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
     else if (table === REGISTRATIONS_TABLE) this.#registrar.restore(now, key, value, this.#out);
   }
 
-  #handleRequest({ id, command }: Extract<CommonInput, { kind: 'request' }>): void {
+  #handleRequest({ id, command, parameters }: Extract<CommonInput, { kind: 'request' }>): void {
+    if (command === 'revoke') {
+      this.#out.push({ kind: 'reply', id, ...this.#revoke(parameters['node']) });
+      return;
+    }
     const answers = new Map<string, () => JsonValue>([
       ['status', () => this.#status()],
+      ['nodes', () => this.#registrar.list()],
       ['registrations', () => this.#registrar.list()],
       ['stats', () => ({ ...this.counters })],
     ]);
     const value = answers.get(command)?.();
-    const unknown = `unknown command; known: ${[...answers.keys()].join(', ')}`;
+    const unknown = `unknown command; known: ${[...answers.keys(), 'revoke'].join(', ')}`;
     this.#out.push({ kind: 'reply', id, ok: value !== undefined, value: value ?? unknown });
+  }
+
+  #revoke(node: JsonValue | undefined): { readonly ok: boolean; readonly value: JsonValue } {
+    if (typeof node !== 'string') return { ok: false, value: 'node: a name, node id or virtual address is needed' };
+    const revoked = this.#registrar.revoke(node, this.#out);
+    if (revoked === undefined) return { ok: false, value: `no node ${node} is registered` };
+    if (revoked.session !== undefined) this.#sessions.forget(revoked.session);
+    return { ok: true, value: { name: revoked.holder.name } };
   }
 
   #status(): JsonObject {

@@ -7,6 +7,7 @@ export const COORDINATOR_COUNTERS = {
   registered: 'registrations and refreshes that were granted',
   'registration-refused': 'a registration without a credential, of a relay that is not configured, or beyond the limit',
   'registration-ended': 'registrations whose lifetime ended',
+  'registration-revoked': 'registrations that the operator ended',
   directed: 'directions that were given',
   'direction-not-registered': 'a Direction Request of who is not registered',
   'direction-unknown-name': 'a Direction Request for a name that is nobody’s',

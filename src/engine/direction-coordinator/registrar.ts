@@ -141,6 +141,19 @@ export class Registrar {
     }
   }
 
+  /** Ends a registration at the operator's word, and gives it; its node may register anew, with keys that are new. */
+  revoke(wanted: string, out: Output[]): NodeRegistration | undefined {
+    const found = this.#registrations.find(wanted);
+    if (found === undefined) return undefined;
+    const { name, nodeId, virtualIpv6, virtualIpv4 } = found.holder;
+    this.#registrations.remove(found);
+    this.#counters.count('registration-revoked');
+    out.push({ kind: 'persist', table: REGISTRATIONS_TABLE, key: hex(nodeId), value: undefined });
+    const fields = { name, nodeId: hex(nodeId), virtualIpv6, virtualIpv4, remote: found.way.remote };
+    out.push({ kind: 'event', event: { name: 'node-revoked', level: 'info', fields } });
+    return found;
+  }
+
   #wall(now: Monotonic): Wall {
     return wall(now + this.offsetMs);
   }

@@ -4,6 +4,7 @@
  * No RFC: docs/ntmobile.md §6 (Registration Request)
  */
 import { hex } from '#base/bytes.ts';
+import { parseIpAddress } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import type { Ipv4Address, Ipv6Address } from '#engine/contract.ts';
 import type { CredentialHolder } from '#engine/shared/ntmobile/credential-judge.ts';
@@ -63,6 +64,13 @@ export class Registrations {
 
   at(address: Ipv4Address | Ipv6Address): NodeRegistration | undefined {
     return this.#byAddress.get(address);
+  }
+
+  /** By name, node id in hexadecimal digits, or virtual address. */
+  find(wanted: string): NodeRegistration | undefined {
+    const address = parseIpAddress(wanted);
+    const named = this.#byName.get(wanted) ?? this.#byNodeId.get(wanted);
+    return named ?? (address === undefined ? undefined : this.#byAddress.get(address));
   }
 
   all(): Iterable<NodeRegistration> {

@@ -10,6 +10,7 @@ import { type ReceivedAcknowledgement, receiveAcknowledgement } from './acknowle
 import { advertiseAtHome, assessAttachment, deregistered } from './attachment.ts';
 import type { Home } from './configuration.ts';
 import { Exchange, initialTimeoutMs } from './exchange.ts';
+import type { Pin } from './movement.ts';
 import type { NodeContext, Step } from './node-context.ts';
 import { RegistrationState } from './registration-state.ts';
 import { CLOCK_JUMP_MS, type HomeTimer } from './timer-names.ts';
@@ -137,8 +138,8 @@ export class HomeRegistration {
   }
 
   /** Prefers a care-of address while it is usable; undefined leaves the choice to the rules again. */
-  pin(step: Step, address: IpAddress | undefined): void {
-    this.state.pinned = address;
+  pin(step: Step, pin: Pin | undefined): void {
+    this.state.pinned = pin;
     assessAttachment(this.state, step);
   }
 }

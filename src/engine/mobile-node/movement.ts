@@ -268,10 +268,13 @@ function keyOf(candidate: CareOfCandidate): string {
   return `${candidate.device} ${candidate.epoch} ${candidate.address}`;
 }
 
+/** Where the operator wants the node to be: at an address, or on an interface. */
+export type Pin = { readonly address: IpAddress } | { readonly device: string };
+
 export interface ChoiceRules {
   readonly current: CareOfCandidate | undefined;
-  /** The operator's wish; followed while that address is usable. */
-  readonly pinned: IpAddress | undefined;
+  /** The operator's wish; followed while there is such a candidate. */
+  readonly pinned: Pin | undefined;
   /** Families over which the home agent can be reached. */
   readonly families: ReadonlySet<4 | 6>;
   readonly preferIpv4: boolean;
@@ -285,7 +288,7 @@ function rank(candidate: CareOfCandidate, rules: ChoiceRules): readonly number[]
   const preferredFamily = rules.preferIpv4 ? 4 : 6;
   const silent = rules.silent !== undefined && prefixContains(rules.silent, candidate.address);
   return [
-    candidate.address === rules.pinned ? 0 : 1,
+    isPinned(candidate, rules.pinned) ? 0 : 1,
     candidate.confirmed ? 0 : 1,
     candidate.deprecated ? 1 : 0,
     silent ? 1 : 0,
@@ -293,6 +296,11 @@ function rank(candidate: CareOfCandidate, rules: ChoiceRules): readonly number[]
     candidate.family === preferredFamily ? 0 : 1,
     isUniqueLocal(candidate.address) ? 1 : 0,
   ];
+}
+
+function isPinned({ address, device }: CareOfCandidate, pin: Pin | undefined): boolean {
+  if (pin === undefined) return false;
+  return 'address' in pin ? pin.address === address : pin.device === device;
 }
 
 function compare(a: readonly number[], b: readonly number[]): number {

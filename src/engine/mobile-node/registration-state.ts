@@ -4,7 +4,7 @@
  *
  * RFC 6275 §11.1  Binding Update List and what belongs to a home registration in it
  */
-import type { IpAddress } from '#base/ip.ts';
+
 import type { EngineEvent, JsonObject, JsonValue } from '#engine/contract.ts';
 import { BindingUpdateList } from '#engine/shared/binding-list.ts';
 import { Timers } from '#engine/shared/timers.ts';
@@ -14,7 +14,7 @@ import { HomeAgentAddresses } from './home-agent-addresses.ts';
 import { HomeMemory } from './home-memory.ts';
 import type { HomeRole } from './home-role.ts';
 import type { HomeSituation, TunnelEndpoints } from './host-state.ts';
-import type { CareOfCandidate, HomeLink, SilentNetwork } from './movement.ts';
+import type { CareOfCandidate, HomeLink, Pin, SilentNetwork } from './movement.ts';
 import type { NodeContext, Step } from './node-context.ts';
 import { nextPhase, type Phase, type PhaseChange } from './registration-phase.ts';
 import type { HomeTimer } from './timer-names.ts';
@@ -49,7 +49,7 @@ export class RegistrationState {
   /** The home agent did not answer from here. */
   silent: SilentNetwork | undefined;
   /** The operator's choice of care-of address. */
-  pinned: IpAddress | undefined;
+  pinned: Pin | undefined;
 
   // What was said and heard.
   tunnel: TunnelEndpoints | undefined;

@@ -6,6 +6,7 @@ import type { Monotonic } from '#base/time.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import type { Counters } from '#engine/shared/counters.ts';
 import type { HomeRegistration } from './home-registration.ts';
+import type { Pin } from './movement.ts';
 import type { Step } from './node-context.ts';
 
 /** What a request is answered with. */
@@ -37,15 +38,19 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   stats: (_step, { counters, acknowledgements }) => ok({ ...counters, acknowledgements: { ...acknowledgements } }),
   reregister: (step, { homes }, { home }) => each(homes, home, (one) => one.reregister(step)),
   deregister: (step, { homes }, { home }) => each(homes, home, (one) => one.release(step)),
-  move: (step, { homes }, { home, careOfAddress }) => {
-    if (careOfAddress === undefined || careOfAddress === null) {
-      return each(homes, home, (one) => one.pin(step, undefined));
-    }
-    const address = typeof careOfAddress === 'string' ? parseIpAddress(careOfAddress) : undefined;
-    if (address === undefined) return failed('careOfAddress is no IP address');
-    return each(homes, home, (one) => one.pin(step, address));
+  move: (step, { homes }, { home, ...wish }) => {
+    const pin = pinOf(wish);
+    return typeof pin === 'string' ? failed(pin) : each(homes, home, (one) => one.pin(step, pin));
   },
 };
+
+/** Where the operator wants the node to be; undefined: where it chooses itself; a sentence about what is wrong. */
+function pinOf({ careOfAddress, interface: device }: JsonObject): Pin | string | undefined {
+  if (typeof device === 'string') return { device };
+  if (careOfAddress === undefined || careOfAddress === null) return undefined;
+  const address = typeof careOfAddress === 'string' ? parseIpAddress(careOfAddress) : undefined;
+  return address === undefined ? 'careOfAddress is no IP address' : { address };
+}
 
 /** Carries out a request; a command or home that does not exist is answered so. */
 export function answerRequest(step: Step, node: RequestTarget, command: string, parameters: JsonObject): Answer {

@@ -14,9 +14,13 @@ import {
   isMulticast,
   isUniqueLocal,
   isUnspecified,
+  type Prefix,
+  prefixContains,
 } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import type { DefaultRouter, InterfaceAddress, NetworkInterface } from '#engine/contract.ts';
+import { preferenceBy } from '#engine/shared/interface-preference.ts';
+import type { NtmobileNodeConfiguration } from './configuration.ts';
 
 /** One place for each family that the host has a way out in. */
 export interface Attachment {
@@ -42,6 +46,30 @@ export interface Restriction {
   /** Of an interface by its name; negative: never. */
   readonly preferenceOf: (name: string) => number;
   readonly excluded: (address: IpAddress) => boolean;
+}
+
+/** What the configuration and the system say of it; `systemPrefix`: of virtual addresses, known after the login. */
+export function restrictionOf(
+  { interfaces, excludedAddresses, virtualIpv4Prefix }: NtmobileNodeConfiguration,
+  systemPrefix: () => Prefix | undefined,
+): Restriction {
+  const own = new Set(excludedAddresses);
+  return {
+    preferenceOf: preferenceBy(interfaces),
+    excluded: (address) => {
+      const prefix = systemPrefix();
+      if (own.has(address) || prefixContains(virtualIpv4Prefix, address)) return true;
+      return prefix !== undefined && prefixContains(prefix, address);
+    },
+  };
+}
+
+/** The same, but `device` before all others that may be used at all. */
+export function preferring(device: string | undefined, restriction: Restriction): Restriction {
+  const { preferenceOf } = restriction;
+  if (device === undefined) return restriction;
+  const before = (name: string): number => (preferenceOf(name) < 0 ? preferenceOf(name) : Number.POSITIVE_INFINITY);
+  return { ...restriction, preferenceOf: (name) => (name === device ? before(name) : preferenceOf(name)) };
 }
 
 /** The place of each family: on the usable interface that is preferred most, and of those on the one whose default router has the lowest metric. */

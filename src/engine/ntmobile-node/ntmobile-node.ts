@@ -5,7 +5,6 @@
  * Left out: several coordinators at a time, packets kept until a tunnel stands.
  */
 import { hex } from '#base/bytes.ts';
-import { prefixContains } from '#base/ip.ts';
 import { earliest, type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import type {
@@ -23,7 +22,6 @@ import type {
   RoamingInput,
 } from '#engine/contract.ts';
 import { CounterSet, type Counters } from '#engine/shared/counters.ts';
-import { preferenceBy } from '#engine/shared/interface-preference.ts';
 import type { ObservedMessage } from '#engine/shared/ntmobile/observed-message.ts';
 import { pathResponse } from '#engine/shared/ntmobile/path-response.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
@@ -44,7 +42,9 @@ import {
   haveOneWayOut,
   NOWHERE,
   nextEnd,
+  preferring,
   type Restriction,
+  restrictionOf,
   samePlaces,
 } from './attachment.ts';
 import type { NtmobileNodeConfiguration } from './configuration.ts';
@@ -84,6 +84,8 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
   readonly #restriction: Restriction;
   #interfaces: readonly NetworkInterface[] = [];
   #attachment: Attachment = NOWHERE;
+  /** The interface that the operator wants to be used. */
+  #pinned: string | undefined;
   #lookAgainAt: Monotonic = NEVER;
   /** What the credential says of this node; undefined while there is none. */
   #own: OtherNode | undefined;
@@ -92,7 +94,7 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
 
   constructor(configuration: NtmobileNodeConfiguration, random: RandomBytes) {
     this.#configuration = configuration;
-    this.#restriction = this.#restrictionOf(configuration);
+    this.#restriction = restrictionOf(configuration, () => this.#trust.granted?.systemPrefix);
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
     this.#sessions = new Sessions(
       { own: configuration.own, random, suites, credential: () => this.#trust.granted?.credential },
@@ -166,7 +168,7 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
         if (this.#trust.granted !== undefined) this.#begin(now);
         break;
       case 'request':
-        this.#out.push({ kind: 'reply', id: input.id, ...this.#answerOperator(now, input.command) });
+        this.#out.push({ kind: 'reply', id: input.id, ...this.#answerOperator(now, input) });
         break;
       default:
     }
@@ -187,20 +189,8 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
 
   // --- where it is, and who it is ---
 
-  #restrictionOf({ interfaces, excludedAddresses, virtualIpv4Prefix }: NtmobileNodeConfiguration): Restriction {
-    const excluded = new Set(excludedAddresses);
-    return {
-      preferenceOf: preferenceBy(interfaces),
-      excluded: (address) => {
-        const prefix = this.#trust.granted?.systemPrefix;
-        if (excluded.has(address) || prefixContains(virtualIpv4Prefix, address)) return true;
-        return prefix !== undefined && prefixContains(prefix, address);
-      },
-    };
-  }
-
   #look(now: Monotonic): void {
-    const attachment = attachmentOf(now, this.#interfaces, this.#restriction);
+    const attachment = attachmentOf(now, this.#interfaces, preferring(this.#pinned, this.#restriction));
     this.#lookAgainAt = nextEnd(now, this.#interfaces);
     if (attachment.ipv6 !== undefined || attachment.ipv4 !== undefined)
       this.#login.begin(now, this.#offsetMs, this.#out);
@@ -379,7 +369,13 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
     this.#out.push({ kind: 'event', event: { name, level, fields } });
   }
 
-  #answerOperator(now: Monotonic, command: string): Answer {
+  #answerOperator(now: Monotonic, { command, parameters }: Extract<CommonInput, { kind: 'request' }>): Answer {
+    if (command === 'move') {
+      const { interface: device } = parameters;
+      this.#pinned = typeof device === 'string' ? device : undefined;
+      this.#look(now);
+      return { ok: true, value: placesOf(this.#attachment) };
+    }
     const view = {
       ...{
         own: this.#own,

@@ -9,7 +9,7 @@
 import { equalBytes, hex } from '#base/bytes.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
-import type { Output, RandomBytes } from '#engine/contract.ts';
+import type { JsonObject, Output, RandomBytes } from '#engine/contract.ts';
 import type { CounterSet } from '#engine/shared/counters.ts';
 import type { CredentialHolder } from '#engine/shared/ntmobile/credential-judge.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
@@ -96,6 +96,14 @@ export class AttachedNodes {
 
   get size(): number {
     return this.#bySession.size;
+  }
+
+  /** For the operator. */
+  list(): readonly JsonObject[] {
+    return [...this.#bySession.values()].map(({ nodeId, holder, legs, way, validated }) => ({
+      ...{ name: holder.name, nodeId, virtualIpv6: holder.virtualIpv6, virtualIpv4: holder.virtualIpv4 },
+      ...{ remote: way.remote, remotePort: way.remotePort, validated, legs: legs.size },
+    }));
   }
 
   deadline(): Monotonic {

@@ -280,6 +280,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   #handleRequest(now: Monotonic, { id, command }: Extract<CommonInput, { kind: 'request' }>): void {
     const answers = new Map<string, () => JsonValue>([
       ['status', () => this.#status(now)],
+      ['nodes', () => this.#nodes.list()],
       ['legs', () => this.#legs.list()],
       ['general', () => this.#directions.list()],
       ['tunnels', () => this.#directed.list()],

@@ -200,6 +200,14 @@ const NTMOBILE_EVENTS = {
   'path-ended': row('info', 'There is no path to that node any more.', 'name', 'formerForMs'),
 } as const;
 
+const COORDINATOR_EVENTS = {
+  'node-revoked': row(
+    'info',
+    'The operator ended the registration of a node with a direction coordinator.',
+    ...(['name', 'nodeId', 'virtualIpv6', 'virtualIpv4', 'remote'] as const),
+  ),
+} as const;
+
 const ACCOUNT_EVENTS = {
   'login-granted': row('info', 'A device logged in.', ...DEVICE),
   'login-refused': row(['warn', 'debug'], 'A login was refused; debug where it came too often.', ...DEVICE, 'reason'),
@@ -249,6 +257,7 @@ export const EVENTS = {
   ...HOME_AGENT_EVENTS,
   ...MOBILE_EVENTS,
   ...NTMOBILE_EVENTS,
+  ...COORDINATOR_EVENTS,
   ...ACCOUNT_EVENTS,
   ...DAEMON_EVENTS,
 } as const satisfies Readonly<Record<string, EventRow>>;
@@ -259,6 +268,7 @@ export const EVENT_GROUPS = {
   'home agent': HOME_AGENT_EVENTS,
   'mobile node and mobile router': MOBILE_EVENTS,
   'NTMobile node': NTMOBILE_EVENTS,
+  'direction coordinator': COORDINATOR_EVENTS,
   'account server': ACCOUNT_EVENTS,
   'every daemon': DAEMON_EVENTS,
 } as const;

@@ -79,6 +79,7 @@ const DIRECTION_COORDINATOR: Rows = {
     registered: 'registered',
     'registration-refused': 'refused',
     'registration-ended': 'ended',
+    'registration-revoked': 'revoked',
   }),
   ...renamed('sojourn_directions_total', 'result', {
     directed: 'given',

@@ -165,7 +165,7 @@ export const METRICS = {
   sojourn_devices: gauge(['as'], 'Devices of all accounts.'),
   sojourn_node_registrations: gauge(['dc'], 'Nodes that are registered with a direction coordinator.'),
   sojourn_node_registration_changes_total: counter(['dc', 'rsn', 'mn'], 'Registrations with a direction coordinator.', {
-    change: 'registered, refused, unanswered or ended',
+    change: 'registered, refused, unanswered, ended or revoked',
   }),
   sojourn_directions_total: counter(['dc'], 'Direction Requests, by what came of them.', {
     result: 'given, or why not',
