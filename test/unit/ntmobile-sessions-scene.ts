@@ -48,9 +48,12 @@ export class End implements SessionListener<string> {
     seed: number,
     place: { address: Way['remote']; port: number },
     strangersPerSecond?: number,
+    /** Of the key; another one than `seed` for an end that was started again. */
+    keySeed = seed,
   ) {
     const random = randomOf(seed);
-    const own = keyPairOf(random(32));
+    random(32);
+    const own = keyPairOf(randomOf(keySeed)(32));
     this.publicKey = own.publicKey;
     this.#world = world;
     this.#place = place;

@@ -105,6 +105,25 @@ describe('a session', () => {
     };
   });
 
+  it('asks anew when it was started again, and is not told what it asked before', () => {
+    coordinator.reply = addressResponse;
+    const session = connect();
+    world.pass(100);
+    ask(session);
+    world.pass(100);
+    const again = new End(world, 77, NODE, undefined, 1);
+    world.ends.splice(world.ends.indexOf(node), 1, again);
+    const to = { publicKey: coordinator.publicKey, use: HandshakeUse.coordinator, pathId: NO_PATH };
+    const fresh = again.sessions.connect(world.now, { ...to, way: again.wayTo(COORDINATOR) });
+    world.pass(100);
+    coordinator.reply = () => 'later';
+    const options: readonly NtmobileOption[] = [{ type: 'lifetime', seconds: 5 }];
+    again.sessions.request(world.now, fresh, { type: 'registration-request', options }, 'other');
+    world.pass(100);
+    expect(again.publicKey).toEqual(node.publicKey);
+    expect(coordinator.heard.slice(-2)).toEqual(['established', 'asked registration-request']);
+  });
+
   it('gives a request up after eight seconds of silence', () => {
     const session = connect();
     world.pass(100);

@@ -62,6 +62,8 @@ export class NodePath {
   session: Session | undefined;
   /** Keys that the other node may use any moment, before the first ones stand: its data may overtake its word. */
   offered: Session | undefined;
+  /** The other node made another path, maybe because it knows no more of this one: used only when there is no better one, until it answers. */
+  doubted = false;
   readonly #context: PathContext;
   readonly #ways = new DirectWays();
   #hosts = '';
@@ -118,6 +120,14 @@ export class NodePath {
     this.#settle(now);
     this.#context.changed(now, this);
     this.tick(now);
+  }
+
+  /** Asks whether the other node still has the keys. */
+  doubt(now: Monotonic): void {
+    const way = this.way();
+    if (this.session?.current === undefined || way === undefined) return;
+    this.doubted = true;
+    this.#challenge(now, way, '');
   }
 
   /** This node is elsewhere. The relay has been told. */
@@ -178,6 +188,10 @@ export class NodePath {
   }
 
   answered(now: Monotonic, purpose: PathPurpose, answer: NtmobileMessage | undefined, from: Way | undefined): void {
+    if (this.doubted && answer !== undefined) {
+      this.doubted = false;
+      this.#context.changed(now, this);
+    }
     const way = this.#ways.get(purpose.way);
     if (way === undefined) return;
     const right = this.#isRight(purpose, answer, from, way);

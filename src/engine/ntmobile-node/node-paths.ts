@@ -77,7 +77,16 @@ export class NodePaths {
 
 /** Those that stand, the one that is used first. */
 export function establishedOf({ paths }: OtherEnd): readonly NodePath[] {
-  return [...paths].filter(({ session }) => session?.current !== undefined).sort((a, b) => (a.id < b.id ? -1 : 1));
+  return [...paths].filter(({ session }) => session?.current !== undefined).sort(inOrderOfUse);
+}
+
+function inOrderOfUse(a: NodePath, b: NodePath): number {
+  return rankOf(a) - rankOf(b) || (a.id < b.id ? -1 : 1);
+}
+
+function rankOf(path: NodePath): number {
+  if (path.way() === undefined) return 2;
+  return path.doubted ? 1 : 0;
 }
 
 /** Those that stand, and behind them those whose first keys only the other node has used, or will. */

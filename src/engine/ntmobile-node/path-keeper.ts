@@ -220,6 +220,7 @@ export class PathKeeper {
     if (path.session !== session) {
       if (path.session !== undefined) this.#context.sessions.forget(path.session);
       this.#context.counters.count('path-made');
+      for (const other of this.#paths.end(hex(path.other.publicKey))?.paths ?? []) if (other !== path) other.doubt(now);
     }
     path.established(now, session);
   }

@@ -5,7 +5,7 @@
  *
  * A peer's faults are counted by reason and change nothing. What a role has to decide comes to its {@link SessionListener}.
  */
-import { encode, isMalformed } from '#base/bytes.ts';
+import { encode, isMalformed, Reader } from '#base/bytes.ts';
 import { after, earliest, type Monotonic } from '#base/time.ts';
 import { receiveInitiation } from '#crypto/handshake.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
@@ -44,7 +44,8 @@ export class Sessions<P> {
   readonly #table: SessionTable;
   readonly #counters = new CounterSet<SessionCounter>(SESSION_COUNTERS);
   #offsetMs = 0;
-  #transaction = 0;
+  /** Begins anywhere: who was started again must not ask by numbers that were answered before. */
+  #transaction: number;
 
   constructor(options: SessionsOptions, listener: SessionListener<P>) {
     this.#options = options;
@@ -52,6 +53,7 @@ export class Sessions<P> {
     this.#gate = new HandshakeGate(options.own.publicKey, options.random, options.strangersPerSecond);
     this.#initiations = new Initiations(options);
     this.#table = new SessionTable(options.random);
+    this.#transaction = new Reader(options.random(4)).u32();
   }
 
   get counters() {
