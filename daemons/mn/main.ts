@@ -1,10 +1,13 @@
 /** The mobile node daemon: Mobile IPv6, NTMobile or both. Nothing is decided here. */
+
+import { resolvConfPlaces } from '#compose/host-names.ts';
 import { openHomes, startMobile } from '#compose/mobile-daemon.ts';
 import { ntmobileCautions } from '#compose/ntmobile-settings.ts';
 import { cleanUp } from '#compose/own-kernel.ts';
 import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
 import { sendToNotifySocket } from '#host/notify-socket.ts';
 import { randomBytes } from '#host/random.ts';
+import { restoreResolvConf } from '#host/resolv-conf.ts';
 import { loadConfiguration } from '#ops/config.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
 import { type MobileNodeSettings, mobileNodeSchema } from './config.ts';
@@ -25,5 +28,8 @@ await runDaemon<MobileNodeSettings>(sendToNotifySocket, {
     ...(ntmobile === undefined ? [] : ntmobileCautions(ntmobile)),
   ],
   start,
-  cleanup: ({ daemon }) => cleanUp(ROLE, daemon),
+  cleanup: ({ daemon }) => {
+    cleanUp(ROLE, daemon);
+    restoreResolvConf(resolvConfPlaces(daemon));
+  },
 });

@@ -6,6 +6,7 @@ import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.
 import { createMobileNode, type MobileNodeInput } from '#engine/mobile-node/mobile-node.ts';
 import type { NtmobileNodeInput } from '#engine/ntmobile-node/ntmobile-node.ts';
 import { createClock } from '#host/clock.ts';
+import type { NameServer } from '#host/dns-exchange.ts';
 import { guardTunnels, openPacketFilter } from '#host/packet-filter.ts';
 import { openPlane } from '#host/plane.ts';
 import { createResolver, hostAddresses } from '#host/resolver.ts';
@@ -16,6 +17,7 @@ import type { PlanePort } from '#runtime/ports.ts';
 import { rehearse } from '#runtime/rehearsal.ts';
 import { watched } from '#runtime/watched-engine.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
+import type { HostNames } from './host-names.ts';
 import { type Counting, joinEngines } from './joined-engines.ts';
 import { openNtmobile } from './ntmobile-part.ts';
 import type { NtmobileSettings } from './ntmobile-settings.ts';
@@ -44,11 +46,11 @@ export async function startMobile(parts: MobileDaemon, house: House): Promise<Ru
   const clock = createClock();
   const store = made.adopt(openSqliteStore(join(daemon.stateDirectory, `${daemon.name}.sqlite`)), (it) => it.close());
   const sources = () => hostAddresses([daemon.device, ...mobileNetworkDevices]);
-  const servers = daemon.resolvers.map((address) => ({ address, port: DNS_PORT }));
-  const resolver = createResolver({ sources, ...(servers.length > 0 ? { servers } : {}) });
   const { interfaces, homes } = node;
-  const surroundings = { daemon, interfaces, homes, clock, events: house.events, resolver, sources };
-  const ntmobile = parts.ntmobile && openNtmobile(parts.ntmobile, surroundings);
+  const surroundings = { daemon, interfaces, homes, clock, events: house.events, sources };
+  const ntmobile = parts.ntmobile && (await openNtmobile(parts.ntmobile, surroundings));
+  const names = ntmobile && made.use(ntmobile.names);
+  const servers = daemon.resolvers.map((address) => ({ address, port: DNS_PORT }));
   const plane = made.adopt(openMobilePlane(parts), (it) => it.close());
   const kernel = made.adopt(openOwnKernel(role, daemon, clock), (it) => it.close());
   const filter = hasRawPath(parts)
@@ -67,22 +69,31 @@ export async function startMobile(parts: MobileDaemon, house: House): Promise<Ru
     ],
     store,
     events: house.events,
-    resolver,
-    ...(ntmobile === undefined ? {} : { login: ntmobile.login }),
+    resolver: createResolver({ sources, ...resolversOf(names, servers) }),
+    ...(ntmobile === undefined ? {} : { login: ntmobile.login, names: ntmobile.names.stub }),
     control: house.control,
     onFatal: (error) => house.fatal(error),
   });
   driver.start();
+  await names?.use();
   // From here on the driver closes what was opened.
   made.move();
   return {
     async stop() {
+      // First, so that nobody asks who does not answer any more.
+      await names?.[Symbol.asyncDispose]();
       const failures = driver.stop();
       await filter?.close();
       return failures;
     },
     overdueMs: () => driver.overdueMs(),
   };
+}
+
+/** Beside a stub it is the stub's to know whom to ask; otherwise the operator's servers, or those of /etc/resolv.conf. */
+function resolversOf(names: HostNames | undefined, servers: readonly NameServer[]) {
+  if (names !== undefined) return { servers: () => names.servers() };
+  return servers.length > 0 ? { servers } : {};
 }
 
 /** Only Mobile IPv6 has packets that the kernel would answer. */

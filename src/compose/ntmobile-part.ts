@@ -7,8 +7,10 @@ import type { NtmobileNodeConfiguration } from '#engine/ntmobile-node/configurat
 import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile-node/ntmobile-node.ts';
 import { LoginClient } from '#host/login-client.ts';
 import { randomBytes } from '#host/random.ts';
+import { createResolver } from '#host/resolver.ts';
 import type { DaemonSettings } from '#ops/daemon-settings.ts';
-import type { ClockPort, EventSink, LoginPort, ResolverPort } from '#runtime/ports.ts';
+import type { ClockPort, EventSink, LoginPort } from '#runtime/ports.ts';
+import { HostNames } from './host-names.ts';
 import type { Counting } from './joined-engines.ts';
 import type { NtmobileSettings } from './ntmobile-settings.ts';
 import { secretOf } from './secret-file.ts';
@@ -16,6 +18,7 @@ import { secretOf } from './secret-file.ts';
 export interface NtmobilePart {
   readonly engine: Counting<NtmobileNodeInput>;
   readonly login: LoginPort;
+  readonly names: HostNames;
 }
 
 /** What the rest of the daemon has of use to it. */
@@ -25,15 +28,20 @@ export interface NtmobileSurroundings {
   readonly homes: MobileNodeConfiguration['homes'];
   readonly clock: ClockPort;
   readonly events: EventSink;
-  readonly resolver: ResolverPort;
   /** The host's own addresses, without virtual ones. */
   readonly sources: () => readonly IpAddress[];
 }
 
-/** Throws where the node's key cannot be read or made. */
-export function openNtmobile(settings: NtmobileSettings, surroundings: NtmobileSurroundings): NtmobilePart {
+/** Throws where the node's key cannot be read or made, and what the host throws when the stub's port cannot be had. */
+export async function openNtmobile(
+  settings: NtmobileSettings,
+  surroundings: NtmobileSurroundings,
+): Promise<NtmobilePart> {
   const { server, account, device, secret, node } = settings;
-  const { daemon, interfaces, homes, clock, events, resolver, sources } = surroundings;
+  const { daemon, interfaces, homes, clock, events, sources } = surroundings;
+  const { virtualIpv4Prefix } = node;
+  const names = await HostNames.open({ ...settings.names, daemon, virtualIpv4Prefix, sources, events });
+  const resolver = createResolver({ sources, servers: () => names.servers() });
   const own = keyPairOf(secretOf(join(daemon.stateDirectory, `${daemon.name}.key`)));
   const wallMs = (): number => clock.now() + clock.offsetMs();
   const engine = createNtmobileNode({ ...node, own, interfaces, excludedAddresses: homeAddresses(homes) }, randomBytes);
@@ -41,7 +49,7 @@ export function openNtmobile(settings: NtmobileSettings, surroundings: NtmobileS
     ...{ server, account, device, secret, own, resolver, sources, wallMs },
     note: (event) => events.event(event, wallMs()),
   });
-  return { engine, login };
+  return { engine, login, names };
 }
 
 function homeAddresses(homes: MobileNodeConfiguration['homes']): readonly IpAddress[] {

@@ -3,7 +3,7 @@ import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
-import { type Prefix, parseIpAddress } from '#base/ip.ts';
+import { isLoopback, type Prefix, parseIpAddress } from '#base/ip.ts';
 import type { NtmobileNodeConfiguration } from '#engine/ntmobile-node/configuration.ts';
 import type { LoginSecret } from '#host/login-client.ts';
 import type { SecureServer, Trust } from '#host/secure-connection.ts';
@@ -12,6 +12,7 @@ import {
   crossCheck,
   EVEN_WHEN_FAULTY,
   integerField,
+  ipField,
   ipv4PrefixField,
   isHostName,
   type Report,
@@ -19,6 +20,7 @@ import {
 } from '#ops/config-fields.ts';
 import { domainField } from '#ops/ntmobile-fields.ts';
 import { isDomainName } from '#wire/ntmobile-options.ts';
+import { type NameSettings, RESOLVER_MODES, type ResolverMode } from './host-names.ts';
 
 /** What the state directory and the other sections add. */
 type Made = 'own' | 'excludedAddresses' | 'interfaces';
@@ -28,6 +30,7 @@ export interface NtmobileSettings {
   readonly account: string;
   readonly device: string | undefined;
   readonly secret: LoginSecret;
+  readonly names: NameSettings;
   readonly node: Omit<NtmobileNodeConfiguration, Made>;
 }
 
@@ -121,32 +124,55 @@ function authorityIn(
   }
 }
 
+/** By what a device gets in. */
+function loginShape() {
+  return {
+    account: labelField().meta({ description: 'name of the account there', sample: 'alice' }),
+    device: labelField().optional().meta({
+      description: "name of this host below the account's; the account server's choice unless given",
+      sample: 'laptop',
+    }),
+    passwordFile: z
+      .string()
+      .optional()
+      .meta({
+        description: "file whose first line is the account's password, not readable by every user",
+        details: 'Either this or enrolmentTokenFile.',
+        ...{ kind: 'path', sample: '/etc/sojourn/keys/password' },
+      }),
+    enrolmentTokenFile: z
+      .string()
+      .optional()
+      .meta({
+        description: 'file whose first line is an enrolment token; it may be removed after the first login',
+        details: 'On the account server: sojourn as account token NAME.',
+        ...{ kind: 'path', sample: '/etc/sojourn/keys/token' },
+      }),
+  };
+}
+
+/** How applications find other nodes. */
+function namesShape() {
+  return {
+    stub: stubSection(),
+    resolver: z
+      .enum(RESOLVER_MODES)
+      .default('auto')
+      .meta({
+        description: 'how applications of this host come to ask the stub',
+        details:
+          'resolv-conf writes /etc/resolv.conf, and puts back what was there; systemd-resolved has it ask the stub; off changes nothing. ' +
+          'auto takes the one that fits, and none where /etc/resolv.conf is a link or mounted from elsewhere.',
+      }),
+  };
+}
+
 /** The section; what is wrong with several keys at once is reported as well. */
 export function ntmobileSection(configuration: ConfigurationContext) {
   return z
     .strictObject({
       accountServer: accountServerSection(configuration),
-      account: labelField().meta({ description: 'name of the account there', sample: 'alice' }),
-      device: labelField().optional().meta({
-        description: "name of this host below the account's; the account server's choice unless given",
-        sample: 'laptop',
-      }),
-      passwordFile: z
-        .string()
-        .optional()
-        .meta({
-          description: "file whose first line is the account's password, not readable by every user",
-          details: 'Either this or enrolmentTokenFile.',
-          ...{ kind: 'path', sample: '/etc/sojourn/keys/password' },
-        }),
-      enrolmentTokenFile: z
-        .string()
-        .optional()
-        .meta({
-          description: 'file whose first line is an enrolment token; it may be removed after the first login',
-          details: 'On the account server: sojourn as account token NAME.',
-          ...{ kind: 'path', sample: '/etc/sojourn/keys/token' },
-        }),
+      ...loginShape(),
       port: integerField(1, 65_535).default(7890).meta({ description: 'UDP port of control and tunnels' }),
       virtualIpv4Prefix: ipv4PrefixField()
         .prefault('198.18.0.0/15')
@@ -163,6 +189,7 @@ export function ntmobileSection(configuration: ConfigurationContext) {
         .boolean()
         .default(true)
         .meta({ description: 'reach through a relay what has no address of a family that this place has' }),
+      ...namesShape(),
       table: integerField(1, 0xffff_fffe).default(7890).meta({
         description: 'routing table of packets from virtual addresses; the next one is that of the places',
       }),
@@ -172,6 +199,7 @@ export function ntmobileSection(configuration: ConfigurationContext) {
       crossCheck((fields, report) => checkSecret(fields, configuration, report)),
       EVEN_WHEN_FAULTY,
     )
+    .superRefine(crossCheck(checkResolver), EVEN_WHEN_FAULTY)
     .transform((fields) => settingsOf(fields, configuration))
     .meta({
       description: 'NTMobile: tunnels to other nodes by name, from behind any NAT; none without this section',
@@ -181,6 +209,36 @@ export function ntmobileSection(configuration: ConfigurationContext) {
         passwordFile: '/etc/sojourn/keys/password',
       },
     });
+}
+
+/** The name server that applications of this host ask. */
+function stubSection() {
+  return z
+    .strictObject({
+      addresses: z
+        .array(
+          ipField()
+            .refine((address) => isLoopback(address), 'must be an address of the loopback: others must not ask it')
+            .meta({ kind: 'loopback address' }),
+        )
+        .min(1)
+        .max(4)
+        .prefault(['127.0.78.90'])
+        .meta({ description: 'loopback addresses that it listens on' }),
+      port: integerField(1, 65_535).default(53).meta({ description: 'UDP and TCP port' }),
+    })
+    .prefault({})
+    .meta({ description: 'name server of this host, which finds other nodes and hands on what is not theirs' });
+}
+
+interface ResolverParts {
+  readonly stub?: { readonly port?: number | undefined } | undefined;
+  readonly resolver?: ResolverMode | undefined;
+}
+
+function checkResolver({ stub, resolver }: ResolverParts, report: Report): void {
+  if (resolver !== 'resolv-conf' || stub?.port === undefined || stub.port === 53) return;
+  report('/etc/resolv.conf knows no port', 'use port 53 and another address of the loopback', ['stub', 'port']);
 }
 
 interface SecretParts {
@@ -215,7 +273,7 @@ function checkFile(file: string, key: string, needed: boolean, report: Report): 
   }
 }
 
-interface Fields extends SecretParts, NtmobileNodeFields {
+interface Fields extends SecretParts, NameSettings, NtmobileNodeFields {
   readonly accountServer: SecureServer;
   readonly account: string;
   readonly device?: string | undefined;
@@ -231,12 +289,12 @@ interface NtmobileNodeFields {
 }
 
 function settingsOf(fields: Fields, { directory }: ConfigurationContext): NtmobileSettings {
-  const { accountServer, account, device, passwordFile, enrolmentTokenFile, ...node } = fields;
+  const { accountServer, account, device, passwordFile, enrolmentTokenFile, stub, resolver, ...node } = fields;
   const secret: LoginSecret =
     passwordFile === undefined
       ? { kind: 'enrolment-token', file: resolve(directory, enrolmentTokenFile ?? '') }
       : { kind: 'password', file: resolve(directory, passwordFile) };
-  return { server: accountServer, account, device, secret, node };
+  return { server: accountServer, account, device, secret, names: { stub, resolver }, node };
 }
 
 /** What an operator should be reminded of at each start. */

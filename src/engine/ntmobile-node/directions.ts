@@ -24,7 +24,6 @@ export interface Direction {
   /** What applications were told, and until when it may be told again without asking. */
   addresses: readonly IpAddress[];
   freshUntil: Monotonic;
-  timeToLiveSeconds: number;
   retryMs: number;
   retryAt: Monotonic;
 }
@@ -56,7 +55,7 @@ export class Directions {
     if (this.#byName.size >= MOST_NAMES) this.#dropOldest();
     const made: Direction = {
       ...{ name, pathId: pathId(), waiting: [], asked: false, wantedUntil: after(now, WANTED_MS) },
-      ...{ addresses: [], freshUntil: now, timeToLiveSeconds: 0, retryMs: FIRST_RETRY_MS, retryAt: NEVER },
+      ...{ addresses: [], freshUntil: now, retryMs: FIRST_RETRY_MS, retryAt: NEVER },
     };
     this.#byName.set(name, made);
     return made;
@@ -72,7 +71,6 @@ export class Directions {
 
   granted(now: Monotonic, direction: Direction, addresses: readonly IpAddress[], timeToLiveSeconds: number): void {
     direction.addresses = addresses;
-    direction.timeToLiveSeconds = timeToLiveSeconds;
     direction.freshUntil = after(now, timeToLiveSeconds * 1000);
     direction.retryMs = FIRST_RETRY_MS;
     direction.retryAt = NEVER;
@@ -99,6 +97,6 @@ export class Directions {
 }
 
 /** What a query gets from a direction that is known. */
-export function nameAnswer({ addresses, timeToLiveSeconds }: Direction): NameAnswer {
-  return { outcome: 'addresses', addresses, timeToLiveSeconds };
+export function nameAnswer(now: Monotonic, { addresses, freshUntil }: Direction): NameAnswer {
+  return { outcome: 'addresses', addresses, timeToLiveSeconds: Math.max(0, Math.ceil((freshUntil - now) / 1000)) };
 }

@@ -14,6 +14,7 @@ import {
   FAMILY_IPV4,
   FAMILY_IPV6,
   findNtmobileOption,
+  isDomainName,
   type NtmobileOption,
   type NtmobileOptionOf,
 } from '#wire/ntmobile-options.ts';
@@ -89,9 +90,14 @@ export class Names {
       });
       return;
     }
+    // Nobody is called so: the zone's own name, and names of services in it.
+    if (name === this.#context.trust.granted.zone || !isDomainName(name)) {
+      answer({ outcome: 'addresses', addresses: [], timeToLiveSeconds: DEFAULT_TIME_TO_LIVE_SECONDS });
+      return;
+    }
     const direction = this.#directions.want(now, name, () => this.#context.random(8));
     if (direction.freshUntil > now) {
-      answer(nameAnswer(direction));
+      answer(nameAnswer(now, direction));
       return;
     }
     direction.waiting.push(id);
@@ -147,7 +153,7 @@ export class Names {
     }
     const seconds = findNtmobileOption(answer?.options ?? [], 'time-to-live')?.seconds ?? DEFAULT_TIME_TO_LIVE_SECONDS;
     this.#directions.granted(now, direction, addresses, Math.min(seconds, LONGEST_TIME_TO_LIVE_SECONDS));
-    this.#answerWaiting(direction, nameAnswer(direction));
+    this.#answerWaiting(direction, nameAnswer(now, direction));
   }
 
   #answerWaiting({ waiting }: Direction, answer: NameAnswer): void {

@@ -30,6 +30,7 @@ export const EVENT_FIELDS = {
   exitCode: 'exit code of the process',
   expiresAt: 'when it ends',
   failure: 'why it could not be resolved',
+  file: 'path of the file',
   fingerprint: 'SHA-256 of the certificate',
   formerForMs: 'how long it was as it was before, in milliseconds',
   fqdn: 'domain name of the account',
@@ -68,9 +69,11 @@ export const EVENT_FIELDS = {
   remote: 'address of the other end',
   remotePort: 'port of the other end',
   renewed: 'whether it was a renewal',
+  resolver: 'by what the host asks the stub: resolv-conf or systemd-resolved',
   retryInMs: 'when it is tried again, in milliseconds',
   roundTripMs: 'from the request to its answer, in milliseconds',
   selfSigned: 'whether the daemon made the certificate itself',
+  servers: 'addresses of name servers',
   signsFrom: 'from when on the key signs',
   source: 'address of who asked',
   stack: 'where in the code; only of defects',
@@ -86,6 +89,7 @@ export const EVENT_FIELDS = {
   waiting: 'how many records wait for the store',
   way: 'direct, relayed, general or none',
   what: 'which address, route, rule or tunnel',
+  why: 'why, in words',
 } as const;
 export type EventFieldName = keyof typeof EVENT_FIELDS;
 
@@ -197,6 +201,10 @@ const NTMOBILE_EVENTS = {
   'path-relayed': row('info', 'Data goes through a relay from now on.', 'name', ...PLACE, 'formerForMs'),
   'path-general': row('info', 'Data goes through a relay to a host without NTMobile.', 'name', ...PLACE, 'formerForMs'),
   'path-interrupted': row('info', 'Data goes nowhere at present.', 'name', ...PLACE, 'formerForMs'),
+  'resolver-set': row('info', 'Applications of this host ask the stub from now on.', 'resolver', 'servers'),
+  'resolver-untouched': row('info', 'Nothing makes applications ask the stub, unless it was set up.', 'why', 'remedy'),
+  'resolver-refused': row('warn', 'The host could not be made to ask the stub.', 'resolver', 'file', 'error', 'remedy'),
+  'resolver-contested': row('warn', 'Somebody else writes resolv.conf again and again.', 'file', 'remedy'),
   'path-ended': row('info', 'There is no path to that node any more.', 'name', 'formerForMs'),
 } as const;
 

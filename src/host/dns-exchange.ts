@@ -1,0 +1,187 @@
+/**
+ * One DNS query put to servers, as octets: whoever asked knows what is in it.
+ *
+ * RFC 1035 §4.2       UDP, TCP with two octets of length in front
+ * RFC 5452 §4, §9     unpredictable ids and ports; an answer counts only when it is to the question
+ *
+ * Node's sockets have no SO_MARK; they ask from the host's own addresses instead, which the policy rules keep out of the tunnels.
+ */
+import { randomInt } from 'node:crypto';
+import { createSocket } from 'node:dgram';
+import { createConnection } from 'node:net';
+import { type IpAddress, isIpv6 } from '#base/ip.ts';
+import { isResponse, isTruncated, responseCode, sameQuestion, withId } from './dns-message.ts';
+
+export interface NameServer {
+  /** An address, with `%zone` where it is link-local. */
+  readonly address: string;
+  readonly port: number;
+}
+
+/** A server, and the address that is asked from; undefined where that is left to routing. */
+export interface DnsWay {
+  readonly server: NameServer;
+  readonly source: IpAddress | undefined;
+}
+
+export interface Inquiry {
+  /** Of any id: each try has its own. */
+  readonly query: Uint8Array;
+  /** Tried in this order, each soon after the former. */
+  readonly ways: readonly DnsWay[];
+  /** `whole`: an answer that was cut is asked for again by TCP; `udp`: it is an answer. */
+  readonly want: 'whole' | 'udp';
+  /** For one server to answer. */
+  readonly timeoutMs: number;
+  /** The next way is tried as well when there is no answer after this. */
+  readonly staggerMs: number;
+}
+
+/** `octets`: an answer to the question; its id means nothing. The best that was found is given: a failure of one server only where no other knew more. */
+export type InquiryResult = { readonly octets: Buffer } | { readonly failure: string };
+
+/** Of one family. */
+const MAX_SOURCES = 4;
+const NO_ERROR = 0;
+const NAME_ERROR = 3;
+const MOST_OCTETS = 65_535;
+
+/** Servers that can be asked from an address of their family come first. Those on the link or host itself need none. */
+export function dnsWays(servers: readonly NameServer[], sources: readonly IpAddress[]): readonly DnsWay[] {
+  const near = ({ address }: NameServer): boolean => /%|^127\.|^::1$/.test(address);
+  const fitting = (server: NameServer): readonly IpAddress[] =>
+    near(server)
+      ? []
+      : sources.filter((source) => isIpv6(source) === server.address.includes(':')).slice(0, MAX_SOURCES);
+  const bound = servers.flatMap((server) => fitting(server).map((source) => ({ server, source })));
+  const free = servers
+    .filter((server) => fitting(server).length === 0)
+    .map((server) => ({ server, source: undefined }));
+  return free.some(({ server }) => near(server)) ? [...free, ...bound] : [...bound, ...free];
+}
+
+/** Never rejects. */
+export function inquire(inquiry: Inquiry): Promise<InquiryResult> {
+  return new Course(inquiry).run();
+}
+
+/** One question put to one server after the other, without waiting long for any: the first good answer counts. */
+class Course {
+  readonly #inquiry: Inquiry;
+  readonly #stop = new AbortController();
+  readonly #done = Promise.withResolvers<InquiryResult>();
+  #next = 0;
+  #waiting = 0;
+  #last: InquiryResult = { failure: 'no answer' };
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(inquiry: Inquiry) {
+    this.#inquiry = inquiry;
+  }
+
+  async run(): Promise<InquiryResult> {
+    this.#ask();
+    try {
+      return await this.#done.promise;
+    } finally {
+      clearTimeout(this.#timer);
+      this.#stop.abort();
+    }
+  }
+
+  #ask(): void {
+    clearTimeout(this.#timer);
+    const { ways, staggerMs } = this.#inquiry;
+    const way = ways[this.#next++];
+    if (way === undefined) {
+      if (this.#waiting === 0) this.#done.resolve(this.#last);
+      return;
+    }
+    this.#waiting++;
+    this.#timer = setTimeout(() => this.#ask(), staggerMs);
+    void this.#try(way).then((result) => this.#tried(result));
+  }
+
+  async #try(way: DnsWay): Promise<InquiryResult> {
+    const { query, want, timeoutMs } = this.#inquiry;
+    const asked = withId(query, randomInt(0x10000));
+    try {
+      const octets = await askUdp(way, asked, timeoutMs, this.#stop.signal);
+      if (want === 'udp' || !isTruncated(octets)) return { octets };
+      return { octets: await askTcp(way, asked, timeoutMs, this.#stop.signal) };
+    } catch (thrown) {
+      const reason = thrown instanceof Error ? thrown.message : 'failed';
+      return { failure: `${way.server.address}: ${reason}` };
+    }
+  }
+
+  #tried(result: InquiryResult): void {
+    this.#waiting--;
+    if (this.#stop.signal.aborted) return;
+    // What a server says of its own trouble is more than that another did not answer.
+    if ('octets' in result || 'failure' in this.#last) this.#last = result;
+    if (isGood(result)) this.#done.resolve(result);
+    else this.#ask();
+  }
+}
+
+/** Another server may know better than one that refuses or fails. */
+function isGood(result: InquiryResult): boolean {
+  if ('failure' in result) return false;
+  const code = responseCode(result.octets);
+  return code === NO_ERROR || code === NAME_ERROR;
+}
+
+/** Anybody can send us a datagram. */
+function answers(octets: Uint8Array, query: Uint8Array): boolean {
+  return isResponse(octets) && octets[0] === query[0] && octets[1] === query[1] && sameQuestion(octets, query);
+}
+
+function askUdp({ server, source }: DnsWay, query: Buffer, timeoutMs: number, stop: AbortSignal): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const socket = createSocket({ type: server.address.includes(':') ? 'udp6' : 'udp4', signal: stop });
+    const finish = (settle: () => void): void => {
+      settle();
+      socket.close();
+    };
+    const timer = setTimeout(() => finish(() => reject(new Error('no answer in time'))), timeoutMs);
+    socket.on('error', (error) => finish(() => reject(error)));
+    socket.on('close', () => {
+      clearTimeout(timer);
+      reject(new Error('not needed any more'));
+    });
+    socket.on('message', (octets) => {
+      if (answers(octets, query)) finish(() => resolve(octets));
+    });
+    // Connected: only this server's datagrams come in, and its ICMP errors are told. A callback would get the failure instead of 'error'.
+    socket.on('connect', () => socket.send(query));
+    socket.on('listening', () => socket.connect(server.port, server.address));
+    socket.bind({ port: 0, ...(source === undefined ? {} : { address: source }) });
+  });
+}
+
+function askTcp({ server, source }: DnsWay, query: Buffer, timeoutMs: number, stop: AbortSignal): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const from = source === undefined ? {} : { localAddress: source };
+    const socket = createConnection({ host: server.address, port: server.port, signal: stop, ...from });
+    const fail = (message: string): void => {
+      socket.destroy();
+      reject(new Error(message));
+    };
+    const length = Buffer.alloc(2);
+    length.writeUInt16BE(query.length);
+    let received = Buffer.alloc(0);
+    socket.setTimeout(timeoutMs, () => fail('no answer in time'));
+    socket.on('error', (error) => fail(error.message));
+    socket.on('end', () => fail('connection closed'));
+    socket.on('connect', () => socket.write(Buffer.concat([length, query])));
+    socket.on('data', (chunk: Buffer) => {
+      received = Buffer.concat([received, chunk]).subarray(0, 2 + MOST_OCTETS);
+      if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return;
+      const octets = received.subarray(2, 2 + received.readUInt16BE(0));
+      if (!answers(octets, query)) return fail('not an answer to our question');
+      socket.destroy();
+      resolve(octets);
+    });
+  });
+}

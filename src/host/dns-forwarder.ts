@@ -1,0 +1,75 @@
+/**
+ * Hands DNS queries on to the resolvers of the access network, and asks them of addresses.
+ *
+ * RFC 5625 §4   a proxy hands on what it does not understand: flags, types, EDNS options, octet by octet
+ */
+import { encode } from 'dns-packet';
+import type { IpAddress } from '#base/ip.ts';
+import { answeredAddresses } from './dns-addresses.ts';
+import { dnsWays, inquire, type NameServer } from './dns-exchange.ts';
+import { responseCode, withId } from './dns-message.ts';
+import { decoded } from './dns-query.ts';
+
+export type AddressType = 'A' | 'AAAA';
+
+export interface ForwarderOptions {
+  /** Called for each query. */
+  readonly servers: () => readonly NameServer[];
+  /** Addresses to ask from; called for each query. */
+  readonly sources: () => readonly IpAddress[];
+  /** For one server to answer; default 3000. */
+  readonly timeoutMs?: number;
+  /** The next server (or source) is asked as well when there is no answer after this; default 500. */
+  readonly staggerMs?: number;
+}
+
+/** How long what was looked up may be used: long enough for the queries that an application makes at once. */
+const LOOKUP_LIFE_MS = 2_000;
+const MOST_LOOKUPS = 1_024;
+/** Recursion desired. */
+const FLAGS = 0x0100;
+/** NOERROR and NXDOMAIN: the server found out. */
+const KNOWING: ReadonlySet<number> = new Set([0, 3]);
+
+export class Forwarder {
+  readonly #options: ForwarderOptions;
+  readonly #lookups = new Map<string, Promise<readonly IpAddress[] | undefined>>();
+
+  constructor(options: ForwarderOptions) {
+    this.#options = options;
+  }
+
+  /** The answer, to the id of the query; undefined when nobody answered. Over UDP an answer that was cut is handed on as such. */
+  async forward(query: Uint8Array, transport: 'udp' | 'tcp'): Promise<Uint8Array | undefined> {
+    const octets = await this.#inquire(query, transport === 'udp' ? 'udp' : 'whole');
+    return octets === undefined ? undefined : withId(octets, ((query[0] ?? 0) << 8) | (query[1] ?? 0));
+  }
+
+  /** Addresses of that family; undefined when nobody could tell. Asked once for all who want to know at the same time. */
+  addresses(name: string, type: AddressType): Promise<readonly IpAddress[] | undefined> {
+    const key = `${type} ${name}`;
+    const known = this.#lookups.get(key);
+    if (known !== undefined) return known;
+    if (this.#lookups.size >= MOST_LOOKUPS) return Promise.resolve(undefined);
+    const asked = this.#lookUp(name, type);
+    this.#lookups.set(key, asked);
+    void asked.then(() => setTimeout(() => this.#lookups.delete(key), LOOKUP_LIFE_MS).unref());
+    return asked;
+  }
+
+  async #lookUp(name: string, type: AddressType): Promise<readonly IpAddress[] | undefined> {
+    const octets = await this.#inquire(
+      encode({ type: 'query', id: 0, flags: FLAGS, questions: [{ type, name, class: 'IN' }] }),
+      'whole',
+    );
+    const packet = octets === undefined ? undefined : decoded(octets);
+    if (octets === undefined || packet === undefined || !KNOWING.has(responseCode(octets))) return undefined;
+    return answeredAddresses(packet, name, type).addresses;
+  }
+
+  async #inquire(query: Uint8Array, want: 'whole' | 'udp'): Promise<Uint8Array | undefined> {
+    const { servers, sources, timeoutMs = 3_000, staggerMs = 500 } = this.#options;
+    const result = await inquire({ query, want, ways: dnsWays(servers(), sources()), timeoutMs, staggerMs });
+    return 'failure' in result ? undefined : result.octets;
+  }
+}

@@ -1,0 +1,113 @@
+/**
+ * Queries as servers read them, and their answers.
+ *
+ * RFC 1035 §4.1       header and question
+ * RFC 6891 §6, §7     EDNS: the size that a client takes, BADVERS
+ */
+import {
+  type Answer,
+  type DecodedPacket,
+  decode,
+  encode,
+  type Packet,
+  type Question,
+  TRUNCATED_RESPONSE,
+} from 'dns-packet';
+import { DNS_HEADER_OCTETS, isResponse } from './dns-message.ts';
+
+export const RCODE = { formatError: 1, serverFailure: 2, nameError: 3, notImplemented: 4, refused: 5 } as const;
+
+/** Without EDNS. RFC 1035 §2.3.4. */
+const CLASSIC_SIZE = 512;
+/** What travels unfragmented over every IPv6 link. */
+const LARGEST_UDP = 1232;
+const LARGEST_TCP = 65_535;
+const OPCODE_BITS = 0x78;
+const RECURSION_DESIRED = 0x0100;
+/** Of the extended code 16, BADVERS, the upper eight bits. */
+const BAD_VERSION = 1;
+
+export interface DnsQuery {
+  readonly id: number;
+  /** As it was asked, upper case and all. */
+  readonly question: Question;
+  readonly edns: boolean;
+  readonly recursionDesired: boolean;
+  /** Largest answer that the client takes. */
+  readonly limit: number;
+}
+
+/** `answer` is what to say where there is no query to answer: a refusal, or nothing at all. */
+export type ReadQuery = { readonly query: DnsQuery } | { readonly answer: Uint8Array | undefined };
+
+export function readQuery(octets: Uint8Array, transport: 'udp' | 'tcp'): ReadQuery {
+  if (octets.length < DNS_HEADER_OCTETS || isResponse(octets)) return { answer: undefined };
+  const packet = decoded(octets);
+  if (packet === undefined) return { answer: headerOnly(octets, RCODE.formatError) };
+  if (((octets[2] ?? 0) & OPCODE_BITS) !== 0) return { answer: headerOnly(octets, RCODE.notImplemented) };
+  const [question] = packet.questions ?? [];
+  if (question === undefined || packet.questions?.length !== 1)
+    return { answer: headerOnly(octets, RCODE.formatError) };
+  const edns = packet.additionals?.find((one) => one.type === 'OPT');
+  const clientSize = edns?.type === 'OPT' ? edns.udpPayloadSize : CLASSIC_SIZE;
+  const query: DnsQuery = {
+    ...{ id: packet.id ?? 0, question, edns: edns !== undefined },
+    ...{ recursionDesired: ((packet.flags ?? 0) & RECURSION_DESIRED) !== 0 },
+    limit: transport === 'tcp' ? LARGEST_TCP : Math.min(Math.max(clientSize, CLASSIC_SIZE), LARGEST_UDP),
+  };
+  if (edns?.type === 'OPT' && edns.ednsVersion !== 0) return { answer: respond(query, {}, BAD_VERSION) };
+  return { query };
+}
+
+export interface Said {
+  readonly rcode?: number;
+  /** Beside what the query determines. */
+  readonly flags?: number;
+  readonly answers?: readonly Answer[];
+  readonly authorities?: readonly Answer[];
+}
+
+/** Cut at the question, with the flag that says so, where the whole is too long for the client. */
+export function respond(query: DnsQuery, said: Said, extendedRcode = 0): Uint8Array {
+  const { id, question, edns, recursionDesired, limit } = query;
+  const { rcode = 0, flags = 0, answers = [], authorities = [] } = said;
+  const packet: Packet = {
+    ...{ type: 'response', id, answers: [...answers], authorities: [...authorities] },
+    questions: [question],
+    flags: rcode | flags | (recursionDesired ? RECURSION_DESIRED : 0),
+    additionals: edns ? [opt(extendedRcode)] : [],
+  };
+  const whole = encode(packet);
+  if (whole.length <= limit) return whole;
+  return encode({ ...packet, answers: [], authorities: [], flags: (packet.flags ?? 0) | TRUNCATED_RESPONSE });
+}
+
+/** Undefined for what is no message. */
+export function decoded(octets: Uint8Array): DecodedPacket | undefined {
+  try {
+    return decode(Buffer.from(octets.buffer, octets.byteOffset, octets.length));
+  } catch {
+    return undefined;
+  }
+}
+
+function headerOnly(octets: Uint8Array, rcode: number): Uint8Array {
+  const answer = new Uint8Array(DNS_HEADER_OCTETS);
+  answer.set(octets.subarray(0, 2));
+  answer[2] = 0x80 | ((octets[2] ?? 0) & 0x79);
+  answer[3] = rcode;
+  return answer;
+}
+
+function opt(extendedRcode: number): Answer {
+  return {
+    type: 'OPT',
+    name: '.',
+    udpPayloadSize: LARGEST_UDP,
+    extendedRcode,
+    ednsVersion: 0,
+    flags: 0,
+    flag_do: false,
+    options: [],
+  };
+}

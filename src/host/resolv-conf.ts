@@ -1,0 +1,210 @@
+/**
+ * /etc/resolv.conf while a daemon's stub is the host's name server: what was there is kept, and comes back.
+ *
+ * resolv.conf(5). Somebody else may write the file meanwhile, a DHCP client after a move for instance: then that is what was there.
+ */
+import {
+  existsSync,
+  type FSWatcher,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  readlinkSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  watch,
+  writeFileSync,
+} from 'node:fs';
+import { basename, dirname } from 'node:path';
+import { z } from 'zod';
+import type { EngineEvent } from '#engine/contract.ts';
+
+export const RESOLV_CONF = '/etc/resolv.conf';
+
+export interface ResolvConfPlaces {
+  /** Default `/etc/resolv.conf`. */
+  readonly file?: string;
+  /** Where what was there is kept: it must outlive a restart of the host. */
+  readonly backup: string;
+}
+
+export interface ResolvConfOptions extends ResolvConfPlaces {
+  /** Addresses of the stub; port 53, for the file knows no other. */
+  readonly servers: readonly string[];
+  /** The daemon's name. */
+  readonly owner: string;
+  /** For the operator. */
+  readonly note: (event: EngineEvent) => void;
+}
+
+const MARK = '# Made by Sojourn';
+const CHECK_MS = 10_000;
+/** Somebody who writes the file more often than this means it. */
+const MOST_WRITES = 5;
+const WRITES_MS = 10_000;
+
+const formerSchema = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('file'), text: z.string() }),
+  z.object({ kind: z.literal('link'), target: z.string(), text: z.string() }),
+  z.object({ kind: z.literal('absent') }),
+]);
+/** What was there. `text` of a link is that of the file it leads to. */
+type Former = z.output<typeof formerSchema>;
+
+export class ResolvConf implements Disposable {
+  readonly #options: ResolvConfOptions;
+  readonly #file: string;
+  readonly #watcher: FSWatcher;
+  readonly #timer: NodeJS.Timeout;
+  #former: Former;
+  #written = '';
+  #writes: number[] = [];
+  #contested = false;
+
+  /** Throws what the file system throws. */
+  constructor(options: ResolvConfOptions) {
+    this.#options = options;
+    this.#file = options.file ?? RESOLV_CONF;
+    const kept = readBackup(options.backup);
+    this.#former = kept !== undefined && isOurs(this.#file) ? kept : formerOf(this.#file);
+    this.#take();
+    // The directory: whoever writes the file carefully puts another one in its place.
+    this.#watcher = watch(dirname(this.#file), (_event, name) => {
+      if (name === basename(this.#file)) this.#check();
+    });
+    this.#watcher.on('error', () => {});
+    this.#timer = setInterval(() => this.#check(), CHECK_MS).unref();
+  }
+
+  /** The text of what was there, or was put there since. */
+  get former(): string {
+    return this.#former.kind === 'absent' ? '' : this.#former.text;
+  }
+
+  #take(): void {
+    const { backup, servers, owner } = this.#options;
+    // Search domains and options stay in force.
+    const kept = this.former.split('\n').filter((line) => /^\s*(search|domain|options|sortlist)\s/.test(line));
+    const comment = `${MARK} (${owner}). What was here before is in ${backup}, and comes back when the daemon ends.`;
+    const text = [comment, ...servers.map((server) => `nameserver ${server}`), ...kept, ''].join('\n');
+    mkdirSync(dirname(backup), { recursive: true });
+    replace(backup, `${JSON.stringify(this.#former)}\n`);
+    replace(this.#file, text);
+    this.#written = text;
+  }
+
+  #check(): void {
+    if (this.#contested) return;
+    try {
+      if (readText(this.#file) === this.#written && !isLink(this.#file)) return;
+      const now = Date.now();
+      this.#writes = [...this.#writes.filter((at) => now - at < WRITES_MS), now];
+      this.#former = formerOf(this.#file);
+      if (this.#writes.length > MOST_WRITES) this.#giveUp();
+      else this.#take();
+    } catch (thrown) {
+      this.#note('resolver-refused', { file: this.#file, error: messageOf(thrown) });
+    }
+  }
+
+  #giveUp(): void {
+    this.#contested = true;
+    const { servers, backup } = this.#options;
+    rmSync(backup, { force: true });
+    const remedy = `have whoever writes it name ${servers.join(' and ')}, and set ntmobile.resolver: off`;
+    this.#note('resolver-contested', { file: this.#file, remedy });
+  }
+
+  #note(name: EngineEvent['name'], fields: EngineEvent['fields']): void {
+    this.#options.note({ name, level: 'warn', fields });
+  }
+
+  /** The file is nobody's business of ours any more; it stays as it is. */
+  leave(): void {
+    this.#watcher.close();
+    clearInterval(this.#timer);
+  }
+
+  /** Puts back what was there. */
+  [Symbol.dispose](): void {
+    this.leave();
+    restoreResolvConf(this.#options);
+  }
+}
+
+/** Puts back what a daemon that ended or was killed found; harmless where nothing is kept, or the file is somebody else's now. */
+export function restoreResolvConf({ file = RESOLV_CONF, backup }: ResolvConfPlaces): void {
+  const former = readBackup(backup);
+  if (former === undefined) return;
+  if (isOurs(file)) {
+    if (former.kind === 'absent') rmSync(file);
+    else if (former.kind === 'file') replace(file, former.text);
+    else {
+      symlinkSync(former.target, `${file}.sojourn`);
+      renameSync(`${file}.sojourn`, file);
+    }
+  }
+  rmSync(backup);
+}
+
+/** Whether the file can only be written in its place: a container's, or a namespace's. */
+export function isMountPoint(file: string): boolean {
+  if (!existsSync(file)) return false;
+  const real = realpathSync(file);
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .some((line) => line.split(' ')[4] === real);
+}
+
+/** Undefined for what is no link. */
+export function linkTarget(file: string): string | undefined {
+  return isLink(file) ? readlinkSync(file) : undefined;
+}
+
+function isLink(file: string): boolean {
+  return lstatSync(file, { throwIfNoEntry: false })?.isSymbolicLink() === true;
+}
+
+function isOurs(file: string): boolean {
+  return !isLink(file) && readText(file).startsWith(MARK);
+}
+
+function readText(file: string): string {
+  return existsSync(file) ? readFileSync(file, 'utf8') : '';
+}
+
+/** Without lines of ours that somebody else kept. */
+function formerOf(file: string): Former {
+  const text = readText(file)
+    .split('\n')
+    .filter((line) => !line.startsWith(MARK))
+    .join('\n');
+  const target = linkTarget(file);
+  if (target !== undefined) return { kind: 'link', target, text };
+  return existsSync(file) ? { kind: 'file', text } : { kind: 'absent' };
+}
+
+function readBackup(backup: string): Former | undefined {
+  if (!existsSync(backup)) return undefined;
+  try {
+    return formerSchema.safeParse(JSON.parse(readFileSync(backup, 'utf8'))).data;
+  } catch {
+    return undefined;
+  }
+}
+
+function replace(file: string, text: string): void {
+  if (isMountPoint(file)) {
+    writeFileSync(file, text, { flush: true });
+    return;
+  }
+  const fresh = `${file}.sojourn`;
+  writeFileSync(fresh, text, { mode: 0o644, flush: true });
+  renameSync(fresh, file);
+}
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
+}
