@@ -23,7 +23,7 @@ import {
   soundEntries,
 } from '#ops/config-fields.ts';
 import { type ServiceSettings, serviceSection } from '#ops/daemon-settings.ts';
-import { checkSystemPrefix, domainField, endpointField, publicKeyField } from '#ops/ntmobile-fields.ts';
+import { checkSystemPrefix, coordinatorSection, domainField } from '#ops/ntmobile-fields.ts';
 
 export interface AccountServerSettings {
   readonly daemon: ServiceSettings;
@@ -56,20 +56,6 @@ function rateSection(perMinute: number, burst: number, description: string) {
     })
     .prefault({})
     .meta({ description });
-}
-
-function coordinatorSection() {
-  return z.strictObject({
-    name: domainField().meta({ description: 'domain name of the direction coordinator', sample: 'dc.example.net' }),
-    publicKey: publicKeyField().meta({
-      description: 'its public key, as its status shows it',
-      sample: 'base64:iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=',
-    }),
-    endpoints: z
-      .array(endpointField())
-      .min(1)
-      .meta({ description: 'where nodes find it; port 7890 where none is given', sample: ['192.0.2.1'] }),
-  });
 }
 
 const nameField = () =>

@@ -9,9 +9,10 @@ import { runDirectory } from '#ops/directories.ts';
 import type { ClockPort, KernelPort } from '#runtime/ports.ts';
 
 export type Role = keyof typeof ROUTING_PROTOCOL;
+type Owner = Pick<DaemonSettings, 'name' | 'device'>;
 
 /** The kernel's tables, with what belongs to `role` under its own routing protocol number. */
-export function openOwnKernel(role: Role, { name, device }: DaemonSettings, clock: ClockPort): KernelPort {
+export function openOwnKernel(role: Role, { name, device }: Owner, clock: ClockPort): KernelPort {
   return openKernel({
     netlink: openNetlink(),
     clock,
@@ -22,7 +23,7 @@ export function openOwnKernel(role: Role, { name, device }: DaemonSettings, cloc
 }
 
 /** Removes what a killed run of `role` left. */
-export function cleanUp(role: Role, daemon: DaemonSettings): void {
+export function cleanUp(role: Role, daemon: Owner): void {
   const kernel = openOwnKernel(role, daemon, createClock());
   try {
     kernel.sweep();

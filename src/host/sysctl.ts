@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { DesiredSysctl } from '#engine/contract.ts';
 import { SystemError } from './system-error.ts';
@@ -87,4 +87,18 @@ function readOriginals(file: string): Map<string, string> {
 /** Whether the kernel forwards IPv6 by the interface that a packet came in by, where that is asked for (Linux 6.17). */
 export function forwardsByInterface(): boolean {
   return existsSync(join(ROOT, 'net/ipv6/conf/all/force_forwarding'));
+}
+
+/** Families in which this host forwards packets between any of its interfaces, `device` left out. */
+export function forwardsAnything(device: string): { readonly ipv4: boolean; readonly ipv6: boolean } {
+  const isOn = (family: 'ipv4' | 'ipv6', name: string, setting: string): boolean => {
+    const path = `net/${family}/conf/${name}/${setting}`;
+    return existsSync(join(ROOT, path)) && readSysctl(path) === '1';
+  };
+  // For interfaces that do not exist yet, `default` counts.
+  const interfaces = readdirSync(join(ROOT, 'net/ipv4/conf')).filter((name) => name !== device && name !== 'lo');
+  return {
+    ipv4: interfaces.some((name) => isOn('ipv4', name, 'forwarding')),
+    ipv6: isOn('ipv6', 'all', 'forwarding') || interfaces.some((name) => isOn('ipv6', name, 'force_forwarding')),
+  };
 }

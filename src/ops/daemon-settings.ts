@@ -1,7 +1,7 @@
 /** The `daemon:` section that every daemon's configuration has: what is about the process, not about the protocol. */
 import { z } from 'zod';
 import { isLoopback } from '#base/ip.ts';
-import { crossCheck, deviceField, EVEN_WHEN_FAULTY, integerField, ipField } from './config-fields.ts';
+import { crossCheck, deviceField, EVEN_WHEN_FAULTY, integerField, ipField, type Report } from './config-fields.ts';
 import { RUN_DIRECTORY, runDirectory, stateDirectory } from './directories.ts';
 
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
@@ -71,19 +71,36 @@ export function serviceSection(name: string) {
     .meta(SECTION);
 }
 
-/** Schema of `daemon:` for a daemon with a data plane. */
+/** What a process with a data plane can be told beside that. */
+function planeFields(name: string, deviceMtu: number) {
+  return {
+    device: deviceField()
+      .optional()
+      .meta({ description: 'name of the TUN device; sojourn-<name> unless given', sample: `sojourn-${name}` }),
+    threads: integerField(1, 64)
+      .refine((threads) => threads === 1 || threads % 2 === 0, 'must be 1 or even (pairs of one thread each way)')
+      .default(2)
+      .meta({ description: 'threads of the data plane; 1 serves both directions, 2 one each, 2n are n pairs' }),
+    deviceMtu: integerField(1280, 65535)
+      .default(deviceMtu)
+      .meta({ description: 'MTU of the TUN device', unit: 'octets' }),
+  };
+}
+
+function resolversField() {
+  return z
+    .array(ipField())
+    .max(8)
+    .default([])
+    .meta({ description: 'DNS servers to ask; those of /etc/resolv.conf unless given', sample: ['2001:db8::53'] });
+}
+
+/** Schema of `daemon:` for a daemon with a data plane that serves Mobile IPv6. */
 export function daemonSection(name: string) {
   return z
     .strictObject({
       ...processFields(name),
-      device: deviceField()
-        .optional()
-        .meta({ description: 'name of the TUN device; sojourn-<name> unless given', sample: `sojourn-${name}` }),
-      threads: integerField(1, 64)
-        .refine((threads) => threads === 1 || threads % 2 === 0, 'must be 1 or even (pairs of one thread each way)')
-        .default(2)
-        .meta({ description: 'threads of the data plane; 1 serves both directions, 2 one each, 2n are n pairs' }),
-      deviceMtu: integerField(1280, 65535).default(1460).meta({ description: 'MTU of the TUN device', unit: 'octets' }),
+      ...planeFields(name, 1460),
       rawPath: z
         .boolean()
         .default(true)
@@ -92,26 +109,37 @@ export function daemonSection(name: string) {
         description: 'how long data that overtakes its registration is held; 0 drops it',
         unit: 'milliseconds',
       }),
-      resolvers: z
-        .array(ipField())
-        .max(8)
-        .default([])
-        .meta({ description: 'DNS servers to ask; those of /etc/resolv.conf unless given', sample: ['2001:db8::53'] }),
+      resolvers: resolversField(),
     })
     .prefault({})
-    .superRefine(
-      crossCheck(({ name, device }: { name?: string | undefined; device?: string | undefined }, report) => {
-        const made = deviceOf({ name: name ?? '', device });
-        if (made.length > 15) report(`the device name "${made}" is longer than 15 characters`, 'set daemon.device');
-      }),
-      EVEN_WHEN_FAULTY,
-    )
-    .transform((settings) => ({
-      ...settings,
-      device: deviceOf(settings),
-      controlSocket: controlSocketOf(settings),
-    }))
+    .superRefine(crossCheck(checkDevice), EVEN_WHEN_FAULTY)
+    .transform(named)
     .meta(SECTION);
+}
+
+/** Schema of `daemon:` for a daemon with a data plane whose tunnels are all sealed ones. */
+export function sealedDaemonSection(name: string, deviceMtu: number) {
+  return z
+    .strictObject({ ...processFields(name), ...planeFields(name, deviceMtu), resolvers: resolversField() })
+    .prefault({})
+    .superRefine(crossCheck(checkDevice), EVEN_WHEN_FAULTY)
+    .transform(named)
+    .meta(SECTION);
+}
+
+interface DeviceParts {
+  readonly name?: string | undefined;
+  readonly device?: string | undefined;
+}
+
+function checkDevice({ name, device }: DeviceParts, report: Report): void {
+  const made = deviceOf({ name: name ?? '', device });
+  if (made.length > 15) report(`the device name "${made}" is longer than 15 characters`, 'set daemon.device');
+}
+
+/** With the names that follow from the daemon's own. */
+function named<S extends Named & { readonly device?: string | undefined }>(settings: S) {
+  return { ...settings, device: deviceOf(settings), controlSocket: controlSocketOf(settings) };
 }
 
 interface Named {
@@ -129,5 +157,7 @@ function deviceOf({ name, device }: { readonly name: string; readonly device?: s
 
 /** Of any daemon. */
 export type ServiceSettings = z.output<ReturnType<typeof serviceSection>>;
-/** Of a daemon with a data plane. */
+/** Of a daemon with sealed tunnels only. */
+export type SealedDaemonSettings = z.output<ReturnType<typeof sealedDaemonSection>>;
+/** Of a daemon with a data plane that serves Mobile IPv6. */
 export type DaemonSettings = z.output<ReturnType<typeof daemonSection>>;

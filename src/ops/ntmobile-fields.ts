@@ -49,3 +49,18 @@ export function checkSystemPrefix(prefix: Prefix | undefined, report: Report): v
   if (prefix === undefined || (prefix.length === 48 && octetsOf(prefix.address)[0] === 0xfd)) return;
   report('not a /48 of fd00::/8 (RFC 4193)', 'for example fd12:3456:789a::/48', ['systemPrefix']);
 }
+
+/** One direction coordinator, as others are told of it. */
+export function coordinatorSection() {
+  return z.strictObject({
+    name: domainField().meta({ description: 'domain name of the direction coordinator', sample: 'dc.example.net' }),
+    publicKey: publicKeyField().meta({
+      description: 'its public key, as its status shows it',
+      sample: 'base64:iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=',
+    }),
+    endpoints: z
+      .array(endpointField())
+      .min(1)
+      .meta({ description: 'where nodes find it; port 7890 where none is given', sample: ['192.0.2.1'] }),
+  });
+}

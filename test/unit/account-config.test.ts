@@ -116,7 +116,7 @@ describe('a wrong as.yaml', () => {
       'a device, which it has not',
       '',
       'daemon: { device: tun0 }\n',
-      'as.yaml:5:11: daemon.device: unknown key (known here: name, controlSocket, controlGroup, stateDirectory, logLevel, logFormat)',
+      'as.yaml:5:11: daemon.device: unknown key (known here: name, controlSocket, controlGroup, stateDirectory, logLevel, logFormat, metrics)',
     ],
     [
       'the same coordinator twice',

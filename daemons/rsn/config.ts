@@ -1,0 +1,168 @@
+/** Configuration of the relay: YAML → what its engine is told, and the settings of the process. */
+import { z } from 'zod';
+import { hex } from '#base/bytes.ts';
+import { formatPrefix, type IpAddress, isIpv6, type Prefix, prefixContains } from '#base/ip.ts';
+import type { CoordinatorDescription } from '#engine/contract.ts';
+import type { RelayConfiguration } from '#engine/relay/configuration.ts';
+import {
+  crossCheck,
+  EVEN_WHEN_FAULTY,
+  integerField,
+  ipField,
+  ipv4PrefixField,
+  ipv6PrefixField,
+  prefixField,
+  type Report,
+  soundEntries,
+} from '#ops/config-fields.ts';
+import { type SealedDaemonSettings, sealedDaemonSection } from '#ops/daemon-settings.ts';
+import { checkSystemPrefix, coordinatorSection, publicKeyField } from '#ops/ntmobile-fields.ts';
+
+/** A sealed tunnel on a link of 1500 octets, and 20 more where IPv4 becomes IPv6. */
+const DEVICE_MTU = 1404;
+
+/** Made in the daemon's state directory, out of the credentials that it sees, or found out about the kernel. */
+type Made = 'own' | 'judgeCredential' | 'forwardsByInterface';
+
+export interface RelaySettings {
+  readonly daemon: SealedDaemonSettings;
+  readonly relay: Omit<RelayConfiguration, Made>;
+  /** Ed25519 public keys of account servers. */
+  readonly authorities: readonly Uint8Array[];
+}
+
+/** Schema of `rsn.yaml`. */
+export function relaySchema() {
+  return z
+    .strictObject({
+      addresses: z
+        .array(ipField())
+        .min(1)
+        .meta({ description: 'addresses at which nodes find this relay; of both families it serves everybody' }),
+      port: integerField(1, 65_535).default(7890).meta({ description: 'UDP port of control and tunnels' }),
+      directionCoordinators: z
+        .array(coordinatorSection())
+        .min(1)
+        .meta({ description: 'whose nodes this relay serves; they have to know its public key' }),
+      authorities: z
+        .array(publicKeyField())
+        .min(1)
+        .meta({ description: 'public keys of account servers, by whose credentials nodes are known' }),
+      systemPrefix: ipv6PrefixField().meta({ description: 'prefix of all virtual IPv6 addresses, a /48 of fd00::/8' }),
+      virtualIpv4Prefixes: z
+        .array(ipv4PrefixField())
+        .min(1)
+        .prefault(['198.18.0.0/15'])
+        .meta({
+          description: 'virtual IPv4 addresses, of nodes and of servers that know nothing of NTMobile',
+          sample: ['198.18.0.0/15'],
+        }),
+      translatorIpv4Prefix: ipv4PrefixField().prefault('100.127.0.0/16').meta({
+        description: 'addresses that stand for nodes whose IPv6 sockets reach servers with IPv4 only; at least a /24',
+        details: 'They are seen on this host alone, and must be in use nowhere that it reaches.',
+      }),
+      deniedDestinations: z
+        .array(prefixField())
+        .default([])
+        .meta({
+          description: 'networks in which no server is served, such as those of this site; none unless given',
+          details: 'Private, local and other special addresses, and those of this host, are not served in any case.',
+          sample: ['203.0.113.0/24'],
+        }),
+      allowedDestinations: z
+        .array(prefixField())
+        .default([])
+        .meta({
+          description: 'exceptions from these and from private networks; none unless given',
+          details: 'The longest prefix counts, and of two alike the one that denies.',
+          sample: ['10.1.0.0/16'],
+        }),
+      lifetimeSeconds: integerField(60, 86_400)
+        .default(600)
+        .meta({ description: 'lifetime of its registration, which is renewed at half of it', unit: 'seconds' }),
+      strangersPerSecond: integerField(1, 1_000_000)
+        .default(200)
+        .meta({ description: 'handshakes of strangers that are taken without a cookie', unit: 'per second' }),
+      limits: limitsSection(),
+      daemon: sealedDaemonSection('rsn', DEVICE_MTU),
+    })
+    .superRefine(crossCheck(checkWhole), EVEN_WHEN_FAULTY)
+    .transform(settingsOf)
+    .meta({ description: 'relay of NTMobile' });
+}
+
+function limitsSection() {
+  const most = (most: number, usual: number, description: string) =>
+    integerField(1, most).default(usual).meta({ description });
+  return z
+    .strictObject({
+      legs: most(10_000_000, 20_000, 'most legs of paths between nodes'),
+      legsOfNode: most(100_000, 256, 'most legs of one node'),
+      generalNodes: most(10_000_000, 65_536, 'most servers that are served at a time'),
+      generalNodesOfNode: most(1_000_000, 1024, 'most servers of one node'),
+      resolutions: most(100_000, 256, 'most names that are looked for at a time'),
+    })
+    .prefault({})
+    .meta({ description: 'what the relay does at most; beyond it says that it is busy' });
+}
+
+interface WholeParts {
+  readonly addresses?: readonly (IpAddress | undefined)[] | undefined;
+  readonly directionCoordinators?: readonly ({ readonly publicKey?: Uint8Array | undefined } | undefined)[] | undefined;
+  readonly systemPrefix?: Prefix | undefined;
+  readonly virtualIpv4Prefixes?: readonly (Prefix | undefined)[] | undefined;
+  readonly translatorIpv4Prefix?: Prefix | undefined;
+}
+
+function checkWhole(fields: WholeParts, report: Report): void {
+  checkSystemPrefix(fields.systemPrefix, report);
+  const { translatorIpv4Prefix: translator } = fields;
+  if (translator !== undefined && translator.length > 24)
+    report('holds fewer than 254 addresses', 'use a /24 or larger', ['translatorIpv4Prefix']);
+  for (const [, virtual] of soundEntries(fields.virtualIpv4Prefixes)) {
+    if (translator === undefined || !overlap(virtual, translator)) continue;
+    report(`overlaps ${formatPrefix(virtual)}, which is virtual`, 'take another one', ['translatorIpv4Prefix']);
+  }
+  const seen = new Set<string>();
+  for (const [at, { publicKey }] of soundEntries(fields.directionCoordinators)) {
+    if (publicKey === undefined) continue;
+    const where = ['directionCoordinators', at, 'publicKey'];
+    if (seen.has(hex(publicKey))) report('is given twice', 'each direction coordinator has its own', where);
+    seen.add(hex(publicKey));
+  }
+}
+
+function overlap(a: Prefix, b: Prefix): boolean {
+  if (isIpv6(a.address) !== isIpv6(b.address)) return false;
+  return prefixContains(a, b.address) || prefixContains(b, a.address);
+}
+
+/** What the object schema gives. */
+interface Fields {
+  readonly daemon: SealedDaemonSettings;
+  readonly addresses: readonly IpAddress[];
+  readonly port: number;
+  readonly directionCoordinators: readonly CoordinatorDescription[];
+  readonly authorities: readonly Uint8Array[];
+  readonly systemPrefix: Prefix;
+  readonly virtualIpv4Prefixes: readonly Prefix[];
+  readonly translatorIpv4Prefix: Prefix;
+  readonly deniedDestinations: readonly Prefix[];
+  readonly allowedDestinations: readonly Prefix[];
+  readonly lifetimeSeconds: number;
+  readonly strangersPerSecond: number;
+  readonly limits: z.output<ReturnType<typeof limitsSection>>;
+}
+
+function settingsOf(fields: Fields): RelaySettings {
+  const { daemon, authorities, addresses, directionCoordinators: coordinators, limits, port, ...rest } = fields;
+  const endpoints = addresses.map((address) => ({ address, port }));
+  return {
+    ...{ daemon, authorities },
+    relay: {
+      ...{ ...rest, port, endpoints, coordinators },
+      ...{ maximumLegs: limits.legs, maximumLegsOfNode: limits.legsOfNode, maximumResolutions: limits.resolutions },
+      ...{ maximumGeneralNodes: limits.generalNodes, maximumGeneralNodesOfNode: limits.generalNodesOfNode },
+    },
+  };
+}

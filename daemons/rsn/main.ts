@@ -1,0 +1,79 @@
+/** The relay daemon: puts the engine, the data plane, the kernel's translation and the store together. Nothing is decided here. */
+import { join } from 'node:path';
+import { cleanUp, openOwnKernel } from '#compose/own-kernel.ts';
+import { secretOf } from '#compose/secret-file.ts';
+import { keyPairOf } from '#crypto/primitives.ts';
+import { createRelay } from '#engine/relay/relay.ts';
+import { judgeBy } from '#engine/shared/ntmobile/credential-judge.ts';
+import { openAddressMaps, removeAddressMaps } from '#host/address-map.ts';
+import { createClock } from '#host/clock.ts';
+import { sendToNotifySocket } from '#host/notify-socket.ts';
+import { openPlane } from '#host/plane.ts';
+import { randomBytes } from '#host/random.ts';
+import { createResolver } from '#host/resolver.ts';
+import { forwardsAnything, forwardsByInterface } from '#host/sysctl.ts';
+import { loadConfiguration } from '#ops/config.ts';
+import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
+import { createDriver } from '#runtime/driver.ts';
+import { watched } from '#runtime/watched-engine.ts';
+import { openSqliteStore } from '#store/sqlite.ts';
+import { type RelaySettings, relaySchema } from './config.ts';
+
+const ROLE = 'relay-server';
+const DNS_PORT = 53;
+
+async function start({ daemon, relay, authorities }: RelaySettings, house: House): Promise<RunningDaemon> {
+  await using made = new AsyncDisposableStack();
+  const clock = createClock();
+  const stateFile = (name: string): string => join(daemon.stateDirectory, `${daemon.name}${name}`);
+  const store = made.adopt(openSqliteStore(stateFile('.sqlite')), (it) => it.close());
+  const own = keyPairOf(secretOf(stateFile('.key')));
+  const plane = made.adopt(
+    openPlane({
+      ...{ device: daemon.device, side: 'home-agent', deviceMtu: daemon.deviceMtu, threads: daemon.threads },
+      ...{ sealedPort: relay.port, udpPort: 0, raw: false, linkDevices: [], mark: 0, holdMs: 0 },
+    }),
+    (it) => it.close(),
+  );
+  const kernel = made.adopt(openOwnKernel(ROLE, daemon, clock), (it) => it.close());
+  // What a killed run turned on says nothing of the host.
+  kernel.sweep();
+  const { systemPrefix, virtualIpv4Prefixes, translatorIpv4Prefix } = relay;
+  const maps = await openAddressMaps({
+    ...{ table: daemon.device, device: daemon.device, forwards: forwardsAnything(daemon.device) },
+    virtualPrefixes: [systemPrefix, ...virtualIpv4Prefixes, translatorIpv4Prefix],
+    onLost: (error) => house.fatal(error),
+  });
+  made.defer(() => maps.close());
+  const servers = daemon.resolvers.map((address) => ({ address, port: DNS_PORT }));
+  const configuration = { ...relay, own, judgeCredential: judgeBy(authorities) };
+  const engine = createRelay({ ...configuration, forwardsByInterface: forwardsByInterface() }, randomBytes);
+  const driver = createDriver({
+    ...{ engine: watched(engine, house.messages), clock, plane, kernel, store, addressMaps: maps },
+    ...{ events: house.events, control: house.control, onFatal: (error) => house.fatal(error) },
+    resolver: createResolver(servers.length > 0 ? { servers } : {}),
+  });
+  driver.start();
+  // From here on the driver closes what was opened.
+  made.move();
+  return {
+    async stop() {
+      const failures = driver.stop();
+      await maps.close();
+      return failures;
+    },
+    overdueMs: () => driver.overdueMs(),
+  };
+}
+
+await runDaemon<RelaySettings>(sendToNotifySocket, {
+  role: 'rsn',
+  description: 'Relay of Sojourn (NTMobile): joins nodes to each other, and to servers that know nothing of NTMobile.',
+  load: (file) => loadConfiguration(file, relaySchema),
+  cautions: () => [],
+  start,
+  cleanup: ({ daemon }) => {
+    cleanUp(ROLE, daemon);
+    removeAddressMaps(daemon.device);
+  },
+});
