@@ -1,8 +1,9 @@
 /** The direction coordinator daemon: puts the engine, its sockets, its store and the name server together. Nothing is decided here. */
 import { join } from 'node:path';
+import { hex } from '#base/bytes.ts';
 import { NO_KERNEL, planeWithoutTunnels } from '#compose/control-only.ts';
 import { secretOf } from '#compose/secret-file.ts';
-import { keyPairOf } from '#crypto/primitives.ts';
+import { type KeyPair, keyPairOf } from '#crypto/primitives.ts';
 import { createDirectionCoordinator } from '#engine/direction-coordinator/direction-coordinator.ts';
 import { judgeBy } from '#engine/shared/ntmobile/credential-judge.ts';
 import { createClock } from '#host/clock.ts';
@@ -11,18 +12,24 @@ import { NameServer } from '#host/name-server.ts';
 import { sendToNotifySocket } from '#host/notify-socket.ts';
 import { randomBytes } from '#host/random.ts';
 import { loadConfiguration } from '#ops/config.ts';
+import type { ServiceSettings } from '#ops/daemon-settings.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
 import { createDriver } from '#runtime/driver.ts';
 import { watched } from '#runtime/watched-engine.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
 import { type DirectionCoordinatorSettings, directionCoordinatorSchema } from './config.ts';
 
+/** Made at the first start, or when somebody asks for it. */
+function ownKey({ stateDirectory, name }: ServiceSettings): KeyPair {
+  return keyPairOf(secretOf(join(stateDirectory, `${name}.key`)));
+}
+
 async function start(settings: DirectionCoordinatorSettings, house: House): Promise<RunningDaemon> {
   const { daemon, coordinator, authorities, addresses, port, secondPort, nameServer } = settings;
   await using made = new AsyncDisposableStack();
   const stateFile = (name: string): string => join(daemon.stateDirectory, `${daemon.name}${name}`);
   const store = made.adopt(openSqliteStore(stateFile('.sqlite')), (it) => it.close());
-  const own = keyPairOf(secretOf(stateFile('.key')));
+  const own = ownKey(daemon);
   const endpoints = [port, secondPort].flatMap((each) => addresses.map((address) => ({ address, port: each })));
   const sockets = made.use(await DatagramSockets.open(endpoints));
   const engine = createDirectionCoordinator(
@@ -69,6 +76,7 @@ await runDaemon<DirectionCoordinatorSettings>(sendToNotifySocket, {
   description: 'Direction coordinator of Sojourn (NTMobile): registrations, directions, names of nodes.',
   load: (file) => loadConfiguration(file, directionCoordinatorSchema),
   cautions: () => [],
+  publicKey: ({ daemon }) => `hex:${hex(ownKey(daemon).publicKey)}`,
   start,
   // It leaves nothing in the kernel.
   cleanup: () => {},

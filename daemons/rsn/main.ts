@@ -1,8 +1,9 @@
 /** The relay daemon: puts the engine, the data plane, the kernel's translation and the store together. Nothing is decided here. */
 import { join } from 'node:path';
+import { hex } from '#base/bytes.ts';
 import { cleanUp, openOwnKernel } from '#compose/own-kernel.ts';
 import { secretOf } from '#compose/secret-file.ts';
-import { keyPairOf } from '#crypto/primitives.ts';
+import { type KeyPair, keyPairOf } from '#crypto/primitives.ts';
 import { createRelay } from '#engine/relay/relay.ts';
 import { judgeBy } from '#engine/shared/ntmobile/credential-judge.ts';
 import { openAddressMaps, removeAddressMaps } from '#host/address-map.ts';
@@ -13,6 +14,7 @@ import { randomBytes } from '#host/random.ts';
 import { createResolver } from '#host/resolver.ts';
 import { forwardsAnything, forwardsByInterface } from '#host/sysctl.ts';
 import { loadConfiguration } from '#ops/config.ts';
+import type { ServiceSettings } from '#ops/daemon-settings.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
 import { createDriver } from '#runtime/driver.ts';
 import { watched } from '#runtime/watched-engine.ts';
@@ -22,12 +24,16 @@ import { type RelaySettings, relaySchema } from './config.ts';
 const ROLE = 'relay-server';
 const DNS_PORT = 53;
 
+/** Made at the first start, or when somebody asks for it. */
+function ownKey({ stateDirectory, name }: ServiceSettings): KeyPair {
+  return keyPairOf(secretOf(join(stateDirectory, `${name}.key`)));
+}
+
 async function start({ daemon, relay, authorities }: RelaySettings, house: House): Promise<RunningDaemon> {
   await using made = new AsyncDisposableStack();
   const clock = createClock();
-  const stateFile = (name: string): string => join(daemon.stateDirectory, `${daemon.name}${name}`);
-  const store = made.adopt(openSqliteStore(stateFile('.sqlite')), (it) => it.close());
-  const own = keyPairOf(secretOf(stateFile('.key')));
+  const store = made.adopt(openSqliteStore(join(daemon.stateDirectory, `${daemon.name}.sqlite`)), (it) => it.close());
+  const own = ownKey(daemon);
   const plane = made.adopt(
     openPlane({
       ...{ device: daemon.device, side: 'home-agent', deviceMtu: daemon.deviceMtu, threads: daemon.threads },
@@ -71,6 +77,7 @@ await runDaemon<RelaySettings>(sendToNotifySocket, {
   description: 'Relay of Sojourn (NTMobile): joins nodes to each other, and to servers that know nothing of NTMobile.',
   load: (file) => loadConfiguration(file, relaySchema),
   cautions: () => [],
+  publicKey: ({ daemon }) => `hex:${hex(ownKey(daemon).publicKey)}`,
   start,
   cleanup: ({ daemon }) => {
     cleanUp(ROLE, daemon);

@@ -45,10 +45,12 @@ function program(): Command {
     .showSuggestionAfterError()
     .exitOverride()
     .addHelpText('after', EXIT_CODES_HELP);
-  query(root, 'status', 'how the daemon is; exit 1 when a home is not registered');
+  query(root, 'status', 'how the daemon is; exit 1 when a home, or a relay, is not registered');
   query(root, 'bindings', 'registrations: binding cache of a home agent, binding list of a mobile node');
   query(root, 'prefixes', 'mobile networks that a home agent may serve, and where each is forwarded to');
   query(root, 'registrations', 'nodes that are registered with a direction coordinator, and from where');
+  query(root, 'legs', 'sides of paths that a relay joins: whose, where, with which rate');
+  query(root, 'general', 'servers that a relay serves, with their virtual and real addresses');
   query(root, 'tunnels', 'tunnels: their ends, MTU and traffic');
   query(root, 'stats', 'counters: control messages by kind and reason, packets, drops');
   root
@@ -90,9 +92,13 @@ async function print(options: GlobalOptions, command: string, parameters: JsonOb
   if (command === 'status' && !isSettled(value)) process.exitCode = ExitCode.negative;
 }
 
-/** A mobile side is settled when each home is registered or at home; other daemons always are. */
+/** A mobile side is settled when each home is registered or at home, a relay when a coordinator knows it; other daemons always are. */
 function isSettled(status: JsonValue): boolean {
-  if (!isJsonObject(status) || !isJsonList(status['homes'])) return true;
+  if (!isJsonObject(status)) return true;
+  const { registrations } = status;
+  if (isJsonList(registrations) && !registrations.some((one) => isJsonObject(one) && one['registered'] === true))
+    return false;
+  if (!isJsonList(status['homes'])) return true;
   return status['homes'].every((home) => isJsonObject(home) && SETTLED_PHASES.has(String(home['phase'])));
 }
 

@@ -29,6 +29,8 @@ export interface DaemonMould<S extends { readonly daemon: ServiceSettings }> {
   readonly permissions?: string;
   /** What the operator chose and should be reminded of at each start (`security: none`). */
   cautions(settings: S): readonly string[];
+  /** The public key by which others know this daemon, in the form that their configurations take; made where there is none yet. */
+  publicKey?(settings: S): string;
   /** Touches the machine. Throws what the host throws; an `Error` with `code` EPERM or EACCES is told as a missing permission. */
   start(settings: S, house: House): RunningDaemon | Promise<RunningDaemon>;
   /** Removes what a killed daemon with these settings left behind; harmless where nothing is left. Never called while it runs. */
@@ -60,6 +62,7 @@ interface Arguments {
   readonly config: string;
   readonly check?: true;
   readonly cleanup?: true;
+  readonly showKey?: true;
   readonly logLevel?: LogLevel;
 }
 
@@ -84,6 +87,10 @@ export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
     process.stdout.write(`${given.config}: ok\n`);
     return leave(ExitCode.ok);
   }
+  if (given.showKey && mould.publicKey !== undefined) {
+    process.stdout.write(`${mould.publicKey(settings)}\n`);
+    return leave(ExitCode.ok);
+  }
   const { name, logFormat, logLevel } = settings.daemon;
   const log = createLog({ name, level: given.logLevel ?? logLevel, format: logFormat });
   if (given.cleanup) return leave(await cleanUp(mould, settings, log));
@@ -92,7 +99,11 @@ export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
 }
 
 /** The arguments, or the exit code where there is nothing more to do. */
-function parseArguments(mould: { readonly role: string; readonly description: string }): Arguments | ExitCode {
+function parseArguments(mould: {
+  readonly role: string;
+  readonly description: string;
+  readonly publicKey?: unknown;
+}): Arguments | ExitCode {
   const command = new Command(`sojourn-${mould.role}`)
     .description(mould.description)
     .version(packageVersion())
@@ -102,6 +113,7 @@ function parseArguments(mould: { readonly role: string; readonly description: st
     .addOption(new Option('--log-level <level>', 'overrides daemon.logLevel').choices(LOG_LEVELS))
     .allowExcessArguments(false)
     .exitOverride();
+  if (mould.publicKey !== undefined) command.option('--show-key', 'print the public key that others are told of, exit');
   try {
     return command.parse().opts<Arguments>();
   } catch (thrown) {

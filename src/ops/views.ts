@@ -17,6 +17,10 @@ export function formatAnswer(command: string, value: JsonValue, nowWallMs: numbe
       return formatRows(value, prefixRow);
     case 'registrations':
       return formatRows(value, registrationRow);
+    case 'legs':
+      return formatRows(value, legRow);
+    case 'general':
+      return formatRows(value, generalRow);
     case 'tunnels':
       return formatRows(value, tunnelRow);
     case 'stats':
@@ -43,6 +47,9 @@ function formatStatus(status: JsonObject, nowWallMs: number): string {
   }
   if (status['role'] === 'home-agent') {
     return [block('home agent', homeAgentLines(status)), block('host', hostLines(status))].join('\n\n');
+  }
+  if (status['role'] === 'relay' && isJsonList(status['registrations'])) {
+    return [block('relay', relayLines(status)), block('host', hostLines(status))].join('\n\n');
   }
   return formatValue(status);
 }
@@ -140,6 +147,25 @@ function homeAgentLines(status: JsonObject): readonly Line[] {
   ];
 }
 
+function relayLines(status: JsonObject): readonly Line[] {
+  const { loadThousandths, directedNodes, nodes } = status;
+  const coordinators = objectsOf(status['registrations']).map(
+    ({ coordinator, registered }): Line => [
+      'coordinator',
+      `${text(coordinator) ?? '-'}: ${registered === true ? 'registered' : 'NOT REGISTERED'}`,
+    ],
+  );
+  return [
+    ['public key', text(status['publicKey'])],
+    ['addresses', joined(objectsOf(status['endpoints']).map((one) => endpoint(String(one['address']), one['port'])))],
+    ...coordinators,
+    ['nodes', `${text(nodes) ?? '-'}, ${text(directedNodes) ?? '-'} of them with servers`],
+    ['legs of paths', text(status['legs'])],
+    ['servers', text(status['generalNodes'])],
+    ['load', typeof loadThousandths === 'number' ? `${loadThousandths / 10} %` : undefined],
+  ];
+}
+
 /** What the kernel refused so far and why, and whether the store keeps up. */
 function hostLines(status: JsonObject): readonly Line[] {
   const { host, driver } = status;
@@ -190,13 +216,29 @@ function bindingRow(row: JsonObject): JsonObject | undefined {
   };
 }
 
-/** A prefix that a home agent may serve. */
 function registrationRow(row: JsonObject): JsonObject | undefined {
   const { name, virtualIpv6, virtualIpv4, remote, remotePort, active } = row;
   if (typeof name !== 'string' || typeof remote !== 'string') return undefined;
   return { name, virtualIpv6, virtualIpv4, from: endpoint(remote, remotePort), active };
 }
 
+/** A node's side of a path at a relay. */
+function legRow(row: JsonObject): JsonObject | undefined {
+  const { pathId, role, name, remote, remotePort, other, validated, rateKilobits } = row;
+  if (typeof pathId !== 'string' || typeof remote !== 'string') return undefined;
+  const rate = typeof rateKilobits === 'number' ? `${rateKilobits / 1000} Mbit/s` : undefined;
+  return { path: pathId, role, node: name, at: endpoint(remote, remotePort), joined: other !== 0, validated, rate };
+}
+
+/** A server behind a relay. */
+function generalRow(row: JsonObject): JsonObject | undefined {
+  const { name, virtualIpv6, virtualIpv4, realIpv6, realIpv4, translated, nodes } = row;
+  if (typeof name !== 'string' || !isJsonList(translated)) return undefined;
+  const families = translated.map((family) => `IPv${String(family)}`);
+  return { name, virtualIpv6, virtualIpv4, real: joined(realIpv6, realIpv4), translated: joined(families), nodes };
+}
+
+/** A prefix that a home agent may serve. */
 function prefixRow({ prefix, forwarded, ...row }: JsonObject): JsonObject | undefined {
   if (typeof prefix !== 'string' || typeof forwarded !== 'boolean') return undefined;
   const { homeAddress, careOfAddress, tunnel, identifier } = row;

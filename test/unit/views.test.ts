@@ -248,6 +248,46 @@ describe('tables', () => {
     );
   });
 
+  it('legs of paths, and servers, of a relay', () => {
+    const leg = {
+      ...{ index: 5, other: 6, pathId: '0707070707070707', role: 'initiator', name: 'a.nodes.example' },
+      ...{ remote: '192.0.2.7', remotePort: 40123, validated: true, rateKilobits: 100_000 },
+    };
+    expect(formatAnswer('legs', [leg, { ...leg, role: 'responder', other: 0, validated: false }], NOW)).toBe(
+      [
+        'PATH              ROLE       NODE             AT               JOINED  VALIDATED  RATE',
+        '0707070707070707  initiator  a.nodes.example  192.0.2.7:40123  yes     yes        100 Mbit/s',
+        '0707070707070707  responder  a.nodes.example  192.0.2.7:40123  no      no         100 Mbit/s',
+      ].join('\n'),
+    );
+    const server = {
+      ...{ name: 'www.example', virtualIpv6: 'fd12:3456:789a:1::5', virtualIpv4: '198.19.0.5' },
+      ...{ realIpv6: '2001:db8::80', translated: [4], nodes: 2 },
+    };
+    expect(formatAnswer('general', [server], NOW)).toBe(
+      [
+        'NAME         VIRTUAL IPV6         VIRTUAL IPV4  REAL          TRANSLATED  NODES',
+        'www.example  fd12:3456:789a:1::5  198.19.0.5    2001:db8::80  IPv4            2',
+      ].join('\n'),
+    );
+  });
+
+  it('the status of a relay', () => {
+    const status = {
+      ...{ role: 'relay', publicKey: 'hex:00', endpoints: [{ address: '2001:db8::2', port: 7890 }], nodes: 3, legs: 2 },
+      registrations: [{ coordinator: 'dc.example', session: true, registered: false }],
+      ...{ generalNodes: 1, directedNodes: 2, loadThousandths: 15, ...WELL },
+    };
+    expect(formatAnswer('status', status, NOW)).toBe(
+      [
+        ...['relay', '  public key     hex:00', '  addresses      [2001:db8::2]:7890'],
+        ...['  coordinator    dc.example: NOT REGISTERED', '  nodes          3, 2 of them with servers'],
+        ...['  legs of paths  2', '  servers        1', '  load           1.5 %', '', 'host', '  kernel  as wanted'],
+        '  store   as wanted',
+      ].join('\n'),
+    );
+  });
+
   it('tunnels, with ports where there are any, and traffic where it is known', () => {
     const udp = {
       id: 1,

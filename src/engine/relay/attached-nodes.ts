@@ -65,9 +65,11 @@ export interface AttachedListener {
   holderOf(now: Monotonic, session: Session): CredentialHolder | undefined;
   /** When the holder's credential ends. */
   endOf(holder: CredentialHolder): Monotonic;
+  /** It was not there before. */
+  came(node: AttachedNode): void;
   /** It is there, has new keys, or another place was proved. */
   changed(now: Monotonic, node: AttachedNode): void;
-  gone(now: Monotonic, node: AttachedNode): void;
+  gone(now: Monotonic, node: AttachedNode, reason: string): void;
 }
 
 export class AttachedNodes {
@@ -124,7 +126,7 @@ export class AttachedNodes {
     const holder = this.#listener.holderOf(now, session);
     if (holder === undefined) {
       this.#sessions.forget(session);
-      this.ended(now, session, out);
+      this.#end(now, session, 'credential', out);
       return;
     }
     const known = this.#bySession.get(session);
@@ -138,6 +140,7 @@ export class AttachedNodes {
     if (answeredTo !== undefined && sameFarEnd(answeredTo, session.way)) this.#prove(now, node, session.way, out);
     else if (known === undefined) this.#challenge(now, node);
     else this.#seenAt(now, node, session.way, out);
+    if (known === undefined) this.#listener.came(node);
     this.#listener.changed(now, node);
   }
 
@@ -242,21 +245,27 @@ export class AttachedNodes {
   }
 
   ended(now: Monotonic, session: Session, out: Output[]): void {
+    this.#end(now, session, 'keys', out);
+  }
+
+  /** `reason`: what of it came to its end. */
+  #end(now: Monotonic, session: Session, reason: string, out: Output[]): void {
     const node = this.#bySession.get(session);
     if (node === undefined) return;
     this.#bySession.delete(session);
     if (this.#byNodeId.get(node.nodeId) === node) this.#byNodeId.delete(node.nodeId);
     this.#timers.remove(node);
     for (const leg of [...node.legs]) this.#legs.remove(now, leg, out);
-    this.#listener.gone(now, node);
+    this.#listener.gone(now, node, reason);
   }
 
   /** Forgets who was not heard of for long, and whose credential is over. */
   tick(now: Monotonic, out: Output[]): void {
     for (let node = this.#timers.takeDue(now); node !== undefined; node = this.#timers.takeDue(now)) {
-      this.#counters.count(now - node.heardAt >= IDLE_MS ? 'node-idle' : 'credential-over');
+      const idle = now - node.heardAt >= IDLE_MS;
+      this.#counters.count(idle ? 'node-idle' : 'credential-over');
       this.#sessions.forget(node.session);
-      this.ended(now, node.session, out);
+      this.#end(now, node.session, idle ? 'idle' : 'credential', out);
     }
   }
 }

@@ -5,7 +5,7 @@
  */
 import { isIpv6, UNSPECIFIED_V4, UNSPECIFIED_V6 } from '#base/ip.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
-import type { CoordinatorDescription, JsonObject } from '#engine/contract.ts';
+import type { CoordinatorDescription, EngineEvent, JsonObject } from '#engine/contract.ts';
 import type { CounterSet } from '#engine/shared/counters.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { Sessions } from '#engine/shared/ntmobile/sessions.ts';
@@ -29,6 +29,8 @@ class CoordinatorLink implements Timed {
   tokenKey: Uint8Array | undefined;
   registeredUntil: Monotonic | undefined;
   retryMs = FIRST_RETRY_MS;
+  /** That it is registered. */
+  told = false;
   /** Handshakes begun: each goes to the next endpoint. */
   attempts = 0;
   heapIndex = -1;
@@ -47,17 +49,20 @@ export class CoordinatorLinks {
   readonly #timers = new TimerHeap<CoordinatorLink>();
   /** How full the relay is, thousandths. */
   readonly #load: () => number;
+  readonly #tell: (event: EngineEvent) => void;
 
   constructor(
     configuration: RelayConfiguration,
     sessions: Sessions<RelayPurpose>,
     counters: CounterSet<RelayCounter>,
     load: () => number,
+    tell: (event: EngineEvent) => void,
   ) {
     this.#configuration = configuration;
     this.#sessions = sessions;
     this.#counters = counters;
     this.#load = load;
+    this.#tell = tell;
     this.#links = configuration.coordinators.map((coordinator) => new CoordinatorLink(coordinator));
   }
 
@@ -103,6 +108,11 @@ export class CoordinatorLinks {
       return;
     }
     this.#counters.count('registered');
+    if (!link.told) {
+      const fields = { coordinator: link.coordinator.name, remote: session.way.remote, lifetimeSeconds: seconds };
+      this.#tell({ name: 'registered', level: 'info', fields });
+    }
+    link.told = true;
     link.tokenKey = key;
     link.retryMs = FIRST_RETRY_MS;
     link.registeredUntil = after(now, seconds * 1000);
@@ -129,6 +139,9 @@ export class CoordinatorLinks {
   /** The key of tokens stays: those that it made are good until they are over, whether the coordinator answers or not. */
   #failed(now: Monotonic, link: CoordinatorLink): void {
     this.#counters.count('registration-failed');
+    if (link.told)
+      this.#tell({ name: 'coordinator-lost', level: 'warn', fields: { coordinator: link.coordinator.name } });
+    link.told = false;
     link.session = undefined;
     this.#timers.set(link, after(now, link.retryMs));
     link.retryMs = Math.min(link.retryMs * 2, LONGEST_RETRY_MS);

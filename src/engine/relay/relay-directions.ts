@@ -38,6 +38,13 @@ const FRESH_ENOUGH_MS = 5_000;
 /** Docs §2: of general nodes. */
 const GENERAL_SUBNET = 1;
 
+/** What comes of a name without an address that may be served. */
+const FAILED = {
+  forbidden: [NtmobileStatus.notAllowed, 'direction-forbidden'],
+  missing: [NtmobileStatus.noSuchName, 'direction-no-name'],
+  unresolved: [NtmobileStatus.nameNotResolved, 'direction-unresolved'],
+} as const;
+
 /** A Relay Direction that was understood. */
 interface Asked {
   readonly session: Session;
@@ -173,14 +180,13 @@ export class RelayDirections {
       Math.max(timeToLiveSeconds ?? 0, SHORTEST_TIME_TO_LIVE_SECONDS),
       LONGEST_TIME_TO_LIVE_SECONDS,
     );
+    const why = addresses.length > 0 ? 'forbidden' : noSuchName === true ? 'missing' : 'unresolved';
+    if (may.length === 0 && why === 'forbidden')
+      this.#context.emit({ kind: 'event', event: { name: 'destination-refused', level: 'info', fields: { name } } });
+    const [status, reason] = FAILED[why];
     for (const asked of resolution.waiting) {
-      const { request } = asked;
-      if (may.length > 0) this.#tell(asked, this.#found(now, asked, may, seconds));
-      else if (addresses.length > 0)
-        this.#tell(asked, this.#refuse(request, NtmobileStatus.notAllowed, 'direction-forbidden'));
-      else if (noSuchName === true)
-        this.#tell(asked, this.#refuse(request, NtmobileStatus.noSuchName, 'direction-no-name'));
-      else this.#tell(asked, this.#refuse(request, NtmobileStatus.nameNotResolved, 'direction-unresolved'));
+      const found = may.length > 0 ? this.#found(now, asked, may, seconds) : undefined;
+      this.#tell(asked, found ?? this.#refuse(asked.request, status, reason));
     }
   }
 

@@ -8,6 +8,7 @@ import { earliest, type Monotonic, monotonic, type Wall, wall } from '#base/time
 import type {
   CommonInput,
   Engine,
+  EngineEvent,
   JsonObject,
   JsonValue,
   NetworkInput,
@@ -78,7 +79,8 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     this.#sessions = new Sessions({ own, random, suites, strangersPerSecond, credential: () => undefined }, this);
     this.#legs = new Legs(random, counters);
     this.#nodes = new AttachedNodes(this.#sessions, this.#legs, random, counters, this);
-    this.#coordinators = new CoordinatorLinks(configuration, this.#sessions, counters, () => this.#load());
+    const tell = (event: EngineEvent): void => void this.#out.push({ kind: 'event', event });
+    this.#coordinators = new CoordinatorLinks(configuration, this.#sessions, counters, () => this.#load(), tell);
     this.#legRequests = new LegRequests(configuration, this.#legs, counters, () => this.#coordinators.tokenKeys());
     const virtualPrefixes = [systemPrefix, ...virtualIpv4Prefixes, translatorIpv4Prefix];
     this.#destinations = new Destinations({ ...configuration, virtualPrefixes });
@@ -196,13 +198,20 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     return monotonic(notAfter - this.#offsetMs);
   }
 
+  came({ holder: { name }, way: { local, remote, remotePort } }: AttachedNode): void {
+    const fields = { name, local, remote, remotePort };
+    this.#out.push({ kind: 'event', event: { name: 'node-attached', level: 'debug', fields } });
+  }
+
   changed(_now: Monotonic, node: AttachedNode): void {
     this.#directed.attach(node);
     const { place } = node;
     if (place !== undefined) this.#recalls.keep(node.nodeId, { publicKey: node.session.peer.publicKey, way: place });
   }
 
-  gone(now: Monotonic, node: AttachedNode): void {
+  gone(now: Monotonic, node: AttachedNode, reason: string): void {
+    const fields = { name: node.holder.name, reason };
+    this.#out.push({ kind: 'event', event: { name: 'node-gone', level: 'debug', fields } });
     this.#directed.detach(now, node);
     this.#recalls.forget(node.nodeId);
   }

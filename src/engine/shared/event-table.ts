@@ -126,7 +126,7 @@ const HOME_AGENT_EVENTS = {
   'binding-revoked': row('info', 'The operator ended a binding.', ...BINDING),
 } as const;
 
-/** Of mobile nodes and routers; `registered` is an NTMobile node's as well. */
+/** Of mobile nodes and routers; `registered` is an NTMobile node's and a relay's as well. */
 const MOBILE_EVENTS = {
   handover: row(
     'info',
@@ -194,7 +194,11 @@ const NTMOBILE_EVENTS = {
   'credential-ended': row('warn', 'The credential ended before there was a new one.', 'name'),
   'clock-differs': row('warn', 'The clock of the account server differs much from ours.', 'aheadSeconds', 'remedy'),
   moved: row('info', 'An NTMobile node is elsewhere.', 'ipv6', 'ipv6Device', 'ipv4', 'ipv4Device'),
-  'coordinator-lost': row('warn', 'The direction coordinator answers no more.', 'coordinator'),
+  'coordinator-lost': row(
+    'warn',
+    'The direction coordinator answers no more: to this node, or to this relay.',
+    'coordinator',
+  ),
   'nat-seen': row('info', 'What kind of NAT is on the way.', 'nat', 'address', 'port'),
   'path-established': row('info', 'Data goes to another node.', 'name', 'way', ...PLACE),
   'path-direct': row('info', 'Data goes directly from now on.', 'name', ...PLACE, 'formerForMs'),
@@ -214,6 +218,12 @@ const COORDINATOR_EVENTS = {
     'The operator ended the registration of a node with a direction coordinator.',
     ...(['name', 'nodeId', 'virtualIpv6', 'virtualIpv4', 'remote'] as const),
   ),
+} as const;
+
+const RELAY_EVENTS = {
+  'node-attached': row('debug', 'A node has a session with the relay.', 'name', ...PLACE),
+  'node-gone': row('debug', 'A node has none any more.', 'name', 'reason'),
+  'destination-refused': row('info', 'A name leads only where the relay does not go.', 'name'),
 } as const;
 
 const ACCOUNT_EVENTS = {
@@ -266,6 +276,7 @@ export const EVENTS = {
   ...MOBILE_EVENTS,
   ...NTMOBILE_EVENTS,
   ...COORDINATOR_EVENTS,
+  ...RELAY_EVENTS,
   ...ACCOUNT_EVENTS,
   ...DAEMON_EVENTS,
 } as const satisfies Readonly<Record<string, EventRow>>;
@@ -277,6 +288,7 @@ export const EVENT_GROUPS = {
   'mobile node and mobile router': MOBILE_EVENTS,
   'NTMobile node': NTMOBILE_EVENTS,
   'direction coordinator': COORDINATOR_EVENTS,
+  relay: RELAY_EVENTS,
   'account server': ACCOUNT_EVENTS,
   'every daemon': DAEMON_EVENTS,
 } as const;
