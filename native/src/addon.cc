@@ -2,6 +2,7 @@
 #include <arpa/inet.h>
 #include <napi.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "netlink.h"
@@ -85,11 +86,14 @@ std::string formatAddress(int family, const Address& address) {
   return ::inet_ntop(family == 6 ? AF_INET6 : AF_INET, address.bytes, text, sizeof text) == nullptr ? "" : text;
 }
 
-u32 relayIndexOf(const Napi::Object& object) {
-  if (object.Get("relayIndex").IsUndefined()) return 0;
-  const double index = numberOf(object, "relayIndex");
+u32 indexOf(const Napi::Object& object, const char* name) {
+  const double index = numberOf(object, name);
   if (!(index >= 0 && index <= kSpiMask)) throw typeError(object.Env(), "a relay index has 28 bits");
   return static_cast<u32>(index);
+}
+
+u32 relayIndexOf(const Napi::Object& object) {
+  return object.Get("relayIndex").IsUndefined() ? 0 : indexOf(object, "relayIndex");
 }
 
 IpPrefix prefixOf(const Napi::Object& object) {
@@ -183,6 +187,23 @@ AssociationsSpec associationsOf(const Napi::Object& object) {
   return spec;
 }
 
+RelayLegSpec relayLegOf(const Napi::Object& object) {
+  RelayLegSpec spec;
+  spec.index = indexOf(object, "index");
+  if (spec.index == 0) throw typeError(object.Env(), "a leg has an index");
+  spec.other = indexOf(object, "other");
+  const ParsedAddress local = addressOf(object, "local");
+  const ParsedAddress remote = addressOf(object, "remote");
+  if (local.family != remote.family) throw typeError(object.Env(), "the addresses of a leg are of one family");
+  spec.family = static_cast<u8>(local.family);
+  spec.local = local.address;
+  spec.remote = remote.address;
+  spec.remotePort = integerOf<u16>(object, "remotePort");
+  spec.validated = object.Get("validated").ToBoolean();
+  spec.rateKilobits = static_cast<u32>(std::clamp(numberOf(object, "rateKilobits"), 0.0, 4294967295.0));
+  return spec;
+}
+
 ControlPath pathOf(const Napi::Object& object) {
   ControlPath path;
   const std::string kind = textOf(object, "kind");
@@ -267,6 +288,9 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
                         InstanceMethod("overlaySet", &PlaneFace::overlaySet), InstanceMethod("overlayDelete", &PlaneFace::overlayDelete),
                         InstanceMethod("associationsSet", &PlaneFace::associationsSet),
                         InstanceMethod("associationsDelete", &PlaneFace::associationsDelete),
+                        InstanceMethod("relayLegSet", &PlaneFace::relayLegSet),
+                        InstanceMethod("relayLegDelete", &PlaneFace::relayLegDelete),
+                        InstanceMethod("relayLegCounters", &PlaneFace::relayLegCounters),
                         InstanceMethod("setLocalAddresses", &PlaneFace::setLocalAddresses),
                         InstanceMethod("inject", &PlaneFace::inject), InstanceMethod("counters", &PlaneFace::counters),
                         InstanceMethod("tunnelCounters", &PlaneFace::tunnelCounters), InstanceMethod("close", &PlaneFace::close)});
@@ -349,6 +373,9 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
     plane(info).tables().overlayDelete(spec.prefix);
   }
 
+  void relayLegSet(const Napi::CallbackInfo& info) { plane(info).tables().relayLegSet(relayLegOf(objectOf(info[0], "leg"))); }
+  void relayLegDelete(const Napi::CallbackInfo& info) { plane(info).tables().relayLegDelete(info[0].ToNumber().Uint32Value()); }
+
   void setLocalAddresses(const Napi::CallbackInfo& info) {
     const auto list = info[0].As<Napi::Array>();
     std::vector<Address> addresses;
@@ -375,14 +402,28 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
   Napi::Value tunnelCounters(const Napi::CallbackInfo& info) {
     const Tunnel* tunnel = plane(info).tables().tunnel(info[0].ToNumber().Uint32Value());
     if (tunnel == nullptr) return info.Env().Undefined();
-    const TunnelCounters& counters = *tunnel->counters;
-    Napi::Object value = Napi::Object::New(info.Env());
+    Napi::Object value = trafficOf(info.Env(), *tunnel->counters);
+    value.Set("mtu", static_cast<double>(tunnel->effectiveMtu()));
+    return value;
+  }
+
+  Napi::Value relayLegCounters(const Napi::CallbackInfo& info) {
+    const RelayLeg* leg = plane(info).tables().relayLegs().find(info[0].ToNumber().Uint32Value());
+    if (leg == nullptr) return info.Env().Undefined();
+    Napi::Object value = trafficOf(info.Env(), leg->state->counters);
+    for (size_t reason = 0; reason < std::size(leg->state->drops); reason++) {
+      value.Set(kRelayDropNames[reason], static_cast<double>(leg->state->drops[reason].load()));
+    }
+    return value;
+  }
+
+  static Napi::Object trafficOf(Napi::Env env, const TunnelCounters& counters) {
+    Napi::Object value = Napi::Object::New(env);
     value.Set("transmit-packets", static_cast<double>(counters.transmitPackets.load()));
     value.Set("transmit-octets", static_cast<double>(counters.transmitOctets.load()));
     value.Set("receive-packets", static_cast<double>(counters.receivePackets.load()));
     value.Set("receive-octets", static_cast<double>(counters.receiveOctets.load()));
     value.Set("last-received-ms", static_cast<double>(counters.lastReceivedMs.load()));
-    value.Set("mtu", static_cast<double>(tunnel->effectiveMtu()));
     return value;
   }
 

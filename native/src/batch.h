@@ -57,7 +57,6 @@ class UdpBatch {
   Message& newMessage(const OutgoingPacket& packet, size_t length);
   void prepare(Message& message, mmsghdr& header);
   void append(Message& message, const iovec& part);
-  void account(const Message& message, u64 packets, u64 octets);
   bool recover(Message& message, int error);
   void sendApart(Message& message, bool fragmented);
   void sendFragmented(const Message& message, u8* data, size_t length);

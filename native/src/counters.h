@@ -12,6 +12,8 @@ namespace sojourn {
   X(transmitOctets, "transmit-octets")                                                                          \
   X(transmitReads, "transmit-reads")                  /* reads of the TUN */                                    \
   X(transmitCalls, "transmit-calls")                  /* send system calls */                                   \
+  X(relayPackets, "relay-packets")                    /* datagrams passed on from leg to leg */                 \
+  X(relayOctets, "relay-octets")                                                                                \
   X(receivePackets, "receive-packets")                /* inner packets taken out of tunnels and permitted */    \
   X(receiveOctets, "receive-octets")                                                                            \
   X(receiveCalls, "receive-calls")                    /* receive system calls */                                \
@@ -51,7 +53,12 @@ namespace sojourn {
   X(dropReplay, "drop-replay")                        /* counter seen before, or too old to know */             \
   X(dropForged, "drop-forged")                        /* the tag does not verify */                             \
   X(dropNoAssociation, "drop-no-association")         /* nothing to seal with */                                \
-  X(dropKeySpent, "drop-key-spent")                   /* 2^62 packets under one key */
+  X(dropKeySpent, "drop-key-spent")                   /* 2^62 packets under one key */                          \
+  X(dropRelaySource, "drop-relay-source")             /* to a leg, from elsewhere than where its node is */     \
+  X(dropRelayAlone, "drop-relay-alone")               /* the other leg is not there */                          \
+  X(dropRelayType, "drop-relay-type")                 /* no datagram that a relay passes on is in it */         \
+  X(dropRelayRate, "drop-relay-rate")                 /* more than goes to the other leg in that time */        \
+  X(dropRelayUnvalidated, "drop-relay-unvalidated")   /* more than may go where nobody showed that it is */
 // clang-format on
 
 struct Counters {

@@ -16,6 +16,11 @@ class PathErrors {
   // Asks the kernel how large packets to the tunnel's far end may be, after it refused one. Its own answer to that is of no use:
   // ip_local_error gives port 0 on sockets that are not connected, and a refused UDP_SEGMENT gives none.
   void probe(const Tunnel& tunnel);
+  // What is known of the path to `endpoint`; 0: nothing.
+  static size_t pathMtu(Endpoint& endpoint, u64 nowMs) {
+    if (endpoint.pathMtu.load(std::memory_order_relaxed) != 0) age(endpoint, nowMs);
+    return endpoint.pathMtu.load(std::memory_order_relaxed);
+  }
   // Forgets a value that is older than RFC 8201 §4 lets it be.
   static void age(Endpoint& endpoint, u64 nowMs) {
     if (nowMs / 1000 - endpoint.pathMtuAt.load(std::memory_order_relaxed) > kLifetimeSeconds) endpoint.pathMtu.store(0);

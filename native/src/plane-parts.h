@@ -57,6 +57,7 @@ struct SendSockets {
 
   int complete(int family) const { return family == 6 ? complete6 : complete4; }
 };
+inline const SendSockets kNoSockets{};
 
 struct Shared {
   Shared(const Options& given, std::function<void()> wake)

@@ -66,10 +66,7 @@ void RawBatch::flush() {
     if (accepted > 0) {
       for (int index = done; index < done + accepted; index++) {
         const OutgoingPacket& packet = slots_[index].packet;
-        counters_.add(Counters::transmitPackets);
-        counters_.add(Counters::transmitOctets, packet.length());
-        packet.tunnel->counters->transmitPackets.fetch_add(1, std::memory_order_relaxed);
-        packet.tunnel->counters->transmitOctets.fetch_add(packet.length(), std::memory_order_relaxed);
+        accountSent(counters_, *packet.tunnel, 1, packet.length());
       }
       done += accepted;
       retries = 0;

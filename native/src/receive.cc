@@ -9,7 +9,7 @@
 
 namespace sojourn {
 
-Receiver::Receiver(Shared& shared, Counters& counters, int tun, unsigned slot)
+Receiver::Receiver(Shared& shared, Counters& counters, int tun, unsigned slot, const SendSockets& sockets)
     : shared_(shared),
       counters_(counters),
       tun_(tun),
@@ -17,6 +17,7 @@ Receiver::Receiver(Shared& shared, Counters& counters, int tun, unsigned slot)
       coalescer_(*this, shared.features.tunSegmentation, shared.features.tunUdpSegmentation),
       errors_(counters, tun),
       pathErrors_(shared, counters, errors_),
+      relay_(shared, counters, sockets, pathErrors_),
       buffers_(new u8[kStride * kFrames]) {}
 
 void Receiver::write(const iovec* parts, int count) {
@@ -47,6 +48,7 @@ void Receiver::settle() {
 // Runs end here: their bytes lie in buffers that the next call fills again.
 void Receiver::finishTurn() {
   coalescer_.flush();
+  relay_.flush();
   settle();
 }
 
@@ -103,15 +105,23 @@ void Receiver::udpMessage(int index, int family, Encapsulation encapsulation) {
   arrival.trafficClass = received.trafficClass;
   const size_t length = headers_[index].msg_len;
   const size_t segment = received.segmentSize == 0 ? length : received.segmentSize;
-  u8* data = buffer(index);
   if (length == 0) counters_.add(Counters::dropMalformed);
-  for (size_t at = 0; at < length; at += segment) {
+  datagrams(buffer(index), length, segment, arrival);
+}
+
+// What one receive call brought: datagrams of `segment` octets each, the last one maybe shorter.
+void Receiver::datagrams(u8* data, size_t length, size_t segment, const Arrival& arrival) {
+  for (size_t at = 0; at < length;) {
     const size_t size = std::min(segment, length - at);
-    if (encapsulation == Encapsulation::sealed) {
-      sealed(data + at, size, arrival);
-    } else {
+    if (arrival.from.encapsulation != Encapsulation::sealed) {
       inner(data + at, size, arrival);
+    } else if (const size_t relayed = relay_.take({data + at, length - at, segment, arrival.from, arrival.trafficClass}, nowMs_)) {
+      at += relayed;
+      continue;
+    } else {
+      sealed(data + at, size, arrival);
     }
+    at += size;
   }
 }
 

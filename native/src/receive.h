@@ -9,6 +9,7 @@
 #include "coalesce.h"
 #include "path-errors.h"
 #include "plane-parts.h"
+#include "relay-switch.h"
 #include "udp-socket.h"
 
 namespace sojourn {
@@ -27,8 +28,8 @@ struct ReceiverProbe;
 
 class Receiver final : public PacketSink {
  public:
-  // `slot`: whose AEAD contexts are ours.
-  Receiver(Shared& shared, Counters& counters, int tun, unsigned slot);
+  // `slot`: whose AEAD contexts are ours. `sockets`: what a relay passes on leaves by them.
+  Receiver(Shared& shared, Counters& counters, int tun, unsigned slot, const SendSockets& sockets = kNoSockets);
 
   // Each takes a bounded number of packets; false when nothing was left at the end.
   bool turnUdp(int fd, u64 nowMs);
@@ -61,6 +62,7 @@ class Receiver final : public PacketSink {
   bool turnDatagrams(int fd, int family, Encapsulation encapsulation);
   void prepareUdp(int count);
   void udpMessage(int index, int family, Encapsulation encapsulation);
+  void datagrams(u8* data, size_t length, size_t segment, const Arrival& arrival);
   // One datagram of the sealed port.
   void sealed(u8* data, size_t length, const Arrival& arrival);
   void open(u8* datagram, size_t length, Arrival arrival, u32 relayIndex);
@@ -98,6 +100,7 @@ class Receiver final : public PacketSink {
   Coalescer coalescer_;
   ErrorSender errors_;
   PathErrors pathErrors_;
+  RelaySwitch relay_;
   u64 nowMs_ = 0;
   Tally tally_;
   // Large datagrams fill the cache with few messages; small ones need many to a call.

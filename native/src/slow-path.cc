@@ -21,11 +21,7 @@ void SlowPath::sendFragmented(const Tunnel& tunnel, const OuterPayload& payload)
     counters_.add(Counters::dropSendError);
     return;
   }
-  const size_t inner = payload.length - (sealed ? tunnel.envelope() + kSealedOverhead : 0);
-  counters_.add(Counters::transmitPackets);
-  counters_.add(Counters::transmitOctets, inner);
-  tunnel.counters->transmitPackets.fetch_add(1, std::memory_order_relaxed);
-  tunnel.counters->transmitOctets.fetch_add(inner, std::memory_order_relaxed);
+  accountSent(counters_, tunnel, 1, payload.length);
 }
 
 }  // namespace sojourn

@@ -71,15 +71,6 @@ void UdpBatch::prepare(Message& message, mmsghdr& header) {
                {&message.tunnel->local, message.tunnel->family, outerTrafficClass(message.trafficClass), segmentSize});
 }
 
-// `octets` as they are behind the UDP header.
-void UdpBatch::account(const Message& message, u64 packets, u64 octets) {
-  const u64 inner = octets - packets * (message.tunnel->framing() - kUdpHeader);
-  counters_.add(Counters::transmitPackets, packets);
-  counters_.add(Counters::transmitOctets, inner);
-  message.tunnel->counters->transmitPackets.fetch_add(packets, std::memory_order_relaxed);
-  message.tunnel->counters->transmitOctets.fetch_add(inner, std::memory_order_relaxed);
-}
-
 void UdpBatch::flush() {
   mmsghdr headers[kMessages];
   for (int index = 0; index < count_; index++) prepare(messages_[index], headers[index]);
@@ -88,7 +79,10 @@ void UdpBatch::flush() {
     counters_.add(Counters::transmitCalls);
     const int accepted = ::sendmmsg(fd_, headers + done, static_cast<unsigned>(count_ - done), 0);
     if (accepted > 0) {
-      for (int index = done; index < done + accepted; index++) account(messages_[index], messages_[index].segments, messages_[index].octets);
+      for (int index = done; index < done + accepted; index++) {
+        const Message& sent = messages_[index];
+        accountSent(counters_, *sent.tunnel, sent.segments, sent.octets);
+      }
       done += accepted;
       retries = 0;
     } else if (errno == EINTR || (isPendingError(errno) && retries++ == 0)) {
@@ -146,7 +140,7 @@ void UdpBatch::sendApart(Message& message, bool fragmented) {
       counters_.add(Counters::dropSendError);
       continue;
     }
-    account(message, 1, length);
+    accountSent(counters_, *message.tunnel, 1, length);
   }
 }
 

@@ -38,7 +38,7 @@ Worker::Worker(Shared& shared, const Sockets& sockets, const Duties& duties)
     }
   }
   if (duties.receive) {
-    receiver_ = std::make_unique<Receiver>(shared, counters_, tun, slot);
+    receiver_ = std::make_unique<Receiver>(shared, counters_, tun, slot, send_);
     if (send_.udp >= 0) watch(send_.udp, EPOLLIN, kUdp);
     if (send_.sealed[0] >= 0) watch(send_.sealed[0], EPOLLIN, kSealed4);
     if (send_.sealed[1] >= 0) watch(send_.sealed[1], EPOLLIN, kSealed6);

@@ -39,6 +39,7 @@ struct World {
   std::atomic<bool> stop{false};
   std::atomic<u64> wrong{0};
   std::atomic<u64> opened{0};
+  std::atomic<u64> passedOn{0};
 };
 
 // One of a few keys, so that counters and windows are met again.
@@ -51,6 +52,32 @@ AssociationsSpec associationsOf(u32 id, int step) {
   spec.send = key;
   spec.receive = {key};
   return spec;
+}
+
+// Two places, now and then of another rate; the other leg is the one beside.
+RelayLegSpec legOf(u32 id, u32 choice) {
+  RelayLegSpec spec;
+  spec.index = id;
+  spec.other = id ^ 1;
+  spec.remote = remoteOf(id, choice & 1);
+  spec.remotePort = 7890;
+  spec.validated = (choice & 2) != 0;
+  spec.rateKilobits = 1000 + (choice & 4);
+  return spec;
+}
+
+// What a packet thread does with a datagram for a leg.
+void passOn(World& world, u32 id, u64 nowMs) {
+  const RelayLeg* leg = world.tables.relayLegs().find(id);
+  if (leg == nullptr) return;
+  if ((load32(leg->way.endpoint->identity.remote.bytes) >> 4 & 0xfff) != id || leg->other != (id ^ 1)) world.wrong++;
+  leg->place->came(100);
+  leg->state->counters.receivePackets.fetch_add(1, std::memory_order_relaxed);
+  const RelayLeg* other = world.tables.relayLegs().find(leg->other);
+  RelayDrop reason{};
+  if (other == nullptr || !other->admits(100, nowMs, reason)) return;
+  other->way.counters->transmitPackets.fetch_add(1, std::memory_order_relaxed);
+  world.passedOn.fetch_add(1, std::memory_order_relaxed);
 }
 
 // What two packet threads do with one association: seal, and open what was sealed.
@@ -76,7 +103,7 @@ void change(World& world, u32 seed) {
     spec.mtu = 1400;
     spec.remote = remoteOf(id, random());
     spec.remotePort = 4191;
-    switch (random() % 9) {
+    switch (random() % 12) {
       case 5:
         world.tables.associationsSet(associationsOf(id, step));
         break;
@@ -90,6 +117,13 @@ void change(World& world, u32 seed) {
       case 8:
         world.tables.overlayDelete({6, 48, prefixOf(id)});
         world.tables.routeDelete({{6, 64, prefixOf(id)}, id, true});
+        break;
+      case 9:
+      case 10:
+        world.tables.relayLegSet(legOf(id, random()));
+        break;
+      case 11:
+        world.tables.relayLegDelete(id);
         break;
       case 0:
         world.tables.tunnelDelete(id);
@@ -118,6 +152,7 @@ void forward(World& world, EpochDomain::Reader& reader, Counters& counters, u32 
     reader.online(world.tables.domain());
     for (int packet = 0; packet < 64; packet++) {
       const u32 id = 1 + random() % kIds;
+      passOn(world, id, random() % 1000);
       const Routes& routes = world.tables.routes();
       const u32 peer = routes.peer(6, prefixOf(id).bytes);
       if ((peer != 0 && peer != id) || (routes.isOwn(6, prefixOf(id).bytes) && prefixOf(id) == Address{})) world.wrong++;
@@ -168,4 +203,5 @@ TEST(readers_and_writers_together) {
   CHECK_EQUAL(world->wrong.load(), 0u);
   CHECK(sum > 0);
   CHECK(world->opened.load() > 0);
+  CHECK(world->passedOn.load() > 0);
 }

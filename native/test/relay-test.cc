@@ -1,0 +1,376 @@
+// A relay's legs and what it passes on, between real sockets on the loopback interface.
+#include <netinet/udp.h>
+#include <sys/time.h>
+
+#include <algorithm>
+#include <memory>
+#include <vector>
+
+#include "../src/relay-switch.h"
+#include "check.h"
+
+#ifndef UDP_GRO
+#define UDP_GRO 104
+#endif
+
+using namespace sojourn;
+
+namespace {
+
+using Bytes = std::vector<u8>;
+
+constexpr u32 kFast = 1'000'000;
+
+// A UDP socket at 127.0.0.1 that keeps runs of datagrams together.
+class Node {
+ public:
+  Node() : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    const timeval patience{10, 0};
+    ::setsockopt(fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    enable(fd(), IPPROTO_UDP, UDP_GRO);
+    enable(fd(), IPPROTO_IP, IP_RECVTOS);
+    sockaddr_in at = socketAddress(loopback(), 0);
+    socklen_t size = sizeof at;
+    CHECK(::bind(fd(), reinterpret_cast<sockaddr*>(&at), size) == 0);
+    ::getsockname(fd(), reinterpret_cast<sockaddr*>(&at), &size);
+    port = ntohs(at.sin_port);
+  }
+
+  static Address loopback() {
+    Address address;
+    store32(address.bytes, 0x7f000001);
+    return address;
+  }
+  int fd() const { return socket_.get(); }
+  Endpoint::Key key() const { return {loopback(), port, 4, Encapsulation::sealed}; }
+
+  // What comes next, within ten seconds; `segment` is 0 for one alone.
+  Bytes receive() {
+    Bytes datagram(65536);
+    iovec part{datagram.data(), datagram.size()};
+    ControlBuffer control;
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+    const ssize_t length = ::recvmsg(fd(), &message, 0);
+    CHECK(length >= 0);
+    datagram.resize(length < 0 ? 0 : static_cast<size_t>(length));
+    last = readControl(message);
+    return datagram;
+  }
+  bool nothing() {
+    u8 octet;
+    return ::recv(fd(), &octet, 1, MSG_DONTWAIT) < 0;
+  }
+
+  u16 port = 0;
+  UdpReceived last;
+
+ private:
+  Descriptor socket_;
+};
+
+Options options() {
+  Options given;
+  given.sealedPort = 7890;
+  return given;
+}
+
+// A relay between two nodes: leg 1 is the first one's, leg 2 the second one's.
+struct Relay {
+  Shared shared{options(), [] {}};
+  Counters counters;
+  Node own;
+  Node nodes[2];
+  SendSockets sockets;
+  ErrorSender errors{counters, -1};
+  PathErrors pathErrors{shared, counters, errors};
+  std::unique_ptr<RelaySwitch> relay;
+  u64 nowMs = 1000;
+
+  Relay() {
+    shared.features.udpSegmentation = true;
+    sockets.sealed[0] = own.fd();
+    sockets.sealedPort = 7890;
+    relay = std::make_unique<RelaySwitch>(shared, counters, sockets, pathErrors);
+    for (u32 index = 1; index <= 2; index++) shared.tables.relayLegSet(leg(index));
+  }
+
+  RelayLegSpec leg(u32 index) const {
+    RelayLegSpec spec;
+    spec.index = index;
+    spec.other = 3 - index;
+    spec.local = spec.remote = Node::loopback();
+    spec.remotePort = nodes[index - 1].port;
+    spec.validated = true;
+    spec.rateKilobits = kFast;
+    return spec;
+  }
+  const RelayLeg& at(u32 index) const { return *shared.tables.relayLegs().find(index); }
+  u64 dropped(u32 index, RelayDrop reason) const { return at(index).state->drops[static_cast<size_t>(reason)].load(); }
+  u64 value(Counters::Name name) const { return counters.values[name].load(); }
+
+  size_t take(Bytes& data, size_t segment, const Endpoint::Key& from, u8 trafficClass = 0) {
+    return relay->take({data.data(), data.size(), segment, from, trafficClass}, nowMs);
+  }
+  // One that comes from the first node; whether it was for a leg.
+  bool pass(Bytes datagram) {
+    const size_t size = datagram.size();
+    const size_t taken = take(datagram, size, nodes[0].key());
+    relay->flush();
+    CHECK(taken == 0 || taken == size);
+    return taken != 0;
+  }
+};
+
+// In an envelope for leg `index`, `size` octets in all.
+Bytes envelope(u32 index, size_t size, u8 type = 1, u8 filling = 0) {
+  Bytes datagram(size, filling);
+  store32(datagram.data(), u32{13} << 28 | index);
+  if (size > kEnvelope) datagram[kEnvelope] = static_cast<u8>(type << 4);
+  return datagram;
+}
+
+Bytes joined(const std::vector<Bytes>& all) {
+  Bytes whole;
+  for (const Bytes& one : all) whole.insert(whole.end(), one.begin(), one.end());
+  return whole;
+}
+
+}  // namespace
+
+TEST(a_relay_passes_on_in_the_other_legs_envelope) {
+  auto relay = std::make_unique<Relay>();
+  for (const u8 type : {1, 9, 10, 11, 12}) {
+    CHECK(relay->pass(envelope(1, 60, type, type)));
+    CHECK(relay->nodes[1].receive() == envelope(2, 60, type, type));
+  }
+  CHECK(relay->nodes[0].nothing());
+  const TunnelCounters& first = relay->at(1).state->counters;
+  const TunnelCounters& second = relay->at(2).state->counters;
+  CHECK_EQUAL(first.receivePackets.load(), 5u);
+  CHECK_EQUAL(first.receiveOctets.load(), 300u);
+  CHECK_EQUAL(first.lastReceivedMs.load(), 1000u);
+  CHECK_EQUAL(first.transmitPackets.load(), 0u);
+  CHECK_EQUAL(second.transmitPackets.load(), 5u);
+  CHECK_EQUAL(second.transmitOctets.load(), 300u);
+  CHECK_EQUAL(relay->value(Counters::relayPackets), 5u);
+  CHECK_EQUAL(relay->value(Counters::relayOctets), 300u);
+  CHECK_EQUAL(relay->value(Counters::transmitPackets), 0u);
+}
+
+TEST(a_relay_leaves_what_is_for_no_leg) {
+  auto relay = std::make_unique<Relay>();
+  for (const u32 index : {0u, 3u, 0x0fffffffu}) CHECK(!relay->pass(envelope(index, 60)));
+  CHECK(!relay->pass({0x10, 0, 0, 1, 2, 3, 4, 5}));
+  CHECK(!relay->pass({0xd0, 0, 1}));
+  CHECK(relay->nodes[1].nothing());
+}
+
+TEST(a_relay_drops_what_comes_from_elsewhere) {
+  auto relay = std::make_unique<Relay>();
+  const Endpoint::Key right = relay->nodes[0].key();
+  std::vector<Endpoint::Key> wrong(4, right);
+  wrong[0].port++;
+  wrong[1].remote.bytes[3]++;
+  // The same octets in the other family.
+  wrong[2].family = 6;
+  wrong[3] = relay->nodes[1].key();
+  for (const Endpoint::Key& from : wrong) {
+    Bytes datagram = envelope(1, 60);
+    CHECK_EQUAL(relay->take(datagram, 60, from), 60u);
+    CHECK(datagram == envelope(1, 60));
+  }
+  CHECK_EQUAL(relay->dropped(1, RelayDrop::source), 4u);
+  CHECK_EQUAL(relay->value(Counters::dropRelaySource), 4u);
+  CHECK_EQUAL(relay->at(1).state->counters.receivePackets.load(), 0u);
+  // All of a run at once.
+  Bytes run = joined({envelope(1, 60), envelope(1, 60), envelope(1, 9)});
+  CHECK_EQUAL(relay->take(run, 60, wrong[0]), 129u);
+  CHECK_EQUAL(relay->dropped(1, RelayDrop::source), 7u);
+  relay->relay->flush();
+  CHECK(relay->nodes[1].nothing());
+}
+
+TEST(a_relay_drops_what_has_no_other_leg) {
+  auto relay = std::make_unique<Relay>();
+  RelayLegSpec alone = relay->leg(1);
+  for (const u32 other : {0u, 77u}) {
+    alone.other = other;
+    relay->shared.tables.relayLegSet(alone);
+    CHECK(relay->pass(envelope(1, 60)));
+  }
+  relay->shared.tables.relayLegSet(relay->leg(1));
+  relay->shared.tables.relayLegDelete(2);
+  CHECK(relay->pass(envelope(1, 60)));
+  CHECK_EQUAL(relay->dropped(1, RelayDrop::alone), 3u);
+  CHECK_EQUAL(relay->value(Counters::dropRelayAlone), 3u);
+  relay->shared.tables.relayLegDelete(1);
+  CHECK(!relay->pass(envelope(1, 60)));
+  // Deleted and set again it is another leg.
+  relay->shared.tables.relayLegSet(relay->leg(1));
+  CHECK_EQUAL(relay->dropped(1, RelayDrop::alone), 0u);
+}
+
+TEST(a_relay_passes_on_five_types_only) {
+  auto relay = std::make_unique<Relay>();
+  u64 wrong = 0;
+  for (u8 type = 0; type < 16; type++) {
+    const bool right = type == 1 || (type >= 9 && type <= 12);
+    CHECK(relay->pass(envelope(1, 8, type)));
+    if (right) CHECK(relay->nodes[1].receive() == envelope(2, 8, type));
+    wrong += right ? 0 : 1;
+    CHECK_EQUAL(relay->dropped(1, RelayDrop::type), wrong);
+  }
+  // Nothing in it, or less than a word.
+  for (size_t size = 4; size < 8; size++) CHECK(relay->pass(envelope(1, size)));
+  CHECK_EQUAL(relay->dropped(1, RelayDrop::type), wrong + 4);
+  CHECK_EQUAL(relay->value(Counters::dropRelayType), wrong + 4);
+  CHECK(relay->nodes[1].nothing());
+}
+
+TEST(a_relay_keeps_runs_together) {
+  auto relay = std::make_unique<Relay>();
+  std::vector<Bytes> came;
+  std::vector<Bytes> expected;
+  for (u8 at = 0; at < 40; at++) {
+    const size_t size = at == 39 ? 700 : 1400;
+    came.push_back(envelope(1, size, 1, at));
+    expected.push_back(envelope(2, size, 1, at));
+  }
+  Bytes run = joined(came);
+  CHECK_EQUAL(relay->take(run, 1400, relay->nodes[0].key(), 0x2a), run.size());
+  relay->relay->flush();
+  CHECK_EQUAL(relay->value(Counters::transmitCalls), 1u);
+  // On the loopback interface they are not taken apart either.
+  CHECK(relay->nodes[1].receive() == joined(expected));
+  CHECK_EQUAL(relay->nodes[1].last.segmentSize, 1400u);
+  CHECK_EQUAL(relay->nodes[1].last.trafficClass, 0x2a);
+  CHECK_EQUAL(relay->at(2).state->counters.transmitPackets.load(), 40u);
+}
+
+TEST(a_relay_takes_runs_apart_where_they_are_of_several) {
+  auto relay = std::make_unique<Relay>();
+  const Endpoint::Key from = relay->nodes[0].key();
+  Bytes data = joined({envelope(1, 50), envelope(1, 50), envelope(1, 50, 13), envelope(1, 50, 9), {0x10, 0, 0, 7}});
+  data.resize(250);
+  const Bytes last(data.begin() + 200, data.end());
+  auto front = [&] {
+    const size_t taken = relay->take(data, 50, from);
+    relay->relay->flush();
+    data.erase(data.begin(), data.begin() + static_cast<ssize_t>(taken));
+    return taken;
+  };
+  CHECK_EQUAL(front(), 100u);
+  CHECK(relay->nodes[1].receive() == joined({envelope(2, 50), envelope(2, 50)}));
+  CHECK_EQUAL(front(), 50u);
+  CHECK_EQUAL(relay->dropped(1, RelayDrop::type), 1u);
+  CHECK_EQUAL(front(), 50u);
+  CHECK(relay->nodes[1].receive() == envelope(2, 50, 9));
+  CHECK_EQUAL(front(), 0u);
+  CHECK(data == last);
+  // The other leg's, from where its node is not, ends a run.
+  data = joined({envelope(1, 50), envelope(2, 50), envelope(1, 50)});
+  CHECK_EQUAL(front(), 50u);
+  CHECK_EQUAL(front(), 50u);
+  CHECK_EQUAL(front(), 50u);
+  CHECK_EQUAL(relay->dropped(2, RelayDrop::source), 1u);
+}
+
+TEST(a_relay_sends_no_more_than_three_times_to_a_place_without_proof) {
+  auto relay = std::make_unique<Relay>();
+  RelayLegSpec second = relay->leg(2);
+  second.validated = false;
+  relay->shared.tables.relayLegSet(second);
+  CHECK(relay->pass(envelope(1, 100)));
+  CHECK_EQUAL(relay->dropped(2, RelayDrop::unvalidated), 1u);
+  CHECK_EQUAL(relay->dropped(1, RelayDrop::unvalidated), 0u);
+  // 100 octets came from there.
+  Bytes back = envelope(2, 100);
+  CHECK_EQUAL(relay->take(back, 100, relay->nodes[1].key()), 100u);
+  CHECK(relay->pass(envelope(1, 200)));
+  // Of a run what there is room for: an octet too much, then enough.
+  Bytes run = joined({envelope(1, 99), envelope(1, 99), envelope(1, 1 + 8)});
+  CHECK_EQUAL(relay->take(run, 99, relay->nodes[0].key()), 207u);
+  relay->relay->flush();
+  CHECK_EQUAL(relay->at(2).state->counters.transmitOctets.load(), 299u);
+  CHECK_EQUAL(relay->dropped(2, RelayDrop::unvalidated), 3u);
+  // Set again it has no more, elsewhere it begins anew, with proof it is not bounded.
+  relay->shared.tables.relayLegSet(second);
+  CHECK(relay->pass(envelope(1, 8)));
+  CHECK_EQUAL(relay->dropped(2, RelayDrop::unvalidated), 4u);
+  RelayLegSpec moved = second;
+  moved.remotePort = relay->nodes[0].port;
+  relay->shared.tables.relayLegSet(moved);
+  relay->shared.tables.relayLegSet(second);
+  CHECK_EQUAL(relay->take(back = envelope(2, 100), 100, relay->nodes[1].key()), 100u);
+  CHECK(relay->pass(envelope(1, 300)));
+  CHECK_EQUAL(relay->dropped(2, RelayDrop::unvalidated), 4u);
+  CHECK(relay->pass(envelope(1, 8)));
+  CHECK_EQUAL(relay->dropped(2, RelayDrop::unvalidated), 5u);
+  relay->shared.tables.relayLegSet(relay->leg(2));
+  CHECK(relay->pass(envelope(1, 5000)));
+  CHECK_EQUAL(relay->at(2).state->counters.transmitOctets.load(), 299u + 300u + 5000u);
+  CHECK_EQUAL(relay->value(Counters::dropRelayUnvalidated), 5u);
+}
+
+TEST(a_relay_keeps_to_the_rate_of_the_leg_that_it_sends_to) {
+  auto relay = std::make_unique<Relay>();
+  RelayLegSpec second = relay->leg(2);
+  second.rateKilobits = 8000;
+  relay->shared.tables.relayLegSet(second);
+  // A burst of 256 KiB, then a thousand octets each millisecond.
+  u64 sent = 0;
+  Bytes run = joined(std::vector<Bytes>(50, envelope(1, 1000)));
+  for (int count = 0; count < 6; count++) {
+    Bytes copy = run;
+    CHECK_EQUAL(relay->take(copy, 1000, relay->nodes[0].key()), run.size());
+    relay->relay->flush();
+  }
+  sent = relay->at(2).state->counters.transmitOctets.load();
+  CHECK_EQUAL(sent, 262'000u);
+  CHECK_EQUAL(relay->dropped(2, RelayDrop::rate), 300u - 262u);
+  CHECK_EQUAL(relay->value(Counters::dropRelayRate), 300u - 262u);
+  relay->nowMs += 20;
+  relay->take(run, 1000, relay->nodes[0].key());
+  relay->relay->flush();
+  CHECK_EQUAL(relay->at(2).state->counters.transmitOctets.load(), 282'000u);
+  CHECK_EQUAL(relay->at(1).state->counters.receiveOctets.load(), 350'000u);
+}
+
+TEST(a_rate_and_its_burst) {
+  auto all = [](OctetRate& rate, u32 kilobits, u64 nowMs) {
+    u64 taken = 0;
+    while (rate.take(1000, kilobits, nowMs)) taken += 1000;
+    return taken;
+  };
+  OctetRate none;
+  CHECK(!none.take(1, 0, 1'000'000));
+  // Of a fast one what it carries in 100 ms.
+  OctetRate fast;
+  CHECK_EQUAL(all(fast, 800'000, 1'000'000), 10'000'000u);
+  CHECK(!fast.take(1'000'001, 800'000, 1'000'010));
+  CHECK(fast.take(1'000'000, 800'000, 1'000'010));
+  CHECK(!fast.take(1, 800'000, 1'000'010));
+  // A thread that is behind gets nothing by it, nor do the others.
+  CHECK(!fast.take(1, 800'000, 1'000'000));
+  CHECK(!fast.take(1, 800'000, 1'000'010));
+  CHECK_EQUAL(all(fast, 800'000, 2'000'000), 10'000'000u);
+  // A slow one counts every bit.
+  OctetRate slow;
+  CHECK_EQUAL(all(slow, 1, 10'000'000), 262'000u);
+  CHECK(slow.take(144, 1, 10'000'000));
+  for (u64 ms = 1; ms < 8; ms++) CHECK(!slow.take(1, 1, 10'000'000 + ms));
+  CHECK(slow.take(1, 1, 10'000'008));
+  CHECK(!slow.take(1, 1, 10'000'008));
+  // Another rate goes on with what there is.
+  CHECK(!slow.take(1, 800'000, 10'000'008));
+  CHECK(slow.take(100'000, 800'000, 10'000'009));
+  // The fastest of all, and when the clock wraps.
+  OctetRate fastest;
+  CHECK(fastest.take(536'870'911, 0xffffffff, (u64{1} << 32) - 1));
+  CHECK(!fastest.take(1000, 0xffffffff, (u64{1} << 32) - 1));
+  CHECK(fastest.take(500'000'000, 0xffffffff, u64{1} << 32));
+}
