@@ -4,10 +4,12 @@
  * resolv.conf(5). Somebody else may write the file meanwhile, a DHCP client after a move for instance: then that is what was there.
  */
 import {
+  closeSync,
   existsSync,
   type FSWatcher,
   lstatSync,
   mkdirSync,
+  openSync,
   readFileSync,
   readlinkSync,
   realpathSync,
@@ -153,9 +155,17 @@ export function restoreResolvConf({ file = RESOLV_CONF, backup }: ResolvConfPlac
 export function isMountPoint(file: string): boolean {
   if (!existsSync(file)) return false;
   const real = realpathSync(file);
-  return readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .some((line) => line.split(' ')[4] === real);
+  return mountOf(real) !== mountOf(dirname(real));
+}
+
+/** proc(5): the id of the mount that a path is on. */
+function mountOf(path: string): string | undefined {
+  const opened = openSync(path, 'r');
+  try {
+    return /^mnt_id:\s*(\d+)$/m.exec(readFileSync(`/proc/self/fdinfo/${opened}`, 'utf8'))?.[1];
+  } finally {
+    closeSync(opened);
+  }
 }
 
 /** Undefined for what is no link. */

@@ -40,7 +40,7 @@ export async function useResolved({ device, servers }: ResolvedLink): Promise<vo
       await resolvectl('default-route', device, 'true');
       return;
     } catch (thrown) {
-      if (left === 0) throw thrown;
+      if (left === 0 || isMissing(thrown)) throw thrown;
       await new Promise((resolve) => setTimeout(resolve, BETWEEN_TRIES_MS));
     }
   }
@@ -49,6 +49,10 @@ export async function useResolved({ device, servers }: ResolvedLink): Promise<vo
 /** Harmless where nothing was set. */
 export async function leaveResolved(device: string): Promise<void> {
   await resolvectl('revert', device).catch(() => {});
+}
+
+function isMissing(thrown: unknown): boolean {
+  return thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
 }
 
 async function resolvectl(...parameters: readonly string[]): Promise<void> {

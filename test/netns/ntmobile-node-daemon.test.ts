@@ -119,7 +119,8 @@ describe('a node', () => {
     const file = `${STATE_DIRECTORY}/a.key`;
     expect(statSync(file).mode & 0o777).toBe(0o600);
     const log = readFileSync(nodes.node('a').logFile, 'utf8');
-    for (const event of ['logged-in', 'registered', 'moved', 'path-established']) expect(log).toContain(event);
+    for (const event of ['logged-in', 'registered', 'moved', 'path-established', 'resolver-untouched'])
+      expect(log).toContain(event);
     for (const secret of [readFileSync(file, 'utf8').trim().slice('hex:'.length), PASSWORD])
       expect(log).not.toContain(secret);
   });

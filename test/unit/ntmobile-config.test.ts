@@ -1,5 +1,5 @@
 /** The section `ntmobile:` of mn.yaml: what it becomes, and what an operator is told of slips in it. */
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -66,6 +66,11 @@ describe('a good mn.yaml', () => {
     expect(ntmobile?.secret).toEqual({ kind: 'enrolment-token', file: join(directory, 'gone') });
     expect(ntmobile && ntmobileCautions(ntmobile)).toEqual([expect.stringContaining('gone is not there')]);
   });
+});
+
+it('accepts examples/mn.ntmobile.yaml but for its password', () => {
+  const text = readFileSync(new URL('../../examples/mn.ntmobile.yaml', import.meta.url), 'utf8');
+  expect(faultsOf(text)).toEqual([expect.stringContaining('ntmobile.passwordFile: /etc/sojourn/keys/password cannot')]);
 });
 
 describe('a wrong mn.yaml', () => {
