@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { randomOf } from '#test/unit/ntmobile-sessions-scene.ts';
 import { type NodeHost, ZONE } from './ntmobile/hosts.ts';
+import { NAT_KINDS } from './ntmobile/nat.ts';
 import { DELAY_MS, PLACES, World } from './ntmobile/world.ts';
 
 /** Two nodes over the relay: there and back. */
@@ -91,5 +92,39 @@ describe('a coordinator that is gone', () => {
     const c = world.node('c', placeAt(world, 0));
     c.query(`b.${ZONE}`);
     expect(world.joined(c, b, 2_000)).toBe(true);
+  });
+});
+
+describe('without a relay', () => {
+  it.each([
+    ['who asked', true],
+    ['who was asked for', false],
+  ])('the nodes are joined again after %s moved', (_, first) => {
+    const world = new World(false);
+    const a = world.node('a', [world.ipv4()]);
+    const b = world.node('b', [world.behind(NAT_KINDS['port-restricted cone'])]);
+    const [asks, other] = [b, a];
+    asks.query(`a.${ZONE}`);
+    world.internet.pass(1_000);
+    expect(world.joined(a, b, 500)).toBe(true);
+    if (first) asks.move([world.behind(NAT_KINDS['port-restricted cone'])]);
+    else other.move([world.ipv4()]);
+    expect(world.joined(a, b, 15_000)).toBe(true);
+    expect(world.direct(a, b)).toBe(true);
+  });
+
+  it('a path that is lost while the coordinator is gone is made when it is back', () => {
+    const world = new World(false);
+    const a = world.node('a', [world.ipv4()]);
+    const b = world.node('b', [world.behind(NAT_KINDS['port-restricted cone'])]);
+    b.query(`a.${ZONE}`);
+    world.internet.pass(1_000);
+    expect(world.joined(a, b, 500)).toBe(true);
+    world.coordinator.down = true;
+    a.move([world.ipv4()]);
+    world.internet.pass(60_000);
+    expect(world.joined(a, b, 100)).toBe(false);
+    world.coordinator.restart(world.internet.now);
+    expect(world.joined(a, b, 5_000)).toBe(true);
   });
 });

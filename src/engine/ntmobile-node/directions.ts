@@ -8,6 +8,7 @@
 import type { IpAddress } from '#base/ip.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { NameAnswer } from '#engine/contract.ts';
+import type { Session } from '#engine/shared/ntmobile/session.ts';
 
 const WANTED_MS = 600_000;
 const FIRST_RETRY_MS = 500;
@@ -19,7 +20,10 @@ export interface Direction {
   readonly pathId: Uint8Array;
   /** Queries that wait. */
   readonly waiting: number[];
-  asked: boolean;
+  /** The session that it is asked of at present. */
+  asked: Session | undefined;
+  /** To be asked for as soon as there is a coordinator. */
+  postponed: boolean;
   wantedUntil: Monotonic;
   /** What applications were told, and until when it may be told again without asking. */
   addresses: readonly IpAddress[];
@@ -54,7 +58,14 @@ export class Directions {
     }
     if (this.#byName.size >= MOST_NAMES) this.#dropOldest();
     const made: Direction = {
-      ...{ name, pathId: pathId(), waiting: [], asked: false, wantedUntil: after(now, WANTED_MS) },
+      ...{
+        name,
+        pathId: pathId(),
+        waiting: [],
+        asked: undefined,
+        postponed: false,
+        wantedUntil: after(now, WANTED_MS),
+      },
       ...{ addresses: [], freshUntil: now, retryMs: FIRST_RETRY_MS, retryAt: NEVER },
     };
     this.#byName.set(name, made);

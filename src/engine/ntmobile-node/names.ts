@@ -62,7 +62,11 @@ export class Names {
 
   /** The coordinator is there: what waits for it is asked. */
   registered(now: Monotonic): void {
-    for (const direction of this.#directions.all()) if (direction.waiting.length > 0) this.#ask(now, direction);
+    for (const direction of this.#directions.all()) {
+      // What was asked of a session that is no more will not be answered.
+      if (direction.postponed || direction.asked !== undefined || direction.waiting.length > 0)
+        this.#ask(now, direction);
+    }
   }
 
   /** The way to that name is no more; `promising`: it may well be there again. */
@@ -117,8 +121,9 @@ export class Names {
   /** Asks the coordinator; without one, when it is there again. */
   #ask(now: Monotonic, direction: Direction): void {
     const session = this.#context.coordinator.session;
-    if (session === undefined || direction.asked) return;
-    direction.asked = true;
+    direction.postponed = session === undefined;
+    if (session === undefined || direction.asked === session) return;
+    direction.asked = session;
     const options: readonly NtmobileOption[] = [
       { type: 'name', name: direction.name },
       { type: 'path-id', pathId: direction.pathId },
@@ -140,7 +145,7 @@ export class Names {
   }
 
   #directed(now: Monotonic, direction: Direction, answer: NtmobileMessage | undefined): void {
-    direction.asked = false;
+    direction.asked = undefined;
     const addresses = answer?.status === NtmobileStatus.granted ? this.#follow(now, direction, answer) : undefined;
     if (addresses === undefined) {
       this.#context.counters.count('direction-refused');

@@ -68,8 +68,15 @@ export class PathKeeper {
       ...{ sessions: context.sessions, counters: context.counters, random: context.random, port: context.port },
       attachment: () => context.attachment(),
       candidates: () => context.candidates(),
-      changed: (now, path) => this.#wantEnd(now, hex(path.other.publicKey)),
+      changed: (now, path) => this.#pathChanged(now, path),
     };
+  }
+
+  #pathChanged(now: Monotonic, path: NodePath): void {
+    this.#wantEnd(now, hex(path.other.publicKey));
+    // Without a relay nobody else can tell the other node where this one is now.
+    const stranded = path.session?.current !== undefined && path.relay === undefined && path.way() === undefined;
+    if (stranded && path.initiator) this.#context.lost(now, path.other.name, true);
   }
 
   deadline(): Monotonic {
