@@ -5,14 +5,12 @@
  *      198.18.0.1  fd12:3456:789a::1 ---- sojourn-rsn   eth0 203.0.113.1/24 ------- 203.0.113.80, .81
  *      100.127.0.5 (a shadow address)                        2001:db8:6::1/64       2001:db8:6::80, ::81
  */
-import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import type { Readable, Writable } from 'node:stream';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
-import { attempt, Background, inNamespace, ipBatch, nowMs, run, waitFor } from '#lab/shell.ts';
+import { attempt, Background, ipBatch, nowMs, run, waitFor } from '#lab/shell.ts';
 import { ping } from './plane-traffic.ts';
+import { Talk } from './talk.ts';
 import { dissect } from './tshark.ts';
 
 const CAPTURE = new URL('../../native/build/sojourn-capture', import.meta.url).pathname;
@@ -30,53 +28,6 @@ type Family = (typeof FAMILIES)[number];
 const ROOM = `map-${Math.round(nowMs())}`;
 const [NODES, HOST, SERVER] = [`${ROOM}-nodes`, `${ROOM}-relay`, `${ROOM}-server`];
 let serving: Background;
-
-/** A child that is told and heard line by line. */
-class Talk implements Disposable {
-  readonly heard: string[] = [];
-  readonly #child: ChildProcessByStdio<Writable, Readable, null>;
-  readonly exited: Promise<void>;
-
-  constructor(namespace: string, script: string, ...parameters: readonly string[]) {
-    const file = join(import.meta.dirname, script);
-    const [program = '', ...argv] = inNamespace(namespace, [process.execPath, file, ...parameters]);
-    this.#child = spawn(program, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
-    createInterface(this.#child.stdout).on('line', (line) => this.heard.push(line));
-    this.exited = new Promise((resolve) => this.#child.once('exit', () => resolve()));
-  }
-
-  tell(value: unknown): void {
-    this.#child.stdin.write(`${typeof value === 'string' ? value : JSON.stringify(value)}\n`);
-  }
-
-  async until(line: string | RegExp): Promise<void> {
-    const is = (one: string): boolean => (typeof line === 'string' ? one === line : line.test(one));
-    await waitFor(() => this.heard.some(is), { timeoutMs: 10_000, what: `${line}, not ${this.heard.join('; ')}` });
-  }
-
-  /** What is answered to one more line; undefined: nothing for so long. */
-  async ask(timeoutMs = 10_000): Promise<string | undefined> {
-    const before = this.heard.length;
-    this.tell('x');
-    const more = () => this.heard.length > before;
-    await waitFor(more, { timeoutMs, what: 'an answer' }).catch(() => undefined);
-    return this.heard[before];
-  }
-
-  async end(): Promise<void> {
-    this.#child.stdin.end();
-    await this.exited;
-  }
-
-  async kill(): Promise<void> {
-    this.#child.kill('SIGKILL');
-    await this.exited;
-  }
-
-  [Symbol.dispose](): void {
-    this.#child.kill('SIGKILL');
-  }
-}
 
 async function openMaps(over: Readonly<Record<string, unknown>> = {}): Promise<Talk> {
   const virtualPrefixes = [

@@ -1,4 +1,4 @@
-/** Two nodes of NTMobile with an account server and a direction coordinator, all of them daemons, and no relay. */
+/** Two nodes of NTMobile with an account server, a direction coordinator and, where it is asked for, a relay, all of them daemons. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { hex } from '#base/bytes.ts';
 import { keyPairOf, sha256, signingKeyOf } from '#crypto/primitives.ts';
@@ -30,6 +30,8 @@ const base64 = (octets: Uint8Array): string => `base64:${Buffer.from(octets).toS
 export interface NodesOptions extends LabOptions {
   /** Of each node's file, beside `ntmobile`. */
   readonly node?: ConfigurationOverrides;
+  /** Of the relay's file; without it there is no relay. */
+  readonly relay?: ConfigurationOverrides;
   /** Of each node's section `ntmobile`. */
   readonly ntmobile?: ConfigurationOverrides;
 }
@@ -38,6 +40,7 @@ export class NtmobileNodes implements AsyncDisposable {
   readonly lab: Lab;
   readonly accountServer: DaemonProcess;
   readonly coordinator: DaemonProcess;
+  readonly relay: DaemonProcess | undefined;
   readonly #nodes = new Map<NodeName, DaemonProcess>();
   readonly #options: NodesOptions;
   fingerprint = '';
@@ -55,15 +58,25 @@ export class NtmobileNodes implements AsyncDisposable {
       directionCoordinators: [{ name: 'dc.example', publicKey, endpoints }],
     });
     const addresses = [ADDRESSES.coordinatorIpv4, ADDRESSES.coordinatorIpv6];
-    this.coordinator = new DaemonProcess(lab, 'dc', 'dc', { ...system, authorities: [authority], addresses });
+    const relays = options.relay === undefined ? [] : [base64(keyPairOf(makeKey('rsn.key')).publicKey)];
+    this.coordinator = new DaemonProcess(lab, 'dc', 'dc', { ...system, authorities: [authority], addresses, relays });
+    if (options.relay === undefined) return;
+    this.relay = new DaemonProcess(lab, 'rsn', 'rsn', {
+      ...{ daemon, systemPrefix: system.systemPrefix, authorities: [authority] },
+      addresses: [ADDRESSES.relayIpv6, ADDRESSES.relayIpv4],
+      directionCoordinators: [{ name: 'dc.example', publicKey, endpoints }],
+      ...options.relay,
+    });
   }
 
   /** The servers run, and nodes have accounts; no node runs. */
-  static async create({ node, ntmobile, ...lab }: NodesOptions): Promise<NtmobileNodes> {
+  static async create({ node, ntmobile, relay, ...lab }: NodesOptions): Promise<NtmobileNodes> {
     const nodes = Object.fromEntries(NODES.map((name) => [name, ['eth0']]));
-    const made = new NtmobileNodes(await Lab.create({ nodes, servers: ['as', 'dc'], ...lab }), {
+    const servers = ['as', 'dc', ...(relay === undefined ? [] : (['rsn'] as const))] as const;
+    const made = new NtmobileNodes(await Lab.create({ nodes, servers, ...lab }), {
       ...(node === undefined ? {} : { node }),
       ...(ntmobile === undefined ? {} : { ntmobile }),
+      ...(relay === undefined ? {} : { relay }),
     });
     await made.accountServer.start();
     await made.coordinator.start();
