@@ -59,6 +59,8 @@ export interface Moved {
 /** A running packet capture; its file is complete after `stop`. */
 export interface Capture extends AsyncDisposable {
   readonly file: string;
+  /** Packets that were too many for it; known when it was stopped. */
+  readonly dropped: number | undefined;
   stop(): Promise<void>;
 }
 
@@ -274,17 +276,27 @@ export class Lab implements AsyncDisposable {
 
   /**
    * Captures what passes an interface into a pcap file, both directions; resolves when capturing has begun. `stop` resolves when
-   * everything that had passed by then is in the file. Segmented super-packets are in it as the kernel holds them, whole.
+   * everything that had passed by then is in the file. Segmented super-packets are in it as the kernel holds them, whole, or their first `snapLength` octets.
    */
-  async capture(namespace: string, name: string, file: string): Promise<Capture> {
+  async capture(namespace: string, name: string, file: string, snapLength?: number): Promise<Capture> {
     if (!existsSync(CAPTURE_PROGRAM)) throw new Error(`${CAPTURE_PROGRAM} is missing: make -C native/tools`);
-    const capturing = this.spawn(namespace, [CAPTURE_PROGRAM, '--interface', name, '--file', file]);
+    const limit = snapLength === undefined ? [] : ['--snap-length', String(snapLength)];
+    const capturing = this.spawn(namespace, [CAPTURE_PROGRAM, '--interface', name, '--file', file, ...limit]);
     await capturing.ready('ready');
+    let dropped: number | undefined;
     const stop = async (): Promise<void> => {
       const { code, stdout, stderr } = await capturing.stop('SIGINT');
       if (code !== 0) throw new Error(`capture of ${name} in ${namespace}: ${stdout}${stderr}`);
+      dropped = Number(/dropped=(\d+)/.exec(stdout)?.[1]);
     };
-    return { file, stop, [Symbol.asyncDispose]: stop };
+    return {
+      file,
+      stop,
+      get dropped() {
+        return dropped;
+      },
+      [Symbol.asyncDispose]: stop,
+    };
   }
 
   /** Makes the network's translator(s) forget every mapping, as a reboot does. */

@@ -1,6 +1,6 @@
 // sojourn-capture: writes what passes an interface, in both directions, into a pcap file (nanosecond time stamps).
 //
-//   sojourn-capture --interface IF --file FILE
+//   sojourn-capture --interface IF --file FILE [--snap-length OCTETS]
 //
 // For the lab's tests, where tcpdump falls short twice: as root of a user namespace it cannot change to its own user and gives
 // up, and what waits in its ring when it is ended is lost. This one prints "ready" when it sees packets, and on SIGTERM or
@@ -41,7 +41,7 @@ struct FileHeader {
   std::uint16_t minor = 4;
   std::uint32_t reserved1 = 0;
   std::uint32_t reserved2 = 0;
-  std::uint32_t snap_length = kSnapLength;
+  std::uint32_t snap_length;
   std::uint32_t link_type;
 };
 
@@ -141,20 +141,23 @@ void report_drops(int socket) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  if (argc != 5 || std::string_view(argv[1]) != "--interface" || std::string_view(argv[3]) != "--file") {
-    std::fprintf(stderr, "usage: sojourn-capture --interface IF --file FILE\n");
+  const bool limited = argc == 7 && std::string_view(argv[5]) == "--snap-length";
+  const unsigned long snap_length = limited ? std::strtoul(argv[6], nullptr, 10) : kSnapLength;
+  if ((argc != 5 && !limited) || std::string_view(argv[1]) != "--interface" || std::string_view(argv[3]) != "--file" || snap_length == 0 ||
+      snap_length > kSnapLength) {
+    std::fprintf(stderr, "usage: sojourn-capture --interface IF --file FILE [--snap-length OCTETS]\n");
     return 64;
   }
   const int signals = block_signals();
   const int socket = open_interface(argv[2]);
   std::FILE* file = std::fopen(argv[4], "wb");
   if (file == nullptr) die(argv[4]);
-  FileHeader header{.link_type = link_type(socket, argv[2])};
+  FileHeader header{.snap_length = static_cast<std::uint32_t>(snap_length), .link_type = link_type(socket, argv[2])};
   write_all(file, &header, sizeof header);
   if (std::fflush(file) != 0) die("write");
   std::printf("ready\n");
   std::fflush(stdout);
-  std::vector<std::uint8_t> buffer(kSnapLength);
+  std::vector<std::uint8_t> buffer(snap_length);
   std::array<pollfd, 2> waits{pollfd{socket, POLLIN, 0}, pollfd{signals, POLLIN, 0}};
   while (poll(waits.data(), waits.size(), -1) >= 0 || errno == EINTR) {
     drain(socket, file, buffer);
