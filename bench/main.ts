@@ -1,10 +1,11 @@
 /**
- * `npm run -s bench -- throughput|handover|home-agent|prefixes|direction-coordinator [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
+ * `npm run -s bench -- throughput|handover|home-agent|prefixes|direction-coordinator|matrix [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
  */
 import { Command } from 'commander';
 import { type CoordinatorSettings, directionCoordinator } from './direction-coordinator.ts';
 import { type HandoverSettings, handover } from './handover.ts';
 import { homeAgent } from './home-agent.ts';
+import { type MatrixSettings, matrix } from './matrix.ts';
 import { type PrefixSettings, prefixCost } from './prefixes.ts';
 import { printReport } from './report.ts';
 import { throughput } from './throughput.ts';
@@ -91,6 +92,16 @@ program
   .option('--directions <n>', 'Direction Requests in a run', Number, 20_000)
   .action(async ({ json, ...settings }: { json: boolean } & CoordinatorSettings) => {
     printReport(await directionCoordinator(settings), json);
+  });
+
+program
+  .command('matrix')
+  .description('who reaches whom from behind what: NTMobile fresh and after moves, Debian’s Teredo beside it')
+  .option('--json', 'one JSON object on standard output', false)
+  .option('--no-ntmobile', 'leave out NTMobile')
+  .option('--no-teredo', 'leave out Teredo')
+  .action(async ({ json, ...settings }: { json: boolean } & MatrixSettings) => {
+    printReport(await matrix(settings), json);
   });
 
 await program.parseAsync();

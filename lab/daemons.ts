@@ -279,7 +279,7 @@ export class DaemonProcess {
           () => false,
         );
       },
-      { timeoutMs: 10_000, what: `${this.name} to answer on ${this.socket}`, intervalMs: 20 },
+      { timeoutMs: 30_000, what: `${this.name} to answer on ${this.socket}`, intervalMs: 20 },
     );
   }
 

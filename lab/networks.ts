@@ -182,6 +182,9 @@ export function coreLink(index: number): {
   };
 }
 
+/** More names of the IPv6-only server: each can be asked for the first time. */
+export const MANY_NAMES: readonly string[] = Array.from({ length: 32 }, (_, at) => `gn6-${at}.example`);
+
 /** Names that the lab's name server knows. Those that begin with `gn` are of general nodes, in the words of NTMobile. */
 export const HOST_NAMES: readonly (readonly [string, ...string[]])[] = [
   ['ha.example', ADDRESSES.homeAgentIpv6, ADDRESSES.homeAgentIpv4],
@@ -193,6 +196,7 @@ export const HOST_NAMES: readonly (readonly [string, ...string[]])[] = [
   ['server4.example', ADDRESSES.server4],
   ['gn.example', ADDRESSES.correspondentIpv6, ADDRESSES.correspondentIpv4],
   ['gn6.example', ADDRESSES.server6],
+  ...MANY_NAMES.map((name): readonly [string, string] => [name, ADDRESSES.server6]),
   ['gn4.example', ADDRESSES.server4],
   ['as.example', ADDRESSES.accountServerIpv6, ADDRESSES.accountServerIpv4],
   ['dc.example', ADDRESSES.coordinatorIpv6, ADDRESSES.coordinatorIpv4],

@@ -79,9 +79,14 @@ dhcp-option=option:router,${link.router}
   return await dnsmasq(place, file, 'started, version');
 }
 
-/** The lab's name server: the names of {@link HOST_NAMES} and nothing else. */
-export async function serveNames(place: ServicePlace, addresses: readonly string[]): Promise<Background> {
+/** The lab's name server: the names of {@link HOST_NAMES}, what the servers of zones have (each `[zone, server]`), and nothing else. */
+export async function serveNames(
+  place: ServicePlace,
+  addresses: readonly string[],
+  zones: readonly (readonly [string, string])[],
+): Promise<Background> {
   const names = HOST_NAMES.map((record) => `host-record=${record.join(',')}\n`).join('');
+  const delegated = zones.map(([zone, server]) => `server=/${zone}/${server}\n`).join('');
   const listen = addresses.map((address) => `listen-address=${address}\n`).join('');
   const file = configFile(
     place,
@@ -91,7 +96,7 @@ no-resolv
 no-hosts
 local=/example/
 local-ttl=5
-${listen}${names}`,
+${listen}${names}${delegated}`,
   );
   return await dnsmasq(place, file, 'started, version');
 }

@@ -6,6 +6,7 @@ import { MOBILE_ROUTERS, type MobileRouterName } from './mobile-networks.ts';
 import { FORGET_MAPPINGS } from './nat.ts';
 import { type DynamicAddress, dynamicAddresses, NetworkManager } from './network-manager.ts';
 import {
+  ADDRESSES,
   DEFAULT_NETWORKS,
   isNetworkName,
   NETWORKS,
@@ -148,9 +149,10 @@ export class Lab implements AsyncDisposable {
     return lab;
   }
 
-  async #startServices({ networks, mobileRouters }: Design): Promise<void> {
+  async #startServices({ networks, mobileRouters, servers }: Design): Promise<void> {
     const core = { namespace: 'core', interface: 'lo', logDirectory: this.logDirectory };
-    const starting = [serveNames(core, ['2001:db8:f::53', '198.51.100.253'])];
+    const zones = servers.includes('dc') ? [['nodes.example', ADDRESSES.coordinatorIpv4] as const] : [];
+    const starting = [serveNames(core, ['2001:db8:f::53', '198.51.100.253'], zones)];
     for (const { name, ipv4, ipv6 } of networks.map((one) => NETWORKS[one])) {
       const home = name === 'home';
       const place = { namespace: name, interface: home ? 'home0' : 'lan', logDirectory: this.logDirectory };

@@ -2,7 +2,7 @@
 import { ALL_NETWORKS, type NetworkName } from '#lab/networks.ts';
 
 /** Numbers from 0 to 1, the same for the same seed. */
-function* numbersFrom(seed: number): Generator<number, never> {
+export function* numbersFrom(seed: number): Generator<number, never> {
   for (let state = seed >>> 0; ; ) {
     state = (state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(state ^ (state >>> 15), state | 1);

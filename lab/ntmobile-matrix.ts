@@ -1,0 +1,141 @@
+/** What two NTMobile nodes reach from places of each kind: joined afresh, after one of them moved there, after both did at once. */
+import { NETWORKS, type NetworkName } from './networks.ts';
+import { NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem } from './ntmobile.ts';
+import { type Way, wayBetween } from './path-watch.ts';
+import { nowMs, waitFor } from './shell.ts';
+import type { Lab, LabOptions } from './topology.ts';
+import { MATRIX_NETWORKS, mayBeDirect, NETWORKS_OF_KIND, PLACE_KINDS, type PlaceKind } from './traversal.ts';
+
+/** Kinds of the places of the first node and of the second. */
+export type Pair = readonly [first: PlaceKind, second: PlaceKind];
+
+export type History = 'fresh' | 'one moved' | 'both moved';
+
+export interface Reached {
+  readonly pair: Pair;
+  readonly history: History;
+  /** Each hears the other at its virtual address. */
+  readonly connected: boolean;
+  readonly way: Way;
+  /** By theory. */
+  readonly mayBeDirect: boolean;
+  /** From the usable addresses (fresh: from asking for the name) to the first answer. */
+  readonly answerMs: number;
+  /** The same, to when both sent directly; undefined where they never did. */
+  readonly directMs: number | undefined;
+}
+
+const NODES = ['mn', 'mn2'] as const;
+const ANSWER_SECONDS = 10;
+const DIRECT_WITHIN_MS = 20_000;
+
+export const MATRIX_LAB: LabOptions = {
+  networks: MATRIX_NETWORKS,
+  nodes: { mn: ['eth0'], mn2: ['eth0'] },
+  servers: NTMOBILE_SERVERS,
+};
+
+const placesOf = ([first, second]: Pair): readonly [NetworkName, NetworkName] => [
+  NETWORKS_OF_KIND[first][0],
+  NETWORKS_OF_KIND[second][1],
+];
+
+/** Two nodes in the lab of {@link MATRIX_LAB}. */
+export class Travellers {
+  readonly #lab: Lab;
+  readonly #system: NtmobileSystem;
+  readonly #nodes: readonly [NtmobileNode, NtmobileNode];
+  #at: Pair | undefined;
+
+  private constructor(lab: Lab, system: NtmobileSystem) {
+    this.#lab = lab;
+    this.#system = system;
+    this.#nodes = [system.node('mn'), system.node('mn2')];
+  }
+
+  static async start(lab: Lab): Promise<Travellers> {
+    const system = new NtmobileSystem(lab, { nodes: NODES });
+    await system.start();
+    return new Travellers(lab, system);
+  }
+
+  async stop(): Promise<void> {
+    await this.#system.stop();
+  }
+
+  /** Both daemons begin anew at that pair of places; the first asks for the second by name. */
+  async fresh(pair: Pair): Promise<Reached> {
+    for (const node of this.#nodes) await node.stop();
+    await this.#plug(pair, undefined);
+    for (const node of this.#nodes) await node.start();
+    return await this.#measure(pair, 'fresh', true);
+  }
+
+  /** Whoever is elsewhere moves to that pair of places, two of them at the same moment. */
+  async move(pair: Pair): Promise<Reached> {
+    const from = this.#at;
+    if (from === undefined) throw new Error('nobody has begun');
+    const movers = pair.filter((kind, at) => kind !== from[at]).length;
+    await this.#plug(pair, from);
+    return await this.#measure(pair, movers === 2 ? 'both moved' : 'one moved', false);
+  }
+
+  async #plug(pair: Pair, from: Pair | undefined): Promise<void> {
+    const places = placesOf(pair);
+    const move = async (node: string, to: NetworkName): Promise<void> => {
+      await this.#lab.move(node, to);
+      await this.#lab.waitForAddress(node, NETWORKS[to].ipv6 === undefined ? 4 : 6, { timeoutMs: 15_000 });
+    };
+    const moving = ([0, 1] as const).filter((at) => from?.[at] !== pair[at]);
+    await Promise.all(moving.map((at) => move(NODES[at], places[at])));
+    this.#at = pair;
+  }
+
+  async #measure(pair: Pair, history: History, byName: boolean): Promise<Reached> {
+    const startMs = nowMs();
+    const [first, second] = this.#nodes;
+    const there = await this.#answers(first, byName ? second.domainName : await virtualOf(second));
+    const back = await this.#answers(second, await virtualOf(first));
+    const answerMs = nowMs() - startMs;
+    const hoped = mayBeDirect(...placesOf(pair));
+    const connected = there && back;
+    const isDirect = async (): Promise<boolean> => (await wayBetween(first, second)) === 'direct';
+    const direct = connected && hoped && (await within(isDirect, DIRECT_WITHIN_MS));
+    const directMs = direct ? nowMs() - startMs : undefined;
+    return {
+      ...{ pair, history, connected, mayBeDirect: hoped, answerMs, directMs },
+      way: await wayBetween(first, second),
+    };
+  }
+
+  async #answers(from: NtmobileNode, to: string): Promise<boolean> {
+    const argv = ['ping', '-n', '-c', '1', '-i', '0.1', '-w', String(ANSWER_SECONDS), to];
+    return (await this.#lab.attempt(from.name, from.argv(argv))).code === 0;
+  }
+}
+
+async function virtualOf(node: NtmobileNode): Promise<string> {
+  return (await node.virtualAddresses())[0];
+}
+
+async function within(condition: () => Promise<boolean>, timeoutMs: number): Promise<boolean> {
+  return await waitFor(condition, { timeoutMs, what: '', intervalMs: 20 }).catch(() => false);
+}
+
+/** Every pair, each step by one of the two moving. */
+export function* oneByOne(kinds: readonly PlaceKind[] = PLACE_KINDS): Generator<Pair> {
+  for (const [row, first] of kinds.entries()) {
+    const seconds = row % 2 === 0 ? kinds : kinds.toReversed();
+    for (const second of seconds) yield [first, second];
+  }
+}
+
+/** Every pair, each step by both moving: along the diagonals. At least three kinds. */
+export function* bothAtOnce(kinds: readonly PlaceKind[] = PLACE_KINDS): Generator<Pair> {
+  for (const [shift] of kinds.entries()) {
+    for (const [row, first] of kinds.entries()) {
+      const second = kinds[(row + shift) % kinds.length];
+      if (second !== undefined) yield [first, second];
+    }
+  }
+}

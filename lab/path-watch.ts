@@ -1,0 +1,54 @@
+/** Which way two nodes take to each other, asked of their daemons again and again, and when it changed. */
+import type { NtmobileNode } from './ntmobile.ts';
+
+/** `direct` and `relayed` are what both nodes say; `changing`: one says this and the other that. */
+export type Way = 'none' | 'relayed' | 'changing' | 'direct';
+
+interface Change {
+  readonly atMs: number;
+  readonly way: Way;
+}
+
+const INTERVAL_MS = 25;
+
+export async function wayBetween(first: NtmobileNode, second: NtmobileNode): Promise<Way> {
+  const [there, back] = await Promise.all([first.pathTo(second), second.pathTo(first)]);
+  if (there === undefined || back === undefined) return 'none';
+  if (there.direct !== back.direct) return 'changing';
+  return there.direct ? 'direct' : 'relayed';
+}
+
+/** Times are of performance.now(). */
+export class PathWatch implements Disposable {
+  readonly #ends: readonly [NtmobileNode, NtmobileNode];
+  readonly #changes: Change[] = [];
+  #ended = false;
+
+  constructor(ends: readonly [NtmobileNode, NtmobileNode]) {
+    this.#ends = ends;
+    void this.#watch();
+  }
+
+  async #watch(): Promise<void> {
+    while (!this.#ended) {
+      // A daemon that is stopped at the end of the play answers no more.
+      const way = await wayBetween(...this.#ends).catch(() => undefined);
+      if (way !== undefined && way !== this.way) this.#changes.push({ atMs: performance.now(), way });
+      await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
+    }
+  }
+
+  get way(): Way {
+    return this.#changes.at(-1)?.way ?? 'none';
+  }
+
+  /** When the present way began; undefined when that was before `fromMs`. */
+  changedAfter(fromMs: number): number | undefined {
+    const last = this.#changes.at(-1);
+    return last === undefined || last.atMs < fromMs ? undefined : last.atMs;
+  }
+
+  [Symbol.dispose](): void {
+    this.#ended = true;
+  }
+}

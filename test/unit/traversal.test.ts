@@ -1,0 +1,52 @@
+/** The walks through the matrix of places, and its theory. */
+import { describe, expect, it } from 'vitest';
+import { NETWORKS } from '#lab/networks.ts';
+import { bothAtOnce, oneByOne, type Pair } from '#lab/ntmobile-matrix.ts';
+import { mayBeDirect, NETWORKS_OF_KIND, PLACE_KINDS, PlaceKind } from '#lab/traversal.ts';
+
+const changes = (walk: readonly Pair[]): readonly number[] =>
+  walk.slice(1).map((pair, at) => pair.filter((kind, side) => kind !== walk[at]?.[side]).length);
+
+describe('a walk', () => {
+  it('is by one moving at a time, through every pair', () => {
+    const walk = [...oneByOne()];
+    expect(new Set(walk.map(String)).size).toBe(PLACE_KINDS.length ** 2);
+    expect(changes(walk).every((count) => count === 1)).toBe(true);
+  });
+
+  it('is by both moving each time, through every pair', () => {
+    const walk = [...bothAtOnce()];
+    expect(new Set(walk.map(String)).size).toBe(PLACE_KINDS.length ** 2);
+    expect(changes(walk).every((count) => count === 2)).toBe(true);
+  });
+});
+
+describe('the theory', () => {
+  const direct = (first: PlaceKind, second: PlaceKind): boolean =>
+    mayBeDirect(NETWORKS_OF_KIND[first][0], NETWORKS_OF_KIND[second][1]);
+
+  it('does not care who is first', () => {
+    for (const [first, second] of oneByOne()) expect(direct(first, second)).toBe(direct(second, first));
+  });
+
+  it.each([
+    [PlaceKind.portRestricted, PlaceKind.portRestricted, true],
+    [PlaceKind.symmetric, PlaceKind.restrictedCone, true],
+    [PlaceKind.symmetric, PlaceKind.portRestricted, false],
+    [PlaceKind.symmetric, PlaceKind.symmetric, false],
+    [PlaceKind.addressDependent, PlaceKind.twoLayers, false],
+    [PlaceKind.addressDependent, PlaceKind.fullCone, true],
+    [PlaceKind.ipv6Only, PlaceKind.publicIpv4, false],
+    [PlaceKind.ipv6Only, PlaceKind.dualStack, true],
+    [PlaceKind.symmetric, PlaceKind.dualStack, true],
+  ])('%s to %s: %s', (first, second, expected) => {
+    expect(direct(first, second)).toBe(expected);
+  });
+
+  it('gives the two nodes of a kind translators of their own', () => {
+    for (const [first, second] of Object.values(NETWORKS_OF_KIND)) {
+      expect(first).not.toBe(second);
+      expect(NETWORKS[first].nat).toEqual(NETWORKS[second].nat);
+    }
+  });
+});
