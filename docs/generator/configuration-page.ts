@@ -9,19 +9,55 @@ Each daemon reads one YAML file, by custom \`/etc/sojourn/<daemon>.yaml\`. \`exa
 has every key with its default. This page is written by \`npm run docs\` from the schemas in \`daemons/*/config.ts\`, as are the examples and the man pages
 sojourn.\\<daemon\\>.yaml(5).
 
-\`\`\`
-sojourn check ha /etc/sojourn/ha.yaml     # or: sojourn-ha --check --config FILE
-\`\`\`
-
-tells everything that is wrong at once, each fault with file, line, column, key and what to do about it, and touches nothing. It ends with 0 or 78; a
-daemon that is started with a wrong file ends with 78 likewise.
-
 Keys (\`key\`, or a file named by \`keyFile\`) are written as \`hex:…\`, \`base64:…\` or \`text:…\`. A file that holds one must not be readable by every user.
-Relative paths start at the directory of the configuration file.
+
+## Drop-ins
+
+Files \`/etc/sojourn/<daemon>.yaml.d/*.yaml\` are read after the file itself, in the order of their names, so that packages, sites and machines each say their
+part in a file of their own. They are one configuration:
+
+* Mappings are merged, key by key and however deep. Everything else, a list too, takes the place of what was said before: a drop-in with \`mobileNodes\` has
+  all of them.
+* Relative paths start at the directory of \`<daemon>.yaml\`, wherever they are written.
+* Hidden files, directories and what does not end in \`.yaml\` are passed over. A drop-in in which nothing is said, or a file without drop-ins, is no fault.
+
+\`\`\`
+# /etc/sojourn/ha.yaml.d/10-local.yaml
+daemon:
+  logLevel: debug
+maximumLifetimeSeconds: 1200
+\`\`\`
+
+## Checking
+
+\`\`\`
+sojourn check ha                          # /etc/sojourn/ha.yaml with its drop-ins; another file: sojourn check ha FILE
+sojourn --json check ha                   # { "file", "ok", "faults": [{ "file", "line", "column", "path", "message", "remedy" }], "warnings" }
+sojourn-ha --check --config FILE          # the same, [--json]
+\`\`\`
+
+tells everything that is wrong at once, each fault with the file, line and column where the value was written, the key, and what to do about it, and touches
+nothing. It ends with 0 or 78. A daemon that is started with a wrong configuration says the same and ends with 78 likewise (the units do not start
+it again then).
 `;
 
-export function configurationPage(daemons: readonly DaemonConfiguration[]): string {
-  return [INTRODUCTION, ...daemons.map(section)].join('\n');
+/** `faults`: what daemons say of wrong configurations, by title. */
+export function configurationPage(
+  daemons: readonly DaemonConfiguration[],
+  faults: ReadonlyMap<string, readonly string[]>,
+): string {
+  return [INTRODUCTION, ...daemons.map(section), faultSection(faults)].join('\n');
+}
+
+function faultSection(faults: ReadonlyMap<string, readonly string[]>): string {
+  const shown = [...faults].map(([title, lines]) => `# ${title}\n${lines.map((line) => `${line}\n`).join('')}`);
+  return `## What is said of wrong configurations
+
+Of those in \`test/configurations\`, each of which the tests give to its daemon:
+
+\`\`\`
+${shown.join('\n')}\`\`\`
+`;
 }
 
 function section({ role, description, keys }: DaemonConfiguration): string {

@@ -26,7 +26,7 @@ export function roles(): readonly string[] {
 export async function schemaOf(role: string, directory = '/etc/sojourn'): Promise<z.ZodType> {
   const module: object = await import(join(DAEMONS, role, 'config.ts'));
   const [make] = Object.entries(module).flatMap(([name, value]) => (name.endsWith('Schema') ? [value] : []));
-  const schema: unknown = typeof make === 'function' ? make({ directory, noteInlineKey: () => {} }) : undefined;
+  const schema: unknown = typeof make === 'function' ? make({ directory }) : undefined;
   if (schema instanceof z.ZodType) return schema;
   throw new Error(`daemons/${role}/config.ts exports no schema`);
 }

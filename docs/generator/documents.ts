@@ -1,5 +1,5 @@
 /** All documents that are written from the code, by path below the repository. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { configurationPage } from './configuration-page.ts';
 import { configurationOf, REPOSITORY, roles } from './daemons.ts';
@@ -11,7 +11,7 @@ import { metricsPage } from './metrics-page.ts';
 export async function documents(): Promise<ReadonlyMap<string, string>> {
   const daemons = await Promise.all(roles().map(configurationOf));
   const written = new Map([
-    ['docs/configuration.md', configurationPage(daemons)],
+    ['docs/configuration.md', configurationPage(daemons, saidOfWrong())],
     ['docs/events.md', eventsPage()],
     ['docs/metrics.md', metricsPage()],
   ]);
@@ -22,6 +22,24 @@ export async function documents(): Promise<ReadonlyMap<string, string>> {
     written.set(`man/sojourn.${daemon.role}.yaml.5`, page);
   }
   return written;
+}
+
+/** The lines behind `#> ` in test/configurations, by `<daemon>: what is wrong`. */
+function saidOfWrong(): ReadonlyMap<string, readonly string[]> {
+  const directory = join(REPOSITORY, 'test/configurations');
+  const files = readdirSync(directory)
+    .filter((name) => name.endsWith('.yaml'))
+    .sort();
+  return new Map(
+    files.map((file) => {
+      const lines = readFileSync(join(directory, file), 'utf8').split('\n');
+      const [role = '', ...words] = file.replace('.yaml', '').split('-');
+      return [
+        `${role}: ${words.join(' ')}`,
+        lines.filter((line) => line.startsWith('#> ')).map((line) => line.slice(3)),
+      ];
+    }),
+  );
 }
 
 /** What of the repository's file there is. */

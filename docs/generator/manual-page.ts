@@ -31,6 +31,8 @@ export function manualPage({ role, description, keys }: DaemonConfiguration, min
 const ABOUT_FILES = (role: string): readonly string[] => [
   `One YAML file tells sojourn-${role} everything. An unknown key is a fault, and so is a value outside its range: all faults are told at once, each ` +
     'with file, line, column and what to do about it.',
+  `Files /etc/sojourn/${role}.yaml.d/*.yaml are read after it, in the order of their names. Mappings are merged, key by key; everything else, a list ` +
+    'too, takes the place of what was said before. Relative paths start at the directory of the file itself.',
 ];
 
 function paragraphs(all: readonly string[]): readonly string[] {

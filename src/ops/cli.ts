@@ -7,7 +7,7 @@ import { Command, CommanderError } from 'commander';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { addAccountCommands, type GlobalOptions } from './account-commands.ts';
 import { ask, ControlClient, ControlUnavailable } from './control-client.ts';
-import { RUN_DIRECTORY } from './directories.ts';
+import { CONFIGURATION_DIRECTORY, RUN_DIRECTORY } from './directories.ts';
 import { DockerError } from './docker-lab/engine.ts';
 import { ExitCode } from './exit-codes.ts';
 import { addInstallationCommands } from './installation/commands.ts';
@@ -64,9 +64,12 @@ function program(): Command {
     .description('send any command, with parameters as a JSON object, and print the answer')
     .action((name, parameters, _, command) => print(command.optsWithGlobals(), name, parametersOf(parameters)));
   root
-    .command('check <daemon> <file>')
-    .description('check a configuration file and name every fault; touches nothing')
-    .action((daemon, file) => runDaemon(daemon, ['--check', '--config', file]));
+    .command('check <daemon> [file]')
+    .description(`check a configuration file (default: ${CONFIGURATION_DIRECTORY}/<daemon>.yaml) and name every fault`)
+    .action((daemon, file = `${CONFIGURATION_DIRECTORY}/${daemon}.yaml`, _, command) => {
+      const { json } = command.optsWithGlobals();
+      runDaemon(daemon, ['--check', ...(json === true ? ['--json'] : []), '--config', file]);
+    });
   root
     .command('cleanup <daemon> <file>')
     .description('remove what a killed daemon with this configuration left in the kernel')

@@ -154,7 +154,6 @@ export function resolveKey(
     return undefined;
   }
   if (source.key !== undefined) {
-    configuration.noteInlineKey();
     return checkedKey(source.key, (message, remedy) => report(message, remedy, ['key']));
   }
   if (source.keyFile !== undefined) {

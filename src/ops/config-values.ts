@@ -24,3 +24,16 @@ function completedValue({ children }: KeyDescription, value: JsonValue): JsonVal
   if (isJsonList(value)) return value.map((entry) => (isJsonObject(entry) ? completed(children, entry) : entry));
   return value;
 }
+
+/** Where secrets stand in `values`, as `homes[0].security.key`. */
+export function secretsIn(keys: readonly KeyDescription[], values: JsonObject, path = ''): readonly string[] {
+  return keys.flatMap((key) => {
+    const value = values[key.name];
+    const here = path === '' ? key.name : `${path}.${key.name}`;
+    if (value === undefined) return [];
+    if (key.secret) return [here];
+    if (isJsonObject(value)) return secretsIn(key.children, value, here);
+    if (!isJsonList(value)) return [];
+    return value.flatMap((entry, at) => (isJsonObject(entry) ? secretsIn(key.children, entry, `${here}[${at}]`) : []));
+  });
+}

@@ -2,6 +2,8 @@
 
 /** Control sockets of daemons that were started by hand; each one of a unit has a directory of its own user's below it. */
 export const RUN_DIRECTORY = '/run/sojourn';
+/** Where configurations are by custom. */
+export const CONFIGURATION_DIRECTORY = '/etc/sojourn';
 const STATE_DIRECTORY = '/var/lib/sojourn';
 
 /** The directory that the unit made for this daemon (RuntimeDirectory=), or the common one. */

@@ -6,7 +6,8 @@ import { setFlagsFromString } from 'node:v8';
 import { Command, CommanderError, Option } from 'commander';
 import type { EventName } from '#engine/contract.ts';
 import type { EventSink } from '#runtime/ports.ts';
-import { formatFault, type Loaded } from './config.ts';
+import { reportCheck, writeFaults } from './check-report.ts';
+import type { Loaded } from './config.ts';
 import { ControlServer, ControlSocketError, removeStale } from './control.ts';
 import { LOG_LEVELS, type LogLevel, type ServiceSettings } from './daemon-settings.ts';
 import { EventHistory, fanOut } from './event-history.ts';
@@ -61,6 +62,7 @@ const STOP_TIMEOUT_MS = 5000;
 interface Arguments {
   readonly config: string;
   readonly check?: true;
+  readonly json?: true;
   readonly cleanup?: true;
   readonly showKey?: true;
   readonly logLevel?: LogLevel;
@@ -76,17 +78,14 @@ export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
   const given = parseArguments(mould);
   if (typeof given === 'number') return leave(given);
   const loaded = mould.load(given.config);
+  if (given.check) {
+    return leave(reportCheck(given.config, loaded, (settings) => mould.cautions(settings), given.json === true));
+  }
   if (!loaded.ok) {
-    for (const fault of loaded.faults) process.stderr.write(`${formatFault(fault)}\n`);
+    writeFaults(loaded.faults);
     return leave(ExitCode.configuration);
   }
   const settings = loaded.value;
-  const cautions = mould.cautions(settings);
-  if (given.check) {
-    for (const caution of cautions) process.stderr.write(`warning: ${caution}\n`);
-    process.stdout.write(`${given.config}: ok\n`);
-    return leave(ExitCode.ok);
-  }
   if (given.showKey && mould.publicKey !== undefined) {
     process.stdout.write(`${mould.publicKey(settings)}\n`);
     return leave(ExitCode.ok);
@@ -94,7 +93,7 @@ export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
   const { name, logFormat, logLevel } = settings.daemon;
   const log = createLog({ name, level: given.logLevel ?? logLevel, format: logFormat });
   if (given.cleanup) return leave(await cleanUp(mould, settings, log));
-  for (const caution of cautions) log.warn('configuration-caution', {}, caution);
+  for (const caution of mould.cautions(settings)) log.warn('configuration-caution', {}, caution);
   await new Life(mould, settings, log, send).live();
 }
 
@@ -107,8 +106,9 @@ function parseArguments(mould: {
   const command = new Command(`sojourn-${mould.role}`)
     .description(mould.description)
     .version(packageVersion())
-    .requiredOption('-c, --config <file>', 'configuration (YAML)')
+    .requiredOption('-c, --config <file>', 'configuration (YAML); its drop-ins are <file>.d/*.yaml')
     .option('--check', 'check the configuration, touch nothing, exit')
+    .option('--json', 'with --check: say what was found as JSON')
     .option('--cleanup', 'remove what a killed daemon left in the kernel, exit')
     .addOption(new Option('--log-level <level>', 'overrides daemon.logLevel').choices(LOG_LEVELS))
     .allowExcessArguments(false)
