@@ -43,7 +43,7 @@ export interface LoginClientOptions {
   readonly note: (event: EngineEvent) => void;
   /** For one connection; default 5000. */
   readonly connectMs?: number;
-  /** For one answer: the account server may have many passwords to check; default 30,000. */
+  /** For one answer: the account server may have many passwords to check; default 15,000. */
   readonly answerMs?: number;
 }
 
@@ -152,7 +152,7 @@ export class LoginClient implements LoginPort {
   }
 
   async #login(asked: Asked): Promise<Outcome> {
-    const { answerMs = 30_000 } = this.#options;
+    const { answerMs = 15_000 } = this.#options;
     const exchange = new JsonExchange(await this.#connect(), this.#options.server.host, answerMs);
     try {
       const system = parsed(systemSchema, await exchange.ask('GET', '/v1/system'));

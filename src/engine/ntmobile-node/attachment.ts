@@ -8,12 +8,9 @@ import {
   type IpAddress,
   type Ipv4Address,
   type Ipv6Address,
+  isGlobalUnicast,
   isIpv6,
-  isLinkLocal,
-  isLoopback,
-  isMulticast,
   isUniqueLocal,
-  isUnspecified,
   type Prefix,
   prefixContains,
 } from '#base/ip.ts';
@@ -26,6 +23,8 @@ import type { NtmobileNodeConfiguration } from './configuration.ts';
 export interface Attachment {
   readonly ipv6: Place<Ipv6Address> | undefined;
   readonly ipv4: Place<Ipv4Address> | undefined;
+  /** What is never a place, of this node or of another: what goes there goes into a tunnel. */
+  readonly excluded: (address: IpAddress) => boolean;
 }
 
 export interface Place<A extends IpAddress = IpAddress> {
@@ -39,7 +38,7 @@ export interface Place<A extends IpAddress = IpAddress> {
   readonly mtu: number;
 }
 
-export const NOWHERE: Attachment = { ipv6: undefined, ipv4: undefined };
+export const NOWHERE: Attachment = { ipv6: undefined, ipv4: undefined, excluded: () => false };
 
 /** What is never a place of the node. */
 export interface Restriction {
@@ -81,6 +80,7 @@ export function attachmentOf(
   return {
     ipv6: placeOf(now, interfaces, restriction, isIpv6),
     ipv4: placeOf(now, interfaces, restriction, isNotIpv6),
+    excluded: restriction.excluded,
   };
 }
 
@@ -93,8 +93,9 @@ export function addressesOf({ ipv6, ipv4 }: Attachment): readonly IpAddress[] {
   return [ipv6, ipv4].flatMap((place) => (place === undefined ? [] : [place.address]));
 }
 
-/** The place from which `remote` can be sent to. */
-export function placeTowards({ ipv6, ipv4 }: Attachment, remote: IpAddress): Place | undefined {
+/** The place from which `remote` can be sent to; undefined for what others name and should not: virtual addresses, those of links and hosts themselves. */
+export function placeTowards({ ipv6, ipv4, excluded }: Attachment, remote: IpAddress): Place | undefined {
+  if (!isGlobalUnicast(remote) || excluded(remote)) return undefined;
   return isIpv6(remote) ? ipv6 : ipv4;
 }
 
@@ -154,7 +155,7 @@ function isUsable(
   carrier: number,
 ) {
   if (tentative || duplicate || validUntil <= now || epoch < carrier) return false;
-  return !isLinkLocal(address) && !isLoopback(address) && !isMulticast(address) && !isUnspecified(address);
+  return isGlobalUnicast(address);
 }
 
 function routerOf(now: Monotonic, { routers, epoch }: NetworkInterface, family: 4 | 6): DefaultRouter | undefined {

@@ -3,7 +3,7 @@
  *
  * No RFC: docs/ntmobile.md §2.1, §2.2
  */
-import { after, type Monotonic, type Wall, wall } from '#base/time.ts';
+import { after, type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
 import type { JsonValue, LoginInput, Output } from '#engine/contract.ts';
 import { Timers, type TimerTable } from '#engine/shared/timers.ts';
 import { type Granted, loginRecord, readLogin } from './stored-login.ts';
@@ -27,6 +27,8 @@ export class Login {
   #asking = false;
   #retryMs = FIRST_RETRY_MS;
   #failure: string | undefined;
+  /** What failed may go well from elsewhere; otherwise the account server has said when, or that it will not. */
+  #mayHurry = false;
 
   /** Why the account server gave nothing when it was asked last; undefined when it did. */
   get failure(): string | undefined {
@@ -53,6 +55,13 @@ export class Login {
     else this.#arm(now, offsetMs);
   }
 
+  /** The node is elsewhere: whom it could not ask from where it was it may reach now. */
+  moved(out: Output[]): void {
+    if (!this.#mayHurry || this.#timers.at('retry') === NEVER) return;
+    this.#retryMs = FIRST_RETRY_MS;
+    this.#ask(out);
+  }
+
   #arm(now: Monotonic, offsetMs: number): void {
     if (this.#granted === undefined) return;
     this.#timers.set('renew', after(now, Math.max(SHORTEST_RENEWAL_MS, this.#granted.renewAt - now - offsetMs)));
@@ -72,6 +81,7 @@ export class Login {
     if (!outcome.granted) {
       const { reason, message, final } = outcome;
       this.#failure = message;
+      this.#mayHurry = !final && outcome.retryAfterMs === undefined;
       // A renewal token that is good for nothing any more: the account's own way is left.
       const renewed = this.#granted !== undefined && this.#granted.renewalToken !== '';
       if (final && this.#granted !== undefined) this.#granted = { ...this.#granted, renewalToken: '' };

@@ -197,6 +197,7 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
     if (samePlaces(attachment, this.#attachment)) return;
     this.#attachment = attachment;
     this.#counters.count('moved');
+    if (attachment.ipv6 !== undefined || attachment.ipv4 !== undefined) this.#login.moved(this.#out);
     this.#tell('moved', 'info', placesOf(attachment));
     // Where main's default is that of the new place, packets need not wait for the rules.
     const rulesLast = haveOneWayOut(this.#interfaces);
