@@ -344,7 +344,7 @@ class Loop implements Driver {
     switch (command) {
       case 'counters':
       case 'stats':
-        return { plane: this.#options.plane.counters(), driver };
+        return { plane: this.#options.plane.counters(), driver, ...this.#questions.counters() };
       case 'status':
         return {
           host: this.#reconciler.status(),

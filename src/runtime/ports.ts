@@ -154,6 +154,8 @@ export interface LoginPort {
 /** Who asks for names; `respond` is called exactly once. */
 export interface NamePort {
   onQuery(handler: (name: string, unreachable: boolean, respond: (answer: NameAnswer) => void) => void): void;
+  /** What it counts, by name. */
+  counters?(): Readonly<Record<string, number>>;
 }
 
 /** Records survive a crash of the daemon; writes of one turn are one transaction. */

@@ -2,7 +2,7 @@
  * What an engine asks of others and is asked, besides packets: names of the resolver, credentials of the account server, queries of the
  * stub resolver. Each question is answered once, in a later turn.
  */
-import type { LoginInput, NameAnswer, Output, QueryInput, ResolvedInput } from '#engine/contract.ts';
+import type { JsonObject, LoginInput, NameAnswer, Output, QueryInput, ResolvedInput } from '#engine/contract.ts';
 import type { LoginPort, NamePort, ResolverPort } from './ports.ts';
 
 export type QuestionOutput = Extract<Output, { readonly kind: 'resolve' | 'login' | 'answer' }>;
@@ -45,6 +45,12 @@ export class Questions {
       this.#queries.set(this.#lastQuery, respond);
       this.#answered({ kind: 'query', id: this.#lastQuery, name, unreachable });
     });
+  }
+
+  /** What the ports count, by their names. */
+  counters(): JsonObject {
+    const names = this.#ports.names?.counters?.();
+    return names === undefined ? {} : { names };
   }
 
   take(output: QuestionOutput): void {

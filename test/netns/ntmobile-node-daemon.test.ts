@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LAB_DIRECTORY, STATE_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES, NETWORKS, type NetworkName } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
+import { objectOf } from './journey.ts';
 import { Leftovers } from './leftovers.ts';
 import { type NodeName, NtmobileNodes, operate, PASSWORD } from './ntmobile-nodes.ts';
 
@@ -23,6 +24,12 @@ async function onNode(name: NodeName, argv: readonly string[]) {
   writeFileSync(file, `nameserver ${STUB}\noptions timeout:10 attempts:1\n`);
   const script = 'mount --bind "$1" "$(readlink -m /etc/resolv.conf)"; shift; exec "$@"';
   return await nodes.lab.attempt(name, ['unshare', '--mount', 'sh', '-ec', script, 'stub', file, ...argv]);
+}
+
+/** How many of four come back; the plane holds the first one for 50 ms only, while the path is made. */
+async function pingsToB(family: string): Promise<number> {
+  const { stdout } = await onNode('a', ['ping', family, '-c', '4', '-i', '0.2', '-W', '5', 'b.nodes.example']);
+  return Number(/ (\d+) received/.exec(stdout)?.[1] ?? 0);
 }
 
 async function dig(name: NodeName, ...parameters: readonly string[]): Promise<string> {
@@ -54,10 +61,7 @@ describe('a node', () => {
     const { virtualIpv6, virtualIpv4 } = await nodes.status('b');
     expect(await dig('a', '+short', 'AAAA', 'b.nodes.example')).toBe(virtualIpv6);
     expect(await dig('a', '+short', '+tcp', 'A', 'B.nodes.example')).toBe(virtualIpv4);
-    for (const family of ['-6', '-4']) {
-      const { stdout } = await onNode('a', ['ping', family, '-c', '3', '-i', '0.2', '-W', '5', 'b.nodes.example']);
-      expect(stdout).toContain('3 received');
-    }
+    for (const family of ['-6', '-4']) expect(await pingsToB(family)).toBeGreaterThan(2);
     const [path] = await nodes.paths('a');
     expect(path).toMatchObject({
       name: 'b.nodes.example',
@@ -104,8 +108,7 @@ describe('a node', () => {
       return path?.['way'] === 'direct' && String(path['remote']).includes(':');
     };
     await waitFor(direct, { timeoutMs: 20_000, what: 'a direct path over IPv6' });
-    const { stdout } = await onNode('a', ['ping', '-4', '-c', '2', '-i', '0.2', '-W', '5', 'b.nodes.example']);
-    expect(stdout).toContain('2 received');
+    expect(await pingsToB('-4')).toBeGreaterThan(2);
     await pinging.stop('SIGINT');
   });
 
@@ -113,6 +116,12 @@ describe('a node', () => {
     const events = JSON.stringify(await nodes.node('a').request('paths'));
     expect(events).toContain('b.nodes.example');
     expect(await operate(['--daemon', 'a', 'status'])).toMatchObject({ ntmobile: { coordinator: 'registered' } });
+  });
+
+  it('counts what it was asked', async () => {
+    const { names } = objectOf(await nodes.node('a').request('stats'));
+    const { queries, virtual, forwarded } = objectOf(names);
+    expect([Number(virtual) > 4, Number(forwarded) > 1, Number(queries) > Number(virtual)]).toEqual([true, true, true]);
   });
 
   it('keeps its key and its password to itself', () => {
@@ -129,8 +138,7 @@ describe('a node', () => {
     await nodes.accountServer.stop();
     await nodes.node('a').kill();
     await nodes.start('a');
-    const { stdout } = await onNode('a', ['ping', '-6', '-c', '2', '-i', '0.2', '-W', '5', 'b.nodes.example']);
-    expect(stdout).toContain('2 received');
+    expect(await pingsToB('-6')).toBeGreaterThan(2);
   });
 
   it('ends cleanly, and leaves nothing', async () => {

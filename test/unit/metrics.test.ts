@@ -89,6 +89,7 @@ const STATS: JsonObject = {
   acknowledgements: { accepted: 4, 'id-mismatch': 1 },
   plane: { 'transmit-octets': 4096, 'drop-permit': 3, 'drop-punt-full': 1, 'something-new': 9 },
   driver: { sent: 5, 'send-errno-101': 2, 'punts-dropped': 7, queued: 0 },
+  names: { queries: 3, virtual: 1 },
 };
 const STATUS: JsonObject = {
   homes: [{ phase: 'registered', bindings: [{ acknowledged: true, nat: true }] }],
@@ -125,6 +126,8 @@ describe('the text of a mobile node', () => {
       'sojourn_queue_drops_total{queue="punt"} 1',
       'sojourn_queue_drops_total{queue="turn"} 7',
       'sojourn_control_send_errors_total{errno="101"} 2',
+      'sojourn_name_queries_total 3',
+      'sojourn_name_query_actions_total{action="virtual"} 1',
       'sojourn_homes{phase="registered"} 1',
       'sojourn_bindings 1',
       'sojourn_nat{protocol="mobile-ipv6",kind="translated"} 1',

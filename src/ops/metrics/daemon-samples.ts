@@ -27,6 +27,10 @@ export function addStats(samples: Samples, role: string, stats: JsonObject): voi
     const result = REFUSED_FROM.includes(status) ? 'accepted' : 'refused';
     samples.add('sojourn_registrations_total', { result, status }, count);
   }
+  for (const [action, count] of numbersOf(objectOf(stats['names']))) {
+    if (action === 'queries') samples.add('sojourn_name_queries_total', {}, count);
+    else samples.add('sojourn_name_query_actions_total', { action }, count);
+  }
   for (const [name, count] of numbersOf(objectOf(stats['plane']))) samples.put(planeCounterPlace(name), count);
   for (const [name, count] of numbersOf(objectOf(stats['driver']))) {
     if (name === 'punts-dropped') samples.add('sojourn_queue_drops_total', { queue: 'turn' }, count);

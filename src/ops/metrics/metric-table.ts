@@ -178,6 +178,14 @@ export const METRICS = {
   sojourn_ntmobile_paths: gauge(['mn'], 'Paths to other nodes, by the way that their data takes.', {
     way: 'direct or relay',
   }),
+  sojourn_name_queries_total: counter(['mn'], 'Queries of this host that the stub resolver heard.'),
+  sojourn_name_query_actions_total: counter(
+    ['mn'],
+    'What the stub resolver did with queries; several for some of them.',
+    {
+      action: 'virtual, forwarded, unreachable (virtual in the place of real addresses), malformed, failed or busy',
+    },
+  ),
   sojourn_ntmobile_path_changes_total: counter(['mn'], 'What became of paths and their ways.', {
     change: 'made, ended, way-found, way-lost or way-changed',
   }),
