@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-/** The layers of tests: `pure` needs no privilege; `netns` runs real packets inside the lab's own namespaces (see lab/enter.ts). */
+/** The layers of tests: `pure` needs no privilege; `netns` runs real packets inside the lab's own namespaces (see lab/enter.ts);
+ * `systemd` installs the suite on a machine with systemd (root only). */
 export default defineConfig({
   test: {
     projects: [
@@ -25,6 +26,15 @@ export default defineConfig({
           include: ['test/netns/**/*.test.ts'],
           testTimeout: 300_000,
           hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
+          name: 'systemd',
+          include: ['test/systemd/**/*.test.ts'],
+          testTimeout: 120_000,
+          hookTimeout: 600_000,
           fileParallelism: false,
         },
       },

@@ -43,6 +43,8 @@ const TEST: readonly Requirement[] = [
   ['dig', 'bind9-dnsutils'],
   ['python3', 'python3-minimal'],
   ['openssl', 'openssl'],
+  ['debootstrap', 'debootstrap'],
+  ['dpkg-deb', 'dpkg'],
   ['promtool', 'prometheus'],
   ['mandoc', 'mandoc'],
   ['clang++-14', 'clang-14'],
@@ -58,6 +60,7 @@ const BENCH: readonly Requirement[] = [
 
 /** Libraries that have no program to look for: a file of the package instead. */
 const TEST_FILES: readonly Requirement[] = [
+  ['/usr/share/keyrings/debian-archive-keyring.gpg', 'debian-archive-keyring'],
   ['/usr/lib/llvm-14/lib/clang/14.0.6/lib/linux', 'libclang-rt-14-dev'],
   ['/usr/lib/python3/dist-packages/dissononce', 'python3-dissononce'],
 ];

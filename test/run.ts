@@ -2,6 +2,7 @@
  * `npm test`: every layer of tests in order, each in the place it needs, one sum at the end.
  *
  *   types · lint · native core under sanitizers · native fuzzers (bounded) · pure tests · tests with real packets inside the lab
+ *   the Debian package on a machine with systemd
  *
  * `npm test -- --only pure,netns` runs some of them. The last line is `N passed, N failed`; the exit code is 1 when anything failed.
  */
@@ -56,6 +57,12 @@ function vitest(project: string, prefix: readonly string[]): Tally {
   }
 }
 
+/** Said, and counted as nothing. */
+function skipped(why: string): Tally {
+  console.log(`skipped: ${why}`);
+  return { passed: 0, failed: 0 };
+}
+
 const lab = ['node', 'lab/enter.ts', '--'] as const;
 
 const stages: Readonly<Record<string, () => Tally>> = {
@@ -65,6 +72,8 @@ const stages: Readonly<Record<string, () => Tally>> = {
   fuzz: () => whole('make', ['-s', '-C', 'native', '-j2', 'fuzz']),
   pure: () => vitest('pure', []),
   netns: () => vitest('netns', lab),
+  systemd: () =>
+    process.getuid?.() === 0 ? vitest('systemd', []) : skipped('a machine with systemd is made by root only'),
 };
 
 const { values } = parseArgs({ options: { only: { type: 'string' } } });

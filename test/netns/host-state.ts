@@ -1,7 +1,8 @@
 /** What a host's kernel holds, as comparable lines: to see what daemons add, and that nothing of it stays. */
 import { run } from '#lab/shell.ts';
 
-const DUMP = `
+/** A script that tells it; `hostStateOf` reads what it says. */
+export const HOST_STATE_SCRIPT = `
 for family in -4 -6; do
   ip $family rule show | sed "s/^/rule $family /"
   ip $family route show table all | sed "s/^/route $family /"
@@ -26,7 +27,7 @@ const PASSING: readonly RegExp[] = [
 ];
 const NOT_OURS = /stable_secret|\/mtu |brd 00:00|route -\d (local|broadcast|anycast|multicast) .* dev lo /;
 
-function lines(text: string): readonly string[] {
+export function hostStateOf(text: string): readonly string[] {
   return text
     .split('\n')
     .map((line) => PASSING.reduce((rest, pattern) => rest.replaceAll(pattern, ''), line).trimEnd())
@@ -36,7 +37,7 @@ function lines(text: string): readonly string[] {
 
 /** Rules, routes, addresses, links, proxy entries, nftables and network settings of a namespace. */
 export async function hostState(namespace: string): Promise<readonly string[]> {
-  return lines(await run(['sh', '-c', DUMP], { namespace }));
+  return hostStateOf(await run(['sh', '-c', HOST_STATE_SCRIPT], { namespace }));
 }
 
 /** Rules, and the routes, proxy entries and TUN addresses of one daemon of the suite. */
@@ -48,7 +49,7 @@ for family in -4 -6; do
   ip $family neighbour show proxy | sed "s/^/proxy $family /"
 done
 ip -oneline address show dev ${device} scope global | sed 's/^[0-9]*: /address /'`;
-  return lines(await run(['sh', '-c', script], { namespace }));
+  return hostStateOf(await run(['sh', '-c', script], { namespace }));
 }
 
 /** What is only in the one or only in the other, for people. */

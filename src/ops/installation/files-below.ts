@@ -1,17 +1,17 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** All files below `directory`, relative to `root` as it is; `enter` says by name which directories count. Sorted. */
+/** All files below `directory`, relative to `root` as it is; `enter` says by name and parent which directories count. Sorted. */
 export function filesBelow(
   root: string,
   directory: string,
-  enter: (name: string) => boolean = () => true,
+  enter: (name: string, parent: string) => boolean = () => true,
 ): readonly string[] {
   const entries = readdirSync(join(root, directory), { withFileTypes: true });
   const paths = entries.flatMap((entry) => {
     const path = join(directory, entry.name);
     if (!entry.isDirectory()) return [path];
-    return enter(entry.name) ? filesBelow(root, path, enter) : [];
+    return enter(entry.name, directory) ? filesBelow(root, path, enter) : [];
   });
   return paths.toSorted();
 }

@@ -35,9 +35,10 @@ export function runtimeModules(repository: string): readonly string[] {
     .flatMap(([path]) => filesOf(repository, path));
 }
 
-/** Of the package itself: those within it are listed by themselves. */
+/** Of the package itself: those within it are listed by themselves. What is run may have a `doc` further inside. */
 function filesOf(repository: string, directory: string): readonly string[] {
-  const enter = (name: string): boolean => name !== 'node_modules' && !DIRECTORIES_NOT_RUN.has(name);
+  const enter = (name: string, parent: string): boolean =>
+    name !== 'node_modules' && !(parent === directory && DIRECTORIES_NOT_RUN.has(name));
   return filesBelow(repository, directory, enter).filter(isRun);
 }
 

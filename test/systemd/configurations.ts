@@ -1,0 +1,42 @@
+/** What the machine's daemons are told. Keys of these tests alone. */
+import { stringify } from 'yaml';
+import type { Machine } from './machine.ts';
+import { ADDRESSES } from './network.ts';
+
+const SECURITY = { spi: 1000, key: 'text:a key for this test alone' };
+const NTMOBILE = { zone: 'nodes.example', systemPrefix: 'fd12:3456:789a::/48' };
+const PUBLIC_KEY = 'base64:iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=';
+const SERVER_ADDRESSES = [ADDRESSES.homeAgent, ADDRESSES.homeAgentIpv4];
+
+export const CONFIGURATIONS = {
+  ha: {
+    addresses: [ADDRESSES.homeAgent],
+    ipv4Addresses: [ADDRESSES.homeAgentIpv4],
+    homePrefixes: ['2001:db8:1:100::/64'],
+    mobileNodes: [{ identifier: 'alice@example.net', homeAddresses: [ADDRESSES.home], security: SECURITY }],
+  },
+  mn: {
+    homes: [
+      {
+        homeAgent: ADDRESSES.homeAgent,
+        homeAddress: ADDRESSES.home,
+        identifier: 'alice@example.net',
+        security: SECURITY,
+      },
+    ],
+  },
+  as: {
+    ...NTMOBILE,
+    directionCoordinators: [{ name: 'dc.example.net', publicKey: PUBLIC_KEY, endpoints: SERVER_ADDRESSES }],
+  },
+  dc: { ...NTMOBILE, addresses: SERVER_ADDRESSES, authorities: [PUBLIC_KEY] },
+} as const;
+
+export type ConfiguredDaemon = keyof typeof CONFIGURATIONS;
+
+/** As an operator puts it there: for root to write, for the daemon to read, for nobody else. */
+export async function configure(machine: Machine, daemon: string, configuration: unknown): Promise<void> {
+  const file = `/etc/sojourn/${daemon}.yaml`;
+  const script = `umask 077; cat > ${file}; chgrp sojourn-${daemon} ${file}; chmod 640 ${file}`;
+  await machine.run(['sh', '-c', script], { input: stringify(configuration) });
+}
