@@ -10,7 +10,7 @@ import { ADDRESSES, NETWORKS, type NetworkName } from '#lab/networks.ts';
 import { type Background, nowMs, run, waitFor } from '#lab/shell.ts';
 import { objectOf, objectsOf } from './journey.ts';
 import { Leftovers } from './leftovers.ts';
-import { NtmobileNodes } from './ntmobile-nodes.ts';
+import { type NodeName, NtmobileNodes } from './ntmobile-nodes.ts';
 import { Talk } from './talk.ts';
 
 const STUB = '127.0.78.90';
@@ -39,9 +39,9 @@ const REAL = {
   'four.example': [ADDRESSES.server4],
 } as const;
 
-async function plug(network: NetworkName): Promise<void> {
-  await nodes.lab.move('a', network);
-  await nodes.lab.waitForAddress('a', NETWORKS[network].ipv4 === undefined ? 6 : 4, { timeoutMs: 15_000 });
+async function plug(network: NetworkName, node: NodeName = 'a'): Promise<void> {
+  await nodes.lab.move(node, network);
+  await nodes.lab.waitForAddress(node, NETWORKS[network].ipv4 === undefined ? 6 : 4, { timeoutMs: 15_000 });
 }
 
 async function dig(...parameters: readonly string[]): Promise<string> {
@@ -54,8 +54,8 @@ async function virtualOf(name: string, type: 'A' | 'AAAA'): Promise<string> {
   return address;
 }
 
-async function connect(address: string): Promise<Talk> {
-  const talk = new Talk('a', 'line-peer.ts', 'connect', address, String(PORT));
+async function connect(address: string, from = ''): Promise<Talk> {
+  const talk = new Talk('a', 'line-peer.ts', 'connect', address, String(PORT), from);
   await talk.until('connected');
   return talk;
 }
@@ -71,7 +71,7 @@ const general = async () => objectsOf(await relay().request('general'));
 beforeAll(async () => {
   say(REAL);
   nodes = await NtmobileNodes.create({
-    networks: ['ar4', 'ar6', 'nat-sym', 'nat-prc'],
+    networks: ['ar4', 'ar6', 'nat-sym', 'nat-sym-b', 'nat-prc'],
     ...{ servers: ['as', 'dc', 'rsn', 'server6', 'server4'], ntmobile: { generalNames: ['example'] } },
     relay: { daemon: { stateDirectory: STATE_DIRECTORY, resolvers: ['127.0.0.54'], logLevel: 'debug' } },
   });
@@ -195,6 +195,35 @@ describe('a connection', () => {
     using second = await connect(await virtualOf('changing.example', 'A'));
     expect(await second.ask()).toBe(`${ADDRESSES.relayIpv4} ${ADDRESSES.server4}`);
     expect(await first.ask()).toBe(`${ADDRESSES.relayIpv4} ${ADDRESSES.correspondentIpv4}`);
+  });
+});
+
+describe('a path between two nodes that no way leads to directly', () => {
+  it('goes over the relay, and goes on when that was killed', async () => {
+    await plug('nat-sym');
+    await plug('nat-sym-b', 'b');
+    await nodes.start('b');
+    running.push(
+      nodes.lab.spawn('b', [process.execPath, join(import.meta.dirname, 'line-peer.ts'), 'serve', String(PORT)]),
+    );
+    await running.at(-1)?.ready('ready');
+    const [a, b] = [await nodes.status('a'), await nodes.status('b')];
+    expect(await dig('+short', 'AAAA', 'b.nodes.example')).toBe(b['virtualIpv6']);
+    using talk = await connect(String(b['virtualIpv6']));
+    const ends = `${a['virtualIpv6']} ${b['virtualIpv6']}`;
+    expect(await talk.ask()).toBe(ends);
+    expect((await nodes.paths('a')).find(({ name }) => name === 'b.nodes.example')).toMatchObject({ way: 'relayed' });
+    const legs = objectsOf(await relay().request('legs'));
+    expect(legs).toMatchObject([{ validated: true }, { validated: true }]);
+    expect(legs.map(({ other }) => other)).toEqual(legs.map(({ index }) => index).reverse());
+    const table = await run([process.execPath, CLI, '--daemon', 'rsn', 'legs']);
+    expect(table).toMatch(
+      /^[0-9a-f]{16} +(initiator|responder) +[ab]\.nodes\.example +198\.51\.100\.\d+:\d+ +yes +yes +100 Mbit\/s$/m,
+    );
+    await relay().kill();
+    await relay().start();
+    expect(await talk.ask(30_000)).toBe(ends);
+    await nodes.node('b').stop();
   });
 });
 
