@@ -31,6 +31,8 @@ import type { NtmobileNodeCounter } from './reasons.ts';
 import type { RelayLink } from './relay-link.ts';
 
 const CHECK_MS = 2_500;
+/** The relay may still be moving our leg when what comes right behind our Keep Alive is there, and drop it. */
+const ANNOUNCEMENT_MS = 30;
 
 /** Another node, as its credential says. */
 export interface OtherNode {
@@ -134,14 +136,14 @@ export class NodePath {
   moved(now: Monotonic): void {
     this.#ways.doubtAll(now);
     this.#settle(now);
-    this.announce(now);
+    this.announce(now, ANNOUNCEMENT_MS);
     this.tick(now);
   }
 
   /** Tells the other node over the relay where this one may be found. */
-  announce(now: Monotonic): void {
+  announce(now: Monotonic, retransmissionMs?: number): void {
     const way = this.relay?.wayOf(this.id);
-    if (way !== undefined) this.#challenge(now, way, '');
+    if (way !== undefined) this.#challenge(now, way, '', retransmissionMs);
   }
 
   tick(now: Monotonic): void {
@@ -155,13 +157,14 @@ export class NodePath {
     else this.#challenge(now, to, way.key);
   }
 
-  #challenge(now: Monotonic, way: Way, key: string): void {
+  #challenge(now: Monotonic, way: Way, key: string, retransmissionMs?: number): void {
     const { sessions, random } = this.#context;
     if (this.session?.current === undefined) return;
     const challenge = random(8);
     const options: readonly NtmobileOption[] = [{ type: 'challenge', challenge }, ...this.#context.candidates()];
     const purpose = { part: 'path', path: this.id, way: key, challenge, sentAt: now } as const;
-    sessions.request(now, this.session, { type: 'path-challenge', options, way, attemptMs: CHECK_MS }, purpose);
+    const times = { attemptMs: CHECK_MS, ...(retransmissionMs === undefined ? {} : { retransmissionMs }) };
+    sessions.request(now, this.session, { type: 'path-challenge', options, way, ...times }, purpose);
   }
 
   /** The other node's challenge. */

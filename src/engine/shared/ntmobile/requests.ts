@@ -16,6 +16,12 @@ export const REQUEST_ATTEMPT_MS = 8_000;
 const ANSWERS_KEPT = 16;
 const ANSWER_KEPT_MS = 2 * REQUEST_ATTEMPT_MS;
 
+/** For how long a request is sent again, and after how long for the first time. */
+export interface RequestTimes {
+  readonly attemptMs?: number;
+  readonly retransmissionMs?: number;
+}
+
 /** A request under way. `purpose` is its maker's, and comes back with the answer. */
 export interface PendingRequest<P> extends Timed {
   readonly session: Session;
@@ -39,11 +45,11 @@ export class PendingRequests<P> {
   add(
     now: Monotonic,
     request: { session: Session; message: NtmobileMessage; purpose: P; way: Way | undefined },
-    attemptMs = REQUEST_ATTEMPT_MS,
+    { attemptMs = REQUEST_ATTEMPT_MS, retransmissionMs = REQUEST_RETRANSMISSION_MS }: RequestTimes = {},
   ): void {
     const pending: PendingRequest<P> = {
       ...request,
-      ...{ endsAt: after(now, attemptMs), waitMs: REQUEST_RETRANSMISSION_MS, heapIndex: -1, dueAt: NEVER },
+      ...{ endsAt: after(now, attemptMs), waitMs: retransmissionMs, heapIndex: -1, dueAt: NEVER },
     };
     const ofSession = this.#bySession.get(request.session) ?? new Map<number, PendingRequest<P>>();
     ofSession.set(request.message.transaction, pending);

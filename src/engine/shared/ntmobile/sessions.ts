@@ -22,7 +22,7 @@ import { CounterSet } from '../counters.ts';
 import { TimerHeap } from '../timer-heap.ts';
 import { HandshakeGate } from './handshake-gate.ts';
 import { Initiations, type InitiatorIdentity } from './initiations.ts';
-import { PendingRequests } from './requests.ts';
+import { PendingRequests, type RequestTimes } from './requests.ts';
 import { KEY_END_MS, KeyGeneration, REKEY_MS, Session } from './session.ts';
 import { SESSION_COUNTERS, type SessionCounter, type SessionListener } from './session-listener.ts';
 import { SessionTable } from './session-table.ts';
@@ -100,11 +100,10 @@ export class Sessions<P> {
   request(
     now: Monotonic,
     session: Session,
-    asked: {
+    asked: RequestTimes & {
       readonly type: NtmobileMessageType;
       readonly options: readonly NtmobileOption[];
       readonly way?: Way;
-      readonly attemptMs?: number;
     },
     purpose: P | undefined,
   ): void {
@@ -115,7 +114,7 @@ export class Sessions<P> {
       transaction: this.#nextTransaction(),
       options: asked.options,
     };
-    this.#requests.add(now, { session, message, purpose, way: asked.way }, asked.attemptMs);
+    this.#requests.add(now, { session, message, purpose, way: asked.way }, asked);
     this.#sendMessage(session, message, asked.way ?? session.way);
   }
 
