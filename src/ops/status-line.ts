@@ -63,11 +63,21 @@ const LINES: Readonly<Record<string, Line>> = {
   relay: ({ nodes, legs }) => `relaying: ${count(nodes, 'node')}, ${count(legs, 'leg')}`,
 };
 
-function mobileLine({ homes }: JsonObject): string {
+function mobileLine({ homes, ntmobile }: JsonObject): string {
   const all = isJsonList(homes) ? homes.filter((home: JsonValue) => isJsonObject(home)) : [];
   const [only] = all;
-  if (only !== undefined && all.length === 1) return homeLine(only);
-  return all.map((home) => `${String(home['home'])}: ${homeLine(home)}`).join('; ');
+  const lines =
+    only !== undefined && all.length === 1
+      ? [homeLine(only)]
+      : all.map((home) => `${String(home['home'])}: ${homeLine(home)}`);
+  return [...lines, ...(isJsonObject(ntmobile) ? [`NTMobile: ${ntmobileLine(ntmobile)}`] : [])].join('; ');
+}
+
+function ntmobileLine({ name, coordinator, coordinatorName, loginFailure, paths }: JsonObject): string {
+  if (typeof name !== 'string') return typeof loginFailure === 'string' ? loginFailure : 'no credential yet';
+  const up = isJsonList(paths) ? paths.filter((path) => isJsonObject(path) && path['up'] === true).length : 0;
+  const where = coordinator === 'registered' ? 'registered with' : 'not registered with';
+  return `${name}, ${where} ${String(coordinatorName)}: ${count(up, 'path')}`;
 }
 
 function homeLine({ phase, bindings, careOfAddress, lastRefusal }: JsonObject): string {

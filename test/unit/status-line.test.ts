@@ -37,6 +37,25 @@ const LINES: readonly (readonly [JsonValue, string])[] = [
     'office: registered with 2001:db8:1::1, care-of 2001:db8:2::5; cabin: at home',
   ],
   [
+    {
+      ...{ role: 'mobile-node', homes: [] },
+      ntmobile: {
+        ...{ name: 'a.nodes.example', coordinator: 'registered', coordinatorName: 'dc.example' },
+        paths: [{ up: true }, { up: false }],
+      },
+    },
+    'NTMobile: a.nodes.example, registered with dc.example: 1 path',
+  ],
+  [
+    {
+      role: 'mobile-node',
+      homes: [{ ...HOME, phase: 'registered' }],
+      ntmobile: { loginFailure: 'as.example: refused' },
+    },
+    'registered with 2001:db8:1::1, care-of 2001:db8:2::5; NTMobile: as.example: refused',
+  ],
+  [{ role: 'mobile-node', homes: [], ntmobile: { coordinator: 'detached' } }, 'NTMobile: no credential yet'],
+  [
     { role: 'home-agent', addresses: ['2001:db8:1::1'], ipv4Addresses: ['192.0.2.1'], bindings: 1, tunnels: 2 },
     'listening on 2001:db8:1::1, 192.0.2.1: 1 binding, 2 tunnels',
   ],
