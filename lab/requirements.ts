@@ -46,6 +46,7 @@ const TEST: readonly Requirement[] = [
   ['debootstrap', 'debootstrap'],
   ['dpkg-deb', 'dpkg'],
   ['promtool', 'prometheus'],
+  ['zsh', 'zsh'],
   ['mandoc', 'mandoc'],
   ['clang++-14', 'clang-14'],
 ];

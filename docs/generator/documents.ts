@@ -1,6 +1,8 @@
 /** All documents that are written from the code, by path below the repository. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { commandManual } from './command-manual.ts';
+import { commandsPage } from './commands-page.ts';
 import { configurationPage } from './configuration-page.ts';
 import { configurationOf, REPOSITORY, roles } from './daemons.ts';
 import { eventsPage } from './events-page.ts';
@@ -12,6 +14,8 @@ export async function documents(): Promise<ReadonlyMap<string, string>> {
   const daemons = await Promise.all(roles().map(configurationOf));
   const written = new Map([
     ['docs/configuration.md', configurationPage(daemons, saidOfWrong())],
+    ['docs/cli.md', commandsPage()],
+    ['man/sojourn.1', commandManual()],
     ['docs/events.md', eventsPage()],
     ['docs/metrics.md', metricsPage()],
   ]);

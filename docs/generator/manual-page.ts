@@ -9,19 +9,19 @@ export function manualPage({ role, description, keys }: DaemonConfiguration, min
   const sections = [
     `.TH SOJOURN.${role.toUpperCase()}.YAML 5 "" Sojourn "Sojourn"`,
     '.SH NAME',
-    text(`sojourn.${role}.yaml - configuration of the ${description}`),
+    roffText(`sojourn.${role}.yaml - configuration of the ${description}`),
     '.SH SYNOPSIS',
-    text(`/etc/sojourn/${role}.yaml`),
+    roffText(`/etc/sojourn/${role}.yaml`),
     '.SH DESCRIPTION',
     ...paragraphs(ABOUT_FILES(role)),
     '.SH KEYS',
-    text('Entries of a list are written as []: homes[].name is the key name of each entry of the list homes.'),
+    roffText('Entries of a list are written as []: homes[].name is the key name of each entry of the list homes.'),
     ...[...everyKey(keys)].flatMap(keyLines),
     '.SH EXIT STATUS',
-    text(
+    roffText(
       `sojourn-${role} --check and sojourn check end with 0 where nothing is wrong, and with 78 where something is.`,
     ),
-    ...(minimal === undefined ? [] : ['.SH EXAMPLE', '.nf', ...minimal.trimEnd().split('\n').map(text), '.fi']),
+    ...(minimal === undefined ? [] : ['.SH EXAMPLE', '.nf', ...minimal.trimEnd().split('\n').map(roffText), '.fi']),
     '.SH SEE ALSO',
     `.BR sojourn (1),\n.BR sojourn\\-${role} (8),\n.BR sojourn (7)`,
   ];
@@ -36,7 +36,7 @@ const ABOUT_FILES = (role: string): readonly string[] => [
 ];
 
 function paragraphs(all: readonly string[]): readonly string[] {
-  return all.flatMap((one, at) => (at === 0 ? [text(one)] : ['.PP', text(one)]));
+  return all.flatMap((one, at) => (at === 0 ? [roffText(one)] : ['.PP', roffText(one)]));
 }
 
 function keyLines(key: KeyDescription): readonly string[] {
@@ -46,11 +46,15 @@ function keyLines(key: KeyDescription): readonly string[] {
     ...(hasPlainDefault(key) ? [`default ${inlineYaml(key.default ?? null)}`] : []),
     ...(key.reloadable ? ['reloadable'] : []),
   ];
-  return ['.TP', `.BR ${text(key.path)} " (${text(facts.join('; ')).replaceAll('"', '\\(dq')})"`, text(aboutKey(key))];
+  return [
+    '.TP',
+    `.BR ${roffText(key.path)} " (${roffText(facts.join('; ')).replaceAll('"', '\\(dq')})"`,
+    roffText(aboutKey(key)),
+  ];
 }
 
 /** A line of text; nothing in it is taken for a request. */
-function text(line: string): string {
+export function roffText(line: string): string {
   return line
     .replaceAll('\\', '\\e')
     .replaceAll('-', '\\-')

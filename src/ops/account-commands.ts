@@ -2,17 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { read } from 'read';
 import type { JsonObject } from '#engine/contract.ts';
-
-/** What every command of `sojourn` can be given. */
-export interface GlobalOptions {
-  readonly json?: true;
-  readonly socket?: string;
-  readonly daemon?: string;
-  readonly timeout: number;
-}
-
-/** Sends a command to the daemon that the options mean, and prints the answer. */
-export type Ask = (options: GlobalOptions, command: string, parameters: JsonObject) => Promise<void>;
+import type { Ask, GlobalOptions } from './asking.ts';
 
 /** The daemon's name unless the operator says another. */
 const DAEMON = 'as';

@@ -1,5 +1,7 @@
 /** The other end of the control socket (see control.ts): used by `sojourn`, the lab and tests. */
+import { readFileSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
+import { userInfo } from 'node:os';
 import { basename } from 'node:path';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { isJsonObject, LineBuffer, parseObject } from './json-lines.ts';
@@ -76,13 +78,29 @@ export class ControlClient {
     options: { readonly follow: boolean; readonly last: number },
     receive: (event: JsonObject) => void,
   ): Promise<void> {
+    return this.#stream('events', { ...options }, 'event', receive);
+  }
+
+  /** Hands each entry of a stream to `receive`; rejects when the daemon leaves, or has no such stream. */
+  stream(command: string, receive: (entry: JsonObject) => void): Promise<void> {
+    return this.#stream(command, {}, 'entry', receive);
+  }
+
+  #stream(
+    command: string,
+    parameters: JsonObject,
+    member: 'event' | 'entry',
+    receive: (entry: JsonObject) => void,
+  ): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>();
-    const id = this.#send('events', { ...options }, (message) => {
+    const id = this.#send(command, parameters, (message) => {
+      const given = message instanceof ControlUnavailable ? undefined : message[member];
       if (message instanceof ControlUnavailable) reject(message);
-      else if (isJsonObject(message['event'])) receive(message['event']);
+      else if (isJsonObject(given)) receive(given);
       else {
         this.#waiting.delete(id);
-        resolve();
+        if (message['ok'] === true) resolve();
+        else reject(new ControlUnavailable('broken', `${command}: ${refusalText(message['value'])}`));
       }
     });
     return promise;
@@ -109,7 +127,7 @@ export class ControlClient {
     if (message === undefined) return;
     const { id, value } = message;
     if (typeof id === 'number') this.#waiting.get(id)?.(message);
-    else this.#fail(`${this.#path}: ${isJsonObject(value) ? String(value['error']) : 'the request was refused'}`);
+    else this.#fail(`${this.#path}: ${refusalText(value)}`);
   }
 
   #fail(message: string): void {
@@ -129,16 +147,42 @@ export async function ask(
   return await client.request(command, parameters, timeoutMs);
 }
 
+/** What a daemon says of a request that it refuses. */
+export function refusalText(value: JsonValue | undefined): string {
+  const said = isJsonObject(value) ? (value['error'] ?? value['message']) : value;
+  return typeof said === 'string' ? said : (JSON.stringify(said ?? null) ?? 'refused');
+}
+
+/** Each with what to do about it. */
 function unavailable(path: string, error: NodeJS.ErrnoException): ControlUnavailable {
   if (error.code === 'EACCES' || error.code === 'EPERM') {
-    return new ControlUnavailable(
-      'permission',
-      `not permitted to use ${path}: be root or a member of the socket's group`,
-    );
+    return new ControlUnavailable('permission', `not permitted to use ${path}: ${permissionRemedy(path)}`);
   }
   if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') {
     const unit = `sojourn-${basename(path, '.sock')}`;
-    return new ControlUnavailable('no daemon', `no daemon at ${path}: is it running? systemctl status ${unit}`);
+    const why = error.code === 'ENOENT' ? '' : ' (its socket is left of one that was killed)';
+    return new ControlUnavailable(
+      'no daemon',
+      `no daemon at ${path}${why}: is it running? systemctl status ${unit}; start it: systemctl start ${unit}`,
+    );
   }
   return new ControlUnavailable('broken', `${path}: ${error.message}`);
+}
+
+function permissionRemedy(path: string): string {
+  const group = groupOf(path);
+  if (group === undefined) return 'be root or a member of its group';
+  if (group === 'root') return "be root, or set daemon.controlGroup in the daemon's configuration";
+  return `be a member of its group: sudo usermod -aG ${group} ${userInfo().username}, then log in again`;
+}
+
+/** Name of the group that a socket belongs to. */
+function groupOf(path: string): string | undefined {
+  try {
+    const { gid } = statSync(path);
+    const lines = readFileSync('/etc/group', 'utf8').split('\n');
+    return lines.map((line) => line.split(':')).find(([, , number]) => Number(number) === gid)?.[0] ?? String(gid);
+  } catch {
+    return undefined;
+  }
 }

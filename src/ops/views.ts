@@ -4,30 +4,52 @@
  */
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { isJsonList, isJsonObject } from './json-lines.ts';
-import { formatTable, formatValue } from './tables.ts';
+import {
+  accountServerLines,
+  coordinatorLines,
+  generalRow,
+  legRow,
+  nodeRow,
+  ntmobileSection,
+  pathRow,
+  relayLines,
+} from './ntmobile-views.ts';
+import { formatValue } from './tables.ts';
+import {
+  block,
+  duration,
+  endpoint,
+  formatRows,
+  joined,
+  type Line,
+  milliseconds,
+  objectsOf,
+  rounded,
+  text,
+} from './view-parts.ts';
+
+type RowView = (row: JsonObject, nowWallMs: number) => JsonObject | undefined;
+
+const ROW_VIEWS: Readonly<Record<string, RowView>> = {
+  bindings: bindingRow,
+  bul: bindingRow,
+  prefixes: prefixRow,
+  nodes: nodeRow,
+  registrations: nodeRow,
+  tunnels: tunnelRow,
+  paths: pathRow,
+  legs: legRow,
+  general: generalRow,
+};
 
 /** The answer `value` to `command`, as text. `nowWallMs` is what ages are counted from. */
 export function formatAnswer(command: string, value: JsonValue, nowWallMs: number): string {
-  switch (command) {
-    case 'status':
-      return isJsonObject(value) ? formatStatus(value, nowWallMs) : formatValue(value);
-    case 'bindings':
-      return formatRows(value, bindingRow);
-    case 'prefixes':
-      return formatRows(value, prefixRow);
-    case 'registrations':
-      return formatRows(value, registrationRow);
-    case 'legs':
-      return formatRows(value, legRow);
-    case 'general':
-      return formatRows(value, generalRow);
-    case 'tunnels':
-      return formatRows(value, tunnelRow);
-    case 'stats':
-      return isJsonObject(value) ? formatCounters(value) : formatValue(value);
-    default:
-      return formatValue(value);
-  }
+  const view = ROW_VIEWS[command];
+  if (view !== undefined) return formatRows(value, (row) => view(row, nowWallMs));
+  if (command === 'metrics' && typeof value === 'string') return value.trimEnd();
+  if (!isJsonObject(value)) return formatValue(value);
+  if (command === 'status') return formatStatus(value, nowWallMs);
+  return command === 'stats' ? formatCounters(value) : formatValue(value);
 }
 
 /** One event as a line. Monotonic times of an event are told as how long before it they were. */
@@ -38,21 +60,26 @@ export function formatEvent({ at, level, name, fields }: JsonObject): string {
 
 // --- status ---
 
-type Line = readonly [label: string, text: string | undefined];
-
 function formatStatus(status: JsonObject, nowWallMs: number): string {
   if (status['role'] === 'mobile-node' || status['role'] === 'mobile-router') {
     const homes = objectsOf(status['homes']).map((home) => homeSection(home, nowWallMs));
-    return [...homes, block('host', hostLines(status))].join('\n\n');
+    const { ntmobile } = status;
+    const parts = isJsonObject(ntmobile) ? [...homes, ntmobileSection(ntmobile)] : homes;
+    return [...parts, block('host', hostLines(status))].join('\n\n');
   }
-  if (status['role'] === 'home-agent') {
-    return [block('home agent', homeAgentLines(status)), block('host', hostLines(status))].join('\n\n');
-  }
-  if (status['role'] === 'relay' && isJsonList(status['registrations'])) {
-    return [block('relay', relayLines(status)), block('host', hostLines(status))].join('\n\n');
-  }
-  return formatValue(status);
+  const [title, linesOf] = SERVERS[String(status['role'])] ?? [];
+  if (title === undefined || linesOf === undefined) return formatValue(status);
+  const server = block(title, linesOf(status));
+  return isJsonObject(status['driver']) ? `${server}\n\n${block('host', hostLines(status))}` : server;
 }
+
+/** Of daemons that have no homes. */
+const SERVERS: Readonly<Record<string, readonly [title: string, (status: JsonObject) => readonly Line[]]>> = {
+  'home-agent': ['home agent', homeAgentLines],
+  'direction-coordinator': ['direction coordinator', coordinatorLines],
+  relay: ['relay', relayLines],
+  'account-server': ['account server', accountServerLines],
+};
 
 /** What a home's `phase` means. */
 export const PHASES: Readonly<Record<string, string>> = {
@@ -147,25 +174,6 @@ function homeAgentLines(status: JsonObject): readonly Line[] {
   ];
 }
 
-function relayLines(status: JsonObject): readonly Line[] {
-  const { loadThousandths, directedNodes, nodes } = status;
-  const coordinators = objectsOf(status['registrations']).map(
-    ({ coordinator, registered }): Line => [
-      'coordinator',
-      `${text(coordinator) ?? '-'}: ${registered === true ? 'registered' : 'NOT REGISTERED'}`,
-    ],
-  );
-  return [
-    ['public key', text(status['publicKey'])],
-    ['addresses', joined(objectsOf(status['endpoints']).map((one) => endpoint(String(one['address']), one['port'])))],
-    ...coordinators,
-    ['nodes', `${text(nodes) ?? '-'}, ${text(directedNodes) ?? '-'} of them with servers`],
-    ['legs of paths', text(status['legs'])],
-    ['servers', text(status['generalNodes'])],
-    ['load', typeof loadThousandths === 'number' ? `${loadThousandths / 10} %` : undefined],
-  ];
-}
-
 /** What the kernel refused so far and why, and whether the store keeps up. */
 function hostLines(status: JsonObject): readonly Line[] {
   const { host, driver } = status;
@@ -181,22 +189,7 @@ function hostLines(status: JsonObject): readonly Line[] {
   ];
 }
 
-function block(title: string, lines: readonly Line[]): string {
-  const shown = lines.filter(([, value]) => value !== undefined);
-  const width = Math.max(...shown.map(([label]) => label.length));
-  return [title, ...shown.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`)].join('\n');
-}
-
 // --- tables ---
-
-/** A table of the rows that `view` understands; everything as it is when there is one that it does not. */
-function formatRows(value: JsonValue, view: (row: JsonObject) => JsonObject | undefined): string {
-  if (!isJsonList(value)) return formatValue(value);
-  const rows = value.map((row) => (isJsonObject(row) ? view(row) : undefined));
-  const known = rows.filter((row) => row !== undefined);
-  if (known.length === 0 || known.length < rows.length) return formatValue(value);
-  return formatTable(known);
-}
 
 function bindingRow(row: JsonObject): JsonObject | undefined {
   const left = ['lifetimeLeftSeconds', 'remainingSeconds'].find((name) => typeof row[name] === 'number');
@@ -214,28 +207,6 @@ function bindingRow(row: JsonObject): JsonObject | undefined {
     homeAgent: row['homeAgent'],
     identifier,
   };
-}
-
-function registrationRow(row: JsonObject): JsonObject | undefined {
-  const { name, virtualIpv6, virtualIpv4, remote, remotePort, active } = row;
-  if (typeof name !== 'string' || typeof remote !== 'string') return undefined;
-  return { name, virtualIpv6, virtualIpv4, from: endpoint(remote, remotePort), active };
-}
-
-/** A node's side of a path at a relay. */
-function legRow(row: JsonObject): JsonObject | undefined {
-  const { pathId, role, name, remote, remotePort, other, validated, rateKilobits } = row;
-  if (typeof pathId !== 'string' || typeof remote !== 'string') return undefined;
-  const rate = typeof rateKilobits === 'number' ? `${rateKilobits / 1000} Mbit/s` : undefined;
-  return { path: pathId, role, node: name, at: endpoint(remote, remotePort), joined: other !== 0, validated, rate };
-}
-
-/** A server behind a relay. */
-function generalRow(row: JsonObject): JsonObject | undefined {
-  const { name, virtualIpv6, virtualIpv4, realIpv6, realIpv4, translated, nodes } = row;
-  if (typeof name !== 'string' || !isJsonList(translated)) return undefined;
-  const families = translated.map((family) => `IPv${String(family)}`);
-  return { name, virtualIpv6, virtualIpv4, real: joined(realIpv6, realIpv4), translated: joined(families), nodes };
 }
 
 /** A prefix that a home agent may serve. */
@@ -256,16 +227,12 @@ function tunnelRow(row: JsonObject): JsonObject | undefined {
     remote: endpoint(remote, row['remotePort']),
     mtu: counters['mtu'] ?? mtu,
     bindings,
+    peer: row['peer'] ?? row['name'],
     packetsOut: counters['transmit-packets'],
     octetsOut: counters['transmit-octets'],
     packetsIn: counters['receive-packets'],
     octetsIn: counters['receive-octets'],
   };
-}
-
-function endpoint(address: string, port: JsonValue | undefined): string {
-  if (typeof port !== 'number' || port === 0) return address;
-  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
 // --- counters ---
@@ -275,7 +242,9 @@ function formatCounters(stats: JsonObject): string {
   const groups: (readonly [string, JsonObject])[] = [];
   const own = Object.entries(stats).filter(([, value]) => !isJsonObject(value));
   if (own.length > 0) groups.push(['control messages', Object.fromEntries(own)]);
-  for (const [name, value] of Object.entries(stats)) if (isJsonObject(value)) groups.push([name, value]);
+  for (const [name, value] of Object.entries(stats)) {
+    if (isJsonObject(value) && Object.keys(value).length > 0) groups.push([name, value]);
+  }
   return groups.map(([name, counters]) => `${name}:\n${counterLines(counters)}`).join('\n');
 }
 
@@ -308,40 +277,10 @@ function inlineField(name: string, value: JsonValue, atMs: JsonValue | undefined
   return `${name}=${rounded(value)}`;
 }
 
-// --- texts ---
-
-function text(value: JsonValue | undefined): string | undefined {
-  return value === null || value === undefined || value === '' ? undefined : String(value);
-}
-
-function joined(...values: readonly (JsonValue | undefined)[]): string | undefined {
-  const texts = values.flatMap((value) => (isJsonList(value) ? value.map(text) : [text(value)]));
-  const present = texts.filter((one) => one !== undefined);
-  return present.length === 0 ? undefined : present.join(', ');
-}
-
-function objectsOf(value: JsonValue | undefined): readonly JsonObject[] {
-  return isJsonList(value) ? value.filter((one: JsonValue) => isJsonObject(one)) : [];
-}
-
-function rounded(value: number): number {
-  return Math.round(value * 10) / 10;
-}
-
-function milliseconds(value: number): string {
-  return `${rounded(value)} ms`;
-}
-
-/** `42 s`, `9 min 57 s`, `2 h 5 min`, `3 d 4 h`. */
-export function duration(seconds: number): string {
-  const whole = Math.floor(seconds);
-  if (whole < 60) return `${whole} s`;
-  if (whole < 3600) return pair(whole, 60, 'min', 1, 's');
-  if (whole < 86_400) return pair(whole, 3600, 'h', 60, 'min');
-  return pair(whole, 86_400, 'd', 3600, 'h');
-}
-
-function pair(seconds: number, large: number, largeName: string, small: number, smallName: string): string {
-  const rest = Math.floor((seconds % large) / small);
-  return `${Math.floor(seconds / large)} ${largeName}${rest === 0 ? '' : ` ${rest} ${smallName}`}`;
+/** One entry of `sojourn trace`: when, which way, what, and what became of it. */
+export function formatMessage(entry: JsonObject): string {
+  const { at, direction, transport, from, to, summary, counted } = entry;
+  const became = isJsonList(counted) && counted.length > 0 ? `  [${counted.join(', ')}]` : '';
+  const time = String(at).slice(11, 23);
+  return `${time} ${String(direction).padEnd(3)} ${String(transport)}  ${String(from)} > ${String(to)}  ${String(summary)}${became}`;
 }

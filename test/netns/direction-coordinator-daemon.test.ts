@@ -132,8 +132,8 @@ describe('the daemon', () => {
   it('was killed, and starts again with every registration: a node is called where it was', async () => {
     await coordinator.kill();
     await coordinator.start();
-    const table = await attempt([process.execPath, CLI, '--daemon', 'dc', 'registrations']);
-    expect(table.stdout).toMatch(/^a\.nodes\.example +fd12:3456:789a::61 +198\.18\.0\.97 +\[2001:db8:/m);
+    const table = await attempt([process.execPath, CLI, '--daemon', 'dc', 'nodes']);
+    expect(table.stdout).toMatch(/^a\.nodes\.example +fd12:3456:789a::61, 198\.18\.0\.97 +\[2001:db8:/m);
     const kept = objectsOf(await coordinator.request('registrations'));
     expect(kept.map(({ name, session }) => `${name} ${session}`).sort()).toEqual([
       ...['a.nodes.example false', 'b.nodes.example false', 'c.nodes.example false'],

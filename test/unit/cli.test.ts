@@ -1,12 +1,15 @@
 import { spawn, spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { JsonValue } from '#engine/contract.ts';
+import { isSettled } from '#ops/asking.ts';
+import { completion } from '#ops/completion.ts';
 import { ControlServer } from '#ops/control.ts';
 import { EventHistory } from '#ops/event-history.ts';
 import { ExitCode } from '#ops/exit-codes.ts';
+import { program } from '#ops/program.ts';
 import { chooseSocket } from '#ops/sockets.ts';
 import { formatTable, formatValue } from '#ops/tables.ts';
 
@@ -108,7 +111,23 @@ describe('sojourn', () => {
     const absent = join(directory, 'ha.sock');
     const { code, err } = await sojourn('--socket', absent, 'status');
     expect(code).toBe(ExitCode.unavailable);
-    expect(err).toBe(`sojourn: no daemon at ${absent}: is it running? systemctl status sojourn-ha\n`);
+    expect(err).toBe(
+      `sojourn: no daemon at ${absent}: is it running? systemctl status sojourn-ha; start it: systemctl start sojourn-ha\n`,
+    );
+  });
+
+  it('says to whom it is not permitted how to be permitted', async () => {
+    const root = process.getuid?.() === 0;
+    chmodSync(path, 0);
+    // Root without capabilities: what belongs to others is not its own.
+    if (root) chownSync(path, 65_534, 65_534);
+    const powerless = root ? ['setpriv', '--bounding-set=-all', '--inh-caps=-all'] : [];
+    const [program = '', ...argv] = [...powerless, process.execPath, CLI, '--socket', path, 'status'];
+    const { status, stderr } = spawnSync(program, argv, { encoding: 'utf8' });
+    expect(status).toBe(ExitCode.permission);
+    expect(stderr).toMatch(
+      /^sojourn: not permitted to use \S+: be .*(sudo usermod -aG \S+ \S+, then log in again|controlGroup)/,
+    );
   });
 
   it('gives up on a silent daemon', async () => {
@@ -134,6 +153,144 @@ describe('sojourn', () => {
     spawnSync('ln', ['-s', CLI, link]);
     const environment = { ...process.env, PATH: `${join(process.execPath, '..')}:${process.env['PATH'] ?? ''}` };
     expect(spawnSync(link, ['--version'], { encoding: 'utf8', env: environment }).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+  });
+});
+
+describe('what goes on', () => {
+  it('--watch asks again and again, and says when the daemon is away', async () => {
+    const child = spawn(process.execPath, [CLI, '--socket', path, '--json', 'bindings', '--watch', '0.1']);
+    const lines: JsonValue[] = [];
+    let rest = '';
+    await new Promise<void>((settle) => {
+      child.stdout.on('data', (chunk) => {
+        const [last = '', ...whole] = (rest + String(chunk)).split('\n').reverse();
+        rest = last;
+        lines.push(...whole.reverse().map((line) => JSON.parse(line)));
+        if (lines.length >= 2) server?.close();
+        if (lines.length >= 4) settle();
+      });
+    });
+    child.kill();
+    expect(lines.slice(0, 2)).toEqual([ANSWERS['bindings'], ANSWERS['bindings']]);
+    expect(lines.at(-1)).toEqual({ error: expect.stringContaining('no daemon at') });
+  });
+
+  it.each(['0', 'soon', '-1'])('--watch %s is no interval', async (interval) => {
+    expect((await sojourn('--socket', path, 'bindings', `--watch=${interval}`)).code).toBe(ExitCode.usage);
+  });
+
+  it('trace shows messages as they pass, those that are asked for, and ends after as many as are wanted', async () => {
+    const message = {
+      ...{ at: '2026-01-01T12:00:00.123Z', direction: 'in', transport: 'ipv6', from: '::1', to: '::2' },
+      ...{ message: 'binding-update', summary: 'binding-update sequence 7', counted: ['authentication-failed'] },
+    };
+    server?.stream('trace', (give) => {
+      give({ ...message, message: 'home-test', summary: 'home-test' });
+      give(message);
+      return () => {};
+    });
+    const { code, out } = await sojourn('--socket', path, 'trace', '--message', 'binding-update', '--count', '1');
+    expect([code, out]).toEqual([
+      0,
+      '12:00:00.123 in  ipv6  ::1 > ::2  binding-update sequence 7  [authentication-failed]\n',
+    ]);
+    const { out: json } = await sojourn('--socket', path, '--json', 'trace', '--count', '1');
+    expect(JSON.parse(json)).toMatchObject({ message: 'home-test' });
+  });
+
+  it('trace of a daemon that has no such messages says so', async () => {
+    expect(await sojourn('--socket', path, 'trace')).toMatchObject({
+      code: ExitCode.unavailable,
+      err: expect.stringContaining('unknown command "trace"'),
+    });
+  });
+});
+
+describe('interventions', () => {
+  const asked: (readonly [string, JsonValue])[] = [];
+
+  beforeEach(() => {
+    asked.length = 0;
+    for (const name of ['revoke', 'move', 'reregister', 'deregister']) {
+      server?.command(name, (parameters, respond) => {
+        asked.push([name, parameters]);
+        respond(true, {});
+      });
+    }
+  });
+
+  it.each([
+    [['revoke', '2001:db8::1'], 'revoke', { homeAddress: '2001:db8::1', node: '2001:db8::1' }],
+    [['move', '192.0.2.7', '--home', 'office'], 'move', { careOfAddress: '192.0.2.7', home: 'office' }],
+    [['move', '--interface', 'wlan0'], 'move', { interface: 'wlan0' }],
+    [['move', '--release'], 'move', {}],
+    [['reregister'], 'reregister', {}],
+    [['deregister', '--home', 'office'], 'deregister', { home: 'office' }],
+  ])('%j', async (words, command, parameters) => {
+    expect((await sojourn('--socket', path, ...words)).code).toBe(ExitCode.ok);
+    expect(asked).toEqual([[command, parameters]]);
+  });
+
+  it.each([[[]], [['192.0.2.7', '--release']]])('move %j is no wish', async (words) => {
+    expect((await sojourn('--socket', path, 'move', ...words)).code).toBe(ExitCode.usage);
+    expect(asked).toEqual([]);
+  });
+});
+
+describe('whether a daemon is registered', () => {
+  it.each([
+    ['mobile node at home', { homes: [{ phase: 'at-home' }] }, true],
+    ['mobile node with one of two', { homes: [{ phase: 'registered' }, { phase: 'resolving' }] }, false],
+    ['NTMobile node', { homes: [], ntmobile: { coordinator: 'registered' } }, true],
+    ['NTMobile node without coordinator', { homes: [], ntmobile: { coordinator: 'connecting' } }, false],
+    ['relay', { role: 'relay', registrations: [{ registered: true }] }, true],
+    ['relay that no coordinator knows', { role: 'relay', registrations: [{ registered: false }] }, false],
+    [
+      'relay that one of two knows',
+      { role: 'relay', registrations: [{ registered: false }, { registered: true }] },
+      true,
+    ],
+    ['direction coordinator', { role: 'direction-coordinator', registrations: 0 }, true],
+    ['account server', { role: 'account-server' }, true],
+  ])('%s', (_, status, expected) => {
+    expect(isSettled(status)).toBe(expected);
+  });
+});
+
+describe('completion', () => {
+  const bash = (...words: readonly string[]): string => {
+    const script = join(directory, 'completion');
+    writeFileSync(script, completion('bash', program(), ['ha', 'mn']));
+    const body = `source ${script}; COMP_WORDS=("$@"); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _sojourn; echo "\${COMPREPLY[*]}"`;
+    return spawnSync('bash', ['-c', body, 'bash', 'sojourn', ...words], { encoding: 'utf8' }).stdout.trim();
+  };
+
+  it.each([
+    [['sta'], 'status stats'],
+    [['--daemon', 'ha', 'bin'], 'bindings'],
+    [['--json', 'as', ''], 'account device authority fingerprint reload'],
+    [['as', 'account', 'dis'], 'disable'],
+    [['move', '--in'], '--interface'],
+    [['move', '--interface', 'l'], 'lo'],
+    [['--timeout', ''], ''],
+    [['completion', ''], 'bash zsh'],
+    [['check', 'mn'], 'mn'],
+  ])('bash: %j', (words, expected) => {
+    expect(bash(...words)).toBe(expected);
+  });
+
+  it.each([
+    [['sta'], 'status:', 'fingerprint:'],
+    [['--daemon', 'ha', 'as', 'account', ''], 'disable:no login', 'rotate:'],
+    [['move', '-'], '--interface:the best address', '--follow'],
+  ])('zsh: %j', (words, expected, unexpected) => {
+    const script = join(directory, '_sojourn');
+    writeFileSync(script, completion('zsh', program(), ['ha', 'mn']));
+    const body = `compdef() { :; }; source ${script}; _describe() { print -r -- "\${(P)2}"; }; words=(sojourn "$@"); CURRENT=$#words; _sojourn`;
+    const { stdout, stderr } = spawnSync('zsh', ['-f', '-c', body, 'zsh', ...words], { encoding: 'utf8' });
+    expect(stderr).toBe('');
+    expect(stdout).toContain(expected);
+    expect(stdout).not.toContain(unexpected);
   });
 });
 

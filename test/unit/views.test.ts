@@ -1,7 +1,8 @@
 /** What `sojourn` shows to people. */
 import { describe, expect, it } from 'vitest';
 import type { JsonObject } from '#engine/contract.ts';
-import { duration, formatAnswer, formatEvent } from '#ops/views.ts';
+import { duration } from '#ops/view-parts.ts';
+import { formatAnswer, formatEvent } from '#ops/views.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 const BINDING = {
@@ -229,65 +230,6 @@ describe('tables', () => {
     );
   });
 
-  it('registrations of a direction coordinator', () => {
-    const row = {
-      ...{
-        name: 'a.nodes.example',
-        nodeId: '00'.repeat(16),
-        virtualIpv6: 'fd12:3456:789a::1',
-        virtualIpv4: '198.18.0.1',
-      },
-      ...{ remote: '2001:db8::7', remotePort: 7890, active: true, session: true },
-    };
-    expect(formatAnswer('registrations', [row, { ...row, remote: '192.0.2.7', active: false }], NOW)).toBe(
-      [
-        'NAME             VIRTUAL IPV6       VIRTUAL IPV4  FROM                ACTIVE',
-        'a.nodes.example  fd12:3456:789a::1  198.18.0.1    [2001:db8::7]:7890  yes',
-        'a.nodes.example  fd12:3456:789a::1  198.18.0.1    192.0.2.7:7890      no',
-      ].join('\n'),
-    );
-  });
-
-  it('legs of paths, and servers, of a relay', () => {
-    const leg = {
-      ...{ index: 5, other: 6, pathId: '0707070707070707', role: 'initiator', name: 'a.nodes.example' },
-      ...{ remote: '192.0.2.7', remotePort: 40123, validated: true, rateKilobits: 100_000 },
-    };
-    expect(formatAnswer('legs', [leg, { ...leg, role: 'responder', other: 0, validated: false }], NOW)).toBe(
-      [
-        'PATH              ROLE       NODE             AT               JOINED  VALIDATED  RATE',
-        '0707070707070707  initiator  a.nodes.example  192.0.2.7:40123  yes     yes        100 Mbit/s',
-        '0707070707070707  responder  a.nodes.example  192.0.2.7:40123  no      no         100 Mbit/s',
-      ].join('\n'),
-    );
-    const server = {
-      ...{ name: 'www.example', virtualIpv6: 'fd12:3456:789a:1::5', virtualIpv4: '198.19.0.5' },
-      ...{ realIpv6: '2001:db8::80', translated: [4], nodes: 2 },
-    };
-    expect(formatAnswer('general', [server], NOW)).toBe(
-      [
-        'NAME         VIRTUAL IPV6         VIRTUAL IPV4  REAL          TRANSLATED  NODES',
-        'www.example  fd12:3456:789a:1::5  198.19.0.5    2001:db8::80  IPv4            2',
-      ].join('\n'),
-    );
-  });
-
-  it('the status of a relay', () => {
-    const status = {
-      ...{ role: 'relay', publicKey: 'hex:00', endpoints: [{ address: '2001:db8::2', port: 7890 }], nodes: 3, legs: 2 },
-      registrations: [{ coordinator: 'dc.example', session: true, registered: false }],
-      ...{ generalNodes: 1, directedNodes: 2, loadThousandths: 15, ...WELL },
-    };
-    expect(formatAnswer('status', status, NOW)).toBe(
-      [
-        ...['relay', '  public key     hex:00', '  addresses      [2001:db8::2]:7890'],
-        ...['  coordinator    dc.example: NOT REGISTERED', '  nodes          3, 2 of them with servers'],
-        ...['  legs of paths  2', '  servers        1', '  load           1.5 %', '', 'host', '  kernel  as wanted'],
-        '  store   as wanted',
-      ].join('\n'),
-    );
-  });
-
   it('tunnels, with ports where there are any, and traffic where it is known', () => {
     const udp = {
       id: 1,
@@ -320,7 +262,7 @@ describe('tables', () => {
   it('of another form are shown whole', () => {
     expect(formatAnswer('bindings', [{ homeAddress: 'x', novelty: 1 }], NOW)).toContain('NOVELTY');
     expect(formatAnswer('bindings', [], NOW)).toBe('(none)');
-    expect(formatAnswer('status', { role: 'relay', peers: 2 }, NOW)).toContain('peers  2');
+    expect(formatAnswer('status', { role: 'novelty', peers: 2 }, NOW)).toContain('peers  2');
   });
 });
 

@@ -112,7 +112,7 @@ function stopRegistering(state: RegistrationState, step: Step): void {
   context.count('registration-stopped');
   const fields: JsonObject = {
     ...role.status(),
-    remedy: "mend the home agent's configuration of this mobile router, then: sojourn request reregister",
+    remedy: "mend the home agent's configuration of this mobile router, then: sojourn reregister",
     atMs: step.now,
   };
   state.event(step, 'registration-stopped', 'warn', fields);
