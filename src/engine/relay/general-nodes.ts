@@ -198,8 +198,7 @@ export class GeneralNodes {
 
   /** Its end is set as long as none of its users is there. */
   arm(node: GeneralNode): void {
-    const inUse = [...node.users].some(({ attached }) => attached !== undefined);
-    if (inUse) this.#timers.remove(node);
+    if (isUsable(node)) this.#timers.remove(node);
     else this.#timers.set(node, after(node.usedAt, HOLD_MS));
   }
 
@@ -212,4 +211,10 @@ export class GeneralNodes {
     const [first] = this.#byIpv6.values();
     return first !== undefined && now - first.usedAt >= HOLD_MS ? first : undefined;
   }
+}
+
+/** Whether any of its users is there: of the many that a server may have, one does. */
+function isUsable({ users }: GeneralNode): boolean {
+  for (const { attached } of users) if (attached !== undefined) return true;
+  return false;
 }

@@ -109,9 +109,22 @@ const RELAY: Rows = {
   ...each(
     'sojourn_control_actions_total',
     'action',
-    ['node-idle', 'node-moved', 'place-validated', 'place-unanswered'],
+    [
+      ...['node-idle', 'node-moved', 'place-validated', 'place-unanswered', 'credential-over'],
+      ...['general-ended', 'general-forbidden'],
+    ],
     NTMOBILE,
   ),
+  ...renamed('sojourn_directions_total', 'result', {
+    directed: 'given',
+    'direction-malformed': 'malformed',
+    'direction-conflict': 'conflict',
+    'direction-limit': 'limit',
+    'direction-no-name': 'unknown-name',
+    'direction-unresolved': 'unresolved',
+    'direction-forbidden': 'forbidden',
+    'direction-unreachable': 'unreachable',
+  }),
 };
 
 const NTMOBILE_NODE: Rows = {

@@ -54,6 +54,8 @@ const GAUGES: readonly (readonly [role: string, member: string, metric: MetricNa
   ['dc', 'registrations', 'sojourn_node_registrations'],
   ['rsn', 'nodes', 'sojourn_relay_nodes'],
   ['rsn', 'legs', 'sojourn_relay_legs'],
+  ['rsn', 'generalNodes', 'sojourn_relay_general_nodes'],
+  ['rsn', 'directedNodes', 'sojourn_relay_directed_nodes'],
   ['as', 'devices', 'sojourn_devices'],
 ];
 

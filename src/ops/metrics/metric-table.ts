@@ -167,11 +167,17 @@ export const METRICS = {
   sojourn_node_registration_changes_total: counter(['dc', 'rsn', 'mn'], 'Registrations with a direction coordinator.', {
     change: 'registered, refused, unanswered, ended or revoked',
   }),
-  sojourn_directions_total: counter(['dc'], 'Direction Requests, by what came of them.', {
-    result: 'given, or why not',
-  }),
+  sojourn_directions_total: counter(
+    ['dc', 'rsn'],
+    'Direction Requests, at a relay Relay Directions, by what came of them.',
+    {
+      result: 'given, or why not',
+    },
+  ),
   sojourn_relay_nodes: gauge(['rsn'], 'Nodes that a relay has sessions with.'),
   sojourn_relay_legs: gauge(['rsn'], 'Legs of paths that a relay joins.'),
+  sojourn_relay_general_nodes: gauge(['rsn'], 'Servers that know nothing of NTMobile, and that a relay serves.'),
+  sojourn_relay_directed_nodes: gauge(['rsn'], 'Nodes that may reach such servers through a relay.'),
   sojourn_relay_leg_changes_total: counter(['rsn'], 'What became of legs, and of requests for them.', {
     change: 'attached, released, alone, or why there was none',
   }),
