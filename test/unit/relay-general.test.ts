@@ -4,7 +4,7 @@ import { type IpAddress, ipv4, ipv6, parseIpAddress } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
 import type { NetworkInterface } from '#engine/contract.ts';
 import { FAMILY_IPV4, FAMILY_IPV6, type NtmobileOption } from '#wire/ntmobile-options.ts';
-import { type Found, generalIpv4, generalIpv6, type Peer, Scene } from './relay-scene.ts';
+import { type Found, generalIpv4, generalIpv6, Peer, Scene } from './relay-scene.ts';
 
 const BOTH = FAMILY_IPV4 | FAMILY_IPV6;
 const R6 = ipv6('2001:db8:6::1');
@@ -290,6 +290,23 @@ describe('a general node', () => {
     expect(scene.maps).toEqual([]);
     expect([...scene.stored.keys()]).toEqual([]);
     expect(scene.engine.counters).toMatchObject({ 'general-ended': 1 });
+  });
+
+  it('is no longer the business of a node that went two hours ago, or never came', () => {
+    const [other, stranger] = [scene.node(2), new Peer(scene, 3)];
+    direct('four.example', 1, [node, other, stranger]);
+    node.gone = true;
+    const directed = () => [...scene.stored.keys()].filter((key) => /^(directed|shadows) /.test(key));
+    expect(directed()).toHaveLength(3 + 2);
+    for (let passed = 0; passed < 3 * HOUR_MS; passed += 300_000) {
+      other.ask('keep-alive', []);
+      scene.pass(300_000);
+    }
+    expect(scene.maps).toHaveLength(1);
+    expect(directed()).toHaveLength(1 + 1);
+    node.gone = false;
+    node.connect();
+    expect(scene.tunnels).toHaveLength(1);
   });
 
   it('is there again after a restart, with the address that its connections have', () => {

@@ -18,20 +18,21 @@ import {
   type Prefix,
   prefixContains,
 } from '#base/ip.ts';
-import type { Monotonic } from '#base/time.ts';
+import { after, type Monotonic, NEVER } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import type { DesiredPart, DesiredTranslation, JsonObject, JsonValue } from '#engine/contract.ts';
 import { tunnelPart } from '#engine/shared/ntmobile/sealed-tunnel.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
+import { type Timed, TimerHeap } from '#engine/shared/timer-heap.ts';
 import type { AttachedNode } from './attached-nodes.ts';
 import { type GeneralNode, HOLD_MS } from './general-nodes.ts';
-import { SHADOWS_TABLE } from './stored.ts';
+import { DIRECTED_TABLE, SHADOWS_TABLE } from './stored.ts';
 
 /** Beside the shadow of an IPv4 address in the low octets: docs/ntmobile.md §10. */
 const SHADOW_SUBNET = 2;
 const FIRST_TUNNEL = 1;
 
-export class DirectedNode {
+export class DirectedNode implements Timed {
   /** In hexadecimal digits. */
   readonly nodeId: string;
   readonly tunnel: number;
@@ -44,6 +45,8 @@ export class DirectedNode {
   shadowIpv4: Ipv4Address | undefined;
   /** Virtual addresses of its credential that lead into its tunnel. */
   addresses: readonly IpAddress[] = [];
+  heapIndex = -1;
+  dueAt: Monotonic = NEVER;
 
   constructor(nodeId: string, tunnel: number) {
     this.nodeId = nodeId;
@@ -62,7 +65,7 @@ export interface DirectedContext {
   linkMtu(local: IpAddress): number;
   want(key: string, part: DesiredPart | undefined): void;
   persist(table: string, key: string, value: JsonValue | undefined): void;
-  /** A node is there, or is no longer: when a general node ends depends on it. */
+  /** A user of it is there, or is no longer, or is none any more: when a general node ends depends on it. */
   usable(general: GeneralNode): void;
 }
 
@@ -73,6 +76,8 @@ export class DirectedNodes {
   /** Who a virtual address leads to, should two credentials have it. */
   readonly #holders = new Map<IpAddress, DirectedNode>();
   readonly #shadows = new Map<Ipv4Address, DirectedNode>();
+  /** Of those that are not there. */
+  readonly #timers = new TimerHeap<DirectedNode>();
   #lastTunnel = FIRST_TUNNEL - 1;
 
   constructor(context: DirectedContext) {
@@ -81,6 +86,17 @@ export class DirectedNodes {
 
   get size(): number {
     return this.#byNodeId.size;
+  }
+
+  deadline(): Monotonic {
+    return this.#timers.deadline();
+  }
+
+  /** Forgets who was not there for so long that its connections are over. */
+  tick(now: Monotonic): void {
+    for (let node = this.#timers.takeDue(now); node !== undefined; node = this.#timers.takeDue(now)) {
+      for (const general of [...node.interests.keys()]) this.release(node, general);
+    }
   }
 
   at(tunnel: number): DirectedNode | undefined {
@@ -100,17 +116,20 @@ export class DirectedNodes {
     return oldestAt !== undefined && now - oldestAt >= HOLD_MS;
   }
 
-  /** Gives the interest that had to make room. */
-  direct(now: Monotonic, nodeId: string, general: GeneralNode, attached: AttachedNode | undefined) {
+  /** A coordinator did; where the node has too many, the one that it was directed to longest ago makes room. */
+  direct(now: Monotonic, nodeId: string, general: GeneralNode, attached: AttachedNode | undefined): DirectedNode {
     const node = this.#byNodeId.get(nodeId) ?? this.#add(nodeId);
     const isNew = !node.interests.delete(general);
     node.interests.set(general, now);
     general.users.add(node);
+    if (isNew) this.#context.persist(DIRECTED_TABLE, recordKey(node, general), {});
     const [oldest] = node.interests.keys();
-    const crowded = node.interests.size > this.#context.maximumGeneralNodesOfNode ? oldest : undefined;
+    if (node.interests.size > this.#context.maximumGeneralNodesOfNode && oldest !== undefined)
+      this.release(node, oldest);
     if (node.attached === undefined && attached !== undefined) this.attach(attached);
+    else if (node.attached === undefined) this.#timers.set(node, after(now, HOLD_MS));
     else if (isNew) this.wish(node);
-    return { node, isNew, crowded };
+    return node;
   }
 
   #add(nodeId: string): DirectedNode {
@@ -125,11 +144,14 @@ export class DirectedNodes {
   release(node: DirectedNode, general: GeneralNode): void {
     node.interests.delete(general);
     general.users.delete(node);
+    this.#context.persist(DIRECTED_TABLE, recordKey(node, general), undefined);
+    this.#context.usable(general);
     if (node.interests.size > 0) {
       this.wish(node);
       return;
     }
     this.#unclaim(node);
+    this.#timers.remove(node);
     this.#byNodeId.delete(node.nodeId);
     this.#byTunnel.delete(node.tunnel);
     if (node.shadowIpv4 !== undefined) {
@@ -163,6 +185,7 @@ export class DirectedNodes {
     const isNew = node.attached === undefined;
     node.attached = attached;
     node.offered = undefined;
+    this.#timers.remove(node);
     this.#claim(node, attached);
     this.wish(node);
     if (isNew) for (const general of node.interests.keys()) this.#context.usable(general);
@@ -172,6 +195,7 @@ export class DirectedNodes {
     const node = this.#byNodeId.get(attached.nodeId);
     if (node?.attached !== attached) return;
     node.attached = undefined;
+    this.#timers.set(node, after(now, HOLD_MS));
     this.#unclaim(node);
     this.#context.want(keyOf(node), undefined);
     for (const general of node.interests.keys()) {
@@ -276,7 +300,7 @@ export class DirectedNodes {
 
   /** As the former process had it; harmless where the address is no longer one of the prefix, or somebody else's. */
   restore(now: Monotonic, nodeId: string, general: GeneralNode, shadow: Ipv4Address | undefined): void {
-    const { node } = this.direct(now, nodeId, general, undefined);
+    const node = this.direct(now, nodeId, general, undefined);
     if (shadow === undefined || node.shadowIpv4 !== undefined || this.#shadows.has(shadow)) return;
     if (prefixContains(this.#context.translatorIpv4Prefix, shadow)) this.#takeShadow(node, shadow);
   }
@@ -300,6 +324,10 @@ function shadowIpv6({ address }: Prefix, virtualIpv4: Ipv4Address): Ipv6Address 
   octets.set([0, SHADOW_SUBNET], 6);
   octets.set(octetsOf(virtualIpv4), 12);
   return ipv6FromBytes(octets);
+}
+
+function recordKey({ nodeId }: DirectedNode, { virtualIpv6 }: GeneralNode): string {
+  return `${nodeId} ${virtualIpv6}`;
 }
 
 function keyOf({ nodeId }: DirectedNode): string {

@@ -198,6 +198,7 @@ export class GeneralNodes {
 
   /** Its end is set as long as none of its users is there. */
   arm(node: GeneralNode): void {
+    if (this.#byIpv6.get(node.virtualIpv6) !== node) return;
     if (isUsable(node)) this.#timers.remove(node);
     else this.#timers.set(node, after(node.usedAt, HOLD_MS));
   }

@@ -27,7 +27,7 @@ import type { Destinations } from './destinations.ts';
 import type { DirectedNodes } from './directed-nodes.ts';
 import { type GeneralAddresses, GeneralNode, GeneralNodes } from './general-nodes.ts';
 import type { RelayCounter } from './reasons.ts';
-import { DIRECTED_TABLE, GENERAL_NODES_TABLE, generalNodeRecord } from './stored.ts';
+import { GENERAL_NODES_TABLE, generalNodeRecord } from './stored.ts';
 
 /** The coordinator gives up after three seconds, and would take silence for a relay that is gone. */
 const RESOLUTION_MS = 2_500;
@@ -221,7 +221,8 @@ export class RelayDirections {
 
   #grant(now: Monotonic, { request, pathId, nodeIds }: Asked, node: GeneralNode): NtmobileMessage {
     if (node.families === 0) return this.#refuse(request, NtmobileStatus.nameNotResolved, 'direction-unreachable');
-    for (const nodeId of nodeIds) this.#direct(now, nodeId, node);
+    const { directed, attached } = this.#context;
+    for (const nodeId of nodeIds) directed.direct(now, nodeId, node, attached(nodeId));
     this.general.used(now, node);
     this.#context.counters.count('directed');
     const seconds = Math.max(1, Math.floor((node.freshUntil - now) / 1000));
@@ -230,16 +231,6 @@ export class RelayDirections {
       { type: 'families', families: node.families },
       { type: 'time-to-live', seconds },
     ]);
-  }
-
-  #direct(now: Monotonic, nodeId: string, general: GeneralNode): void {
-    const { directed } = this.#context;
-    const { node, isNew, crowded } = directed.direct(now, nodeId, general, this.#context.attached(nodeId));
-    if (isNew) this.#persist(DIRECTED_TABLE, `${nodeId} ${general.virtualIpv6}`, {});
-    if (crowded === undefined) return;
-    directed.release(node, crowded);
-    this.#persist(DIRECTED_TABLE, `${nodeId} ${crowded.virtualIpv6}`, undefined);
-    this.general.arm(crowded);
   }
 
   #refuse(request: NtmobileMessage, status: number, reason: RelayCounter): NtmobileMessage {
@@ -264,10 +255,7 @@ export class RelayDirections {
     this.general.remove(node);
     this.#context.emit({ kind: 'want', key: keyOf(node), part: undefined });
     this.#persist(GENERAL_NODES_TABLE, node.virtualIpv6, undefined);
-    for (const user of [...node.users]) {
-      this.#persist(DIRECTED_TABLE, `${user.nodeId} ${node.virtualIpv6}`, undefined);
-      this.#context.directed.release(user, node);
-    }
+    for (const user of [...node.users]) this.#context.directed.release(user, node);
   }
 
   /** The relay has other addresses: what is its own now is no server's. */

@@ -111,7 +111,8 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   }
 
   deadline(): Monotonic {
-    const parts = [this.#sessions, this.#coordinators, this.#legs, this.#nodes, this.#directions, this.#recalls];
+    const first = [this.#sessions, this.#coordinators, this.#legs, this.#nodes];
+    const parts = [...first, this.#directed, this.#directions, this.#recalls];
     return earliest(...parts.map((part) => part.deadline()));
   }
 
@@ -149,6 +150,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     this.#coordinators.tick(now);
     this.#nodes.tick(now, out);
     this.#legs.tick(now, out);
+    this.#directed.tick(now);
     this.#directions.tick(now);
     this.#recalls.tick(now);
   }
