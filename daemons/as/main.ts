@@ -103,6 +103,7 @@ await runDaemon<AccountServerSettings>(sendToNotifySocket, {
   description: 'Account server of Sojourn (NTMobile): accounts, devices, and the credentials that it signs.',
   permissions: 'let the user it runs as write its state directory and /run/sojourn, or set other ones',
   load: (file) => loadConfiguration(file, accountServerSchema),
+  hasMessages: false,
   cautions: () => [],
   start,
   // It leaves nothing in the kernel.

@@ -61,17 +61,26 @@ function metricsSection(): string {
   return `## Every metric\n\n${table(['metric', 'type', 'daemons', 'what it is', 'labels'], rows)}\n`;
 }
 
-function placeText(place: Place | undefined): string {
-  if (place === undefined) return `${code('sojourn_registrations_total')}, by status`;
+function placeText(place: Place): string {
   const labels = Object.entries(place.labels).filter(([label]) => label !== 'protocol');
   const text = labels.map(([label, value]) => `${label}="${value}"`).join(', ');
   return code(text === '' ? place.metric : `${place.metric}{${text}}`);
 }
 
+function engineText(component: Component, name: string): string {
+  const place = engineCounterPlace(component, name);
+  return place === undefined ? `${code('sojourn_registrations_total')}, by status` : placeText(place);
+}
+
+function planeText(name: string): string {
+  const place = planeCounterPlace(name);
+  return place === undefined ? '' : placeText(place);
+}
+
 function componentSection([component, title, counters]: (typeof COMPONENTS)[number]): string {
   const rows = Object.entries(counters).map(([name, about]) => [
     code(name),
-    placeText(engineCounterPlace(component, name)),
+    engineText(component, name),
     cell(sentence(about)),
   ]);
   return `## ${title}\n\nAs \`sojourn stats\` names them, and where they are among the metrics.\n\n${table(['counter', 'metric', 'what it counts'], rows)}\n`;
@@ -81,11 +90,7 @@ function componentSection([component, title, counters]: (typeof COMPONENTS)[numb
 function planeSection(): string {
   const text = readFileSync(join(REPOSITORY, 'native/src/counters.h'), 'utf8');
   const rows = [...text.matchAll(/X\(\w+, "([a-z0-9-]+)"\) *(?:\/\* (.*?) \*\/)?/g)].map(
-    ([, name = '', about = '']) => [
-      code(name),
-      placeText(planeCounterPlace(name)),
-      about === '' ? '' : cell(sentence(about)),
-    ],
+    ([, name = '', about = '']) => [code(name), planeText(name), about === '' ? '' : cell(sentence(about))],
   );
   return `## Data plane\n\n${table(['counter', 'metric', 'what it counts'], rows)}\n`;
 }

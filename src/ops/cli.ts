@@ -15,6 +15,7 @@ function exitCodeOf(thrown: unknown): ExitCode {
   if (isPermission(thrown)) return ExitCode.permission;
   if (thrown instanceof DockerError) return ExitCode.unavailable;
   if (!(thrown instanceof ControlUnavailable)) return ExitCode.internal;
+  if (thrown.reason === 'refused') return ExitCode.negative;
   return thrown.reason === 'permission' ? ExitCode.permission : ExitCode.unavailable;
 }
 

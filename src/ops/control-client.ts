@@ -13,7 +13,7 @@ const LONGEST_ANSWER_CHARACTERS = 512 * 1024 * 1024;
 /** No daemon answers, or it may not be asked; `message` says why and what to do. */
 export class ControlUnavailable extends Error {
   override readonly name = 'ControlUnavailable';
-  readonly reason: 'no daemon' | 'permission' | 'timeout' | 'broken';
+  readonly reason: 'no daemon' | 'permission' | 'timeout' | 'broken' | 'refused';
 
   constructor(reason: ControlUnavailable['reason'], message: string) {
     super(message);
@@ -100,7 +100,7 @@ export class ControlClient {
       else {
         this.#waiting.delete(id);
         if (message['ok'] === true) resolve();
-        else reject(new ControlUnavailable('broken', `${command}: ${refusalText(message['value'])}`));
+        else reject(new ControlUnavailable('refused', `${command}: ${refusalText(message['value'])}`));
       }
     });
     return promise;

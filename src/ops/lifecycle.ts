@@ -28,6 +28,8 @@ export interface DaemonMould<S extends { readonly daemon: ServiceSettings }> {
   load(file: string): Loaded<S>;
   /** What an operator does about a missing permission; default: what a daemon with a data plane needs. */
   readonly permissions?: string;
+  /** Whether there are control messages for `sojourn trace` to show; default true. */
+  readonly hasMessages?: boolean;
   /** What the operator chose and should be reminded of at each start (`security: none`). */
   cautions(settings: S): readonly string[];
   /** The public key by which others know this daemon, in the form that their configurations take; made where there is none yet. */
@@ -203,7 +205,7 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
 
   async #serveMetrics(control: ControlServer, messages: MessageWatch): Promise<Metrics> {
     const metrics = new Metrics({ role: this.#mould.role, messages, ask: (command) => control.answer(command) });
-    control.stream('trace', (give) => messages.follow(give));
+    if (this.#mould.hasMessages !== false) control.stream('trace', (give) => messages.follow(give));
     control.command('metrics', (_, respond) => {
       metrics.text().then(
         (text) => respond(true, text),

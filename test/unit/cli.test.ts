@@ -200,7 +200,7 @@ describe('what goes on', () => {
 
   it('trace of a daemon that has no such messages says so', async () => {
     expect(await sojourn('--socket', path, 'trace')).toMatchObject({
-      code: ExitCode.unavailable,
+      code: ExitCode.negative,
       err: expect.stringContaining('unknown command "trace"'),
     });
   });

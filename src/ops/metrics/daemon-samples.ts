@@ -31,7 +31,10 @@ export function addStats(samples: Samples, role: string, stats: JsonObject): voi
     if (action === 'queries') samples.add('sojourn_name_queries_total', {}, count);
     else samples.add('sojourn_name_query_actions_total', { action }, count);
   }
-  for (const [name, count] of numbersOf(objectOf(stats['plane']))) samples.put(planeCounterPlace(name), count);
+  for (const [name, count] of numbersOf(objectOf(stats['plane']))) {
+    const place = planeCounterPlace(name);
+    if (place !== undefined) samples.put(place, count);
+  }
   for (const [name, count] of numbersOf(objectOf(stats['driver']))) {
     if (name === 'punts-dropped') samples.add('sojourn_queue_drops_total', { queue: 'turn' }, count);
     else if (name.startsWith(SEND_ERROR))

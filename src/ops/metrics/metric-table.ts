@@ -123,14 +123,18 @@ export const METRICS = {
     },
   ),
   sojourn_queue_drops_total: counter(WITH_ENGINE, 'Packets dropped because a queue was full or waited too long.', {
-    queue: 'hold (data ahead of its registration), punt (control, in the plane) or turn (control, in the daemon)',
+    queue:
+      'hold (data ahead of its registration), outward-hold (data ahead of its tunnel), punt (control, in the plane), turn (control, in the daemon) or ' +
+      'errands (errors to be sent into tunnels)',
   }),
   sojourn_plane_control_packets_total: counter(WITH_PLANE, 'Control packets between the data plane and the engine.', {
     direction: DIRECTION,
   }),
-  sojourn_plane_held_packets_total: counter(WITH_PLANE, 'Data packets that came ahead of their registration.', {
-    outcome: 'held: they were kept; replayed: they went on in time',
-  }),
+  sojourn_plane_held_packets_total: counter(
+    WITH_PLANE,
+    'Data packets that came ahead of their registration (in), or of the tunnel that they are for (out).',
+    { direction: 'in or out', outcome: 'held: they were kept; replayed: they went on in time' },
+  ),
   sojourn_plane_errors_sent_total: counter(WITH_PLANE, 'ICMP errors that the data plane sent.', {
     error: 'packet-too-big or unreachable',
   }),
@@ -148,7 +152,6 @@ export const METRICS = {
     ['mn', 'rsn'],
     'Times that sealed packets came from elsewhere than the far end of their tunnel.',
   ),
-  sojourn_plane_other_total: counter(WITH_PLANE, 'What else the data plane counts.', { what: 'see below' }),
   sojourn_datagrams_total: counter(['dc'], 'Datagrams of the control sockets.', { direction: DIRECTION }),
   // --- the host ---
   sojourn_kernel_refusals: gauge(WITH_ENGINE, 'Wishes for addresses, routes and rules that the kernel refuses now.'),
@@ -174,6 +177,8 @@ export const METRICS = {
       result: 'given, or why not',
     },
   ),
+  sojourn_relay_packets_total: counter(['rsn'], 'Datagrams that a relay passed on from leg to leg.'),
+  sojourn_relay_bytes_total: counter(['rsn'], 'Octets of the datagrams that a relay passed on.'),
   sojourn_relay_nodes: gauge(['rsn'], 'Nodes that a relay has sessions with.'),
   sojourn_relay_legs: gauge(['rsn'], 'Legs of paths that a relay joins.'),
   sojourn_relay_general_nodes: gauge(['rsn'], 'Servers that know nothing of NTMobile, and that a relay serves.'),
