@@ -1,5 +1,5 @@
 /**
- * `npm run -s bench -- throughput|handover|home-agent|prefixes|direction-coordinator|matrix [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
+ * `npm run -s bench -- throughput|handover|home-agent|prefixes|direction-coordinator|matrix|translation [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
  */
 import { Command } from 'commander';
 import { type CoordinatorSettings, directionCoordinator } from './direction-coordinator.ts';
@@ -9,6 +9,7 @@ import { type MatrixSettings, matrix } from './matrix.ts';
 import { type PrefixSettings, prefixCost } from './prefixes.ts';
 import { printReport } from './report.ts';
 import { throughput } from './throughput.ts';
+import { type TranslationSettings, translation } from './translation.ts';
 
 function numbers(text: string): readonly number[] {
   return text.split(',').map(Number);
@@ -102,6 +103,19 @@ program
   .option('--no-teredo', 'leave out Teredo')
   .action(async ({ json, ...settings }: { json: boolean } & MatrixSettings) => {
     printReport(await matrix(settings), json);
+  });
+
+program
+  .command('translation')
+  .description(
+    'TCP of one flow between a host with IPv4 and one with IPv6, translated by the data plane and by tayga, without tunnels',
+  )
+  .option('--json', 'one JSON object on standard output', false)
+  .option('--seconds <n>', 'length of one measurement', Number, 3)
+  .option('--repeats <n>', 'rounds; medians are printed', Number, 3)
+  .option('--threads <n>', 'threads of the data plane', Number, 2)
+  .action(async ({ json, ...settings }: { json: boolean } & TranslationSettings) => {
+    printReport(await translation(settings), json);
   });
 
 await program.parseAsync();

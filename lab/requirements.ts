@@ -57,6 +57,7 @@ const BENCH: readonly Requirement[] = [
   ['wg', 'wireguard-tools'],
   ['wireguard-go', 'wireguard-go'],
   ['openvpn', 'openvpn'],
+  ['tayga', 'tayga'],
 ];
 
 /** Libraries that have no program to look for: a file of the package instead. */

@@ -117,6 +117,15 @@ OverlaySpec overlayOf(const Napi::Object& object) {
   return spec;
 }
 
+TranslationSpec translationOf(const Napi::Object& object) {
+  const std::string side = textOf(object, "side");
+  if (side != "near" && side != "far") throw typeError(object.Env(), "no side of a translation: " + side);
+  const ParsedAddress inner = addressOf(object, "inner");
+  const ParsedAddress outer = addressOf(object, "outer");
+  if (inner.family == outer.family) throw typeError(object.Env(), "a translation is between two families");
+  return {side == "far", static_cast<u8>(inner.family), inner.address, outer.address};
+}
+
 Options optionsOf(const Napi::Object& object) {
   Options options;
   options.device = textOf(object, "device");
@@ -128,6 +137,7 @@ Options optionsOf(const Napi::Object& object) {
   options.raw = object.Get("raw").ToBoolean();
   options.holdMs = integerOf<u32>(object, "holdMs");
   options.sealedPort = object.Get("sealedPort").IsUndefined() ? u16{0} : integerOf<u16>(object, "sealedPort");
+  options.translateOnDevice = object.Get("translateOnDevice").ToBoolean();
   const auto devices = object.Get("linkDevices").As<Napi::Array>();
   for (u32 index = 0; index < devices.Length(); index++) {
     options.linkDevices.push_back(devices.Get(index).As<Napi::String>().Utf8Value());
@@ -286,6 +296,8 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
                         InstanceMethod("tunnelSet", &PlaneFace::tunnelSet), InstanceMethod("tunnelDelete", &PlaneFace::tunnelDelete),
                         InstanceMethod("routeSet", &PlaneFace::routeSet), InstanceMethod("routeDelete", &PlaneFace::routeDelete),
                         InstanceMethod("overlaySet", &PlaneFace::overlaySet), InstanceMethod("overlayDelete", &PlaneFace::overlayDelete),
+                        InstanceMethod("translationSet", &PlaneFace::translationSet),
+                        InstanceMethod("translationDelete", &PlaneFace::translationDelete),
                         InstanceMethod("associationsSet", &PlaneFace::associationsSet),
                         InstanceMethod("associationsDelete", &PlaneFace::associationsDelete),
                         InstanceMethod("relayLegSet", &PlaneFace::relayLegSet),
@@ -375,6 +387,12 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
 
   void relayLegSet(const Napi::CallbackInfo& info) { plane(info).tables().relayLegSet(relayLegOf(objectOf(info[0], "leg"))); }
   void relayLegDelete(const Napi::CallbackInfo& info) { plane(info).tables().relayLegDelete(info[0].ToNumber().Uint32Value()); }
+  void translationSet(const Napi::CallbackInfo& info) {
+    plane(info).tables().translationSet(translationOf(objectOf(info[0], "translation")));
+  }
+  void translationDelete(const Napi::CallbackInfo& info) {
+    plane(info).tables().translationDelete(translationOf(objectOf(info[0], "translation")));
+  }
 
   void setLocalAddresses(const Napi::CallbackInfo& info) {
     const auto list = info[0].As<Napi::Array>();

@@ -24,6 +24,8 @@ namespace sojourn {
   X(replayed, "replayed")                                                                                       \
   X(heldOutward, "held-outward")                      /* for a virtual address without a tunnel yet */          \
   X(replayedOutward, "replayed-outward")                                                                        \
+  X(translated, "translated")                         /* between the families, super-packets as one */          \
+  X(refusalsSent, "refusals-sent")                    /* errors about what was not translated */                \
   X(packetTooBigSent, "packet-too-big-sent")                                                                    \
   X(unreachableSent, "unreachable-sent")              /* errors about outer packets, told to who sent the inner */  \
   X(innerFragments, "inner-fragments")                /* made of IPv4 packets without DF */                     \
@@ -39,6 +41,8 @@ namespace sojourn {
   X(dropHoldFull, "drop-hold-full")                                                                             \
   X(dropOutwardHoldExpired, "drop-outward-hold-expired")                                                        \
   X(dropOutwardHoldFull, "drop-outward-hold-full")                                                              \
+  X(dropUnmapped, "drop-unmapped")                    /* to an address with a counterpart, from one without */  \
+  X(dropUntranslatable, "drop-untranslatable")        /* RFC 7915 has no translation, or refuses it */          \
   X(dropErrandsFull, "drop-errands-full")             /* too many errors to be sent into tunnels at once */     \
   X(dropPuntFull, "drop-punt-full")                                                                             \
   X(dropChecksum, "drop-checksum")                                                                              \

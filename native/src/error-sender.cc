@@ -23,6 +23,12 @@ void ErrorSender::unreachable(const PacketView& packet, const Tunnel& tunnel, u6
   if (write(sojourn::unreachable(packet, sourceOf(packet, tunnel)))) counters_.add(Counters::unreachableSent);
 }
 
+void ErrorSender::refuse(const PacketView& packet, const Translation& translation, u64 nowMs) {
+  std::vector<u8> error = refusal(packet, translation, nullptr);
+  if (error.empty() || !limit_.allow(nowMs)) return;
+  if (write(std::move(error))) counters_.add(Counters::refusalsSent);
+}
+
 bool ErrorSender::write(std::vector<u8> error) {
   if (error.empty()) return false;
   VirtioHeader none;

@@ -2,6 +2,7 @@
 #pragma once
 #include "icmp.h"
 #include "plane-parts.h"
+#include "translate-apart.h"
 
 namespace sojourn {
 
@@ -12,6 +13,8 @@ class ErrorSender {
   void packetTooBig(const PacketView& packet, const Tunnel& tunnel, size_t mtu, u64 nowMs);
   // `packet` may be the quoted beginning of one.
   void unreachable(const PacketView& packet, const Tunnel& tunnel, u64 nowMs);
+  // `packet` came from the TUN and was not translated.
+  void refuse(const PacketView& packet, const Translation& translation, u64 nowMs);
 
  private:
   bool write(std::vector<u8> error);

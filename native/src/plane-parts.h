@@ -28,6 +28,8 @@ struct Options {
   u32 holdMs = 50;
   // 0: no sealed tunnels.
   u16 sealedPort = 0;
+  // What comes from the TUN is translated either way, and goes back to it where no tunnel is.
+  bool translateOnDevice = false;
 
   // Pairs of packet threads; one thread alone does both halves.
   size_t pairs() const { return static_cast<size_t>(std::max(1, threads / 2)); }

@@ -15,12 +15,14 @@ Receiver::Receiver(Shared& shared, Counters& counters, int tun, unsigned slot, c
       tun_(tun),
       slot_(slot),
       coalescer_(*this, shared.features.tunSegmentation, shared.features.tunUdpSegmentation),
+      translator_(shared, counters, tun),
       errors_(counters, tun),
       pathErrors_(shared, counters, errors_),
       relay_(shared, counters, sockets, pathErrors_),
       buffers_(new u8[kStride * kFrames]) {}
 
 void Receiver::write(const iovec* parts, int count) {
+  if (shared_.tables.translations().any() && translator_.take(parts, count, nowMs_)) return;
   counters_.add(Counters::receiveWrites);
   if (::writev(tun_, parts, count) < 0) counters_.add(Counters::dropWriteError);
 }

@@ -10,6 +10,7 @@
 #include "path-errors.h"
 #include "plane-parts.h"
 #include "relay-switch.h"
+#include "translate-inward.h"
 #include "udp-socket.h"
 
 namespace sojourn {
@@ -98,6 +99,7 @@ class Receiver final : public PacketSink {
   const int tun_;
   const unsigned slot_;
   Coalescer coalescer_;
+  InwardTranslator translator_;
   ErrorSender errors_;
   PathErrors pathErrors_;
   RelaySwitch relay_;

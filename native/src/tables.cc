@@ -83,6 +83,16 @@ void Tables::overlayDelete(const IpPrefix& prefix) {
   routes_.overlayErase(prefix, domain_);
 }
 
+void Tables::translationSet(const TranslationSpec& spec) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  translations_.set(spec, domain_);
+}
+
+void Tables::translationDelete(const TranslationSpec& spec) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  translations_.erase(spec, domain_);
+}
+
 void Tables::localAddressesSet(std::vector<Address> addresses) {
   const std::lock_guard<std::mutex> guard(mutex_);
   std::sort(addresses.begin(), addresses.end(), addressLess);

@@ -12,6 +12,8 @@
 #include "relay-legs.h"
 #include "routes.h"
 #include "tunnel.h"
+#include "seed.h"
+#include "translations.h"
 
 namespace sojourn {
 
@@ -35,6 +37,8 @@ class Tables {
   void routeDelete(const RouteSpec& spec);
   void overlaySet(const OverlaySpec& spec);
   void overlayDelete(const IpPrefix& prefix);
+  void translationSet(const TranslationSpec& spec);
+  void translationDelete(const TranslationSpec& spec);
   void associationsSet(const AssociationsSpec& spec);
   void associationsDelete(u32 tunnel);
   void relayLegSet(const RelayLegSpec& spec);
@@ -54,6 +58,7 @@ class Tables {
   ReceiveAssociation* receiver(u32 spi) const { return associations_.receiver(spi); }
   const RelayLegs& relayLegs() const { return relayLegs_; }
   const Routes& routes() const { return routes_; }
+  const Translations& translations() const { return translations_; }
   // The tunnel of the longest mobile-side prefix that holds `address`; 0 = none.
   u32 route(int family, const u8* address) const { return routes_.mobile(family, address); }
   Endpoint* endpoint(const Endpoint::Key& key) const { return endpoints_.find(key); }
@@ -72,6 +77,7 @@ class Tables {
   Associations associations_;
   RelayLegs relayLegs_;
   Routes routes_;
+  Translations translations_;
   std::atomic<LocalAddresses*> local_{nullptr};
 };
 

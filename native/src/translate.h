@@ -69,7 +69,7 @@ struct Translation {
 
 // Translates `packet`, as viewPacket gave it, and its virtio header to the other family; `packet` is the new one afterwards. The octets of
 // kTranslationHeadroom in front of it are overwritten. What is not translated stays as it was, but for a partial checksum of another protocol than
-// TCP and UDP, which is completed first. A wrong transport checksum stays wrong.
+// TCP and UDP, which is completed first. A wrong transport checksum stays wrong. Of a super-packet only the headers are read and need to be there.
 // Of a super-packet the longest segment decides about DF (§5.1), so a shorter last one is sent with DF where alone it would not be.
 Translation translate(PacketView& packet, VirtioHeader& virtio, const TranslationTarget& target);
 

@@ -19,6 +19,7 @@ Transmitter::Transmitter(Shared& shared, Counters& counters, const SendSockets& 
       sealed6_(shared, counters, sockets.sealed[1], pathErrors_, slowPath_),
       sealer_(shared, counters, slot),
       raw_(shared, counters, sockets, pathErrors_, slowPath_),
+      identification_(static_cast<u16>(mixKey(monotonicMs(), slot))),
       arena_(new u8[kArena]),
       headers_(new u8[kHeaders]) {}
 
@@ -26,8 +27,9 @@ bool Transmitter::turn(u64 nowMs) {
   nowMs_ = nowMs;
   size_t used = 0;
   bool more = true;
-  for (int reads = 0; reads < kReads && kArena - used >= kLargestRead; reads++) {
-    u8* buffer = arena_.get() + used;
+  for (int reads = 0; reads < kReads && kArena - used >= kRoom + kLargestRead; reads++) {
+    u8* data = arena_.get() + used + kRoom;
+    u8* buffer = data - sizeof(VirtioHeader);
     const ssize_t length = ::read(tun_, buffer, kLargestRead);
     if (length < static_cast<ssize_t>(sizeof(VirtioHeader))) {
       more = length < 0 && errno == EINTR;
@@ -37,9 +39,9 @@ bool Transmitter::turn(u64 nowMs) {
     counters_.add(Counters::transmitReads);
     VirtioHeader virtio;
     std::memcpy(&virtio, buffer, sizeof virtio);
-    packet(virtio, buffer + sizeof virtio, static_cast<size_t>(length) - sizeof virtio);
+    packet(virtio, data, static_cast<size_t>(length) - sizeof virtio);
     // Cache lines of one packet are not shared with the next.
-    used += (static_cast<size_t>(length) + 63) & ~size_t{63};
+    used += kRoom + ((static_cast<size_t>(length) + 63) & ~size_t{63});
   }
   flush();
   return more;
@@ -74,22 +76,27 @@ void Transmitter::packet(const VirtioHeader& virtio, u8* data, size_t length) {
     counters_.add(Counters::dropMalformed);
     return;
   }
+  if (shared_.tables.translations().any() && translated(virtio, view)) return;
   const u32 id = shared_.outward(view);
   const Tunnel* tunnel = id == 0 ? nullptr : shared_.tables.tunnel(id);
   if (!shared_.canSend(tunnel)) {
     unsendable(virtio, view, tunnel);
     return;
   }
+  send(virtio, view, *tunnel);
+}
+
+void Transmitter::send(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel) {
   if (view.protocol != kProtocolTcp && encapsulations(view, shared_.options.udpPort) >= kNestingLimit) {
     counters_.add(Counters::dropNestingLimit);
     return;
   }
-  if (tunnel->endpoint->pathMtu.load(std::memory_order_relaxed) != 0) PathErrors::age(*tunnel->endpoint, nowMs_);
-  const size_t mtu = tunnel->effectiveMtu();
+  if (tunnel.endpoint->pathMtu.load(std::memory_order_relaxed) != 0) PathErrors::age(*tunnel.endpoint, nowMs_);
+  const size_t mtu = tunnel.effectiveMtu();
   if (virtio.gsoType == kGsoNone) {
-    single(virtio, view, *tunnel, mtu);
+    single(virtio, view, tunnel, mtu);
   } else {
-    superPacket(virtio, view, *tunnel, mtu);
+    superPacket(virtio, view, tunnel, mtu);
   }
 }
 

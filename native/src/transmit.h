@@ -8,6 +8,7 @@
 #include "plane-parts.h"
 #include "sealer.h"
 #include "segment.h"
+#include "translate.h"
 
 namespace sojourn {
 
@@ -30,11 +31,20 @@ class Transmitter {
  private:
   // A super-packet may be 64 KiB; several fit, so that runs of segments may span reads.
   static constexpr size_t kLargestRead = sizeof(VirtioHeader) + 65536;
+  // In front of a packet: what its translation may need. The virtio header is read to its end.
+  static constexpr size_t kRoom = 64;
+  static_assert(kRoom >= kTranslationHeadroom && HeldOutward::kRoom >= kTranslationHeadroom);
   static constexpr size_t kArena = 6 * 66048;
   static constexpr size_t kHeaders = 256 * kMaximumSegmentHeader;
   static constexpr int kReads = 128;
 
   void packet(const VirtioHeader& virtio, u8* data, size_t length);
+  // Counts what it refuses.
+  bool translated(const VirtioHeader& virtio, const PacketView& view);
+  // Translates, for `tunnel` or, null, for the TUN.
+  void cross(VirtioHeader virtio, PacketView view, const Tunnel* tunnel, TranslationTarget& target);
+  void leave(const VirtioHeader& virtio, PacketView& view, const Tunnel* tunnel);
+  void send(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel);
   void unsendable(const VirtioHeader& virtio, const PacketView& view, const Tunnel* tunnel);
   void single(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel, size_t mtu);
   void superPacket(const VirtioHeader& virtio, const PacketView& view, const Tunnel& tunnel, size_t mtu);
@@ -57,6 +67,7 @@ class Transmitter {
   UdpBatch sealed6_;
   Sealer sealer_;
   RawBatch raw_;
+  u16 identification_;
   u64 nowMs_ = 0;
   bool gone_ = false;
   std::unique_ptr<u8[]> arena_;

@@ -62,6 +62,11 @@ export interface PlaneOptions {
   readonly holdMs: number;
   /** UDP port of sealed tunnels and their control, bound on the wildcard of both families; absent or 0 = none. */
   readonly sealedPort?: number;
+  /**
+   * Translations (DesiredTranslation) are also for hosts without tunnels: what comes from the TUN to a far address is translated, too, and what is translated and
+   * has no tunnel goes back to the TUN. Default false.
+   */
+  readonly translateOnDevice?: boolean;
 }
 
 export interface PlaneFeatures {

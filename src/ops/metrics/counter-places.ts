@@ -197,9 +197,11 @@ export const PLANE_PLACES: Rows = {
   ),
   'relay-packets': place('sojourn_relay_packets_total'),
   'relay-octets': place('sojourn_relay_bytes_total'),
+  translated: place('sojourn_plane_translated_packets_total'),
   ...renamed('sojourn_plane_errors_sent_total', 'error', {
     'packet-too-big-sent': 'packet-too-big',
     'unreachable-sent': 'unreachable',
+    'refusals-sent': 'not-translated',
   }),
   ...renamed('sojourn_plane_fragments_total', 'layer', { 'inner-fragments': 'inner', 'outer-fragments': 'outer' }),
   'path-mtu-learnt': place('sojourn_path_mtu_learnt_total'),

@@ -136,8 +136,12 @@ export const METRICS = {
     { direction: 'in or out', outcome: 'held: they were kept; replayed: they went on in time' },
   ),
   sojourn_plane_errors_sent_total: counter(WITH_PLANE, 'ICMP errors that the data plane sent.', {
-    error: 'packet-too-big or unreachable',
+    error: 'packet-too-big, unreachable or not-translated (whatever RFC 7915 has told)',
   }),
+  sojourn_plane_translated_packets_total: counter(
+    ['rsn'],
+    'Packets and super-packets that were translated between the families.',
+  ),
   sojourn_plane_fragments_total: counter(WITH_PLANE, 'Fragments that the data plane made.', {
     layer: 'inner (of IPv4 packets that allow it) or outer (RFC 2473 §7.1)',
   }),
