@@ -30,6 +30,7 @@ export class SilentPlane implements PlanePort {
     return {};
   }
   tunnelCounters(): undefined {}
+  relayLegCounters(): undefined {}
   onPunt(): void {}
   onRoaming(): void {}
   close(): void {}

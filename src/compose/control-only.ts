@@ -30,6 +30,7 @@ export function planeWithoutTunnels(sockets: DatagramSockets): PlanePort {
     inject: (path, packet) => (path.kind === 'datagram' && sockets.send(path, packet) ? 0 : EHOSTUNREACH),
     counters: () => sockets.counters(),
     tunnelCounters: () => undefined,
+    relayLegCounters: () => undefined,
     onPunt: (handler) => sockets.onPunt(handler),
     onRoaming: () => {},
     close: () => sockets[Symbol.dispose](),

@@ -34,6 +34,7 @@ export interface NativePlane {
   inject(path: Path, packet: Uint8Array): number;
   counters(): Record<string, number>;
   tunnelCounters(id: number): Record<string, number> | undefined;
+  relayLegCounters(index: number): Record<string, number> | undefined;
   close(): void;
 }
 

@@ -88,6 +88,7 @@ export function guardTunnels(plane: PlanePort, filter: PacketFilter): PlanePort 
     inject: (path, packet) => plane.inject(path, packet),
     counters: () => plane.counters(),
     tunnelCounters: (id) => plane.tunnelCounters(id),
+    relayLegCounters: (index) => plane.relayLegCounters(index),
     onPunt: (handler) => plane.onPunt(handler),
     onRoaming: (handler) => plane.onRoaming(handler),
     close: () => plane.close(),

@@ -96,6 +96,10 @@ class AddonPlane implements PlanePort {
     return this.#native.tunnelCounters(id);
   }
 
+  relayLegCounters(index: number): Readonly<Record<string, number>> | undefined {
+    return this.#native.relayLegCounters(index);
+  }
+
   onPunt(handler: (punt: Punt) => void): void {
     this.#handler = handler;
     for (const punt of this.#early.splice(0)) handler(punt);

@@ -105,10 +105,20 @@ export function accountServerLines(status: JsonObject): readonly Line[] {
 
 /** A node's side of a path at a relay. */
 export function legRow(row: JsonObject): JsonObject | undefined {
-  const { pathId, role, name, remote, remotePort, other, validated, rateKilobits } = row;
+  const { pathId, role, name, remote, remotePort, other, validated, rateKilobits, traffic } = row;
   if (typeof pathId !== 'string' || typeof remote !== 'string') return undefined;
   const rate = typeof rateKilobits === 'number' ? `${rateKilobits / 1000} Mbit/s` : undefined;
-  return { path: pathId, role, node: name, at: endpoint(remote, remotePort), joined: other !== 0, validated, rate };
+  const counters = isJsonObject(traffic) ? traffic : {};
+  return {
+    ...{ path: pathId, role, node: name, at: endpoint(remote, remotePort), joined: other !== 0, validated, rate },
+    ...{ octetsTo: counters['transmit-octets'], octetsFrom: counters['receive-octets'], dropped: dropsOf(counters) },
+  };
+}
+
+/** All drops, for whatever reason; undefined where none is told. */
+function dropsOf(counters: JsonObject): number | undefined {
+  const drops = Object.entries(counters).filter(([name]) => name.startsWith('drop-'));
+  return drops.length === 0 ? undefined : drops.reduce((sum, [, count]) => sum + Number(count), 0);
 }
 
 /** A server behind a relay. */

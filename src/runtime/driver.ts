@@ -26,6 +26,7 @@ import type { AddressMapPort, ClockPort, ControlPort, EventSink, KernelPort, Pla
 import { type QuestionPorts, Questions } from './questions.ts';
 import { Reconciler } from './reconcile.ts';
 import { RecordWriter } from './record-writer.ts';
+import { TRAFFIC, withTraffic } from './traffic.ts';
 
 /** What the driver may give to an engine; an engine that has no use for the others says so with `network: false` and no port for them. */
 export type DriverInput = CommonInput | NetworkInput | ResolvedInput | RoamingInput | LoginInput | QueryInput;
@@ -315,10 +316,11 @@ class Loop implements Driver {
     }
     this.#asked.delete(id);
     const more = this.#ownAnswer(asked.command);
-    if (ok && asked.command === 'tunnels' && Array.isArray(value)) {
+    const trafficOf = TRAFFIC[asked.command];
+    if (ok && trafficOf !== undefined && Array.isArray(value)) {
       asked.respond(
         true,
-        value.map((tunnel: JsonObject) => this.#withTraffic(tunnel)),
+        withTraffic(value, (listed) => trafficOf(this.#options.plane, listed)),
       );
       return;
     }
@@ -329,13 +331,6 @@ class Loop implements Driver {
     // An engine that does not know the command leaves it to us.
     const base = ok && typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
     asked.respond(true, { ...base, ...more });
-  }
-
-  /** A tunnel that the engine lists, with what the plane counted in it. */
-  #withTraffic(tunnel: JsonObject): JsonObject {
-    const { id } = tunnel;
-    const traffic = typeof id === 'number' ? this.#options.plane.tunnelCounters(id) : undefined;
-    return traffic === undefined ? tunnel : { ...tunnel, traffic };
   }
 
   /** What the driver adds to an engine's answer. */

@@ -105,6 +105,8 @@ export interface PlanePort {
   counters(): Readonly<Record<string, number>>;
   /** Counters of one tunnel: octets and packets each way, monotonic time of the last packet received. */
   tunnelCounters(id: number): Readonly<Record<string, number>> | undefined;
+  /** The same of one leg, whole datagrams with their envelopes: `transmit` went to it, `receive` came from it; drops by reason (docs/ntmobile.md §9). */
+  relayLegCounters(index: number): Readonly<Record<string, number>> | undefined;
   onPunt(handler: (punt: Punt) => void): void;
   onRoaming(handler: (notice: RoamingNotice) => void): void;
   close(): void;

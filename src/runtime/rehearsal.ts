@@ -210,6 +210,7 @@ class StagePlane implements PlanePort {
     return {};
   }
   tunnelCounters(): undefined {}
+  relayLegCounters(): undefined {}
   onRoaming(): void {}
   close(): void {}
 }

@@ -7,6 +7,7 @@ import { fromHex, hex } from '#base/bytes.ts';
 import type {
   DesiredOverlay,
   DesiredPlaneRoute,
+  DesiredRelayLeg,
   DesiredSecurityAssociations,
   DesiredTranslation,
   DesiredTunnel,
@@ -44,10 +45,13 @@ interface Request {
   readonly translationSet?: DesiredTranslation;
   readonly translationDelete?: DesiredTranslation;
   readonly tunnelDelete?: number;
+  readonly relayLegSet?: DesiredRelayLeg;
+  readonly relayLegDelete?: number;
   readonly associationsSet?: Keys;
   readonly associationsDelete?: number;
   readonly inject?: { readonly path: Path; readonly packet: string };
   readonly tunnelCounters?: number;
+  readonly relayLegCounters?: number;
   /** Ends the process with this code, its plane open. */
   readonly exit?: number;
 }
@@ -73,6 +77,8 @@ function perform(request: Request): void {
   if (request.routeSet !== undefined) plane.routeSet(request.routeSet);
   if (request.routeDelete !== undefined) plane.routeDelete(request.routeDelete);
   if (request.tunnelDelete !== undefined) plane.tunnelDelete(request.tunnelDelete);
+  if (request.relayLegSet !== undefined) plane.relayLegSet(request.relayLegSet);
+  if (request.relayLegDelete !== undefined) plane.relayLegDelete(request.relayLegDelete);
 }
 
 for await (const line of createInterface(process.stdin)) {
@@ -85,6 +91,7 @@ for await (const line of createInterface(process.stdin)) {
     injected: inject === undefined ? 0 : plane.inject(inject.path, fromHex(inject.packet)),
     counters: plane.counters(),
     tunnel: request.tunnelCounters === undefined ? undefined : plane.tunnelCounters(request.tunnelCounters),
+    leg: request.relayLegCounters === undefined ? undefined : plane.relayLegCounters(request.relayLegCounters),
   });
 }
 plane.close();

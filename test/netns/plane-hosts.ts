@@ -41,6 +41,7 @@ export interface Seen {
   readonly injected: number;
   readonly counters: Readonly<Record<string, number>>;
   readonly tunnel?: Readonly<Record<string, number>>;
+  readonly leg?: Readonly<Record<string, number>>;
 }
 export interface SeenPunt {
   readonly path: Path;
@@ -133,6 +134,7 @@ export class PlaneEnd implements AsyncDisposable {
       injected: said.injected ?? 0,
       counters: said.counters ?? {},
       ...(said.tunnel && { tunnel: said.tunnel }),
+      ...(said.leg && { leg: said.leg }),
     });
     this.#answers.delete(said.id);
   }
@@ -172,32 +174,12 @@ export class PlaneHosts implements AsyncDisposable {
     const hosts = new PlaneHosts(name, { threads, sealedPort });
     await Promise.all([hosts.homeAgent.ready(), hosts.node.ready()]);
     await hosts.carry(encapsulation);
-    await ipBatch(
-      [
-        `address add ${INNER.homeAgent4}/32 dev ${TUN}`,
-        `address add ${INNER.homeAgent6}/128 dev ${TUN} nodad`,
-        `route add ${INNER.node4} dev ${TUN}`,
-        `route add 2001:db8:1::/64 dev ${TUN}`,
-      ],
-      { namespace: hosts.homeAgent.namespace },
-    );
-    await ipBatch(
-      [
-        `address add ${INNER.node4}/32 dev ${TUN}`,
-        `address add ${INNER.node6}/128 dev ${TUN} nodad`,
-        `route add ${INNER.homeAgent4} dev ${TUN}`,
-        `route add 2001:db8:5::/64 dev ${TUN}`,
-      ],
-      { namespace: hosts.node.namespace },
-    );
+    await addInner(hosts);
     return hosts;
   }
 
   async carry(encapsulation: Encapsulation, mtu = 1460): Promise<void> {
-    for (const prefix of NODE_PREFIXES) {
-      await this.homeAgent.ask({ routeSet: { prefix, tunnel: TUNNEL } });
-      await this.node.ask({ routeSet: { prefix, tunnel: TUNNEL } });
-    }
+    await routeInner(this);
     await this.homeAgent.ask({ tunnelSet: tunnelOf('homeAgent', encapsulation, mtu) });
     await this.node.ask({ tunnelSet: tunnelOf('node', encapsulation, mtu) });
   }
@@ -207,6 +189,38 @@ export class PlaneHosts implements AsyncDisposable {
     await this.node[Symbol.asyncDispose]();
     await ipBatch(this.#names.map((name) => `netns delete ${name}`));
   }
+}
+
+/** Two planes with a tunnel between them. */
+export type PlaneEnds = Pick<PlaneHosts, 'homeAgent' | 'node'>;
+
+export async function routeInner({ homeAgent, node }: PlaneEnds): Promise<void> {
+  for (const prefix of NODE_PREFIXES) {
+    await homeAgent.ask({ routeSet: { prefix, tunnel: TUNNEL } });
+    await node.ask({ routeSet: { prefix, tunnel: TUNNEL } });
+  }
+}
+
+/** Addresses and routes on both TUNs. */
+export async function addInner({ homeAgent, node }: PlaneEnds): Promise<void> {
+  await ipBatch(
+    [
+      `address add ${INNER.homeAgent4}/32 dev ${TUN}`,
+      `address add ${INNER.homeAgent6}/128 dev ${TUN} nodad`,
+      `route add ${INNER.node4} dev ${TUN}`,
+      `route add 2001:db8:1::/64 dev ${TUN}`,
+    ],
+    { namespace: homeAgent.namespace },
+  );
+  await ipBatch(
+    [
+      `address add ${INNER.node4}/32 dev ${TUN}`,
+      `address add ${INNER.node6}/128 dev ${TUN} nodad`,
+      `route add ${INNER.homeAgent4} dev ${TUN}`,
+      `route add 2001:db8:5::/64 dev ${TUN}`,
+    ],
+    { namespace: node.namespace },
+  );
 }
 
 const NO_ANSWERS = `add table ip6 plane

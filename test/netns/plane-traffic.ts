@@ -2,7 +2,7 @@
 import { hex } from '#base/bytes.ts';
 import { bytesOf, ipv6 } from '#base/ip.ts';
 import { attempt, Background, run } from '#lab/shell.ts';
-import type { PlaneHosts } from './plane-hosts.ts';
+import type { PlaneEnds } from './plane-hosts.ts';
 
 /** An IPv6 packet in hexadecimal digits. */
 export function packet6(source: string, destination: string, nextHeader: number, payload: Uint8Array): string {
@@ -31,7 +31,7 @@ export interface IperfEnd {
 
 /** iperf3 from the node to a server at the home agent; `meanwhile` runs beside it. */
 export async function iperf(
-  hosts: PlaneHosts,
+  hosts: PlaneEnds,
   options: readonly string[],
   meanwhile: () => Promise<void> = async () => {},
 ): Promise<IperfEnd> {
@@ -49,6 +49,6 @@ export async function iperf(
   return report.end;
 }
 
-export async function download(hosts: PlaneHosts, target: string, ...options: string[]): Promise<number> {
+export async function download(hosts: PlaneEnds, target: string, ...options: string[]): Promise<number> {
   return (await iperf(hosts, ['-c', target, ...options])).sum_received?.bytes ?? 0;
 }

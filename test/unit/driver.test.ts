@@ -201,6 +201,22 @@ describe('requests', () => {
     expect(control.ask('tunnels')).toEqual([{ ok: true, value: [{ id: 1, traffic }, { id: 2 }] }]);
   });
 
+  it('for legs show what the plane counted', () => {
+    const { driver, engine, control, plane } = world();
+    const leg = {
+      ...{ index: 5, other: 0, local: ipv6('2001:db8::1'), remote: ipv6('2001:db8::2'), remotePort: 7890 },
+      ...{ validated: true, rateKilobits: 1000 },
+    };
+    engine.answers.set('restored', () => [{ kind: 'want', key: 'leg', part: { relayLegs: [leg] } }]);
+    engine.answers.set('request', (input) =>
+      input.kind === 'request' ? [{ kind: 'reply', id: input.id, ok: true, value: [{ index: 5 }, { index: 6 }] }] : [],
+    );
+    driver.start();
+    const traffic = plane.relayLegCounters(5);
+    expect(traffic).toBeDefined();
+    expect(control.ask('legs')).toEqual([{ ok: true, value: [{ index: 5, traffic }, { index: 6 }] }]);
+  });
+
   it('for status show what the host refuses', () => {
     const { driver, engine, control, kernel, events } = world();
     kernel.devices.delete('eth0');

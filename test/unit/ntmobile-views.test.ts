@@ -129,6 +129,10 @@ describe('NTMobile', () => {
         '0707070707070707  responder  a.nodes.example  192.0.2.7:40123  no      no         100 Mbit/s',
       ].join('\n'),
     );
+    const traffic = { 'transmit-octets': 7000, 'receive-octets': 500, 'drop-rate': 3, 'drop-source': 1 };
+    expect(formatAnswer('legs', [{ ...leg, traffic }], NOW)).toMatch(
+      /RATE +OCTETS TO +OCTETS FROM +DROPPED\n.*Mbit\/s +7000 +500 +4$/,
+    );
     const server = {
       ...{ name: 'www.example', virtualIpv6: 'fd12:3456:789a:1::5', virtualIpv4: '198.19.0.5' },
       ...{ realIpv6: '2001:db8::80', translated: [4], nodes: 2 },

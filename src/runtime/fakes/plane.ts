@@ -119,6 +119,10 @@ export class FakePlane implements PlanePort {
     return this.tunnels.has(id) ? { packetsIn: 0, packetsOut: 0 } : undefined;
   }
 
+  relayLegCounters(index: number): Readonly<Record<string, number>> | undefined {
+    return this.relayLegs.has(index) ? { packetsIn: 0, packetsOut: 0 } : undefined;
+  }
+
   onPunt(handler: (punt: Punt) => void): void {
     this.#handler = handler;
   }

@@ -1,0 +1,175 @@
+/**
+ * Two nodes that are joined by a relay, each of the three with a plane of its own in a process of its own:
+ *
+ *      node                              relay                               home agent
+ *      eth0  198.51.100.2/24 ---- node   198.51.100.1/24
+ *            2001:db8:f::2/64            2001:db8:f::1/64
+ *                                 agent  203.0.113.1/24  ---- eth0  203.0.113.2/24
+ *                                        2001:db8:e::1/64           2001:db8:e::2/64
+ *      tun   192.0.2.2, 2001:db8:1::2                         tun   192.0.2.1, 2001:db8:5::1
+ *
+ * The relay's host forwards nothing by itself. Legs are set by hand: that of the node is 0x1111111, that of the home agent 0x2222222.
+ */
+import { type IpAddress, ipv4, ipv6 } from '#base/ip.ts';
+import type { DesiredRelayLeg, Path, SealingCipher } from '#engine/contract.ts';
+import { ipBatch, nowMs, run } from '#lab/shell.ts';
+import { addInner, PlaneEnd, routeInner, SEALED_PORT, TUNNEL } from './plane-hosts.ts';
+import { keysOf, OVERHEAD, type Side } from './sealed-hosts.ts';
+
+export const LEG = { node: 0x1111111, homeAgent: 0x2222222 } as const;
+export const OTHER = { node: 'homeAgent', homeAgent: 'node' } as const;
+
+/** By side and family: the side's own address, and the relay's on that cable. */
+export const ENDS = {
+  node: { 4: ['198.51.100.2', '198.51.100.1'], 6: ['2001:db8:f::2', '2001:db8:f::1'] },
+  homeAgent: { 4: ['203.0.113.2', '203.0.113.1'], 6: ['2001:db8:e::2', '2001:db8:e::1'] },
+} as const;
+
+export interface RelaySetting {
+  /** How each side reaches the relay. */
+  readonly node: 4 | 6;
+  readonly homeAgent: 4 | 6;
+  readonly threads: number;
+  readonly cipher: SealingCipher;
+}
+
+export function addressOf(family: 4 | 6, text: string): IpAddress {
+  return family === 4 ? ipv4(text) : ipv6(text);
+}
+
+const MTU = 1500 - OVERHEAD[6] - 4;
+const SIDES = ['node', 'homeAgent'] as const;
+
+export class RelayHosts implements AsyncDisposable {
+  readonly setting: RelaySetting;
+  readonly node: PlaneEnd;
+  readonly homeAgent: PlaneEnd;
+  readonly relay: PlaneEnd;
+
+  private constructor(name: string, setting: RelaySetting) {
+    const options = { threads: setting.threads, sealedPort: SEALED_PORT };
+    this.setting = setting;
+    this.node = new PlaneEnd(`${name}-mn`, { ...options, side: 'mobile-node' });
+    this.homeAgent = new PlaneEnd(`${name}-ha`, { ...options, side: 'home-agent' });
+    this.relay = new PlaneEnd(`${name}-rs`, { ...options, side: 'home-agent' });
+  }
+
+  static async create(setting: RelaySetting): Promise<RelayHosts> {
+    const name = `relay-${Math.round(nowMs())}`;
+    await cables(name);
+    const hosts = new RelayHosts(name, setting);
+    const { node, homeAgent, relay } = hosts;
+    await Promise.all([node.ready(), homeAgent.ready(), relay.ready()]);
+    await routeInner(hosts);
+    await addInner(hosts);
+    for (const side of SIDES) {
+      await hosts[side].ask({ associationsSet: keysOf(side, setting.cipher, 1, [1]) });
+      const { local, remote, localPort, remotePort, relayIndex } = hosts.wayToRelay(side);
+      const ends = { local, remote, localPort, remotePort, relayIndex };
+      await hosts[side].ask({ tunnelSet: { id: TUNNEL, encapsulation: 'sealed', ...ends, mtu: MTU } });
+      await hosts.setLeg(side);
+    }
+    return hosts;
+  }
+
+  /** From `side` to the relay, in an envelope of its leg. */
+  wayToRelay(side: Side, relayIndex: number = LEG[side]): Extract<Path, { kind: 'datagram' }> {
+    const family = this.setting[side];
+    const [own, relays] = ENDS[side][family];
+    const ports = { localPort: SEALED_PORT, remotePort: SEALED_PORT };
+    return { kind: 'datagram', ...ports, local: addressOf(family, own), remote: addressOf(family, relays), relayIndex };
+  }
+
+  legOf(side: Side): DesiredRelayLeg {
+    const { local, remote, remotePort } = this.wayToRelay(side);
+    const place = { local: remote, remote: local, remotePort };
+    return { index: LEG[side], other: LEG[OTHER[side]], ...place, validated: true, rateKilobits: 4_000_000 };
+  }
+
+  /** The leg of `side`, with changes. */
+  async setLeg(side: Side, changes: Partial<DesiredRelayLeg> = {}): Promise<void> {
+    await this.relay.ask({ relayLegSet: { ...this.legOf(side), ...changes } });
+  }
+
+  /** What the relay counted of the leg of `side`. */
+  async leg(side: Side): Promise<Readonly<Record<string, number>>> {
+    const { leg } = await this.relay.ask({ relayLegCounters: LEG[side] });
+    if (leg === undefined) throw new Error(`no leg of ${side}`);
+    return leg;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    const ends = [this.node, this.homeAgent, this.relay];
+    for (const end of ends) await end[Symbol.asyncDispose]();
+    await ipBatch(ends.map(({ namespace }) => `netns delete ${namespace}`));
+  }
+}
+
+async function cables(name: string): Promise<void> {
+  const relay = `${name}-rs`;
+  await ipBatch([
+    ...[`netns add ${relay}`, `netns add ${name}-mn`, `netns add ${name}-ha`],
+    `link add eth0 netns ${name}-mn type veth peer name node netns ${relay}`,
+    `link add eth0 netns ${name}-ha type veth peer name agent netns ${relay}`,
+  ]);
+  await ipBatch(['link set lo up'], { namespace: relay });
+  for (const [side, namespace, device] of [
+    ['node', `${name}-mn`, 'node'],
+    ['homeAgent', `${name}-ha`, 'agent'],
+  ] as const) {
+    const [[own4, relay4], [own6, relay6]] = [ENDS[side][4], ENDS[side][6]];
+    await ipBatch(
+      [
+        'link set lo up',
+        'link set eth0 up',
+        `address add ${own4}/24 dev eth0`,
+        `address add ${own6}/64 dev eth0 nodad`,
+      ],
+      { namespace },
+    );
+    await ipBatch(
+      [
+        `link set ${device} up`,
+        `address add ${relay4}/24 dev ${device}`,
+        `address add ${relay6}/64 dev ${device} nodad`,
+      ],
+      { namespace: relay },
+    );
+    await run(['nft', '-f', '-'], { namespace, input: TALLY });
+  }
+}
+
+/** The kernel's own count of what a side gets from the relay and sends to it, by UDP. */
+const TALLY = `add table inet tally
+add counter inet tally came
+add counter inet tally went
+add chain inet tally input { type filter hook input priority raw; }
+add chain inet tally output { type filter hook output priority raw; }
+add rule inet tally input udp sport ${SEALED_PORT} counter name came
+add rule inet tally output udp dport ${SEALED_PORT} counter name went
+`;
+
+export interface Tally {
+  /** Octets of UDP payload. */
+  readonly came: number;
+  readonly went: number;
+}
+
+interface Listed {
+  readonly nftables: readonly {
+    readonly counter?: { readonly name: string; readonly packets: number; readonly bytes: number };
+  }[];
+}
+
+/** What the kernel of a side counted since its namespace was made. */
+export async function tally(end: PlaneEnd, family: 4 | 6): Promise<Tally> {
+  const text = await run(['nft', '-j', 'list', 'counters', 'table', 'inet', 'tally'], { namespace: end.namespace });
+  const listed: Listed = JSON.parse(text);
+  const header = family === 4 ? 28 : 48;
+  const octets = (name: string): number => {
+    const found = listed.nftables.find(({ counter }) => counter?.name === name)?.counter;
+    if (found === undefined) throw new Error(`no counter ${name}`);
+    return found.bytes - header * found.packets;
+  };
+  return { came: octets('came'), went: octets('went') };
+}
