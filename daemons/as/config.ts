@@ -75,7 +75,7 @@ function certificateSection(context: ConfigurationContext) {
         .meta({
           description:
             'PEM file of a certificate that nodes trust, with its chain; without one the daemon makes its own',
-          ...{ kind: 'path', sample: '/etc/sojourn/as.crt' },
+          ...{ kind: 'file', sample: '/etc/sojourn/as.crt' },
         }),
       keyFile: z
         .string()
@@ -83,7 +83,7 @@ function certificateSection(context: ConfigurationContext) {
         .optional()
         .meta({
           description: 'PEM file of its private key, not readable by every user; given together with certificateFile',
-          ...{ kind: 'path', sample: '/etc/sojourn/as.key' },
+          ...{ kind: 'file', sample: '/etc/sojourn/as.key' },
         }),
       names: z
         .array(nameField())

@@ -39,6 +39,24 @@ sojourn-ha --check --config FILE          # the same, [--json]
 tells everything that is wrong at once, each fault with the file, line and column where the value was written, the key, and what to do about it, and touches
 nothing. It ends with 0 or 78. A daemon that is started with a wrong configuration says the same and ends with 78 likewise (the units do not start
 it again then).
+
+## Reloading
+
+\`\`\`
+sojourn reload                            # systemctl reload sojourn-ha, or kill -HUP, does the same
+in force now
+  maximumBindings: 100000 → 50000
+  mobileNodes[2]: added {"identifier":"carol@example.net","homeAddresses":["2001:db8:1:100::12"], …}
+only after a restart
+  udpPort: 4191 → 4192
+\`\`\`
+
+makes a daemon read its file, the drop-ins and the key files anew. What of it is different and marked *reload* below is in force at once; of everything
+else it says that it needs a restart, now and at each reload until there was one. A wrong configuration is refused as a whole, with every
+fault, and the daemon goes on as it is (exit code 78). Where a new value is right only together with another one that needs a restart, nothing is taken. The
+log has each change as \`config-reloaded\` or \`config-needs-restart\` with \`old\` and \`new\` ([events](events.md)), never a secret. With \`--json\`:
+\`{ "applied": [{ "setting", "old", "new" }], "needsRestart": [ … ] }\`, or \`{ "error", "faults" }\`; null stands for what is not there.
+\`--log-level\` on the command line stands before \`daemon.logLevel\`.
 `;
 
 /** `faults`: what daemons say of wrong configurations, by title. */

@@ -33,6 +33,8 @@ const ABOUT_FILES = (role: string): readonly string[] => [
     'with file, line, column and what to do about it.',
   `Files /etc/sojourn/${role}.yaml.d/*.yaml are read after it, in the order of their names. Mappings are merged, key by key; everything else, a list ` +
     'too, takes the place of what was said before. Relative paths start at the directory of the file itself.',
+  'On SIGHUP or sojourn reload a running daemon reads all of them anew. Keys that are reloadable are in force at once, others after a restart; a wrong ' +
+    'configuration changes nothing.',
 ];
 
 function paragraphs(all: readonly string[]): readonly string[] {

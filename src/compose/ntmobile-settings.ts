@@ -81,7 +81,7 @@ function accountServerSection(configuration: ConfigurationContext) {
         .meta({
           description:
             'PEM file with the certificate of the authority that vouches for it; without it those that this host trusts',
-          ...{ kind: 'path', sample: '/etc/sojourn/ca.pem' },
+          ...{ kind: 'file', sample: '/etc/sojourn/ca.pem' },
         }),
     })
     .superRefine(

@@ -133,7 +133,7 @@ export const keyShape = {
   }),
   keyFile: z.string().optional().meta({
     description: 'file that holds the shared key in the same form, not readable by every user',
-    kind: 'path',
+    kind: 'file',
     sample: '/etc/sojourn/keys/name',
   }),
 };

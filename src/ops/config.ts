@@ -9,6 +9,7 @@ import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import { withFileContents } from './config-difference.ts';
 import { describeIssue } from './config-issues.ts';
 import { type KeyDescription, keysOf, shapeOf } from './config-schema.ts';
 import {
@@ -22,7 +23,7 @@ import {
   type SourceFault,
   wholeFile,
 } from './config-sources.ts';
-import { secretsIn } from './config-values.ts';
+import { completed, secretsIn } from './config-values.ts';
 import { isJsonObject } from './json-lines.ts';
 
 /** One thing wrong with a configuration. `line` and `column` count from 1. */
@@ -40,11 +41,11 @@ export type Loaded<T> =
 
 /** What stands in the files, for who compares it with what stands there later. */
 export interface ConfigurationDocument<T> {
-  /** Relative paths start here. */
-  readonly directory: string;
   readonly keys: readonly KeyDescription[];
   /** As written, with no defaults. */
   readonly written: JsonObject;
+  /** With all defaults, and with what is in the files that it names. */
+  readonly values: JsonObject;
   /** The settings that other values of the same file would be; undefined where they are wrong. */
   settingsOf(written: JsonObject): T | undefined;
 }
@@ -91,8 +92,10 @@ function check<S extends z.ZodType>(
   const parsed = schema.safeParse(root);
   const exposed = sources.flatMap((source) => exposure(source, keys));
   if (parsed.success && exposed.length === 0) {
+    const written = asJson(root);
+    const values = withFileContents(keys, completed(keys, written), directory);
     const settingsOf = (other: JsonObject) => schema.safeParse(other).data;
-    return { ok: true, value: parsed.data, document: { directory, keys, written: asJson(root), settingsOf } };
+    return { ok: true, value: parsed.data, document: { keys, written, values, settingsOf } };
   }
   const findings = (parsed.error?.issues ?? []).flatMap((issue) => describeIssue(issue, root, shape));
   const faults = findings.map(({ path, atKey, message, remedy }) => {

@@ -50,7 +50,10 @@ function processFields(name: string) {
       .startsWith('/', 'must be an absolute path')
       .default(stateDirectory)
       .meta({ description: 'directory of the store, which survives restarts', kind: 'path' }),
-    logLevel: z.enum(LOG_LEVELS).default('info').meta({ description: 'least severe level that is logged' }),
+    logLevel: z
+      .enum(LOG_LEVELS)
+      .default('info')
+      .meta({ description: 'least severe level that is logged', reloadable: true }),
     logFormat: z
       .enum(['auto', 'json', 'pretty'])
       .default('auto')

@@ -4,10 +4,10 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import { Command, CommanderError, Option } from 'commander';
-import type { EventName } from '#engine/contract.ts';
+import type { EventName, JsonValue } from '#engine/contract.ts';
 import type { EventSink } from '#runtime/ports.ts';
 import { reportCheck, writeFaults } from './check-report.ts';
-import type { Loaded } from './config.ts';
+import type { ConfigurationDocument, Loaded } from './config.ts';
 import { ControlServer, ControlSocketError, removeStale } from './control.ts';
 import { LOG_LEVELS, type LogLevel, type ServiceSettings } from './daemon-settings.ts';
 import { EventHistory, fanOut } from './event-history.ts';
@@ -16,6 +16,7 @@ import { createLog, type Log } from './log.ts';
 import { MessageWatch } from './messages/message-watch.ts';
 import { Metrics } from './metrics/metrics.ts';
 import { MetricsPort } from './metrics/metrics-port.ts';
+import { outcomeAsJson, Reloader } from './reload.ts';
 import { type SendToServiceManager, ServiceManager } from './service-manager.ts';
 import { StatusReporter } from './status-line.ts';
 import { packageVersion } from './version.ts';
@@ -35,7 +36,7 @@ export interface DaemonMould<S extends { readonly daemon: ServiceSettings }> {
   /** The public key by which others know this daemon, in the form that their configurations take; made where there is none yet. */
   publicKey?(settings: S): string;
   /** Touches the machine. Throws what the host throws; an `Error` with `code` EPERM or EACCES is told as a missing permission. */
-  start(settings: S, house: House): RunningDaemon | Promise<RunningDaemon>;
+  start(settings: S, house: House): RunningDaemon<S> | Promise<RunningDaemon<S>>;
   /** Removes what a killed daemon with these settings left behind; harmless where nothing is left. Never called while it runs. */
   cleanup(settings: S): void;
 }
@@ -52,11 +53,13 @@ export interface House {
   fatal(error: unknown): void;
 }
 
-export interface RunningDaemon {
+export interface RunningDaemon<S = never> {
   /** Says goodbye and undoes everything; gives the failures met on the way. Called once. */
   stop(): readonly unknown[] | Promise<readonly unknown[]>;
   /** Milliseconds by which it is behind with what it had to do; one that is far behind is ended by the service manager's watchdog. */
   overdueMs?(): number;
+  /** Takes other settings, which differ in keys that the schema calls reloadable. Throws when it cannot, and goes on with what it had. */
+  reconfigure?(settings: S): void | Promise<void>;
 }
 
 const STOP_TIMEOUT_MS = 5000;
@@ -95,8 +98,7 @@ export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
   const { name, logFormat, logLevel } = settings.daemon;
   const log = createLog({ name, level: given.logLevel ?? logLevel, format: logFormat });
   if (given.cleanup) return leave(await cleanUp(mould, settings, log));
-  for (const caution of mould.cautions(settings)) log.warn('configuration-caution', {}, caution);
-  await new Life(mould, settings, log, send).live();
+  await new Life(mould, loaded, given, log, send).live();
 }
 
 /** The arguments, or the exit code where there is nothing more to do. */
@@ -139,21 +141,34 @@ async function cleanUp<S extends { readonly daemon: ServiceSettings }>(
   }
 }
 
+type LoadedSettings<S> = Extract<Loaded<S>, { readonly ok: true }>;
+
 /** One run of a daemon, from the first touch to the exit code. */
 class Life<S extends { readonly daemon: ServiceSettings }> {
   readonly #mould: DaemonMould<S>;
+  readonly #given: Arguments;
   readonly #settings: S;
+  readonly #document: ConfigurationDocument<S>;
   readonly #log: Log;
   readonly #manager: ServiceManager;
   #control: ControlServer | undefined;
   #metricsPort: MetricsPort | undefined;
-  #running: RunningDaemon | undefined;
+  #running: RunningDaemon<S> | undefined;
+  #reloader: Reloader<S> | undefined;
   #startup: Promise<void> | undefined;
   #ending = false;
 
-  constructor(mould: DaemonMould<S>, settings: S, log: Log, send: SendToServiceManager) {
+  constructor(
+    mould: DaemonMould<S>,
+    { value, document }: LoadedSettings<S>,
+    given: Arguments,
+    log: Log,
+    send: SendToServiceManager,
+  ) {
     this.#mould = mould;
-    this.#settings = settings;
+    this.#given = given;
+    this.#settings = value;
+    this.#document = document;
     this.#log = log;
     this.#manager = new ServiceManager({
       environment: process.env,
@@ -164,9 +179,11 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
   }
 
   async live(): Promise<void> {
+    this.#caution(this.#settings);
     process.on('uncaughtException', (error) => this.#fatal(error));
     process.on('unhandledRejection', (error) => this.#fatal(error));
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void this.#end(ExitCode.ok, signal));
+    process.on('SIGHUP', () => void this.#reload());
     this.#startup = this.#start();
     try {
       await this.#startup;
@@ -185,15 +202,19 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
     const metrics = await this.#serveMetrics(control, messages);
     if (this.#ending) return;
     const reporter = new StatusReporter(this.#manager, () => control.answer('status'));
+    const events = fanOut(this.#log, history, reporter, metrics);
     const running = await this.#mould.start(this.#settings, {
-      log: this.#log,
-      events: fanOut(this.#log, history, reporter, metrics),
+      ...{ log: this.#log, events },
       control,
       messages,
       fatal: (error) => this.#fatal(error),
     });
     this.#running = running;
     if (this.#ending) return;
+    this.#reloader = new Reloader(this.#document, {
+      ...{ events, load: () => this.#mould.load(this.#given.config) },
+      apply: (fresh) => this.#apply(running, fresh),
+    });
     this.#log.info('started', { version: packageVersion(), controlSocket });
     await reporter.report();
     this.#manager.ready();
@@ -206,6 +227,7 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
   async #serveMetrics(control: ControlServer, messages: MessageWatch): Promise<Metrics> {
     const metrics = new Metrics({ role: this.#mould.role, messages, ask: (command) => control.answer(command) });
     if (this.#mould.hasMessages !== false) control.stream('trace', (give) => messages.follow(give));
+    control.command('reload', (_, respond) => void this.#reload().then(({ ok, value }) => respond(ok, value)));
     control.command('metrics', (_, respond) => {
       metrics.text().then(
         (text) => respond(true, text),
@@ -215,6 +237,34 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
     const place = this.#settings.daemon.metrics;
     if (place !== undefined) this.#metricsPort = await MetricsPort.open(place, metrics);
     return metrics;
+  }
+
+  /** Never rejects. */
+  async #reload(): Promise<{ readonly ok: boolean; readonly value: JsonValue }> {
+    await this.#startup?.catch(() => {});
+    const reloader = this.#reloader;
+    if (reloader === undefined || this.#ending) return { ok: false, value: { error: 'the daemon stops' } };
+    this.#manager.reloading();
+    try {
+      const outcome = await reloader.reload();
+      return { ok: outcome.ok, value: outcomeAsJson(outcome) };
+    } catch (thrown) {
+      this.#report('config-not-applied', thrown);
+      return { ok: false, value: { error: thrown instanceof Error ? thrown.message : String(thrown) } };
+    } finally {
+      if (!this.#ending) this.#manager.ready();
+    }
+  }
+
+  async #apply(running: RunningDaemon<S>, settings: S): Promise<void> {
+    await running.reconfigure?.(settings);
+    // What was given on the command line stands before what is in the file.
+    this.#log.setLevel(this.#given.logLevel ?? settings.daemon.logLevel);
+    this.#caution(settings);
+  }
+
+  #caution(settings: S): void {
+    for (const caution of this.#mould.cautions(settings)) this.#log.warn('configuration-caution', {}, caution);
   }
 
   #fatal(error: unknown): void {

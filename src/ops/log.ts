@@ -23,6 +23,8 @@ export interface LogOptions {
 
 /** `event` is a stable id in kebab-case; `fields` are data, never keys. */
 export interface Log extends EventSink {
+  /** From now on. */
+  setLevel(level: LogLevel): void;
   debug(event: EventName, fields?: JsonObject, message?: string): void;
   info(event: EventName, fields?: JsonObject, message?: string): void;
   warn(event: EventName, fields?: JsonObject, message?: string): void;
@@ -47,6 +49,9 @@ export function createLog(options: LogOptions): Log {
   const write = (level: EngineEvent['level'] | 'error', event: EventName, fields?: JsonObject, message?: string) =>
     writeLine(logger, level, event, fields, message);
   return {
+    setLevel(level) {
+      logger.level = level;
+    },
     debug: (event, fields, message) => write('debug', event, fields, message),
     info: (event, fields, message) => write('info', event, fields, message),
     warn: (event, fields, message) => write('warn', event, fields, message),

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { Argument, Command, InvalidArgumentError } from 'commander';
 import type { JsonObject } from '#engine/contract.ts';
 import { addAccountCommands } from './account-commands.ts';
-import { Failure, print } from './asking.ts';
+import { Failure, print, socketOf } from './asking.ts';
 import { completion, SHELLS, type Shell } from './completion.ts';
 import { CONFIGURATION_DIRECTORY, RUN_DIRECTORY } from './directories.ts';
 import { ExitCode } from './exit-codes.ts';
@@ -13,6 +13,7 @@ import { addInstallationCommands } from './installation/commands.ts';
 import { parseObject } from './json-lines.ts';
 import { addLabCommands } from './lab-commands.ts';
 import { addInterventions, addQuestions } from './question-commands.ts';
+import { reload } from './reload-command.ts';
 import { addStreams } from './stream-commands.ts';
 import { packageVersion } from './version.ts';
 
@@ -45,6 +46,13 @@ export function program(): Command {
     .action((daemon, file = `${CONFIGURATION_DIRECTORY}/${daemon}.yaml`, _, command) => {
       const { json } = command.optsWithGlobals();
       runDaemon(daemon, ['--check', ...(json === true ? ['--json'] : []), '--config', file]);
+    });
+  root
+    .command('reload')
+    .description('read the configuration anew: what a running daemon can take is in force, the rest needs a restart')
+    .action(async (_, command) => {
+      const options = command.optsWithGlobals();
+      process.exitCode = await reload(socketOf(options), options);
     });
   root
     .command('cleanup <daemon> <file>')

@@ -47,6 +47,12 @@ export class ServiceManager {
     this.#tell('READY=1');
   }
 
+  /** Its configuration is read anew; `ready` says when that is over. */
+  reloading(): void {
+    // By this time it knows that the reload came after its signal, and not before (Type=notify-reload).
+    this.#tell(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
+  }
+
   stopping(): void {
     this.#tell('STOPPING=1');
   }

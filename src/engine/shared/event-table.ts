@@ -18,6 +18,7 @@ export const EVENT_FIELDS = {
   authentic: 'whether the message was authenticated',
   careOfAddress: 'care-of address',
   certificate: 'fingerprint, subject, end, and whether the daemon made it itself',
+  column: 'column in the file, from 1',
   confirmed: 'whether the home agent said so',
   controlSocket: 'path of the control socket',
   coordinator: 'name of the direction coordinator',
@@ -49,6 +50,7 @@ export const EVENT_FIELDS = {
   keyId: 'id of a public signing key',
   lastRefusal: 'last status of a refused registration',
   lifetimeSeconds: 'granted lifetime, in seconds',
+  line: 'line in the file, from 1',
   local: 'own address',
   meaning: 'the status in words',
   means: 'password, enrolment-token or renewal-token',
@@ -56,9 +58,11 @@ export const EVENT_FIELDS = {
   mobileNetworkPrefixes: 'each prefix, and whether it was refused',
   name: 'domain name',
   nat: 'whether a NAT is on the way, or its kind',
+  new: 'new value of a key of the configuration; null: none',
   nodeId: 'id of the device, a hash of its public key',
   notAfter: 'when it ends',
   notAfterWallMs: 'when the credential ends, in milliseconds since 1970',
+  old: 'former value of a key of the configuration; null: none',
   outer: 'address of the home agent that the message went to',
   overdueMs: 'how late the daemon is with what was due, in milliseconds',
   port: 'port number',
@@ -73,6 +77,7 @@ export const EVENT_FIELDS = {
   retryInMs: 'when it is tried again, in milliseconds',
   roundTripMs: 'from the request to its answer, in milliseconds',
   selfSigned: 'whether the daemon made the certificate itself',
+  setting: 'key of the configuration, as mobileNodes[0].homeAddresses',
   servers: 'addresses of name servers',
   signsFrom: 'from when on the key signs',
   source: 'address of who asked',
@@ -112,6 +117,7 @@ function row(
 const BINDING = ['homeAddress', 'careOfAddress', 'identifier', 'encapsulation'] as const;
 const DEVICE = ['means', 'account', 'source', 'device', 'nodeId', 'virtualIpv4'] as const;
 const CERTIFICATE = ['fingerprint', 'selfSigned', 'subject', 'notAfter'] as const;
+const CHANGE = ['setting', 'old', 'new'] as const;
 const FAILURE = ['error', 'stack', 'remedy'] as const;
 const PLACE = ['local', 'remote', 'remotePort'] as const;
 const ROLE = ['home', 'registrationMode', 'mobileNetworkPrefixes', 'lastRefusal', 'atMs'] as const;
@@ -255,6 +261,15 @@ const DAEMON_EVENTS = {
   stopping: row('info', 'The daemon was told to stop, or cannot go on.', 'reason'),
   stopped: row('info', 'The daemon undid what it had made, and ends.', 'exitCode'),
   'configuration-caution': row('warn', 'Something in the configuration is worth a thought.'),
+  'config-reloaded': row('info', 'Another value of a key of the configuration is in force.', ...CHANGE),
+  'config-needs-restart': row('warn', 'Another value of a key counts only after a restart.', ...CHANGE, 'why'),
+  'config-unchanged': row('info', 'The configuration was read anew, and says the same.'),
+  'config-refused': row(
+    'warn',
+    'The configuration was read anew and is wrong, one event for each fault; nothing was changed.',
+    ...(['file', 'line', 'column', 'setting', 'why', 'remedy'] as const),
+  ),
+  'config-not-applied': row('error', 'The daemon could not take the new configuration.', ...FAILURE),
   'start-failed': row('error', 'The daemon cannot start.', ...FAILURE),
   defect: row('error', 'The daemon cannot go on: a defect, or the system took something away.', ...FAILURE),
   behind: row('error', 'The daemon did not do in time what was due.', 'overdueMs'),
