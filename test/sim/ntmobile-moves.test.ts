@@ -128,3 +128,45 @@ describe('without a relay', () => {
     expect(world.joined(a, b, 5_000)).toBe(true);
   });
 });
+
+describe('a node whose daemon died and is started again', () => {
+  for (const [name, kind] of Object.entries({ 'over the relay': NAT_KINDS.symmetric, directly: NAT_KINDS.cone })) {
+    it.each([
+      ['was asked for', false],
+      ['asked', true],
+    ])(`is reached again ${name} when it %s`, (_, asked) => {
+      const world = new World();
+      const place = () => [world.behind(kind)];
+      const there = place();
+      const a = world.node('a', place());
+      const b = world.node('b', there);
+      if (asked) b.query(`a.${ZONE}`);
+      else a.query(`b.${ZONE}`);
+      expect(world.joined(a, b, 1_000)).toBe(true);
+      world.internet.pass(30_000);
+      b.restart(there);
+      // A check, its attempts, and the time until the next direction.
+      expect(world.joined(a, b, 15_000)).toBe(true);
+      world.internet.pass(30_000);
+      expect(world.joined(a, b, 100)).toBe(true);
+    });
+  }
+
+  it('is not asked for again for ever while it is away', () => {
+    const world = new World();
+    const a = world.node('a', [world.behind(NAT_KINDS.symmetric)]);
+    const there = [world.behind(NAT_KINDS.symmetric)];
+    const b = world.node('b', there);
+    a.query(`b.${ZONE}`);
+    expect(world.joined(a, b, 1_000)).toBe(true);
+    b.move([]);
+    world.internet.pass(1_800_000);
+    const refused = a.engine.counters['direction-refused'];
+    world.internet.pass(1_800_000);
+    expect(a.engine.counters['direction-refused']).toBe(refused);
+    b.move(there);
+    world.internet.pass(2_000);
+    a.query(`b.${ZONE}`);
+    expect(world.joined(a, b, 5_000)).toBe(true);
+  });
+});

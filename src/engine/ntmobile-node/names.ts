@@ -77,6 +77,12 @@ export class Names {
     this.#directions.lost(now, direction);
   }
 
+  /** The node of that name does not answer: both may have to begin anew. For a while it counts as asked for, whoever asked for whom. */
+  silent(now: Monotonic, name: string): void {
+    const direction = this.#directions.want(now, name, () => this.#context.random(8));
+    if (direction.asked === undefined) this.#directions.lost(now, direction);
+  }
+
   answered(now: Monotonic, { name }: DirectionPurpose, answer: NtmobileMessage | undefined): void {
     const direction = this.#directions.get(name);
     if (direction !== undefined) this.#directed(now, direction, answer);

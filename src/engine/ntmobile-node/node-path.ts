@@ -8,7 +8,7 @@
  */
 import { equalBytes, hex } from '#base/bytes.ts';
 import type { IpAddress, Ipv4Address, Ipv6Address } from '#base/ip.ts';
-import { earliest, type Monotonic } from '#base/time.ts';
+import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { RandomBytes } from '#engine/contract.ts';
 import type { CounterSet } from '#engine/shared/counters.ts';
 import { pathResponse } from '#engine/shared/ntmobile/path-response.ts';
@@ -31,6 +31,9 @@ import type { NtmobileNodeCounter } from './reasons.ts';
 import type { RelayLink } from './relay-link.ts';
 
 const CHECK_MS = 2_500;
+/** Between checks over the relay, while data goes there; longer when the last one had no answer. */
+const RELAYED_LIVENESS_MS = 5_000;
+const SILENT_RETRY_MS = 15_000;
 /** The relay may still be moving our leg when what comes right behind our Keep Alive is there, and drop it. */
 const ANNOUNCEMENT_MS = 30;
 
@@ -53,6 +56,8 @@ export interface PathContext {
   candidates(): readonly NtmobileOptionOf<'candidate'>[];
   /** The path's way or keys are others now. */
   changed(now: Monotonic, path: NodePath): void;
+  /** The other node does not answer over the relay: it may know nothing of the path any more. */
+  silent(now: Monotonic, path: NodePath): void;
 }
 
 export class NodePath {
@@ -66,11 +71,14 @@ export class NodePath {
   offered: Session | undefined;
   /** The other node made another path, maybe because it knows no more of this one: used only when there is no better one, until it answers. */
   doubted = false;
+  /** The last check over the relay had no answer, and nothing else came since. */
+  silent = false;
   readonly #context: PathContext;
   readonly #ways = new DirectWays();
   #hosts = '';
   #newestTransaction: number | undefined;
   #used: Way | undefined;
+  #relayedCheckAt: Monotonic = NEVER;
 
   constructor(context: PathContext, pathId: Uint8Array, other: OtherNode, initiator: boolean) {
     this.#context = context;
@@ -81,7 +89,7 @@ export class NodePath {
   }
 
   deadline(): Monotonic {
-    return this.session?.current === undefined ? earliest() : this.#ways.deadline();
+    return this.session?.current === undefined ? NEVER : earliest(this.#ways.deadline(), this.#relayedCheckAt);
   }
 
   /** Where data goes: the best direct way, else the relay; undefined: nowhere at present. */
@@ -118,6 +126,7 @@ export class NodePath {
   established(now: Monotonic, session: Session): void {
     this.session = session;
     this.offered = undefined;
+    this.#heard(now);
     this.#newestTransaction = undefined;
     this.#settle(now);
     this.#context.changed(now, this);
@@ -149,6 +158,20 @@ export class NodePath {
   tick(now: Monotonic): void {
     if (this.session?.current === undefined) return;
     for (const way of this.#ways.takeDue(now)) this.#check(now, way);
+    if (this.#relayedCheckAt <= now) this.#checkRelayed(now);
+  }
+
+  /** A direct way has checks of its own. */
+  #checkRelayed(now: Monotonic): void {
+    const way = this.way();
+    const relayed = way !== undefined && way.relayIndex !== 0;
+    this.#relayedCheckAt = relayed ? NEVER : after(now, RELAYED_LIVENESS_MS);
+    if (relayed) this.#challenge(now, way, '');
+  }
+
+  #heard(now: Monotonic): void {
+    this.silent = false;
+    this.#relayedCheckAt = after(now, RELAYED_LIVENESS_MS);
   }
 
   #check(now: Monotonic, way: DirectWay): void {
@@ -170,6 +193,7 @@ export class NodePath {
   /** The other node's challenge. */
   challenged(now: Monotonic, message: NtmobileMessage, way: Way): NtmobileMessage {
     const { options, transaction } = message;
+    this.#heard(now);
     if (this.#isNewest(transaction)) this.told(now, filterNtmobileOptions(options, 'candidate'));
     if (way.relayIndex === 0) this.seenAt(now, { address: way.remote, port: way.remotePort });
     return pathResponse(message, way);
@@ -191,6 +215,8 @@ export class NodePath {
   }
 
   answered(now: Monotonic, purpose: PathPurpose, answer: NtmobileMessage | undefined, from: Way | undefined): void {
+    if (answer !== undefined) this.#heard(now);
+    else if (purpose.way === '') this.#unanswered(now);
     if (this.doubted && answer !== undefined) {
       this.doubted = false;
       this.#context.changed(now, this);
@@ -201,6 +227,13 @@ export class NodePath {
     if (right && way.roundTripMs === undefined) this.#context.counters.count('way-found');
     if (!right && way.roundTripMs !== undefined) this.#context.counters.count('way-lost');
     if (this.#ways.checked(now, way, right ? now - purpose.sentAt : undefined)) this.#settle(now);
+  }
+
+  #unanswered(now: Monotonic): void {
+    this.#relayedCheckAt = after(now, SILENT_RETRY_MS);
+    if (this.direct || this.way() === undefined) return;
+    this.silent = true;
+    this.#context.silent(now, this);
   }
 
   #isRight({ challenge }: PathPurpose, answer: NtmobileMessage | undefined, from: Way | undefined, way: DirectWay) {

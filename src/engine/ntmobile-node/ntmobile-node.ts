@@ -112,6 +112,7 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
       want: (key, part) => this.#want(key, part),
       tell: (event) => this.#out.push({ kind: 'event', event }),
       lost: (now, name, promising) => this.#names.lost(now, name, promising),
+      silent: (now, name) => this.#names.silent(now, name),
     });
     this.#trust = new Trust(configuration.virtualIpv4Prefix, this.#counters);
     this.#names = new Names({

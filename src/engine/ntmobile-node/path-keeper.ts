@@ -42,6 +42,8 @@ export interface KeeperContext {
   tell(event: EngineEvent): void;
   /** The way to a name that this node asked for is no more; `promising`: it may well be there again. */
   lost(now: Monotonic, name: string, promising: boolean): void;
+  /** The node of that name does not answer, whoever asked for whom. */
+  silent(now: Monotonic, name: string): void;
 }
 
 export class PathKeeper {
@@ -69,7 +71,18 @@ export class PathKeeper {
       attachment: () => context.attachment(),
       candidates: () => context.candidates(),
       changed: (now, path) => this.#pathChanged(now, path),
+      silent: (now, path) => this.#pathSilent(now, path),
     };
+  }
+
+  /** Unless another path to that node stands, a new direction makes both begin anew. */
+  #pathSilent(now: Monotonic, path: NodePath): void {
+    const { publicKey, name } = path.other;
+    const end = this.#paths.end(hex(publicKey));
+    const others = end === undefined ? [] : establishedOf(end).filter((other) => other !== path && !other.silent);
+    this.#context.counters.count('path-silent');
+    if (others.length > 0) this.endPath(now, path);
+    else this.#context.silent(now, name);
   }
 
   #pathChanged(now: Monotonic, path: NodePath): void {
@@ -165,7 +178,7 @@ export class PathKeeper {
 
   /** Without a relay: whoever is not behind a NAT answers. */
   #callDirectly(now: Monotonic, path: NodePath, candidates: readonly NtmobileOptionOf<'candidate'>[]): void {
-    if (path.session?.current !== undefined) return;
+    if (path.session?.current !== undefined && !path.silent) return;
     const { sessions, port } = this.#context;
     const begun: Session[] = [];
     for (const { endpoint } of candidates.slice(0, MOST_HANDSHAKES)) {
@@ -189,7 +202,7 @@ export class PathKeeper {
     const way = path?.relay?.wayOf(id);
     if (path === undefined || way === undefined) return;
     if (path.session?.current !== undefined) path.settle(now);
-    else if (path.initiator && !this.#attempts.has(id)) {
+    if ((path.session?.current === undefined || path.silent) && path.initiator && !this.#attempts.has(id)) {
       const to = { publicKey: path.other.publicKey, use: HandshakeUse.node, pathId: path.pathId, way };
       this.#attempts.set(id, [this.#context.sessions.connect(now, to)]);
     }

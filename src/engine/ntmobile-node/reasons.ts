@@ -13,6 +13,7 @@ export const NTMOBILE_NODE_COUNTERS = {
   'leg-refused': 'a relay gave no leg',
   'path-made': 'a path to another node stands',
   'path-ended': 'a path to another node is no more',
+  'path-silent': 'another node does not answer over the relay',
   'way-found': 'a direct way answered',
   'way-lost': 'a direct way answers no more',
   'way-changed': 'a path took another way',

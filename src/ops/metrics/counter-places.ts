@@ -139,6 +139,7 @@ const NTMOBILE_NODE: Rows = {
   ...renamed('sojourn_ntmobile_path_changes_total', 'change', {
     'path-made': 'made',
     'path-ended': 'ended',
+    'path-silent': 'silent',
     'way-found': 'way-found',
     'way-lost': 'way-lost',
     'way-changed': 'way-changed',

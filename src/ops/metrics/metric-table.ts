@@ -202,7 +202,7 @@ export const METRICS = {
     },
   ),
   sojourn_ntmobile_path_changes_total: counter(['mn'], 'What became of paths and their ways.', {
-    change: 'made, ended, way-found, way-lost or way-changed',
+    change: 'made, ended, silent, way-found, way-lost or way-changed',
   }),
 } as const satisfies Readonly<Record<string, MetricRow>>;
 

@@ -10,7 +10,7 @@ import {
   nodeIdOf,
   virtualIpv6Of,
 } from '#crypto/node-credential.ts';
-import { keyPairOf, type SigningKey, signingKeyOf } from '#crypto/primitives.ts';
+import { type KeyPair, keyPairOf, type SigningKey, signingKeyOf } from '#crypto/primitives.ts';
 import type {
   CommonInput,
   DesiredPart,
@@ -20,6 +20,7 @@ import type {
   NameAnswer,
   NetworkInterface,
   Output,
+  RandomBytes,
 } from '#engine/contract.ts';
 import { createDirectionCoordinator } from '#engine/direction-coordinator/direction-coordinator.ts';
 import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile-node/ntmobile-node.ts';
@@ -148,7 +149,7 @@ export class NodeHost implements Host {
   readonly name: string;
   readonly virtualIpv6: IpAddress;
   readonly virtualIpv4: IpAddress;
-  readonly engine: Engine<NtmobileNodeInput> & { readonly counters: Counters };
+  engine: Engine<NtmobileNodeInput> & { readonly counters: Counters };
   readonly answers = new Map<number, NameAnswer>();
   /** Payloads that came through tunnels, with the way that the last of each took. */
   readonly got: string[] = [];
@@ -156,6 +157,8 @@ export class NodeHost implements Host {
   readonly #parts = new Map<string, DesiredPart>();
   readonly #authority: SigningKey;
   readonly #contents: Omit<CredentialContents, 'notBefore' | 'notAfter'>;
+  readonly #own: KeyPair;
+  readonly #random: RandomBytes;
   /** The account server gives it no credential any more. */
   disabled = false;
   #queries = 0;
@@ -164,6 +167,7 @@ export class NodeHost implements Host {
   constructor(internet: Internet, name: string, authority = AUTHORITY) {
     nodes += 1;
     const own = keyPairOf(randomOf(1000 + nodes)(32));
+    this.#random = randomOf(2000 + nodes);
     this.name = `${name}.${ZONE}`;
     this.#internet = internet;
     this.virtualIpv6 = virtualIpv6Of(SYSTEM_PREFIX, nodeIdOf(own.publicKey));
@@ -174,12 +178,34 @@ export class NodeHost implements Host {
       ...{ publicKey: own.publicKey, virtualIpv6: virtualIpv6Of(SYSTEM_PREFIX, nodeIdOf(own.publicKey)) },
       ...{ virtualIpv4, name: this.name, groups: [] },
     };
-    const configuration = { own, port: PORT, interfaces: [], excludedAddresses: [], virtualIpv4Prefix: VIRTUAL_IPV4 };
-    const names = { generalNames: [], unreachableNames: true, table: 7890, rulePriority: 900 };
-    this.engine = createNtmobileNode({ ...configuration, ...names }, randomOf(2000 + nodes));
+    this.#own = own;
+    this.engine = this.#makeEngine();
     internet.place(this, []);
-    this.#step(internet.now, { kind: 'clock', offsetMs: OFFSET_MS });
-    this.#step(internet.now, { kind: 'restored' });
+    this.#begin();
+  }
+
+  #makeEngine() {
+    const names = { generalNames: [], unreachableNames: true, table: 7890, rulePriority: 900 };
+    return createNtmobileNode(
+      {
+        ...{ own: this.#own, port: PORT, interfaces: [], excludedAddresses: [], virtualIpv4Prefix: VIRTUAL_IPV4 },
+        ...names,
+      },
+      this.#random,
+    );
+  }
+
+  #begin(): void {
+    this.#step(this.#internet.now, { kind: 'clock', offsetMs: OFFSET_MS });
+    this.#step(this.#internet.now, { kind: 'restored' });
+  }
+
+  /** The daemon died and is started again: it has its key, and remembers nothing else. */
+  restart(spots: readonly Spot[]): void {
+    this.engine = this.#makeEngine();
+    this.#parts.clear();
+    this.#begin();
+    this.move(spots);
   }
 
   deadline(): Monotonic {
