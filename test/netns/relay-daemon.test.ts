@@ -11,6 +11,7 @@ import { type Background, nowMs, run, waitFor } from '#lab/shell.ts';
 import { objectOf, objectsOf } from './journey.ts';
 import { Leftovers } from './leftovers.ts';
 import { type NodeName, NtmobileNodes } from './ntmobile-nodes.ts';
+import { ping } from './plane-traffic.ts';
 import { Talk } from './talk.ts';
 
 const STUB = '127.0.78.90';
@@ -123,6 +124,23 @@ describe('the relay', () => {
     expect(objectOf(tunnel?.['traffic'])['receive-packets']).toBeGreaterThan(4);
   });
 
+  it.each([
+    ['IPv4', 'A', 'six.example', ADDRESSES.relayIpv6, ADDRESSES.server6],
+    ['IPv6', 'AAAA', 'four.example', ADDRESSES.relayIpv4, ADDRESSES.server4],
+  ] as const)('leads %s sockets to a server without that family', async (_family, type, name, relayAddress, real) => {
+    const address = await virtualOf(name, type);
+    using talk = await connect(address);
+    expect(await talk.ask()).toBe(`${relayAddress} ${real}`);
+    expect(await ping('a', address)).toContain(' 0% packet loss');
+    for (const network of ['ar6', 'nat-sym'] as const) {
+      await plug(network);
+      expect(await talk.ask()).toBe(`${relayAddress} ${real}`);
+    }
+    await relay().kill();
+    await relay().start();
+    expect(await talk.ask()).toBe(`${relayAddress} ${real}`);
+  });
+
   it('asks for names itself, and passes on that there is none', async () => {
     expect(await dig('nobody.example')).toContain('status: NXDOMAIN');
     expect(await dig('+short', 'AAAA', 'www.example')).toMatch(/^fd12:3456:789a:1:/);
@@ -189,7 +207,9 @@ describe('a connection', () => {
     say({ 'changing.example': [ADDRESSES.server6, ADDRESSES.server4] });
     const moved = async (): Promise<boolean> => {
       await dig('A', 'changing.example');
-      return (await run(TABLE, { namespace: 'rsn' })).includes(`: ${ADDRESSES.server4}`);
+      return (await general()).some(
+        ({ realIpv4, name }) => name === 'changing.example' && realIpv4 === ADDRESSES.server4,
+      );
     };
     await waitFor(moved, { timeoutMs: 60_000, what: 'the other address', intervalMs: 1_000 });
     using second = await connect(await virtualOf('changing.example', 'A'));
