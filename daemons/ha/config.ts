@@ -87,6 +87,40 @@ function mobileNodeSection(context: ConfigurationContext) {
 type MobileNodeFields = z.output<ReturnType<typeof mobileNodeSection>>;
 type SecurityAssociation = AuthorizedMobileNode['securityAssociations'][number];
 
+/** How registrations are served. */
+function registrationShape() {
+  return {
+    maximumLifetimeSeconds: lifetimeField(3600).meta({
+      reloadable: true,
+      description: 'longest lifetime of a registration',
+    }),
+    refreshAdvice: z.number().min(0).max(1).default(0).meta({
+      reloadable: true,
+      description: 'fraction of its lifetime after which a node is asked to refresh its registration; 0 never asks',
+    }),
+    natKeepaliveSeconds: natKeepaliveField().meta({
+      reloadable: true,
+      description: 'how often a node behind a NAT is told to refresh its mapping there',
+    }),
+    acceptForcedUdp: z
+      .boolean()
+      .default(true)
+      .meta({ reloadable: true, description: 'grant UDP encapsulation to a node that asks for it where no NAT is' }),
+    forceUdp: z
+      .boolean()
+      .default(false)
+      .meta({ reloadable: true, description: 'tell every node on IPv4 to use UDP encapsulation, NAT or not' }),
+    timestampWindowMs: integerField(3001, 3_600_000).default(7000).meta({
+      unit: 'milliseconds',
+      reloadable: true,
+      description: 'tolerated difference of clocks, by which replays are known (RFC 4285 §6)',
+    }),
+    maximumBindings: integerField(1, 10_000_000)
+      .default(100_000)
+      .meta({ reloadable: true, description: 'most registrations at a time' }),
+  };
+}
+
 /** Schema of `ha.yaml`. */
 export function homeAgentSchema(context: ConfigurationContext) {
   return z
@@ -124,32 +158,16 @@ export function homeAgentSchema(context: ConfigurationContext) {
         sample: 'eth1',
       }),
       security: z.enum(['required', 'none']).default('required').meta({
+        reloadable: true,
         description: 'whether registrations must be authenticated',
         details: 'With none anybody may take over any of the home addresses.',
       }),
-      mobileNodes: z.array(mobileNodeSection(context)).min(1).meta({ description: 'who may register what' }),
-      maximumLifetimeSeconds: lifetimeField(3600).meta({ description: 'longest lifetime of a registration' }),
-      refreshAdvice: z.number().min(0).max(1).default(0).meta({
-        description: 'fraction of its lifetime after which a node is asked to refresh its registration; 0 never asks',
+      mobileNodes: z.array(mobileNodeSection(context)).min(1).meta({
+        description: 'who may register what',
+        details: 'What a running daemon is told to grant no longer it takes back at once.',
+        reloadable: true,
       }),
-      natKeepaliveSeconds: natKeepaliveField().meta({
-        description: 'how often a node behind a NAT is told to refresh its mapping there',
-      }),
-      acceptForcedUdp: z
-        .boolean()
-        .default(true)
-        .meta({ description: 'grant UDP encapsulation to a node that asks for it where no NAT is' }),
-      forceUdp: z
-        .boolean()
-        .default(false)
-        .meta({ description: 'tell every node on IPv4 to use UDP encapsulation, NAT or not' }),
-      timestampWindowMs: integerField(3001, 3_600_000).default(7000).meta({
-        unit: 'milliseconds',
-        description: 'tolerated difference of clocks, by which replays are known (RFC 4285 §6)',
-      }),
-      maximumBindings: integerField(1, 10_000_000)
-        .default(100_000)
-        .meta({ description: 'most registrations at a time' }),
+      ...registrationShape(),
       tunnelMtu: tunnelMtuSection(),
       daemon: daemonSection('ha'),
     })

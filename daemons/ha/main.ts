@@ -19,7 +19,10 @@ import { type HomeAgentSettings, homeAgentSchema } from './config.ts';
 const ROLE = 'home-agent';
 const clock = createClock();
 
-async function start({ daemon, homeAgent }: HomeAgentSettings, house: House): Promise<RunningDaemon> {
+async function start(
+  { daemon, homeAgent }: HomeAgentSettings,
+  house: House,
+): Promise<RunningDaemon<HomeAgentSettings>> {
   // Before anything is open that could be kept waiting.
   rehearse({ homeAgent: createHomeAgent, mobileNode: createMobileNode });
   await using made = new AsyncDisposableStack();
@@ -50,8 +53,9 @@ async function start({ daemon, homeAgent }: HomeAgentSettings, house: House): Pr
       })
     : undefined;
   made.defer(() => filter?.close());
+  const engine = createHomeAgent(homeAgent, randomBytes);
   const driver = createDriver({
-    engine: watched(createHomeAgent(homeAgent, randomBytes), house.messages),
+    engine: watched(engine, house.messages),
     clock,
     plane: filter === undefined ? plane : guardTunnels(plane, filter),
     kernel,
@@ -64,6 +68,7 @@ async function start({ daemon, homeAgent }: HomeAgentSettings, house: House): Pr
   // From here on the driver closes what was opened.
   made.move();
   return {
+    reconfigure: (fresh) => driver.reconfigure((now, out) => engine.reconfigure(now, fresh.homeAgent, out)),
     async stop() {
       const failures = driver.stop();
       await filter?.close();

@@ -23,6 +23,15 @@ export interface Engine<I> {
   deadline(): Monotonic;
 }
 
+/** An engine that takes other decisions of the operator while it runs. */
+export interface Reconfigurable<C> {
+  /**
+   * `configuration` is the whole; what the engine cannot take while it runs is in it as it was. What is granted no longer is taken back at once.
+   * Sends nothing: what follows for others is due (see `deadline`) and comes with the next `tick`.
+   */
+  reconfigure(now: Monotonic, configuration: C, out: Output[]): void;
+}
+
 /** Injected randomness: `count` unpredictable octets (seeded in the simulated world). */
 export type RandomBytes = (count: number) => Uint8Array;
 

@@ -6,58 +6,15 @@
  * last: nothing that packets wait for waits for a log.
  */
 
-import type { IpAddress } from '#base/ip.ts';
 import { earliest, type Monotonic, monotonic, NEVER } from '#base/time.ts';
-import type {
-  CommonInput,
-  Engine,
-  EngineEvent,
-  JsonObject,
-  JsonValue,
-  LoginInput,
-  NetworkInput,
-  NetworkInterface,
-  Output,
-  QueryInput,
-  ResolvedInput,
-  RoamingInput,
-} from '#engine/contract.ts';
-import type { AddressMapPort, ClockPort, ControlPort, EventSink, KernelPort, PlanePort, StorePort } from './ports.ts';
-import { type QuestionPorts, Questions } from './questions.ts';
+import type { EngineEvent, JsonObject, JsonValue, NetworkInterface, Output } from '#engine/contract.ts';
+import type { Driver, DriverInput, DriverOptions } from './driver-options.ts';
+import { Questions } from './questions.ts';
 import { Reconciler } from './reconcile.ts';
 import { RecordWriter } from './record-writer.ts';
 import { TRAFFIC, withTraffic } from './traffic.ts';
 
-/** What the driver may give to an engine; an engine that has no use for the others says so with `network: false` and no port for them. */
-export type DriverInput = CommonInput | NetworkInput | ResolvedInput | RoamingInput | LoginInput | QueryInput;
-
-export interface DriverOptions extends QuestionPorts {
-  readonly engine: Engine<DriverInput>;
-  readonly clock: ClockPort;
-  readonly plane: PlanePort;
-  readonly kernel: KernelPort;
-  readonly store: StorePort;
-  readonly events: EventSink;
-  readonly addressMaps?: AddressMapPort;
-  readonly control?: ControlPort;
-  /** Addresses of this host that Mobility Headers may be for, told to the plane whenever the network changed; default: any. */
-  readonly localAddresses?: (interfaces: readonly NetworkInterface[]) => readonly IpAddress[];
-  /** Give network snapshots to the engine; default true. */
-  readonly network?: boolean;
-  /** Our own defect: called once, after which nothing is stepped any more. The caller logs and ends the process. */
-  readonly onFatal: (error: unknown) => void;
-  /** Runs a turn after the punts of one native callback; default a microtask, so that a batch of punts is one turn. */
-  readonly schedule?: (turn: () => void) => void;
-}
-
-export interface Driver {
-  /** Restores, sweeps, and takes up work. Throws what the ports throw when the host does not let us start. */
-  start(): void;
-  /** Says goodbye and undoes everything in reverse order; idempotent. Answers the failures met on the way. */
-  stop(): readonly unknown[];
-  /** Milliseconds by which it missed its wake-up; 0 while it keeps up. */
-  overdueMs(): number;
-}
+export type { Driver, DriverInput, DriverOptions } from './driver-options.ts';
 
 /** Inputs handled before the event loop gets a chance. */
 const TURN_INPUTS = 256;
@@ -161,6 +118,15 @@ class Loop implements Driver {
     attempt(() => plane.close());
     attempt(() => store.close());
     return failures;
+  }
+
+  reconfigure(tell: (now: Monotonic, out: Output[]) => void): void {
+    this.#guard(() => {
+      const now = this.#options.clock.now();
+      const out: Output[] = [];
+      tell(now, out);
+      this.#apply(now, out);
+    });
   }
 
   overdueMs(): number {

@@ -2,6 +2,7 @@
  * A home agent and hand-made mobile nodes for unit tests: real codecs, real MACs, time by hand.
  */
 
+import { expect } from 'vitest';
 import { assert } from '#base/assert.ts';
 import { encode, isMalformed } from '#base/bytes.ts';
 import { type Ipv4Address, type Ipv6Address, ipv4, ipv6, parsePrefix } from '#base/ip.ts';
@@ -106,7 +107,7 @@ export const NATIVE: Path = { kind: 'native' };
 
 export class Scene {
   readonly engine: ReturnType<typeof createHomeAgent>;
-  readonly configuration: HomeAgentConfiguration;
+  configuration: HomeAgentConfiguration;
   /** Wish of the engine, by key. */
   readonly wish = new Map<string, DesiredPart>();
   /** The store: `table key` → value. */
@@ -139,6 +140,16 @@ export class Scene {
     const out: Output[] = [];
     this.engine.step(this.now, input, out);
     for (const output of out) this.#apply(output);
+  }
+
+  /** The operator decides otherwise; what is due then is done. */
+  reconfigure(changes: Partial<HomeAgentConfiguration>): void {
+    this.configuration = { ...this.configuration, ...changes };
+    const out: Output[] = [];
+    this.engine.reconfigure(this.now, this.configuration, out);
+    expect(out.filter(({ kind }) => kind === 'send')).toEqual([]);
+    for (const output of out) this.#apply(output);
+    if (this.engine.deadline() <= this.now) this.input({ kind: 'tick' });
   }
 
   #apply(output: Output): void {

@@ -18,27 +18,63 @@ function addressOf(value: number): Ipv4Address {
   return ipv4FromBytes(bytes);
 }
 
+/** Addresses that are somebody's for good. */
+function reservedBy({ mobileNodes, ipv4Addresses }: HomeAgentConfiguration): ReadonlySet<Ipv4Address> {
+  return new Set([...ipv4Addresses, ...mobileNodes.flatMap((mobileNode) => mobileNode.ipv4HomeAddresses)]);
+}
+
 export class AddressPool {
-  readonly #reserved: ReadonlySet<Ipv4Address>;
+  #reserved: ReadonlySet<Ipv4Address>;
   readonly #byHomeAddress = new Map<Ipv6Address, Ipv4Address>();
   readonly #taken = new Set<Ipv4Address>();
   /** Assigned but not bound now, longest idle first. */
   readonly #idle = new Set<Ipv6Address>();
   readonly #prefix: HomeAgentConfiguration['ipv4Pool'];
+  /** Behind `#next`, and free again. */
+  readonly #returned = new Set<Ipv4Address>();
+  #first = 0;
   #next = 0;
   #end = 0;
 
   constructor(configuration: HomeAgentConfiguration) {
     this.#prefix = configuration.ipv4Pool;
-    const fixed = configuration.mobileNodes.flatMap((mobileNode) => mobileNode.ipv4HomeAddresses);
-    this.#reserved = new Set([...configuration.ipv4Addresses, ...fixed]);
+    this.#reserved = reservedBy(configuration);
     if (this.#prefix === undefined || !isIpv4(this.#prefix.address)) return;
     const size = 2 ** (32 - this.#prefix.length);
     const first = numberOf(this.#prefix.address);
     // Network and broadcast address of anything larger than a point-to-point prefix are nobody's.
     const edge = size > 2 ? 1 : 0;
-    this.#next = first + edge;
+    this.#first = first + edge;
+    this.#next = this.#first;
     this.#end = first + size - edge;
+  }
+
+  /** Keeps to other fixed addresses, and takes back what was assigned to whom `entitled` does not know. Gives those that lost theirs. */
+  reconfigure(
+    configuration: HomeAgentConfiguration,
+    entitled: (homeAddress: Ipv6Address) => boolean,
+  ): readonly Ipv6Address[] {
+    const former = this.#reserved;
+    this.#reserved = reservedBy(configuration);
+    const lost = [...this.#byHomeAddress].filter(([home, address]) => !entitled(home) || this.#reserved.has(address));
+    for (const [homeAddress, address] of lost) {
+      this.#byHomeAddress.delete(homeAddress);
+      this.#idle.delete(homeAddress);
+      this.#taken.delete(address);
+      this.#return(address);
+    }
+    for (const address of former) this.#return(address);
+    return lost.map(([homeAddress]) => homeAddress);
+  }
+
+  #return(address: Ipv4Address): void {
+    if (!this.#reserved.has(address) && this.#isPassed(address)) this.#returned.add(address);
+  }
+
+  /** Whether the pool has it, and would not come to it any more. */
+  #isPassed(address: Ipv4Address): boolean {
+    if (this.#prefix === undefined || !prefixContains(this.#prefix, address)) return false;
+    return numberOf(address) < this.#next && numberOf(address) >= this.#first;
   }
 
   get configured(): boolean {
@@ -86,6 +122,10 @@ export class AddressPool {
   }
 
   #takeFresh(): Ipv4Address | undefined {
+    for (const address of this.#returned) {
+      this.#returned.delete(address);
+      if (!this.#reserved.has(address) && !this.#taken.has(address)) return address;
+    }
     while (this.#next < this.#end) {
       const address = addressOf(this.#next++);
       if (!this.#reserved.has(address) && !this.#taken.has(address)) return address;

@@ -32,7 +32,7 @@ export const NO_PREFIXES: readonly Prefix[] = [];
 
 export class Binding implements BindingEntry, Timed {
   readonly homeAddress: Ipv6Address;
-  readonly mobileNode: AuthorizedMobileNode;
+  mobileNode: AuthorizedMobileNode;
   tunnel: Tunnel;
   homeAgentAddress: Ipv6Address;
   careOfAddress: IpAddress;

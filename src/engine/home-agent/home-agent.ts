@@ -6,7 +6,7 @@
  */
 import { unreachable } from '#base/assert.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
-import type { Engine, Output, Path, RandomBytes } from '#engine/contract.ts';
+import type { Engine, Output, Path, RandomBytes, Reconfigurable } from '#engine/contract.ts';
 import type { Counters } from '#engine/shared/counters.ts';
 import { refuse } from './acknowledgement.ts';
 import { finishDeferred } from './binding-update.ts';
@@ -15,6 +15,7 @@ import { type DetectionEnd, receiveOnLink, runHomeLinkTimers, setHomeLinkInterfa
 import type { HomeAgentInput } from './input.ts';
 import { runBindingTimers } from './lifetime.ts';
 import { receive } from './receive.ts';
+import { reconfigure } from './reconfigure.ts';
 import { handleRequest } from './requests.ts';
 import { finishRestore, restoreRecord } from './restore.ts';
 import { HomeAgentState } from './state.ts';
@@ -23,15 +24,15 @@ import { wantStatic } from './wants.ts';
 
 const NATIVE = { kind: 'native' } as const;
 
+export type HomeAgent = Engine<HomeAgentInput> &
+  Reconfigurable<HomeAgentConfiguration> & { readonly counters: Counters };
+
 /** Never throws for a peer's fault; `clock` must be the first input. */
-export function createHomeAgent(
-  configuration: HomeAgentConfiguration,
-  random: RandomBytes,
-): Engine<HomeAgentInput> & { readonly counters: Counters } {
+export function createHomeAgent(configuration: HomeAgentConfiguration, random: RandomBytes): HomeAgent {
   return new HomeAgentEngine(configuration, random);
 }
 
-class HomeAgentEngine implements Engine<HomeAgentInput> {
+class HomeAgentEngine implements HomeAgent {
   readonly #state: HomeAgentState;
 
   constructor(configuration: HomeAgentConfiguration, random: RandomBytes) {
@@ -46,6 +47,10 @@ class HomeAgentEngine implements Engine<HomeAgentInput> {
     const { bindingTimers, homeLink } = this.#state;
     const bindings = bindingTimers.deadline();
     return homeLink === undefined ? bindings : earliest(bindings, homeLink.deadline());
+  }
+
+  reconfigure(now: Monotonic, configuration: HomeAgentConfiguration, out: Output[]): void {
+    reconfigure(this.#state, now, configuration, out);
   }
 
   step(now: Monotonic, input: HomeAgentInput, out: Output[]): void {

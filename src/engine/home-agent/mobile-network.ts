@@ -130,7 +130,7 @@ export function mobileNetworkPrefixes(
   return mobileNode.mobileNetworkPrefixes.filter((own) => asked.some((one) => samePrefix(own, one)));
 }
 
-function samePrefix(a: Prefix, b: Prefix): boolean {
+export function samePrefix(a: Prefix, b: Prefix): boolean {
   return a.length === b.length && a.address === b.address;
 }
 

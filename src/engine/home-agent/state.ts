@@ -28,9 +28,9 @@ const BURST = 10;
 const CLOCK_JUMP_MS = 5000;
 
 export class HomeAgentState {
-  readonly configuration: HomeAgentConfiguration;
+  configuration: HomeAgentConfiguration;
   readonly random: RandomBytes;
-  readonly directory: MobileNodeDirectory;
+  directory: MobileNodeDirectory;
   readonly cache = new BindingCache<Binding>();
   readonly bindingTimers = new TimerHeap<Binding>();
   readonly formerBindings = new Map<Ipv6Address, FormerBinding>();

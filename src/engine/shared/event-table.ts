@@ -129,7 +129,7 @@ const HOME_AGENT_EVENTS = {
   'binding-moved': row('info', 'A mobile node registered from elsewhere.', ...BINDING, 'from', 'to', 'remote'),
   'binding-deleted': row('info', 'A mobile node de-registered.', ...BINDING),
   'binding-expired': row('info', 'A mobile node was not heard of within its lifetime.', ...BINDING),
-  'binding-revoked': row('info', 'The operator ended a binding.', ...BINDING),
+  'binding-revoked': row('info', 'The operator ended a binding, or grants it no longer.', ...BINDING),
 } as const;
 
 /** Of mobile nodes and routers; `registered` is an NTMobile node's and a relay's as well. */
