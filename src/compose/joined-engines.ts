@@ -95,14 +95,18 @@ class JoinedEngines implements Counting<DriverInput> {
   }
 }
 
+/** What somebody without homes has none of. */
+const LISTS: ReadonlySet<string> = new Set(['bindings', 'bul', 'tunnels']);
+
 /** A mobile node without a home wants nothing and is nowhere. */
 const NO_HOMES: Counting<MobileNodeInput> = {
   counters: {},
   step(_now, input, out) {
     if (input.kind !== 'request') return;
     const { id, command } = input;
-    const known = MERGED_COMMANDS.has(command) || command === 'tunnels';
-    const value = command === 'status' ? { role: 'mobile-node', homes: [] } : {};
+    const list = LISTS.has(command);
+    const known = list || MERGED_COMMANDS.has(command);
+    const value = list ? [] : command === 'status' ? { role: 'mobile-node', homes: [] } : {};
     out.push({
       kind: 'reply',
       id,

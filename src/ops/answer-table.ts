@@ -266,6 +266,7 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
           remotePort: 'port of the node',
           validated: 'whether the node has proved to be there',
           rateKilobits: 'what it may send, in kilobits a second',
+          'traffic?': 'packets and octets that it was passed on in',
         },
       },
     ],
@@ -295,7 +296,7 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
         daemons: ['ha', ...MOBILE],
         shape: 'object',
         fields: {
-          acknowledgements: 'Binding Acknowledgements by the name of their status',
+          'acknowledgements?': 'Binding Acknowledgements by the name of their status',
           plane: 'counters of the data plane',
           driver: 'counters of the driver',
           'ntmobile?': 'counters of an NTMobile node',

@@ -96,7 +96,9 @@ const STATS: JsonObject = {
   names: { queries: 3, virtual: 1 },
 };
 const STATUS: JsonObject = {
-  homes: [{ phase: 'registered', bindings: [{ acknowledged: true, nat: true }] }],
+  homes: [
+    { phase: 'registered', careOfAddress: 'x', bindings: [{ acknowledged: true, careOfAddress: 'x', nat: true }] },
+  ],
   host: { pending: [{ what: 'route', error: 'EEXIST' }] },
   driver: { storeFailures: 1, storeBacklog: 2 },
 };

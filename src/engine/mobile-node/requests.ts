@@ -55,7 +55,9 @@ function pinOf({ careOfAddress, interface: device }: JsonObject): Pin | string |
 /** Carries out a request; a command or home that does not exist is answered so. */
 export function answerRequest(step: Step, node: RequestTarget, command: string, parameters: JsonObject): Answer {
   const run = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
-  return run === undefined ? failed(`unknown command '${command}'`) : run(step, node, parameters);
+  return run === undefined
+    ? failed(`unknown command '${command}'; known: ${Object.keys(COMMANDS).join(', ')}`)
+    : run(step, node, parameters);
 }
 
 function each(

@@ -206,7 +206,7 @@ export const PLANE_PLACES: Rows = {
   }),
   ...renamed('sojourn_plane_fragments_total', 'layer', { 'inner-fragments': 'inner', 'outer-fragments': 'outer' }),
   'path-mtu-learnt': place('sojourn_path_mtu_learnt_total'),
-  'segmentation-off': place('sojourn_plane_segmentation_fallbacks_total'),
+  'segmentation-off': place('sojourn_plane_sockets_without_segmentation'),
   'roaming-notices': place('sojourn_plane_roaming_notices_total'),
   ...renamed('sojourn_queue_drops_total', 'queue', {
     'drop-hold-full': 'hold',

@@ -89,9 +89,9 @@ function addHomes(samples: Samples, homes: readonly JsonObject[]): void {
     samples.add('sojourn_homes', { phase: String(home['phase']) }, 1);
     const bindings = listOf(home['bindings']).filter(({ acknowledged }) => acknowledged === true);
     samples.add('sojourn_bindings', {}, bindings.length);
-    for (const { nat } of bindings) {
-      samples.add('sojourn_nat', { protocol: 'mobile-ipv6', kind: nat === true ? 'translated' : 'none' }, 1);
-    }
+    const present = bindings.find(({ careOfAddress }) => careOfAddress === home['careOfAddress']);
+    if (present === undefined) continue;
+    samples.add('sojourn_nat', { protocol: 'mobile-ipv6', kind: present['nat'] === true ? 'translated' : 'none' }, 1);
   }
 }
 

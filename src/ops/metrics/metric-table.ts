@@ -100,7 +100,7 @@ export const METRICS = {
     change: 'created, refreshed, moved, deleted, revoked, expired, restored or not-restored',
   }),
   sojourn_homes: gauge(MOBILE, 'Homes of a mobile node, by phase.', { phase: 'as in sojourn status' }),
-  sojourn_nat: gauge(MOBILE, '1 for the kind of NAT that is on the way.', {
+  sojourn_nat: gauge(MOBILE, 'How many homes, or NTMobile nodes, have this kind of NAT on the way.', {
     protocol: PROTOCOL,
     kind: 'none, translated (Mobile IPv6 cannot tell more), endpoint-independent or endpoint-dependent',
   }),
@@ -148,9 +148,9 @@ export const METRICS = {
   sojourn_plane_system_calls_total: counter(WITH_PLANE, 'System calls of the data plane.', {
     call: 'tun-read, tun-write, send or receive',
   }),
-  sojourn_plane_segmentation_fallbacks_total: counter(
+  sojourn_plane_sockets_without_segmentation: gauge(
     WITH_PLANE,
-    'Super-packets that were sent one by one because the device refuses UDP_SEGMENT.',
+    'Sockets that send packets one by one, as the outgoing device refused UDP_SEGMENT.',
   ),
   sojourn_plane_roaming_notices_total: counter(
     ['mn', 'rsn'],
