@@ -40,7 +40,7 @@ export interface Cast {
 const { correspondentIpv6, correspondentIpv4 } = ADDRESSES;
 
 /** A mobile node that downloads from the correspondent by both its home addresses. */
-const MOBILE_NODE: Cast = {
+export const MOBILE_NODE: Cast = {
   opening: 'starting the home agent and, plugged into its home link, the mobile node …',
   lab: {},
   node: 'mn',
@@ -59,7 +59,7 @@ const MOBILE_NODE: Cast = {
 };
 
 /** A mobile router; one of the hosts behind it serves over IPv6, the other one downloads over IPv4. */
-const MOBILE_NETWORK: Cast = {
+export const MOBILE_NETWORK: Cast = {
   opening:
     'starting the home agent and, plugged into its home link, the mobile router; two ordinary hosts are behind it …',
   lab: { nodes: {}, mobileRouters: ['mr'] },
@@ -80,6 +80,3 @@ const MOBILE_NETWORK: Cast = {
     };
   },
 };
-
-/** By the word behind `npm run demo --`; the first is the one without a word. */
-export const CASTS: Readonly<Record<string, Cast>> = { node: MOBILE_NODE, nemo: MOBILE_NETWORK };

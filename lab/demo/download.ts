@@ -1,7 +1,7 @@
 /** A real curl that downloads one file while the node moves, with a record of when the data stood still. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { inNamespace } from '../shell.ts';
+import { inNamespace, waitFor } from '../shell.ts';
 
 /** Silences shorter than this are the server's pacing, not a stall. Milliseconds. */
 const NOTICED_MS = 8;
@@ -18,6 +18,11 @@ export interface DownloadResult {
   readonly message: string;
 }
 
+/** The command that downloads `url` to its standard output. */
+export function curl(url: string, ...options: readonly string[]): readonly string[] {
+  return ['curl', '-sS', '--no-buffer', '-g', ...options, url];
+}
+
 export class Download implements Disposable {
   readonly result: Promise<DownloadResult>;
   readonly #child: ChildProcess;
@@ -26,16 +31,9 @@ export class Download implements Disposable {
   #lastMs = Number.NaN;
   #ended: DownloadResult | undefined;
 
-  constructor(namespace: string, url: string, sourceAddress: string) {
-    const [command = '', ...args] = inNamespace(namespace, [
-      'curl',
-      '-sS',
-      '--no-buffer',
-      '-g',
-      '--interface',
-      sourceAddress,
-      url,
-    ]);
+  /** `argv` is a curl that writes the file to its standard output, as of {@link curl}. */
+  constructor(namespace: string, argv: readonly string[]) {
+    const [command = '', ...args] = inNamespace(namespace, argv);
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
     const hash = createHash('sha256');
     let message = '';
@@ -66,6 +64,11 @@ export class Download implements Disposable {
     if (this.#ended !== undefined)
       throw new Error(`a download has ended with ${this.#ended.exitCode}: ${this.#ended.message}`);
     return performance.now() - this.#lastMs < 100;
+  }
+
+  /** Resolves when the first octet is there. */
+  async began(timeoutMs = 10_000): Promise<void> {
+    await waitFor(() => this.flowing || this.#octets > 0, { timeoutMs, what: 'a download to begin' });
   }
 
   /** Milliseconds of the longest silence that overlaps the time from `fromMs` to `untilMs` (performance.now()). */

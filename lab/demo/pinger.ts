@@ -14,10 +14,15 @@ export class Pinger implements Disposable {
   readonly #child: ChildProcess;
   readonly #answers: Answer[] = [];
 
-  /** Pings `address` from `namespace` each `intervalMs` (2 ms is the least that ping takes). */
-  constructor(namespace: string, address: string, intervalMs: number) {
+  /** Pings an address or name from `namespace` each `intervalMs` (2 ms is the least that ping takes); `dress` makes the command what is run. */
+  constructor(
+    namespace: string,
+    address: string,
+    intervalMs: number,
+    dress: (argv: readonly string[]) => readonly string[] = (argv) => argv,
+  ) {
     const argv = ['ping', '-n', '-i', String(intervalMs / 1000), address];
-    const [command = '', ...args] = inNamespace(namespace, argv);
+    const [command = '', ...args] = inNamespace(namespace, dress(argv));
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] });
     createInterface({ input: child.stdout }).on('line', (line) => {
       const match = ANSWER.exec(line);

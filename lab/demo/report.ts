@@ -1,4 +1,5 @@
 /** The demo's table, for people. */
+import { alignedTable, type Column, milliseconds } from './table.ts';
 
 export interface Visit {
   readonly from: string;
@@ -22,8 +23,7 @@ export interface Totals {
   readonly pingsLost: number;
 }
 
-type Align = 'left' | 'right';
-const COLUMNS: readonly (readonly [string, Align, (visit: Visit) => string])[] = [
+const COLUMNS: readonly Column<Visit>[] = [
   ['from', 'left', (visit) => visit.from],
   ['to', 'left', (visit) => visit.to],
   ['care-of address', 'left', (visit) => visit.careOfAddress],
@@ -36,22 +36,9 @@ const COLUMNS: readonly (readonly [string, Align, (visit: Visit) => string])[] =
   ['lost v4', 'right', (visit) => String(visit.lost4)],
 ];
 
-function milliseconds(value: number | undefined): string {
-  if (value === undefined || !Number.isFinite(value)) return '-';
-  return value < 10 ? value.toFixed(1) : value.toFixed(0);
-}
-
 /** The table as lines, columns aligned. */
 export function handoverTable(visits: readonly Visit[]): string {
-  const rows = [COLUMNS.map(([title]) => title), ...visits.map((visit) => COLUMNS.map(([, , show]) => show(visit)))];
-  const widths = COLUMNS.map((_, at) => Math.max(...rows.map((row) => row[at]?.length ?? 0)));
-  const line = (row: readonly string[]): string =>
-    row
-      .map((cell, at) => (COLUMNS[at]?.[1] === 'right' ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0)))
-      .join('  ')
-      .trimEnd();
-  const [head = [], ...body] = rows;
-  return [line(head), widths.map((width) => '-'.repeat(width)).join('  '), ...body.map(line)].join('\n');
+  return alignedTable(COLUMNS, visits);
 }
 
 export function totalsLine(totals: Totals): string {

@@ -8,3 +8,9 @@ export async function tcpResets(namespace: string): Promise<number> {
   const counters = new Map((names ?? '').split(' ').map((name, at) => [name, Number(values[at])]));
   return (counters.get('EstabResets') ?? 0) + (counters.get('OutRsts') ?? 0);
 }
+
+/** Of several namespaces together. */
+export async function resetsOf(namespaces: readonly string[]): Promise<number> {
+  const counts = await Promise.all(namespaces.map(tcpResets));
+  return counts.reduce((sum, count) => sum + count, 0);
+}

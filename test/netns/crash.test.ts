@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { HOME } from '#lab/daemons.ts';
 import { createDigestedFile } from '#lab/demo/digested-file.ts';
-import { Download } from '#lab/demo/download.ts';
+import { curl, Download } from '#lab/demo/download.ts';
 import { tcpResets } from '#lab/demo/tcp-resets.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES, type NetworkName } from '#lab/networks.ts';
@@ -55,7 +55,7 @@ async function startTransfer(family: 4 | 6): Promise<Transfer> {
   await server.ready('ready');
   const host = family === 6 ? `[${ADDRESSES.correspondentIpv6}]` : ADDRESSES.correspondentIpv4;
   const source = family === 6 ? HOME.address : HOME.ipv4Address;
-  const download = new Download('mn', `http://${host}/file`, source);
+  const download = new Download('mn', curl(`http://${host}/file`, '--interface', source));
   await moreThan(download, 0);
   return { download, server, sha256 };
 }

@@ -25,11 +25,12 @@ function begin(...argv: readonly string[]) {
 }
 
 describe('npm run demo', () => {
-  test('--help names both; what is neither is refused', async () => {
+  test('--help names all; what is none is refused', async () => {
     const help = await attempt([...DEMO, '--help']);
     expect(help.code).toBe(0);
     expect(help.stdout).toMatch(/^ +node .*default/m);
     expect(help.stdout).toMatch(/^ +nemo .*mobile router/m);
+    expect(help.stdout).toMatch(/^ +ntmobile .*IPv6-only server/m);
     expect((await attempt([...DEMO, 'neemo'])).code).toBe(64);
   });
 
@@ -49,6 +50,21 @@ describe('npm run demo', () => {
         'home link',
       ].map((to) => ({ to, lost6: expect.any(Number), lost4: expect.any(Number), stall6Ms: expect.any(Number) })),
       totals: { checksumsRight: true, resets: 0 },
+    });
+  });
+
+  test('ntmobile: by name, through translators, over moves of both; nothing virtual is seen outside UDP', async () => {
+    const { stdout, stderr, code } = await attempt([...DEMO, 'ntmobile', '--stay', '0', '--json'], {
+      timeoutMs: 240_000,
+    });
+    expect(code, stdout + stderr).toBe(0);
+    const report: unknown = JSON.parse(stdout);
+    const ways = ['relayed', 'direct', 'relayed', 'direct', 'direct', 'direct', 'relayed', 'direct'];
+    expect(report).toMatchObject({
+      steps: ways.map((way) => ({ way, flowed: true, stall6Ms: expect.any(Number), stall4Ms: expect.any(Number) })),
+      totals: { checksumsRight: true, resets: 0 },
+      links: expect.arrayContaining([expect.objectContaining({ link: 'mn eth0', leaked: 0, dropped: 0 })]),
+      teredo: expect.toSatisfy((teredo: object) => 'move' in teredo || 'obstacle' in teredo),
     });
   });
 

@@ -4,7 +4,7 @@
  */
 import { expect } from 'vitest';
 import { createDigestedFile, type DigestedFile } from '#lab/demo/digested-file.ts';
-import { Download } from '#lab/demo/download.ts';
+import { curl, Download } from '#lab/demo/download.ts';
 import { tcpResets } from '#lab/demo/tcp-resets.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { type Background, waitFor } from '#lab/shell.ts';
@@ -80,7 +80,7 @@ export class Sessions implements Disposable {
       this.#fileServers.set(server, started);
     }
     for (const { client, from, to } of plans)
-      this.#downloads.push(new Download(client, `http://${bracketed(to)}/file`, from));
+      this.#downloads.push(new Download(client, curl(`http://${bracketed(to)}/file`, '--interface', from)));
   }
 
   async #stream({ client, from, server, to }: SessionEnds, port: number): Promise<void> {

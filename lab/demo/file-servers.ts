@@ -1,0 +1,18 @@
+import type { Background } from '../shell.ts';
+import type { Lab } from '../topology.ts';
+
+const PROGRAM = new URL('file-server.ts', import.meta.url).pathname;
+
+/** A server of one file at `/file` in each of the namespaces; SIGUSR1 lifts the pace. */
+export async function startFileServers(
+  lab: Lab,
+  namespaces: Iterable<string>,
+  file: string,
+  octetsPerSecond: number,
+  port = 80,
+): Promise<readonly Background[]> {
+  const argv = [process.execPath, PROGRAM, file, String(port), String(octetsPerSecond)];
+  const servers = [...namespaces].map((name) => lab.spawn(name, argv));
+  for (const server of servers) await server.ready('ready');
+  return servers;
+}

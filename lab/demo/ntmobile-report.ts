@@ -1,0 +1,68 @@
+/** What the NTMobile demo prints at its end, for people. */
+import { NETWORKS, type NetworkName } from '../networks.ts';
+import type { Way } from '../path-watch.ts';
+import { alignedTable, type Column, milliseconds } from './table.ts';
+
+/** Where the two nodes are. */
+export type Places = readonly [mn: NetworkName, mn2: NetworkName];
+
+export interface Step {
+  readonly places: Places;
+  /** Who moved there; empty: the nodes began there. */
+  readonly moved: string;
+  /** Between the nodes, at the end of the step. */
+  readonly way: Way;
+  /** From the usable address to the last change of the way; undefined when it did not change. */
+  readonly afterMs: number | undefined;
+  /** Of the downloads from the IPv6-only server by an IPv6 and by an IPv4 socket, and from the other node. */
+  readonly stall6Ms: number;
+  readonly stall4Ms: number;
+  readonly stallBetweenMs: number;
+  /** All three still flowed at the end of the step. */
+  readonly flowed: boolean;
+  /** Pings from node to node. */
+  readonly lost: number;
+}
+
+export interface NtmobileTotals {
+  readonly octets: number;
+  readonly checksumsRight: boolean;
+  readonly resets: number;
+}
+
+/** What a capture of one real link had. */
+export interface LinkCheck {
+  readonly link: string;
+  readonly frames: number;
+  readonly tunnelled: number;
+  readonly dropped: number;
+  /** Frames that show a virtual address outside UDP. */
+  readonly leaked: number;
+  readonly first: string | undefined;
+}
+
+const STEPS: readonly Column<Step>[] = [
+  ['moved', 'left', (step) => step.moved],
+  ['mn is at', 'left', ({ places: [mn] }) => NETWORKS[mn].label],
+  ['mn2 is at', 'left', ({ places: [, mn2] }) => NETWORKS[mn2].label],
+  ['mn to mn2', 'left', (step) => step.way],
+  ['so after ms', 'right', (step) => milliseconds(step.afterMs)],
+  ['gn6 by v6: stall ms', 'right', (step) => milliseconds(step.stall6Ms)],
+  ['gn6 by v4: stall ms', 'right', (step) => milliseconds(step.stall4Ms)],
+  ['mn2: stall ms', 'right', (step) => milliseconds(step.stallBetweenMs)],
+  ['pings lost', 'right', (step) => String(step.lost)],
+];
+
+export function stepTable(steps: readonly Step[]): string {
+  return alignedTable(STEPS, steps);
+}
+
+export function totalsText({ octets, checksumsRight, resets }: NtmobileTotals, links: readonly LinkCheck[]): string {
+  const mebibytes = (octets / 2 ** 20).toFixed(0);
+  const leaked = links.reduce((sum, link) => sum + link.leaked, 0);
+  const frames = links.reduce((sum, link) => sum + link.frames, 0);
+  const names = links.map(({ link }) => link).join(', ');
+  const wrong = links.filter(({ first }) => first !== undefined).map(({ link, first }) => `\n  ${link}: ${first}`);
+  return `total: ${mebibytes} MiB downloaded, ${checksumsRight ? 'checksums ok' : 'CHECKSUM WRONG'}, resets ${resets}
+virtual addresses outside UDP: ${leaked} in ${frames} frames on ${names}${wrong.join('')}`;
+}

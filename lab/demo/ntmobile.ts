@@ -1,0 +1,220 @@
+/**
+ * NTMobile: a node that begins behind a symmetric translator downloads from an IPv6-only server by name, through an IPv6 socket and through an IPv4 socket, and
+ * from another node behind a translator of its own, by its name; both move, also at the same moment. Then Teredo in the same places.
+ */
+import { LAB_DIRECTORY } from '../enter.ts';
+import { findLeaks, LEAK_SNAP_LENGTH } from '../leaks.ts';
+import { NETWORKS } from '../networks.ts';
+import { NTMOBILE, NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem, VIRTUAL_PREFIXES } from '../ntmobile.ts';
+import { PathWatch } from '../path-watch.ts';
+import { type Background, waitFor } from '../shell.ts';
+import type { Capture, Lab, LabOptions } from '../topology.ts';
+import { mayBeDirect } from '../traversal.ts';
+import { createDigestedFile } from './digested-file.ts';
+import { curl, Download } from './download.ts';
+import { startFileServers } from './file-servers.ts';
+import {
+  type LinkCheck,
+  type NtmobileTotals,
+  type Places,
+  type Step,
+  stepTable,
+  totalsText,
+} from './ntmobile-report.ts';
+import { Pinger } from './pinger.ts';
+import type { Stage } from './stage.ts';
+import { resetsOf } from './tcp-resets.ts';
+import { compareWithTeredo } from './teredo-comparison.ts';
+
+/** Where the two are, one step after the other: one moves, or both at once. */
+const JOURNEY: readonly Places[] = [
+  ['ar4', 'nat-prc-b'],
+  ['ar6', 'nat-prc-b'],
+  ['ar6', 'dsb'],
+  ['nat-prc', 'nat-prc-b'],
+  ['nat2', 'nat-prc-b'],
+  ['nat-sym', 'nat-sym-b'],
+  ['ds', 'nat-sym-b'],
+];
+const BEGIN: Places = ['nat-sym', 'nat-prc-b'];
+const NODES = ['mn', 'mn2'] as const;
+const SERVER = 'gn6.example';
+const PING_INTERVAL_MS = 10;
+const OCTETS_PER_SECOND = 4_000_000;
+const DIRECT_WITHIN_MS = 15_000;
+/** Real links on which no virtual address may be seen: of the nodes, the relay, the servers. */
+const LINKS = [
+  ['mn', 'eth0'],
+  ['mn2', 'eth0'],
+  ['rsn', 'wan'],
+  ['dc', 'wan'],
+  ['as', 'wan'],
+  ['server6', 'wan'],
+] as const;
+
+export const NTMOBILE_LAB: LabOptions = {
+  networks: [...new Set([BEGIN, ...JOURNEY].flat())],
+  nodes: { mn: ['eth0'], mn2: ['eth0'] },
+  servers: [...NTMOBILE_SERVERS, 'teredo'],
+};
+
+/** What goes on while the nodes move. */
+interface Play extends Disposable {
+  readonly stage: Stage;
+  readonly lab: Lab;
+  readonly nodes: readonly [NtmobileNode, NtmobileNode];
+  readonly server6: Download;
+  readonly server4: Download;
+  readonly between: Download;
+  readonly ping: Pinger;
+  readonly watch: PathWatch;
+}
+
+function labels([mn, mn2]: Places): string {
+  return `mn: ${NETWORKS[mn].label}; mn2: ${NETWORKS[mn2].label}`;
+}
+
+async function plug(lab: Lab, places: Places, from?: Places): Promise<void> {
+  const movers = NODES.map((node, at) => [node, places[at], from?.[at]] as const).filter(([, to, was]) => to !== was);
+  await Promise.all(
+    movers.map(async ([node, to]) => {
+      if (to === undefined) return;
+      await lab.move(node, to);
+      await lab.waitForAddress(node, NETWORKS[to].ipv6 === undefined ? 4 : 6, { timeoutMs: 15_000 });
+    }),
+  );
+}
+
+function flowing({ server6, server4, between, ping }: Play, sinceMs: number): boolean {
+  return server6.flowing && server4.flowing && between.flowing && ping.firstAnswerMs(sinceMs) !== undefined;
+}
+
+/** Everything flows, and the path is what it can be. Resolves with the time when the path became so, if it changed. */
+async function settle(play: Play, places: Places, sinceMs: number): Promise<number | undefined> {
+  const wanted = mayBeDirect(...places) ? 'direct' : 'relayed';
+  await waitFor(() => flowing(play, sinceMs) && play.watch.way === wanted, {
+    timeoutMs: DIRECT_WITHIN_MS,
+    what: `data of all downloads and a ${wanted} path (${labels(places)}); the path is ${play.watch.way}`,
+  });
+  return play.watch.changedAfter(sinceMs);
+}
+
+/** A move, or with `from` undefined the beginning. */
+async function step(play: Play, from: Places | undefined, to: Places): Promise<Step> {
+  const { lab, stage, server6, server4, between, ping, watch } = play;
+  const startMs = performance.now();
+  if (from !== undefined) await plug(lab, to, from);
+  const addressMs = performance.now();
+  const settledMs = await settle(play, to, addressMs);
+  await new Promise((resolve) => setTimeout(resolve, stage.stayMs));
+  const endMs = performance.now();
+  return {
+    places: to,
+    moved: from === undefined ? '' : NODES.filter((_, at) => from[at] !== to[at]).join(' and '),
+    way: watch.way,
+    afterMs: settledMs === undefined ? undefined : settledMs - addressMs,
+    stall6Ms: server6.stallMs(startMs, endMs),
+    stall4Ms: server4.stallMs(startMs, endMs),
+    stallBetweenMs: between.stallMs(startMs, endMs),
+    flowed: flowing(play, addressMs),
+    lost: ping.lost(startMs, endMs),
+  };
+}
+
+/** Everything by name, as applications do. */
+function begin(stage: Stage, lab: Lab, nodes: readonly [NtmobileNode, NtmobileNode]): Play {
+  using made = new DisposableStack();
+  const [mn, mn2] = nodes;
+  const download = (url: string, option: string): Download =>
+    made.use(new Download(mn.name, mn.argv(curl(url, option))));
+  const play = {
+    ...{ stage, lab, nodes },
+    server6: download(`http://${SERVER}/file`, '-6'),
+    server4: download(`http://${SERVER}/file`, '-4'),
+    between: download(`http://${mn2.domainName}/file`, '-6'),
+    ping: made.use(new Pinger(mn2.name, mn.domainName, PING_INTERVAL_MS, (argv) => mn2.argv(argv))),
+    watch: made.use(new PathWatch(nodes)),
+  };
+  const resources = made.move();
+  return { ...play, [Symbol.dispose]: () => resources.dispose() };
+}
+
+async function finish(
+  play: Play,
+  servers: readonly Background[],
+  digest: string,
+): Promise<Omit<NtmobileTotals, 'resets'>> {
+  const { server6, server4, between, stage } = play;
+  stage.say('the journey is over; the rest of the files at full speed …');
+  for (const server of servers) server.kill('SIGUSR1');
+  const results = await Promise.all([server6.result, server4.result, between.result]);
+  for (const { exitCode, message } of results) if (exitCode !== 0) stage.say(`curl ended with ${exitCode}: ${message}`);
+  return {
+    octets: results.reduce((sum, { octets }) => sum + octets, 0),
+    checksumsRight: results.every(({ sha256, exitCode }) => exitCode === 0 && sha256 === digest),
+  };
+}
+
+async function startCaptures(lab: Lab): Promise<readonly Capture[]> {
+  const start = ([namespace, name]: readonly [string, string]): Promise<Capture> =>
+    lab.capture(namespace, name, `${LAB_DIRECTORY}/${namespace}.pcap`, LEAK_SNAP_LENGTH);
+  return await Promise.all(LINKS.map(start));
+}
+
+async function checkCaptures(captures: readonly Capture[]): Promise<readonly LinkCheck[]> {
+  const checks: LinkCheck[] = [];
+  for (const [at, capture] of captures.entries()) {
+    await capture.stop();
+    const { frames, tunnelled, leakCount, leaks } = findLeaks(capture.file, VIRTUAL_PREFIXES, NTMOBILE.port);
+    const dropped = capture.dropped ?? 0;
+    checks.push({ link: LINKS[at]?.join(' ') ?? '', frames, tunnelled, dropped, leaked: leakCount, first: leaks[0] });
+  }
+  return checks;
+}
+
+/** Resolves with true when both nodes kept everything, and nothing of theirs was seen outside UDP. */
+export async function playNtmobile(lab: Lab, stage: Stage): Promise<boolean> {
+  const { say } = stage;
+  const system = new NtmobileSystem(lab, { nodes: NODES });
+  say('starting the account server, the direction coordinator and the relay; making accounts …');
+  await system.start();
+  const seconds = (JOURNEY.length + 1) * (stage.stayMs / 1000 + 4);
+  const file = `${LAB_DIRECTORY}/file`;
+  const { sha256 } = createDigestedFile(file, OCTETS_PER_SECOND * seconds);
+  const servers = await startFileServers(lab, ['server6', 'mn2'], file, OCTETS_PER_SECOND);
+  const captures = await startCaptures(lab);
+  say(`plugging both nodes in (${labels(BEGIN)}) …`);
+  await plug(lab, BEGIN);
+  const nodes = [system.node('mn'), system.node('mn2')] as const;
+  for (const node of nodes) await node.start();
+  const hosts = [...NODES, 'server6'];
+  const resetsBefore = await resetsOf(hosts);
+  using play = begin(stage, lab, nodes);
+  say(`downloading ${SERVER} (IPv6 only) by an IPv6 and by an IPv4 socket, and mn2 by its name; mn2 pings mn\n`);
+
+  const steps: Step[] = [];
+  for (const [at, next] of [BEGIN, ...JOURNEY].entries()) {
+    say(`→ ${labels(next)}`);
+    const made = await step(play, steps[at - 1]?.places, next);
+    say(
+      `    ${made.way}; TCP stood still for ${made.stall6Ms.toFixed(0)} / ${made.stall4Ms.toFixed(0)} / ${made.stallBetweenMs.toFixed(0)} ms; pings lost ${made.lost}`,
+    );
+    steps.push(made);
+  }
+  const totals: NtmobileTotals = {
+    ...(await finish(play, servers, sha256)),
+    resets: (await resetsOf(hosts)) - resetsBefore,
+  };
+  await system.stop();
+  const links = await checkCaptures(captures);
+  say(`\n${stepTable(steps)}\n\n${totalsText(totals, links)}\n`);
+  const teredo = await compareWithTeredo(lab, stage, file, steps);
+  stage.report({ steps, totals, links, teredo });
+  return totals.checksumsRight && totals.resets === 0 && steps.every(({ flowed }) => flowed) && links.every(isClean);
+}
+
+/** Nothing leaked, and the capture saw everything, tunnels among it where there are any. */
+function isClean({ link, tunnelled, dropped, leaked }: LinkCheck): boolean {
+  const tunnels = !link.startsWith('as ') && !link.startsWith('server6 ');
+  return leaked === 0 && dropped === 0 && (tunnelled > 0 || !tunnels);
+}

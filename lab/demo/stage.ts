@@ -1,0 +1,8 @@
+/** What a demo tells its audience, and how long it stays at each place. */
+export interface Stage {
+  readonly stayMs: number;
+  /** A line for people; nothing with --json. */
+  readonly say: (text: string) => void;
+  /** The result for programs: one JSON object, once; nothing without --json. */
+  readonly report: (result: object) => void;
+}

@@ -1,0 +1,143 @@
+/** Teredo in the places where NTMobile has just been: the same translators, the same server, the same tools. */
+import { NETWORKS, type NetworkName } from '../networks.ts';
+import { startTeredo, TeredoClient, teredoObstacle } from '../teredo.ts';
+import { reachesEachOther, Seat } from '../teredo-matrix.ts';
+import type { Lab } from '../topology.ts';
+import { curl, Download } from './download.ts';
+import { startFileServers } from './file-servers.ts';
+import type { Step } from './ntmobile-report.ts';
+import type { Stage } from './stage.ts';
+import { alignedTable, type Column, milliseconds } from './table.ts';
+
+/** One place of a node that wants the IPv6-only server: what comes by which socket. */
+export interface ServerRow {
+  readonly at: string;
+  readonly teredoByIpv6: boolean;
+  readonly teredoByIpv4: boolean;
+  /** Both downloads flowed there. */
+  readonly ntmobile: boolean;
+}
+
+/** Two places of nodes that want each other. */
+export interface PairRow {
+  readonly first: string;
+  readonly second: string;
+  readonly teredo: boolean;
+  readonly ntmobile: string;
+}
+
+/** A download from the IPv6-only server while its node moves. */
+export interface MoveRow {
+  readonly from: string;
+  readonly to: string;
+  /** Octets that came in the time after the new address was there. */
+  readonly octetsAfter: number;
+  readonly patienceMs: number;
+}
+
+export type TeredoComparison =
+  | { readonly obstacle: string }
+  | { readonly servers: readonly ServerRow[]; readonly pairs: readonly PairRow[]; readonly move: MoveRow };
+
+const SERVER = 'gn6.example';
+const QUALIFICATION_MS = 5_000;
+const AFTER_MOVE_MS = 5_000;
+/** The other server of the demo has ended its file; this one paces again. */
+const MOVE_OCTETS_PER_SECOND = 1_000_000;
+
+const SERVER_COLUMNS: readonly Column<ServerRow>[] = [
+  ['mn is at', 'left', ({ at }) => at],
+  [`Teredo: ${SERVER} by v6`, 'left', ({ teredoByIpv6 }) => (teredoByIpv6 ? 'reached' : 'no')],
+  ['by v4', 'left', ({ teredoByIpv4 }) => (teredoByIpv4 ? 'reached' : 'no')],
+  ['NTMobile: both', 'left', ({ ntmobile }) => (ntmobile ? 'reached' : 'no')],
+];
+const PAIR_COLUMNS: readonly Column<PairRow>[] = [
+  ['mn is at', 'left', ({ first }) => first],
+  ['mn2 is at', 'left', ({ second }) => second],
+  ['Teredo', 'left', ({ teredo }) => (teredo ? 'reached' : 'no')],
+  ['NTMobile', 'left', ({ ntmobile }) => ntmobile],
+];
+
+/** Whether an HTTP server answers, whatever it says. */
+async function answersCurl(lab: Lab, node: string, option: string): Promise<boolean> {
+  const argv = ['curl', option, '-sS', '-o', '/dev/null', '-m', '6', `http://${SERVER}/`];
+  return (await lab.attempt(node, argv)).code === 0;
+}
+
+async function serverRow(lab: Lab, node: string, at: NetworkName, ntmobile: boolean): Promise<ServerRow> {
+  await using _seat = await Seat.take(lab, node, at);
+  return {
+    at: NETWORKS[at].label,
+    teredoByIpv6: await answersCurl(lab, node, '-6'),
+    teredoByIpv4: await answersCurl(lab, node, '-4'),
+    ntmobile,
+  };
+}
+
+/** From behind one translator to a public address, as the NTMobile nodes just did. */
+async function moveRow(lab: Lab, node: string, file: string): Promise<MoveRow> {
+  const [from, to]: readonly [NetworkName, NetworkName] = ['nat-prc', 'ar4'];
+  await lab.move(node, from);
+  await lab.waitForAddress(node, 4);
+  await using client = new TeredoClient(lab, node);
+  const before = await client.address(QUALIFICATION_MS);
+  if (before === undefined) throw new Error(`no Teredo address in ${NETWORKS[from].label}`);
+  const [server] = await startFileServers(lab, ['server6'], file, MOVE_OCTETS_PER_SECOND, 8080);
+  using download = new Download(node, curl(`http://${SERVER}:8080/file`, '-6'));
+  await download.began();
+  await lab.move(node, to);
+  await lab.waitForAddress(node, 4);
+  const octets = download.octets;
+  await new Promise((resolve) => setTimeout(resolve, AFTER_MOVE_MS));
+  const octetsAfter = download.octets - octets;
+  await server?.stop();
+  return { from: NETWORKS[from].label, to: NETWORKS[to].label, octetsAfter, patienceMs: AFTER_MOVE_MS };
+}
+
+/** Measures Teredo where the steps were, each place and each pair once. */
+export async function compareWithTeredo(
+  lab: Lab,
+  stage: Stage,
+  file: string,
+  steps: readonly Step[],
+): Promise<TeredoComparison> {
+  const obstacle = teredoObstacle();
+  if (obstacle !== undefined) {
+    stage.say(`Teredo is left out: ${obstacle}`);
+    return { obstacle };
+  }
+  stage.say('Teredo (miredo) in the same places …');
+  await startTeredo(lab);
+  const servers: ServerRow[] = [];
+  const visited = Map.groupBy(steps, ({ places: [mn] }) => mn);
+  for (const [at, there] of visited) {
+    const flowed = there.every((step) => step.flowed);
+    if (NETWORKS[at].ipv6 === undefined) servers.push(await serverRow(lab, 'mn', at, flowed));
+  }
+  const pairs: PairRow[] = [];
+  for (const {
+    places: [mn, mn2],
+    way,
+    flowed,
+  } of steps.filter((step) => step.places.every(isTranslated))) {
+    await using first = await Seat.take(lab, 'mn', mn);
+    await using second = await Seat.take(lab, 'mn2', mn2);
+    const teredo = await reachesEachOther(lab, first, second);
+    pairs.push({
+      first: NETWORKS[mn].label,
+      second: NETWORKS[mn2].label,
+      teredo,
+      ntmobile: flowed ? `reached, ${way}` : 'no',
+    });
+  }
+  const move = await moveRow(lab, 'mn', file);
+  stage.say(`${alignedTable(SERVER_COLUMNS, servers)}\n\n${alignedTable(PAIR_COLUMNS, pairs)}\n`);
+  stage.say(
+    `a download by Teredo from ${move.from} to ${move.to}: ${move.octetsAfter} octets in the ${milliseconds(move.patienceMs)} ms after the new address`,
+  );
+  return { servers, pairs, move };
+}
+
+function isTranslated(name: NetworkName): boolean {
+  return NETWORKS[name].nat.length > 0;
+}
