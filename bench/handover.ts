@@ -65,7 +65,7 @@ function sleep(milliseconds: number): Promise<void> {
 }
 
 /** When the address of the network and the route to it were both there; undefined as long as one is missing. */
-function usableSince(probe: Probe, network: NetworkName): number | undefined {
+export function usableSince(probe: Probe, network: NetworkName): number | undefined {
   const family = NETWORKS[network].ipv6 === undefined ? 4 : 6;
   const first = (what: 'address' | 'route'): number | undefined =>
     probe.usable().find((one) => one.what === what && one.family === family)?.atUs;
@@ -75,7 +75,7 @@ function usableSince(probe: Probe, network: NetworkName): number | undefined {
 }
 
 /** Milliseconds from `sinceUs` to the first packet that was sent after `sentAfterUs` and came then. */
-function stallMs(probe: Probe, sinceUs: number, sentAfterUs: number): number | undefined {
+export function stallMs(probe: Probe, sinceUs: number, sentAfterUs: number): number | undefined {
   const first = probe.received().find(({ atUs, sentUs }) => atUs >= sinceUs && sentUs >= sentAfterUs);
   return first === undefined ? undefined : (first.atUs - sinceUs) / 1000;
 }
@@ -158,11 +158,11 @@ async function measureTraffic(
 }
 
 /** Lets the routers learn each other's link-layer addresses: on the first visit to a network that would cost a round trip of its own. */
-async function meetNeighbours(lab: Lab): Promise<void> {
-  for (const { name, index, ipv4 } of lab.networks) {
+export async function meetNeighbours(lab: Lab): Promise<void> {
+  for (const { name, index, ipv4, nat } of lab.networks) {
     const { core4, core6 } = coreLink(index);
     const address = ipv4 === undefined ? core6 : core4;
-    await lab.exec(name, ['ping', '-n', '-c', '1', '-W', '2', address]);
+    await lab.exec(nat.length > 1 ? `${name}-isp` : name, ['ping', '-n', '-c', '1', '-W', '2', address]);
   }
 }
 

@@ -1,11 +1,12 @@
 /**
- * `npm run -s bench -- throughput|handover|home-agent|prefixes|direction-coordinator|matrix|translation [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
+ * `npm run -s bench -- throughput|handover|home-agent|prefixes|direction-coordinator|matrix|translation|ntmobile-handover [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
  */
 import { Command } from 'commander';
 import { type CoordinatorSettings, directionCoordinator } from './direction-coordinator.ts';
 import { type HandoverSettings, handover } from './handover.ts';
 import { homeAgent } from './home-agent.ts';
 import { type MatrixSettings, matrix } from './matrix.ts';
+import { type NtmobileHandoverSettings, ntmobileHandover } from './ntmobile-handover.ts';
 import { type PrefixSettings, prefixCost } from './prefixes.ts';
 import { printReport } from './report.ts';
 import { throughput } from './throughput.ts';
@@ -116,6 +117,19 @@ program
   .option('--threads <n>', 'threads of the data plane', Number, 2)
   .action(async ({ json, ...settings }: { json: boolean } & TranslationSettings) => {
     printReport(await translation(settings), json);
+  });
+
+program
+  .command('ntmobile-handover')
+  .description(
+    'stall of data between two NTMobile nodes when one or both move, names until their first octet, in round trips of the lab’s links',
+  )
+  .option('--json', 'one JSON object on standard output', false)
+  .option('--moves <n>', 'moves, at least', Number, 100)
+  .option('--delay <ms>', 'one-way delay to the visited networks', Number, 20)
+  .option('--names <n>', 'names of general servers, at most 32', Number, 20)
+  .action(async ({ json, ...settings }: { json: boolean } & NtmobileHandoverSettings) => {
+    printReport(await ntmobileHandover(settings), json);
   });
 
 await program.parseAsync();
