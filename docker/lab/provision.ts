@@ -67,6 +67,7 @@ async function ntmobile(account: string) {
     accountServer: { host: 'as.example', fingerprint },
     account,
     passwordFile: keep(`${account}.password`, passwordOf(account)),
+    resolver: 'resolv-conf',
   };
 }
 
@@ -106,7 +107,9 @@ async function configurationOf(name: string): Promise<object> {
         addresses: ['198.51.100.5', '2001:db8:f::5'],
         systemPrefix: SYSTEM.systemPrefix,
         authorities: [authorityOf('as authority')],
-        coordinators: [COORDINATOR],
+        directionCoordinators: [COORDINATOR],
+        // Servers of the lab are on the relay's own link.
+        allowedDestinations: ['198.51.100.0/24', '2001:db8:f::/64'],
         daemon: { resolvers: CORE.names },
       };
     default:

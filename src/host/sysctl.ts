@@ -1,4 +1,14 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { DesiredSysctl } from '#engine/contract.ts';
 import { SystemError } from './system-error.ts';
@@ -84,9 +94,18 @@ function readOriginals(file: string): Map<string, string> {
   return new Map(Object.entries(value).flatMap(([path, text]) => (typeof text === 'string' ? [[path, text]] : [])));
 }
 
-/** Whether the kernel forwards IPv6 by the interface that a packet came in by, where that is asked for (Linux 6.17). */
+/**
+ * Whether the kernel forwards IPv6 by the interface that a packet came in by, where that is asked for (Linux 6.17), and lets us ask: in a
+ * container /proc/sys is often read-only, and forwarding at all was allowed by whoever made the container.
+ */
 export function forwardsByInterface(): boolean {
-  return existsSync(join(ROOT, 'net/ipv6/conf/all/force_forwarding'));
+  try {
+    // access(2) would not count capabilities of a user who is not root.
+    closeSync(openSync(join(ROOT, 'net/ipv6/conf/all/force_forwarding'), 'r+'));
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Families in which this host forwards packets between any of its interfaces, `device` left out. */

@@ -1,0 +1,85 @@
+/**
+ * The lab in containers, as somebody has it who types what docs/docker.md says: build, up, moves, the demonstration, down.
+ */
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { ACCESS_NETWORKS, dockerName, MOVING_NODES } from '#ops/docker-lab/map.ts';
+import { Engine, say } from './engine.ts';
+
+const CLI = new URL('../../src/ops/cli.ts', import.meta.url).pathname;
+const COMPOSE: { services: Record<string, { networks?: Record<string, unknown> }>; networks: Record<string, unknown> } =
+  parse(readFileSync(new URL('../../compose.yaml', import.meta.url), 'utf8'), { merge: true });
+const compose = ['docker-compose', '--ansi', 'never'];
+
+let engine: Engine;
+
+beforeAll(async () => {
+  engine = await Engine.start();
+  const base = await say('sh', 'docker/base.sh');
+  expect(base.code, base.output).toBe(0);
+  const built = await say(...compose, 'build');
+  expect(built.code, built.output.slice(-3000)).toBe(0);
+}, 900_000);
+
+afterAll(async () => {
+  await say(...compose, 'down', '--timeout', '8');
+  await engine?.[Symbol.asyncDispose]();
+}, 120_000);
+
+const sojourn = (...args: readonly string[]) => say(process.execPath, CLI, ...args);
+
+/** What Docker and the kernel show of a lab. */
+async function traces(): Promise<readonly string[]> {
+  const containers = await say('docker', 'ps', '--all', '--quiet', '--filter', `name=^${dockerName('')}`);
+  const networks = await say('docker', 'network', 'ls', '--quiet', '--filter', `name=^${dockerName('')}`);
+  const bridges = await say('ip', '-oneline', 'link', 'show', 'type', 'bridge');
+  const rules = await say('iptables', '-S', 'DOCKER-USER');
+  return [...containers.output.split('\n'), ...networks.output.split('\n')]
+    .concat(`${bridges.output}\n${rules.output}`.split('\n').filter((line) => line.includes('sj-')))
+    .filter((line) => line !== '');
+}
+
+describe('the map of the command line', () => {
+  it('is that of compose.yaml', () => {
+    expect(Object.keys(COMPOSE.networks)).toEqual(expect.arrayContaining(Object.keys(ACCESS_NETWORKS)));
+    for (const [node, network] of Object.entries(MOVING_NODES)) {
+      expect(Object.keys(COMPOSE.services[node]?.networks ?? {})).toContain(network);
+    }
+  });
+});
+
+describe('the lab', () => {
+  it('comes up, and everybody in it is well', async () => {
+    const up = await say(...compose, 'up', '-d');
+    expect(up.code, up.output).toBe(0);
+    const status = await sojourn('--json', 'lab', 'status', '--docker', '--wait', '180');
+    expect(status.code, status.output).toBe(0);
+    for (const service of Object.keys(COMPOSE.services)) expect(status.output).toContain(`"container": "${service}"`);
+  }, 300_000);
+
+  it('moves a node', async () => {
+    const moved = await sojourn('lab', 'move', 'mn', 'ds', '--docker');
+    expect(moved.code, moved.output).toBe(0);
+    expect(moved.output).toContain('mn is registered from ds');
+    expect((await sojourn('lab', 'status', '--docker')).output).toMatch(/^mn +healthy +ds$/m);
+  }, 120_000);
+
+  it('says what it does not know', async () => {
+    expect((await sojourn('lab', 'move', 'mn', 'nowhere', '--docker')).code).toBe(64);
+    expect((await sojourn('lab', 'status')).output).toContain('--docker');
+  });
+
+  it('shows downloads that survive every move, of a node, a network, and by NTMobile', async () => {
+    const demo = await sojourn('lab', 'demo', '--docker');
+    expect(demo.code, demo.output).toBe(0);
+    expect(demo.output).toContain('everything arrived');
+  }, 600_000);
+
+  it('leaves nothing', async () => {
+    expect((await traces()).length).toBeGreaterThan(0);
+    const down = await say(...compose, 'down', '--timeout', '8');
+    expect(down.code, down.output).toBe(0);
+    expect(await traces()).toEqual([]);
+  }, 180_000);
+});
