@@ -41,11 +41,15 @@ export function directionCoordinatorSchema() {
       authorities: z
         .array(publicKeyField())
         .min(1)
-        .meta({ description: 'public keys of account servers, whose credentials nodes register with' }),
+        .meta({
+          reloadable: true,
+          description: 'public keys of account servers, whose credentials nodes register with',
+        }),
       relays: z
         .array(publicKeyField())
         .default([])
         .meta({
+          reloadable: true,
           description: 'public keys of relays that may register; none unless given',
           sample: ['base64:YkfJ9/2oxxYYVJkFYFJsW4FkVUPyNCHBmVYVWEGLdAE='],
         }),
@@ -55,26 +59,34 @@ export function directionCoordinatorSchema() {
         .meta({ description: 'virtual IPv4 addresses of servers that know nothing of NTMobile; at least a /24' }),
       maximumLifetimeSeconds: integerField(60, 86_400)
         .default(600)
-        .meta({ description: 'longest lifetime of a registration', unit: 'seconds' }),
+        .meta({ reloadable: true, description: 'longest lifetime of a registration', unit: 'seconds' }),
       maximumRegistrations: integerField(1, 10_000_000)
         .default(100_000)
-        .meta({ description: 'most nodes registered at a time' }),
+        .meta({ reloadable: true, description: 'most nodes registered at a time' }),
       relayRateKilobits: integerField(1, 100_000_000)
         .default(100_000)
-        .meta({ description: 'rate of each leg of a path at a relay', unit: 'kilobits a second' }),
+        .meta({ reloadable: true, description: 'rate of each leg of a path at a relay', unit: 'kilobits a second' }),
       strangersPerSecond: integerField(1, 1_000_000)
         .default(200)
-        .meta({ description: 'handshakes of strangers that are taken without a cookie', unit: 'per second' }),
+        .meta({
+          reloadable: true,
+          description: 'handshakes of strangers that are taken without a cookie',
+          unit: 'per second',
+        }),
       nameServer: z
         .strictObject({
           port: integerField(1, 65_535).default(53).meta({ description: 'UDP and TCP port' }),
           names: z
             .array(domainField())
             .default([])
-            .meta({ description: "names of the zone's servers; ns.<zone> unless given", sample: ['ns.nodes.example'] }),
+            .meta({
+              reloadable: true,
+              description: "names of the zone's servers; ns.<zone> unless given",
+              sample: ['ns.nodes.example'],
+            }),
           timeToLiveSeconds: integerField(1, 86_400)
             .default(60)
-            .meta({ description: 'how long resolvers may keep an answer', unit: 'seconds' }),
+            .meta({ reloadable: true, description: 'how long resolvers may keep an answer', unit: 'seconds' }),
         })
         .prefault({})
         .meta({ description: 'the name server of the zone' }),

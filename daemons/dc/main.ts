@@ -5,12 +5,13 @@ import { NO_KERNEL, planeWithoutTunnels } from '#compose/control-only.ts';
 import { secretOf } from '#compose/secret-file.ts';
 import { type KeyPair, keyPairOf } from '#crypto/primitives.ts';
 import { createDirectionCoordinator } from '#engine/direction-coordinator/direction-coordinator.ts';
-import { judgeBy } from '#engine/shared/ntmobile/credential-judge.ts';
+import { type CredentialJudge, judgeBy } from '#engine/shared/ntmobile/credential-judge.ts';
 import { createClock } from '#host/clock.ts';
 import { DatagramSockets } from '#host/datagram-sockets.ts';
 import { NameServer } from '#host/name-server.ts';
 import { sendToNotifySocket } from '#host/notify-socket.ts';
 import { randomBytes } from '#host/random.ts';
+import type { Zone } from '#host/zone-answer.ts';
 import { loadConfiguration } from '#ops/config.ts';
 import type { ServiceSettings } from '#ops/daemon-settings.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
@@ -24,31 +25,45 @@ function ownKey({ stateDirectory, name }: ServiceSettings): KeyPair {
   return keyPairOf(secretOf(join(stateDirectory, `${name}.key`)));
 }
 
-async function start(settings: DirectionCoordinatorSettings, house: House): Promise<RunningDaemon> {
-  const { daemon, coordinator, authorities, addresses, port, secondPort, nameServer } = settings;
+/** The same judge as long as the authorities are: another one has every registration judged anew. */
+function judgesOf(): (authorities: readonly Uint8Array[]) => CredentialJudge {
+  const judges = new Map<string, CredentialJudge>();
+  return (authorities) => {
+    const key = authorities.map(hex).sort().join();
+    const judge = judges.get(key) ?? judgeBy(authorities);
+    judges.clear();
+    judges.set(key, judge);
+    return judge;
+  };
+}
+
+async function start(
+  settings: DirectionCoordinatorSettings,
+  house: House,
+): Promise<RunningDaemon<DirectionCoordinatorSettings>> {
+  const { daemon, addresses, port, secondPort, nameServer } = settings;
   await using made = new AsyncDisposableStack();
   const stateFile = (name: string): string => join(daemon.stateDirectory, `${daemon.name}${name}`);
   const store = made.adopt(openSqliteStore(stateFile('.sqlite')), (it) => it.close());
   const own = ownKey(daemon);
   const endpoints = [port, secondPort].flatMap((each) => addresses.map((address) => ({ address, port: each })));
   const sockets = made.use(await DatagramSockets.open(endpoints));
-  const engine = createDirectionCoordinator(
-    {
-      ...coordinator,
-      ...{ own, secret: secretOf(stateFile('.secret')), judgeCredential: judgeBy(authorities) },
-      secondEndpoints: addresses.map((address) => ({ address, port: secondPort })),
-    },
-    randomBytes,
-  );
-  const names = made.use(
-    await NameServer.open({
-      ...{ addresses, port: nameServer.port },
-      zone: {
-        ...{ name: coordinator.zone, servers: nameServer.names, timeToLiveSeconds: nameServer.timeToLiveSeconds },
-        addressesOf: (name) => engine.addressesOf(name),
-      },
-    }),
-  );
+  const secret = secretOf(stateFile('.secret'));
+  const secondEndpoints = addresses.map((address) => ({ address, port: secondPort }));
+  const judge = judgesOf();
+  const configurationOf = ({ coordinator, authorities }: DirectionCoordinatorSettings) => {
+    return { ...coordinator, own, secret, secondEndpoints, judgeCredential: judge(authorities) };
+  };
+  const engine = createDirectionCoordinator(configurationOf(settings), randomBytes);
+  const zoneOf = ({ coordinator, nameServer: { names, timeToLiveSeconds } }: DirectionCoordinatorSettings): Zone => {
+    return {
+      name: coordinator.zone,
+      servers: names,
+      timeToLiveSeconds,
+      addressesOf: (name) => engine.addressesOf(name),
+    };
+  };
+  const names = made.use(await NameServer.open({ addresses, port: nameServer.port, zone: zoneOf(settings) }));
   const driver = createDriver({
     ...{
       engine: watched(engine, house.messages),
@@ -63,6 +78,10 @@ async function start(settings: DirectionCoordinatorSettings, house: House): Prom
   // From here on the driver closes what was opened.
   made.move();
   return {
+    reconfigure(fresh) {
+      driver.reconfigure((now, out) => engine.reconfigure(now, configurationOf(fresh), out));
+      names.useZone(zoneOf(fresh));
+    },
     async stop() {
       await names[Symbol.asyncDispose]();
       return driver.stop();

@@ -12,15 +12,23 @@ export interface NameServerOptions {
 
 export class NameServer implements AsyncDisposable {
   readonly #listener: DnsListener;
+  readonly #served: { zone: Zone };
 
-  private constructor(listener: DnsListener) {
+  private constructor(listener: DnsListener, served: { zone: Zone }) {
     this.#listener = listener;
+    this.#served = served;
   }
 
   /** Throws what the host throws when an address or the port cannot be had. */
   static async open({ addresses, port, zone }: NameServerOptions): Promise<NameServer> {
-    const answer = (query: Uint8Array, transport: 'udp' | 'tcp') => answerQuery(query, zone, transport);
-    return new NameServer(await DnsListener.open({ addresses, port, answer }));
+    const served = { zone };
+    const answer = (query: Uint8Array, transport: 'udp' | 'tcp') => answerQuery(query, served.zone, transport);
+    return new NameServer(await DnsListener.open({ addresses, port, answer }), served);
+  }
+
+  /** For questions from now on. */
+  useZone(zone: Zone): void {
+    this.#served.zone = zone;
   }
 
   get port(): number {

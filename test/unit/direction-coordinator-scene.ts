@@ -1,14 +1,17 @@
 /** A direction coordinator with nodes and relays around it, under virtual time. */
 
+import { expect } from 'vitest';
 import { hex } from '#base/bytes.ts';
 import { ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER, wall } from '#base/time.ts';
 import { keyPairOf, sha256 } from '#crypto/primitives.ts';
-import type { CommonInput, Engine, EngineEvent, JsonObject, JsonValue, Output } from '#engine/contract.ts';
+import type { CommonInput, EngineEvent, JsonObject, JsonValue, Output } from '#engine/contract.ts';
 import type { DirectionCoordinatorConfiguration } from '#engine/direction-coordinator/configuration.ts';
-import { createDirectionCoordinator } from '#engine/direction-coordinator/direction-coordinator.ts';
-import type { Counters } from '#engine/shared/counters.ts';
-import type { CredentialHolder } from '#engine/shared/ntmobile/credential-judge.ts';
+import {
+  createDirectionCoordinator,
+  type DirectionCoordinator,
+} from '#engine/direction-coordinator/direction-coordinator.ts';
+import type { CredentialHolder, CredentialJudge } from '#engine/shared/ntmobile/credential-judge.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { SessionListener } from '#engine/shared/ntmobile/session-listener.ts';
 import { Sessions } from '#engine/shared/ntmobile/sessions.ts';
@@ -130,7 +133,13 @@ export class Scene {
   readonly stored = new Map<string, { table: string; key: string; value: JsonValue }>();
   /** What each credential's octets say. */
   readonly holders = new Map<string, CredentialHolder>();
-  engine: Engine<CommonInput> & { readonly counters: Counters } = this.#start();
+  readonly #judge: CredentialJudge = (credential, publicKey, now) => {
+    const holder = this.holders.get(hex(credential));
+    const right = holder !== undefined && hex(holder.nodeId) === hex(sha256(publicKey).slice(0, 16));
+    return right && now < holder.notAfter ? holder : undefined;
+  };
+  #changes: Partial<DirectionCoordinatorConfiguration> = {};
+  engine: DirectionCoordinator = this.#start();
   readonly events: EngineEvent[] = [];
   readonly replies: { readonly ok: boolean; readonly value: JsonValue }[] = [];
   readonly #flying: { at: Monotonic; deliver: () => void }[] = [];
@@ -143,14 +152,11 @@ export class Scene {
         secret: new Uint8Array(32).fill(3),
         relayKeys: [RELAY_KEY, SECOND_RELAY_KEY],
       },
-      judgeCredential: (credential, publicKey, now) => {
-        const holder = this.holders.get(hex(credential));
-        const right = holder !== undefined && hex(holder.nodeId) === hex(sha256(publicKey).slice(0, 16));
-        return right && now < holder.notAfter ? holder : undefined;
-      },
+      judgeCredential: this.#judge,
       ...{ systemPrefix: prefix('fd12:3456:789a::/48'), generalIpv4Prefix: prefix('198.19.0.0/16') },
       ...{ secondEndpoints: [SECOND], maximumLifetimeSeconds: 300, maximumRegistrations: 3 },
       ...{ relayRateKilobits: 10_000, strangersPerSecond: 100 },
+      ...this.#changes,
     };
   }
 
@@ -165,6 +171,15 @@ export class Scene {
     this.engine = this.#start();
     for (const { table, key, value } of this.stored.values()) this.step({ kind: 'record', table, key, value });
     this.step({ kind: 'restored' });
+  }
+
+  /** The operator decides otherwise. */
+  reconfigure(changes: Partial<DirectionCoordinatorConfiguration>): void {
+    // The same judge as long as nobody gives another one.
+    this.#changes = { judgeCredential: this.#judge, ...this.#changes, ...changes };
+    const out: Output[] = [];
+    this.engine.reconfigure(this.now, this.#configuration(), out);
+    expect(out).toEqual([]);
   }
 
   ask(command: string, parameters: JsonObject = {}) {

@@ -16,6 +16,7 @@ import type {
   JsonValue,
   Output,
   RandomBytes,
+  Reconfigurable,
 } from '#engine/contract.ts';
 import { CounterSet, type Counters } from '#engine/shared/counters.ts';
 import type { ObservedMessage } from '#engine/shared/ntmobile/observed-message.ts';
@@ -41,7 +42,7 @@ const DIRECTION_ATTEMPT_MS = 3_000;
 const NO_PATH = new Uint8Array(8);
 
 /** Never throws for a peer's fault; `clock` must be the first input. */
-export interface DirectionCoordinator extends Engine<CommonInput> {
+export interface DirectionCoordinator extends Engine<CommonInput>, Reconfigurable<DirectionCoordinatorConfiguration> {
   readonly counters: Counters;
   /** For the name server: virtual addresses of a name of the zone; undefined: there is no such node. */
   addressesOf(
@@ -57,7 +58,7 @@ export function createDirectionCoordinator(
 }
 
 class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListener<PendingDirection> {
-  readonly #configuration: DirectionCoordinatorConfiguration;
+  #configuration: DirectionCoordinatorConfiguration;
   readonly #sessions: Sessions<PendingDirection>;
   readonly #registrations = new Registrations();
   readonly #relays = new Relays();
@@ -89,7 +90,17 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
   }
 
   deadline(): Monotonic {
-    return earliest(this.#sessions.deadline(), this.#registrations.deadline());
+    return earliest(this.#sessions.deadline(), this.#registrar.deadline());
+  }
+
+  reconfigure(now: Monotonic, configuration: DirectionCoordinatorConfiguration): void {
+    this.#configuration = configuration;
+    this.#writer.configuration = configuration;
+    this.#sessions.setStrangersPerSecond(configuration.strangersPerSecond);
+    for (const session of this.#registrar.reconfigure(now, configuration)) {
+      this.#relays.removeOf(session);
+      this.#sessions.forget(session);
+    }
   }
 
   step(now: Monotonic, input: CommonInput, out: Output[]): void {
@@ -113,6 +124,9 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
     }
     this.#sessions.tick(now);
     this.#registrar.endDue(now, this.#out);
+    for (const { session } of this.#registrar.judgeAnew(now, this.#out)) {
+      if (session !== undefined) this.#sessions.forget(session);
+    }
   }
 
   // --- sessions ---

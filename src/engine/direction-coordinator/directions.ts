@@ -80,11 +80,11 @@ function describe(other: NodeRegistration, candidates: readonly NtmobileOption[]
 
 /** Makes the options of directions; the clock's offset changes with `offsetMs`. */
 export class DirectionWriter {
-  readonly #configuration: DirectionCoordinatorConfiguration;
+  configuration: DirectionCoordinatorConfiguration;
   offsetMs = 0;
 
   constructor(configuration: DirectionCoordinatorConfiguration) {
-    this.#configuration = configuration;
+    this.configuration = configuration;
   }
 
   /** Route Direction to the node that was asked for. */
@@ -95,7 +95,7 @@ export class DirectionWriter {
       { type: 'path-id', pathId },
       { type: 'role', role: DirectionRole.responder },
       ...describe(asker, given.length > 0 ? given : asker.candidates),
-      ...leg(this.#configuration, now, this.offsetMs, direction, responder, DirectionRole.responder),
+      ...leg(this.configuration, now, this.offsetMs, direction, responder, DirectionRole.responder),
     ];
   }
 
@@ -112,7 +112,7 @@ export class DirectionWriter {
       { type: 'path-id', pathId },
       { type: 'role', role: DirectionRole.initiator },
       ...describe(responder, given.length > 0 ? given : responder.candidates),
-      ...leg(this.#configuration, now, this.offsetMs, direction, asker, DirectionRole.initiator),
+      ...leg(this.configuration, now, this.offsetMs, direction, asker, DirectionRole.initiator),
       { type: 'time-to-live', seconds: DEFAULT_TIME_TO_LIVE_SECONDS },
     ];
   }

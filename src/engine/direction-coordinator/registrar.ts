@@ -4,7 +4,7 @@
  * No RFC: docs/ntmobile.md §6 (Registration Request and Response)
  */
 import { hex } from '#base/bytes.ts';
-import { after, earliest, type Monotonic, type Wall, wall } from '#base/time.ts';
+import { after, earliest, type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { relayTokenKey } from '#crypto/relay-token.ts';
 import type { JsonObject, JsonValue, Output } from '#engine/contract.ts';
@@ -24,13 +24,18 @@ import { REGISTRATIONS_TABLE, readRegistration, registrationRecord } from './sto
 /** How long a name stays known after its registration ended: unreachable, not unknown. */
 const REMEMBERED_MS = 24 * 3_600_000;
 const RELAYS_TOLD = 4;
+/** Signatures that are verified before anything else gets its turn. */
+const JUDGED_AT_ONCE = 100;
 
 export class Registrar {
-  readonly #configuration: DirectionCoordinatorConfiguration;
+  #configuration: DirectionCoordinatorConfiguration;
   readonly #registrations: Registrations;
   readonly #relays: Relays;
   readonly #counters: CounterSet<CoordinatorCounter>;
-  readonly #relayKeys: ReadonlySet<string>;
+  #relayKeys: ReadonlySet<string>;
+  /** Node ids of registrations that are to be judged by other authorities. */
+  #unjudged: Uint8Array[] = [];
+  #judgeAt: Monotonic = NEVER;
   /** `wallMs - monotonicMs`. */
   offsetMs = 0;
 
@@ -45,6 +50,34 @@ export class Registrar {
     this.#relays = relays;
     this.#counters = counters;
     this.#relayKeys = new Set(configuration.relayKeys.map(hex));
+  }
+
+  /** Takes other decisions. Gives the sessions of relays that are none of ours any more; nodes are judged anew a little later. */
+  reconfigure(now: Monotonic, configuration: DirectionCoordinatorConfiguration): readonly Session[] {
+    const sameJudge = configuration.judgeCredential === this.#configuration.judgeCredential;
+    this.#configuration = configuration;
+    this.#relayKeys = new Set(configuration.relayKeys.map(hex));
+    this.#judgeAt = now;
+    if (!sameJudge) this.#unjudged = [...this.#registrations.all()].map(({ holder }) => holder.nodeId);
+    return this.#relays.sessionsOf((publicKey) => !this.#relayKeys.has(hex(publicKey)));
+  }
+
+  deadline(): Monotonic {
+    const registrations = this.#registrations.deadline();
+    return this.#unjudged.length > 0 ? earliest(this.#judgeAt, registrations) : registrations;
+  }
+
+  /** Judges some of the registrations that other authorities may not vouch for, and gives those that have to go, which are gone. */
+  judgeAnew(now: Monotonic, out: Output[]): readonly NodeRegistration[] {
+    this.#judgeAt = now;
+    return this.#unjudged.splice(0, JUDGED_AT_ONCE).flatMap((nodeId) => {
+      const registration = this.#registrations.ofNode(nodeId);
+      if (registration === undefined || !registration.active) return [];
+      const { credential, publicKey } = registration;
+      if (this.#configuration.judgeCredential(credential, publicKey, this.#wall(now)) !== undefined) return [];
+      this.#end(registration, out);
+      return [registration];
+    });
   }
 
   /** Whether a handshake of that key goes on: a relay of ours, or a node with a valid credential. */
@@ -144,14 +177,17 @@ export class Registrar {
   /** Ends a registration at the operator's word, and gives it; its node may register anew, with keys that are new. */
   revoke(wanted: string, out: Output[]): NodeRegistration | undefined {
     const found = this.#registrations.find(wanted);
-    if (found === undefined) return undefined;
+    if (found !== undefined) this.#end(found, out);
+    return found;
+  }
+
+  #end(found: NodeRegistration, out: Output[]): void {
     const { name, nodeId, virtualIpv6, virtualIpv4 } = found.holder;
     this.#registrations.remove(found);
     this.#counters.count('registration-revoked');
     out.push({ kind: 'persist', table: REGISTRATIONS_TABLE, key: hex(nodeId), value: undefined });
     const fields = { name, nodeId: hex(nodeId), virtualIpv6, virtualIpv4, remote: found.way.remote };
     out.push({ kind: 'event', event: { name: 'node-revoked', level: 'info', fields } });
-    return found;
   }
 
   #wall(now: Monotonic): Wall {

@@ -38,6 +38,11 @@ export class Relays {
     for (const [id, relay] of this.#byNodeId) if (relay.session === session) this.#byNodeId.delete(id);
   }
 
+  /** Those that are registered, whether their time is over or not. */
+  sessionsOf(isMeant: (publicKey: Uint8Array) => boolean): readonly Session[] {
+    return [...this.#byNodeId.values()].filter(({ publicKey }) => isMeant(publicKey)).map(({ session }) => session);
+  }
+
   /** It left a request unanswered. */
   silent(now: Monotonic, { nodeId, session }: Relay): void {
     // Unless it is back already.

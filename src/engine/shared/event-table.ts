@@ -221,7 +221,7 @@ const NTMOBILE_EVENTS = {
 const COORDINATOR_EVENTS = {
   'node-revoked': row(
     'info',
-    'The operator ended the registration of a node with a direction coordinator.',
+    'The operator ended the registration of a node with a direction coordinator, or no longer believes who vouches for it.',
     ...(['name', 'nodeId', 'virtualIpv6', 'virtualIpv4', 'remote'] as const),
   ),
 } as const;

@@ -7,8 +7,8 @@ import type { Monotonic } from '#base/time.ts';
 
 /** `perSecond` tokens a second, at most `burst` at once; full at the start. */
 export class TokenBucket {
-  readonly #perSecond: number;
-  readonly #burst: number;
+  #perSecond: number;
+  #burst: number;
   #tokens: number;
   #filledAt: Monotonic | undefined;
 
@@ -16,6 +16,13 @@ export class TokenBucket {
     this.#perSecond = perSecond;
     this.#burst = burst;
     this.#tokens = burst;
+  }
+
+  /** From now on; what is there stays, up to the new burst. */
+  setRate(perSecond: number, burst: number): void {
+    this.#perSecond = perSecond;
+    this.#burst = burst;
+    this.#tokens = Math.min(this.#tokens, burst);
   }
 
   /** Takes a token if there is one. */

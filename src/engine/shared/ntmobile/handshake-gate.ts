@@ -38,6 +38,10 @@ export class HandshakeGate {
     this.#strangers = new TokenBucket(strangersPerSecond, strangersPerSecond);
   }
 
+  setStrangersPerSecond(strangersPerSecond: number): void {
+    this.#strangers.setRate(strangersPerSecond, strangersPerSecond);
+  }
+
   /** Judges an initiation's octets before anything is decrypted. */
   judge(now: Monotonic, way: Way, octets: Uint8Array, initiation: NtmobileDatagramOf<'initiation'>): GateAnswer {
     if (!mac1Valid(this.#mac1Key, octets)) return REFUSED;

@@ -65,6 +65,11 @@ export class Sessions<P> {
     this.#offsetMs = offsetMs;
   }
 
+  /** Handshakes in a second that are taken without a cookie. */
+  setStrangersPerSecond(strangersPerSecond: number): void {
+    this.#gate.setStrangersPerSecond(strangersPerSecond);
+  }
+
   deadline(): Monotonic {
     return earliest(this.#timers.deadline(), this.#requests.deadline());
   }
