@@ -95,6 +95,20 @@ describe('a coordinator that is gone', () => {
   });
 });
 
+describe('a coordinator that was started again', () => {
+  it('has its relay back within five seconds, for nodes that nothing else can join', () => {
+    const world = new World();
+    const a = world.node('a', [world.behind(NAT_KINDS.symmetric)]);
+    const b = world.node('b', [world.behind(NAT_KINDS.symmetric)]);
+    world.coordinator.down = true;
+    world.internet.pass(45_000);
+    world.coordinator.restart(world.internet.now);
+    world.internet.pass(5_000);
+    a.query(`b.${ZONE}`);
+    expect(world.joined(a, b, 1_000)).toBe(true);
+  });
+});
+
 describe('without a relay', () => {
   it.each([
     ['who asked', true],

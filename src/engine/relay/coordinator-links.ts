@@ -4,7 +4,7 @@
  * No RFC: docs/ntmobile.md §6 (Registration Request of a relay), §7 (token key)
  */
 import { isIpv6, UNSPECIFIED_V4, UNSPECIFIED_V6 } from '#base/ip.ts';
-import { after, type Monotonic, NEVER } from '#base/time.ts';
+import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { CoordinatorDescription, EngineEvent, JsonObject } from '#engine/contract.ts';
 import type { CounterSet } from '#engine/shared/counters.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
@@ -19,7 +19,11 @@ import type { RelayPurpose } from './purposes.ts';
 import type { RelayCounter } from './reasons.ts';
 
 const FIRST_RETRY_MS = 1_000;
+/** Of a coordinator that refuses; one that is silent is asked all the time. */
 const LONGEST_RETRY_MS = 60_000;
+/** A coordinator that was started again knows nothing of us: this is how soon that is found out. */
+const KEEPALIVE_MS = 2_000;
+const ANSWER_MS = 1_500;
 const NO_PATH = new Uint8Array(8);
 
 /** With one coordinator. */
@@ -28,6 +32,7 @@ class CoordinatorLink implements Timed {
   session: Session | undefined;
   tokenKey: Uint8Array | undefined;
   registeredUntil: Monotonic | undefined;
+  registerAt: Monotonic = NEVER;
   retryMs = FIRST_RETRY_MS;
   /** That it is registered. */
   told = false;
@@ -86,8 +91,31 @@ export class CoordinatorLinks {
   tick(now: Monotonic): void {
     for (let link = this.#timers.takeDue(now); link !== undefined; link = this.#timers.takeDue(now)) {
       if (link.session?.current === undefined) this.#connect(now, link);
-      else this.#register(now, link, link.session);
+      else if (link.registerAt <= now) this.#register(now, link, link.session);
+      else this.#keepAlive(now, link.session);
     }
+  }
+
+  #keepAlive(now: Monotonic, session: Session): void {
+    const asked = { type: 'keep-alive', options: [], attemptMs: ANSWER_MS } as const;
+    this.#sessions.request(now, session, asked, { kind: 'keepalive' });
+  }
+
+  /** The answer to a Keep Alive; without one new keys are asked for at once. */
+  kept(now: Monotonic, session: Session, answer: NtmobileMessage | undefined): void {
+    const link = this.#linkOf(session);
+    if (link === undefined) return;
+    if (answer !== undefined) {
+      this.#rest(now, link);
+      return;
+    }
+    this.#sessions.forget(session);
+    this.#lost(link);
+    this.#connect(now, link);
+  }
+
+  #rest(now: Monotonic, link: CoordinatorLink): void {
+    this.#timers.set(link, earliest(after(now, KEEPALIVE_MS), link.registerAt));
   }
 
   established(now: Monotonic, session: Session): void {
@@ -105,6 +133,7 @@ export class CoordinatorLinks {
     if (answer?.type !== 'registration-response' || answer.status !== NtmobileStatus.granted || key === undefined) {
       this.#sessions.forget(session);
       this.#failed(now, link);
+      if (answer !== undefined) link.retryMs = Math.min(link.retryMs * 2, LONGEST_RETRY_MS);
       return;
     }
     this.#counters.count('registered');
@@ -116,7 +145,8 @@ export class CoordinatorLinks {
     link.tokenKey = key;
     link.retryMs = FIRST_RETRY_MS;
     link.registeredUntil = after(now, seconds * 1000);
-    this.#timers.set(link, after(now, Math.max(seconds * 500, FIRST_RETRY_MS)));
+    link.registerAt = after(now, Math.max(seconds * 500, FIRST_RETRY_MS));
+    this.#rest(now, link);
   }
 
   ended(now: Monotonic, session: Session): void {
@@ -139,12 +169,15 @@ export class CoordinatorLinks {
   /** The key of tokens stays: those that it made are good until they are over, whether the coordinator answers or not. */
   #failed(now: Monotonic, link: CoordinatorLink): void {
     this.#counters.count('registration-failed');
+    this.#lost(link);
+    this.#timers.set(link, after(now, link.retryMs));
+  }
+
+  #lost(link: CoordinatorLink): void {
     if (link.told)
       this.#tell({ name: 'coordinator-lost', level: 'warn', fields: { coordinator: link.coordinator.name } });
     link.told = false;
     link.session = undefined;
-    this.#timers.set(link, after(now, link.retryMs));
-    link.retryMs = Math.min(link.retryMs * 2, LONGEST_RETRY_MS);
   }
 
   #connect(now: Monotonic, link: CoordinatorLink): void {

@@ -12,4 +12,4 @@ export interface ChallengePurpose {
   readonly way: Way | undefined;
 }
 
-export type RelayPurpose = { readonly kind: 'registration' } | ChallengePurpose;
+export type RelayPurpose = { readonly kind: 'registration' } | { readonly kind: 'keepalive' } | ChallengePurpose;

@@ -278,6 +278,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     way: Way | undefined,
   ): void {
     if (purpose.kind === 'registration') this.#coordinators.answered(now, session, answer);
+    else if (purpose.kind === 'keepalive') this.#coordinators.kept(now, session, answer);
     else this.#nodes.challenged(now, session, purpose, answer, way, this.#out);
   }
 
