@@ -38,13 +38,10 @@ export function directionCoordinatorSchema() {
       secondPort: integerField(1, 65_535)
         .default(7891)
         .meta({ description: 'UDP port by which nodes find out what their NAT does' }),
-      authorities: z
-        .array(publicKeyField())
-        .min(1)
-        .meta({
-          reloadable: true,
-          description: 'public keys of account servers, whose credentials nodes register with',
-        }),
+      authorities: z.array(publicKeyField()).min(1).meta({
+        reloadable: true,
+        description: 'public keys of account servers, whose credentials nodes register with',
+      }),
       relays: z
         .array(publicKeyField())
         .default([])
@@ -66,13 +63,11 @@ export function directionCoordinatorSchema() {
       relayRateKilobits: integerField(1, 100_000_000)
         .default(100_000)
         .meta({ reloadable: true, description: 'rate of each leg of a path at a relay', unit: 'kilobits a second' }),
-      strangersPerSecond: integerField(1, 1_000_000)
-        .default(200)
-        .meta({
-          reloadable: true,
-          description: 'handshakes of strangers that are taken without a cookie',
-          unit: 'per second',
-        }),
+      strangersPerSecond: integerField(1, 1_000_000).default(200).meta({
+        reloadable: true,
+        description: 'handshakes of strangers that are taken without a cookie',
+        unit: 'per second',
+      }),
       nameServer: z
         .strictObject({
           port: integerField(1, 65_535).default(53).meta({ description: 'UDP and TCP port' }),
