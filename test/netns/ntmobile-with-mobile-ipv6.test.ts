@@ -12,10 +12,13 @@ const STUB = '127.0.78.90';
 let nodes: NtmobileNodes;
 let homeAgent: DaemonProcess;
 let leftovers: Leftovers;
+/** Where `a` begins. */
+let place = '';
 
-async function plug(name: 'a' | 'b', network: NetworkName, family: 4 | 6): Promise<void> {
+/** Resolves with the address that it has there. */
+async function plug(name: 'a' | 'b', network: NetworkName, family: 4 | 6): Promise<string> {
   await nodes.lab.move(name, network);
-  await nodes.lab.waitForAddress(name, family, { timeoutMs: 15_000 });
+  return (await nodes.lab.waitForAddress(name, family, { timeoutMs: 15_000 })).address;
 }
 
 async function dig(...parameters: readonly string[]): Promise<string> {
@@ -39,12 +42,18 @@ async function untilAtHome(): Promise<void> {
   await waitFor(registered, { timeoutMs: 20_000, what: 'a to register with its home agent' });
 }
 
-async function untilDirect(remote: RegExp): Promise<void> {
+async function untilDirect(local: string, remote: RegExp): Promise<void> {
   const direct = async () => {
     const [path] = await nodes.paths('a');
-    return path?.['way'] === 'direct' && remote.test(String(path['remote']));
+    return path?.['way'] === 'direct' && path['local'] === local && remote.test(String(path['remote']));
   };
-  await waitFor(direct, { timeoutMs: 20_000, what: `a direct path to ${remote}` });
+  await waitFor(direct, { timeoutMs: 20_000, what: `a direct path from ${local} to ${remote}` });
+}
+
+/** Until one comes back: both ends have to have heard of a new path or place. */
+async function untilAnswered(...parameters: readonly string[]): Promise<void> {
+  const answered = async () => (await nodes.lab.attempt('a', ['ping', '-c', '1', '-W', '1', ...parameters])).code === 0;
+  await waitFor(answered, { timeoutMs: 20_000, what: `an answer to ping ${parameters.join(' ')}` });
 }
 
 beforeAll(async () => {
@@ -53,7 +62,7 @@ beforeAll(async () => {
   homeAgent = new DaemonProcess(nodes.lab, 'ha', 'home', homeAgentConfiguration());
   await homeAgent.start();
   await plug('b', 'ds', 4);
-  await plug('a', 'ar4', 4);
+  place = await plug('a', 'ar4', 4);
   leftovers = await Leftovers.since(['a']);
   nodes.node('a').configure({ ...nodes.configuration('a'), homes, interfaces });
   await nodes.start('a');
@@ -68,9 +77,10 @@ describe('a node of both', () => {
     expect(await pings(ADDRESSES.correspondentIpv4)).toBe('3');
     const virtual = await dig('AAAA', 'b.nodes.example');
     expect(virtual).toMatch(/^fd12:3456:789a:/);
+    await untilAnswered(virtual);
     expect(await pings(virtual)).toBe('3');
     expect(await pings(await dig('A', 'b.nodes.example'))).toBe('3');
-    await untilDirect(/^203\.0\.113\./);
+    await untilDirect(place, /^203\.0\.113\./);
   });
 
   it('shows the tunnels and the state of both', async () => {
@@ -89,12 +99,14 @@ describe('a node of both', () => {
     ['ar6', 6, /^2001:db8:d:/],
   ])('keeps both in %s, from its place there and never by its home address', async (network, family, remote) => {
     const virtual = await dig('AAAA', 'b.nodes.example');
-    await plug('a', network, family);
+    const address = await plug('a', network, family);
+    await untilDirect(address, remote);
     await nodes.untilRegistered('a');
     await untilAtHome();
+    await untilAnswered('-I', HOME.address, ADDRESSES.correspondentIpv6);
     expect(await pings('-I', HOME.address, ADDRESSES.correspondentIpv6)).toBe('3');
     expect(await pings(ADDRESSES.correspondentIpv4)).toBe('3');
-    await untilDirect(remote);
+    await untilAnswered(virtual);
     expect(await pings(virtual)).toBe('3');
     const places = Object.values(objectOf((await nodes.status('a'))['places']));
     expect(places).not.toContain(HOME.address);
