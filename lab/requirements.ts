@@ -43,6 +43,8 @@ const TEST: readonly Requirement[] = [
   ['dig', 'bind9-dnsutils'],
   ['python3', 'python3-minimal'],
   ['openssl', 'openssl'],
+  ['groff', 'groff-base'],
+  ['mandoc', 'mandoc'],
   ['debootstrap', 'debootstrap'],
   ['dpkg-deb', 'dpkg'],
   ['promtool', 'prometheus'],

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { commandManual } from './command-manual.ts';
 import { commandsPage } from './commands-page.ts';
 import { configurationPage } from './configuration-page.ts';
+import { daemonManual } from './daemon-manual.ts';
 import { configurationOf, REPOSITORY, roles } from './daemons.ts';
 import { eventsPage } from './events-page.ts';
 import { exampleFile } from './example-file.ts';
@@ -24,6 +25,7 @@ export async function documents(): Promise<ReadonlyMap<string, string>> {
     written.set(example, exampleFile(daemon, readIfThere(example)));
     const page = manualPage(daemon, readIfThere(`examples/${daemon.role}.minimal.yaml`));
     written.set(`man/sojourn.${daemon.role}.yaml.5`, page);
+    written.set(`man/sojourn-${daemon.role}.8`, daemonManual(daemon.role));
   }
   return written;
 }

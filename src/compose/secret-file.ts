@@ -1,5 +1,15 @@
 /** Secrets that a daemon makes for itself on its first start and keeps for good: one file each, for nobody else to read. */
-import { chmodSync, existsSync, linkSync, mkdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname } from 'node:path';
 import { fromHex, hex } from '#base/bytes.ts';
 import { randomBytes } from '#host/random.ts';
@@ -23,6 +33,9 @@ function make(file: string): void {
   const fresh = `${file}.${hex(randomBytes(6))}`;
   writeFileSync(fresh, `hex:${hex(randomBytes(OCTETS))}\n`, { mode: 0o600, flush: true });
   chmodSync(fresh, 0o600);
+  // Made by root in a daemon's own directory (--show-key before the first start): the daemon must be able to read it.
+  const { uid, gid } = statSync(dirname(file));
+  if (process.getuid?.() === 0) chownSync(fresh, uid, gid);
   try {
     linkSync(fresh, file);
   } catch (thrown) {

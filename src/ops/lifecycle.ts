@@ -3,13 +3,15 @@
  * everything before it touches the machine; `--check` stops in between.
  */
 import { setFlagsFromString } from 'node:v8';
-import { Command, CommanderError, Option } from 'commander';
+import { CommanderError } from 'commander';
 import type { EventName, JsonValue } from '#engine/contract.ts';
 import type { EventSink } from '#runtime/ports.ts';
 import { reportCheck, writeFaults } from './check-report.ts';
 import type { ConfigurationDocument, Loaded } from './config.ts';
 import { ControlServer, ControlSocketError, removeStale } from './control.ts';
-import { LOG_LEVELS, type LogLevel, type ServiceSettings } from './daemon-settings.ts';
+import { daemonCommand } from './daemon-command.ts';
+import type { LogLevel, ServiceSettings } from './daemon-settings.ts';
+import { useDirectoriesOfUnit } from './directories.ts';
 import { EventHistory, fanOut } from './event-history.ts';
 import { ExitCode } from './exit-codes.ts';
 import { createLog, type Log } from './log.ts';
@@ -82,6 +84,8 @@ export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
   setFlagsFromString('--no-flush-bytecode');
   const given = parseArguments(mould);
   if (typeof given === 'number') return leave(given);
+  // Both are about the daemon of the unit, where there is one.
+  if (given.cleanup || given.showKey) useDirectoriesOfUnit(mould.role);
   const loaded = mould.load(given.config);
   if (given.check) {
     return leave(reportCheck(given.config, loaded, (settings) => mould.cautions(settings), given.json === true));
@@ -107,17 +111,8 @@ function parseArguments(mould: {
   readonly description: string;
   readonly publicKey?: unknown;
 }): Arguments | ExitCode {
-  const command = new Command(`sojourn-${mould.role}`)
-    .description(mould.description)
-    .version(packageVersion())
-    .requiredOption('-c, --config <file>', 'configuration (YAML); its drop-ins are <file>.d/*.yaml')
-    .option('--check', 'check the configuration, touch nothing, exit')
-    .option('--json', 'with --check: say what was found as JSON')
-    .option('--cleanup', 'remove what a killed daemon left in the kernel, exit')
-    .addOption(new Option('--log-level <level>', 'overrides daemon.logLevel').choices(LOG_LEVELS))
-    .allowExcessArguments(false)
-    .exitOverride();
-  if (mould.publicKey !== undefined) command.option('--show-key', 'print the public key that others are told of, exit');
+  const { role, description, publicKey } = mould;
+  const command = daemonCommand({ role, description, hasPublicKey: publicKey !== undefined });
   try {
     return command.parse().opts<Arguments>();
   } catch (thrown) {

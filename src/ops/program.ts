@@ -7,7 +7,7 @@ import type { JsonObject } from '#engine/contract.ts';
 import { addAccountCommands } from './account-commands.ts';
 import { Failure, print, socketOf } from './asking.ts';
 import { completion, SHELLS, type Shell } from './completion.ts';
-import { CONFIGURATION_DIRECTORY, RUN_DIRECTORY } from './directories.ts';
+import { CONFIGURATION_DIRECTORY } from './directories.ts';
 import { ExitCode } from './exit-codes.ts';
 import { addInstallationCommands } from './installation/commands.ts';
 import { parseObject } from './json-lines.ts';
@@ -93,9 +93,6 @@ function runDaemon(daemon: string, parameters: readonly string[]): void {
   if (!/^[a-z]+$/.test(daemon) || !existsSync(main)) {
     throw new Failure(ExitCode.usage, `no daemon "${daemon}"; there are: ${daemons().join(', ')}`);
   }
-  // Where a unit's daemon kept what `--cleanup` looks for.
-  const own = join(RUN_DIRECTORY, daemon);
-  const env = existsSync(own) ? { ...process.env, RUNTIME_DIRECTORY: own } : process.env;
-  const { status } = spawnSync(process.execPath, [main, ...parameters], { stdio: 'inherit', env });
+  const { status } = spawnSync(process.execPath, [main, ...parameters], { stdio: 'inherit' });
   process.exitCode = status ?? ExitCode.internal;
 }

@@ -30,6 +30,23 @@ export const CONFIGURATIONS = {
     directionCoordinators: [{ name: 'dc.example.net', publicKey: PUBLIC_KEY, endpoints: SERVER_ADDRESSES }],
   },
   dc: { ...NTMOBILE, addresses: SERVER_ADDRESSES, authorities: [PUBLIC_KEY] },
+  rsn: {
+    systemPrefix: NTMOBILE.systemPrefix,
+    addresses: SERVER_ADDRESSES,
+    port: 7900,
+    directionCoordinators: [{ name: 'dc.example.net', publicKey: PUBLIC_KEY, endpoints: SERVER_ADDRESSES }],
+    authorities: [PUBLIC_KEY],
+  },
+} as const;
+
+/** A node of NTMobile alone, whose account server is nowhere. */
+export const NTMOBILE_NODE = {
+  ntmobile: {
+    accountServer: { host: '192.0.2.99', port: 4501 },
+    account: 'alice',
+    passwordFile: '/etc/sojourn/password',
+    port: 7910,
+  },
 } as const;
 
 export type ConfiguredDaemon = keyof typeof CONFIGURATIONS;

@@ -10,7 +10,7 @@ const DIRECTORY = join(import.meta.dirname, '../../build/debian-root');
 /** What the package of the suite depends on, and what looks at a machine from within. */
 const PACKAGES = [
   ...['systemd', 'systemd-sysv', 'dbus', 'nftables', 'libstdc++6', 'libatomic1'],
-  ...['iproute2', 'iputils-ping', 'procps'],
+  ...['iproute2', 'iputils-ping', 'procps', 'systemd-resolved', 'polkitd', 'libpam-systemd'],
 ];
 /** What would touch the host's hardware and settings, or waits for a terminal. */
 const MASKED = [

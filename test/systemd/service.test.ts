@@ -3,14 +3,14 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { run } from '#lab/shell.ts';
+import { run, waitFor } from '#lab/shell.ts';
 import { makeDebianPackage } from '#ops/installation/debian-package.ts';
 import { difference, HOST_STATE_SCRIPT, hostStateOf } from '../netns/host-state.ts';
-import { CONFIGURATIONS, type ConfiguredDaemon, configure } from './configurations.ts';
+import { CONFIGURATIONS, type ConfiguredDaemon, configure, NTMOBILE_NODE } from './configurations.ts';
 import { Machine } from './machine.ts';
 import { ADDRESSES, makeNetwork, moveTo } from './network.ts';
 
-const DAEMONS = ['as', 'dc', 'ha', 'mn'] as const;
+const DAEMONS = ['as', 'dc', 'ha', 'mn', 'rsn'] as const;
 const unit = (daemon: string): string => `sojourn-${daemon}`;
 const REGISTERED = (careOf: string): string => `registered with ${ADDRESSES.homeAgent}, care-of ${careOf}`;
 
@@ -73,8 +73,22 @@ describe('the package', () => {
       .trim()
       .split('\n')
       .map((line) => line.split(/\s+/).slice(0, 2).join(' '));
-    expect(states).toEqual(['as', 'dc', 'ha', 'mn', 'mr'].map((name) => `${unit(name)}.service disabled`));
+    expect(states).toEqual(['as', 'dc', 'ha', 'mn', 'mr', 'rsn'].map((name) => `${unit(name)}.service disabled`));
     expect(await machine.run(['systemctl', 'list-units', '--no-legend', 'sojourn-*'])).toBe('');
+  });
+
+  it('brings manual pages and completions', async () => {
+    const listed = await machine.run(['dpkg', '--listfiles', 'sojourn']);
+    for (const path of [
+      ...[
+        'man1/sojourn.1',
+        'man7/sojourn.7',
+        ...DAEMONS.flatMap((name) => [`man8/sojourn-${name}.8`, `man5/sojourn.${name}.yaml.5`]),
+      ].map((page) => `man/${page}.gz`),
+      ...['bash-completion/completions/sojourn', 'zsh/vendor-completions/_sojourn', 'doc/sojourn/examples/ha.yaml'],
+    ]) {
+      expect(listed).toContain(`/usr/share/${path}\n`);
+    }
   });
 
   it('has units that systemd finds nothing wrong with', async () => {
@@ -125,6 +139,7 @@ describe('units', () => {
     expect(await status('dc')).toBe('serving nodes.example: 0 nodes');
     expect(await status('as')).toBe('serving nodes.example on port 4501: 0 accounts, 0 devices');
     expect(await status('mn')).toBe('no network (no care-of address)');
+    expect(await status('rsn')).toBe('relaying: 0 nodes, 0 legs');
   });
 
   it('serve', async () => {
@@ -160,6 +175,22 @@ describe('units', () => {
     expect(secret.code).not.toBe(0);
     const state = await machine.attempt(['runuser', '-u', 'alice', '--', 'ls', '/var/lib/sojourn/as']);
     expect(state.code).not.toBe(0);
+  });
+
+  it('take a new configuration by a reload, and a wrong one not at all', async () => {
+    const mainPid = await machine.property(unit('ha'), 'MainPID');
+    await configure(machine, 'ha', { ...CONFIGURATIONS.ha, daemon: { logLevel: 'debug' } });
+    await machine.run(['systemctl', 'reload', unit('ha')]);
+    expect(await machine.journal(unit('ha'))).toMatch(
+      /"event":"config-reloaded","setting":"daemon\.logLevel","old":"info","new":"debug"/,
+    );
+    await configure(machine, 'ha', { ...CONFIGURATIONS.ha, homePrefixes: ['nonsense'] });
+    expect((await machine.attempt(['systemctl', 'reload', unit('ha')])).code).not.toBe(0);
+    expect(await machine.journal(unit('ha'))).toMatch(/\/etc\/sojourn\/ha\.yaml:\d+:\d+: homePrefixes\[0\]: /);
+    expect(await machine.property(unit('ha'), 'ActiveState')).toBe('active');
+    expect(await machine.property(unit('ha'), 'MainPID')).toBe(mainPid);
+    await machine.waitForProperty(unit('ha'), 'StatusText', /: 1 binding, 1 tunnel$/);
+    await configure(machine, 'ha', CONFIGURATIONS.ha);
   });
 
   it('are ended and started again by the watchdog when they hang', async () => {
@@ -204,6 +235,16 @@ describe('units', () => {
     await machine.waitForProperty(unit('mn'), 'StatusText', REGISTERED(ADDRESSES.second), 60_000);
   });
 
+  it('show the key of the daemon, whoever asks', async () => {
+    for (const daemon of ['dc', 'rsn'] as const) {
+      const shown = await machine.run([`sojourn-${daemon}`, '--show-key', '--config', `/etc/sojourn/${daemon}.yaml`]);
+      // A relay that no coordinator knows yet answers, and says so by its exit code.
+      const { stdout } = await machine.attempt(['sojourn', '--daemon', daemon, '--json', 'status']);
+      const told: unknown = JSON.parse(stdout);
+      expect(told).toMatchObject({ publicKey: shown.trim() });
+    }
+  });
+
   it('are not started again with a wrong configuration, which is shown', async () => {
     await configure(machine, 'dc', { ...CONFIGURATIONS.dc, port: 0 });
     expect((await machine.attempt(['systemctl', 'restart', unit('dc')])).code).not.toBe(0);
@@ -217,12 +258,34 @@ describe('units', () => {
 
   it('leave nothing when they are stopped', async () => {
     await machine.run(['systemctl', 'stop', ...DAEMONS.map(unit)]);
-    for (const daemon of ['as', 'ha', 'mn']) {
+    for (const daemon of ['as', 'ha', 'mn', 'rsn']) {
       expect([daemon, await machine.property(unit(daemon), 'Result')]).toEqual([daemon, 'success']);
     }
     expect(ours(difference(before.mn, await kernel('mn')))).toEqual([]);
     expect(difference(before.ha, await kernel('ha'))).toEqual([]);
     expect(await machine.run(['ls', '/run/sojourn'])).toBe('');
+  });
+
+  it('let a mobile node have systemd-resolved ask it, and forget it afterwards', async () => {
+    await machine.run(['systemctl', 'start', 'systemd-resolved', 'polkit']);
+    await configure(machine, 'mn', NTMOBILE_NODE);
+    await machine.run([
+      'sh',
+      '-c',
+      'umask 027; echo secret > /etc/sojourn/password; chgrp sojourn-mn /etc/sojourn/password',
+    ]);
+    await override('mn', '');
+    await machine.run(['systemctl', 'start', unit('mn')], { timeoutMs: 100_000 });
+    const asked = async (): Promise<boolean> =>
+      (await machine.run(['resolvectl', 'dns'])).includes('(sojourn-mn): 127.0.78.90');
+    await waitFor(asked, {
+      timeoutMs: 30_000,
+      what: `the stub to be known\n${await machine.journal(unit('mn'))}`,
+      intervalMs: 200,
+    });
+    await machine.run(['systemctl', 'stop', unit('mn')]);
+    expect(await machine.run(['resolvectl', 'dns'])).not.toContain('sojourn-mn');
+    await machine.run(['rm', '/etc/sojourn/password']);
   });
 
   it.each(Object.entries(LARGEST_EXPOSURE))('%s: exposure is at most %d', async (daemon, largest) => {
@@ -241,7 +304,7 @@ describe('removal', () => {
       (line) => !/^\+ \/(etc|var\/lib)\/sojourn(\/|$)/.test(line),
     );
     expect(left).toEqual([]);
-    expect(await machine.run(['ls', '/etc/sojourn'])).toBe('as.yaml\ndc.yaml\nha.yaml\nmn.yaml\n');
+    expect(await machine.run(['ls', '/etc/sojourn'])).toBe(`${DAEMONS.join('.yaml\n')}.yaml\n`);
     expect(await machine.run(['ls', '/var/lib/sojourn/ha'])).toContain('ha.sqlite\n');
     expect(await machine.run(['sh', '-c', 'pgrep --list-full node || true'])).toBe('');
     expect(await machine.run(['systemctl', 'list-units', '--all', '--no-legend', 'sojourn-*'])).toBe('');
@@ -251,9 +314,7 @@ describe('removal', () => {
   it('takes state too when the package is purged, and what the operator wrote never', async () => {
     await machine.run(['dpkg', '--purge', 'sojourn']);
     expect(difference(filesBefore, await files())).toEqual([
-      ...['/etc/sojourn', ...['as', 'dc', 'ha', 'mn'].map((name) => `/etc/sojourn/${name}.yaml`)].map(
-        (path) => `+ ${path}`,
-      ),
+      ...['/etc/sojourn', ...DAEMONS.map((name) => `/etc/sojourn/${name}.yaml`)].map((path) => `+ ${path}`),
     ]);
   });
 });
@@ -263,8 +324,9 @@ const CAPABILITIES: Readonly<Record<ConfiguredDaemon, string>> = {
   dc: '0000000000000400',
   ha: '0000000000003000',
   mn: '0000000000003400',
+  rsn: '0000000000003000',
 };
-const LARGEST_EXPOSURE: Readonly<Record<string, number>> = { as: 3, dc: 3, ha: 4, mn: 4, mr: 4 };
+const LARGEST_EXPOSURE: Readonly<Record<string, number>> = { as: 3, dc: 3, ha: 4, mn: 4, mr: 4, rsn: 4 };
 
 describe('sojourn install', () => {
   const CLI = [process.execPath, join(import.meta.dirname, '../../src/ops/cli.ts')];
@@ -274,6 +336,7 @@ describe('sojourn install', () => {
     before = await files();
     await run([...CLI, 'install', '--destdir', machine.path('/')]);
     await machine.run(['systemd-sysusers', '/usr/local/lib/sysusers.d/sojourn.conf']);
+    await machine.run(['systemd-tmpfiles', '--create', '/usr/local/lib/tmpfiles.d/sojourn.conf']);
     await machine.run(['systemctl', 'daemon-reload']);
   });
 
@@ -281,7 +344,7 @@ describe('sojourn install', () => {
     await configure(machine, 'dc', CONFIGURATIONS.dc);
     await machine.run(['systemctl', 'enable', '--now', unit('dc')], { timeoutMs: 100_000 });
     expect(await status('dc')).toBe('serving nodes.example: 0 nodes');
-    expect(await machine.run(['sojourn', 'status'])).toContain('direction-coordinator');
+    expect(await machine.run(['sojourn', 'status'])).toContain('nodes.example');
     expect(await machine.property(unit('dc'), 'FragmentPath')).toBe(
       `/usr/local/lib/systemd/system/${unit('dc')}.service`,
     );

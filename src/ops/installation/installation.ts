@@ -36,6 +36,7 @@ export function install(options: InstallOptions): string {
   writeManifest(join(destination, manifestOf(layout)), [...whole]);
   if (destination === '/') {
     tell('systemd-sysusers', [join(layout.users, 'sojourn.conf')]);
+    tell('systemd-tmpfiles', ['--create', join(layout.stateDirectories, 'sojourn.conf')]);
     reloadUnits();
   }
   return [

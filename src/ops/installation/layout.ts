@@ -10,6 +10,9 @@ export interface Layout {
   readonly daemons: string;
   readonly units: string;
   readonly users: string;
+  readonly stateDirectories: string;
+  /** Of polkit: what daemons may ask other services for. */
+  readonly policies: string;
   readonly manual: string;
   readonly documents: string;
   readonly bashCompletions: string;
@@ -19,6 +22,8 @@ export interface Layout {
 /** Configuration is the operator's: the directory is made, nothing in it is touched. */
 export const CONFIGURATION_DIRECTORY = '/etc/sojourn';
 
+/** polkit of Debian 12 looks below no other prefix. */
+const POLICIES = 'polkit-1/rules.d';
 /** Prefixes below which systemd looks for units and users by itself. */
 const KNOWN_TO_SYSTEMD: ReadonlySet<string> = new Set(['/usr', '/usr/local']);
 
@@ -33,6 +38,8 @@ export function layoutOf(prefix: string): Layout {
     daemons: join(prefix, 'sbin'),
     units: join(systemd, 'systemd/system'),
     users: join(systemd, 'sysusers.d'),
+    stateDirectories: join(systemd, 'tmpfiles.d'),
+    policies: prefix === '/usr' ? join(share, POLICIES) : join('/etc', POLICIES),
     manual: join(share, 'man'),
     documents: join(share, 'doc/sojourn'),
     bashCompletions: join(share, 'bash-completion/completions'),

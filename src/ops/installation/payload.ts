@@ -24,7 +24,6 @@ const PLAIN = 0o644;
 const PROGRAM = 0o755;
 const ADDON = 'native/build/sojourn.node';
 const UNITS = 'systemd';
-const USERS = 'sysusers.conf';
 
 /** Everything, for the sources in `repository`. Throws `InstallationRefused`. */
 export function payload(repository: string, layout: Layout): readonly PayloadFile[] {
@@ -38,6 +37,7 @@ export function payload(repository: string, layout: Layout): readonly PayloadFil
     ...code(repository, layout),
     ...units(repository, layout),
     ...programs(repository, layout),
+    copied(repository, 'packaging/polkit/sojourn.rules', join(layout.policies, 'sojourn.rules')),
     ...manual(repository, layout),
     ...documents(repository, layout),
     ...completions(repository, layout),
@@ -99,8 +99,14 @@ function units(repository: string, layout: Layout): readonly PayloadFile[] {
       .replaceAll('/usr/bin/', `${layout.commands}/`)
       .replaceAll('/usr/sbin/', `${layout.daemons}/`);
     const name = path.slice(UNITS.length + 1);
-    return written(text, name === USERS ? join(layout.users, 'sojourn.conf') : join(layout.units, name));
+    return written(text, placeOf(name, layout));
   });
+}
+
+/** What systemd reads besides units has the name of the suite. */
+function placeOf(name: string, { users, stateDirectories, units }: Layout): string {
+  if (name === 'sysusers.conf') return join(users, 'sojourn.conf');
+  return name === 'tmpfiles.conf' ? join(stateDirectories, 'sojourn.conf') : join(units, name);
 }
 
 /** `sojourn`, and each daemon by the name of its manual page. They become Node: what a unit starts is the daemon itself. */
