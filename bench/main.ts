@@ -1,5 +1,5 @@
 /**
- * `npm run -s bench -- throughput|handover|home-agent|prefixes|direction-coordinator|matrix|translation|ntmobile-handover [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
+ * `npm run -s bench -- throughput|handover|home-agent|prefixes|direction-coordinator|matrix|translation|ntmobile-handover|relay [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
  */
 import { Command } from 'commander';
 import { type CoordinatorSettings, directionCoordinator } from './direction-coordinator.ts';
@@ -8,6 +8,7 @@ import { homeAgent } from './home-agent.ts';
 import { type MatrixSettings, matrix } from './matrix.ts';
 import { type NtmobileHandoverSettings, ntmobileHandover } from './ntmobile-handover.ts';
 import { type PrefixSettings, prefixCost } from './prefixes.ts';
+import { type RelaySettings, relay } from './relay.ts';
 import { printReport } from './report.ts';
 import { throughput } from './throughput.ts';
 import { type TranslationSettings, translation } from './translation.ts';
@@ -130,6 +131,19 @@ program
   .option('--names <n>', 'names of general servers, at most 32', Number, 20)
   .action(async ({ json, ...settings }: { json: boolean } & NtmobileHandoverSettings) => {
     printReport(await ntmobileHandover(settings), json);
+  });
+
+program
+  .command('relay')
+  .description(
+    'TCP of one flow and round trips between two nodes that a relay joins, beside the same tunnel without it',
+  )
+  .option('--json', 'one JSON object on standard output', false)
+  .option('--seconds <n>', 'length of one measurement', Number, 3)
+  .option('--repeats <n>', 'rounds; medians are printed', Number, 5)
+  .option('--threads <n>', 'threads of each data plane', Number, 2)
+  .action(async ({ json, ...settings }: { json: boolean } & RelaySettings) => {
+    printReport(await relay(settings), json);
   });
 
 await program.parseAsync();

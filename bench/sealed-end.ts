@@ -3,7 +3,7 @@
  * prefix, without any protocol. Says "ready" and goes on until it is told to end.
  */
 import { fromHex } from '#base/bytes.ts';
-import { type IpAddress, ipv4 } from '#base/ip.ts';
+import { type IpAddress, ipv4, parseIpAddress } from '#base/ip.ts';
 import type { SealingCipher, SealingKey } from '#engine/contract.ts';
 import { openPlane } from '#host/plane.ts';
 import type { PlaneSide } from '#runtime/ports.ts';
@@ -22,6 +22,8 @@ export interface SealedEnd {
   /** Hexadecimal digits. */
   readonly sendKey: string;
   readonly receiveKey: string;
+  /** What `remote`, a relay, knows us by; absent: it is no relay. */
+  readonly relayIndex?: number;
 }
 
 const TUNNEL = 1;
@@ -42,7 +44,11 @@ function start(end: SealedEnd): void {
   const key = (text: string, spi: number): SealingKey => ({ spi, cipher: end.cipher, key: fromHex(text) });
   const [own, other] = end.side === 'home-agent' ? [1, 2] : [2, 1];
   plane.associationsSet({ tunnel: TUNNEL, send: key(end.sendKey, other), receive: [key(end.receiveKey, own)] });
-  const at = (address: string): IpAddress => ipv4(address);
+  const at = (text: string): IpAddress => {
+    const address = parseIpAddress(text);
+    if (address === undefined) throw new Error(`no address: ${text}`);
+    return address;
+  };
   plane.tunnelSet({
     id: TUNNEL,
     encapsulation: 'sealed',
@@ -51,8 +57,9 @@ function start(end: SealedEnd): void {
     localPort: end.port,
     remotePort: end.port,
     mtu: end.mtu,
+    relayIndex: end.relayIndex ?? 0,
   });
-  plane.routeSet({ prefix: { address: at(end.inner), length: 32 }, tunnel: TUNNEL });
+  plane.routeSet({ prefix: { address: ipv4(end.inner), length: 32 }, tunnel: TUNNEL });
   process.once('SIGTERM', () => {
     process.stdout.write(`${JSON.stringify(plane.counters())}\n`);
     plane.close();
