@@ -44,7 +44,7 @@ const BLOCK_SIZE = 8;
 const PARALLELIZATION = 3;
 
 const seconds = (minimum: number, maximum: number, otherwise: number, description: string) =>
-  integerField(minimum, maximum).default(otherwise).meta({ description, unit: 'seconds' });
+  integerField(minimum, maximum).default(otherwise).meta({ description, unit: 'seconds', reloadable: true });
 
 function rateSection(perMinute: number, burst: number, description: string) {
   return z
@@ -103,7 +103,8 @@ function certificateSection(context: ConfigurationContext) {
     })
     .meta({
       description: 'TLS certificate: two files of the operator, or the names in one of its own',
-      details: 'After a change of the files: sojourn as reload.',
+      reloadable: true,
+      details: 'After a change of the files: sojourn reload, or for them alone: sojourn as reload.',
     });
 }
 
@@ -146,7 +147,7 @@ export function accountServerSchema(context: ConfigurationContext) {
       directionCoordinators: z
         .array(coordinatorSection())
         .min(1)
-        .meta({ description: 'what nodes are told of direction coordinators' }),
+        .meta({ description: 'what nodes are told of direction coordinators', reloadable: true }),
       address: ipField()
         .prefault('::')
         .meta({ description: 'address to listen on for HTTPS; "::" is every address of both families' }),
@@ -170,7 +171,9 @@ export function accountServerSchema(context: ConfigurationContext) {
         3600,
         'how long the former renewal token is good beside a new one, whose answer may have been lost',
       ),
-      devicesPerAccount: integerField(1, 1000).default(16).meta({ description: 'most devices of one account' }),
+      devicesPerAccount: integerField(1, 1000)
+        .default(16)
+        .meta({ description: 'most devices of one account', reloadable: true }),
       hashing: z
         .strictObject({
           costLog2: integerField(12, 22).default(15).meta({
@@ -179,14 +182,14 @@ export function accountServerSchema(context: ConfigurationContext) {
           concurrency: integerField(1, 64).default(2).meta({ description: 'passwords checked at a time' }),
         })
         .prefault({})
-        .meta({ description: 'how passwords are kept and checked' }),
+        .meta({ description: 'how passwords are kept and checked', reloadable: true }),
       limits: z
         .strictObject({
           source: rateSection(60, 30, 'requests of one address, or of one /64 of IPv6'),
           account: rateSection(6, 10, 'passwords tried for one account, and as many credentials given to it'),
         })
         .prefault({})
-        .meta({ description: 'how much strangers may ask' }),
+        .meta({ description: 'how much strangers may ask', reloadable: true }),
       daemon: serviceSection('as'),
     })
     .superRefine(crossCheck(checkWhole), EVEN_WHEN_FAULTY)

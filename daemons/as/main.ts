@@ -47,7 +47,7 @@ function describe({ fingerprint, selfSigned, subject, notAfterWallMs }: Certific
   return { fingerprint, selfSigned, subject, notAfter: new Date(notAfterWallMs).toISOString() };
 }
 
-async function start(settings: AccountServerSettings, house: House): Promise<RunningDaemon> {
+async function start(settings: AccountServerSettings, house: House): Promise<RunningDaemon<AccountServerSettings>> {
   const { daemon, server: configuration, address, port } = settings;
   const { events, log, control } = house;
   await using made = new AsyncDisposableStack();
@@ -57,8 +57,8 @@ async function start(settings: AccountServerSettings, house: House): Promise<Run
   const files = keyFiles(stateFile);
   const exchange = keyPairOf(files.open('exchange'));
   const authorities = new Authorities(database, files, Math.floor(clock.wall() / 1000));
-  const readAgain = () => certificateOf(settings, stateFile('.tls.pem'), clock.wall());
-  let certificate = await readAgain();
+  let inForce = settings;
+  let certificate = await certificateOf(inForce, stateFile('.tls.pem'), clock.wall());
   const service = new AccountService({ configuration, database, authorities, exchange, clock, events });
   const face = made.adopt(
     new HttpsFace({
@@ -67,6 +67,12 @@ async function start(settings: AccountServerSettings, house: House): Promise<Run
     }),
     (it) => it.close(),
   );
+  const useCertificateOf = async (fresh: AccountServerSettings): Promise<void> => {
+    const read = await certificateOf(fresh, stateFile('.tls.pem'), clock.wall());
+    face.useCertificate(read);
+    certificate = read;
+    log.info('certificate-read', describe(certificate));
+  };
   const administration = new Administration({ configuration, database, authorities, service, clock, events });
   administration.serve(control, {
     status: () => ({
@@ -76,10 +82,7 @@ async function start(settings: AccountServerSettings, house: House): Promise<Run
     }),
     fingerprint: () => describe(certificate),
     'certificate-reload': async () => {
-      const fresh = await readAgain();
-      face.useCertificate(fresh);
-      certificate = fresh;
-      log.info('certificate-read', describe(certificate));
+      await useCertificateOf(inForce);
       return describe(certificate);
     },
   });
@@ -87,6 +90,13 @@ async function start(settings: AccountServerSettings, house: House): Promise<Run
   log.info('listening', { address, port, certificate: describe(certificate) });
   const resources = made.move();
   return {
+    async reconfigure(fresh) {
+      // The one thing that may fail, so that everything or nothing is taken.
+      await useCertificateOf(fresh);
+      inForce = fresh;
+      service.reconfigure(fresh.server);
+      face.reconfigure(fresh.server);
+    },
     async stop() {
       try {
         await resources.disposeAsync();

@@ -47,12 +47,12 @@ interface Wish {
 }
 
 export class Enrolment {
-  readonly #configuration: AccountServerConfiguration;
+  configuration: AccountServerConfiguration;
   readonly #devices: Devices;
   readonly #authorities: Authorities;
 
   constructor(configuration: AccountServerConfiguration, devices: Devices, authorities: Authorities) {
-    this.#configuration = configuration;
+    this.configuration = configuration;
     this.#devices = devices;
     this.#authorities = authorities;
   }
@@ -66,7 +66,7 @@ export class Enrolment {
     const label = this.#labelFor(account, wish, known);
     if (typeof label === 'object') return label;
     if (known !== undefined) return { ...known, label };
-    if (this.#devices.ofAccount(account.id).length >= this.#configuration.devicesPerAccount) {
+    if (this.#devices.ofAccount(account.id).length >= this.configuration.devicesPerAccount) {
       return refusal('too-many-devices');
     }
     if (this.#devices.isInterfaceIdTaken(publicKey)) return refusal('key-not-usable');
@@ -87,7 +87,7 @@ export class Enrolment {
     former: Pick<Device, 'formerHash' | 'formerUntil'> | undefined,
     now: number,
   ): Issued | Refusal {
-    const { credentialSeconds, renewalSeconds, systemPrefix } = this.#configuration;
+    const { credentialSeconds, renewalSeconds, systemPrefix } = this.configuration;
     const virtualIpv4 = this.#addressOf(device, now);
     if (typeof virtualIpv4 === 'object') return virtualIpv4;
     const notAfter = now + credentialSeconds;
@@ -110,7 +110,7 @@ export class Enrolment {
   }
 
   get #prefix(): Prefix {
-    return this.#configuration.nodeIpv4Prefix;
+    return this.configuration.nodeIpv4Prefix;
   }
 
   /** Another one where the operator has changed the prefix. */

@@ -48,13 +48,15 @@ export interface HttpsOptions {
 const base64 = (octets: Uint8Array): string => Buffer.from(octets).toString('base64');
 
 export class HttpsFace {
-  readonly #options: HttpsOptions;
+  readonly #options: Omit<HttpsOptions, 'configuration'>;
+  #configuration: AccountServerConfiguration;
   readonly #app: FastifyInstance<Server>;
   /** Open connections by where they come from. */
   readonly #connections = new Map<string, number>();
 
   constructor(options: HttpsOptions) {
     this.#options = options;
+    this.#configuration = options.configuration;
     const { cert, key } = options.certificate;
     const app = fastify({
       https: {
@@ -78,6 +80,11 @@ export class HttpsFace {
   async listen(address: IpAddress, port: number): Promise<number> {
     await this.#app.listen({ host: address, port, ipv6Only: isIpv6(address) && address !== UNSPECIFIED_V6 });
     return portOf(this.#app.server.address());
+  }
+
+  /** For answers from now on. */
+  reconfigure(configuration: AccountServerConfiguration): void {
+    this.#configuration = configuration;
   }
 
   /** For connections from now on. Throws when key and certificate do not belong together. */
@@ -143,13 +150,13 @@ export class HttpsFace {
       credential: base64(credential),
       notAfter,
       renewalToken,
-      directionCoordinators: directionCoordinators(this.#options.configuration),
+      directionCoordinators: directionCoordinators(this.#configuration),
     };
   }
 
   #system(): JsonObject {
-    const { authorities, configuration, publicKey, clock } = this.#options;
-    const { zone, systemPrefix, credentialSeconds } = configuration;
+    const { authorities, publicKey, clock } = this.#options;
+    const { zone, systemPrefix, credentialSeconds } = this.#configuration;
     const nowSeconds = Math.floor(clock.wall() / 1000);
     return {
       authorityKeys: authorities.list(nowSeconds).map(({ keyId, signsFrom, notAfter, ...authority }) => ({
@@ -158,7 +165,7 @@ export class HttpsFace {
       publicKey: base64(publicKey),
       systemPrefix: formatPrefix(systemPrefix),
       zone,
-      directionCoordinators: directionCoordinators(configuration),
+      directionCoordinators: directionCoordinators(this.#configuration),
       credentialSeconds,
       time: Math.floor(clock.wall()),
     };

@@ -15,14 +15,26 @@ export interface PasswordHash extends HashingCost {
 }
 
 export class PasswordHasher {
-  readonly #cost: HashingCost;
-  readonly #concurrency: number;
+  #cost: HashingCost;
+  #concurrency: number;
   readonly #waiting: (() => void)[] = [];
   #running = 0;
 
   constructor(cost: HashingCost, concurrency: number) {
     this.#cost = cost;
     this.#concurrency = concurrency;
+  }
+
+  /** For hashes that are begun from now on. */
+  reconfigure(cost: HashingCost, concurrency: number): void {
+    this.#cost = cost;
+    this.#concurrency = concurrency;
+    while (this.#running < concurrency) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#running += 1;
+      next();
+    }
   }
 
   /** False: another one would have to wait too long. */
@@ -53,8 +65,8 @@ export class PasswordHasher {
     try {
       return await derive(password, salt, cost);
     } finally {
-      // Who waits takes over the place.
-      const next = this.#waiting.shift();
+      // Who waits takes over the place, unless there are fewer by now.
+      const next = this.#running > this.#concurrency ? undefined : this.#waiting.shift();
       if (next === undefined) this.#running -= 1;
       else next();
     }

@@ -8,16 +8,21 @@ import type { RateLimit } from './configuration.ts';
 const MINUTE_MS = 60_000;
 
 export class RateLimiter {
-  readonly #intervalMs: number;
-  readonly #toleranceMs: number;
+  #intervalMs = 0;
+  #toleranceMs = 0;
   readonly #mostCallers: number;
   /** When each caller's allowance is whole again; the one that came last is last. */
   readonly #wholeAt = new Map<string, number>();
 
-  constructor({ perMinute, burst }: RateLimit, mostCallers = 100_000) {
+  constructor(limit: RateLimit, mostCallers = 100_000) {
+    this.setLimit(limit);
+    this.#mostCallers = mostCallers;
+  }
+
+  /** From now on; what callers have used up stays used up. */
+  setLimit({ perMinute, burst }: RateLimit): void {
     this.#intervalMs = MINUTE_MS / perMinute;
     this.#toleranceMs = this.#intervalMs * (burst - 1);
-    this.#mostCallers = mostCallers;
   }
 
   /** Undefined: go on. Otherwise so many milliseconds must pass; the try itself costs nothing. */

@@ -61,7 +61,8 @@ interface Attempt {
 
 export class AccountService {
   readonly counters = new CounterSet<Reason>(REASONS);
-  readonly #options: ServiceOptions;
+  readonly #options: Omit<ServiceOptions, 'configuration'>;
+  #configuration: AccountServerConfiguration;
   readonly #accounts: Accounts;
   readonly #devices: Devices;
   readonly #enrolment: Enrolment;
@@ -74,6 +75,7 @@ export class AccountService {
     const { configuration, database, authorities } = options;
     const { limits, hashing } = configuration;
     this.#options = options;
+    this.#configuration = configuration;
     this.#accounts = new Accounts(database);
     this.#devices = new Devices(database);
     this.#enrolment = new Enrolment(configuration, this.#devices, authorities);
@@ -82,6 +84,16 @@ export class AccountService {
     this.#passwords = new RateLimiter(limits.account);
     // Apart from the passwords: who guesses at an account's password must not keep its devices from renewing.
     this.#credentials = new RateLimiter(limits.account);
+  }
+
+  /** Takes other decisions of the operator, for requests from now on. Zone, prefixes and what they name are as they were. */
+  reconfigure(configuration: AccountServerConfiguration): void {
+    const { limits, hashing } = configuration;
+    this.#configuration = configuration;
+    this.#enrolment.configuration = configuration;
+    this.#hasher.reconfigure(hashing.cost, hashing.concurrency);
+    this.#sources.setLimit(limits.source);
+    for (const limiter of [this.#passwords, this.#credentials]) limiter.setLimit(limits.account);
   }
 
   /** To be asked before a request of that source is read. */
@@ -168,7 +180,7 @@ export class AccountService {
     const known = this.#accounts.enrolmentToken(tokenHash(token));
     if (known === undefined || known.account !== account.id || known.expiresAt <= now) return false;
     if (known.usedBy === undefined) return true;
-    const until = known.usedAt + this.#options.configuration.renewalGraceSeconds;
+    const until = known.usedAt + this.#configuration.renewalGraceSeconds;
     return equalBytes(known.usedBy, publicKey) && now < until;
   }
 
@@ -185,7 +197,7 @@ export class AccountService {
     if (request.timestamp <= device.lastProofMs) return refusal('replayed-proof');
     const refused = this.#judgeAccount(account);
     if (refused !== undefined) return refused;
-    const graceUntil = now + this.#options.configuration.renewalGraceSeconds;
+    const graceUntil = now + this.#configuration.renewalGraceSeconds;
     // The former one again: the grace goes on, and is not renewed by that.
     const former = present
       ? { formerHash: hash, formerUntil: Math.min(graceUntil, device.renewalUntil) }
