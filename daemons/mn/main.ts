@@ -14,9 +14,16 @@ import { type MobileNodeSettings, mobileNodeSchema } from './config.ts';
 
 const ROLE = 'mobile-node';
 
-function start({ daemon, mobileNode, ntmobile }: MobileNodeSettings, house: House): Promise<RunningDaemon> {
+function start(
+  { daemon, mobileNode, ntmobile }: MobileNodeSettings,
+  house: House,
+): Promise<RunningDaemon<MobileNodeSettings>> {
   const engine = mobileNode.homes.length === 0 ? undefined : createMobileNode(mobileNode, randomBytes);
-  return startMobile({ role: ROLE, daemon, node: mobileNode, engine, ntmobile }, house);
+  return startMobile(
+    { role: ROLE, daemon, node: mobileNode, engine, ntmobile },
+    house,
+    (settings) => settings.mobileNode,
+  );
 }
 
 await runDaemon<MobileNodeSettings>(sendToNotifySocket, {

@@ -26,6 +26,7 @@ await runDaemon<MobileRouterSettings>(sendToNotifySocket, {
         mobileNetworkDevices: mobileRouter.mobileNetworks.map(({ device }) => device),
       },
       house,
+      (settings: MobileRouterSettings) => settings.mobileRouter,
     ),
   cleanup: ({ daemon }) => cleanUp(ROLE, daemon),
 });

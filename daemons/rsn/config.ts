@@ -65,6 +65,7 @@ export function relaySchema() {
         .array(prefixField())
         .default([])
         .meta({
+          reloadable: true,
           description: 'networks in which no server is served, such as those of this site; none unless given',
           details: 'Private, local and other special addresses, and those of this host, are not served in any case.',
           sample: ['203.0.113.0/24'],
@@ -73,6 +74,7 @@ export function relaySchema() {
         .array(prefixField())
         .default([])
         .meta({
+          reloadable: true,
           description: 'exceptions from these and from private networks; none unless given',
           details: 'The longest prefix counts, and of two alike the one that denies.',
           sample: ['10.1.0.0/16'],
@@ -80,9 +82,11 @@ export function relaySchema() {
       lifetimeSeconds: integerField(60, 86_400)
         .default(600)
         .meta({ description: 'lifetime of its registration, which is renewed at half of it', unit: 'seconds' }),
-      strangersPerSecond: integerField(1, 1_000_000)
-        .default(200)
-        .meta({ description: 'handshakes of strangers that are taken without a cookie', unit: 'per second' }),
+      strangersPerSecond: integerField(1, 1_000_000).default(200).meta({
+        reloadable: true,
+        description: 'handshakes of strangers that are taken without a cookie',
+        unit: 'per second',
+      }),
       limits: limitsSection(),
       daemon: sealedDaemonSection('rsn', DEVICE_MTU),
     })
@@ -103,7 +107,7 @@ function limitsSection() {
       resolutions: most(100_000, 256, 'most names that are looked for at a time'),
     })
     .prefault({})
-    .meta({ description: 'what the relay does at most; beyond it says that it is busy' });
+    .meta({ description: 'what the relay does at most; beyond it says that it is busy', reloadable: true });
 }
 
 interface WholeParts {

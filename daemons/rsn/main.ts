@@ -29,7 +29,10 @@ function ownKey({ stateDirectory, name }: ServiceSettings): KeyPair {
   return keyPairOf(secretOf(join(stateDirectory, `${name}.key`)));
 }
 
-async function start({ daemon, relay, authorities }: RelaySettings, house: House): Promise<RunningDaemon> {
+async function start(
+  { daemon, relay, authorities }: RelaySettings,
+  house: House,
+): Promise<RunningDaemon<RelaySettings>> {
   await using made = new AsyncDisposableStack();
   const clock = createClock();
   const store = made.adopt(openSqliteStore(join(daemon.stateDirectory, `${daemon.name}.sqlite`)), (it) => it.close());
@@ -52,8 +55,8 @@ async function start({ daemon, relay, authorities }: RelaySettings, house: House
   });
   made.defer(() => maps.close());
   const servers = daemon.resolvers.map((address) => ({ address, port: DNS_PORT }));
-  const configuration = { ...relay, own, judgeCredential: judgeBy(authorities) };
-  const engine = createRelay({ ...configuration, forwardsByInterface: forwardsByInterface() }, randomBytes);
+  const fixed = { own, judgeCredential: judgeBy(authorities), forwardsByInterface: forwardsByInterface() };
+  const engine = createRelay({ ...relay, ...fixed }, randomBytes);
   const driver = createDriver({
     ...{ engine: watched(engine, house.messages), clock, plane, kernel, store, addressMaps: maps },
     ...{ events: house.events, control: house.control, onFatal: (error) => house.fatal(error) },
@@ -63,6 +66,8 @@ async function start({ daemon, relay, authorities }: RelaySettings, house: House
   // From here on the driver closes what was opened.
   made.move();
   return {
+    reconfigure: (fresh) =>
+      driver.reconfigure((now, out) => engine.reconfigure(now, { ...fresh.relay, ...fixed }, out)),
     async stop() {
       const failures = driver.stop();
       await maps.close();

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { assert } from '#base/assert.ts';
 import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
-import { createMobileNode, type MobileNodeInput } from '#engine/mobile-node/mobile-node.ts';
+import { createMobileNode, type MobileNodeEngine, type MobileNodeInput } from '#engine/mobile-node/mobile-node.ts';
 import type { NtmobileNodeInput } from '#engine/ntmobile-node/ntmobile-node.ts';
 import { createClock } from '#host/clock.ts';
 import type { NameServer } from '#host/dns-exchange.ts';
@@ -33,12 +33,16 @@ export interface MobileDaemon {
   /** Interfaces of mobile networks: what is asked from an address there goes into the tunnel, which waits for the answer. */
   readonly mobileNetworkDevices?: readonly string[];
   /** Of Mobile IPv6; undefined: there are no homes, and there is NTMobile. */
-  readonly engine: Counting<MobileNodeInput> | undefined;
+  readonly engine: MobileNodeEngine | undefined;
   readonly ntmobile?: NtmobileSettings | undefined;
 }
 
-/** Starts it; what was opened until something failed is closed again. */
-export async function startMobile(parts: MobileDaemon, house: House): Promise<RunningDaemon> {
+/** Starts it; what was opened until something failed is closed again. `nodeOf`: what of other settings is about the node. */
+export async function startMobile<S>(
+  parts: MobileDaemon,
+  house: House,
+  nodeOf: (settings: S) => MobileNodeConfiguration,
+): Promise<RunningDaemon<S>> {
   const { role, daemon, node, engine, mobileNetworkDevices = [] } = parts;
   // Before anything is open that could be kept waiting.
   if (engine !== undefined) rehearse({ homeAgent: createHomeAgent, mobileNode: createMobileNode });
@@ -79,6 +83,11 @@ export async function startMobile(parts: MobileDaemon, house: House): Promise<Ru
   // From here on the driver closes what was opened.
   made.move();
   return {
+    reconfigure: (settings) =>
+      driver.reconfigure((now, out) => {
+        engine?.reconfigure(now, nodeOf(settings), out);
+        ntmobile?.engine.reconfigure(now, nodeOf(settings), out);
+      }),
     async stop() {
       // First, so that nobody asks who does not answer any more.
       await names?.[Symbol.asyncDispose]();

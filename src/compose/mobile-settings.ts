@@ -163,26 +163,32 @@ export function mobileShape(name: string) {
     interfaces: z
       .array(interfaceSection)
       .default([])
-      .meta({ description: 'which interfaces lead out, and which of them are preferred' }),
+      .meta({ reloadable: true, description: 'which interfaces lead out, and which of them are preferred' }),
     optimistic: z
       .boolean()
       .default(true)
-      .meta({ description: 'send data right behind the Binding Update, before it is acknowledged' }),
-    preferIpv4: z.boolean().default(false).meta({ description: 'prefer an IPv4 care-of address where there are both' }),
-    forceUdp: z.boolean().default(true).meta({ description: 'ask for UDP encapsulation on IPv4 even where no NAT is' }),
-    natKeepaliveSeconds: natKeepaliveField(),
-    lifetimeSeconds: lifetimeField(600),
+      .meta({ reloadable: true, description: 'send data right behind the Binding Update, before it is acknowledged' }),
+    preferIpv4: z
+      .boolean()
+      .default(false)
+      .meta({ reloadable: true, description: 'prefer an IPv4 care-of address where there are both' }),
+    forceUdp: z
+      .boolean()
+      .default(true)
+      .meta({ reloadable: true, description: 'ask for UDP encapsulation on IPv4 even where no NAT is' }),
+    natKeepaliveSeconds: natKeepaliveField().meta({ reloadable: true }),
+    lifetimeSeconds: lifetimeField(600).meta({ reloadable: true }),
     udpPort: udpPortField(),
     mark: integerField(1, 0xffff_ffff)
       .default(0x4191)
       .meta({ description: "firewall mark of the daemon's own packets" }),
     table: integerField(1, 0xffff_ffff).default(4191).meta({ description: 'routing table of the home addresses' }),
     rulePriority: integerField(1, 32_000).default(1000).meta({ description: 'lowest priority of policy rules' }),
-    defaultRoute: z
-      .boolean()
-      .default(true)
-      .meta({ description: 'all traffic goes through home; false sends only what uses the home address' }),
-    tunnelMtu: tunnelMtuSection(),
+    defaultRoute: z.boolean().default(true).meta({
+      reloadable: true,
+      description: 'all traffic goes through home; false sends only what uses the home address',
+    }),
+    tunnelMtu: tunnelMtuSection().meta({ reloadable: true }),
     daemon: daemonSection(name),
   };
 }

@@ -4,19 +4,18 @@ import type { IpAddress } from '#base/ip.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
 import type { NtmobileNodeConfiguration } from '#engine/ntmobile-node/configuration.ts';
-import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile-node/ntmobile-node.ts';
+import { createNtmobileNode, type NtmobileNodeEngine } from '#engine/ntmobile-node/ntmobile-node.ts';
 import { LoginClient } from '#host/login-client.ts';
 import { randomBytes } from '#host/random.ts';
 import { createResolver } from '#host/resolver.ts';
 import type { DaemonSettings } from '#ops/daemon-settings.ts';
 import type { ClockPort, EventSink, LoginPort } from '#runtime/ports.ts';
 import { HostNames } from './host-names.ts';
-import type { Counting } from './joined-engines.ts';
 import type { NtmobileSettings } from './ntmobile-settings.ts';
 import { secretOf } from './secret-file.ts';
 
 export interface NtmobilePart {
-  readonly engine: Counting<NtmobileNodeInput>;
+  readonly engine: NtmobileNodeEngine;
   readonly login: LoginPort;
   readonly names: HostNames;
 }

@@ -106,6 +106,14 @@ describe('every key', () => {
     expect(missing.map(({ path }) => path)).toEqual([]);
   });
 
+  it('below one that a running daemon takes is taken as well', () => {
+    const taken = KEYS.filter(([, , { reloadable }]) => reloadable);
+    const left = taken.flatMap(([role, , { children }]) =>
+      [...everyKey(children)].filter(({ reloadable }) => !reloadable).map(({ path }) => `${role} ${path}`),
+    );
+    expect(left).toEqual([]);
+  });
+
   it('that is a key or a password is a secret', () => {
     const secrets = KEYS.filter(([, , { name }]) => /(^k|K)ey$|password$|[tT]oken$|[sS]ecret$/.test(name));
     expect(secrets.filter(([, , { name, secret }]) => !secret && name !== 'publicKey').map(([, path]) => path)).toEqual(

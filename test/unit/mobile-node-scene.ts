@@ -168,6 +168,7 @@ export class Scene {
   readonly node;
   now: Monotonic = monotonic(0);
   out: Output[] = [];
+  #configuration: MobileNodeConfiguration;
 
   constructor(
     configuration: Partial<MobileNodeConfiguration> = {},
@@ -176,7 +177,8 @@ export class Scene {
   ) {
     let counter = 0;
     const random = (count: number) => Uint8Array.from({ length: count }, () => counter++ & 255);
-    this.node = create({ ...CONFIGURATION, ...configuration }, random);
+    this.#configuration = { ...CONFIGURATION, ...configuration };
+    this.node = create(this.#configuration, random);
     this.give({ kind: 'clock', offsetMs: WALL_OFFSET_MS });
     for (const { key, value } of records) this.give({ kind: 'record', table: 'mobile-node', key, value });
     this.give({ kind: 'restored' });
@@ -187,6 +189,15 @@ export class Scene {
     this.out = [];
     this.node.step(this.now, input, this.out);
     return this.out;
+  }
+
+  /** The operator decides otherwise; `out` holds what followed at once. */
+  reconfigure(changes: Partial<MobileNodeConfiguration>): void {
+    this.#configuration = { ...this.#configuration, ...changes };
+    const told: Output[] = [];
+    this.node.reconfigure(this.now, this.#configuration, told);
+    assert(told.length === 0, 'nothing is sent, what follows is due');
+    this.give({ kind: 'tick' });
   }
 
   network(...links: readonly LinkSketch[]): readonly Output[] {

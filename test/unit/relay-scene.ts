@@ -197,7 +197,7 @@ export class Scene {
   /** When every credential ends. */
   notAfter = wall(OFFSET_MS * 2);
   readonly #flying: { at: Monotonic; deliver: () => void }[] = [];
-  readonly #over: Partial<RelayConfiguration>;
+  #over: Partial<RelayConfiguration>;
   readonly coordinator = new Peer(this, 50, undefined);
   engine: Relay;
   #starts = 0;
@@ -207,21 +207,30 @@ export class Scene {
     this.engine = this.#make();
   }
 
+  /** The operator decides otherwise. */
+  reconfigure(changes: Partial<RelayConfiguration>): void {
+    this.#over = { ...this.#over, ...changes };
+    const out: Output[] = [];
+    this.engine.reconfigure(this.now, this.#configuration(), out);
+    for (const output of out) this.#take(output);
+  }
+
   #make(): Relay {
-    const { publicKey } = this.coordinator.own;
     this.#starts += 1;
-    return createRelay(
-      {
-        ...{ own: RELAY, endpoints: [RELAY_PLACE], port: RELAY_PLACE.port, lifetimeSeconds: 60 },
-        judgeCredential: (credential, key) => (credential[4] === 1 ? this.#holder(key) : undefined),
-        coordinators: [{ name: 'dc', publicKey, endpoints: [this.coordinator.place] }],
-        ...{ maximumLegs: 4, maximumLegsOfNode: 2, strangersPerSecond: 100, forwardsByInterface: false },
-        ...{ systemPrefix: SYSTEM_PREFIX, virtualIpv4Prefixes: [prefixOf('198.18.0.0/15')] },
-        ...{ translatorIpv4Prefix: prefixOf('100.127.0.0/16'), deniedDestinations: [], allowedDestinations: [] },
-        ...{ maximumGeneralNodes: 4, maximumGeneralNodesOfNode: 3, maximumResolutions: 3, ...this.#over },
-      },
-      randomOf(4 + this.#starts),
-    );
+    return createRelay(this.#configuration(), randomOf(4 + this.#starts));
+  }
+
+  #configuration(): RelayConfiguration {
+    const { publicKey } = this.coordinator.own;
+    return {
+      ...{ own: RELAY, endpoints: [RELAY_PLACE], port: RELAY_PLACE.port, lifetimeSeconds: 60 },
+      judgeCredential: (credential, key) => (credential[4] === 1 ? this.#holder(key) : undefined),
+      coordinators: [{ name: 'dc', publicKey, endpoints: [this.coordinator.place] }],
+      ...{ maximumLegs: 4, maximumLegsOfNode: 2, strangersPerSecond: 100, forwardsByInterface: false },
+      ...{ systemPrefix: SYSTEM_PREFIX, virtualIpv4Prefixes: [prefixOf('198.18.0.0/15')] },
+      ...{ translatorIpv4Prefix: prefixOf('100.127.0.0/16'), deniedDestinations: [], allowedDestinations: [] },
+      ...{ maximumGeneralNodes: 4, maximumGeneralNodesOfNode: 3, maximumResolutions: 3, ...this.#over },
+    };
   }
 
   #holder(publicKey: Uint8Array): CredentialHolder | undefined {

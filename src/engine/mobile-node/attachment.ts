@@ -95,6 +95,8 @@ function detach(state: RegistrationState, step: Step, addressesExist: boolean): 
   const change = addressesExist ? 'unresolved' : 'detach';
   const from = state.place;
   const lost = from !== 'none';
+  // What the operator excluded just now is still there, and would carry packets on.
+  if (state.careOf !== undefined && state.context.movement.excludes(state.careOf.device)) state.tunnel = undefined;
   if (nextPhase(state.phase, change) === state.phase && !lost) return;
   leave(state, change);
   state.context.publish(step);

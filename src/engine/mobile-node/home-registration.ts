@@ -6,9 +6,10 @@
  */
 import { unreachable } from '#base/assert.ts';
 import type { IpAddress } from '#base/ip.ts';
+import type { Monotonic } from '#base/time.ts';
 import { type ReceivedAcknowledgement, receiveAcknowledgement } from './acknowledgement-handler.ts';
 import { advertiseAtHome, assessAttachment, deregistered } from './attachment.ts';
-import type { Home } from './configuration.ts';
+import type { Home, MobileNodeConfiguration } from './configuration.ts';
 import { Exchange, initialTimeoutMs } from './exchange.ts';
 import type { Pin } from './movement.ts';
 import type { NodeContext, Step } from './node-context.ts';
@@ -52,6 +53,17 @@ export class HomeRegistration {
     if (Math.abs(jumpMs) < CLOCK_JUMP_MS || !memory.mayBeBound(context.wall(step.now))) return;
     state.persist(step);
     if (jumpMs > 0) refresh(state, step);
+  }
+
+  /** The operator decided otherwise. What a registration says counts with a new one, which is due now. */
+  reconfigured(now: Monotonic, former: MobileNodeConfiguration): void {
+    const { timers, context, phase } = this.state;
+    const { forceUdp, lifetimeSeconds, natKeepaliveSeconds } = context.configuration;
+    // A home agent that refused it before may be asked again.
+    if (forceUdp !== former.forceUdp) this.state.forceUdp = forceUdp;
+    const says = [forceUdp, lifetimeSeconds, natKeepaliveSeconds].join();
+    const said = [former.forceUdp, former.lifetimeSeconds, former.natKeepaliveSeconds].join();
+    if (says !== said && phase === 'registered') timers.set('refresh', now);
   }
 
   /** Handles every timer that is due. */

@@ -20,6 +20,7 @@ import type {
   Output,
   Path,
   RandomBytes,
+  Reconfigurable,
   ResolvedInput,
 } from '#engine/contract.ts';
 import { CounterSet, type Counters } from '#engine/shared/counters.ts';
@@ -61,16 +62,19 @@ const NO_EXTENSION: MobileNodeExtension = {
   parts: () => new Map(),
 };
 
+export type MobileNodeEngine = Engine<MobileNodeInput> &
+  Reconfigurable<MobileNodeConfiguration> & { readonly counters: Counters };
+
 export function createMobileNode(
   configuration: MobileNodeConfiguration,
   random: RandomBytes,
   extension: MobileNodeExtension = NO_EXTENSION,
-): Engine<MobileNodeInput> & { readonly counters: Counters } {
+): MobileNodeEngine {
   return new MobileNode(configuration, random, extension);
 }
 
-class MobileNode implements Engine<MobileNodeInput>, NodeContext {
-  readonly configuration: MobileNodeConfiguration;
+class MobileNode implements MobileNodeEngine, NodeContext {
+  configuration: MobileNodeConfiguration;
   readonly random: RandomBytes;
   readonly movement: Movement;
   readonly rate = new UpdateRate();
@@ -125,6 +129,18 @@ class MobileNode implements Engine<MobileNodeInput>, NodeContext {
 
   step(now: Monotonic, input: MobileNodeInput, out: Output[]): void {
     this.#handle({ now, out }, input);
+  }
+
+  /** Homes, ports, tables and marks stay as they are. */
+  reconfigure(now: Monotonic, fresh: MobileNodeConfiguration): void {
+    const former = this.configuration;
+    const { interfaces, optimistic, preferIpv4, forceUdp } = fresh;
+    const { natKeepaliveSeconds, lifetimeSeconds, defaultRoute, tunnelMtu } = fresh;
+    const registering = { interfaces, optimistic, preferIpv4, forceUdp, natKeepaliveSeconds, lifetimeSeconds };
+    this.configuration = { ...former, ...registering, defaultRoute, tunnelMtu };
+    this.movement.prefer(interfaces);
+    for (const home of this.homes) home.reconfigured(now, former);
+    this.#timers.set('movement', now);
   }
 
   #handle(step: Step, input: MobileNodeInput): void {

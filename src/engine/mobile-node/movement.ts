@@ -87,7 +87,7 @@ export const NO_EXCLUSIONS: Exclusions = { devices: new Set(), prefixes: [] };
 
 /** The host's network as last told, and since when. */
 export class Movement {
-  readonly #preferenceOfName: (name: string) => number;
+  #preferenceOfName: (name: string) => number;
   readonly #homeAddresses: ReadonlySet<IpAddress>;
   readonly #exclusions: Exclusions;
   readonly #appearedAt = new Map<string, Monotonic>();
@@ -104,6 +104,11 @@ export class Movement {
     this.#preferenceOfName = preferenceBy(preferences);
     this.#homeAddresses = homeAddresses;
     this.#exclusions = exclusions;
+  }
+
+  /** Other preferences of the operator's. */
+  prefer(preferences: readonly InterfacePreference[]): void {
+    this.#preferenceOfName = preferenceBy(preferences);
   }
 
   /** Whether the host's network was told at all. */
@@ -144,7 +149,12 @@ export class Movement {
     return found.map((candidate) => ({ ...candidate, appearedAt: this.#appearedAt.get(keyOf(candidate)) ?? now }));
   }
 
-  #preferenceOf({ name }: NetworkInterface): number {
+  /** Whether an interface of this name never leads out. */
+  excludes(name: string): boolean {
+    return this.#preferenceOf({ name }) < 0;
+  }
+
+  #preferenceOf({ name }: Pick<NetworkInterface, 'name'>): number {
     if (this.#exclusions.devices.has(name)) return -1;
     return this.#preferenceOfName(name);
   }

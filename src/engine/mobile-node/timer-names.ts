@@ -19,7 +19,8 @@ export type HomeTimer = keyof typeof HOME_TIMERS;
 
 /** One set for the whole node. */
 export const NODE_TIMERS = {
-  movement: 'An address or router ceases to be valid, or an unconfirmed one has waited long enough.',
+  movement:
+    'An address or router ceases to be valid, an unconfirmed one has waited long enough, or the operator decided otherwise.',
 } as const satisfies TimerTable;
 
 export type NodeTimer = keyof typeof NODE_TIMERS;

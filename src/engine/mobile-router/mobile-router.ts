@@ -5,19 +5,15 @@
  * Left out: router advertisements on the mobile network (§5.6: radvd sends them, from the addresses that we set); routing protocols in
  * the tunnel (§8); Dynamic Home Agent Address Discovery (§7).
  */
-import type { Engine, RandomBytes } from '#engine/contract.ts';
+import type { RandomBytes } from '#engine/contract.ts';
 import type { Home } from '#engine/mobile-node/configuration.ts';
 import type { HomeRole } from '#engine/mobile-node/home-role.ts';
-import { createMobileNode, type MobileNodeExtension, type MobileNodeInput } from '#engine/mobile-node/mobile-node.ts';
-import type { Counters } from '#engine/shared/counters.ts';
+import { createMobileNode, type MobileNodeEngine, type MobileNodeExtension } from '#engine/mobile-node/mobile-node.ts';
 import type { MobileRouterConfiguration } from './configuration.ts';
 import { mobileRouterParts, ROUTER_RULE_PRIORITIES } from './host-state.ts';
 import { RouterRegistration } from './registration.ts';
 
-export function createMobileRouter(
-  configuration: MobileRouterConfiguration,
-  random: RandomBytes,
-): Engine<MobileNodeInput> & { readonly counters: Counters } {
+export function createMobileRouter(configuration: MobileRouterConfiguration, random: RandomBytes): MobileNodeEngine {
   const roles = new Map<Home, HomeRole>(configuration.homes.map((home) => [home, new RouterRegistration(home)]));
   const extension: MobileNodeExtension = {
     name: 'mobile-router',

@@ -19,6 +19,7 @@ import type {
   Output,
   QueryInput,
   RandomBytes,
+  Reconfigurable,
   RoamingInput,
 } from '#engine/contract.ts';
 import { CounterSet, type Counters } from '#engine/shared/counters.ts';
@@ -64,15 +65,15 @@ export type NtmobileNodeInput = CommonInput | NetworkInput | RoamingInput | Logi
 /** Relays with which a session is kept before any path needs them. */
 const WARM_RELAYS = 2;
 
+export type NtmobileNodeEngine = Engine<NtmobileNodeInput> &
+  Reconfigurable<Pick<NtmobileNodeConfiguration, 'interfaces'>> & { readonly counters: Counters };
+
 /** Never throws for a peer's fault; `clock` must be the first input. */
-export function createNtmobileNode(
-  configuration: NtmobileNodeConfiguration,
-  random: RandomBytes,
-): Engine<NtmobileNodeInput> & { readonly counters: Counters } {
+export function createNtmobileNode(configuration: NtmobileNodeConfiguration, random: RandomBytes): NtmobileNodeEngine {
   return new NtmobileNode(configuration, random);
 }
 
-class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePurpose> {
+class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   readonly #configuration: NtmobileNodeConfiguration;
   readonly #sessions: Sessions<NodePurpose>;
   readonly #counters = new CounterSet<NtmobileNodeCounter>(NTMOBILE_NODE_COUNTERS);
@@ -81,7 +82,7 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
   readonly #keeper: PathKeeper;
   readonly #names: Names;
   readonly #trust: Trust;
-  readonly #restriction: Restriction;
+  #restriction: Restriction;
   #interfaces: readonly NetworkInterface[] = [];
   #attachment: Attachment = NOWHERE;
   /** The interface that the operator wants to be used. */
@@ -90,11 +91,12 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
   /** What the credential says of this node; undefined while there is none. */
   #own: OtherNode | undefined;
   #offsetMs = 0;
+  readonly #systemPrefix = () => this.#trust.granted?.systemPrefix;
   #out: Output[] = [];
 
   constructor(configuration: NtmobileNodeConfiguration, random: RandomBytes) {
     this.#configuration = configuration;
-    this.#restriction = restrictionOf(configuration, () => this.#trust.granted?.systemPrefix);
+    this.#restriction = restrictionOf(configuration, this.#systemPrefix);
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
     this.#sessions = new Sessions(
       { own: configuration.own, random, suites, credential: () => this.#trust.granted?.credential },
@@ -122,6 +124,11 @@ class NtmobileNode implements Engine<NtmobileNodeInput>, SessionListener<NodePur
       wall: (now) => this.#wall(now),
       answer: (id, answer) => this.#out.push({ kind: 'answer', id, answer }),
     });
+  }
+
+  reconfigure(now: Monotonic, { interfaces }: Pick<NtmobileNodeConfiguration, 'interfaces'>): void {
+    this.#restriction = restrictionOf({ ...this.#configuration, interfaces }, this.#systemPrefix);
+    this.#lookAgainAt = now;
   }
 
   get counters(): Counters {

@@ -9,6 +9,12 @@ import type { CoordinatorDescription } from '#engine/contract.ts';
 import type { CredentialJudge } from '#engine/shared/ntmobile/credential-judge.ts';
 import type { Endpoint } from '#wire/ntmobile-options.ts';
 
+/** What the relay does at most. */
+export type RelayLimits = Pick<
+  RelayConfiguration,
+  'maximumLegs' | 'maximumLegsOfNode' | 'maximumGeneralNodes' | 'maximumGeneralNodesOfNode' | 'maximumResolutions'
+>;
+
 export interface RelayConfiguration {
   readonly own: KeyPair;
   readonly judgeCredential: CredentialJudge;

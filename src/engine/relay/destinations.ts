@@ -56,12 +56,17 @@ export interface DestinationRules {
 
 export class Destinations {
   readonly #never: readonly Prefix[];
-  readonly #denied: readonly Prefix[];
-  readonly #allowed: readonly Prefix[];
+  #denied: readonly Prefix[] = REFUSED;
+  #allowed: readonly Prefix[] = [];
   #own: ReadonlySet<IpAddress> = new Set();
 
-  constructor({ virtualPrefixes, deniedDestinations, allowedDestinations }: DestinationRules) {
-    this.#never = [...NEVER_SERVED, ...virtualPrefixes];
+  constructor(rules: DestinationRules) {
+    this.#never = [...NEVER_SERVED, ...rules.virtualPrefixes];
+    this.reconfigure(rules);
+  }
+
+  /** What the operator denies and allows by now. */
+  reconfigure({ deniedDestinations, allowedDestinations }: Omit<DestinationRules, 'virtualPrefixes'>): void {
     this.#denied = [...REFUSED, ...deniedDestinations];
     this.#allowed = allowedDestinations;
   }

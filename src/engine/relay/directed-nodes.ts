@@ -6,6 +6,7 @@
  *
  * Closed by default: without a direction there is no tunnel, and what comes through one has the virtual addresses of its node's credential as its source.
  */
+
 import { hex } from '#base/bytes.ts';
 import {
   bytesOf,
@@ -25,6 +26,7 @@ import { tunnelPart } from '#engine/shared/ntmobile/sealed-tunnel.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import { type Timed, TimerHeap } from '#engine/shared/timer-heap.ts';
 import type { AttachedNode } from './attached-nodes.ts';
+import type { RelayLimits } from './configuration.ts';
 import { type GeneralNode, HOLD_MS } from './general-nodes.ts';
 import { DIRECTED_TABLE, SHADOWS_TABLE } from './stored.ts';
 
@@ -60,7 +62,7 @@ export interface DirectedContext {
   /** Virtual IPv4 addresses, of nodes and of general nodes. */
   readonly virtualIpv4Prefixes: readonly Prefix[];
   readonly translatorIpv4Prefix: Prefix;
-  readonly maximumGeneralNodesOfNode: number;
+  limits(): Pick<RelayLimits, 'maximumGeneralNodesOfNode'>;
   /** Of the link by which something leaves from a local address. */
   linkMtu(local: IpAddress): number;
   want(key: string, part: DesiredPart | undefined): void;
@@ -110,7 +112,7 @@ export class DirectedNodes {
   /** Whether one more general node is within the node's limit, if need be in the place of one that it asked for long ago. */
   mayUse(now: Monotonic, nodeId: string, general: GeneralNode | undefined): boolean {
     const interests = this.#byNodeId.get(nodeId)?.interests;
-    if (interests === undefined || interests.size < this.#context.maximumGeneralNodesOfNode) return true;
+    if (interests === undefined || interests.size < this.#context.limits().maximumGeneralNodesOfNode) return true;
     if (general !== undefined && interests.has(general)) return true;
     const [oldestAt] = interests.values();
     return oldestAt !== undefined && now - oldestAt >= HOLD_MS;
@@ -124,7 +126,7 @@ export class DirectedNodes {
     general.users.add(node);
     if (isNew) this.#context.persist(DIRECTED_TABLE, recordKey(node, general), {});
     const [oldest] = node.interests.keys();
-    if (node.interests.size > this.#context.maximumGeneralNodesOfNode && oldest !== undefined)
+    if (node.interests.size > this.#context.limits().maximumGeneralNodesOfNode && oldest !== undefined)
       this.release(node, oldest);
     if (node.attached === undefined && attached !== undefined) this.attach(attached);
     else if (node.attached === undefined) this.#timers.set(node, after(now, HOLD_MS));

@@ -12,23 +12,23 @@ import type { Way } from '#engine/shared/ntmobile/way.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import { DirectionRole, findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
 import type { AttachedNode } from './attached-nodes.ts';
-import type { RelayConfiguration } from './configuration.ts';
+import type { RelayLimits } from './configuration.ts';
 import { type Legs, wish } from './legs.ts';
 import type { RelayCounter } from './reasons.ts';
 
 export class LegRequests {
-  readonly #configuration: Pick<RelayConfiguration, 'maximumLegs' | 'maximumLegsOfNode'>;
+  readonly #limits: () => RelayLimits;
   readonly #legs: Legs;
   readonly #counters: CounterSet<RelayCounter>;
   readonly #tokenKeys: () => readonly Uint8Array[];
 
   constructor(
-    configuration: Pick<RelayConfiguration, 'maximumLegs' | 'maximumLegsOfNode'>,
+    limits: () => RelayLimits,
     legs: Legs,
     counters: CounterSet<RelayCounter>,
     tokenKeys: () => readonly Uint8Array[],
   ) {
-    this.#configuration = configuration;
+    this.#limits = limits;
     this.#legs = legs;
     this.#counters = counters;
     this.#tokenKeys = tokenKeys;
@@ -49,7 +49,7 @@ export class LegRequests {
     if (known !== undefined && known.node !== node) {
       return this.#refuse(request, NtmobileStatus.notAllowed, 'attach-taken');
     }
-    const { maximumLegs, maximumLegsOfNode } = this.#configuration;
+    const { maximumLegs, maximumLegsOfNode } = this.#limits();
     if (known === undefined && (this.#legs.size >= maximumLegs || node.legs.size >= maximumLegsOfNode)) {
       return this.#refuse(request, NtmobileStatus.busy, 'attach-limit');
     }

@@ -8,6 +8,7 @@
  * Each answer of a name server is judged anew, so that a name cannot lead elsewhere later (DNS rebinding). A name is asked for again when a node is
  * directed to it and what is known is no longer fresh, and not by itself: nobody is told of its addresses in between.
  */
+
 import { hex } from '#base/bytes.ts';
 import { type IpAddress, isIpv6, octetsOf, type Prefix, prefixContains } from '#base/ip.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
@@ -23,6 +24,7 @@ import {
   type NtmobileOption,
 } from '#wire/ntmobile-options.ts';
 import type { AttachedNode } from './attached-nodes.ts';
+import type { RelayLimits } from './configuration.ts';
 import type { Destinations } from './destinations.ts';
 import type { DirectedNodes } from './directed-nodes.ts';
 import { type GeneralAddresses, GeneralNode, GeneralNodes } from './general-nodes.ts';
@@ -71,8 +73,7 @@ class Resolution implements Timed {
 export interface DirectionsContext {
   readonly systemPrefix: Prefix;
   readonly virtualIpv4Prefixes: readonly Prefix[];
-  readonly maximumGeneralNodes: number;
-  readonly maximumResolutions: number;
+  limits(): Pick<RelayLimits, 'maximumGeneralNodes' | 'maximumResolutions'>;
   readonly counters: CounterSet<RelayCounter>;
   readonly destinations: Destinations;
   readonly directed: DirectedNodes;
@@ -149,14 +150,14 @@ export class RelayDirections {
   }
 
   #hasRoom(now: Monotonic, known: GeneralNode | undefined): boolean {
-    const { maximumGeneralNodes } = this.#context;
+    const { maximumGeneralNodes } = this.#context.limits();
     return known !== undefined || this.general.size < maximumGeneralNodes || this.general.oldest(now) !== undefined;
   }
 
   #resolve(now: Monotonic, asked: Asked): NtmobileMessage | 'later' {
     const { name } = asked.addresses;
     const known = this.#resolutions.get(name);
-    if (known === undefined && this.#resolutions.size >= this.#context.maximumResolutions)
+    if (known === undefined && this.#resolutions.size >= this.#context.limits().maximumResolutions)
       return this.#refuse(asked.request, NtmobileStatus.busy, 'direction-limit');
     const resolution = known ?? new Resolution(name);
     resolution.waiting.push(asked);
@@ -213,7 +214,8 @@ export class RelayDirections {
   #add(now: Monotonic, node: GeneralNode): void {
     const former = this.general.at(node.virtualIpv6);
     if (former !== undefined) this.#drop(former);
-    const oldest = this.general.size >= this.#context.maximumGeneralNodes ? this.general.oldest(now) : undefined;
+    const oldest =
+      this.general.size >= this.#context.limits().maximumGeneralNodes ? this.general.oldest(now) : undefined;
     if (oldest !== undefined) this.#drop(oldest);
     this.general.add(node);
     this.#changed(node);

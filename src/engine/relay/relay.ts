@@ -15,6 +15,7 @@ import type {
   NetworkInterface,
   Output,
   RandomBytes,
+  Reconfigurable,
   ResolvedInput,
   RoamingInput,
 } from '#engine/contract.ts';
@@ -30,7 +31,7 @@ import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
 import { type AttachedListener, type AttachedNode, AttachedNodes } from './attached-nodes.ts';
-import type { RelayConfiguration } from './configuration.ts';
+import type { RelayConfiguration, RelayLimits } from './configuration.ts';
 import { CoordinatorLinks } from './coordinator-links.ts';
 import { Destinations } from './destinations.ts';
 import { DirectedNodes } from './directed-nodes.ts';
@@ -46,7 +47,7 @@ import { Restoration } from './restoration.ts';
 export type RelayInput = CommonInput | NetworkInput | ResolvedInput | RoamingInput;
 
 /** Never throws for a peer's fault; `clock` must be the first input. */
-export interface Relay extends Engine<RelayInput> {
+export interface Relay extends Engine<RelayInput>, Reconfigurable<RelayConfiguration> {
   readonly counters: Counters;
 }
 
@@ -55,7 +56,7 @@ export function createRelay(configuration: RelayConfiguration, random: RandomByt
 }
 
 class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListener {
-  readonly #configuration: RelayConfiguration;
+  #configuration: RelayConfiguration;
   readonly #sessions: Sessions<RelayPurpose>;
   readonly #coordinators: CoordinatorLinks;
   readonly #legs: Legs;
@@ -76,23 +77,24 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
     const counters = this.#counters;
     this.#configuration = configuration;
+    const limits = (): RelayLimits => this.#configuration;
     this.#sessions = new Sessions({ own, random, suites, strangersPerSecond, credential: () => undefined }, this);
     this.#legs = new Legs(random, counters);
     this.#nodes = new AttachedNodes(this.#sessions, this.#legs, random, counters, this);
     const tell = (event: EngineEvent): void => void this.#out.push({ kind: 'event', event });
     this.#coordinators = new CoordinatorLinks(configuration, this.#sessions, counters, () => this.#load(), tell);
-    this.#legRequests = new LegRequests(configuration, this.#legs, counters, () => this.#coordinators.tokenKeys());
+    this.#legRequests = new LegRequests(limits, this.#legs, counters, () => this.#coordinators.tokenKeys());
     const virtualPrefixes = [systemPrefix, ...virtualIpv4Prefixes, translatorIpv4Prefix];
     this.#destinations = new Destinations({ ...configuration, virtualPrefixes });
     this.#directed = new DirectedNodes({
-      ...configuration,
+      ...{ ...configuration, limits },
       linkMtu: (local) => linkMtu(this.#interfaces, local),
       want: (key, part) => this.#out.push({ kind: 'want', key, part }),
       persist: this.#persist,
       usable: (general) => this.#directions.general.arm(general),
     });
     this.#directions = new RelayDirections({
-      ...{ ...configuration, counters, destinations: this.#destinations, directed: this.#directed },
+      ...{ ...configuration, limits, counters, destinations: this.#destinations, directed: this.#directed },
       attached: (nodeId) => this.#nodes.named(nodeId),
       answer: (session, message) => this.#sessions.answer(session, message),
       emit: (output) => this.#out.push(output),
@@ -114,6 +116,21 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     const first = [this.#sessions, this.#coordinators, this.#legs, this.#nodes];
     const parts = [...first, this.#directed, this.#directions, this.#recalls];
     return earliest(...parts.map((part) => part.deadline()));
+  }
+
+  /** Destinations and limits; legs and general nodes that are beyond a new limit stay until they end. */
+  reconfigure(_now: Monotonic, fresh: RelayConfiguration, out: Output[]): void {
+    this.#out = out;
+    const { deniedDestinations, allowedDestinations, strangersPerSecond } = fresh;
+    const { maximumLegs, maximumLegsOfNode, maximumGeneralNodes, maximumGeneralNodesOfNode, maximumResolutions } =
+      fresh;
+    this.#configuration = {
+      ...{ ...this.#configuration, deniedDestinations, allowedDestinations, strangersPerSecond },
+      ...{ maximumLegs, maximumLegsOfNode, maximumGeneralNodes, maximumGeneralNodesOfNode, maximumResolutions },
+    };
+    this.#sessions.setStrangersPerSecond(strangersPerSecond);
+    this.#destinations.reconfigure(fresh);
+    this.#directions.withdraw((real) => this.#destinations.refuses(real));
   }
 
   step(now: Monotonic, input: RelayInput, out: Output[]): void {
