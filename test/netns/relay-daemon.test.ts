@@ -238,7 +238,7 @@ describe('a path between two nodes that no way leads to directly', () => {
     expect(legs.map(({ other }) => other)).toEqual(legs.map(({ index }) => index).reverse());
     const table = await run([process.execPath, CLI, '--daemon', 'rsn', 'legs']);
     expect(table).toMatch(
-      /^[0-9a-f]{16} +(initiator|responder) +[ab]\.nodes\.example +198\.51\.100\.\d+:\d+ +yes +yes +100 Mbit\/s$/m,
+      /^[0-9a-f]{16} +(initiator|responder) +[ab]\.nodes\.example +198\.51\.100\.\d+:\d+ +yes +yes +100 Mbit\/s +[1-9]\d* +[1-9]\d* +0$/m,
     );
     await relay().kill();
     await relay().start();
