@@ -10,7 +10,7 @@ import { AccountService, type ServiceClock } from '#account-server/service.ts';
 import { formatPrefix } from '#base/ip.ts';
 import { wall } from '#base/time.ts';
 import { secretOf } from '#compose/secret-file.ts';
-import { keyPairOf } from '#crypto/primitives.ts';
+import { keyPairOf, signingKeyOf } from '#crypto/primitives.ts';
 import type { JsonObject } from '#engine/contract.ts';
 import { createClock } from '#host/clock.ts';
 import { sendToNotifySocket } from '#host/notify-socket.ts';
@@ -115,6 +115,9 @@ await runDaemon<AccountServerSettings>(sendToNotifySocket, {
   load: (file) => loadConfiguration(file, accountServerSchema),
   hasMessages: false,
   cautions: () => [],
+  // The authority's: what direction coordinators and relays are told.
+  publicKey: ({ stateDirectory, name }) =>
+    base64(signingKeyOf(secretOf(join(stateDirectory, `${name}.authority.key`))).publicKey),
   start,
   // It leaves nothing in the kernel.
   cleanup: () => {},

@@ -13,7 +13,7 @@ import { sendToNotifySocket } from '#host/notify-socket.ts';
 import { randomBytes } from '#host/random.ts';
 import type { Zone } from '#host/zone-answer.ts';
 import { loadConfiguration } from '#ops/config.ts';
-import type { ServiceSettings } from '#ops/daemon-settings.ts';
+import type { Identity } from '#ops/daemon-settings.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
 import { createDriver } from '#runtime/driver.ts';
 import { watched } from '#runtime/watched-engine.ts';
@@ -21,7 +21,7 @@ import { openSqliteStore } from '#store/sqlite.ts';
 import { type DirectionCoordinatorSettings, directionCoordinatorSchema } from './config.ts';
 
 /** Made at the first start, or when somebody asks for it. */
-function ownKey({ stateDirectory, name }: ServiceSettings): KeyPair {
+function ownKey({ stateDirectory, name }: Identity): KeyPair {
   return keyPairOf(secretOf(join(stateDirectory, `${name}.key`)));
 }
 
@@ -95,7 +95,7 @@ await runDaemon<DirectionCoordinatorSettings>(sendToNotifySocket, {
   description: 'Direction coordinator of Sojourn (NTMobile): registrations, directions, names of nodes.',
   load: (file) => loadConfiguration(file, directionCoordinatorSchema),
   cautions: () => [],
-  publicKey: ({ daemon }) => `hex:${hex(ownKey(daemon).publicKey)}`,
+  publicKey: (identity) => `hex:${hex(ownKey(identity).publicKey)}`,
   start,
   // It leaves nothing in the kernel.
   cleanup: () => {},

@@ -14,7 +14,7 @@ import { randomBytes } from '#host/random.ts';
 import { createResolver } from '#host/resolver.ts';
 import { forwardsAnything, forwardsByInterface } from '#host/sysctl.ts';
 import { loadConfiguration } from '#ops/config.ts';
-import type { ServiceSettings } from '#ops/daemon-settings.ts';
+import type { Identity } from '#ops/daemon-settings.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
 import { createDriver } from '#runtime/driver.ts';
 import { watched } from '#runtime/watched-engine.ts';
@@ -25,7 +25,7 @@ const ROLE = 'relay-server';
 const DNS_PORT = 53;
 
 /** Made at the first start, or when somebody asks for it. */
-function ownKey({ stateDirectory, name }: ServiceSettings): KeyPair {
+function ownKey({ stateDirectory, name }: Identity): KeyPair {
   return keyPairOf(secretOf(join(stateDirectory, `${name}.key`)));
 }
 
@@ -82,7 +82,7 @@ await runDaemon<RelaySettings>(sendToNotifySocket, {
   description: 'Relay of Sojourn (NTMobile): joins nodes to each other, and to servers that know nothing of NTMobile.',
   load: (file) => loadConfiguration(file, relaySchema),
   cautions: () => [],
-  publicKey: ({ daemon }) => `hex:${hex(ownKey(daemon).publicKey)}`,
+  publicKey: (identity) => `hex:${hex(ownKey(identity).publicKey)}`,
   start,
   cleanup: ({ daemon }) => {
     cleanUp(ROLE, daemon);

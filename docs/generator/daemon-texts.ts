@@ -43,10 +43,12 @@ export const DAEMON_TEXTS: Readonly<Record<string, DaemonText>> = {
   },
   as: {
     name: 'account server of NTMobile',
+    hasPublicKey: true,
     paragraphs: [
       'Keeps accounts and their devices, and signs the credentials by which nodes, direction coordinators and relays know each other. Nodes log in by HTTPS ' +
         '(TLS 1.3). Accounts are made while it runs: sojourn as account add.',
       'It makes its keys and, unless one is configured, a certificate at the first start, in its state directory. Back that up.',
+      'Direction coordinators and relays are told the public key of its authority, which --show-key prints, also before the first start.',
     ],
   },
   dc: {

@@ -21,6 +21,10 @@ export function daemonCommand({ role, description, hasPublicKey }: DaemonCommand
     .addOption(new Option('--log-level <level>', 'overrides daemon.logLevel').choices(LOG_LEVELS))
     .allowExcessArguments(false)
     .exitOverride();
-  if (hasPublicKey) command.option('--show-key', 'print the public key that others are told of, exit');
+  if (hasPublicKey)
+    command.option(
+      '--show-key',
+      'print the public key that others are told of (made where there is none; only daemon: of the configuration counts), exit',
+    );
   return command;
 }

@@ -65,6 +65,12 @@ function processFields(name: string) {
   };
 }
 
+/** Of a whole file only whose state is meant: enough to find a daemon's keys, whatever else is missing or wrong. */
+export function identitySchema(role: string) {
+  const { name, stateDirectory } = processFields(role);
+  return z.looseObject({ daemon: z.looseObject({ name, stateDirectory }).prefault({}) });
+}
+
 /** Schema of `daemon:` for a daemon that forwards no packets. */
 export function serviceSection(name: string) {
   return z
@@ -158,6 +164,8 @@ function deviceOf({ name, device }: { readonly name: string; readonly device?: s
   return device ?? `sojourn-${name}`;
 }
 
+/** Which daemon of a host it is. */
+export type Identity = z.output<ReturnType<typeof identitySchema>>['daemon'];
 /** Of any daemon. */
 export type ServiceSettings = z.output<ReturnType<typeof serviceSection>>;
 /** Of a daemon with sealed tunnels only. */

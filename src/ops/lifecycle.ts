@@ -7,10 +7,10 @@ import { CommanderError } from 'commander';
 import type { EventName, JsonValue } from '#engine/contract.ts';
 import type { EventSink } from '#runtime/ports.ts';
 import { reportCheck, writeFaults } from './check-report.ts';
-import type { ConfigurationDocument, Loaded } from './config.ts';
+import { type ConfigurationDocument, type Loaded, loadConfiguration } from './config.ts';
 import { ControlServer, ControlSocketError, removeStale } from './control.ts';
 import { daemonCommand } from './daemon-command.ts';
-import type { LogLevel, ServiceSettings } from './daemon-settings.ts';
+import { type Identity, identitySchema, type LogLevel, type ServiceSettings } from './daemon-settings.ts';
 import { useDirectoriesOfUnit } from './directories.ts';
 import { EventHistory, fanOut } from './event-history.ts';
 import { ExitCode } from './exit-codes.ts';
@@ -36,7 +36,7 @@ export interface DaemonMould<S extends { readonly daemon: ServiceSettings }> {
   /** What the operator chose and should be reminded of at each start (`security: none`). */
   cautions(settings: S): readonly string[];
   /** The public key by which others know this daemon, in the form that their configurations take; made where there is none yet. */
-  publicKey?(settings: S): string;
+  publicKey?(identity: Identity): string;
   /** Touches the machine. Throws what the host throws; an `Error` with `code` EPERM or EACCES is told as a missing permission. */
   start(settings: S, house: House): RunningDaemon<S> | Promise<RunningDaemon<S>>;
   /** Removes what a killed daemon with these settings left behind; harmless where nothing is left. Never called while it runs. */
@@ -86,6 +86,7 @@ export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
   if (typeof given === 'number') return leave(given);
   // Both are about the daemon of the unit, where there is one.
   if (given.cleanup || given.showKey) useDirectoriesOfUnit(mould.role);
+  if (given.showKey) return leave(showKey(mould, given.config));
   const loaded = mould.load(given.config);
   if (given.check) {
     return leave(reportCheck(given.config, loaded, (settings) => mould.cautions(settings), given.json === true));
@@ -95,10 +96,6 @@ export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
     return leave(ExitCode.configuration);
   }
   const settings = loaded.value;
-  if (given.showKey && mould.publicKey !== undefined) {
-    process.stdout.write(`${mould.publicKey(settings)}\n`);
-    return leave(ExitCode.ok);
-  }
   const { name, logFormat, logLevel } = settings.daemon;
   const log = createLog({ name, level: given.logLevel ?? logLevel, format: logFormat });
   if (given.cleanup) return leave(await cleanUp(mould, settings, log));
@@ -118,6 +115,26 @@ function parseArguments(mould: {
   } catch (thrown) {
     if (!(thrown instanceof CommanderError)) throw thrown;
     return thrown.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
+  }
+}
+
+/** Asks no more of the configuration than whose key it is: daemons that have to know each other's keys would wait for one another. */
+function showKey({ role, publicKey }: Pick<DaemonMould<never>, 'role' | 'publicKey'>, file: string): ExitCode {
+  const loaded = loadConfiguration(file, () => identitySchema(role));
+  if (!loaded.ok) {
+    writeFaults(loaded.faults);
+    return ExitCode.configuration;
+  }
+  try {
+    process.stdout.write(`${publicKey?.(loaded.value.daemon) ?? ''}\n`);
+    return ExitCode.ok;
+  } catch (thrown) {
+    // Not the log: what is on standard output here is taken for the key.
+    const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+    const code = exitCodeOf(error);
+    const remedy = code === ExitCode.permission ? ' (only root and the user of the daemon may look)' : '';
+    process.stderr.write(`sojourn-${role}: ${error.message}${remedy}\n`);
+    return code;
   }
 }
 
