@@ -182,8 +182,8 @@ void Coalescer::writeSingle(const PacketView& view, u8 flags) {
 void Coalescer::add(const PacketView& view, ChecksumState state) {
   Candidate candidate;
   if (!classify(view, state, candidate)) {
-    // A fragment may belong to any flow between its addresses; other protocols have no runs to overtake.
-    if (view.fragment) flush();
+    // A fragment, or what is behind IPv6 extension headers, may belong to any flow between its addresses; other protocols have no runs to overtake.
+    if (view.fragment || (view.family == 6 && isExtensionHeader(view.protocol))) flush();
     writeSingle(view, 0);
     return;
   }

@@ -139,6 +139,28 @@ TEST(order_within_a_flow_is_kept) {
   }
 }
 
+// A datagram in fragments does not overtake a whole one before it: nobody knows yet whose they are.
+TEST(fragments_overtake_nothing) {
+  for (const int family : {4, 6}) {
+    std::vector<Bytes> packets;
+    packets.push_back(made::udp(flowOf(family), 64, 1));
+    packets.push_back(made::udp(flowOf(family), 400, 2));
+    Bytes& fragment = packets.back();
+    if (family == 4) {
+      store16(fragment.data() + 6, 0x2000);
+      writeIpv4Checksum(fragment.data(), kIpv4Header);
+    } else {
+      fragment.insert(fragment.begin() + kIpv6Header, {kProtocolUdp, 0, 0, 1, 0, 0, 0, 9});
+      fragment[6] = kProtocolFragment;
+      store16(fragment.data() + 4, static_cast<u16>(fragment.size() - kIpv6Header));
+    }
+    const std::vector<Bytes> before = packets;
+    std::vector<Written> written = coalesced(packets);
+    CHECK_EQUAL(written.size(), 2u);
+    for (size_t index = 0; index < written.size() && index < 2; index++) CHECK(written[index].packet == before[index]);
+  }
+}
+
 TEST(wrong_checksum_never_joins) {
   std::vector<Bytes> packets;
   for (u32 index = 0; index < 3; index++) packets.push_back(made::tcp(flowOf(4), index * 100, 100, 0x10, static_cast<u16>(index)));
