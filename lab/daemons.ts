@@ -2,7 +2,7 @@
  * The suite's own daemons in the lab: their configuration files, their processes, their control sockets. Used by the demo, the tests and the
  * benchmarks, each of which may override any key.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { ask, ControlClient } from '#ops/control-client.ts';
@@ -241,6 +241,8 @@ export class DaemonProcess {
     this.namespace = namespace;
     mkdirSync(STATE_DIRECTORY, { recursive: true });
     this.#file = `${LAB_DIRECTORY}/${name}.yaml`;
+    // Drop-ins of whoever had that name before.
+    rmSync(`${this.#file}.d`, { recursive: true, force: true });
     this.configure(configuration);
   }
 
