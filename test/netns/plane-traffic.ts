@@ -49,6 +49,19 @@ export async function iperf(
   return report.end;
 }
 
+/**
+ * Whether the kernel of `namespace` threw away datagrams because nobody took them out of their socket in time: on a machine with other work
+ * the planes' threads wait for a processor, and what is lost there is nobody's fault.
+ */
+export async function overflowed(namespace: string): Promise<boolean> {
+  const files = ['cat', '/proc/net/snmp', '/proc/net/snmp6'];
+  const text = await run(files, { namespace });
+  const [names = '', values = ''] = text.split('\n').filter((line) => line.startsWith('Udp: '));
+  const ipv4 = values.split(' ')[names.split(' ').indexOf('RcvbufErrors')];
+  const ipv6 = /^Udp6RcvbufErrors\s+(\d+)/m.exec(text)?.[1];
+  return Number(ipv4) + Number(ipv6) > 0;
+}
+
 export async function download(hosts: PlaneEnds, target: string, ...options: string[]): Promise<number> {
   return (await iperf(hosts, ['-c', target, ...options])).sum_received?.bytes ?? 0;
 }
