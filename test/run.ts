@@ -1,12 +1,13 @@
 /**
  * `npm test`: every layer of tests in order, each in the place it needs, one sum at the end.
  *
- *   types · lint · native core under sanitizers · native fuzzers (bounded) · pure tests · tests with real packets inside the lab ·
- *   the Debian package on a machine with systemd; on request (--only docker): the lab in containers
+ *   types · lint · tests with real packets inside the lab, alone on the machine
+ *   then two lanes side by side:  native core under sanitizers · native fuzzers (bounded) · pure tests
+ *                                 the Debian package on a machine with systemd · the lab in containers
  *
  * `npm test -- --only pure,netns` runs some of them. The last line is `N passed, N failed`; the exit code is 1 when anything failed.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,14 +20,22 @@ interface Tally {
 
 const scratch = mkdtempSync(join(tmpdir(), 'sojourn-test-'));
 
-function run(command: string, args: readonly string[]): number {
-  const done = spawnSync(command, args, { stdio: 'inherit' });
-  return done.status ?? 1;
+/** Where a stage's output goes. */
+type Say = (text: string) => void;
+
+/** Resolves with the exit code. */
+function run(command: string, args: readonly string[], say: Say): Promise<number> {
+  const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  for (const stream of [child.stdout, child.stderr]) stream.setEncoding('utf8').on('data', say);
+  return new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code) => resolve(code ?? 1));
+  });
 }
 
 /** A stage that is one check: it passes or fails as a whole. */
-function whole(command: string, args: readonly string[]): Tally {
-  return run(command, args) === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+async function whole(say: Say, command: string, args: readonly string[]): Promise<Tally> {
+  return (await run(command, args, say)) === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
 }
 
 function isCounts(value: unknown): value is { numPassedTests: number; numFailedTests: number; success: boolean } {
@@ -34,7 +43,7 @@ function isCounts(value: unknown): value is { numPassedTests: number; numFailedT
 }
 
 /** A vitest project; a run that dies before its report counts as one failure. */
-function vitest(project: string, prefix: readonly string[]): Tally {
+async function vitest(say: Say, project: string, prefix: readonly string[]): Promise<Tally> {
   const report = join(scratch, `${project}.json`);
   const command = [
     ...prefix,
@@ -46,7 +55,7 @@ function vitest(project: string, prefix: readonly string[]): Tally {
     '--reporter=json',
     `--outputFile.json=${report}`,
   ];
-  const status = run(command[0] ?? 'vitest', command.slice(1));
+  const status = await run(command[0] ?? 'vitest', command.slice(1), say);
   try {
     const counts: unknown = JSON.parse(readFileSync(report, 'utf8'));
     if (!isCounts(counts)) return { passed: 0, failed: 1 };
@@ -57,47 +66,75 @@ function vitest(project: string, prefix: readonly string[]): Tally {
   }
 }
 
-/** Said, and counted as nothing. */
-function skipped(why: string): Tally {
-  console.log(`skipped: ${why}`);
+/** What only root can do. Said, and counted as nothing, where somebody else is asked. */
+async function byRoot(say: Say, project: string): Promise<Tally> {
+  if (process.getuid?.() === 0) return await vitest(say, project, []);
+  say(`skipped: ${project} is for root only\n`);
   return { passed: 0, failed: 0 };
 }
 
-const lab = ['node', 'lab/enter.ts', '--'] as const;
+const make = ['-s', '-C', 'native', '-j2'] as const;
 
-const stages: Readonly<Record<string, () => Tally>> = {
-  types: () => whole('tsc', ['--noEmit', '-p', '.']),
-  lint: () => whole('biome', ['check', '.']),
-  core: () => whole('make', ['-s', '-C', 'native', '-j2', 'core-test']),
-  fuzz: () => whole('make', ['-s', '-C', 'native', '-j2', 'fuzz']),
-  pure: () => vitest('pure', []),
-  netns: () => vitest('netns', lab),
-  systemd: () =>
-    process.getuid?.() === 0 ? vitest('systemd', []) : skipped('a machine with systemd is made by root only'),
-  docker: () =>
-    process.getuid?.() === 0 ? vitest('docker', []) : skipped('the lab in containers is made by root only'),
+const STAGES: Readonly<Record<string, (say: Say) => Promise<Tally>>> = {
+  types: (say) => whole(say, 'tsc', ['--noEmit', '-p', '.']),
+  lint: (say) => whole(say, 'biome', ['check', '.']),
+  netns: (say) => vitest(say, 'netns', ['node', 'lab/enter.ts', '--']),
+  core: (say) => whole(say, 'make', [...make, 'core-test']),
+  fuzz: (say) => whole(say, 'make', [...make, 'fuzz']),
+  pure: (say) => vitest(say, 'pure', []),
+  systemd: (say) => byRoot(say, 'systemd'),
+  docker: (say) => byRoot(say, 'docker'),
 };
 
-/** Not among those of `npm test` alone. */
-const ON_REQUEST: ReadonlySet<string> = new Set(['docker']);
+/** One after another; the lanes of a step beside each other: those wait more than they work. */
+const STEPS: readonly (readonly (readonly string[])[])[] = [
+  [['types', 'lint', 'netns']],
+  [
+    ['core', 'fuzz', 'pure'],
+    ['systemd', 'docker'],
+  ],
+];
+
+const total: Tally = { passed: 0, failed: 0 };
+
+async function lane(names: readonly string[], say: Say): Promise<void> {
+  for (const name of names) {
+    const stage = STAGES[name];
+    if (stage === undefined) continue;
+    const started = performance.now();
+    say(`\n== ${name}\n`);
+    const { passed, failed } = await stage(say);
+    say(`== ${name}: ${passed} passed, ${failed} failed (${((performance.now() - started) / 1000).toFixed(1)} s)\n`);
+    total.passed += passed;
+    total.failed += failed;
+  }
+}
+
+/** The first lane is heard as it goes, the others when the first has ended. */
+async function step(lanes: readonly (readonly string[])[]): Promise<void> {
+  let held: string[] | undefined = [];
+  const aloud: Say = (text) => void process.stdout.write(text);
+  const quiet: Say = (text) => (held === undefined ? aloud(text) : void held.push(text));
+  await Promise.all(
+    lanes.map(async (names, at) => {
+      await lane(names, at === 0 ? aloud : quiet);
+      if (at !== 0) return;
+      for (const text of held ?? []) aloud(text);
+      held = undefined;
+    }),
+  );
+}
 
 const { values } = parseArgs({ options: { only: { type: 'string' } } });
-const chosen = values.only?.split(',') ?? Object.keys(stages).filter((name) => !ON_REQUEST.has(name));
-const total: Tally = { passed: 0, failed: 0 };
+const chosen = values.only?.split(',') ?? Object.keys(STAGES);
 for (const name of chosen) {
-  const stage = stages[name];
-  if (stage === undefined) {
-    console.error(`test: no stage '${name}'; there are: ${Object.keys(stages).join(', ')}`);
-    process.exit(64);
-  }
-  const started = performance.now();
-  console.log(`\n== ${name}`);
-  const tally = stage();
-  console.log(
-    `== ${name}: ${tally.passed} passed, ${tally.failed} failed (${((performance.now() - started) / 1000).toFixed(1)} s)`,
-  );
-  total.passed += tally.passed;
-  total.failed += tally.failed;
+  if (Object.hasOwn(STAGES, name)) continue;
+  console.error(`test: no stage '${name}'; there are: ${Object.keys(STAGES).join(', ')}`);
+  process.exit(64);
+}
+for (const lanes of STEPS) {
+  const wanted = lanes.map((names) => names.filter((name) => chosen.includes(name)));
+  await step(wanted.filter((names) => names.length > 0));
 }
 rmSync(scratch, { recursive: true, force: true });
 console.log(`\n${total.passed} passed, ${total.failed} failed`);
