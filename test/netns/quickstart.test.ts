@@ -15,7 +15,7 @@ for place in etc usr/local var/lib; do
   mkdir -p ${NOTES}/$place/upper ${NOTES}/$place/work
   mount -t overlay overlay -o lowerdir=/$place,upperdir=${NOTES}/$place/upper,workdir=${NOTES}/$place/work /$place
 done`;
-const PATIENCE_MS = 40_000;
+const PATIENCE_MS = 120_000;
 
 const steps = stepsOf(readFileSync(PAGE, 'utf8'));
 let shell: PageShell | undefined;
@@ -48,8 +48,9 @@ async function follow({ commands, seen }: Step): Promise<void> {
     last = `${[...missing, failed].join('\n')}\n--- in\n${output}`;
     return failed === '' && missing.length === 0;
   };
-  await waitFor(shown, { timeoutMs: PATIENCE_MS, what: commands, intervalMs: 100 }).catch((thrown: unknown) => {
-    throw new Error(`${String(thrown)} to show\n${last}`);
+  await waitFor(shown, { timeoutMs: PATIENCE_MS, what: commands, intervalMs: 100 }).catch(async (thrown: unknown) => {
+    const logs = await page.run('tail -n 4 /run/sojourn-try/*.log\n');
+    throw new Error(`${String(thrown)} to show\n${last}\n${logs.output}`);
   });
 }
 
