@@ -24,13 +24,13 @@ export interface MatrixSettings {
 const keyOf = ([first, second]: Pair): string => `${first} to ${second}`;
 const HISTORIES: readonly History[] = ['fresh', 'one moved', 'both moved'];
 
-/** The nodes are at the first pair of a walk when it begins: it is moved to at the end. One by one that takes two steps. */
+/** Comes back to its first pair in the end, one by one in two steps: then no pair is missed. One by one it also begins there, for the nodes may be anywhere. */
 function walkOf(walk: Iterable<Pair>): readonly Pair[] {
   const [first, ...rest] = walk;
   const last = rest.at(-1);
   if (first === undefined || last === undefined) return [];
   const stepwise = rest[0]?.[0] === first[0];
-  return stepwise ? [...rest, [last[0], first[1]], first] : [...rest, first];
+  return stepwise ? [first, ...rest, [last[0], first[1]], first] : [...rest, first];
 }
 
 type Cells = Map<string, Partial<Record<History, Reached>>>;

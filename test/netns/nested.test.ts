@@ -81,16 +81,15 @@ async function ping(from: string, to: string, octets: number): Promise<void> {
 /** TCP both ways at full segments, by iperf3: gives octets received. */
 async function flows(client: string, from: string, server: string, to: string): Promise<void> {
   const { lab } = journey;
-  const serving = lab.spawn(server, ['iperf3', '--server', '--one-off', '--forceflush']);
-  await serving.ready('listening');
   for (const reverse of [[], ['--reverse']]) {
-    const again =
-      reverse.length === 0 ? serving : lab.spawn(server, ['iperf3', '--server', '--one-off', '--forceflush']);
-    if (again !== serving) await again.ready('listening');
+    const serving = lab.spawn(server, ['iperf3', '--server', '--one-off', '--forceflush']);
+    await serving.ready('listening');
     const argv = ['iperf3', '--client', to, '--bind', from, '--bytes', '20M', '--json', ...reverse];
     const { code, stdout, stderr } = await lab.attempt(client, argv, { timeoutMs: 30_000 });
     expect(code, `${client} → ${server} ${reverse}: ${stdout.slice(-400)} ${stderr}`).toBe(0);
     expect(Number(/"sum_received":\s*{[^}]*"bytes":\s*(\d+)/.exec(stdout)?.[1])).toBeGreaterThan(15_000_000);
+    // The next one wants its port.
+    await serving.stop();
   }
 }
 
