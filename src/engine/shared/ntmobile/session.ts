@@ -6,6 +6,7 @@
  * A session lives through several generations of keys. The responder's newest is in use only after the initiator sealed something under it; the one
  * before stays good for what is still on its way.
  */
+import { equalBytes } from '#base/bytes.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { SessionKeys } from '#crypto/handshake.ts';
 import { OpeningKey, REPLAY_WINDOW, SealingKey } from '#crypto/sealed.ts';
@@ -69,6 +70,9 @@ export class KeyGeneration {
   }
 }
 
+/** Of every session without a path: a coordinator has very many. */
+const NO_PATH = new Uint8Array(8);
+
 /** Who is at the other end, as the handshake showed. */
 export interface SessionPeer {
   readonly publicKey: Uint8Array;
@@ -101,7 +105,7 @@ export class Session implements Timed {
   constructor(peer: SessionPeer, use: number, pathId: Uint8Array, way: Way) {
     this.peer = peer;
     this.use = use;
-    this.pathId = pathId;
+    this.pathId = equalBytes(pathId, NO_PATH) ? NO_PATH : pathId;
     this.way = way;
   }
 
