@@ -4,7 +4,7 @@ import { cleanUp } from '#compose/own-kernel.ts';
 import { createMobileRouter } from '#engine/mobile-router/mobile-router.ts';
 import { sendToNotifySocket } from '#host/notify-socket.ts';
 import { randomBytes } from '#host/random.ts';
-import { forwardsByInterface } from '#host/sysctl.ts';
+import { forwardingControl } from '#host/sysctl.ts';
 import { loadConfiguration } from '#ops/config.ts';
 import { runDaemon } from '#ops/lifecycle.ts';
 import { type MobileRouterSettings, mobileRouterSchema } from './config.ts';
@@ -22,7 +22,7 @@ await runDaemon<MobileRouterSettings>(sendToNotifySocket, {
         role: ROLE,
         daemon,
         node: mobileRouter,
-        engine: createMobileRouter({ ...mobileRouter, forwardsByInterface: forwardsByInterface() }, randomBytes),
+        engine: createMobileRouter({ ...mobileRouter, forwarding: forwardingControl() }, randomBytes),
         mobileNetworkDevices: mobileRouter.mobileNetworks.map(({ device }) => device),
       },
       house,

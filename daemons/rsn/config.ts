@@ -22,7 +22,7 @@ import { checkSystemPrefix, coordinatorSection, publicKeyField } from '#ops/ntmo
 const DEVICE_MTU = 1404;
 
 /** Made in the daemon's state directory, out of the credentials that it sees, or found out about the kernel. */
-type Made = 'own' | 'judgeCredential' | 'forwardsByInterface';
+type Made = 'own' | 'judgeCredential' | 'forwarding';
 
 export interface RelaySettings {
   readonly daemon: SealedDaemonSettings;

@@ -12,7 +12,7 @@ import { sendToNotifySocket } from '#host/notify-socket.ts';
 import { openPlane } from '#host/plane.ts';
 import { randomBytes } from '#host/random.ts';
 import { createResolver } from '#host/resolver.ts';
-import { forwardsAnything, forwardsByInterface } from '#host/sysctl.ts';
+import { forwardingControl, forwardsAnything } from '#host/sysctl.ts';
 import { loadConfiguration } from '#ops/config.ts';
 import type { Identity } from '#ops/daemon-settings.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
@@ -55,7 +55,7 @@ async function start(
   });
   made.defer(() => maps.close());
   const servers = daemon.resolvers.map((address) => ({ address, port: DNS_PORT }));
-  const fixed = { own, judgeCredential: judgeBy(authorities), forwardsByInterface: forwardsByInterface() };
+  const fixed = { own, judgeCredential: judgeBy(authorities), forwarding: forwardingControl() };
   const engine = createRelay({ ...relay, ...fixed }, randomBytes);
   const driver = createDriver({
     ...{ engine: watched(engine, house.messages), clock, plane, kernel, store, addressMaps: maps },

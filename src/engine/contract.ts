@@ -266,6 +266,12 @@ export interface DesiredSysctl {
 }
 
 /**
+ * How a host lets its IPv6 packets be forwarded: by the interface that they came in by (`force_forwarding`, Linux 6.17); by all interfaces or none; or as
+ * it is, because its settings cannot be written and are those that whoever made the host has chosen.
+ */
+export type ForwardingControl = 'by-interface' | 'everywhere' | 'given';
+
+/**
  * How a tunnel carries inner packets. `ipip`: IPv6 or IPv4 in IPv6 (or in IPv4), no UDP. `udp`: RFC 5555 §4.1, port 4191, no framing. `sealed`: encrypted
  * in UDP over either family, type 1 of docs/ntmobile.md, with the keys of the tunnel's {@link DesiredSecurityAssociations}.
  */

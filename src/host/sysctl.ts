@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { DesiredSysctl } from '#engine/contract.ts';
+import type { DesiredSysctl, ForwardingControl } from '#engine/contract.ts';
 import { SystemError } from './system-error.ts';
 
 const ROOT = '/proc/sys';
@@ -79,7 +79,14 @@ function readSysctl(path: string): string {
 }
 
 function writeSysctl(path: string, value: string): void {
-  writeFileSync(checkedPath(path), value);
+  try {
+    writeFileSync(checkedPath(path), value);
+  } catch (cause) {
+    if (!(cause instanceof Error && 'code' in cause && cause.code === 'EROFS')) throw cause;
+    const name = path.split('/').join('.');
+    const remedy = `set it where the container is made (docker: --sysctl ${name}=${value}; compose: sysctls)`;
+    throw new SystemError('EROFS', `${path} has to be ${value}, but /proc/sys is read-only: ${remedy}`, cause);
+  }
 }
 
 function readOriginals(file: string): Map<string, string> {
@@ -95,13 +102,18 @@ function readOriginals(file: string): Map<string, string> {
 }
 
 /**
- * Whether the kernel forwards IPv6 by the interface that a packet came in by, where that is asked for (Linux 6.17), and lets us ask: in a
- * container /proc/sys is often read-only, and forwarding at all was allowed by whoever made the container.
+ * How this process can have the kernel forward IPv6: `by-interface`, for packets that come in by chosen interfaces (Linux 6.17); `everywhere`, for all
+ * interfaces at once; `given`: not at all, because /proc/sys is read-only, as it often is in a container, whose maker decides what is forwarded.
  */
-export function forwardsByInterface(): boolean {
+export function forwardingControl(): ForwardingControl {
+  if (isWritable('net/ipv6/conf/all/force_forwarding')) return 'by-interface';
+  return isWritable('net/ipv6/conf/all/forwarding') ? 'everywhere' : 'given';
+}
+
+function isWritable(path: string): boolean {
   try {
     // access(2) would not count capabilities of a user who is not root.
-    closeSync(openSync(join(ROOT, 'net/ipv6/conf/all/force_forwarding'), 'r+'));
+    closeSync(openSync(join(ROOT, path), 'r+'));
     return true;
   } catch {
     return false;

@@ -50,7 +50,7 @@ const HOME: RouterHome = {
 };
 
 const CONFIGURATION: MobileRouterConfiguration = {
-  forwardsByInterface: kind === 'by-interface',
+  forwarding: kind === 'by-interface' ? 'by-interface' : 'everywhere',
   homes: [HOME],
   mobileNetworks: [
     {

@@ -226,7 +226,7 @@ export class Scene {
       ...{ own: RELAY, endpoints: [RELAY_PLACE], port: RELAY_PLACE.port, lifetimeSeconds: 60 },
       judgeCredential: (credential, key) => (credential[4] === 1 ? this.#holder(key) : undefined),
       coordinators: [{ name: 'dc', publicKey, endpoints: [this.coordinator.place] }],
-      ...{ maximumLegs: 4, maximumLegsOfNode: 2, strangersPerSecond: 100, forwardsByInterface: false },
+      ...{ maximumLegs: 4, maximumLegsOfNode: 2, strangersPerSecond: 100, forwarding: 'everywhere' },
       ...{ systemPrefix: SYSTEM_PREFIX, virtualIpv4Prefixes: [prefixOf('198.18.0.0/15')] },
       ...{ translatorIpv4Prefix: prefixOf('100.127.0.0/16'), deniedDestinations: [], allowedDestinations: [] },
       ...{ maximumGeneralNodes: 4, maximumGeneralNodesOfNode: 3, maximumResolutions: 3, ...this.#over },

@@ -4,6 +4,7 @@
  * Plain data: `daemons/mr/config.ts` checks the YAML and builds it; tests build it by hand.
  */
 import type { IpAddress, Prefix } from '#base/ip.ts';
+import type { ForwardingControl } from '#engine/contract.ts';
 import type { Home, MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
 
 /** How the home agent is told the mobile network prefixes, RFC 3963 §5.2: by options of the Binding Update, or by its own configuration. */
@@ -13,11 +14,8 @@ export interface MobileRouterConfiguration extends MobileNodeConfiguration {
   readonly homes: readonly RouterHome[];
   /** The ingress interfaces: never used to reach the outside, whatever `interfaces` says. */
   readonly mobileNetworks: readonly MobileNetwork[];
-  /**
-   * The host's kernel can forward IPv6 by the interface that a packet came in by (`force_forwarding`, Linux 6.17); default: it cannot, and
-   * forwards by all or none.
-   */
-  readonly forwardsByInterface?: boolean;
+  /** Default: `everywhere`. */
+  readonly forwarding?: ForwardingControl;
 }
 
 export interface RouterHome extends Home {

@@ -273,29 +273,30 @@ function forwarding(scene: Scene): readonly DesiredSysctl[] {
  * When forwarding begins the kernel takes routes and addresses of router advertisements away from every interface that would not hear them as a
  * router does (accept_ra 2). Who receives them by another program (accept_ra 0) is left alone. Writing `all` writes all others, so theirs follow.
  * Where the kernel can forward by interface `all` stays as it is: with it the kernel takes the host for a router everywhere, which costs
- * optimistic addresses (RFC 4429) on the egress interfaces, a second of each move.
+ * optimistic addresses (RFC 4429) on the egress interfaces, a second of each move. Where nothing can be written, what is asked for is what has to be
+ * there already: an egress interface may forward, as long as it hears router advertisements.
  */
 function ipv6Forwarding(scene: Scene): readonly DesiredSysctl[] {
   const { configuration, situations, egress } = scene;
   const atHome = homeLinkDevices(situations);
-  const byInterface = configuration.forwardsByInterface === true;
+  const control = configuration.forwarding ?? 'everywhere';
   const conf = (name: string, setting: string): string => `net/ipv6/conf/${name}/${setting}`;
   return [
     ...egress.map(({ name }) => ({ path: conf(name, 'accept_ra'), value: '2', onlyFrom: '1' })),
     // A host of the mobile network may not tell its router where to send.
     ...networkDevices(scene).map((device) => ({ path: conf(device, 'accept_ra'), value: '0' })),
-    ...(byInterface
+    ...(control === 'by-interface'
       ? [...networkDevices(scene), TUN_DEVICE, ...atHome].map((name) => ({
           path: conf(name, 'force_forwarding'),
           value: '1',
         }))
-      : [
-          { path: conf('all', 'forwarding'), value: '1' },
-          // Interfaces that appear later are hosts' until they are known to be otherwise.
-          { path: conf('default', 'forwarding'), value: '0' },
-        ]),
+      : [{ path: conf('all', 'forwarding'), value: '1' }]),
+    // Interfaces that appear later are hosts' until they are known to be otherwise.
+    ...(control === 'everywhere' ? [{ path: conf('default', 'forwarding'), value: '0' }] : []),
     ...networkDevices(scene).map((device) => ({ path: conf(device, 'forwarding'), value: '1' })),
-    ...egress.map(({ name }) => ({ path: conf(name, 'forwarding'), value: atHome.has(name) ? '1' : '0' })),
+    ...(control === 'given'
+      ? []
+      : egress.map(({ name }) => ({ path: conf(name, 'forwarding'), value: atHome.has(name) ? '1' : '0' }))),
   ];
 }
 

@@ -5,7 +5,7 @@
  */
 import type { Prefix } from '#base/ip.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
-import type { CoordinatorDescription } from '#engine/contract.ts';
+import type { CoordinatorDescription, ForwardingControl } from '#engine/contract.ts';
 import type { CredentialJudge } from '#engine/shared/ntmobile/credential-judge.ts';
 import type { Endpoint } from '#wire/ntmobile-options.ts';
 
@@ -42,6 +42,5 @@ export interface RelayConfiguration {
   readonly maximumGeneralNodesOfNode: number;
   /** Names that are looked for at a time. */
   readonly maximumResolutions: number;
-  /** The kernel can forward IPv6 by the interface that a packet came in by. */
-  readonly forwardsByInterface: boolean;
+  readonly forwarding: ForwardingControl;
 }

@@ -7,7 +7,13 @@
  * Which packets are forwarded is decided by the daemon's packet filter, which stands before any of this.
  */
 import { type IpAddress, isIpv6, isLinkLocal, isLoopback, isUniqueLocal, type Prefix } from '#base/ip.ts';
-import { type DesiredPart, type DesiredSysctl, type NetworkInterface, TUN_DEVICE } from '#engine/contract.ts';
+import {
+  type DesiredPart,
+  type DesiredSysctl,
+  type ForwardingControl,
+  type NetworkInterface,
+  TUN_DEVICE,
+} from '#engine/contract.ts';
 
 const MAIN_TABLE = 254;
 const LOOPBACK = 'lo';
@@ -17,8 +23,7 @@ export interface HostStateOptions {
   readonly systemPrefix: Prefix;
   readonly virtualIpv4Prefixes: readonly Prefix[];
   readonly translatorIpv4Prefix: Prefix;
-  /** The kernel can forward IPv6 by the interface that a packet came in by. */
-  readonly forwardsByInterface: boolean;
+  readonly forwarding: ForwardingControl;
 }
 
 export function routesPart(options: HostStateOptions): DesiredPart {
@@ -27,19 +32,22 @@ export function routesPart(options: HostStateOptions): DesiredPart {
 }
 
 /** In the order in which they have to be made. */
-export function forwardingPart(
-  interfaces: readonly NetworkInterface[],
-  { forwardsByInterface }: HostStateOptions,
-): DesiredPart {
+export function forwardingPart(interfaces: readonly NetworkInterface[], { forwarding }: HostStateOptions): DesiredPart {
   const devices = interfaces.map(({ name }) => name).filter((name) => name !== LOOPBACK);
   const conf = (family: 'ipv4' | 'ipv6', name: string, setting: string): string =>
     `net/${family}/conf/${name}/${setting}`;
-  const ipv6: readonly DesiredSysctl[] = forwardsByInterface
-    ? [...devices, TUN_DEVICE].map((name) => ({ path: conf('ipv6', name, 'force_forwarding'), value: '1' }))
-    : [
-        ...devices.map((name) => ({ path: conf('ipv6', name, 'accept_ra'), value: '2', onlyFrom: '1' })),
-        { path: conf('ipv6', 'all', 'forwarding'), value: '1' },
-      ];
+  const ipv6: readonly DesiredSysctl[] =
+    forwarding === 'by-interface'
+      ? [...devices, TUN_DEVICE].map((name) => ({ path: conf('ipv6', name, 'force_forwarding'), value: '1' }))
+      : [
+          // Where nothing can be written, whoever made the host has chosen who is listened to.
+          ...(forwarding === 'given' ? [] : devices).map((name) => ({
+            path: conf('ipv6', name, 'accept_ra'),
+            value: '2',
+            onlyFrom: '1',
+          })),
+          { path: conf('ipv6', 'all', 'forwarding'), value: '1' },
+        ];
   const ipv4 = [...devices, TUN_DEVICE].map((name) => ({ path: conf('ipv4', name, 'forwarding'), value: '1' }));
   return { sysctls: [...ipv6, ...ipv4] };
 }

@@ -70,7 +70,7 @@ export class RelayHost implements Host {
         ...{ systemPrefix: SYSTEM_PREFIX, virtualIpv4Prefixes: [prefixOf('198.18.0.0/15')] },
         ...{ translatorIpv4Prefix: prefixOf('100.127.0.0/16'), deniedDestinations: [], allowedDestinations: [] },
         ...{ maximumGeneralNodes: 1000, maximumGeneralNodesOfNode: 100, maximumResolutions: 100 },
-        forwardsByInterface: true,
+        forwarding: 'by-interface',
       },
       randomOf(7 + this.#starts),
     );
