@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readFileSync,
   rmSync,
+  type Stats,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -34,13 +35,21 @@ function make(file: string): void {
   writeFileSync(fresh, `hex:${hex(randomBytes(OCTETS))}\n`, { mode: 0o600, flush: true });
   chmodSync(fresh, 0o600);
   // Made by root in a daemon's own directory (--show-key before the first start): the daemon must be able to read it.
-  const { uid, gid } = statSync(dirname(file));
-  if (process.getuid?.() === 0) chownSync(fresh, uid, gid);
+  if (process.getuid?.() === 0) giveTo(statSync(dirname(file)), fresh);
   try {
     linkSync(fresh, file);
   } catch (thrown) {
     if (!existsSync(file)) throw thrown;
   } finally {
     rmSync(fresh);
+  }
+}
+
+function giveTo({ uid, gid }: Stats, file: string): void {
+  try {
+    chownSync(file, uid, gid);
+  } catch (thrown) {
+    // Root without CAP_CHOWN, as in many containers, keeps it: the daemon is root's as well there.
+    if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM')) throw thrown;
   }
 }
