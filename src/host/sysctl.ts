@@ -43,7 +43,8 @@ export class SysctlKeeper {
   restore(path: string): void {
     const original = this.#originals.get(path);
     if (original === undefined) return;
-    if (existsSync(join(ROOT, path))) writeSysctl(path, original);
+    // One that could not be written has nothing to be given back.
+    if (existsSync(join(ROOT, path)) && readSysctl(path) !== original) writeSysctl(path, original);
     this.#originals.delete(path);
     this.#save();
   }

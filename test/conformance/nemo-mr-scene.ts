@@ -5,7 +5,7 @@ import { ipv6, parsePrefix } from '#base/ip.ts';
 import type { DesiredPart, DesiredRoute, DesiredRule, DesiredSysctl, JsonValue, Output } from '#engine/contract.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
 import type { MobileNodeInput } from '#engine/mobile-node/mobile-node.ts';
-import type { RouterHome } from '#engine/mobile-router/configuration.ts';
+import type { MobileRouterConfiguration, RouterHome } from '#engine/mobile-router/configuration.ts';
 import { createMobileRouter } from '#engine/mobile-router/mobile-router.ts';
 import { HOME, type LinkSketch, Scene } from '../unit/mobile-node-scene.ts';
 
@@ -27,7 +27,7 @@ export class RouterScene extends Scene {
 
   constructor(
     changes: Partial<RouterHome> = {},
-    common: Partial<MobileNodeConfiguration> = {},
+    common: Partial<MobileNodeConfiguration> & Pick<MobileRouterConfiguration, 'forwarding'> = {},
     records: readonly { readonly key: string; readonly value: JsonValue }[] = [],
   ) {
     const mobileNetworks = [{ device: 'lan0', addresses: [{ address: INGRESS_ADDRESS, prefixLength: 64 }] }];

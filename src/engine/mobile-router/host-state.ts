@@ -274,7 +274,7 @@ function forwarding(scene: Scene): readonly DesiredSysctl[] {
  * router does (accept_ra 2). Who receives them by another program (accept_ra 0) is left alone. Writing `all` writes all others, so theirs follow.
  * Where the kernel can forward by interface `all` stays as it is: with it the kernel takes the host for a router everywhere, which costs
  * optimistic addresses (RFC 4429) on the egress interfaces, a second of each move. Where nothing can be written, what is asked for is what has to be
- * there already: an egress interface may forward, as long as it hears router advertisements.
+ * there already: an egress interface may forward, as long as it hears router advertisements; who else is heard was chosen by who made the host.
  */
 function ipv6Forwarding(scene: Scene): readonly DesiredSysctl[] {
   const { configuration, situations, egress } = scene;
@@ -284,7 +284,9 @@ function ipv6Forwarding(scene: Scene): readonly DesiredSysctl[] {
   return [
     ...egress.map(({ name }) => ({ path: conf(name, 'accept_ra'), value: '2', onlyFrom: '1' })),
     // A host of the mobile network may not tell its router where to send.
-    ...networkDevices(scene).map((device) => ({ path: conf(device, 'accept_ra'), value: '0' })),
+    ...(control === 'given'
+      ? []
+      : networkDevices(scene).map((device) => ({ path: conf(device, 'accept_ra'), value: '0' }))),
     ...(control === 'by-interface'
       ? [...networkDevices(scene), TUN_DEVICE, ...atHome].map((name) => ({
           path: conf(name, 'force_forwarding'),
