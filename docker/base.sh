@@ -10,32 +10,41 @@ if [ "${1:-}" != --force ] && docker image inspect "$image" >/dev/null 2>&1; the
   exit 0
 fi
 fail() { echo "base: $1" >&2; exit 69; }
-[ "$(id -u)" = 0 ] || fail "debootstrap wants root:  sudo sh docker/base.sh"
+[ "$(id -u)" = 0 ] || fail "mmdebstrap wants root:  sudo sh docker/base.sh"
 command -v docker >/dev/null || fail "docker is missing:  apt-get install docker.io docker-compose"
 docker info >/dev/null 2>&1 || fail "no Docker engine answers:  systemctl start docker   (or run dockerd yourself)"
-command -v debootstrap >/dev/null || apt-get install -y -qq --no-install-recommends debootstrap >&2
+command -v mmdebstrap >/dev/null || apt-get install -y -qq --no-install-recommends mmdebstrap >&2
 [ -x node_modules/node/bin/node ] || sh setup.sh build
+# As installed with the Node of this machine, whatever node is found first.
+npm=$(readlink -f "$(command -v npm)")
+npm=${npm%/bin/*}
+[ -e "$npm/bin/npm-cli.js" ] || fail "npm is missing: apt-get install npm"
 
-root=$(mktemp -d)
-trap 'rm -rf "$root"' EXIT INT TERM
-# Where this machine gets its own packages from.
-mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | head -n 1)
-[ -n "$mirror" ] || fail "apt knows no package archive: run apt-get update"
-echo "base: building $image from Debian packages (some minutes)" >&2
+release=${image#*-}
+release=${release%-slim}
+# Where this machine gets its own packages from, if they are of that release; else where mmdebstrap looks by itself.
+mirror=$(apt-get indextargets --format '$(CODENAME) $(REPO_URI)' 'Created-By: Packages' | sed -n "s/^$release //p" | head -n 1)
 # What the Dockerfile installs is taken along, so that it finds it there: one pass of the package manager in the place of four.
 packages=$(sed -n 's/^# base-packages: //p' docker/Dockerfile | tr ' ' ',' | paste -sd, -)
-debootstrap --variant=minbase --include="ca-certificates,$packages" bookworm "$root" "$mirror" >&2
-install -m 755 node_modules/node/bin/node "$root/usr/local/bin/node"
-mkdir -p "$root/usr/local/lib/node_modules"
-cp -rL "$(npm root -g)/npm" "$root/usr/local/lib/node_modules/npm"
-ln -s ../lib/node_modules/npm/bin/npm-cli.js "$root/usr/local/bin/npm"
-# Certificate authorities that this machine was told of, a proxy's for instance: npm in the image meets the same proxy.
+scratch=$(mktemp -d)
+trap 'rm -rf "$scratch"' EXIT INT TERM
+
+# Besides packages: Node and npm; certificate authorities that this machine was told of, a proxy's for instance: npm in the image meets the same proxy;
+# and, as Debian's own images have it, packages that need not survive a power cut.
+cat >"$scratch/add" <<END
+set -eu
+install -m 755 "$PWD/node_modules/node/bin/node" "\$1/usr/local/bin/node"
+mkdir -p "\$1/usr/local/lib/node_modules"
+cp -rL "$npm" "\$1/usr/local/lib/node_modules/npm"
+ln -s ../lib/node_modules/npm/bin/npm-cli.js "\$1/usr/local/bin/npm"
 if ls /usr/local/share/ca-certificates/*.crt >/dev/null 2>&1; then
-  cp /usr/local/share/ca-certificates/*.crt "$root/usr/local/share/ca-certificates/"
-  chroot "$root" update-ca-certificates >&2
+  cp /usr/local/share/ca-certificates/*.crt "\$1/usr/local/share/ca-certificates/"
+  chroot "\$1" update-ca-certificates
 fi
-# As Debian's own images have it: a container's packages need not survive a power cut.
-echo force-unsafe-io >"$root/etc/dpkg/dpkg.cfg.d/unsafe-io"
-rm -rf "$root"/var/cache/apt/archives/*.deb
-tar -C "$root" -c . | docker import -c 'ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt' -c 'CMD ["node"]' - "$image" >/dev/null
+echo force-unsafe-io >"\$1/etc/dpkg/dpkg.cfg.d/unsafe-io"
+END
+echo "base: building $image from Debian packages (a minute or two)" >&2
+mmdebstrap --quiet --variant=minbase --include="ca-certificates,$packages" --customize-hook="sh $scratch/add \"\$1\"" \
+  "$release" "$scratch/base.tar" ${mirror:+"$mirror"} >&2
+docker import -c 'ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt' -c 'CMD ["node"]' "$scratch/base.tar" "$image" >/dev/null
 echo "base: $image is ready" >&2

@@ -4,14 +4,16 @@ ip -4 route replace default via "$CORE4"
 ip -6 route replace default via "$CORE6"
 for device in $(ls /sys/class/net | grep '^eth'); do [ "$device" = "$outside" ] || inside=$device; done
 if [ -n "${PREFIX6:-}" ]; then
+  # To those who ask, and else seldom: a host asks a second after it was plugged in. What came sooner would find Docker at work on the host's routes.
   cat >/etc/radvd.conf <<END
 interface $inside {
   AdvSendAdvert on;
-  MinRtrAdvInterval 0.03;
-  MaxRtrAdvInterval 0.07;
-  MinDelayBetweenRAs 0.03;
   AdvRASolicitedUnicast on;
-  AdvDefaultLifetime 600;
+  MinDelayBetweenRAs 3;
+  MinRtrAdvInterval 200;
+  MaxRtrAdvInterval 600;
+  AdvDefaultLifetime 1800;
+  AdvCurHopLimit 0;
   prefix $PREFIX6 { AdvOnLink on; AdvAutonomous on; };
 };
 END
@@ -22,4 +24,4 @@ if [ -n "${RANGE4:-}" ]; then
     --no-ping --leasefile-ro --dhcp-range="$RANGE4,1h" --dhcp-option="option:router,$ROUTER4"
 fi
 ip -4 address flush dev "$inside"
-wait
+idle

@@ -7,4 +7,9 @@ ip -4 route replace 203.0.113.0/25 via 198.51.100.2
 ip -4 route replace 192.0.2.128/28 via 198.51.100.2
 ip -6 route replace 2001:db8:200::/64 via 2001:db8:f::2
 ip -6 route replace 2001:db8:500::/64 via 2001:db8:f::2
+# All routers are on one link, and a packet may come back by another one: nobody is to be told of shorter ways. (Docker made the interface before it set the
+# defaults of compose.yaml.)
+nft add table ip core
+nft add chain ip core output '{ type filter hook output priority 0; }'
+nft add rule ip core output icmp type redirect drop
 exec dnsmasq --keep-in-foreground --no-resolv --no-hosts --user=root --log-facility=- --conf-file="$HERE/names.conf"

@@ -25,7 +25,7 @@ server)
   ;;
 host)
   manage_interfaces &
-  exec sleep infinity
+  idle
   ;;
 ha | as | dc | rsn)
   uplink

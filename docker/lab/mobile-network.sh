@@ -2,12 +2,27 @@
 KEEP=192.0.2.129
 lan=$(device_of "$KEEP")
 export LAN_DEVICE=$lan
+# What compose.yaml says of all interfaces came after Docker had made these. /proc/sys cannot be written here, but IPv6 begins anew, with what was said, on a
+# link that was too narrow for it.
+for device in $(ls /sys/class/net | grep '^eth'); do
+  [ "$device" = "$lan" ] && continue
+  ip link set dev "$device" mtu 1279
+  ip link set dev "$device" mtu 1500
+done
+# A host of the mobile network may not tell its router where to send.
+nft add table ip6 lan
+nft add chain ip6 lan input '{ type filter hook input priority 0; }'
+nft add rule ip6 lan input iifname "$lan" icmpv6 type nd-router-advert drop
 cat >/etc/radvd.conf <<END
 interface $lan {
   AdvSendAdvert on;
   IgnoreIfMissing on;
-  MinRtrAdvInterval 3;
-  MaxRtrAdvInterval 4;
+  AdvRASolicitedUnicast on;
+  MinDelayBetweenRAs 3;
+  MinRtrAdvInterval 200;
+  MaxRtrAdvInterval 600;
+  AdvDefaultLifetime 1800;
+  AdvCurHopLimit 0;
   prefix 2001:db8:500::/64 { AdvOnLink on; AdvAutonomous on; };
 };
 END

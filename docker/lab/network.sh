@@ -8,6 +8,13 @@ device_of() {
   ip -oneline address show | awk -v wanted="$1" 'index($4, wanted) == 1 { print $2; exit }'
 }
 
+# The first process of a container ends at a signal only if it says what it does then.
+idle() {
+  trap 'exit 0' TERM
+  sleep infinity &
+  wait
+}
+
 names() {
   printf 'nameserver %s\nnameserver %s\n' "$CORE4" "$CORE6" >/etc/resolv.conf
 }
@@ -24,26 +31,38 @@ uplink() {
   names
 }
 
+# Docker gives an interface addresses, brings it up, and gives it ways out that there are none of on an internal network, in this order, and fails where
+# the addresses went before. Newer engines give no ways out.
+forget_docker() {
+  for _ in 1 2 3 4 5 6 7 8 9 10; do
+    [ -z "$(ip -4 route show default dev "$1" proto boot; ip -6 route show default dev "$1" proto boot)" ] || break
+    sleep 0.05
+  done
+  sleep 0.1
+  for family in -6 -4; do
+    ip "$family" route flush default dev "$1" proto boot || true
+    ip "$family" address flush dev "$1" scope global permanent || true
+  done
+}
+
 # What a network manager does on an ordinary host: an interface that comes loses what Docker gave it, and gets what its network gives: IPv6 by the
 # kernel's autoconfiguration, IPv4 by DHCP. KEEP names the address of an interface that is left alone.
 manage_interfaces() {
   names
   known=' '
-  while :; do
+  # Whatever the kernel says of any link; what it said before anybody listened is seen a little later.
+  { ip -oneline monitor link & while sleep 2; do echo; done; } 2>/dev/null | while read -r _; do
     for path in /sys/class/net/eth*; do
       [ -e "$path" ] || continue
       device=${path##*/}
-      id=$device:$(cat "$path/ifindex" 2>/dev/null || true)
-      case $known in *" $id "*) continue ;; esac
+      { read -r index <"$path/ifindex" && read -r flags <"$path/flags"; } 2>/dev/null || continue
+      case $known in *" $device:$index "*) continue ;; esac
       # Docker numbers it before it is up.
-      [ $(($(cat "$path/flags" 2>/dev/null || echo 0) & 1)) = 1 ] || continue
-      known="$known$id "
+      [ $((flags & 1)) = 1 ] || continue
+      known="$known$device:$index "
       [ -n "${KEEP:-}" ] && [ "$(device_of "$KEEP")" = "$device" ] && continue
-      ip address flush dev "$device" scope global permanent
-      udhcpc -f -i "$device" -s "$HERE/udhcpc.sh" -t 3 -T 1 -A 1 >/dev/null 2>&1 &
+      { forget_docker "$device" && exec udhcpc -f -i "$device" -s "$HERE/udhcpc.sh" -t 3 -T 1 -A 1; } >/dev/null 2>&1 &
     done
-    # Whatever the kernel says next of any link; a second at the latest.
-    timeout 1 ip -oneline monitor link 2>/dev/null | head -n 1 >/dev/null || true
   done
 }
 

@@ -9,13 +9,16 @@ import { Engine, say } from './engine.ts';
 
 const CLI = new URL('../../src/ops/cli.ts', import.meta.url).pathname;
 const COMPOSE: { services: Record<string, { networks?: Record<string, unknown> }>; networks: Record<string, unknown> } =
-  parse(readFileSync(new URL('../../compose.yaml', import.meta.url), 'utf8'), { merge: true });
+  parse(readFileSync(new URL('../../compose.yaml', import.meta.url), 'utf8'), { merge: true, maxAliasCount: -1 });
 const compose = ['docker-compose', '--ansi', 'never'];
 
 let engine: Engine;
 
 beforeAll(async () => {
   engine = await Engine.start();
+  await say(...compose, 'down', '--timeout', '8');
+  // An engine that was killed leaves its bridges, and the next one takes them for somebody else's.
+  for (const bridge of await bridges()) await say('ip', 'link', 'delete', bridge);
   const base = await say('sh', 'docker/base.sh');
   expect(base.code, base.output).toBe(0);
   const built = await say(...compose, 'build');
@@ -29,14 +32,18 @@ afterAll(async () => {
 
 const sojourn = (...args: readonly string[]) => say(process.execPath, CLI, ...args);
 
+async function bridges(): Promise<readonly string[]> {
+  const { output } = await say('ip', '-oneline', 'link', 'show', 'type', 'bridge');
+  return [...output.matchAll(/^\d+: (sj-\w+):/gm)].map(([, name = '']) => name);
+}
+
 /** What Docker and the kernel show of a lab. */
 async function traces(): Promise<readonly string[]> {
   const containers = await say('docker', 'ps', '--all', '--quiet', '--filter', `name=^${dockerName('')}`);
   const networks = await say('docker', 'network', 'ls', '--quiet', '--filter', `name=^${dockerName('')}`);
-  const bridges = await say('ip', '-oneline', 'link', 'show', 'type', 'bridge');
   const rules = await say('iptables', '-S', 'DOCKER-USER');
-  return [...containers.output.split('\n'), ...networks.output.split('\n')]
-    .concat(`${bridges.output}\n${rules.output}`.split('\n').filter((line) => line.includes('sj-')))
+  return [...containers.output.split('\n'), ...networks.output.split('\n'), ...(await bridges())]
+    .concat(rules.output.split('\n').filter((line) => line.includes('sj-')))
     .filter((line) => line !== '');
 }
 
