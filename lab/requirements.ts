@@ -53,6 +53,15 @@ const TEST: readonly Requirement[] = [
   ['clang++-14', 'clang-14'],
 ];
 
+/** Of the stages that only root can run. */
+const TEST_OF_ROOT: readonly Requirement[] = [
+  ['dockerd', 'docker.io'],
+  ['docker', 'docker.io'],
+  ['docker-compose', 'docker-compose'],
+  ['iptables', 'iptables'],
+  ['mmdebstrap', 'mmdebstrap'],
+];
+
 const BENCH: readonly Requirement[] = [
   ...DEMO,
   ['iperf3', 'iperf3'],
@@ -73,9 +82,14 @@ const PROGRAMS: Readonly<Record<Purpose, readonly Requirement[]>> = { demo: DEMO
 
 /** Debian packages of which a program is missing, each once, in a stable order. */
 export function missingPackages(purpose: Purpose): readonly string[] {
-  const programs = PROGRAMS[purpose].filter(([program]) => !isProgram(program));
+  const wanted = purpose === 'test' && isRoot() ? [...PROGRAMS.test, ...TEST_OF_ROOT] : PROGRAMS[purpose];
+  const programs = wanted.filter(([program]) => !isProgram(program));
   const files = purpose === 'test' ? TEST_FILES.filter(([file]) => !existsSync(file)) : [];
   return [...new Set([...programs, ...files].map(([, debianPackage]) => debianPackage))];
+}
+
+function isRoot(): boolean {
+  return process.getuid?.() === 0;
 }
 
 /** What the kernel lacks for the lab, each with what to do about it; empty when all is there. */
@@ -100,7 +114,7 @@ function tunDevice(): string[] {
 
 /** A network namespace that can be made is the proof that the rest of the lab can be. */
 function namespaces(): string[] {
-  const user = process.getuid?.() === 0 ? [] : ['--user', '--map-root-user'];
+  const user = isRoot() ? [] : ['--user', '--map-root-user'];
   const argv = [...user, '--mount', '--net', '--pid', '--fork', '--mount-proc', 'true'];
   const result = spawnSync('unshare', argv, { encoding: 'utf8', env: { ...process.env, PATH: searchPath() } });
   if (result.status === 0) return [];
@@ -142,7 +156,7 @@ function main(): number {
   const packages = missingPackages(purpose);
   if (packages.length > 0) {
     const command = `apt-get install --no-install-recommends ${packages.join(' ')}`;
-    const mayInstall = process.getuid?.() === 0 && isProgram('apt-get');
+    const mayInstall = isRoot() && isProgram('apt-get');
     if (!mayInstall) {
       console.error(`Programs are missing. Install them with:\n\n  sudo ${command}\n`);
       return 69;
