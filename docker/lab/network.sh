@@ -70,9 +70,11 @@ manage_interfaces() {
 run_daemon() {
   umask 077
   mkdir -p /var/lib/sojourn /run/sojourn
-  node /opt/sojourn/docker/lab/provision.ts "$2"
-  if [ "$1" = as ]; then node /opt/sojourn/docker/lab/accounts.ts & fi
-  exec node "/opt/sojourn/daemons/$1/main.ts" --config "/etc/sojourn/$2.yaml"
+  # Who touches no device and no route needs no privilege: the image's own user is enough.
+  case $1 in as | dc) ordinary='setpriv --reuid sojourn --regid sojourn --init-groups --inh-caps=-all --no-new-privs' ;; esac
+  ${ordinary:-} node /opt/sojourn/docker/lab/provision.ts "$2"
+  if [ "$1" = as ]; then ${ordinary:-} node /opt/sojourn/docker/lab/accounts.ts & fi
+  exec ${ordinary:-} node "/opt/sojourn/daemons/$1/main.ts" --config "/etc/sojourn/$2.yaml"
 }
 
 HERE=/opt/sojourn/docker/lab
