@@ -329,7 +329,7 @@ function settingsOf(fields: FieldsOfSchema): HomeAgentSettings {
 }
 
 /** What the object schema gives; the parts that `HomeAgentConfiguration` has under the same name come from there. */
-type FieldsOfSchema = Omit<HomeAgentConfiguration, 'insecure' | 'mobileNodes' | 'ipv4Pool' | 'homeLink'> & {
+type FieldsOfSchema = Omit<HomeAgentConfiguration, 'insecure' | 'mobileNodes' | 'ipv4Pool' | 'homeLink' | 'hearing'> & {
   readonly daemon: DaemonSettings;
   readonly security: 'required' | 'none';
   readonly mobileNodes: readonly MobileNodeFields[];

@@ -8,6 +8,7 @@ import { sendToNotifySocket } from '#host/notify-socket.ts';
 import { guardTunnels, openPacketFilter } from '#host/packet-filter.ts';
 import { openPlane } from '#host/plane.ts';
 import { randomBytes } from '#host/random.ts';
+import { interfacesThatWouldNotHear } from '#host/sysctl.ts';
 import { loadConfiguration } from '#ops/config.ts';
 import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
 import { createDriver } from '#runtime/driver.ts';
@@ -45,6 +46,11 @@ async function start(
   // Mobility Headers to others (HoTI to a correspondent, say) are data that the home agent forwards.
   plane.setLocalAddresses(addresses);
   const kernel = made.adopt(openOwnKernel(ROLE, daemon, clock), (it) => it.close());
+  // What a killed run turned on says nothing of the host.
+  kernel.sweep();
+  // On the home link the host is the router, and would hear itself.
+  const others = [daemon.device, homeAgent.homeLink];
+  const found = { hearing: interfacesThatWouldNotHear().filter((name) => !others.includes(name)) };
   const filter = daemon.rawPath
     ? await openPacketFilter({
         table: daemon.device,
@@ -53,7 +59,7 @@ async function start(
       })
     : undefined;
   made.defer(() => filter?.close());
-  const engine = createHomeAgent(homeAgent, randomBytes);
+  const engine = createHomeAgent({ ...homeAgent, ...found }, randomBytes);
   const driver = createDriver({
     engine: watched(engine, house.messages),
     clock,
@@ -68,7 +74,8 @@ async function start(
   // From here on the driver closes what was opened.
   made.move();
   return {
-    reconfigure: (fresh) => driver.reconfigure((now, out) => engine.reconfigure(now, fresh.homeAgent, out)),
+    reconfigure: (fresh) =>
+      driver.reconfigure((now, out) => engine.reconfigure(now, { ...fresh.homeAgent, ...found }, out)),
     async stop() {
       const failures = driver.stop();
       await filter?.close();

@@ -111,6 +111,16 @@ export function forwardingControl(): ForwardingControl {
   return isWritable('net/ipv6/conf/all/forwarding') ? 'everywhere' : 'given';
 }
 
+/**
+ * Interfaces, and `default` for those to come, that would hear no router advertisements any more as soon as the host forwards IPv6 (accept_ra 1). None
+ * where settings cannot be written.
+ */
+export function interfacesThatWouldNotHear(): readonly string[] {
+  if (forwardingControl() === 'given') return [];
+  const names = readdirSync(join(ROOT, 'net/ipv6/conf')).filter((name) => name !== 'all' && name !== 'lo');
+  return names.filter((name) => readSysctl(`net/ipv6/conf/${name}/accept_ra`) === '1');
+}
+
 function isWritable(path: string): boolean {
   try {
     // access(2) would not count capabilities of a user who is not root.

@@ -134,4 +134,13 @@ describe('operator', () => {
     expect(wish?.sysctls).toContainEqual({ path: 'net/ipv6/conf/all/forwarding', value: '1' });
     expect(wish?.sysctls).toContainEqual({ path: 'net/ipv4/conf/all/send_redirects', value: '0' });
   });
+
+  it('goes on hearing router advertisements where its host did, before it forwards', () => {
+    const paths = new Scene({ hearing: ['eth0', 'default'] }).wish.get('home-agent')?.sysctls ?? [];
+    expect(paths.slice(0, 3)).toEqual([
+      { path: 'net/ipv6/conf/eth0/accept_ra', value: '2', onlyFrom: '1' },
+      { path: 'net/ipv6/conf/default/accept_ra', value: '2', onlyFrom: '1' },
+      { path: 'net/ipv6/conf/all/forwarding', value: '1' },
+    ]);
+  });
 });

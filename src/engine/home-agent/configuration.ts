@@ -21,6 +21,11 @@ export interface HomeAgentConfiguration {
   readonly ipv4Pool: Prefix | undefined;
   /** Interface name of the home link, or undefined for a virtual home network (no proxy ND, no DAD; prefixes routed to this host). */
   readonly homeLink: string | undefined;
+  /**
+   * Interfaces that hear router advertisements (RFC 4861 §6.3.4) as long as the host does not forward, and are to go on doing so: a home agent's own default
+   * route may come from there. `default` stands for those to come. Default: none.
+   */
+  readonly hearing?: readonly string[];
   readonly mobileNodes: readonly AuthorizedMobileNode[];
   /** Accept registrations without RFC 4285 authentication. Only where the operator wrote `security: none`. */
   readonly insecure: boolean;

@@ -52,8 +52,10 @@ export function withdrawBinding(state: HomeAgentState, binding: Binding, out: Ou
 }
 
 function sysctls(configuration: HomeAgentConfiguration): readonly DesiredSysctl[] {
-  const { homeLink } = configuration;
+  const { homeLink, hearing = [] } = configuration;
   const everywhere: DesiredSysctl[] = [
+    // Before forwarding begins, with which the kernel takes away what came by advertisements.
+    ...hearing.map((name) => ({ path: `net/ipv6/conf/${name}/accept_ra`, value: '2', onlyFrom: '1' })),
     { path: 'net/ipv6/conf/all/forwarding', value: '1' },
     { path: 'net/ipv4/ip_forward', value: '1' },
     // What comes out of a tunnel may leave by the interface it came in by; a redirect would go to the wrong node.
