@@ -1,7 +1,12 @@
 import { defineConfig } from 'vitest/config';
 
-/** The layers of tests: `pure` needs no privilege; `netns` runs real packets inside the lab's own namespaces (see lab/enter.ts);
- * `systemd` installs the suite on a machine with systemd (root only). */
+/** Tests of the data plane that count every packet, or load it: beside other work they would measure that. */
+const PLANE = [
+  'test/netns/{plane,sealed,sealed-datagrams,relay-plane,relay-limits,translation,peer-routes,outward-hold}.test.ts',
+];
+
+/** The layers of tests: `pure` needs no privilege; `plane` and `netns` run real packets inside the lab's own namespaces (see lab/enter.ts);
+ * `systemd` installs the suite on a machine with systemd, `docker` runs the lab in containers (root only). */
 export default defineConfig({
   test: {
     projects: [
@@ -22,8 +27,18 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'plane',
+          include: PLANE,
+          testTimeout: 300_000,
+          hookTimeout: 120_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: {
           name: 'netns',
           include: ['test/netns/**/*.test.ts'],
+          exclude: PLANE,
           testTimeout: 300_000,
           hookTimeout: 120_000,
           fileParallelism: false,

@@ -1,7 +1,7 @@
 /**
  * `npm test`: every layer of tests in order, each in the place it needs, one sum at the end.
  *
- *   types · lint · tests with real packets, in two labs side by side
+ *   types · lint · the data plane, alone on the machine · the other tests with real packets, in two labs side by side
  *   then two lanes side by side:  native core under sanitizers · native fuzzers (bounded) · pure tests
  *                                 the Debian package on a machine with systemd · the lab in containers
  *
@@ -67,13 +67,14 @@ async function vitest(say: Say, project: string, prefix: readonly string[], shar
   }
 }
 
+const LAB = ['node', 'lab/enter.ts', '--'] as const;
+
 /** Two labs at a time know nothing of each other, and each waits most of the time. The second one is heard when the first has ended. */
 async function inTwoLabs(say: Say): Promise<Tally> {
   const held: string[] = [];
-  const lab = ['node', 'lab/enter.ts', '--'] as const;
   const [first, second] = await Promise.all([
-    vitest(say, 'netns', lab, '1/2'),
-    vitest((text) => void held.push(text), 'netns', lab, '2/2'),
+    vitest(say, 'netns', LAB, '1/2'),
+    vitest((text) => void held.push(text), 'netns', LAB, '2/2'),
   ]);
   for (const text of held) say(text);
   return { passed: first.passed + second.passed, failed: first.failed + second.failed };
@@ -91,6 +92,7 @@ const make = ['-s', '-C', 'native', '-j2'] as const;
 const STAGES: Readonly<Record<string, (say: Say) => Promise<Tally>>> = {
   types: (say) => whole(say, 'tsc', ['--noEmit', '-p', '.']),
   lint: (say) => whole(say, 'biome', ['check', '.']),
+  plane: (say) => vitest(say, 'plane', LAB),
   netns: (say) => inTwoLabs(say),
   core: (say) => whole(say, 'make', [...make, 'core-test']),
   fuzz: (say) => whole(say, 'make', [...make, 'fuzz']),
@@ -101,7 +103,7 @@ const STAGES: Readonly<Record<string, (say: Say) => Promise<Tally>>> = {
 
 /** One after another; the lanes of a step beside each other: those wait more than they work. */
 const STEPS: readonly (readonly (readonly string[])[])[] = [
-  [['types', 'lint', 'netns']],
+  [['types', 'lint', 'plane', 'netns']],
   [
     ['core', 'fuzz', 'pure'],
     ['systemd', 'docker'],

@@ -140,9 +140,9 @@ describe.each([4, 6] as const)('behind the relay a path over IPv%i that is narro
   it('is passed in fragments, and TCP goes on', async () => {
     const size = String(1500 - OVERHEAD[6] - 4 - 28);
     expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-M', 'do', '-s', size)).toContain(' 3 received');
+    await hosts.relay.counted('outer-fragments', 0, 6);
+    await hosts.relay.counted('path-mtu-learnt', 0);
     const fragments = await hosts.relay.counter('outer-fragments');
-    expect(fragments).toBeGreaterThanOrEqual(6);
-    expect(await hosts.relay.counter('path-mtu-learnt')).toBeGreaterThan(0);
     expect(await download(hosts, INNER.homeAgent6, '-n', '3M')).toBeGreaterThan(1 << 20);
     expect(await hosts.relay.counter('outer-fragments')).toBeGreaterThan(fragments + (1 << 20) / 1500);
     await everythingPassed(hosts);
