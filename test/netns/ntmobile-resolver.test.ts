@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DaemonProcess, type Ground } from '#lab/daemons.ts';
 import { LAB_DIRECTORY, NAME_SERVERS } from '#lab/enter.ts';
 import { attempt, Background, waitFor } from '#lab/shell.ts';
+import { objectOf } from './journey.ts';
 import { NtmobileNodes } from './ntmobile-nodes.ts';
 
 const ETC = `${LAB_DIRECTORY}/etc-of-a`;
@@ -54,6 +55,9 @@ describe('a resolv.conf that is an ordinary file', () => {
     await daemon.start();
     await waitFor(() => resolvConf().includes(`nameserver ${STUB}\n`), { timeoutMs: 10_000, what: 'the stub' });
     expect(resolvConf()).not.toContain(NAME_SERVERS[0]);
+    // Before its first login the node knows no zone: whoever asks then is told what the public name server says, and nobody is directed.
+    const registered = async () => objectOf(objectOf(await daemon.request('status'))['ntmobile'])['coordinator'];
+    await waitFor(async () => (await registered()) === 'registered', { timeoutMs: 20_000, what: 'a to be registered' });
     const found = async () => (await lookUp('b.nodes.example')).includes('fd12:3456:789a:');
     await waitFor(found, { timeoutMs: 20_000, what: 'b to be found by getent' });
     expect(await lookUp('b.nodes.example')).toMatch(/^198\.18\.\d+\.\d+ /m);
