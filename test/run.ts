@@ -5,18 +5,15 @@
  *   then two lanes side by side:  native core under sanitizers · native fuzzers (bounded) · pure tests
  *                                 the Debian package on a machine with systemd · the lab in containers
  *
- * `npm test -- --only pure,netns` runs some of them. The last line is `N passed, N failed`; the exit code is 1 when anything failed.
+ * `npm test -- --only pure,netns` runs some of them. What failed is said once more at the end, with its reason; the last line is
+ * `N passed, N failed`; the exit code is 1 when anything failed.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
-
-interface Tally {
-  passed: number;
-  failed: number;
-}
+import { type Tally, tallyOf } from './tally.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'sojourn-test-'));
 
@@ -35,14 +32,12 @@ function run(command: string, args: readonly string[], say: Say): Promise<number
 
 /** A stage that is one check: it passes or fails as a whole. */
 async function whole(say: Say, command: string, args: readonly string[]): Promise<Tally> {
-  return (await run(command, args, say)) === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+  const code = await run(command, args, say);
+  if (code === 0) return { passed: 1, failures: [] };
+  return { passed: 0, failures: [`${command} ${args.join(' ')}: exit code ${code}`] };
 }
 
-function isCounts(value: unknown): value is { numPassedTests: number; numFailedTests: number; success: boolean } {
-  return typeof value === 'object' && value !== null && 'numPassedTests' in value && 'numFailedTests' in value;
-}
-
-/** A vitest project, or a shard of it; a run that dies before its report counts as one failure. */
+/** A vitest project, or a shard of it. */
 async function vitest(say: Say, project: string, prefix: readonly string[], shard = '1/1'): Promise<Tally> {
   const report = join(scratch, `${project}-${shard.replace('/', '-')}.json`);
   const command = [
@@ -56,15 +51,8 @@ async function vitest(say: Say, project: string, prefix: readonly string[], shar
     '--reporter=json',
     `--outputFile.json=${report}`,
   ];
-  const status = await run(command[0] ?? 'vitest', command.slice(1), say);
-  try {
-    const counts: unknown = JSON.parse(readFileSync(report, 'utf8'));
-    if (!isCounts(counts)) return { passed: 0, failed: 1 };
-    const silent = status !== 0 && counts.numFailedTests === 0 ? 1 : 0;
-    return { passed: counts.numPassedTests, failed: counts.numFailedTests + silent };
-  } catch {
-    return { passed: 0, failed: 1 };
-  }
+  const code = await run(command[0] ?? 'vitest', command.slice(1), say);
+  return tallyOf(report, code, `${project} ${shard}`);
 }
 
 const LAB = ['node', 'lab/enter.ts', '--'] as const;
@@ -77,14 +65,14 @@ async function inTwoLabs(say: Say): Promise<Tally> {
     vitest((text) => void held.push(text), 'netns', LAB, '2/2'),
   ]);
   for (const text of held) say(text);
-  return { passed: first.passed + second.passed, failed: first.failed + second.failed };
+  return { passed: first.passed + second.passed, failures: [...first.failures, ...second.failures] };
 }
 
 /** What only root can do. Said, and counted as nothing, where somebody else is asked. */
 async function byRoot(say: Say, project: string): Promise<Tally> {
   if (process.getuid?.() === 0) return await vitest(say, project, []);
   say(`skipped: ${project} is for root only\n`);
-  return { passed: 0, failed: 0 };
+  return { passed: 0, failures: [] };
 }
 
 const make = ['-s', '-C', 'native', '-j2'] as const;
@@ -110,7 +98,8 @@ const STEPS: readonly (readonly (readonly string[])[])[] = [
   ],
 ];
 
-const total: Tally = { passed: 0, failed: 0 };
+let passedInAll = 0;
+const failuresInAll: string[] = [];
 
 async function lane(names: readonly string[], say: Say): Promise<void> {
   for (const name of names) {
@@ -118,10 +107,11 @@ async function lane(names: readonly string[], say: Say): Promise<void> {
     if (stage === undefined) continue;
     const started = performance.now();
     say(`\n== ${name}\n`);
-    const { passed, failed } = await stage(say);
-    say(`== ${name}: ${passed} passed, ${failed} failed (${((performance.now() - started) / 1000).toFixed(1)} s)\n`);
-    total.passed += passed;
-    total.failed += failed;
+    const { passed, failures } = await stage(say);
+    const seconds = ((performance.now() - started) / 1000).toFixed(1);
+    say(`== ${name}: ${passed} passed, ${failures.length} failed (${seconds} s)\n`);
+    passedInAll += passed;
+    failuresInAll.push(...failures);
   }
 }
 
@@ -152,5 +142,6 @@ for (const lanes of STEPS) {
   await step(wanted.filter((names) => names.length > 0));
 }
 rmSync(scratch, { recursive: true, force: true });
-console.log(`\n${total.passed} passed, ${total.failed} failed`);
-process.exit(total.failed === 0 ? 0 : 1);
+for (const failure of failuresInAll) console.log(`\nFAILED ${failure}`);
+console.log(`\n${passedInAll} passed, ${failuresInAll.length} failed`);
+process.exit(failuresInAll.length === 0 ? 0 : 1);

@@ -1,0 +1,61 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { tallyOf } from '../tally.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'sojourn-tally-'));
+afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+function reportOf(testResults: readonly unknown[]): string {
+  const path = join(directory, 'report.json');
+  writeFileSync(path, JSON.stringify({ testResults }));
+  return path;
+}
+
+function fileOf(name: string, assertionResults: readonly unknown[], status = 'passed', message = '') {
+  return { name: join(process.cwd(), name), status, message, assertionResults };
+}
+
+describe('the tally of a run', () => {
+  it('counts what passed, and names what failed with its reason', () => {
+    const report = reportOf([
+      fileOf('test/a.test.ts', [
+        { fullName: 'a works', status: 'passed', failureMessages: [] },
+        {
+          fullName: 'a fails',
+          status: 'failed',
+          failureMessages: ['\u001b[31mexpected 1, got 2\u001b[39m\n    at here'],
+        },
+        { fullName: 'a waits', status: 'skipped' },
+      ]),
+    ]);
+    const tally = tallyOf(report, 1, 'pure 1/1');
+    expect(tally.passed).toBe(1);
+    expect(tally.failures).toEqual(['test/a.test.ts > a fails\n  expected 1, got 2\n      at here']);
+  });
+
+  it('counts a file that could not be run', () => {
+    const report = reportOf([fileOf('test/b.test.ts', [], 'failed', 'cannot find module')]);
+    expect(tallyOf(report, 1, 'pure 1/1').failures).toEqual(['test/b.test.ts\n  cannot find module']);
+  });
+
+  it('counts a run that died before its report, and one that failed although no test did', () => {
+    const [died] = tallyOf(join(directory, 'none.json'), 137, 'netns 1/2').failures;
+    expect(died).toContain('netns 1/2: no report (exit code 137)');
+    const report = reportOf([
+      fileOf('test/a.test.ts', [{ fullName: 'a works', status: 'passed', failureMessages: [] }]),
+    ]);
+    expect(tallyOf(report, 1, 'pure 1/1').failures).toEqual(['pure 1/1: exit code 1, and no test failed']);
+  });
+
+  it('shortens a long reason', () => {
+    const reason = Array.from({ length: 40 }, (_, at) => `line ${at}`).join('\n');
+    const report = reportOf([
+      fileOf('test/a.test.ts', [{ fullName: 'a fails', status: 'failed', failureMessages: [reason] }]),
+    ]);
+    const [failure = ''] = tallyOf(report, 1, 'pure 1/1').failures;
+    expect(failure.split('\n')).toHaveLength(14);
+    expect(failure).toContain('28 more lines');
+  });
+});
