@@ -55,7 +55,7 @@ describe('a resolv.conf that is an ordinary file', () => {
     await daemon.start();
     await waitFor(() => resolvConf().includes(`nameserver ${STUB}\n`), { timeoutMs: 10_000, what: 'the stub' });
     expect(resolvConf()).not.toContain(NAME_SERVERS[0]);
-    // Before its first login the node knows no zone: whoever asks then is told what the public name server says, and nobody is directed.
+    // Where its first login takes long the node knows no zone: whoever asks then is told what the public name server says, and nobody is directed.
     const registered = async () => objectOf(objectOf(await daemon.request('status'))['ntmobile'])['coordinator'];
     await waitFor(async () => (await registered()) === 'registered', { timeoutMs: 20_000, what: 'a to be registered' });
     const found = async () => (await lookUp('b.nodes.example')).includes('fd12:3456:789a:');

@@ -4,7 +4,7 @@
  * No RFC: docs/ntmobile.md §6 (Direction Request, Route Direction as the one who asked)
  */
 import type { IpAddress } from '#base/ip.ts';
-import type { Monotonic, Wall } from '#base/time.ts';
+import { after, earliest, type Monotonic, NEVER, type Wall } from '#base/time.ts';
 import type { NameAnswer, QueryInput, RandomBytes } from '#engine/contract.ts';
 import type { CounterSet } from '#engine/shared/counters.ts';
 import type { Sessions } from '#engine/shared/ntmobile/sessions.ts';
@@ -29,6 +29,8 @@ import type { Trust } from './trust.ts';
 
 const DEFAULT_TIME_TO_LIVE_SECONDS = 60;
 const LONGEST_TIME_TO_LIVE_SECONDS = 300;
+/** T_first-login: applications ask again after 5 s, and most names are not ours. */
+const FIRST_LOGIN_MS = 2_000;
 
 /** What names need of their node. */
 export interface NamesContext {
@@ -47,17 +49,29 @@ export interface NamesContext {
 export class Names {
   readonly #context: NamesContext;
   readonly #directions = new Directions();
+  /** What was asked before the first login, when nobody knows yet which names are ours; undefined when that is over. */
+  #early: QueryInput[] | undefined = [];
+  #earlyUntil: Monotonic = NEVER;
 
   constructor(context: NamesContext) {
     this.#context = context;
   }
 
   deadline(): Monotonic {
-    return this.#directions.deadline();
+    return earliest(this.#directions.deadline(), this.#earlyUntil);
   }
 
   tick(now: Monotonic): void {
+    if (now >= this.#earlyUntil) this.begin(now);
     for (const direction of this.#directions.takeDue(now)) this.#ask(now, direction);
+  }
+
+  /** The first login has an answer, or takes too long: from now on every name is answered by what is known. */
+  begin(now: Monotonic): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    this.#earlyUntil = NEVER;
+    for (const query of early) this.query(now, query);
   }
 
   /** The coordinator is there: what waits for it is asked. */
@@ -88,7 +102,13 @@ export class Names {
     if (direction !== undefined) this.#directed(now, direction, answer);
   }
 
-  query(now: Monotonic, { id, name, unreachable }: QueryInput): void {
+  query(now: Monotonic, query: QueryInput): void {
+    if (this.#early !== undefined) {
+      this.#early.push(query);
+      this.#earlyUntil = earliest(this.#earlyUntil, after(now, FIRST_LOGIN_MS));
+      return;
+    }
+    const { id, name, unreachable } = query;
     const answer = (given: NameAnswer): void => {
       this.#context.answer(id, given);
     };

@@ -173,7 +173,9 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
         break;
       case 'restored':
         this.#trust.granted = this.#login.valid(this.#wall(now));
-        if (this.#trust.granted !== undefined) this.#begin(now);
+        if (this.#trust.granted === undefined) break;
+        this.#begin(now);
+        this.#names.begin(now);
         break;
       case 'request':
         this.#out.push({ kind: 'reply', id: input.id, ...this.#answerOperator(now, input) });
@@ -224,6 +226,7 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   #loggedIn(now: Monotonic, input: LoginInput): void {
     if (!this.#login.take(input, now, this.#offsetMs, this.#out)) {
       this.#counters.count('login-failed');
+      this.#names.begin(now);
       return;
     }
     this.#counters.count('login');
@@ -232,6 +235,7 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     if (renewed) this.#coordinator.renewed(now);
     if (renewed) this.#keeper.renewed(now);
     this.#begin(now);
+    this.#names.begin(now);
     if (this.#own === undefined) return;
     const { name, virtualIpv6, virtualIpv4 } = this.#own;
     const notAfter = this.#trust.granted?.notAfter;
