@@ -13,19 +13,6 @@ done
 nft add table ip6 lan
 nft add chain ip6 lan input '{ type filter hook input priority 0; }'
 nft add rule ip6 lan input iifname "$lan" icmpv6 type nd-router-advert drop
-cat >/etc/radvd.conf <<END
-interface $lan {
-  AdvSendAdvert on;
-  IgnoreIfMissing on;
-  AdvRASolicitedUnicast on;
-  MinDelayBetweenRAs 3;
-  MinRtrAdvInterval 200;
-  MaxRtrAdvInterval 600;
-  AdvDefaultLifetime 1800;
-  AdvCurHopLimit 0;
-  prefix 2001:db8:500::/64 { AdvOnLink on; AdvAutonomous on; };
-};
-END
-radvd --nodaemon -m stderr &
+advertise "$lan" 2001:db8:500::/64
 dnsmasq --keep-in-foreground --user=root --log-facility=- --port=0 --interface="$lan" --bind-dynamic --dhcp-authoritative --no-ping \
   --leasefile-ro --dhcp-range=192.0.2.130,192.0.2.141,1h --dhcp-option=option:router,192.0.2.129 &

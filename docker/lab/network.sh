@@ -31,6 +31,25 @@ uplink() {
   names
 }
 
+# Router advertisements of prefix $2 on device $1: to those who ask, and else seldom. A host asks a second after it was plugged in; what came sooner would
+# find Docker at work on the host's routes.
+advertise() {
+  cat >/etc/radvd.conf <<END
+interface $1 {
+  AdvSendAdvert on;
+  IgnoreIfMissing on;
+  AdvRASolicitedUnicast on;
+  MinDelayBetweenRAs 3;
+  MinRtrAdvInterval 200;
+  MaxRtrAdvInterval 600;
+  AdvDefaultLifetime 1800;
+  AdvCurHopLimit 0;
+  prefix $2 { AdvOnLink on; AdvAutonomous on; };
+};
+END
+  radvd --nodaemon -m stderr &
+}
+
 # Docker gives an interface addresses, brings it up, and gives it ways out that there are none of on an internal network, in this order, and fails where
 # the addresses went before. Newer engines give no ways out.
 forget_docker() {
