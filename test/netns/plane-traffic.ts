@@ -50,16 +50,16 @@ export async function iperf(
 }
 
 /**
- * Whether the kernel of `namespace` threw away datagrams because nobody took them out of their socket in time: on a machine with other work
- * the planes' threads wait for a processor, and what is lost there is nobody's fault.
+ * How many datagrams the kernel of `namespace` threw away because nobody took them out of their socket in time: on a machine with other work
+ * the planes' threads wait for a processor, and what is lost there is nobody's fault. Several of a flow may be one here, up to 64 KiB.
  */
-export async function overflowed(namespace: string): Promise<boolean> {
+export async function overflows(namespace: string): Promise<number> {
   const files = ['cat', '/proc/net/snmp', '/proc/net/snmp6'];
   const text = await run(files, { namespace });
   const [names = '', values = ''] = text.split('\n').filter((line) => line.startsWith('Udp: '));
   const ipv4 = values.split(' ')[names.split(' ').indexOf('RcvbufErrors')];
   const ipv6 = /^Udp6RcvbufErrors\s+(\d+)/m.exec(text)?.[1];
-  return Number(ipv4) + Number(ipv6) > 0;
+  return Number(ipv4) + Number(ipv6);
 }
 
 export async function download(hosts: PlaneEnds, target: string, ...options: string[]): Promise<number> {
