@@ -1,8 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests of the data plane that count every packet, or load it: beside other work they would measure that. */
+/** Tests that count every packet of the data plane, or load it or a daemon: beside other work they would measure that. */
 const PLANE = [
-  'test/netns/{plane,sealed,sealed-datagrams,relay-plane,relay-limits,translation,peer-routes,outward-hold}.test.ts',
+  'test/netns/{plane,sealed,sealed-datagrams,relay-plane,relay-limits,translation,peer-routes,outward-hold,ntmobile-flood}.test.ts',
 ];
 
 /** The layers of tests: `pure` needs no privilege; `plane` and `netns` run real packets inside the lab's own namespaces (see lab/enter.ts);
