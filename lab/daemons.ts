@@ -272,17 +272,24 @@ export class DaemonProcess {
       directory: REPOSITORY,
     });
     this.#process = started;
+    let refused: unknown;
     await waitFor(
       async () => {
         if (started.finished !== undefined)
           throw new Error(`${this.name} ended (${started.finished.code}):\n${started.output()}`);
         return await this.request('status').then(
           () => true,
-          () => false,
+          (error: unknown) => {
+            refused = error;
+            return false;
+          },
         );
       },
       { timeoutMs: 30_000, what: `${this.name} to answer on ${this.socket}`, intervalMs: 20 },
-    );
+    ).catch((cause: unknown) => {
+      if (started.finished !== undefined) throw cause;
+      throw new Error(`${String(cause)}; ${String(refused)}\n${started.output().slice(-4000)}`, { cause });
+    });
   }
 
   /** Asks through the control socket; throws when the daemon refuses. */

@@ -1,9 +1,10 @@
 import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { HOME } from '#lab/daemons.ts';
-import { ADDRESSES, ALL_NETWORKS, type NetworkName } from '#lab/networks.ts';
-import { daemonState, difference } from './host-state.ts';
+import { ADDRESSES, ALL_NETWORKS } from '#lab/networks.ts';
+import { daemonState } from './host-state.ts';
 import { Journey, objectOf } from './journey.ts';
+import { PlaceStates } from './place-states.ts';
 import { randomPlaces } from './random-places.ts';
 import { Sessions } from './sessions.ts';
 
@@ -49,17 +50,12 @@ test(`sessions survive ${MOVES} random moves (SOJOURN_SEED=${SEED})`, async () =
   const { homeAgent, mobileNode } = journey;
   const pids = [homeAgent.pid, mobileNode.pid];
   const places = randomPlaces(SEED);
-  const seen = new Map<NetworkName, { readonly mn: readonly string[]; readonly home: readonly string[] }>();
-  const visited: NetworkName[] = [];
+  const states = new PlaceStates(journey.lab, 'mn', stateOfDaemons);
   for (let move = 0; move < MOVES; move += 1) {
     const network = places.next().value;
-    visited.push(network);
     await journey.moveTo(network);
     await sessions.flow(network);
-    const state = await stateOfDaemons();
-    const former = seen.get(network);
-    if (former === undefined) seen.set(network, state);
-    else expect(differences(former, state), `leftovers after ${visited.join(' ')}`).toEqual([]);
+    await states.expectSame(network);
   }
 
   for (const pid of pids) expect(process.kill(pid, 0)).toBe(true);
@@ -72,18 +68,12 @@ test(`sessions survive ${MOVES} random moves (SOJOURN_SEED=${SEED})`, async () =
   expect(await homeAgent.stop()).toBe(0);
 }, 420_000);
 
-async function stateOfDaemons(): Promise<{ readonly mn: readonly string[]; readonly home: readonly string[] }> {
-  return {
-    mn: await daemonState('mn', PROTOCOL.mn, 'sojourn-mn'),
-    home: await daemonState('home', PROTOCOL.home, 'sojourn-ha'),
-  };
-}
-
-function differences(
-  former: { readonly mn: readonly string[]; readonly home: readonly string[] },
-  now: { readonly mn: readonly string[]; readonly home: readonly string[] },
-): readonly string[] {
-  return [...difference(former.mn, now.mn), ...difference(former.home, now.home)];
+/** What both daemons hold of their hosts. */
+async function stateOfDaemons(): Promise<readonly string[]> {
+  return [
+    ...(await daemonState('mn', PROTOCOL.mn, 'sojourn-mn')).map((line) => `mn ${line}`),
+    ...(await daemonState('home', PROTOCOL.home, 'sojourn-ha')).map((line) => `home ${line}`),
+  ];
 }
 
 /** Both daemons hold the same binding (or none), and neither host refused anything. */

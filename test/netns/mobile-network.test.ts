@@ -1,8 +1,9 @@
 import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ADDRESSES, ALL_NETWORKS, type NetworkName } from '#lab/networks.ts';
-import { daemonState, difference } from './host-state.ts';
+import { ADDRESSES, ALL_NETWORKS } from '#lab/networks.ts';
+import { daemonState } from './host-state.ts';
 import { Journey, objectOf } from './journey.ts';
+import { PlaceStates } from './place-states.ts';
 import { randomPlaces } from './random-places.ts';
 import { Sessions } from './sessions.ts';
 
@@ -71,17 +72,12 @@ async function openSessions(): Promise<Sessions> {
 test(`sessions of the hosts behind the router survive ${MOVES} random moves (SOJOURN_SEED=${SEED})`, async () => {
   console.log(`SOJOURN_SEED=${SEED}`);
   const places = randomPlaces(SEED);
-  const seen = new Map<NetworkName, readonly string[]>();
-  const visited: NetworkName[] = [];
+  const states = new PlaceStates(journey.lab, 'mr', stateOfDaemons);
   for (let move = 0; move < MOVES; move += 1) {
     const network = places.next().value;
-    visited.push(network);
     await journey.moveTo(network);
     await sessions.flow(network);
-    const state = await stateOfDaemons();
-    const former = seen.get(network);
-    if (former === undefined) seen.set(network, state);
-    else expect(difference(former, state), `leftovers after ${visited.join(' ')}`).toEqual([]);
+    await states.expectSame(network);
   }
   await sessions.finish();
   for (const daemon of [journey.homeAgent, journey.mobileNode]) {

@@ -1,0 +1,58 @@
+/** What daemons hold of their hosts at each place, to see that a later visit leaves nothing of the way there. */
+import { expect } from 'vitest';
+import { PLACES, type PlaceName } from '#lab/networks.ts';
+import { waitFor } from '#lab/shell.ts';
+import type { Lab } from '#lab/topology.ts';
+import { difference } from './host-state.ts';
+
+const SOON = { timeoutMs: 10_000, intervalMs: 50 } as const;
+
+export class PlaceStates {
+  readonly #lab: Lab;
+  readonly #node: string;
+  readonly #state: () => Promise<readonly string[]>;
+  readonly #seen = new Map<PlaceName, readonly string[]>();
+  readonly #visited: PlaceName[] = [];
+
+  /** `state`: lines of all hosts concerned, among them the rules of `node`, who moves. */
+  constructor(lab: Lab, node: string, state: () => Promise<readonly string[]>) {
+    this.#lab = lab;
+    this.#node = node;
+    this.#state = state;
+  }
+
+  /** The node is at `place`: all is as it was when it was there before, or is so soon. */
+  async expectSame(place: PlaceName): Promise<void> {
+    this.#visited.push(place);
+    const former = this.#seen.get(place);
+    if (former === undefined) {
+      this.#seen.set(place, await this.#settled(place));
+      return;
+    }
+    let left: readonly string[] = [];
+    const same = async (): Promise<boolean> => {
+      left = difference(former, await this.#state());
+      return left.length === 0;
+    };
+    await waitFor(same, { ...SOON, what: `the state of ${place}` }).catch(() => undefined);
+    expect(left.join('\n'), `leftovers after ${this.#visited.join(' ')}`).toBe('');
+  }
+
+  /** With a rule for each address that the place gives: they come one after the other, and registration waits for one only. */
+  async #settled(place: PlaceName): Promise<readonly string[]> {
+    const { ipv4, ipv6 } = PLACES[place];
+    const families = [...(ipv4 === undefined ? [] : [4 as const]), ...(ipv6 === undefined ? [] : [6 as const])];
+    const wanted: string[] = [];
+    for (const family of place === 'home' ? [] : families) {
+      const { address } = await this.#lab.waitForAddress(this.#node, family, { timeoutMs: SOON.timeoutMs });
+      wanted.push(`from ${address} `);
+    }
+    return await waitFor(
+      async () => {
+        const state = await this.#state();
+        return wanted.every((text) => state.some((line) => line.includes(text))) ? state : undefined;
+      },
+      { ...SOON, what: `rules of ${wanted.join(', ')}` },
+    );
+  }
+}
