@@ -33,6 +33,8 @@ export const PATH_ID_OCTETS = 8;
 export const KEY_OCTETS = 32;
 /** In front of the ciphertext of a sealed datagram: its associated data. */
 export const SEALED_HEADER_OCTETS = 8;
+/** A Tunnel Request that goes along with a control message: both are one packet on every path. */
+export const LONGEST_FIRST_DATAGRAM = 1_024;
 /** In front of the ephemeral key of an initiation: part of the handshake's prologue. */
 export const INITIATION_HEADER_OCTETS = 16;
 
@@ -43,6 +45,11 @@ export const HandshakeUse = { coordinator: 1, node: 2, relay: 3 } as const;
 export const Suite = { aes128Gcm: 1, chacha20Poly1305: 2 } as const;
 export type Suite = (typeof Suite)[keyof typeof Suite];
 export const suiteBit = (suite: Suite): number => 1 << (suite - 1);
+
+/** Of those that both ends have, the one that a responder chooses. */
+export function preferredSuite(suites: number): Suite | undefined {
+  return [Suite.aes128Gcm, Suite.chacha20Poly1305].find((suite) => (suites & suiteBit(suite)) !== 0);
+}
 
 /** `spi` is the receiver's, but in an initiation the sender's. */
 export type NtmobileDatagram =

@@ -39,6 +39,7 @@ export const NTMOBILE_OPTIONS = {
   'node-id': 21,
   'token-key': 22,
   reason: 128,
+  'first-datagram': 130,
 } as const;
 
 export const FIRST_SKIPPABLE_OPTION = 128;
@@ -85,6 +86,7 @@ export type NtmobileOption =
   | { readonly type: 'node-id'; readonly nodeId: Uint8Array }
   | { readonly type: 'token-key'; readonly key: Uint8Array }
   | { readonly type: 'reason'; readonly reason: string }
+  | { readonly type: 'first-datagram'; readonly datagram: Uint8Array }
   | { readonly type: 'unknown'; readonly optionType: number; readonly data: Uint8Array };
 
 export type NtmobileOptionOf<T extends NtmobileOption['type']> = Extract<NtmobileOption, { readonly type: T }>;
@@ -185,6 +187,7 @@ const READERS: { readonly [T in keyof typeof NTMOBILE_OPTIONS]: (reader: Reader)
   'node-id': (reader) => ({ type: 'node-id', nodeId: reader.bytes(NODE_ID_OCTETS).slice() }),
   'token-key': (reader) => ({ type: 'token-key', key: reader.bytes(KEY_OCTETS).slice() }),
   reason: (reader) => ({ type: 'reason', reason: readReason(reader) }),
+  'first-datagram': (reader) => ({ type: 'first-datagram', datagram: reader.rest().slice() }),
 };
 
 function isKnown(name: string | undefined): name is keyof typeof NTMOBILE_OPTIONS {
@@ -209,15 +212,41 @@ export function parseNtmobileOptions(reader: Reader): readonly NtmobileOption[] 
 
 const addressOctets = (address: IpAddress): number => (isIpv6(address) ? 16 : 4);
 
+/** Values that are octets as they stand. */
+type OctetsOption = NtmobileOptionOf<
+  'path-id' | 'credential' | 'relay-token' | 'challenge' | 'node-id' | 'token-key' | 'first-datagram' | 'unknown'
+>;
+
+function octetsIn(option: OctetsOption): Uint8Array {
+  switch (option.type) {
+    case 'path-id':
+      return option.pathId;
+    case 'credential':
+      return option.credential;
+    case 'relay-token':
+      return option.token;
+    case 'challenge':
+      return option.challenge;
+    case 'node-id':
+      return option.nodeId;
+    case 'token-key':
+      return option.key;
+    case 'first-datagram':
+      return option.datagram;
+    case 'unknown':
+      return option.data;
+    default:
+      return unreachable(option);
+  }
+}
+
 function sizeOfValue(option: NtmobileOption): number {
   switch (option.type) {
     case 'name':
     case 'zone':
       return option.name.length;
-    case 'path-id':
-      return option.pathId.length;
-    case 'credential':
-      return option.credential.length;
+    case 'reason':
+      return option.reason.length;
     case 'candidate':
       return 8 + addressOctets(option.endpoint.address);
     case 'observed-endpoint':
@@ -231,14 +260,7 @@ function sizeOfValue(option: NtmobileOption): number {
     case 'virtual-ipv4':
       return 4;
     case 'virtual-ipv6':
-    case 'node-id':
       return 16;
-    case 'relay-token':
-      return option.token.length;
-    case 'token-key':
-      return KEY_OCTETS;
-    case 'challenge':
-      return CHALLENGE_OCTETS;
     case 'mapping':
     case 'families':
     case 'role':
@@ -247,12 +269,8 @@ function sizeOfValue(option: NtmobileOption): number {
       return NODE_ID_OCTETS + 4;
     case 'load':
       return 2;
-    case 'reason':
-      return option.reason.length;
-    case 'unknown':
-      return option.data.length;
     default:
-      return unreachable(option);
+      return octetsIn(option).length;
   }
 }
 
@@ -296,11 +314,8 @@ function writeValue(writer: Writer, option: NtmobileOption): void {
     case 'zone':
       writeText(writer, option.name);
       break;
-    case 'path-id':
-      writer.bytes(option.pathId);
-      break;
-    case 'credential':
-      writer.bytes(option.credential);
+    case 'reason':
+      writeText(writer, option.reason);
       break;
     case 'candidate':
       writeCandidate(writer, option);
@@ -323,12 +338,6 @@ function writeValue(writer: Writer, option: NtmobileOption): void {
     case 'virtual-ipv6':
       writeIp(writer, option.address);
       break;
-    case 'relay-token':
-      writer.bytes(option.token);
-      break;
-    case 'challenge':
-      writer.bytes(option.challenge);
-      break;
     case 'mapping':
       writer.u8(option.mapping);
       break;
@@ -344,20 +353,8 @@ function writeValue(writer: Writer, option: NtmobileOption): void {
     case 'load':
       writer.u16(option.thousandths);
       break;
-    case 'node-id':
-      writer.bytes(option.nodeId);
-      break;
-    case 'token-key':
-      writer.bytes(option.key);
-      break;
-    case 'reason':
-      writeText(writer, option.reason);
-      break;
-    case 'unknown':
-      writer.bytes(option.data);
-      break;
     default:
-      unreachable(option);
+      writer.bytes(octetsIn(option));
   }
 }
 

@@ -178,6 +178,52 @@ describe('a session', () => {
   });
 });
 
+describe('a session of which somebody else carries the first word', () => {
+  function carried(): Session {
+    const way = node.wayTo({ address: ipv4('192.0.2.99'), port: 1 });
+    const to = { publicKey: coordinator.publicKey, use: HandshakeUse.node, pathId: NO_PATH, way, carried: true };
+    return node.sessions.connect(world.now, to);
+  }
+
+  function carry({ carried: datagram }: Session): void {
+    if (datagram === undefined) throw new Error('nothing to carry');
+    coordinator.sessions.receive(world.now, coordinator.wayTo(NODE), datagram);
+  }
+
+  it('sends nothing of itself, and is there when the response comes', () => {
+    const session = carried();
+    world.pass(600);
+    expect(world.carried).toBe(0);
+    carry(session);
+    world.pass(30);
+    expect(node.heard).toEqual(['established']);
+    expect(coordinator.heard).toEqual(['established']);
+    expect(session).toMatchObject({ carried: undefined, way: { remote: COORDINATOR.address } });
+    world.pass(REKEY_MS + 100);
+    expect(node.heard).toEqual(['established', 'established']);
+  });
+
+  it.each([
+    ['waits for its answer as if it had been sent just now', true, 250],
+    ['begins at once', false, 0],
+  ])('%s when there is a way, carried away: %s', (_what, passed, ms) => {
+    const session = carried();
+    world.pass(1_000);
+    node.sessions.proceed(world.now, session, node.wayTo(COORDINATOR), passed);
+    world.pass(ms - 1);
+    if (ms > 0) expect(world.carried).toBe(0);
+    world.pass(31);
+    expect(node.heard).toEqual(['established']);
+  });
+
+  it('ends when nothing comes of it', () => {
+    carried();
+    world.pass(20_100);
+    expect(node.heard).toEqual(['ended']);
+    expect(node.sessions.deadline()).toBe(NEVER);
+  });
+});
+
 describe('what is forged, replayed or old', () => {
   it('changes nothing: any octet of any datagram', () => {
     coordinator.reply = addressResponse;

@@ -55,10 +55,14 @@ export class Peer implements SessionListener<string> {
   readonly sessions: Sessions<string>;
   readonly answers: (NtmobileMessage | undefined)[] = [];
   readonly asked: NtmobileMessage[] = [];
+  /** Uses of Tunnel Requests. */
+  readonly judged: number[] = [];
   session: Session | undefined;
   place: { readonly address: IpAddress; readonly port: number };
   /** Hears nothing and says nothing. */
   gone = false;
+  /** Hears nothing. */
+  deaf = false;
   calls = 0;
   /** Of its credential; by default the scene's. */
   virtualIpv4: Ipv4Address;
@@ -115,11 +119,17 @@ export class Peer implements SessionListener<string> {
     return this.answers[0];
   }
 
-  attach(role: number, over: Partial<Parameters<typeof makeRelayToken>[1]> = {}, key = TOKEN_KEY) {
+  attach(
+    role: number,
+    over: Partial<Parameters<typeof makeRelayToken>[1]> = {},
+    key = TOKEN_KEY,
+    more: readonly NtmobileOption[] = [],
+    { ms = 100, attemptMs = 500 } = {},
+  ) {
     const notAfterSeconds = BigInt(Math.floor((this.#scene.now + OFFSET_MS) / 1000) + 60);
     const nodeId = nodeIdOf(this.own.publicKey);
     const token = makeRelayToken(key, { role, rateKilobits: 1000, pathId: PATH, nodeId, notAfterSeconds, ...over });
-    return this.ask('relay-attach-request', [{ type: 'relay-token', token }]);
+    return this.ask('relay-attach-request', [{ type: 'relay-token', token }, ...more], ms, attemptMs);
   }
 
   /** As a coordinator: nodes want a general node. `n` makes up its virtual addresses. */
@@ -154,6 +164,7 @@ export class Peer implements SessionListener<string> {
     if (!this.gone) this.#scene.toRelay(this, datagram);
   }
   judge(_now: Monotonic, { use }: JudgedInitiation): readonly NtmobileOption[] | undefined {
+    this.judged.push(use);
     // A node takes a Tunnel Request of a relay for a call, and no more.
     if (use === HandshakeUse.relay) this.calls += 1;
     return use === HandshakeUse.relay ? undefined : [];
@@ -194,6 +205,8 @@ export class Scene {
   readonly names = new Map<string, Found>();
   readonly resolved: string[] = [];
   timeToLiveSeconds = 60;
+  /** What left in envelopes of legs. */
+  readonly enveloped: { readonly to: IpAddress; readonly index: number; readonly datagram: Uint8Array }[] = [];
   /** When every credential ends. */
   notAfter = wall(OFFSET_MS * 2);
   readonly #flying: { at: Monotonic; deliver: () => void }[] = [];
@@ -295,8 +308,11 @@ export class Scene {
 
   #send({ path, packet }: Extract<Output, { kind: 'send' }>): void {
     if (path.kind !== 'datagram') return;
+    const { remote: to, relayIndex: index } = path;
+    if (index !== 0) this.enveloped.push({ to, index, datagram: packet });
+    if (index !== 0) return;
     const there = ({ place }: Peer) => place.address === path.remote && place.port === path.remotePort;
-    const peer = this.peers.find((one) => there(one) && !one.gone);
+    const peer = this.peers.find((one) => there(one) && !one.gone && !one.deaf);
     if (peer !== undefined) this.#fly(() => peer.sessions.receive(this.now, peer.way, packet));
   }
 

@@ -70,6 +70,7 @@ const COOKIE_SECRET = octetsOf('cookie secret');
 const COOKIE_SOURCE = fromHex('cb007107 9c40');
 const COOKIE = cookieOf(COOKIE_SECRET, COOKIE_SOURCE);
 const BOTH = suiteBit(1) | suiteBit(2);
+const HANDSHAKES = [handshake(BOTH, 1, undefined), handshake(suiteBit(2), 2, COOKIE)] as const;
 
 const inner6 = fromHex(
   `60000000 0008 3b 40 fd000000000000000000000000000001 fd000000000000000000000000000002 0001020304050607`,
@@ -140,7 +141,17 @@ export const MESSAGES: readonly NtmobileMessage[] = [
   message('relay-direction', false, [PATH, { type: 'role', role: 1 }, { type: 'node-id', nodeId: NODE_ID }]),
   message('relay-direction-response', true, [PATH, { type: 'families', families: 3 }]),
   message('relay-attach-request', false, [{ type: 'relay-token', token: fromHex('0011223344') }]),
+  message('relay-attach-request', false, [
+    { type: 'relay-token', token: fromHex('0011223344') },
+    { type: 'first-datagram', datagram: fromHex(HANDSHAKES[0].initiation) },
+  ]),
   message('relay-attach-response', true, [PATH, { type: 'relay-index', index: 77 }, OBSERVED]),
+  message('relay-attach-response', true, [
+    PATH,
+    { type: 'relay-index', index: 77 },
+    OBSERVED,
+    { type: 'first-datagram', datagram: new Uint8Array(0) },
+  ]),
   message('path-challenge', false, [CHALLENGE]),
   message('path-response', true, [CHALLENGE, OBSERVED]),
   message('hole-punching', false, [PATH]),
@@ -155,7 +166,7 @@ export function vectors() {
   return {
     privateKeys: Object.fromEntries(Object.entries(PRIVATE).map(([name, key]) => [name, hex(key)])),
     cookie: { secret: hex(COOKIE_SECRET), source: hex(COOKIE_SOURCE), cookie: hex(COOKIE) },
-    handshakes: [handshake(BOTH, 1, undefined), handshake(suiteBit(2), 2, COOKIE)],
+    handshakes: HANDSHAKES,
     sealed: [
       sealed('aes-128-gcm', 'data', [inner6, inner6.slice(0, 40)]),
       sealed('chacha20-poly1305', 'data', [inner6]),

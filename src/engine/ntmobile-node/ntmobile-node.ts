@@ -390,12 +390,8 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
       return { ok: true, value: placesOf(this.#attachment) };
     }
     const view = {
-      ...{
-        own: this.#own,
-        granted: this.#trust.granted,
-        loginFailure: this.#login.failure,
-        attachment: this.#attachment,
-      },
+      ...{ own: this.#own, granted: this.#trust.granted, loginFailure: this.#login.failure },
+      ...{ attachment: this.#attachment },
       ...{ coordinator: this.#coordinator, keeper: this.#keeper, counters: this.counters },
       wallOf: (at: Monotonic) => Math.round(at + this.#offsetMs),
     };

@@ -9,9 +9,10 @@ import { earliest, type Monotonic } from '#base/time.ts';
 import type { DesiredPart, EngineEvent, JsonObject, RandomBytes } from '#engine/contract.ts';
 import type { CounterSet } from '#engine/shared/counters.ts';
 import { tunnelPart } from '#engine/shared/ntmobile/sealed-tunnel.ts';
-import type { Session } from '#engine/shared/ntmobile/session.ts';
+import type { Destination, Session } from '#engine/shared/ntmobile/session.ts';
 import type { Sessions } from '#engine/shared/ntmobile/sessions.ts';
-import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
+import type { Way } from '#engine/shared/ntmobile/way.ts';
+import { HandshakeUse, LONGEST_FIRST_DATAGRAM } from '#wire/ntmobile-datagram.ts';
 import {
   filterNtmobileOptions,
   findNtmobileOption,
@@ -133,7 +134,8 @@ export class PathKeeper {
       option,
       { sessions, port, attachment: this.#context.attachment() },
       {
-        attached: (now, path) => this.#legAttached(now, path),
+        firstDatagram: (now, path) => this.#firstDatagram(now, path),
+        attached: (now, path, passed) => this.#legAttached(now, path, passed),
         detached: (now, path) => this.#legDetached(now, path),
         unreached: (now) => this.general.unreached(now, made),
       },
@@ -191,30 +193,47 @@ export class PathKeeper {
         remotePort: endpoint.port,
         relayIndex: 0,
       };
-      const to = { publicKey: path.other.publicKey, use: HandshakeUse.node, pathId: path.pathId, way };
-      begun.push(sessions.connect(now, to));
+      begun.push(sessions.connect(now, destinationOf(path, way)));
     }
     if (begun.length > 0) this.#attempts.set(path.id, begun);
   }
 
-  #legAttached(now: Monotonic, id: string): void {
+  /** The Tunnel Request to the other node, which need not wait for the leg's index. */
+  #firstDatagram(now: Monotonic, id: string): Uint8Array | undefined {
+    const path = this.#paths.get(id);
+    const way = path?.relay?.way();
+    if (path === undefined || way === undefined) return undefined;
+    if (wantsHandshake(path) && !this.#attempts.has(id))
+      this.#attempts.set(id, [this.#context.sessions.connect(now, { ...destinationOf(path, way), carried: true })]);
+    const carried = this.#attempts.get(id)?.[0]?.carried;
+    return carried === undefined || carried.length > LONGEST_FIRST_DATAGRAM ? undefined : carried;
+  }
+
+  #legAttached(now: Monotonic, id: string, passed: boolean): void {
     const path = this.#paths.get(id);
     const way = path?.relay?.wayOf(id);
     if (path === undefined || way === undefined) return;
     if (path.session?.current !== undefined) path.settle(now);
-    if ((path.session?.current === undefined || path.silent) && path.initiator && !this.#attempts.has(id)) {
-      const to = { publicKey: path.other.publicKey, use: HandshakeUse.node, pathId: path.pathId, way };
-      this.#attempts.set(id, [this.#context.sessions.connect(now, to)]);
-    }
+    const { sessions } = this.#context;
+    const [begun] = this.#attempts.get(id) ?? [];
+    if (begun?.carried !== undefined) sessions.proceed(now, begun, way, passed);
+    else if (begun === undefined && wantsHandshake(path))
+      this.#attempts.set(id, [sessions.connect(now, destinationOf(path, way))]);
   }
 
   #legDetached(now: Monotonic, id: string): void {
     const path = this.#paths.get(id);
     if (path === undefined) return;
     this.#context.counters.count('leg-refused');
+    if (this.#attempts.get(id)?.[0]?.carried !== undefined) this.#abandon(id);
     path.relay = undefined;
     path.settle(now);
     if (path.initiator) this.#context.lost(now, path.other.name, false);
+  }
+
+  #abandon(id: string): void {
+    for (const begun of this.#attempts.get(id) ?? []) this.#context.sessions.forget(begun);
+    this.#attempts.delete(id);
   }
 
   /** A Tunnel Request was answered: what comes under its keys is ours from now on. */
@@ -265,6 +284,7 @@ export class PathKeeper {
   endPath(now: Monotonic, path: NodePath): void {
     const end = hex(path.other.publicKey);
     if (path.session !== undefined) this.#context.sessions.forget(path.session);
+    this.#abandon(path.id);
     path.session = undefined;
     path.relay?.release(path.pathId);
     this.#paths.remove(path, end);
@@ -343,6 +363,15 @@ export class PathKeeper {
     const nodes = ends.flatMap(({ part, peer }) => (part?.tunnels ?? []).map((tunnel) => ({ ...tunnel, peer })));
     return [...nodes, ...this.general.tunnels()];
   }
+}
+
+/** As initiator, when there are no keys, or the other node may have lost them. */
+function wantsHandshake({ initiator, session, silent }: NodePath): boolean {
+  return initiator && (session?.current === undefined || silent);
+}
+
+function destinationOf({ other: { publicKey }, pathId }: NodePath, way: Way): Destination {
+  return { publicKey, use: HandshakeUse.node, pathId, way };
 }
 
 function nameOf({ paths }: OtherEnd): string {

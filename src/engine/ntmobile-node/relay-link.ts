@@ -38,8 +38,10 @@ interface Leg {
 
 /** What the node hears of a relay. */
 export interface RelayListener {
-  /** The leg has its index. */
-  attached(now: Monotonic, path: string): void;
+  /** What the relay is to pass on as soon as it has made the leg. */
+  firstDatagram(now: Monotonic, path: string): Uint8Array | undefined;
+  /** The leg has its index. `passed`: the relay took the first datagram. */
+  attached(now: Monotonic, path: string, passed: boolean): void;
   /** The relay gives no leg, or lost it with its keys. */
   detached(now: Monotonic, path: string): void;
   /** It does not answer; it is tried again. */
@@ -188,8 +190,11 @@ export class RelayLink {
   }
 
   #ask(now: Monotonic, session: Session, { pathId, token }: Leg): void {
-    const options = [{ type: 'relay-token', token } as const];
-    const purpose = { part: 'relay', kind: 'attach', relay: this.id, path: hex(pathId) } as const;
+    const path = hex(pathId);
+    const datagram = this.#listener.firstDatagram(now, path);
+    const first = datagram === undefined ? [] : [{ type: 'first-datagram', datagram } as const];
+    const options = [{ type: 'relay-token', token } as const, ...first];
+    const purpose = { part: 'relay', kind: 'attach', relay: this.id, path } as const;
     this.#sessions.request(now, session, { type: 'relay-attach-request', options }, purpose);
   }
 
@@ -221,7 +226,7 @@ export class RelayLink {
     const index = answer === undefined ? undefined : findNtmobileOption(answer.options, 'relay-index')?.index;
     if (answer?.status === NtmobileStatus.granted && index !== undefined) {
       leg.index = index;
-      this.#listener.attached(now, path);
+      this.#listener.attached(now, path, findNtmobileOption(answer.options, 'first-datagram') !== undefined);
       return;
     }
     this.#legs.delete(path);

@@ -13,23 +13,27 @@ import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts'
 import { DirectionRole, findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
 import type { AttachedNode } from './attached-nodes.ts';
 import type { RelayLimits } from './configuration.ts';
-import { type Legs, wish } from './legs.ts';
+import type { FirstDatagrams } from './first-datagrams.ts';
+import { type Legs, type RelayLeg, wish } from './legs.ts';
 import type { RelayCounter } from './reasons.ts';
 
 export class LegRequests {
   readonly #limits: () => RelayLimits;
   readonly #legs: Legs;
+  readonly #firstDatagrams: FirstDatagrams;
   readonly #counters: CounterSet<RelayCounter>;
   readonly #tokenKeys: () => readonly Uint8Array[];
 
   constructor(
     limits: () => RelayLimits,
     legs: Legs,
+    firstDatagrams: FirstDatagrams,
     counters: CounterSet<RelayCounter>,
     tokenKeys: () => readonly Uint8Array[],
   ) {
     this.#limits = limits;
     this.#legs = legs;
+    this.#firstDatagrams = firstDatagrams;
     this.#counters = counters;
     this.#tokenKeys = tokenKeys;
   }
@@ -63,7 +67,16 @@ export class LegRequests {
       { type: 'path-id', pathId },
       { type: 'relay-index', index: leg.index },
       { type: 'observed-endpoint', endpoint: { address: way.remote, port: way.remotePort } },
+      ...this.#passOn(now, leg, request),
     ]);
+  }
+
+  /** What waits for this leg, and what came along with the request for it; the option says that this was taken. */
+  #passOn(now: Monotonic, leg: RelayLeg, { options }: NtmobileMessage): readonly NtmobileOption[] {
+    const first = findNtmobileOption(options, 'first-datagram')?.datagram;
+    const taken = first !== undefined && this.#firstDatagrams.take(now, leg, first);
+    this.#firstDatagrams.pass(now, leg);
+    return taken ? [{ type: 'first-datagram', datagram: new Uint8Array(0) }] : [];
   }
 
   /** The token of an attach request, where it is one of a coordinator of ours for this node. */

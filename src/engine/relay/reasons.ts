@@ -10,6 +10,10 @@ export const RELAY_COUNTERS = {
   'attach-wrong-token': 'a Relay Attach Request with a token that is forged, over, or of another node',
   'attach-taken': 'a Relay Attach Request for a place in a path that another node has',
   'attach-limit': 'a Relay Attach Request beyond the limit, of the node or of all',
+  'first-datagram-passed': 'Tunnel Requests that came along with a request for a leg, and went on to the other node',
+  'first-datagram-refused':
+    'what came along with a request for a leg and is no Tunnel Request of this path’s initiator, or one too many',
+  'first-datagram-late': 'Tunnel Requests whose other node did not ask for its leg in time',
   released: 'legs whose node gave them back',
   'leg-alone': 'legs whose other one did not come, or went long ago',
   'node-idle': 'nodes that were not heard of for so long that their legs went',

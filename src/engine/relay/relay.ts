@@ -35,6 +35,7 @@ import type { RelayConfiguration, RelayLimits } from './configuration.ts';
 import { CoordinatorLinks } from './coordinator-links.ts';
 import { Destinations } from './destinations.ts';
 import { DirectedNodes } from './directed-nodes.ts';
+import { FirstDatagrams } from './first-datagrams.ts';
 import { addressesOf, familiesOf, forwardingPart, linkMtu, routesPart } from './host-state.ts';
 import { LegRequests } from './leg-requests.ts';
 import { Legs } from './legs.ts';
@@ -61,6 +62,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   readonly #coordinators: CoordinatorLinks;
   readonly #legs: Legs;
   readonly #legRequests: LegRequests;
+  readonly #firstDatagrams: FirstDatagrams;
   readonly #nodes: AttachedNodes;
   readonly #destinations: Destinations;
   readonly #directed: DirectedNodes;
@@ -83,7 +85,9 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     this.#nodes = new AttachedNodes(this.#sessions, this.#legs, random, counters, this);
     const tell = (event: EngineEvent): void => void this.#out.push({ kind: 'event', event });
     this.#coordinators = new CoordinatorLinks(configuration, this.#sessions, counters, () => this.#load(), tell);
-    this.#legRequests = new LegRequests(limits, this.#legs, counters, () => this.#coordinators.tokenKeys());
+    this.#firstDatagrams = new FirstDatagrams(counters, (way, datagram) => this.send(way, datagram));
+    const tokenKeys = (): readonly Uint8Array[] => this.#coordinators.tokenKeys();
+    this.#legRequests = new LegRequests(limits, this.#legs, this.#firstDatagrams, counters, tokenKeys);
     const virtualPrefixes = [systemPrefix, ...virtualIpv4Prefixes, translatorIpv4Prefix];
     this.#destinations = new Destinations({ ...configuration, virtualPrefixes });
     this.#directed = new DirectedNodes({
@@ -113,7 +117,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   }
 
   deadline(): Monotonic {
-    const first = [this.#sessions, this.#coordinators, this.#legs, this.#nodes];
+    const first = [this.#sessions, this.#coordinators, this.#legs, this.#firstDatagrams, this.#nodes];
     const parts = [...first, this.#directed, this.#directions, this.#recalls];
     return earliest(...parts.map((part) => part.deadline()));
   }
@@ -167,6 +171,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     this.#coordinators.tick(now);
     this.#nodes.tick(now, out);
     this.#legs.tick(now, out);
+    this.#firstDatagrams.tick(now);
     this.#directed.tick(now);
     this.#directions.tick(now);
     this.#recalls.tick(now);
@@ -222,8 +227,9 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     this.#out.push({ kind: 'event', event: { name: 'node-attached', level: 'debug', fields } });
   }
 
-  changed(_now: Monotonic, node: AttachedNode): void {
+  changed(now: Monotonic, node: AttachedNode): void {
     this.#directed.attach(node);
+    for (const leg of node.legs) this.#firstDatagrams.pass(now, leg);
     const { place } = node;
     if (place !== undefined) this.#recalls.keep(node.nodeId, { publicKey: node.session.peer.publicKey, way: place });
   }

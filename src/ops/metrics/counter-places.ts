@@ -111,7 +111,7 @@ const RELAY: Rows = {
     'action',
     [
       ...['node-idle', 'node-moved', 'place-validated', 'place-unanswered', 'credential-over'],
-      ...['general-ended', 'general-forbidden'],
+      ...['general-ended', 'general-forbidden', 'first-datagram-passed', 'first-datagram-late'],
     ],
     NTMOBILE,
   ),

@@ -35,6 +35,8 @@ export class Internet {
   readonly #delayMs: number;
   /** Datagrams that reached nobody. */
   lost = 0;
+  /** What happens to a datagram on its way: milliseconds beyond the delay, for each copy that arrives. */
+  fate: (wire: Wire) => readonly number[] = () => [0];
 
   constructor(delayMs = 10) {
     this.#delayMs = delayMs;
@@ -59,7 +61,7 @@ export class Internet {
     }
     const inside: Endpoint = { address: spot.address, port };
     const from = spot.nats.reduce((endpoint, nat) => nat.outward(endpoint, wire.to), inside);
-    this.#later(() => this.#arrive({ ...wire, from }));
+    for (const moreMs of this.fate({ ...wire, from })) this.#later(moreMs, () => this.#arrive({ ...wire, from }));
   }
 
   #arrive(wire: Wire): void {
@@ -77,8 +79,11 @@ export class Internet {
     this.lost += 1;
   }
 
-  #later(deliver: () => void): void {
-    this.#flying.push({ at: after(this.now, this.#delayMs), deliver });
+  #later(moreMs: number, deliver: () => void): void {
+    const at = after(this.now, this.#delayMs + moreMs);
+    const late = (this.#flying.at(-1)?.at ?? at) > at;
+    this.#flying.push({ at, deliver });
+    if (late) this.#flying.sort((one, other) => one.at - other.at);
   }
 
   /** Lets time pass until `done` or for so many milliseconds. Says whether it was done. */

@@ -73,6 +73,14 @@ export class Initiations {
     });
   }
 
+  /** The session's next initiation is due then, as the first of an attempt is. */
+  goOn(session: Session, at: Monotonic): void {
+    const attempt = this.#attempts.get(session);
+    if (attempt === undefined) return;
+    attempt.nextAt = at;
+    attempt.waitMs = HANDSHAKE_RETRANSMISSION_MS;
+  }
+
   abandon(session: Session): void {
     for (const spi of this.#attempts.get(session)?.spis ?? []) this.#bySpi.delete(spi);
     this.#attempts.delete(session);

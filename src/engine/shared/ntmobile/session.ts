@@ -80,6 +80,15 @@ export interface SessionPeer {
   readonly credential: Uint8Array | undefined;
 }
 
+/** To whom a handshake goes. `carried`: its first Tunnel Request goes along with something else, and `way` is not known yet. */
+export interface Destination {
+  readonly publicKey: Uint8Array;
+  readonly use: number;
+  readonly pathId: Uint8Array;
+  readonly way: Way;
+  readonly carried?: boolean;
+}
+
 /** Only `sessions.ts` writes to it; others look, and hand it back. */
 export class Session implements Timed {
   /** Its credential is the one of the newest handshake. */
@@ -99,6 +108,8 @@ export class Session implements Timed {
   /** Options of the newest handshake's payload from the other end. */
   peerOptions: readonly NtmobileOption[] = NONE;
   readonly answers = new Answers();
+  /** An initiator's newest Tunnel Request, as long as somebody else has to carry it: there is no way for the session yet. */
+  carried: Uint8Array | undefined;
   heapIndex = -1;
   dueAt: Monotonic = NEVER;
 

@@ -9,7 +9,7 @@ import { encode, isMalformed, Reader } from '#base/bytes.ts';
 import { after, earliest, type Monotonic } from '#base/time.ts';
 import { receiveInitiation } from '#crypto/handshake.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
-import { type NtmobileDatagramOf, ntmobileDatagramCodec, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
+import { type NtmobileDatagramOf, ntmobileDatagramCodec, preferredSuite } from '#wire/ntmobile-datagram.ts';
 import {
   hasUnknownMandatoryOption,
   type NtmobileMessage,
@@ -21,9 +21,9 @@ import type { NtmobileOption } from '#wire/ntmobile-options.ts';
 import { CounterSet } from '../counters.ts';
 import { TimerHeap } from '../timer-heap.ts';
 import { HandshakeGate } from './handshake-gate.ts';
-import { Initiations, type InitiatorIdentity } from './initiations.ts';
+import { HANDSHAKE_RETRANSMISSION_MS, Initiations, type InitiatorIdentity } from './initiations.ts';
 import { PendingRequests, type RequestTimes } from './requests.ts';
-import { KEY_END_MS, KeyGeneration, REKEY_MS, Session } from './session.ts';
+import { type Destination, KEY_END_MS, KeyGeneration, REKEY_MS, Session } from './session.ts';
 import { SESSION_COUNTERS, type SessionCounter, type SessionListener } from './session-listener.ts';
 import { SessionTable } from './session-table.ts';
 import type { Way } from './way.ts';
@@ -74,16 +74,21 @@ export class Sessions<P> {
     return earliest(this.#timers.deadline(), this.#requests.deadline());
   }
 
-  /** Begins a handshake as initiator; `established` or `ended` follows. */
-  connect(
-    now: Monotonic,
-    to: { publicKey: Uint8Array; use: number; pathId: Uint8Array; way: Way },
-    options: readonly NtmobileOption[] = [],
-  ): Session {
+  /** Begins a handshake as initiator; `established` or `ended` follows. What is to be carried waits in `Session.carried` for {@link proceed}. */
+  connect(now: Monotonic, to: Destination, options: readonly NtmobileOption[] = []): Session {
     const session = new Session({ publicKey: to.publicKey, credential: undefined }, to.use, to.pathId, to.way);
+    if (to.carried === true) session.carried = new Uint8Array(0);
     this.#initiations.begin(now, session, options);
     this.#initiateIfDue(now, session);
     return session;
+  }
+
+  /** There is a way now for a handshake that somebody carried. `passed`: its Tunnel Request is under way, and is sent again when no answer comes. */
+  proceed(now: Monotonic, session: Session, way: Way, passed: boolean): void {
+    session.way = way;
+    session.carried = undefined;
+    this.#initiations.goOn(session, passed ? after(now, HANDSHAKE_RETRANSMISSION_MS) : now);
+    this.#initiateIfDue(now, session);
   }
 
   /** Makes new keys ahead of time, as who began the session: the other end sees the present credential. */
@@ -206,9 +211,8 @@ export class Sessions<P> {
           this.#end(now, session);
           return;
         }
-      } else {
-        this.#listener.send(session.way, datagram);
-      }
+      } else if (session.carried === undefined) this.#listener.send(session.way, datagram);
+      else session.carried = datagram;
     }
     this.#arm(now, session);
   }
@@ -238,7 +242,7 @@ export class Sessions<P> {
       return;
     }
     const received = receiveInitiation(this.#options.own, initiation);
-    const suite = this.#suiteOf(initiation.suites);
+    const suite = preferredSuite(initiation.suites & this.#options.suites);
     if (received === undefined || suite === undefined) {
       this.#counters.count('initiation-unreadable');
       return;
@@ -273,12 +277,6 @@ export class Sessions<P> {
     this.#listener.send(way, answer.datagram);
   }
 
-  /** Our own preference first. */
-  #suiteOf(offered: number): Suite | undefined {
-    const both = offered & this.#options.suites;
-    return [Suite.aes128Gcm, Suite.chacha20Poly1305].find((suite) => (both & suiteBit(suite)) !== 0);
-  }
-
   #newResponding(session: Session): Session {
     const oldest = this.#table.addResponding(session);
     if (oldest !== undefined) this.forget(oldest);
@@ -293,6 +291,7 @@ export class Sessions<P> {
     }
     const { session, payload, keys } = finished;
     session.way = way;
+    session.carried = undefined;
     session.peerOptions = payload.options;
     const made = { receiveSpi: response.spi, sendSpi: payload.spi, suite: payload.suite, keys, initiator: true };
     this.#adopt(now, session, new KeyGeneration(now, made));
