@@ -285,7 +285,7 @@ export class DaemonProcess {
           },
         );
       },
-      { timeoutMs: 30_000, what: `${this.name} to answer on ${this.socket}`, intervalMs: 20 },
+      { timeoutMs: 60_000, what: `${this.name} to answer on ${this.socket}`, intervalMs: 20 },
     ).catch((cause: unknown) => {
       if (started.finished !== undefined) throw cause;
       throw new Error(`${String(cause)}; ${String(refused)}\n${started.output().slice(-4000)}`, { cause });

@@ -43,7 +43,7 @@ export async function startAccountServer(): Promise<DaemonProcess> {
 }
 
 export async function sojourn(parameters: readonly string[], input?: string): Promise<Finished> {
-  return await attempt([process.execPath, CLI, '--json', ...parameters], { timeoutMs: 20_000, input });
+  return await attempt([process.execPath, CLI, '--json', ...parameters], { timeoutMs: 60_000, input });
 }
 
 /** The answer of a command that must succeed. */

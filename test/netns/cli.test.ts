@@ -16,7 +16,7 @@ const CLI = new URL('../../src/ops/cli.ts', import.meta.url).pathname;
 const SYSCTL = 'net/ipv4/conf/lo/arp_announce';
 
 async function sojourn(...parameters: readonly string[]): Promise<Finished> {
-  return await attempt([process.execPath, CLI, ...parameters], { timeoutMs: 20_000 });
+  return await attempt([process.execPath, CLI, ...parameters], { timeoutMs: 60_000 });
 }
 
 async function json(...parameters: readonly string[]): Promise<JsonValue> {

@@ -26,7 +26,7 @@ function inTheLab(text: string): string {
 }
 
 async function sojourn(...parameters: readonly string[]): Promise<Finished> {
-  return await attempt([process.execPath, CLI, ...parameters], { timeoutMs: 20_000 });
+  return await attempt([process.execPath, CLI, ...parameters], { timeoutMs: 60_000 });
 }
 
 async function addressOfHost(family: 4 | 6): Promise<string> {
