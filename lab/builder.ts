@@ -130,12 +130,12 @@ export async function build(design: Design): Promise<readonly string[]> {
 function planCore(plan: Plan, design: Design): void {
   const core = plan.room('core');
   router(core);
-  core.ip.push('address add 2001:db8:f::53/128 dev lo', 'address add 198.51.100.253/32 dev lo');
+  core.ip.push('address add 2001:db8:f::53/128 dev lo nodad', 'address add 198.51.100.253/32 dev lo');
   planHost(plan, 'cn', 2);
   plan
     .room('cn')
     .ip.push(
-      `address add ${ADDRESSES.correspondentOtherIpv6}/128 dev lo`,
+      `address add ${ADDRESSES.correspondentOtherIpv6}/128 dev lo nodad`,
       `address add ${ADDRESSES.correspondentOtherIpv4}/32 dev lo`,
     );
   const { far4, far6 } = coreLink(2);

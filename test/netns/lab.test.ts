@@ -118,7 +118,7 @@ describe('a lab with every network', () => {
   test('a visited network drops packets from the home address', async () => {
     await lab.move('mn', 'ar6');
     await lab.waitForAddress('mn', 6);
-    await lab.exec('mn', ['ip', 'address', 'add', '2001:db8:100::99/128', 'dev', 'lo']);
+    await lab.exec('mn', ['ip', 'address', 'add', '2001:db8:100::99/128', 'dev', 'lo', 'nodad']);
     const ping = (source: string): readonly string[] => [
       'ping',
       '-c',

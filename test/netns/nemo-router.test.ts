@@ -119,7 +119,7 @@ describe('from the mobile network to the visited network', () => {
     ['NEMO-MR-2-2-1-4-016 a tunnel packet from the router’s own address', INGRESS],
   ])('%s goes nowhere', async (_title, outer) => {
     const sent = packet(outer, CN, PROTOCOL_IPV6, echo(host));
-    await journey.lab.exec('mr-a', ['ip', 'address', 'add', `${outer}/128`, 'dev', 'lo']);
+    await journey.lab.exec('mr-a', ['ip', 'address', 'add', `${outer}/128`, 'dev', 'lo', 'nodad']);
     const outside = await tried(sent);
     await journey.lab.exec('mr-a', ['ip', 'address', 'del', `${outer}/128`, 'dev', 'lo']);
     expect(outside).not.toContain(lasting(sent));

@@ -75,7 +75,7 @@ describe('a foreign source', () => {
   const spoofed4 = '198.51.100.155';
 
   beforeAll(async () => {
-    await journey.lab.exec('mr-a', ['ip', 'address', 'add', `${spoofed}/128`, 'dev', 'lo']);
+    await journey.lab.exec('mr-a', ['ip', 'address', 'add', `${spoofed}/128`, 'dev', 'lo', 'nodad']);
     await journey.lab.exec('mr-a', ['ip', 'address', 'add', `${spoofed4}/32`, 'dev', 'lo']);
   });
 
@@ -104,7 +104,7 @@ describe('a foreign source', () => {
   test('NEMO-MR-2-2-1-4-014 of the router itself is dropped behind it', async () => {
     // A host that takes the router's own address on its network.
     const own = '2001:db8:500::1';
-    await journey.lab.exec('mr-a', ['ip', 'address', 'add', `${own}/128`, 'dev', 'lo']);
+    await journey.lab.exec('mr-a', ['ip', 'address', 'add', `${own}/128`, 'dev', 'lo', 'nodad']);
     const { lab } = journey;
     const arriving = await lab.capture('mr', 'lan0', `${LAB_DIRECTORY}/arriving.pcap`);
     const leaving = await lab.capture('cn', 'wan', `${LAB_DIRECTORY}/leaving.pcap`);
