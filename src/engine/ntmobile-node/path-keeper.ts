@@ -136,7 +136,7 @@ export class PathKeeper {
       {
         firstDatagram: (now, path) => this.#firstDatagram(now, path),
         attached: (now, path, passed) => this.#legAttached(now, path, passed),
-        detached: (now, path) => this.#legDetached(now, path),
+        detached: (now, path) => this.#legDetached(now, made, path),
         unreached: (now) => this.general.unreached(now, made),
       },
     );
@@ -221,9 +221,10 @@ export class PathKeeper {
       this.#attempts.set(id, [sessions.connect(now, destinationOf(path, way))]);
   }
 
-  #legDetached(now: Monotonic, id: string): void {
+  #legDetached(now: Monotonic, relay: RelayLink, id: string): void {
     const path = this.#paths.get(id);
-    if (path === undefined) return;
+    // A later direction may have led the path to another relay.
+    if (path === undefined || path.relay !== relay) return;
     this.#context.counters.count('leg-refused');
     if (this.#attempts.get(id)?.[0]?.carried !== undefined) this.#abandon(id);
     path.relay = undefined;
