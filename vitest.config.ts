@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 /** Tests that count every packet of the data plane, or load it or a daemon: beside other work they would measure that. */
 const PLANE = [
-  'test/netns/{plane,sealed,sealed-datagrams,relay-plane,relay-limits,translation,peer-routes,outward-hold,ntmobile-flood}.test.ts',
+  'test/netns/{plane,sealed,sealed-datagrams,relay-plane,relay-limits,tunnel-limits,translation,peer-routes,outward-hold,ntmobile-flood}.test.ts',
 ];
 
 /** The layers of tests: `pure` needs no privilege; `plane` and `netns` run real packets inside the lab's own namespaces (see lab/enter.ts);

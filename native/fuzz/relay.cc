@@ -41,7 +41,7 @@ struct World {
       spec.family = index % 2 == 0 ? 6 : 4;
       spec.remote.bytes[0] = static_cast<u8>(index);
       spec.remotePort = 7890;
-      spec.validated = index != 4;
+      spec.place.validated = index != 4;
       spec.rateKilobits = 4'000'000;
       shared.tables.relayLegDelete(index);
       shared.tables.relayLegSet(spec);

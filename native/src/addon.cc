@@ -153,6 +153,18 @@ Encapsulation encapsulationOf(const Napi::Object& object) {
   throw typeError(object.Env(), "no encapsulation: " + name);
 }
 
+// Of a leg or tunnel; `otherwise`: what is so where nothing is said.
+PlaceSpec placeOf(const Napi::Object& object, bool otherwise) {
+  PlaceSpec spec;
+  const Napi::Value validated = object.Get("validated");
+  spec.validated = validated.IsUndefined() ? otherwise : validated.ToBoolean().Value();
+  if (object.Get("account").IsUndefined()) return spec;
+  const Napi::Object account = objectOf(object.Get("account"), "account");
+  spec.account = integerOf<u32>(account, "number");
+  spec.creditOctets = integerOf<u32>(account, "creditOctets");
+  return spec;
+}
+
 TunnelSpec tunnelOf(const Napi::Object& object) {
   TunnelSpec spec;
   spec.id = integerOf<u32>(object, "id");
@@ -168,7 +180,9 @@ TunnelSpec tunnelOf(const Napi::Object& object) {
   const bool udp = spec.encapsulation != Encapsulation::ipip;
   spec.localPort = udp ? integerOf<u16>(object, "localPort") : u16{0};
   spec.remotePort = udp ? integerOf<u16>(object, "remotePort") : u16{0};
-  if (spec.encapsulation == Encapsulation::sealed) spec.relayIndex = relayIndexOf(object);
+  if (spec.encapsulation != Encapsulation::sealed) return spec;
+  spec.relayIndex = relayIndexOf(object);
+  spec.place = placeOf(object, true);
   return spec;
 }
 
@@ -209,7 +223,7 @@ RelayLegSpec relayLegOf(const Napi::Object& object) {
   spec.local = local.address;
   spec.remote = remote.address;
   spec.remotePort = integerOf<u16>(object, "remotePort");
-  spec.validated = object.Get("validated").ToBoolean();
+  spec.place = placeOf(object, false);
   spec.rateKilobits = static_cast<u32>(std::clamp(numberOf(object, "rateKilobits"), 0.0, 4294967295.0));
   return spec;
 }

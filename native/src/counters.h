@@ -58,6 +58,7 @@ namespace sojourn {
   X(dropForged, "drop-forged")                        /* the tag does not verify */                             \
   X(dropNoAssociation, "drop-no-association")         /* nothing to seal with */                                \
   X(dropKeySpent, "drop-key-spent")                   /* 2^62 packets under one key */                          \
+  X(dropTunnelUnvalidated, "drop-tunnel-unvalidated") /* by a tunnel, more than may go where nobody showed that it is */ \
   X(dropRelaySource, "drop-relay-source")             /* to a leg, from elsewhere than where its node is */     \
   X(dropRelayAlone, "drop-relay-alone")               /* the other leg is not there */                          \
   X(dropRelayType, "drop-relay-type")                 /* no datagram that a relay passes on is in it */         \

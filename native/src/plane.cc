@@ -214,6 +214,10 @@ int Plane::injectSealed(const Tunnel& tunnel, const PacketView& view) {
   SendAssociation* association = shared_.tables.sender(tunnel.id);
   if (association == nullptr) return ENOKEY;
   std::vector<u8> datagram(tunnel.envelope() + kSealedOverhead + view.length);
+  if (!tunnel.mayTake(datagram.size())) {
+    counters_.add(Counters::dropTunnelUnvalidated);
+    return EDQUOT;
+  }
   u8* sealed = datagram.data() + tunnel.envelope();
   std::memcpy(sealed + kSealedHeader, view.data, view.length);
   if (!association->seal(shared_.options.ownSlot(), sealed, view.length)) return EKEYEXPIRED;

@@ -58,7 +58,11 @@ void Receiver::open(u8* datagram, size_t length, Arrival arrival, u32 relayIndex
     counters_.add(Counters::dropPermit);
     return;
   }
-  if (!(arrival.sealed->endpoint->identity == arrival.from)) noticeRoaming(*association, arrival, relayIndex);
+  if (arrival.sealed->endpoint->identity == arrival.from) {
+    arrival.sealed->came(length);
+  } else {
+    noticeRoaming(*association, arrival, relayIndex);
+  }
   inner(datagram + kSealedHeader, length - kSealedOverhead, arrival);
 }
 

@@ -16,7 +16,7 @@ struct RelayLegSpec {
   u16 remotePort = 0;
   Address local;
   Address remote;
-  bool validated = false;
+  PlaceSpec place{.validated = false};
   u32 rateKilobits = 0;
 };
 
@@ -80,29 +80,6 @@ class OctetRate {
   std::atomic<u64> state_{0};
 };
 
-// What came from a place and what went there, octets of datagrams.
-class RelayPlace {
- public:
-  // How many times what came from there may go there before anybody showed that it is there.
-  static constexpr u64 kAmplification = 3;
-
-  void came(u64 octets) { received_.fetch_add(octets, std::memory_order_relaxed); }
-  void went(u64 octets) { sent_.fetch_add(octets, std::memory_order_relaxed); }
-  // Counts them as gone when they may go there unvalidated.
-  bool take(u64 octets) {
-    u64 sent = sent_.load(std::memory_order_relaxed);
-    while (sent + octets <= kAmplification * received_.load(std::memory_order_relaxed)) {
-      if (sent_.compare_exchange_weak(sent, sent + octets, std::memory_order_relaxed)) return true;
-    }
-    return false;
-  }
-  static void release(RelayPlace* place) { delete place; }
-
- private:
-  std::atomic<u64> received_{0};
-  std::atomic<u64> sent_{0};
-};
-
 // What stays with a leg wherever its node is.
 struct RelayLegState {
   // Whole datagrams, with their envelopes: `transmit` goes to the leg, `receive` comes from it.
@@ -118,13 +95,10 @@ struct RelayLeg {
 
   u32 index;
   u32 other;
-  bool validated;
   u32 rateKilobits;
-  // How datagrams get there.
+  // How datagrams get there, and how many may.
   Tunnel way;
   RelayLegState* state;
-  // Begins anew whenever the node is somewhere else.
-  RelayPlace* place;
 
   // Counts `octets` as gone, unless they may not go; then gives why.
   bool admits(u64 octets, u64 nowMs, RelayDrop& reason) const;
@@ -140,9 +114,9 @@ class RelayLegs {
   ~RelayLegs();
 
   // --- writers: the caller holds the tables' lock ---
-  // `endpoint` is where the spec leads; gives the one that the leg had before, or null.
-  Endpoint* set(const RelayLegSpec& spec, Endpoint* endpoint, EpochDomain& domain);
-  Endpoint* erase(u32 index, EpochDomain& domain);
+  // `farEnd` is where the spec leads; both give the one that the leg had before, or nulls.
+  FarEnd set(const RelayLegSpec& spec, const FarEnd& farEnd, EpochDomain& domain);
+  FarEnd erase(u32 index, EpochDomain& domain);
 
   // --- readers ---
   const RelayLeg* find(u32 index) const { return index == 0 ? nullptr : legs_.find(index); }

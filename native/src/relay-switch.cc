@@ -39,7 +39,7 @@ size_t RelaySwitch::takeFrom(const RelayLeg& leg, const DatagramTrain& train, u6
     drop(leg, RelayDrop::source, count);
     return run.length;
   }
-  leg.place->came(run.length);
+  leg.way.came(run.length);
   leg.state->counters.receivePackets.fetch_add(count, std::memory_order_relaxed);
   leg.state->counters.receiveOctets.fetch_add(run.length, std::memory_order_relaxed);
   leg.state->counters.lastReceivedMs.store(nowMs, std::memory_order_relaxed);

@@ -8,6 +8,10 @@ bool Sealer::seal(const Tunnel& tunnel, u8 family, u8 trafficClass, size_t lengt
     counters_.add(Counters::dropNoAssociation);
     return false;
   }
+  if (!tunnel.mayTake(sizeOf(tunnel, length))) {
+    counters_.add(Counters::dropTunnelUnvalidated);
+    return false;
+  }
   u8* datagram = arena_.get() + used_;
   if (!association->seal(slot_, datagram + tunnel.envelope(), length)) {
     counters_.add(Counters::dropKeySpent);

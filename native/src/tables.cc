@@ -14,42 +14,43 @@ Tables::~Tables() {
   delete local_.load();
 }
 
-Endpoint* Tables::acquireEndpoint(const Endpoint::Key& key) {
+FarEnd Tables::acquireFarEnd(const Endpoint::Key& key, const PlaceSpec& place) {
   Endpoint* endpoint = endpoints_.find(key);
   if (endpoint != nullptr) {
     endpoint->references++;
-    return endpoint;
+  } else {
+    endpoint = new Endpoint(key);
+    endpoints_.set(endpoint, domain_);
   }
-  endpoint = new Endpoint(key);
-  endpoints_.set(endpoint, domain_);
-  return endpoint;
+  return {endpoint, accounts_.acquire(endpoint, place)};
 }
 
-void Tables::releaseEndpoint(Endpoint* endpoint) {
-  if (--endpoint->references == 0) endpoints_.erase(endpoint->identity, domain_);
+void Tables::releaseFarEnd(const FarEnd& farEnd) {
+  accounts_.release(farEnd.account, domain_);
+  if (farEnd.endpoint != nullptr && --farEnd.endpoint->references == 0) endpoints_.erase(farEnd.endpoint->identity, domain_);
 }
 
 void Tables::tunnelSet(const TunnelSpec& spec) {
   const std::lock_guard<std::mutex> guard(mutex_);
   const Tunnel* former = tunnels_.find(spec.id);
-  Endpoint* left = former == nullptr ? nullptr : former->endpoint;
+  const FarEnd left = former == nullptr ? FarEnd{} : former->farEnd();
   TunnelCounters* counters = former == nullptr ? new TunnelCounters : former->counters;
-  Endpoint* endpoint = acquireEndpoint({spec.remote, spec.remotePort, spec.family, spec.encapsulation});
-  auto* tunnel = new Tunnel{spec.id,        spec.encapsulation, spec.family, spec.mtu, spec.localPort,
-                            spec.local,     spec.relayIndex,    endpoint,    counters};
+  const FarEnd farEnd = acquireFarEnd({spec.remote, spec.remotePort, spec.family, spec.encapsulation}, spec.place);
+  auto* tunnel = new Tunnel{spec.id,         spec.encapsulation, spec.family,     spec.mtu, spec.localPort, spec.local,
+                            spec.relayIndex, farEnd.endpoint,    counters,        false,    farEnd.account};
   tunnels_.set(tunnel, domain_);
-  // After the new tunnel is published: readers of the former one may still use its endpoint, which is retired behind it.
-  if (left != nullptr) releaseEndpoint(left);
+  // After the new tunnel is published: readers of the former one may still use its far end, which is retired behind it.
+  releaseFarEnd(left);
 }
 
 void Tables::tunnelDelete(u32 id) {
   const std::lock_guard<std::mutex> guard(mutex_);
   const Tunnel* tunnel = tunnels_.find(id);
   if (tunnel == nullptr) return;
-  Endpoint* endpoint = tunnel->endpoint;
+  const FarEnd left = tunnel->farEnd();
   TunnelCounters* counters = tunnel->counters;
   tunnels_.erase(id, domain_);
-  releaseEndpoint(endpoint);
+  releaseFarEnd(left);
   domain_.retire(counters);
 }
 

@@ -67,13 +67,15 @@ class Tables {
   size_t tunnelCount() const { return tunnels_.size(); }
 
  private:
-  Endpoint* acquireEndpoint(const Endpoint::Key& key);
-  void releaseEndpoint(Endpoint* endpoint);
+  FarEnd acquireFarEnd(const Endpoint::Key& key, const PlaceSpec& place);
+  // After what has it can no longer be found; nulls are fine.
+  void releaseFarEnd(const FarEnd& farEnd);
 
   std::mutex mutex_;
   EpochDomain domain_;
   HashTable<Tunnel> tunnels_;
   HashTable<Endpoint> endpoints_;
+  PlaceAccounts accounts_;
   Associations associations_;
   RelayLegs relayLegs_;
   Routes routes_;

@@ -4,6 +4,7 @@
 
 #include "bytes.h"
 #include "counters.h"
+#include "place-account.h"
 #include "seal.h"
 #include "seed.h"
 
@@ -22,6 +23,8 @@ struct TunnelSpec {
   Address remote;
   // Sealed only: what the far end is behind a relay; 0 = no relay.
   u32 relayIndex = 0;
+  // Sealed only.
+  PlaceSpec place;
 };
 
 // The far end of one or more tunnels, with what was learnt about the path to it.
@@ -52,6 +55,12 @@ struct Endpoint {
   static void release(Endpoint* endpoint) { delete endpoint; }
 };
 
+// What leads to a far end, and what bounds it there: null for no bound.
+struct FarEnd {
+  Endpoint* endpoint = nullptr;
+  PlaceAccount* account = nullptr;
+};
+
 struct TunnelCounters {
   std::atomic<u64> transmitPackets{0};
   std::atomic<u64> transmitOctets{0};
@@ -76,7 +85,10 @@ struct Tunnel {
   TunnelCounters* counters;
   // The leg of a path at a relay, and none of the tunnels: what goes there are whole datagrams of others.
   bool relayed = false;
+  // What bounds it; null where somebody showed that the far end is there.
+  PlaceAccount* account = nullptr;
 
+  FarEnd farEnd() const { return {endpoint, account}; }
   const Address& remote() const { return endpoint->identity.remote; }
   u16 remotePort() const { return endpoint->identity.port; }
   // Octets of a sealed datagram in front of the sealed header.
@@ -85,6 +97,12 @@ struct Tunnel {
   size_t sealing() const { return encapsulation == Encapsulation::sealed ? envelope() + kSealedOverhead : 0; }
   // What the encapsulation adds behind the outer IP header.
   size_t framing() const { return encapsulation == Encapsulation::ipip ? 0 : kUdpHeader + sealing(); }
+  // Whether `octets` behind the UDP header may go there; counts them as gone.
+  bool mayTake(u64 octets) const { return account == nullptr || account->take(octets); }
+  // So many came from there.
+  void came(u64 octets) const {
+    if (account != nullptr) account->came(octets);
+  }
   size_t overhead() const { return (family == 6 ? kIpv6Header : kIpv4Header) + framing(); }
   // Largest inner packet: what the engine set, less if the path turned out narrower.
   size_t effectiveMtu() const {

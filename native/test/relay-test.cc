@@ -1,76 +1,20 @@
 // A relay's legs and what it passes on, between real sockets on the loopback interface.
-#include <netinet/udp.h>
-#include <sys/time.h>
-
 #include <algorithm>
 #include <memory>
 #include <vector>
 
 #include "../src/relay-switch.h"
 #include "check.h"
-
-#ifndef UDP_GRO
-#define UDP_GRO 104
-#endif
+#include "udp-node.h"
 
 using namespace sojourn;
 
 namespace {
 
-using Bytes = std::vector<u8>;
+using made::Bytes;
+using made::Node;
 
 constexpr u32 kFast = 1'000'000;
-
-// A UDP socket at 127.0.0.1 that keeps runs of datagrams together.
-class Node {
- public:
-  Node() : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
-    const timeval patience{10, 0};
-    ::setsockopt(fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    enable(fd(), IPPROTO_UDP, UDP_GRO);
-    enable(fd(), IPPROTO_IP, IP_RECVTOS);
-    sockaddr_in at = socketAddress(loopback(), 0);
-    socklen_t size = sizeof at;
-    CHECK(::bind(fd(), reinterpret_cast<sockaddr*>(&at), size) == 0);
-    ::getsockname(fd(), reinterpret_cast<sockaddr*>(&at), &size);
-    port = ntohs(at.sin_port);
-  }
-
-  static Address loopback() {
-    Address address;
-    store32(address.bytes, 0x7f000001);
-    return address;
-  }
-  int fd() const { return socket_.get(); }
-  Endpoint::Key key() const { return {loopback(), port, 4, Encapsulation::sealed}; }
-
-  // What comes next, within ten seconds; `segment` is 0 for one alone.
-  Bytes receive() {
-    Bytes datagram(65536);
-    iovec part{datagram.data(), datagram.size()};
-    ControlBuffer control;
-    msghdr message{};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.bytes;
-    message.msg_controllen = sizeof control.bytes;
-    const ssize_t length = ::recvmsg(fd(), &message, 0);
-    CHECK(length >= 0);
-    datagram.resize(length < 0 ? 0 : static_cast<size_t>(length));
-    last = readControl(message);
-    return datagram;
-  }
-  bool nothing() {
-    u8 octet;
-    return ::recv(fd(), &octet, 1, MSG_DONTWAIT) < 0;
-  }
-
-  u16 port = 0;
-  UdpReceived last;
-
- private:
-  Descriptor socket_;
-};
 
 Options options() {
   Options given;
@@ -104,7 +48,7 @@ struct Relay {
     spec.other = 3 - index;
     spec.local = spec.remote = Node::loopback();
     spec.remotePort = nodes[index - 1].port;
-    spec.validated = true;
+    spec.place.validated = true;
     spec.rateKilobits = kFast;
     return spec;
   }
@@ -282,7 +226,7 @@ TEST(a_relay_takes_runs_apart_where_they_are_of_several) {
 TEST(a_relay_sends_no_more_than_three_times_to_a_place_without_proof) {
   auto relay = std::make_unique<Relay>();
   RelayLegSpec second = relay->leg(2);
-  second.validated = false;
+  second.place.validated = false;
   relay->shared.tables.relayLegSet(second);
   CHECK(relay->pass(envelope(1, 100)));
   CHECK_EQUAL(relay->dropped(2, RelayDrop::unvalidated), 1u);

@@ -61,7 +61,7 @@ RelayLegSpec legOf(u32 id, u32 choice) {
   spec.other = id ^ 1;
   spec.remote = remoteOf(id, choice & 1);
   spec.remotePort = 7890;
-  spec.validated = (choice & 2) != 0;
+  spec.place.validated = (choice & 2) != 0;
   spec.rateKilobits = 1000 + (choice & 4);
   return spec;
 }
@@ -71,7 +71,7 @@ void passOn(World& world, u32 id, u64 nowMs) {
   const RelayLeg* leg = world.tables.relayLegs().find(id);
   if (leg == nullptr) return;
   if ((load32(leg->way.endpoint->identity.remote.bytes) >> 4 & 0xfff) != id || leg->other != (id ^ 1)) world.wrong++;
-  leg->place->came(100);
+  leg->way.came(100);
   leg->state->counters.receivePackets.fetch_add(1, std::memory_order_relaxed);
   const RelayLeg* other = world.tables.relayLegs().find(leg->other);
   RelayDrop reason{};

@@ -14,6 +14,7 @@ import type { Monotonic, Wall } from '#base/time.ts';
 import type { EventName } from '#engine/shared/event-table.ts';
 import type { DefaultRouter, InterfaceAddress, NetworkInterface } from '#engine/shared/network-interface.ts';
 import type { ObservedMessage } from '#engine/shared/ntmobile/observed-message.ts';
+import type { PlaceAccount } from '#engine/shared/ntmobile/place-account.ts';
 
 /** A pure protocol machine. `I` is the role's own input union (always a superset of {@link CommonInput}). */
 export interface Engine<I> {
@@ -290,6 +291,9 @@ export interface DesiredTunnel {
   readonly remotePort: number;
   /** Sealed only: `remote` is a relay, and this the index of our leg there, 28 bits; absent or 0 = no relay. */
   readonly relayIndex?: number;
+  /** Sealed only: as of a {@link DesiredRelayLeg}; absent: true. */
+  readonly validated?: boolean;
+  readonly account?: PlaceAccount;
   /** Largest inner packet in octets; larger ones are answered with Packet Too Big / Fragmentation Needed. */
   readonly mtu: number;
 }
@@ -345,8 +349,9 @@ export interface DesiredRelayLeg {
   readonly local: IpAddress;
   readonly remote: IpAddress;
   readonly remotePort: number;
-  /** False: nobody showed yet that it is at `remote`; it gets no more than three times the octets that came from there. */
+  /** False: nobody showed yet that it is at `remote`; it gets no more octets than its account has, by itself those that came three times. */
   readonly validated: boolean;
+  readonly account?: PlaceAccount;
   /** Kilobits a second that go to this leg. */
   readonly rateKilobits: number;
 }
@@ -387,6 +392,7 @@ export type {
   Ipv6Address,
   Monotonic,
   NetworkInterface,
+  PlaceAccount,
   Prefix,
   Wall,
 };

@@ -14,6 +14,7 @@ import type {
   DesiredTunnel,
   SealingKey,
 } from '#engine/contract.ts';
+import { sameAccount } from '#engine/shared/ntmobile/place-account.ts';
 import type { DesiredKind, Identity } from './desired-table.ts';
 import type { AddressMapPort, KernelPort, PlanePort } from './ports.ts';
 
@@ -28,6 +29,8 @@ export function tunnelKind(plane: PlanePort): DesiredKind<DesiredTunnel> {
       a.remote === b.remote &&
       a.remotePort === b.remotePort &&
       (a.relayIndex ?? 0) === (b.relayIndex ?? 0) &&
+      (a.validated ?? true) === (b.validated ?? true) &&
+      sameAccount(a.account, b.account) &&
       a.mtu === b.mtu,
     apply: (tunnel) => plane.tunnelSet(tunnel),
     remove: (tunnel) => plane.tunnelDelete(tunnel.id),
@@ -84,6 +87,7 @@ export function relayLegKind(plane: PlanePort): DesiredKind<DesiredRelayLeg> {
       a.remote === b.remote &&
       a.remotePort === b.remotePort &&
       a.validated === b.validated &&
+      sameAccount(a.account, b.account) &&
       a.rateKilobits === b.rateKilobits,
     apply: (leg) => plane.relayLegSet(leg),
     remove: (leg) => plane.relayLegDelete(leg.index),

@@ -140,7 +140,7 @@ async function cables(name: string): Promise<void> {
 }
 
 /** The kernel's own count of what a side gets from the relay and sends to it, by UDP. */
-const TALLY = `add table inet tally
+export const TALLY = `add table inet tally
 add counter inet tally came
 add counter inet tally went
 add chain inet tally input { type filter hook input priority raw; }
