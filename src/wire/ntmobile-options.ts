@@ -39,6 +39,7 @@ export const NTMOBILE_OPTIONS = {
   'node-id': 21,
   'token-key': 22,
   reason: 128,
+  padding: 129,
   'first-datagram': 130,
 } as const;
 
@@ -86,6 +87,7 @@ export type NtmobileOption =
   | { readonly type: 'node-id'; readonly nodeId: Uint8Array }
   | { readonly type: 'token-key'; readonly key: Uint8Array }
   | { readonly type: 'reason'; readonly reason: string }
+  | { readonly type: 'padding'; readonly data: Uint8Array }
   | { readonly type: 'first-datagram'; readonly datagram: Uint8Array }
   | { readonly type: 'unknown'; readonly optionType: number; readonly data: Uint8Array };
 
@@ -187,6 +189,7 @@ const READERS: { readonly [T in keyof typeof NTMOBILE_OPTIONS]: (reader: Reader)
   'node-id': (reader) => ({ type: 'node-id', nodeId: reader.bytes(NODE_ID_OCTETS).slice() }),
   'token-key': (reader) => ({ type: 'token-key', key: reader.bytes(KEY_OCTETS).slice() }),
   reason: (reader) => ({ type: 'reason', reason: readReason(reader) }),
+  padding: (reader) => ({ type: 'padding', data: reader.rest().slice() }),
   'first-datagram': (reader) => ({ type: 'first-datagram', datagram: reader.rest().slice() }),
 };
 
@@ -214,7 +217,15 @@ const addressOctets = (address: IpAddress): number => (isIpv6(address) ? 16 : 4)
 
 /** Values that are octets as they stand. */
 type OctetsOption = NtmobileOptionOf<
-  'path-id' | 'credential' | 'relay-token' | 'challenge' | 'node-id' | 'token-key' | 'first-datagram' | 'unknown'
+  | 'path-id'
+  | 'credential'
+  | 'relay-token'
+  | 'challenge'
+  | 'node-id'
+  | 'token-key'
+  | 'padding'
+  | 'first-datagram'
+  | 'unknown'
 >;
 
 function octetsIn(option: OctetsOption): Uint8Array {
@@ -233,6 +244,7 @@ function octetsIn(option: OctetsOption): Uint8Array {
       return option.key;
     case 'first-datagram':
       return option.datagram;
+    case 'padding':
     case 'unknown':
       return option.data;
     default:

@@ -66,6 +66,8 @@ function numberOf(option: NtmobileOption): string | undefined {
       return [4, 6].filter((_, bit) => (option.families & (1 << bit)) !== 0).join(' ');
     case 'role':
       return nameOf(DirectionRole, option.role);
+    case 'padding':
+      return `${option.data.length} octets`;
     case 'first-datagram':
       return option.datagram.length === 0 ? undefined : `${option.datagram.length} octets`;
     case 'unknown':

@@ -21,6 +21,9 @@ beforeEach(() => {
 
 const direct = (...nodes: readonly Peer[]) => scene.coordinator.direct('www.example', 1, nodes);
 
+/** So many octets make a Keep Alive a datagram of `octets`. */
+const paddedTo = (octets: number) => ({ type: 'padding', data: new Uint8Array(octets - 35) }) as const;
+
 function roam(from: typeof ELSEWHERE): void {
   const [tunnel] = scene.tunnels;
   const ends = { local: ipv4('198.51.100.9'), localPort: 7890, remote: from.address, remotePort: from.port };
@@ -146,23 +149,94 @@ describe('a tunnel', () => {
 });
 
 describe('a node that moves', () => {
-  it('has its tunnel there after it answered there', () => {
+  it('has its tunnel there at once, for three times what came until it answered there', () => {
     direct(node);
     node.place = ELSEWHERE;
-    node.ask('keep-alive', [], 15);
-    expect(scene.tunnels).toMatchObject([{ remote: HOME.address }]);
+    node.ask('keep-alive', [paddedTo(1_200)], 15);
+    const there = { remote: ELSEWHERE.address, remotePort: ELSEWHERE.port };
+    // Less what an answer and Path Challenges need.
+    const account = { creditOctets: 3 * 1_200 - 320 };
+    expect(scene.tunnels).toMatchObject([{ ...there, validated: false, account }]);
     scene.pass(20);
-    expect(scene.tunnels).toMatchObject([{ remote: ELSEWHERE.address, remotePort: ELSEWHERE.port }]);
+    expect(scene.tunnels).toMatchObject([there]);
+    expect(scene.tunnels[0]).not.toHaveProperty('validated');
+    expect(scene.tunnels[0]).not.toHaveProperty('account');
   });
 
-  it('and does not answer keeps it where it was', () => {
+  it('has one account for its tunnel and its legs, another node another', () => {
+    const other = scene.node(2);
+    direct(node, other);
+    node.attach(DirectionRole.initiator);
+    other.attach(DirectionRole.responder);
+    node.place = ELSEWHERE;
+    other.place = { ...ELSEWHERE, port: 4001 };
+    node.ask('keep-alive', [paddedTo(700)], 0);
+    other.ask('keep-alive', [paddedTo(800)], 15);
+    const accounts = scene.tunnels.map(({ account }) => account);
+    expect(accounts.map((account) => account?.creditOctets)).toEqual([3 * 700 - 320, 3 * 800 - 320]);
+    expect(scene.wished.map(({ account }) => account)).toEqual(accounts);
+    expect(accounts[0]?.number).not.toBe(accounts[1]?.number);
+  });
+
+  it('gets more for each request from there, and nothing for one that pays for no more than its answer', () => {
+    direct(node);
+    node.place = ELSEWHERE;
+    node.reply = () => undefined;
+    const credit = () => scene.tunnels[0]?.account?.creditOctets;
+    node.ask('keep-alive', [], 15, 10);
+    expect(scene.tunnels).toMatchObject([{ remote: ELSEWHERE.address, validated: false }]);
+    expect(credit()).toBe(0);
+    node.ask('keep-alive', [paddedTo(1_000)], 15, 10);
+    expect(credit()).toBe(3 * 1_000 - 320);
+    node.ask('keep-alive', [paddedTo(500)], 15, 10);
+    expect(credit()).toBe(3 * 1_500 - 640);
+    // At another place it begins anew.
+    node.place = { ...ELSEWHERE, port: 4001 };
+    node.ask('keep-alive', [paddedTo(200)], 15, 10);
+    expect(scene.tunnels).toMatchObject([{ remotePort: 4001 }]);
+    expect(credit()).toBe(3 * 200 - 320);
+  });
+
+  it('and does not answer has it where it was', () => {
     direct(node);
     node.place = ELSEWHERE;
     node.ask('keep-alive', [], 15);
     node.gone = true;
-    scene.pass(4_000);
+    scene.pass(2_900);
+    expect(scene.tunnels).toMatchObject([{ remote: ELSEWHERE.address, validated: false }]);
+    scene.pass(200);
     expect(scene.tunnels).toMatchObject([{ remote: HOME.address }]);
+    expect(scene.tunnels[0]).not.toHaveProperty('validated');
     expect(scene.engine.counters).toMatchObject({ 'place-unanswered': 1 });
+  });
+
+  it('is challenged once where a request does not pay for more', () => {
+    direct(node);
+    for (const [octets, times] of [
+      [32, 1],
+      [106, 1],
+      [107, 5],
+      [1_200, 5],
+    ] as const) {
+      node.place = { ...ELSEWHERE, port: 5_000 + octets };
+      node.reply = () => undefined;
+      node.heard.length = 0;
+      node.ask('keep-alive', octets === 32 ? [] : [paddedTo(octets)], 3_500, 10);
+      expect(node.heard.map(({ type }) => type)).toEqual(Array(times).fill('path-challenge'));
+    }
+  });
+
+  it('is found by its data when somebody else let it seem to be elsewhere', () => {
+    direct(node);
+    node.place = ELSEWHERE;
+    node.ask('keep-alive', [paddedTo(1_200)], 5);
+    node.place = HOME;
+    scene.pass(10);
+    expect(scene.tunnels).toMatchObject([{ remote: ELSEWHERE.address, validated: false }]);
+    roam(HOME);
+    scene.pass(25);
+    expect(scene.tunnels).toMatchObject([{ remote: HOME.address }]);
+    expect(scene.tunnels[0]).not.toHaveProperty('validated');
   });
 
   it('is looked for where its data comes from', () => {

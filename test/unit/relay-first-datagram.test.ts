@@ -101,7 +101,8 @@ describe('a Tunnel Request that comes along with a request for a leg', () => {
     b.attach(responder);
     b.deaf = true;
     b.place = ELSEWHERE;
-    b.ask('keep-alive', [], 25);
+    // As long as those of nodes are: it pays for more than one Path Challenge.
+    b.ask('keep-alive', [{ type: 'padding', data: new Uint8Array(80) }], 25);
     expect(scene.wished).toMatchObject([{ remote: ELSEWHERE.address, validated: false }]);
     a.attach(initiator, {}, undefined, first(tunnelRequest()));
     expect(scene.enveloped).toEqual([]);

@@ -57,6 +57,8 @@ export class Peer implements SessionListener<string> {
   readonly asked: NtmobileMessage[] = [];
   /** Uses of Tunnel Requests. */
   readonly judged: number[] = [];
+  /** Requests that came, each time. */
+  readonly heard: NtmobileMessage[] = [];
   session: Session | undefined;
   place: { readonly address: IpAddress; readonly port: number };
   /** Hears nothing and says nothing. */
@@ -171,6 +173,9 @@ export class Peer implements SessionListener<string> {
   }
   established(_now: Monotonic, session: Session): void {
     this.session = session;
+  }
+  requested(_now: Monotonic, _session: Session, message: NtmobileMessage): void {
+    this.heard.push(message);
   }
   request(_now: Monotonic, _session: Session, message: NtmobileMessage): NtmobileMessage | undefined {
     this.asked.push(message);

@@ -158,6 +158,7 @@ export const MESSAGES: readonly NtmobileMessage[] = [
   message('keep-alive', false, []),
   message('release', false, [PATH]),
   message('error', true, [{ type: 'reason', reason: 'unknown option 99' }], 2),
+  message('keep-alive', false, [{ type: 'padding', data: new Uint8Array(80) }]),
   message('keep-alive', true, [{ type: 'unknown', optionType: 200, data: fromHex('ff') }]),
 ];
 

@@ -211,6 +211,7 @@ const OPTION_NAMES = new Map([
     'token-key',
   ].entries(),
   [128, 'reason'],
+  [129, 'padding'],
   [130, 'first-datagram'],
 ]);
 

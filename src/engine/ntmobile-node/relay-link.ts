@@ -7,13 +7,19 @@
  */
 import { hex } from '#base/bytes.ts';
 import { after, type Monotonic } from '#base/time.ts';
+import { SHORT_PADDING_OCTETS } from '#engine/shared/ntmobile/requests.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { Sessions } from '#engine/shared/ntmobile/sessions.ts';
 import type { Way } from '#engine/shared/ntmobile/way.ts';
 import { Timers, type TimerTable } from '#engine/shared/timers.ts';
 import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
-import { type Endpoint, findNtmobileOption, type NtmobileOptionOf } from '#wire/ntmobile-options.ts';
+import {
+  type Endpoint,
+  findNtmobileOption,
+  type NtmobileOption,
+  type NtmobileOptionOf,
+} from '#wire/ntmobile-options.ts';
 import { type Attachment, placeTowards } from './attachment.ts';
 import { KEEPALIVE_MS } from './coordinator-link.ts';
 import type { NodePurpose, RelayPurpose } from './purposes.ts';
@@ -23,6 +29,12 @@ const RETRY_MS = 500;
 /** A relay that calls goes on until it is heard of: what it sends meanwhile is one call. */
 const ONE_CALL_MS = 5_000;
 const NO_PATH = new Uint8Array(8);
+/**
+ * A relay sends to a place where nobody showed yet that we are no more than three times what came from there. An ordinary Keep Alive pays for the
+ * Path Challenges that it may bring about, the first one from a new place for some packets of data as well: a datagram of 1,200 octets.
+ */
+const PADDING = { type: 'padding', data: new Uint8Array(SHORT_PADDING_OCTETS) } as const;
+const LONG_PADDING = { type: 'padding', data: new Uint8Array(1_200 - 35) } as const;
 
 const TIMERS = {
   keepalive: 'The NAT would soon forget us, and the round trip may have changed.',
@@ -159,7 +171,7 @@ export class RelayLink {
       return;
     }
     this.#session.way = way;
-    this.#keepAlive(now);
+    this.#keepAlive(now, LONG_PADDING);
   }
 
   established(now: Monotonic): void {
@@ -198,10 +210,15 @@ export class RelayLink {
     this.#sessions.request(now, session, { type: 'relay-attach-request', options }, purpose);
   }
 
-  #keepAlive(now: Monotonic): void {
+  #keepAlive(now: Monotonic, padding: NtmobileOption = PADDING): void {
     if (this.#session?.current === undefined) return;
     const purpose = { part: 'relay', kind: 'keepalive', relay: this.id, move: this.#move, sentAt: now } as const;
-    this.#sessions.request(now, this.#session, { type: 'keep-alive', options: [], attemptMs: ANSWER_MS }, purpose);
+    this.#sessions.request(
+      now,
+      this.#session,
+      { type: 'keep-alive', options: [padding], attemptMs: ANSWER_MS },
+      purpose,
+    );
   }
 
   answered(now: Monotonic, purpose: RelayPurpose, answer: NtmobileMessage | undefined): void {

@@ -3,15 +3,16 @@
  *
  * No RFC: docs/ntmobile.md §6 (Path Challenge, Keep Alive), §9, §10
  *
- * Where a node is: `new` (never proved) → `proved` → `elsewhere` (heard of from another place: legs are there, the tunnel is not, the former place is
- * kept) → `proved`, there or where it was. A Tunnel Response that was answered proves a place as a Path Response does.
+ * Where a node is: `new` (never proved) → `proved` → `elsewhere` (heard of from another place: legs and tunnel are there, bounded by what came from
+ * there; the former place is kept) → `proved`, there or where it was. A Tunnel Response that was answered proves a place as a Path Response does.
  */
 import { equalBytes, hex } from '#base/bytes.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
-import type { JsonObject, Output, RandomBytes } from '#engine/contract.ts';
+import type { JsonObject, Output, PlaceAccount, RandomBytes } from '#engine/contract.ts';
 import type { CounterSet } from '#engine/shared/counters.ts';
 import type { CredentialHolder } from '#engine/shared/ntmobile/credential-judge.ts';
+import { REQUEST_RETRANSMISSION_MS } from '#engine/shared/ntmobile/requests.ts';
 import type { Session } from '#engine/shared/ntmobile/session.ts';
 import type { Sessions } from '#engine/shared/ntmobile/sessions.ts';
 import { sameFarEnd, type Way } from '#engine/shared/ntmobile/way.ts';
@@ -24,6 +25,19 @@ import type { RelayCounter } from './reasons.ts';
 
 const CHALLENGE_MS = 3_000;
 const IDLE_MS = 600_000;
+/** To a place that is not proved goes so many times what came from there. */
+const AMPLIFICATION = 3;
+/** No less than an answer and the Path Challenges of one attempt: what a request has to pay for before it pays for data. */
+const OWN_OCTETS = 320;
+/** Three of them are paid for by the smallest packet of data. */
+const PROBE_RETRANSMISSION_MS = 1_000;
+
+/** A request that was opened: where it came from, and how long its datagram was. */
+export interface HeardRequest {
+  readonly transaction: number;
+  readonly way: Way;
+  readonly octets: number;
+}
 
 export class AttachedNode implements Timed {
   readonly session: Session;
@@ -34,6 +48,8 @@ export class AttachedNode implements Timed {
   readonly legs = new Set<RelayLeg>();
   way: Way;
   validated = false;
+  /** Octets that may go to the present place, while it is not validated, beside those that the plane reckons. */
+  creditOctets = 0;
   /** The last place that was validated, while another one is not yet. */
   former: Way | undefined;
   /** Under way, for the present place. */
@@ -45,7 +61,11 @@ export class AttachedNode implements Timed {
   heapIndex = -1;
   dueAt: Monotonic = NEVER;
 
-  constructor(now: Monotonic, session: Session, holder: CredentialHolder) {
+  readonly #number: number;
+
+  /** `number`: no other node has it. */
+  constructor(now: Monotonic, session: Session, holder: CredentialHolder, number: number) {
+    this.#number = number;
     this.session = session;
     this.nodeId = hex(nodeIdOf(session.peer.publicKey));
     this.holder = holder;
@@ -57,6 +77,11 @@ export class AttachedNode implements Timed {
   get place(): Way | undefined {
     return this.validated ? this.way : this.former;
   }
+
+  /** What bounds what goes to where it is; undefined: it was proved. */
+  get account(): PlaceAccount | undefined {
+    return this.validated ? undefined : { number: this.#number, creditOctets: this.creditOctets };
+  }
 }
 
 /** What a relay does about nodes that come, move and go. */
@@ -67,7 +92,7 @@ export interface AttachedListener {
   endOf(holder: CredentialHolder): Monotonic;
   /** It was not there before. */
   came(node: AttachedNode): void;
-  /** It is there, has new keys, or another place was proved. */
+  /** It is there, has new keys, is elsewhere, or more may go there. */
   changed(now: Monotonic, node: AttachedNode): void;
   gone(now: Monotonic, node: AttachedNode, reason: string): void;
 }
@@ -81,6 +106,7 @@ export class AttachedNodes {
   readonly #bySession = new Map<Session, AttachedNode>();
   readonly #byNodeId = new Map<string, AttachedNode>();
   readonly #timers = new TimerHeap<AttachedNode>();
+  #lastNumber = 0;
 
   constructor(
     sessions: Sessions<RelayPurpose>,
@@ -130,7 +156,7 @@ export class AttachedNodes {
       return;
     }
     const known = this.#bySession.get(session);
-    const node = known ?? new AttachedNode(now, session, holder);
+    const node = known ?? this.#newNode(now, session, holder);
     this.#bySession.set(session, node);
     this.#byNodeId.set(node.nodeId, node);
     node.holder = holder;
@@ -138,10 +164,15 @@ export class AttachedNodes {
     node.newestTransaction = undefined;
     const { answeredTo } = session.current ?? {};
     if (answeredTo !== undefined && sameFarEnd(answeredTo, session.way)) this.#prove(now, node, session.way, out);
-    else if (known === undefined) this.#challenge(now, node);
-    else this.#seenAt(now, node, session.way, out);
+    else if (known === undefined) this.#challenge(now, node, 0);
+    else this.#seenAt(now, node, session.way, 0, out);
     if (known === undefined) this.#listener.came(node);
     this.#listener.changed(now, node);
+  }
+
+  #newNode(now: Monotonic, session: Session, holder: CredentialHolder): AttachedNode {
+    this.#lastNumber += 1;
+    return new AttachedNode(now, session, holder, this.#lastNumber);
   }
 
   #heard(now: Monotonic, node: AttachedNode): void {
@@ -150,14 +181,14 @@ export class AttachedNodes {
   }
 
   /** A request of the node that is known to be its own. Older ones than the newest say nothing of where it is now. */
-  heard(now: Monotonic, session: Session, { transaction }: NtmobileMessage, way: Way, out: Output[]): void {
+  heard(now: Monotonic, session: Session, { transaction, way, octets }: HeardRequest, out: Output[]): void {
     const node = this.#bySession.get(session);
     if (node === undefined) return;
     this.#heard(now, node);
     const newest = node.newestTransaction;
     if (newest !== undefined && (transaction - newest) >>> 0 >= 0x8000_0000) return;
     node.newestTransaction = transaction;
-    this.#seenAt(now, node, way, out);
+    this.#seenAt(now, node, way, octets, out);
   }
 
   /** Data of the node came from there: it may be an old packet that somebody held back, so that nothing moves before the node answers. */
@@ -165,23 +196,25 @@ export class AttachedNodes {
     if (node.probe !== undefined || sameFarEnd(way, node.way)) return;
     const challenge = this.#random(8);
     node.probe = challenge;
-    this.#ask(now, node, way, { kind: 'challenge', challenge, way });
+    this.#ask(now, node, { kind: 'challenge', challenge, way }, PROBE_RETRANSMISSION_MS);
   }
 
-  #seenAt(now: Monotonic, node: AttachedNode, way: Way, out: Output[]): void {
+  /** `octets` came from there. */
+  #seenAt(now: Monotonic, node: AttachedNode, way: Way, octets: number, out: Output[]): void {
     const same = sameFarEnd(way, node.way);
-    if (same && way.local === node.way.local) {
-      if (!node.validated && node.challenge === undefined) this.#challenge(now, node);
-      return;
-    }
     if (!same) {
       this.#counters.count('node-moved');
       if (node.validated) node.former = node.way;
       node.validated = false;
+      node.creditOctets = 0;
     }
-    this.#place(node, way, out);
-    if (same) this.#listener.changed(now, node);
-    else this.#challenge(now, node);
+    const granted = node.validated ? 0 : Math.max(0, AMPLIFICATION * octets - OWN_OCTETS);
+    if (!same || way.local !== node.way.local || granted > 0) {
+      node.creditOctets += granted;
+      this.#place(node, way, out);
+      this.#listener.changed(now, node);
+    }
+    if (!same || (!node.validated && node.challenge === undefined)) this.#challenge(now, node, octets);
   }
 
   #place(node: AttachedNode, way: Way, out: Output[]): void {
@@ -200,15 +233,18 @@ export class AttachedNodes {
     this.#listener.changed(now, node);
   }
 
-  #challenge(now: Monotonic, node: AttachedNode): void {
+  /** Until it is answered, or once where what came does not pay for more. */
+  #challenge(now: Monotonic, node: AttachedNode, octets: number): void {
     const challenge = this.#random(8);
     node.challenge = challenge;
-    this.#ask(now, node, node.way, { kind: 'challenge', challenge, way: undefined });
+    const retransmissionMs = AMPLIFICATION * octets < OWN_OCTETS ? CHALLENGE_MS : REQUEST_RETRANSMISSION_MS;
+    this.#ask(now, node, { kind: 'challenge', challenge, way: undefined }, retransmissionMs);
   }
 
-  #ask(now: Monotonic, { session }: AttachedNode, way: Way, purpose: ChallengePurpose): void {
+  #ask(now: Monotonic, node: AttachedNode, purpose: ChallengePurpose, retransmissionMs: number): void {
     const options = [{ type: 'challenge', challenge: purpose.challenge } as const];
-    this.#sessions.request(now, session, { type: 'path-challenge', options, way, attemptMs: CHALLENGE_MS }, purpose);
+    const asked = { type: 'path-challenge', options, way: purpose.way ?? node.way } as const;
+    this.#sessions.request(now, node.session, { ...asked, attemptMs: CHALLENGE_MS, retransmissionMs }, purpose);
   }
 
   challenged(
@@ -242,6 +278,7 @@ export class AttachedNodes {
     node.former = undefined;
     node.validated = true;
     this.#place(node, former, out);
+    this.#listener.changed(now, node);
   }
 
   ended(now: Monotonic, session: Session, out: Output[]): void {

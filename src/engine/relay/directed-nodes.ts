@@ -239,12 +239,12 @@ export class DirectedNodes {
 
   #partOf(node: DirectedNode): DesiredPart | undefined {
     const session = node.attached?.session ?? node.offered;
-    const way = node.attached === undefined ? node.offered?.way : node.attached.place;
+    const way = node.attached?.way ?? node.offered?.way;
     if (session === undefined || way === undefined) return undefined;
     const { tunnel: id, addresses } = node;
     const linkMtu = this.#context.linkMtu(way.local);
     return {
-      ...tunnelPart({ id, way, linkMtu, sessions: [session], addresses, peer: false }),
+      ...tunnelPart({ id, way, account: node.attached?.account, linkMtu, sessions: [session], addresses, peer: false }),
       translations: this.#nearOf(node),
     };
   }

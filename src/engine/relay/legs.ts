@@ -126,9 +126,10 @@ export class Legs {
 export function wish(leg: RelayLeg, out: Output[]): void {
   const { index, other, rateKilobits, node } = leg;
   const { local, remote, remotePort } = node.way;
-  const { validated } = node;
+  const { validated, account } = node;
+  const bound = account === undefined ? { validated } : { validated, account };
   const part: DesiredPart = {
-    relayLegs: [{ index, other: other?.index ?? 0, local, remote, remotePort, validated, rateKilobits }],
+    relayLegs: [{ index, other: other?.index ?? 0, local, remote, remotePort, ...bound, rateKilobits }],
   };
   out.push({ kind: 'want', key: wishKey(leg), part });
 }

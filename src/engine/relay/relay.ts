@@ -274,8 +274,8 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     else this.#nodes.established(now, session, this.#out);
   }
 
-  requested(now: Monotonic, session: Session, request: NtmobileMessage, way: Way): void {
-    if (way.relayIndex === 0) this.#nodes.heard(now, session, request, way, this.#out);
+  requested(now: Monotonic, session: Session, { transaction }: NtmobileMessage, way: Way, octets: number): void {
+    if (way.relayIndex === 0) this.#nodes.heard(now, session, { transaction, way, octets }, this.#out);
   }
 
   request(now: Monotonic, session: Session, message: NtmobileMessage, way: Way): NtmobileMessage | 'later' | undefined {

@@ -20,16 +20,8 @@ import {
   spotsOf,
 } from './hosts.ts';
 import type { Host, Internet, Wire } from './internet.ts';
+import { PlaceAccounts } from './place-accounts.ts';
 import { type Inner, isSealed, open, seal } from './sealed-text.ts';
-
-/** To a place where nobody showed yet that it is: so many times the octets that came from there. */
-const AMPLIFICATION = 3;
-
-interface Leg {
-  readonly wish: DesiredRelayLeg;
-  received: number;
-  sent: number;
-}
 
 export class RelayHost implements Host {
   readonly name = 'relay';
@@ -40,7 +32,7 @@ export class RelayHost implements Host {
   /** Real addresses that were sent to, each time. */
   readonly reached: IpAddress[] = [];
   readonly #internet: Internet;
-  readonly #legs = new Map<string, Leg>();
+  readonly #accounts = new PlaceAccounts();
   readonly #parts = new Map<string, DesiredPart>();
   readonly #stored = new Map<string, { readonly table: string; readonly key: string; readonly value: JsonValue }>();
   /** The kernel's memory of connections: it outlives the daemon. */
@@ -86,7 +78,7 @@ export class RelayHost implements Host {
   restart(stored = true): void {
     if (!stored) this.#stored.clear();
     this.down = false;
-    this.#legs.clear();
+    this.#accounts.keep([]);
     this.#parts.clear();
     this.engine = this.#make();
     this.#start(this.#internet.now);
@@ -109,25 +101,24 @@ export class RelayHost implements Host {
 
   #forward({ from, relayIndex, octets }: Wire): void {
     const leg = this.#leg(relayIndex);
-    const other = leg === undefined ? undefined : this.#leg(leg.wish.other);
-    if (leg === undefined || leg.wish.remote !== from.address || leg.wish.remotePort !== from.port) return;
-    leg.received += octets.length;
-    if (other === undefined) return;
-    if (!other.wish.validated && other.sent + octets.length > AMPLIFICATION * other.received) return;
-    other.sent += octets.length;
-    const { local, remote, remotePort, index } = other.wish;
+    if (leg === undefined || leg.remote !== from.address || leg.remotePort !== from.port) return;
+    this.#accounts.came(leg, octets.length);
+    const other = this.#leg(leg.other);
+    if (other === undefined || !this.#accounts.take(other, octets.length)) return;
+    const { local, remote, remotePort, index } = other;
     const ends = { from: { address: local, port: PORT }, to: { address: remote, port: remotePort } };
     this.#internet.send(this, { ...ends, relayIndex: index, octets });
   }
 
-  #leg(index: number): Leg | undefined {
-    for (const leg of this.#legs.values()) if (leg.wish.index === index) return leg;
-    return undefined;
+  #leg(index: number): DesiredRelayLeg | undefined {
+    return this.#all('relayLegs').find((leg) => leg.index === index);
   }
 
   // --- general nodes ---
 
-  #all<K extends 'tunnels' | 'securityAssociations' | 'planeRoutes' | 'translations' | 'addressMaps'>(kind: K) {
+  #all<K extends 'relayLegs' | 'tunnels' | 'securityAssociations' | 'planeRoutes' | 'translations' | 'addressMaps'>(
+    kind: K,
+  ) {
     return [...this.#parts.values()].flatMap(
       (part): readonly NonNullable<DesiredPart[K]>[number][] => part[kind] ?? [],
     );
@@ -140,15 +131,17 @@ export class RelayHost implements Host {
   #open(now: Monotonic, wire: Wire): void {
     const opened = open(wire.octets, this.#all('securityAssociations'));
     if (opened === undefined || this.#tunnelOf(opened.inner.source) !== opened.tunnel) return;
-    this.#goOut(now, opened.inner);
     const { relayIndex, ...ends } = pathOf(wire);
     const tunnel = this.#all('tunnels').find(({ id }) => id === opened.tunnel);
-    if (tunnel?.remote === ends.remote && tunnel.remotePort === ends.remotePort) return;
+    const there = tunnel?.remote === ends.remote && tunnel.remotePort === ends.remotePort;
+    if (there) this.#accounts.came(tunnel, wire.octets.length);
+    this.#goOut(opened.inner);
+    if (there) return;
     this.#step(now, { ...ends, kind: 'roaming', tunnel: opened.tunnel, relayIndex });
   }
 
   /** Between the families where that is wished, then to what stands for the virtual address; the server says the same back. */
-  #goOut(now: Monotonic, inner: Inner): void {
+  #goOut(inner: Inner): void {
     const translations = this.#all('translations');
     const far = translations.find((one) => one.side === 'far' && one.inner === inner.to);
     const near = translations.find((one) => one.side === 'near' && one.inner === inner.source);
@@ -160,10 +153,15 @@ export class RelayHost implements Host {
     if (real === undefined) return;
     this.#connections.set(connection, real);
     this.reached.push(real);
-    this.#comeBack(now, { source: to, to: source, text: inner.text });
+    this.#comeBack({ source: to, to: source, text: inner.text });
   }
 
-  #comeBack(_now: Monotonic, inner: Inner): void {
+  /** A server sends, asked or not; `source` is its virtual address, or what stands for it in the other family. */
+  serverSays(inner: Inner): void {
+    this.#comeBack(inner);
+  }
+
+  #comeBack(inner: Inner): void {
     const translations = this.#all('translations');
     const near = translations.find((one) => one.side === 'near' && one.outer === inner.to);
     const far = translations.find((one) => one.side === 'far' && one.outer === inner.source);
@@ -175,7 +173,8 @@ export class RelayHost implements Host {
     if (tunnel === undefined || send === undefined) return;
     const { local, localPort, remote, remotePort } = tunnel;
     const wire = { from: { address: local, port: localPort }, to: { address: remote, port: remotePort } };
-    this.#internet.send(this, { ...wire, relayIndex: 0, octets: seal(send, { source, to, text: inner.text }) });
+    const octets = seal(send, { source, to, text: inner.text });
+    if (this.#accounts.take(tunnel, octets.length)) this.#internet.send(this, { ...wire, relayIndex: 0, octets });
   }
 
   // --- the engine ---
@@ -205,11 +204,6 @@ export class RelayHost implements Host {
   #want(key: string, part: DesiredPart | undefined): void {
     if (part === undefined) this.#parts.delete(key);
     else this.#parts.set(key, part);
-    const [wish] = part?.relayLegs ?? [];
-    const former = this.#legs.get(key);
-    const same = former?.wish.remote === wish?.remote && former?.wish.remotePort === wish?.remotePort;
-    if (wish === undefined) this.#legs.delete(key);
-    else if (former !== undefined && same) this.#legs.set(key, { ...former, wish });
-    else this.#legs.set(key, { wish, received: 0, sent: 0 });
+    this.#accounts.keep([...this.#all('relayLegs'), ...this.#all('tunnels')]);
   }
 }

@@ -16,6 +16,16 @@ export const REQUEST_ATTEMPT_MS = 8_000;
 const ANSWERS_KEPT = 16;
 const ANSWER_KEPT_MS = 2 * REQUEST_ATTEMPT_MS;
 
+/** Of the padding of a request that is sent again: a path that is too narrow for the first one lets it through. */
+export const SHORT_PADDING_OCTETS = 80;
+
+function withShortPadding(message: NtmobileMessage): NtmobileMessage {
+  const options = message.options.map((option) =>
+    option.type === 'padding' ? { ...option, data: option.data.subarray(0, SHORT_PADDING_OCTETS) } : option,
+  );
+  return { ...message, options };
+}
+
 /** For how long a request is sent again, and after how long for the first time. */
 export interface RequestTimes {
   readonly attemptMs?: number;
@@ -48,7 +58,7 @@ export class PendingRequests<P> {
     { attemptMs = REQUEST_ATTEMPT_MS, retransmissionMs = REQUEST_RETRANSMISSION_MS }: RequestTimes = {},
   ): void {
     const pending: PendingRequest<P> = {
-      ...request,
+      ...{ ...request, message: withShortPadding(request.message) },
       ...{ endsAt: after(now, attemptMs), waitMs: retransmissionMs, heapIndex: -1, dueAt: NEVER },
     };
     const ofSession = this.#bySession.get(request.session) ?? new Map<number, PendingRequest<P>>();

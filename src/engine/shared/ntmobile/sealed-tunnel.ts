@@ -4,7 +4,13 @@
  * No RFC: docs/ntmobile.md §3 (sealed data)
  */
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
-import type { DesiredPart, DesiredSecurityAssociations, SealingCipher, SealingKey } from '#engine/contract.ts';
+import type {
+  DesiredPart,
+  DesiredSecurityAssociations,
+  PlaceAccount,
+  SealingCipher,
+  SealingKey,
+} from '#engine/contract.ts';
 import { Suite } from '#wire/ntmobile-datagram.ts';
 import type { KeyGeneration, Session } from './session.ts';
 import type { Way } from './way.ts';
@@ -16,6 +22,8 @@ const SMALLEST_MTU = 1280;
 export interface TunnelState {
   readonly id: number;
   readonly way: Way;
+  /** Where nobody showed yet that the other end is there. */
+  readonly account?: PlaceAccount | undefined;
   /** Octets, of the link that the way leaves by. */
   readonly linkMtu: number;
   /** Seals with the first one's keys, opens with those of all. */
@@ -27,12 +35,13 @@ export interface TunnelState {
 }
 
 /** One tunnel with its keys and routes. */
-export function tunnelPart({ id, way, linkMtu, sessions, addresses, peer }: TunnelState): DesiredPart {
+export function tunnelPart({ id, way, account, linkMtu, sessions, addresses, peer }: TunnelState): DesiredPart {
   const { local, localPort, remote, remotePort, relayIndex } = way;
   return {
     tunnels: [
       {
         ...{ id, encapsulation: 'sealed', local, localPort, remote, remotePort, relayIndex },
+        ...(account === undefined ? {} : { validated: false, account }),
         mtu: Math.max(SMALLEST_MTU, linkMtu - OVERHEAD),
       },
     ],

@@ -61,8 +61,8 @@ export interface SessionListener<P> {
     answer: NtmobileMessage | undefined,
     way: Way | undefined,
   ): void;
-  /** A request was opened, before anything is done for it: by `way` its sender may show that it is elsewhere. */
-  requested?(now: Monotonic, session: Session, request: NtmobileMessage, way: Way): void;
+  /** A request was opened, before anything is done for it: by `way` its sender may show that it is elsewhere. `octets`: of its datagram. */
+  requested?(now: Monotonic, session: Session, request: NtmobileMessage, way: Way, octets: number): void;
   /** No handshake came about, or the keys are at their end. The session is no more. */
   ended(now: Monotonic, session: Session): void;
 }

@@ -337,7 +337,7 @@ export class Sessions<P> {
     }
     this.#listener.observed?.({ kind: 'message', direction: 'in', way, message });
     if (message.answer) this.#receiveAnswer(now, way, session, message);
-    else this.#receiveRequest(now, way, session, message);
+    else this.#receiveRequest(now, way, session, message, octets.length);
   }
 
   #receiveAnswer(now: Monotonic, way: Way, session: Session, answer: NtmobileMessage): void {
@@ -349,8 +349,8 @@ export class Sessions<P> {
     if (request.purpose !== undefined) this.#listener.answered(now, session, request.purpose, answer, way);
   }
 
-  #receiveRequest(now: Monotonic, way: Way, session: Session, message: NtmobileMessage): void {
-    this.#listener.requested?.(now, session, message, way);
+  #receiveRequest(now: Monotonic, way: Way, session: Session, message: NtmobileMessage, octets: number): void {
+    this.#listener.requested?.(now, session, message, way, octets);
     if (message.type === 'keep-alive') {
       this.#sendMessage(session, { ...message, answer: true, options: [] }, way);
       return;

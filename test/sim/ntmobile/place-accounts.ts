@@ -1,0 +1,49 @@
+/** What a relay's plane sends to places where nobody showed yet that a node is. docs/ntmobile.md §9. */
+import type { DesiredRelayLeg, DesiredTunnel } from '#engine/contract.ts';
+
+/** So many times the octets that came from there. */
+const AMPLIFICATION = 3;
+
+type Bounded = Pick<DesiredRelayLeg | DesiredTunnel, 'validated' | 'account' | 'remote' | 'remotePort'>;
+
+interface Account {
+  received: number;
+  sent: number;
+}
+
+export class PlaceAccounts {
+  readonly #accounts = new Map<string, Account>();
+
+  came(from: Bounded, octets: number): void {
+    const account = this.#of(from);
+    if (account !== undefined) account.received += octets;
+  }
+
+  /** Whether it may go; then it is counted as gone. */
+  take(to: Bounded, octets: number): boolean {
+    const account = this.#of(to);
+    if (account === undefined) return true;
+    const most = AMPLIFICATION * account.received + (to.account?.creditOctets ?? 0);
+    if (account.sent + octets > most) return false;
+    account.sent += octets;
+    return true;
+  }
+
+  /** What nothing leads to any more is forgotten. */
+  keep(all: readonly Bounded[]): void {
+    const kept = new Set(all.map(keyOf));
+    for (const key of this.#accounts.keys()) if (!kept.has(key)) this.#accounts.delete(key);
+  }
+
+  #of(one: Bounded): Account | undefined {
+    const key = keyOf(one);
+    if (key === undefined) return undefined;
+    const account = this.#accounts.get(key) ?? { received: 0, sent: 0 };
+    this.#accounts.set(key, account);
+    return account;
+  }
+}
+
+function keyOf({ validated, account, remote, remotePort }: Bounded): string | undefined {
+  return validated === false ? `${account?.number ?? 0} ${remote} ${remotePort}` : undefined;
+}
