@@ -189,6 +189,10 @@ describe('a connection', () => {
       await plug(network);
       expect(await talk.ask()).toBe(same);
     }
+    // Data goes there before the relay knows that its node is there; only what it knows is in its store.
+    const proved = async (): Promise<boolean> =>
+      objectsOf(await relay().request('nodes')).some(({ validated }) => validated === true);
+    await waitFor(proved, { timeoutMs: 5_000, what: 'the relay to know where its node is' });
     await relay().kill();
     const empty = async (): Promise<boolean> => (await run(['nft', 'list', 'ruleset'], { namespace: 'rsn' })) === '';
     await waitFor(empty, { timeoutMs: 5_000, what: 'the table to go' });
