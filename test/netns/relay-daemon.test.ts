@@ -67,6 +67,13 @@ async function untilRegistered(): Promise<void> {
   await waitFor(registered, { timeoutMs: 10_000, what: 'the relay to register' });
 }
 
+/** Data goes to a new place before the relay knows that its node is there, and only what it knows is in its store. */
+async function untilProved(): Promise<void> {
+  const proved = async (): Promise<boolean> =>
+    objectsOf(await relay().request('nodes')).every(({ validated }) => validated === true);
+  await waitFor(proved, { timeoutMs: 5_000, what: 'the relay to know where its nodes are' });
+}
+
 const general = async () => objectsOf(await relay().request('general'));
 
 beforeAll(async () => {
@@ -136,6 +143,7 @@ describe('the relay', () => {
       await plug(network);
       expect(await talk.ask()).toBe(`${relayAddress} ${real}`);
     }
+    await untilProved();
     await relay().kill();
     await relay().start();
     expect(await talk.ask()).toBe(`${relayAddress} ${real}`);
@@ -189,10 +197,7 @@ describe('a connection', () => {
       await plug(network);
       expect(await talk.ask()).toBe(same);
     }
-    // Data goes there before the relay knows that its node is there; only what it knows is in its store.
-    const proved = async (): Promise<boolean> =>
-      objectsOf(await relay().request('nodes')).some(({ validated }) => validated === true);
-    await waitFor(proved, { timeoutMs: 5_000, what: 'the relay to know where its node is' });
+    await untilProved();
     await relay().kill();
     const empty = async (): Promise<boolean> => (await run(['nft', 'list', 'ruleset'], { namespace: 'rsn' })) === '';
     await waitFor(empty, { timeoutMs: 5_000, what: 'the table to go' });
