@@ -1,16 +1,24 @@
 /**
- * One end of TCP connections that last. `serve PORT`: answers each line by the addresses of both ends. `connect HOST PORT SOURCE`: sends the lines of
- * its standard input and prints the answers.
+ * One end of TCP connections that last. `serve PORT`: answers each line by the addresses of both ends, and `go on` again and again, until the
+ * connection ends. `connect HOST PORT SOURCE`: sends the lines of its standard input and prints the answers.
  */
 import { createConnection, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 
+const AGAIN_MS = 50;
+
 const [mode, ...rest] = process.argv.slice(2);
 if (mode === 'serve') {
   const server = createServer((socket) => {
+    const answer = `${socket.remoteAddress} ${socket.localAddress}\n`.replaceAll('::ffff:', '');
+    let again: NodeJS.Timeout | undefined;
     socket.on('error', () => {});
+    socket.on('close', () => clearInterval(again));
     createInterface(socket)
-      .on('line', () => socket.write(`${socket.remoteAddress} ${socket.localAddress}\n`.replaceAll('::ffff:', '')))
+      .on('line', (line) => {
+        if (line === 'go on') again ??= setInterval(() => socket.write(answer), AGAIN_MS);
+        else socket.write(answer);
+      })
       .on('error', () => {});
   });
   server.listen(Number(rest[0]), '::', () => console.log('ready'));

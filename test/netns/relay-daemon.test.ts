@@ -20,6 +20,8 @@ const MAIN = new URL('../../daemons/rsn/main.ts', import.meta.url).pathname;
 const NAMES = `${LAB_DIRECTORY}/names.json`;
 const PORT = 7;
 const TABLE = ['nft', 'list', 'table', 'inet', 'sojourn-rsn'];
+/** What docs/operating.md has operators give the kernel, so that a restart resets nothing. */
+const RESTART = new URL('../../examples/rsn-restart.nft', import.meta.url).pathname;
 
 let nodes: NtmobileNodes;
 let leftovers: Leftovers;
@@ -74,6 +76,17 @@ async function untilProved(): Promise<void> {
   await waitFor(proved, { timeoutMs: 5_000, what: 'the relay to know where its nodes are' });
 }
 
+async function untilNoTable(): Promise<void> {
+  const gone = async (): Promise<boolean> => (await nodes.lab.attempt('rsn', TABLE)).code !== 0;
+  await waitFor(gone, { timeoutMs: 5_000, what: 'the table to go' });
+}
+
+/** Packets of connections through the relay that came while it was away. */
+async function keptOff(): Promise<number> {
+  const table = await run(['nft', 'list', 'table', 'inet', 'sojourn-rsn-restart'], { namespace: 'rsn' });
+  return [...table.matchAll(/counter packets (\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
 const general = async () => objectsOf(await relay().request('general'));
 
 beforeAll(async () => {
@@ -89,6 +102,7 @@ beforeAll(async () => {
     );
   running.push(nodes.lab.spawn('rsn', [process.execPath, join(import.meta.dirname, 'scripted-name-server.ts'), NAMES]));
   for (const one of running) await one.ready('ready');
+  await run(['nft', '-f', RESTART], { namespace: 'rsn' });
   leftovers = await Leftovers.since(['rsn']);
 });
 afterAll(async () => await nodes?.close());
@@ -199,8 +213,7 @@ describe('a connection', () => {
     }
     await untilProved();
     await relay().kill();
-    const empty = async (): Promise<boolean> => (await run(['nft', 'list', 'ruleset'], { namespace: 'rsn' })) === '';
-    await waitFor(empty, { timeoutMs: 5_000, what: 'the table to go' });
+    await untilNoTable();
     await relay().start();
     const started = nowMs();
     expect(await talk.ask()).toBe(same);
@@ -208,6 +221,32 @@ describe('a connection', () => {
     expect(nowMs() - started).toBeLessThan(10_000);
     expect(await talk.ask()).toBe(same);
   });
+
+  it.each(['A', 'AAAA'] as const)(
+    'over which its server sends while the relay is away is not reset: %s',
+    async (type) => {
+      say(REAL);
+      using talk = await connect(await virtualOf('www.example', type));
+      talk.tell('go on');
+      const more = async (what: string): Promise<void> => {
+        const before = talk.heard.length;
+        await waitFor(() => talk.heard.length > before + 5, { timeoutMs: 20_000, what });
+      };
+      await more('lines before');
+      const before = await keptOff();
+      await relay().kill();
+      await waitFor(async () => (await keptOff()) > before, {
+        timeoutMs: 10_000,
+        what: 'the server to send meanwhile',
+      });
+      await relay().start();
+      await more('lines afterwards');
+      const now = await keptOff();
+      await more('lines that nothing keeps off');
+      expect(await keptOff()).toBe(now);
+      expect(talk.heard.filter((line) => line.startsWith('failed'))).toEqual([]);
+    },
+  );
 
   it('goes on when the server’s name leads elsewhere, where the next one goes', async () => {
     say({ 'changing.example': REAL['www.example'] });
