@@ -11,7 +11,7 @@ const PACE_MS = 20;
 /** A way in use that is silent for longer than this and an attempt is given up. */
 const LIVENESS_MS = 5_000;
 const SPARE_MS = 20_000;
-const FIRST_RETRY_MS = 15_000;
+const FIRST_RETRY_MS = 2_000;
 const LONGEST_RETRY_MS = 300_000;
 const MOST_WAYS = 16;
 /** Another way is taken only when it is so much shorter. */
