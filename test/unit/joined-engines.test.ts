@@ -89,11 +89,12 @@ describe.each<readonly [string, boolean]>([
   });
 
   it('asks NTMobile for names, and is due when the first of both is', () => {
-    const answers = step({ kind: 'query', id: 3, name: 'cn.example', unreachable: false });
-    expect(answers).toMatchObject([{ kind: 'answer', id: 3, answer: { outcome: 'forward' } }]);
+    // Which names are its own a node knows after its first login.
+    expect(step({ kind: 'query', id: 3, name: 'cn.example', unreachable: false })).toEqual([]);
     step({ kind: 'network', interfaces: [ETH0] });
     const outcome = { granted: false, reason: 'unreachable', message: 'no', final: false } as const;
-    step({ kind: 'logged-in', outcome });
+    const answers = step({ kind: 'logged-in', outcome }).filter(({ kind }) => kind === 'answer');
+    expect(answers).toMatchObject([{ kind: 'answer', id: 3, answer: { outcome: 'forward' } }]);
     const due = engine.deadline();
     expect(due).toBeLessThan(NEVER);
     now = due;
