@@ -54,7 +54,9 @@ export class Reconciler {
   readonly #routes;
   readonly #rules;
   readonly #proxyNeighbours;
-  /** In the order of making. */
+  /** What the plane does, in the order of making. */
+  readonly #planeTables;
+  /** All of it, in the order of making. */
   readonly #tables;
   /** In the order of breaking. */
   readonly #reversed;
@@ -86,13 +88,16 @@ export class Reconciler {
     this.#routes = new DesiredTable(routeKind(kernel));
     this.#rules = new DesiredTable(ruleKind(kernel));
     this.#proxyNeighbours = new DesiredTable(proxyNeighbourKind(kernel));
-    this.#tables = [
+    this.#planeTables = [
       this.#securityAssociations,
       this.#tunnels,
       this.#overlays,
       this.#planeRoutes,
       this.#relayLegs,
       this.#translations,
+    ];
+    this.#tables = [
+      ...this.#planeTables,
       this.#addressMaps,
       this.#addresses,
       this.#routes,
@@ -159,10 +164,12 @@ export class Reconciler {
     this.retry(now);
   }
 
-  /** Withdraws everything, in reverse. */
+  /** Withdraws everything, in reverse, but first what lets packets in: answers to them must not find the rules gone that keep them from the open. */
   clear(now: Monotonic): void {
     this.#parts.clear();
     for (const table of this.#tables) table.clear();
+    const attempt = this.#attempt(now);
+    for (const table of this.#planeTables.toReversed()) table.break(attempt);
     this.break(now);
   }
 

@@ -86,6 +86,22 @@ describe('one step', () => {
     expect(settle()).toEqual(['address eth0 2001:db8:1::5', 'no address %tun 2001:db8:1::5']);
   });
 
+  it('takes no more packets before anything else goes, when all of it goes', () => {
+    const { log, reconciler, settle } = world();
+    reconciler.want('home', homeOn('%tun'));
+    reconciler.want('tunnel', tunnelTo('2001:db8:2::2'));
+    settle();
+    log.length = 0;
+    reconciler.clear(NOW);
+    expect(log).toEqual([
+      'no plane 2001:db8:1::5/128',
+      'no tunnel 1',
+      'no rule 1000',
+      'no route ::/0 table 100 metric 0',
+      'no address %tun 2001:db8:1::5',
+    ]);
+  });
+
   it('changes a tunnel in place', () => {
     const { reconciler, settle } = world();
     reconciler.want('tunnel', tunnelTo('2001:db8:2::2'));
