@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
-import { tallyOf } from '../tally.ts';
+import { failedFiles, settledBy, type Tally, tallyOf } from '../tally.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'sojourn-tally-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -16,6 +16,11 @@ function reportOf(testResults: readonly unknown[]): string {
 function fileOf(name: string, assertionResults: readonly unknown[], status = 'passed', message = '') {
   return { name: join(process.cwd(), name), status, message, assertionResults };
 }
+
+const failuresOf = ({ files, faults }: Tally): readonly string[] => [
+  ...[...files.values()].flatMap(({ failures }) => failures),
+  ...faults,
+];
 
 describe('the tally of a run', () => {
   it('counts what passed, and names what failed with its reason', () => {
@@ -31,22 +36,22 @@ describe('the tally of a run', () => {
       ]),
     ]);
     const tally = tallyOf(report, 1, 'pure 1/1');
-    expect(tally.passed).toBe(1);
-    expect(tally.failures).toEqual(['test/a.test.ts > a fails\n  expected 1, got 2\n      at here']);
+    expect(tally.files.get('test/a.test.ts')?.passed).toBe(1);
+    expect(failuresOf(tally)).toEqual(['test/a.test.ts > a fails\n  expected 1, got 2\n      at here']);
   });
 
   it('counts a file that could not be run', () => {
     const report = reportOf([fileOf('test/b.test.ts', [], 'failed', 'cannot find module')]);
-    expect(tallyOf(report, 1, 'pure 1/1').failures).toEqual(['test/b.test.ts\n  cannot find module']);
+    expect(failuresOf(tallyOf(report, 1, 'pure 1/1'))).toEqual(['test/b.test.ts\n  cannot find module']);
   });
 
   it('counts a run that died before its report, and one that failed although no test did', () => {
-    const [died] = tallyOf(join(directory, 'none.json'), 137, 'netns 1/2').failures;
+    const [died] = failuresOf(tallyOf(join(directory, 'none.json'), 137, 'netns 1/2'));
     expect(died).toContain('netns 1/2: no report (exit code 137)');
     const report = reportOf([
       fileOf('test/a.test.ts', [{ fullName: 'a works', status: 'passed', failureMessages: [] }]),
     ]);
-    expect(tallyOf(report, 1, 'pure 1/1').failures).toEqual(['pure 1/1: exit code 1, and no test failed']);
+    expect(failuresOf(tallyOf(report, 1, 'pure 1/1'))).toEqual(['pure 1/1: exit code 1, and no test failed']);
   });
 
   it('shortens a long reason', () => {
@@ -54,8 +59,39 @@ describe('the tally of a run', () => {
     const report = reportOf([
       fileOf('test/a.test.ts', [{ fullName: 'a fails', status: 'failed', failureMessages: [reason] }]),
     ]);
-    const [failure = ''] = tallyOf(report, 1, 'pure 1/1').failures;
+    const [failure = ''] = failuresOf(tallyOf(report, 1, 'pure 1/1'));
     expect(failure.split('\n')).toHaveLength(14);
     expect(failure).toContain('28 more lines');
+  });
+});
+
+describe('files that are run once more', () => {
+  const passed = { fullName: 'works', status: 'passed', failureMessages: [] };
+  const failed = { fullName: 'fails', status: 'failed', failureMessages: ['why'] };
+  const first = () =>
+    tallyOf(
+      reportOf([
+        fileOf('test/a.test.ts', [passed, failed]),
+        fileOf('test/b.test.ts', [passed, passed]),
+        fileOf('test/c.test.ts', [], 'failed', 'no lab'),
+      ]),
+      1,
+      'netns',
+    );
+
+  it('are those with a failure', () => {
+    expect(failedFiles(first())).toEqual(['test/a.test.ts', 'test/c.test.ts']);
+  });
+
+  it('were unstable when all of it passes, and have failed when anything fails again, or does not run', () => {
+    const before = first();
+    const again = reportOf([fileOf('test/a.test.ts', [passed, failed]), fileOf('test/c.test.ts', [passed, passed])]);
+    const tally = settledBy(before, tallyOf(again, 1, 'netns'));
+    expect(failuresOf(tally)).toEqual(['test/a.test.ts > fails\n  why']);
+    expect(tally.unstable).toEqual(['test/c.test.ts\n  no lab']);
+    expect([...tally.files.values()].map((file) => file.passed)).toEqual([1, 2, 2]);
+    const gone = settledBy(before, tallyOf(join(directory, 'none.json'), 137, 'netns'));
+    expect(failuresOf(gone)).toEqual(failuresOf(before));
+    expect(gone.unstable).toEqual([]);
   });
 });
