@@ -1,10 +1,10 @@
-/** Keeps docs/protocols.md true: files and tests that it names exist, and no file that names an RFC is missing from it. */
+/** Keeps docs/reference/protocols.md true: files and tests that it names exist, and no file that names an RFC is missing from it. */
 import { existsSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { filesBelow, isNode, parseSource, REPOSITORY, readSource, walk } from './tidy/source.ts';
 
-const PAGE = 'docs/protocols.md';
+const PAGE = 'docs/reference/protocols.md';
 const SHORT_PATHS: Readonly<Record<string, string>> = {
   ha: 'src/engine/home-agent',
   mn: 'src/engine/mobile-node',

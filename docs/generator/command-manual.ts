@@ -26,7 +26,7 @@ export function commandManual(): string {
     ),
     '.PP',
     roffText(
-      'Tables are for people and may change; --json is for programs, complete and stable: docs/cli.md lists the members.',
+      'Tables are for people and may change; --json is for programs, complete and stable: docs/reference/cli.md lists the members.',
     ),
     '.SH OPTIONS',
     ...globalOptions().flatMap(([flags, about]) => item(flags, about)),

@@ -1,4 +1,4 @@
-/** docs/cli.md: the commands of `sojourn`, and what `--json` gives. */
+/** docs/reference/cli.md: the commands of `sojourn`, and what `--json` gives. */
 import { EVENT_FIELDS } from '#engine/shared/event-table.ts';
 import { type AnswerForm, QUESTIONS } from '#ops/answer-table.ts';
 import { commands, globalOptions } from './commands.ts';
@@ -40,9 +40,9 @@ const MESSAGE = {
 const EVENT = {
   number: 'counts from 1; a gap tells that events were missed',
   at: 'when, ISO 8601',
-  name: 'id of the event, see docs/events.md',
+  name: 'id of the event, see docs/reference/events.md',
   level: 'debug, info or warn',
-  fields: `members as docs/events.md says, for example ${code('homeAddress')}: ${EVENT_FIELDS.homeAddress}`,
+  fields: `members as docs/reference/events.md says, for example ${code('homeAddress')}: ${EVENT_FIELDS.homeAddress}`,
 };
 
 export function commandsPage(): string {

@@ -14,11 +14,11 @@ import { metricsPage } from './metrics-page.ts';
 export async function documents(): Promise<ReadonlyMap<string, string>> {
   const daemons = await Promise.all(roles().map(configurationOf));
   const written = new Map([
-    ['docs/configuration.md', configurationPage(daemons, saidOfWrong())],
-    ['docs/cli.md', commandsPage()],
+    ['docs/reference/configuration.md', configurationPage(daemons, saidOfWrong())],
+    ['docs/reference/cli.md', commandsPage()],
     ['man/sojourn.1', commandManual()],
-    ['docs/events.md', eventsPage()],
-    ['docs/metrics.md', metricsPage()],
+    ['docs/reference/events.md', eventsPage()],
+    ['docs/reference/metrics.md', metricsPage()],
   ]);
   for (const daemon of daemons) {
     const example = `examples/${daemon.role}.yaml`;

@@ -1,4 +1,4 @@
-/** docs/events.md: every event and log line, of the one table there is. */
+/** docs/reference/events.md: every event and log line, of the one table there is. */
 import { EVENT_FIELDS, EVENT_GROUPS, type EventFieldName, type EventRow } from '#engine/shared/event-table.ts';
 import { cell, code, table } from './markdown.ts';
 import { sentence } from './text.ts';

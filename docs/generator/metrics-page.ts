@@ -1,4 +1,4 @@
-/** docs/metrics.md: every metric, and every reason, action and drop that is a label of one. */
+/** docs/reference/metrics.md: every metric, and every reason, action and drop that is a label of one. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { REASONS } from '#account-server/reasons.ts';

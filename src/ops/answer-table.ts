@@ -1,5 +1,5 @@
 /**
- * What daemons answer to each question of `sojourn`: the single source of docs/cli.md, and of what a test holds real answers to. A name that
+ * What daemons answer to each question of `sojourn`: the single source of docs/reference/cli.md, and of what a test holds real answers to. A name that
  * ends in `?` may be absent or null; members that are here stay, under the same name and with the same meaning.
  */
 
@@ -290,7 +290,7 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
     ],
   },
   stats: {
-    about: 'counters, by the names of docs/metrics.md',
+    about: 'counters, by the names of docs/reference/metrics.md',
     forms: [
       {
         daemons: ['ha', ...MOBILE],

@@ -8,7 +8,7 @@ const SHORTEST_WATCH_SECONDS = 0.1;
 
 export function addQuestions(root: Command): void {
   for (const [name, { about }] of Object.entries(QUESTIONS)) question(root, name, about);
-  question(root, 'metrics', 'metrics as Prometheus reads them (docs/metrics.md)');
+  question(root, 'metrics', 'metrics as Prometheus reads them (docs/reference/metrics.md)');
 }
 
 function question(root: Command, name: string, about: string): void {

@@ -8,7 +8,7 @@ import { formatEvent, formatMessage } from './views.ts';
 export function addStreams(root: Command): void {
   root
     .command('events')
-    .description('what happened lately (docs/events.md)')
+    .description('what happened lately (docs/reference/events.md)')
     .option('-f, --follow', 'go on with what happens from now')
     .option('-n, --last <count>', 'how many of the past', whole, 50)
     .action((options: { follow?: true; last: number }, command: Command) => events(optionsOf(command), options));

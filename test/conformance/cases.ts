@@ -1,9 +1,9 @@
-/** The table of docs/conformance.md, and the case ids that tests prove. */
+/** The table of docs/explain/conformance.md, and the case ids that tests prove. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { filesBelow, parseSource, REPOSITORY, readSource, type Source, walk } from '../tidy/source.ts';
 
-export const PAGE = 'docs/conformance.md';
+export const PAGE = 'docs/explain/conformance.md';
 export const STATES = ['pass', 'open', 'not applicable'] as const;
 
 /** Suites of which every case is in the table: how many there are, and what their ids look like. */

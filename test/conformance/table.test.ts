@@ -1,4 +1,4 @@
-/** Keeps docs/conformance.md true: every case of a suite once, a test behind each that passes, and none forgotten that a test proves. */
+/** Keeps docs/explain/conformance.md true: every case of a suite once, a test behind each that passes, and none forgotten that a test proves. */
 import { describe, expect, it } from 'vitest';
 import { parseSource } from '../tidy/source.ts';
 import {

@@ -1,5 +1,5 @@
 /**
- * `node test/conformance/write-table.ts`: brings docs/conformance.md to what the tests prove now. A case that a test names becomes
+ * `node test/conformance/write-table.ts`: brings docs/explain/conformance.md to what the tests prove now. A case that a test names becomes
  * `pass`; one that lost its test becomes `open`; what is said of the others stays.
  */
 import { writeFileSync } from 'node:fs';

@@ -1,5 +1,5 @@
 /**
- * The lab in containers, as somebody has it who types what docs/docker.md says: build, up, moves, the demonstration, down.
+ * The lab in containers, as somebody has it who types what docs/guides/docker-lab.md says: build, up, moves, the demonstration, down.
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

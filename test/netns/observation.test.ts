@@ -169,7 +169,7 @@ const ANSWERS = Object.entries(QUESTIONS).flatMap(([command, { forms }]) =>
 );
 
 describe('answers', () => {
-  it.each(ANSWERS)('%s of %s has the members of docs/cli.md', async (command, role, form) => {
+  it.each(ANSWERS)('%s of %s has the members of docs/reference/cli.md', async (command, role, form) => {
     const values: JsonValue[] = [];
     for (const { daemon, role: own } of observed.daemons()) {
       // Of mobile nodes only those of NTMobile have paths.

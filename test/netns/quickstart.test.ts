@@ -1,4 +1,4 @@
-/** docs/quickstart.md, followed to the letter: every command in it succeeds, and shows what the page says. */
+/** docs/get-started/quickstart.md, followed to the letter: every command in it succeeds, and shows what the page says. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -7,7 +7,7 @@ import { missingOf, PageShell, type Step, stepsOf } from './followed-page.ts';
 import { mayBecomeNobody } from './processes.ts';
 
 const REPOSITORY = new URL('../..', import.meta.url).pathname;
-const PAGE = `${REPOSITORY}docs/quickstart.md`;
+const PAGE = `${REPOSITORY}docs/get-started/quickstart.md`;
 const NOTES = '/run/quickstart';
 /** What the page would write on the machine goes to memory. */
 const SET_UP = `
@@ -55,7 +55,7 @@ async function follow({ commands, seen }: Step): Promise<void> {
 }
 
 // As the page says: an ordinary user's namespaces are no place for overlays and "ip netns exec".
-describe.runIf(mayBecomeNobody())('docs/quickstart.md', () => {
+describe.runIf(mayBecomeNobody())('docs/get-started/quickstart.md', () => {
   let before: Readonly<Record<string, readonly string[]>> = {};
 
   beforeAll(() => {

@@ -20,7 +20,7 @@ const MAIN = new URL('../../daemons/rsn/main.ts', import.meta.url).pathname;
 const NAMES = `${LAB_DIRECTORY}/names.json`;
 const PORT = 7;
 const TABLE = ['nft', 'list', 'table', 'inet', 'sojourn-rsn'];
-/** What docs/operating.md has operators give the kernel, so that a restart resets nothing. */
+/** What docs/guides/operating.md has operators give the kernel, so that a restart resets nothing. */
 const RESTART = new URL('../../examples/rsn-restart.nft', import.meta.url).pathname;
 
 let nodes: NtmobileNodes;

@@ -9,7 +9,12 @@ import { everyKey } from '#ops/config-schema.ts';
 import { isMetricName } from '#ops/metrics/metric-table.ts';
 import { BINDING_STATUSES } from '#wire/binding-status.ts';
 
-const PAGES = ['README.md', 'docs/quickstart.md', 'docs/operating.md', 'docs/troubleshooting.md'];
+const PAGES = [
+  'README.md',
+  'docs/get-started/quickstart.md',
+  'docs/guides/operating.md',
+  'docs/guides/troubleshooting.md',
+];
 
 const read = (page: string): string => readFileSync(join(REPOSITORY, page), 'utf8');
 
@@ -76,7 +81,7 @@ describe('commands', () => {
 describe('names', () => {
   /** Generated pages have all of them. */
   const names = new Set([
-    ...['docs/events.md', 'docs/metrics.md'].flatMap(codeOf),
+    ...['docs/reference/events.md', 'docs/reference/metrics.md'].flatMap(codeOf),
     ...Object.keys(BINDING_STATUSES),
     // Why a node could not log in, which only it knows.
     'wrong-clock',
@@ -92,13 +97,13 @@ describe('names', () => {
   });
 
   it('of events, counters and statuses are in their tables', () => {
-    const found = spansOf('docs/troubleshooting.md', /^(?!sojourn-)[a-z]+(-[a-z0-9]+)+$/);
+    const found = spansOf('docs/guides/troubleshooting.md', /^(?!sojourn-)[a-z]+(-[a-z0-9]+)+$/);
     expect(found.length).toBeGreaterThan(50);
     expect(found.filter((name) => !names.has(name))).toEqual([]);
   });
 
   it('of statuses stand beside their numbers', () => {
-    const rows = [...read('docs/troubleshooting.md').matchAll(/^\| (\d{3}(?:, \d{3})*) \| ([^|]+) \|/gm)];
+    const rows = [...read('docs/guides/troubleshooting.md').matchAll(/^\| (\d{3}(?:, \d{3})*) \| ([^|]+) \|/gm)];
     expect(rows.length).toBeGreaterThan(10);
     const codes = new Map(Object.entries(BINDING_STATUSES).map(([name, { code }]) => [name, code]));
     for (const [, numbers = '', text = ''] of rows) {

@@ -97,9 +97,9 @@ describe('sojourn check', () => {
   });
 });
 
-describe('docs/configuration.md', () => {
+describe('docs/reference/configuration.md', () => {
   it('shows what each of them gives', () => {
-    const page = readFileSync(join(REPOSITORY, 'docs/configuration.md'), 'utf8');
+    const page = readFileSync(join(REPOSITORY, 'docs/reference/configuration.md'), 'utf8');
     expect(WRONG.flatMap(({ says }) => says).filter((line) => !page.includes(line))).toEqual([]);
   });
 });

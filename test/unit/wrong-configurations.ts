@@ -1,6 +1,6 @@
 /**
  * The wrong configurations in test/configurations: `<daemon>-<what is wrong>.yaml`, with drop-ins beside. The last lines of each say, behind `#> `,
- * what its daemon tells an operator of it. docs/configuration.md shows them.
+ * what its daemon tells an operator of it. docs/reference/configuration.md shows them.
  */
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

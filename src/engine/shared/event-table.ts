@@ -1,5 +1,5 @@
 /**
- * Every event and log line there is, by its stable id: the single source of docs/events.md. What is not here does not type-check; that events
+ * Every event and log line there is, by its stable id: the single source of docs/reference/events.md. What is not here does not type-check; that events
  * have no other levels and fields than here, the simulations and the lab look after.
  *
  * No RFC: book-keeping that every engine, and what is around them, shares.

@@ -135,7 +135,7 @@ function documents(repository: string, { documents }: Layout): readonly PayloadF
   return [
     copied(repository, 'README.md', join(documents, 'README.md')),
     copied(repository, 'LICENSE', join(documents, 'LICENSE')),
-    ...texts.map((path) => copied(repository, path, join(documents, path.slice('docs/'.length)))),
+    ...texts.map((path) => copied(repository, path, join(documents, path))),
     ...filesBelow(repository, 'examples').map((path) => copied(repository, path, join(documents, path))),
   ];
 }

@@ -1,5 +1,5 @@
 /**
- * Every metric that a daemon tells: the only place where their names, labels and meanings stand. docs/metrics.md is made of it.
+ * Every metric that a daemon tells: the only place where their names, labels and meanings stand. docs/reference/metrics.md is made of it.
  *
  * Names follow https://prometheus.io/docs/practices/naming/: base units, `_total` on counters and on nothing else.
  */
@@ -57,7 +57,7 @@ export const METRICS = {
     'How long the event loop was at work, in seconds; its rate is the share of one processor.',
   ),
   sojourn_events_total: counter(ALL, 'Events, logged or not.', {
-    event: 'id of the event, see docs/events.md',
+    event: 'id of the event, see docs/reference/events.md',
     level: 'debug, info, warn or error',
   }),
   // --- control messages ---
