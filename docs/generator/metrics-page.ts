@@ -88,7 +88,7 @@ function componentSection([component, title, counters]: (typeof COMPONENTS)[numb
 
 /** The plane's own table, in C++: a name, and a comment where the name does not say all. */
 function planeSection(): string {
-  const text = readFileSync(join(REPOSITORY, 'native/src/counters.h'), 'utf8');
+  const text = readFileSync(join(REPOSITORY, 'native/src/tables/counters.h'), 'utf8');
   const rows = [...text.matchAll(/X\(\w+, "([a-z0-9-]+)"\) *(?:\/\* (.*?) \*\/)?/g)].map(
     ([, name = '', about = '']) => [code(name), planeText(name), about === '' ? '' : cell(sentence(about))],
   );

@@ -1,6 +1,6 @@
 // Receive coalescing of any sequence of packets: no octet of payload is lost or made up.
-#include "../src/checksum.h"
-#include "../src/coalesce.h"
+#include "net/checksum.h"
+#include "net/coalesce.h"
 #include "octets.h"
 
 using namespace sojourn;

@@ -4,7 +4,7 @@
 #include <cstdlib>
 #include <vector>
 
-#include "../src/bytes.h"
+#include "base/bytes.h"
 
 namespace sojourn::fuzz {
 

@@ -1,7 +1,7 @@
 // Packet views, the walk over extension headers, and everything that is built from a packet that a stranger chose.
-#include "../src/congestion.h"
-#include "../src/icmp.h"
-#include "../src/outer.h"
+#include "net/ecn.h"
+#include "net/icmp.h"
+#include "net/outer-header.h"
 #include "octets.h"
 
 using namespace sojourn;

@@ -1,7 +1,7 @@
 // Decapsulation and ingress permit: any datagram or frame at a receiver that knows one mobile node, whose TUN is /dev/null.
 #include <fcntl.h>
 
-#include "../src/receive.h"
+#include "plane/receive/receiver.h"
 #include "octets.h"
 
 using namespace sojourn;

@@ -2,7 +2,7 @@
 // Its sockets are none, so what is passed on ends as a send error.
 #include <fcntl.h>
 
-#include "../src/receive.h"
+#include "plane/receive/receiver.h"
 #include "octets.h"
 
 using namespace sojourn;

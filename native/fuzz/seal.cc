@@ -3,7 +3,7 @@
 
 #include <set>
 
-#include "../src/receive.h"
+#include "plane/receive/receiver.h"
 #include "octets.h"
 
 using namespace sojourn;

@@ -1,5 +1,5 @@
 // The segmentation planner with any virtio header and any packet: what it accepts must come out as whole packets.
-#include "../src/segment.h"
+#include "net/segment.h"
 #include "octets.h"
 
 using namespace sojourn;

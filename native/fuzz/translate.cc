@@ -1,8 +1,8 @@
 // Translation of any packet with any virtio header, both ways: what comes out is a packet of the other family, inside the buffer, its checksums right if
 // they were, the packet untouched if nothing comes out.
-#include "../src/checksum.h"
-#include "../src/segment.h"
-#include "../src/translate-apart.h"
+#include "net/checksum.h"
+#include "net/segment.h"
+#include "translate/translate-copy.h"
 #include "octets.h"
 
 using namespace sojourn;

@@ -6,8 +6,8 @@
 
 #include <memory>
 
-#include "../src/receive.h"
-#include "../src/transmit.h"
+#include "plane/receive/receiver.h"
+#include "plane/transmit/transmitter.h"
 #include "check.h"
 #include "translating.h"
 

@@ -1,7 +1,7 @@
 #include <memory>
 
-#include "../src/coalesce.h"
-#include "../src/segment.h"
+#include "net/coalesce.h"
+#include "net/segment.h"
 #include "check.h"
 #include "packets.h"
 

@@ -1,6 +1,6 @@
-#include "../src/congestion.h"
-#include "../src/icmp.h"
-#include "../src/outer.h"
+#include "net/ecn.h"
+#include "net/icmp.h"
+#include "net/outer-header.h"
 #include "check.h"
 #include "packets.h"
 

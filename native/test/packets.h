@@ -2,8 +2,8 @@
 #pragma once
 #include <vector>
 
-#include "../src/checksum.h"
-#include "../src/packet.h"
+#include "net/checksum.h"
+#include "net/packet.h"
 
 namespace sojourn::made {
 

@@ -3,7 +3,7 @@
 #include <memory>
 #include <vector>
 
-#include "../src/relay-switch.h"
+#include "relay/relay-switch.h"
 #include "check.h"
 #include "udp-node.h"
 

@@ -1,7 +1,7 @@
 // Whose packets may go where: prefixes of peers beside those of the mobile side, and overlays.
 #include <memory>
 
-#include "../src/plane-parts.h"
+#include "plane/plane-parts.h"
 #include "check.h"
 #include "packets.h"
 

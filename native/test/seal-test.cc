@@ -2,7 +2,7 @@
 #include <string>
 #include <thread>
 
-#include "../src/tables.h"
+#include "tables/tables.h"
 #include "check.h"
 
 using namespace sojourn;

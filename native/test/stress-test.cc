@@ -5,10 +5,10 @@
 #include <random>
 #include <thread>
 
-#include "../src/counters.h"
-#include "../src/hold.h"
-#include "../src/punt.h"
-#include "../src/tables.h"
+#include "plane/hold-queue.h"
+#include "plane/punt-queue.h"
+#include "tables/counters.h"
+#include "tables/tables.h"
 #include "check.h"
 
 using namespace sojourn;

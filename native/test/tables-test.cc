@@ -5,9 +5,9 @@
 #include <memory>
 #include <random>
 
-#include "../src/hold.h"
-#include "../src/punt.h"
-#include "../src/tables.h"
+#include "plane/hold-queue.h"
+#include "plane/punt-queue.h"
+#include "tables/tables.h"
 #include "check.h"
 
 using namespace sojourn;

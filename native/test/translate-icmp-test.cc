@@ -1,5 +1,5 @@
 // RFC 7915 §4.2, §4.3, §5.2, §5.3: every row of the tables, both ways, and what errors quote.
-#include "../src/translate-icmp.h"
+#include "translate/translate-icmp.h"
 
 #include "check.h"
 #include "translating.h"

@@ -2,7 +2,7 @@
 #include <algorithm>
 #include <chrono>
 
-#include "../src/translate.h"
+#include "translate/translate.h"
 #include "check.h"
 #include "translating.h"
 

@@ -1,5 +1,5 @@
 // RFC 7915 §4.1, §4.5, §5.1, §5.5: headers, fragments, checksums.
-#include "../src/translate.h"
+#include "translate/translate.h"
 
 #include <random>
 

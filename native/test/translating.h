@@ -1,7 +1,7 @@
 // What the tests of translation share: pairs 192.0.2.x <-> 2001:db8::x, and packets that go through in a buffer with exactly the headroom.
 #pragma once
-#include "../src/segment.h"
-#include "../src/translate-apart.h"
+#include "net/segment.h"
+#include "translate/translate-copy.h"
 #include "packets.h"
 
 namespace sojourn::made {

@@ -5,8 +5,8 @@
 
 #include <vector>
 
-#include "../src/tunnel.h"
-#include "../src/udp-socket.h"
+#include "net/udp-socket.h"
+#include "tables/tunnel.h"
 #include "check.h"
 
 #ifndef UDP_GRO

@@ -53,7 +53,7 @@ const FILE = '../../native/build/sojourn.node';
 
 function load(): NativeAddon {
   try {
-    // `require` answers `any`: what native/src/addon.cc exports is said here and nowhere else.
+    // `require` answers `any`: what native/src/addon/addon.cc exports is said here and nowhere else.
     return createRequire(import.meta.url)(FILE);
   } catch (cause) {
     throw new SystemError(

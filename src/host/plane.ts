@@ -1,4 +1,4 @@
-/** The native data plane behind its port. Nothing is decided here; native/src/plane.h says what each call does. */
+/** The native data plane behind its port. Nothing is decided here; native/src/plane/plane.h says what each call does. */
 import type { IpAddress } from '#base/ip.ts';
 import type { PlaneFeatures, PlaneOptions, PlanePort, Punt, RoamingNotice } from '#runtime/ports.ts';
 import { type NativePlane, nativeAddon } from './addon.ts';

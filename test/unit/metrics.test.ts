@@ -34,7 +34,9 @@ const COUNTERS: Readonly<Record<Component, readonly string[]>> = {
 };
 const COMPONENTS = Object.keys(COUNTERS).filter((name): name is Component => name in ENGINE_PLACES);
 const PLANE_COUNTERS = [
-  ...readFileSync(new URL('../../native/src/counters.h', import.meta.url), 'utf8').matchAll(/X\(\w+, "([a-z-]+)"\)/g),
+  ...readFileSync(new URL('../../native/src/tables/counters.h', import.meta.url), 'utf8').matchAll(
+    /X\(\w+, "([a-z-]+)"\)/g,
+  ),
 ].map(([, name = '']) => name);
 const ROWS: readonly (readonly [string, MetricRow])[] = Object.entries(METRICS);
 

@@ -1,0 +1,175 @@
+#include "net/raw-socket.h"
+
+#include <arpa/inet.h>
+#include <linux/filter.h>
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <net/if.h>
+#include <netinet/in.h>
+
+#include "base/system-error.h"
+
+#ifndef PACKET_IGNORE_OUTGOING
+#define PACKET_IGNORE_OUTGOING 23
+#endif
+#ifndef IPV6_HDRINCL
+#define IPV6_HDRINCL 36
+#endif
+
+namespace sojourn {
+namespace {
+
+constexpr int kBufferOctets = 8 << 20;
+
+template <size_t N>
+void attachFilter(int fd, sock_filter (&code)[N]) {
+  const sock_fprog program{static_cast<unsigned short>(N), code};
+  if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) failed("packet filter of a socket");
+}
+
+constexpr u32 ancillary(int field) { return static_cast<u32>(SKF_AD_OFF + field); }
+
+// Counted from the IP header, whatever the link's header is.
+constexpr u32 network(int offset) { return static_cast<u32>(SKF_NET_OFF + offset); }
+
+constexpr u32 kAll = 0x40000;
+
+}  // namespace
+
+Descriptor openRawSocket(int family, int protocol, int mark) {
+  const bool v6 = family == 6;
+  Descriptor raw(::socket(v6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_CLOEXEC, protocol));
+  if (!raw) failed("raw socket");
+  const int fd = raw.get();
+  sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+  attachFilter(fd, nothing);
+  if (v6) {
+    enable(fd, IPPROTO_IPV6, IPV6_HDRINCL);
+    enable(fd, IPPROTO_IPV6, IPV6_RECVERR);
+  } else {
+    enable(fd, IPPROTO_IP, IP_HDRINCL);
+    enable(fd, IPPROTO_IP, IP_RECVERR);
+  }
+  if (mark != 0 && !enable(fd, SOL_SOCKET, SO_MARK, mark)) failed("SO_MARK");
+  wantBuffers(fd, kBufferOctets);
+  return raw;
+}
+
+Descriptor openTap(int exceptIndex) {
+  // Protocol 0: nothing arrives before the filter is in place.
+  Descriptor tap(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!tap) failed("packet socket");
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary(SKF_AD_IFINDEX)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<u32>(exceptIndex), 18, 0),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary(SKF_AD_PKTTYPE)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, PACKET_HOST, 0, 16),
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary(SKF_AD_PROTOCOL)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IP, 10, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 0, 13),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, network(6)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIpv6, 12, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIpv4, 11, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolMobility, 10, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolDestination, 9, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolRouting, 8, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolHopByHop, 7, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolFragment, 6, 0),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, network(9)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIpv6, 3, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIpv4, 2, 0),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, kAll),
+  };
+  attachFilter(tap.get(), code);
+  enable(tap.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING);
+  // In front of each frame: partial checksums and segment sizes of virtual links, which else look like damage. The kernel gives
+  // it to SOCK_RAW only (packet_setsockopt), so frames come with the link's header and the auxiliary data says how long that is.
+  if (!enable(tap.get(), SOL_PACKET, PACKET_VNET_HDR)) failed("PACKET_VNET_HDR");
+  if (!enable(tap.get(), SOL_PACKET, PACKET_AUXDATA)) failed("PACKET_AUXDATA");
+  wantBuffers(tap.get(), kBufferOctets);
+  sockaddr_ll any{};
+  any.sll_family = AF_PACKET;
+  any.sll_protocol = htons(ETH_P_ALL);
+  if (::bind(tap.get(), reinterpret_cast<sockaddr*>(&any), sizeof any) != 0) failed("packet socket");
+  return tap;
+}
+
+Descriptor openLinkTap(const std::string& device) {
+  const unsigned index = ::if_nametoindex(device.c_str());
+  if (index == 0) failed("link device " + device, "name an interface that exists");
+  Descriptor tap(::socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+  if (!tap) failed("packet socket");
+  sock_filter code[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary(SKF_AD_PROTOCOL)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_ARP, 6, 0),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_IPV6, 0, 4),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 6),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, kProtocolIcmpv6, 0, 2),
+      BPF_STMT(BPF_LD | BPF_B | BPF_ABS, 40),
+      BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, 135, 2, 0),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, kAll),
+      BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, 136, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, 0),
+      BPF_STMT(BPF_RET | BPF_K, kAll),
+  };
+  attachFilter(tap.get(), code);
+  enable(tap.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING);
+  sockaddr_ll address{};
+  address.sll_family = AF_PACKET;
+  address.sll_protocol = htons(ETH_P_ALL);
+  address.sll_ifindex = static_cast<int>(index);
+  if (::bind(tap.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) failed("link device " + device);
+  // Solicitations for proxied addresses go to multicast groups that this host has not joined.
+  packet_mreq all{};
+  all.mr_ifindex = static_cast<int>(index);
+  all.mr_type = PACKET_MR_ALLMULTI;
+  ::setsockopt(tap.get(), SOL_PACKET, PACKET_ADD_MEMBERSHIP, &all, sizeof all);
+  return tap;
+}
+
+namespace {
+
+int sendRaw6(int fd, const u8* packet, size_t length) {
+  sockaddr_in6 to{};
+  to.sin6_family = AF_INET6;
+  std::memcpy(&to.sin6_addr, packet + 24, 16);
+  iovec part{const_cast<u8*>(packet), length};
+  // The source in the packet is not looked at for routing; rules that choose a link by source need it here.
+  alignas(cmsghdr) u8 control[CMSG_SPACE(sizeof(in6_pktinfo))] = {};
+  auto* header = reinterpret_cast<cmsghdr*>(control);
+  header->cmsg_level = IPPROTO_IPV6;
+  header->cmsg_type = IPV6_PKTINFO;
+  header->cmsg_len = CMSG_LEN(sizeof(in6_pktinfo));
+  in6_pktinfo info{};
+  std::memcpy(&info.ipi6_addr, packet + 8, 16);
+  std::memcpy(CMSG_DATA(header), &info, sizeof info);
+  msghdr message{};
+  message.msg_name = &to;
+  message.msg_namelen = sizeof to;
+  message.msg_iov = &part;
+  message.msg_iovlen = 1;
+  message.msg_control = control;
+  message.msg_controllen = sizeof control;
+  if (::sendmsg(fd, &message, 0) >= 0) return 0;
+  // EINVAL: not an address of this host (a home agent that speaks for a home address).
+  if (errno != EINVAL) return errno;
+  message.msg_control = nullptr;
+  message.msg_controllen = 0;
+  return ::sendmsg(fd, &message, 0) >= 0 ? 0 : errno;
+}
+
+}  // namespace
+
+int sendRawPacket(int fd, int family, const u8* packet, size_t length) {
+  if (family == 6) return sendRaw6(fd, packet, length);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  std::memcpy(&to.sin_addr, packet + 16, 4);
+  return ::sendto(fd, packet, length, 0, reinterpret_cast<sockaddr*>(&to), sizeof to) >= 0 ? 0 : errno;
+}
+
+}  // namespace sojourn

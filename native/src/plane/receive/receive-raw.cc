@@ -1,0 +1,157 @@
+// The receiver's raw path: frames of the AF_PACKET tap and of link taps.
+#include <linux/if_ether.h>
+#include <linux/if_packet.h>
+#include <netinet/in.h>
+
+#include <cerrno>
+
+#include "net/segment.h"
+#include "plane/receive/receiver.h"
+
+namespace sojourn {
+namespace {
+
+// Octets in front of the IP header.
+size_t linkHeaderOf(msghdr& message) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    if (header->cmsg_level != SOL_PACKET || header->cmsg_type != PACKET_AUXDATA) continue;
+    tpacket_auxdata data;
+    std::memcpy(&data, CMSG_DATA(header), sizeof data);
+    return data.tp_net;
+  }
+  return 0;
+}
+
+}  // namespace
+
+bool Receiver::turnTap(int fd, u64 nowMs) {
+  nowMs_ = nowMs;
+  for (int index = 0; index < kFrames; index++) {
+    parts_[index] = {buffer(index), kBuffer};
+    headers_[index].msg_hdr = {};
+    headers_[index].msg_hdr.msg_iov = &parts_[index];
+    headers_[index].msg_hdr.msg_iovlen = 1;
+    headers_[index].msg_hdr.msg_control = control_[index].bytes;
+    headers_[index].msg_hdr.msg_controllen = sizeof control_[index].bytes;
+  }
+  const int count = ::recvmmsg(fd, headers_, kFrames, MSG_DONTWAIT, nullptr);
+  if (count < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
+  counters_.add(Counters::receiveCalls);
+  for (int index = 0; index < count; index++) {
+    frame(buffer(index), headers_[index].msg_len, linkHeaderOf(headers_[index].msg_hdr));
+  }
+  finishTurn();
+  return count == kFrames;
+}
+
+void Receiver::frame(u8* data, size_t length, size_t linkHeader) {
+  VirtioHeader virtio;
+  const size_t before = sizeof virtio + linkHeader;
+  if (length < before) return;
+  std::memcpy(&virtio, data, sizeof virtio);
+  // From here on both count from the IP header.
+  virtio.checksumStart = static_cast<u16>(virtio.checksumStart - linkHeader);
+  virtio.headerLength = static_cast<u16>(virtio.headerLength - linkHeader);
+  u8* packet = data + before;
+  const size_t size = length - before;
+  PacketView outer;
+  // Not ours to judge: the kernel has its own copy.
+  if (!viewPacket(packet, size, outer)) return;
+  // Between virtual devices checksums are left to a device that never comes (RFC 1071's sum is then half done).
+  if (virtio.gsoType == kGsoNone && (virtio.flags & kVirtioNeedsChecksum) != 0) {
+    if (!completeChecksum(virtio, packet, outer.length)) return;
+  }
+  if (outer.family == 6) {
+    frame6(outer, virtio);
+  } else {
+    frame4(outer, virtio);
+  }
+}
+
+void Receiver::frame4(const PacketView& outer, const VirtioHeader& virtio) {
+  if (outer.protocol != kProtocolIpv6 && outer.protocol != kProtocolIpv4) return;
+  if (outer.fragment) {
+    const Endpoint::Key from{Address::of(4, outer.source()), 0, 4, Encapsulation::ipip};
+    if (shared_.tables.endpoint(from) != nullptr) counters_.add(Counters::dropFragment);
+    return;
+  }
+  decapsulate(outer, outer.headerLength, virtio);
+}
+
+void Receiver::frame6(const PacketView& outer, const VirtioHeader& virtio) {
+  const ChainEnd end = walkChain(outer.data, outer.length);
+  if (end.malformed) return;
+  const bool tunnelled = end.protocol == kProtocolIpv6 || end.protocol == kProtocolIpv4;
+  const bool control = end.protocol == kProtocolMobility || end.homeAddressOption;
+  if (!tunnelled && !control) return;
+  if (end.fragment) {
+    counters_.add(Counters::dropFragment);
+  } else if (control) {
+    puntNative(outer);
+  } else {
+    decapsulate(outer, end.offset, virtio);
+  }
+}
+
+void Receiver::puntNative(const PacketView& outer) {
+  // A router's tap also sees those that only pass: not ours, not counted.
+  if (!shared_.tables.isLocal(6, outer.destination())) return;
+  punt(ControlPath{}, outer.data, outer.length);
+}
+
+void Receiver::decapsulate(const PacketView& outer, u32 offset, const VirtioHeader& virtio) {
+  Arrival arrival{};
+  arrival.from = {Address::of(outer.family, outer.source()), 0, outer.family, Encapsulation::ipip};
+  arrival.local = Address::of(outer.family, outer.destination());
+  arrival.trafficClass = outer.trafficClass;
+  // The tap also sees tunnels of others that only pass this router: not ours, not counted.
+  const bool known = shared_.tables.endpoint(arrival.from) != nullptr;
+  if (!known && shared_.tables.knowsLocal() && !shared_.tables.isLocal(outer.family, outer.destination())) return;
+  if ((virtio.flags & kVirtioNeedsChecksum) != 0 && virtio.checksumStart >= offset) arrival.checksum = ChecksumState::right;
+  if (virtio.gsoType == kGsoNone) {
+    inner(outer.data + offset, outer.length - offset, arrival);
+  } else {
+    innerSuper(outer.data + offset, outer.length - offset, arrival, virtio, offset);
+  }
+}
+
+// The kernel's own GRO made one packet of several (ip6ip6, sit and ipip have receive offload): it goes on as one.
+void Receiver::innerSuper(u8* data, size_t length, const Arrival& arrival, VirtioHeader virtio, u32 offset) {
+  PacketView view;
+  if (!viewPacket(data, length, view) || virtio.checksumStart < offset || virtio.gsoSize == 0) {
+    counters_.add(Counters::dropMalformed);
+    return;
+  }
+  virtio.checksumStart = static_cast<u16>(virtio.checksumStart - offset);
+  virtio.headerLength = static_cast<u16>(virtio.headerLength > offset ? virtio.headerLength - offset : 0);
+  SegmentPlan plan;
+  if (!planSegments(virtio, view, 65535, plan)) {
+    counters_.add(Counters::dropMalformed);
+    return;
+  }
+  virtio.headerLength = plan.headerLength;
+  const Tunnel* tunnel = permitted(view, arrival);
+  if (tunnel == nullptr || !applyEcn(view, arrival.trafficClass)) return;
+  tally(*tunnel, plan.count, view.length);
+  coalescer_.addSuper(view, virtio);
+}
+
+bool Receiver::turnLink(int fd, const std::string& device) {
+  for (int taken = 0; taken < kFrames; taken++) {
+    sockaddr_ll from{};
+    socklen_t size = sizeof from;
+    const ssize_t length =
+        ::recvfrom(fd, buffer(0), kBuffer, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &size);
+    if (length < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
+    if (from.sll_pkttype == PACKET_OUTGOING) continue;
+    ControlPath path;
+    path.kind = PathKind::link;
+    path.device = device;
+    path.arp = ntohs(from.sll_protocol) == ETH_P_ARP;
+    std::memcpy(path.linkAddress, from.sll_addr, 6);
+    punt(std::move(path), buffer(0), static_cast<size_t>(length));
+  }
+  return true;
+}
+
+}  // namespace sojourn

@@ -1,0 +1,95 @@
+#include <cerrno>
+
+#include "net/ecn.h"
+#include "plane/transmit/batch.h"
+
+namespace sojourn {
+
+void RawBatch::add(const OutgoingPacket& packet) {
+  const int shared = sockets_.raw[packet.tunnel->family == 6][packet.family == 6];
+  const int own = shared < 0 ? -1 : connected_.socketFor(*packet.tunnel, packet.family);
+  const int fd = own < 0 ? shared : own;
+  if (fd < 0) {
+    counters_.add(Counters::dropSendError);
+    return;
+  }
+  if (count_ == kPackets || (count_ > 0 && fd != fd_)) flush();
+  fd_ = fd;
+  Slot& slot = slots_[count_];
+  slot.packet = packet;
+  const size_t header =
+      writeOuterHeader(*packet.tunnel, packet.family, outerTrafficClass(packet.trafficClass), packet.length(), slot.header);
+  slot.vector[0] = {slot.header, header};
+  slot.vector[1] = packet.parts[0];
+  slot.vector[2] = packet.parts[1];
+  mmsghdr& message = headers_[count_++];
+  message = {};
+  message.msg_hdr.msg_iov = slot.vector;
+  message.msg_hdr.msg_iovlen = 1u + packet.partCount;
+  if (own >= 0) return;
+  message.msg_hdr.msg_name = &slot.to;
+  if (packet.tunnel->family == 6) {
+    prepare6(slot, message.msg_hdr);
+  } else {
+    prepare4(slot, message.msg_hdr);
+  }
+}
+
+void RawBatch::prepare6(Slot& slot, msghdr& header) {
+  slot.to = {};
+  slot.to.sin6_family = AF_INET6;
+  std::memcpy(&slot.to.sin6_addr, slot.packet.tunnel->remote().bytes, 16);
+  header.msg_namelen = sizeof slot.to;
+  // The source in our header is not looked at for routing; rules that choose a link by source need it here.
+  in6_pktinfo info{};
+  std::memcpy(&info.ipi6_addr, slot.packet.tunnel->local.bytes, 16);
+  auto* control = reinterpret_cast<cmsghdr*>(slot.control);
+  control->cmsg_level = IPPROTO_IPV6;
+  control->cmsg_type = IPV6_PKTINFO;
+  control->cmsg_len = CMSG_LEN(sizeof info);
+  std::memcpy(CMSG_DATA(control), &info, sizeof info);
+  header.msg_control = slot.control;
+  header.msg_controllen = sizeof slot.control;
+}
+
+void RawBatch::prepare4(Slot& slot, msghdr& header) {
+  const sockaddr_in to = socketAddress(slot.packet.tunnel->remote(), 0);
+  std::memcpy(&slot.to, &to, sizeof to);
+  header.msg_namelen = sizeof to;
+}
+
+void RawBatch::flush() {
+  int retries = 0;
+  for (int done = 0; done < count_;) {
+    counters_.add(Counters::transmitCalls);
+    const int accepted = ::sendmmsg(fd_, headers_ + done, static_cast<unsigned>(count_ - done), 0);
+    if (accepted > 0) {
+      for (int index = done; index < done + accepted; index++) {
+        const OutgoingPacket& packet = slots_[index].packet;
+        accountSent(counters_, *packet.tunnel, 1, packet.length());
+      }
+      done += accepted;
+      retries = 0;
+    } else if (errno != EINTR && !(isPendingError(errno) && retries++ == 0)) {
+      recover(slots_[done++], errno);
+    }
+  }
+  count_ = 0;
+}
+
+void RawBatch::recover(const Slot& slot, int error) {
+  if (error != EMSGSIZE) {
+    counters_.add(Counters::dropSendError);
+    return;
+  }
+  pathErrors_.probe(*slot.packet.tunnel);
+  std::vector<u8> whole;
+  for (int part = 0; part < slot.packet.partCount; part++) {
+    const auto* from = static_cast<const u8*>(slot.packet.parts[part].iov_base);
+    whole.insert(whole.end(), from, from + slot.packet.parts[part].iov_len);
+  }
+  PacketView view;
+  if (viewPacket(whole.data(), whole.size(), view)) slowPath_.sendFragmented(*slot.packet.tunnel, view);
+}
+
+}  // namespace sojourn

@@ -1,0 +1,156 @@
+#include <algorithm>
+#include <cerrno>
+
+#include "net/ecn.h"
+#include "plane/transmit/batch.h"
+
+namespace sojourn {
+
+bool isPendingError(int error) {
+  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH || error == EPROTO || error == EHOSTDOWN ||
+         error == ENOPROTOOPT || error == EACCES;
+}
+
+// The youngest message of the tunnel, if `packet` may still join it: an older one would be overtaken.
+UdpBatch::Message* UdpBatch::openMessage(const OutgoingPacket& packet, size_t length) {
+  for (int index = count_ - 1; index >= 0; index--) {
+    Message& message = messages_[index];
+    if (message.tunnel != packet.tunnel) continue;
+    const bool fits = segmentation_ && !message.closed && message.trafficClass == packet.trafficClass &&
+                      length <= message.segmentSize && message.segments < kSegments &&
+                      message.octets + length <= kMaximumDatagram;
+    return fits ? &message : nullptr;
+  }
+  return nullptr;
+}
+
+UdpBatch::Message& UdpBatch::newMessage(const OutgoingPacket& packet, size_t length) {
+  if (count_ == kMessages) flush();
+  Message& message = messages_[count_++];
+  message.tunnel = packet.tunnel;
+  message.octets = 0;
+  message.segmentSize = static_cast<u16>(length);
+  message.segments = 0;
+  message.parts = 0;
+  message.trafficClass = packet.trafficClass;
+  message.closed = false;
+  return message;
+}
+
+void UdpBatch::add(const OutgoingPacket& packet) {
+  const size_t length = packet.length();
+  Message* open = openMessage(packet, length);
+  Message& message = open != nullptr ? *open : newMessage(packet, length);
+  for (int part = 0; part < packet.partCount; part++) append(message, packet.parts[part]);
+  message.octets += static_cast<u32>(length);
+  message.segments++;
+  if (length < message.segmentSize) message.closed = true;
+}
+
+// What lies behind the part before is one with it: the kernel walks through fewer.
+void UdpBatch::append(Message& message, const iovec& part) {
+  if (message.parts > 0) {
+    iovec& last = message.vector[message.parts - 1];
+    if (static_cast<u8*>(last.iov_base) + last.iov_len == part.iov_base) {
+      last.iov_len += part.iov_len;
+      return;
+    }
+  }
+  message.vector[message.parts++] = part;
+}
+
+void UdpBatch::prepare(Message& message, mmsghdr& header) {
+  message.to.set(message.tunnel->family, message.tunnel->remote(), message.tunnel->remotePort());
+  header = {};
+  header.msg_hdr.msg_name = &message.to;
+  header.msg_hdr.msg_namelen = message.to.length;
+  header.msg_hdr.msg_iov = message.vector;
+  header.msg_hdr.msg_iovlen = message.parts;
+  const u16 segmentSize = message.segments > 1 ? message.segmentSize : u16{0};
+  writeControl(header.msg_hdr, message.control,
+               {&message.tunnel->local, message.tunnel->family, outerTrafficClass(message.trafficClass), segmentSize});
+}
+
+void UdpBatch::flush() {
+  mmsghdr headers[kMessages];
+  for (int index = 0; index < count_; index++) prepare(messages_[index], headers[index]);
+  int retries = 0;
+  for (int done = 0; done < count_;) {
+    counters_.add(Counters::transmitCalls);
+    const int accepted = ::sendmmsg(fd_, headers + done, static_cast<unsigned>(count_ - done), 0);
+    if (accepted > 0) {
+      for (int index = done; index < done + accepted; index++) {
+        const Message& sent = messages_[index];
+        accountSent(counters_, *sent.tunnel, sent.segments, sent.octets);
+      }
+      done += accepted;
+      retries = 0;
+    } else if (errno == EINTR || (isPendingError(errno) && retries++ == 0)) {
+      continue;
+    } else {
+      if (!recover(messages_[done], errno)) counters_.add(Counters::dropSendError, messages_[done].segments);
+      done++;
+      retries = 0;
+    }
+  }
+  count_ = 0;
+}
+
+bool UdpBatch::recover(Message& message, int error) {
+  if (error == EMSGSIZE || (error == EINVAL && message.segments > 1)) {
+    // Too large for the path: udp_send_skb says EINVAL when a segment with its headers does not fit the fragment size.
+    pathErrors_.learnFrom(fd_, message.tunnel->encapsulation);
+    pathErrors_.probe(*message.tunnel);
+    sendApart(message, true);
+    return true;
+  }
+  if (error == EIO && message.segments > 1) {
+    // udp_send_skb refuses segmentation where the device has no checksum offload or the route has a transform (IPsec).
+    segmentation_ = false;
+    counters_.add(Counters::segmentationOff);
+    sendApart(message, false);
+    return true;
+  }
+  return false;
+}
+
+void UdpBatch::sendApart(Message& message, bool fragmented) {
+  std::vector<u8> whole;
+  whole.reserve(message.octets);
+  for (int part = 0; part < message.parts; part++) {
+    const auto* from = static_cast<const u8*>(message.vector[part].iov_base);
+    whole.insert(whole.end(), from, from + message.vector[part].iov_len);
+  }
+  for (size_t at = 0; at < whole.size(); at += message.segmentSize) {
+    const size_t length = std::min<size_t>(message.segmentSize, whole.size() - at);
+    if (fragmented) {
+      sendFragmented(message, whole.data() + at, length);
+      continue;
+    }
+    iovec part{whole.data() + at, length};
+    msghdr header{};
+    header.msg_name = &message.to;
+    header.msg_namelen = message.to.length;
+    header.msg_iov = &part;
+    header.msg_iovlen = 1;
+    const u8 trafficClass = outerTrafficClass(message.trafficClass);
+    writeControl(header, message.control, {&message.tunnel->local, message.tunnel->family, trafficClass, 0});
+    counters_.add(Counters::transmitCalls);
+    if (::sendmsg(fd_, &header, 0) < 0) {
+      counters_.add(Counters::dropSendError);
+      continue;
+    }
+    accountSent(counters_, *message.tunnel, 1, length);
+  }
+}
+
+void UdpBatch::sendFragmented(const Message& message, u8* data, size_t length) {
+  if (message.tunnel->encapsulation == Encapsulation::sealed) {
+    slowPath_.sendFragmented(*message.tunnel, OuterPayload{data, length, message.tunnel->family, message.trafficClass});
+    return;
+  }
+  PacketView view;
+  if (viewPacket(data, length, view)) slowPath_.sendFragmented(*message.tunnel, view);
+}
+
+}  // namespace sojourn

@@ -1,0 +1,209 @@
+// What goes to places where nobody showed yet that a node is: accounts of legs and tunnels, and sealed tunnels between a TUN, which is one end of a pair of
+// sockets, and a real socket on the loopback interface.
+#include <memory>
+
+#include "plane/receive/receiver.h"
+#include "plane/transmit/transmitter.h"
+#include "check.h"
+#include "packets.h"
+#include "udp-node.h"
+
+using namespace sojourn;
+using made::Bytes;
+using made::Flow;
+using made::Node;
+
+namespace {
+
+constexpr u32 kTunnel = 5;
+constexpr u32 kNumber = 7;
+constexpr u32 kToNode = 0x1234567;
+constexpr u32 kToRelay = 0x7654321;
+
+SealKey keyOf(u8 filling) {
+  SealKey key;
+  std::memset(key.bytes, filling, sizeof key.bytes);
+  return key;
+}
+
+Options options() {
+  Options given;
+  given.homeAgent = true;
+  given.sealedPort = 7890;
+  return given;
+}
+
+TunnelSpec tunnelTo(const Node& node, const PlaceSpec& place) {
+  TunnelSpec spec;
+  spec.id = kTunnel;
+  spec.encapsulation = Encapsulation::sealed;
+  spec.mtu = 1400;
+  spec.local = spec.remote = Node::loopback();
+  spec.localPort = 7890;
+  spec.remotePort = node.port;
+  spec.place = place;
+  return spec;
+}
+
+RelayLegSpec legTo(const Node& node, u32 index, const PlaceSpec& place) {
+  RelayLegSpec spec;
+  spec.index = index;
+  spec.local = spec.remote = Node::loopback();
+  spec.remotePort = node.port;
+  spec.place = place;
+  spec.rateKilobits = 1'000'000;
+  return spec;
+}
+
+// A relay's plane and a node that has a tunnel to it; `other` is another place.
+struct World {
+  Shared shared{options(), [] {}};
+  Counters counters;
+  Node own;
+  Node node;
+  Node other;
+  SendSockets sockets;
+  int ends[2];
+  std::unique_ptr<Transmitter> transmitter;
+  std::unique_ptr<Receiver> receiver;
+  SendAssociation nodes{1, kToRelay, AeadContexts(keyOf(2), AeadContext::Direction::seal, 1), std::make_shared<SendCounter>()};
+
+  World() {
+    CHECK(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends) == 0);
+    wantBuffers(ends[0], 1 << 20);
+    wantBuffers(ends[1], 1 << 20);
+    shared.tables.domain().addReader().online(shared.tables.domain());
+    shared.features.udpSegmentation = true;
+    sockets.sealed[0] = own.fd();
+    sockets.sealedPort = 7890;
+    transmitter = std::make_unique<Transmitter>(shared, counters, sockets, ends[0], 0);
+    receiver = std::make_unique<Receiver>(shared, counters, ends[0], 0, sockets);
+    Bytes packet = inner(0);
+    shared.tables.routeSet({{6, 128, Address::of(6, made::viewOf(packet).destination())}, kTunnel, false});
+    AssociationsSpec spec;
+    spec.tunnel = kTunnel;
+    spec.send = KeySpec{kToNode, keyOf(1)};
+    spec.receive = {KeySpec{kToRelay, keyOf(2)}};
+    shared.tables.associationsSet(spec);
+  }
+  ~World() {
+    ::close(ends[0]);
+    ::close(ends[1]);
+  }
+
+  // From the node and for it, its payload so many octets.
+  static Bytes inner(size_t payload) { return made::udp({.family = 6, .host = 1}, payload); }
+  static size_t sealedSize(size_t payload) { return kIpv6Header + kUdpHeader + payload + kSealedOverhead; }
+
+  void place(const Node& at, const PlaceSpec& spec) { shared.tables.tunnelSet(tunnelTo(at, spec)); }
+  const Tunnel& tunnel() const { return *shared.tables.tunnel(kTunnel); }
+  u64 dropped() const { return counters.values[Counters::dropTunnelUnvalidated].load(); }
+
+  // What a server sends; octets that came to `at` for it.
+  u64 send(const Node& at, Bytes packet, VirtioHeader virtio = {}) {
+    const iovec parts[2] = {{&virtio, sizeof virtio}, {packet.data(), packet.size()}};
+    CHECK(::writev(ends[1], parts, 2) > 0);
+    transmitter->turn(1000);
+    u64 came = 0;
+    u8 datagram[65536];
+    for (ssize_t length; (length = ::recv(at.fd(), datagram, sizeof datagram, MSG_DONTWAIT)) > 0;) came += static_cast<u64>(length);
+    return came;
+  }
+  // The node says something `from` there; `spoil`: it does not open.
+  size_t speak(const Node& from, size_t payload, bool spoil = false) {
+    const Bytes packet = inner(payload);
+    Bytes datagram(kSealedOverhead + packet.size());
+    std::memcpy(datagram.data() + kSealedHeader, packet.data(), packet.size());
+    CHECK(nodes.seal(0, datagram.data(), packet.size()));
+    if (spoil) datagram.back() ^= 1;
+    sockaddr_in to = socketAddress(Node::loopback(), own.port);
+    const ssize_t sent = ::sendto(from.fd(), datagram.data(), datagram.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to);
+    CHECK(sent == static_cast<ssize_t>(datagram.size()));
+    receiver->turnSealed(own.fd(), 4, 1000);
+    return datagram.size();
+  }
+};
+
+}  // namespace
+
+TEST(an_account_is_of_a_place_and_a_number) {
+  auto world = std::make_unique<World>();
+  Tables& tables = world->shared.tables;
+  const PlaceSpec first{false, kNumber, 1000};
+  auto leg = [&](u32 index) { return tables.relayLegs().find(index)->way.account; };
+  tables.relayLegSet(legTo(world->node, 1, first));
+  tables.relayLegSet(legTo(world->node, 2, {false, kNumber + 1, 0}));
+  tables.relayLegSet(legTo(world->other, 3, first));
+  tables.relayLegSet(legTo(world->node, 4, {true, kNumber, 0}));
+  world->place(world->node, first);
+  CHECK(leg(1) != nullptr && leg(1) == world->tunnel().account);
+  CHECK(leg(2) != nullptr && leg(2) != leg(1));
+  CHECK(leg(3) != nullptr && leg(3) != leg(1));
+  CHECK(leg(4) == nullptr);
+  // One credit for both; it grows, and never is less.
+  CHECK(leg(1)->take(600));
+  CHECK(!world->tunnel().mayTake(401));
+  world->place(world->node, {false, kNumber, 400});
+  CHECK(world->tunnel().mayTake(400));
+  CHECK(!leg(1)->take(1));
+  world->place(world->node, {false, kNumber, 1010});
+  CHECK(leg(1)->take(10));
+  CHECK(!leg(1)->take(1));
+  leg(1)->came(5);
+  CHECK(world->tunnel().mayTake(15));
+  CHECK(!world->tunnel().mayTake(1));
+  // The leg stays, so the account does; when both were elsewhere it begins anew.
+  world->place(world->other, first);
+  world->place(world->node, first);
+  CHECK(!world->tunnel().mayTake(1));
+  world->place(world->node, {true, kNumber, 0});
+  CHECK(world->tunnel().account == nullptr && world->tunnel().mayTake(1'000'000));
+  tables.relayLegDelete(1);
+  world->place(world->node, first);
+  CHECK(world->tunnel().mayTake(1000));
+  CHECK(!world->tunnel().mayTake(1));
+  tables.tunnelDelete(kTunnel);
+  world->place(world->node, {false, kNumber, 0});
+  CHECK(!world->tunnel().mayTake(1));
+}
+
+TEST(a_tunnel_without_proof_gets_its_credit_and_three_times_what_came) {
+  auto world = std::make_unique<World>();
+  const size_t size = World::sealedSize(500);
+  world->place(world->node, {false, kNumber, 2 * size + 10});
+  CHECK_EQUAL(world->send(world->node, World::inner(500)), size);
+  CHECK_EQUAL(world->send(world->node, World::inner(500)), size);
+  CHECK_EQUAL(world->send(world->node, World::inner(500)), 0u);
+  CHECK_EQUAL(world->dropped(), 1u);
+  CHECK_EQUAL(world->counters.values[Counters::transmitPackets].load(), 2u);
+  // What does not open, and what comes from elsewhere, pays for nothing.
+  world->speak(world->node, 900, true);
+  world->speak(world->other, 900);
+  CHECK_EQUAL(world->send(world->node, World::inner(500)), 0u);
+  const size_t came = world->speak(world->node, 500);
+  CHECK_EQUAL(came, size);
+  CHECK_EQUAL(world->counters.values[Counters::receivePackets].load(), 2u);
+  u64 went = 0;
+  for (int count = 0; count < 5; count++) went += world->send(world->node, World::inner(500));
+  CHECK_EQUAL(went, 3 * size);
+  CHECK_EQUAL(world->dropped(), 4u);
+}
+
+TEST(a_tunnel_without_proof_gets_of_a_super_packet_what_there_is_room_for) {
+  auto world = std::make_unique<World>();
+  Bytes packet = made::tcp({.family = 6, .host = 1}, 1, 10'000);
+  VirtioHeader virtio;
+  virtio.flags = kVirtioNeedsChecksum;
+  virtio.gsoType = kGsoTcp6;
+  virtio.headerLength = kIpv6Header + 20;
+  virtio.gsoSize = 1000;
+  virtio.checksumStart = kIpv6Header;
+  virtio.checksumOffset = 16;
+  const size_t segment = kIpv6Header + 20 + 1000 + kSealedOverhead;
+  world->place(world->node, {false, kNumber, 3344});
+  CHECK_EQUAL(world->send(world->node, packet, virtio), 3 * segment);
+  CHECK_EQUAL(world->dropped(), 7u);
+  world->place(world->node, {true, kNumber, 0});
+  CHECK_EQUAL(world->send(world->node, packet, virtio), 10 * segment);
+  CHECK_EQUAL(world->dropped(), 7u);
+}
