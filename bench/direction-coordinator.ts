@@ -1,9 +1,9 @@
 /** The direction coordinator's engine: directions per second on one core, and what each registered node weighs. The run is a process of its own. */
 import { run } from '#lab/shell.ts';
-import type { CoordinatorLoad, CoordinatorLoadResult } from './direction-coordinator-load.ts';
-import { progress, type Report, thisMachine } from './report.ts';
+import type { CoordinatorLoad, CoordinatorLoadResult } from './support/direction-coordinator-load.ts';
+import { progress, type Report, thisMachine } from './support/report.ts';
 
-const PROGRAM = new URL('direction-coordinator-load.ts', import.meta.url).pathname;
+const PROGRAM = new URL('support/direction-coordinator-load.ts', import.meta.url).pathname;
 const ASKERS = 1000;
 const LONGEST_RUN_MS = 900_000;
 

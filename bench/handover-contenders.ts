@@ -3,8 +3,8 @@ import { DaemonProcess, HOME, homeAgentConfiguration, mobileNodeConfiguration } 
 import { ADDRESSES, type NetworkName } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import type { Lab } from '#lab/topology.ts';
-import { openvpn, type Peer, wireguardGo } from './peers.ts';
-import type { ProbeEnd } from './probe.ts';
+import { openvpn, type Peer, wireguardGo } from './support/peers.ts';
+import type { ProbeEnd } from './support/probe.ts';
 
 /** A tunnel that is up, and the two ends between which packets go. */
 export interface Roamer extends AsyncDisposable {

@@ -8,8 +8,8 @@ import { coreLink, NETWORKS, type NetworkName } from '#lab/networks.ts';
 import { nowMs } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 import { type Contender, PEERS, type Roamer, SOJOURN } from './handover-contenders.ts';
-import { Probe } from './probe.ts';
-import { median, percentile, progress, type Report, type Row, thisMachine } from './report.ts';
+import { Probe } from './support/probe.ts';
+import { median, percentile, progress, type Report, type Row, thisMachine } from './support/report.ts';
 
 export interface HandoverSettings {
   /** Moves of each kind. */

@@ -6,9 +6,9 @@ import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { inLab } from '#lab/enter.ts';
 import { run } from '#lab/shell.ts';
-import type { Load, LoadResult } from './home-agent-load.ts';
 import { type Plan, type Purpose, writeRegistrations } from './registrations.ts';
-import { progress, type Report, type Row, thisMachine } from './report.ts';
+import type { Load, LoadResult } from './support/home-agent-load.ts';
+import { progress, type Report, type Row, thisMachine } from './support/report.ts';
 
 export interface HomeAgentSettings {
   /** Numbers of mobile nodes; a run for each. */
@@ -19,8 +19,8 @@ export interface HomeAgentSettings {
 
 const WARM_UP_NODES = 4000;
 const WARM_UP_ROUNDS = 3;
-const LOAD_PROGRAM = new URL('home-agent-load.ts', import.meta.url).pathname;
-const PLANE_PROGRAM = new URL('plane-load.ts', import.meta.url).pathname;
+const LOAD_PROGRAM = new URL('support/home-agent-load.ts', import.meta.url).pathname;
+const PLANE_PROGRAM = new URL('support/plane-load.ts', import.meta.url).pathname;
 const ADDON = new URL('../native/build/sojourn.node', import.meta.url).pathname;
 const LONGEST_RUN_MS = 300_000;
 

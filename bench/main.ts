@@ -9,7 +9,7 @@ import { type MatrixSettings, matrix } from './matrix.ts';
 import { type NtmobileHandoverSettings, ntmobileHandover } from './ntmobile-handover.ts';
 import { type PrefixSettings, prefixCost } from './prefixes.ts';
 import { type RelaySettings, relay } from './relay.ts';
-import { printReport } from './report.ts';
+import { printReport } from './support/report.ts';
 import { throughput } from './throughput.ts';
 import { type TranslationSettings, translation } from './translation.ts';
 

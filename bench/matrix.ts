@@ -14,7 +14,7 @@ import { startTeredo, teredoObstacle } from '#lab/teredo.ts';
 import { teredoAlone, teredoPairs } from '#lab/teredo-matrix.ts';
 import { Lab } from '#lab/topology.ts';
 import { PLACE_KINDS } from '#lab/traversal.ts';
-import { median, progress, type Report, type Row, thisMachine } from './report.ts';
+import { median, progress, type Report, type Row, thisMachine } from './support/report.ts';
 
 export interface MatrixSettings {
   readonly ntmobile: boolean;

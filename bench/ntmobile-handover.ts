@@ -19,8 +19,8 @@ import { Lab } from '#lab/topology.ts';
 import { mayBeDirect } from '#lab/traversal.ts';
 import { meetNeighbours, stallMs, usableSince } from './handover.ts';
 import { measureNames } from './ntmobile-names.ts';
-import { Probe } from './probe.ts';
-import { median, percentile, progress, type Report, type Row, thisMachine } from './report.ts';
+import { Probe } from './support/probe.ts';
+import { median, percentile, progress, type Report, type Row, thisMachine } from './support/report.ts';
 
 export interface NtmobileHandoverSettings {
   /** Moves, at least; a whole number of tours is made. */

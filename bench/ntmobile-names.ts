@@ -4,7 +4,7 @@ import { startFileServers } from '#lab/demo/file-servers.ts';
 import { MANY_NAMES } from '#lab/networks.ts';
 import type { NtmobileNode } from '#lab/ntmobile.ts';
 import type { Lab } from '#lab/topology.ts';
-import { median, percentile, progress } from './report.ts';
+import { median, percentile, progress } from './support/report.ts';
 
 /** Milliseconds from the beginning, by curl. */
 interface Timed {

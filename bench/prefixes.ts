@@ -6,10 +6,10 @@ import { mkdtempSync } from 'node:fs';
 import { DaemonProcess } from '#lab/daemons.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { ipBatch, waitFor } from '#lab/shell.ts';
-import { IperfServer, residentOctetsOf, tcp, udpPacketsPerSecond } from './measure.ts';
-import { buildPair, CABLE, type Pair, removePair } from './pair.ts';
-import { median, progress, type Report, type Row, thisMachine } from './report.ts';
-import { BenchGround } from './sojourn.ts';
+import { IperfServer, residentOctetsOf, tcp, udpPacketsPerSecond } from './support/measure.ts';
+import { buildPair, CABLE, type Pair, removePair } from './support/pair.ts';
+import { median, progress, type Report, type Row, thisMachine } from './support/report.ts';
+import { BenchGround } from './support/sojourn.ts';
 
 export interface PrefixSettings {
   readonly seconds: number;

@@ -10,10 +10,14 @@ import { type IpAddress, type Ipv4Address, type Ipv6Address, ipv4, ipv6, type Pr
 import { type Monotonic, monotonic, wall } from '#base/time.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
 import type { DesiredPlaneRoute, DesiredTunnel } from '#engine/contract.ts';
-import type { AuthorizedMobileNode, HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
-import type { HomeAgentInput } from '#engine/home-agent/input.ts';
-import { buildBindingUpdate, HOME_AGENT_UDP_PORT, NO_ADDITIONS } from '#engine/mobile-node/binding-update.ts';
-import type { SecurityAssociation } from '#engine/shared/security-association.ts';
+import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
+import type { AuthorizedMobileNode, HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
+import type { HomeAgentInput } from '#engine/mobile-ipv6/home-agent/input.ts';
+import {
+  buildBindingUpdate,
+  HOME_AGENT_UDP_PORT,
+  NO_ADDITIONS,
+} from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
 
 const HOME_AGENT = ipv6('2001:db8:1::1');
 const HOME_AGENT_V4 = ipv4('192.0.2.1');

@@ -12,10 +12,10 @@ import { ipv4, ipv6 } from '#base/ip.ts';
 import type { DesiredRelayLeg } from '#engine/contract.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { Background, ipBatch, run, runSync } from '#lab/shell.ts';
-import { IperfServer, roundTrip, tcp } from './measure.ts';
-import type { RelayEnd } from './relay-end.ts';
-import { median, progress, type Report, type Row, thisMachine } from './report.ts';
-import type { SealedEnd } from './sealed-end.ts';
+import { IperfServer, roundTrip, tcp } from './support/measure.ts';
+import type { RelayEnd } from './support/relay-end.ts';
+import { median, progress, type Report, type Row, thisMachine } from './support/report.ts';
+import type { SealedEnd } from './support/sealed-end.ts';
 
 export interface RelaySettings {
   readonly seconds: number;
@@ -101,7 +101,7 @@ async function launch(
   end: SealedEnd | RelayEnd,
   directory: string,
 ): Promise<Background> {
-  const argv = [process.execPath, join(import.meta.dirname, file), JSON.stringify(end)];
+  const argv = [process.execPath, join(import.meta.dirname, 'support', file), JSON.stringify(end)];
   const background = new Background(argv, { namespace, logFile: `${directory}/${end.device}.log` });
   await background.ready('ready');
   return background;

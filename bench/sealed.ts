@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { SealingCipher } from '#engine/contract.ts';
 import { Background, ipBatch } from '#lab/shell.ts';
-import { CABLE, type Pair } from './pair.ts';
-import type { Peer } from './peers.ts';
-import type { SealedEnd } from './sealed-end.ts';
+import { CABLE, type Pair } from './support/pair.ts';
+import type { Peer } from './support/peers.ts';
+import type { SealedEnd } from './support/sealed-end.ts';
 
 /** Of the cable's 1500 octets: outer IPv4 and UDP header, sealed header and tag. */
 const MTU = 1500 - 20 - 8 - 24;
@@ -35,7 +35,7 @@ export async function sealed(pair: Pair, directory: string, cipher: SealingCiphe
     [pair.left, left, inner.left],
     [pair.right, right, inner.right],
   ] as const) {
-    const argv = [process.execPath, join(import.meta.dirname, 'sealed-end.ts'), JSON.stringify(end)];
+    const argv = [process.execPath, join(import.meta.dirname, 'support/sealed-end.ts'), JSON.stringify(end)];
     const background = new Background(argv, { namespace, logFile: `${directory}/${end.device}.log` });
     await background.ready('ready');
     processes.push(background);

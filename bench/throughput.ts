@@ -4,12 +4,12 @@
  */
 import { mkdtempSync } from 'node:fs';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
-import { IperfServer, roundTrip, tcp, udpPacketsPerSecond } from './measure.ts';
-import { buildPair, type Pair, removePair } from './pair.ts';
-import { type Peer, plain, plain6, vxlan, wireguardGo } from './peers.ts';
-import { median, progress, type Report, type Row, thisMachine } from './report.ts';
 import { sealed } from './sealed.ts';
-import { BenchGround, sojourn } from './sojourn.ts';
+import { IperfServer, roundTrip, tcp, udpPacketsPerSecond } from './support/measure.ts';
+import { buildPair, type Pair, removePair } from './support/pair.ts';
+import { type Peer, plain, plain6, vxlan, wireguardGo } from './support/peers.ts';
+import { median, progress, type Report, type Row, thisMachine } from './support/report.ts';
+import { BenchGround, sojourn } from './support/sojourn.ts';
 
 export interface ThroughputSettings {
   readonly seconds: number;

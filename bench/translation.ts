@@ -11,9 +11,9 @@ import { join } from 'node:path';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { Background, ipBatch, run } from '#lab/shell.ts';
-import { IperfServer, roundTrip, tcp } from './measure.ts';
-import { median, progress, type Report, type Row, thisMachine } from './report.ts';
-import type { TranslationEnd } from './translation-end.ts';
+import { IperfServer, roundTrip, tcp } from './support/measure.ts';
+import { median, progress, type Report, type Row, thisMachine } from './support/report.ts';
+import type { TranslationEnd } from './support/translation-end.ts';
 
 export interface TranslationSettings {
   readonly seconds: number;
@@ -108,7 +108,7 @@ async function sojourn(directory: string, threads: number): Promise<Contender> {
     ],
   };
   const namespace = PLACE.translator;
-  const argv = [process.execPath, join(import.meta.dirname, 'translation-end.ts'), JSON.stringify(end)];
+  const argv = [process.execPath, join(import.meta.dirname, 'support/translation-end.ts'), JSON.stringify(end)];
   const background = new Background(argv, { namespace, logFile: `${directory}/sojourn.log` });
   await background.ready('ready');
   await lead('sojourn0', server, client6);

@@ -6,16 +6,16 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { hex } from '#base/bytes.ts';
 import { parsePrefix } from '#base/ip.ts';
 import { keyPairOf, signingKeyOf } from '#crypto/primitives.ts';
+import { isJsonObject, parseJson } from '#daemon/control/json-lines.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
-import { randomBytes } from '#host/random.ts';
-import { isJsonObject, parseJson } from '#ops/json-lines.ts';
+import { randomBytes } from '#host/process/random.ts';
 import { type ConfigurationOverrides, DaemonProcess } from './daemons.ts';
 import { LAB_DIRECTORY, STATE_DIRECTORY } from './enter.ts';
 import { ADDRESSES } from './networks.ts';
 import { attempt, CommandError, waitFor } from './shell.ts';
 import type { Lab, LabOptions } from './topology.ts';
 
-const CLI = new URL('../src/ops/cli.ts', import.meta.url).pathname;
+const CLI = new URL('../src/cli/cli.ts', import.meta.url).pathname;
 const PASSWORD = 'a password for the lab alone';
 
 /** What the system is called and numbered by. */

@@ -1,5 +1,5 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
-import { RUN_DIRECTORY } from '#ops/directories.ts';
+import { RUN_DIRECTORY } from '#daemon/directories.ts';
 import { build, cableEnd, type Design, type LabServer } from './builder.ts';
 import { LAB_DIRECTORY, requireLab, STATE_DIRECTORY } from './enter.ts';
 import { MOBILE_ROUTERS, type MobileRouterName } from './mobile-networks.ts';

@@ -1,15 +1,15 @@
 /** Keeps docs/reference/protocols.md true: files and tests that it names exist, and no file that names an RFC is missing from it. */
 import { existsSync, readFileSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { filesBelow, isNode, parseSource, REPOSITORY, readSource, walk } from './tidy/source.ts';
 
 const PAGE = 'docs/reference/protocols.md';
 const SHORT_PATHS: Readonly<Record<string, string>> = {
-  ha: 'src/engine/home-agent',
-  mn: 'src/engine/mobile-node',
-  mr: 'src/engine/mobile-router',
-  shared: 'src/engine/shared',
+  ha: 'src/engine/mobile-ipv6/home-agent',
+  mn: 'src/engine/mobile-ipv6/mobile-node',
+  mr: 'src/engine/mobile-ipv6/mobile-router',
+  common: 'src/engine/mobile-ipv6/common',
   wire: 'src/wire',
   crypto: 'src/crypto',
 };
@@ -83,7 +83,7 @@ function names(text: string, title: string): boolean {
 }
 
 function faultsOfTest({ file, title }: Row['tests'][number]): readonly string[] {
-  const paths = testFiles.filter((path) => basename(path) === `${file}.test.ts`);
+  const paths = testFiles.filter((path) => path.endsWith(`/${file}.test.ts`));
   const [path] = paths;
   if (path === undefined || paths.length > 1) return [`${paths.length} files ${file}.test.ts`];
   if (title.length < SHORTEST_TITLE) return [`${file}: '${title}' is too short`];

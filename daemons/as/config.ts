@@ -10,7 +10,7 @@ import type {
 } from '#account-server/configuration.ts';
 import { hex } from '#base/bytes.ts';
 import { type IpAddress, type Prefix, parseIpAddress } from '#base/ip.ts';
-import type { ConfigurationContext } from '#ops/config.ts';
+import type { ConfigurationContext } from '#daemon/configuration/config.ts';
 import {
   crossCheck,
   EVEN_WHEN_FAULTY,
@@ -21,9 +21,9 @@ import {
   isHostName,
   type Report,
   soundEntries,
-} from '#ops/config-fields.ts';
-import { type ServiceSettings, serviceSection } from '#ops/daemon-settings.ts';
-import { checkSystemPrefix, coordinatorSection, domainField } from '#ops/ntmobile-fields.ts';
+} from '#daemon/configuration/config-fields.ts';
+import { checkSystemPrefix, coordinatorSection, domainField } from '#daemon/configuration/ntmobile-fields.ts';
+import { type ServiceSettings, serviceSection } from '#daemon/daemon-settings.ts';
 
 export interface AccountServerSettings {
   readonly daemon: ServiceSettings;

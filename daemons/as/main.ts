@@ -9,13 +9,13 @@ import { HttpsFace } from '#account-server/https.ts';
 import { AccountService, type ServiceClock } from '#account-server/service.ts';
 import { formatPrefix } from '#base/ip.ts';
 import { wall } from '#base/time.ts';
-import { secretOf } from '#compose/secret-file.ts';
+import { secretOf } from '#composition/secret-file.ts';
 import { keyPairOf, signingKeyOf } from '#crypto/primitives.ts';
+import { loadConfiguration } from '#daemon/configuration/config.ts';
+import { type House, type RunningDaemon, runDaemon } from '#daemon/lifecycle.ts';
 import type { JsonObject } from '#engine/contract.ts';
-import { createClock } from '#host/clock.ts';
-import { sendToNotifySocket } from '#host/notify-socket.ts';
-import { loadConfiguration } from '#ops/config.ts';
-import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
+import { createClock } from '#host/process/clock.ts';
+import { sendToNotifySocket } from '#host/process/notify-socket.ts';
 import { type AccountServerSettings, accountServerSchema } from './config.ts';
 
 const base64 = (octets: Uint8Array): string => `base64:${Buffer.from(octets).toString('base64')}`;

@@ -1,7 +1,6 @@
 /** Configuration of the direction coordinator: YAML → what its engine and its name server are told, and the settings of the process. */
 import { z } from 'zod';
 import type { IpAddress, Prefix } from '#base/ip.ts';
-import type { DirectionCoordinatorConfiguration } from '#engine/direction-coordinator/configuration.ts';
 import {
   crossCheck,
   EVEN_WHEN_FAULTY,
@@ -10,9 +9,10 @@ import {
   ipv4PrefixField,
   ipv6PrefixField,
   type Report,
-} from '#ops/config-fields.ts';
-import { type ServiceSettings, serviceSection } from '#ops/daemon-settings.ts';
-import { checkSystemPrefix, domainField, publicKeyField } from '#ops/ntmobile-fields.ts';
+} from '#daemon/configuration/config-fields.ts';
+import { checkSystemPrefix, domainField, publicKeyField } from '#daemon/configuration/ntmobile-fields.ts';
+import { type ServiceSettings, serviceSection } from '#daemon/daemon-settings.ts';
+import type { DirectionCoordinatorConfiguration } from '#engine/ntmobile/coordinator/configuration.ts';
 
 /** Made in the daemon's state directory, or out of the credentials that it sees. */
 type Made = 'own' | 'judgeCredential' | 'secret' | 'secondEndpoints';

@@ -10,8 +10,7 @@ import {
   type Prefix,
   prefixContains,
 } from '#base/ip.ts';
-import type { AuthorizedMobileNode, HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
-import type { ConfigurationContext } from '#ops/config.ts';
+import type { ConfigurationContext } from '#daemon/configuration/config.ts';
 import {
   crossCheck,
   deviceField,
@@ -25,8 +24,7 @@ import {
   type Report,
   soundEntries,
   soundList,
-} from '#ops/config-fields.ts';
-import { type DaemonSettings, daemonSection } from '#ops/daemon-settings.ts';
+} from '#daemon/configuration/config-fields.ts';
 import {
   identifierField,
   lifetimeField,
@@ -34,7 +32,9 @@ import {
   securityAssociationField,
   tunnelMtuSection,
   udpPortField,
-} from '#ops/protocol-fields.ts';
+} from '#daemon/configuration/protocol-fields.ts';
+import { type DaemonSettings, daemonSection } from '#daemon/daemon-settings.ts';
+import type { AuthorizedMobileNode, HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 
 export interface HomeAgentSettings {
   readonly daemon: DaemonSettings;

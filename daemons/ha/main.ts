@@ -1,16 +1,16 @@
 /** The home agent daemon: puts the engine, its driver and the host together. Nothing is decided here. */
 import { join } from 'node:path';
-import { cleanUp, openOwnKernel } from '#compose/own-kernel.ts';
-import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
-import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
-import { createClock } from '#host/clock.ts';
-import { sendToNotifySocket } from '#host/notify-socket.ts';
-import { guardTunnels, openPacketFilter } from '#host/packet-filter.ts';
-import { openPlane } from '#host/plane.ts';
-import { randomBytes } from '#host/random.ts';
-import { interfacesThatWouldNotHear } from '#host/sysctl.ts';
-import { loadConfiguration } from '#ops/config.ts';
-import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
+import { cleanUp, openOwnKernel } from '#composition/own-kernel.ts';
+import { loadConfiguration } from '#daemon/configuration/config.ts';
+import { type House, type RunningDaemon, runDaemon } from '#daemon/lifecycle.ts';
+import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
+import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
+import { guardTunnels, openPacketFilter } from '#host/kernel/packet-filter.ts';
+import { interfacesThatWouldNotHear } from '#host/kernel/sysctl.ts';
+import { openPlane } from '#host/plane/plane.ts';
+import { createClock } from '#host/process/clock.ts';
+import { sendToNotifySocket } from '#host/process/notify-socket.ts';
+import { randomBytes } from '#host/process/random.ts';
 import { createDriver } from '#runtime/driver.ts';
 import { rehearse } from '#runtime/rehearsal.ts';
 import { watched } from '#runtime/watched-engine.ts';

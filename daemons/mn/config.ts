@@ -1,11 +1,11 @@
 /** Configuration of the mobile node: YAML → `MobileNodeConfiguration` and the settings of the process. */
 import { z } from 'zod';
-import { checkHome, checkHomes, homeOf, homeShape, mobileShape } from '#compose/mobile-settings.ts';
-import { type NtmobileSettings, ntmobileSection } from '#compose/ntmobile-settings.ts';
-import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
-import type { ConfigurationContext } from '#ops/config.ts';
-import { crossCheck, EVEN_WHEN_FAULTY, type Report } from '#ops/config-fields.ts';
-import type { DaemonSettings } from '#ops/daemon-settings.ts';
+import { checkHome, checkHomes, homeOf, homeShape, mobileShape } from '#composition/mobile-settings.ts';
+import { type NtmobileSettings, ntmobileSection } from '#composition/ntmobile-settings.ts';
+import type { ConfigurationContext } from '#daemon/configuration/config.ts';
+import { crossCheck, EVEN_WHEN_FAULTY, type Report } from '#daemon/configuration/config-fields.ts';
+import type { DaemonSettings } from '#daemon/daemon-settings.ts';
+import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 
 export interface MobileNodeSettings {
   readonly daemon: DaemonSettings;

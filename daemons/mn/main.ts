@@ -1,15 +1,15 @@
 /** The mobile node daemon: Mobile IPv6, NTMobile or both. Nothing is decided here. */
 
-import { resolvConfPlaces } from '#compose/host-names.ts';
-import { openHomes, startMobile } from '#compose/mobile-daemon.ts';
-import { ntmobileCautions } from '#compose/ntmobile-settings.ts';
-import { cleanUp } from '#compose/own-kernel.ts';
-import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
-import { sendToNotifySocket } from '#host/notify-socket.ts';
-import { randomBytes } from '#host/random.ts';
-import { restoreResolvConf } from '#host/resolv-conf.ts';
-import { loadConfiguration } from '#ops/config.ts';
-import { type House, type RunningDaemon, runDaemon } from '#ops/lifecycle.ts';
+import { resolvConfPlaces } from '#composition/host-names.ts';
+import { openHomes, startMobile } from '#composition/mobile-daemon.ts';
+import { ntmobileCautions } from '#composition/ntmobile-settings.ts';
+import { cleanUp } from '#composition/own-kernel.ts';
+import { loadConfiguration } from '#daemon/configuration/config.ts';
+import { type House, type RunningDaemon, runDaemon } from '#daemon/lifecycle.ts';
+import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
+import { restoreResolvConf } from '#host/dns/resolv-conf.ts';
+import { sendToNotifySocket } from '#host/process/notify-socket.ts';
+import { randomBytes } from '#host/process/random.ts';
 import { type MobileNodeSettings, mobileNodeSchema } from './config.ts';
 
 const ROLE = 'mobile-node';

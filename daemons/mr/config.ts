@@ -19,14 +19,8 @@ import {
   homeShape,
   mobileShape,
   type Parts,
-} from '#compose/mobile-settings.ts';
-import type {
-  MobileNetwork,
-  MobileRouterConfiguration,
-  RegistrationMode,
-  RouterHome,
-} from '#engine/mobile-router/configuration.ts';
-import type { ConfigurationContext } from '#ops/config.ts';
+} from '#composition/mobile-settings.ts';
+import type { ConfigurationContext } from '#daemon/configuration/config.ts';
 import {
   crossCheck,
   deviceField,
@@ -36,8 +30,14 @@ import {
   reporter,
   soundEntries,
   soundList,
-} from '#ops/config-fields.ts';
-import type { DaemonSettings } from '#ops/daemon-settings.ts';
+} from '#daemon/configuration/config-fields.ts';
+import type { DaemonSettings } from '#daemon/daemon-settings.ts';
+import type {
+  MobileNetwork,
+  MobileRouterConfiguration,
+  RegistrationMode,
+  RouterHome,
+} from '#engine/mobile-ipv6/mobile-router/configuration.ts';
 
 export interface MobileRouterSettings {
   readonly daemon: DaemonSettings;

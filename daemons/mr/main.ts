@@ -1,12 +1,12 @@
 /** The mobile router daemon. Nothing is decided here. */
-import { openHomes, startMobile } from '#compose/mobile-daemon.ts';
-import { cleanUp } from '#compose/own-kernel.ts';
-import { createMobileRouter } from '#engine/mobile-router/mobile-router.ts';
-import { sendToNotifySocket } from '#host/notify-socket.ts';
-import { randomBytes } from '#host/random.ts';
-import { forwardingControl } from '#host/sysctl.ts';
-import { loadConfiguration } from '#ops/config.ts';
-import { runDaemon } from '#ops/lifecycle.ts';
+import { openHomes, startMobile } from '#composition/mobile-daemon.ts';
+import { cleanUp } from '#composition/own-kernel.ts';
+import { loadConfiguration } from '#daemon/configuration/config.ts';
+import { runDaemon } from '#daemon/lifecycle.ts';
+import { createMobileRouter } from '#engine/mobile-ipv6/mobile-router/mobile-router.ts';
+import { forwardingControl } from '#host/kernel/sysctl.ts';
+import { sendToNotifySocket } from '#host/process/notify-socket.ts';
+import { randomBytes } from '#host/process/random.ts';
 import { type MobileRouterSettings, mobileRouterSchema } from './config.ts';
 
 const ROLE = 'mobile-router';

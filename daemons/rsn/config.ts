@@ -2,8 +2,6 @@
 import { z } from 'zod';
 import { hex } from '#base/bytes.ts';
 import { formatPrefix, type IpAddress, isIpv6, type Prefix, prefixContains } from '#base/ip.ts';
-import type { CoordinatorDescription } from '#engine/contract.ts';
-import type { RelayConfiguration } from '#engine/relay/configuration.ts';
 import {
   crossCheck,
   EVEN_WHEN_FAULTY,
@@ -14,9 +12,11 @@ import {
   prefixField,
   type Report,
   soundEntries,
-} from '#ops/config-fields.ts';
-import { type SealedDaemonSettings, sealedDaemonSection } from '#ops/daemon-settings.ts';
-import { checkSystemPrefix, coordinatorSection, publicKeyField } from '#ops/ntmobile-fields.ts';
+} from '#daemon/configuration/config-fields.ts';
+import { checkSystemPrefix, coordinatorSection, publicKeyField } from '#daemon/configuration/ntmobile-fields.ts';
+import { type SealedDaemonSettings, sealedDaemonSection } from '#daemon/daemon-settings.ts';
+import type { CoordinatorDescription } from '#engine/contract.ts';
+import type { RelayConfiguration } from '#engine/ntmobile/relay/configuration.ts';
 
 /** A sealed tunnel on a link of 1500 octets, and 20 more where IPv4 becomes IPv6. */
 const DEVICE_MTU = 1404;

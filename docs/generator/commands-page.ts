@@ -1,13 +1,14 @@
 /** docs/reference/cli.md: the commands of `sojourn`, and what `--json` gives. */
-import { EVENT_FIELDS } from '#engine/shared/event-table.ts';
-import { type AnswerForm, QUESTIONS } from '#ops/answer-table.ts';
+
+import { type AnswerForm, QUESTIONS } from '#daemon/answers/answer-table.ts';
+import { EVENT_FIELDS } from '#engine/common/event-table.ts';
 import { commands, globalOptions } from './commands.ts';
 import { cell, code, table } from './markdown.ts';
 import { sentence } from './text.ts';
 
 const INTRODUCTION = `# The command line
 
-This page is written by \`npm run docs\` from the commands themselves and from \`src/ops/answer-table.ts\`.
+This page is written by \`npm run docs\` from the commands themselves and from \`src/daemon/answers/answer-table.ts\`.
 
 \`sojourn\` asks the daemons of this host over their control sockets. Where one runs, that one is meant; otherwise say which: \`--daemon ha\`. Who may use a
 socket is a matter of its file permissions (0660): root, and the members of its group (\`daemon.controlGroup\`, with the units that come along: \`sojourn\`).

@@ -1,6 +1,6 @@
 /** Every command of `sojourn`, as it is declared. */
 import type { Argument, Command, Option } from 'commander';
-import { program } from '#ops/program.ts';
+import { program } from '#cli/program.ts';
 
 export interface CommandDescription {
   /** `as account add` */

@@ -1,5 +1,5 @@
 /** docs/reference/configuration.md: what all configuration files have in common, and one table for each daemon. */
-import { everyKey, type KeyDescription } from '#ops/config-schema.ts';
+import { everyKey, type KeyDescription } from '#daemon/configuration/config-schema.ts';
 import type { DaemonConfiguration } from './daemons.ts';
 import { aboutKey, hasPlainDefault, inlineYaml, typeAndUnit } from './text.ts';
 

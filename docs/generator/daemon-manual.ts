@@ -1,7 +1,7 @@
 /** sojourn-<daemon>(8), in roff. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { daemonCommand } from '#ops/daemon-command.ts';
+import { daemonCommand } from '#daemon/daemon-command.ts';
 import { DAEMON_TEXTS } from './daemon-texts.ts';
 import { REPOSITORY } from './daemons.ts';
 import { roffText } from './manual-page.ts';

@@ -2,7 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import { type KeyDescription, keysOf, shapeOf } from '#ops/config-schema.ts';
+import { type KeyDescription, keysOf, shapeOf } from '#daemon/configuration/config-schema.ts';
 
 export const REPOSITORY = join(import.meta.dirname, '../..');
 const DAEMONS = join(REPOSITORY, 'daemons');

@@ -1,11 +1,11 @@
 /** docs/reference/events.md: every event and log line, of the one table there is. */
-import { EVENT_FIELDS, EVENT_GROUPS, type EventFieldName, type EventRow } from '#engine/shared/event-table.ts';
+import { EVENT_FIELDS, EVENT_GROUPS, type EventFieldName, type EventRow } from '#engine/common/event-table.ts';
 import { cell, code, table } from './markdown.ts';
 import { sentence } from './text.ts';
 
 const INTRODUCTION = `# Events and log lines
 
-This page is written by \`npm run docs\` from \`src/engine/shared/event-table.ts\`; nothing is logged that is not in that table.
+This page is written by \`npm run docs\` from \`src/engine/common/event-table.ts\`; nothing is logged that is not in that table.
 
 A daemon writes JSON lines to standard output, and a form for people where that is a terminal (\`daemon.logFormat\`); under systemd the journal has
 them. Each line has \`level\`, \`time\` (when it happened, ISO 8601), \`name\` (of the daemon), \`event\` (one of the ids below, which stay as they are), the fields of

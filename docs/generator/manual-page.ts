@@ -1,6 +1,6 @@
 /** The man page of a daemon's configuration file, sojourn.<daemon>.yaml(5), in roff. */
-import type { KeyDescription } from '#ops/config-schema.ts';
-import { everyKey } from '#ops/config-schema.ts';
+import type { KeyDescription } from '#daemon/configuration/config-schema.ts';
+import { everyKey } from '#daemon/configuration/config-schema.ts';
 import type { DaemonConfiguration } from './daemons.ts';
 import { aboutKey, hasPlainDefault, inlineYaml, typeAndUnit } from './text.ts';
 

@@ -2,23 +2,23 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { REASONS } from '#account-server/reasons.ts';
-import { COORDINATOR_COUNTERS } from '#engine/direction-coordinator/reasons.ts';
-import { HOME_AGENT_REASONS } from '#engine/home-agent/reasons.ts';
-import { MOBILE_NODE_REASONS } from '#engine/mobile-node/counters.ts';
-import { NTMOBILE_NODE_COUNTERS } from '#engine/ntmobile-node/reasons.ts';
-import { RELAY_COUNTERS } from '#engine/relay/reasons.ts';
-import type { CounterTable } from '#engine/shared/counters.ts';
-import { SESSION_COUNTERS } from '#engine/shared/ntmobile/session-listener.ts';
-import { type Component, engineCounterPlace, planeCounterPlace } from '#ops/metrics/counter-places.ts';
-import { METRIC_ROLES, METRICS, type MetricRow } from '#ops/metrics/metric-table.ts';
-import type { Place } from '#ops/metrics/samples.ts';
+import { type Component, engineCounterPlace, planeCounterPlace } from '#daemon/metrics/counter-places.ts';
+import { METRIC_ROLES, METRICS, type MetricRow } from '#daemon/metrics/metric-table.ts';
+import type { Place } from '#daemon/metrics/samples.ts';
+import type { CounterTable } from '#engine/common/counters.ts';
+import { HOME_AGENT_REASONS } from '#engine/mobile-ipv6/home-agent/reasons.ts';
+import { MOBILE_NODE_REASONS } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
+import { SESSION_COUNTERS } from '#engine/ntmobile/common/session-listener.ts';
+import { COORDINATOR_COUNTERS } from '#engine/ntmobile/coordinator/reasons.ts';
+import { NTMOBILE_NODE_COUNTERS } from '#engine/ntmobile/node/reasons.ts';
+import { RELAY_COUNTERS } from '#engine/ntmobile/relay/reasons.ts';
 import { REPOSITORY } from './daemons.ts';
 import { cell, code, table } from './markdown.ts';
 import { sentence } from './text.ts';
 
 const INTRODUCTION = `# Metrics
 
-This page is written by \`npm run docs\` from \`src/ops/metrics/metric-table.ts\` and the tables of what is counted.
+This page is written by \`npm run docs\` from \`src/daemon/metrics/metric-table.ts\` and the tables of what is counted.
 
 Every daemon tells its metrics as Prometheus text over its control socket:
 

@@ -6,10 +6,10 @@ import {
   mobileNodeConfiguration,
   mobileRouterConfiguration,
   waitForHomeAddresses,
-} from '../daemons.ts';
-import { MOBILE_ROUTERS } from '../mobile-networks.ts';
-import { ADDRESSES } from '../networks.ts';
-import type { Lab, LabOptions } from '../topology.ts';
+} from '#lab/daemons.ts';
+import { MOBILE_ROUTERS } from '#lab/mobile-networks.ts';
+import { ADDRESSES } from '#lab/networks.ts';
+import type { Lab, LabOptions } from '#lab/topology.ts';
 
 /** A download: who asks, from which of its addresses, whom. */
 export interface DownloadEnds {

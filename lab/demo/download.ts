@@ -1,7 +1,7 @@
 /** A real curl that downloads one file while the node moves, with a record of when the data stood still. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { inNamespace, waitFor } from '../shell.ts';
+import { inNamespace, waitFor } from '#lab/shell.ts';
 
 /** Silences shorter than this are the server's pacing, not a stall. Milliseconds. */
 const NOTICED_MS = 8;

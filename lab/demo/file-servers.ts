@@ -1,5 +1,5 @@
-import type { Background } from '../shell.ts';
-import type { Lab } from '../topology.ts';
+import type { Background } from '#lab/shell.ts';
+import type { Lab } from '#lab/topology.ts';
 
 const PROGRAM = new URL('file-server.ts', import.meta.url).pathname;
 

@@ -1,10 +1,11 @@
 /** A mobile node or a mobile router visits every kind of network while two real downloads and two pings go on. */
+
+import { isJsonObject } from '#daemon/control/json-lines.ts';
 import type { JsonObject } from '#engine/contract.ts';
-import { isJsonObject } from '#ops/json-lines.ts';
-import { LAB_DIRECTORY } from '../enter.ts';
-import { NETWORKS, type NetworkName } from '../networks.ts';
-import { type Background, waitFor } from '../shell.ts';
-import type { Lab } from '../topology.ts';
+import { LAB_DIRECTORY } from '#lab/enter.ts';
+import { NETWORKS, type NetworkName } from '#lab/networks.ts';
+import { type Background, waitFor } from '#lab/shell.ts';
+import type { Lab } from '#lab/topology.ts';
 import type { Cast, DownloadEnds } from './cast.ts';
 import { createDigestedFile } from './digested-file.ts';
 import { curl, Download } from './download.ts';

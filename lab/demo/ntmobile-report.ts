@@ -1,6 +1,6 @@
 /** What the NTMobile demo prints at its end, for people. */
-import { NETWORKS, type NetworkName } from '../networks.ts';
-import type { Way } from '../path-watch.ts';
+import { NETWORKS, type NetworkName } from '#lab/networks.ts';
+import type { Way } from '#lab/path-watch.ts';
 import { alignedTable, type Column, milliseconds } from './table.ts';
 
 /** Where the two nodes are. */

@@ -2,14 +2,14 @@
  * NTMobile: a node that begins behind a symmetric translator downloads from an IPv6-only server by name, through an IPv6 socket and through an IPv4 socket, and
  * from another node behind a translator of its own, by its name; both move, also at the same moment. Then Teredo in the same places.
  */
-import { LAB_DIRECTORY } from '../enter.ts';
-import { findLeaks, LEAK_SNAP_LENGTH } from '../leaks.ts';
-import { NETWORKS } from '../networks.ts';
-import { NTMOBILE, NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem, VIRTUAL_PREFIXES } from '../ntmobile.ts';
-import { PathWatch } from '../path-watch.ts';
-import { type Background, waitFor } from '../shell.ts';
-import type { Capture, Lab, LabOptions } from '../topology.ts';
-import { mayBeDirect } from '../traversal.ts';
+import { LAB_DIRECTORY } from '#lab/enter.ts';
+import { findLeaks, LEAK_SNAP_LENGTH } from '#lab/leaks.ts';
+import { NETWORKS } from '#lab/networks.ts';
+import { NTMOBILE, NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem, VIRTUAL_PREFIXES } from '#lab/ntmobile.ts';
+import { PathWatch } from '#lab/path-watch.ts';
+import { type Background, waitFor } from '#lab/shell.ts';
+import type { Capture, Lab, LabOptions } from '#lab/topology.ts';
+import { mayBeDirect } from '#lab/traversal.ts';
 import { createDigestedFile } from './digested-file.ts';
 import { curl, Download } from './download.ts';
 import { startFileServers } from './file-servers.ts';

@@ -1,7 +1,7 @@
 /** A real ping in the background, with a record of every answer. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
-import { inNamespace } from '../shell.ts';
+import { inNamespace } from '#lab/shell.ts';
 
 interface Answer {
   readonly sequence: number;

@@ -1,4 +1,4 @@
-import { run } from '../shell.ts';
+import { run } from '#lab/shell.ts';
 
 /** TCP connections of a namespace that were reset so far, by either side, and connections refused. */
 export async function tcpResets(namespace: string): Promise<number> {

@@ -1,8 +1,8 @@
 /** Teredo in the places where NTMobile has just been: the same translators, the same server, the same tools. */
-import { NETWORKS, type NetworkName } from '../networks.ts';
-import { startTeredo, TeredoClient, teredoObstacle } from '../teredo.ts';
-import { reachesEachOther, Seat } from '../teredo-matrix.ts';
-import type { Lab } from '../topology.ts';
+import { NETWORKS, type NetworkName } from '#lab/networks.ts';
+import { startTeredo, TeredoClient, teredoObstacle } from '#lab/teredo.ts';
+import { reachesEachOther, Seat } from '#lab/teredo-matrix.ts';
+import type { Lab } from '#lab/topology.ts';
 import { curl, Download } from './download.ts';
 import { startFileServers } from './file-servers.ts';
 import type { Step } from './ntmobile-report.ts';

@@ -9,7 +9,7 @@ import { type IpAddress, isIpv6, networkOf } from '#base/ip.ts';
 import type { Monotonic, Wall } from '#base/time.ts';
 import { type ProofOfKey, proofValid } from '#crypto/login-proof.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
-import { CounterSet } from '#engine/shared/counters.ts';
+import { CounterSet } from '#engine/common/counters.ts';
 import type { EventSink } from '#runtime/ports.ts';
 import type { AccountDatabase } from './account-database.ts';
 import { type Account, Accounts } from './accounts.ts';

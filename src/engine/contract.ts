@@ -11,10 +11,10 @@
  */
 import type { IpAddress, Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
 import type { Monotonic, Wall } from '#base/time.ts';
-import type { EventName } from '#engine/shared/event-table.ts';
-import type { DefaultRouter, InterfaceAddress, NetworkInterface } from '#engine/shared/network-interface.ts';
-import type { ObservedMessage } from '#engine/shared/ntmobile/observed-message.ts';
-import type { PlaceAccount } from '#engine/shared/ntmobile/place-account.ts';
+import type { PlaceAccount } from './common/amplification-limit.ts';
+import type { EventName } from './common/event-table.ts';
+import type { DefaultRouter, InterfaceAddress, NetworkInterface } from './common/network-interface.ts';
+import type { ObservedMessage } from './common/observed-message.ts';
 
 /** A pure protocol machine. `I` is the role's own input union (always a superset of {@link CommonInput}). */
 export interface Engine<I> {

@@ -12,8 +12,8 @@ import type {
   ResolvedInput,
   RoamingInput,
 } from '#engine/contract.ts';
+import type { QuestionPorts } from './external-requests.ts';
 import type { AddressMapPort, ClockPort, ControlPort, EventSink, KernelPort, PlanePort, StorePort } from './ports.ts';
-import type { QuestionPorts } from './questions.ts';
 
 /** What the driver may give to an engine; an engine that has no use for the others says so with `network: false` and no port for them. */
 export type DriverInput = CommonInput | NetworkInput | ResolvedInput | RoamingInput | LoginInput | QueryInput;

@@ -9,8 +9,8 @@
 import { earliest, type Monotonic, monotonic, NEVER } from '#base/time.ts';
 import type { EngineEvent, JsonObject, JsonValue, NetworkInterface, Output } from '#engine/contract.ts';
 import type { Driver, DriverInput, DriverOptions } from './driver-options.ts';
-import { Questions } from './questions.ts';
-import { Reconciler } from './reconcile.ts';
+import { Questions } from './external-requests.ts';
+import { Reconciler } from './reconciler.ts';
 import { RecordWriter } from './record-writer.ts';
 import { TRAFFIC, withTraffic } from './traffic.ts';
 

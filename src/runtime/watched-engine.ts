@@ -2,8 +2,8 @@
  * An engine whose control messages somebody watches. What it is given and gives is unchanged; where nobody is curious a message costs one call.
  */
 import type { Monotonic } from '#base/time.ts';
+import type { Counters } from '#engine/common/counters.ts';
 import type { CommonInput, Engine, Output } from '#engine/contract.ts';
-import type { Counters } from '#engine/shared/counters.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 import type { MessageWatcher } from './ports.ts';
 

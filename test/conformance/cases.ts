@@ -1,7 +1,7 @@
 /** The table of docs/explain/conformance.md, and the case ids that tests prove. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { filesBelow, parseSource, REPOSITORY, readSource, type Source, walk } from '../tidy/source.ts';
+import { filesBelow, parseSource, REPOSITORY, readSource, type Source, walk } from '#test/tidy/source.ts';
 
 export const PAGE = 'docs/explain/conformance.md';
 export const STATES = ['pass', 'open', 'not applicable'] as const;

@@ -1,7 +1,13 @@
 /** NEMO-HA, the end of a registration: RFC 6275 §10.3.2, RFC 3963 §6.2 and §6.7. */
 import { describe, expect, it } from 'vitest';
 import type { Prefix } from '#engine/contract.ts';
-import { CARE_OF, NATIVE, type Received, type Scene, type Update } from '../unit/home-agent-scene.ts';
+import {
+  CARE_OF,
+  NATIVE,
+  type Received,
+  type Scene,
+  type Update,
+} from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
 import {
   A1,
   advertise,

@@ -1,7 +1,7 @@
 /** NEMO-HA, who else asks for a registered router's addresses on the home link: RFC 6275 §10.4.1, RFC 3963 §6.2 (R bit). */
 import { describe, expect, it } from 'vitest';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
-import { HOME_AGENT, NATIVE, type Scene } from '../unit/home-agent-scene.ts';
+import { HOME_AGENT, NATIVE, type Scene } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
 import {
   answerOf,
   build,

@@ -1,10 +1,10 @@
 /** NEMO-HA, initialisation and the processing of Mobility Headers: RFC 6275 §9.2, §9.3.3, for a mobile router's home addresses. */
 import { describe, expect, it } from 'vitest';
 import { isMalformed } from '#base/bytes.ts';
+import { CARE_OF, HOME_AGENT, NATIVE, type Scene } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
 import { icmpv6Codec } from '#wire/icmpv6.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import { encodeMobility, fillMobilityChecksum, type MobilityMessage, mobilityCodec } from '#wire/mobility.ts';
-import { CARE_OF, HOME_AGENT, NATIVE, type Scene } from '../unit/home-agent-scene.ts';
 import {
   A1,
   A2,

@@ -2,8 +2,8 @@
 import { describe, expect, it } from 'vitest';
 import { bytesOfIpv6, ipv6 } from '#base/ip.ts';
 import type { Prefix } from '#engine/contract.ts';
+import { NATIVE, OTHER_CARE_OF, prefix } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
 import type { MobilityOption } from '#wire/mobility-options.ts';
-import { NATIVE, OTHER_CARE_OF, prefix } from '../unit/home-agent-scene.ts';
 import {
   A1,
   A2,

@@ -1,7 +1,13 @@
 /** NEMO-HA, home registrations and duplicate address detection: RFC 6275 §10.3.1, RFC 3963 §6.2. */
 import { describe, expect, it } from 'vitest';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
-import { CARE_OF, HOME_AGENT, NATIVE, type Scene, type Update } from '../unit/home-agent-scene.ts';
+import {
+  CARE_OF,
+  HOME_AGENT,
+  NATIVE,
+  type Scene,
+  type Update,
+} from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
 import {
   A1,
   A2,

@@ -8,11 +8,7 @@ import { encode, isMalformed } from '#base/bytes.ts';
 import { ALL_NODES, type Ipv6Address, ipv6, solicitedNodeMulticast } from '#base/ip.ts';
 import { mobilityAuthenticator, verifyMobility } from '#crypto/mobility-auth.ts';
 import type { DesiredPart, JsonValue, Path, Prefix } from '#engine/contract.ts';
-import type { HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
-import { encodeIcmpv6, type Icmpv6Body, icmpv6Codec } from '#wire/icmpv6.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
-import { fillMobilityChecksum, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
-import type { MobilityOption } from '#wire/mobility-options.ts';
+import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import {
   ALICE,
   association,
@@ -23,7 +19,11 @@ import {
   type Received,
   Scene,
   type Update,
-} from '../unit/home-agent-scene.ts';
+} from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
+import { encodeIcmpv6, type Icmpv6Body, icmpv6Codec } from '#wire/icmpv6.ts';
+import { ipv6Codec } from '#wire/ipv6.ts';
+import { fillMobilityChecksum, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
+import type { MobilityOption } from '#wire/mobility-options.ts';
 
 /** Where the home address comes from. */
 export type Origin = 'HNP' | 'MNP';

@@ -1,6 +1,6 @@
 /** NEMO-HA, sequence numbers of home registrations: RFC 6275 §9.5.1, modulo 2^16, for a mobile router's home addresses. */
 import { describe, expect, it } from 'vitest';
-import { OTHER_CARE_OF } from '../unit/home-agent-scene.ts';
+import { OTHER_CARE_OF } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
 import {
   A1,
   A2,

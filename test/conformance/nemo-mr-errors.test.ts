@@ -4,9 +4,14 @@ import { assert } from '#base/assert.ts';
 import { encode, isMalformed } from '#base/bytes.ts';
 import { ipv6 } from '#base/ip.ts';
 import { mobilityAuthenticator } from '#crypto/mobility-auth.ts';
+import {
+  ASSOCIATION,
+  acknowledgement,
+  HOME_ADDRESS,
+  HOME_AGENT,
+} from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import { fillMobilityChecksum, mobilityCodec } from '#wire/mobility.ts';
-import { ASSOCIATION, acknowledgement, HOME_ADDRESS, HOME_AGENT } from '../unit/mobile-node-scene.ts';
 import { INGRESS, NETWORK, RouterScene } from './nemo-mr-scene.ts';
 
 const CARE_OF = ipv6('2001:db8:f1::2');

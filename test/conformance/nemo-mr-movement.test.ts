@@ -1,6 +1,6 @@
 /** NEMO-MR, care-of address and movement: RFC 6275 §11.5.1, §11.5.3, for a mobile router (RFC 3963 §5.6: it hears router advertisements). */
 import { describe, expect, it } from 'vitest';
-import { HOME_ADDRESS, HOME_AGENT } from '../unit/mobile-node-scene.ts';
+import { HOME_ADDRESS, HOME_AGENT } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
 import { INGRESS, NETWORK, RouterScene } from './nemo-mr-scene.ts';
 
 const A = '2001:db8:f1::2';

@@ -4,9 +4,13 @@
  */
 import { describe, expect, it } from 'vitest';
 import { ipv6 } from '#base/ip.ts';
-import type { RegistrationMode } from '#engine/mobile-router/configuration.ts';
+import type { RegistrationMode } from '#engine/mobile-ipv6/mobile-router/configuration.ts';
+import {
+  HOME_ADDRESS,
+  HOME_AGENT,
+  type SeenUpdate,
+} from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
 import { filterOptions, findOption } from '#wire/mobility-options.ts';
-import { HOME_ADDRESS, HOME_AGENT, type SeenUpdate } from '../unit/mobile-node-scene.ts';
 import { INGRESS, NETWORK, RouterScene } from './nemo-mr-scene.ts';
 
 const A = '2001:db8:f1::2';

@@ -3,11 +3,11 @@
 import { assert } from '#base/assert.ts';
 import { ipv6, parsePrefix } from '#base/ip.ts';
 import type { DesiredPart, DesiredRoute, DesiredRule, DesiredSysctl, JsonValue, Output } from '#engine/contract.ts';
-import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
-import type { MobileNodeInput } from '#engine/mobile-node/mobile-node.ts';
-import type { MobileRouterConfiguration, RouterHome } from '#engine/mobile-router/configuration.ts';
-import { createMobileRouter } from '#engine/mobile-router/mobile-router.ts';
-import { HOME, type LinkSketch, Scene } from '../unit/mobile-node-scene.ts';
+import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import type { MobileNodeInput } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
+import type { MobileRouterConfiguration, RouterHome } from '#engine/mobile-ipv6/mobile-router/configuration.ts';
+import { createMobileRouter } from '#engine/mobile-ipv6/mobile-router/mobile-router.ts';
+import { HOME, type LinkSketch, Scene } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
 
 const network = parsePrefix('2001:db8:500::/64');
 assert(network !== undefined, 'a prefix');

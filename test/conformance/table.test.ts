@@ -1,6 +1,6 @@
 /** Keeps docs/explain/conformance.md true: every case of a suite once, a test behind each that passes, and none forgotten that a test proves. */
 import { describe, expect, it } from 'vitest';
-import { parseSource } from '../tidy/source.ts';
+import { parseSource } from '#test/tidy/source.ts';
 import {
   idlesIn,
   idsOf,

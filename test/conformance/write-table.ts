@@ -4,7 +4,7 @@
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { REPOSITORY } from '../tidy/source.ts';
+import { REPOSITORY } from '#test/tidy/source.ts';
 import { PAGE, provenByFile, readPage, rowsUnder, STATES, SUITES } from './cases.ts';
 
 const files = new Map<string, string>();

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { encode, fromHex, isMalformed } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
-import { codecContract } from '#test/contract/codec-harness.ts';
 import { type ArpPacket, arpCodec } from '#wire/arp.ts';
 import { type Icmpv4Message, icmpv4Codec } from '#wire/icmpv4.ts';
 import { encodeIcmpv6, type Icmpv6Message, icmpv6ChecksumValid, icmpv6Codec } from '#wire/icmpv6.ts';
@@ -17,6 +16,7 @@ import {
 } from '#wire/ipv6.ts';
 import { homeAddressExtension } from '#wire/ipv6-extensions.ts';
 import { encodeUdp, PORT_DSMIPV6, type UdpDatagram, udpChecksumValid, udpCodec } from '#wire/udp.ts';
+import { codecContract } from './codec-harness.ts';
 
 const NODE = ipv6('2001:db8:9::7');
 const HOME = ipv6('2001:db8:1::64');

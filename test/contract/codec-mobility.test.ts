@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { encode, fromHex, hex, isMalformed } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
-import { codecContract, type Golden } from '#test/contract/codec-harness.ts';
 import {
   encodeMobility,
   HEADER_LENGTH_TOO_SMALL,
@@ -14,6 +13,7 @@ import {
   NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
   NO_BINDING_UPDATE_FLAGS,
 } from '#wire/mobility.ts';
+import { codecContract, type Golden } from './codec-harness.ts';
 
 const NODE = ipv6('2001:db8:9::7');
 const HOME = ipv6('2001:db8:1::64');

@@ -1,6 +1,5 @@
 import { describe, expect, test } from 'vitest';
 import { encode, fromHex, hex, isMalformed } from '#base/bytes.ts';
-import { codecContract } from '#test/contract/codec-harness.ts';
 import { MESSAGES } from '#test/vectors/generate.ts';
 import { type NtmobileDatagram, ntmobileDatagramCodec, ntmobileDatagramSummary } from '#wire/ntmobile-datagram.ts';
 import { hasUnknownMandatoryOption, type NtmobileMessage, ntmobileMessageCodec } from '#wire/ntmobile-message.ts';
@@ -11,6 +10,7 @@ import {
   type ResponsePayload,
   responsePayloadCodec,
 } from '#wire/ntmobile-payload.ts';
+import { codecContract } from './codec-harness.ts';
 
 const octets = (count: number, first = 1) => Uint8Array.from({ length: count }, (_, index) => (first + index) & 255);
 const KEY = octets(32);

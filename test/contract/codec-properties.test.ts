@@ -2,7 +2,6 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type Codec, encode, isMalformed } from '#base/bytes.ts';
 import { ipv4FromBytes, ipv6FromBytes } from '#base/ip.ts';
-import { expectTotal } from '#test/contract/codec-harness.ts';
 import { arpCodec } from '#wire/arp.ts';
 import { icmpv4Codec } from '#wire/icmpv4.ts';
 import { icmpv6Codec } from '#wire/icmpv6.ts';
@@ -13,6 +12,7 @@ import { type MobilityHeader, type MobilityMessage, mobilityCodec } from '#wire/
 import type { MobilityOption } from '#wire/mobility-options.ts';
 import { rtnetlinkCodec } from '#wire/rtnetlink.ts';
 import { udpCodec } from '#wire/udp.ts';
+import { expectTotal } from './codec-harness.ts';
 
 const u8 = fc.nat(0xff);
 const u16 = fc.nat(0xffff);

@@ -1,7 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { fromHex, hex, isMalformed } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
-import { codecContract } from '#test/contract/codec-harness.ts';
 import {
   encodeAddressChange,
   encodeDump,
@@ -13,6 +12,7 @@ import {
   type RtnetlinkMessage,
   rtnetlinkCodec,
 } from '#wire/rtnetlink.ts';
+import { codecContract } from './codec-harness.ts';
 
 const envelope = { flags: 2, sequence: 5, portId: 1 };
 

@@ -4,10 +4,10 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
-import { ACCESS_NETWORKS, dockerName, MOVING_NODES } from '#ops/docker-lab/map.ts';
+import { ACCESS_NETWORKS, dockerName, MOVING_NODES } from '#cli/docker-lab/map.ts';
 import { Engine, say } from './engine.ts';
 
-const CLI = new URL('../../src/ops/cli.ts', import.meta.url).pathname;
+const CLI = new URL('../../src/cli/cli.ts', import.meta.url).pathname;
 const COMPOSE: { services: Record<string, { networks?: Record<string, unknown> }>; networks: Record<string, unknown> } =
   parse(readFileSync(new URL('../../compose.yaml', import.meta.url), 'utf8'), { merge: true, maxAliasCount: -1 });
 const compose = ['docker-compose', '--ansi', 'never'];

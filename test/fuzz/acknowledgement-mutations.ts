@@ -2,7 +2,7 @@
 import { encode, isMalformed } from '#base/bytes.ts';
 import { bytesOfIpv6, type Ipv6Address, ipv6 } from '#base/ip.ts';
 import { type MobilityKey, signMobility } from '#crypto/mobility-auth.ts';
-import type { MobileNodeReason } from '#engine/mobile-node/counters.ts';
+import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import type { SeededRandom } from '#test/sim/random.ts';
 import { type Ipv6Packet, ipv6Codec } from '#wire/ipv6.ts';
 import { encodeMobility, fillMobilityChecksum, type MobilityMessage, mobilityCodec } from '#wire/mobility.ts';

@@ -3,7 +3,7 @@
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { monotonic } from '#base/time.ts';
 import type { JsonValue, Output } from '#engine/contract.ts';
-import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
+import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import { look } from '#test/sim/peek.ts';
 import { homeAddressOf, homeAgentConfiguration, securityAssociationOf } from '#test/sim/population.ts';
 import { SeededRandom } from '#test/sim/random.ts';

@@ -2,8 +2,8 @@
 import { type Ipv4Address, ipv4, ipv6 } from '#base/ip.ts';
 import { monotonic, NEVER } from '#base/time.ts';
 import type { NetworkInterface, Output, Path } from '#engine/contract.ts';
-import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
-import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
+import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
+import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { look } from '#test/sim/peek.ts';
 import {
   HOME_AGENT,

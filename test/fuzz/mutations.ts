@@ -3,7 +3,7 @@
  * reasons may also be harmless (a flipped bit in the hop limit).
  */
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
-import type { HomeAgentReason } from '#engine/home-agent/reasons.ts';
+import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import type { SeededRandom } from '#test/sim/random.ts';
 import { homeAddressExtension } from '#wire/ipv6-extensions.ts';
 import { fillMobilityChecksum } from '#wire/mobility.ts';

@@ -5,8 +5,8 @@
  */
 import { type IpAddress, isIpv4 } from '#base/ip.ts';
 import type { DesiredTunnel } from '#engine/contract.ts';
-import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
-import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
+import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
+import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { converge, probe } from '#test/sim/convergence.ts';
 import { Violation } from '#test/sim/engine-host.ts';
 import type { Frame } from '#test/sim/frame.ts';

@@ -1,6 +1,7 @@
-/** Whether an event is as src/engine/shared/event-table.ts says: for every place where tests see events pass. */
+/** Whether an event is as src/engine/common/event-table.ts says: for every place where tests see events pass. */
+
+import { EVENTS, type EventRow } from '#engine/common/event-table.ts';
 import type { EngineEvent, EventName, JsonObject } from '#engine/contract.ts';
-import { EVENTS, type EventRow } from '#engine/shared/event-table.ts';
 
 function isEventName(name: string): name is EventName {
   return Object.hasOwn(EVENTS, name);
@@ -12,7 +13,7 @@ export function eventFaults({
   level,
   fields,
 }: Pick<EngineEvent, 'fields'> & { name: string; level: string }): readonly string[] {
-  if (!isEventName(name)) return [`${name}: no such event in src/engine/shared/event-table.ts`];
+  if (!isEventName(name)) return [`${name}: no such event in src/engine/common/event-table.ts`];
   const { levels, fields: known }: EventRow = EVENTS[name];
   const strange = Object.keys(withoutAbsent(fields)).filter((field) => !known.some((one) => one === field));
   return [

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
-import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
-import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
+import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
+import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { RandomMoves } from './random-moves.ts';
 
 /** `SOJOURN_SEED` and `SOJOURN_MOVES` run one world of one's own. */

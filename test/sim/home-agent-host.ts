@@ -2,7 +2,7 @@
 import { type IpAddress, ipv6, isIpv4, prefixContains } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
 import type { Engine, NetworkInterface, Path } from '#engine/contract.ts';
-import type { HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
+import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import { type AnyInput, EngineHost } from './engine-host.ts';
 import type { Frame, SentData } from './frame.ts';
 import type { Station } from './network.ts';

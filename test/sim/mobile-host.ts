@@ -3,7 +3,7 @@ import { type IpAddress, type Ipv6Address, isIpv4, isIpv6, isLinkLocal } from '#
 import { monotonic } from '#base/time.ts';
 import type { Engine, InterfaceAddress, NetworkInterface, Path } from '#engine/contract.ts';
 import { TUN_DEVICE } from '#engine/contract.ts';
-import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
+import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { type AnyInput, EngineHost, Violation } from './engine-host.ts';
 import type { Frame, SentData } from './frame.ts';
 import { frameOfPath } from './home-agent-host.ts';

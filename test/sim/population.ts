@@ -1,8 +1,8 @@
 /** The usual map and its inhabitants, for random moves and for scripts. */
 import { type Ipv4Address, type Ipv6Address, ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
-import type { HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
-import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
-import type { SecurityAssociation } from '#engine/shared/security-association.ts';
+import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
+import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
+import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { Nat, NatKind } from './nat.ts';
 import { AccessNetwork, type Pool4 } from './network.ts';
 import { SeededRandom } from './random.ts';

@@ -1,7 +1,7 @@
 /** Random handovers of several mobile nodes under loss, reordering, duplication, translators that reboot, crashes, replays and spoofing. */
 import { isIpv4 } from '#base/ip.ts';
-import type { HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
-import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
+import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
+import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { converge, sendFromCorrespondent, sendFromMobile } from './convergence.ts';
 import { keyOfOuter } from './data-plane.ts';
 import { Violation } from './engine-host.ts';

@@ -2,10 +2,10 @@
 import { describe, expect, test } from 'vitest';
 import { monotonic, NEVER } from '#base/time.ts';
 import type { Engine, Output } from '#engine/contract.ts';
-import type { HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
-import { createHomeAgent } from '#engine/home-agent/home-agent.ts';
-import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
-import { createMobileNode } from '#engine/mobile-node/mobile-node.ts';
+import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
+import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
+import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import type { AnyInput } from './engine-host.ts';
 import { look } from './peek.ts';
 import { RandomMoves } from './random-moves.ts';

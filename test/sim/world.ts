@@ -8,8 +8,8 @@
  */
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import type { Engine, Path } from '#engine/contract.ts';
-import type { HomeAgentConfiguration } from '#engine/home-agent/configuration.ts';
-import type { MobileNodeConfiguration } from '#engine/mobile-node/configuration.ts';
+import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
+import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { type AnyInput, Violation } from './engine-host.ts';
 import { describeFrame, type Frame, outerOctets, type SentData } from './frame.ts';
 import { HomeAgentHost } from './home-agent-host.ts';

@@ -3,9 +3,9 @@ import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeDebianPackage } from '#installer/debian-package.ts';
 import { run, waitFor } from '#lab/shell.ts';
-import { makeDebianPackage } from '#ops/installation/debian-package.ts';
-import { difference, HOST_STATE_SCRIPT, hostStateOf } from '../netns/host-state.ts';
+import { difference, HOST_STATE_SCRIPT, hostStateOf } from '#test/netns/helpers/host-state.ts';
 import { CONFIGURATIONS, type ConfiguredDaemon, configure, NTMOBILE_NODE } from './configurations.ts';
 import { Machine } from './machine.ts';
 import { ADDRESSES, makeNetwork, moveTo } from './network.ts';
@@ -329,7 +329,7 @@ const CAPABILITIES: Readonly<Record<ConfiguredDaemon, string>> = {
 const LARGEST_EXPOSURE: Readonly<Record<string, number>> = { as: 3, dc: 3, ha: 4, mn: 4, mr: 4, rsn: 4 };
 
 describe('sojourn install', () => {
-  const CLI = [process.execPath, join(import.meta.dirname, '../../src/ops/cli.ts')];
+  const CLI = [process.execPath, join(import.meta.dirname, '../../src/cli/cli.ts')];
   let before: readonly string[] = [];
 
   beforeAll(async () => {

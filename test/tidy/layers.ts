@@ -36,7 +36,10 @@ function targetOf(path: string, specifier: string): string {
 }
 
 const PURE = ['src/base/', 'src/wire/', 'src/crypto/'];
-const TYPES_OF_ENGINE = ['src/engine/contract.ts'];
+const CONTRACT = ['src/engine/contract.ts'];
+const COMMON_TO_ENGINES = ['src/engine/common/', ...CONTRACT];
+/** Types that ports and the contract speak of. */
+const TYPES_OF_ENGINE = [...CONTRACT, 'src/engine/common/network-interface.ts'];
 
 interface Layer {
   readonly of: RegExp;
@@ -64,49 +67,72 @@ const LAYERS: readonly Layer[] = [
     reason: 'crypto stands on base and wire, and takes hashes from a library',
   },
   {
-    of: /^src\/engine\/(shared\/|contract\.ts)/,
-    may: [...PURE, 'src/engine/shared/', ...TYPES_OF_ENGINE],
+    of: /^src\/engine\/(common\/|contract\.ts)/,
+    may: [...PURE, ...COMMON_TO_ENGINES],
     packages: [],
-    reason: 'what all roles share knows no role',
+    reason: 'what all protocols share knows no protocol',
   },
   {
-    of: /^src\/engine\/mobile-router\//,
-    may: [...PURE, 'src/engine/shared/', ...TYPES_OF_ENGINE, 'src/engine/mobile-router/', 'src/engine/mobile-node/'],
+    of: /^src\/engine\/([^/]+)\/common\//,
+    may: [...PURE, ...COMMON_TO_ENGINES, 'src/engine/$1/common/'],
+    packages: [],
+    reason: 'what all roles of a protocol share knows no role',
+  },
+  {
+    of: /^src\/engine\/mobile-ipv6\/mobile-router\//,
+    may: [
+      ...PURE,
+      ...COMMON_TO_ENGINES,
+      ...['common', 'mobile-router', 'mobile-node'].map((one) => `src/engine/mobile-ipv6/${one}/`),
+    ],
     packages: [],
     reason: 'a mobile router is a mobile node with prefixes; it uses no other role',
   },
   {
-    of: /^src\/engine\/([^/]+)\//,
-    may: [...PURE, 'src/engine/shared/', ...TYPES_OF_ENGINE, 'src/engine/$1/'],
+    of: /^src\/engine\/([^/]+)\/([^/]+)\//,
+    may: [...PURE, ...COMMON_TO_ENGINES, 'src/engine/$1/common/', 'src/engine/$1/$2/'],
     packages: [],
-    reason: 'an engine is pure: it sees its own role, engine/shared, engine/contract.ts and lower layers',
+    reason: 'an engine is pure: it sees its own role, what its protocol and all engines share, and lower layers',
   },
   {
     of: /^src\/runtime\//,
-    may: [...PURE, 'src/engine/shared/', ...TYPES_OF_ENGINE, 'src/runtime/'],
+    may: [...PURE, ...COMMON_TO_ENGINES, 'src/runtime/'],
     packages: [],
     reason: 'the driver drives any engine and knows its ports, not what is behind them',
   },
   {
-    of: /^src\/(host|store|ops)\//,
+    of: /^src\/(host|store|daemon)\//,
     may: [...PURE, 'src/$1/', 'src/runtime/world-error.ts'],
     mayTypes: [...TYPES_OF_ENGINE, 'src/runtime/ports.ts'],
     packages: 'all',
     reason:
-      'host, store and ops implement ports: of engine and runtime they see types only, and they do not see each other',
+      'host, store and daemon implement ports: of engine and runtime they see types only, and they do not see each other',
+  },
+  {
+    of: /^src\/cli\//,
+    may: [...PURE, 'src/cli/', 'src/daemon/', 'src/installer/'],
+    mayTypes: TYPES_OF_ENGINE,
+    packages: 'all',
+    reason: 'the command line speaks to daemons over their sockets and has none in it',
+  },
+  {
+    of: /^src\/installer\//,
+    may: ['src/installer/', 'src/daemon/'],
+    packages: 'all',
+    reason: 'the installer knows files, not protocols',
   },
   {
     of: /^src\/account-server\//,
-    may: [...PURE, 'src/account-server/', 'src/store/', 'src/engine/shared/counters.ts'],
-    mayTypes: [...TYPES_OF_ENGINE, 'src/runtime/ports.ts', 'src/ops/'],
+    may: [...PURE, 'src/account-server/', 'src/store/', 'src/engine/common/counters.ts'],
+    mayTypes: [...TYPES_OF_ENGINE, 'src/runtime/ports.ts', 'src/daemon/'],
     packages: 'all',
     reason: 'the account server is a service of the host: it keeps a store and has no engine',
   },
   {
-    of: /^src\/compose\//,
+    of: /^src\/composition\//,
     may: ['src/'],
     packages: 'all',
-    reason: 'compose puts together what several daemons put together alike; nothing in src stands on it',
+    reason: 'composition puts together what several daemons put together alike; nothing in src stands on it',
   },
   {
     of: /^daemons\/([^/]+)\//,
@@ -126,7 +152,7 @@ const LAYERS: readonly Layer[] = [
 export function layerFaults(source: Source): readonly string[] {
   const layer = LAYERS.find((one) => one.of.test(source.path));
   if (layer === undefined) return [`${source.path}: belongs to no layer (see test/tidy/layers.ts)`];
-  const own = layer.of.exec(source.path)?.[1] ?? '';
+  const own = layer.of.exec(source.path)?.slice(1) ?? [];
   return importsOf(source)
     .filter((one) => !isAllowed(layer, own, targetOf(source.path, one.specifier), one.typeOnly))
     .map(
@@ -135,8 +161,9 @@ export function layerFaults(source: Source): readonly string[] {
     );
 }
 
-function isAllowed(layer: Layer, own: string, target: string, typeOnly: boolean): boolean {
-  const below = (places: readonly string[]) => places.some((place) => target.startsWith(place.replace('$1', own)));
+function isAllowed(layer: Layer, own: readonly string[], target: string, typeOnly: boolean): boolean {
+  const below = (places: readonly string[]) =>
+    places.some((place) => target.startsWith(own.reduce((text, part, at) => text.replace(`$${at + 1}`, part), place)));
   if (/^(src|daemons|docs|lab|bench|test)\//.test(target))
     return below(layer.may) || (typeOnly && below(layer.mayTypes ?? []));
   return layer.packages === 'all' || below(layer.packages);

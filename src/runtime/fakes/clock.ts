@@ -1,5 +1,5 @@
 import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
-import type { ClockPort } from '../ports.ts';
+import type { ClockPort } from '#runtime/ports.ts';
 
 /** Virtual time: stands still until `advance`. */
 export class FakeClock implements ClockPort {

@@ -1,5 +1,5 @@
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
-import type { ControlPort } from '../ports.ts';
+import type { ControlPort } from '#runtime/ports.ts';
 
 type Handler = (command: string, parameters: JsonObject, respond: (ok: boolean, value: JsonValue) => void) => void;
 

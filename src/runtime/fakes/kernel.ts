@@ -7,7 +7,7 @@ import type {
   DesiredSysctl,
   NetworkInterface,
 } from '#engine/contract.ts';
-import type { KernelPort } from '../ports.ts';
+import type { KernelPort } from '#runtime/ports.ts';
 
 class FakeSystemError extends Error {
   readonly code: string;

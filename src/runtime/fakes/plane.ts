@@ -8,7 +8,7 @@ import type {
   DesiredTunnel,
   Path,
 } from '#engine/contract.ts';
-import type { PlanePort, Punt, RoamingNotice } from '../ports.ts';
+import type { PlanePort, Punt, RoamingNotice } from '#runtime/ports.ts';
 
 /** Tables in memory; `log` tells in which order things were done, shared with the fake kernel when one is given. */
 export class FakePlane implements PlanePort {

@@ -1,5 +1,5 @@
 import type { IpAddress } from '#base/ip.ts';
-import type { ResolverPort } from '../ports.ts';
+import type { ResolverPort } from '#runtime/ports.ts';
 
 /** Answers from a map; every other name does not exist. */
 export class FakeResolver implements ResolverPort {

@@ -11,6 +11,7 @@ import {
   virtualIpv6Of,
 } from '#crypto/node-credential.ts';
 import { type KeyPair, keyPairOf, type SigningKey, signingKeyOf } from '#crypto/primitives.ts';
+import type { Counters } from '#engine/common/counters.ts';
 import type {
   CommonInput,
   DesiredPart,
@@ -22,11 +23,10 @@ import type {
   Output,
   RandomBytes,
 } from '#engine/contract.ts';
-import { createDirectionCoordinator } from '#engine/direction-coordinator/direction-coordinator.ts';
-import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile-node/ntmobile-node.ts';
-import type { Counters } from '#engine/shared/counters.ts';
-import { randomOf } from '#test/unit/ntmobile-sessions-scene.ts';
-import { expectSound } from '../event-faults.ts';
+import { createDirectionCoordinator } from '#engine/ntmobile/coordinator/direction-coordinator.ts';
+import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile/node/ntmobile-node.ts';
+import { expectSound } from '#test/sim/event-faults.ts';
+import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
 import type { Host, Internet, Spot, Wire } from './internet.ts';
 import { isSealed, open, seal } from './sealed-text.ts';
 

@@ -2,9 +2,9 @@
 import type { IpAddress } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import type { DesiredPart, DesiredRelayLeg, JsonValue, Output } from '#engine/contract.ts';
-import { createRelay, type Relay, type RelayInput } from '#engine/relay/relay.ts';
-import { judgeBy } from '#engine/shared/ntmobile/credential-judge.ts';
-import { randomOf } from '#test/unit/ntmobile-sessions-scene.ts';
+import { judgeBy } from '#engine/ntmobile/common/credential-judge.ts';
+import { createRelay, type Relay, type RelayInput } from '#engine/ntmobile/relay/relay.ts';
+import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
 import {
   AUTHORITY,
   COORDINATOR_KEY,

@@ -1,0 +1,31 @@
+/**
+ * A relay in a process of its own in a namespace (`node bench/support/relay-end.ts '{…}'`): a plane and its legs, without any protocol. Says "ready" and
+ * goes on until it is told to end.
+ */
+import type { DesiredRelayLeg } from '#engine/contract.ts';
+import { openPlane } from '#host/plane/plane.ts';
+
+export interface RelayEnd {
+  readonly device: string;
+  readonly threads: number;
+  readonly port: number;
+  readonly legs: readonly DesiredRelayLeg[];
+}
+
+function start({ device, threads, port, legs }: RelayEnd): void {
+  const plane = openPlane({
+    ...{ device, side: 'home-agent', deviceMtu: 1400, udpPort: 0, sealedPort: port, threads, mark: 0, raw: false },
+    ...{ linkDevices: [], holdMs: 0 },
+  });
+  for (const leg of legs) plane.relayLegSet(leg);
+  process.once('SIGTERM', () => {
+    process.stdout.write(`${JSON.stringify(plane.counters())}\n`);
+    plane.close();
+    process.exit(0);
+  });
+  // Nothing else keeps the process: the packet threads are not Node's.
+  setInterval(() => {}, 60_000);
+  process.stdout.write('ready\n');
+}
+
+start(JSON.parse(process.argv[2] ?? ''));

@@ -1,0 +1,30 @@
+/**
+ * A translator without tunnels, in a process of its own in a namespace (`node bench/support/translation-end.ts '{…}'`): a plane that translates on its own device. Says
+ * "ready" and goes on until it is told to end, then prints its counters.
+ */
+import type { DesiredTranslation } from '#engine/contract.ts';
+import { openPlane } from '#host/plane/plane.ts';
+
+export interface TranslationEnd {
+  readonly device: string;
+  readonly threads: number;
+  readonly translations: readonly DesiredTranslation[];
+}
+
+function start({ device, threads, translations }: TranslationEnd): void {
+  const plane = openPlane({
+    ...{ device, side: 'home-agent', deviceMtu: 1500, udpPort: 0, threads, mark: 0, raw: false },
+    ...{ linkDevices: [], holdMs: 0, translateOnDevice: true },
+  });
+  for (const translation of translations) plane.translationSet(translation);
+  process.once('SIGTERM', () => {
+    process.stdout.write(`${JSON.stringify(plane.counters())}\n`);
+    plane.close();
+    process.exit(0);
+  });
+  // Nothing else keeps the process: the packet threads are not Node's.
+  setInterval(() => {}, 60_000);
+  process.stdout.write('ready\n');
+}
+
+start(JSON.parse(process.argv[2] ?? ''));

@@ -1,0 +1,103 @@
+/** What every command of `sojourn` does: finds the daemon, asks it, prints the answer as a table or as JSON, once or again and again. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { formatAnswer } from '#daemon/answers/views.ts';
+import { ask, ControlUnavailable, refusalText } from '#daemon/control/control-client.ts';
+import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
+import { ExitCode } from '#daemon/exit-codes.ts';
+import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import { chooseSocket } from './control-socket-paths.ts';
+
+/** What every command can be given. */
+export interface GlobalOptions {
+  readonly json?: true;
+  readonly socket?: string;
+  readonly daemon?: string;
+  readonly timeout: number;
+  /** Seconds between two answers; true: the default. */
+  readonly watch?: number | true;
+}
+
+/** Sends a command to the daemon that the options mean, and prints the answer. */
+export type Ask = (options: GlobalOptions, command: string, parameters: JsonObject) => Promise<void>;
+
+/** Ends the command with this exit code; the message goes to standard error. */
+export class Failure extends Error {
+  override readonly name = 'Failure';
+  readonly code: ExitCode;
+
+  constructor(code: ExitCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+const WATCH_SECONDS = 2;
+const CLEAR_SCREEN = '\u001b[H\u001b[2J';
+
+export function socketOf(options: GlobalOptions): string {
+  const chosen = chooseSocket(options);
+  if (chosen.ok) return chosen.path;
+  throw new Failure(chosen.reason === 'several' ? ExitCode.usage : ExitCode.unavailable, chosen.message);
+}
+
+export async function print(options: GlobalOptions, command: string, parameters: JsonObject): Promise<void> {
+  const value = await answerOf(options, command, parameters);
+  process.stdout.write(`${shown(options, command, value)}\n`);
+  if (command === 'status' && !isSettled(value)) process.exitCode = ExitCode.negative;
+}
+
+/** For a question that changes nothing: once, or until it is interrupted where `--watch` says so. */
+export async function printQuestion(options: GlobalOptions, command: string): Promise<void> {
+  if (options.watch === undefined) {
+    await print(options, command, {});
+    return;
+  }
+  const path = socketOf(options);
+  const seconds = options.watch === true ? WATCH_SECONDS : options.watch;
+  for (;;) {
+    process.stdout.write(await frame({ ...options, socket: path }, command, seconds));
+    await sleep(seconds * 1000);
+  }
+}
+
+/** One answer of many: a JSON line, or a screen; of a daemon that is away that it is. */
+async function frame(options: GlobalOptions, command: string, seconds: number): Promise<string> {
+  const value = await answerOf(options, command, {}).catch((thrown: unknown) => {
+    if (thrown instanceof ControlUnavailable) return thrown;
+    throw thrown;
+  });
+  const away = value instanceof ControlUnavailable;
+  if (options.json) return `${JSON.stringify(away ? { error: value.message } : value)}\n`;
+  const head = `sojourn ${command}  ${new Date().toLocaleTimeString()}  (every ${seconds} s)`;
+  const body = away ? value.message : shown(options, command, value);
+  return `${process.stdout.isTTY ? CLEAR_SCREEN : ''}${head}\n\n${body}\n${process.stdout.isTTY ? '' : '\n'}`;
+}
+
+async function answerOf(options: GlobalOptions, command: string, parameters: JsonObject): Promise<JsonValue> {
+  const { ok, value } = await ask(socketOf(options), command, parameters, options.timeout);
+  if (!ok) throw new Failure(ExitCode.negative, `${command}: ${refusalText(value)}`);
+  return value;
+}
+
+function shown({ json }: GlobalOptions, command: string, value: JsonValue): string {
+  return json ? JSON.stringify(value, undefined, 2) : formatAnswer(command, value, Date.now());
+}
+
+/**
+ * A mobile side is settled when each home is registered or at home, an NTMobile node when its coordinator has it, a relay when a
+ * coordinator knows it; other daemons always are.
+ */
+export function isSettled(status: JsonValue): boolean {
+  if (!isJsonObject(status)) return true;
+  const { role, homes, ntmobile, registrations } = status;
+  const atHome = every(homes, ({ phase }) => SETTLED_PHASES.has(String(phase)));
+  const joined = !isJsonObject(ntmobile) || ntmobile['coordinator'] === 'registered';
+  const relaying = role !== 'relay' || !every(registrations, ({ registered }) => registered !== true);
+  return atHome && joined && relaying;
+}
+
+function every(list: JsonValue | undefined, holds: (one: JsonObject) => boolean): boolean {
+  return !isJsonList(list) || list.every((one) => isJsonObject(one) && holds(one));
+}
+
+const SETTLED_PHASES: ReadonlySet<string> = new Set(['registered', 'refreshing', 'at-home']);

@@ -1,0 +1,58 @@
+/** The commands of `sojourn` that go on: events, and control messages as they pass. */
+import { type Command, InvalidArgumentError } from 'commander';
+import { formatEvent, formatMessage } from '#daemon/answers/views.ts';
+import { ControlClient } from '#daemon/control/control-client.ts';
+import type { JsonObject } from '#engine/contract.ts';
+import { type GlobalOptions, socketOf } from './asking.ts';
+
+export function addStreams(root: Command): void {
+  root
+    .command('events')
+    .description('what happened lately (docs/reference/events.md)')
+    .option('-f, --follow', 'go on with what happens from now')
+    .option('-n, --last <count>', 'how many of the past', whole, 50)
+    .action((options: { follow?: true; last: number }, command: Command) => events(optionsOf(command), options));
+  root
+    .command('trace')
+    .description(
+      'every control message from now on, a line each: NTMobile decrypted, what became of it in [brackets]; no keys',
+    )
+    .option('-m, --message <name...>', 'only messages of this name')
+    .option('-n, --count <count>', 'end after so many', whole)
+    .action((options: TraceOptions, command: Command) => trace(optionsOf(command), options));
+}
+
+interface TraceOptions {
+  readonly message?: readonly string[];
+  readonly count?: number;
+}
+
+async function events(options: GlobalOptions, { follow, last }: { follow?: true; last: number }): Promise<void> {
+  using client = await ControlClient.connect(socketOf(options));
+  await client.events({ follow: follow === true, last }, (event) => {
+    process.stdout.write(`${options.json ? JSON.stringify(event) : formatEvent(event)}\n`);
+  });
+}
+
+async function trace(options: GlobalOptions, { message: names, count = Number.POSITIVE_INFINITY }: TraceOptions) {
+  using client = await ControlClient.connect(socketOf(options));
+  const { promise: enough, resolve } = Promise.withResolvers<void>();
+  let left = count;
+  const show = (entry: JsonObject): void => {
+    if (left <= 0 || (names !== undefined && !names.includes(String(entry['message'])))) return;
+    process.stdout.write(`${options.json ? JSON.stringify(entry) : formatMessage(entry)}\n`);
+    left -= 1;
+    if (left <= 0) resolve();
+  };
+  await Promise.race([client.stream('trace', show), enough]);
+}
+
+function whole(text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('must be a whole number.');
+  return value;
+}
+
+function optionsOf(command: Command): GlobalOptions {
+  return command.optsWithGlobals<GlobalOptions>();
+}

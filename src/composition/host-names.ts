@@ -1,0 +1,154 @@
+/** The names that applications ask for: the stub, whom it asks itself, and how the host is told of it. */
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { IpAddress, Prefix } from '#base/ip.ts';
+import type { DaemonSettings } from '#daemon/daemon-settings.ts';
+import type { EngineEvent } from '#engine/contract.ts';
+import type { NameServer } from '#host/dns/dns-exchange.ts';
+import { Forwarder } from '#host/dns/dns-forwarder.ts';
+import {
+  isMountPoint,
+  linkTarget,
+  RESOLV_CONF,
+  ResolvConf,
+  type ResolvConfPlaces,
+  restoreResolvConf,
+} from '#host/dns/resolv-conf.ts';
+import { nameServersIn } from '#host/dns/resolver.ts';
+import { StubResolver } from '#host/dns/stub-resolver.ts';
+import { isResolvedInUse, leaveResolved, RESOLVED_SERVERS, useResolved } from '#host/dns/systemd-resolved.ts';
+import type { EventSink } from '#runtime/ports.ts';
+
+export const RESOLVER_MODES = ['auto', 'resolv-conf', 'systemd-resolved', 'off'] as const;
+/** How applications come to ask the stub. */
+export type ResolverMode = (typeof RESOLVER_MODES)[number];
+
+export interface NameSettings {
+  readonly stub: { readonly addresses: readonly IpAddress[]; readonly port: number };
+  readonly resolver: ResolverMode;
+}
+
+export interface HostNamesOptions extends NameSettings {
+  readonly daemon: DaemonSettings;
+  readonly virtualIpv4Prefix: Prefix;
+  /** The host's own addresses, without virtual ones. */
+  readonly sources: () => readonly IpAddress[];
+  readonly events: EventSink;
+}
+
+const DNS_PORT = 53;
+
+export class HostNames implements AsyncDisposable {
+  readonly #options: HostNamesOptions;
+  readonly #mode: Exclude<ResolverMode, 'auto'>;
+  #stub: StubResolver | undefined;
+  #file: ResolvConf | undefined;
+
+  private constructor(options: HostNamesOptions) {
+    this.#options = options;
+    restoreResolvConf(resolvConfPlaces(options.daemon));
+    this.#mode = options.resolver === 'auto' ? this.#chosen() : options.resolver;
+  }
+
+  /** The stub answers; applications do not ask it yet. Throws what the host throws when its address or port cannot be had. */
+  static async open(options: HostNamesOptions): Promise<HostNames> {
+    const names = new HostNames(options);
+    const { stub, virtualIpv4Prefix, sources } = options;
+    const forwarder = new Forwarder({ servers: () => names.servers(), sources });
+    names.#stub = await StubResolver.open({ ...stub, forwarder, virtualIpv4Prefix, now: () => performance.now() });
+    return names;
+  }
+
+  get stub(): StubResolver {
+    if (this.#stub === undefined) throw new Error('the stub is not open');
+    return this.#stub;
+  }
+
+  /** The resolvers of the access network, or the operator's. */
+  servers(): readonly NameServer[] {
+    const { resolvers } = this.#options.daemon;
+    if (resolvers.length > 0) return resolvers.map((address) => ({ address, port: DNS_PORT }));
+    const found = nameServersIn(
+      this.#file?.former ?? textOf(this.#mode === 'systemd-resolved' ? RESOLVED_SERVERS : RESOLV_CONF),
+    );
+    const own = new Set<string>(this.#options.stub.addresses);
+    return found.filter(({ address, port }) => !own.has(address) || port !== this.#options.stub.port);
+  }
+
+  /** From now on applications ask the stub. What the host refuses is told, and stops nothing. */
+  async use(): Promise<void> {
+    const { daemon, stub } = this.#options;
+    try {
+      if (this.#mode === 'resolv-conf') this.#takeFile();
+      else if (this.#mode === 'systemd-resolved') {
+        const servers = stub.addresses.map((address) => endpointText(address, stub.port));
+        await useResolved({ device: daemon.device, servers });
+      } else return;
+      this.#note('resolver-set', 'info', { resolver: this.#mode, servers: [...stub.addresses] });
+    } catch (thrown) {
+      const error = thrown instanceof Error ? thrown.message : String(thrown);
+      this.#note('resolver-refused', 'warn', { resolver: this.#mode, error, remedy: this.#byHand() });
+    }
+  }
+
+  #takeFile(): void {
+    const { daemon, stub } = this.#options;
+    this.#file = new ResolvConf({
+      ...resolvConfPlaces(daemon),
+      ...{ servers: stub.addresses, owner: daemon.name },
+      note: (event) => this.#options.events.event(event, Date.now()),
+    });
+  }
+
+  /** What changes least of what somebody else has set up. */
+  #chosen(): Exclude<ResolverMode, 'auto'> {
+    if (isResolvedInUse()) return 'systemd-resolved';
+    const target = linkTarget(RESOLV_CONF);
+    const why =
+      target !== undefined
+        ? `${RESOLV_CONF} is a link to ${target}`
+        : isMountPoint(RESOLV_CONF)
+          ? `${RESOLV_CONF} is mounted from elsewhere`
+          : this.#options.stub.port !== DNS_PORT
+            ? `${RESOLV_CONF} knows no port`
+            : undefined;
+    if (why === undefined) return 'resolv-conf';
+    this.#note('resolver-untouched', 'info', { why, remedy: this.#byHand() });
+    return 'off';
+  }
+
+  #byHand(): string {
+    const { addresses, port } = this.#options.stub;
+    return `have the host's resolver ask ${addresses.map((address) => endpointText(address, port)).join(' or ')}`;
+  }
+
+  #note(
+    name: EngineEvent['name'],
+    level: 'info' | 'warn',
+    fields: Readonly<Record<string, string | readonly string[]>>,
+  ): void {
+    this.#options.events.event({ name, level, fields }, Date.now());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#file?.[Symbol.dispose]();
+    if (this.#mode === 'systemd-resolved') await leaveResolved(this.#options.daemon.device);
+    await this.#stub?.[Symbol.asyncDispose]();
+  }
+}
+
+export function resolvConfPlaces({
+  stateDirectory,
+  name,
+}: Pick<DaemonSettings, 'stateDirectory' | 'name'>): ResolvConfPlaces {
+  return { backup: join(stateDirectory, `${name}.resolv-conf.json`) };
+}
+
+function textOf(file: string): string {
+  return existsSync(file) ? readFileSync(file, 'utf8') : '';
+}
+
+function endpointText(address: IpAddress, port: number): string {
+  if (port === DNS_PORT) return address;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}

@@ -1,0 +1,138 @@
+/**
+ * The engines of one daemon: Mobile IPv6, NTMobile or both. Each input goes to those that it concerns; what they wish for has keys, tunnel numbers, tables
+ * of records and sealing keys of its own in either, so the union is what both want. What an operator asks is answered once.
+ */
+import { earliest, type Monotonic, NEVER } from '#base/time.ts';
+import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
+import type { Counters } from '#engine/common/counters.ts';
+import type { Engine, JsonObject, JsonValue, Output } from '#engine/contract.ts';
+import type { MobileNodeInput } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
+import type { NtmobileNodeInput } from '#engine/ntmobile/node/ntmobile-node.ts';
+import type { DriverInput } from '#runtime/driver.ts';
+
+/** An engine that counts. */
+export type Counting<I> = Engine<I> & { readonly counters: Counters };
+
+export interface EnginesOfNode {
+  readonly mobileIpv6: Counting<MobileNodeInput> | undefined;
+  readonly ntmobile: Counting<NtmobileNodeInput>;
+}
+
+export function joinEngines({ mobileIpv6 = NO_HOMES, ntmobile }: EnginesOfNode): Counting<DriverInput> {
+  return new JoinedEngines(mobileIpv6, ntmobile);
+}
+
+type Request = Extract<DriverInput, { readonly kind: 'request' }>;
+type Reply = Extract<Output, { readonly kind: 'reply' }>;
+
+/** Asked of NTMobile alone. */
+const NTMOBILE_COMMANDS: ReadonlySet<string> = new Set(['paths']);
+/** Both have something to say, what NTMobile says goes under its name. */
+const MERGED_COMMANDS: ReadonlySet<string> = new Set(['status', 'stats', 'counters']);
+
+class JoinedEngines implements Counting<DriverInput> {
+  readonly #mobileIpv6: Counting<MobileNodeInput>;
+  readonly #ntmobile: Counting<NtmobileNodeInput>;
+
+  constructor(mobileIpv6: Counting<MobileNodeInput>, ntmobile: Counting<NtmobileNodeInput>) {
+    this.#mobileIpv6 = mobileIpv6;
+    this.#ntmobile = ntmobile;
+  }
+
+  /** What both count; `stats` tells them apart. */
+  get counters(): Counters {
+    const sum: Record<string, number> = { ...this.#mobileIpv6.counters };
+    for (const [name, count] of Object.entries(this.#ntmobile.counters)) sum[name] = (sum[name] ?? 0) + count;
+    return sum;
+  }
+
+  deadline(): Monotonic {
+    return earliest(this.#mobileIpv6.deadline(), this.#ntmobile.deadline());
+  }
+
+  step(now: Monotonic, input: DriverInput, out: Output[]): void {
+    switch (input.kind) {
+      case 'datagram':
+        if (input.path.kind === 'datagram') this.#ntmobile.step(now, input, out);
+        else this.#mobileIpv6.step(now, input, out);
+        break;
+      case 'roaming':
+      case 'query':
+      case 'logged-in':
+        this.#ntmobile.step(now, input, out);
+        break;
+      case 'resolved':
+        this.#mobileIpv6.step(now, input, out);
+        break;
+      case 'tick':
+        if (this.#mobileIpv6.deadline() <= now) this.#mobileIpv6.step(now, input, out);
+        if (this.#ntmobile.deadline() <= now) this.#ntmobile.step(now, input, out);
+        break;
+      case 'request':
+        out.push(this.#answer(now, input, out));
+        break;
+      default:
+        this.#mobileIpv6.step(now, input, out);
+        this.#ntmobile.step(now, input, out);
+    }
+  }
+
+  #answer(now: Monotonic, input: Request, out: Output[]): Reply {
+    const { id, command } = input;
+    if (NTMOBILE_COMMANDS.has(command)) return asked(now, this.#ntmobile, input, out);
+    const first = asked(now, this.#mobileIpv6, input, out);
+    if (command === 'tunnels') {
+      const second = asked(now, this.#ntmobile, input, out);
+      return { kind: 'reply', id, ok: true, value: [...listOf(first.value), ...listOf(second.value)] };
+    }
+    if (command === 'move') {
+      const second = asked(now, this.#ntmobile, input, out);
+      return first.ok || !second.ok ? first : second;
+    }
+    if (!MERGED_COMMANDS.has(command)) return first;
+    const second = asked(now, this.#ntmobile, input, out);
+    return { kind: 'reply', id, ok: true, value: { ...objectOf(first), ntmobile: objectOf(second) } };
+  }
+}
+
+/** What somebody without homes has none of. */
+const LISTS: ReadonlySet<string> = new Set(['bindings', 'bul', 'tunnels']);
+
+/** A mobile node without a home wants nothing and is nowhere. */
+const NO_HOMES: Counting<MobileNodeInput> = {
+  counters: {},
+  step(_now, input, out) {
+    if (input.kind !== 'request') return;
+    const { id, command } = input;
+    const list = LISTS.has(command);
+    const known = list || MERGED_COMMANDS.has(command);
+    const value = list ? [] : command === 'status' ? { role: 'mobile-node', homes: [] } : {};
+    out.push({
+      kind: 'reply',
+      id,
+      ok: known,
+      value: known ? value : { message: `unknown command '${command}' without homes` },
+    });
+  },
+  deadline: () => NEVER,
+};
+
+/** What one engine replies; whatever else follows goes to `out`. */
+function asked(now: Monotonic, engine: Engine<Request>, input: Request, out: Output[]): Reply {
+  const own: Output[] = [];
+  engine.step(now, input, own);
+  let reply: Reply = { kind: 'reply', id: input.id, ok: false, value: { message: 'no answer' } };
+  for (const output of own) {
+    if (output.kind === 'reply') reply = output;
+    else out.push(output);
+  }
+  return reply;
+}
+
+function objectOf({ ok, value }: Reply): JsonObject {
+  return ok && isJsonObject(value) ? value : {};
+}
+
+function listOf(value: JsonValue): readonly JsonValue[] {
+  return isJsonList(value) ? value : [];
+}

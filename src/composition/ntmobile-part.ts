@@ -1,0 +1,58 @@
+/** Puts the engine of an NTMobile node and what it asks together. Nothing is decided here. */
+import { join } from 'node:path';
+import type { IpAddress } from '#base/ip.ts';
+import { keyPairOf } from '#crypto/primitives.ts';
+import type { DaemonSettings } from '#daemon/daemon-settings.ts';
+import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import type { NtmobileNodeConfiguration } from '#engine/ntmobile/node/configuration.ts';
+import { createNtmobileNode, type NtmobileNodeEngine } from '#engine/ntmobile/node/ntmobile-node.ts';
+import { createResolver } from '#host/dns/resolver.ts';
+import { LoginClient } from '#host/login/login-client.ts';
+import { randomBytes } from '#host/process/random.ts';
+import type { ClockPort, EventSink, LoginPort } from '#runtime/ports.ts';
+import { HostNames } from './host-names.ts';
+import type { NtmobileSettings } from './ntmobile-settings.ts';
+import { secretOf } from './secret-file.ts';
+
+export interface NtmobilePart {
+  readonly engine: NtmobileNodeEngine;
+  readonly login: LoginPort;
+  readonly names: HostNames;
+}
+
+/** What the rest of the daemon has of use to it. */
+export interface NtmobileSurroundings {
+  readonly daemon: DaemonSettings;
+  readonly interfaces: NtmobileNodeConfiguration['interfaces'];
+  readonly homes: MobileNodeConfiguration['homes'];
+  readonly clock: ClockPort;
+  readonly events: EventSink;
+  /** The host's own addresses, without virtual ones. */
+  readonly sources: () => readonly IpAddress[];
+}
+
+/** Throws where the node's key cannot be read or made, and what the host throws when the stub's port cannot be had. */
+export async function openNtmobile(
+  settings: NtmobileSettings,
+  surroundings: NtmobileSurroundings,
+): Promise<NtmobilePart> {
+  const { server, account, device, secret, node } = settings;
+  const { daemon, interfaces, homes, clock, events, sources } = surroundings;
+  const { virtualIpv4Prefix } = node;
+  const names = await HostNames.open({ ...settings.names, daemon, virtualIpv4Prefix, sources, events });
+  const resolver = createResolver({ sources, servers: () => names.servers() });
+  const own = keyPairOf(secretOf(join(daemon.stateDirectory, `${daemon.name}.key`)));
+  const wallMs = (): number => clock.now() + clock.offsetMs();
+  const engine = createNtmobileNode({ ...node, own, interfaces, excludedAddresses: homeAddresses(homes) }, randomBytes);
+  const login = new LoginClient({
+    ...{ server, account, device, secret, own, resolver, sources, wallMs },
+    note: (event) => events.event(event, wallMs()),
+  });
+  return { engine, login, names };
+}
+
+function homeAddresses(homes: MobileNodeConfiguration['homes']): readonly IpAddress[] {
+  return homes.flatMap(({ homeAddress, ipv4HomeAddress }): IpAddress[] =>
+    ipv4HomeAddress === 'none' || ipv4HomeAddress === 'dynamic' ? [homeAddress] : [homeAddress, ipv4HomeAddress],
+  );
+}

@@ -1,0 +1,34 @@
+/** What a daemon keeps in the kernel, and how it is found again after a crash. */
+import { join } from 'node:path';
+import type { DaemonSettings } from '#daemon/daemon-settings.ts';
+import { runDirectory } from '#daemon/directories.ts';
+import { openKernel, ROUTING_PROTOCOL } from '#host/kernel/kernel.ts';
+import { openNetlink } from '#host/kernel/netlink.ts';
+import { removePacketFilter } from '#host/kernel/packet-filter.ts';
+import { createClock } from '#host/process/clock.ts';
+import type { ClockPort, KernelPort } from '#runtime/ports.ts';
+
+export type Role = keyof typeof ROUTING_PROTOCOL;
+type Owner = Pick<DaemonSettings, 'name' | 'device'>;
+
+/** The kernel's tables, with what belongs to `role` under its own routing protocol number. */
+export function openOwnKernel(role: Role, { name, device }: Owner, clock: ClockPort): KernelPort {
+  return openKernel({
+    netlink: openNetlink(),
+    clock,
+    protocol: ROUTING_PROTOCOL[role],
+    device,
+    sysctlFile: join(runDirectory(), `${name}-sysctl.json`),
+  });
+}
+
+/** Removes what a killed run of `role` left. */
+export function cleanUp(role: Role, daemon: Owner): void {
+  const kernel = openOwnKernel(role, daemon, createClock());
+  try {
+    kernel.sweep();
+  } finally {
+    kernel.close();
+  }
+  removePacketFilter(daemon.device);
+}

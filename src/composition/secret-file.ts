@@ -1,0 +1,55 @@
+/** Secrets that a daemon makes for itself on its first start and keeps for good: one file each, for nobody else to read. */
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  type Stats,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+import { fromHex, hex } from '#base/bytes.ts';
+import { randomBytes } from '#host/process/random.ts';
+
+const OCTETS = 32;
+const OTHERS = 0o077;
+
+/** The 32 octets of `file`; made when there is no such file. Throws where it cannot be read or written, or others can read it. */
+export function secretOf(file: string): Uint8Array {
+  if (!existsSync(file)) make(file);
+  if ((statSync(file).mode & OTHERS) !== 0) throw new Error(`${file} can be read by others: chmod 600 ${file}`);
+  const text = readFileSync(file, 'utf8').trim();
+  if (!/^hex:[0-9a-f]{64}$/.test(text))
+    throw new Error(`${file} holds no secret of 32 octets: restore it from a backup`);
+  return fromHex(text.slice('hex:'.length));
+}
+
+/** Under its name only when it is whole; the first of two that start at once wins. */
+function make(file: string): void {
+  mkdirSync(dirname(file), { recursive: true });
+  const fresh = `${file}.${hex(randomBytes(6))}`;
+  writeFileSync(fresh, `hex:${hex(randomBytes(OCTETS))}\n`, { mode: 0o600, flush: true });
+  chmodSync(fresh, 0o600);
+  // Made by root in a daemon's own directory (--show-key before the first start): the daemon must be able to read it.
+  if (process.getuid?.() === 0) giveTo(statSync(dirname(file)), fresh);
+  try {
+    linkSync(fresh, file);
+  } catch (thrown) {
+    if (!existsSync(file)) throw thrown;
+  } finally {
+    rmSync(fresh);
+  }
+}
+
+function giveTo({ uid, gid }: Stats, file: string): void {
+  try {
+    chownSync(file, uid, gid);
+  } catch (thrown) {
+    // Root without CAP_CHOWN, as in many containers, keeps it: the daemon is root's as well there.
+    if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM')) throw thrown;
+  }
+}

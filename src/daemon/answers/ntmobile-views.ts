@@ -1,0 +1,150 @@
+/** What an operator wants to read of NTMobile: of nodes, relays, the direction coordinator and the account server. */
+
+import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
+import type { JsonObject } from '#engine/contract.ts';
+import { block, duration, endpoint, joined, type Line, milliseconds, objectsOf, text } from './view-parts.ts';
+
+const COORDINATOR_STATES: Readonly<Record<string, string>> = {
+  detached: 'no network',
+  connecting: 'looking for it',
+  registering: 'registering',
+  registered: 'registered',
+};
+
+/** How data goes to another node; `none`: nowhere at present. */
+export const PATH_WAYS: Readonly<Record<string, string>> = {
+  direct: 'direct',
+  relayed: 'by relay',
+  general: 'by relay (no NTMobile)',
+  none: 'NOWHERE',
+};
+
+/** The part of a mobile node's status that its NTMobile engine has. */
+export function ntmobileSection(node: JsonObject): string {
+  const { name, coordinator, coordinatorName, credentialSeconds, places, relays, paths } = node;
+  const state = text(coordinator) ?? 'unknown';
+  const at = isJsonObject(places) ? places : {};
+  return block(`NTMobile: ${text(name) ?? 'not logged in'}`, [
+    ['virtual addresses', joined(node['virtualIpv6'], node['virtualIpv4'])],
+    ['login failed', text(node['loginFailure'])],
+    ['credential', typeof credentialSeconds === 'number' ? `${duration(credentialSeconds)} left` : undefined],
+    ['coordinator', joined(coordinatorName, COORDINATOR_STATES[state] ?? state)],
+    ['at', joined(placeText(at, 'ipv6'), placeText(at, 'ipv4'))],
+    ['NAT', text(node['nat'])],
+    ['relays', relaysText(objectsOf(relays))],
+    ['paths', pathsText(objectsOf(paths))],
+  ]);
+}
+
+function placeText(places: JsonObject, family: 'ipv6' | 'ipv4'): string | undefined {
+  const address = text(places[family]);
+  const device = text(places[`${family}Device`]);
+  return address === undefined || device === undefined ? address : `${address} on ${device}`;
+}
+
+function relaysText(relays: readonly JsonObject[]): string | undefined {
+  if (relays.length === 0) return undefined;
+  return relays
+    .map(({ remote, roundTripMs, up }) => {
+      const far = typeof roundTripMs === 'number' ? ` (${milliseconds(roundTripMs)})` : '';
+      return `${text(remote) ?? '-'}${up === true ? far : ' (down)'}`;
+    })
+    .join(', ');
+}
+
+function pathsText(paths: readonly JsonObject[]): string {
+  const count = (way: string) => paths.filter((path) => path['way'] === way).length;
+  const ways = ['direct', 'relayed', 'general', 'none'].filter((way) => count(way) > 0);
+  return ways.length === 0 ? 'none' : ways.map((way) => `${count(way)} ${way === 'none' ? 'down' : way}`).join(', ');
+}
+
+/** A row of `paths`. */
+export function pathRow(row: JsonObject, nowWallMs: number): JsonObject | undefined {
+  const { name, way, remote, remotePort, sinceWallMs, roundTripMs } = row;
+  if (typeof name !== 'string' || typeof way !== 'string') return undefined;
+  return {
+    name,
+    virtualAddresses: joined(row['virtualIpv6'], row['virtualIpv4']),
+    way: PATH_WAYS[way] ?? way,
+    through: typeof remote === 'string' ? endpoint(remote, remotePort) : undefined,
+    for: typeof sinceWallMs === 'number' ? duration(Math.max(0, (nowWallMs - sinceWallMs) / 1000)) : undefined,
+    roundTrip: typeof roundTripMs === 'number' ? milliseconds(roundTripMs) : undefined,
+  };
+}
+
+/** A row of `nodes`, of a direction coordinator or a relay. */
+export function nodeRow(row: JsonObject): JsonObject | undefined {
+  const { name, remote, remotePort, active, validated, legs } = row;
+  if (typeof name !== 'string' || typeof remote !== 'string') return undefined;
+  const addresses = joined(row['virtualIpv6'], row['virtualIpv4']);
+  return { name, virtualAddresses: addresses, from: endpoint(remote, remotePort), active, validated, legs };
+}
+
+export function coordinatorLines(status: JsonObject): readonly Line[] {
+  return [
+    ['zone', text(status['zone'])],
+    ['public key', text(status['publicKey'])],
+    ['nodes', text(status['registrations'])],
+  ];
+}
+
+export function accountServerLines(status: JsonObject): readonly Line[] {
+  const { address, port, certificate, accounts, disabledAccounts: disabled } = status;
+  const { fingerprint, selfSigned, notAfter } = isJsonObject(certificate) ? certificate : {};
+  const off = typeof disabled === 'number' && disabled > 0 ? ` (${disabled} disabled)` : '';
+  return [
+    ['listens at', typeof address === 'string' ? endpoint(address, port) : undefined],
+    ['zone', text(status['zone'])],
+    ['system prefix', text(status['systemPrefix'])],
+    ['public key', text(status['publicKey'])],
+    ['certificate', joined(text(fingerprint), selfSigned === true ? 'made by itself' : undefined)],
+    ['certificate until', text(notAfter)],
+    ['accounts', accounts === undefined ? undefined : `${text(accounts)}${off}`],
+    ['devices', text(status['devices'])],
+  ];
+}
+
+/** A node's side of a path at a relay. */
+export function legRow(row: JsonObject): JsonObject | undefined {
+  const { pathId, role, name, remote, remotePort, other, validated, rateKilobits, traffic } = row;
+  if (typeof pathId !== 'string' || typeof remote !== 'string') return undefined;
+  const rate = typeof rateKilobits === 'number' ? `${rateKilobits / 1000} Mbit/s` : undefined;
+  const counters = isJsonObject(traffic) ? traffic : {};
+  return {
+    ...{ path: pathId, role, node: name, at: endpoint(remote, remotePort), joined: other !== 0, validated, rate },
+    ...{ octetsTo: counters['transmit-octets'], octetsFrom: counters['receive-octets'], dropped: dropsOf(counters) },
+  };
+}
+
+/** All drops, for whatever reason; undefined where none is told. */
+function dropsOf(counters: JsonObject): number | undefined {
+  const drops = Object.entries(counters).filter(([name]) => name.startsWith('drop-'));
+  return drops.length === 0 ? undefined : drops.reduce((sum, [, count]) => sum + Number(count), 0);
+}
+
+/** A server behind a relay. */
+export function generalRow(row: JsonObject): JsonObject | undefined {
+  const { name, virtualIpv6, virtualIpv4, realIpv6, realIpv4, translated, nodes } = row;
+  if (typeof name !== 'string' || !isJsonList(translated)) return undefined;
+  const families = translated.map((family) => `IPv${String(family)}`);
+  return { name, virtualIpv6, virtualIpv4, real: joined(realIpv6, realIpv4), translated: joined(families), nodes };
+}
+
+export function relayLines(status: JsonObject): readonly Line[] {
+  const { loadThousandths, directedNodes, nodes } = status;
+  const coordinators = objectsOf(status['registrations']).map(
+    ({ coordinator, registered }): Line => [
+      'coordinator',
+      `${text(coordinator) ?? '-'}: ${registered === true ? 'registered' : 'NOT REGISTERED'}`,
+    ],
+  );
+  return [
+    ['public key', text(status['publicKey'])],
+    ['addresses', joined(objectsOf(status['endpoints']).map((one) => endpoint(String(one['address']), one['port'])))],
+    ...coordinators,
+    ['nodes', `${text(nodes) ?? '-'}, ${text(directedNodes) ?? '-'} of them with servers`],
+    ['legs of paths', text(status['legs'])],
+    ['servers', text(status['generalNodes'])],
+    ['load', typeof loadThousandths === 'number' ? `${loadThousandths / 10} %` : undefined],
+  ];
+}

@@ -1,0 +1,55 @@
+/** How long registrations and handovers took, from the events and the messages of a daemon. */
+
+import type { Direction } from '#daemon/messages/message-watch.ts';
+import type { EngineEvent } from '#engine/contract.ts';
+import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
+import type { Labels } from './samples.ts';
+
+type TimedMetric = 'sojourn_registration_seconds' | 'sojourn_handover_seconds';
+type Observe = (metric: TimedMetric, labels: Labels, seconds: number) => void;
+
+const MOBILE_IPV6 = { protocol: 'mobile-ipv6' };
+const NTMOBILE = { protocol: 'ntmobile' };
+/** Requests that nobody answered are forgotten. */
+const MOST_OPEN = 64;
+
+export class Timings {
+  readonly #observe: Observe;
+  /** Wall time of each registration request without answer, by its transaction. */
+  readonly #asked = new Map<number, number>();
+  #movedAt: number | undefined;
+
+  constructor(observe: Observe) {
+    this.#observe = observe;
+  }
+
+  event({ name, fields }: EngineEvent, atWallMs: number): void {
+    if (name === 'moved') this.#movedAt = atWallMs;
+    if (name !== 'registered' && name !== 'refreshed') return;
+    const { roundTripMs, addressAtMs, atMs } = fields;
+    if (typeof roundTripMs === 'number') this.#observe('sojourn_registration_seconds', MOBILE_IPV6, roundTripMs / 1000);
+    if (name === 'registered' && typeof addressAtMs === 'number' && typeof atMs === 'number') {
+      this.#observe('sojourn_handover_seconds', MOBILE_IPV6, (atMs - addressAtMs) / 1000);
+    }
+  }
+
+  message(direction: Direction, { type, transaction, status }: NtmobileMessage, atWallMs: number): void {
+    if (direction === 'out' && type === 'registration-request') this.#ask(transaction, atWallMs);
+    if (direction !== 'in' || type !== 'registration-response') return;
+    const askedAt = this.#asked.get(transaction);
+    if (askedAt === undefined) return;
+    this.#asked.delete(transaction);
+    this.#observe('sojourn_registration_seconds', NTMOBILE, Math.max(0, atWallMs - askedAt) / 1000);
+    if (this.#movedAt === undefined || status !== 0) return;
+    this.#observe('sojourn_handover_seconds', NTMOBILE, Math.max(0, atWallMs - this.#movedAt) / 1000);
+    this.#movedAt = undefined;
+  }
+
+  #ask(transaction: number, atWallMs: number): void {
+    // A retransmission does not count anew.
+    if (this.#asked.has(transaction)) return;
+    const [oldest] = this.#asked.keys();
+    if (oldest !== undefined && this.#asked.size >= MOST_OPEN) this.#asked.delete(oldest);
+    this.#asked.set(transaction, atWallMs);
+  }
+}

@@ -1,0 +1,206 @@
+/**
+ * What is wrong with a control packet before its message is looked at, and the error that answers it.
+ *
+ * RFC 8200 §4.2, §4.4  options and routing types that are not recognized
+ * RFC 6275 §9.2        checks of the Mobility Header, in this order;  §9.3.1 Home Address option;  §9.3.3 Binding Error
+ * RFC 4443 §2.4, §3.4  Parameter Problem; never in answer to an error, rate-limited
+ * Left out: reassembly; who calls drops fragments.
+ */
+import { encode, isMalformed } from '#base/bytes.ts';
+import { isMulticast, isUnspecified, UNSPECIFIED_V6 } from '#base/ip.ts';
+import type { Monotonic } from '#base/time.ts';
+import { TokenBucket } from '#engine/common/token-bucket.ts';
+import type { Output, Path } from '#engine/contract.ts';
+import { encodeIcmpv6, ParameterProblemCode, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
+import {
+  homeAddressOption,
+  IPV6_HEADER_SIZE,
+  type Ipv6Packet,
+  ipv6Codec,
+  mobileIpv6Violations,
+  upperLayerDestination,
+  upperLayerSource,
+} from '#wire/ipv6.ts';
+import { type ExtensionOption, OPTION_HOME_ADDRESS, sizeOfExtension, sizeOfOption } from '#wire/ipv6-extensions.ts';
+import {
+  BindingErrorStatus,
+  encodeMobility,
+  HEADER_LENGTH_TOO_SMALL,
+  MOBILITY_MESSAGES,
+  MobilityHeaderOffset,
+  type MobilityMessage,
+  mobilityChecksumValid,
+  mobilityCodec,
+  mobilityHeaderLength,
+  PROTOCOL_MOBILITY,
+  PROTOCOL_NONE,
+} from '#wire/mobility.ts';
+
+/** Counted by both sides under the same name. */
+export type FaultReason =
+  | 'option-unrecognized'
+  | 'routing-header-unrecognized'
+  | 'mobile-ipv6-header-invalid'
+  | 'malformed-mobility-header'
+  | 'checksum-invalid'
+  | 'unknown-message-type'
+  | 'payload-protocol-invalid'
+  | 'header-length-invalid';
+
+/** `pointer` counts octets from the start of the packet. */
+export type ErrorAnswer =
+  | { readonly kind: 'parameter-problem'; readonly code: number; readonly pointer: number }
+  | { readonly kind: 'binding-error'; readonly status: number };
+
+/** Why a packet is dropped; without `answer` in silence. */
+export interface Fault {
+  readonly reason: FaultReason;
+  readonly answer?: ErrorAnswer;
+}
+
+// --- extension headers ---
+
+/** The first fault of the extension headers; undefined when the packet may be looked into. */
+export function extensionFault(packet: Ipv6Packet): Fault | undefined {
+  if (packet.extensions.length === 0) return undefined;
+  const unrecognized = unrecognizedPart(packet);
+  if (unrecognized !== undefined) return unrecognized;
+  const violations = mobileIpv6Violations(packet);
+  if (violations.length === 0) return undefined;
+  // RFC 6275 §9.3.1 answers what uses such an address, §9.5.1 is silent to who wants to register it.
+  const answered =
+    violations.every((violation) => violation === 'home-address-not-unicast-routable') && !isBindingUpdate(packet);
+  const reason = 'mobile-ipv6-header-invalid';
+  return answered
+    ? { reason, answer: { kind: 'binding-error', status: BindingErrorStatus.unknownBinding } }
+    : { reason };
+}
+
+function isBindingUpdate({ protocol, payload }: Ipv6Packet): boolean {
+  const { messageType } = MOBILITY_MESSAGES['binding-update'];
+  return protocol === PROTOCOL_MOBILITY && payload[MobilityHeaderOffset.messageType] === messageType;
+}
+
+function unrecognizedPart(packet: Ipv6Packet): Fault | undefined {
+  let offset = IPV6_HEADER_SIZE;
+  for (const extension of packet.extensions) {
+    if (extension.type === 'hop-by-hop' || extension.type === 'destination-options') {
+      const fault = unrecognizedOption(extension.options, offset + 2);
+      if (fault !== undefined) return fault;
+    } else if (extension.type === 'routing' && extension.routingType !== 2 && extension.segmentsLeft > 0) {
+      const { erroneousHeaderField } = ParameterProblemCode;
+      const answer = { kind: 'parameter-problem', code: erroneousHeaderField, pointer: offset + 2 } as const;
+      return { reason: 'routing-header-unrecognized', answer };
+    }
+    offset += sizeOfExtension(extension);
+  }
+  return undefined;
+}
+
+/** RFC 8200 §4.2: the highest two bits of the option's type say what becomes of the packet. */
+function unrecognizedOption(options: readonly ExtensionOption[], start: number): Fault | undefined {
+  const reason = 'option-unrecognized';
+  let pointer = start;
+  for (const option of options) {
+    // One of a wrong length is recognized all the same, and judged by RFC 6275 §6.3.
+    if (option.type === 'unknown' && option.optionType !== OPTION_HOME_ADDRESS) {
+      const action = option.optionType >> 6;
+      const code = ParameterProblemCode.unrecognizedOption;
+      if (action === 1) return { reason };
+      if (action > 1) return { reason, answer: { kind: 'parameter-problem', code, pointer } };
+    }
+    pointer += sizeOfOption(option);
+  }
+  return undefined;
+}
+
+// --- Mobility Header ---
+
+/** The message of a packet with a Mobility Header, or what is wrong with it. `bytes` is the whole packet. */
+export function readMobility(
+  packet: Ipv6Packet,
+  bytes: Uint8Array,
+): { readonly message: MobilityMessage; readonly fault?: undefined } | { readonly fault: Fault } {
+  const { payload } = packet;
+  if (payload.length < mobilityHeaderLength(payload) || payload.length < 8) {
+    return { fault: { reason: 'malformed-mobility-header' } };
+  }
+  if (!mobilityChecksumValid(upperLayerSource(packet), upperLayerDestination(packet), payload)) {
+    return { fault: { reason: 'checksum-invalid' } };
+  }
+  const header = mobilityCodec.parse(payload);
+  if (!isMalformed(header) && header.message.type === 'unknown') {
+    const answer = { kind: 'binding-error', status: BindingErrorStatus.unrecognizedMessageType } as const;
+    return { fault: { reason: 'unknown-message-type', answer } };
+  }
+  const wrongField = (offset: number): ErrorAnswer => {
+    const pointer = payload.byteOffset - bytes.byteOffset + offset;
+    return { kind: 'parameter-problem', code: ParameterProblemCode.erroneousHeaderField, pointer };
+  };
+  if (payload[MobilityHeaderOffset.payloadProtocol] !== PROTOCOL_NONE) {
+    return { fault: { reason: 'payload-protocol-invalid', answer: wrongField(MobilityHeaderOffset.payloadProtocol) } };
+  }
+  if (!isMalformed(header)) return { message: header.message };
+  return header.reason === HEADER_LENGTH_TOO_SMALL
+    ? { fault: { reason: 'header-length-invalid', answer: wrongField(MobilityHeaderOffset.headerLength) } }
+    : { fault: { reason: 'malformed-mobility-header' } };
+}
+
+// --- answers ---
+
+const ERRORS_PER_SECOND = 10;
+const BURST = 10;
+// The error must fit the IPv6 minimum MTU: 1280 less IPv6 header and the error's own eight octets.
+const MOST_OF_PACKET = 1280 - IPV6_HEADER_SIZE - 8;
+const FIRST_INFORMATIONAL_TYPE = 128;
+const HOP_LIMIT = 64;
+
+export type ErrorOutcome =
+  | 'binding-error-sent'
+  | 'parameter-problem-sent'
+  | 'error-rate-limited'
+  | 'error-not-answerable';
+
+/** Sends errors, no more than ten a second. */
+export class ErrorReporter {
+  readonly #limit = new TokenBucket(ERRORS_PER_SECOND, BURST);
+
+  /** To the source on the wire, the way the packet came; without routing header (RFC 6275 §9.3.3). Gives what to count. */
+  report(
+    now: Monotonic,
+    path: Path,
+    packet: Ipv6Packet,
+    bytes: Uint8Array,
+    answer: ErrorAnswer,
+    out: Output[],
+  ): ErrorOutcome {
+    if (!answerable(packet, answer)) return 'error-not-answerable';
+    if (!this.#limit.take(now)) return 'error-rate-limited';
+    out.push({ kind: 'send', path, packet: errorPacket(packet, bytes, answer) });
+    return answer.kind === 'binding-error' ? 'binding-error-sent' : 'parameter-problem-sent';
+  }
+}
+
+/** Not to a source that is no one node, nor to a part of a packet; RFC 4443 §2.4 (e.1): no ICMPv6 error to an ICMPv6 error. */
+function answerable({ source, protocol, payload, extensions }: Ipv6Packet, answer: ErrorAnswer): boolean {
+  const part = extensions.some(({ type }) => type === 'fragment');
+  if (part || isMulticast(source) || isUnspecified(source)) return false;
+  const error = protocol === PROTOCOL_ICMPV6 && (payload[0] ?? 0) < FIRST_INFORMATIONAL_TYPE;
+  return answer.kind === 'binding-error' || !error;
+}
+
+function errorPacket(packet: Ipv6Packet, bytes: Uint8Array, answer: ErrorAnswer): Uint8Array {
+  const source = packet.destination;
+  const destination = packet.source;
+  const header = { trafficClass: 0, flowLabel: 0, hopLimit: HOP_LIMIT, source, destination, extensions: [] };
+  if (answer.kind === 'binding-error') {
+    const homeAddress = homeAddressOption(packet) ?? UNSPECIFIED_V6;
+    const { status } = answer;
+    const payload = encodeMobility({ type: 'binding-error', status, homeAddress, options: [] }, source, destination);
+    return encode(ipv6Codec, { ...header, protocol: PROTOCOL_MOBILITY, payload });
+  }
+  const { code, pointer } = answer;
+  const invoking = bytes.slice(0, MOST_OF_PACKET);
+  const payload = encodeIcmpv6({ type: 'parameter-problem', pointer, packet: invoking }, code, source, destination);
+  return encode(ipv6Codec, { ...header, protocol: PROTOCOL_ICMPV6, payload });
+}

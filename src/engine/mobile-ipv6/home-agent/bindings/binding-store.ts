@@ -1,0 +1,164 @@
+/**
+ * What survives a crash: bindings, what outlives them, and pool assignments.
+ *
+ * RFC 6275 §10.3.1  a home agent may keep its Binding Cache in nonvolatile storage
+ * Times are wall-clock milliseconds, because the monotonic clock starts anew; 64-bit timestamps are decimal text.
+ */
+import {
+  formatPrefix,
+  type IpAddress,
+  type Ipv6Address,
+  isGlobalUnicast,
+  isIpv4,
+  parseIpAddress,
+  parseIpv6,
+  parsePrefix,
+} from '#base/ip.ts';
+import { after, type Monotonic } from '#base/time.ts';
+import type { JsonObject, JsonValue, Output, Prefix } from '#engine/contract.ts';
+import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
+import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
+import { type Binding, type BindingState, type FormerBinding, NO_PREFIXES } from './binding.ts';
+import { type Endpoint, HIGHEST_TUNNEL_ID } from './tunnels.ts';
+
+/** Names of the tables; keys are home addresses. */
+export const StoreTable = {
+  binding: 'binding',
+  formerBinding: 'former-binding',
+  ipv4Assignment: 'ipv4-assignment',
+} as const;
+
+export function storeBinding(state: HomeAgentState, now: Monotonic, binding: Binding, out: Output[]): void {
+  const { endpoint, id } = binding.tunnel;
+  const value: JsonObject = {
+    homeAgentAddress: binding.homeAgentAddress,
+    careOfAddress: binding.careOfAddress,
+    encapsulation: endpoint.encapsulation,
+    local: endpoint.local,
+    localPort: endpoint.localPort,
+    remote: endpoint.remote,
+    remotePort: endpoint.remotePort,
+    tunnel: id,
+    ipv4HomeAddress: binding.ipv4HomeAddress,
+    mobileRouter: binding.mobileRouter,
+    mobileNetworkPrefixes: binding.mobileNetworkPrefixes.map(formatPrefix),
+    sequence: binding.sequence,
+    timestamp: String(binding.timestamp),
+    lifetimeUnits: binding.lifetimeUnits,
+    expiresWallMs: state.wallAt(now) + (binding.expiresAt - now),
+    behindNat: binding.behindNat,
+    linkLocalCompatibility: binding.linkLocalCompatibility,
+  };
+  out.push({ kind: 'persist', table: StoreTable.binding, key: binding.homeAddress, value });
+}
+
+/** After a jump of the wall clock, which must neither end nor prolong a binding at the next restart. */
+export function storeAllBindings(state: HomeAgentState, now: Monotonic, out: Output[]): void {
+  for (const binding of state.cache.values()) storeBinding(state, now, binding, out);
+}
+
+export function forgetBinding(homeAddress: Ipv6Address, out: Output[]): void {
+  out.push({ kind: 'persist', table: StoreTable.binding, key: homeAddress, value: undefined });
+}
+
+export function storeFormerBinding(homeAddress: Ipv6Address, former: FormerBinding, out: Output[]): void {
+  const { sequence, sequenceUntilWallMs, timestamp } = former;
+  const value: JsonObject = { sequence, sequenceUntilWallMs, timestamp: String(timestamp) };
+  out.push({ kind: 'persist', table: StoreTable.formerBinding, key: homeAddress, value });
+}
+
+/** A binding as stored, not yet judged by the configuration. */
+export interface StoredBinding {
+  readonly endpoint: Endpoint;
+  /** Undefined when it is none that the plane takes. */
+  readonly tunnelId: number | undefined;
+  readonly state: BindingState;
+}
+
+function isObject(value: JsonValue | undefined): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function text(value: JsonValue | undefined): string {
+  return typeof value === 'string' ? value : '';
+}
+
+function count(value: JsonValue | undefined): number {
+  return typeof value === 'number' && Number.isFinite(value) ? value : 0;
+}
+
+/** Undefined for anything but a whole number between `least` and `most`. */
+function whole(value: JsonValue | undefined, least: number, most: number): number | undefined {
+  return typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most ? value : undefined;
+}
+
+function address(value: JsonValue | undefined): IpAddress | undefined {
+  return parseIpAddress(text(value));
+}
+
+function timestamp(value: JsonValue | undefined): bigint {
+  const digits = text(value);
+  return /^\d{1,20}$/.test(digits) ? BigInt(digits) : 0n;
+}
+
+function prefixes(value: JsonValue | undefined, mobileRouter: boolean): readonly Prefix[] {
+  if (!mobileRouter || !Array.isArray(value)) return NO_PREFIXES;
+  return value.map((entry) => parsePrefix(text(entry))).filter((prefix) => prefix !== undefined);
+}
+
+/** Both ends of a tunnel that a registration can have asked for; undefined for anything else. */
+function parseEndpoint(value: JsonObject): Endpoint | undefined {
+  const local = address(value['local']);
+  const remote = address(value['remote']);
+  const encapsulation = value['encapsulation'];
+  if (local === undefined || remote === undefined || isIpv4(local) !== isIpv4(remote)) return undefined;
+  if (encapsulation === 'ipip') return { encapsulation, local, remote, localPort: 0, remotePort: 0 };
+  const localPort = whole(value['localPort'], 1, 0xffff);
+  const remotePort = whole(value['remotePort'], 1, 0xffff);
+  if (encapsulation !== 'udp' || !isIpv4(local) || localPort === undefined || remotePort === undefined)
+    return undefined;
+  return { encapsulation, local, remote, localPort, remotePort };
+}
+
+/**
+ * Undefined when the record is not one of ours. `now` and the wall clock turn the expiry into monotonic time; a wall clock that was set
+ * back meanwhile must not make a binding outlive its lifetime.
+ */
+export function parseStoredBinding(state: HomeAgentState, now: Monotonic, value: JsonValue): StoredBinding | undefined {
+  if (!isObject(value)) return undefined;
+  const homeAgentAddress = parseIpv6(text(value['homeAgentAddress']));
+  const careOfAddress = address(value['careOfAddress']);
+  const endpoint = parseEndpoint(value);
+  const sequence = whole(value['sequence'], 0, 0xffff);
+  const lifetimeUnits = whole(value['lifetimeUnits'], 1, 0xffff);
+  if (homeAgentAddress === undefined || careOfAddress === undefined || !isGlobalUnicast(careOfAddress))
+    return undefined;
+  if (endpoint === undefined || sequence === undefined || lifetimeUnits === undefined) return undefined;
+  const ipv4HomeAddress = address(value['ipv4HomeAddress']);
+  const leftMs = count(value['expiresWallMs']) - state.wallAt(now);
+  return {
+    endpoint,
+    tunnelId: whole(value['tunnel'], 1, HIGHEST_TUNNEL_ID),
+    state: {
+      homeAgentAddress,
+      careOfAddress,
+      ipv4HomeAddress: ipv4HomeAddress !== undefined && isIpv4(ipv4HomeAddress) ? ipv4HomeAddress : undefined,
+      mobileNetworkPrefixes: prefixes(value['mobileNetworkPrefixes'], value['mobileRouter'] === true),
+      sequence,
+      timestamp: timestamp(value['timestamp']),
+      lifetimeUnits,
+      expiresAt: after(now, Math.min(leftMs, lifetimeUnits * LIFETIME_UNIT_SECONDS * 1000)),
+      behindNat: value['behindNat'] === true,
+      linkLocalCompatibility: value['linkLocalCompatibility'] === true,
+    },
+  };
+}
+
+export function parseFormerBinding(value: JsonValue): FormerBinding | undefined {
+  if (!isObject(value)) return undefined;
+  return {
+    sequence: count(value['sequence']),
+    sequenceUntilWallMs: count(value['sequenceUntilWallMs']),
+    timestamp: timestamp(value['timestamp']),
+  };
+}

@@ -1,0 +1,98 @@
+/**
+ * One home registration, kept small: there may be 100,000.
+ *
+ * RFC 6275 §9.1, §10.1  fields of a Binding Cache entry;  RFC 5555 §4.5 IPv4 home address;  RFC 3963 §6.1.1 prefixes
+ */
+import type { IpAddress, Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
+import { type Monotonic, NEVER } from '#base/time.ts';
+import type { Timed } from '#engine/common/timer-heap.ts';
+import type { BindingEntry } from '#engine/mobile-ipv6/common/binding-cache.ts';
+import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
+import type { Tunnel } from './tunnels.ts';
+
+/** Everything that a Binding Update may change. */
+export interface BindingState {
+  /** The home agent address that the registration was sent to. */
+  readonly homeAgentAddress: Ipv6Address;
+  readonly careOfAddress: IpAddress;
+  readonly ipv4HomeAddress: Ipv4Address | undefined;
+  readonly mobileNetworkPrefixes: readonly Prefix[];
+  readonly sequence: number;
+  /** NTP timestamp last accepted; zero when the registration had none. */
+  readonly timestamp: bigint;
+  readonly lifetimeUnits: number;
+  readonly expiresAt: Monotonic;
+  readonly behindNat: boolean;
+  /** L flag: the link-local address with the same interface identifier is defended too. */
+  readonly linkLocalCompatibility: boolean;
+}
+
+/** Of a mobile node. A mobile router's list is another one, even where it is empty: so the R flag costs a binding nothing. */
+export const NO_PREFIXES: readonly Prefix[] = [];
+
+export class Binding implements BindingEntry, Timed {
+  readonly homeAddress: Ipv6Address;
+  mobileNode: AuthorizedMobileNode;
+  tunnel: Tunnel;
+  homeAgentAddress: Ipv6Address;
+  careOfAddress: IpAddress;
+  ipv4HomeAddress: Ipv4Address | undefined;
+  mobileNetworkPrefixes: readonly Prefix[];
+  sequence: number;
+  timestamp: bigint;
+  lifetimeUnits: number;
+  expiresAt: Monotonic;
+  behindNat: boolean;
+  linkLocalCompatibility: boolean;
+  /** When to ask for a refresh; `NEVER` once asked. */
+  refreshRequestAt: Monotonic = NEVER;
+  announceAt: Monotonic = NEVER;
+  announcementsLeft = 0;
+  heapIndex = -1;
+  dueAt: Monotonic = NEVER;
+
+  constructor(homeAddress: Ipv6Address, mobileNode: AuthorizedMobileNode, tunnel: Tunnel, state: BindingState) {
+    this.homeAddress = homeAddress;
+    this.mobileNode = mobileNode;
+    this.tunnel = tunnel;
+    this.homeAgentAddress = state.homeAgentAddress;
+    this.careOfAddress = state.careOfAddress;
+    this.ipv4HomeAddress = state.ipv4HomeAddress;
+    this.mobileNetworkPrefixes = state.mobileNetworkPrefixes;
+    this.sequence = state.sequence;
+    this.timestamp = state.timestamp;
+    this.lifetimeUnits = state.lifetimeUnits;
+    this.expiresAt = state.expiresAt;
+    this.behindNat = state.behindNat;
+    this.linkLocalCompatibility = state.linkLocalCompatibility;
+  }
+
+  /** Registered with the R flag (RFC 3963 §6.1.1). */
+  get mobileRouter(): boolean {
+    return this.mobileNetworkPrefixes !== NO_PREFIXES;
+  }
+
+  update(state: BindingState): void {
+    // An equal text of the latest message would only push the old one out of memory where it is settled.
+    if (this.homeAgentAddress !== state.homeAgentAddress) this.homeAgentAddress = state.homeAgentAddress;
+    if (this.careOfAddress !== state.careOfAddress) this.careOfAddress = state.careOfAddress;
+    if (this.ipv4HomeAddress !== state.ipv4HomeAddress) this.ipv4HomeAddress = state.ipv4HomeAddress;
+    this.mobileNetworkPrefixes = state.mobileNetworkPrefixes;
+    this.sequence = state.sequence;
+    this.timestamp = state.timestamp;
+    this.lifetimeUnits = state.lifetimeUnits;
+    this.expiresAt = state.expiresAt;
+    this.behindNat = state.behindNat;
+    this.linkLocalCompatibility = state.linkLocalCompatibility;
+  }
+}
+
+/**
+ * What outlives a binding. The timestamp stays for good (a captured Binding Update must not come back to life, RFC 4285 §6);
+ * the sequence number counts until `sequenceUntilWallMs` (RFC 6275 §10.3.2, MAX_DELETE_BCE_TIMEOUT).
+ */
+export interface FormerBinding {
+  readonly sequence: number;
+  readonly sequenceUntilWallMs: number;
+  readonly timestamp: bigint;
+}

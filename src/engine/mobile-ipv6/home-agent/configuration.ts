@@ -1,0 +1,67 @@
+/**
+ * What an operator decides about a home agent. RFC 6275 §10, RFC 5555 §4.5, RFC 4285 §5.
+ *
+ * Plain data: `daemons/ha/config.ts` checks the YAML and builds it; tests build it by hand.
+ */
+import type { Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
+import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
+
+export interface HomeAgentConfiguration {
+  /** The home agent's own addresses; registrations are accepted only to these. */
+  readonly addresses: readonly Ipv6Address[];
+  /** IPv4 addresses at which UDP port 4191 is served (RFC 5555); empty = no IPv4 visited networks. */
+  readonly ipv4Addresses: readonly Ipv4Address[];
+  /** Local UDP port, normally 4191. */
+  readonly udpPort: number;
+  /** Home prefixes; a home address outside all of them is refused with status 132. */
+  readonly homePrefixes: readonly Prefix[];
+  /** IPv4 home networks; fixed IPv4 home addresses must be inside. */
+  readonly ipv4HomePrefixes: readonly Prefix[];
+  /** Addresses given to mobile nodes that ask for 0.0.0.0 (RFC 5555 §3.1.1); undefined = refused by status 132 of the acknowledgement option. */
+  readonly ipv4Pool: Prefix | undefined;
+  /** Interface name of the home link, or undefined for a virtual home network (no proxy ND, no DAD; prefixes routed to this host). */
+  readonly homeLink: string | undefined;
+  /**
+   * Interfaces that hear router advertisements (RFC 4861 §6.3.4) as long as the host does not forward, and are to go on doing so: a home agent's own default
+   * route may come from there. `default` stands for those to come. Default: none.
+   */
+  readonly hearing?: readonly string[];
+  readonly mobileNodes: readonly AuthorizedMobileNode[];
+  /** Accept registrations without RFC 4285 authentication. Only where the operator wrote `security: none`. */
+  readonly insecure: boolean;
+  /** Longest lifetime granted, seconds (RFC 6275 §10.3.1 allows to shorten what is asked). */
+  readonly maximumLifetimeSeconds: number;
+  /** Ask for a refresh by Binding Refresh Advice at this fraction of the lifetime (0 … 1); 0 = no advice. */
+  readonly refreshAdvice: number;
+  /** NAT keepalive interval told in the NAT Detection option, seconds; RFC 5555 default 110. */
+  readonly natKeepaliveSeconds: number;
+  /** Grant a mobile node's wish for UDP encapsulation where no NAT is (F flag); false = status 'forced UDP not accepted' handling of RFC 5555 §4.5.1. */
+  readonly acceptForcedUdp: boolean;
+  /**
+   * Tell every mobile node on IPv4 to use UDP (F flag of the NAT Detection option, RFC 5555 §3.2.2), NAT or not; default false. UDP is
+   * what the plane carries fastest, and what a mobile node uses before the acknowledgement.
+   */
+  readonly forceUdp?: boolean;
+  /** Tolerated difference of clocks for RFC 4285 §6 timestamps, milliseconds. */
+  readonly timestampWindowMs: number;
+  /** Most bindings held; more are refused with status 130 (insufficient resources). */
+  readonly maximumBindings: number;
+  /** Largest inner packet: [over IPv6, over IPv4/UDP]; defaults 1460 and 1472. */
+  readonly tunnelMtu: { readonly ipip: number; readonly udp: number };
+}
+
+/** One mobile node that may register, and what it may register. */
+export interface AuthorizedMobileNode {
+  /** Network access identifier (RFC 4283); undefined = known by SPI and home address only. */
+  readonly identifier: string | undefined;
+  readonly securityAssociations: readonly SecurityAssociation[];
+  readonly homeAddresses: readonly Ipv6Address[];
+  /** Fixed IPv4 home addresses; the first is the one given for 0.0.0.0. */
+  readonly ipv4HomeAddresses: readonly Ipv4Address[];
+  /** May take an address from the pool when it asks for 0.0.0.0 and has no fixed one. */
+  readonly mayUseIpv4Pool: boolean;
+  /** May register with the R flag; undefined: when it has prefixes. */
+  readonly mobileRouter?: boolean | undefined;
+  /** IPv6 and IPv4 mobile network prefixes (RFC 3963, RFC 5555 §3.1.1). */
+  readonly mobileNetworkPrefixes: readonly Prefix[];
+}

@@ -1,0 +1,73 @@
+/**
+ * Who may register: finds the mobile node that a message speaks for.
+ *
+ * RFC 4285 §4     the identifier names the mobile node;  §5.1 SPI names its security association
+ * RFC 6275 §10.3.1  the home address unequivocally names the security association
+ */
+import type { Ipv6Address, Prefix } from '#base/ip.ts';
+import { prefixContains } from '#base/ip.ts';
+import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
+import type { AuthorizedMobileNode, HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
+
+/** A mobile node and the security association that a message named. */
+export interface Claim {
+  readonly mobileNode: AuthorizedMobileNode;
+  readonly securityAssociation: SecurityAssociation;
+}
+
+export class MobileNodeDirectory {
+  readonly #byIdentifier = new Map<string, AuthorizedMobileNode>();
+  readonly #byHomeAddress = new Map<Ipv6Address, AuthorizedMobileNode>();
+  /** Undefined where several mobile nodes use the same SPI. */
+  readonly #bySpi = new Map<number, AuthorizedMobileNode | undefined>();
+  readonly #homePrefixes: readonly Prefix[];
+
+  constructor(configuration: HomeAgentConfiguration) {
+    this.#homePrefixes = configuration.homePrefixes;
+    for (const mobileNode of configuration.mobileNodes) this.#add(mobileNode);
+  }
+
+  #add(mobileNode: AuthorizedMobileNode): void {
+    if (mobileNode.identifier !== undefined) this.#byIdentifier.set(mobileNode.identifier, mobileNode);
+    for (const homeAddress of mobileNode.homeAddresses) this.#byHomeAddress.set(homeAddress, mobileNode);
+    for (const { spi } of mobileNode.securityAssociations) {
+      this.#bySpi.set(spi, this.#bySpi.has(spi) ? undefined : mobileNode);
+    }
+  }
+
+  /** The mobile node that the configuration grants this home address. */
+  ownerOf(homeAddress: Ipv6Address): AuthorizedMobileNode | undefined {
+    return this.#byHomeAddress.get(homeAddress);
+  }
+
+  byIdentifier(identifier: string): AuthorizedMobileNode | undefined {
+    return this.#byIdentifier.get(identifier);
+  }
+
+  /** Whether the home address is on-link with respect to the home prefixes (RFC 6275 §10.3.1). */
+  isHomeSubnet(homeAddress: Ipv6Address): boolean {
+    return this.#homePrefixes.some((prefix) => prefixContains(prefix, homeAddress));
+  }
+
+  /** RFC 3963 §6.2: on the home network, or from a prefix of the mobile router that it belongs to. */
+  serves(homeAddress: Ipv6Address): boolean {
+    if (this.isHomeSubnet(homeAddress)) return true;
+    const prefixes = this.ownerOf(homeAddress)?.mobileNetworkPrefixes ?? [];
+    return prefixes.some((prefix) => prefixContains(prefix, homeAddress));
+  }
+
+  /**
+   * The mobile node and key that a message names: by its identifier when it has one, else by its home address, else by an
+   * SPI that only one mobile node uses (so that who asks for a foreign home address gets a status and no silence).
+   */
+  claim(identifier: string | undefined, homeAddress: Ipv6Address, spi: number): Claim | undefined {
+    const mobileNode =
+      identifier === undefined
+        ? (this.#byHomeAddress.get(homeAddress) ?? this.#bySpi.get(spi))
+        : this.#byIdentifier.get(identifier);
+    const securityAssociation = mobileNode?.securityAssociations.find((candidate) => candidate.spi === spi);
+    return mobileNode === undefined || securityAssociation === undefined
+      ? undefined
+      : { mobileNode, securityAssociation };
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * Who sent a Binding Update.
+ *
+ * RFC 4285 §5, §5.1.1  no option or no security association: silence; wrong authenticator: status 146
+ * RFC 4283 §3          MN-NAI identifier
+ */
+import { type AuthenticationVerdict, verifyMobility } from '#crypto/mobility-auth.ts';
+import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
+import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
+import {
+  AuthenticationSubtype,
+  filterOptions,
+  findOption,
+  IDENTIFIER_SUBTYPE_NAI,
+  type MobilityOption,
+} from '#wire/mobility-options.ts';
+import type { RegistrationRequest, Sender } from './registration-request.ts';
+
+/** `forged`: the named key exists but did not make the authenticator; the answer is signed with it. */
+export type Authentication =
+  | { readonly kind: 'authentic'; readonly sender: Sender }
+  | { readonly kind: 'forged'; readonly sender: Sender }
+  | { readonly kind: 'discarded'; readonly reason: HomeAgentReason };
+
+const DISCARD_REASONS = {
+  'no-authentication-option': 'authentication-missing',
+  'repeated-authentication-option': 'authentication-misplaced',
+  'authentication-option-not-last': 'authentication-misplaced',
+  'unknown-spi': 'no-security-association',
+} as const satisfies Record<Exclude<AuthenticationVerdict, 'ok' | 'bad-authenticator'>, HomeAgentReason>;
+
+/** RFC 4282 §2.1. */
+const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** The network access identifier of a message. */
+export function identifierOf(options: readonly MobilityOption[]): string | undefined {
+  const option = findOption(options, 'mobile-node-identifier');
+  if (option === undefined || option.subtype !== IDENTIFIER_SUBTYPE_NAI) return undefined;
+  return UTF8.decode(option.identifier);
+}
+
+export function authenticate(state: HomeAgentState, request: RegistrationRequest): Authentication {
+  const { options } = request.update;
+  const identifier = identifierOf(options);
+  const option = filterOptions(options, 'authentication').find(
+    ({ subtype }) => subtype === AuthenticationSubtype.mobileNodeHomeAgent,
+  );
+  if (option === undefined) return acceptUnauthenticated(state, request, identifier);
+  const claim = state.directory.claim(identifier, request.homeAddress, option.spi);
+  if (claim === undefined) return { kind: 'discarded', reason: 'no-security-association' };
+  const addresses = { careOfAddress: request.source, homeAddress: request.homeAddress };
+  const verdict = verifyMobility(request.header, request.update, addresses, () => claim.securityAssociation);
+  if (verdict === 'ok') return { kind: 'authentic', sender: claim };
+  if (verdict === 'bad-authenticator') return { kind: 'forged', sender: claim };
+  return { kind: 'discarded', reason: DISCARD_REASONS[verdict] };
+}
+
+/** Only with `security: none`, and only for a mobile node that has no key: a key, once given, is required. */
+function acceptUnauthenticated(
+  state: HomeAgentState,
+  request: RegistrationRequest,
+  identifier: string | undefined,
+): Authentication {
+  const missing: Authentication = { kind: 'discarded', reason: 'authentication-missing' };
+  if (!state.configuration.insecure) return missing;
+  const owner = state.directory.ownerOf(request.homeAddress);
+  const mobileNode = identifier === undefined ? owner : state.directory.byIdentifier(identifier);
+  if (mobileNode === undefined) return { kind: 'authentic', sender: STRANGER };
+  if (mobileNode.securityAssociations.length > 0) return missing;
+  return { kind: 'authentic', sender: { mobileNode, securityAssociation: undefined } };
+}
+
+/** Stands for a node that the configuration does not know; it owns nothing, so that it gets a status and no binding. */
+const STRANGER: Sender = {
+  mobileNode: {
+    identifier: undefined,
+    securityAssociations: [],
+    homeAddresses: [],
+    ipv4HomeAddresses: [],
+    mayUseIpv4Pool: false,
+    mobileNetworkPrefixes: [],
+  },
+  securityAssociation: undefined,
+};

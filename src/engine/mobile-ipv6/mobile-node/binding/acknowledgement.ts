@@ -1,0 +1,182 @@
+/**
+ * Binding Acknowledgements: which are believed, and what each status code makes the node do.
+ *
+ * RFC 6275 §11.7.3  validation and status codes
+ * RFC 4285 §5, §6   authentication, timestamps, codes 144-146
+ * RFC 5555 §4.4.2   code 144 as refusal of the F flag
+ * Left out: mobile prefix discovery, which code 1 asks for.
+ */
+import { type IpAddress, type Ipv6Address, isIpv6 } from '#base/ip.ts';
+import type { Monotonic } from '#base/time.ts';
+import { verifyMobility } from '#crypto/mobility-auth.ts';
+import type { Path } from '#engine/contract.ts';
+import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
+import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
+import { rejects } from '#wire/binding-status.ts';
+import { homeAddressOption, type Ipv6Packet, type2RoutingHeader } from '#wire/ipv6.ts';
+import type { MobilityMessageOf } from '#wire/mobility.ts';
+import { findOption } from '#wire/mobility-options.ts';
+
+export type Acknowledgement = MobilityMessageOf<'binding-acknowledgement'>;
+
+/**
+ * What a status code makes the node do.
+ *
+ * - `accept`: the binding stands.
+ * - `resynchronize-sequence`: go on behind the home agent's number, at once.
+ * - `resynchronize-clock`: take the home agent's time for timestamps, at once; or drop the F flag.
+ * - `back-off`: as if unanswered; it may pass.
+ * - `other-home-agent`: this one will not serve us: resolve again, take the next address, back off.
+ * - `other-care-of-address`: it does not like where we are: another address family if there is one, back off.
+ * - `abandon`: another node has the home address; it is not used again before the operator says so (RFC 6275 §11.7.1).
+ * - `slow`: only an operator can mend it; report, and try again at a slow rate or after a move.
+ */
+export type Reaction =
+  | 'accept'
+  | 'resynchronize-sequence'
+  | 'resynchronize-clock'
+  | 'back-off'
+  | 'other-home-agent'
+  | 'other-care-of-address'
+  | 'abandon'
+  | 'slow';
+
+/** One row per status code that a home agent may send; others follow `reactionTo`'s rule. */
+export const STATUS_REACTIONS: Readonly<Record<number, Reaction>> = {
+  0: 'accept',
+  1: 'accept',
+  4: 'accept',
+  5: 'accept',
+  128: 'back-off',
+  129: 'slow',
+  130: 'other-home-agent',
+  131: 'other-home-agent',
+  132: 'slow',
+  133: 'other-home-agent',
+  134: 'abandon',
+  135: 'resynchronize-sequence',
+  // 136 to 138 belong to correspondent registration; from a home agent they are as good as "unspecified".
+  136: 'back-off',
+  137: 'back-off',
+  138: 'back-off',
+  139: 'slow',
+  140: 'slow',
+  141: 'slow',
+  142: 'slow',
+  143: 'back-off',
+  144: 'resynchronize-clock',
+  145: 'slow',
+  // RFC 4285 §5.3: stop sending; a slow retry lets a mended key be found without a restart.
+  146: 'slow',
+  164: 'slow',
+  165: 'slow',
+  166: 'slow',
+  167: 'slow',
+  168: 'slow',
+  169: 'slow',
+  174: 'other-care-of-address',
+};
+
+/** A code below 128 is success whatever it means (RFC 6275 §11.7.3); an unknown refusal may pass. */
+export function reactionTo(status: number): Reaction {
+  return STATUS_REACTIONS[status] ?? (rejects(status) ? 'back-off' : 'accept');
+}
+
+/** A Binding Update on its way. */
+export interface SentUpdate {
+  readonly sequence: number;
+  readonly timestamp: bigint | undefined;
+  readonly at: Monotonic;
+  readonly lifetimeUnits: number;
+}
+
+/** What an acknowledgement is measured against. */
+export interface Expectation {
+  readonly homeAgent: Ipv6Address;
+  readonly homeAddress: Ipv6Address;
+  /** The home address when the node is at home. */
+  readonly careOfAddress: IpAddress;
+  readonly securityAssociation: SecurityAssociation | undefined;
+  /** Not yet acknowledged, oldest first; all for the same care-of address. */
+  readonly sent: readonly SentUpdate[];
+}
+
+export type Verdict =
+  | { readonly kind: 'valid'; readonly update: SentUpdate }
+  /** Status 146 whose authenticator is missing or wrong, as it must be when keys differ: may be forged. */
+  | { readonly kind: 'unverified-refusal' }
+  | { readonly kind: 'ignored'; readonly reason: MobileNodeReason };
+
+const ignored = (reason: MobileNodeReason): Verdict => ({ kind: 'ignored', reason });
+
+/** `header` is the Mobility Header as received; its checksum has been looked at. */
+export function judgeAcknowledgement(
+  received: {
+    readonly path: Path;
+    readonly packet: Ipv6Packet;
+    readonly header: Uint8Array;
+    readonly message: Acknowledgement;
+  },
+  expected: Expectation,
+): Verdict {
+  const { packet, message } = received;
+  if (packet.source !== expected.homeAgent || homeAddressOption(packet) !== undefined) {
+    return ignored('not-from-home-agent');
+  }
+  const misplaced = placeOf(received, expected);
+  if (misplaced !== undefined) return ignored(misplaced);
+  const update = expected.sent.find(({ sequence }) => sequence === message.sequence);
+  const authentic = authenticate(received, expected);
+  if (authentic !== undefined) {
+    return message.status === 146 && update !== undefined ? { kind: 'unverified-refusal' } : ignored(authentic);
+  }
+  return matchUpdate(message, update, expected);
+}
+
+function placeOf(
+  { path, packet }: { readonly path: Path; readonly packet: Ipv6Packet },
+  { homeAddress, careOfAddress }: Expectation,
+): MobileNodeReason | undefined {
+  const expectedPath = isIpv6(careOfAddress) ? 'native' : 'udp';
+  if (path.kind !== expectedPath) return 'unexpected-path';
+  if (!isIpv6(careOfAddress) || careOfAddress === homeAddress) {
+    return packet.destination === homeAddress ? undefined : 'wrong-destination';
+  }
+  if (packet.destination !== careOfAddress) return 'wrong-destination';
+  return type2RoutingHeader(packet) === homeAddress ? undefined : 'routing-header-missing';
+}
+
+function authenticate(
+  received: { readonly packet: Ipv6Packet; readonly header: Uint8Array; readonly message: Acknowledgement },
+  { securityAssociation, homeAddress }: Expectation,
+): MobileNodeReason | undefined {
+  if (securityAssociation === undefined) return undefined;
+  const verdict = verifyMobility(
+    received.header,
+    received.message,
+    { careOfAddress: received.packet.destination, homeAddress },
+    (spi) => (spi === securityAssociation.spi ? securityAssociation : undefined),
+  );
+  if (verdict === 'ok') return undefined;
+  return verdict === 'no-authentication-option' ? 'authentication-missing' : 'authentication-failed';
+}
+
+/** Which Binding Update this answers; 135 carries the home agent's own number, so the timestamp alone ties it. */
+function matchUpdate(message: Acknowledgement, bySequence: SentUpdate | undefined, expected: Expectation): Verdict {
+  const [first] = expected.sent;
+  if (first === undefined) return ignored('nothing-outstanding');
+  const returned = findOption(message.options, 'replay-protection')?.timestamp;
+  if (message.status === 135) {
+    const update =
+      first.timestamp === undefined ? first : expected.sent.find(({ timestamp }) => timestamp === returned);
+    return update === undefined ? ignored('timestamp-mismatch') : { kind: 'valid', update };
+  }
+  if (bySequence === undefined) return ignored('sequence-mismatch');
+  const { timestamp } = bySequence;
+  if (timestamp === undefined) return { kind: 'valid', update: bySequence };
+  // RFC 4285 §6: status 144 returns the low 32 bits only.
+  const mask = message.status === 144 ? 0xffffffffn : 0xffffffffffffffffn;
+  return returned !== undefined && (returned & mask) === (timestamp & mask)
+    ? { kind: 'valid', update: bySequence }
+    : ignored('timestamp-mismatch');
+}

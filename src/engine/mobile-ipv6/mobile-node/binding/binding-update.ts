@@ -1,0 +1,131 @@
+/**
+ * The Binding Update to the home agent and the packet around it.
+ *
+ * RFC 6275 §11.7.1  flags, Home Address option, Alternate Care-of Address, lifetime
+ * RFC 6275 §11.5.5  de-registration from the home link: source and care-of address are the home address
+ * RFC 5555 §4.4.2   on IPv4: inner IPv6 packet from the home address in UDP, IPv4 care-of and home address options, F flag
+ * RFC 4283 §3       identifier;  RFC 4285 §5.1, §6 authentication and timestamp
+ * Left out: K bit (no dynamic key management), prefix requests (P flag).
+ */
+import { encode } from '#base/bytes.ts';
+import { type IpAddress, type Ipv4Address, type Ipv6Address, isIpv6 } from '#base/ip.ts';
+import { signMobility } from '#crypto/mobility-auth.ts';
+import type { Path } from '#engine/contract.ts';
+import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
+import { ipv6Codec } from '#wire/ipv6.ts';
+import { type Extension, homeAddressExtension } from '#wire/ipv6-extensions.ts';
+import { encodeMobility, type MobilityMessageOf, NO_BINDING_UPDATE_FLAGS, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
+import { IDENTIFIER_SUBTYPE_NAI, type MobilityOption } from '#wire/mobility-options.ts';
+
+/** RFC 5555 §4.1; the home agent listens here. */
+export const HOME_AGENT_UDP_PORT = 4191;
+
+/** The home agent as seen from one care-of address: `outer` is IPv4 only on IPv4 links. */
+export interface HomeAgentTarget {
+  readonly address: Ipv6Address;
+  readonly outer: IpAddress;
+}
+
+/** Everything that a home registration or de-registration says. */
+export interface UpdateContent {
+  readonly homeAddress: Ipv6Address;
+  /** The home address itself when the node is at home. */
+  readonly careOfAddress: IpAddress;
+  readonly target: HomeAgentTarget;
+  readonly sequence: number;
+  /** In units of 4 seconds; 0 de-registers. */
+  readonly lifetimeUnits: number;
+  readonly linkLocalCompatibility: boolean;
+  readonly forceUdp: boolean;
+  /** '0.0.0.0' asks for any. */
+  readonly ipv4HomeAddress: Ipv4Address | undefined;
+  readonly identifier: string | undefined;
+  readonly timestamp: bigint | undefined;
+  readonly securityAssociation: SecurityAssociation | undefined;
+  readonly udpPort: number;
+  /** What another role adds: flags and options of a mobile router (RFC 3963), for one. */
+  readonly additions: UpdateAdditions;
+}
+
+/** The seam for roles that build upon the mobile node. */
+export interface UpdateAdditions {
+  readonly mobileRouter: boolean;
+  readonly options: readonly MobilityOption[];
+}
+
+export const NO_ADDITIONS: UpdateAdditions = { mobileRouter: false, options: [] };
+
+const IDENTIFIER_ENCODER = new TextEncoder();
+
+function optionsOf(content: UpdateContent): readonly MobilityOption[] {
+  const { careOfAddress, ipv4HomeAddress, identifier, timestamp } = content;
+  const options: MobilityOption[] = [];
+  if (isIpv6(careOfAddress)) options.push({ type: 'alternate-care-of-address', address: careOfAddress });
+  else options.push({ type: 'ipv4-care-of-address', address: careOfAddress });
+  if (ipv4HomeAddress !== undefined) {
+    options.push({ type: 'ipv4-home-address', prefixLength: 32, requestPrefix: false, address: ipv4HomeAddress });
+  }
+  options.push(...content.additions.options);
+  if (identifier !== undefined) {
+    const octets = IDENTIFIER_ENCODER.encode(identifier);
+    options.push({ type: 'mobile-node-identifier', subtype: IDENTIFIER_SUBTYPE_NAI, identifier: octets });
+  }
+  if (timestamp !== undefined) options.push({ type: 'replay-protection', timestamp });
+  return options;
+}
+
+function messageOf(content: UpdateContent): MobilityMessageOf<'binding-update'> {
+  return {
+    type: 'binding-update',
+    sequence: content.sequence,
+    flags: {
+      ...NO_BINDING_UPDATE_FLAGS,
+      acknowledge: true,
+      homeRegistration: true,
+      linkLocalCompatibility: content.linkLocalCompatibility,
+      mobileRouter: content.additions.mobileRouter,
+      forceUdp: content.forceUdp && !isIpv6(content.careOfAddress),
+    },
+    lifetimeUnits: content.lifetimeUnits,
+    options: optionsOf(content),
+  };
+}
+
+/** The packet and the way it takes. */
+export function buildBindingUpdate(content: UpdateContent): { readonly path: Path; readonly packet: Uint8Array } {
+  const { homeAddress, careOfAddress, target, securityAssociation } = content;
+  const message = messageOf(content);
+  const source = isIpv6(careOfAddress) ? careOfAddress : homeAddress;
+  const payload =
+    securityAssociation === undefined
+      ? encodeMobility(message, homeAddress, target.address)
+      : signMobility(message, securityAssociation, {
+          careOfAddress: source,
+          homeAddress,
+          source: homeAddress,
+          destination: target.address,
+        });
+  const extensions: readonly Extension[] = source === homeAddress ? [] : [homeAddressExtension(homeAddress)];
+  const packet = encode(ipv6Codec, {
+    trafficClass: 0,
+    flowLabel: 0,
+    hopLimit: 64,
+    source,
+    destination: target.address,
+    extensions,
+    protocol: PROTOCOL_MOBILITY,
+    payload,
+  });
+  return { path: pathOf(content), packet };
+}
+
+function pathOf({ careOfAddress, target, udpPort }: UpdateContent): Path {
+  if (isIpv6(careOfAddress) || isIpv6(target.outer)) return { kind: 'native' };
+  return {
+    kind: 'udp',
+    local: careOfAddress,
+    localPort: udpPort,
+    remote: target.outer,
+    remotePort: HOME_AGENT_UDP_PORT,
+  };
+}

@@ -1,0 +1,34 @@
+/**
+ * What the parts of a mobile node share. No RFC behaviour here.
+ */
+import type { Monotonic, Wall } from '#base/time.ts';
+import type { Output, RandomBytes } from '#engine/contract.ts';
+import type { UpdateRate } from '#engine/mobile-ipv6/common/retransmission.ts';
+import type { Home, MobileNodeConfiguration } from './configuration.ts';
+import type { HomeRole } from './home/home-role.ts';
+import type { Movement } from './network/movement.ts';
+import type { MobileNodeReason } from './reasons.ts';
+
+/** One call of `step`: its time, and where what follows from it goes. */
+export interface Step {
+  readonly now: Monotonic;
+  readonly out: Output[];
+}
+
+export interface NodeContext {
+  readonly configuration: MobileNodeConfiguration;
+  readonly random: RandomBytes;
+  readonly movement: Movement;
+  /** Shared by all homes: MAX_UPDATE_RATE is per home agent. */
+  readonly rate: UpdateRate;
+  count(reason: MobileNodeReason): void;
+  /** A Binding Acknowledgement that is believed came with this status. */
+  acknowledged(status: number): void;
+  wall(now: Monotonic): Wall;
+  /** Says anew what is wanted of the host, as far as it changed. */
+  publish(step: Step): void;
+  /** The same for tunnels and home addresses only, unless packets need more; `publish` has to follow in the same step. */
+  publishTunnels(step: Step): void;
+  /** What another role does in the registration of a home. */
+  roleOf(home: Home): HomeRole;
+}

@@ -1,0 +1,37 @@
+/**
+ * The mobile router: a mobile node with networks behind it.
+ *
+ * RFC 3963 §5  registration (registration.ts), forwarding (host-state.ts), movement as a mobile node's (RFC 6275 §11)
+ * Left out: router advertisements on the mobile network (§5.6: radvd sends them, from the addresses that we set); routing protocols in
+ * the tunnel (§8); Dynamic Home Agent Address Discovery (§7).
+ */
+import type { RandomBytes } from '#engine/contract.ts';
+import type { Home } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import type { HomeRole } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
+import {
+  createMobileNode,
+  type MobileNodeEngine,
+  type MobileNodeExtension,
+} from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
+import type { MobileRouterConfiguration } from './configuration.ts';
+import { mobileRouterParts, ROUTER_RULE_PRIORITIES } from './desired-state.ts';
+import { RouterRegistration } from './router-registration.ts';
+
+export function createMobileRouter(configuration: MobileRouterConfiguration, random: RandomBytes): MobileNodeEngine {
+  const roles = new Map<Home, HomeRole>(configuration.homes.map((home) => [home, new RouterRegistration(home)]));
+  const extension: MobileNodeExtension = {
+    name: 'mobile-router',
+    roleOf(home) {
+      const role = roles.get(home);
+      if (role === undefined) throw new Error(`no home of this mobile router: ${home.name}`);
+      return role;
+    },
+    exclusions: {
+      devices: new Set(configuration.mobileNetworks.map(({ device }) => device)),
+      prefixes: configuration.homes.flatMap((home) => home.mobileNetworkPrefixes),
+    },
+    parts: (situations, egress) => mobileRouterParts(configuration, situations, egress),
+  };
+  const node = { ...configuration, rulePriority: configuration.rulePriority + ROUTER_RULE_PRIORITIES };
+  return createMobileNode(node, random, extension);
+}

@@ -1,0 +1,174 @@
+/**
+ * What a mobile router adds to the registration of one home: its prefixes, and what it does when they are not served.
+ *
+ * RFC 3963 §5.1    R flag and prefixes of what is registered
+ * RFC 3963 §5.2    R flag; explicit and implicit mode
+ * RFC 3963 §5.3    an acceptance without R: a home agent that does not serve mobile routers
+ * RFC 3963 §5.4    statuses 140 to 143 by mode: the next home agent, the next mode, in the end silence
+ * RFC 3963 §5.8    no prefixes in a de-registration
+ * RFC 5555 §3.1.1  an IPv4 prefix is asked for by an IPv4 Home Address option of its own with the P flag (prefix-answers.ts: its answer)
+ * Left out: asking for an IPv4 prefix that is not configured (0.0.0.0), which the mobile network could not be numbered from; routing
+ * protocols in the tunnel (RFC 3963 §8). A home agent that is silent has not refused: it is asked again, at the pace of the back-off,
+ * where all others have.
+ */
+import { formatPrefix, type IpAddress, isIpv4, isIpv6, type Prefix } from '#base/ip.ts';
+import type { JsonObject } from '#engine/contract.ts';
+import type { Acknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
+import type { UpdateAdditions } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
+import type { Purpose } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
+import type { Asked, HomeRole, Ipv4Answer, RoleReaction } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
+import { BINDING_STATUSES, bindingStatusName } from '#wire/binding-status.ts';
+import type { MobilityOption } from '#wire/mobility-options.ts';
+import type { RegistrationMode, RouterHome } from './configuration.ts';
+import { homeAddressAnswer, refusedPrefixes } from './prefix-answers.ts';
+
+const NOT_PERMITTED = BINDING_STATUSES['mobile-router-operation-not-permitted'].code;
+const INVALID_PREFIX = BINDING_STATUSES['invalid-prefix'].code;
+const NOT_AUTHORIZED = BINDING_STATUSES['not-authorized-for-prefix'].code;
+const SETUP_FAILED = BINDING_STATUSES['forwarding-setup-failed'].code;
+
+/**
+ * RFC 3963 §5.4.1, §5.4.2: what a status says in each mode.
+ *
+ * - `agent`: this home agent serves no routers, or not this one, in any mode; another may.
+ * - `agent-in-mode`: another home agent may serve us in this mode; after the last of them the next mode.
+ * - `mode`: fatal, as no home agent should send it in this mode: the next mode.
+ */
+type Meaning = 'agent' | 'agent-in-mode' | 'mode';
+const MEANING: Readonly<Record<RegistrationMode, Readonly<Record<number, Meaning>>>> = {
+  implicit: {
+    [NOT_PERMITTED]: 'agent',
+    [INVALID_PREFIX]: 'mode',
+    [NOT_AUTHORIZED]: 'mode',
+    [SETUP_FAILED]: 'agent-in-mode',
+  },
+  explicit: {
+    [NOT_PERMITTED]: 'agent',
+    [INVALID_PREFIX]: 'agent-in-mode',
+    [NOT_AUTHORIZED]: 'agent-in-mode',
+    [SETUP_FAILED]: 'mode',
+  },
+};
+
+export class RouterRegistration implements HomeRole {
+  readonly #home: RouterHome;
+  readonly #options: Readonly<Record<RegistrationMode, readonly MobilityOption[]>>;
+  #mode: RegistrationMode;
+  /** Modes that were of no use since the last acceptance. */
+  readonly #spent = new Set<RegistrationMode>();
+  /** Home agents that have refused the present mode. */
+  readonly #refusedMode = new Set<IpAddress>();
+  /** Home agents that have refused every mode. */
+  readonly #refusedRouter = new Set<IpAddress>();
+  #lastRefusal: string | undefined;
+  #refusedIpv4: ReadonlySet<Prefix> = new Set();
+  #carried: readonly Prefix[];
+
+  constructor(home: RouterHome) {
+    this.#home = home;
+    this.#options = { implicit: [], explicit: optionsOf(home.mobileNetworkPrefixes) };
+    this.#mode = this.#firstMode();
+    this.#carried = home.mobileNetworkPrefixes;
+  }
+
+  #firstMode(): RegistrationMode {
+    return this.#home.registrationModes[0] ?? 'explicit';
+  }
+
+  additions(purpose: Purpose): UpdateAdditions {
+    return { mobileRouter: true, options: purpose === 'register' ? this.#options[this.#mode] : [] };
+  }
+
+  served({ flags }: Acknowledgement): boolean {
+    return flags.mobileRouter;
+  }
+
+  /** IPv4 prefixes that the present mode asks for. */
+  #askedIpv4(): readonly Prefix[] {
+    return this.#mode === 'implicit' ? [] : this.#home.mobileNetworkPrefixes.filter(({ address }) => isIpv4(address));
+  }
+
+  ipv4HomeAddressAnswer({ options }: Acknowledgement): Ipv4Answer | undefined {
+    return homeAddressAnswer(options, this.#home, this.#askedIpv4());
+  }
+
+  accept({ options }: Acknowledgement): readonly { readonly prefix: Prefix; readonly status: string }[] {
+    this.#retry();
+    const refused = refusedPrefixes(options, this.#home, this.#askedIpv4());
+    const fresh = [...refused].filter(([prefix]) => !this.#refusedIpv4.has(prefix));
+    this.#refusedIpv4 = new Set(refused.keys());
+    this.#carried = this.#home.mobileNetworkPrefixes.filter((prefix) => !refused.has(prefix));
+    return fresh.map(([prefix, status]) => ({ prefix, status }));
+  }
+
+  /** All home agents and modes may be tried, beginning with the present mode. */
+  #retry(): void {
+    this.#spent.clear();
+    this.#refusedMode.clear();
+    this.#refusedRouter.clear();
+    this.#lastRefusal = undefined;
+  }
+
+  refused(status: number | undefined, { homeAgent, known, lookedUp }: Asked): RoleReaction | undefined {
+    // A home agent that serves no routers is as good as one that does not permit it.
+    const meaning = status === undefined ? 'agent' : MEANING[this.#mode][status];
+    if (meaning === undefined) return undefined;
+    this.#lastRefusal = status === undefined ? 'mobile-router-not-supported' : bindingStatusName(status);
+    if (meaning === 'mode') return this.#nextMode();
+    const refused = meaning === 'agent' ? this.#refusedRouter : this.#refusedMode;
+    refused.add(homeAgent);
+    if (known.some((one) => !this.shuns(one))) return 'other-home-agent';
+    if (!lookedUp) return 'look-up';
+    // Where the operator gave its inner address only, it is among those that are known of no family.
+    return [homeAgent, ...known].every((one) => this.#refusedRouter.has(one)) ? 'stop' : this.#nextMode();
+  }
+
+  shuns(homeAgent: IpAddress): boolean {
+    return this.#refusedMode.has(homeAgent) || this.#refusedRouter.has(homeAgent);
+  }
+
+  #nextMode(): RoleReaction {
+    this.#spent.add(this.#mode);
+    const next = this.#home.registrationModes.find((mode) => !this.#spent.has(mode));
+    if (next === undefined) return 'stop';
+    this.#refusedMode.clear();
+    this.#mode = next;
+    return 'ask-otherwise';
+  }
+
+  reset(): void {
+    this.#retry();
+    this.#mode = this.#firstMode();
+  }
+
+  registered(): { readonly mobileRouter: boolean; readonly prefixes: readonly Prefix[] } {
+    return { mobileRouter: true, prefixes: this.#mode === 'explicit' ? this.#carried : [] };
+  }
+
+  carried(): readonly Prefix[] {
+    return this.#carried;
+  }
+
+  status(): JsonObject {
+    return {
+      registrationMode: this.#mode,
+      mobileNetworkPrefixes: this.#home.mobileNetworkPrefixes.map((prefix) => ({
+        prefix: formatPrefix(prefix),
+        refused: this.#refusedIpv4.has(prefix),
+      })),
+      lastRefusal: this.#lastRefusal ?? null,
+    };
+  }
+}
+
+function optionsOf(prefixes: readonly Prefix[]): readonly MobilityOption[] {
+  const options: MobilityOption[] = [];
+  for (const { address, length } of prefixes) {
+    if (isIpv6(address)) options.push({ type: 'mobile-network-prefix', prefixLength: length, prefix: address });
+  }
+  for (const { address, length } of prefixes) {
+    if (isIpv4(address))
+      options.push({ type: 'ipv4-home-address', prefixLength: length, requestPrefix: true, address });
+  }
+  return options;
+}

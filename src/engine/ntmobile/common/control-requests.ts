@@ -1,0 +1,120 @@
+/**
+ * Requests and answers of NTMobile control messages: what is sent again until its answer comes, and what is answered once.
+ *
+ * No RFC: docs/ntmobile.md §5 (request retransmission, request attempt) and §6 (transactions)
+ */
+import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
+import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
+import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
+import type { Session } from './session.ts';
+import type { Way } from './udp-path.ts';
+
+export const REQUEST_RETRANSMISSION_MS = 250;
+const LONGEST_RETRANSMISSION_MS = 1_000;
+export const REQUEST_ATTEMPT_MS = 8_000;
+/** Answers that are kept for a session in case their request comes again, and for how long: who asked gives up before. */
+const ANSWERS_KEPT = 16;
+const ANSWER_KEPT_MS = 2 * REQUEST_ATTEMPT_MS;
+
+/** Of the padding of a request that is sent again: a path that is too narrow for the first one lets it through. */
+export const SHORT_PADDING_OCTETS = 80;
+
+function withShortPadding(message: NtmobileMessage): NtmobileMessage {
+  const options = message.options.map((option) =>
+    option.type === 'padding' ? { ...option, data: option.data.subarray(0, SHORT_PADDING_OCTETS) } : option,
+  );
+  return { ...message, options };
+}
+
+/** For how long a request is sent again, and after how long for the first time. */
+export interface RequestTimes {
+  readonly attemptMs?: number;
+  readonly retransmissionMs?: number;
+}
+
+/** A request under way. `purpose` is its maker's, and comes back with the answer. */
+export interface PendingRequest<P> extends Timed {
+  readonly session: Session;
+  readonly message: NtmobileMessage;
+  readonly purpose: P;
+  /** Where it goes; undefined: where the session's other end is at that time. */
+  readonly way: Way | undefined;
+  readonly endsAt: Monotonic;
+  waitMs: number;
+}
+
+/** Requests of all sessions, by session and transaction. */
+export class PendingRequests<P> {
+  readonly #bySession = new Map<Session, Map<number, PendingRequest<P>>>();
+  readonly #timers = new TimerHeap<PendingRequest<P>>();
+
+  deadline(): Monotonic {
+    return this.#timers.deadline();
+  }
+
+  add(
+    now: Monotonic,
+    request: { session: Session; message: NtmobileMessage; purpose: P; way: Way | undefined },
+    { attemptMs = REQUEST_ATTEMPT_MS, retransmissionMs = REQUEST_RETRANSMISSION_MS }: RequestTimes = {},
+  ): void {
+    const pending: PendingRequest<P> = {
+      ...{ ...request, message: withShortPadding(request.message) },
+      ...{ endsAt: after(now, attemptMs), waitMs: retransmissionMs, heapIndex: -1, dueAt: NEVER },
+    };
+    const ofSession = this.#bySession.get(request.session) ?? new Map<number, PendingRequest<P>>();
+    ofSession.set(request.message.transaction, pending);
+    this.#bySession.set(request.session, ofSession);
+    this.#timers.set(pending, after(now, pending.waitMs));
+  }
+
+  /** The request that an answer is to; it is no longer under way. */
+  take(session: Session, transaction: number): PendingRequest<P> | undefined {
+    const ofSession = this.#bySession.get(session);
+    const pending = ofSession?.get(transaction);
+    if (ofSession === undefined || pending === undefined) return undefined;
+    ofSession.delete(transaction);
+    if (ofSession.size === 0) this.#bySession.delete(session);
+    this.#timers.remove(pending);
+    return pending;
+  }
+
+  /** The next that is due: to be sent again, or to be given up (then it is taken). */
+  takeDue(now: Monotonic): { readonly request: PendingRequest<P>; readonly over: boolean } | undefined {
+    const request = this.#timers.takeDue(now);
+    if (request === undefined) return undefined;
+    if (now >= request.endsAt) {
+      this.take(request.session, request.message.transaction);
+      return { request, over: true };
+    }
+    request.waitMs = Math.min(request.waitMs * 2, LONGEST_RETRANSMISSION_MS);
+    this.#timers.set(request, earliest(after(now, request.waitMs), request.endsAt));
+    return { request, over: false };
+  }
+
+  /** Those of a session that ends. */
+  takeAll(session: Session): readonly PendingRequest<P>[] {
+    const all = [...(this.#bySession.get(session)?.values() ?? [])];
+    for (const { message } of all) this.take(session, message.transaction);
+    return all;
+  }
+}
+
+/** What a session's other end asked and was told. Octets, for who has a hundred thousand sessions keeps one of these for each. */
+export class Answers {
+  #entries: readonly { readonly transaction: number; readonly at: Monotonic; octets: Uint8Array | undefined }[] = [];
+
+  /** Undefined: a new request, which is now being answered. */
+  known(now: Monotonic, transaction: number): 'answering' | Uint8Array | undefined {
+    const entry = this.#entries.find((one) => one.transaction === transaction);
+    if (entry !== undefined) return entry.octets ?? 'answering';
+    const kept = this.#entries.filter(({ at }) => now - at < ANSWER_KEPT_MS).slice(1 - ANSWERS_KEPT);
+    this.#entries = [...kept, { transaction, at: now, octets: undefined }];
+    return undefined;
+  }
+
+  keep(transaction: number, octets: Uint8Array): void {
+    const entry = this.#entries.find((one) => one.transaction === transaction);
+    // A copy of its own size: fresh octets share a block with what nobody keeps.
+    if (entry !== undefined) entry.octets = octets.slice();
+  }
+}

@@ -1,0 +1,66 @@
+/**
+ * The gate in front of a responder's handshakes: what is not worth a public key operation, and who has to show first that he is where he says.
+ *
+ * No RFC: docs/ntmobile.md §4.1 (MAC1, MAC2) and §4.4 (cookies)
+ */
+import { after, type Monotonic } from '#base/time.ts';
+import { COOKIE_NONCE_OCTETS, cookieOf, cookieReply, mac1Key, mac1Valid, mac2Valid } from '#crypto/handshake.ts';
+import { TokenBucket } from '#engine/common/token-bucket.ts';
+import type { RandomBytes } from '#engine/contract.ts';
+import type { NtmobileDatagramOf } from '#wire/ntmobile-datagram.ts';
+import { farEndOctets, type Way } from './udp-path.ts';
+
+/** How long a cookie's secret is the newest; one more of these it is still taken. */
+export const COOKIE_MS = 120_000;
+/** Handshakes in a second that are taken from anybody; beyond, only with a cookie. */
+export const DEFAULT_STRANGERS_PER_SECOND = 200;
+
+export type GateAnswer =
+  | { readonly kind: 'admitted' }
+  | { readonly kind: 'cookie'; readonly datagram: Uint8Array }
+  | { readonly kind: 'refused' };
+
+const ADMITTED = { kind: 'admitted' } as const;
+const REFUSED = { kind: 'refused' } as const;
+
+export class HandshakeGate {
+  readonly #publicKey: Uint8Array;
+  readonly #mac1Key: Uint8Array;
+  readonly #random: RandomBytes;
+  readonly #strangers: TokenBucket;
+  #secrets: readonly Uint8Array[] = [];
+  #secretUntil: Monotonic | undefined;
+
+  constructor(publicKey: Uint8Array, random: RandomBytes, strangersPerSecond = DEFAULT_STRANGERS_PER_SECOND) {
+    this.#publicKey = publicKey;
+    this.#mac1Key = mac1Key(publicKey);
+    this.#random = random;
+    this.#strangers = new TokenBucket(strangersPerSecond, strangersPerSecond);
+  }
+
+  setStrangersPerSecond(strangersPerSecond: number): void {
+    this.#strangers.setRate(strangersPerSecond, strangersPerSecond);
+  }
+
+  /** Judges an initiation's octets before anything is decrypted. */
+  judge(now: Monotonic, way: Way, octets: Uint8Array, initiation: NtmobileDatagramOf<'initiation'>): GateAnswer {
+    if (!mac1Valid(this.#mac1Key, octets)) return REFUSED;
+    if (this.#strangers.take(now)) return ADMITTED;
+    this.#rotate(now);
+    const source = farEndOctets(way);
+    if (this.#secrets.some((secret) => mac2Valid(cookieOf(secret, source), octets))) return ADMITTED;
+    const [newest] = this.#secrets;
+    if (newest === undefined) return REFUSED;
+    const nonce = this.#random(COOKIE_NONCE_OCTETS);
+    return { kind: 'cookie', datagram: cookieReply(this.#publicKey, initiation, nonce, cookieOf(newest, source)) };
+  }
+
+  #rotate(now: Monotonic): void {
+    if (this.#secretUntil !== undefined && now < this.#secretUntil) return;
+    // After a long quiet time the former secret is as old as no cookie may be.
+    const former =
+      this.#secretUntil !== undefined && now < after(this.#secretUntil, COOKIE_MS) ? this.#secrets[0] : undefined;
+    this.#secrets = former === undefined ? [this.#random(32)] : [this.#random(32), former];
+    this.#secretUntil = after(now, COOKIE_MS);
+  }
+}

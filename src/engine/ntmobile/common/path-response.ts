@@ -1,0 +1,20 @@
+/**
+ * The answer to a Path Challenge: the challenge, and where it came from.
+ *
+ * No RFC: docs/ntmobile.md §6
+ */
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { findNtmobileOption } from '#wire/ntmobile-options.ts';
+import type { Way } from './udp-path.ts';
+
+export function pathResponse({ transaction, options }: NtmobileMessage, { remote, remotePort }: Way): NtmobileMessage {
+  const challenge = findNtmobileOption(options, 'challenge')?.challenge ?? new Uint8Array(8);
+  const endpoint = { address: remote, port: remotePort };
+  return {
+    ...{ type: 'path-response', answer: true, status: NtmobileStatus.granted, transaction },
+    options: [
+      { type: 'challenge', challenge },
+      { type: 'observed-endpoint', endpoint },
+    ],
+  };
+}

@@ -1,0 +1,67 @@
+/**
+ * The wish for one sealed tunnel, with the keys of its sessions and the virtual addresses at its other end.
+ *
+ * No RFC: docs/ntmobile.md §3 (sealed data)
+ */
+import { type IpAddress, isIpv6 } from '#base/ip.ts';
+import type {
+  DesiredPart,
+  DesiredSecurityAssociations,
+  PlaceAccount,
+  SealingCipher,
+  SealingKey,
+} from '#engine/contract.ts';
+import { Suite } from '#wire/ntmobile-datagram.ts';
+import type { KeyGeneration, Session } from './session.ts';
+import type { Way } from './udp-path.ts';
+
+/** Outer IPv6 and UDP header, word, sequence number, tag, envelope: room for each of them stays the same whichever way a tunnel takes. */
+const OVERHEAD = 40 + 8 + 8 + 16 + 4;
+const SMALLEST_MTU = 1280;
+
+export interface TunnelState {
+  readonly id: number;
+  readonly way: Way;
+  /** Where nobody showed yet that the other end is there. */
+  readonly account?: PlaceAccount | undefined;
+  /** Octets, of the link that the way leaves by. */
+  readonly linkMtu: number;
+  /** Seals with the first one's keys, opens with those of all. */
+  readonly sessions: readonly Session[];
+  /** Virtual addresses at its other end. */
+  readonly addresses: readonly IpAddress[];
+  /** At a node: the addresses are looked up beside its own. */
+  readonly peer: boolean;
+}
+
+/** One tunnel with its keys and routes. */
+export function tunnelPart({ id, way, account, linkMtu, sessions, addresses, peer }: TunnelState): DesiredPart {
+  const { local, localPort, remote, remotePort, relayIndex } = way;
+  return {
+    tunnels: [
+      {
+        ...{ id, encapsulation: 'sealed', local, localPort, remote, remotePort, relayIndex },
+        ...(account === undefined ? {} : { validated: false, account }),
+        mtu: Math.max(SMALLEST_MTU, linkMtu - OVERHEAD),
+      },
+    ],
+    securityAssociations: [associationsOf(id, sessions)],
+    planeRoutes: addresses.map((address) => ({
+      ...{ prefix: { address, length: isIpv6(address) ? 128 : 32 }, tunnel: id, peer },
+    })),
+  };
+}
+
+function associationsOf(tunnel: number, sessions: readonly Session[]): DesiredSecurityAssociations {
+  const current = sessions[0]?.current;
+  const send = current === undefined ? undefined : keyOf(current, 'send');
+  const receive = sessions.flatMap((session) => session.generations().flatMap((one) => keyOf(one, 'receive') ?? []));
+  return { tunnel, ...(send === undefined ? {} : { send }), receive };
+}
+
+function keyOf(generation: KeyGeneration, direction: 'send' | 'receive'): SealingKey | undefined {
+  const { dataKeys, suite, sendSpi, receiveSpi } = generation;
+  if (dataKeys === undefined) return undefined;
+  const cipher: SealingCipher = suite === Suite.aes128Gcm ? 'aes-128-gcm' : 'chacha20-poly1305';
+  return { spi: direction === 'send' ? sendSpi : receiveSpi, cipher, key: dataKeys[direction] };
+}

@@ -1,0 +1,34 @@
+/**
+ * How a direction coordinator's answers are put together.
+ *
+ * No RFC: docs/ntmobile.md §6
+ */
+import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile-message.ts';
+import type { NtmobileOption } from '#wire/ntmobile-options.ts';
+import type { Relay } from './relays.ts';
+
+/** Which answer a request has. */
+const ANSWER_TO: Partial<Record<NtmobileMessageType, NtmobileMessageType>> = {
+  'registration-request': 'registration-response',
+  'address-request': 'address-response',
+  'direction-request': 'route-direction',
+};
+
+export function answerTo(
+  request: Pick<NtmobileMessage, 'type' | 'transaction'>,
+  status: number,
+  options: readonly NtmobileOption[] = [],
+): NtmobileMessage {
+  const type = ANSWER_TO[request.type] ?? 'error';
+  return { type, answer: true, status, transaction: request.transaction, options };
+}
+
+/** Where a message came from. */
+export function observed({ remote, remotePort }: Way): NtmobileOption {
+  return { type: 'observed-endpoint', endpoint: { address: remote, port: remotePort } };
+}
+
+export function relayOption({ publicKey, endpoints }: Relay): NtmobileOption {
+  return { type: 'relay', publicKey, endpoints };
+}

@@ -1,0 +1,81 @@
+/**
+ * What a direction coordinator keeps over a restart: registrations, so that nodes stay reachable, and the addresses of general nodes.
+ *
+ * No RFC: records of our own
+ */
+import { fromHex, hex, isMalformed, Reader, Writer } from '#base/bytes.ts';
+import { type IpAddress, parseIpAddress } from '#base/ip.ts';
+import { type Wall, wall } from '#base/time.ts';
+import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import { filterNtmobileOptions, parseNtmobileOptions, writeNtmobileOptions } from '#wire/ntmobile-options.ts';
+import type { NodeRegistration } from './registrations.ts';
+
+export const REGISTRATIONS_TABLE = 'registrations';
+export const GENERAL_NODES_TABLE = 'general-nodes';
+
+export interface StoredRegistration {
+  readonly publicKey: Uint8Array;
+  readonly credential: Uint8Array;
+  readonly way: Way;
+  readonly candidates: NodeRegistration['candidates'];
+  readonly mapping: number;
+  readonly until: Wall;
+}
+
+export function registrationRecord(registration: NodeRegistration, until: Wall): JsonObject {
+  const { publicKey, credential, way, candidates, mapping } = registration;
+  const writer = new Writer();
+  writeNtmobileOptions(writer, candidates);
+  const { local, localPort, remote, remotePort } = way;
+  return {
+    ...{ publicKey: hex(publicKey), credential: hex(credential), local, localPort, remote, remotePort },
+    ...{ candidates: hex(writer.finish()), mapping, until },
+  };
+}
+
+function octets(value: JsonValue | undefined): Uint8Array | undefined {
+  return typeof value === 'string' && /^([0-9a-f]{2})*$/.test(value) ? fromHex(value) : undefined;
+}
+
+function address(value: JsonValue | undefined): IpAddress | undefined {
+  return typeof value === 'string' ? parseIpAddress(value) : undefined;
+}
+
+function number(value: JsonValue | undefined): number | undefined {
+  return typeof value === 'number' && Number.isFinite(value) ? value : undefined;
+}
+
+function candidatesOf(value: JsonValue | undefined): NodeRegistration['candidates'] {
+  const bytes = octets(value);
+  if (bytes === undefined) return [];
+  try {
+    return filterNtmobileOptions(parseNtmobileOptions(new Reader(bytes)), 'candidate');
+  } catch (thrown) {
+    if (isMalformed(thrown)) return [];
+    throw thrown;
+  }
+}
+
+/** Undefined for what is no record of ours: somebody changed the store. */
+export function readRegistration(value: JsonValue): StoredRegistration | undefined {
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || !('publicKey' in value)) return undefined;
+  const publicKey = octets(value['publicKey']);
+  const credential = octets(value['credential']);
+  const [local, remote] = [address(value['local']), address(value['remote'])];
+  const [localPort, remotePort, mapping, until] = ['localPort', 'remotePort', 'mapping', 'until'].map((key) =>
+    number(value[key]),
+  );
+  if (publicKey?.length !== 32 || credential === undefined || local === undefined || remote === undefined)
+    return undefined;
+  if (localPort === undefined || remotePort === undefined || until === undefined) return undefined;
+  const way = { local, localPort, remote, remotePort, relayIndex: 0 };
+  return {
+    publicKey,
+    credential,
+    way,
+    candidates: candidatesOf(value['candidates']),
+    mapping: mapping ?? 0,
+    until: wall(until),
+  };
+}

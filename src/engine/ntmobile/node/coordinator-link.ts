@@ -1,0 +1,351 @@
+/**
+ * The session with the direction coordinator: registered, refreshed, found again after a move or a restart of either; and what the NAT in front does.
+ *
+ * No RFC: docs/ntmobile.md §6 (Registration and Address Requests, mapping), §5 (timers); the two ports as RFC 5780 §4.3 has its second address and port
+ *
+ * States: `detached` (no credential, no coordinator or no address) → `connecting` → `registering` → `registered`. Whatever stays unanswered for
+ * two seconds leads to `connecting`: the coordinator may have lost its keys, and a handshake is answered as soon as it is back.
+ */
+import type { IpAddress } from '#base/ip.ts';
+import { after, type Monotonic } from '#base/time.ts';
+import type { CounterSet } from '#engine/common/counters.ts';
+import { Timers, type TimerTable } from '#engine/common/timers.ts';
+import type { CoordinatorDescription, EngineEvent, JsonObject } from '#engine/contract.ts';
+import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
+import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import {
+  CandidateKind,
+  type Endpoint,
+  filterNtmobileOptions,
+  findNtmobileOption,
+  Mapping,
+  type NtmobileOption,
+  type NtmobileOptionOf,
+} from '#wire/ntmobile-options.ts';
+import { type Attachment, addressesOf, NOWHERE, placeTowards } from './attachment.ts';
+import type { NtmobileNodeCounter } from './reasons.ts';
+import type { CoordinatorPurpose, NodePurpose } from './request-purposes.ts';
+
+const LIFETIME_SECONDS = 600;
+/** A coordinator that is there answers long before. */
+const ANSWER_MS = 2_000;
+/** What a NAT keeps a mapping for is 30 seconds at worst (RFC 4787 §4.3 asks for two minutes, few obey). */
+export const KEEPALIVE_MS = 20_000;
+const UNREACHED_RETRY_MS = 500;
+const REFUSED_RETRY_MS = 10_000;
+const NO_PATH = new Uint8Array(8);
+/** Host candidates before server-reflexive ones, IPv6 before IPv4. */
+const PRIORITY = { host6: 400, host4: 300, reflexive: 200 } as const;
+
+const TIMERS = {
+  refresh: 'Half of the lifetime is over: register again.',
+  keepalive: 'The NAT would soon forget us.',
+  retry: 'A refused registration, or a handshake that nobody answered, is tried again.',
+} as const satisfies TimerTable;
+
+export type CoordinatorState = 'detached' | 'connecting' | 'registering' | 'registered';
+
+/** What the node hears of its coordinator. */
+export interface CoordinatorListener {
+  /** A registration was granted; the relays that the coordinator tells of. */
+  registered(now: Monotonic, relays: readonly NtmobileOptionOf<'relay'>[]): void;
+  /** Others may find this node at other places than before. */
+  candidatesChanged(now: Monotonic): void;
+  tell(event: EngineEvent): void;
+}
+
+export class CoordinatorLink {
+  readonly #sessions: Sessions<NodePurpose>;
+  readonly #counters: CounterSet<NtmobileNodeCounter>;
+  readonly #port: number;
+  readonly #listener: CoordinatorListener;
+  readonly #timers = new Timers<keyof typeof TIMERS>();
+  #coordinator: CoordinatorDescription | undefined;
+  #attachment: Attachment = NOWHERE;
+  #session: Session | undefined;
+  /** Counts the moves, so that an answer from before one is known as such. */
+  #move = 0;
+  #state: CoordinatorState = 'detached';
+  /** The operator knows that it is registered from here. */
+  #told = false;
+  /** Where the coordinator's two ports saw us, IPv4: what a NAT makes of us. */
+  #first: Endpoint | undefined;
+  #second: Endpoint | undefined;
+  #secondPorts: readonly Endpoint[] = [];
+  /** Measured of relays, to be told with the next registration. */
+  roundTrips: readonly NtmobileOptionOf<'round-trip'>[] = [];
+
+  constructor(
+    sessions: Sessions<NodePurpose>,
+    counters: CounterSet<NtmobileNodeCounter>,
+    port: number,
+    listener: CoordinatorListener,
+  ) {
+    this.#sessions = sessions;
+    this.#counters = counters;
+    this.#port = port;
+    this.#listener = listener;
+  }
+
+  get state(): CoordinatorState {
+    return this.#state;
+  }
+
+  #lost(): void {
+    if (this.#told) this.#say('coordinator-lost', 'warn', { coordinator: this.#coordinator?.name });
+    this.#told = false;
+  }
+
+  #say(name: EngineEvent['name'], level: EngineEvent['level'], fields: JsonObject): void {
+    this.#listener.tell({ name, level, fields });
+  }
+
+  /** Undefined unless registered: nobody else's requests are answered. */
+  get session(): Session | undefined {
+    return this.#state === 'registered' ? this.#session : undefined;
+  }
+
+  isSession(session: Session): boolean {
+    return session === this.#session;
+  }
+
+  deadline(): Monotonic {
+    return this.#timers.deadline();
+  }
+
+  /** What the NAT in front of IPv4 does, as far as it was seen. */
+  get mapping(): number | undefined {
+    const { ipv4 } = this.#attachment;
+    if (ipv4 === undefined || this.#first === undefined) return undefined;
+    if (this.#first.address === ipv4.address && this.#first.port === this.#port) return Mapping.none;
+    if (this.#second === undefined) return undefined;
+    const same = this.#first.address === this.#second.address && this.#first.port === this.#second.port;
+    return same ? Mapping.endpointIndependent : Mapping.endpointDependent;
+  }
+
+  /** Where others may find this node. A mapping that is made anew for each of them is of no use to anybody. */
+  candidates(): readonly NtmobileOptionOf<'candidate'>[] {
+    const hosts = addressesOf(this.#attachment).map((address) => this.#host(address));
+    if (this.#first === undefined || this.mapping === Mapping.none) return hosts;
+    return [...hosts, candidate(CandidateKind.serverReflexive, PRIORITY.reflexive, this.#first)];
+  }
+
+  #host(address: IpAddress): NtmobileOptionOf<'candidate'> {
+    const priority = address === this.#attachment.ipv6?.address ? PRIORITY.host6 : PRIORITY.host4;
+    return candidate(CandidateKind.host, priority, { address, port: this.#port });
+  }
+
+  /** The account server named this coordinator; undefined: there is none to go to. */
+  use(now: Monotonic, coordinator: CoordinatorDescription | undefined): void {
+    const former = this.#coordinator;
+    this.#coordinator = coordinator;
+    if (former !== undefined && coordinator !== undefined && former.name === coordinator.name) return;
+    this.#disconnect();
+    this.#begin(now);
+  }
+
+  /** The node is elsewhere: nothing is known of what is in front of it. */
+  place(attachment: Attachment): void {
+    this.#attachment = attachment;
+    this.#move += 1;
+    this.#told = false;
+    this.#first = undefined;
+    this.#second = undefined;
+    this.#timers.clearAll();
+  }
+
+  /** Registers from where the node is. */
+  begin(now: Monotonic): void {
+    this.#begin(now);
+  }
+
+  #begin(now: Monotonic): void {
+    const way = this.#way();
+    if (way === undefined) {
+      this.#state = 'detached';
+      return;
+    }
+    if (this.#session?.current === undefined) {
+      this.#connect(now, way);
+      return;
+    }
+    this.#session.way = way;
+    this.#register(now);
+  }
+
+  /** A handshake in place of whatever there was. */
+  #connect(now: Monotonic, way: Way): void {
+    const { publicKey } = this.#coordinator ?? {};
+    if (publicKey === undefined) return;
+    this.#disconnect();
+    this.#state = 'connecting';
+    this.#session = this.#sessions.connect(now, { publicKey, use: HandshakeUse.coordinator, pathId: NO_PATH, way });
+  }
+
+  #disconnect(): void {
+    if (this.#session !== undefined) this.#sessions.forget(this.#session);
+    this.#session = undefined;
+    this.#state = 'detached';
+  }
+
+  /** Towards the first of the coordinator's endpoints whose family there is a way out in. */
+  #way(): Way | undefined {
+    for (const endpoint of this.#coordinator?.endpoints ?? []) {
+      const way = this.#wayTo(endpoint);
+      if (way !== undefined) return way;
+    }
+    return undefined;
+  }
+
+  #wayTo({ address, port }: Endpoint): Way | undefined {
+    const place = placeTowards(this.#attachment, address);
+    if (place === undefined) return undefined;
+    return { local: place.address, localPort: this.#port, remote: address, remotePort: port, relayIndex: 0 };
+  }
+
+  /** The keys of the session are new. */
+  established(now: Monotonic): void {
+    this.#session?.current?.forgetDataKeys();
+    if (this.#state === 'connecting') this.#register(now);
+  }
+
+  /** No handshake came about, or the keys are at their end. */
+  ended(now: Monotonic): void {
+    this.#lost();
+    this.#session = undefined;
+    this.#state = 'detached';
+    this.#timers.set('retry', after(now, UNREACHED_RETRY_MS));
+  }
+
+  /** There is a new credential, which the coordinator has to know. */
+  renewed(now: Monotonic): void {
+    const way = this.#way();
+    if (way !== undefined) this.#connect(now, way);
+  }
+
+  #register(now: Monotonic): void {
+    if (this.#session === undefined) return;
+    if (this.#state !== 'registered') this.#state = 'registering';
+    const mapping = this.mapping;
+    const options: readonly NtmobileOption[] = [
+      { type: 'lifetime', seconds: LIFETIME_SECONDS },
+      ...this.candidates(),
+      ...(mapping === undefined ? [] : [{ type: 'mapping', mapping } as const]),
+      ...this.roundTrips,
+    ];
+    const purpose = { part: 'coordinator', kind: 'registration', move: this.#move } as const;
+    this.#sessions.request(
+      now,
+      this.#session,
+      { type: 'registration-request', options, attemptMs: ANSWER_MS },
+      purpose,
+    );
+  }
+
+  answered(now: Monotonic, purpose: CoordinatorPurpose, answer: NtmobileMessage | undefined): void {
+    if (purpose.move !== this.#move) return;
+    if (purpose.kind === 'address') {
+      this.#seen(now, purpose.second, answer);
+      return;
+    }
+    if (answer === undefined) {
+      this.#counters.count('registration-unanswered');
+      this.#lost();
+      const way = this.#way();
+      if (way !== undefined) this.#connect(now, way);
+      return;
+    }
+    if (purpose.kind === 'keepalive') {
+      this.#timers.set('keepalive', after(now, KEEPALIVE_MS));
+      return;
+    }
+    if (answer.status === NtmobileStatus.granted) this.#granted(now, answer);
+    else {
+      this.#counters.count('registration-refused');
+      this.#state = 'registering';
+      this.#timers.set('retry', after(now, REFUSED_RETRY_MS));
+    }
+  }
+
+  #granted(now: Monotonic, { options }: NtmobileMessage): void {
+    const seconds = findNtmobileOption(options, 'lifetime')?.seconds ?? 0;
+    this.#counters.count('registered');
+    this.#state = 'registered';
+    if (!this.#told)
+      this.#say('registered', 'info', { coordinator: this.#coordinator?.name, remote: this.#session?.way.remote });
+    this.#told = true;
+    this.#secondPorts = filterNtmobileOptions(options, 'endpoint').map(({ endpoint }) => endpoint);
+    this.#timers.set('refresh', after(now, Math.max(1, seconds / 2) * 1000));
+    this.#timers.set('keepalive', after(now, KEEPALIVE_MS));
+    this.#listener.registered(now, filterNtmobileOptions(options, 'relay'));
+    if (this.#first === undefined) this.#look(now);
+  }
+
+  /** Asks both ports by IPv4, the only family with NATs in front. */
+  #look(now: Monotonic): void {
+    const session = this.#session;
+    if (session === undefined || this.#attachment.ipv4 === undefined) return;
+    const isIpv4 = ({ address }: Endpoint): boolean =>
+      placeTowards(this.#attachment, address) === this.#attachment.ipv4;
+    const ports = [this.#coordinator?.endpoints.find(isIpv4), this.#secondPorts.find(isIpv4)];
+    for (const [at, endpoint] of ports.entries()) {
+      const way = endpoint === undefined ? undefined : this.#wayTo(endpoint);
+      if (way === undefined) continue;
+      const purpose = { part: 'coordinator', kind: 'address', move: this.#move, second: at === 1 } as const;
+      this.#sessions.request(
+        now,
+        session,
+        { type: 'address-request', options: [], way, attemptMs: ANSWER_MS },
+        purpose,
+      );
+    }
+  }
+
+  #seen(now: Monotonic, second: boolean, answer: NtmobileMessage | undefined): void {
+    const endpoint =
+      answer === undefined ? undefined : findNtmobileOption(answer.options, 'observed-endpoint')?.endpoint;
+    if (endpoint === undefined) return;
+    const former = this.mapping;
+    if (second) this.#second = endpoint;
+    else this.#first = endpoint;
+    const { mapping } = this;
+    if (mapping === undefined) return;
+    const { address, port } = this.#first ?? endpoint;
+    if (mapping !== former) this.#say('nat-seen', 'info', { nat: natText(mapping), address, port });
+    // Whoever asks for us from now on is told.
+    this.#register(now);
+    this.#listener.candidatesChanged(now);
+  }
+
+  tick(now: Monotonic): void {
+    for (let due = this.#timers.due(now); due !== undefined; due = this.#timers.due(now)) {
+      if (due === 'keepalive') this.#keepAlive(now);
+      else if (due === 'refresh') this.#register(now);
+      else this.#begin(now);
+    }
+  }
+
+  #keepAlive(now: Monotonic): void {
+    if (this.#session?.current === undefined) return;
+    const purpose = { part: 'coordinator', kind: 'keepalive', move: this.#move } as const;
+    this.#sessions.request(now, this.#session, { type: 'keep-alive', options: [], attemptMs: ANSWER_MS }, purpose);
+  }
+}
+
+/** What a NAT does, for people. */
+export function natText(mapping: number): string {
+  return NATS[mapping] ?? 'unknown';
+}
+
+const NATS: Readonly<Record<number, string>> = {
+  [Mapping.none]: 'none',
+  [Mapping.endpointIndependent]: 'endpoint-independent',
+  [Mapping.endpointDependent]: 'endpoint-dependent',
+};
+
+function candidate(kind: number, priority: number, endpoint: Endpoint): NtmobileOptionOf<'candidate'> {
+  return { type: 'candidate', kind, priority, endpoint };
+}

@@ -1,0 +1,113 @@
+/**
+ * Names that applications ask for, and what the direction coordinator says of them.
+ *
+ * No RFC: docs/ntmobile.md §6 (Direction Request, Route Direction)
+ *
+ * A name that was asked for stays wanted for a while: when its path ends it is asked for again by the node itself, with the same path id.
+ */
+import type { IpAddress } from '#base/ip.ts';
+import { after, type Monotonic, NEVER } from '#base/time.ts';
+import type { NameAnswer } from '#engine/contract.ts';
+import type { Session } from '#engine/ntmobile/common/session.ts';
+
+const WANTED_MS = 600_000;
+const FIRST_RETRY_MS = 500;
+const LONGEST_RETRY_MS = 30_000;
+const MOST_NAMES = 4_096;
+
+export interface Direction {
+  readonly name: string;
+  readonly pathId: Uint8Array;
+  /** Queries that wait. */
+  readonly waiting: number[];
+  /** The session that it is asked of at present. */
+  asked: Session | undefined;
+  /** To be asked for as soon as there is a coordinator. */
+  postponed: boolean;
+  wantedUntil: Monotonic;
+  /** What applications were told, and until when it may be told again without asking. */
+  addresses: readonly IpAddress[];
+  freshUntil: Monotonic;
+  retryMs: number;
+  retryAt: Monotonic;
+}
+
+export class Directions {
+  readonly #byName = new Map<string, Direction>();
+
+  get(name: string): Direction | undefined {
+    return this.#byName.get(name);
+  }
+
+  all(): Iterable<Direction> {
+    return this.#byName.values();
+  }
+
+  deadline(): Monotonic {
+    let first: Monotonic = NEVER;
+    for (const { retryAt } of this.#byName.values()) if (retryAt < first) first = retryAt;
+    return first;
+  }
+
+  /** Somebody wants the name. */
+  want(now: Monotonic, name: string, pathId: () => Uint8Array): Direction {
+    const known = this.#byName.get(name);
+    if (known !== undefined) {
+      known.wantedUntil = after(now, WANTED_MS);
+      return known;
+    }
+    if (this.#byName.size >= MOST_NAMES) this.#dropOldest();
+    const made: Direction = {
+      ...{
+        name,
+        pathId: pathId(),
+        waiting: [],
+        asked: undefined,
+        postponed: false,
+        wantedUntil: after(now, WANTED_MS),
+      },
+      ...{ addresses: [], freshUntil: now, retryMs: FIRST_RETRY_MS, retryAt: NEVER },
+    };
+    this.#byName.set(name, made);
+    return made;
+  }
+
+  #dropOldest(): void {
+    for (const [name, { waiting }] of this.#byName) {
+      if (waiting.length > 0) continue;
+      this.#byName.delete(name);
+      return;
+    }
+  }
+
+  granted(now: Monotonic, direction: Direction, addresses: readonly IpAddress[], timeToLiveSeconds: number): void {
+    direction.addresses = addresses;
+    direction.freshUntil = after(now, timeToLiveSeconds * 1000);
+    direction.retryMs = FIRST_RETRY_MS;
+    direction.retryAt = NEVER;
+  }
+
+  /** Its path is no more: asked for again as long as it is wanted. */
+  lost(now: Monotonic, direction: Direction): void {
+    direction.freshUntil = now;
+    if (now >= direction.wantedUntil) return;
+    direction.retryAt = after(now, direction.retryMs);
+    direction.retryMs = Math.min(2 * direction.retryMs, LONGEST_RETRY_MS);
+  }
+
+  /** What was tried in vain until now says nothing any more. */
+  hurry(direction: Direction): void {
+    direction.retryMs = FIRST_RETRY_MS;
+  }
+
+  takeDue(now: Monotonic): readonly Direction[] {
+    const due = [...this.#byName.values()].filter(({ retryAt }) => retryAt <= now);
+    for (const direction of due) direction.retryAt = NEVER;
+    return due;
+  }
+}
+
+/** What a query gets from a direction that is known. */
+export function nameAnswer(now: Monotonic, { addresses, freshUntil }: Direction): NameAnswer {
+  return { outcome: 'addresses', addresses, timeToLiveSeconds: Math.max(0, Math.ceil((freshUntil - now) / 1000)) };
+}

@@ -1,0 +1,158 @@
+/**
+ * Tunnels of a node to relays that join it to general nodes, and which general node is behind which of them.
+ *
+ * No RFC: docs/ntmobile.md §10
+ *
+ * A general node stays behind the relay that it was reached by as long as that relay answers: its connections have that relay's address outside.
+ */
+import { type IpAddress, isIpv6 } from '#base/ip.ts';
+import type { Monotonic } from '#base/time.ts';
+import type { DesiredPart, JsonObject } from '#engine/contract.ts';
+import { tunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
+import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { TunnelNumbers } from './node-paths.ts';
+import type { PathReport } from './path-report.ts';
+import type { RelayLink } from './relay-link.ts';
+
+export interface GeneralContext {
+  readonly numbers: TunnelNumbers;
+  readonly report: PathReport;
+  linkMtu(remote: IpAddress): number;
+  want(key: string, part: DesiredPart | undefined): void;
+  /** The name has to be asked for again; `promising`: there is reason to think that it can be reached now. */
+  lost(now: Monotonic, name: string, promising: boolean): void;
+}
+
+interface GeneralTunnel {
+  readonly relay: RelayLink;
+  readonly tunnel: number;
+  /** Of general nodes, by name. */
+  readonly addresses: Map<string, readonly IpAddress[]>;
+  /** Had keys already: new ones are those of a relay that was away. */
+  stood: boolean;
+}
+
+export class GeneralTunnels {
+  readonly #context: GeneralContext;
+  /** By the relay's public key. */
+  readonly #byRelay = new Map<string, GeneralTunnel>();
+
+  constructor(context: GeneralContext) {
+    this.#context = context;
+  }
+
+  /** A direction names a relay for a general node. */
+  make(
+    now: Monotonic,
+    relay: RelayLink,
+    node: { readonly name: string; readonly addresses: readonly IpAddress[] },
+  ): void {
+    const former = this.#behind(node.name);
+    const stays = former !== undefined && former.relay !== relay && wayOf(former) !== undefined;
+    if (former !== undefined && former.relay !== relay && !stays) {
+      former.addresses.delete(node.name);
+      this.wish(now, former.relay);
+    }
+    const general = stays ? former : this.#of(relay);
+    general.addresses.set(node.name, node.addresses);
+    general.relay.open(now);
+    this.wish(now, general.relay);
+  }
+
+  #of(relay: RelayLink): GeneralTunnel {
+    const known = this.#byRelay.get(relay.id);
+    if (known !== undefined) return known;
+    const made = { relay, tunnel: this.#context.numbers.allot(), addresses: new Map(), stood: false };
+    this.#byRelay.set(relay.id, made);
+    return made;
+  }
+
+  #behind(name: string): GeneralTunnel | undefined {
+    return [...this.#byRelay.values()].find(({ addresses }) => addresses.has(name));
+  }
+
+  /** The relay that a general node is behind. */
+  relayOf(name: string): RelayLink | undefined {
+    return this.#behind(name)?.relay;
+  }
+
+  /** The relay has new keys. One that was away may not know any more to whom the node was directed. */
+  established(now: Monotonic, relay: RelayLink, anew: boolean): void {
+    const general = this.#byRelay.get(relay.id);
+    if (general === undefined) return;
+    if (anew && general.stood) this.#ask(now, general, true);
+    this.wish(now, relay);
+  }
+
+  /** The relay does not answer: the coordinator may know of another one. */
+  unreached(now: Monotonic, relay: RelayLink): void {
+    const general = this.#byRelay.get(relay.id);
+    if (general === undefined) return;
+    this.wish(now, relay);
+    this.#ask(now, general, false);
+  }
+
+  #ask(now: Monotonic, { addresses }: GeneralTunnel, promising: boolean): void {
+    for (const name of addresses.keys()) this.#context.lost(now, name, promising);
+  }
+
+  moved(now: Monotonic): void {
+    for (const { relay } of this.#byRelay.values()) this.wish(now, relay);
+  }
+
+  endAll(now: Monotonic): void {
+    for (const [id, { addresses }] of this.#byRelay) {
+      this.#context.want(keyOf(id), undefined);
+      for (const name of addresses.keys()) this.#context.report.ended(now, name);
+    }
+    this.#byRelay.clear();
+  }
+
+  /** As it is now. */
+  wish(now: Monotonic, { id }: RelayLink): void {
+    const general = this.#byRelay.get(id);
+    if (general === undefined) return;
+    this.#context.want(keyOf(id), this.#partOf(general));
+    const way = wayOf(general);
+    if (way !== undefined) general.stood = true;
+    for (const name of general.addresses.keys())
+      this.#context.report.goes(now, name, { name, kind: way === undefined ? 'none' : 'general', way });
+  }
+
+  #partOf(general: GeneralTunnel): DesiredPart | undefined {
+    const { relay, tunnel: id, addresses: byName } = general;
+    const way = wayOf(general);
+    if (relay.session === undefined || way === undefined) return undefined;
+    const addresses = [...new Set([...byName.values()].flat())];
+    const linkMtu = this.#context.linkMtu(way.remote);
+    return tunnelPart({ id, way, sessions: [relay.session], linkMtu, addresses, peer: true });
+  }
+
+  /** For the operator. */
+  list(wallOf: (at: Monotonic) => number): readonly JsonObject[] {
+    return [...this.#byRelay.values()].flatMap(({ relay, addresses }) =>
+      [...addresses].map(([name, virtual]) => ({
+        ...{ name, virtualIpv6: virtual.find(isIpv6), virtualIpv4: virtual.find((one) => !isIpv6(one)) },
+        ...this.#context.report.view(name, wallOf),
+        roundTripMs: relay.roundTripMs,
+      })),
+    );
+  }
+
+  tunnels(): readonly JsonObject[] {
+    return [...this.#byRelay.values()].flatMap((general) =>
+      (this.#partOf(general)?.tunnels ?? []).map((tunnel) => ({
+        ...tunnel,
+        peer: `relay ${general.relay.id.slice(0, 16)}`,
+      })),
+    );
+  }
+}
+
+function wayOf({ relay }: GeneralTunnel): Way | undefined {
+  return relay.session?.current === undefined ? undefined : relay.way();
+}
+
+function keyOf(relay: string): string {
+  return `ntmobile/relay/${relay}`;
+}

@@ -1,0 +1,224 @@
+/**
+ * Names that applications ask for: asked of the direction coordinator, and what it directs is done.
+ *
+ * No RFC: docs/ntmobile.md §6 (Direction Request, Route Direction as the one who asked)
+ */
+import type { IpAddress } from '#base/ip.ts';
+import { after, earliest, type Monotonic, NEVER, type Wall } from '#base/time.ts';
+import type { CounterSet } from '#engine/common/counters.ts';
+import type { NameAnswer, QueryInput, RandomBytes } from '#engine/contract.ts';
+import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import {
+  DirectionRole,
+  FAMILY_IPV4,
+  FAMILY_IPV6,
+  findNtmobileOption,
+  isDomainName,
+  type NtmobileOption,
+  type NtmobileOptionOf,
+} from '#wire/ntmobile-options.ts';
+import type { Attachment } from './attachment.ts';
+import type { NtmobileNodeConfiguration } from './configuration.ts';
+import type { CoordinatorLink } from './coordinator-link.ts';
+import { type Direction, Directions, nameAnswer } from './directions.ts';
+import type { PathKeeper } from './path-manager.ts';
+import type { NtmobileNodeCounter } from './reasons.ts';
+import type { DirectionPurpose, NodePurpose } from './request-purposes.ts';
+import type { Trust } from './trust.ts';
+
+const DEFAULT_TIME_TO_LIVE_SECONDS = 60;
+const LONGEST_TIME_TO_LIVE_SECONDS = 300;
+/** T_first-login: applications ask again after 5 s, and most names are not ours. */
+const FIRST_LOGIN_MS = 2_000;
+
+/** What names need of their node. */
+export interface NamesContext {
+  readonly configuration: NtmobileNodeConfiguration;
+  readonly random: RandomBytes;
+  readonly sessions: Sessions<NodePurpose>;
+  readonly counters: CounterSet<NtmobileNodeCounter>;
+  readonly trust: Trust;
+  readonly coordinator: CoordinatorLink;
+  readonly keeper: PathKeeper;
+  attachment(): Attachment;
+  wall(now: Monotonic): Wall;
+  answer(id: number, answer: NameAnswer): void;
+}
+
+export class Names {
+  readonly #context: NamesContext;
+  readonly #directions = new Directions();
+  /** What was asked before the first login, when nobody knows yet which names are ours; undefined when that is over. */
+  #early: QueryInput[] | undefined = [];
+  #earlyUntil: Monotonic = NEVER;
+
+  constructor(context: NamesContext) {
+    this.#context = context;
+  }
+
+  deadline(): Monotonic {
+    return earliest(this.#directions.deadline(), this.#earlyUntil);
+  }
+
+  tick(now: Monotonic): void {
+    if (now >= this.#earlyUntil) this.begin(now);
+    for (const direction of this.#directions.takeDue(now)) this.#ask(now, direction);
+  }
+
+  /** The first login has an answer, or takes too long: from now on every name is answered by what is known. */
+  begin(now: Monotonic): void {
+    const early = this.#early ?? [];
+    this.#early = undefined;
+    this.#earlyUntil = NEVER;
+    for (const query of early) this.query(now, query);
+  }
+
+  /** The coordinator is there: what waits for it is asked. */
+  registered(now: Monotonic): void {
+    for (const direction of this.#directions.all()) {
+      // What was asked of a session that is no more will not be answered.
+      if (direction.postponed || direction.asked !== undefined || direction.waiting.length > 0)
+        this.#ask(now, direction);
+    }
+  }
+
+  /** The way to that name is no more; `promising`: it may well be there again. */
+  lost(now: Monotonic, name: string, promising: boolean): void {
+    const direction = this.#directions.get(name);
+    if (direction === undefined) return;
+    if (promising) this.#directions.hurry(direction);
+    this.#directions.lost(now, direction);
+  }
+
+  /** The node of that name does not answer: both may have to begin anew. For a while it counts as asked for, whoever asked for whom. */
+  silent(now: Monotonic, name: string): void {
+    const direction = this.#directions.want(now, name, () => this.#context.random(8));
+    if (direction.asked === undefined) this.#directions.lost(now, direction);
+  }
+
+  answered(now: Monotonic, { name }: DirectionPurpose, answer: NtmobileMessage | undefined): void {
+    const direction = this.#directions.get(name);
+    if (direction !== undefined) this.#directed(now, direction, answer);
+  }
+
+  query(now: Monotonic, query: QueryInput): void {
+    if (this.#early !== undefined) {
+      this.#early.push(query);
+      this.#earlyUntil = earliest(this.#earlyUntil, after(now, FIRST_LOGIN_MS));
+      return;
+    }
+    const { id, name, unreachable } = query;
+    const answer = (given: NameAnswer): void => {
+      this.#context.answer(id, given);
+    };
+    if (this.#context.trust.granted === undefined || !this.#isOurs(name, unreachable)) {
+      const { ipv4, ipv6 } = this.#context.attachment();
+      answer({
+        outcome: 'forward',
+        families: [...(ipv4 === undefined ? [] : [4 as const]), ...(ipv6 === undefined ? [] : [6 as const])],
+      });
+      return;
+    }
+    // Nobody is called so: the zone's own name, and names of services in it.
+    if (name === this.#context.trust.granted.zone || !isDomainName(name)) {
+      answer({ outcome: 'addresses', addresses: [], timeToLiveSeconds: DEFAULT_TIME_TO_LIVE_SECONDS });
+      return;
+    }
+    const direction = this.#directions.want(now, name, () => this.#context.random(8));
+    if (direction.freshUntil > now) {
+      answer(nameAnswer(now, direction));
+      return;
+    }
+    direction.waiting.push(id);
+    this.#ask(now, direction);
+  }
+
+  #isOurs(name: string, unreachable: boolean): boolean {
+    const { generalNames, unreachableNames } = this.#context.configuration;
+    const domains = [
+      ...generalNames,
+      ...(this.#context.trust.granted === undefined ? [] : [this.#context.trust.granted.zone]),
+    ];
+    if (domains.some((domain) => name === domain || name.endsWith(`.${domain}`))) return true;
+    return unreachable && unreachableNames;
+  }
+
+  /** Asks the coordinator; without one, when it is there again. */
+  #ask(now: Monotonic, direction: Direction): void {
+    const session = this.#context.coordinator.session;
+    direction.postponed = session === undefined;
+    if (session === undefined || direction.asked === session) return;
+    direction.asked = session;
+    const options: readonly NtmobileOption[] = [
+      { type: 'name', name: direction.name },
+      { type: 'path-id', pathId: direction.pathId },
+      ...this.#context.coordinator.candidates(),
+      ...this.#relayOf(direction.name),
+    ];
+    this.#context.sessions.request(
+      now,
+      session,
+      { type: 'direction-request', options },
+      { part: 'direction', name: direction.name },
+    );
+  }
+
+  /** The relay that the name is reached by, whose address its connections have. */
+  #relayOf(name: string): readonly NtmobileOption[] {
+    const relay = this.#context.keeper.general.relayOf(name);
+    return relay === undefined ? [] : [{ type: 'relay', publicKey: relay.publicKey, endpoints: [] }];
+  }
+
+  #directed(now: Monotonic, direction: Direction, answer: NtmobileMessage | undefined): void {
+    direction.asked = undefined;
+    const addresses = answer?.status === NtmobileStatus.granted ? this.#follow(now, direction, answer) : undefined;
+    if (addresses === undefined) {
+      this.#context.counters.count('direction-refused');
+      const { peerNotReachable, noRelay } = NtmobileStatus;
+      if (answer === undefined || answer.status === peerNotReachable || answer.status === noRelay)
+        this.#directions.lost(now, direction);
+      const outcome = answer?.status === NtmobileStatus.noSuchName ? 'no-such-name' : 'failure';
+      this.#answerWaiting(direction, { outcome });
+      return;
+    }
+    const seconds = findNtmobileOption(answer?.options ?? [], 'time-to-live')?.seconds ?? DEFAULT_TIME_TO_LIVE_SECONDS;
+    this.#directions.granted(now, direction, addresses, Math.min(seconds, LONGEST_TIME_TO_LIVE_SECONDS));
+    this.#answerWaiting(direction, nameAnswer(now, direction));
+  }
+
+  #answerWaiting({ waiting }: Direction, answer: NameAnswer): void {
+    for (const id of waiting.splice(0)) this.#context.answer(id, answer);
+  }
+
+  /** Does what a Route Direction says, as the one who asked; the addresses for applications. */
+  #follow(now: Monotonic, direction: Direction, { options }: NtmobileMessage): readonly IpAddress[] | undefined {
+    const role = findNtmobileOption(options, 'role')?.role;
+    const relay = findNtmobileOption(options, 'relay');
+    if (role === DirectionRole.general)
+      return relay === undefined ? undefined : this.#followGeneral(now, direction.name, relay, options);
+    const other = this.#context.trust.otherOf(this.#context.wall(now), options);
+    if (role !== DirectionRole.initiator || other === undefined || other.name !== direction.name) return undefined;
+    const directed = { pathId: direction.pathId, other, initiator: true };
+    return this.#context.keeper.makePath(now, directed, options).addresses;
+  }
+
+  #followGeneral(
+    now: Monotonic,
+    name: string,
+    option: NtmobileOptionOf<'relay'>,
+    options: readonly NtmobileOption[],
+  ): readonly IpAddress[] | undefined {
+    const ipv6 = findNtmobileOption(options, 'virtual-ipv6')?.address;
+    const ipv4 = findNtmobileOption(options, 'virtual-ipv4')?.address;
+    const families = findNtmobileOption(options, 'families')?.families ?? FAMILY_IPV4 | FAMILY_IPV6;
+    const addresses = [families & FAMILY_IPV6 ? ipv6 : undefined, families & FAMILY_IPV4 ? ipv4 : undefined].filter(
+      (address) => address !== undefined,
+    );
+    if (addresses.length === 0 || !addresses.every((address) => this.#context.trust.isGeneral(address)))
+      return undefined;
+    const { keeper } = this.#context;
+    keeper.general.make(now, keeper.relay(option), { name, addresses });
+    return addresses;
+  }
+}

@@ -1,0 +1,76 @@
+/** What an operator may ask of an NTMobile node, and the answers. No RFC: the terms are those of docs/ntmobile.md. */
+import { hex } from '#base/bytes.ts';
+import type { Monotonic } from '#base/time.ts';
+import { nodeIdOf } from '#crypto/node-credential.ts';
+import type { Counters } from '#engine/common/counters.ts';
+import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import type { Attachment } from './attachment.ts';
+import { type CoordinatorLink, natText } from './coordinator-link.ts';
+import type { OtherNode } from './node-path.ts';
+import type { PathKeeper } from './path-manager.ts';
+import type { Granted } from './stored-login.ts';
+
+/** The node as requests see it. */
+export interface NodeView {
+  /** What the credential says of it; undefined while there is none. */
+  readonly own: OtherNode | undefined;
+  readonly granted: Granted | undefined;
+  readonly loginFailure: string | undefined;
+  readonly attachment: Attachment;
+  readonly coordinator: CoordinatorLink;
+  readonly keeper: PathKeeper;
+  readonly counters: Counters;
+  wallOf(at: Monotonic): number;
+}
+
+export interface Answer {
+  readonly ok: boolean;
+  readonly value: JsonValue;
+}
+
+/** A command that does not exist is answered so. */
+export function answerOperator(now: Monotonic, view: NodeView, command: string): Answer {
+  switch (command) {
+    case 'status':
+      return { ok: true, value: statusOf(now, view) };
+    case 'paths':
+      return { ok: true, value: view.keeper.list((at) => view.wallOf(at)) };
+    case 'tunnels':
+      return { ok: true, value: view.keeper.tunnels() };
+    case 'counters':
+    case 'stats':
+      return { ok: true, value: { ...view.counters } };
+    default:
+      return { ok: false, value: { message: `unknown command '${command}'` } };
+  }
+}
+
+export function placesOf({ ipv6, ipv4 }: Attachment): JsonObject {
+  return {
+    ...(ipv6 === undefined ? {} : { ipv6: ipv6.address, ipv6Device: ipv6.device }),
+    ...(ipv4 === undefined ? {} : { ipv4: ipv4.address, ipv4Device: ipv4.device }),
+  };
+}
+
+function statusOf(now: Monotonic, { own, granted, loginFailure, attachment, coordinator, keeper, ...view }: NodeView) {
+  const { mapping } = coordinator;
+  const relays = [...keeper.relays()].map(({ publicKey, roundTripMs, session }) => ({
+    nodeId: hex(nodeIdOf(publicKey)),
+    up: session?.current !== undefined,
+    remote: session?.way.remote,
+    roundTripMs,
+  }));
+  return {
+    name: own?.name,
+    virtualIpv6: own?.virtualIpv6,
+    virtualIpv4: own?.virtualIpv4,
+    credentialSeconds: granted === undefined ? undefined : Math.round((granted.notAfter - view.wallOf(now)) / 1000),
+    loginFailure,
+    coordinator: coordinator.state,
+    coordinatorName: granted?.coordinators[0]?.name,
+    places: placesOf(attachment),
+    nat: mapping === undefined ? undefined : natText(mapping),
+    relays,
+    paths: keeper.list((at) => view.wallOf(at)),
+  };
+}

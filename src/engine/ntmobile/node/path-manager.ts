@@ -1,0 +1,380 @@
+/**
+ * Paths and relays of a node: made as directions say, kept while the node and the others move, and the tunnels that they make up.
+ *
+ * No RFC: docs/ntmobile.md §6 (Route Direction, Relay Attach, Release)
+ */
+import { equalBytes, hex } from '#base/bytes.ts';
+import type { IpAddress } from '#base/ip.ts';
+import { earliest, type Monotonic } from '#base/time.ts';
+import type { CounterSet } from '#engine/common/counters.ts';
+import type { DesiredPart, EngineEvent, JsonObject, RandomBytes } from '#engine/contract.ts';
+import { tunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
+import type { Destination, Session } from '#engine/ntmobile/common/session.ts';
+import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
+import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import { HandshakeUse, LONGEST_FIRST_DATAGRAM } from '#wire/ntmobile-datagram.ts';
+import {
+  filterNtmobileOptions,
+  findNtmobileOption,
+  type NtmobileOption,
+  type NtmobileOptionOf,
+} from '#wire/ntmobile-options.ts';
+import { type Attachment, placeTowards } from './attachment.ts';
+import { GeneralTunnels } from './general-tunnels.ts';
+import { NodePath, type OtherNode, type PathContext } from './node-path.ts';
+import { establishedOf, NodePaths, type OtherEnd, pathsWithKeys, TunnelNumbers } from './node-paths.ts';
+import { PathReport } from './path-report.ts';
+import type { NtmobileNodeCounter } from './reasons.ts';
+import { RelayLink } from './relay-link.ts';
+import type { NodePurpose } from './request-purposes.ts';
+
+/** Direct candidates to which a handshake goes at once where there is no relay. */
+const MOST_HANDSHAKES = 4;
+
+/** What the keeper needs of its node. */
+export interface KeeperContext {
+  readonly sessions: Sessions<NodePurpose>;
+  readonly counters: CounterSet<NtmobileNodeCounter>;
+  readonly random: RandomBytes;
+  readonly port: number;
+  attachment(): Attachment;
+  candidates(): readonly NtmobileOptionOf<'candidate'>[];
+  want(key: string, part: DesiredPart | undefined): void;
+  tell(event: EngineEvent): void;
+  /** The way to a name that this node asked for is no more; `promising`: it may well be there again. */
+  lost(now: Monotonic, name: string, promising: boolean): void;
+  /** The node of that name does not answer, whoever asked for whom. */
+  silent(now: Monotonic, name: string): void;
+}
+
+export class PathKeeper {
+  readonly #context: KeeperContext;
+  readonly #pathContext: PathContext;
+  readonly #relays = new Map<string, RelayLink>();
+  readonly #numbers = new TunnelNumbers();
+  readonly #paths = new NodePaths(this.#numbers);
+  readonly general: GeneralTunnels;
+  /** Handshakes to several places of one node, of which the first that is answered counts. */
+  readonly #attempts = new Map<string, Session[]>();
+  readonly #report: PathReport;
+
+  constructor(context: KeeperContext) {
+    this.#context = context;
+    this.#report = new PathReport((event) => context.tell(event));
+    this.general = new GeneralTunnels({
+      ...{ numbers: this.#numbers, report: this.#report },
+      linkMtu: (remote) => this.#linkMtu(remote),
+      want: (key, part) => context.want(key, part),
+      lost: (now, name, promising) => context.lost(now, name, promising),
+    });
+    this.#pathContext = {
+      ...{ sessions: context.sessions, counters: context.counters, random: context.random, port: context.port },
+      attachment: () => context.attachment(),
+      candidates: () => context.candidates(),
+      changed: (now, path) => this.#pathChanged(now, path),
+      silent: (now, path) => this.#pathSilent(now, path),
+    };
+  }
+
+  /** Unless another path to that node stands, a new direction makes both begin anew. */
+  #pathSilent(now: Monotonic, path: NodePath): void {
+    const { publicKey, name } = path.other;
+    const end = this.#paths.end(hex(publicKey));
+    const others = end === undefined ? [] : establishedOf(end).filter((other) => other !== path && !other.silent);
+    this.#context.counters.count('path-silent');
+    if (others.length > 0) this.endPath(now, path);
+    else this.#context.silent(now, name);
+  }
+
+  #pathChanged(now: Monotonic, path: NodePath): void {
+    this.#wantEnd(now, hex(path.other.publicKey));
+    // Without a relay nobody else can tell the other node where this one is now.
+    const stranded = path.session?.current !== undefined && path.relay === undefined && path.way() === undefined;
+    if (stranded && path.initiator) this.#context.lost(now, path.other.name, true);
+  }
+
+  deadline(): Monotonic {
+    return earliest(this.#paths.deadline(), ...[...this.#relays.values()].map((relay) => relay.deadline()));
+  }
+
+  tick(now: Monotonic): void {
+    for (const relay of this.#relays.values()) relay.tick(now);
+    for (const path of this.#paths.all()) path.tick(now);
+  }
+
+  /** The node is elsewhere. The relays hear of it first: their word has to be there before the data. */
+  moved(now: Monotonic): void {
+    for (const relay of this.#relays.values()) relay.moved(now, this.#context.attachment());
+    for (const path of this.#paths.all()) path.moved(now);
+    this.general.moved(now);
+  }
+
+  /** Others may find this node at other places than they know. */
+  announce(now: Monotonic): void {
+    for (const path of this.#paths.all()) path.announce(now);
+  }
+
+  /** Measured round trips, for the coordinator's choice. */
+  relays(): Iterable<RelayLink> {
+    return this.#relays.values();
+  }
+
+  path(pathId: Uint8Array): NodePath | undefined {
+    return this.#paths.get(hex(pathId));
+  }
+
+  relay(option: NtmobileOptionOf<'relay'>): RelayLink {
+    const known = this.#relays.get(hex(option.publicKey));
+    if (known !== undefined) {
+      known.update(option);
+      return known;
+    }
+    const { sessions, port } = this.#context;
+    const made = new RelayLink(
+      option,
+      { sessions, port, attachment: this.#context.attachment() },
+      {
+        firstDatagram: (now, path) => this.#firstDatagram(now, path),
+        attached: (now, path, passed) => this.#legAttached(now, path, passed),
+        detached: (now, path) => this.#legDetached(now, made, path),
+        unreached: (now) => this.general.unreached(now, made),
+      },
+    );
+    this.#relays.set(made.id, made);
+    return made;
+  }
+
+  /** The node has another credential. */
+  renewed(now: Monotonic): void {
+    for (const relay of this.#relays.values()) relay.renewed(now);
+  }
+
+  /** Somebody with that key calls, by a Tunnel Request without a credential, of that time in microseconds. */
+  called(now: Monotonic, publicKey: Uint8Array, timestamp: bigint): void {
+    this.#relays.get(hex(publicKey))?.called(now, timestamp);
+  }
+
+  relayOf(session: Session): RelayLink | undefined {
+    return session.use === HandshakeUse.relay ? this.#relays.get(hex(session.peer.publicKey)) : undefined;
+  }
+
+  /** As a Route Direction says: a path to `other`, through a leg at the relay that it names. */
+  makePath(
+    now: Monotonic,
+    directed: { readonly pathId: Uint8Array; readonly other: OtherNode; readonly initiator: boolean },
+    options: readonly NtmobileOption[],
+  ): NodePath {
+    const { pathId, other, initiator } = directed;
+    const known = this.#paths.get(hex(pathId));
+    const path = known ?? new NodePath(this.#pathContext, pathId, other, initiator);
+    if (known === undefined) this.#paths.add(path, hex(other.publicKey));
+    path.told(now, filterNtmobileOptions(options, 'candidate'));
+    const relay = findNtmobileOption(options, 'relay');
+    const token = findNtmobileOption(options, 'relay-token')?.token;
+    if (relay !== undefined && token !== undefined) {
+      path.relay = this.relay(relay);
+      path.relay.attach(now, pathId, token);
+    } else if (initiator) this.#callDirectly(now, path, filterNtmobileOptions(options, 'candidate'));
+    return path;
+  }
+
+  /** Without a relay: whoever is not behind a NAT answers. */
+  #callDirectly(now: Monotonic, path: NodePath, candidates: readonly NtmobileOptionOf<'candidate'>[]): void {
+    if (path.session?.current !== undefined && !path.silent) return;
+    const { sessions, port } = this.#context;
+    const begun: Session[] = [];
+    for (const { endpoint } of candidates.slice(0, MOST_HANDSHAKES)) {
+      const place = placeTowards(this.#context.attachment(), endpoint.address);
+      if (place === undefined) continue;
+      const way = {
+        local: place.address,
+        localPort: port,
+        remote: endpoint.address,
+        remotePort: endpoint.port,
+        relayIndex: 0,
+      };
+      begun.push(sessions.connect(now, destinationOf(path, way)));
+    }
+    if (begun.length > 0) this.#attempts.set(path.id, begun);
+  }
+
+  /** The Tunnel Request to the other node, which need not wait for the leg's index. */
+  #firstDatagram(now: Monotonic, id: string): Uint8Array | undefined {
+    const path = this.#paths.get(id);
+    const way = path?.relay?.way();
+    if (path === undefined || way === undefined) return undefined;
+    if (wantsHandshake(path) && !this.#attempts.has(id))
+      this.#attempts.set(id, [this.#context.sessions.connect(now, { ...destinationOf(path, way), carried: true })]);
+    const carried = this.#attempts.get(id)?.[0]?.carried;
+    return carried === undefined || carried.length > LONGEST_FIRST_DATAGRAM ? undefined : carried;
+  }
+
+  #legAttached(now: Monotonic, id: string, passed: boolean): void {
+    const path = this.#paths.get(id);
+    const way = path?.relay?.wayOf(id);
+    if (path === undefined || way === undefined) return;
+    if (path.session?.current !== undefined) path.settle(now);
+    const { sessions } = this.#context;
+    const [begun] = this.#attempts.get(id) ?? [];
+    if (begun?.carried !== undefined) sessions.proceed(now, begun, way, passed);
+    else if (begun === undefined && wantsHandshake(path))
+      this.#attempts.set(id, [sessions.connect(now, destinationOf(path, way))]);
+  }
+
+  #legDetached(now: Monotonic, relay: RelayLink, id: string): void {
+    const path = this.#paths.get(id);
+    // A later direction may have led the path to another relay.
+    if (path === undefined || path.relay !== relay) return;
+    this.#context.counters.count('leg-refused');
+    if (this.#attempts.get(id)?.[0]?.carried !== undefined) this.#abandon(id);
+    path.relay = undefined;
+    path.settle(now);
+    if (path.initiator) this.#context.lost(now, path.other.name, false);
+  }
+
+  #abandon(id: string): void {
+    for (const begun of this.#attempts.get(id) ?? []) this.#context.sessions.forget(begun);
+    this.#attempts.delete(id);
+  }
+
+  /** A Tunnel Request was answered: what comes under its keys is ours from now on. */
+  offered(now: Monotonic, session: Session): void {
+    const path = session.use === HandshakeUse.node ? this.path(session.pathId) : undefined;
+    if (path === undefined) return;
+    if (path.session === undefined) path.offered = session;
+    this.#wantEnd(now, hex(path.other.publicKey));
+  }
+
+  /** A session of a path or relay has new keys. */
+  established(now: Monotonic, session: Session): void {
+    const relay = this.relayOf(session);
+    if (relay !== undefined) {
+      this.general.established(now, relay, session.previous === undefined);
+      relay.established(now);
+      return;
+    }
+    const path = this.path(session.pathId);
+    if (session.use !== HandshakeUse.node || path === undefined) return;
+    for (const other of this.#attempts.get(path.id) ?? []) if (other !== session) this.#context.sessions.forget(other);
+    this.#attempts.delete(path.id);
+    if (path.session !== session) {
+      if (path.session !== undefined) this.#context.sessions.forget(path.session);
+      this.#context.counters.count('path-made');
+      for (const other of this.#paths.end(hex(path.other.publicKey))?.paths ?? []) if (other !== path) other.doubt(now);
+    }
+    path.established(now, session);
+  }
+
+  ended(now: Monotonic, session: Session): void {
+    const relay = this.relayOf(session);
+    if (relay !== undefined) {
+      relay.ended(now);
+      return;
+    }
+    const path = this.path(session.pathId);
+    if (path === undefined) return;
+    const left = (this.#attempts.get(path.id) ?? []).filter((one) => one !== session);
+    if (left.length > 0) {
+      this.#attempts.set(path.id, left);
+      return;
+    }
+    this.#attempts.delete(path.id);
+    if (path.session === undefined || path.session === session) this.endPath(now, path);
+  }
+
+  endPath(now: Monotonic, path: NodePath): void {
+    const end = hex(path.other.publicKey);
+    if (path.session !== undefined) this.#context.sessions.forget(path.session);
+    this.#abandon(path.id);
+    path.session = undefined;
+    path.relay?.release(path.pathId);
+    this.#paths.remove(path, end);
+    this.#context.counters.count('path-ended');
+    this.#wantEnd(now, end);
+    if (path.initiator) this.#context.lost(now, path.other.name, false);
+  }
+
+  /** Nothing of this may stand any longer. */
+  endAll(now: Monotonic): void {
+    for (const path of [...this.#paths.all()]) this.endPath(now, path);
+    this.general.endAll(now);
+  }
+
+  /** Whether a handshake is for a path that the coordinator told of, and of the node that it named. */
+  expects(publicKey: Uint8Array, pathId: Uint8Array): boolean {
+    const path = this.path(pathId);
+    return path !== undefined && equalBytes(path.other.publicKey, publicKey);
+  }
+
+  roamed(now: Monotonic, tunnel: number, address: IpAddress, port: number): void {
+    for (const end of this.#paths.ends()) {
+      if (end.tunnel === tunnel) establishedOf(end)[0]?.seenAt(now, { address, port });
+    }
+  }
+
+  // --- tunnels ---
+
+  #wantEnd(now: Monotonic, id: string): void {
+    const end = this.#paths.end(id);
+    const part = end === undefined ? undefined : this.#partOf(end);
+    this.#context.want(`ntmobile/node/${id}`, part);
+    const [path] = end === undefined ? [] : establishedOf(end);
+    if (end === undefined) this.#report.ended(now, id);
+    else if (path !== undefined) {
+      const way = path.way();
+      const kind = way === undefined ? 'none' : way.relayIndex === 0 ? 'direct' : 'relayed';
+      this.#report.goes(now, id, { name: path.other.name, kind, way });
+    }
+  }
+
+  #partOf(end: OtherEnd): DesiredPart | undefined {
+    const paths = pathsWithKeys(end);
+    const [first] = paths;
+    const way = first?.way() ?? first?.offered?.way;
+    if (first === undefined || way === undefined) return undefined;
+    const sessions = paths.flatMap(({ session, offered }) => session ?? offered ?? []);
+    return tunnelPart({
+      id: end.tunnel,
+      way,
+      sessions,
+      linkMtu: this.#linkMtu(way.remote),
+      addresses: first.addresses,
+      peer: true,
+    });
+  }
+
+  #linkMtu(remote: IpAddress): number {
+    return placeTowards(this.#context.attachment(), remote)?.mtu ?? 1500;
+  }
+
+  /** For the operator: each other end, how data goes there, and since when. */
+  list(wallOf: (at: Monotonic) => number): readonly JsonObject[] {
+    const nodes = [...this.#paths.ends()].flatMap((end) => {
+      const [path] = [...establishedOf(end), ...end.paths];
+      if (path === undefined) return [];
+      const { name, virtualIpv6, virtualIpv4 } = path.other;
+      return { name, virtualIpv6, virtualIpv4, ...this.#report.view(end.id, wallOf), roundTripMs: path.roundTripMs };
+    });
+    return [...nodes, ...this.general.list(wallOf)];
+  }
+
+  /** For the operator: what the plane has of them. */
+  tunnels(): readonly JsonObject[] {
+    const ends = [...this.#paths.ends()].map((end) => ({ part: this.#partOf(end), peer: nameOf(end) }));
+    const nodes = ends.flatMap(({ part, peer }) => (part?.tunnels ?? []).map((tunnel) => ({ ...tunnel, peer })));
+    return [...nodes, ...this.general.tunnels()];
+  }
+}
+
+/** As initiator, when there are no keys, or the other node may have lost them. */
+function wantsHandshake({ initiator, session, silent }: NodePath): boolean {
+  return initiator && (session?.current === undefined || silent);
+}
+
+function destinationOf({ other: { publicKey }, pathId }: NodePath, way: Way): Destination {
+  return { publicKey, use: HandshakeUse.node, pathId, way };
+}
+
+function nameOf({ paths }: OtherEnd): string {
+  return [...paths][0]?.other.name ?? '';
+}

@@ -1,0 +1,259 @@
+/**
+ * The session of a node with one relay: legs of paths there, how far it is, found again after a move.
+ *
+ * No RFC: docs/ntmobile.md §6 (Relay Attach, Keep Alive, Release), §7
+ *
+ * A relay takes an authenticated message from elsewhere for a move of all that the node has there, so one Keep Alive is sent ahead of the data.
+ */
+import { hex } from '#base/bytes.ts';
+import { after, type Monotonic } from '#base/time.ts';
+import { Timers, type TimerTable } from '#engine/common/timers.ts';
+import { SHORT_PADDING_OCTETS } from '#engine/ntmobile/common/control-requests.ts';
+import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
+import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import {
+  type Endpoint,
+  findNtmobileOption,
+  type NtmobileOption,
+  type NtmobileOptionOf,
+} from '#wire/ntmobile-options.ts';
+import { type Attachment, placeTowards } from './attachment.ts';
+import { KEEPALIVE_MS } from './coordinator-link.ts';
+import type { NodePurpose, RelayPurpose } from './request-purposes.ts';
+
+const ANSWER_MS = 2_000;
+const RETRY_MS = 500;
+/** A relay that calls goes on until it is heard of: what it sends meanwhile is one call. */
+const ONE_CALL_MS = 5_000;
+const NO_PATH = new Uint8Array(8);
+/**
+ * A relay sends to a place where nobody showed yet that we are no more than three times what came from there. An ordinary Keep Alive pays for the
+ * Path Challenges that it may bring about, the first one from a new place for some packets of data as well: a datagram of 1,200 octets.
+ */
+const PADDING = { type: 'padding', data: new Uint8Array(SHORT_PADDING_OCTETS) } as const;
+const LONG_PADDING = { type: 'padding', data: new Uint8Array(1_200 - 35) } as const;
+
+const TIMERS = {
+  keepalive: 'The NAT would soon forget us, and the round trip may have changed.',
+  retry: 'The relay did not answer: begin again.',
+} as const satisfies TimerTable;
+
+interface Leg {
+  readonly pathId: Uint8Array;
+  readonly token: Uint8Array;
+  /** The relay's; undefined before it answered. */
+  index: number | undefined;
+}
+
+/** What the node hears of a relay. */
+export interface RelayListener {
+  /** What the relay is to pass on as soon as it has made the leg. */
+  firstDatagram(now: Monotonic, path: string): Uint8Array | undefined;
+  /** The leg has its index. `passed`: the relay took the first datagram. */
+  attached(now: Monotonic, path: string, passed: boolean): void;
+  /** The relay gives no leg, or lost it with its keys. */
+  detached(now: Monotonic, path: string): void;
+  /** It does not answer; it is tried again. */
+  unreached(now: Monotonic): void;
+}
+
+export class RelayLink {
+  readonly publicKey: Uint8Array;
+  /** The public key in hexadecimal digits. */
+  readonly id: string;
+  readonly #sessions: Sessions<NodePurpose>;
+  readonly #port: number;
+  readonly #listener: RelayListener;
+  readonly #timers = new Timers<keyof typeof TIMERS>();
+  readonly #legs = new Map<string, Leg>();
+  #endpoints: readonly Endpoint[];
+  #attachment: Attachment;
+  #session: Session | undefined;
+  #move = 0;
+  /** Microseconds: of the newest call. */
+  #calledAt = 0n;
+  #restartedAt: Monotonic | undefined;
+  /** Measured last; undefined before. */
+  roundTripMs: number | undefined;
+
+  constructor(
+    { publicKey, endpoints }: NtmobileOptionOf<'relay'>,
+    node: { readonly sessions: Sessions<NodePurpose>; readonly port: number; readonly attachment: Attachment },
+    listener: RelayListener,
+  ) {
+    this.publicKey = publicKey;
+    this.id = hex(publicKey);
+    this.#endpoints = endpoints;
+    this.#sessions = node.sessions;
+    this.#port = node.port;
+    this.#attachment = node.attachment;
+    this.#listener = listener;
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  deadline(): Monotonic {
+    return this.#timers.deadline();
+  }
+
+  /** To the relay itself, or with an index through its leg; undefined: there is no way out in a family that the relay has. */
+  way(relayIndex = 0): Way | undefined {
+    for (const { address, port } of this.#endpoints) {
+      const place = placeTowards(this.#attachment, address);
+      if (place === undefined) continue;
+      return { local: place.address, localPort: this.#port, remote: address, remotePort: port, relayIndex };
+    }
+    return undefined;
+  }
+
+  /** Through the leg of a path; undefined while there is none. */
+  wayOf(path: string): Way | undefined {
+    const index = this.#legs.get(path)?.index;
+    return index === undefined ? undefined : this.way(index);
+  }
+
+  /** The coordinator told of it again. */
+  update({ endpoints }: NtmobileOptionOf<'relay'>): void {
+    this.#endpoints = endpoints;
+  }
+
+  /** Begins a session unless there is one. */
+  open(now: Monotonic): void {
+    const way = this.way();
+    if (this.#session !== undefined || way === undefined) return;
+    const to = { publicKey: this.publicKey, use: HandshakeUse.relay, pathId: NO_PATH, way };
+    this.#session = this.#sessions.connect(now, to);
+  }
+
+  /**
+   * A Tunnel Request of the relay: it lost its keys. `timestamp` is the request's, so that nobody else can call by one of former times.
+   */
+  called(now: Monotonic, timestamp: bigint): void {
+    const recently = this.#restartedAt !== undefined && now - this.#restartedAt < ONE_CALL_MS;
+    if (timestamp <= this.#calledAt) return;
+    this.#calledAt = timestamp;
+    if (recently || this.#session === undefined) return;
+    this.#restart(now);
+    this.#loseLegs(now);
+  }
+
+  /** The node has another credential: the relay has to see it before the former one ends. */
+  renewed(now: Monotonic): void {
+    if (this.#session !== undefined) this.#sessions.rekey(now, this.#session);
+  }
+
+  attach(now: Monotonic, pathId: Uint8Array, token: Uint8Array): void {
+    const leg = { pathId, token, index: this.#legs.get(hex(pathId))?.index };
+    this.#legs.set(hex(pathId), leg);
+    if (this.#session?.current === undefined) this.open(now);
+    else this.#ask(now, this.#session, leg);
+  }
+
+  release(pathId: Uint8Array): void {
+    const session = this.#session;
+    if (this.#legs.delete(hex(pathId)) && session?.current !== undefined) {
+      this.#sessions.tell(session, 'release', [{ type: 'path-id', pathId }]);
+    }
+  }
+
+  moved(now: Monotonic, attachment: Attachment): void {
+    this.#attachment = attachment;
+    this.#move += 1;
+    const way = this.way();
+    if (way === undefined) return;
+    if (this.#session?.current === undefined) {
+      this.#restart(now);
+      return;
+    }
+    this.#session.way = way;
+    this.#keepAlive(now, LONG_PADDING);
+  }
+
+  established(now: Monotonic): void {
+    const session = this.#session;
+    if (session === undefined) return;
+    for (const leg of this.#legs.values()) if (leg.index === undefined) this.#ask(now, session, leg);
+    this.#keepAlive(now);
+  }
+
+  ended(now: Monotonic): void {
+    this.#session = undefined;
+    this.#timers.set('retry', after(now, RETRY_MS));
+    this.#loseLegs(now);
+    this.#listener.unreached(now);
+  }
+
+  #restart(now: Monotonic): void {
+    if (this.#session !== undefined) this.#sessions.forget(this.#session);
+    this.#session = undefined;
+    this.#restartedAt = now;
+    this.open(now);
+  }
+
+  #loseLegs(now: Monotonic): void {
+    const paths = [...this.#legs.keys()];
+    this.#legs.clear();
+    for (const path of paths) this.#listener.detached(now, path);
+  }
+
+  #ask(now: Monotonic, session: Session, { pathId, token }: Leg): void {
+    const path = hex(pathId);
+    const datagram = this.#listener.firstDatagram(now, path);
+    const first = datagram === undefined ? [] : [{ type: 'first-datagram', datagram } as const];
+    const options = [{ type: 'relay-token', token } as const, ...first];
+    const purpose = { part: 'relay', kind: 'attach', relay: this.id, path } as const;
+    this.#sessions.request(now, session, { type: 'relay-attach-request', options }, purpose);
+  }
+
+  #keepAlive(now: Monotonic, padding: NtmobileOption = PADDING): void {
+    if (this.#session?.current === undefined) return;
+    const purpose = { part: 'relay', kind: 'keepalive', relay: this.id, move: this.#move, sentAt: now } as const;
+    this.#sessions.request(
+      now,
+      this.#session,
+      { type: 'keep-alive', options: [padding], attemptMs: ANSWER_MS },
+      purpose,
+    );
+  }
+
+  answered(now: Monotonic, purpose: RelayPurpose, answer: NtmobileMessage | undefined): void {
+    if (purpose.kind === 'attach') {
+      this.#attached(now, purpose.path, answer);
+      return;
+    }
+    if (purpose.move !== this.#move) return;
+    if (answer === undefined) {
+      // It may have lost its keys and every leg: what is there is asked for again with new keys, and by a new direction.
+      this.#restart(now);
+      this.#loseLegs(now);
+      return;
+    }
+    this.roundTripMs = now - purpose.sentAt;
+    this.#timers.set('keepalive', after(now, KEEPALIVE_MS));
+  }
+
+  #attached(now: Monotonic, path: string, answer: NtmobileMessage | undefined): void {
+    const leg = this.#legs.get(path);
+    if (leg === undefined) return;
+    const index = answer === undefined ? undefined : findNtmobileOption(answer.options, 'relay-index')?.index;
+    if (answer?.status === NtmobileStatus.granted && index !== undefined) {
+      leg.index = index;
+      this.#listener.attached(now, path, findNtmobileOption(answer.options, 'first-datagram') !== undefined);
+      return;
+    }
+    this.#legs.delete(path);
+    this.#listener.detached(now, path);
+  }
+
+  tick(now: Monotonic): void {
+    for (let due = this.#timers.due(now); due !== undefined; due = this.#timers.due(now)) {
+      if (due === 'keepalive') this.#keepAlive(now);
+      else this.open(now);
+    }
+  }
+}

@@ -1,0 +1,308 @@
+/**
+ * Nodes that have a session with a relay, and where they are: believed at once, paid for only after they were heard of there.
+ *
+ * No RFC: docs/ntmobile.md §6 (Path Challenge, Keep Alive), §9, §10
+ *
+ * Where a node is: `new` (never proved) → `proved` → `elsewhere` (heard of from another place: legs and tunnel are there, bounded by what came from
+ * there; the former place is kept) → `proved`, there or where it was. A Tunnel Response that was answered proves a place as a Path Response does.
+ */
+import { equalBytes, hex } from '#base/bytes.ts';
+import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
+import { nodeIdOf } from '#crypto/node-credential.ts';
+import type { CounterSet } from '#engine/common/counters.ts';
+import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
+import type { JsonObject, Output, PlaceAccount, RandomBytes } from '#engine/contract.ts';
+import { REQUEST_RETRANSMISSION_MS } from '#engine/ntmobile/common/control-requests.ts';
+import type { CredentialHolder } from '#engine/ntmobile/common/credential-judge.ts';
+import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
+import { sameFarEnd, type Way } from '#engine/ntmobile/common/udp-path.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { findNtmobileOption } from '#wire/ntmobile-options.ts';
+import { type Legs, type RelayLeg, wish } from './legs.ts';
+import type { RelayCounter } from './reasons.ts';
+import type { ChallengePurpose, RelayPurpose } from './request-purposes.ts';
+
+const CHALLENGE_MS = 3_000;
+const IDLE_MS = 600_000;
+/** To a place that is not proved goes so many times what came from there. */
+const AMPLIFICATION = 3;
+/** No less than an answer and the Path Challenges of one attempt: what a request has to pay for before it pays for data. */
+const OWN_OCTETS = 320;
+/** Three of them are paid for by the smallest packet of data. */
+const PROBE_RETRANSMISSION_MS = 1_000;
+
+/** A request that was opened: where it came from, and how long its datagram was. */
+export interface HeardRequest {
+  readonly transaction: number;
+  readonly way: Way;
+  readonly octets: number;
+}
+
+export class AttachedNode implements Timed {
+  readonly session: Session;
+  /** In hexadecimal digits. */
+  readonly nodeId: string;
+  /** As its newest credential says. */
+  holder: CredentialHolder;
+  readonly legs = new Set<RelayLeg>();
+  way: Way;
+  validated = false;
+  /** Octets that may go to the present place, while it is not validated, beside those that the plane reckons. */
+  creditOctets = 0;
+  /** The last place that was validated, while another one is not yet. */
+  former: Way | undefined;
+  /** Under way, for the present place. */
+  challenge: Uint8Array | undefined;
+  /** Under way, where data came from. */
+  probe: Uint8Array | undefined;
+  newestTransaction: number | undefined;
+  heardAt: Monotonic;
+  heapIndex = -1;
+  dueAt: Monotonic = NEVER;
+
+  readonly #number: number;
+
+  /** `number`: no other node has it. */
+  constructor(now: Monotonic, session: Session, holder: CredentialHolder, number: number) {
+    this.#number = number;
+    this.session = session;
+    this.nodeId = hex(nodeIdOf(session.peer.publicKey));
+    this.holder = holder;
+    this.way = session.way;
+    this.heardAt = now;
+  }
+
+  /** Where it was proved to be; undefined before the first time. */
+  get place(): Way | undefined {
+    return this.validated ? this.way : this.former;
+  }
+
+  /** What bounds what goes to where it is; undefined: it was proved. */
+  get account(): PlaceAccount | undefined {
+    return this.validated ? undefined : { number: this.#number, creditOctets: this.creditOctets };
+  }
+}
+
+/** What a relay does about nodes that come, move and go. */
+export interface AttachedListener {
+  /** What the session's credential says, where it is valid now. */
+  holderOf(now: Monotonic, session: Session): CredentialHolder | undefined;
+  /** When the holder's credential ends. */
+  endOf(holder: CredentialHolder): Monotonic;
+  /** It was not there before. */
+  came(node: AttachedNode): void;
+  /** It is there, has new keys, is elsewhere, or more may go there. */
+  changed(now: Monotonic, node: AttachedNode): void;
+  gone(now: Monotonic, node: AttachedNode, reason: string): void;
+}
+
+export class AttachedNodes {
+  readonly #sessions: Sessions<RelayPurpose>;
+  readonly #legs: Legs;
+  readonly #random: RandomBytes;
+  readonly #counters: CounterSet<RelayCounter>;
+  readonly #listener: AttachedListener;
+  readonly #bySession = new Map<Session, AttachedNode>();
+  readonly #byNodeId = new Map<string, AttachedNode>();
+  readonly #timers = new TimerHeap<AttachedNode>();
+  #lastNumber = 0;
+
+  constructor(
+    sessions: Sessions<RelayPurpose>,
+    legs: Legs,
+    random: RandomBytes,
+    counters: CounterSet<RelayCounter>,
+    listener: AttachedListener,
+  ) {
+    this.#sessions = sessions;
+    this.#legs = legs;
+    this.#random = random;
+    this.#counters = counters;
+    this.#listener = listener;
+  }
+
+  get size(): number {
+    return this.#bySession.size;
+  }
+
+  /** For the operator. */
+  list(): readonly JsonObject[] {
+    return [...this.#bySession.values()].map(({ nodeId, holder, legs, way, validated }) => ({
+      ...{ name: holder.name, nodeId, virtualIpv6: holder.virtualIpv6, virtualIpv4: holder.virtualIpv4 },
+      ...{ remote: way.remote, remotePort: way.remotePort, validated, legs: legs.size },
+    }));
+  }
+
+  deadline(): Monotonic {
+    return this.#timers.deadline();
+  }
+
+  of(session: Session): AttachedNode | undefined {
+    return this.#bySession.get(session);
+  }
+
+  /** `nodeId` in hexadecimal digits. */
+  named(nodeId: string): AttachedNode | undefined {
+    return this.#byNodeId.get(nodeId);
+  }
+
+  /** New keys: a node that is new, or one that may be elsewhere and counts its transactions anew. */
+  established(now: Monotonic, session: Session, out: Output[]): void {
+    const holder = this.#listener.holderOf(now, session);
+    if (holder === undefined) {
+      this.#sessions.forget(session);
+      this.#end(now, session, 'credential', out);
+      return;
+    }
+    const known = this.#bySession.get(session);
+    const node = known ?? this.#newNode(now, session, holder);
+    this.#bySession.set(session, node);
+    this.#byNodeId.set(node.nodeId, node);
+    node.holder = holder;
+    this.#heard(now, node);
+    node.newestTransaction = undefined;
+    const { answeredTo } = session.current ?? {};
+    if (answeredTo !== undefined && sameFarEnd(answeredTo, session.way)) this.#prove(now, node, session.way, out);
+    else if (known === undefined) this.#challenge(now, node, 0);
+    else this.#seenAt(now, node, session.way, 0, out);
+    if (known === undefined) this.#listener.came(node);
+    this.#listener.changed(now, node);
+  }
+
+  #newNode(now: Monotonic, session: Session, holder: CredentialHolder): AttachedNode {
+    this.#lastNumber += 1;
+    return new AttachedNode(now, session, holder, this.#lastNumber);
+  }
+
+  #heard(now: Monotonic, node: AttachedNode): void {
+    node.heardAt = now;
+    this.#timers.set(node, earliest(after(now, IDLE_MS), this.#listener.endOf(node.holder)));
+  }
+
+  /** A request of the node that is known to be its own. Older ones than the newest say nothing of where it is now. */
+  heard(now: Monotonic, session: Session, { transaction, way, octets }: HeardRequest, out: Output[]): void {
+    const node = this.#bySession.get(session);
+    if (node === undefined) return;
+    this.#heard(now, node);
+    const newest = node.newestTransaction;
+    if (newest !== undefined && (transaction - newest) >>> 0 >= 0x8000_0000) return;
+    node.newestTransaction = transaction;
+    this.#seenAt(now, node, way, octets, out);
+  }
+
+  /** Data of the node came from there: it may be an old packet that somebody held back, so that nothing moves before the node answers. */
+  roamed(now: Monotonic, node: AttachedNode, way: Way): void {
+    if (node.probe !== undefined || sameFarEnd(way, node.way)) return;
+    const challenge = this.#random(8);
+    node.probe = challenge;
+    this.#ask(now, node, { kind: 'challenge', challenge, way }, PROBE_RETRANSMISSION_MS);
+  }
+
+  /** `octets` came from there. */
+  #seenAt(now: Monotonic, node: AttachedNode, way: Way, octets: number, out: Output[]): void {
+    const same = sameFarEnd(way, node.way);
+    if (!same) {
+      this.#counters.count('node-moved');
+      if (node.validated) node.former = node.way;
+      node.validated = false;
+      node.creditOctets = 0;
+    }
+    const granted = node.validated ? 0 : Math.max(0, AMPLIFICATION * octets - OWN_OCTETS);
+    if (!same || way.local !== node.way.local || granted > 0) {
+      node.creditOctets += granted;
+      this.#place(node, way, out);
+      this.#listener.changed(now, node);
+    }
+    if (!same || (!node.validated && node.challenge === undefined)) this.#challenge(now, node, octets);
+  }
+
+  #place(node: AttachedNode, way: Way, out: Output[]): void {
+    node.way = way;
+    node.session.way = way;
+    for (const leg of node.legs) wish(leg, out);
+  }
+
+  #prove(now: Monotonic, node: AttachedNode, way: Way, out: Output[]): void {
+    if (!sameFarEnd(way, node.way)) this.#counters.count('node-moved');
+    if (!node.validated || !sameFarEnd(way, node.way)) this.#counters.count('place-validated');
+    node.challenge = undefined;
+    node.former = undefined;
+    node.validated = true;
+    this.#place(node, way, out);
+    this.#listener.changed(now, node);
+  }
+
+  /** Until it is answered, or once where what came does not pay for more. */
+  #challenge(now: Monotonic, node: AttachedNode, octets: number): void {
+    const challenge = this.#random(8);
+    node.challenge = challenge;
+    const retransmissionMs = AMPLIFICATION * octets < OWN_OCTETS ? CHALLENGE_MS : REQUEST_RETRANSMISSION_MS;
+    this.#ask(now, node, { kind: 'challenge', challenge, way: undefined }, retransmissionMs);
+  }
+
+  #ask(now: Monotonic, node: AttachedNode, purpose: ChallengePurpose, retransmissionMs: number): void {
+    const options = [{ type: 'challenge', challenge: purpose.challenge } as const];
+    const asked = { type: 'path-challenge', options, way: purpose.way ?? node.way } as const;
+    this.#sessions.request(now, node.session, { ...asked, attemptMs: CHALLENGE_MS, retransmissionMs }, purpose);
+  }
+
+  challenged(
+    now: Monotonic,
+    session: Session,
+    purpose: ChallengePurpose,
+    answer: NtmobileMessage | undefined,
+    from: Way | undefined,
+    out: Output[],
+  ): void {
+    const node = this.#bySession.get(session);
+    if (node === undefined) return;
+    const { challenge, way } = purpose;
+    const said = answer === undefined ? undefined : findNtmobileOption(answer.options, 'challenge')?.challenge;
+    const right = answer?.status === NtmobileStatus.granted && said !== undefined && equalBytes(said, challenge);
+    if (way !== undefined) {
+      node.probe = undefined;
+      if (right && from !== undefined && sameFarEnd(from, way)) this.#prove(now, node, from, out);
+      return;
+    }
+    // One that a newer place has made pointless.
+    if (node.challenge !== challenge) return;
+    node.challenge = undefined;
+    if (right && from !== undefined && sameFarEnd(from, node.way)) {
+      this.#prove(now, node, node.way, out);
+      return;
+    }
+    this.#counters.count('place-unanswered');
+    if (node.former === undefined) return;
+    const { former } = node;
+    node.former = undefined;
+    node.validated = true;
+    this.#place(node, former, out);
+    this.#listener.changed(now, node);
+  }
+
+  ended(now: Monotonic, session: Session, out: Output[]): void {
+    this.#end(now, session, 'keys', out);
+  }
+
+  /** `reason`: what of it came to its end. */
+  #end(now: Monotonic, session: Session, reason: string, out: Output[]): void {
+    const node = this.#bySession.get(session);
+    if (node === undefined) return;
+    this.#bySession.delete(session);
+    if (this.#byNodeId.get(node.nodeId) === node) this.#byNodeId.delete(node.nodeId);
+    this.#timers.remove(node);
+    for (const leg of [...node.legs]) this.#legs.remove(now, leg, out);
+    this.#listener.gone(now, node, reason);
+  }
+
+  /** Forgets who was not heard of for long, and whose credential is over. */
+  tick(now: Monotonic, out: Output[]): void {
+    for (let node = this.#timers.takeDue(now); node !== undefined; node = this.#timers.takeDue(now)) {
+      const idle = now - node.heardAt >= IDLE_MS;
+      this.#counters.count(idle ? 'node-idle' : 'credential-over');
+      this.#sessions.forget(node.session);
+      this.#end(now, node.session, idle ? 'idle' : 'credential', out);
+    }
+  }
+}

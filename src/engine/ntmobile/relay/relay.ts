@@ -1,0 +1,339 @@
+/**
+ * The relay engine: joins the two legs of paths between nodes, joins nodes to general nodes, and follows nodes that move.
+ *
+ * No RFC: docs/ntmobile.md §4 to §7, §9, §10
+ */
+import { hex } from '#base/bytes.ts';
+import { earliest, type Monotonic, monotonic, type Wall, wall } from '#base/time.ts';
+import { CounterSet, type Counters } from '#engine/common/counters.ts';
+import type { ObservedMessage } from '#engine/common/observed-message.ts';
+import type {
+  CommonInput,
+  Engine,
+  EngineEvent,
+  JsonObject,
+  JsonValue,
+  NetworkInput,
+  NetworkInterface,
+  Output,
+  RandomBytes,
+  Reconfigurable,
+  ResolvedInput,
+  RoamingInput,
+} from '#engine/contract.ts';
+import type { CredentialHolder } from '#engine/ntmobile/common/credential-judge.ts';
+import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
+import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { JudgedInitiation, SessionListener } from '#engine/ntmobile/common/session-listener.ts';
+import { Sessions } from '#engine/ntmobile/common/sessions.ts';
+import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
+import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
+import type { NtmobileOption } from '#wire/ntmobile-options.ts';
+import { type AttachedListener, type AttachedNode, AttachedNodes } from './attached-nodes.ts';
+import type { RelayConfiguration, RelayLimits } from './configuration.ts';
+import { CoordinatorLinks } from './coordinator-links.ts';
+import { addressesOf, familiesOf, forwardingPart, linkMtu, routesPart } from './desired-state.ts';
+import { Destinations } from './destinations.ts';
+import { DirectedNodes } from './directed-nodes.ts';
+import { FirstDatagrams } from './first-datagrams.ts';
+import { LegRequests } from './leg-requests.ts';
+import { Legs } from './legs.ts';
+import { RELAY_COUNTERS, type RelayCounter } from './reasons.ts';
+import { RelayDirections } from './relay-directions.ts';
+import type { RelayPurpose } from './request-purposes.ts';
+import { Recalls } from './restart-recovery.ts';
+import { Restoration } from './restoration.ts';
+
+export type RelayInput = CommonInput | NetworkInput | ResolvedInput | RoamingInput;
+
+/** Never throws for a peer's fault; `clock` must be the first input. */
+export interface Relay extends Engine<RelayInput>, Reconfigurable<RelayConfiguration> {
+  readonly counters: Counters;
+}
+
+export function createRelay(configuration: RelayConfiguration, random: RandomBytes): Relay {
+  return new RelayEngine(configuration, random);
+}
+
+class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListener {
+  #configuration: RelayConfiguration;
+  readonly #sessions: Sessions<RelayPurpose>;
+  readonly #coordinators: CoordinatorLinks;
+  readonly #legs: Legs;
+  readonly #legRequests: LegRequests;
+  readonly #firstDatagrams: FirstDatagrams;
+  readonly #nodes: AttachedNodes;
+  readonly #destinations: Destinations;
+  readonly #directed: DirectedNodes;
+  readonly #directions: RelayDirections;
+  readonly #recalls: Recalls;
+  readonly #restoration: Restoration;
+  readonly #counters = new CounterSet<RelayCounter>(RELAY_COUNTERS);
+  #interfaces: readonly NetworkInterface[] = [];
+  #offsetMs = 0;
+  #out: Output[] = [];
+
+  constructor(configuration: RelayConfiguration, random: RandomBytes) {
+    const { own, strangersPerSecond, systemPrefix, virtualIpv4Prefixes, translatorIpv4Prefix } = configuration;
+    const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
+    const counters = this.#counters;
+    this.#configuration = configuration;
+    const limits = (): RelayLimits => this.#configuration;
+    this.#sessions = new Sessions({ own, random, suites, strangersPerSecond, credential: () => undefined }, this);
+    this.#legs = new Legs(random, counters);
+    this.#nodes = new AttachedNodes(this.#sessions, this.#legs, random, counters, this);
+    const tell = (event: EngineEvent): void => void this.#out.push({ kind: 'event', event });
+    this.#coordinators = new CoordinatorLinks(configuration, this.#sessions, counters, () => this.#load(), tell);
+    this.#firstDatagrams = new FirstDatagrams(counters, (way, datagram) => this.send(way, datagram));
+    const tokenKeys = (): readonly Uint8Array[] => this.#coordinators.tokenKeys();
+    this.#legRequests = new LegRequests(limits, this.#legs, this.#firstDatagrams, counters, tokenKeys);
+    const virtualPrefixes = [systemPrefix, ...virtualIpv4Prefixes, translatorIpv4Prefix];
+    this.#destinations = new Destinations({ ...configuration, virtualPrefixes });
+    this.#directed = new DirectedNodes({
+      ...{ ...configuration, limits },
+      linkMtu: (local) => linkMtu(this.#interfaces, local),
+      want: (key, part) => this.#out.push({ kind: 'want', key, part }),
+      persist: this.#persist,
+      usable: (general) => this.#directions.general.arm(general),
+    });
+    this.#directions = new RelayDirections({
+      ...{ ...configuration, limits, counters, destinations: this.#destinations, directed: this.#directed },
+      attached: (nodeId) => this.#nodes.named(nodeId),
+      answer: (session, message) => this.#sessions.answer(session, message),
+      emit: (output) => this.#out.push(output),
+    });
+    this.#recalls = new Recalls(this.#sessions, this.#persist);
+    const parts = { directions: this.#directions, directed: this.#directed, recalls: this.#recalls };
+    this.#restoration = new Restoration(parts, this.#persist);
+  }
+
+  readonly #persist = (table: string, key: string, value: JsonValue | undefined): void => {
+    this.#out.push({ kind: 'persist', table, key, value });
+  };
+
+  get counters(): Counters {
+    return { ...this.#sessions.counters, ...this.#counters.counters };
+  }
+
+  deadline(): Monotonic {
+    const first = [this.#sessions, this.#coordinators, this.#legs, this.#firstDatagrams, this.#nodes];
+    const parts = [...first, this.#directed, this.#directions, this.#recalls];
+    return earliest(...parts.map((part) => part.deadline()));
+  }
+
+  /** Destinations and limits; legs and general nodes that are beyond a new limit stay until they end. */
+  reconfigure(_now: Monotonic, fresh: RelayConfiguration, out: Output[]): void {
+    this.#out = out;
+    const { deniedDestinations, allowedDestinations, strangersPerSecond } = fresh;
+    const { maximumLegs, maximumLegsOfNode, maximumGeneralNodes, maximumGeneralNodesOfNode, maximumResolutions } =
+      fresh;
+    this.#configuration = {
+      ...{ ...this.#configuration, deniedDestinations, allowedDestinations, strangersPerSecond },
+      ...{ maximumLegs, maximumLegsOfNode, maximumGeneralNodes, maximumGeneralNodesOfNode, maximumResolutions },
+    };
+    this.#sessions.setStrangersPerSecond(strangersPerSecond);
+    this.#destinations.reconfigure(fresh);
+    this.#directions.withdraw((real) => this.#destinations.refuses(real));
+  }
+
+  step(now: Monotonic, input: RelayInput, out: Output[]): void {
+    this.#out = out;
+    switch (input.kind) {
+      case 'datagram':
+        if (input.path.kind === 'datagram') this.#sessions.receive(now, input.path, input.packet);
+        break;
+      case 'clock':
+        this.#offsetMs = input.offsetMs;
+        this.#sessions.clock(input.offsetMs);
+        return;
+      case 'record':
+        this.#restoration.take(now, input);
+        return;
+      case 'restored':
+        this.#begin(now);
+        break;
+      case 'network':
+        this.#network(input.interfaces);
+        break;
+      case 'resolved':
+        this.#directions.resolved(now, input);
+        break;
+      case 'roaming':
+        this.#roamed(now, input);
+        break;
+      case 'request':
+        this.#handleRequest(now, input);
+        break;
+      default:
+    }
+    this.#sessions.tick(now);
+    this.#coordinators.tick(now);
+    this.#nodes.tick(now, out);
+    this.#legs.tick(now, out);
+    this.#firstDatagrams.tick(now);
+    this.#directed.tick(now);
+    this.#directions.tick(now);
+    this.#recalls.tick(now);
+  }
+
+  #wall(now: Monotonic): Wall {
+    return wall(now + this.#offsetMs);
+  }
+
+  /** How full the relay is, thousandths. */
+  #load(): number {
+    const { maximumLegs, maximumGeneralNodes } = this.#configuration;
+    const most = Math.max(this.#legs.size / maximumLegs, this.#directions.general.size / maximumGeneralNodes);
+    return Math.round(1000 * most);
+  }
+
+  // --- the host ---
+
+  #begin(now: Monotonic): void {
+    this.#out.push({ kind: 'want', key: 'relay/routes', part: routesPart(this.#configuration) });
+    this.#restoration.finish(now);
+    this.#coordinators.start(now);
+  }
+
+  #network(interfaces: readonly NetworkInterface[]): void {
+    this.#interfaces = interfaces;
+    this.#out.push({ kind: 'want', key: 'relay/forwarding', part: forwardingPart(interfaces, this.#configuration) });
+    const own = new Set(addressesOf(interfaces));
+    this.#destinations.own = own;
+    this.#directions.families = familiesOf(interfaces);
+    this.#directions.withdraw((real) => own.has(real));
+  }
+
+  #roamed(now: Monotonic, { tunnel, local, localPort, remote, remotePort, relayIndex }: RoamingInput): void {
+    const node = this.#directed.at(tunnel)?.attached;
+    if (node === undefined || relayIndex !== 0) return;
+    this.#nodes.roamed(now, node, { local, localPort, remote, remotePort, relayIndex });
+  }
+
+  // --- nodes ---
+
+  holderOf(now: Monotonic, { peer: { credential, publicKey } }: Session): CredentialHolder | undefined {
+    if (credential === undefined) return undefined;
+    return this.#configuration.judgeCredential(credential, publicKey, this.#wall(now));
+  }
+
+  endOf({ notAfter }: CredentialHolder): Monotonic {
+    return monotonic(notAfter - this.#offsetMs);
+  }
+
+  came({ holder: { name }, way: { local, remote, remotePort } }: AttachedNode): void {
+    const fields = { name, local, remote, remotePort };
+    this.#out.push({ kind: 'event', event: { name: 'node-attached', level: 'debug', fields } });
+  }
+
+  changed(now: Monotonic, node: AttachedNode): void {
+    this.#directed.attach(node);
+    for (const leg of node.legs) this.#firstDatagrams.pass(now, leg);
+    const { place } = node;
+    if (place !== undefined) this.#recalls.keep(node.nodeId, { publicKey: node.session.peer.publicKey, way: place });
+  }
+
+  gone(now: Monotonic, node: AttachedNode, reason: string): void {
+    const fields = { name: node.holder.name, reason };
+    this.#out.push({ kind: 'event', event: { name: 'node-gone', level: 'debug', fields } });
+    this.#directed.detach(now, node);
+    this.#recalls.forget(node.nodeId);
+  }
+
+  // --- sessions ---
+
+  send({ local, localPort, remote, remotePort, relayIndex }: Way, packet: Uint8Array): void {
+    const path = { kind: 'datagram', local, localPort, remote, remotePort, relayIndex } as const;
+    this.#out.push({ kind: 'send', path, packet });
+  }
+
+  observed(message: ObservedMessage): void {
+    this.#out.push(message);
+  }
+
+  judge(now: Monotonic, initiation: JudgedInitiation): readonly NtmobileOption[] | undefined {
+    const { use, pathId, publicKey, payload, way } = initiation;
+    // Paths of nodes go through a relay, not to it.
+    if (use !== HandshakeUse.relay || way.relayIndex !== 0 || pathId.some((octet) => octet !== 0)) return undefined;
+    const { credential } = payload;
+    if (credential === undefined) return undefined;
+    return this.#configuration.judgeCredential(credential, publicKey, this.#wall(now)) === undefined ? undefined : [];
+  }
+
+  offered(_now: Monotonic, session: Session): void {
+    this.#directed.offered(session);
+  }
+
+  lapsed(session: Session): void {
+    this.#directed.lapsed(session);
+  }
+
+  established(now: Monotonic, session: Session): void {
+    if (this.#coordinators.has(session)) this.#coordinators.established(now, session);
+    else this.#nodes.established(now, session, this.#out);
+  }
+
+  requested(now: Monotonic, session: Session, { transaction }: NtmobileMessage, way: Way, octets: number): void {
+    if (way.relayIndex === 0) this.#nodes.heard(now, session, { transaction, way, octets }, this.#out);
+  }
+
+  request(now: Monotonic, session: Session, message: NtmobileMessage, way: Way): NtmobileMessage | 'later' | undefined {
+    const node = this.#nodes.of(session);
+    if (node !== undefined && message.type === 'relay-attach-request')
+      return this.#legRequests.attach(now, this.#wall(now), node, message, way, this.#out);
+    if (node !== undefined && message.type === 'path-challenge') return pathResponse(message, way);
+    if (node !== undefined && message.type === 'release') {
+      this.#legRequests.release(now, node, message, this.#out);
+      return undefined;
+    }
+    if (message.type === 'relay-direction' && this.#coordinators.has(session))
+      return this.#directions.request(now, session, message);
+    this.#counters.count('message-unexpected');
+    return undefined;
+  }
+
+  answered(
+    now: Monotonic,
+    session: Session,
+    purpose: RelayPurpose,
+    answer: NtmobileMessage | undefined,
+    way: Way | undefined,
+  ): void {
+    if (purpose.kind === 'registration') this.#coordinators.answered(now, session, answer);
+    else if (purpose.kind === 'keepalive') this.#coordinators.kept(now, session, answer);
+    else this.#nodes.challenged(now, session, purpose, answer, way, this.#out);
+  }
+
+  ended(now: Monotonic, session: Session): void {
+    this.#coordinators.ended(now, session);
+    this.#nodes.ended(now, session, this.#out);
+  }
+
+  // --- operator ---
+
+  #handleRequest(now: Monotonic, { id, command }: Extract<CommonInput, { kind: 'request' }>): void {
+    const answers = new Map<string, () => JsonValue>([
+      ['status', () => this.#status(now)],
+      ['nodes', () => this.#nodes.list()],
+      ['legs', () => this.#legs.list()],
+      ['general', () => this.#directions.list()],
+      ['tunnels', () => this.#directed.list()],
+      ['stats', () => ({ ...this.counters })],
+    ]);
+    const value = answers.get(command)?.();
+    const unknown = `unknown command; known: ${[...answers.keys()].join(', ')}`;
+    this.#out.push({ kind: 'reply', id, ok: value !== undefined, value: value ?? unknown });
+  }
+
+  #status(now: Monotonic): JsonObject {
+    const { own, endpoints } = this.#configuration;
+    return {
+      ...{ role: 'relay', publicKey: `hex:${hex(own.publicKey)}` },
+      endpoints: endpoints.map(({ address, port }) => ({ address, port })),
+      ...{ registrations: this.#coordinators.list(now), nodes: this.#nodes.size, legs: this.#legs.size },
+      ...{ generalNodes: this.#directions.general.size, directedNodes: this.#directed.size },
+      loadThousandths: this.#load(),
+    };
+  }
+}

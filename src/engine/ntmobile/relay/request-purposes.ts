@@ -1,0 +1,15 @@
+/**
+ * What a relay knows the answers to its own requests by.
+ *
+ * No RFC: docs/ntmobile.md §6
+ */
+import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+
+/** `challenge` as it was sent; `way`: where to, when that is not the node's present place. */
+export interface ChallengePurpose {
+  readonly kind: 'challenge';
+  readonly challenge: Uint8Array;
+  readonly way: Way | undefined;
+}
+
+export type RelayPurpose = { readonly kind: 'registration' } | { readonly kind: 'keepalive' } | ChallengePurpose;

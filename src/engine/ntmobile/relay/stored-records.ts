@@ -1,0 +1,86 @@
+/**
+ * What a relay keeps over a restart: how it serves general nodes and whom, so that connections go on, and where nodes were, so that they can be called.
+ *
+ * No RFC: records of our own
+ */
+import { fromHex, hex } from '#base/bytes.ts';
+import { type IpAddress, isIpv4, isIpv6, parseIpAddress } from '#base/ip.ts';
+import type { Monotonic } from '#base/time.ts';
+import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import { isDomainName } from '#wire/ntmobile-options.ts';
+import { GeneralNode } from './general-nodes.ts';
+
+/** By virtual IPv6 address. */
+export const GENERAL_NODES_TABLE = 'general-nodes';
+/** By node id and virtual IPv6 address. */
+export const DIRECTED_TABLE = 'directed';
+/** By node id. */
+export const SHADOWS_TABLE = 'shadows';
+/** By node id. */
+export const PLACES_TABLE = 'places';
+
+function text(value: JsonValue | undefined): string | undefined {
+  return typeof value === 'string' ? value : undefined;
+}
+
+export function addressOf(value: JsonValue | undefined): IpAddress | undefined {
+  return parseIpAddress(text(value) ?? '');
+}
+
+function objectOf(value: JsonValue): JsonObject | undefined {
+  return typeof value === 'object' && value !== null && !isList(value) ? value : undefined;
+}
+
+function isList(value: JsonValue): value is readonly JsonValue[] {
+  return Array.isArray(value);
+}
+
+export function generalNodeRecord({ name, virtualIpv4, ipv6, ipv4 }: GeneralNode): JsonObject {
+  return {
+    ...{ name, virtualIpv4: virtualIpv4 ?? null, realIpv6: ipv6.real ?? null, realIpv4: ipv4.real ?? null },
+    ...{ translatedIpv6: ipv6.translated, translatedIpv4: ipv4.translated },
+  };
+}
+
+/** Undefined for what is no record of ours: somebody changed the store. */
+export function readGeneralNode(now: Monotonic, key: string, value: JsonValue): GeneralNode | undefined {
+  const fields = objectOf(value);
+  const virtualIpv6 = addressOf(key);
+  const name = text(fields?.['name']);
+  if (fields === undefined || name === undefined || !isDomainName(name)) return undefined;
+  if (virtualIpv6 === undefined || !isIpv6(virtualIpv6)) return undefined;
+  const virtualIpv4 = addressOf(fields['virtualIpv4']);
+  if (virtualIpv4 !== undefined && !isIpv4(virtualIpv4)) return undefined;
+  const node = new GeneralNode(now, { name, virtualIpv6, virtualIpv4 });
+  for (const [side, real, translated] of [
+    [node.ipv6, 'realIpv6', 'translatedIpv6'],
+    [node.ipv4, 'realIpv4', 'translatedIpv4'],
+  ] as const) {
+    side.real = addressOf(fields[real]);
+    side.translated = fields[translated] === true;
+  }
+  return node;
+}
+
+/** Where a node was, and the key that it is called by. */
+export interface StoredPlace {
+  readonly publicKey: Uint8Array;
+  readonly way: Way;
+}
+
+export function placeRecord({ publicKey, way }: StoredPlace): JsonObject {
+  const { local, localPort, remote, remotePort } = way;
+  return { publicKey: hex(publicKey), local, localPort, remote, remotePort };
+}
+
+export function readPlace(value: JsonValue): StoredPlace | undefined {
+  const fields = objectOf(value);
+  const publicKey = text(fields?.['publicKey']);
+  const [local, remote] = [addressOf(fields?.['local']), addressOf(fields?.['remote'])];
+  const { localPort, remotePort } = fields ?? {};
+  if (publicKey === undefined || !/^[0-9a-f]{64}$/.test(publicKey)) return undefined;
+  if (local === undefined || remote === undefined || isIpv6(local) !== isIpv6(remote)) return undefined;
+  if (typeof localPort !== 'number' || typeof remotePort !== 'number') return undefined;
+  return { publicKey: fromHex(publicKey), way: { local, localPort, remote, remotePort, relayIndex: 0 } };
+}

@@ -1,0 +1,383 @@
+/**
+ * The kernel's tables by rtnetlink: what we put there, what we see there.
+ *
+ * Everything of ours carries the role's protocol number (routes RTA_PROTOCOL, rules FRA_PROTOCOL, addresses IFA_PROTO, proxy entries
+ * NDA_PROTOCOL), so that a later run finds what a killed one left.
+ */
+import { formatPrefix, isIpv6, isLinkLocal } from '#base/ip.ts';
+import { NEVER } from '#base/time.ts';
+import type {
+  DesiredAddress,
+  DesiredProxyNeighbour,
+  DesiredRoute,
+  DesiredRule,
+  DesiredSysctl,
+  NetworkInterface,
+} from '#engine/contract.ts';
+import { SystemError } from '#host/process/system-error.ts';
+import type { ClockPort, KernelPort } from '#runtime/ports.ts';
+import {
+  encodeAddressChange,
+  encodeNeighbourChange,
+  encodeRouteChange,
+  encodeRuleChange,
+  type RtnetlinkMessage,
+} from '#wire/rtnetlink.ts';
+import {
+  AddressFlag,
+  LIFETIME_FOREVER_SECONDS,
+  LinkFlag,
+  NeighbourFlag,
+  NeighbourState,
+  RouteScope,
+  RouteType,
+  RtnetlinkGroup,
+} from '#wire/rtnetlink-layout.ts';
+import type { RtnetlinkAddress, RtnetlinkNeighbour } from '#wire/rtnetlink-links.ts';
+import type { RtnetlinkRoute } from '#wire/rtnetlink-routes.ts';
+import { addressKey, metricOf, routeKey, ruleBody, ruleKey, TUN_DEVICE } from './netlink-bodies.ts';
+import { messagesOf, NetlinkRequests, type NetlinkSocket } from './netlink-requests.ts';
+import { NetworkMirror } from './network-mirror.ts';
+import { SysctlKeeper } from './sysctl.ts';
+
+/** Our numbers among routing protocols (rtnetlink.h leaves 192 … 252 to nobody but Babel 42, BGP 186 …), one per role. */
+export const ROUTING_PROTOCOL = {
+  'home-agent': 201,
+  'mobile-node': 202,
+  'mobile-router': 203,
+  'correspondent-node': 204,
+  'relay-server': 205,
+} as const;
+
+export interface KernelOptions {
+  readonly netlink: NetlinkSocket;
+  readonly clock: Pick<ClockPort, 'now'>;
+  /** One of ROUTING_PROTOCOL. */
+  readonly protocol: number;
+  /** Name of the TUN device, which stands for TUN_DEVICE and is left out of snapshots. */
+  readonly device: string;
+  /** Where former sysctl values are kept until they are restored, e.g. /run/sojourn/mn-sysctl.json. */
+  readonly sysctlFile: string;
+}
+
+/** A router's silent refresh is looked for this long before its lifetime as known ends. */
+const REFRESH_LEAD_MS = 2_000;
+const LONGEST_TIMER_MS = 2_000_000_000;
+const RTNH_F_ONLINK = 4;
+
+/** Throws `SystemError` when netlink cannot be had. */
+export function openKernel(options: KernelOptions): KernelPort {
+  return new Kernel(options);
+}
+
+class Kernel implements KernelPort {
+  readonly #options: KernelOptions;
+  readonly #requests: NetlinkRequests;
+  readonly #mirror: NetworkMirror;
+  readonly #sysctls: SysctlKeeper;
+  /** What we believe to be in the kernel, by `addressKey`, `routeKey` and `ruleKey`. */
+  readonly #own = new Set<string>();
+  /** Devices of our proxy entries, by address and device. */
+  readonly #proxies = new Map<string, string>();
+  #network: ((interfaces: readonly NetworkInterface[]) => void) | undefined;
+  #disturbed: (() => void) | undefined;
+  #refresh: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(options: KernelOptions) {
+    this.#options = options;
+    this.#requests = new NetlinkRequests(options.netlink);
+    this.#mirror = new NetworkMirror(options.device, options.protocol);
+    this.#sysctls = new SysctlKeeper(options.sysctlFile);
+    const groups = RtnetlinkGroup;
+    options.netlink.subscribe(
+      [
+        groups.link,
+        groups.ipv4Address,
+        groups.ipv6Address,
+        groups.ipv4Route,
+        groups.ipv6Route,
+        groups.ipv4Rule,
+        groups.ipv6Rule,
+      ],
+      (datagrams, overrun) => this.#notified(datagrams, overrun),
+    );
+    this.#reload();
+  }
+
+  addAddress(address: DesiredAddress): void {
+    const body = this.#addressBody(address);
+    this.#own.add(addressKey(body));
+    this.#requests.change(`address ${address.address} on ${address.device}`, ['EEXIST'], (sequence) =>
+      encodeAddressChange('replace', body, sequence),
+    );
+  }
+
+  deleteAddress(address: DesiredAddress): void {
+    if (this.#findIndex(address.device) === undefined) return;
+    const body = this.#addressBody(address);
+    this.#own.delete(addressKey(body));
+    this.#requests.change(`address ${address.address} on ${address.device}`, ['EADDRNOTAVAIL', 'ENODEV'], (sequence) =>
+      encodeAddressChange('delete', body, sequence),
+    );
+  }
+
+  addRoute(route: DesiredRoute): void {
+    const body = this.#routeBody(route);
+    this.#requests.change(`route to ${formatPrefix(route.destination)}`, [], (sequence) =>
+      encodeRouteChange('replace', body, sequence),
+    );
+    this.#own.add(routeKey(body));
+  }
+
+  deleteRoute(route: DesiredRoute): void {
+    const { protocol } = this.#options;
+    const { destination, table } = route;
+    // Only what identifies it: the device may be gone, and a change in place may have changed the rest.
+    const body: RtnetlinkRoute = {
+      destination,
+      table,
+      protocol,
+      scope: RouteScope.nowhere,
+      routeType: RouteType.unspecified,
+      flags: 0,
+      priority: metricOf(route),
+    };
+    this.#own.delete(routeKey(body));
+    this.#requests.change(`route to ${formatPrefix(destination)}`, ['ESRCH', 'ENOENT', 'ENODEV'], (sequence) =>
+      encodeRouteChange('delete', body, sequence),
+    );
+  }
+
+  addRule(rule: DesiredRule): void {
+    const body = ruleBody(rule, this.#options);
+    this.#requests.change(`rule ${rule.priority}`, ['EEXIST'], (sequence) => encodeRuleChange('add', body, sequence));
+    this.#own.add(ruleKey(body));
+  }
+
+  deleteRule(rule: DesiredRule): void {
+    const body = ruleBody(rule, this.#options);
+    this.#own.delete(ruleKey(body));
+    this.#requests.change(`rule ${rule.priority}`, ['ENOENT', 'ESRCH'], (sequence) =>
+      encodeRuleChange('delete', body, sequence),
+    );
+  }
+
+  addProxyNeighbour(neighbour: DesiredProxyNeighbour): void {
+    const body = this.#neighbourBody(neighbour, this.#indexOf(neighbour.device));
+    this.#requests.change(`proxy ${neighbour.address} on ${neighbour.device}`, ['EEXIST'], (sequence) =>
+      encodeNeighbourChange('replace', body, sequence),
+    );
+    this.#proxies.set(`${neighbour.address} ${neighbour.device}`, neighbour.device);
+  }
+
+  deleteProxyNeighbour(neighbour: DesiredProxyNeighbour): void {
+    this.#proxies.delete(`${neighbour.address} ${neighbour.device}`);
+    const index = this.#findIndex(neighbour.device);
+    if (index === undefined) return;
+    const body = this.#neighbourBody(neighbour, index);
+    this.#requests.change(`proxy ${neighbour.address} on ${neighbour.device}`, ['ENOENT', 'ENODEV'], (sequence) =>
+      encodeNeighbourChange('delete', body, sequence),
+    );
+  }
+
+  setSysctl(sysctl: DesiredSysctl): void {
+    this.#sysctls.set({ ...sysctl, path: this.#sysctlPath(sysctl.path) });
+  }
+
+  restoreSysctl(path: string): void {
+    this.#sysctls.restore(this.#sysctlPath(path));
+  }
+
+  #sysctlPath(path: string): string {
+    return path.replace(`/${TUN_DEVICE}/`, `/${this.#options.device}/`);
+  }
+
+  sweep(): void {
+    this.#sysctls.restoreAll();
+    const mine = <T extends { readonly protocol?: number | undefined }>(one: T): boolean =>
+      one.protocol === this.#options.protocol;
+    for (const message of [...this.#requests.dump('rule', 4), ...this.#requests.dump('rule', 6)]) {
+      if (message.kind === 'rule' && mine(message.rule))
+        this.#sweepOne((at) => encodeRuleChange('delete', message.rule, at));
+    }
+    for (const message of [...this.#requests.dump('route', 4), ...this.#requests.dump('route', 6)]) {
+      if (message.kind !== 'route' || !mine(message.route)) continue;
+      this.#sweepOne((at) => encodeRouteChange('delete', message.route, at));
+    }
+    for (const message of this.#requests.dump('address')) {
+      if (message.kind !== 'address' || !mine(message.address)) continue;
+      this.#sweepOne((at) => encodeAddressChange('delete', message.address, at));
+    }
+    for (const message of this.#requests.dump('neighbour', undefined, NeighbourFlag.proxy)) {
+      if (message.kind !== 'neighbour' || !mine(message.neighbour)) continue;
+      this.#sweepOne((at) => encodeNeighbourChange('delete', message.neighbour, at));
+    }
+  }
+
+  onNetwork(handler: (interfaces: readonly NetworkInterface[]) => void): void {
+    this.#network = handler;
+    this.#mirror.takeChanged();
+    handler(this.#mirror.snapshot());
+  }
+
+  onDisturbed(handler: () => void): void {
+    this.#disturbed = handler;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#refresh);
+    this.#network = undefined;
+    this.#disturbed = undefined;
+    this.#sysctls.restoreAll();
+    this.#options.netlink.close();
+  }
+
+  #notified(datagrams: readonly Uint8Array[], overrun: boolean): void {
+    // Read before the socket was closed, delivered after.
+    if (this.#closed) return;
+    const messages = messagesOf(datagrams);
+    const now = this.#options.clock.now();
+    let disturbed = messages.some((message) => this.#isLoss(message));
+    this.#mirror.notify(now, messages);
+    if (overrun) {
+      this.#reload();
+      disturbed = true;
+    }
+    if (this.#reloadRoutes(this.#mirror.staleRoutes)) disturbed = true;
+    this.#publish();
+    if (this.#reloadRoutes(this.#mirror.agedRoutes)) disturbed = true;
+    this.#publish();
+    // After the snapshot: what the engine wants now may be something else already.
+    if (disturbed) this.#disturbed?.();
+  }
+
+  #publish(): void {
+    this.#armRefresh();
+    if (this.#mirror.takeChanged()) this.#network?.(this.#mirror.snapshot());
+  }
+
+  #reload(): void {
+    const now = this.#options.clock.now();
+    this.#mirror.load(now, this.#requests.dump('link'), this.#requests.dump('address'));
+    for (const family of [4, 6] as const) this.#mirror.loadRoutes(now, family, this.#requests.dump('route', family));
+    this.#armRefresh();
+  }
+
+  /** True when routes of ours went without a word. */
+  #reloadRoutes(families: readonly (4 | 6)[]): boolean {
+    let lost = false;
+    for (const family of families) {
+      const messages = this.#requests.dump('route', family);
+      this.#mirror.loadRoutes(this.#options.clock.now(), family, messages);
+      const present = new Set(
+        messages.flatMap((message) => (message.kind === 'route' ? [routeKey(message.route)] : [])),
+      );
+      for (const key of this.#own) if (key.startsWith(`route ${family} `) && !present.has(key)) lost = true;
+    }
+    return lost;
+  }
+
+  #armRefresh(): void {
+    clearTimeout(this.#refresh);
+    this.#refresh = undefined;
+    const until = this.#mirror.routersValidUntil();
+    if (until === NEVER) return;
+    const waitMs = Math.max(until - REFRESH_LEAD_MS - this.#options.clock.now(), REFRESH_LEAD_MS / 2);
+    this.#refresh = setTimeout(
+      () => {
+        this.#mirror.loadRoutes(this.#options.clock.now(), 6, this.#requests.dump('route', 6));
+        this.#publish();
+      },
+      Math.min(waitMs, LONGEST_TIMER_MS),
+    ).unref();
+  }
+
+  #isLoss(message: RtnetlinkMessage): boolean {
+    if (!('operation' in message)) return false;
+    // Proxy entries go with the device's being up, untold.
+    if (message.kind === 'link' && (message.link.flags & LinkFlag.up) === 0) return this.#proxiesOn(message.link.index);
+    if (message.operation !== 'delete') return false;
+    switch (message.kind) {
+      case 'address':
+        return this.#own.has(addressKey(message.address));
+      case 'route':
+        return message.route.protocol === this.#options.protocol && this.#own.has(routeKey(message.route));
+      case 'rule':
+        return message.rule.protocol === this.#options.protocol && this.#own.has(ruleKey(message.rule));
+      default:
+        return false;
+    }
+  }
+
+  #proxiesOn(index: number): boolean {
+    return this.#proxies.values().some((device) => device === this.#mirror.nameOf(index));
+  }
+
+  #sweepOne(encode: (sequence: number) => Uint8Array): void {
+    const gone = ['ESRCH', 'ENOENT', 'ENODEV', 'EADDRNOTAVAIL'];
+    this.#requests.change('left by an earlier run', gone, encode);
+  }
+
+  #addressBody(address: DesiredAddress): RtnetlinkAddress {
+    return {
+      interfaceIndex: this.#indexOf(address.device),
+      address: address.address,
+      prefixLength: address.prefixLength,
+      scope: RouteScope.universe,
+      flags:
+        (address.noDad ? AddressFlag.noDuplicateDetection : 0) |
+        (address.noPrefixRoute === true ? AddressFlag.noPrefixRoute : 0),
+      preferredLifetimeSeconds: address.deprecated === true ? 0 : LIFETIME_FOREVER_SECONDS,
+      validLifetimeSeconds: LIFETIME_FOREVER_SECONDS,
+      protocol: this.#options.protocol,
+    };
+  }
+
+  #routeBody(route: DesiredRoute): RtnetlinkRoute {
+    const { destination, table, device, gateway, type = 'unicast' } = route;
+    const onLink = !isIpv6(destination.address) && type === 'unicast' && gateway === undefined;
+    return {
+      destination,
+      table,
+      protocol: this.#options.protocol,
+      scope: onLink ? RouteScope.link : RouteScope.universe,
+      routeType: RouteType[type],
+      // The kernel would look for the gateway through rules that send our packets into the tunnel.
+      flags: gateway !== undefined && device !== undefined && !isLinkLocal(gateway) ? RTNH_F_ONLINK : 0,
+      gateway,
+      interfaceIndex: device === undefined ? undefined : this.#indexOf(device),
+      preferredSource: route.source,
+      priority: metricOf(route),
+      mtu: route.mtu,
+    };
+  }
+
+  #neighbourBody(neighbour: DesiredProxyNeighbour, interfaceIndex: number): RtnetlinkNeighbour {
+    return {
+      interfaceIndex,
+      destination: neighbour.address,
+      state: NeighbourState.permanent,
+      flags: NeighbourFlag.proxy,
+      protocol: this.#options.protocol,
+    };
+  }
+
+  #indexOf(device: string): number {
+    const index = this.#findIndex(device);
+    if (index === undefined) throw new SystemError('ENODEV', `no interface ${device}`);
+    return index;
+  }
+
+  #findIndex(device: string): number | undefined {
+    const name = device === TUN_DEVICE ? this.#options.device : device;
+    const known = this.#mirror.indexOf(name);
+    if (known !== undefined) return known;
+    // Made a moment ago: the notification is still to be read.
+    for (const message of this.#requests.dump('link')) {
+      if (message.kind === 'link' && message.link.name === name) return message.link.index;
+    }
+    return undefined;
+  }
+}

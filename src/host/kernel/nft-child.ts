@@ -1,0 +1,159 @@
+/**
+ * Tables of our own in nftables, which vanish with us.
+ *
+ * They belong (`flags owner`, Linux 5.12) to an `nft -i` child that lives on our pipe: when we die, by whatever signal, the pipe closes, nft ends and
+ * the kernel removes the tables. Where the kernel has no owner flag, they are made afresh at start and removed at exit, and after a crash by
+ * `removeTables` (`sojourn cleanup`).
+ */
+import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { SystemError } from '#host/process/system-error.ts';
+
+type Nft = ChildProcessByStdio<Writable, Readable, Readable>;
+
+const OPEN_DEADLINE_MS = 5_000;
+
+export interface OwnTable {
+  readonly family: 'ip' | 'ip6' | 'inet';
+  readonly name: string;
+}
+
+export interface NftOptions {
+  /** What needs nft, for the message that says that it is missing. */
+  readonly purpose: string;
+  readonly tables: readonly OwnTable[];
+  /** Lines in nft's own language that fill the tables, which are there and empty. */
+  readonly rules: readonly string[];
+  /** Told when the child ended although nobody asked it to; the tables are gone then. */
+  readonly onLost: (error: SystemError) => void;
+  /** Told when nft refuses a later command; default: nobody is. */
+  readonly onRefused?: (error: SystemError) => void;
+}
+
+export interface NftChild {
+  /** One transaction: several commands are separated by `; `. Refusals are told later. */
+  command(line: string): void;
+  /** Removes the tables; resolves when they are gone. */
+  close(): Promise<void>;
+}
+
+/** Resolves when the tables are in force. Rejects with `SystemError` when nft is missing or refuses. */
+export async function openNft(options: NftOptions): Promise<NftChild> {
+  try {
+    return await openWith(options, 'flags owner;');
+  } catch (thrown) {
+    if (!(thrown instanceof SystemError) || thrown.code !== 'ENFTRULES') throw thrown;
+    return openWith(options, '');
+  }
+}
+
+/** Removes tables that a killed run left; harmless where there are none, or no nft. Throws `SystemError`. */
+export function removeTables(tables: readonly OwnTable[]): void {
+  const { error, status, stderr } = spawnSync('nft', ['-f', '-'], {
+    input: tables.flatMap(absent).join('\n'),
+    encoding: 'utf8',
+    timeout: OPEN_DEADLINE_MS,
+  });
+  if (error !== undefined && 'code' in error && error.code === 'ENOENT') return;
+  if (error !== undefined) throw new SystemError('ENFT', `cannot run nft: ${error.message}`, error);
+  if (status === 0) return;
+  const code = stderr.includes('Operation not permitted') ? 'EPERM' : 'ENFTRULES';
+  const names = tables.map(({ family, name }) => `${family} ${name}`).join(', ');
+  throw new SystemError(code, `nft cannot remove the tables ${names}: ${stderr.trim()}`);
+}
+
+/** Deleting needs something to delete; one without the other is no error for a transaction of both. */
+function absent({ family, name }: OwnTable): readonly string[] {
+  return [`add table ${family} ${name}`, `delete table ${family} ${name}`];
+}
+
+async function openWith(options: NftOptions, flags: string): Promise<NftChild> {
+  // Detached: a Ctrl-C in the terminal must not end it before us.
+  const child = spawn('nft', ['-i'], { stdio: ['pipe', 'pipe', 'pipe'], detached: true });
+  const ended = new Promise<void>((resolve) => {
+    child.once('close', () => resolve());
+    child.once('error', () => resolve());
+  });
+  // A write to a child that has just died is told by its end, not by the pipe.
+  child.stdin.on('error', () => {});
+  try {
+    await load(child, options, flags);
+  } catch (thrown) {
+    child.stdin.end();
+    child.kill();
+    await ended;
+    throw thrown;
+  }
+  return new Child(child, ended, options);
+}
+
+/** Writes the rules and waits until nft lists the last table of them. */
+function load(child: Nft, { purpose, tables, rules }: NftOptions, flags: string): Promise<void> {
+  const last = tables.at(-1);
+  const lines = [
+    ...tables.flatMap((table) => [...absent(table), `add table ${table.family} ${table.name} { ${flags} }`]),
+    ...rules,
+    `list tables ${last?.family ?? ''}`,
+  ];
+  return new Promise((resolve, reject) => {
+    const refuse = (code: string, message: string): void => {
+      clearTimeout(timer);
+      reject(new SystemError(code, message));
+    };
+    const timer = setTimeout(() => refuse('ETIMEDOUT', 'nft does not answer'), OPEN_DEADLINE_MS);
+    let said = '';
+    child.once('error', (cause) => {
+      const missing = 'code' in cause && cause.code === 'ENOENT';
+      const remedy = `${purpose} needs nft: apt-get install nftables`;
+      refuse(missing ? 'ENFTMISSING' : 'ENFT', missing ? remedy : `cannot run nft: ${cause.message}`);
+    });
+    child.once('exit', () => refuse('ENFT', `nft ended at once: ${said}`));
+    child.stderr.on('data', (chunk) => refuse('ENFTRULES', `nft refuses our table: ${String(chunk).trim()}`));
+    child.stdout.on('data', (chunk) => {
+      said += String(chunk);
+      if (!said.includes(`table ${last?.family} ${last?.name}`)) return;
+      clearTimeout(timer);
+      child.stdout.removeAllListeners('data').resume();
+      child.stderr.removeAllListeners('data').resume();
+      resolve();
+    });
+    child.stdin.write(`${lines.join('\n')}\n`);
+  });
+}
+
+class Child implements NftChild {
+  readonly #child: Nft;
+  readonly #ended: Promise<void>;
+  readonly #options: NftOptions;
+  #closing = false;
+
+  constructor(child: Nft, ended: Promise<void>, options: NftOptions) {
+    this.#child = child;
+    this.#ended = ended;
+    this.#options = options;
+    child.removeAllListeners('exit');
+    child.once('exit', () => {
+      if (!this.#closing) options.onLost(new SystemError('ENFT', 'nft ended, our tables are gone'));
+    });
+    const { onRefused } = options;
+    if (onRefused !== undefined)
+      child.stderr.on('data', (chunk) => {
+        if (!this.#closing) onRefused(new SystemError('ENFTRULES', `nft refuses a change: ${String(chunk).trim()}`));
+      });
+    child.unref();
+  }
+
+  command(line: string): void {
+    this.#child.stdin.write(`${line}\n`);
+  }
+
+  async close(): Promise<void> {
+    if (!this.#closing) {
+      this.#closing = true;
+      this.#child.ref();
+      const lines = this.#options.tables.map(({ family, name }) => `delete table ${family} ${name}\n`);
+      this.#child.stdin.end(lines.join(''));
+    }
+    await this.#ended;
+  }
+}

@@ -1,0 +1,155 @@
+/**
+ * Keeps the kernel from answering what the raw path takes over.
+ *
+ * A kernel without CONFIG_IPV6_MIP6 answers a Home Address option and a type 2 routing header with ICMPv6 Parameter Problem, and
+ * protocols 135, 41 and 4 with Parameter Problem or Protocol Unreachable; one with it handles the headers itself. The tap has its copy
+ * before netfilter, so exactly these packets are dropped at this host's input, in a table of our own (nft-child.ts).
+ */
+import { type IpAddress, isIpv6 } from '#base/ip.ts';
+import type { SystemError } from '#host/process/system-error.ts';
+import type { PlanePort } from '#runtime/ports.ts';
+import { type NftChild, type OwnTable, openNft, removeTables } from './nft-child.ts';
+
+/** A Home Address option is aligned to 8n+6 (RFC 6275 §6.3); this many places are looked at. */
+const HOME_ADDRESS_PLACES = 4;
+const FIXED_HEADER_OCTETS = 40;
+
+export interface PacketFilterOptions {
+  /** Name of the tables, in family ip6 and ip: `sojourn-ha`. */
+  readonly table: string;
+  /** Outer addresses at which tunnels are taken over from the start (a home agent's own). */
+  readonly addresses: readonly IpAddress[];
+  /** Told when the child ended although nobody asked it to; the table is gone then. */
+  readonly onLost: (error: SystemError) => void;
+}
+
+export interface PacketFilter {
+  /** Protocols 41 and 4 to `address` are ours from now on; counted, so that two tunnels may share it. */
+  take(address: IpAddress): void;
+  release(address: IpAddress): void;
+  /** Removes the tables; resolves when they are gone. */
+  close(): Promise<void>;
+}
+
+/** Resolves when the tables are in force. Rejects with `SystemError` when nft is missing or refuses. */
+export async function openPacketFilter(options: PacketFilterOptions): Promise<PacketFilter> {
+  const { table, onLost } = options;
+  const child = await openNft({ purpose: 'the raw path', tables: tablesOf(table), rules: rulesOf(options), onLost });
+  return new NftFilter(child, options);
+}
+
+/** Removes the tables that a killed run left; harmless where there are none, or no nft. Throws `SystemError`. */
+export function removePacketFilter(table: string): void {
+  removeTables(tablesOf(table));
+}
+
+function tablesOf(name: string): readonly OwnTable[] {
+  return [
+    { family: 'ip6', name },
+    { family: 'ip', name },
+  ];
+}
+
+/** The plane, with the filter following the tunnels: a tunnel without UDP takes its local address. */
+export function guardTunnels(plane: PlanePort, filter: PacketFilter): PlanePort {
+  const taken = new Map<number, IpAddress>();
+  const follow = (id: number, address: IpAddress | undefined): void => {
+    const former = taken.get(id);
+    if (former === address) return;
+    if (address === undefined) taken.delete(id);
+    else {
+      taken.set(id, address);
+      filter.take(address);
+    }
+    if (former !== undefined) filter.release(former);
+  };
+  return {
+    features: plane.features,
+    deviceIndex: plane.deviceIndex,
+    tunnelSet(tunnel) {
+      follow(tunnel.id, tunnel.encapsulation === 'ipip' ? tunnel.local : undefined);
+      plane.tunnelSet(tunnel);
+    },
+    tunnelDelete(id) {
+      plane.tunnelDelete(id);
+      follow(id, undefined);
+    },
+    routeSet: (route) => plane.routeSet(route),
+    routeDelete: (route) => plane.routeDelete(route),
+    associationsSet: (associations) => plane.associationsSet(associations),
+    associationsDelete: (tunnel) => plane.associationsDelete(tunnel),
+    relayLegSet: (leg) => plane.relayLegSet(leg),
+    relayLegDelete: (index) => plane.relayLegDelete(index),
+    translationSet: (translation) => plane.translationSet(translation),
+    translationDelete: (translation) => plane.translationDelete(translation),
+    overlaySet: (overlay) => plane.overlaySet(overlay),
+    overlayDelete: (overlay) => plane.overlayDelete(overlay),
+    setLocalAddresses: (addresses) => plane.setLocalAddresses(addresses),
+    inject: (path, packet) => plane.inject(path, packet),
+    counters: () => plane.counters(),
+    tunnelCounters: (id) => plane.tunnelCounters(id),
+    relayLegCounters: (index) => plane.relayLegCounters(index),
+    onPunt: (handler) => plane.onPunt(handler),
+    onRoaming: (handler) => plane.onRoaming(handler),
+    close: () => plane.close(),
+  };
+}
+
+class NftFilter implements PacketFilter {
+  readonly #child: NftChild;
+  readonly #table: string;
+  readonly #taken = new Map<IpAddress, number>();
+
+  constructor(child: NftChild, options: PacketFilterOptions) {
+    this.#child = child;
+    this.#table = options.table;
+    for (const address of options.addresses) this.#taken.set(address, 1);
+  }
+
+  take(address: IpAddress): void {
+    const count = this.#taken.get(address) ?? 0;
+    this.#taken.set(address, count + 1);
+    if (count === 0) this.#element('add', address);
+  }
+
+  release(address: IpAddress): void {
+    const count = this.#taken.get(address) ?? 0;
+    if (count > 1) this.#taken.set(address, count - 1);
+    else if (this.#taken.delete(address)) this.#element('delete', address);
+  }
+
+  close(): Promise<void> {
+    return this.#child.close();
+  }
+
+  #element(verb: 'add' | 'delete', address: IpAddress): void {
+    const family = isIpv6(address) ? 'ip6' : 'ip';
+    this.#child.command(`${verb} element ${family} ${this.#table} outer { ${address} }`);
+  }
+}
+
+/** In nft's own language. */
+function rulesOf({ table, addresses }: PacketFilterOptions): readonly string[] {
+  return (['ip6', 'ip'] as const).flatMap((family) => {
+    const type = family === 'ip6' ? 'ipv6_addr' : 'ipv4_addr';
+    const own = addresses.filter((address) => isIpv6(address) === (family === 'ip6'));
+    const rules = family === 'ip6' ? headerRules() : [];
+    return [
+      `add set ${family} ${table} outer { type ${type}; }`,
+      `add chain ${family} ${table} input { type filter hook input priority raw; policy accept; }`,
+      ...[...rules, `${family} daddr @outer meta l4proto { 4, 41 }`].map(
+        (match) => `add rule ${family} ${table} input ${match} counter drop`,
+      ),
+      ...own.map((address) => `add element ${family} ${table} outer { ${address} }`),
+    ];
+  });
+}
+
+function headerRules(): string[] {
+  const rules = ['rt type 2', 'meta l4proto 135'];
+  for (let place = 0; place < HOME_ADDRESS_PLACES; place++) {
+    const bit = (FIXED_HEADER_OCTETS + 6 + 8 * place) * 8;
+    rules.push(`ip6 nexthdr 60 dst hdrlength >= ${2 + place} @nh,${bit},8 0xc9`);
+  }
+  return rules;
+}

@@ -1,7 +1,0 @@
-import { nativeAddon } from './addon.ts';
-import type { NetlinkSocket } from './netlink-requests.ts';
-
-/** A NETLINK_ROUTE socket of the addon, with extended acknowledgements. Throws with the errno's name as `code`. */
-export function openNetlink(): NetlinkSocket {
-  return new (nativeAddon().Netlink)();
-}

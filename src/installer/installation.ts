@@ -1,0 +1,87 @@
+/** `sojourn install` and `sojourn uninstall`: without a package manager, from the sources. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, realpathSync } from 'node:fs';
+import { join, relative, resolve } from 'node:path';
+import { CONFIGURATION_DIRECTORY, type Layout, layoutOf } from './layout.ts';
+import { InstallationRefused, payload } from './payload.ts';
+import { place, readManifest, remove, writeManifest } from './placement.ts';
+
+/** The sources, or the installed copy that this is a part of. */
+const HERE = join(import.meta.dirname, '../..');
+
+export interface InstallOptions {
+  readonly prefix: string;
+  /** Stands for `/`; `/` itself: the running system, whose service manager is told. */
+  readonly destdir: string;
+}
+
+const manifestOf = ({ code }: Layout): string => join(code, 'manifest');
+
+/** Puts everything in place, over an older installation too. Answers with what to tell the operator. */
+export function install(options: InstallOptions): string {
+  const destination = resolve(options.destdir);
+  const layout = layoutOf(options.prefix);
+  if (existsSync(join(destination, layout.code)) && readManifest(join(destination, manifestOf(layout))) === undefined) {
+    throw new InstallationRefused(
+      `${layout.code} is there and was not made by "sojourn install" (apt remove sojourn?)`,
+    );
+  }
+  const former = readManifest(join(destination, manifestOf(layout))) ?? [];
+  const made = place(payload(HERE, layout), [CONFIGURATION_DIRECTORY, layout.code], destination);
+  const whole = new Set([...former.filter((path) => path.endsWith('/')), ...made, manifestOf(layout)]);
+  remove(
+    former.filter((path) => !whole.has(path)),
+    destination,
+  );
+  writeManifest(join(destination, manifestOf(layout)), [...whole]);
+  if (destination === '/') {
+    tell('systemd-sysusers', [join(layout.users, 'sojourn.conf')]);
+    tell('systemd-tmpfiles', ['--create', join(layout.stateDirectories, 'sojourn.conf')]);
+    reloadUnits();
+  }
+  return [
+    `installed ${made.length} files and directories: ${layout.code}, ${join(layout.commands, 'sojourn')}, units in ${layout.units}`,
+    `next: write ${CONFIGURATION_DIRECTORY}/ha.yaml (root:sojourn-ha, mode 0640; examples in ${layout.documents}/examples),`,
+    '      then: systemctl enable --now sojourn-ha',
+    ...(former.length > 0 ? ["daemons that run go on with the former version: systemctl try-restart 'sojourn-*'"] : []),
+  ].join('\n');
+}
+
+/** Takes away what `install` put in place, and nothing else: configuration and state stay. */
+export function uninstall(options: { readonly prefix: string | undefined; readonly destdir: string }): string {
+  const destination = resolve(options.destdir);
+  const layout = layoutOf(options.prefix ?? installedPrefix(destination) ?? '/usr/local');
+  const manifest = readManifest(join(destination, manifestOf(layout)));
+  if (manifest === undefined) {
+    const message = `no installation below ${layout.prefix}: there is no ${manifestOf(layout)}`;
+    throw new InstallationRefused(`${message} (give --prefix; a Debian package goes with: apt remove sojourn)`);
+  }
+  if (destination === '/' && isSystemdRunning()) {
+    const units = manifest.filter((path) => path.startsWith(layout.units) && path.endsWith('.service'));
+    tell('systemctl', ['disable', '--now', '--quiet', ...units.map((path) => path.slice(layout.units.length + 1))]);
+  }
+  remove(manifest, destination);
+  if (destination === '/') reloadUnits();
+  return `removed; ${CONFIGURATION_DIRECTORY}, /var/lib/sojourn and the users sojourn-* are left`;
+}
+
+/** `/usr/local`, where this runs from `/usr/local/lib/sojourn` below `destination`. */
+function installedPrefix(destination: string): string | undefined {
+  const here = realpathSync(HERE);
+  const [, prefix] = /^(.*)\/lib\/sojourn$/.exec(here) ?? [];
+  if (prefix === undefined || !existsSync(join(here, 'manifest'))) return undefined;
+  return join('/', relative(destination, prefix));
+}
+
+function isSystemdRunning(): boolean {
+  return existsSync('/run/systemd/system');
+}
+
+function reloadUnits(): void {
+  if (isSystemdRunning()) tell('systemctl', ['daemon-reload']);
+}
+
+/** What it has to say goes to the operator; without the program there is nobody to tell. */
+function tell(program: string, parameters: readonly string[]): void {
+  spawnSync(program, parameters, { stdio: ['ignore', 'inherit', 'inherit'] });
+}

@@ -1,0 +1,134 @@
+/**
+ * A process in one namespace that talks to a direction coordinator as a node does: real sockets, real handshakes, no data. One JSON object in its argument,
+ * one command a line on standard input, one JSON object a line on standard output.
+ */
+import { createInterface } from 'node:readline';
+import { fromHex } from '#base/bytes.ts';
+import { parseIpAddress } from '#base/ip.ts';
+import { keyPairOf } from '#crypto/primitives.ts';
+import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { SessionListener } from '#engine/ntmobile/common/session-listener.ts';
+import { Sessions } from '#engine/ntmobile/common/sessions.ts';
+import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import { DatagramSockets } from '#host/datagram-sockets.ts';
+import { createClock } from '#host/process/clock.ts';
+import { randomBytes } from '#host/process/random.ts';
+import { HandshakeUse, suiteBit } from '#wire/ntmobile-datagram.ts';
+import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
+import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
+
+export interface ClientOptions {
+  /** Hexadecimal digits. */
+  readonly privateKey: string;
+  readonly credential: string;
+  readonly coordinatorKey: string;
+  readonly local: string;
+  readonly coordinator: string;
+  readonly port: number;
+  readonly secondPort: number;
+}
+
+const clock = createClock();
+const options: ClientOptions = JSON.parse(process.argv[2] ?? '');
+const local = parseIpAddress(options.local);
+const remote = parseIpAddress(options.coordinator);
+if (local === undefined || remote === undefined) throw new Error('addresses');
+const sockets = await DatagramSockets.open([{ address: local, port: 7890 }]);
+const way = (remotePort: number): Way => ({ local, localPort: 7890, remote, remotePort, relayIndex: 0 });
+
+function say(value: Readonly<Record<string, unknown>>): void {
+  process.stdout.write(`${JSON.stringify(value)}\n`);
+}
+
+/** What the tests look at. */
+function told({ type, status, options: given }: NtmobileMessage) {
+  const observed = findNtmobileOption(given, 'observed-endpoint')?.endpoint;
+  return {
+    ...{ type, status, observed: observed === undefined ? undefined : `${observed.address} ${observed.port}` },
+    name: findNtmobileOption(given, 'name')?.name,
+    virtualIpv6: findNtmobileOption(given, 'virtual-ipv6')?.address,
+  };
+}
+
+class Client implements SessionListener<string> {
+  readonly sessions = new Sessions<string>(
+    {
+      ...{ own: keyPairOf(fromHex(options.privateKey)), random: randomBytes, suites: suiteBit(1) },
+      credential: () => fromHex(options.credential),
+    },
+    this,
+  );
+  session: Session | undefined;
+
+  send(to: Way, datagram: Uint8Array): void {
+    sockets.send({ kind: 'datagram', ...to }, datagram);
+  }
+  judge(): readonly NtmobileOption[] {
+    return [];
+  }
+  established(_now: unknown, session: Session): void {
+    this.session = session;
+    say({ established: true });
+  }
+  request(_now: unknown, _session: Session, message: NtmobileMessage): NtmobileMessage {
+    say({ asked: told(message) });
+    const path = message.options.filter(({ type }) => type === 'path-id');
+    const answer = { type: 'route-direction-confirmation', answer: true, status: 0 } as const;
+    return { ...answer, transaction: message.transaction, options: path };
+  }
+  answered(_now: unknown, _session: Session, purpose: string, answer: NtmobileMessage | undefined): void {
+    say({ purpose, answer: answer === undefined ? null : told(answer) });
+  }
+  ended(): void {
+    say({ ended: true });
+  }
+}
+
+const client = new Client();
+const { sessions } = client;
+sessions.clock(clock.offsetMs());
+
+function arm(): void {
+  clock.wakeAt(sessions.deadline(), () => {
+    sessions.tick(clock.now());
+    arm();
+  });
+}
+
+sockets.onPunt(({ path, packet }) => {
+  if (path.kind === 'datagram') sessions.receive(clock.now(), path, packet);
+  arm();
+});
+
+function ask(command: string, argument: string): void {
+  const { session } = client;
+  const now = clock.now();
+  if (command === 'connect') {
+    const to = { publicKey: fromHex(options.coordinatorKey), use: HandshakeUse.coordinator, pathId: new Uint8Array(8) };
+    sessions.connect(now, { ...to, way: way(options.port) });
+  } else if (session === undefined) say({ purpose: command, answer: null });
+  else if (command === 'register') {
+    sessions.request(
+      now,
+      session,
+      { type: 'registration-request', options: [{ type: 'lifetime', seconds: 600 }] },
+      command,
+    );
+  } else if (command === 'second') {
+    sessions.request(now, session, { type: 'address-request', options: [], way: way(options.secondPort) }, command);
+  } else if (command === 'direct') {
+    const given: readonly NtmobileOption[] = [
+      { type: 'path-id', pathId: randomBytes(8) },
+      { type: 'name', name: argument },
+    ];
+    sessions.request(now, session, { type: 'direction-request', options: given }, command);
+  }
+}
+
+for await (const line of createInterface(process.stdin)) {
+  const [command = '', argument = ''] = line.split(' ');
+  ask(command, argument);
+  arm();
+}
+clock.cancel();
+sockets[Symbol.dispose]();

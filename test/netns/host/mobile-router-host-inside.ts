@@ -1,0 +1,375 @@
+/**
+ * Runs inside the lab's namespaces, with the addon's path: what a mobile router's wishes make of the real kernel. Prints one line of JSON.
+ *
+ *     visited ── radvd ── eth0 ┐                 ┌ lan0 ── lan0p   2001:db8:500:0::/64, 198.51.100.128/28
+ *                              ┤  mobile router  ┤
+ *     home ───── radvd ── eth2 ┘                 └ lan1 ── lan1p   2001:db8:500:1::/64
+ *     later ──── radvd ── eth1: comes while the router runs
+ */
+import { createRequire } from 'node:module';
+import { ipv4, ipv6, isGlobalUnicast, type Prefix, parsePrefix } from '#base/ip.ts';
+import type { DesiredPart, NetworkInterface } from '#engine/contract.ts';
+import { type HomeSituation, wantedParts } from '#engine/mobile-ipv6/mobile-node/desired-state/policy-routing.ts';
+import { Movement } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
+import type { MobileRouterConfiguration, RouterHome } from '#engine/mobile-ipv6/mobile-router/configuration.ts';
+import { mobileRouterParts, ROUTER_RULE_PRIORITIES } from '#engine/mobile-ipv6/mobile-router/desired-state.ts';
+import { openKernel, ROUTING_PROTOCOL } from '#host/kernel/kernel.ts';
+import type { NetlinkSocket } from '#host/kernel/netlink-requests.ts';
+import { createClock } from '#host/process/clock.ts';
+import { LAB_DIRECTORY, requireLab } from '#lab/enter.ts';
+import { advertiseRouter } from '#lab/services.ts';
+import { attempt, ipBatch, run, waitFor } from '#lab/shell.ts';
+import { FakePlane } from '#runtime/fakes/plane.ts';
+import { Reconciler } from '#runtime/reconciler.ts';
+
+requireLab();
+const [addonPath = '', kind = 'all'] = process.argv.slice(2);
+const { Netlink }: { readonly Netlink: new () => NetlinkSocket } = createRequire(import.meta.url)(addonPath);
+
+function prefix(text: string): Prefix {
+  const parsed = parsePrefix(text);
+  if (parsed === undefined) throw new Error(text);
+  return parsed;
+}
+
+const HOME_AGENT = '2001:db8:100::1';
+
+const HOME: RouterHome = {
+  name: 'home',
+  homeAgent: { addresses: [ipv6('2001:db8:100::1')] },
+  homeAgentAddress: ipv6('2001:db8:100::1'),
+  homeAddress: ipv6('2001:db8:100::20'),
+  homePrefix: prefix('2001:db8:100::/64'),
+  ipv4HomeAddress: ipv4('192.0.2.20'),
+  ipv4HomeLink: { prefixLength: 24, gateway: ipv4('192.0.2.1') },
+  virtualHomeNetwork: false,
+  identifier: 'mr@example.net',
+  securityAssociation: undefined,
+  mobileNetworkPrefixes: [prefix('2001:db8:500::/56'), prefix('198.51.100.128/28')],
+  registrationModes: ['explicit'],
+};
+
+const CONFIGURATION: MobileRouterConfiguration = {
+  forwarding: kind === 'by-interface' ? 'by-interface' : 'everywhere',
+  homes: [HOME],
+  mobileNetworks: [
+    {
+      device: 'lan0',
+      addresses: [
+        { address: ipv6('2001:db8:500::1'), prefixLength: 64 },
+        { address: ipv4('198.51.100.129'), prefixLength: 28 },
+      ],
+    },
+    { device: 'lan1', addresses: [{ address: ipv6('2001:db8:500:1::1'), prefixLength: 64 }] },
+  ],
+  interfaces: [{ match: 'tun*', preference: -1 }],
+  optimistic: true,
+  preferIpv4: false,
+  forceUdp: false,
+  natKeepaliveSeconds: 110,
+  lifetimeSeconds: 600,
+  udpPort: 4191,
+  mark: 0x534a,
+  table: 5000,
+  rulePriority: 1000,
+  defaultRoute: true,
+  tunnelMtu: { ipip: 1460, udp: 1472 },
+};
+
+async function sysctl(path: string): Promise<string> {
+  return (await run(['cat', `/proc/sys/net/${path}`])).trim();
+}
+
+/** Which of the interfaces are members of all-routers. */
+async function members(...devices: readonly string[]): Promise<readonly string[]> {
+  const told = devices.map(
+    async (device) => [device, await run(['ip', '-6', 'maddr', 'show', 'dev', device])] as const,
+  );
+  return (await Promise.all(told)).filter(([, text]) => /\bff02::2$/m.test(text)).map(([device]) => device);
+}
+
+async function addressesOf(device: string): Promise<readonly string[]> {
+  const text = await run(['ip', '-oneline', 'address', 'show', 'dev', device, 'scope', 'global']);
+  return [...text.matchAll(/ inet6? (\S+)/g)].map(([, address = '']) => address);
+}
+
+/** The ways of radvd's router: its default route and the address from its prefix. */
+async function heard(device: string): Promise<readonly string[]> {
+  const routes = await run(['ip', '-6', 'route', 'show', 'default', 'proto', 'ra', 'dev', device]);
+  const addresses = await run(['ip', '-6', '-oneline', 'address', 'show', 'dev', device, 'scope', 'global', 'dynamic']);
+  return [/^default via fe80/m.test(routes) ? 'default' : '', / inet6 (2001:db8:[\da-f]+):/.exec(addresses)?.[1] ?? ''];
+}
+
+async function settings(): Promise<readonly string[]> {
+  const script =
+    'grep -H . /proc/sys/net/ipv[46]/conf/*/forwarding /proc/sys/net/ipv6/conf/*/accept_ra $(ls /proc/sys/net/ipv6/conf/*/force_forwarding 2>/dev/null)';
+  return (await run(['sh', '-c', script])).trim().split('\n');
+}
+
+/** Where the kernel sends such a packet: a device, `local`, or `nowhere`. `inward`: the interface that it comes in by; undefined: our own. */
+async function way(from: string, to: string, inward?: string, mark?: number): Promise<string> {
+  const family = to.includes(':') ? '-6' : '-4';
+  const options = [
+    ...(inward === undefined ? [] : ['iif', inward]),
+    ...(mark === undefined ? [] : ['mark', `${mark}`]),
+  ];
+  const { stdout, stderr } = await attempt(['ip', family, '-oneline', 'route', 'get', to, 'from', from, ...options]);
+  if (/^local |^broadcast /.test(stdout)) return 'local';
+  if (/^(blackhole|unreachable|prohibit) /.test(stdout) || stdout === '') {
+    return /Invalid argument|unreachable|No route to host|error -22/.test(stdout + stderr)
+      ? 'nowhere'
+      : `${stdout}${stderr}`;
+  }
+  return / dev (\S+)/.exec(stdout)?.[1] ?? stdout;
+}
+
+const LAN_HOST = '2001:db8:500::a';
+const LAN_HOST_V4 = '198.51.100.130';
+const FAR = '2001:db8:f::80';
+const FAR_V4 = '203.0.113.200';
+const STRANGER = '2001:db8:bad::1';
+const STRANGER_V4 = '198.51.100.77';
+
+interface Question {
+  readonly name: string;
+  readonly from: string;
+  readonly to: string;
+  readonly inward?: string;
+}
+
+/** Each kind of packet, by what happens to it. The router's care-of address is `careOf`. */
+function questions(careOf: string): readonly Question[] {
+  return [
+    { name: 'lan out', from: LAN_HOST, to: FAR, inward: 'lan0' },
+    { name: 'lan out v4', from: LAN_HOST_V4, to: FAR_V4, inward: 'lan0' },
+    { name: 'second lan out', from: '2001:db8:500:1::a', to: FAR, inward: 'lan1' },
+    { name: 'lan to lan', from: LAN_HOST, to: '2001:db8:500:1::a', inward: 'lan0' },
+    { name: 'lan to no lan', from: LAN_HOST, to: '2001:db8:500:7::a', inward: 'lan0' },
+    { name: 'lan to visited neighbour', from: LAN_HOST, to: '2001:db8:a::1', inward: 'lan0' },
+    { name: 'lan to visited neighbour v4', from: LAN_HOST_V4, to: '203.0.113.1', inward: 'lan0' },
+    { name: 'lan to router', from: LAN_HOST, to: '2001:db8:500::1', inward: 'lan0' },
+    { name: 'lan to home address', from: LAN_HOST, to: '2001:db8:100::20', inward: 'lan0' },
+    { name: 'lan asks for an address', from: '0.0.0.0', to: '255.255.255.255', inward: 'lan0' },
+    { name: 'lan foreign source', from: STRANGER, to: FAR, inward: 'lan0' },
+    { name: 'lan claims own lan address', from: '2001:db8:500::1', to: FAR, inward: 'lan0' },
+    { name: 'lan claims home address', from: '2001:db8:100::20', to: FAR, inward: 'lan0' },
+    { name: 'lan claims care-of address', from: careOf, to: FAR, inward: 'lan0' },
+    { name: 'tunnel in', from: FAR, to: LAN_HOST, inward: 'tun9' },
+    { name: 'tunnel in v4', from: FAR_V4, to: LAN_HOST_V4, inward: 'tun9' },
+    { name: 'tunnel in for no lan', from: FAR, to: '2001:db8:500:7::a', inward: 'tun9' },
+    { name: 'tunnel in from own prefix', from: LAN_HOST, to: '2001:db8:500:1::a', inward: 'tun9' },
+    { name: 'visited in', from: FAR, to: LAN_HOST, inward: 'eth0' },
+    { name: 'visited in v4', from: FAR_V4, to: LAN_HOST_V4, inward: 'eth0' },
+    { name: 'visited claims prefix', from: LAN_HOST, to: FAR, inward: 'eth0' },
+    { name: 'visited claims home address', from: '2001:db8:100::20', to: FAR, inward: 'eth0' },
+    { name: 'visited in transit', from: STRANGER, to: FAR, inward: 'eth0' },
+    { name: 'visited in transit v4', from: STRANGER_V4, to: FAR_V4, inward: 'eth0' },
+    { name: 'home link in', from: FAR, to: LAN_HOST, inward: 'eth2' },
+    { name: 'home link in v4', from: FAR_V4, to: LAN_HOST_V4, inward: 'eth2' },
+    { name: 'home link claims prefix', from: LAN_HOST, to: '2001:db8:500:1::a', inward: 'eth2' },
+    { name: 'own to lan', from: '2001:db8:100::20', to: LAN_HOST },
+    { name: 'own care-of to lan', from: careOf, to: LAN_HOST },
+    { name: 'own lan address out', from: '2001:db8:500::1', to: FAR },
+    { name: 'own lan address out v4', from: '198.51.100.129', to: FAR_V4 },
+    { name: 'own care-of out', from: careOf, to: FAR },
+    { name: 'own home address out', from: '2001:db8:100::20', to: FAR },
+  ];
+}
+
+async function ways(careOf: string): Promise<Readonly<Record<string, string>>> {
+  const asked = questions(careOf).map(
+    async ({ name, from, to, inward }) => [name, await way(from, to, inward)] as const,
+  );
+  return Object.fromEntries(await Promise.all(asked));
+}
+
+// --- the links ---
+
+/** A router of a link: forwards, and advertises. */
+async function router(namespace: string, device: string, network: string): Promise<void> {
+  await ipBatch([`netns add ${namespace}`, `link add ${device} type veth peer name p netns ${namespace}`]);
+  await ipBatch([`address add ${network}::1/64 dev p nodad`, 'link set p up'], { namespace });
+  await run(['sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/forwarding'], { namespace });
+  await advertiseRouter({ namespace, interface: 'p', logDirectory: LAB_DIRECTORY }, network, false);
+}
+
+const lans = ['lan0', 'lan1'];
+await ipBatch([
+  'link add tun9 type veth peer name tun9p',
+  'link set tun9p up',
+  'link set tun9 up',
+  ...lans.flatMap((lan) => [
+    `link add ${lan} type veth peer name ${lan}p`,
+    `link set ${lan}p up`,
+    `link set ${lan} up`,
+  ]),
+]);
+await run(['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter']);
+await router('visited', 'eth0', '2001:db8:a');
+await router('home', 'eth2', '2001:db8:100');
+await ipBatch(['link set eth0 up', 'address add 203.0.113.5/26 dev eth0', 'route add default via 203.0.113.1']);
+// Wider than a prefix of ours, and no way to it.
+await ipBatch(['route add 2001:db8:400::/38 via fe80::1 dev eth0', 'route add 198.51.100.0/24 via 203.0.113.1']);
+await waitFor(async () => (await heard('eth0'))[1] === '2001:db8:a', { timeoutMs: 20_000, what: 'autoconfiguration' });
+const untouched = await settings();
+
+// --- the router ---
+
+const clock = createClock();
+const kernel = openKernel({
+  netlink: new Netlink(),
+  clock,
+  protocol: ROUTING_PROTOCOL['mobile-router'],
+  device: 'tun9',
+  sysctlFile: '/run/sojourn/test-sysctl.json',
+});
+const refusals: string[] = [];
+const reconciler = new Reconciler(kernel, new FakePlane(), (what, error) => refusals.push(`${what}: ${error.message}`));
+kernel.onDisturbed(() => reconciler.disturbed(clock.now()));
+const movement = new Movement(CONFIGURATION.interfaces, new Set([HOME.homeAddress, ipv4('192.0.2.20')]), {
+  devices: new Set(lans),
+  prefixes: HOME.mobileNetworkPrefixes,
+});
+/** How often an egress interface was without the router that it had. */
+let routersLost = 0;
+kernel.onNetwork((interfaces) => {
+  const routed = (links: readonly NetworkInterface[]): readonly string[] =>
+    links
+      .filter(({ running, routers }) => running && routers.some(({ family }) => family === 6))
+      .map(({ name }) => name);
+  const now = new Set(routed(interfaces));
+  if (routed(movement.interfaces).some((name) => !now.has(name))) routersLost += 1;
+  movement.update(clock.now(), interfaces);
+});
+const standing = new Set<string>();
+
+/** One step of the router's engine, as far as its host is concerned. */
+function step(situations: readonly HomeSituation[]): void {
+  const node = { ...CONFIGURATION, rulePriority: CONFIGURATION.rulePriority + ROUTER_RULE_PRIORITIES };
+  const addresses = movement.egress
+    .flatMap((link) => link.addresses.map(({ address }) => address))
+    .filter(isGlobalUnicast);
+  const parts: ReadonlyMap<string, DesiredPart> = new Map([
+    ...mobileRouterParts(CONFIGURATION, situations, movement.egress),
+    ...wantedParts(situations, [...new Set(addresses)], node),
+  ]);
+  for (const [key, part] of parts) reconciler.want(key, part);
+  for (const key of standing) if (!parts.has(key)) reconciler.want(key, undefined);
+  standing.clear();
+  for (const key of parts.keys()) standing.add(key);
+  reconciler.make(clock.now());
+  reconciler.break(clock.now());
+}
+
+const careOf = await waitFor(
+  () => movement.candidates(clock.now()).find(({ family, device }) => family === 6 && device === 'eth0'),
+  { timeoutMs: 20_000, what: 'a care-of address' },
+);
+const away: HomeSituation = {
+  home: HOME,
+  ipv4HomeAddress: ipv4('192.0.2.20'),
+  mobileNetworkPrefixes: HOME.mobileNetworkPrefixes,
+  tunnel: { encapsulation: 'ipip', careOf, remote: ipv6('2001:db8:100::1'), remotePort: 0 },
+  careOf,
+  silent: false,
+  homeLink: undefined,
+};
+
+step([away]);
+await waitFor(async () => !(await run(['ip', '-6', 'address', 'show', 'tentative'])).includes('lan'), {
+  timeoutMs: 20_000,
+  what: 'duplicate address detection in the mobile networks',
+});
+const awayState = {
+  ways: await ways(careOf.address),
+  control: await way(careOf.address, HOME_AGENT, undefined, CONFIGURATION.mark),
+  heard: await heard('eth0'),
+  forwarding: await sysctl('ipv6/conf/all/forwarding'),
+  allRouters: await members('eth0', ...lans),
+};
+
+await ipBatch(['link set lan1 down']);
+const lanDown = await ways(careOf.address);
+await ipBatch(['link set lan1 up']);
+// The kernel took the address with the interface's being up.
+await waitFor(async () => (await addressesOf('lan1')).length > 0, {
+  timeoutMs: 20_000,
+  what: 'the network to come back',
+});
+step([{ ...away, silent: true }]);
+const silent = await ways(careOf.address);
+step([{ ...away, mobileNetworkPrefixes: [], tunnel: undefined, careOf: undefined }]);
+const detached = await ways(careOf.address);
+step([]);
+const givenUp = { ways: await ways(careOf.address), addresses: await addressesOf('lan0') };
+step([away]);
+
+// An interface that comes later: heard as a host's from its first moment.
+await router('later', 'eth1', '2001:db8:b');
+await ipBatch(['link set eth1 up']);
+await waitFor(async () => (await heard('eth1'))[1] === '2001:db8:b', {
+  timeoutMs: 20_000,
+  what: 'the later interface',
+});
+const fresh = { heard: await heard('eth1'), allRouters: await members('eth1') };
+await waitFor(() => movement.egress.some(({ name }) => name === 'eth1'), { timeoutMs: 5000, what: 'eth1 to be told' });
+step([away]);
+const later = {
+  heard: await heard('eth1'),
+  allRouters: await members('eth1'),
+  transit: await way(STRANGER, FAR, 'eth1'),
+};
+
+// At home by another interface, while the visited link stays.
+await ipBatch(['link set eth2 up']);
+await waitFor(() => movement.homeLink(clock.now(), HOME.homePrefix), { timeoutMs: 20_000, what: 'the home link' });
+await waitFor(() => movement.egress.some(({ name, routers }) => name === 'eth2' && routers.length > 0), {
+  timeoutMs: 20_000,
+  what: 'the home link’s router',
+});
+const routersLostAway = routersLost;
+step([
+  {
+    ...away,
+    mobileNetworkPrefixes: [],
+    tunnel: undefined,
+    careOf: undefined,
+    homeLink: { device: 'eth2', noDad: true },
+  },
+]);
+const home = {
+  ways: await ways(careOf.address),
+  heard: [await heard('eth0'), await heard('eth2')],
+  allRouters: await members('eth0', 'eth2'),
+};
+step([away]);
+const awayAgain = { ways: await ways(careOf.address), heard: await heard('eth2'), allRouters: await members('eth2') };
+
+reconciler.clear(clock.now());
+kernel.close();
+const after = {
+  heard: [await heard('eth0'), await heard('eth2')],
+  rules: (await run(['ip', '-6', 'rule'])) + (await run(['ip', '-4', 'rule'])),
+  addresses: await addressesOf('lan0'),
+  // Those of interfaces that came later have nothing to be compared with.
+  settings: (await settings()).filter((line) => !line.includes('/eth1/')),
+};
+console.log(
+  JSON.stringify({
+    settings: untouched,
+    away: awayState,
+    lanDown,
+    silent,
+    detached,
+    givenUp,
+    fresh,
+    later,
+    home,
+    awayAgain,
+    after,
+    routersLostAway,
+    routersLost,
+    refusals,
+  }),
+);
+process.exit();

@@ -1,0 +1,190 @@
+/** A mobile router's wishes in the real kernel: where each kind of packet would go. What the script inside does is told in its head. */
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+
+const root = join(import.meta.dirname, '../../..');
+const enter = join(root, 'lab/enter.ts');
+const inside = join(import.meta.dirname, 'mobile-router-host-inside.ts');
+
+type Ways = Readonly<Record<string, string>>;
+/** The default route of router advertisements, and the network of the address that came with it. */
+type Heard = readonly [string, string];
+
+interface Observed {
+  readonly settings: readonly string[];
+  readonly away: {
+    readonly ways: Ways;
+    readonly control: string;
+    readonly heard: Heard;
+    readonly forwarding: string;
+    readonly allRouters: readonly string[];
+  };
+  readonly lanDown: Ways;
+  readonly silent: Ways;
+  readonly detached: Ways;
+  readonly givenUp: { readonly ways: Ways; readonly addresses: readonly string[] };
+  readonly fresh: { readonly heard: Heard; readonly allRouters: readonly string[] };
+  readonly later: { readonly heard: Heard; readonly allRouters: readonly string[]; readonly transit: string };
+  readonly home: { readonly ways: Ways; readonly heard: readonly Heard[]; readonly allRouters: readonly string[] };
+  readonly awayAgain: { readonly ways: Ways; readonly heard: Heard; readonly allRouters: readonly string[] };
+  readonly after: {
+    readonly heard: readonly Heard[];
+    readonly rules: string;
+    readonly addresses: readonly string[];
+    readonly settings: readonly string[];
+  };
+  readonly routersLost: number;
+  readonly refusals: readonly string[];
+}
+
+/** `tun9` is the tunnel; a source that is nobody's goes there too, for the plane to drop and count. */
+const AWAY: Ways = {
+  'lan out': 'tun9',
+  'lan out v4': 'tun9',
+  'second lan out': 'tun9',
+  'lan to lan': 'lan1',
+  'lan to no lan': 'nowhere',
+  'lan to visited neighbour': 'tun9',
+  'lan to visited neighbour v4': 'tun9',
+  'lan to router': 'local',
+  'lan to home address': 'local',
+  'lan asks for an address': 'local',
+  'lan foreign source': 'tun9',
+  'lan claims own lan address': 'nowhere',
+  'lan claims home address': 'nowhere',
+  'lan claims care-of address': 'tun9',
+  'tunnel in': 'lan0',
+  'tunnel in v4': 'lan0',
+  'tunnel in for no lan': 'nowhere',
+  'tunnel in from own prefix': 'nowhere',
+  'visited in': 'nowhere',
+  'visited in v4': 'nowhere',
+  'visited claims prefix': 'nowhere',
+  'visited claims home address': 'nowhere',
+  'visited in transit': 'nowhere',
+  'visited in transit v4': 'nowhere',
+  'home link in': 'nowhere',
+  'home link in v4': 'nowhere',
+  'home link claims prefix': 'nowhere',
+  'own to lan': 'lan0',
+  'own care-of to lan': 'lan0',
+  'own lan address out': 'tun9',
+  'own lan address out v4': 'tun9',
+  'own care-of out': 'eth0',
+  'own home address out': 'tun9',
+};
+
+const AT_HOME: Ways = {
+  ...AWAY,
+  'lan out': 'eth2',
+  'lan out v4': 'eth2',
+  'second lan out': 'eth2',
+  'lan to visited neighbour': 'eth2',
+  'lan to visited neighbour v4': 'eth2',
+  // Strict reverse path filtering: nothing is to come by a tunnel now.
+  'tunnel in v4': 'nowhere',
+  'home link in': 'lan0',
+  'home link in v4': 'lan0',
+  'own lan address out': 'eth2',
+  'own lan address out v4': 'eth2',
+  'own home address out': expect.any(String),
+};
+
+/** All kernels forward by all or none; Linux 6.17 and later by interface too. */
+const KINDS = [
+  { kind: 'all or none', argument: 'all', forwarding: '1' },
+  ...(existsSync('/proc/sys/net/ipv6/conf/all/force_forwarding')
+    ? [{ kind: 'interface', argument: 'by-interface', forwarding: '0' }]
+    : []),
+];
+
+describe.each(KINDS)('where the kernel forwards by $kind', ({ argument, forwarding }) => {
+  let observed: Observed;
+  beforeAll(() => {
+    const build = join(root, 'native/build');
+    const addon = readdirSync(build).find((name) => name.endsWith('.node'));
+    if (addon === undefined) throw new Error('the addon is not built: npm run build');
+    const argv = [enter, '--', process.execPath, inside, join(build, addon), argument];
+    observed = JSON.parse(execFileSync(process.execPath, argv, { encoding: 'utf8', cwd: root }));
+  }, 120_000);
+
+  describe('the packets of a mobile network', () => {
+    it('go through the tunnel while away, and in no other way', () => {
+      expect(observed.away.ways).toEqual(AWAY);
+      expect(observed.refusals).toEqual([]);
+    });
+
+    it('do not take the router’s own control and tunnel packets with them', () => {
+      expect(observed.away.control).toBe('eth0');
+    });
+
+    it('do not go round when a network of theirs is down', () => {
+      expect(observed.lanDown).toEqual({ ...AWAY, 'lan to lan': 'nowhere' });
+    });
+
+    it('do not leave otherwise while the home agent is silent', () => {
+      expect(observed.silent).toEqual(AWAY);
+    });
+
+    it('do not leave otherwise while there is neither care-of address nor tunnel', () => {
+      expect(observed.detached).toEqual(AWAY);
+    });
+
+    it('NEMO-MR-2-1-1-4-013 go neither in nor out once the registration was given up, and the addresses of the networks are gone', () => {
+      const { ways, addresses } = observed.givenUp;
+      const leading = Object.entries(ways).filter(([, way]) => way !== 'nowhere');
+      expect(Object.fromEntries(leading)).toEqual({
+        'lan asks for an address': 'local',
+        // For the plane to drop: no tunnel has their sources.
+        'lan foreign source': 'tun9',
+        'lan claims care-of address': 'tun9',
+        'own care-of out': 'eth0',
+        // Nobody has the address then.
+        'own home address out': 'eth0',
+      });
+      expect(addresses).toEqual([]);
+    });
+
+    it('NEMO-MR-4-1-1-2-004, NEMO-MR-4-1-2-2-007 come and go by the home link at home, whatever other link the host is on', () => {
+      expect(observed.home.ways).toEqual(AT_HOME);
+    });
+
+    it('go through the tunnel again after home', () => {
+      expect(observed.awayAgain.ways).toEqual(AWAY);
+    });
+  });
+
+  describe('the egress interfaces', () => {
+    it('keep the routes and addresses of router advertisements when forwarding begins, and when it ends', () => {
+      const { away, home, after, routersLost } = observed;
+      expect(away.forwarding).toBe(forwarding);
+      expect(away.heard).toEqual(['default', '2001:db8:a']);
+      expect(home.heard).toEqual([
+        ['default', '2001:db8:a'],
+        ['default', '2001:db8:100'],
+      ]);
+      expect(after.heard).toEqual(home.heard);
+      expect(routersLost).toBe(0);
+    });
+
+    it('are members of all-routers on the home link only', () => {
+      expect(observed.away.allRouters).toEqual(['lan0', 'lan1']);
+      expect(observed.home.allRouters).toEqual(['eth2']);
+      expect(observed.awayAgain.allRouters).toEqual([]);
+    });
+
+    it('are hosts’ from their first moment where they come later', () => {
+      expect(observed.fresh).toEqual({ heard: ['default', '2001:db8:b'], allRouters: [] });
+      expect(observed.later).toEqual({ heard: ['default', '2001:db8:b'], allRouters: [], transit: 'nowhere' });
+    });
+  });
+
+  it('leaves the host as it was', () => {
+    const { after, settings } = observed;
+    expect(after.settings).toEqual(settings);
+    expect(after.addresses).toEqual([]);
+    expect(after.rules.match(/^\d+/gm)).toEqual(['0', '32766', '0', '32766', '32767']);
+  });
+});

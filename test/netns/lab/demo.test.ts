@@ -1,0 +1,97 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { describe, expect, test } from 'vitest';
+import { attempt, waitFor } from '#lab/shell.ts';
+import { AS_NOBODY, commandLines } from '#test/netns/helpers/processes.ts';
+
+/** `npm run demo`, in labs inside the tests' own: what it promises, and that it can fail. */
+
+const LAB = new URL('../../../lab/', import.meta.url).pathname;
+const DEMO = [process.execPath, `${LAB}enter.ts`, '--', process.execPath, `${LAB}demo.ts`];
+
+/** A demo that goes on until it ends or is ended. */
+function begin(...argv: readonly string[]) {
+  const child = spawn(DEMO[0] ?? '', [...DEMO.slice(1), ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const said: string[] = [];
+  for (const stream of [child.stdout, child.stderr]) createInterface(stream).on('line', (line) => said.push(line));
+  const heard = async (text: string): Promise<void> => {
+    await waitFor(() => said.some((line) => line.includes(text)), {
+      timeoutMs: 60_000,
+      what: `the demo to say '${text}'`,
+    });
+  };
+  return { child, said, heard };
+}
+
+describe('npm run demo', () => {
+  test('--help names all; what is none is refused', async () => {
+    const help = await attempt([...DEMO, '--help']);
+    expect(help.code).toBe(0);
+    expect(help.stdout).toMatch(/^ +node .*default/m);
+    expect(help.stdout).toMatch(/^ +nemo .*mobile router/m);
+    expect(help.stdout).toMatch(/^ +ntmobile .*IPv6-only server/m);
+    expect((await attempt([...DEMO, 'neemo'])).code).toBe(64);
+  });
+
+  test.each(['node', 'nemo'])('%s: an ordinary user sees every handover, and no connection breaks', async (name) => {
+    const argv = [...AS_NOBODY, ...DEMO, name, '--stay', '0', '--json'];
+    const { stdout, stderr, code } = await attempt(argv, { timeoutMs: 120_000 });
+    expect(code, stdout + stderr).toBe(0);
+    const report: unknown = JSON.parse(stdout);
+    expect(report).toMatchObject({
+      handovers: [
+        'IPv6',
+        'IPv4 public',
+        'NAT, port-restricted',
+        'NAT, symmetric',
+        'two NATs',
+        'dual stack',
+        'home link',
+      ].map((to) => ({ to, lost6: expect.any(Number), lost4: expect.any(Number), stall6Ms: expect.any(Number) })),
+      totals: { checksumsRight: true, resets: 0 },
+    });
+  });
+
+  test('ntmobile: by name, through translators, over moves of both; nothing virtual is seen outside UDP', async () => {
+    const { stdout, stderr, code } = await attempt([...DEMO, 'ntmobile', '--stay', '0', '--json'], {
+      timeoutMs: 240_000,
+    });
+    expect(code, stdout + stderr).toBe(0);
+    const report: unknown = JSON.parse(stdout);
+    const ways = ['relayed', 'direct', 'relayed', 'direct', 'direct', 'direct', 'relayed', 'direct'];
+    expect(report).toMatchObject({
+      steps: ways.map((way) => ({ way, flowed: true, stall6Ms: expect.any(Number), stall4Ms: expect.any(Number) })),
+      totals: { checksumsRight: true, resets: 0 },
+      links: expect.arrayContaining([expect.objectContaining({ link: 'mn eth0', leaked: 0, dropped: 0 })]),
+      teredo: expect.toSatisfy((teredo: object) => 'move' in teredo || 'obstacle' in teredo),
+    });
+  });
+
+  test('a download that breaks is a failure', async () => {
+    const { child, said, heard } = begin('nemo', '--stay', '0');
+    await heard('→ NAT, port-restricted');
+    const [curl] = [...commandLines()].find(([, line]) => line.startsWith('curl ')) ?? [];
+    expect(curl).toBeTypeOf('number');
+    process.kill(curl ?? 0, 'SIGKILL');
+    const [code] = await once(child, 'exit');
+    expect(code).toBe(1);
+    expect(said.join('\n')).toContain('demo: a download has ended');
+  });
+
+  test('Ctrl-C ends it, and leaves nothing', async () => {
+    const before = commandLines();
+    const { child, heard } = begin('nemo');
+    await heard('→ IPv4 public');
+    const during = [...commandLines().values()];
+    for (const program of ['curl', 'ping', 'radvd', 'dnsmasq', `${process.execPath} ${LAB}demo.ts`])
+      expect(during).toContainEqual(expect.stringContaining(program));
+    child.kill('SIGINT');
+    const [code] = await once(child, 'exit');
+    expect(code).toBe(130);
+    const left = (): readonly string[] =>
+      [...commandLines()].filter(([pid]) => !before.has(pid)).map(([, line]) => line);
+    await waitFor(() => left().length === 0, { timeoutMs: 5_000, what: 'everything to end' }).catch(() => undefined);
+    expect(left()).toEqual([]);
+  });
+});

@@ -1,0 +1,165 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { HOME } from '#lab/daemons.ts';
+import { createDigestedFile } from '#lab/demo/digested-file.ts';
+import { curl, Download } from '#lab/demo/download.ts';
+import { tcpResets } from '#lab/demo/tcp-resets.ts';
+import { LAB_DIRECTORY } from '#lab/enter.ts';
+import { ADDRESSES, type NetworkName } from '#lab/networks.ts';
+import { type Background, waitFor } from '#lab/shell.ts';
+import { hostState } from '#test/netns/helpers/host-state.ts';
+import { Journey } from '#test/netns/helpers/journey.ts';
+import { Leftovers } from '#test/netns/helpers/leftovers.ts';
+
+/** `kill -9` of either daemon in mid-transfer, its restart, and what is left on the hosts when both have ended. */
+
+const OCTETS_PER_SECOND = 4_000_000;
+const OCTETS = 12_000_000;
+
+let journey: Journey;
+let leftovers: Leftovers;
+
+beforeEach(async () => {
+  journey = await Journey.create({ networks: ['ar6', 'nat-prc', 'nat-sym', 'ds'] });
+  // A cable that was never plugged in has no state of its own yet; one that was pulled again has.
+  await journey.lab.move('mn', 'ds');
+  await journey.lab.waitForAddress('mn', 6);
+  await journey.lab.waitForAddress('mn', 4);
+  leftovers = await Leftovers.since(['home', 'mn']);
+});
+afterEach(async () => await journey?.close());
+
+/** Both hosts are as they were; the node is back in the network where it was before. */
+async function expectNothingLeft(): Promise<void> {
+  await journey.lab.move('mn', 'ds');
+  await journey.lab.waitForAddress('mn', 6);
+  await journey.lab.waitForAddress('mn', 4);
+  await leftovers.expectNone();
+}
+
+async function stopBoth(): Promise<void> {
+  expect(await journey.mobileNode.stop()).toBe(0);
+  expect(await journey.homeAgent.stop()).toBe(0);
+}
+
+interface Transfer {
+  readonly download: Download;
+  readonly server: Background;
+  readonly sha256: string;
+}
+
+/** A paced download by the node over one of its home addresses. */
+async function startTransfer(family: 4 | 6): Promise<Transfer> {
+  const { path, sha256 } = createDigestedFile(`${LAB_DIRECTORY}/file`, OCTETS);
+  const pace = String(OCTETS_PER_SECOND);
+  const server = journey.lab.spawn('cn', [process.execPath, 'lab/demo/file-server.ts', path, '80', pace]);
+  await server.ready('ready');
+  const host = family === 6 ? `[${ADDRESSES.correspondentIpv6}]` : ADDRESSES.correspondentIpv4;
+  const source = family === 6 ? HOME.address : HOME.ipv4Address;
+  const download = new Download('mn', curl(`http://${host}/file`, '--interface', source));
+  await moreThan(download, 0);
+  return { download, server, sha256 };
+}
+
+async function moreThan(download: Download, octets: number): Promise<void> {
+  await waitFor(() => download.octets > octets, { timeoutMs: 20_000, what: `more than ${octets} octets` });
+}
+
+async function expectWhole({ download, server, sha256 }: Transfer): Promise<void> {
+  server.kill('SIGUSR1');
+  const { exitCode, message, octets, ...result } = await download.result;
+  expect({ exitCode, message, octets }).toEqual({ exitCode: 0, message: '', octets: OCTETS });
+  expect(result.sha256).toBe(sha256);
+}
+
+describe('kill -9 of the home agent', () => {
+  test.each<readonly [NetworkName, 4 | 6]>([
+    ['ar6', 6],
+    ['nat-prc', 4],
+  ])('in %s: the flow goes on from the store, without a Binding Update', async (network, family) => {
+    await journey.start(network);
+    const resets = (await tcpResets('mn')) + (await tcpResets('cn'));
+    const transfer = await startTransfer(family);
+    const binding = await journey.binding();
+    const sent = await journey.count(journey.mobileNode, 'binding-update-sent');
+
+    await journey.homeAgent.kill();
+    const atCrash = transfer.download.octets;
+    await journey.homeAgent.start();
+    expect(await journey.binding()).toEqual(binding);
+    // More than what was on the way when it died.
+    await moreThan(transfer.download, atCrash + OCTETS_PER_SECOND / 2);
+    expect(await journey.count(journey.mobileNode, 'binding-update-sent')).toBe(sent);
+
+    // Sequence numbers and timestamps are in the store too: the next registration is neither stale nor refused.
+    await journey.moveTo('nat-sym');
+    expect(await journey.count(journey.homeAgent, 'registration-refused')).toBe(0);
+    await expectWhole(transfer);
+    expect((await tcpResets('mn')) + (await tcpResets('cn'))).toBe(resets);
+    await stopBoth();
+    await expectNothingLeft();
+  });
+});
+
+describe('kill -9 of the mobile node', () => {
+  test('restarted where it was: registered again, the flow goes on', async () => {
+    await journey.start('ar6');
+    const transfer = await startTransfer(6);
+    await journey.mobileNode.kill();
+    await journey.startMobileNode();
+    await journey.settled('ar6');
+    await moreThan(transfer.download, transfer.download.octets + OCTETS_PER_SECOND / 4);
+    await expectWhole(transfer);
+    await stopBoth();
+    await expectNothingLeft();
+  });
+
+  test('restarted elsewhere: no rule, route or address of the former place stays', async () => {
+    await journey.start('nat-prc');
+    await journey.mobileNode.kill();
+    await journey.lab.move('mn', 'ar6');
+    await journey.lab.waitForAddress('mn', 6);
+    await journey.startMobileNode();
+    await journey.settled('ar6');
+    const state = await hostState('mn');
+    expect(state.filter((line) => line.includes('192.168.3.'))).toEqual([]);
+    await stopBoth();
+    await expectNothingLeft();
+  });
+
+  test('killed at home, restarted away', async () => {
+    await journey.start('ar6');
+    await journey.moveTo('home');
+    await journey.mobileNode.kill();
+    await journey.lab.move('mn', 'nat-sym');
+    await journey.lab.waitForAddress('mn', 4);
+    await journey.startMobileNode();
+    await journey.settled('nat-sym');
+    await journey.lab.exec('cn', ['ping', '-n', '-c', '1', '-W', '2', HOME.address]);
+    await journey.lab.exec('cn', ['ping', '-n', '-c', '1', '-W', '2', HOME.ipv4Address]);
+    await stopBoth();
+    await expectNothingLeft();
+  });
+});
+
+describe('SIGTERM', () => {
+  test.each<NetworkName>(['home', 'ds', 'nat-sym'])('in %s: both hosts are as they were', async (network) => {
+    await journey.start(network);
+    await stopBoth();
+    await expectNothingLeft();
+  });
+
+  test('after kill -9 of both, --cleanup alone removes what they left', async () => {
+    await journey.start('ar6');
+    await journey.mobileNode.kill();
+    await journey.homeAgent.kill();
+    for (const [role, namespace] of [
+      ['ha', 'home'],
+      ['mn', 'mn'],
+    ] as const) {
+      const main = new URL(`../../../daemons/${role}/main.ts`, import.meta.url).pathname;
+      const configuration = `${LAB_DIRECTORY}/${role}.yaml`;
+      await journey.lab.exec(namespace, [process.execPath, main, '--config', configuration, '--cleanup']);
+    }
+    await expectNothingLeft();
+  });
+});

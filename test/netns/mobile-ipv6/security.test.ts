@@ -1,0 +1,253 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { encode, fromHex, hex } from '#base/bytes.ts';
+import { type Ipv4Address, type Ipv6Address, ipv4, ipv6 } from '#base/ip.ts';
+import { wall } from '#base/time.ts';
+import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
+import type { JsonObject } from '#engine/contract.ts';
+import {
+  buildBindingUpdate,
+  NO_ADDITIONS,
+  type UpdateContent,
+} from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
+import { DaemonProcess, HOME, mobileNodeConfiguration } from '#lab/daemons.ts';
+import { ADDRESSES } from '#lab/networks.ts';
+import { waitFor } from '#lab/shell.ts';
+import { Journey } from '#test/netns/helpers/journey.ts';
+import { dissect, octetsOf } from '#test/netns/helpers/tshark.ts';
+import { ipv4Codec } from '#wire/ipv4.ts';
+import { ipv6Codec } from '#wire/ipv6.ts';
+import { encodeUdp, PROTOCOL_UDP } from '#wire/udp.ts';
+
+/**
+ * What strangers try. Each attempt is counted by its reason, and the binding stays as it was.
+ *
+ *   mn (registered) ---- ar6 / nat-prc ---- core ---- home (HA)
+ *   thief (another key) ---- ar4 ----------- |
+ *                            cn (raw packets with any source) ----
+ */
+
+const AGENT6 = ipv6(ADDRESSES.homeAgentIpv6);
+const AGENT4 = ipv4(ADDRESSES.homeAgentIpv4);
+const STRANGER6 = ipv6(ADDRESSES.correspondentIpv6);
+const STRANGER4 = ipv4(ADDRESSES.correspondentIpv4);
+const CORRESPONDENT_OTHER = ipv6(ADDRESSES.correspondentOtherIpv6);
+/** In the home prefix, and nobody's. */
+const NOBODY = ipv6('2001:db8:100::77');
+const PORT = 4191;
+const ETHERNET = 14;
+const UPDATES = 'mip6.mhtype == 5';
+
+let journey: Journey;
+let untouched: JsonObject | undefined;
+let coreFile: string;
+
+beforeAll(async () => {
+  journey = await Journey.create({
+    networks: ['ar6', 'ar4', 'nat-prc'],
+    nodes: { mn: ['eth0'], thief: ['eth0'] },
+  });
+  coreFile = `${journey.lab.logDirectory}/core.pcap`;
+  await using _ = await journey.lab.capture('core', 'to-home', coreFile);
+  await journey.start('nat-prc');
+  await journey.moveTo('ar6');
+});
+afterAll(async () => await journey?.close());
+beforeEach(async () => {
+  untouched = await journey.binding();
+  expect(untouched).toBeDefined();
+});
+
+async function send(namespace: string, destination: string, packets: readonly string[]): Promise<void> {
+  const script = new URL('../helpers/send-raw.pl', import.meta.url).pathname;
+  await journey.lab.exec(namespace, ['perl', script, destination], { input: `${packets.join('\n')}\n` });
+}
+
+/** Runs `attack` and waits until the counter has grown by exactly `times`. */
+async function expectCounted(read: () => Promise<number>, times: number, attack: () => Promise<void>): Promise<void> {
+  const before = await read();
+  await attack();
+  await waitFor(async () => (await read()) >= before + times, { timeoutMs: 5_000, what: 'the attempt to be counted' });
+  expect(await read()).toBe(before + times);
+}
+
+const counted = (reason: string) => () => journey.count(journey.homeAgent, reason);
+const dropped = (name: string) => () => journey.planeCount(journey.homeAgent, name);
+
+async function expectUntouched(): Promise<void> {
+  expect(await journey.binding()).toEqual(untouched);
+  await journey.lab.exec('cn', ['ping', '-n', '-c', '1', '-W', '2', HOME.address]);
+  await journey.lab.exec('cn', ['ping', '-n', '-c', '1', '-W', '2', HOME.ipv4Address]);
+}
+
+function udpPacket(source: Ipv4Address, sourcePort: number, payload: Uint8Array): string {
+  const packet = encode(ipv4Codec, {
+    trafficClass: 0,
+    identification: 0,
+    dontFragment: true,
+    moreFragments: false,
+    fragmentOffset: 0,
+    timeToLive: 64,
+    protocol: PROTOCOL_UDP,
+    source,
+    destination: AGENT4,
+    options: new Uint8Array(0),
+    payload: encodeUdp(source, AGENT4, { sourcePort, destinationPort: PORT, payload }),
+  });
+  return hex(packet);
+}
+
+function ipv6Packet(source: Ipv6Address, destination: Ipv6Address, protocol: number, payload: Uint8Array): Uint8Array {
+  const fields = { trafficClass: 0, flowLabel: 0, hopLimit: 64, extensions: [] };
+  return encode(ipv6Codec, { ...fields, source, destination, protocol, payload });
+}
+
+/** An inner data packet: UDP (no service listens) from `source` to the correspondent. */
+function innerData(source: Ipv6Address): Uint8Array {
+  const datagram = { sourcePort: 9, destinationPort: 9, payload: new TextEncoder().encode('spoofed') };
+  return ipv6Packet(source, CORRESPONDENT_OTHER, PROTOCOL_UDP, encodeUdp(source, CORRESPONDENT_OTHER, datagram));
+}
+
+/** A Binding Update that is right but for what `changed` says. */
+function update(changed: Partial<UpdateContent>): Uint8Array {
+  return buildBindingUpdate({
+    homeAddress: ipv6(HOME.address),
+    careOfAddress: STRANGER6,
+    target: { address: AGENT6, outer: AGENT6 },
+    sequence: (Number(untouched?.['sequence']) + 1) & 0xffff,
+    lifetimeUnits: 100,
+    linkLocalCompatibility: false,
+    forceUdp: false,
+    ipv4HomeAddress: undefined,
+    identifier: 'mn@example.net',
+    timestamp: ntpTimestamp(wall(Date.now())),
+    securityAssociation: {
+      spi: 1000,
+      algorithm: 'hmac-sha256-128',
+      key: new TextEncoder().encode('not the key of the lab'),
+    },
+    udpPort: PORT,
+    additions: NO_ADDITIONS,
+    ...changed,
+  }).packet;
+}
+
+describe('a registration that is not the node’s own', () => {
+  test('another node with the right identifier and the wrong key is refused', async () => {
+    const { lab } = journey;
+    const security = { spi: 1000, key: 'text:not the key of the lab' };
+    const configuration = mobileNodeConfiguration({ security, daemon: { name: 'thief' } });
+    const thief = new DaemonProcess(lab, 'mn', 'thief', configuration, 'thief');
+    await lab.move('thief', 'ar4');
+    await lab.waitForAddress('thief', 4);
+    const before = await journey.count(journey.homeAgent, 'authentication-failed');
+    await thief.start();
+    await waitFor(async () => (await journey.count(journey.homeAgent, 'authentication-failed')) > before, {
+      timeoutMs: 10_000,
+      what: 'the wrong key to be counted',
+    });
+    await thief.kill();
+    await expectUntouched();
+  });
+
+  test('forged, over IPv6 and over UDP', async () => {
+    await expectCounted(counted('authentication-failed'), 1, () =>
+      send('cn', ADDRESSES.homeAgentIpv6, [hex(update({}))]),
+    );
+    const overUdp = update({ careOfAddress: STRANGER4, target: { address: AGENT6, outer: AGENT4 } });
+    await expectCounted(counted('authentication-failed'), 1, () =>
+      send('cn', ADDRESSES.homeAgentIpv4, [udpPacket(STRANGER4, PORT, overUdp)]),
+    );
+    await expectUntouched();
+  });
+
+  test('without authentication', async () => {
+    await expectCounted(counted('authentication-missing'), 1, () =>
+      send('cn', ADDRESSES.homeAgentIpv6, [hex(update({ securityAssociation: undefined, timestamp: undefined }))]),
+    );
+    await expectUntouched();
+  });
+
+  test('with an unknown security parameter index', async () => {
+    const key = new TextEncoder().encode('a key for the lab alone');
+    const securityAssociation = { spi: 2000, algorithm: 'hmac-sha256-128', key } as const;
+    await expectCounted(counted('no-security-association'), 1, () =>
+      send('cn', ADDRESSES.homeAgentIpv6, [hex(update({ securityAssociation }))]),
+    );
+    await expectUntouched();
+  });
+
+  test('replayed, over UDP from elsewhere and over IPv6 as it was', async () => {
+    const inUdp = await octetsOf(coreFile, `${UPDATES} && udp`, 'frame');
+    const overUdp = inUdp.map((frame) => udpPacket(STRANGER4, PORT, fromHex(frame).subarray(ETHERNET + 20 + 8)));
+    expect(overUdp.length).toBeGreaterThan(0);
+    const refused = counted('registration-refused');
+    await expectCounted(refused, overUdp.length, () => send('cn', ADDRESSES.homeAgentIpv4, overUdp));
+    await expectUntouched();
+
+    const frames = await octetsOf(coreFile, `${UPDATES} && !udp`, 'frame');
+    const native = frames.map((frame) => frame.slice(2 * ETHERNET));
+    expect(native.length).toBeGreaterThan(0);
+    await expectCounted(refused, native.length, () => send('cn', ADDRESSES.homeAgentIpv6, native));
+    await expectUntouched();
+  });
+});
+
+describe('data that is not the node’s own', () => {
+  /** Nothing of it came out on the correspondent's side. */
+  async function expectNotForwarded(attack: () => Promise<void>): Promise<void> {
+    const file = `${journey.lab.logDirectory}/forwarded-${performance.now()}.pcap`;
+    const capture = await journey.lab.capture('core', 'to-cn', file);
+    await attack();
+    await expectUntouched();
+    await capture.stop();
+    expect((await dissect(file, 'icmpv6.type == 129', ['frame.number'])).length).toBeGreaterThan(0);
+    // Not the attempts themselves, which carry it in IPv4 or in IPv6.
+    const outside = `ipv6.dst == ${CORRESPONDENT_OTHER} && udp && !ip && !(ipv6.nxt == 41)`;
+    expect(await dissect(file, outside, ['frame.number'])).toHaveLength(0);
+  }
+
+  test('spoofed inner source through the node’s own tunnel over IPv6', async () => {
+    const careOf = ipv6(String(untouched?.['careOfAddress']));
+    await expectNotForwarded(() =>
+      expectCounted(dropped('drop-permit'), 2, () =>
+        send('mn', ADDRESSES.homeAgentIpv6, [
+          hex(ipv6Packet(careOf, AGENT6, 41, innerData(NOBODY))),
+          hex(ipv6Packet(careOf, AGENT6, 41, innerData(STRANGER6))),
+        ]),
+      ),
+    );
+  });
+
+  test('spoofed inner source through the node’s own tunnel over UDP', async () => {
+    await journey.moveTo('nat-prc');
+    untouched = await journey.binding();
+    const careOf = ipv4(String((await journey.home())['careOfAddress']));
+    await expectNotForwarded(() =>
+      expectCounted(dropped('drop-permit'), 1, () =>
+        send('mn', ADDRESSES.homeAgentIpv4, [udpPacket(careOf, PORT, innerData(NOBODY))]),
+      ),
+    );
+  });
+
+  test('from an endpoint that no tunnel knows', async () => {
+    await expectNotForwarded(async () => {
+      await expectCounted(dropped('drop-unknown-endpoint'), 2, () =>
+        send('cn', ADDRESSES.homeAgentIpv4, [
+          udpPacket(STRANGER4, PORT, innerData(NOBODY)),
+          udpPacket(STRANGER4, 5000, innerData(STRANGER6)),
+        ]),
+      );
+      await expectCounted(dropped('drop-unknown-endpoint'), 1, () =>
+        send('cn', ADDRESSES.homeAgentIpv6, [hex(ipv6Packet(STRANGER6, AGENT6, 41, innerData(NOBODY)))]),
+      );
+    });
+  });
+
+  test('from an unknown endpoint with the node’s home address: held for a registration that never comes', async () => {
+    await expectNotForwarded(() =>
+      expectCounted(dropped('drop-hold-expired'), 1, () =>
+        send('cn', ADDRESSES.homeAgentIpv4, [udpPacket(STRANGER4, PORT, innerData(ipv6(HOME.address)))]),
+      ),
+    );
+  });
+});

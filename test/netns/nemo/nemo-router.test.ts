@@ -1,0 +1,135 @@
+/**
+ * NEMO-MR, packets that the mobile router forwards, with real packets: RFC 3963 §5.5, §9. The router is the real one; what a visiting mobile
+ * node (VMN) behind it and its home agent (ha2) say to each other is made by hand.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Ipv6Address, ipv6 } from '#base/ip.ts';
+import { MOBILE_ROUTERS } from '#lab/mobile-networks.ts';
+import { ADDRESSES } from '#lab/networks.ts';
+import { icmp, lasting, mobility, PROTOCOL_IPV6, packet, passing, sendRaw } from '#test/netns/helpers/hand-made.ts';
+import { Journey } from '#test/netns/helpers/journey.ts';
+import { encodeMobility, NO_BINDING_ACKNOWLEDGEMENT_FLAGS, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
+
+const CN = ipv6(ADDRESSES.correspondentIpv6);
+const OTHER_HOME_AGENT = ipv6(ADDRESSES.otherHomeAgentIpv6);
+/** Home address of the visiting node. */
+const VISITOR = ipv6('2001:db8:300::99');
+const INGRESS = ipv6('2001:db8:500::1');
+const FOREIGN = ipv6('2001:db8:501::bad');
+
+let journey: Journey;
+let host: Ipv6Address;
+
+beforeAll(async () => {
+  journey = await Journey.create({ networks: ['ar6'], router: 'mr', servers: ['ha2'] });
+  await journey.start('ar6');
+  host = ipv6((await journey.lab.waitForAddress('mr-a', 6)).address);
+  await reach();
+});
+afterAll(async () => await journey?.close());
+
+/** An echo there and back: whatever was sent before had its chance. */
+async function reach(): Promise<void> {
+  await journey.lab.exec('mr-a', ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '2', CN]);
+}
+
+async function seen(namespace: string, device: string, from: string, sent: Uint8Array): Promise<readonly string[]> {
+  return await passing(journey.lab, { namespace, device, before: 14 }, async () => {
+    await sendRaw(journey.lab, from, sent);
+    await reach();
+  });
+}
+
+describe('from the visited network to the mobile network', () => {
+  it('NEMO-MR-2-1-1-4-002 the acknowledgement of a visiting node’s home agent', async () => {
+    const acknowledgement = encodeMobility(
+      {
+        type: 'binding-acknowledgement',
+        status: 0,
+        flags: NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
+        sequence: 1,
+        lifetimeUnits: 10,
+        options: [],
+      },
+      OTHER_HOME_AGENT,
+      VISITOR,
+    );
+    const routing = [{ type: 'type-2-routing', homeAddress: VISITOR }] as const;
+    const sent = packet(OTHER_HOME_AGENT, host, PROTOCOL_MOBILITY, acknowledgement, routing);
+    expect(await seen('mr-a', 'eth0', 'ha2', sent)).toContain(lasting(sent));
+  });
+
+  it('NEMO-MR-2-1-1-4-005 a Home Test in a visiting node’s own tunnel', async () => {
+    const homeTest = mobility(CN, VISITOR, {
+      type: 'home-test',
+      homeNonceIndex: 1,
+      homeInitCookie: 7n,
+      homeKeygenToken: new Uint8Array(8).fill(3),
+      options: [],
+    });
+    const sent = packet(OTHER_HOME_AGENT, host, PROTOCOL_IPV6, homeTest);
+    expect(await seen('mr-a', 'eth0', 'ha2', sent)).toContain(lasting(sent));
+  });
+
+  it('NEMO-MR-2-1-1-4-012 an echo request to the router’s home address is answered by it', async () => {
+    const { homeAddress } = MOBILE_ROUTERS.mr;
+    await journey.lab.exec('cn', ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '2', homeAddress]);
+  });
+
+  it('NEMO-MR-4-1-2-2-006 one to its link-local address, from the visited link', async () => {
+    const line = await journey.lab.exec('mr', [
+      'ip',
+      '-6',
+      '-oneline',
+      'address',
+      'show',
+      'dev',
+      'eth0',
+      'scope',
+      'link',
+    ]);
+    const address = / (fe80::[0-9a-f:]+)\//.exec(line)?.[1] ?? 'none';
+    await journey.lab.exec('ar6', ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '2', `${address}%lan`]);
+  });
+});
+
+describe('from the mobile network to the visited network', () => {
+  it('NEMO-MR-2-2-1-4-006 a Home Test Init in a visiting node’s own tunnel', async () => {
+    const init = mobility(VISITOR, CN, { type: 'home-test-init', homeInitCookie: 7n, options: [] });
+    const sent = packet(host, OTHER_HOME_AGENT, PROTOCOL_IPV6, init);
+    expect(await seen('ha2', 'wan', 'mr-a', sent)).toContain(lasting(sent));
+  });
+
+  /** What passes the correspondent and the router's visited link while something is tried; the router did get it. */
+  async function tried(sent: Uint8Array): Promise<readonly string[]> {
+    const { lab } = journey;
+    let outside: readonly string[] = [];
+    const inside = await passing(lab, { namespace: 'mr', device: 'lan0', before: 14 }, async () => {
+      outside = await seen('cn', 'wan', 'mr-a', sent);
+    });
+    expect(inside).toContain(lasting(sent));
+    return outside;
+  }
+
+  const echo = (source: Ipv6Address) =>
+    icmp(source, CN, { type: 'echo-request', identifier: 9, sequence: 1, data: new Uint8Array(16) });
+
+  it.each([
+    ['NEMO-MR-2-2-1-4-015 a tunnel packet from a source that is in no prefix', FOREIGN],
+    ['NEMO-MR-2-2-1-4-016 a tunnel packet from the router’s own address', INGRESS],
+  ])('%s goes nowhere', async (_title, outer) => {
+    const sent = packet(outer, CN, PROTOCOL_IPV6, echo(host));
+    await journey.lab.exec('mr-a', ['ip', 'address', 'add', `${outer}/128`, 'dev', 'lo', 'nodad']);
+    const outside = await tried(sent);
+    await journey.lab.exec('mr-a', ['ip', 'address', 'del', `${outer}/128`, 'dev', 'lo']);
+    expect(outside).not.toContain(lasting(sent));
+  });
+
+  it.each([
+    ['NEMO-MR-2-2-1-4-017 a source that is in no prefix', FOREIGN],
+    ['NEMO-MR-2-2-1-4-018 the router’s own address', INGRESS],
+  ])('%s, in a tunnel to the router itself, does not come out of it', async (_title, inner) => {
+    const outside = await tried(packet(host, INGRESS, PROTOCOL_IPV6, echo(inner)));
+    expect(outside).not.toContain(lasting(echo(inner)));
+  });
+});

@@ -1,0 +1,75 @@
+import { randomInt } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { MATRIX_LAB, type Pair, type Reached, Travellers } from '#lab/ntmobile-matrix.ts';
+import { Lab } from '#lab/topology.ts';
+import { PLACE_KINDS, PlaceKind } from '#lab/traversal.ts';
+import { numbersFrom } from '#test/netns/helpers/random-places.ts';
+
+/**
+ * Two nodes behind real translators, each of its own: joined afresh, after one moved there, after both did at the same moment. Always the hardest pairs
+ * and some others; `npm run bench -- matrix` is through all of them. SOJOURN_SEED=number repeats a choice.
+ */
+
+const SEED = Number(process.env['SOJOURN_SEED'] ?? randomInt(2 ** 31));
+const OTHERS = 3;
+const numbers = numbersFrom(SEED);
+
+function oneOf<T>(values: readonly T[]): T {
+  const chosen = values[Math.floor(numbers.next().value * values.length)];
+  if (chosen === undefined) throw new Error('nothing to choose from');
+  return chosen;
+}
+
+const anotherThan = (kind: PlaceKind): PlaceKind => oneOf(PLACE_KINDS.filter((other) => other !== kind));
+
+const ALWAYS: readonly Pair[] = [
+  [PlaceKind.symmetric, PlaceKind.symmetric],
+  [PlaceKind.ipv6Only, PlaceKind.publicIpv4],
+  [PlaceKind.portRestricted, PlaceKind.portRestricted],
+];
+const SAMPLED = Array.from({ length: OTHERS }, (): Pair => [oneOf(PLACE_KINDS), oneOf(PLACE_KINDS)]);
+
+/** From elsewhere and back, so that each pair is moved to by one, and by both at once. */
+const AWAY = [...ALWAYS, ...SAMPLED].map((pair) => ({
+  pair,
+  oneAway: [pair[0], anotherThan(pair[1])] satisfies Pair,
+  bothAway: [anotherThan(pair[0]), anotherThan(pair[1])] satisfies Pair,
+}));
+
+let lab: Lab;
+let travellers: Travellers;
+
+beforeAll(async () => {
+  console.log(`SOJOURN_SEED=${SEED}`);
+  lab = await Lab.create(MATRIX_LAB);
+  travellers = await Travellers.start(lab);
+});
+afterAll(async () => {
+  await travellers?.stop();
+  await lab?.close();
+});
+
+function expectReached(reached: Reached): void {
+  const { connected, way, mayBeDirect } = reached;
+  expect({ ...reached, connected, way }).toEqual({
+    ...reached,
+    connected: true,
+    way: mayBeDirect ? 'direct' : 'relayed',
+  });
+}
+
+describe.each(AWAY)('$pair.0 and $pair.1', ({ pair, oneAway, bothAway }) => {
+  test('are joined afresh', async () => {
+    expectReached(await travellers.fresh(pair));
+  });
+
+  test('are joined after one moved there', async () => {
+    expectReached(await travellers.move(oneAway));
+    expectReached(await travellers.move(pair));
+  });
+
+  test('are joined after both moved there', async () => {
+    expectReached(await travellers.move(bothAway));
+    expectReached(await travellers.move(pair));
+  });
+});

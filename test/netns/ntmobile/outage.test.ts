@@ -1,0 +1,71 @@
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { nowMs, waitFor } from '#lab/shell.ts';
+import { NtmobilePlay } from '#test/netns/helpers/ntmobile/ntmobile-play.ts';
+
+/** Servers that are gone: what nodes have goes on without them, and what needs them goes on as soon as they are back. */
+
+let play: NtmobilePlay;
+
+beforeAll(async () => {
+  play = await NtmobilePlay.create(['ar4', 'ar6', 'nat-prc', 'nat-prc-b', 'nat-sym']);
+  await play.start({ mn: 'nat-sym', mn2: 'nat-prc-b' });
+  await play.begin(80_000_000);
+});
+afterAll(async () => await play?.[Symbol.asyncDispose]());
+
+/** Whether a name that nobody asked for yet is resolved and reached. */
+async function reachesByName(name: string): Promise<boolean> {
+  const mn = play.node('mn');
+  const argv = mn.argv(['ping', '-n', '-c', '1', '-i', '0.2', '-w', '2', name]);
+  return (await play.lab.attempt('mn', argv)).code === 0;
+}
+
+const registered = async (name: 'mn' | 'mn2'): Promise<boolean> =>
+  (await play.node(name).status())['coordinator'] === 'registered';
+
+describe('a direction coordinator', () => {
+  test('that is killed leaves every tunnel as it is, also over a move', async () => {
+    await play.system.coordinator.kill();
+    await play.flow('the coordinator was killed');
+    await play.move({ mn: 'ar4' });
+    await play.flow('a move without a coordinator');
+  });
+
+  test('that is back has a node that moved meanwhile again within five seconds', async () => {
+    await play.move({ mn: 'ar6' });
+    await play.flow('another move without a coordinator');
+    const beganMs = nowMs();
+    await play.system.coordinator.start();
+    const upMs = nowMs();
+    await waitFor(async () => (await registered('mn')) && (await registered('mn2')), {
+      timeoutMs: 10_000,
+      what: 'both nodes to be registered again',
+      intervalMs: 20,
+    });
+    await waitFor(() => reachesByName('gn4.example'), { timeoutMs: 10_000, what: 'a name that was never asked for' });
+    const recoveredMs = nowMs();
+    console.log(`up after ${Math.round(upMs - beganMs)} ms; all again ${Math.round(recoveredMs - upMs)} ms later`);
+    expect(recoveredMs - upMs).toBeLessThan(5_000);
+    await play.flow('the coordinator is back');
+  });
+});
+
+describe('an account server', () => {
+  test('that is gone is not missed: neither by tunnels, nor at moves, nor by nodes that start again', async () => {
+    await play.system.accountServer.kill();
+    await play.move({ mn: 'nat-prc', mn2: 'ar4' });
+    await play.flow('a move without an account server');
+    await play.finish();
+    await play.node('mn2').stop();
+    await play.node('mn2').start();
+    await waitFor(() => reachesByName('mn2.nodes.example'), { timeoutMs: 20_000, what: 'mn2 by its name' });
+  });
+
+  test('and a coordinator that starts without it lets nodes in by their credentials', async () => {
+    await play.system.coordinator.stop();
+    await play.system.coordinator.start();
+    await play.node('mn').stop();
+    await play.node('mn').start();
+    await waitFor(() => reachesByName('mn2.nodes.example'), { timeoutMs: 20_000, what: 'mn2 by its name' });
+  });
+});

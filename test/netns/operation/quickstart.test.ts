@@ -1,0 +1,82 @@
+/** docs/get-started/quickstart.md, followed to the letter: every command in it succeeds, and shows what the page says. */
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { waitFor } from '#lab/shell.ts';
+import { missingOf, PageShell, type Step, stepsOf } from '#test/netns/helpers/followed-page.ts';
+import { mayBecomeNobody } from '#test/netns/helpers/processes.ts';
+
+const REPOSITORY = new URL('../../..', import.meta.url).pathname;
+const PAGE = `${REPOSITORY}docs/get-started/quickstart.md`;
+const NOTES = '/run/quickstart';
+/** What the page would write on the machine goes to memory. */
+const SET_UP = `
+for place in etc usr/local var/lib; do
+  mkdir -p ${NOTES}/$place/upper ${NOTES}/$place/work
+  mount -t overlay overlay -o lowerdir=/$place,upperdir=${NOTES}/$place/upper,workdir=${NOTES}/$place/work /$place
+done`;
+const PATIENCE_MS = 120_000;
+
+const steps = stepsOf(readFileSync(PAGE, 'utf8'));
+let shell: PageShell | undefined;
+
+/** The page begins with a build. Here it has to find that there is nothing to do. */
+function requireBuild(): void {
+  const [installed, wanted] = ['node_modules/.package-lock.json', 'package.json'].map((name) =>
+    statSync(`${REPOSITORY}${name}`),
+  );
+  const packages = (installed?.mtimeMs ?? 0) >= (wanted?.mtimeMs ?? 0);
+  if (packages && spawnSync('make', ['-q', '-C', `${REPOSITORY}native`]).status === 0) return;
+  throw new Error('run "npm run build" first');
+}
+
+const namesInRun = () => ({ namespaces: readdirSync('/run/netns'), sockets: readdirSync('/run/sojourn') });
+
+/** What is seen comes to be so: an operator looks again. */
+async function follow({ commands, seen }: Step): Promise<void> {
+  if (shell === undefined) throw new Error('no shell');
+  const page = shell;
+  if (seen.length === 0) {
+    const { output, failed } = await page.run(commands);
+    expect(failed, output).toBe('');
+    return;
+  }
+  let last = '';
+  const shown = async (): Promise<boolean> => {
+    const { output, failed } = await page.run(commands);
+    const missing = missingOf(seen, output);
+    last = `${[...missing, failed].join('\n')}\n--- in\n${output}`;
+    return failed === '' && missing.length === 0;
+  };
+  await waitFor(shown, { timeoutMs: PATIENCE_MS, what: commands, intervalMs: 100 }).catch(async (thrown: unknown) => {
+    const logs = await page.run('tail -n 4 /run/sojourn-try/*.log\n');
+    throw new Error(`${String(thrown)} to show\n${last}\n${logs.output}`);
+  });
+}
+
+// As the page says: an ordinary user's namespaces are no place for overlays and "ip netns exec".
+describe.runIf(mayBecomeNobody())('docs/get-started/quickstart.md', () => {
+  let before: Readonly<Record<string, readonly string[]>> = {};
+
+  beforeAll(() => {
+    requireBuild();
+    before = namesInRun();
+    mkdirSync(NOTES, { recursive: true });
+    shell = new PageShell(NOTES, REPOSITORY, SET_UP);
+  });
+  afterAll(async () => await shell?.[Symbol.asyncDispose]());
+
+  test('has something to do and something to see in it', () => {
+    expect(steps.length).toBeGreaterThan(25);
+    expect(steps.filter(({ seen }) => seen.length > 0).length).toBeGreaterThan(10);
+  });
+
+  test.each([...Map.groupBy(steps, ({ section }) => section)])('%s', async (_, ofSection) => {
+    for (const step of ofSection) await follow(step);
+  });
+
+  test('leaves nothing of what it made', () => {
+    expect(namesInRun()).toEqual(before);
+    expect(existsSync('/run/sojourn-try')).toBe(false);
+  });
+});

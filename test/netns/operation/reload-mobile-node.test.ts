@@ -1,0 +1,56 @@
+/** A running mobile node whose operator changes what it prefers and asks for: real registrations and packets show it. */
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { ExitCode } from '#daemon/exit-codes.ts';
+import { HOME, mobileNodeConfiguration } from '#lab/daemons.ts';
+import { attempt, type Finished, waitFor } from '#lab/shell.ts';
+import { Journey } from '#test/netns/helpers/journey.ts';
+
+const CLI = new URL('../../../src/cli/cli.ts', import.meta.url).pathname;
+const PATIENCE = { timeoutMs: 60_000 };
+const CONFIGURATION = mobileNodeConfiguration();
+
+let journey: Journey;
+beforeAll(async () => {
+  journey = await Journey.create({ networks: ['ar6'] });
+  await journey.start('ar6');
+}, 120_000);
+afterAll(async () => await journey?.close());
+
+async function reload(): Promise<Finished> {
+  return await attempt([process.execPath, CLI, '--daemon', 'mn', '--timeout', '30000', 'reload'], PATIENCE);
+}
+
+async function pings(): Promise<boolean> {
+  return (await journey.lab.attempt('cn', ['ping', '-n', '-c', '1', '-W', '2', HOME.address])).code === 0;
+}
+
+describe('a mobile node', () => {
+  test('registers anew for another lifetime', async () => {
+    journey.mobileNode.configure({ ...CONFIGURATION, lifetimeSeconds: 120 });
+    const { code, stdout, stderr } = await reload();
+    expect([code, stderr]).toEqual([ExitCode.ok, '']);
+    expect(stdout).toMatch(/^in force now\n {2}lifetimeSeconds: \d+ → 120\n$/);
+    const registered = async () => (await journey.binding())?.['lifetimeSeconds'] === 120;
+    await waitFor(registered, { ...PATIENCE, what: 'a registration of the new lifetime' });
+    expect(await pings()).toBe(true);
+  }, 120_000);
+
+  test('leaves an interface that it may use no longer, and comes back', async () => {
+    journey.mobileNode.configure({ ...CONFIGURATION, interfaces: [{ match: '*', preference: -1 }] });
+    expect((await reload()).code).toBe(ExitCode.ok);
+    const nowhere = async () => (await journey.home())['careOfAddress'] === null;
+    await waitFor(nowhere, { ...PATIENCE, what: 'the mobile node to be nowhere' });
+    expect(await pings()).toBe(false);
+    journey.mobileNode.configure(CONFIGURATION);
+    expect((await reload()).code).toBe(ExitCode.ok);
+    await journey.settled('ar6');
+    await waitFor(pings, { ...PATIENCE, what: 'a packet through the tunnel' });
+  }, 120_000);
+
+  test('says of its homes that they need a restart, and stays registered', async () => {
+    journey.mobileNode.configure({ ...CONFIGURATION, mark: 7, rulePriority: 2000 });
+    const { stdout } = await reload();
+    expect(stdout).toMatch(/^only after a restart\n {2}mark: \d+ → 7\n {2}rulePriority: \d+ → 2000\n$/);
+    expect(await pings()).toBe(true);
+  }, 120_000);
+});

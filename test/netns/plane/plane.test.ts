@@ -1,0 +1,305 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ipv4 } from '#base/ip.ts';
+import type { Encapsulation, Path } from '#engine/contract.ts';
+import { attempt, ipBatch, run, waitFor } from '#lab/shell.ts';
+import {
+  INNER,
+  OUTER,
+  type PlaneEnd,
+  PlaneHosts,
+  PORT,
+  TUN,
+  TUNNEL,
+  tunnelOf,
+} from '#test/netns/helpers/plane/plane-hosts.ts';
+import { DATAGRAM, download, packet6, ping } from '#test/netns/helpers/plane/plane-traffic.ts';
+
+/** Real packets through the data plane: no engine, no daemon, the tunnels are set by hand. */
+
+const TO_HOME_AGENT: Path = {
+  ...{ kind: 'udp', localPort: PORT, remotePort: PORT },
+  local: ipv4(OUTER.node4),
+  remote: ipv4(OUTER.homeAgent4),
+};
+
+const MOBILITY = Uint8Array.from([59, 1, 5, 0, 0, 0, 0, 1, 0, 0, 0, 10, 0, 0, 0, 0]);
+
+async function packetsOf(namespace: string, rule: string): Promise<number> {
+  const ruleset = await run(['nft', 'list', 'ruleset'], { namespace });
+  const line = ruleset.split('\n').find((one) => one.includes(rule));
+  return Number(/packets (\d+)/.exec(line ?? '')?.[1] ?? Number.NaN);
+}
+
+const WAYS: readonly (readonly [Encapsulation, number])[] = [
+  ['udp', 1],
+  ['udp', 2],
+  ['udp', 4],
+  ['ipip', 1],
+  ['ipip', 2],
+];
+
+describe.each(WAYS)('%s with %i threads', (encapsulation, threads) => {
+  let hosts: PlaneHosts;
+  beforeAll(async () => {
+    hosts = await PlaneHosts.create(encapsulation, threads);
+  });
+  afterAll(async () => await hosts[Symbol.asyncDispose]());
+
+  it('carries echo requests and answers of both families', async () => {
+    for (const [from, to] of [
+      [hosts.node, INNER.homeAgent4],
+      [hosts.node, INNER.homeAgent6],
+      [hosts.homeAgent, INNER.node4],
+      [hosts.homeAgent, INNER.node6],
+    ] as const) {
+      expect(await ping(from.namespace, to)).toContain(' 3 received');
+    }
+  });
+
+  it.each([INNER.homeAgent4, INNER.homeAgent6])('carries TCP both ways: %s', async (target) => {
+    const before = await hosts.node.ask();
+    expect(await download(hosts, target, '-n', '20M', '-R')).toBeGreaterThanOrEqual(20 << 20);
+    // iperf3 ends an upload before the last of it has arrived.
+    expect(await download(hosts, target, '-n', '20M')).toBeGreaterThan(10 << 20);
+    const { counters } = await hosts.node.ask();
+    const grown = (name: string): number => (counters[name] ?? 0) - (before.counters[name] ?? 0);
+    expect(grown('receive-packets')).toBeGreaterThan((20 << 20) / 1460);
+    // Coalesced on the way in, cut on the way out.
+    expect(grown('receive-writes')).toBeLessThan(grown('receive-packets') / 2);
+    expect(grown('transmit-reads')).toBeLessThan(grown('transmit-packets') / 2);
+    expect(counters['drop-permit']).toBe(0);
+  });
+
+  it('carries datagrams of all sizes', async () => {
+    for (const size of ['16', '64', '1200', '1400', '3000']) {
+      expect(await download(hosts, INNER.homeAgent4, '-u', '-b', '5M', '-l', size, '-n', '100K')).toBeGreaterThan(0);
+    }
+  });
+
+  it('counts for each tunnel', async () => {
+    const told = await waitFor(
+      async () => {
+        // Between one counter and the other a packet may come.
+        const { tunnel, counters } = await hosts.homeAgent.ask({ tunnelCounters: TUNNEL });
+        return tunnel?.['receive-packets'] === counters['receive-packets'] ? tunnel : undefined;
+      },
+      { timeoutMs: 5_000, what: 'the same packets for the tunnel and for all' },
+    );
+    expect(told?.['receive-packets']).toBeGreaterThan(0);
+    expect(told?.['last-received-ms']).toBeGreaterThan(0);
+  });
+
+  it('drops an inner source that is not the node’s', async () => {
+    const before = await hosts.homeAgent.counter('drop-permit');
+    const spoofed = packet6('2001:db8:1:ff::2', INNER.homeAgent6, 17, DATAGRAM);
+    await hosts.node.ask({ inject: { path: { kind: 'tunnel', tunnel: TUNNEL }, packet: spoofed } });
+    await hosts.homeAgent.counted('drop-permit', before);
+  });
+
+  it('drops what is no packet', async () => {
+    const before = await hosts.homeAgent.counter('drop-malformed');
+    const cut = packet6(INNER.node6, INNER.homeAgent6, 17, DATAGRAM).slice(0, 60);
+    await hosts.node.ask({ inject: { path: TO_HOME_AGENT, packet: cut } });
+    await hosts.homeAgent.counted('drop-malformed', before);
+  });
+
+  it('tells senders of packets that are too big', async () => {
+    await hosts.carry(encapsulation, 1300);
+    const [four, six] = [
+      await ping(hosts.homeAgent.namespace, INNER.node4, '-M', 'do', '-s', '1380', '-w', '1'),
+      await ping(hosts.homeAgent.namespace, INNER.node6, '-M', 'do', '-s', '1380', '-w', '1'),
+    ];
+    expect(four).toMatch(/Frag needed and DF set \(mtu = 1300\)/);
+    expect(six).toMatch(/Packet too big: mtu=1300/);
+    expect(await hosts.homeAgent.counter('drop-too-big')).toBeGreaterThan(0);
+    await hosts.carry(encapsulation);
+  });
+
+  it('fragments IPv4 packets that allow it', async () => {
+    await hosts.carry(encapsulation, 1100);
+    await run(['ip', 'route', 'flush', 'cache'], { namespace: hosts.homeAgent.namespace });
+    const before = await hosts.homeAgent.counter('inner-fragments');
+    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-M', 'dont', '-s', '1380')).toContain(' 3 received');
+    expect(await hosts.homeAgent.counter('inner-fragments')).toBeGreaterThan(before);
+    await hosts.carry(encapsulation);
+  });
+});
+
+describe('an endpoint that no tunnel names', () => {
+  let hosts: PlaneHosts;
+  beforeAll(async () => {
+    hosts = await PlaneHosts.create('udp', 2);
+    await run(['ip', 'address', 'add', '198.51.100.3/24', 'dev', 'eth0'], { namespace: hosts.node.namespace });
+  });
+  afterAll(async () => await hosts[Symbol.asyncDispose]());
+
+  const from = { ...TO_HOME_AGENT, local: ipv4('198.51.100.3') };
+
+  it('is kept out when nothing leads to the inner source', async () => {
+    const before = await hosts.homeAgent.counter('drop-unknown-endpoint');
+    const packet = packet6('2001:db8:77::1', INNER.homeAgent6, 17, DATAGRAM);
+    await hosts.node.ask({ inject: { path: from, packet } });
+    await hosts.homeAgent.counted('drop-unknown-endpoint', before);
+  });
+
+  it('has its packets held, and carried once the tunnel is set', async () => {
+    const packet = packet6(INNER.node6, INNER.homeAgent6, 17, DATAGRAM);
+    for (let count = 0; count < 3; count++) await hosts.node.ask({ inject: { path: from, packet } });
+    await hosts.homeAgent.counted('held', 0, 3);
+    const before = await hosts.homeAgent.ask();
+    const moved = { ...tunnelOf('homeAgent', 'udp'), remote: ipv4('198.51.100.3') };
+    const { counters } = await hosts.homeAgent.ask({ tunnelSet: moved });
+    expect(counters['replayed']).toBe(3);
+    expect(counters['receive-packets']).toBe((before.counters['receive-packets'] ?? 0) + 3);
+    await hosts.carry('udp');
+  });
+
+  it('has them forgotten after a while', async () => {
+    const before = await hosts.homeAgent.counter('drop-hold-expired');
+    const packet = packet6(INNER.node6, INNER.homeAgent6, 17, DATAGRAM);
+    await hosts.node.ask({ inject: { path: from, packet } });
+    await hosts.homeAgent.counted('drop-hold-expired', before);
+  });
+});
+
+describe('control packets', () => {
+  let hosts: PlaneHosts;
+  beforeAll(async () => {
+    hosts = await PlaneHosts.create('udp', 2);
+  });
+  afterAll(async () => await hosts[Symbol.asyncDispose]());
+
+  const punted = (end: PlaneEnd, packet: string) =>
+    waitFor(() => end.punts.find((punt) => punt.packet === packet), { timeoutMs: 5_000, what: 'the punt' });
+
+  it('come up from UDP with the address that was asked', async () => {
+    const packet = packet6(INNER.node6, OUTER.homeAgent6, 135, MOBILITY);
+    await hosts.node.ask({ inject: { path: TO_HOME_AGENT, packet } });
+    expect((await punted(hosts.homeAgent, packet)).path).toEqual({
+      ...TO_HOME_AGENT,
+      local: OUTER.homeAgent4,
+      remote: OUTER.node4,
+    });
+  });
+
+  it('come up from the link as whole packets', async () => {
+    const packet = packet6(OUTER.node6, OUTER.homeAgent6, 135, MOBILITY);
+    const { injected } = await hosts.node.ask({ inject: { path: { kind: 'native' }, packet } });
+    expect(injected).toBe(0);
+    expect((await punted(hosts.homeAgent, packet)).path).toEqual({ kind: 'native' });
+  });
+
+  it('that are sent nowhere say why', async () => {
+    const packet = packet6(OUTER.node6, '2001:db8:dead::1', 135, MOBILITY);
+    const { injected } = await hosts.node.ask({ inject: { path: { kind: 'native' }, packet } });
+    expect(injected).toBe(101); // ENETUNREACH
+  });
+});
+
+describe('DSCP and ECN', () => {
+  let hosts: PlaneHosts;
+  beforeAll(async () => {
+    hosts = await PlaneHosts.create('udp', 1);
+    await run(['nft', '-f', '-'], {
+      namespace: hosts.node.namespace,
+      input: `add table inet marks
+add chain inet marks outer { type filter hook prerouting priority raw; }
+add rule inet marks outer iif eth0 udp dport ${PORT} ip dscp ef counter comment "outer-ef"
+add rule inet marks outer iif eth0 udp dport ${PORT} ip ecn ect0 ip dscp cs4 ip ecn set ce
+add rule inet marks outer iif eth0 udp dport ${PORT} ip dscp cs5 ip ecn set ce
+add rule inet marks outer iifname ${TUN} ip ecn ce counter comment "inner-ce"
+`,
+    });
+  });
+  afterAll(async () => await hosts[Symbol.asyncDispose]());
+
+  it('goes out as the inner packet has it', async () => {
+    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0xb8')).toContain(' 3 received');
+    expect(await packetsOf(hosts.node.namespace, 'outer-ef')).toBeGreaterThanOrEqual(3);
+  });
+
+  it('brings congestion in', async () => {
+    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0x82')).toContain(' 3 received');
+    expect(await packetsOf(hosts.node.namespace, 'inner-ce')).toBeGreaterThanOrEqual(3);
+  });
+
+  it('drops what cannot say that it met congestion', async () => {
+    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0xa0', '-w', '1')).toContain('100% packet loss');
+    expect(await hosts.node.counter('drop-ecn')).toBeGreaterThanOrEqual(3);
+  });
+});
+
+describe('a narrow path', () => {
+  let hosts: PlaneHosts;
+  beforeAll(async () => {
+    hosts = await PlaneHosts.create('udp', 2);
+  });
+  afterAll(async () => await hosts[Symbol.asyncDispose]());
+
+  const narrow = async (mtu: number): Promise<void> => {
+    for (const { namespace } of [hosts.homeAgent, hosts.node])
+      await ipBatch([`link set eth0 mtu ${mtu}`], { namespace });
+  };
+
+  it('is learnt from the kernel, and TCP goes on', async () => {
+    await narrow(1400);
+    expect(await download(hosts, INNER.homeAgent6, '-n', '5M', '-R')).toBeGreaterThanOrEqual(5 << 20);
+    const { counters, tunnel } = await hosts.homeAgent.ask({ tunnelCounters: TUNNEL });
+    expect(counters['path-mtu-learnt']).toBeGreaterThan(0);
+    expect(tunnel?.['mtu']).toBe(1372);
+  });
+
+  it('below 1280 carries IPv6 in fragments of the outer packet', async () => {
+    await narrow(1290);
+    expect(await ping(hosts.homeAgent.namespace, INNER.node6, '-s', '1232')).toContain(' 3 received');
+    expect(await hosts.homeAgent.counter('outer-fragments')).toBeGreaterThan(0);
+  });
+});
+
+describe.each([1, 2])('errors about outer packets, with %i threads', (threads) => {
+  let hosts: PlaneHosts;
+  beforeAll(async () => {
+    hosts = await PlaneHosts.create('udp', threads);
+  });
+  afterAll(async () => await hosts[Symbol.asyncDispose]());
+
+  it('are told to who sent what was in them (RFC 2003 §4)', async () => {
+    await run(['nft', '-f', '-'], {
+      namespace: hosts.node.namespace,
+      input: `add table ip refusing
+add chain ip refusing input { type filter hook input priority 0; }
+add rule ip refusing input udp dport ${PORT} reject with icmp type admin-prohibited
+`,
+    });
+    expect(await ping(hosts.homeAgent.namespace, INNER.node4)).toContain('Destination Host Unreachable');
+    expect(await ping(hosts.homeAgent.namespace, INNER.node6)).toContain(
+      'Destination unreachable: Address unreachable',
+    );
+    expect(await hosts.homeAgent.counter('unreachable-sent')).toBeGreaterThanOrEqual(2);
+  });
+});
+
+describe('the device', () => {
+  it('is gone when the process was killed', async () => {
+    const hosts = await PlaneHosts.create('udp', 2);
+    await hosts.homeAgent.kill();
+    const links = await run(['ip', '-o', 'link'], { namespace: hosts.homeAgent.namespace });
+    expect(links).not.toContain(TUN);
+    await hosts.node[Symbol.asyncDispose]();
+  });
+
+  it.each([1, 2, 4])('is refused, and so is the port, when somebody has them with %i threads', async (threads) => {
+    const hosts = await PlaneHosts.create('udp', threads);
+    const script = `import { openPlane } from '#host/plane/plane.ts';
+      const options = { side: 'home-agent', deviceMtu: 1460, threads: ${threads}, mark: 0, raw: false, linkDevices: [], holdMs: 0 };
+      for (const [device, udpPort] of [['other', ${PORT}], ['${TUN}', 0]]) {
+        try { openPlane({ ...options, device, udpPort }); } catch (error) { console.log(error.code, error.message); }
+      }`;
+    const { stdout } = await attempt([process.execPath, '--input-type=module', '-e', script], {
+      namespace: hosts.homeAgent.namespace,
+    });
+    expect(stdout).toContain(`EADDRINUSE UDP port ${PORT}: Address already in use - another program has this port`);
+    expect(stdout).toContain(`EBUSY device ${TUN}: Device or resource busy - another daemon uses`);
+    await hosts[Symbol.asyncDispose]();
+  });
+});

@@ -1,0 +1,255 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { Background, nowMs, run, waitFor } from '#lab/shell.ts';
+import { INNER, SEALED_PORT } from '#test/netns/helpers/plane/plane-hosts.ts';
+import { download, iperf } from '#test/netns/helpers/plane/plane-traffic.ts';
+import { addressOf, ENDS, LEG, RelayHosts, type RelaySetting, tally } from '#test/netns/helpers/plane/relay-hosts.ts';
+import type { Side } from '#test/netns/helpers/plane/sealed-hosts.ts';
+
+/** What a relay's plane does not pass on, and how much of the rest: real datagrams, judged by what the kernel of the other side saw. */
+
+const MIXED: readonly RelaySetting[] = [
+  { node: 4, homeAgent: 6, threads: 2, cipher: 'aes-128-gcm' },
+  { node: 6, homeAgent: 4, threads: 2, cipher: 'aes-128-gcm' },
+];
+const BURST = 256 * 1024;
+
+/** Eight octets that only look like sealed data, and the envelope of `index` around them. */
+const inEnvelope = (index: number, inner = '1000000100000001'): string =>
+  `d${index.toString(16).padStart(7, '0')}${inner}`;
+
+describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => {
+  let hosts: RelayHosts;
+  beforeAll(async () => {
+    hosts = await RelayHosts.create(setting);
+  });
+  afterAll(async () => await hosts[Symbol.asyncDispose]());
+
+  /** Sent by the plane of `side`, so from the sealed port. */
+  const send = async (side: Side, packet: string, relayIndex: number = LEG[side]): Promise<void> => {
+    const { injected } = await hosts[side].ask({ inject: { path: hosts.wayToRelay(side, relayIndex), packet } });
+    expect(injected).toBe(0);
+  };
+  /** Does `act`, sees it counted as `name` at the relay, and that the home agent's host got nothing. */
+  const refused = async (name: string, act: () => Promise<void>): Promise<void> => {
+    const before = await hosts.relay.counter(name);
+    const { came } = await tally(hosts.homeAgent, setting.homeAgent);
+    await act();
+    await hosts.relay.counted(name, before);
+    expect(await hosts.relay.counter(name)).toBe(before + 1);
+    expect((await tally(hosts.homeAgent, setting.homeAgent)).came).toBe(came);
+  };
+
+  it('passes on what is right', async () => {
+    const { came } = await tally(hosts.homeAgent, setting.homeAgent);
+    for (const type of ['1', '9', 'a', 'b', 'c']) await send('node', `${type}000000100000001`);
+    await waitFor(async () => (await tally(hosts.homeAgent, setting.homeAgent)).came === came + 5 * 12, {
+      timeoutMs: 5_000,
+      what: 'five datagrams',
+    });
+    const { punts } = hosts.homeAgent;
+    await waitFor(() => punts.length === 4, { timeoutMs: 5_000, what: 'four of them to be control' });
+    const { local, remote } = hosts.wayToRelay('homeAgent');
+    for (const { path } of punts) {
+      expect(path).toMatchObject({
+        kind: 'datagram',
+        local,
+        remote,
+        remotePort: SEALED_PORT,
+        relayIndex: LEG.homeAgent,
+      });
+    }
+  });
+
+  it('drops what comes from another address', async () => {
+    await refused('drop-relay-source', async () => {
+      // Whoever is at the other leg speaks for nobody else.
+      await send('homeAgent', '1000000100000001', LEG.node);
+    });
+  });
+
+  it('drops what comes from another port', async () => {
+    const [, relay] = ENDS.node[setting.node];
+    const octets = inEnvelope(LEG.node).replaceAll(/../g, (octet) => `\\x${octet}`);
+    await refused('drop-relay-source', async () => {
+      const argv = ['bash', '-c', `printf '${octets}' > /dev/udp/${relay}/${SEALED_PORT}`];
+      await run(argv, { namespace: hosts.node.namespace });
+    });
+  });
+
+  it('drops what comes by the other family', async () => {
+    const other = setting.node === 4 ? 6 : 4;
+    const [own, relay] = ENDS.node[other];
+    const way = { ...hosts.wayToRelay('node'), local: addressOf(other, own), remote: addressOf(other, relay) };
+    await refused('drop-relay-source', async () => {
+      await hosts.node.ask({ inject: { path: way, packet: '1000000100000001' } });
+    });
+  });
+
+  it('drops what comes while its leg is elsewhere', async () => {
+    await hosts.setLeg('node', { remotePort: SEALED_PORT + 1 });
+    await refused('drop-relay-source', async () => await send('node', '1000000100000001'));
+    await hosts.setLeg('node');
+  });
+
+  it('drops what is in an envelope of its own, or of no type that is passed on', async () => {
+    for (const type of ['0', '2', '8', 'd', 'e', 'f']) {
+      await refused('drop-relay-type', async () => await send('node', `${type}000000100000001`));
+    }
+    await refused('drop-relay-type', async () => await send('node', inEnvelope(LEG.homeAgent)));
+    for (const short of ['', '10', '100000']) {
+      await refused('drop-relay-type', async () => await send('node', short));
+    }
+    expect((await hosts.leg('node'))['drop-type']).toBe(10);
+  });
+
+  it('passes nothing on by a wrong index', async () => {
+    for (const index of [LEG.node + 1, 0xfffffff, 1]) {
+      await refused('drop-unknown-spi', async () => await send('node', '1000000100000001', index));
+    }
+    // What is not data is for the relay's own engine, which knows no such leg either.
+    await refused('punts', async () => await send('node', '9000000100000001', 0xfffffff));
+    expect(hosts.relay.punts.at(-1)?.path).toMatchObject({ relayIndex: 0xfffffff });
+  });
+
+  it('drops what has no other leg', async () => {
+    for (const other of [0, 0xfffffff]) {
+      await hosts.setLeg('node', { other });
+      await refused('drop-relay-alone', async () => await send('node', '1000000100000001'));
+    }
+    await hosts.setLeg('node');
+    await hosts.relay.ask({ relayLegDelete: LEG.homeAgent });
+    await refused('drop-relay-alone', async () => await send('node', '1000000100000001'));
+    await hosts.setLeg('homeAgent');
+    expect((await hosts.leg('node'))['drop-alone']).toBe(3);
+  });
+});
+
+describe.each(MIXED)('a leg without proof, a node on IPv$node and one on IPv$homeAgent', (setting) => {
+  let hosts: RelayHosts;
+  beforeAll(async () => {
+    hosts = await RelayHosts.create(setting);
+    await hosts.setLeg('homeAgent', { validated: false });
+    // So that only what is sent by hand goes back.
+    const mute = ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all'];
+    await run(mute, { namespace: hosts.homeAgent.namespace });
+  });
+  afterAll(async () => await hosts[Symbol.asyncDispose]());
+
+  const flood = async (): Promise<void> => {
+    const before = await hosts.relay.counter('drop-relay-unvalidated');
+    const argv = ['ping', '-q', '-f', '-s', '1300', '-l', '20', '-c', '200', '-w', '10', '-W', '1', INNER.homeAgent4];
+    const logFile = `/run/${hosts.node.namespace}-flood-${Math.round(nowMs())}.log`;
+    await using background = new Background(argv, { namespace: hosts.node.namespace, logFile });
+    await hosts.relay.counted('drop-relay-unvalidated', before, 50);
+    await background.stop();
+  };
+  const seen = () => tally(hosts.homeAgent, setting.homeAgent);
+  const speak = async (octets: number): Promise<void> => {
+    const packet = `9${'0'.repeat(2 * (octets - 4) - 1)}`;
+    await hosts.homeAgent.ask({ inject: { path: hosts.wayToRelay('homeAgent'), packet } });
+    expect((await hosts.homeAgent.ask()).injected).toBe(0);
+  };
+
+  it('gets nothing before it spoke', async () => {
+    await flood();
+    expect(await seen()).toEqual({ came: 0, went: 0 });
+  });
+
+  it('gets no more than three times what came from there', async () => {
+    await speak(1200);
+    await flood();
+    const first = await seen();
+    expect(first.went).toBe(1200);
+    expect(first.came).toBeGreaterThan(1328);
+    expect(first.came).toBeLessThanOrEqual(3600);
+    // To set it again changes nothing.
+    await hosts.setLeg('homeAgent', { validated: false, rateKilobits: 3_999_999 });
+    await flood();
+    expect(await seen()).toEqual(first);
+    for (let count = 0; count < 10; count += 1) await speak(1000);
+    await flood();
+    const second = await seen();
+    expect(second.went).toBe(11_200);
+    expect(second.came).toBeGreaterThan(33_600 - 2_000);
+    expect(second.came).toBeLessThanOrEqual(33_600);
+    const leg = await hosts.leg('homeAgent');
+    expect([leg['receive-octets'], leg['transmit-octets']]).toEqual([second.went, second.came]);
+    expect(leg['drop-unvalidated']).toBe(await hosts.relay.counter('drop-relay-unvalidated'));
+  });
+
+  it('begins with nothing where it is new', async () => {
+    await speak(1000);
+    const [own] = ENDS.homeAgent[setting.homeAgent];
+    await hosts.setLeg('homeAgent', { validated: false, remote: addressOf(setting.homeAgent, own.replace(/2$/, '9')) });
+    await hosts.setLeg('homeAgent', { validated: false });
+    const before = await seen();
+    await flood();
+    expect((await seen()).came).toBe(before.came);
+  });
+
+  it('gets all with proof', async () => {
+    await hosts.setLeg('homeAgent');
+    await run(['sh', '-c', 'echo 0 > /proc/sys/net/ipv4/icmp_echo_ignore_all'], {
+      namespace: hosts.homeAgent.namespace,
+    });
+    const before = await hosts.relay.counter('drop-relay-unvalidated');
+    // iperf3 ends an upload before the last of it has arrived.
+    expect(await download(hosts, INNER.homeAgent4, '-n', '20M')).toBeGreaterThan(10 << 20);
+    expect(await hosts.relay.counter('drop-relay-unvalidated')).toBe(before);
+  });
+});
+
+describe.each(MIXED)('the rate of a leg, between IPv$node and IPv$homeAgent', (setting) => {
+  const KILOBITS = 20_000;
+  let hosts: RelayHosts;
+  beforeAll(async () => {
+    hosts = await RelayHosts.create(setting);
+    await hosts.setLeg('homeAgent', { rateKilobits: KILOBITS });
+  });
+  afterAll(async () => await hosts[Symbol.asyncDispose]());
+
+  /** Does `act`; the octets that came to the home agent meanwhile, and the most that may have come by the leg's rate. */
+  const measured = async (act: () => Promise<unknown>): Promise<readonly [number, number]> => {
+    const before = await tally(hosts.homeAgent, setting.homeAgent);
+    const start = performance.now();
+    await act();
+    const after = await tally(hosts.homeAgent, setting.homeAgent);
+    // A kilobit a second is an octet in eight milliseconds.
+    return [after.came - before.came, BURST + ((performance.now() - start + 10) * KILOBITS) / 8];
+  };
+
+  it('bounds datagrams', async () => {
+    const argv = ['-c', INNER.homeAgent4, '-u', '-b', '100M', '-l', '1200', '-t', '3'];
+    const [came, most] = await measured(() => iperf(hosts, argv));
+    expect(came).toBeLessThanOrEqual(most);
+    expect(came).toBeGreaterThan((3 * KILOBITS * 1000) / 8 / 2);
+    const drops = (await hosts.leg('homeAgent'))['drop-rate'] ?? 0;
+    expect(drops).toBeGreaterThan(1000);
+    expect(await hosts.relay.counter('drop-relay-rate')).toBe(drops);
+  });
+
+  it('leaves TCP its share', async () => {
+    let received = 0;
+    const [came, most] = await measured(async () => {
+      received = await download(hosts, INNER.homeAgent6, '-t', '4');
+    });
+    expect(came).toBeLessThanOrEqual(most);
+    expect(received).toBeGreaterThan((4 * KILOBITS * 1000) / 8 / 5);
+  });
+
+  it('bounds that leg alone', async () => {
+    const before = await hosts.leg('node');
+    expect(await download(hosts, INNER.homeAgent4, '-n', '40M', '-R')).toBeGreaterThanOrEqual(40 << 20);
+    expect((await hosts.leg('node'))['drop-rate']).toBe(before['drop-rate']);
+  });
+
+  it('of zero lets nothing pass', async () => {
+    await hosts.setLeg('homeAgent', { rateKilobits: 0 });
+    const before = await hosts.relay.counter('drop-relay-rate');
+    const { came } = await tally(hosts.homeAgent, setting.homeAgent);
+    const path = hosts.wayToRelay('node');
+    for (let count = 0; count < 5; count += 1) await hosts.node.ask({ inject: { path, packet: '9000000100000001' } });
+    await hosts.relay.counted('drop-relay-rate', before, 5);
+    expect((await tally(hosts.homeAgent, setting.homeAgent)).came).toBe(came);
+  });
+});

@@ -1,0 +1,214 @@
+/** An account server without its HTTPS: a real store in a directory of its own, a clock that stands until it is told, nodes that know the page only. */
+
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { AccountDatabase } from '#account-server/account-database.ts';
+import { Administration } from '#account-server/administration.ts';
+import { Authorities, type KeyFiles } from '#account-server/authorities.ts';
+import type { AccountServerConfiguration } from '#account-server/configuration.ts';
+import type { Issued } from '#account-server/enrolment.ts';
+import { isRefusal, type Refusal } from '#account-server/reasons.ts';
+import { AccountService } from '#account-server/service.ts';
+import { ipv4, ipv6, type Prefix, parseIpAddress, parsePrefix } from '#base/ip.ts';
+import { monotonic, wall } from '#base/time.ts';
+import { judgeCredential } from '#crypto/node-credential.ts';
+import { keyPairOf } from '#crypto/primitives.ts';
+import { isJsonObject } from '#daemon/control/json-lines.ts';
+import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import { expectSound } from '#test/sim/event-faults.ts';
+import type { NodeCredential } from '#wire/ntmobile-credential.ts';
+import type { NodeKey } from './node-key.ts';
+
+export const PASSWORD = 'correct horse battery staple';
+export const SOURCE = ipv4('192.0.2.77');
+/** When scenes begin, seconds. */
+export const START = 1_800_000_000;
+
+function prefix(text: string): Prefix {
+  const parsed = parsePrefix(text);
+  if (parsed === undefined) throw new Error(`${text} is no prefix`);
+  return parsed;
+}
+
+export const CONFIGURATION: AccountServerConfiguration = {
+  zone: 'nodes.example',
+  systemPrefix: prefix('fd12:3456:789a::/48'),
+  nodeIpv4Prefix: prefix('198.18.0.0/16'),
+  directionCoordinators: [
+    {
+      name: 'dc.example',
+      publicKey: new Uint8Array(32).fill(9),
+      endpoints: [{ address: ipv6('2001:db8::1'), port: 7890 }],
+    },
+  ],
+  ...{ credentialSeconds: 86_400, renewalSeconds: 30 * 86_400, renewalGraceSeconds: 3600, devicesPerAccount: 4 },
+  // The least that scrypt takes: nobody attacks a test.
+  hashing: { cost: { costLog2: 4, blockSize: 8, parallelization: 1 }, concurrency: 2 },
+  limits: { source: { perMinute: 600, burst: 100 }, account: { perMinute: 600, burst: 100 } },
+};
+
+/** Key files in memory: they outlive a restart, as files do. */
+export class MemoryKeyFiles implements KeyFiles {
+  readonly #secrets = new Map<string, Uint8Array>();
+
+  exists(name: string): boolean {
+    return this.#secrets.has(name);
+  }
+
+  open(name: string): Uint8Array {
+    const known = this.#secrets.get(name) ?? crypto.getRandomValues(new Uint8Array(32));
+    this.#secrets.set(name, known);
+    return known;
+  }
+
+  promote(): void {
+    this.#secrets.set('authority', this.open('authority-next'));
+    this.#secrets.delete('authority-next');
+  }
+
+  lose(name: string): void {
+    this.#secrets.delete(name);
+  }
+}
+
+interface Told {
+  readonly name: string;
+  readonly level: string;
+  readonly fields: JsonObject;
+}
+
+/** What a login says besides who and when. */
+export interface LoginWords {
+  readonly password?: string;
+  readonly enrolmentToken?: string;
+  readonly device?: string;
+  /** Milliseconds; default: later than any before. */
+  readonly timestamp?: number;
+}
+
+export class AccountScene implements Disposable {
+  readonly directory = mkdtempSync(join(tmpdir(), 'sojourn-as-'));
+  readonly files = new MemoryKeyFiles();
+  readonly events: Told[] = [];
+  readonly exchange = keyPairOf(new Uint8Array(32).fill(7));
+  configuration: AccountServerConfiguration;
+  nowMs = START * 1000;
+  database: AccountDatabase;
+  authorities: Authorities;
+  service: AccountService;
+  #request: ((command: string, parameters: JsonObject) => Promise<JsonValue>) | undefined;
+
+  constructor(configuration: Partial<AccountServerConfiguration> = {}) {
+    this.configuration = { ...CONFIGURATION, ...configuration };
+    this.database = new AccountDatabase(join(this.directory, 'as.sqlite'));
+    this.authorities = new Authorities(this.database, this.files, this.seconds);
+    this.service = this.#newService();
+    this.#administer();
+  }
+
+  get seconds(): number {
+    return Math.floor(this.nowMs / 1000);
+  }
+
+  /** As if the daemon ended and began again, with another configuration if need be. */
+  restart(configuration: Partial<AccountServerConfiguration> = {}): void {
+    this.database.close();
+    this.configuration = { ...this.configuration, ...configuration };
+    this.database = new AccountDatabase(join(this.directory, 'as.sqlite'));
+    this.authorities = new Authorities(this.database, this.files, this.seconds);
+    this.service = this.#newService();
+    this.#administer();
+  }
+
+  pass(seconds: number): void {
+    this.nowMs += seconds * 1000;
+  }
+
+  /** Throws what the daemon refuses with. */
+  async request(command: string, parameters: JsonObject = {}): Promise<JsonValue> {
+    if (this.#request === undefined) throw new Error('nobody to ask');
+    return await this.#request(command, parameters);
+  }
+
+  async token(name: string, seconds?: number): Promise<string> {
+    const made = await this.request('account-token', { name, seconds });
+    if (!isJsonObject(made) || typeof made['token'] !== 'string') throw new Error('no token');
+    return made['token'];
+  }
+
+  async login(key: NodeKey, account: string, words: LoginWords = { password: PASSWORD }): Promise<Issued | Refusal> {
+    this.nowMs += 1;
+    const timestamp = words.timestamp ?? this.nowMs;
+    const proof = key.proof('login', this.exchange.publicKey, account, timestamp);
+    return await this.service.login({ account, publicKey: key.publicKey, proof, ...words, timestamp }, SOURCE);
+  }
+
+  renew(key: NodeKey, renewalToken: string): Issued | Refusal {
+    this.nowMs += 1;
+    const timestamp = this.nowMs;
+    const proof = key.proof('renewal', this.exchange.publicKey, renewalToken, timestamp);
+    return this.service.renew({ renewalToken, publicKey: key.publicKey, timestamp, proof }, SOURCE);
+  }
+
+  /** What a verifier makes of a credential now, by the authorities that are listed. */
+  judge({ credential }: Issued, { publicKey }: NodeKey): NodeCredential | string {
+    const authorities = this.authorities.list(this.seconds).map((one) => one.publicKey);
+    return judgeCredential(credential, authorities, publicKey, BigInt(this.seconds));
+  }
+
+  [Symbol.dispose](): void {
+    this.database.close();
+    rmSync(this.directory, { recursive: true });
+  }
+
+  #newService(): AccountService {
+    return new AccountService({ ...this.#parts(), exchange: this.exchange });
+  }
+
+  #parts() {
+    return {
+      ...{ configuration: this.configuration, database: this.database, authorities: this.authorities },
+      clock: { now: () => monotonic(this.nowMs), wall: () => wall(this.nowMs) },
+      events: {
+        event: (event: Told) => {
+          expectSound(event);
+          this.events.push(event);
+        },
+      },
+    };
+  }
+
+  #administer(): void {
+    const administration = new Administration({ ...this.#parts(), service: this.service });
+    administration.serve(
+      {
+        onRequest: (handler) => {
+          this.#request = (command, parameters) => {
+            const { promise, resolve, reject } = Promise.withResolvers<JsonValue>();
+            handler(command, parameters, (ok, value) =>
+              ok ? resolve(value) : reject(new Error(JSON.stringify(value))),
+            );
+            return promise;
+          };
+        },
+        close: () => {},
+      },
+      {},
+    );
+  }
+}
+
+/** What was granted; throws what was refused. */
+export function granted(result: Issued | Refusal): Issued {
+  if (isRefusal(result)) throw new Error(`refused: ${result.refused}`);
+  return result;
+}
+
+export function refused(result: Issued | Refusal): string {
+  return isRefusal(result) ? result.refused : 'granted';
+}
+
+export function source(text: string) {
+  return parseIpAddress(text) ?? SOURCE;
+}

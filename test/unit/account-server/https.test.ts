@@ -1,0 +1,77 @@
+/** What nodes are told when the account server itself is in trouble. */
+import { request } from 'node:https';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Certificate, ownCertificate } from '#account-server/certificate.ts';
+import { HttpsFace } from '#account-server/https.ts';
+import { ipv4 } from '#base/ip.ts';
+import { monotonic, wall } from '#base/time.ts';
+import { isJsonObject, parseObject } from '#daemon/control/json-lines.ts';
+import { AccountScene, PASSWORD } from './account-server-scene.ts';
+import { NodeKey } from './node-key.ts';
+
+let scene: AccountScene;
+let face: HttpsFace;
+let certificate: Certificate;
+let port = 0;
+let defects: unknown[] = [];
+
+beforeEach(async () => {
+  scene = new AccountScene();
+  defects = [];
+  certificate = await ownCertificate(`${scene.directory}/tls.pem`, ['127.0.0.1'], Date.now());
+  face = new HttpsFace({
+    ...{ service: scene.service, authorities: scene.authorities, configuration: scene.configuration, certificate },
+    publicKey: scene.exchange.publicKey,
+    clock: { now: () => monotonic(scene.nowMs), wall: () => wall(scene.nowMs) },
+    fatal: (error) => defects.push(error),
+  });
+  port = await face.listen(ipv4('127.0.0.1'), 0);
+  await scene.request('account-add', { name: 'alice', password: PASSWORD });
+});
+afterEach(async () => {
+  await face.close();
+  scene[Symbol.dispose]();
+});
+
+interface Answered {
+  readonly status: number | undefined;
+  readonly retryAfter: string | undefined;
+  readonly error: unknown;
+}
+
+async function login(): Promise<Answered> {
+  const key = new NodeKey();
+  const timestamp = scene.nowMs;
+  const base64 = (octets: Uint8Array) => Buffer.from(octets).toString('base64');
+  const proof = base64(key.proof('login', scene.exchange.publicKey, 'alice', timestamp));
+  const body = { account: 'alice', password: PASSWORD, publicKey: base64(key.publicKey), timestamp, proof };
+  const { promise, resolve, reject } = Promise.withResolvers<Answered>();
+  const options = { port, ca: certificate.cert, method: 'POST', headers: { 'content-type': 'application/json' } };
+  request('https://127.0.0.1/v1/login', options, async (response) => {
+    let text = '';
+    for await (const chunk of response.setEncoding('utf8')) text += String(chunk);
+    const answer = parseObject(text);
+    const error = isJsonObject(answer) ? answer['error'] : undefined;
+    resolve({ status: response.statusCode, retryAfter: response.headers['retry-after'], error });
+  })
+    .on('error', reject)
+    .end(JSON.stringify(body));
+  return await promise;
+}
+
+describe('a login', () => {
+  it('comes to nothing while the store cannot be written, and is granted when it can', async () => {
+    scene.database.all('PRAGMA query_only = ON');
+    expect(await login()).toEqual({ status: 503, retryAfter: '10', error: 'unavailable' });
+    expect(scene.service.counters.counters['store-failed']).toBe(1);
+    scene.database.all('PRAGMA query_only = OFF');
+    expect((await login()).status).toBe(200);
+    expect(defects).toEqual([]);
+  });
+
+  it('that meets a defect of ours is told so, and the daemon ends', async () => {
+    scene.database.close();
+    expect(await login()).toEqual({ status: 500, retryAfter: undefined, error: 'internal' });
+    expect(defects).toHaveLength(1);
+  });
+});

@@ -1,0 +1,398 @@
+/** Who gets a credential, what it says, and who does not: docs/ntmobile.md §2.2. */
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { hex } from '#base/bytes.ts';
+import { ipv4 } from '#base/ip.ts';
+import { nodeIdOf } from '#crypto/node-credential.ts';
+import {
+  AccountScene,
+  CONFIGURATION,
+  granted,
+  PASSWORD,
+  refused,
+  SOURCE,
+  START,
+  source,
+} from './account-server-scene.ts';
+import { NodeKey } from './node-key.ts';
+
+let scene: AccountScene;
+let laptop: NodeKey;
+let phone: NodeKey;
+
+beforeEach(async () => {
+  scene = new AccountScene();
+  laptop = new NodeKey();
+  phone = new NodeKey();
+  await scene.request('account-add', { name: 'alice', password: PASSWORD, groups: ['staff', 'größe'] });
+  await scene.request('account-add', { name: 'bob', password: 'another password' });
+});
+afterEach(() => scene[Symbol.dispose]());
+
+describe('a login', () => {
+  it('gives a credential that says who the device is', async () => {
+    const issued = granted(await scene.login(laptop, 'alice'));
+    expect(scene.judge(issued, laptop)).toMatchObject({
+      name: 'alice.nodes.example',
+      groups: ['staff', 'größe'],
+      publicKey: laptop.publicKey,
+      virtualIpv4: '198.18.0.1',
+      virtualIpv6: expect.stringMatching(/^fd12:3456:789a:/),
+      notBefore: BigInt(START - 300),
+      notAfter: BigInt(START + 86_400),
+    });
+  });
+
+  it('by a token, which is good once', async () => {
+    const enrolmentToken = await scene.token('alice');
+    granted(await scene.login(laptop, 'alice', { enrolmentToken }));
+    expect(refused(await scene.login(phone, 'alice', { enrolmentToken }))).toBe('wrong-enrolment-token');
+  });
+
+  it('by a token again, as long as its answer may have been lost, for the key that used it', async () => {
+    const enrolmentToken = await scene.token('alice');
+    granted(await scene.login(laptop, 'alice', { enrolmentToken }));
+    scene.pass(3000);
+    granted(await scene.login(laptop, 'alice', { enrolmentToken }));
+    scene.pass(700);
+    expect(refused(await scene.login(laptop, 'alice', { enrolmentToken }))).toBe('wrong-enrolment-token');
+  });
+
+  it('by a token that is over, or of another account, is refused', async () => {
+    const enrolmentToken = await scene.token('alice', 60);
+    expect(refused(await scene.login(laptop, 'bob', { enrolmentToken }))).toBe('wrong-enrolment-token');
+    scene.pass(61);
+    expect(refused(await scene.login(laptop, 'alice', { enrolmentToken }))).toBe('wrong-enrolment-token');
+  });
+
+  it.each([
+    ['a wrong password', 'alice', { password: 'wrong' }, 'wrong-password'],
+    ['an account that is not there', 'mallory', { password: PASSWORD }, 'unknown-account'],
+    ['a time before', 'alice', { password: PASSWORD, timestamp: START * 1000 - 300_001 }, 'wrong-time'],
+    ['a time after', 'alice', { password: PASSWORD, timestamp: START * 1000 + 300_002 }, 'wrong-time'],
+  ])('with %s is refused', async (_what, account, words, reason) => {
+    expect(refused(await scene.login(laptop, account, words))).toBe(reason);
+    expect(scene.service.counters.counters[reason]).toBe(1);
+    expect(scene.events.at(-1)).toMatchObject({ name: 'login-refused', level: 'warn', fields: { reason, account } });
+  });
+
+  it('is refused where the proof is of another key, account or time', async () => {
+    const timestamp = scene.nowMs;
+    const made = (key: NodeKey, account: string, at: number) =>
+      scene.service.login(
+        {
+          ...{ account: 'alice', password: PASSWORD, publicKey: laptop.publicKey, timestamp },
+          proof: key.proof('login', scene.exchange.publicKey, account, at),
+        },
+        SOURCE,
+      );
+    expect(refused(await made(phone, 'alice', timestamp))).toBe('wrong-proof');
+    expect(refused(await made(laptop, 'bob', timestamp))).toBe('wrong-proof');
+    expect(refused(await made(laptop, 'alice', timestamp + 1))).toBe('wrong-proof');
+    expect(refused(await made(laptop, 'alice', timestamp))).toBe('granted');
+    expect(refused(await made(laptop, 'alice', timestamp))).toBe('replayed-proof');
+  });
+
+  it('with a public key that gives no secret is refused', async () => {
+    const publicKey = new Uint8Array(32);
+    const request = { account: 'alice', password: PASSWORD, publicKey, timestamp: scene.nowMs, proof: publicKey };
+    expect(refused(await scene.service.login(request, SOURCE))).toBe('wrong-proof');
+  });
+
+  it('tells no more of a wrong password than of an account that is not there', async () => {
+    scene.restart({ hashing: { cost: { costLog2: 14, blockSize: 8, parallelization: 1 }, concurrency: 1 } });
+    const timed = async (account: string): Promise<number> => {
+      const begun = process.cpuUsage();
+      await scene.login(laptop, account, { password: 'wrong' });
+      const { user, system } = process.cpuUsage(begun);
+      return user + system;
+    };
+    await scene.request('account-add', { name: 'carol', password: PASSWORD });
+    // Work, not time: other tests run beside this one. Without hashing it would be a hundredth.
+    const known = [await timed('carol'), await timed('carol'), await timed('carol')];
+    const unknown = [await timed('nobody'), await timed('nobody'), await timed('nobody')];
+    expect(Math.min(...unknown)).toBeGreaterThan(Math.min(...known) / 3);
+  });
+
+  it('hashes a password anew when the cost has changed, and the old one was right', async () => {
+    granted(await scene.login(laptop, 'alice'));
+    scene.restart({ hashing: { cost: { costLog2: 6, blockSize: 8, parallelization: 1 }, concurrency: 1 } });
+    const cost = () => scene.database.one("SELECT cost_log2 FROM accounts WHERE name = 'alice'")?.['cost_log2'];
+    expect(refused(await scene.login(laptop, 'alice', { password: 'wrong' }))).toBe('wrong-password');
+    expect(cost()).toBe(4);
+    granted(await scene.login(laptop, 'alice'));
+    expect(cost()).toBe(6);
+    granted(await scene.login(laptop, 'alice'));
+  });
+});
+
+describe('devices of an account', () => {
+  const nameOf = (key: NodeKey, issued: Parameters<AccountScene['judge']>[0]) => {
+    const credential = scene.judge(issued, key);
+    return typeof credential === 'string' ? credential : credential.name;
+  };
+
+  it('have its name, a name of their own, or one after their key', async () => {
+    expect(nameOf(laptop, granted(await scene.login(laptop, 'alice')))).toBe('alice.nodes.example');
+    const second = `d${hex(nodeIdOf(phone.publicKey)).slice(0, 12)}.alice.nodes.example`;
+    expect(nameOf(phone, granted(await scene.login(phone, 'alice')))).toBe(second);
+    const named = { password: PASSWORD, device: 'phone' };
+    expect(nameOf(phone, granted(await scene.login(phone, 'alice', named)))).toBe('phone.alice.nodes.example');
+    expect(nameOf(phone, granted(await scene.login(phone, 'alice')))).toBe('phone.alice.nodes.example');
+    const taken = await scene.login(new NodeKey(), 'alice', named);
+    expect(refused(taken)).toBe('device-name-taken');
+  });
+
+  it('keep their address, and each has another', async () => {
+    const first = granted(await scene.login(laptop, 'alice')).device.virtualIpv4;
+    const second = granted(await scene.login(phone, 'bob', { password: 'another password' })).device.virtualIpv4;
+    expect(first).not.toBe(second);
+    expect(granted(await scene.login(laptop, 'alice')).device.virtualIpv4).toBe(first);
+    scene.restart();
+    expect(granted(await scene.login(laptop, 'alice')).device.virtualIpv4).toBe(first);
+  });
+
+  it('get another address when the prefix has changed', async () => {
+    granted(await scene.login(laptop, 'alice'));
+    scene.restart({ nodeIpv4Prefix: { address: ipv4('198.18.128.0'), length: 17 } });
+    expect(granted(await scene.login(laptop, 'alice')).device.virtualIpv4).toBe('198.18.128.1');
+    expect(granted(await scene.login(phone, 'alice')).device.virtualIpv4).toBe('198.18.128.2');
+    // Back again: what its last credential said is nobody else's yet.
+    scene.restart({ nodeIpv4Prefix: { address: ipv4('198.18.0.0'), length: 17 } });
+    expect(granted(await scene.login(phone, 'alice')).device.virtualIpv4).toBe('198.18.0.2');
+  });
+
+  it('are at most so many, and none is made by a login that is refused', async () => {
+    const enrolmentToken = await scene.token('alice');
+    for (let count = 0; count < 4; count++) granted(await scene.login(new NodeKey(), 'alice'));
+    expect(refused(await scene.login(laptop, 'alice', { enrolmentToken }))).toBe('too-many-devices');
+    await scene.request('device-remove', { device: 'alice.nodes.example' });
+    // The token was not used up by the refusal.
+    granted(await scene.login(laptop, 'alice', { enrolmentToken }));
+  });
+
+  it('belong to one account', async () => {
+    granted(await scene.login(laptop, 'alice'));
+    const other = await scene.login(laptop, 'bob', { password: 'another password' });
+    expect(refused(other)).toBe('key-of-another-account');
+  });
+});
+
+describe('a renewal', () => {
+  it('gives a new credential and a new token', async () => {
+    const first = granted(await scene.login(laptop, 'alice'));
+    scene.pass(40_000);
+    const second = granted(scene.renew(laptop, first.renewalToken));
+    expect(second.renewalToken).not.toBe(first.renewalToken);
+    expect(scene.judge(second, laptop)).toMatchObject({ notAfter: BigInt(scene.seconds + 86_400) });
+  });
+
+  it('takes the former token for the grace, which does not grow', async () => {
+    const { renewalToken } = granted(await scene.login(laptop, 'alice'));
+    granted(scene.renew(laptop, renewalToken));
+    scene.pass(2000);
+    granted(scene.renew(laptop, renewalToken));
+    scene.pass(1500);
+    const last = granted(scene.renew(laptop, renewalToken));
+    scene.pass(200);
+    expect(refused(scene.renew(laptop, renewalToken))).toBe('wrong-renewal-token');
+    granted(scene.renew(laptop, last.renewalToken));
+  });
+
+  it('ends the former token when the new one is used', async () => {
+    const first = granted(await scene.login(laptop, 'alice'));
+    const second = granted(scene.renew(laptop, first.renewalToken));
+    granted(scene.renew(laptop, second.renewalToken));
+    expect(refused(scene.renew(laptop, first.renewalToken))).toBe('wrong-renewal-token');
+    granted(scene.renew(laptop, second.renewalToken));
+  });
+
+  it('is of the key that the token was given to', async () => {
+    const { renewalToken } = granted(await scene.login(laptop, 'alice'));
+    expect(refused(scene.renew(phone, renewalToken))).toBe('wrong-renewal-token');
+    expect(refused(scene.renew(laptop, 'A'.repeat(43)))).toBe('wrong-renewal-token');
+  });
+
+  it('comes too late when the token is over', async () => {
+    const { renewalToken } = granted(await scene.login(laptop, 'alice'));
+    scene.pass(30 * 86_400);
+    expect(refused(scene.renew(laptop, renewalToken))).toBe('wrong-renewal-token');
+  });
+
+  it('has another proof than a login, and is not answered twice', async () => {
+    const { renewalToken } = granted(await scene.login(laptop, 'alice'));
+    const timestamp = scene.nowMs + 1;
+    const renew = (kind: 'login' | 'renewal') => {
+      const proof = laptop.proof(kind, scene.exchange.publicKey, renewalToken, timestamp);
+      return refused(scene.service.renew({ renewalToken, publicKey: laptop.publicKey, timestamp, proof }, SOURCE));
+    };
+    expect([renew('login'), renew('renewal'), renew('renewal')]).toEqual(['wrong-proof', 'granted', 'replayed-proof']);
+  });
+
+  it('survives a restart, and takes over changed groups', async () => {
+    const { renewalToken } = granted(await scene.login(laptop, 'alice'));
+    await scene.request('account-groups', { name: 'alice', groups: ['other'] });
+    scene.restart();
+    expect(scene.judge(granted(scene.renew(laptop, renewalToken)), laptop)).toMatchObject({ groups: ['other'] });
+  });
+});
+
+describe('an account that is disabled', () => {
+  it('has no login and no renewal, until it is enabled', async () => {
+    const { renewalToken } = granted(await scene.login(laptop, 'alice'));
+    const enrolmentToken = await scene.token('alice');
+    await scene.request('account-disable', { name: 'alice' });
+    expect(refused(await scene.login(laptop, 'alice'))).toBe('account-disabled');
+    expect(refused(await scene.login(laptop, 'alice', { password: 'wrong' }))).toBe('wrong-password');
+    expect(refused(await scene.login(laptop, 'alice', { enrolmentToken }))).toBe('account-disabled');
+    expect(refused(scene.renew(laptop, renewalToken))).toBe('account-disabled');
+    await scene.request('account-enable', { name: 'alice' });
+    granted(scene.renew(laptop, renewalToken));
+    granted(await scene.login(phone, 'alice', { enrolmentToken }));
+  });
+
+  it('and removed has nothing left', async () => {
+    const { renewalToken } = granted(await scene.login(laptop, 'alice'));
+    await scene.request('account-remove', { name: 'alice' });
+    expect(refused(scene.renew(laptop, renewalToken))).toBe('wrong-renewal-token');
+    expect(refused(await scene.login(laptop, 'alice'))).toBe('unknown-account');
+    expect(await scene.request('device-list')).toEqual([]);
+  });
+});
+
+describe('rates', () => {
+  it('bound the passwords tried for an account, not the renewals of its devices', async () => {
+    scene.restart({ limits: { ...CONFIGURATION.limits, account: { perMinute: 6, burst: 3 } } });
+    const { renewalToken } = granted(await scene.login(laptop, 'alice'));
+    const tries = [];
+    for (let count = 0; count < 3; count++) tries.push(await scene.login(phone, 'alice', { password: 'wrong' }));
+    expect(tries.map(refused)).toEqual(['wrong-password', 'wrong-password', 'rate-limited-account']);
+    expect(tries.at(-1)).toMatchObject({ retryAfterMs: expect.closeTo(10_000, -2) });
+    expect(refused(await scene.login(laptop, 'alice'))).toBe('rate-limited-account');
+    expect(refused(await scene.login(laptop, 'nobody'))).toBe('unknown-account');
+    granted(scene.renew(laptop, renewalToken));
+    scene.pass(10);
+    granted(await scene.login(laptop, 'alice'));
+  });
+
+  it('bound the requests of an address, and of a whole IPv6 link', () => {
+    scene.restart({ limits: { ...CONFIGURATION.limits, source: { perMinute: 60, burst: 2 } } });
+    const admit = (text: string) => scene.service.admit(source(text))?.refused ?? 'admitted';
+    expect(['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.2'].map(admit)).toEqual([
+      ...['admitted', 'admitted', 'rate-limited-source', 'admitted'],
+    ]);
+    expect(['2001:db8::1', '2001:db8::2', '2001:db8::3', '2001:db8:0:1::1'].map(admit)).toEqual([
+      ...['admitted', 'admitted', 'rate-limited-source', 'admitted'],
+    ]);
+  });
+});
+
+describe('the audit trail', () => {
+  it('names devices and reasons, and no secret', async () => {
+    const enrolmentToken = await scene.token('alice');
+    const first = granted(await scene.login(laptop, 'alice', { enrolmentToken }));
+    const second = granted(scene.renew(laptop, first.renewalToken));
+    await scene.login(laptop, 'alice', { password: 'a wrong one' });
+    const trail = JSON.stringify(scene.events);
+    expect(scene.events.map(({ name }) => name)).toEqual([
+      ...[
+        'account-added',
+        'account-added',
+        'enrolment-token-made',
+        'login-granted',
+        'renewal-granted',
+        'login-refused',
+      ],
+    ]);
+    expect(trail).toContain(hex(nodeIdOf(laptop.publicKey)));
+    for (const secret of [PASSWORD, 'a wrong one', enrolmentToken, first.renewalToken, second.renewalToken]) {
+      expect(trail).not.toContain(secret);
+    }
+  });
+});
+
+describe('authorities', () => {
+  const states = () => scene.authorities.list(scene.seconds).map(({ state }) => state);
+
+  it('change with notice, and are believed as long as their credentials are good', async () => {
+    const old = granted(await scene.login(laptop, 'alice'));
+    await scene.request('authority-rotate', { afterSeconds: 600 });
+    expect(states()).toEqual(['signs', 'next']);
+    await expect(scene.request('authority-rotate')).rejects.toThrow('under way');
+    const last = granted(await scene.login(laptop, 'alice'));
+    scene.pass(600);
+    const fresh = granted(await scene.login(laptop, 'alice'));
+    expect(hex(fresh.credential.slice(4, 12))).not.toBe(hex(last.credential.slice(4, 12)));
+    expect(states()).toEqual(['former', 'signs']);
+    for (const issued of [old, last, fresh])
+      expect(scene.judge(issued, laptop)).toMatchObject({ groups: ['staff', 'größe'] });
+    scene.restart();
+    expect(states()).toEqual(['former', 'signs']);
+    scene.nowMs = (last.notAfter + 1) * 1000;
+    expect(states()).toEqual(['signs']);
+  });
+
+  it('go on with a rotation after a restart in the middle of it', async () => {
+    await scene.request('authority-rotate', { afterSeconds: 600 });
+    const listed = scene.authorities.list(scene.seconds).map(({ keyId }) => hex(keyId));
+    scene.restart();
+    expect(scene.authorities.list(scene.seconds).map(({ keyId }) => hex(keyId))).toEqual(listed);
+    scene.pass(601);
+    scene.restart();
+    expect(states()).toEqual(['signs']);
+    const issued = granted(await scene.login(laptop, 'alice'));
+    expect(hex(issued.credential.slice(4, 12))).toBe(listed[1]);
+  });
+
+  it('whose file was lost is followed by another, and is believed still', async () => {
+    const old = granted(await scene.login(laptop, 'alice'));
+    scene.files.lose('authority');
+    scene.restart();
+    expect(states().sort()).toEqual(['former', 'signs']);
+    expect(scene.judge(old, laptop)).toMatchObject({ name: 'alice.nodes.example' });
+    expect(scene.judge(granted(await scene.login(laptop, 'alice')), laptop)).toMatchObject({
+      name: 'alice.nodes.example',
+    });
+  });
+});
+
+describe('administration', () => {
+  it.each([
+    ['an account that is there', { name: 'alice' }, 'there is an account'],
+    ['a name that is no label', { name: 'Alice' }, 'name: must be a label'],
+    ['a short password', { name: 'carol', password: 'short' }, 'password: has fewer than 8 characters'],
+    ['a name out of the zone', { name: 'carol', fqdn: 'carol.example' }, 'no name below nodes.example'],
+    [
+      'a name among those of an account',
+      { name: 'carol', fqdn: 'x.alice.nodes.example' },
+      'among the names of account',
+    ],
+    ['a name above those of an account', { name: 'carol', fqdn: 'nodes.example' }, 'no name below'],
+    ['a group that does not fit', { name: 'carol', groups: ['x'.repeat(64)] }, 'groups.0: must be'],
+    ['too many groups', { name: 'carol', groups: Array.from({ length: 17 }, String) }, 'groups: more than 16'],
+    ['something else', { name: 'carol', grups: [] }, 'grups'],
+  ])('adds no account with %s', async (_what, parameters, message) => {
+    await expect(scene.request('account-add', parameters)).rejects.toThrow(message);
+    expect(await scene.request('account-list')).toHaveLength(2);
+  });
+
+  it('says of a command or an account that it does not know it', async () => {
+    await expect(scene.request('account-disable', { name: 'carol' })).rejects.toThrow('no account');
+    await expect(scene.request('toString')).rejects.toThrow('unknown command');
+  });
+
+  it('never says what a password is', async () => {
+    const secret = 'geheim';
+    await expect(scene.request('account-add', { name: 'carol', password: secret })).rejects.not.toThrow(secret);
+  });
+
+  it('lists and removes devices', async () => {
+    granted(await scene.login(laptop, 'alice', { password: PASSWORD, device: 'laptop' }));
+    const nodeId = hex(nodeIdOf(laptop.publicKey));
+    expect(await scene.request('device-list', { name: 'alice' })).toMatchObject([
+      { device: 'laptop.alice.nodes.example', account: 'alice', nodeId, virtualIpv4: '198.18.0.1' },
+    ]);
+    await scene.request('device-remove', { device: nodeId });
+    await expect(scene.request('device-remove', { device: nodeId })).rejects.toThrow('no device');
+    expect(await scene.request('device-list')).toEqual([]);
+  });
+});

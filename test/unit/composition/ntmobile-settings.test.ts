@@ -1,0 +1,166 @@
+/** The section `ntmobile:` of mn.yaml: what it becomes, and what an operator is told of slips in it. */
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { ownCertificate } from '#account-server/certificate.ts';
+import { ntmobileCautions } from '#composition/ntmobile-settings.ts';
+import { checkConfiguration, formatFault } from '#daemon/configuration/config.ts';
+import { mobileNodeSchema } from '../../../daemons/mn/config.ts';
+
+const FINGERPRINT = Array.from({ length: 32 }, () => 'AB').join(':');
+const MN = `ntmobile:
+  accountServer: { host: as.example.net, fingerprint: '${FINGERPRINT}' }
+  account: alice
+  passwordFile: password
+`;
+
+let directory = '';
+beforeAll(async () => {
+  directory = mkdtempSync(join(tmpdir(), 'sojourn-mn-config-'));
+  await ownCertificate(join(directory, 'ca.pem'), ['as.example.net'], Date.now());
+  for (const name of ['password', 'open']) writeFileSync(join(directory, name), 'secret\n', { mode: 0o600 });
+  chmodSync(join(directory, 'open'), 0o644);
+});
+afterAll(() => rmSync(directory, { recursive: true }));
+
+const check = (text: string) => checkConfiguration(join(directory, 'mn.yaml'), text, mobileNodeSchema);
+
+function settingsOf(text: string) {
+  const result = check(text);
+  if (!result.ok) throw new Error(result.faults.map(formatFault).join('\n'));
+  return result.value;
+}
+
+function faultsOf(text: string): readonly string[] {
+  const result = check(text);
+  return result.ok ? [] : result.faults.map((fault) => formatFault(fault).replaceAll(`${directory}/`, ''));
+}
+
+describe('a good mn.yaml', () => {
+  it('may have NTMobile alone', () => {
+    const { mobileNode, ntmobile } = settingsOf(MN);
+    expect(mobileNode.homes).toEqual([]);
+    expect(ntmobile).toMatchObject({
+      server: { host: 'as.example.net', port: 4501, trust: { fingerprint: FINGERPRINT } },
+      ...{ account: 'alice', device: undefined, secret: { kind: 'password', file: join(directory, 'password') } },
+      names: { stub: { addresses: ['127.0.78.90'], port: 53 }, resolver: 'auto' },
+      node: { port: 7890, unreachableNames: true, generalNames: [], table: 7890, rulePriority: 900 },
+    });
+  });
+
+  it('takes a fingerprint however it is written', () => {
+    const plain = FINGERPRINT.replaceAll(':', '').toLowerCase();
+    expect(settingsOf(MN.replace(FINGERPRINT, plain)).ntmobile?.server.trust).toEqual({ fingerprint: FINGERPRINT });
+  });
+
+  it('trusts an authority of its own, or those of the host', () => {
+    const own = settingsOf(MN.replace(`fingerprint: '${FINGERPRINT}'`, 'caFile: ca.pem'));
+    expect(own.ntmobile?.server.trust).toMatchObject({ authorities: expect.stringContaining('BEGIN CERTIFICATE') });
+    const system = settingsOf(MN.replace(`, fingerprint: '${FINGERPRINT}'`, ''));
+    expect(system.ntmobile?.server.trust).toEqual({ authorities: undefined });
+  });
+
+  it('may name an enrolment token that was removed after its use, of which the operator is reminded', () => {
+    const { ntmobile } = settingsOf(MN.replace('passwordFile: password', 'enrolmentTokenFile: gone'));
+    expect(ntmobile?.secret).toEqual({ kind: 'enrolment-token', file: join(directory, 'gone') });
+    expect(ntmobile && ntmobileCautions(ntmobile)).toEqual([expect.stringContaining('gone is not there')]);
+  });
+});
+
+it('accepts examples/mn.ntmobile.yaml but for its password', () => {
+  const text = readFileSync(new URL('../../../examples/mn.ntmobile.yaml', import.meta.url), 'utf8');
+  expect(faultsOf(text)).toEqual([expect.stringContaining('ntmobile.passwordFile: /etc/sojourn/keys/password cannot')]);
+});
+
+describe('a wrong mn.yaml', () => {
+  it('has nothing to do', () => {
+    expect(faultsOf('mark: 7\n')).toEqual([
+      'mn.yaml:1:1: neither homes nor ntmobile is given (homes: for Mobile IPv6, ntmobile: for NTMobile, or both)',
+    ]);
+  });
+
+  it.each([
+    [
+      'a fingerprint that is cut',
+      FINGERPRINT,
+      'AB:CD',
+      'mn.yaml:2:55: ntmobile.accountServer.fingerprint: not the SHA-256 fingerprint of a certificate ("sojourn as fingerprint", on the account server, shows it)',
+    ],
+    [
+      'a fingerprint and an authority',
+      'host: as.example.net,',
+      'host: as.example.net, caFile: ca.pem,',
+      'mn.yaml:2:50: ntmobile.accountServer.caFile: the fingerprint tells which certificate it must be (remove caFile, or the fingerprint)',
+    ],
+    [
+      'an authority that is none',
+      `fingerprint: '${FINGERPRINT}'`,
+      'caFile: password',
+      /^mn\.yaml:2:50: ntmobile\.accountServer\.caFile: password: .* \(a certificate in PEM is wanted\)$/,
+    ],
+    [
+      'a host that is none',
+      'as.example.net',
+      'https://as',
+      'mn.yaml:2:26: ntmobile.accountServer.host: must be a host name or an IP address',
+    ],
+    [
+      'an account that is no label',
+      'alice',
+      'alice@example.net',
+      'mn.yaml:3:12: ntmobile.account: must be 1 to 63 lower case letters, digits and "-"',
+    ],
+    [
+      'no secret',
+      '  passwordFile: password\n',
+      '',
+      'mn.yaml:2:3: ntmobile: nothing to log in with (give passwordFile or enrolmentTokenFile (sojourn as account token, on the account server))',
+    ],
+    [
+      'two secrets',
+      'passwordFile: password',
+      'passwordFile: password\n  enrolmentTokenFile: password',
+      'mn.yaml:5:23: ntmobile.enrolmentTokenFile: both passwordFile and enrolmentTokenFile are given (remove one of them)',
+    ],
+    [
+      'a password that others can read',
+      'passwordFile: password',
+      'passwordFile: open',
+      'mn.yaml:4:17: ntmobile.passwordFile: open can be read by every user of this host (chmod 600 open)',
+    ],
+    [
+      'a password that is not there',
+      'passwordFile: password',
+      'passwordFile: gone',
+      /^mn\.yaml:4:17: ntmobile\.passwordFile: gone cannot be read: ENOENT.* \(put it there\)$/,
+    ],
+    [
+      'a stub for everybody',
+      'account: alice',
+      'account: alice\n  stub: { addresses: [192.0.2.1] }',
+      'mn.yaml:4:23: ntmobile.stub.addresses[0]: must be an address of the loopback: others must not ask it',
+    ],
+    [
+      'a port that resolv.conf cannot name',
+      'account: alice',
+      'account: alice\n  resolver: resolv-conf\n  stub: { port: 5353 }',
+      'mn.yaml:5:17: ntmobile.stub.port: /etc/resolv.conf knows no port (use port 53 and another address of the loopback)',
+    ],
+    [
+      'a way that there is not',
+      'account: alice',
+      'account: alice\n  resolver: resolvconf',
+      'mn.yaml:4:13: ntmobile.resolver: must be one of auto, resolv-conf, systemd-resolved, off (did you mean "resolv-conf"?)',
+    ],
+    [
+      'a domain with a dot behind it',
+      'account: alice',
+      'account: alice\n  generalNames: [example.com.]',
+      'mn.yaml:4:18: ntmobile.generalNames[0]: must be a domain name in lower case, without a dot at its end, like nodes.example',
+    ],
+  ])('has %s', (_what, from, to, fault) => {
+    expect(MN).toContain(from);
+    expect(faultsOf(MN.replace(from, to))).toEqual([typeof fault === 'string' ? fault : expect.stringMatching(fault)]);
+  });
+});

@@ -1,0 +1,128 @@
+/** What an operator is told of another configuration, and what of it a running daemon gets. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from 'vitest';
+import { z } from 'zod';
+import { differences, mixed, withFileContents } from '#daemon/configuration/config-difference.ts';
+import { keysOf, shapeOf } from '#daemon/configuration/config-schema.ts';
+import { completed } from '#daemon/configuration/config-values.ts';
+import type { JsonObject } from '#engine/contract.ts';
+
+const node = z.strictObject({
+  name: z.string().optional(),
+  addresses: z.array(z.string()).default([]),
+  allowed: z.boolean().default(true),
+  security: z.strictObject({ key: z.string().meta({ secret: true }) }).optional(),
+  keyFile: z.string().optional().meta({ kind: 'file' }),
+});
+const KEYS = keysOf(
+  shapeOf(
+    z.strictObject({
+      port: z.int().default(4191),
+      seconds: z.int().default(60).meta({ reloadable: true }),
+      nodes: z.array(node).default([]).meta({ reloadable: true }),
+      links: z
+        .array(z.strictObject({ device: z.string(), preference: z.int().default(0).meta({ reloadable: true }) }))
+        .default([]),
+      process: z
+        .strictObject({
+          level: z.enum(['info', 'debug']).default('info').meta({ reloadable: true }),
+          name: z.string().default('x'),
+        })
+        .prefault({}),
+      section: z.strictObject({ size: z.int().default(1) }).optional(),
+    }),
+  ),
+);
+
+const directory = mkdtempSync(join(tmpdir(), 'sojourn-difference-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+/** `[+-~] setting old → new`, `~` where a running daemon takes it. */
+function told(old: JsonObject, fresh: JsonObject): readonly string[] {
+  return differences(KEYS, completed(KEYS, old), completed(KEYS, fresh)).map((change) => {
+    const values = [change.old, change.new].map((value) => (value === undefined ? 'none' : JSON.stringify(value)));
+    return `${change.reloadable ? '~' : '!'} ${change.setting} ${values.join(' → ')}`;
+  });
+}
+
+describe('differences', () => {
+  it('are told by key, with defaults, and say whether a running daemon takes them', () => {
+    expect(told({ port: 1, process: { level: 'debug' } }, { seconds: 5, process: { name: 'y' } })).toEqual([
+      '! port 1 → 4191',
+      '~ seconds 60 → 5',
+      '~ process.level "debug" → "info"',
+      '! process.name "x" → "y"',
+    ]);
+    expect(told({ port: 4191 }, { seconds: 60, process: {} })).toEqual([]);
+  });
+
+  it('of a list of mappings are told entry by entry, wherever it stands', () => {
+    const alice = { name: 'alice', addresses: ['::1'] };
+    const bob = { name: 'bob', addresses: ['::2'] };
+    const carol = { name: 'carol', addresses: ['::3'] };
+    expect(told({ nodes: [alice, bob] }, { nodes: [carol, bob, alice] })).toEqual([
+      `~ nodes[0] none → ${JSON.stringify({ ...carol, allowed: true })}`,
+    ]);
+    expect(told({ nodes: [alice, bob] }, { nodes: [{ ...bob, addresses: ['::2', '::4'], allowed: false }] })).toEqual([
+      `~ nodes[0] ${JSON.stringify({ ...alice, allowed: true })} → none`,
+      '~ nodes[0].addresses ["::2"] → ["::2","::4"]',
+      '~ nodes[0].allowed true → false',
+    ]);
+  });
+
+  it('are told of sections that come and go', () => {
+    expect(told({}, { section: {} })).toEqual(['! section none → {"size":1}']);
+    expect(told({ section: { size: 2 } }, { section: { size: 3 } })).toEqual(['! section.size 2 → 3']);
+  });
+
+  it('show no secrets', () => {
+    const secret = (key: string) => ({ nodes: [{ name: 'alice', security: { key } }] });
+    expect(told(secret('hush'), secret('mute'))).toEqual(['~ nodes[0].security.key "[redacted]" → "[redacted]"']);
+    expect(told({}, secret('mute')).join()).not.toContain('mute');
+    expect(told(secret('hush'), {}).join()).not.toContain('hush');
+  });
+
+  it('are also in the files that keys name', () => {
+    const file = join(directory, 'key');
+    const values = () =>
+      withFileContents(KEYS, completed(KEYS, { nodes: [{ name: 'alice', keyFile: 'key' }] }), directory);
+    const states = [undefined, 'one', 'one', 'two'].map((content) => {
+      if (content !== undefined) writeFileSync(file, content);
+      return values();
+    });
+    const changes = [1, 2, 3].map((at) => differences(KEYS, states[at - 1] ?? {}, states[at] ?? {}));
+    const changed = { setting: 'nodes[0].keyFile', old: 'key', new: 'key (with other content)', reloadable: true };
+    expect(changes).toEqual([[changed], [], [changed]]);
+    expect(JSON.stringify(differences(KEYS, {}, states[3] ?? {}))).not.toContain('\\u0000');
+  });
+});
+
+describe('what a running daemon gets', () => {
+  const mix = (old: JsonObject, fresh: JsonObject) => mixed(KEYS, old, fresh);
+
+  it('is the new value of what it takes, and the old one of everything else', () => {
+    expect(
+      mix(
+        { port: 1, seconds: 1, process: { level: 'info', name: 'old' } },
+        { port: 2, seconds: 2, process: { level: 'debug', name: 'new' }, nodes: [{ name: 'alice' }] },
+      ),
+    ).toEqual({ port: 1, seconds: 2, process: { level: 'debug', name: 'old' }, nodes: [{ name: 'alice' }] });
+  });
+
+  it('has what is no longer said, and what was not said, as it is written now or was then', () => {
+    expect(mix({ port: 1, seconds: 1 }, {})).toEqual({ port: 1 });
+    expect(mix({}, { port: 2, process: { level: 'debug', name: 'new' } })).toEqual({ process: { level: 'debug' } });
+    expect(mix({ process: { name: 'old' } }, {})).toEqual({ process: { name: 'old' } });
+    expect(mix({}, { process: { name: 'new' }, section: { size: 5 } })).toEqual({});
+  });
+
+  it('has the new parts of entries of a list that it cannot change itself', () => {
+    const links = (...preferences: readonly number[]) => ({
+      links: preferences.map((preference, at) => ({ device: `eth${at}`, preference })),
+    });
+    expect(mix(links(1, 2), links(3, 4))).toEqual(links(3, 4));
+    expect(mix(links(1, 2), links(3))).toEqual(links(1, 2));
+  });
+});

@@ -1,0 +1,100 @@
+/** Each key of each daemon, one by one, in the example of its daemon: another value of it counts, and what it cannot be is refused where it stands. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { basename, join } from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import { afterAll, describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
+import { ownCertificate } from '#account-server/certificate.ts';
+import { checkConfiguration, formatFault } from '#daemon/configuration/config.ts';
+import { everyKey, type KeyDescription } from '#daemon/configuration/config-schema.ts';
+import { completed } from '#daemon/configuration/config-values.ts';
+import { isJsonObject } from '#daemon/control/json-lines.ts';
+import { configurationOf, roles, schemaOf } from '#docs/generator/daemons.ts';
+import { readIfThere } from '#docs/generator/documents.ts';
+import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import { CERTIFICATE, candidates, merged, OTHER_KEY, TOGETHER, updated } from './configuration-values.ts';
+
+const directory = mkdtempSync(join(tmpdir(), 'sojourn-keys-'));
+writeFileSync(join(directory, OTHER_KEY), 'text:another key for tests', { mode: 0o600 });
+await ownCertificate(join(directory, CERTIFICATE), ['as.example'], Date.now());
+afterAll(() => rmSync(directory, { recursive: true }));
+
+interface Subject {
+  readonly role: string;
+  readonly keys: readonly KeyDescription[];
+  readonly base: JsonObject;
+  check(value: JsonObject): ReturnType<typeof checkConfiguration>;
+}
+
+/** What the examples' key files stand for is there. */
+function withKeyFiles(text: string): string {
+  return text.replaceAll(/\/etc\/sojourn\/keys\/[\w-]+/g, (file) => {
+    const here = join(directory, basename(file));
+    writeFileSync(here, 'text:a key for tests alone', { mode: 0o600 });
+    return here;
+  });
+}
+
+/** The example with every default written out. */
+async function subjectOf(role: string): Promise<Subject> {
+  const { keys } = await configurationOf(role);
+  const parsed: JsonValue = parse(readIfThere(`examples/${role}.yaml`) ?? '');
+  const schema = await schemaOf(role, directory);
+  const file = join(directory, `${role}.yaml`);
+  return {
+    ...{ role, keys, base: completed(keys, isJsonObject(parsed) ? parsed : {}) },
+    check: (value) => checkConfiguration(file, withKeyFiles(JSON.stringify(value)), () => schema),
+  };
+}
+
+const SUBJECTS = await Promise.all(roles().map(subjectOf));
+const KEYS = SUBJECTS.flatMap((subject) =>
+  [...everyKey(subject.keys)].map((key) => [subject.role, key.path, key, subject] as const),
+);
+
+/** The section that the key is in is there. */
+function around({ path }: KeyDescription, { keys, base }: Subject): JsonObject {
+  return updated(keys, base, path, (present) => present);
+}
+
+function variants(key: KeyDescription, subject: Subject): readonly JsonObject[] {
+  const { role, keys, base } = subject;
+  const together = TOGETHER[`${role} ${key.path}`];
+  if (together !== undefined) {
+    const value = merged(around(key, subject), together);
+    return isJsonObject(value) ? [value] : [];
+  }
+  return candidates(key).map((value) => updated(keys, base, key.path, () => value));
+}
+
+describe('examples', () => {
+  it.each(SUBJECTS.map((subject) => [subject.role, subject] as const))('%s.yaml is right', (_, { base, check }) => {
+    const result = check(base);
+    expect(result.ok ? [] : result.faults.map(formatFault)).toEqual([]);
+  });
+});
+
+describe('another value', () => {
+  const leaves = KEYS.filter(([, , { children }]) => children.length === 0);
+
+  it.each(leaves)('of %s.yaml: %s counts', (_role, _path, key, subject) => {
+    const before = subject.check(around(key, subject));
+    if (!before.ok) throw new Error(before.faults.map(formatFault).join('\n'));
+    const tried = variants(key, subject).map((value) => subject.check(value));
+    const faults = tried.flatMap((result) => (result.ok ? [] : result.faults.map(formatFault)));
+    const counts = tried.some((result) => result.ok && !isDeepStrictEqual(result.value, before.value));
+    // Where nothing did: give the key a kind or sample in its schema, or an entry in TOGETHER.
+    expect(counts, `no other value of it found that is right: ${faults.join('\n')}`).toBe(true);
+  });
+});
+
+describe('what is of another type', () => {
+  it.each(KEYS)('is refused in %s.yaml: %s', (_role, path, key, subject) => {
+    const wrong = key.type === 'mapping' || key.children.length > 0 ? 7 : { no: 1 };
+    const result = subject.check(updated(subject.keys, subject.base, path, () => wrong));
+    const faults = result.ok ? [] : result.faults;
+    expect(faults.map((fault) => fault.path.replaceAll(/\[\d+\]/g, '[]'))).toContain(path);
+    expect(faults.every(({ line, column }) => line === 1 && column >= 1)).toBe(true);
+  });
+});

@@ -1,0 +1,189 @@
+/** Metrics: the table, where counters go, and the text that Prometheus reads. */
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { describe, expect, it } from 'vitest';
+import { REASONS } from '#account-server/reasons.ts';
+import { ipv4 } from '#base/ip.ts';
+import { MessageWatch } from '#daemon/messages/message-watch.ts';
+import {
+  type Component,
+  ENGINE_PLACES,
+  engineCounterPlace,
+  PLANE_PLACES,
+  planeCounterPlace,
+} from '#daemon/metrics/counter-places.ts';
+import { METRICS, type MetricRow, metricsOf } from '#daemon/metrics/metric-table.ts';
+import { Metrics } from '#daemon/metrics/metrics.ts';
+import { MetricsPort } from '#daemon/metrics/metrics-port.ts';
+import type { Place } from '#daemon/metrics/samples.ts';
+import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import { HOME_AGENT_REASONS } from '#engine/mobile-ipv6/home-agent/reasons.ts';
+import { MOBILE_NODE_REASONS } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
+import { SESSION_COUNTERS } from '#engine/ntmobile/common/session-listener.ts';
+import { COORDINATOR_COUNTERS } from '#engine/ntmobile/coordinator/reasons.ts';
+import { NTMOBILE_NODE_COUNTERS } from '#engine/ntmobile/node/reasons.ts';
+import { RELAY_COUNTERS } from '#engine/ntmobile/relay/reasons.ts';
+
+const COUNTERS: Readonly<Record<Component, readonly string[]>> = {
+  'home-agent': Object.keys(HOME_AGENT_REASONS),
+  'mobile-node': Object.keys(MOBILE_NODE_REASONS),
+  'direction-coordinator': Object.keys({ ...COORDINATOR_COUNTERS, ...SESSION_COUNTERS }),
+  relay: Object.keys({ ...RELAY_COUNTERS, ...SESSION_COUNTERS }),
+  'ntmobile-node': Object.keys({ ...NTMOBILE_NODE_COUNTERS, ...SESSION_COUNTERS }),
+  'account-server': Object.keys(REASONS),
+};
+const COMPONENTS = Object.keys(COUNTERS).filter((name): name is Component => name in ENGINE_PLACES);
+const PLANE_COUNTERS = [
+  ...readFileSync(new URL('../../../../native/src/tables/counters.h', import.meta.url), 'utf8').matchAll(
+    /X\(\w+, "([a-z-]+)"\)/g,
+  ),
+].map(([, name = '']) => name);
+const ROWS: readonly (readonly [string, MetricRow])[] = Object.entries(METRICS);
+
+function labelsFit({ metric, labels }: Place): boolean {
+  const row: MetricRow = METRICS[metric];
+  return Object.keys(labels).sort().join() === Object.keys(row.labels).sort().join();
+}
+
+describe('the table of metrics', () => {
+  it('names every metric as Prometheus wants', () => {
+    for (const [name, { type, help }] of ROWS) {
+      expect(name).toMatch(/^(sojourn|process)_[a-z_]+$/);
+      expect([name, name.endsWith('_total')]).toEqual([name, type === 'counter']);
+      expect(name).not.toMatch(/octets|milliseconds|_ms$/);
+      expect(help).toMatch(/^[A-Z1].*\.$/);
+    }
+  });
+
+  it('has a row for every counter that is named, and names only counters that exist', () => {
+    for (const component of COMPONENTS) {
+      const unknown = Object.keys(ENGINE_PLACES[component]).filter((name) => !COUNTERS[component].includes(name));
+      expect([component, unknown]).toEqual([component, []]);
+    }
+    const sockets = ['datagrams-received', 'datagrams-sent'];
+    expect(Object.keys(PLANE_PLACES).filter((name) => ![...PLANE_COUNTERS, ...sockets].includes(name))).toEqual([]);
+  });
+
+  it('puts every counter of every engine and of the plane somewhere, with the labels of that metric', () => {
+    for (const component of COMPONENTS) {
+      for (const name of COUNTERS[component]) {
+        const place = engineCounterPlace(component, name);
+        if (place === undefined) expect(name).toBe('registration-refused');
+        else expect([component, name, labelsFit(place)]).toEqual([component, name, true]);
+      }
+    }
+    expect(PLANE_COUNTERS.length).toBeGreaterThan(30);
+    for (const name of PLANE_COUNTERS) {
+      const place = planeCounterPlace(name);
+      // A new one needs a row in PLANE_PLACES.
+      expect([name, place !== undefined && labelsFit(place)]).toEqual([name, true]);
+    }
+  });
+
+  it('tells nothing apart that only its name tells apart: two counters of one component have two places', () => {
+    for (const component of COMPONENTS) {
+      const places = COUNTERS[component].map((name) => JSON.stringify(engineCounterPlace(component, name) ?? name));
+      expect([component, new Set(places).size]).toEqual([component, places.length]);
+    }
+  });
+});
+
+const STATS: JsonObject = {
+  'binding-update-sent': 5,
+  'authentication-failed': 2,
+  'registration-refused': 1,
+  acknowledgements: { accepted: 4, 'id-mismatch': 1 },
+  plane: { 'transmit-octets': 4096, 'drop-permit': 3, 'drop-punt-full': 1, 'something-new': 9 },
+  driver: { sent: 5, 'send-errno-101': 2, 'punts-dropped': 7, queued: 0 },
+  names: { queries: 3, virtual: 1 },
+};
+const STATUS: JsonObject = {
+  homes: [
+    { phase: 'registered', careOfAddress: 'x', bindings: [{ acknowledged: true, careOfAddress: 'x', nat: true }] },
+  ],
+  host: { pending: [{ what: 'route', error: 'EEXIST' }] },
+  driver: { storeFailures: 1, storeBacklog: 2 },
+};
+const ANSWERS: Readonly<Record<string, JsonValue>> = {
+  stats: STATS,
+  status: STATUS,
+  tunnels: [{ id: 7, mtu: 1460, traffic: { mtu: 1280 } }],
+};
+
+function metricsOfRole(role: string): Metrics {
+  return new Metrics({ role, messages: new MessageWatch(), ask: async (command) => ANSWERS[command] });
+}
+
+describe('the text of a mobile node', () => {
+  const metrics = metricsOfRole('mn');
+  metrics.event(
+    { name: 'registered', level: 'info', fields: { roundTripMs: 18, addressAtMs: 1000, atMs: 1030 } },
+    1_700_000_000_000,
+  );
+
+  it('has counters of engine, plane and driver, gauges, and timings', async () => {
+    const text = await metrics.text();
+    for (const line of [
+      'sojourn_control_actions_total{protocol="mobile-ipv6",action="binding-update-sent"} 5',
+      'sojourn_control_rejected_total{protocol="mobile-ipv6",reason="authentication-failed"} 2',
+      'sojourn_registrations_total{result="accepted",status="accepted"} 4',
+      'sojourn_registrations_total{result="refused",status="id-mismatch"} 1',
+      'sojourn_tunnel_bytes_total{direction="out"} 4096',
+      'sojourn_plane_drops_total{reason="permit"} 3',
+      'sojourn_queue_drops_total{queue="punt"} 1',
+      'sojourn_queue_drops_total{queue="turn"} 7',
+      'sojourn_control_send_errors_total{errno="101"} 2',
+      'sojourn_name_queries_total 3',
+      'sojourn_name_query_actions_total{action="virtual"} 1',
+      'sojourn_homes{phase="registered"} 1',
+      'sojourn_bindings 1',
+      'sojourn_nat{protocol="mobile-ipv6",kind="translated"} 1',
+      'sojourn_path_mtu_bytes{tunnel="7"} 1280',
+      'sojourn_kernel_refusals 1',
+      'sojourn_store_backlog_records 2',
+      'sojourn_events_total{event="registered",level="info"} 1',
+      'sojourn_registration_seconds_bucket{le="0.025",protocol="mobile-ipv6"} 1',
+      'sojourn_handover_seconds_sum{protocol="mobile-ipv6"} 0.03',
+    ]) {
+      expect(text).toContain(`${line}\n`);
+    }
+    expect(text).not.toContain('reason="registration-refused"');
+  });
+
+  it('says the same when asked again, and asks one after the other', async () => {
+    const lines = (text: string) =>
+      text.split('\n').filter((line) => !/^(#|process_|sojourn_(java|event_loop))/.test(line));
+    const [first, second] = await Promise.all([metrics.text(), metrics.text()]);
+    expect(lines(second)).toEqual(lines(first));
+  });
+});
+
+describe.each(['ha', 'mn', 'mr', 'cn', 'as', 'dc', 'rsn'])('the text of %s', (role) => {
+  it('has every metric of the role, and promtool finds nothing wrong with it', async () => {
+    const text = await metricsOfRole(role).text();
+    for (const [name, { type }] of metricsOf(role)) expect(text).toContain(`# TYPE ${name} ${type}\n`);
+    const checked = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' });
+    expect([checked.status, checked.stdout, checked.stderr]).toEqual([0, '', '']);
+  });
+});
+
+describe('the port', () => {
+  it('serves /metrics and nothing else', async () => {
+    const port = await MetricsPort.open({ address: ipv4('127.0.0.1'), port: 0 }, metricsOfRole('dc'));
+    try {
+      const at = `http://127.0.0.1:${port.port}`;
+      const good = await fetch(`${at}/metrics`);
+      expect([good.status, good.headers.get('content-type')]).toEqual([
+        200,
+        'text/plain; version=0.0.4; charset=utf-8',
+      ]);
+      expect(await good.text()).toContain('sojourn_build_info{');
+      expect((await fetch(`${at}/`)).status).toBe(404);
+      expect((await fetch(`${at}/metrics`, { method: 'POST' })).status).toBe(405);
+      const taken = MetricsPort.open({ address: ipv4('127.0.0.1'), port: port.port }, metricsOfRole('dc'));
+      await expect(taken).rejects.toThrow(/^daemon\.metrics: .*EADDRINUSE/);
+    } finally {
+      port.close();
+    }
+  });
+});

@@ -1,0 +1,124 @@
+/** Pages that nobody generates name only what there is: files, commands, options, keys, events, counters, metrics, statuses. */
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { everyKey } from '#daemon/configuration/config-schema.ts';
+import { isMetricName } from '#daemon/metrics/metric-table.ts';
+import { commands, globalOptions } from '#docs/generator/commands.ts';
+import { configurationOf, REPOSITORY, roles } from '#docs/generator/daemons.ts';
+import { EVENT_FIELDS } from '#engine/common/event-table.ts';
+import { BINDING_STATUSES } from '#wire/binding-status.ts';
+
+const PAGES = [
+  'README.md',
+  'docs/get-started/quickstart.md',
+  'docs/guides/operating.md',
+  'docs/guides/troubleshooting.md',
+];
+
+const read = (page: string): string => readFileSync(join(REPOSITORY, page), 'utf8');
+
+/** Every piece of code: spans, and the lines of blocks but for what they show. */
+function codeOf(page: string): readonly string[] {
+  const text = read(page).replaceAll(/^```text\n[\s\S]*?^```$/gm, '');
+  const blocks = [...text.matchAll(/^```\w*\n([\s\S]*?)^```$/gm)].flatMap(([, block = '']) => block.split('\n'));
+  const spans = text.replaceAll(/^```[\s\S]*?^```$/gm, '').matchAll(/`([^`\n]+)`/g);
+  return [...blocks, ...[...spans].map(([, span = '']) => span)];
+}
+
+const spansOf = (page: string, form: RegExp): readonly string[] => [
+  ...new Set(codeOf(page).filter((code) => form.test(code))),
+];
+
+const anchorsIn = (page: string): readonly string[] =>
+  [...read(page).matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9 -]/g, '')
+      .replaceAll(' ', '-'),
+  );
+
+describe('links', () => {
+  it.each(PAGES)('of %s lead somewhere', (page) => {
+    const links = [...read(page).matchAll(/\]\(([^)]+)\)/g)].map(([, link = '']) => link);
+    expect(links.length).toBeGreaterThan(0);
+    const dead = links.filter((link) => {
+      if (/^https?:/.test(link)) return false;
+      const [file = '', anchor] = link.split('#');
+      const target = file === '' ? page : join(dirname(page), file);
+      return !existsSync(join(REPOSITORY, target)) || (anchor !== undefined && !anchorsIn(target).includes(anchor));
+    });
+    expect(dead).toEqual([]);
+  });
+});
+
+describe('commands', () => {
+  const known = commands();
+  const takesValue = new Set(['--daemon', '--socket', '--timeout']);
+
+  /** What is wrong with the words behind `sojourn`; undefined: nothing. */
+  function faultOf(words: readonly string[]): string | undefined {
+    const path = words.filter((word, at) => !word.startsWith('-') && !takesValue.has(words[at - 1] ?? ''));
+    if (path.length === 0) return undefined;
+    const command = known.find((one) => one.path === path.slice(0, one.path.split(' ').length).join(' '));
+    if (command === undefined) return `no command: ${path.join(' ')}`;
+    const flags = [...command.options, ...globalOptions()].flatMap(([names]) => names.match(/-{1,2}[a-z-]+/gi) ?? []);
+    const strange = words.find((word) => word.startsWith('-') && !flags.includes(word));
+    return strange === undefined ? undefined : `${command.path} has no ${strange}`;
+  }
+
+  it.each(PAGES)('in %s are there, with their options', (page) => {
+    const found = codeOf(page).flatMap((line) =>
+      [...line.matchAll(/(?:^ *|[;&|(] *|run --silent )sojourn(?: --(?= ))?((?: +[\w.:@/-]+)*)/g)].map(
+        ([, words = '']) => words.trim(),
+      ),
+    );
+    expect(found.length).toBeGreaterThan(1);
+    expect(found.map((words) => faultOf(words.split(/ +/).filter((word) => word !== ''))).filter(Boolean)).toEqual([]);
+  });
+});
+
+describe('names', () => {
+  /** Generated pages have all of them. */
+  const names = new Set([
+    ...['docs/reference/events.md', 'docs/reference/metrics.md'].flatMap(codeOf),
+    ...Object.keys(BINDING_STATUSES),
+    // Why a node could not log in, which only it knows.
+    'wrong-clock',
+  ]);
+  let keys: ReadonlySet<string>;
+
+  beforeAll(async () => {
+    const all = await Promise.all(roles().map(configurationOf));
+    keys = new Set([
+      ...all.flatMap((one) => [...everyKey(one.keys)].map(({ name }) => name)),
+      ...Object.keys(EVENT_FIELDS),
+    ]);
+  });
+
+  it('of events, counters and statuses are in their tables', () => {
+    const found = spansOf('docs/guides/troubleshooting.md', /^(?!sojourn-)[a-z]+(-[a-z0-9]+)+$/);
+    expect(found.length).toBeGreaterThan(50);
+    expect(found.filter((name) => !names.has(name))).toEqual([]);
+  });
+
+  it('of statuses stand beside their numbers', () => {
+    const rows = [...read('docs/guides/troubleshooting.md').matchAll(/^\| (\d{3}(?:, \d{3})*) \| ([^|]+) \|/gm)];
+    expect(rows.length).toBeGreaterThan(10);
+    const codes = new Map(Object.entries(BINDING_STATUSES).map(([name, { code }]) => [name, code]));
+    for (const [, numbers = '', text = ''] of rows) {
+      const named = [...text.matchAll(/`([a-z-]+)`/g)].map(([, name = '']) => codes.get(name));
+      expect(named.join(', ')).toBe(numbers);
+    }
+  });
+
+  it.each(PAGES)('of keys and fields in %s are there', (page) => {
+    const found = codeOf(page).filter((code) => /^(daemon\.|ntmobile\.)?[a-z0-9]+[A-Z]\w*$/.test(code));
+    expect(found.filter((name) => !keys.has(name.replace(/^\w+\./, '')))).toEqual([]);
+  });
+
+  it.each(PAGES)('of metrics in %s are there', (page) => {
+    const found = [...read(page).matchAll(/\bsojourn_[a-z][a-z_]+/g)].map(([name]) => name);
+    expect(found.filter((name) => !isMetricName(name))).toEqual([]);
+  });
+});

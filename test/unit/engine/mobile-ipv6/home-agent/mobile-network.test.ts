@@ -1,0 +1,274 @@
+/** The home agent's side of network mobility beyond the published cases: IPv4 prefixes, two homes, circles, restarts. RFC 3963 §6, RFC 5555 §3.1.1. */
+import { describe, expect, it } from 'vitest';
+import { type Ipv4Address, type Ipv6Address, ipv4, ipv6, parsePrefix } from '#base/ip.ts';
+import { Binding, NO_PREFIXES } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
+import { PrefixTable } from '#engine/mobile-ipv6/home-agent/grants/prefix-table.ts';
+import { filterOptions, type MobilityOption } from '#wire/mobility-options.ts';
+import {
+  ALICE,
+  association,
+  CARE_OF,
+  HOME_ADDRESS,
+  HOME_AGENT,
+  NATIVE,
+  prefix,
+  type Received,
+  Scene,
+  SECOND_HOME_ADDRESS,
+  type Update,
+  udpPath,
+} from './home-agent-scene.ts';
+
+const NETWORK = prefix('2001:db8:5::/64');
+const NETWORK_4 = prefix('198.51.100.128/28');
+const OTHER_4 = prefix('198.51.100.144/29');
+const ROUTER = { ...ALICE, mobileNetworkPrefixes: [NETWORK, NETWORK_4, OTHER_4] };
+const BOB_ADDRESS = ipv6('2001:db8:1::b0b');
+const BOB = {
+  ...ALICE,
+  identifier: 'bob@example.org',
+  securityAssociations: [association(2000)],
+  homeAddresses: [BOB_ADDRESS],
+  ipv4HomeAddresses: [],
+  mobileNetworkPrefixes: [prefix('2001:db8:6::/64')],
+};
+const R = { mobileRouter: true };
+const AS_BOB = { identifier: 'bob@example.org', association: association(2000), homeAddress: BOB_ADDRESS, flags: R };
+
+function asIpv4(address: string, prefixLength: number, requestPrefix = true): MobilityOption {
+  return { type: 'ipv4-home-address', prefixLength, requestPrefix, address: ipv4(address) };
+}
+
+function forwarded(scene: Scene, homeAddress: Ipv6Address = HOME_ADDRESS): readonly string[] {
+  const routes = scene.wish.get(`binding/${homeAddress}`)?.planeRoutes ?? [];
+  return routes.map((route) => `${route.prefix.address}/${route.prefix.length}`);
+}
+
+function answersOf(received: Received): readonly (readonly [number, number, Ipv4Address])[] {
+  return filterOptions(received.message.options, 'ipv4-address-acknowledgement').map(
+    ({ status, prefixLength, address }) => [status, prefixLength, address] as const,
+  );
+}
+
+/** A registration with R, over IPv6. */
+function registered(scene: Scene, sequence: number, options: readonly MobilityOption[], more: Partial<Update> = {}) {
+  return scene.update(NATIVE, { sequence, flags: R, options, ...more });
+}
+
+describe('an IPv4 mobile network prefix', () => {
+  it('§3.1.1 is given when it is the one that is configured, beside the IPv4 home address, in order', () => {
+    const scene = new Scene({ mobileNodes: [ROUTER] });
+    const [fixed = ipv4('0.0.0.0')] = ALICE.ipv4HomeAddresses;
+    const answer = registered(scene, 1, [asIpv4(fixed, 32, false), asIpv4('198.51.100.128', 28)]);
+    expect(answersOf(answer)).toEqual([
+      [0, 32, fixed],
+      [0, 28, '198.51.100.128'],
+    ]);
+    expect(answer.message.flags.mobileRouter).toBe(true);
+    expect(forwarded(scene)).toEqual([`${HOME_ADDRESS}/128`, `${fixed}/32`, '198.51.100.128/28']);
+  });
+
+  it.each([
+    ['of the wanted length', 29, '198.51.100.144', 29],
+    ['of another length where there is none', 26, '198.51.100.128', 28],
+  ])('§4.5 is chosen for 0.0.0.0: one %s', (_what, asked, address, length) => {
+    const scene = new Scene({ mobileNodes: [ROUTER] });
+    expect(answersOf(registered(scene, 1, [asIpv4('0.0.0.0', asked)]))).toEqual([[0, length, address]]);
+    expect(forwarded(scene)).toContain(`${address}/${length}`);
+  });
+
+  it('is given once in one Binding Update', () => {
+    const scene = new Scene({ mobileNodes: [ROUTER] });
+    const asked = [asIpv4('0.0.0.0', 28), asIpv4('0.0.0.0', 28), asIpv4('0.0.0.0', 28)];
+    expect(answersOf(registered(scene, 1, asked)).map(([status]) => status)).toEqual([0, 0, 133]);
+  });
+
+  it.each([
+    ['somebody else’s', '203.0.113.0', 28],
+    ['a part of one', '198.51.100.136', 29],
+    ['of no length', '198.51.100.128', 0],
+  ])('is refused by 133: %s; the registration stands without it', (_what, address, length) => {
+    const scene = new Scene({ mobileNodes: [ROUTER] });
+    const option = { type: 'mobile-network-prefix', prefixLength: 64, prefix: ipv6('2001:db8:5::') } as const;
+    const answer = registered(scene, 1, [option, asIpv4(address, length)]);
+    expect(answer.message.status).toBe(0);
+    expect(answersOf(answer)).toEqual([[133, 0, address]]);
+    expect(forwarded(scene)).toEqual([`${HOME_ADDRESS}/128`, '2001:db8:5::/64']);
+  });
+
+  it('is not for a mobile node', () => {
+    const scene = new Scene({ mobileNodes: [ROUTER] });
+    const answer = scene.update(NATIVE, { sequence: 1, options: [asIpv4('0.0.0.0', 28)] });
+    expect(answersOf(answer)).toEqual([[133, 0, '0.0.0.0']]);
+    expect(forwarded(scene)).toEqual([`${HOME_ADDRESS}/128`]);
+  });
+
+  it('of the configuration is forwarded in implicit mode, and in explicit mode only when asked for', () => {
+    const scene = new Scene({ mobileNodes: [ROUTER] });
+    registered(scene, 1, []);
+    expect(forwarded(scene)).toEqual([
+      `${HOME_ADDRESS}/128`,
+      '2001:db8:5::/64',
+      '198.51.100.128/28',
+      '198.51.100.144/29',
+    ]);
+    registered(scene, 2, [{ type: 'mobile-network-prefix', prefixLength: 64, prefix: ipv6('2001:db8:5::') }]);
+    expect(forwarded(scene)).toEqual([`${HOME_ADDRESS}/128`, '2001:db8:5::/64']);
+  });
+});
+
+describe('a prefix of two home addresses', () => {
+  const option = { type: 'mobile-network-prefix', prefixLength: 64, prefix: ipv6('2001:db8:5::') } as const;
+  const second = { homeAddress: SECOND_HOME_ADDRESS };
+
+  it('is forwarded for the first, until that is gone', () => {
+    const scene = new Scene({ mobileNodes: [ROUTER] });
+    registered(scene, 1, [option]);
+    expect(registered(scene, 1, [option], second).message.status).toBe(142);
+    scene.update(NATIVE, { sequence: 2, flags: R, lifetimeUnits: 0 });
+    expect(registered(scene, 2, [option], second).message.status).toBe(0);
+    expect(forwarded(scene, SECOND_HOME_ADDRESS)).toContain('2001:db8:5::/64');
+  });
+
+  it('is left out of what implicit mode gives the second; with nothing left that is 143', () => {
+    const scene = new Scene({ mobileNodes: [ROUTER] });
+    registered(scene, 1, [option]);
+    expect(registered(scene, 1, [], second).message.status).toBe(0);
+    expect(forwarded(scene, SECOND_HOME_ADDRESS)).not.toContain('2001:db8:5::/64');
+    const poor = new Scene({ mobileNodes: [{ ...ROUTER, mobileNetworkPrefixes: [NETWORK] }] });
+    registered(poor, 1, []);
+    expect(registered(poor, 1, [], second).message.status).toBe(143);
+  });
+});
+
+describe('care-of addresses that lead back', () => {
+  const inside = (network: string) => ipv6(`${network}::77`);
+
+  it('into the router’s own network: 174', () => {
+    const scene = new Scene({ mobileNodes: [ROUTER] });
+    expect(registered(scene, 1, [], { careOf: inside('2001:db8:5') }).message.status).toBe(174);
+    const answer = scene.update(udpPath('198.51.100.130'), {
+      sequence: 2,
+      flags: R,
+      ipv4CareOf: ipv4('198.51.100.130'),
+    });
+    expect(answer.message.status).toBe(174);
+  });
+
+  it('two routers behind each other: the second is refused, and taken when the first has left', () => {
+    const scene = new Scene({ mobileNodes: [ROUTER, BOB] });
+    expect(scene.update(NATIVE, { sequence: 1, ...AS_BOB, careOf: inside('2001:db8:5') }).message.status).toBe(0);
+    expect(registered(scene, 1, [], { careOf: inside('2001:db8:6') }).message.status).toBe(174);
+    expect(scene.update(NATIVE, { sequence: 2, ...AS_BOB, careOf: CARE_OF }).message.status).toBe(0);
+    expect(registered(scene, 2, [], { careOf: inside('2001:db8:6') }).message.status).toBe(0);
+  });
+
+  it('a node behind a router is none', () => {
+    const scene = new Scene({ mobileNodes: [ROUTER, BOB] });
+    registered(scene, 1, []);
+    const nested = scene.update(
+      { kind: 'tunnel', tunnel: 1 },
+      { sequence: 1, ...AS_BOB, careOf: inside('2001:db8:5') },
+    );
+    expect(nested.message.status).toBe(0);
+    // Answered as if it had come natively: the kernel leads it into the router's tunnel.
+    expect(nested.path).toEqual(NATIVE);
+  });
+});
+
+describe('the operator', () => {
+  it('who may be no router is told 140, whatever prefixes he has', () => {
+    const scene = new Scene({ mobileNodes: [{ ...ROUTER, mobileRouter: false }] });
+    expect(registered(scene, 1, []).message.status).toBe(140);
+  });
+
+  it('a router for which nothing is configured is told 143', () => {
+    const scene = new Scene({ mobileNodes: [{ ...ALICE, mobileRouter: true }] });
+    expect(registered(scene, 1, []).message.status).toBe(143);
+  });
+
+  it('sees every prefix, and where it is forwarded to', () => {
+    const scene = new Scene({ mobileNodes: [ROUTER, BOB] });
+    registered(scene, 1, [{ type: 'mobile-network-prefix', prefixLength: 64, prefix: ipv6('2001:db8:5::') }]);
+    expect(scene.ask('prefixes').value).toEqual([
+      expect.objectContaining({ prefix: '2001:db8:5::/64', forwarded: true, careOfAddress: CARE_OF, tunnel: 1 }),
+      expect.objectContaining({ prefix: '198.51.100.128/28', forwarded: false, homeAddress: HOME_ADDRESS }),
+      expect.objectContaining({ prefix: '198.51.100.144/29', forwarded: false, careOfAddress: null }),
+      expect.objectContaining({ prefix: '2001:db8:6::/64', forwarded: false, homeAddress: BOB_ADDRESS }),
+    ]);
+  });
+
+  it('has networks at home routed to the home address, and nowhere without one', () => {
+    const homeLink = new Scene({ mobileNodes: [ROUTER], homeLink: 'eth1' });
+    const routes = homeLink.wish.get('home-agent')?.routes ?? [];
+    expect(routes).toContainEqual(
+      expect.objectContaining({ destination: NETWORK, device: 'eth1', gateway: HOME_ADDRESS, metric: 4096 }),
+    );
+    expect(routes).toContainEqual(expect.objectContaining({ destination: NETWORK, type: 'unreachable', metric: 8192 }));
+    const virtual = new Scene({ mobileNodes: [ROUTER] }).wish.get('home-agent')?.routes ?? [];
+    expect(virtual.filter(({ gateway }) => gateway !== undefined)).toEqual([]);
+  });
+
+  it('a restart keeps R and prefixes; a prefix that is no longer granted is dropped', () => {
+    const scene = new Scene({ mobileNodes: [ROUTER] });
+    registered(scene, 1, []);
+    const again = scene.restartAt(1000);
+    expect(again.wish.get(`binding/${HOME_ADDRESS}`)).toEqual(scene.wish.get(`binding/${HOME_ADDRESS}`));
+    expect(again.update(NATIVE, { sequence: 2 }).message.status).toBe(139);
+    const poorer = new Scene({ mobileNodes: [{ ...ROUTER, mobileNetworkPrefixes: [NETWORK_4] }] }, scene);
+    expect(forwarded(poorer)).toEqual([`${HOME_ADDRESS}/128`, '198.51.100.128/28']);
+  });
+});
+
+describe('the prefix table', () => {
+  const endpoint = { encapsulation: 'ipip', local: HOME_AGENT, remote: CARE_OF, localPort: 0, remotePort: 0 } as const;
+
+  function bindingWith(homeAddress: Ipv6Address, prefixes: readonly string[]): Binding {
+    const mobileNetworkPrefixes = prefixes.length === 0 ? NO_PREFIXES : prefixes.map(prefix);
+    const scene = new Scene({ mobileNodes: [ROUTER] });
+    return new Binding(
+      homeAddress,
+      ROUTER,
+      { id: 1, endpoint, users: 1 },
+      {
+        homeAgentAddress: HOME_AGENT,
+        careOfAddress: CARE_OF,
+        ipv4HomeAddress: undefined,
+        mobileNetworkPrefixes,
+        sequence: 1,
+        timestamp: 0n,
+        lifetimeUnits: 10,
+        expiresAt: scene.now,
+        behindNat: false,
+        linkLocalCompatibility: false,
+      },
+    );
+  }
+
+  it('finds the binding of the longest prefix around an address, and no more once it is released', () => {
+    const table = new PrefixTable();
+    const wide = bindingWith(HOME_ADDRESS, ['2001:db8:5::/48', '198.51.100.0/24']);
+    const narrow = bindingWith(SECOND_HOME_ADDRESS, ['2001:db8:5:1::/64', '198.51.100.128/28']);
+    table.forward(wide);
+    table.forward(narrow);
+    const around = (address: string) => table.around(parsePrefix(address)?.address ?? HOME_ADDRESS)?.homeAddress;
+    const places = ['2001:db8:5:1::9', '2001:db8:5:2::9', '198.51.100.130', '198.51.100.1', '2001:db8:6::1'];
+    expect(places.map(around)).toEqual([
+      SECOND_HOME_ADDRESS,
+      HOME_ADDRESS,
+      SECOND_HOME_ADDRESS,
+      HOME_ADDRESS,
+      undefined,
+    ]);
+    table.release(narrow);
+    expect(places.slice(0, 3).map(around)).toEqual([HOME_ADDRESS, HOME_ADDRESS, HOME_ADDRESS]);
+    table.release(wide);
+    expect([places.map(around), table.size]).toEqual([places.map(() => undefined), 0]);
+  });
+
+  it('knows a mobile router from a mobile node', () => {
+    expect(
+      [bindingWith(HOME_ADDRESS, ['2001:db8:5::/48']), bindingWith(HOME_ADDRESS, [])].map((b) => b.mobileRouter),
+    ).toEqual([true, false]);
+  });
+});

@@ -1,0 +1,383 @@
+/** Which acknowledgements are believed, and what each status makes the node do. RFC 6275 §11.7.3, RFC 4285, RFC 5555 §4.4.2. */
+import { describe, expect, it } from 'vitest';
+import { ipv4, ipv6 } from '#base/ip.ts';
+import { NEVER } from '#base/time.ts';
+import { reactionTo, STATUS_REACTIONS } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
+import { BINDING_STATUSES } from '#wire/binding-status.ts';
+import { findOption } from '#wire/mobility-options.ts';
+import {
+  type AnswerSketch,
+  acknowledgement,
+  HOME,
+  HOME_ADDRESS,
+  HOME_AGENT,
+  mobilityPacket,
+  Scene,
+} from './mobile-node-scene.ts';
+
+const V6 = { addresses: ['2001:db8:f1::2/64'] };
+const V4 = { addresses: ['203.0.113.7/24'] };
+
+function registering(): Scene {
+  const scene = new Scene();
+  scene.network(V6);
+  return scene;
+}
+
+describe('every status code', () => {
+  it('that a home agent may send has a row', () => {
+    for (const { code } of Object.values(BINDING_STATUSES)) expect(STATUS_REACTIONS).toHaveProperty(String(code));
+  });
+
+  it('MN-2-2-1-1-033 below 128 is success, an unknown one above may pass', () => {
+    expect(reactionTo(77)).toBe('accept');
+    expect(reactionTo(200)).toBe('back-off');
+  });
+
+  it.each([1, 2, 5, 127])('MN-2-2-1-1-002 takes status %i as registered', (status) => {
+    const scene = registering();
+    scene.answer(scene.update(), { status });
+    expect(scene.event('registered')).toMatchObject({ status });
+  });
+
+  it.each([128, 136, 143, 200])(
+    'MN-2-2-1-1-003 backs off after status %i and sends a new sequence number',
+    (status) => {
+      const scene = registering();
+      const first = scene.update();
+      scene.answer(first, { status });
+      expect(scene.updates()).toEqual([]);
+      expect(scene.event('registration-refused')).toMatchObject({ status });
+      expect(scene.waitForUpdate()).toBe(1500);
+      expect(scene.update().message.sequence).toBe((first.message.sequence + 1) & 0xffff);
+      expect(scene.waitForUpdate()).toBe(3000);
+    },
+  );
+
+  it.each([129, 132, 139, 141, 145, 165])('asks seldom after status %i, and at once after a move', (status) => {
+    const scene = registering();
+    scene.answer(scene.update(), { status });
+    expect(scene.waitForUpdate()).toBe(60_000);
+    scene.answer(scene.update(), { status });
+    scene.network({ addresses: ['2001:db8:f2::2/64'], epoch: 2 });
+    expect(scene.update().packet.source).toBe('2001:db8:f2::2');
+  });
+
+  it('§11.7.1 134: gives the home address up until the operator acts', () => {
+    const scene = registering();
+    scene.answer(scene.update(), { status: 134 });
+    expect(scene.event('home-address-duplicate')).toMatchObject({ homeAddress: HOME_ADDRESS });
+    expect(scene.out).toContainEqual({ kind: 'want', key: 'home/office', part: undefined });
+    scene.network({ addresses: ['2001:db8:f2::2/64'], epoch: 2 });
+    expect(scene.updates()).toEqual([]);
+    // Neither by time; only movement is watched.
+    while (scene.node.deadline() < NEVER) {
+      scene.wait();
+      expect(scene.updates()).toEqual([]);
+    }
+    scene.request('reregister');
+    expect(scene.update().packet.source).toBe('2001:db8:f2::2');
+  });
+
+  it.each([130, 131, 133])('tries the next address of the home agent after status %i', (status) => {
+    const other = ipv6('2001:db8:1::2');
+    const scene = new Scene({ homes: [{ ...HOME, homeAgent: { addresses: [HOME_AGENT, other] } }] });
+    scene.network(V6);
+    scene.answer(scene.update(), { status });
+    expect(scene.want('home/office')?.tunnels?.[0]?.remote).toBe(other);
+    scene.waitForUpdate();
+    expect(scene.update().packet.destination).toBe(other);
+  });
+
+  it('174 tries a care-of address of the other family, once', () => {
+    const scene = new Scene();
+    scene.network({ addresses: ['2001:db8:f1::2/64', '203.0.113.7/24'] });
+    scene.answer(scene.update(), { status: 174 });
+    const second = scene.update();
+    expect(second.path.kind).toBe('udp');
+    scene.answer(second, { status: 174 });
+    expect(scene.updates()).toEqual([]);
+    scene.waitForUpdate();
+  });
+
+  it.each([0x1234, 65_535])(
+    'MN-2-2-1-1-010 MN-2-2-1-1-016 goes on behind the sequence number %i of status 135',
+    (last) => {
+      const scene = registering();
+      scene.answer(scene.update(), { status: 135, sequence: last });
+      // at once
+      expect(scene.update().message.sequence).toBe((last + 1) & 0xffff);
+      scene.answer(scene.update());
+      expect(scene.event('registered')).toBeDefined();
+    },
+  );
+
+  it('144 shifts timestamps to the clock of the home agent, and keeps the shift', () => {
+    const scene = registering();
+    const before = timestampOf(scene);
+    scene.answer(scene.update(), { status: 144, clockAheadMs: 3_600_000 });
+    const after = timestampOf(scene);
+    expect(Number((after - before) >> 32n)).toBeGreaterThanOrEqual(3599);
+    expect(Number((after - before) >> 32n)).toBeLessThanOrEqual(3601);
+    scene.answer(scene.update());
+    expect(scene.record()).toMatchObject({ clockOffsetMs: 3_600_000 });
+  });
+
+  it('144 to a clock that is behind works too', () => {
+    const scene = registering();
+    const before = timestampOf(scene);
+    scene.answer(scene.update(), { status: 144, clockAheadMs: -86_400_000 });
+    expect(Number((before - timestampOf(scene)) >> 32n)).toBe(86_399);
+  });
+
+  it('144 without end gets the back-off, not a flood', () => {
+    const scene = registering();
+    let sent = 0;
+    for (let round = 1; round <= 8; round++) {
+      const [update] = scene.updates();
+      if (update === undefined) break;
+      sent++;
+      scene.answer(update, { status: 144, clockAheadMs: 3_600_000 * round });
+    }
+    expect(sent).toBeLessThanOrEqual(4);
+    expect(scene.waitForUpdate()).toBeGreaterThan(0);
+  });
+
+  it('144 that returns our own timestamp refuses the F flag', () => {
+    const scene = new Scene({ forceUdp: true });
+    scene.network(V4);
+    expect(scene.update().message.flags.forceUdp).toBe(true);
+    scene.answer(scene.update(), { status: 144 });
+    expect(scene.update().message.flags.forceUdp).toBe(false);
+  });
+
+  it('144 with other seconds is no refusal of the F flag, nor is any on IPv6', () => {
+    const scene = new Scene({ forceUdp: true });
+    scene.network(V4);
+    scene.answer(scene.update(), { status: 144, clockAheadMs: 60_000 });
+    expect(scene.update().message.flags.forceUdp).toBe(true);
+    scene.network({ ...V6, epoch: 2 });
+    const onIpv6 = scene.update();
+    // Past what MAX_UPDATE_RATE would hold back.
+    scene.pass(1200);
+    scene.answer(onIpv6, { status: 144 });
+    expect(scene.updates()).toEqual([]);
+  });
+
+  it('135 and 144 to a Binding Update that was sent again since: the answer to the newest decides', () => {
+    const scene = registering();
+    // MN → HA  BU n;  MN → HA  BU n + 1, which overtakes it;  HA → MN  135 (n + 1) or 144 to BU n
+    const first = scene.update();
+    scene.waitForUpdate();
+    const second = scene.update();
+    scene.answer(first, { status: 144, clockAheadMs: 9000 });
+    expect(scene.updates()).toEqual([]);
+    expect(scene.node.counters['clock-resynchronized']).toBe(0);
+    scene.answer(second);
+    expect(scene.event('registered')).toBeDefined();
+
+    const other = registering();
+    const older = other.update();
+    other.waitForUpdate();
+    other.waitForUpdate();
+    const newest = other.update();
+    other.answer(older, { status: 135, sequence: (newest.message.sequence - 1) & 0xffff });
+    expect([other.updates(), other.node.counters['sequence-resynchronized']]).toEqual([[], 0]);
+    other.answer(newest);
+    expect(other.event('registered')).toBeDefined();
+  });
+
+  it('146 with another key is reported but stops nothing', () => {
+    const scene = registering();
+    scene.answer(scene.update(), { status: 146, key: new Uint8Array(32).fill(9) });
+    expect(scene.event('registration-refused')).toMatchObject({ status: 146, authentic: false });
+    expect(scene.node.counters['unauthenticated-refusal']).toBe(1);
+    expect(scene.waitForUpdate()).toBe(1500);
+  });
+});
+
+function timestampOf(scene: Scene): bigint {
+  const timestamp = findOption(scene.update().message.options, 'replay-protection')?.timestamp;
+  if (timestamp === undefined) throw new Error('a Binding Update has a timestamp');
+  return timestamp;
+}
+
+describe('ignored', () => {
+  const cases: readonly (readonly [string, AnswerSketch, string])[] = [
+    ['MN-2-2-1-1-038 without authentication', { unsigned: true }, 'authentication-missing'],
+    ['with another key', { key: new Uint8Array(32) }, 'authentication-failed'],
+    ['MN-2-2-1-1-017 with a wrong sequence number', { sequence: 7 }, 'sequence-mismatch'],
+    ['with a foreign timestamp', { timestamp: 5n }, 'timestamp-mismatch'],
+    ['without timestamp', { timestamp: undefined }, 'timestamp-mismatch'],
+    ['status 135 with a foreign timestamp', { status: 135, timestamp: 5n }, 'timestamp-mismatch'],
+    ['from a stranger', { source: ipv6('2001:db8:bad::1') }, 'not-from-home-agent'],
+    ['without type 2 routing header', { routingHeader: false, destination: HOME_ADDRESS }, 'wrong-destination'],
+    ['to another address', { destination: ipv6('2001:db8:f1::3') }, 'wrong-destination'],
+    [
+      'over UDP although sent on IPv6',
+      {
+        path: {
+          kind: 'udp',
+          local: ipv4('203.0.113.7'),
+          localPort: 4191,
+          remote: ipv4('198.51.100.1'),
+          remotePort: 4191,
+        },
+      },
+      'unexpected-path',
+    ],
+  ];
+  it.each(cases)('%s', (_name, sketch, reason) => {
+    const scene = registering();
+    scene.answer(scene.update(), sketch);
+    expect(scene.out).toEqual([]);
+    expect(scene.node.counters[reason]).toBe(1);
+    expect(scene.request('status')).toMatchObject({ homes: [{ phase: 'registering' }] });
+  });
+
+  it('a second time', () => {
+    const scene = registering();
+    const update = scene.update();
+    scene.answer(update);
+    scene.answer(update, { status: 129 });
+    expect(scene.out).toEqual([]);
+    expect(scene.node.counters['nothing-outstanding']).toBe(1);
+  });
+
+  it('with any bit of the Mobility Header flipped', () => {
+    const scene = registering();
+    const { path, packet } = acknowledgement(scene.update(), {}, scene.now);
+    // The IPv6 header and the type 2 routing header are 64 octets; their reserved fields are nobody's business.
+    for (let bit = 64 * 8; bit < packet.length * 8; bit++) {
+      const flipped = packet.slice();
+      flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (0x80 >> (bit & 7));
+      scene.give({ kind: 'datagram', path, packet: flipped });
+      if (scene.event('registered') !== undefined)
+        throw new Error(`bit ${bit & 7} of octet ${bit >> 3} is not protected`);
+    }
+    scene.give({ kind: 'datagram', path, packet });
+    expect(scene.event('registered')).toBeDefined();
+  });
+});
+
+describe('lifetimes', () => {
+  it('MN-2-2-1-1-020 counts a shorter grant from the sending of the Binding Update', () => {
+    const scene = registering();
+    const update = scene.update();
+    scene.pass(1000);
+    scene.answer(update, { lifetimeUnits: 25 });
+    // 100 s granted, a quarter is left for the refresh: 75 s after sending.
+    expect(scene.waitForUpdate()).toBe(74_000);
+    expect(scene.request('bindings')).toMatchObject([{ lifetimeSeconds: 100 }, { lifetimeSeconds: 100 }]);
+  });
+
+  it('MN-2-2-1-1-026 follows a Binding Refresh Advice', () => {
+    const scene = registering();
+    scene.answer(scene.update(), { options: [{ type: 'binding-refresh-advice', refreshIntervalUnits: 10 }] });
+    expect(scene.waitForUpdate()).toBe(40_000);
+  });
+
+  it('MN-2-1-1-1-007 asks for no more than the care-of address lives', () => {
+    const scene = new Scene();
+    scene.network({ ...V6, validUntil: 90_000 });
+    expect(scene.update().message.lifetimeUnits).toBe(22);
+  });
+
+  it('MN-2-1-1-1-008 goes on registering when the binding ran out', () => {
+    const scene = registering();
+    scene.answer(scene.update(), { lifetimeUnits: 5 });
+    let lapsed = false;
+    for (let round = 0; round < 20 && !lapsed; round++) {
+      scene.wait();
+      lapsed = scene.event('registration-lapsed') !== undefined;
+    }
+    expect(lapsed).toBe(true);
+    expect(scene.request('bindings')).toEqual([]);
+    scene.waitForUpdate();
+    scene.answer(scene.update());
+    expect(scene.event('registered')).toBeDefined();
+  });
+});
+
+describe('wishes of the home agent', () => {
+  const request = { type: 'binding-refresh-request', options: [] } as const;
+  const error = { type: 'binding-error', status: 1, homeAddress: HOME_ADDRESS, options: [] } as const;
+
+  it('are followed, but seldom', () => {
+    const scene = new Scene();
+    scene.registered(V6);
+    scene.pass(2000);
+    const packet = mobilityPacket(request, HOME_AGENT, HOME_ADDRESS);
+    scene.give({ kind: 'datagram', path: { kind: 'native' }, packet });
+    scene.answer(scene.update());
+    scene.give({ kind: 'datagram', path: { kind: 'native' }, packet });
+    expect(scene.updates()).toEqual([]);
+    expect(scene.node.counters['request-rate-limited']).toBe(1);
+  });
+
+  it('MN-3-3-1-2-001 a Binding Error with status 1 makes the node register again, one of a stranger does not', () => {
+    const scene = new Scene();
+    scene.registered(V6);
+    const stranger = mobilityPacket(error, ipv6('2001:db8:bad::1'), ipv6('2001:db8:f1::2'));
+    scene.give({ kind: 'datagram', path: { kind: 'native' }, packet: stranger });
+    expect(scene.updates()).toEqual([]);
+    const own = mobilityPacket(error, HOME_AGENT, ipv6('2001:db8:f1::2'));
+    scene.give({ kind: 'datagram', path: { kind: 'native' }, packet: own });
+    expect(scene.updates()).toHaveLength(1);
+  });
+});
+
+describe('IPv4 home address', () => {
+  const dynamic = { homes: [{ ...HOME, ipv4HomeAddress: 'dynamic' as const }] };
+  const given = {
+    type: 'ipv4-address-acknowledgement',
+    status: 0,
+    prefixLength: 32,
+    address: ipv4('192.0.2.77'),
+  } as const;
+
+  it('asked for by 0.0.0.0, then kept', () => {
+    const scene = new Scene(dynamic);
+    scene.network(V6);
+    expect(findOption(scene.update().message.options, 'ipv4-home-address')?.address).toBe('0.0.0.0');
+    scene.answer(scene.update(), { options: [given] });
+    expect(scene.want('home/office')?.addresses?.map(({ address }) => address)).toEqual([HOME_ADDRESS, '192.0.2.77']);
+    scene.network({ addresses: ['2001:db8:f2::2/64'], epoch: 2 });
+    expect(findOption(scene.update().message.options, 'ipv4-home-address')?.address).toBe('192.0.2.77');
+  });
+
+  it('refused: a remembered one is given up for any other', () => {
+    const scene = new Scene(dynamic);
+    scene.network(V6);
+    scene.answer(scene.update(), { options: [given] });
+    scene.network({ addresses: ['2001:db8:f2::2/64'], epoch: 2 });
+    scene.answer(scene.update(), { options: [{ ...given, status: 130 }] });
+    expect(findOption(scene.update().message.options, 'ipv4-home-address')?.address).toBe('0.0.0.0');
+  });
+
+  it.each(['0.0.0.0', '224.0.0.1', '127.0.0.1', '255.255.255.255'])('granted as %s: not taken', (text) => {
+    const scene = new Scene(dynamic);
+    scene.network(V6);
+    scene.answer(scene.update(), { options: [{ ...given, address: ipv4(text) }] });
+    expect(scene.event('ipv4-home-address-refused')).toMatchObject({ status: 'not-acceptable', address: text });
+    // The wish stays what it was before: the IPv6 home address alone.
+    expect(scene.want('home/office')).toBeUndefined();
+    expect(scene.updates()).toEqual([]);
+    expect(scene.request('bindings')).toHaveLength(1);
+  });
+
+  it('granted another than the fixed one: not taken', () => {
+    const scene = registering();
+    scene.answer(scene.update(), { options: [given] });
+    expect(scene.event('ipv4-home-address-refused')).toMatchObject({ status: 'not-acceptable' });
+    expect(scene.want('home/office')?.addresses?.map(({ address }) => address)).toEqual([HOME_ADDRESS]);
+  });
+
+  it('refused: a fixed one is no longer wanted on the host', () => {
+    const scene = registering();
+    scene.answer(scene.update(), { options: [{ ...given, status: 129 }] });
+    expect(scene.event('ipv4-home-address-refused')).toMatchObject({ status: 'administratively-prohibited' });
+    expect(scene.want('home/office')?.addresses).toHaveLength(1);
+    expect(scene.request('bindings')).toHaveLength(1);
+  });
+});

@@ -1,0 +1,272 @@
+/** A direction coordinator with nodes and relays around it, under virtual time. */
+
+import { expect } from 'vitest';
+import { hex } from '#base/bytes.ts';
+import { ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
+import { after, type Monotonic, monotonic, NEVER, wall } from '#base/time.ts';
+import { keyPairOf, sha256 } from '#crypto/primitives.ts';
+import type { CommonInput, EngineEvent, JsonObject, JsonValue, Output } from '#engine/contract.ts';
+import type { CredentialHolder, CredentialJudge } from '#engine/ntmobile/common/credential-judge.ts';
+import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { SessionListener } from '#engine/ntmobile/common/session-listener.ts';
+import { Sessions } from '#engine/ntmobile/common/sessions.ts';
+import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { DirectionCoordinatorConfiguration } from '#engine/ntmobile/coordinator/configuration.ts';
+import {
+  createDirectionCoordinator,
+  type DirectionCoordinator,
+} from '#engine/ntmobile/coordinator/direction-coordinator.ts';
+import { expectSound } from '#test/sim/event-faults.ts';
+import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
+import { HandshakeUse, suiteBit } from '#wire/ntmobile-datagram.ts';
+import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile-message.ts';
+import type { NtmobileOption } from '#wire/ntmobile-options.ts';
+
+export const OFFSET_MS = 1_800_000_000_000;
+export const PLACE = { address: ipv4('198.51.100.1'), port: 7890 };
+export const SECOND = { address: ipv4('198.51.100.1'), port: 7891 };
+export const PATH = new Uint8Array(8).fill(7);
+export const PATH_OPTION: NtmobileOption = { type: 'path-id', pathId: PATH };
+
+/** A node or relay: only its sessions, with what it hears written down. */
+export class Peer implements SessionListener<string> {
+  readonly own;
+  readonly sessions: Sessions<string>;
+  readonly answers: (NtmobileMessage | undefined)[] = [];
+  readonly asked: NtmobileMessage[] = [];
+  session: Session | undefined;
+  credential: Uint8Array | undefined;
+  reply: (message: NtmobileMessage) => NtmobileMessage | undefined = () => undefined;
+  readonly #scene: Scene;
+  readonly place: { address: Way['remote']; port: number };
+
+  constructor(scene: Scene, seed: number, credential: Uint8Array | undefined) {
+    const random = randomOf(seed);
+    this.credential = credential;
+    this.#scene = scene;
+    this.own = keyPairOf(random(32));
+    this.place = { address: ipv4(`203.0.113.${seed}`), port: 7890 };
+    this.sessions = new Sessions(
+      { own: this.own, random, suites: suiteBit(1), credential: () => this.credential },
+      this,
+    );
+    this.sessions.clock(OFFSET_MS);
+    scene.peers.push(this);
+  }
+
+  get nodeId(): Uint8Array {
+    return sha256(this.own.publicKey).slice(0, 16);
+  }
+
+  way(port = PLACE.port): Way {
+    return {
+      local: this.place.address,
+      localPort: this.place.port,
+      remote: PLACE.address,
+      remotePort: port,
+      relayIndex: 0,
+    };
+  }
+
+  connect(): void {
+    const { publicKey } = COORDINATOR;
+    this.session = this.sessions.connect(this.#scene.now, {
+      publicKey,
+      use: HandshakeUse.coordinator,
+      pathId: new Uint8Array(8),
+      way: this.way(),
+    });
+    this.#scene.pass(100);
+  }
+
+  /** Asks, and gives what came back. */
+  ask(type: NtmobileMessageType, options: readonly NtmobileOption[], way?: Way): NtmobileMessage | undefined {
+    if (this.session === undefined) throw new Error('not connected');
+    this.answers.length = 0;
+    this.sessions.request(
+      this.#scene.now,
+      this.session,
+      way === undefined ? { type, options } : { type, options, way },
+      'asked',
+    );
+    this.#scene.pass(9_000);
+    return this.answers[0];
+  }
+
+  register(...options: readonly NtmobileOption[]): NtmobileMessage | undefined {
+    return this.ask('registration-request', [{ type: 'lifetime', seconds: 600 }, ...options]);
+  }
+
+  send(way: Way, datagram: Uint8Array): void {
+    this.#scene.toCoordinator(this, way, datagram);
+  }
+  judge(): readonly NtmobileOption[] {
+    return [];
+  }
+  established(_now: Monotonic, session: Session): void {
+    this.session = session;
+  }
+  request(_now: Monotonic, _session: Session, message: NtmobileMessage): NtmobileMessage | undefined {
+    this.asked.push(message);
+    return this.reply(message);
+  }
+  answered(_now: Monotonic, _session: Session, _purpose: string, answer: NtmobileMessage | undefined): void {
+    this.answers.push(answer);
+  }
+  ended(): void {}
+}
+
+const COORDINATOR = keyPairOf(randomOf(77)(32));
+export const RELAY_KEY = keyPairOf(randomOf(9)(32)).publicKey;
+export const SECOND_RELAY_KEY = keyPairOf(randomOf(10)(32)).publicKey;
+
+function prefix(text: string): Prefix {
+  const parsed = parsePrefix(text);
+  if (parsed === undefined) throw new Error(text);
+  return parsed;
+}
+
+/** A coordinator and its peers; each way takes ten milliseconds. */
+export class Scene {
+  now = monotonic(5_000_000);
+  readonly peers: Peer[] = [];
+  readonly stored = new Map<string, { table: string; key: string; value: JsonValue }>();
+  /** What each credential's octets say. */
+  readonly holders = new Map<string, CredentialHolder>();
+  readonly #judge: CredentialJudge = (credential, publicKey, now) => {
+    const holder = this.holders.get(hex(credential));
+    const right = holder !== undefined && hex(holder.nodeId) === hex(sha256(publicKey).slice(0, 16));
+    return right && now < holder.notAfter ? holder : undefined;
+  };
+  #changes: Partial<DirectionCoordinatorConfiguration> = {};
+  engine: DirectionCoordinator = this.#start();
+  readonly events: EngineEvent[] = [];
+  readonly replies: { readonly ok: boolean; readonly value: JsonValue }[] = [];
+  readonly #flying: { at: Monotonic; deliver: () => void }[] = [];
+
+  #configuration(): DirectionCoordinatorConfiguration {
+    return {
+      ...{
+        own: COORDINATOR,
+        zone: 'nodes.example',
+        secret: new Uint8Array(32).fill(3),
+        relayKeys: [RELAY_KEY, SECOND_RELAY_KEY],
+      },
+      judgeCredential: this.#judge,
+      ...{ systemPrefix: prefix('fd12:3456:789a::/48'), generalIpv4Prefix: prefix('198.19.0.0/16') },
+      ...{ secondEndpoints: [SECOND], maximumLifetimeSeconds: 300, maximumRegistrations: 3 },
+      ...{ relayRateKilobits: 10_000, strangersPerSecond: 100 },
+      ...this.#changes,
+    };
+  }
+
+  #start() {
+    const engine = createDirectionCoordinator(this.#configuration(), randomOf(5));
+    engine.step(this.now, { kind: 'clock', offsetMs: OFFSET_MS }, []);
+    return engine;
+  }
+
+  /** A new engine with what the former one stored. */
+  restart(): void {
+    this.engine = this.#start();
+    for (const { table, key, value } of this.stored.values()) this.step({ kind: 'record', table, key, value });
+    this.step({ kind: 'restored' });
+  }
+
+  /** The operator decides otherwise. */
+  reconfigure(changes: Partial<DirectionCoordinatorConfiguration>): void {
+    // The same judge as long as nobody gives another one.
+    this.#changes = { judgeCredential: this.#judge, ...this.#changes, ...changes };
+    const out: Output[] = [];
+    this.engine.reconfigure(this.now, this.#configuration(), out);
+    expect(out).toEqual([]);
+  }
+
+  ask(command: string, parameters: JsonObject = {}) {
+    this.step({ kind: 'request', id: 1, command, parameters });
+    return this.replies.at(-1);
+  }
+
+  step(input: CommonInput): void {
+    const out: Output[] = [];
+    this.engine.step(this.now, input, out);
+    for (const output of out) {
+      if (output.kind === 'send' && output.path.kind === 'datagram') {
+        const { path, packet } = output;
+        const peer = this.peers.find(({ place }) => place.address === path.remote && place.port === path.remotePort);
+        if (peer !== undefined) this.#fly(() => peer.sessions.receive(this.now, peer.way(path.localPort), packet));
+      } else if (output.kind === 'persist') {
+        const { table, key, value } = output;
+        if (value === undefined) this.stored.delete(`${table} ${key}`);
+        else this.stored.set(`${table} ${key}`, { table, key, value });
+      } else if (output.kind === 'event') {
+        expectSound(output.event);
+        this.events.push(output.event);
+      } else if (output.kind === 'reply') this.replies.push(output);
+    }
+  }
+
+  toCoordinator(peer: Peer, way: Way, packet: Uint8Array): void {
+    const { address, port } = peer.place;
+    const path = { local: way.remote, localPort: way.remotePort, remote: address, remotePort: port, relayIndex: 0 };
+    this.#fly(() => this.step({ kind: 'datagram', path: { kind: 'datagram', ...path }, packet }));
+  }
+
+  #fly(deliver: () => void): void {
+    this.#flying.push({ at: after(this.now, 10), deliver });
+  }
+
+  pass(ms: number): void {
+    const until = after(this.now, ms);
+    for (;;) {
+      const flight = this.#flying[0];
+      const due = Math.min(
+        flight?.at ?? NEVER,
+        this.engine.deadline(),
+        ...this.peers.map(({ sessions }) => sessions.deadline()),
+      );
+      if (due > until) break;
+      this.now = monotonic(Math.max(this.now, due));
+      if (flight !== undefined && flight.at <= this.now) {
+        this.#flying.shift();
+        flight.deliver();
+      } else if (this.engine.deadline() <= this.now) this.step({ kind: 'tick' });
+      else for (const { sessions } of this.peers) if (sessions.deadline() <= this.now) sessions.tick(this.now);
+    }
+    this.now = until;
+  }
+}
+
+export function node(scene: Scene, seed: number, name: string, groups: readonly string[] = []): Peer {
+  const credential = Uint8Array.of(1, 0, 0, 5, seed);
+  const peer = new Peer(scene, seed, credential);
+  scene.holders.set(hex(credential), {
+    ...{ nodeId: peer.nodeId, name: `${name}.nodes.example`, groups },
+    ...{
+      virtualIpv6: ipv6(`fd12:3456:789a::${seed}`),
+      virtualIpv4: ipv4(`198.18.0.${seed}`),
+      notAfter: wall(OFFSET_MS + 1e9),
+    },
+  });
+  peer.connect();
+  return peer;
+}
+
+/** `seed` 9 or 10: one of the two that may register. */
+export function relay(scene: Scene, seed = 9): Peer {
+  const peer = new Peer(scene, seed, undefined);
+  peer.connect();
+  const endpoint = { address: ipv4(`198.51.100.${seed}`), port: 7890 };
+  peer.register({ type: 'candidate', kind: 1, priority: 0, endpoint }, { type: 'load', thousandths: 100 });
+  return peer;
+}
+
+export const confirming = (message: NtmobileMessage): NtmobileMessage => ({
+  ...{
+    type: 'route-direction-confirmation',
+    answer: true,
+    status: 0,
+    transaction: message.transaction,
+    options: [PATH_OPTION],
+  },
+});

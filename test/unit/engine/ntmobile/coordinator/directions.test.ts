@@ -1,0 +1,280 @@
+/** The direction coordinator: registrations, and directions in the order that docs/ntmobile.md §6 and the published sequences have. */
+import { beforeEach, describe, expect, it } from 'vitest';
+import { hex } from '#base/bytes.ts';
+import { ipv4, ipv6 } from '#base/ip.ts';
+import { wall } from '#base/time.ts';
+import { openRelayToken } from '#crypto/relay-token.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { DirectionRole, findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
+import {
+  confirming,
+  node,
+  OFFSET_MS,
+  PATH,
+  PATH_OPTION,
+  Peer,
+  RELAY_KEY,
+  relay,
+  Scene,
+  SECOND,
+  SECOND_RELAY_KEY,
+} from './coordinator-scene.ts';
+
+const DIRECTION: readonly NtmobileOption[] = [PATH_OPTION];
+let scene: Scene;
+
+beforeEach(() => {
+  scene = new Scene();
+});
+
+describe('a registration', () => {
+  it('is granted with the lifetime that the coordinator allows, the address that it saw, and the zone', () => {
+    const answer = node(scene, 1, 'a').register();
+    expect(answer).toMatchObject({ type: 'registration-response', status: 0 });
+    expect(answer?.options).toEqual([
+      { type: 'lifetime', seconds: 300 },
+      { type: 'observed-endpoint', endpoint: { address: '203.0.113.1', port: 7890 } },
+      { type: 'endpoint', endpoint: SECOND },
+      { type: 'zone', name: 'nodes.example' },
+    ]);
+  });
+
+  it('needs a credential of that key', () => {
+    const other = node(scene, 1, 'a');
+    const peer = new Peer(scene, 2, Uint8Array.of(1, 0, 0, 5, 1));
+    peer.connect();
+    scene.pass(30_000);
+    expect(scene.engine.counters).toMatchObject({ 'initiation-refused': expect.any(Number), registered: 0 });
+    expect(scene.engine.counters['initiation-refused']).toBeGreaterThan(0);
+    expect(other.register()?.status).toBe(0);
+  });
+
+  it('lives as long as the newest credential', () => {
+    const a = node(scene, 1, 'a');
+    const [former] = scene.holders.values();
+    if (former === undefined) throw new Error('no credential');
+    const soon = scene.now + OFFSET_MS + 700_000;
+    scene.holders.set('0100000501', { ...former, notAfter: wall(soon) });
+    a.register();
+    scene.holders.set('0100000502', { ...former, notAfter: wall(soon + 1e6) });
+    a.credential = Uint8Array.of(1, 0, 0, 5, 2);
+    scene.pass(450_000);
+    expect(findNtmobileOption(a.register()?.options ?? [], 'lifetime')?.seconds).toBeLessThan(245);
+    scene.pass(150_000);
+    expect(findNtmobileOption(a.register()?.options ?? [], 'lifetime')?.seconds).toBe(300);
+  });
+
+  it('is refused beyond the limit, and a refresh is not', () => {
+    const peers = [1, 2, 3].map((seed) => node(scene, seed, `n${seed}`));
+    for (const peer of peers) expect(peer.register()?.status).toBe(0);
+    expect(node(scene, 4, 'd').register()?.status).toBe(NtmobileStatus.busy);
+    for (const peer of peers) expect(peer.register()?.status).toBe(0);
+  });
+
+  it('ends, and its name is unreachable then, not unknown', () => {
+    const [a, b] = [node(scene, 1, 'a'), node(scene, 2, 'b')];
+    b.register();
+    scene.pass(301_000);
+    a.register();
+    const name: NtmobileOption = { type: 'name', name: 'b.nodes.example' };
+    expect(a.ask('direction-request', [PATH_OPTION, name])?.status).toBe(NtmobileStatus.peerNotReachable);
+    expect(scene.engine.counters).toMatchObject({ 'registration-ended': 1 });
+  });
+
+  it('shows the address at either port', () => {
+    const a = node(scene, 1, 'a');
+    const seen = a.ask('address-request', [], a.way(SECOND.port));
+    expect(seen?.options).toEqual([{ type: 'observed-endpoint', endpoint: { address: '203.0.113.1', port: 7890 } }]);
+  });
+});
+
+describe('the operator', () => {
+  it('sees who is registered, and from where', () => {
+    node(scene, 1, 'a').register();
+    expect(scene.ask('nodes')).toMatchObject({
+      ok: true,
+      value: [{ name: 'a.nodes.example', remote: '203.0.113.1', remotePort: 7890, active: true, session: true }],
+    });
+  });
+
+  it.each(['a.nodes.example', 'node id', 'virtual IPv6 address'])('ends a registration by %s, for good', (by) => {
+    const a = node(scene, 1, 'a');
+    const b = node(scene, 2, 'b');
+    a.register();
+    b.register();
+    const [holder] = scene.holders.values();
+    const ways = {
+      'node id': hex(holder?.nodeId ?? new Uint8Array(0)),
+      'virtual IPv6 address': holder?.virtualIpv6 ?? '',
+    };
+    const wanted = by === 'node id' || by === 'virtual IPv6 address' ? ways[by] : by;
+    expect(scene.ask('revoke', { node: wanted })).toEqual({
+      ...{ kind: 'reply', id: 1, ok: true },
+      value: { name: 'a.nodes.example' },
+    });
+    expect(scene.events).toMatchObject([{ name: 'node-revoked', fields: { name: 'a.nodes.example' } }]);
+    expect(scene.engine.counters).toMatchObject({ 'registration-revoked': 1 });
+    scene.restart();
+    expect(scene.ask('nodes')).toMatchObject({ value: [{ name: 'b.nodes.example' }] });
+    expect(scene.ask('revoke', { node: wanted })).toMatchObject({ ok: false });
+  });
+
+  it('whose node may come again, with new keys', () => {
+    const a = node(scene, 1, 'a');
+    a.register();
+    scene.ask('revoke', { node: 'a.nodes.example' });
+    a.connect();
+    scene.pass(1000);
+    expect(a.register()?.status).toBe(0);
+  });
+});
+
+describe('a direction to a node', () => {
+  const toB: readonly NtmobileOption[] = [PATH_OPTION, { type: 'name', name: 'b.nodes.example' }];
+
+  it('tells both of each other, and gives each a token for its leg', () => {
+    const relayed = relay(scene);
+    const tokenKey = findNtmobileOption(relayed.answers[0]?.options ?? [], 'token-key')?.key ?? new Uint8Array(32);
+    const [a, b] = [node(scene, 1, 'a'), node(scene, 2, 'b')];
+    a.register({ type: 'candidate', kind: 1, priority: 9, endpoint: { address: ipv4('192.0.2.1'), port: 7890 } });
+    b.register();
+    b.reply = confirming;
+    const answer = a.ask('direction-request', toB);
+    const [told] = b.asked;
+    expect(told?.type).toBe('route-direction');
+    for (const [options, role, other, holder] of [
+      [told?.options ?? [], DirectionRole.responder, 'a.nodes.example', b],
+      [answer?.options ?? [], DirectionRole.initiator, 'b.nodes.example', a],
+    ] as const) {
+      expect(findNtmobileOption(options, 'role')?.role).toBe(role);
+      expect(findNtmobileOption(options, 'name')?.name).toBe(other);
+      expect(findNtmobileOption(options, 'relay')?.publicKey).toEqual(RELAY_KEY);
+      const token = findNtmobileOption(options, 'relay-token')?.token ?? new Uint8Array(0);
+      const opened = openRelayToken(tokenKey, token, BigInt(Math.floor((scene.now + OFFSET_MS) / 1000)));
+      expect(opened).toMatchObject({ role, pathId: PATH, nodeId: holder.nodeId, rateKilobits: 10_000 });
+      expect(openRelayToken(tokenKey, token, (opened?.notAfterSeconds ?? 0n) + 1n)).toBeUndefined();
+    }
+    expect(findNtmobileOption(told?.options ?? [], 'candidate')?.endpoint.address).toBe('192.0.2.1');
+    expect(findNtmobileOption(answer?.options ?? [], 'virtual-ipv4')?.address).toBe('198.18.0.2');
+  });
+
+  it.each([
+    ['its virtual IPv6 address', { type: 'virtual-ipv6', address: ipv6('fd12:3456:789a::2') }],
+    ['its virtual IPv4 address', { type: 'virtual-ipv4', address: ipv4('198.18.0.2') }],
+  ] as const)('is given for %s as for its name', (_what, option) => {
+    const [a, b] = [node(scene, 1, 'a'), node(scene, 2, 'b')];
+    for (const peer of [a, b]) peer.register();
+    b.reply = confirming;
+    expect(a.ask('direction-request', [PATH_OPTION, option])?.status).toBe(0);
+  });
+
+  it.each([
+    ['nobody registered', {}, 'direction-request', toB, NtmobileStatus.notRegistered],
+    ['an unknown name of the zone', { a: [] }, 'direction-request', toB, NtmobileStatus.noSuchName],
+    ['no name', { a: [], b: [] }, 'direction-request', DIRECTION, NtmobileStatus.noSuchName],
+    ['a node that does not answer', { a: [], b: [] }, 'direction-request', toB, NtmobileStatus.peerNotReachable],
+    ['a node of another group', { a: ['x'], b: ['y'] }, 'direction-request', toB, NtmobileStatus.notAllowed],
+    ['a node with a group, for one without', { a: [], b: ['y'] }, 'direction-request', toB, NtmobileStatus.notAllowed],
+  ] as const)(
+    'is refused: %s',
+    (_why, groups: { a?: readonly string[]; b?: readonly string[] }, type, options, status) => {
+      const a = node(scene, 1, 'a', groups.a ?? []);
+      if (groups.a !== undefined) a.register();
+      if (groups.b !== undefined) node(scene, 2, 'b', groups.b).register();
+      expect(a.ask(type, options)).toMatchObject({ type: 'route-direction', answer: true, status });
+    },
+  );
+
+  it('is given after a restart: the other node is called where it was', () => {
+    const [a, b] = [node(scene, 1, 'a'), node(scene, 2, 'b')];
+    for (const peer of [a, b]) peer.register();
+    b.reply = confirming;
+    scene.restart();
+    a.connect();
+    a.register();
+    expect(a.ask('direction-request', toB)?.status).toBe(0);
+    expect(b.asked).toHaveLength(1);
+  });
+});
+
+describe('a direction to a general node', () => {
+  const toServer: readonly NtmobileOption[] = [PATH_OPTION, { type: 'name', name: 'gn6.example' }];
+  const serving = ({ transaction }: NtmobileMessage): NtmobileMessage => ({
+    ...{ type: 'relay-direction-response', answer: true, status: 0, transaction },
+    options: [PATH_OPTION, { type: 'families', families: 2 }, { type: 'time-to-live', seconds: 30 }],
+  });
+
+  it('asks the relay first, and gives its addresses, the same each time and over a restart', () => {
+    const relayed = relay(scene);
+    relayed.reply = serving;
+    const a = node(scene, 1, 'a');
+    a.register();
+    const first = a.ask('direction-request', toServer);
+    expect(relayed.asked[0]).toMatchObject({ type: 'relay-direction' });
+    expect(findNtmobileOption(relayed.asked[0]?.options ?? [], 'node-id')?.nodeId).toEqual(a.nodeId);
+    expect(first?.options.map(({ type }) => type)).toEqual([
+      ...['path-id', 'role', 'name', 'relay', 'virtual-ipv6', 'virtual-ipv4', 'families', 'time-to-live'],
+    ]);
+    expect(findNtmobileOption(first?.options ?? [], 'virtual-ipv6')?.address).toMatch(/^fd12:3456:789a:1:/);
+    expect(findNtmobileOption(first?.options ?? [], 'virtual-ipv4')?.address).toMatch(/^198\.19\./);
+    scene.restart();
+    for (const peer of [relayed, a]) peer.connect();
+    relayed.register({
+      type: 'candidate',
+      kind: 1,
+      priority: 0,
+      endpoint: { address: ipv4('198.51.100.9'), port: 7890 },
+    });
+    a.register();
+    expect(a.ask('direction-request', toServer)?.options).toEqual(first?.options);
+  });
+
+  it.each([
+    ['NXDOMAIN', NtmobileStatus.noSuchName, NtmobileStatus.noSuchName],
+    ['SERVFAIL', NtmobileStatus.nameNotResolved, NtmobileStatus.nameNotResolved],
+    ['a private address', NtmobileStatus.notAllowed, NtmobileStatus.notAllowed],
+    ['a fault of its own', NtmobileStatus.wrongToken, NtmobileStatus.noRelay],
+  ])('passes on what the relay found: %s', (_what, found, told) => {
+    const relayed = relay(scene);
+    relayed.reply = (message) => ({ ...serving(message), status: found, options: [] });
+    const a = node(scene, 1, 'a');
+    a.register();
+    expect(a.ask('direction-request', toServer)?.status).toBe(told);
+  });
+
+  it('needs a relay that is there', () => {
+    const a = node(scene, 1, 'a');
+    a.register();
+    expect(a.ask('direction-request', toServer)?.status).toBe(NtmobileStatus.noRelay);
+    relay(scene);
+    expect(a.ask('direction-request', toServer)?.status).toBe(NtmobileStatus.noRelay);
+  });
+
+  it('goes by the relay that the node reaches it by already', () => {
+    const relays = [relay(scene), relay(scene, 10)];
+    for (const one of relays) one.reply = serving;
+    const a = node(scene, 1, 'a');
+    a.register();
+    const relayOf = (options: readonly NtmobileOption[]) =>
+      findNtmobileOption(a.ask('direction-request', options)?.options ?? [], 'relay')?.publicKey;
+    expect(relayOf(toServer)).toEqual(RELAY_KEY);
+    const present = { type: 'relay', publicKey: SECOND_RELAY_KEY, endpoints: [] } as const;
+    expect(relayOf([...toServer, present])).toEqual(SECOND_RELAY_KEY);
+    expect(relayOf([...toServer, { ...present, publicKey: new Uint8Array(32) }])).toEqual(RELAY_KEY);
+  });
+
+  it('goes by another relay when one is silent, and for a minute by that one first', () => {
+    const [first, second] = [relay(scene), relay(scene, 10)];
+    second.reply = serving;
+    const a = node(scene, 1, 'a');
+    a.register();
+    expect(a.ask('direction-request', toServer)?.status).toBe(0);
+    expect(first.asked).toHaveLength(1);
+    expect(a.ask('direction-request', toServer)?.status).toBe(0);
+    expect(first.asked).toHaveLength(1);
+    first.reply = serving;
+    scene.pass(60_000);
+    expect(a.ask('direction-request', toServer)?.status).toBe(0);
+    expect([first.asked.length, second.asked.length]).toEqual([2, 2]);
+  });
+});

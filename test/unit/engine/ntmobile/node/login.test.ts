@@ -1,0 +1,40 @@
+/** When a node asks for a credential again. docs/ntmobile.md §2.2 */
+import { describe, expect, it } from 'vitest';
+import { monotonic } from '#base/time.ts';
+import type { LoginInput, Output } from '#engine/contract.ts';
+import { Login } from '#engine/ntmobile/node/login.ts';
+
+type Refused = Extract<LoginInput['outcome'], { readonly granted: false }>;
+
+/** A login that was refused; what follows when the node moves then. */
+function afterRefusal(refusal: Partial<Refused>): Output[] {
+  const login = new Login();
+  const out: Output[] = [];
+  login.begin(monotonic(0), 0, out);
+  const outcome = { granted: false, reason: 'unreachable', message: 'no', final: false, ...refusal } as const;
+  login.take({ kind: 'logged-in', outcome }, monotonic(10), 0, out);
+  expect(out.map(({ kind }) => kind)).toEqual(['login', 'event']);
+  const moved: Output[] = [];
+  login.moved(moved);
+  login.moved(moved);
+  return moved;
+}
+
+describe('a node that moves after a failed login', () => {
+  it('asks at once from where it is, and once', () => {
+    expect(afterRefusal({})).toEqual([{ kind: 'login', renewalToken: undefined }]);
+  });
+
+  it('waits when the account server said how long, or that asking is of no use', () => {
+    expect(afterRefusal({ retryAfterMs: 10_000 })).toEqual([]);
+    expect(afterRefusal({ final: true })).toEqual([]);
+  });
+});
+
+it('a node that is waiting for an answer asks no second time when it moves', () => {
+  const login = new Login();
+  const out: Output[] = [];
+  login.begin(monotonic(0), 0, out);
+  login.moved(out);
+  expect(out).toHaveLength(1);
+});

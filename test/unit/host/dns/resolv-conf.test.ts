@@ -1,0 +1,136 @@
+/** What becomes of a resolv.conf while a daemon's stub is in it. */
+import {
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  readlinkSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { EngineEvent } from '#engine/contract.ts';
+import { ResolvConf, restoreResolvConf } from '#host/dns/resolv-conf.ts';
+
+const STUB = '127.0.78.90';
+const BEFORE = '# by hand\nnameserver 192.0.2.53\nnameserver 2001:db8::53\nsearch example.net\noptions timeout:1\n';
+
+let directory = '';
+let file = '';
+let backup = '';
+let notes: EngineEvent[] = [];
+const open: ResolvConf[] = [];
+
+beforeEach(() => {
+  directory = mkdtempSync(join(tmpdir(), 'sojourn-resolv-'));
+  file = join(directory, 'resolv.conf');
+  backup = join(directory, 'state', 'backup.json');
+  notes = [];
+});
+afterEach(() => {
+  for (const one of open.splice(0)) one[Symbol.dispose]();
+  rmSync(directory, { recursive: true });
+});
+
+function take(): ResolvConf {
+  const taken = new ResolvConf({ file, backup, servers: [STUB], owner: 'mn', note: (event) => notes.push(event) });
+  open.push(taken);
+  return taken;
+}
+
+const read = (): string => readFileSync(file, 'utf8');
+const serversOf = (text: string): readonly string[] =>
+  [...text.matchAll(/^nameserver (\S+)$/gm)].map(([, one = '']) => one);
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
+}
+
+/** As careful programs write it: another file in its place. */
+function rewrite(text: string): void {
+  writeFileSync(`${file}.new`, text);
+  renameSync(`${file}.new`, file);
+}
+
+describe('a resolv.conf', () => {
+  it('names the stub alone, keeps search domains and options, and is as it was in the end', () => {
+    writeFileSync(file, BEFORE);
+    const taken = take();
+    expect(serversOf(read())).toEqual([STUB]);
+    expect(read()).toMatch(/^# Made by Sojourn \(mn\).*\nnameserver .*\nsearch example\.net\noptions timeout:1\n$/);
+    expect(taken.former).toBe(BEFORE);
+    taken[Symbol.dispose]();
+    expect(read()).toBe(BEFORE);
+    expect(existsSync(backup)).toBe(false);
+  });
+
+  it('that was a link is one again', () => {
+    writeFileSync(join(directory, 'other'), BEFORE);
+    symlinkSync('other', file);
+    const taken = take();
+    expect([serversOf(read()), taken.former]).toEqual([[STUB], BEFORE]);
+    expect(readFileSync(join(directory, 'other'), 'utf8')).toBe(BEFORE);
+    taken[Symbol.dispose]();
+    expect(readlinkSync(file)).toBe('other');
+  });
+
+  it('that was not there is not there again', () => {
+    const taken = take();
+    expect([serversOf(read()), taken.former]).toEqual([[STUB], '']);
+    taken[Symbol.dispose]();
+    expect(existsSync(file)).toBe(false);
+  });
+
+  it('that a killed daemon left is restored, or taken over with what was there before', () => {
+    writeFileSync(file, BEFORE);
+    take();
+    expect(take().former).toBe(BEFORE);
+    restoreResolvConf({ file, backup });
+    expect(read()).toBe(BEFORE);
+    restoreResolvConf({ file, backup });
+    expect(read()).toBe(BEFORE);
+  });
+
+  it('that somebody else has written since the daemon was killed stays as it is', () => {
+    writeFileSync(file, BEFORE);
+    take();
+    for (const one of open.splice(0)) one.leave();
+    writeFileSync(file, 'nameserver 198.51.100.53\n');
+    restoreResolvConf({ file, backup });
+    expect(read()).toBe('nameserver 198.51.100.53\n');
+    expect(existsSync(backup)).toBe(false);
+  });
+
+  it('that a DHCP client writes names the stub again, and its servers are the ones to ask', async () => {
+    writeFileSync(file, BEFORE);
+    const taken = take();
+    rewrite('nameserver 198.51.100.53\nsearch visited.example\n');
+    await until(() => serversOf(taken.former)[0] === '198.51.100.53');
+    expect(read()).toMatch(new RegExp(`^# Made by .*\nnameserver ${STUB}\nsearch visited\\.example\n$`));
+    taken[Symbol.dispose]();
+    expect(read()).toBe('nameserver 198.51.100.53\nsearch visited.example\n');
+  });
+
+  it('that somebody writes again and again is left to him, and the operator is told', async () => {
+    writeFileSync(file, BEFORE);
+    take();
+    for (let at = 0; notes.length === 0; at += 1) {
+      rewrite(`nameserver 198.51.100.${at}\n`);
+      await until(() => notes.length > 0 || serversOf(read())[0] === STUB);
+    }
+    expect(notes).toMatchObject([{ name: 'resolver-contested', fields: { file } }]);
+    expect(serversOf(read())[0]).toMatch(/^198\.51\.100\./);
+  });
+
+  it('with a backup that is none is left alone', () => {
+    writeFileSync(file, BEFORE);
+    take();
+    writeFileSync(backup, '{"kind":"file"}');
+    const made = read();
+    restoreResolvConf({ file, backup });
+    expect(read()).toBe(made);
+  });
+});

@@ -1,0 +1,240 @@
+import { describe, expect, it } from 'vitest';
+import { type IpAddress, ipv4, ipv6, isIpv6 } from '#base/ip.ts';
+import { after, monotonic, NEVER } from '#base/time.ts';
+import { NetworkMirror } from '#host/kernel/network-mirror.ts';
+import type { RtnetlinkMessage, RtnetlinkOperation } from '#wire/rtnetlink.ts';
+import { AddressFlag, LinkFlag, NetlinkFlag } from '#wire/rtnetlink-layout.ts';
+
+const T0 = monotonic(10_000);
+const UP = LinkFlag.up;
+const RUNNING = LinkFlag.up | LinkFlag.lowerUp | LinkFlag.running;
+const ENVELOPE = { flags: 0, sequence: 0, portId: 0 };
+const CARE_OF = ipv6('2001:db8:2::5');
+const ROUTER = ipv6('fe80::1');
+
+function link(index: number, name: string, flags: number, operation: RtnetlinkOperation = 'new'): RtnetlinkMessage {
+  const address = new Uint8Array([2, 0, 0, 0, 0, index]);
+  return {
+    ...ENVELOPE,
+    kind: 'link',
+    operation,
+    link: { index, name, flags, changeMask: 0, hardwareType: 1, mtu: 1500, address },
+  };
+}
+
+function address(of: IpAddress, flags: number, validLifetimeSeconds?: number, operation: RtnetlinkOperation = 'new') {
+  const message: RtnetlinkMessage = {
+    ...ENVELOPE,
+    kind: 'address',
+    operation,
+    address: {
+      interfaceIndex: 2,
+      address: of,
+      prefixLength: isIpv6(of) ? 64 : 24,
+      scope: 0,
+      flags,
+      validLifetimeSeconds,
+    },
+  };
+  return message;
+}
+
+interface RouteWords {
+  readonly expiresSeconds?: number;
+  readonly operation?: RtnetlinkOperation;
+  readonly table?: number;
+  readonly protocol?: number;
+  readonly flags?: number;
+  readonly nextHops?: readonly {
+    readonly interfaceIndex: number;
+    readonly weight: number;
+    readonly gateway: IpAddress;
+  }[];
+}
+
+function defaultRoute(gateway: IpAddress, words: RouteWords = {}): RtnetlinkMessage {
+  const { operation = 'new', table = 254, protocol = 9, flags = 0, expiresSeconds, nextHops } = words;
+  const destination = { address: isIpv6(gateway) ? ipv6('::') : ipv4('0.0.0.0'), length: 0 };
+  const route = { destination, table, protocol, scope: 0, routeType: 1, flags: 0, priority: 1024, expiresSeconds };
+  const hop = nextHops === undefined ? { gateway, interfaceIndex: 2 } : { nextHops };
+  return { ...ENVELOPE, flags, kind: 'route', operation, route: { ...route, ...hop } };
+}
+
+function mirror(): NetworkMirror {
+  const made = new NetworkMirror('sojourn-mn', 202);
+  made.load(
+    T0,
+    [link(1, 'lo', RUNNING | LinkFlag.loopback), link(2, 'eth0', RUNNING), link(3, 'sojourn-mn', RUNNING)],
+    [],
+  );
+  made.loadRoutes(T0, 4, []);
+  made.loadRoutes(T0, 6, []);
+  made.takeChanged();
+  return made;
+}
+
+function eth0(of: NetworkMirror) {
+  const found = of.snapshot().find((one) => one.name === 'eth0');
+  if (found === undefined) throw new Error('no eth0');
+  return found;
+}
+
+describe('a snapshot', () => {
+  it('leaves out loopback and our own device', () => {
+    expect(
+      mirror()
+        .snapshot()
+        .map((one) => one.name),
+    ).toEqual(['eth0']);
+  });
+
+  it('tells lifetimes as moments, and permanent as never', () => {
+    const one = mirror();
+    one.notify(T0, [
+      address(CARE_OF, AddressFlag.managedTemporary, 60),
+      address(ipv4('192.0.2.5'), AddressFlag.permanent),
+      address(ipv4('192.0.2.6'), 0, 0xffffffff),
+    ]);
+    expect(eth0(one).addresses.map((each) => each.validUntil)).toEqual([after(T0, 60_000), NEVER, NEVER]);
+  });
+
+  it('takes an optimistic address as usable, a tentative one not', () => {
+    const one = mirror();
+    one.notify(T0, [address(CARE_OF, AddressFlag.tentative)]);
+    expect(eth0(one).addresses[0]).toMatchObject({ tentative: true, duplicate: false });
+    one.notify(T0, [address(CARE_OF, AddressFlag.tentative | AddressFlag.optimistic)]);
+    expect(eth0(one).addresses[0]).toMatchObject({ tentative: false });
+    one.notify(T0, [address(CARE_OF, AddressFlag.tentative | AddressFlag.duplicateDetectionFailed)]);
+    expect(eth0(one).addresses[0]).toMatchObject({ duplicate: true });
+  });
+
+  it('does not read IPv6 flags into IPv4 (a secondary address is no temporary one)', () => {
+    const one = mirror();
+    one.notify(T0, [address(ipv4('192.0.2.5'), AddressFlag.tentative | AddressFlag.duplicateDetectionFailed)]);
+    expect(eth0(one).addresses[0]).toMatchObject({ tentative: false, duplicate: false });
+  });
+
+  it('has one router for each next hop of the main table, and none of ours', () => {
+    const one = mirror();
+    const second = ipv6('fe80::2');
+    one.notify(T0, [
+      defaultRoute(ROUTER, {
+        nextHops: [
+          { interfaceIndex: 2, weight: 1, gateway: ROUTER },
+          { interfaceIndex: 2, weight: 1, gateway: second },
+        ],
+      }),
+      defaultRoute(ipv6('fe80::3'), { table: 1000 }),
+      defaultRoute(ipv6('fe80::4'), { protocol: 202 }),
+    ]);
+    expect(eth0(one).routers.map((router) => router.gateway)).toEqual([ROUTER, second]);
+    one.notify(T0, [defaultRoute(second, { operation: 'delete' })]);
+    expect(eth0(one).routers.map((router) => router.gateway)).toEqual([ROUTER]);
+  });
+
+  it('is new only after something changed', () => {
+    const one = mirror();
+    one.notify(T0, [link(2, 'eth0', RUNNING), link(3, 'sojourn-mn', UP), defaultRoute(ROUTER, { protocol: 202 })]);
+    expect(one.takeChanged()).toBe(false);
+    one.notify(T0, [link(2, 'eth0', UP)]);
+    expect(one.takeChanged()).toBe(true);
+    expect(one.takeChanged()).toBe(false);
+  });
+});
+
+describe('the carrier epoch', () => {
+  it('counts each return of the carrier, also within one batch', () => {
+    const one = mirror();
+    expect(eth0(one).epoch).toBe(1);
+    one.notify(T0, [link(2, 'eth0', UP), link(2, 'eth0', RUNNING), link(2, 'eth0', RUNNING)]);
+    expect(eth0(one)).toMatchObject({ epoch: 2, running: true });
+  });
+
+  it('is not running while dormant', () => {
+    const one = mirror();
+    one.notify(T0, [link(2, 'eth0', LinkFlag.up | LinkFlag.lowerUp)]);
+    expect(eth0(one).running).toBe(false);
+  });
+
+  it('does not begin anew for a device that is made again', () => {
+    const one = mirror();
+    one.notify(T0, [link(2, 'eth0', 0, 'delete'), link(7, 'eth0', RUNNING)]);
+    expect(eth0(one)).toMatchObject({ index: 7, epoch: 2, addresses: [] });
+  });
+
+  it('of an address stays until the kernel tells of it again', () => {
+    const one = mirror();
+    one.notify(T0, [address(CARE_OF, 0, 600), link(2, 'eth0', UP), link(2, 'eth0', RUNNING)]);
+    expect(eth0(one)).toMatchObject({ epoch: 2, addresses: [{ epoch: 1 }] });
+    one.notify(T0, [address(CARE_OF, 0, 600)]);
+    expect(eth0(one)).toMatchObject({ epoch: 2, addresses: [{ epoch: 2 }] });
+  });
+
+  it('of an address is not made up by a dump after an overrun', () => {
+    const one = mirror();
+    one.notify(T0, [address(CARE_OF, 0, 600), link(2, 'eth0', UP), link(2, 'eth0', RUNNING)]);
+    one.load(T0, [link(2, 'eth0', RUNNING)], [address(CARE_OF, 0, 600)]);
+    expect(eth0(one)).toMatchObject({ epoch: 2, addresses: [{ epoch: 1 }] });
+  });
+});
+
+describe('routes that change without a word', () => {
+  it('are asked again after a router advertisement refreshed an address only', () => {
+    const one = mirror();
+    one.notify(T0, [defaultRoute(ROUTER, { expiresSeconds: 30 }), address(CARE_OF, 0, 600)]);
+    expect(one.staleRoutes).toEqual([]);
+    one.notify(after(T0, 20_000), [address(CARE_OF, 0, 600)]);
+    // Only the lifetime may be another: the snapshot need not wait for it.
+    expect(one.staleRoutes).toEqual([]);
+    expect(one.agedRoutes).toEqual([6]);
+    one.loadRoutes(after(T0, 20_000), 6, [defaultRoute(ROUTER, { expiresSeconds: 30 })]);
+    expect(one.agedRoutes).toEqual([]);
+    expect(eth0(one).routers).toMatchObject([{ validUntil: after(T0, 50_000) }]);
+  });
+
+  it('are asked before the next snapshot while no router was told of since the carrier came back', () => {
+    const one = mirror();
+    one.notify(T0, [defaultRoute(ROUTER, { expiresSeconds: 30 }), link(2, 'eth0', UP), link(2, 'eth0', RUNNING)]);
+    one.notify(after(T0, 20_000), [address(CARE_OF, 0, 600)]);
+    expect(one.staleRoutes).toEqual([6]);
+    expect(one.agedRoutes).toEqual([]);
+  });
+
+  it('confirm a router only when its lifetime grew', () => {
+    const one = mirror();
+    one.notify(T0, [defaultRoute(ROUTER, { expiresSeconds: 30 }), link(2, 'eth0', UP), link(2, 'eth0', RUNNING)]);
+    one.loadRoutes(after(T0, 5_000), 6, [defaultRoute(ROUTER, { expiresSeconds: 25 })]);
+    expect(eth0(one)).toMatchObject({ epoch: 2, routers: [{ epoch: 1 }] });
+    one.loadRoutes(after(T0, 6_000), 6, [defaultRoute(ROUTER, { expiresSeconds: 30 })]);
+    expect(eth0(one)).toMatchObject({ epoch: 2, routers: [{ epoch: 2 }] });
+  });
+
+  it('leave a router that expired and is not collected yet as it was, and say nothing new', () => {
+    const one = mirror();
+    one.notify(T0, [defaultRoute(ROUTER, { expiresSeconds: 30 })]);
+    one.takeChanged();
+    one.loadRoutes(after(T0, 40_000), 6, [defaultRoute(ROUTER, { expiresSeconds: 0 })]);
+    expect(one.takeChanged()).toBe(false);
+    expect(eth0(one).routers).toMatchObject([{ validUntil: after(T0, 30_000) }]);
+    one.loadRoutes(after(T0, 41_000), 6, []);
+    expect(one.takeChanged()).toBe(true);
+    expect(eth0(one).routers).toEqual([]);
+  });
+
+  it('of IPv4 are asked again when a device goes down or an address goes', () => {
+    const one = mirror();
+    one.notify(T0, [defaultRoute(ipv4('192.0.2.1'), { protocol: 16 })]);
+    one.notify(T0, [link(2, 'eth0', 0)]);
+    expect(one.staleRoutes).toEqual([4]);
+    one.loadRoutes(T0, 4, []);
+    expect(eth0(one).routers).toEqual([]);
+    one.notify(T0, [address(ipv4('192.0.2.5'), 0, undefined, 'delete')]);
+    expect(one.staleRoutes).toEqual([4]);
+  });
+
+  it('are asked again after one was replaced', () => {
+    const one = mirror();
+    one.notify(T0, [defaultRoute(ipv4('192.0.2.1'), { flags: NetlinkFlag.replace })]);
+    expect(one.staleRoutes).toEqual([4]);
+  });
+});

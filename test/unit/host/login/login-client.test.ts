@@ -1,0 +1,278 @@
+/** A node's login against the account server's own code, over TLS on the loopback. */
+import { chmodSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpsServer } from 'node:https';
+import { type AddressInfo, createServer } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { type Certificate, ownCertificate } from '#account-server/certificate.ts';
+import { HttpsFace } from '#account-server/https.ts';
+import { type IpAddress, ipv4, ipv6 } from '#base/ip.ts';
+import { monotonic, wall } from '#base/time.ts';
+import { judgeCredential } from '#crypto/node-credential.ts';
+import { keyPairOf } from '#crypto/primitives.ts';
+import type { EngineEvent, LoginInput } from '#engine/contract.ts';
+import { LoginClient, type LoginClientOptions } from '#host/login/login-client.ts';
+import { AccountScene, PASSWORD, START } from '#test/unit/account-server/account-server-scene.ts';
+
+const own = keyPairOf(new Uint8Array(32).fill(0x21));
+const LOOPBACK = ipv4('127.0.0.1');
+
+let scene: AccountScene;
+let face: HttpsFace;
+let certificate: Certificate;
+let port = 0;
+let notes: EngineEvent[] = [];
+const servers: { close(): void }[] = [];
+
+beforeEach(async () => {
+  scene = new AccountScene();
+  notes = [];
+  certificate = await ownCertificate(`${scene.directory}/tls.pem`, ['as.example'], Date.now());
+  face = new HttpsFace({
+    ...{ service: scene.service, authorities: scene.authorities, configuration: scene.configuration, certificate },
+    publicKey: scene.exchange.publicKey,
+    clock: { now: () => monotonic(scene.nowMs), wall: () => wall(scene.nowMs) },
+    fatal: (error) => expect.unreachable(String(error)),
+  });
+  port = await face.listen(LOOPBACK, 0);
+  await scene.request('account-add', { name: 'alice', password: PASSWORD });
+});
+afterEach(async () => {
+  for (const server of servers.splice(0)) server.close();
+  await face.close();
+  scene[Symbol.dispose]();
+});
+
+function secretFile(text: string): string {
+  const file = `${scene.directory}/secret`;
+  writeFileSync(file, text, { mode: 0o600 });
+  return file;
+}
+
+interface Wish extends Partial<Omit<LoginClientOptions, 'server'>> {
+  readonly server?: Partial<LoginClientOptions['server']>;
+  readonly addresses?: readonly IpAddress[];
+}
+
+function client({ server, addresses = [LOOPBACK], ...options }: Wish = {}): LoginClient {
+  return new LoginClient({
+    server: { host: 'as.example', port, trust: { fingerprint: certificate.fingerprint }, ...server },
+    ...{ account: 'alice', device: undefined, own, sources: () => [] },
+    secret: options.secret ?? { kind: 'password', file: secretFile(`${PASSWORD}\n`) },
+    resolver: { resolve: async () => ({ addresses }) },
+    wallMs: () => {
+      scene.nowMs += 1;
+      return scene.nowMs;
+    },
+    note: (event) => notes.push(event),
+    ...options,
+  });
+}
+
+type Granted = Extract<LoginInput['outcome'], { readonly granted: true }>;
+
+function granted(outcome: LoginInput['outcome']): Granted {
+  if (!outcome.granted) throw new Error(`${outcome.reason}: ${outcome.message}`);
+  return outcome;
+}
+
+describe('a login', () => {
+  it('by password gives all that the node has to know', async () => {
+    const outcome = granted(await client({ device: 'laptop' }).login(undefined));
+    expect(outcome).toMatchObject({
+      ...{ zone: 'nodes.example', systemPrefix: scene.configuration.systemPrefix },
+      notAfter: (Math.floor(scene.nowMs / 1000) + scene.configuration.credentialSeconds) * 1000,
+      coordinators: scene.configuration.directionCoordinators,
+      authorities: scene.authorities.list(scene.seconds).map((authority) => authority.publicKey),
+    });
+    const credential = judgeCredential(outcome.credential, outcome.authorities, own.publicKey, BigInt(START + 5));
+    expect(credential).toMatchObject({ name: 'laptop.alice.nodes.example' });
+    expect(notes).toEqual([]);
+  });
+
+  it('by enrolment token, once, and from then on by the token that it was given', async () => {
+    const file = secretFile(`${await scene.token('alice')}\n`);
+    const bySecret = client({ secret: { kind: 'enrolment-token', file } });
+    const first = granted(await bySecret.login(undefined));
+    const second = granted(await bySecret.login(first.renewalToken));
+    expect(second.renewalToken).not.toBe(first.renewalToken);
+    granted(await bySecret.login(second.renewalToken));
+    expect(await bySecret.login(first.renewalToken)).toMatchObject({ granted: false, reason: 'refused', final: true });
+  });
+
+  it('is made to a server whose certificate an authority signed for its name', async () => {
+    granted(await client({ server: { trust: { authorities: certificate.cert } } }).login(undefined));
+    const other = client({ server: { host: 'other.example', trust: { authorities: certificate.cert } } });
+    expect(await other.login(undefined)).toMatchObject({
+      reason: 'certificate',
+      final: false,
+      message: expect.stringContaining('ERR_TLS_CERT_ALTNAME_INVALID'),
+    });
+  });
+
+  it('tells a server nothing that has another certificate', async () => {
+    const asked = scene.service.counters.counters['system-asked'];
+    const wrong = client({ server: { trust: { fingerprint: certificate.fingerprint.replace(/^../, 'ZZ') } } });
+    expect(await wrong.login(undefined)).toMatchObject({
+      reason: 'certificate',
+      final: false,
+      message: expect.stringContaining(`has the fingerprint ${certificate.fingerprint}, not the configured one`),
+    });
+    expect(await client({ server: { trust: { authorities: undefined } } }).login(undefined)).toMatchObject({
+      reason: 'certificate',
+      message: expect.stringContaining('configure its fingerprint'),
+    });
+    expect(scene.service.counters.counters['system-asked']).toBe(asked);
+  });
+
+  it('finds the server at whichever of its addresses it is', async () => {
+    const addresses = [ipv6('::1'), ipv4('127.0.0.9'), LOOPBACK];
+    granted(await client({ addresses, sources: () => [LOOPBACK] }).login(undefined));
+    expect(await client({ addresses: [ipv6('::1'), ipv4('127.0.0.9')] }).login(undefined)).toMatchObject({
+      reason: 'unreachable',
+      final: false,
+      message: expect.stringMatching(/as\.example: .*::1 port \d+: .*ECONNREFUSED.*127\.0\.0\.9 port/),
+    });
+  });
+
+  it('leaves from an address of the host that fits', async () => {
+    const sources = [ipv6('::1'), ipv4('127.0.0.77')];
+    granted(await client({ sources: () => sources }).login(undefined));
+    expect(scene.events.find(({ name }) => name === 'login-granted')?.fields).toMatchObject({ source: '127.0.0.77' });
+  });
+});
+
+describe('a refused login', () => {
+  it('for a wrong password is final, and nothing repeats the password', async () => {
+    const secret = { kind: 'password', file: secretFile('incorrect zebra') } as const;
+    const outcome = await client({ secret }).login(undefined);
+    expect(outcome).toMatchObject({ granted: false, reason: 'refused', final: true });
+    expect(JSON.stringify(outcome)).not.toContain('zebra');
+  });
+
+  it('of a disabled account is final, of its renewal it is not: the token is good when the account is', async () => {
+    const { renewalToken } = granted(await client().login(undefined));
+    await scene.request('account-disable', { name: 'alice' });
+    expect(await client().login(undefined)).toMatchObject({ reason: 'account-disabled', final: true });
+    expect(await client().login(renewalToken)).toMatchObject({
+      ...{ reason: 'account-disabled', final: false, retryAfterMs: 300_000 },
+    });
+  });
+
+  it('for too many tries says when to come again', async () => {
+    scene.restart({ limits: { ...scene.configuration.limits, account: { perMinute: 6, burst: 1 } } });
+    await face.close();
+    face = new HttpsFace({
+      ...{ service: scene.service, authorities: scene.authorities, configuration: scene.configuration, certificate },
+      publicKey: scene.exchange.publicKey,
+      clock: { now: () => monotonic(scene.nowMs), wall: () => wall(scene.nowMs) },
+      fatal: () => {},
+    });
+    port = await face.listen(LOOPBACK, 0);
+    granted(await client().login(undefined));
+    expect(await client().login(undefined)).toMatchObject({
+      reason: 'rate-limited',
+      final: false,
+      retryAfterMs: 10_000,
+    });
+  });
+
+  it.each([
+    ['is missing', undefined, /cannot be read: ENOENT/],
+    ['is empty', '\n', /the first line is empty/],
+  ])('whose file %s names the file', async (_what, text, message) => {
+    const file = text === undefined ? `${scene.directory}/none` : secretFile(text);
+    const outcome = await client({ secret: { kind: 'password', file } }).login(undefined);
+    expect(outcome).toMatchObject({ reason: 'no-secret', final: true, message: expect.stringMatching(message) });
+    expect(outcome).toMatchObject({ message: expect.stringContaining(file) });
+  });
+
+  it('whose file others can read is none', async () => {
+    const file = secretFile(PASSWORD);
+    chmodSync(file, 0o644);
+    expect(await client({ secret: { kind: 'password', file } }).login(undefined)).toMatchObject({
+      message: expect.stringContaining(`chmod 600 ${file}`),
+    });
+  });
+});
+
+describe('a clock that is wrong', () => {
+  it('ahead of the server does not keep the node out: the time of the server counts', async () => {
+    granted(await client({ wallMs: () => scene.nowMs + 600_000 }).login(undefined));
+    expect(notes).toMatchObject([{ name: 'clock-differs', level: 'warn', fields: { aheadSeconds: 600 } }]);
+    expect(scene.service.counters.counters['wrong-time']).toBe(1);
+  });
+
+  it('behind it makes credentials look not yet valid, and is named', async () => {
+    expect(await client({ wallMs: () => scene.nowMs - 4_000_000 }).login(undefined)).toMatchObject({
+      ...{ granted: false, reason: 'wrong-clock', final: false },
+      message: "this host's clock is 4000 s behind the account server's: set it",
+    });
+  });
+
+  it('that was set back meets a proof of before, and the time of the server is later', async () => {
+    granted(await client({ wallMs: () => scene.nowMs }).login(undefined));
+    scene.pass(10);
+    granted(await client({ wallMs: () => scene.nowMs - 60_000 }).login(undefined));
+    expect(notes).toMatchObject([{ name: 'clock-differs', fields: { aheadSeconds: -60 } }]);
+  });
+});
+
+describe('what is no account server', () => {
+  async function serve(handler: (send: (status: number, text: string) => void) => void): Promise<void> {
+    const { cert, key } = certificate;
+    const server = createHttpsServer({ cert, key }, (_request, response) =>
+      handler((status, text) => {
+        response.writeHead(status, { location: 'https://as.example/elsewhere' }).end(text);
+      }),
+    );
+    servers.push(server);
+    await new Promise<void>((ready) => server.listen(0, '127.0.0.1', ready));
+    port = portOf(server.address());
+  }
+  const portOf = (address: AddressInfo | string | null): number =>
+    typeof address === 'object' && address !== null ? address.port : 0;
+
+  it.each<readonly [string, number, string]>([
+    ['another page', 200, '<html></html>'],
+    ['a redirection', 302, '{}'],
+    ['an answer without members', 200, '{"zone":"nodes.example"}'],
+    ['an error of its own', 500, 'internal'],
+  ])('but %s is told apart, and not final', async (_what, status, text) => {
+    await serve((send) => send(status, text));
+    expect(await client().login(undefined)).toMatchObject({ granted: false, reason: 'answer-unusable', final: false });
+  });
+
+  it('and answers without end is left', async () => {
+    await serve((send) => send(200, 'x'.repeat(300_000)));
+    expect(await client().login(undefined)).toMatchObject({
+      reason: 'unreachable',
+      message: 'as.example: the answer is too long',
+    });
+  });
+
+  it('and does not answer is left after a time', async () => {
+    await serve(() => {});
+    expect(await client({ answerMs: 100 }).login(undefined)).toMatchObject({
+      reason: 'unreachable',
+      message: 'as.example: no answer in time',
+    });
+  });
+
+  it('and takes connections without a word of TLS is left after a time', async () => {
+    const silent = createServer((socket) => servers.push({ close: () => socket.destroy() }));
+    servers.push(silent);
+    await new Promise<void>((ready) => silent.listen(0, '127.0.0.1', ready));
+    port = portOf(silent.address());
+    expect(await client({ connectMs: 100 }).login(undefined)).toMatchObject({
+      reason: 'unreachable',
+      message: expect.stringContaining('no answer in time'),
+    });
+  });
+});
+
+it('a name that nobody knows is told as such', async () => {
+  const resolver = { resolve: async () => ({ addresses: [], failure: 'NXDOMAIN' }) };
+  expect(await client({ resolver }).login(undefined)).toMatchObject({
+    ...{ granted: false, reason: 'unresolved', message: 'as.example: NXDOMAIN', final: false },
+  });
+});

@@ -1,0 +1,347 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
+import { after, monotonic, NEVER } from '#base/time.ts';
+import type { DesiredAddressMap, DesiredPart } from '#engine/contract.ts';
+import { FakeKernel } from '#runtime/fakes/kernel.ts';
+import { FakePlane } from '#runtime/fakes/plane.ts';
+import { Reconciler } from '#runtime/reconciler.ts';
+
+const NOW = monotonic(5_000);
+const HOME = ipv6('2001:db8:1::5');
+
+function prefix(text: string): Prefix {
+  const parsed = parsePrefix(text);
+  if (parsed === undefined) throw new Error(text);
+  return parsed;
+}
+
+function world() {
+  const log: string[] = [];
+  const kernel = new FakeKernel(log);
+  const plane = new FakePlane(log);
+  const refused: string[] = [];
+  const reconciler = new Reconciler(kernel, plane, (what) => refused.push(what));
+  const settle = (at = NOW): string[] => {
+    log.length = 0;
+    reconciler.make(at);
+    reconciler.break(at);
+    return [...log];
+  };
+  return { log, kernel, plane, reconciler, settle, refused };
+}
+
+function tunnelTo(remote: string, id = 1): DesiredPart {
+  return {
+    tunnels: [
+      {
+        id,
+        encapsulation: 'ipip',
+        local: ipv6('2001:db8:9::1'),
+        remote: ipv6(remote),
+        localPort: 0,
+        remotePort: 0,
+        mtu: 1460,
+      },
+    ],
+    planeRoutes: [{ prefix: prefix('2001:db8:1::5/128'), tunnel: id }],
+  };
+}
+
+function pendingOf(reconciler: Reconciler): unknown {
+  const { pending } = reconciler.status();
+  return pending;
+}
+
+function homeOn(device: string, noDad = true): DesiredPart {
+  return {
+    addresses: [{ device, address: HOME, prefixLength: 128, noDad }],
+    routes: [{ destination: prefix('::/0'), table: 100, device: '%tun', source: HOME }],
+    rules: [{ family: 6, priority: 1000, table: 100, from: { address: HOME, length: 128 } }],
+  };
+}
+
+describe('one step', () => {
+  it('makes tunnels, addresses, routes and rules in this order and deletes in reverse', () => {
+    const { reconciler, settle } = world();
+    reconciler.want('home', homeOn('%tun'));
+    reconciler.want('tunnel', tunnelTo('2001:db8:2::2'));
+    expect(settle().map((line) => line.split(' ')[0])).toEqual(['tunnel', 'plane', 'address', 'route', 'rule']);
+    reconciler.want('tunnel', undefined);
+    reconciler.want('home', undefined);
+    expect(settle()).toEqual([
+      'no rule 1000',
+      'no route ::/0 table 100 metric 0',
+      'no address %tun 2001:db8:1::5',
+      'no plane 2001:db8:1::5/128',
+      'no tunnel 1',
+    ]);
+  });
+
+  it('makes before it breaks when the home address moves to another device', () => {
+    const { reconciler, settle } = world();
+    reconciler.want('home', homeOn('%tun'));
+    settle();
+    reconciler.want('home', homeOn('eth0'));
+    expect(settle()).toEqual(['address eth0 2001:db8:1::5', 'no address %tun 2001:db8:1::5']);
+  });
+
+  it('takes no more packets before anything else goes, when all of it goes', () => {
+    const { log, reconciler, settle } = world();
+    reconciler.want('home', homeOn('%tun'));
+    reconciler.want('tunnel', tunnelTo('2001:db8:2::2'));
+    settle();
+    log.length = 0;
+    reconciler.clear(NOW);
+    expect(log).toEqual([
+      'no plane 2001:db8:1::5/128',
+      'no tunnel 1',
+      'no rule 1000',
+      'no route ::/0 table 100 metric 0',
+      'no address %tun 2001:db8:1::5',
+    ]);
+  });
+
+  it('changes a tunnel in place', () => {
+    const { reconciler, settle } = world();
+    reconciler.want('tunnel', tunnelTo('2001:db8:2::2'));
+    settle();
+    reconciler.want('tunnel', tunnelTo('2001:db8:3::3'));
+    expect(settle()).toEqual(['tunnel 1 → 2001:db8:3::3']);
+  });
+
+  it('does nothing for an equal wish', () => {
+    const { reconciler, settle } = world();
+    reconciler.want('home', homeOn('%tun'));
+    settle();
+    reconciler.want('home', homeOn('%tun'));
+    expect(settle()).toEqual([]);
+  });
+
+  it('keeps what a second part still wants', () => {
+    const { reconciler, settle, kernel } = world();
+    reconciler.want('a', { sysctls: [{ path: 'net/ipv6/conf/all/forwarding', value: '1' }] });
+    reconciler.want('b', { sysctls: [{ path: 'net/ipv6/conf/all/forwarding', value: '1' }] });
+    settle();
+    reconciler.want('a', undefined);
+    settle();
+    expect(kernel.sysctls.get('net/ipv6/conf/all/forwarding')).toBe('1');
+    reconciler.want('b', undefined);
+    settle();
+    expect(kernel.sysctls.get('net/ipv6/conf/all/forwarding')).toBe('0');
+  });
+
+  it('lets the prefix length of an IPv6 address change', () => {
+    const { reconciler, settle, kernel } = world();
+    reconciler.want('home', { addresses: [{ device: 'eth0', address: HOME, prefixLength: 128, noDad: true }] });
+    settle();
+    reconciler.want('home', { addresses: [{ device: 'eth0', address: HOME, prefixLength: 64, noDad: true }] });
+    settle();
+    expect([...kernel.addresses.keys()]).toEqual(['eth0 2001:db8:1::5/64']);
+  });
+});
+
+describe('what the world refuses', () => {
+  it('stays pending and is made when the device comes', () => {
+    const { reconciler, settle, kernel, refused } = world();
+    kernel.devices.delete('eth0');
+    reconciler.want('home', homeOn('eth0'));
+    settle();
+    expect(pendingOf(reconciler)).toMatchObject([{ what: 'address eth0 2001:db8:1::5' }, { what: /^route/ }]);
+    expect(refused).toHaveLength(2);
+    expect(reconciler.deadline()).not.toBe(NEVER);
+    kernel.devices.add('eth0');
+    reconciler.retry(after(NOW, 1));
+    expect(pendingOf(reconciler)).toEqual([]);
+    expect(reconciler.deadline()).toBe(NEVER);
+    expect(kernel.routes.size).toBe(1);
+  });
+
+  it('is forgotten when nobody wants it any more', () => {
+    const { reconciler, settle, kernel } = world();
+    kernel.devices.delete('eth0');
+    reconciler.want('home', homeOn('eth0'));
+    settle();
+    reconciler.want('home', undefined);
+    settle();
+    expect(pendingOf(reconciler)).toEqual([]);
+    kernel.devices.add('eth0');
+    reconciler.retry(after(NOW, 1));
+    expect(kernel.addresses.size).toBe(0);
+  });
+
+  it('is asked for ever more rarely', () => {
+    const { reconciler, settle, kernel } = world();
+    kernel.devices.delete('eth0');
+    reconciler.want('home', homeOn('eth0'));
+    settle();
+    const waits: number[] = [];
+    let now = NOW;
+    for (let round = 0; round < 9; round++) {
+      waits.push(reconciler.deadline() - now);
+      now = reconciler.deadline();
+      reconciler.tick(now);
+    }
+    expect(waits).toEqual([100, 200, 400, 800, 1600, 3200, 6400, 10_000, 10_000]);
+  });
+
+  it('lets our own defects through', () => {
+    const { reconciler, kernel } = world();
+    kernel.addRule = () => {
+      throw new TypeError('defect');
+    };
+    reconciler.want('home', homeOn('%tun'));
+    expect(() => reconciler.make(NOW)).toThrow('defect');
+  });
+});
+
+describe('a disturbance', () => {
+  it('puts back what vanished, at once the first time and with back-off when it goes on', () => {
+    const { reconciler, settle, kernel } = world();
+    kernel.onDisturbed(() => reconciler.disturbed(NOW));
+    reconciler.want('home', homeOn('%tun'));
+    settle();
+    kernel.flush();
+    expect(kernel.routes.size).toBe(1);
+    kernel.flush();
+    expect(kernel.routes.size).toBe(0);
+    reconciler.tick(reconciler.deadline());
+    expect(kernel.routes.size).toBe(1);
+  });
+
+  it('does not make us forget to remove', () => {
+    const { reconciler, settle, kernel } = world();
+    reconciler.want('home', homeOn('eth0'));
+    settle();
+    kernel.devices.delete('eth0');
+    reconciler.disturbed(NOW);
+    kernel.devices.add('eth0');
+    reconciler.want('home', undefined);
+    settle();
+    expect(kernel.addresses.size).toBe(0);
+  });
+});
+
+const parts = fc.record(
+  {
+    addresses: fc.array(
+      fc.record({
+        device: fc.constantFrom('%tun', 'eth0', 'eth1'),
+        address: fc.constantFrom(ipv6('2001:db8::1'), ipv6('2001:db8::2')),
+        prefixLength: fc.constant(128),
+        noDad: fc.boolean(),
+      }),
+      { maxLength: 3 },
+    ),
+    routes: fc.array(
+      fc.record({
+        destination: fc.constantFrom(prefix('::/0'), prefix('2001:db8:7::/48')),
+        table: fc.constantFrom(100, 101),
+        device: fc.constantFrom('%tun', 'eth0'),
+      }),
+      { maxLength: 3 },
+    ),
+    planeRoutes: fc.array(
+      fc.record({ prefix: fc.constantFrom(prefix('2001:db8::1/128'), prefix('::/0')), tunnel: fc.nat({ max: 3 }) }),
+      { maxLength: 2 },
+    ),
+  },
+  { requiredKeys: [] },
+);
+const steps = fc.array(
+  fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.option(parts, { nil: undefined })), { maxLength: 4 }),
+  { maxLength: 12 },
+);
+
+describe('any sequence of wishes', () => {
+  it('ends in the union of the last parts, and applying again adds nothing', () => {
+    fc.assert(
+      fc.property(steps, (sequence) => {
+        const { reconciler, settle, kernel, plane } = world();
+        const last = new Map<string, DesiredPart>();
+        for (const step of sequence) {
+          for (const [key, part] of step) {
+            reconciler.want(key, part);
+            if (part === undefined) last.delete(key);
+            else last.set(key, part);
+          }
+          settle();
+        }
+        const wanted = [...last.values()];
+        const devices = new Set(
+          wanted.flatMap((part) => part.addresses ?? []).map((a) => `${a.device} ${a.address}/128`),
+        );
+        const tables = wanted.flatMap((part) => part.routes ?? []).map((r) => `${r.destination.address} ${r.table}`);
+        const tunnels = wanted.flatMap((part) => part.planeRoutes ?? []).map((r) => r.prefix.address);
+        expect(new Set(kernel.addresses.keys())).toEqual(devices);
+        expect(new Set([...kernel.routes.values()].map((r) => `${r.destination.address} ${r.table}`))).toEqual(
+          new Set(tables),
+        );
+        expect(plane.routes.size).toBe(new Set(tunnels).size);
+        expect(settle()).toEqual([]);
+        reconciler.clear(NOW);
+        expect(kernel.addresses.size + kernel.routes.size + plane.routes.size).toBe(0);
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('100,000 parts', () => {
+  it('touches only what changed', () => {
+    const { reconciler, settle } = world();
+    for (let id = 1; id <= 100_000; id++) {
+      reconciler.want(`binding ${id}`, {
+        tunnels: tunnelTo('2001:db8:2::2', id).tunnels ?? [],
+        planeRoutes: [
+          { prefix: prefix(`2001:db8:1::${(id >> 16).toString(16)}:${(id & 65535).toString(16)}/128`), tunnel: id },
+        ],
+      });
+    }
+    expect(settle()).toHaveLength(200_000);
+    reconciler.want('binding 77', undefined);
+    expect(settle()).toHaveLength(2);
+  });
+});
+
+describe('what a relay wishes', () => {
+  it('brings legs, translations and address maps about and takes them back', () => {
+    const log: string[] = [];
+    const maps = {
+      set: ({ virtual, real }: DesiredAddressMap) => void log.push(`map ${virtual} → ${real}`),
+      delete: ({ virtual }: DesiredAddressMap) => void log.push(`no map ${virtual}`),
+    };
+    const reconciler = new Reconciler(new FakeKernel(log), new FakePlane(log), () => {}, maps);
+    const settle = (): string[] => {
+      reconciler.make(NOW);
+      reconciler.break(NOW);
+      return log.splice(0);
+    };
+    const leg = {
+      index: 7,
+      other: 0,
+      local: ipv6('::1'),
+      remote: ipv6('2001:db8::2'),
+      remotePort: 9,
+      validated: false,
+    };
+    const general = { virtual: ipv6('fd00:1::1'), real: ipv6('2001:db8::80') };
+    const far = { side: 'far', inner: ipv4('198.19.0.1'), outer: general.virtual } as const;
+    reconciler.want('leg', { relayLegs: [{ ...leg, rateKilobits: 1 }] });
+    reconciler.want('general', { addressMaps: [general], translations: [far] });
+    expect(settle()).toEqual(['leg 7 → 0', 'far 198.19.0.1 ↔ fd00:1::1', 'map fd00:1::1 → 2001:db8::80']);
+    reconciler.want('leg', { relayLegs: [{ ...leg, other: 8, rateKilobits: 1 }] });
+    const other = ipv6('fd00:1::2');
+    reconciler.want('general', { addressMaps: [general], translations: [{ ...far, outer: other }] });
+    expect(settle()).toEqual(['leg 7 → 8', 'no far 198.19.0.1', 'far 198.19.0.1 ↔ fd00:1::2']);
+    reconciler.want('leg', undefined);
+    reconciler.want('general', undefined);
+    expect(settle().toSorted()).toEqual(['no far 198.19.0.1', 'no leg 7', 'no map fd00:1::1']);
+  });
+
+  it('takes a wish for address maps of a daemon without them for our defect', () => {
+    const { reconciler } = world();
+    reconciler.want('map', { addressMaps: [{ virtual: HOME, real: HOME }] });
+    expect(() => reconciler.make(NOW)).toThrow('address map');
+  });
+});

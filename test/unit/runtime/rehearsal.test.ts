@@ -1,0 +1,33 @@
+import { describe, expect, it } from 'vitest';
+import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
+import { createMobileNode, type MobileNodeInput } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
+import { rehearse } from '#runtime/rehearsal.ts';
+
+describe('the rehearsal', () => {
+  it('plays every move through to its acknowledgement, with each algorithm', () => {
+    const moves = 9;
+    const statuses: string[] = [];
+    const acknowledged = rehearse(
+      {
+        homeAgent: createHomeAgent,
+        mobileNode(configuration, random) {
+          const engine = createMobileNode(configuration, random);
+          return {
+            deadline: () => engine.deadline(),
+            step(now, input: MobileNodeInput, out) {
+              const before = out.length;
+              engine.step(now, input, out);
+              for (const output of out.slice(before)) {
+                if (output.kind === 'event') statuses.push(output.event.name);
+              }
+            },
+          };
+        },
+      },
+      moves,
+    );
+    expect(acknowledged).toBe(2 * moves);
+    expect(statuses.filter((name) => name === 'handover')).toHaveLength(2 * moves);
+    expect(statuses.filter((name) => name === 'registered')).toHaveLength(2 * moves);
+  });
+});
