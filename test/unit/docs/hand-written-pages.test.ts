@@ -9,12 +9,28 @@ import { configurationOf, REPOSITORY, roles } from '#docs/generator/daemons.ts';
 import { EVENT_FIELDS } from '#engine/common/event-table.ts';
 import { BINDING_STATUSES } from '#wire/binding-status.ts';
 
+/** Pages with commands of `sojourn`. */
 const PAGES = [
   'README.md',
   'docs/get-started/quickstart.md',
+  'docs/guides/home-agent.md',
+  'docs/guides/mobile-node.md',
+  'docs/guides/mobile-network.md',
+  'docs/guides/ntmobile-servers.md',
   'docs/guides/operating.md',
   'docs/guides/troubleshooting.md',
 ];
+const ALL_PAGES = [
+  ...PAGES,
+  'ARCHITECTURE.md',
+  'docs/README.md',
+  'docs/get-started/concepts.md',
+  'docs/guides/docker-lab.md',
+  'docs/explain/design.md',
+  'docs/explain/security.md',
+];
+const WIDEST_LINE = 100;
+const WIDEST_CELL = 120;
 
 const read = (page: string): string => readFileSync(join(REPOSITORY, page), 'utf8');
 
@@ -38,8 +54,21 @@ const anchorsIn = (page: string): readonly string[] =>
       .replaceAll(' ', '-'),
   );
 
+describe('lines', () => {
+  it.each(ALL_PAGES)('of %s need no sideways scrolling', (page) => {
+    const wide = read(page)
+      .split('\n')
+      .filter((line) =>
+        line.startsWith('|')
+          ? line.split(/(?<!\\)\|/).some((cell) => cell.length > WIDEST_CELL)
+          : line.length > WIDEST_LINE,
+      );
+    expect(wide).toEqual([]);
+  });
+});
+
 describe('links', () => {
-  it.each(PAGES)('of %s lead somewhere', (page) => {
+  it.each(ALL_PAGES)('of %s lead somewhere', (page) => {
     const links = [...read(page).matchAll(/\]\(([^)]+)\)/g)].map(([, link = '']) => link);
     expect(links.length).toBeGreaterThan(0);
     const dead = links.filter((link) => {
