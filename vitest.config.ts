@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-/** Tests that count every packet of the data plane, or load it or a daemon: beside other work they would measure that. */
+/**
+ * Tests that count every packet of the data plane, or load it or a daemon: beside other work they
+ * would measure that.
+ */
 const PLANE = ['test/netns/plane/*.test.ts', 'test/netns/ntmobile/flood.test.ts'];
 
 /** The layers of tests: `pure` needs no privilege; `plane` and `netns` run real packets inside the lab's own namespaces (see lab/enter.ts);

@@ -1,6 +1,12 @@
-/** The direction coordinator's engine: directions per second on one core, and what each registered node weighs. The run is a process of its own. */
+/**
+ * The direction coordinator's engine: directions per second on one core, and what each registered
+ * node weighs. The run is a process of its own.
+ */
 import { run } from '#lab/shell.ts';
-import type { CoordinatorLoad, CoordinatorLoadResult } from './support/direction-coordinator-load.ts';
+import type {
+  CoordinatorLoad,
+  CoordinatorLoadResult,
+} from './support/direction-coordinator-load.ts';
 import { progress, type Report, thisMachine } from './support/report.ts';
 
 const PROGRAM = new URL('support/direction-coordinator-load.ts', import.meta.url).pathname;
@@ -14,17 +20,36 @@ export interface CoordinatorSettings {
 }
 
 function isResult(value: unknown): value is CoordinatorLoadResult {
-  return typeof value === 'object' && value !== null && 'directionsPerSecond' in value && 'octetsPerNode' in value;
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'directionsPerSecond' in value &&
+    'octetsPerNode' in value
+  );
 }
 
-async function runLoad({ nodes, askers, directions }: CoordinatorLoad): Promise<CoordinatorLoadResult> {
-  const argv = [process.execPath, '--expose-gc', PROGRAM, String(nodes), String(askers), String(directions)];
+async function runLoad({
+  nodes,
+  askers,
+  directions,
+}: CoordinatorLoad): Promise<CoordinatorLoadResult> {
+  const argv = [
+    process.execPath,
+    '--expose-gc',
+    PROGRAM,
+    String(nodes),
+    String(askers),
+    String(directions),
+  ];
   const result: unknown = JSON.parse(await run(argv, { timeoutMs: LONGEST_RUN_MS }));
   if (!isResult(result)) throw new Error(`${PROGRAM} printed something else`);
   return result;
 }
 
-export async function directionCoordinator({ nodes, directions }: CoordinatorSettings): Promise<Report> {
+export async function directionCoordinator({
+  nodes,
+  directions,
+}: CoordinatorSettings): Promise<Report> {
   const rows: Record<string, number>[] = [];
   const results: Record<string, number> = {};
   for (const count of nodes) {
@@ -40,5 +65,11 @@ export async function directionCoordinator({ nodes, directions }: CoordinatorSet
     results[`nodes_${count}_directions_per_second`] = Math.round(found.directionsPerSecond);
     results[`nodes_${count}_octets_per_node`] = Math.round(found.octetsPerNode);
   }
-  return { benchmark: 'direction-coordinator', machine: thisMachine(), settings: { directions }, rows, results };
+  return {
+    benchmark: 'direction-coordinator',
+    machine: thisMachine(),
+    settings: { directions },
+    rows,
+    results,
+  };
 }

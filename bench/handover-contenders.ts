@@ -1,5 +1,13 @@
-/** Who is moved in the handover benchmark: Sojourn itself, wireguard-go and OpenVPN, all with their fixed end on the lab's home router. */
-import { DaemonProcess, HOME, homeAgentConfiguration, mobileNodeConfiguration } from '#lab/daemons.ts';
+/**
+ * Who is moved in the handover benchmark: Sojourn itself, wireguard-go and OpenVPN, all with their
+ * fixed end on the lab's home router.
+ */
+import {
+  DaemonProcess,
+  HOME,
+  homeAgentConfiguration,
+  mobileNodeConfiguration,
+} from '#lab/daemons.ts';
 import { ADDRESSES, type NetworkName } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import type { Lab } from '#lab/topology.ts';
@@ -29,13 +37,17 @@ export const SOJOURN: Contender = {
   start: startSojourn,
 };
 
-/** Neither follows from one address family to the other without a new connection, so they move between IPv4 networks. */
+/**
+ * Neither follows from one address family to the other without a new connection, so they move
+ * between IPv4 networks.
+ */
 export const PEERS: readonly Contender[] = [
   {
     name: 'wireguard-go',
     tour: ['ar4', 'ar4b'],
     patienceMs: 15_000,
-    start: async (lab) => roamer(await wireguardGo(pairOf(lab), lab.logDirectory, ENDS), '10.2.0.1'),
+    start: async (lab) =>
+      roamer(await wireguardGo(pairOf(lab), lab.logDirectory, ENDS), '10.2.0.1'),
   },
   {
     name: 'OpenVPN',
@@ -61,14 +73,27 @@ function roamer(peer: Peer, mobileAddress: string): Roamer {
 }
 
 async function startSojourn(lab: Lab): Promise<Roamer> {
-  const homeAgent = new DaemonProcess(lab, 'ha', 'home', homeAgentConfiguration({ homeLink: false }));
-  const mobileNode = new DaemonProcess(lab, 'mn', 'mn', mobileNodeConfiguration({ homeLink: false }));
+  const homeAgent = new DaemonProcess(
+    lab,
+    'ha',
+    'home',
+    homeAgentConfiguration({ homeLink: false }),
+  );
+  const mobileNode = new DaemonProcess(
+    lab,
+    'mn',
+    'mn',
+    mobileNodeConfiguration({ homeLink: false }),
+  );
   await homeAgent.start();
   await mobileNode.start();
-  await waitFor(async () => JSON.stringify(await mobileNode.request('status')).includes('"registered"'), {
-    timeoutMs: 20_000,
-    what: 'the mobile node to register',
-  });
+  await waitFor(
+    async () => JSON.stringify(await mobileNode.request('status')).includes('"registered"'),
+    {
+      timeoutMs: 20_000,
+      what: 'the mobile node to register',
+    },
+  );
   return {
     name: 'Sojourn',
     mobile: { namespace: 'mn', address: HOME.virtualAddress },

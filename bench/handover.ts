@@ -1,15 +1,24 @@
 /**
- * How long packets stand still when the mobile host moves: real networks of the lab, their router advertisements and DHCP servers, break before make.
+ * How long packets stand still when the mobile host moves: real networks of the lab, their router
+ * advertisements and DHCP servers, break before make.
  *
- * The stall runs from the moment when the new care-of address can be used (address and default route are there, as rtnetlink tells the probe) to the
- * first packet that was sent after the move and arrives. What the network takes to give an address is not in it.
+ * The stall runs from the moment when the new care-of address can be used (address and default
+ * route are there, as rtnetlink tells the probe) to the first packet that was sent after the move
+ * and arrives. What the network takes to give an address is not in it.
  */
 import { coreLink, NETWORKS, type NetworkName } from '#lab/networks.ts';
 import { nowMs } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 import { type Contender, PEERS, type Roamer, SOJOURN } from './handover-contenders.ts';
 import { Probe } from './support/probe.ts';
-import { median, percentile, progress, type Report, type Row, thisMachine } from './support/report.ts';
+import {
+  median,
+  percentile,
+  progress,
+  type Report,
+  type Row,
+  thisMachine,
+} from './support/report.ts';
 
 export interface HandoverSettings {
   /** Moves of each kind. */
@@ -43,7 +52,10 @@ interface Measured {
 const INTERVAL_US = 2_000;
 /** Only how soon the next move can begin depends on it: the probes keep the times. */
 const POLL_MS = 40;
-/** The link is left alone for so long before the next move: the registration ends, and the rate limit of RFC 6275 §11.8 does not count. */
+/**
+ * The link is left alone for so long before the next move: the registration ends, and the rate
+ * limit of RFC 6275 §11.8 does not count.
+ */
 const REST_MS = 450;
 const NETWORK_NAMES: readonly NetworkName[] = ['ar6', 'ar6b', 'ar4', 'ar4b', 'nat-prc', 'nat-sym'];
 
@@ -64,7 +76,10 @@ function sleep(milliseconds: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, milliseconds));
 }
 
-/** When the address of the network and the route to it were both there; undefined as long as one is missing. */
+/**
+ * When the address of the network and the route to it were both there; undefined as long as one is
+ * missing.
+ */
 export function usableSince(probe: Probe, network: NetworkName): number | undefined {
   const family = NETWORKS[network].ipv6 === undefined ? 4 : 6;
   const first = (what: 'address' | 'route'): number | undefined =>
@@ -74,9 +89,13 @@ export function usableSince(probe: Probe, network: NetworkName): number | undefi
   return address === undefined || route === undefined ? undefined : Math.max(address, route);
 }
 
-/** Milliseconds from `sinceUs` to the first packet that was sent after `sentAfterUs` and came then. */
+/**
+ * Milliseconds from `sinceUs` to the first packet that was sent after `sentAfterUs` and came then.
+ */
 export function stallMs(probe: Probe, sinceUs: number, sentAfterUs: number): number | undefined {
-  const first = probe.received().find(({ atUs, sentUs }) => atUs >= sinceUs && sentUs >= sentAfterUs);
+  const first = probe
+    .received()
+    .find(({ atUs, sentUs }) => atUs >= sinceUs && sentUs >= sentAfterUs);
   return first === undefined ? undefined : (first.atUs - sinceUs) / 1000;
 }
 
@@ -157,16 +176,32 @@ async function measureTraffic(
   return stalls;
 }
 
-/** Lets the routers learn each other's link-layer addresses: on the first visit to a network that would cost a round trip of its own. */
+/**
+ * Lets the routers learn each other's link-layer addresses: on the first visit to a network that
+ * would cost a round trip of its own.
+ */
 export async function meetNeighbours(lab: Lab): Promise<void> {
   for (const { name, index, ipv4, nat } of lab.networks) {
     const { core4, core6 } = coreLink(index);
     const address = ipv4 === undefined ? core6 : core4;
-    await lab.exec(nat.length > 1 ? `${name}-isp` : name, ['ping', '-n', '-c', '1', '-W', '2', address]);
+    await lab.exec(nat.length > 1 ? `${name}-isp` : name, [
+      'ping',
+      '-n',
+      '-c',
+      '1',
+      '-W',
+      '2',
+      address,
+    ]);
   }
 }
 
-async function measureContender(lab: Lab, contender: Contender, delayMs: number, moves: number): Promise<Measured[]> {
+async function measureContender(
+  lab: Lab,
+  contender: Contender,
+  delayMs: number,
+  moves: number,
+): Promise<Measured[]> {
   const [start = 'home'] = contender.tour;
   await meetNeighbours(lab);
   await lab.move('mn', start);
@@ -175,11 +210,15 @@ async function measureContender(lab: Lab, contender: Contender, delayMs: number,
   const measured: Measured[] = [];
   // A tour may hold one kind of move several times.
   const kinds = new Set(
-    contender.tour.map((from, at) => kindOf(from, contender.tour[(at + 1) % contender.tour.length] ?? from)),
+    contender.tour.map((from, at) =>
+      kindOf(from, contender.tour[(at + 1) % contender.tour.length] ?? from),
+    ),
   );
   const rounds = Math.max(1, Math.ceil((moves * kinds.size) / contender.tour.length));
   for (const traffic of TRAFFICS) {
-    progress(`${contender.name}, ${delayMs} ms one way, ${traffic}: ${rounds * contender.tour.length} moves`);
+    progress(
+      `${contender.name}, ${delayMs} ms one way, ${traffic}: ${rounds * contender.tour.length} moves`,
+    );
     for (const [kind, stalls] of await measureTraffic(lab, contender, roamer, traffic, rounds)) {
       measured.push({ contender: contender.name, delayMs, traffic, kind, stalls });
     }
@@ -212,7 +251,10 @@ function keyOf(text: string): string {
 
 function resultsOf(all: readonly Measured[]): Record<string, number | null> {
   const results: Record<string, number | null> = {};
-  const groups = Map.groupBy(all, ({ contender, delayMs, traffic }) => `${contender} ${delayMs} ms ${traffic}`);
+  const groups = Map.groupBy(
+    all,
+    ({ contender, delayMs, traffic }) => `${contender} ${delayMs} ms ${traffic}`,
+  );
   for (const [name, group] of groups) {
     const stalls = group.flatMap((one) => one.stalls.downlink);
     const key = keyOf(name);
@@ -221,7 +263,8 @@ function resultsOf(all: readonly Measured[]): Record<string, number | null> {
     results[`${key}_max_ms`] = stalls.length === 0 ? null : percentile(stalls, 100);
     results[`${key}_lost`] = group.reduce((sum, one) => sum + one.stalls.lost, 0);
     for (const { kind, stalls: own } of group) {
-      results[`${key}_${keyOf(kind)}_median_ms`] = own.downlink.length === 0 ? null : median(own.downlink);
+      results[`${key}_${keyOf(kind)}_median_ms`] =
+        own.downlink.length === 0 ? null : median(own.downlink);
     }
   }
   return results;
@@ -231,7 +274,10 @@ export async function handover(settings: HandoverSettings): Promise<Report> {
   const measured: Measured[] = [];
   for (const delayMs of settings.delay) {
     // A lab for each, so that none inherits the routes or devices of the one before.
-    for (const contender of [...(settings.sojourn ? [SOJOURN] : []), ...(settings.peers ? PEERS : [])]) {
+    for (const contender of [
+      ...(settings.sojourn ? [SOJOURN] : []),
+      ...(settings.peers ? PEERS : []),
+    ]) {
       await using lab = await Lab.create({ networks: NETWORK_NAMES, delayMs });
       const moves = contender === SOJOURN ? settings.moves : settings.peerMoves;
       measured.push(...(await measureContender(lab, contender, delayMs, moves)));

@@ -1,6 +1,7 @@
 /**
- * The home agent's control path: authenticated Binding Updates per second on one core, and memory for each binding; the engine alone, and with the
- * reconciler behind it. Each row is a process of its own.
+ * The home agent's control path: authenticated Binding Updates per second on one core, and memory
+ * for each binding; the engine alone, and with the reconciler behind it. Each row is a process of
+ * its own.
  */
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -25,12 +26,15 @@ const ADDON = new URL('../native/build/sojourn.node', import.meta.url).pathname;
 const LONGEST_RUN_MS = 300_000;
 
 function planFor(nodes: number, roundsOfEach: number): Plan {
-  const times = (purpose: Purpose): readonly Purpose[] => Array.from({ length: roundsOfEach }, () => purpose);
+  const times = (purpose: Purpose): readonly Purpose[] =>
+    Array.from({ length: roundsOfEach }, () => purpose);
   return { nodes, rounds: ['register', ...times('refresh'), ...times('move')] };
 }
 
 function isLoadResult(value: unknown): value is LoadResult {
-  return typeof value === 'object' && value !== null && 'phases' in value && 'bindingResident' in value;
+  return (
+    typeof value === 'object' && value !== null && 'phases' in value && 'bindingResident' in value
+  );
 }
 
 async function runLoad(load: Load): Promise<LoadResult> {
@@ -40,7 +44,10 @@ async function runLoad(load: Load): Promise<LoadResult> {
   return result;
 }
 
-/** Octets for each tunnel with its two routes; null outside the lab or without the native addon, where no data plane can be opened. */
+/**
+ * Octets for each tunnel with its two routes; null outside the lab or without the native addon,
+ * where no data plane can be opened.
+ */
 async function planeOctets(nodes: number): Promise<number | null> {
   if (!inLab() || !existsSync(ADDON)) return null;
   progress(`data plane, ${nodes} tunnels`);
@@ -49,22 +56,27 @@ async function planeOctets(nodes: number): Promise<number | null> {
 }
 
 function rowsOf(name: string, nodes: number, result: LoadResult): readonly Row[] {
-  return Object.entries(result.phases).map(([phase, { perSecond, p50Us, p99Us, processorUs }], at) => ({
-    'home agent': name,
-    bindings: nodes,
-    'Binding Updates': phase,
-    'per second': Math.round(perSecond),
-    'p50 µs': p50Us,
-    'p99 µs': p99Us,
-    'processor µs': processorUs,
-    'octets per binding': at === 0 ? Math.round(result.bindingResident) : null,
-    'after moves': at === 0 ? Math.round(result.bindingResidentLater) : null,
-    'on the heap': at === 0 ? Math.round(result.bindingHeap) : null,
-    'octets per authorised node': at === 0 ? Math.round(result.authorizedResident) : null,
-  }));
+  return Object.entries(result.phases).map(
+    ([phase, { perSecond, p50Us, p99Us, processorUs }], at) => ({
+      'home agent': name,
+      bindings: nodes,
+      'Binding Updates': phase,
+      'per second': Math.round(perSecond),
+      'p50 µs': p50Us,
+      'p99 µs': p99Us,
+      'processor µs': processorUs,
+      'octets per binding': at === 0 ? Math.round(result.bindingResident) : null,
+      'after moves': at === 0 ? Math.round(result.bindingResidentLater) : null,
+      'on the heap': at === 0 ? Math.round(result.bindingHeap) : null,
+      'octets per authorised node': at === 0 ? Math.round(result.authorizedResident) : null,
+    }),
+  );
 }
 
-function resultsOf(prefix: string, { phases, ...memory }: LoadResult): Record<string, number | null> {
+function resultsOf(
+  prefix: string,
+  { phases, ...memory }: LoadResult,
+): Record<string, number | null> {
   const results: Record<string, number | null> = {};
   for (const [phase, { perSecond, p99Us }] of Object.entries(phases)) {
     results[`${prefix}_${phase}_per_second`] = Math.round(perSecond);
@@ -95,13 +107,20 @@ export async function homeAgent(settings: HomeAgentSettings): Promise<Report> {
         progress(`${name}, ${nodes} bindings`);
         const result = await runLoad({ plan, file, warmUpPlan, warmUpFile, reconciler });
         rows.push(...rowsOf(name, nodes, result));
-        Object.assign(results, resultsOf(`${reconciler ? 'reconciled' : 'engine'}_${nodes}`, result));
+        Object.assign(
+          results,
+          resultsOf(`${reconciler ? 'reconciled' : 'engine'}_${nodes}`, result),
+        );
       }
       rmSync(file);
       const octets = await planeOctets(nodes);
       results[`plane_${nodes}_tunnel_octets`] = octets;
       if (octets !== null) {
-        rows.push({ 'home agent': 'data plane', bindings: nodes, 'octets per binding': Math.round(octets) });
+        rows.push({
+          'home agent': 'data plane',
+          bindings: nodes,
+          'octets per binding': Math.round(octets),
+        });
       }
     }
   } finally {

@@ -1,5 +1,7 @@
 /**
- * `npm run -s bench -- throughput|handover|home-agent|prefixes|direction-coordinator|matrix|translation|ntmobile-handover|relay [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
+ * `npm run -s bench --
+ * throughput|handover|home-agent|prefixes|direction-coordinator|matrix|translation|ntmobile-handover|relay
+ * [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
  */
 import { Command } from 'commander';
 import { type CoordinatorSettings, directionCoordinator } from './direction-coordinator.ts';
@@ -53,7 +55,12 @@ program
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--moves <n>', 'moves of each kind', Number, 50)
-  .option('--delay <ms,…>', 'one-way delays to the visited networks, a run for each', numbers, [0, 20])
+  .option(
+    '--delay <ms,…>',
+    'one-way delays to the visited networks, a run for each',
+    numbers,
+    [0, 20],
+  )
   .option('--peer-moves <n>', 'moves of each kind of wireguard-go and OpenVPN', Number, 5)
   .option('--no-peers', 'leave out wireguard-go and OpenVPN')
   .option('--no-sojourn', 'leave out Sojourn')
@@ -69,13 +76,24 @@ program
   .option('--json', 'one JSON object on standard output', false)
   .option('--bindings <n,…>', 'numbers of mobile nodes, a run for each', numbers, [10_000, 100_000])
   .option('--updates <n>', 'least number of Binding Updates of each kind in a run', Number, 100_000)
-  .action(async ({ json, ...settings }: { json: boolean; bindings: readonly number[]; updates: number }) => {
-    printReport(await homeAgent(settings), json);
-  });
+  .action(
+    async ({
+      json,
+      ...settings
+    }: {
+      json: boolean;
+      bindings: readonly number[];
+      updates: number;
+    }) => {
+      printReport(await homeAgent(settings), json);
+    },
+  );
 
 program
   .command('prefixes')
-  .description('a flow by host routes, by one prefix of a mobile router, and by one among many, in the same run')
+  .description(
+    'a flow by host routes, by one prefix of a mobile router, and by one among many, in the same run',
+  )
   .option('--json', 'one JSON object on standard output', false)
   .option('--seconds <n>', 'length of one measurement', Number, 3)
   .option('--repeats <n>', 'rounds; medians are printed', Number, 5)
@@ -91,7 +109,12 @@ program
     'directions per second of the direction coordinator’s engine on one core, and memory for each registered node',
   )
   .option('--json', 'one JSON object on standard output', false)
-  .option('--nodes <n,…>', 'numbers of registered nodes, a run for each', numbers, [10_000, 100_000])
+  .option(
+    '--nodes <n,…>',
+    'numbers of registered nodes, a run for each',
+    numbers,
+    [10_000, 100_000],
+  )
   .option('--directions <n>', 'Direction Requests in a run', Number, 20_000)
   .action(async ({ json, ...settings }: { json: boolean } & CoordinatorSettings) => {
     printReport(await directionCoordinator(settings), json);
@@ -99,7 +122,9 @@ program
 
 program
   .command('matrix')
-  .description('who reaches whom from behind what: NTMobile fresh and after moves, Debian’s Teredo beside it')
+  .description(
+    'who reaches whom from behind what: NTMobile fresh and after moves, Debian’s Teredo beside it',
+  )
   .option('--json', 'one JSON object on standard output', false)
   .option('--no-ntmobile', 'leave out NTMobile')
   .option('--no-teredo', 'leave out Teredo')

@@ -1,4 +1,7 @@
-/** Who reaches whom from behind what: NTMobile in every pair of places, fresh and after moves, and Debian's Teredo behind the same translators. */
+/**
+ * Who reaches whom from behind what: NTMobile in every pair of places, fresh and after moves, and
+ * Debian's Teredo behind the same translators.
+ */
 
 import {
   bothAtOnce,
@@ -24,7 +27,10 @@ export interface MatrixSettings {
 const keyOf = ([first, second]: Pair): string => `${first} to ${second}`;
 const HISTORIES: readonly History[] = ['fresh', 'one moved', 'both moved'];
 
-/** Comes back to its first pair in the end, one by one in two steps: then no pair is missed. One by one it also begins there, for the nodes may be anywhere. */
+/**
+ * Comes back to its first pair in the end, one by one in two steps: then no pair is missed. One by
+ * one it also begins there, for the nodes may be anywhere.
+ */
 function walkOf(walk: Iterable<Pair>): readonly Pair[] {
   const [first, ...rest] = walk;
   const last = rest.at(-1);
@@ -46,7 +52,8 @@ async function measureNtmobile(): Promise<Cells> {
       progress(`${keyOf(reached.pair)}, ${reached.history}: ${reached.way}`);
   };
   const startMs = nowMs();
-  const told = (what: string): void => progress(`NTMobile, ${what}: ${Math.round((nowMs() - startMs) / 1000)} s`);
+  const told = (what: string): void =>
+    progress(`NTMobile, ${what}: ${Math.round((nowMs() - startMs) / 1000)} s`);
   for (const pair of oneByOne()) note(await travellers.fresh(pair));
   told('each pair afresh');
   for (const pair of walkOf(oneByOne())) note(await travellers.move(pair));
@@ -83,12 +90,14 @@ function rowsOf(cells: Cells, teredo: Compared | undefined): readonly Row[] {
   return [...oneByOne()]
     .toSorted(
       ([a1, a2], [b1, b2]) =>
-        PLACE_KINDS.indexOf(a1) - PLACE_KINDS.indexOf(b1) || PLACE_KINDS.indexOf(a2) - PLACE_KINDS.indexOf(b2),
+        PLACE_KINDS.indexOf(a1) - PLACE_KINDS.indexOf(b1) ||
+        PLACE_KINDS.indexOf(a2) - PLACE_KINDS.indexOf(b2),
     )
     .map((pair) => {
       const cell = cells.get(keyOf(pair));
       const reached = teredo?.pairs.get(keyOf(pair));
-      const theory = cell?.fresh === undefined ? null : cell.fresh.mayBeDirect ? 'direct' : 'relayed';
+      const theory =
+        cell?.fresh === undefined ? null : cell.fresh.mayBeDirect ? 'direct' : 'relayed';
       return {
         ...{ from: pair[0], to: pair[1], 'by theory': theory },
         ...Object.fromEntries(HISTORIES.map((history) => [history, shown(cell?.[history])])),
@@ -116,7 +125,8 @@ function resultsOf(cells: Cells, teredo: Compared | undefined): Record<string, n
     results['teredo_pairs'] = teredo.pairs.size;
     results['teredo_connected'] = [...teredo.pairs.values()].filter((reached) => reached).length;
     for (const [kind, how] of teredo.server6)
-      results[`teredo_ipv6_server_from_${kind.replaceAll(/[^a-zA-Z0-9]+/g, '_')}`] = how === 'no' ? 0 : 1;
+      results[`teredo_ipv6_server_from_${kind.replaceAll(/[^a-zA-Z0-9]+/g, '_')}`] =
+        how === 'no' ? 0 : 1;
   }
   return results;
 }

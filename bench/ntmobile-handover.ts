@@ -1,9 +1,12 @@
 /**
- * How long data between two NTMobile nodes stands still when one of them moves, or both at the same moment, in round trips of the path over the relay; how
- * many connections break; how long a name takes until its server's first octet. All in a lab whose visited networks are some milliseconds away.
+ * How long data between two NTMobile nodes stands still when one of them moves, or both at the same
+ * moment, in round trips of the path over the relay; how many connections break; how long a name
+ * takes until its server's first octet. All in a lab whose visited networks are some milliseconds
+ * away.
  *
- * Probes of their own (native/tools/probe.cc) send between the virtual addresses. A stall runs from the moment when the last mover can use its new address
- * to the first packet that was sent after the cables were pulled and arrives; the longer one of both directions counts.
+ * Probes of their own (native/tools/probe.cc) send between the virtual addresses. A stall runs from
+ * the moment when the last mover can use its new address to the first packet that was sent after
+ * the cables were pulled and arrives; the longer one of both directions counts.
  */
 import { createDigestedFile } from '#lab/demo/digested-file.ts';
 import { curl, Download } from '#lab/demo/download.ts';
@@ -20,7 +23,14 @@ import { mayBeDirect } from '#lab/traversal.ts';
 import { meetNeighbours, stallMs, usableSince } from './handover.ts';
 import { measureNames } from './ntmobile-names.ts';
 import { Probe } from './support/probe.ts';
-import { median, percentile, progress, type Report, type Row, thisMachine } from './support/report.ts';
+import {
+  median,
+  percentile,
+  progress,
+  type Report,
+  type Row,
+  thisMachine,
+} from './support/report.ts';
 
 export interface NtmobileHandoverSettings {
   /** Moves, at least; a whole number of tours is made. */
@@ -33,7 +43,10 @@ export interface NtmobileHandoverSettings {
 
 type Places = readonly [mn: NetworkName, mn2: NetworkName];
 
-/** One, the other, or both move at each step; paths before and after are direct or relayed in every combination. */
+/**
+ * One, the other, or both move at each step; paths before and after are direct or relayed in every
+ * combination.
+ */
 const TOUR: readonly Places[] = [
   ['nat-sym', 'nat-prc-b'],
   ['ar4', 'nat-prc-b'],
@@ -72,7 +85,8 @@ interface Judges {
   readonly general: Pinger;
 }
 
-const theory = (places: Places): 'direct' | 'relayed' => (mayBeDirect(...places) ? 'direct' : 'relayed');
+const theory = (places: Places): 'direct' | 'relayed' =>
+  mayBeDirect(...places) ? 'direct' : 'relayed';
 
 async function settle({ nodes }: Judges, places: Places): Promise<void> {
   const wanted = theory(places);
@@ -84,7 +98,8 @@ async function settle({ nodes }: Judges, places: Places): Promise<void> {
 }
 
 /** performance.now() at a time of CLOCK_MONOTONIC. */
-const performanceAt = (monotonicUs: number): number => performance.now() - (nowMs() - monotonicUs / 1000);
+const performanceAt = (monotonicUs: number): number =>
+  performance.now() - (nowMs() - monotonicUs / 1000);
 
 async function judge(judges: Judges, from: Places, to: Places): Promise<Move> {
   const { lab, probes, general } = judges;
@@ -103,11 +118,13 @@ async function judge(judges: Judges, from: Places, to: Places): Promise<Move> {
     sinceUs = Math.max(...usable.filter((each) => each !== undefined));
     const since = sinceUs;
     const stalls = probes.map((probe) => stallMs(probe, since, pulledUs));
-    if (!stalls.includes(undefined)) stall = Math.max(...stalls.filter((each) => each !== undefined));
+    if (!stalls.includes(undefined))
+      stall = Math.max(...stalls.filter((each) => each !== undefined));
   }
   await settle(judges, to);
   const sinceMs = sinceUs === undefined ? undefined : performanceAt(sinceUs);
-  const answeredMs = sinceMs === undefined || !movers.includes(0) ? undefined : general.firstAnswerMs(sinceMs);
+  const answeredMs =
+    sinceMs === undefined || !movers.includes(0) ? undefined : general.firstAnswerMs(sinceMs);
   return {
     who: movers.length === 2 ? 'both move' : 'one moves',
     ...{ before: theory(from), after: theory(to), stallMs: stall },
@@ -116,10 +133,17 @@ async function judge(judges: Judges, from: Places, to: Places): Promise<Move> {
 }
 
 async function startProbes(lab: Lab, nodes: Judges['nodes']): Promise<readonly [Probe, Probe]> {
-  const addresses = await Promise.all(nodes.map(async (node) => (await node.virtualAddresses())[0]));
+  const addresses = await Promise.all(
+    nodes.map(async (node) => (await node.virtualAddresses())[0]),
+  );
   const start = async (own: 0 | 1, peer: 0 | 1): Promise<Probe> => {
     const end = (at: 0 | 1) => ({ namespace: NODES[at], address: addresses[at] ?? '' });
-    const options = { sends: true, watch: 'eth0', intervalUs: INTERVAL_US, logName: `probe.${NODES[own]}` };
+    const options = {
+      sends: true,
+      watch: 'eth0',
+      intervalUs: INTERVAL_US,
+      logName: `probe.${NODES[own]}`,
+    };
     return await Probe.start(lab, end(own), end(peer), options);
   };
   return [await start(0, 1), await start(1, 0)];
@@ -132,11 +156,19 @@ interface Sessions extends Disposable {
   readonly sha256: string;
 }
 
-async function startSessions(lab: Lab, [mn, mn2]: Judges['nodes'], moves: number): Promise<Sessions> {
+async function startSessions(
+  lab: Lab,
+  [mn, mn2]: Judges['nodes'],
+  moves: number,
+): Promise<Sessions> {
   const octets = OCTETS_PER_SECOND * MOST_SECONDS_A_MOVE * moves;
   const { path, sha256 } = createDigestedFile(`${LAB_DIRECTORY}/file`, octets);
   const servers = await startFileServers(lab, ['server6', 'mn2'], path, OCTETS_PER_SECOND);
-  const urls = [['-6', 'gn6.example'] as const, ['-4', 'gn6.example'] as const, ['-6', mn2.domainName] as const];
+  const urls = [
+    ['-6', 'gn6.example'] as const,
+    ['-4', 'gn6.example'] as const,
+    ['-6', mn2.domainName] as const,
+  ];
   using made = new DisposableStack();
   const downloads = urls.map(([option, name]) =>
     made.use(new Download(mn.name, mn.argv(curl(`http://${name}/file`, option)))),
@@ -187,8 +219,15 @@ function rowsOf(moves: readonly Move[], roundTripMs: number): readonly Row[] {
     const stalls = group.flatMap((move) => move.stallMs ?? []);
     return {
       ...{ move: who, before, after, moves: group.length, lost: group.length - stalls.length },
-      ...{ 'median ms': median(stalls), 'p95 ms': percentile(stalls, 95), 'max ms': percentile(stalls, 100) },
-      ...{ 'median RTT': median(stalls) / roundTripMs, 'max RTT': percentile(stalls, 100) / roundTripMs },
+      ...{
+        'median ms': median(stalls),
+        'p95 ms': percentile(stalls, 95),
+        'max ms': percentile(stalls, 100),
+      },
+      ...{
+        'median RTT': median(stalls) / roundTripMs,
+        'max RTT': percentile(stalls, 100) / roundTripMs,
+      },
     };
   });
 }
@@ -199,7 +238,12 @@ function resultsOf({ moves, resets, whole }: Measured, delayMs: number): Record<
   const general = moves.flatMap((move) => move.generalMs ?? []);
   const nodeRoundTrip = 4 * delayMs;
   return {
-    ...{ moves: moves.length, moves_without_data_after: moves.length - stalls.length, resets, downloads_whole: whole },
+    ...{
+      moves: moves.length,
+      moves_without_data_after: moves.length - stalls.length,
+      resets,
+      downloads_whole: whole,
+    },
     stall_median_round_trips: median(stalls) / nodeRoundTrip,
     stall_p95_round_trips: percentile(stalls, 95) / nodeRoundTrip,
     stall_max_round_trips: percentile(stalls, 100) / nodeRoundTrip,

@@ -1,4 +1,7 @@
-/** How long a name takes that was never asked for, until the first octet of its server; in round trips of the lab's links, as curl measures it. */
+/**
+ * How long a name takes that was never asked for, until the first octet of its server; in round
+ * trips of the lab's links, as curl measures it.
+ */
 
 import { startFileServers } from '#lab/demo/file-servers.ts';
 import { MANY_NAMES } from '#lab/networks.ts';
@@ -28,8 +31,9 @@ async function timed(lab: Lab, node: NtmobileNode, url: string): Promise<Timed> 
 }
 
 /**
- * General names from behind a symmetric translator; then the other node by its name, with daemons that have just begun, over the relay: its first data is
- * there half a round trip before the connection is.
+ * General names from behind a symmetric translator; then the other node by its name, with daemons
+ * that have just begun, over the relay: its first data is there half a round trip before the
+ * connection is.
  */
 export async function measureNames(
   lab: Lab,
@@ -40,7 +44,8 @@ export async function measureNames(
   const file = process.execPath;
   await startFileServers(lab, ['server6', second.name], file, 1_000_000, PORT);
   const general: Timed[] = [];
-  for (const name of MANY_NAMES.slice(0, count)) general.push(await timed(lab, first, `http://${name}:${PORT}/`));
+  for (const name of MANY_NAMES.slice(0, count))
+    general.push(await timed(lab, first, `http://${name}:${PORT}/`));
   progress(`${general.length} names of general servers`);
   const between: Timed[] = [];
   for (let round = 0; round < Math.ceil(count / 4); round += 1) {

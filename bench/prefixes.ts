@@ -1,6 +1,7 @@
 /**
- * What prefixes cost: a flow from a home address (host routes), from the network of a mobile router with one prefix of each family, and from one
- * among 10,000 prefixes, interleaved in one run. Real daemons on three pairs of hosts, each on a cable of its own; over IPv4, in UDP.
+ * What prefixes cost: a flow from a home address (host routes), from the network of a mobile router
+ * with one prefix of each family, and from one among 10,000 prefixes, interleaved in one run. Real
+ * daemons on three pairs of hosts, each on a cable of its own; over IPv4, in UDP.
  */
 import { mkdtempSync } from 'node:fs';
 import { DaemonProcess } from '#lab/daemons.ts';
@@ -58,7 +59,10 @@ async function start(
   const router = count > 0;
   if (router) {
     const namespace = pair.left;
-    await ipBatch(['link add lan0 type veth peer name lan1', 'link set lan0 up', 'link set lan1 up'], { namespace });
+    await ipBatch(
+      ['link add lan0 type veth peer name lan1', 'link set lan0 up', 'link set lan1 up'],
+      { namespace },
+    );
   }
   const daemon = (role: string) => ({
     name: `${label}-${role}`,
@@ -66,7 +70,11 @@ async function start(
     threads,
     stateDirectory: directory,
   });
-  const grant = { security: SECURITY, homeAddresses: [HOME.address], ipv4HomeAddresses: [HOME.ipv4Address] };
+  const grant = {
+    security: SECURITY,
+    homeAddresses: [HOME.address],
+    ipv4HomeAddresses: [HOME.ipv4Address],
+  };
   const homeAgent = new DaemonProcess(
     ground,
     'ha',
@@ -87,8 +95,12 @@ async function start(
     ipv4HomeAddress: HOME.ipv4Address,
     security: SECURITY,
   };
-  // In implicit mode the home agent forwards all that it has for the router, whatever the router itself knows of it.
-  const network = { mobileNetworkPrefixes: [NETWORK.ipv6, NETWORK.ipv4], registrationModes: ['implicit'] };
+  // In implicit mode the home agent forwards all that it has for the router, whatever the router
+  // itself knows of it.
+  const network = {
+    mobileNetworkPrefixes: [NETWORK.ipv6, NETWORK.ipv4],
+    registrationModes: ['implicit'],
+  };
   const role = router ? 'mr' : 'mn';
   const moving = new DaemonProcess(
     ground,
@@ -97,7 +109,9 @@ async function start(
     {
       daemon: daemon(role),
       homes: [router ? { ...home, ...network } : home],
-      ...(router ? { mobileNetworks: [{ device: 'lan0', addresses: [ROUTER.ipv6, ROUTER.ipv4] }] } : {}),
+      ...(router
+        ? { mobileNetworks: [{ device: 'lan0', addresses: [ROUTER.ipv6, ROUTER.ipv4] }] }
+        : {}),
       forceUdp: true,
     },
     `${label}-${role}`,
@@ -105,11 +119,14 @@ async function start(
   await homeAgent.start();
   const startMs = performance.now();
   await moving.start();
-  await waitFor(async () => JSON.stringify(await moving.request('status')).includes('"registered"'), {
-    timeoutMs: 30_000,
-    what: `the registration of ${name}`,
-    intervalMs: 5,
-  });
+  await waitFor(
+    async () => JSON.stringify(await moving.request('status')).includes('"registered"'),
+    {
+      timeoutMs: 30_000,
+      what: `the registration of ${name}`,
+      intervalMs: 5,
+    },
+  );
   const registeredMs = performance.now() - startMs;
   const source = router ? '192.0.2.1' : HOME.ipv4Address;
   const sample = { up: [], down: [], udp64: [] };
@@ -124,8 +141,12 @@ async function measure({ name, pair, source, sample }: Contender, seconds: numbe
   sample.udp64.push(await udpPacketsPerSecond(pair.left, to, PORT, 64, seconds, source));
 }
 
-function rowOf({ name, sample, homeAgent, registeredMs }: Contender, base: Contender['sample']): Row {
-  const ratio = (mine: readonly number[], theirs: readonly number[]): number => median(mine) / median(theirs);
+function rowOf(
+  { name, sample, homeAgent, registeredMs }: Contender,
+  base: Contender['sample'],
+): Row {
+  const ratio = (mine: readonly number[], theirs: readonly number[]): number =>
+    median(mine) / median(theirs);
   return {
     flow: name,
     'TCP up Gbit/s': median(sample.up),
@@ -161,7 +182,8 @@ export async function prefixCost(settings: PrefixSettings): Promise<Report> {
       for (const contender of contenders) await measure(contender, settings.seconds);
     }
     const [host, one, all] = contenders;
-    if (host === undefined || one === undefined || all === undefined) throw new Error('three contenders');
+    if (host === undefined || one === undefined || all === undefined)
+      throw new Error('three contenders');
     const per = (mine: Contender, theirs: Contender, key: keyof Contender['sample']): number =>
       median(mine.sample[key]) / median(theirs.sample[key]);
     return {

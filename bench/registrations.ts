@@ -1,17 +1,29 @@
 /**
- * A population of mobile nodes and the Binding Updates they send, signed beforehand and kept in a file, so that a home agent under measurement pays
- * neither for making them nor for keeping them.
+ * A population of mobile nodes and the Binding Updates they send, signed beforehand and kept in a
+ * file, so that a home agent under measurement pays neither for making them nor for keeping them.
  *
- * Even nodes are on IPv6 links (IPv6-in-IPv6), odd ones behind NATs (UDP); every one has a key, an identifier and an IPv4 home address of its own.
+ * Even nodes are on IPv6 links (IPv6-in-IPv6), odd ones behind NATs (UDP); every one has a key, an
+ * identifier and an IPv4 home address of its own.
  */
 import { closeSync, openSync, readSync, writeSync } from 'node:fs';
 import { assert } from '#base/assert.ts';
-import { type IpAddress, type Ipv4Address, type Ipv6Address, ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
+import {
+  type IpAddress,
+  type Ipv4Address,
+  type Ipv6Address,
+  ipv4,
+  ipv6,
+  type Prefix,
+  parsePrefix,
+} from '#base/ip.ts';
 import { type Monotonic, monotonic, wall } from '#base/time.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
 import type { DesiredPlaneRoute, DesiredTunnel } from '#engine/contract.ts';
 import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
-import type { AuthorizedMobileNode, HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
+import type {
+  AuthorizedMobileNode,
+  HomeAgentConfiguration,
+} from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { HomeAgentInput } from '#engine/mobile-ipv6/home-agent/input.ts';
 import {
   buildBindingUpdate,
@@ -22,7 +34,10 @@ import {
 const HOME_AGENT = ipv6('2001:db8:1::1');
 const HOME_AGENT_V4 = ipv4('192.0.2.1');
 const EPOCH_MS = 1_700_000_000_000;
-/** Virtual time between two Binding Updates: faster than any home agent here, so that no lifetime ends within a run. */
+/**
+ * Virtual time between two Binding Updates: faster than any home agent here, so that no lifetime
+ * ends within a run.
+ */
 const INTERVAL_MS = 0.02;
 const KEY_OCTETS = 32;
 const LIFETIME_UNITS = 105;
@@ -68,7 +83,9 @@ function authorizedMobileNode(node: number): AuthorizedMobileNode {
   };
 }
 
-/** The configuration of a home agent with a virtual home network that serves nodes 0 … `nodes` − 1. */
+/**
+ * The configuration of a home agent with a virtual home network that serves nodes 0 … `nodes` − 1.
+ */
 export function configurationFor(nodes: number): HomeAgentConfiguration {
   return {
     addresses: [HOME_AGENT],
@@ -128,12 +145,20 @@ function isBehindNat(node: number): boolean {
 
 function careOfAddressOf(node: number, place: number): IpAddress {
   if (isBehindNat(node)) return ipv4(`192.168.${place}.100`);
-  return ipv6(`2001:db8:a:${place}:1:${(node >>> 16).toString(16)}:${(node & 0xffff).toString(16)}:1`);
+  return ipv6(
+    `2001:db8:a:${place}:1:${(node >>> 16).toString(16)}:${(node & 0xffff).toString(16)}:1`,
+  );
 }
 
 /** What the NAT of a node makes of its address and port. */
-function translated(node: number, place: number): { readonly remote: Ipv4Address; readonly remotePort: number } {
-  return { remote: ipv4(`203.0.113.${1 + (node % NATS)}`), remotePort: 1024 + 2 * Math.floor(node / NATS) + place };
+function translated(
+  node: number,
+  place: number,
+): { readonly remote: Ipv4Address; readonly remotePort: number } {
+  return {
+    remote: ipv4(`203.0.113.${1 + (node % NATS)}`),
+    remotePort: 1024 + 2 * Math.floor(node / NATS) + place,
+  };
 }
 
 /** What a home agent wishes of its data plane for a node that has registered. */
@@ -151,7 +176,12 @@ export function tunnelOf(node: number): {
     const ends = { local: HOME_AGENT, remote, localPort: 0, remotePort: 0, mtu: 1460 };
     return { tunnel: { id, encapsulation: 'ipip', ...ends }, routes };
   }
-  const ends = { local: HOME_AGENT_V4, localPort: HOME_AGENT_UDP_PORT, ...translated(node, 0), mtu: 1472 };
+  const ends = {
+    local: HOME_AGENT_V4,
+    localPort: HOME_AGENT_UDP_PORT,
+    ...translated(node, 0),
+    mtu: 1472,
+  };
   return { tunnel: { id, encapsulation: 'udp', ...ends }, routes };
 }
 
@@ -177,7 +207,10 @@ function datagramOf({ node, place, sequence, now }: Message): Uint8Array {
 
 const RECORD_OCTETS = 512;
 
-/** Signs every Binding Update of the plan into `file`, one record of {@link RECORD_OCTETS} each, its length in the first two. */
+/**
+ * Signs every Binding Update of the plan into `file`, one record of {@link RECORD_OCTETS} each, its
+ * length in the first two.
+ */
 export function writeRegistrations(file: string, plan: Plan): void {
   const output = openSync(file, 'w');
   const record = Buffer.alloc(RECORD_OCTETS);
@@ -210,14 +243,25 @@ export class Registrations {
     this.#plan = plan;
   }
 
-  /** `count` ≤ 1000 Binding Updates of a round from `first` on; each with octets of its own, as from the data plane. */
+  /**
+   * `count` ≤ 1000 Binding Updates of a round from `first` on; each with octets of its own, as from
+   * the data plane.
+   */
   read(round: number, first: number, count: number): Arrival[] {
     const { nodes } = this.#plan;
     const taken = Math.min(count, nodes - first);
-    readSync(this.#file, this.#buffer, 0, taken * RECORD_OCTETS, (round * nodes + first) * RECORD_OCTETS);
+    readSync(
+      this.#file,
+      this.#buffer,
+      0,
+      taken * RECORD_OCTETS,
+      (round * nodes + first) * RECORD_OCTETS,
+    );
     return Array.from({ length: taken }, (_, at) => {
       const start = at * RECORD_OCTETS;
-      const packet = new Uint8Array(this.#buffer.subarray(start + 2, start + 2 + this.#buffer.readUInt16BE(start)));
+      const packet = new Uint8Array(
+        this.#buffer.subarray(start + 2, start + 2 + this.#buffer.readUInt16BE(start)),
+      );
       return arrival(messageAt(this.#plan, round, first + at), packet);
     });
   }
@@ -228,8 +272,14 @@ export class Registrations {
 }
 
 function arrival({ node, place, now }: Message, packet: Uint8Array): Arrival {
-  if (!isBehindNat(node)) return { now, input: { kind: 'datagram', path: { kind: 'native' }, packet } };
+  if (!isBehindNat(node))
+    return { now, input: { kind: 'datagram', path: { kind: 'native' }, packet } };
   const local = HOME_AGENT_V4;
-  const path = { kind: 'udp', local, localPort: HOME_AGENT_UDP_PORT, ...translated(node, place) } as const;
+  const path = {
+    kind: 'udp',
+    local,
+    localPort: HOME_AGENT_UDP_PORT,
+    ...translated(node, place),
+  } as const;
   return { now, input: { kind: 'datagram', path, packet } };
 }

@@ -1,9 +1,12 @@
 /**
- * What a relay costs: the same sealed tunnel between two hosts, once straight through the host between them, which forwards as any router does, and once by
- * a relay's plane on that host, in either family and from one to the other. Keys and legs are set by hand: what is measured is the plane.
+ * What a relay costs: the same sealed tunnel between two hosts, once straight through the host
+ * between them, which forwards as any router does, and once by a relay's plane on that host, in
+ * either family and from one to the other. Keys and legs are set by hand: what is measured is the
+ * plane.
  *
  *      left                               middle                              right
- *      198.51.100.2   2001:db8:f::2 ----- .1   ::1  203.0.113.1  2001:db8:e::1 ----- 203.0.113.2   2001:db8:e::2
+ *      198.51.100.2   2001:db8:f::2 ----- .1   ::1  203.0.113.1  2001:db8:e::1 ----- 203.0.113.2
+ *                     2001:db8:e::2
  */
 import { randomBytes } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
@@ -63,7 +66,8 @@ async function build(): Promise<void> {
     `link add eth0 netns ${left} type veth peer name left netns ${middle}`,
     `link add eth0 netns ${right} type veth peer name right netns ${middle}`,
   ]);
-  const forward = 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding';
+  const forward =
+    'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding';
   await run(['sh', '-ec', forward], { namespace: middle });
   for (const side of ['left', 'right'] as const) {
     const [[own4, middle4], [own6, middle6]] = [ENDS[side][4], ENDS[side][6]];
@@ -80,7 +84,11 @@ async function build(): Promise<void> {
       { namespace: PLACE[side] },
     );
     await ipBatch(
-      [`link set ${side} up`, `address add ${middle4}/24 dev ${side}`, `address add ${middle6}/64 dev ${side} nodad`],
+      [
+        `link set ${side} up`,
+        `address add ${middle4}/24 dev ${side}`,
+        `address add ${middle6}/64 dev ${side} nodad`,
+      ],
       { namespace: middle },
     );
   }
@@ -92,7 +100,15 @@ function legOf(side: 'left' | 'right', family: Family, port: number): DesiredRel
   const [index, other] = side === 'left' ? [LEG.left, LEG.right] : [LEG.right, LEG.left];
   // Beyond what any of this carries.
   const rateKilobits = 1_000_000_000;
-  return { index, other, local: at(middle), remote: at(own), remotePort: port, validated: true, rateKilobits };
+  return {
+    index,
+    other,
+    local: at(middle),
+    remote: at(own),
+    remotePort: port,
+    validated: true,
+    rateKilobits,
+  };
 }
 
 async function launch(
@@ -115,7 +131,12 @@ async function start(plan: Plan, directory: string, threads: number): Promise<Co
   if (plan.key !== 'direct') {
     const legs = [legOf('left', plan.left, port), legOf('right', plan.right, port)];
     processes.push(
-      await launch(PLACE.middle, 'relay-end.ts', { device: `switch${plan.number}`, threads, port, legs }, directory),
+      await launch(
+        PLACE.middle,
+        'relay-end.ts',
+        { device: `switch${plan.number}`, threads, port, legs },
+        directory,
+      ),
     );
   }
   for (const side of ['left', 'right'] as const) {
@@ -129,7 +150,11 @@ async function start(plan: Plan, directory: string, threads: number): Promise<Co
         threads,
         port,
       },
-      ...{ local: own, remote: direct ? ENDS[side === 'left' ? 'right' : 'left'][family][0] : middle, mtu: MTU },
+      ...{
+        local: own,
+        remote: direct ? ENDS[side === 'left' ? 'right' : 'left'][family][0] : middle,
+        mtu: MTU,
+      },
       ...{ inner: inner.left, cipher: 'aes-128-gcm' },
       ...(side === 'left' ? { sendKey: up, receiveKey: down } : { sendKey: down, receiveKey: up }),
       ...(direct ? {} : { relayIndex: LEG[side] }),
@@ -177,14 +202,16 @@ export async function relay(settings: RelaySettings): Promise<Report> {
     const results: Record<string, number> = {};
     for (const { key, sample } of relayed) {
       results[`relay_${key}_tcp_up_per_direct`] = median(sample.up) / median(direct.sample.up);
-      results[`relay_${key}_tcp_down_per_direct`] = median(sample.down) / median(direct.sample.down);
+      results[`relay_${key}_tcp_down_per_direct`] =
+        median(sample.down) / median(direct.sample.down);
       results[`relay_${key}_rtt_added_us`] = median(sample.p50) - median(direct.sample.p50);
     }
     const rows = contenders.map((contender) => rowOf(contender, direct.sample));
     return { benchmark: 'relay', machine: thisMachine(), settings: { ...settings }, rows, results };
   } finally {
     await server?.stop();
-    for (const { processes } of contenders) for (const each of processes) await each.stop('SIGTERM');
+    for (const { processes } of contenders)
+      for (const each of processes) await each.stop('SIGTERM');
     for (const namespace of Object.values(PLACE)) runSync(['ip', 'netns', 'delete', namespace]);
   }
 }

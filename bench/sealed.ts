@@ -1,4 +1,7 @@
-/** Sealed tunnels as peers: two data planes with keys set by hand, because what is measured is the plane and not who sets it up. */
+/**
+ * Sealed tunnels as peers: two data planes with keys set by hand, because what is measured is the
+ * plane and not who sets it up.
+ */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 import type { SealingCipher } from '#engine/contract.ts';
@@ -16,14 +19,25 @@ const PLACES = {
   'chacha20-poly1305': { port: 7891, network: '10.5.0', label: 'c' },
 } as const;
 
-export async function sealed(pair: Pair, directory: string, cipher: SealingCipher, threads: number): Promise<Peer> {
+export async function sealed(
+  pair: Pair,
+  directory: string,
+  cipher: SealingCipher,
+  threads: number,
+): Promise<Peer> {
   const { port, network, label } = PLACES[cipher];
   const inner = { left: `${network}.1`, right: `${network}.2` };
   const octets = cipher === 'aes-128-gcm' ? 16 : 32;
   const [up, down] = [randomBytes(octets).toString('hex'), randomBytes(octets).toString('hex')];
   const common = { threads, port, mtu: MTU, inner: inner.left, cipher };
   const left: SealedEnd = {
-    ...{ ...common, device: `sealed-${label}l`, side: 'mobile-node', sendKey: up, receiveKey: down },
+    ...{
+      ...common,
+      device: `sealed-${label}l`,
+      side: 'mobile-node',
+      sendKey: up,
+      receiveKey: down,
+    },
     ...{ local: CABLE.left4, remote: CABLE.right4 },
   };
   const right: SealedEnd = {
@@ -35,8 +49,15 @@ export async function sealed(pair: Pair, directory: string, cipher: SealingCiphe
     [pair.left, left, inner.left],
     [pair.right, right, inner.right],
   ] as const) {
-    const argv = [process.execPath, join(import.meta.dirname, 'support/sealed-end.ts'), JSON.stringify(end)];
-    const background = new Background(argv, { namespace, logFile: `${directory}/${end.device}.log` });
+    const argv = [
+      process.execPath,
+      join(import.meta.dirname, 'support/sealed-end.ts'),
+      JSON.stringify(end),
+    ];
+    const background = new Background(argv, {
+      namespace,
+      logFile: `${directory}/${end.device}.log`,
+    });
     await background.ready('ready');
     processes.push(background);
     await ipBatch([`address add ${own}/24 dev ${end.device}`], { namespace });

@@ -1,6 +1,7 @@
 /**
- * TCP of one flow both ways, small UDP packets, and round trips: plain cable, kernel VXLAN, wireguard-go and Sojourn in each of its encapsulations, interleaved, as
- * medians and as ratios to VXLAN in the same run.
+ * TCP of one flow both ways, small UDP packets, and round trips: plain cable, kernel VXLAN,
+ * wireguard-go and Sojourn in each of its encapsulations, interleaved, as medians and as ratios to
+ * VXLAN in the same run.
  */
 import { mkdtempSync } from 'node:fs';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
@@ -52,7 +53,8 @@ async function measure(contender: Contender, settings: ThroughputSettings): Prom
 }
 
 function row({ peer, sample }: Contender, vxlanSample: Sample, plainSample: Sample): Row {
-  const ratio = (mine: readonly number[], theirs: readonly number[]): number => median(mine) / median(theirs);
+  const ratio = (mine: readonly number[], theirs: readonly number[]): number =>
+    median(mine) / median(theirs);
   return {
     tunnel: peer.name,
     'TCP up Gbit/s': median(sample.up),
@@ -78,10 +80,16 @@ const ENCAPSULATIONS = [
 ] as const;
 
 function resultsOf(contenders: readonly Contender[]): Record<string, number | null> {
-  const of = (name: string): Sample | undefined => contenders.find(({ peer }) => peer.name.startsWith(name))?.sample;
+  const of = (name: string): Sample | undefined =>
+    contenders.find(({ peer }) => peer.name.startsWith(name))?.sample;
   const results: Record<string, number | null> = {};
-  const put = (key: string, mine: readonly number[] | undefined, theirs: readonly number[] | undefined): void => {
-    results[key] = mine && theirs && mine.length > 0 && theirs.length > 0 ? median(mine) / median(theirs) : null;
+  const put = (
+    key: string,
+    mine: readonly number[] | undefined,
+    theirs: readonly number[] | undefined,
+  ): void => {
+    results[key] =
+      mine && theirs && mine.length > 0 && theirs.length > 0 ? median(mine) / median(theirs) : null;
   };
   const [base, wireguard, plainCable] = [of('kernel VXLAN'), of('wireguard-go'), of('plain cable')];
   for (const [encapsulation, name] of ENCAPSULATIONS) {
@@ -92,7 +100,8 @@ function resultsOf(contenders: readonly Contender[]): Record<string, number | nu
     put(`${encapsulation}_tcp_down_per_wireguard_go`, own?.down, wireguard?.down);
     put(`${encapsulation}_udp64_per_vxlan`, own?.udp64, base?.udp64);
     put(`${encapsulation}_udp200_per_vxlan`, own?.udp200, base?.udp200);
-    results[`${encapsulation}_rtt_added_us`] = own && plainCable ? median(own.p50) - median(plainCable.p50) : null;
+    results[`${encapsulation}_rtt_added_us`] =
+      own && plainCable ? median(own.p50) - median(plainCable.p50) : null;
   }
   return results;
 }
@@ -118,7 +127,12 @@ export async function throughput(settings: ThroughputSettings): Promise<Report> 
     await IperfServer.start(six.right, 5201, directory),
   ];
   const contenders = peers.map(([peer, pair]): Contender => {
-    return { peer, pair, port: 5201, sample: { up: [], down: [], udp64: [], udp200: [], p50: [], p99: [] } };
+    return {
+      peer,
+      pair,
+      port: 5201,
+      sample: { up: [], down: [], udp64: [], udp200: [], p50: [], p99: [] },
+    };
   });
   try {
     for (let repeat = 0; repeat < settings.repeats; repeat += 1) {
@@ -132,9 +146,15 @@ export async function throughput(settings: ThroughputSettings): Promise<Report> 
     removePair(six);
   }
   const of = (name: string): Sample =>
-    contenders.find(({ peer }) => peer.name === name)?.sample ?? contenders[0]?.sample ?? emptySample();
+    contenders.find(({ peer }) => peer.name === name)?.sample ??
+    contenders[0]?.sample ??
+    emptySample();
   const rows = contenders.map((contender) =>
-    row(contender, of('kernel VXLAN'), of(contender.pair === six ? 'plain cable, IPv6' : 'plain cable')),
+    row(
+      contender,
+      of('kernel VXLAN'),
+      of(contender.pair === six ? 'plain cable, IPv6' : 'plain cable'),
+    ),
   );
   return {
     benchmark: 'throughput',

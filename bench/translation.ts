@@ -1,6 +1,7 @@
 /**
- * Translation between the families alone, without tunnels: one TCP flow from a host with IPv4 to a host with IPv6, through Debian's tayga and through the data
- * plane, in the same place and the same run:
+ * Translation between the families alone, without tunnels: one TCP flow from a host with IPv4 to a
+ * host with IPv6, through Debian's tayga and through the data plane, in the same place and the same
+ * run:
  *
  *      client                     translator                          server
  *      198.51.100.2/24 --------- 198.51.100.1   2001:db8:80::1 ------ 2001:db8:80::80
@@ -21,7 +22,11 @@ export interface TranslationSettings {
   readonly threads: number;
 }
 
-const PLACE = { client: 'nat64-client', translator: 'nat64-translator', server: 'nat64-server' } as const;
+const PLACE = {
+  client: 'nat64-client',
+  translator: 'nat64-translator',
+  server: 'nat64-server',
+} as const;
 const CLIENT4 = '198.51.100.2';
 const CLIENT6 = '2001:db8:81::2';
 const SERVER6 = '2001:db8:80::80';
@@ -47,7 +52,8 @@ async function build(): Promise<void> {
     `link add eth0 netns ${client} type veth peer name eth0 netns ${translator}`,
     `link add eth1 netns ${translator} type veth peer name eth0 netns ${server}`,
   ]);
-  const forward = 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding';
+  const forward =
+    'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding';
   await run(['sh', '-ec', forward], { namespace: translator });
   const up = ['link set lo up', 'link set eth0 up'];
   await ipBatch(
@@ -60,20 +66,31 @@ async function build(): Promise<void> {
   await ipBatch(
     [
       ...[...up, 'link set eth1 up', 'address add 198.51.100.1/24 dev eth0'],
-      ...['address add 2001:db8:81::1/64 dev eth0 nodad', 'address add 2001:db8:80::1/64 dev eth1 nodad'],
+      ...[
+        'address add 2001:db8:81::1/64 dev eth0 nodad',
+        'address add 2001:db8:80::1/64 dev eth1 nodad',
+      ],
     ],
     { namespace: translator },
   );
-  await ipBatch([...up, `address add ${SERVER6}/64 dev eth0 nodad`, 'route add ::/0 via 2001:db8:80::1'], {
-    namespace: server,
-  });
+  await ipBatch(
+    [...up, `address add ${SERVER6}/64 dev eth0 nodad`, 'route add ::/0 via 2001:db8:80::1'],
+    {
+      namespace: server,
+    },
+  );
 }
 
-/** What leads to a translator: the server's IPv4 address, and the client's IPv6 address behind it. */
+/**
+ * What leads to a translator: the server's IPv4 address, and the client's IPv6 address behind it.
+ */
 async function lead(device: string, serverIn4: string, clientIn6: string): Promise<void> {
-  await ipBatch([`route add ${serverIn4}/32 dev ${device}`, `route add ${clientIn6}/128 dev ${device}`], {
-    namespace: PLACE.translator,
-  });
+  await ipBatch(
+    [`route add ${serverIn4}/32 dev ${device}`, `route add ${clientIn6}/128 dev ${device}`],
+    {
+      namespace: PLACE.translator,
+    },
+  );
 }
 
 async function tayga(directory: string): Promise<Contender> {
@@ -108,7 +125,11 @@ async function sojourn(directory: string, threads: number): Promise<Contender> {
     ],
   };
   const namespace = PLACE.translator;
-  const argv = [process.execPath, join(import.meta.dirname, 'support/translation-end.ts'), JSON.stringify(end)];
+  const argv = [
+    process.execPath,
+    join(import.meta.dirname, 'support/translation-end.ts'),
+    JSON.stringify(end),
+  ];
   const background = new Background(argv, { namespace, logFile: `${directory}/sojourn.log` });
   await background.ready('ready');
   await lead('sojourn0', server, client6);
@@ -121,7 +142,12 @@ async function sojourn(directory: string, threads: number): Promise<Contender> {
 }
 
 function plain(): Contender {
-  return { name: 'forwarding, IPv6', key: 'plain', server: SERVER6, [Symbol.asyncDispose]: async () => {} };
+  return {
+    name: 'forwarding, IPv6',
+    key: 'plain',
+    server: SERVER6,
+    [Symbol.asyncDispose]: async () => {},
+  };
 }
 
 async function measure(contender: Contender, sample: Sample, seconds: number): Promise<void> {
@@ -156,13 +182,20 @@ export async function translation(settings: TranslationSettings): Promise<Report
   const ratio = (way: 'up' | 'down'): number => of('sojourn', way) / of('tayga', way);
   const rows = contenders.map(
     ({ name, key }, at): Row => ({
-      ...{ translator: name, 'TCP up Gbit/s': of(key, 'up'), '× tayga': of(key, 'up') / of('tayga', 'up') },
+      ...{
+        translator: name,
+        'TCP up Gbit/s': of(key, 'up'),
+        '× tayga': of(key, 'up') / of('tayga', 'up'),
+      },
       ...{ 'TCP down Gbit/s': of(key, 'down'), '× tayga ': of(key, 'down') / of('tayga', 'down') },
       'RTT p50 µs': median(samples[at]?.p50 ?? []),
     }),
   );
   return {
     ...{ benchmark: 'translation', machine: thisMachine(), settings: { ...settings }, rows },
-    results: { translation_tcp_up_per_tayga: ratio('up'), translation_tcp_down_per_tayga: ratio('down') },
+    results: {
+      translation_tcp_up_per_tayga: ratio('up'),
+      translation_tcp_down_per_tayga: ratio('down'),
+    },
   };
 }

@@ -1,9 +1,17 @@
-import { type LabMobileRouter, MOBILE_ROUTERS, type MobileRouterName, prefixesOf } from './mobile-networks.ts';
+import {
+  type LabMobileRouter,
+  MOBILE_ROUTERS,
+  type MobileRouterName,
+  prefixesOf,
+} from './mobile-networks.ts';
 import { natRules } from './nat.ts';
 import { ADDRESSES, coreLink, NETWORKS, type Network, type NetworkName } from './networks.ts';
 import { ipBatch, run } from './shell.ts';
 
-/** The lab as a picture. Boxes are network namespaces; addresses are documentation prefixes and, behind NATs, private ones. */
+/**
+ * The lab as a picture. Boxes are network namespaces; addresses are documentation prefixes and,
+ * behind NATs, private ones.
+ */
 export const MAP = `
   server6                 server4                cn                 one correspondent: 2001:db8:f:2::2, 198.51.100.10
   2001:db8:f:3::2    198.51.100.18                |                 and, on its loopback, 2001:db8:c::1, 203.0.113.193
@@ -50,7 +58,10 @@ export const MAP = `
   Routers of visited links drop what does not come from their link's prefix (BCP 38).
 `;
 
-/** Hosts at the core that not every lab needs; `ha2` is for another home agent, `as`, `dc` and `rsn` are for NTMobile, `teredo` for its elder. */
+/**
+ * Hosts at the core that not every lab needs; `ha2` is for another home agent, `as`, `dc` and `rsn`
+ * are for NTMobile, `teredo` for its elder.
+ */
 export type LabServer = 'server6' | 'server4' | 'ha2' | 'as' | 'dc' | 'rsn' | 'teredo';
 
 /** What the builder needs to know. */
@@ -60,7 +71,9 @@ export interface Design {
   readonly nodes: Readonly<Record<string, readonly string[]>>;
   readonly servers: readonly LabServer[];
   readonly mobileRouters: readonly MobileRouterName[];
-  /** The core has no static route to the networks of the mobile routers: a routing daemon tells it. */
+  /**
+   * The core has no static route to the networks of the mobile routers: a routing daemon tells it.
+   */
   readonly mobileNetworksAnnounced: boolean;
   /** Links below the core go through a link process in the fabric. */
   readonly linkProcess: boolean;
@@ -91,7 +104,11 @@ class Plan {
   }
 
   /** A cable between two namespaces, both ends up. */
-  cable(left: readonly [room: string, name: string], right: readonly [room: string, name: string], options = ''): void {
+  cable(
+    left: readonly [room: string, name: string],
+    right: readonly [room: string, name: string],
+    options = '',
+  ): void {
     this.links.push(
       `link add name ${left[1]} ${options} netns ${left[0]} type veth peer name ${right[1]} netns ${right[0]}`,
     );
@@ -107,12 +124,16 @@ export function cableEnd(node: string, name: string): string {
   return `${node}-${name}`;
 }
 
-/** Builds namespaces, links, addresses, routes and rules. Services, link processes and moves are the caller's. */
+/**
+ * Builds namespaces, links, addresses, routes and rules. Services, link processes and moves are the
+ * caller's.
+ */
 export async function build(design: Design): Promise<readonly string[]> {
   const plan = new Plan();
   planCore(plan, design);
   for (const name of design.networks) planNetwork(plan, NETWORKS[name], design);
-  for (const [index, [node, names]] of Object.entries(design.nodes).entries()) planNode(plan, node, names, index);
+  for (const [index, [node, names]] of Object.entries(design.nodes).entries())
+    planNode(plan, node, names, index);
   for (const name of design.mobileRouters) planMobileNetwork(plan, MOBILE_ROUTERS[name], design);
   plan
     .room('fabric')
@@ -130,7 +151,10 @@ export async function build(design: Design): Promise<readonly string[]> {
 function planCore(plan: Plan, design: Design): void {
   const core = plan.room('core');
   router(core);
-  core.ip.push('address add 2001:db8:f::53/128 dev lo nodad', 'address add 198.51.100.253/32 dev lo');
+  core.ip.push(
+    'address add 2001:db8:f::53/128 dev lo nodad',
+    'address add 198.51.100.253/32 dev lo',
+  );
   planHost(plan, 'cn', 2);
   plan
     .room('cn')
@@ -150,7 +174,10 @@ function planCore(plan: Plan, design: Design): void {
   if (design.lossPercent > 0) core.rules.push(lossRules(design));
 }
 
-/** A host that can be a home agent: its home network and the mobile networks of its routers are routed to it. */
+/**
+ * A host that can be a home agent: its home network and the mobile networks of its routers are
+ * routed to it.
+ */
 function planOtherHomeAgent(plan: Plan): void {
   planHost(plan, 'ha2', 5);
   const { far4, far6 } = coreLink(5);
@@ -164,7 +191,10 @@ function planOtherHomeAgent(plan: Plan): void {
     );
 }
 
-/** A Teredo server with its two IPv4 addresses, and a relay on the same host: what is for Teredo addresses (RFC 4380 §2.6) is routed to it. */
+/**
+ * A Teredo server with its two IPv4 addresses, and a relay on the same host: what is for Teredo
+ * addresses (RFC 4380 §2.6) is routed to it.
+ */
 function planTeredo(plan: Plan): void {
   planHost(plan, 'teredo', 9);
   const { far4, far6 } = coreLink(9);
@@ -181,7 +211,10 @@ function planTeredo(plan: Plan): void {
     );
 }
 
-/** Loss without a link process: every packet (a whole segmented super-packet counts as one) to or from a visited network. */
+/**
+ * Loss without a link process: every packet (a whole segmented super-packet counts as one) to or
+ * from a visited network.
+ */
 function lossRules(design: Design): string {
   const names = design.networks
     .filter((name) => name !== 'home')
@@ -199,13 +232,24 @@ function lossRules(design: Design): string {
 }
 
 /** A host with one link to the core. */
-function planHost(plan: Plan, name: string, index: number, families: readonly (4 | 6)[] = [4, 6]): void {
+function planHost(
+  plan: Plan,
+  name: string,
+  index: number,
+  families: readonly (4 | 6)[] = [4, 6],
+): void {
   plan.cable(['core', `to-${name}`], [name, 'wan']);
   uplink(plan, name, `to-${name}`, index, families);
 }
 
 /** Addresses of both ends of a link to the core and the neighbour's default routes. */
-function uplink(plan: Plan, name: string, coreName: string, index: number, families: readonly (4 | 6)[]): void {
+function uplink(
+  plan: Plan,
+  name: string,
+  coreName: string,
+  index: number,
+  families: readonly (4 | 6)[],
+): void {
   const { core4, far4, core6, far6 } = coreLink(index);
   const core = plan.room('core').ip;
   const far = plan.room(name).ip;
@@ -245,7 +289,9 @@ function planCarrier(plan: Plan, network: Network, outer: string): void {
   plan.cable([outer, 'lan'], [network.name, 'wan']);
   router(plan.room(network.name));
   plan.room(outer).ip.push('address add 10.77.0.1/24 dev lan');
-  plan.room(network.name).ip.push('address add 10.77.0.2/24 dev wan', 'route add default via 10.77.0.1');
+  plan
+    .room(network.name)
+    .ip.push('address add 10.77.0.2/24 dev wan', 'route add default via 10.77.0.1');
   const kind = network.nat[1];
   if (kind !== undefined) plan.room(outer).rules.push(natRules(kind));
 }
@@ -254,11 +300,14 @@ function planCarrier(plan: Plan, network: Network, outer: string): void {
 function planLink(plan: Plan, network: Network, lan: string): void {
   const { name, ipv4, ipv6 } = network;
   const bridge = `br-${name}`;
-  plan.links.push(`link add name ${bridge} netns fabric type bridge stp_state 0 forward_delay 0 mcast_snooping 0`);
+  plan.links.push(
+    `link add name ${bridge} netns fabric type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+  );
   plan.cable([name, lan], ['fabric', `lan-${name}`]);
   plan.room('fabric').ip.push(`link set ${bridge} up`, `link set lan-${name} master ${bridge}`);
   const room = plan.room(name);
-  if (ipv4 !== undefined) room.ip.push(`address add ${ipv4.router}/${ipv4.prefixLength} dev ${lan}`);
+  if (ipv4 !== undefined)
+    room.ip.push(`address add ${ipv4.router}/${ipv4.prefixLength} dev ${lan}`);
   if (ipv6 !== undefined) room.ip.push(`address add ${ipv6}::1/64 dev ${lan} nodad`);
   const kind = network.nat[0];
   if (kind !== undefined) room.rules.push(natRules(kind));
@@ -278,10 +327,18 @@ function planRoutes(plan: Plan, network: Network): void {
   );
 }
 
-/** BCP 38: what enters from the link has a source of the link's prefix, or is dropped and counted. */
+/**
+ * BCP 38: what enters from the link has a source of the link's prefix, or is dropped and counted.
+ */
 function ingressFilter(network: Network): string {
-  const ipv4 = network.ipv4 === undefined ? '' : `iifname "lan" ip saddr != ${network.ipv4.network} counter drop`;
-  const ipv6 = network.ipv6 === undefined ? '' : `iifname "lan" ip6 saddr != ${network.ipv6}::/64 counter drop`;
+  const ipv4 =
+    network.ipv4 === undefined
+      ? ''
+      : `iifname "lan" ip saddr != ${network.ipv4.network} counter drop`;
+  const ipv6 =
+    network.ipv6 === undefined
+      ? ''
+      : `iifname "lan" ip6 saddr != ${network.ipv6}::/64 counter drop`;
   return `table inet ingress {
   chain through {
     type filter hook forward priority filter - 10
@@ -296,7 +353,9 @@ function ingressFilter(network: Network): string {
 function planMobileNetwork(plan: Plan, router: LabMobileRouter, design: Design): void {
   const { name, lan } = router;
   const bridge = `br-${lan}`;
-  plan.links.push(`link add name ${bridge} netns fabric type bridge stp_state 0 forward_delay 0 mcast_snooping 0`);
+  plan.links.push(
+    `link add name ${bridge} netns fabric type bridge stp_state 0 forward_delay 0 mcast_snooping 0`,
+  );
   plan.cable([name, 'lan0'], ['fabric', lan]);
   plan.room('fabric').ip.push(`link set ${bridge} up`, `link set ${lan} master ${bridge}`);
   // An ordinary host's setting; the daemon has to take care of it.
@@ -307,13 +366,18 @@ function planMobileNetwork(plan: Plan, router: LabMobileRouter, design: Design):
   plan.room('core').ip.push(`route add ${ipv6} via ${far6}`, `route add ${ipv4} via ${far4}`);
 }
 
-/** A node: cables with no carrier yet. Its kernel does what a host's does (RFC 4862), with optimistic addresses (RFC 4429). */
+/**
+ * A node: cables with no carrier yet. Its kernel does what a host's does (RFC 4862), with
+ * optimistic addresses (RFC 4429).
+ */
 function planNode(plan: Plan, node: string, names: readonly string[], index: number): void {
   const room = plan.room(node);
   for (const [number, name] of names.entries()) {
     const end = cableEnd(node, name);
     const address = `02:00:00:00:${(index + 1).toString(16).padStart(2, '0')}:${number.toString(16).padStart(2, '0')}`;
-    plan.links.push(`link add name ${name} address ${address} netns ${node} type veth peer name ${end} netns fabric`);
+    plan.links.push(
+      `link add name ${name} address ${address} netns ${node} type veth peer name ${end} netns fabric`,
+    );
     plan.room('fabric').interfaces.push(end);
     room.interfaces.push(name);
     room.settings.push(
@@ -326,7 +390,9 @@ function planNode(plan: Plan, node: string, names: readonly string[], index: num
   }
 }
 
-/** A router forwards both families, answers at once on its own addresses, and sends no redirects. */
+/**
+ * A router forwards both families, answers at once on its own addresses, and sends no redirects.
+ */
 function router(room: Room): void {
   room.settings.push(
     'ipv4/ip_forward 1',
@@ -341,15 +407,22 @@ function router(room: Room): void {
   );
 }
 
-/** Does everything that is planned for a namespace, in one shell. A setting with `?` may be missing in this kernel. */
+/**
+ * Does everything that is planned for a namespace, in one shell. A setting with `?` may be missing
+ * in this kernel.
+ */
 async function furnish(namespace: string, room: Room, design: Design): Promise<void> {
   const settings = room.settings.flatMap((setting) =>
-    setting.startsWith('EACH ') ? room.interfaces.map((name) => setting.slice(5).replace('%', name)) : [setting],
+    setting.startsWith('EACH ')
+      ? room.interfaces.map((name) => setting.slice(5).replace('%', name))
+      : [setting],
   );
   const write = settings.map((setting) => {
     const [path = '', value = ''] = setting.replace('?', '').split(' ');
     const file = `/proc/sys/net/${path}`;
-    return setting.startsWith('?') ? `[ ! -e ${file} ] || echo ${value} > ${file}` : `echo ${value} > ${file}`;
+    return setting.startsWith('?')
+      ? `[ ! -e ${file} ] || echo ${value} > ${file}`
+      : `echo ${value} > ${file}`;
   });
   const offloads = design.segmentationOffload
     ? design.linkProcess
@@ -366,6 +439,9 @@ async function furnish(namespace: string, room: Room, design: Design): Promise<v
   await run(['sh'], { namespace, input: `${script}\n` });
 }
 
-/** A packet socket cannot hand over a super-packet inside a tunnel, so the kernel segments those before a link process. */
+/**
+ * A packet socket cannot hand over a super-packet inside a tunnel, so the kernel segments those
+ * before a link process.
+ */
 const TUNNEL_SEGMENTATION =
   'tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off tx-ipxip4-segmentation off tx-ipxip6-segmentation off tx-gre-segmentation off';

@@ -1,13 +1,18 @@
 /**
- * The suite's own daemons in the lab: their configuration files, their processes, their control sockets. Used by the demo, the tests and the
- * benchmarks, each of which may override any key.
+ * The suite's own daemons in the lab: their configuration files, their processes, their control
+ * sockets. Used by the demo, the tests and the benchmarks, each of which may override any key.
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
 import { ask, ControlClient } from '#daemon/control/control-client.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { LAB_DIRECTORY, STATE_DIRECTORY } from './enter.ts';
-import { MOBILE_ROUTERS, type MobileRouterName, prefixesOf, routerAddressesOf } from './mobile-networks.ts';
+import {
+  MOBILE_ROUTERS,
+  type MobileRouterName,
+  prefixesOf,
+  routerAddressesOf,
+} from './mobile-networks.ts';
 import { ADDRESSES } from './networks.ts';
 import { type Background, type RunOptions, run, waitFor } from './shell.ts';
 
@@ -26,7 +31,10 @@ const REPOSITORY = new URL('..', import.meta.url).pathname;
 export type ConfigurationOverrides = Readonly<Record<string, unknown>>;
 
 export interface DaemonPairOptions {
-  /** False: the home network is virtual, routed to the home agent. Default true: the node can be plugged into its home link. */
+  /**
+   * False: the home network is virtual, routed to the home agent. Default true: the node can be
+   * plugged into its home link.
+   */
   readonly homeLink?: boolean;
   readonly homeAgent?: ConfigurationOverrides;
   /** Of the mobile node, or of the mobile router where the pair has one instead. */
@@ -35,7 +43,10 @@ export interface DaemonPairOptions {
   readonly mobileRouters?: readonly MobileRouterName[];
   /** Override of the `daemon:` section of both. */
   readonly daemon?: ConfigurationOverrides;
-  /** Security association of the mobile node (and of what the home agent grants it). Default: the lab's. */
+  /**
+   * Security association of the mobile node (and of what the home agent grants it). Default: the
+   * lab's.
+   */
   readonly security?: ConfigurationOverrides;
 }
 
@@ -62,9 +73,15 @@ export function homeAgentConfiguration(options: DaemonPairOptions = {}): Configu
   };
 }
 
-const routerKey = (name: MobileRouterName) => ({ spi: MOBILE_ROUTERS[name].spi, key: `text:the key of ${name} alone` });
+const routerKey = (name: MobileRouterName) => ({
+  spi: MOBILE_ROUTERS[name].spi,
+  key: `text:the key of ${name} alone`,
+});
 
-function homeAddressesOf(name: MobileRouterName, homeLink: boolean): readonly [ipv6: string, ipv4: string] {
+function homeAddressesOf(
+  name: MobileRouterName,
+  homeLink: boolean,
+): readonly [ipv6: string, ipv4: string] {
   const router = MOBILE_ROUTERS[name];
   return homeLink
     ? [router.homeAddress, router.ipv4HomeAddress]
@@ -100,7 +117,9 @@ export function mobileRouterConfiguration(
         homeAddress,
         ipv4HomeAddress,
         virtualHomeNetwork: !homeLink,
-        ...(homeLink ? { ipv4HomeLink: { prefixLength: 24, gateway: ADDRESSES.homeAgentIpv4 } } : {}),
+        ...(homeLink
+          ? { ipv4HomeLink: { prefixLength: 24, gateway: ADDRESSES.homeAgentIpv4 } }
+          : {}),
         identifier: router.identifier,
         security: routerKey(name),
         mobileNetworkPrefixes: prefixesOf(router),
@@ -112,7 +131,10 @@ export function mobileRouterConfiguration(
   };
 }
 
-/** What the other home agent (namespace `ha2`) grants: a home for the mobile node and one for the mobile router `mr2`. */
+/**
+ * What the other home agent (namespace `ha2`) grants: a home for the mobile node and one for the
+ * mobile router `mr2`.
+ */
 export const OTHER_HOME = {
   address: '2001:db8:300::10',
   ipv4Address: '198.51.100.170',
@@ -146,7 +168,11 @@ export function otherHomeAgentConfiguration(): ConfigurationOverrides {
   };
 }
 
-const AT_OTHER_HOME_AGENT = { name: 'other', homeAgent: 'ha2.example', virtualHomeNetwork: true } as const;
+const AT_OTHER_HOME_AGENT = {
+  name: 'other',
+  homeAgent: 'ha2.example',
+  virtualHomeNetwork: true,
+} as const;
 
 /** The mobile node's configuration with its home at the other home agent. */
 export function otherMobileNodeConfiguration(): ConfigurationOverrides {
@@ -188,7 +214,9 @@ export function mobileNodeConfiguration(options: DaemonPairOptions = {}): Config
         homeAddress: homeLink ? HOME.address : HOME.virtualAddress,
         ipv4HomeAddress: homeLink ? HOME.ipv4Address : HOME.virtualIpv4Address,
         virtualHomeNetwork: !homeLink,
-        ...(homeLink ? { ipv4HomeLink: { prefixLength: 24, gateway: ADDRESSES.homeAgentIpv4 } } : {}),
+        ...(homeLink
+          ? { ipv4HomeLink: { prefixLength: 24, gateway: ADDRESSES.homeAgentIpv4 } }
+          : {}),
         identifier: IDENTIFIER,
         security: options.security ?? SECURITY,
       },
@@ -198,7 +226,10 @@ export function mobileNodeConfiguration(options: DaemonPairOptions = {}): Config
   };
 }
 
-/** Waits until the mobile node's home addresses are on its host and past Duplicate Address Detection. */
+/**
+ * Waits until the mobile node's home addresses are on its host and past Duplicate Address
+ * Detection.
+ */
 export async function waitForHomeAddresses(
   namespace: string,
   addresses: readonly string[] = [HOME.address, HOME.ipv4Address],
@@ -214,7 +245,10 @@ export async function waitForHomeAddresses(
   );
 }
 
-/** Where a daemon runs: a {@link Lab}, or anything else that starts processes in namespaces and ends them. */
+/**
+ * Where a daemon runs: a {@link Lab}, or anything else that starts processes in namespaces and ends
+ * them.
+ */
 export interface Ground {
   spawn(
     namespace: string,
@@ -233,8 +267,17 @@ export class DaemonProcess {
   #process: Background | undefined;
   #starts = 0;
 
-  /** `role` is the directory under daemons/; the daemon's own name (socket, store) is the same unless the configuration says otherwise. */
-  constructor(ground: Ground, role: string, namespace: string, configuration: ConfigurationOverrides, name = role) {
+  /**
+   * `role` is the directory under daemons/; the daemon's own name (socket, store) is the same
+   * unless the configuration says otherwise.
+   */
+  constructor(
+    ground: Ground,
+    role: string,
+    namespace: string,
+    configuration: ConfigurationOverrides,
+    name = role,
+  ) {
     this.#ground = ground;
     this.#role = role;
     this.name = name;
@@ -267,10 +310,14 @@ export class DaemonProcess {
   async start(): Promise<void> {
     this.#starts += 1;
     const main = `${REPOSITORY}daemons/${this.#role}/main.ts`;
-    const started = this.#ground.spawn(this.namespace, [process.execPath, main, '--config', this.#file], {
-      logName: `${this.name}.${this.#starts}`,
-      directory: REPOSITORY,
-    });
+    const started = this.#ground.spawn(
+      this.namespace,
+      [process.execPath, main, '--config', this.#file],
+      {
+        logName: `${this.name}.${this.#starts}`,
+        directory: REPOSITORY,
+      },
+    );
     this.#process = started;
     let refused: unknown;
     await waitFor(
@@ -288,7 +335,9 @@ export class DaemonProcess {
       { timeoutMs: 60_000, what: `${this.name} to answer on ${this.socket}`, intervalMs: 20 },
     ).catch((cause: unknown) => {
       if (started.finished !== undefined) throw cause;
-      throw new Error(`${String(cause)}; ${String(refused)}\n${started.output().slice(-4000)}`, { cause });
+      throw new Error(`${String(cause)}; ${String(refused)}\n${started.output().slice(-4000)}`, {
+        cause,
+      });
     });
   }
 

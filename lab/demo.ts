@@ -1,10 +1,12 @@
 /**
- * `npm run demo`: a mobile node visits every kind of network while two real downloads (over its IPv6 and over its IPv4 home address) and two pings go
- * on. `npm run demo -- nemo`: a mobile router does, with ordinary hosts behind it that serve and download. `npm run demo -- ntmobile`: two nodes behind
- * translators of their own, which move, and a web server of the other family. Ends with a table of the moves; exit code 1 when anything was lost that
- * must not be lost.
+ * `npm run demo`: a mobile node visits every kind of network while two real downloads (over its
+ * IPv6 and over its IPv4 home address) and two pings go on. `npm run demo -- nemo`: a mobile router
+ * does, with ordinary hosts behind it that serve and download. `npm run demo -- ntmobile`: two
+ * nodes behind translators of their own, which move, and a web server of the other family. Ends
+ * with a table of the moves; exit code 1 when anything was lost that must not be lost.
  *
- *   node lab/enter.ts -- node lab/demo.ts [node|nemo|ntmobile] [--stay SECONDS] [--json] [--keep-logs DIRECTORY]
+ *   node lab/enter.ts -- node lab/demo.ts [node|nemo|ntmobile] [--stay SECONDS] [--json]
+ *   [--keep-logs DIRECTORY]
  */
 import { parseArgs } from 'node:util';
 import { MOBILE_NETWORK, MOBILE_NODE } from './demo/cast.ts';
@@ -33,7 +35,8 @@ const DEMOS: Readonly<Record<string, Demo>> = {
     play: (lab, stage) => playJourney(lab, MOBILE_NETWORK, stage),
   },
   ntmobile: {
-    about: 'an IPv4-only node with an IPv6-only server, and with another node, behind translators; Teredo beside it',
+    about:
+      'an IPv4-only node with an IPv6-only server, and with another node, behind translators; Teredo beside it',
     lab: NTMOBILE_LAB,
     play: playNtmobile,
   },
@@ -65,7 +68,9 @@ const STAGE: Stage = {
 const demo = positionals.length > 1 ? undefined : DEMOS[positionals[0] ?? 'node'];
 if (options.help) {
   const width = Math.max(...NAMES.map((name) => name.length));
-  const lines = Object.entries(DEMOS).map(([name, { about }]) => `  ${name.padEnd(width)}   ${about}`);
+  const lines = Object.entries(DEMOS).map(
+    ([name, { about }]) => `  ${name.padEnd(width)}   ${about}`,
+  );
   console.log(`${USAGE}\n\n${lines.join('\n')}`);
 } else if (demo === undefined) {
   console.error(`demo: no demo "${positionals.join(' ')}"\n${USAGE}`);
@@ -73,7 +78,10 @@ if (options.help) {
 } else {
   const logs = options['keep-logs'];
   STAGE.say('building the lab: networks, routers, translators in namespaces of their own …');
-  await using lab = await Lab.create({ ...demo.lab, ...(logs === undefined ? {} : { logDirectory: logs }) });
+  await using lab = await Lab.create({
+    ...demo.lab,
+    ...(logs === undefined ? {} : { logDirectory: logs }),
+  });
   try {
     process.exitCode = (await demo.play(lab, STAGE)) ? 0 : 1;
   } catch (error) {

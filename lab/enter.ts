@@ -12,7 +12,10 @@ import { parseArgs } from 'node:util';
  *         killed by -9 ─────────→ dies ────────────────→ dies ───────────────╪─→ killed, and with it every process inside
  */
 
-/** Directory of the lab's own files; on the private tmpfs over /run, so that it exists only inside a lab. */
+/**
+ * Directory of the lab's own files; on the private tmpfs over /run, so that it exists only inside a
+ * lab.
+ */
 export const LAB_DIRECTORY = '/run/sojourn-lab';
 
 /** Where the daemons of a lab keep their stores. */
@@ -20,12 +23,18 @@ export const STATE_DIRECTORY = `${LAB_DIRECTORY}/state`;
 
 const MARKER = `${LAB_DIRECTORY}/inside`;
 
-/** Addresses of the lab's name server (on the core router), in the resolv.conf that everybody in the lab sees. */
+/**
+ * Addresses of the lab's name server (on the core router), in the resolv.conf that everybody in the
+ * lab sees.
+ */
 export const NAME_SERVERS = ['2001:db8:f::53', '198.51.100.253'] as const;
 
 const SYSTEM_PATH = ['/usr/local/sbin', '/usr/local/bin', '/usr/sbin', '/usr/bin', '/sbin', '/bin'];
 
-/** Mounts of the new mount namespace. /run holds /run/netns, /run/sojourn and lock files, so all of it is private. */
+/**
+ * Mounts of the new mount namespace. /run holds /run/netns, /run/sojourn and lock files, so all of
+ * it is private.
+ */
 const SETUP = `set -eu
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/netns /run/lock /run/sojourn ${LAB_DIRECTORY}
@@ -42,7 +51,10 @@ export function inLab(): boolean {
   return existsSync(MARKER);
 }
 
-/** Throws unless called inside the lab, with the command line that gets there. For tests and tools that need it. */
+/**
+ * Throws unless called inside the lab, with the command line that gets there. For tests and tools
+ * that need it.
+ */
 export function requireLab(): void {
   if (!inLab()) {
     throw new Error('this needs the lab’s namespaces: run it as  node lab/enter.ts -- command…');
@@ -50,9 +62,10 @@ export function requireLab(): void {
 }
 
 /**
- * Runs `argv` inside a fresh lab with this process's standard streams and resolves with its exit code (128 + signal number
- * when a signal ended it). SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed on. A script that wants to be inside starts with
- * `if (!inLab()) process.exit(await reexecInLab([process.execPath, ...process.argv.slice(1)]));`
+ * Runs `argv` inside a fresh lab with this process's standard streams and resolves with its exit
+ * code (128 + signal number when a signal ended it). SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed
+ * on. A script that wants to be inside starts with `if (!inLab()) process.exit(await
+ * reexecInLab([process.execPath, ...process.argv.slice(1)]));`
  */
 export function reexecInLab(argv: readonly string[]): Promise<number> {
   const init = new URL('init.pl', import.meta.url).pathname;
@@ -67,7 +80,17 @@ export function reexecInLab(argv: readonly string[]): Promise<number> {
     '--fork',
     '--kill-child',
   ];
-  const inside = ['--mount-proc', '--propagation', 'private', 'sh', '-c', SETUP, 'lab', init, ...argv];
+  const inside = [
+    '--mount-proc',
+    '--propagation',
+    'private',
+    'sh',
+    '-c',
+    SETUP,
+    'lab',
+    init,
+    ...argv,
+  ];
   const child = spawn('setpriv', ['--pdeathsig', 'KILL', ...unshare, ...inside], {
     stdio: 'inherit',
     env: { ...process.env, PATH: searchPath() },
@@ -84,10 +107,14 @@ export function reexecInLab(argv: readonly string[]): Promise<number> {
   return promise;
 }
 
-/** An ordinary user becomes root of a user namespace; with subordinate ids and newuidmap the other ids exist in it too. */
+/**
+ * An ordinary user becomes root of a user namespace; with subordinate ids and newuidmap the other
+ * ids exist in it too.
+ */
 function userNamespace(): string[] {
   if (process.getuid?.() === 0) return [];
-  const mapAuto = isProgram('newuidmap') && hasSubordinateIds('/etc/subuid') && hasSubordinateIds('/etc/subgid');
+  const mapAuto =
+    isProgram('newuidmap') && hasSubordinateIds('/etc/subuid') && hasSubordinateIds('/etc/subgid');
   return ['--user', '--map-root-user', ...(mapAuto ? ['--map-auto'] : [])];
 }
 
@@ -103,7 +130,10 @@ function hasSubordinateIds(file: string): boolean {
   }
 }
 
-/** True when an executable of that name is on the lab's search path (which, unlike an ordinary user's, has the sbin directories). */
+/**
+ * True when an executable of that name is on the lab's search path (which, unlike an ordinary
+ * user's, has the sbin directories).
+ */
 export function isProgram(name: string): boolean {
   return searchPath()
     .split(delimiter)
@@ -123,11 +153,16 @@ export function searchPath(): string {
   return [...new Set([...own, ...SYSTEM_PATH])].join(delimiter);
 }
 
-/** unshare blocks these signals and its child is PID 1 of the namespace, so the signal has to go to that child directly. */
+/**
+ * unshare blocks these signals and its child is PID 1 of the namespace, so the signal has to go to
+ * that child directly.
+ */
 function signalInit(unsharePid: number | undefined, signal: NodeJS.Signals): void {
   if (unsharePid === undefined) return;
   try {
-    const children = readFileSync(`/proc/${unsharePid}/task/${unsharePid}/children`, 'utf8').trim().split(' ');
+    const children = readFileSync(`/proc/${unsharePid}/task/${unsharePid}/children`, 'utf8')
+      .trim()
+      .split(' ');
     for (const pid of children) if (pid !== '') process.kill(Number(pid), signal);
   } catch {
     // It has ended in this moment; its exit code follows.
@@ -141,10 +176,14 @@ async function main(): Promise<number> {
   });
   const [command] = positionals;
   if (values.help === true || command === undefined) {
-    console.log('usage: node lab/enter.ts -- command arguments…\n\nRuns a command inside the lab’s own namespaces.');
+    console.log(
+      'usage: node lab/enter.ts -- command arguments…\n\nRuns a command inside the lab’s own namespaces.',
+    );
     return values.help === true ? 0 : 64;
   }
-  return await reexecInLab(command === 'node' ? [process.execPath, ...positionals.slice(1)] : positionals);
+  return await reexecInLab(
+    command === 'node' ? [process.execPath, ...positionals.slice(1)] : positionals,
+  );
 }
 
 if (import.meta.main) process.exitCode = await main();

@@ -1,12 +1,21 @@
 /**
- * Looks through a capture for addresses that must never be on a real link but inside UDP: the virtual ones of NTMobile. Every place where the headers of a
- * frame name an address: IPv4 and IPv6 headers, ARP, what ICMP quotes, Neighbour Discovery, and packets inside other tunnels.
+ * Looks through a capture for addresses that must never be on a real link but inside UDP: the
+ * virtual ones of NTMobile. Every place where the headers of a frame name an address: IPv4 and IPv6
+ * headers, ARP, what ICMP quotes, Neighbour Discovery, and packets inside other tunnels.
  */
 import { closeSync, openSync, readSync } from 'node:fs';
 import { hex } from '#base/bytes.ts';
-import { type IpAddress, ipv4FromBytes, ipv6FromBytes, type Prefix, prefixContains } from '#base/ip.ts';
+import {
+  type IpAddress,
+  ipv4FromBytes,
+  ipv6FromBytes,
+  type Prefix,
+  prefixContains,
+} from '#base/ip.ts';
 
-/** Octets of each frame that a capture must hold for this: a header of each kind inside another one. */
+/**
+ * Octets of each frame that a capture must hold for this: a header of each kind inside another one.
+ */
 export const LEAK_SNAP_LENGTH = 160;
 
 export interface LeakReport {
@@ -14,7 +23,10 @@ export interface LeakReport {
   readonly frames: number;
   /** Those that are UDP to or from the port. */
   readonly tunnelled: number;
-  /** The first few frames with a virtual address where none may be, as hexadecimal octets, each with what is wrong. */
+  /**
+   * The first few frames with a virtual address where none may be, as hexadecimal octets, each with
+   * what is wrong.
+   */
   readonly leaks: readonly string[];
   readonly leakCount: number;
 }
@@ -47,8 +59,15 @@ function portsAt(frame: Uint8Array, at: number): readonly number[] {
   return [view.getUint16(0), view.getUint16(2)];
 }
 
-/** Every IPv6 address of `prefixes` at whatever offset behind `at`: for what quotes, asks for, or carries other packets. 48 bits are never there by chance. */
-function ipv6Anywhere(frame: Uint8Array, at: number, prefixes: readonly Prefix[]): readonly IpAddress[] {
+/**
+ * Every IPv6 address of `prefixes` at whatever offset behind `at`: for what quotes, asks for, or
+ * carries other packets. 48 bits are never there by chance.
+ */
+function ipv6Anywhere(
+  frame: Uint8Array,
+  at: number,
+  prefixes: readonly Prefix[],
+): readonly IpAddress[] {
   const found: IpAddress[] = [];
   for (let offset = at; offset + 16 <= frame.length; offset += 1) {
     const address = ipv6FromBytes(frame, offset);
@@ -57,8 +76,15 @@ function ipv6Anywhere(frame: Uint8Array, at: number, prefixes: readonly Prefix[]
   return found;
 }
 
-/** What an ICMP error quotes, and the packet inside another one; 32 bits of an echo's data may be anything. */
-function ipv4Inside(frame: Uint8Array, payload: number, protocol: number | undefined): readonly IpAddress[] {
+/**
+ * What an ICMP error quotes, and the packet inside another one; 32 bits of an echo's data may be
+ * anything.
+ */
+function ipv4Inside(
+  frame: Uint8Array,
+  payload: number,
+  protocol: number | undefined,
+): readonly IpAddress[] {
   if (protocol === Protocol.ipip) return ipv4At(frame, payload + 12, payload + 16);
   const quotes = protocol === Protocol.icmp && ICMP_ERRORS.includes(frame[payload] ?? 0);
   return quotes ? ipv4At(frame, payload + 20, payload + 24) : [];
@@ -69,9 +95,13 @@ function namedByIpv4(frame: Uint8Array, prefixes: readonly Prefix[]): Named {
   const protocol = frame[ETHERNET + 9];
   const ends = ipv4At(frame, ETHERNET + 12, ETHERNET + 16);
   const first = (((frame[ETHERNET + 6] ?? 0) & 31) << 8) + (frame[ETHERNET + 7] ?? 0) === 0;
-  if (protocol === Protocol.udp) return { addresses: ends, ports: first ? portsAt(frame, payload) : [] };
+  if (protocol === Protocol.udp)
+    return { addresses: ends, ports: first ? portsAt(frame, payload) : [] };
   if (protocol === Protocol.tcp) return { addresses: ends, ports: [] };
-  const inside = [...ipv4Inside(frame, payload, protocol), ...ipv6Anywhere(frame, payload, prefixes)];
+  const inside = [
+    ...ipv4Inside(frame, payload, protocol),
+    ...ipv6Anywhere(frame, payload, prefixes),
+  ];
   return { addresses: [...ends, ...inside], ports: [] };
 }
 
@@ -89,11 +119,15 @@ function named(frame: Uint8Array, prefixes: readonly Prefix[]): Named {
   const etherType = ((frame[12] ?? 0) << 8) + (frame[13] ?? 0);
   if (etherType === EtherType.ipv4) return namedByIpv4(frame, prefixes);
   if (etherType === EtherType.ipv6) return namedByIpv6(frame, prefixes);
-  if (etherType === EtherType.arp) return { addresses: ipv4At(frame, ETHERNET + 14, ETHERNET + 24), ports: [] };
+  if (etherType === EtherType.arp)
+    return { addresses: ipv4At(frame, ETHERNET + 14, ETHERNET + 24), ports: [] };
   return NOTHING;
 }
 
-/** The virtual addresses that one Ethernet frame shows outside UDP; those inside the payload of UDP are not looked for. */
+/**
+ * The virtual addresses that one Ethernet frame shows outside UDP; those inside the payload of UDP
+ * are not looked for.
+ */
 export function shownBy(frame: Uint8Array, prefixes: readonly Prefix[]): readonly IpAddress[] {
   return named(frame, prefixes).addresses.filter((address) =>
     prefixes.some((prefix) => prefixContains(prefix, address)),

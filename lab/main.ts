@@ -2,9 +2,25 @@ import { spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
 import { MAP } from './builder.ts';
 import { inLab, reexecInLab } from './enter.ts';
-import { isMobileRouterName, MOBILE_ROUTER_NAMES, type MobileRouterName } from './mobile-networks.ts';
-import { ALL_NETWORKS, isNetworkName, isPlaceName, type NetworkName, PLACES, type PlaceName } from './networks.ts';
-import { checkMobileNetwork, checkNetwork, type NetworkReport, startNatProbeServer } from './self-test.ts';
+import {
+  isMobileRouterName,
+  MOBILE_ROUTER_NAMES,
+  type MobileRouterName,
+} from './mobile-networks.ts';
+import {
+  ALL_NETWORKS,
+  isNetworkName,
+  isPlaceName,
+  type NetworkName,
+  PLACES,
+  type PlaceName,
+} from './networks.ts';
+import {
+  checkMobileNetwork,
+  checkNetwork,
+  type NetworkReport,
+  startNatProbeServer,
+} from './self-test.ts';
 import { inNamespace, nowMs } from './shell.ts';
 import { Lab, type LabOptions } from './topology.ts';
 
@@ -65,7 +81,8 @@ function parseCommandLine(argv: readonly string[]): Arguments {
 }
 
 function networkName(name: string): NetworkName {
-  if (!isNetworkName(name)) throw new Error(`no network "${name}"; there are: ${ALL_NETWORKS.join(' ')}`);
+  if (!isNetworkName(name))
+    throw new Error(`no network "${name}"; there are: ${ALL_NETWORKS.join(' ')}`);
   return name;
 }
 
@@ -76,7 +93,8 @@ function routerName(name: string): MobileRouterName {
 }
 
 function placeName(name: string): PlaceName {
-  if (!isPlaceName(name)) throw new Error(`no network "${name}"; there are: ${Object.keys(PLACES).join(' ')}`);
+  if (!isPlaceName(name))
+    throw new Error(`no network "${name}"; there are: ${Object.keys(PLACES).join(' ')}`);
   return name;
 }
 
@@ -88,7 +106,9 @@ function quantity(text: string, option: string): number {
 
 function reportLine({ network, addresses, nat, wrong }: NetworkReport): string {
   const behaviour =
-    nat === undefined || network.nat.length === 0 ? '' : `mapping ${nat.mapping}, filtering ${nat.filtering}`;
+    nat === undefined || network.nat.length === 0
+      ? ''
+      : `mapping ${nat.mapping}, filtering ${nat.filtering}`;
   const verdict = wrong.length === 0 ? 'ok  ' : 'FAIL';
   const line = `${verdict}  ${network.name.padEnd(10)} ${network.label.padEnd(31)} ${addresses.join(' ').padEnd(38)} ${behaviour}`;
   return [line.trimEnd(), ...wrong.map((each) => `        ${each}`)].join('\n');
@@ -110,7 +130,9 @@ async function selfTest(options: LabOptions): Promise<number> {
   return failed === 0 ? 0 : 1;
 }
 
-/** An interactive shell gets the terminal; standard input that is no terminal is a script for it. */
+/**
+ * An interactive shell gets the terminal; standard input that is no terminal is a script for it.
+ */
 async function shell({ options, at, namespace }: Arguments): Promise<number> {
   await using lab = await Lab.create(options);
   await lab.move('mn', at);
@@ -119,7 +141,10 @@ async function shell({ options, at, namespace }: Arguments): Promise<number> {
   );
   process.on('SIGINT', () => undefined);
   const [command = '', ...args] = inNamespace(namespace, ['bash']);
-  const child = spawn(command, args, { stdio: 'inherit', env: { ...process.env, PS1: `[lab ${namespace}] \\w \\$ ` } });
+  const child = spawn(command, args, {
+    stdio: 'inherit',
+    env: { ...process.env, PS1: `[lab ${namespace}] \\w \\$ ` },
+  });
   const { promise, resolve, reject } = Promise.withResolvers<number>();
   child.on('error', reject);
   child.on('exit', (code) => resolve(code ?? 1));
@@ -140,6 +165,8 @@ async function main(): Promise<number> {
 try {
   process.exitCode = await main();
 } catch (error) {
-  console.error(`lab: ${error instanceof Error ? error.message : String(error)}\n(--help tells how to use it)`);
+  console.error(
+    `lab: ${error instanceof Error ? error.message : String(error)}\n(--help tells how to use it)`,
+  );
   process.exitCode = 1;
 }

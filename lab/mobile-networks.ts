@@ -1,6 +1,6 @@
 /**
- * The mobile routers of the lab and the networks behind them, as data: each is a link with ordinary hosts, and a place that other nodes
- * can be plugged into.
+ * The mobile routers of the lab and the networks behind them, as data: each is a link with ordinary
+ * hosts, and a place that other nodes can be plugged into.
  */
 import type { LinkIpv4, Network } from './networks.ts';
 
@@ -25,7 +25,13 @@ export interface LabMobileRouter {
 
 function publicLink(base: number): LinkIpv4 {
   const address = (host: number): string => `198.51.100.${base + host}`;
-  return { router: address(1), prefixLength: 28, network: `${address(0)}/28`, first: address(2), last: address(14) };
+  return {
+    router: address(1),
+    prefixLength: 28,
+    network: `${address(0)}/28`,
+    first: address(2),
+    last: address(14),
+  };
 }
 
 export const MOBILE_ROUTERS: Readonly<Record<MobileRouterName, LabMobileRouter>> = {
@@ -57,7 +63,8 @@ export const MOBILE_ROUTERS: Readonly<Record<MobileRouterName, LabMobileRouter>>
   },
 };
 
-export const MOBILE_ROUTER_NAMES: readonly MobileRouterName[] = Object.keys(MOBILE_ROUTERS).filter(isMobileRouterName);
+export const MOBILE_ROUTER_NAMES: readonly MobileRouterName[] =
+  Object.keys(MOBILE_ROUTERS).filter(isMobileRouterName);
 
 export function isMobileRouterName(name: string): name is MobileRouterName {
   return Object.hasOwn(MOBILE_ROUTERS, name);

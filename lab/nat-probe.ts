@@ -3,13 +3,17 @@ import { once } from 'node:events';
 import { parseArgs } from 'node:util';
 
 /**
- * A small prober in the manner of STUN's behaviour discovery (RFC 5780 §4), for the definitions of RFC 4787 §4.1 and §5.
+ * A small prober in the manner of STUN's behaviour discovery (RFC 5780 §4), for the definitions of
+ * RFC 4787 §4.1 and §5.
  *
- *     node lab/nat-probe.ts serve ADDRESS ADDRESS PORT PORT       the four endpoints that answer; prints "ready"
- *     node lab/nat-probe.ts classify ADDRESS ADDRESS PORT PORT [--port LOCAL]   prints one JSON object, a {@link NatBehaviour}
+ *     node lab/nat-probe.ts serve ADDRESS ADDRESS PORT PORT       the four endpoints that answer;
+ *     prints "ready"
+ *     node lab/nat-probe.ts classify ADDRESS ADDRESS PORT PORT [--port LOCAL]   prints one JSON
+ *     object, a {@link NatBehaviour}
  *
- * A question names the endpoints that shall answer, in order, the asked one last. The path keeps order, so when the answer of
- * the asked endpoint is there and another is not, that one was filtered: no guess from a time-out.
+ * A question names the endpoints that shall answer, in order, the asked one last. The path keeps
+ * order, so when the answer of the asked endpoint is there and another is not, that one was
+ * filtered: no guess from a time-out.
  */
 
 export const Dependence = {
@@ -28,7 +32,10 @@ export interface NatBehaviour {
   readonly portPreserved: boolean;
 }
 
-/** Index into the four endpoints: address 0 port 0, address 0 port 1, address 1 port 0, address 1 port 1. */
+/**
+ * Index into the four endpoints: address 0 port 0, address 0 port 1, address 1 port 0, address 1
+ * port 1.
+ */
 type Endpoint = 0 | 1 | 2 | 3;
 interface Place {
   readonly address: string;
@@ -59,7 +66,11 @@ async function serve(endpoints: Places): Promise<void> {
 }
 
 /** Sends the answers one after the other, so that they leave in the order that was asked for. */
-async function answer(sockets: readonly Socket[], message: Buffer, from: RemoteInfo): Promise<void> {
+async function answer(
+  sockets: readonly Socket[],
+  message: Buffer,
+  from: RemoteInfo,
+): Promise<void> {
   const match = QUESTION.exec(message.toString('latin1'));
   for (const endpoint of match?.[2]?.split(',') ?? []) {
     const text = `${match?.[1]} ${endpoint} ${from.address}:${from.port}`;
@@ -72,7 +83,11 @@ async function answer(sockets: readonly Socket[], message: Buffer, from: RemoteI
 class Prober {
   readonly #socket = createSocket('udp4');
   readonly #endpoints: Places;
-  readonly #answers: { readonly id: number; readonly endpoint: number; readonly external: string }[] = [];
+  readonly #answers: {
+    readonly id: number;
+    readonly endpoint: number;
+    readonly external: string;
+  }[] = [];
   #lastId = 0;
 
   constructor(endpoints: Places) {
@@ -80,7 +95,11 @@ class Prober {
     this.#socket.on('message', (message) => {
       const match = ANSWER.exec(message.toString('latin1'));
       if (match === null) return;
-      this.#answers.push({ id: Number(match[1]), endpoint: Number(match[2]), external: match[3] ?? '' });
+      this.#answers.push({
+        id: Number(match[1]),
+        endpoint: Number(match[2]),
+        external: match[3] ?? '',
+      });
       this.#socket.emit('answer');
     });
   }
@@ -92,8 +111,9 @@ class Prober {
   }
 
   /**
-   * Asks `asked` to let `others` answer first, then itself; gives the answers' endpoints and what address the prober has to
-   * the asked one. A question that got no answer from the asked endpoint is repeated, five times.
+   * Asks `asked` to let `others` answer first, then itself; gives the answers' endpoints and what
+   * address the prober has to the asked one. A question that got no answer from the asked endpoint
+   * is repeated, five times.
    */
   async ask(
     asked: Endpoint,
@@ -106,7 +126,10 @@ class Prober {
       this.#socket.send(`${id} ${[...others, asked].join(',')}`, port, address);
       const external = await this.#answerOf(id, asked);
       if (external === undefined) continue;
-      return { from: new Set(this.#answers.filter((each) => each.id === id).map((each) => each.endpoint)), external };
+      return {
+        from: new Set(this.#answers.filter((each) => each.id === id).map((each) => each.endpoint)),
+        external,
+      };
     }
     throw new Error(`no answer from ${address}:${port}`);
   }
@@ -129,7 +152,10 @@ class Prober {
   }
 }
 
-/** Filtering first: it is seen only while the other endpoints have not been sent to yet (RFC 5780 §4.4). */
+/**
+ * Filtering first: it is seen only while the other endpoints have not been sent to yet (RFC 5780
+ * §4.4).
+ */
 async function classify(endpoints: Places, port: number): Promise<NatBehaviour> {
   const prober = new Prober(endpoints);
   const localPort = await prober.open(port);
@@ -160,7 +186,8 @@ async function main(): Promise<void> {
     options: { port: { type: 'string', default: '0' } },
   });
   const [command, ...args] = positionals;
-  if (args.length !== 4) throw new Error('usage: nat-probe.ts serve|classify ADDRESS ADDRESS PORT PORT [--port LOCAL]');
+  if (args.length !== 4)
+    throw new Error('usage: nat-probe.ts serve|classify ADDRESS ADDRESS PORT PORT [--port LOCAL]');
   if (command === 'serve') await serve(places(args));
   else console.log(JSON.stringify(await classify(places(args), Number(values.port))));
 }

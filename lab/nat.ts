@@ -1,24 +1,30 @@
 import { NatKind } from './networks.ts';
 
 /**
- * nftables rules of the kinds of network address translator (RFC 4787 §4, §5; RFC 3489's names in brackets).
+ * nftables rules of the kinds of network address translator (RFC 4787 §4, §5; RFC 3489's names in
+ * brackets).
  *
- * Linux's `masquerade` keeps the source port when it is free and gives a client's endpoint the same external port for every
- * destination, and lets in only what answers a packet that went out to the same address and port: that is "port-restricted".
- * The other kinds are made from it:
+ * Linux's `masquerade` keeps the source port when it is free and gives a client's endpoint the same
+ * external port for every destination, and lets in only what answers a packet that went out to the
+ * same address and port: that is "port-restricted". The other kinds are made from it:
  *  - symmetric: `fully-random` makes conntrack choose a port for each destination anew;
- *  - full cone and address-dependent: a chain behind the translation writes down `external port → client endpoint` (and the
- *    addresses that the endpoint has sent to); packets from outside that conntrack does not know are translated by that map;
- *  - address-dependent mapping: the first port towards an address is random and written down with that address; the next one there is the same.
+ *  - full cone and address-dependent: a chain behind the translation writes down `external port →
+ *    client endpoint` (and the addresses that the endpoint has sent to); packets from outside that
+ *    conntrack does not know are translated by that map;
+ *  - address-dependent mapping: the first port towards an address is random and written down with
+ *    that address; the next one there is the same.
  *
- * What comes from outside and belongs to nobody is dropped without an answer in `input`. The drop matters: a packet that was
- * accepted, or refused with an ICMP error, would leave a conntrack entry that takes the external port away from the client.
- * Only UDP is treated specially: TCP and ICMP are always as port-restricted. Two clients that use the same port towards
- * different destinations share an external port, as netfilter does; the lab has one client per NAT.
+ * What comes from outside and belongs to nobody is dropped without an answer in `input`. The drop
+ * matters: a packet that was accepted, or refused with an ICMP error, would leave a conntrack entry
+ * that takes the external port away from the client. Only UDP is treated specially: TCP and ICMP
+ * are always as port-restricted. Two clients that use the same port towards different destinations
+ * share an external port, as netfilter does; the lab has one client per NAT.
  */
 export function natRules(kind: NatKind): string {
   const inbound = INBOUND[kind] ?? '';
-  const outbound = (OUTBOUND[kind] ?? ['masquerade']).map((rule) => `    oifname "wan" ${rule}`).join('\n');
+  const outbound = (OUTBOUND[kind] ?? ['masquerade'])
+    .map((rule) => `    oifname "wan" ${rule}`)
+    .join('\n');
   return `table ip nat {
   map client { type inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout 5m; }
   map towards { type ipv4_addr . inet_service . ipv4_addr : inet_service; flags dynamic,timeout; timeout 5m; }
@@ -63,11 +69,15 @@ const OUTBOUND: Readonly<Partial<Record<NatKind, readonly string[]>>> = {
 };
 
 const INBOUND: Readonly<Partial<Record<NatKind, string>>> = {
-  [NatKind.endpointIndependent]: '    iifname "wan" meta l4proto udp dnat ip to udp dport map @client',
+  [NatKind.endpointIndependent]:
+    '    iifname "wan" meta l4proto udp dnat ip to udp dport map @client',
   [NatKind.addressDependent]:
     '    iifname "wan" udp dport . ip saddr @contacted meta l4proto udp dnat ip to udp dport map @client',
 };
 
-/** Commands (for a shell in the NAT's namespace) after which it has forgotten every mapping, as after a power cut. */
+/**
+ * Commands (for a shell in the NAT's namespace) after which it has forgotten every mapping, as
+ * after a power cut.
+ */
 export const FORGET_MAPPINGS =
   'nft flush map ip nat client; nft flush map ip nat towards; nft flush set ip nat contacted; conntrack -F';

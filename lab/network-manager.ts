@@ -3,9 +3,10 @@ import { LAB_DIRECTORY } from './enter.ts';
 import { attempt, Background, run } from './shell.ts';
 
 /**
- * What a network manager does on an ordinary Linux host, for one interface of a node: on carrier loss drop what the link gave
- * (dynamic addresses, routes from router advertisements and DHCP); on carrier run a DHCPv4 client. IPv6 is the kernel's own
- * stateless autoconfiguration. Static addresses and routes, and those of other daemons, stay.
+ * What a network manager does on an ordinary Linux host, for one interface of a node: on carrier
+ * loss drop what the link gave (dynamic addresses, routes from router advertisements and DHCP); on
+ * carrier run a DHCPv4 client. IPv6 is the kernel's own stateless autoconfiguration. Static
+ * addresses and routes, and those of other daemons, stay.
  */
 export class NetworkManager {
   readonly #node: string;
@@ -29,9 +30,25 @@ export class NetworkManager {
     await attempt(['sh', '-c', FLUSH, 'flush', this.#interface], { namespace: this.#node });
   }
 
-  /** The carrier is there: the DHCP client runs until it is lost, once a second while nobody answers. */
+  /**
+   * The carrier is there: the DHCP client runs until it is lost, once a second while nobody
+   * answers.
+   */
   carrierFound(): void {
-    const argv = ['udhcpc', '-f', '-i', this.#interface, '-s', clientScript(), '-t', '3', '-T', '1', '-A', '1'];
+    const argv = [
+      'udhcpc',
+      '-f',
+      '-i',
+      this.#interface,
+      '-s',
+      clientScript(),
+      '-t',
+      '3',
+      '-T',
+      '1',
+      '-A',
+      '1',
+    ];
     this.#client = new Background(argv, {
       namespace: this.#node,
       logFile: `${this.#logDirectory}/${this.#node}.${this.#interface}.udhcpc.log`,
@@ -53,7 +70,10 @@ done
 ip -4 route flush dev "$1" proto dhcp
 ip neighbour flush dev "$1"`;
 
-/** What the DHCP client calls with the lease in its environment. Addresses get the lease's lifetime, so they count as dynamic. */
+/**
+ * What the DHCP client calls with the lease in its environment. Addresses get the lease's lifetime,
+ * so they count as dynamic.
+ */
 const CLIENT_SCRIPT = `#!/bin/sh
 case "$1" in
 bound | renew)
@@ -88,11 +108,14 @@ export interface DynamicAddress {
 }
 
 /**
- * The usable dynamic addresses of a node: global, not permanent, and past duplicate address detection or optimistic (RFC 4429).
- * Addresses that a daemon or a person has set have no lifetime and are not among them.
+ * The usable dynamic addresses of a node: global, not permanent, and past duplicate address
+ * detection or optimistic (RFC 4429). Addresses that a daemon or a person has set have no lifetime
+ * and are not among them.
  */
 export async function dynamicAddresses(node: string): Promise<readonly DynamicAddress[]> {
-  const text = await run(['ip', '-oneline', 'address', 'show', 'scope', 'global'], { namespace: node });
+  const text = await run(['ip', '-oneline', 'address', 'show', 'scope', 'global'], {
+    namespace: node,
+  });
   const found: DynamicAddress[] = [];
   for (const line of text.split('\n')) {
     const match = /^\d+: (\S+) +inet(6?) ([0-9a-f.:]+)\/.* valid_lft \d+sec/.exec(line);

@@ -1,17 +1,22 @@
 /**
- * The networks that a node of the lab can be plugged into, as data: what the builder builds, what the self test and the tests
- * expect, and what the demo prints.
+ * The networks that a node of the lab can be plugged into, as data: what the builder builds, what
+ * the self test and the tests expect, and what the demo prints.
  */
 
 import { MOBILE_NETWORKS, type MobileNetworkName } from './mobile-networks.ts';
 
-/** Behaviour of a network address translator in the words of RFC 4787 §4.1 (mapping) and §5 (filtering). */
+/**
+ * Behaviour of a network address translator in the words of RFC 4787 §4.1 (mapping) and §5
+ * (filtering).
+ */
 export const NatKind = {
   /** Endpoint-independent mapping and filtering ("full cone"). */
   endpointIndependent: 'endpoint-independent',
   /** Endpoint-independent mapping, address-dependent filtering ("restricted cone"). */
   addressDependent: 'address-dependent',
-  /** Endpoint-independent mapping, address- and port-dependent filtering ("port-restricted cone"). */
+  /**
+   * Endpoint-independent mapping, address- and port-dependent filtering ("port-restricted cone").
+   */
   portRestricted: 'port-restricted',
   /** Address-dependent mapping, address- and port-dependent filtering, ports random. */
   addressDependentMapping: 'address-dependent mapping',
@@ -33,7 +38,10 @@ export interface Network {
   readonly name: PlaceName;
   /** For people. */
   readonly label: string;
-  /** Number of the link to the core router: 2001:db8:f:INDEX::/64 and 198.51.100.(4 × INDEX)/30, core is the first address. */
+  /**
+   * Number of the link to the core router: 2001:db8:f:INDEX::/64 and 198.51.100.(4 × INDEX)/30,
+   * core is the first address.
+   */
   readonly index: number;
   /** First four groups of the /64 that the router advertises; the router is ::1 in it. */
   readonly ipv6?: string;
@@ -57,21 +65,46 @@ export type NetworkName =
   | 'nat2'
   | OtherName;
 
-/** Second networks of a kind, so that two nodes of one kind of place are each behind a translator of their own. */
-type OtherName = 'dsb' | 'nat-eim-b' | 'nat-adf-b' | 'nat-prc-b' | 'nat-adm-b' | 'nat-sym-b' | 'nat2b';
+/**
+ * Second networks of a kind, so that two nodes of one kind of place are each behind a translator of
+ * their own.
+ */
+type OtherName =
+  | 'dsb'
+  | 'nat-eim-b'
+  | 'nat-adf-b'
+  | 'nat-prc-b'
+  | 'nat-adm-b'
+  | 'nat-sym-b'
+  | 'nat2b';
 
-/** Where a node can be plugged in: a visited network or its home link, or a network behind a mobile router. */
+/**
+ * Where a node can be plugged in: a visited network or its home link, or a network behind a mobile
+ * router.
+ */
 export type PlaceName = NetworkName | MobileNetworkName;
 
 /** A link of 14 hosts in 203.0.113.0/24, whose lower half is the virtual home network. */
 function publicLink(base: number): LinkIpv4 {
   const address = (host: number): string => `203.0.113.${base + host}`;
-  return { router: address(1), prefixLength: 28, network: `${address(0)}/28`, first: address(2), last: address(14) };
+  return {
+    router: address(1),
+    prefixLength: 28,
+    network: `${address(0)}/28`,
+    first: address(2),
+    last: address(14),
+  };
 }
 
 function privateLink(third: number): LinkIpv4 {
   const address = (host: number): string => `192.168.${third}.${host}`;
-  return { router: address(1), prefixLength: 24, network: `${address(0)}/24`, first: address(100), last: address(199) };
+  return {
+    router: address(1),
+    prefixLength: 24,
+    network: `${address(0)}/24`,
+    first: address(100),
+    last: address(199),
+  };
 }
 
 function translated(
@@ -94,32 +127,98 @@ const HOME_LINK_IPV4: LinkIpv4 = {
 
 /** Every network by name, in the order of the map. */
 export const NETWORKS: Readonly<Record<NetworkName, Network>> = {
-  home: { name: 'home', label: 'home link', index: 1, ipv6: '2001:db8:100:0', ipv4: HOME_LINK_IPV4, nat: [] },
+  home: {
+    name: 'home',
+    label: 'home link',
+    index: 1,
+    ipv6: '2001:db8:100:0',
+    ipv4: HOME_LINK_IPV4,
+    nat: [],
+  },
   ar6: { name: 'ar6', label: 'IPv6', index: 10, ipv6: '2001:db8:a:0', nat: [] },
   ar6b: { name: 'ar6b', label: 'IPv6, another', index: 11, ipv6: '2001:db8:b:0', nat: [] },
   ar4: { name: 'ar4', label: 'IPv4 public', index: 12, ipv4: publicLink(128), nat: [] },
   ar4b: { name: 'ar4b', label: 'IPv4 public, another', index: 13, ipv4: publicLink(144), nat: [] },
-  ds: { name: 'ds', label: 'dual stack', index: 14, ipv6: '2001:db8:d:0', ipv4: publicLink(160), nat: [] },
+  ds: {
+    name: 'ds',
+    label: 'dual stack',
+    index: 14,
+    ipv6: '2001:db8:d:0',
+    ipv4: publicLink(160),
+    nat: [],
+  },
   'nat-eim': translated('nat-eim', 'NAT, full cone', 20, 1, NatKind.endpointIndependent),
   'nat-adf': translated('nat-adf', 'NAT, address-dependent', 21, 2, NatKind.addressDependent),
   'nat-prc': translated('nat-prc', 'NAT, port-restricted', 22, 3, NatKind.portRestricted),
   'nat-sym': translated('nat-sym', 'NAT, symmetric', 23, 4, NatKind.symmetric),
   nat2: translated('nat2', 'two NATs', 24, 5, NatKind.portRestricted, NatKind.portRestricted),
-  'nat-adm': translated('nat-adm', 'NAT, mapping by address', 25, 6, NatKind.addressDependentMapping),
-  dsb: { name: 'dsb', label: 'dual stack, another', index: 15, ipv6: '2001:db8:e:0', ipv4: publicLink(176), nat: [] },
-  'nat-eim-b': translated('nat-eim-b', 'NAT, full cone, another', 26, 11, NatKind.endpointIndependent),
-  'nat-adf-b': translated('nat-adf-b', 'NAT, address-dependent, another', 27, 12, NatKind.addressDependent),
-  'nat-prc-b': translated('nat-prc-b', 'NAT, port-restricted, another', 28, 13, NatKind.portRestricted),
+  'nat-adm': translated(
+    'nat-adm',
+    'NAT, mapping by address',
+    25,
+    6,
+    NatKind.addressDependentMapping,
+  ),
+  dsb: {
+    name: 'dsb',
+    label: 'dual stack, another',
+    index: 15,
+    ipv6: '2001:db8:e:0',
+    ipv4: publicLink(176),
+    nat: [],
+  },
+  'nat-eim-b': translated(
+    'nat-eim-b',
+    'NAT, full cone, another',
+    26,
+    11,
+    NatKind.endpointIndependent,
+  ),
+  'nat-adf-b': translated(
+    'nat-adf-b',
+    'NAT, address-dependent, another',
+    27,
+    12,
+    NatKind.addressDependent,
+  ),
+  'nat-prc-b': translated(
+    'nat-prc-b',
+    'NAT, port-restricted, another',
+    28,
+    13,
+    NatKind.portRestricted,
+  ),
   'nat-sym-b': translated('nat-sym-b', 'NAT, symmetric, another', 29, 14, NatKind.symmetric),
-  nat2b: translated('nat2b', 'two NATs, others', 30, 15, NatKind.portRestricted, NatKind.portRestricted),
-  'nat-adm-b': translated('nat-adm-b', 'NAT, mapping by address, another', 31, 16, NatKind.addressDependentMapping),
+  nat2b: translated(
+    'nat2b',
+    'two NATs, others',
+    30,
+    15,
+    NatKind.portRestricted,
+    NatKind.portRestricted,
+  ),
+  'nat-adm-b': translated(
+    'nat-adm-b',
+    'NAT, mapping by address, another',
+    31,
+    16,
+    NatKind.addressDependentMapping,
+  ),
 };
 
 /** Every place by name. */
 export const PLACES: Readonly<Record<PlaceName, Network>> = { ...NETWORKS, ...MOBILE_NETWORKS };
 
 /** What the demo visits. */
-export const DEFAULT_NETWORKS: readonly NetworkName[] = ['home', 'ar6', 'ar4', 'nat-prc', 'nat-sym', 'nat2', 'ds'];
+export const DEFAULT_NETWORKS: readonly NetworkName[] = [
+  'home',
+  'ar6',
+  'ar4',
+  'nat-prc',
+  'nat-sym',
+  'nat2',
+  'ds',
+];
 
 export const ALL_NETWORKS: readonly NetworkName[] = Object.keys(NETWORKS).filter(isNetworkName);
 
@@ -147,7 +246,10 @@ export const ADDRESSES = {
   correspondentOtherIpv4: '203.0.113.193',
   server6: '2001:db8:f:3::2',
   server4: '198.51.100.18',
-  /** The other home agent: a host at the core, with a virtual home network and prefixes of routers of its own. */
+  /**
+   * The other home agent: a host at the core, with a virtual home network and prefixes of routers
+   * of its own.
+   */
   otherHomeAgentIpv6: '2001:db8:f:5::2',
   otherHomeAgentIpv4: '198.51.100.22',
   otherHomePrefix: '2001:db8:300::/64',
@@ -161,7 +263,10 @@ export const ADDRESSES = {
   coordinatorIpv4: '198.51.100.30',
   relayIpv6: '2001:db8:f:8::2',
   relayIpv4: '198.51.100.34',
-  /** A Teredo server must have two IPv4 addresses, one after the other; they are on its loopback interface. */
+  /**
+   * A Teredo server must have two IPv4 addresses, one after the other; they are on its loopback
+   * interface.
+   */
   teredoIpv4: '203.0.113.208',
   teredoOtherIpv4: '203.0.113.209',
 } as const;
@@ -183,9 +288,15 @@ export function coreLink(index: number): {
 }
 
 /** More names of the IPv6-only server: each can be asked for the first time. */
-export const MANY_NAMES: readonly string[] = Array.from({ length: 32 }, (_, at) => `gn6-${at}.example`);
+export const MANY_NAMES: readonly string[] = Array.from(
+  { length: 32 },
+  (_, at) => `gn6-${at}.example`,
+);
 
-/** Names that the lab's name server knows. Those that begin with `gn` are of general nodes, in the words of NTMobile. */
+/**
+ * Names that the lab's name server knows. Those that begin with `gn` are of general nodes, in the
+ * words of NTMobile.
+ */
 export const HOST_NAMES: readonly (readonly [string, ...string[]])[] = [
   ['ha.example', ADDRESSES.homeAgentIpv6, ADDRESSES.homeAgentIpv4],
   ['ha6.example', ADDRESSES.homeAgentIpv6],

@@ -1,10 +1,19 @@
-/** What two NTMobile nodes reach from places of each kind: joined afresh, after one of them moved there, after both did at once. */
+/**
+ * What two NTMobile nodes reach from places of each kind: joined afresh, after one of them moved
+ * there, after both did at once.
+ */
 import { NETWORKS, type NetworkName } from './networks.ts';
 import { NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem } from './ntmobile.ts';
 import { type Way, wayBetween } from './path-watch.ts';
 import { nowMs, waitFor } from './shell.ts';
 import type { Lab, LabOptions } from './topology.ts';
-import { MATRIX_NETWORKS, mayBeDirect, NETWORKS_OF_KIND, PLACE_KINDS, type PlaceKind } from './traversal.ts';
+import {
+  MATRIX_NETWORKS,
+  mayBeDirect,
+  NETWORKS_OF_KIND,
+  PLACE_KINDS,
+  type PlaceKind,
+} from './traversal.ts';
 
 /** Kinds of the places of the first node and of the second. */
 export type Pair = readonly [first: PlaceKind, second: PlaceKind];
@@ -84,7 +93,9 @@ export class Travellers {
     const places = placesOf(pair);
     const move = async (node: string, to: NetworkName): Promise<void> => {
       await this.#lab.move(node, to);
-      await this.#lab.waitForAddress(node, NETWORKS[to].ipv6 === undefined ? 4 : 6, { timeoutMs: 15_000 });
+      await this.#lab.waitForAddress(node, NETWORKS[to].ipv6 === undefined ? 4 : 6, {
+        timeoutMs: 15_000,
+      });
     };
     const moving = ([0, 1] as const).filter((at) => from?.[at] !== pair[at]);
     await Promise.all(moving.map((at) => move(NODES[at], places[at])));

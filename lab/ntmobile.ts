@@ -1,6 +1,7 @@
 /**
- * NTMobile in the lab: an account server, a direction coordinator, a relay, and nodes that can be plugged in anywhere; their configurations, keys, accounts.
- * What runs on a node by {@link NtmobileNode.argv} resolves names by the node's stub, as on a host whose resolv.conf names it.
+ * NTMobile in the lab: an account server, a direction coordinator, a relay, and nodes that can be
+ * plugged in anywhere; their configurations, keys, accounts. What runs on a node by {@link
+ * NtmobileNode.argv} resolves names by the node's stub, as on a host whose resolv.conf names it.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { hex } from '#base/bytes.ts';
@@ -37,7 +38,13 @@ export const VIRTUAL_PREFIXES = [NTMOBILE.systemPrefix, NTMOBILE.ipv4Prefix].map
 });
 
 /** What a lab needs for it. */
-export const NTMOBILE_SERVERS = ['server6', 'server4', 'as', 'dc', 'rsn'] as const satisfies LabOptions['servers'];
+export const NTMOBILE_SERVERS = [
+  'server6',
+  'server4',
+  'as',
+  'dc',
+  'rsn',
+] as const satisfies LabOptions['servers'];
 
 export interface NtmobileOptions {
   /** Namespaces of nodes, each with an account of that name. */
@@ -85,7 +92,9 @@ export class NtmobileSystem {
     const coordinator = { name: 'dc.example', publicKey: coordinatorKey, endpoints };
     this.accountServer = new DaemonProcess(lab, 'as', 'as', {
       ...{ daemon, zone, systemPrefix, directionCoordinators: [coordinator] },
-      certificate: { names: ['as.example', ADDRESSES.accountServerIpv4, ADDRESSES.accountServerIpv6] },
+      certificate: {
+        names: ['as.example', ADDRESSES.accountServerIpv4, ADDRESSES.accountServerIpv6],
+      },
       ...options.accountServer,
     });
     this.coordinator = new DaemonProcess(lab, 'dc', 'dc', {
@@ -98,7 +107,9 @@ export class NtmobileSystem {
       addresses: [ADDRESSES.relayIpv4, ADDRESSES.relayIpv6],
       ...options.relay,
     });
-    this.nodes = new Map(options.nodes.map((name) => [name, new NtmobileNode(lab, name, options.node)]));
+    this.nodes = new Map(
+      options.nodes.map((name) => [name, new NtmobileNode(lab, name, options.node)]),
+    );
   }
 
   node(name: string): NtmobileNode {
@@ -107,7 +118,10 @@ export class NtmobileSystem {
     return node;
   }
 
-  /** Starts the servers and makes the accounts: with a password, but the second node's, which has an enrolment token. */
+  /**
+   * Starts the servers and makes the accounts: with a password, but the second node's, which has an
+   * enrolment token.
+   */
   async start(): Promise<void> {
     await this.accountServer.start();
     await this.coordinator.start();
@@ -115,14 +129,21 @@ export class NtmobileSystem {
     const fingerprint = await this.#fingerprint();
     for (const [index, node] of [...this.nodes.values()].entries()) {
       const byToken = index === 1;
-      await operate(['as', 'account', 'add', node.name, ...(byToken ? ['--no-password'] : [])], `${PASSWORD}\n`);
+      await operate(
+        ['as', 'account', 'add', node.name, ...(byToken ? ['--no-password'] : [])],
+        `${PASSWORD}\n`,
+      );
       const made = byToken ? await operate(['as', 'account', 'token', node.name]) : undefined;
       const secret = isJsonObject(made)
         ? ({ kind: 'enrolmentTokenFile', value: String(made['token']) } as const)
         : ({ kind: 'passwordFile', value: PASSWORD } as const);
       node.configure(fingerprint, secret);
     }
-    await waitFor(() => this.relayRegistered(), { timeoutMs: 10_000, what: 'the relay to register', intervalMs: 20 });
+    await waitFor(() => this.relayRegistered(), {
+      timeoutMs: 10_000,
+      what: 'the relay to register',
+      intervalMs: 20,
+    });
   }
 
   /** Whether the relay is registered with the coordinator, as the relay says. */
@@ -200,8 +221,13 @@ export class NtmobileNode {
   async start(): Promise<void> {
     await this.daemon.start();
     this.#running = true;
-    const registered = async (): Promise<boolean> => (await this.status())['coordinator'] === 'registered';
-    await waitFor(registered, { timeoutMs: 20_000, what: `${this.name} to register`, intervalMs: 20 });
+    const registered = async (): Promise<boolean> =>
+      (await this.status())['coordinator'] === 'registered';
+    await waitFor(registered, {
+      timeoutMs: 20_000,
+      what: `${this.name} to register`,
+      intervalMs: 20,
+    });
   }
 
   /** Ends the daemon where it runs; resolves with its exit code. */

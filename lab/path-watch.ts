@@ -1,4 +1,7 @@
-/** Which way two nodes take to each other, asked of their daemons again and again, and when it changed. */
+/**
+ * Which way two nodes take to each other, asked of their daemons again and again, and when it
+ * changed.
+ */
 import type { NtmobileNode } from './ntmobile.ts';
 
 /** `direct` and `relayed` are what both nodes say; `changing`: one says this and the other that. */
@@ -33,7 +36,8 @@ export class PathWatch implements Disposable {
     while (!this.#ended) {
       // A daemon that is stopped at the end of the play answers no more.
       const way = await wayBetween(...this.#ends).catch(() => undefined);
-      if (way !== undefined && way !== this.way) this.#changes.push({ atMs: performance.now(), way });
+      if (way !== undefined && way !== this.way)
+        this.#changes.push({ atMs: performance.now(), way });
       await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
     }
   }

@@ -3,9 +3,10 @@ import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { isProgram, searchPath } from './enter.ts';
 
 /**
- * What the machine must have for the demo, the tests and the benchmarks: `node lab/requirements.ts demo|test|bench`.
- * As root it installs missing Debian packages; as an ordinary user it names the one command that does, and exits with 69
- * (EX_UNAVAILABLE), as it does for a kernel that lacks something.
+ * What the machine must have for the demo, the tests and the benchmarks: `node lab/requirements.ts
+ * demo|test|bench`. As root it installs missing Debian packages; as an ordinary user it names the
+ * one command that does, and exits with 69 (EX_UNAVAILABLE), as it does for a kernel that lacks
+ * something.
  */
 
 export type Purpose = 'demo' | 'test' | 'bench';
@@ -78,11 +79,16 @@ const TEST_FILES: readonly Requirement[] = [
   ['/usr/lib/python3/dist-packages/dissononce', 'python3-dissononce'],
 ];
 
-const PROGRAMS: Readonly<Record<Purpose, readonly Requirement[]>> = { demo: DEMO, test: TEST, bench: BENCH };
+const PROGRAMS: Readonly<Record<Purpose, readonly Requirement[]>> = {
+  demo: DEMO,
+  test: TEST,
+  bench: BENCH,
+};
 
 /** Debian packages of which a program is missing, each once, in a stable order. */
 export function missingPackages(purpose: Purpose): readonly string[] {
-  const wanted = purpose === 'test' && isRoot() ? [...PROGRAMS.test, ...TEST_OF_ROOT] : PROGRAMS[purpose];
+  const wanted =
+    purpose === 'test' && isRoot() ? [...PROGRAMS.test, ...TEST_OF_ROOT] : PROGRAMS[purpose];
   const programs = wanted.filter(([program]) => !isProgram(program));
   const files = purpose === 'test' ? TEST_FILES.filter(([file]) => !existsSync(file)) : [];
   return [...new Set([...programs, ...files].map(([, debianPackage]) => debianPackage))];
@@ -100,7 +106,9 @@ export function missingKernelFeatures(): readonly string[] {
 function tunDevice(): string[] {
   const device = '/dev/net/tun';
   if (!existsSync(device) || !statSync(device).isCharacterDevice()) {
-    return [`${device} is missing. Load the module with:  sudo modprobe tun   (in a container: --device ${device})`];
+    return [
+      `${device} is missing. Load the module with:  sudo modprobe tun   (in a container: --device ${device})`,
+    ];
   }
   try {
     closeSync(openSync(device, 'r+'));
@@ -116,7 +124,10 @@ function tunDevice(): string[] {
 function namespaces(): string[] {
   const user = isRoot() ? [] : ['--user', '--map-root-user'];
   const argv = [...user, '--mount', '--net', '--pid', '--fork', '--mount-proc', 'true'];
-  const result = spawnSync('unshare', argv, { encoding: 'utf8', env: { ...process.env, PATH: searchPath() } });
+  const result = spawnSync('unshare', argv, {
+    encoding: 'utf8',
+    env: { ...process.env, PATH: searchPath() },
+  });
   if (result.status === 0) return [];
   const said = (result.stderr ?? '').trim();
   const advice =
@@ -130,11 +141,13 @@ function install(packages: readonly string[]): boolean {
   const environment = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', PATH: searchPath() };
   const steps = [
     ['apt-get', 'update', '-q'],
-    // The daemons are run by the lab: those of the packages must not start on the host. policy-rc.d is how Debian forbids it.
+    // The daemons are run by the lab: those of the packages must not start on the host. policy-rc.d
+    // is how Debian forbids it.
     ['sh', '-c', INSTALL, 'install', ...packages],
   ];
   return steps.every(
-    ([command = '', ...args]) => spawnSync(command, args, { stdio: 'inherit', env: environment }).status === 0,
+    ([command = '', ...args]) =>
+      spawnSync(command, args, { stdio: 'inherit', env: environment }).status === 0,
   );
 }
 

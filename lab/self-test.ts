@@ -4,10 +4,18 @@ import { ADDRESSES, NatKind, type Network, PLACES } from './networks.ts';
 import { type Background, ipBatch, nowMs } from './shell.ts';
 import type { Lab } from './topology.ts';
 
-/** The lab's promise about each network, asked of the running lab: used by `lab/main.ts selftest` and by the tests. */
+/**
+ * The lab's promise about each network, asked of the running lab: used by `lab/main.ts selftest`
+ * and by the tests.
+ */
 
 const PROBE_PROGRAM = new URL('nat-probe.ts', import.meta.url).pathname;
-const PROBE_ENDPOINTS = [ADDRESSES.correspondentIpv4, ADDRESSES.correspondentOtherIpv4, '3478', '3479'] as const;
+const PROBE_ENDPOINTS = [
+  ADDRESSES.correspondentIpv4,
+  ADDRESSES.correspondentOtherIpv4,
+  '3478',
+  '3479',
+] as const;
 
 /** Starts the answering side of the NAT prober on the correspondent. */
 export async function startNatProbeServer(lab: Lab): Promise<Background> {
@@ -16,9 +24,19 @@ export async function startNatProbeServer(lab: Lab): Promise<Background> {
   return server;
 }
 
-/** What the translators between a node and the correspondent do to UDP, seen from where the node is now. */
+/**
+ * What the translators between a node and the correspondent do to UDP, seen from where the node is
+ * now.
+ */
 export async function probeNat(lab: Lab, node: string, localPort = 0): Promise<NatBehaviour> {
-  const argv = [process.execPath, PROBE_PROGRAM, 'classify', ...PROBE_ENDPOINTS, '--port', String(localPort)];
+  const argv = [
+    process.execPath,
+    PROBE_PROGRAM,
+    'classify',
+    ...PROBE_ENDPOINTS,
+    '--port',
+    String(localPort),
+  ];
   const behaviour: NatBehaviour = JSON.parse(await lab.exec(node, argv));
   return behaviour;
 }
@@ -48,8 +66,15 @@ export interface NetworkReport {
   readonly wrong: readonly string[];
 }
 
-/** Plugs the node into a network and checks that it gets its addresses, reaches the correspondent, and is translated as promised. */
-export async function checkNetwork(lab: Lab, node: string, network: Network): Promise<NetworkReport> {
+/**
+ * Plugs the node into a network and checks that it gets its addresses, reaches the correspondent,
+ * and is translated as promised.
+ */
+export async function checkNetwork(
+  lab: Lab,
+  node: string,
+  network: Network,
+): Promise<NetworkReport> {
   await lab.move(node, network.name);
   const addresses: string[] = [];
   const wrong: string[] = [];
@@ -65,14 +90,15 @@ export async function checkNetwork(lab: Lab, node: string, network: Network): Pr
       wrong.push(error instanceof Error ? error.message : String(error));
     }
   }
-  const nat = network.ipv4 === undefined || wrong.length > 0 ? undefined : await probeNat(lab, node);
+  const nat =
+    network.ipv4 === undefined || wrong.length > 0 ? undefined : await probeNat(lab, node);
   if (nat !== undefined) wrong.push(...unlikePromise(network, nat));
   return { network, addresses, nat, wrong };
 }
 
 /**
- * Asks until an answer comes, for at most ten seconds: the route comes a moment after the address, and an address
- * whose duplicate address detection is under way at either end answers nobody yet.
+ * Asks until an answer comes, for at most ten seconds: the route comes a moment after the address,
+ * and an address whose duplicate address detection is under way at either end answers nobody yet.
  */
 async function answers(lab: Lab, from: string, to: string): Promise<boolean> {
   const argv = ['ping', '-n', '-c', '3', '-i', '0.01', '-W', '1', to];
@@ -87,17 +113,22 @@ async function answers(lab: Lab, from: string, to: string): Promise<boolean> {
 function unlikePromise(network: Network, found: NatBehaviour): string[] {
   const promised = promisedBehaviour(network);
   const wrong: string[] = [];
-  if (found.mapping !== promised.mapping) wrong.push(`mapping is ${found.mapping}, promised ${promised.mapping}`);
+  if (found.mapping !== promised.mapping)
+    wrong.push(`mapping is ${found.mapping}, promised ${promised.mapping}`);
   if (found.filtering !== promised.filtering)
     wrong.push(`filtering is ${found.filtering}, promised ${promised.filtering}`);
   return wrong;
 }
 
 /**
- * Gives a mobile router its addresses on its link by hand, where its daemon would: radvd and dnsmasq, which have run without any so
- * far, must hand them on to the hosts, and these reach the router and each other. Takes the addresses back.
+ * Gives a mobile router its addresses on its link by hand, where its daemon would: radvd and
+ * dnsmasq, which have run without any so far, must hand them on to the hosts, and these reach the
+ * router and each other. Takes the addresses back.
  */
-export async function checkMobileNetwork(lab: Lab, router: MobileRouterName): Promise<NetworkReport> {
+export async function checkMobileNetwork(
+  lab: Lab,
+  router: MobileRouterName,
+): Promise<NetworkReport> {
   const { hosts, lan } = MOBILE_ROUTERS[router];
   const own = routerAddressesOf(MOBILE_ROUTERS[router]);
   await ipBatch(
@@ -113,7 +144,8 @@ export async function checkMobileNetwork(lab: Lab, router: MobileRouterName): Pr
     }
     for (const host of hosts) {
       for (const address of [...own.map((each) => each.replace(/\/.*/, '')), ...addresses]) {
-        if (!(await answers(lab, host, address))) wrong.push(`${host} gets no answer from ${address}`);
+        if (!(await answers(lab, host, address)))
+          wrong.push(`${host} gets no answer from ${address}`);
       }
     }
   } catch (error) {

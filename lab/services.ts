@@ -3,9 +3,14 @@ import { LAB_DIRECTORY } from './enter.ts';
 import { HOST_NAMES, type LinkIpv4 } from './networks.ts';
 import { Background } from './shell.ts';
 
-/** The daemons of the lab's routers: router advertisements, DHCP and DNS. Each runs in the foreground and logs to a file. */
+/**
+ * The daemons of the lab's routers: router advertisements, DHCP and DNS. Each runs in the
+ * foreground and logs to a file.
+ */
 
-/** What makes a service of a router: its namespace, the interface it serves, and where its log goes. */
+/**
+ * What makes a service of a router: its namespace, the interface it serves, and where its log goes.
+ */
 export interface ServicePlace {
   readonly namespace: string;
   readonly interface: string;
@@ -13,10 +18,15 @@ export interface ServicePlace {
 }
 
 /**
- * Router advertisements every 30 to 70 ms (RFC 6275 §7.5) with the Advertisement Interval option (§7.3) and the router's own
- * address (§7.2), so that a node sees a new link at once. Solicitations are answered by unicast, each and without a limit.
+ * Router advertisements every 30 to 70 ms (RFC 6275 §7.5) with the Advertisement Interval option
+ * (§7.3) and the router's own address (§7.2), so that a node sees a new link at once. Solicitations
+ * are answered by unicast, each and without a limit.
  */
-export async function advertiseRouter(place: ServicePlace, prefix: string, homeAgent: boolean): Promise<Background> {
+export async function advertiseRouter(
+  place: ServicePlace,
+  prefix: string,
+  homeAgent: boolean,
+): Promise<Background> {
   return await radvd(
     place,
     `interface ${place.interface} {
@@ -38,14 +48,17 @@ async function radvd(place: ServicePlace, text: string): Promise<Background> {
   const file = configFile(place, 'radvd', text);
   const pidFile = `${LAB_DIRECTORY}/${place.namespace}.radvd.pid`;
   const argv = ['radvd', '--nodaemon', '-m', 'stderr', '-p', pidFile, '-C', file];
-  const daemon = new Background(argv, { namespace: place.namespace, logFile: logFile(place, 'radvd') });
+  const daemon = new Background(argv, {
+    namespace: place.namespace,
+    logFile: logFile(place, 'radvd'),
+  });
   await daemon.ready('started');
   return daemon;
 }
 
 /**
- * As examples/radvd.conf: the prefixes are those of the router's addresses on the link, whenever it has any. Without forwarding, before the
- * mobile router's daemon runs, radvd only warns.
+ * As examples/radvd.conf: the prefixes are those of the router's addresses on the link, whenever it
+ * has any. Without forwarding, before the mobile router's daemon runs, radvd only warns.
  */
 export async function advertiseMobileNetwork(place: ServicePlace): Promise<Background> {
   return await radvd(
@@ -61,7 +74,10 @@ export async function advertiseMobileNetwork(place: ServicePlace): Promise<Backg
   );
 }
 
-/** A DHCPv4 server that answers at once: authoritative, no ping before an offer. Leases live in memory only. */
+/**
+ * A DHCPv4 server that answers at once: authoritative, no ping before an offer. Leases live in
+ * memory only.
+ */
 export async function serveDhcp(place: ServicePlace, link: LinkIpv4): Promise<Background> {
   const file = configFile(
     place,
@@ -79,7 +95,10 @@ dhcp-option=option:router,${link.router}
   return await dnsmasq(place, file, 'started, version');
 }
 
-/** The lab's name server: the names of {@link HOST_NAMES}, what the servers of zones have (each `[zone, server]`), and nothing else. */
+/**
+ * The lab's name server: the names of {@link HOST_NAMES}, what the servers of zones have (each
+ * `[zone, server]`), and nothing else.
+ */
 export async function serveNames(
   place: ServicePlace,
   addresses: readonly string[],
@@ -101,10 +120,16 @@ ${listen}${names}${delegated}`,
   return await dnsmasq(place, file, 'started, version');
 }
 
-/** `--no-daemon` keeps it from changing its user, which a user namespace with one mapped id could not grant. */
+/**
+ * `--no-daemon` keeps it from changing its user, which a user namespace with one mapped id could
+ * not grant.
+ */
 async function dnsmasq(place: ServicePlace, file: string, readyText: string): Promise<Background> {
   const argv = ['dnsmasq', '--no-daemon', `--conf-file=${file}`];
-  const daemon = new Background(argv, { namespace: place.namespace, logFile: logFile(place, 'dnsmasq') });
+  const daemon = new Background(argv, {
+    namespace: place.namespace,
+    logFile: logFile(place, 'dnsmasq'),
+  });
   await daemon.ready(readyText);
   return daemon;
 }

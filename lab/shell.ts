@@ -16,7 +16,10 @@ export interface RunOptions {
 export interface Finished {
   readonly stdout: string;
   readonly stderr: string;
-  /** Exit code; 128 + signal number is not used: a command ended by a signal has `signal` set and code -1. */
+  /**
+   * Exit code; 128 + signal number is not used: a command ended by a signal has `signal` set and
+   * code -1.
+   */
   readonly code: number;
   readonly signal: NodeJS.Signals | null;
 }
@@ -27,7 +30,8 @@ export class CommandError extends Error {
 
   constructor(argv: readonly string[], options: RunOptions, finished: Finished) {
     const where = options.namespace === undefined ? '' : ` in namespace ${options.namespace}`;
-    const end = finished.signal === null ? `exit code ${finished.code}` : `signal ${finished.signal}`;
+    const end =
+      finished.signal === null ? `exit code ${finished.code}` : `signal ${finished.signal}`;
     const said = (finished.stderr.trim() || finished.stdout.trim()).slice(-2000);
     super(`${argv.join(' ').slice(0, 500)}${where}: ${end}${said === '' ? '' : `\n${said}`}`);
     this.name = 'CommandError';
@@ -51,15 +55,27 @@ async function slot(): Promise<Disposable> {
 }
 
 /**
- * The argument vector that runs a command in a network namespace. `nsenter`, because `ip netns exec` also mounts /sys, which a
- * user namespace may not. nsenter replaces itself by the command, so the process id is the command's own.
+ * The argument vector that runs a command in a network namespace. `nsenter`, because `ip netns
+ * exec` also mounts /sys, which a user namespace may not. nsenter replaces itself by the command,
+ * so the process id is the command's own.
  */
-export function inNamespace(namespace: string | undefined, argv: readonly string[]): readonly string[] {
-  return namespace === undefined ? argv : ['nsenter', `--net=/run/netns/${namespace}`, '--', ...argv];
+export function inNamespace(
+  namespace: string | undefined,
+  argv: readonly string[],
+): readonly string[] {
+  return namespace === undefined
+    ? argv
+    : ['nsenter', `--net=/run/netns/${namespace}`, '--', ...argv];
 }
 
-/** Runs a command to its end and returns how it ended; fails only when it cannot be started or takes too long. */
-export async function attempt(argv: readonly string[], options: RunOptions = {}): Promise<Finished> {
+/**
+ * Runs a command to its end and returns how it ended; fails only when it cannot be started or takes
+ * too long.
+ */
+export async function attempt(
+  argv: readonly string[],
+  options: RunOptions = {},
+): Promise<Finished> {
   using _ = await slot();
   const [command = '', ...args] = inNamespace(options.namespace, argv);
   const child = spawn(command, args, {
@@ -77,7 +93,11 @@ export async function attempt(argv: readonly string[], options: RunOptions = {})
   const timeoutMs = options.timeoutMs ?? 60_000;
   const timer = setTimeout(() => {
     child.kill('SIGKILL');
-    reject(new Error(`${argv.join(' ')}: not finished after ${timeoutMs} ms\n${stderr.join('').slice(-2000)}`));
+    reject(
+      new Error(
+        `${argv.join(' ')}: not finished after ${timeoutMs} ms\n${stderr.join('').slice(-2000)}`,
+      ),
+    );
   }, timeoutMs);
   child.on('error', reject);
   child.on('close', (code, signal) => {
@@ -86,7 +106,10 @@ export async function attempt(argv: readonly string[], options: RunOptions = {})
   return await promise.finally(() => clearTimeout(timer));
 }
 
-/** Runs a command and returns its standard output. Throws {@link CommandError} on any exit code but 0. */
+/**
+ * Runs a command and returns its standard output. Throws {@link CommandError} on any exit code but
+ * 0.
+ */
 export async function run(argv: readonly string[], options: RunOptions = {}): Promise<string> {
   const finished = await attempt(argv, options);
   if (finished.code !== 0) throw new CommandError(argv, options, finished);
@@ -103,12 +126,20 @@ export function runSync(argv: readonly string[], options: RunOptions = {}): stri
     env: environment(options),
   });
   if (result.error !== undefined) throw result.error;
-  const finished = { stdout: result.stdout, stderr: result.stderr, code: result.status ?? -1, signal: result.signal };
+  const finished = {
+    stdout: result.stdout,
+    stderr: result.stderr,
+    code: result.status ?? -1,
+    signal: result.signal,
+  };
   if (finished.code !== 0) throw new CommandError(argv, options, finished);
   return finished.stdout;
 }
 
-/** Many `ip` commands (without the leading `ip`) by one process. With `force` it goes on after a command that failed. */
+/**
+ * Many `ip` commands (without the leading `ip`) by one process. With `force` it goes on after a
+ * command that failed.
+ */
 export async function ipBatch(
   commands: readonly string[],
   options: { readonly namespace?: string; readonly force?: boolean } = {},
@@ -116,7 +147,8 @@ export async function ipBatch(
   const argv = ['ip', ...(options.force === true ? ['-force'] : []), '-batch', '-'];
   const input = `${commands.join('\n')}\n`;
   const finished = await attempt(argv, { namespace: options.namespace, input });
-  if (finished.code !== 0 && options.force !== true) throw new CommandError(argv, options, finished);
+  if (finished.code !== 0 && options.force !== true)
+    throw new CommandError(argv, options, finished);
 }
 
 function environment(options: RunOptions): NodeJS.ProcessEnv {
@@ -185,7 +217,10 @@ export class Background implements AsyncDisposable {
     this.#child.kill(signal);
   }
 
-  /** Waits until its output holds `text`; fails with the output when it ends before that or the time is over. */
+  /**
+   * Waits until its output holds `text`; fails with the output when it ends before that or the time
+   * is over.
+   */
   async ready(text: string | RegExp, timeoutMs = 10_000): Promise<void> {
     const what = `${this.argv.slice(0, 3).join(' ')} to say ${text}`;
     await waitFor(
@@ -223,7 +258,10 @@ export interface WaitOptions {
   readonly intervalMs?: number;
 }
 
-/** Asks `condition` until it gives something other than undefined or false, and returns that. Fails after `timeoutMs`. */
+/**
+ * Asks `condition` until it gives something other than undefined or false, and returns that. Fails
+ * after `timeoutMs`.
+ */
 export async function waitFor<T>(
   condition: () => T | undefined | false | Promise<T | undefined | false>,
   options: WaitOptions,
@@ -237,7 +275,9 @@ export async function waitFor<T>(
   }
 }
 
-/** CLOCK_MONOTONIC in milliseconds: the same clock in every process and namespace of the machine. */
+/**
+ * CLOCK_MONOTONIC in milliseconds: the same clock in every process and namespace of the machine.
+ */
 export function nowMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;
 }

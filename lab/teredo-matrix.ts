@@ -21,7 +21,10 @@ export interface TeredoPair {
   readonly reached: boolean;
 }
 
-/** Miredo gives up after 3 times 4 seconds (RFC 4380 §5.2.1) and begins again; what works here does so in half a second. */
+/**
+ * Miredo gives up after 3 times 4 seconds (RFC 4380 §5.2.1) and begins again; what works here does
+ * so in half a second.
+ */
 const QUALIFICATION_MS = 5_000;
 const ANSWER_MS = 4_000;
 
@@ -75,7 +78,10 @@ export async function reachesEachOther(lab: Lab, first: Seat, second: Seat): Pro
   return (await reachesAny(lab, first.node, second)) && (await reachesAny(lab, second.node, first));
 }
 
-/** One node alone: has it an address, does the IPv6-only server answer? The better of two tries counts. */
+/**
+ * One node alone: has it an address, does the IPv6-only server answer? The better of two tries
+ * counts.
+ */
 export async function teredoAlone(lab: Lab, node: string, kind: PlaceKind): Promise<TeredoAlone> {
   const first = await tryAlone(lab, node, kind);
   return first.server6 === 'no' ? await tryAlone(lab, node, kind) : first;
@@ -92,7 +98,9 @@ async function tryAlone(lab: Lab, node: string, kind: PlaceKind): Promise<Teredo
   };
 }
 
-/** Every kind of place with every other: clients of their own, each behind a translator of its own. */
+/**
+ * Every kind of place with every other: clients of their own, each behind a translator of its own.
+ */
 export async function* teredoPairs(
   lab: Lab,
   [first, second]: readonly [string, string],

@@ -1,7 +1,9 @@
 /**
- * Teredo (RFC 4380) as Debian has it, for comparison: miredo-server and a relay on the host `teredo` at the core, miredo as a client on any node.
+ * Teredo (RFC 4380) as Debian has it, for comparison: miredo-server and a relay on the host
+ * `teredo` at the core, miredo as a client on any node.
  *
- * Root in a user namespace of one id alone cannot start them: miredo insists on becoming somebody else. {@link teredoObstacle} says so beforehand.
+ * Root in a user namespace of one id alone cannot start them: miredo insists on becoming somebody
+ * else. {@link teredoObstacle} says so beforehand.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { isProgram, LAB_DIRECTORY } from './enter.ts';
@@ -18,7 +20,8 @@ const LINK_INDEX = 9;
 /** Why Teredo cannot run here, for people; undefined when it can. */
 export function teredoObstacle(): string | undefined {
   const missing = ['miredo', 'miredo-server'].filter((program) => !isProgram(program));
-  if (missing.length > 0) return `${missing.join(' and ')} not installed (Debian packages miredo, miredo-server)`;
+  if (missing.length > 0)
+    return `${missing.join(' and ')} not installed (Debian packages miredo, miredo-server)`;
   const mapped = readFileSync('/proc/self/uid_map', 'utf8').trim().split('\n');
   const known = mapped.some((line) => {
     const [first = 0, , count = 0] = line.trim().split(/\s+/).map(Number);
@@ -44,9 +47,24 @@ function start(
 }
 
 /** Whether anybody answers at an address, within the time. */
-export async function reaches(lab: Lab, from: string, address: string, patienceMs: number): Promise<boolean> {
+export async function reaches(
+  lab: Lab,
+  from: string,
+  address: string,
+  patienceMs: number,
+): Promise<boolean> {
   const seconds = String(Math.ceil(patienceMs / 1000));
-  const { code } = await lab.attempt(from, ['ping', '-n', '-c', '1', '-i', '0.2', '-w', seconds, address]);
+  const { code } = await lab.attempt(from, [
+    'ping',
+    '-n',
+    '-c',
+    '1',
+    '-i',
+    '0.2',
+    '-w',
+    seconds,
+    address,
+  ]);
   return code === 0;
 }
 
@@ -54,9 +72,14 @@ export async function reaches(lab: Lab, from: string, address: string, patienceM
 export async function startTeredo(lab: Lab): Promise<void> {
   const { teredoIpv4 } = ADDRESSES;
   start(lab, 'teredo', 'miredo-server', 'teredo-server', [`ServerBindAddress ${teredoIpv4}`]);
-  // Bound to one address: what it sends to the server on its own host would have another source otherwise.
+  // Bound to one address: what it sends to the server on its own host would have another source
+  // otherwise.
   const own = `BindAddress ${coreLink(LINK_INDEX).far4}`;
-  start(lab, 'teredo', 'miredo', 'teredo-relay', ['RelayType cone', `InterfaceName ${DEVICE}`, own]);
+  start(lab, 'teredo', 'miredo', 'teredo-relay', [
+    'RelayType cone',
+    `InterfaceName ${DEVICE}`,
+    own,
+  ]);
   const ready = async (): Promise<boolean> => {
     const routes = await lab.exec('teredo', ['ip', '-6', 'route', 'show', '2001::/32']);
     const sockets = await lab.exec('teredo', ['cat', '/proc/net/udp']);
@@ -76,7 +99,10 @@ export class TeredoClient implements AsyncDisposable {
     this.node = node;
     this.#lab = lab;
     const server = `ServerAddress ${ADDRESSES.teredoIpv4}`;
-    this.#process = start(lab, node, 'miredo', `teredo-${node}`, [`InterfaceName ${DEVICE}`, server]);
+    this.#process = start(lab, node, 'miredo', `teredo-${node}`, [
+      `InterfaceName ${DEVICE}`,
+      server,
+    ]);
   }
 
   /** The address that it has got from the server; undefined when there is none after the time. */
@@ -84,13 +110,25 @@ export class TeredoClient implements AsyncDisposable {
     const find = async (): Promise<string | undefined> => {
       const { finished } = this.#process;
       if (finished !== undefined)
-        throw new Error(`miredo in ${this.node} ended (${finished.code}):\n${this.#process.output()}`);
-      const { stdout } = await this.#lab.attempt(this.node, ['ip', '-oneline', '-6', 'address', 'show', 'dev', DEVICE]);
+        throw new Error(
+          `miredo in ${this.node} ended (${finished.code}):\n${this.#process.output()}`,
+        );
+      const { stdout } = await this.#lab.attempt(this.node, [
+        'ip',
+        '-oneline',
+        '-6',
+        'address',
+        'show',
+        'dev',
+        DEVICE,
+      ]);
       return / (2001:0:[0-9a-f:]+)\/32 /.exec(stdout)?.[1];
     };
-    return await waitFor(find, { timeoutMs: patienceMs, intervalMs: 20, what: 'a Teredo address' }).catch(
-      () => undefined,
-    );
+    return await waitFor(find, {
+      timeoutMs: patienceMs,
+      intervalMs: 20,
+      what: 'a Teredo address',
+    }).catch(() => undefined);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,7 +16,16 @@ import {
   type PlaceName,
 } from './networks.ts';
 import { advertiseMobileNetwork, advertiseRouter, serveDhcp, serveNames } from './services.ts';
-import { attempt, Background, type Finished, ipBatch, nowMs, type RunOptions, run, waitFor } from './shell.ts';
+import {
+  attempt,
+  Background,
+  type Finished,
+  ipBatch,
+  nowMs,
+  type RunOptions,
+  run,
+  waitFor,
+} from './shell.ts';
 
 export interface LabOptions {
   /** Networks to build; `home` is always among them. Default: what the demo visits. */
@@ -26,13 +35,22 @@ export interface LabOptions {
   readonly servers?: readonly LabServer[];
   /** Nodes that are mobile routers: each with a network and ordinary hosts behind it. */
   readonly mobileRouters?: readonly MobileRouterName[];
-  /** True: the core learns of the mobile networks by a routing daemon. Default false: they are routed to `home`. */
+  /**
+   * True: the core learns of the mobile networks by a routing daemon. Default false: they are
+   * routed to `home`.
+   */
   readonly mobileNetworksAnnounced?: boolean;
-  /** One-way delay between the core and each visited network. Needs native/build/sojourn-link. Default 0. */
+  /**
+   * One-way delay between the core and each visited network. Needs native/build/sojourn-link.
+   * Default 0.
+   */
   readonly delayMs?: number;
   /** Loss in each direction between the core and each visited network. Default 0. */
   readonly lossPercent?: number;
-  /** More arguments of the link process, such as `['--jitter-us', '500']`; makes the lab use it without a delay too. */
+  /**
+   * More arguments of the link process, such as `['--jitter-us', '500']`; makes the lab use it
+   * without a delay too.
+   */
   readonly linkArguments?: readonly string[];
   /** False: every link carries real 1500-byte frames. Default true. */
   readonly segmentationOffload?: boolean;
@@ -43,7 +61,10 @@ export interface LabOptions {
 export interface MoveOptions {
   /** Default: the node's first interface. */
   readonly interface?: string;
-  /** True (default): every cable of the node is pulled before this one is plugged in. False: the other cables stay. */
+  /**
+   * True (default): every cable of the node is pulled before this one is plugged in. False: the
+   * other cables stay.
+   */
   readonly breakBeforeMake?: boolean;
 }
 
@@ -74,7 +95,9 @@ interface Cable {
 }
 
 /** The cables of mobile routers and of the hosts behind them. */
-function routersAndHosts(routers: readonly MobileRouterName[]): Readonly<Record<string, readonly string[]>> {
+function routersAndHosts(
+  routers: readonly MobileRouterName[],
+): Readonly<Record<string, readonly string[]>> {
   const names = routers.flatMap((name) => [name, ...MOBILE_ROUTERS[name].hosts]);
   return Object.fromEntries(names.map((name) => [name, ['eth0']]));
 }
@@ -89,8 +112,9 @@ async function removeNamespaces(names: readonly string[]): Promise<void> {
 }
 
 /**
- * The lab: networks, servers and nodes in network namespaces of this mount namespace (see the map in builder.ts). Only one at a
- * time; call inside `lab/enter.ts`. Methods throw {@link CommandError} with the command's words when a command fails.
+ * The lab: networks, servers and nodes in network namespaces of this mount namespace (see the map
+ * in builder.ts). Only one at a time; call inside `lab/enter.ts`. Methods throw {@link
+ * CommandError} with the command's words when a command fails.
  */
 export class Lab implements AsyncDisposable {
   readonly networks: readonly Network[];
@@ -114,11 +138,15 @@ export class Lab implements AsyncDisposable {
     }
   }
 
-  /** Builds the lab; when it resolves every router advertises, serves DHCP and names, and no node is plugged in. */
+  /**
+   * Builds the lab; when it resolves every router advertises, serves DHCP and names, and no node is
+   * plugged in.
+   */
   static async create(options: LabOptions = {}): Promise<Lab> {
     requireLab();
     const linkProcess = (options.delayMs ?? 0) > 0 || options.linkArguments !== undefined;
-    if (linkProcess && !existsSync(LINK_PROGRAM)) throw new Error(`${LINK_PROGRAM} is missing: make -C native/tools`);
+    if (linkProcess && !existsSync(LINK_PROGRAM))
+      throw new Error(`${LINK_PROGRAM} is missing: make -C native/tools`);
     const mobileRouters = options.mobileRouters ?? [];
     const design: Design = {
       networks: [...new Set<NetworkName>(['home', ...(options.networks ?? DEFAULT_NETWORKS)])],
@@ -151,11 +179,17 @@ export class Lab implements AsyncDisposable {
 
   async #startServices({ networks, mobileRouters, servers }: Design): Promise<void> {
     const core = { namespace: 'core', interface: 'lo', logDirectory: this.logDirectory };
-    const zones = servers.includes('dc') ? [['nodes.example', ADDRESSES.coordinatorIpv4] as const] : [];
+    const zones = servers.includes('dc')
+      ? [['nodes.example', ADDRESSES.coordinatorIpv4] as const]
+      : [];
     const starting = [serveNames(core, ['2001:db8:f::53', '198.51.100.253'], zones)];
     for (const { name, ipv4, ipv6 } of networks.map((one) => NETWORKS[one])) {
       const home = name === 'home';
-      const place = { namespace: name, interface: home ? 'home0' : 'lan', logDirectory: this.logDirectory };
+      const place = {
+        namespace: name,
+        interface: home ? 'home0' : 'lan',
+        logDirectory: this.logDirectory,
+      };
       if (ipv6 !== undefined) starting.push(advertiseRouter(place, ipv6, home));
       if (ipv4 !== undefined) starting.push(serveDhcp(place, ipv4));
     }
@@ -199,23 +233,34 @@ export class Lab implements AsyncDisposable {
     return this.#cable(node, name)[1].network;
   }
 
-  /** Pulls the node's cable(s), and plugs one into a network; resolves when the carrier is there, not when addresses are. */
+  /**
+   * Pulls the node's cable(s), and plugs one into a network; resolves when the carrier is there,
+   * not when addresses are.
+   */
   async move(node: string, network: PlaceName, options: MoveOptions = {}): Promise<Moved> {
     if (!this.networks.some(({ name }) => name === network))
       throw new Error(`this lab was built without network ${network}`);
     const [name, cable] = this.#cable(node, options.interface);
-    const carrierLostAtMs = options.breakBeforeMake === false ? await this.unplug(node, name) : await this.unplug(node);
+    const carrierLostAtMs =
+      options.breakBeforeMake === false ? await this.unplug(node, name) : await this.unplug(node);
     const end = cableEnd(node, name);
-    await ipBatch([`link set ${end} master br-${network}`, `link set ${end} up`], { namespace: 'fabric' });
+    await ipBatch([`link set ${end} master br-${network}`, `link set ${end} up`], {
+      namespace: 'fabric',
+    });
     const carrierFoundAtMs = nowMs();
     cable.network = network;
     cable.manager.carrierFound();
     return { node, interface: name, network: PLACES[network], carrierLostAtMs, carrierFoundAtMs };
   }
 
-  /** Pulls one cable of a node, or all; resolves with the time of it, or undefined when none was plugged in. */
+  /**
+   * Pulls one cable of a node, or all; resolves with the time of it, or undefined when none was
+   * plugged in.
+   */
   async unplug(node: string, name?: string): Promise<number | undefined> {
-    const cables = [...this.#node(node)].filter(([key, cable]) => cable.network !== undefined && (name ?? key) === key);
+    const cables = [...this.#node(node)].filter(
+      ([key, cable]) => cable.network !== undefined && (name ?? key) === key,
+    );
     if (cables.length === 0) return undefined;
     const commands = cables.flatMap(([key]) => [
       `link set ${cableEnd(node, key)} down`,
@@ -228,7 +273,9 @@ export class Lab implements AsyncDisposable {
     return lostAtMs;
   }
 
-  /** Waits until the node has a usable address of that family from the network it is plugged into. */
+  /**
+   * Waits until the node has a usable address of that family from the network it is plugged into.
+   */
   async waitForAddress(
     node: string,
     family: 4 | 6,
@@ -248,7 +295,11 @@ export class Lab implements AsyncDisposable {
   }
 
   /** Runs a command in a namespace and returns its standard output. */
-  async exec(namespace: string, argv: readonly string[], options: Omit<RunOptions, 'namespace'> = {}): Promise<string> {
+  async exec(
+    namespace: string,
+    argv: readonly string[],
+    options: Omit<RunOptions, 'namespace'> = {},
+  ): Promise<string> {
     return await run(argv, { ...options, namespace });
   }
 
@@ -261,7 +312,10 @@ export class Lab implements AsyncDisposable {
     return await attempt(argv, { ...options, namespace });
   }
 
-  /** Starts a process in a namespace; it ends with the lab. Its output goes to `<log directory>/<logName>.log`. */
+  /**
+   * Starts a process in a namespace; it ends with the lab. Its output goes to `<log
+   * directory>/<logName>.log`.
+   */
   spawn(
     namespace: string,
     argv: readonly string[],
@@ -277,13 +331,27 @@ export class Lab implements AsyncDisposable {
   }
 
   /**
-   * Captures what passes an interface into a pcap file, both directions; resolves when capturing has begun. `stop` resolves when
-   * everything that had passed by then is in the file. Segmented super-packets are in it as the kernel holds them, whole, or their first `snapLength` octets.
+   * Captures what passes an interface into a pcap file, both directions; resolves when capturing
+   * has begun. `stop` resolves when everything that had passed by then is in the file. Segmented
+   * super-packets are in it as the kernel holds them, whole, or their first `snapLength` octets.
    */
-  async capture(namespace: string, name: string, file: string, snapLength?: number): Promise<Capture> {
-    if (!existsSync(CAPTURE_PROGRAM)) throw new Error(`${CAPTURE_PROGRAM} is missing: make -C native/tools`);
+  async capture(
+    namespace: string,
+    name: string,
+    file: string,
+    snapLength?: number,
+  ): Promise<Capture> {
+    if (!existsSync(CAPTURE_PROGRAM))
+      throw new Error(`${CAPTURE_PROGRAM} is missing: make -C native/tools`);
     const limit = snapLength === undefined ? [] : ['--snap-length', String(snapLength)];
-    const capturing = this.spawn(namespace, [CAPTURE_PROGRAM, '--interface', name, '--file', file, ...limit]);
+    const capturing = this.spawn(namespace, [
+      CAPTURE_PROGRAM,
+      '--interface',
+      name,
+      '--file',
+      file,
+      ...limit,
+    ]);
     await capturing.ready('ready');
     let dropped: number | undefined;
     const stop = async (): Promise<void> => {
@@ -304,12 +372,15 @@ export class Lab implements AsyncDisposable {
   /** Makes the network's translator(s) forget every mapping, as a reboot does. */
   async forgetMappings(network: NetworkName): Promise<void> {
     const outer = NETWORKS[network].nat.length > 1 ? [`${network}-isp`] : [];
-    for (const namespace of [network, ...outer]) await run(['sh', '-ec', FORGET_MAPPINGS], { namespace });
+    for (const namespace of [network, ...outer])
+      await run(['sh', '-ec', FORGET_MAPPINGS], { namespace });
   }
 
   /** Ends every process and removes every namespace of the lab. Safe to call twice. */
   async close(): Promise<void> {
-    const managers = [...this.#cables.values()].flatMap((cables) => [...cables.values()].map(({ manager }) => manager));
+    const managers = [...this.#cables.values()].flatMap((cables) =>
+      [...cables.values()].map(({ manager }) => manager),
+    );
     await Promise.all([
       ...managers.map((manager) => manager.stop()),
       ...[...this.#background].map((process) => process.stop()),

@@ -1,6 +1,7 @@
 /**
- * Kinds of places that two nodes can be in, each with a network for either of them (so that both have a translator of their own), and which pairs of them
- * can reach each other without a relay, by theory. In the terms of RFC 4787 §4.1 and §5.
+ * Kinds of places that two nodes can be in, each with a network for either of them (so that both
+ * have a translator of their own), and which pairs of them can reach each other without a relay, by
+ * theory. In the terms of RFC 4787 §4.1 and §5.
  */
 import { NatKind, NETWORKS, type Network, type NetworkName } from './networks.ts';
 
@@ -36,8 +37,10 @@ export const NETWORKS_OF_KIND: Readonly<Record<PlaceKind, readonly [NetworkName,
 export const MATRIX_NETWORKS: readonly NetworkName[] = Object.values(NETWORKS_OF_KIND).flat();
 
 /**
- * Whether a direct path can be made. Over IPv6, always: nobody filters it here. Over IPv4 each one's packets must come from where the other one can let them
- * in: a translator that maps by destination is seen at a port that nobody knows beforehand, so the other side must let in every port of an address.
+ * Whether a direct path can be made. Over IPv6, always: nobody filters it here. Over IPv4 each
+ * one's packets must come from where the other one can let them in: a translator that maps by
+ * destination is seen at a port that nobody knows beforehand, so the other side must let in every
+ * port of an address.
  */
 export function mayBeDirect(first: NetworkName, second: NetworkName): boolean {
   const [a, b] = [NETWORKS[first], NETWORKS[second]];

@@ -1,4 +1,7 @@
-/** Keeps docs/reference/protocols.md true: files and tests that it names exist, and no file that names an RFC is missing from it. */
+/**
+ * Keeps docs/reference/protocols.md true: files and tests that it names exist, and no file that
+ * names an RFC is missing from it.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -72,7 +75,13 @@ function literalsOf(path: string): readonly string[] {
 function textOf(node: Readonly<Record<string, unknown>>): readonly string[] {
   const { type, value } = node;
   if (type === 'Literal' && typeof value === 'string') return [value];
-  if (type !== 'TemplateElement' || typeof value !== 'object' || value === null || !('cooked' in value)) return [];
+  if (
+    type !== 'TemplateElement' ||
+    typeof value !== 'object' ||
+    value === null ||
+    !('cooked' in value)
+  )
+    return [];
   return typeof value.cooked === 'string' ? [value.cooked] : [];
 }
 
@@ -134,7 +143,9 @@ describe(PAGE, () => {
 
 describe('the check itself', () => {
   it('keeps ids apart and sees no comments', () => {
-    expect([names('HA_2_1_11 clear', 'HA_2_1_1'), names('HA_2_1_1, HA_2_1_2', 'HA_2_1_1')]).toEqual([false, true]);
+    expect([names('HA_2_1_11 clear', 'HA_2_1_1'), names('HA_2_1_1, HA_2_1_2', 'HA_2_1_1')]).toEqual(
+      [false, true],
+    );
     const found: string[] = [];
     const { program } = parseSource('a.ts', "// 'no'\nit('yes', () => {}); it(`so`, f);");
     if (isNode(program)) walk(program, (node) => found.push(...textOf(node)));

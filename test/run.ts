@@ -1,15 +1,19 @@
 /**
  * `npm test`: every layer of tests in order, each in the place it needs, one sum at the end.
  *
- *   types · lint · the data plane, alone on the machine · the other tests with real packets, in two labs side by side
- *   then two lanes side by side:  native core under sanitizers · native fuzzers (bounded) · pure tests
- *                                 the Debian package on a machine with systemd · the lab in containers
+ *   types · lint · the data plane, alone on the machine · the other tests with real packets, in two
+ *   labs side by side
+ *   then two lanes side by side:  native core under sanitizers · native fuzzers (bounded) · pure
+ *   tests
+ *                                 the Debian package on a machine with systemd · the lab in
+ *                               containers
  *
- * `npm test -- --only pure,netns` runs some of them. What failed is said once more at the end, with its reason; the last line is
- * `N passed, N failed`; the exit code is 1 when anything failed.
+ * `npm test -- --only pure,netns` runs some of them. What failed is said once more at the end, with
+ * its reason; the last line is `N passed, N failed`; the exit code is 1 when anything failed.
  *
- * Tests with real packets share a machine with each other and with whatever else runs there. A file or two of them that failed are run once more, alone:
- * what passes then is UNSTABLE, which is said at the end with its reason, and is somebody's to look into. What fails again has failed.
+ * Tests with real packets share a machine with each other and with whatever else runs there. A file
+ * or two of them that failed are run once more, alone: what passes then is UNSTABLE, which is said
+ * at the end with its reason, and is somebody's to look into. What fails again has failed.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -68,7 +72,10 @@ async function vitest(
 /** More files than this are no accident. */
 const MOST_REPEATED = 2;
 
-/** Files of a project with real packets that failed, once more, in a lab of their own with nothing beside. */
+/**
+ * Files of a project with real packets that failed, once more, in a lab of their own with nothing
+ * beside.
+ */
 async function repeated(say: Say, project: string, tally: Tally): Promise<Tally> {
   const failed = failedFiles(tally);
   if (failed.length === 0 || failed.length > MOST_REPEATED) return tally;
@@ -81,7 +88,10 @@ const LAB = ['node', 'lab/enter.ts', '--'] as const;
 /** So many that both labs end at about the same time, whatever the files in them take. */
 const SHARES = 6;
 
-/** Two labs at a time know nothing of each other, and each waits most of the time. What the second one says is heard when all is done. */
+/**
+ * Two labs at a time know nothing of each other, and each waits most of the time. What the second
+ * one says is heard when all is done.
+ */
 async function inTwoLabs(say: Say): Promise<Tally> {
   const shares = Array.from({ length: SHARES }, (_, at) => `${at + 1}/${SHARES}`);
   const tallies: Tally[] = [];
@@ -173,7 +183,8 @@ for (const lanes of STEPS) {
   await step(wanted.filter((names) => names.length > 0));
 }
 rmSync(scratch, { recursive: true, force: true });
-for (const failure of unstableInAll) console.log(`\nUNSTABLE (passed when run once more) ${failure}`);
+for (const failure of unstableInAll)
+  console.log(`\nUNSTABLE (passed when run once more) ${failure}`);
 for (const failure of failuresInAll) console.log(`\nFAILED ${failure}`);
 console.log(`\n${passedInAll} passed, ${failuresInAll.length} failed`);
 process.exit(failuresInAll.length === 0 ? 0 : 1);

@@ -6,13 +6,19 @@ import { relative } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { z } from 'zod';
 
-/** How many tests of a file passed, and what failed of it: each one's file and name, then its reason. */
+/**
+ * How many tests of a file passed, and what failed of it: each one's file and name, then its
+ * reason.
+ */
 export interface FileTally {
   readonly passed: number;
   readonly failures: readonly string[];
 }
 
-/** By the files' paths. `faults`: what failed and was no test. `unstable`: what failed, and passed when its file was run once more. */
+/**
+ * By the files' paths. `faults`: what failed and was no test. `unstable`: what failed, and passed
+ * when its file was run once more.
+ */
 export interface Tally {
   readonly files: ReadonlyMap<string, FileTally>;
   readonly faults: readonly string[];
@@ -21,7 +27,10 @@ export interface Tally {
 
 export const NOTHING: Tally = { files: new Map(), faults: [], unstable: [] };
 
-/** The part of the report that is of use here. A file that could not be run at all has a message and no tests. */
+/**
+ * The part of the report that is of use here. A file that could not be run at all has a message and
+ * no tests.
+ */
 const Report = z.object({
   testResults: z.array(
     z.object({
@@ -29,14 +38,21 @@ const Report = z.object({
       status: z.string(),
       message: z.string().optional(),
       assertionResults: z.array(
-        z.object({ fullName: z.string(), status: z.string(), failureMessages: z.array(z.string()).nullish() }),
+        z.object({
+          fullName: z.string(),
+          status: z.string(),
+          failureMessages: z.array(z.string()).nullish(),
+        }),
       ),
     }),
   ),
 });
 type FileReport = z.infer<typeof Report>['testResults'][number];
 
-/** Lines of a reason that are worth reading again at the end of a long run, and how long they may be. */
+/**
+ * Lines of a reason that are worth reading again at the end of a long run, and how long they may
+ * be.
+ */
 const REASON_LINES = 12;
 const REASON_LINE_LENGTH = 500;
 
@@ -50,8 +66,12 @@ function shortened(reason: string): string {
 function fileTallyOf(path: string, { status, message, assertionResults }: FileReport): FileTally {
   const failures = assertionResults
     .filter((test) => test.status === 'failed')
-    .map(({ fullName, failureMessages }) => `${path} > ${fullName}\n${shortened(failureMessages?.join('\n') ?? '')}`);
-  if (status === 'failed' && failures.length === 0) failures.push(`${path}\n${shortened(message ?? '')}`);
+    .map(
+      ({ fullName, failureMessages }) =>
+        `${path} > ${fullName}\n${shortened(failureMessages?.join('\n') ?? '')}`,
+    );
+  if (status === 'failed' && failures.length === 0)
+    failures.push(`${path}\n${shortened(message ?? '')}`);
   return { passed: assertionResults.filter((test) => test.status === 'passed').length, failures };
 }
 
@@ -67,7 +87,11 @@ export function tallyOf(report: string, code: number, run: string): Tally {
       }),
     );
     const silent = code !== 0 && [...files.values()].every(({ failures }) => failures.length === 0);
-    return { ...NOTHING, files, faults: silent ? [`${run}: exit code ${code}, and no test failed`] : [] };
+    return {
+      ...NOTHING,
+      files,
+      faults: silent ? [`${run}: exit code ${code}, and no test failed`] : [],
+    };
   } catch (error) {
     return { ...NOTHING, faults: [`${run}: no report (exit code ${code}): ${String(error)}`] };
   }
@@ -91,8 +115,14 @@ export function failedFiles({ files }: Tally): readonly string[] {
 export function settledBy(tally: Tally, again: Tally): Tally {
   const settled = failedFiles(tally).filter((path) => again.files.get(path)?.failures.length === 0);
   return {
-    files: new Map([...tally.files, ...[...again.files].filter(([path]) => settled.includes(path))]),
+    files: new Map([
+      ...tally.files,
+      ...[...again.files].filter(([path]) => settled.includes(path)),
+    ]),
     faults: tally.faults,
-    unstable: [...tally.unstable, ...settled.flatMap((path) => tally.files.get(path)?.failures ?? [])],
+    unstable: [
+      ...tally.unstable,
+      ...settled.flatMap((path) => tally.files.get(path)?.failures ?? []),
+    ],
   };
 }

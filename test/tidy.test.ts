@@ -1,4 +1,7 @@
-/** Enforces how the code is cut: layers, purity, sizes, names. A failure names file, line and reason. */
+/**
+ * Enforces how the code is cut: layers, purity, sizes, names. A failure names file, line and
+ * reason.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
@@ -14,7 +17,11 @@ const sources = filesBelow(DIRECTORIES, ['.ts']).map(readSource);
 describe('the sources', () => {
   it('are found', () => {
     expect(sources.map((source) => source.path)).toEqual(
-      expect.arrayContaining(['src/engine/contract.ts', 'daemons/ha/config.ts', 'test/tidy.test.ts']),
+      expect.arrayContaining([
+        'src/engine/contract.ts',
+        'daemons/ha/config.ts',
+        'test/tidy.test.ts',
+      ]),
     );
   });
 
@@ -32,7 +39,10 @@ describe('the sources', () => {
       ['.cc', '.h'],
     )
       .filter((path) => !path.startsWith('native/build/'))
-      .map((path) => `${path}: ${readFileSync(join(REPOSITORY, path), 'utf8').split('\n').length - 1} lines`)
+      .map(
+        (path) =>
+          `${path}: ${readFileSync(join(REPOSITORY, path), 'utf8').split('\n').length - 1} lines`,
+      )
       .filter((text) => Number(/(\d+) lines$/.exec(text)?.[1]) > 600);
     expect(long).toEqual([]);
   });
@@ -66,18 +76,38 @@ const IMPORTS: readonly (readonly [string, string, boolean])[] = [
   ['src/engine/mobile-ipv6/home-agent/a.ts', "import type { X } from '#runtime/ports.ts';", false],
   ['src/engine/mobile-ipv6/home-agent/a.ts', "export * from '#host/kernel/kernel.ts';", false],
   ['src/engine/mobile-ipv6/home-agent/a.ts', "const x = import('#host/kernel/kernel.ts');", false],
-  ['src/engine/mobile-ipv6/common/a.ts', "import { x } from '#engine/mobile-ipv6/home-agent/x.ts';", false],
-  ['src/engine/mobile-ipv6/home-agent/a.ts', "import { x } from '#engine/mobile-ipv6/common/x.ts';", true],
-  ['src/engine/mobile-ipv6/home-agent/a.ts', "import { x } from '#engine/ntmobile/common/x.ts';", false],
+  [
+    'src/engine/mobile-ipv6/common/a.ts',
+    "import { x } from '#engine/mobile-ipv6/home-agent/x.ts';",
+    false,
+  ],
+  [
+    'src/engine/mobile-ipv6/home-agent/a.ts',
+    "import { x } from '#engine/mobile-ipv6/common/x.ts';",
+    true,
+  ],
+  [
+    'src/engine/mobile-ipv6/home-agent/a.ts',
+    "import { x } from '#engine/ntmobile/common/x.ts';",
+    false,
+  ],
   ['src/engine/common/a.ts', "import { x } from '#engine/mobile-ipv6/common/x.ts';", false],
   ['src/cli/a.ts', "import { x } from '#daemon/x.ts';", true],
   ['src/daemon/a.ts', "import { x } from '#cli/x.ts';", false],
-  ['src/engine/mobile-ipv6/mobile-router/a.ts', "import { x } from '#engine/mobile-ipv6/mobile-node/x.ts';", true],
+  [
+    'src/engine/mobile-ipv6/mobile-router/a.ts',
+    "import { x } from '#engine/mobile-ipv6/mobile-node/x.ts';",
+    true,
+  ],
   ['src/runtime/driver.ts', "import { x } from '#engine/mobile-ipv6/home-agent/x.ts';", false],
   ['src/host/kernel/kernel.ts', "import type { Path } from '#engine/contract.ts';", true],
   ['src/host/kernel/kernel.ts', "import { type Path } from '#engine/contract.ts';", true],
   ['src/host/kernel/kernel.ts', "import { TUN_DEVICE } from '#engine/contract.ts';", false],
-  ['src/host/kernel/kernel.ts', "import type { X } from '#engine/mobile-ipv6/home-agent/x.ts';", false],
+  [
+    'src/host/kernel/kernel.ts',
+    "import type { X } from '#engine/mobile-ipv6/home-agent/x.ts';",
+    false,
+  ],
   ['src/daemon/log.ts', "import { x } from '#host/kernel/kernel.ts';", false],
   ['src/daemon/log.ts', "import { pino } from 'pino';", true],
   ['src/account-server/a.ts', "import { fastify } from 'fastify';", true],
@@ -106,7 +136,11 @@ const SNIPPETS: readonly (readonly [string, string, string | undefined])[] = [
   ['src/engine/a/b.ts', '// RFC 6275 §1\nconst seed = Math.random();', 'pure code reaches no'],
   ['src/wire/b.ts', '// RFC 6275 §1\nconst f = { process };', 'pure code reaches no'],
   ['src/wire/b.ts', '// RFC 6275 §1\ntype T = Promise<void>;', 'pure code reaches no'],
-  ['src/wire/b.ts', '// RFC 6275 §1: Date, process\nconst f = { process: "Date" }; f.process;', undefined],
+  [
+    'src/wire/b.ts',
+    '// RFC 6275 §1: Date, process\nconst f = { process: "Date" }; f.process;',
+    undefined,
+  ],
   ['src/wire/b.ts', '// RFC 6275 §1\nasync function f() {}', 'pure code is synchronous'],
   ['src/daemon/b.ts', 'async function f() { await g(Date.now()); }', undefined],
   ['src/daemon/b.ts', `function f() {\n${LONG_BODY}}`, 'functions have at most 70 lines'],
@@ -117,7 +151,11 @@ const SNIPPETS: readonly (readonly [string, string, string | undefined])[] = [
   ['src/daemon/b.ts', 'x();\n'.repeat(400), undefined],
   ['daemons/ha/main.ts', 'x();\n'.repeat(151), 'main.ts has at most 150 lines'],
   ['daemons/ha/other.ts', '', 'a daemon is main.ts and config.ts'],
-  ['src/wire/b.ts', '/** Octets. */\nconst a = 1; // RFC 6275', 'codecs, cryptography and engines name their RFC'],
+  [
+    'src/wire/b.ts',
+    '/** Octets. */\nconst a = 1; // RFC 6275',
+    'codecs, cryptography and engines name their RFC',
+  ],
   ['src/engine/a/b.ts', '/** No RFC: an operator asks. */\nconst a = 1;', undefined],
   ['src/daemon/b.ts', 'const a: any = 1;', 'no any'],
   ['src/daemon/b.ts', 'const any = "any"; // any', undefined],
@@ -139,7 +177,9 @@ const SNIPPETS: readonly (readonly [string, string, string | undefined])[] = [
 describe('the rules', () => {
   it.each(SNIPPETS.map((row) => [titleOf(row), ...row] as const))('%s', (_, path, text, broken) => {
     const source = parseSource(path, text);
-    const names = RULES.filter((rule) => faultsOf(rule, source).length > 0).map((rule) => rule.name);
+    const names = RULES.filter((rule) => faultsOf(rule, source).length > 0).map(
+      (rule) => rule.name,
+    );
     expect(names).toEqual(broken === undefined ? [] : [expect.stringContaining(broken)]);
   });
 });

@@ -1,8 +1,10 @@
 /**
- * The load process of `direction-coordinator.ts`: nodes with real handshakes and sealed messages around one engine. Only the engine's steps are timed;
- * memory is what each further node adds. Prints one JSON object.
+ * The load process of `direction-coordinator.ts`: nodes with real handshakes and sealed messages
+ * around one engine. Only the engine's steps are timed; memory is what each further node adds.
+ * Prints one JSON object.
  *
- * Credentials are not verified here: their signature is checked once for each session, not for a Direction Request.
+ * Credentials are not verified here: their signature is checked once for each session, not for a
+ * Direction Request.
  */
 import { hrtime, memoryUsage, stdout } from 'node:process';
 import { assert } from '#base/assert.ts';
@@ -59,18 +61,37 @@ class Coordinator {
   constructor() {
     this.engine = createDirectionCoordinator(
       {
-        ...{ own: this.own, zone: 'nodes.example', secret: randomBytes(32), relayKeys: [], secondEndpoints: [PLACE] },
+        ...{
+          own: this.own,
+          zone: 'nodes.example',
+          secret: randomBytes(32),
+          relayKeys: [],
+          secondEndpoints: [PLACE],
+        },
         judgeCredential: (credential, publicKey) => {
           const index = new DataView(credential.buffer, credential.byteOffset).getUint32(4);
           return {
-            ...{ nodeId: sha256(publicKey).slice(0, 16), name: `n${index}.nodes.example`, groups: [] },
-            virtualIpv6: ipv6(`fd12:3456:789a::${(index >>> 16).toString(16)}:${(index & 0xffff).toString(16)}`),
+            ...{
+              nodeId: sha256(publicKey).slice(0, 16),
+              name: `n${index}.nodes.example`,
+              groups: [],
+            },
+            virtualIpv6: ipv6(
+              `fd12:3456:789a::${(index >>> 16).toString(16)}:${(index & 0xffff).toString(16)}`,
+            ),
             virtualIpv4: ipv4(`198.${18 + (index >>> 16)}.${(index >>> 8) & 255}.${index & 255}`),
             notAfter: wall(OFFSET_MS * 2),
           };
         },
-        ...{ systemPrefix: prefix('fd12:3456:789a::/48'), generalIpv4Prefix: prefix('198.19.0.0/16') },
-        ...{ maximumLifetimeSeconds: 100_000, maximumRegistrations: 1_000_000, relayRateKilobits: 1000 },
+        ...{
+          systemPrefix: prefix('fd12:3456:789a::/48'),
+          generalIpv4Prefix: prefix('198.19.0.0/16'),
+        },
+        ...{
+          maximumLifetimeSeconds: 100_000,
+          maximumRegistrations: 1_000_000,
+          relayRateKilobits: 1000,
+        },
         strangersPerSecond: 1e9,
       },
       randomBytes,
@@ -118,11 +139,20 @@ class Node implements SessionListener<string> {
       remotePort: PLACE.port,
       relayIndex: 0,
     };
-    const to = { publicKey: coordinator.own.publicKey, use: HandshakeUse.coordinator, pathId: NO_PATH, way };
+    const to = {
+      publicKey: coordinator.own.publicKey,
+      use: HandshakeUse.coordinator,
+      pathId: NO_PATH,
+      way,
+    };
     this.session = this.#sessions.connect(coordinator.now, to);
   }
 
-  ask(now: Monotonic, type: 'registration-request' | 'direction-request', options: readonly NtmobileOption[]): void {
+  ask(
+    now: Monotonic,
+    type: 'registration-request' | 'direction-request',
+    options: readonly NtmobileOption[],
+  ): void {
     this.#sessions.request(now, this.session, { type, options }, type);
   }
 
@@ -142,19 +172,37 @@ class Node implements SessionListener<string> {
     return [];
   }
   established(): void {}
-  request(_now: Monotonic, _session: Session, { transaction, options }: NtmobileMessage): NtmobileMessage {
+  request(
+    _now: Monotonic,
+    _session: Session,
+    { transaction, options }: NtmobileMessage,
+  ): NtmobileMessage {
     const path = options.filter(({ type }) => type === 'path-id');
-    const answer = { type: 'route-direction-confirmation', answer: true, status: 0, transaction } as const;
+    const answer = {
+      type: 'route-direction-confirmation',
+      answer: true,
+      status: 0,
+      transaction,
+    } as const;
     return { ...answer, options: [...path, ROUTE_CONFIRMED] };
   }
-  answered(_now: Monotonic, _session: Session, _purpose: string, answer: NtmobileMessage | undefined): void {
+  answered(
+    _now: Monotonic,
+    _session: Session,
+    _purpose: string,
+    answer: NtmobileMessage | undefined,
+  ): void {
     if (answer?.status === 0) this.granted += 1;
   }
   ended(): void {}
 }
 
 /** Carries datagrams until nobody has any more. */
-function exchange(coordinator: Coordinator, nodes: ReadonlyMap<IpAddress, Node>, first: Node): void {
+function exchange(
+  coordinator: Coordinator,
+  nodes: ReadonlyMap<IpAddress, Node>,
+  first: Node,
+): void {
   const talking = [first];
   for (let node = talking.pop(); node !== undefined; node = talking.pop()) {
     for (const packet of node.takeOutbox()) {
@@ -165,7 +213,11 @@ function exchange(coordinator: Coordinator, nodes: ReadonlyMap<IpAddress, Node>,
         remotePort: 7890,
         relayIndex: 0,
       };
-      for (const output of coordinator.step({ kind: 'datagram', path: { kind: 'datagram', ...path }, packet })) {
+      for (const output of coordinator.step({
+        kind: 'datagram',
+        path: { kind: 'datagram', ...path },
+        packet,
+      })) {
         if (output.kind !== 'send' || output.path.kind !== 'datagram') continue;
         const to = nodes.get(output.path.remote);
         to?.receive(coordinator.now, output.packet);

@@ -1,6 +1,7 @@
 /**
- * One home agent under load, in a process of its own (`node --expose-gc bench/support/home-agent-load.ts '{"…"}'`), so that its memory is its own. Prints one
- * {@link LoadResult} as JSON. Real engine, codecs and authentication; no socket, no store.
+ * One home agent under load, in a process of its own (`node --expose-gc
+ * bench/support/home-agent-load.ts '{"…"}'`), so that its memory is its own. Prints one {@link
+ * LoadResult} as JSON. Real engine, codecs and authentication; no socket, no store.
  */
 import { assert } from '#base/assert.ts';
 import { type Monotonic, monotonic } from '#base/time.ts';
@@ -10,14 +11,23 @@ import type { HomeAgentInput } from '#engine/mobile-ipv6/home-agent/input.ts';
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import { FakeKernel } from '#runtime/fakes/kernel.ts';
 import { Reconciler } from '#runtime/reconciler.ts';
-import { type Arrival, CLOCK_OFFSET_MS, configurationFor, type Plan, Registrations } from '../registrations.ts';
+import {
+  type Arrival,
+  CLOCK_OFFSET_MS,
+  configurationFor,
+  type Plan,
+  Registrations,
+} from '../registrations.ts';
 import { median, percentile } from './report.ts';
 import { SilentPlane } from './silent-plane.ts';
 
 export interface Load {
   readonly plan: Plan;
   readonly file: string;
-  /** The same for a home agent that is thrown away: compiles the code and grows the heap's young generation. */
+  /**
+   * The same for a home agent that is thrown away: compiles the code and grows the heap's young
+   * generation.
+   */
   readonly warmUpPlan: Plan;
   readonly warmUpFile: string;
   /** With the reconciler behind the engine, on a plane and a kernel that do nothing. */
@@ -27,7 +37,10 @@ export interface Load {
 /** Rates are medians over chunks of a thousand; times in microseconds; memory in octets. */
 export interface LoadResult {
   readonly phases: Readonly<Record<string, Phase>>;
-  /** Growth of the resident set for each authorised mobile node: its configuration and the directory. */
+  /**
+   * Growth of the resident set for each authorised mobile node: its configuration and the
+   * directory.
+   */
   readonly authorizedResident: number;
   readonly authorizedHeap: number;
   /** Growth of the resident set for each registration. */
@@ -87,7 +100,9 @@ function handler(engine: Engine<HomeAgentInput>, reconciler: Reconciler | undefi
 }
 
 function newReconciler(): Reconciler {
-  return new Reconciler(new FakeKernel(), new SilentPlane(), (what) => assert(false, `refused ${what}`));
+  return new Reconciler(new FakeKernel(), new SilentPlane(), (what) =>
+    assert(false, `refused ${what}`),
+  );
 }
 
 interface Agent {
@@ -105,8 +120,17 @@ function start(configuration: ReturnType<typeof configurationFor>, withReconcile
   return { engine, reconciler };
 }
 
-/** Runs the rounds from `first` to `last` and times every step. Each must be answered, or the run is worth nothing. */
-function runRounds({ engine, reconciler }: Agent, load: Load, from: Registrations, first: number, last: number): Phase {
+/**
+ * Runs the rounds from `first` to `last` and times every step. Each must be answered, or the run is
+ * worth nothing.
+ */
+function runRounds(
+  { engine, reconciler }: Agent,
+  load: Load,
+  from: Registrations,
+  first: number,
+  last: number,
+): Phase {
   const { nodes } = load.plan;
   const handle = handler(engine, reconciler);
   const times = new Float64Array((last - first) * nodes);
@@ -149,7 +173,13 @@ function runRounds({ engine, reconciler }: Agent, load: Load, from: Registration
 function warmUp(load: Load): void {
   const registrations = new Registrations(load.warmUpFile, load.warmUpPlan);
   const agent = start(configurationFor(load.warmUpPlan.nodes), load.reconciler);
-  runRounds(agent, { ...load, plan: load.warmUpPlan }, registrations, 0, load.warmUpPlan.rounds.length);
+  runRounds(
+    agent,
+    { ...load, plan: load.warmUpPlan },
+    registrations,
+    0,
+    load.warmUpPlan.rounds.length,
+  );
   registrations.close();
 }
 
@@ -179,7 +209,10 @@ function measure(load: Load): LoadResult {
   };
 }
 
-/** Every Binding Update did what it was for; also keeps the home agent alive while its memory is measured. */
+/**
+ * Every Binding Update did what it was for; also keeps the home agent alive while its memory is
+ * measured.
+ */
 function expectCount({ engine }: Agent, counter: HomeAgentReason, expected: number): void {
   const counted = engine.counters[counter];
   assert(counted === expected, `${counter}: ${expected}, not ${counted}`);

@@ -1,4 +1,7 @@
-/** Measurements by other people's programs (iperf3, ping), each from one namespace to an address that another serves. */
+/**
+ * Measurements by other people's programs (iperf3, ping), each from one namespace to an address
+ * that another serves.
+ */
 import { readFileSync } from 'node:fs';
 import { attempt, Background, type Finished, run } from '#lab/shell.ts';
 import { median, percentile } from './report.ts';
@@ -19,7 +22,10 @@ export class IperfServer {
 
   static async start(namespace: string, port: number, logDirectory: string): Promise<IperfServer> {
     const argv = ['iperf3', '-s', '-p', String(port), '--forceflush'];
-    const server = new Background(argv, { namespace, logFile: `${logDirectory}/iperf3.${namespace}.${port}.log` });
+    const server = new Background(argv, {
+      namespace,
+      logFile: `${logDirectory}/iperf3.${namespace}.${port}.log`,
+    });
     await server.ready('Server listening');
     return new IperfServer(server, port);
   }
@@ -31,30 +37,50 @@ export class IperfServer {
 
 interface IperfEnd {
   readonly sum_received?: { readonly bits_per_second: number };
-  readonly sum?: { readonly packets: number; readonly lost_packets: number; readonly seconds: number };
+  readonly sum?: {
+    readonly packets: number;
+    readonly lost_packets: number;
+    readonly seconds: number;
+  };
 }
 
 function isEnd(value: unknown): value is { readonly end: IperfEnd } {
-  return typeof value === 'object' && value !== null && 'end' in value && typeof value.end === 'object';
+  return (
+    typeof value === 'object' && value !== null && 'end' in value && typeof value.end === 'object'
+  );
 }
 
-async function iperf(from: string, to: Endpoint, port: number, options: readonly string[]): Promise<IperfEnd> {
+async function iperf(
+  from: string,
+  to: Endpoint,
+  port: number,
+  options: readonly string[],
+): Promise<IperfEnd> {
   const argv = ['iperf3', '-J', '-c', to.address, '-p', String(port), ...options];
   let finished: Finished = await attempt(argv, { namespace: from });
   // The server may still be busy with the end of the former test.
-  for (let tries = 0; finished.code !== 0 && tries < 5 && /busy|refused/.test(finished.stdout); tries += 1) {
+  for (
+    let tries = 0;
+    finished.code !== 0 && tries < 5 && /busy|refused/.test(finished.stdout);
+    tries += 1
+  ) {
     await new Promise((resolve) => setTimeout(resolve, 200));
     finished = await attempt(argv, { namespace: from });
   }
   const parsed: unknown = JSON.parse(finished.stdout);
-  if (finished.code !== 0 || !isEnd(parsed)) throw new Error(`${argv.join(' ')}: ${finished.stdout}${finished.stderr}`);
+  if (finished.code !== 0 || !isEnd(parsed))
+    throw new Error(`${argv.join(' ')}: ${finished.stdout}${finished.stderr}`);
   return parsed.end;
 }
 
 /** iperf3's way to name the address that a flow comes from. */
-const boundTo = (source: string | undefined): readonly string[] => (source === undefined ? [] : ['-B', source]);
+const boundTo = (source: string | undefined): readonly string[] =>
+  source === undefined ? [] : ['-B', source];
 
-/** One TCP flow, from the address `source` when given; Gbit/s that arrived. `down`: the server sends. */
+/**
+ * One TCP flow, from the address `source` when given; Gbit/s that arrived. `down`: the server
+ * sends.
+ */
 export async function tcp(
   from: string,
   to: Endpoint,
@@ -68,7 +94,10 @@ export async function tcp(
   return (end.sum_received?.bits_per_second ?? Number.NaN) / 1e9;
 }
 
-/** Packets per second of UDP with `octets` of payload that arrive at ≤ 1 % loss: the best of a bounded search over offered rates. */
+/**
+ * Packets per second of UDP with `octets` of payload that arrive at ≤ 1 % loss: the best of a
+ * bounded search over offered rates.
+ */
 export async function udpPacketsPerSecond(
   from: string,
   to: Endpoint,
@@ -119,7 +148,9 @@ export interface RoundTrip {
 
 /** Round trips of `count` pings, 2 ms apart, one at a time. */
 export async function roundTrip(from: string, to: Endpoint, count: number): Promise<RoundTrip> {
-  const text = await run(['ping', '-n', '-i', '0.002', '-c', String(count), to.address], { namespace: from });
+  const text = await run(['ping', '-n', '-i', '0.002', '-c', String(count), to.address], {
+    namespace: from,
+  });
   const times = [...text.matchAll(/time=([0-9.]+) ms/g)].map((match) => Number(match[1]) * 1000);
   return { p50Us: median(times), p99Us: percentile(times, 99) };
 }

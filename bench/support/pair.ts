@@ -4,7 +4,8 @@
  *      left  (client, mobile node)          right (server, home agent)
  *      eth0 198.51.100.1/24  ---- veth ---- eth0 198.51.100.2/24           (IPv4)
  *           2001:db8:f::1/64                     2001:db8:f::2/64          (IPv6)
- *                                           lo   203.0.113.193, 2001:db8:c::1   (behind every tunnel)
+ *                                           lo   203.0.113.193, 2001:db8:c::1   (behind every
+ *                               tunnel)
  */
 import { ipBatch, run, runSync } from '#lab/shell.ts';
 
@@ -54,16 +55,27 @@ export async function buildPair(options: PairOptions): Promise<Pair> {
     );
     const commands = ['link set lo up', 'link set eth0 up'];
     if (options.families.includes(4)) {
-      commands.push(`address add ${CABLE[`${own}4`]}/24 dev eth0`, `route add default via ${CABLE[`${other}4`]}`);
+      commands.push(
+        `address add ${CABLE[`${own}4`]}/24 dev eth0`,
+        `route add default via ${CABLE[`${other}4`]}`,
+      );
     }
     if (options.families.includes(6)) {
-      commands.push(`address add ${CABLE[`${own}6`]}/64 dev eth0 nodad`, `route add ::/0 via ${CABLE[`${other}6`]}`);
+      commands.push(
+        `address add ${CABLE[`${own}6`]}/64 dev eth0 nodad`,
+        `route add ::/0 via ${CABLE[`${other}6`]}`,
+      );
     }
     if (own === 'right')
-      commands.push(`address add ${CABLE.server4}/32 dev lo`, `address add ${CABLE.server6}/128 dev lo nodad`);
+      commands.push(
+        `address add ${CABLE.server4}/32 dev lo`,
+        `address add ${CABLE.server6}/128 dev lo nodad`,
+      );
     await ipBatch(commands, { namespace });
     if (!options.segmentationOffload) {
-      await run(['ethtool', '-K', 'eth0', ...OFFLOADS.flatMap((offload) => [offload, 'off'])], { namespace });
+      await run(['ethtool', '-K', 'eth0', ...OFFLOADS.flatMap((offload) => [offload, 'off'])], {
+        namespace,
+      });
     }
   }
   return pair;

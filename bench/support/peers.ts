@@ -1,6 +1,7 @@
 /**
- * What Sojourn is measured against, in the same run on the same cable: plain forwarding, the kernel's VXLAN, and the user-space tunnels of Debian
- * (wireguard-go, OpenVPN). Each returns the addresses between which the measurements run.
+ * What Sojourn is measured against, in the same run on the same cable: plain forwarding, the
+ * kernel's VXLAN, and the user-space tunnels of Debian (wireguard-go, OpenVPN). Each returns the
+ * addresses between which the measurements run.
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { attempt, Background, ipBatch, run, waitFor } from '#lab/shell.ts';
@@ -48,7 +49,9 @@ export async function vxlan(pair: Pair): Promise<Peer> {
   return peer('kernel VXLAN', '10.1.0.2');
 }
 
-/** Where the two ends of a user-space tunnel are: the left one roams when its address is not told. */
+/**
+ * Where the two ends of a user-space tunnel are: the left one roams when its address is not told.
+ */
 export interface Ends {
   readonly left4?: string;
   readonly right4: string;
@@ -64,15 +67,36 @@ interface WireguardEnd {
 
 const WIREGUARD_PORT = '51820';
 
-/** Debian's wireguard-go. With a left address each end knows the other, so either may begin; without, the left one keeps alive every second. */
-export async function wireguardGo(pair: Pair, directory: string, ends: Ends = CABLE): Promise<Peer> {
+/**
+ * Debian's wireguard-go. With a left address each end knows the other, so either may begin;
+ * without, the left one keeps alive every second.
+ */
+export async function wireguardGo(
+  pair: Pair,
+  directory: string,
+  ends: Ends = CABLE,
+): Promise<Peer> {
   mkdirSync('/run/wireguard', { recursive: true });
   const both: readonly WireguardEnd[] = [
-    { namespace: pair.left, device: 'wgl', inner: '10.2.0.1', remote: ends.right4, allowed: '10.2.0.2/32' },
-    { namespace: pair.right, device: 'wgr', inner: '10.2.0.2', remote: ends.left4, allowed: '10.2.0.1/32' },
+    {
+      namespace: pair.left,
+      device: 'wgl',
+      inner: '10.2.0.1',
+      remote: ends.right4,
+      allowed: '10.2.0.2/32',
+    },
+    {
+      namespace: pair.right,
+      device: 'wgr',
+      inner: '10.2.0.2',
+      remote: ends.left4,
+      allowed: '10.2.0.1/32',
+    },
   ];
   const keys = await Promise.all(both.map(async () => (await run(['wg', 'genkey'])).trim()));
-  const publics = await Promise.all(keys.map(async (key) => (await run(['wg', 'pubkey'], { input: key })).trim()));
+  const publics = await Promise.all(
+    keys.map(async (key) => (await run(['wg', 'pubkey'], { input: key })).trim()),
+  );
   const processes: Background[] = [];
   for (const [at, end] of both.entries()) {
     processes.push(await startWireguard(end, directory));
@@ -81,21 +105,31 @@ export async function wireguardGo(pair: Pair, directory: string, ends: Ends = CA
     const argv = ['wg', 'set', end.device, 'private-key', keyFile, 'listen-port', WIREGUARD_PORT];
     argv.push('peer', publics[1 - at] ?? '', 'allowed-ips', end.allowed);
     if (end.remote !== undefined) argv.push('endpoint', `${end.remote}:${WIREGUARD_PORT}`);
-    if (end.remote !== undefined && ends.left4 === undefined) argv.push('persistent-keepalive', '1');
+    if (end.remote !== undefined && ends.left4 === undefined)
+      argv.push('persistent-keepalive', '1');
     await run(argv, { namespace: end.namespace });
-    const commands = [`address add ${end.inner}/24 dev ${end.device}`, `link set ${end.device} mtu 1420 up`];
+    const commands = [
+      `address add ${end.inner}/24 dev ${end.device}`,
+      `link set ${end.device} mtu 1420 up`,
+    ];
     await ipBatch(commands, { namespace: end.namespace });
   }
-  if (ends.left4 === undefined) processes.push(followRoutes(pair.left, publics[1] ?? '', ends.right4, directory));
+  if (ends.left4 === undefined)
+    processes.push(followRoutes(pair.left, publics[1] ?? '', ends.right4, directory));
   await answers(pair.left, '10.2.0.2');
   return peer('wireguard-go', '10.2.0.2', processes);
 }
 
 /**
- * What a network manager's hook does for wireguard-go. Without it Debian's version goes on sending from the address that is gone: it forgets that one
- * on EINVAL only, and Linux says ENETUNREACH.
+ * What a network manager's hook does for wireguard-go. Without it Debian's version goes on sending
+ * from the address that is gone: it forgets that one on EINVAL only, and Linux says ENETUNREACH.
  */
-function followRoutes(namespace: string, otherKey: string, remote: string, directory: string): Background {
+function followRoutes(
+  namespace: string,
+  otherKey: string,
+  remote: string,
+  directory: string,
+): Background {
   const set = `wg set wgl peer ${otherKey} endpoint ${remote}:${WIREGUARD_PORT}`;
   const script = `ip -4 -oneline monitor route | while read -r line; do case "$line" in default*) ${set};; esac; done`;
   return new Background(['sh', '-c', script], { namespace, logFile: `${directory}/wgl.hook.log` });
@@ -110,25 +144,49 @@ async function answers(namespace: string, address: string): Promise<void> {
   });
 }
 
-async function startWireguard({ namespace, device }: WireguardEnd, directory: string): Promise<Background> {
+async function startWireguard(
+  { namespace, device }: WireguardEnd,
+  directory: string,
+): Promise<Background> {
   const process = new Background(['wireguard-go', '-f', device], {
     namespace,
     logFile: `${directory}/${device}.log`,
     environment: { WG_PROCESS_FOREGROUND: '1', LOG_LEVEL: 'error' },
   });
-  await waitFor(async () => (await run(['sh', '-c', 'wg show interfaces'], { namespace })).includes(device), {
-    timeoutMs: 5_000,
-    what: `wireguard-go's ${device}`,
-  });
+  await waitFor(
+    async () => (await run(['sh', '-c', 'wg show interfaces'], { namespace })).includes(device),
+    {
+      timeoutMs: 5_000,
+      what: `wireguard-go's ${device}`,
+    },
+  );
   return process;
 }
 
-/** Debian's OpenVPN, peer to peer with a static key; the right end follows the left one to any address (`--float`). */
+/**
+ * Debian's OpenVPN, peer to peer with a static key; the right end follows the left one to any
+ * address (`--float`).
+ */
 export async function openvpn(pair: Pair, directory: string, ends: Ends): Promise<Peer> {
   const key = `${directory}/openvpn.key`;
   await run(['openvpn', '--genkey', 'secret', key]);
-  const common = ['--proto', 'udp4', '--secret', key, '--cipher', 'AES-256-CBC', '--ping', '1', '--verb', '3'];
-  const start = async (namespace: string, device: string, more: readonly string[]): Promise<Background> => {
+  const common = [
+    '--proto',
+    'udp4',
+    '--secret',
+    key,
+    '--cipher',
+    'AES-256-CBC',
+    '--ping',
+    '1',
+    '--verb',
+    '3',
+  ];
+  const start = async (
+    namespace: string,
+    device: string,
+    more: readonly string[],
+  ): Promise<Background> => {
     const argv = ['openvpn', '--dev', device, '--dev-type', 'tun', ...common, ...more];
     const process = new Background(argv, { namespace, logFile: `${directory}/${device}.log` });
     await process.ready('link local');
@@ -145,7 +203,15 @@ export async function openvpn(pair: Pair, directory: string, ends: Ends): Promis
       '10.3.0.2',
       '10.3.0.1',
     ]),
-    await start(pair.left, 'ovl', ['--remote', ends.right4, '1194', '--nobind', '--ifconfig', '10.3.0.1', '10.3.0.2']),
+    await start(pair.left, 'ovl', [
+      '--remote',
+      ends.right4,
+      '1194',
+      '--nobind',
+      '--ifconfig',
+      '10.3.0.1',
+      '10.3.0.2',
+    ]),
   ];
   await answers(pair.left, '10.3.0.2');
   return peer('OpenVPN', '10.3.0.2', processes);

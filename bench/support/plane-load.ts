@@ -1,6 +1,7 @@
 /**
- * What the data plane's own tables cost, in a process of its own inside the lab (`node --expose-gc bench/support/plane-load.ts N`): a tunnel and two routes for
- * each of N mobile nodes. Prints the growth of the resident set for each, in octets.
+ * What the data plane's own tables cost, in a process of its own inside the lab (`node --expose-gc
+ * bench/support/plane-load.ts N`): a tunnel and two routes for each of N mobile nodes. Prints the
+ * growth of the resident set for each, in octets.
  */
 import { assert } from '#base/assert.ts';
 import { openPlane } from '#host/plane/plane.ts';

@@ -1,4 +1,7 @@
-/** The two probes of a handover measurement (native/tools/probe.cc) and what they saw. Times are CLOCK_MONOTONIC microseconds. */
+/**
+ * The two probes of a handover measurement (native/tools/probe.cc) and what they saw. Times are
+ * CLOCK_MONOTONIC microseconds.
+ */
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import type { Ground } from '#lab/daemons.ts';
 import type { Background } from '#lab/shell.ts';
@@ -44,7 +47,12 @@ export class Probe {
     this.#process = process;
   }
 
-  static async start(ground: Ground, own: ProbeEnd, peer: ProbeEnd, options: ProbeOptions): Promise<Probe> {
+  static async start(
+    ground: Ground,
+    own: ProbeEnd,
+    peer: ProbeEnd,
+    options: ProbeOptions,
+  ): Promise<Probe> {
     if (!existsSync(PROGRAM)) throw new Error(`${PROGRAM} is missing: make -C native/tools`);
     const argv = [PROGRAM, '--bind', own.address, '--port', String(PORT), '--peer', peer.address];
     argv.push('--peer-port', String(PORT), '--interval-us', String(options.intervalUs));
@@ -79,7 +87,8 @@ export class Probe {
   }
 
   #read(): void {
-    if (this.#process.finished !== undefined) throw new Error(`the probe ended: ${this.#process.output().slice(-500)}`);
+    if (this.#process.finished !== undefined)
+      throw new Error(`the probe ended: ${this.#process.output().slice(-500)}`);
     const file = openSync(this.#process.logFile, 'r');
     for (;;) {
       const count = readSync(file, this.#chunk, 0, this.#chunk.length, this.#offset);
@@ -96,7 +105,8 @@ export class Probe {
     const [time = '', what = '', first = '', second = ''] = line.split(' ');
     const atUs = Number(time);
     if (what === 'received') this.#received.push({ atUs, sentUs: Number(second) });
-    else if (what === 'address') this.#usable.push({ atUs, what, family: first.includes(':') ? 6 : 4 });
+    else if (what === 'address')
+      this.#usable.push({ atUs, what, family: first.includes(':') ? 6 : 4 });
     else if (what === 'route') this.#usable.push({ atUs, what, family: first === '6' ? 6 : 4 });
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A relay in a process of its own in a namespace (`node bench/support/relay-end.ts '{…}'`): a plane and its legs, without any protocol. Says "ready" and
- * goes on until it is told to end.
+ * A relay in a process of its own in a namespace (`node bench/support/relay-end.ts '{…}'`): a plane
+ * and its legs, without any protocol. Says "ready" and goes on until it is told to end.
  */
 import type { DesiredRelayLeg } from '#engine/contract.ts';
 import { openPlane } from '#host/plane/plane.ts';
@@ -14,7 +14,16 @@ export interface RelayEnd {
 
 function start({ device, threads, port, legs }: RelayEnd): void {
   const plane = openPlane({
-    ...{ device, side: 'home-agent', deviceMtu: 1400, udpPort: 0, sealedPort: port, threads, mark: 0, raw: false },
+    ...{
+      device,
+      side: 'home-agent',
+      deviceMtu: 1400,
+      udpPort: 0,
+      sealedPort: port,
+      threads,
+      mark: 0,
+      raw: false,
+    },
     ...{ linkDevices: [], holdMs: 0 },
   });
   for (const leg of legs) plane.relayLegSet(leg);

@@ -1,4 +1,7 @@
-/** What a benchmark prints: one table for people, or with `--json` one object with stable keys (docs/explain/performance.md names them). */
+/**
+ * What a benchmark prints: one table for people, or with `--json` one object with stable keys
+ * (docs/explain/performance.md names them).
+ */
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 
@@ -47,14 +50,22 @@ function cell(value: string | number | null | undefined): string {
 export function table(rows: readonly Row[]): string {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const body = rows.map((row) => columns.map((column) => cell(row[column])));
-  const widths = columns.map((column, at) => Math.max(column.length, ...body.map((line) => line[at]?.length ?? 0)));
+  const widths = columns.map((column, at) =>
+    Math.max(column.length, ...body.map((line) => line[at]?.length ?? 0)),
+  );
   const right = columns.map((column) => rows.every((row) => typeof row[column] !== 'string'));
   const line = (cells: readonly string[]): string =>
     cells
-      .map((text, at) => (right[at] ? text.padStart(widths[at] ?? 0) : text.padEnd(widths[at] ?? 0)))
+      .map((text, at) =>
+        right[at] ? text.padStart(widths[at] ?? 0) : text.padEnd(widths[at] ?? 0),
+      )
       .join('  ')
       .trimEnd();
-  return [line(columns), widths.map((width) => '-'.repeat(width)).join('  '), ...body.map(line)].join('\n');
+  return [
+    line(columns),
+    widths.map((width) => '-'.repeat(width)).join('  '),
+    ...body.map(line),
+  ].join('\n');
 }
 
 export function printReport(report: Report, asJson: boolean): void {
@@ -73,7 +84,8 @@ export function printReport(report: Report, asJson: boolean): void {
   );
   console.log(table(report.rows));
   console.log('');
-  for (const [name, value] of Object.entries(report.results)) console.log(`${name}: ${cell(value)}`);
+  for (const [name, value] of Object.entries(report.results))
+    console.log(`${name}: ${cell(value)}`);
 }
 
 export function median(values: readonly number[]): number {

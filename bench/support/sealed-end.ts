@@ -1,6 +1,7 @@
 /**
- * One end of a sealed tunnel, in a process of its own in a namespace (`node bench/support/sealed-end.ts '{…}'`): a plane, its keys, one tunnel and one inner
- * prefix, without any protocol. Says "ready" and goes on until it is told to end.
+ * One end of a sealed tunnel, in a process of its own in a namespace (`node
+ * bench/support/sealed-end.ts '{…}'`): a plane, its keys, one tunnel and one inner prefix, without
+ * any protocol. Says "ready" and goes on until it is told to end.
  */
 import { fromHex } from '#base/bytes.ts';
 import { type IpAddress, ipv4, parseIpAddress } from '#base/ip.ts';
@@ -41,9 +42,17 @@ function start(end: SealedEnd): void {
     linkDevices: [],
     holdMs: 0,
   });
-  const key = (text: string, spi: number): SealingKey => ({ spi, cipher: end.cipher, key: fromHex(text) });
+  const key = (text: string, spi: number): SealingKey => ({
+    spi,
+    cipher: end.cipher,
+    key: fromHex(text),
+  });
   const [own, other] = end.side === 'home-agent' ? [1, 2] : [2, 1];
-  plane.associationsSet({ tunnel: TUNNEL, send: key(end.sendKey, other), receive: [key(end.receiveKey, own)] });
+  plane.associationsSet({
+    tunnel: TUNNEL,
+    send: key(end.sendKey, other),
+    receive: [key(end.receiveKey, own)],
+  });
   const at = (text: string): IpAddress => {
     const address = parseIpAddress(text);
     if (address === undefined) throw new Error(`no address: ${text}`);

@@ -21,7 +21,11 @@ export class BenchGround implements Ground {
     this.#directory = directory;
   }
 
-  spawn(namespace: string, argv: readonly string[], options: Parameters<Ground['spawn']>[2]): Background {
+  spawn(
+    namespace: string,
+    argv: readonly string[],
+    options: Parameters<Ground['spawn']>[2],
+  ): Background {
     this.#count += 1;
     const logFile = `${this.#directory}/${options.logName ?? `process.${this.#count}`}.log`;
     return new Process(argv, { ...options, namespace, logFile });
@@ -35,7 +39,10 @@ export interface SojournOptions {
   readonly stateDirectory: string;
 }
 
-/** Home agent on the right, mobile node on the left, registered: over IPv4 in UDP, or over IPv6 in IPv6, by what the pair has. */
+/**
+ * Home agent on the right, mobile node on the left, registered: over IPv4 in UDP, or over IPv6 in
+ * IPv6, by what the pair has.
+ */
 export async function sojourn(
   pair: Pair,
   ground: Ground,
@@ -58,7 +65,13 @@ export async function sojourn(
       ipv4Addresses: [CABLE.right4],
       homePrefixes: ['2001:db8:200::/64'],
       ipv4HomePrefixes: ['203.0.113.0/25'],
-      mobileNodes: [{ security: SECURITY, homeAddresses: [HOME.address], ipv4HomeAddresses: [HOME.ipv4Address] }],
+      mobileNodes: [
+        {
+          security: SECURITY,
+          homeAddresses: [HOME.address],
+          ipv4HomeAddresses: [HOME.ipv4Address],
+        },
+      ],
     },
     `${options.label}-ha`,
   );

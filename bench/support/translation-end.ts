@@ -1,6 +1,7 @@
 /**
- * A translator without tunnels, in a process of its own in a namespace (`node bench/support/translation-end.ts '{…}'`): a plane that translates on its own device. Says
- * "ready" and goes on until it is told to end, then prints its counters.
+ * A translator without tunnels, in a process of its own in a namespace (`node
+ * bench/support/translation-end.ts '{…}'`): a plane that translates on its own device. Says "ready"
+ * and goes on until it is told to end, then prints its counters.
  */
 import type { DesiredTranslation } from '#engine/contract.ts';
 import { openPlane } from '#host/plane/plane.ts';

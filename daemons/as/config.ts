@@ -1,4 +1,7 @@
-/** Configuration of the account server: YAML → `AccountServerConfiguration` and the settings of the process. */
+/**
+ * Configuration of the account server: YAML → `AccountServerConfiguration` and the settings of the
+ * process.
+ */
 import { hostname } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
@@ -22,7 +25,11 @@ import {
   type Report,
   soundEntries,
 } from '#daemon/configuration/config-fields.ts';
-import { checkSystemPrefix, coordinatorSection, domainField } from '#daemon/configuration/ntmobile-fields.ts';
+import {
+  checkSystemPrefix,
+  coordinatorSection,
+  domainField,
+} from '#daemon/configuration/ntmobile-fields.ts';
 import { type ServiceSettings, serviceSection } from '#daemon/daemon-settings.ts';
 
 export interface AccountServerSettings {
@@ -39,12 +46,16 @@ export type CertificateSource =
   | { readonly names: readonly string[] };
 
 const DAY_SECONDS = 86_400;
-/** OWASP's parameters of 32 MiB; three of the same together are as dear to guess as one of 128 MiB. */
+/**
+ * OWASP's parameters of 32 MiB; three of the same together are as dear to guess as one of 128 MiB.
+ */
 const BLOCK_SIZE = 8;
 const PARALLELIZATION = 3;
 
 const seconds = (minimum: number, maximum: number, otherwise: number, description: string) =>
-  integerField(minimum, maximum).default(otherwise).meta({ description, unit: 'seconds', reloadable: true });
+  integerField(minimum, maximum)
+    .default(otherwise)
+    .meta({ description, unit: 'seconds', reloadable: true });
 
 function rateSection(perMinute: number, burst: number, description: string) {
   return z
@@ -52,7 +63,9 @@ function rateSection(perMinute: number, burst: number, description: string) {
       perMinute: integerField(1, 100_000)
         .default(perMinute)
         .meta({ description: 'how many are taken in the long run', unit: 'per minute' }),
-      burst: integerField(1, 100_000).default(burst).meta({ description: 'how many are taken at once' }),
+      burst: integerField(1, 100_000)
+        .default(burst)
+        .meta({ description: 'how many are taken at once' }),
     })
     .prefault({})
     .meta({ description });
@@ -61,7 +74,10 @@ function rateSection(perMinute: number, burst: number, description: string) {
 const nameField = () =>
   z
     .string()
-    .refine((text) => isHostName(text) || parseIpAddress(text) !== undefined, 'must be a host name or an IP address')
+    .refine(
+      (text) => isHostName(text) || parseIpAddress(text) !== undefined,
+      'must be a host name or an IP address',
+    )
     .meta({ kind: 'name' });
 
 function certificateSection(context: ConfigurationContext) {
@@ -82,7 +98,8 @@ function certificateSection(context: ConfigurationContext) {
         .transform(file)
         .optional()
         .meta({
-          description: 'PEM file of its private key, not readable by every user; given together with certificateFile',
+          description:
+            'PEM file of its private key, not readable by every user; given together with certificateFile',
           ...{ kind: 'file', sample: '/etc/sojourn/as.key' },
         }),
       names: z
@@ -90,7 +107,8 @@ function certificateSection(context: ConfigurationContext) {
         .min(1)
         .optional()
         .meta({
-          description: 'names in a certificate that the daemon makes for itself; the name of this host unless given',
+          description:
+            'names in a certificate that the daemon makes for itself; the name of this host unless given',
           details: 'Nodes know that certificate by its fingerprint: sojourn as fingerprint.',
           sample: ['as.example.net'],
         }),
@@ -98,7 +116,8 @@ function certificateSection(context: ConfigurationContext) {
     .prefault({})
     .superRefine(crossCheck(checkCertificate), EVEN_WHEN_FAULTY)
     .transform(({ certificateFile, keyFile, names }): CertificateSource => {
-      if (certificateFile !== undefined && keyFile !== undefined) return { certificateFile, keyFile };
+      if (certificateFile !== undefined && keyFile !== undefined)
+        return { certificateFile, keyFile };
       return { names: names ?? [hostname()] };
     })
     .meta({
@@ -114,17 +133,24 @@ interface CertificateParts {
   readonly names?: readonly (string | undefined)[] | undefined;
 }
 
-function checkCertificate({ certificateFile, keyFile, names }: CertificateParts, report: Report): void {
+function checkCertificate(
+  { certificateFile, keyFile, names }: CertificateParts,
+  report: Report,
+): void {
   if (certificateFile === undefined && keyFile === undefined) return;
-  if (names !== undefined) report('the certificate in certificateFile has its own names', 'remove names', ['names']);
-  if (certificateFile === undefined) report('keyFile without certificateFile', 'give both, or neither', ['keyFile']);
+  if (names !== undefined)
+    report('the certificate in certificateFile has its own names', 'remove names', ['names']);
+  if (certificateFile === undefined)
+    report('keyFile without certificateFile', 'give both, or neither', ['keyFile']);
   else if (keyFile === undefined)
     report('certificateFile without keyFile', 'give both, or neither', ['certificateFile']);
   else {
     try {
       readCertificate(certificateFile, keyFile);
     } catch (thrown) {
-      report(thrown instanceof Error ? thrown.message : String(thrown), 'check both files', ['certificateFile']);
+      report(thrown instanceof Error ? thrown.message : String(thrown), 'check both files', [
+        'certificateFile',
+      ]);
     }
   }
 }
@@ -135,22 +161,23 @@ export function accountServerSchema(context: ConfigurationContext) {
     .strictObject({
       zone: domainField().meta({
         description: 'domain of the names of nodes',
-        details: 'The first device of alice is alice.nodes.example unless her account says otherwise.',
+        details:
+          'The first device of alice is alice.nodes.example unless her account says otherwise.',
       }),
       systemPrefix: ipv6PrefixField().meta({
         description: 'prefix of all virtual IPv6 addresses, a /48 of fd00::/8',
         details: 'Make one for yourself (RFC 4193): 40 random bits behind fd.',
       }),
-      nodeIpv4Prefix: ipv4PrefixField()
-        .prefault('198.18.0.0/16')
-        .meta({ description: 'virtual IPv4 addresses of nodes, one for each device; at least a /24' }),
+      nodeIpv4Prefix: ipv4PrefixField().prefault('198.18.0.0/16').meta({
+        description: 'virtual IPv4 addresses of nodes, one for each device; at least a /24',
+      }),
       directionCoordinators: z
         .array(coordinatorSection())
         .min(1)
         .meta({ description: 'what nodes are told of direction coordinators', reloadable: true }),
-      address: ipField()
-        .prefault('::')
-        .meta({ description: 'address to listen on for HTTPS; "::" is every address of both families' }),
+      address: ipField().prefault('::').meta({
+        description: 'address to listen on for HTTPS; "::" is every address of both families',
+      }),
       port: integerField(1, 65_535).default(4501).meta({ description: 'TCP port of HTTPS' }),
       certificate: certificateSection(context),
       credentialSeconds: seconds(
@@ -177,16 +204,23 @@ export function accountServerSchema(context: ConfigurationContext) {
       hashing: z
         .strictObject({
           costLog2: integerField(12, 22).default(15).meta({
-            description: "two to the power of this is scrypt's N; 15 takes 32 MiB for each password (r 8, p 3)",
+            description:
+              "two to the power of this is scrypt's N; 15 takes 32 MiB for each password (r 8, p 3)",
           }),
-          concurrency: integerField(1, 64).default(2).meta({ description: 'passwords checked at a time' }),
+          concurrency: integerField(1, 64)
+            .default(2)
+            .meta({ description: 'passwords checked at a time' }),
         })
         .prefault({})
         .meta({ description: 'how passwords are kept and checked', reloadable: true }),
       limits: z
         .strictObject({
           source: rateSection(60, 30, 'requests of one address, or of one /64 of IPv6'),
-          account: rateSection(6, 10, 'passwords tried for one account, and as many credentials given to it'),
+          account: rateSection(
+            6,
+            10,
+            'passwords tried for one account, and as many credentials given to it',
+          ),
         })
         .prefault({})
         .meta({ description: 'how much strangers may ask', reloadable: true }),
@@ -200,7 +234,9 @@ export function accountServerSchema(context: ConfigurationContext) {
 interface WholeParts {
   readonly systemPrefix?: Prefix | undefined;
   readonly nodeIpv4Prefix?: Prefix | undefined;
-  readonly directionCoordinators?: readonly ({ readonly publicKey?: Uint8Array | undefined } | undefined)[] | undefined;
+  readonly directionCoordinators?:
+    | readonly ({ readonly publicKey?: Uint8Array | undefined } | undefined)[]
+    | undefined;
   readonly credentialSeconds?: number | undefined;
   readonly renewalSeconds?: number | undefined;
 }
@@ -211,14 +247,21 @@ function checkWhole(fields: WholeParts, report: Report): void {
   if (nodeIpv4Prefix !== undefined && nodeIpv4Prefix.length > 24) {
     report('holds fewer than 254 addresses', 'use a /24 or larger', ['nodeIpv4Prefix']);
   }
-  if (credentialSeconds !== undefined && renewalSeconds !== undefined && renewalSeconds < credentialSeconds) {
-    report('shorter than credentialSeconds', 'a device renews when its credential nears its end', ['renewalSeconds']);
+  if (
+    credentialSeconds !== undefined &&
+    renewalSeconds !== undefined &&
+    renewalSeconds < credentialSeconds
+  ) {
+    report('shorter than credentialSeconds', 'a device renews when its credential nears its end', [
+      'renewalSeconds',
+    ]);
   }
   const seen = new Set<string>();
   for (const [at, { publicKey }] of soundEntries(fields.directionCoordinators)) {
     if (publicKey === undefined) continue;
     const where = ['directionCoordinators', at, 'publicKey'];
-    if (seen.has(hex(publicKey))) report('is given twice', 'each direction coordinator has its own', where);
+    if (seen.has(hex(publicKey)))
+      report('is given twice', 'each direction coordinator has its own', where);
     seen.add(hex(publicKey));
   }
 }
@@ -245,5 +288,11 @@ function settingsOf(fields: Fields): AccountServerSettings {
   const { daemon, address, port, certificate, hashing, ...rest } = fields;
   const { costLog2, concurrency } = hashing;
   const cost = { costLog2, blockSize: BLOCK_SIZE, parallelization: PARALLELIZATION };
-  return { daemon, address, port, certificate, server: { ...rest, hashing: { cost, concurrency } } };
+  return {
+    daemon,
+    address,
+    port,
+    certificate,
+    server: { ...rest, hashing: { cost, concurrency } },
+  };
 }

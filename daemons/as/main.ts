@@ -1,4 +1,7 @@
-/** The account server daemon: puts its store, its keys, its certificate and its face together. Nothing is decided here. */
+/**
+ * The account server daemon: puts its store, its keys, its certificate and its face together.
+ * Nothing is decided here.
+ */
 import { existsSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import { AccountDatabase } from '#account-server/account-database.ts';
@@ -47,7 +50,10 @@ function describe({ fingerprint, selfSigned, subject, notAfterWallMs }: Certific
   return { fingerprint, selfSigned, subject, notAfter: new Date(notAfterWallMs).toISOString() };
 }
 
-async function start(settings: AccountServerSettings, house: House): Promise<RunningDaemon<AccountServerSettings>> {
+async function start(
+  settings: AccountServerSettings,
+  house: House,
+): Promise<RunningDaemon<AccountServerSettings>> {
   const { daemon, server: configuration, address, port } = settings;
   const { events, log, control } = house;
   await using made = new AsyncDisposableStack();
@@ -59,7 +65,14 @@ async function start(settings: AccountServerSettings, house: House): Promise<Run
   const authorities = new Authorities(database, files, Math.floor(clock.wall() / 1000));
   let inForce = settings;
   let certificate = await certificateOf(inForce, stateFile('.tls.pem'), clock.wall());
-  const service = new AccountService({ configuration, database, authorities, exchange, clock, events });
+  const service = new AccountService({
+    configuration,
+    database,
+    authorities,
+    exchange,
+    clock,
+    events,
+  });
   const face = made.adopt(
     new HttpsFace({
       ...{ service, authorities, configuration, publicKey: exchange.publicKey, certificate, clock },
@@ -73,12 +86,23 @@ async function start(settings: AccountServerSettings, house: House): Promise<Run
     certificate = read;
     log.info('certificate-read', describe(certificate));
   };
-  const administration = new Administration({ configuration, database, authorities, service, clock, events });
+  const administration = new Administration({
+    configuration,
+    database,
+    authorities,
+    service,
+    clock,
+    events,
+  });
   administration.serve(control, {
     status: () => ({
       ...{ role: 'account-server', address, port, zone: configuration.zone },
       systemPrefix: formatPrefix(configuration.systemPrefix),
-      ...{ publicKey: base64(exchange.publicKey), certificate: describe(certificate), ...administration.summary() },
+      ...{
+        publicKey: base64(exchange.publicKey),
+        certificate: describe(certificate),
+        ...administration.summary(),
+      },
     }),
     fingerprint: () => describe(certificate),
     'certificate-reload': async () => {
@@ -110,8 +134,10 @@ async function start(settings: AccountServerSettings, house: House): Promise<Run
 
 await runDaemon<AccountServerSettings>(sendToNotifySocket, {
   role: 'as',
-  description: 'Account server of Sojourn (NTMobile): accounts, devices, and the credentials that it signs.',
-  permissions: 'let the user it runs as write its state directory and /run/sojourn, or set other ones',
+  description:
+    'Account server of Sojourn (NTMobile): accounts, devices, and the credentials that it signs.',
+  permissions:
+    'let the user it runs as write its state directory and /run/sojourn, or set other ones',
   load: (file) => loadConfiguration(file, accountServerSchema),
   hasMessages: false,
   cautions: () => [],

@@ -1,4 +1,7 @@
-/** Configuration of the direction coordinator: YAML → what its engine and its name server are told, and the settings of the process. */
+/**
+ * Configuration of the direction coordinator: YAML → what its engine and its name server are told,
+ * and the settings of the process.
+ */
 import { z } from 'zod';
 import type { IpAddress, Prefix } from '#base/ip.ts';
 import {
@@ -10,7 +13,11 @@ import {
   ipv6PrefixField,
   type Report,
 } from '#daemon/configuration/config-fields.ts';
-import { checkSystemPrefix, domainField, publicKeyField } from '#daemon/configuration/ntmobile-fields.ts';
+import {
+  checkSystemPrefix,
+  domainField,
+  publicKeyField,
+} from '#daemon/configuration/ntmobile-fields.ts';
 import { type ServiceSettings, serviceSection } from '#daemon/daemon-settings.ts';
 import type { DirectionCoordinatorConfiguration } from '#engine/ntmobile/coordinator/configuration.ts';
 
@@ -25,7 +32,11 @@ export interface DirectionCoordinatorSettings {
   readonly addresses: readonly IpAddress[];
   readonly port: number;
   readonly secondPort: number;
-  readonly nameServer: { readonly port: number; readonly names: readonly string[]; readonly timeToLiveSeconds: number };
+  readonly nameServer: {
+    readonly port: number;
+    readonly names: readonly string[];
+    readonly timeToLiveSeconds: number;
+  };
 }
 
 /** Schema of `dc.yaml`. */
@@ -33,8 +44,13 @@ export function directionCoordinatorSchema() {
   return z
     .strictObject({
       zone: domainField().meta({ description: 'domain of the names of nodes' }),
-      addresses: z.array(ipField()).min(1).meta({ description: 'addresses at which nodes, relays and resolvers ask' }),
-      port: integerField(1, 65_535).default(7890).meta({ description: 'UDP port for nodes and relays' }),
+      addresses: z
+        .array(ipField())
+        .min(1)
+        .meta({ description: 'addresses at which nodes, relays and resolvers ask' }),
+      port: integerField(1, 65_535)
+        .default(7890)
+        .meta({ description: 'UDP port for nodes and relays' }),
       secondPort: integerField(1, 65_535)
         .default(7891)
         .meta({ description: 'UDP port by which nodes find out what their NAT does' }),
@@ -50,19 +66,26 @@ export function directionCoordinatorSchema() {
           description: 'public keys of relays that may register; none unless given',
           sample: ['base64:YkfJ9/2oxxYYVJkFYFJsW4FkVUPyNCHBmVYVWEGLdAE='],
         }),
-      systemPrefix: ipv6PrefixField().meta({ description: 'prefix of all virtual IPv6 addresses, a /48 of fd00::/8' }),
-      generalIpv4Prefix: ipv4PrefixField()
-        .prefault('198.19.0.0/16')
-        .meta({ description: 'virtual IPv4 addresses of servers that know nothing of NTMobile; at least a /24' }),
-      maximumLifetimeSeconds: integerField(60, 86_400)
-        .default(600)
-        .meta({ reloadable: true, description: 'longest lifetime of a registration', unit: 'seconds' }),
+      systemPrefix: ipv6PrefixField().meta({
+        description: 'prefix of all virtual IPv6 addresses, a /48 of fd00::/8',
+      }),
+      generalIpv4Prefix: ipv4PrefixField().prefault('198.19.0.0/16').meta({
+        description:
+          'virtual IPv4 addresses of servers that know nothing of NTMobile; at least a /24',
+      }),
+      maximumLifetimeSeconds: integerField(60, 86_400).default(600).meta({
+        reloadable: true,
+        description: 'longest lifetime of a registration',
+        unit: 'seconds',
+      }),
       maximumRegistrations: integerField(1, 10_000_000)
         .default(100_000)
         .meta({ reloadable: true, description: 'most nodes registered at a time' }),
-      relayRateKilobits: integerField(1, 100_000_000)
-        .default(100_000)
-        .meta({ reloadable: true, description: 'rate of each leg of a path at a relay', unit: 'kilobits a second' }),
+      relayRateKilobits: integerField(1, 100_000_000).default(100_000).meta({
+        reloadable: true,
+        description: 'rate of each leg of a path at a relay',
+        unit: 'kilobits a second',
+      }),
       strangersPerSecond: integerField(1, 1_000_000).default(200).meta({
         reloadable: true,
         description: 'handshakes of strangers that are taken without a cookie',
@@ -79,9 +102,11 @@ export function directionCoordinatorSchema() {
               description: "names of the zone's servers; ns.<zone> unless given",
               sample: ['ns.nodes.example'],
             }),
-          timeToLiveSeconds: integerField(1, 86_400)
-            .default(60)
-            .meta({ reloadable: true, description: 'how long resolvers may keep an answer', unit: 'seconds' }),
+          timeToLiveSeconds: integerField(1, 86_400).default(60).meta({
+            reloadable: true,
+            description: 'how long resolvers may keep an answer',
+            unit: 'seconds',
+          }),
         })
         .prefault({})
         .meta({ description: 'the name server of the zone' }),
@@ -99,8 +124,12 @@ interface WholeParts {
   readonly generalIpv4Prefix?: Prefix | undefined;
 }
 
-function checkWhole({ port, secondPort, systemPrefix, generalIpv4Prefix }: WholeParts, report: Report): void {
-  if (port !== undefined && port === secondPort) report('the same as port', 'choose another', ['secondPort']);
+function checkWhole(
+  { port, secondPort, systemPrefix, generalIpv4Prefix }: WholeParts,
+  report: Report,
+): void {
+  if (port !== undefined && port === secondPort)
+    report('the same as port', 'choose another', ['secondPort']);
   checkSystemPrefix(systemPrefix, report);
   if (generalIpv4Prefix !== undefined && generalIpv4Prefix.length > 24) {
     report('holds fewer than 254 addresses', 'use a /24 or larger', ['generalIpv4Prefix']);
@@ -125,7 +154,8 @@ interface Fields {
 }
 
 function settingsOf(fields: Fields): DirectionCoordinatorSettings {
-  const { daemon, zone, addresses, port, secondPort, authorities, relays, nameServer, ...rest } = fields;
+  const { daemon, zone, addresses, port, secondPort, authorities, relays, nameServer, ...rest } =
+    fields;
   const names = nameServer.names.length > 0 ? nameServer.names : [`ns.${zone}`];
   return {
     ...{ daemon, addresses, port, secondPort, authorities },

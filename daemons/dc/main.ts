@@ -1,4 +1,7 @@
-/** The direction coordinator daemon: puts the engine, its sockets, its store and the name server together. Nothing is decided here. */
+/**
+ * The direction coordinator daemon: puts the engine, its sockets, its store and the name server
+ * together. Nothing is decided here.
+ */
 import { join } from 'node:path';
 import { hex } from '#base/bytes.ts';
 import { NO_KERNEL, planeWithoutTunnels } from '#composition/control-only.ts';
@@ -25,7 +28,9 @@ function ownKey({ stateDirectory, name }: Identity): KeyPair {
   return keyPairOf(secretOf(join(stateDirectory, `${name}.key`)));
 }
 
-/** The same judge as long as the authorities are: another one has every registration judged anew. */
+/**
+ * The same judge as long as the authorities are: another one has every registration judged anew.
+ */
 function judgesOf(): (authorities: readonly Uint8Array[]) => CredentialJudge {
   const judges = new Map<string, CredentialJudge>();
   return (authorities) => {
@@ -46,7 +51,9 @@ async function start(
   const stateFile = (name: string): string => join(daemon.stateDirectory, `${daemon.name}${name}`);
   const store = made.adopt(openSqliteStore(stateFile('.sqlite')), (it) => it.close());
   const own = ownKey(daemon);
-  const endpoints = [port, secondPort].flatMap((each) => addresses.map((address) => ({ address, port: each })));
+  const endpoints = [port, secondPort].flatMap((each) =>
+    addresses.map((address) => ({ address, port: each })),
+  );
   const sockets = made.use(await DatagramSockets.open(endpoints));
   const secret = secretOf(stateFile('.secret'));
   const secondEndpoints = addresses.map((address) => ({ address, port: secondPort }));
@@ -55,7 +62,10 @@ async function start(
     return { ...coordinator, own, secret, secondEndpoints, judgeCredential: judge(authorities) };
   };
   const engine = createDirectionCoordinator(configurationOf(settings), randomBytes);
-  const zoneOf = ({ coordinator, nameServer: { names, timeToLiveSeconds } }: DirectionCoordinatorSettings): Zone => {
+  const zoneOf = ({
+    coordinator,
+    nameServer: { names, timeToLiveSeconds },
+  }: DirectionCoordinatorSettings): Zone => {
     return {
       name: coordinator.zone,
       servers: names,
@@ -63,7 +73,9 @@ async function start(
       addressesOf: (name) => engine.addressesOf(name),
     };
   };
-  const names = made.use(await NameServer.open({ addresses, port: nameServer.port, zone: zoneOf(settings) }));
+  const names = made.use(
+    await NameServer.open({ addresses, port: nameServer.port, zone: zoneOf(settings) }),
+  );
   const driver = createDriver({
     ...{
       engine: watched(engine, house.messages),
@@ -72,7 +84,12 @@ async function start(
       kernel: NO_KERNEL,
       store,
     },
-    ...{ events: house.events, control: house.control, network: false, onFatal: (error) => house.fatal(error) },
+    ...{
+      events: house.events,
+      control: house.control,
+      network: false,
+      onFatal: (error) => house.fatal(error),
+    },
   });
   driver.start();
   // From here on the driver closes what was opened.
@@ -92,7 +109,8 @@ async function start(
 
 await runDaemon<DirectionCoordinatorSettings>(sendToNotifySocket, {
   role: 'dc',
-  description: 'Direction coordinator of Sojourn (NTMobile): registrations, directions, names of nodes.',
+  description:
+    'Direction coordinator of Sojourn (NTMobile): registrations, directions, names of nodes.',
   load: (file) => loadConfiguration(file, directionCoordinatorSchema),
   cautions: () => [],
   publicKey: (identity) => `hex:${hex(ownKey(identity).publicKey)}`,

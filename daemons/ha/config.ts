@@ -1,4 +1,6 @@
-/** Configuration of the home agent: YAML → `HomeAgentConfiguration` and the settings of the process. */
+/**
+ * Configuration of the home agent: YAML → `HomeAgentConfiguration` and the settings of the process.
+ */
 import { z } from 'zod';
 import { hex } from '#base/bytes.ts';
 import {
@@ -34,7 +36,10 @@ import {
   udpPortField,
 } from '#daemon/configuration/protocol-fields.ts';
 import { type DaemonSettings, daemonSection } from '#daemon/daemon-settings.ts';
-import type { AuthorizedMobileNode, HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
+import type {
+  AuthorizedMobileNode,
+  HomeAgentConfiguration,
+} from '#engine/mobile-ipv6/home-agent/configuration.ts';
 
 export interface HomeAgentSettings {
   readonly daemon: DaemonSettings;
@@ -46,9 +51,9 @@ const globalAddress = () => ipv6Field().refine(isGlobalUnicast, 'must be a globa
 function mobileNodeSection(context: ConfigurationContext) {
   const association = securityAssociationField(context);
   return z.strictObject({
-    identifier: identifierField()
-      .optional()
-      .meta({ description: 'network access identifier (RFC 4283); without one it is known by its addresses' }),
+    identifier: identifierField().optional().meta({
+      description: 'network access identifier (RFC 4283); without one it is known by its addresses',
+    }),
     security: z
       .union([association, z.array(association).min(1)])
       .optional()
@@ -60,21 +65,30 @@ function mobileNodeSection(context: ConfigurationContext) {
     homeAddresses: z
       .array(globalAddress())
       .min(1)
-      .meta({ description: 'IPv6 home addresses that it may register', sample: ['2001:db8:1:100::10'] }),
+      .meta({
+        description: 'IPv6 home addresses that it may register',
+        sample: ['2001:db8:1:100::10'],
+      }),
     ipv4HomeAddresses: z
       .array(ipv4Field())
       .default([])
-      .meta({ description: 'fixed IPv4 home addresses of it; none unless given', sample: ['198.51.100.10'] }),
+      .meta({
+        description: 'fixed IPv4 home addresses of it; none unless given',
+        sample: ['198.51.100.10'],
+      }),
     mayUseIpv4Pool: z
       .boolean()
       .default(true)
       .meta({ description: 'it may take an address from ipv4Pool where it has no fixed one' }),
     mobileRouter: z.boolean().optional().meta({
-      description: 'it may register as a mobile router; unless given, it may when it has mobileNetworkPrefixes',
+      description:
+        'it may register as a mobile router; unless given, it may when it has mobileNetworkPrefixes',
       sample: false,
     }),
     mobileNetworkPrefixes: z
-      .array(prefixField().refine(({ address }) => isGlobalUnicast(address), 'must be a unicast prefix'))
+      .array(
+        prefixField().refine(({ address }) => isGlobalUnicast(address), 'must be a unicast prefix'),
+      )
       .default([])
       .meta({
         description: 'IPv6 and IPv4 prefixes of the networks behind it; none unless given',
@@ -96,20 +110,21 @@ function registrationShape() {
     }),
     refreshAdvice: z.number().min(0).max(1).default(0).meta({
       reloadable: true,
-      description: 'fraction of its lifetime after which a node is asked to refresh its registration; 0 never asks',
+      description:
+        'fraction of its lifetime after which a node is asked to refresh its registration; 0 never asks',
     }),
     natKeepaliveSeconds: natKeepaliveField().meta({
       reloadable: true,
       description: 'how often a node behind a NAT is told to refresh its mapping there',
     }),
-    acceptForcedUdp: z
-      .boolean()
-      .default(true)
-      .meta({ reloadable: true, description: 'grant UDP encapsulation to a node that asks for it where no NAT is' }),
-    forceUdp: z
-      .boolean()
-      .default(false)
-      .meta({ reloadable: true, description: 'tell every node on IPv4 to use UDP encapsulation, NAT or not' }),
+    acceptForcedUdp: z.boolean().default(true).meta({
+      reloadable: true,
+      description: 'grant UDP encapsulation to a node that asks for it where no NAT is',
+    }),
+    forceUdp: z.boolean().default(false).meta({
+      reloadable: true,
+      description: 'tell every node on IPv4 to use UDP encapsulation, NAT or not',
+    }),
     timestampWindowMs: integerField(3001, 3_600_000).default(7000).meta({
       unit: 'milliseconds',
       reloadable: true,
@@ -133,7 +148,8 @@ export function homeAgentSchema(context: ConfigurationContext) {
         .array(ipv4Field())
         .default([])
         .meta({
-          description: 'IPv4 addresses that serve nodes on IPv4 links by UDP; without any, only IPv6 links are served',
+          description:
+            'IPv4 addresses that serve nodes on IPv4 links by UDP; without any, only IPv6 links are served',
           sample: ['192.0.2.1'],
         }),
       udpPort: udpPortField(),
@@ -149,7 +165,8 @@ export function homeAgentSchema(context: ConfigurationContext) {
           sample: ['198.51.100.0/24'],
         }),
       ipv4Pool: ipv4PrefixField().optional().meta({
-        description: 'addresses for nodes that ask for an IPv4 home address and have no fixed one; none unless given',
+        description:
+          'addresses for nodes that ask for an IPv4 home address and have no fixed one; none unless given',
         sample: '198.51.100.128/25',
       }),
       homeLink: deviceField().optional().meta({
@@ -189,31 +206,50 @@ interface WholeParts {
   readonly mobileNodes?: List<Parts<MobileNodeFields>>;
 }
 
-/** What no single field shows: everything granted lies in the home networks, and nothing is granted twice. */
+/**
+ * What no single field shows: everything granted lies in the home networks, and nothing is granted
+ * twice.
+ */
 function checkWhole(fields: WholeParts, report: Report): void {
   const homePrefixes = soundList(fields.homePrefixes);
   const ipv4HomePrefixes = soundList(fields.ipv4HomePrefixes);
   const pool = fields.ipv4Pool;
   if (pool !== undefined && ipv4HomePrefixes?.some((home) => contains(home, pool)) === false) {
-    report(`${formatPrefix(pool)} is outside ipv4HomePrefixes`, 'add its network there', ['ipv4Pool']);
+    report(`${formatPrefix(pool)} is outside ipv4HomePrefixes`, 'add its network there', [
+      'ipv4Pool',
+    ]);
   }
   const granted = new Map<string, string>();
   const networks: Granted[] = [];
   for (const [, own] of soundEntries(fields.addresses)) granted.set(own, "this home agent's own");
   for (const [index, node] of soundEntries(fields.mobileNodes)) {
-    const say: Report = (message, remedy, path = []) => report(message, remedy, ['mobileNodes', index, ...path]);
+    const say: Report = (message, remedy, path = []) =>
+      report(message, remedy, ['mobileNodes', index, ...path]);
     if (!Object.hasOwn(node, 'security') && fields.security === 'required') {
-      say('has no security association', 'give security: { spi, keyFile }, or write "security: none" at the top');
+      say(
+        'has no security association',
+        'give security: { spi, keyFile }, or write "security: none" at the top',
+      );
     }
     checkAssociations(node, say);
     const ownPrefixes = soundList(node.mobileNetworkPrefixes);
     const served =
-      homePrefixes === undefined || ownPrefixes === undefined ? undefined : [...homePrefixes, ...ownPrefixes];
+      homePrefixes === undefined || ownPrefixes === undefined
+        ? undefined
+        : [...homePrefixes, ...ownPrefixes];
     checkHomeAddresses(node.homeAddresses, served, 'homePrefixes', granted, 'homeAddresses', say);
-    checkHomeAddresses(node.ipv4HomeAddresses, ipv4HomePrefixes, 'ipv4HomePrefixes', granted, 'ipv4HomeAddresses', say);
+    checkHomeAddresses(
+      node.ipv4HomeAddresses,
+      ipv4HomePrefixes,
+      'ipv4HomePrefixes',
+      granted,
+      'ipv4HomeAddresses',
+      say,
+    );
     if (node.identifier !== undefined) checkOnce(node.identifier, granted, say, ['identifier']);
     for (const [at, prefix] of soundEntries(node.mobileNetworkPrefixes)) {
-      const report: Granted['report'] = (message, remedy) => say(message, remedy, ['mobileNetworkPrefixes', at]);
+      const report: Granted['report'] = (message, remedy) =>
+        say(message, remedy, ['mobileNetworkPrefixes', at]);
       networks.push({ prefix, order: networks.length, report });
     }
   }
@@ -231,7 +267,8 @@ interface Granted {
 /** The home agent itself is in no mobile network, and none is wider than a home network. */
 function checkNetwork({ prefix, report }: Granted, { addresses, homePrefixes }: WholeParts): void {
   for (const [, own] of soundEntries(addresses)) {
-    if (prefixContains(prefix, own)) report(`${formatPrefix(prefix)} contains ${own}`, "this home agent's own address");
+    if (prefixContains(prefix, own))
+      report(`${formatPrefix(prefix)} contains ${own}`, "this home agent's own address");
   }
   for (const [, home] of soundEntries(homePrefixes)) {
     if (contains(prefix, home))
@@ -239,11 +276,16 @@ function checkNetwork({ prefix, report }: Granted, { addresses, homePrefixes }: 
   }
 }
 
-/** Each mobile network is granted once and as a whole. In order of addresses one that overlaps follows what it lies in: there may be thousands. */
+/**
+ * Each mobile network is granted once and as a whole. In order of addresses one that overlaps
+ * follows what it lies in: there may be thousands.
+ */
 function checkOverlaps(granted: readonly Granted[]): void {
   const key = ({ prefix }: Granted): string =>
     `${hex(octetsOf(prefix.address))} ${String(prefix.length).padStart(3, '0')}`;
-  const sorted = granted.map((one) => ({ ...one, key: key(one) })).sort((a, b) => (a.key < b.key ? -1 : 1));
+  const sorted = granted
+    .map((one) => ({ ...one, key: key(one) }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1));
   let around: Granted | undefined;
   for (const one of sorted) {
     if (around === undefined || !contains(around.prefix, one.prefix)) {
@@ -253,7 +295,10 @@ function checkOverlaps(granted: readonly Granted[]): void {
     const [first, second] = around.order < one.order ? [around, one] : [one, around];
     const what = formatPrefix(second.prefix);
     const other = formatPrefix(first.prefix);
-    second.report(what === other ? `${what} is already granted above` : `${what} overlaps ${other}`, 'grant it once');
+    second.report(
+      what === other ? `${what} is already granted above` : `${what} overlaps ${other}`,
+      'grant it once',
+    );
   }
 }
 
@@ -267,10 +312,11 @@ function checkHomeAddresses(
 ): void {
   for (const [at, address] of soundEntries(addresses)) {
     if (prefixes?.some((prefix) => prefixContains(prefix, address)) === false) {
-      report(`${address} is outside ${prefixesKey}`, `one of: ${prefixes.map(formatPrefix).join(', ') || 'none'}`, [
-        key,
-        at,
-      ]);
+      report(
+        `${address} is outside ${prefixesKey}`,
+        `one of: ${prefixes.map(formatPrefix).join(', ') || 'none'}`,
+        [key, at],
+      );
     }
     checkOnce(address, granted, report, [key, at]);
   }
@@ -291,7 +337,8 @@ function checkAssociations(node: Parts<MobileNodeFields>, report: Report): void 
   const seen = new Set<number>();
   for (const [, { spi }] of soundEntries<Parts<SecurityAssociation>>(associationsOf(node))) {
     if (spi === undefined) continue;
-    if (seen.has(spi)) report(`SPI ${spi} is given twice`, 'give each association its own', ['security']);
+    if (seen.has(spi))
+      report(`SPI ${spi} is given twice`, 'give each association its own', ['security']);
     seen.add(spi);
   }
 }
@@ -328,8 +375,14 @@ function settingsOf(fields: FieldsOfSchema): HomeAgentSettings {
   };
 }
 
-/** What the object schema gives; the parts that `HomeAgentConfiguration` has under the same name come from there. */
-type FieldsOfSchema = Omit<HomeAgentConfiguration, 'insecure' | 'mobileNodes' | 'ipv4Pool' | 'homeLink' | 'hearing'> & {
+/**
+ * What the object schema gives; the parts that `HomeAgentConfiguration` has under the same name
+ * come from there.
+ */
+type FieldsOfSchema = Omit<
+  HomeAgentConfiguration,
+  'insecure' | 'mobileNodes' | 'ipv4Pool' | 'homeLink' | 'hearing'
+> & {
   readonly daemon: DaemonSettings;
   readonly security: 'required' | 'none';
   readonly mobileNodes: readonly MobileNodeFields[];

@@ -1,4 +1,7 @@
-/** The home agent daemon: puts the engine, its driver and the host together. Nothing is decided here. */
+/**
+ * The home agent daemon: puts the engine, its driver and the host together. Nothing is decided
+ * here.
+ */
 import { join } from 'node:path';
 import { cleanUp, openOwnKernel } from '#composition/own-kernel.ts';
 import { loadConfiguration } from '#daemon/configuration/config.ts';
@@ -27,7 +30,10 @@ async function start(
   // Before anything is open that could be kept waiting.
   rehearse({ homeAgent: createHomeAgent, mobileNode: createMobileNode });
   await using made = new AsyncDisposableStack();
-  const store = made.adopt(openSqliteStore(join(daemon.stateDirectory, `${daemon.name}.sqlite`)), (it) => it.close());
+  const store = made.adopt(
+    openSqliteStore(join(daemon.stateDirectory, `${daemon.name}.sqlite`)),
+    (it) => it.close(),
+  );
   const plane = made.adopt(
     openPlane({
       device: daemon.device,
@@ -43,7 +49,8 @@ async function start(
     (it) => it.close(),
   );
   const addresses = [...homeAgent.addresses, ...homeAgent.ipv4Addresses];
-  // Mobility Headers to others (HoTI to a correspondent, say) are data that the home agent forwards.
+  // Mobility Headers to others (HoTI to a correspondent, say) are data that the home agent
+  // forwards.
   plane.setLocalAddresses(addresses);
   const kernel = made.adopt(openOwnKernel(ROLE, daemon, clock), (it) => it.close());
   // What a killed run turned on says nothing of the host.
@@ -75,7 +82,9 @@ async function start(
   made.move();
   return {
     reconfigure: (fresh) =>
-      driver.reconfigure((now, out) => engine.reconfigure(now, { ...fresh.homeAgent, ...found }, out)),
+      driver.reconfigure((now, out) =>
+        engine.reconfigure(now, { ...fresh.homeAgent, ...found }, out),
+      ),
     async stop() {
       const failures = driver.stop();
       await filter?.close();

@@ -1,6 +1,15 @@
-/** Configuration of the mobile node: YAML → `MobileNodeConfiguration` and the settings of the process. */
+/**
+ * Configuration of the mobile node: YAML → `MobileNodeConfiguration` and the settings of the
+ * process.
+ */
 import { z } from 'zod';
-import { checkHome, checkHomes, homeOf, homeShape, mobileShape } from '#composition/mobile-settings.ts';
+import {
+  checkHome,
+  checkHomes,
+  homeOf,
+  homeShape,
+  mobileShape,
+} from '#composition/mobile-settings.ts';
 import { type NtmobileSettings, ntmobileSection } from '#composition/ntmobile-settings.ts';
 import type { ConfigurationContext } from '#daemon/configuration/config.ts';
 import { crossCheck, EVEN_WHEN_FAULTY, type Report } from '#daemon/configuration/config-fields.ts';
@@ -22,13 +31,23 @@ export function mobileNodeSchema(context: ConfigurationContext) {
     .transform(homeOf);
   return z
     .strictObject({
-      homes: z.array(home).max(16).default([]).meta({ description: 'Mobile IPv6: one entry for each home agent' }),
+      homes: z
+        .array(home)
+        .max(16)
+        .default([])
+        .meta({ description: 'Mobile IPv6: one entry for each home agent' }),
       ntmobile: ntmobileSection(context).optional(),
       ...mobileShape('mn'),
     })
     .superRefine(crossCheck(checkHomes), EVEN_WHEN_FAULTY)
     .superRefine(crossCheck(checkPurpose), EVEN_WHEN_FAULTY)
-    .transform(({ daemon, ntmobile, ...mobileNode }): MobileNodeSettings => ({ daemon, mobileNode, ntmobile }))
+    .transform(
+      ({ daemon, ntmobile, ...mobileNode }): MobileNodeSettings => ({
+        daemon,
+        mobileNode,
+        ntmobile,
+      }),
+    )
     .meta({ description: 'mobile node (RFC 6275, RFC 5555; NTMobile)' });
 }
 
@@ -40,5 +59,8 @@ interface Purposes {
 /** A node that has nothing to do is a slip. */
 function checkPurpose(parts: Purposes, report: Report): void {
   if (parts.homes?.length !== 0 || Object.hasOwn(parts, 'ntmobile')) return;
-  report('neither homes nor ntmobile is given', 'homes: for Mobile IPv6, ntmobile: for NTMobile, or both');
+  report(
+    'neither homes nor ntmobile is given',
+    'homes: for Mobile IPv6, ntmobile: for NTMobile, or both',
+  );
 }

@@ -18,7 +18,8 @@ function start(
   { daemon, mobileNode, ntmobile }: MobileNodeSettings,
   house: House,
 ): Promise<RunningDaemon<MobileNodeSettings>> {
-  const engine = mobileNode.homes.length === 0 ? undefined : createMobileNode(mobileNode, randomBytes);
+  const engine =
+    mobileNode.homes.length === 0 ? undefined : createMobileNode(mobileNode, randomBytes);
   return startMobile(
     { role: ROLE, daemon, node: mobileNode, engine, ntmobile },
     house,

@@ -1,4 +1,7 @@
-/** Configuration of the mobile router: YAML → `MobileRouterConfiguration` and the settings of the process. */
+/**
+ * Configuration of the mobile router: YAML → `MobileRouterConfiguration` and the settings of the
+ * process.
+ */
 import { z } from 'zod';
 import {
   familyOf,
@@ -46,14 +49,20 @@ export interface MobileRouterSettings {
 
 const MODES = ['explicit', 'implicit'] as const satisfies readonly RegistrationMode[];
 
-type RouterHomeFields = HomeFields & Pick<RouterHome, 'mobileNetworkPrefixes' | 'registrationModes'>;
+type RouterHomeFields = HomeFields &
+  Pick<RouterHome, 'mobileNetworkPrefixes' | 'registrationModes'>;
 
 function routerHomeSection(context: ConfigurationContext) {
   return z
     .strictObject({
       ...homeShape(context),
       mobileNetworkPrefixes: z
-        .array(prefixField().refine(({ address }) => isGlobalUnicast(address), 'must be a unicast prefix'))
+        .array(
+          prefixField().refine(
+            ({ address }) => isGlobalUnicast(address),
+            'must be a unicast prefix',
+          ),
+        )
         .min(1)
         .max(32)
         .meta({
@@ -94,14 +103,18 @@ function checkRouterHome(home: Parts<RouterHomeFields>, report: Report): void {
     one === undefined || one === 'none' || one === 'dynamic' ? [] : [one],
   );
   for (const [at, prefix] of soundEntries(home.mobileNetworkPrefixes)) {
-    const say = (message: string, remedy: string): void => report(message, remedy, ['mobileNetworkPrefixes', at]);
+    const say = (message: string, remedy: string): void =>
+      report(message, remedy, ['mobileNetworkPrefixes', at]);
     for (const address of named) {
       if (prefixContains(prefix, address))
         say(`contains the home agent's address ${address}`, 'it would lead into the tunnel');
     }
     if (home.virtualHomeNetwork !== false) continue;
     for (const address of fixed.filter((one) => prefixContains(prefix, one))) {
-      say(`contains the home address ${address}`, 'set virtualHomeNetwork: true, or take an address of the home link');
+      say(
+        `contains the home address ${address}`,
+        'set virtualHomeNetwork: true, or take an address of the home link',
+      );
     }
   }
 }
@@ -113,15 +126,22 @@ function interfaceAddressField() {
     .transform((text, context): MobileNetwork['addresses'][number] => {
       const address = parseIpAddress(text.split('/')[0] ?? '');
       const prefix = text.includes('/') ? parsePrefix(text) : undefined;
-      if (address !== undefined && prefix !== undefined) return { address, prefixLength: prefix.length };
-      reporter(context)(`"${text}" is not an address with prefix length`, 'for example 2001:db8:500::1/64');
+      if (address !== undefined && prefix !== undefined)
+        return { address, prefixLength: prefix.length };
+      reporter(context)(
+        `"${text}" is not an address with prefix length`,
+        'for example 2001:db8:500::1/64',
+      );
       return z.NEVER;
     })
     .meta({ kind: 'address/length' });
 }
 
 const networkSection = z.strictObject({
-  device: deviceField().meta({ description: 'interface of a network behind this router', sample: 'lan0' }),
+  device: deviceField().meta({
+    description: 'interface of a network behind this router',
+    sample: 'lan0',
+  }),
   addresses: z
     .array(interfaceAddressField())
     .default([])
@@ -135,13 +155,18 @@ const networkSection = z.strictObject({
 export function mobileRouterSchema(context: ConfigurationContext) {
   return z
     .strictObject({
-      homes: z.array(routerHomeSection(context)).min(1).max(16).meta({ description: 'one entry for each home agent' }),
+      homes: z
+        .array(routerHomeSection(context))
+        .min(1)
+        .max(16)
+        .meta({ description: 'one entry for each home agent' }),
       mobileNetworks: z
         .array(networkSection)
         .min(1)
         .max(64)
         .meta({
-          description: "interfaces of the networks behind this router, and the router's addresses there",
+          description:
+            "interfaces of the networks behind this router, and the router's addresses there",
           details:
             'The addresses are set and removed with the registration, so that radvd advertises what can be used (see radvd.conf and ' +
             'dnsmasq.conf beside the examples). These interfaces never lead out.',
@@ -161,9 +186,14 @@ interface RouterParts {
 
 function checkRouter(router: RouterParts, report: Report): void {
   checkHomes(router, report);
-  const homes = soundList(router.homes)?.map(({ mobileNetworkPrefixes }) => soundList(mobileNetworkPrefixes));
+  const homes = soundList(router.homes)?.map(({ mobileNetworkPrefixes }) =>
+    soundList(mobileNetworkPrefixes),
+  );
   checkPrefixes(router, report);
-  const prefixes = homes === undefined || homes.includes(undefined) ? undefined : homes.flatMap((list) => list ?? []);
+  const prefixes =
+    homes === undefined || homes.includes(undefined)
+      ? undefined
+      : homes.flatMap((list) => list ?? []);
   const seen = new Set<string>();
   for (const [index, { device, addresses }] of soundEntries(router.mobileNetworks)) {
     const path = ['mobileNetworks', index] as const;
@@ -178,11 +208,11 @@ function checkRouter(router: RouterParts, report: Report): void {
   }
   for (const [index, { match }] of soundEntries(router.interfaces)) {
     if (match === undefined || !seen.has(match)) continue;
-    report(`${match} is one of mobileNetworks`, 'such an interface never leads out: remove it here', [
-      'interfaces',
-      index,
-      'match',
-    ]);
+    report(
+      `${match} is one of mobileNetworks`,
+      'such an interface never leads out: remove it here',
+      ['interfaces', index, 'match'],
+    );
   }
 }
 
@@ -194,15 +224,24 @@ function checkAddress(
 ): void {
   const around = prefixes?.find((prefix) => prefixContains(prefix, address));
   if (prefixes !== undefined && around === undefined) {
-    report(`${address} is outside all mobileNetworkPrefixes`, `one of: ${prefixes.map(formatPrefix).join(', ')}`);
+    report(
+      `${address} is outside all mobileNetworkPrefixes`,
+      `one of: ${prefixes.map(formatPrefix).join(', ')}`,
+    );
   } else if (around !== undefined && prefixLength < around.length) {
-    report(`the network is larger than ${formatPrefix(around)}`, `write ${address}/${around.length}`);
+    report(
+      `the network is larger than ${formatPrefix(around)}`,
+      `write ${address}/${around.length}`,
+    );
   } else if (hasNetwork(address, prefixLength) && networkOf(address, prefixLength) === address) {
     report(`${address} is the network, and no address in it`, 'the one after it is usual');
   }
 }
 
-/** Whether one of the addresses stands for the network itself; not so with two addresses (RFC 3021, RFC 6164) or one. */
+/**
+ * Whether one of the addresses stands for the network itself; not so with two addresses (RFC 3021,
+ * RFC 6164) or one.
+ */
 function hasNetwork(address: IpAddress, prefixLength: number): boolean {
   return prefixLength < (familyOf(address) === 6 ? 127 : 31);
 }
@@ -214,12 +253,11 @@ function checkPrefixes({ homes }: RouterParts, report: Report): void {
     for (const [at, prefix] of soundEntries(mobileNetworkPrefixes)) {
       const other = known.find((one) => overlaps(one, prefix));
       if (other !== undefined) {
-        report(`${formatPrefix(prefix)} overlaps ${formatPrefix(other)}`, 'give each network once', [
-          'homes',
-          index,
-          'mobileNetworkPrefixes',
-          at,
-        ]);
+        report(
+          `${formatPrefix(prefix)} overlaps ${formatPrefix(other)}`,
+          'give each network once',
+          ['homes', index, 'mobileNetworkPrefixes', at],
+        );
       }
       known.push(prefix);
     }

@@ -22,7 +22,10 @@ await runDaemon<MobileRouterSettings>(sendToNotifySocket, {
         role: ROLE,
         daemon,
         node: mobileRouter,
-        engine: createMobileRouter({ ...mobileRouter, forwarding: forwardingControl() }, randomBytes),
+        engine: createMobileRouter(
+          { ...mobileRouter, forwarding: forwardingControl() },
+          randomBytes,
+        ),
         mobileNetworkDevices: mobileRouter.mobileNetworks.map(({ device }) => device),
       },
       house,

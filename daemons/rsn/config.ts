@@ -13,7 +13,11 @@ import {
   type Report,
   soundEntries,
 } from '#daemon/configuration/config-fields.ts';
-import { checkSystemPrefix, coordinatorSection, publicKeyField } from '#daemon/configuration/ntmobile-fields.ts';
+import {
+  checkSystemPrefix,
+  coordinatorSection,
+  publicKeyField,
+} from '#daemon/configuration/ntmobile-fields.ts';
 import { type SealedDaemonSettings, sealedDaemonSection } from '#daemon/daemon-settings.ts';
 import type { CoordinatorDescription } from '#engine/contract.ts';
 import type { RelayConfiguration } from '#engine/ntmobile/relay/configuration.ts';
@@ -21,7 +25,10 @@ import type { RelayConfiguration } from '#engine/ntmobile/relay/configuration.ts
 /** A sealed tunnel on a link of 1500 octets, and 20 more where IPv4 becomes IPv6. */
 const DEVICE_MTU = 1404;
 
-/** Made in the daemon's state directory, out of the credentials that it sees, or found out about the kernel. */
+/**
+ * Made in the daemon's state directory, out of the credentials that it sees, or found out about the
+ * kernel.
+ */
 type Made = 'own' | 'judgeCredential' | 'forwarding';
 
 export interface RelaySettings {
@@ -35,30 +42,35 @@ export interface RelaySettings {
 export function relaySchema() {
   return z
     .strictObject({
-      addresses: z
-        .array(ipField())
-        .min(1)
-        .meta({ description: 'addresses at which nodes find this relay; of both families it serves everybody' }),
-      port: integerField(1, 65_535).default(7890).meta({ description: 'UDP port of control and tunnels' }),
+      addresses: z.array(ipField()).min(1).meta({
+        description:
+          'addresses at which nodes find this relay; of both families it serves everybody',
+      }),
+      port: integerField(1, 65_535)
+        .default(7890)
+        .meta({ description: 'UDP port of control and tunnels' }),
       directionCoordinators: z
         .array(coordinatorSection())
         .min(1)
         .meta({ description: 'whose nodes this relay serves; they have to know its public key' }),
-      authorities: z
-        .array(publicKeyField())
-        .min(1)
-        .meta({ description: 'public keys of account servers, by whose credentials nodes are known' }),
-      systemPrefix: ipv6PrefixField().meta({ description: 'prefix of all virtual IPv6 addresses, a /48 of fd00::/8' }),
+      authorities: z.array(publicKeyField()).min(1).meta({
+        description: 'public keys of account servers, by whose credentials nodes are known',
+      }),
+      systemPrefix: ipv6PrefixField().meta({
+        description: 'prefix of all virtual IPv6 addresses, a /48 of fd00::/8',
+      }),
       virtualIpv4Prefixes: z
         .array(ipv4PrefixField())
         .min(1)
         .prefault(['198.18.0.0/15'])
         .meta({
-          description: 'virtual IPv4 addresses, of nodes and of servers that know nothing of NTMobile',
+          description:
+            'virtual IPv4 addresses, of nodes and of servers that know nothing of NTMobile',
           sample: ['198.18.0.0/15'],
         }),
       translatorIpv4Prefix: ipv4PrefixField().prefault('100.127.0.0/16').meta({
-        description: 'addresses that stand for nodes whose IPv6 sockets reach servers with IPv4 only; at least a /24',
+        description:
+          'addresses that stand for nodes whose IPv6 sockets reach servers with IPv4 only; at least a /24',
         details: 'They are seen on this host alone, and must be in use nowhere that it reaches.',
       }),
       deniedDestinations: z
@@ -66,8 +78,10 @@ export function relaySchema() {
         .default([])
         .meta({
           reloadable: true,
-          description: 'networks in which no server is served, such as those of this site; none unless given',
-          details: 'Private, local and other special addresses, and those of this host, are not served in any case.',
+          description:
+            'networks in which no server is served, such as those of this site; none unless given',
+          details:
+            'Private, local and other special addresses, and those of this host, are not served in any case.',
           sample: ['203.0.113.0/24'],
         }),
       allowedDestinations: z
@@ -79,9 +93,10 @@ export function relaySchema() {
           details: 'The longest prefix counts, and of two alike the one that denies.',
           sample: ['10.1.0.0/16'],
         }),
-      lifetimeSeconds: integerField(60, 86_400)
-        .default(600)
-        .meta({ description: 'lifetime of its registration, which is renewed at half of it', unit: 'seconds' }),
+      lifetimeSeconds: integerField(60, 86_400).default(600).meta({
+        description: 'lifetime of its registration, which is renewed at half of it',
+        unit: 'seconds',
+      }),
       strangersPerSecond: integerField(1, 1_000_000).default(200).meta({
         reloadable: true,
         description: 'handshakes of strangers that are taken without a cookie',
@@ -107,12 +122,17 @@ function limitsSection() {
       resolutions: most(100_000, 256, 'most names that are looked for at a time'),
     })
     .prefault({})
-    .meta({ description: 'what the relay does at most; beyond it says that it is busy', reloadable: true });
+    .meta({
+      description: 'what the relay does at most; beyond it says that it is busy',
+      reloadable: true,
+    });
 }
 
 interface WholeParts {
   readonly addresses?: readonly (IpAddress | undefined)[] | undefined;
-  readonly directionCoordinators?: readonly ({ readonly publicKey?: Uint8Array | undefined } | undefined)[] | undefined;
+  readonly directionCoordinators?:
+    | readonly ({ readonly publicKey?: Uint8Array | undefined } | undefined)[]
+    | undefined;
   readonly systemPrefix?: Prefix | undefined;
   readonly virtualIpv4Prefixes?: readonly (Prefix | undefined)[] | undefined;
   readonly translatorIpv4Prefix?: Prefix | undefined;
@@ -125,13 +145,16 @@ function checkWhole(fields: WholeParts, report: Report): void {
     report('holds fewer than 254 addresses', 'use a /24 or larger', ['translatorIpv4Prefix']);
   for (const [, virtual] of soundEntries(fields.virtualIpv4Prefixes)) {
     if (translator === undefined || !overlap(virtual, translator)) continue;
-    report(`overlaps ${formatPrefix(virtual)}, which is virtual`, 'take another one', ['translatorIpv4Prefix']);
+    report(`overlaps ${formatPrefix(virtual)}, which is virtual`, 'take another one', [
+      'translatorIpv4Prefix',
+    ]);
   }
   const seen = new Set<string>();
   for (const [at, { publicKey }] of soundEntries(fields.directionCoordinators)) {
     if (publicKey === undefined) continue;
     const where = ['directionCoordinators', at, 'publicKey'];
-    if (seen.has(hex(publicKey))) report('is given twice', 'each direction coordinator has its own', where);
+    if (seen.has(hex(publicKey)))
+      report('is given twice', 'each direction coordinator has its own', where);
     seen.add(hex(publicKey));
   }
 }
@@ -159,14 +182,29 @@ interface Fields {
 }
 
 function settingsOf(fields: Fields): RelaySettings {
-  const { daemon, authorities, addresses, directionCoordinators: coordinators, limits, port, ...rest } = fields;
+  const {
+    daemon,
+    authorities,
+    addresses,
+    directionCoordinators: coordinators,
+    limits,
+    port,
+    ...rest
+  } = fields;
   const endpoints = addresses.map((address) => ({ address, port }));
   return {
     ...{ daemon, authorities },
     relay: {
       ...{ ...rest, port, endpoints, coordinators },
-      ...{ maximumLegs: limits.legs, maximumLegsOfNode: limits.legsOfNode, maximumResolutions: limits.resolutions },
-      ...{ maximumGeneralNodes: limits.generalNodes, maximumGeneralNodesOfNode: limits.generalNodesOfNode },
+      ...{
+        maximumLegs: limits.legs,
+        maximumLegsOfNode: limits.legsOfNode,
+        maximumResolutions: limits.resolutions,
+      },
+      ...{
+        maximumGeneralNodes: limits.generalNodes,
+        maximumGeneralNodesOfNode: limits.generalNodesOfNode,
+      },
     },
   };
 }

@@ -1,4 +1,7 @@
-/** The relay daemon: puts the engine, the data plane, the kernel's translation and the store together. Nothing is decided here. */
+/**
+ * The relay daemon: puts the engine, the data plane, the kernel's translation and the store
+ * together. Nothing is decided here.
+ */
 import { join } from 'node:path';
 import { hex } from '#base/bytes.ts';
 import { cleanUp, openOwnKernel } from '#composition/own-kernel.ts';
@@ -35,11 +38,19 @@ async function start(
 ): Promise<RunningDaemon<RelaySettings>> {
   await using made = new AsyncDisposableStack();
   const clock = createClock();
-  const store = made.adopt(openSqliteStore(join(daemon.stateDirectory, `${daemon.name}.sqlite`)), (it) => it.close());
+  const store = made.adopt(
+    openSqliteStore(join(daemon.stateDirectory, `${daemon.name}.sqlite`)),
+    (it) => it.close(),
+  );
   const own = ownKey(daemon);
   const plane = made.adopt(
     openPlane({
-      ...{ device: daemon.device, side: 'home-agent', deviceMtu: daemon.deviceMtu, threads: daemon.threads },
+      ...{
+        device: daemon.device,
+        side: 'home-agent',
+        deviceMtu: daemon.deviceMtu,
+        threads: daemon.threads,
+      },
       ...{ sealedPort: relay.port, udpPort: 0, raw: false, linkDevices: [], mark: 0, holdMs: 0 },
     }),
     (it) => it.close(),
@@ -79,7 +90,8 @@ async function start(
 
 await runDaemon<RelaySettings>(sendToNotifySocket, {
   role: 'rsn',
-  description: 'Relay of Sojourn (NTMobile): joins nodes to each other, and to servers that know nothing of NTMobile.',
+  description:
+    'Relay of Sojourn (NTMobile): joins nodes to each other, and to servers that know nothing of NTMobile.',
   load: (file) => loadConfiguration(file, relaySchema),
   cautions: () => [],
   publicKey: (identity) => `hex:${hex(ownKey(identity).publicKey)}`,

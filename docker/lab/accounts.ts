@@ -1,11 +1,17 @@
-/** Makes the lab's accounts as an operator would, as soon as the account server answers; those that are there stay. */
+/**
+ * Makes the lab's accounts as an operator would, as soon as the account server answers; those that
+ * are there stay.
+ */
 import { spawnSync } from 'node:child_process';
 import { setTimeout as delay } from 'node:timers/promises';
 import { passwordOf } from './seed.ts';
 
 const TRIES = 100;
 
-function sojourn(input: string, ...args: readonly string[]): { readonly code: number; readonly text: string } {
+function sojourn(
+  input: string,
+  ...args: readonly string[]
+): { readonly code: number; readonly text: string } {
   const { status, stdout, stderr } = spawnSync('sojourn', args, { input, encoding: 'utf8' });
   return { code: status ?? 1, text: `${stdout}${stderr}` };
 }

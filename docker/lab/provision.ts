@@ -1,5 +1,6 @@
 /**
- * Writes what one daemon of the container lab starts with: its configuration to /etc/sojourn, its keys to /var/lib/sojourn.
+ * Writes what one daemon of the container lab starts with: its configuration to /etc/sojourn, its
+ * keys to /var/lib/sojourn.
  *
  *   node provision.ts ha|as|dc|rsn|mn|mn2|mr
  */
@@ -22,7 +23,10 @@ type HomeName = keyof typeof HOMES;
 
 const MOBILE_NETWORK = ['2001:db8:500::/64', '192.0.2.128/28'];
 
-const security = (name: HomeName) => ({ spi: HOMES[name].spi, key: hexOf(secret(`home of ${name}`)) });
+const security = (name: HomeName) => ({
+  spi: HOMES[name].spi,
+  key: hexOf(secret(`home of ${name}`)),
+});
 
 function homeAgent() {
   const grant = (name: HomeName) => ({
@@ -43,7 +47,13 @@ function homeAgent() {
 function home(name: HomeName) {
   const { homeAddress, ipv4HomeAddress } = HOMES[name];
   return {
-    ...{ name: 'home', homeAgent: 'ha.example', homeAddress, ipv4HomeAddress, virtualHomeNetwork: true },
+    ...{
+      name: 'home',
+      homeAgent: 'ha.example',
+      homeAddress,
+      ipv4HomeAddress,
+      virtualHomeNetwork: true,
+    },
     ...{ identifier: `${name}@example.net`, security: security(name) },
   };
 }
@@ -126,4 +136,6 @@ function keep(name: string, text: string): string {
 
 const [name = ''] = process.argv.slice(2);
 for (const directory of [CONFIGURATION, STATE]) mkdirSync(directory, { recursive: true });
-writeFileSync(join(CONFIGURATION, `${name}.yaml`), stringify(await configurationOf(name)), { mode: 0o600 });
+writeFileSync(join(CONFIGURATION, `${name}.yaml`), stringify(await configurationOf(name)), {
+  mode: 0o600,
+});

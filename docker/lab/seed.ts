@@ -1,10 +1,15 @@
 /**
- * Every secret of the container lab, derived from one seed: whoever is in the lab makes them for itself, so that nothing has to be handed around
- * and no order of starting is needed. For the lab alone.
+ * Every secret of the container lab, derived from one seed: whoever is in the lab makes them for
+ * itself, so that nothing has to be handed around and no order of starting is needed. For the lab
+ * alone.
  */
 import { createHash, createHmac, webcrypto } from 'node:crypto';
 import 'reflect-metadata';
-import { SubjectAlternativeNameExtension, X509Certificate, X509CertificateGenerator } from '@peculiar/x509';
+import {
+  SubjectAlternativeNameExtension,
+  X509Certificate,
+  X509CertificateGenerator,
+} from '@peculiar/x509';
 import { keyPairOf, signingKeyOf } from '#crypto/primitives.ts';
 
 const seed = process.env['SOJOURN_LAB_SEED'] ?? "the lab's own";
@@ -44,15 +49,21 @@ export interface LabCertificate {
   readonly fingerprint: string;
 }
 
-/** Ed25519 signs the same the same way, so that everybody in the lab comes to the same certificate. */
+/**
+ * Ed25519 signs the same the same way, so that everybody in the lab comes to the same certificate.
+ */
 export async function certificateOf(name: string): Promise<LabCertificate> {
   const head = Buffer.from('302e020100300506032b657004220420', 'hex');
   const pkcs8 = Buffer.concat([head, secret(`certificate of ${name}`)]);
   const privateKey = await webcrypto.subtle.importKey('pkcs8', pkcs8, 'Ed25519', true, ['sign']);
   const { x = '' } = await webcrypto.subtle.exportKey('jwk', privateKey);
-  const publicKey = await webcrypto.subtle.importKey('jwk', { kty: 'OKP', crv: 'Ed25519', x }, 'Ed25519', true, [
-    'verify',
-  ]);
+  const publicKey = await webcrypto.subtle.importKey(
+    'jwk',
+    { kty: 'OKP', crv: 'Ed25519', x },
+    'Ed25519',
+    true,
+    ['verify'],
+  );
   const certificate = await X509CertificateGenerator.createSelfSigned({
     serialNumber: '01',
     name: [{ CN: [name] }],

@@ -33,7 +33,9 @@ export function commandManual(): string {
     '.SH COMMANDS',
     ...commands().flatMap(({ path, parameters, about, options }) => [
       ...item(`${path} ${parameters}`.trimEnd(), about),
-      ...(options.length === 0 ? [] : ['.RS', ...options.flatMap(([flags, text]) => item(flags, text)), '.RE']),
+      ...(options.length === 0
+        ? []
+        : ['.RS', ...options.flatMap(([flags, text]) => item(flags, text)), '.RE']),
     ]),
     '.SH EXIT STATUS',
     ...EXIT_CODES.flatMap(([number, about]) => item(String(number), about)),

@@ -47,7 +47,9 @@ const EVENT = {
 };
 
 export function commandsPage(): string {
-  const questions = Object.entries(QUESTIONS).map(([name, { forms }]) => questionSection(name, forms));
+  const questions = Object.entries(QUESTIONS).map(([name, { forms }]) =>
+    questionSection(name, forms),
+  );
   return [
     INTRODUCTION,
     `## Options of every command\n\n${table(['option', 'what it does'], globalOptions().map(optionRow))}\n`,
@@ -66,7 +68,10 @@ function optionRow([flags, about]: readonly [string, string]): readonly string[]
 function commandsSection(): string {
   const rows = commands().map(({ path, parameters, about, options }) => [
     code(`sojourn ${path}${parameters === '' ? '' : ` ${parameters}`}`),
-    [cell(sentence(about)), ...options.map(([flags, text]) => `${code(flags)}: ${cell(sentence(text))}`)].join('<br>'),
+    [
+      cell(sentence(about)),
+      ...options.map(([flags, text]) => `${code(flags)}: ${cell(sentence(text))}`),
+    ].join('<br>'),
   ]);
   return `## Commands\n\n${table(['command', 'what it does'], rows)}\n`;
 }
@@ -80,7 +85,11 @@ function questionSection(name: string, forms: readonly AnswerForm[]): string {
     .join('\n');
 }
 
-function fieldsSection(title: string, what: string, fields: Readonly<Record<string, string>>): string {
+function fieldsSection(
+  title: string,
+  what: string,
+  fields: Readonly<Record<string, string>>,
+): string {
   // Meanings may hold code of their own.
   const rows = Object.entries(fields).map(([name, about]) => [
     name === '*' ? 'others' : code(name),

@@ -1,4 +1,7 @@
-/** docs/reference/configuration.md: what all configuration files have in common, and one table for each daemon. */
+/**
+ * docs/reference/configuration.md: what all configuration files have in common, and one table for
+ * each daemon.
+ */
 import { everyKey, type KeyDescription } from '#daemon/configuration/config-schema.ts';
 import type { DaemonConfiguration } from './daemons.ts';
 import { aboutKey, hasPlainDefault, inlineYaml, typeAndUnit } from './text.ts';
@@ -68,7 +71,9 @@ export function configurationPage(
 }
 
 function faultSection(faults: ReadonlyMap<string, readonly string[]>): string {
-  const shown = [...faults].map(([title, lines]) => `# ${title}\n${lines.map((line) => `${line}\n`).join('')}`);
+  const shown = [...faults].map(
+    ([title, lines]) => `# ${title}\n${lines.map((line) => `${line}\n`).join('')}`,
+  );
   return `## What is said of wrong configurations
 
 Of those in \`test/configurations\`, each of which the tests give to its daemon:
@@ -89,8 +94,18 @@ ${rows.join('\n')}
 }
 
 function row(key: KeyDescription): string {
-  const given = key.required ? 'required' : hasPlainDefault(key) ? code(inlineYaml(key.default ?? null)) : '';
-  const cells = [code(key.path), cell(typeAndUnit(key)), given, key.reloadable ? 'yes' : '', cell(aboutKey(key))];
+  const given = key.required
+    ? 'required'
+    : hasPlainDefault(key)
+      ? code(inlineYaml(key.default ?? null))
+      : '';
+  const cells = [
+    code(key.path),
+    cell(typeAndUnit(key)),
+    given,
+    key.reloadable ? 'yes' : '',
+    cell(aboutKey(key)),
+  ];
   return `| ${cells.join(' | ')} |`;
 }
 

@@ -8,8 +8,14 @@ import { roffText } from './manual-page.ts';
 import { sentence } from './text.ts';
 
 const SIGNALS: readonly (readonly [string, string])[] = [
-  ['SIGTERM, SIGINT', 'stop: say goodbye to peers, undo everything, end. A second one ends at once'],
-  ['SIGHUP', 'read the configuration again and apply what can be applied while it runs, as sojourn reload does'],
+  [
+    'SIGTERM, SIGINT',
+    'stop: say goodbye to peers, undo everything, end. A second one ends at once',
+  ],
+  [
+    'SIGHUP',
+    'read the configuration again and apply what can be applied while it runs, as sojourn reload does',
+  ],
 ];
 
 const EXIT_CODES: readonly (readonly [string, string])[] = [
@@ -38,9 +44,11 @@ export function daemonManual(role: string): string {
       `${name}.service runs it as the user ${name} with ${capabilitiesOf(role)}, and starts it again after a crash.`,
     ),
     '.SH OPTIONS',
-    ...daemonCommand({ role, description: text.name, hasPublicKey: text.hasPublicKey === true }).options.flatMap(
-      ({ flags, description }) => item(flags, description),
-    ),
+    ...daemonCommand({
+      role,
+      description: text.name,
+      hasPublicKey: text.hasPublicKey === true,
+    }).options.flatMap(({ flags, description }) => item(flags, description)),
     ...item('-h, --help', 'display help for command'),
     '.SH SIGNALS',
     ...SIGNALS.flatMap(([signal, about]) => item(signal, about)),
@@ -48,7 +56,10 @@ export function daemonManual(role: string): string {
     ...EXIT_CODES.flatMap(([code, about]) => item(code, about)),
     '.SH FILES',
     ...item(`/etc/sojourn/${role}.yaml`, `configuration, sojourn.${role}.yaml(5)`),
-    ...item(`/var/lib/sojourn/${role}`, 'state, of the unit; /var/lib/sojourn where it is started by hand'),
+    ...item(
+      `/var/lib/sojourn/${role}`,
+      'state, of the unit; /var/lib/sojourn where it is started by hand',
+    ),
     ...item(
       `/run/sojourn/${role}/${role}.sock`,
       `control socket, of the unit; /run/sojourn/${role}.sock where it is started by hand`,
@@ -62,7 +73,9 @@ export function daemonManual(role: string): string {
 /** As its unit says. */
 function capabilitiesOf(role: string): string {
   const unit = readFileSync(join(REPOSITORY, `systemd/sojourn-${role}.service`), 'utf8');
-  const names = (/^AmbientCapabilities=(.*)$/m.exec(unit)?.[1] ?? '').split(' ').filter((name) => name !== '');
+  const names = (/^AmbientCapabilities=(.*)$/m.exec(unit)?.[1] ?? '')
+    .split(' ')
+    .filter((name) => name !== '');
   return names.length === 0 ? 'no capability' : `the capabilities ${names.join(', ')} and no other`;
 }
 

@@ -1,4 +1,7 @@
-/** What the manual page of each daemon says beside its options: one entry for each directory below daemons/. */
+/**
+ * What the manual page of each daemon says beside its options: one entry for each directory below
+ * daemons/.
+ */
 
 export interface DaemonText {
   /** Behind `sojourn-ha -`. */

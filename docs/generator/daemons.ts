@@ -1,4 +1,7 @@
-/** Every daemon's configuration schema, found where daemons keep it: nothing here has to be told of a new one. */
+/**
+ * Every daemon's configuration schema, found where daemons keep it: nothing here has to be told of
+ * a new one.
+ */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
@@ -22,10 +25,15 @@ export function roles(): readonly string[] {
     .sort();
 }
 
-/** The one export of `daemons/<role>/config.ts` whose name ends in `Schema`, for files in `directory`. */
+/**
+ * The one export of `daemons/<role>/config.ts` whose name ends in `Schema`, for files in
+ * `directory`.
+ */
 export async function schemaOf(role: string, directory = '/etc/sojourn'): Promise<z.ZodType> {
   const module: object = await import(join(DAEMONS, role, 'config.ts'));
-  const [make] = Object.entries(module).flatMap(([name, value]) => (name.endsWith('Schema') ? [value] : []));
+  const [make] = Object.entries(module).flatMap(([name, value]) =>
+    name.endsWith('Schema') ? [value] : [],
+  );
   const schema: unknown = typeof make === 'function' ? make({ directory }) : undefined;
   if (schema instanceof z.ZodType) return schema;
   throw new Error(`daemons/${role}/config.ts exports no schema`);

@@ -1,5 +1,10 @@
 /** docs/reference/events.md: every event and log line, of the one table there is. */
-import { EVENT_FIELDS, EVENT_GROUPS, type EventFieldName, type EventRow } from '#engine/common/event-table.ts';
+import {
+  EVENT_FIELDS,
+  EVENT_GROUPS,
+  type EventFieldName,
+  type EventRow,
+} from '#engine/common/event-table.ts';
 import { cell, code, table } from './markdown.ts';
 import { sentence } from './text.ts';
 
@@ -21,7 +26,9 @@ Addresses are logged, keys never: fields are texts and numbers of this page, oct
 `;
 
 export function eventsPage(): string {
-  const sections = Object.entries(EVENT_GROUPS).map(([title, rows]) => section(title, Object.entries(rows)));
+  const sections = Object.entries(EVENT_GROUPS).map(([title, rows]) =>
+    section(title, Object.entries(rows)),
+  );
   return [INTRODUCTION, ...sections, fieldsSection()].join('\n');
 }
 
@@ -36,7 +43,9 @@ function section(title: string, rows: readonly (readonly [string, EventRow])[]):
 }
 
 function fieldsSection(): string {
-  const names = Object.keys(EVENT_FIELDS).filter((name): name is EventFieldName => name in EVENT_FIELDS);
+  const names = Object.keys(EVENT_FIELDS).filter(
+    (name): name is EventFieldName => name in EVENT_FIELDS,
+  );
   const rows = names.sort().map((name) => [code(name), cell(sentence(EVENT_FIELDS[name]))]);
   return `## Fields\n\n${table(['field', 'what it is'], rows)}\n`;
 }

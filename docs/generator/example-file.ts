@@ -1,6 +1,6 @@
 /**
- * The example file of a daemon: every key with its sentence. The values that are in force come from the file itself, everything else from the
- * schema, so that writing it again changes nothing.
+ * The example file of a daemon: every key with its sentence. The values that are in force come from
+ * the file itself, everything else from the schema, so that writing it again changes nothing.
  *
  *     # Sentence (unit, range; reloadable). Details.
  *     key: value
@@ -16,8 +16,14 @@ import { hasPlainDefault, inlineYaml, sentence, typeAndUnit, wrap } from './text
 const WIDTH = 110;
 const UNBROKEN = '\u00a0';
 
-/** `former`: the file as it is; undefined: there is none yet, and the samples of required keys make one. */
-export function exampleFile({ role, description, keys }: DaemonConfiguration, former: string | undefined): string {
+/**
+ * `former`: the file as it is; undefined: there is none yet, and the samples of required keys make
+ * one.
+ */
+export function exampleFile(
+  { role, description, keys }: DaemonConfiguration,
+  former: string | undefined,
+): string {
   const value: JsonValue = former === undefined ? {} : parse(former);
   const head = [
     `Configuration of the ${description}, with every key.`,
@@ -25,32 +31,49 @@ export function exampleFile({ role, description, keys }: DaemonConfiguration, fo
     'What is marked reloadable a running daemon takes by: sojourn reload',
     `Check before a restart: sojourn check ${role} /etc/sojourn/${role}.yaml`,
   ];
-  const body = blockOf(keys, isJsonObject(value) ? value : {}, { indent: '', comment: undefined, reloadable: false });
+  const body = blockOf(keys, isJsonObject(value) ? value : {}, {
+    indent: '',
+    comment: undefined,
+    reloadable: false,
+  });
   return `${head.map((line) => `# ${line}\n`).join('')}\n${body.join('\n')}\n`;
 }
 
 interface Place {
   /** Before everything. */
   readonly indent: string;
-  /** What stands between `#` and the key where the section itself is commented out; undefined: it is not. */
+  /**
+   * What stands between `#` and the key where the section itself is commented out; undefined: it is
+   * not.
+   */
   readonly comment: string | undefined;
   /** Of the section. */
   readonly reloadable: boolean;
 }
 
-const startOf = ({ indent, comment }: Place): string => (comment === undefined ? indent : `${indent}#${comment}`);
+const startOf = ({ indent, comment }: Place): string =>
+  comment === undefined ? indent : `${indent}#${comment}`;
 
 function deepened(place: Place): Place {
   const { indent, comment } = place;
-  return comment === undefined ? { ...place, indent: `${indent}  ` } : { ...place, comment: `${comment}  ` };
+  return comment === undefined
+    ? { ...place, indent: `${indent}  ` }
+    : { ...place, comment: `${comment}  ` };
 }
 
 function within(place: Place, { reloadable }: KeyDescription): Place {
   return { ...deepened(place), reloadable };
 }
 
-function blockOf(keys: readonly KeyDescription[], values: JsonObject, place: Place): readonly string[] {
-  const blocks = keys.map((key) => [...proseOf(key, place), ...linesOf(key, values[key.name], place)]);
+function blockOf(
+  keys: readonly KeyDescription[],
+  values: JsonObject,
+  place: Place,
+): readonly string[] {
+  const blocks = keys.map((key) => [
+    ...proseOf(key, place),
+    ...linesOf(key, values[key.name], place),
+  ]);
   // Sections of the file itself stand apart.
   return blocks.flatMap((lines, at) =>
     place.indent === '' && place.comment === undefined && at > 0 ? ['', ...lines] : lines,
@@ -65,16 +88,25 @@ function proseOf(key: KeyDescription, place: Place): readonly string[] {
   ];
   // Facts stay on one line.
   const about = facts.length === 0 ? '' : ` (${facts.join('; ').replaceAll(' ', UNBROKEN)})`;
-  const lines = wrap(`${sentence(description + about)} ${details}`.trimEnd(), `${startOf(place)}# `, WIDTH);
+  const lines = wrap(
+    `${sentence(description + about)} ${details}`.trimEnd(),
+    `${startOf(place)}# `,
+    WIDTH,
+  );
   return lines.map((line) => line.replaceAll(UNBROKEN, ' '));
 }
 
 /** The key with its value: in force where there is one, commented out otherwise. */
-function linesOf(key: KeyDescription, value: JsonValue | undefined, place: Place): readonly string[] {
+function linesOf(
+  key: KeyDescription,
+  value: JsonValue | undefined,
+  place: Place,
+): readonly string[] {
   if (value !== undefined) return valueLines(key, value, place);
   const shown = hasPlainDefault(key) ? key.default : (key.sample ?? key.default);
   // What a section that is commented out must have, or has anyway, comes with it.
-  const stays = place.comment !== undefined && (key.required || hasPlainDefault(key) || isSection(key));
+  const stays =
+    place.comment !== undefined && (key.required || hasPlainDefault(key) || isSection(key));
   const commented = stays ? place : { ...place, indent: startOf(place), comment: '' };
   if (key.children.length === 0) return valueLines(key, shown ?? null, commented);
   const entry = isJsonObject(shown) ? shown : {};
@@ -90,18 +122,34 @@ function valueLines(key: KeyDescription, value: JsonValue, place: Place): readon
   if (key.children.length > 0 && isJsonObject(value)) {
     return [start, ...blockOf(key.children, value, within(place, key))];
   }
-  if (key.children.length > 0 && isJsonList(value) && value.length > 0 && value.every(isJsonObject)) {
+  if (
+    key.children.length > 0 &&
+    isJsonList(value) &&
+    value.length > 0 &&
+    value.every(isJsonObject)
+  ) {
     const [first = {}, ...others] = value.filter(isJsonObject);
     const inner = within(place, key);
-    return [start, ...firstEntry(key, first, inner), ...others.flatMap((entry) => furtherEntry(entry, startOf(inner)))];
+    return [
+      start,
+      ...firstEntry(key, first, inner),
+      ...others.flatMap((entry) => furtherEntry(entry, startOf(inner))),
+    ];
   }
   return [`${start} ${inlineYaml(value)}`];
 }
 
 /** With every key; the dash stands at the first one that is in force. */
-function firstEntry({ children }: KeyDescription, entry: JsonObject, place: Place): readonly string[] {
-  const first = children.find(({ name }) => entry[name] !== undefined) ?? children.find(({ required }) => required);
-  const ordered = first === undefined ? children : [first, ...children.filter((key) => key !== first)];
+function firstEntry(
+  { children }: KeyDescription,
+  entry: JsonObject,
+  place: Place,
+): readonly string[] {
+  const first =
+    children.find(({ name }) => entry[name] !== undefined) ??
+    children.find(({ required }) => required);
+  const ordered =
+    first === undefined ? children : [first, ...children.filter((key) => key !== first)];
   const deeper = deepened(place);
   return ordered.flatMap((key, at) => {
     if (at > 0) return [...proseOf(key, deeper), ...linesOf(key, entry[key.name], deeper)];

@@ -5,7 +5,10 @@ import type { DaemonConfiguration } from './daemons.ts';
 import { aboutKey, hasPlainDefault, inlineYaml, typeAndUnit } from './text.ts';
 
 /** `minimal`: the text of the smallest example. */
-export function manualPage({ role, description, keys }: DaemonConfiguration, minimal: string | undefined): string {
+export function manualPage(
+  { role, description, keys }: DaemonConfiguration,
+  minimal: string | undefined,
+): string {
   const sections = [
     `.TH SOJOURN.${role.toUpperCase()}.YAML 5 "" Sojourn "Sojourn"`,
     '.SH NAME',
@@ -15,13 +18,17 @@ export function manualPage({ role, description, keys }: DaemonConfiguration, min
     '.SH DESCRIPTION',
     ...paragraphs(ABOUT_FILES(role)),
     '.SH KEYS',
-    roffText('Entries of a list are written as []: homes[].name is the key name of each entry of the list homes.'),
+    roffText(
+      'Entries of a list are written as []: homes[].name is the key name of each entry of the list homes.',
+    ),
     ...[...everyKey(keys)].flatMap(keyLines),
     '.SH EXIT STATUS',
     roffText(
       `sojourn-${role} --check and sojourn check end with 0 where nothing is wrong, and with 78 where something is.`,
     ),
-    ...(minimal === undefined ? [] : ['.SH EXAMPLE', '.nf', ...minimal.trimEnd().split('\n').map(roffText), '.fi']),
+    ...(minimal === undefined
+      ? []
+      : ['.SH EXAMPLE', '.nf', ...minimal.trimEnd().split('\n').map(roffText), '.fi']),
     '.SH SEE ALSO',
     `.BR sojourn (1),\n.BR sojourn\\-${role} (8),\n.BR sojourn (7)`,
   ];

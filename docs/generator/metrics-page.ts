@@ -1,8 +1,15 @@
-/** docs/reference/metrics.md: every metric, and every reason, action and drop that is a label of one. */
+/**
+ * docs/reference/metrics.md: every metric, and every reason, action and drop that is a label of
+ * one.
+ */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { REASONS } from '#account-server/reasons.ts';
-import { type Component, engineCounterPlace, planeCounterPlace } from '#daemon/metrics/counter-places.ts';
+import {
+  type Component,
+  engineCounterPlace,
+  planeCounterPlace,
+} from '#daemon/metrics/counter-places.ts';
 import { METRIC_ROLES, METRICS, type MetricRow } from '#daemon/metrics/metric-table.ts';
 import type { Place } from '#daemon/metrics/samples.ts';
 import type { CounterTable } from '#engine/common/counters.ts';
@@ -41,14 +48,20 @@ everything else is asked for when somebody scrapes, so that metrics cost nothing
 const COMPONENTS: readonly (readonly [Component, title: string, CounterTable])[] = [
   ['home-agent', 'Home agent', HOME_AGENT_REASONS],
   ['mobile-node', 'Mobile node and mobile router', MOBILE_NODE_REASONS],
-  ['direction-coordinator', 'Direction coordinator', { ...COORDINATOR_COUNTERS, ...SESSION_COUNTERS }],
+  [
+    'direction-coordinator',
+    'Direction coordinator',
+    { ...COORDINATOR_COUNTERS, ...SESSION_COUNTERS },
+  ],
   ['relay', 'Relay', { ...RELAY_COUNTERS, ...SESSION_COUNTERS }],
   ['ntmobile-node', 'NTMobile node', { ...NTMOBILE_NODE_COUNTERS, ...SESSION_COUNTERS }],
   ['account-server', 'Account server', REASONS],
 ];
 
 export function metricsPage(): string {
-  return [INTRODUCTION, metricsSection(), ...COMPONENTS.map(componentSection), planeSection()].join('\n');
+  return [INTRODUCTION, metricsSection(), ...COMPONENTS.map(componentSection), planeSection()].join(
+    '\n',
+  );
 }
 
 function metricsSection(): string {
@@ -69,7 +82,9 @@ function placeText(place: Place): string {
 
 function engineText(component: Component, name: string): string {
   const place = engineCounterPlace(component, name);
-  return place === undefined ? `${code('sojourn_registrations_total')}, by status` : placeText(place);
+  return place === undefined
+    ? `${code('sojourn_registrations_total')}, by status`
+    : placeText(place);
 }
 
 function planeText(name: string): string {
@@ -90,7 +105,11 @@ function componentSection([component, title, counters]: (typeof COMPONENTS)[numb
 function planeSection(): string {
   const text = readFileSync(join(REPOSITORY, 'native/src/tables/counters.h'), 'utf8');
   const rows = [...text.matchAll(/X\(\w+, "([a-z0-9-]+)"\) *(?:\/\* (.*?) \*\/)?/g)].map(
-    ([, name = '', about = '']) => [code(name), planeText(name), about === '' ? '' : cell(sentence(about))],
+    ([, name = '', about = '']) => [
+      code(name),
+      planeText(name),
+      about === '' ? '' : cell(sentence(about)),
+    ],
   );
   return `## Data plane\n\n${table(['counter', 'metric', 'what it counts'], rows)}\n`;
 }

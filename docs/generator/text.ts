@@ -21,7 +21,11 @@ export function typeAndUnit({ type, unit }: KeyDescription): string {
 
 /** On one line, as YAML. */
 export function inlineYaml(value: JsonValue): string {
-  return stringify(value, { collectionStyle: 'flow', lineWidth: 0, flowCollectionPadding: false }).trim();
+  return stringify(value, {
+    collectionStyle: 'flow',
+    lineWidth: 0,
+    flowCollectionPadding: false,
+  }).trim();
 }
 
 /** Whether the default says anything: that of a section or a list that is empty does not. */

@@ -1,4 +1,7 @@
-/** Who plays in a demo: the daemon that moves, and the ends of the downloads and pings that must go on meanwhile. */
+/**
+ * Who plays in a demo: the daemon that moves, and the ends of the downloads and pings that must go
+ * on meanwhile.
+ */
 import {
   DaemonProcess,
   HOME,
@@ -58,13 +61,16 @@ export const MOBILE_NODE: Cast = {
   },
 };
 
-/** A mobile router; one of the hosts behind it serves over IPv6, the other one downloads over IPv4. */
+/**
+ * A mobile router; one of the hosts behind it serves over IPv6, the other one downloads over IPv4.
+ */
 export const MOBILE_NETWORK: Cast = {
   opening:
     'starting the home agent and, plugged into its home link, the mobile router; two ordinary hosts are behind it …',
   lab: { nodes: {}, mobileRouters: ['mr'] },
   node: 'mr',
-  homeAgent: (lab) => new DaemonProcess(lab, 'ha', 'home', homeAgentConfiguration({ mobileRouters: ['mr'] })),
+  homeAgent: (lab) =>
+    new DaemonProcess(lab, 'ha', 'home', homeAgentConfiguration({ mobileRouters: ['mr'] })),
   moving: (lab) => new DaemonProcess(lab, 'mr', 'mr', mobileRouterConfiguration('mr')),
   async ends(lab) {
     const { homeAddress, ipv4HomeAddress } = MOBILE_ROUTERS.mr;

@@ -1,4 +1,7 @@
-/** A real curl that downloads one file while the node moves, with a record of when the data stood still. */
+/**
+ * A real curl that downloads one file while the node moves, with a record of when the data stood
+ * still.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { inNamespace, waitFor } from '#lab/shell.ts';
@@ -49,7 +52,12 @@ export class Download implements Disposable {
       child.on('error', reject);
       child.on('close', (code) => {
         const sha256 = hash.digest('hex');
-        this.#ended = { octets: this.#octets, sha256, exitCode: code ?? -1, message: message.trim() };
+        this.#ended = {
+          octets: this.#octets,
+          sha256,
+          exitCode: code ?? -1,
+          message: message.trim(),
+        };
         resolve(this.#ended);
       });
     });
@@ -68,10 +76,16 @@ export class Download implements Disposable {
 
   /** Resolves when the first octet is there. */
   async began(timeoutMs = 10_000): Promise<void> {
-    await waitFor(() => this.flowing || this.#octets > 0, { timeoutMs, what: 'a download to begin' });
+    await waitFor(() => this.flowing || this.#octets > 0, {
+      timeoutMs,
+      what: 'a download to begin',
+    });
   }
 
-  /** Milliseconds of the longest silence that overlaps the time from `fromMs` to `untilMs` (performance.now()). */
+  /**
+   * Milliseconds of the longest silence that overlaps the time from `fromMs` to `untilMs`
+   * (performance.now()).
+   */
   stallMs(fromMs: number, untilMs: number): number {
     const current = { fromMs: this.#lastMs, untilMs: performance.now() };
     return [...this.#silences, current]
@@ -89,7 +103,8 @@ export class Download implements Disposable {
 
   #arrived(octets: number): void {
     const now = performance.now();
-    if (now - this.#lastMs > NOTICED_MS) this.#silences.push({ fromMs: this.#lastMs, untilMs: now });
+    if (now - this.#lastMs > NOTICED_MS)
+      this.#silences.push({ fromMs: this.#lastMs, untilMs: now });
     this.#lastMs = now;
     this.#octets += octets;
   }

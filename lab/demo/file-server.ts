@@ -3,8 +3,8 @@
  *
  *   node lab/demo/file-server.ts FILE PORT OCTETS_PER_SECOND
  *
- * It sends at the given pace, so that the download lasts while the node moves; SIGUSR1 lifts the pace for the rest.
- * Prints `ready` when it listens.
+ * It sends at the given pace, so that the download lasts while the node moves; SIGUSR1 lifts the
+ * pace for the rest. Prints `ready` when it listens.
  */
 
 import { type FileHandle, open, stat } from 'node:fs/promises';
@@ -38,7 +38,12 @@ async function send(handle: FileHandle, size: number, response: ServerResponse):
       await delay(2);
       continue;
     }
-    const { bytesRead, buffer } = await handle.read(Buffer.alloc(CHUNK_OCTETS), 0, CHUNK_OCTETS, sent);
+    const { bytesRead, buffer } = await handle.read(
+      Buffer.alloc(CHUNK_OCTETS),
+      0,
+      CHUNK_OCTETS,
+      sent,
+    );
     if (bytesRead === 0) throw new Error(`${file} became shorter`);
     allowance -= bytesRead;
     sent += bytesRead;

@@ -1,4 +1,7 @@
-/** A mobile node or a mobile router visits every kind of network while two real downloads and two pings go on. */
+/**
+ * A mobile node or a mobile router visits every kind of network while two real downloads and two
+ * pings go on.
+ */
 
 import { isJsonObject } from '#daemon/control/json-lines.ts';
 import type { JsonObject } from '#engine/contract.ts';
@@ -56,10 +59,13 @@ async function visit(journey: Journey, from: NetworkName, to: NetworkName): Prom
   await lab.waitForAddress(node, family, { timeoutMs: 15_000 });
   const addressMs = performance.now();
   await settled(journey, to);
-  await waitFor(() => download6.flowing && download4.flowing && ping6.firstAnswerMs(addressMs) !== undefined, {
-    timeoutMs: 40_000,
-    what: `data of both downloads after the move to ${NETWORKS[to].label}`,
-  });
+  await waitFor(
+    () => download6.flowing && download4.flowing && ping6.firstAnswerMs(addressMs) !== undefined,
+    {
+      timeoutMs: 40_000,
+      what: `data of both downloads after the move to ${NETWORKS[to].label}`,
+    },
+  );
   await new Promise((resolve) => setTimeout(resolve, journey.stage.stayMs));
   const endMs = performance.now();
   const registered = eventOf(journey.events, 'registered');
@@ -102,7 +108,10 @@ async function finish(
 }
 
 function downloadOf({ client, from, to }: DownloadEnds): Download {
-  return new Download(client, curl(`http://${to.includes(':') ? `[${to}]` : to}/file`, '--interface', from));
+  return new Download(
+    client,
+    curl(`http://${to.includes(':') ? `[${to}]` : to}/file`, '--interface', from),
+  );
 }
 
 /** Resolves with true when nothing was lost that must not be lost. */
@@ -121,7 +130,12 @@ export async function playJourney(lab: Lab, cast: Cast, stage: Stage): Promise<b
   const seconds = JOURNEY.length * (stage.stayMs / 1000 + 3);
   const file = `${LAB_DIRECTORY}/file`;
   const { sha256 } = createDigestedFile(file, OCTETS_PER_SECOND * seconds);
-  const servers = await startFileServers(lab, new Set(downloads.map(({ server }) => server)), file, OCTETS_PER_SECOND);
+  const servers = await startFileServers(
+    lab,
+    new Set(downloads.map(({ server }) => server)),
+    file,
+    OCTETS_PER_SECOND,
+  );
   const events: JsonObject[] = [];
   using _follower = await moving.follow((event) => events.push(event));
   const resetsBefore = await resetsOf(hosts);
@@ -131,10 +145,13 @@ export async function playJourney(lab: Lab, cast: Cast, stage: Stage): Promise<b
   using ping6 = new Pinger('cn', pinged[0], PING_INTERVAL_MS);
   using ping4 = new Pinger('cn', pinged[1], PING_INTERVAL_MS);
   const journey: Journey = { stage, lab, node, hosts, events, download6, download4, ping6, ping4 };
-  await waitFor(() => download6.octets > 0 && download4.octets > 0 && ping6.received > 0 && ping4.received > 0, {
-    timeoutMs: 10_000,
-    what: 'both downloads and both pings to begin at home',
-  });
+  await waitFor(
+    () => download6.octets > 0 && download4.octets > 0 && ping6.received > 0 && ping4.received > 0,
+    {
+      timeoutMs: 10_000,
+      what: 'both downloads and both pings to begin at home',
+    },
+  );
   say(
     `downloading ${(2 * OCTETS_PER_SECOND * seconds) / 1e6} MB: ${downloads.map(({ client, server, to }) => `${client} from ${server} at ${to}`).join(', ')} …\n`,
   );

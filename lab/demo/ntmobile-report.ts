@@ -14,7 +14,10 @@ export interface Step {
   readonly way: Way;
   /** From the usable address to the last change of the way; undefined when it did not change. */
   readonly afterMs: number | undefined;
-  /** Of the downloads from the IPv6-only server by an IPv6 and by an IPv4 socket, and from the other node. */
+  /**
+   * Of the downloads from the IPv6-only server by an IPv6 and by an IPv4 socket, and from the other
+   * node.
+   */
   readonly stall6Ms: number;
   readonly stall4Ms: number;
   readonly stallBetweenMs: number;
@@ -57,12 +60,17 @@ export function stepTable(steps: readonly Step[]): string {
   return alignedTable(STEPS, steps);
 }
 
-export function totalsText({ octets, checksumsRight, resets }: NtmobileTotals, links: readonly LinkCheck[]): string {
+export function totalsText(
+  { octets, checksumsRight, resets }: NtmobileTotals,
+  links: readonly LinkCheck[],
+): string {
   const mebibytes = (octets / 2 ** 20).toFixed(0);
   const leaked = links.reduce((sum, link) => sum + link.leaked, 0);
   const frames = links.reduce((sum, link) => sum + link.frames, 0);
   const names = links.map(({ link }) => link).join(', ');
-  const wrong = links.filter(({ first }) => first !== undefined).map(({ link, first }) => `\n  ${link}: ${first}`);
+  const wrong = links
+    .filter(({ first }) => first !== undefined)
+    .map(({ link, first }) => `\n  ${link}: ${first}`);
   return `total: ${mebibytes} MiB downloaded, ${checksumsRight ? 'checksums ok' : 'CHECKSUM WRONG'}, resets ${resets}
 virtual addresses outside UDP: ${leaked} in ${frames} frames on ${names}${wrong.join('')}`;
 }

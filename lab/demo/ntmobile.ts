@@ -1,11 +1,19 @@
 /**
- * NTMobile: a node that begins behind a symmetric translator downloads from an IPv6-only server by name, through an IPv6 socket and through an IPv4 socket, and
- * from another node behind a translator of its own, by its name; both move, also at the same moment. Then Teredo in the same places.
+ * NTMobile: a node that begins behind a symmetric translator downloads from an IPv6-only server by
+ * name, through an IPv6 socket and through an IPv4 socket, and from another node behind a
+ * translator of its own, by its name; both move, also at the same moment. Then Teredo in the same
+ * places.
  */
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { findLeaks, LEAK_SNAP_LENGTH } from '#lab/leaks.ts';
 import { NETWORKS } from '#lab/networks.ts';
-import { NTMOBILE, NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem, VIRTUAL_PREFIXES } from '#lab/ntmobile.ts';
+import {
+  NTMOBILE,
+  NTMOBILE_SERVERS,
+  type NtmobileNode,
+  NtmobileSystem,
+  VIRTUAL_PREFIXES,
+} from '#lab/ntmobile.ts';
 import { PathWatch } from '#lab/path-watch.ts';
 import { type Background, waitFor } from '#lab/shell.ts';
 import type { Capture, Lab, LabOptions } from '#lab/topology.ts';
@@ -75,21 +83,33 @@ function labels([mn, mn2]: Places): string {
 }
 
 async function plug(lab: Lab, places: Places, from?: Places): Promise<void> {
-  const movers = NODES.map((node, at) => [node, places[at], from?.[at]] as const).filter(([, to, was]) => to !== was);
+  const movers = NODES.map((node, at) => [node, places[at], from?.[at]] as const).filter(
+    ([, to, was]) => to !== was,
+  );
   await Promise.all(
     movers.map(async ([node, to]) => {
       if (to === undefined) return;
       await lab.move(node, to);
-      await lab.waitForAddress(node, NETWORKS[to].ipv6 === undefined ? 4 : 6, { timeoutMs: 15_000 });
+      await lab.waitForAddress(node, NETWORKS[to].ipv6 === undefined ? 4 : 6, {
+        timeoutMs: 15_000,
+      });
     }),
   );
 }
 
 function flowing({ server6, server4, between, ping }: Play, sinceMs: number): boolean {
-  return server6.flowing && server4.flowing && between.flowing && ping.firstAnswerMs(sinceMs) !== undefined;
+  return (
+    server6.flowing &&
+    server4.flowing &&
+    between.flowing &&
+    ping.firstAnswerMs(sinceMs) !== undefined
+  );
 }
 
-/** Everything flows, and the path is what it can be. Resolves with the time when the path became so, if it changed. */
+/**
+ * Everything flows, and the path is what it can be. Resolves with the time when the path became so,
+ * if it changed.
+ */
 async function settle(play: Play, places: Places, sinceMs: number): Promise<number | undefined> {
   const wanted = mayBeDirect(...places) ? 'direct' : 'relayed';
   await waitFor(() => flowing(play, sinceMs) && play.watch.way === wanted, {
@@ -148,7 +168,8 @@ async function finish(
   stage.say('the journey is over; the rest of the files at full speed …');
   for (const server of servers) server.kill('SIGUSR1');
   const results = await Promise.all([server6.result, server4.result, between.result]);
-  for (const { exitCode, message } of results) if (exitCode !== 0) stage.say(`curl ended with ${exitCode}: ${message}`);
+  for (const { exitCode, message } of results)
+    if (exitCode !== 0) stage.say(`curl ended with ${exitCode}: ${message}`);
   return {
     octets: results.reduce((sum, { octets }) => sum + octets, 0),
     checksumsRight: results.every(({ sha256, exitCode }) => exitCode === 0 && sha256 === digest),
@@ -165,14 +186,27 @@ async function checkCaptures(captures: readonly Capture[]): Promise<readonly Lin
   const checks: LinkCheck[] = [];
   for (const [at, capture] of captures.entries()) {
     await capture.stop();
-    const { frames, tunnelled, leakCount, leaks } = findLeaks(capture.file, VIRTUAL_PREFIXES, NTMOBILE.port);
+    const { frames, tunnelled, leakCount, leaks } = findLeaks(
+      capture.file,
+      VIRTUAL_PREFIXES,
+      NTMOBILE.port,
+    );
     const dropped = capture.dropped ?? 0;
-    checks.push({ link: LINKS[at]?.join(' ') ?? '', frames, tunnelled, dropped, leaked: leakCount, first: leaks[0] });
+    checks.push({
+      link: LINKS[at]?.join(' ') ?? '',
+      frames,
+      tunnelled,
+      dropped,
+      leaked: leakCount,
+      first: leaks[0],
+    });
   }
   return checks;
 }
 
-/** Resolves with true when both nodes kept everything, and nothing of theirs was seen outside UDP. */
+/**
+ * Resolves with true when both nodes kept everything, and nothing of theirs was seen outside UDP.
+ */
 export async function playNtmobile(lab: Lab, stage: Stage): Promise<boolean> {
   const { say } = stage;
   const system = new NtmobileSystem(lab, { nodes: NODES });
@@ -190,7 +224,9 @@ export async function playNtmobile(lab: Lab, stage: Stage): Promise<boolean> {
   const hosts = [...NODES, 'server6'];
   const resetsBefore = await resetsOf(hosts);
   using play = begin(stage, lab, nodes);
-  say(`downloading ${SERVER} (IPv6 only) by an IPv6 and by an IPv4 socket, and mn2 by its name; mn2 pings mn\n`);
+  say(
+    `downloading ${SERVER} (IPv6 only) by an IPv6 and by an IPv4 socket, and mn2 by its name; mn2 pings mn\n`,
+  );
 
   const steps: Step[] = [];
   for (const [at, next] of [BEGIN, ...JOURNEY].entries()) {
@@ -210,7 +246,12 @@ export async function playNtmobile(lab: Lab, stage: Stage): Promise<boolean> {
   say(`\n${stepTable(steps)}\n\n${totalsText(totals, links)}\n`);
   const teredo = await compareWithTeredo(lab, stage, file, steps);
   stage.report({ steps, totals, links, teredo });
-  return totals.checksumsRight && totals.resets === 0 && steps.every(({ flowed }) => flowed) && links.every(isClean);
+  return (
+    totals.checksumsRight &&
+    totals.resets === 0 &&
+    steps.every(({ flowed }) => flowed) &&
+    links.every(isClean)
+  );
 }
 
 /** Nothing leaked, and the capture saw everything, tunnels among it where there are any. */

@@ -14,7 +14,10 @@ export class Pinger implements Disposable {
   readonly #child: ChildProcess;
   readonly #answers: Answer[] = [];
 
-  /** Pings an address or name from `namespace` each `intervalMs` (2 ms is the least that ping takes); `dress` makes the command what is run. */
+  /**
+   * Pings an address or name from `namespace` each `intervalMs` (2 ms is the least that ping
+   * takes); `dress` makes the command what is run.
+   */
   constructor(
     namespace: string,
     address: string,
@@ -26,7 +29,8 @@ export class Pinger implements Disposable {
     const child = spawn(command, args, { stdio: ['ignore', 'pipe', 'ignore'] });
     createInterface({ input: child.stdout }).on('line', (line) => {
       const match = ANSWER.exec(line);
-      if (match?.[1] !== undefined) this.#answers.push({ sequence: Number(match[1]), atMs: performance.now() });
+      if (match?.[1] !== undefined)
+        this.#answers.push({ sequence: Number(match[1]), atMs: performance.now() });
     });
     this.#child = child;
   }
@@ -35,7 +39,10 @@ export class Pinger implements Disposable {
     return this.#answers.length;
   }
 
-  /** Requests without an answer among those between the last answer before `fromMs` and the last answer before `untilMs`. */
+  /**
+   * Requests without an answer among those between the last answer before `fromMs` and the last
+   * answer before `untilMs`.
+   */
   lost(fromMs: number, untilMs: number): number {
     const before = this.#answers.findLast((answer) => answer.atMs < fromMs);
     const inside = this.#answers.filter((answer) => answer.atMs >= fromMs && answer.atMs < untilMs);
@@ -44,7 +51,9 @@ export class Pinger implements Disposable {
     const first = before?.sequence ?? (inside[0]?.sequence ?? 1) - 1;
     const highest = inside.reduce((most, answer) => Math.max(most, answer.sequence), first);
     return (
-      highest - first - new Set(inside.map((answer) => answer.sequence).filter((sequence) => sequence > first)).size
+      highest -
+      first -
+      new Set(inside.map((answer) => answer.sequence).filter((sequence) => sequence > first)).size
     );
   }
 

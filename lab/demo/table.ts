@@ -1,7 +1,11 @@
 /** Tables for people. */
 
 /** Title, alignment, and what a row has there. */
-export type Column<Row> = readonly [title: string, align: 'left' | 'right', show: (row: Row) => string];
+export type Column<Row> = readonly [
+  title: string,
+  align: 'left' | 'right',
+  show: (row: Row) => string,
+];
 
 export function milliseconds(value: number | undefined): string {
   if (value === undefined || !Number.isFinite(value)) return '-';
@@ -10,13 +14,22 @@ export function milliseconds(value: number | undefined): string {
 
 /** The table as lines, columns aligned. */
 export function alignedTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
-  const cells = [columns.map(([title]) => title), ...rows.map((row) => columns.map(([, , show]) => show(row)))];
+  const cells = [
+    columns.map(([title]) => title),
+    ...rows.map((row) => columns.map(([, , show]) => show(row))),
+  ];
   const widths = columns.map((_, at) => Math.max(...cells.map((row) => row[at]?.length ?? 0)));
   const line = (row: readonly string[]): string =>
     row
-      .map((cell, at) => (columns[at]?.[1] === 'right' ? cell.padStart(widths[at] ?? 0) : cell.padEnd(widths[at] ?? 0)))
+      .map((cell, at) =>
+        columns[at]?.[1] === 'right'
+          ? cell.padStart(widths[at] ?? 0)
+          : cell.padEnd(widths[at] ?? 0),
+      )
       .join('  ')
       .trimEnd();
   const [head = [], ...body] = cells;
-  return [line(head), widths.map((width) => '-'.repeat(width)).join('  '), ...body.map(line)].join('\n');
+  return [line(head), widths.map((width) => '-'.repeat(width)).join('  '), ...body.map(line)].join(
+    '\n',
+  );
 }

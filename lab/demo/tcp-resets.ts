@@ -1,6 +1,8 @@
 import { run } from '#lab/shell.ts';
 
-/** TCP connections of a namespace that were reset so far, by either side, and connections refused. */
+/**
+ * TCP connections of a namespace that were reset so far, by either side, and connections refused.
+ */
 export async function tcpResets(namespace: string): Promise<number> {
   const text = await run(['cat', '/proc/net/snmp'], { namespace });
   const [names, numbers] = text.split('\n').filter((line) => line.startsWith('Tcp:'));

@@ -1,4 +1,7 @@
-/** Teredo in the places where NTMobile has just been: the same translators, the same server, the same tools. */
+/**
+ * Teredo in the places where NTMobile has just been: the same translators, the same server, the
+ * same tools.
+ */
 import { NETWORKS, type NetworkName } from '#lab/networks.ts';
 import { startTeredo, TeredoClient, teredoObstacle } from '#lab/teredo.ts';
 import { reachesEachOther, Seat } from '#lab/teredo-matrix.ts';
@@ -37,7 +40,11 @@ export interface MoveRow {
 
 export type TeredoComparison =
   | { readonly obstacle: string }
-  | { readonly servers: readonly ServerRow[]; readonly pairs: readonly PairRow[]; readonly move: MoveRow };
+  | {
+      readonly servers: readonly ServerRow[];
+      readonly pairs: readonly PairRow[];
+      readonly move: MoveRow;
+    };
 
 const SERVER = 'gn6.example';
 const QUALIFICATION_MS = 5_000;
@@ -64,7 +71,12 @@ async function answersCurl(lab: Lab, node: string, option: string): Promise<bool
   return (await lab.attempt(node, argv)).code === 0;
 }
 
-async function serverRow(lab: Lab, node: string, at: NetworkName, ntmobile: boolean): Promise<ServerRow> {
+async function serverRow(
+  lab: Lab,
+  node: string,
+  at: NetworkName,
+  ntmobile: boolean,
+): Promise<ServerRow> {
   await using _seat = await Seat.take(lab, node, at);
   return {
     at: NETWORKS[at].label,
@@ -91,7 +103,12 @@ async function moveRow(lab: Lab, node: string, file: string): Promise<MoveRow> {
   await new Promise((resolve) => setTimeout(resolve, AFTER_MOVE_MS));
   const octetsAfter = download.octets - octets;
   await server?.stop();
-  return { from: NETWORKS[from].label, to: NETWORKS[to].label, octetsAfter, patienceMs: AFTER_MOVE_MS };
+  return {
+    from: NETWORKS[from].label,
+    to: NETWORKS[to].label,
+    octetsAfter,
+    patienceMs: AFTER_MOVE_MS,
+  };
 }
 
 /** Measures Teredo where the steps were, each place and each pair once. */

@@ -1,11 +1,15 @@
-/** The account server's SQLite file: its tables, and transactions over all of them. Times are seconds since 1970-01-01. */
+/**
+ * The account server's SQLite file: its tables, and transactions over all of them. Times are
+ * seconds since 1970-01-01.
+ */
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
 import { type DatabaseFile, openDatabase, transaction, translate } from '#store/database.ts';
 import type { Row } from './rows.ts';
 
 /**
- * `label` of a device is empty where it has the account's own name. `held_addresses` are of devices that were removed, while a credential
- * still names them. `last_not_after` of an authority: the end of the last credential that it signed.
+ * `label` of a device is empty where it has the account's own name. `held_addresses` are of devices
+ * that were removed, while a credential still names them. `last_not_after` of an authority: the end
+ * of the last credential that it signed.
  */
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS accounts (
@@ -38,7 +42,8 @@ export class AccountDatabase {
   /** Throws `StoreError`, as everything here does. */
   constructor(file: string) {
     this.#place = { file, afterLoss: 'accounts and devices have to be added anew' };
-    // A power cut must not bring back a renewal token that was replaced, or an enrolment token that was used.
+    // A power cut must not bring back a renewal token that was replaced, or an enrolment token that
+    // was used.
     this.#database = openDatabase(this.#place, { version: 1, schema: SCHEMA, synchronous: 'FULL' });
   }
 

@@ -36,7 +36,9 @@ export class Accounts {
   }
 
   count(): { readonly accounts: number; readonly disabledAccounts: number } {
-    const row = this.#database.one('SELECT count(*) AS accounts, coalesce(sum(disabled), 0) AS disabled FROM accounts');
+    const row = this.#database.one(
+      'SELECT count(*) AS accounts, coalesce(sum(disabled), 0) AS disabled FROM accounts',
+    );
     if (row === undefined) return { accounts: 0, disabledAccounts: 0 };
     return { accounts: integer(row, 'accounts'), disabledAccounts: integer(row, 'disabled') };
   }
@@ -51,7 +53,10 @@ export class Accounts {
     return row === undefined ? undefined : accountOf(row);
   }
 
-  /** The account whose names `fqdn` would stand among, or that would stand among those of `fqdn`: devices have names below their account's. */
+  /**
+   * The account whose names `fqdn` would stand among, or that would stand among those of `fqdn`:
+   * devices have names below their account's.
+   */
   overlapping(fqdn: string): string | undefined {
     const row = this.#database.one(
       "SELECT name FROM accounts WHERE fqdn = ?1 OR ?1 LIKE '%.' || fqdn OR fqdn LIKE '%.' || ?1 LIMIT 1",
@@ -84,7 +89,11 @@ export class Accounts {
   }
 
   setGroups(name: string, groups: readonly string[]): void {
-    this.#database.run('UPDATE accounts SET groups = ? WHERE name = ?', JSON.stringify(groups), name);
+    this.#database.run(
+      'UPDATE accounts SET groups = ? WHERE name = ?',
+      JSON.stringify(groups),
+      name,
+    );
   }
 
   /** With its tokens and devices; their addresses must be held before (`Devices.removeAll`). */

@@ -1,4 +1,7 @@
-/** What operators ask of the account server and do with it, over the control socket. Passwords come in here, tokens go out; neither is logged. */
+/**
+ * What operators ask of the account server and do with it, over the control socket. Passwords come
+ * in here, tokens go out; neither is logged.
+ */
 import { z } from 'zod';
 import { fromHex, hex } from '#base/bytes.ts';
 import { authorityKeyIdOf } from '#crypto/node-credential.ts';
@@ -39,7 +42,8 @@ class Denied extends Error {
 const group = z
   .string()
   .refine(
-    (text) => text.isWellFormed() && text !== '' && new TextEncoder().encode(text).length <= LONGEST_GROUP,
+    (text) =>
+      text.isWellFormed() && text !== '' && new TextEncoder().encode(text).length <= LONGEST_GROUP,
     `must be 1 to ${LONGEST_GROUP} octets of UTF-8`,
   );
 const groups = z.array(group).max(MOST_GROUPS, `more than ${MOST_GROUPS}`);
@@ -47,7 +51,9 @@ const password = z
   .string()
   .min(SHORTEST_PASSWORD, `has fewer than ${SHORTEST_PASSWORD} characters`)
   .max(512, 'is longer than 512 characters');
-const accountName = z.string().refine(isLabel, 'must be a label: a-z, 0-9 and "-", at most 63 characters');
+const accountName = z
+  .string()
+  .refine(isLabel, 'must be a label: a-z, 0-9 and "-", at most 63 characters');
 const named = z.strictObject({ name: accountName });
 
 const PARAMETERS = {
@@ -55,16 +61,24 @@ const PARAMETERS = {
   named,
   add: z.strictObject({
     name: accountName,
-    fqdn: z.string().refine(isDomainName, 'must be a domain name in lower case without a dot at its end').optional(),
+    fqdn: z
+      .string()
+      .refine(isDomainName, 'must be a domain name in lower case without a dot at its end')
+      .optional(),
     groups: groups.default([]),
     password: password.optional(),
   }),
   password: z.strictObject({ name: accountName, password }),
   groups: z.strictObject({ name: accountName, groups }),
-  token: z.strictObject({ name: accountName, seconds: z.int().min(60).max(YEAR_SECONDS).default(DAY_SECONDS) }),
+  token: z.strictObject({
+    name: accountName,
+    seconds: z.int().min(60).max(YEAR_SECONDS).default(DAY_SECONDS),
+  }),
   devices: z.strictObject({ name: accountName.optional() }),
   device: z.strictObject({ device: z.string() }),
-  rotate: z.strictObject({ afterSeconds: z.int().min(0).max(YEAR_SECONDS).default(ROTATION_NOTICE_SECONDS) }),
+  rotate: z.strictObject({
+    afterSeconds: z.int().min(0).max(YEAR_SECONDS).default(ROTATION_NOTICE_SECONDS),
+  }),
 } as const;
 
 const time = (seconds: number): string => new Date(seconds * 1000).toISOString();
@@ -81,8 +95,13 @@ export class Administration {
     this.#devices = new Devices(options.database);
   }
 
-  /** Answers the commands of `sojourn as …`, and `stats`; what `others` answers is up to the daemon. */
-  serve(control: ControlPort, others: Readonly<Record<string, () => JsonValue | Promise<JsonValue>>>): void {
+  /**
+   * Answers the commands of `sojourn as …`, and `stats`; what `others` answers is up to the daemon.
+   */
+  serve(
+    control: ControlPort,
+    others: Readonly<Record<string, () => JsonValue | Promise<JsonValue>>>,
+  ): void {
     const commands = { ...this.#commands(), ...others };
     control.onRequest((command, parameters, respond) => {
       const act = Object.hasOwn(commands, command) ? commands[command] : undefined;
@@ -99,28 +118,43 @@ export class Administration {
     return { ...this.#accounts.count(), devices: this.#devices.count() };
   }
 
-  #commands(): Readonly<Record<string, (parameters: JsonObject) => JsonValue | Promise<JsonValue>>> {
+  #commands(): Readonly<
+    Record<string, (parameters: JsonObject) => JsonValue | Promise<JsonValue>>
+  > {
     return {
       stats: command(PARAMETERS.none, () => ({ ...this.#options.service.counters.counters })),
       'account-list': command(PARAMETERS.none, () => this.#listAccounts()),
       'account-add': command(PARAMETERS.add, (account) => this.#add(account)),
-      'account-password': command(PARAMETERS.password, (parameters) => this.#setPassword(parameters)),
-      'account-groups': command(PARAMETERS.groups, ({ name, groups: wanted }) => this.#setGroups(name, wanted)),
+      'account-password': command(PARAMETERS.password, (parameters) =>
+        this.#setPassword(parameters),
+      ),
+      'account-groups': command(PARAMETERS.groups, ({ name, groups: wanted }) =>
+        this.#setGroups(name, wanted),
+      ),
       'account-disable': command(PARAMETERS.named, ({ name }) => this.#setDisabled(name, true)),
       'account-enable': command(PARAMETERS.named, ({ name }) => this.#setDisabled(name, false)),
       'account-remove': command(PARAMETERS.named, ({ name }) => this.#removeAccount(name)),
-      'account-token': command(PARAMETERS.token, ({ name, seconds }) => this.#makeToken(name, seconds)),
+      'account-token': command(PARAMETERS.token, ({ name, seconds }) =>
+        this.#makeToken(name, seconds),
+      ),
       'device-list': command(PARAMETERS.devices, ({ name }) => this.#listDevices(name)),
       'device-remove': command(PARAMETERS.device, ({ device }) => this.#removeDevice(device)),
       'authority-list': command(PARAMETERS.none, () => this.#listAuthorities()),
-      'authority-rotate': command(PARAMETERS.rotate, ({ afterSeconds }) => this.#rotate(afterSeconds)),
+      'authority-rotate': command(PARAMETERS.rotate, ({ afterSeconds }) =>
+        this.#rotate(afterSeconds),
+      ),
     };
   }
 
   #listAccounts(): JsonValue {
     const tokens = this.#accounts.openTokens(this.#seconds());
     return this.#accounts.list().map((account) => ({
-      ...{ name: account.name, fqdn: account.fqdn, groups: account.groups, disabled: account.disabled },
+      ...{
+        name: account.name,
+        fqdn: account.fqdn,
+        groups: account.groups,
+        disabled: account.disabled,
+      },
       password: account.password !== undefined,
       enrolmentTokens: tokens.get(account.id) ?? 0,
       devices: this.#devices.ofAccount(account.id).length,
@@ -136,10 +170,12 @@ export class Administration {
   }: z.output<typeof PARAMETERS.add>): Promise<JsonValue> {
     const { zone } = this.#options.configuration;
     const fqdn = wanted ?? `${name}.${zone}`;
-    if (!isDomainName(fqdn) || !fqdn.endsWith(`.${zone}`)) throw new Denied(`${fqdn} is no name below ${zone}`);
+    if (!isDomainName(fqdn) || !fqdn.endsWith(`.${zone}`))
+      throw new Denied(`${fqdn} is no name below ${zone}`);
     const hash = given === undefined ? undefined : await this.#options.service.hashPassword(given);
     this.#options.database.transaction(() => {
-      if (this.#accounts.named(name) !== undefined) throw new Denied(`there is an account "${name}" already`);
+      if (this.#accounts.named(name) !== undefined)
+        throw new Denied(`there is an account "${name}" already`);
       const other = this.#accounts.overlapping(fqdn);
       if (other !== undefined) throw new Denied(`${fqdn} is among the names of account "${other}"`);
       this.#accounts.add({ name, fqdn, groups: all, createdAt: this.#seconds(), password: hash });
@@ -179,15 +215,25 @@ export class Administration {
     const now = this.#seconds();
     const token = newToken();
     this.#options.database.transaction(() => {
-      this.#accounts.addEnrolmentToken(tokenHash(token), this.#account(name).id, now + seconds, now);
+      this.#accounts.addEnrolmentToken(
+        tokenHash(token),
+        this.#account(name).id,
+        now + seconds,
+        now,
+      );
     });
-    const made = this.#done('enrolment-token-made', { account: name, expiresAt: time(now + seconds) });
+    const made = this.#done('enrolment-token-made', {
+      account: name,
+      expiresAt: time(now + seconds),
+    });
     return { ...made, token };
   }
 
   #listDevices(name: string | undefined): JsonValue {
     const accounts = name === undefined ? this.#accounts.list() : [this.#account(name)];
-    return accounts.flatMap((account) => this.#devices.ofAccount(account.id).map((device) => rowOf(account, device)));
+    return accounts.flatMap((account) =>
+      this.#devices.ofAccount(account.id).map((device) => rowOf(account, device)),
+    );
   }
 
   /** By node id, or by FQDN. */
@@ -196,7 +242,9 @@ export class Administration {
       const device = this.#deviceOf(wanted);
       const account = device === undefined ? undefined : this.#accounts.withId(device.account);
       if (device === undefined || account === undefined) {
-        throw new Denied(`no device "${wanted}" (give a node id or a name of: sojourn as device list)`);
+        throw new Denied(
+          `no device "${wanted}" (give a node id or a name of: sojourn as device list)`,
+        );
       }
       this.#devices.remove(device);
       return {
@@ -212,23 +260,35 @@ export class Administration {
     if (/^[0-9a-f]{32}$/.test(wanted)) return this.#devices.withNodeId(fromHex(wanted));
     for (const account of this.#accounts.list()) {
       if (wanted !== account.fqdn && !wanted.endsWith(`.${account.fqdn}`)) continue;
-      return this.#devices.ofAccount(account.id).find((device) => fqdnOf(account, device) === wanted);
+      return this.#devices
+        .ofAccount(account.id)
+        .find((device) => fqdnOf(account, device) === wanted);
     }
     return undefined;
   }
 
   #listAuthorities(): JsonValue {
-    return this.#options.authorities.list(this.#seconds()).map(({ publicKey, state, signsFrom, notAfter }) => ({
-      ...{ keyId: hex(authorityKeyIdOf(publicKey)), publicKey: base64(publicKey), state, signsFrom: time(signsFrom) },
-      notAfter: notAfter === undefined ? undefined : time(notAfter),
-    }));
+    return this.#options.authorities
+      .list(this.#seconds())
+      .map(({ publicKey, state, signsFrom, notAfter }) => ({
+        ...{
+          keyId: hex(authorityKeyIdOf(publicKey)),
+          publicKey: base64(publicKey),
+          state,
+          signsFrom: time(signsFrom),
+        },
+        notAfter: notAfter === undefined ? undefined : time(notAfter),
+      }));
   }
 
   #rotate(afterSeconds: number): JsonValue {
     const made = this.#options.authorities.rotate(this.#seconds() + afterSeconds);
     if (made === undefined) throw new Denied('a rotation is under way (sojourn as authority list)');
     const { publicKey, signsFrom, keyId } = made;
-    const told = this.#done('authority-rotation', { keyId: hex(keyId), signsFrom: time(signsFrom) });
+    const told = this.#done('authority-rotation', {
+      keyId: hex(keyId),
+      signsFrom: time(signsFrom),
+    });
     return { ...told, publicKey: base64(publicKey) };
   }
 
@@ -266,17 +326,24 @@ function command<S extends z.ZodType>(
     const parsed = schema.safeParse(parameters);
     // Issues name members and rules, never values.
     if (!parsed.success)
-      throw new Denied(parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '));
+      throw new Denied(
+        parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '),
+      );
     return act(parsed.data);
   };
 }
 
 function isAnswer(thrown: unknown): thrown is Error {
-  return thrown instanceof Denied || thrown instanceof StoreError || thrown instanceof CertificateError;
+  return (
+    thrown instanceof Denied || thrown instanceof StoreError || thrown instanceof CertificateError
+  );
 }
 
 /** What cannot be is an answer, and so is a store that fails; anything else is our defect. */
-function answer(act: () => JsonValue | Promise<JsonValue>, respond: (ok: boolean, value: JsonValue) => void): void {
+function answer(
+  act: () => JsonValue | Promise<JsonValue>,
+  respond: (ok: boolean, value: JsonValue) => void,
+): void {
   const refuse = (thrown: unknown): void => {
     if (!isAnswer(thrown)) throw thrown;
     respond(false, { error: thrown.message });

@@ -1,8 +1,10 @@
 /**
- * The Ed25519 keys that sign credentials: the present one, the next one while a rotation is under way, and former ones, of which only the public half
- * is kept, as long as a credential that they signed is good.
+ * The Ed25519 keys that sign credentials: the present one, the next one while a rotation is under
+ * way, and former ones, of which only the public half is kept, as long as a credential that they
+ * signed is good.
  *
- * Rotation has two steps, because those who verify credentials have to hear of a key before it signs.
+ * Rotation has two steps, because those who verify credentials have to hear of a key before it
+ * signs.
  */
 import { equalBytes } from '#base/bytes.ts';
 import { authorityKeyIdOf } from '#crypto/node-credential.ts';
@@ -19,7 +21,10 @@ export interface KeyFiles {
   promote(): void;
 }
 
-/** `notAfter`: of a former one, when its last credential ends; undefined otherwise. Seconds since 1970-01-01. */
+/**
+ * `notAfter`: of a former one, when its last credential ends; undefined otherwise. Seconds since
+ * 1970-01-01.
+ */
 export interface ListedAuthority {
   readonly publicKey: Uint8Array;
   readonly keyId: Uint8Array;
@@ -77,7 +82,12 @@ export class Authorities {
         const publicKey = octets(row, 'public_key');
         const state = this.#stateOf(publicKey);
         return {
-          ...{ publicKey, state, keyId: authorityKeyIdOf(publicKey), signsFrom: integer(row, 'signs_from') },
+          ...{
+            publicKey,
+            state,
+            keyId: authorityKeyIdOf(publicKey),
+            signsFrom: integer(row, 'signs_from'),
+          },
           notAfter: state === 'former' ? integer(row, 'last_not_after') : undefined,
         };
       })
@@ -86,7 +96,9 @@ export class Authorities {
 
   #stateOf(publicKey: Uint8Array): ListedAuthority['state'] {
     if (equalBytes(publicKey, this.#present.publicKey)) return 'signs';
-    return this.#next !== undefined && equalBytes(publicKey, this.#next.key.publicKey) ? 'next' : 'former';
+    return this.#next !== undefined && equalBytes(publicKey, this.#next.key.publicKey)
+      ? 'next'
+      : 'former';
   }
 
   #advance(now: number): void {
@@ -101,14 +113,20 @@ export class Authorities {
     this.#next = { key, signsFrom: this.#know(key, signsFrom) };
   }
 
-  /** A key of a file that was put there by hand is as good as one that was made here. Gives when it signs from. */
+  /**
+   * A key of a file that was put there by hand is as good as one that was made here. Gives when it
+   * signs from.
+   */
   #know({ publicKey }: SigningKey, signsFrom: number): number {
     this.#database.run(
       'INSERT OR IGNORE INTO authorities (public_key, signs_from) VALUES (?, ?)',
       publicKey,
       signsFrom,
     );
-    const row = this.#database.one('SELECT signs_from FROM authorities WHERE public_key = ?', publicKey);
+    const row = this.#database.one(
+      'SELECT signs_from FROM authorities WHERE public_key = ?',
+      publicKey,
+    );
     return row === undefined ? signsFrom : integer(row, 'signs_from');
   }
 }

@@ -1,4 +1,7 @@
-/** The account server's TLS certificate: the operator's, or one of its own that clients know by its fingerprint (RFC 7469's idea, of the whole certificate). */
+/**
+ * The account server's TLS certificate: the operator's, or one of its own that clients know by its
+ * fingerprint (RFC 7469's idea, of the whole certificate).
+ */
 import 'reflect-metadata';
 import { createPrivateKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
 import { existsSync, linkSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
@@ -31,7 +34,9 @@ export function readCertificate(certificateFile: string, keyFile: string): Certi
   const cert = read(certificateFile);
   const key = certificateFile === keyFile ? cert : read(keyFile);
   if ((statSync(keyFile).mode & 0o004) !== 0) {
-    throw new CertificateError(`${keyFile} can be read by every user of this host: chmod 600 ${keyFile}`);
+    throw new CertificateError(
+      `${keyFile} can be read by every user of this host: chmod 600 ${keyFile}`,
+    );
   }
   try {
     return described(cert, key, false);
@@ -42,8 +47,14 @@ export function readCertificate(certificateFile: string, keyFile: string): Certi
   }
 }
 
-/** The server's own in `file`, made for these names when there is none. Throws `CertificateError`. */
-export async function ownCertificate(file: string, names: readonly string[], nowWallMs: number): Promise<Certificate> {
+/**
+ * The server's own in `file`, made for these names when there is none. Throws `CertificateError`.
+ */
+export async function ownCertificate(
+  file: string,
+  names: readonly string[],
+  nowWallMs: number,
+): Promise<Certificate> {
   if (!existsSync(file)) await make(file, names, nowWallMs);
   if ((statSync(file).mode & READABLE_BY_OTHERS) !== 0) {
     throw new CertificateError(`${file} can be read by others: chmod 600 ${file}`);
@@ -61,9 +72,16 @@ export async function ownCertificate(file: string, names: readonly string[], now
 
 function described(cert: string, key: string, selfSigned: boolean): Certificate {
   const certificate = new X509Certificate(cert);
-  if (!certificate.checkPrivateKey(createPrivateKey(key))) throw new Error('the key is not that of the certificate');
+  if (!certificate.checkPrivateKey(createPrivateKey(key)))
+    throw new Error('the key is not that of the certificate');
   return {
-    ...{ cert, key, selfSigned, fingerprint: certificate.fingerprint256, subject: certificate.subject },
+    ...{
+      cert,
+      key,
+      selfSigned,
+      fingerprint: certificate.fingerprint256,
+      subject: certificate.subject,
+    },
     notAfterWallMs: Date.parse(certificate.validTo),
   };
 }
@@ -72,12 +90,17 @@ function read(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (thrown) {
-    throw new CertificateError(`${file} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+    throw new CertificateError(
+      `${file} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
+    );
   }
 }
 
 async function make(file: string, names: readonly string[], nowWallMs: number): Promise<void> {
-  const keys = await webcrypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, ['sign', 'verify']);
+  const keys = await webcrypto.subtle.generateKey({ name: 'ECDSA', namedCurve: 'P-256' }, true, [
+    'sign',
+    'verify',
+  ]);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     name: [{ CN: [names[0] ?? 'Sojourn account server'] }],
     keys,
@@ -86,12 +109,18 @@ async function make(file: string, names: readonly string[], nowWallMs: number): 
     signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
     extensions: [
       new SubjectAlternativeNameExtension(
-        names.map((value) => ({ type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const), value })),
+        names.map((value) => ({
+          type: isIP(value) === 0 ? ('dns' as const) : ('ip' as const),
+          value,
+        })),
       ),
     ],
   });
   const der = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', keys.privateKey));
-  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }).export({ format: 'pem', type: 'pkcs8' });
+  const key = createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }).export({
+    format: 'pem',
+    type: 'pkcs8',
+  });
   keep(file, `${key}${certificate.toString('pem')}\n`);
 }
 

@@ -1,4 +1,7 @@
-/** What an operator decides about an account server. Plain data: `daemons/as/config.ts` checks the YAML and builds it; tests build it by hand. */
+/**
+ * What an operator decides about an account server. Plain data: `daemons/as/config.ts` checks the
+ * YAML and builds it; tests build it by hand.
+ */
 import type { Prefix } from '#base/ip.ts';
 import type { Endpoint } from '#wire/ntmobile-options.ts';
 

@@ -1,4 +1,7 @@
-/** Devices of accounts, their virtual IPv4 addresses and renewal tokens, as they are kept. Times are seconds since 1970-01-01. */
+/**
+ * Devices of accounts, their virtual IPv4 addresses and renewal tokens, as they are kept. Times are
+ * seconds since 1970-01-01.
+ */
 import { bytesOfIpv4, type Ipv4Address, ipv4FromBytes, isIpv4, type Prefix } from '#base/ip.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import type { AccountDatabase } from './account-database.ts';
@@ -26,7 +29,10 @@ export interface Device {
   readonly formerUntil: number;
 }
 
-export type NewDevice = Pick<Device, 'account' | 'label' | 'publicKey' | 'virtualIpv4' | 'enrolledAt'>;
+export type NewDevice = Pick<
+  Device,
+  'account' | 'label' | 'publicKey' | 'virtualIpv4' | 'enrolledAt'
+>;
 /** What each login and each renewal changes. */
 export type DeviceUpdate = Omit<Device, 'account' | 'publicKey' | 'nodeId' | 'enrolledAt'>;
 
@@ -47,7 +53,9 @@ export class Devices {
   }
 
   ofAccount(account: number): readonly Device[] {
-    return this.#database.all('SELECT * FROM devices WHERE account = ? ORDER BY label', account).map(deviceOf);
+    return this.#database
+      .all('SELECT * FROM devices WHERE account = ? ORDER BY label', account)
+      .map(deviceOf);
   }
 
   withKey(publicKey: Uint8Array): Device | undefined {
@@ -65,7 +73,10 @@ export class Devices {
 
   /** Whether another key has the interface identifier that this key's node id gives. */
   isInterfaceIdTaken(publicKey: Uint8Array): boolean {
-    return this.#first('SELECT * FROM devices WHERE interface_id = ?', interfaceIdOf(publicKey)) !== undefined;
+    return (
+      this.#first('SELECT * FROM devices WHERE interface_id = ?', interfaceIdOf(publicKey)) !==
+      undefined
+    );
   }
 
   /** The rest is for `update` to fill in, in the same transaction. Gives the new device's id. */
@@ -75,7 +86,16 @@ export class Devices {
       `INSERT INTO devices (account, label, public_key, node_id, interface_id, virtual_ipv4, enrolled_at, last_seen_at,
          last_proof_ms, credential_until, renewal_hash, renewal_until)
        VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, 0) RETURNING id`,
-      ...[account, label, publicKey, nodeId, interfaceIdOf(publicKey), numberOf(virtualIpv4), enrolledAt, nodeId],
+      ...[
+        account,
+        label,
+        publicKey,
+        nodeId,
+        interfaceIdOf(publicKey),
+        numberOf(virtualIpv4),
+        enrolledAt,
+        nodeId,
+      ],
     );
     return row === undefined ? 0 : integer(row, 'id');
   }
@@ -102,12 +122,17 @@ export class Devices {
   }
 
   hold(address: Ipv4Address, until: number): void {
-    this.#database.run('INSERT OR REPLACE INTO held_addresses VALUES (?, ?)', numberOf(address), until);
+    this.#database.run(
+      'INSERT OR REPLACE INTO held_addresses VALUES (?, ?)',
+      numberOf(address),
+      until,
+    );
   }
 
   /**
-   * An address of the prefix, neither its first nor its last, that no device has and no good credential names; undefined when there is none. Those
-   * behind the highest one in use come first, so that one that was given back rests as long as can be.
+   * An address of the prefix, neither its first nor its last, that no device has and no good
+   * credential names; undefined when there is none. Those behind the highest one in use come first,
+   * so that one that was given back rests as long as can be.
    */
   freeAddress(prefix: Prefix, now: number): Ipv4Address | undefined {
     if (!isIpv4(prefix.address)) return undefined;
@@ -116,7 +141,11 @@ export class Devices {
     const last = numberOf(prefix.address) + 2 ** (32 - prefix.length) - 2;
     const used = `SELECT virtual_ipv4 AS used FROM devices WHERE virtual_ipv4 BETWEEN ?1 AND ?2
       UNION ALL SELECT virtual_ipv4 FROM held_addresses WHERE virtual_ipv4 BETWEEN ?1 AND ?2`;
-    const row = this.#database.one(`SELECT coalesce(max(used), ?1 - 1) + 1 AS next FROM (${used})`, first, last);
+    const row = this.#database.one(
+      `SELECT coalesce(max(used), ?1 - 1) + 1 AS next FROM (${used})`,
+      first,
+      last,
+    );
     const next = row === undefined ? first : integer(row, 'next');
     if (next <= last) return addressOf(next);
     const gap = this.#database.one(

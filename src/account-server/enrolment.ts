@@ -1,9 +1,12 @@
 /**
- * Which device a login means, what it is called, and what it gets: address, credential, renewal token.
+ * Which device a login means, what it is called, and what it gets: address, credential, renewal
+ * token.
  *
- * A device that names itself in its login is called so below its account's name (`laptop.alice.nodes.example`). The first one that does not has the
- * account's own name (`alice.nodes.example`); further ones are called after their node id (`d1f00ba4…`). A name once given stays until
- * the device asks for another or is removed. A device is its key: the same key is the same device, also after another login.
+ * A device that names itself in its login is called so below its account's name
+ * (`laptop.alice.nodes.example`). The first one that does not has the account's own name
+ * (`alice.nodes.example`); further ones are called after their node id (`d1f00ba4…`). A name once
+ * given stays until the device asks for another or is removed. A device is its key: the same key is
+ * the same device, also after another login.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { hex } from '#base/bytes.ts';
@@ -51,17 +54,25 @@ export class Enrolment {
   readonly #devices: Devices;
   readonly #authorities: Authorities;
 
-  constructor(configuration: AccountServerConfiguration, devices: Devices, authorities: Authorities) {
+  constructor(
+    configuration: AccountServerConfiguration,
+    devices: Devices,
+    authorities: Authorities,
+  ) {
     this.configuration = configuration;
     this.#devices = devices;
     this.#authorities = authorities;
   }
 
-  /** The device of a login, made when it is new; to be called in a transaction. A refusal has changed nothing. */
+  /**
+   * The device of a login, made when it is new; to be called in a transaction. A refusal has
+   * changed nothing.
+   */
   deviceFor(account: Account, wish: Wish, now: number): Device | Refusal {
     const { publicKey, timestamp } = wish;
     const known = this.#devices.withKey(publicKey);
-    if (known !== undefined && known.account !== account.id) return refusal('key-of-another-account');
+    if (known !== undefined && known.account !== account.id)
+      return refusal('key-of-another-account');
     if (known !== undefined && timestamp <= known.lastProofMs) return refusal('replayed-proof');
     const label = this.#labelFor(account, wish, known);
     if (typeof label === 'object') return label;
@@ -77,8 +88,8 @@ export class Enrolment {
   }
 
   /**
-   * A credential and a new renewal token. The one that was used just now stays good for the grace, in case that the answer is lost, until the new one is
-   * used; `former` undefined: none does.
+   * A credential and a new renewal token. The one that was used just now stays good for the grace,
+   * in case that the answer is lost, until the new one is used; `former` undefined: none does.
    */
   issue(
     account: Account,
@@ -94,19 +105,43 @@ export class Enrolment {
     const authority = this.#authorities.present(now);
     const name = fqdnOf(account, device);
     const credential = makeCredential(authority, {
-      ...{ publicKey: device.publicKey, virtualIpv6: virtualIpv6Of(systemPrefix, device.nodeId), virtualIpv4 },
-      ...{ notBefore: BigInt(now - EARLIER_SECONDS), notAfter: BigInt(notAfter), name, groups: account.groups },
+      ...{
+        publicKey: device.publicKey,
+        virtualIpv6: virtualIpv6Of(systemPrefix, device.nodeId),
+        virtualIpv4,
+      },
+      ...{
+        notBefore: BigInt(now - EARLIER_SECONDS),
+        notAfter: BigInt(notAfter),
+        name,
+        groups: account.groups,
+      },
     });
     const renewalToken = newToken();
     const update: DeviceUpdate = {
-      ...{ id: device.id, label: device.label, virtualIpv4, lastSeenAt: now, lastProofMs: wish.timestamp },
-      ...{ credentialUntil: notAfter, renewalHash: tokenHash(renewalToken), renewalUntil: now + renewalSeconds },
+      ...{
+        id: device.id,
+        label: device.label,
+        virtualIpv4,
+        lastSeenAt: now,
+        lastProofMs: wish.timestamp,
+      },
+      ...{
+        credentialUntil: notAfter,
+        renewalHash: tokenHash(renewalToken),
+        renewalUntil: now + renewalSeconds,
+      },
       formerHash: former?.formerHash,
       formerUntil: former?.formerUntil ?? 0,
     };
     this.#devices.update(update);
     this.#authorities.signed(authority, notAfter);
-    return { credential, notAfter, renewalToken, device: { nodeId: device.nodeId, virtualIpv4, fqdn: name } };
+    return {
+      credential,
+      notAfter,
+      renewalToken,
+      device: { nodeId: device.nodeId, virtualIpv4, fqdn: name },
+    };
   }
 
   get #prefix(): Prefix {
@@ -122,7 +157,11 @@ export class Enrolment {
     return fresh;
   }
 
-  #labelFor(account: Account, { publicKey, device: wanted }: Wish, known: Device | undefined): string | Refusal {
+  #labelFor(
+    account: Account,
+    { publicKey, device: wanted }: Wish,
+    known: Device | undefined,
+  ): string | Refusal {
     if (wanted === undefined && known !== undefined) return known.label;
     const taken = new Set(
       this.#devices
@@ -131,7 +170,9 @@ export class Enrolment {
         .map(({ label }) => label),
     );
     if (wanted !== undefined) return this.#checked(account, wanted, taken);
-    return taken.has('') ? this.#checked(account, `d${hex(nodeIdOf(publicKey)).slice(0, 12)}`, taken) : '';
+    return taken.has('')
+      ? this.#checked(account, `d${hex(nodeIdOf(publicKey)).slice(0, 12)}`, taken)
+      : '';
   }
 
   #checked(account: Account, label: string, taken: ReadonlySet<string>): string | Refusal {

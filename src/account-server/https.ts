@@ -2,7 +2,8 @@
  * The account server's face to nodes: HTTPS with TLS 1.3 alone, JSON. Binary members are base64.
  *
  *     GET  /v1/system   what a node has to know of the system
- *     POST /v1/login    { account, password | enrolmentToken, device?, publicKey, timestamp, proof }
+ *     POST /v1/login    { account, password | enrolmentToken, device?, publicKey, timestamp, proof
+ *     }
  *     POST /v1/renew    { renewalToken, publicKey, timestamp, proof }
  *                       → 200 { credential, notAfter, renewalToken, directionCoordinators }
  *                       → 4xx, 5xx { error, message, time }, and Retry-After with 429 and 503
@@ -63,7 +64,12 @@ export class HttpsFace {
         ...{ cert, key, minVersion: 'TLSv1.3', handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
         ...{ maxHeaderSize: LONGEST_HEADERS, connectionsCheckingInterval: CHECK_INTERVAL_MS },
       },
-      ...{ logger: false, bodyLimit: LONGEST_BODY, requestTimeout: REQUEST_TIMEOUT_MS, forceCloseConnections: true },
+      ...{
+        logger: false,
+        bodyLimit: LONGEST_BODY,
+        requestTimeout: REQUEST_TIMEOUT_MS,
+        forceCloseConnections: true,
+      },
       keepAliveTimeout: REQUEST_TIMEOUT_MS,
     });
     app.server.maxConnections = MOST_CONNECTIONS;
@@ -71,14 +77,20 @@ export class HttpsFace {
     app.server.on('tlsClientError', () => options.service.count('tls-failed'));
     app.removeContentTypeParser('text/plain');
     app.setErrorHandler((error, _request, reply) => this.#failed(error, reply));
-    app.setNotFoundHandler((_request, reply) => this.#refuse(reply, refusal('malformed-request'), 404));
+    app.setNotFoundHandler((_request, reply) =>
+      this.#refuse(reply, refusal('malformed-request'), 404),
+    );
     this.#app = app;
     this.#routes();
   }
 
   /** Resolves with the port. Rejects with the system's error (EADDRINUSE, EACCES). */
   async listen(address: IpAddress, port: number): Promise<number> {
-    await this.#app.listen({ host: address, port, ipv6Only: isIpv6(address) && address !== UNSPECIFIED_V6 });
+    await this.#app.listen({
+      host: address,
+      port,
+      ipv6Only: isIpv6(address) && address !== UNSPECIFIED_V6,
+    });
     return portOf(this.#app.server.address());
   }
 
@@ -159,9 +171,11 @@ export class HttpsFace {
     const { zone, systemPrefix, credentialSeconds } = this.#configuration;
     const nowSeconds = Math.floor(clock.wall() / 1000);
     return {
-      authorityKeys: authorities.list(nowSeconds).map(({ keyId, signsFrom, notAfter, ...authority }) => ({
-        ...{ keyId: hex(keyId), publicKey: base64(authority.publicKey), signsFrom, notAfter },
-      })),
+      authorityKeys: authorities
+        .list(nowSeconds)
+        .map(({ keyId, signsFrom, notAfter, ...authority }) => ({
+          ...{ keyId: hex(keyId), publicKey: base64(authority.publicKey), signsFrom, notAfter },
+        })),
       publicKey: base64(publicKey),
       systemPrefix: formatPrefix(systemPrefix),
       zone,
@@ -177,7 +191,11 @@ export class HttpsFace {
     return this.#answerRefusal(reply, refused, status);
   }
 
-  #answerRefusal(reply: FastifyReply, { refused, retryAfterMs }: Refusal, status?: number): FastifyReply {
+  #answerRefusal(
+    reply: FastifyReply,
+    { refused, retryAfterMs }: Refusal,
+    status?: number,
+  ): FastifyReply {
     const answer = publicAnswer(refused);
     if (retryAfterMs !== undefined) reply.header('retry-after', Math.ceil(retryAfterMs / 1000));
     const time = Math.floor(this.#options.clock.wall());
@@ -188,7 +206,8 @@ export class HttpsFace {
   }
 
   #failed(error: unknown, reply: FastifyReply): FastifyReply {
-    if (error instanceof StoreError) return this.#refuse(reply, refusal('store-failed', REQUEST_TIMEOUT_MS));
+    if (error instanceof StoreError)
+      return this.#refuse(reply, refusal('store-failed', REQUEST_TIMEOUT_MS));
     const status = statusOf(error);
     if (status < 500) return this.#refuse(reply, refusal('malformed-request'), status);
     this.#options.fatal(error);
@@ -202,11 +221,15 @@ function statusOf(error: unknown): number {
   return typeof error.statusCode === 'number' ? error.statusCode : 500;
 }
 
-function directionCoordinators({ directionCoordinators: all }: AccountServerConfiguration): JsonValue {
+function directionCoordinators({
+  directionCoordinators: all,
+}: AccountServerConfiguration): JsonValue {
   return all.map(({ name, publicKey, endpoints }) => ({
     name,
     publicKey: base64(publicKey),
-    endpoints: endpoints.map(({ address, port }) => (isIpv6(address) ? `[${address}]:${port}` : `${address}:${port}`)),
+    endpoints: endpoints.map(({ address, port }) =>
+      isIpv6(address) ? `[${address}]:${port}` : `${address}:${port}`,
+    ),
   }));
 }
 

@@ -47,16 +47,27 @@ export class PasswordHasher {
     return { ...this.#cost, salt, hash: await this.#derive(password, salt, this.#cost) };
   }
 
-  /** Takes as long where there is no hash to compare with: whether an account exists is not to be measured. */
+  /**
+   * Takes as long where there is no hash to compare with: whether an account exists is not to be
+   * measured.
+   */
   async verify(password: string, known: PasswordHash | undefined): Promise<boolean> {
-    const made = await this.#derive(password, known?.salt ?? new Uint8Array(SALT_OCTETS), known ?? this.#cost);
+    const made = await this.#derive(
+      password,
+      known?.salt ?? new Uint8Array(SALT_OCTETS),
+      known ?? this.#cost,
+    );
     return equalSecrets(made, known?.hash ?? new Uint8Array(HASH_OCTETS)) && known !== undefined;
   }
 
   /** Whether it was made with another cost than the one in force. */
   isOutdated({ costLog2, blockSize, parallelization }: HashingCost): boolean {
     const cost = this.#cost;
-    return costLog2 !== cost.costLog2 || blockSize !== cost.blockSize || parallelization !== cost.parallelization;
+    return (
+      costLog2 !== cost.costLog2 ||
+      blockSize !== cost.blockSize ||
+      parallelization !== cost.parallelization
+    );
   }
 
   async #derive(password: string, salt: Uint8Array, cost: HashingCost): Promise<Uint8Array> {

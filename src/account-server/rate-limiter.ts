@@ -1,6 +1,7 @@
 /**
- * How often each of many callers may come: the generic cell rate algorithm (ITU-T I.371), one number for each. Bounded: of more callers
- * than it can remember it forgets those that were away longest.
+ * How often each of many callers may come: the generic cell rate algorithm (ITU-T I.371), one
+ * number for each. Bounded: of more callers than it can remember it forgets those that were away
+ * longest.
  */
 import type { Monotonic } from '#base/time.ts';
 import type { RateLimit } from './configuration.ts';

@@ -56,17 +56,53 @@ const REFUSED: PublicAnswer = {
 };
 
 const PUBLIC_ANSWERS: Partial<Record<Reason, PublicAnswer>> = {
-  'malformed-request': { status: 400, error: 'malformed-request', message: 'the request cannot be read' },
-  'rate-limited-source': { status: 429, error: 'rate-limited', message: 'too many requests; come again later' },
-  'rate-limited-account': { status: 429, error: 'rate-limited', message: 'too many requests; come again later' },
+  'malformed-request': {
+    status: 400,
+    error: 'malformed-request',
+    message: 'the request cannot be read',
+  },
+  'rate-limited-source': {
+    status: 429,
+    error: 'rate-limited',
+    message: 'too many requests; come again later',
+  },
+  'rate-limited-account': {
+    status: 429,
+    error: 'rate-limited',
+    message: 'too many requests; come again later',
+  },
   busy: { status: 503, error: 'busy', message: 'come again later' },
-  'wrong-time': { status: 403, error: 'wrong-time', message: 'the clocks differ too much; "time" is ours' },
-  'wrong-proof': { status: 401, error: 'wrong-proof', message: 'the proof of the private key is wrong' },
-  'replayed-proof': { status: 403, error: 'replayed-proof', message: 'make a new proof, with a later time' },
-  'account-disabled': { status: 403, error: 'account-disabled', message: 'the account is disabled' },
-  'key-of-another-account': { status: 409, error: 'key-in-use', message: 'this key is a device of another account' },
+  'wrong-time': {
+    status: 403,
+    error: 'wrong-time',
+    message: 'the clocks differ too much; "time" is ours',
+  },
+  'wrong-proof': {
+    status: 401,
+    error: 'wrong-proof',
+    message: 'the proof of the private key is wrong',
+  },
+  'replayed-proof': {
+    status: 403,
+    error: 'replayed-proof',
+    message: 'make a new proof, with a later time',
+  },
+  'account-disabled': {
+    status: 403,
+    error: 'account-disabled',
+    message: 'the account is disabled',
+  },
+  'key-of-another-account': {
+    status: 409,
+    error: 'key-in-use',
+    message: 'this key is a device of another account',
+  },
   'key-not-usable': { status: 409, error: 'key-not-usable', message: 'make another key' },
-  'device-name-taken': { status: 409, error: 'device-name-taken', message: 'another device has this name' },
+  'device-name-taken': {
+    status: 409,
+    error: 'device-name-taken',
+    message: 'another device has this name',
+  },
   'too-many-devices': { status: 409, error: 'too-many-devices', message: 'remove a device first' },
   'no-addresses': { status: 503, error: 'no-addresses', message: 'no virtual address is free' },
   'store-failed': { status: 503, error: 'unavailable', message: 'come again later' },

@@ -1,4 +1,7 @@
-/** Bodies of requests, as programs of other people send them: exactly these members, each of the right form. */
+/**
+ * Bodies of requests, as programs of other people send them: exactly these members, each of the
+ * right form.
+ */
 import { z } from 'zod';
 import { isDomainName } from '#wire/ntmobile-options.ts';
 
@@ -38,7 +41,9 @@ export const loginSchema = z
     device: label().optional(),
     ...signed,
   })
-  .refine(({ password, enrolmentToken }) => (password === undefined) !== (enrolmentToken === undefined));
+  .refine(
+    ({ password, enrolmentToken }) => (password === undefined) !== (enrolmentToken === undefined),
+  );
 
 export const renewalSchema = z.strictObject({ renewalToken: token(), ...signed });
 

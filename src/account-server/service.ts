@@ -1,8 +1,9 @@
 /**
  * What the account server decides: who gets a credential. Knows nothing of HTTP.
  *
- * docs/ntmobile.md §2.2: a login proves the private key, then the password or the enrolment token; a renewal proves the private key and the renewal
- * token. Cheap checks come first; what tells strangers nothing they did not know comes before what would.
+ * docs/ntmobile.md §2.2: a login proves the private key, then the password or the enrolment token;
+ * a renewal proves the private key and the renewal token. Cheap checks come first; what tells
+ * strangers nothing they did not know comes before what would.
  */
 import { equalBytes, hex } from '#base/bytes.ts';
 import { type IpAddress, isIpv6, networkOf } from '#base/ip.ts';
@@ -82,11 +83,15 @@ export class AccountService {
     this.#hasher = new PasswordHasher(hashing.cost, hashing.concurrency);
     this.#sources = new RateLimiter(limits.source);
     this.#passwords = new RateLimiter(limits.account);
-    // Apart from the passwords: who guesses at an account's password must not keep its devices from renewing.
+    // Apart from the passwords: who guesses at an account's password must not keep its devices from
+    // renewing.
     this.#credentials = new RateLimiter(limits.account);
   }
 
-  /** Takes other decisions of the operator, for requests from now on. Zone, prefixes and what they name are as they were. */
+  /**
+   * Takes other decisions of the operator, for requests from now on. Zone, prefixes and what they
+   * name are as they were.
+   */
   reconfigure(configuration: AccountServerConfiguration): void {
     const { limits, hashing } = configuration;
     this.#configuration = configuration;
@@ -99,7 +104,10 @@ export class AccountService {
   /** To be asked before a request of that source is read. */
   admit(source: IpAddress): Refusal | undefined {
     const network = isIpv6(source) ? networkOf(source, 64) : source;
-    return this.#limited(this.#sources.take(network, this.#options.clock.now()), 'rate-limited-source');
+    return this.#limited(
+      this.#sources.take(network, this.#options.clock.now()),
+      'rate-limited-source',
+    );
   }
 
   hashPassword(password: string): Promise<PasswordHash> {
@@ -109,7 +117,11 @@ export class AccountService {
   async login(request: LoginRequest, source: IpAddress): Promise<Issued | Refusal> {
     const means = request.password === undefined ? 'enrolment-token' : 'password';
     const attempt: Attempt = { event: 'login', means, account: request.account, source };
-    const proof: ProofOfKey = { ...this.#proofOf(request), kind: 'login', subject: request.account };
+    const proof: ProofOfKey = {
+      ...this.#proofOf(request),
+      kind: 'login',
+      subject: request.account,
+    };
     const refused = this.#judgeProof(proof, request.proof) ?? (await this.#judgePassword(request));
     return this.#tell(attempt, refused ?? this.#commit(() => this.#enrol(request)));
   }
@@ -117,8 +129,17 @@ export class AccountService {
   renew(request: RenewalRequest, source: IpAddress): Issued | Refusal {
     const device = this.#devices.withRenewalToken(tokenHash(request.renewalToken));
     const account = device === undefined ? undefined : this.#accounts.withId(device.account);
-    const attempt: Attempt = { event: 'renewal', means: 'renewal-token', account: account?.name, source };
-    const proof: ProofOfKey = { ...this.#proofOf(request), kind: 'renewal', subject: request.renewalToken };
+    const attempt: Attempt = {
+      event: 'renewal',
+      means: 'renewal-token',
+      account: account?.name,
+      source,
+    };
+    const proof: ProofOfKey = {
+      ...this.#proofOf(request),
+      kind: 'renewal',
+      subject: request.renewalToken,
+    };
     const refused = this.#judgeProof(proof, request.proof);
     return this.#tell(attempt, refused ?? this.#commit(() => this.#issueAnew(request)));
   }
@@ -128,27 +149,35 @@ export class AccountService {
     this.counters.count(reason);
   }
 
-  #proofOf({ publicKey, timestamp }: LoginRequest | RenewalRequest): Pick<ProofOfKey, 'publicKey' | 'timestampMs'> {
+  #proofOf({
+    publicKey,
+    timestamp,
+  }: LoginRequest | RenewalRequest): Pick<ProofOfKey, 'publicKey' | 'timestampMs'> {
     return { publicKey, timestampMs: timestamp };
   }
 
   #judgeProof(proof: ProofOfKey, given: Uint8Array): Refusal | undefined {
     const { clock, exchange } = this.#options;
-    if (Math.abs(clock.wall() - proof.timestampMs) > CLOCK_TOLERANCE_MS) return refusal('wrong-time');
+    if (Math.abs(clock.wall() - proof.timestampMs) > CLOCK_TOLERANCE_MS)
+      return refusal('wrong-time');
     return proofValid(exchange, proof, given) ? undefined : refusal('wrong-proof');
   }
 
   /** Undefined: right, or not what this request is about. */
   async #judgePassword({ account: name, password }: LoginRequest): Promise<Refusal | undefined> {
     if (password === undefined) return undefined;
-    const limited = this.#limited(this.#passwords.take(name, this.#options.clock.now()), 'rate-limited-account');
+    const limited = this.#limited(
+      this.#passwords.take(name, this.#options.clock.now()),
+      'rate-limited-account',
+    );
     if (limited !== undefined) return limited;
     if (!this.#hasher.ready) return refusal('busy', BUSY_RETRY_MS);
     const account = this.#accounts.named(name);
     const right = await this.#hasher.verify(password, account?.password);
     if (account === undefined) return refusal('unknown-account');
     if (!right || account.password === undefined) return refusal('wrong-password');
-    if (this.#hasher.isOutdated(account.password)) await this.#rehash(account, account.password, password);
+    if (this.#hasher.isOutdated(account.password))
+      await this.#rehash(account, account.password, password);
     return undefined;
   }
 
@@ -156,7 +185,8 @@ export class AccountService {
     const fresh = await this.#hasher.hash(password);
     const now = this.#accounts.withId(id)?.password;
     // The operator may have set another one meanwhile.
-    if (now !== undefined && equalBytes(now.hash, former.hash)) this.#accounts.setPassword(name, fresh);
+    if (now !== undefined && equalBytes(now.hash, former.hash))
+      this.#accounts.setPassword(name, fresh);
   }
 
   #enrol(request: LoginRequest): Issued | Refusal {
@@ -164,18 +194,25 @@ export class AccountService {
     const account = this.#accounts.named(request.account);
     if (account === undefined) return refusal('unknown-account');
     const { enrolmentToken, publicKey } = request;
-    if (enrolmentToken !== undefined && !this.#isTokenGood(enrolmentToken, account, publicKey, now)) {
+    if (
+      enrolmentToken !== undefined &&
+      !this.#isTokenGood(enrolmentToken, account, publicKey, now)
+    ) {
       return refusal('wrong-enrolment-token');
     }
     const refused = this.#judgeAccount(account);
     if (refused !== undefined) return refused;
     const device = this.#enrolment.deviceFor(account, request, now);
     if (isRefusal(device)) return device;
-    if (enrolmentToken !== undefined) this.#accounts.useEnrolmentToken(tokenHash(enrolmentToken), publicKey, now);
+    if (enrolmentToken !== undefined)
+      this.#accounts.useEnrolmentToken(tokenHash(enrolmentToken), publicKey, now);
     return this.#enrolment.issue(account, device, request, undefined, now);
   }
 
-  /** Once, but again for the key that it was used for, for the time of the grace: an answer may have been lost. */
+  /**
+   * Once, but again for the key that it was used for, for the time of the grace: an answer may have
+   * been lost.
+   */
   #isTokenGood(token: string, account: Account, publicKey: Uint8Array, now: number): boolean {
     const known = this.#accounts.enrolmentToken(tokenHash(token));
     if (known === undefined || known.account !== account.id || known.expiresAt <= now) return false;
@@ -188,7 +225,8 @@ export class AccountService {
     const now = this.#seconds();
     const hash = tokenHash(request.renewalToken);
     const device = this.#devices.withRenewalToken(hash);
-    if (device === undefined || !equalBytes(device.publicKey, request.publicKey)) return refusal('wrong-renewal-token');
+    if (device === undefined || !equalBytes(device.publicKey, request.publicKey))
+      return refusal('wrong-renewal-token');
     const account = this.#accounts.withId(device.account);
     const present = equalBytes(device.renewalHash, hash);
     if (account === undefined || now >= (present ? device.renewalUntil : device.formerUntil)) {
@@ -208,7 +246,10 @@ export class AccountService {
   /** Of an account whose device has proved itself. */
   #judgeAccount({ name, disabled }: Account): Refusal | undefined {
     if (disabled) return refusal('account-disabled');
-    return this.#limited(this.#credentials.take(name, this.#options.clock.now()), 'rate-limited-account');
+    return this.#limited(
+      this.#credentials.take(name, this.#options.clock.now()),
+      'rate-limited-account',
+    );
   }
 
   #limited(waitMs: number | undefined, reason: Reason): Refusal | undefined {
@@ -228,7 +269,10 @@ export class AccountService {
     }
   }
 
-  /** Counts, and leaves an audit trail that has no secret in it; what is refused for its rate is only counted. */
+  /**
+   * Counts, and leaves an audit trail that has no secret in it; what is refused for its rate is
+   * only counted.
+   */
   #tell(attempt: Attempt, result: Issued | Refusal): Issued | Refusal {
     const { event, ...fields } = attempt;
     const { events, clock } = this.#options;
@@ -236,12 +280,18 @@ export class AccountService {
       this.counters.count(`${event}-granted`);
       const { nodeId, virtualIpv4, fqdn } = result.device;
       const device = { device: fqdn, nodeId: hex(nodeId), virtualIpv4 };
-      events.event({ name: `${event}-granted`, level: 'info', fields: { ...fields, ...device } }, clock.wall());
+      events.event(
+        { name: `${event}-granted`, level: 'info', fields: { ...fields, ...device } },
+        clock.wall(),
+      );
       return result;
     }
     this.counters.count(result.refused);
     const level = result.retryAfterMs === undefined ? 'warn' : 'debug';
-    events.event({ name: `${event}-refused`, level, fields: { reason: result.refused, ...fields } }, clock.wall());
+    events.event(
+      { name: `${event}-refused`, level, fields: { reason: result.refused, ...fields } },
+      clock.wall(),
+    );
     return result;
   }
 

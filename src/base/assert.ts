@@ -1,4 +1,7 @@
-/** Says that something of ours must hold; a failure is our defect, never the peer's input. Throws `Error`. */
+/**
+ * Says that something of ours must hold; a failure is our defect, never the peer's input. Throws
+ * `Error`.
+ */
 export function assert(condition: unknown, message: string): asserts condition {
   if (!condition) throw new Error(`assertion failed: ${message}`);
 }

@@ -1,6 +1,8 @@
 import { assert } from './assert.ts';
 
-/** What a codec answers to bytes that are no value. Thrown inside codecs only, caught by `decode`. */
+/**
+ * What a codec answers to bytes that are no value. Thrown inside codecs only, caught by `decode`.
+ */
 export interface Malformed {
   readonly malformed: true;
   readonly reason: string;
@@ -12,14 +14,19 @@ export function malformed(reason: string): Malformed {
 }
 
 export function isMalformed(value: unknown): value is Malformed {
-  return typeof value === 'object' && value !== null && 'malformed' in value && value.malformed === true;
+  return (
+    typeof value === 'object' && value !== null && 'malformed' in value && value.malformed === true
+  );
 }
 
-// For what has no quick form in shifts. A `DataView` for each message would be dearer than all its reads.
+// For what has no quick form in shifts. A `DataView` for each message would be dearer than all its
+// reads.
 const WORD = new Uint8Array(8);
 const WORD_VIEW = new DataView(WORD.buffer);
 
-/** Reads big-endian fields from `bytes[offset, end)`; every read past the end throws `Malformed`. */
+/**
+ * Reads big-endian fields from `bytes[offset, end)`; every read past the end throws `Malformed`.
+ */
 export class Reader {
   readonly #bytes: Uint8Array;
   readonly #end: number;
@@ -57,7 +64,13 @@ export class Reader {
 
   u32(): number {
     const at = this.#take(4);
-    return ((this.#at(at) << 24) | (this.#at(at + 1) << 16) | (this.#at(at + 2) << 8) | this.#at(at + 3)) >>> 0;
+    return (
+      ((this.#at(at) << 24) |
+        (this.#at(at + 1) << 16) |
+        (this.#at(at + 2) << 8) |
+        this.#at(at + 3)) >>>
+      0
+    );
   }
 
   u64(): bigint {
@@ -118,7 +131,10 @@ export class Writer {
     this.#growable = over === undefined;
   }
 
-  /** Writes into `buffer` from `offset`; every octet written is overwritten, the rest is not touched. */
+  /**
+   * Writes into `buffer` from `offset`; every octet written is overwritten, the rest is not
+   * touched.
+   */
   static over(buffer: Uint8Array, offset: number): Writer {
     return new Writer(0, { buffer, offset });
   }
@@ -204,7 +220,10 @@ export interface Codec<T> {
   write(value: T, writer: Writer): void;
 }
 
-/** The one catch: a `Malformed` thrown by `body` becomes its answer; anything else is our defect and goes on. */
+/**
+ * The one catch: a `Malformed` thrown by `body` becomes its answer; anything else is our defect and
+ * goes on.
+ */
 export function decode<T>(bytes: Uint8Array, body: (reader: Reader) => T): T | Malformed {
   try {
     return body(new Reader(bytes));
@@ -219,7 +238,10 @@ const LARGEST_CUT = 512;
 let block = new Uint8Array(BLOCK_OCTETS);
 let cut = 0;
 
-/** Octets that nobody has had before. Small ones are cut from a common block: memory of their own costs them more than their contents. */
+/**
+ * Octets that nobody has had before. Small ones are cut from a common block: memory of their own
+ * costs them more than their contents.
+ */
 function freshOctets(count: number): Uint8Array {
   if (count > LARGEST_CUT) return new Uint8Array(count);
   if (cut + count > BLOCK_OCTETS) {
@@ -249,7 +271,10 @@ export function hex(bytes: Uint8Array): string {
   return text;
 }
 
-/** For constants and configuration: white space is skipped; anything else that is not hex is our defect. */
+/**
+ * For constants and configuration: white space is skipped; anything else that is not hex is our
+ * defect.
+ */
 export function fromHex(text: string): Uint8Array {
   const digits = text.replaceAll(/\s+/g, '');
   assert(/^([0-9a-fA-F]{2})*$/.test(digits), 'hex text');

@@ -6,7 +6,10 @@ export interface EndpointText {
   readonly port: number;
 }
 
-/** `192.0.2.1`, `192.0.2.1:7890`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:7890`; undefined for what is none of them. `port` stands where none is written. */
+/**
+ * `192.0.2.1`, `192.0.2.1:7890`, `2001:db8::1`, `[2001:db8::1]`, `[2001:db8::1]:7890`; undefined
+ * for what is none of them. `port` stands where none is written.
+ */
 export function parseEndpoint(text: string, port: number): EndpointText | undefined {
   const plain = parseIpAddress(text);
   if (plain !== undefined) return { address: plain, port };

@@ -1,5 +1,6 @@
 /**
- * IP addresses as branded canonical text (RFC 5952), so that `===` and `Map` work on them, and prefixes.
+ * IP addresses as branded canonical text (RFC 5952), so that `===` and `Map` work on them, and
+ * prefixes.
  */
 import { assert } from './assert.ts';
 import type { Reader, Writer } from './bytes.ts';
@@ -10,12 +11,18 @@ declare const ipv6Brand: unique symbol;
 /** Dotted quad without leading zeros. */
 export type Ipv4Address = string & { readonly [ipv4Brand]: true };
 
-/** RFC 5952 text: lower case, longest run of zero groups shortened, `::ffff:192.0.2.1` for mapped addresses. */
+/**
+ * RFC 5952 text: lower case, longest run of zero groups shortened, `::ffff:192.0.2.1` for mapped
+ * addresses.
+ */
 export type Ipv6Address = string & { readonly [ipv6Brand]: true };
 
 export type IpAddress = Ipv4Address | Ipv6Address;
 
-/** `length` counts bits; bits of `address` behind it are zero when it comes from `parsePrefix` or `networkOf`. */
+/**
+ * `length` counts bits; bits of `address` behind it are zero when it comes from `parsePrefix` or
+ * `networkOf`.
+ */
 export interface Prefix {
   readonly address: IpAddress;
   readonly length: number;
@@ -37,13 +44,19 @@ export function ipv4FromBytes(bytes: Uint8Array, offset = 0): Ipv4Address {
   return `${decimalAt(bytes, offset)}.${decimalAt(bytes, offset + 1)}.${decimalAt(bytes, offset + 2)}.${decimalAt(bytes, offset + 3)}` as Ipv4Address;
 }
 
-// A daemon sees few addresses many times: a direct-mapped cache saves formatting, and gives the same string object.
+// A daemon sees few addresses many times: a direct-mapped cache saves formatting, and gives the
+// same string object.
 const CACHE_SLOTS = 4096;
 const cachedWords = new Int32Array(CACHE_SLOTS * 4);
 const cachedTexts: (Ipv6Address | undefined)[] = new Array(CACHE_SLOTS).fill(undefined);
 
 function wordAt(bytes: Uint8Array, at: number): number {
-  return ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
+  return (
+    ((bytes[at] ?? 0) << 24) |
+    ((bytes[at + 1] ?? 0) << 16) |
+    ((bytes[at + 2] ?? 0) << 8) |
+    (bytes[at + 3] ?? 0)
+  );
 }
 
 export function ipv6FromBytes(bytes: Uint8Array, offset = 0): Ipv6Address {
@@ -52,7 +65,8 @@ export function ipv6FromBytes(bytes: Uint8Array, offset = 0): Ipv6Address {
   const b = wordAt(bytes, offset + 4);
   const c = wordAt(bytes, offset + 8);
   const d = wordAt(bytes, offset + 12);
-  const mixed = Math.imul(Math.imul(Math.imul(a ^ 0x9e3779b1, 31) ^ b, 31) ^ c, 31) ^ Math.imul(d, 0x85ebca6b);
+  const mixed =
+    Math.imul(Math.imul(Math.imul(a ^ 0x9e3779b1, 31) ^ b, 31) ^ c, 31) ^ Math.imul(d, 0x85ebca6b);
   const slot = (mixed ^ (mixed >>> 15)) & (CACHE_SLOTS - 1);
   const at = slot * 4;
   const cached = cachedTexts[slot];
@@ -93,7 +107,10 @@ function formatIpv6(bytes: Uint8Array, offset: number): Ipv6Address {
 }
 
 /** The first longest run of at least two zero groups; `start` 8 when there is none. */
-function longestZeroRun(bytes: Uint8Array, offset: number): { readonly start: number; readonly count: number } {
+function longestZeroRun(
+  bytes: Uint8Array,
+  offset: number,
+): { readonly start: number; readonly count: number } {
   let start = 8;
   let count = 1;
   let run = 0;
@@ -293,7 +310,9 @@ export function isMulticast(address: IpAddress): boolean {
 
 /** fe80::/10 or 169.254.0.0/16. */
 export function isLinkLocal(address: IpAddress): boolean {
-  return isIpv6(address) ? (firstGroup(address) & 0xffc0) === 0xfe80 : address.startsWith('169.254.');
+  return isIpv6(address)
+    ? (firstGroup(address) & 0xffc0) === 0xfe80
+    : address.startsWith('169.254.');
 }
 
 /** fc00::/7, RFC 4193. */
@@ -305,13 +324,19 @@ export function isUniqueLocal(address: IpAddress): boolean {
 export function isPrivateIpv4(address: IpAddress): boolean {
   return (
     isIpv4(address) &&
-    (address.startsWith('10.') || address.startsWith('192.168.') || /^172\.(1[6-9]|2\d|3[01])\./.test(address))
+    (address.startsWith('10.') ||
+      address.startsWith('192.168.') ||
+      /^172\.(1[6-9]|2\d|3[01])\./.test(address))
   );
 }
 
-/** "Unicast routable" of RFC 6275: unicast and wider than a link; unique local and private addresses are included. */
+/**
+ * "Unicast routable" of RFC 6275: unicast and wider than a link; unique local and private addresses
+ * are included.
+ */
 export function isGlobalUnicast(address: IpAddress): boolean {
-  if (isUnspecified(address) || isLoopback(address) || isMulticast(address) || isLinkLocal(address)) return false;
+  if (isUnspecified(address) || isLoopback(address) || isMulticast(address) || isLinkLocal(address))
+    return false;
   if (isIpv6(address)) return !address.startsWith('::ffff:') || !address.includes('.');
   return firstOctet(address) !== 0 && firstOctet(address) < 240;
 }
@@ -350,7 +375,9 @@ export function networkOf<A extends IpAddress>(address: A, length: number): A {
   return ipFromBytes(bytes) as A;
 }
 
-/** `address/length`; a missing length means the whole address; bits behind the length are cleared. */
+/**
+ * `address/length`; a missing length means the whole address; bits behind the length are cleared.
+ */
 export function parsePrefix(text: string): Prefix | undefined {
   const [addressText = '', lengthText, ...more] = text.split('/');
   const address = parseIpAddress(addressText);

@@ -1,4 +1,7 @@
-/** `sojourn as …`: accounts, devices and keys of an account server. Passwords come from a prompt or standard input, never from arguments, which others can see. */
+/**
+ * `sojourn as …`: accounts, devices and keys of an account server. Passwords come from a prompt or
+ * standard input, never from arguments, which others can see.
+ */
 import { type Command, InvalidArgumentError } from 'commander';
 import { read } from 'read';
 import type { JsonObject } from '#engine/contract.ts';
@@ -11,10 +14,24 @@ export function addAccountCommands(root: Command, ask: Ask): void {
   const group = root.command(DAEMON).description('accounts, devices and keys of an account server');
   accountCommands(group.command('account').description('who may have devices'), ask);
   const device = group.command('device').description('what has logged in');
-  plain(device, 'list [account]', 'devices, of one account or of all', ask, 'device-list', (name) => ({ name }));
-  plain(device, 'remove <device>', 'by name or node id: it has to log in again', ask, 'device-remove', (named) => ({
-    device: named,
-  }));
+  plain(
+    device,
+    'list [account]',
+    'devices, of one account or of all',
+    ask,
+    'device-list',
+    (name) => ({ name }),
+  );
+  plain(
+    device,
+    'remove <device>',
+    'by name or node id: it has to log in again',
+    ask,
+    'device-remove',
+    (named) => ({
+      device: named,
+    }),
+  );
   const authority = group.command('authority').description('the keys that sign credentials');
   plain(
     authority,
@@ -25,12 +42,20 @@ export function addAccountCommands(root: Command, ask: Ask): void {
   );
   authority
     .command('rotate')
-    .description('make a new key that signs from some time on, so that all who verify hear of it before')
+    .description(
+      'make a new key that signs from some time on, so that all who verify hear of it before',
+    )
     .option('--after <seconds>', 'how long from now', wholeNumber)
     .action((options: { after?: number }, command: Command) =>
       ask(optionsOf(command), 'authority-rotate', { afterSeconds: options.after }),
     );
-  plain(group, 'fingerprint', 'SHA-256 of the TLS certificate, for clients to pin', ask, 'fingerprint');
+  plain(
+    group,
+    'fingerprint',
+    'SHA-256 of the TLS certificate, for clients to pin',
+    ask,
+    'fingerprint',
+  );
   plain(group, 'reload', "read the TLS certificate's files again", ask, 'certificate-reload');
 }
 
@@ -41,16 +66,25 @@ function accountCommands(account: Command, ask: Ask): void {
     .option('--fqdn <name>', 'name of its devices; default <name>.<zone>')
     .option('--group <name...>', 'groups that its credentials name')
     .option('--no-password', 'enrolment tokens are the only way in')
-    .action(async (name: string, options: { fqdn?: string; group?: string[]; password: boolean }, command: Command) => {
-      const password = options.password ? await readPassword(command) : undefined;
-      const { fqdn, group: groups } = options;
-      await ask(optionsOf(command), 'account-add', { name, fqdn, groups, password });
-    });
+    .action(
+      async (
+        name: string,
+        options: { fqdn?: string; group?: string[]; password: boolean },
+        command: Command,
+      ) => {
+        const password = options.password ? await readPassword(command) : undefined;
+        const { fqdn, group: groups } = options;
+        await ask(optionsOf(command), 'account-add', { name, fqdn, groups, password });
+      },
+    );
   account
     .command('password <name>')
     .description('set another password')
     .action(async (name: string, _: unknown, command: Command) => {
-      await ask(optionsOf(command), 'account-password', { name, password: await readPassword(command) });
+      await ask(optionsOf(command), 'account-password', {
+        name,
+        password: await readPassword(command),
+      });
     });
   account
     .command('groups <name> [groups...]')
@@ -106,7 +140,9 @@ function wholeNumber(text: string): number {
 async function readPassword(command: Command): Promise<string> {
   if (!process.stdin.isTTY) return await readLine();
   const ask = (prompt: string) =>
-    read({ prompt, silent: true, output: process.stderr }).catch(() => command.error('sojourn: no password was given'));
+    read({ prompt, silent: true, output: process.stderr }).catch(() =>
+      command.error('sojourn: no password was given'),
+    );
   const password = await ask('Password: ');
   if (password !== (await ask('Again: '))) command.error('sojourn: the two are not the same');
   return password;

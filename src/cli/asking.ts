@@ -1,4 +1,7 @@
-/** What every command of `sojourn` does: finds the daemon, asks it, prints the answer as a table or as JSON, once or again and again. */
+/**
+ * What every command of `sojourn` does: finds the daemon, asks it, prints the answer as a table or
+ * as JSON, once or again and again.
+ */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { formatAnswer } from '#daemon/answers/views.ts';
 import { ask, ControlUnavailable, refusalText } from '#daemon/control/control-client.ts';
@@ -18,7 +21,11 @@ export interface GlobalOptions {
 }
 
 /** Sends a command to the daemon that the options mean, and prints the answer. */
-export type Ask = (options: GlobalOptions, command: string, parameters: JsonObject) => Promise<void>;
+export type Ask = (
+  options: GlobalOptions,
+  command: string,
+  parameters: JsonObject,
+) => Promise<void>;
 
 /** Ends the command with this exit code; the message goes to standard error. */
 export class Failure extends Error {
@@ -37,16 +44,25 @@ const CLEAR_SCREEN = '\u001b[H\u001b[2J';
 export function socketOf(options: GlobalOptions): string {
   const chosen = chooseSocket(options);
   if (chosen.ok) return chosen.path;
-  throw new Failure(chosen.reason === 'several' ? ExitCode.usage : ExitCode.unavailable, chosen.message);
+  throw new Failure(
+    chosen.reason === 'several' ? ExitCode.usage : ExitCode.unavailable,
+    chosen.message,
+  );
 }
 
-export async function print(options: GlobalOptions, command: string, parameters: JsonObject): Promise<void> {
+export async function print(
+  options: GlobalOptions,
+  command: string,
+  parameters: JsonObject,
+): Promise<void> {
   const value = await answerOf(options, command, parameters);
   process.stdout.write(`${shown(options, command, value)}\n`);
   if (command === 'status' && !isSettled(value)) process.exitCode = ExitCode.negative;
 }
 
-/** For a question that changes nothing: once, or until it is interrupted where `--watch` says so. */
+/**
+ * For a question that changes nothing: once, or until it is interrupted where `--watch` says so.
+ */
 export async function printQuestion(options: GlobalOptions, command: string): Promise<void> {
   if (options.watch === undefined) {
     await print(options, command, {});
@@ -73,7 +89,11 @@ async function frame(options: GlobalOptions, command: string, seconds: number): 
   return `${process.stdout.isTTY ? CLEAR_SCREEN : ''}${head}\n\n${body}\n${process.stdout.isTTY ? '' : '\n'}`;
 }
 
-async function answerOf(options: GlobalOptions, command: string, parameters: JsonObject): Promise<JsonValue> {
+async function answerOf(
+  options: GlobalOptions,
+  command: string,
+  parameters: JsonObject,
+): Promise<JsonValue> {
   const { ok, value } = await ask(socketOf(options), command, parameters, options.timeout);
   if (!ok) throw new Failure(ExitCode.negative, `${command}: ${refusalText(value)}`);
   return value;
@@ -84,15 +104,16 @@ function shown({ json }: GlobalOptions, command: string, value: JsonValue): stri
 }
 
 /**
- * A mobile side is settled when each home is registered or at home, an NTMobile node when its coordinator has it, a relay when a
- * coordinator knows it; other daemons always are.
+ * A mobile side is settled when each home is registered or at home, an NTMobile node when its
+ * coordinator has it, a relay when a coordinator knows it; other daemons always are.
  */
 export function isSettled(status: JsonValue): boolean {
   if (!isJsonObject(status)) return true;
   const { role, homes, ntmobile, registrations } = status;
   const atHome = every(homes, ({ phase }) => SETTLED_PHASES.has(String(phase)));
   const joined = !isJsonObject(ntmobile) || ntmobile['coordinator'] === 'registered';
-  const relaying = role !== 'relay' || !every(registrations, ({ registered }) => registered !== true);
+  const relaying =
+    role !== 'relay' || !every(registrations, ({ registered }) => registered !== true);
   return atHome && joined && relaying;
 }
 

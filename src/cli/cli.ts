@@ -1,5 +1,8 @@
 #!/usr/bin/env node
-/** `sojourn`: asks daemons over their control sockets, checks configurations, cleans up after a crash. */
+/**
+ * `sojourn`: asks daemons over their control sockets, checks configurations, cleans up after a
+ * crash.
+ */
 import { CommanderError } from 'commander';
 import { ControlUnavailable } from '#daemon/control/control-client.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
@@ -20,7 +23,11 @@ function exitCodeOf(thrown: unknown): ExitCode {
 }
 
 function isPermission(thrown: unknown): boolean {
-  return thrown instanceof Error && 'code' in thrown && (thrown.code === 'EACCES' || thrown.code === 'EPERM');
+  return (
+    thrown instanceof Error &&
+    'code' in thrown &&
+    (thrown.code === 'EACCES' || thrown.code === 'EPERM')
+  );
 }
 
 // `sojourn events | head` is no failure.

@@ -1,5 +1,6 @@
 /**
- * Completion for bash and zsh, made of the commands as they are declared. Names of daemons that run are looked up when the operator presses Tab.
+ * Completion for bash and zsh, made of the commands as they are declared. Names of daemons that run
+ * are looked up when the operator presses Tab.
  *
  *     source <(sojourn completion bash)        # or into /etc/bash_completion.d/sojourn
  */
@@ -23,7 +24,9 @@ export type Shell = (typeof SHELLS)[number];
 export function completion(shell: Shell, root: Command, daemons: readonly string[]): string {
   const global = root.options.flatMap(flagsOf);
   const nodes = nodesOf(root, '').map((node) => withDaemons(node, daemons));
-  return shell === 'bash' ? bash(nodes, global, valuedOf(root.options)) : zsh(nodes, global, valuedOf(root.options));
+  return shell === 'bash'
+    ? bash(nodes, global, valuedOf(root.options))
+    : zsh(nodes, global, valuedOf(root.options));
 }
 
 function nodesOf(command: Command, path: string): readonly Node[] {
@@ -31,14 +34,22 @@ function nodesOf(command: Command, path: string): readonly Node[] {
   const choices = command.registeredArguments.flatMap(({ argChoices = [], description }) =>
     argChoices.map((choice) => [choice, description] as const),
   );
-  const words = [...children.map((child) => [child.name(), child.description()] as const), ...choices];
+  const words = [
+    ...children.map((child) => [child.name(), child.description()] as const),
+    ...choices,
+  ];
   const own: Node = {
     path,
     words,
     options: path === '' ? [] : command.options.flatMap(flagsOf),
     valued: valuedOf(command.options),
   };
-  return [own, ...children.flatMap((child) => nodesOf(child, path === '' ? child.name() : `${path} ${child.name()}`))];
+  return [
+    own,
+    ...children.flatMap((child) =>
+      nodesOf(child, path === '' ? child.name() : `${path} ${child.name()}`),
+    ),
+  ];
 }
 
 const TAKE_DAEMON: readonly string[] = ['check', 'cleanup'];
@@ -49,11 +60,15 @@ function withDaemons(node: Node, daemons: readonly string[]): Node {
 }
 
 function flagsOf({ short, long, description }: Option): (readonly [string, string])[] {
-  return [long, short].flatMap((flag) => (flag === undefined || flag === null ? [] : [[flag, description] as const]));
+  return [long, short].flatMap((flag) =>
+    flag === undefined || flag === null ? [] : [[flag, description] as const],
+  );
 }
 
 function valuedOf(options: readonly Option[]): readonly string[] {
-  return options.filter(({ required }) => required).flatMap((option) => flagsOf(option).map(([flag]) => flag));
+  return options
+    .filter(({ required }) => required)
+    .flatMap((option) => flagsOf(option).map(([flag]) => flag));
 }
 
 const quoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
@@ -62,7 +77,10 @@ function cases(nodes: readonly Node[], line: (node: Node) => string): string {
   return nodes.map((node) => `    ${quoted(node.path)}) ${line(node)} ;;`).join('\n');
 }
 
-/** The path of the command that is being written: words that are no flags and no values of flags, as far as there is such a command. */
+/**
+ * The path of the command that is being written: words that are no flags and no values of flags, as
+ * far as there is such a command.
+ */
 const WALK = (words: string, first: string) => `  local chosen='' word='' skip='' next='' i
   for ((i = ${first}; i < at; i++)); do
     word="\${${words}[i]}"

@@ -16,7 +16,10 @@ export function chooseSocket(
   if (options.socket !== undefined) return { ok: true, path: options.socket };
   const sockets = socketsIn(runDirectory);
   if (options.daemon !== undefined) {
-    return { ok: true, path: sockets.get(options.daemon) ?? join(runDirectory, `${options.daemon}.sock`) };
+    return {
+      ok: true,
+      path: sockets.get(options.daemon) ?? join(runDirectory, `${options.daemon}.sock`),
+    };
   }
   const names = [...sockets.keys()].sort();
   const [only] = sockets.values();
@@ -36,7 +39,9 @@ export function chooseSocket(
 function socketsIn(directory: string): ReadonlyMap<string, string> {
   try {
     const entries = readdirSync(directory, { withFileTypes: true });
-    const below = entries.filter((entry) => entry.isDirectory()).map(({ name }) => join(directory, name));
+    const below = entries
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => join(directory, name));
     return new Map([directory, ...below].flatMap((each) => directSocketsIn(each)));
   } catch {
     return new Map();

@@ -1,9 +1,19 @@
-/** `sojourn lab … --docker`: the lab of compose.yaml. The lab in network namespaces is `npm run lab`. */
+/**
+ * `sojourn lab … --docker`: the lab of compose.yaml. The lab in network namespaces is `npm run
+ * lab`.
+ */
 import { Argument, type Command, InvalidArgumentError } from 'commander';
 import { formatTable } from '#daemon/answers/tables.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
 import { demo, reportText } from './docker-lab/demo.ts';
-import { containers, move, reset, statusRows, waitUntilHealthy, waitUntilRegistered } from './docker-lab/lab.ts';
+import {
+  containers,
+  move,
+  reset,
+  statusRows,
+  waitUntilHealthy,
+  waitUntilRegistered,
+} from './docker-lab/lab.ts';
 import { ACCESS_NETWORKS, isAccessNetwork, isMovingNode, MOVING_NODES } from './docker-lab/map.ts';
 
 interface LabOptions {
@@ -14,10 +24,18 @@ interface LabOptions {
 export function addLabCommands(root: Command): void {
   const lab = root
     .command('lab')
-    .description('the lab in containers (compose.yaml): who is there, moving nodes, a demonstration');
+    .description(
+      'the lab in containers (compose.yaml): who is there, moving nodes, a demonstration',
+    );
   add(lab, 'status', 'containers, their health, and the networks that they are plugged into')
-    .option('--wait [seconds]', 'until all are healthy; exit 1 when they are not in time (default 120)', seconds)
-    .action((options: LabOptions & { wait?: number | true }, command: Command) => status(options, command));
+    .option(
+      '--wait [seconds]',
+      'until all are healthy; exit 1 when they are not in time (default 120)',
+      seconds,
+    )
+    .action((options: LabOptions & { wait?: number | true }, command: Command) =>
+      status(options, command),
+    );
   add(lab, 'move', 'plug a node into another network')
     .addArgument(new Argument('<node>').choices(Object.keys(MOVING_NODES)))
     .addArgument(new Argument('<network>').choices(Object.keys(ACCESS_NETWORKS)))
@@ -36,7 +54,10 @@ export function addLabCommands(root: Command): void {
 }
 
 function add(lab: Command, syntax: string, description: string): Command {
-  return lab.command(syntax).description(description).option('--docker', 'the lab in containers (the only one here)');
+  return lab
+    .command(syntax)
+    .description(description)
+    .option('--docker', 'the lab in containers (the only one here)');
 }
 
 function seconds(text: string): number {
@@ -47,24 +68,37 @@ function seconds(text: string): number {
 /** The other lab is another program's: nobody is to move something else than what was meant. */
 function wantDocker(options: LabOptions, command: Command): void {
   if (options.docker !== true)
-    command.error('sojourn: say --docker for the lab in containers; the one in namespaces is: npm run lab -- shell', {
-      exitCode: ExitCode.usage,
-    });
+    command.error(
+      'sojourn: say --docker for the lab in containers; the one in namespaces is: npm run lab -- shell',
+      {
+        exitCode: ExitCode.usage,
+      },
+    );
 }
 
-async function status(options: LabOptions & { wait?: number | true }, command: Command): Promise<void> {
+async function status(
+  options: LabOptions & { wait?: number | true },
+  command: Command,
+): Promise<void> {
   wantDocker(options, command);
   const { json } = command.optsWithGlobals<LabOptions>();
   const { wait } = options;
-  const waiting = wait === undefined ? [] : await waitUntilHealthy(wait === true ? 120 : wait, toStandardError);
+  const waiting =
+    wait === undefined ? [] : await waitUntilHealthy(wait === true ? 120 : wait, toStandardError);
   const all = await containers();
   const rows = statusRows(all);
   process.stdout.write(`${json ? JSON.stringify(rows, undefined, 2) : formatTable(rows)}\n`);
   if (all.length === 0) process.exitCode = ExitCode.unavailable;
-  else if (waiting.length > 0 || all.some(({ state }) => state !== 'healthy')) process.exitCode = ExitCode.negative;
+  else if (waiting.length > 0 || all.some(({ state }) => state !== 'healthy'))
+    process.exitCode = ExitCode.negative;
 }
 
-async function moveNode(node: string, network: string, options: LabOptions, command: Command): Promise<void> {
+async function moveNode(
+  node: string,
+  network: string,
+  options: LabOptions,
+  command: Command,
+): Promise<void> {
   wantDocker(options, command);
   if (!isMovingNode(node) || !isAccessNetwork(network)) return;
   const started = performance.now();
@@ -72,7 +106,9 @@ async function moveNode(node: string, network: string, options: LabOptions, comm
   const registered = await waitUntilRegistered(node);
   const elapsed = ((performance.now() - started) / 1000).toFixed(1);
   toStandardError(
-    registered ? `${node} is registered from ${network} (${elapsed} s)` : `${node} does not register from ${network}`,
+    registered
+      ? `${node} is registered from ${network} (${elapsed} s)`
+      : `${node} does not register from ${network}`,
   );
   if (!registered) process.exitCode = ExitCode.negative;
 }
@@ -81,7 +117,9 @@ async function runDemo(options: LabOptions, command: Command): Promise<void> {
   wantDocker(options, command);
   const { json } = command.optsWithGlobals<LabOptions>();
   const report = await demo(toStandardError);
-  process.stdout.write(`${json ? JSON.stringify(report, undefined, 2) : `\n${reportText(report)}`}\n`);
+  process.stdout.write(
+    `${json ? JSON.stringify(report, undefined, 2) : `\n${reportText(report)}`}\n`,
+  );
   if (!report.ok) process.exitCode = ExitCode.negative;
 }
 

@@ -1,4 +1,7 @@
-/** The commands of `sojourn`, put together: completion and documents are made of what is declared here. */
+/**
+ * The commands of `sojourn`, put together: completion and documents are made of what is declared
+ * here.
+ */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -39,17 +42,23 @@ export function program(): Command {
   root
     .command('request <command> [parameters]')
     .description('send any command, with parameters as a JSON object, and print the answer')
-    .action((name, parameters, _, command) => print(command.optsWithGlobals(), name, parametersOf(parameters)));
+    .action((name, parameters, _, command) =>
+      print(command.optsWithGlobals(), name, parametersOf(parameters)),
+    );
   root
     .command('check <daemon> [file]')
-    .description(`check a configuration file (default: ${CONFIGURATION_DIRECTORY}/<daemon>.yaml) and name every fault`)
+    .description(
+      `check a configuration file (default: ${CONFIGURATION_DIRECTORY}/<daemon>.yaml) and name every fault`,
+    )
     .action((daemon, file = `${CONFIGURATION_DIRECTORY}/${daemon}.yaml`, _, command) => {
       const { json } = command.optsWithGlobals();
       runDaemon(daemon, ['--check', ...(json === true ? ['--json'] : []), '--config', file]);
     });
   root
     .command('reload')
-    .description('read the configuration anew: what a running daemon can take is in force, the rest needs a restart')
+    .description(
+      'read the configuration anew: what a running daemon can take is in force, the rest needs a restart',
+    )
     .action(async (_, command) => {
       const options = command.optsWithGlobals();
       process.exitCode = await reload(socketOf(options), options);
@@ -71,7 +80,8 @@ export function program(): Command {
 
 function milliseconds(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 1) throw new InvalidArgumentError('must be a whole number, at least 1.');
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new InvalidArgumentError('must be a whole number, at least 1.');
   return value;
 }
 
@@ -84,7 +94,9 @@ function parametersOf(text: string | undefined): JsonObject {
 }
 
 function daemons(): readonly string[] {
-  return readdirSync(DAEMONS_DIRECTORY).filter((name) => existsSync(join(DAEMONS_DIRECTORY, name, 'main.ts')));
+  return readdirSync(DAEMONS_DIRECTORY).filter((name) =>
+    existsSync(join(DAEMONS_DIRECTORY, name, 'main.ts')),
+  );
 }
 
 /** Daemons know their own configuration; this process only starts them. */

@@ -22,7 +22,9 @@ function question(root: Command, name: string, about: string): void {
 function seconds(text: string): number {
   const value = Number(text);
   if (!Number.isFinite(value) || value < SHORTEST_WATCH_SECONDS) {
-    throw new InvalidArgumentError(`must be a number of seconds, at least ${SHORTEST_WATCH_SECONDS}.`);
+    throw new InvalidArgumentError(
+      `must be a number of seconds, at least ${SHORTEST_WATCH_SECONDS}.`,
+    );
   }
   return value;
 }
@@ -39,7 +41,9 @@ export function addInterventions(root: Command, ask: Ask): void {
     .description(
       'end a binding of a home agent (by home address), or a registration of a direction coordinator (by name, node id or address)',
     )
-    .action((who: string, _, command: Command) => ask(optionsOf(command), 'revoke', { homeAddress: who, node: who }));
+    .action((who: string, _, command: Command) =>
+      ask(optionsOf(command), 'revoke', { homeAddress: who, node: who }),
+    );
   root
     .command('move [care-of-address]')
     .description('have a mobile node use this address, or this interface, as long as it can')
@@ -47,14 +51,21 @@ export function addInterventions(root: Command, ask: Ask): void {
     .option('--home <name>', 'for this home only')
     .option('--release', 'let it choose by itself again')
     .action(async (careOfAddress: string | undefined, options: MoveOptions, command: Command) => {
-      const given = [careOfAddress, options.interface, options.release].filter((one) => one !== undefined);
+      const given = [careOfAddress, options.interface, options.release].filter(
+        (one) => one !== undefined,
+      );
       if (given.length !== 1) {
         throw new Failure(ExitCode.usage, 'move: give one of: an address, --interface, --release');
       }
       const { interface: device, home } = options;
       await ask(optionsOf(command), 'move', { careOfAddress, interface: device, home });
     });
-  ofHome(root, ask, 'reregister', 'have a mobile node register anew now, also after it has stopped');
+  ofHome(
+    root,
+    ask,
+    'reregister',
+    'have a mobile node register anew now, also after it has stopped',
+  );
   ofHome(root, ask, 'deregister', 'have a mobile node de-register, until it is told to register');
 }
 
@@ -63,7 +74,9 @@ function ofHome(root: Command, ask: Ask, name: string, about: string): void {
     .command(name)
     .description(about)
     .option('--home <name>', 'for this home only')
-    .action((options: { home?: string }, command: Command) => ask(optionsOf(command), name, { home: options.home }));
+    .action((options: { home?: string }, command: Command) =>
+      ask(optionsOf(command), name, { home: options.home }),
+    );
 }
 
 function optionsOf(command: Command): GlobalOptions {

@@ -1,4 +1,7 @@
-/** `sojourn reload`: a daemon reads its configuration anew, and says what is in force now and what needs a restart. */
+/**
+ * `sojourn reload`: a daemon reads its configuration anew, and says what is in force now and what
+ * needs a restart.
+ */
 
 import { formatFault } from '#daemon/configuration/config.ts';
 import { ask } from '#daemon/control/control-client.ts';
@@ -11,8 +14,14 @@ export interface ReloadCommandOptions {
   readonly timeout: number;
 }
 
-/** Ends with 78 and every fault where the configuration is wrong, with 1 where the daemon could not take it. */
-export async function reload(socket: string, { json, timeout }: ReloadCommandOptions): Promise<ExitCode> {
+/**
+ * Ends with 78 and every fault where the configuration is wrong, with 1 where the daemon could not
+ * take it.
+ */
+export async function reload(
+  socket: string,
+  { json, timeout }: ReloadCommandOptions,
+): Promise<ExitCode> {
   const { ok, value } = await ask(socket, 'reload', {}, timeout);
   if (json === true) process.stdout.write(`${JSON.stringify(value, undefined, 2)}\n`);
   const answer = isJsonObject(value) ? value : {};
@@ -35,7 +44,9 @@ export function formatReload(answer: JsonObject): string {
   if (applied.length === 0 && waiting.length === 0) return 'nothing has changed';
   const section = (title: string, lines: readonly string[]): readonly string[] =>
     lines.length === 0 ? [] : [title, ...lines.map((line) => `  ${line}`)];
-  return [...section('in force now', applied), ...section('only after a restart', waiting)].join('\n');
+  return [...section('in force now', applied), ...section('only after a restart', waiting)].join(
+    '\n',
+  );
 }
 
 function changeText({ setting, old = null, new: fresh = null }: JsonObject): string {

@@ -11,7 +11,9 @@ export function addStreams(root: Command): void {
     .description('what happened lately (docs/reference/events.md)')
     .option('-f, --follow', 'go on with what happens from now')
     .option('-n, --last <count>', 'how many of the past', whole, 50)
-    .action((options: { follow?: true; last: number }, command: Command) => events(optionsOf(command), options));
+    .action((options: { follow?: true; last: number }, command: Command) =>
+      events(optionsOf(command), options),
+    );
   root
     .command('trace')
     .description(
@@ -27,14 +29,20 @@ interface TraceOptions {
   readonly count?: number;
 }
 
-async function events(options: GlobalOptions, { follow, last }: { follow?: true; last: number }): Promise<void> {
+async function events(
+  options: GlobalOptions,
+  { follow, last }: { follow?: true; last: number },
+): Promise<void> {
   using client = await ControlClient.connect(socketOf(options));
   await client.events({ follow: follow === true, last }, (event) => {
     process.stdout.write(`${options.json ? JSON.stringify(event) : formatEvent(event)}\n`);
   });
 }
 
-async function trace(options: GlobalOptions, { message: names, count = Number.POSITIVE_INFINITY }: TraceOptions) {
+async function trace(
+  options: GlobalOptions,
+  { message: names, count = Number.POSITIVE_INFINITY }: TraceOptions,
+) {
   using client = await ControlClient.connect(socketOf(options));
   const { promise: enough, resolve } = Promise.withResolvers<void>();
   let left = count;
@@ -49,7 +57,8 @@ async function trace(options: GlobalOptions, { message: names, count = Number.PO
 
 function whole(text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value < 0) throw new InvalidArgumentError('must be a whole number.');
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new InvalidArgumentError('must be a whole number.');
   return value;
 }
 

@@ -1,5 +1,6 @@
 /**
- * The driver's ports for a daemon that carries control datagrams and no packets: it has no tunnels, and nothing in the kernel is its own.
+ * The driver's ports for a daemon that carries control datagrams and no packets: it has no tunnels,
+ * and nothing in the kernel is its own.
  *
  * An engine that wishes for either is our defect, and ends the daemon.
  */
@@ -23,11 +24,22 @@ export function planeWithoutTunnels(sockets: DatagramSockets): PlanePort {
       ...{ udpSegmentation: false, udpReceiveOffload: false },
     },
     deviceIndex: 0,
-    ...{ tunnelSet: noTunnels, tunnelDelete: noTunnels, routeSet: noTunnels, routeDelete: noTunnels },
+    ...{
+      tunnelSet: noTunnels,
+      tunnelDelete: noTunnels,
+      routeSet: noTunnels,
+      routeDelete: noTunnels,
+    },
     ...{ associationsSet: noTunnels, associationsDelete: noTunnels, setLocalAddresses: noTunnels },
-    ...{ relayLegSet: noTunnels, relayLegDelete: noTunnels, overlaySet: noTunnels, overlayDelete: noTunnels },
+    ...{
+      relayLegSet: noTunnels,
+      relayLegDelete: noTunnels,
+      overlaySet: noTunnels,
+      overlayDelete: noTunnels,
+    },
     ...{ translationSet: noTunnels, translationDelete: noTunnels },
-    inject: (path, packet) => (path.kind === 'datagram' && sockets.send(path, packet) ? 0 : EHOSTUNREACH),
+    inject: (path, packet) =>
+      path.kind === 'datagram' && sockets.send(path, packet) ? 0 : EHOSTUNREACH,
     counters: () => sockets.counters(),
     tunnelCounters: () => undefined,
     relayLegCounters: () => undefined,
@@ -39,7 +51,12 @@ export function planeWithoutTunnels(sockets: DatagramSockets): PlanePort {
 
 export const NO_KERNEL: KernelPort = {
   ...{ addAddress: noKernel, deleteAddress: noKernel, addRoute: noKernel, deleteRoute: noKernel },
-  ...{ addRule: noKernel, deleteRule: noKernel, addProxyNeighbour: noKernel, deleteProxyNeighbour: noKernel },
+  ...{
+    addRule: noKernel,
+    deleteRule: noKernel,
+    addProxyNeighbour: noKernel,
+    deleteProxyNeighbour: noKernel,
+  },
   ...{ setSysctl: noKernel, restoreSysctl: noKernel },
   sweep: () => {},
   onNetwork: () => {},

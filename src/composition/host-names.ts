@@ -1,4 +1,7 @@
-/** The names that applications ask for: the stub, whom it asks itself, and how the host is told of it. */
+/**
+ * The names that applications ask for: the stub, whom it asks itself, and how the host is told of
+ * it.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { IpAddress, Prefix } from '#base/ip.ts';
@@ -16,7 +19,12 @@ import {
 } from '#host/dns/resolv-conf.ts';
 import { nameServersIn } from '#host/dns/resolver.ts';
 import { StubResolver } from '#host/dns/stub-resolver.ts';
-import { isResolvedInUse, leaveResolved, RESOLVED_SERVERS, useResolved } from '#host/dns/systemd-resolved.ts';
+import {
+  isResolvedInUse,
+  leaveResolved,
+  RESOLVED_SERVERS,
+  useResolved,
+} from '#host/dns/systemd-resolved.ts';
 import type { EventSink } from '#runtime/ports.ts';
 
 export const RESOLVER_MODES = ['auto', 'resolv-conf', 'systemd-resolved', 'off'] as const;
@@ -50,12 +58,20 @@ export class HostNames implements AsyncDisposable {
     this.#mode = options.resolver === 'auto' ? this.#chosen() : options.resolver;
   }
 
-  /** The stub answers; applications do not ask it yet. Throws what the host throws when its address or port cannot be had. */
+  /**
+   * The stub answers; applications do not ask it yet. Throws what the host throws when its address
+   * or port cannot be had.
+   */
   static async open(options: HostNamesOptions): Promise<HostNames> {
     const names = new HostNames(options);
     const { stub, virtualIpv4Prefix, sources } = options;
     const forwarder = new Forwarder({ servers: () => names.servers(), sources });
-    names.#stub = await StubResolver.open({ ...stub, forwarder, virtualIpv4Prefix, now: () => performance.now() });
+    names.#stub = await StubResolver.open({
+      ...stub,
+      forwarder,
+      virtualIpv4Prefix,
+      now: () => performance.now(),
+    });
     return names;
   }
 
@@ -69,10 +85,13 @@ export class HostNames implements AsyncDisposable {
     const { resolvers } = this.#options.daemon;
     if (resolvers.length > 0) return resolvers.map((address) => ({ address, port: DNS_PORT }));
     const found = nameServersIn(
-      this.#file?.former ?? textOf(this.#mode === 'systemd-resolved' ? RESOLVED_SERVERS : RESOLV_CONF),
+      this.#file?.former ??
+        textOf(this.#mode === 'systemd-resolved' ? RESOLVED_SERVERS : RESOLV_CONF),
     );
     const own = new Set<string>(this.#options.stub.addresses);
-    return found.filter(({ address, port }) => !own.has(address) || port !== this.#options.stub.port);
+    return found.filter(
+      ({ address, port }) => !own.has(address) || port !== this.#options.stub.port,
+    );
   }
 
   /** From now on applications ask the stub. What the host refuses is told, and stops nothing. */
@@ -87,7 +106,11 @@ export class HostNames implements AsyncDisposable {
       this.#note('resolver-set', 'info', { resolver: this.#mode, servers: [...stub.addresses] });
     } catch (thrown) {
       const error = thrown instanceof Error ? thrown.message : String(thrown);
-      this.#note('resolver-refused', 'warn', { resolver: this.#mode, error, remedy: this.#byHand() });
+      this.#note('resolver-refused', 'warn', {
+        resolver: this.#mode,
+        error,
+        remedy: this.#byHand(),
+      });
     }
   }
 

@@ -1,6 +1,7 @@
 /**
- * The engines of one daemon: Mobile IPv6, NTMobile or both. Each input goes to those that it concerns; what they wish for has keys, tunnel numbers, tables
- * of records and sealing keys of its own in either, so the union is what both want. What an operator asks is answered once.
+ * The engines of one daemon: Mobile IPv6, NTMobile or both. Each input goes to those that it
+ * concerns; what they wish for has keys, tunnel numbers, tables of records and sealing keys of its
+ * own in either, so the union is what both want. What an operator asks is answered once.
  */
 import { earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
@@ -18,7 +19,10 @@ export interface EnginesOfNode {
   readonly ntmobile: Counting<NtmobileNodeInput>;
 }
 
-export function joinEngines({ mobileIpv6 = NO_HOMES, ntmobile }: EnginesOfNode): Counting<DriverInput> {
+export function joinEngines({
+  mobileIpv6 = NO_HOMES,
+  ntmobile,
+}: EnginesOfNode): Counting<DriverInput> {
   return new JoinedEngines(mobileIpv6, ntmobile);
 }
 
@@ -42,7 +46,8 @@ class JoinedEngines implements Counting<DriverInput> {
   /** What both count; `stats` tells them apart. */
   get counters(): Counters {
     const sum: Record<string, number> = { ...this.#mobileIpv6.counters };
-    for (const [name, count] of Object.entries(this.#ntmobile.counters)) sum[name] = (sum[name] ?? 0) + count;
+    for (const [name, count] of Object.entries(this.#ntmobile.counters))
+      sum[name] = (sum[name] ?? 0) + count;
     return sum;
   }
 
@@ -83,7 +88,12 @@ class JoinedEngines implements Counting<DriverInput> {
     const first = asked(now, this.#mobileIpv6, input, out);
     if (command === 'tunnels') {
       const second = asked(now, this.#ntmobile, input, out);
-      return { kind: 'reply', id, ok: true, value: [...listOf(first.value), ...listOf(second.value)] };
+      return {
+        kind: 'reply',
+        id,
+        ok: true,
+        value: [...listOf(first.value), ...listOf(second.value)],
+      };
     }
     if (command === 'move') {
       const second = asked(now, this.#ntmobile, input, out);
@@ -91,7 +101,12 @@ class JoinedEngines implements Counting<DriverInput> {
     }
     if (!MERGED_COMMANDS.has(command)) return first;
     const second = asked(now, this.#ntmobile, input, out);
-    return { kind: 'reply', id, ok: true, value: { ...objectOf(first), ntmobile: objectOf(second) } };
+    return {
+      kind: 'reply',
+      id,
+      ok: true,
+      value: { ...objectOf(first), ntmobile: objectOf(second) },
+    };
   }
 }
 

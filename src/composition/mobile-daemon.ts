@@ -1,4 +1,7 @@
-/** Puts the engine of a mobile node or router, of an NTMobile node or both, their driver and the host together. Nothing is decided here. */
+/**
+ * Puts the engine of a mobile node or router, of an NTMobile node or both, their driver and the
+ * host together. Nothing is decided here.
+ */
 import { join } from 'node:path';
 import { assert } from '#base/assert.ts';
 import type { DaemonSettings } from '#daemon/daemon-settings.ts';
@@ -34,14 +37,20 @@ export interface MobileDaemon {
   readonly daemon: DaemonSettings;
   /** With no homes only what concerns the host is of interest. */
   readonly node: MobileNodeConfiguration;
-  /** Interfaces of mobile networks: what is asked from an address there goes into the tunnel, which waits for the answer. */
+  /**
+   * Interfaces of mobile networks: what is asked from an address there goes into the tunnel, which
+   * waits for the answer.
+   */
   readonly mobileNetworkDevices?: readonly string[];
   /** Of Mobile IPv6; undefined: there are no homes, and there is NTMobile. */
   readonly engine: MobileNodeEngine | undefined;
   readonly ntmobile?: NtmobileSettings | undefined;
 }
 
-/** Starts it; what was opened until something failed is closed again. `nodeOf`: what of other settings is about the node. */
+/**
+ * Starts it; what was opened until something failed is closed again. `nodeOf`: what of other
+ * settings is about the node.
+ */
 export async function startMobile<S>(
   parts: MobileDaemon,
   house: House,
@@ -52,7 +61,10 @@ export async function startMobile<S>(
   if (engine !== undefined) rehearse({ homeAgent: createHomeAgent, mobileNode: createMobileNode });
   await using made = new AsyncDisposableStack();
   const clock = createClock();
-  const store = made.adopt(openSqliteStore(join(daemon.stateDirectory, `${daemon.name}.sqlite`)), (it) => it.close());
+  const store = made.adopt(
+    openSqliteStore(join(daemon.stateDirectory, `${daemon.name}.sqlite`)),
+    (it) => it.close(),
+  );
   const sources = () => hostAddresses([daemon.device, ...mobileNetworkDevices]);
   const { interfaces, homes } = node;
   const surroundings = { daemon, interfaces, homes, clock, events: house.events, sources };
@@ -62,7 +74,11 @@ export async function startMobile<S>(
   const plane = made.adopt(openMobilePlane(parts), (it) => it.close());
   const kernel = made.adopt(openOwnKernel(role, daemon, clock), (it) => it.close());
   const filter = hasRawPath(parts)
-    ? await openPacketFilter({ table: daemon.device, addresses: [], onLost: (error) => house.fatal(error) })
+    ? await openPacketFilter({
+        table: daemon.device,
+        addresses: [],
+        onLost: (error) => house.fatal(error),
+      })
     : undefined;
   made.defer(() => filter?.close());
   const driver = createDriver({
@@ -103,7 +119,10 @@ export async function startMobile<S>(
   };
 }
 
-/** Beside a stub it is the stub's to know whom to ask; otherwise the operator's servers, or those of /etc/resolv.conf. */
+/**
+ * Beside a stub it is the stub's to know whom to ask; otherwise the operator's servers, or those of
+ * /etc/resolv.conf.
+ */
 function resolversOf(names: HostNames | undefined, servers: readonly NameServer[]) {
   if (names !== undefined) return { servers: () => names.servers() };
   return servers.length > 0 ? { servers } : {};

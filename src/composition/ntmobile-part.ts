@@ -5,7 +5,10 @@ import { keyPairOf } from '#crypto/primitives.ts';
 import type { DaemonSettings } from '#daemon/daemon-settings.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { NtmobileNodeConfiguration } from '#engine/ntmobile/node/configuration.ts';
-import { createNtmobileNode, type NtmobileNodeEngine } from '#engine/ntmobile/node/ntmobile-node.ts';
+import {
+  createNtmobileNode,
+  type NtmobileNodeEngine,
+} from '#engine/ntmobile/node/ntmobile-node.ts';
 import { createResolver } from '#host/dns/resolver.ts';
 import { LoginClient } from '#host/login/login-client.ts';
 import { randomBytes } from '#host/process/random.ts';
@@ -31,7 +34,10 @@ export interface NtmobileSurroundings {
   readonly sources: () => readonly IpAddress[];
 }
 
-/** Throws where the node's key cannot be read or made, and what the host throws when the stub's port cannot be had. */
+/**
+ * Throws where the node's key cannot be read or made, and what the host throws when the stub's port
+ * cannot be had.
+ */
 export async function openNtmobile(
   settings: NtmobileSettings,
   surroundings: NtmobileSurroundings,
@@ -39,11 +45,20 @@ export async function openNtmobile(
   const { server, account, device, secret, node } = settings;
   const { daemon, interfaces, homes, clock, events, sources } = surroundings;
   const { virtualIpv4Prefix } = node;
-  const names = await HostNames.open({ ...settings.names, daemon, virtualIpv4Prefix, sources, events });
+  const names = await HostNames.open({
+    ...settings.names,
+    daemon,
+    virtualIpv4Prefix,
+    sources,
+    events,
+  });
   const resolver = createResolver({ sources, servers: () => names.servers() });
   const own = keyPairOf(secretOf(join(daemon.stateDirectory, `${daemon.name}.key`)));
   const wallMs = (): number => clock.now() + clock.offsetMs();
-  const engine = createNtmobileNode({ ...node, own, interfaces, excludedAddresses: homeAddresses(homes) }, randomBytes);
+  const engine = createNtmobileNode(
+    { ...node, own, interfaces, excludedAddresses: homeAddresses(homes) },
+    randomBytes,
+  );
   const login = new LoginClient({
     ...{ server, account, device, secret, own, resolver, sources, wallMs },
     note: (event) => events.event(event, wallMs()),
@@ -53,6 +68,8 @@ export async function openNtmobile(
 
 function homeAddresses(homes: MobileNodeConfiguration['homes']): readonly IpAddress[] {
   return homes.flatMap(({ homeAddress, ipv4HomeAddress }): IpAddress[] =>
-    ipv4HomeAddress === 'none' || ipv4HomeAddress === 'dynamic' ? [homeAddress] : [homeAddress, ipv4HomeAddress],
+    ipv4HomeAddress === 'none' || ipv4HomeAddress === 'dynamic'
+      ? [homeAddress]
+      : [homeAddress, ipv4HomeAddress],
   );
 }

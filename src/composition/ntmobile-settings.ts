@@ -90,7 +90,9 @@ function accountServerSection(configuration: ConfigurationContext) {
     )
     .transform(({ host, port, fingerprint, caFile }): SecureServer => {
       const trust: Trust =
-        fingerprint === undefined ? { authorities: authorityIn(caFile, configuration, () => {}) } : { fingerprint };
+        fingerprint === undefined
+          ? { authorities: authorityIn(caFile, configuration, () => {}) }
+          : { fingerprint };
       return { host, port, trust };
     })
     .meta({ description: 'who gives this node its credential' });
@@ -101,9 +103,17 @@ interface TrustParts {
   readonly caFile?: string | undefined;
 }
 
-function checkTrust({ fingerprint, caFile }: TrustParts, configuration: ConfigurationContext, report: Report): void {
+function checkTrust(
+  { fingerprint, caFile }: TrustParts,
+  configuration: ConfigurationContext,
+  report: Report,
+): void {
   if (fingerprint !== undefined && caFile !== undefined)
-    report('the fingerprint tells which certificate it must be', 'remove caFile, or the fingerprint', ['caFile']);
+    report(
+      'the fingerprint tells which certificate it must be',
+      'remove caFile, or the fingerprint',
+      ['caFile'],
+    );
   authorityIn(caFile, configuration, (message, remedy) => report(message, remedy, ['caFile']));
 }
 
@@ -119,7 +129,10 @@ function authorityIn(
     void new X509Certificate(pem);
     return pem;
   } catch (thrown) {
-    report(`${file}: ${thrown instanceof Error ? thrown.message : String(thrown)}`, 'a certificate in PEM is wanted');
+    report(
+      `${file}: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
+      'a certificate in PEM is wanted',
+    );
     return undefined;
   }
 }
@@ -129,7 +142,8 @@ function loginShape() {
   return {
     account: labelField().meta({ description: 'name of the account there', sample: 'alice' }),
     device: labelField().optional().meta({
-      description: "name of this host below the account's; the account server's choice unless given",
+      description:
+        "name of this host below the account's; the account server's choice unless given",
       sample: 'laptop',
     }),
     passwordFile: z
@@ -144,7 +158,8 @@ function loginShape() {
       .string()
       .optional()
       .meta({
-        description: 'file whose first line is an enrolment token; it may be removed after the first login',
+        description:
+          'file whose first line is an enrolment token; it may be removed after the first login',
         details: 'On the account server: sojourn as account token NAME.',
         ...{ kind: 'path', sample: '/etc/sojourn/keys/token' },
       }),
@@ -173,7 +188,9 @@ export function ntmobileSection(configuration: ConfigurationContext) {
     .strictObject({
       accountServer: accountServerSection(configuration),
       ...loginShape(),
-      port: integerField(1, 65_535).default(7890).meta({ description: 'UDP port of control and tunnels' }),
+      port: integerField(1, 65_535)
+        .default(7890)
+        .meta({ description: 'UDP port of control and tunnels' }),
       virtualIpv4Prefix: ipv4PrefixField()
         .prefault('198.18.0.0/15')
         .meta({ description: 'virtual IPv4 addresses of the system, of nodes and general nodes' }),
@@ -185,15 +202,17 @@ export function ntmobileSection(configuration: ConfigurationContext) {
           description: 'domains that are always reached through a relay; none unless given',
           sample: ['intranet.example.net'],
         }),
-      unreachableNames: z
-        .boolean()
-        .default(true)
-        .meta({ description: 'reach through a relay what has no address of a family that this place has' }),
+      unreachableNames: z.boolean().default(true).meta({
+        description: 'reach through a relay what has no address of a family that this place has',
+      }),
       ...namesShape(),
       table: integerField(1, 0xffff_fffe).default(7890).meta({
-        description: 'routing table of packets from virtual addresses; the next one is that of the places',
+        description:
+          'routing table of packets from virtual addresses; the next one is that of the places',
       }),
-      rulePriority: integerField(1, 32_000).default(900).meta({ description: 'lowest priority of policy rules' }),
+      rulePriority: integerField(1, 32_000)
+        .default(900)
+        .meta({ description: 'lowest priority of policy rules' }),
     })
     .superRefine(
       crossCheck((fields, report) => checkSecret(fields, configuration, report)),
@@ -202,7 +221,8 @@ export function ntmobileSection(configuration: ConfigurationContext) {
     .superRefine(crossCheck(checkResolver), EVEN_WHEN_FAULTY)
     .transform((fields) => settingsOf(fields, configuration))
     .meta({
-      description: 'NTMobile: tunnels to other nodes by name, from behind any NAT; none without this section',
+      description:
+        'NTMobile: tunnels to other nodes by name, from behind any NAT; none without this section',
       sample: {
         accountServer: { host: 'as.example.net' },
         account: 'alice',
@@ -218,7 +238,10 @@ function stubSection() {
       addresses: z
         .array(
           ipField()
-            .refine((address) => isLoopback(address), 'must be an address of the loopback: others must not ask it')
+            .refine(
+              (address) => isLoopback(address),
+              'must be an address of the loopback: others must not ask it',
+            )
             .meta({ kind: 'loopback address' }),
         )
         .min(1)
@@ -228,7 +251,10 @@ function stubSection() {
       port: integerField(1, 65_535).default(53).meta({ description: 'UDP and TCP port' }),
     })
     .prefault({})
-    .meta({ description: 'name server of this host, which finds other nodes and hands on what is not theirs' });
+    .meta({
+      description:
+        'name server of this host, which finds other nodes and hands on what is not theirs',
+    });
 }
 
 interface ResolverParts {
@@ -238,7 +264,10 @@ interface ResolverParts {
 
 function checkResolver({ stub, resolver }: ResolverParts, report: Report): void {
   if (resolver !== 'resolv-conf' || stub?.port === undefined || stub.port === 53) return;
-  report('/etc/resolv.conf knows no port', 'use port 53 and another address of the loopback', ['stub', 'port']);
+  report('/etc/resolv.conf knows no port', 'use port 53 and another address of the loopback', [
+    'stub',
+    'port',
+  ]);
 }
 
 interface SecretParts {
@@ -246,11 +275,18 @@ interface SecretParts {
   readonly enrolmentTokenFile?: string | undefined;
 }
 
-function checkSecret(parts: SecretParts, { directory }: ConfigurationContext, report: Report): void {
+function checkSecret(
+  parts: SecretParts,
+  { directory }: ConfigurationContext,
+  report: Report,
+): void {
   const { passwordFile, enrolmentTokenFile } = parts;
   if (passwordFile !== undefined && enrolmentTokenFile !== undefined) {
-    report('both passwordFile and enrolmentTokenFile are given', 'remove one of them', ['enrolmentTokenFile']);
-  } else if (passwordFile !== undefined) checkFile(resolve(directory, passwordFile), 'passwordFile', true, report);
+    report('both passwordFile and enrolmentTokenFile are given', 'remove one of them', [
+      'enrolmentTokenFile',
+    ]);
+  } else if (passwordFile !== undefined)
+    checkFile(resolve(directory, passwordFile), 'passwordFile', true, report);
   else if (enrolmentTokenFile !== undefined) {
     // After the first login it is of no use, and whoever is careful removes it.
     checkFile(resolve(directory, enrolmentTokenFile), 'enrolmentTokenFile', false, report);
@@ -265,11 +301,14 @@ function checkSecret(parts: SecretParts, { directory }: ConfigurationContext, re
 function checkFile(file: string, key: string, needed: boolean, report: Report): void {
   try {
     const { mode } = !needed && !existsSync(file) ? { mode: 0 } : statSync(file);
-    if ((mode & 0o004) !== 0) report(`${file} can be read by every user of this host`, `chmod 600 ${file}`, [key]);
+    if ((mode & 0o004) !== 0)
+      report(`${file} can be read by every user of this host`, `chmod 600 ${file}`, [key]);
   } catch (thrown) {
-    report(`${file} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`, 'put it there', [
-      key,
-    ]);
+    report(
+      `${file} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
+      'put it there',
+      [key],
+    );
   }
 }
 
@@ -289,7 +328,16 @@ interface NtmobileNodeFields {
 }
 
 function settingsOf(fields: Fields, { directory }: ConfigurationContext): NtmobileSettings {
-  const { accountServer, account, device, passwordFile, enrolmentTokenFile, stub, resolver, ...node } = fields;
+  const {
+    accountServer,
+    account,
+    device,
+    passwordFile,
+    enrolmentTokenFile,
+    stub,
+    resolver,
+    ...node
+  } = fields;
   const secret: LoginSecret =
     passwordFile === undefined
       ? { kind: 'enrolment-token', file: resolve(directory, enrolmentTokenFile ?? '') }
@@ -300,5 +348,7 @@ function settingsOf(fields: Fields, { directory }: ConfigurationContext): Ntmobi
 /** What an operator should be reminded of at each start. */
 export function ntmobileCautions({ secret }: NtmobileSettings): readonly string[] {
   if (secret.kind === 'password' || existsSync(secret.file)) return [];
-  return [`${secret.file} is not there: this node can log in only if it did before (enrolmentTokenFile)`];
+  return [
+    `${secret.file} is not there: this node can log in only if it did before (enrolmentTokenFile)`,
+  ];
 }

@@ -1,4 +1,7 @@
-/** Secrets that a daemon makes for itself on its first start and keeps for good: one file each, for nobody else to read. */
+/**
+ * Secrets that a daemon makes for itself on its first start and keeps for good: one file each, for
+ * nobody else to read.
+ */
 import {
   chmodSync,
   chownSync,
@@ -18,10 +21,14 @@ import { randomBytes } from '#host/process/random.ts';
 const OCTETS = 32;
 const OTHERS = 0o077;
 
-/** The 32 octets of `file`; made when there is no such file. Throws where it cannot be read or written, or others can read it. */
+/**
+ * The 32 octets of `file`; made when there is no such file. Throws where it cannot be read or
+ * written, or others can read it.
+ */
 export function secretOf(file: string): Uint8Array {
   if (!existsSync(file)) make(file);
-  if ((statSync(file).mode & OTHERS) !== 0) throw new Error(`${file} can be read by others: chmod 600 ${file}`);
+  if ((statSync(file).mode & OTHERS) !== 0)
+    throw new Error(`${file} can be read by others: chmod 600 ${file}`);
   const text = readFileSync(file, 'utf8').trim();
   if (!/^hex:[0-9a-f]{64}$/.test(text))
     throw new Error(`${file} holds no secret of 32 octets: restore it from a backup`);
@@ -34,7 +41,8 @@ function make(file: string): void {
   const fresh = `${file}.${hex(randomBytes(6))}`;
   writeFileSync(fresh, `hex:${hex(randomBytes(OCTETS))}\n`, { mode: 0o600, flush: true });
   chmodSync(fresh, 0o600);
-  // Made by root in a daemon's own directory (--show-key before the first start): the daemon must be able to read it.
+  // Made by root in a daemon's own directory (--show-key before the first start): the daemon must
+  // be able to read it.
   if (process.getuid?.() === 0) giveTo(statSync(dirname(file)), fresh);
   try {
     linkSync(fresh, file);

@@ -3,8 +3,8 @@
  *
  * No RFC: docs/ntmobile.md §4; Noise IK in noise-ik.ts
  *
- * Reading is split as the defence is: MAC1 and MAC2 are looked at before anything dear is computed. Who reads a payload judges
- * timestamp and credential itself.
+ * Reading is split as the defence is: MAC1 and MAC2 are looked at before anything dear is computed.
+ * Who reads a payload judges timestamp and credential itself.
  */
 import { concatBytes, encode, isMalformed } from '#base/bytes.ts';
 import {
@@ -87,7 +87,12 @@ function sessionKeys(
 }
 
 /** Octets 0 to 15 of an initiation. */
-function headerOf({ spi, use, suites, pathId }: Pick<Initiation, 'spi' | 'use' | 'suites' | 'pathId'>): Uint8Array {
+function headerOf({
+  spi,
+  use,
+  suites,
+  pathId,
+}: Pick<Initiation, 'spi' | 'use' | 'suites' | 'pathId'>): Uint8Array {
   const header = new Uint8Array(INITIATION_HEADER_OCTETS);
   new DataView(header.buffer).setUint32(0, frameWord(DATAGRAM_TYPES.initiation, spi));
   header.set([NTMOBILE_VERSION, use, suites, 0], 4);
@@ -140,7 +145,10 @@ export interface PendingInitiation {
   ): { readonly payload: ResponsePayload; readonly keys: SessionKeys } | undefined;
 }
 
-/** Undefined only when the responder's key gives no secret. `ephemeral` is fresh for each initiation. */
+/**
+ * Undefined only when the responder's key gives no secret. `ephemeral` is fresh for each
+ * initiation.
+ */
 export function initiate(
   own: KeyPair,
   ephemeral: KeyPair,
@@ -151,12 +159,22 @@ export function initiate(
   const message = noise.write(encode(initiationPayloadCodec, fields.payload));
   if (message === undefined) return undefined;
   const { spi, use, suites, pathId } = fields;
-  const blank = { type: 'initiation', spi, use, suites, pathId, ...message, mac1: NO_MAC, mac2: NO_MAC } as const;
+  const blank = {
+    type: 'initiation',
+    spi,
+    use,
+    suites,
+    pathId,
+    ...message,
+    mac1: NO_MAC,
+    mac2: NO_MAC,
+  } as const;
   const datagram = encode(ntmobileDatagramCodec, blank);
   const at = datagram.length - 2 * MAC_OCTETS;
   const mac1 = mac(mac1Key(responderKey), datagram, at);
   datagram.set(mac1, at);
-  if (fields.cookie !== undefined) datagram.set(mac(fields.cookie, datagram, at + MAC_OCTETS), at + MAC_OCTETS);
+  if (fields.cookie !== undefined)
+    datagram.set(mac(fields.cookie, datagram, at + MAC_OCTETS), at + MAC_OCTETS);
   return {
     datagram,
     mac1,
@@ -174,15 +192,24 @@ export function initiate(
 export interface ReceivedInitiation {
   readonly publicKey: Uint8Array;
   readonly payload: InitiationPayload;
-  /** The response's datagram and the keys; undefined for an initiator's key that gives no secret. `ephemeral` is fresh for each. */
+  /**
+   * The response's datagram and the keys; undefined for an initiator's key that gives no secret.
+   * `ephemeral` is fresh for each.
+   */
   answer(
     ephemeral: KeyPair,
     payload: ResponsePayload,
   ): { readonly datagram: Uint8Array; readonly keys: SessionKeys } | undefined;
 }
 
-/** Reads an initiation whose MACs were judged. Undefined for one that is not for this key, was changed, or says what cannot be read. */
-export function receiveInitiation(own: KeyPair, initiation: Initiation): ReceivedInitiation | undefined {
+/**
+ * Reads an initiation whose MACs were judged. Undefined for one that is not for this key, was
+ * changed, or says what cannot be read.
+ */
+export function receiveInitiation(
+  own: KeyPair,
+  initiation: Initiation,
+): ReceivedInitiation | undefined {
   const noise = new NoiseResponder(own, prologueOf(headerOf(initiation)));
   const read = noise.read(initiation);
   if (read === undefined) return undefined;
@@ -194,7 +221,11 @@ export function receiveInitiation(own: KeyPair, initiation: Initiation): Receive
     answer: (ephemeral, answer) => {
       const written = noise.write(encode(responsePayloadCodec, answer), ephemeral);
       if (written === undefined) return undefined;
-      const datagram = encode(ntmobileDatagramCodec, { type: 'response', spi: initiation.spi, ...written.message });
+      const datagram = encode(ntmobileDatagramCodec, {
+        type: 'response',
+        spi: initiation.spi,
+        ...written.message,
+      });
       return { datagram, keys: sessionKeys(written.keys, answer.suite, false) };
     },
   };
@@ -214,11 +245,24 @@ export function cookieReply(
   nonce: Uint8Array,
   cookie: Uint8Array,
 ): Uint8Array {
-  const encryptedCookie = aeadSeal('chacha20-poly1305', cookieKey(responderKey), nonce, initiation.mac1, cookie);
-  return encode(ntmobileDatagramCodec, { type: 'cookie-reply', spi: initiation.spi, nonce, encryptedCookie });
+  const encryptedCookie = aeadSeal(
+    'chacha20-poly1305',
+    cookieKey(responderKey),
+    nonce,
+    initiation.mac1,
+    cookie,
+  );
+  return encode(ntmobileDatagramCodec, {
+    type: 'cookie-reply',
+    spi: initiation.spi,
+    nonce,
+    encryptedCookie,
+  });
 }
 
-/** The cookie in a reply to the initiation that had `mac1`; undefined when it is no answer to that. */
+/**
+ * The cookie in a reply to the initiation that had `mac1`; undefined when it is no answer to that.
+ */
 export function openCookieReply(
   responderKey: Uint8Array,
   mac1: Uint8Array,

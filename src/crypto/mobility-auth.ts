@@ -1,14 +1,17 @@
 /**
- * Authentication of Binding Updates and Acknowledgements between mobile node and home agent by a shared key.
+ * Authentication of Binding Updates and Acknowledgements between mobile node and home agent by a
+ * shared key.
  *
  * RFC 4285 §5.1     MN-HA authentication option: Mobility Data, its place, HMAC-SHA1-96
- * Ours              HMAC-SHA256-128 (RFC 4868 truncation) over the same data, by security association
+ * Ours              HMAC-SHA256-128 (RFC 4868 truncation) over the same data, by security
+ *                   association
  * Left out: MN-AAA (§5.2), which may stand behind the MN-HA option and is not looked at.
  *
- * Mobility Data = care-of address | home address | Mobility Header up to and including the SPI, checksum zero. The care-of
- * address is the Alternate Care-of Address option's when the message has one. Else it is the address in the packet that
- * stands for the node's place: source of a Binding Update, destination of an Acknowledgement. On an IPv4 link (RFC 5555) that
- * is the inner IPv6 packet's, so the home address; the IPv4 care-of address is covered as an option.
+ * Mobility Data = care-of address | home address | Mobility Header up to and including the SPI,
+ * checksum zero. The care-of address is the Alternate Care-of Address option's when the message has
+ * one. Else it is the address in the packet that stands for the node's place: source of a Binding
+ * Update, destination of an Acknowledgement. On an IPv4 link (RFC 5555) that is the inner IPv6
+ * packet's, so the home address; the IPv4 care-of address is covered as an option.
  */
 import { sha1 } from '@noble/hashes/legacy.js';
 import { sha256 } from '@noble/hashes/sha2.js';
@@ -34,20 +37,27 @@ export interface MobilityKey {
 }
 
 /** Messages that can be authenticated. */
-export type BindingMessage = Extract<MobilityMessage, { type: 'binding-update' | 'binding-acknowledgement' }>;
+export type BindingMessage = Extract<
+  MobilityMessage,
+  { type: 'binding-update' | 'binding-acknowledgement' }
+>;
 
 const AUTHENTICATOR_LENGTH = { 'hmac-sha1-96': 12, 'hmac-sha256-128': 16 } as const;
 
 /** Stands where the authenticator will be. */
-const BLANK_AUTHENTICATOR = { 'hmac-sha1-96': new Uint8Array(12), 'hmac-sha256-128': new Uint8Array(16) } as const;
+const BLANK_AUTHENTICATOR = {
+  'hmac-sha1-96': new Uint8Array(12),
+  'hmac-sha256-128': new Uint8Array(16),
+} as const;
 
 const BLOCK_LENGTH = 64;
 const LONGEST_HEADER = 8 * 256;
 const LONGEST_DATA = 32 + LONGEST_HEADER;
 
 /**
- * One HMAC at a time, in memory that is used again for the next: a home agent verifies and signs tens of thousands a second, and a state kept for
- * each key would cost it a kilobyte for each mobile node.
+ * One HMAC at a time, in memory that is used again for the next: a home agent verifies and signs
+ * tens of thousands a second, and a state kept for each key would cost it a kilobyte for each
+ * mobile node.
  */
 class ReusedHmac<H extends Hash<H>> {
   readonly #create: { create(): H; (data: Uint8Array): Uint8Array };
@@ -82,7 +92,8 @@ class ReusedHmac<H extends Hash<H>> {
   }
 
   #pad(key: Uint8Array, mask: number): void {
-    for (let index = 0; index < BLOCK_LENGTH; index++) this.#input[index] = (key[index] ?? 0) ^ mask;
+    for (let index = 0; index < BLOCK_LENGTH; index++)
+      this.#input[index] = (key[index] ?? 0) ^ mask;
   }
 
   #hash(length: number): void {
@@ -92,7 +103,10 @@ class ReusedHmac<H extends Hash<H>> {
   }
 }
 
-const HMAC = { 'hmac-sha1-96': new ReusedHmac(sha1), 'hmac-sha256-128': new ReusedHmac(sha256) } as const;
+const HMAC = {
+  'hmac-sha1-96': new ReusedHmac(sha1),
+  'hmac-sha256-128': new ReusedHmac(sha256),
+} as const;
 
 /** First 96 or 128 bits of the HMAC over `careOfAddress | homeAddress | mobilityData`. */
 export function mobilityAuthenticator(
@@ -103,7 +117,12 @@ export function mobilityAuthenticator(
   },
 ): Uint8Array {
   const { algorithm, key, careOfAddress, homeAddress, mobilityData } = input;
-  const digest = HMAC[algorithm].digest(key, octetsOf(careOfAddress), octetsOf(homeAddress), mobilityData);
+  const digest = HMAC[algorithm].digest(
+    key,
+    octetsOf(careOfAddress),
+    octetsOf(homeAddress),
+    mobilityData,
+  );
   return digest.slice(0, AUTHENTICATOR_LENGTH[algorithm]);
 }
 
@@ -118,23 +137,32 @@ function mobilityData(header: Uint8Array, length: number): Uint8Array {
 
 /** Where a message is on its way: what the MAC and the checksum cover beside it. */
 export interface MobilityAddresses {
-  /** Binding Update: IPv6 source of its packet; Acknowledgement: IPv6 destination. Ignored if the message has an alternate. */
+  /**
+   * Binding Update: IPv6 source of its packet; Acknowledgement: IPv6 destination. Ignored if the
+   * message has an alternate.
+   */
   readonly careOfAddress: Ipv6Address;
   readonly homeAddress: Ipv6Address;
 }
 
 function coveredCareOfAddress(message: BindingMessage, addresses: MobilityAddresses): Ipv6Address {
-  return findOption(message.options, 'alternate-care-of-address')?.address ?? addresses.careOfAddress;
+  return (
+    findOption(message.options, 'alternate-care-of-address')?.address ?? addresses.careOfAddress
+  );
 }
 
 /**
- * The message as Mobility Header with the MN-HA authentication option as its last, MAC and checksum filled.
- * `source` and `destination` are the checksum's: home address and home agent, or the reverse. `message` has no such option yet.
+ * The message as Mobility Header with the MN-HA authentication option as its last, MAC and checksum
+ * filled. `source` and `destination` are the checksum's: home address and home agent, or the
+ * reverse. `message` has no such option yet.
  */
 export function signMobility(
   message: BindingMessage,
   association: MobilityKey & { readonly spi: number },
-  addresses: MobilityAddresses & { readonly source: Ipv6Address; readonly destination: Ipv6Address },
+  addresses: MobilityAddresses & {
+    readonly source: Ipv6Address;
+    readonly destination: Ipv6Address;
+  },
 ): Uint8Array {
   assert(findOption(message.options, 'authentication') === undefined, 'message not signed yet');
   const authenticator = BLANK_AUTHENTICATOR[association.algorithm];
@@ -145,7 +173,11 @@ export function signMobility(
     authenticator,
   } as const;
   const signed = { ...message, options: [...message.options, option] };
-  const bytes = encode(mobilityCodec, { payloadProtocol: PROTOCOL_NONE, checksum: 0, message: signed });
+  const bytes = encode(mobilityCodec, {
+    payloadProtocol: PROTOCOL_NONE,
+    checksum: 0,
+    message: signed,
+  });
   // The codec lays the last authentication option against the end of the header.
   const covered = bytes.length - authenticator.length;
   const mac = mobilityAuthenticator({
@@ -175,7 +207,10 @@ interface FoundOption {
   readonly spi: number;
 }
 
-/** The MN-HA option in the octets of a Binding Update or Acknowledgement; its length has passed the codec. */
+/**
+ * The MN-HA option in the octets of a Binding Update or Acknowledgement; its length has passed the
+ * codec.
+ */
 function locateOption(header: Uint8Array): FoundOption | AuthenticationVerdict {
   const end = Math.min(mobilityHeaderLength(header), header.length);
   let found: FoundOption | undefined;
@@ -210,8 +245,8 @@ function equalInConstantTime(a: Uint8Array, b: Uint8Array): boolean {
 }
 
 /**
- * Judges a received message. `header` is the Mobility Header as it arrived and `message` what the codec read from it.
- * An MN-AAA option and padding may follow the MN-HA option; nothing else may.
+ * Judges a received message. `header` is the Mobility Header as it arrived and `message` what the
+ * codec read from it. An MN-AAA option and padding may follow the MN-HA option; nothing else may.
  */
 export function verifyMobility(
   header: Uint8Array,

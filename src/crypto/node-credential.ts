@@ -1,5 +1,6 @@
 /**
- * Node credentials, signed by an account server's Ed25519 key (the authority) and judged by everybody else.
+ * Node credentials, signed by an account server's Ed25519 key (the authority) and judged by
+ * everybody else.
  *
  * RFC 8032          Ed25519
  * docs/ntmobile.md §2 and §2.1
@@ -7,7 +8,11 @@
 import { assert } from '#base/assert.ts';
 import { concatBytes, encode, equalBytes, isMalformed } from '#base/bytes.ts';
 import { addressOfIdentifier, type Ipv6Address, isIpv6, type Prefix } from '#base/ip.ts';
-import { type NodeCredential, nodeCredentialCodec, SIGNATURE_OCTETS } from '#wire/ntmobile-credential.ts';
+import {
+  type NodeCredential,
+  nodeCredentialCodec,
+  SIGNATURE_OCTETS,
+} from '#wire/ntmobile-credential.ts';
 import { type SigningKey, sha256, sign, signatureValid } from './primitives.ts';
 
 const CONTEXT = new TextEncoder().encode('sojourn node credential v1\0');
@@ -54,7 +59,10 @@ export function makeCredential(authority: SigningKey, contents: CredentialConten
   return signed;
 }
 
-/** `authorities`: Ed25519 public keys. `publicKey`: whose credential it must be. The signature is looked at last: it costs most. */
+/**
+ * `authorities`: Ed25519 public keys. `publicKey`: whose credential it must be. The signature is
+ * looked at last: it costs most.
+ */
 export function judgeCredential(
   octets: Uint8Array,
   authorities: readonly Uint8Array[],
@@ -64,7 +72,10 @@ export function judgeCredential(
   const credential = nodeCredentialCodec.parse(octets);
   if (isMalformed(credential)) return 'malformed';
   const { authorityKeyId, notBefore, notAfter, signature } = credential;
-  if (!equalBytes(credential.publicKey, publicKey) || !equalBytes(credential.nodeId, nodeIdOf(publicKey))) {
+  if (
+    !equalBytes(credential.publicKey, publicKey) ||
+    !equalBytes(credential.nodeId, nodeIdOf(publicKey))
+  ) {
     return 'of-another-key';
   }
   if (nowSeconds < notBefore) return 'not-yet-valid';

@@ -1,7 +1,8 @@
 /**
  * Noise_IK_25519_ChaChaPoly_SHA256: the handshake of NTMobile's sessions.
  *
- * No RFC: the Noise Protocol Framework, revision 34, §5, §7.5 (IK), §12 (25519, ChaChaPoly, SHA256); docs/ntmobile.md §4
+ * No RFC: the Noise Protocol Framework, revision 34, §5, §7.5 (IK), §12 (25519, ChaChaPoly,
+ * SHA256); docs/ntmobile.md §4
  *
  *   IK:
  *     <- s
@@ -11,7 +12,14 @@
  *
  * A handshake object is used for one message each way. Every failure to read is `undefined`.
  */
-import { aeadOpen, aeadSeal, hmacSha256, type KeyPair, sha256, sharedSecret } from './primitives.ts';
+import {
+  aeadOpen,
+  aeadSeal,
+  hmacSha256,
+  type KeyPair,
+  sha256,
+  sharedSecret,
+} from './primitives.ts';
 
 const PROTOCOL_NAME = new TextEncoder().encode('Noise_IK_25519_ChaChaPoly_SHA256');
 const NOTHING = new Uint8Array(0);
@@ -54,13 +62,25 @@ class SymmetricState {
   }
 
   encryptAndHash(plaintext: Uint8Array): Uint8Array {
-    const ciphertext = aeadSeal('chacha20-poly1305', this.#key, nonceOf(this.#nonce++), this.#hash, plaintext);
+    const ciphertext = aeadSeal(
+      'chacha20-poly1305',
+      this.#key,
+      nonceOf(this.#nonce++),
+      this.#hash,
+      plaintext,
+    );
     this.mixHash(ciphertext);
     return ciphertext;
   }
 
   decryptAndHash(ciphertext: Uint8Array): Uint8Array | undefined {
-    const plaintext = aeadOpen('chacha20-poly1305', this.#key, nonceOf(this.#nonce++), this.#hash, ciphertext);
+    const plaintext = aeadOpen(
+      'chacha20-poly1305',
+      this.#key,
+      nonceOf(this.#nonce++),
+      this.#hash,
+      ciphertext,
+    );
     this.mixHash(ciphertext);
     return plaintext;
   }
@@ -78,7 +98,9 @@ function expand(chainingKey: Uint8Array, material: Uint8Array): readonly [Uint8A
   return [first, hmacSha256(temporary, first, Uint8Array.of(2))];
 }
 
-/** §12.3: 32 zero bits, then the counter little-endian. A handshake never counts beyond one octet. */
+/**
+ * §12.3: 32 zero bits, then the counter little-endian. A handshake never counts beyond one octet.
+ */
 function nonceOf(counter: number): Uint8Array {
   const nonce = new Uint8Array(12);
   nonce[4] = counter;
@@ -99,7 +121,9 @@ function mixSecret(state: SymmetricState, pair: KeyPair, publicKey: Uint8Array):
   return secret !== undefined;
 }
 
-/** The first message: ephemeral key, encrypted static key, encrypted payload, one after the other. */
+/**
+ * The first message: ephemeral key, encrypted static key, encrypted payload, one after the other.
+ */
 export interface InitiationMessage {
   readonly ephemeral: Uint8Array;
   readonly encryptedStatic: Uint8Array;
@@ -137,7 +161,9 @@ export class NoiseInitiator {
   }
 
   /** A response that cannot be read leaves everything as it was: the right one may still come. */
-  read(message: ResponseMessage): { readonly payload: Uint8Array; readonly keys: SplitKeys } | undefined {
+  read(
+    message: ResponseMessage,
+  ): { readonly payload: Uint8Array; readonly keys: SplitKeys } | undefined {
     const state = this.#state.copy();
     state.mixHash(message.ephemeral);
     if (!mixSecret(state, this.#ephemeral, message.ephemeral)) return undefined;
@@ -158,7 +184,9 @@ export class NoiseResponder {
     this.#state = started(prologue, own.publicKey);
   }
 
-  read(message: InitiationMessage): { readonly payload: Uint8Array; readonly publicKey: Uint8Array } | undefined {
+  read(
+    message: InitiationMessage,
+  ): { readonly payload: Uint8Array; readonly publicKey: Uint8Array } | undefined {
     const state = this.#state;
     if (message.encryptedStatic.length !== KEY + TAG) return undefined;
     state.mixHash(message.ephemeral);

@@ -1,5 +1,6 @@
 /**
- * Primitives that NTMobile's handshake and sealing stand on, by Node's OpenSSL: X25519, Ed25519, AEAD, HMAC, HKDF.
+ * Primitives that NTMobile's handshake and sealing stand on, by Node's OpenSSL: X25519, Ed25519,
+ * AEAD, HMAC, HKDF.
  *
  * RFC 7748          X25519;  RFC 8032: Ed25519
  * RFC 8439          ChaCha20-Poly1305; RFC 5116: AES-128-GCM
@@ -27,9 +28,24 @@ const TAG = 16;
 
 /** PKCS #8 and SubjectPublicKeyInfo (RFC 8410) in front of the 32 octets. */
 const PRIVATE_KEY_HEAD = Uint8Array.of(
-  ...[0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x04, 0x22, 0x04, 0x20],
+  ...[
+    0x30, 0x2e, 0x02, 0x01, 0x00, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x04, 0x22, 0x04, 0x20,
+  ],
 );
-const PUBLIC_KEY_HEAD = Uint8Array.of(0x30, 0x2a, 0x30, 0x05, 0x06, 0x03, 0x2b, 0x65, 0x6e, 0x03, 0x21, 0x00);
+const PUBLIC_KEY_HEAD = Uint8Array.of(
+  0x30,
+  0x2a,
+  0x30,
+  0x05,
+  0x06,
+  0x03,
+  0x2b,
+  0x65,
+  0x6e,
+  0x03,
+  0x21,
+  0x00,
+);
 
 /** An X25519 key pair: the private half can only be used, not looked at. */
 export interface KeyPair {
@@ -53,8 +69,13 @@ export function keyPairOf(privateOctets: Uint8Array): KeyPair {
   return { privateKey, publicKey: octets(exported).slice(PUBLIC_KEY_HEAD.length) };
 }
 
-/** The shared secret; undefined when the public key is one of those that give zero (RFC 7748 §6.1). */
-export function sharedSecret(privateKey: KeyObject, publicOctets: Uint8Array): Uint8Array | undefined {
+/**
+ * The shared secret; undefined when the public key is one of those that give zero (RFC 7748 §6.1).
+ */
+export function sharedSecret(
+  privateKey: KeyObject,
+  publicOctets: Uint8Array,
+): Uint8Array | undefined {
   assert(publicOctets.length === 32, 'X25519 public key of 32 octets');
   const key = concatBytes(PUBLIC_KEY_HEAD, publicOctets);
   const publicKey = createPublicKey({ key, format: 'der', type: 'spki' });
@@ -66,7 +87,9 @@ export function sharedSecret(privateKey: KeyObject, publicOctets: Uint8Array): U
   }
 }
 
-/** Object identifiers in the heads differ in one octet: 1.3.101.110 is X25519, 1.3.101.112 Ed25519. */
+/**
+ * Object identifiers in the heads differ in one octet: 1.3.101.110 is X25519, 1.3.101.112 Ed25519.
+ */
 const IDENTIFIER_AT = { private: 11, public: 8 } as const;
 const ED25519 = 0x70;
 const SIGNING_KEY_HEAD = PRIVATE_KEY_HEAD.with(IDENTIFIER_AT.private, ED25519);
@@ -90,7 +113,11 @@ export function sign({ privateKey }: SigningKey, message: Uint8Array): Uint8Arra
 }
 
 /** False for anything wrong: key, signature, message. */
-export function signatureValid(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
+export function signatureValid(
+  publicKey: Uint8Array,
+  message: Uint8Array,
+  signature: Uint8Array,
+): boolean {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
   const key = concatBytes(VERIFYING_KEY_HEAD, publicKey);
   return verify(null, message, createPublicKey({ key, format: 'der', type: 'spki' }), signature);

@@ -1,5 +1,6 @@
 /**
- * Relay tokens: a direction coordinator's word to a relay that a node may have a leg of a path there.
+ * Relay tokens: a direction coordinator's word to a relay that a node may have a leg of a path
+ * there.
  *
  * No RFC: docs/ntmobile.md §7
  *
@@ -10,7 +11,8 @@
  *    8       8  path id
  *   16      16  node id
  *   32       8  not after, seconds since 1970-01-01
- *   40      16  first 16 octets of HMAC-SHA-256 over the 40 in front, under the key that the coordinator gave this relay
+ *   40      16  first 16 octets of HMAC-SHA-256 over the 40 in front, under the key that the
+ *           coordinator gave this relay
  */
 import { equalSecrets, hmacSha256 } from './primitives.ts';
 
@@ -39,12 +41,19 @@ export function makeRelayToken(key: Uint8Array, token: RelayToken): Uint8Array {
   octets.set(token.pathId, 8);
   octets.set(token.nodeId, 16);
   view.setBigUint64(32, token.notAfterSeconds);
-  octets.set(hmacSha256(key, octets.subarray(0, MAC_AT)).subarray(0, RELAY_TOKEN_OCTETS - MAC_AT), MAC_AT);
+  octets.set(
+    hmacSha256(key, octets.subarray(0, MAC_AT)).subarray(0, RELAY_TOKEN_OCTETS - MAC_AT),
+    MAC_AT,
+  );
   return octets;
 }
 
 /** Undefined for anything but a token of that key which is not over at `nowSeconds`. */
-export function openRelayToken(key: Uint8Array, octets: Uint8Array, nowSeconds: bigint): RelayToken | undefined {
+export function openRelayToken(
+  key: Uint8Array,
+  octets: Uint8Array,
+  nowSeconds: bigint,
+): RelayToken | undefined {
   if (octets.length !== RELAY_TOKEN_OCTETS) return undefined;
   const mac = hmacSha256(key, octets.subarray(0, MAC_AT)).subarray(0, RELAY_TOKEN_OCTETS - MAC_AT);
   if (!equalSecrets(mac, octets.subarray(MAC_AT))) return undefined;

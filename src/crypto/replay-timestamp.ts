@@ -16,7 +16,10 @@ export const DEFAULT_TIMESTAMP_WINDOW_MS = 7000;
 export function ntpTimestamp(wallMs: Wall, fraction = 0): bigint {
   const whole = Math.floor(wallMs);
   const seconds = Math.floor(whole / 1000);
-  const low = Math.min(0xffffffff, Math.floor(((whole - seconds * 1000 + fraction) * 2 ** 32) / 1000));
+  const low = Math.min(
+    0xffffffff,
+    Math.floor(((whole - seconds * 1000 + fraction) * 2 ** 32) / 1000),
+  );
   return (BigInt.asUintN(32, BigInt(seconds + UNIX_EPOCH_SECONDS)) << 32n) | BigInt(low);
 }
 
@@ -28,7 +31,11 @@ export function wallOfNtp(timestamp: bigint, near: Wall): Wall {
 }
 
 /** Whether a timestamp is at most `windowMs` away from `now`, either way. */
-export function timestampCloseEnough(timestamp: bigint, now: Wall, windowMs = DEFAULT_TIMESTAMP_WINDOW_MS): boolean {
+export function timestampCloseEnough(
+  timestamp: bigint,
+  now: Wall,
+  windowMs = DEFAULT_TIMESTAMP_WINDOW_MS,
+): boolean {
   return Math.abs(wallOfNtp(timestamp, now) - now) <= windowMs;
 }
 
@@ -37,7 +44,10 @@ export function timestampLater(timestamp: bigint, previous: bigint): boolean {
   return BigInt.asIntN(64, timestamp - previous) > 0n;
 }
 
-/** What an Acknowledgement with status 144 carries: the sender's low 32 bits under our own high 32 bits. */
+/**
+ * What an Acknowledgement with status 144 carries: the sender's low 32 bits under our own high 32
+ * bits.
+ */
 export function mismatchTimestamp(received: bigint, now: Wall): bigint {
   return ((ntpTimestamp(now) >> 32n) << 32n) | (received & 0xffffffffn);
 }

@@ -26,59 +26,115 @@ export const NONCE_LENGTH = 8;
 const TOKEN_LENGTH = 8;
 const AUTHENTICATOR_LENGTH = 12;
 
-type BindingMessage = Extract<MobilityMessage, { type: 'binding-update' | 'binding-acknowledgement' }>;
+type BindingMessage = Extract<
+  MobilityMessage,
+  { type: 'binding-update' | 'binding-acknowledgement' }
+>;
 
-function keygenToken(nodeKey: Uint8Array, address: Ipv6Address, nonce: Uint8Array, kind: 0 | 1): Uint8Array {
+function keygenToken(
+  nodeKey: Uint8Array,
+  address: Ipv6Address,
+  nonce: Uint8Array,
+  kind: 0 | 1,
+): Uint8Array {
   assert(nodeKey.length === NODE_KEY_LENGTH, 'node key of 20 octets');
-  return hmac(sha1, nodeKey, concatBytes(bytesOfIpv6(address), nonce, Uint8Array.of(kind))).slice(0, TOKEN_LENGTH);
+  return hmac(sha1, nodeKey, concatBytes(bytesOfIpv6(address), nonce, Uint8Array.of(kind))).slice(
+    0,
+    TOKEN_LENGTH,
+  );
 }
 
 /** First(64, HMAC_SHA1(Kcn, home address | nonce | 0)). */
-export function homeKeygenToken(nodeKey: Uint8Array, homeAddress: Ipv6Address, nonce: Uint8Array): Uint8Array {
+export function homeKeygenToken(
+  nodeKey: Uint8Array,
+  homeAddress: Ipv6Address,
+  nonce: Uint8Array,
+): Uint8Array {
   return keygenToken(nodeKey, homeAddress, nonce, 0);
 }
 
 /** First(64, HMAC_SHA1(Kcn, care-of address | nonce | 1)). */
-export function careOfKeygenToken(nodeKey: Uint8Array, careOfAddress: Ipv6Address, nonce: Uint8Array): Uint8Array {
+export function careOfKeygenToken(
+  nodeKey: Uint8Array,
+  careOfAddress: Ipv6Address,
+  nonce: Uint8Array,
+): Uint8Array {
   return keygenToken(nodeKey, careOfAddress, nonce, 1);
 }
 
 /** Kbm: SHA1(home token | care-of token), or SHA1(home token) to delete a binding. */
-export function bindingManagementKey(homeToken: Uint8Array, careOfToken: Uint8Array | undefined): Uint8Array {
+export function bindingManagementKey(
+  homeToken: Uint8Array,
+  careOfToken: Uint8Array | undefined,
+): Uint8Array {
   return sha1(careOfToken === undefined ? homeToken : concatBytes(homeToken, careOfToken));
 }
 
-/** What the authenticator covers beside the message. `correspondent` is its home address when it is itself mobile. */
+/**
+ * What the authenticator covers beside the message. `correspondent` is its home address when it is
+ * itself mobile.
+ */
 export interface AuthorizationAddresses {
   /** The address to be registered; the home address in a de-registration. */
   readonly careOfAddress: Ipv6Address;
   readonly correspondent: Ipv6Address;
 }
 
-/** First(96, HMAC_SHA1(Kbm, care-of address | correspondent | MH Data)); `mobilityData` ends before the authenticator. */
-function authenticator(key: Uint8Array, addresses: AuthorizationAddresses, mobilityData: Uint8Array): Uint8Array {
-  const data = concatBytes(bytesOfIpv6(addresses.careOfAddress), bytesOfIpv6(addresses.correspondent), mobilityData);
+/**
+ * First(96, HMAC_SHA1(Kbm, care-of address | correspondent | MH Data)); `mobilityData` ends before
+ * the authenticator.
+ */
+function authenticator(
+  key: Uint8Array,
+  addresses: AuthorizationAddresses,
+  mobilityData: Uint8Array,
+): Uint8Array {
+  const data = concatBytes(
+    bytesOfIpv6(addresses.careOfAddress),
+    bytesOfIpv6(addresses.correspondent),
+    mobilityData,
+  );
   data.fill(0, 36, 38);
   return hmac(sha1, key, data).slice(0, AUTHENTICATOR_LENGTH);
 }
 
-/** The message as Mobility Header with Binding Authorization Data as its last option, authenticator and checksum filled. */
+/**
+ * The message as Mobility Header with Binding Authorization Data as its last option, authenticator
+ * and checksum filled.
+ */
 export function signBindingAuthorization(
   message: BindingMessage,
   key: Uint8Array,
-  addresses: AuthorizationAddresses & { readonly source: Ipv6Address; readonly destination: Ipv6Address },
+  addresses: AuthorizationAddresses & {
+    readonly source: Ipv6Address;
+    readonly destination: Ipv6Address;
+  },
 ): Uint8Array {
-  assert(findOption(message.options, 'binding-authorization-data') === undefined, 'message not authorized yet');
-  const option = { type: 'binding-authorization-data', authenticator: new Uint8Array(AUTHENTICATOR_LENGTH) } as const;
+  assert(
+    findOption(message.options, 'binding-authorization-data') === undefined,
+    'message not authorized yet',
+  );
+  const option = {
+    type: 'binding-authorization-data',
+    authenticator: new Uint8Array(AUTHENTICATOR_LENGTH),
+  } as const;
   const authorized = { ...message, options: [...message.options, option] };
-  const bytes = encode(mobilityCodec, { payloadProtocol: PROTOCOL_NONE, checksum: 0, message: authorized });
+  const bytes = encode(mobilityCodec, {
+    payloadProtocol: PROTOCOL_NONE,
+    checksum: 0,
+    message: authorized,
+  });
   const covered = bytes.length - AUTHENTICATOR_LENGTH;
   bytes.set(authenticator(key, addresses, bytes.subarray(0, covered)), covered);
   fillMobilityChecksum(bytes, addresses.source, addresses.destination);
   return bytes;
 }
 
-export type AuthorizationVerdict = 'ok' | 'no-authorization-data' | 'authorization-data-not-last' | 'bad-authenticator';
+export type AuthorizationVerdict =
+  | 'ok'
+  | 'no-authorization-data'
+  | 'authorization-data-not-last'
+  | 'bad-authenticator';
 
 /** Judges a received message: `header` as it arrived, `message` what the codec read from it. */
 export function verifyBindingAuthorization(
@@ -88,10 +144,16 @@ export function verifyBindingAuthorization(
   addresses: AuthorizationAddresses,
 ): AuthorizationVerdict {
   const last = message.options.at(-1);
-  if (findOption(message.options, 'binding-authorization-data') === undefined) return 'no-authorization-data';
+  if (findOption(message.options, 'binding-authorization-data') === undefined)
+    return 'no-authorization-data';
   const covered = mobilityHeaderLength(header) - AUTHENTICATOR_LENGTH;
-  // Last and without padding behind it: then its type and length stand right before the final twelve octets.
-  if (last?.type !== 'binding-authorization-data' || header[covered - 2] !== 5 || header[covered - 1] !== 12) {
+  // Last and without padding behind it: then its type and length stand right before the final
+  // twelve octets.
+  if (
+    last?.type !== 'binding-authorization-data' ||
+    header[covered - 2] !== 5 ||
+    header[covered - 1] !== 12
+  ) {
     return 'authorization-data-not-last';
   }
   const expected = authenticator(key, addresses, header.subarray(0, covered));

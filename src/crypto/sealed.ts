@@ -2,17 +2,27 @@
  * Sealed datagrams: one key for one direction.
  *
  * RFC 6618 §6.3, §6.4   type, SPI and sequence number in front of the ciphertext
- * RFC 4303 appendix A   a 64-bit counter of which the low half is sent, and the window that knows the high half
+ * RFC 4303 appendix A   a 64-bit counter of which the low half is sent, and the window that knows
+ * the high half
  * docs/ntmobile.md §3
  *
- * Counters are numbers: 2^53 is beyond what any key lives to see, and the sender ends a key long before.
+ * Counters are numbers: 2^53 is beyond what any key lives to see, and the sender ends a key long
+ * before.
  */
 import { assert } from '#base/assert.ts';
 import { concatBytes } from '#base/bytes.ts';
-import { DATAGRAM_TYPES, frameWord, SEALED_HEADER_OCTETS, TAG_OCTETS } from '#wire/ntmobile-datagram.ts';
+import {
+  DATAGRAM_TYPES,
+  frameWord,
+  SEALED_HEADER_OCTETS,
+  TAG_OCTETS,
+} from '#wire/ntmobile-datagram.ts';
 import { type AeadName, aeadOpen, aeadSeal } from './primitives.ts';
 
-/** Numbers that a window holds: of data, and of control, of which few are under way and many are kept. Powers of two. */
+/**
+ * Numbers that a window holds: of data, and of control, of which few are under way and many are
+ * kept. Powers of two.
+ */
 export const REPLAY_WINDOW = { data: 2048, control: 256 } as const;
 const WORD = 2 ** 32;
 const LAST_COUNTER = 2 ** 50;
@@ -46,11 +56,17 @@ export class SealingKey {
     const view = new DataView(header.buffer);
     view.setUint32(0, this.#word);
     view.setUint32(4, this.#counter % WORD);
-    return concatBytes(header, aeadSeal(this.#aead, this.#key, nonceOf(this.#counter), header, plaintext));
+    return concatBytes(
+      header,
+      aeadSeal(this.#aead, this.#key, nonceOf(this.#counter), header, plaintext),
+    );
   }
 }
 
-/** Why a datagram was not opened. One from behind the window looks forged: its high half is taken for the next one's. */
+/**
+ * Why a datagram was not opened. One from behind the window looks forged: its high half is taken
+ * for the next one's.
+ */
 export type OpenFailure = 'forged' | 'replayed';
 
 /** Opens what a {@link SealingKey} sealed, each datagram once. */
@@ -65,7 +81,9 @@ export class OpeningKey {
     this.#key = key;
   }
 
-  /** `datagram` begins with its type and SPI, which the caller looked at. A failure changes nothing. */
+  /**
+   * `datagram` begins with its type and SPI, which the caller looked at. A failure changes nothing.
+   */
   open(datagram: Uint8Array): Uint8Array | OpenFailure {
     if (datagram.length < SEALED_HEADER_OCTETS + TAG_OCTETS) return 'forged';
     const header = datagram.subarray(0, SEALED_HEADER_OCTETS);
@@ -93,7 +111,10 @@ export class ReplayWindow {
     this.#seen = new Uint32Array(size / 32);
   }
 
-  /** The counter that a low half stands for: the one nearest to the window. Undefined for zero, which no sender uses. */
+  /**
+   * The counter that a low half stands for: the one nearest to the window. Undefined for zero,
+   * which no sender uses.
+   */
   counterOf(sequence: number): number | undefined {
     const bottom = this.#highest - this.#size + 1;
     const upper = Math.floor(Math.max(bottom, 0) / WORD);
@@ -111,7 +132,11 @@ export class ReplayWindow {
 
   add(counter: number): void {
     if (counter > this.#highest) {
-      for (let next = Math.max(this.#highest + 1, counter - this.#size + 1); next <= counter; next += 1)
+      for (
+        let next = Math.max(this.#highest + 1, counter - this.#size + 1);
+        next <= counter;
+        next += 1
+      )
         this.#clear(next);
       this.#highest = counter;
     }

@@ -1,4 +1,7 @@
-/** The `daemon:` section that every daemon's configuration has: what is about the process, not about the protocol. */
+/**
+ * The `daemon:` section that every daemon's configuration has: what is about the process, not about
+ * the protocol.
+ */
 import { z } from 'zod';
 import { isLoopback } from '#base/ip.ts';
 import {
@@ -16,7 +19,9 @@ export type LogLevel = (typeof LOG_LEVELS)[number];
 
 const SECTION = { description: 'what is about the process, not about the protocol' };
 
-const nameField = z.string().regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'must be 1 to 32 lower case letters, digits and "-"');
+const nameField = z
+  .string()
+  .regex(/^[a-z0-9][a-z0-9-]{0,31}$/, 'must be 1 to 32 lower case letters, digits and "-"');
 
 const metricsSection = z.strictObject({
   address: ipField()
@@ -26,7 +31,10 @@ const metricsSection = z.strictObject({
   port: integerField(1, 65535).meta({ description: 'TCP port of /metrics', sample: 9419 }),
 });
 
-/** What every process of the suite can be told; `name`: what it is called unless the operator says otherwise (several on one host). */
+/**
+ * What every process of the suite can be told; `name`: what it is called unless the operator says
+ * otherwise (several on one host).
+ */
 function processFields(name: string) {
   return {
     name: nameField.default(name).meta({
@@ -61,10 +69,9 @@ function processFields(name: string) {
       .enum(LOG_LEVELS)
       .default('info')
       .meta({ description: 'least severe level that is logged', reloadable: true }),
-    logFormat: z
-      .enum(['auto', 'json', 'pretty'])
-      .default('auto')
-      .meta({ description: 'form of the log; auto is pretty on a terminal and JSON lines elsewhere' }),
+    logFormat: z.enum(['auto', 'json', 'pretty']).default('auto').meta({
+      description: 'form of the log; auto is pretty on a terminal and JSON lines elsewhere',
+    }),
     metrics: metricsSection.optional().meta({
       description: 'where Prometheus reads metrics by HTTP; nowhere unless given',
       details: 'The command "sojourn metrics" tells them in any case.',
@@ -72,7 +79,10 @@ function processFields(name: string) {
   };
 }
 
-/** Of a whole file only whose state is meant: enough to find a daemon's keys, whatever else is missing or wrong. */
+/**
+ * Of a whole file only whose state is meant: enough to find a daemon's keys, whatever else is
+ * missing or wrong.
+ */
 export function identitySchema(role: string) {
   const { name, stateDirectory } = processFields(role);
   return z.looseObject({ daemon: z.looseObject({ name, stateDirectory }).prefault({}) });
@@ -92,11 +102,20 @@ function planeFields(name: string, deviceMtu: number) {
   return {
     device: deviceField()
       .optional()
-      .meta({ description: 'name of the TUN device; sojourn-<name> unless given', sample: `sojourn-${name}` }),
+      .meta({
+        description: 'name of the TUN device; sojourn-<name> unless given',
+        sample: `sojourn-${name}`,
+      }),
     threads: integerField(1, 64)
-      .refine((threads) => threads === 1 || threads % 2 === 0, 'must be 1 or even (pairs of one thread each way)')
+      .refine(
+        (threads) => threads === 1 || threads % 2 === 0,
+        'must be 1 or even (pairs of one thread each way)',
+      )
       .default(2)
-      .meta({ description: 'threads of the data plane; 1 serves both directions, 2 one each, 2n are n pairs' }),
+      .meta({
+        description:
+          'threads of the data plane; 1 serves both directions, 2 one each, 2n are n pairs',
+      }),
     deviceMtu: integerField(1280, 65535)
       .default(deviceMtu)
       .meta({ description: 'MTU of the TUN device', unit: 'octets' }),
@@ -108,7 +127,10 @@ function resolversField() {
     .array(ipField())
     .max(8)
     .default([])
-    .meta({ description: 'DNS servers to ask; those of /etc/resolv.conf unless given', sample: ['2001:db8::53'] });
+    .meta({
+      description: 'DNS servers to ask; those of /etc/resolv.conf unless given',
+      sample: ['2001:db8::53'],
+    });
 }
 
 /** Schema of `daemon:` for a daemon with a data plane that serves Mobile IPv6. */
@@ -136,7 +158,11 @@ export function daemonSection(name: string) {
 /** Schema of `daemon:` for a daemon with a data plane whose tunnels are all sealed ones. */
 export function sealedDaemonSection(name: string, deviceMtu: number) {
   return z
-    .strictObject({ ...processFields(name), ...planeFields(name, deviceMtu), resolvers: resolversField() })
+    .strictObject({
+      ...processFields(name),
+      ...planeFields(name, deviceMtu),
+      resolvers: resolversField(),
+    })
     .prefault({})
     .superRefine(crossCheck(checkDevice), EVEN_WHEN_FAULTY)
     .transform(named)
@@ -150,7 +176,8 @@ interface DeviceParts {
 
 function checkDevice({ name, device }: DeviceParts, report: Report): void {
   const made = deviceOf({ name: name ?? '', device });
-  if (made.length > 15) report(`the device name "${made}" is longer than 15 characters`, 'set daemon.device');
+  if (made.length > 15)
+    report(`the device name "${made}" is longer than 15 characters`, 'set daemon.device');
 }
 
 /** With the names that follow from the daemon's own. */
@@ -167,7 +194,13 @@ function controlSocketOf({ name, controlSocket }: Named): string {
   return controlSocket ?? `${runDirectory()}/${name}.sock`;
 }
 
-function deviceOf({ name, device }: { readonly name: string; readonly device?: string | undefined }): string {
+function deviceOf({
+  name,
+  device,
+}: {
+  readonly name: string;
+  readonly device?: string | undefined;
+}): string {
   return device ?? `sojourn-${name}`;
 }
 

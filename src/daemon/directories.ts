@@ -2,7 +2,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** Control sockets of daemons that were started by hand; each one of a unit has a directory of its own user's below it. */
+/**
+ * Control sockets of daemons that were started by hand; each one of a unit has a directory of its
+ * own user's below it.
+ */
 export const RUN_DIRECTORY = '/run/sojourn';
 /** Where configurations are by custom. */
 export const CONFIGURATION_DIRECTORY = '/etc/sojourn';
@@ -24,7 +27,10 @@ function madeByUnit(variable: string): string | undefined {
   return first === undefined || first === '' ? undefined : first;
 }
 
-/** From now on this process means the directories of the unit of `role`, as if it were started by it; where there are any. */
+/**
+ * From now on this process means the directories of the unit of `role`, as if it were started by
+ * it; where there are any.
+ */
 export function useDirectoriesOfUnit(role: string): void {
   for (const [variable, common] of [
     ['RUNTIME_DIRECTORY', RUN_DIRECTORY],

@@ -1,4 +1,7 @@
-/** Exit codes of every daemon and of the command line, after sysexits.h, so that systemd and scripts can tell them apart. */
+/**
+ * Exit codes of every daemon and of the command line, after sysexits.h, so that systemd and scripts
+ * can tell them apart.
+ */
 export const ExitCode = {
   ok: 0,
   /** The command line asked, and the answer is "no": not registered, request refused. */

@@ -1,6 +1,7 @@
 /**
- * The mould of every daemon: arguments, configuration, log, control socket, start, signals, stop, exit code. It reads and checks
- * everything before it touches the machine; `--check` stops in between.
+ * The mould of every daemon: arguments, configuration, log, control socket, start, signals, stop,
+ * exit code. It reads and checks everything before it touches the machine; `--check` stops in
+ * between.
  */
 import { setFlagsFromString } from 'node:v8';
 import { CommanderError } from 'commander';
@@ -8,11 +9,20 @@ import type { EventName, JsonValue } from '#engine/contract.ts';
 import type { EventSink } from '#runtime/ports.ts';
 import { StatusReporter } from './answers/status-line.ts';
 import { reportCheck, writeFaults } from './configuration/check-report.ts';
-import { type ConfigurationDocument, type Loaded, loadConfiguration } from './configuration/config.ts';
+import {
+  type ConfigurationDocument,
+  type Loaded,
+  loadConfiguration,
+} from './configuration/config.ts';
 import { ControlServer, ControlSocketError, removeStale } from './control/control-socket.ts';
 import { EventHistory, fanOut } from './control/event-history.ts';
 import { daemonCommand } from './daemon-command.ts';
-import { type Identity, identitySchema, type LogLevel, type ServiceSettings } from './daemon-settings.ts';
+import {
+  type Identity,
+  identitySchema,
+  type LogLevel,
+  type ServiceSettings,
+} from './daemon-settings.ts';
 import { useDirectoriesOfUnit } from './directories.ts';
 import { ExitCode } from './exit-codes.ts';
 import { createLog, type Log } from './log.ts';
@@ -29,17 +39,29 @@ export interface DaemonMould<S extends { readonly daemon: ServiceSettings }> {
   readonly role: string;
   readonly description: string;
   load(file: string): Loaded<S>;
-  /** What an operator does about a missing permission; default: what a daemon with a data plane needs. */
+  /**
+   * What an operator does about a missing permission; default: what a daemon with a data plane
+   * needs.
+   */
   readonly permissions?: string;
   /** Whether there are control messages for `sojourn trace` to show; default true. */
   readonly hasMessages?: boolean;
   /** What the operator chose and should be reminded of at each start (`security: none`). */
   cautions(settings: S): readonly string[];
-  /** The public key by which others know this daemon, in the form that their configurations take; made where there is none yet. */
+  /**
+   * The public key by which others know this daemon, in the form that their configurations take;
+   * made where there is none yet.
+   */
   publicKey?(identity: Identity): string;
-  /** Touches the machine. Throws what the host throws; an `Error` with `code` EPERM or EACCES is told as a missing permission. */
+  /**
+   * Touches the machine. Throws what the host throws; an `Error` with `code` EPERM or EACCES is
+   * told as a missing permission.
+   */
   start(settings: S, house: House): RunningDaemon<S> | Promise<RunningDaemon<S>>;
-  /** Removes what a killed daemon with these settings left behind; harmless where nothing is left. Never called while it runs. */
+  /**
+   * Removes what a killed daemon with these settings left behind; harmless where nothing is left.
+   * Never called while it runs.
+   */
   cleanup(settings: S): void;
 }
 
@@ -51,16 +73,25 @@ export interface House {
   readonly control: ControlServer;
   /** Counts control messages and shows them to `sojourn trace`; for `watched` of runtime/. */
   readonly messages: MessageWatch;
-  /** The daemon cannot go on: it is logged, the daemon stops as well as it can and exits with 70 (69 for a failure of the host). */
+  /**
+   * The daemon cannot go on: it is logged, the daemon stops as well as it can and exits with 70 (69
+   * for a failure of the host).
+   */
   fatal(error: unknown): void;
 }
 
 export interface RunningDaemon<S = never> {
   /** Says goodbye and undoes everything; gives the failures met on the way. Called once. */
   stop(): readonly unknown[] | Promise<readonly unknown[]>;
-  /** Milliseconds by which it is behind with what it had to do; one that is far behind is ended by the service manager's watchdog. */
+  /**
+   * Milliseconds by which it is behind with what it had to do; one that is far behind is ended by
+   * the service manager's watchdog.
+   */
   overdueMs?(): number;
-  /** Takes other settings, which differ in keys that the schema calls reloadable. Throws when it cannot, and goes on with what it had. */
+  /**
+   * Takes other settings, which differ in keys that the schema calls reloadable. Throws when it
+   * cannot, and goes on with what it had.
+   */
   reconfigure?(settings: S): void | Promise<void>;
 }
 
@@ -75,7 +106,10 @@ interface Arguments {
   readonly logLevel?: LogLevel;
 }
 
-/** Runs the daemon until it is told to stop; ends the process. `send` reaches a service manager that wants to hear of it. */
+/**
+ * Runs the daemon until it is told to stop; ends the process. `send` reaches a service manager that
+ * wants to hear of it.
+ */
 export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
   send: SendToServiceManager,
   mould: DaemonMould<S>,
@@ -89,7 +123,14 @@ export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
   if (given.showKey) return leave(showKey(mould, given.config));
   const loaded = mould.load(given.config);
   if (given.check) {
-    return leave(reportCheck(given.config, loaded, (settings) => mould.cautions(settings), given.json === true));
+    return leave(
+      reportCheck(
+        given.config,
+        loaded,
+        (settings) => mould.cautions(settings),
+        given.json === true,
+      ),
+    );
   }
   if (!loaded.ok) {
     writeFaults(loaded.faults);
@@ -118,8 +159,14 @@ function parseArguments(mould: {
   }
 }
 
-/** Asks no more of the configuration than whose key it is: daemons that have to know each other's keys would wait for one another. */
-function showKey({ role, publicKey }: Pick<DaemonMould<never>, 'role' | 'publicKey'>, file: string): ExitCode {
+/**
+ * Asks no more of the configuration than whose key it is: daemons that have to know each other's
+ * keys would wait for one another.
+ */
+function showKey(
+  { role, publicKey }: Pick<DaemonMould<never>, 'role' | 'publicKey'>,
+  file: string,
+): ExitCode {
   const loaded = loadConfiguration(file, () => identitySchema(role));
   if (!loaded.ok) {
     writeFaults(loaded.faults);
@@ -132,7 +179,8 @@ function showKey({ role, publicKey }: Pick<DaemonMould<never>, 'role' | 'publicK
     // Not the log: what is on standard output here is taken for the key.
     const error = thrown instanceof Error ? thrown : new Error(String(thrown));
     const code = exitCodeOf(error);
-    const remedy = code === ExitCode.permission ? ' (only root and the user of the daemon may look)' : '';
+    const remedy =
+      code === ExitCode.permission ? ' (only root and the user of the daemon may look)' : '';
     process.stderr.write(`sojourn-${role}: ${error.message}${remedy}\n`);
     return code;
   }
@@ -194,7 +242,8 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
     this.#caution(this.#settings);
     process.on('uncaughtException', (error) => this.#fatal(error));
     process.on('unhandledRejection', (error) => this.#fatal(error));
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => void this.#end(ExitCode.ok, signal));
+    for (const signal of ['SIGTERM', 'SIGINT'] as const)
+      process.on(signal, () => void this.#end(ExitCode.ok, signal));
     process.on('SIGHUP', () => void this.#reload());
     this.#startup = this.#start();
     try {
@@ -232,14 +281,22 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
     this.#manager.ready();
     this.#manager.watch({
       overdueMs: () => running.overdueMs?.() ?? 0,
-      late: (overdueMs) => this.#log.error('behind', { overdueMs }, 'not done in time what was due'),
+      late: (overdueMs) =>
+        this.#log.error('behind', { overdueMs }, 'not done in time what was due'),
     });
   }
 
   async #serveMetrics(control: ControlServer, messages: MessageWatch): Promise<Metrics> {
-    const metrics = new Metrics({ role: this.#mould.role, messages, ask: (command) => control.answer(command) });
+    const metrics = new Metrics({
+      role: this.#mould.role,
+      messages,
+      ask: (command) => control.answer(command),
+    });
     if (this.#mould.hasMessages !== false) control.stream('trace', (give) => messages.follow(give));
-    control.command('reload', (_, respond) => void this.#reload().then(({ ok, value }) => respond(ok, value)));
+    control.command(
+      'reload',
+      (_, respond) => void this.#reload().then(({ ok, value }) => respond(ok, value)),
+    );
     control.command('metrics', (_, respond) => {
       metrics.text().then(
         (text) => respond(true, text),
@@ -255,14 +312,18 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
   async #reload(): Promise<{ readonly ok: boolean; readonly value: JsonValue }> {
     await this.#startup?.catch(() => {});
     const reloader = this.#reloader;
-    if (reloader === undefined || this.#ending) return { ok: false, value: { error: 'the daemon stops' } };
+    if (reloader === undefined || this.#ending)
+      return { ok: false, value: { error: 'the daemon stops' } };
     this.#manager.reloading();
     try {
       const outcome = await reloader.reload();
       return { ok: outcome.ok, value: outcomeAsJson(outcome) };
     } catch (thrown) {
       this.#report('config-not-applied', thrown);
-      return { ok: false, value: { error: thrown instanceof Error ? thrown.message : String(thrown) } };
+      return {
+        ok: false,
+        value: { error: thrown instanceof Error ? thrown.message : String(thrown) },
+      };
     } finally {
       if (!this.#ending) this.#manager.ready();
     }
@@ -276,7 +337,8 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
   }
 
   #caution(settings: S): void {
-    for (const caution of this.#mould.cautions(settings)) this.#log.warn('configuration-caution', {}, caution);
+    for (const caution of this.#mould.cautions(settings))
+      this.#log.warn('configuration-caution', {}, caution);
   }
 
   #fatal(error: unknown): void {

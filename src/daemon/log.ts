@@ -1,9 +1,10 @@
 /**
- * The daemon's log: JSON lines on standard output, or a pretty form on a terminal. Each line has a stable `event` and one `time`: when it
- * happened, which for an engine's event is the time of the step it came from, as `sojourn events` shows it.
+ * The daemon's log: JSON lines on standard output, or a pretty form on a terminal. Each line has a
+ * stable `event` and one `time`: when it happened, which for an engine's event is the time of the
+ * step it came from, as `sojourn events` shows it.
  *
- * Keys cannot get here: fields are JSON values, which octets are not, and whatever octets or key-like names come all the same
- * are replaced before a line is made.
+ * Keys cannot get here: fields are JSON values, which octets are not, and whatever octets or
+ * key-like names come all the same are replaced before a line is made.
  */
 import { isatty } from 'node:tty';
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
@@ -46,8 +47,12 @@ export function createLog(options: LogOptions): Log {
     },
     options.destination ?? standardOutput(options.format),
   );
-  const write = (level: EngineEvent['level'] | 'error', event: EventName, fields?: JsonObject, message?: string) =>
-    writeLine(logger, level, event, fields, message);
+  const write = (
+    level: EngineEvent['level'] | 'error',
+    event: EventName,
+    fields?: JsonObject,
+    message?: string,
+  ) => writeLine(logger, level, event, fields, message);
   return {
     setLevel(level) {
       logger.level = level;
@@ -99,7 +104,10 @@ function redacted(value: JsonValue | undefined): JsonValue | undefined {
 
 function redactedObject(fields: JsonObject): JsonObject {
   return Object.fromEntries(
-    Object.entries(fields).map(([name, value]) => [name, SECRET_NAME.test(name) ? REDACTED : redacted(value)]),
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      SECRET_NAME.test(name) ? REDACTED : redacted(value),
+    ]),
   );
 }
 

@@ -1,6 +1,7 @@
 /**
- * Reads the configuration of a running daemon anew. A faulty one changes nothing. Of a right one the daemon takes what it can while it runs; of
- * everything else it is told that it needs a restart, each time until there was one.
+ * Reads the configuration of a running daemon anew. A faulty one changes nothing. Of a right one
+ * the daemon takes what it can while it runs; of everything else it is told that it needs a
+ * restart, each time until there was one.
  */
 import type { EngineEvent, JsonObject, JsonValue } from '#engine/contract.ts';
 import type { EventSink } from '#runtime/ports.ts';
@@ -9,13 +10,20 @@ import { type Change, differences, mixed } from './configuration/config-differen
 
 export interface ReloadOptions<S> {
   load(): Loaded<S>;
-  /** Makes the daemon take these settings, which differ from those in force in reloadable keys only. Throws when it cannot. */
+  /**
+   * Makes the daemon take these settings, which differ from those in force in reloadable keys only.
+   * Throws when it cannot.
+   */
   apply(settings: S): void | Promise<void>;
   readonly events: EventSink;
 }
 
 export type ReloadOutcome =
-  | { readonly ok: true; readonly applied: readonly Change[]; readonly needsRestart: readonly Change[] }
+  | {
+      readonly ok: true;
+      readonly applied: readonly Change[];
+      readonly needsRestart: readonly Change[];
+    }
   | { readonly ok: false; readonly faults: readonly Fault[] };
 
 /** What is in force, as written and with everything. */
@@ -87,7 +95,10 @@ function faultFields({ file, line, column, path, message, remedy }: Fault): Json
   return { file, line, column, setting: path, why: message, remedy };
 }
 
-/** As `sojourn reload` gets it: `{ applied, needsRestart }`, each `[{ setting, old, new }]`, or `{ error, faults }`. */
+/**
+ * As `sojourn reload` gets it: `{ applied, needsRestart }`, each `[{ setting, old, new }]`, or `{
+ * error, faults }`.
+ */
 export function outcomeAsJson(outcome: ReloadOutcome): JsonValue {
   if (!outcome.ok)
     return {

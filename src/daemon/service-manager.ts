@@ -1,13 +1,16 @@
 /**
- * Tells systemd how the daemon is (sd_notify(3)): started, stopping, one line of status for `systemctl status`, and that it is alive.
- * Does nothing where no service manager asked for it.
+ * Tells systemd how the daemon is (sd_notify(3)): started, stopping, one line of status for
+ * `systemctl status`, and that it is alive. Does nothing where no service manager asked for it.
  */
 
 /** Sends one datagram to a service manager's socket. Throws where nobody listens there. */
 export type SendToServiceManager = (socket: string, text: string) => void;
 
 export interface ServiceManagerOptions {
-  /** NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID are taken out of it: they are not for our children. */
+  /**
+   * NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID are taken out of it: they are not for our
+   * children.
+   */
   readonly environment: NodeJS.ProcessEnv;
   readonly processId: number;
   readonly send: SendToServiceManager;
@@ -49,7 +52,8 @@ export class ServiceManager {
 
   /** Its configuration is read anew; `ready` says when that is over. */
   reloading(): void {
-    // By this time it knows that the reload came after its signal, and not before (Type=notify-reload).
+    // By this time it knows that the reload came after its signal, and not before
+    // (Type=notify-reload).
     this.#tell(`RELOADING=1\nMONOTONIC_USEC=${process.hrtime.bigint() / 1000n}`);
   }
 
@@ -64,7 +68,10 @@ export class ServiceManager {
     this.#tell(`STATUS=${line.replaceAll('\n', ' ')}`);
   }
 
-  /** Says from now on, twice in each interval of the watchdog, that the event loop turns and the daemon keeps up. */
+  /**
+   * Says from now on, twice in each interval of the watchdog, that the event loop turns and the
+   * daemon keeps up.
+   */
   watch({ overdueMs, late }: Watched): void {
     const intervalMs = this.#watchdogMs;
     if (intervalMs === undefined || this.#timer !== undefined) return;
@@ -83,7 +90,8 @@ export class ServiceManager {
       this.#options.send(this.#socket, variable);
       this.#failing = false;
     } catch (thrown) {
-      if (!this.#failing) this.#options.failed(thrown instanceof Error ? thrown.message : String(thrown));
+      if (!this.#failing)
+        this.#options.failed(thrown instanceof Error ? thrown.message : String(thrown));
       this.#failing = true;
     }
   }
@@ -93,6 +101,7 @@ export class ServiceManager {
 function watchdogMs(environment: NodeJS.ProcessEnv, processId: number): number | undefined {
   const { WATCHDOG_USEC: interval, WATCHDOG_PID: whose } = environment;
   const microseconds = Number(interval);
-  if (interval === undefined || !Number.isFinite(microseconds) || microseconds <= 0) return undefined;
+  if (interval === undefined || !Number.isFinite(microseconds) || microseconds <= 0)
+    return undefined;
   return whose === undefined || Number(whose) === processId ? microseconds / 1000 : undefined;
 }

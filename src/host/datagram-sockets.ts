@@ -1,5 +1,6 @@
 /**
- * UDP sockets for daemons that carry control datagrams only: one for each address and port, so that what was asked at one answers from it.
+ * UDP sockets for daemons that carry control datagrams only: one for each address and port, so that
+ * what was asked at one answers from it.
  *
  * No RFC: docs/ntmobile.md §1 (ports)
  */
@@ -17,12 +18,23 @@ export interface ListenAt {
   readonly port: number;
 }
 
-type Counter = 'datagrams-received' | 'datagrams-sent' | 'drop-source' | 'drop-no-socket' | 'drop-send-error';
+type Counter =
+  | 'datagrams-received'
+  | 'datagrams-sent'
+  | 'drop-source'
+  | 'drop-no-socket'
+  | 'drop-send-error';
 
 export class DatagramSockets implements Disposable {
   readonly #sockets = new Map<string, Socket>();
   readonly #counters: Record<Counter, number> = {
-    ...{ 'datagrams-received': 0, 'datagrams-sent': 0, 'drop-source': 0, 'drop-no-socket': 0, 'drop-send-error': 0 },
+    ...{
+      'datagrams-received': 0,
+      'datagrams-sent': 0,
+      'drop-source': 0,
+      'drop-no-socket': 0,
+      'drop-send-error': 0,
+    },
   };
   #handler: (punt: Punt) => void = () => {};
 
@@ -54,7 +66,10 @@ export class DatagramSockets implements Disposable {
   }
 
   /** Whether there was a socket to send from; whether it left, only the counters say. */
-  send({ local, localPort, remote, remotePort }: Extract<Path, { kind: 'datagram' }>, packet: Uint8Array): boolean {
+  send(
+    { local, localPort, remote, remotePort }: Extract<Path, { kind: 'datagram' }>,
+    packet: Uint8Array,
+  ): boolean {
     const socket = this.#sockets.get(keyOf(local, localPort));
     if (socket === undefined) {
       this.#counters['drop-no-socket'] += 1;
@@ -67,7 +82,9 @@ export class DatagramSockets implements Disposable {
   }
 
   async #listen({ address, port }: ListenAt): Promise<void> {
-    const socket = isIpv6(address) ? createSocket({ type: 'udp6', ipv6Only: true }) : createSocket('udp4');
+    const socket = isIpv6(address)
+      ? createSocket({ type: 'udp6', ipv6Only: true })
+      : createSocket('udp4');
     const failed = once(socket, 'error').then(([error]) => Promise.reject(error));
     socket.bind(port, address);
     await Promise.race([once(socket, 'listening'), failed]);
@@ -80,7 +97,8 @@ export class DatagramSockets implements Disposable {
     this.#sockets.set(keyOf(address, localPort), socket);
     socket.on('message', (message, from) => {
       const remote = parseIpAddress(from.address);
-      // A link-local peer has a zone in its name here, and nobody could answer it from another link.
+      // A link-local peer has a zone in its name here, and nobody could answer it from another
+      // link.
       if (remote === undefined) {
         this.#counters['drop-source'] += 1;
         return;

@@ -14,8 +14,14 @@ export function addInstallationCommands(root: Command): void {
     });
   root
     .command('uninstall')
-    .description('stop the daemons and remove what install put in place; configuration and state stay')
-    .option('--prefix <directory>', 'where it was installed (default: where this runs from, or /usr/local)', absolute)
+    .description(
+      'stop the daemons and remove what install put in place; configuration and state stay',
+    )
+    .option(
+      '--prefix <directory>',
+      'where it was installed (default: where this runs from, or /usr/local)',
+      absolute,
+    )
     .option('--destdir <directory>', 'stands for /', '/')
     .action(({ prefix, destdir }: { prefix?: string; destdir: string }) => {
       process.stdout.write(`${uninstall({ prefix, destdir })}\n`);

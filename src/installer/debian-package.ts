@@ -1,7 +1,17 @@
-/** `npm run package:deb`: a Debian package out of the same files as `sojourn install` puts in place. */
+/**
+ * `npm run package:deb`: a Debian package out of the same files as `sojourn install` puts in place.
+ */
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { gzipSync } from 'node:zlib';
@@ -42,8 +52,15 @@ function make(root: string, directory: string): string {
   const files = filesBelow(root, '.').filter((path) => !path.startsWith('DEBIAN'));
   const octets = files.reduce((sum, path) => sum + statSync(join(root, path)).size, 0);
   const values: Readonly<Record<string, string>> = {
-    ...{ VERSION: packageVersion(), ARCHITECTURE: architecture, SIZE: String(Math.ceil(octets / 1024)) },
-    ...{ LIBC: run('getconf', ['GNU_LIBC_VERSION']).replace('glibc ', ''), LIBSTDCXX: run('g++', ['-dumpversion']) },
+    ...{
+      VERSION: packageVersion(),
+      ARCHITECTURE: architecture,
+      SIZE: String(Math.ceil(octets / 1024)),
+    },
+    ...{
+      LIBC: run('getconf', ['GNU_LIBC_VERSION']).replace('glibc ', ''),
+      LIBSTDCXX: run('g++', ['-dumpversion']),
+    },
     UNITS: unitNames(REPOSITORY).join(' '),
   };
   write(join(root, 'DEBIAN/control'), template('control', values));
@@ -83,13 +100,19 @@ function changelog(epochSeconds: number): string {
 
 /** The same sources make the same package. Sources that are no repository: package.json's time. */
 function lastChangeSeconds(): number {
-  const git = spawnSync('git', ['-C', REPOSITORY, 'log', '-1', '--format=%ct'], { encoding: 'utf8' });
+  const git = spawnSync('git', ['-C', REPOSITORY, 'log', '-1', '--format=%ct'], {
+    encoding: 'utf8',
+  });
   const seconds = Number(git.stdout);
   if (git.status === 0 && seconds > 0) return seconds;
   return Math.floor(statSync(join(REPOSITORY, 'package.json')).mtimeMs / 1000);
 }
 
-function run(program: string, parameters: readonly string[], environment: NodeJS.ProcessEnv = {}): string {
+function run(
+  program: string,
+  parameters: readonly string[],
+  environment: NodeJS.ProcessEnv = {},
+): string {
   const { error, status, stdout, stderr } = spawnSync(program, parameters, {
     encoding: 'utf8',
     env: { ...process.env, ...environment },

@@ -1,7 +1,10 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
-/** All files below `directory`, relative to `root` as it is; `enter` says by name and parent which directories count. Sorted. */
+/**
+ * All files below `directory`, relative to `root` as it is; `enter` says by name and parent which
+ * directories count. Sorted.
+ */
 export function filesBelow(
   root: string,
   directory: string,

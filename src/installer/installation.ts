@@ -17,18 +17,27 @@ export interface InstallOptions {
 
 const manifestOf = ({ code }: Layout): string => join(code, 'manifest');
 
-/** Puts everything in place, over an older installation too. Answers with what to tell the operator. */
+/**
+ * Puts everything in place, over an older installation too. Answers with what to tell the operator.
+ */
 export function install(options: InstallOptions): string {
   const destination = resolve(options.destdir);
   const layout = layoutOf(options.prefix);
-  if (existsSync(join(destination, layout.code)) && readManifest(join(destination, manifestOf(layout))) === undefined) {
+  if (
+    existsSync(join(destination, layout.code)) &&
+    readManifest(join(destination, manifestOf(layout))) === undefined
+  ) {
     throw new InstallationRefused(
       `${layout.code} is there and was not made by "sojourn install" (apt remove sojourn?)`,
     );
   }
   const former = readManifest(join(destination, manifestOf(layout))) ?? [];
   const made = place(payload(HERE, layout), [CONFIGURATION_DIRECTORY, layout.code], destination);
-  const whole = new Set([...former.filter((path) => path.endsWith('/')), ...made, manifestOf(layout)]);
+  const whole = new Set([
+    ...former.filter((path) => path.endsWith('/')),
+    ...made,
+    manifestOf(layout),
+  ]);
   remove(
     former.filter((path) => !whole.has(path)),
     destination,
@@ -43,22 +52,36 @@ export function install(options: InstallOptions): string {
     `installed ${made.length} files and directories: ${layout.code}, ${join(layout.commands, 'sojourn')}, units in ${layout.units}`,
     `next: write ${CONFIGURATION_DIRECTORY}/ha.yaml (root:sojourn-ha, mode 0640; examples in ${layout.documents}/examples),`,
     '      then: systemctl enable --now sojourn-ha',
-    ...(former.length > 0 ? ["daemons that run go on with the former version: systemctl try-restart 'sojourn-*'"] : []),
+    ...(former.length > 0
+      ? ["daemons that run go on with the former version: systemctl try-restart 'sojourn-*'"]
+      : []),
   ].join('\n');
 }
 
 /** Takes away what `install` put in place, and nothing else: configuration and state stay. */
-export function uninstall(options: { readonly prefix: string | undefined; readonly destdir: string }): string {
+export function uninstall(options: {
+  readonly prefix: string | undefined;
+  readonly destdir: string;
+}): string {
   const destination = resolve(options.destdir);
   const layout = layoutOf(options.prefix ?? installedPrefix(destination) ?? '/usr/local');
   const manifest = readManifest(join(destination, manifestOf(layout)));
   if (manifest === undefined) {
     const message = `no installation below ${layout.prefix}: there is no ${manifestOf(layout)}`;
-    throw new InstallationRefused(`${message} (give --prefix; a Debian package goes with: apt remove sojourn)`);
+    throw new InstallationRefused(
+      `${message} (give --prefix; a Debian package goes with: apt remove sojourn)`,
+    );
   }
   if (destination === '/' && isSystemdRunning()) {
-    const units = manifest.filter((path) => path.startsWith(layout.units) && path.endsWith('.service'));
-    tell('systemctl', ['disable', '--now', '--quiet', ...units.map((path) => path.slice(layout.units.length + 1))]);
+    const units = manifest.filter(
+      (path) => path.startsWith(layout.units) && path.endsWith('.service'),
+    );
+    tell('systemctl', [
+      'disable',
+      '--now',
+      '--quiet',
+      ...units.map((path) => path.slice(layout.units.length + 1)),
+    ]);
   }
   remove(manifest, destination);
   if (destination === '/') reloadUnits();

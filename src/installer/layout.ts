@@ -3,7 +3,10 @@ import { join } from 'node:path';
 
 export interface Layout {
   readonly prefix: string;
-  /** Code, libraries, the addon and Node itself; one directory, so that nothing of it is on anybody's search path. */
+  /**
+   * Code, libraries, the addon and Node itself; one directory, so that nothing of it is on
+   * anybody's search path.
+   */
   readonly code: string;
   readonly commands: string;
   /** Of the daemons themselves, which their units start. */

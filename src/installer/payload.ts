@@ -27,10 +27,14 @@ const UNITS = 'systemd';
 
 /** Everything, for the sources in `repository`. Throws `InstallationRefused`. */
 export function payload(repository: string, layout: Layout): readonly PayloadFile[] {
-  const missing = [ADDON, 'package-lock.json', UNITS].find((path) => !existsSync(join(repository, path)));
+  const missing = [ADDON, 'package-lock.json', UNITS].find(
+    (path) => !existsSync(join(repository, path)),
+  );
   if (missing !== undefined) {
     const remedy =
-      missing === ADDON ? 'npm run build makes it' : 'install from the sources, not from an installed copy';
+      missing === ADDON
+        ? 'npm run build makes it'
+        : 'install from the sources, not from an installed copy';
     throw new InstallationRefused(`${join(repository, missing)} is missing (${remedy})`);
   }
   return [
@@ -68,7 +72,11 @@ const written = (text: string, target: string, mode = PLAIN): PayloadFile => ({
 
 function code(repository: string, { code }: Layout): readonly PayloadFile[] {
   const sources = ['src', 'daemons'].flatMap((directory) => filesBelow(repository, directory));
-  const files = [...sources.filter((path) => path.endsWith('.ts')), ADDON, ...runtimeModules(repository)];
+  const files = [
+    ...sources.filter((path) => path.endsWith('.ts')),
+    ADDON,
+    ...runtimeModules(repository),
+  ];
   return [
     ...files.map((path) => copied(repository, path, join(code, path))),
     written(runtimePackage(repository), join(code, 'package.json')),
@@ -85,7 +93,9 @@ function nodeOf(code: string): string {
 function runtimePackage(repository: string): string {
   const whole = parseObject(readFileSync(join(repository, 'package.json'), 'utf8')) ?? {};
   const { name, version, description, license, type, imports } = whole;
-  const ours = isJsonObject(imports) ? Object.entries(imports).filter(([, to]) => String(to).startsWith('./src/')) : [];
+  const ours = isJsonObject(imports)
+    ? Object.entries(imports).filter(([, to]) => String(to).startsWith('./src/'))
+    : [];
   return `${JSON.stringify({ name, version, description, license, type, imports: Object.fromEntries(ours) }, undefined, 2)}\n`;
 }
 
@@ -109,9 +119,13 @@ function placeOf(name: string, { users, stateDirectories, units }: Layout): stri
   return name === 'tmpfiles.conf' ? join(stateDirectories, 'sojourn.conf') : join(units, name);
 }
 
-/** `sojourn`, and each daemon by the name of its manual page. They become Node: what a unit starts is the daemon itself. */
+/**
+ * `sojourn`, and each daemon by the name of its manual page. They become Node: what a unit starts
+ * is the daemon itself.
+ */
 function programs(repository: string, { code, commands, daemons }: Layout): readonly PayloadFile[] {
-  const program = (main: string): string => `#!/bin/sh\nexec ${nodeOf(code)} ${join(code, main)} "$@"\n`;
+  const program = (main: string): string =>
+    `#!/bin/sh\nexec ${nodeOf(code)} ${join(code, main)} "$@"\n`;
   return [
     written(program('src/cli/cli.ts'), join(commands, 'sojourn'), PROGRAM),
     ...daemonNames(repository).map((name) =>
@@ -126,7 +140,9 @@ function manual(repository: string, layout: Layout): readonly PayloadFile[] {
     const [, name, section] = /^man\/(.+\.(\d))$/.exec(path) ?? [];
     if (name === undefined) return [];
     const octets = gzipSync(readFileSync(join(repository, path)), { level: 9 });
-    return [{ target: join(layout.manual, `man${section}`, `${name}.gz`), mode: PLAIN, from: { octets } }];
+    return [
+      { target: join(layout.manual, `man${section}`, `${name}.gz`), mode: PLAIN, from: { octets } },
+    ];
   });
 }
 
@@ -136,17 +152,26 @@ function documents(repository: string, { documents }: Layout): readonly PayloadF
     copied(repository, 'README.md', join(documents, 'README.md')),
     copied(repository, 'LICENSE', join(documents, 'LICENSE')),
     ...texts.map((path) => copied(repository, path, join(documents, path))),
-    ...filesBelow(repository, 'examples').map((path) => copied(repository, path, join(documents, path))),
+    ...filesBelow(repository, 'examples').map((path) =>
+      copied(repository, path, join(documents, path)),
+    ),
   ];
 }
 
 /** As the command line itself writes them. */
 function completions(repository: string, layout: Layout): readonly PayloadFile[] {
-  const places = { bash: join(layout.bashCompletions, 'sojourn'), zsh: join(layout.zshFunctions, '_sojourn') };
+  const places = {
+    bash: join(layout.bashCompletions, 'sojourn'),
+    zsh: join(layout.zshFunctions, '_sojourn'),
+  };
   return Object.entries(places).flatMap(([shell, target]) => {
-    const asked = spawnSync(process.execPath, [join(repository, 'src/cli/cli.ts'), 'completion', shell], {
-      encoding: 'utf8',
-    });
+    const asked = spawnSync(
+      process.execPath,
+      [join(repository, 'src/cli/cli.ts'), 'completion', shell],
+      {
+        encoding: 'utf8',
+      },
+    );
     return asked.status === 0 ? [written(asked.stdout, target)] : [];
   });
 }

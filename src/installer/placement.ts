@@ -13,11 +13,21 @@ import {
 import { dirname, join } from 'node:path';
 import type { PayloadFile } from './payload.ts';
 
-/** What was put where, absolute as on the running system; a directory ends with a slash. In the order of making. */
+/**
+ * What was put where, absolute as on the running system; a directory ends with a slash. In the
+ * order of making.
+ */
 export type Manifest = readonly string[];
 
-/** Below `destination`, which stands for `/`. What a file replaces is replaced whole: a running daemon keeps what it has. */
-export function place(files: readonly PayloadFile[], directories: readonly string[], destination: string): Manifest {
+/**
+ * Below `destination`, which stands for `/`. What a file replaces is replaced whole: a running
+ * daemon keeps what it has.
+ */
+export function place(
+  files: readonly PayloadFile[],
+  directories: readonly string[],
+  destination: string,
+): Manifest {
   const made: string[] = [];
   const makeDirectory = (path: string): void => {
     if (existsSync(join(destination, path))) return;
@@ -44,8 +54,10 @@ export function place(files: readonly PayloadFile[], directories: readonly strin
 /** Files first, then the directories that are empty by then. What is gone already is no failure. */
 export function remove(manifest: Manifest, destination: string): void {
   const isDirectory = (path: string): boolean => path.endsWith('/');
-  for (const path of manifest) if (!isDirectory(path)) rmSync(join(destination, path), { force: true });
-  for (const path of manifest.toReversed()) if (isDirectory(path)) removeEmpty(join(destination, path));
+  for (const path of manifest)
+    if (!isDirectory(path)) rmSync(join(destination, path), { force: true });
+  for (const path of manifest.toReversed())
+    if (isDirectory(path)) removeEmpty(join(destination, path));
 }
 
 function removeEmpty(directory: string): void {

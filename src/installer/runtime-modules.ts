@@ -4,9 +4,12 @@ import { basename, join } from 'node:path';
 import { isJsonObject, parseObject } from '#daemon/control/json-lines.ts';
 import { filesBelow } from './files-below.ts';
 
-/** Types, sources of other languages, and what is for people who work on the library. Licences stay. */
+/**
+ * Types, sources of other languages, and what is for people who work on the library. Licences stay.
+ */
 const NOT_RUN = /\.(d\.[cm]?ts|[cm]?ts|map|flow|markdown|md|yml|tsbuildinfo|css|html|png|svg)$/;
-const NAMES_NOT_RUN = /^(\..*|(test|test-.*|bench|benchmark|eslint\.config)\.[cm]?js|tsconfig.*\.json)$/;
+const NAMES_NOT_RUN =
+  /^(\..*|(test|test-.*|bench|benchmark|eslint\.config)\.[cm]?js|tsconfig.*\.json)$/;
 const DIRECTORIES_NOT_RUN: ReadonlySet<string> = new Set([
   ...[
     'test',
@@ -24,7 +27,10 @@ const DIRECTORIES_NOT_RUN: ReadonlySet<string> = new Set([
   ...['.github', '.vscode', 'fuzz', 'tap-snapshots'],
 ]);
 
-/** Paths relative to the repository, of all packages that package-lock.json lists for more than development. */
+/**
+ * Paths relative to the repository, of all packages that package-lock.json lists for more than
+ * development.
+ */
 export function runtimeModules(repository: string): readonly string[] {
   const lock = parseObject(readFileSync(join(repository, 'package-lock.json'), 'utf8'));
   const packages = lock?.['packages'];
@@ -35,7 +41,10 @@ export function runtimeModules(repository: string): readonly string[] {
     .flatMap(([path]) => filesOf(repository, path));
 }
 
-/** Of the package itself: those within it are listed by themselves. What is run may have a `doc` further inside. */
+/**
+ * Of the package itself: those within it are listed by themselves. What is run may have a `doc`
+ * further inside.
+ */
 function filesOf(repository: string, directory: string): readonly string[] {
   const enter = (name: string, parent: string): boolean =>
     name !== 'node_modules' && !(parent === directory && DIRECTORIES_NOT_RUN.has(name));

@@ -38,7 +38,9 @@ export function tunnelKind(plane: PlanePort): DesiredKind<DesiredTunnel> {
 }
 
 /** Only its tunnel's number is ever shown. */
-export function securityAssociationsKind(plane: PlanePort): DesiredKind<DesiredSecurityAssociations> {
+export function securityAssociationsKind(
+  plane: PlanePort,
+): DesiredKind<DesiredSecurityAssociations> {
   return {
     name: 'security-associations',
     identify: (associations) => associations.tunnel,
@@ -101,7 +103,8 @@ export function translationKind(plane: PlanePort): DesiredKind<DesiredTranslatio
     same: (a, b) => a.outer === b.outer,
     apply(translation, previous) {
       // An address has one counterpart each way: the former one must not be found any more.
-      if (previous !== undefined && previous.outer !== translation.outer) plane.translationDelete(previous);
+      if (previous !== undefined && previous.outer !== translation.outer)
+        plane.translationDelete(previous);
       plane.translationSet(translation);
     },
     remove: (translation) => plane.translationDelete(translation),
@@ -153,7 +156,8 @@ export function addressKind(kernel: KernelPort): DesiredKind<DesiredAddress> {
       (a.deprecated ?? false) === (b.deprecated ?? false),
     apply(value, previous) {
       // The kernel changes lifetimes and flags in place, but not the prefix length.
-      if (previous !== undefined && previous.prefixLength !== value.prefixLength) kernel.deleteAddress(previous);
+      if (previous !== undefined && previous.prefixLength !== value.prefixLength)
+        kernel.deleteAddress(previous);
       kernel.addAddress(value);
     },
     remove: (value) => kernel.deleteAddress(value),
@@ -163,7 +167,8 @@ export function addressKind(kernel: KernelPort): DesiredKind<DesiredAddress> {
 export function routeKind(kernel: KernelPort): DesiredKind<DesiredRoute> {
   return {
     name: 'route',
-    identify: (route) => `${formatPrefix(route.destination)} table ${route.table} metric ${route.metric ?? 0}`,
+    identify: (route) =>
+      `${formatPrefix(route.destination)} table ${route.table} metric ${route.metric ?? 0}`,
     same: (a, b) =>
       (a.type ?? 'unicast') === (b.type ?? 'unicast') &&
       a.device === b.device &&

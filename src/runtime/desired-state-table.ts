@@ -1,4 +1,7 @@
-/** What the kernel or plane would call a thing. Numbers and texts that are there anyway cost nothing to keep. */
+/**
+ * What the kernel or plane would call a thing. Numbers and texts that are there anyway cost nothing
+ * to keep.
+ */
 export type Identity = string | number;
 
 /** How one kind of desired thing is recognised, compared and applied. */
@@ -8,7 +11,10 @@ export interface DesiredKind<V> {
   identify(value: V): Identity;
   /** True when nothing has to be done to make the one of the other. */
   same(a: V, b: V): boolean;
-  /** Make it so, in place when `previous` is there. Harmless when it already is. Throws a world error. */
+  /**
+   * Make it so, in place when `previous` is there. Harmless when it already is. Throws a world
+   * error.
+   */
   apply(value: V, previous: V | undefined): void;
   /** Harmless when it is already gone. Throws a world error. */
   remove(value: V): void;
@@ -27,11 +33,15 @@ class Unsettled<V> {
 }
 
 /**
- * Reference-counted wishes of one kind against what was applied. Everything costs O(what was touched since the last `make`).
+ * Reference-counted wishes of one kind against what was applied. Everything costs O(what was
+ * touched since the last `make`).
  */
 export class DesiredTable<V extends object> {
   readonly #kind: DesiredKind<V>;
-  /** A value itself stands for a thing that one part wants and that was applied so: nearly all are, and there may be 100,000s. */
+  /**
+   * A value itself stands for a thing that one part wants and that was applied so: nearly all are,
+   * and there may be 100,000s.
+   */
   readonly #items = new Map<Identity, V | Unsettled<V>>();
   readonly #touched = new Set<Identity>();
   readonly #pending = new Set<Identity>();
@@ -141,7 +151,10 @@ export class DesiredTable<V extends object> {
 
   #breakOne(identity: Identity, item: Unsettled<V>, attempt: Attempt): void {
     const { applied } = item;
-    if (applied !== undefined && !attempt(this.#kind.name, identity, () => this.#kind.remove(applied))) {
+    if (
+      applied !== undefined &&
+      !attempt(this.#kind.name, identity, () => this.#kind.remove(applied))
+    ) {
       this.#pending.add(identity);
       return;
     }

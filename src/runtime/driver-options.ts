@@ -13,10 +13,27 @@ import type {
   RoamingInput,
 } from '#engine/contract.ts';
 import type { QuestionPorts } from './external-requests.ts';
-import type { AddressMapPort, ClockPort, ControlPort, EventSink, KernelPort, PlanePort, StorePort } from './ports.ts';
+import type {
+  AddressMapPort,
+  ClockPort,
+  ControlPort,
+  EventSink,
+  KernelPort,
+  PlanePort,
+  StorePort,
+} from './ports.ts';
 
-/** What the driver may give to an engine; an engine that has no use for the others says so with `network: false` and no port for them. */
-export type DriverInput = CommonInput | NetworkInput | ResolvedInput | RoamingInput | LoginInput | QueryInput;
+/**
+ * What the driver may give to an engine; an engine that has no use for the others says so with
+ * `network: false` and no port for them.
+ */
+export type DriverInput =
+  | CommonInput
+  | NetworkInput
+  | ResolvedInput
+  | RoamingInput
+  | LoginInput
+  | QueryInput;
 
 export interface DriverOptions extends QuestionPorts {
   readonly engine: Engine<DriverInput>;
@@ -27,20 +44,35 @@ export interface DriverOptions extends QuestionPorts {
   readonly events: EventSink;
   readonly addressMaps?: AddressMapPort;
   readonly control?: ControlPort;
-  /** Addresses of this host that Mobility Headers may be for, told to the plane whenever the network changed; default: any. */
+  /**
+   * Addresses of this host that Mobility Headers may be for, told to the plane whenever the network
+   * changed; default: any.
+   */
   readonly localAddresses?: (interfaces: readonly NetworkInterface[]) => readonly IpAddress[];
   /** Give network snapshots to the engine; default true. */
   readonly network?: boolean;
-  /** Our own defect: called once, after which nothing is stepped any more. The caller logs and ends the process. */
+  /**
+   * Our own defect: called once, after which nothing is stepped any more. The caller logs and ends
+   * the process.
+   */
   readonly onFatal: (error: unknown) => void;
-  /** Runs a turn after the punts of one native callback; default a microtask, so that a batch of punts is one turn. */
+  /**
+   * Runs a turn after the punts of one native callback; default a microtask, so that a batch of
+   * punts is one turn.
+   */
   readonly schedule?: (turn: () => void) => void;
 }
 
 export interface Driver {
-  /** Restores, sweeps, and takes up work. Throws what the ports throw when the host does not let us start. */
+  /**
+   * Restores, sweeps, and takes up work. Throws what the ports throw when the host does not let us
+   * start.
+   */
   start(): void;
-  /** Says goodbye and undoes everything in reverse order; idempotent. Answers the failures met on the way. */
+  /**
+   * Says goodbye and undoes everything in reverse order; idempotent. Answers the failures met on
+   * the way.
+   */
   stop(): readonly unknown[];
   /** Tells the engine what the operator decides by now. */
   reconfigure(tell: (now: Monotonic, out: Output[]) => void): void;

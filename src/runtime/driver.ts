@@ -1,13 +1,20 @@
 /**
  * The only loop: reads host and plane, steps the engine, applies what comes out.
  *
- * From a punt or a netlink datagram to the sends that follow from it everything is one synchronous chain. Within a turn, records are
- * stored before anything is sent, and wishes reach kernel and plane before the sends that the engine put behind them. Events are told
- * last: nothing that packets wait for waits for a log.
+ * From a punt or a netlink datagram to the sends that follow from it everything is one synchronous
+ * chain. Within a turn, records are stored before anything is sent, and wishes reach kernel and
+ * plane before the sends that the engine put behind them. Events are told last: nothing that
+ * packets wait for waits for a log.
  */
 
 import { earliest, type Monotonic, monotonic, NEVER } from '#base/time.ts';
-import type { EngineEvent, JsonObject, JsonValue, NetworkInterface, Output } from '#engine/contract.ts';
+import type {
+  EngineEvent,
+  JsonObject,
+  JsonValue,
+  NetworkInterface,
+  Output,
+} from '#engine/contract.ts';
 import type { Driver, DriverInput, DriverOptions } from './driver-options.ts';
 import { Questions } from './external-requests.ts';
 import { Reconciler } from './reconciler.ts';
@@ -90,7 +97,9 @@ class Loop implements Driver {
     plane.onPunt(({ path, packet }) => this.#punt({ kind: 'datagram', path, packet }));
     plane.onRoaming((notice) => this.#punt({ kind: 'roaming', ...notice }));
     this.#questions.start();
-    control?.onRequest((command, parameters, respond) => this.#request(command, parameters, respond));
+    control?.onRequest((command, parameters, respond) =>
+      this.#request(command, parameters, respond),
+    );
     this.#guard(() => {});
   }
 
@@ -110,7 +119,8 @@ class Loop implements Driver {
     attempt(() => clock.cancel());
     attempt(() => this.#records.flush());
     attempt(() => this.#reconciler.clear(clock.now()));
-    for (const { respond } of this.#asked.values()) attempt(() => respond(false, 'the daemon stops'));
+    for (const { respond } of this.#asked.values())
+      attempt(() => respond(false, 'the daemon stops'));
     this.#asked.clear();
     attempt(() => this.#questions.stop());
     attempt(() => control?.close());
@@ -137,8 +147,9 @@ class Loop implements Driver {
 
   #network(interfaces: readonly NetworkInterface[]): void {
     this.#guard(() => {
-      // The engine hears of it at once: its answer is on the critical path of a handover, punts that wait and our second tries are not. The
-      // plane does before: the peer's answer may be there while the rest of the engine's wishes are made, which takes the kernel a while.
+      // The engine hears of it at once: its answer is on the critical path of a handover, punts
+      // that wait and our second tries are not. The plane does before: the peer's answer may be
+      // there while the rest of the engine's wishes are made, which takes the kernel a while.
       const { clock, network, plane, localAddresses } = this.#options;
       if (localAddresses !== undefined) plane.setLocalAddresses(localAddresses(interfaces));
       if (network !== false) this.#handle(clock.now(), [{ kind: 'network', interfaces }]);
@@ -170,10 +181,14 @@ class Loop implements Driver {
     });
   }
 
-  /** One turn: `first`, then what is queued, then the timer. The one place where our own defects surface. */
+  /**
+   * One turn: `first`, then what is queued, then the timer. The one place where our own defects
+   * surface.
+   */
   #guard(first: () => void): void {
     if (this.#phase !== 'running') return;
-    // Called from within a port while a turn is under way: the turn goes on with it when the step in hand is applied.
+    // Called from within a port while a turn is under way: the turn goes on with it when the step
+    // in hand is applied.
     if (this.#inTurn) {
       this.#deferred.push(first);
       return;
@@ -249,7 +264,8 @@ class Loop implements Driver {
     if (unmade) this.#reconciler.make(now);
     if (!changed) return;
     this.#reconciler.break(now);
-    // A route or rule that was wished behind it may be what it lacked; a retransmission would take a second.
+    // A route or rule that was wished behind it may be what it lacked; a retransmission would take
+    // a second.
     for (const output of unsent) this.#send(output);
   }
 
@@ -295,7 +311,8 @@ class Loop implements Driver {
       return;
     }
     // An engine that does not know the command leaves it to us.
-    const base = ok && typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
+    const base =
+      ok && typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
     asked.respond(true, { ...base, ...more });
   }
 
@@ -309,7 +326,11 @@ class Loop implements Driver {
       case 'status':
         return {
           host: this.#reconciler.status(),
-          driver: { ...driver, storeFailures: this.#records.failures, storeBacklog: this.#records.backlog },
+          driver: {
+            ...driver,
+            storeFailures: this.#records.failures,
+            storeBacklog: this.#records.backlog,
+          },
         };
       default:
         return undefined;
@@ -326,7 +347,10 @@ class Loop implements Driver {
   #arm(): void {
     if (this.#phase !== 'running') return;
     const { clock, engine } = this.#options;
-    const at = this.#queue.length > 0 ? monotonic(0) : earliest(engine.deadline(), this.#reconciler.deadline());
+    const at =
+      this.#queue.length > 0
+        ? monotonic(0)
+        : earliest(engine.deadline(), this.#reconciler.deadline());
     if (at === this.#wakeAt) return;
     this.#wakeAt = at;
     if (at === NEVER) clock.cancel();

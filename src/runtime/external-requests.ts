@@ -1,8 +1,16 @@
 /**
- * What an engine asks of others and is asked, besides packets: names of the resolver, credentials of the account server, queries of the
- * stub resolver. Each question is answered once, in a later turn.
+ * What an engine asks of others and is asked, besides packets: names of the resolver, credentials
+ * of the account server, queries of the stub resolver. Each question is answered once, in a later
+ * turn.
  */
-import type { JsonObject, LoginInput, NameAnswer, Output, QueryInput, ResolvedInput } from '#engine/contract.ts';
+import type {
+  JsonObject,
+  LoginInput,
+  NameAnswer,
+  Output,
+  QueryInput,
+  ResolvedInput,
+} from '#engine/contract.ts';
 import type { LoginPort, NamePort, ResolverPort } from './ports.ts';
 
 export type QuestionOutput = Extract<Output, { readonly kind: 'resolve' | 'login' | 'answer' }>;

@@ -1,6 +1,6 @@
 /**
- * The ports between the driver and the real world. Each has one real implementation in `host/`, `store/` or `ops/` and one fake beside it
- * that the tests of the driver use.
+ * The ports between the driver and the real world. Each has one real implementation in `host/`,
+ * `store/` or `ops/` and one fake beside it that the tests of the driver use.
  */
 
 import type { IpAddress } from '#base/ip.ts';
@@ -52,19 +52,35 @@ export interface PlaneOptions {
   readonly udpPort: number;
   /** 1 = one thread does both directions; 2 = one per direction; 2n = n pairs on TUN queues. */
   readonly threads: number;
-  /** SO_MARK on everything that the plane sends, so that policy rules can tell tunnel traffic apart; 0 = none. */
+  /**
+   * SO_MARK on everything that the plane sends, so that policy rules can tell tunnel traffic apart;
+   * 0 = none.
+   */
   readonly mark: number;
-  /** Open the AF_PACKET tap (Mobility Header with Home Address option / type 2 routing header, protocols 41 and 4). */
+  /**
+   * Open the AF_PACKET tap (Mobility Header with Home Address option / type 2 routing header,
+   * protocols 41 and 4).
+   */
   readonly raw: boolean;
-  /** Interfaces (home link) whose Neighbour Advertisements/Solicitations and ARP are punted as `link` paths. */
+  /**
+   * Interfaces (home link) whose Neighbour Advertisements/Solicitations and ARP are punted as
+   * `link` paths.
+   */
   readonly linkDevices: readonly string[];
-  /** Milliseconds that packets from an endpoint no tunnel knows yet are held for (data right behind a Binding Update); 0 = off. Default 50. */
+  /**
+   * Milliseconds that packets from an endpoint no tunnel knows yet are held for (data right behind
+   * a Binding Update); 0 = off. Default 50.
+   */
   readonly holdMs: number;
-  /** UDP port of sealed tunnels and their control, bound on the wildcard of both families; absent or 0 = none. */
+  /**
+   * UDP port of sealed tunnels and their control, bound on the wildcard of both families; absent or
+   * 0 = none.
+   */
   readonly sealedPort?: number;
   /**
-   * Translations (DesiredTranslation) are also for hosts without tunnels: what comes from the TUN to a far address is translated, too, and what is translated and
-   * has no tunnel goes back to the TUN. Default false.
+   * Translations (DesiredTranslation) are also for hosts without tunnels: what comes from the TUN
+   * to a far address is translated, too, and what is translated and has no tunnel goes back to the
+   * TUN. Default false.
    */
   readonly translateOnDevice?: boolean;
 }
@@ -77,7 +93,10 @@ export interface PlaneFeatures {
   readonly udpReceiveOffload: boolean;
 }
 
-/** Face of the native data plane. JavaScript never sees a data packet through it. All calls are synchronous and O(1). */
+/**
+ * Face of the native data plane. JavaScript never sees a data packet through it. All calls are
+ * synchronous and O(1).
+ */
 export interface PlanePort {
   readonly features: PlaneFeatures;
   readonly deviceIndex: number;
@@ -85,7 +104,10 @@ export interface PlanePort {
   tunnelDelete(id: number): void;
   routeSet(route: DesiredPlaneRoute): void;
   routeDelete(route: DesiredPlaneRoute): void;
-  /** All keys of a tunnel, which may be set before the tunnel is. What is there already stays as it is; keys that are not listed go. */
+  /**
+   * All keys of a tunnel, which may be set before the tunnel is. What is there already stays as it
+   * is; keys that are not listed go.
+   */
   associationsSet(associations: DesiredSecurityAssociations): void;
   associationsDelete(tunnel: number): void;
   relayLegSet(leg: DesiredRelayLeg): void;
@@ -95,24 +117,37 @@ export interface PlanePort {
   overlaySet(overlay: DesiredOverlay): void;
   overlayDelete(overlay: DesiredOverlay): void;
   /**
-   * The addresses whose Mobility Headers are this host's own: a home agent's, or a mobile node's home and care-of addresses. Those to
-   * others are data. As long as the list is empty, every Mobility Header from the link or by UDP is punted and none out of a tunnel is.
+   * The addresses whose Mobility Headers are this host's own: a home agent's, or a mobile node's
+   * home and care-of addresses. Those to others are data. As long as the list is empty, every
+   * Mobility Header from the link or by UDP is punted and none out of a tunnel is.
    */
   setLocalAddresses(addresses: readonly IpAddress[]): void;
-  /** Send a control packet. Returns 0 or a positive errno (ENETUNREACH while an interface is down is not an error of ours). */
+  /**
+   * Send a control packet. Returns 0 or a positive errno (ENETUNREACH while an interface is down is
+   * not an error of ours).
+   */
   inject(path: Path, packet: Uint8Array): number;
   /** Plane-wide counters by name (packets, octets, drops by reason). */
   counters(): Readonly<Record<string, number>>;
-  /** Counters of one tunnel: octets and packets each way, monotonic time of the last packet received. */
+  /**
+   * Counters of one tunnel: octets and packets each way, monotonic time of the last packet
+   * received.
+   */
   tunnelCounters(id: number): Readonly<Record<string, number>> | undefined;
-  /** The same of one leg, whole datagrams with their envelopes: `transmit` went to it, `receive` came from it; drops by reason (docs/ntmobile.md §9). */
+  /**
+   * The same of one leg, whole datagrams with their envelopes: `transmit` went to it, `receive`
+   * came from it; drops by reason (docs/ntmobile.md §9).
+   */
   relayLegCounters(index: number): Readonly<Record<string, number>> | undefined;
   onPunt(handler: (punt: Punt) => void): void;
   onRoaming(handler: (notice: RoamingNotice) => void): void;
   close(): void;
 }
 
-/** The kernel's own tables, by rtnetlink. Everything made here carries the suite's protocol number and can be found again after a crash. */
+/**
+ * The kernel's own tables, by rtnetlink. Everything made here carries the suite's protocol number
+ * and can be found again after a crash.
+ */
 export interface KernelPort {
   addAddress(address: DesiredAddress): void;
   deleteAddress(address: DesiredAddress): void;
@@ -124,9 +159,15 @@ export interface KernelPort {
   deleteProxyNeighbour(neighbour: DesiredProxyNeighbour): void;
   setSysctl(sysctl: DesiredSysctl): void;
   restoreSysctl(path: string): void;
-  /** Remove whatever an earlier run of this role left behind (routes, rules, proxy entries by protocol number; addresses by IFA_PROTO where the kernel has it). */
+  /**
+   * Remove whatever an earlier run of this role left behind (routes, rules, proxy entries by
+   * protocol number; addresses by IFA_PROTO where the kernel has it).
+   */
   sweep(): void;
-  /** Whole snapshot of interfaces now and after each change (changes of one netlink batch come as one). */
+  /**
+   * Whole snapshot of interfaces now and after each change (changes of one netlink batch come as
+   * one).
+   */
   onNetwork(handler: (interfaces: readonly NetworkInterface[]) => void): void;
   /** A route, rule or address of ours vanished (device gone, operator's flush): reconcile again. */
   onDisturbed(handler: () => void): void;
@@ -147,7 +188,10 @@ export interface ResolverPort {
   resolve(name: string): Promise<Omit<ResolvedInput, 'kind' | 'name'>>;
 }
 
-/** Virtual addresses that the kernel's own translation puts real ones in the place of. Throws a world error. */
+/**
+ * Virtual addresses that the kernel's own translation puts real ones in the place of. Throws a
+ * world error.
+ */
 export interface AddressMapPort {
   set(map: DesiredAddressMap): void;
   delete(map: DesiredAddressMap): void;
@@ -160,7 +204,9 @@ export interface LoginPort {
 
 /** Who asks for names; `respond` is called exactly once. */
 export interface NamePort {
-  onQuery(handler: (name: string, unreachable: boolean, respond: (answer: NameAnswer) => void) => void): void;
+  onQuery(
+    handler: (name: string, unreachable: boolean, respond: (answer: NameAnswer) => void) => void,
+  ): void;
   /** What it counts, by name. */
   counters?(): Readonly<Record<string, number>>;
 }
@@ -169,7 +215,11 @@ export interface NamePort {
 export interface StorePort {
   load(): Iterable<{ readonly table: string; readonly key: string; readonly value: JsonValue }>;
   apply(
-    changes: readonly { readonly table: string; readonly key: string; readonly value: JsonValue | undefined }[],
+    changes: readonly {
+      readonly table: string;
+      readonly key: string;
+      readonly value: JsonValue | undefined;
+    }[],
   ): void;
   close(): void;
 }
@@ -182,7 +232,9 @@ export interface EventSink {
 export interface MessageWatcher {
   /** Whether anybody wants to know why a message was refused, which costs something to find out. */
   readonly curious: boolean;
-  /** `opened`: what a sealed one said. `counted`: what the engine counted about it, where `curious`. */
+  /**
+   * `opened`: what a sealed one said. `counted`: what the engine counted about it, where `curious`.
+   */
   received(
     atWallMs: number,
     path: Path,
@@ -196,7 +248,11 @@ export interface MessageWatcher {
 /** Requests from the control socket; `respond` is called exactly once. */
 export interface ControlPort {
   onRequest(
-    handler: (command: string, parameters: JsonObject, respond: (ok: boolean, value: JsonValue) => void) => void,
+    handler: (
+      command: string,
+      parameters: JsonObject,
+      respond: (ok: boolean, value: JsonValue) => void,
+    ) => void,
   ): void;
   close(): void;
 }

@@ -1,9 +1,10 @@
 /**
  * Keyed parts of a wish → their union → the smallest change to kernel and plane.
  *
- * One step's changes are made before broken: `make` adds and changes (keys, then tunnels, first), `break` deletes in the reverse
- * order, so that a home address that moves between devices is never absent. Sysctls come after the rules and go before them: nothing
- * is forwarded by rules that are not there yet or no longer. What the world refuses stays pending and is tried again with the next
+ * One step's changes are made before broken: `make` adds and changes (keys, then tunnels, first),
+ * `break` deletes in the reverse order, so that a home address that moves between devices is never
+ * absent. Sysctls come after the rules and go before them: nothing is forwarded by rules that are
+ * not there yet or no longer. What the world refuses stays pending and is tried again with the next
  * network snapshot or by back-off.
  */
 
@@ -30,7 +31,10 @@ import { isWorldError, type WorldError } from './world-error.ts';
 /** First and longest wait before the world is asked again. */
 const RETRY_FIRST_MS = 100;
 const RETRY_LONGEST_MS = 10_000;
-/** A disturbance sooner than this after the former one is answered with back-off, not at once: somebody fights us. */
+/**
+ * A disturbance sooner than this after the former one is answered with back-off, not at once:
+ * somebody fights us.
+ */
 const DISTURBANCE_CALM_MS = 1_000;
 const PENDING_SHOWN = 100;
 
@@ -68,7 +72,10 @@ export class Reconciler {
   #disturbed = false;
   #calmFrom = -Infinity;
 
-  /** `refused` hears of each thing once, when the world first refuses it. A wish for address maps where there is no `maps` is our defect. */
+  /**
+   * `refused` hears of each thing once, when the world first refuses it. A wish for address maps
+   * where there is no `maps` is our defect.
+   */
   constructor(
     kernel: KernelPort,
     plane: PlanePort,
@@ -141,7 +148,10 @@ export class Reconciler {
     if (this.#tables.every((table) => !table.hasPending)) this.#settle();
   }
 
-  /** Something of ours vanished from the kernel: at once, or with back-off when it happens again and again. */
+  /**
+   * Something of ours vanished from the kernel: at once, or with back-off when it happens again and
+   * again.
+   */
   disturbed(now: Monotonic): void {
     this.#count('disturbed');
     this.#disturbed = true;
@@ -164,7 +174,10 @@ export class Reconciler {
     this.retry(now);
   }
 
-  /** Withdraws everything, in reverse, but first what lets packets in: answers to them must not find the rules gone that keep them from the open. */
+  /**
+   * Withdraws everything, in reverse, but first what lets packets in: answers to them must not find
+   * the rules gone that keep them from the open.
+   */
   clear(now: Monotonic): void {
     this.#parts.clear();
     for (const table of this.#tables) table.clear();
@@ -217,7 +230,13 @@ export class Reconciler {
     this.#disturbed = false;
     this.#calmFrom = after(now, DISTURBANCE_CALM_MS);
     // Settings of an interface go with it.
-    for (const table of [this.#addresses, this.#routes, this.#rules, this.#proxyNeighbours, this.#sysctls]) {
+    for (const table of [
+      this.#addresses,
+      this.#routes,
+      this.#rules,
+      this.#proxyNeighbours,
+      this.#sysctls,
+    ]) {
       table.distrust();
     }
     this.make(now);

@@ -9,9 +9,9 @@ interface Change {
 }
 
 /**
- * Writes the records of a turn in one transaction. A store that refuses (disk full) does not stop the daemon: the latest value of
- * each record is kept and written when the store takes records again. Until then no more is tried than what is new: there may be a
- * hundred thousand waiting.
+ * Writes the records of a turn in one transaction. A store that refuses (disk full) does not stop
+ * the daemon: the latest value of each record is kept and written when the store takes records
+ * again. Until then no more is tried than what is new: there may be a hundred thousand waiting.
  */
 export class RecordWriter {
   readonly #store: StorePort;
@@ -26,7 +26,8 @@ export class RecordWriter {
   write(outputs: readonly Output[]): boolean {
     const changes: Change[] = [];
     for (const output of outputs) {
-      if (output.kind === 'persist') changes.push({ table: output.table, key: output.key, value: output.value });
+      if (output.kind === 'persist')
+        changes.push({ table: output.table, key: output.key, value: output.value });
     }
     if (changes.length === 0) return true;
     if (!this.#apply(changes)) return false;
@@ -37,7 +38,9 @@ export class RecordWriter {
   flush(): boolean {
     const [first] = this.#backlog.values();
     if (first === undefined) return true;
-    return this.#apply([first]) && (this.#backlog.size === 0 || this.#apply([...this.#backlog.values()]));
+    return (
+      this.#apply([first]) && (this.#backlog.size === 0 || this.#apply([...this.#backlog.values()]))
+    );
   }
 
   get failures(): number {

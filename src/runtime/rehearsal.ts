@@ -1,9 +1,11 @@
 /**
- * Handovers played before the first real one, between a mobile node and a home agent that exist in memory only.
+ * Handovers played before the first real one, between a mobile node and a home agent that exist in
+ * memory only.
  *
- * A handover is the rarest thing that a daemon does and the one that packets wait for. The first one that JavaScript runs takes fifty
- * times as long as the five-hundredth, because every function has to be read, then interpreted, then compiled. Engines and drivers
- * are the real ones; nothing of it leaves this file.
+ * A handover is the rarest thing that a daemon does and the one that packets wait for. The first
+ * one that JavaScript runs takes fifty times as long as the five-hundredth, because every function
+ * has to be read, then interpreted, then compiled. Engines and drivers are the real ones; nothing
+ * of it leaves this file.
  */
 import { assert } from '#base/assert.ts';
 import { familyOf, type IpAddress, ipv4, ipv6, type Prefix } from '#base/ip.ts';
@@ -14,8 +16,14 @@ import type { ClockPort, KernelPort, PlanePort, Punt, StorePort } from './ports.
 
 /** Makers of the two engines. The configurations have every field that theirs have. */
 export interface RehearsalCast {
-  homeAgent(configuration: ReturnType<typeof homeAgentOf>, random: RandomBytes): Engine<DriverInput>;
-  mobileNode(configuration: ReturnType<typeof mobileNodeOf>, random: RandomBytes): Engine<DriverInput>;
+  homeAgent(
+    configuration: ReturnType<typeof homeAgentOf>,
+    random: RandomBytes,
+  ): Engine<DriverInput>;
+  mobileNode(
+    configuration: ReturnType<typeof mobileNodeOf>,
+    random: RandomBytes,
+  ): Engine<DriverInput>;
 }
 
 type Algorithm = 'hmac-sha1-96' | 'hmac-sha256-128';
@@ -42,7 +50,10 @@ const PLACES: readonly (readonly [IpAddress, number, IpAddress])[] = [
   [ipv4('203.0.113.10'), 24, ipv4('203.0.113.1')],
 ];
 
-/** Plays `moves` moves with each authentication algorithm and gives the number of registrations that the home agent acknowledged. */
+/**
+ * Plays `moves` moves with each authentication algorithm and gives the number of registrations that
+ * the home agent acknowledged.
+ */
 export function rehearse(cast: RehearsalCast, moves = MOVES): number {
   return play(cast, 'hmac-sha1-96', moves) + play(cast, 'hmac-sha256-128', moves);
 }
@@ -62,7 +73,9 @@ function play(cast: RehearsalCast, algorithm: Algorithm, moves: number): number 
     mobileNode.kernel.plug([]);
     const [address, prefixLength, gateway] = PLACES[move % PLACES.length] ?? [];
     assert(address !== undefined && prefixLength !== undefined && gateway !== undefined, 'a place');
-    const addresses = [{ address, prefixLength, tentative: false, duplicate: false, deprecated: false }];
+    const addresses = [
+      { address, prefixLength, tentative: false, duplicate: false, deprecated: false },
+    ];
     mobileNode.kernel.plug(addresses.map((one) => linkOf(move, one, gateway)));
   }
   mobileNode.driver.stop();
@@ -184,7 +197,13 @@ class StagePlane implements PlanePort {
     if (path.kind !== 'udp') this.#handler?.({ path, packet });
     else {
       const { local, localPort, remote, remotePort } = path;
-      const back: Path = { kind: 'udp', local: remote, localPort: remotePort, remote: local, remotePort: localPort };
+      const back: Path = {
+        kind: 'udp',
+        local: remote,
+        localPort: remotePort,
+        remote: local,
+        remotePort: localPort,
+      };
       this.#handler?.({ path: back, packet });
     }
   }

@@ -5,9 +5,12 @@ import type { PlanePort } from './ports.ts';
 type Counters = Readonly<Record<string, number>>;
 
 /** By the command that lists them: where the plane has the counters of one. */
-export const TRAFFIC: Readonly<Record<string, (plane: PlanePort, listed: JsonObject) => Counters | undefined>> = {
+export const TRAFFIC: Readonly<
+  Record<string, (plane: PlanePort, listed: JsonObject) => Counters | undefined>
+> = {
   tunnels: (plane, { id }) => (typeof id === 'number' ? plane.tunnelCounters(id) : undefined),
-  legs: (plane, { index }) => (typeof index === 'number' ? plane.relayLegCounters(index) : undefined),
+  legs: (plane, { index }) =>
+    typeof index === 'number' ? plane.relayLegCounters(index) : undefined,
 };
 
 /** Each of `list` with its `traffic`, where there is any. */

@@ -1,5 +1,6 @@
 /**
- * An engine whose control messages somebody watches. What it is given and gives is unchanged; where nobody is curious a message costs one call.
+ * An engine whose control messages somebody watches. What it is given and gives is unchanged; where
+ * nobody is curious a message costs one call.
  */
 import type { Monotonic } from '#base/time.ts';
 import type { Counters } from '#engine/common/counters.ts';
@@ -20,7 +21,8 @@ export function watched<I extends { readonly kind: string }>(
     deadline: () => engine.deadline(),
     step(now: Monotonic, input: I | CommonInput, out: Output[]): void {
       const first = out.length;
-      const before = watcher.curious && input.kind === 'datagram' ? { ...engine.counters } : undefined;
+      const before =
+        watcher.curious && input.kind === 'datagram' ? { ...engine.counters } : undefined;
       engine.step(now, input, out);
       if (isClock(input)) offsetMs = input.offsetMs;
       if (isDatagram(input)) {
@@ -34,7 +36,12 @@ export function watched<I extends { readonly kind: string }>(
 }
 
 /** A sealed message is told of right before the `send` that carries it. */
-function tellSent(watcher: MessageWatcher, atWallMs: number, out: readonly Output[], first: number): void {
+function tellSent(
+  watcher: MessageWatcher,
+  atWallMs: number,
+  out: readonly Output[],
+  first: number,
+): void {
   let sealed: NtmobileMessage | undefined;
   for (let at = first; at < out.length; at++) {
     const output = out[at];
@@ -61,6 +68,8 @@ function isDatagram(input: { readonly kind: string }): input is Datagram {
   return input.kind === 'datagram';
 }
 
-function isClock(input: { readonly kind: string }): input is Extract<CommonInput, { readonly kind: 'clock' }> {
+function isClock(input: {
+  readonly kind: string;
+}): input is Extract<CommonInput, { readonly kind: 'clock' }> {
   return input.kind === 'clock';
 }

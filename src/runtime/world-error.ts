@@ -1,4 +1,7 @@
-/** An `Error` with a string `code` ('ENODEV', 'EPERM', …), as Node's own system errors and everything that `host/` throws. */
+/**
+ * An `Error` with a string `code` ('ENODEV', 'EPERM', …), as Node's own system errors and
+ * everything that `host/` throws.
+ */
 export interface WorldError extends Error {
   readonly code: string;
 }

@@ -1,4 +1,7 @@
-/** Opens SQLite files for whoever keeps something in one, and says what is wrong with them in the operator's words. */
+/**
+ * Opens SQLite files for whoever keeps something in one, and says what is wrong with them in the
+ * operator's words.
+ */
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
@@ -38,11 +41,17 @@ export interface DatabaseForm {
   readonly version: number;
   /** Makes what is missing; harmless where nothing is. */
   readonly schema: string;
-  /** NORMAL: a power cut may lose the last transactions; FULL: none that was answered. Neither loses consistency, nor anything by a crash of the daemon. */
+  /**
+   * NORMAL: a power cut may lose the last transactions; FULL: none that was answered. Neither loses
+   * consistency, nor anything by a crash of the daemon.
+   */
   readonly synchronous: 'NORMAL' | 'FULL';
 }
 
-/** The database in `place`, in write-ahead mode; made when missing, readable by its owner only. Throws `StoreError`. */
+/**
+ * The database in `place`, in write-ahead mode; made when missing, readable by its owner only.
+ * Throws `StoreError`.
+ */
 export function openDatabase(place: DatabaseFile, form: DatabaseForm): DatabaseSync {
   const former = process.umask(0o077);
   try {
@@ -62,7 +71,10 @@ export function openDatabase(place: DatabaseFile, form: DatabaseForm): DatabaseS
   }
 }
 
-/** One level only: `recursive` never returns for a path below /proc (Node 20 to 26), and what is above is the operator's. */
+/**
+ * One level only: `recursive` never returns for a path below /proc (Node 20 to 26), and what is
+ * above is the operator's.
+ */
 function makeDirectory(file: string): void {
   try {
     mkdirSync(dirname(file));
@@ -133,13 +145,24 @@ export function translate<T>(place: DatabaseFile, body: () => T): T {
   try {
     return body();
   } catch (thrown) {
-    if (!(thrown instanceof Error) || !('errcode' in thrown) || typeof thrown.errcode !== 'number') throw thrown;
+    if (!(thrown instanceof Error) || !('errcode' in thrown) || typeof thrown.errcode !== 'number')
+      throw thrown;
     const { file } = place;
     const primary = thrown.errcode & 255;
     if (primary === SQLITE.corrupt || primary === SQLITE.notADatabase) throw corrupt(place, thrown);
     if (primary === SQLITE.busy || primary === SQLITE.locked) {
-      throw new StoreError('STORE_LOCKED', file, 'in use by another process; is the daemon already running?', thrown);
+      throw new StoreError(
+        'STORE_LOCKED',
+        file,
+        'in use by another process; is the daemon already running?',
+        thrown,
+      );
     }
-    throw new StoreError('STORE_IO', file, `${thrown.message}; check free space and permissions`, thrown);
+    throw new StoreError(
+      'STORE_IO',
+      file,
+      `${thrown.message}; check free space and permissions`,
+      thrown,
+    );
   }
 }

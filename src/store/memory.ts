@@ -3,14 +3,21 @@ import type { StorePort } from '#runtime/ports.ts';
 
 /** Forgets with the process; `records` is what a crash would leave, keyed by table and key. */
 export class MemoryStore implements StorePort {
-  readonly records = new Map<string, { readonly table: string; readonly key: string; readonly value: JsonValue }>();
+  readonly records = new Map<
+    string,
+    { readonly table: string; readonly key: string; readonly value: JsonValue }
+  >();
 
   load(): Iterable<{ readonly table: string; readonly key: string; readonly value: JsonValue }> {
     return [...this.records.values()];
   }
 
   apply(
-    changes: readonly { readonly table: string; readonly key: string; readonly value: JsonValue | undefined }[],
+    changes: readonly {
+      readonly table: string;
+      readonly key: string;
+      readonly value: JsonValue | undefined;
+    }[],
   ): void {
     for (const { table, key, value } of changes) {
       const id = `${table}\0${key}`;

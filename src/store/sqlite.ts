@@ -1,7 +1,14 @@
 import type { DatabaseSync } from 'node:sqlite';
 import type { JsonValue } from '#engine/contract.ts';
 import type { StorePort } from '#runtime/ports.ts';
-import { corrupt, type DatabaseFile, type DatabaseForm, openDatabase, transaction, translate } from './database.ts';
+import {
+  corrupt,
+  type DatabaseFile,
+  type DatabaseForm,
+  openDatabase,
+  transaction,
+  translate,
+} from './database.ts';
 
 const FORM: DatabaseForm = {
   version: 1,
@@ -11,8 +18,9 @@ const FORM: DatabaseForm = {
 };
 
 /**
- * Records in one SQLite file (write-ahead log, synchronous=NORMAL: a crash of the daemon loses nothing, a power cut at most the last
- * transactions, never consistency). Made when missing, readable by its owner only. Throws `StoreError`.
+ * Records in one SQLite file (write-ahead log, synchronous=NORMAL: a crash of the daemon loses
+ * nothing, a power cut at most the last transactions, never consistency). Made when missing,
+ * readable by its owner only. Throws `StoreError`.
  */
 export function openSqliteStore(file: string): StorePort {
   return new SqliteStore(file);
@@ -27,12 +35,16 @@ class SqliteStore implements StorePort {
   constructor(file: string) {
     this.#place = { file, afterLoss: 'nodes register anew by themselves' };
     this.#database = openDatabase(this.#place, FORM);
-    this.#put = this.#database.prepare('INSERT OR REPLACE INTO records (tbl, key, value) VALUES (?, ?, ?)');
+    this.#put = this.#database.prepare(
+      'INSERT OR REPLACE INTO records (tbl, key, value) VALUES (?, ?, ?)',
+    );
     this.#drop = this.#database.prepare('DELETE FROM records WHERE tbl = ? AND key = ?');
   }
 
   *load(): Iterable<{ readonly table: string; readonly key: string; readonly value: JsonValue }> {
-    const rows = this.#database.prepare('SELECT tbl, key, value FROM records ORDER BY tbl, key').iterate();
+    const rows = this.#database
+      .prepare('SELECT tbl, key, value FROM records ORDER BY tbl, key')
+      .iterate();
     const iterator = rows[Symbol.iterator]();
     for (;;) {
       const next = translate(this.#place, () => iterator.next());
@@ -43,7 +55,11 @@ class SqliteStore implements StorePort {
   }
 
   apply(
-    changes: readonly { readonly table: string; readonly key: string; readonly value: JsonValue | undefined }[],
+    changes: readonly {
+      readonly table: string;
+      readonly key: string;
+      readonly value: JsonValue | undefined;
+    }[],
   ): void {
     transaction(this.#database, this.#place, () => {
       for (const { table, key, value } of changes) {

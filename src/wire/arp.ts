@@ -33,7 +33,8 @@ export const arpCodec: Codec<ArpPacket> = {
   name: 'ARP',
   parse: (bytes) =>
     decode(bytes, (reader) => {
-      if (reader.u32() !== 0x00010800 || reader.u16() !== 0x0604) reader.fail('ARP for other than IPv4 on Ethernet');
+      if (reader.u32() !== 0x00010800 || reader.u16() !== 0x0604)
+        reader.fail('ARP for other than IPv4 on Ethernet');
       return {
         operation: reader.u16(),
         senderHardware: reader.bytes(6).slice(),

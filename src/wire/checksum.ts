@@ -16,7 +16,10 @@ export function sumOf(bytes: Uint8Array, sum = 0, from = 0, to: number = bytes.l
   return total;
 }
 
-/** Folds the carries and complements: the value for the checksum field; over a correct message it gives 0. */
+/**
+ * Folds the carries and complements: the value for the checksum field; over a correct message it
+ * gives 0.
+ */
 export function foldSum(sum: number): number {
   let folded = sum;
   while (folded > 0xffff) folded = (folded % 0x10000) + Math.floor(folded / 0x10000);

@@ -17,11 +17,21 @@ import { internetChecksum } from './checksum.ts';
 
 export const PROTOCOL_ICMPV4 = 1;
 
-export const Icmpv4UnreachableCode = { network: 0, host: 1, protocol: 2, port: 3, fragmentationNeeded: 4 } as const;
+export const Icmpv4UnreachableCode = {
+  network: 0,
+  host: 1,
+  protocol: 2,
+  port: 3,
+  fragmentationNeeded: 4,
+} as const;
 
 /** Octet strings are copies; `nextHopMtu` is 0 in all but code 4. */
 export type Icmpv4Body =
-  | { readonly type: 'destination-unreachable'; readonly nextHopMtu: number; readonly packet: Uint8Array }
+  | {
+      readonly type: 'destination-unreachable';
+      readonly nextHopMtu: number;
+      readonly packet: Uint8Array;
+    }
   | { readonly type: 'time-exceeded'; readonly packet: Uint8Array }
   | { readonly type: 'parameter-problem'; readonly pointer: number; readonly packet: Uint8Array }
   | {
@@ -50,11 +60,20 @@ function parseBody(reader: Reader, messageType: number): Icmpv4Body {
     case 0:
     case 8: {
       const type = messageType === 0 ? 'echo-reply' : 'echo-request';
-      return { type, identifier: reader.u16(), sequence: reader.u16(), data: reader.rest().slice() };
+      return {
+        type,
+        identifier: reader.u16(),
+        sequence: reader.u16(),
+        data: reader.rest().slice(),
+      };
     }
     case 3:
       reader.skip(2);
-      return { type: 'destination-unreachable', nextHopMtu: reader.u16(), packet: reader.rest().slice() };
+      return {
+        type: 'destination-unreachable',
+        nextHopMtu: reader.u16(),
+        packet: reader.rest().slice(),
+      };
     case 11:
       reader.skip(4);
       return { type: 'time-exceeded', packet: reader.rest().slice() };

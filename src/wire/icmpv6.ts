@@ -2,9 +2,12 @@
  * ICMPv6: errors, echo, Neighbor Discovery, and Mobile IPv6's own messages.
  *
  * RFC 4443 §3, §4   destination unreachable, packet too big, time exceeded, parameter problem, echo
- * RFC 4861 §4       router solicitation/advertisement, neighbor solicitation/advertisement, redirect
- * RFC 6275 §6.5-8   home agent address discovery, mobile prefix solicitation/advertisement;  §7.1 H bit
- * Left out: MLD and everything else (kept as `unknown`). Hop limit 255 of Neighbor Discovery is the caller's to check.
+ * RFC 4861 §4       router solicitation/advertisement, neighbor solicitation/advertisement,
+ *                   redirect
+ * RFC 6275 §6.5-8   home agent address discovery, mobile prefix solicitation/advertisement;  §7.1 H
+ *                   bit
+ * Left out: MLD and everything else (kept as `unknown`). Hop limit 255 of Neighbor Discovery is the
+ * caller's to check.
  * https://www.rfc-editor.org/rfc/rfc4443#section-2.1
  *
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
@@ -12,7 +15,8 @@
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *   |                         Message Body                          |
  *
- * A message is the whole payload of its packet; the checksum is a value (`encodeIcmpv6` fills it, `icmpv6ChecksumValid` judges).
+ * A message is the whole payload of its packet; the checksum is a value (`encodeIcmpv6` fills it,
+ * `icmpv6ChecksumValid` judges).
  */
 import { type Codec, decode, encode, type Reader, type Writer } from '#base/bytes.ts';
 import { type Ipv6Address, readIpv6, writeIp } from '#base/ip.ts';
@@ -26,7 +30,10 @@ import {
 
 export const PROTOCOL_ICMPV6 = 58;
 
-/** Type number of each message and octets in front of its variable part, the four common ones included. */
+/**
+ * Type number of each message and octets in front of its variable part, the four common ones
+ * included.
+ */
 export const ICMPV6_MESSAGES = {
   'destination-unreachable': { messageType: 1, fixedSize: 8 },
   'packet-too-big': { messageType: 2, fixedSize: 8 },
@@ -59,7 +66,10 @@ export const UnreachableCode = {
   sourcePolicy: 5,
 } as const;
 
-/** `packet` is as much of the invoking packet as there was; octet strings are copies; the options are those of RFC 4861. */
+/**
+ * `packet` is as much of the invoking packet as there was; octet strings are copies; the options
+ * are those of RFC 4861.
+ */
 export type Icmpv6Body =
   | { readonly type: 'destination-unreachable'; readonly packet: Uint8Array }
   | { readonly type: 'packet-too-big'; readonly mtu: number; readonly packet: Uint8Array }
@@ -145,7 +155,12 @@ function parseBody(reader: Reader, messageType: number): Icmpv6Body {
     case 128:
     case 129: {
       const type = messageType === 128 ? 'echo-request' : 'echo-reply';
-      return { type, identifier: reader.u16(), sequence: reader.u16(), data: reader.rest().slice() };
+      return {
+        type,
+        identifier: reader.u16(),
+        sequence: reader.u16(),
+        data: reader.rest().slice(),
+      };
     }
     default:
       return messageType >= 133 && messageType <= 137
@@ -161,7 +176,11 @@ function parseDiscovery(reader: Reader, messageType: number): Icmpv6Body {
     case 133:
       return { type: 'router-solicitation', options: parseNeighbourOptions(reader) };
     case 135:
-      return { type: 'neighbour-solicitation', target: readIpv6(reader), options: parseNeighbourOptions(reader) };
+      return {
+        type: 'neighbour-solicitation',
+        target: readIpv6(reader),
+        options: parseNeighbourOptions(reader),
+      };
     case 136:
       return {
         type: 'neighbour-advertisement',
@@ -173,7 +192,12 @@ function parseDiscovery(reader: Reader, messageType: number): Icmpv6Body {
       };
     default: {
       const target = readIpv6(reader);
-      return { type: 'redirect', target, destination: readIpv6(reader), options: parseNeighbourOptions(reader) };
+      return {
+        type: 'redirect',
+        target,
+        destination: readIpv6(reader),
+        options: parseNeighbourOptions(reader),
+      };
     }
   }
 }
@@ -198,7 +222,8 @@ function parseRouterAdvertisement(reader: Reader): Icmpv6Body {
 }
 
 function parseMobile(reader: Reader, messageType: number): Icmpv6Body {
-  if (messageType < 144 || messageType > 147) return { type: 'unknown', messageType, data: reader.rest().slice() };
+  if (messageType < 144 || messageType > 147)
+    return { type: 'unknown', messageType, data: reader.rest().slice() };
   const identifier = reader.u16();
   const bits = reader.u16();
   switch (messageType) {
@@ -210,7 +235,11 @@ function parseMobile(reader: Reader, messageType: number): Icmpv6Body {
       return { type: 'home-agent-address-discovery-reply', identifier, homeAgents };
     }
     case 146:
-      return { type: 'mobile-prefix-solicitation', identifier, options: parseNeighbourOptions(reader) };
+      return {
+        type: 'mobile-prefix-solicitation',
+        identifier,
+        options: parseNeighbourOptions(reader),
+      };
     default:
       return {
         type: 'mobile-prefix-advertisement',
@@ -268,7 +297,10 @@ function writeBody(body: Icmpv6Body, writer: Writer): void {
   }
 }
 
-function writeFixedOfDiscovery(body: Extract<Icmpv6Body, { readonly options: unknown }>, writer: Writer): void {
+function writeFixedOfDiscovery(
+  body: Extract<Icmpv6Body, { readonly options: unknown }>,
+  writer: Writer,
+): void {
   switch (body.type) {
     case 'router-solicitation':
       writer.u32(0);
@@ -290,7 +322,9 @@ function writeFixedOfDiscovery(body: Extract<Icmpv6Body, { readonly options: unk
       writeIp(writer, body.target);
       return;
     case 'neighbour-advertisement':
-      writer.u8((body.router ? 0x80 : 0) | (body.solicited ? 0x40 : 0) | (body.override ? 0x20 : 0));
+      writer.u8(
+        (body.router ? 0x80 : 0) | (body.solicited ? 0x40 : 0) | (body.override ? 0x20 : 0),
+      );
       writer.zero(3);
       writeIp(writer, body.target);
       return;
@@ -342,7 +376,11 @@ export function encodeIcmpv6(
   return bytes;
 }
 
-export function icmpv6ChecksumValid(source: Ipv6Address, destination: Ipv6Address, bytes: Uint8Array): boolean {
+export function icmpv6ChecksumValid(
+  source: Ipv6Address,
+  destination: Ipv6Address,
+  bytes: Uint8Array,
+): boolean {
   return upperLayerChecksum(source, destination, PROTOCOL_ICMPV6, bytes) === 0;
 }
 

@@ -15,7 +15,8 @@
  *   |                 Source, Destination Address                   |
  *   |                    Options                    |    Padding    |
  *
- * A wrong header checksum is Malformed; `write` computes it. Octets behind Total Length are no part of the packet.
+ * A wrong header checksum is Malformed; `write` computes it. Octets behind Total Length are no part
+ * of the packet.
  */
 import { assert } from '#base/assert.ts';
 import { type Codec, decode, type Reader } from '#base/bytes.ts';
@@ -24,7 +25,10 @@ import { foldSum, internetChecksum, sumOf } from './checksum.ts';
 
 export const IPV4_HEADER_SIZE = 20;
 
-/** `fragmentOffset` counts octets; `options` is a multiple of 4 octets; `payload` is a view of the bytes given. */
+/**
+ * `fragmentOffset` counts octets; `options` is a multiple of 4 octets; `payload` is a view of the
+ * bytes given.
+ */
 export interface Ipv4Packet {
   readonly trafficClass: number;
   readonly identification: number;
@@ -75,13 +79,20 @@ export const ipv4Codec: Codec<Ipv4Packet> = {
   write: (packet, writer) => {
     const headerLength = IPV4_HEADER_SIZE + packet.options.length;
     const totalLength = headerLength + packet.payload.length;
-    assert(packet.options.length % 4 === 0 && headerLength <= 60 && totalLength <= 0xffff, 'IPv4 lengths');
+    assert(
+      packet.options.length % 4 === 0 && headerLength <= 60 && totalLength <= 0xffff,
+      'IPv4 lengths',
+    );
     const start = writer.offset;
     writer.u8(0x40 | (headerLength / 4));
     writer.u8(packet.trafficClass);
     writer.u16(totalLength);
     writer.u16(packet.identification);
-    writer.u16((packet.dontFragment ? 0x4000 : 0) | (packet.moreFragments ? 0x2000 : 0) | (packet.fragmentOffset / 8));
+    writer.u16(
+      (packet.dontFragment ? 0x4000 : 0) |
+        (packet.moreFragments ? 0x2000 : 0) |
+        (packet.fragmentOffset / 8),
+    );
     writer.u8(packet.timeToLive);
     writer.u8(packet.protocol);
     writer.u16(0);

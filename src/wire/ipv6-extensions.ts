@@ -4,7 +4,8 @@
  * RFC 8200 §4       Hop-by-Hop Options, Destination Options, Routing, Fragment
  * RFC 6275 §6.3     Home Address option (201)
  * RFC 6275 §6.4     type 2 routing header
- * Left out: AH and ESP, which end the chain (they are the packet's protocol); other routing types, kept as they are.
+ * Left out: AH and ESP, which end the chain (they are the packet's protocol); other routing types,
+ * kept as they are.
  * https://www.rfc-editor.org/rfc/rfc8200#section-4
  *
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
@@ -12,16 +13,22 @@
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+                               +
  *   |                                Segments Left | data           |
  *
- * Padding options are part of the value, so every header comes back octet for octet (contents of PadN and reserved fields are
- * zero on the way out). A Home Address option of a length other than 16 and a type 2 routing header that breaks the rules of
- * RFC 6275 §6.4 are kept in the general form; `mobileIpv6Violations` names them, for a silent discard or Binding Error.
+ * Padding options are part of the value, so every header comes back octet for octet (contents of
+ * PadN and reserved fields are zero on the way out). A Home Address option of a length other than
+ * 16 and a type 2 routing header that breaks the rules of RFC 6275 §6.4 are kept in the general
+ * form; `mobileIpv6Violations` names them, for a silent discard or Binding Error.
  */
 import { assert } from '#base/assert.ts';
 import { Reader, type Writer } from '#base/bytes.ts';
 import { type Ipv6Address, readIpv6, writeIp } from '#base/ip.ts';
 
 /** Next Header values of the extension headers. */
-export const ExtensionProtocol = { hopByHop: 0, routing: 43, fragment: 44, destinationOptions: 60 } as const;
+export const ExtensionProtocol = {
+  hopByHop: 0,
+  routing: 43,
+  fragment: 44,
+  destinationOptions: 60,
+} as const;
 
 export const OPTION_HOME_ADDRESS = 201;
 
@@ -31,7 +38,10 @@ export type ExtensionOption =
   | { readonly type: 'home-address'; readonly address: Ipv6Address }
   | { readonly type: 'unknown'; readonly optionType: number; readonly data: Uint8Array };
 
-/** `offset` of a fragment counts octets; `data` of a routing header is everything behind Segments Left. */
+/**
+ * `offset` of a fragment counts octets; `data` of a routing header is everything behind Segments
+ * Left.
+ */
 export type Extension =
   | { readonly type: 'hop-by-hop'; readonly options: readonly ExtensionOption[] }
   | { readonly type: 'destination-options'; readonly options: readonly ExtensionOption[] }
@@ -94,7 +104,12 @@ function parseRouting(reader: Reader): Extension {
 function parseFragment(reader: Reader): Extension {
   reader.skip(1);
   const bits = reader.u16();
-  return { type: 'fragment', offset: bits & 0xfff8, more: (bits & 1) !== 0, identification: reader.u32() };
+  return {
+    type: 'fragment',
+    offset: bits & 0xfff8,
+    more: (bits & 1) !== 0,
+    identification: reader.u32(),
+  };
 }
 
 /** What the chain ended in. */
@@ -103,7 +118,10 @@ export interface ExtensionChain {
   readonly protocol: number;
 }
 
-/** Reads extension headers from `offset` up to the first header that is none, and says where that starts. */
+/**
+ * Reads extension headers from `offset` up to the first header that is none, and says where that
+ * starts.
+ */
 export function parseExtensions(
   bytes: Uint8Array,
   offset: number,
@@ -115,7 +133,8 @@ export function parseExtensions(
   let at = offset;
   for (;;) {
     const kind = protocol;
-    if (kind !== 60 && kind !== 43 && kind !== 44 && kind !== 0) return { extensions, protocol, offset: at };
+    if (kind !== 60 && kind !== 43 && kind !== 44 && kind !== 0)
+      return { extensions, protocol, offset: at };
     const head = new Reader(bytes, at, end);
     if (kind === 0 && at !== offset) head.fail('hop-by-hop options not first');
     protocol = head.u8();
@@ -128,9 +147,14 @@ export function parseExtensions(
     if (kind === 44) {
       const fragment = parseFragment(body);
       extensions.push(fragment);
-      if (fragment.type === 'fragment' && fragment.offset > 0) return { extensions, protocol, offset: at };
+      if (fragment.type === 'fragment' && fragment.offset > 0)
+        return { extensions, protocol, offset: at };
     } else if (kind === 43) extensions.push(parseRouting(body));
-    else extensions.push({ type: kind === 0 ? 'hop-by-hop' : 'destination-options', options: parseOptions(body) });
+    else
+      extensions.push({
+        type: kind === 0 ? 'hop-by-hop' : 'destination-options',
+        options: parseOptions(body),
+      });
   }
 }
 

@@ -2,7 +2,8 @@
  * IPv6 packet: fixed header, extension chain, payload.
  *
  * RFC 8200 §3       fixed header
- * RFC 6275 §6.3-4   where Home Address option and type 2 routing header stand for the packet's addresses
+ * RFC 6275 §6.3-4   where Home Address option and type 2 routing header stand for the packet's
+ *                   addresses
  * Left out: jumbograms (RFC 2675).
  * https://www.rfc-editor.org/rfc/rfc8200#section-3
  *
@@ -14,7 +15,8 @@
  *   +                  Source Address (16 octets)                   +
  *   +               Destination Address (16 octets)                 +
  *
- * Octets behind Payload Length (link padding) are no part of the packet. `payload` is a view of the bytes given.
+ * Octets behind Payload Length (link padding) are no part of the packet. `payload` is a view of the
+ * bytes given.
  */
 import { assert } from '#base/assert.ts';
 import { type Codec, decode, type Reader } from '#base/bytes.ts';
@@ -66,7 +68,10 @@ function parsePacket(reader: Reader, bytes: Uint8Array): Ipv6Packet {
 }
 
 function payloadLengthOf(packet: Ipv6Packet): number {
-  return packet.extensions.reduce((size, extension) => size + sizeOfExtension(extension), packet.payload.length);
+  return packet.extensions.reduce(
+    (size, extension) => size + sizeOfExtension(extension),
+    packet.payload.length,
+  );
 }
 
 export const ipv6Codec: Codec<Ipv6Packet> = {
@@ -85,28 +90,38 @@ export const ipv6Codec: Codec<Ipv6Packet> = {
     writeIp(writer, packet.destination);
     packet.extensions.forEach((extension, index) => {
       const next = packet.extensions[index + 1];
-      writeExtension(extension, next === undefined ? packet.protocol : protocolOfExtension(next), writer);
+      writeExtension(
+        extension,
+        next === undefined ? packet.protocol : protocolOfExtension(next),
+        writer,
+      );
     });
     writer.bytes(packet.payload);
   },
 };
 
-/** The Home Address option's address (RFC 6275 §6.3), the first when a packet wrongly has several. */
+/**
+ * The Home Address option's address (RFC 6275 §6.3), the first when a packet wrongly has several.
+ */
 export function homeAddressOption(packet: Ipv6Packet): Ipv6Address | undefined {
   for (const extension of packet.extensions) {
     if (extension.type !== 'destination-options') continue;
-    for (const option of extension.options) if (option.type === 'home-address') return option.address;
+    for (const option of extension.options)
+      if (option.type === 'home-address') return option.address;
   }
   return undefined;
 }
 
 /** The type 2 routing header's home address (RFC 6275 §6.4). */
 export function type2RoutingHeader(packet: Ipv6Packet): Ipv6Address | undefined {
-  for (const extension of packet.extensions) if (extension.type === 'type-2-routing') return extension.homeAddress;
+  for (const extension of packet.extensions)
+    if (extension.type === 'type-2-routing') return extension.homeAddress;
   return undefined;
 }
 
-/** The source that upper layers and their checksums see: home address instead of care-of address. */
+/**
+ * The source that upper layers and their checksums see: home address instead of care-of address.
+ */
 export function upperLayerSource(packet: Ipv6Packet): Ipv6Address {
   return homeAddressOption(packet) ?? packet.source;
 }
@@ -127,7 +142,10 @@ export type MobileIpv6Violation =
   | 'type-2-routing-header-repeated'
   | 'type-2-home-address-not-unicast-routable';
 
-/** Every broken rule, in the order of the headers; empty for a packet that neither option nor header is in. */
+/**
+ * Every broken rule, in the order of the headers; empty for a packet that neither option nor header
+ * is in.
+ */
 export function mobileIpv6Violations(packet: Ipv6Packet): readonly MobileIpv6Violation[] {
   const violations: MobileIpv6Violation[] = [];
   let homeAddresses = 0;
@@ -139,7 +157,8 @@ export function mobileIpv6Violations(packet: Ipv6Packet): readonly MobileIpv6Vio
       for (const option of extension.options) {
         if (option.type === 'padding') continue;
         if (option.type === 'unknown') {
-          if (option.optionType === OPTION_HOME_ADDRESS) violations.push('home-address-option-length');
+          if (option.optionType === OPTION_HOME_ADDRESS)
+            violations.push('home-address-option-length');
           continue;
         }
         homeAddresses++;
@@ -152,7 +171,8 @@ export function mobileIpv6Violations(packet: Ipv6Packet): readonly MobileIpv6Vio
       if (extension.type === 'type-2-routing') {
         type2Headers++;
         if (type2Headers > 1) violations.push('type-2-routing-header-repeated');
-        if (!isGlobalUnicast(extension.homeAddress)) violations.push('type-2-home-address-not-unicast-routable');
+        if (!isGlobalUnicast(extension.homeAddress))
+          violations.push('type-2-home-address-not-unicast-routable');
       } else if (extension.routingType === 2) violations.push('type-2-routing-header-invalid');
     }
   }

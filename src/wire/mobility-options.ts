@@ -1,11 +1,13 @@
 /**
  * Mobility options: the TLVs behind the fixed part of every mobility message.
  *
- * RFC 6275 §6.2     Pad1, PadN, Binding Refresh Advice, Alternate Care-of Address, Nonce Indices, Binding Authorization Data
+ * RFC 6275 §6.2     Pad1, PadN, Binding Refresh Advice, Alternate Care-of Address, Nonce Indices,
+ *                   Binding Authorization Data
  * RFC 3963 §4.3     Mobile Network Prefix
  * RFC 4283 §3       Mobile Node Identifier
  * RFC 4285 §5, §6   Authentication (MN-HA, MN-AAA), Replay Protection
- * RFC 5555 §3       IPv4 Home Address, IPv4 Address Acknowledgement, NAT Detection, IPv4 Care-of Address
+ * RFC 5555 §3       IPv4 Home Address, IPv4 Address Acknowledgement, NAT Detection, IPv4 Care-of
+ *                   Address
  * RFC 5648 §4.3     Binding Identifier
  * https://www.rfc-editor.org/rfc/rfc6275#section-6.2.1
  *
@@ -13,10 +15,11 @@
  *   |  Option Type  | Option Length |  Option Data ...
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
- * Padding is no part of the value: it is dropped by `parse` and laid again by `write` as each option's alignment asks. So
- * value → bytes → value is exact always, bytes → value → bytes when the sender pads as we do; who needs the peer's very
- * octets (a MAC) works on the message as received. Options that this table does not know, and a Binding Identifier of
- * wrong length (RFC 5648 wants status 164 for that, not silence), stay in place as `unknown`. Octet strings are copies.
+ * Padding is no part of the value: it is dropped by `parse` and laid again by `write` as each
+ * option's alignment asks. So value → bytes → value is exact always, bytes → value → bytes when the
+ * sender pads as we do; who needs the peer's very octets (a MAC) works on the message as received.
+ * Options that this table does not know, and a Binding Identifier of wrong length (RFC 5648 wants
+ * status 164 for that, not silence), stay in place as `unknown`. Octet strings are copies.
  */
 import { unreachable } from '#base/assert.ts';
 import type { Reader, Writer } from '#base/bytes.ts';
@@ -32,7 +35,10 @@ import {
   writeIp,
 } from '#base/ip.ts';
 
-/** One row per option: its number, allowed lengths (octets behind the length field), alignment xn+y, where it may appear. */
+/**
+ * One row per option: its number, allowed lengths (octets behind the length field), alignment xn+y,
+ * where it may appear.
+ */
 export interface MobilityOptionFacts {
   readonly optionType: number;
   readonly lengths: { readonly atLeast: number; readonly atMost: number };
@@ -45,20 +51,78 @@ const atLeast = (length: number) => ({ atLeast: length, atMost: 255 });
 const aligned = (multiple: number, plus: number) => ({ multiple, plus });
 const ANY_MESSAGE = [0, 1, 2, 3, 4, 5, 6, 7] as const;
 
-/** Message numbers in `allowedIn` are MH types; an option elsewhere is skipped by its reader (RFC 6275 §6.2.1). */
+/**
+ * Message numbers in `allowedIn` are MH types; an option elsewhere is skipped by its reader (RFC
+ * 6275 §6.2.1).
+ */
 export const MOBILITY_OPTIONS = {
-  'binding-refresh-advice': { optionType: 2, lengths: exactly(2), alignment: aligned(2, 0), allowedIn: [6] },
-  'alternate-care-of-address': { optionType: 3, lengths: exactly(16), alignment: aligned(8, 6), allowedIn: [5] },
+  'binding-refresh-advice': {
+    optionType: 2,
+    lengths: exactly(2),
+    alignment: aligned(2, 0),
+    allowedIn: [6],
+  },
+  'alternate-care-of-address': {
+    optionType: 3,
+    lengths: exactly(16),
+    alignment: aligned(8, 6),
+    allowedIn: [5],
+  },
   'nonce-indices': { optionType: 4, lengths: exactly(4), alignment: aligned(2, 0), allowedIn: [5] },
-  'binding-authorization-data': { optionType: 5, lengths: atLeast(0), alignment: aligned(1, 0), allowedIn: [5, 6] },
-  'mobile-network-prefix': { optionType: 6, lengths: exactly(18), alignment: aligned(8, 4), allowedIn: [5] },
-  'mobile-node-identifier': { optionType: 8, lengths: atLeast(1), alignment: aligned(1, 0), allowedIn: ANY_MESSAGE },
-  authentication: { optionType: 9, lengths: atLeast(5), alignment: aligned(4, 1), allowedIn: [5, 6] },
-  'replay-protection': { optionType: 10, lengths: exactly(8), alignment: aligned(8, 2), allowedIn: [5, 6] },
-  'ipv4-home-address': { optionType: 29, lengths: exactly(6), alignment: aligned(4, 0), allowedIn: [5] },
-  'ipv4-address-acknowledgement': { optionType: 30, lengths: exactly(6), alignment: aligned(4, 0), allowedIn: [6] },
-  'nat-detection': { optionType: 31, lengths: exactly(6), alignment: aligned(4, 0), allowedIn: [6] },
-  'ipv4-care-of-address': { optionType: 32, lengths: exactly(6), alignment: aligned(4, 0), allowedIn: [5] },
+  'binding-authorization-data': {
+    optionType: 5,
+    lengths: atLeast(0),
+    alignment: aligned(1, 0),
+    allowedIn: [5, 6],
+  },
+  'mobile-network-prefix': {
+    optionType: 6,
+    lengths: exactly(18),
+    alignment: aligned(8, 4),
+    allowedIn: [5],
+  },
+  'mobile-node-identifier': {
+    optionType: 8,
+    lengths: atLeast(1),
+    alignment: aligned(1, 0),
+    allowedIn: ANY_MESSAGE,
+  },
+  authentication: {
+    optionType: 9,
+    lengths: atLeast(5),
+    alignment: aligned(4, 1),
+    allowedIn: [5, 6],
+  },
+  'replay-protection': {
+    optionType: 10,
+    lengths: exactly(8),
+    alignment: aligned(8, 2),
+    allowedIn: [5, 6],
+  },
+  'ipv4-home-address': {
+    optionType: 29,
+    lengths: exactly(6),
+    alignment: aligned(4, 0),
+    allowedIn: [5],
+  },
+  'ipv4-address-acknowledgement': {
+    optionType: 30,
+    lengths: exactly(6),
+    alignment: aligned(4, 0),
+    allowedIn: [6],
+  },
+  'nat-detection': {
+    optionType: 31,
+    lengths: exactly(6),
+    alignment: aligned(4, 0),
+    allowedIn: [6],
+  },
+  'ipv4-care-of-address': {
+    optionType: 32,
+    lengths: exactly(6),
+    alignment: aligned(4, 0),
+    allowedIn: [5],
+  },
   'binding-identifier': {
     optionType: 35,
     lengths: { atLeast: 4, atMost: 20 },
@@ -82,10 +146,22 @@ export const NO_KEEPALIVE_NEEDED = 0xffffffff;
 export type MobilityOption =
   | { readonly type: 'binding-refresh-advice'; readonly refreshIntervalUnits: number }
   | { readonly type: 'alternate-care-of-address'; readonly address: Ipv6Address }
-  | { readonly type: 'nonce-indices'; readonly homeNonceIndex: number; readonly careOfNonceIndex: number }
+  | {
+      readonly type: 'nonce-indices';
+      readonly homeNonceIndex: number;
+      readonly careOfNonceIndex: number;
+    }
   | { readonly type: 'binding-authorization-data'; readonly authenticator: Uint8Array }
-  | { readonly type: 'mobile-network-prefix'; readonly prefixLength: number; readonly prefix: Ipv6Address }
-  | { readonly type: 'mobile-node-identifier'; readonly subtype: number; readonly identifier: Uint8Array }
+  | {
+      readonly type: 'mobile-network-prefix';
+      readonly prefixLength: number;
+      readonly prefix: Ipv6Address;
+    }
+  | {
+      readonly type: 'mobile-node-identifier';
+      readonly subtype: number;
+      readonly identifier: Uint8Array;
+    }
   | {
       readonly type: 'authentication';
       readonly subtype: number;
@@ -105,7 +181,11 @@ export type MobilityOption =
       readonly prefixLength: number;
       readonly address: Ipv4Address;
     }
-  | { readonly type: 'nat-detection'; readonly forceUdp: boolean; readonly refreshTimeSeconds: number }
+  | {
+      readonly type: 'nat-detection';
+      readonly forceUdp: boolean;
+      readonly refreshTimeSeconds: number;
+    }
   | { readonly type: 'ipv4-care-of-address'; readonly address: Ipv4Address }
   | {
       readonly type: 'binding-identifier';
@@ -116,7 +196,10 @@ export type MobilityOption =
     }
   | { readonly type: 'unknown'; readonly optionType: number; readonly data: Uint8Array };
 
-export type MobilityOptionOf<T extends MobilityOption['type']> = Extract<MobilityOption, { readonly type: T }>;
+export type MobilityOptionOf<T extends MobilityOption['type']> = Extract<
+  MobilityOption,
+  { readonly type: T }
+>;
 
 /** The first option of a type. */
 export function findOption<T extends MobilityOption['type']>(
@@ -138,9 +221,13 @@ export function filterOptions<T extends MobilityOption['type']>(
 const NAME_OF_TYPE: ReadonlyMap<number, string> = new Map(
   Object.entries(MOBILITY_OPTIONS).map(([name, facts]) => [facts.optionType, name]),
 );
-const LENGTHS_OF_TYPE: readonly ({ readonly atLeast: number; readonly atMost: number } | undefined)[] = Array.from(
+const LENGTHS_OF_TYPE: readonly (
+  | { readonly atLeast: number; readonly atMost: number }
+  | undefined
+)[] = Array.from(
   { length: 256 },
-  (_, optionType) => Object.values(MOBILITY_OPTIONS).find((facts) => facts.optionType === optionType)?.lengths,
+  (_, optionType) =>
+    Object.values(MOBILITY_OPTIONS).find((facts) => facts.optionType === optionType)?.lengths,
 );
 
 /** Reads options to the end of `reader`; fails with a reason that names the option. */
@@ -158,7 +245,8 @@ export function parseMobilityOptions(reader: Reader): MobilityOption[] {
 
 function parseOption(reader: Reader, optionType: number, length: number): MobilityOption {
   const lengths = LENGTHS_OF_TYPE[optionType];
-  const wrongLength = lengths !== undefined && (length < lengths.atLeast || length > lengths.atMost);
+  const wrongLength =
+    lengths !== undefined && (length < lengths.atLeast || length > lengths.atMost);
   if (optionType === 35) return parseBindingIdentifier(reader, length);
   if (wrongLength) reader.fail(`length of the ${NAME_OF_TYPE.get(optionType)} option`);
   switch (optionType) {
@@ -167,14 +255,22 @@ function parseOption(reader: Reader, optionType: number, length: number): Mobili
     case 3:
       return { type: 'alternate-care-of-address', address: readIpv6(reader) };
     case 4:
-      return { type: 'nonce-indices', homeNonceIndex: reader.u16(), careOfNonceIndex: reader.u16() };
+      return {
+        type: 'nonce-indices',
+        homeNonceIndex: reader.u16(),
+        careOfNonceIndex: reader.u16(),
+      };
     case 5:
       return { type: 'binding-authorization-data', authenticator: reader.bytes(length).slice() };
     case 6:
       reader.skip(1);
       return { type: 'mobile-network-prefix', prefixLength: reader.u8(), prefix: readIpv6(reader) };
     case 8:
-      return { type: 'mobile-node-identifier', subtype: reader.u8(), identifier: reader.bytes(length - 1).slice() };
+      return {
+        type: 'mobile-node-identifier',
+        subtype: reader.u8(),
+        identifier: reader.bytes(length - 1).slice(),
+      };
     case 9:
       return {
         type: 'authentication',
@@ -194,15 +290,29 @@ function parseIpv4Option(reader: Reader, optionType: number, length: number): Mo
     case 29: {
       const bits = reader.u16();
       const requestPrefix = (bits & 0x0200) !== 0;
-      return { type: 'ipv4-home-address', prefixLength: bits >> 10, requestPrefix, address: readIpv4(reader) };
+      return {
+        type: 'ipv4-home-address',
+        prefixLength: bits >> 10,
+        requestPrefix,
+        address: readIpv4(reader),
+      };
     }
     case 30: {
       const status = reader.u8();
       const prefixLength = reader.u8() >> 2;
-      return { type: 'ipv4-address-acknowledgement', status, prefixLength, address: readIpv4(reader) };
+      return {
+        type: 'ipv4-address-acknowledgement',
+        status,
+        prefixLength,
+        address: readIpv4(reader),
+      };
     }
     case 31:
-      return { type: 'nat-detection', forceUdp: (reader.u16() & 0x8000) !== 0, refreshTimeSeconds: reader.u32() };
+      return {
+        type: 'nat-detection',
+        forceUdp: (reader.u16() & 0x8000) !== 0,
+        refreshTimeSeconds: reader.u32(),
+      };
     case 32:
       reader.skip(2);
       return { type: 'ipv4-care-of-address', address: readIpv4(reader) };
@@ -219,7 +329,13 @@ function parseBindingIdentifier(reader: Reader, length: number): MobilityOption 
   const status = reader.u8();
   const simultaneousHomeAndForeign = (reader.u8() & 0x80) !== 0;
   const careOfAddress = length === 4 ? undefined : ipFromBytes(reader.bytes(length - 4));
-  return { type: 'binding-identifier', bindingId, status, simultaneousHomeAndForeign, careOfAddress };
+  return {
+    type: 'binding-identifier',
+    bindingId,
+    status,
+    simultaneousHomeAndForeign,
+    careOfAddress,
+  };
 }
 
 /** Octets behind the length field. */
@@ -242,7 +358,8 @@ function dataLength(option: MobilityOption): number {
 
 /** Octets of padding in front of an option that would start at `offset`. */
 function paddingBefore(option: MobilityOption, offset: number, last: boolean): number {
-  // These two end the message: padding goes before them, so that none has to follow (RFC 6275 §6.2.7, RFC 4285 §5.1).
+  // These two end the message: padding goes before them, so that none has to follow (RFC 6275
+  // §6.2.7, RFC 4285 §5.1).
   if (last && (option.type === 'binding-authorization-data' || option.type === 'authentication')) {
     const before = -(offset + 2 + dataLength(option)) & 7;
     if (option.type === 'binding-authorization-data' || (offset + before) % 4 === 1) return before;
@@ -255,7 +372,10 @@ function paddingBefore(option: MobilityOption, offset: number, last: boolean): n
   return (((plus - offset) % multiple) + multiple) % multiple;
 }
 
-/** Octets of the options area that starts `offset` octets into the Mobility Header, padding to 8 octets included. */
+/**
+ * Octets of the options area that starts `offset` octets into the Mobility Header, padding to 8
+ * octets included.
+ */
 export function sizeOfMobilityOptions(options: readonly MobilityOption[], offset: number): number {
   let at = offset;
   const lastIndex = options.length - 1;
@@ -277,11 +397,17 @@ function writePadding(writer: Writer, count: number): void {
 }
 
 /** Writes the options area; `start` is the writer's offset of the Mobility Header. */
-export function writeMobilityOptions(options: readonly MobilityOption[], writer: Writer, start: number): void {
+export function writeMobilityOptions(
+  options: readonly MobilityOption[],
+  writer: Writer,
+  start: number,
+): void {
   const lastIndex = options.length - 1;
   options.forEach((option, index) => {
     writePadding(writer, paddingBefore(option, writer.offset - start, index === lastIndex));
-    writer.u8(option.type === 'unknown' ? option.optionType : MOBILITY_OPTIONS[option.type].optionType);
+    writer.u8(
+      option.type === 'unknown' ? option.optionType : MOBILITY_OPTIONS[option.type].optionType,
+    );
     writer.u8(dataLength(option));
     writeOptionData(option, writer);
   });
@@ -329,7 +455,11 @@ function writeOptionData(option: MobilityOption, writer: Writer): void {
 }
 
 type AddressOption = MobilityOptionOf<
-  'ipv4-home-address' | 'ipv4-address-acknowledgement' | 'nat-detection' | 'ipv4-care-of-address' | 'binding-identifier'
+  | 'ipv4-home-address'
+  | 'ipv4-address-acknowledgement'
+  | 'nat-detection'
+  | 'ipv4-care-of-address'
+  | 'binding-identifier'
 >;
 
 function writeAddressOptionData(option: AddressOption, writer: Writer): void {
@@ -364,7 +494,9 @@ function writeAddressOptionData(option: AddressOption, writer: Writer): void {
 
 /** Text as far as it is ASCII that can be read: a peer chose it. */
 function printable(octets: Uint8Array): string {
-  return Array.from(octets, (octet) => (octet > 32 && octet < 127 ? String.fromCharCode(octet) : '?')).join('');
+  return Array.from(octets, (octet) =>
+    octet > 32 && octet < 127 ? String.fromCharCode(octet) : '?',
+  ).join('');
 }
 
 /** One word or two for a log line; authenticators are left out. */

@@ -5,7 +5,8 @@
  * RFC 3963 §4.1-2   R flags of Binding Update and Acknowledgement
  * RFC 5555 §3.1.3   F flag (force UDP encapsulation)
  * RFC 5213 §8.1-2   P flags, carried but not acted on;  RFC 5648 §4.1 O flag
- * Left out: the M flag's protocol (RFC 5380; carried), fast handover and proxy messages (kept as `unknown`).
+ * Left out: the M flag's protocol (RFC 5380; carried), fast handover and proxy messages (kept as
+ * `unknown`).
  * https://www.rfc-editor.org/rfc/rfc6275#section-6.1.1
  *
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
@@ -16,8 +17,9 @@
  *   .                       Message Data                            .
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
- * Header Len counts 8-octet units behind the first 8 octets. `parse` reads one header and leaves what follows it; Payload
- * Proto and Checksum are values for the caller to judge, because a wrong one has its own answer (RFC 6275 §9.2).
+ * Header Len counts 8-octet units behind the first 8 octets. `parse` reads one header and leaves
+ * what follows it; Payload Proto and Checksum are values for the caller to judge, because a wrong
+ * one has its own answer (RFC 6275 §9.2).
  */
 import { assert, unreachable } from '#base/assert.ts';
 import { type Codec, decode, encode, type Malformed, Reader, type Writer } from '#base/bytes.ts';
@@ -39,8 +41,16 @@ export const PROTOCOL_NONE = 59;
 /** One unit of every lifetime in these messages. */
 export const LIFETIME_UNIT_SECONDS = 4;
 /** Offsets that ICMPv6 Parameter Problem points at, RFC 6275 §9.2. */
-export const MobilityHeaderOffset = { payloadProtocol: 0, headerLength: 1, messageType: 2, checksum: 4 } as const;
-/** Reason of a header whose Header Len is less than its message needs; answered by Parameter Problem, RFC 6275 §9.2. */
+export const MobilityHeaderOffset = {
+  payloadProtocol: 0,
+  headerLength: 1,
+  messageType: 2,
+  checksum: 4,
+} as const;
+/**
+ * Reason of a header whose Header Len is less than its message needs; answered by Parameter
+ * Problem, RFC 6275 §9.2.
+ */
 export const HEADER_LENGTH_TOO_SMALL = 'mobility header length too small for its message';
 
 /** MH type and octets of the fixed part, Mobility Header included, that options follow. */
@@ -55,7 +65,9 @@ export const MOBILITY_MESSAGES = {
   'binding-error': { messageType: 7, fixedSize: 24 },
 } as const;
 
-const FIXED_SIZES: readonly number[] = Object.values(MOBILITY_MESSAGES).map((facts) => facts.fixedSize);
+const FIXED_SIZES: readonly number[] = Object.values(MOBILITY_MESSAGES).map(
+  (facts) => facts.fixedSize,
+);
 
 /** Status of a Binding Error, RFC 6275 §6.1.9. */
 export const BindingErrorStatus = { unknownBinding: 1, unrecognizedMessageType: 2 } as const;
@@ -130,10 +142,17 @@ export type MobilityMessage =
       readonly sequence: number;
       readonly lifetimeUnits: number;
     })
-  | (WithOptions & { readonly type: 'binding-error'; readonly status: number; readonly homeAddress: Ipv6Address })
+  | (WithOptions & {
+      readonly type: 'binding-error';
+      readonly status: number;
+      readonly homeAddress: Ipv6Address;
+    })
   | { readonly type: 'unknown'; readonly messageType: number; readonly data: Uint8Array };
 
-export type MobilityMessageOf<T extends MobilityMessage['type']> = Extract<MobilityMessage, { readonly type: T }>;
+export type MobilityMessageOf<T extends MobilityMessage['type']> = Extract<
+  MobilityMessage,
+  { readonly type: T }
+>;
 
 export interface MobilityHeader {
   readonly payloadProtocol: number;
@@ -141,7 +160,10 @@ export interface MobilityHeader {
   readonly message: MobilityMessage;
 }
 
-/** Octets of the Mobility Header at the start of `bytes` as it says itself (0 when not even that can be read). */
+/**
+ * Octets of the Mobility Header at the start of `bytes` as it says itself (0 when not even that can
+ * be read).
+ */
 export function mobilityHeaderLength(bytes: Uint8Array): number {
   const units = bytes[MobilityHeaderOffset.headerLength];
   return units === undefined ? 0 : (units + 1) * 8;
@@ -156,7 +178,11 @@ function parseHeader(whole: Reader, bytes: Uint8Array): MobilityHeader {
   whole.skip(length - 6);
   const fixedSize = FIXED_SIZES[messageType];
   if (fixedSize !== undefined && length < fixedSize) whole.fail(HEADER_LENGTH_TOO_SMALL);
-  return { payloadProtocol, checksum, message: parseMessage(new Reader(bytes, 6, length), messageType) };
+  return {
+    payloadProtocol,
+    checksum,
+    message: parseMessage(new Reader(bytes, 6, length), messageType),
+  };
 }
 
 function parseMessage(reader: Reader, messageType: number): MobilityMessage {
@@ -183,10 +209,18 @@ function parseTestMessage(reader: Reader, messageType: number): MobilityMessage 
   switch (messageType) {
     case 1:
       reader.skip(2);
-      return { type: 'home-test-init', homeInitCookie: reader.u64(), options: parseMobilityOptions(reader) };
+      return {
+        type: 'home-test-init',
+        homeInitCookie: reader.u64(),
+        options: parseMobilityOptions(reader),
+      };
     case 2:
       reader.skip(2);
-      return { type: 'care-of-test-init', careOfInitCookie: reader.u64(), options: parseMobilityOptions(reader) };
+      return {
+        type: 'care-of-test-init',
+        careOfInitCookie: reader.u64(),
+        options: parseMobilityOptions(reader),
+      };
     case 3:
       return {
         type: 'home-test',
@@ -224,7 +258,13 @@ function parseBindingUpdate(reader: Reader): MobilityMessage {
     overwrite: (bits & 0x0040) !== 0,
   };
   const lifetimeUnits = reader.u16();
-  return { type: 'binding-update', sequence, flags, lifetimeUnits, options: parseMobilityOptions(reader) };
+  return {
+    type: 'binding-update',
+    sequence,
+    flags,
+    lifetimeUnits,
+    options: parseMobilityOptions(reader),
+  };
 }
 
 function bindingUpdateBits(flags: BindingUpdateFlags): number {
@@ -261,7 +301,10 @@ function sizeOfMessage(message: MobilityMessage): number {
   return fixedSize + sizeOfMobilityOptions(message.options, fixedSize);
 }
 
-function writeFixedPart(message: Exclude<MobilityMessage, { type: 'unknown' }>, writer: Writer): void {
+function writeFixedPart(
+  message: Exclude<MobilityMessage, { type: 'unknown' }>,
+  writer: Writer,
+): void {
   switch (message.type) {
     case 'binding-refresh-request':
       writer.u16(0);
@@ -306,7 +349,11 @@ function writeBinding(
     case 'binding-acknowledgement': {
       const { keyManagementMobility, mobileRouter, proxyRegistration } = message.flags;
       writer.u8(message.status);
-      writer.u8((keyManagementMobility ? 0x80 : 0) | (mobileRouter ? 0x40 : 0) | (proxyRegistration ? 0x20 : 0));
+      writer.u8(
+        (keyManagementMobility ? 0x80 : 0) |
+          (mobileRouter ? 0x40 : 0) |
+          (proxyRegistration ? 0x20 : 0),
+      );
       writer.u16(message.sequence);
       break;
     }
@@ -318,7 +365,8 @@ function writeBinding(
 
 export const mobilityCodec: Codec<MobilityHeader> = {
   name: 'mobility header',
-  parse: (bytes: Uint8Array): MobilityHeader | Malformed => decode(bytes, (reader) => parseHeader(reader, bytes)),
+  parse: (bytes: Uint8Array): MobilityHeader | Malformed =>
+    decode(bytes, (reader) => parseHeader(reader, bytes)),
   size: (header) => sizeOfMessage(header.message),
   write: (header, writer) => {
     const { message } = header;
@@ -327,7 +375,11 @@ export const mobilityCodec: Codec<MobilityHeader> = {
     assert(size % 8 === 0 && size <= 2048, 'mobility header of 8 to 2048 octets, a multiple of 8');
     writer.u8(header.payloadProtocol);
     writer.u8(size / 8 - 1);
-    writer.u8(message.type === 'unknown' ? message.messageType : MOBILITY_MESSAGES[message.type].messageType);
+    writer.u8(
+      message.type === 'unknown'
+        ? message.messageType
+        : MOBILITY_MESSAGES[message.type].messageType,
+    );
     writer.u8(0);
     writer.u16(header.checksum);
     if (message.type === 'unknown') {
@@ -340,31 +392,51 @@ export const mobilityCodec: Codec<MobilityHeader> = {
 };
 
 /**
- * The checksum of a Mobility Header, its own checksum field taken as zero. `source` is the Home Address option's address
- * when the packet has one, `destination` the type 2 routing header's (RFC 6275 §6.1.1). Octets behind the header are left out.
+ * The checksum of a Mobility Header, its own checksum field taken as zero. `source` is the Home
+ * Address option's address when the packet has one, `destination` the type 2 routing header's (RFC
+ * 6275 §6.1.1). Octets behind the header are left out.
  */
-export function mobilityChecksum(source: Ipv6Address, destination: Ipv6Address, headerBytes: Uint8Array): number {
+export function mobilityChecksum(
+  source: Ipv6Address,
+  destination: Ipv6Address,
+  headerBytes: Uint8Array,
+): number {
   const length = Math.min(mobilityHeaderLength(headerBytes), headerBytes.length);
   const pseudo = pseudoHeaderSum(source, destination, PROTOCOL_MOBILITY, length);
   return foldSum(sumOf(headerBytes, sumOf(headerBytes, pseudo, 0, 4), 6, length));
 }
 
 /** Whether the checksum field holds `mobilityChecksum`. */
-export function mobilityChecksumValid(source: Ipv6Address, destination: Ipv6Address, headerBytes: Uint8Array): boolean {
+export function mobilityChecksumValid(
+  source: Ipv6Address,
+  destination: Ipv6Address,
+  headerBytes: Uint8Array,
+): boolean {
   const found = ((headerBytes[4] ?? 0) << 8) | (headerBytes[5] ?? 0);
   // One's complement has two zeros; a sender may use either.
   return found % 0xffff === mobilityChecksum(source, destination, headerBytes) % 0xffff;
 }
 
-/** A whole Mobility Header with Payload Proto 59 and its checksum filled; addresses as for `mobilityChecksum`. */
-export function encodeMobility(message: MobilityMessage, source: Ipv6Address, destination: Ipv6Address): Uint8Array {
+/**
+ * A whole Mobility Header with Payload Proto 59 and its checksum filled; addresses as for
+ * `mobilityChecksum`.
+ */
+export function encodeMobility(
+  message: MobilityMessage,
+  source: Ipv6Address,
+  destination: Ipv6Address,
+): Uint8Array {
   const bytes = encode(mobilityCodec, { payloadProtocol: PROTOCOL_NONE, checksum: 0, message });
   fillMobilityChecksum(bytes, source, destination);
   return bytes;
 }
 
 /** Overwrites the checksum field of a Mobility Header. */
-export function fillMobilityChecksum(bytes: Uint8Array, source: Ipv6Address, destination: Ipv6Address): void {
+export function fillMobilityChecksum(
+  bytes: Uint8Array,
+  source: Ipv6Address,
+  destination: Ipv6Address,
+): void {
   const checksum = mobilityChecksum(source, destination, bytes);
   bytes[MobilityHeaderOffset.checksum] = checksum >> 8;
   bytes[MobilityHeaderOffset.checksum + 1] = checksum & 0xff;
@@ -380,7 +452,8 @@ function flagsSummary(flags: object): string {
 /** One line for the log; no key material. */
 export function mobilitySummary(header: MobilityHeader): string {
   const { message } = header;
-  if (message.type === 'unknown') return `mobility message ${message.messageType}, ${message.data.length} octets`;
+  if (message.type === 'unknown')
+    return `mobility message ${message.messageType}, ${message.data.length} octets`;
   const options = message.options.map((option) => ` ${mobilityOptionSummary(option)}`).join('');
   switch (message.type) {
     case 'binding-update':

@@ -7,7 +7,8 @@
  * https://www.rfc-editor.org/rfc/rfc4861#section-4.6
  *
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
- *   |     Type      |    Length     |              ...              |   Length in units of 8 octets, never 0
+ *   |     Type      |    Length     |              ...              |   Length in units of 8
+ *         octets, never 0
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  */
 import { assert } from '#base/assert.ts';
@@ -32,7 +33,11 @@ export type NeighbourOption =
   | { readonly type: 'redirected-header'; readonly packet: Uint8Array }
   | { readonly type: 'mtu'; readonly mtu: number }
   | { readonly type: 'advertisement-interval'; readonly intervalMs: number }
-  | { readonly type: 'home-agent-information'; readonly preference: number; readonly lifetimeSeconds: number }
+  | {
+      readonly type: 'home-agent-information';
+      readonly preference: number;
+      readonly lifetimeSeconds: number;
+    }
   | { readonly type: 'unknown'; readonly optionType: number; readonly data: Uint8Array };
 
 /** Number of each option and its length in units of 8 octets where that is fixed. */
@@ -46,7 +51,9 @@ const FACTS = {
   'home-agent-information': { optionType: 8, units: 1 },
 } as const;
 const UNITS_OF_TYPE: ReadonlyMap<number, number> = new Map(
-  Object.values(FACTS).flatMap((facts) => ('units' in facts ? [[facts.optionType, facts.units] as const] : [])),
+  Object.values(FACTS).flatMap((facts) =>
+    'units' in facts ? [[facts.optionType, facts.units] as const] : [],
+  ),
 );
 
 export function parseNeighbourOptions(reader: Reader): NeighbourOption[] {
@@ -81,7 +88,11 @@ function parseOption(reader: Reader, optionType: number, length: number): Neighb
       return { type: 'advertisement-interval', intervalMs: reader.u32() };
     case 8:
       reader.skip(2);
-      return { type: 'home-agent-information', preference: reader.u16(), lifetimeSeconds: reader.u16() };
+      return {
+        type: 'home-agent-information',
+        preference: reader.u16(),
+        lifetimeSeconds: reader.u16(),
+      };
     default:
       return { type: 'unknown', optionType, data: reader.bytes(length).slice() };
   }
@@ -127,7 +138,10 @@ export function writeNeighbourOptions(options: readonly NeighbourOption[], write
   for (const option of options) {
     const start = writer.offset;
     const size = sizeOfOption(option);
-    assert(size % 8 === 0 && size > 0 && size < 2048, 'neighbour discovery option of whole 8-octet units');
+    assert(
+      size % 8 === 0 && size > 0 && size < 2048,
+      'neighbour discovery option of whole 8-octet units',
+    );
     writer.u8(option.type === 'unknown' ? option.optionType : FACTS[option.type].optionType);
     writer.u8(size / 8);
     writeOptionBody(option, writer);
@@ -143,7 +157,11 @@ function writeOptionBody(option: NeighbourOption, writer: Writer): void {
       return;
     case 'prefix-information':
       writer.u8(option.prefixLength);
-      writer.u8((option.onLink ? 0x80 : 0) | (option.autonomous ? 0x40 : 0) | (option.routerAddress ? 0x20 : 0));
+      writer.u8(
+        (option.onLink ? 0x80 : 0) |
+          (option.autonomous ? 0x40 : 0) |
+          (option.routerAddress ? 0x20 : 0),
+      );
       writer.u32(option.validLifetimeSeconds);
       writer.u32(option.preferredLifetimeSeconds);
       writer.u32(0);

@@ -74,7 +74,18 @@ function parse(reader: Reader): NodeCredential {
   const groups = readGroups(reader);
   if (reader.remaining !== SIGNATURE_OCTETS) reader.fail('signature of wrong length');
   const signature = reader.rest().slice();
-  return { authorityKeyId, nodeId, publicKey, virtualIpv6, virtualIpv4, notBefore, notAfter, name, groups, signature };
+  return {
+    authorityKeyId,
+    nodeId,
+    publicKey,
+    virtualIpv6,
+    virtualIpv4,
+    notBefore,
+    notAfter,
+    name,
+    groups,
+    signature,
+  };
 }
 
 function size({ name, groups }: NodeCredential): number {
@@ -112,6 +123,11 @@ export const nodeCredentialCodec: Codec<NodeCredential> = {
 };
 
 /** One line for the log. */
-export function nodeCredentialSummary({ name, virtualIpv6, virtualIpv4, notAfter }: NodeCredential): string {
+export function nodeCredentialSummary({
+  name,
+  virtualIpv6,
+  virtualIpv4,
+  notAfter,
+}: NodeCredential): string {
   return `${name}, ${virtualIpv6}, ${virtualIpv4}, until ${notAfter}`;
 }

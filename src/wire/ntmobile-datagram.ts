@@ -48,7 +48,9 @@ export const suiteBit = (suite: Suite): number => 1 << (suite - 1);
 
 /** Of those that both ends have, the one that a responder chooses. */
 export function preferredSuite(suites: number): Suite | undefined {
-  return [Suite.aes128Gcm, Suite.chacha20Poly1305].find((suite) => (suites & suiteBit(suite)) !== 0);
+  return [Suite.aes128Gcm, Suite.chacha20Poly1305].find(
+    (suite) => (suites & suiteBit(suite)) !== 0,
+  );
 }
 
 /** `spi` is the receiver's, but in an initiation the sender's. */
@@ -88,7 +90,10 @@ export type NtmobileDatagram =
     }
   | { readonly type: 'relayed'; readonly index: number; readonly datagram: Uint8Array };
 
-export type NtmobileDatagramOf<T extends NtmobileDatagram['type']> = Extract<NtmobileDatagram, { readonly type: T }>;
+export type NtmobileDatagramOf<T extends NtmobileDatagram['type']> = Extract<
+  NtmobileDatagram,
+  { readonly type: T }
+>;
 
 /** The first word. */
 export function frameWord(type: number, spi: number): number {
@@ -108,7 +113,18 @@ function parseInitiation(reader: Reader, spi: number): NtmobileDatagram {
   const encryptedPayload = reader.bytes(payload).slice();
   const mac1 = reader.bytes(MAC_OCTETS).slice();
   const mac2 = reader.bytes(MAC_OCTETS).slice();
-  return { type: 'initiation', spi, use, suites, pathId, ephemeral, encryptedStatic, encryptedPayload, mac1, mac2 };
+  return {
+    type: 'initiation',
+    spi,
+    use,
+    suites,
+    pathId,
+    ephemeral,
+    encryptedStatic,
+    encryptedPayload,
+    mac1,
+    mac2,
+  };
 }
 
 function parseResponse(reader: Reader, spi: number): NtmobileDatagram {
@@ -162,7 +178,13 @@ function size(datagram: NtmobileDatagram): number {
     case 'control':
       return SEALED_HEADER_OCTETS + datagram.ciphertext.length;
     case 'initiation':
-      return INITIATION_HEADER_OCTETS + 2 * KEY_OCTETS + TAG_OCTETS + datagram.encryptedPayload.length + 2 * MAC_OCTETS;
+      return (
+        INITIATION_HEADER_OCTETS +
+        2 * KEY_OCTETS +
+        TAG_OCTETS +
+        datagram.encryptedPayload.length +
+        2 * MAC_OCTETS
+      );
     case 'response':
       return 4 + KEY_OCTETS + datagram.encryptedPayload.length;
     case 'cookie-reply':
@@ -188,8 +210,10 @@ function write(datagram: NtmobileDatagram, writer: Writer): void {
       writer.u8(datagram.use);
       writer.u8(datagram.suites);
       writer.zero(1);
-      for (const part of [datagram.pathId, datagram.ephemeral, datagram.encryptedStatic]) writer.bytes(part);
-      for (const part of [datagram.encryptedPayload, datagram.mac1, datagram.mac2]) writer.bytes(part);
+      for (const part of [datagram.pathId, datagram.ephemeral, datagram.encryptedStatic])
+        writer.bytes(part);
+      for (const part of [datagram.encryptedPayload, datagram.mac1, datagram.mac2])
+        writer.bytes(part);
       return;
     case 'response':
       writer.bytes(datagram.ephemeral);
@@ -216,6 +240,7 @@ export const ntmobileDatagramCodec: Codec<NtmobileDatagram> = {
 
 /** One line for the log; nothing of a ciphertext. */
 export function ntmobileDatagramSummary(datagram: NtmobileDatagram): string {
-  if (datagram.type === 'relayed') return `relayed, index ${datagram.index}, ${datagram.datagram.length} octets`;
+  if (datagram.type === 'relayed')
+    return `relayed, index ${datagram.index}, ${datagram.datagram.length} octets`;
   return `${datagram.type}, SPI ${datagram.spi}`;
 }

@@ -22,7 +22,10 @@ import {
 
 type OptionType = NtmobileOption['type'];
 
-/** One row for each message: its number, whether it answers, options that a request or a granting answer must have, options that may come several times. */
+/**
+ * One row for each message: its number, whether it answers, options that a request or a granting
+ * answer must have, options that may come several times.
+ */
 interface MessageFacts {
   readonly number: number;
   readonly answers: 'always' | 'never' | 'either';
@@ -41,7 +44,12 @@ function row(
 
 export const NTMOBILE_MESSAGES = {
   'registration-request': row(1, 'never', ['lifetime'], ['candidate', 'round-trip']),
-  'registration-response': row(2, 'always', ['lifetime', 'observed-endpoint'], ['endpoint', 'relay']),
+  'registration-response': row(
+    2,
+    'always',
+    ['lifetime', 'observed-endpoint'],
+    ['endpoint', 'relay'],
+  ),
   'address-request': row(3, 'never'),
   'address-response': row(4, 'always', ['observed-endpoint']),
   'direction-request': row(5, 'never', ['path-id'], ['candidate']),
@@ -88,7 +96,9 @@ export interface NtmobileMessage {
 const HEADER_OCTETS = 8;
 const ANSWER = 1;
 const TYPES: ReadonlyMap<number, NtmobileMessageType> = new Map(
-  Object.entries(NTMOBILE_MESSAGES).flatMap(([type, { number }]) => (isType(type) ? [[number, type] as const] : [])),
+  Object.entries(NTMOBILE_MESSAGES).flatMap(([type, { number }]) =>
+    isType(type) ? [[number, type] as const] : [],
+  ),
 );
 
 function isType(type: string): type is NtmobileMessageType {
@@ -98,11 +108,13 @@ function isType(type: string): type is NtmobileMessageType {
 function checkOptions(reader: Reader, facts: MessageFacts, message: NtmobileMessage): void {
   const seen = new Set<OptionType>();
   for (const { type } of message.options) {
-    if (seen.has(type) && type !== 'unknown' && !facts.several.includes(type)) reader.fail(`${type} twice`);
+    if (seen.has(type) && type !== 'unknown' && !facts.several.includes(type))
+      reader.fail(`${type} twice`);
     seen.add(type);
   }
   if (message.status !== NtmobileStatus.granted) return;
-  for (const type of facts.mandatory) if (!seen.has(type)) reader.fail(`${message.type} without ${type}`);
+  for (const type of facts.mandatory)
+    if (!seen.has(type)) reader.fail(`${message.type} without ${type}`);
 }
 
 function parse(reader: Reader): NtmobileMessage {
@@ -112,7 +124,8 @@ function parse(reader: Reader): NtmobileMessage {
   const status = reader.u8();
   if ((flags & ~ANSWER) !== 0 || reader.u8() !== 0) reader.fail('reserved bits are not zero');
   const answer = flags === ANSWER;
-  if (facts.answers !== 'either' && answer !== (facts.answers === 'always')) reader.fail('answer flag of wrong value');
+  if (facts.answers !== 'either' && answer !== (facts.answers === 'always'))
+    reader.fail('answer flag of wrong value');
   if (!answer && status !== 0) reader.fail('a request with a status');
   const transaction = reader.u32();
   const message = { type, answer, status, transaction, options: parseNtmobileOptions(reader) };
@@ -134,13 +147,24 @@ export const ntmobileMessageCodec: Codec<NtmobileMessage> = {
   },
 };
 
-/** Whether the message has an option that its receiver may not skip and does not know: the answer is Error with status 2. */
+/**
+ * Whether the message has an option that its receiver may not skip and does not know: the answer is
+ * Error with status 2.
+ */
 export function hasUnknownMandatoryOption({ options }: NtmobileMessage): boolean {
-  return options.some((option) => option.type === 'unknown' && option.optionType < FIRST_SKIPPABLE_OPTION);
+  return options.some(
+    (option) => option.type === 'unknown' && option.optionType < FIRST_SKIPPABLE_OPTION,
+  );
 }
 
 /** One line for the log. */
-export function ntmobileMessageSummary({ type, answer, status, transaction, options }: NtmobileMessage): string {
+export function ntmobileMessageSummary({
+  type,
+  answer,
+  status,
+  transaction,
+  options,
+}: NtmobileMessage): string {
   const kind = answer ? `answer, status ${status}` : 'request';
   return `${type} (${kind}), transaction ${transaction}, ${options.map((option) => option.type).join(' ')}`;
 }

@@ -7,11 +7,20 @@
  *   |     type      |            length             |  value ...
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *
- * Octet strings of parsed values are copies. What this table does not know stays in place as `unknown`.
+ * Octet strings of parsed values are copies. What this table does not know stays in place as
+ * `unknown`.
  */
 import { unreachable } from '#base/assert.ts';
 import { Reader, type Writer } from '#base/bytes.ts';
-import { type IpAddress, type Ipv4Address, type Ipv6Address, isIpv6, readIpv4, readIpv6, writeIp } from '#base/ip.ts';
+import {
+  type IpAddress,
+  type Ipv4Address,
+  type Ipv6Address,
+  isIpv6,
+  readIpv4,
+  readIpv6,
+  writeIp,
+} from '#base/ip.ts';
 import { KEY_OCTETS, LARGEST_SPI, PATH_ID_OCTETS } from './ntmobile-datagram.ts';
 
 /** Type numbers; unknown ones from 128 on may be skipped. */
@@ -68,14 +77,23 @@ export type NtmobileOption =
   | { readonly type: 'zone'; readonly name: string }
   | { readonly type: 'path-id'; readonly pathId: Uint8Array }
   | { readonly type: 'credential'; readonly credential: Uint8Array }
-  | { readonly type: 'candidate'; readonly kind: number; readonly priority: number; readonly endpoint: Endpoint }
+  | {
+      readonly type: 'candidate';
+      readonly kind: number;
+      readonly priority: number;
+      readonly endpoint: Endpoint;
+    }
   | { readonly type: 'observed-endpoint'; readonly endpoint: Endpoint }
   | { readonly type: 'endpoint'; readonly endpoint: Endpoint }
   | { readonly type: 'lifetime'; readonly seconds: number }
   | { readonly type: 'time-to-live'; readonly seconds: number }
   | { readonly type: 'virtual-ipv6'; readonly address: Ipv6Address }
   | { readonly type: 'virtual-ipv4'; readonly address: Ipv4Address }
-  | { readonly type: 'relay'; readonly publicKey: Uint8Array; readonly endpoints: readonly Endpoint[] }
+  | {
+      readonly type: 'relay';
+      readonly publicKey: Uint8Array;
+      readonly endpoints: readonly Endpoint[];
+    }
   | { readonly type: 'relay-token'; readonly token: Uint8Array }
   | { readonly type: 'relay-index'; readonly index: number }
   | { readonly type: 'challenge'; readonly challenge: Uint8Array }
@@ -91,7 +109,10 @@ export type NtmobileOption =
   | { readonly type: 'first-datagram'; readonly datagram: Uint8Array }
   | { readonly type: 'unknown'; readonly optionType: number; readonly data: Uint8Array };
 
-export type NtmobileOptionOf<T extends NtmobileOption['type']> = Extract<NtmobileOption, { readonly type: T }>;
+export type NtmobileOptionOf<T extends NtmobileOption['type']> = Extract<
+  NtmobileOption,
+  { readonly type: T }
+>;
 
 const NAMES: ReadonlyMap<number, string> = new Map(
   Object.entries(NTMOBILE_OPTIONS).map(([name, type]) => [type, name]),
@@ -130,7 +151,12 @@ function readCandidate(reader: Reader): NtmobileOption {
   const family = reader.u8();
   const port = reader.u16();
   const priority = reader.u32();
-  return { type: 'candidate', kind, priority, endpoint: { port, address: readAddress(reader, family) } };
+  return {
+    type: 'candidate',
+    kind,
+    priority,
+    endpoint: { port, address: readAddress(reader, family) },
+  };
 }
 
 function readRelay(reader: Reader): NtmobileOption {
@@ -141,7 +167,8 @@ function readRelay(reader: Reader): NtmobileOption {
 }
 
 function readToken(reader: Reader): Uint8Array {
-  if (reader.remaining === 0 || reader.remaining > LONGEST_TOKEN) reader.fail('relay token of wrong length');
+  if (reader.remaining === 0 || reader.remaining > LONGEST_TOKEN)
+    reader.fail('relay token of wrong length');
   return reader.rest().slice();
 }
 
@@ -156,12 +183,17 @@ function readReason(reader: Reader): string {
   // Printable ASCII only: it is shown to people, and comes from a peer.
   let reason = '';
   for (const octet of reader.rest())
-    reason += octet >= 0x20 && octet < 0x7f ? String.fromCharCode(octet) : reader.fail('reason is no plain text');
+    reason +=
+      octet >= 0x20 && octet < 0x7f
+        ? String.fromCharCode(octet)
+        : reader.fail('reason is no plain text');
   return reason;
 }
 
 /** How the value of each option is read; the reader ends where the option does. */
-const READERS: { readonly [T in keyof typeof NTMOBILE_OPTIONS]: (reader: Reader) => NtmobileOption } = {
+const READERS: {
+  readonly [T in keyof typeof NTMOBILE_OPTIONS]: (reader: Reader) => NtmobileOption;
+} = {
   name: (reader) => ({ type: 'name', name: readDomainName(reader) }),
   'path-id': (reader) => ({ type: 'path-id', pathId: reader.bytes(PATH_ID_OCTETS).slice() }),
   credential: (reader) => ({ type: 'credential', credential: reader.rest().slice() }),
@@ -265,7 +297,10 @@ function sizeOfValue(option: NtmobileOption): number {
     case 'endpoint':
       return 4 + addressOctets(option.endpoint.address);
     case 'relay':
-      return KEY_OCTETS + option.endpoints.reduce((sum, { address }) => sum + 4 + addressOctets(address), 0);
+      return (
+        KEY_OCTETS +
+        option.endpoints.reduce((sum, { address }) => sum + 4 + addressOctets(address), 0)
+      );
     case 'lifetime':
     case 'time-to-live':
     case 'relay-index':
@@ -302,7 +337,10 @@ function writeEndpoint(writer: Writer, { address, port }: Endpoint): void {
   writeIp(writer, address);
 }
 
-function writeCandidate(writer: Writer, { kind, priority, endpoint }: NtmobileOptionOf<'candidate'>): void {
+function writeCandidate(
+  writer: Writer,
+  { kind, priority, endpoint }: NtmobileOptionOf<'candidate'>,
+): void {
   writer.u8(kind);
   writer.u8(isIpv6(endpoint.address) ? 6 : 4);
   writer.u16(endpoint.port);
@@ -315,7 +353,10 @@ function writeRelay(writer: Writer, { publicKey, endpoints }: NtmobileOptionOf<'
   for (const endpoint of endpoints) writeEndpoint(writer, endpoint);
 }
 
-function writeRoundTrip(writer: Writer, { nodeId, microseconds }: NtmobileOptionOf<'round-trip'>): void {
+function writeRoundTrip(
+  writer: Writer,
+  { nodeId, microseconds }: NtmobileOptionOf<'round-trip'>,
+): void {
   writer.bytes(nodeId);
   writer.u32(microseconds);
 }

@@ -1,8 +1,9 @@
 /**
  * Payloads of NTMobile handshakes, as they are before encryption.
  *
- * docs/ntmobile.md §4.1 and §4.2; the numbers that a responder gives are SPI and suite as RFC 6618 §4 has them
- * Left out: what a credential says (ntmobile-credential.ts); here it is octets with a length in them.
+ * docs/ntmobile.md §4.1 and §4.2; the numbers that a responder gives are SPI and suite as RFC 6618
+ * §4 has them Left out: what a credential says (ntmobile-credential.ts); here it is octets with a
+ * length in them.
  */
 import { type Codec, decode, type Reader } from '#base/bytes.ts';
 import { LARGEST_SPI } from './ntmobile-datagram.ts';
@@ -13,7 +14,9 @@ import {
   writeNtmobileOptions,
 } from './ntmobile-options.ts';
 
-/** `timestamp` in microseconds since 1970-01-01; `credential` undefined where the sender has none. */
+/**
+ * `timestamp` in microseconds since 1970-01-01; `credential` undefined where the sender has none.
+ */
 export interface InitiationPayload {
   readonly timestamp: bigint;
   readonly credential: Uint8Array | undefined;
@@ -37,7 +40,10 @@ function parseCredential(reader: Reader): Uint8Array | undefined {
   const length = reader.u16();
   if (length < CREDENTIAL_START_OCTETS) reader.fail('credential shorter than its length');
   const rest = reader.take(length - CREDENTIAL_START_OCTETS);
-  return reader.source.slice(rest - CREDENTIAL_START_OCTETS, rest - CREDENTIAL_START_OCTETS + length);
+  return reader.source.slice(
+    rest - CREDENTIAL_START_OCTETS,
+    rest - CREDENTIAL_START_OCTETS + length,
+  );
 }
 
 export const initiationPayloadCodec: Codec<InitiationPayload> = {
@@ -48,7 +54,8 @@ export const initiationPayloadCodec: Codec<InitiationPayload> = {
       credential: parseCredential(reader),
       options: parseNtmobileOptions(reader),
     })),
-  size: ({ credential, options }) => 8 + (credential?.length ?? NO_CREDENTIAL_OCTETS) + sizeOfNtmobileOptions(options),
+  size: ({ credential, options }) =>
+    8 + (credential?.length ?? NO_CREDENTIAL_OCTETS) + sizeOfNtmobileOptions(options),
   write: ({ timestamp, credential, options }, writer) => {
     writer.u64(timestamp);
     if (credential === undefined) writer.zero(NO_CREDENTIAL_OCTETS);

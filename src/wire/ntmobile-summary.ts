@@ -1,16 +1,25 @@
 /**
- * NTMobile control messages for people: what they say, without credentials, tokens, challenges and keys.
+ * NTMobile control messages for people: what they say, without credentials, tokens, challenges and
+ * keys.
  *
  * No RFC: docs/ntmobile.md §6
  */
 import { hex } from '#base/bytes.ts';
 import { isIpv6 } from '#base/ip.ts';
 import { type NtmobileMessage, NtmobileStatus } from './ntmobile-message.ts';
-import { CandidateKind, DirectionRole, type Endpoint, Mapping, type NtmobileOption } from './ntmobile-options.ts';
+import {
+  CandidateKind,
+  DirectionRole,
+  type Endpoint,
+  Mapping,
+  type NtmobileOption,
+} from './ntmobile-options.ts';
 
 function nameOf(table: Readonly<Record<string, number>>, number: number): string {
   const found = Object.entries(table).find(([, value]) => value === number)?.[0];
-  return found === undefined ? String(number) : found.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  return found === undefined
+    ? String(number)
+    : found.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
 /** `not-registered`; the number where nobody gave it a name. */
@@ -83,7 +92,13 @@ function optionSummary(option: NtmobileOption): string {
 }
 
 /** One line for people. */
-export function ntmobileMessageText({ type, answer, status, transaction, options }: NtmobileMessage): string {
+export function ntmobileMessageText({
+  type,
+  answer,
+  status,
+  transaction,
+  options,
+}: NtmobileMessage): string {
   const kind = answer ? `status ${status} ${ntmobileStatusName(status)}` : 'request';
   return [type, kind, `transaction ${transaction}`, ...options.map(optionSummary)].join(' ');
 }

@@ -1,11 +1,14 @@
 /**
  * Numbers and framing of rtnetlink, shared by the files beside this one.
  *
- * RFC 3549 §2.3     netlink message header, attributes;  Linux include/uapi/linux/{netlink,rtnetlink,if_link,if_addr,fib_rules,neighbour}.h
- * Left out: big-endian hosts. Netlink is in host order; Sojourn's hosts (x86-64, arm64) are little-endian, and so is this.
+ * RFC 3549 §2.3     netlink message header, attributes;  Linux
+ *                   include/uapi/linux/{netlink,rtnetlink,if_link,if_addr,fib_rules,neighbour}.h
+ * Left out: big-endian hosts. Netlink is in host order; Sojourn's hosts (x86-64, arm64) are
+ * little-endian, and so is this.
  *
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
- *   |           Length              |             Type              |   attribute; padded to 4 octets
+ *   |           Length              |             Type              |   attribute; padded to 4
+ *               octets
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *   |                          Value ...                            |
  */
@@ -42,7 +45,13 @@ export const RtnetlinkGroup = {
   ipv6Rule: 19,
 } as const;
 
-export const LinkFlag = { up: 0x1, loopback: 0x8, pointToPoint: 0x10, running: 0x40, lowerUp: 0x10000 } as const;
+export const LinkFlag = {
+  up: 0x1,
+  loopback: 0x8,
+  pointToPoint: 0x10,
+  running: 0x40,
+  lowerUp: 0x10000,
+} as const;
 /** RFC 2863 operational states of a link. */
 export const OperationalState = {
   unknown: 0,
@@ -110,7 +119,10 @@ export function numberOfFamily(family: 4 | 6): number {
   return family === 4 ? AF_INET : AF_INET6;
 }
 
-/** Fixed-position fields of netlink structures in `bytes[start, end)`; reads past the end throw `Malformed`. */
+/**
+ * Fixed-position fields of netlink structures in `bytes[start, end)`; reads past the end throw
+ * `Malformed`.
+ */
 export class NetlinkReader {
   readonly #bytes: Uint8Array;
   readonly #view: DataView;
@@ -174,7 +186,10 @@ export class NetlinkReader {
     return text;
   }
 
-  /** Calls `each` for every attribute from `from` on; nested and byte-order marks are taken off the type. */
+  /**
+   * Calls `each` for every attribute from `from` on; nested and byte-order marks are taken off the
+   * type.
+   */
   attributes(from: number, each: (type: number, value: NetlinkReader) => void): void {
     let at = from;
     while (at + 4 <= this.length) {

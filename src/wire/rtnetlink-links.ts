@@ -17,7 +17,10 @@ import {
   numberOfFamily,
 } from './rtnetlink-layout.ts';
 
-/** `flags` and `changeMask` are IFF_* bits; a request changes only those in the mask. Octet strings are copies. */
+/**
+ * `flags` and `changeMask` are IFF_* bits; a request changes only those in the mask. Octet strings
+ * are copies.
+ */
 export interface RtnetlinkLink {
   readonly index: number;
   readonly flags: number;
@@ -59,12 +62,23 @@ export interface RtnetlinkNeighbour {
   readonly protocol?: number | undefined;
 }
 
-const Ifla = { address: 1, name: 3, mtu: 4, master: 10, operationalState: 16, info: 18, carrier: 33 } as const;
+const Ifla = {
+  address: 1,
+  name: 3,
+  mtu: 4,
+  master: 10,
+  operationalState: 16,
+  info: 18,
+  carrier: 33,
+} as const;
 const IFLA_INFO_KIND = 1;
 const Ifa = { address: 1, local: 2, label: 3, cacheInfo: 6, flags: 8, protocol: 11 } as const;
 const Nda = { destination: 1, linkLayerAddress: 2, protocol: 12 } as const;
 
-/** Undefined for messages of an address family's own view of a link (bridge ports, IPv6 device settings). */
+/**
+ * Undefined for messages of an address family's own view of a link (bridge ports, IPv6 device
+ * settings).
+ */
 export function parseLink(body: NetlinkReader): RtnetlinkLink | undefined {
   const [family, hardwareType, index, flags, changeMask] = [
     body.u8(0),
@@ -74,7 +88,12 @@ export function parseLink(body: NetlinkReader): RtnetlinkLink | undefined {
     body.u32(12),
   ];
   if (family !== 0) return undefined;
-  const found: { -readonly [K in keyof RtnetlinkLink]: RtnetlinkLink[K] } = { index, flags, changeMask, hardwareType };
+  const found: { -readonly [K in keyof RtnetlinkLink]: RtnetlinkLink[K] } = {
+    index,
+    flags,
+    changeMask,
+    hardwareType,
+  };
   body.attributes(16, (type, value) => {
     if (type === Ifla.name) found.name = value.text();
     else if (type === Ifla.mtu) found.mtu = value.u32(0);
@@ -103,7 +122,8 @@ export function writeLink(link: RtnetlinkLink, writer: NetlinkWriter): void {
   writer.u8Attribute(Ifla.operationalState, link.operationalState);
   writer.u8Attribute(Ifla.carrier, link.carrier === undefined ? undefined : Number(link.carrier));
   writer.u32Attribute(Ifla.master, link.masterIndex);
-  if (link.kind !== undefined) writer.attribute(Ifla.info, () => writer.textAttribute(IFLA_INFO_KIND, link.kind));
+  if (link.kind !== undefined)
+    writer.attribute(Ifla.info, () => writer.textAttribute(IFLA_INFO_KIND, link.kind));
 }
 
 /** Up, and with a lower layer that carries. */
@@ -113,7 +133,12 @@ export function linkCarries(link: RtnetlinkLink): boolean {
 
 /** Undefined for families other than IP. */
 export function parseAddress(body: NetlinkReader): RtnetlinkAddress | undefined {
-  const [prefixLength, headerFlags, scope, interfaceIndex] = [body.u8(1), body.u8(2), body.u8(3), body.u32(4)];
+  const [prefixLength, headerFlags, scope, interfaceIndex] = [
+    body.u8(1),
+    body.u8(2),
+    body.u8(3),
+    body.u32(4),
+  ];
   let flags = headerFlags;
   let address: IpAddress | undefined;
   let local: IpAddress | undefined;
@@ -168,7 +193,8 @@ export function parseNeighbour(body: NetlinkReader): RtnetlinkNeighbour | undefi
     else if (type === Nda.linkLayerAddress) found.linkLayerAddress = value.copy(0, value.length);
     else if (type === Nda.protocol) found.protocol = value.u8(0);
   });
-  if (destination === undefined || familyOfNumber(body.u8(0)) !== familyOf(destination)) return undefined;
+  if (destination === undefined || familyOfNumber(body.u8(0)) !== familyOf(destination))
+    return undefined;
   return { ...found, interfaceIndex, destination, state, flags };
 }
 

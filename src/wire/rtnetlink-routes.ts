@@ -17,7 +17,12 @@ import {
   UNSPECIFIED_V4,
   UNSPECIFIED_V6,
 } from '#base/ip.ts';
-import { familyOfNumber, type NetlinkReader, type NetlinkWriter, numberOfFamily } from './rtnetlink-layout.ts';
+import {
+  familyOfNumber,
+  type NetlinkReader,
+  type NetlinkWriter,
+  numberOfFamily,
+} from './rtnetlink-layout.ts';
 
 export interface RtnetlinkNextHop {
   readonly interfaceIndex: number;
@@ -25,7 +30,10 @@ export interface RtnetlinkNextHop {
   readonly gateway?: IpAddress | undefined;
 }
 
-/** `destination` of length 0 is the default route; an IPv4 route may have an IPv6 gateway. `mtu` is the route's metric. */
+/**
+ * `destination` of length 0 is the default route; an IPv4 route may have an IPv6 gateway. `mtu` is
+ * the route's metric.
+ */
 export interface RtnetlinkRoute {
   readonly destination: Prefix;
   readonly table: number;
@@ -40,7 +48,10 @@ export interface RtnetlinkRoute {
   readonly priority?: number | undefined;
   readonly mtu?: number | undefined;
   readonly mark?: number | undefined;
-  /** Seconds until the kernel drops the route; the kernel tells it in RTA_CACHEINFO, a request in RTA_EXPIRES. */
+  /**
+   * Seconds until the kernel drops the route; the kernel tells it in RTA_CACHEINFO, a request in
+   * RTA_EXPIRES.
+   */
   readonly expiresSeconds?: number | undefined;
   readonly nextHops?: readonly RtnetlinkNextHop[] | undefined;
 }
@@ -116,7 +127,9 @@ function unspecified(family: 4 | 6): IpAddress {
 
 function parseVia(value: NetlinkReader): IpAddress | undefined {
   const length = familyOfNumber(value.u16(0)) === 6 ? 16 : 4;
-  return familyOfNumber(value.u16(0)) === undefined ? undefined : ipFromBytes(value.copy(2, 2 + length));
+  return familyOfNumber(value.u16(0)) === undefined
+    ? undefined
+    : ipFromBytes(value.copy(2, 2 + length));
 }
 
 function parseNextHops(value: NetlinkReader): RtnetlinkNextHop[] {
@@ -136,7 +149,11 @@ function parseNextHops(value: NetlinkReader): RtnetlinkNextHop[] {
   return hops;
 }
 
-function parseRouteAttribute(route: Mutable<RtnetlinkRoute>, type: number, value: NetlinkReader): void {
+function parseRouteAttribute(
+  route: Mutable<RtnetlinkRoute>,
+  type: number,
+  value: NetlinkReader,
+): void {
   if (type === Rta.gateway) route.gateway = value.ip();
   else if (type === Rta.via) route.gateway = parseVia(value);
   else if (type === Rta.outputInterface) route.interfaceIndex = value.u32(0);
@@ -191,7 +208,11 @@ function writeGateway(gateway: IpAddress | undefined, family: 4 | 6, writer: Net
   });
 }
 
-function writeNextHops(hops: readonly RtnetlinkNextHop[], family: 4 | 6, writer: NetlinkWriter): void {
+function writeNextHops(
+  hops: readonly RtnetlinkNextHop[],
+  family: 4 | 6,
+  writer: NetlinkWriter,
+): void {
   writer.attribute(Rta.multipath, () => {
     for (const hop of hops) {
       const start = writer.offset;
@@ -216,16 +237,19 @@ export function writeRoute(route: RtnetlinkRoute, writer: NetlinkWriter): void {
   writer.u8(route.scope);
   writer.u8(route.routeType);
   writer.u32(route.flags);
-  if (route.destination.length > 0) writer.bytesAttribute(Rta.destination, bytesOf(route.destination.address));
+  if (route.destination.length > 0)
+    writer.bytesAttribute(Rta.destination, bytesOf(route.destination.address));
   if (route.source !== undefined) writer.bytesAttribute(Rta.source, bytesOf(route.source.address));
   writeGateway(route.gateway, family, writer);
   writer.u32Attribute(Rta.outputInterface, route.interfaceIndex);
-  if (route.preferredSource !== undefined) writer.bytesAttribute(Rta.preferredSource, bytesOf(route.preferredSource));
+  if (route.preferredSource !== undefined)
+    writer.bytesAttribute(Rta.preferredSource, bytesOf(route.preferredSource));
   writer.u32Attribute(Rta.priority, route.priority);
   writer.u32Attribute(Rta.table, route.table === 0 ? undefined : route.table);
   writer.u32Attribute(Rta.mark, route.mark);
   writer.u32Attribute(Rta.expires, route.expiresSeconds);
-  if (route.mtu !== undefined) writer.attribute(Rta.metrics, () => writer.u32Attribute(RTAX_MTU, route.mtu));
+  if (route.mtu !== undefined)
+    writer.attribute(Rta.metrics, () => writer.u32Attribute(RTAX_MTU, route.mtu));
   if (route.nextHops !== undefined) writeNextHops(route.nextHops, family, writer);
 }
 
@@ -233,7 +257,11 @@ function parsePorts(value: NetlinkReader): PortRange {
   return { first: value.u16(0), last: value.u16(2) };
 }
 
-function parseRuleAttribute(rule: Mutable<RtnetlinkRule>, type: number, value: NetlinkReader): void {
+function parseRuleAttribute(
+  rule: Mutable<RtnetlinkRule>,
+  type: number,
+  value: NetlinkReader,
+): void {
   if (type === Fra.table) rule.table = value.u32(0);
   else if (type === Fra.priority) rule.priority = value.u32(0);
   else if (type === Fra.mark) rule.mark = value.u32(0);
@@ -257,9 +285,15 @@ export function parseRule(body: NetlinkReader): RtnetlinkRule | undefined {
   const [destinationLength, sourceLength, table] = [body.u8(1), body.u8(2), body.u8(4)];
   const [action, flags] = [body.u8(7), body.u32(8)];
   if (family === undefined) return undefined;
-  const rule: Mutable<RtnetlinkRule> = { family, action, table, invert: (flags & RULE_INVERT) !== 0 };
+  const rule: Mutable<RtnetlinkRule> = {
+    family,
+    action,
+    table,
+    invert: (flags & RULE_INVERT) !== 0,
+  };
   body.attributes(12, (type, value) => {
-    if (type === Fra.destination) rule.destination = { address: value.ip(), length: destinationLength };
+    if (type === Fra.destination)
+      rule.destination = { address: value.ip(), length: destinationLength };
     else if (type === Fra.source) rule.source = { address: value.ip(), length: sourceLength };
     else parseRuleAttribute(rule, type, value);
   });
@@ -283,7 +317,8 @@ export function writeRule(rule: RtnetlinkRule, writer: NetlinkWriter): void {
   writer.u16(0);
   writer.u8(rule.action);
   writer.u32(rule.invert ? RULE_INVERT : 0);
-  if (rule.destination !== undefined) writer.bytesAttribute(Fra.destination, bytesOf(rule.destination.address));
+  if (rule.destination !== undefined)
+    writer.bytesAttribute(Fra.destination, bytesOf(rule.destination.address));
   if (rule.source !== undefined) writer.bytesAttribute(Fra.source, bytesOf(rule.source.address));
   writer.textAttribute(Fra.inputInterface, rule.inputInterface);
   writer.u32Attribute(Fra.priority, rule.priority);

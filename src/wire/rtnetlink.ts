@@ -1,8 +1,11 @@
 /**
- * rtnetlink: what the kernel tells about links, addresses, routes, rules and neighbours, and how it is asked to change them.
+ * rtnetlink: what the kernel tells about links, addresses, routes, rules and neighbours, and how it
+ * is asked to change them.
  *
- * RFC 3549 §2.3     message header, multipart messages, acknowledgements;  Linux netlink.h (extended acknowledgement)
- * Left out: everything that is no link, address, route, rule or neighbour (kept as `other`); big-endian hosts.
+ * RFC 3549 §2.3     message header, multipart messages, acknowledgements;  Linux netlink.h
+ *                   (extended acknowledgement)
+ * Left out: everything that is no link, address, route, rule or neighbour (kept as `other`);
+ * big-endian hosts.
  *
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *   |                          Length                               |
@@ -58,16 +61,27 @@ interface Operated extends Envelope {
   readonly operation: RtnetlinkOperation;
 }
 
-/** `errno` is positive; an `error` with errno 0 is an acknowledgement. `text` is the kernel's own explanation. */
+/**
+ * `errno` is positive; an `error` with errno 0 is an acknowledgement. `text` is the kernel's own
+ * explanation.
+ */
 export type RtnetlinkMessage =
   | (Operated & { readonly kind: 'link'; readonly link: RtnetlinkLink })
   | (Operated & { readonly kind: 'address'; readonly address: RtnetlinkAddress })
   | (Operated & { readonly kind: 'route'; readonly route: RtnetlinkRoute })
   | (Operated & { readonly kind: 'rule'; readonly rule: RtnetlinkRule })
   | (Operated & { readonly kind: 'neighbour'; readonly neighbour: RtnetlinkNeighbour })
-  | (Envelope & { readonly kind: 'error'; readonly errno: number; readonly text: string | undefined })
+  | (Envelope & {
+      readonly kind: 'error';
+      readonly errno: number;
+      readonly text: string | undefined;
+    })
   | (Envelope & { readonly kind: 'done'; readonly errno: number })
-  | (Envelope & { readonly kind: 'other'; readonly messageType: number; readonly data: Uint8Array });
+  | (Envelope & {
+      readonly kind: 'other';
+      readonly messageType: number;
+      readonly data: Uint8Array;
+    });
 
 /** Kinds that can be dumped and changed. */
 export type RtnetlinkKind = keyof typeof RtnetlinkType;
@@ -100,10 +114,15 @@ function parseBody(envelope: Envelope, messageType: number, body: NetlinkReader)
   );
 }
 
-function parseObject(envelope: Envelope, messageType: number, body: NetlinkReader): RtnetlinkMessage | undefined {
+function parseObject(
+  envelope: Envelope,
+  messageType: number,
+  body: NetlinkReader,
+): RtnetlinkMessage | undefined {
   const operation = OPERATIONS[messageType & 3] ?? 'new';
   // A request to dump has only the start of a body, and no object in it.
-  if (operation === 'get' && (envelope.flags & NetlinkFlag.dump) === NetlinkFlag.dump) return undefined;
+  if (operation === 'get' && (envelope.flags & NetlinkFlag.dump) === NetlinkFlag.dump)
+    return undefined;
   switch (messageType & ~3) {
     case RtnetlinkType.link: {
       const link = parseLink(body);
@@ -137,9 +156,16 @@ export function parseRtnetlink(bytes: Uint8Array): RtnetlinkMessage[] | Malforme
     const messages: RtnetlinkMessage[] = [];
     for (let at = 0; at < bytes.length; ) {
       const length = whole.u32(at);
-      if (length < HEADER_SIZE || at + length > bytes.length) throw malformed('netlink message length');
-      const envelope = { flags: whole.u16(at + 6), sequence: whole.u32(at + 8), portId: whole.u32(at + 12) };
-      messages.push(parseBody(envelope, whole.u16(at + 4), whole.sub(at + HEADER_SIZE, at + length)));
+      if (length < HEADER_SIZE || at + length > bytes.length)
+        throw malformed('netlink message length');
+      const envelope = {
+        flags: whole.u16(at + 6),
+        sequence: whole.u32(at + 8),
+        portId: whole.u32(at + 12),
+      };
+      messages.push(
+        parseBody(envelope, whole.u16(at + 4), whole.sub(at + HEADER_SIZE, at + length)),
+      );
       at += (length + 3) & ~3;
     }
     return messages;
@@ -211,7 +237,9 @@ export const rtnetlinkCodec: Codec<readonly RtnetlinkMessage[]> = {
   write: (messages, writer) => writer.bytes(encodeRtnetlink(messages)),
 };
 
-/** Asks for everything of a kind; answers are `new` messages up to `done`. Family undefined: both. */
+/**
+ * Asks for everything of a kind; answers are `new` messages up to `done`. Family undefined: both.
+ */
 export function encodeDump(
   kind: RtnetlinkKind,
   family: 4 | 6 | undefined,
@@ -224,10 +252,15 @@ export function encodeDump(
   // Proxy entries are dumped only when the request has their flag.
   if (kind === 'neighbour') data[10] = neighbourFlags;
   const flags = NetlinkFlag.request | NetlinkFlag.dump;
-  return encodeRtnetlink([{ kind: 'other', messageType: RtnetlinkType[kind] + 2, flags, sequence, portId: 0, data }]);
+  return encodeRtnetlink([
+    { kind: 'other', messageType: RtnetlinkType[kind] + 2, flags, sequence, portId: 0, data },
+  ]);
 }
 
-/** `add` fails if the object exists; `replace` makes or changes it; `delete` fails if it does not exist. */
+/**
+ * `add` fails if the object exists; `replace` makes or changes it; `delete` fails if it does not
+ * exist.
+ */
 export type RtnetlinkChange = 'add' | 'replace' | 'delete';
 
 function envelopeOf(change: RtnetlinkChange, sequence: number): Operated {
@@ -252,17 +285,31 @@ export function encodeLinkDelete(index: number, sequence: number): Uint8Array {
   return encodeRtnetlink([{ ...envelopeOf('delete', sequence), kind: 'link', link }]);
 }
 
-export function encodeAddressChange(change: RtnetlinkChange, address: RtnetlinkAddress, sequence: number): Uint8Array {
+export function encodeAddressChange(
+  change: RtnetlinkChange,
+  address: RtnetlinkAddress,
+  sequence: number,
+): Uint8Array {
   return encodeRtnetlink([{ ...envelopeOf(change, sequence), kind: 'address', address }]);
 }
 
-export function encodeRouteChange(change: RtnetlinkChange, route: RtnetlinkRoute, sequence: number): Uint8Array {
+export function encodeRouteChange(
+  change: RtnetlinkChange,
+  route: RtnetlinkRoute,
+  sequence: number,
+): Uint8Array {
   return encodeRtnetlink([{ ...envelopeOf(change, sequence), kind: 'route', route }]);
 }
 
 /** The kernel has no replace for rules: `replace` is taken as `add`. */
-export function encodeRuleChange(change: RtnetlinkChange, rule: RtnetlinkRule, sequence: number): Uint8Array {
-  return encodeRtnetlink([{ ...envelopeOf(change === 'replace' ? 'add' : change, sequence), kind: 'rule', rule }]);
+export function encodeRuleChange(
+  change: RtnetlinkChange,
+  rule: RtnetlinkRule,
+  sequence: number,
+): Uint8Array {
+  return encodeRtnetlink([
+    { ...envelopeOf(change === 'replace' ? 'add' : change, sequence), kind: 'rule', rule },
+  ]);
 }
 
 export function encodeNeighbourChange(
@@ -277,7 +324,11 @@ export function encodeNeighbourChange(
 export function encodeRouteLookup(
   destination: IpAddress,
   sequence: number,
-  restrict: { readonly mark?: number; readonly source?: IpAddress; readonly interfaceIndex?: number } = {},
+  restrict: {
+    readonly mark?: number;
+    readonly source?: IpAddress;
+    readonly interfaceIndex?: number;
+  } = {},
 ): Uint8Array {
   const length = isIpv6(destination) ? 128 : 32;
   const { source, ...others } = restrict;

@@ -37,7 +37,12 @@ export const udpCodec: Codec<UdpDatagram> = {
       const length = reader.u16();
       const checksum = reader.u16();
       if (length < UDP_HEADER_SIZE) reader.fail('UDP length');
-      return { sourcePort, destinationPort, checksum, payload: reader.bytes(length - UDP_HEADER_SIZE) };
+      return {
+        sourcePort,
+        destinationPort,
+        checksum,
+        payload: reader.bytes(length - UDP_HEADER_SIZE),
+      };
     }),
   size: (datagram) => UDP_HEADER_SIZE + datagram.payload.length,
   write: (datagram, writer) => {
@@ -64,7 +69,10 @@ export function encodeUdp<A extends Ipv4Address | Ipv6Address>(
   return bytes;
 }
 
-/** Whether the checksum of a datagram (exactly its octets) is right; an absent one passes only over IPv4. */
+/**
+ * Whether the checksum of a datagram (exactly its octets) is right; an absent one passes only over
+ * IPv4.
+ */
 export function udpChecksumValid<A extends Ipv4Address | Ipv6Address>(
   source: A,
   destination: A,

@@ -1,7 +1,14 @@
 /** The table of docs/explain/conformance.md, and the case ids that tests prove. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { filesBelow, parseSource, REPOSITORY, readSource, type Source, walk } from '#test/tidy/source.ts';
+import {
+  filesBelow,
+  parseSource,
+  REPOSITORY,
+  readSource,
+  type Source,
+  walk,
+} from '#test/tidy/source.ts';
 
 export const PAGE = 'docs/explain/conformance.md';
 export const STATES = ['pass', 'open', 'not applicable'] as const;
@@ -54,7 +61,13 @@ export function idsOf(source: Source): readonly string[] {
 function strings(node: Readonly<Record<string, unknown>>): readonly string[] {
   const { type, value } = node;
   if (type === 'Literal' && typeof value === 'string') return [value];
-  if (type !== 'TemplateElement' || typeof value !== 'object' || value === null || !('cooked' in value)) return [];
+  if (
+    type !== 'TemplateElement' ||
+    typeof value !== 'object' ||
+    value === null ||
+    !('cooked' in value)
+  )
+    return [];
   return typeof value.cooked === 'string' ? [value.cooked] : [];
 }
 
@@ -71,7 +84,12 @@ export function mayIdle(source: Source): boolean {
 }
 
 function nameIn(node: unknown): string {
-  return typeof node === 'object' && node !== null && 'name' in node && typeof node.name === 'string' ? node.name : '';
+  return typeof node === 'object' &&
+    node !== null &&
+    'name' in node &&
+    typeof node.name === 'string'
+    ? node.name
+    : '';
 }
 
 /** Every test file that proves a case, and which. The check of the check has ids of its own. */

@@ -28,8 +28,8 @@ import {
 } from './nemo-ha-scene.ts';
 
 /**
- * Where the Binding Update comes from: `away` from a care-of address, `home` from the home address with a Home Address option,
- * `home, bare` without one.
+ * Where the Binding Update comes from: `away` from a care-of address, `home` from the home address
+ * with a Home Address option, `home, bare` without one.
  */
 type Place = 'away' | 'home' | 'home, bare';
 type Case = readonly [string, Place, 'A' | '-', number, Origin];
@@ -44,7 +44,9 @@ function send(scene: Scene, place: Place, update: Update): Received {
   if (place === 'away') return exchange(scene, update);
   scene.sent = [];
   scene.deliver(NATIVE, build(scene, update));
-  expect(said(scene)).toMatchObject([{ body: { type: 'neighbour-solicitation', target: update.homeAddress } }]);
+  expect(said(scene)).toMatchObject([
+    { body: { type: 'neighbour-solicitation', target: update.homeAddress } },
+  ]);
   advertise(scene, HOME.HNP);
   return answerOf(scene);
 }
@@ -69,13 +71,24 @@ describe('NEMO-HA, de-registration', () => {
     ['NEMO-HA_3_1_7 at home, A clear', 'home', '-', 0, 'HNP'],
     ['NEMO-HA_3_1_8 at home, by the care-of address alone, A clear', 'home', '-', 100, 'HNP'],
     ['NEMO-HA_3_1_9 at home, bare, A clear', 'home, bare', '-', 0, 'HNP'],
-    ['NEMO-HA_3_1_10 at home, bare, by the care-of address alone, A clear', 'home, bare', '-', 100, 'HNP'],
+    [
+      'NEMO-HA_3_1_10 at home, bare, by the care-of address alone, A clear',
+      'home, bare',
+      '-',
+      100,
+      'HNP',
+    ],
     ['NEMO-HA_3_1_11 from a care-of address, MNP', 'away', 'A', 0, 'MNP'],
     ['NEMO-HA_3_1_12 from a care-of address, A clear, MNP', 'away', '-', 0, 'MNP'],
   ])('%s', (_, place, flag, lifetimeUnits, origin) => {
     const scene = registered(origin);
     const flags = { acknowledge: flag === 'A' };
-    const answer = send(scene, place, { ...updateFrom(place, HOME[origin]), sequence: 16, lifetimeUnits, flags });
+    const answer = send(scene, place, {
+      ...updateFrom(place, HOME[origin]),
+      sequence: 16,
+      lifetimeUnits,
+      flags,
+    });
     expectAnswer(answer, { ...ACCEPTED, ...destination(place, origin), sequence: 16 });
     expectNotServed(scene, HOME[origin]);
     scene.pass(10_000);
@@ -92,13 +105,24 @@ describe('NEMO-HA, de-registration', () => {
     ['NEMO-HA_3_2_7 at home, A clear', 'home', '-', 0, 'HNP'],
     ['NEMO-HA_3_2_8 at home, by the care-of address alone, A clear', 'home', '-', 100, 'HNP'],
     ['NEMO-HA_3_2_9 at home, bare, A clear', 'home, bare', '-', 0, 'HNP'],
-    ['NEMO-HA_3_2_10 at home, bare, by the care-of address alone, A clear', 'home, bare', '-', 100, 'HNP'],
+    [
+      'NEMO-HA_3_2_10 at home, bare, by the care-of address alone, A clear',
+      'home, bare',
+      '-',
+      100,
+      'HNP',
+    ],
     ['NEMO-HA_3_2_11 from a care-of address, MNP', 'away', 'A', 0, 'MNP'],
     ['NEMO-HA_3_2_12 from a care-of address, A clear, MNP', 'away', '-', 0, 'MNP'],
   ])('%s of who is not registered', (_, place, flag, lifetimeUnits, origin) => {
     const scene = onHomeLink();
     const flags = { acknowledge: flag === 'A' };
-    const answer = send(scene, place, { ...updateFrom(place, HOME[origin]), sequence: 16, lifetimeUnits, flags });
+    const answer = send(scene, place, {
+      ...updateFrom(place, HOME[origin]),
+      sequence: 16,
+      lifetimeUnits,
+      flags,
+    });
     expectRefusal(answer, { status: 133, ...destination(place, origin), sequence: 16 });
     expectNotServed(scene, HOME[origin]);
     scene.pass(10_000);
@@ -113,13 +137,24 @@ describe('NEMO-HA, de-registration', () => {
     ['NEMO-HA_3_3_5 at home, by the care-of address alone', 'home', 'A', 100, 'HNP'],
     ['NEMO-HA_3_3_6 at home, by the care-of address alone, A clear', 'home', '-', 100, 'HNP'],
     ['NEMO-HA_3_3_7 at home, bare, by the care-of address alone', 'home, bare', 'A', 100, 'HNP'],
-    ['NEMO-HA_3_3_8 at home, bare, by the care-of address alone, A clear', 'home, bare', '-', 100, 'HNP'],
+    [
+      'NEMO-HA_3_3_8 at home, bare, by the care-of address alone, A clear',
+      'home, bare',
+      '-',
+      100,
+      'HNP',
+    ],
   ])('%s with an old sequence number', (_, place, flag, lifetimeUnits, origin) => {
     for (const sequence of [14, 15, 32783]) {
       const scene = registered(origin);
       const before = [scene.ask('bindings').value, [...scene.wish]];
       const flags = { acknowledge: flag === 'A' };
-      const answer = send(scene, place, { ...updateFrom(place, HOME[origin]), sequence, lifetimeUnits, flags });
+      const answer = send(scene, place, {
+        ...updateFrom(place, HOME[origin]),
+        sequence,
+        lifetimeUnits,
+        flags,
+      });
       expectRefusal(answer, { status: 135, ...destination(place, origin), sequence: 15 });
       expect([scene.ask('bindings').value, [...scene.wish]]).toEqual(before);
     }
@@ -153,7 +188,12 @@ describe('NEMO-HA, what a de-registration says beside', () => {
   ])('%s: does not matter', (_, place, flag, prefixes, origin) => {
     const scene = registered(origin);
     const said = { flags: { mobileRouter: flag === 'R' }, options: prefixes.map(prefixOption) };
-    const answer = send(scene, place, { ...updateFrom(place, HOME[origin]), sequence: 16, lifetimeUnits: 0, ...said });
+    const answer = send(scene, place, {
+      ...updateFrom(place, HOME[origin]),
+      sequence: 16,
+      lifetimeUnits: 0,
+      ...said,
+    });
     expectAnswer(answer, { ...ACCEPTED, ...destination(place, origin), sequence: 16 });
     expectNotServed(scene, HOME[origin]);
   });

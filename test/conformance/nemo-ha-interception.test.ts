@@ -1,7 +1,14 @@
-/** NEMO-HA, who else asks for a registered router's addresses on the home link: RFC 6275 §10.4.1, RFC 3963 §6.2 (R bit). */
+/**
+ * NEMO-HA, who else asks for a registered router's addresses on the home link: RFC 6275 §10.4.1,
+ * RFC 3963 §6.2 (R bit).
+ */
 import { describe, expect, it } from 'vitest';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
-import { HOME_AGENT, NATIVE, type Scene } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
+import {
+  HOME_AGENT,
+  NATIVE,
+  type Scene,
+} from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
 import {
   answerOf,
   build,
@@ -30,16 +37,28 @@ function advertised(target: Ipv6Address, solicited: boolean) {
 }
 
 function toAllNodes(target: Ipv6Address) {
-  return { to: '33:33:0:0:0:1', source: HOME_AGENT, destination: 'ff02::1', body: advertised(target, false) };
+  return {
+    to: '33:33:0:0:0:1',
+    source: HOME_AGENT,
+    destination: 'ff02::1',
+    body: advertised(target, false),
+  };
 }
 
 describe('NEMO-HA, what the home link hears of a registration', () => {
   it.each<[string, boolean, readonly Ipv6Address[]]>([
     ['NEMO-HA_4_1_1 the home address, L clear', false, [HOME.HNP]],
-    ['NEMO-HA_4_1_2 the home address and the link-local address, L set', true, [HOME.HNP, LINK_LOCAL]],
+    [
+      'NEMO-HA_4_1_2 the home address and the link-local address, L set',
+      true,
+      [HOME.HNP, LINK_LOCAL],
+    ],
   ])('%s', (_, linkLocalCompatibility, addresses) => {
     const scene = onHomeLink();
-    scene.deliver(NATIVE, build(scene, { sequence: 15, homeAddress: HOME.HNP, flags: { linkLocalCompatibility } }));
+    scene.deliver(
+      NATIVE,
+      build(scene, { sequence: 15, homeAddress: HOME.HNP, flags: { linkLocalCompatibility } }),
+    );
     scene.sent = [];
     scene.pass(1000);
     expect(said(scene)).toEqual(addresses.map(toAllNodes));
@@ -67,7 +86,12 @@ type Case = readonly [string, 'global' | 'link-local', Solicitation, 'L' | '-'];
 const WITHOUT = 'unicast without link-layer address';
 
 /** A router that has registered, and one who asks for an address. */
-function asked(target: Ipv6Address, how: Solicitation, flag: 'L' | '-', before: (scene: Scene) => void = () => {}) {
+function asked(
+  target: Ipv6Address,
+  how: Solicitation,
+  flag: 'L' | '-',
+  before: (scene: Scene) => void = () => {},
+) {
   const scene = registered('HNP', { flags: { linkLocalCompatibility: flag === 'L' } });
   before(scene);
   scene.sent = [];
@@ -85,7 +109,12 @@ describe('NEMO-HA, in the place of the router', () => {
     ['NEMO-HA_4_2_6 duplicate address detection, L set', 'global', 'probe', 'L'],
     ['NEMO-HA_4_2_7 multicast for the link-local address, L set', 'link-local', 'multicast', 'L'],
     ['NEMO-HA_4_2_8 unicast for the link-local address, L set', 'link-local', 'unicast', 'L'],
-    ['NEMO-HA_4_2_9 duplicate address detection of the link-local address, L set', 'link-local', 'probe', 'L'],
+    [
+      'NEMO-HA_4_2_9 duplicate address detection of the link-local address, L set',
+      'link-local',
+      'probe',
+      'L',
+    ],
     ['NEMO-HA_4_2_13 unicast without link-layer address, L clear', 'global', WITHOUT, '-'],
     ['NEMO-HA_4_2_14 unicast without link-layer address, L set', 'global', WITHOUT, 'L'],
     ['NEMO-HA_4_2_15 the same for the link-local address, L set', 'link-local', WITHOUT, 'L'],
@@ -99,10 +128,25 @@ describe('NEMO-HA, in the place of the router', () => {
   });
 
   it.each<Case>([
-    ['NEMO-HA_4_2_10 multicast for the link-local address, L clear', 'link-local', 'multicast', '-'],
+    [
+      'NEMO-HA_4_2_10 multicast for the link-local address, L clear',
+      'link-local',
+      'multicast',
+      '-',
+    ],
     ['NEMO-HA_4_2_11 unicast for the link-local address, L clear', 'link-local', 'unicast', '-'],
-    ['NEMO-HA_4_2_12 duplicate address detection of the link-local address, L clear', 'link-local', 'probe', '-'],
-    ['NEMO-HA_4_2_16 unicast for it without link-layer address, L clear', 'link-local', WITHOUT, '-'],
+    [
+      'NEMO-HA_4_2_12 duplicate address detection of the link-local address, L clear',
+      'link-local',
+      'probe',
+      '-',
+    ],
+    [
+      'NEMO-HA_4_2_16 unicast for it without link-layer address, L clear',
+      'link-local',
+      WITHOUT,
+      '-',
+    ],
   ])('%s: is silent', (_, _kind, how, flag) => {
     expect(asked(LINK_LOCAL, how, flag).sent).toEqual([]);
   });
@@ -124,8 +168,18 @@ describe('NEMO-HA, addresses that are nobody’s', () => {
     ['NEMO-HA_4_3_12 duplicate address detection, link-local, L clear', 'link-local', 'probe', '-'],
     ['NEMO-HA_4_3_13 unicast without link-layer address, L clear', 'global', WITHOUT, '-'],
     ['NEMO-HA_4_3_14 unicast without link-layer address, L set', 'global', WITHOUT, 'L'],
-    ['NEMO-HA_4_3_15 unicast without link-layer address, link-local, L set', 'link-local', WITHOUT, 'L'],
-    ['NEMO-HA_4_3_16 unicast without link-layer address, link-local, L clear', 'link-local', WITHOUT, '-'],
+    [
+      'NEMO-HA_4_3_15 unicast without link-layer address, link-local, L set',
+      'link-local',
+      WITHOUT,
+      'L',
+    ],
+    [
+      'NEMO-HA_4_3_16 unicast without link-layer address, link-local, L clear',
+      'link-local',
+      WITHOUT,
+      '-',
+    ],
   ])('%s: is silent', (_, kind, how, flag) => {
     const target = kind === 'global' ? ipv6('2001:db8:1::999') : ipv6('fe80::999');
     const scene = asked(target, how, flag);
@@ -146,7 +200,12 @@ describe('NEMO-HA, after the de-registration', () => {
     ['NEMO-HA_4_4_9 duplicate address detection, link-local, L set', 'link-local', 'probe', 'L'],
     ['NEMO-HA_4_4_13 unicast without link-layer address, L clear', 'global', WITHOUT, '-'],
     ['NEMO-HA_4_4_14 unicast without link-layer address, L set', 'global', WITHOUT, 'L'],
-    ['NEMO-HA_4_4_15 unicast without link-layer address, link-local, L set', 'link-local', WITHOUT, 'L'],
+    [
+      'NEMO-HA_4_4_15 unicast without link-layer address, link-local, L set',
+      'link-local',
+      WITHOUT,
+      'L',
+    ],
   ])('%s: is silent', (_, kind, how, flag) => {
     const target = kind === 'global' ? HOME.HNP : LINK_LOCAL;
     const scene = asked(target, how, flag, (registrant) => {

@@ -1,10 +1,23 @@
-/** NEMO-HA, initialisation and the processing of Mobility Headers: RFC 6275 §9.2, §9.3.3, for a mobile router's home addresses. */
+/**
+ * NEMO-HA, initialisation and the processing of Mobility Headers: RFC 6275 §9.2, §9.3.3, for a
+ * mobile router's home addresses.
+ */
 import { describe, expect, it } from 'vitest';
 import { isMalformed } from '#base/bytes.ts';
-import { CARE_OF, HOME_AGENT, NATIVE, type Scene } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
+import {
+  CARE_OF,
+  HOME_AGENT,
+  NATIVE,
+  type Scene,
+} from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
 import { icmpv6Codec } from '#wire/icmpv6.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
-import { encodeMobility, fillMobilityChecksum, type MobilityMessage, mobilityCodec } from '#wire/mobility.ts';
+import {
+  encodeMobility,
+  fillMobilityChecksum,
+  type MobilityMessage,
+  mobilityCodec,
+} from '#wire/mobility.ts';
 import {
   A1,
   A2,
@@ -51,7 +64,12 @@ const parameterProblem = (pointer: number) => (scene: Scene) =>
 const UNKNOWN_TYPE: Wrong = {
   packet: (scene, origin) => {
     const message: MobilityMessage = { type: 'unknown', messageType: 99, data: new Uint8Array(10) };
-    return scene.packet(CARE_OF, HOME_AGENT, HOME[origin], encodeMobility(message, HOME[origin], HOME_AGENT));
+    return scene.packet(
+      CARE_OF,
+      HOME_AGENT,
+      HOME[origin],
+      encodeMobility(message, HOME[origin], HOME_AGENT),
+    );
   },
   answered: (scene, origin) =>
     expect(mobilityCodec.parse(reply(scene).payload)).toMatchObject({
@@ -61,7 +79,8 @@ const UNKNOWN_TYPE: Wrong = {
 };
 
 const PIGGYBACKED: Wrong = {
-  packet: (scene, origin) => changed(build(scene, { sequence: 16, homeAddress: HOME[origin] }), origin, 0, 58),
+  packet: (scene, origin) =>
+    changed(build(scene, { sequence: 16, homeAddress: HOME[origin] }), origin, 0, 58),
   answered: parameterProblem(HEADER_AT),
   reason: 'payload-protocol-invalid',
 };
@@ -77,7 +96,8 @@ const CHECKSUM: Wrong = {
 };
 
 const HEADER_LENGTH: Wrong = {
-  packet: (scene, origin) => changed(build(scene, { sequence: 16, homeAddress: HOME[origin] }), origin, 1, 0),
+  packet: (scene, origin) =>
+    changed(build(scene, { sequence: 16, homeAddress: HOME[origin] }), origin, 1, 0),
   answered: parameterProblem(HEADER_AT + 1),
   reason: 'header-length-invalid',
 };
@@ -93,7 +113,13 @@ describe('NEMO-HA, before the first registration', () => {
     );
     expectNotServed(scene, HOME.HNP);
     const answer = exchange(scene, { sequence: 1, homeAddress: HOME.HNP });
-    expectAnswer(answer, { status: 0, sequence: 1, lifetimeUnits: 105, mobileRouter: true, homeAddress: HOME.HNP });
+    expectAnswer(answer, {
+      status: 0,
+      sequence: 1,
+      lifetimeUnits: 105,
+      mobileRouter: true,
+      homeAddress: HOME.HNP,
+    });
     expectServed(scene, { homeAddress: HOME.HNP, sequence: 1, prefixes: [A1, A2] });
   });
 });

@@ -2,7 +2,11 @@
 import { describe, expect, it } from 'vitest';
 import { bytesOfIpv6, ipv6 } from '#base/ip.ts';
 import type { Prefix } from '#engine/contract.ts';
-import { NATIVE, OTHER_CARE_OF, prefix } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
+import {
+  NATIVE,
+  OTHER_CARE_OF,
+  prefix,
+} from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
 import type { MobilityOption } from '#wire/mobility-options.ts';
 import {
   A1,
@@ -31,7 +35,11 @@ describe('NEMO-HA, prefixes that the router names', () => {
   ])('%s', (_, origin) => {
     const homeAddress = HOME[origin];
     const scene = onHomeLink();
-    const answer = exchange(scene, { sequence: 15, homeAddress, options: [A1, A2].map(prefixOption) });
+    const answer = exchange(scene, {
+      sequence: 15,
+      homeAddress,
+      options: [A1, A2].map(prefixOption),
+    });
     expectAnswer(answer, { ...GRANTED, sequence: 15, homeAddress });
     expectServed(scene, { homeAddress, sequence: 15, prefixes: [A1, A2] });
   });
@@ -50,7 +58,11 @@ describe('NEMO-HA, prefixes that the router names', () => {
     const scene = registered(origin, { options: first.map(prefixOption) });
     expectServed(scene, { homeAddress, sequence: 15, prefixes: first });
     // A refresh, and then the same from another care-of address.
-    const refreshed = exchange(scene, { sequence: 16, homeAddress, options: second.map(prefixOption) });
+    const refreshed = exchange(scene, {
+      sequence: 16,
+      homeAddress,
+      options: second.map(prefixOption),
+    });
     expectAnswer(refreshed, { ...GRANTED, sequence: 16, homeAddress });
     expectServed(scene, { homeAddress, sequence: 16, prefixes: second });
     const moved = exchange(scene, {
@@ -108,7 +120,12 @@ describe('NEMO-HA, H and R flags that do not fit', () => {
     expect(scene.snapshot()).toEqual(before);
     // The refused one did not count: the next sequence number is still free.
     const again = exchange(scene, { sequence: 16, homeAddress, flags: first });
-    expectAnswer(again, { ...GRANTED, mobileRouter: first.mobileRouter, sequence: 16, homeAddress });
+    expectAnswer(again, {
+      ...GRANTED,
+      mobileRouter: first.mobileRouter,
+      sequence: 16,
+      homeAddress,
+    });
   });
 });
 
@@ -125,10 +142,30 @@ const SKIPPED_TYPE = 199;
 
 describe('NEMO-HA, prefix options that are wrong', () => {
   it.each<[string, Origin, MobilityOption, readonly Prefix[]]>([
-    ['NEMO-HA_2_11_1 of unknown type is skipped, HNP', 'HNP', rawOption(SKIPPED_TYPE, 18, 0), [A1, A2]],
-    ['NEMO-HA_2_11_4 with reserved bits is taken, HNP', 'HNP', rawOption(PREFIX_TYPE, 18, 0xff), [A1]],
-    ['NEMO-HA_2_11_11 of unknown type is skipped, MNP', 'MNP', rawOption(SKIPPED_TYPE, 18, 0), [A1, A2]],
-    ['NEMO-HA_2_11_14 with reserved bits is taken, MNP', 'MNP', rawOption(PREFIX_TYPE, 18, 0xff), [A1]],
+    [
+      'NEMO-HA_2_11_1 of unknown type is skipped, HNP',
+      'HNP',
+      rawOption(SKIPPED_TYPE, 18, 0),
+      [A1, A2],
+    ],
+    [
+      'NEMO-HA_2_11_4 with reserved bits is taken, HNP',
+      'HNP',
+      rawOption(PREFIX_TYPE, 18, 0xff),
+      [A1],
+    ],
+    [
+      'NEMO-HA_2_11_11 of unknown type is skipped, MNP',
+      'MNP',
+      rawOption(SKIPPED_TYPE, 18, 0),
+      [A1, A2],
+    ],
+    [
+      'NEMO-HA_2_11_14 with reserved bits is taken, MNP',
+      'MNP',
+      rawOption(PREFIX_TYPE, 18, 0xff),
+      [A1],
+    ],
   ])('%s', (_, origin, option, prefixes) => {
     const homeAddress = HOME[origin];
     const scene = onHomeLink();
@@ -146,7 +183,10 @@ describe('NEMO-HA, prefix options that are wrong', () => {
     const homeAddress = HOME[origin];
     for (const scene of [onHomeLink(), registered(origin)]) {
       const before = scene.snapshot();
-      scene.deliver(NATIVE, build(scene, { sequence: 16, homeAddress, options: [rawOption(PREFIX_TYPE, length, 0)] }));
+      scene.deliver(
+        NATIVE,
+        build(scene, { sequence: 16, homeAddress, options: [rawOption(PREFIX_TYPE, length, 0)] }),
+      );
       expect([scene.sent, scene.counter('malformed-mobility-header')]).toEqual([[], 1]);
       expect(scene.snapshot()).toEqual(before);
     }
@@ -171,12 +211,20 @@ describe('NEMO-HA, prefix options that are wrong', () => {
     for (const named of [[wrong], [A1, wrong]]) {
       const fresh = onHomeLink();
       const options = named.map(prefixOption);
-      expectRefusal(exchange(fresh, { sequence: 16, homeAddress, options }), { status, sequence: 16, homeAddress });
+      expectRefusal(exchange(fresh, { sequence: 16, homeAddress, options }), {
+        status,
+        sequence: 16,
+        homeAddress,
+      });
       fresh.pass(10_000);
       expectNotServed(fresh, homeAddress);
       const bound = registered(origin);
       const before = bound.snapshot();
-      expectRefusal(exchange(bound, { sequence: 16, homeAddress, options }), { status, sequence: 16, homeAddress });
+      expectRefusal(exchange(bound, { sequence: 16, homeAddress, options }), {
+        status,
+        sequence: 16,
+        homeAddress,
+      });
       expect(bound.snapshot()).toEqual(before);
     }
   });
@@ -194,7 +242,11 @@ describe('NEMO-HA, prefixes that the home agent knows', () => {
   ])('%s', (_, origin) => {
     const homeAddress = HOME[origin];
     const scene = onHomeLink();
-    expectAnswer(exchange(scene, { sequence: 15, homeAddress }), { ...GRANTED, sequence: 15, homeAddress });
+    expectAnswer(exchange(scene, { sequence: 15, homeAddress }), {
+      ...GRANTED,
+      sequence: 15,
+      homeAddress,
+    });
     expectServed(scene, { homeAddress, sequence: 15, prefixes: [A1, A2] });
   });
 
@@ -204,7 +256,11 @@ describe('NEMO-HA, prefixes that the home agent knows', () => {
   ])('%s', (_, origin) => {
     const homeAddress = HOME[origin];
     const scene = onHomeLink({ mobileNodes: [UNPREPARED], homePrefixes: HOME_PREFIXES });
-    expectRefusal(exchange(scene, { sequence: 15, homeAddress }), { status: 143, sequence: 15, homeAddress });
+    expectRefusal(exchange(scene, { sequence: 15, homeAddress }), {
+      status: 143,
+      sequence: 15,
+      homeAddress,
+    });
     scene.pass(10_000);
     expectNotServed(scene, homeAddress);
   });

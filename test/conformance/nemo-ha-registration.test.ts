@@ -41,7 +41,13 @@ describe('NEMO-HA, a valid registration', () => {
     const homeAddress = HOME[origin];
     const scene = onHomeLink();
     const answer = exchange(scene, { sequence: 7, homeAddress, flags: { acknowledge } });
-    expectAnswer(answer, { status: 0, sequence: 7, lifetimeUnits: 105, mobileRouter: true, homeAddress });
+    expectAnswer(answer, {
+      status: 0,
+      sequence: 7,
+      lifetimeUnits: 105,
+      mobileRouter: true,
+      homeAddress,
+    });
     expectServed(scene, { homeAddress, sequence: 7, prefixes: [A1, A2] });
     expect(scene.events.map(({ name }) => name)).toEqual(['binding-created']);
   });
@@ -53,7 +59,13 @@ describe('NEMO-HA, a valid registration', () => {
     const homeAddress = HOME[origin];
     const scene = registered(origin, { lifetimeUnits: 100 });
     const answer = exchange(scene, { sequence: 16, homeAddress, lifetimeUnits: 10 });
-    expectAnswer(answer, { status: 0, sequence: 16, lifetimeUnits: 10, mobileRouter: true, homeAddress });
+    expectAnswer(answer, {
+      status: 0,
+      sequence: 16,
+      lifetimeUnits: 10,
+      mobileRouter: true,
+      homeAddress,
+    });
     expectServed(scene, { homeAddress, sequence: 16, prefixes: [A1, A2], lifetimeUnits: 10 });
     scene.pass(39_999);
     expectServed(scene, { homeAddress, sequence: 16, prefixes: [A1, A2], lifetimeUnits: 10 });
@@ -74,7 +86,10 @@ describe('NEMO-HA, a valid registration', () => {
     expectNotServed(scene, homeAddress);
     expect(scene.counter('binding-expired')).toBe(1);
     // No binding, so any sequence number is good.
-    expect(exchange(scene, { sequence: 3, homeAddress }).message).toMatchObject({ status: 0, sequence: 3 });
+    expect(exchange(scene, { sequence: 3, homeAddress }).message).toMatchObject({
+      status: 0,
+      sequence: 3,
+    });
   });
 
   it.each<[string, Origin]>([
@@ -90,7 +105,13 @@ describe('NEMO-HA, a valid registration', () => {
       view.setUint16(8, view.getUint16(8) | LOW_BITS);
     });
     scene.deliver(NATIVE, packet);
-    const accepted = { status: 0, sequence: 7, lifetimeUnits: 105, mobileRouter: true, homeAddress };
+    const accepted = {
+      status: 0,
+      sequence: 7,
+      lifetimeUnits: 105,
+      mobileRouter: true,
+      homeAddress,
+    };
     expectAnswer(answerOf(scene), accepted);
     expectServed(scene, { homeAddress, sequence: 7, prefixes: [A1, A2] });
   });
@@ -102,7 +123,12 @@ describe('NEMO-HA, a home address that is not to be served', () => {
     ['NEMO-HA_2_2_2 in no home prefix, A clear: 132', ipv6('2001:db8:9::100'), false, 132],
     ['NEMO-HA_2_2_3 of another router, HNP: 129', OTHER_HOME.HNP, true, 129],
     ['NEMO-HA_2_2_4 in no mobile network prefix: 132', ipv6('2001:db8:5:9::100'), true, 132],
-    ['NEMO-HA_2_2_5 in no mobile network prefix, A clear: 132', ipv6('2001:db8:5:9::100'), false, 132],
+    [
+      'NEMO-HA_2_2_5 in no mobile network prefix, A clear: 132',
+      ipv6('2001:db8:5:9::100'),
+      false,
+      132,
+    ],
     ['NEMO-HA_2_2_6 of another router, MNP: 129', OTHER_HOME.MNP, true, 129],
   ])('%s', (_, homeAddress, acknowledge, status) => {
     const scene = onHomeLink();
@@ -120,18 +146,38 @@ describe('NEMO-HA, a home address that is not to be served', () => {
   const multicast = ipv6('ff0e::100');
 
   it.each<[string, Omit<Update, 'sequence'>, string]>([
-    ['NEMO-HA_2_2_7 nonce indices, HNP', { homeAddress: HOME.HNP, options: nonces }, 'nonce-indices-present'],
-    ['NEMO-HA_2_2_8 nonce indices, MNP', { homeAddress: HOME.MNP, options: nonces }, 'nonce-indices-present'],
+    [
+      'NEMO-HA_2_2_7 nonce indices, HNP',
+      { homeAddress: HOME.HNP, options: nonces },
+      'nonce-indices-present',
+    ],
+    [
+      'NEMO-HA_2_2_8 nonce indices, MNP',
+      { homeAddress: HOME.MNP, options: nonces },
+      'nonce-indices-present',
+    ],
     ['NEMO-HA_2_2_9 link-local, HNP', { homeAddress: LINK_LOCAL }, 'mobile-ipv6-header-invalid'],
-    ['NEMO-HA_2_2_10 link-local, L, HNP', { homeAddress: LINK_LOCAL, flags: compatible }, 'mobile-ipv6-header-invalid'],
-    ['NEMO-HA_2_2_11 link-local, MNP', { homeAddress: ipv6('fe80::5:100') }, 'mobile-ipv6-header-invalid'],
+    [
+      'NEMO-HA_2_2_10 link-local, L, HNP',
+      { homeAddress: LINK_LOCAL, flags: compatible },
+      'mobile-ipv6-header-invalid',
+    ],
+    [
+      'NEMO-HA_2_2_11 link-local, MNP',
+      { homeAddress: ipv6('fe80::5:100') },
+      'mobile-ipv6-header-invalid',
+    ],
     [
       'NEMO-HA_2_2_12 link-local, L, MNP',
       { homeAddress: ipv6('fe80::5:100'), flags: compatible },
       'mobile-ipv6-header-invalid',
     ],
     ['NEMO-HA_2_2_13 multicast, HNP', { homeAddress: multicast }, 'mobile-ipv6-header-invalid'],
-    ['NEMO-HA_2_2_14 multicast, MNP', { homeAddress: ipv6('ff0e::5:100') }, 'mobile-ipv6-header-invalid'],
+    [
+      'NEMO-HA_2_2_14 multicast, MNP',
+      { homeAddress: ipv6('ff0e::5:100') },
+      'mobile-ipv6-header-invalid',
+    ],
   ])('%s: no answer, nothing kept', (_, update, reason) => {
     const scene = onHomeLink();
     const before = scene.snapshot();
@@ -153,7 +199,9 @@ function probed(scene: Scene) {
 function begun(flags: Update['flags'] = {}): Scene {
   const scene = onHomeLink();
   scene.deliver(NATIVE, build(scene, { sequence: 7, homeAddress: HOME.HNP, flags }));
-  expect(probed(scene)).toEqual(flags.linkLocalCompatibility === true ? [HOME.HNP, LINK_LOCAL] : [HOME.HNP]);
+  expect(probed(scene)).toEqual(
+    flags.linkLocalCompatibility === true ? [HOME.HNP, LINK_LOCAL] : [HOME.HNP],
+  );
   expectNotServed(scene, HOME.HNP);
   scene.sent = [];
   return scene;
@@ -196,11 +244,18 @@ describe('NEMO-HA, duplicate address detection in the place of the router', () =
     const scene = begun({ linkLocalCompatibility, acknowledge });
     scene.pass(500);
     advertise(scene, claimed);
-    expectRefusal(scene.acknowledgement(), { status: 134, sequence: 7, homeAddress: HOME.HNP, to: CARE_OF });
+    expectRefusal(scene.acknowledgement(), {
+      status: 134,
+      sequence: 7,
+      homeAddress: HOME.HNP,
+      to: CARE_OF,
+    });
     scene.pass(10_000);
     expect(scene.sent).toEqual([]);
     expectNotServed(scene, HOME.HNP);
-    expect([scene.counter('duplicate-address-detected'), scene.counter('binding-created')]).toEqual([1, 0]);
+    expect([scene.counter('duplicate-address-detected'), scene.counter('binding-created')]).toEqual(
+      [1, 0],
+    );
     expect(scene.ask('status').value).toMatchObject({ addresses: [HOME_AGENT], pending: 0 });
   });
 });

@@ -1,6 +1,6 @@
 /**
- * A home agent on its home link, with a mobile router that may use two home addresses: one from the home network prefix (HNP), one
- * from the first of its own two mobile network prefixes (MNP).
+ * A home agent on its home link, with a mobile router that may use two home addresses: one from the
+ * home network prefix (HNP), one from the first of its own two mobile network prefixes (MNP).
  */
 import { expect } from 'vitest';
 import { assert } from '#base/assert.ts';
@@ -45,7 +45,11 @@ export const OTHER_HOME: Readonly<Record<Origin, Ipv6Address>> = {
   MNP: ipv6('2001:db8:6:1::200'),
 };
 
-export const ROUTER = { ...ALICE, homeAddresses: [HOME.HNP, HOME.MNP], mobileNetworkPrefixes: [A1, A2] };
+export const ROUTER = {
+  ...ALICE,
+  homeAddresses: [HOME.HNP, HOME.MNP],
+  mobileNetworkPrefixes: [A1, A2],
+};
 export const OTHER_ROUTER = {
   ...ALICE,
   identifier: 'other@example.org',
@@ -84,7 +88,10 @@ export function build(scene: Scene, update: Update): Uint8Array {
   return scene.build(NATIVE, { ...update, flags: { mobileRouter: true, ...update.flags } });
 }
 
-/** Sends it, waits for duplicate address detection where there is one, and gives the acknowledgement. */
+/**
+ * Sends it, waits for duplicate address detection where there is one, and gives the
+ * acknowledgement.
+ */
 export function exchange(scene: Scene, update: Update): Received {
   scene.sent = [];
   scene.deliver(NATIVE, build(scene, update));
@@ -112,14 +119,20 @@ export function registered(
   changes: Partial<HomeAgentConfiguration> = {},
 ) {
   const scene = onHomeLink(changes);
-  expect(exchange(scene, { sequence: 15, homeAddress: HOME[origin], ...update }).message.status).toBe(0);
+  expect(
+    exchange(scene, { sequence: 15, homeAddress: HOME[origin], ...update }).message.status,
+  ).toBe(0);
   scene.pass(ANNOUNCEMENTS_MS);
   scene.sent = [];
   return scene;
 }
 
 /** The packet with its Mobility Header changed, signed anew by the router's key. */
-export function resigned(packet: Uint8Array, homeAddress: Ipv6Address, edit: (header: Uint8Array) => void): Uint8Array {
+export function resigned(
+  packet: Uint8Array,
+  homeAddress: Ipv6Address,
+  edit: (header: Uint8Array) => void,
+): Uint8Array {
   const bytes = packet.slice();
   const header = bytes.subarray(HEADER_AT);
   const covered = header.length - AUTHENTICATOR_SIZE;
@@ -127,7 +140,10 @@ export function resigned(packet: Uint8Array, homeAddress: Ipv6Address, edit: (he
   header.fill(0, 4, 6);
   const mobilityData = header.subarray(0, covered);
   const key = association(1000);
-  header.set(mobilityAuthenticator({ ...key, careOfAddress: CARE_OF, homeAddress, mobilityData }), covered);
+  header.set(
+    mobilityAuthenticator({ ...key, careOfAddress: CARE_OF, homeAddress, mobilityData }),
+    covered,
+  );
   fillMobilityChecksum(header, homeAddress, HOME_AGENT);
   return bytes;
 }
@@ -147,21 +163,31 @@ export interface Expected {
   readonly routingHeader?: boolean;
 }
 
-/** The whole acknowledgement: the way, the addresses, the routing header, every field, the authenticator. */
+/**
+ * The whole acknowledgement: the way, the addresses, the routing header, every field, the
+ * authenticator.
+ */
 export function expectAnswer(answer: Received, expected: Expected): void {
   const { status, sequence, lifetimeUnits, mobileRouter, homeAddress, to = CARE_OF } = expected;
   expect(answer.path).toEqual(expected.path ?? NATIVE);
   expect([answer.packet.source, answer.packet.destination]).toEqual([HOME_AGENT, to]);
   expect(answer.routingHeader).toBe(expected.routingHeader === false ? undefined : homeAddress);
   expect(answer.message).toMatchObject({ status, sequence, lifetimeUnits });
-  expect(answer.message.flags).toEqual({ keyManagementMobility: false, mobileRouter, proxyRegistration: false });
+  expect(answer.message.flags).toEqual({
+    keyManagementMobility: false,
+    mobileRouter,
+    proxyRegistration: false,
+  });
   const addresses = { careOfAddress: to, homeAddress };
   const key = (spi: number) => (spi === 1000 ? association(1000) : undefined);
   expect(verifyMobility(answer.packet.payload, answer.message, addresses, key)).toBe('ok');
 }
 
 /** A refusal: status, the sequence number of the Binding Update unless another, nothing granted. */
-export function expectRefusal(answer: Received, expected: Omit<Expected, 'lifetimeUnits' | 'mobileRouter'>): void {
+export function expectRefusal(
+  answer: Received,
+  expected: Omit<Expected, 'lifetimeUnits' | 'mobileRouter'>,
+): void {
   expectAnswer(answer, { ...expected, lifetimeUnits: 0, mobileRouter: false });
 }
 
@@ -184,18 +210,32 @@ export function expectServed(scene: Scene, served: Served): void {
   const { homeAddress, careOf = CARE_OF, sequence, prefixes, mobileRouter = true } = served;
   const lifetimeSeconds = (served.lifetimeUnits ?? 105) * 4;
   expect(bindings(scene)).toMatchObject([
-    { homeAddress, careOfAddress: careOf, sequence, lifetimeSeconds, mobileRouter, encapsulation: 'ipip' },
+    {
+      homeAddress,
+      careOfAddress: careOf,
+      sequence,
+      lifetimeSeconds,
+      mobileRouter,
+      encapsulation: 'ipip',
+    },
   ]);
-  expect(scene.ask('tunnels').value).toMatchObject([{ local: HOME_AGENT, remote: careOf, bindings: 1 }]);
+  expect(scene.ask('tunnels').value).toMatchObject([
+    { local: HOME_AGENT, remote: careOf, bindings: 1 },
+  ]);
   const wish = scene.wish.get(`binding/${homeAddress}`);
   const [tunnel] = tunnels(scene);
   const reached = [{ address: homeAddress, length: 128 }, ...prefixes];
-  expect(sorted(wish?.planeRoutes)).toEqual(sorted(reached.map((one) => ({ prefix: one, tunnel: tunnel?.id }))));
+  expect(sorted(wish?.planeRoutes)).toEqual(
+    sorted(reached.map((one) => ({ prefix: one, tunnel: tunnel?.id }))),
+  );
   expect(sorted(wish?.routes)).toEqual(
     sorted(reached.map((destination) => ({ destination, table: MAIN_TABLE, device: '%tun' }))),
   );
-  const defended = homeAddress === HOME.HNP ? [homeAddress, ...(served.linkLocal ? [LINK_LOCAL] : [])] : [];
-  expect(wish?.proxyNeighbours ?? []).toEqual(defended.map((address) => ({ device: DEVICE, address })));
+  const defended =
+    homeAddress === HOME.HNP ? [homeAddress, ...(served.linkLocal ? [LINK_LOCAL] : [])] : [];
+  expect(wish?.proxyNeighbours ?? []).toEqual(
+    defended.map((address) => ({ device: DEVICE, address })),
+  );
 }
 
 export function tunnels(scene: Scene) {
@@ -206,7 +246,9 @@ function sorted<T>(list: readonly T[] | undefined): readonly string[] {
   return (list ?? []).map((one) => JSON.stringify(one)).sort();
 }
 
-/** No binding, no tunnel, no route or permit of one, nothing in the store that would bring it back. */
+/**
+ * No binding, no tunnel, no route or permit of one, nothing in the store that would bring it back.
+ */
 export function expectNotServed(scene: Scene, homeAddress: Ipv6Address): void {
   expect(bindings(scene)).toEqual([]);
   expect(scene.ask('tunnels').value).toEqual([]);
@@ -220,9 +262,22 @@ export function linkPath(linkAddress = NEIGHBOUR): Path {
   return { kind: 'link', device: DEVICE, protocol: 'ipv6', linkAddress };
 }
 
-function neighbour(scene: Scene, body: Icmpv6Body, source: Ipv6Address, destination: Ipv6Address): void {
+function neighbour(
+  scene: Scene,
+  body: Icmpv6Body,
+  source: Ipv6Address,
+  destination: Ipv6Address,
+): void {
   const payload = encodeIcmpv6(body, 0, source, destination);
-  const header = { trafficClass: 0, flowLabel: 0, hopLimit: 255, source, destination, extensions: [], protocol: 58 };
+  const header = {
+    trafficClass: 0,
+    flowLabel: 0,
+    hopLimit: 255,
+    source,
+    destination,
+    extensions: [],
+    protocol: 58,
+  };
   scene.deliver(linkPath(), encode(ipv6Codec, { ...header, payload }));
 }
 
@@ -233,14 +288,20 @@ export function solicit(scene: Scene, target: Ipv6Address, how: Solicitation): v
   const told = how === 'multicast' || how === 'unicast';
   const options = told ? [{ type: 'source-link-layer-address', address: NEIGHBOUR } as const] : [];
   const source = how === 'probe' ? ipv6('::') : NEIGHBOUR_ADDRESS;
-  const destination = how === 'multicast' || how === 'probe' ? solicitedNodeMulticast(target) : target;
+  const destination =
+    how === 'multicast' || how === 'probe' ? solicitedNodeMulticast(target) : target;
   neighbour(scene, { type: 'neighbour-solicitation', target, options }, source, destination);
 }
 
 export function advertise(scene: Scene, target: Ipv6Address): void {
   const options = [{ type: 'target-link-layer-address', address: NEIGHBOUR } as const];
   const flags = { router: true, solicited: false, override: true };
-  neighbour(scene, { type: 'neighbour-advertisement', ...flags, target, options }, target, ALL_NODES);
+  neighbour(
+    scene,
+    { type: 'neighbour-advertisement', ...flags, target, options },
+    target,
+    ALL_NODES,
+  );
 }
 
 /** Neighbour Discovery that was sent on the link, readable. */

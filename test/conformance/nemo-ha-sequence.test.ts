@@ -1,4 +1,7 @@
-/** NEMO-HA, sequence numbers of home registrations: RFC 6275 §9.5.1, modulo 2^16, for a mobile router's home addresses. */
+/**
+ * NEMO-HA, sequence numbers of home registrations: RFC 6275 §9.5.1, modulo 2^16, for a mobile
+ * router's home addresses.
+ */
 import { describe, expect, it } from 'vitest';
 import { OTHER_CARE_OF } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
 import {
@@ -40,7 +43,12 @@ describe('NEMO-HA, a sequence number that follows', () => {
     const answer = exchange(scene, { sequence: second, homeAddress, flags, careOf: OTHER_CARE_OF });
     const granted = { status: 0, sequence: second, lifetimeUnits: 105, mobileRouter: true };
     expectAnswer(answer, { ...granted, homeAddress, to: OTHER_CARE_OF });
-    expectServed(scene, { homeAddress, careOf: OTHER_CARE_OF, sequence: second, prefixes: [A1, A2] });
+    expectServed(scene, {
+      homeAddress,
+      careOf: OTHER_CARE_OF,
+      sequence: second,
+      prefixes: [A1, A2],
+    });
   });
 });
 

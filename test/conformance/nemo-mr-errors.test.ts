@@ -1,4 +1,7 @@
-/** NEMO-MR, acknowledgements that are odd or wrong as messages: RFC 6275 §6.1.1, §9.2, §9.3.3, §11.2. */
+/**
+ * NEMO-MR, acknowledgements that are odd or wrong as messages: RFC 6275 §6.1.1, §9.2, §9.3.3,
+ * §11.2.
+ */
 import { describe, expect, it } from 'vitest';
 import { assert } from '#base/assert.ts';
 import { encode, isMalformed } from '#base/bytes.ts';
@@ -18,7 +21,10 @@ const CARE_OF = ipv6('2001:db8:f1::2');
 const UNKNOWN_TYPE = 99;
 const AUTHENTICATOR_SIZE = 16;
 
-/** A router that waits for an acknowledgement, and that acknowledgement with its Mobility Header changed. */
+/**
+ * A router that waits for an acknowledgement, and that acknowledgement with its Mobility Header
+ * changed.
+ */
 function waiting(edit: (header: Uint8Array) => void) {
   const scene = new RouterScene();
   scene.network({ addresses: [`${CARE_OF}/64`] }, INGRESS);
@@ -27,7 +33,10 @@ function waiting(edit: (header: Uint8Array) => void) {
   assert(!isMalformed(parsed), 'IPv6');
   const payload = parsed.payload.slice();
   edit(payload);
-  return { scene, wrong: { kind: 'datagram', path, packet: encode(ipv6Codec, { ...parsed, payload }) } as const };
+  return {
+    scene,
+    wrong: { kind: 'datagram', path, packet: encode(ipv6Codec, { ...parsed, payload }) } as const,
+  };
 }
 
 describe('NEMO-MR, an answer of the home agent with more than it needs', () => {
@@ -44,7 +53,9 @@ describe('NEMO-MR, an answer of the home agent with more than it needs', () => {
       fillMobilityChecksum(header, HOME_AGENT, HOME_ADDRESS);
     });
     scene.give(wrong);
-    expect(scene.phase()).toMatchObject({ homes: [{ phase: 'registered', careOfAddress: CARE_OF }] });
+    expect(scene.phase()).toMatchObject({
+      homes: [{ phase: 'registered', careOfAddress: CARE_OF }],
+    });
     expect(scene.planeRoutes().map(({ prefix }) => prefix)).toContainEqual(NETWORK);
   });
 });
@@ -62,7 +73,9 @@ describe('NEMO-MR, an answer of the home agent that cannot be one', () => {
     assert(!isMalformed(answer), 'IPv6');
     expect(only.path).toEqual({ kind: 'native' });
     expect(answer).toMatchObject({ source: CARE_OF, destination: HOME_AGENT });
-    expect(mobilityCodec.parse(answer.payload)).toMatchObject({ message: { type: 'binding-error', status: 2 } });
+    expect(mobilityCodec.parse(answer.payload)).toMatchObject({
+      message: { type: 'binding-error', status: 2 },
+    });
     expect(scene.phase()).toMatchObject({ homes: [{ phase: 'registering' }] });
     expect(scene.waitForUpdate()).toBe(1500);
   });

@@ -1,6 +1,12 @@
-/** NEMO-MR, care-of address and movement: RFC 6275 §11.5.1, §11.5.3, for a mobile router (RFC 3963 §5.6: it hears router advertisements). */
+/**
+ * NEMO-MR, care-of address and movement: RFC 6275 §11.5.1, §11.5.3, for a mobile router (RFC 3963
+ * §5.6: it hears router advertisements).
+ */
 import { describe, expect, it } from 'vitest';
-import { HOME_ADDRESS, HOME_AGENT } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
+import {
+  HOME_ADDRESS,
+  HOME_AGENT,
+} from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
 import { INGRESS, NETWORK, RouterScene } from './nemo-mr-scene.ts';
 
 const A = '2001:db8:f1::2';
@@ -23,12 +29,19 @@ describe('NEMO-MR, the care-of address', () => {
     scene.network({ ...AT_A, tentative: true }, INGRESS);
     expect(scene.updates()).toEqual([]);
     // A router that forwards would hear none of them otherwise.
-    expect([scene.setting('eth0', 'accept_ra'), scene.setting('eth0', 'forwarding')]).toEqual(['2', '0']);
+    expect([scene.setting('eth0', 'accept_ra'), scene.setting('eth0', 'forwarding')]).toEqual([
+      '2',
+      '0',
+    ]);
     expect(scene.setting('lan0', 'forwarding')).toBe('1');
     scene.network(AT_A, INGRESS);
     const { packet, message } = scene.update();
     expect([packet.source, packet.destination]).toEqual([A, HOME_AGENT]);
-    expect(message.flags).toMatchObject({ acknowledge: true, homeRegistration: true, mobileRouter: true });
+    expect(message.flags).toMatchObject({
+      acknowledge: true,
+      homeRegistration: true,
+      mobileRouter: true,
+    });
     scene.answer(scene.update());
     expect(scene.phase()).toMatchObject({ homes: [{ phase: 'registered', careOfAddress: A }] });
   });
@@ -48,8 +61,12 @@ describe('NEMO-MR, movement', () => {
 
   it('NEMO-MR-3-3-1-1-004 ends the use of an address whose link is gone, although its lifetime is not over', () => {
     const scene = away();
-    // The carrier came back on another link; nobody has told the address or the router of the old one there.
-    scene.network({ ...AT_A, epoch: 2, addressEpoch: 1, routers: [{ ...ROUTER, epoch: 1 }] }, INGRESS);
+    // The carrier came back on another link; nobody has told the address or the router of the old
+    // one there.
+    scene.network(
+      { ...AT_A, epoch: 2, addressEpoch: 1, routers: [{ ...ROUTER, epoch: 1 }] },
+      INGRESS,
+    );
     expect(scene.sent()).toEqual([]);
     expect(scene.phase()).toMatchObject({ homes: [{ phase: 'detached', careOfAddress: null }] });
     scene.network({ ...AT_B, epoch: 2 }, INGRESS);
@@ -65,7 +82,9 @@ describe('NEMO-MR, movement', () => {
     const { packet, message } = scene.update();
     expect([packet.source, message.flags.mobileRouter]).toEqual([B, true]);
     expect(scene.event('handover')).toMatchObject({ from: A, to: B });
-    expect(scene.routes).toContainEqual(expect.objectContaining({ device: 'eth0', gateway: 'fe80::1' }));
+    expect(scene.routes).toContainEqual(
+      expect.objectContaining({ device: 'eth0', gateway: 'fe80::1' }),
+    );
     scene.answer(scene.update());
     expect(scene.phase()).toMatchObject({ homes: [{ phase: 'registered', careOfAddress: B }] });
   });
@@ -74,13 +93,24 @@ describe('NEMO-MR, movement', () => {
 describe('NEMO-MR, the router’s own packets', () => {
   it('NEMO-MR-4-1-1-2-001 go through the tunnel to the home agent while away', () => {
     const scene = away();
-    expect(scene.rules).toContainEqual({ family: 6, priority: expect.any(Number), table: 5000, from: WHOLE_HOME });
+    expect(scene.rules).toContainEqual({
+      family: 6,
+      priority: expect.any(Number),
+      table: 5000,
+      from: WHOLE_HOME,
+    });
     expect(scene.routes).toContainEqual(
-      expect.objectContaining({ destination: { address: '::', length: 0 }, table: 5000, device: '%tun' }),
+      expect.objectContaining({
+        destination: { address: '::', length: 0 },
+        table: 5000,
+        device: '%tun',
+      }),
     );
     const [tunnel] = scene.tunnels();
     expect(tunnel).toMatchObject({ encapsulation: 'ipip', local: A, remote: HOME_AGENT });
-    expect(scene.planeRoutes()).toEqual([WHOLE_HOME, NETWORK].map((prefix) => ({ prefix, tunnel: tunnel?.id })));
+    expect(scene.planeRoutes()).toEqual(
+      [WHOLE_HOME, NETWORK].map((prefix) => ({ prefix, tunnel: tunnel?.id })),
+    );
   });
 
   it('NEMO-MR-4-1-1-2-004 take no tunnel at home', () => {
@@ -95,6 +125,8 @@ describe('NEMO-MR, the router’s own packets', () => {
       ({ from, inputDevice }) => from?.address === HOME_ADDRESS && inputDevice === undefined,
     );
     expect(own).toEqual([]);
-    expect(scene.wish.get('home/office')?.addresses).toMatchObject([{ device: 'eth0', address: HOME_ADDRESS }]);
+    expect(scene.wish.get('home/office')?.addresses).toMatchObject([
+      { device: 'eth0', address: HOME_ADDRESS },
+    ]);
   });
 });

@@ -1,6 +1,7 @@
 /**
- * NEMO-MR, registration of mobile network prefixes: RFC 3963 §5.2-5.4, §5.8, on RFC 6275 §11.7, §11.8. Where the suite tells of one home
- * agent on the home link and of several, the router knows one address of its home agent, or two.
+ * NEMO-MR, registration of mobile network prefixes: RFC 3963 §5.2-5.4, §5.8, on RFC 6275 §11.7,
+ * §11.8. Where the suite tells of one home agent on the home link and of several, the router knows
+ * one address of its home agent, or two.
  */
 import { describe, expect, it } from 'vitest';
 import { ipv6 } from '#base/ip.ts';
@@ -23,7 +24,11 @@ const OTHER_HOME_AGENT = ipv6('2001:db8:1::2');
 const SEVERAL = { homeAgent: { addresses: [HOME_AGENT, OTHER_HOME_AGENT] } } as const;
 const modes = (...registrationModes: readonly RegistrationMode[]) => ({ registrationModes });
 
-const PREFIX_OPTION = { type: 'mobile-network-prefix', prefixLength: NETWORK.length, prefix: NETWORK.address };
+const PREFIX_OPTION = {
+  type: 'mobile-network-prefix',
+  prefixLength: NETWORK.length,
+  prefix: NETWORK.address,
+};
 
 function prefixesIn({ message }: SeenUpdate): readonly unknown[] {
   return filterOptions(message.options, 'mobile-network-prefix');
@@ -46,7 +51,9 @@ function registered(changes: ConstructorParameters<typeof RouterScene>[0] = {}):
 }
 
 /** The first Binding Update after leaving home. */
-function first(changes: ConstructorParameters<typeof RouterScene>[0] = {}): readonly [RouterScene, SeenUpdate] {
+function first(
+  changes: ConstructorParameters<typeof RouterScene>[0] = {},
+): readonly [RouterScene, SeenUpdate] {
   const scene = new RouterScene(changes);
   scene.network(AT_A, INGRESS);
   return [scene, scene.update()];
@@ -54,7 +61,9 @@ function first(changes: ConstructorParameters<typeof RouterScene>[0] = {}): read
 
 /** Nothing more is sent for ten minutes, moves included; until the operator says so. */
 function expectSilence(scene: RouterScene): void {
-  expect(scene.event('registration-stopped')).toMatchObject({ remedy: expect.stringContaining('reregister') });
+  expect(scene.event('registration-stopped')).toMatchObject({
+    remedy: expect.stringContaining('reregister'),
+  });
   expect(phaseOf(scene)).toBe('stopped');
   expect(forwards(scene)).toBe(false);
   expect(scene.wish.get('mobile-router/networks')?.addresses).toEqual([]);
@@ -72,7 +81,11 @@ describe('NEMO-MR, the Binding Update', () => {
     const [, update] = first();
     expect(update.packet).toMatchObject({ source: A, destination: HOME_AGENT });
     expect(update.packet.extensions).toMatchObject([{ type: 'destination-options' }]);
-    expect(update.message.flags).toMatchObject({ acknowledge: true, homeRegistration: true, mobileRouter: true });
+    expect(update.message.flags).toMatchObject({
+      acknowledge: true,
+      homeRegistration: true,
+      mobileRouter: true,
+    });
     expect(findOption(update.message.options, 'alternate-care-of-address')?.address).toBe(A);
     expect(prefixesIn(update)).toEqual([PREFIX_OPTION]);
   });
@@ -99,10 +112,14 @@ describe('NEMO-MR, the Binding Update', () => {
 
   it('NEMO-MR-2-1-1-1-008 is sent again when the registration ran out unanswered', () => {
     const scene = registered();
-    for (let sent = 0; sent < 40 && scene.node.counters['registration-lapsed'] === 0; sent++) scene.wait();
+    for (let sent = 0; sent < 40 && scene.node.counters['registration-lapsed'] === 0; sent++)
+      scene.wait();
     expect(scene.node.counters['registration-lapsed']).toBe(1);
     scene.waitForUpdate();
-    expect(scene.update().message.flags).toMatchObject({ homeRegistration: true, mobileRouter: true });
+    expect(scene.update().message.flags).toMatchObject({
+      homeRegistration: true,
+      mobileRouter: true,
+    });
     expect(prefixesIn(scene.update())).toEqual([PREFIX_OPTION]);
   });
 
@@ -157,7 +174,9 @@ describe('NEMO-MR, a Binding Acknowledgement that accepts', () => {
 
   it('NEMO-MR-2-2-1-1-026 with Binding Refresh Advice is refreshed when it says', () => {
     const [scene, update] = first();
-    scene.answer(update, { options: [{ type: 'binding-refresh-advice', refreshIntervalUnits: 10 }] });
+    scene.answer(update, {
+      options: [{ type: 'binding-refresh-advice', refreshIntervalUnits: 10 }],
+    });
     expect(scene.waitForUpdate()).toBe(40_000);
   });
 
@@ -165,17 +184,20 @@ describe('NEMO-MR, a Binding Acknowledgement that accepts', () => {
     ['NEMO-MR-2-2-1-1-060 with status 0', 0],
     ['NEMO-MR-2-2-1-1-061 with status 1', 1],
     ['NEMO-MR-2-2-1-1-062 with a status up to 127', 127],
-  ])('%s but without R makes the router de-register there, before it asks another home agent', (_title, status) => {
-    const [scene, update] = first(SEVERAL);
-    scene.answer(update, { status, mobileRouter: false });
-    const removal = scene.update();
-    expect([removal.packet.destination, removal.message.lifetimeUnits]).toEqual([HOME_AGENT, 0]);
-    expect(prefixesIn(removal)).toEqual([]);
-    scene.answer(removal);
-    expect(scene.update().packet.destination).toBe(OTHER_HOME_AGENT);
-    expect(scene.update().message.flags.mobileRouter).toBe(true);
-    expect(scene.node.counters['role-not-served']).toBe(1);
-  });
+  ])(
+    '%s but without R makes the router de-register there, before it asks another home agent',
+    (_title, status) => {
+      const [scene, update] = first(SEVERAL);
+      scene.answer(update, { status, mobileRouter: false });
+      const removal = scene.update();
+      expect([removal.packet.destination, removal.message.lifetimeUnits]).toEqual([HOME_AGENT, 0]);
+      expect(prefixesIn(removal)).toEqual([]);
+      scene.answer(removal);
+      expect(scene.update().packet.destination).toBe(OTHER_HOME_AGENT);
+      expect(scene.update().message.flags.mobileRouter).toBe(true);
+      expect(scene.node.counters['role-not-served']).toBe(1);
+    },
+  );
 
   it('NEMO-MR-2-1-3-1-009 without R, from the only home agent: de-registration there, and silence', () => {
     const [scene, update] = first({ homeAgent: { addresses: [HOME_AGENT] } });
@@ -196,16 +218,16 @@ describe('NEMO-MR, a Binding Acknowledgement that refuses', () => {
     expect(scene.update().message.flags.mobileRouter).toBe(true);
   });
 
-  it.each(['NEMO-MR-2-2-1-1-010 with status 135', 'NEMO-MR-2-2-1-1-016 with status 135 and the highest number'])(
-    '%s is followed by the next sequence number',
-    (title) => {
-      const [scene, update] = first();
-      const sequence = title.includes('highest') ? 65535 : 500;
-      scene.answer(update, { status: 135, sequence });
-      if (scene.updates().length === 0) scene.waitForUpdate();
-      expect(scene.update().message.sequence).toBe((sequence + 1) & 0xffff);
-    },
-  );
+  it.each([
+    'NEMO-MR-2-2-1-1-010 with status 135',
+    'NEMO-MR-2-2-1-1-016 with status 135 and the highest number',
+  ])('%s is followed by the next sequence number', (title) => {
+    const [scene, update] = first();
+    const sequence = title.includes('highest') ? 65535 : 500;
+    scene.answer(update, { status: 135, sequence });
+    if (scene.updates().length === 0) scene.waitForUpdate();
+    expect(scene.update().message.sequence).toBe((sequence + 1) & 0xffff);
+  });
 
   it('NEMO-MR-2-2-1-1-017 to another sequence number is none', () => {
     const [scene, update] = first();
@@ -246,14 +268,17 @@ describe('NEMO-MR, a Binding Acknowledgement that refuses', () => {
     ['NEMO-MR-2-2-1-1-048 status 141 in explicit mode', 141, 'explicit'],
     ['NEMO-MR-2-2-1-1-053 status 142 in explicit mode', 142, 'explicit'],
     ['NEMO-MR-2-2-1-1-056 status 143 in implicit mode', 143, 'implicit'],
-  ] as const)('%s sends the router to the other home agent, and then silences it', (_title, status, mode) => {
-    const [scene, update] = first({ ...SEVERAL, ...modes(mode) });
-    scene.answer(update, { status });
-    scene.waitForUpdate();
-    expect(scene.update().packet.destination).toBe(OTHER_HOME_AGENT);
-    scene.answer(scene.update(), { status });
-    expectSilence(scene);
-  });
+  ] as const)(
+    '%s sends the router to the other home agent, and then silences it',
+    (_title, status, mode) => {
+      const [scene, update] = first({ ...SEVERAL, ...modes(mode) });
+      scene.answer(update, { status });
+      scene.waitForUpdate();
+      expect(scene.update().packet.destination).toBe(OTHER_HOME_AGENT);
+      scene.answer(scene.update(), { status });
+      expectSilence(scene);
+    },
+  );
 });
 
 describe('modes, one after the other', () => {
@@ -299,12 +324,15 @@ describe('NEMO-MR, returning home', () => {
     scene.network(AT_HOME, INGRESS);
     scene.answer(scene.update());
     const onLink = scene.sent().filter(({ path }) => path.kind === 'link');
-    expect(onLink.map(({ path }) => path)).toMatchObject([{ kind: 'link', device: 'eth0', protocol: 'ipv6' }]);
+    expect(onLink.map(({ path }) => path)).toMatchObject([
+      { kind: 'link', device: 'eth0', protocol: 'ipv6' },
+    ]);
   });
 
   it('NEMO-MR-3-4-1-1-002 needs no de-registration when the registration has run out', () => {
     const scene = registered();
-    for (let sent = 0; sent < 40 && scene.node.counters['registration-lapsed'] === 0; sent++) scene.wait();
+    for (let sent = 0; sent < 40 && scene.node.counters['registration-lapsed'] === 0; sent++)
+      scene.wait();
     // Unanswered updates of the last minutes may have made a binding: those run out as well.
     scene.network();
     scene.pass(700_000);

@@ -1,19 +1,41 @@
-/** A mobile router on a table: the mobile node's scene with a network behind it, and everything that it wishes of its host. */
+/**
+ * A mobile router on a table: the mobile node's scene with a network behind it, and everything that
+ * it wishes of its host.
+ */
 
 import { assert } from '#base/assert.ts';
 import { ipv6, parsePrefix } from '#base/ip.ts';
-import type { DesiredPart, DesiredRoute, DesiredRule, DesiredSysctl, JsonValue, Output } from '#engine/contract.ts';
+import type {
+  DesiredPart,
+  DesiredRoute,
+  DesiredRule,
+  DesiredSysctl,
+  JsonValue,
+  Output,
+} from '#engine/contract.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { MobileNodeInput } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
-import type { MobileRouterConfiguration, RouterHome } from '#engine/mobile-ipv6/mobile-router/configuration.ts';
+import type {
+  MobileRouterConfiguration,
+  RouterHome,
+} from '#engine/mobile-ipv6/mobile-router/configuration.ts';
 import { createMobileRouter } from '#engine/mobile-ipv6/mobile-router/mobile-router.ts';
-import { HOME, type LinkSketch, Scene } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
+import {
+  HOME,
+  type LinkSketch,
+  Scene,
+} from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
 
 const network = parsePrefix('2001:db8:500::/64');
 assert(network !== undefined, 'a prefix');
 export const NETWORK = network;
 export const INGRESS_ADDRESS = ipv6('2001:db8:500::1');
-export const INGRESS: LinkSketch = { name: 'lan0', index: 9, addresses: [`${INGRESS_ADDRESS}/64`], routers: [] };
+export const INGRESS: LinkSketch = {
+  name: 'lan0',
+  index: 9,
+  addresses: [`${INGRESS_ADDRESS}/64`],
+  routers: [],
+};
 
 export const ROUTER_HOME: RouterHome = {
   ...HOME,
@@ -30,9 +52,14 @@ export class RouterScene extends Scene {
     common: Partial<MobileNodeConfiguration> & Pick<MobileRouterConfiguration, 'forwarding'> = {},
     records: readonly { readonly key: string; readonly value: JsonValue }[] = [],
   ) {
-    const mobileNetworks = [{ device: 'lan0', addresses: [{ address: INGRESS_ADDRESS, prefixLength: 64 }] }];
+    const mobileNetworks = [
+      { device: 'lan0', addresses: [{ address: INGRESS_ADDRESS, prefixLength: 64 }] },
+    ];
     super(common, records, (configuration, random) =>
-      createMobileRouter({ ...configuration, homes: [{ ...ROUTER_HOME, ...changes }], mobileNetworks }, random),
+      createMobileRouter(
+        { ...configuration, homes: [{ ...ROUTER_HOME, ...changes }], mobileNetworks },
+        random,
+      ),
     );
   }
 
@@ -62,7 +89,9 @@ export class RouterScene extends Scene {
   /** The value that a sysctl of an interface should have. */
   setting(device: string, name: string): string | undefined {
     const path = `net/ipv6/conf/${device}/${name}`;
-    const sysctls = [...this.wish.values()].flatMap((part): readonly DesiredSysctl[] => part.sysctls ?? []);
+    const sysctls = [...this.wish.values()].flatMap(
+      (part): readonly DesiredSysctl[] => part.sysctls ?? [],
+    );
     return sysctls.find((sysctl) => sysctl.path === path)?.value;
   }
 

@@ -1,4 +1,7 @@
-/** Keeps docs/explain/conformance.md true: every case of a suite once, a test behind each that passes, and none forgotten that a test proves. */
+/**
+ * Keeps docs/explain/conformance.md true: every case of a suite once, a test behind each that
+ * passes, and none forgotten that a test proves.
+ */
 import { describe, expect, it } from 'vitest';
 import { parseSource } from '#test/tidy/source.ts';
 import {
@@ -64,25 +67,31 @@ describe(PAGE, () => {
 describe('the check itself', () => {
   it('finds ids at the head of titles and nowhere else', () => {
     expect(idsOfTitle('NEMO-HA_1_1_1 and NEMO-HA_1_1_2')).toEqual(['NEMO-HA_1_1_1']);
-    expect(idsOfTitle('NEMO-HA_1_1_1, NEMO-HA_1_1_2 both')).toEqual(['NEMO-HA_1_1_1', 'NEMO-HA_1_1_2']);
+    expect(idsOfTitle('NEMO-HA_1_1_1, NEMO-HA_1_1_2 both')).toEqual([
+      'NEMO-HA_1_1_1',
+      'NEMO-HA_1_1_2',
+    ]);
     expect(idsOfTitle('NEMO-MR-3-2-1-1-001')).toEqual(['NEMO-MR-3-2-1-1-001']);
     expect(idsOfTitle('NEMO-HA_1_1_11')).not.toContain('NEMO-HA_1_1_1');
     expect(idsOfTitle('NEMO-HA_1_1 too short')).toEqual([]);
-    const text = "// NEMO-HA_1_1_1\nit('NEMO-HA_1_1_2 a', f); it(`NEMO-HA_1_1_3 b`, f); f('x NEMO-HA_1_1_4');";
+    const text =
+      "// NEMO-HA_1_1_1\nit('NEMO-HA_1_1_2 a', f); it(`NEMO-HA_1_1_3 b`, f); f('x NEMO-HA_1_1_4');";
     expect(idsOf(parseSource('a.ts', text))).toEqual(['NEMO-HA_1_1_2', 'NEMO-HA_1_1_3']);
   });
 
   it('sees tests that are left out', () => {
     const idle = (text: string) => mayIdle(parseSource('a.ts', text));
-    expect([idle("it.skip('a', f)"), idle("describe.skipIf(b)('a', f)"), idle("it.each([])('a', f)")]).toEqual([
-      true,
-      true,
-      false,
-    ]);
+    expect([
+      idle("it.skip('a', f)"),
+      idle("describe.skipIf(b)('a', f)"),
+      idle("it.each([])('a', f)"),
+    ]).toEqual([true, true, false]);
   });
 
   it('reads a table up to the next heading', () => {
     const text = '## A\n| NEMO-HA_1_1_1 | open | not yet |\n## B\n| NEMO-HA_1_1_2 | pass | `x` |';
-    expect(rowsUnder(text, '## A')).toEqual([{ id: 'NEMO-HA_1_1_1', state: 'open', about: 'not yet' }]);
+    expect(rowsUnder(text, '## A')).toEqual([
+      { id: 'NEMO-HA_1_1_1', state: 'open', about: 'not yet' },
+    ]);
   });
 });

@@ -1,6 +1,7 @@
 /**
- * `node test/conformance/write-table.ts`: brings docs/explain/conformance.md to what the tests prove now. A case that a test names becomes
- * `pass`; one that lost its test becomes `open`; what is said of the others stays.
+ * `node test/conformance/write-table.ts`: brings docs/explain/conformance.md to what the tests
+ * prove now. A case that a test names becomes `pass`; one that lost its test becomes `open`; what
+ * is said of the others stays.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -8,7 +9,8 @@ import { REPOSITORY } from '#test/tidy/source.ts';
 import { PAGE, provenByFile, readPage, rowsUnder, STATES, SUITES } from './cases.ts';
 
 const files = new Map<string, string>();
-for (const [path, ids] of provenByFile()) for (const id of ids) if (!files.has(id)) files.set(id, path);
+for (const [path, ids] of provenByFile())
+  for (const id of ids) if (!files.has(id)) files.set(id, path);
 
 function written(line: string): string {
   const [, id = '', state = ''] = line.split('|').map((cell) => cell.trim());

@@ -26,7 +26,10 @@ function expectCleanWrite<T>(codec: Codec<T>, value: T, octets: Uint8Array): voi
   }
 }
 
-/** Whatever `parse` makes of octets can be written, and reads back as the same value. Gives how often it was a value. */
+/**
+ * Whatever `parse` makes of octets can be written, and reads back as the same value. Gives how
+ * often it was a value.
+ */
 export function expectTotal<T>(codec: Codec<T>, octets: Uint8Array): boolean {
   const value = codec.parse(octets);
   if (isMalformed(value)) {
@@ -54,34 +57,43 @@ export function codecContract<T>(codec: Codec<T>, goldens: readonly Golden<T>[])
       expectCleanWrite(codec, golden.value, octets);
     });
 
-    test.each(goldens.map((golden) => [golden.name, golden] as const))('%s: cut at every length', (_name, golden) => {
-      const octets = fromHex(golden.hex);
-      for (let length = 0; length < octets.length; length++) {
-        expectTotal(codec, octets.subarray(0, length));
-        // The reader may not look behind the end of what it was given.
-        const followed = new Uint8Array(octets.length + 64).fill(DIRT);
-        followed.set(octets);
-        const inside = followed.subarray(0, length);
-        const [alone, amid] = [codec.parse(octets.slice(0, length)), codec.parse(inside)];
-        expect(amid).toEqual(alone);
-      }
-      expect(isMalformed(codec.parse(new Uint8Array(0))) || codec.name === 'rtnetlink').toBe(true);
-    });
-
-    test.each(goldens.map((golden) => [golden.name, golden] as const))('%s: every bit flipped', (_name, golden) => {
-      const octets = fromHex(golden.hex);
-      let values = 0;
-      for (let bit = 0; bit < octets.length * 8; bit++) values += Number(expectTotal(codec, flipped(octets, bit)));
-      // Every octet set to both ends, too: lengths jump farther than one bit.
-      for (let at = 0; at < octets.length; at++) {
-        for (const byte of [0, 255]) {
-          const changed = octets.slice();
-          changed[at] = byte;
-          values += Number(expectTotal(codec, changed));
+    test.each(goldens.map((golden) => [golden.name, golden] as const))(
+      '%s: cut at every length',
+      (_name, golden) => {
+        const octets = fromHex(golden.hex);
+        for (let length = 0; length < octets.length; length++) {
+          expectTotal(codec, octets.subarray(0, length));
+          // The reader may not look behind the end of what it was given.
+          const followed = new Uint8Array(octets.length + 64).fill(DIRT);
+          followed.set(octets);
+          const inside = followed.subarray(0, length);
+          const [alone, amid] = [codec.parse(octets.slice(0, length)), codec.parse(inside)];
+          expect(amid).toEqual(alone);
         }
-      }
-      expect(values).toBeGreaterThan(0);
-      expect(equalBytes(octets, fromHex(golden.hex))).toBe(true);
-    });
+        expect(isMalformed(codec.parse(new Uint8Array(0))) || codec.name === 'rtnetlink').toBe(
+          true,
+        );
+      },
+    );
+
+    test.each(goldens.map((golden) => [golden.name, golden] as const))(
+      '%s: every bit flipped',
+      (_name, golden) => {
+        const octets = fromHex(golden.hex);
+        let values = 0;
+        for (let bit = 0; bit < octets.length * 8; bit++)
+          values += Number(expectTotal(codec, flipped(octets, bit)));
+        // Every octet set to both ends, too: lengths jump farther than one bit.
+        for (let at = 0; at < octets.length; at++) {
+          for (const byte of [0, 255]) {
+            const changed = octets.slice();
+            changed[at] = byte;
+            values += Number(expectTotal(codec, changed));
+          }
+        }
+        expect(values).toBeGreaterThan(0);
+        expect(equalBytes(octets, fromHex(golden.hex))).toBe(true);
+      },
+    );
   });
 }

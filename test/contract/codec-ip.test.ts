@@ -3,7 +3,12 @@ import { encode, fromHex, isMalformed } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { type ArpPacket, arpCodec } from '#wire/arp.ts';
 import { type Icmpv4Message, icmpv4Codec } from '#wire/icmpv4.ts';
-import { encodeIcmpv6, type Icmpv6Message, icmpv6ChecksumValid, icmpv6Codec } from '#wire/icmpv6.ts';
+import {
+  encodeIcmpv6,
+  type Icmpv6Message,
+  icmpv6ChecksumValid,
+  icmpv6Codec,
+} from '#wire/icmpv6.ts';
 import { type Ipv4Packet, ipv4Codec } from '#wire/ipv4.ts';
 import {
   homeAddressOption,
@@ -15,7 +20,13 @@ import {
   upperLayerSource,
 } from '#wire/ipv6.ts';
 import { homeAddressExtension } from '#wire/ipv6-extensions.ts';
-import { encodeUdp, PORT_DSMIPV6, type UdpDatagram, udpChecksumValid, udpCodec } from '#wire/udp.ts';
+import {
+  encodeUdp,
+  PORT_DSMIPV6,
+  type UdpDatagram,
+  udpChecksumValid,
+  udpCodec,
+} from '#wire/udp.ts';
 import { codecContract } from './codec-harness.ts';
 
 const NODE = ipv6('2001:db8:9::7');
@@ -57,7 +68,12 @@ codecContract<Ipv6Packet>(ipv6Codec, [
   {
     name: 'type 2 routing header',
     hex: `60000000 0018 2b 40 ${AGENT_HEX} ${NODE_HEX} 3b02 0201 00000000 ${HOME_HEX}`,
-    value: { ...plain, source: AGENT, destination: NODE, extensions: [{ type: 'type-2-routing', homeAddress: HOME }] },
+    value: {
+      ...plain,
+      source: AGENT,
+      destination: NODE,
+      extensions: [{ type: 'type-2-routing', homeAddress: HOME }],
+    },
   },
   {
     name: 'every extension, unknown options and routing type octet for octet',
@@ -76,7 +92,12 @@ codecContract<Ipv6Packet>(ipv6Codec, [
             { type: 'padding', length: 2 },
           ],
         },
-        { type: 'routing', routingType: 6, segmentsLeft: 0, data: fromHex('00000000 1122334455667788') },
+        {
+          type: 'routing',
+          routingType: 6,
+          segmentsLeft: 0,
+          data: fromHex('00000000 1122334455667788'),
+        },
         {
           type: 'destination-options',
           options: [
@@ -105,7 +126,8 @@ codecContract<Ipv6Packet>(ipv6Codec, [
 
 codecContract<Ipv4Packet>(ipv4Codec, [
   {
-    // Checksum by hand: 4500+0015+0001+4000+4011+c000+0201+c633+6407 = 2b162, folded b164, complemented 4e9b.
+    // Checksum by hand: 4500+0015+0001+4000+4011+c000+0201+c633+6407 = 2b162, folded b164,
+    // complemented 4e9b.
     name: 'no options',
     hex: '4500 0015 0001 4000 4011 4e9b c0000201 c6336407 aa',
     value: {
@@ -128,7 +150,12 @@ codecContract<UdpDatagram>(udpCodec, [
   {
     name: 'datagram',
     hex: '105f c000 000b 1234 010203',
-    value: { sourcePort: PORT_DSMIPV6, destinationPort: 49152, checksum: 0x1234, payload: fromHex('010203') },
+    value: {
+      sourcePort: PORT_DSMIPV6,
+      destinationPort: 49152,
+      checksum: 0x1234,
+      payload: fromHex('010203'),
+    },
   },
 ]);
 
@@ -151,12 +178,18 @@ codecContract<Icmpv4Message>(icmpv4Codec, [
     // 0304 + 0578 + 4500 = 4d7c, complemented b283.
     name: 'fragmentation needed',
     hex: '0304 b283 0000 0578 4500',
-    value: { code: 4, body: { type: 'destination-unreachable', nextHopMtu: 1400, packet: fromHex('4500') } },
+    value: {
+      code: 4,
+      body: { type: 'destination-unreachable', nextHopMtu: 1400, packet: fromHex('4500') },
+    },
   },
   {
     name: 'echo request',
     hex: '0800 f7fc 0001 0002',
-    value: { code: 0, body: { type: 'echo-request', identifier: 1, sequence: 2, data: new Uint8Array(0) } },
+    value: {
+      code: 0,
+      body: { type: 'echo-request', identifier: 1, sequence: 2, data: new Uint8Array(0) },
+    },
   },
 ]);
 
@@ -164,12 +197,20 @@ codecContract<Icmpv6Message>(icmpv6Codec, [
   {
     name: 'parameter problem',
     hex: '0402 0000 0000002a 6000',
-    value: { code: 2, checksum: 0, body: { type: 'parameter-problem', pointer: 42, packet: fromHex('6000') } },
+    value: {
+      code: 2,
+      checksum: 0,
+      body: { type: 'parameter-problem', pointer: 42, packet: fromHex('6000') },
+    },
   },
   {
     name: 'packet too big',
     hex: '0200 0000 00000500 60',
-    value: { code: 0, checksum: 0, body: { type: 'packet-too-big', mtu: 1280, packet: fromHex('60') } },
+    value: {
+      code: 0,
+      checksum: 0,
+      body: { type: 'packet-too-big', mtu: 1280, packet: fromHex('60') },
+    },
   },
   {
     name: 'router advertisement of a home agent with every option of RFC 6275 §7',
@@ -262,13 +303,21 @@ codecContract<Icmpv6Message>(icmpv6Codec, [
     value: {
       code: 0,
       checksum: 0,
-      body: { type: 'home-agent-address-discovery-reply', identifier: 7, homeAgents: [AGENT, HOME] },
+      body: {
+        type: 'home-agent-address-discovery-reply',
+        identifier: 7,
+        homeAgents: [AGENT, HOME],
+      },
     },
   },
   {
     name: 'home agent address discovery request',
     hex: '9000 0000 0007 0000',
-    value: { code: 0, checksum: 0, body: { type: 'home-agent-address-discovery-request', identifier: 7 } },
+    value: {
+      code: 0,
+      checksum: 0,
+      body: { type: 'home-agent-address-discovery-request', identifier: 7 },
+    },
   },
   {
     name: 'mobile prefix advertisement',
@@ -311,11 +360,25 @@ describe('IPv6 and Mobile IPv6 headers', () => {
     ['home-address-not-unicast-routable', [homeAddressExtension(ipv6('ff02::1'))]],
     [
       'home-address-option-length',
-      [{ type: 'destination-options', options: [{ type: 'unknown', optionType: 201, data: fromHex('00000000') }] }],
+      [
+        {
+          type: 'destination-options',
+          options: [{ type: 'unknown', optionType: 201, data: fromHex('00000000') }],
+        },
+      ],
     ],
-    ['type-2-routing-header-invalid', [{ type: 'routing', routingType: 2, segmentsLeft: 0, data: new Uint8Array(20) }]],
-    ['type-2-routing-header-invalid', [{ type: 'routing', routingType: 2, segmentsLeft: 1, data: new Uint8Array(36) }]],
-    ['type-2-home-address-not-unicast-routable', [{ type: 'type-2-routing', homeAddress: ipv6('::') }]],
+    [
+      'type-2-routing-header-invalid',
+      [{ type: 'routing', routingType: 2, segmentsLeft: 0, data: new Uint8Array(20) }],
+    ],
+    [
+      'type-2-routing-header-invalid',
+      [{ type: 'routing', routingType: 2, segmentsLeft: 1, data: new Uint8Array(36) }],
+    ],
+    [
+      'type-2-home-address-not-unicast-routable',
+      [{ type: 'type-2-routing', homeAddress: ipv6('::') }],
+    ],
   ] as const)('%s', (violation, extensions) => {
     const octets = encode(ipv6Codec, { ...plain, extensions });
     const parsed = ipv6Codec.parse(octets);
@@ -324,7 +387,9 @@ describe('IPv6 and Mobile IPv6 headers', () => {
   });
 
   test('hop-by-hop options anywhere but first are malformed', () => {
-    const octets = fromHex(`60000000 0010 3c 40 ${NODE_HEX} ${AGENT_HEX} 0000 0104 00000000 3b00 0104 00000000`);
+    const octets = fromHex(
+      `60000000 0010 3c 40 ${NODE_HEX} ${AGENT_HEX} 0000 0104 00000000 3b00 0104 00000000`,
+    );
     expect(isMalformed(ipv6Codec.parse(octets))).toBe(true);
   });
 
@@ -340,7 +405,12 @@ describe('IPv6 and Mobile IPv6 headers', () => {
   });
 
   test('ICMPv6 checksum covers the pseudo-header', () => {
-    const octets = encodeIcmpv6({ type: 'packet-too-big', mtu: 1280, packet: fromHex('60') }, 0, NODE, AGENT);
+    const octets = encodeIcmpv6(
+      { type: 'packet-too-big', mtu: 1280, packet: fromHex('60') },
+      0,
+      NODE,
+      AGENT,
+    );
     expect(icmpv6ChecksumValid(NODE, AGENT, octets)).toBe(true);
     expect(icmpv6ChecksumValid(NODE, HOME, octets)).toBe(false);
   });

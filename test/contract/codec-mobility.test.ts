@@ -32,7 +32,10 @@ const goldens: readonly Golden<MobilityHeader>[] = [
   {
     name: 'home test init',
     hex: '3b01 0100 1234 0000 0102030405060708',
-    value: header({ type: 'home-test-init', homeInitCookie: 0x0102030405060708n, options: [] }, 0x1234),
+    value: header(
+      { type: 'home-test-init', homeInitCookie: 0x0102030405060708n, options: [] },
+      0x1234,
+    ),
   },
   {
     name: 'care-of test init with binding identifier',
@@ -116,14 +119,33 @@ const goldens: readonly Golden<MobilityHeader>[] = [
     value: header({
       type: 'binding-update',
       sequence: 1,
-      flags: { ...NO_BINDING_UPDATE_FLAGS, acknowledge: true, homeRegistration: true, forceUdp: true },
+      flags: {
+        ...NO_BINDING_UPDATE_FLAGS,
+        acknowledge: true,
+        homeRegistration: true,
+        forceUdp: true,
+      },
       lifetimeUnits: 150,
       options: [
-        { type: 'ipv4-home-address', prefixLength: 32, requestPrefix: false, address: ipv4('192.0.2.1') },
+        {
+          type: 'ipv4-home-address',
+          prefixLength: 32,
+          requestPrefix: false,
+          address: ipv4('192.0.2.1'),
+        },
         { type: 'ipv4-care-of-address', address: ipv4('198.51.100.7') },
-        { type: 'mobile-node-identifier', subtype: 1, identifier: new TextEncoder().encode('m@home.test') },
+        {
+          type: 'mobile-node-identifier',
+          subtype: 1,
+          identifier: new TextEncoder().encode('m@home.test'),
+        },
         { type: 'replay-protection', timestamp: 0xe8d4a51000000001n },
-        { type: 'authentication', subtype: 1, spi: 256, authenticator: fromHex('000102030405060708090a0b') },
+        {
+          type: 'authentication',
+          subtype: 1,
+          spi: 256,
+          authenticator: fromHex('000102030405060708090a0b'),
+        },
       ],
     }),
   },
@@ -188,7 +210,12 @@ const goldens: readonly Golden<MobilityHeader>[] = [
       lifetimeUnits: 100,
       options: [
         { type: 'binding-refresh-advice', refreshIntervalUnits: 80 },
-        { type: 'ipv4-address-acknowledgement', status: 0, prefixLength: 32, address: ipv4('192.0.2.1') },
+        {
+          type: 'ipv4-address-acknowledgement',
+          status: 0,
+          prefixLength: 32,
+          address: ipv4('192.0.2.1'),
+        },
         { type: 'nat-detection', forceUdp: true, refreshTimeSeconds: 110 },
       ],
     }),
@@ -213,7 +240,11 @@ codecContract(mobilityCodec, goldens);
 
 describe('mobility header', () => {
   test('checksum covers the pseudo-header and itself as zero', () => {
-    const bytes = encodeMobility({ type: 'home-test-init', homeInitCookie: 1n, options: [] }, HOME, AGENT);
+    const bytes = encodeMobility(
+      { type: 'home-test-init', homeInitCookie: 1n, options: [] },
+      HOME,
+      AGENT,
+    );
     expect(mobilityChecksumValid(HOME, AGENT, bytes)).toBe(true);
     expect(mobilityChecksumValid(NODE, AGENT, bytes)).toBe(false);
     // By hand: 2001+0db8+1+64, 2001+0db8+1+1, 87 + 10, 3b01+0100+1, complemented.
@@ -233,11 +264,17 @@ describe('mobility header', () => {
     [6, '3b00 0600 0000 0000'],
     [7, '3b01 0700 0000 0000 0000000000000000'],
   ])('message %i shorter than its fixed part has a reason of its own', (_type, text) => {
-    expect(mobilityCodec.parse(fromHex(text))).toEqual({ malformed: true, reason: HEADER_LENGTH_TOO_SMALL });
+    expect(mobilityCodec.parse(fromHex(text))).toEqual({
+      malformed: true,
+      reason: HEADER_LENGTH_TOO_SMALL,
+    });
   });
 
   test.each([
-    ['alternate care-of address of 15', '3b03 0500 0000 0000 0000 0000 030f 000000000000000000000000000000 0100 00'],
+    [
+      'alternate care-of address of 15',
+      '3b03 0500 0000 0000 0000 0000 030f 000000000000000000000000000000 0100 00',
+    ],
     ['option past the end', '3b01 0500 0000 0000 0000 0000 0905 0100'],
     ['option without length', '3b01 0500 0000 0000 0000 0000 00000009'],
     ['authentication option without whole SPI', '3b01 0500 0000 0000 0000 0000 0902 0100'],
@@ -247,14 +284,18 @@ describe('mobility header', () => {
   });
 
   test('a binding identifier of wrong length is kept, so that status 164 can answer it', () => {
-    const parsed = mobilityCodec.parse(fromHex('3b02 0500 0000 0000 0000 0000 2306 000100000000 0102 0000'));
+    const parsed = mobilityCodec.parse(
+      fromHex('3b02 0500 0000 0000 0000 0000 2306 000100000000 0102 0000'),
+    );
     expect(parsed).toMatchObject({
       message: { options: [{ type: 'unknown', optionType: 35, data: fromHex('000100000000') }] },
     });
   });
 
   test('padding of the peer is skipped wherever it stands', () => {
-    const parsed = mobilityCodec.parse(fromHex('3b02 0500 0000 0001 0000 0000 0000 0202 0009 0101 ff 00 0100'));
+    const parsed = mobilityCodec.parse(
+      fromHex('3b02 0500 0000 0001 0000 0000 0000 0202 0009 0101 ff 00 0100'),
+    );
     expect(parsed).toMatchObject({
       message: { options: [{ type: 'binding-refresh-advice', refreshIntervalUnits: 9 }] },
     });
@@ -279,8 +320,17 @@ describe('mobility header', () => {
             flags: NO_BINDING_UPDATE_FLAGS,
             lifetimeUnits: 0,
             options: [
-              { type: 'mobile-node-identifier', subtype: 1, identifier: new Uint8Array(extra).fill(7) },
-              { type: 'authentication', subtype: 1, spi: 0xcafebabe, authenticator: new Uint8Array(length).fill(0xee) },
+              {
+                type: 'mobile-node-identifier',
+                subtype: 1,
+                identifier: new Uint8Array(extra).fill(7),
+              },
+              {
+                type: 'authentication',
+                subtype: 1,
+                spi: 0xcafebabe,
+                authenticator: new Uint8Array(length).fill(0xee),
+              },
             ],
           },
         });
@@ -296,7 +346,9 @@ describe('mobility header', () => {
       const line = mobilitySummary(golden.value);
       expect(line).not.toContain('\n');
       expect(line).not.toContain('0102030405060708090a0b');
-      expect(line).toContain(golden.value.message.type === 'unknown' ? '255' : golden.value.message.type);
+      expect(line).toContain(
+        golden.value.message.type === 'unknown' ? '255' : golden.value.message.type,
+      );
     }
   });
 });

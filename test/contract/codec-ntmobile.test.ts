@@ -1,8 +1,16 @@
 import { describe, expect, test } from 'vitest';
 import { encode, fromHex, hex, isMalformed } from '#base/bytes.ts';
 import { MESSAGES } from '#test/vectors/generate.ts';
-import { type NtmobileDatagram, ntmobileDatagramCodec, ntmobileDatagramSummary } from '#wire/ntmobile-datagram.ts';
-import { hasUnknownMandatoryOption, type NtmobileMessage, ntmobileMessageCodec } from '#wire/ntmobile-message.ts';
+import {
+  type NtmobileDatagram,
+  ntmobileDatagramCodec,
+  ntmobileDatagramSummary,
+} from '#wire/ntmobile-datagram.ts';
+import {
+  hasUnknownMandatoryOption,
+  type NtmobileMessage,
+  ntmobileMessageCodec,
+} from '#wire/ntmobile-message.ts';
 import { isDomainName } from '#wire/ntmobile-options.ts';
 import {
   type InitiationPayload,
@@ -12,7 +20,8 @@ import {
 } from '#wire/ntmobile-payload.ts';
 import { codecContract } from './codec-harness.ts';
 
-const octets = (count: number, first = 1) => Uint8Array.from({ length: count }, (_, index) => (first + index) & 255);
+const octets = (count: number, first = 1) =>
+  Uint8Array.from({ length: count }, (_, index) => (first + index) & 255);
 const KEY = octets(32);
 
 codecContract<NtmobileDatagram>(ntmobileDatagramCodec, [
@@ -31,7 +40,12 @@ codecContract<NtmobileDatagram>(ntmobileDatagramCodec, [
     hex: `a0000002 01 02 03 00 ${hex(octets(8))} ${hex(KEY)} ${hex(octets(48))} ${hex(octets(19))} ${hex(octets(16))} ${hex(octets(16, 9))}`,
     value: {
       ...{ type: 'initiation', spi: 2, use: 2, suites: 3, pathId: octets(8), ephemeral: KEY },
-      ...{ encryptedStatic: octets(48), encryptedPayload: octets(19), mac1: octets(16), mac2: octets(16, 9) },
+      ...{
+        encryptedStatic: octets(48),
+        encryptedPayload: octets(19),
+        mac1: octets(16),
+        mac2: octets(16, 9),
+      },
     },
   },
   {
@@ -55,7 +69,11 @@ codecContract<InitiationPayload>(initiationPayloadCodec, [
   {
     name: 'with a credential and an option',
     hex: '0000000000000001 0100 0006 aabb 06 0004 00000258',
-    value: { timestamp: 1n, credential: fromHex('01000006aabb'), options: [{ type: 'lifetime', seconds: 600 }] },
+    value: {
+      timestamp: 1n,
+      credential: fromHex('01000006aabb'),
+      options: [{ type: 'lifetime', seconds: 600 }],
+    },
   },
   {
     name: 'with neither',
@@ -65,7 +83,11 @@ codecContract<InitiationPayload>(initiationPayloadCodec, [
 ]);
 
 codecContract<ResponsePayload>(responsePayloadCodec, [
-  { name: 'without options', hex: '0abcdef0 02 000000', value: { spi: 0xabcdef0, suite: 2, options: [] } },
+  {
+    name: 'without options',
+    hex: '0abcdef0 02 000000',
+    value: { spi: 0xabcdef0, suite: 2, options: [] },
+  },
 ]);
 
 codecContract<NtmobileMessage>(
@@ -84,15 +106,22 @@ describe('what is no NTMobile datagram', () => {
     ['another version', `a0000002 02 02 03 00 ${'00'.repeat(140)}`, 'unknown version'],
     ['a reserved octet', `a0000002 01 02 03 01 ${'00'.repeat(140)}`, 'reserved octet is not zero'],
     ['an envelope in an envelope', 'd0000009 d0000009 90000001', 'an envelope in an envelope'],
-    ['a cookie reply with more behind it', `c0000002 ${'00'.repeat(45)}`, 'octets behind the cookie'],
+    [
+      'a cookie reply with more behind it',
+      `c0000002 ${'00'.repeat(45)}`,
+      'octets behind the cookie',
+    ],
   ])('%s', (_name, digits, reason) => {
-    const padded = digits.startsWith('d') || digits.startsWith('c') ? digits : `${digits} ${'00'.repeat(16)}`;
+    const padded =
+      digits.startsWith('d') || digits.startsWith('c') ? digits : `${digits} ${'00'.repeat(16)}`;
     expect(ntmobileDatagramCodec.parse(fromHex(padded))).toEqual({ malformed: true, reason });
   });
 
   test('its summary says nothing of what is inside', () => {
     const datagram = ntmobileDatagramCodec.parse(fromHex(`1abcdef0 00000007 ${'5a'.repeat(16)}`));
-    expect(isMalformed(datagram) ? '' : ntmobileDatagramSummary(datagram)).toBe('data, SPI 180150000');
+    expect(isMalformed(datagram) ? '' : ntmobileDatagramSummary(datagram)).toBe(
+      'data, SPI 180150000',
+    );
   });
 });
 
@@ -104,19 +133,38 @@ describe('what is no control message', () => {
     ['a request with a status', '03 00 05 00 00000001', 'a request with a status'],
     ['reserved bits', '03 02 00 00 00000001', 'reserved bits are not zero'],
     ['a missing option', '0c 00 00 00 00000001', 'path-challenge without challenge'],
-    ['an option twice', '0e 00 00 00 00000001 02 0008 0102030405060708 02 0008 0102030405060708', 'path-id twice'],
-    ['an option longer than its value', '0f 00 00 00 00000001 06 0005 0000000000', 'option longer than its value'],
+    [
+      'an option twice',
+      '0e 00 00 00 00000001 02 0008 0102030405060708 02 0008 0102030405060708',
+      'path-id twice',
+    ],
+    [
+      'an option longer than its value',
+      '0f 00 00 00 00000001 06 0005 0000000000',
+      'option longer than its value',
+    ],
     ['an option behind the end', '0f 00 00 00 00000001 06 0008 00000000', 'truncated'],
     ['a name with capitals', '0f 00 00 00 00000001 01 0003 414243', 'no domain name'],
-    ['an address of no family', '0f 00 00 00 00000001 14 0008 05 00 1ed2 01020304', 'unknown address family'],
+    [
+      'an address of no family',
+      '0f 00 00 00 00000001 14 0008 05 00 1ed2 01020304',
+      'unknown address family',
+    ],
     ['an index out of range', '0f 00 00 00 00000001 0b 0004 10000000', 'relay index out of range'],
-    ['a reason with control characters', '11 01 02 00 00000001 80 0001 1b', 'reason is no plain text'],
+    [
+      'a reason with control characters',
+      '11 01 02 00 00000001 80 0001 1b',
+      'reason is no plain text',
+    ],
   ])('%s', (_name, digits, reason) => {
     expect(ntmobileMessageCodec.parse(fromHex(digits))).toEqual({ malformed: true, reason });
   });
 
   test('an answer that refuses may come without the options of one that grants', () => {
-    expect(ntmobileMessageCodec.parse(fromHex('02 01 03 00 00000001'))).toMatchObject({ status: 3, options: [] });
+    expect(ntmobileMessageCodec.parse(fromHex('02 01 03 00 00000001'))).toMatchObject({
+      status: 3,
+      options: [],
+    });
   });
 
   test.each([

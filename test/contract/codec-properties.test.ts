@@ -18,7 +18,8 @@ const u8 = fc.nat(0xff);
 const u16 = fc.nat(0xffff);
 const u32 = fc.nat(0xffffffff);
 const u64 = fc.bigInt(0n, 2n ** 64n - 1n);
-const octets = (minLength: number, maxLength = minLength) => fc.uint8Array({ minLength, maxLength });
+const octets = (minLength: number, maxLength = minLength) =>
+  fc.uint8Array({ minLength, maxLength });
 const address6 = octets(16).map((bytes) => ipv6FromBytes(bytes));
 const address4 = octets(4).map((bytes) => ipv4FromBytes(bytes));
 const boolean = fc.boolean();
@@ -33,8 +34,18 @@ const option: fc.Arbitrary<MobilityOption> = fc.oneof(
   fc.record({ type: type('mobile-node-identifier'), subtype: u8, identifier: octets(0, 40) }),
   fc.record({ type: type('authentication'), subtype: u8, spi: u32, authenticator: octets(0, 33) }),
   fc.record({ type: type('replay-protection'), timestamp: u64 }),
-  fc.record({ type: type('ipv4-home-address'), prefixLength: fc.nat(63), requestPrefix: boolean, address: address4 }),
-  fc.record({ type: type('ipv4-address-acknowledgement'), status: u8, prefixLength: fc.nat(63), address: address4 }),
+  fc.record({
+    type: type('ipv4-home-address'),
+    prefixLength: fc.nat(63),
+    requestPrefix: boolean,
+    address: address4,
+  }),
+  fc.record({
+    type: type('ipv4-address-acknowledgement'),
+    status: u8,
+    prefixLength: fc.nat(63),
+    address: address4,
+  }),
   fc.record({ type: type('nat-detection'), forceUdp: boolean, refreshTimeSeconds: u32 }),
   fc.record({ type: type('ipv4-care-of-address'), address: address4 }),
   fc.record({
@@ -44,7 +55,11 @@ const option: fc.Arbitrary<MobilityOption> = fc.oneof(
     simultaneousHomeAndForeign: boolean,
     careOfAddress: fc.oneof(fc.constant(undefined), address4, address6),
   }),
-  fc.record({ type: type('unknown'), optionType: fc.integer({ min: 100, max: 255 }), data: octets(0, 40) }),
+  fc.record({
+    type: type('unknown'),
+    optionType: fc.integer({ min: 100, max: 255 }),
+    data: octets(0, 40),
+  }),
 );
 const options = fc.array(option, { maxLength: 6 });
 
@@ -79,7 +94,11 @@ const message: fc.Arbitrary<MobilityMessage> = fc.oneof(
   fc.record({
     type: type('binding-acknowledgement'),
     status: u8,
-    flags: fc.record({ keyManagementMobility: boolean, mobileRouter: boolean, proxyRegistration: boolean }),
+    flags: fc.record({
+      keyManagementMobility: boolean,
+      mobileRouter: boolean,
+      proxyRegistration: boolean,
+    }),
     sequence: u16,
     lifetimeUnits: u16,
     options,
@@ -130,7 +149,11 @@ function expectRoundTrip<T>(codec: Codec<T>, value: T): void {
 
 describe('any value goes through octets unchanged', () => {
   test('mobility header', () => {
-    const header: fc.Arbitrary<MobilityHeader> = fc.record({ payloadProtocol: u8, checksum: u16, message });
+    const header: fc.Arbitrary<MobilityHeader> = fc.record({
+      payloadProtocol: u8,
+      checksum: u16,
+      message,
+    });
     fc.assert(
       fc.property(header, (value) => expectRoundTrip(mobilityCodec, value)),
       { numRuns: 2000 },

@@ -65,7 +65,13 @@ codecContract<readonly RtnetlinkMessage[]>(rtnetlinkCodec, [
         portId: 1,
         kind: 'address',
         operation: 'delete',
-        address: { interfaceIndex: 2, address: ipv6('2001:db8:9::7'), prefixLength: 64, scope: 0, flags: 0x202 },
+        address: {
+          interfaceIndex: 2,
+          address: ipv6('2001:db8:9::7'),
+          prefixLength: 64,
+          scope: 0,
+          flags: 0x202,
+        },
       },
     ],
   },
@@ -121,7 +127,16 @@ codecContract<readonly RtnetlinkMessage[]>(rtnetlinkCodec, [
   {
     name: 'message of no kind that is known',
     hex: '14000000 5000 0000 05000000 01000000 01020304',
-    value: [{ flags: 0, sequence: 5, portId: 1, kind: 'other', messageType: 80, data: fromHex('01020304') }],
+    value: [
+      {
+        flags: 0,
+        sequence: 5,
+        portId: 1,
+        kind: 'other',
+        messageType: 80,
+        data: fromHex('01020304'),
+      },
+    ],
   },
 ]);
 
@@ -131,12 +146,18 @@ describe('rtnetlink', () => {
       fromHex(`680000000200000211000000010000009bffffff3400000018000506110000000000000002180000fe0400010000000008000100
                cb00710008000500cb00710108000f00fe000000200001004e657874686f702068617320696e76616c6964206761746577617900`),
     );
-    expect(parsed).toMatchObject([{ kind: 'error', errno: 101, sequence: 17, text: 'Nexthop has invalid gateway' }]);
+    expect(parsed).toMatchObject([
+      { kind: 'error', errno: 101, sequence: 17, text: 'Nexthop has invalid gateway' },
+    ]);
   });
 
   test('an acknowledgement is an error with errno 0', () => {
-    const parsed = parseRtnetlink(fromHex('240000000200000109000000010000000000000058000000200005060900000000000000'));
-    expect(parsed).toEqual([{ flags: 256, sequence: 9, portId: 1, kind: 'error', errno: 0, text: undefined }]);
+    const parsed = parseRtnetlink(
+      fromHex('240000000200000109000000010000000000000058000000200005060900000000000000'),
+    );
+    expect(parsed).toEqual([
+      { flags: 256, sequence: 9, portId: 1, kind: 'error', errno: 0, text: undefined },
+    ]);
   });
 
   test('five addresses of one dump, as Linux sent them', () => {
@@ -148,10 +169,18 @@ describe('rtnetlink', () => {
                e6d90200e6d90200080008000202000005000b004d000000`),
     );
     if (isMalformed(parsed)) throw new Error(parsed.reason);
-    expect(parsed.map((message) => (message.kind === 'address' ? message.address : undefined))).toMatchObject([
+    expect(
+      parsed.map((message) => (message.kind === 'address' ? message.address : undefined)),
+    ).toMatchObject([
       { address: '127.0.0.1', prefixLength: 8, scope: 254, label: 'lo' },
       { address: '192.0.2.9', peer: '192.0.2.10', prefixLength: 32 },
-      { address: '2001:db8::5', preferredLifetimeSeconds: 100, validLifetimeSeconds: 200, flags: 0x202, protocol: 77 },
+      {
+        address: '2001:db8::5',
+        preferredLifetimeSeconds: 100,
+        validLifetimeSeconds: 200,
+        flags: 0x202,
+        protocol: 77,
+      },
     ]);
   });
 
@@ -173,12 +202,21 @@ describe('rtnetlink', () => {
   });
 
   test('requests have the flags of their change', () => {
-    const address = { interfaceIndex: 1, address: ipv4('192.0.2.1'), prefixLength: 32, scope: 0, flags: 0 };
-    const flagsOf = (octets: Uint8Array) => new DataView(octets.buffer, octets.byteOffset).getUint16(6, true);
+    const address = {
+      interfaceIndex: 1,
+      address: ipv4('192.0.2.1'),
+      prefixLength: 32,
+      scope: 0,
+      flags: 0,
+    };
+    const flagsOf = (octets: Uint8Array) =>
+      new DataView(octets.buffer, octets.byteOffset).getUint16(6, true);
     expect(flagsOf(encodeAddressChange('add', address, 1))).toBe(0x605);
     expect(flagsOf(encodeAddressChange('replace', address, 1))).toBe(0x505);
     expect(flagsOf(encodeAddressChange('delete', address, 1))).toBe(0x005);
-    expect(hex(encodeDump('neighbour', 6, 9, 8))).toBe('1c0000001e00010309000000000000000a0000000000000000000800');
+    expect(hex(encodeDump('neighbour', 6, 9, 8))).toBe(
+      '1c0000001e00010309000000000000000a0000000000000000000800',
+    );
     expect(hex(encodeDump('link', undefined, 2)).slice(0, 16)).toBe('2000000012000103');
   });
 
@@ -192,7 +230,10 @@ describe('rtnetlink', () => {
       flags: 0,
       interfaceIndex: 4,
     };
-    const multipath = { ...route, nextHops: [{ interfaceIndex: 2, weight: 2, gateway: ipv6('fe80::1') }] };
+    const multipath = {
+      ...route,
+      nextHops: [{ interfaceIndex: 2, weight: 2, gateway: ipv6('fe80::1') }],
+    };
     const viaIpv6 = {
       ...route,
       destination: { address: ipv4('0.0.0.0'), length: 0 },
@@ -216,7 +257,9 @@ describe('rtnetlink', () => {
       { operation: 'delete', route: viaIpv6 },
     ]);
     expect(parseRtnetlink(encodeRuleChange('add', rule, 1))).toMatchObject([{ rule }]);
-    expect(parseRtnetlink(encodeNeighbourChange('add', neighbour, 1))).toMatchObject([{ neighbour }]);
+    expect(parseRtnetlink(encodeNeighbourChange('add', neighbour, 1))).toMatchObject([
+      { neighbour },
+    ]);
     expect(parseRtnetlink(encodeLinkChange(link, 1))).toMatchObject([{ link }]);
   });
 });

@@ -33,7 +33,10 @@ function pcap(packets: readonly Uint8Array[]): Uint8Array {
     head.setUint32(12, packet.length, true);
     return Buffer.concat([new Uint8Array(head.buffer), packet]);
   });
-  return Buffer.concat([fromHex('d4c3b2a1 0200 0400 00000000 00000000 ffff0000 65000000'), ...records]);
+  return Buffer.concat([
+    fromHex('d4c3b2a1 0200 0400 00000000 00000000 ffff0000 65000000'),
+    ...records,
+  ]);
 }
 
 function tshark(packets: readonly Uint8Array[], fields: readonly string[]): string[][] {
@@ -64,9 +67,18 @@ describe('what tshark reads in our octets', () => {
     lifetimeUnits: 150,
     options: [
       { type: 'alternate-care-of-address', address: NODE },
-      { type: 'mobile-node-identifier', subtype: 1, identifier: new TextEncoder().encode('node@example.org') },
+      {
+        type: 'mobile-node-identifier',
+        subtype: 1,
+        identifier: new TextEncoder().encode('node@example.org'),
+      },
       { type: 'replay-protection', timestamp: 0xe8d4a51000000001n },
-      { type: 'authentication', subtype: 1, spi: 256, authenticator: new Uint8Array(12).fill(0x5a) },
+      {
+        type: 'authentication',
+        subtype: 1,
+        spi: 256,
+        authenticator: new Uint8Array(12).fill(0x5a),
+      },
     ],
   } as const;
 
@@ -114,7 +126,14 @@ describe('what tshark reads in our octets', () => {
       options: new Uint8Array(0),
       payload,
     });
-    const fields = ['ip.src', 'udp.checksum.status', 'ipv6.src', 'mip6.bu.seqnr', 'mip6.mnid.subtype', '_ws.malformed'];
+    const fields = [
+      'ip.src',
+      'udp.checksum.status',
+      'ipv6.src',
+      'mip6.bu.seqnr',
+      'mip6.mnid.subtype',
+      '_ws.malformed',
+    ];
     expect(tshark([packet], fields)).toEqual([['198.51.100.7', '1', HOME, '4660', '1', '']]);
   });
 
@@ -132,7 +151,14 @@ describe('what tshark reads in our octets', () => {
           flags: { keyManagementMobility: false, mobileRouter: true, proxyRegistration: false },
           sequence: 9,
           lifetimeUnits: 7,
-          options: [{ type: 'ipv4-address-acknowledgement', status: 0, prefixLength: 32, address: ipv4('192.0.2.1') }],
+          options: [
+            {
+              type: 'ipv4-address-acknowledgement',
+              status: 0,
+              prefixLength: 32,
+              address: ipv4('192.0.2.1'),
+            },
+          ],
         },
         AGENT,
         HOME,

@@ -1,5 +1,6 @@
 /**
- * The lab in containers, as somebody has it who types what docs/guides/docker-lab.md says: build, up, moves, the demonstration, down.
+ * The lab in containers, as somebody has it who types what docs/guides/docker-lab.md says: build,
+ * up, moves, the demonstration, down.
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -8,8 +9,13 @@ import { ACCESS_NETWORKS, dockerName, MOVING_NODES } from '#cli/docker-lab/map.t
 import { Engine, say } from './engine.ts';
 
 const CLI = new URL('../../src/cli/cli.ts', import.meta.url).pathname;
-const COMPOSE: { services: Record<string, { networks?: Record<string, unknown> }>; networks: Record<string, unknown> } =
-  parse(readFileSync(new URL('../../compose.yaml', import.meta.url), 'utf8'), { merge: true, maxAliasCount: -1 });
+const COMPOSE: {
+  services: Record<string, { networks?: Record<string, unknown> }>;
+  networks: Record<string, unknown>;
+} = parse(readFileSync(new URL('../../compose.yaml', import.meta.url), 'utf8'), {
+  merge: true,
+  maxAliasCount: -1,
+});
 const compose = ['docker-compose', '--ansi', 'never'];
 
 let engine: Engine;
@@ -39,8 +45,22 @@ async function bridges(): Promise<readonly string[]> {
 
 /** What Docker and the kernel show of a lab. */
 async function traces(): Promise<readonly string[]> {
-  const containers = await say('docker', 'ps', '--all', '--quiet', '--filter', `name=^${dockerName('')}`);
-  const networks = await say('docker', 'network', 'ls', '--quiet', '--filter', `name=^${dockerName('')}`);
+  const containers = await say(
+    'docker',
+    'ps',
+    '--all',
+    '--quiet',
+    '--filter',
+    `name=^${dockerName('')}`,
+  );
+  const networks = await say(
+    'docker',
+    'network',
+    'ls',
+    '--quiet',
+    '--filter',
+    `name=^${dockerName('')}`,
+  );
   const rules = await say('iptables', '-S', 'DOCKER-USER');
   return [...containers.output.split('\n'), ...networks.output.split('\n'), ...(await bridges())]
     .concat(rules.output.split('\n').filter((line) => line.includes('sj-')))
@@ -49,7 +69,9 @@ async function traces(): Promise<readonly string[]> {
 
 describe('the map of the command line', () => {
   it('is that of compose.yaml', () => {
-    expect(Object.keys(COMPOSE.networks)).toEqual(expect.arrayContaining(Object.keys(ACCESS_NETWORKS)));
+    expect(Object.keys(COMPOSE.networks)).toEqual(
+      expect.arrayContaining(Object.keys(ACCESS_NETWORKS)),
+    );
     for (const [node, network] of Object.entries(MOVING_NODES)) {
       expect(Object.keys(COMPOSE.services[node]?.networks ?? {})).toContain(network);
     }
@@ -62,7 +84,8 @@ describe('the lab', () => {
     expect(up.code, up.output).toBe(0);
     const status = await sojourn('--json', 'lab', 'status', '--docker', '--wait', '180');
     expect(status.code, status.output).toBe(0);
-    for (const service of Object.keys(COMPOSE.services)) expect(status.output).toContain(`"container": "${service}"`);
+    for (const service of Object.keys(COMPOSE.services))
+      expect(status.output).toContain(`"container": "${service}"`);
   }, 300_000);
 
   it('moves a node', async () => {

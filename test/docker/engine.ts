@@ -1,4 +1,7 @@
-/** A Docker engine for the tests: the one that runs, or one that they start themselves and end again. */
+/**
+ * A Docker engine for the tests: the one that runs, or one that they start themselves and end
+ * again.
+ */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, openSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -48,7 +51,8 @@ export class Engine implements AsyncDisposable {
     const child = spawn('dockerd', [], { stdio: ['ignore', out, out], detached: true });
     await waitFor(
       () => {
-        if (child.exitCode !== null) throw new Error(`dockerd ended:\n${readFileSync(log, 'utf8').slice(-2000)}`);
+        if (child.exitCode !== null)
+          throw new Error(`dockerd ended:\n${readFileSync(log, 'utf8').slice(-2000)}`);
         return answers();
       },
       { timeoutMs: 60_000, what: 'dockerd to answer', intervalMs: 500 },

@@ -1,11 +1,19 @@
-/** Ways in which a Binding Acknowledgement goes wrong on its way to a mobile node: one row each, with reasons of which one must be counted. */
+/**
+ * Ways in which a Binding Acknowledgement goes wrong on its way to a mobile node: one row each,
+ * with reasons of which one must be counted.
+ */
 import { encode, isMalformed } from '#base/bytes.ts';
 import { bytesOfIpv6, type Ipv6Address, ipv6 } from '#base/ip.ts';
 import { type MobilityKey, signMobility } from '#crypto/mobility-auth.ts';
 import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import type { SeededRandom } from '#test/sim/random.ts';
 import { type Ipv6Packet, ipv6Codec } from '#wire/ipv6.ts';
-import { encodeMobility, fillMobilityChecksum, type MobilityMessage, mobilityCodec } from '#wire/mobility.ts';
+import {
+  encodeMobility,
+  fillMobilityChecksum,
+  type MobilityMessage,
+  mobilityCodec,
+} from '#wire/mobility.ts';
 import type { Datagram } from './registrations.ts';
 
 export interface AcknowledgementMaterial {
@@ -50,7 +58,10 @@ const NOT_FOR_US: readonly MobileNodeReason[] = [
 
 type Acknowledgement = Extract<MobilityMessage, { type: 'binding-acknowledgement' }>;
 
-function read({ packet }: Datagram): { readonly ip: Ipv6Packet; readonly message: Acknowledgement } {
+function read({ packet }: Datagram): {
+  readonly ip: Ipv6Packet;
+  readonly message: Acknowledgement;
+} {
   const ip = ipv6Codec.parse(packet);
   if (isMalformed(ip)) throw new Error('the genuine packet cannot be read');
   const header = mobilityCodec.parse(ip.payload);
@@ -77,7 +88,10 @@ function resigned(
     source,
     destination: homeAddress,
   });
-  return { path: material.genuine.path, packet: encode(ipv6Codec, { ...ip, source, destination, payload }) };
+  return {
+    path: material.genuine.path,
+    packet: encode(ipv6Codec, { ...ip, source, destination, payload }),
+  };
 }
 
 function flipped(material: AcknowledgementMaterial, from: number, to: number): Datagram {
@@ -89,11 +103,17 @@ function flipped(material: AcknowledgementMaterial, from: number, to: number): D
 }
 
 /** To the node's own address of now, from somewhere else than the home agent. */
-function fromStranger({ random, genuine }: AcknowledgementMaterial, message: MobilityMessage): Datagram {
+function fromStranger(
+  { random, genuine }: AcknowledgementMaterial,
+  message: MobilityMessage,
+): Datagram {
   const { ip } = read(genuine);
   const source = ipv6(`2001:db8:300::${random.below(65_536).toString(16)}`);
   const payload = encodeMobility(message, source, ip.destination);
-  return { path: genuine.path, packet: encode(ipv6Codec, { ...ip, source, extensions: [], payload }) };
+  return {
+    path: genuine.path,
+    packet: encode(ipv6Codec, { ...ip, source, extensions: [], payload }),
+  };
 }
 
 const headerAt = (packet: Uint8Array): number => (packet[6] === 43 ? 64 : 40);
@@ -108,21 +128,40 @@ export const ACKNOWLEDGEMENT_MUTATIONS = {
   },
   'acknowledgement bit flipped': {
     reasons: PARSING,
-    make: (material) => flipped(material, headerAt(material.genuine.packet), material.genuine.packet.length),
+    make: (material) =>
+      flipped(material, headerAt(material.genuine.packet), material.genuine.packet.length),
   },
   'acknowledgement bits flipped behind a right checksum': {
-    reasons: [...PARSING, 'authentication-failed', 'authentication-missing', 'unauthenticated-refusal'],
+    reasons: [
+      ...PARSING,
+      'authentication-failed',
+      'authentication-missing',
+      'unauthenticated-refusal',
+    ],
     make: (material) => {
-      const { packet, path } = flipped(material, headerAt(material.genuine.packet) + 6, material.genuine.packet.length);
+      const { packet, path } = flipped(
+        material,
+        headerAt(material.genuine.packet) + 6,
+        material.genuine.packet.length,
+      );
       const last = packet.length - 1;
       packet[last] = (material.genuine.packet[last] ?? 0) ^ (1 + material.random.below(255));
-      fillMobilityChecksum(packet.subarray(headerAt(packet)), material.homeAgent, material.homeAddress);
+      fillMobilityChecksum(
+        packet.subarray(headerAt(packet)),
+        material.homeAgent,
+        material.homeAddress,
+      );
       return { path, packet };
     },
   },
   'acknowledgement with wrong checksum': {
     reasons: ['checksum-invalid'],
-    make: (material) => flipped(material, headerAt(material.genuine.packet) + 4, headerAt(material.genuine.packet) + 6),
+    make: (material) =>
+      flipped(
+        material,
+        headerAt(material.genuine.packet) + 4,
+        headerAt(material.genuine.packet) + 6,
+      ),
   },
   'acknowledgement with wrong next header': {
     reasons: [...PARSING, ...NOT_FOR_US],
@@ -148,16 +187,20 @@ export const ACKNOWLEDGEMENT_MUTATIONS = {
     reasons: ['sequence-mismatch'],
     make: (material) => {
       const { message } = read(material.genuine);
-      return resigned(material, { sequence: (message.sequence + 100 + material.random.below(60_000)) & 0xffff });
+      return resigned(material, {
+        sequence: (message.sequence + 100 + material.random.below(60_000)) & 0xffff,
+      });
     },
   },
   'acknowledgement with forged MAC': {
     reasons: ['authentication-failed'],
-    make: (material) => resigned(material, {}, { ...material.association, key: material.random.bytes(32) }),
+    make: (material) =>
+      resigned(material, {}, { ...material.association, key: material.random.bytes(32) }),
   },
   'acknowledgement with wrong SPI': {
     reasons: ['authentication-failed'],
-    make: (material) => resigned(material, {}, { ...material.association, spi: 7000 + material.random.below(1000) }),
+    make: (material) =>
+      resigned(material, {}, { ...material.association, spi: 7000 + material.random.below(1000) }),
   },
   'refusal with forged MAC': {
     reasons: ['authentication-failed'],
@@ -171,27 +214,39 @@ export const ACKNOWLEDGEMENT_MUTATIONS = {
   'refusal 146 with forged MAC': {
     reasons: ['unauthenticated-refusal'],
     make: (material) =>
-      resigned(material, { status: 146 }, { ...material.association, key: material.random.bytes(32) }),
+      resigned(
+        material,
+        { status: 146 },
+        { ...material.association, key: material.random.bytes(32) },
+      ),
   },
   'acknowledgement without authentication': {
     reasons: ['authentication-missing'],
     make: (material) => {
       const { ip, message } = read(material.genuine);
       const options = message.options.filter(({ type }) => type !== 'authentication');
-      const payload = encodeMobility({ ...message, options }, material.homeAgent, material.homeAddress);
+      const payload = encodeMobility(
+        { ...message, options },
+        material.homeAgent,
+        material.homeAddress,
+      );
       return { path: material.genuine.path, packet: encode(ipv6Codec, { ...ip, payload }) };
     },
   },
   'acknowledgement of another home agent': {
     reasons: ['not-from-home-agent'],
-    make: (material) => resigned(material, {}, material.association, { source: ipv6('2001:db8:300::1') }),
+    make: (material) =>
+      resigned(material, {}, material.association, { source: ipv6('2001:db8:300::1') }),
   },
   'acknowledgement to another address': {
     reasons: NOT_FOR_US,
     make: (material) => {
       const packet = material.genuine.packet.slice();
       const at = packet[6] === 43 && material.random.chance(0.5) ? 48 : 24;
-      packet.set(bytesOfIpv6(ipv6(`2001:db8:b9::${material.random.below(65_536).toString(16)}`)), at);
+      packet.set(
+        bytesOfIpv6(ipv6(`2001:db8:b9::${material.random.below(65_536).toString(16)}`)),
+        at,
+      );
       return { path: material.genuine.path, packet };
     },
   },
@@ -202,7 +257,12 @@ export const ACKNOWLEDGEMENT_MUTATIONS = {
   'binding error of a stranger': {
     reasons: ['binding-error-ignored'],
     make: (material) =>
-      fromStranger(material, { type: 'binding-error', status: 1, homeAddress: material.homeAddress, options: [] }),
+      fromStranger(material, {
+        type: 'binding-error',
+        status: 1,
+        homeAddress: material.homeAddress,
+        options: [],
+      }),
   },
   'refresh request of a stranger': {
     reasons: ['not-from-home-agent'],
@@ -222,7 +282,11 @@ export const ACKNOWLEDGEMENT_MUTATIONS = {
             careOfKeygenToken: material.random.bytes(8),
             options: [],
           },
-          { type: 'unknown', messageType: 20 + material.random.below(200), data: material.random.bytes(10) },
+          {
+            type: 'unknown',
+            messageType: 20 + material.random.below(200),
+            data: material.random.bytes(10),
+          },
         ]),
       ),
   },

@@ -44,7 +44,9 @@ export function fuzz({ count, seed, progress }: FuzzOptions): FuzzResult {
       homeAgent.run(half);
       mobileNode.run(half);
     } catch (thrown) {
-      throw new Error(`seed ${seed}: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`);
+      throw new Error(
+        `seed ${seed}: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`,
+      );
     }
     collect();
     heapAfterPart.push(process.memoryUsage().heapUsed);
@@ -52,7 +54,8 @@ export function fuzz({ count, seed, progress }: FuzzOptions): FuzzResult {
   }
   // The first parts warm caches and compiled code.
   const heapGrowthOctets = (heapAfterPart.at(-1) ?? 0) - (heapAfterPart[4] ?? 0);
-  if (heapGrowthOctets > GROWTH_LIMIT_OCTETS) throw new Error(`seed ${seed}: heap grew by ${heapGrowthOctets} octets`);
+  if (heapGrowthOctets > GROWTH_LIMIT_OCTETS)
+    throw new Error(`seed ${seed}: heap grew by ${heapGrowthOctets} octets`);
   return {
     seed,
     datagrams: 2 * half * PARTS,

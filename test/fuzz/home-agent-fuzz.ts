@@ -1,15 +1,28 @@
-/** Broken registrations into a home agent that serves good ones in between. Every wrong packet is counted and changes nothing. */
+/**
+ * Broken registrations into a home agent that serves good ones in between. Every wrong packet is
+ * counted and changes nothing.
+ */
 
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { monotonic } from '#base/time.ts';
 import type { JsonValue, Output } from '#engine/contract.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import { look } from '#test/sim/peek.ts';
-import { homeAddressOf, homeAgentConfiguration, securityAssociationOf } from '#test/sim/population.ts';
+import {
+  homeAddressOf,
+  homeAgentConfiguration,
+  securityAssociationOf,
+} from '#test/sim/population.ts';
 import { SeededRandom } from '#test/sim/random.ts';
 import { WALL_OFFSET_MS } from '#test/sim/world.ts';
 import { type Material, MUTATIONS, type Mutation } from './mutations.ts';
-import { type Datagram, datagramOf, HOME_AGENT, HOME_REGISTRATION, type Registration } from './registrations.ts';
+import {
+  type Datagram,
+  datagramOf,
+  HOME_AGENT,
+  HOME_REGISTRATION,
+  type Registration,
+} from './registrations.ts';
 
 const NODES = 32;
 /** Virtual time between two datagrams. */
@@ -75,9 +88,14 @@ export class HomeAgentFuzz {
     this.#step({ kind: 'datagram', path, packet });
     this.perMutation.set(name, (this.perMutation.get(name) ?? 0) + 1);
     const changed = this.#out.find((output) => output.kind === 'want' || output.kind === 'persist');
-    if (changed !== undefined) throw this.#wrong(name, packet, `changed state: ${JSON.stringify(changed)}`);
+    if (changed !== undefined)
+      throw this.#wrong(name, packet, `changed state: ${JSON.stringify(changed)}`);
     if (this.#sum(mutation) === before) {
-      throw this.#wrong(name, packet, `was not counted as ${mutation.reasons.join(', ') || 'anything'}`);
+      throw this.#wrong(
+        name,
+        packet,
+        `was not counted as ${mutation.reasons.join(', ') || 'anything'}`,
+      );
     }
   }
 
@@ -159,7 +177,8 @@ export class HomeAgentFuzz {
     this.#engine.step(monotonic(this.#now), input, this.#out);
     for (const output of this.#out) {
       if (output.kind === 'want') this.#hold(`want ${output.key}`, output.part !== undefined);
-      if (output.kind === 'persist') this.#hold(`${output.table} ${output.key}`, output.value !== undefined);
+      if (output.kind === 'persist')
+        this.#hold(`${output.table} ${output.key}`, output.value !== undefined);
     }
   }
 
@@ -172,7 +191,8 @@ export class HomeAgentFuzz {
     const bindings = this.#ask('bindings');
     const count = Array.isArray(bindings) ? bindings.length : -1;
     if (count !== NODES) throw new Error(`${count} bindings of ${NODES}`);
-    if (this.#held.size > 10 + 5 * NODES) throw new Error(`growth: ${this.#held.size} wishes and records`);
+    if (this.#held.size > 10 + 5 * NODES)
+      throw new Error(`growth: ${this.#held.size} wishes and records`);
   }
 
   #ask(command: string): JsonValue {
@@ -191,6 +211,8 @@ export class HomeAgentFuzz {
   }
 
   #wrong(name: string, packet: Uint8Array, text: string): Error {
-    return new Error(`datagram ${this.#sent}: ${name} ${text}\n${Buffer.from(packet).toString('hex')}`);
+    return new Error(
+      `datagram ${this.#sent}: ${name} ${text}\n${Buffer.from(packet).toString('hex')}`,
+    );
   }
 }

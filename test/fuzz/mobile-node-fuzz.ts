@@ -1,4 +1,7 @@
-/** Broken acknowledgements into a mobile node that waits for a genuine one from a real home agent, which it must still accept afterwards. */
+/**
+ * Broken acknowledgements into a mobile node that waits for a genuine one from a real home agent,
+ * which it must still accept afterwards.
+ */
 import { type Ipv4Address, ipv4, ipv6 } from '#base/ip.ts';
 import { monotonic, NEVER } from '#base/time.ts';
 import type { NetworkInterface, Output, Path } from '#engine/contract.ts';
@@ -48,7 +51,10 @@ export class MobileNodeFuzz {
       homeAgentConfiguration({ mobileNodes: 1, maximumLifetimeSeconds: 3600 }),
       this.#random.bytes,
     );
-    this.#node = createMobileNode(mobileNodeConfiguration({ index: 0, lifetimeSeconds: 3600 }), this.#random.bytes);
+    this.#node = createMobileNode(
+      mobileNodeConfiguration({ index: 0, lifetimeSeconds: 3600 }),
+      this.#random.bytes,
+    );
     this.#stepAgent({ kind: 'clock', offsetMs: WALL_OFFSET_MS });
     this.#stepAgent({ kind: 'restored' });
     this.#step({ kind: 'clock', offsetMs: WALL_OFFSET_MS });
@@ -92,25 +98,34 @@ export class MobileNodeFuzz {
     this.#sent++;
     this.perMutation.set(name, (this.perMutation.get(name) ?? 0) + 1);
     const changed = this.#out.find((output) => output.kind === 'want' || output.kind === 'persist');
-    if (changed !== undefined) throw this.#wrong(name, packet, `changed state: ${JSON.stringify(changed)}`);
+    if (changed !== undefined)
+      throw this.#wrong(name, packet, `changed state: ${JSON.stringify(changed)}`);
     if (this.#sum(mutation) === before)
       throw this.#wrong(name, packet, `was not counted as ${mutation.reasons.join(', ')}`);
   }
 
-  /** A new network; gives the home agent's answer to the Binding Update that follows, not yet delivered. */
+  /**
+   * A new network; gives the home agent's answer to the Binding Update that follows, not yet
+   * delivered.
+   */
   #move(): Datagram {
     this.#now += BETWEEN_MOVES_MS;
     this.#tick();
     this.#step({ kind: 'network', interfaces: [this.#interface()] });
-    const update = this.#out.find((output) => output.kind === 'send' && look(output.packet).kind === 'binding-update');
+    const update = this.#out.find(
+      (output) => output.kind === 'send' && look(output.packet).kind === 'binding-update',
+    );
     if (update?.kind !== 'send')
-      throw new Error(`datagram ${this.#sent}: no Binding Update after a move: ${JSON.stringify(this.#out)}`);
+      throw new Error(
+        `datagram ${this.#sent}: no Binding Update after a move: ${JSON.stringify(this.#out)}`,
+      );
     for (const answer of this.#stepAgent({
       kind: 'datagram',
       path: this.#translated(update.path),
       packet: update.packet,
     })) {
-      if (answer.kind !== 'send' || look(answer.packet).kind !== 'binding-acknowledgement') continue;
+      if (answer.kind !== 'send' || look(answer.packet).kind !== 'binding-acknowledgement')
+        continue;
       return { path: update.path, packet: answer.packet };
     }
     throw new Error(`datagram ${this.#sent}: the home agent did not answer`);
@@ -133,7 +148,13 @@ export class MobileNodeFuzz {
       ? ipv6(`2001:db8:a${this.#random.below(10)}::${host.toString(16)}`)
       : ipv4(`198.51.100.${host}`);
     const gateway = six ? ipv6('fe80::1') : ipv4('198.51.100.1');
-    const common = { tentative: false, duplicate: false, deprecated: false, validUntil: NEVER, epoch };
+    const common = {
+      tentative: false,
+      duplicate: false,
+      deprecated: false,
+      validUntil: NEVER,
+      epoch,
+    };
     return {
       index: 2,
       name: 'eth0',
@@ -150,7 +171,13 @@ export class MobileNodeFuzz {
   #translated(path: Path): Path {
     if (path.kind !== 'udp') return path;
     const outside: Ipv4Address = this.#random.chance(0.5) ? ipv4('203.0.113.7') : path.local;
-    return { kind: 'udp', local: path.remote, localPort: path.remotePort, remote: outside, remotePort: path.localPort };
+    return {
+      kind: 'udp',
+      local: path.remote,
+      localPort: path.remotePort,
+      remote: outside,
+      remotePort: path.localPort,
+    };
   }
 
   #tick(): void {
@@ -179,6 +206,8 @@ export class MobileNodeFuzz {
   }
 
   #wrong(name: string, packet: Uint8Array, text: string): Error {
-    return new Error(`datagram ${this.#sent}: ${name} ${text}\n${Buffer.from(packet).toString('hex')}`);
+    return new Error(
+      `datagram ${this.#sent}: ${name} ${text}\n${Buffer.from(packet).toString('hex')}`,
+    );
   }
 }

@@ -1,6 +1,7 @@
 /**
- * Ways in which a registration goes wrong: one row each, with the reasons of which the home agent must count at least one. A row without
- * reasons may also be harmless (a flipped bit in the hop limit).
+ * Ways in which a registration goes wrong: one row each, with the reasons of which the home agent
+ * must count at least one. A row without reasons may also be harmless (a flipped bit in the hop
+ * limit).
  */
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
@@ -36,10 +37,15 @@ function flip(packet: Uint8Array, from: number, to: number, random: SeededRandom
 }
 
 /** Index of the Mobility Header. */
-const mobilityAt = (packet: Uint8Array): number => (packet[6] === 60 ? 40 + ((packet[41] ?? 0) + 1) * 8 : 40);
+const mobilityAt = (packet: Uint8Array): number =>
+  packet[6] === 60 ? 40 + ((packet[41] ?? 0) + 1) * 8 : 40;
 
 function withChecksum(packet: Uint8Array, registration: Registration): void {
-  fillMobilityChecksum(packet.subarray(mobilityAt(packet)), registration.homeAddress, registration.homeAgent);
+  fillMobilityChecksum(
+    packet.subarray(mobilityAt(packet)),
+    registration.homeAddress,
+    registration.homeAgent,
+  );
 }
 
 const EVERY_PARSING_REASON: readonly HomeAgentReason[] = [
@@ -77,7 +83,10 @@ export const MUTATIONS = {
     reasons: [],
     make: ({ random, former }) => {
       const packet = new Uint8Array(former.packet.length + 1 + random.below(2000));
-      packet.set(random.bytes(Math.min(64, packet.length - former.packet.length)), former.packet.length);
+      packet.set(
+        random.bytes(Math.min(64, packet.length - former.packet.length)),
+        former.packet.length,
+      );
       packet.set(former.packet);
       return { path: former.path, packet };
     },
@@ -144,7 +153,8 @@ export const MUTATIONS = {
     },
   },
   'wrong next header': {
-    // A Home Address option that is one no longer leaves the care-of address as home address; now and then even the checksum fits.
+    // A Home Address option that is one no longer leaves the care-of address as home address; now
+    // and then even the checksum fits.
     reasons: [
       ...EVERY_PARSING_REASON,
       'unknown-binding',
@@ -162,14 +172,19 @@ export const MUTATIONS = {
       return datagram;
     },
   },
-  replayed: { reasons: ['timestamp-invalid', 'sequence-out-of-window'], make: ({ former }) => former },
+  replayed: {
+    reasons: ['timestamp-invalid', 'sequence-out-of-window'],
+    make: ({ former }) => former,
+  },
   'stale timestamp': {
     reasons: ['timestamp-invalid'],
-    make: ({ random, fresh }) => datagramOf({ ...fresh, wallMs: fresh.wallMs - 8000 - random.below(1_000_000_000) }),
+    make: ({ random, fresh }) =>
+      datagramOf({ ...fresh, wallMs: fresh.wallMs - 8000 - random.below(1_000_000_000) }),
   },
   'timestamp of the future': {
     reasons: ['timestamp-invalid'],
-    make: ({ random, fresh }) => datagramOf({ ...fresh, wallMs: fresh.wallMs + 8000 + random.below(1_000_000_000) }),
+    make: ({ random, fresh }) =>
+      datagramOf({ ...fresh, wallMs: fresh.wallMs + 8000 + random.below(1_000_000_000) }),
   },
   'stale sequence': {
     reasons: ['sequence-out-of-window'],
@@ -178,12 +193,16 @@ export const MUTATIONS = {
   },
   'forged MAC': {
     reasons: ['authentication-failed'],
-    make: ({ random, fresh }) => datagramOf({ ...fresh, association: { ...fresh.association, key: random.bytes(32) } }),
+    make: ({ random, fresh }) =>
+      datagramOf({ ...fresh, association: { ...fresh.association, key: random.bytes(32) } }),
   },
   'wrong SPI': {
     reasons: ['no-security-association'],
     make: ({ random, fresh }) =>
-      datagramOf({ ...fresh, association: { ...fresh.association, spi: 5000 + random.below(1_000_000) } }),
+      datagramOf({
+        ...fresh,
+        association: { ...fresh.association, spi: 5000 + random.below(1_000_000) },
+      }),
   },
   'unknown identifier': {
     reasons: ['no-security-association'],
@@ -198,13 +217,23 @@ export const MUTATIONS = {
     make: ({ random, fresh }) =>
       datagramOf({
         ...fresh,
-        homeAddress: ipv6(`2001:db8:${random.below(200).toString(16)}::${random.below(65_536).toString(16)}`),
+        homeAddress: ipv6(
+          `2001:db8:${random.below(200).toString(16)}::${random.below(65_536).toString(16)}`,
+        ),
       }),
   },
   'home address not unicast': {
-    reasons: ['home-address-invalid', 'mobile-ipv6-header-invalid', 'source-not-unicast', 'malformed-packet'],
+    reasons: [
+      'home-address-invalid',
+      'mobile-ipv6-header-invalid',
+      'source-not-unicast',
+      'malformed-packet',
+    ],
     make: ({ random, fresh }) =>
-      datagramOf({ ...fresh, homeAddress: random.pick([ipv6('ff02::1'), ipv6('::'), ipv6('fe80::1'), ipv6('::1')]) }),
+      datagramOf({
+        ...fresh,
+        homeAddress: random.pick([ipv6('ff02::1'), ipv6('::'), ipv6('fe80::1'), ipv6('::1')]),
+      }),
   },
   'spoofed source': {
     reasons: ['authentication-failed', 'checksum-invalid', 'source-not-unicast'],
@@ -217,7 +246,10 @@ export const MUTATIONS = {
   'another home agent': {
     reasons: ['not-addressed-to-us'],
     make: ({ random, fresh }) =>
-      datagramOf({ ...fresh, homeAgent: ipv6(`2001:db8:300::${random.below(65_536).toString(16)}`) }),
+      datagramOf({
+        ...fresh,
+        homeAgent: ipv6(`2001:db8:300::${random.below(65_536).toString(16)}`),
+      }),
   },
   fragmented: {
     reasons: ['fragmented'],
@@ -225,7 +257,12 @@ export const MUTATIONS = {
       datagramOf({
         ...fresh,
         extraExtensions: [
-          { type: 'fragment', offset: 8 * random.below(100), more: random.chance(0.5), identification: random.word() },
+          {
+            type: 'fragment',
+            offset: 8 * random.below(100),
+            more: random.chance(0.5),
+            identification: random.word(),
+          },
         ],
       }),
   },
@@ -238,13 +275,19 @@ export const MUTATIONS = {
     make: ({ random, fresh }) =>
       datagramOf({
         ...fresh,
-        extraOptions: [{ type: 'nonce-indices', homeNonceIndex: random.below(65_536), careOfNonceIndex: 1 }],
+        extraOptions: [
+          { type: 'nonce-indices', homeNonceIndex: random.below(65_536), careOfNonceIndex: 1 },
+        ],
       }),
   },
   'home address option over UDP': {
     reasons: ['home-address-option-over-udp'],
     make: ({ fresh }) =>
-      datagramOf({ ...fresh, over: 'udp', extraExtensions: [homeAddressExtension(fresh.homeAddress)] }),
+      datagramOf({
+        ...fresh,
+        over: 'udp',
+        extraExtensions: [homeAddressExtension(fresh.homeAddress)],
+      }),
   },
   'care-of address not unicast': {
     reasons: ['care-of-address-invalid', 'source-not-unicast', 'malformed-packet'],
@@ -261,7 +304,8 @@ export const MUTATIONS = {
   },
   'correspondent registration': {
     reasons: ['registration-refused', 'correspondent-role-not-served'],
-    make: ({ fresh }) => datagramOf({ ...fresh, flags: { ...fresh.flags, homeRegistration: false } }),
+    make: ({ fresh }) =>
+      datagramOf({ ...fresh, flags: { ...fresh.flags, homeRegistration: false } }),
   },
   'payload behind the mobility header': {
     reasons: ['payload-protocol-invalid', 'checksum-invalid'],

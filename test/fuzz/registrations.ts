@@ -1,4 +1,7 @@
-/** Registrations as a well-behaved mobile node sends them, with every field open to a liar. RFC 6275 §6.1.7, RFC 5555 §4.2, RFC 4285 §5. */
+/**
+ * Registrations as a well-behaved mobile node sends them, with every field open to a liar. RFC 6275
+ * §6.1.7, RFC 5555 §4.2, RFC 4285 §5.
+ */
 import { encode } from '#base/bytes.ts';
 import { type Ipv4Address, type Ipv6Address, ipv4, ipv6 } from '#base/ip.ts';
 import { wall } from '#base/time.ts';
@@ -8,7 +11,11 @@ import type { Path } from '#engine/contract.ts';
 import { HOME_AGENT, HOME_AGENT_V4 } from '#test/sim/population.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import { type Extension, homeAddressExtension } from '#wire/ipv6-extensions.ts';
-import { type BindingUpdateFlags, NO_BINDING_UPDATE_FLAGS, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
+import {
+  type BindingUpdateFlags,
+  NO_BINDING_UPDATE_FLAGS,
+  PROTOCOL_MOBILITY,
+} from '#wire/mobility.ts';
 import { IDENTIFIER_SUBTYPE_NAI, type MobilityOption } from '#wire/mobility-options.ts';
 
 export interface Datagram {
@@ -43,15 +50,21 @@ export const HOME_REGISTRATION: BindingUpdateFlags = {
   homeRegistration: true,
 };
 
-const ascii = (text: string): Uint8Array => Uint8Array.from(text, (character) => character.charCodeAt(0));
+const ascii = (text: string): Uint8Array =>
+  Uint8Array.from(text, (character) => character.charCodeAt(0));
 
 function optionsOf(registration: Registration): MobilityOption[] {
   const options: MobilityOption[] = [
-    { type: 'mobile-node-identifier', subtype: IDENTIFIER_SUBTYPE_NAI, identifier: ascii(registration.identifier) },
+    {
+      type: 'mobile-node-identifier',
+      subtype: IDENTIFIER_SUBTYPE_NAI,
+      identifier: ascii(registration.identifier),
+    },
   ];
   if (registration.timestamped)
     options.push({ type: 'replay-protection', timestamp: ntpTimestamp(wall(registration.wallMs)) });
-  if (registration.over === 'udp') options.push({ type: 'ipv4-care-of-address', address: registration.careOfAddress4 });
+  if (registration.over === 'udp')
+    options.push({ type: 'ipv4-care-of-address', address: registration.careOfAddress4 });
   else options.push({ type: 'alternate-care-of-address', address: registration.careOfAddress });
   return [...options, ...registration.extraOptions];
 }
@@ -87,7 +100,13 @@ export function datagramOf(registration: Registration): Datagram {
 
 function pathOf({ over, seenAs }: Registration): Path {
   if (over === 'native') return { kind: 'native' };
-  return { kind: 'udp', local: HOME_AGENT_V4, localPort: 4191, remote: seenAs.address, remotePort: seenAs.port };
+  return {
+    kind: 'udp',
+    local: HOME_AGENT_V4,
+    localPort: 4191,
+    remote: seenAs.address,
+    remotePort: seenAs.port,
+  };
 }
 
 export const VISITED = ipv6('2001:db8:a1::10');

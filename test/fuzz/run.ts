@@ -1,7 +1,9 @@
 /**
- * Fuzzed datagrams through codecs and engines: `node test/fuzz/run.ts [--count 10000000] [--seed 1]`.
+ * Fuzzed datagrams through codecs and engines: `node test/fuzz/run.ts [--count 10000000] [--seed
+ * 1]`.
  *
- * Fails when an engine throws, when a wrong packet changes state or is not counted, or when memory grows.
+ * Fails when an engine throws, when a wrong packet changes state or is not counted, or when memory
+ * grows.
  */
 import { parseArgs } from 'node:util';
 import { fuzz } from './fuzz.ts';
@@ -24,6 +26,13 @@ const began = performance.now();
 const result = fuzz({
   count,
   seed,
-  progress: (done) => console.info(`${done} datagrams, ${((performance.now() - began) / 1000).toFixed(0)} s`),
+  progress: (done) =>
+    console.info(`${done} datagrams, ${((performance.now() - began) / 1000).toFixed(0)} s`),
 });
-console.info(JSON.stringify({ ...result, seconds: Math.round((performance.now() - began) / 100) / 10 }, undefined, 2));
+console.info(
+  JSON.stringify(
+    { ...result, seconds: Math.round((performance.now() - began) / 100) / 10 },
+    undefined,
+    2,
+  ),
+);

@@ -1,4 +1,7 @@
-/** RFC 6275 §10.3, §11.7 and RFC 5555 §4 as scripts: who sends what, in order, and where data goes afterwards. */
+/**
+ * RFC 6275 §10.3, §11.7 and RFC 5555 §4 as scripts: who sends what, in order, and where data goes
+ * afterwards.
+ */
 import { describe, expect, test } from 'vitest';
 import { CORRESPONDENT, homeAddressOf } from '#test/sim/population.ts';
 import { Script } from './script.ts';
@@ -11,7 +14,10 @@ describe('registration', () => {
       'mn -> ha  native  Binding Update', // source care-of address, Home Address option
       'ha -> mn  native  Binding Acknowledgement 0', // type 2 routing header
     );
-    expect(script.settled()).toMatchObject({ encapsulation: 'ipip', remote: script.careOfAddress(6) });
+    expect(script.settled()).toMatchObject({
+      encapsulation: 'ipip',
+      remote: script.careOfAddress(6),
+    });
   });
 
   test('RFC 6275 §11.5.3: data already follows the Binding Update (optimistic)', () => {
@@ -27,14 +33,21 @@ describe('registration', () => {
     const script = new Script();
     script.move('ipv4-a');
     script.arrows('mn -> ha  udp  Binding Update', 'ha -> mn  udp  Binding Acknowledgement 0');
-    expect(script.settled()).toMatchObject({ encapsulation: 'ipip', remote: script.careOfAddress(4) });
+    expect(script.settled()).toMatchObject({
+      encapsulation: 'ipip',
+      remote: script.careOfAddress(4),
+    });
   });
 
   test('RFC 5555 §4.4.2: the F flag asks for UDP where no NAT is', () => {
     const script = new Script({ mobile: { forceUdp: true } });
     script.move('ipv4-a');
     script.arrows('mn -> ha  udp  Binding Update', 'ha -> mn  udp  Binding Acknowledgement 0');
-    expect(script.settled()).toMatchObject({ encapsulation: 'udp', remote: script.careOfAddress(4), remotePort: 4191 });
+    expect(script.settled()).toMatchObject({
+      encapsulation: 'udp',
+      remote: script.careOfAddress(4),
+      remotePort: 4191,
+    });
   });
 
   test.each(['nat-endpoint', 'nat-address', 'nat-port', 'nat-symmetric', 'nat-twice'])(
@@ -51,13 +64,17 @@ describe('registration', () => {
   test('RFC 5555 §4.4.1: IPv6 is preferred on a dual-stack network', () => {
     const script = new Script();
     script.move('dual');
-    expect(script.settled()).toMatchObject({ encapsulation: 'ipip', remote: script.careOfAddress(6) });
+    expect(script.settled()).toMatchObject({
+      encapsulation: 'ipip',
+      remote: script.careOfAddress(6),
+    });
   });
 
   test('RFC 5555 §4.4.1: IPv4 is tried when IPv6 is silent', () => {
     const script = new Script();
     const dual = script.network('dual');
-    dual.translateOut = (_now, frame) => (frame.source.includes(':') ? 'IPv6 is broken here' : frame);
+    dual.translateOut = (_now, frame) =>
+      frame.source.includes(':') ? 'IPv6 is broken here' : frame;
     script.move('dual');
     script.arrows('mn -> ha  udp  Binding Update', 'ha -> mn  udp  Binding Acknowledgement 0');
     expect(script.settled()).toMatchObject({ remote: script.careOfAddress(4) });
@@ -81,8 +98,12 @@ describe('registration', () => {
     script.settled();
     script.setAgentClock(-20_000);
     script.move('ipv6-b');
-    // Timestamps must be newer than the last accepted, which the home agent now takes for the future: it refuses for 13 s.
-    script.arrows('mn -> ha  native  Binding Update', 'ha -> mn  native  Binding Acknowledgement 144');
+    // Timestamps must be newer than the last accepted, which the home agent now takes for the
+    // future: it refuses for 13 s.
+    script.arrows(
+      'mn -> ha  native  Binding Update',
+      'ha -> mn  native  Binding Acknowledgement 144',
+    );
     script.settled(30_000);
     script.setAgentClock(0);
     script.move('ipv6-a');
@@ -94,7 +115,10 @@ describe('registration', () => {
     script.move('ipv6-a');
     script.settled();
     script.forgetArrows();
-    script.arrows('mn -> ha  native  Binding Update', 'ha -> mn  native  Binding Acknowledgement 0');
+    script.arrows(
+      'mn -> ha  native  Binding Update',
+      'ha -> mn  native  Binding Acknowledgement 0',
+    );
     script.world.runFor(600_000);
     script.settled(0);
   });
@@ -254,7 +278,10 @@ describe('restart', () => {
     script.move('ipv6-a');
     script.settled();
     script.restartMobile(1000);
-    script.arrows('mn -> ha  native  Binding Update', 'ha -> mn  native  Binding Acknowledgement 0');
+    script.arrows(
+      'mn -> ha  native  Binding Update',
+      'ha -> mn  native  Binding Acknowledgement 0',
+    );
     script.settled();
   });
 });

@@ -1,5 +1,6 @@
 /**
- * Readable scripts of RFC behaviour on the simulated world: move, wait for arrows, look at both sides, send data.
+ * Readable scripts of RFC behaviour on the simulated world: move, wait for arrows, look at both
+ * sides, send data.
  *
  * An arrow is one control message that arrived: `mn -> ha  udp     Binding Update`.
  */
@@ -66,7 +67,10 @@ export class Script {
     this.networks = usualNetworks(this.world);
     const homeLink = options.homeLink ?? false;
     this.world.trace.onFrame = (from, to, frame) => this.#saw(from, to, frame);
-    this.world.names.set(HOME_AGENT_NAME, [homeLink ? HOME_AGENT_ON_LINK : HOME_AGENT, HOME_AGENT_V4]);
+    this.world.names.set(HOME_AGENT_NAME, [
+      homeLink ? HOME_AGENT_ON_LINK : HOME_AGENT,
+      HOME_AGENT_V4,
+    ]);
     this.agent = this.world.addHomeAgent(
       'ha',
       homeAgentConfiguration({ mobileNodes: 1, homeLink, ...options.agent }),
@@ -96,7 +100,10 @@ export class Script {
       ?.attach(name === 'none' ? undefined : this.network(name), { ...PLAIN, ...style });
   }
 
-  /** Runs until these arrows have been seen, in this order, others between them allowed; the next call goes on behind them. */
+  /**
+   * Runs until these arrows have been seen, in this order, others between them allowed; the next
+   * call goes on behind them.
+   */
   arrows(...expected: readonly string[]): void {
     for (const arrow of expected.map(squeeze)) {
       this.world.runUntil(`arrow "${arrow}"`, ARROW_LIMIT_MS, () =>
@@ -104,7 +111,9 @@ export class Script {
           ? undefined
           : `seen: ${this.#arrows.join('; ') || 'nothing'}`,
       );
-      this.#arrows = this.#arrows.slice(this.#arrows.findIndex((seen) => seen.startsWith(arrow)) + 1);
+      this.#arrows = this.#arrows.slice(
+        this.#arrows.findIndex((seen) => seen.startsWith(arrow)) + 1,
+      );
     }
   }
 
@@ -123,7 +132,9 @@ export class Script {
   /** Both sides agree where the node is and data goes both ways; gives the home agent's tunnel. */
   settled(
     limitMs = 60_000,
-  ): { readonly encapsulation: string; readonly remote: IpAddress; readonly remotePort: number } | undefined {
+  ):
+    | { readonly encapsulation: string; readonly remote: IpAddress; readonly remotePort: number }
+    | undefined {
     // The link comes up first: without any way out there is nothing to agree on.
     this.world.runFor(ATTACH_MS);
     converge(this.world, this.agent, this.mobile, limitMs);
@@ -131,13 +142,21 @@ export class Script {
   }
 
   /** The home agent's tunnel to the node. */
-  binding(): { readonly encapsulation: string; readonly remote: IpAddress; readonly remotePort: number } | undefined {
+  binding():
+    | { readonly encapsulation: string; readonly remote: IpAddress; readonly remotePort: number }
+    | undefined {
     const home = this.mobile.configuration.homes[0];
-    const route = home === undefined ? undefined : this.agent.tunnels.plane.routeOf(home.homeAddress);
-    const tunnel = route === undefined ? undefined : this.agent.tunnels.plane.tunnels.get(route.tunnel);
+    const route =
+      home === undefined ? undefined : this.agent.tunnels.plane.routeOf(home.homeAddress);
+    const tunnel =
+      route === undefined ? undefined : this.agent.tunnels.plane.tunnels.get(route.tunnel);
     return tunnel === undefined
       ? undefined
-      : { encapsulation: tunnel.encapsulation, remote: tunnel.remote, remotePort: tunnel.remotePort };
+      : {
+          encapsulation: tunnel.encapsulation,
+          remote: tunnel.remote,
+          remotePort: tunnel.remotePort,
+        };
   }
 
   /** Which probes do not arrive within two seconds; undefined when all do. */
@@ -153,7 +172,10 @@ export class Script {
     return tunnel;
   }
 
-  /** Whether the correspondent gets a packet with this inner source through the node's tunnel, which is on the wire whatever its plane says. */
+  /**
+   * Whether the correspondent gets a packet with this inner source through the node's tunnel, which
+   * is on the wire whatever its plane says.
+   */
   delivers(source: IpAddress, tunnel: DesiredTunnel = this.tunnelOfMobile()): boolean {
     const data = { ...this.world.data('mn', source, CORRESPONDENT), forged: false };
     const network = this.mobile.interfaces.get('eth0')?.network;
@@ -165,7 +187,9 @@ export class Script {
 
   careOfAddress(family: 4 | 6): IpAddress | undefined {
     const usable = this.mobile.interfaces.get('eth0')?.usable() ?? [];
-    return usable.find(({ address }) => !address.startsWith('fe80') && isIpv4(address) === (family === 4))?.address;
+    return usable.find(
+      ({ address }) => !address.startsWith('fe80') && isIpv4(address) === (family === 4),
+    )?.address;
   }
 
   /** Sets the home agent's wall clock, relative to the true time. */
@@ -191,7 +215,11 @@ export class Script {
     const { world } = this;
     this.agent.crash();
     world.homeAgents.splice(world.homeAgents.indexOf(this.agent), 1);
-    const choices = { mobileNodes: 1, address: SECOND_HOME_AGENT, ipv4Address: SECOND_HOME_AGENT_V4 };
+    const choices = {
+      mobileNodes: 1,
+      address: SECOND_HOME_AGENT,
+      ipv4Address: SECOND_HOME_AGENT_V4,
+    };
     const successor = world.addHomeAgent('ha2', homeAgentConfiguration(choices), createHomeAgent);
     world.names.set(HOME_AGENT_NAME, [SECOND_HOME_AGENT, SECOND_HOME_AGENT_V4]);
     return successor;
@@ -208,8 +236,11 @@ export class Script {
     } else if (seen.kind === 'binding-acknowledgement') {
       this.#arrows.push(`${from} -> ${to} ${way} Binding Acknowledgement ${seen.status}`);
     } else if (seen.kind === 'icmpv6')
-      this.#arrows.push(`${from} -> ${to} ${way} ${NEIGHBOUR_DISCOVERY[seen.type] ?? `ICMPv6 ${seen.type}`}`);
-    else if (seen.kind === 'mobility') this.#arrows.push(`${from} -> ${to} ${way} Mobility ${seen.type}`);
+      this.#arrows.push(
+        `${from} -> ${to} ${way} ${NEIGHBOUR_DISCOVERY[seen.type] ?? `ICMPv6 ${seen.type}`}`,
+      );
+    else if (seen.kind === 'mobility')
+      this.#arrows.push(`${from} -> ${to} ${way} Mobility ${seen.type}`);
   }
 }
 

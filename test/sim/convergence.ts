@@ -1,4 +1,7 @@
-/** Does the home agent know where the mobile node is, and does data flow both ways? Answers with what is wrong, or undefined. */
+/**
+ * Does the home agent know where the mobile node is, and does data flow both ways? Answers with
+ * what is wrong, or undefined.
+ */
 import { formatPrefix, type IpAddress, isIpv4, isIpv6 } from '#base/ip.ts';
 import type { DesiredTunnel } from '#engine/contract.ts';
 import type { HomeAgentHost } from './home-agent-host.ts';
@@ -12,11 +15,16 @@ export function waysOut(mobile: MobileHost): MobileInterface[] {
   return [...mobile.interfaces.values()].filter(
     (each) =>
       each.network?.working &&
-      each.usable().some((one) => !one.address.startsWith('fe80') && each.hasRouter(isIpv6(one.address) ? 6 : 4)),
+      each
+        .usable()
+        .some(
+          (one) => !one.address.startsWith('fe80') && each.hasRouter(isIpv6(one.address) ? 6 : 4),
+        ),
   );
 }
 
-export const isAtHome = (mobile: MobileHost): boolean => waysOut(mobile).some((each) => each.network?.home);
+export const isAtHome = (mobile: MobileHost): boolean =>
+  waysOut(mobile).some((each) => each.network?.home);
 
 /** What is wrong with the state of both sides for `homeAddress`. */
 export function wrongBinding(
@@ -31,7 +39,8 @@ export function wrongBinding(
   const atAgent = tunnelFor(agent.tunnels, homeAddress);
   const atMobile = tunnelFor(mobile.tunnels, homeAddress);
   if (isAtHome(mobile)) {
-    if (atAgent !== undefined) return `home agent still has a binding for ${homeAddress} at ${atAgent.remote}`;
+    if (atAgent !== undefined)
+      return `home agent still has a binding for ${homeAddress} at ${atAgent.remote}`;
     return atMobile === undefined ? undefined : `mobile node at home still has a tunnel`;
   }
   if (atMobile === undefined) return `mobile node has no tunnel for ${homeAddress}`;
@@ -46,7 +55,8 @@ function wrongEndpoints(
   atAgent: DesiredTunnel,
 ): string | undefined {
   const out = mobile.interfaceOf(atMobile.local);
-  if (out?.network === undefined) return `mobile node's tunnel leaves from ${atMobile.local}, which it does not have`;
+  if (out?.network === undefined)
+    return `mobile node's tunnel leaves from ${atMobile.local}, which it does not have`;
   if (atMobile.encapsulation !== atAgent.encapsulation)
     return `encapsulation ${atMobile.encapsulation} and ${atAgent.encapsulation}`;
   if (atAgent.local !== atMobile.remote)
@@ -57,7 +67,10 @@ function wrongEndpoints(
       : `home agent sends to ${atAgent.remote}, node is at ${atMobile.local}`;
   }
   const inside = { address: atMobile.local, port: atMobile.localPort };
-  const seen = out.network.seenFromOutside(world.now, inside, { address: atMobile.remote, port: atMobile.remotePort });
+  const seen = out.network.seenFromOutside(world.now, inside, {
+    address: atMobile.remote,
+    port: atMobile.remotePort,
+  });
   if (seen === undefined) return 'translator has no mapping';
   const agrees = seen.address === atAgent.remote && seen.port === atAgent.remotePort;
   return agrees
@@ -89,11 +102,17 @@ export function probe(world: World, mobile: MobileHost): () => string | undefine
   return () => expected.find(({ number }) => !world.delivered.has(number))?.text;
 }
 
-export function sendFromMobile(mobile: MobileHost, data: Parameters<MobileHost['sendData']>[0]): void {
+export function sendFromMobile(
+  mobile: MobileHost,
+  data: Parameters<MobileHost['sendData']>[0],
+): void {
   mobile.sendData(data);
 }
 
-export function sendFromCorrespondent(world: World, data: Parameters<MobileHost['sendData']>[0]): void {
+export function sendFromCorrespondent(
+  world: World,
+  data: Parameters<MobileHost['sendData']>[0],
+): void {
   const { source, destination } = data;
   world.transmitFromCore('correspondent', {
     encapsulation: 'none',
@@ -105,8 +124,16 @@ export function sendFromCorrespondent(world: World, data: Parameters<MobileHost[
   });
 }
 
-/** Waits until every home address of `mobile` is bound to where it is and data flows both ways; gives the virtual milliseconds it took. */
-export function converge(world: World, agent: HomeAgentHost, mobile: MobileHost, limitMs: number): number {
+/**
+ * Waits until every home address of `mobile` is bound to where it is and data flows both ways;
+ * gives the virtual milliseconds it took.
+ */
+export function converge(
+  world: World,
+  agent: HomeAgentHost,
+  mobile: MobileHost,
+  limitMs: number,
+): number {
   const took = world.runUntil(`${mobile.name} converges`, limitMs, () => {
     for (const homeAddress of mobile.homeAddresses()) {
       if (isIpv4(homeAddress) && isAtHome(mobile)) continue;
@@ -118,11 +145,16 @@ export function converge(world: World, agent: HomeAgentHost, mobile: MobileHost,
   if (waysOut(mobile).length === 0) return took;
   return (
     took +
-    (isAtHome(mobile) ? flowsAtHome(world, mobile) : world.runUntil(`${mobile.name}: data`, 2000, probe(world, mobile)))
+    (isAtHome(mobile)
+      ? flowsAtHome(world, mobile)
+      : world.runUntil(`${mobile.name}: data`, 2000, probe(world, mobile)))
   );
 }
 
-/** REACHABLE_TIME of a router that still knows the node under the link-layer address of its other interface, and the probes after it. */
+/**
+ * REACHABLE_TIME of a router that still knows the node under the link-layer address of its other
+ * interface, and the probes after it.
+ */
 const NEIGHBOUR_UNREACHABLE_MS = 45_000;
 
 function flowsAtHome(world: World, mobile: MobileHost): number {

@@ -1,9 +1,15 @@
 /**
- * A model of the native data plane, by the words of `engine/contract.ts`: tunnels by id, one table prefix → tunnel, ingress permits, and the
- * queue that holds what comes from an endpoint no tunnel knows yet.
+ * A model of the native data plane, by the words of `engine/contract.ts`: tunnels by id, one table
+ * prefix → tunnel, ingress permits, and the queue that holds what comes from an endpoint no tunnel
+ * knows yet.
  */
 import { formatPrefix, type IpAddress, type Prefix, prefixContains } from '#base/ip.ts';
-import type { DesiredPart, DesiredPlaneRoute, DesiredTunnel, Encapsulation } from '#engine/contract.ts';
+import type {
+  DesiredPart,
+  DesiredPlaneRoute,
+  DesiredTunnel,
+  Encapsulation,
+} from '#engine/contract.ts';
 
 export type PlaneSide = 'home-agent' | 'mobile-node';
 
@@ -36,14 +42,28 @@ function endpointKey(
   remote: IpAddress,
   remotePort: number,
 ): string {
-  return encapsulation === 'udp' ? `udp ${local} ${localPort} ${remote} ${remotePort}` : `ipip ${local} ${remote}`;
+  return encapsulation === 'udp'
+    ? `udp ${local} ${localPort} ${remote} ${remotePort}`
+    : `ipip ${local} ${remote}`;
 }
 
 const keyOfTunnel = (tunnel: DesiredTunnel): string =>
-  endpointKey(tunnel.encapsulation, tunnel.local, tunnel.localPort, tunnel.remote, tunnel.remotePort);
+  endpointKey(
+    tunnel.encapsulation,
+    tunnel.local,
+    tunnel.localPort,
+    tunnel.remote,
+    tunnel.remotePort,
+  );
 
 export const keyOfOuter = (outer: Outer): string =>
-  endpointKey(outer.encapsulation, outer.destination, outer.destinationPort, outer.source, outer.sourcePort);
+  endpointKey(
+    outer.encapsulation,
+    outer.destination,
+    outer.destinationPort,
+    outer.source,
+    outer.sourcePort,
+  );
 
 export class DataPlane {
   readonly #side: PlaneSide;
@@ -74,10 +94,13 @@ export class DataPlane {
     for (const route of before?.planeRoutes ?? []) this.#routes.delete(formatPrefix(route.prefix));
     for (const tunnel of before?.tunnels ?? []) this.#forget(tunnel.id);
     for (const tunnel of part?.tunnels ?? []) this.#learn(tunnel);
-    for (const route of part?.planeRoutes ?? []) this.#routes.set(formatPrefix(route.prefix), route);
+    for (const route of part?.planeRoutes ?? [])
+      this.#routes.set(formatPrefix(route.prefix), route);
   }
 
-  /** The tunnel for a packet of ours: by destination on a home agent, by source on a mobile node. */
+  /**
+   * The tunnel for a packet of ours: by destination on a home agent, by source on a mobile node.
+   */
   outbound(packet: DataPacket): DesiredTunnel | undefined {
     const route = this.routeOf(this.#side === 'home-agent' ? packet.destination : packet.source);
     return route === undefined ? undefined : this.#tunnels.get(route.tunnel);
@@ -101,7 +124,11 @@ export class DataPlane {
   routeOf(address: IpAddress): DesiredPlaneRoute | undefined {
     let best: DesiredPlaneRoute | undefined;
     for (const route of this.#routes.values()) {
-      if (prefixContains(route.prefix, address) && route.prefix.length > (best?.prefix.length ?? -1)) best = route;
+      if (
+        prefixContains(route.prefix, address) &&
+        route.prefix.length > (best?.prefix.length ?? -1)
+      )
+        best = route;
     }
     return best;
   }

@@ -1,4 +1,7 @@
-/** One engine under virtual time with a store that survives crashes: the driver's contract, checked at every step. */
+/**
+ * One engine under virtual time with a store that survives crashes: the driver's contract, checked
+ * at every step.
+ */
 
 import { monotonic, NEVER } from '#base/time.ts';
 import type {
@@ -50,7 +53,13 @@ export class EngineHost {
   /** Called after every step, with its input and its outputs. */
   onStep: (input: AnyInput, outputs: readonly Output[]) => void = () => {};
 
-  constructor(name: string, schedule: Schedule, trace: Trace, make: () => Engine<AnyInput>, sink: OutputSink) {
+  constructor(
+    name: string,
+    schedule: Schedule,
+    trace: Trace,
+    make: () => Engine<AnyInput>,
+    sink: OutputSink,
+  ) {
     this.name = name;
     this.#schedule = schedule;
     this.#trace = trace;
@@ -66,7 +75,8 @@ export class EngineHost {
     this.#engine = this.#make();
     this.step({ kind: 'clock', offsetMs });
     for (const [table, records] of [...this.store]) {
-      for (const [key, text] of [...records]) this.step({ kind: 'record', table, key, value: parseJson(text) });
+      for (const [key, text] of [...records])
+        this.step({ kind: 'record', table, key, value: parseJson(text) });
     }
     this.step({ kind: 'restored' });
   }
@@ -89,18 +99,23 @@ export class EngineHost {
     if (Number.isNaN(deadline)) throw new Violation(`${this.name}: deadline is no number`);
     if (input.kind === 'tick' && deadline <= now)
       throw new Violation(`${this.name}: deadline ${deadline} not after the tick at ${now}`);
-    for (const output of outputs) if (output.kind === 'persist') this.#persist(output.table, output.key, output.value);
+    for (const output of outputs)
+      if (output.kind === 'persist') this.#persist(output.table, output.key, output.value);
     for (const output of outputs) this.#apply(output);
     this.onStep(input, outputs);
     this.#arm(deadline);
   }
 
-  request(command: string, parameters: JsonObject = {}): { readonly ok: boolean; readonly value: JsonValue } {
+  request(
+    command: string,
+    parameters: JsonObject = {},
+  ): { readonly ok: boolean; readonly value: JsonValue } {
     const id = ++this.#requests;
     this.step({ kind: 'request', id, command, parameters });
     const reply = this.#replies.get(id);
     this.#replies.clear();
-    if (reply === undefined) throw new Violation(`${this.name}: request ${command} was not answered`);
+    if (reply === undefined)
+      throw new Violation(`${this.name}: request ${command} was not answered`);
     return reply;
   }
 
@@ -153,7 +168,11 @@ export class EngineHost {
   #note(event: EngineEvent): void {
     expectSound(event);
     this.events.set(event.name, (this.events.get(event.name) ?? 0) + 1);
-    this.#trace.note(this.#schedule.now, this.name, `${event.name} ${JSON.stringify(event.fields)}`);
+    this.#trace.note(
+      this.#schedule.now,
+      this.name,
+      `${event.name} ${JSON.stringify(event.fields)}`,
+    );
   }
 
   #arm(deadline: number): void {
@@ -171,7 +190,8 @@ export class EngineHost {
   #countTick(): void {
     this.#ticksAtOnce = this.#schedule.now === this.#lastTickAt ? this.#ticksAtOnce + 1 : 0;
     this.#lastTickAt = this.#schedule.now;
-    if (this.#ticksAtOnce > TICKS_AT_ONCE) throw new Violation(`${this.name}: busy loop at ${this.#schedule.now}`);
+    if (this.#ticksAtOnce > TICKS_AT_ONCE)
+      throw new Violation(`${this.name}: busy loop at ${this.#schedule.now}`);
   }
 }
 

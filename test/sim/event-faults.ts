@@ -1,4 +1,7 @@
-/** Whether an event is as src/engine/common/event-table.ts says: for every place where tests see events pass. */
+/**
+ * Whether an event is as src/engine/common/event-table.ts says: for every place where tests see
+ * events pass.
+ */
 
 import { EVENTS, type EventRow } from '#engine/common/event-table.ts';
 import type { EngineEvent, EventName, JsonObject } from '#engine/contract.ts';
@@ -15,9 +18,13 @@ export function eventFaults({
 }: Pick<EngineEvent, 'fields'> & { name: string; level: string }): readonly string[] {
   if (!isEventName(name)) return [`${name}: no such event in src/engine/common/event-table.ts`];
   const { levels, fields: known }: EventRow = EVENTS[name];
-  const strange = Object.keys(withoutAbsent(fields)).filter((field) => !known.some((one) => one === field));
+  const strange = Object.keys(withoutAbsent(fields)).filter(
+    (field) => !known.some((one) => one === field),
+  );
   return [
-    ...(levels.some((one) => one === level) ? [] : [`${name}: level ${level}, not ${levels.join(' or ')}`]),
+    ...(levels.some((one) => one === level)
+      ? []
+      : [`${name}: level ${level}, not ${levels.join(' or ')}`]),
     ...strange.map((field) => `${name}: field ${field} is not in its row`),
   ];
 }

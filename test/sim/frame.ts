@@ -4,7 +4,10 @@ import type { Encapsulation } from '#engine/contract.ts';
 import type { DataPacket } from './data-plane.ts';
 import { describe } from './peek.ts';
 
-/** One packet on a link. `encapsulation: 'none'`: the control or data packet is itself the packet on the link. */
+/**
+ * One packet on a link. `encapsulation: 'none'`: the control or data packet is itself the packet on
+ * the link.
+ */
 export interface Frame {
   readonly encapsulation: 'none' | Encapsulation;
   readonly source: IpAddress;
@@ -16,7 +19,10 @@ export interface Frame {
   readonly data?: SentData;
 }
 
-/** A data packet with the truth about who sent it: `forged` when the sender did not own its source address. */
+/**
+ * A data packet with the truth about who sent it: `forged` when the sender did not own its source
+ * address.
+ */
 export interface SentData extends DataPacket {
   readonly sender: string;
   readonly forged: boolean;
@@ -35,6 +41,7 @@ export function describeFrame(frame: Frame): string {
       ? describe(frame.control)
       : `data ${frame.data?.number} ${frame.data?.source} to ${frame.data?.destination}`;
   if (frame.encapsulation === 'none') return inner;
-  const ports = frame.encapsulation === 'udp' ? `:${frame.sourcePort} to :${frame.destinationPort}` : '';
+  const ports =
+    frame.encapsulation === 'udp' ? `:${frame.sourcePort} to :${frame.destinationPort}` : '';
   return `${frame.encapsulation} ${frame.source} to ${frame.destination}${ports} | ${inner}`;
 }

@@ -15,20 +15,19 @@ const WORLDS = [
 ];
 
 describe('random handovers', () => {
-  test.each(seed === undefined ? WORLDS : WORLDS.map((world) => ({ ...world, seed: Number(seed) })))(
-    'seed $seed, $mobiles nodes, home link $homeLink',
-    (world) => {
-      const result = new RandomMoves({
-        ...world,
-        moves,
-        makeHomeAgent: createHomeAgent,
-        makeMobileNode: createMobileNode,
-      }).run();
-      console.info(JSON.stringify(result));
-      expect(result.moves).toBeGreaterThanOrEqual(moves);
-      expect(result.delivered).toBeGreaterThan(moves);
-      expect(result.duplicates).toBeGreaterThan(0);
-      if (world.mobiles > 1) expect(result.spoofs).toBeGreaterThan(0);
-    },
-  );
+  test.each(
+    seed === undefined ? WORLDS : WORLDS.map((world) => ({ ...world, seed: Number(seed) })),
+  )('seed $seed, $mobiles nodes, home link $homeLink', (world) => {
+    const result = new RandomMoves({
+      ...world,
+      moves,
+      makeHomeAgent: createHomeAgent,
+      makeMobileNode: createMobileNode,
+    }).run();
+    console.info(JSON.stringify(result));
+    expect(result.moves).toBeGreaterThanOrEqual(moves);
+    expect(result.delivered).toBeGreaterThan(moves);
+    expect(result.duplicates).toBeGreaterThan(0);
+    if (world.mobiles > 1) expect(result.spoofs).toBeGreaterThan(0);
+  });
 });

@@ -1,4 +1,7 @@
-/** A home agent of the simulated world: the engine, its plane, and the kernel's forwarding around it. */
+/**
+ * A home agent of the simulated world: the engine, its plane, and the kernel's forwarding around
+ * it.
+ */
 import { type IpAddress, ipv6, isIpv4, prefixContains } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
 import type { Engine, NetworkInterface, Path } from '#engine/contract.ts';
@@ -31,7 +34,11 @@ export class HomeAgentHost implements Station {
   /** Called with every control packet that the engine sends. */
   onSend: (packet: Uint8Array) => void = () => {};
   /** Called around each control packet that the engine is given. */
-  onControl: (path: Path, packet: Uint8Array, deliver: () => void) => void = (_path, _packet, deliver) => deliver();
+  onControl: (path: Path, packet: Uint8Array, deliver: () => void) => void = (
+    _path,
+    _packet,
+    deliver,
+  ) => deliver();
 
   constructor(
     name: string,
@@ -62,7 +69,9 @@ export class HomeAgentHost implements Station {
   }
 
   serves(address: IpAddress): boolean {
-    const prefixes = isIpv4(address) ? this.configuration.ipv4HomePrefixes : this.configuration.homePrefixes;
+    const prefixes = isIpv4(address)
+      ? this.configuration.ipv4HomePrefixes
+      : this.configuration.homePrefixes;
     const pool = this.configuration.ipv4Pool;
     return (
       prefixes.some((prefix) => prefixContains(prefix, address)) ||
@@ -107,7 +116,8 @@ export class HomeAgentHost implements Station {
       else this.tunnels.receive(frame, frame.data);
       return;
     }
-    if (frame.control === undefined || (frame.encapsulation !== 'udp' && !isControl(frame.control))) return;
+    if (frame.control === undefined || (frame.encapsulation !== 'udp' && !isControl(frame.control)))
+      return;
     const path = this.#pathOf(frame);
     const packet = frame.control;
     if (path !== undefined) this.control(path, packet);
@@ -117,7 +127,10 @@ export class HomeAgentHost implements Station {
     this.onControl(path, packet, () => this.engine.step({ kind: 'datagram', path, packet }));
   }
 
-  /** An inner packet for a home address: into the tunnel when one is there. False when there is none. */
+  /**
+   * An inner packet for a home address: into the tunnel when one is there. False when there is
+   * none.
+   */
   forward(data: SentData): boolean {
     const tunnel = this.engine.running ? this.tunnels.plane.outbound(data) : undefined;
     if (tunnel === undefined) return false;
@@ -139,10 +152,20 @@ export class HomeAgentHost implements Station {
       const tunnel = this.tunnels.plane.tunnelOf(outerOf(frame));
       return tunnel === undefined ? undefined : { kind: 'tunnel', tunnel };
     }
-    if (!isIpv4(frame.source) || !isIpv4(frame.destination) || frame.destinationPort !== this.configuration.udpPort)
+    if (
+      !isIpv4(frame.source) ||
+      !isIpv4(frame.destination) ||
+      frame.destinationPort !== this.configuration.udpPort
+    )
       return undefined;
     const { destination, destinationPort, source, sourcePort } = frame;
-    return { kind: 'udp', local: destination, localPort: destinationPort, remote: source, remotePort: sourcePort };
+    return {
+      kind: 'udp',
+      local: destination,
+      localPort: destinationPort,
+      remote: source,
+      remotePort: sourcePort,
+    };
   }
 
   /** What came out of a tunnel with a permitted source. */
@@ -165,7 +188,8 @@ export class HomeAgentHost implements Station {
     }
     if (path.kind === 'tunnel') {
       const tunnel = this.tunnels.plane.tunnels.get(path.tunnel);
-      if (tunnel !== undefined) this.#world.transmitFromCore(this.name, encapsulate(tunnel, { control: packet }));
+      if (tunnel !== undefined)
+        this.#world.transmitFromCore(this.name, encapsulate(tunnel, { control: packet }));
       return;
     }
     const frame = frameOfPath(path, packet);
@@ -188,5 +212,12 @@ export function frameOfPath(path: Path, packet: Uint8Array): Frame | undefined {
   const source = sourceOf(packet);
   const destination = destinationOf(packet);
   if (source === undefined || destination === undefined) return undefined;
-  return { encapsulation: 'none', source, sourcePort: 0, destination, destinationPort: 0, control: packet };
+  return {
+    encapsulation: 'none',
+    source,
+    sourcePort: 0,
+    destination,
+    destinationPort: 0,
+    control: packet,
+  };
 }

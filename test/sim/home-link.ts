@@ -1,4 +1,7 @@
-/** The home link: Neighbour Discovery between its router, the home agent and mobile nodes that are at home. RFC 4861 §7, RFC 6275 §10.4.1. */
+/**
+ * The home link: Neighbour Discovery between its router, the home agent and mobile nodes that are
+ * at home. RFC 4861 §7, RFC 6275 §10.4.1.
+ */
 import { bytesOfIpv6, type IpAddress, type Ipv6Address, ipv6FromBytes, isIpv6 } from '#base/ip.ts';
 import type { Path } from '#engine/contract.ts';
 import type { Frame } from './frame.ts';
@@ -33,7 +36,10 @@ export class HomeLink {
     return this.#world.homeAgents.find((each) => each.configuration.homeLink !== undefined);
   }
 
-  /** A frame for an address of the home link, seen by its router or by a station on it. False when nobody takes it. */
+  /**
+   * A frame for an address of the home link, seen by its router or by a station on it. False when
+   * nobody takes it.
+   */
   deliverLocally(from: string, frame: Frame): boolean {
     const agent = this.agent;
     if (agent === undefined || !isIpv6(frame.destination)) return false;
@@ -57,7 +63,8 @@ export class HomeLink {
     this.#world.trace.frame(this.#world.now, from, 'home-link', nativeFrame(packet));
     this.#world.schedule.in(1, () => {
       if (type === ADVERTISEMENT && target !== undefined) this.#learn(target, linkAddress);
-      if (agent !== undefined && from !== agent.name) this.#hear(agent, path.device, linkAddress, packet);
+      if (agent !== undefined && from !== agent.name)
+        this.#hear(agent, path.device, linkAddress, packet);
       if (type === SOLICITATION && target !== undefined) this.#solicited(from, target);
       if (isControl(packet)) this.#toStation(path.linkAddress, packet);
     });
@@ -67,16 +74,29 @@ export class HomeLink {
   #toStation(linkAddress: Uint8Array, packet: Uint8Array): void {
     const key = keyOf(linkAddress);
     const mobile = this.#world.mobiles.find((each) =>
-      [...each.interfaces.values()].some((one) => one.network?.home && keyOf(one.linkAddress) === key),
+      [...each.interfaces.values()].some(
+        (one) => one.network?.home && keyOf(one.linkAddress) === key,
+      ),
     );
     if (mobile === undefined) return;
-    this.#world.trace.frame(this.#world.now, 'ha', mobile.name, nativeFrame(packet), 'on the home link');
+    this.#world.trace.frame(
+      this.#world.now,
+      'ha',
+      mobile.name,
+      nativeFrame(packet),
+      'on the home link',
+    );
     mobile.receive(nativeFrame(packet));
   }
 
   #hear(agent: HomeAgentHost, device: string, linkAddress: Uint8Array, packet: Uint8Array): void {
     agent.control(
-      { kind: 'link', device: agent.configuration.homeLink ?? device, protocol: 'ipv6', linkAddress },
+      {
+        kind: 'link',
+        device: agent.configuration.homeLink ?? device,
+        protocol: 'ipv6',
+        linkAddress,
+      },
       packet,
     );
   }
@@ -93,10 +113,15 @@ export class HomeLink {
   }
 
   #learn(target: Ipv6Address, linkAddress: Uint8Array): void {
-    this.#neighbours.set(target, { linkAddress: keyOf(linkAddress), until: this.#world.now + REACHABLE_MS });
+    this.#neighbours.set(target, {
+      linkAddress: keyOf(linkAddress),
+      until: this.#world.now + REACHABLE_MS,
+    });
   }
 
-  #ownerOf(address: IpAddress): { readonly mobile: MobileHost; readonly interface: MobileInterface } | undefined {
+  #ownerOf(
+    address: IpAddress,
+  ): { readonly mobile: MobileHost; readonly interface: MobileInterface } | undefined {
     for (const mobile of this.#world.mobiles) {
       const owning = mobile.interfaceOf(address);
       if (owning?.network?.home) return { mobile, interface: owning };
@@ -116,8 +141,14 @@ export class HomeLink {
     const { destination } = frame;
     const known = this.#neighbours.get(destination);
     const owner = this.#ownerOf(destination);
-    if (known === undefined || known.until < this.#world.now || !this.#exists(known.linkAddress, agent)) {
-      const answering = owner?.interface.linkAddress ?? (agent.proxies(destination) ? agent.linkAddress : undefined);
+    if (
+      known === undefined ||
+      known.until < this.#world.now ||
+      !this.#exists(known.linkAddress, agent)
+    ) {
+      const answering =
+        owner?.interface.linkAddress ??
+        (agent.proxies(destination) ? agent.linkAddress : undefined);
       if (answering === undefined || !isIpv6(destination)) return false;
       this.#learn(destination, answering);
     }
@@ -125,14 +156,18 @@ export class HomeLink {
     if (neighbour?.linkAddress === keyOf(agent.linkAddress))
       return frame.data !== undefined && agent.forward(frame.data);
     return (
-      owner !== undefined && keyOf(owner.interface.linkAddress) === neighbour?.linkAddress && this.#toOwner(from, frame)
+      owner !== undefined &&
+      keyOf(owner.interface.linkAddress) === neighbour?.linkAddress &&
+      this.#toOwner(from, frame)
     );
   }
 
   #exists(linkAddress: string, agent: HomeAgentHost): boolean {
     if (keyOf(agent.linkAddress) === linkAddress) return true;
     return this.#world.mobiles.some((mobile) =>
-      [...mobile.interfaces.values()].some((each) => each.network?.home && keyOf(each.linkAddress) === linkAddress),
+      [...mobile.interfaces.values()].some(
+        (each) => each.network?.home && keyOf(each.linkAddress) === linkAddress,
+      ),
     );
   }
 }
@@ -148,7 +183,10 @@ function nativeFrame(packet: Uint8Array): Frame {
   };
 }
 
-/** A solicited Neighbour Advertisement to all nodes with the override flag, as a kernel sends when another node probes its address. */
+/**
+ * A solicited Neighbour Advertisement to all nodes with the override flag, as a kernel sends when
+ * another node probes its address.
+ */
 export function advertisement(target: Ipv6Address, linkAddress: Uint8Array): Uint8Array {
   const packet = new Uint8Array(72);
   packet.set([0x60, 0, 0, 0, 0, 32, 58, 255]);

@@ -1,4 +1,7 @@
-/** A mobile node of the simulated world: the engine, its plane, and a kernel whose addresses come and go as Linux's do. */
+/**
+ * A mobile node of the simulated world: the engine, its plane, and a kernel whose addresses come
+ * and go as Linux's do.
+ */
 import { type IpAddress, type Ipv6Address, isIpv4, isIpv6, isLinkLocal } from '#base/ip.ts';
 import { monotonic } from '#base/time.ts';
 import type { Engine, InterfaceAddress, NetworkInterface, Path } from '#engine/contract.ts';
@@ -22,7 +25,10 @@ export interface MobileSurroundings {
   readonly random: SeededRandom;
   transmit(from: string, network: AccessNetwork, frame: Frame): void;
   transmitOnHomeLink(from: string, linkAddress: Uint8Array, path: Path, packet: Uint8Array): void;
-  resolve(name: string, answer: (addresses: readonly IpAddress[], failure: string | undefined) => void): void;
+  resolve(
+    name: string,
+    answer: (addresses: readonly IpAddress[], failure: string | undefined) => void,
+  ): void;
   deliver(to: MobileHost, data: SentData): void;
 }
 
@@ -51,7 +57,9 @@ export class MobileHost {
     this.configuration = configuration;
     this.offsetMs = offsetMs;
     this.#world = world;
-    this.tunnels = new TunnelEnd('mobile-node', world.schedule, (data) => world.deliver(this, data));
+    this.tunnels = new TunnelEnd('mobile-node', world.schedule, (data) =>
+      world.deliver(this, data),
+    );
     this.engine = new EngineHost(name, world.schedule, world.trace, make, {
       send: (path, packet) => this.#send(path, packet),
       want: (key, part) => {
@@ -61,7 +69,9 @@ export class MobileHost {
       },
       resolve: (hostName) => this.#resolve(hostName),
     });
-    this.interfaces = new Map(devices.map((device, at) => [device, this.#interface(device, at + 2)] as const));
+    this.interfaces = new Map(
+      devices.map((device, at) => [device, this.#interface(device, at + 2)] as const),
+    );
   }
 
   start(): void {
@@ -83,7 +93,9 @@ export class MobileHost {
   /** Gives the engine the whole truth of now. */
   tell(): void {
     const wanted = this.#wantedAddresses();
-    this.#snapshot = [...this.interfaces.values()].map((each) => each.snapshot(wanted.get(each.device) ?? []));
+    this.#snapshot = [...this.interfaces.values()].map((each) =>
+      each.snapshot(wanted.get(each.device) ?? []),
+    );
     this.engine.step({ kind: 'network', interfaces: this.#snapshot });
   }
 
@@ -95,7 +107,8 @@ export class MobileHost {
     const addresses: IpAddress[] = [];
     for (const home of this.configuration.homes) {
       addresses.push(home.homeAddress);
-      if (home.ipv4HomeAddress !== 'none' && home.ipv4HomeAddress !== 'dynamic') addresses.push(home.ipv4HomeAddress);
+      if (home.ipv4HomeAddress !== 'none' && home.ipv4HomeAddress !== 'dynamic')
+        addresses.push(home.ipv4HomeAddress);
       if (home.ipv4HomeAddress === 'dynamic') addresses.push(...this.#tunAddresses4());
     }
     return addresses;
@@ -137,7 +150,8 @@ export class MobileHost {
   receive(frame: Frame): void {
     if (frame.data !== undefined) {
       if (frame.encapsulation !== 'none') this.tunnels.receive(frame, frame.data);
-      else if (this.interfaceOf(frame.data.destination) !== undefined) this.#world.deliver(this, frame.data);
+      else if (this.interfaceOf(frame.data.destination) !== undefined)
+        this.#world.deliver(this, frame.data);
       return;
     }
     if (frame.control === undefined || !isControl(frame.control)) return;
@@ -151,23 +165,42 @@ export class MobileHost {
       const tunnel = this.tunnels.plane.tunnelOf(outerOf(frame));
       return tunnel === undefined ? undefined : { kind: 'tunnel', tunnel };
     }
-    if (!isIpv4(frame.source) || !isIpv4(frame.destination) || frame.destinationPort !== this.configuration.udpPort)
+    if (
+      !isIpv4(frame.source) ||
+      !isIpv4(frame.destination) ||
+      frame.destinationPort !== this.configuration.udpPort
+    )
       return undefined;
     const { destination, destinationPort, source, sourcePort } = frame;
-    return { kind: 'udp', local: destination, localPort: destinationPort, remote: source, remotePort: sourcePort };
+    return {
+      kind: 'udp',
+      local: destination,
+      localPort: destinationPort,
+      remote: source,
+      remotePort: sourcePort,
+    };
   }
 
   #interface(device: string, index: number): MobileInterface {
     const station: Station = { name: this.name, receive: (frame) => this.receive(frame) };
-    return new MobileInterface(device, index, this.#world.random, this.#world.schedule, station, () => this.tell());
+    return new MobileInterface(
+      device,
+      index,
+      this.#world.random,
+      this.#world.schedule,
+      station,
+      () => this.tell(),
+    );
   }
 
   #send(path: Path, packet: Uint8Array): void {
     this.sends++;
-    if (packet.length > 1280) throw new Violation(`${this.name}: control packet of ${packet.length} octets`);
+    if (packet.length > 1280)
+      throw new Violation(`${this.name}: control packet of ${packet.length} octets`);
     if (path.kind === 'link') {
       const linkAddress = this.interfaces.get(path.device)?.linkAddress;
-      if (linkAddress !== undefined) this.#world.transmitOnHomeLink(this.name, linkAddress, path, packet);
+      if (linkAddress !== undefined)
+        this.#world.transmitOnHomeLink(this.name, linkAddress, path, packet);
       return;
     }
     if (path.kind === 'tunnel') {
@@ -185,22 +218,32 @@ export class MobileHost {
     else this.#world.transmit(this.name, out, frame);
   }
 
-  /** Whatever a timer or an answer makes the engine send uses an address that its last snapshot calls usable. */
+  /**
+   * Whatever a timer or an answer makes the engine send uses an address that its last snapshot
+   * calls usable.
+   */
   #checkSource(source: IpAddress): void {
     const usable = this.#snapshot.some(
       (each) =>
         each.running &&
         each.addresses.some(
-          (one) => one.address === source && !one.tentative && !one.duplicate && one.epoch === each.epoch,
+          (one) =>
+            one.address === source && !one.tentative && !one.duplicate && one.epoch === each.epoch,
         ),
     );
     const home = isIpv6(source) && this.ownsHomeAddress(source);
-    if (!usable && !home) throw new Violation(`${this.name}: sent from ${source}, which is not a usable address now`);
+    if (!usable && !home)
+      throw new Violation(`${this.name}: sent from ${source}, which is not a usable address now`);
   }
 
   #resolve(name: string): void {
     this.#world.resolve(name, (addresses, failure) =>
-      this.engine.step({ kind: 'resolved', name, addresses, ...(failure === undefined ? {} : { failure }) }),
+      this.engine.step({
+        kind: 'resolved',
+        name,
+        addresses,
+        ...(failure === undefined ? {} : { failure }),
+      }),
     );
   }
 

@@ -1,4 +1,7 @@
-/** One network interface of a mobile node: carrier, router advertisements with duplicate address detection, DHCP, and what lingers. */
+/**
+ * One network interface of a mobile node: carrier, router advertisements with duplicate address
+ * detection, DHCP, and what lingers.
+ */
 import { addressOfIdentifier, type IpAddress, type Ipv6Address, ipv6, isIpv6 } from '#base/ip.ts';
 import { monotonic, NEVER } from '#base/time.ts';
 import type { DefaultRouter, InterfaceAddress, NetworkInterface } from '#engine/contract.ts';
@@ -85,7 +88,9 @@ export class MobileInterface {
   /** Confirmed addresses that may be used now. */
   usable(): readonly InterfaceAddress[] {
     return this.running
-      ? this.#addresses.filter((one) => !one.tentative && !one.duplicate && one.epoch === this.#epoch)
+      ? this.#addresses.filter(
+          (one) => !one.tentative && !one.duplicate && one.epoch === this.#epoch,
+        )
       : [];
   }
 
@@ -121,12 +126,17 @@ export class MobileInterface {
 
   #leave(): void {
     for (const { address } of this.#addresses) {
-      if (this.network?.stations.get(address) === this.#station) this.network.stations.delete(address);
+      if (this.network?.stations.get(address) === this.#station)
+        this.network.stations.delete(address);
     }
     this.network = undefined;
   }
 
-  #advertised(network: AccessNetwork, style: AttachStyle, later: (delayMs: number, action: () => void) => void): void {
+  #advertised(
+    network: AccessNetwork,
+    style: AttachStyle,
+    later: (delayMs: number, action: () => void) => void,
+  ): void {
     if (network.prefix6 === undefined) return;
     this.#addresses = this.#addresses.filter((one) => !isIpv6(one.address));
     this.#routers = this.#routers.filter((router) => router.family !== 6);
@@ -135,18 +145,27 @@ export class MobileInterface {
     this.#addresses.push(this.#address(addressOfIdentifier(LINK_LOCAL, identifier), 64, false));
     this.#addresses.push(this.#address(address, 64, style.dadMs > 0));
     const validUntil = monotonic(this.#schedule.now + ROUTER_LIFETIME_MS);
-    this.#routers.push({ family: 6, gateway: ROUTER, metric: 1024, validUntil, epoch: this.#epoch });
+    this.#routers.push({
+      family: 6,
+      gateway: ROUTER,
+      metric: 1024,
+      validUntil,
+      epoch: this.#epoch,
+    });
     this.#advertiseAgain(later);
     if (style.dadMs === 0) network.stations.set(address, this.#station);
     this.#changed();
-    if (style.dadMs > 0) later(style.dadMs, () => this.#detected(network, address, style.dadFails, later));
+    if (style.dadMs > 0)
+      later(style.dadMs, () => this.#detected(network, address, style.dadFails, later));
   }
 
   /** Unsolicited advertisements, RFC 4861 §6.2.4, prolong the router's lifetime. */
   #advertiseAgain(later: (delayMs: number, action: () => void) => void): void {
     later(this.#random.between(200_000, 600_000), () => {
       const validUntil = monotonic(this.#schedule.now + ROUTER_LIFETIME_MS);
-      this.#routers = this.#routers.map((router) => (router.family === 6 ? { ...router, validUntil } : router));
+      this.#routers = this.#routers.map((router) =>
+        router.family === 6 ? { ...router, validUntil } : router,
+      );
       this.#changed();
       this.#advertiseAgain(later);
     });
@@ -180,7 +199,13 @@ export class MobileInterface {
     this.#addresses = this.#addresses.filter((one) => isIpv6(one.address));
     this.#routers = this.#routers.filter((one) => one.family !== 4);
     this.#addresses.push(this.#address(address, 24, false));
-    this.#routers.push({ family: 4, gateway: router, metric: 100, validUntil: NEVER, epoch: this.#epoch });
+    this.#routers.push({
+      family: 4,
+      gateway: router,
+      metric: 100,
+      validUntil: NEVER,
+      epoch: this.#epoch,
+    });
     network.stations.set(address, this.#station);
     this.#changed();
   }

@@ -35,7 +35,12 @@ export class Nat {
   readonly #byInside = new Map<string, Mapping>();
   readonly #byPort = new Map<number, Mapping>();
 
-  constructor(kind: NatKind, externalAddress: Ipv4Address, timeoutMs: number, random: SeededRandom) {
+  constructor(
+    kind: NatKind,
+    externalAddress: Ipv4Address,
+    timeoutMs: number,
+    random: SeededRandom,
+  ) {
     this.kind = kind;
     this.externalAddress = externalAddress;
     this.timeoutMs = timeoutMs;
@@ -46,9 +51,13 @@ export class Nat {
     return this.#byPort.size;
   }
 
-  /** The source that the outside sees. Outbound packets, and only these, keep a mapping alive (RFC 4787 REQ-6). */
+  /**
+   * The source that the outside sees. Outbound packets, and only these, keep a mapping alive (RFC
+   * 4787 REQ-6).
+   */
   outbound(now: number, source: Endpoint, destination: Endpoint): Endpoint {
-    const key = this.kind === NatKind.Symmetric ? `${text(source)} ${text(destination)}` : text(source);
+    const key =
+      this.kind === NatKind.Symmetric ? `${text(source)} ${text(destination)}` : text(source);
     let mapping = this.#byInside.get(key);
     if (mapping !== undefined && mapping.expiresAt < now) {
       this.#remove(mapping);
@@ -71,7 +80,8 @@ export class Nat {
 
   /** The external endpoint that `source` has towards `destination` now. */
   current(now: number, source: Endpoint, destination: Endpoint): Endpoint | undefined {
-    const key = this.kind === NatKind.Symmetric ? `${text(source)} ${text(destination)}` : text(source);
+    const key =
+      this.kind === NatKind.Symmetric ? `${text(source)} ${text(destination)}` : text(source);
     const mapping = this.#byInside.get(key);
     if (mapping === undefined || mapping.expiresAt < now) return undefined;
     return { address: this.externalAddress, port: mapping.externalPort };

@@ -1,4 +1,7 @@
-/** Access networks of the simulated world: addresses they hand out, translators in front of them, and how far away they are. */
+/**
+ * Access networks of the simulated world: addresses they hand out, translators in front of them,
+ * and how far away they are.
+ */
 import {
   addressOfIdentifier,
   type IpAddress,
@@ -60,14 +63,18 @@ export class AccessNetwork {
   }
 
   get router4(): Ipv4Address | undefined {
-    return this.pool4 === undefined ? undefined : ipv4(`${this.pool4.stem}.${this.pool4.first - 1}`);
+    return this.pool4 === undefined
+      ? undefined
+      : ipv4(`${this.pool4.stem}.${this.pool4.first - 1}`);
   }
 
   address6(identifier: Uint8Array): Ipv6Address | undefined {
     return this.prefix6 === undefined ? undefined : addressOfIdentifier(this.prefix6, identifier);
   }
 
-  /** A free address of the pool, lowest first, so that addresses are soon reused by another node. */
+  /**
+   * A free address of the pool, lowest first, so that addresses are soon reused by another node.
+   */
   lease4(): Ipv4Address | undefined {
     if (this.pool4 === undefined) return undefined;
     for (let host = this.pool4.first; host < this.pool4.first + this.pool4.size; host++) {
@@ -80,7 +87,9 @@ export class AccessNetwork {
   /** True when packets for `address` come here from the core. */
   attracts(address: IpAddress): boolean {
     if (isIpv6(address))
-      return this.prefix6 !== undefined && prefixContains({ address: this.prefix6, length: 64 }, address);
+      return (
+        this.prefix6 !== undefined && prefixContains({ address: this.prefix6, length: 64 }, address)
+      );
     const outermost = this.nats[this.nats.length - 1];
     if (outermost !== undefined) return outermost.externalAddress === address;
     if (this.pool4 === undefined || !address.startsWith(`${this.pool4.stem}.`)) return false;
@@ -91,7 +100,8 @@ export class AccessNetwork {
   /** What leaves to the core, or the reason why it does not. */
   translateOut(now: number, frame: Frame): Frame | string {
     if (!isIpv4(frame.source) || this.nats.length === 0) return frame;
-    if (frame.encapsulation !== 'udp' || !isIpv4(frame.destination)) return 'translator passes UDP only';
+    if (frame.encapsulation !== 'udp' || !isIpv4(frame.destination))
+      return 'translator passes UDP only';
     let source: Endpoint = { address: frame.source, port: frame.sourcePort };
     const destination: Endpoint = { address: frame.destination, port: frame.destinationPort };
     for (const nat of this.nats) source = nat.outbound(now, source, destination);
@@ -112,10 +122,14 @@ export class AccessNetwork {
     return { ...frame, destination: destination.address, destinationPort: destination.port };
   }
 
-  /** How the outside sees `source` when it talks to `destination`; the same endpoint without a translator. */
+  /**
+   * How the outside sees `source` when it talks to `destination`; the same endpoint without a
+   * translator.
+   */
   seenFromOutside(now: number, source: Endpoint, destination: Endpoint): Endpoint | undefined {
     let seen: Endpoint | undefined = source;
-    for (const nat of this.nats) seen = seen === undefined ? undefined : nat.current(now, seen, destination);
+    for (const nat of this.nats)
+      seen = seen === undefined ? undefined : nat.current(now, seen, destination);
     return seen;
   }
 }

@@ -1,6 +1,6 @@
 /**
- * A second, independent reader of what is on the wire: just enough of RFC 8200 and RFC 6275 for the world to route, to draw and to check the
- * engines without trusting their codecs.
+ * A second, independent reader of what is on the wire: just enough of RFC 8200 and RFC 6275 for the
+ * world to route, to draw and to check the engines without trusting their codecs.
  */
 import { hex } from '#base/bytes.ts';
 import { type IpAddress, type Ipv6Address, ipv4FromBytes, ipv6FromBytes } from '#base/ip.ts';
@@ -58,7 +58,10 @@ function walk(packet: Uint8Array): Walked {
   let offset = 40;
   let homeAddressOption: Ipv6Address | undefined;
   let routingAddress: Ipv6Address | undefined;
-  while ((protocol === DESTINATION_OPTIONS || protocol === ROUTING) && offset + 8 <= packet.length) {
+  while (
+    (protocol === DESTINATION_OPTIONS || protocol === ROUTING) &&
+    offset + 8 <= packet.length
+  ) {
     const end = offset + ((packet[offset + 1] ?? 0) + 1) * 8;
     if (protocol === ROUTING && packet[offset + 2] === 2 && offset + 24 <= packet.length) {
       routingAddress = ipv6FromBytes(packet, offset + 8);
@@ -80,11 +83,13 @@ function findHomeAddress(packet: Uint8Array, from: number, end: number): Ipv6Add
   return undefined;
 }
 
-const u16 = (packet: Uint8Array, at: number): number => ((packet[at] ?? 0) << 8) | (packet[at + 1] ?? 0);
+const u16 = (packet: Uint8Array, at: number): number =>
+  ((packet[at] ?? 0) << 8) | (packet[at + 1] ?? 0);
 
 /** What an IPv6 control packet says. */
 export function look(packet: Uint8Array): Seen {
-  if ((packet[0] ?? 0) >> 4 !== 6 || packet.length < 40) return { kind: 'other', text: `${packet.length} octets` };
+  if ((packet[0] ?? 0) >> 4 !== 6 || packet.length < 40)
+    return { kind: 'other', text: `${packet.length} octets` };
   const { protocol, offset, homeAddressOption, routingAddress } = walk(packet);
   if (protocol === ICMPV6) return { kind: 'icmpv6', type: packet[offset] ?? 0 };
   if (protocol !== MOBILITY) return { kind: 'other', text: `next header ${protocol}` };
@@ -109,7 +114,10 @@ export function look(packet: Uint8Array): Seen {
   return { kind: 'mobility', type };
 }
 
-/** True for what the plane hands up instead of forwarding: a Mobility Header, at the end of any chain. */
+/**
+ * True for what the plane hands up instead of forwarding: a Mobility Header, at the end of any
+ * chain.
+ */
 export function isControl(packet: Uint8Array): boolean {
   return (packet[0] ?? 0) >> 4 === 6 && packet.length >= 40 && walk(packet).protocol === MOBILITY;
 }

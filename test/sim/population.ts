@@ -1,5 +1,12 @@
 /** The usual map and its inhabitants, for random moves and for scripts. */
-import { type Ipv4Address, type Ipv6Address, ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
+import {
+  type Ipv4Address,
+  type Ipv6Address,
+  ipv4,
+  ipv6,
+  type Prefix,
+  parsePrefix,
+} from '#base/ip.ts';
 import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
@@ -26,7 +33,8 @@ export function prefix(text: string): Prefix {
   return parsed;
 }
 
-export const homeAddressOf = (index: number): Ipv6Address => ipv6(`2001:db8:100:1::${(0x10 + index).toString(16)}`);
+export const homeAddressOf = (index: number): Ipv6Address =>
+  ipv6(`2001:db8:100:1::${(0x10 + index).toString(16)}`);
 export const homeAddress4Of = (index: number): Ipv4Address => ipv4(`192.0.2.${70 + index}`);
 
 const associations = new Map<number, SecurityAssociation>();
@@ -100,7 +108,9 @@ export function mobileNodeConfiguration(choices: MobileChoices): MobileNodeConfi
     homes: [
       {
         name: `home${index}`,
-        homeAgent: choices.byName ? { name: HOME_AGENT_NAME } : { addresses: [agent, HOME_AGENT_V4] },
+        homeAgent: choices.byName
+          ? { name: HOME_AGENT_NAME }
+          : { addresses: [agent, HOME_AGENT_V4] },
         homeAgentAddress: choices.byName ? undefined : agent,
         homeAddress: homeAddressOf(index),
         homePrefix: HOME_PREFIX,
@@ -184,11 +194,19 @@ export function usualNetworks(world: World): UsualNetworks {
       name: 'nat-twice',
       delayMs: 35,
       pool4: pool('192.168.5'),
-      nats: [nat(NatKind.AddressAndPortDependent, '10.99.0.5'), nat(NatKind.Symmetric, '198.51.100.205')],
+      nats: [
+        nat(NatKind.AddressAndPortDependent, '10.99.0.5'),
+        nat(NatKind.Symmetric, '198.51.100.205'),
+      ],
     }),
   ];
   const dual = [
-    network({ name: 'dual', delayMs: 6, prefix6: ipv6('2001:db8:d1::'), pool4: pool('203.0.113', 100, 3) }),
+    network({
+      name: 'dual',
+      delayMs: 6,
+      prefix6: ipv6('2001:db8:d1::'),
+      pool4: pool('203.0.113', 100, 3),
+    }),
     network({
       name: 'dual-nat',
       delayMs: 18,

@@ -1,4 +1,7 @@
-/** Random handovers of several mobile nodes under loss, reordering, duplication, translators that reboot, crashes, replays and spoofing. */
+/**
+ * Random handovers of several mobile nodes under loss, reordering, duplication, translators that
+ * reboot, crashes, replays and spoofing.
+ */
 import { isIpv4 } from '#base/ip.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
@@ -47,7 +50,10 @@ export interface RandomMovesResult {
   readonly longestConvergenceMs: number;
 }
 
-/** MAX_BINDACK_TIMEOUT is 32 s; then a name look-up, or a minute until a refused registration is tried again. */
+/**
+ * MAX_BINDACK_TIMEOUT is 32 s; then a name look-up, or a minute until a refused registration is
+ * tried again.
+ */
 const CONVERGENCE_LIMIT_MS = 70_000;
 /** A translator that forgot its mappings shows at the next keepalive, 110 s. */
 const FORGOTTEN_LIMIT_MS = CONVERGENCE_LIMIT_MS + 110_000;
@@ -72,7 +78,10 @@ export class RandomMoves {
     this.world = new World(options.seed, [CORRESPONDENT, CORRESPONDENT_V4]);
     this.#networks = usualNetworks(this.world);
     const { homeLink, mobiles } = options;
-    this.world.names.set(HOME_AGENT_NAME, [homeLink ? HOME_AGENT_ON_LINK : HOME_AGENT, HOME_AGENT_V4]);
+    this.world.names.set(HOME_AGENT_NAME, [
+      homeLink ? HOME_AGENT_ON_LINK : HOME_AGENT,
+      HOME_AGENT_V4,
+    ]);
     this.#agent = this.world.addHomeAgent(
       'ha',
       homeAgentConfiguration({ mobileNodes: mobiles, homeLink }),
@@ -81,7 +90,9 @@ export class RandomMoves {
     for (let index = 0; index < mobiles; index++) this.#addMobile(index);
   }
 
-  /** Runs all moves; on a violation writes diagram and capture and throws with seed and directory. */
+  /**
+   * Runs all moves; on a violation writes diagram and capture and throws with seed and directory.
+   */
   run(): RandomMovesResult {
     try {
       while (this.#moves < this.#options.moves) this.#round();
@@ -167,7 +178,9 @@ export class RandomMoves {
     const { world } = this;
     world.checks.checkLifetimes(
       world.homeAgents,
-      world.mobiles.flatMap((mobile) => mobile.configuration.homes.map(({ homeAddress }) => homeAddress)),
+      world.mobiles.flatMap((mobile) =>
+        mobile.configuration.homes.map(({ homeAddress }) => homeAddress),
+      ),
     );
   }
 
@@ -176,17 +189,24 @@ export class RandomMoves {
     const mobile = world.random.pick(world.mobiles);
     const homeAddress = world.random.pick(mobile.homeAddresses());
     const correspondent = isIpv4(homeAddress) ? CORRESPONDENT_V4 : CORRESPONDENT;
-    sendFromMobile(mobile, world.data(mobile.name, homeAddress, correspondent, world.random.chance(0.1) ? 1400 : 120));
+    sendFromMobile(
+      mobile,
+      world.data(mobile.name, homeAddress, correspondent, world.random.chance(0.1) ? 1400 : 120),
+    );
     sendFromCorrespondent(world, world.data('correspondent', correspondent, homeAddress));
     if (world.random.chance(0.2)) this.#spoof(mobile);
   }
 
-  /** A node sends inside its own tunnel, or from anywhere, with another node's home address as inner source. */
+  /**
+   * A node sends inside its own tunnel, or from anywhere, with another node's home address as inner
+   * source.
+   */
   #spoof(attacker: MobileHost): void {
     const { world } = this;
     const victim = world.random.pick(world.mobiles);
     const address = victim.homeAddresses()[0];
-    if (victim === attacker || address === undefined || this.#shareEndpoint(attacker, victim)) return;
+    if (victim === attacker || address === undefined || this.#shareEndpoint(attacker, victim))
+      return;
     this.#spoofs++;
     const forged = world.data(attacker.name, address, CORRESPONDENT);
     for (const tunnel of attacker.tunnels.plane.tunnels.values()) {
@@ -199,11 +219,15 @@ export class RandomMoves {
         destination: remote,
         destinationPort: remotePort,
       };
-      if (out !== undefined && keyOfOuter(outer) !== '') world.transmit(attacker.name, out, { ...outer, data: forged });
+      if (out !== undefined && keyOfOuter(outer) !== '')
+        world.transmit(attacker.name, out, { ...outer, data: forged });
     }
   }
 
-  /** A node that got the address which another left is, until that one registers again, the same endpoint to the home agent. */
+  /**
+   * A node that got the address which another left is, until that one registers again, the same
+   * endpoint to the home agent.
+   */
   #shareEndpoint(attacker: MobileHost, victim: MobileHost): boolean {
     const { plane } = this.#agent.tunnels;
     const ids = [attacker, victim].map((mobile) =>
@@ -240,7 +264,8 @@ export class RandomMoves {
     } else if (kind === 1) this.#restartHomeAgent();
     else if (kind === 6) this.#jumpHomeAgentClock();
     else if (kind === 2) this.#restartMobile(random.pick(world.mobiles));
-    else if (kind === 3) random.pick(world.mobiles).setClock(WALL_OFFSET_MS + random.between(-30_000, 30_000));
+    else if (kind === 3)
+      random.pick(world.mobiles).setClock(WALL_OFFSET_MS + random.between(-30_000, 30_000));
     else if (kind === 4) {
       world.namesWork = false;
       world.schedule.in(random.between(100, 5000), () => {
@@ -273,7 +298,9 @@ export class RandomMoves {
       if (!quick) return;
       const after = agent.tunnels.plane.snapshot();
       if (after !== before)
-        throw new Violation(`home agent wants something else after its restart:\n${before}\n${after}`);
+        throw new Violation(
+          `home agent wants something else after its restart:\n${before}\n${after}`,
+        );
     };
     if (quick) start();
     else world.schedule.in(world.random.between(1, 5000), start);
@@ -321,11 +348,16 @@ export class RandomMoves {
     const bounds: readonly (readonly [string, number, number])[] = [
       ['home agent records', this.#agent.engine.storedRecords, 10 + 5 * count],
       ['home agent parts', this.#agent.tunnels.plane.size, 10 + 4 * count],
-      ...world.mobiles.map((mobile) => [`${mobile.name} records`, mobile.engine.storedRecords, 20] as const),
-      ...world.mobiles.map((mobile) => [`${mobile.name} parts`, mobile.tunnels.plane.size, 20] as const),
+      ...world.mobiles.map(
+        (mobile) => [`${mobile.name} records`, mobile.engine.storedRecords, 20] as const,
+      ),
+      ...world.mobiles.map(
+        (mobile) => [`${mobile.name} parts`, mobile.tunnels.plane.size, 20] as const,
+      ),
       ['scheduled actions', world.schedule.pending, 20_000],
     ];
-    for (const [what, is, bound] of bounds) if (is > bound) throw new Violation(`${what}: ${is}, more than ${bound}`);
+    for (const [what, is, bound] of bounds)
+      if (is > bound) throw new Violation(`${what}: ${is}, more than ${bound}`);
   }
 
   #explained(thrown: unknown): Error {

@@ -1,4 +1,7 @@
-/** Seeded pseudo-randomness (sfc32) for simulated worlds: the same seed gives the same world. Never for keys outside tests. */
+/**
+ * Seeded pseudo-randomness (sfc32) for simulated worlds: the same seed gives the same world. Never
+ * for keys outside tests.
+ */
 export class SeededRandom {
   #a: number;
   #b: number;

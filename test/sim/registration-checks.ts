@@ -1,4 +1,7 @@
-/** What must hold of every registration at a home agent, whatever the links do. Read from the wire and from outputs, not from the engine. */
+/**
+ * What must hold of every registration at a home agent, whatever the links do. Read from the wire
+ * and from outputs, not from the engine.
+ */
 
 import { hex } from '#base/bytes.ts';
 import type { IpAddress } from '#base/ip.ts';
@@ -13,7 +16,10 @@ interface Granted {
   readonly until: number;
 }
 
-/** A binding may outlive what was granted by this much (timers are in milliseconds, not instantaneous). */
+/**
+ * A binding may outlive what was granted by this much (timers are in milliseconds, not
+ * instantaneous).
+ */
 const GRACE_MS = 1000;
 const REMEMBERED = 4096;
 
@@ -41,10 +47,13 @@ export class RegistrationChecks {
     for (const agent of agents) {
       if (!agent.engine.running) continue;
       for (const homeAddress of homeAddresses) {
-        if (!agent.serves(homeAddress) || agent.tunnels.plane.routeOf(homeAddress) === undefined) continue;
+        if (!agent.serves(homeAddress) || agent.tunnels.plane.routeOf(homeAddress) === undefined)
+          continue;
         const granted = this.#granted.get(`${agent.name} ${homeAddress}`);
         if (granted === undefined)
-          throw new Violation(`${agent.name} routes ${homeAddress}, for which it acknowledged nothing`);
+          throw new Violation(
+            `${agent.name} routes ${homeAddress}, for which it acknowledged nothing`,
+          );
         if (this.#schedule.now > granted.until + GRACE_MS)
           throw new Violation(`binding of ${homeAddress} outlives its lifetime`);
       }
@@ -94,11 +103,14 @@ export class RegistrationChecks {
     const key = `${agent.name} ${homeAddress}`;
     const last = this.#granted.get(key);
     if (last !== undefined && last.until > this.#schedule.now && !newer(sequence, last.sequence)) {
-      throw new Violation(`${agent.name}: accepted sequence ${sequence} after ${last.sequence} for ${homeAddress}`);
+      throw new Violation(
+        `${agent.name}: accepted sequence ${sequence} after ${last.sequence} for ${homeAddress}`,
+      );
     }
     this.#granted.set(key, { sequence, until: this.#schedule.now + lifetimeSeconds * 1000 });
   }
 }
 
 /** RFC 6275 §9.5.1: greater modulo 2^16, within 32768. */
-const newer = (sequence: number, than: number): boolean => sequence !== than && ((sequence - than) & 0xffff) < 32_768;
+const newer = (sequence: number, than: number): boolean =>
+  sequence !== than && ((sequence - than) & 0xffff) < 32_768;

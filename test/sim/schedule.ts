@@ -1,4 +1,7 @@
-/** Virtual time: a heap of actions by (time, order of insertion), so that equal times run in the order they were asked for. */
+/**
+ * Virtual time: a heap of actions by (time, order of insertion), so that equal times run in the
+ * order they were asked for.
+ */
 interface Entry {
   readonly at: number;
   readonly order: number;

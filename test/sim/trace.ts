@@ -1,4 +1,7 @@
-/** What happened in a world, drawn: a Mermaid sequence diagram and a pcap of the last events, written when a run fails. */
+/**
+ * What happened in a world, drawn: a Mermaid sequence diagram and a pcap of the last events,
+ * written when a run fails.
+ */
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -35,7 +38,10 @@ export class Trace {
     for (const { at, from, to, frame, text } of this.#entries) {
       const stamp = `${(at / 1000).toFixed(3)}s`;
       if (frame === undefined) lines.push(`  Note over ${name(from)}: ${stamp} ${clean(text)}`);
-      else lines.push(`  ${name(from)}->>${name(to)}: ${stamp} ${clean(describeFrame(frame))} ${clean(text)}`);
+      else
+        lines.push(
+          `  ${name(from)}->>${name(to)}: ${stamp} ${clean(describeFrame(frame))} ${clean(text)}`,
+        );
     }
     return `${lines.join('\n')}\n`;
   }
@@ -89,7 +95,12 @@ export function bytesOfFrame(frame: Frame): Uint8Array {
       udp(frame.source, frame.destination, frame.sourcePort, frame.destinationPort, inner),
     );
   }
-  return ip(frame.source, frame.destination, (inner[0] ?? 0) >> 4 === 4 ? PROTOCOL_IPV4 : PROTOCOL_IPV6, inner);
+  return ip(
+    frame.source,
+    frame.destination,
+    (inner[0] ?? 0) >> 4 === 4 ? PROTOCOL_IPV4 : PROTOCOL_IPV6,
+    inner,
+  );
 }
 
 function bytesOfData(data: SentData | undefined): Uint8Array {
@@ -128,7 +139,12 @@ function udp(
   return datagram.finish();
 }
 
-function ip(source: IpAddress, destination: IpAddress, protocol: number, payload: Uint8Array): Uint8Array {
+function ip(
+  source: IpAddress,
+  destination: IpAddress,
+  protocol: number,
+  payload: Uint8Array,
+): Uint8Array {
   const writer = new Writer(40 + payload.length);
   if (isIpv6(source)) {
     writer.u32(0x60000000);
@@ -154,7 +170,8 @@ function ip(source: IpAddress, destination: IpAddress, protocol: number, payload
 
 export function internetSum(bytes: Uint8Array): number {
   let sum = 0;
-  for (let index = 0; index < bytes.length; index += 2) sum += ((bytes[index] ?? 0) << 8) | (bytes[index + 1] ?? 0);
+  for (let index = 0; index < bytes.length; index += 2)
+    sum += ((bytes[index] ?? 0) << 8) | (bytes[index + 1] ?? 0);
   return sum;
 }
 

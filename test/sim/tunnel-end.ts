@@ -1,4 +1,7 @@
-/** One host's plane between links and inner packets: encapsulation, decapsulation, and holding what comes before its tunnel. */
+/**
+ * One host's plane between links and inner packets: encapsulation, decapsulation, and holding what
+ * comes before its tunnel.
+ */
 import type { DesiredPart, DesiredTunnel } from '#engine/contract.ts';
 import { DataPlane, keyOfOuter, type Outer, type PlaneSide } from './data-plane.ts';
 import type { Frame, SentData } from './frame.ts';
@@ -67,7 +70,8 @@ export class TunnelEnd {
     if (this.#held.length === 0) return;
     const waiting = this.#held;
     this.#held = [];
-    for (const held of waiting) if (held.until >= this.#schedule.now) this.receive(held.frame, held.data, held.until);
+    for (const held of waiting)
+      if (held.until >= this.#schedule.now) this.receive(held.frame, held.data, held.until);
   }
 
   /** A tunnelled data packet from a link. */

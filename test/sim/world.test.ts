@@ -1,4 +1,7 @@
-/** The world finds broken engines: each row breaks one promise, and the run must fail by the check that guards it. */
+/**
+ * The world finds broken engines: each row breaks one promise, and the run must fail by the check
+ * that guards it.
+ */
 import { describe, expect, test } from 'vitest';
 import { monotonic, NEVER } from '#base/time.ts';
 import type { Engine, Output } from '#engine/contract.ts';
@@ -12,7 +15,10 @@ import { RandomMoves } from './random-moves.ts';
 import type { MakeEngine } from './world.ts';
 
 /** The engine with its outputs changed on the way out. */
-function altered<C>(make: MakeEngine<C>, change: (input: AnyInput, outputs: Output[]) => Output[]): MakeEngine<C> {
+function altered<C>(
+  make: MakeEngine<C>,
+  change: (input: AnyInput, outputs: Output[]) => Output[],
+): MakeEngine<C> {
   return (configuration, random) => {
     const engine = make(configuration, random);
     return {
@@ -26,10 +32,16 @@ function altered<C>(make: MakeEngine<C>, change: (input: AnyInput, outputs: Outp
   };
 }
 
-function withDeadline<C>(make: MakeEngine<C>, deadline: (engine: Engine<AnyInput>) => number): MakeEngine<C> {
+function withDeadline<C>(
+  make: MakeEngine<C>,
+  deadline: (engine: Engine<AnyInput>) => number,
+): MakeEngine<C> {
   return (configuration, random) => {
     const engine = make(configuration, random);
-    return { step: (now, input, out) => engine.step(now, input, out), deadline: () => monotonic(deadline(engine)) };
+    return {
+      step: (now, input, out) => engine.step(now, input, out),
+      deadline: () => monotonic(deadline(engine)),
+    };
   };
 }
 
@@ -46,7 +58,9 @@ const BROKEN: readonly {
   {
     name: 'a home agent that does not persist',
     caughtBy: /wants something else after its restart|home agent has no binding/,
-    makeHomeAgent: altered(homeAgent, (_input, outputs) => outputs.filter(({ kind }) => kind !== 'persist')),
+    makeHomeAgent: altered(homeAgent, (_input, outputs) =>
+      outputs.filter(({ kind }) => kind !== 'persist'),
+    ),
   },
   {
     name: 'a home agent that takes replays',
@@ -63,7 +77,9 @@ const BROKEN: readonly {
     makeHomeAgent: withDeadline(homeAgent, () => NEVER),
     makeMobileNode: altered(mobileNode, (input, outputs) =>
       input.kind === 'tick'
-        ? outputs.filter((output) => output.kind !== 'send' || look(output.packet).kind !== 'binding-update')
+        ? outputs.filter(
+            (output) => output.kind !== 'send' || look(output.packet).kind !== 'binding-update',
+          )
         : outputs,
     ),
   },
@@ -95,18 +111,21 @@ const BROKEN: readonly {
 ];
 
 describe('the simulated world', () => {
-  test.each(BROKEN)('finds $name', ({ caughtBy, makeHomeAgent = homeAgent, makeMobileNode = mobileNode }) => {
-    const run = new RandomMoves({
-      seed: 7,
-      moves: 600,
-      mobiles: 4,
-      homeLink: false,
-      makeHomeAgent,
-      makeMobileNode,
-      draw: false,
-    });
-    expect(() => run.run()).toThrow(caughtBy);
-  });
+  test.each(BROKEN)(
+    'finds $name',
+    ({ caughtBy, makeHomeAgent = homeAgent, makeMobileNode = mobileNode }) => {
+      const run = new RandomMoves({
+        seed: 7,
+        moves: 600,
+        mobiles: 4,
+        homeLink: false,
+        makeHomeAgent,
+        makeMobileNode,
+        draw: false,
+      });
+      expect(() => run.run()).toThrow(caughtBy);
+    },
+  );
 
   test('gives the same run for the same seed', () => {
     const run = (seed: number): string =>

@@ -34,7 +34,10 @@ export const PERFECT: LinkQuality = { loss: 0, duplicate: 0, reorder: 0, jitterM
 /** 2026-01-01T00:00:00Z. */
 export const WALL_OFFSET_MS = 1_767_225_600_000;
 
-export type MakeEngine<C> = (configuration: C, random: (count: number) => Uint8Array) => Engine<AnyInput>;
+export type MakeEngine<C> = (
+  configuration: C,
+  random: (count: number) => Uint8Array,
+) => Engine<AnyInput>;
 
 export class World {
   readonly seed: number;
@@ -122,7 +125,8 @@ export class World {
     for (let step = 5; ; step = Math.min(step * 1.5, 250)) {
       const wrong = condition();
       if (wrong === undefined) return this.now - began;
-      if (this.now - began > limitMs) throw new Violation(`${what}: not within ${limitMs} ms: ${wrong}`);
+      if (this.now - began > limitMs)
+        throw new Violation(`${what}: not within ${limitMs} ms: ${wrong}`);
       this.runFor(step);
     }
   }
@@ -130,11 +134,20 @@ export class World {
   /** A fresh inner packet; `sender` is the truth, whatever `source` claims. */
   data(sender: string, source: IpAddress, destination: IpAddress, octets = 120): SentData {
     const owner = this.mobiles.find((mobile) => mobile.ownsHomeAddress(source));
-    const truth = owner?.name ?? (this.correspondents.includes(source) ? 'correspondent' : undefined);
-    return { source, destination, number: ++this.#dataNumber, octets, sender, forged: truth !== sender };
+    const truth =
+      owner?.name ?? (this.correspondents.includes(source) ? 'correspondent' : undefined);
+    return {
+      source,
+      destination,
+      number: ++this.#dataNumber,
+      octets,
+      sender,
+      forged: truth !== sender,
+    };
   }
 
-  // --- the way through the world -------------------------------------------------------------------------------------------------------
+  // --- the way through the world
+  // -------------------------------------------------------------------------------------------------------
 
   transmit(from: string, network: AccessNetwork, frame: Frame): void {
     if (!network.working) {
@@ -162,7 +175,10 @@ export class World {
     this.homeLink.send(from, linkAddress, path, packet);
   }
 
-  resolve(name: string, answer: (addresses: readonly IpAddress[], failure: string | undefined) => void): void {
+  resolve(
+    name: string,
+    answer: (addresses: readonly IpAddress[], failure: string | undefined) => void,
+  ): void {
     this.schedule.in(this.random.between(2, 80), () => {
       const addresses = this.namesWork ? this.names.get(name) : undefined;
       answer(addresses ?? [], addresses === undefined ? 'SERVFAIL' : undefined);
@@ -189,7 +205,9 @@ export class World {
       return;
     }
     const late = this.random.chance(reorder) ? this.random.between(5, 120) : 0;
-    this.schedule.in(delayMs + this.random.fraction() * jitterMs + late, () => this.#arrive(from, frame));
+    this.schedule.in(delayMs + this.random.fraction() * jitterMs + late, () =>
+      this.#arrive(from, frame),
+    );
     if (this.random.chance(duplicate)) {
       this.schedule.in(delayMs + this.random.between(0, 400), () => this.#arrive(from, frame));
     }
@@ -250,7 +268,8 @@ export class World {
       this.drop('nobody answers on the home link', from, frame);
       return;
     }
-    if (frame.data === undefined || !agent.forward(frame.data)) this.drop('no binding', from, frame);
+    if (frame.data === undefined || !agent.forward(frame.data))
+      this.drop('no binding', from, frame);
   }
 
   #correspond(frame: Frame): void {
@@ -262,7 +281,8 @@ export class World {
   }
 
   #checkSender(data: SentData): void {
-    if (data.forged) throw new Violation(`data ${data.number} of ${data.sender} passed as ${data.source}`);
+    if (data.forged)
+      throw new Violation(`data ${data.number} of ${data.sender} passed as ${data.source}`);
   }
 
   #networkOf(address: IpAddress): AccessNetwork | undefined {

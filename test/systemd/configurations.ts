@@ -13,7 +13,9 @@ export const CONFIGURATIONS = {
     addresses: [ADDRESSES.homeAgent],
     ipv4Addresses: [ADDRESSES.homeAgentIpv4],
     homePrefixes: ['2001:db8:1:100::/64'],
-    mobileNodes: [{ identifier: 'alice@example.net', homeAddresses: [ADDRESSES.home], security: SECURITY }],
+    mobileNodes: [
+      { identifier: 'alice@example.net', homeAddresses: [ADDRESSES.home], security: SECURITY },
+    ],
   },
   mn: {
     homes: [
@@ -27,14 +29,18 @@ export const CONFIGURATIONS = {
   },
   as: {
     ...NTMOBILE,
-    directionCoordinators: [{ name: 'dc.example.net', publicKey: PUBLIC_KEY, endpoints: SERVER_ADDRESSES }],
+    directionCoordinators: [
+      { name: 'dc.example.net', publicKey: PUBLIC_KEY, endpoints: SERVER_ADDRESSES },
+    ],
   },
   dc: { ...NTMOBILE, addresses: SERVER_ADDRESSES, authorities: [PUBLIC_KEY] },
   rsn: {
     systemPrefix: NTMOBILE.systemPrefix,
     addresses: SERVER_ADDRESSES,
     port: 7900,
-    directionCoordinators: [{ name: 'dc.example.net', publicKey: PUBLIC_KEY, endpoints: SERVER_ADDRESSES }],
+    directionCoordinators: [
+      { name: 'dc.example.net', publicKey: PUBLIC_KEY, endpoints: SERVER_ADDRESSES },
+    ],
     authorities: [PUBLIC_KEY],
   },
 } as const;
@@ -52,7 +58,11 @@ export const NTMOBILE_NODE = {
 export type ConfiguredDaemon = keyof typeof CONFIGURATIONS;
 
 /** As an operator puts it there: for root to write, for the daemon to read, for nobody else. */
-export async function configure(machine: Machine, daemon: string, configuration: unknown): Promise<void> {
+export async function configure(
+  machine: Machine,
+  daemon: string,
+  configuration: unknown,
+): Promise<void> {
   const file = `/etc/sojourn/${daemon}.yaml`;
   const script = `umask 077; cat > ${file}; chgrp sojourn-${daemon} ${file}; chmod 640 ${file}`;
   await machine.run(['sh', '-c', script], { input: stringify(configuration) });

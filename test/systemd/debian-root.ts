@@ -1,6 +1,7 @@
 /**
- * A small Debian system, of the host's own release and from where the host's apt gets its packages: what machines with systemd start from.
- * Made once (a minute) and kept below build/; nothing is written to it afterwards.
+ * A small Debian system, of the host's own release and from where the host's apt gets its packages:
+ * what machines with systemd start from. Made once (a minute) and kept below build/; nothing is
+ * written to it afterwards.
  */
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,14 +21,25 @@ const MASKED = [
     'systemd-modules-load.service',
     'systemd-sysctl.service',
   ],
-  ...['systemd-remount-fs.service', 'getty.target', 'console-getty.service', 'sys-kernel-debug.mount'],
+  ...[
+    'systemd-remount-fs.service',
+    'getty.target',
+    'console-getty.service',
+    'sys-kernel-debug.mount',
+  ],
   ...[
     'sys-kernel-tracing.mount',
     'sys-fs-fuse-connections.mount',
     'dev-hugepages.mount',
     'systemd-tmpfiles-clean.timer',
   ],
-  ...['apt-daily.timer', 'apt-daily-upgrade.timer', 'dpkg-db-backup.timer', 'e2scrub_all.timer', 'fstrim.timer'],
+  ...[
+    'apt-daily.timer',
+    'apt-daily-upgrade.timer',
+    'dpkg-db-backup.timer',
+    'e2scrub_all.timer',
+    'fstrim.timer',
+  ],
 ];
 
 /** The directory of the system. */
@@ -40,7 +52,13 @@ export async function debianRoot(): Promise<string> {
   rmSync(fresh, { recursive: true, force: true });
   mkdirSync(fresh, { recursive: true });
   const release = codename();
-  const command = ['debootstrap', '--variant=minbase', `--include=${PACKAGES.join(',')}`, release, fresh];
+  const command = [
+    'debootstrap',
+    '--variant=minbase',
+    `--include=${PACKAGES.join(',')}`,
+    release,
+    fresh,
+  ];
   await run([...command, await archiveOf(release)], { timeoutMs: 540_000 });
   await run(['chroot', fresh, 'systemctl', 'mask', '--quiet', ...MASKED]);
   await run(['chroot', fresh, 'apt-get', 'clean']);
@@ -61,7 +79,9 @@ function codename(): string {
 /** The first archive of `release` among apt's sources. */
 async function archiveOf(release: string): Promise<string> {
   const format = ['--format', '$(CODENAME) $(REPO_URI)', 'Created-By: Packages'];
-  const lines = (await run(['apt-get', 'indextargets', ...format])).split('\n').map((line) => line.split(' '));
+  const lines = (await run(['apt-get', 'indextargets', ...format]))
+    .split('\n')
+    .map((line) => line.split(' '));
   const [, archive] = lines.find(([name]) => name === release) ?? [];
   if (archive === undefined) throw new Error(`apt has no source for ${release}`);
   return archive;

@@ -1,8 +1,19 @@
-/** A machine of its own, with systemd as its first process: to see the suite installed and run as an operator would. */
+/**
+ * A machine of its own, with systemd as its first process: to see the suite installed and run as an
+ * operator would.
+ */
 import { mkdtempSync, readFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { attempt, Background, CommandError, type Finished, type RunOptions, run, waitFor } from '#lab/shell.ts';
+import {
+  attempt,
+  Background,
+  CommandError,
+  type Finished,
+  type RunOptions,
+  run,
+  waitFor,
+} from '#lab/shell.ts';
 import { debianRoot } from './debian-root.ts';
 
 const BOOT = join(import.meta.dirname, 'boot.sh');
@@ -20,13 +31,42 @@ export class Machine implements AsyncDisposable {
   /** Resolves when systemd says that it is up. */
   static async start(): Promise<Machine> {
     const root = await debianRoot();
-    const namespaces = ['--cgroup', '--mount', '--pid', '--net', '--uts', '--ipc', '--fork', '--kill-child'];
+    const namespaces = [
+      '--cgroup',
+      '--mount',
+      '--pid',
+      '--net',
+      '--uts',
+      '--ipc',
+      '--fork',
+      '--kill-child',
+    ];
     const logFile = join(mkdtempSync(join(tmpdir(), 'sojourn-machine-')), 'boot.log');
-    const outer = ['setpriv', '--pdeathsig', 'KILL', 'unshare', '--mount', 'sh', '-c', ENTER_GROUP, 'sh', groupName()];
-    const process = new Background([...outer, 'unshare', ...namespaces, 'sh', BOOT, root], { logFile });
-    const pid = await waitFor(() => childOf(process), { timeoutMs: BOOT_TIMEOUT_MS, what: 'the machine to start' });
+    const outer = [
+      'setpriv',
+      '--pdeathsig',
+      'KILL',
+      'unshare',
+      '--mount',
+      'sh',
+      '-c',
+      ENTER_GROUP,
+      'sh',
+      groupName(),
+    ];
+    const process = new Background([...outer, 'unshare', ...namespaces, 'sh', BOOT, root], {
+      logFile,
+    });
+    const pid = await waitFor(() => childOf(process), {
+      timeoutMs: BOOT_TIMEOUT_MS,
+      what: 'the machine to start',
+    });
     const machine = new Machine(process, pid);
-    await waitFor(() => machine.#isUp(), { timeoutMs: BOOT_TIMEOUT_MS, what: 'systemd to be up', intervalMs: 100 });
+    await waitFor(() => machine.#isUp(), {
+      timeoutMs: BOOT_TIMEOUT_MS,
+      what: 'systemd to be up',
+      intervalMs: 100,
+    });
     return machine;
   }
 
@@ -44,7 +84,10 @@ export class Machine implements AsyncDisposable {
 
   /** As `run`; answers how it ended, whatever the exit code. */
   async attempt(argv: readonly string[], options: RunOptions = {}): Promise<Finished> {
-    return await attempt(['nsenter', '--target', String(this.#pid), '--all', '--', ...PLAIN, ...argv], options);
+    return await attempt(
+      ['nsenter', '--target', String(this.#pid), '--all', '--', ...PLAIN, ...argv],
+      options,
+    );
   }
 
   /** Runs a program of the host in the machine's network. */
@@ -57,17 +100,24 @@ export class Machine implements AsyncDisposable {
     return (await this.run(['systemctl', 'show', '--value', '--property', name, unit])).trim();
   }
 
-  async waitForProperty(unit: string, name: string, wanted: string | RegExp, timeoutMs = 30_000): Promise<string> {
+  async waitForProperty(
+    unit: string,
+    name: string,
+    wanted: string | RegExp,
+    timeoutMs = 30_000,
+  ): Promise<string> {
     let last = '';
     const arrives = async (): Promise<boolean> => {
       last = await this.property(unit, name);
       return typeof wanted === 'string' ? last === wanted : wanted.test(last);
     };
-    await waitFor(arrives, { timeoutMs, what: `${name} of ${unit} to be ${wanted}`, intervalMs: 100 }).catch(
-      async (thrown: unknown) => {
-        throw new Error(`${String(thrown)}, not "${last}"\n${await this.journal(unit)}`);
-      },
-    );
+    await waitFor(arrives, {
+      timeoutMs,
+      what: `${name} of ${unit} to be ${wanted}`,
+      intervalMs: 100,
+    }).catch(async (thrown: unknown) => {
+      throw new Error(`${String(thrown)}, not "${last}"\n${await this.journal(unit)}`);
+    });
     return last;
   }
 
@@ -80,13 +130,16 @@ export class Machine implements AsyncDisposable {
     await this.#process.stop('SIGKILL');
     // The kernel ends its processes one after the other.
     const removed = async (): Promise<boolean> =>
-      (await attempt(['unshare', '--mount', 'sh', '-c', REMOVE_GROUPS, 'sh', groupName()])).code === 0;
+      (await attempt(['unshare', '--mount', 'sh', '-c', REMOVE_GROUPS, 'sh', groupName()])).code ===
+      0;
     await waitFor(removed, { timeoutMs: 20_000, what: 'the machine to be gone', intervalMs: 200 });
   }
 
   async #isUp(): Promise<boolean> {
     if (this.#process.finished !== undefined) {
-      throw new Error(`the machine ended (${this.#process.finished.code}):\n${this.#process.output()}`);
+      throw new Error(
+        `the machine ended (${this.#process.finished.code}):\n${this.#process.output()}`,
+      );
     }
     const { stdout } = await this.attempt(['systemctl', 'is-system-running']);
     return ['running', 'degraded'].includes(stdout.trim());
@@ -104,7 +157,10 @@ const PLAIN = [
 
 const groupName = (): string => `sojourn-test-${process.pid}`;
 
-/** A cgroup of its own, wherever the host has that hierarchy: systemd makes those of its services below it. Mounted for ourselves only. */
+/**
+ * A cgroup of its own, wherever the host has that hierarchy: systemd makes those of its services
+ * below it. Mounted for ourselves only.
+ */
 const CGROUPS = `set -eu
 mount --make-rprivate /
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
@@ -122,7 +178,8 @@ find "$group" -depth -type d -exec rmdir {} +`;
 /** PID of the machine's first process, once that is systemd. */
 function childOf(outer: Background): number | undefined {
   const { pid, finished } = outer;
-  if (finished !== undefined) throw new Error(`the machine ended (${finished.code}):\n${outer.output()}`);
+  if (finished !== undefined)
+    throw new Error(`the machine ended (${finished.code}):\n${outer.output()}`);
   try {
     const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').trim().split(' ');
     return child !== undefined && readFileSync(`/proc/${child}/comm`, 'utf8') === 'systemd\n'

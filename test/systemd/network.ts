@@ -1,4 +1,7 @@
-/** The network of a machine: a home agent's side, and a mobile node's in a namespace of its own, with a router between them. */
+/**
+ * The network of a machine: a home agent's side, and a mobile node's in a namespace of its own,
+ * with a router between them.
+ */
 import type { Machine } from './machine.ts';
 
 export const ADDRESSES = {

@@ -1,4 +1,7 @@
-/** The Debian package on a machine with systemd: installed, started, moved, killed, misconfigured, stopped, removed. The tests follow one another. */
+/**
+ * The Debian package on a machine with systemd: installed, started, moved, killed, misconfigured,
+ * stopped, removed. The tests follow one another.
+ */
 import { copyFileSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,13 +9,19 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeDebianPackage } from '#installer/debian-package.ts';
 import { run, waitFor } from '#lab/shell.ts';
 import { difference, HOST_STATE_SCRIPT, hostStateOf } from '#test/netns/helpers/host-state.ts';
-import { CONFIGURATIONS, type ConfiguredDaemon, configure, NTMOBILE_NODE } from './configurations.ts';
+import {
+  CONFIGURATIONS,
+  type ConfiguredDaemon,
+  configure,
+  NTMOBILE_NODE,
+} from './configurations.ts';
 import { Machine } from './machine.ts';
 import { ADDRESSES, makeNetwork, moveTo } from './network.ts';
 
 const DAEMONS = ['as', 'dc', 'ha', 'mn', 'rsn'] as const;
 const unit = (daemon: string): string => `sojourn-${daemon}`;
-const REGISTERED = (careOf: string): string => `registered with ${ADDRESSES.homeAgent}, care-of ${careOf}`;
+const REGISTERED = (careOf: string): string =>
+  `registered with ${ADDRESSES.homeAgent}, care-of ${careOf}`;
 
 let machine: Machine;
 let scratch = '';
@@ -41,13 +50,18 @@ async function files(): Promise<readonly string[]> {
   return text
     .split('\n')
     .toSorted()
-    .filter((path) => path !== '' && !/^\/etc\/(\.pwd\.lock|(passwd|group|g?shadow|sub[ug]id)-)$/.test(path));
+    .filter(
+      (path) =>
+        path !== '' && !/^\/etc\/(\.pwd\.lock|(passwd|group|g?shadow|sub[ug]id)-)$/.test(path),
+    );
 }
 
 /** What the kernel holds on the home agent's side, or on the mobile node's. */
 async function kernel(side: 'ha' | 'mn'): Promise<readonly string[]> {
   const script = ['sh', '-c', HOST_STATE_SCRIPT];
-  return hostStateOf(await machine.run(side === 'ha' ? script : ['ip', 'netns', 'exec', 'mn', ...script]));
+  return hostStateOf(
+    await machine.run(side === 'ha' ? script : ['ip', 'netns', 'exec', 'mn', ...script]),
+  );
 }
 
 /** Lines for the unit, beside what the package brings, until the machine ends. */
@@ -73,7 +87,9 @@ describe('the package', () => {
       .trim()
       .split('\n')
       .map((line) => line.split(/\s+/).slice(0, 2).join(' '));
-    expect(states).toEqual(['as', 'dc', 'ha', 'mn', 'mr', 'rsn'].map((name) => `${unit(name)}.service disabled`));
+    expect(states).toEqual(
+      ['as', 'dc', 'ha', 'mn', 'mr', 'rsn'].map((name) => `${unit(name)}.service disabled`),
+    );
     expect(await machine.run(['systemctl', 'list-units', '--no-legend', 'sojourn-*'])).toBe('');
   });
 
@@ -85,7 +101,11 @@ describe('the package', () => {
         'man7/sojourn.7',
         ...DAEMONS.flatMap((name) => [`man8/sojourn-${name}.8`, `man5/sojourn.${name}.yaml.5`]),
       ].map((page) => `man/${page}.gz`),
-      ...['bash-completion/completions/sojourn', 'zsh/vendor-completions/_sojourn', 'doc/sojourn/examples/ha.yaml'],
+      ...[
+        'bash-completion/completions/sojourn',
+        'zsh/vendor-completions/_sojourn',
+        'doc/sojourn/examples/ha.yaml',
+      ],
     ]) {
       expect(listed).toContain(`/usr/share/${path}\n`);
     }
@@ -94,7 +114,11 @@ describe('the package', () => {
   it('has units that systemd finds nothing wrong with', async () => {
     const script =
       'SYSTEMD_LOG_LEVEL=warning systemd-analyze verify --man=no /usr/lib/systemd/system/sojourn-*.service';
-    expect(await machine.attempt(['sh', '-c', script])).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    expect(await machine.attempt(['sh', '-c', script])).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: '',
+    });
   });
 
   it('shows what is wrong where there is no configuration, and does not try again', async () => {
@@ -116,21 +140,24 @@ describe('units', () => {
     await override('mn', 'NetworkNamespacePath=/run/netns/mn');
   });
 
-  it.each(DAEMONS)('%s is active when it is ready, as its own user with exactly what it needs', async (daemon) => {
-    await configure(machine, daemon, CONFIGURATIONS[daemon]);
-    await machine.run(['systemctl', 'start', unit(daemon)], { timeoutMs: 100_000 });
-    expect(await machine.property(unit(daemon), 'ActiveState')).toBe('active');
-    const process = `/proc/${await machine.property(unit(daemon), 'MainPID')}`;
-    const text = await machine.run(['cat', `${process}/status`]);
-    const user = (await machine.run(['id', '--user', `sojourn-${daemon}`])).trim();
-    expect(/^Uid:\s+(.*)$/m.exec(text)?.[1]?.split('\t')).toEqual([user, user, user, user]);
-    const capabilities = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].map(
-      (set) => new RegExp(`^${set}:\\s+(\\w+)$`, 'm').exec(text)?.[1],
-    );
-    expect(new Set(capabilities)).toEqual(new Set([CAPABILITIES[daemon]]));
-    expect(text).toMatch(/^NoNewPrivs:\s+1$/m);
-    expect(text).toMatch(/^Seccomp:\s+2$/m);
-  });
+  it.each(DAEMONS)(
+    '%s is active when it is ready, as its own user with exactly what it needs',
+    async (daemon) => {
+      await configure(machine, daemon, CONFIGURATIONS[daemon]);
+      await machine.run(['systemctl', 'start', unit(daemon)], { timeoutMs: 100_000 });
+      expect(await machine.property(unit(daemon), 'ActiveState')).toBe('active');
+      const process = `/proc/${await machine.property(unit(daemon), 'MainPID')}`;
+      const text = await machine.run(['cat', `${process}/status`]);
+      const user = (await machine.run(['id', '--user', `sojourn-${daemon}`])).trim();
+      expect(/^Uid:\s+(.*)$/m.exec(text)?.[1]?.split('\t')).toEqual([user, user, user, user]);
+      const capabilities = ['CapInh', 'CapPrm', 'CapEff', 'CapBnd', 'CapAmb'].map(
+        (set) => new RegExp(`^${set}:\\s+(\\w+)$`, 'm').exec(text)?.[1],
+      );
+      expect(new Set(capabilities)).toEqual(new Set([CAPABILITIES[daemon]]));
+      expect(text).toMatch(/^NoNewPrivs:\s+1$/m);
+      expect(text).toMatch(/^Seccomp:\s+2$/m);
+    },
+  );
 
   it('say how they are', async () => {
     expect(await status('ha')).toBe(
@@ -166,14 +193,43 @@ describe('units', () => {
   it('let members of the group sojourn ask, and nobody else', async () => {
     await machine.run(['useradd', '--groups', 'sojourn', 'alice']);
     await machine.run(['useradd', 'bob']);
-    const asked = await machine.run(['runuser', '-u', 'alice', '--', 'sojourn', '--daemon', 'mn', '--json', 'status']);
-    expect(JSON.parse(asked)).toMatchObject({ role: 'mobile-node', homes: [{ phase: 'registered' }] });
-    expect(await machine.attempt(['runuser', '-u', 'bob', '--', 'sojourn', '--daemon', 'mn', 'status'])).toMatchObject({
+    const asked = await machine.run([
+      'runuser',
+      '-u',
+      'alice',
+      '--',
+      'sojourn',
+      '--daemon',
+      'mn',
+      '--json',
+      'status',
+    ]);
+    expect(JSON.parse(asked)).toMatchObject({
+      role: 'mobile-node',
+      homes: [{ phase: 'registered' }],
+    });
+    expect(
+      await machine.attempt(['runuser', '-u', 'bob', '--', 'sojourn', '--daemon', 'mn', 'status']),
+    ).toMatchObject({
       code: 77,
     });
-    const secret = await machine.attempt(['runuser', '-u', 'alice', '--', 'cat', '/etc/sojourn/ha.yaml']);
+    const secret = await machine.attempt([
+      'runuser',
+      '-u',
+      'alice',
+      '--',
+      'cat',
+      '/etc/sojourn/ha.yaml',
+    ]);
     expect(secret.code).not.toBe(0);
-    const state = await machine.attempt(['runuser', '-u', 'alice', '--', 'ls', '/var/lib/sojourn/as']);
+    const state = await machine.attempt([
+      'runuser',
+      '-u',
+      'alice',
+      '--',
+      'ls',
+      '/var/lib/sojourn/as',
+    ]);
     expect(state.code).not.toBe(0);
   });
 
@@ -186,7 +242,9 @@ describe('units', () => {
     );
     await configure(machine, 'ha', { ...CONFIGURATIONS.ha, homePrefixes: ['nonsense'] });
     expect((await machine.attempt(['systemctl', 'reload', unit('ha')])).code).not.toBe(0);
-    expect(await machine.journal(unit('ha'))).toMatch(/\/etc\/sojourn\/ha\.yaml:\d+:\d+: homePrefixes\[0\]: /);
+    expect(await machine.journal(unit('ha'))).toMatch(
+      /\/etc\/sojourn\/ha\.yaml:\d+:\d+: homePrefixes\[0\]: /,
+    );
     expect(await machine.property(unit('ha'), 'ActiveState')).toBe('active');
     expect(await machine.property(unit('ha'), 'MainPID')).toBe(mainPid);
     await machine.waitForProperty(unit('ha'), 'StatusText', /: 1 binding, 1 tunnel$/);
@@ -198,7 +256,11 @@ describe('units', () => {
     await machine.run(['systemctl', 'restart', unit('as')]);
     for (let beat = 0; beat < 4; beat++) {
       const last = await machine.property(unit('as'), 'WatchdogTimestampMonotonic');
-      await machine.waitForProperty(unit('as'), 'WatchdogTimestampMonotonic', new RegExp(`^(?!${last}$)`));
+      await machine.waitForProperty(
+        unit('as'),
+        'WatchdogTimestampMonotonic',
+        new RegExp(`^(?!${last}$)`),
+      );
     }
     expect(await machine.property(unit('as'), 'NRestarts')).toBe('0');
     await killMain('as', 'STOP');
@@ -207,13 +269,16 @@ describe('units', () => {
     expect(await machine.journal(unit('as'))).toContain('Watchdog timeout');
   });
 
-  it.each(['ha', 'mn'] as const)('%s is started again after kill -9, and goes on', async (daemon) => {
-    await killMain(daemon, 'KILL');
-    await machine.waitForProperty(unit(daemon), 'NRestarts', '1', 60_000);
-    await machine.waitForProperty(unit(daemon), 'ActiveState', 'active', 60_000);
-    await machine.waitForProperty(unit('mn'), 'StatusText', REGISTERED(ADDRESSES.second), 60_000);
-    await machine.run(['ping', '-c', '3', '-i', '0.2', '-w', '30', ADDRESSES.home]);
-  });
+  it.each(['ha', 'mn'] as const)(
+    '%s is started again after kill -9, and goes on',
+    async (daemon) => {
+      await killMain(daemon, 'KILL');
+      await machine.waitForProperty(unit(daemon), 'NRestarts', '1', 60_000);
+      await machine.waitForProperty(unit(daemon), 'ActiveState', 'active', 60_000);
+      await machine.waitForProperty(unit('mn'), 'StatusText', REGISTERED(ADDRESSES.second), 60_000);
+      await machine.run(['ping', '-c', '3', '-i', '0.2', '-w', '30', ADDRESSES.home]);
+    },
+  );
 
   it('leave nothing in the kernel after kill -9, even where they are not started again', async () => {
     const since = await kernel('mn');
@@ -230,14 +295,20 @@ describe('units', () => {
   it('go on with a new version of the package', async () => {
     const former = await machine.property(unit('ha'), 'MainPID');
     await machine.run(['dpkg', '--install', '/run/sojourn.deb'], { timeoutMs: 110_000 });
-    for (const daemon of DAEMONS) await machine.waitForProperty(unit(daemon), 'ActiveState', 'active', 60_000);
+    for (const daemon of DAEMONS)
+      await machine.waitForProperty(unit(daemon), 'ActiveState', 'active', 60_000);
     expect(await machine.property(unit('ha'), 'MainPID')).not.toBe(former);
     await machine.waitForProperty(unit('mn'), 'StatusText', REGISTERED(ADDRESSES.second), 60_000);
   });
 
   it('show the key of the daemon, whoever asks', async () => {
     for (const daemon of ['dc', 'rsn'] as const) {
-      const shown = await machine.run([`sojourn-${daemon}`, '--show-key', '--config', `/etc/sojourn/${daemon}.yaml`]);
+      const shown = await machine.run([
+        `sojourn-${daemon}`,
+        '--show-key',
+        '--config',
+        `/etc/sojourn/${daemon}.yaml`,
+      ]);
       // A relay that no coordinator knows yet answers, and says so by its exit code.
       const { stdout } = await machine.attempt(['sojourn', '--daemon', daemon, '--json', 'status']);
       const told: unknown = JSON.parse(stdout);
@@ -288,12 +359,20 @@ describe('units', () => {
     await machine.run(['rm', '/etc/sojourn/password']);
   });
 
-  it.each(Object.entries(LARGEST_EXPOSURE))('%s: exposure is at most %d', async (daemon, largest) => {
-    const text = await machine.run(['systemd-analyze', 'security', '--no-pager', `${unit(daemon)}.service`]);
-    const [, exposure] = /Overall exposure level for \S+: ([\d.]+)/.exec(text) ?? [];
-    expect(Number(exposure)).toBeGreaterThan(0);
-    expect(Number(exposure)).toBeLessThanOrEqual(largest);
-  });
+  it.each(Object.entries(LARGEST_EXPOSURE))(
+    '%s: exposure is at most %d',
+    async (daemon, largest) => {
+      const text = await machine.run([
+        'systemd-analyze',
+        'security',
+        '--no-pager',
+        `${unit(daemon)}.service`,
+      ]);
+      const [, exposure] = /Overall exposure level for \S+: ([\d.]+)/.exec(text) ?? [];
+      expect(Number(exposure)).toBeGreaterThan(0);
+      expect(Number(exposure)).toBeLessThanOrEqual(largest);
+    },
+  );
 });
 
 describe('removal', () => {
@@ -307,14 +386,20 @@ describe('removal', () => {
     expect(await machine.run(['ls', '/etc/sojourn'])).toBe(`${DAEMONS.join('.yaml\n')}.yaml\n`);
     expect(await machine.run(['ls', '/var/lib/sojourn/ha'])).toContain('ha.sqlite\n');
     expect(await machine.run(['sh', '-c', 'pgrep --list-full node || true'])).toBe('');
-    expect(await machine.run(['systemctl', 'list-units', '--all', '--no-legend', 'sojourn-*'])).toBe('');
-    expect((await machine.attempt(['systemctl', 'list-unit-files', '--no-legend', 'sojourn-*'])).stdout).toBe('');
+    expect(
+      await machine.run(['systemctl', 'list-units', '--all', '--no-legend', 'sojourn-*']),
+    ).toBe('');
+    expect(
+      (await machine.attempt(['systemctl', 'list-unit-files', '--no-legend', 'sojourn-*'])).stdout,
+    ).toBe('');
   });
 
   it('takes state too when the package is purged, and what the operator wrote never', async () => {
     await machine.run(['dpkg', '--purge', 'sojourn']);
     expect(difference(filesBefore, await files())).toEqual([
-      ...['/etc/sojourn', ...DAEMONS.map((name) => `/etc/sojourn/${name}.yaml`)].map((path) => `+ ${path}`),
+      ...['/etc/sojourn', ...DAEMONS.map((name) => `/etc/sojourn/${name}.yaml`)].map(
+        (path) => `+ ${path}`,
+      ),
     ]);
   });
 });
@@ -326,7 +411,14 @@ const CAPABILITIES: Readonly<Record<ConfiguredDaemon, string>> = {
   mn: '0000000000003400',
   rsn: '0000000000003000',
 };
-const LARGEST_EXPOSURE: Readonly<Record<string, number>> = { as: 3, dc: 3, ha: 4, mn: 4, mr: 4, rsn: 4 };
+const LARGEST_EXPOSURE: Readonly<Record<string, number>> = {
+  as: 3,
+  dc: 3,
+  ha: 4,
+  mn: 4,
+  mr: 4,
+  rsn: 4,
+};
 
 describe('sojourn install', () => {
   const CLI = [process.execPath, join(import.meta.dirname, '../../src/cli/cli.ts')];
@@ -359,9 +451,13 @@ describe('sojourn install', () => {
 
   it('is undone by sojourn uninstall, which leaves configuration and state', async () => {
     expect(await machine.run(['sojourn', 'uninstall'], { timeoutMs: 100_000 })).toMatch(/^removed/);
-    expect(difference(before, await files()).filter((line) => !line.startsWith('+ /var/lib/sojourn'))).toEqual([]);
+    expect(
+      difference(before, await files()).filter((line) => !line.startsWith('+ /var/lib/sojourn')),
+    ).toEqual([]);
     expect(await machine.run(['sh', '-c', 'pgrep --list-full node || true'])).toBe('');
-    expect((await machine.attempt(['systemctl', 'list-unit-files', '--no-legend', 'sojourn-*'])).stdout).toBe('');
+    expect(
+      (await machine.attempt(['systemctl', 'list-unit-files', '--no-legend', 'sojourn-*'])).stdout,
+    ).toBe('');
   });
 });
 

@@ -50,9 +50,16 @@ interface Layer {
   readonly reason: string;
 }
 
-/** The first row that matches a file's path counts; `$1` stands for what its parentheses matched. */
+/**
+ * The first row that matches a file's path counts; `$1` stands for what its parentheses matched.
+ */
 const LAYERS: readonly Layer[] = [
-  { of: /^src\/base\//, may: ['src/base/'], packages: [], reason: 'base is the ground: it stands on nothing' },
+  {
+    of: /^src\/base\//,
+    may: ['src/base/'],
+    packages: [],
+    reason: 'base is the ground: it stands on nothing',
+  },
   { of: /^src\/wire\//, may: PURE.slice(0, 2), packages: [], reason: 'codecs stand on base only' },
   {
     of: /^src\/crypto\/primitives\.ts$/,
@@ -92,7 +99,8 @@ const LAYERS: readonly Layer[] = [
     of: /^src\/engine\/([^/]+)\/([^/]+)\//,
     may: [...PURE, ...COMMON_TO_ENGINES, 'src/engine/$1/common/', 'src/engine/$1/$2/'],
     packages: [],
-    reason: 'an engine is pure: it sees its own role, what its protocol and all engines share, and lower layers',
+    reason:
+      'an engine is pure: it sees its own role, what its protocol and all engines share, and lower layers',
   },
   {
     of: /^src\/runtime\//,
@@ -132,7 +140,8 @@ const LAYERS: readonly Layer[] = [
     of: /^src\/composition\//,
     may: ['src/'],
     packages: 'all',
-    reason: 'composition puts together what several daemons put together alike; nothing in src stands on it',
+    reason:
+      'composition puts together what several daemons put together alike; nothing in src stands on it',
   },
   {
     of: /^daemons\/([^/]+)\//,
@@ -161,9 +170,16 @@ export function layerFaults(source: Source): readonly string[] {
     );
 }
 
-function isAllowed(layer: Layer, own: readonly string[], target: string, typeOnly: boolean): boolean {
+function isAllowed(
+  layer: Layer,
+  own: readonly string[],
+  target: string,
+  typeOnly: boolean,
+): boolean {
   const below = (places: readonly string[]) =>
-    places.some((place) => target.startsWith(own.reduce((text, part, at) => text.replace(`$${at + 1}`, part), place)));
+    places.some((place) =>
+      target.startsWith(own.reduce((text, part, at) => text.replace(`$${at + 1}`, part), place)),
+    );
   if (/^(src|daemons|docs|lab|bench|test)\//.test(target))
     return below(layer.may) || (typeOnly && below(layer.mayTypes ?? []));
   return layer.packages === 'all' || below(layer.packages);

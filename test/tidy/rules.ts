@@ -25,7 +25,16 @@ const LONGEST_FILE = 400;
 const LONGEST_MAIN = 150;
 
 const BANNED_IN_PURE_CODE: ReadonlySet<string> = new Set([
-  ...['Date', 'performance', 'setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'process', 'console'],
+  ...[
+    'Date',
+    'performance',
+    'setTimeout',
+    'setInterval',
+    'setImmediate',
+    'queueMicrotask',
+    'process',
+    'console',
+  ],
   ...['Promise', 'Buffer', 'fetch', 'crypto', 'globalThis', 'require'],
 ]);
 
@@ -41,7 +50,11 @@ export const RULES: readonly Rule[] = [
     applies: PURE,
     why: 'when step() returns, everything that follows from the input is in out',
     faults: (source) =>
-      found(source, (node) => node.type === 'AwaitExpression' || node['async'] === true || node['await'] === true),
+      found(
+        source,
+        (node) =>
+          node.type === 'AwaitExpression' || node['async'] === true || node['await'] === true,
+      ),
   },
   {
     name: `functions have at most ${LONGEST_FUNCTION} lines`,
@@ -65,13 +78,15 @@ export const RULES: readonly Rule[] = [
     name: 'a daemon is main.ts and config.ts',
     applies: /^daemons\//,
     why: 'everything else belongs to a layer of src',
-    faults: (source) => (/\/(main|config)\.ts$/.test(source.path) ? [] : [{ offset: 0, what: basename(source.path) }]),
+    faults: (source) =>
+      /\/(main|config)\.ts$/.test(source.path) ? [] : [{ offset: 0, what: basename(source.path) }],
   },
   {
     name: 'codecs, cryptography and engines name their RFC',
     applies: /^src\/(wire|crypto|engine)\//,
     why: 'the head of the file says which sections it implements and what it leaves out ("RFC 6275 §6.1.7", or "No RFC: …" with the reason)',
-    faults: ({ head }) => (/\bRFC \d{3,5}\b|\bNo RFC\b/.test(head) ? [] : [{ offset: 0, what: 'no RFC line' }]),
+    faults: ({ head }) =>
+      /\bRFC \d{3,5}\b|\bNo RFC\b/.test(head) ? [] : [{ offset: 0, what: 'no RFC line' }],
   },
   {
     name: 'no any',
@@ -90,27 +105,36 @@ export const RULES: readonly Rule[] = [
     name: 'no non-null assertions',
     applies: EVERYWHERE,
     why: 'say what happens when it is absent, or assert()',
-    faults: (source) => found(source, (node) => node.type === 'TSNonNullExpression' || node['definite'] === true),
+    faults: (source) =>
+      found(source, (node) => node.type === 'TSNonNullExpression' || node['definite'] === true),
   },
   {
     name: 'no enum, namespace or parameter property',
     applies: EVERYWHERE,
     why: 'Node strips types and compiles nothing; write `const X = {…} as const` and a type of the same name',
     faults: (source) =>
-      found(source, (node) => ['TSEnumDeclaration', 'TSModuleDeclaration', 'TSParameterProperty'].includes(node.type)),
+      found(source, (node) =>
+        ['TSEnumDeclaration', 'TSModuleDeclaration', 'TSParameterProperty'].includes(node.type),
+      ),
   },
   {
     name: 'private members are #private',
     applies: EVERYWHERE,
     why: '#private holds at run time too (constructors, which have no such form, may be private)',
-    faults: (source) => found(source, (node) => node['accessibility'] === 'private' && node['kind'] !== 'constructor'),
+    faults: (source) =>
+      found(
+        source,
+        (node) => node['accessibility'] === 'private' && node['kind'] !== 'constructor',
+      ),
   },
   {
     name: 'no utils.ts and no index.ts',
     applies: EVERYWHERE,
     why: 'a file is named after what it is about, and imports name the file',
     faults: ({ path }) =>
-      /^(utils?|index|helpers?|common|misc)\.ts$/.test(basename(path)) ? [{ offset: 0, what: basename(path) }] : [],
+      /^(utils?|index|helpers?|common|misc)\.ts$/.test(basename(path))
+        ? [{ offset: 0, what: basename(path) }]
+        : [],
   },
   {
     name: 'no default exports',
@@ -125,7 +149,9 @@ export const RULES: readonly Rule[] = [
     faults: (source) =>
       found(
         source,
-        (node) => node.type === 'TSInterfaceDeclaration' && /^I(?!P)[A-Z][a-z]/.test(nameOf(node['id']) ?? ''),
+        (node) =>
+          node.type === 'TSInterfaceDeclaration' &&
+          /^I(?!P)[A-Z][a-z]/.test(nameOf(node['id']) ?? ''),
       ),
   },
 ];
@@ -135,7 +161,9 @@ export function faultsOf(rule: Rule, source: Source): readonly string[] {
   if (!rule.applies.test(source.path) || rule.exceptions?.has(source.path)) return [];
   return rule
     .faults(source)
-    .map(({ offset, what }) => `${source.path}:${lineOf(source.text, offset)}: ${what}: ${rule.why}`);
+    .map(
+      ({ offset, what }) => `${source.path}:${lineOf(source.text, offset)}: ${what}: ${rule.why}`,
+    );
 }
 
 function found(source: Source, breaks: (node: Node) => boolean): readonly Found[] {
@@ -203,7 +231,8 @@ function longFunctions({ program, text }: Source): readonly Found[] {
   walk(program, (node, around) => {
     if (!FUNCTIONS.has(node.type) || isDescribeBody(around.at(-1))) return;
     const lines = lineOf(text, node.end) - lineOf(text, node.start) + 1;
-    if (lines > LONGEST_FUNCTION) faults.push({ offset: node.start, what: `a function of ${lines} lines` });
+    if (lines > LONGEST_FUNCTION)
+      faults.push({ offset: node.start, what: `a function of ${lines} lines` });
   });
   return faults;
 }
@@ -211,6 +240,7 @@ function longFunctions({ program, text }: Source): readonly Found[] {
 /** A `describe` groups tests; each of them is measured by itself. */
 function isDescribeBody(parent: Node | undefined): boolean {
   let callee: unknown = parent?.type === 'CallExpression' ? parent['callee'] : undefined;
-  while (isNode(callee) && nameOf(callee) === undefined) callee = callee['callee'] ?? callee['object'];
+  while (isNode(callee) && nameOf(callee) === undefined)
+    callee = callee['callee'] ?? callee['object'];
   return nameOf(callee) === 'describe';
 }

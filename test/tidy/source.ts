@@ -1,4 +1,7 @@
-/** Finds the repository's sources and reads them as syntax trees; comments and strings are no code to the rules. */
+/**
+ * Finds the repository's sources and reads them as syntax trees; comments and strings are no code
+ * to the rules.
+ */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { parseSync } from 'vite';
@@ -22,16 +25,24 @@ export type Node = Readonly<Record<string, unknown>> & {
 };
 
 /** Paths below `directories`, relative to the repository, of files with one of these endings. */
-export function filesBelow(directories: readonly string[], endings: readonly string[]): readonly string[] {
-  return directories.flatMap((directory) => walkDirectory(join(REPOSITORY, directory), endings)).sort();
+export function filesBelow(
+  directories: readonly string[],
+  endings: readonly string[],
+): readonly string[] {
+  return directories
+    .flatMap((directory) => walkDirectory(join(REPOSITORY, directory), endings))
+    .sort();
 }
 
 function walkDirectory(directory: string, endings: readonly string[]): readonly string[] {
   const entries = readdirSync(directory, { withFileTypes: true });
   return entries.flatMap((entry) => {
     const path = join(directory, entry.name);
-    if (entry.isDirectory()) return entry.name === 'node_modules' ? [] : walkDirectory(path, endings);
-    return endings.some((ending) => entry.name.endsWith(ending)) ? [relative(REPOSITORY, path)] : [];
+    if (entry.isDirectory())
+      return entry.name === 'node_modules' ? [] : walkDirectory(path, endings);
+    return endings.some((ending) => entry.name.endsWith(ending))
+      ? [relative(REPOSITORY, path)]
+      : [];
   });
 }
 
@@ -53,7 +64,9 @@ export function parseSource(path: string, text: string): Source {
 }
 
 export function isNode(value: unknown): value is Node {
-  return typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string';
+  return (
+    typeof value === 'object' && value !== null && 'type' in value && typeof value.type === 'string'
+  );
 }
 
 /** Calls `visit` for each node with the nodes around it, the innermost last. */
@@ -65,7 +78,8 @@ export function walk(
   visit(node, around);
   const inside = [...around, node];
   for (const value of Object.values(node)) {
-    for (const child of Array.isArray(value) ? value : [value]) if (isNode(child)) walk(child, visit, inside);
+    for (const child of Array.isArray(value) ? value : [value])
+      if (isNode(child)) walk(child, visit, inside);
   }
 }
 

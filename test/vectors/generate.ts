@@ -1,6 +1,7 @@
 /**
- * Makes `test/vectors/ntmobile.json` of docs/ntmobile.md §3, §4 and §6: `node test/vectors/generate.ts`. Everything random is fixed here, so that the
- * file is the same each time; `ntmobile-vectors.test.ts` says when it is not.
+ * Makes `test/vectors/ntmobile.json` of docs/ntmobile.md §3, §4 and §6: `node
+ * test/vectors/generate.ts`. Everything random is fixed here, so that the file is the same each
+ * time; `ntmobile-vectors.test.ts` says when it is not.
  */
 import { writeFileSync } from 'node:fs';
 import { encode, fromHex, hex, isMalformed } from '#base/bytes.ts';
@@ -9,7 +10,11 @@ import { cookieOf, cookieReply, initiate, receiveInitiation } from '#crypto/hand
 import { keyPairOf, sha256 } from '#crypto/primitives.ts';
 import { SealingKey } from '#crypto/sealed.ts';
 import { HandshakeUse, ntmobileDatagramCodec, suiteBit } from '#wire/ntmobile-datagram.ts';
-import { type NtmobileMessage, ntmobileMessageCodec, ntmobileMessageSummary } from '#wire/ntmobile-message.ts';
+import {
+  type NtmobileMessage,
+  ntmobileMessageCodec,
+  ntmobileMessageSummary,
+} from '#wire/ntmobile-message.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
 
 const FILE = new URL('ntmobile.json', import.meta.url);
@@ -42,7 +47,9 @@ function handshake(suites: number, suite: number, cookie: Uint8Array | undefined
     pathId: fromHex('a1a2a3a4a5a6a7a8'),
     payload: { timestamp: 1_800_000_000_000_000n, credential: CREDENTIAL, options },
   };
-  const pending = present(initiate(initiator, keyPairOf(PRIVATE.initiatorEphemeral), responder.publicKey, fields));
+  const pending = present(
+    initiate(initiator, keyPairOf(PRIVATE.initiatorEphemeral), responder.publicKey, fields),
+  );
   const initiation = ntmobileDatagramCodec.parse(pending.datagram);
   if (isMalformed(initiation) || initiation.type !== 'initiation') throw new Error('no initiation');
   const received = present(receiveInitiation(responder, initiation));
@@ -51,9 +58,18 @@ function handshake(suites: number, suite: number, cookie: Uint8Array | undefined
     endpoint: { address: ipv4('203.0.113.7'), port: 40_000 },
   };
   const answer = present(
-    received.answer(keyPairOf(PRIVATE.responderEphemeral), { spi: 0xabcdef0, suite, options: [observed] }),
+    received.answer(keyPairOf(PRIVATE.responderEphemeral), {
+      spi: 0xabcdef0,
+      suite,
+      options: [observed],
+    }),
   );
-  const reply = cookieReply(responder.publicKey, initiation, fromHex('0102030405060708090a0b0c'), COOKIE);
+  const reply = cookieReply(
+    responder.publicKey,
+    initiation,
+    fromHex('0102030405060708090a0b0c'),
+    COOKIE,
+  );
   return {
     suites,
     suite,
@@ -62,7 +78,10 @@ function handshake(suites: number, suite: number, cookie: Uint8Array | undefined
     response: hex(answer.datagram),
     cookieReply: hex(reply),
     responderSend: { data: hex(answer.keys.send.data), control: hex(answer.keys.send.control) },
-    responderReceive: { data: hex(answer.keys.receive.data), control: hex(answer.keys.receive.control) },
+    responderReceive: {
+      data: hex(answer.keys.receive.data),
+      control: hex(answer.keys.receive.control),
+    },
   };
 }
 
@@ -136,9 +155,17 @@ export const MESSAGES: readonly NtmobileMessage[] = [
     { type: 'virtual-ipv4', address: ipv4('198.19.0.7') },
     { type: 'time-to-live', seconds: 60 },
   ]),
-  message('route-direction', false, [PATH, { type: 'role', role: 2 }, { type: 'credential', credential: CREDENTIAL }]),
+  message('route-direction', false, [
+    PATH,
+    { type: 'role', role: 2 },
+    { type: 'credential', credential: CREDENTIAL },
+  ]),
   message('route-direction-confirmation', true, [PATH]),
-  message('relay-direction', false, [PATH, { type: 'role', role: 1 }, { type: 'node-id', nodeId: NODE_ID }]),
+  message('relay-direction', false, [
+    PATH,
+    { type: 'role', role: 1 },
+    { type: 'node-id', nodeId: NODE_ID },
+  ]),
   message('relay-direction-response', true, [PATH, { type: 'families', families: 3 }]),
   message('relay-attach-request', false, [{ type: 'relay-token', token: fromHex('0011223344') }]),
   message('relay-attach-request', false, [

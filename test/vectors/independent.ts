@@ -1,6 +1,6 @@
 /**
- * A second implementation of what docs/ntmobile.md says in §3, §4 and §6, written from that page with node:crypto alone. It shares no line with
- * Sojourn: what both agree on is what the page says.
+ * A second implementation of what docs/ntmobile.md says in §3, §4 and §6, written from that page
+ * with node:crypto alone. It shares no line with Sojourn: what both agree on is what the page says.
  */
 import {
   createCipheriv,
@@ -13,7 +13,8 @@ import {
 } from 'node:crypto';
 
 const sha = (...parts: Buffer[]) => createHash('sha256').update(Buffer.concat(parts)).digest();
-const hmac = (key: Buffer, ...parts: Buffer[]) => createHmac('sha256', key).update(Buffer.concat(parts)).digest();
+const hmac = (key: Buffer, ...parts: Buffer[]) =>
+  createHmac('sha256', key).update(Buffer.concat(parts)).digest();
 const text = (value: string) => Buffer.from(value, 'latin1');
 
 function privateOf(scalar: Buffer) {
@@ -23,7 +24,9 @@ function privateOf(scalar: Buffer) {
 
 export function publicOf(scalar: Buffer): Buffer {
   const der = Buffer.concat([Buffer.from('302e020100300506032b656e04220420', 'hex'), scalar]);
-  const jwk = createPublicKey(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })).export({ format: 'jwk' });
+  const jwk = createPublicKey(createPrivateKey({ key: der, format: 'der', type: 'pkcs8' })).export({
+    format: 'jwk',
+  });
   return Buffer.from(jwk.x ?? '', 'base64url');
 }
 
@@ -36,7 +39,13 @@ function dh(scalar: Buffer, other: Buffer): Buffer {
 }
 
 /** Opens an AEAD's ciphertext; throws when the tag is wrong. */
-function open(aead: string, key: Buffer, nonce: Buffer, associated: Buffer, sealed: Buffer): Buffer {
+function open(
+  aead: string,
+  key: Buffer,
+  nonce: Buffer,
+  associated: Buffer,
+  sealed: Buffer,
+): Buffer {
   const cipher =
     aead === 'aes-128-gcm'
       ? createDecipheriv('aes-128-gcm', key, nonce)
@@ -91,10 +100,18 @@ export interface Secrets {
 }
 
 /** Reads an initiation as its responder would, and makes the response that has `payload` inside. */
-export function respond(secrets: Secrets, initiation: Buffer, payload: Buffer, dataKeyOctets: number) {
+export function respond(
+  secrets: Secrets,
+  initiation: Buffer,
+  payload: Buffer,
+  dataKeyOctets: number,
+) {
   const own = publicOf(secrets.responder);
   const macs = initiation.length - 32;
-  const mac1 = hmac(sha(text('sojourn ntmobile mac1\0'), own), initiation.subarray(0, macs)).subarray(0, 16);
+  const mac1 = hmac(
+    sha(text('sojourn ntmobile mac1\0'), own),
+    initiation.subarray(0, macs),
+  ).subarray(0, 16);
   const transcript = new Transcript();
   transcript.hash(Buffer.concat([text('sojourn ntmobile 1\0'), initiation.subarray(0, 16)]));
   transcript.hash(own);
@@ -172,8 +189,20 @@ export function optionsOf(octets: Buffer): readonly (readonly [number, string])[
 }
 
 const MESSAGE_NAMES = [
-  ...['', 'registration-request', 'registration-response', 'address-request', 'address-response', 'direction-request'],
-  ...['route-direction', 'route-direction-confirmation', 'relay-direction', 'relay-direction-response'],
+  ...[
+    '',
+    'registration-request',
+    'registration-response',
+    'address-request',
+    'address-response',
+    'direction-request',
+  ],
+  ...[
+    'route-direction',
+    'route-direction-confirmation',
+    'relay-direction',
+    'relay-direction-response',
+  ],
   ...[
     'relay-attach-request',
     'relay-attach-response',
@@ -218,6 +247,8 @@ const OPTION_NAMES = new Map([
 /** What a control message says, in one line. */
 export function messageOf(octets: Buffer): string {
   const kind = octets.readUInt8(1) === 1 ? `answer, status ${octets.readUInt8(2)}` : 'request';
-  const options = optionsOf(octets.subarray(8)).map(([type]) => OPTION_NAMES.get(type) ?? 'unknown');
+  const options = optionsOf(octets.subarray(8)).map(
+    ([type]) => OPTION_NAMES.get(type) ?? 'unknown',
+  );
   return `${MESSAGE_NAMES[octets.readUInt8(0)]} (${kind}), transaction ${octets.readUInt32BE(4)}, ${options.join(' ')}`;
 }

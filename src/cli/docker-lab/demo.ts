@@ -1,14 +1,22 @@
 /**
- * The container lab's demonstration: downloads go on while a mobile node, a mobile router and an NTMobile node move through every access network.
+ * The container lab's demonstration: downloads go on while a mobile node, a mobile router and an
+ * NTMobile node move through every access network.
  *
- * Whatever is measured here goes through `docker exec`, which adds some milliseconds to every silence.
+ * Whatever is measured here goes through `docker exec`, which adds some milliseconds to every
+ * silence.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { formatTable } from '#daemon/answers/tables.ts';
 import { DockerError, execute } from './engine.ts';
 import { Flow, type FlowOptions } from './flow.ts';
 import { move, reset, waitUntilHealthy, waitUntilRegistered } from './lab.ts';
-import { ACCESS_NETWORKS, type AccessNetwork, ADDRESSES, dockerName, type MovingNode } from './map.ts';
+import {
+  ACCESS_NETWORKS,
+  type AccessNetwork,
+  ADDRESSES,
+  dockerName,
+  type MovingNode,
+} from './map.ts';
 
 const OCTETS_PER_SECOND = 400_000;
 /** Of silence after a move before a download counts as dead. */
@@ -20,7 +28,9 @@ interface Act {
   readonly title: string;
   readonly node: MovingNode;
   readonly journey: readonly AccessNetwork[];
-  readonly flows: readonly (Omit<FlowOptions, 'octets' | 'octetsPerSecond'> & { readonly title: string })[];
+  readonly flows: readonly (Omit<FlowOptions, 'octets' | 'octetsPerSecond'> & {
+    readonly title: string;
+  })[];
 }
 
 const ALL: readonly AccessNetwork[] = ['ar6', 'ds', 'nat-cone', 'nat-sym', 'ar4'];
@@ -50,8 +60,16 @@ const ACTS: readonly Act[] = [
     node: 'mr',
     journey: ['ds', 'nat-cone', 'nat-sym', 'ar4', 'ar6'],
     flows: [
-      { title: 'host-a, IPv6', container: 'host-a', url: `http://[${ADDRESSES.correspondent6}]/file` },
-      { title: 'host-b, IPv4', container: 'host-b', url: `http://${ADDRESSES.correspondent4}/file` },
+      {
+        title: 'host-a, IPv6',
+        container: 'host-a',
+        url: `http://[${ADDRESSES.correspondent6}]/file`,
+      },
+      {
+        title: 'host-b, IPv4',
+        container: 'host-b',
+        url: `http://${ADDRESSES.correspondent4}/file`,
+      },
     ],
   },
   {
@@ -59,8 +77,18 @@ const ACTS: readonly Act[] = [
     node: 'mn2',
     journey: ['nat-sym', 'ar4', 'ar6', 'ds', 'nat-cone'],
     flows: [
-      { title: 'IPv6 socket', container: 'mn2', url: `http://${ADDRESSES.onlyIpv6}/file`, curl: ['-6'] },
-      { title: 'IPv4 socket', container: 'mn2', url: `http://${ADDRESSES.onlyIpv6}/file`, curl: ['-4'] },
+      {
+        title: 'IPv6 socket',
+        container: 'mn2',
+        url: `http://${ADDRESSES.onlyIpv6}/file`,
+        curl: ['-6'],
+      },
+      {
+        title: 'IPv4 socket',
+        container: 'mn2',
+        url: `http://${ADDRESSES.onlyIpv6}/file`,
+        curl: ['-4'],
+      },
     ],
   },
 ];
@@ -74,7 +102,11 @@ interface Row {
 
 export interface DemoReport {
   readonly moves: readonly Row[];
-  readonly downloads: readonly { readonly flow: string; readonly octets: number; readonly right: boolean }[];
+  readonly downloads: readonly {
+    readonly flow: string;
+    readonly octets: number;
+    readonly right: boolean;
+  }[];
   readonly node: boolean;
   readonly ok: boolean;
 }
@@ -84,7 +116,9 @@ export async function demo(progress: (text: string) => void): Promise<DemoReport
   const waiting = await waitUntilHealthy(60, progress);
   if (waiting.length > 0) {
     const names = waiting.map(({ name, state }) => `${name} (${state})`).join(', ');
-    throw new DockerError(`the lab is not healthy: ${names}; see: docker logs ${dockerName(waiting[0]?.name ?? '')}`);
+    throw new DockerError(
+      `the lab is not healthy: ${names}; see: docker logs ${dockerName(waiting[0]?.name ?? '')}`,
+    );
   }
   await reset();
   const moves: Row[] = [];
@@ -104,7 +138,11 @@ export async function demo(progress: (text: string) => void): Promise<DemoReport
 
 export function reportText({ moves, downloads, node, ok }: DemoReport): string {
   const rows = moves.map((row) => ({ ...row, stallMs: Math.round(row.stallMs) }));
-  const ends = downloads.map(({ flow, octets, right }) => ({ download: flow, octets, wholeAndRight: right }));
+  const ends = downloads.map(({ flow, octets, right }) => ({
+    download: flow,
+    octets,
+    wholeAndRight: right,
+  }));
   return [
     formatTable(rows),
     formatTable(ends),
@@ -113,11 +151,15 @@ export function reportText({ moves, downloads, node, ok }: DemoReport): string {
   ].join('\n\n');
 }
 
-async function play(act: Act, progress: (text: string) => void): Promise<Pick<DemoReport, 'moves' | 'downloads'>> {
+async function play(
+  act: Act,
+  progress: (text: string) => void,
+): Promise<Pick<DemoReport, 'moves' | 'downloads'>> {
   const { node, journey, flows: wanted } = act;
   if (!(await waitUntilRegistered(node)))
     throw new DockerError(`${node} does not register: docker logs ${dockerName(node)}`);
-  // Long enough for the whole journey; what is left in the end is broken off only when every move is over.
+  // Long enough for the whole journey; what is left in the end is broken off only when every move
+  // is over.
   const octets = OCTETS_PER_SECOND * Math.ceil(((STAY_MS + 3_000) * journey.length) / 1000);
   const flows = wanted.map(({ title, ...options }) => ({
     title: `${act.node} ${title}`,
@@ -132,7 +174,8 @@ async function play(act: Act, progress: (text: string) => void): Promise<Pick<De
       await move(node, network);
       await untilFlowing(flows, performance.now());
       await delay(STAY_MS);
-      for (const { title, flow } of flows) moves.push({ node, network, flow: title, stallMs: flow.stallSince(from) });
+      for (const { title, flow } of flows)
+        moves.push({ node, network, flow: title, stallMs: flow.stallSince(from) });
     }
     progress('  the rest of the downloads …');
     const downloads = await Promise.all(
@@ -148,7 +191,10 @@ async function play(act: Act, progress: (text: string) => void): Promise<Pick<De
   }
 }
 
-/** Until something arrives on each of them that left after `from`; whoever has ended is not waited for. */
+/**
+ * Until something arrives on each of them that left after `from`; whoever has ended is not waited
+ * for.
+ */
 async function untilFlowing(
   flows: readonly { readonly title: string; readonly flow: Flow }[],
   from: number,
@@ -158,7 +204,9 @@ async function untilFlowing(
     const silent = flows.filter(({ flow }) => !flow.done && !flow.flowsSince(from));
     if (silent.length === 0) return;
     if (performance.now() > end)
-      throw new DockerError(`nothing arrives any more: ${silent.map(({ title }) => title).join(', ')}`);
+      throw new DockerError(
+        `nothing arrives any more: ${silent.map(({ title }) => title).join(', ')}`,
+      );
     await delay(20);
   }
 }

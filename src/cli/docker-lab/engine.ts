@@ -28,7 +28,10 @@ export function docker(...args: readonly string[]): Promise<string> {
   });
 }
 
-/** As `docker`, of a program in a container, which may fail: gives its exit code with what it printed. */
+/**
+ * As `docker`, of a program in a container, which may fail: gives its exit code with what it
+ * printed.
+ */
 export async function execute(
   container: string,
   ...argv: readonly string[]

@@ -1,4 +1,7 @@
-/** A download in a container that goes on while somebody moves: how far it came, how long it stood still, whether each octet was right. */
+/**
+ * A download in a container that goes on while somebody moves: how far it came, how long it stood
+ * still, whether each octet was right.
+ */
 import type { ChildProcess } from 'node:child_process';
 import { executing } from './engine.ts';
 import { dockerName } from './map.ts';
@@ -35,13 +38,26 @@ export class Flow {
     this.#options = options;
     const { container, url, octets, octetsPerSecond, curl = [] } = options;
     const source = `${url}?octets=${octets}&pace=${octetsPerSecond}`;
-    this.#child = executing(dockerName(container), 'curl', '-sSgN', '--connect-timeout', '20', ...curl, source);
+    this.#child = executing(
+      dockerName(container),
+      'curl',
+      '-sSgN',
+      '--connect-timeout',
+      '20',
+      ...curl,
+      source,
+    );
     this.#child.stdout?.on('data', (chunk: Buffer) => this.#arrived(chunk));
     this.ended = new Promise((resolve, reject) => {
       this.#child.on('error', reject);
       this.#child.on('close', (code) => {
         this.#done = true;
-        resolve({ octets: this.#octets, expected: octets, right: this.#right, exitCode: code ?? 1 });
+        resolve({
+          octets: this.#octets,
+          expected: octets,
+          right: this.#right,
+          exitCode: code ?? 1,
+        });
       });
     });
   }

@@ -1,8 +1,17 @@
-/** The container lab: who is there and how, where nodes are plugged in, and plugging them in elsewhere. */
+/**
+ * The container lab: who is there and how, where nodes are plugged in, and plugging them in
+ * elsewhere.
+ */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { JsonObject } from '#engine/contract.ts';
 import { docker, execute } from './engine.ts';
-import { type AccessNetwork, dockerName, isAccessNetwork, MOVING_NODES, type MovingNode } from './map.ts';
+import {
+  type AccessNetwork,
+  dockerName,
+  isAccessNetwork,
+  MOVING_NODES,
+  type MovingNode,
+} from './map.ts';
 
 const PREFIX = dockerName('');
 const POLL_MS = 200;
@@ -22,7 +31,9 @@ export async function containers(): Promise<readonly LabContainer[]> {
   return rows
     .map((line): LabContainer => {
       const [name = '', state = '', status = '', networks = ''] = line.split('\t');
-      const health = /\((healthy|unhealthy|health: starting)\)/.exec(status)?.[1]?.replace('health: ', '');
+      const health = /\((healthy|unhealthy|health: starting)\)/
+        .exec(status)?.[1]
+        ?.replace('health: ', '');
       return {
         name: name.slice(PREFIX.length),
         state: state === 'running' ? (health ?? state) : `${state}: ${status}`,
@@ -33,7 +44,11 @@ export async function containers(): Promise<readonly LabContainer[]> {
 }
 
 export function statusRows(all: readonly LabContainer[]): readonly JsonObject[] {
-  return all.map(({ name, state, networks }) => ({ container: name, state, networks: [...networks] }));
+  return all.map(({ name, state, networks }) => ({
+    container: name,
+    state,
+    networks: [...networks],
+  }));
 }
 
 /** Waits until every container is healthy. Gives who is not at the end of the time. */
@@ -48,7 +63,9 @@ export async function waitUntilHealthy(
     const waiting = all.filter(({ state }) => state !== 'healthy');
     if (all.length > 0 && waiting.length === 0) return [];
     const text =
-      all.length === 0 ? 'no container of the lab' : `waiting for ${waiting.map(({ name }) => name).join(', ')}`;
+      all.length === 0
+        ? 'no container of the lab'
+        : `waiting for ${waiting.map(({ name }) => name).join(', ')}`;
     if (text !== told) progress(text);
     told = text;
     if (performance.now() > end) return waiting;
@@ -67,7 +84,8 @@ export async function whereIs(node: MovingNode): Promise<AccessNetwork | undefin
 export async function move(node: MovingNode, network: AccessNetwork): Promise<void> {
   const present = await whereIs(node);
   if (present === network) return;
-  if (present !== undefined) await docker('network', 'disconnect', dockerName(present), dockerName(node));
+  if (present !== undefined)
+    await docker('network', 'disconnect', dockerName(present), dockerName(node));
   await docker('network', 'connect', dockerName(network), dockerName(node));
 }
 

@@ -11,7 +11,10 @@ export const ACCESS_NETWORKS = {
 export type AccessNetwork = keyof typeof ACCESS_NETWORKS;
 
 /** Nodes that move, and where they are in the beginning. */
-export const MOVING_NODES = { mn: 'ar4', mn2: 'nat-cone', mr: 'ar6' } as const satisfies Record<string, AccessNetwork>;
+export const MOVING_NODES = { mn: 'ar4', mn2: 'nat-cone', mr: 'ar6' } as const satisfies Record<
+  string,
+  AccessNetwork
+>;
 export type MovingNode = keyof typeof MOVING_NODES;
 
 export const ADDRESSES = {

@@ -1,6 +1,7 @@
 /**
- * What daemons answer to each question of `sojourn`: the single source of docs/reference/cli.md, and of what a test holds real answers to. A name that
- * ends in `?` may be absent or null; members that are here stay, under the same name and with the same meaning.
+ * What daemons answer to each question of `sojourn`: the single source of docs/reference/cli.md,
+ * and of what a test holds real answers to. A name that ends in `?` may be absent or null; members
+ * that are here stay, under the same name and with the same meaning.
  */
 
 export type Fields = Readonly<Record<string, string>>;
@@ -187,7 +188,8 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
     ],
   },
   nodes: {
-    about: 'NTMobile nodes: that are registered with a direction coordinator, or have a session with a relay',
+    about:
+      'NTMobile nodes: that are registered with a direction coordinator, or have a session with a relay',
     forms: [
       {
         daemons: ['dc'],
@@ -201,14 +203,22 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
       {
         daemons: ['rsn'],
         shape: 'list',
-        fields: { ...NODE, validated: 'whether it has proved to be there', legs: 'how many legs it has' },
+        fields: {
+          ...NODE,
+          validated: 'whether it has proved to be there',
+          legs: 'how many legs it has',
+        },
       },
     ],
   },
   tunnels: {
     about: 'tunnels: their ends, MTU and traffic',
     forms: [
-      { daemons: ['ha'], shape: 'list', fields: { ...TUNNEL, bindings: 'how many bindings use it' } },
+      {
+        daemons: ['ha'],
+        shape: 'list',
+        fields: { ...TUNNEL, bindings: 'how many bindings use it' },
+      },
       {
         daemons: MOBILE,
         shape: 'list',

@@ -1,8 +1,20 @@
-/** What an operator wants to read of NTMobile: of nodes, relays, the direction coordinator and the account server. */
+/**
+ * What an operator wants to read of NTMobile: of nodes, relays, the direction coordinator and the
+ * account server.
+ */
 
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import type { JsonObject } from '#engine/contract.ts';
-import { block, duration, endpoint, joined, type Line, milliseconds, objectsOf, text } from './view-parts.ts';
+import {
+  block,
+  duration,
+  endpoint,
+  joined,
+  type Line,
+  milliseconds,
+  objectsOf,
+  text,
+} from './view-parts.ts';
 
 const COORDINATOR_STATES: Readonly<Record<string, string>> = {
   detached: 'no network',
@@ -27,7 +39,10 @@ export function ntmobileSection(node: JsonObject): string {
   return block(`NTMobile: ${text(name) ?? 'not logged in'}`, [
     ['virtual addresses', joined(node['virtualIpv6'], node['virtualIpv4'])],
     ['login failed', text(node['loginFailure'])],
-    ['credential', typeof credentialSeconds === 'number' ? `${duration(credentialSeconds)} left` : undefined],
+    [
+      'credential',
+      typeof credentialSeconds === 'number' ? `${duration(credentialSeconds)} left` : undefined,
+    ],
     ['coordinator', joined(coordinatorName, COORDINATOR_STATES[state] ?? state)],
     ['at', joined(placeText(at, 'ipv6'), placeText(at, 'ipv4'))],
     ['NAT', text(node['nat'])],
@@ -55,7 +70,9 @@ function relaysText(relays: readonly JsonObject[]): string | undefined {
 function pathsText(paths: readonly JsonObject[]): string {
   const count = (way: string) => paths.filter((path) => path['way'] === way).length;
   const ways = ['direct', 'relayed', 'general', 'none'].filter((way) => count(way) > 0);
-  return ways.length === 0 ? 'none' : ways.map((way) => `${count(way)} ${way === 'none' ? 'down' : way}`).join(', ');
+  return ways.length === 0
+    ? 'none'
+    : ways.map((way) => `${count(way)} ${way === 'none' ? 'down' : way}`).join(', ');
 }
 
 /** A row of `paths`. */
@@ -67,7 +84,10 @@ export function pathRow(row: JsonObject, nowWallMs: number): JsonObject | undefi
     virtualAddresses: joined(row['virtualIpv6'], row['virtualIpv4']),
     way: PATH_WAYS[way] ?? way,
     through: typeof remote === 'string' ? endpoint(remote, remotePort) : undefined,
-    for: typeof sinceWallMs === 'number' ? duration(Math.max(0, (nowWallMs - sinceWallMs) / 1000)) : undefined,
+    for:
+      typeof sinceWallMs === 'number'
+        ? duration(Math.max(0, (nowWallMs - sinceWallMs) / 1000))
+        : undefined,
     roundTrip: typeof roundTripMs === 'number' ? milliseconds(roundTripMs) : undefined,
   };
 }
@@ -77,7 +97,14 @@ export function nodeRow(row: JsonObject): JsonObject | undefined {
   const { name, remote, remotePort, active, validated, legs } = row;
   if (typeof name !== 'string' || typeof remote !== 'string') return undefined;
   const addresses = joined(row['virtualIpv6'], row['virtualIpv4']);
-  return { name, virtualAddresses: addresses, from: endpoint(remote, remotePort), active, validated, legs };
+  return {
+    name,
+    virtualAddresses: addresses,
+    from: endpoint(remote, remotePort),
+    active,
+    validated,
+    legs,
+  };
 }
 
 export function coordinatorLines(status: JsonObject): readonly Line[] {
@@ -111,8 +138,20 @@ export function legRow(row: JsonObject): JsonObject | undefined {
   const rate = typeof rateKilobits === 'number' ? `${rateKilobits / 1000} Mbit/s` : undefined;
   const counters = isJsonObject(traffic) ? traffic : {};
   return {
-    ...{ path: pathId, role, node: name, at: endpoint(remote, remotePort), joined: other !== 0, validated, rate },
-    ...{ octetsTo: counters['transmit-octets'], octetsFrom: counters['receive-octets'], dropped: dropsOf(counters) },
+    ...{
+      path: pathId,
+      role,
+      node: name,
+      at: endpoint(remote, remotePort),
+      joined: other !== 0,
+      validated,
+      rate,
+    },
+    ...{
+      octetsTo: counters['transmit-octets'],
+      octetsFrom: counters['receive-octets'],
+      dropped: dropsOf(counters),
+    },
   };
 }
 
@@ -127,7 +166,14 @@ export function generalRow(row: JsonObject): JsonObject | undefined {
   const { name, virtualIpv6, virtualIpv4, realIpv6, realIpv4, translated, nodes } = row;
   if (typeof name !== 'string' || !isJsonList(translated)) return undefined;
   const families = translated.map((family) => `IPv${String(family)}`);
-  return { name, virtualIpv6, virtualIpv4, real: joined(realIpv6, realIpv4), translated: joined(families), nodes };
+  return {
+    name,
+    virtualIpv6,
+    virtualIpv4,
+    real: joined(realIpv6, realIpv4),
+    translated: joined(families),
+    nodes,
+  };
 }
 
 export function relayLines(status: JsonObject): readonly Line[] {
@@ -140,7 +186,12 @@ export function relayLines(status: JsonObject): readonly Line[] {
   );
   return [
     ['public key', text(status['publicKey'])],
-    ['addresses', joined(objectsOf(status['endpoints']).map((one) => endpoint(String(one['address']), one['port'])))],
+    [
+      'addresses',
+      joined(
+        objectsOf(status['endpoints']).map((one) => endpoint(String(one['address']), one['port'])),
+      ),
+    ],
     ...coordinators,
     ['nodes', `${text(nodes) ?? '-'}, ${text(directedNodes) ?? '-'} of them with servers`],
     ['legs of paths', text(status['legs'])],

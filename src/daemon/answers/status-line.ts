@@ -58,7 +58,8 @@ const LINES: Readonly<Record<string, Line>> = {
   'mobile-router': mobileLine,
   'home-agent': ({ bindings, tunnels, addresses, ipv4Addresses }) =>
     `listening on ${listOf(addresses, ipv4Addresses)}: ${count(bindings, 'binding')}, ${count(tunnels, 'tunnel')}`,
-  'direction-coordinator': ({ zone, registrations }) => `serving ${String(zone)}: ${count(registrations, 'node')}`,
+  'direction-coordinator': ({ zone, registrations }) =>
+    `serving ${String(zone)}: ${count(registrations, 'node')}`,
   'account-server': ({ zone, port, accounts, devices }) =>
     `serving ${String(zone)} on port ${String(port)}: ${count(accounts, 'account')}, ${count(devices, 'device')}`,
   relay: ({ nodes, legs }) => `relaying: ${count(nodes, 'node')}, ${count(legs, 'leg')}`,
@@ -71,12 +72,24 @@ function mobileLine({ homes, ntmobile }: JsonObject): string {
     only !== undefined && all.length === 1
       ? [homeLine(only)]
       : all.map((home) => `${String(home['home'])}: ${homeLine(home)}`);
-  return [...lines, ...(isJsonObject(ntmobile) ? [`NTMobile: ${ntmobileLine(ntmobile)}`] : [])].join('; ');
+  return [
+    ...lines,
+    ...(isJsonObject(ntmobile) ? [`NTMobile: ${ntmobileLine(ntmobile)}`] : []),
+  ].join('; ');
 }
 
-function ntmobileLine({ name, coordinator, coordinatorName, loginFailure, paths }: JsonObject): string {
-  if (typeof name !== 'string') return typeof loginFailure === 'string' ? loginFailure : 'no credential yet';
-  const up = isJsonList(paths) ? paths.filter((path) => isJsonObject(path) && path['up'] === true).length : 0;
+function ntmobileLine({
+  name,
+  coordinator,
+  coordinatorName,
+  loginFailure,
+  paths,
+}: JsonObject): string {
+  if (typeof name !== 'string')
+    return typeof loginFailure === 'string' ? loginFailure : 'no credential yet';
+  const up = isJsonList(paths)
+    ? paths.filter((path) => isJsonObject(path) && path['up'] === true).length
+    : 0;
   const where = coordinator === 'registered' ? 'registered with' : 'not registered with';
   return `${name}, ${where} ${String(coordinatorName)}: ${count(up, 'path')}`;
 }
@@ -88,7 +101,8 @@ function homeLine({ phase, bindings, careOfAddress, lastRefusal }: JsonObject): 
     return `registered with ${homeAgent}, care-of ${String(careOfAddress)}`;
   }
   const text = PHASES[String(phase)] ?? String(phase);
-  if (phase === 'registering' && careOfAddress !== null) return `${text}, care-of ${String(careOfAddress)}`;
+  if (phase === 'registering' && careOfAddress !== null)
+    return `${text}, care-of ${String(careOfAddress)}`;
   return typeof lastRefusal === 'string' && phase === 'refused' ? `${text}: ${lastRefusal}` : text;
 }
 

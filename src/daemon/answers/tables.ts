@@ -6,13 +6,19 @@ import type { JsonObject, JsonValue } from '#engine/contract.ts';
 const GAP = '  ';
 const WIDEST_TABLE = 160;
 
-/** Any JSON value: objects as `name  value` lines, lists of objects as tables, nested ones indented below their name. */
+/**
+ * Any JSON value: objects as `name  value` lines, lists of objects as tables, nested ones indented
+ * below their name.
+ */
 export function formatValue(value: JsonValue): string {
   if (isJsonList(value)) return formatList(value);
   return isJsonObject(value) ? formatObject(value) : formatScalar(value);
 }
 
-/** One table with a heading; columns in the order in which the rows first name them. Empty columns are left out. */
+/**
+ * One table with a heading; columns in the order in which the rows first name them. Empty columns
+ * are left out.
+ */
 export function formatTable(rows: readonly JsonObject[]): string {
   if (rows.length === 0) return '(none)';
   const columns = columnsOf(rows);
@@ -20,10 +26,14 @@ export function formatTable(rows: readonly JsonObject[]): string {
   const widths = columns.map((column, index) =>
     Math.max(heading(column).length, ...cells.map((row) => row[index]?.length ?? 0)),
   );
-  const isNumeric = columns.map((column) => rows.every((row) => typeof (row[column] ?? 0) === 'number'));
+  const isNumeric = columns.map((column) =>
+    rows.every((row) => typeof (row[column] ?? 0) === 'number'),
+  );
   const line = (texts: readonly string[]) =>
     texts
-      .map((text, index) => (isNumeric[index] ? text.padStart(widths[index] ?? 0) : text.padEnd(widths[index] ?? 0)))
+      .map((text, index) =>
+        isNumeric[index] ? text.padStart(widths[index] ?? 0) : text.padEnd(widths[index] ?? 0),
+      )
       .join(GAP)
       .trimEnd();
   return [line(columns.map(heading)), ...cells.map(line)].join('\n');
@@ -41,7 +51,10 @@ function isEmpty(value: JsonValue | undefined): boolean {
   return value === undefined || value === null || (isJsonList(value) && value.length === 0);
 }
 
-/** A table, unless it would be wider than a line of text can be read, or its rows hold tables themselves. */
+/**
+ * A table, unless it would be wider than a line of text can be read, or its rows hold tables
+ * themselves.
+ */
 function formatList(values: readonly JsonValue[]): string {
   if (values.length === 0) return '(none)';
   const rows = values.filter(isJsonObject);
@@ -57,7 +70,9 @@ function formatObject(value: JsonObject): string {
   if (entries.length === 0) return '(none)';
   const inline = entries.filter(([, member]) => !isBlock(member));
   const width = Math.max(0, ...inline.map(([name]) => words(name).length));
-  const lines = inline.map(([name, member]) => `${words(name).padEnd(width)}${GAP}${formatCell(member)}`);
+  const lines = inline.map(
+    ([name, member]) => `${words(name).padEnd(width)}${GAP}${formatCell(member)}`,
+  );
   for (const [name, member] of entries) {
     if (isBlock(member)) lines.push(`${words(name)}:`, indent(formatValue(member ?? null)));
   }

@@ -1,4 +1,7 @@
-/** What views of answers are made of: texts, durations, blocks, tables. Nothing is shown where there is nothing to say. */
+/**
+ * What views of answers are made of: texts, durations, blocks, tables. Nothing is shown where there
+ * is nothing to say.
+ */
 
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
@@ -12,8 +15,14 @@ export function block(title: string, lines: readonly Line[]): string {
   return [title, ...shown.map(([label, value]) => `  ${label.padEnd(width)}  ${value}`)].join('\n');
 }
 
-/** A table of the rows that `view` understands; everything as it is when there is one that it does not. */
-export function formatRows(value: JsonValue, view: (row: JsonObject) => JsonObject | undefined): string {
+/**
+ * A table of the rows that `view` understands; everything as it is when there is one that it does
+ * not.
+ */
+export function formatRows(
+  value: JsonValue,
+  view: (row: JsonObject) => JsonObject | undefined,
+): string {
   if (!isJsonList(value)) return formatValue(value);
   const rows = value.map((row) => (isJsonObject(row) ? view(row) : undefined));
   const known = rows.filter((row) => row !== undefined);
@@ -57,7 +66,13 @@ export function duration(seconds: number): string {
   return pair(whole, 86_400, 'd', 3600, 'h');
 }
 
-export function pair(seconds: number, large: number, largeName: string, small: number, smallName: string): string {
+export function pair(
+  seconds: number,
+  large: number,
+  largeName: string,
+  small: number,
+  smallName: string,
+): string {
   const rest = Math.floor((seconds % large) / small);
   return `${Math.floor(seconds / large)} ${largeName}${rest === 0 ? '' : ` ${rest} ${smallName}`}`;
 }

@@ -1,6 +1,7 @@
 /**
- * What an operator wants to read of a daemon's answers: what it is about first, units, no zeros. Where an answer has another form than
- * expected (an older or newer daemon) it is shown whole. `--json` goes past all of this.
+ * What an operator wants to read of a daemon's answers: what it is about first, units, no zeros.
+ * Where an answer has another form than expected (an older or newer daemon) it is shown whole.
+ * `--json` goes past all of this.
  */
 
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
@@ -71,11 +72,15 @@ function formatStatus(status: JsonObject, nowWallMs: number): string {
   const [title, linesOf] = SERVERS[String(status['role'])] ?? [];
   if (title === undefined || linesOf === undefined) return formatValue(status);
   const server = block(title, linesOf(status));
-  return isJsonObject(status['driver']) ? `${server}\n\n${block('host', hostLines(status))}` : server;
+  return isJsonObject(status['driver'])
+    ? `${server}\n\n${block('host', hostLines(status))}`
+    : server;
 }
 
 /** Of daemons that have no homes. */
-const SERVERS: Readonly<Record<string, readonly [title: string, (status: JsonObject) => readonly Line[]]>> = {
+const SERVERS: Readonly<
+  Record<string, readonly [title: string, (status: JsonObject) => readonly Line[]]>
+> = {
   'home-agent': ['home agent', homeAgentLines],
   'direction-coordinator': ['direction coordinator', coordinatorLines],
   relay: ['relay', relayLines],
@@ -103,7 +108,10 @@ const WAYS: Readonly<Record<string, string>> = {
   none: 'NOT FORWARDED',
 };
 
-/** The prefixes of a mobile router, how they are registered, and their way now; undefined for a mobile node. */
+/**
+ * The prefixes of a mobile router, how they are registered, and their way now; undefined for a
+ * mobile node.
+ */
 function mobileNetworksText(home: JsonObject): string | undefined {
   const prefixes = objectsOf(home['mobileNetworkPrefixes']).map(
     ({ prefix, refused }) => `${String(prefix)}${refused === true ? ' (refused)' : ''}`,
@@ -127,7 +135,14 @@ function homeSection(home: JsonObject, nowWallMs: number): string {
     ['tunnel', tunnelText(text(home['encapsulation']), binding)],
     ['mobile networks', mobileNetworksText(home)],
     ['last refusal', text(home['lastRefusal'])],
-    ['lifetime left', registered ? lifetimeText(binding, 'remainingSeconds') : atHome ? undefined : 'not registered'],
+    [
+      'lifetime left',
+      registered
+        ? lifetimeText(binding, 'remainingSeconds')
+        : atHome
+          ? undefined
+          : 'not registered',
+    ],
     ['last handover', handoverText(home['lastHandover'], nowWallMs)],
   ]);
 }
@@ -143,9 +158,14 @@ function withDevice(address: string | undefined, device: string | undefined): st
   return address === undefined || device === undefined ? address : `${address} on ${device}`;
 }
 
-function tunnelText(encapsulation: string | undefined, binding: JsonObject | undefined): string | undefined {
+function tunnelText(
+  encapsulation: string | undefined,
+  binding: JsonObject | undefined,
+): string | undefined {
   if (encapsulation === undefined) return undefined;
-  return binding?.['nat'] === true ? `${encapsulation}, NAT on the way` : `${encapsulation}, no NAT`;
+  return binding?.['nat'] === true
+    ? `${encapsulation}, NAT on the way`
+    : `${encapsulation}, no NAT`;
 }
 
 function lifetimeText(binding: JsonObject, leftName: string): string | undefined {
@@ -159,7 +179,8 @@ function handoverText(handover: JsonValue | undefined, nowWallMs: number): strin
   if (!isJsonObject(handover)) return undefined;
   const { to, atWallMs, roundTripMs } = handover;
   if (typeof atWallMs !== 'number') return undefined;
-  const signalling = typeof roundTripMs === 'number' ? `, acknowledged after ${milliseconds(roundTripMs)}` : '';
+  const signalling =
+    typeof roundTripMs === 'number' ? `, acknowledged after ${milliseconds(roundTripMs)}` : '';
   return `${duration(Math.max(0, (nowWallMs - atWallMs) / 1000))} ago, to ${to === 'home' ? 'the home link' : (text(to) ?? '-')}${signalling}`;
 }
 
@@ -169,9 +190,15 @@ function homeAgentLines(status: JsonObject): readonly Line[] {
   return [
     ['addresses', joined(status['addresses'], status['ipv4Addresses'])],
     ['home link', text(status['homeLink']) ?? 'none (virtual home network)'],
-    ['bindings', `${text(status['bindings']) ?? '-'} (${text(status['mobileNodes']) ?? '-'} configured)${waiting}`],
+    [
+      'bindings',
+      `${text(status['bindings']) ?? '-'} (${text(status['mobileNodes']) ?? '-'} configured)${waiting}`,
+    ],
     ['tunnels', text(status['tunnels'])],
-    ['security', status['insecure'] === true ? 'NONE: registrations are not authenticated' : 'required'],
+    [
+      'security',
+      status['insecure'] === true ? 'NONE: registrations are not authenticated' : 'required',
+    ],
   ];
 }
 
@@ -186,17 +213,27 @@ function hostLines(status: JsonObject): readonly Line[] {
   const failed = typeof storeFailures === 'number' && storeFailures > 0;
   return [
     ...(refused.length === 0 ? [['kernel', 'as wanted'] as const] : refused),
-    ['store', failed ? `${storeFailures} failures, ${text(storeBacklog) ?? 0} records waiting` : 'as wanted'],
+    [
+      'store',
+      failed
+        ? `${storeFailures} failures, ${text(storeBacklog) ?? 0} records waiting`
+        : 'as wanted',
+    ],
   ];
 }
 
 // --- tables ---
 
 function bindingRow(row: JsonObject): JsonObject | undefined {
-  const left = ['lifetimeLeftSeconds', 'remainingSeconds'].find((name) => typeof row[name] === 'number');
+  const left = ['lifetimeLeftSeconds', 'remainingSeconds'].find(
+    (name) => typeof row[name] === 'number',
+  );
   if (left === undefined) return undefined;
   const { identifier, home, encapsulation, nat, remote, careOfAddress } = row;
-  const translated = nat === true && typeof remote === 'string' ? `yes, ${endpoint(remote, row['remotePort'])}` : nat;
+  const translated =
+    nat === true && typeof remote === 'string'
+      ? `yes, ${endpoint(remote, row['remotePort'])}`
+      : nat;
   return {
     home,
     homeAddress: joined(row['homeAddress'], row['ipv4HomeAddress']),
@@ -254,7 +291,9 @@ function counterLines(counters: JsonObject): string {
   const counted = entries.filter(([, value]) => value !== 0);
   const width = Math.max(0, ...counted.map(([name]) => name.length));
   const digits = Math.max(0, ...counted.map(([, value]) => String(value).length));
-  const lines = counted.map(([name, value]) => `  ${name.padEnd(width)}  ${String(value).padStart(digits)}`);
+  const lines = counted.map(
+    ([name, value]) => `  ${name.padEnd(width)}  ${String(value).padStart(digits)}`,
+  );
   const zero = entries.length - counted.length;
   if (zero > 0) lines.push(`  (${zero} at 0)`);
   return lines.length === 0 ? '  (none)' : lines.join('\n');
@@ -271,7 +310,8 @@ function inlineFields(fields: JsonObject): string {
 }
 
 function inlineField(name: string, value: JsonValue, atMs: JsonValue | undefined): string {
-  if (typeof value !== 'number') return `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`;
+  if (typeof value !== 'number')
+    return `${name}=${typeof value === 'string' ? value : JSON.stringify(value)}`;
   if (name.endsWith('AtMs') && typeof atMs === 'number') {
     return `${name.replace(/AtMs$/, 'AgoMs')}=${rounded(atMs - value)}`;
   }

@@ -6,7 +6,8 @@ import { type Fault, formatFault, type Loaded } from './config.ts';
 /**
  * Faults go to standard error, `FILE: ok` to standard output. As JSON, to standard output alone:
  *
- *     { "file": "…", "ok": false, "faults": [{ "file", "line", "column", "path", "message", "remedy" }], "warnings": ["…"] }
+ *     { "file": "…", "ok": false, "faults": [{ "file", "line", "column", "path", "message",
+ *     "remedy" }], "warnings": ["…"] }
  */
 export function reportCheck<T>(
   file: string,
@@ -17,7 +18,9 @@ export function reportCheck<T>(
   const faults = loaded.ok ? [] : loaded.faults;
   const warnings = loaded.ok ? cautions(loaded.value) : [];
   if (json) {
-    process.stdout.write(`${JSON.stringify({ file, ok: loaded.ok, faults, warnings }, undefined, 2)}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ file, ok: loaded.ok, faults, warnings }, undefined, 2)}\n`,
+    );
   } else {
     writeFaults(faults);
     for (const warning of warnings) process.stderr.write(`warning: ${warning}\n`);

@@ -1,6 +1,7 @@
 /**
- * What is different between two configurations, key by key, and the configuration that a running daemon can have of both: the new values of
- * keys that it takes while it runs, the old ones of all others.
+ * What is different between two configurations, key by key, and the configuration that a running
+ * daemon can have of both: the new values of keys that it takes while it runs, the old ones of all
+ * others.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -9,7 +10,10 @@ import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import type { KeyDescription } from './config-schema.ts';
 
-/** One key with another value. Undefined: it, or the entry of the list, was not there, or is not any more. Secrets are not shown. */
+/**
+ * One key with another value. Undefined: it, or the entry of the list, was not there, or is not any
+ * more. Secrets are not shown.
+ */
 export interface Change {
   /** `mobileNodes[1].homeAddresses` */
   readonly setting: string;
@@ -23,7 +27,11 @@ const REDACTED = '[redacted]';
 const CONTENT = '\u0000';
 
 /** The same values, but where a key names a file that the daemon reads: with what is in it. */
-export function withFileContents(keys: readonly KeyDescription[], values: JsonObject, directory: string): JsonObject {
+export function withFileContents(
+  keys: readonly KeyDescription[],
+  values: JsonObject,
+  directory: string,
+): JsonObject {
   const known = new Map(keys.map((key) => [key.name, key]));
   const inside = (key: KeyDescription | undefined, value: JsonValue): JsonValue => {
     if (key?.kind === 'file' && typeof value === 'string')
@@ -33,7 +41,10 @@ export function withFileContents(keys: readonly KeyDescription[], values: JsonOb
     return isJsonList(value) ? value.map((entry) => inside(key, entry)) : value;
   };
   return Object.fromEntries(
-    Object.entries(values).map(([name, value]) => [name, value === undefined ? value : inside(known.get(name), value)]),
+    Object.entries(values).map(([name, value]) => [
+      name,
+      value === undefined ? value : inside(known.get(name), value),
+    ]),
   );
 }
 
@@ -65,13 +76,19 @@ function valueDifferences(
   setting: string,
 ): readonly Change[] {
   if (JSON.stringify(old) === JSON.stringify(fresh)) return [];
-  const change = { setting, old: shown(key, old), new: shown(key, fresh), reloadable: key.reloadable };
+  const change = {
+    setting,
+    old: shown(key, old),
+    new: shown(key, fresh),
+    reloadable: key.reloadable,
+  };
   if (key.children.length === 0) return [differing(key, change)];
   // A section that is not there says nothing.
   if (isMappingOrAbsent(old) && isMappingOrAbsent(fresh) && key.default !== undefined) {
     return differences(key.children, old ?? {}, fresh ?? {}, setting);
   }
-  if (isJsonObject(old) && isJsonObject(fresh)) return differences(key.children, old, fresh, setting);
+  if (isJsonObject(old) && isJsonObject(fresh))
+    return differences(key.children, old, fresh, setting);
   if (!areEntries(old) || !areEntries(fresh)) return [change];
   return entryDifferences(key, old, fresh, setting);
 }
@@ -94,19 +111,37 @@ function entryDifferences(
   const found = fresh.flatMap((entry, at): readonly Change[] => {
     const partner = partnerOf(entry, old, left);
     if (partner === undefined) {
-      return [{ setting: `${setting}[${at}]`, old: undefined, new: shown(key, entry), reloadable: key.reloadable }];
+      return [
+        {
+          setting: `${setting}[${at}]`,
+          old: undefined,
+          new: shown(key, entry),
+          reloadable: key.reloadable,
+        },
+      ];
     }
     left.delete(partner);
     return differences(key.children, old[partner] ?? {}, entry, `${setting}[${at}]`);
   });
   const gone = [...left].map((at) => {
-    return { setting: `${setting}[${at}]`, old: shown(key, old[at]), new: undefined, reloadable: key.reloadable };
+    return {
+      setting: `${setting}[${at}]`,
+      old: shown(key, old[at]),
+      new: undefined,
+      reloadable: key.reloadable,
+    };
   });
   return [...gone, ...found];
 }
 
-/** Entries have no names: the same entry is the one that has most in common, if there is anything. */
-function partnerOf(entry: JsonObject, old: readonly JsonObject[], left: ReadonlySet<number>): number | undefined {
+/**
+ * Entries have no names: the same entry is the one that has most in common, if there is anything.
+ */
+function partnerOf(
+  entry: JsonObject,
+  old: readonly JsonObject[],
+  left: ReadonlySet<number>,
+): number | undefined {
   let best: number | undefined;
   let most = 0;
   for (const at of left) {
@@ -120,17 +155,30 @@ function partnerOf(entry: JsonObject, old: readonly JsonObject[], left: Readonly
 
 function inCommon(a: JsonObject, b: JsonObject): number {
   // Whether something is allowed makes no two entries the same.
-  const tells = Object.entries(a).filter(([, value]) => typeof value !== 'boolean' && value !== undefined);
-  return tells.filter(([name, value]) => JSON.stringify(value) === JSON.stringify(b[name]) && !isEmpty(value)).length;
+  const tells = Object.entries(a).filter(
+    ([, value]) => typeof value !== 'boolean' && value !== undefined,
+  );
+  return tells.filter(
+    ([name, value]) => JSON.stringify(value) === JSON.stringify(b[name]) && !isEmpty(value),
+  ).length;
 }
 
 function isEmpty(value: JsonValue | undefined): boolean {
   return isJsonList(value) && value.length === 0;
 }
 
-/** `old` with the values of `fresh` for keys that are reloadable. Both as written, or both with everything. */
-export function mixed(keys: readonly KeyDescription[], old: JsonObject, fresh: JsonObject): JsonObject {
-  const values = keys.map((key) => [key.name, mixedValue(key, old[key.name], fresh[key.name])] as const);
+/**
+ * `old` with the values of `fresh` for keys that are reloadable. Both as written, or both with
+ * everything.
+ */
+export function mixed(
+  keys: readonly KeyDescription[],
+  old: JsonObject,
+  fresh: JsonObject,
+): JsonObject {
+  const values = keys.map(
+    (key) => [key.name, mixedValue(key, old[key.name], fresh[key.name])] as const,
+  );
   return Object.fromEntries(values.filter(([, value]) => value !== undefined));
 }
 

@@ -1,9 +1,19 @@
-/** Fields of configuration files: addresses, prefixes, ranges, key material. Each carries its description for generated documentation. */
+/**
+ * Fields of configuration files: addresses, prefixes, ranges, key material. Each carries its
+ * description for generated documentation.
+ */
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { z } from 'zod';
 import { fromHex } from '#base/bytes.ts';
-import { isIpv6, type Prefix, parseIpAddress, parseIpv4, parseIpv6, parsePrefix } from '#base/ip.ts';
+import {
+  isIpv6,
+  type Prefix,
+  parseIpAddress,
+  parseIpv4,
+  parseIpv6,
+  parsePrefix,
+} from '#base/ip.ts';
 import type { ConfigurationContext } from './config.ts';
 
 /** Reports a fault at `path` below the value that is being checked. */
@@ -26,17 +36,24 @@ export function reporter(context: IssueSink): Report {
 
 interface Checked<T> extends IssueSink {
   readonly value: T;
-  readonly issues: readonly { readonly path?: readonly PropertyKey[] | undefined; readonly code: string }[];
+  readonly issues: readonly {
+    readonly path?: readonly PropertyKey[] | undefined;
+    readonly code: string;
+  }[];
 }
 
 /**
- * For `superRefine(crossCheck(…), EVEN_WHEN_FAULTY)`: checks what no single field shows, also where some field is faulty, so that an
- * operator hears of everything at once. Faulty parts are `undefined` in what `check` gets (its types must say so).
+ * For `superRefine(crossCheck(…), EVEN_WHEN_FAULTY)`: checks what no single field shows, also where
+ * some field is faulty, so that an operator hears of everything at once. Faulty parts are
+ * `undefined` in what `check` gets (its types must say so).
  */
-export function crossCheck<T>(check: (sound: T, report: Report) => void): (value: T, context: Checked<T>) => void {
+export function crossCheck<T>(
+  check: (sound: T, report: Report) => void,
+): (value: T, context: Checked<T>) => void {
   return (value, context) => {
     const sound = structuredClone(value);
-    for (const { path = [], code } of context.issues) if (code !== 'unrecognized_keys') leaveOut(sound, path);
+    for (const { path = [], code } of context.issues)
+      if (code !== 'unrecognized_keys') leaveOut(sound, path);
     check(sound, reporter(context));
   };
 }
@@ -48,18 +65,30 @@ export const EVEN_WHEN_FAULTY = {
 };
 
 function leaveOut(value: unknown, [first, ...rest]: readonly PropertyKey[]): void {
-  if (typeof value !== 'object' || value === null || first === undefined || !Reflect.has(value, first)) return;
+  if (
+    typeof value !== 'object' ||
+    value === null ||
+    first === undefined ||
+    !Reflect.has(value, first)
+  )
+    return;
   if (rest.length === 0) Reflect.set(value, first, undefined);
   else leaveOut(Reflect.get(value, first), rest);
 }
 
 /** The sound entries of a list, with their places. */
-export function soundEntries<T>(list: readonly (T | undefined)[] | undefined): readonly (readonly [number, T])[] {
-  return [...(list ?? []).entries()].flatMap(([at, value]) => (value === undefined ? [] : [[at, value] as const]));
+export function soundEntries<T>(
+  list: readonly (T | undefined)[] | undefined,
+): readonly (readonly [number, T])[] {
+  return [...(list ?? []).entries()].flatMap(([at, value]) =>
+    value === undefined ? [] : [[at, value] as const],
+  );
 }
 
 /** The list, where every entry of it is sound. */
-export function soundList<T>(list: readonly (T | undefined)[] | undefined): readonly T[] | undefined {
+export function soundList<T>(
+  list: readonly (T | undefined)[] | undefined,
+): readonly T[] | undefined {
   const sound = soundEntries(list).map(([, value]) => value);
   return list !== undefined && sound.length === list.length ? sound : undefined;
 }
@@ -79,8 +108,10 @@ function parsedText<T>(parse: (text: string) => T | undefined, what: string, exa
 
 export const ipv6Field = () => parsedText(parseIpv6, 'an IPv6 address', '2001:db8::1');
 export const ipv4Field = () => parsedText(parseIpv4, 'an IPv4 address', '192.0.2.1');
-export const ipField = () => parsedText(parseIpAddress, 'an IP address', '2001:db8::1 or 192.0.2.1');
-export const prefixField = () => parsedText(strictPrefix, 'a prefix', '2001:db8::/48 or 192.0.2.0/24');
+export const ipField = () =>
+  parsedText(parseIpAddress, 'an IP address', '2001:db8::1 or 192.0.2.1');
+export const prefixField = () =>
+  parsedText(strictPrefix, 'a prefix', '2001:db8::/48 or 192.0.2.0/24');
 
 export const ipv6PrefixField = () =>
   parsedText((text) => ofFamily(strictPrefix(text), 6), 'an IPv6 prefix', '2001:db8:1::/64');
@@ -123,7 +154,9 @@ const KEY_FORM = 'write hex:… or base64:… or text:…';
 const FRESH_KEY = 'make one with: echo "hex:$(openssl rand -hex 32)"';
 const SMALLEST_KEY_OCTETS = 16;
 
-/** `key` (the key itself) or `keyFile` (a file that holds it in the same form), exactly one of them. */
+/**
+ * `key` (the key itself) or `keyFile` (a file that holds it in the same form), exactly one of them.
+ */
 export const keyShape = {
   key: z.string().optional().meta({
     description: 'shared key itself: hex:…, base64:… or text:…, at least 16 octets',
@@ -174,7 +207,10 @@ function keyOfFile(file: string, report: Report): Uint8Array | undefined {
     }
     return checkedKey(readFileSync(file, 'utf8').trim(), report);
   } catch (thrown) {
-    report(`${file} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`, FRESH_KEY);
+    report(
+      `${file} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
+      FRESH_KEY,
+    );
     return undefined;
   }
 }
@@ -184,7 +220,10 @@ function checkedKey(text: string, report: Report): Uint8Array | undefined {
   const key = parseKey(text);
   if (key === undefined) report('not a key', KEY_FORM);
   else if (key.length < SMALLEST_KEY_OCTETS) {
-    report(`a key of ${key.length} octets is too short; at least ${SMALLEST_KEY_OCTETS}`, FRESH_KEY);
+    report(
+      `a key of ${key.length} octets is too short; at least ${SMALLEST_KEY_OCTETS}`,
+      FRESH_KEY,
+    );
     return undefined;
   }
   return key;
@@ -196,7 +235,9 @@ export function parseKey(text: string): Uint8Array | undefined {
   if (form === 'hex') return /^([0-9a-fA-F]{2})+$/.test(rest) ? fromHex(rest) : undefined;
   if (form === 'text') return new TextEncoder().encode(rest);
   if (form === 'base64') {
-    return /^[A-Za-z0-9+/]+={0,2}$/.test(rest) ? new Uint8Array(Buffer.from(rest, 'base64')) : undefined;
+    return /^[A-Za-z0-9+/]+={0,2}$/.test(rest)
+      ? new Uint8Array(Buffer.from(rest, 'base64'))
+      : undefined;
   }
   return undefined;
 }

@@ -1,4 +1,7 @@
-/** Turns what zod found into sentences an operator can act on: unknown keys with the likely meant one, types by their YAML names. */
+/**
+ * Turns what zod found into sentences an operator can act on: unknown keys with the likely meant
+ * one, types by their YAML names.
+ */
 import type { z } from 'zod';
 
 /** A fault before it has a place in the file. `atKey`: it is about the key, not the value. */
@@ -44,7 +47,12 @@ function unknownKey(path: Finding['path'], key: string, known: readonly string[]
   return { path: [...path, key], message: 'unknown key', remedy, atKey: true };
 }
 
-function wrongType(path: Finding['path'], expected: string, value: unknown, shape: unknown): Finding {
+function wrongType(
+  path: Finding['path'],
+  expected: string,
+  value: unknown,
+  shape: unknown,
+): Finding {
   if (value === undefined) return finding(path, 'is missing', descriptionAt(shape, path));
   const remedy = expected === 'string' ? 'put it in quotes' : descriptionAt(shape, path);
   return finding(path, `must be ${YAML_NAMES[expected] ?? expected}, not ${nameOf(value)}`, remedy);
@@ -53,7 +61,11 @@ function wrongType(path: Finding['path'], expected: string, value: unknown, shap
 function wrongChoice(path: Finding['path'], choices: readonly string[], value: unknown): Finding {
   const near = typeof value === 'string' ? nearest(value, choices) : undefined;
   const what = value === undefined ? 'is missing; it must be' : `must be`;
-  return finding(path, `${what} ${listed(choices)}`, near === undefined ? '' : `did you mean "${near}"?`);
+  return finding(
+    path,
+    `${what} ${listed(choices)}`,
+    near === undefined ? '' : `did you mean "${near}"?`,
+  );
 }
 
 function outOfRange(
@@ -61,7 +73,8 @@ function outOfRange(
   issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig,
   value: unknown,
 ): Finding {
-  const bound = issue.code === 'too_small' ? `at least ${issue.minimum}` : `at most ${issue.maximum}`;
+  const bound =
+    issue.code === 'too_small' ? `at least ${issue.minimum}` : `at most ${issue.maximum}`;
   if (issue.origin === 'array') return finding(path, `must have ${bound} ${plural(issue)}`, '');
   if (issue.origin === 'string') return finding(path, `must have ${bound} characters`, '');
   return finding(path, `must be ${bound}, not ${String(value)}`, '');
@@ -71,7 +84,10 @@ function plural(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): strin
   return (issue.code === 'too_small' ? issue.minimum : issue.maximum) === 1 ? 'entry' : 'entries';
 }
 
-/** Of the alternatives that a value could have been, the one whose outer form it has tells what is wrong. */
+/**
+ * Of the alternatives that a value could have been, the one whose outer form it has tells what is
+ * wrong.
+ */
 function describeUnion(
   issue: z.core.$ZodIssueInvalidUnion,
   path: Finding['path'],
@@ -79,13 +95,16 @@ function describeUnion(
   root: unknown,
   shape: unknown,
 ): readonly Finding[] {
-  const formFits = (issues: readonly Issue[]) => issues.every((inner) => inner.path.length > 0 || !isAboutForm(inner));
+  const formFits = (issues: readonly Issue[]) =>
+    issues.every((inner) => inner.path.length > 0 || !isAboutForm(inner));
   const branch = issue.errors.find(formFits);
   if (value === undefined || branch === undefined) {
     const what = value === undefined ? 'is missing' : `cannot be ${nameOf(value)}`;
     return [finding(path, what, descriptionAt(shape, path))];
   }
-  return branch.flatMap((inner) => describeIssue({ ...inner, path: [...path, ...inner.path] }, root, shape));
+  return branch.flatMap((inner) =>
+    describeIssue({ ...inner, path: [...path, ...inner.path] }, root, shape),
+  );
 }
 
 function isAboutForm(issue: Issue): boolean {
@@ -133,12 +152,19 @@ function member(value: unknown, part: string | number): unknown {
   return new Map(Object.entries(value)).get(String(part));
 }
 
-/** All places of the JSON Schema that a value at `path` may be described by (several behind a union). */
+/**
+ * All places of the JSON Schema that a value at `path` may be described by (several behind a
+ * union).
+ */
 function schemasAt(shape: unknown, path: Finding['path']): readonly unknown[] {
   let places = alternatives(shape);
   for (const part of path) {
     places = places.flatMap((place) =>
-      alternatives(typeof part === 'number' ? member(place, 'items') : member(member(place, 'properties'), part)),
+      alternatives(
+        typeof part === 'number'
+          ? member(place, 'items')
+          : member(member(place, 'properties'), part),
+      ),
     );
   }
   return places;

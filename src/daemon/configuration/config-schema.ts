@@ -1,8 +1,9 @@
 /**
- * What a configuration schema says of each of its keys: the one source of the example files, the tables and man pages of the
- * documentation, and of what a reload may change.
+ * What a configuration schema says of each of its keys: the one source of the example files, the
+ * tables and man pages of the documentation, and of what a reload may change.
  *
- * Schemas say it by `.meta({ description, … })`, see `KeyNotes`; type, range and default come from the schema itself.
+ * Schemas say it by `.meta({ description, … })`, see `KeyNotes`; type, range and default come from
+ * the schema itself.
  */
 import { z } from 'zod';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
@@ -20,7 +21,10 @@ export interface KeyNotes {
   readonly kind?: string;
   /** Shown (commented out) where the key has no default, or an empty one. */
   readonly sample?: JsonValue;
-  /** A running daemon takes a new value; counts for everything below as well, unless that says otherwise. */
+  /**
+   * A running daemon takes a new value; counts for everything below as well, unless that says
+   * otherwise.
+   */
   readonly reloadable?: boolean;
   /** Never logged or shown. */
   readonly secret?: boolean;
@@ -48,8 +52,10 @@ export function shapeOf(schema: z.ZodType): JsonObject {
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema }) => {
       const { def } = zodSchema._zod;
-      // Of what is transformed zod does not tell the default; what is no structure is the same before and after, and so is the empty list.
-      if (def.type === 'default' && isPlain(def.defaultValue)) jsonSchema.default = def.defaultValue;
+      // Of what is transformed zod does not tell the default; what is no structure is the same
+      // before and after, and so is the empty list.
+      if (def.type === 'default' && isPlain(def.defaultValue))
+        jsonSchema.default = def.defaultValue;
     },
   });
   const plain: JsonValue = JSON.parse(JSON.stringify(shape));
@@ -57,7 +63,9 @@ export function shapeOf(schema: z.ZodType): JsonObject {
 }
 
 function isPlain(value: unknown): boolean {
-  return Array.isArray(value) ? value.length === 0 : ['string', 'number', 'boolean'].includes(typeof value);
+  return Array.isArray(value)
+    ? value.length === 0
+    : ['string', 'number', 'boolean'].includes(typeof value);
 }
 
 /** All keys of a file with this shape, in the order of the schema. */
@@ -73,14 +81,20 @@ export function* everyKey(keys: readonly KeyDescription[]): Generator<KeyDescrip
   }
 }
 
-function childrenOf(place: JsonObject, path: string, reloadable: boolean): readonly KeyDescription[] {
+function childrenOf(
+  place: JsonObject,
+  path: string,
+  reloadable: boolean,
+): readonly KeyDescription[] {
   const around = mappingIn(place);
   if (around === undefined) return [];
   const { mapping, listed } = around;
   const required = isJsonList(mapping['required']) ? mapping['required'] : [];
   const prefix = path === '' ? '' : `${path}${listed ? '[]' : ''}.`;
   return Object.entries(objectIn(mapping, 'properties')).flatMap(([name, child]) =>
-    isJsonObject(child) ? [describeKey(name, prefix + name, child, required.includes(name), reloadable)] : [],
+    isJsonObject(child)
+      ? [describeKey(name, prefix + name, child, required.includes(name), reloadable)]
+      : [],
   );
 }
 
@@ -104,7 +118,9 @@ function describeKey(
 }
 
 /** The mapping that a value here may be, or that each entry of a list here is. */
-function mappingIn(place: JsonObject): { readonly mapping: JsonObject; readonly listed: boolean } | undefined {
+function mappingIn(
+  place: JsonObject,
+): { readonly mapping: JsonObject; readonly listed: boolean } | undefined {
   const choices = alternativesOf(place);
   const mapping = choices.find((choice) => isJsonObject(choice['properties']));
   if (mapping !== undefined) return { mapping, listed: false };
@@ -145,7 +161,9 @@ function typeOf(place: JsonObject): string {
 }
 
 function rangeOf({ minimum, maximum }: JsonObject): string {
-  return typeof minimum === 'number' && typeof maximum === 'number' ? `, ${minimum} to ${maximum}` : '';
+  return typeof minimum === 'number' && typeof maximum === 'number'
+    ? `, ${minimum} to ${maximum}`
+    : '';
 }
 
 function plural(type: string): string {

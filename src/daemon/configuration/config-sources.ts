@@ -1,10 +1,20 @@
 /**
- * The files that make up one configuration: `FILE`, and the drop-ins `FILE.d/*.yaml` in the order of their names (octet by octet).
- * Mappings are merged deep, everything else, lists too, replaces what was said before. Each value knows which file it came from.
+ * The files that make up one configuration: `FILE`, and the drop-ins `FILE.d/*.yaml` in the order
+ * of their names (octet by octet). Mappings are merged deep, everything else, lists too, replaces
+ * what was said before. Each value knows which file it came from.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Document, isMap, isNode, isPair, isScalar, isSeq, LineCounter, parseDocument } from 'yaml';
+import {
+  type Document,
+  isMap,
+  isNode,
+  isPair,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+} from 'yaml';
 
 export type PathPart = string | number;
 
@@ -57,16 +67,29 @@ function readSource(file: string): Parsed {
   try {
     return parseSource(file, readFileSync(file, 'utf8'));
   } catch (thrown) {
-    return { faults: [wholeFile(file, `cannot be read: ${textOf(thrown)}`, 'check the path and its permissions')] };
+    return {
+      faults: [
+        wholeFile(file, `cannot be read: ${textOf(thrown)}`, 'check the path and its permissions'),
+      ],
+    };
   }
 }
 
 /** Drop-ins in their order; editors' copies and hidden files are none. */
-function dropInNames(directory: string): { readonly names: readonly string[]; readonly fault?: SourceFault } {
+function dropInNames(directory: string): {
+  readonly names: readonly string[];
+  readonly fault?: SourceFault;
+} {
   try {
     const entries = readdirSync(directory, { withFileTypes: true });
-    const names = entries.filter((entry) => !entry.isDirectory() && /^[^.].*\.yaml$/.test(entry.name));
-    return { names: names.map(({ name }) => name).sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))) };
+    const names = entries.filter(
+      (entry) => !entry.isDirectory() && /^[^.].*\.yaml$/.test(entry.name),
+    );
+    return {
+      names: names
+        .map(({ name }) => name)
+        .sort((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b))),
+    };
   } catch (thrown) {
     const code = thrown instanceof Error && 'code' in thrown ? thrown.code : undefined;
     if (code === 'ENOENT') return { names: [] };
@@ -95,13 +118,19 @@ export function parseSource(file: string, text: string): Parsed {
 
 /** The whole configuration; undefined where no file says anything. */
 export function mergedValue(sources: readonly Source[]): unknown {
-  return sources.reduce<unknown>((whole, { value }) => (value === undefined ? whole : merge(whole, value)), undefined);
+  return sources.reduce<unknown>(
+    (whole, { value }) => (value === undefined ? whole : merge(whole, value)),
+    undefined,
+  );
 }
 
 function merge(base: unknown, over: unknown): unknown {
   if (!isMapping(base) || !isMapping(over)) return over;
   const both = Object.entries(over).map(([name, value]) => {
-    return [name, Object.hasOwn(base, name) ? merge(Reflect.get(base, name), value) : value] as const;
+    return [
+      name,
+      Object.hasOwn(base, name) ? merge(Reflect.get(base, name), value) : value,
+    ] as const;
   });
   return { ...base, ...Object.fromEntries(both) };
 }
@@ -111,14 +140,20 @@ function isMapping(value: unknown): value is object {
 }
 
 /**
- * Where the value at `path` (or with `atKey` its key) comes from; where nothing is there, the innermost that encloses it, in the first file
- * that has that.
+ * Where the value at `path` (or with `atKey` its key) comes from; where nothing is there, the
+ * innermost that encloses it, in the first file that has that.
  */
-export function placeOf(sources: readonly Source[], path: readonly PathPart[], atKey: boolean): Place {
+export function placeOf(
+  sources: readonly Source[],
+  path: readonly PathPart[],
+  atKey: boolean,
+): Place {
   const roots = sources.filter(({ value }) => value !== undefined);
   let layers = counting(roots.map((source) => layerOf(source, source.document.contents)));
   for (const [depth, part] of path.entries()) {
-    const deeper = layers.flatMap((layer) => stepInto(layer, part, atKey && depth === path.length - 1));
+    const deeper = layers.flatMap((layer) =>
+      stepInto(layer, part, atKey && depth === path.length - 1),
+    );
     if (deeper.length === 0) break;
     layers = counting(deeper);
   }
@@ -139,7 +174,9 @@ function layerOf(source: Source | undefined, node: unknown, otherwise = 0): Laye
 function stepInto(layer: Layer, part: PathPart, atKey: boolean): readonly Layer[] {
   const { source, node, offset } = layer;
   if (isMap(node)) {
-    const pair = node.items.find((item) => isPair(item) && isScalar(item.key) && String(item.key.value) === part);
+    const pair = node.items.find(
+      (item) => isPair(item) && isScalar(item.key) && String(item.key.value) === part,
+    );
     if (pair === undefined) return [];
     const key = layerOf(source, pair.key, offset);
     return [atKey ? key : layerOf(source, pair.value, key.offset)];
@@ -169,8 +206,17 @@ function syntaxFault(
   error: { readonly message: string; readonly code: string; readonly pos: [number, number] },
 ): SourceFault {
   const { line, col } = lines.linePos(error.pos[0]);
-  const remedy = error.code === 'DUPLICATE_KEY' ? 'write each key once' : 'YAML syntax; check indentation and quotes';
-  return { file, line: Math.max(1, line), column: Math.max(1, col), message: error.message, remedy };
+  const remedy =
+    error.code === 'DUPLICATE_KEY'
+      ? 'write each key once'
+      : 'YAML syntax; check indentation and quotes';
+  return {
+    file,
+    line: Math.max(1, line),
+    column: Math.max(1, col),
+    message: error.message,
+    remedy,
+  };
 }
 
 function textOf(thrown: unknown): string {

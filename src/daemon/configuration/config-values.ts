@@ -1,4 +1,6 @@
-/** Values of a configuration, as they stand in files: what is in force where the file says nothing. */
+/**
+ * Values of a configuration, as they stand in files: what is in force where the file says nothing.
+ */
 
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
@@ -9,7 +11,10 @@ export function completed(keys: readonly KeyDescription[], values: JsonObject): 
   const known = new Map(keys.map((key) => [key.name, key]));
   const given = Object.entries(values).map(([name, value]) => {
     const key = known.get(name);
-    return [name, key === undefined || value === undefined ? value : completedValue(key, value)] as const;
+    return [
+      name,
+      key === undefined || value === undefined ? value : completedValue(key, value),
+    ] as const;
   });
   const defaults = keys.flatMap((key) =>
     Object.hasOwn(values, key.name) || key.default === undefined
@@ -22,12 +27,17 @@ export function completed(keys: readonly KeyDescription[], values: JsonObject): 
 function completedValue({ children }: KeyDescription, value: JsonValue): JsonValue {
   if (children.length === 0) return value;
   if (isJsonObject(value)) return completed(children, value);
-  if (isJsonList(value)) return value.map((entry) => (isJsonObject(entry) ? completed(children, entry) : entry));
+  if (isJsonList(value))
+    return value.map((entry) => (isJsonObject(entry) ? completed(children, entry) : entry));
   return value;
 }
 
 /** Where secrets stand in `values`, as `homes[0].security.key`. */
-export function secretsIn(keys: readonly KeyDescription[], values: JsonObject, path = ''): readonly string[] {
+export function secretsIn(
+  keys: readonly KeyDescription[],
+  values: JsonObject,
+  path = '',
+): readonly string[] {
   return keys.flatMap((key) => {
     const value = values[key.name];
     const here = path === '' ? key.name : `${path}.${key.name}`;
@@ -35,6 +45,8 @@ export function secretsIn(keys: readonly KeyDescription[], values: JsonObject, p
     if (key.secret) return [here];
     if (isJsonObject(value)) return secretsIn(key.children, value, here);
     if (!isJsonList(value)) return [];
-    return value.flatMap((entry, at) => (isJsonObject(entry) ? secretsIn(key.children, entry, `${here}[${at}]`) : []));
+    return value.flatMap((entry, at) =>
+      isJsonObject(entry) ? secretsIn(key.children, entry, `${here}[${at}]`) : [],
+    );
   });
 }

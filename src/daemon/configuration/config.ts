@@ -1,9 +1,9 @@
 /**
- * Checks a configuration (one YAML file and its drop-ins) against one zod schema and tells every fault at once: file:line:column, key
- * path, what is wrong, remedy.
+ * Checks a configuration (one YAML file and its drop-ins) against one zod schema and tells every
+ * fault at once: file:line:column, key path, what is wrong, remedy.
  *
- * Shared by all daemons. Schemas are built of the fields of `config-fields.ts`; what documentation is generated from is in
- * `config-schema.ts`.
+ * Shared by all daemons. Schemas are built of the fields of `config-fields.ts`; what documentation
+ * is generated from is in `config-schema.ts`.
  */
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -56,7 +56,10 @@ export interface ConfigurationContext {
   readonly directory: string;
 }
 
-/** Reads `file` and its drop-ins and checks them. Reads key files that they name, and touches nothing else. */
+/**
+ * Reads `file` and its drop-ins and checks them. Reads key files that they name, and touches
+ * nothing else.
+ */
 export function loadConfiguration<S extends z.ZodType>(
   file: string,
   makeSchema: (context: ConfigurationContext) => S,
@@ -66,7 +69,9 @@ export function loadConfiguration<S extends z.ZodType>(
   return check(file, sources, makeSchema);
 }
 
-/** As `loadConfiguration`, for text that is already read; `file` is for messages and relative paths. */
+/**
+ * As `loadConfiguration`, for text that is already read; `file` is for messages and relative paths.
+ */
 export function checkConfiguration<S extends z.ZodType>(
   file: string,
   text: string,
@@ -84,7 +89,10 @@ function check<S extends z.ZodType>(
 ): Loaded<z.output<S>> {
   const root = mergedValue(sources);
   if (root === undefined)
-    return { ok: false, faults: [withoutPath(wholeFile(file, 'the file is empty', 'see examples/'))] };
+    return {
+      ok: false,
+      faults: [withoutPath(wholeFile(file, 'the file is empty', 'see examples/'))],
+    };
   const directory = dirname(resolve(file));
   const schema = makeSchema({ directory });
   const shape = shapeOf(schema);
@@ -97,13 +105,17 @@ function check<S extends z.ZodType>(
     const settingsOf = (other: JsonObject) => schema.safeParse(other).data;
     return { ok: true, value: parsed.data, document: { keys, written, values, settingsOf } };
   }
-  const findings = (parsed.error?.issues ?? []).flatMap((issue) => describeIssue(issue, root, shape));
+  const findings = (parsed.error?.issues ?? []).flatMap((issue) =>
+    describeIssue(issue, root, shape),
+  );
   const faults = findings.map(({ path, atKey, message, remedy }) => {
     return { ...placeOf(sources, path, atKey), path: formatPath(path), message, remedy };
   });
   const order = new Map(sources.map(({ file: name }, at) => [name, at]));
   const rank = (fault: Fault): number => order.get(fault.file) ?? 0;
-  const sorted = [...exposed, ...faults].sort((a, b) => rank(a) - rank(b) || a.line - b.line || a.column - b.column);
+  const sorted = [...exposed, ...faults].sort(
+    (a, b) => rank(a) - rank(b) || a.line - b.line || a.column - b.column,
+  );
   return { ok: false, faults: sorted };
 }
 
@@ -133,7 +145,11 @@ function withoutPath(fault: SourceFault): Fault {
 function exposure({ file, value }: Source, keys: readonly KeyDescription[]): readonly Fault[] {
   const readable = (statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & 0o004;
   if (readable === 0 || secretsIn(keys, asJson(value)).length === 0) return [];
-  return [withoutPath(wholeFile(file, 'holds keys and can be read by every user of this host', `chmod 600 ${file}`))];
+  return [
+    withoutPath(
+      wholeFile(file, 'holds keys and can be read by every user of this host', `chmod 600 ${file}`),
+    ),
+  ];
 }
 
 /** What YAML gives is JSON but for what no schema of ours takes (dates, binary). */

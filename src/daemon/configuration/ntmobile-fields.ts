@@ -28,7 +28,10 @@ export function publicKeyField() {
 export const domainField = () =>
   z
     .string()
-    .refine(isDomainName, 'must be a domain name in lower case, without a dot at its end, like nodes.example')
+    .refine(
+      isDomainName,
+      'must be a domain name in lower case, without a dot at its end, like nodes.example',
+    )
     .meta({ kind: 'domain name' });
 
 /** `192.0.2.1`, `192.0.2.1:7890`, `2001:db8::1`, `[2001:db8::1]:7890`. */
@@ -38,7 +41,10 @@ export function endpointField() {
     .transform((text, context): Endpoint => {
       const endpoint = parseEndpoint(text, PORT);
       if (endpoint !== undefined) return endpoint;
-      reporter(context)(`"${text}" is no address with a port`, 'for example 192.0.2.1:7890 or [2001:db8::1]:7890');
+      reporter(context)(
+        `"${text}" is no address with a port`,
+        'for example 192.0.2.1:7890 or [2001:db8::1]:7890',
+      );
       return z.NEVER;
     })
     .meta({ kind: 'endpoint' });
@@ -46,14 +52,18 @@ export function endpointField() {
 
 /** Reports a prefix that is none of a system. */
 export function checkSystemPrefix(prefix: Prefix | undefined, report: Report): void {
-  if (prefix === undefined || (prefix.length === 48 && octetsOf(prefix.address)[0] === 0xfd)) return;
+  if (prefix === undefined || (prefix.length === 48 && octetsOf(prefix.address)[0] === 0xfd))
+    return;
   report('not a /48 of fd00::/8 (RFC 4193)', 'for example fd12:3456:789a::/48', ['systemPrefix']);
 }
 
 /** One direction coordinator, as others are told of it. */
 export function coordinatorSection() {
   return z.strictObject({
-    name: domainField().meta({ description: 'domain name of the direction coordinator', sample: 'dc.example.net' }),
+    name: domainField().meta({
+      description: 'domain name of the direction coordinator',
+      sample: 'dc.example.net',
+    }),
     publicKey: publicKeyField().meta({
       description: 'its public key, as its status shows it',
       sample: 'base64:iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=',
@@ -61,6 +71,9 @@ export function coordinatorSection() {
     endpoints: z
       .array(endpointField())
       .min(1)
-      .meta({ description: 'where nodes find it; port 7890 where none is given', sample: ['192.0.2.1'] }),
+      .meta({
+        description: 'where nodes find it; port 7890 where none is given',
+        sample: ['192.0.2.1'],
+      }),
   });
 }

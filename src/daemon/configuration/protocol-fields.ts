@@ -1,4 +1,7 @@
-/** Fields that the configurations of both ends of a registration share. RFC 4283 identifier, RFC 4285 security association. */
+/**
+ * Fields that the configurations of both ends of a registration share. RFC 4283 identifier, RFC
+ * 4285 security association.
+ */
 import { z } from 'zod';
 import type { ConfigurationContext } from './config.ts';
 import {
@@ -21,7 +24,8 @@ export function securityAssociationField(configuration: ConfigurationContext) {
   return z
     .strictObject({
       spi: integerField(0, LARGEST_SPI).meta({
-        description: 'security parameter index, the same at both ends; 256 or more, or 3 for HMAC-SHA1 (RFC 4285)',
+        description:
+          'security parameter index, the same at both ends; 256 or more, or 3 for HMAC-SHA1 (RFC 4285)',
         sample: 1000,
       }),
       algorithm: z
@@ -45,7 +49,11 @@ interface AssociationParts extends KeySource {
   readonly algorithm?: string | undefined;
 }
 
-function checkAssociation(parts: AssociationParts, configuration: ConfigurationContext, report: Report): void {
+function checkAssociation(
+  parts: AssociationParts,
+  configuration: ConfigurationContext,
+  report: Report,
+): void {
   const { spi, algorithm, key, keyFile } = parts;
   if (spi !== undefined && spi < FIRST_FREE_SPI && spi !== HMAC_SHA1_SPI) {
     report(`SPI ${spi} is reserved by RFC 4285`, 'use 256 or more', ['spi']);
@@ -63,7 +71,8 @@ function checkAssociation(parts: AssociationParts, configuration: ConfigurationC
 
 /** Network access identifier; RFC 4282's length, and no white space. */
 export function identifierField() {
-  const fits = (text: string): boolean => /^\S+$/.test(text) && new TextEncoder().encode(text).length <= 253;
+  const fits = (text: string): boolean =>
+    /^\S+$/.test(text) && new TextEncoder().encode(text).length <= 253;
   return z
     .string()
     .refine(fits, 'must be 1 to 253 octets of UTF-8 without white space, like alice@example.net')
@@ -85,9 +94,10 @@ export function tunnelMtuSection() {
 }
 
 export const udpPortField = () =>
-  integerField(1, 65535)
-    .default(4191)
-    .meta({ description: 'UDP port of registrations and tunnels over IPv4 (RFC 5555), the same at both ends' });
+  integerField(1, 65535).default(4191).meta({
+    description:
+      'UDP port of registrations and tunnels over IPv4 (RFC 5555), the same at both ends',
+  });
 
 /** Seconds told in units of four, 16 bits wide (RFC 6275 §6.1.7). */
 export const lifetimeField = (seconds: number) =>
@@ -97,4 +107,6 @@ export const lifetimeField = (seconds: number) =>
 
 /** RFC 5555 §4.3; 0 is "never", which only the administrator of every NAT on the way can want. */
 export const natKeepaliveField = () =>
-  integerField(1, 65535).default(110).meta({ unit: 'seconds', description: 'interval of NAT keepalives' });
+  integerField(1, 65535)
+    .default(110)
+    .meta({ unit: 'seconds', description: 'interval of NAT keepalives' });

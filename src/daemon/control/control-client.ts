@@ -57,8 +57,15 @@ export class ControlClient {
     });
   }
 
-  /** Throws `ControlUnavailable` when no answer comes within `timeoutMs`; a refusal is an answer with `ok: false`. */
-  request(command: string, parameters: JsonObject = {}, timeoutMs = DEFAULT_TIMEOUT_MS): Promise<Answer> {
+  /**
+   * Throws `ControlUnavailable` when no answer comes within `timeoutMs`; a refusal is an answer
+   * with `ok: false`.
+   */
+  request(
+    command: string,
+    parameters: JsonObject = {},
+    timeoutMs = DEFAULT_TIMEOUT_MS,
+  ): Promise<Answer> {
     const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const id = this.#send(command, parameters, (message) => {
       clearTimeout(timer);
@@ -68,12 +75,17 @@ export class ControlClient {
     });
     const timer = setTimeout(() => {
       this.#waiting.delete(id);
-      reject(new ControlUnavailable('timeout', `no answer from ${this.#path} within ${timeoutMs} ms`));
+      reject(
+        new ControlUnavailable('timeout', `no answer from ${this.#path} within ${timeoutMs} ms`),
+      );
     }, timeoutMs);
     return promise;
   }
 
-  /** Hands each event to `receive`; resolves when the last was given, or never with `follow` (it rejects when the daemon leaves). */
+  /**
+   * Hands each event to `receive`; resolves when the last was given, or never with `follow` (it
+   * rejects when the daemon leaves).
+   */
   events(
     options: { readonly follow: boolean; readonly last: number },
     receive: (event: JsonObject) => void,
@@ -81,7 +93,10 @@ export class ControlClient {
     return this.#stream('events', { ...options }, 'event', receive);
   }
 
-  /** Hands each entry of a stream to `receive`; rejects when the daemon leaves, or has no such stream. */
+  /**
+   * Hands each entry of a stream to `receive`; rejects when the daemon leaves, or has no such
+   * stream.
+   */
   stream(command: string, receive: (entry: JsonObject) => void): Promise<void> {
     return this.#stream(command, {}, 'entry', receive);
   }
@@ -100,7 +115,8 @@ export class ControlClient {
       else {
         this.#waiting.delete(id);
         if (message['ok'] === true) resolve();
-        else reject(new ControlUnavailable('refused', `${command}: ${refusalText(message['value'])}`));
+        else
+          reject(new ControlUnavailable('refused', `${command}: ${refusalText(message['value'])}`));
       }
     });
     return promise;
@@ -131,7 +147,8 @@ export class ControlClient {
   }
 
   #fail(message: string): void {
-    for (const receiver of [...this.#waiting.values()]) receiver(new ControlUnavailable('broken', message));
+    for (const receiver of [...this.#waiting.values()])
+      receiver(new ControlUnavailable('broken', message));
     this.#waiting.clear();
   }
 }
@@ -156,7 +173,10 @@ export function refusalText(value: JsonValue | undefined): string {
 /** Each with what to do about it. */
 function unavailable(path: string, error: NodeJS.ErrnoException): ControlUnavailable {
   if (error.code === 'EACCES' || error.code === 'EPERM') {
-    return new ControlUnavailable('permission', `not permitted to use ${path}: ${permissionRemedy(path)}`);
+    return new ControlUnavailable(
+      'permission',
+      `not permitted to use ${path}: ${permissionRemedy(path)}`,
+    );
   }
   if (error.code === 'ENOENT' || error.code === 'ECONNREFUSED') {
     const unit = `sojourn-${basename(path, '.sock')}`;
@@ -181,7 +201,10 @@ function groupOf(path: string): string | undefined {
   try {
     const { gid } = statSync(path);
     const lines = readFileSync('/etc/group', 'utf8').split('\n');
-    return lines.map((line) => line.split(':')).find(([, , number]) => Number(number) === gid)?.[0] ?? String(gid);
+    return (
+      lines.map((line) => line.split(':')).find(([, , number]) => Number(number) === gid)?.[0] ??
+      String(gid)
+    );
   } catch {
     return undefined;
   }

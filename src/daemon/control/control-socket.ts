@@ -4,15 +4,26 @@
  *     → {"id":1,"command":"status","parameters":{}}
  *     ← {"id":1,"ok":true,"value":…}
  *     → {"id":2,"command":"events","parameters":{"follow":true,"last":10}}
- *     ← {"id":2,"event":{"number":17,"at":"…","name":"binding-created","level":"info","fields":{…}}}   (one for each)
+ *     ←
+ *     {"id":2,"event":{"number":17,"at":"…","name":"binding-created","level":"info","fields":{…}}}
+ *     (one for each)
  *     → {"id":3,"command":"trace"}
- *     ← {"id":3,"entry":{"at":"…","direction":"in","message":"binding-update","summary":"…",…}}                  (one for each)
+ *     ← {"id":3,"entry":{"at":"…","direction":"in","message":"binding-update","summary":"…",…}}
+ *     (one for each)
  *
- * `ok: false` carries `{"error": "…"}`. Requests of one client may be answered out of order; `id` tells which is which. Access is
- * by file permissions (0660 and a group): who may open the socket may do everything. Line length, clients, requests in flight
- * and unread output are bounded.
+ * `ok: false` carries `{"error": "…"}`. Requests of one client may be answered out of order; `id`
+ * tells which is which. Access is by file permissions (0660 and a group): who may open the socket
+ * may do everything. Line length, clients, requests in flight and unread output are bounded.
  */
-import { chmodSync, chownSync, existsSync, lstatSync, mkdirSync, readFileSync, unlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  lstatSync,
+  mkdirSync,
+  readFileSync,
+  unlinkSync,
+} from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
@@ -22,7 +33,10 @@ import { isJsonObject, LineBuffer, parseObject } from './json-lines.ts';
 
 export interface ControlOptions {
   readonly path: string;
-  /** Name or number of the group that may use the socket; undefined = `sojourn` where the daemon belongs to it, its own otherwise. */
+  /**
+   * Name or number of the group that may use the socket; undefined = `sojourn` where the daemon
+   * belongs to it, its own otherwise.
+   */
   readonly group: string | undefined;
   readonly history: EventHistory;
   readonly limits?: Partial<ControlLimits>;
@@ -102,7 +116,10 @@ export class ControlServer implements ControlPort {
     this.#commands.set(name, handler);
   }
 
-  /** What a client would be answered to `command`; undefined: refused, or the daemon is still starting. */
+  /**
+   * What a client would be answered to `command`; undefined: refused, or the daemon is still
+   * starting.
+   */
   answer(command: string): Promise<JsonValue | undefined> {
     const { promise, resolve } = Promise.withResolvers<JsonValue | undefined>();
     const respond = (ok: boolean, value: JsonValue): void => resolve(ok ? value : undefined);
@@ -126,11 +143,15 @@ export class ControlServer implements ControlPort {
 
   #accept(socket: Socket): void {
     if (this.#clients.size >= this.#limits.clients) {
-      socket.end(`${JSON.stringify({ id: null, ok: false, value: { error: 'too many clients' } })}\n`);
+      socket.end(
+        `${JSON.stringify({ id: null, ok: false, value: { error: 'too many clients' } })}\n`,
+      );
       return;
     }
     this.#clients.add(socket);
-    const session = new Session(socket, this.#limits, (request, session) => this.#dispatch(request, session));
+    const session = new Session(socket, this.#limits, (request, session) =>
+      this.#dispatch(request, session),
+    );
     socket.on('close', () => {
       this.#clients.delete(socket);
       session.end();
@@ -178,7 +199,11 @@ class Session {
   readonly #endings: (() => void)[] = [];
   #inFlight = 0;
 
-  constructor(socket: Socket, limits: ControlLimits, dispatch: (request: Request, session: Session) => void) {
+  constructor(
+    socket: Socket,
+    limits: ControlLimits,
+    dispatch: (request: Request, session: Session) => void,
+  ) {
     this.#socket = socket;
     this.#limits = limits;
     const lines = new LineBuffer(limits.lineCharacters);
@@ -212,7 +237,8 @@ class Session {
   /** `unfollow` is called when the client leaves. */
   follow(unfollow: () => void): void {
     this.#endings.push(unfollow);
-    if (this.#endings.length > this.#limits.requestsInFlight) this.#reject('too many followed streams');
+    if (this.#endings.length > this.#limits.requestsInFlight)
+      this.#reject('too many followed streams');
   }
 
   end(): void {
@@ -246,8 +272,8 @@ function parseRequest(line: string): Request | string {
 }
 
 /**
- * Removes a socket file that nobody serves: a daemon that died left it. Throws `ControlSocketError` when one answers, because it
- * belongs to a living one, and when `path` is something else.
+ * Removes a socket file that nobody serves: a daemon that died left it. Throws `ControlSocketError`
+ * when one answers, because it belongs to a living one, and when `path` is something else.
  */
 export async function removeStale(path: string): Promise<void> {
   const state = await probe(path);
@@ -297,10 +323,15 @@ function groupNumber(group: string): number {
   if (/^\d+$/.test(group)) return Number(group);
   const number = numberInGroupFile(group);
   if (number !== undefined) return number;
-  throw new ControlSocketError(`no group "${group}" in /etc/group (create it: groupadd --system ${group})`);
+  throw new ControlSocketError(
+    `no group "${group}" in /etc/group (create it: groupadd --system ${group})`,
+  );
 }
 
-/** Who may use any daemon of the suite, where the operator gave none; undefined where the daemon is not started for them. */
+/**
+ * Who may use any daemon of the suite, where the operator gave none; undefined where the daemon is
+ * not started for them.
+ */
 function operatorsGroup(): number | undefined {
   const number = numberInGroupFile('sojourn');
   return number !== undefined && process.getgroups?.().includes(number) ? number : undefined;

@@ -25,7 +25,8 @@ export class EventHistory implements EventSink {
     const recorded = { number: ++this.#count, at: new Date(atWallMs).toISOString(), ...event };
     this.#recorded.push(recorded);
     // Cut in bulk: shifting one by one would move the whole list for each event.
-    if (this.#recorded.length >= this.#capacity * 2) this.#recorded = this.#recorded.slice(-this.#capacity);
+    if (this.#recorded.length >= this.#capacity * 2)
+      this.#recorded = this.#recorded.slice(-this.#capacity);
     for (const follower of this.#followers) follower(recorded);
   }
 

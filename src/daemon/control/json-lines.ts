@@ -1,7 +1,12 @@
-/** JSON lines over a stream: cuts what arrives into lines, bounded, and reads each as a JSON object. */
+/**
+ * JSON lines over a stream: cuts what arrives into lines, bounded, and reads each as a JSON object.
+ */
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 
-/** Collects lines from chunks. A line longer than `maximumLength` characters is an overflow, after which nothing more is read. */
+/**
+ * Collects lines from chunks. A line longer than `maximumLength` characters is an overflow, after
+ * which nothing more is read.
+ */
 export class LineBuffer {
   readonly #maximumLength: number;
   readonly #decoder = new TextDecoder();

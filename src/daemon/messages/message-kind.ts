@@ -1,7 +1,9 @@
 /**
- * What kind of control message a packet is, by its first octets alone: messages are counted by it, so it must cost next to nothing.
+ * What kind of control message a packet is, by its first octets alone: messages are counted by it,
+ * so it must cost next to nothing.
  *
- * RFC 8200 §4 (chain of extension headers), RFC 6275 §6.1 (MH type), RFC 4861 §4 (Neighbour Discovery); docs/ntmobile.md §3
+ * RFC 8200 §4 (chain of extension headers), RFC 6275 §6.1 (MH type), RFC 4861 §4 (Neighbour
+ * Discovery); docs/ntmobile.md §3
  */
 import type { Path } from '#engine/contract.ts';
 import { ArpOperation } from '#wire/arp.ts';
@@ -33,37 +35,61 @@ type NumberedKind = readonly [number: number, kind: MessageKind];
 
 const MOBILITY: ReadonlyMap<number, MessageKind> = new Map(
   Object.entries(MOBILITY_MESSAGES).map(
-    ([message, { messageType }]): NumberedKind => [messageType, { protocol: 'mobile-ipv6', message }],
+    ([message, { messageType }]): NumberedKind => [
+      messageType,
+      { protocol: 'mobile-ipv6', message },
+    ],
   ),
 );
 const ICMPV6: ReadonlyMap<number, MessageKind> = new Map(
   Object.entries(ICMPV6_MESSAGES).map(
-    ([message, { messageType }]): NumberedKind => [messageType, { protocol: icmpv6Protocol(messageType), message }],
+    ([message, { messageType }]): NumberedKind => [
+      messageType,
+      { protocol: icmpv6Protocol(messageType), message },
+    ],
   ),
 );
 const ARP: ReadonlyMap<number, MessageKind> = new Map(
   Object.entries(ArpOperation).map(
-    ([name, operation]): NumberedKind => [operation, { protocol: 'neighbour', message: `arp-${name}` }],
+    ([name, operation]): NumberedKind => [
+      operation,
+      { protocol: 'neighbour', message: `arp-${name}` },
+    ],
   ),
 );
 const DATAGRAMS: ReadonlyMap<number, MessageKind> = new Map(
-  Object.entries(DATAGRAM_TYPES).map(([message, type]): NumberedKind => [type, { protocol: 'ntmobile', message }]),
+  Object.entries(DATAGRAM_TYPES).map(
+    ([message, type]): NumberedKind => [type, { protocol: 'ntmobile', message }],
+  ),
 );
 const SEALED: ReadonlyMap<string, MessageKind> = new Map(
-  Object.keys(NTMOBILE_MESSAGES).map((message) => [message, { protocol: 'ntmobile', message }] as const),
+  Object.keys(NTMOBILE_MESSAGES).map(
+    (message) => [message, { protocol: 'ntmobile', message }] as const,
+  ),
 );
 
 function icmpv6Protocol(type: number): Protocol {
   return type >= FIRST_NEIGHBOUR_TYPE && type <= LAST_NEIGHBOUR_TYPE ? 'neighbour' : 'icmpv6';
 }
 
-/** `sealed`: what a sealed control message turned out to be; undefined: it could not be read, or is none. Total. */
-export function messageKind(path: Path, packet: Uint8Array, sealed: NtmobileMessage | undefined): MessageKind {
+/**
+ * `sealed`: what a sealed control message turned out to be; undefined: it could not be read, or is
+ * none. Total.
+ */
+export function messageKind(
+  path: Path,
+  packet: Uint8Array,
+  sealed: NtmobileMessage | undefined,
+): MessageKind {
   switch (path.kind) {
     case 'datagram':
-      return sealed === undefined ? datagramKind(packet) : (SEALED.get(sealed.type) ?? UNKNOWN_DATAGRAM);
+      return sealed === undefined
+        ? datagramKind(packet)
+        : (SEALED.get(sealed.type) ?? UNKNOWN_DATAGRAM);
     case 'link':
-      return path.protocol === 'arp' ? (ARP.get(packet[ARP_OPERATION_OFFSET + 1] ?? 0) ?? OTHER) : ipv6Kind(packet);
+      return path.protocol === 'arp'
+        ? (ARP.get(packet[ARP_OPERATION_OFFSET + 1] ?? 0) ?? OTHER)
+        : ipv6Kind(packet);
     default:
       return ipv6Kind(packet);
   }
@@ -85,7 +111,8 @@ function ipv6Kind(packet: Uint8Array): MessageKind {
     at += protocol === ExtensionProtocol.fragment ? 8 : (units + 1) * 8;
     protocol = next;
   }
-  if (protocol === PROTOCOL_MOBILITY) return MOBILITY.get(packet[at + MESSAGE_TYPE_OFFSET] ?? -1) ?? UNKNOWN_MOBILITY;
+  if (protocol === PROTOCOL_MOBILITY)
+    return MOBILITY.get(packet[at + MESSAGE_TYPE_OFFSET] ?? -1) ?? UNKNOWN_MOBILITY;
   return protocol === PROTOCOL_ICMPV6 ? (ICMPV6.get(packet[at] ?? -1) ?? OTHER) : OTHER;
 }
 

@@ -1,4 +1,6 @@
-/** Counts every control message by kind, and shows them to whoever follows: only then are they read. */
+/**
+ * Counts every control message by kind, and shows them to whoever follows: only then are they read.
+ */
 import type { JsonObject, Path } from '#engine/contract.ts';
 import type { MessageWatcher } from '#runtime/ports.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
@@ -13,7 +15,10 @@ export interface CountedKind extends MessageKind {
 }
 
 export class MessageWatch implements MessageWatcher {
-  readonly #counts: Readonly<Record<Direction, Map<MessageKind, number>>> = { in: new Map(), out: new Map() };
+  readonly #counts: Readonly<Record<Direction, Map<MessageKind, number>>> = {
+    in: new Map(),
+    out: new Map(),
+  };
   /** Hears of each NTMobile message that could be read. */
   onSealed: (direction: Direction, message: NtmobileMessage, atWallMs: number) => void = () => {};
   readonly #followers = new Set<(entry: JsonObject) => void>();
@@ -31,7 +36,12 @@ export class MessageWatch implements MessageWatcher {
     this.#seen('in', atWallMs, path, packet, found.opened, found.counted);
   }
 
-  sent(atWallMs: number, path: Path, packet: Uint8Array, sealed: NtmobileMessage | undefined): void {
+  sent(
+    atWallMs: number,
+    path: Path,
+    packet: Uint8Array,
+    sealed: NtmobileMessage | undefined,
+  ): void {
     this.#seen('out', atWallMs, path, packet, sealed, []);
   }
 
@@ -42,7 +52,9 @@ export class MessageWatch implements MessageWatcher {
     );
   }
 
-  /** Calls `follower` for each message from now on, until the function that is returned is called. */
+  /**
+   * Calls `follower` for each message from now on, until the function that is returned is called.
+   */
   follow(follower: (entry: JsonObject) => void): () => void {
     // A function of its own: the same follower may come twice.
     const one = (entry: JsonObject): void => follower(entry);

@@ -1,5 +1,6 @@
 /**
- * A control message for people, by the summaries of the codecs: the way it takes, and what it says. Never keys or authenticators.
+ * A control message for people, by the summaries of the codecs: the way it takes, and what it says.
+ * Never keys or authenticators.
  *
  * RFC 6275 §6 (as the codecs read it), RFC 4861 §4, RFC 5555 §4.1; docs/ntmobile.md §3, §6
  */
@@ -7,7 +8,13 @@ import { hex, isMalformed } from '#base/bytes.ts';
 import type { JsonObject, Path } from '#engine/contract.ts';
 import { arpCodec, arpSummary } from '#wire/arp.ts';
 import { icmpv6Codec, icmpv6Summary, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
-import { homeAddressOption, type Ipv6Packet, ipv6Codec, ipv6Summary, type2RoutingHeader } from '#wire/ipv6.ts';
+import {
+  homeAddressOption,
+  type Ipv6Packet,
+  ipv6Codec,
+  ipv6Summary,
+  type2RoutingHeader,
+} from '#wire/ipv6.ts';
 import { mobilityCodec, mobilitySummary, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
 import { ntmobileDatagramCodec, ntmobileDatagramSummary } from '#wire/ntmobile-datagram.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
@@ -35,9 +42,14 @@ function endsOf(path: Path, packet: Uint8Array, direction: 'in' | 'out'): Ends {
   switch (path.kind) {
     case 'udp':
     case 'datagram': {
-      const relay = path.kind === 'datagram' && path.relayIndex !== 0 ? ` relay ${path.relayIndex}` : '';
+      const relay =
+        path.kind === 'datagram' && path.relayIndex !== 0 ? ` relay ${path.relayIndex}` : '';
       const here = endpoint(path.local, path.localPort);
-      return { transport: path.kind, here, there: `${endpoint(path.remote, path.remotePort)}${relay}` };
+      return {
+        transport: path.kind,
+        here,
+        there: `${endpoint(path.remote, path.remotePort)}${relay}`,
+      };
     }
     case 'tunnel':
       return { transport: `tunnel ${path.tunnel}`, ...addressesOf(packet, direction) };
@@ -54,7 +66,9 @@ function addressesOf(packet: Uint8Array, direction: 'in' | 'out'): Omit<Ends, 't
   const parsed = ipv6Codec.parse(packet);
   if (isMalformed(parsed)) return { here: '-', there: '-' };
   const { source, destination } = parsed;
-  return direction === 'in' ? { here: destination, there: source } : { here: source, there: destination };
+  return direction === 'in'
+    ? { here: destination, there: source }
+    : { here: source, there: destination };
 }
 
 function endpoint(address: string, port: number): string {
@@ -69,17 +83,24 @@ function summaryOf(path: Path, packet: Uint8Array, sealed: NtmobileMessage | und
   if (sealed !== undefined) return ntmobileMessageText(sealed);
   if (path.kind === 'datagram') {
     const datagram = ntmobileDatagramCodec.parse(packet);
-    return isMalformed(datagram) ? unreadable(datagram.reason, packet) : ntmobileDatagramSummary(datagram);
+    return isMalformed(datagram)
+      ? unreadable(datagram.reason, packet)
+      : ntmobileDatagramSummary(datagram);
   }
   if (path.kind === 'link' && path.protocol === 'arp') {
     const arp = arpCodec.parse(packet);
     return isMalformed(arp) ? unreadable(arp.reason, packet) : arpSummary(arp);
   }
   const parsed = ipv6Codec.parse(packet);
-  return isMalformed(parsed) ? unreadable(parsed.reason, packet) : packetSummary(parsed, path.kind === 'udp');
+  return isMalformed(parsed)
+    ? unreadable(parsed.reason, packet)
+    : packetSummary(parsed, path.kind === 'udp');
 }
 
-/** The home address that a message is about, and the message; with the inner addresses where the outer ones are others. */
+/**
+ * The home address that a message is about, and the message; with the inner addresses where the
+ * outer ones are others.
+ */
 function packetSummary(packet: Ipv6Packet, isInner: boolean): string {
   const home = homeAddressOption(packet) ?? type2RoutingHeader(packet);
   const about = [
@@ -92,11 +113,15 @@ function packetSummary(packet: Ipv6Packet, isInner: boolean): string {
 function upperLayerSummary(packet: Ipv6Packet): string {
   if (packet.protocol === PROTOCOL_MOBILITY) {
     const header = mobilityCodec.parse(packet.payload);
-    return isMalformed(header) ? unreadable(header.reason, packet.payload) : mobilitySummary(header);
+    return isMalformed(header)
+      ? unreadable(header.reason, packet.payload)
+      : mobilitySummary(header);
   }
   if (packet.protocol === PROTOCOL_ICMPV6) {
     const message = icmpv6Codec.parse(packet.payload);
-    return isMalformed(message) ? unreadable(message.reason, packet.payload) : icmpv6Summary(message);
+    return isMalformed(message)
+      ? unreadable(message.reason, packet.payload)
+      : icmpv6Summary(message);
   }
   return ipv6Summary(packet);
 }

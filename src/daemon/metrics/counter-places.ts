@@ -1,6 +1,7 @@
 /**
- * Where each counter of an engine, of the account server and of the data plane goes among the metrics. A counter without a row here is a reason
- * why a message was rejected, or a packet dropped.
+ * Where each counter of an engine, of the account server and of the data plane goes among the
+ * metrics. A counter without a row here is a reason why a message was rejected, or a packet
+ * dropped.
  */
 import type { MetricName } from './metric-table.ts';
 import type { Labels, Place } from './samples.ts';
@@ -20,20 +21,37 @@ function place(metric: MetricName, labels: Labels = {}): Place {
 }
 
 /** Each of `names` under its own name. */
-function each(metric: MetricName, label: string, names: readonly string[], more: Labels = {}): Rows {
+function each(
+  metric: MetricName,
+  label: string,
+  names: readonly string[],
+  more: Labels = {},
+): Rows {
   return Object.fromEntries(names.map((name) => [name, place(metric, { ...more, [label]: name })]));
 }
 
 /** Each under the name that `names` gives it. */
-function renamed(metric: MetricName, label: string, names: Readonly<Record<string, string>>, more: Labels = {}): Rows {
-  return Object.fromEntries(Object.entries(names).map(([name, as]) => [name, place(metric, { ...more, [label]: as })]));
+function renamed(
+  metric: MetricName,
+  label: string,
+  names: Readonly<Record<string, string>>,
+  more: Labels = {},
+): Rows {
+  return Object.fromEntries(
+    Object.entries(names).map(([name, as]) => [name, place(metric, { ...more, [label]: as })]),
+  );
 }
 
 const MOBILE_IPV6 = { protocol: 'mobile-ipv6' };
 const NTMOBILE = { protocol: 'ntmobile' };
 
 /** Sent in answer to faults, by either side of Mobile IPv6. */
-const ERRORS_SENT = ['binding-error-sent', 'parameter-problem-sent', 'error-not-answerable', 'error-rate-limited'];
+const ERRORS_SENT = [
+  'binding-error-sent',
+  'parameter-problem-sent',
+  'error-not-answerable',
+  'error-rate-limited',
+];
 
 const HOME_AGENT: Rows = {
   ...renamed('sojourn_binding_changes_total', 'change', {
@@ -61,11 +79,33 @@ const MOBILE_NODE: Rows = {
     'action',
     [
       ...ERRORS_SENT,
-      ...['binding-update-sent', 'binding-update-retransmitted', 'binding-update-delayed', 'registration-accepted'],
-      ...['deregistered', 'handover', 'returned-home', 'care-of-address-lost', 'home-agent-silent', 'family-changed'],
+      ...[
+        'binding-update-sent',
+        'binding-update-retransmitted',
+        'binding-update-delayed',
+        'registration-accepted',
+      ],
+      ...[
+        'deregistered',
+        'handover',
+        'returned-home',
+        'care-of-address-lost',
+        'home-agent-silent',
+        'family-changed',
+      ],
       ...['name-resolved', 'name-not-resolved', 'sequence-resynchronized', 'clock-resynchronized'],
-      ...['refresh-requested', 'binding-error-followed', 'registration-lapsed', 'registration-mode-changed'],
-      ...['registration-stopped', 'home-address-abandoned', 'role-not-served', 'mobile-network-prefix-refused'],
+      ...[
+        'refresh-requested',
+        'binding-error-followed',
+        'registration-lapsed',
+        'registration-mode-changed',
+      ],
+      ...[
+        'registration-stopped',
+        'home-address-abandoned',
+        'role-not-served',
+        'mobile-network-prefix-refused',
+      ],
     ],
     MOBILE_IPV6,
   ),
@@ -174,7 +214,10 @@ export function engineCounterPlace(component: Component, name: string): Place | 
   if (component === 'account-server') return place('sojourn_logins_total', { result: name });
   const mobileIpv6 = component === 'home-agent' || component === 'mobile-node';
   if (mobileIpv6 && name === COUNTED_ELSEWHERE) return undefined;
-  return place('sojourn_control_rejected_total', { ...(mobileIpv6 ? MOBILE_IPV6 : NTMOBILE), reason: name });
+  return place('sojourn_control_rejected_total', {
+    ...(mobileIpv6 ? MOBILE_IPV6 : NTMOBILE),
+    reason: name,
+  });
 }
 
 export const PLANE_PLACES: Rows = {
@@ -204,7 +247,10 @@ export const PLANE_PLACES: Rows = {
     'unreachable-sent': 'unreachable',
     'refusals-sent': 'not-translated',
   }),
-  ...renamed('sojourn_plane_fragments_total', 'layer', { 'inner-fragments': 'inner', 'outer-fragments': 'outer' }),
+  ...renamed('sojourn_plane_fragments_total', 'layer', {
+    'inner-fragments': 'inner',
+    'outer-fragments': 'outer',
+  }),
   'path-mtu-learnt': place('sojourn_path_mtu_learnt_total'),
   'segmentation-off': place('sojourn_plane_sockets_without_segmentation'),
   'roaming-notices': place('sojourn_plane_roaming_notices_total'),
@@ -216,7 +262,10 @@ export const PLANE_PLACES: Rows = {
     'drop-outward-hold-expired': 'outward-hold',
     'drop-errands-full': 'errands',
   }),
-  ...renamed('sojourn_datagrams_total', 'direction', { 'datagrams-received': 'in', 'datagrams-sent': 'out' }),
+  ...renamed('sojourn_datagrams_total', 'direction', {
+    'datagrams-received': 'in',
+    'datagrams-sent': 'out',
+  }),
 };
 
 const DROP = 'drop-';

@@ -1,4 +1,7 @@
-/** Turns what a daemon answers to `stats`, `status` and `tunnels` into samples. What has another form than expected is left out. */
+/**
+ * Turns what a daemon answers to `stats`, `status` and `tunnels` into samples. What has another
+ * form than expected is left out.
+ */
 
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import type { CountedKind } from '#daemon/messages/message-watch.ts';
@@ -18,7 +21,12 @@ const COMPONENTS: Readonly<Record<string, Component>> = {
 
 /** The group of `stats` that a mobile node's NTMobile engine has. */
 const NTMOBILE_GROUP = 'ntmobile';
-const REFUSED_FROM = ['accepted', 'prefix-discovery-necessary', 'mcoa-not-complete', 'mcoa-return-home-without-ndp'];
+const REFUSED_FROM = [
+  'accepted',
+  'prefix-discovery-necessary',
+  'mcoa-not-complete',
+  'mcoa-return-home-without-ndp',
+];
 const SEND_ERROR = 'send-errno-';
 
 export function addStats(samples: Samples, role: string, stats: JsonObject): void {
@@ -37,13 +45,22 @@ export function addStats(samples: Samples, role: string, stats: JsonObject): voi
     if (place !== undefined) samples.put(place, count);
   }
   for (const [name, count] of numbersOf(objectOf(stats['driver']))) {
-    if (name === 'punts-dropped') samples.add('sojourn_queue_drops_total', { queue: 'turn' }, count);
+    if (name === 'punts-dropped')
+      samples.add('sojourn_queue_drops_total', { queue: 'turn' }, count);
     else if (name.startsWith(SEND_ERROR))
-      samples.add('sojourn_control_send_errors_total', { errno: name.slice(SEND_ERROR.length) }, count);
+      samples.add(
+        'sojourn_control_send_errors_total',
+        { errno: name.slice(SEND_ERROR.length) },
+        count,
+      );
   }
 }
 
-function addEngineCounters(samples: Samples, component: Component | undefined, counters: JsonObject): void {
+function addEngineCounters(
+  samples: Samples,
+  component: Component | undefined,
+  counters: JsonObject,
+): void {
   if (component === undefined) return;
   for (const [name, count] of numbersOf(counters)) {
     const place = engineCounterPlace(component, name);
@@ -69,7 +86,8 @@ export function addStatus(samples: Samples, role: string, status: JsonObject): v
     if (of === role && typeof value === 'number') samples.add(metric, {}, value);
   }
   const { host, driver, homes, accounts, disabledAccounts: disabled } = status;
-  if (isJsonObject(host)) samples.add('sojourn_kernel_refusals', {}, listOf(host['pending']).length);
+  if (isJsonObject(host))
+    samples.add('sojourn_kernel_refusals', {}, listOf(host['pending']).length);
   addStore(samples, objectOf(driver));
   if (isJsonList(homes)) addHomes(samples, listOf(homes));
   if (typeof accounts === 'number' && typeof disabled === 'number') {
@@ -80,8 +98,10 @@ export function addStatus(samples: Samples, role: string, status: JsonObject): v
 }
 
 function addStore(samples: Samples, { storeFailures, storeBacklog }: JsonObject): void {
-  if (typeof storeFailures === 'number') samples.add('sojourn_store_failures_total', {}, storeFailures);
-  if (typeof storeBacklog === 'number') samples.add('sojourn_store_backlog_records', {}, storeBacklog);
+  if (typeof storeFailures === 'number')
+    samples.add('sojourn_store_failures_total', {}, storeFailures);
+  if (typeof storeBacklog === 'number')
+    samples.add('sojourn_store_backlog_records', {}, storeBacklog);
 }
 
 function addHomes(samples: Samples, homes: readonly JsonObject[]): void {
@@ -92,7 +112,11 @@ function addHomes(samples: Samples, homes: readonly JsonObject[]): void {
     samples.add('sojourn_bindings', {}, bindings.length);
     const present = bindings.find(({ careOfAddress }) => careOfAddress === home['careOfAddress']);
     if (present === undefined) continue;
-    samples.add('sojourn_nat', { protocol: 'mobile-ipv6', kind: present['nat'] === true ? 'translated' : 'none' }, 1);
+    samples.add(
+      'sojourn_nat',
+      { protocol: 'mobile-ipv6', kind: present['nat'] === true ? 'translated' : 'none' },
+      1,
+    );
   }
 }
 
@@ -109,14 +133,16 @@ export function addTunnels(samples: Samples, tunnels: JsonValue): void {
   samples.add('sojourn_tunnels', {}, rows.length);
   for (const { id, mtu, traffic } of rows) {
     const current = objectOf(traffic)['mtu'] ?? mtu;
-    if (typeof current === 'number') samples.add('sojourn_path_mtu_bytes', { tunnel: String(id) }, current);
+    if (typeof current === 'number')
+      samples.add('sojourn_path_mtu_bytes', { tunnel: String(id) }, current);
   }
 }
 
 export function addMessages(samples: Samples, kinds: readonly CountedKind[]): void {
   for (const { protocol, direction, message, count } of kinds) {
     samples.add('sojourn_control_messages_total', { protocol, direction, message }, count);
-    if (message === 'keep-alive' && direction === 'out') samples.add('sojourn_keepalives_total', { protocol }, count);
+    if (message === 'keep-alive' && direction === 'out')
+      samples.add('sojourn_keepalives_total', { protocol }, count);
   }
 }
 
@@ -129,5 +155,7 @@ function listOf(value: JsonValue | undefined): readonly JsonObject[] {
 }
 
 function numbersOf(value: JsonObject): readonly (readonly [string, number])[] {
-  return Object.entries(value).flatMap(([name, one]) => (typeof one === 'number' ? [[name, one] as const] : []));
+  return Object.entries(value).flatMap(([name, one]) =>
+    typeof one === 'number' ? [[name, one] as const] : [],
+  );
 }

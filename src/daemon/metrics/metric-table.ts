@@ -1,7 +1,9 @@
 /**
- * Every metric that a daemon tells: the only place where their names, labels and meanings stand. docs/reference/metrics.md is made of it.
+ * Every metric that a daemon tells: the only place where their names, labels and meanings stand.
+ * docs/reference/metrics.md is made of it.
  *
- * Names follow https://prometheus.io/docs/practices/naming/: base units, `_total` on counters and on nothing else.
+ * Names follow https://prometheus.io/docs/practices/naming/: base units, `_total` on counters and
+ * on nothing else.
  */
 
 export const METRIC_ROLES = ['ha', 'mn', 'mr', 'cn', 'as', 'dc', 'rsn'] as const;
@@ -28,15 +30,27 @@ const DIRECTION = 'in: received, or taken out of tunnels; out: sent, or put into
 const PROTOCOL = 'mobile-ipv6 or ntmobile';
 const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 
-function counter(roles: readonly MetricRole[], help: string, labels: Readonly<Record<string, string>> = NONE) {
+function counter(
+  roles: readonly MetricRole[],
+  help: string,
+  labels: Readonly<Record<string, string>> = NONE,
+) {
   return { type: 'counter', help, labels, roles } as const;
 }
 
-function gauge(roles: readonly MetricRole[], help: string, labels: Readonly<Record<string, string>> = NONE) {
+function gauge(
+  roles: readonly MetricRole[],
+  help: string,
+  labels: Readonly<Record<string, string>> = NONE,
+) {
   return { type: 'gauge', help, labels, roles } as const;
 }
 
-function seconds(roles: readonly MetricRole[], help: string, labels: Readonly<Record<string, string>>) {
+function seconds(
+  roles: readonly MetricRole[],
+  help: string,
+  labels: Readonly<Record<string, string>>,
+) {
   return { type: 'histogram', help, labels, roles, buckets: SECONDS } as const;
 }
 
@@ -48,10 +62,15 @@ export const METRICS = {
     role: 'ha, mn, mr, cn, as, dc or rsn',
   }),
   process_start_time_seconds: gauge(ALL, 'When the process started, in seconds since 1970.'),
-  process_cpu_seconds_total: counter(ALL, 'Processor time that all threads of the process took, in seconds.'),
+  process_cpu_seconds_total: counter(
+    ALL,
+    'Processor time that all threads of the process took, in seconds.',
+  ),
   process_resident_memory_bytes: gauge(ALL, 'Memory that the process has in RAM, in bytes.'),
   process_open_fds: gauge(ALL, 'File descriptors that are open.'),
-  sojourn_javascript_heap_bytes: gauge(ALL, 'Heap of JavaScript, in bytes.', { state: 'used or reserved' }),
+  sojourn_javascript_heap_bytes: gauge(ALL, 'Heap of JavaScript, in bytes.', {
+    state: 'used or reserved',
+  }),
   sojourn_event_loop_busy_seconds_total: counter(
     ALL,
     'How long the event loop was at work, in seconds; its rate is the share of one processor.',
@@ -61,11 +80,15 @@ export const METRICS = {
     level: 'debug, info, warn or error',
   }),
   // --- control messages ---
-  sojourn_control_messages_total: counter(WITH_ENGINE, 'Control messages received and sent, by kind.', {
-    protocol: 'mobile-ipv6, ntmobile, neighbour (Neighbour Discovery and ARP), icmpv6 or other',
-    direction: DIRECTION,
-    message: 'name of the message, as sojourn trace shows it',
-  }),
+  sojourn_control_messages_total: counter(
+    WITH_ENGINE,
+    'Control messages received and sent, by kind.',
+    {
+      protocol: 'mobile-ipv6, ntmobile, neighbour (Neighbour Discovery and ARP), icmpv6 or other',
+      direction: DIRECTION,
+      message: 'name of the message, as sojourn trace shows it',
+    },
+  ),
   sojourn_control_rejected_total: counter(
     WITH_ENGINE,
     'Control messages that were dropped or refused, by reason; one message may have several.',
@@ -75,39 +98,64 @@ export const METRICS = {
     protocol: PROTOCOL,
     action: 'see the actions below',
   }),
-  sojourn_control_send_errors_total: counter(WITH_ENGINE, 'Control messages that the kernel would not send.', {
-    errno: 'number of the error, see errno(3)',
-  }),
-  sojourn_keepalives_total: counter(['mn', 'mr', 'rsn', 'dc'], 'Messages sent to keep a NAT or a session open.', {
-    protocol: PROTOCOL,
-  }),
+  sojourn_control_send_errors_total: counter(
+    WITH_ENGINE,
+    'Control messages that the kernel would not send.',
+    {
+      errno: 'number of the error, see errno(3)',
+    },
+  ),
+  sojourn_keepalives_total: counter(
+    ['mn', 'mr', 'rsn', 'dc'],
+    'Messages sent to keep a NAT or a session open.',
+    {
+      protocol: PROTOCOL,
+    },
+  ),
   // --- registrations ---
   sojourn_registrations_total: counter(
     MOBILE_IPV6,
     'Binding Acknowledgements, sent by a home agent or believed by a mobile node, de-registrations included.',
     { result: 'accepted or refused', status: 'name of the status' },
   ),
-  sojourn_registration_seconds: seconds([...MOBILE, 'rsn'], 'From a registration message to its answer.', {
-    protocol: PROTOCOL,
-  }),
+  sojourn_registration_seconds: seconds(
+    [...MOBILE, 'rsn'],
+    'From a registration message to its answer.',
+    {
+      protocol: PROTOCOL,
+    },
+  ),
   sojourn_handover_seconds: seconds(
     MOBILE,
     'From when an address of the new place could be used to the answer that registers it.',
     { protocol: PROTOCOL },
   ),
-  sojourn_bindings: gauge(MOBILE_IPV6, 'Bindings: in the cache of a home agent; acknowledged ones of a mobile node.'),
+  sojourn_bindings: gauge(
+    MOBILE_IPV6,
+    'Bindings: in the cache of a home agent; acknowledged ones of a mobile node.',
+  ),
   sojourn_binding_changes_total: counter(['ha', 'cn'], 'What became of bindings.', {
     change: 'created, refreshed, moved, deleted, revoked, expired, restored or not-restored',
   }),
-  sojourn_homes: gauge(MOBILE, 'Homes of a mobile node, by phase.', { phase: 'as in sojourn status' }),
-  sojourn_nat: gauge(MOBILE, 'How many homes, or NTMobile nodes, have this kind of NAT on the way.', {
-    protocol: PROTOCOL,
-    kind: 'none, translated (Mobile IPv6 cannot tell more), endpoint-independent or endpoint-dependent',
+  sojourn_homes: gauge(MOBILE, 'Homes of a mobile node, by phase.', {
+    phase: 'as in sojourn status',
   }),
+  sojourn_nat: gauge(
+    MOBILE,
+    'How many homes, or NTMobile nodes, have this kind of NAT on the way.',
+    {
+      protocol: PROTOCOL,
+      kind: 'none, translated (Mobile IPv6 cannot tell more), endpoint-independent or endpoint-dependent',
+    },
+  ),
   // --- the data plane ---
   sojourn_tunnels: gauge(WITH_PLANE, 'Tunnels of the data plane.'),
-  sojourn_tunnel_packets_total: counter(WITH_PLANE, 'Inner packets through tunnels.', { direction: DIRECTION }),
-  sojourn_tunnel_bytes_total: counter(WITH_PLANE, 'Octets of inner packets through tunnels.', { direction: DIRECTION }),
+  sojourn_tunnel_packets_total: counter(WITH_PLANE, 'Inner packets through tunnels.', {
+    direction: DIRECTION,
+  }),
+  sojourn_tunnel_bytes_total: counter(WITH_PLANE, 'Octets of inner packets through tunnels.', {
+    direction: DIRECTION,
+  }),
   sojourn_path_mtu_bytes: gauge(MOBILE, 'Largest inner packet that a tunnel takes now.', {
     tunnel: 'id of the tunnel',
   }),
@@ -122,14 +170,22 @@ export const METRICS = {
       reason: 'see the reasons below',
     },
   ),
-  sojourn_queue_drops_total: counter(WITH_ENGINE, 'Packets dropped because a queue was full or waited too long.', {
-    queue:
-      'hold (data ahead of its registration), outward-hold (data ahead of its tunnel), punt (control, in the plane), turn (control, in the daemon) or ' +
-      'errands (errors to be sent into tunnels)',
-  }),
-  sojourn_plane_control_packets_total: counter(WITH_PLANE, 'Control packets between the data plane and the engine.', {
-    direction: DIRECTION,
-  }),
+  sojourn_queue_drops_total: counter(
+    WITH_ENGINE,
+    'Packets dropped because a queue was full or waited too long.',
+    {
+      queue:
+        'hold (data ahead of its registration), outward-hold (data ahead of its tunnel), punt (control, in the plane), turn (control, in the daemon) or ' +
+        'errands (errors to be sent into tunnels)',
+    },
+  ),
+  sojourn_plane_control_packets_total: counter(
+    WITH_PLANE,
+    'Control packets between the data plane and the engine.',
+    {
+      direction: DIRECTION,
+    },
+  ),
   sojourn_plane_held_packets_total: counter(
     WITH_PLANE,
     'Data packets that came ahead of their registration (in), or of the tunnel that they are for (out).',
@@ -156,24 +212,42 @@ export const METRICS = {
     ['mn', 'rsn'],
     'Times that sealed packets came from elsewhere than the far end of their tunnel.',
   ),
-  sojourn_datagrams_total: counter(['dc'], 'Datagrams of the control sockets.', { direction: DIRECTION }),
+  sojourn_datagrams_total: counter(['dc'], 'Datagrams of the control sockets.', {
+    direction: DIRECTION,
+  }),
   // --- the host ---
-  sojourn_kernel_refusals: gauge(WITH_ENGINE, 'Wishes for addresses, routes and rules that the kernel refuses now.'),
+  sojourn_kernel_refusals: gauge(
+    WITH_ENGINE,
+    'Wishes for addresses, routes and rules that the kernel refuses now.',
+  ),
   sojourn_store_failures_total: counter(WITH_ENGINE, 'Writes to the store that failed.'),
   sojourn_store_backlog_records: gauge(WITH_ENGINE, 'Records that wait for the store.'),
   // --- NTMobile ---
   sojourn_logins_total: counter(['as', 'mn'], 'Logins and renewals at an account server.', {
     result: 'granted, renewed, or why not',
   }),
-  sojourn_account_requests_total: counter(['as'], 'Other requests and connections of an account server.', {
-    kind: 'system-asked, too-many-connections, tls-failed or malformed-request',
+  sojourn_account_requests_total: counter(
+    ['as'],
+    'Other requests and connections of an account server.',
+    {
+      kind: 'system-asked, too-many-connections, tls-failed or malformed-request',
+    },
+  ),
+  sojourn_accounts: gauge(['as'], 'Accounts of an account server.', {
+    state: 'enabled or disabled',
   }),
-  sojourn_accounts: gauge(['as'], 'Accounts of an account server.', { state: 'enabled or disabled' }),
   sojourn_devices: gauge(['as'], 'Devices of all accounts.'),
-  sojourn_node_registrations: gauge(['dc'], 'Nodes that are registered with a direction coordinator.'),
-  sojourn_node_registration_changes_total: counter(['dc', 'rsn', 'mn'], 'Registrations with a direction coordinator.', {
-    change: 'registered, refused, unanswered, ended or revoked',
-  }),
+  sojourn_node_registrations: gauge(
+    ['dc'],
+    'Nodes that are registered with a direction coordinator.',
+  ),
+  sojourn_node_registration_changes_total: counter(
+    ['dc', 'rsn', 'mn'],
+    'Registrations with a direction coordinator.',
+    {
+      change: 'registered, refused, unanswered, ended or revoked',
+    },
+  ),
   sojourn_directions_total: counter(
     ['dc', 'rsn'],
     'Direction Requests, at a relay Relay Directions, by what came of them.',
@@ -181,15 +255,28 @@ export const METRICS = {
       result: 'given, or why not',
     },
   ),
-  sojourn_relay_packets_total: counter(['rsn'], 'Datagrams that a relay passed on from leg to leg.'),
+  sojourn_relay_packets_total: counter(
+    ['rsn'],
+    'Datagrams that a relay passed on from leg to leg.',
+  ),
   sojourn_relay_bytes_total: counter(['rsn'], 'Octets of the datagrams that a relay passed on.'),
   sojourn_relay_nodes: gauge(['rsn'], 'Nodes that a relay has sessions with.'),
   sojourn_relay_legs: gauge(['rsn'], 'Legs of paths that a relay joins.'),
-  sojourn_relay_general_nodes: gauge(['rsn'], 'Servers that know nothing of NTMobile, and that a relay serves.'),
-  sojourn_relay_directed_nodes: gauge(['rsn'], 'Nodes that may reach such servers through a relay.'),
-  sojourn_relay_leg_changes_total: counter(['rsn'], 'What became of legs, and of requests for them.', {
-    change: 'attached, released, alone, or why there was none',
-  }),
+  sojourn_relay_general_nodes: gauge(
+    ['rsn'],
+    'Servers that know nothing of NTMobile, and that a relay serves.',
+  ),
+  sojourn_relay_directed_nodes: gauge(
+    ['rsn'],
+    'Nodes that may reach such servers through a relay.',
+  ),
+  sojourn_relay_leg_changes_total: counter(
+    ['rsn'],
+    'What became of legs, and of requests for them.',
+    {
+      change: 'attached, released, alone, or why there was none',
+    },
+  ),
   sojourn_ntmobile_paths: gauge(['mn'], 'Paths to other nodes, by the way that their data takes.', {
     way: 'direct or relay',
   }),
@@ -198,7 +285,8 @@ export const METRICS = {
     ['mn'],
     'What the stub resolver did with queries; several for some of them.',
     {
-      action: 'virtual, forwarded, unreachable (virtual in the place of real addresses), malformed, failed or busy',
+      action:
+        'virtual, forwarded, unreachable (virtual in the place of real addresses), malformed, failed or busy',
     },
   ),
   sojourn_ntmobile_path_changes_total: counter(['mn'], 'What became of paths and their ways.', {

@@ -1,4 +1,7 @@
-/** Metrics by HTTP on a loopback port: GET /metrics, for a Prometheus on this host. Where none is configured, none is open. */
+/**
+ * Metrics by HTTP on a loopback port: GET /metrics, for a Prometheus on this host. Where none is
+ * configured, none is open.
+ */
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { IpAddress } from '#base/ip.ts';
@@ -11,7 +14,12 @@ export interface MetricsAddress {
   readonly port: number;
 }
 
-const LIMITS = { maxHeaderSize: 8192, requestTimeout: 5000, headersTimeout: 5000, keepAliveTimeout: 5000 } as const;
+const LIMITS = {
+  maxHeaderSize: 8192,
+  requestTimeout: 5000,
+  headersTimeout: 5000,
+  keepAliveTimeout: 5000,
+} as const;
 const MOST_CONNECTIONS = 16;
 
 export class MetricsPort {
@@ -60,6 +68,7 @@ function answer(request: IncomingMessage, response: ServerResponse, metrics: Met
   }
   metrics.text().then(
     (text) => response.writeHead(200, { 'content-type': METRICS_CONTENT_TYPE }).end(text),
-    (thrown: unknown) => response.writeHead(503, { 'content-type': 'text/plain' }).end(`${String(thrown)}\n`),
+    (thrown: unknown) =>
+      response.writeHead(503, { 'content-type': 'text/plain' }).end(`${String(thrown)}\n`),
   );
 }

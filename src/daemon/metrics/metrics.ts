@@ -1,4 +1,7 @@
-/** The metrics of one daemon, as Prometheus reads them. Nothing is computed before somebody asks, but what only passes by: events and timings. */
+/**
+ * The metrics of one daemon, as Prometheus reads them. Nothing is computed before somebody asks,
+ * but what only passes by: events and timings.
+ */
 import { readdirSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
@@ -29,13 +32,16 @@ export class Metrics implements EventSink {
   readonly #registry = new Registry();
   readonly #made = new Map<MetricName, Counter | Gauge | Histogram>();
   readonly #events = new Samples();
-  readonly #timings = new Timings((metric, labels, seconds) => this.#observe(metric, labels, seconds));
+  readonly #timings = new Timings((metric, labels, seconds) =>
+    this.#observe(metric, labels, seconds),
+  );
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: MetricsOptions) {
     this.#options = options;
     for (const [name] of metricsOf(options.role)) this.#metric(name);
-    options.messages.onSealed = (direction, message, atWallMs) => this.#timings.message(direction, message, atWallMs);
+    options.messages.onSealed = (direction, message, atWallMs) =>
+      this.#timings.message(direction, message, atWallMs);
   }
 
   event(event: EngineEvent, atWallMs: number): void {
@@ -110,7 +116,11 @@ function addProcess(samples: Samples, role: string): void {
   samples.add('process_open_fds', {}, openDescriptors());
   samples.add('sojourn_javascript_heap_bytes', { state: 'used' }, heapUsed);
   samples.add('sojourn_javascript_heap_bytes', { state: 'reserved' }, heapTotal);
-  samples.add('sojourn_event_loop_busy_seconds_total', {}, performance.eventLoopUtilization().active / 1000);
+  samples.add(
+    'sojourn_event_loop_busy_seconds_total',
+    {},
+    performance.eventLoopUtilization().active / 1000,
+  );
 }
 
 function openDescriptors(): number {

@@ -27,13 +27,18 @@ export class Timings {
     if (name === 'moved') this.#movedAt = atWallMs;
     if (name !== 'registered' && name !== 'refreshed') return;
     const { roundTripMs, addressAtMs, atMs } = fields;
-    if (typeof roundTripMs === 'number') this.#observe('sojourn_registration_seconds', MOBILE_IPV6, roundTripMs / 1000);
+    if (typeof roundTripMs === 'number')
+      this.#observe('sojourn_registration_seconds', MOBILE_IPV6, roundTripMs / 1000);
     if (name === 'registered' && typeof addressAtMs === 'number' && typeof atMs === 'number') {
       this.#observe('sojourn_handover_seconds', MOBILE_IPV6, (atMs - addressAtMs) / 1000);
     }
   }
 
-  message(direction: Direction, { type, transaction, status }: NtmobileMessage, atWallMs: number): void {
+  message(
+    direction: Direction,
+    { type, transaction, status }: NtmobileMessage,
+    atWallMs: number,
+  ): void {
     if (direction === 'out' && type === 'registration-request') this.#ask(transaction, atWallMs);
     if (direction !== 'in' || type !== 'registration-response') return;
     const askedAt = this.#asked.get(transaction);
@@ -41,7 +46,11 @@ export class Timings {
     this.#asked.delete(transaction);
     this.#observe('sojourn_registration_seconds', NTMOBILE, Math.max(0, atWallMs - askedAt) / 1000);
     if (this.#movedAt === undefined || status !== 0) return;
-    this.#observe('sojourn_handover_seconds', NTMOBILE, Math.max(0, atWallMs - this.#movedAt) / 1000);
+    this.#observe(
+      'sojourn_handover_seconds',
+      NTMOBILE,
+      Math.max(0, atWallMs - this.#movedAt) / 1000,
+    );
     this.#movedAt = undefined;
   }
 

@@ -5,8 +5,9 @@
  */
 
 /**
- * Three times the octets that the plane sees come from there may go there, and `creditOctets` for what it does not see; they only grow while the node is
- * there. What has the same `number` and leads to the same place, legs and the tunnel of one node, counts together.
+ * Three times the octets that the plane sees come from there may go there, and `creditOctets` for
+ * what it does not see; they only grow while the node is there. What has the same `number` and
+ * leads to the same place, legs and the tunnel of one node, counts together.
  */
 export type PlaceAccount = {
   readonly number: number;

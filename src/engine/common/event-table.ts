@@ -1,6 +1,7 @@
 /**
- * Every event and log line there is, by its stable id: the single source of docs/reference/events.md. What is not here does not type-check; that events
- * have no other levels and fields than here, the simulations and the lab look after.
+ * Every event and log line there is, by its stable id: the single source of
+ * docs/reference/events.md. What is not here does not type-check; that events have no other levels
+ * and fields than here, the simulations and the lab look after.
  *
  * No RFC: book-keeping that every engine, and what is around them, shares.
  */
@@ -8,7 +9,10 @@
 export const EVENT_LEVELS = ['debug', 'info', 'warn', 'error'] as const;
 export type EventLevel = (typeof EVENT_LEVELS)[number];
 
-/** What the members of `fields` are; the same name means the same wherever it comes. Keys, tokens and passwords are none. */
+/**
+ * What the members of `fields` are; the same name means the same wherever it comes. Keys, tokens
+ * and passwords are none.
+ */
 export const EVENT_FIELDS = {
   account: 'name of the account',
   address: 'an IP address that the sentence of the event tells of',
@@ -125,11 +129,26 @@ const ROLE = ['home', 'registrationMode', 'mobileNetworkPrefixes', 'lastRefusal'
 /** The home agent's. */
 const HOME_AGENT_EVENTS = {
   'binding-created': row('info', 'A mobile node registered that had no binding.', ...BINDING),
-  'binding-refreshed': row('debug', 'A mobile node registered again from where it was.', ...BINDING),
-  'binding-moved': row('info', 'A mobile node registered from elsewhere.', ...BINDING, 'from', 'to', 'remote'),
+  'binding-refreshed': row(
+    'debug',
+    'A mobile node registered again from where it was.',
+    ...BINDING,
+  ),
+  'binding-moved': row(
+    'info',
+    'A mobile node registered from elsewhere.',
+    ...BINDING,
+    'from',
+    'to',
+    'remote',
+  ),
   'binding-deleted': row('info', 'A mobile node de-registered.', ...BINDING),
   'binding-expired': row('info', 'A mobile node was not heard of within its lifetime.', ...BINDING),
-  'binding-revoked': row('info', 'The operator ended a binding, or grants it no longer.', ...BINDING),
+  'binding-revoked': row(
+    'info',
+    'The operator ended a binding, or grants it no longer.',
+    ...BINDING,
+  ),
 } as const;
 
 /** Of mobile nodes and routers; `registered` is an NTMobile node's and a relay's as well. */
@@ -137,43 +156,118 @@ const MOBILE_EVENTS = {
   handover: row(
     'info',
     'The node moved; the Binding Update is on its way.',
-    ...(['home', 'from', 'to', 'careOfAddress', 'encapsulation', 'interface', 'addressAtMs', 'atMs'] as const),
+    ...([
+      'home',
+      'from',
+      'to',
+      'careOfAddress',
+      'encapsulation',
+      'interface',
+      'addressAtMs',
+      'atMs',
+    ] as const),
   ),
   registered: row(
     'info',
     'Registered from a new place: with the home agent, or (with `coordinator`) with the direction coordinator.',
-    ...(['home', 'careOfAddress', 'interface', 'encapsulation', 'roundTripMs', 'status', 'nat'] as const),
-    ...(['lifetimeSeconds', 'ipv4HomeAddress', 'addressAtMs', 'updateAtMs', 'atMs', 'coordinator', 'remote'] as const),
+    ...([
+      'home',
+      'careOfAddress',
+      'interface',
+      'encapsulation',
+      'roundTripMs',
+      'status',
+      'nat',
+    ] as const),
+    ...([
+      'lifetimeSeconds',
+      'ipv4HomeAddress',
+      'addressAtMs',
+      'updateAtMs',
+      'atMs',
+      'coordinator',
+      'remote',
+    ] as const),
   ),
   refreshed: row(
     'debug',
     'The registration was prolonged.',
-    ...(['home', 'careOfAddress', 'interface', 'encapsulation', 'roundTripMs', 'status', 'nat'] as const),
+    ...([
+      'home',
+      'careOfAddress',
+      'interface',
+      'encapsulation',
+      'roundTripMs',
+      'status',
+      'nat',
+    ] as const),
     ...(['lifetimeSeconds', 'ipv4HomeAddress', 'addressAtMs', 'updateAtMs', 'atMs'] as const),
   ),
   'registration-refused': row(
     ['info', 'warn'],
     'A registration was refused: by this home agent (info), or to this mobile node (warn).',
-    ...(['home', 'homeAddress', 'careOfAddress', 'identifier', 'status', 'statusName', 'meaning'] as const),
+    ...([
+      'home',
+      'homeAddress',
+      'careOfAddress',
+      'identifier',
+      'status',
+      'statusName',
+      'meaning',
+    ] as const),
     ...(['authentic', 'atMs'] as const),
   ),
-  'registration-lapsed': row('warn', 'The lifetime ran out before it was prolonged.', 'home', 'careOfAddress', 'atMs'),
-  'registration-mode-changed': row('warn', 'The mobile network prefixes are registered in the other mode.', ...ROLE),
+  'registration-lapsed': row(
+    'warn',
+    'The lifetime ran out before it was prolonged.',
+    'home',
+    'careOfAddress',
+    'atMs',
+  ),
+  'registration-mode-changed': row(
+    'warn',
+    'The mobile network prefixes are registered in the other mode.',
+    ...ROLE,
+  ),
   'registration-stopped': row(
     'warn',
     'No home agent serves the mobile networks; it is not tried again.',
     ...ROLE,
     'remedy',
   ),
-  'mobile-router-not-supported': row('warn', 'The home agent serves no mobile routers.', 'home', 'homeAgent', 'atMs'),
-  'mobile-network-prefix-refused': row('warn', 'An IPv4 prefix was not granted.', 'home', 'prefix', 'status'),
-  'ipv4-home-address-refused': row('warn', 'The IPv4 home address was not granted.', 'home', 'status', 'address'),
+  'mobile-router-not-supported': row(
+    'warn',
+    'The home agent serves no mobile routers.',
+    'home',
+    'homeAgent',
+    'atMs',
+  ),
+  'mobile-network-prefix-refused': row(
+    'warn',
+    'An IPv4 prefix was not granted.',
+    'home',
+    'prefix',
+    'status',
+  ),
+  'ipv4-home-address-refused': row(
+    'warn',
+    'The IPv4 home address was not granted.',
+    'home',
+    'status',
+    'address',
+  ),
   'home-agent-silent': row(
     'warn',
     'Three Binding Updates in a row were not answered.',
     ...(['home', 'homeAgent', 'outer', 'careOfAddress', 'atMs'] as const),
   ),
-  'home-agent-not-resolved': row('warn', 'The name of the home agent has no address.', 'home', 'name', 'failure'),
+  'home-agent-not-resolved': row(
+    'warn',
+    'The name of the home agent has no address.',
+    'home',
+    'name',
+    'failure',
+  ),
   'no-care-of-address': row('warn', 'No network is left.', 'home', 'from', 'atMs'),
   'returned-home': row(
     'info',
@@ -196,9 +290,20 @@ const NTMOBILE_EVENTS = {
     'The account server gave a credential.',
     ...(['name', 'virtualIpv6', 'virtualIpv4', 'notAfterWallMs', 'renewed'] as const),
   ),
-  'login-failed': row('warn', 'The account server gave no credential.', 'reason', 'message', 'retryInMs'),
+  'login-failed': row(
+    'warn',
+    'The account server gave no credential.',
+    'reason',
+    'message',
+    'retryInMs',
+  ),
   'credential-ended': row('warn', 'The credential ended before there was a new one.', 'name'),
-  'clock-differs': row('warn', 'The clock of the account server differs much from ours.', 'aheadSeconds', 'remedy'),
+  'clock-differs': row(
+    'warn',
+    'The clock of the account server differs much from ours.',
+    'aheadSeconds',
+    'remedy',
+  ),
   moved: row('info', 'An NTMobile node is elsewhere.', 'ipv6', 'ipv6Device', 'ipv4', 'ipv4Device'),
   'coordinator-lost': row(
     'warn',
@@ -208,13 +313,47 @@ const NTMOBILE_EVENTS = {
   'nat-seen': row('info', 'What kind of NAT is on the way.', 'nat', 'address', 'port'),
   'path-established': row('info', 'Data goes to another node.', 'name', 'way', ...PLACE),
   'path-direct': row('info', 'Data goes directly from now on.', 'name', ...PLACE, 'formerForMs'),
-  'path-relayed': row('info', 'Data goes through a relay from now on.', 'name', ...PLACE, 'formerForMs'),
-  'path-general': row('info', 'Data goes through a relay to a host without NTMobile.', 'name', ...PLACE, 'formerForMs'),
+  'path-relayed': row(
+    'info',
+    'Data goes through a relay from now on.',
+    'name',
+    ...PLACE,
+    'formerForMs',
+  ),
+  'path-general': row(
+    'info',
+    'Data goes through a relay to a host without NTMobile.',
+    'name',
+    ...PLACE,
+    'formerForMs',
+  ),
   'path-interrupted': row('info', 'Data goes nowhere at present.', 'name', ...PLACE, 'formerForMs'),
-  'resolver-set': row('info', 'Applications of this host ask the stub from now on.', 'resolver', 'servers'),
-  'resolver-untouched': row('info', 'Nothing makes applications ask the stub, unless it was set up.', 'why', 'remedy'),
-  'resolver-refused': row('warn', 'The host could not be made to ask the stub.', 'resolver', 'file', 'error', 'remedy'),
-  'resolver-contested': row('warn', 'Somebody else writes resolv.conf again and again.', 'file', 'remedy'),
+  'resolver-set': row(
+    'info',
+    'Applications of this host ask the stub from now on.',
+    'resolver',
+    'servers',
+  ),
+  'resolver-untouched': row(
+    'info',
+    'Nothing makes applications ask the stub, unless it was set up.',
+    'why',
+    'remedy',
+  ),
+  'resolver-refused': row(
+    'warn',
+    'The host could not be made to ask the stub.',
+    'resolver',
+    'file',
+    'error',
+    'remedy',
+  ),
+  'resolver-contested': row(
+    'warn',
+    'Somebody else writes resolv.conf again and again.',
+    'file',
+    'remedy',
+  ),
   'path-ended': row('info', 'There is no path to that node any more.', 'name', 'formerForMs'),
 } as const;
 
@@ -234,7 +373,12 @@ const RELAY_EVENTS = {
 
 const ACCOUNT_EVENTS = {
   'login-granted': row('info', 'A device logged in.', ...DEVICE),
-  'login-refused': row(['warn', 'debug'], 'A login was refused; debug where it came too often.', ...DEVICE, 'reason'),
+  'login-refused': row(
+    ['warn', 'debug'],
+    'A login was refused; debug where it came too often.',
+    ...DEVICE,
+    'reason',
+  ),
   'renewal-granted': row('info', 'A device got a new credential.', ...DEVICE),
   'renewal-refused': row(
     ['warn', 'debug'],
@@ -244,34 +388,74 @@ const ACCOUNT_EVENTS = {
   ),
   'account-added': row('info', 'The operator made an account.', 'account', 'fqdn'),
   'account-password-set': row('info', 'The operator set a password.', 'account'),
-  'account-groups-set': row('info', 'The operator set the groups of an account.', 'account', 'groups'),
+  'account-groups-set': row(
+    'info',
+    'The operator set the groups of an account.',
+    'account',
+    'groups',
+  ),
   'account-disabled': row('info', 'The operator disabled an account.', 'account'),
   'account-enabled': row('info', 'The operator enabled an account.', 'account'),
   'account-removed': row('info', 'The operator removed an account.', 'account', 'devices'),
-  'enrolment-token-made': row('info', 'The operator made a token for one login.', 'account', 'expiresAt'),
-  'device-removed': row('info', 'The operator removed a device.', 'device', 'nodeId', 'credentialUntil'),
-  'authority-rotation': row('info', 'The operator had a new signing key made.', 'keyId', 'signsFrom'),
+  'enrolment-token-made': row(
+    'info',
+    'The operator made a token for one login.',
+    'account',
+    'expiresAt',
+  ),
+  'device-removed': row(
+    'info',
+    'The operator removed a device.',
+    'device',
+    'nodeId',
+    'credentialUntil',
+  ),
+  'authority-rotation': row(
+    'info',
+    'The operator had a new signing key made.',
+    'keyId',
+    'signsFrom',
+  ),
   'certificate-read': row('info', 'The certificate was read anew.', ...CERTIFICATE),
   listening: row('info', 'The account server takes logins.', 'address', 'port', 'certificate'),
 } as const;
 
-/** Of every daemon; those that are about the process are logged, and not told by `sojourn events`. */
+/**
+ * Of every daemon; those that are about the process are logged, and not told by `sojourn events`.
+ */
 const DAEMON_EVENTS = {
   started: row('info', 'The daemon is ready.', 'version', 'controlSocket'),
   stopping: row('info', 'The daemon was told to stop, or cannot go on.', 'reason'),
   stopped: row('info', 'The daemon undid what it had made, and ends.', 'exitCode'),
   'configuration-caution': row('warn', 'Something in the configuration is worth a thought.'),
-  'config-reloaded': row('info', 'Another value of a key of the configuration is in force.', ...CHANGE),
-  'config-needs-restart': row('warn', 'Another value of a key counts only after a restart.', ...CHANGE, 'why'),
+  'config-reloaded': row(
+    'info',
+    'Another value of a key of the configuration is in force.',
+    ...CHANGE,
+  ),
+  'config-needs-restart': row(
+    'warn',
+    'Another value of a key counts only after a restart.',
+    ...CHANGE,
+    'why',
+  ),
   'config-unchanged': row('info', 'The configuration was read anew, and says the same.'),
   'config-refused': row(
     'warn',
     'The configuration was read anew and is wrong, one event for each fault; nothing was changed.',
     ...(['file', 'line', 'column', 'setting', 'why', 'remedy'] as const),
   ),
-  'config-not-applied': row('error', 'The daemon could not take the new configuration.', ...FAILURE),
+  'config-not-applied': row(
+    'error',
+    'The daemon could not take the new configuration.',
+    ...FAILURE,
+  ),
   'start-failed': row('error', 'The daemon cannot start.', ...FAILURE),
-  defect: row('error', 'The daemon cannot go on: a defect, or the system took something away.', ...FAILURE),
+  defect: row(
+    'error',
+    'The daemon cannot go on: a defect, or the system took something away.',
+    ...FAILURE,
+  ),
   behind: row('error', 'The daemon did not do in time what was due.', 'overdueMs'),
   'stop-timeout': row('error', 'Stopping took too long; the process ends as it is.', 'timeoutMs'),
   'stop-failure': row('error', 'Something could not be undone.', ...FAILURE),

@@ -1,4 +1,6 @@
-/** Which interfaces an operator wants to be used, and in what order. No RFC: an operator decides. */
+/**
+ * Which interfaces an operator wants to be used, and in what order. No RFC: an operator decides.
+ */
 
 export interface InterfacePreference {
   /** Interface name; `*` stands for any run of characters. */
@@ -7,8 +9,12 @@ export interface InterfacePreference {
   readonly preference: number;
 }
 
-/** The preference of an interface by its name: that of the first entry that matches, otherwise 0. */
-export function preferenceBy(preferences: readonly InterfacePreference[]): (name: string) => number {
+/**
+ * The preference of an interface by its name: that of the first entry that matches, otherwise 0.
+ */
+export function preferenceBy(
+  preferences: readonly InterfacePreference[],
+): (name: string) => number {
   const compiled = preferences.map(({ match, preference }) => {
     const parts = match.split('*').map((part) => part.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
     return { pattern: new RegExp(`^${parts.join('.*')}$`), preference };

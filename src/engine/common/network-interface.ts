@@ -6,13 +6,19 @@
 import type { IpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 
-/** One network interface of the host, as the kernel tells it by rtnetlink. The daemon's own TUN device is left out. */
+/**
+ * One network interface of the host, as the kernel tells it by rtnetlink. The daemon's own TUN
+ * device is left out.
+ */
 export interface NetworkInterface {
   readonly index: number;
   readonly name: string;
   /** Administratively up and with carrier. */
   readonly running: boolean;
-  /** Counts how often the carrier came (back); state learnt under another epoch may belong to another link. */
+  /**
+   * Counts how often the carrier came (back); state learnt under another epoch may belong to
+   * another link.
+   */
   readonly epoch: number;
   readonly mtu: number;
   readonly linkAddress: Uint8Array;
@@ -23,14 +29,20 @@ export interface NetworkInterface {
 export interface InterfaceAddress {
   readonly address: IpAddress;
   readonly prefixLength: number;
-  /** Duplicate address detection has not finished (an optimistic address is usable and not tentative here). */
+  /**
+   * Duplicate address detection has not finished (an optimistic address is usable and not tentative
+   * here).
+   */
   readonly tentative: boolean;
   /** DAD failed: never usable. */
   readonly duplicate: boolean;
   readonly deprecated: boolean;
   /** Monotonic time at which it stops to be valid; `NEVER` for a permanent one. */
   readonly validUntil: Monotonic;
-  /** The carrier epoch in which the kernel last told of it; older than the interface's `epoch` means: unconfirmed after a re-plug. */
+  /**
+   * The carrier epoch in which the kernel last told of it; older than the interface's `epoch`
+   * means: unconfirmed after a re-plug.
+   */
   readonly epoch: number;
 }
 

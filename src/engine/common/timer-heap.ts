@@ -1,13 +1,16 @@
 /**
- * Deadlines of many items: a binary heap whose items know their own place in it, so that moving or removing one is
- * O(log n) and costs no memory beside the item.
+ * Deadlines of many items: a binary heap whose items know their own place in it, so that moving or
+ * removing one is O(log n) and costs no memory beside the item.
  *
  * No RFC: a data structure.
  */
 import { assert } from '#base/assert.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 
-/** What an item carries for the heap: initialise with `heapIndex: -1, dueAt: NEVER`; only the heap writes them afterwards. */
+/**
+ * What an item carries for the heap: initialise with `heapIndex: -1, dueAt: NEVER`; only the heap
+ * writes them afterwards.
+ */
 export interface Timed {
   heapIndex: number;
   dueAt: Monotonic;
@@ -93,7 +96,9 @@ export class TimerHeap<T extends Timed> {
     const left = index * 2 + 1;
     const leftItem = this.#items[left];
     const rightItem = this.#items[left + 1];
-    return leftItem !== undefined && rightItem !== undefined && rightItem.dueAt < leftItem.dueAt ? left + 1 : left;
+    return leftItem !== undefined && rightItem !== undefined && rightItem.dueAt < leftItem.dueAt
+      ? left + 1
+      : left;
   }
 
   #place(item: T, index: number): void {

@@ -1,5 +1,6 @@
 /**
- * The few named timers of one node. A table with many entries uses the timer heap instead. No RFC behaviour here.
+ * The few named timers of one node. A table with many entries uses the timer heap instead. No RFC
+ * behaviour here.
  */
 import { type Monotonic, NEVER } from '#base/time.ts';
 

@@ -1,7 +1,8 @@
 /**
  * Rate limit for what strangers can make us do.
  *
- * RFC 4443 §2.4 (f)  token bucket for ICMPv6 errors;  RFC 6275 §9.3.3 asks the same for Binding Errors
+ * RFC 4443 §2.4 (f)  token bucket for ICMPv6 errors;  RFC 6275 §9.3.3 asks the same for Binding
+ * Errors
  */
 import type { Monotonic } from '#base/time.ts';
 

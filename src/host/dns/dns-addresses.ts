@@ -24,7 +24,9 @@ export function answeredAddresses(
     timeToLiveSeconds = Math.min(timeToLiveSeconds, ttl);
   };
   for (let hop = 0; hop < MAX_ALIASES; hop++) {
-    const alias = records.find((record) => record.type === 'CNAME' && plainName(record.name) === owner);
+    const alias = records.find(
+      (record) => record.type === 'CNAME' && plainName(record.name) === owner,
+    );
     if (alias?.type !== 'CNAME') break;
     owner = plainName(alias.data);
     keep(alias);

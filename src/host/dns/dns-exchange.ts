@@ -4,7 +4,8 @@
  * RFC 1035 §4.2       UDP, TCP with two octets of length in front
  * RFC 5452 §4, §9     unpredictable ids and ports; an answer counts only when it is to the question
  *
- * Node's sockets have no SO_MARK; they ask from the host's own addresses instead, which the policy rules keep out of the tunnels.
+ * Node's sockets have no SO_MARK; they ask from the host's own addresses instead, which the policy
+ * rules keep out of the tunnels.
  */
 import { randomInt } from 'node:crypto';
 import { createSocket } from 'node:dgram';
@@ -37,7 +38,10 @@ export interface Inquiry {
   readonly staggerMs: number;
 }
 
-/** `octets`: an answer to the question; its id means nothing. The best that was found is given: a failure of one server only where no other knew more. */
+/**
+ * `octets`: an answer to the question; its id means nothing. The best that was found is given: a
+ * failure of one server only where no other knew more.
+ */
 export type InquiryResult = { readonly octets: Buffer } | { readonly failure: string };
 
 /** Of one family. */
@@ -46,13 +50,21 @@ const NO_ERROR = 0;
 const NAME_ERROR = 3;
 const MOST_OCTETS = 65_535;
 
-/** Servers that can be asked from an address of their family come first. Those on the link or host itself need none. */
-export function dnsWays(servers: readonly NameServer[], sources: readonly IpAddress[]): readonly DnsWay[] {
+/**
+ * Servers that can be asked from an address of their family come first. Those on the link or host
+ * itself need none.
+ */
+export function dnsWays(
+  servers: readonly NameServer[],
+  sources: readonly IpAddress[],
+): readonly DnsWay[] {
   const near = ({ address }: NameServer): boolean => /%|^127\.|^::1$/.test(address);
   const fitting = (server: NameServer): readonly IpAddress[] =>
     near(server)
       ? []
-      : sources.filter((source) => isIpv6(source) === server.address.includes(':')).slice(0, MAX_SOURCES);
+      : sources
+          .filter((source) => isIpv6(source) === server.address.includes(':'))
+          .slice(0, MAX_SOURCES);
   const bound = servers.flatMap((server) => fitting(server).map((source) => ({ server, source })));
   const free = servers
     .filter((server) => fitting(server).length === 0)
@@ -65,7 +77,10 @@ export function inquire(inquiry: Inquiry): Promise<InquiryResult> {
   return new Course(inquiry).run();
 }
 
-/** One question put to one server after the other, without waiting long for any: the first good answer counts. */
+/**
+ * One question put to one server after the other, without waiting long for any: the first good
+ * answer counts.
+ */
 class Course {
   readonly #inquiry: Inquiry;
   readonly #stop = new AbortController();
@@ -134,12 +149,25 @@ function isGood(result: InquiryResult): boolean {
 
 /** Anybody can send us a datagram. */
 function answers(octets: Uint8Array, query: Uint8Array): boolean {
-  return isResponse(octets) && octets[0] === query[0] && octets[1] === query[1] && sameQuestion(octets, query);
+  return (
+    isResponse(octets) &&
+    octets[0] === query[0] &&
+    octets[1] === query[1] &&
+    sameQuestion(octets, query)
+  );
 }
 
-function askUdp({ server, source }: DnsWay, query: Buffer, timeoutMs: number, stop: AbortSignal): Promise<Buffer> {
+function askUdp(
+  { server, source }: DnsWay,
+  query: Buffer,
+  timeoutMs: number,
+  stop: AbortSignal,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
-    const socket = createSocket({ type: server.address.includes(':') ? 'udp6' : 'udp4', signal: stop });
+    const socket = createSocket({
+      type: server.address.includes(':') ? 'udp6' : 'udp4',
+      signal: stop,
+    });
     const finish = (settle: () => void): void => {
       settle();
       socket.close();
@@ -153,17 +181,28 @@ function askUdp({ server, source }: DnsWay, query: Buffer, timeoutMs: number, st
     socket.on('message', (octets) => {
       if (answers(octets, query)) finish(() => resolve(octets));
     });
-    // Connected: only this server's datagrams come in, and its ICMP errors are told. A callback would get the failure instead of 'error'.
+    // Connected: only this server's datagrams come in, and its ICMP errors are told. A callback
+    // would get the failure instead of 'error'.
     socket.on('connect', () => socket.send(query));
     socket.on('listening', () => socket.connect(server.port, server.address));
     socket.bind({ port: 0, ...(source === undefined ? {} : { address: source }) });
   });
 }
 
-function askTcp({ server, source }: DnsWay, query: Buffer, timeoutMs: number, stop: AbortSignal): Promise<Buffer> {
+function askTcp(
+  { server, source }: DnsWay,
+  query: Buffer,
+  timeoutMs: number,
+  stop: AbortSignal,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
     const from = source === undefined ? {} : { localAddress: source };
-    const socket = createConnection({ host: server.address, port: server.port, signal: stop, ...from });
+    const socket = createConnection({
+      host: server.address,
+      port: server.port,
+      signal: stop,
+      ...from,
+    });
     const fail = (message: string): void => {
       socket.destroy();
       reject(new Error(message));

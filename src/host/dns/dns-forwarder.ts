@@ -1,7 +1,8 @@
 /**
  * Hands DNS queries on to the resolvers of the access network, and asks them of addresses.
  *
- * RFC 5625 §4   a proxy hands on what it does not understand: flags, types, EDNS options, octet by octet
+ * RFC 5625 §4   a proxy hands on what it does not understand: flags, types, EDNS options, octet by
+ *               octet
  */
 import { encode } from 'dns-packet';
 import type { IpAddress } from '#base/ip.ts';
@@ -19,11 +20,16 @@ export interface ForwarderOptions {
   readonly sources: () => readonly IpAddress[];
   /** For one server to answer; default 3000. */
   readonly timeoutMs?: number;
-  /** The next server (or source) is asked as well when there is no answer after this; default 500. */
+  /**
+   * The next server (or source) is asked as well when there is no answer after this; default 500.
+   */
   readonly staggerMs?: number;
 }
 
-/** How long what was looked up may be used: long enough for the queries that an application makes at once. */
+/**
+ * How long what was looked up may be used: long enough for the queries that an application makes at
+ * once.
+ */
 const LOOKUP_LIFE_MS = 2_000;
 const MOST_LOOKUPS = 1_024;
 /** Recursion desired. */
@@ -39,13 +45,21 @@ export class Forwarder {
     this.#options = options;
   }
 
-  /** The answer, to the id of the query; undefined when nobody answered. Over UDP an answer that was cut is handed on as such. */
+  /**
+   * The answer, to the id of the query; undefined when nobody answered. Over UDP an answer that was
+   * cut is handed on as such.
+   */
   async forward(query: Uint8Array, transport: 'udp' | 'tcp'): Promise<Uint8Array | undefined> {
     const octets = await this.#inquire(query, transport === 'udp' ? 'udp' : 'whole');
-    return octets === undefined ? undefined : withId(octets, ((query[0] ?? 0) << 8) | (query[1] ?? 0));
+    return octets === undefined
+      ? undefined
+      : withId(octets, ((query[0] ?? 0) << 8) | (query[1] ?? 0));
   }
 
-  /** Addresses of that family; undefined when nobody could tell. Asked once for all who want to know at the same time. */
+  /**
+   * Addresses of that family; undefined when nobody could tell. Asked once for all who want to know
+   * at the same time.
+   */
   addresses(name: string, type: AddressType): Promise<readonly IpAddress[] | undefined> {
     const key = `${type} ${name}`;
     const known = this.#lookups.get(key);
@@ -63,13 +77,20 @@ export class Forwarder {
       'whole',
     );
     const packet = octets === undefined ? undefined : decoded(octets);
-    if (octets === undefined || packet === undefined || !KNOWING.has(responseCode(octets))) return undefined;
+    if (octets === undefined || packet === undefined || !KNOWING.has(responseCode(octets)))
+      return undefined;
     return answeredAddresses(packet, name, type).addresses;
   }
 
   async #inquire(query: Uint8Array, want: 'whole' | 'udp'): Promise<Uint8Array | undefined> {
     const { servers, sources, timeoutMs = 3_000, staggerMs = 500 } = this.#options;
-    const result = await inquire({ query, want, ways: dnsWays(servers(), sources()), timeoutMs, staggerMs });
+    const result = await inquire({
+      query,
+      want,
+      ways: dnsWays(servers(), sources()),
+      timeoutMs,
+      staggerMs,
+    });
     return 'failure' in result ? undefined : result.octets;
   }
 }

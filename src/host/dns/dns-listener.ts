@@ -2,7 +2,8 @@
  * The sockets of whoever answers DNS queries: UDP and TCP at the same addresses.
  *
  * RFC 1035 §4.2             UDP; TCP with two octets of length in front
- * RFC 7766 §6.2, §6.2.1.1   several queries in one connection, answered in any order; idle connections are closed, their number is bounded
+ * RFC 7766 §6.2, §6.2.1.1   several queries in one connection, answered in any order; idle
+ * connections are closed, their number is bounded
  */
 import { createSocket, type Socket as UdpSocket } from 'node:dgram';
 import { once } from 'node:events';
@@ -15,8 +16,14 @@ export interface DnsListenerOptions {
   readonly addresses: readonly IpAddress[];
   /** 0: any free one, the same for all. */
   readonly port: number;
-  /** The octets of an answer, at once or later; undefined: there is none to that. Never throws or rejects. */
-  answer(query: Uint8Array, transport: DnsTransport): Uint8Array | undefined | Promise<Uint8Array | undefined>;
+  /**
+   * The octets of an answer, at once or later; undefined: there is none to that. Never throws or
+   * rejects.
+   */
+  answer(
+    query: Uint8Array,
+    transport: DnsTransport,
+  ): Uint8Array | undefined | Promise<Uint8Array | undefined>;
 }
 
 const CONNECTION_LIMIT = 256;
@@ -60,12 +67,15 @@ export class DnsListener implements AsyncDisposable {
     await once(server, 'listening');
     const bound = server.address();
     if (typeof bound === 'object' && bound !== null) this.#port = bound.port;
-    const socket = isIpv6(address) ? createSocket({ type: 'udp6', ipv6Only: true }) : createSocket('udp4');
+    const socket = isIpv6(address)
+      ? createSocket({ type: 'udp6', ipv6Only: true })
+      : createSocket('udp4');
     this.#sockets.push(socket);
     socket.on('message', (query, { port, address: client }) => {
       // A failure to send is the same as a lost answer: the client asks again.
       const send = (answer: Uint8Array | undefined): void => {
-        if (answer !== undefined && this.#sockets.includes(socket)) socket.send(answer, port, client, () => {});
+        if (answer !== undefined && this.#sockets.includes(socket))
+          socket.send(answer, port, client, () => {});
       };
       const answer = this.#answer(query, 'udp');
       if (answer instanceof Promise) void answer.then(send);
@@ -93,7 +103,9 @@ export class DnsListener implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const connection of this.#connections) connection.destroy();
     for (const socket of this.#sockets.splice(0)) socket.close();
-    const closing = this.#servers.filter(({ listening }) => listening).map((server) => once(server, 'close'));
+    const closing = this.#servers
+      .filter(({ listening }) => listening)
+      .map((server) => once(server, 'close'));
     for (const server of this.#servers) server.close();
     await Promise.all(closing);
   }
@@ -105,7 +117,10 @@ class TcpClient {
   #received: Buffer = Buffer.alloc(0);
   #waiting = 0;
 
-  constructor(connection: Socket, answer: (query: Uint8Array) => ReturnType<DnsListenerOptions['answer']>) {
+  constructor(
+    connection: Socket,
+    answer: (query: Uint8Array) => ReturnType<DnsListenerOptions['answer']>,
+  ) {
     this.#connection = connection;
     this.#answer = answer;
   }

@@ -43,12 +43,18 @@ export function questionOf(octets: Uint8Array): Uint8Array | undefined {
   return end > octets.length ? undefined : octets.subarray(DNS_HEADER_OCTETS, end);
 }
 
-/** Whether an answer is to that query. A server that could not read the question may leave it out of its refusal. */
+/**
+ * Whether an answer is to that query. A server that could not read the question may leave it out of
+ * its refusal.
+ */
 export function sameQuestion(answer: Uint8Array, query: Uint8Array): boolean {
   const asked = questionOf(query);
   const told = questionOf(answer);
   if (told === undefined) return answer[4] === 0 && answer[5] === 0 && responseCode(answer) !== 0;
-  return asked?.length === told.length && told.every((octet, at) => lower(octet) === lower(asked[at] ?? 0));
+  return (
+    asked?.length === told.length &&
+    told.every((octet, at) => lower(octet) === lower(asked[at] ?? 0))
+  );
 }
 
 function lower(octet: number): number {

@@ -15,7 +15,13 @@ import {
 } from 'dns-packet';
 import { DNS_HEADER_OCTETS, isResponse } from './dns-message.ts';
 
-export const RCODE = { formatError: 1, serverFailure: 2, nameError: 3, notImplemented: 4, refused: 5 } as const;
+export const RCODE = {
+  formatError: 1,
+  serverFailure: 2,
+  nameError: 3,
+  notImplemented: 4,
+  refused: 5,
+} as const;
 
 /** Without EDNS. RFC 1035 §2.3.4. */
 const CLASSIC_SIZE = 512;
@@ -44,7 +50,8 @@ export function readQuery(octets: Uint8Array, transport: 'udp' | 'tcp'): ReadQue
   if (octets.length < DNS_HEADER_OCTETS || isResponse(octets)) return { answer: undefined };
   const packet = decoded(octets);
   if (packet === undefined) return { answer: headerOnly(octets, RCODE.formatError) };
-  if (((octets[2] ?? 0) & OPCODE_BITS) !== 0) return { answer: headerOnly(octets, RCODE.notImplemented) };
+  if (((octets[2] ?? 0) & OPCODE_BITS) !== 0)
+    return { answer: headerOnly(octets, RCODE.notImplemented) };
   const [question] = packet.questions ?? [];
   if (question === undefined || packet.questions?.length !== 1)
     return { answer: headerOnly(octets, RCODE.formatError) };
@@ -53,9 +60,11 @@ export function readQuery(octets: Uint8Array, transport: 'udp' | 'tcp'): ReadQue
   const query: DnsQuery = {
     ...{ id: packet.id ?? 0, question, edns: edns !== undefined },
     ...{ recursionDesired: ((packet.flags ?? 0) & RECURSION_DESIRED) !== 0 },
-    limit: transport === 'tcp' ? LARGEST_TCP : Math.min(Math.max(clientSize, CLASSIC_SIZE), LARGEST_UDP),
+    limit:
+      transport === 'tcp' ? LARGEST_TCP : Math.min(Math.max(clientSize, CLASSIC_SIZE), LARGEST_UDP),
   };
-  if (edns?.type === 'OPT' && edns.ednsVersion !== 0) return { answer: respond(query, {}, BAD_VERSION) };
+  if (edns?.type === 'OPT' && edns.ednsVersion !== 0)
+    return { answer: respond(query, {}, BAD_VERSION) };
   return { query };
 }
 
@@ -79,7 +88,12 @@ export function respond(query: DnsQuery, said: Said, extendedRcode = 0): Uint8Ar
   };
   const whole = encode(packet);
   if (whole.length <= limit) return whole;
-  return encode({ ...packet, answers: [], authorities: [], flags: (packet.flags ?? 0) | TRUNCATED_RESPONSE });
+  return encode({
+    ...packet,
+    answers: [],
+    authorities: [],
+    flags: (packet.flags ?? 0) | TRUNCATED_RESPONSE,
+  });
 }
 
 /** Undefined for what is no message. */

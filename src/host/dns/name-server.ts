@@ -22,7 +22,8 @@ export class NameServer implements AsyncDisposable {
   /** Throws what the host throws when an address or the port cannot be had. */
   static async open({ addresses, port, zone }: NameServerOptions): Promise<NameServer> {
     const served = { zone };
-    const answer = (query: Uint8Array, transport: 'udp' | 'tcp') => answerQuery(query, served.zone, transport);
+    const answer = (query: Uint8Array, transport: 'udp' | 'tcp') =>
+      answerQuery(query, served.zone, transport);
     return new NameServer(await DnsListener.open({ addresses, port, answer }), served);
   }
 

@@ -1,7 +1,9 @@
 /**
- * /etc/resolv.conf while a daemon's stub is the host's name server: what was there is kept, and comes back.
+ * /etc/resolv.conf while a daemon's stub is the host's name server: what was there is kept, and
+ * comes back.
  *
- * resolv.conf(5). Somebody else may write the file meanwhile, a DHCP client after a move for instance: then that is what was there.
+ * resolv.conf(5). Somebody else may write the file meanwhile, a DHCP client after a move for
+ * instance: then that is what was there.
  */
 import {
   closeSync,
@@ -88,9 +90,13 @@ export class ResolvConf implements Disposable {
   #take(): void {
     const { backup, servers, owner } = this.#options;
     // Search domains and options stay in force.
-    const kept = this.former.split('\n').filter((line) => /^\s*(search|domain|options|sortlist)\s/.test(line));
+    const kept = this.former
+      .split('\n')
+      .filter((line) => /^\s*(search|domain|options|sortlist)\s/.test(line));
     const comment = `${MARK} (${owner}). What was here before is in ${backup}, and comes back when the daemon ends.`;
-    const text = [comment, ...servers.map((server) => `nameserver ${server}`), ...kept, ''].join('\n');
+    const text = [comment, ...servers.map((server) => `nameserver ${server}`), ...kept, ''].join(
+      '\n',
+    );
     mkdirSync(dirname(backup), { recursive: true });
     replace(backup, `${JSON.stringify(this.#former)}\n`);
     replace(this.#file, text);
@@ -136,7 +142,10 @@ export class ResolvConf implements Disposable {
   }
 }
 
-/** Puts back what a daemon that ended or was killed found; harmless where nothing is kept, or the file is somebody else's now. */
+/**
+ * Puts back what a daemon that ended or was killed found; harmless where nothing is kept, or the
+ * file is somebody else's now.
+ */
 export function restoreResolvConf({ file = RESOLV_CONF, backup }: ResolvConfPlaces): void {
   const former = readBackup(backup);
   if (former === undefined) return;

@@ -4,7 +4,8 @@
  * RFC 1035 §4.2   UDP first, TCP when the answer was cut;  RFC 3596 (AAAA)
  * Left out: search domains, /etc/hosts, DNSSEC validation, EDNS.
  *
- * A mobile node asks for the address of the other end of its tunnel, so the question must not go through the tunnel: see dns-exchange.ts.
+ * A mobile node asks for the address of the other end of its tunnel, so the question must not go
+ * through the tunnel: see dns-exchange.ts.
  */
 import { readFileSync } from 'node:fs';
 import { networkInterfaces } from 'node:os';
@@ -17,13 +18,21 @@ import { dnsWays, type Inquiry, inquire, type NameServer } from './dns-exchange.
 import { decoded } from './dns-query.ts';
 
 export interface ResolverOptions {
-  /** Servers, or who knows them, asked for each name; default: those of /etc/resolv.conf, read again for each name. */
+  /**
+   * Servers, or who knows them, asked for each name; default: those of /etc/resolv.conf, read again
+   * for each name.
+   */
   readonly servers?: readonly NameServer[] | (() => readonly NameServer[]);
-  /** Addresses to ask from, the best first; default: what the host's routing chooses. Called for each name. */
+  /**
+   * Addresses to ask from, the best first; default: what the host's routing chooses. Called for
+   * each name.
+   */
   readonly sources?: () => readonly IpAddress[];
   /** For one server to answer; default 2000. */
   readonly timeoutMs?: number;
-  /** The next server (or source) is asked as well when there is no answer after this; default 300. */
+  /**
+   * The next server (or source) is asked as well when there is no answer after this; default 300.
+   */
   readonly staggerMs?: number;
   /** Rounds through all servers; default 2. */
   readonly rounds?: number;
@@ -55,7 +64,8 @@ export function createResolver(options: ResolverOptions = {}): ResolverPort {
       if (literal !== undefined) return { addresses: [literal] };
       const { servers: given = readServers } = options;
       const servers = typeof given === 'function' ? given() : given;
-      if (servers.length === 0) return { addresses: [], failure: `no name server in ${RESOLV_CONF}` };
+      if (servers.length === 0)
+        return { addresses: [], failure: `no name server in ${RESOLV_CONF}` };
       const ways = dnsWays(servers, options.sources?.() ?? []);
       const attempts = Array.from({ length: rounds }, () => ways).flat();
       const answers = await Promise.all(
@@ -71,15 +81,24 @@ function joined(answers: readonly Answer[]): Awaited<ReturnType<ResolverPort['re
   const good = answers.filter((answer) => 'addresses' in answer);
   const addresses = good.flatMap((answer) => answer.addresses);
   if (addresses.length > 0) {
-    const lives = good.filter((answer) => answer.addresses.length > 0).map((answer) => answer.timeToLiveSeconds);
+    const lives = good
+      .filter((answer) => answer.addresses.length > 0)
+      .map((answer) => answer.timeToLiveSeconds);
     return { addresses, timeToLiveSeconds: Math.min(...lives) };
   }
   const failed = answers.filter((answer) => 'failure' in answer);
   const missing = failed.length === 0 || failed.some(({ final }) => final);
-  return { addresses: [], failure: failed[0]?.failure ?? 'no address', ...(missing ? { noSuchName: true } : {}) };
+  return {
+    addresses: [],
+    failure: failed[0]?.failure ?? 'no address',
+    ...(missing ? { noSuchName: true } : {}),
+  };
 }
 
-/** Addresses of the host's interfaces that reach beyond a link, without those of `devices` (the tunnel, and what is behind it). */
+/**
+ * Addresses of the host's interfaces that reach beyond a link, without those of `devices` (the
+ * tunnel, and what is behind it).
+ */
 export function hostAddresses(devices: readonly string[]): readonly IpAddress[] {
   return Object.entries(networkInterfaces()).flatMap(([name, entries = []]) =>
     devices.includes(name)
@@ -93,17 +112,25 @@ export function hostAddresses(devices: readonly string[]): readonly IpAddress[] 
 
 async function ask(inquiry: Omit<Inquiry, 'query' | 'want'>, question: Question): Promise<Answer> {
   // Recursion desired.
-  const query = encode({ type: 'query', id: 0, flags: 0x0100, questions: [{ ...question, class: 'IN' }] });
+  const query = encode({
+    type: 'query',
+    id: 0,
+    flags: 0x0100,
+    questions: [{ ...question, class: 'IN' }],
+  });
   const result = await inquire({ ...inquiry, query, want: 'whole' });
   if ('failure' in result) return { failure: result.failure, final: false };
   const reply = decoded(result.octets);
-  return reply === undefined ? { failure: 'an answer that cannot be read', final: false } : answerOf(reply, question);
+  return reply === undefined
+    ? { failure: 'an answer that cannot be read', final: false }
+    : answerOf(reply, question);
 }
 
 function answerOf(reply: DecodedPacket, { name, type }: Question): Answer {
   const code = (reply.flags ?? 0) & 0xf;
   // Another server may know better than one that refuses or fails.
-  if (code !== 0) return { failure: RESPONSE_CODES[code] ?? `RCODE${code}`, final: code === NAME_ERROR };
+  if (code !== 0)
+    return { failure: RESPONSE_CODES[code] ?? `RCODE${code}`, final: code === NAME_ERROR };
   return answeredAddresses(reply, name, type);
 }
 
@@ -121,7 +148,10 @@ export function nameServersIn(text: string): readonly NameServer[] {
   return found.slice(0, MAX_SERVERS).map((address) => ({ address, port: DNS_PORT }));
 }
 
-/** For a configured server: `192.0.2.53`, `2001:db8::53`, `192.0.2.53:5353` or `[2001:db8::53]:5353`. Undefined when it is none. */
+/**
+ * For a configured server: `192.0.2.53`, `2001:db8::53`, `192.0.2.53:5353` or
+ * `[2001:db8::53]:5353`. Undefined when it is none.
+ */
 export function parseNameServer(text: string): NameServer | undefined {
   return parseEndpoint(text, DNS_PORT);
 }

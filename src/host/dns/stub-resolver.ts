@@ -1,12 +1,14 @@
 /**
- * The name server of the host's own applications: names of NTMobile are asked of the engine, all others of the access network's resolvers.
+ * The name server of the host's own applications: names of NTMobile are asked of the engine, all
+ * others of the access network's resolvers.
  *
- * RFC 1035 §4.1, RFC 2308 §2 (no data, no such name), RFC 6891 (EDNS), RFC 5625 (what is not ours is handed on as it is)
- * docs/ntmobile.md §6 (Direction Request)
+ * RFC 1035 §4.1, RFC 2308 §2 (no data, no such name), RFC 6891 (EDNS), RFC 5625 (what is not ours
+ * is handed on as it is) docs/ntmobile.md §6 (Direction Request)
  *
- * A host that reaches the internet by one family only is not told of addresses of the other where there are no better ones: such a name is asked of the
- * engine a second time, and what it answers are virtual addresses, behind which a relay stands. Both families of a virtual address answer, so an
- * application may use either.
+ * A host that reaches the internet by one family only is not told of addresses of the other where
+ * there are no better ones: such a name is asked of the engine a second time, and what it answers
+ * are virtual addresses, behind which a relay stands. Both families of a virtual address answer, so
+ * an application may use either.
  */
 import { type Answer, TRUNCATED_RESPONSE } from 'dns-packet';
 import { type IpAddress, isIpv6, type Prefix, prefixContains } from '#base/ip.ts';
@@ -33,7 +35,14 @@ export interface StubOptions {
   readonly mostQueries?: number;
 }
 
-type StubCounter = 'queries' | 'virtual' | 'forwarded' | 'unreachable' | 'malformed' | 'failed' | 'busy';
+type StubCounter =
+  | 'queries'
+  | 'virtual'
+  | 'forwarded'
+  | 'unreachable'
+  | 'malformed'
+  | 'failed'
+  | 'busy';
 
 const MOST_QUERIES = 1_024;
 /** Of names that the engine has not answered yet. */
@@ -41,7 +50,10 @@ const MOST_NAMES = 1_024;
 /** RFC 1035 §4.1.1: recursion is available. */
 const RECURSION_AVAILABLE = 0x0080;
 const NO_ANSWER: NameAnswer = { outcome: 'failure' };
-/** Records that would lead around the virtual addresses: SVCB and HTTPS (RFC 9460) hold addresses as hints. */
+/**
+ * Records that would lead around the virtual addresses: SVCB and HTTPS (RFC 9460) hold addresses as
+ * hints.
+ */
 const HINTING_TYPES: ReadonlySet<string> = new Set(['UNKNOWN_64', 'UNKNOWN_65', 'SVCB', 'HTTPS']);
 
 type Ask = Parameters<NamePort['onQuery']>[0];
@@ -105,16 +117,25 @@ export class StubResolver implements NamePort, AsyncDisposable {
     }
   }
 
-  async #resolve(octets: Uint8Array, query: DnsQuery, transport: DnsTransport): Promise<Uint8Array> {
+  async #resolve(
+    octets: Uint8Array,
+    query: DnsQuery,
+    transport: DnsTransport,
+  ): Promise<Uint8Array> {
     const { name: asked, type, class: recordClass } = query.question;
     if (recordClass !== 'IN') return await this.#forward(octets, query, transport);
-    if (type === 'PTR') return this.#reverse(query) ?? (await this.#forward(octets, query, transport));
+    if (type === 'PTR')
+      return this.#reverse(query) ?? (await this.#forward(octets, query, transport));
     const name = plainName(asked);
     const answer = await this.#askEngine(name, false);
     if (answer.outcome !== 'forward') return this.#virtual(query, name, answer);
     if (HINTING_TYPES.has(type) && this.#names.isReachedVirtually(name)) return said(query, {});
     if (type !== 'A' && type !== 'AAAA') return await this.#forward(octets, query, transport);
-    return await this.#forwardAddresses(octets, query, transport, { name, type, families: answer.families });
+    return await this.#forwardAddresses(octets, query, transport, {
+      name,
+      type,
+      families: answer.families,
+    });
   }
 
   /** The engine's answer, asked once for all who want it at the same time. */
@@ -138,7 +159,11 @@ export class StubResolver implements NamePort, AsyncDisposable {
     return promise;
   }
 
-  #virtual(query: DnsQuery, name: string, answer: Exclude<NameAnswer, { readonly outcome: 'forward' }>): Uint8Array {
+  #virtual(
+    query: DnsQuery,
+    name: string,
+    answer: Exclude<NameAnswer, { readonly outcome: 'forward' }>,
+  ): Uint8Array {
     if (answer.outcome !== 'addresses') {
       this.#counters.failed += 1;
       const rcode = answer.outcome === 'no-such-name' ? RCODE.nameError : RCODE.serverFailure;
@@ -165,13 +190,19 @@ export class StubResolver implements NamePort, AsyncDisposable {
     if (address === undefined) return undefined;
     const name = this.#names.nameOf(address);
     if (name !== undefined) {
-      return said(query, { answers: [{ type: 'PTR', name: query.question.name, ttl: 0, data: name }] });
+      return said(query, {
+        answers: [{ type: 'PTR', name: query.question.name, ttl: 0, data: name }],
+      });
     }
     if (!prefixContains(this.#options.virtualIpv4Prefix, address)) return undefined;
     return said(query, { rcode: RCODE.nameError });
   }
 
-  async #forward(octets: Uint8Array, query: DnsQuery, transport: DnsTransport): Promise<Uint8Array> {
+  async #forward(
+    octets: Uint8Array,
+    query: DnsQuery,
+    transport: DnsTransport,
+  ): Promise<Uint8Array> {
     this.#counters.forwarded += 1;
     const answer = await this.#options.forwarder.forward(octets, transport);
     if (answer === undefined) {
@@ -182,7 +213,10 @@ export class StubResolver implements NamePort, AsyncDisposable {
     return answer.length <= query.limit ? answer : said(query, { flags: TRUNCATED_RESPONSE });
   }
 
-  /** Where one family is reachable only, an address of the other is as good as none, unless a relay stands in for it. */
+  /**
+   * Where one family is reachable only, an address of the other is as good as none, unless a relay
+   * stands in for it.
+   */
   async #forwardAddresses(
     octets: Uint8Array,
     query: DnsQuery,
@@ -199,7 +233,8 @@ export class StubResolver implements NamePort, AsyncDisposable {
     const found = addressesIn(answer, name, type);
     if (found === undefined || found > 0 === (type === reachable)) return answer;
     const others = (await other)?.length;
-    // Asked for the reachable family, and there are addresses of the other; or for the other, and there are none of the reachable one.
+    // Asked for the reachable family, and there are addresses of the other; or for the other, and
+    // there are none of the reachable one.
     if (others === undefined || others > 0 !== (type === reachable)) return answer;
     const virtual = await this.#askEngine(name, true);
     if (virtual.outcome !== 'addresses') return answer;

@@ -1,5 +1,6 @@
 /**
- * systemd-resolved sends what applications ask to a daemon's stub, as if the TUN device were a link whose network named it.
+ * systemd-resolved sends what applications ask to a daemon's stub, as if the TUN device were a link
+ * whose network named it.
  *
  * resolvectl(1). It forgets it all with the device: nothing is left behind after a crash.
  */
@@ -22,7 +23,10 @@ const RESOLVED_STUB = /^\s*nameserver\s+127\.0\.0\.53\s*$/m;
 /** Whether it is what applications of this host ask. */
 export function isResolvedInUse(file = RESOLV_CONF): boolean {
   if (!existsSync(RESOLVED_DIRECTORY) || !existsSync(file)) return false;
-  return realpathSync(file).startsWith(RESOLVED_DIRECTORY) || RESOLVED_STUB.test(readFileSync(file, 'utf8'));
+  return (
+    realpathSync(file).startsWith(RESOLVED_DIRECTORY) ||
+    RESOLVED_STUB.test(readFileSync(file, 'utf8'))
+  );
 }
 
 export interface ResolvedLink {
@@ -31,7 +35,10 @@ export interface ResolvedLink {
   readonly servers: readonly string[];
 }
 
-/** Every name is asked there, but for those that another link claims for itself. Rejects with what resolvectl says. */
+/**
+ * Every name is asked there, but for those that another link claims for itself. Rejects with what
+ * resolvectl says.
+ */
 export async function useResolved({ device, servers }: ResolvedLink): Promise<void> {
   for (let left = TRIES; ; left -= 1) {
     try {

@@ -1,4 +1,7 @@
-/** Which virtual addresses were told of which names, so that they can be told back. RFC 1035 §3.5 (IN-ADDR.ARPA), RFC 3596 §2.5 (IP6.ARPA). */
+/**
+ * Which virtual addresses were told of which names, so that they can be told back. RFC 1035 §3.5
+ * (IN-ADDR.ARPA), RFC 3596 §2.5 (IP6.ARPA).
+ */
 import { type IpAddress, parseIpv4, parseIpv6 } from '#base/ip.ts';
 import { plainName } from './dns-addresses.ts';
 

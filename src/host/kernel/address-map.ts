@@ -1,12 +1,17 @@
 /**
- * The kernel's part of a relay: real addresses in the place of virtual ones, and nothing else through its tunnels.
+ * The kernel's part of a relay: real addresses in the place of virtual ones, and nothing else
+ * through its tunnels.
  *
- * A table of our own (nft-child.ts) with, for each family, a map from virtual to real addresses (destination translation of what comes from the TUN
- * device, its virtual sources masqueraded) and two sets of `virtual . real` pairs: those that are served, and those that were. The kernel translates a
- * connection as it began, whatever the map says later; the sets say whether it may go on. A pair that is served no longer lasts until no packet of a
- * connection came for two hours. Besides connections of served pairs nothing passes between the TUN device and anybody else, this host included.
+ * A table of our own (nft-child.ts) with, for each family, a map from virtual to real addresses
+ * (destination translation of what comes from the TUN device, its virtual sources masqueraded) and
+ * two sets of `virtual . real` pairs: those that are served, and those that were. The kernel
+ * translates a connection as it began, whatever the map says later; the sets say whether it may go
+ * on. A pair that is served no longer lasts until no packet of a connection came for two hours.
+ * Besides connections of served pairs nothing passes between the TUN device and anybody else, this
+ * host included.
  *
- * Where this host was no router before, packets between others than the tunnels are dropped as before.
+ * Where this host was no router before, packets between others than the tunnels are dropped as
+ * before.
  */
 import { formatPrefix, type IpAddress, isIpv6, type Prefix } from '#base/ip.ts';
 import type { DesiredAddressMap } from '#engine/contract.ts';
@@ -19,7 +24,10 @@ export interface AddressMapOptions {
   readonly table: string;
   /** The TUN device. */
   readonly device: string;
-  /** What the nodes' packets have as their sources: virtual addresses, and those that stand for them in the other family. */
+  /**
+   * What the nodes' packets have as their sources: virtual addresses, and those that stand for them
+   * in the other family.
+   */
   readonly virtualPrefixes: readonly Prefix[];
   /** Families in which this host forwards packets of others. */
   readonly forwards: { readonly ipv4: boolean; readonly ipv6: boolean };
@@ -39,12 +47,20 @@ const FAMILIES = [
 ] as const;
 type Family = (typeof FAMILIES)[number];
 
-/** Resolves when the table is in force. Rejects with `SystemError` when nft is missing or refuses. */
+/**
+ * Resolves when the table is in force. Rejects with `SystemError` when nft is missing or refuses.
+ */
 export async function openAddressMaps(options: AddressMapOptions): Promise<AddressMaps> {
   const { table, onLost } = options;
   const tables = [tableOf(table)];
   const purpose = 'a relay between nodes and servers';
-  const child = await openNft({ purpose, tables, rules: rulesOf(options), onLost, onRefused: onLost });
+  const child = await openNft({
+    purpose,
+    tables,
+    rules: rulesOf(options),
+    onLost,
+    onRefused: onLost,
+  });
   return new NftAddressMaps(child, table);
 }
 
@@ -112,7 +128,12 @@ function digitOf(address: IpAddress): 4 | 6 {
 }
 
 /** In nft's own language. */
-function rulesOf({ table, device, virtualPrefixes, forwards }: AddressMapOptions): readonly string[] {
+function rulesOf({
+  table,
+  device,
+  virtualPrefixes,
+  forwards,
+}: AddressMapOptions): readonly string[] {
   const add = (kind: string, rest: string): string => `add ${kind} inet ${table} ${rest}`;
   const rule = (chain: string, text: string): string => add('rule', `${chain} ${text}`);
   const quoted = `"${device}"`;
@@ -127,7 +148,10 @@ function rulesOf({ table, device, virtualPrefixes, forwards }: AddressMapOptions
     add('chain', 'inward'),
     ...FAMILIES.flatMap(({ digit, word }) => [
       rule('prerouting', `iifname ${quoted} dnat ${word} to ${word} daddr map @real${digit}`),
-      rule('postrouting', `oifname != ${quoted} ct status dnat ${word} saddr @virtual${digit} masquerade`),
+      rule(
+        'postrouting',
+        `oifname != ${quoted} ct status dnat ${word} saddr @virtual${digit} masquerade`,
+      ),
       ...passes(word, digit, 'daddr').map((text) => rule('outward', text)),
       ...passes(word, digit, 'saddr').map((text) => rule('inward', text)),
     ]),
@@ -141,13 +165,21 @@ function rulesOf({ table, device, virtualPrefixes, forwards }: AddressMapOptions
     rule('forward', `iifname ${quoted} jump outward`),
     rule('forward', `oifname ${quoted} jump inward`),
     ...FAMILIES.filter(({ nfproto }) => !forwards[nfproto]).map(({ nfproto }) =>
-      rule('forward', `meta nfproto ${nfproto} iifname != ${quoted} oifname != ${quoted} counter drop`),
+      rule(
+        'forward',
+        `meta nfproto ${nfproto} iifname != ${quoted} oifname != ${quoted} counter drop`,
+      ),
     ),
   ];
 }
 
-function setsOf({ digit, word, type }: Family, virtualPrefixes: readonly Prefix[]): readonly [string, string][] {
-  const own = virtualPrefixes.filter(({ address }) => isIpv6(address) === (word === 'ip6')).map(formatPrefix);
+function setsOf(
+  { digit, word, type }: Family,
+  virtualPrefixes: readonly Prefix[],
+): readonly [string, string][] {
+  const own = virtualPrefixes
+    .filter(({ address }) => isIpv6(address) === (word === 'ip6'))
+    .map(formatPrefix);
   const elements = own.length === 0 ? '' : ` elements = { ${own.join(', ')} };`;
   return [
     ['map', `real${digit} { type ${type} : ${type}; }`],
@@ -157,7 +189,9 @@ function setsOf({ digit, word, type }: Family, virtualPrefixes: readonly Prefix[
   ];
 }
 
-/** What belongs to a connection that began to a virtual address and goes to what stood for it then. */
+/**
+ * What belongs to a connection that began to a virtual address and goes to what stood for it then.
+ */
 function passes(word: string, digit: number, end: 'daddr' | 'saddr'): readonly string[] {
   const pair = `ct original ${word} daddr . ${word} ${end}`;
   return [

@@ -1,8 +1,9 @@
 /**
  * The kernel's tables by rtnetlink: what we put there, what we see there.
  *
- * Everything of ours carries the role's protocol number (routes RTA_PROTOCOL, rules FRA_PROTOCOL, addresses IFA_PROTO, proxy entries
- * NDA_PROTOCOL), so that a later run finds what a killed one left.
+ * Everything of ours carries the role's protocol number (routes RTA_PROTOCOL, rules FRA_PROTOCOL,
+ * addresses IFA_PROTO, proxy entries NDA_PROTOCOL), so that a later run finds what a killed one
+ * left.
  */
 import { formatPrefix, isIpv6, isLinkLocal } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
@@ -40,7 +41,10 @@ import { messagesOf, NetlinkRequests, type NetlinkSocket } from './netlink-reque
 import { NetworkMirror } from './network-mirror.ts';
 import { SysctlKeeper } from './sysctl.ts';
 
-/** Our numbers among routing protocols (rtnetlink.h leaves 192 … 252 to nobody but Babel 42, BGP 186 …), one per role. */
+/**
+ * Our numbers among routing protocols (rtnetlink.h leaves 192 … 252 to nobody but Babel 42, BGP 186
+ * …), one per role.
+ */
 export const ROUTING_PROTOCOL = {
   'home-agent': 201,
   'mobile-node': 202,
@@ -56,7 +60,9 @@ export interface KernelOptions {
   readonly protocol: number;
   /** Name of the TUN device, which stands for TUN_DEVICE and is left out of snapshots. */
   readonly device: string;
-  /** Where former sysctl values are kept until they are restored, e.g. /run/sojourn/mn-sysctl.json. */
+  /**
+   * Where former sysctl values are kept until they are restored, e.g. /run/sojourn/mn-sysctl.json.
+   */
   readonly sysctlFile: string;
 }
 
@@ -108,8 +114,10 @@ class Kernel implements KernelPort {
   addAddress(address: DesiredAddress): void {
     const body = this.#addressBody(address);
     this.#own.add(addressKey(body));
-    this.#requests.change(`address ${address.address} on ${address.device}`, ['EEXIST'], (sequence) =>
-      encodeAddressChange('replace', body, sequence),
+    this.#requests.change(
+      `address ${address.address} on ${address.device}`,
+      ['EEXIST'],
+      (sequence) => encodeAddressChange('replace', body, sequence),
     );
   }
 
@@ -117,8 +125,10 @@ class Kernel implements KernelPort {
     if (this.#findIndex(address.device) === undefined) return;
     const body = this.#addressBody(address);
     this.#own.delete(addressKey(body));
-    this.#requests.change(`address ${address.address} on ${address.device}`, ['EADDRNOTAVAIL', 'ENODEV'], (sequence) =>
-      encodeAddressChange('delete', body, sequence),
+    this.#requests.change(
+      `address ${address.address} on ${address.device}`,
+      ['EADDRNOTAVAIL', 'ENODEV'],
+      (sequence) => encodeAddressChange('delete', body, sequence),
     );
   }
 
@@ -133,7 +143,8 @@ class Kernel implements KernelPort {
   deleteRoute(route: DesiredRoute): void {
     const { protocol } = this.#options;
     const { destination, table } = route;
-    // Only what identifies it: the device may be gone, and a change in place may have changed the rest.
+    // Only what identifies it: the device may be gone, and a change in place may have changed the
+    // rest.
     const body: RtnetlinkRoute = {
       destination,
       table,
@@ -144,14 +155,18 @@ class Kernel implements KernelPort {
       priority: metricOf(route),
     };
     this.#own.delete(routeKey(body));
-    this.#requests.change(`route to ${formatPrefix(destination)}`, ['ESRCH', 'ENOENT', 'ENODEV'], (sequence) =>
-      encodeRouteChange('delete', body, sequence),
+    this.#requests.change(
+      `route to ${formatPrefix(destination)}`,
+      ['ESRCH', 'ENOENT', 'ENODEV'],
+      (sequence) => encodeRouteChange('delete', body, sequence),
     );
   }
 
   addRule(rule: DesiredRule): void {
     const body = ruleBody(rule, this.#options);
-    this.#requests.change(`rule ${rule.priority}`, ['EEXIST'], (sequence) => encodeRuleChange('add', body, sequence));
+    this.#requests.change(`rule ${rule.priority}`, ['EEXIST'], (sequence) =>
+      encodeRuleChange('add', body, sequence),
+    );
     this.#own.add(ruleKey(body));
   }
 
@@ -165,8 +180,10 @@ class Kernel implements KernelPort {
 
   addProxyNeighbour(neighbour: DesiredProxyNeighbour): void {
     const body = this.#neighbourBody(neighbour, this.#indexOf(neighbour.device));
-    this.#requests.change(`proxy ${neighbour.address} on ${neighbour.device}`, ['EEXIST'], (sequence) =>
-      encodeNeighbourChange('replace', body, sequence),
+    this.#requests.change(
+      `proxy ${neighbour.address} on ${neighbour.device}`,
+      ['EEXIST'],
+      (sequence) => encodeNeighbourChange('replace', body, sequence),
     );
     this.#proxies.set(`${neighbour.address} ${neighbour.device}`, neighbour.device);
   }
@@ -176,8 +193,10 @@ class Kernel implements KernelPort {
     const index = this.#findIndex(neighbour.device);
     if (index === undefined) return;
     const body = this.#neighbourBody(neighbour, index);
-    this.#requests.change(`proxy ${neighbour.address} on ${neighbour.device}`, ['ENOENT', 'ENODEV'], (sequence) =>
-      encodeNeighbourChange('delete', body, sequence),
+    this.#requests.change(
+      `proxy ${neighbour.address} on ${neighbour.device}`,
+      ['ENOENT', 'ENODEV'],
+      (sequence) => encodeNeighbourChange('delete', body, sequence),
     );
   }
 
@@ -201,7 +220,10 @@ class Kernel implements KernelPort {
       if (message.kind === 'rule' && mine(message.rule))
         this.#sweepOne((at) => encodeRuleChange('delete', message.rule, at));
     }
-    for (const message of [...this.#requests.dump('route', 4), ...this.#requests.dump('route', 6)]) {
+    for (const message of [
+      ...this.#requests.dump('route', 4),
+      ...this.#requests.dump('route', 6),
+    ]) {
       if (message.kind !== 'route' || !mine(message.route)) continue;
       this.#sweepOne((at) => encodeRouteChange('delete', message.route, at));
     }
@@ -261,7 +283,8 @@ class Kernel implements KernelPort {
   #reload(): void {
     const now = this.#options.clock.now();
     this.#mirror.load(now, this.#requests.dump('link'), this.#requests.dump('address'));
-    for (const family of [4, 6] as const) this.#mirror.loadRoutes(now, family, this.#requests.dump('route', family));
+    for (const family of [4, 6] as const)
+      this.#mirror.loadRoutes(now, family, this.#requests.dump('route', family));
     this.#armRefresh();
   }
 
@@ -274,7 +297,8 @@ class Kernel implements KernelPort {
       const present = new Set(
         messages.flatMap((message) => (message.kind === 'route' ? [routeKey(message.route)] : [])),
       );
-      for (const key of this.#own) if (key.startsWith(`route ${family} `) && !present.has(key)) lost = true;
+      for (const key of this.#own)
+        if (key.startsWith(`route ${family} `) && !present.has(key)) lost = true;
     }
     return lost;
   }
@@ -284,7 +308,10 @@ class Kernel implements KernelPort {
     this.#refresh = undefined;
     const until = this.#mirror.routersValidUntil();
     if (until === NEVER) return;
-    const waitMs = Math.max(until - REFRESH_LEAD_MS - this.#options.clock.now(), REFRESH_LEAD_MS / 2);
+    const waitMs = Math.max(
+      until - REFRESH_LEAD_MS - this.#options.clock.now(),
+      REFRESH_LEAD_MS / 2,
+    );
     this.#refresh = setTimeout(
       () => {
         this.#mirror.loadRoutes(this.#options.clock.now(), 6, this.#requests.dump('route', 6));
@@ -297,15 +324,21 @@ class Kernel implements KernelPort {
   #isLoss(message: RtnetlinkMessage): boolean {
     if (!('operation' in message)) return false;
     // Proxy entries go with the device's being up, untold.
-    if (message.kind === 'link' && (message.link.flags & LinkFlag.up) === 0) return this.#proxiesOn(message.link.index);
+    if (message.kind === 'link' && (message.link.flags & LinkFlag.up) === 0)
+      return this.#proxiesOn(message.link.index);
     if (message.operation !== 'delete') return false;
     switch (message.kind) {
       case 'address':
         return this.#own.has(addressKey(message.address));
       case 'route':
-        return message.route.protocol === this.#options.protocol && this.#own.has(routeKey(message.route));
+        return (
+          message.route.protocol === this.#options.protocol &&
+          this.#own.has(routeKey(message.route))
+        );
       case 'rule':
-        return message.rule.protocol === this.#options.protocol && this.#own.has(ruleKey(message.rule));
+        return (
+          message.rule.protocol === this.#options.protocol && this.#own.has(ruleKey(message.rule))
+        );
       default:
         return false;
     }
@@ -345,7 +378,8 @@ class Kernel implements KernelPort {
       scope: onLink ? RouteScope.link : RouteScope.universe,
       routeType: RouteType[type],
       // The kernel would look for the gateway through rules that send our packets into the tunnel.
-      flags: gateway !== undefined && device !== undefined && !isLinkLocal(gateway) ? RTNH_F_ONLINK : 0,
+      flags:
+        gateway !== undefined && device !== undefined && !isLinkLocal(gateway) ? RTNH_F_ONLINK : 0,
       gateway,
       interfaceIndex: device === undefined ? undefined : this.#indexOf(device),
       preferredSource: route.source,

@@ -2,7 +2,11 @@
 import { familyOf, formatPrefix, isIpv6 } from '#base/ip.ts';
 import type { DesiredRoute, DesiredRule } from '#engine/contract.ts';
 import type { RtnetlinkAddress } from '#wire/rtnetlink-links.ts';
-import { type RtnetlinkRoute, type RtnetlinkRule, RULE_ACTION_TO_TABLE } from '#wire/rtnetlink-routes.ts';
+import {
+  type RtnetlinkRoute,
+  type RtnetlinkRule,
+  RULE_ACTION_TO_TABLE,
+} from '#wire/rtnetlink-routes.ts';
 
 /** `TUN_DEVICE` of the contract; engines' values are not for the host to import. */
 export const TUN_DEVICE = '%tun';

@@ -1,18 +1,35 @@
 import { getSystemErrorName } from 'node:util';
 import { isMalformed } from '#base/bytes.ts';
 import { SystemError } from '#host/process/system-error.ts';
-import { encodeDump, parseRtnetlink, type RtnetlinkKind, type RtnetlinkMessage } from '#wire/rtnetlink.ts';
+import {
+  encodeDump,
+  parseRtnetlink,
+  type RtnetlinkKind,
+  type RtnetlinkMessage,
+} from '#wire/rtnetlink.ts';
 
-/** What the addon's `Netlink` class gives: one socket for requests, answered before the call returns, and one for notifications. */
+/**
+ * What the addon's `Netlink` class gives: one socket for requests, answered before the call
+ * returns, and one for notifications.
+ */
 export interface NetlinkSocket {
-  /** Sends one request and answers every datagram up to its acknowledgement or end of dump. Throws with `code` on a socket failure. */
+  /**
+   * Sends one request and answers every datagram up to its acknowledgement or end of dump. Throws
+   * with `code` on a socket failure.
+   */
   request(bytes: Uint8Array): readonly Uint8Array[];
   /** `overrun`: the kernel dropped notifications (ENOBUFS); everything must be asked again. */
-  subscribe(groups: readonly number[], handler: (datagrams: readonly Uint8Array[], overrun: boolean) => void): void;
+  subscribe(
+    groups: readonly number[],
+    handler: (datagrams: readonly Uint8Array[], overrun: boolean) => void,
+  ): void;
   close(): void;
 }
 
-/** Every message of these datagrams; one that we cannot read is our defect or a kernel newer than its own documentation: left out. */
+/**
+ * Every message of these datagrams; one that we cannot read is our defect or a kernel newer than
+ * its own documentation: left out.
+ */
 export function messagesOf(datagrams: readonly Uint8Array[]): RtnetlinkMessage[] {
   return datagrams.flatMap((datagram) => {
     const messages = parseRtnetlink(datagram);
@@ -24,7 +41,10 @@ export function messagesOf(datagrams: readonly Uint8Array[]): RtnetlinkMessage[]
 const DUMP_ATTEMPTS = 5;
 const NLM_F_DUMP_INTR = 0x10;
 
-/** Requests with sequence numbers, answers checked; failures become `SystemError` with the kernel's own words. */
+/**
+ * Requests with sequence numbers, answers checked; failures become `SystemError` with the kernel's
+ * own words.
+ */
 export class NetlinkRequests {
   readonly #socket: NetlinkSocket;
   #sequence = 0;
@@ -34,13 +54,21 @@ export class NetlinkRequests {
   }
 
   /** One change; the errno names in `harmless` are success. Throws `SystemError`. */
-  change(what: string, harmless: readonly string[], encode: (sequence: number) => Uint8Array): void {
+  change(
+    what: string,
+    harmless: readonly string[],
+    encode: (sequence: number) => Uint8Array,
+  ): void {
     const sequence = this.#next();
     for (const message of messagesOf(this.#socket.request(encode(sequence)))) {
-      if (message.kind !== 'error' || message.sequence !== sequence || message.errno === 0) continue;
+      if (message.kind !== 'error' || message.sequence !== sequence || message.errno === 0)
+        continue;
       const code = getSystemErrorName(-message.errno);
       if (harmless.includes(code)) continue;
-      throw new SystemError(code, `${what}: ${code}${message.text === undefined ? '' : ` (${message.text})`}`);
+      throw new SystemError(
+        code,
+        `${what}: ${code}${message.text === undefined ? '' : ` (${message.text})`}`,
+      );
     }
   }
 
@@ -49,8 +77,12 @@ export class NetlinkRequests {
     let messages: RtnetlinkMessage[] = [];
     for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
       const sequence = this.#next();
-      messages = messagesOf(this.#socket.request(encodeDump(kind, family, sequence, neighbourFlags)));
-      const failed = messages.find((message) => message.kind === 'error' || message.kind === 'done');
+      messages = messagesOf(
+        this.#socket.request(encodeDump(kind, family, sequence, neighbourFlags)),
+      );
+      const failed = messages.find(
+        (message) => message.kind === 'error' || message.kind === 'done',
+      );
       if (failed !== undefined && 'errno' in failed && failed.errno !== 0) {
         const code = getSystemErrorName(-failed.errno);
         throw new SystemError(code, `dump of ${kind}: ${code}`);

@@ -1,10 +1,12 @@
 /**
  * The kernel's interfaces, addresses and default routes, kept from rtnetlink messages.
  *
- * Linux facts that shape this (6.1 to 6.18): a Router Advertisement that refreshes a default route sends no RTM_NEWROUTE, but one
- * that refreshes an address sends RTM_NEWADDR; IPv4 routes that go with their device or address go without RTM_DELROUTE; a route that
- * was replaced is told with NLM_F_REPLACE only. Each of these asks for a new dump of that family's routes: before the next snapshot
- * (`staleRoutes`), or after it when nothing but lifetimes can be wrong (`agedRoutes`), so that a new address waits for no dump.
+ * Linux facts that shape this (6.1 to 6.18): a Router Advertisement that refreshes a default route
+ * sends no RTM_NEWROUTE, but one that refreshes an address sends RTM_NEWADDR; IPv4 routes that go
+ * with their device or address go without RTM_DELROUTE; a route that was replaced is told with
+ * NLM_F_REPLACE only. Each of these asks for a new dump of that family's routes: before the next
+ * snapshot (`staleRoutes`), or after it when nothing but lifetimes can be wrong (`agedRoutes`), so
+ * that a new address waits for no dump.
  */
 import { hex } from '#base/bytes.ts';
 import { familyOf, type IpAddress } from '#base/ip.ts';
@@ -61,15 +63,24 @@ export class NetworkMirror {
     for (const message of messages) {
       if (message.kind === 'route') {
         if (this.#route(now, message.operation === 'new', message.route, routed)) {
-          if ((message.flags & NetlinkFlag.replace) !== 0) this.#stale.add(familyOf(message.route.destination.address));
+          if ((message.flags & NetlinkFlag.replace) !== 0)
+            this.#stale.add(familyOf(message.route.destination.address));
         }
       } else if (message.kind === 'link') this.#link(message.operation === 'new', message.link);
-      else if (message.kind === 'address') this.#address(now, message.operation === 'new', message.address, routed);
+      else if (message.kind === 'address')
+        this.#address(now, message.operation === 'new', message.address, routed);
     }
   }
 
-  /** Answers of a whole dump of links, then addresses: what is not among them is gone. Confirmations seen before stay as they are. */
-  load(now: Monotonic, links: readonly RtnetlinkMessage[], addresses: readonly RtnetlinkMessage[]): void {
+  /**
+   * Answers of a whole dump of links, then addresses: what is not among them is gone. Confirmations
+   * seen before stay as they are.
+   */
+  load(
+    now: Monotonic,
+    links: readonly RtnetlinkMessage[],
+    addresses: readonly RtnetlinkMessage[],
+  ): void {
     const present = new Set<number>();
     for (const message of links) {
       if (message.kind !== 'link') continue;
@@ -88,7 +99,10 @@ export class NetworkMirror {
     this.#changed = true;
   }
 
-  /** Answers of a dump of one family's routes. A router whose lifetime changed was confirmed; one that merely aged was not. */
+  /**
+   * Answers of a dump of one family's routes. A router whose lifetime changed was confirmed; one
+   * that merely aged was not.
+   */
   loadRoutes(now: Monotonic, family: 4 | 6, messages: readonly RtnetlinkMessage[]): void {
     const former = new Map([...this.#routers].map(([index, routers]) => [index, new Map(routers)]));
     for (const routers of this.#routers.values()) {
@@ -169,14 +183,24 @@ export class NetworkMirror {
     const name = link.name ?? former?.name ?? '';
     const up = (link.flags & LinkFlag.up) !== 0;
     // RUNNING is missing while a link with carrier is dormant (802.1X not finished).
-    const running = up && (link.flags & LinkFlag.lowerUp) !== 0 && (link.flags & LinkFlag.running) !== 0;
+    const running =
+      up && (link.flags & LinkFlag.lowerUp) !== 0 && (link.flags & LinkFlag.running) !== 0;
     const epoch = (this.#epochs.get(name) ?? 0) + (running && former?.running !== true ? 1 : 0);
     this.#epochs.set(name, epoch);
     if (former?.up === true && !up) this.#stale.add(4);
     const ignored = name === this.#ownDevice || (link.flags & LinkFlag.loopback) !== 0;
     const linkAddress = link.address ?? former?.linkAddress ?? NO_ADDRESS;
     const mtu = link.mtu ?? former?.mtu ?? 0;
-    this.#links.set(link.index, { index: link.index, name, running, up, epoch, mtu, linkAddress, ignored });
+    this.#links.set(link.index, {
+      index: link.index,
+      name,
+      running,
+      up,
+      epoch,
+      mtu,
+      linkAddress,
+      ignored,
+    });
     const same = former?.name === name && former.running === running && former.mtu === mtu;
     if (!ignored && !(same && hex(former.linkAddress) === hex(linkAddress))) this.#changed = true;
   }
@@ -189,7 +213,12 @@ export class NetworkMirror {
     this.#stale.add(4);
   }
 
-  #address(now: Monotonic, present: boolean, address: RtnetlinkAddress, routed: ReadonlySet<number>): void {
+  #address(
+    now: Monotonic,
+    present: boolean,
+    address: RtnetlinkAddress,
+    routed: ReadonlySet<number>,
+  ): void {
     const index = address.interfaceIndex;
     const family = familyOf(address.address);
     if (present) {
@@ -222,7 +251,14 @@ export class NetworkMirror {
   }
 
   #putAddress(now: Monotonic, told: RtnetlinkAddress, epoch: number | undefined): void {
-    const { address, prefixLength, interfaceIndex, flags, validLifetimeSeconds, preferredLifetimeSeconds } = told;
+    const {
+      address,
+      prefixLength,
+      interfaceIndex,
+      flags,
+      validLifetimeSeconds,
+      preferredLifetimeSeconds,
+    } = told;
     const v6Flag = (flag: number): boolean => familyOf(address) === 6 && (flags & flag) !== 0;
     const addresses = this.#addresses.get(interfaceIndex) ?? new Map<string, InterfaceAddress>();
     this.#addresses.set(interfaceIndex, addresses);
@@ -232,7 +268,8 @@ export class NetworkMirror {
       tentative: v6Flag(AddressFlag.tentative) && !v6Flag(AddressFlag.optimistic),
       duplicate: v6Flag(AddressFlag.duplicateDetectionFailed),
       deprecated: (flags & AddressFlag.deprecated) !== 0 || preferredLifetimeSeconds === 0,
-      validUntil: (flags & AddressFlag.permanent) !== 0 ? NEVER : untilOf(now, validLifetimeSeconds),
+      validUntil:
+        (flags & AddressFlag.permanent) !== 0 ? NEVER : untilOf(now, validLifetimeSeconds),
       epoch: epoch ?? this.#links.get(interfaceIndex)?.epoch ?? 0,
     });
     if (this.#isWatched(interfaceIndex)) this.#changed = true;
@@ -242,7 +279,9 @@ export class NetworkMirror {
   #route(now: Monotonic, present: boolean, route: RtnetlinkRoute, routed: Set<number>): boolean {
     if (route.destination.length !== 0 || route.table !== RouteTable.main) return false;
     if (route.routeType !== RouteType.unicast || route.protocol === this.#ownProtocol) return false;
-    const hops = route.nextHops ?? [{ interfaceIndex: route.interfaceIndex ?? 0, gateway: route.gateway }];
+    const hops = route.nextHops ?? [
+      { interfaceIndex: route.interfaceIndex ?? 0, gateway: route.gateway },
+    ];
     for (const { interfaceIndex, gateway } of hops) {
       routed.add(interfaceIndex);
       this.#router(now, present, route, interfaceIndex, gateway);
@@ -264,7 +303,13 @@ export class NetworkMirror {
     this.#routers.set(index, routers);
     if (present) {
       const epoch = this.#links.get(index)?.epoch ?? 0;
-      routers.set(key, { family, gateway, metric, validUntil: untilOf(now, route.expiresSeconds), epoch });
+      routers.set(key, {
+        family,
+        gateway,
+        metric,
+        validUntil: untilOf(now, route.expiresSeconds),
+        epoch,
+      });
     } else routers.delete(key);
     if (this.#isWatched(index)) this.#changed = true;
   }
@@ -277,5 +322,7 @@ function merelyAged(before: DefaultRouter, told: DefaultRouter, now: Monotonic):
 }
 
 function untilOf(now: Monotonic, seconds: number | undefined): Monotonic {
-  return seconds === undefined || seconds === LIFETIME_FOREVER_SECONDS ? NEVER : after(now, seconds * 1000);
+  return seconds === undefined || seconds === LIFETIME_FOREVER_SECONDS
+    ? NEVER
+    : after(now, seconds * 1000);
 }

@@ -1,8 +1,9 @@
 /**
  * Tables of our own in nftables, which vanish with us.
  *
- * They belong (`flags owner`, Linux 5.12) to an `nft -i` child that lives on our pipe: when we die, by whatever signal, the pipe closes, nft ends and
- * the kernel removes the tables. Where the kernel has no owner flag, they are made afresh at start and removed at exit, and after a crash by
+ * They belong (`flags owner`, Linux 5.12) to an `nft -i` child that lives on our pipe: when we die,
+ * by whatever signal, the pipe closes, nft ends and the kernel removes the tables. Where the kernel
+ * has no owner flag, they are made afresh at start and removed at exit, and after a crash by
  * `removeTables` (`sojourn cleanup`).
  */
 import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
@@ -37,7 +38,9 @@ export interface NftChild {
   close(): Promise<void>;
 }
 
-/** Resolves when the tables are in force. Rejects with `SystemError` when nft is missing or refuses. */
+/**
+ * Resolves when the tables are in force. Rejects with `SystemError` when nft is missing or refuses.
+ */
 export async function openNft(options: NftOptions): Promise<NftChild> {
   try {
     return await openWith(options, 'flags owner;');
@@ -47,7 +50,10 @@ export async function openNft(options: NftOptions): Promise<NftChild> {
   }
 }
 
-/** Removes tables that a killed run left; harmless where there are none, or no nft. Throws `SystemError`. */
+/**
+ * Removes tables that a killed run left; harmless where there are none, or no nft. Throws
+ * `SystemError`.
+ */
 export function removeTables(tables: readonly OwnTable[]): void {
   const { error, status, stderr } = spawnSync('nft', ['-f', '-'], {
     input: tables.flatMap(absent).join('\n'),
@@ -62,7 +68,9 @@ export function removeTables(tables: readonly OwnTable[]): void {
   throw new SystemError(code, `nft cannot remove the tables ${names}: ${stderr.trim()}`);
 }
 
-/** Deleting needs something to delete; one without the other is no error for a transaction of both. */
+/**
+ * Deleting needs something to delete; one without the other is no error for a transaction of both.
+ */
 function absent({ family, name }: OwnTable): readonly string[] {
   return [`add table ${family} ${name}`, `delete table ${family} ${name}`];
 }
@@ -91,7 +99,10 @@ async function openWith(options: NftOptions, flags: string): Promise<NftChild> {
 function load(child: Nft, { purpose, tables, rules }: NftOptions, flags: string): Promise<void> {
   const last = tables.at(-1);
   const lines = [
-    ...tables.flatMap((table) => [...absent(table), `add table ${table.family} ${table.name} { ${flags} }`]),
+    ...tables.flatMap((table) => [
+      ...absent(table),
+      `add table ${table.family} ${table.name} { ${flags} }`,
+    ]),
     ...rules,
     `list tables ${last?.family ?? ''}`,
   ];
@@ -105,10 +116,15 @@ function load(child: Nft, { purpose, tables, rules }: NftOptions, flags: string)
     child.once('error', (cause) => {
       const missing = 'code' in cause && cause.code === 'ENOENT';
       const remedy = `${purpose} needs nft: apt-get install nftables`;
-      refuse(missing ? 'ENFTMISSING' : 'ENFT', missing ? remedy : `cannot run nft: ${cause.message}`);
+      refuse(
+        missing ? 'ENFTMISSING' : 'ENFT',
+        missing ? remedy : `cannot run nft: ${cause.message}`,
+      );
     });
     child.once('exit', () => refuse('ENFT', `nft ended at once: ${said}`));
-    child.stderr.on('data', (chunk) => refuse('ENFTRULES', `nft refuses our table: ${String(chunk).trim()}`));
+    child.stderr.on('data', (chunk) =>
+      refuse('ENFTRULES', `nft refuses our table: ${String(chunk).trim()}`),
+    );
     child.stdout.on('data', (chunk) => {
       said += String(chunk);
       if (!said.includes(`table ${last?.family} ${last?.name}`)) return;
@@ -138,7 +154,8 @@ class Child implements NftChild {
     const { onRefused } = options;
     if (onRefused !== undefined)
       child.stderr.on('data', (chunk) => {
-        if (!this.#closing) onRefused(new SystemError('ENFTRULES', `nft refuses a change: ${String(chunk).trim()}`));
+        if (!this.#closing)
+          onRefused(new SystemError('ENFTRULES', `nft refuses a change: ${String(chunk).trim()}`));
       });
     child.unref();
   }
@@ -151,7 +168,9 @@ class Child implements NftChild {
     if (!this.#closing) {
       this.#closing = true;
       this.#child.ref();
-      const lines = this.#options.tables.map(({ family, name }) => `delete table ${family} ${name}\n`);
+      const lines = this.#options.tables.map(
+        ({ family, name }) => `delete table ${family} ${name}\n`,
+      );
       this.#child.stdin.end(lines.join(''));
     }
     await this.#ended;

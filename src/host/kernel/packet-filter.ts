@@ -1,9 +1,10 @@
 /**
  * Keeps the kernel from answering what the raw path takes over.
  *
- * A kernel without CONFIG_IPV6_MIP6 answers a Home Address option and a type 2 routing header with ICMPv6 Parameter Problem, and
- * protocols 135, 41 and 4 with Parameter Problem or Protocol Unreachable; one with it handles the headers itself. The tap has its copy
- * before netfilter, so exactly these packets are dropped at this host's input, in a table of our own (nft-child.ts).
+ * A kernel without CONFIG_IPV6_MIP6 answers a Home Address option and a type 2 routing header with
+ * ICMPv6 Parameter Problem, and protocols 135, 41 and 4 with Parameter Problem or Protocol
+ * Unreachable; one with it handles the headers itself. The tap has its copy before netfilter, so
+ * exactly these packets are dropped at this host's input, in a table of our own (nft-child.ts).
  */
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import type { SystemError } from '#host/process/system-error.ts';
@@ -24,21 +25,34 @@ export interface PacketFilterOptions {
 }
 
 export interface PacketFilter {
-  /** Protocols 41 and 4 to `address` are ours from now on; counted, so that two tunnels may share it. */
+  /**
+   * Protocols 41 and 4 to `address` are ours from now on; counted, so that two tunnels may share
+   * it.
+   */
   take(address: IpAddress): void;
   release(address: IpAddress): void;
   /** Removes the tables; resolves when they are gone. */
   close(): Promise<void>;
 }
 
-/** Resolves when the tables are in force. Rejects with `SystemError` when nft is missing or refuses. */
+/**
+ * Resolves when the tables are in force. Rejects with `SystemError` when nft is missing or refuses.
+ */
 export async function openPacketFilter(options: PacketFilterOptions): Promise<PacketFilter> {
   const { table, onLost } = options;
-  const child = await openNft({ purpose: 'the raw path', tables: tablesOf(table), rules: rulesOf(options), onLost });
+  const child = await openNft({
+    purpose: 'the raw path',
+    tables: tablesOf(table),
+    rules: rulesOf(options),
+    onLost,
+  });
   return new NftFilter(child, options);
 }
 
-/** Removes the tables that a killed run left; harmless where there are none, or no nft. Throws `SystemError`. */
+/**
+ * Removes the tables that a killed run left; harmless where there are none, or no nft. Throws
+ * `SystemError`.
+ */
 export function removePacketFilter(table: string): void {
   removeTables(tablesOf(table));
 }
@@ -50,7 +64,9 @@ function tablesOf(name: string): readonly OwnTable[] {
   ];
 }
 
-/** The plane, with the filter following the tunnels: a tunnel without UDP takes its local address. */
+/**
+ * The plane, with the filter following the tunnels: a tunnel without UDP takes its local address.
+ */
 export function guardTunnels(plane: PlanePort, filter: PacketFilter): PlanePort {
   const taken = new Map<number, IpAddress>();
   const follow = (id: number, address: IpAddress | undefined): void => {

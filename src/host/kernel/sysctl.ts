@@ -16,8 +16,9 @@ import { SystemError } from '#host/process/system-error.ts';
 const ROOT = '/proc/sys';
 
 /**
- * Changes kernel settings and gives them back. What was there is written to a file before the first change, so that a run after
- * `kill -9` knows the true originals and not what the killed run had set.
+ * Changes kernel settings and gives them back. What was there is written to a file before the first
+ * change, so that a run after `kill -9` knows the true originals and not what the killed run had
+ * set.
  */
 export class SysctlKeeper {
   readonly #file: string;
@@ -39,7 +40,10 @@ export class SysctlKeeper {
     writeSysctl(path, value);
   }
 
-  /** Harmless for a setting that was never changed. A setting that is gone (with its device) is forgotten. */
+  /**
+   * Harmless for a setting that was never changed. A setting that is gone (with its device) is
+   * forgotten.
+   */
   restore(path: string): void {
     const original = this.#originals.get(path);
     if (original === undefined) return;
@@ -49,7 +53,10 @@ export class SysctlKeeper {
     this.#save();
   }
 
-  /** At start: gives back what a killed run left. At exit: gives back everything. The last one changed first: some change others. */
+  /**
+   * At start: gives back what a killed run left. At exit: gives back everything. The last one
+   * changed first: some change others.
+   */
   restoreAll(): void {
     for (const path of [...this.#originals.keys()].reverse()) this.restore(path);
   }
@@ -62,7 +69,9 @@ export class SysctlKeeper {
     const directory = dirname(this.#file);
     if (!existsSync(directory)) mkdirSync(directory, { mode: 0o755 });
     // Written beside and renamed: a crash leaves the old file or the new one.
-    writeFileSync(`${this.#file}.new`, JSON.stringify(Object.fromEntries(this.#originals)), { mode: 0o600 });
+    writeFileSync(`${this.#file}.new`, JSON.stringify(Object.fromEntries(this.#originals)), {
+      mode: 0o600,
+    });
     renameSync(`${this.#file}.new`, this.#file);
   }
 }
@@ -86,7 +95,11 @@ function writeSysctl(path: string, value: string): void {
     if (!(cause instanceof Error && 'code' in cause && cause.code === 'EROFS')) throw cause;
     const name = path.split('/').join('.');
     const remedy = `set it where the container is made (docker: --sysctl ${name}=${value}; compose: sysctls)`;
-    throw new SystemError('EROFS', `${path} has to be ${value}, but /proc/sys is read-only: ${remedy}`, cause);
+    throw new SystemError(
+      'EROFS',
+      `${path} has to be ${value}, but /proc/sys is read-only: ${remedy}`,
+      cause,
+    );
   }
 }
 
@@ -96,15 +109,25 @@ function readOriginals(file: string): Map<string, string> {
   try {
     value = JSON.parse(readFileSync(file, 'utf8'));
   } catch (cause) {
-    throw new SystemError('ESTATE', `${file}: unreadable; check the settings it was to restore and remove it`, cause);
+    throw new SystemError(
+      'ESTATE',
+      `${file}: unreadable; check the settings it was to restore and remove it`,
+      cause,
+    );
   }
   if (typeof value !== 'object' || value === null) return new Map();
-  return new Map(Object.entries(value).flatMap(([path, text]) => (typeof text === 'string' ? [[path, text]] : [])));
+  return new Map(
+    Object.entries(value).flatMap(([path, text]) =>
+      typeof text === 'string' ? [[path, text]] : [],
+    ),
+  );
 }
 
 /**
- * How this process can have the kernel forward IPv6: `by-interface`, for packets that come in by chosen interfaces (Linux 6.17); `everywhere`, for all
- * interfaces at once; `given`: not at all, because /proc/sys is read-only, as it often is in a container, whose maker decides what is forwarded.
+ * How this process can have the kernel forward IPv6: `by-interface`, for packets that come in by
+ * chosen interfaces (Linux 6.17); `everywhere`, for all interfaces at once; `given`: not at all,
+ * because /proc/sys is read-only, as it often is in a container, whose maker decides what is
+ * forwarded.
  */
 export function forwardingControl(): ForwardingControl {
   if (isWritable('net/ipv6/conf/all/force_forwarding')) return 'by-interface';
@@ -112,12 +135,14 @@ export function forwardingControl(): ForwardingControl {
 }
 
 /**
- * Interfaces, and `default` for those to come, that would hear no router advertisements any more as soon as the host forwards IPv6 (accept_ra 1). None
- * where settings cannot be written.
+ * Interfaces, and `default` for those to come, that would hear no router advertisements any more as
+ * soon as the host forwards IPv6 (accept_ra 1). None where settings cannot be written.
  */
 export function interfacesThatWouldNotHear(): readonly string[] {
   if (forwardingControl() === 'given') return [];
-  const names = readdirSync(join(ROOT, 'net/ipv6/conf')).filter((name) => name !== 'all' && name !== 'lo');
+  const names = readdirSync(join(ROOT, 'net/ipv6/conf')).filter(
+    (name) => name !== 'all' && name !== 'lo',
+  );
   return names.filter((name) => readSysctl(`net/ipv6/conf/${name}/accept_ra`) === '1');
 }
 
@@ -131,16 +156,25 @@ function isWritable(path: string): boolean {
   }
 }
 
-/** Families in which this host forwards packets between any of its interfaces, `device` left out. */
-export function forwardsAnything(device: string): { readonly ipv4: boolean; readonly ipv6: boolean } {
+/**
+ * Families in which this host forwards packets between any of its interfaces, `device` left out.
+ */
+export function forwardsAnything(device: string): {
+  readonly ipv4: boolean;
+  readonly ipv6: boolean;
+} {
   const isOn = (family: 'ipv4' | 'ipv6', name: string, setting: string): boolean => {
     const path = `net/${family}/conf/${name}/${setting}`;
     return existsSync(join(ROOT, path)) && readSysctl(path) === '1';
   };
   // For interfaces that do not exist yet, `default` counts.
-  const interfaces = readdirSync(join(ROOT, 'net/ipv4/conf')).filter((name) => name !== device && name !== 'lo');
+  const interfaces = readdirSync(join(ROOT, 'net/ipv4/conf')).filter(
+    (name) => name !== device && name !== 'lo',
+  );
   return {
     ipv4: interfaces.some((name) => isOn('ipv4', name, 'forwarding')),
-    ipv6: isOn('ipv6', 'all', 'forwarding') || interfaces.some((name) => isOn('ipv6', name, 'force_forwarding')),
+    ipv6:
+      isOn('ipv6', 'all', 'forwarding') ||
+      interfaces.some((name) => isOn('ipv6', name, 'force_forwarding')),
   };
 }

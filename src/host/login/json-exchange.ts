@@ -1,7 +1,8 @@
 /**
  * Requests one after the other over a connection that is there, JSON both ways.
  *
- * RFC 9112 §9.3 (one connection for several requests), RFC 9110 §10.2.3 (Retry-After); redirections are not followed
+ * RFC 9112 §9.3 (one connection for several requests), RFC 9110 §10.2.3 (Retry-After); redirections
+ * are not followed
  */
 import { Agent, type IncomingMessage, request } from 'node:http';
 import type { TLSSocket } from 'node:tls';
@@ -36,11 +37,17 @@ export class JsonExchange {
   }
 
   /** Rejects with {@link ExchangeFailure}. */
-  async ask(method: 'GET' | 'POST', path: string, body?: Readonly<Record<string, unknown>>): Promise<Answered> {
+  async ask(
+    method: 'GET' | 'POST',
+    path: string,
+    body?: Readonly<Record<string, unknown>>,
+  ): Promise<Answered> {
     const stop = AbortSignal.timeout(this.#timeoutMs);
     const content = body === undefined ? '' : JSON.stringify(body);
     const about =
-      body === undefined ? {} : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(content) };
+      body === undefined
+        ? {}
+        : { 'content-type': 'application/json', 'content-length': Buffer.byteLength(content) };
     const headers = {
       host: this.#host.includes(':') ? `[${this.#host}]` : this.#host,
       accept: 'application/json',
@@ -55,7 +62,11 @@ export class JsonExchange {
     try {
       return await promise;
     } catch (thrown) {
-      const why = stop.aborted ? 'no answer in time' : thrown instanceof Error ? thrown.message : String(thrown);
+      const why = stop.aborted
+        ? 'no answer in time'
+        : thrown instanceof Error
+          ? thrown.message
+          : String(thrown);
       throw new ExchangeFailure(`${this.#host}: ${why}`);
     }
   }
@@ -90,7 +101,11 @@ async function read(response: IncomingMessage): Promise<Answered> {
   }
   const retryAfterMs = waitOf(response.headers['retry-after']);
   const body = parsedJson(Buffer.concat(chunks).toString('utf8'));
-  return { status: response.statusCode ?? 0, body, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+  return {
+    status: response.statusCode ?? 0,
+    body,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  };
 }
 
 function parsedJson(text: string): unknown {

@@ -3,8 +3,9 @@
  *
  * docs/ntmobile.md §2.2; RFC 9110 §10.2.3 (Retry-After)
  *
- * Node's sockets have no SO_MARK: what is asked here leaves from the host's own addresses, which the policy rules keep out of the tunnels. A node that
- * lost its way to the account server could not get one by a tunnel that needs its credential.
+ * Node's sockets have no SO_MARK: what is asked here leaves from the host's own addresses, which
+ * the policy rules keep out of the tunnels. A node that lost its way to the account server could
+ * not get one by a tunnel that needs its credential.
  */
 import { readFileSync, statSync } from 'node:fs';
 import type { TLSSocket } from 'node:tls';
@@ -23,14 +24,19 @@ import { ConnectionFailure, connectSecurely, type SecureServer } from './secure-
 /** By what a device gets in the first time. */
 export interface LoginSecret {
   readonly kind: 'password' | 'enrolment-token';
-  /** Read for each login, so that it may be put there, changed and taken away while the daemon runs. */
+  /**
+   * Read for each login, so that it may be put there, changed and taken away while the daemon runs.
+   */
   readonly file: string;
 }
 
 export interface LoginClientOptions {
   readonly server: SecureServer;
   readonly account: string;
-  /** What the device is to be called below its account's name; undefined: what the account server calls it. */
+  /**
+   * What the device is to be called below its account's name; undefined: what the account server
+   * calls it.
+   */
   readonly device: string | undefined;
   readonly secret: LoginSecret;
   readonly own: KeyPair;
@@ -71,7 +77,13 @@ const endpoint = z.string().transform((text, context) => {
 });
 
 const coordinators = z
-  .array(z.object({ name: z.string().max(253), publicKey: octets(32), endpoints: z.array(endpoint).max(16) }))
+  .array(
+    z.object({
+      name: z.string().max(253),
+      publicKey: octets(32),
+      endpoints: z.array(endpoint).max(16),
+    }),
+  )
   .max(64);
 
 const systemSchema = z.object({
@@ -95,7 +107,11 @@ const grantedSchema = z.object({
   directionCoordinators: coordinators,
 });
 
-const refusedSchema = z.object({ error: z.string(), message: z.string(), time: z.number().optional() });
+const refusedSchema = z.object({
+  error: z.string(),
+  message: z.string(),
+  time: z.number().optional(),
+});
 
 /** What ends a try; never holds a secret. */
 class Failure extends Error {
@@ -109,7 +125,13 @@ class Failure extends Error {
   ) {
     super(message);
     const { final = false, retryAfterMs } = more;
-    this.outcome = { granted: false, reason, message, final, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) };
+    this.outcome = {
+      granted: false,
+      reason,
+      message,
+      final,
+      ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+    };
   }
 }
 
@@ -132,7 +154,9 @@ export class LoginClient implements LoginPort {
   /** Never rejects for what the network, the server or the operator's files do. */
   async login(renewalToken: string | undefined): Promise<Outcome> {
     try {
-      return await this.#login(renewalToken === undefined ? this.#byAccount() : byToken(renewalToken));
+      return await this.#login(
+        renewalToken === undefined ? this.#byAccount() : byToken(renewalToken),
+      );
     } catch (thrown) {
       if (thrown instanceof Failure) return thrown.outcome;
       if (thrown instanceof ConnectionFailure || thrown instanceof ExchangeFailure)
@@ -145,7 +169,9 @@ export class LoginClient implements LoginPort {
     const { account, device, secret } = this.#options;
     const words = {
       account,
-      ...(secret.kind === 'password' ? { password: readSecret(secret) } : { enrolmentToken: readSecret(secret) }),
+      ...(secret.kind === 'password'
+        ? { password: readSecret(secret) }
+        : { enrolmentToken: readSecret(secret) }),
       ...(device === undefined ? {} : { device }),
     };
     return { path: '/v1/login', kind: 'login', subject: account, words };
@@ -169,44 +195,76 @@ export class LoginClient implements LoginPort {
     const literal = parseIpAddress(server.host);
     const { addresses, failure } =
       literal === undefined ? await resolver.resolve(server.host) : { addresses: [literal] };
-    if (addresses.length === 0) throw new Failure('unresolved', `${server.host}: ${failure ?? 'no address'}`);
+    if (addresses.length === 0)
+      throw new Failure('unresolved', `${server.host}: ${failure ?? 'no address'}`);
     const timeout = connectMs === undefined ? {} : { timeoutMs: connectMs };
     return await connectSecurely({ server, addresses, sources: sources(), ...timeout });
   }
 
   async #ask(exchange: JsonExchange, system: System, asked: Asked): Promise<Answered> {
-    const first = await exchange.ask('POST', asked.path, this.#body(system, asked, this.#options.wallMs()));
+    const first = await exchange.ask(
+      'POST',
+      asked.path,
+      this.#body(system, asked, this.#options.wallMs()),
+    );
     const refused = refusedSchema.safeParse(first.body).data;
-    if (first.status !== 403 || refused?.time === undefined || !TIME_ERRORS.has(refused.error)) return first;
+    if (first.status !== 403 || refused?.time === undefined || !TIME_ERRORS.has(refused.error))
+      return first;
     const aheadSeconds = Math.round((this.#options.wallMs() - refused.time) / 1000);
     this.#options.note({
       name: 'clock-differs',
       level: 'warn',
-      fields: { aheadSeconds, remedy: "set this host's clock; the account server's time was used for the login" },
+      fields: {
+        aheadSeconds,
+        remedy: "set this host's clock; the account server's time was used for the login",
+      },
     });
     return await exchange.ask('POST', asked.path, this.#body(system, asked, refused.time));
   }
 
-  #body(system: System, { kind, subject, words }: Asked, timeMs: number): Readonly<Record<string, string | number>> {
+  #body(
+    system: System,
+    { kind, subject, words }: Asked,
+    timeMs: number,
+  ): Readonly<Record<string, string | number>> {
     const { own } = this.#options;
     // Several fit into a millisecond.
     const timestamp =
-      timeMs > this.#lastTimestamp || this.#lastTimestamp - timeMs > 60_000 ? timeMs : this.#lastTimestamp + 1;
+      timeMs > this.#lastTimestamp || this.#lastTimestamp - timeMs > 60_000
+        ? timeMs
+        : this.#lastTimestamp + 1;
     this.#lastTimestamp = Math.floor(timestamp);
     const proof = { kind, subject, publicKey: own.publicKey, timestampMs: this.#lastTimestamp };
     const made = proofOfKey(own, system.publicKey, proof);
-    if (made === undefined) throw new Failure('answer-unusable', 'the account server has no public key');
+    if (made === undefined)
+      throw new Failure('answer-unusable', 'the account server has no public key');
     const base64 = (value: Uint8Array): string => Buffer.from(value).toString('base64');
-    return { ...words, publicKey: base64(own.publicKey), timestamp: this.#lastTimestamp, proof: base64(made) };
+    return {
+      ...words,
+      publicKey: base64(own.publicKey),
+      timestamp: this.#lastTimestamp,
+      proof: base64(made),
+    };
   }
 
   #granted(system: System, answered: Answered): Outcome {
-    const { credential, notAfter, renewalToken, directionCoordinators } = parsed(grantedSchema, answered);
+    const { credential, notAfter, renewalToken, directionCoordinators } = parsed(
+      grantedSchema,
+      answered,
+    );
     const { zone, systemPrefix } = system;
     const authorities = system.authorityKeys.map(({ publicKey }) => publicKey);
     this.#judge(credential, authorities, system.time);
     return {
-      ...{ granted: true, credential, notAfter: wall(notAfter * 1000), renewalToken, authorities, systemPrefix, zone },
+      ...{
+        granted: true,
+        credential,
+        notAfter: wall(notAfter * 1000),
+        renewalToken,
+        authorities,
+        systemPrefix,
+        zone,
+      },
       coordinators: directionCoordinators,
     };
   }
@@ -215,14 +273,25 @@ export class LoginClient implements LoginPort {
   #judge(credential: Uint8Array, authorities: readonly Uint8Array[], serverMs: number): void {
     const { own, wallMs } = this.#options;
     const now = wallMs();
-    const judged = judgeCredential(credential, authorities, own.publicKey, BigInt(Math.floor(now / 1000)));
+    const judged = judgeCredential(
+      credential,
+      authorities,
+      own.publicKey,
+      BigInt(Math.floor(now / 1000)),
+    );
     if (typeof judged !== 'string') return;
     if (judged === 'not-yet-valid' || judged === 'expired') {
       const seconds = Math.round(Math.abs(now - serverMs) / 1000);
       const side = now < serverMs ? 'behind' : 'ahead of';
-      throw new Failure('wrong-clock', `this host's clock is ${seconds} s ${side} the account server's: set it`);
+      throw new Failure(
+        'wrong-clock',
+        `this host's clock is ${seconds} s ${side} the account server's: set it`,
+      );
     }
-    throw new Failure('answer-unusable', `the account server gave a credential that is not valid: ${judged}`);
+    throw new Failure(
+      'answer-unusable',
+      `the account server gave a credential that is not valid: ${judged}`,
+    );
   }
 }
 
@@ -233,10 +302,12 @@ function byToken(renewalToken: string): Asked {
 /** The first line; messages never repeat it. */
 function readSecret({ kind, file }: LoginSecret): string {
   const what = kind === 'password' ? 'password' : 'enrolment token';
-  const failed = (why: string): Failure => new Failure('no-secret', `the ${what} in ${file} ${why}`, { final: true });
+  const failed = (why: string): Failure =>
+    new Failure('no-secret', `the ${what} in ${file} ${why}`, { final: true });
   let text: string;
   try {
-    if ((statSync(file).mode & 0o004) !== 0) throw failed(`can be read by every user of this host: chmod 600 ${file}`);
+    if ((statSync(file).mode & 0o004) !== 0)
+      throw failed(`can be read by every user of this host: chmod 600 ${file}`);
     text = readFileSync(file, 'utf8');
   } catch (thrown) {
     if (thrown instanceof Failure) throw thrown;
@@ -250,8 +321,12 @@ function readSecret({ kind, file }: LoginSecret): string {
 function parsed<S extends z.ZodType>(schema: S, { status, body }: Answered): z.output<S> {
   const result = status === 200 ? schema.safeParse(body) : undefined;
   if (result?.success) return result.data;
-  const what = result === undefined ? `status ${status}` : z.prettifyError(result.error).split('\n').join(' ');
-  throw new Failure('answer-unusable', `what answered is no account server, or another version of one: ${what}`);
+  const what =
+    result === undefined ? `status ${status}` : z.prettifyError(result.error).split('\n').join(' ');
+  throw new Failure(
+    'answer-unusable',
+    `what answered is no account server, or another version of one: ${what}`,
+  );
 }
 
 function refusalOf({ status, body, retryAfterMs }: Answered, { kind }: Asked): Failure {

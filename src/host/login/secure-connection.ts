@@ -1,5 +1,6 @@
 /**
- * TLS to a server with several addresses, from addresses of the host's own: the first way counts on which the server shows that it is the right one.
+ * TLS to a server with several addresses, from addresses of the host's own: the first way counts on
+ * which the server shows that it is the right one.
  *
  * RFC 8446          TLS 1.3, and no other version
  * RFC 8305 §4, §5   both families in turn, the next address soon after the former
@@ -61,14 +62,19 @@ export function connectSecurely(options: ConnectOptions): Promise<TLSSocket> {
 function waysTo(addresses: readonly IpAddress[], sources: readonly IpAddress[]): readonly Way[] {
   const six = addresses.filter(isIpv6);
   const four = addresses.filter((address) => !isIpv6(address));
-  const inTurn = addresses.flatMap((_, at) => [six[at], four[at]].filter((address) => address !== undefined));
-  const fitting = (remote: IpAddress) => sources.filter((source) => isIpv6(source) === isIpv6(remote));
+  const inTurn = addresses.flatMap((_, at) =>
+    [six[at], four[at]].filter((address) => address !== undefined),
+  );
+  const fitting = (remote: IpAddress) =>
+    sources.filter((source) => isIpv6(source) === isIpv6(remote));
   const bound = inTurn.flatMap((remote) =>
     fitting(remote)
       .slice(0, MOST_SOURCES)
       .map((source) => ({ remote, source })),
   );
-  const free = inTurn.filter((remote) => fitting(remote).length === 0).map((remote) => ({ remote, source: undefined }));
+  const free = inTurn
+    .filter((remote) => fitting(remote).length === 0)
+    .map((remote) => ({ remote, source: undefined }));
   return [...bound, ...free].slice(0, MOST_WAYS);
 }
 
@@ -110,7 +116,8 @@ class Race {
 
   #failure(): ConnectionFailure {
     const { host } = this.#options.server;
-    const why = this.#failures.length === 0 ? 'no address' : [...new Set(this.#failures)].join('; ');
+    const why =
+      this.#failures.length === 0 ? 'no address' : [...new Set(this.#failures)].join('; ');
     return new ConnectionFailure(this.#wrong ? 'certificate' : 'unreachable', `${host}: ${why}`);
   }
 
@@ -121,8 +128,11 @@ class Race {
       ...{ host: remote, port, minVersion: 'TLSv1.3', ALPNProtocols: ['http/1.1'] },
       ...(isIP(host) === 0 ? { servername: host } : {}),
       ...(source === undefined ? {} : { localAddress: source }),
-      // The certificate with that fingerprint is the right one whoever made it; that the server has its key, TLS shows.
-      ...('fingerprint' in trust ? { rejectUnauthorized: false } : { ca: authoritiesOf(trust.authorities) }),
+      // The certificate with that fingerprint is the right one whoever made it; that the server has
+      // its key, TLS shows.
+      ...('fingerprint' in trust
+        ? { rejectUnauthorized: false }
+        : { ca: authoritiesOf(trust.authorities) }),
     });
     this.#open.add(socket);
     const timer = setTimeout(() => socket.destroy(new Error('no answer in time')), timeoutMs);

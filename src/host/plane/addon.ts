@@ -1,4 +1,7 @@
-/** The native addon, with types. `npm run build` makes it; there is one per machine type, never one from a registry. */
+/**
+ * The native addon, with types. `npm run build` makes it; there is one per machine type, never one
+ * from a registry.
+ */
 import { createRequire } from 'node:module';
 import type { IpAddress } from '#base/ip.ts';
 import type {
@@ -53,7 +56,8 @@ const FILE = '../../../native/build/sojourn.node';
 
 function load(): NativeAddon {
   try {
-    // `require` answers `any`: what native/src/addon/addon.cc exports is said here and nowhere else.
+    // `require` answers `any`: what native/src/addon/addon.cc exports is said here and nowhere
+    // else.
     return createRequire(import.meta.url)(FILE);
   } catch (cause) {
     throw new SystemError(

@@ -1,12 +1,22 @@
-/** The native data plane behind its port. Nothing is decided here; native/src/plane/plane.h says what each call does. */
+/**
+ * The native data plane behind its port. Nothing is decided here; native/src/plane/plane.h says
+ * what each call does.
+ */
 import type { IpAddress } from '#base/ip.ts';
-import type { PlaneFeatures, PlaneOptions, PlanePort, Punt, RoamingNotice } from '#runtime/ports.ts';
+import type {
+  PlaneFeatures,
+  PlaneOptions,
+  PlanePort,
+  Punt,
+  RoamingNotice,
+} from '#runtime/ports.ts';
 import { type NativePlane, nativeAddon } from './addon.ts';
 
 /**
- * Makes the TUN device and the sockets and starts the packet threads. Throws an `Error` whose `code` is an errno's name and whose
- * message says what would help: ENOENT (no /dev/net/tun), EPERM (no CAP_NET_ADMIN), EADDRINUSE (the UDP port), EBUSY (the device),
- * ENODEV (a link device); `SystemError` EADDON when the addon was not built.
+ * Makes the TUN device and the sockets and starts the packet threads. Throws an `Error` whose
+ * `code` is an errno's name and whose message says what would help: ENOENT (no /dev/net/tun), EPERM
+ * (no CAP_NET_ADMIN), EADDRINUSE (the UDP port), EBUSY (the device), ENODEV (a link device);
+ * `SystemError` EADDON when the addon was not built.
  */
 export function openPlane(options: PlaneOptions): PlanePort {
   return new AddonPlane(options);
@@ -25,7 +35,8 @@ class AddonPlane implements PlanePort {
     this.#native = new (nativeAddon().Plane)(
       options,
       (punt) => this.#punted(punt),
-      // Before there is a handler there is no tunnel that could roam; the next second tells again anyway.
+      // Before there is a handler there is no tunnel that could roam; the next second tells again
+      // anyway.
       (notice) => this.#roaming?.(notice),
     );
     this.features = this.#native.features();

@@ -1,4 +1,7 @@
-/** A failure of the world with its symbolic `code` ('ENODEV', 'EPERM', 'NFT', …): typed so that it can be retried, see `isWorldError`. */
+/**
+ * A failure of the world with its symbolic `code` ('ENODEV', 'EPERM', 'NFT', …): typed so that it
+ * can be retried, see `isWorldError`.
+ */
 export class SystemError extends Error {
   readonly code: string;
 

@@ -1,7 +1,11 @@
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import type { ControlPort } from '#runtime/ports.ts';
 
-type Handler = (command: string, parameters: JsonObject, respond: (ok: boolean, value: JsonValue) => void) => void;
+type Handler = (
+  command: string,
+  parameters: JsonObject,
+  respond: (ok: boolean, value: JsonValue) => void,
+) => void;
 
 /** An operator in memory. */
 export class FakeControl implements ControlPort {
@@ -13,7 +17,10 @@ export class FakeControl implements ControlPort {
   }
 
   /** The answers given to one request; exactly one in the end. */
-  ask(command: string, parameters: JsonObject = {}): { readonly ok: boolean; readonly value: JsonValue }[] {
+  ask(
+    command: string,
+    parameters: JsonObject = {},
+  ): { readonly ok: boolean; readonly value: JsonValue }[] {
     const answers: { readonly ok: boolean; readonly value: JsonValue }[] = [];
     this.#handler?.(command, parameters, (ok, value) => answers.push({ ok, value }));
     return answers;

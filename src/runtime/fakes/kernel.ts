@@ -19,8 +19,8 @@ class FakeSystemError extends Error {
 }
 
 /**
- * A kernel in memory: addresses and routes live on devices and go with them, a route's preferred source must be an address, adding
- * what is there and deleting what is not are harmless.
+ * A kernel in memory: addresses and routes live on devices and go with them, a route's preferred
+ * source must be an address, adding what is there and deleting what is not are harmless.
  */
 export class FakeKernel implements KernelPort {
   readonly devices = new Set<string>(['%tun', 'eth0', 'eth1']);
@@ -54,7 +54,10 @@ export class FakeKernel implements KernelPort {
 
   addRoute(route: DesiredRoute): void {
     if (route.device !== undefined) this.#need(route.device);
-    if (route.source !== undefined && ![...this.addresses.values()].some((one) => one.address === route.source)) {
+    if (
+      route.source !== undefined &&
+      ![...this.addresses.values()].some((one) => one.address === route.source)
+    ) {
       throw new FakeSystemError('EINVAL', `source ${route.source} is not ours`);
     }
     this.log.push(`route ${routeKey(route)}`);
@@ -86,7 +89,8 @@ export class FakeKernel implements KernelPort {
   }
 
   setSysctl(sysctl: DesiredSysctl): void {
-    if (!this.originals.has(sysctl.path)) this.originals.set(sysctl.path, this.sysctls.get(sysctl.path) ?? '0');
+    if (!this.originals.has(sysctl.path))
+      this.originals.set(sysctl.path, this.sysctls.get(sysctl.path) ?? '0');
     this.sysctls.set(sysctl.path, sysctl.value);
   }
 
@@ -117,7 +121,8 @@ export class FakeKernel implements KernelPort {
   /** The device is unplugged: what was on it is gone. */
   unplug(device: string): void {
     this.devices.delete(device);
-    for (const [key, address] of this.addresses) if (address.device === device) this.addresses.delete(key);
+    for (const [key, address] of this.addresses)
+      if (address.device === device) this.addresses.delete(key);
     for (const [key, route] of this.routes) if (route.device === device) this.routes.delete(key);
     this.#network?.(this.interfaces);
     this.#disturbed?.();

@@ -10,7 +10,10 @@ import type {
 } from '#engine/contract.ts';
 import type { PlanePort, Punt, RoamingNotice } from '#runtime/ports.ts';
 
-/** Tables in memory; `log` tells in which order things were done, shared with the fake kernel when one is given. */
+/**
+ * Tables in memory; `log` tells in which order things were done, shared with the fake kernel when
+ * one is given.
+ */
 export class FakePlane implements PlanePort {
   readonly features = {
     virtioHeader: false,
@@ -61,7 +64,9 @@ export class FakePlane implements PlanePort {
 
   associationsSet(associations: DesiredSecurityAssociations): void {
     const spis = associations.receive.map(({ spi }) => spi);
-    this.log.push(`keys ${associations.tunnel}: send ${associations.send?.spi}, receive ${spis.join(' ')}`);
+    this.log.push(
+      `keys ${associations.tunnel}: send ${associations.send?.spi}, receive ${spis.join(' ')}`,
+    );
     this.associations.set(associations.tunnel, associations);
   }
 

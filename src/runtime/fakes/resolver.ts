@@ -10,7 +10,9 @@ export class FakeResolver implements ResolverPort {
     this.asked++;
     const addresses = this.names.get(name);
     return Promise.resolve(
-      addresses === undefined ? { addresses: [], failure: 'NXDOMAIN', noSuchName: true } : { addresses },
+      addresses === undefined
+        ? { addresses: [], failure: 'NXDOMAIN', noSuchName: true }
+        : { addresses },
     );
   }
 }

@@ -1,4 +1,7 @@
-/** A process in one namespace with address maps of its own: options in its argument, one JSON object a line on standard input, what went wrong on output. */
+/**
+ * A process in one namespace with address maps of its own: options in its argument, one JSON object
+ * a line on standard input, what went wrong on output.
+ */
 import { createInterface } from 'node:readline';
 import { openAddressMaps } from '#host/kernel/address-map.ts';
 

@@ -11,7 +11,10 @@ import { objectOf } from './journey.ts';
 /** What all keys of the examples are read from. */
 export const KEY_FILE = `${LAB_DIRECTORY}/key`;
 
-/** The examples' addresses, in the lab. In this order: the lab has its mobile networks where the examples have the home network. */
+/**
+ * The examples' addresses, in the lab. In this order: the lab has its mobile networks where the
+ * examples have the home network.
+ */
 const IN_THE_LAB: readonly (readonly [RegExp, string])[] = [
   [/\/etc\/sojourn\/keys\/[a-z-]+/g, KEY_FILE],
   [/\/var\/lib\/sojourn/g, STATE_DIRECTORY],

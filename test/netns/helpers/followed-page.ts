@@ -15,18 +15,24 @@ export interface Step {
 /** The blocks ```sh and ```text of a page, in their order. */
 export function stepsOf(page: string): readonly Step[] {
   const steps: Step[] = [];
-  for (const [, section = '', kind, text = ''] of page.matchAll(/^## (.*)$|^```(sh|text)\n([\s\S]*?)^```$/gm)) {
+  for (const [, section = '', kind, text = ''] of page.matchAll(
+    /^## (.*)$|^```(sh|text)\n([\s\S]*?)^```$/gm,
+  )) {
     const last = steps.at(-1);
     if (kind === undefined) steps.push({ section, commands: '', seen: [] });
     else if (kind === 'sh') steps.push({ section: last?.section ?? '', commands: text, seen: [] });
-    else if (last !== undefined) steps.push({ ...steps.pop(), ...last, seen: text.trimEnd().split('\n') });
+    else if (last !== undefined)
+      steps.push({ ...steps.pop(), ...last, seen: text.trimEnd().split('\n') });
   }
   return steps.filter(({ commands }) => commands !== '');
 }
 
 const DURATION = String.raw`\d+(?:\.\d+)? (?:ms|s|min|h|d)\b`;
 
-/** A line without what is different each time: times, keys' addresses, widths of columns; pings may have lost what a move takes. */
+/**
+ * A line without what is different each time: times, keys' addresses, widths of columns; pings may
+ * have lost what a move takes.
+ */
 export function alike(line: string): string {
   return line
     .replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z/, '<time>')
@@ -34,8 +40,12 @@ export function alike(line: string): string {
     .replaceAll(/ +/g, ' ')
     .replaceAll(new RegExp(`${DURATION}(?: ${DURATION})*`, 'g'), '#')
     .replaceAll(/(?<=Ms=)[\d.]+|(?<=time )\d+(?=ms)/g, '#')
-    .replace(/^(\d+) packets transmitted, (\d+) received.*/, (whole, sent: string, received: string) =>
-      Number(sent) > 3 && Number(sent) - Number(received) <= MOST_LOST ? 'the ping went on' : whole,
+    .replace(
+      /^(\d+) packets transmitted, (\d+) received.*/,
+      (whole, sent: string, received: string) =>
+        Number(sent) > 3 && Number(sent) - Number(received) <= MOST_LOST
+          ? 'the ping went on'
+          : whole,
     )
     .trim();
 }
@@ -54,7 +64,10 @@ export function missingOf(seen: readonly string[], output: string): readonly str
   });
 }
 
-/** One bash for a whole page, so that variables and background jobs last, in a mount namespace of its own. */
+/**
+ * One bash for a whole page, so that variables and background jobs last, in a mount namespace of
+ * its own.
+ */
 export class PageShell implements AsyncDisposable {
   readonly #bash: ChildProcessByStdio<Writable, Readable, null>;
   readonly #directory: string;
@@ -64,7 +77,14 @@ export class PageShell implements AsyncDisposable {
   /** `directory` is for its notes; `setUp` is run in the namespace first. */
   constructor(directory: string, workingDirectory: string, setUp: string) {
     this.#directory = directory;
-    const argv = ['--mount', '--propagation', 'private', 'bash', '-c', `set -eu\n${setUp}\nexec bash --norc`];
+    const argv = [
+      '--mount',
+      '--propagation',
+      'private',
+      'bash',
+      '-c',
+      `set -eu\n${setUp}\nexec bash --norc`,
+    ];
     this.#bash = spawn('unshare', argv, {
       stdio: ['pipe', 'pipe', 'inherit'],
       cwd: workingDirectory,

@@ -18,12 +18,26 @@ export function packet(
   payload: Uint8Array,
   extensions: readonly Extension[] = [],
 ): Uint8Array {
-  const fields = { trafficClass: 0, flowLabel: 0, hopLimit: 64, source, destination, extensions, protocol, payload };
+  const fields = {
+    trafficClass: 0,
+    flowLabel: 0,
+    hopLimit: 64,
+    source,
+    destination,
+    extensions,
+    protocol,
+    payload,
+  };
   return encode(ipv6Codec, fields);
 }
 
 /** A Mobility Header; `home` puts it into a Home Address option. */
-export function mobility(source: Ipv6Address, destination: Ipv6Address, message: MobilityMessage, home?: Ipv6Address) {
+export function mobility(
+  source: Ipv6Address,
+  destination: Ipv6Address,
+  message: MobilityMessage,
+  home?: Ipv6Address,
+) {
   const payload = encodeMobility(message, home ?? source, destination);
   return packet(
     source,
@@ -34,9 +48,20 @@ export function mobility(source: Ipv6Address, destination: Ipv6Address, message:
   );
 }
 
-export function icmp(source: Ipv6Address, destination: Ipv6Address, body: Icmpv6Body, home?: Ipv6Address) {
+export function icmp(
+  source: Ipv6Address,
+  destination: Ipv6Address,
+  body: Icmpv6Body,
+  home?: Ipv6Address,
+) {
   const payload = encodeIcmpv6(body, 0, home ?? source, destination);
-  return packet(source, destination, PROTOCOL_ICMPV6, payload, home === undefined ? [] : [homeAddressExtension(home)]);
+  return packet(
+    source,
+    destination,
+    PROTOCOL_ICMPV6,
+    payload,
+    home === undefined ? [] : [homeAddressExtension(home)],
+  );
 }
 
 /** Sends a whole IPv6 packet from a namespace as it is. */
@@ -46,7 +71,10 @@ export async function sendRaw(lab: Lab, namespace: string, octets: Uint8Array): 
   await lab.exec(namespace, ['perl', SEND_RAW, fields.destination], { input: `${hex(octets)}\n` });
 }
 
-/** Where packets are looked at: a namespace, an interface, and how many octets are in front of the IP header there. */
+/**
+ * Where packets are looked at: a namespace, an interface, and how many octets are in front of the
+ * IP header there.
+ */
 export interface Place {
   readonly namespace: string;
   readonly device: string;
@@ -70,5 +98,7 @@ export async function passing(
   const capture = await lab.capture(namespace, device, file);
   await action();
   await capture.stop();
-  return (await octetsOf(file, 'ipv6', 'frame')).map((frame) => withoutHopLimit(frame.slice(2 * before)));
+  return (await octetsOf(file, 'ipv6', 'frame')).map((frame) =>
+    withoutHopLimit(frame.slice(2 * before)),
+  );
 }

@@ -1,4 +1,7 @@
-/** What a host's kernel holds, as comparable lines: to see what daemons add, and that nothing of it stays. */
+/**
+ * What a host's kernel holds, as comparable lines: to see what daemons add, and that nothing of it
+ * stays.
+ */
 import { run } from '#lab/shell.ts';
 
 /** A script that tells it; `hostStateOf` reads what it says. */
@@ -16,7 +19,10 @@ for file in /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv4/conf/*/* /proc/sys/
   printf 'sysctl %s ' "$file"; cat "$file" 2>&1 || true
 done`;
 
-/** Lifetimes run down, the link states of a cable's other end are the lab's, and secrets differ by the boot. */
+/**
+ * Lifetimes run down, the link states of a cable's other end are the lab's, and secrets differ by
+ * the boot.
+ */
 const PASSING: readonly RegExp[] = [
   / expires \S+/g,
   / (valid|preferred)_lft \S+/g,
@@ -25,7 +31,8 @@ const PASSING: readonly RegExp[] = [
   / hoplimit \d+/g,
   / (tentative|optimistic|secondary)\b/g,
 ];
-const NOT_OURS = /stable_secret|\/mtu |brd 00:00|route -\d (local|broadcast|anycast|multicast) .* dev lo /;
+const NOT_OURS =
+  /stable_secret|\/mtu |brd 00:00|route -\d (local|broadcast|anycast|multicast) .* dev lo /;
 
 export function hostStateOf(text: string): readonly string[] {
   return text
@@ -41,7 +48,11 @@ export async function hostState(namespace: string): Promise<readonly string[]> {
 }
 
 /** Rules, and the routes, proxy entries and TUN addresses of one daemon of the suite. */
-export async function daemonState(namespace: string, protocol: number, device: string): Promise<readonly string[]> {
+export async function daemonState(
+  namespace: string,
+  protocol: number,
+  device: string,
+): Promise<readonly string[]> {
   const script = `
 for family in -4 -6; do
   ip $family rule show | sed "s/^/rule $family /"

@@ -31,7 +31,10 @@ export function objectOf(value: JsonValue | undefined): JsonObject {
   return isJsonObject(value) ? value : {};
 }
 
-/** Both daemons in a lab of their own. Events of the mobile node since the last move are in `events`. */
+/**
+ * Both daemons in a lab of their own. Events of the mobile node since the last move are in
+ * `events`.
+ */
 export class Journey implements AsyncDisposable {
   readonly lab: Lab;
   readonly homeAgent: DaemonProcess;
@@ -49,8 +52,17 @@ export class Journey implements AsyncDisposable {
       this.mobileNode = new DaemonProcess(lab, 'mn', 'mn', mobileNodeConfiguration(options));
       this.#homeAddresses = [HOME.address, HOME.ipv4Address];
     } else {
-      this.mobileNode = new DaemonProcess(lab, 'mr', router, mobileRouterConfiguration(router, options), router);
-      this.#homeAddresses = [MOBILE_ROUTERS[router].homeAddress, MOBILE_ROUTERS[router].ipv4HomeAddress];
+      this.mobileNode = new DaemonProcess(
+        lab,
+        'mr',
+        router,
+        mobileRouterConfiguration(router, options),
+        router,
+      );
+      this.#homeAddresses = [
+        MOBILE_ROUTERS[router].homeAddress,
+        MOBILE_ROUTERS[router].ipv4HomeAddress,
+      ];
     }
   }
 
@@ -59,10 +71,17 @@ export class Journey implements AsyncDisposable {
     const { daemons, router, ...lab } = options;
     const mobileRouters = lab.mobileRouters ?? (router === undefined ? [] : [router]);
     const nodes = router === undefined ? {} : { nodes: {} };
-    return new Journey(await Lab.create({ ...nodes, ...lab, mobileRouters }), { mobileRouters, ...daemons }, router);
+    return new Journey(
+      await Lab.create({ ...nodes, ...lab, mobileRouters }),
+      { mobileRouters, ...daemons },
+      router,
+    );
   }
 
-  /** Starts both daemons, the node plugged in at `network`, and waits until it is registered (or at home). */
+  /**
+   * Starts both daemons, the node plugged in at `network`, and waits until it is registered (or at
+   * home).
+   */
   async start(network: PlaceName): Promise<void> {
     const node = this.mobileNode.namespace;
     await this.homeAgent.start();
@@ -99,7 +118,9 @@ export class Journey implements AsyncDisposable {
       );
     } catch (error) {
       const log = readFileSync(this.mobileNode.logFile, 'utf8').slice(-4000);
-      throw new Error(`${network} is not reached: ${JSON.stringify(last)}\n${log}`, { cause: error });
+      throw new Error(`${network} is not reached: ${JSON.stringify(last)}\n${log}`, {
+        cause: error,
+      });
     }
   }
 
@@ -139,7 +160,8 @@ export class Journey implements AsyncDisposable {
 
 function numberAt(values: JsonObject, name: string): number {
   const value = values[name];
-  if (typeof value !== 'number') throw new Error(`no counter ${name} in ${Object.keys(values).join(' ')}`);
+  if (typeof value !== 'number')
+    throw new Error(`no counter ${name} in ${Object.keys(values).join(' ')}`);
   return value;
 }
 
@@ -152,7 +174,12 @@ function isSettled(home: JsonObject, network: PlaceName): boolean {
   const of6 = ipv6 !== undefined && careOfAddress.startsWith(`${ipv6.replace(/:0$/, '')}:`);
   const [from, to] = [ipv4?.first, ipv4?.last].map(ipv4Number);
   const number = careOfAddress.includes(':') ? undefined : ipv4Number(careOfAddress);
-  const of4 = number !== undefined && from !== undefined && to !== undefined && number >= from && number <= to;
+  const of4 =
+    number !== undefined &&
+    from !== undefined &&
+    to !== undefined &&
+    number >= from &&
+    number <= to;
   return of6 || of4;
 }
 

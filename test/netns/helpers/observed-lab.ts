@@ -31,7 +31,13 @@ const METRICS_PORT = 9419;
 const NAT_KEEPALIVE_SECONDS = 5;
 /** An IPv6-only server that knows nothing of NTMobile. */
 export const GENERAL_NAME = 'gn6.example';
-const NETWORKS_BUILT = ['ar6', 'ar4', 'nat-prc', 'nat-sym', 'ds'] as const satisfies readonly NetworkName[];
+const NETWORKS_BUILT = [
+  'ar6',
+  'ar4',
+  'nat-prc',
+  'nat-sym',
+  'ds',
+] as const satisfies readonly NetworkName[];
 
 export type Role = 'ha' | 'mn' | 'mr' | 'as' | 'dc' | 'rsn';
 
@@ -53,11 +59,17 @@ export class ObservedLab implements AsyncDisposable {
 
   private constructor(lab: Lab) {
     this.lab = lab;
-    const daemons = { mobileRouters: ['mr'], homeAgent: { natKeepaliveSeconds: NAT_KEEPALIVE_SECONDS } } as const;
+    const daemons = {
+      mobileRouters: ['mr'],
+      homeAgent: { natKeepaliveSeconds: NAT_KEEPALIVE_SECONDS },
+    } as const;
     this.homeAgent = new DaemonProcess(lab, 'ha', 'home', homeAgentConfiguration(daemons));
     this.mobileNode = new DaemonProcess(lab, 'mn', 'mn', mobileNodeConfiguration());
     this.mobileRouter = new DaemonProcess(lab, 'mr', 'mr', mobileRouterConfiguration('mr'), 'mr');
-    this.system = new NtmobileSystem(lab, { nodes: ['na', 'nb'], node: { generalNames: [GENERAL_NAME] } });
+    this.system = new NtmobileSystem(lab, {
+      nodes: ['na', 'nb'],
+      node: { generalNames: [GENERAL_NAME] },
+    });
     for (const { daemon } of this.daemons()) watch(daemon.name);
   }
 
@@ -82,7 +94,9 @@ export class ObservedLab implements AsyncDisposable {
       { role: 'as', daemon: accountServer },
       { role: 'dc', daemon: coordinator },
       { role: 'rsn', daemon: relay },
-      ...(['na', 'nb'] as const).map((name): Watched => ({ role: 'mn', daemon: this.node(name).daemon })),
+      ...(['na', 'nb'] as const).map(
+        (name): Watched => ({ role: 'mn', daemon: this.node(name).daemon }),
+      ),
     ];
   }
 
@@ -112,19 +126,25 @@ export class ObservedLab implements AsyncDisposable {
   #trace(...daemons: readonly DaemonProcess[]): void {
     for (const { name } of daemons) {
       this.#traces.push(
-        this.lab.spawn('core', [process.execPath, CLI, '--daemon', name, 'trace'], { logName: `${name}.trace` }),
+        this.lab.spawn('core', [process.execPath, CLI, '--daemon', name, 'trace'], {
+          logName: `${name}.trace`,
+        }),
       );
     }
   }
 
   async plug(node: string, network: NetworkName): Promise<void> {
     await this.lab.move(node, network);
-    await this.lab.waitForAddress(node, NETWORKS[network].ipv6 === undefined ? 4 : 6, { timeoutMs: 15_000 });
+    await this.lab.waitForAddress(node, NETWORKS[network].ipv6 === undefined ? 4 : 6, {
+      timeoutMs: 15_000,
+    });
   }
 
   async untilRegistered(daemon: DaemonProcess): Promise<void> {
     const registered = async () =>
-      objectsOf(objectOf(await daemon.request('status'))['homes']).every(({ phase }) => phase === 'registered');
+      objectsOf(objectOf(await daemon.request('status'))['homes']).every(
+        ({ phase }) => phase === 'registered',
+      );
     await waitFor(registered, { timeoutMs: 20_000, what: `${daemon.name} to register` });
   }
 
@@ -133,26 +153,37 @@ export class ObservedLab implements AsyncDisposable {
   }
 
   /** To every question there is, refusals among them, and past events. */
-  async answers({ socket }: DaemonProcess): Promise<readonly (readonly [command: string, text: string])[]> {
+  async answers({
+    socket,
+  }: DaemonProcess): Promise<readonly (readonly [command: string, text: string])[]> {
     const answers: [string, string][] = [];
     for (const command of [...Object.keys(QUESTIONS), 'metrics']) {
       answers.push([command, JSON.stringify(await ask(socket, command))]);
     }
     using client = await ControlClient.connect(socket);
-    await client.events({ follow: false, last: 1000 }, (event) => answers.push(['events', JSON.stringify(event)]));
+    await client.events({ follow: false, last: 1000 }, (event) =>
+      answers.push(['events', JSON.stringify(event)]),
+    );
     return answers;
   }
 
   /** As Prometheus does. */
   async scrape({ namespace }: DaemonProcess): Promise<string> {
-    return await this.lab.exec(namespace, ['curl', '-sS', '--fail', `http://127.0.0.1:${METRICS_PORT}/metrics`]);
+    return await this.lab.exec(namespace, [
+      'curl',
+      '-sS',
+      '--fail',
+      `http://127.0.0.1:${METRICS_PORT}/metrics`,
+    ]);
   }
 
   /** Of each metric the sum of all its samples; histograms by their `_count`. */
   async sums(): Promise<ReadonlyMap<string, number>> {
     const sums = new Map<string, number>();
     for (const { daemon } of this.daemons()) {
-      for (const [, name = '', value = ''] of (await this.scrape(daemon)).matchAll(/^([a-z_]+)(?:\{.*\})? (\S+)$/gm)) {
+      for (const [, name = '', value = ''] of (await this.scrape(daemon)).matchAll(
+        /^([a-z_]+)(?:\{.*\})? (\S+)$/gm,
+      )) {
         sums.set(name, (sums.get(name) ?? 0) + Number(value));
       }
     }
@@ -170,7 +201,9 @@ export class ObservedLab implements AsyncDisposable {
     const files = readdirSync(this.lab.logDirectory).filter((file) =>
       names.some((name) => file.startsWith(`${name}.`)),
     );
-    return new Map(files.map((file) => [file, readFileSync(`${this.lab.logDirectory}/${file}`, 'utf8')]));
+    return new Map(
+      files.map((file) => [file, readFileSync(`${this.lab.logDirectory}/${file}`, 'utf8')]),
+    );
   }
 
   /** Lines of the logs that are JSON. */
@@ -188,7 +221,9 @@ export class ObservedLab implements AsyncDisposable {
   /** Everything that must not be told, by kind, in each form that it could be told in. */
   secrets(): Readonly<Record<'configured' | 'keys' | 'passwords' | 'tokens', readonly string[]>> {
     const textOf = (file: string): string => readFileSync(file, 'utf8').trim();
-    const keys = filesIn(STATE_DIRECTORY, /\.(key|secret)$/).map((file) => textOf(file).replace(/^hex:/, ''));
+    const keys = filesIn(STATE_DIRECTORY, /\.(key|secret)$/).map((file) =>
+      textOf(file).replace(/^hex:/, ''),
+    );
     return {
       configured: CONFIGURED_KEYS.flatMap((text) => [text, ...formsOf(Buffer.from(text))]),
       keys: [
@@ -213,7 +248,10 @@ export class ObservedLab implements AsyncDisposable {
 function watch(name: string): void {
   const directory = `${LAB_DIRECTORY}/${name}.yaml.d`;
   mkdirSync(directory, { recursive: true });
-  writeFileSync(`${directory}/10-watched.yaml`, `daemon: { logLevel: debug, metrics: { port: ${METRICS_PORT} } }\n`);
+  writeFileSync(
+    `${directory}/10-watched.yaml`,
+    `daemon: { logLevel: debug, metrics: { port: ${METRICS_PORT} } }\n`,
+  );
 }
 
 function filesIn(directory: string, pattern: RegExp): readonly string[] {
@@ -224,7 +262,12 @@ function filesIn(directory: string, pattern: RegExp): readonly string[] {
 
 function formsOf(octets: Buffer): readonly string[] {
   // A list of numbers is how octets look that became JSON by accident.
-  return [hex(octets), octets.toString('base64'), octets.toString('base64url'), [...octets].join(',')];
+  return [
+    hex(octets),
+    octets.toString('base64'),
+    octets.toString('base64url'),
+    [...octets].join(','),
+  ];
 }
 
 /** Of a PEM file, the lines of its private key. */
@@ -238,7 +281,9 @@ function storedTokens(): readonly string[] {
   return filesIn(STATE_DIRECTORY, /\.sqlite$/).flatMap((file) => {
     using database = new DatabaseSync(file, { readOnly: true });
     const tables = database.prepare("SELECT name FROM sqlite_master WHERE type = 'table'").all();
-    const values = tables.flatMap(({ name }) => database.prepare(`SELECT * FROM "${String(name)}"`).all());
+    const values = tables.flatMap(({ name }) =>
+      database.prepare(`SELECT * FROM "${String(name)}"`).all(),
+    );
     return values.flatMap((row) =>
       Object.values(row).flatMap((value) => tokensIn(typeof value === 'string' ? value : '')),
     );
@@ -246,5 +291,7 @@ function storedTokens(): readonly string[] {
 }
 
 function tokensIn(text: string): readonly string[] {
-  return [...text.matchAll(/"(?:renewalToken|token|tokenKey|key)":"([^"]{8,})"/g)].map(([, token = '']) => token);
+  return [...text.matchAll(/"(?:renewalToken|token|tokenKey|key)":"([^"]{8,})"/g)].map(
+    ([, token = '']) => token,
+  );
 }

@@ -1,4 +1,7 @@
-/** What daemons hold of their hosts at each place, to see that a later visit leaves nothing of the way there. */
+/**
+ * What daemons hold of their hosts at each place, to see that a later visit leaves nothing of the
+ * way there.
+ */
 import { expect } from 'vitest';
 import { PLACES, type PlaceName } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
@@ -38,19 +41,29 @@ export class PlaceStates {
     expect(left.join('\n'), `leftovers after ${this.#visited.join(' ')}`).toBe('');
   }
 
-  /** With a rule for each address that the place gives: they come one after the other, and registration waits for one only. */
+  /**
+   * With a rule for each address that the place gives: they come one after the other, and
+   * registration waits for one only.
+   */
   async #settled(place: PlaceName): Promise<readonly string[]> {
     const { ipv4, ipv6 } = PLACES[place];
-    const families = [...(ipv4 === undefined ? [] : [4 as const]), ...(ipv6 === undefined ? [] : [6 as const])];
+    const families = [
+      ...(ipv4 === undefined ? [] : [4 as const]),
+      ...(ipv6 === undefined ? [] : [6 as const]),
+    ];
     const wanted: string[] = [];
     for (const family of place === 'home' ? [] : families) {
-      const { address } = await this.#lab.waitForAddress(this.#node, family, { timeoutMs: SOON.timeoutMs });
+      const { address } = await this.#lab.waitForAddress(this.#node, family, {
+        timeoutMs: SOON.timeoutMs,
+      });
       wanted.push(`from ${address} `);
     }
     return await waitFor(
       async () => {
         const state = await this.#state();
-        return wanted.every((text) => state.some((line) => line.includes(text))) ? state : undefined;
+        return wanted.every((text) => state.some((line) => line.includes(text)))
+          ? state
+          : undefined;
       },
       { ...SOON, what: `rules of ${wanted.join(', ')}` },
     );

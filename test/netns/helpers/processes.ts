@@ -1,7 +1,10 @@
 /** The processes of this lab, and those of labs inside it. */
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** Command lines by process id, arguments parted by spaces. Kernel threads and what ends meanwhile are not in it. */
+/**
+ * Command lines by process id, arguments parted by spaces. Kernel threads and what ends meanwhile
+ * are not in it.
+ */
 export function commandLines(): ReadonlyMap<number, string> {
   const found = new Map<number, string>();
   for (const name of readdirSync('/proc').filter((each) => /^\d+$/.test(each))) {

@@ -1,6 +1,7 @@
 /**
- * A mobile router that does what a test says: a plane in the namespace `mr`, and Binding Updates of our own making. It has two home addresses,
- * one of the home network and one of its own first prefix, and two prefixes; a host is behind it on both.
+ * A mobile router that does what a test says: a plane in the namespace `mr`, and Binding Updates of
+ * our own making. It has two home addresses, one of the home network and one of its own first
+ * prefix, and two prefixes; a host is behind it on both.
  */
 import { fromHex, hex, isMalformed } from '#base/bytes.ts';
 import { type Ipv6Address, ipv6, type Prefix } from '#base/ip.ts';
@@ -20,7 +21,10 @@ import { PlaneEnd, TUN, TUNNEL } from './plane/plane-hosts.ts';
 export const HOME_AGENT = ipv6(ADDRESSES.homeAgentIpv6);
 export const CORRESPONDENT = ipv6(ADDRESSES.correspondentIpv6);
 /** Home addresses: of the home network (HNP) and of the router's own first prefix (MNP). */
-export const HOME_ADDRESSES = { HNP: ipv6('2001:db8:100::30'), MNP: ipv6('2001:db8:500::30') } as const;
+export const HOME_ADDRESSES = {
+  HNP: ipv6('2001:db8:100::30'),
+  MNP: ipv6('2001:db8:500::30'),
+} as const;
 export type HomeAddressOf = keyof typeof HOME_ADDRESSES;
 
 /** The two prefixes, the router's own (ingress) address in each, and that of the host behind it. */
@@ -85,7 +89,10 @@ export class ScriptedRouter implements AsyncDisposable {
     };
     const nested = {
       identifier: NESTED.identifier,
-      security: { spi: NESTED.association.spi, key: `text:${new TextDecoder().decode(NESTED.association.key)}` },
+      security: {
+        spi: NESTED.association.spi,
+        key: `text:${new TextDecoder().decode(NESTED.association.key)}`,
+      },
       homeAddresses: [NESTED.homeAddress],
       mobileNetworkPrefixes: [`${NESTED.prefix.address}/${NESTED.prefix.length}`],
     };
@@ -116,10 +123,17 @@ export class ScriptedRouter implements AsyncDisposable {
       'echo 2 > /proc/sys/net/ipv6/conf/eth0/accept_ra',
       'echo 1 > /proc/sys/net/ipv6/conf/all/forwarding',
       ...INGRESS.map((address) => `ip address add ${address}/64 dev lan0 nodad`),
-      ...Object.values(HOME_ADDRESSES).map((address) => `ip address add ${address}/128 dev ${TUN} nodad`),
+      ...Object.values(HOME_ADDRESSES).map(
+        (address) => `ip address add ${address}/128 dev ${TUN} nodad`,
+      ),
       `ip -6 route add default dev ${TUN} table ${TABLE}`,
-      ...PREFIXES.map(({ address, length }) => `ip -6 rule add to ${address}/${length} priority 10 lookup main`),
-      ...PREFIXES.map(({ address, length }) => `ip -6 rule add from ${address}/${length} priority 20 lookup ${TABLE}`),
+      ...PREFIXES.map(
+        ({ address, length }) => `ip -6 rule add to ${address}/${length} priority 10 lookup main`,
+      ),
+      ...PREFIXES.map(
+        ({ address, length }) =>
+          `ip -6 rule add from ${address}/${length} priority 20 lookup ${TABLE}`,
+      ),
       `ip -6 rule add from ${HOME_ADDRESSES.HNP} priority 20 lookup ${TABLE}`,
     ].join('\n');
   }
@@ -131,10 +145,14 @@ export class ScriptedRouter implements AsyncDisposable {
     const tunnel = { id: TUNNEL, encapsulation: 'ipip', local: this.careOf, remote: HOME_AGENT };
     await this.plane.ask({ tunnelSet: { ...tunnel, localPort: 0, remotePort: 0, mtu: 1460 } });
     const own = Object.values(HOME_ADDRESSES).map((address) => ({ address, length: 128 }));
-    for (const prefix of [...own, ...PREFIXES]) await this.plane.ask({ routeSet: { prefix, tunnel: TUNNEL } });
+    for (const prefix of [...own, ...PREFIXES])
+      await this.plane.ask({ routeSet: { prefix, tunnel: TUNNEL } });
   }
 
-  /** Sends a Binding Update from the present care-of address; resolves with what the home agent answers. */
+  /**
+   * Sends a Binding Update from the present care-of address; resolves with what the home agent
+   * answers.
+   */
   async register({
     home,
     prefixes,
@@ -188,7 +206,8 @@ export class ScriptedRouter implements AsyncDisposable {
   async deregisterAll(): Promise<void> {
     for (const home of ['HNP', 'MNP'] as const) {
       const [binding] = await this.bindings(HOME_ADDRESSES[home]);
-      if (binding !== undefined) await this.register({ home, prefixes: undefined, lifetimeUnits: 0 });
+      if (binding !== undefined)
+        await this.register({ home, prefixes: undefined, lifetimeUnits: 0 });
     }
   }
 
@@ -198,7 +217,10 @@ export class ScriptedRouter implements AsyncDisposable {
     return all.filter((binding) => binding['homeAddress'] === homeAddress);
   }
 
-  /** Whether echo requests are answered: each alone, for as long as the first needs to find its neighbours. */
+  /**
+   * Whether echo requests are answered: each alone, for as long as the first needs to find its
+   * neighbours.
+   */
   async reaches(from: string, to: string, source?: string): Promise<boolean> {
     const bind = source === undefined ? [] : ['-I', source];
     const argv = ['ping', '-n', '-c', '2', '-i', '0.1', '-W', '1', ...bind, to];

@@ -1,6 +1,7 @@
 /**
- * Sessions of ordinary programs that last: ssh conversations, HTTP downloads, iperf3. While the hosts at their ends (or the network
- * around those) move, all of them must go on; at the end nothing may be missing or wrong.
+ * Sessions of ordinary programs that last: ssh conversations, HTTP downloads, iperf3. While the
+ * hosts at their ends (or the network around those) move, all of them must go on; at the end
+ * nothing may be missing or wrong.
  */
 import { expect } from 'vitest';
 import { createDigestedFile, type DigestedFile } from '#lab/demo/digested-file.ts';
@@ -14,7 +15,9 @@ import { Conversation, makeSshKeys, mayServeSsh, serveSsh } from './ssh.ts';
 const OCTETS = 200_000_000;
 const OCTETS_PER_SECOND = 500_000;
 
-/** One connection: who opens it, from which of its addresses, and who serves it at which address. */
+/**
+ * One connection: who opens it, from which of its addresses, and who serves it at which address.
+ */
 export interface SessionEnds {
   readonly client: string;
   readonly from: string;
@@ -53,42 +56,77 @@ export class Sessions implements Disposable {
     this.#namespaces = [...new Set(ends.flatMap(({ client, server }) => [client, server]))];
   }
 
-  /** Opens every session of the plan; resolves when the servers listen and the clients were started. */
+  /**
+   * Opens every session of the plan; resolves when the servers listen and the clients were started.
+   */
   static async open(lab: Lab, plan: SessionPlan): Promise<Sessions> {
     const sessions = new Sessions(lab, plan);
     sessions.#resets = await sessions.#countResets();
     await sessions.#converse(plan.conversations);
     await sessions.#download(plan.downloads);
-    for (const [index, ends] of plan.streams.entries()) await sessions.#stream(ends, STREAM_PORT + index);
+    for (const [index, ends] of plan.streams.entries())
+      await sessions.#stream(ends, STREAM_PORT + index);
     return sessions;
   }
 
   async #converse(plans: readonly SessionEnds[]): Promise<void> {
     if (plans.length === 0 || !mayServeSsh()) return;
     await makeSshKeys();
-    for (const server of new Set(plans.map((ends) => ends.server))) await serveSsh(this.#lab, server);
-    for (const { client, from, to } of plans) this.#conversations.push(new Conversation(client, to, from));
+    for (const server of new Set(plans.map((ends) => ends.server)))
+      await serveSsh(this.#lab, server);
+    for (const { client, from, to } of plans)
+      this.#conversations.push(new Conversation(client, to, from));
   }
 
   async #download(plans: readonly SessionEnds[]): Promise<void> {
     if (plans.length === 0) return;
     this.#file = createDigestedFile(`${LAB_DIRECTORY}/file`, OCTETS);
     for (const server of new Set(plans.map((ends) => ends.server))) {
-      const argv = [process.execPath, 'lab/demo/file-server.ts', this.#file.path, '80', String(OCTETS_PER_SECOND)];
+      const argv = [
+        process.execPath,
+        'lab/demo/file-server.ts',
+        this.#file.path,
+        '80',
+        String(OCTETS_PER_SECOND),
+      ];
       const started = this.#lab.spawn(server, argv);
       await started.ready('ready');
       this.#fileServers.set(server, started);
     }
     for (const { client, from, to } of plans)
-      this.#downloads.push(new Download(client, curl(`http://${bracketed(to)}/file`, '--interface', from)));
+      this.#downloads.push(
+        new Download(client, curl(`http://${bracketed(to)}/file`, '--interface', from)),
+      );
   }
 
   async #stream({ client, from, server, to }: SessionEnds, port: number): Promise<void> {
-    const listen = ['iperf3', '--server', '--port', String(port), '--forceflush', '--interval', '0.1'];
+    const listen = [
+      'iperf3',
+      '--server',
+      '--port',
+      String(port),
+      '--forceflush',
+      '--interval',
+      '0.1',
+    ];
     const serving = this.#lab.spawn(server, listen);
     await serving.ready('listening');
-    const flow = ['--bind', from, '--port', String(port), '--time', '3600', '--bitrate', '2M', '--length', '1200'];
-    this.#streams.push({ server: serving, client: this.#lab.spawn(client, ['iperf3', '--client', to, ...flow]) });
+    const flow = [
+      '--bind',
+      from,
+      '--port',
+      String(port),
+      '--time',
+      '3600',
+      '--bitrate',
+      '2M',
+      '--length',
+      '1200',
+    ];
+    this.#streams.push({
+      server: serving,
+      client: this.#lab.spawn(client, ['iperf3', '--client', to, ...flow]),
+    });
   }
 
   async #countResets(): Promise<number> {
@@ -114,11 +152,16 @@ export class Sessions implements Disposable {
       what: `data of all sessions in ${place}`,
     }).catch((error: unknown) => {
       const said = this.#conversations.map(({ errors }) => errors);
-      throw new Error(`${before.join(' ')} → ${this.#progress().join(' ')}; ${said}`, { cause: error });
+      throw new Error(`${before.join(' ')} → ${this.#progress().join(' ')}; ${said}`, {
+        cause: error,
+      });
     });
   }
 
-  /** Ends the sessions as their users would: no connection was reset, everything sent arrived as it was. */
+  /**
+   * Ends the sessions as their users would: no connection was reset, everything sent arrived as it
+   * was.
+   */
   async finish(): Promise<void> {
     expect(await this.#countResets(), 'TCP resets').toBe(this.#resets);
     for (const { client } of this.#streams) {
@@ -142,5 +185,6 @@ export class Sessions implements Disposable {
 
 /** Intervals in which iperf3's server received something. */
 function intervalsWithData(output: string): number {
-  return [...output.matchAll(/ ([\d.]+) [KMG]?Bytes /g)].filter((match) => Number(match[1]) > 0).length;
+  return [...output.matchAll(/ ([\d.]+) [KMG]?Bytes /g)].filter((match) => Number(match[1]) > 0)
+    .length;
 }

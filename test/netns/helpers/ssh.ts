@@ -11,7 +11,9 @@ const DIRECTORY = `${LAB_DIRECTORY}/ssh`;
 /** Between an answer and the next line, as a person types. */
 const PAUSE_MS = 20;
 
-/** sshd separates privileges by becoming the user `sshd`, which must exist in this user namespace. */
+/**
+ * sshd separates privileges by becoming the user `sshd`, which must exist in this user namespace.
+ */
 export function mayServeSsh(): boolean {
   return readFileSync('/proc/self/uid_map', 'utf8')
     .trim()
@@ -25,7 +27,18 @@ export async function makeSshKeys(): Promise<void> {
   rmSync(DIRECTORY, { recursive: true, force: true });
   mkdirSync(DIRECTORY, { recursive: true, mode: 0o700 });
   for (const name of ['host', 'client']) {
-    await run(['ssh-keygen', '-q', '-t', 'ed25519', '-N', '', '-C', 'lab', '-f', `${DIRECTORY}/${name}`]);
+    await run([
+      'ssh-keygen',
+      '-q',
+      '-t',
+      'ed25519',
+      '-N',
+      '',
+      '-C',
+      'lab',
+      '-f',
+      `${DIRECTORY}/${name}`,
+    ]);
   }
   writeFileSync(
     `${DIRECTORY}/sshd_config`,
@@ -43,12 +56,21 @@ UseDNS no
 export async function serveSsh(lab: Lab, namespace: string): Promise<Background> {
   // Its empty directory for the unprivileged half; Debian makes it at boot.
   mkdirSync('/run/sshd', { recursive: true, mode: 0o755 });
-  const server = lab.spawn(namespace, ['/usr/sbin/sshd', '-D', '-e', '-f', `${DIRECTORY}/sshd_config`]);
+  const server = lab.spawn(namespace, [
+    '/usr/sbin/sshd',
+    '-D',
+    '-e',
+    '-f',
+    `${DIRECTORY}/sshd_config`,
+  ]);
   await server.ready('Server listening on :: port 22');
   return server;
 }
 
-/** One ssh connection: lines go to `cat` at the other end and come back; the next is sent when the last is back. */
+/**
+ * One ssh connection: lines go to `cat` at the other end and come back; the next is sent when the
+ * last is back.
+ */
 export class Conversation {
   readonly #child: ChildProcess;
   readonly #errors: string[] = [];
@@ -59,9 +81,28 @@ export class Conversation {
 
   constructor(namespace: string, address: string, sourceAddress?: string) {
     const bind = sourceAddress === undefined ? [] : ['-b', sourceAddress];
-    const options = ['BatchMode=yes', 'StrictHostKeyChecking=no', 'UserKnownHostsFile=/dev/null', 'LogLevel=ERROR'];
-    const argv = ['ssh', '-F', 'none', '-i', `${DIRECTORY}/client`, ...options.flatMap((option) => ['-o', option])];
-    const [command = '', ...rest] = inNamespace(namespace, [...argv, ...bind, '-l', 'root', address, 'cat']);
+    const options = [
+      'BatchMode=yes',
+      'StrictHostKeyChecking=no',
+      'UserKnownHostsFile=/dev/null',
+      'LogLevel=ERROR',
+    ];
+    const argv = [
+      'ssh',
+      '-F',
+      'none',
+      '-i',
+      `${DIRECTORY}/client`,
+      ...options.flatMap((option) => ['-o', option]),
+    ];
+    const [command = '', ...rest] = inNamespace(namespace, [
+      ...argv,
+      ...bind,
+      '-l',
+      'root',
+      address,
+      'cat',
+    ]);
     const child = spawn(command, rest, { stdio: ['pipe', 'pipe', 'pipe'] });
     child.stderr.setEncoding('utf8').on('data', (text: string) => this.#errors.push(text));
     child.stdin.on('error', () => undefined);

@@ -25,7 +25,10 @@ export class Talk implements Disposable {
 
   async until(line: string | RegExp): Promise<void> {
     const is = (one: string): boolean => (typeof line === 'string' ? one === line : line.test(one));
-    await waitFor(() => this.heard.some(is), { timeoutMs: 10_000, what: `${line}, not ${this.heard.join('; ')}` });
+    await waitFor(() => this.heard.some(is), {
+      timeoutMs: 10_000,
+      what: `${line}, not ${this.heard.join('; ')}`,
+    });
   }
 
   /** What is answered to one more line; undefined: nothing for so long. */

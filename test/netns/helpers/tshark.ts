@@ -2,15 +2,41 @@
 import { run } from '#lab/shell.ts';
 
 /** Preferences under which tshark checks whatever it can check. */
-const STRICT = ['-o', 'ip.check_checksum:TRUE', '-o', 'udp.check_checksum:TRUE', '-d', 'udp.port==4191,ipv6'];
+const STRICT = [
+  '-o',
+  'ip.check_checksum:TRUE',
+  '-o',
+  'udp.check_checksum:TRUE',
+  '-d',
+  'udp.port==4191,ipv6',
+];
 
-/** One packet: the value of a field by its name; what occurs several times is joined by commas, what is absent is ''. */
+/**
+ * One packet: the value of a field by its name; what occurs several times is joined by commas, what
+ * is absent is ''.
+ */
 export type Fields = (name: string) => string;
 
 /** The packets of `file` that pass the display filter, in order. */
-export async function dissect(file: string, filter: string, names: readonly string[]): Promise<readonly Fields[]> {
+export async function dissect(
+  file: string,
+  filter: string,
+  names: readonly string[],
+): Promise<readonly Fields[]> {
   const options = names.flatMap((name) => ['-e', name]);
-  const argv = ['tshark', '-r', file, '-Y', filter, '-T', 'fields', '-E', 'occurrence=a', ...STRICT, ...options];
+  const argv = [
+    'tshark',
+    '-r',
+    file,
+    '-Y',
+    filter,
+    '-T',
+    'fields',
+    '-E',
+    'occurrence=a',
+    ...STRICT,
+    ...options,
+  ];
   const text = await run(argv);
   return text
     .split('\n')
@@ -30,7 +56,11 @@ function fieldsOf(names: readonly string[], values: readonly string[]): Fields {
 }
 
 /** The raw octets (hexadecimal) of `protocol` in each packet that passes the filter, in order. */
-export async function octetsOf(file: string, filter: string, protocol: string): Promise<readonly string[]> {
+export async function octetsOf(
+  file: string,
+  filter: string,
+  protocol: string,
+): Promise<readonly string[]> {
   const argv = ['tshark', '-r', file, '-Y', filter, '-T', 'jsonraw', ...STRICT];
   const text = await run(argv);
   const found = [...text.matchAll(new RegExp(`"${protocol}_raw": \\[\\s*"([0-9a-f]+)"`, 'g'))];

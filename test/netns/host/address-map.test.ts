@@ -2,8 +2,10 @@
  * The kernel's part of a relay, with a cable in the place of its tunnels:
  *
  *      nodes                               relay                                    server
- *      198.18.0.1  fd12:3456:789a::1 ---- sojourn-rsn   eth0 203.0.113.1/24 ------- 203.0.113.80, .81
- *      100.127.0.5 (a shadow address)                        2001:db8:6::1/64       2001:db8:6::80, ::81
+ *      198.18.0.1  fd12:3456:789a::1 ---- sojourn-rsn   eth0 203.0.113.1/24 ------- 203.0.113.80,
+ *                  .81
+ *      100.127.0.5 (a shadow address)                        2001:db8:6::1/64       2001:db8:6::80,
+ *      ::81
  */
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -55,7 +57,8 @@ async function change(
 }
 
 const ruleset = (): Promise<string> => run(['nft', 'list', 'ruleset'], { namespace: HOST });
-const mapOf = (family: Family, real: string): RegExp => new RegExp(`${VIRTUAL[family]} : ${real}[ ,]`);
+const mapOf = (family: Family, real: string): RegExp =>
+  new RegExp(`${VIRTUAL[family]} : ${real}[ ,]`);
 const serve = (maps: Talk, family: Family, real: string = REAL[family]): Promise<void> =>
   change(maps, { set: { virtual: VIRTUAL[family], real } }, mapOf(family, real));
 
@@ -73,7 +76,10 @@ async function answers(namespace: string, from: string, to: string): Promise<boo
 
 async function drops(chain: string): Promise<number> {
   const text = await run(['nft', 'list', 'chain', 'inet', DEVICE, chain], { namespace: HOST });
-  return [...text.matchAll(/counter packets (\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+  return [...text.matchAll(/counter packets (\d+)/g)].reduce(
+    (sum, [, count]) => sum + Number(count),
+    0,
+  );
 }
 
 beforeAll(async () => {
@@ -88,23 +94,33 @@ beforeAll(async () => {
     nodes.push(`address add ${address} dev eth0${address.includes(':') ? ' nodad' : ''}`);
   for (const gateway of ['169.254.0.2', 'fe80::2']) {
     nodes.push(`neighbour add ${gateway} lladdr ${MACS.relay} dev eth0`);
-    nodes.push(`route add ${gateway.includes(':') ? '::/0' : '0.0.0.0/0'} via ${gateway} dev eth0 onlink`);
+    nodes.push(
+      `route add ${gateway.includes(':') ? '::/0' : '0.0.0.0/0'} via ${gateway} dev eth0 onlink`,
+    );
   }
   await ipBatch(nodes, { namespace: NODES });
   const relay = ['link set lo up', 'link set eth0 up', `link set ${DEVICE} up`];
-  relay.push(`address add ${RELAY.ipv4}/24 dev eth0`, `address add ${RELAY.ipv6}/64 dev eth0 nodad`);
+  relay.push(
+    `address add ${RELAY.ipv4}/24 dev eth0`,
+    `address add ${RELAY.ipv6}/64 dev eth0 nodad`,
+  );
   for (const gateway of ['169.254.0.1', 'fe80::1'])
     relay.push(`neighbour add ${gateway} lladdr ${MACS.nodes} dev ${DEVICE}`);
   for (const prefix of ['198.18.0.0/15', '100.127.0.0/16'])
     relay.push(`route add ${prefix} via 169.254.0.1 dev ${DEVICE} onlink`);
   relay.push(`route add fd12:3456:789a::/48 via fe80::1 dev ${DEVICE} onlink`);
   await ipBatch(relay, { namespace: HOST });
-  await run(['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'], { namespace: HOST });
+  await run(['sysctl', '-qw', 'net.ipv4.ip_forward=1', 'net.ipv6.conf.all.forwarding=1'], {
+    namespace: HOST,
+  });
   const server = ['link set lo up', 'link set eth0 up'];
   for (const { ipv4, ipv6 } of [REAL, OTHER])
     server.push(`address add ${ipv4}/24 dev eth0`, `address add ${ipv6}/64 dev eth0 nodad`);
   // It knows the way, and nobody would need to hide the nodes' addresses for an answer.
-  server.push(`route add 198.18.0.0/15 via ${RELAY.ipv4}`, `route add 100.127.0.0/16 via ${RELAY.ipv4}`);
+  server.push(
+    `route add 198.18.0.0/15 via ${RELAY.ipv4}`,
+    `route add 100.127.0.0/16 via ${RELAY.ipv4}`,
+  );
   server.push(`route add fd12:3456:789a::/48 via ${RELAY.ipv6}`);
   await ipBatch(server, { namespace: SERVER });
   serving = new Background(
@@ -172,15 +188,23 @@ describe('a virtual address', () => {
     },
   );
 
-  it.each(FAMILIES)('of %s is what errors about its connections seem to come from', async (family) => {
-    maps = await openMaps();
-    const nowhere = { ipv4: '203.0.113.99', ipv6: '2001:db8:6::99' }[family];
-    await serve(maps, family, nowhere);
-    const { stdout } = await attempt(['ping', '-n', '-c', '1', '-W', '5', '-I', NODE[family], VIRTUAL[family]], {
-      namespace: NODES,
-    });
-    expect(stdout).toMatch(new RegExp(`From ${VIRTUAL[family]} .*(Host Unreachable|Address unreachable)`));
-  });
+  it.each(FAMILIES)(
+    'of %s is what errors about its connections seem to come from',
+    async (family) => {
+      maps = await openMaps();
+      const nowhere = { ipv4: '203.0.113.99', ipv6: '2001:db8:6::99' }[family];
+      await serve(maps, family, nowhere);
+      const { stdout } = await attempt(
+        ['ping', '-n', '-c', '1', '-W', '5', '-I', NODE[family], VIRTUAL[family]],
+        {
+          namespace: NODES,
+        },
+      );
+      expect(stdout).toMatch(
+        new RegExp(`From ${VIRTUAL[family]} .*(Host Unreachable|Address unreachable)`),
+      );
+    },
+  );
 
   it('is told of a tunnel’s smaller MTU by the other end of a TCP connection', async () => {
     maps = await openMaps();
@@ -194,7 +218,9 @@ describe('a virtual address', () => {
     using talk = await connect(VIRTUAL.ipv6, NODE.ipv6);
     await talk.ask();
     await capture.stop('SIGINT');
-    const [syn] = await dissect(file, 'tcp.flags.syn == 1 && tcp.flags.ack == 0', ['tcp.options.mss_val']);
+    const [syn] = await dissect(file, 'tcp.flags.syn == 1 && tcp.flags.ack == 0', [
+      'tcp.options.mss_val',
+    ]);
     expect(syn?.('tcp.options.mss_val')).toBe(String(1404 - 40 - 20));
     await ipBatch([`link set ${DEVICE} mtu 1500`], { namespace: HOST });
   });
@@ -231,28 +257,40 @@ describe('nothing else', () => {
     expect(await drops('inward')).toBeGreaterThan(before);
   });
 
-  it.each(FAMILIES)('of %s is forwarded between others, unless the host did so before', async (family) => {
-    const [here, there] = [{ ipv4: '192.0.2.1', ipv6: '2001:db8:7::1' }[family], REAL[family]];
-    const length = family === 'ipv4' ? 24 : 64;
-    const beyond = `${ROOM}-beyond`;
-    const gateway = { ipv4: '192.0.2.2', ipv6: '2001:db8:7::2' }[family];
-    await ipBatch([`netns add ${beyond}`, `link add eth1 netns ${HOST} type veth peer name eth0 netns ${beyond}`]);
-    const nodad = family === 'ipv6' ? ' nodad' : '';
-    await ipBatch([`address add ${gateway}/${length} dev eth1${nodad}`, 'link set eth1 up'], { namespace: HOST });
-    await ipBatch(
-      [`address add ${here}/${length} dev eth0${nodad}`, 'link set eth0 up', `route add ${there} via ${gateway}`],
-      {
-        namespace: beyond,
-      },
-    );
-    await ipBatch([`route replace ${here} via ${RELAY[family]}`], { namespace: SERVER });
-    maps = await openMaps();
-    expect(await answers(beyond, here, there)).toBe(false);
-    await maps.end();
-    maps = await openMaps({ forwards: { ipv4: true, ipv6: true } });
-    expect(await answers(beyond, here, there)).toBe(true);
-    await ipBatch([`netns delete ${beyond}`]);
-  });
+  it.each(FAMILIES)(
+    'of %s is forwarded between others, unless the host did so before',
+    async (family) => {
+      const [here, there] = [{ ipv4: '192.0.2.1', ipv6: '2001:db8:7::1' }[family], REAL[family]];
+      const length = family === 'ipv4' ? 24 : 64;
+      const beyond = `${ROOM}-beyond`;
+      const gateway = { ipv4: '192.0.2.2', ipv6: '2001:db8:7::2' }[family];
+      await ipBatch([
+        `netns add ${beyond}`,
+        `link add eth1 netns ${HOST} type veth peer name eth0 netns ${beyond}`,
+      ]);
+      const nodad = family === 'ipv6' ? ' nodad' : '';
+      await ipBatch([`address add ${gateway}/${length} dev eth1${nodad}`, 'link set eth1 up'], {
+        namespace: HOST,
+      });
+      await ipBatch(
+        [
+          `address add ${here}/${length} dev eth0${nodad}`,
+          'link set eth0 up',
+          `route add ${there} via ${gateway}`,
+        ],
+        {
+          namespace: beyond,
+        },
+      );
+      await ipBatch([`route replace ${here} via ${RELAY[family]}`], { namespace: SERVER });
+      maps = await openMaps();
+      expect(await answers(beyond, here, there)).toBe(false);
+      await maps.end();
+      maps = await openMaps({ forwards: { ipv4: true, ipv6: true } });
+      expect(await answers(beyond, here, there)).toBe(true);
+      await ipBatch([`netns delete ${beyond}`]);
+    },
+  );
 });
 
 describe('the table', () => {
@@ -260,6 +298,9 @@ describe('the table', () => {
     maps = await openMaps();
     await serve(maps, 'ipv4');
     await maps.kill();
-    await waitFor(async () => (await ruleset()) === '', { timeoutMs: 5_000, what: 'an empty ruleset' });
+    await waitFor(async () => (await ruleset()) === '', {
+      timeoutMs: 5_000,
+      what: 'an empty ruleset',
+    });
   });
 });

@@ -1,6 +1,7 @@
 /**
- * Runs inside the lab's namespaces, with the addon's path: what the kernel port puts into the real kernel and sees there.
- * Prints one line of JSON. With `kill` as second word it ends itself by SIGKILL in the middle.
+ * Runs inside the lab's namespaces, with the addon's path: what the kernel port puts into the real
+ * kernel and sees there. Prints one line of JSON. With `kill` as second word it ends itself by
+ * SIGKILL in the middle.
  */
 import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
@@ -13,7 +14,9 @@ import { requireLab } from '#lab/enter.ts';
 
 requireLab();
 const [addonPath = '', mode = ''] = process.argv.slice(2);
-const { Netlink }: { readonly Netlink: new () => NetlinkSocket } = createRequire(import.meta.url)(addonPath);
+const { Netlink }: { readonly Netlink: new () => NetlinkSocket } = createRequire(import.meta.url)(
+  addonPath,
+);
 
 function run(line: string): string {
   const [program = '', ...parameters] = line.split(' ');
@@ -23,10 +26,16 @@ function run(line: string): string {
 const FORWARDING = '/proc/sys/net/ipv6/conf/eth0/forwarding';
 function leftovers(): string {
   const protocol = ROUTING_PROTOCOL['mobile-node'];
-  const routes = run(`ip route show table all proto ${protocol}`) + run(`ip -6 route show table all proto ${protocol}`);
+  const routes =
+    run(`ip route show table all proto ${protocol}`) +
+    run(`ip -6 route show table all proto ${protocol}`);
   const rules = [run('ip rule'), run('ip -6 rule')].join('').split('\n');
   const addresses = run('ip -o addr show dev tun9 scope global').split('\n');
-  const all = [...routes.split('\n'), ...rules.filter((rule) => rule.includes(`proto ${protocol}`)), ...addresses];
+  const all = [
+    ...routes.split('\n'),
+    ...rules.filter((rule) => rule.includes(`proto ${protocol}`)),
+    ...addresses,
+  ];
   const proxies = run('ip neigh show proxy').split('\n');
   const forwarding = run(`cat ${FORWARDING}`).trim() === '1' ? ['forwarding'] : [];
   return [...all, ...proxies, ...forwarding]
@@ -71,7 +80,8 @@ kernel.onNetwork((interfaces) => snapshots.push(interfaces));
 kernel.onDisturbed(() => {
   disturbances++;
 });
-const eth0 = (): NetworkInterface | undefined => snapshots.at(-1)?.find((one) => one.name === 'eth0');
+const eth0 = (): NetworkInterface | undefined =>
+  snapshots.at(-1)?.find((one) => one.name === 'eth0');
 
 run('ip link set peer0 up');
 run('ip link set eth0 up');
@@ -82,22 +92,51 @@ run('ip addr add 2001:db8:2::5/64 dev eth0 nodad valid_lft 600 preferred_lft 300
 await until('addresses', () => eth0()?.addresses.length === 2 && eth0()?.routers.length === 1);
 const seen = eth0();
 
-const home = { device: '%tun', address: ipv6('2001:db8:1::5'), prefixLength: 128, noDad: true, noPrefixRoute: true };
+const home = {
+  device: '%tun',
+  address: ipv6('2001:db8:1::5'),
+  prefixLength: 128,
+  noDad: true,
+  noPrefixRoute: true,
+};
 const home4 = { device: '%tun', address: ipv4('198.51.100.5'), prefixLength: 32, noDad: true };
 const routes: readonly DesiredRoute[] = [
-  { destination: { address: ipv6('::'), length: 0 }, table: 1000, device: '%tun', source: home.address, mtu: 1400 },
-  { destination: { address: ipv4('0.0.0.0'), length: 0 }, table: 1000, device: '%tun', source: home4.address },
+  {
+    destination: { address: ipv6('::'), length: 0 },
+    table: 1000,
+    device: '%tun',
+    source: home.address,
+    mtu: 1400,
+  },
+  {
+    destination: { address: ipv4('0.0.0.0'), length: 0 },
+    table: 1000,
+    device: '%tun',
+    source: home4.address,
+  },
   {
     destination: { address: ipv4('203.0.113.0'), length: 24 },
     table: 1000,
     device: 'eth0',
     gateway: ipv4('192.0.2.1'),
   },
-  { destination: { address: ipv6('2001:db8:ffff::'), length: 48 }, table: 1000, type: 'unreachable', metric: 9 },
+  {
+    destination: { address: ipv6('2001:db8:ffff::'), length: 48 },
+    table: 1000,
+    type: 'unreachable',
+    metric: 9,
+  },
 ];
 const rules: readonly DesiredRule[] = [
   { family: 6, priority: 500, table: 1000, from: { address: home.address, length: 128 } },
-  { family: 4, priority: 500, table: 254, mark: { value: 0x51, mask: 0xff }, invert: true, suppressPrefixLength: 0 },
+  {
+    family: 4,
+    priority: 500,
+    table: 254,
+    mark: { value: 0x51, mask: 0xff },
+    invert: true,
+    suppressPrefixLength: 0,
+  },
 ];
 const proxies = [
   { device: 'eth0', address: ipv6('2001:db8:2::77') },

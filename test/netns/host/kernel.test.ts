@@ -26,10 +26,14 @@ interface Observed {
 
 let observed: Observed;
 beforeAll(() => {
-  const output = execFileSync(process.execPath, [enter, '--', process.execPath, inside, addonPath()], {
-    encoding: 'utf8',
-    cwd: root,
-  });
+  const output = execFileSync(
+    process.execPath,
+    [enter, '--', process.execPath, inside, addonPath()],
+    {
+      encoding: 'utf8',
+      cwd: root,
+    },
+  );
   observed = JSON.parse(output);
 });
 
@@ -79,10 +83,14 @@ describe('the kernel port', () => {
   it('finds and removes what a killed run left, and restores the true sysctls', () => {
     const addon = addonPath();
     const both = `"$0" "${inside}" "${addon}" kill; "$0" "${inside}" "${addon}" sweep`;
-    const { stdout } = spawnSync(process.execPath, [enter, '--', 'sh', '-c', both, process.execPath], {
-      encoding: 'utf8',
-      cwd: root,
-    });
+    const { stdout } = spawnSync(
+      process.execPath,
+      [enter, '--', 'sh', '-c', both, process.execPath],
+      {
+        encoding: 'utf8',
+        cwd: root,
+      },
+    );
     const swept: { readonly found: string; readonly left: string } = JSON.parse(stdout);
     expect(swept.found).toBe(observed.once);
     expect(swept.left).toBe('');

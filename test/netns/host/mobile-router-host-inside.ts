@@ -9,10 +9,19 @@
 import { createRequire } from 'node:module';
 import { ipv4, ipv6, isGlobalUnicast, type Prefix, parsePrefix } from '#base/ip.ts';
 import type { DesiredPart, NetworkInterface } from '#engine/contract.ts';
-import { type HomeSituation, wantedParts } from '#engine/mobile-ipv6/mobile-node/desired-state/policy-routing.ts';
+import {
+  type HomeSituation,
+  wantedParts,
+} from '#engine/mobile-ipv6/mobile-node/desired-state/policy-routing.ts';
 import { Movement } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
-import type { MobileRouterConfiguration, RouterHome } from '#engine/mobile-ipv6/mobile-router/configuration.ts';
-import { mobileRouterParts, ROUTER_RULE_PRIORITIES } from '#engine/mobile-ipv6/mobile-router/desired-state.ts';
+import type {
+  MobileRouterConfiguration,
+  RouterHome,
+} from '#engine/mobile-ipv6/mobile-router/configuration.ts';
+import {
+  mobileRouterParts,
+  ROUTER_RULE_PRIORITIES,
+} from '#engine/mobile-ipv6/mobile-router/desired-state.ts';
 import { openKernel, ROUTING_PROTOCOL } from '#host/kernel/kernel.ts';
 import type { NetlinkSocket } from '#host/kernel/netlink-requests.ts';
 import { createClock } from '#host/process/clock.ts';
@@ -24,7 +33,9 @@ import { Reconciler } from '#runtime/reconciler.ts';
 
 requireLab();
 const [addonPath = '', kind = 'all'] = process.argv.slice(2);
-const { Netlink }: { readonly Netlink: new () => NetlinkSocket } = createRequire(import.meta.url)(addonPath);
+const { Netlink }: { readonly Netlink: new () => NetlinkSocket } = createRequire(import.meta.url)(
+  addonPath,
+);
 
 function prefix(text: string): Prefix {
   const parsed = parsePrefix(text);
@@ -85,7 +96,9 @@ async function members(...devices: readonly string[]): Promise<readonly string[]
   const told = devices.map(
     async (device) => [device, await run(['ip', '-6', 'maddr', 'show', 'dev', device])] as const,
   );
-  return (await Promise.all(told)).filter(([, text]) => /\bff02::2$/m.test(text)).map(([device]) => device);
+  return (await Promise.all(told))
+    .filter(([, text]) => /\bff02::2$/m.test(text))
+    .map(([device]) => device);
 }
 
 async function addressesOf(device: string): Promise<readonly string[]> {
@@ -96,8 +109,22 @@ async function addressesOf(device: string): Promise<readonly string[]> {
 /** The ways of radvd's router: its default route and the address from its prefix. */
 async function heard(device: string): Promise<readonly string[]> {
   const routes = await run(['ip', '-6', 'route', 'show', 'default', 'proto', 'ra', 'dev', device]);
-  const addresses = await run(['ip', '-6', '-oneline', 'address', 'show', 'dev', device, 'scope', 'global', 'dynamic']);
-  return [/^default via fe80/m.test(routes) ? 'default' : '', / inet6 (2001:db8:[\da-f]+):/.exec(addresses)?.[1] ?? ''];
+  const addresses = await run([
+    'ip',
+    '-6',
+    '-oneline',
+    'address',
+    'show',
+    'dev',
+    device,
+    'scope',
+    'global',
+    'dynamic',
+  ]);
+  return [
+    /^default via fe80/m.test(routes) ? 'default' : '',
+    / inet6 (2001:db8:[\da-f]+):/.exec(addresses)?.[1] ?? '',
+  ];
 }
 
 async function settings(): Promise<readonly string[]> {
@@ -106,14 +133,27 @@ async function settings(): Promise<readonly string[]> {
   return (await run(['sh', '-c', script])).trim().split('\n');
 }
 
-/** Where the kernel sends such a packet: a device, `local`, or `nowhere`. `inward`: the interface that it comes in by; undefined: our own. */
+/**
+ * Where the kernel sends such a packet: a device, `local`, or `nowhere`. `inward`: the interface
+ * that it comes in by; undefined: our own.
+ */
 async function way(from: string, to: string, inward?: string, mark?: number): Promise<string> {
   const family = to.includes(':') ? '-6' : '-4';
   const options = [
     ...(inward === undefined ? [] : ['iif', inward]),
     ...(mark === undefined ? [] : ['mark', `${mark}`]),
   ];
-  const { stdout, stderr } = await attempt(['ip', family, '-oneline', 'route', 'get', to, 'from', from, ...options]);
+  const { stdout, stderr } = await attempt([
+    'ip',
+    family,
+    '-oneline',
+    'route',
+    'get',
+    to,
+    'from',
+    from,
+    ...options,
+  ]);
   if (/^local |^broadcast /.test(stdout)) return 'local';
   if (/^(blackhole|unreachable|prohibit) /.test(stdout) || stdout === '') {
     return /Invalid argument|unreachable|No route to host|error -22/.test(stdout + stderr)
@@ -187,7 +227,10 @@ async function ways(careOf: string): Promise<Readonly<Record<string, string>>> {
 
 /** A router of a link: forwards, and advertises. */
 async function router(namespace: string, device: string, network: string): Promise<void> {
-  await ipBatch([`netns add ${namespace}`, `link add ${device} type veth peer name p netns ${namespace}`]);
+  await ipBatch([
+    `netns add ${namespace}`,
+    `link add ${device} type veth peer name p netns ${namespace}`,
+  ]);
   await ipBatch([`address add ${network}::1/64 dev p nodad`, 'link set p up'], { namespace });
   await run(['sh', '-c', 'echo 1 > /proc/sys/net/ipv6/conf/all/forwarding'], { namespace });
   await advertiseRouter({ namespace, interface: 'p', logDirectory: LAB_DIRECTORY }, network, false);
@@ -207,10 +250,20 @@ await ipBatch([
 await run(['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/conf/all/rp_filter']);
 await router('visited', 'eth0', '2001:db8:a');
 await router('home', 'eth2', '2001:db8:100');
-await ipBatch(['link set eth0 up', 'address add 203.0.113.5/26 dev eth0', 'route add default via 203.0.113.1']);
+await ipBatch([
+  'link set eth0 up',
+  'address add 203.0.113.5/26 dev eth0',
+  'route add default via 203.0.113.1',
+]);
 // Wider than a prefix of ours, and no way to it.
-await ipBatch(['route add 2001:db8:400::/38 via fe80::1 dev eth0', 'route add 198.51.100.0/24 via 203.0.113.1']);
-await waitFor(async () => (await heard('eth0'))[1] === '2001:db8:a', { timeoutMs: 20_000, what: 'autoconfiguration' });
+await ipBatch([
+  'route add 2001:db8:400::/38 via fe80::1 dev eth0',
+  'route add 198.51.100.0/24 via 203.0.113.1',
+]);
+await waitFor(async () => (await heard('eth0'))[1] === '2001:db8:a', {
+  timeoutMs: 20_000,
+  what: 'autoconfiguration',
+});
 const untouched = await settings();
 
 // --- the router ---
@@ -224,12 +277,18 @@ const kernel = openKernel({
   sysctlFile: '/run/sojourn/test-sysctl.json',
 });
 const refusals: string[] = [];
-const reconciler = new Reconciler(kernel, new FakePlane(), (what, error) => refusals.push(`${what}: ${error.message}`));
+const reconciler = new Reconciler(kernel, new FakePlane(), (what, error) =>
+  refusals.push(`${what}: ${error.message}`),
+);
 kernel.onDisturbed(() => reconciler.disturbed(clock.now()));
-const movement = new Movement(CONFIGURATION.interfaces, new Set([HOME.homeAddress, ipv4('192.0.2.20')]), {
-  devices: new Set(lans),
-  prefixes: HOME.mobileNetworkPrefixes,
-});
+const movement = new Movement(
+  CONFIGURATION.interfaces,
+  new Set([HOME.homeAddress, ipv4('192.0.2.20')]),
+  {
+    devices: new Set(lans),
+    prefixes: HOME.mobileNetworkPrefixes,
+  },
+);
 /** How often an egress interface was without the router that it had. */
 let routersLost = 0;
 kernel.onNetwork((interfaces) => {
@@ -245,7 +304,10 @@ const standing = new Set<string>();
 
 /** One step of the router's engine, as far as its host is concerned. */
 function step(situations: readonly HomeSituation[]): void {
-  const node = { ...CONFIGURATION, rulePriority: CONFIGURATION.rulePriority + ROUTER_RULE_PRIORITIES };
+  const node = {
+    ...CONFIGURATION,
+    rulePriority: CONFIGURATION.rulePriority + ROUTER_RULE_PRIORITIES,
+  };
   const addresses = movement.egress
     .flatMap((link) => link.addresses.map(({ address }) => address))
     .filter(isGlobalUnicast);
@@ -262,7 +324,10 @@ function step(situations: readonly HomeSituation[]): void {
 }
 
 const careOf = await waitFor(
-  () => movement.candidates(clock.now()).find(({ family, device }) => family === 6 && device === 'eth0'),
+  () =>
+    movement
+      .candidates(clock.now())
+      .find(({ family, device }) => family === 6 && device === 'eth0'),
   { timeoutMs: 20_000, what: 'a care-of address' },
 );
 const away: HomeSituation = {
@@ -276,10 +341,13 @@ const away: HomeSituation = {
 };
 
 step([away]);
-await waitFor(async () => !(await run(['ip', '-6', 'address', 'show', 'tentative'])).includes('lan'), {
-  timeoutMs: 20_000,
-  what: 'duplicate address detection in the mobile networks',
-});
+await waitFor(
+  async () => !(await run(['ip', '-6', 'address', 'show', 'tentative'])).includes('lan'),
+  {
+    timeoutMs: 20_000,
+    what: 'duplicate address detection in the mobile networks',
+  },
+);
 const awayState = {
   ways: await ways(careOf.address),
   control: await way(careOf.address, HOME_AGENT, undefined, CONFIGURATION.mark),
@@ -312,7 +380,10 @@ await waitFor(async () => (await heard('eth1'))[1] === '2001:db8:b', {
   what: 'the later interface',
 });
 const fresh = { heard: await heard('eth1'), allRouters: await members('eth1') };
-await waitFor(() => movement.egress.some(({ name }) => name === 'eth1'), { timeoutMs: 5000, what: 'eth1 to be told' });
+await waitFor(() => movement.egress.some(({ name }) => name === 'eth1'), {
+  timeoutMs: 5000,
+  what: 'eth1 to be told',
+});
 step([away]);
 const later = {
   heard: await heard('eth1'),
@@ -322,11 +393,17 @@ const later = {
 
 // At home by another interface, while the visited link stays.
 await ipBatch(['link set eth2 up']);
-await waitFor(() => movement.homeLink(clock.now(), HOME.homePrefix), { timeoutMs: 20_000, what: 'the home link' });
-await waitFor(() => movement.egress.some(({ name, routers }) => name === 'eth2' && routers.length > 0), {
+await waitFor(() => movement.homeLink(clock.now(), HOME.homePrefix), {
   timeoutMs: 20_000,
-  what: 'the home link’s router',
+  what: 'the home link',
 });
+await waitFor(
+  () => movement.egress.some(({ name, routers }) => name === 'eth2' && routers.length > 0),
+  {
+    timeoutMs: 20_000,
+    what: 'the home link’s router',
+  },
+);
 const routersLostAway = routersLost;
 step([
   {
@@ -343,7 +420,11 @@ const home = {
   allRouters: await members('eth0', 'eth2'),
 };
 step([away]);
-const awayAgain = { ways: await ways(careOf.address), heard: await heard('eth2'), allRouters: await members('eth2') };
+const awayAgain = {
+  ways: await ways(careOf.address),
+  heard: await heard('eth2'),
+  allRouters: await members('eth2'),
+};
 
 reconciler.clear(clock.now());
 kernel.close();

@@ -1,4 +1,7 @@
-/** A mobile router's wishes in the real kernel: where each kind of packet would go. What the script inside does is told in its head. */
+/**
+ * A mobile router's wishes in the real kernel: where each kind of packet would go. What the script
+ * inside does is told in its head.
+ */
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -26,9 +29,21 @@ interface Observed {
   readonly detached: Ways;
   readonly givenUp: { readonly ways: Ways; readonly addresses: readonly string[] };
   readonly fresh: { readonly heard: Heard; readonly allRouters: readonly string[] };
-  readonly later: { readonly heard: Heard; readonly allRouters: readonly string[]; readonly transit: string };
-  readonly home: { readonly ways: Ways; readonly heard: readonly Heard[]; readonly allRouters: readonly string[] };
-  readonly awayAgain: { readonly ways: Ways; readonly heard: Heard; readonly allRouters: readonly string[] };
+  readonly later: {
+    readonly heard: Heard;
+    readonly allRouters: readonly string[];
+    readonly transit: string;
+  };
+  readonly home: {
+    readonly ways: Ways;
+    readonly heard: readonly Heard[];
+    readonly allRouters: readonly string[];
+  };
+  readonly awayAgain: {
+    readonly ways: Ways;
+    readonly heard: Heard;
+    readonly allRouters: readonly string[];
+  };
   readonly after: {
     readonly heard: readonly Heard[];
     readonly rules: string;
@@ -39,7 +54,9 @@ interface Observed {
   readonly refusals: readonly string[];
 }
 
-/** `tun9` is the tunnel; a source that is nobody's goes there too, for the plane to drop and count. */
+/**
+ * `tun9` is the tunnel; a source that is nobody's goes there too, for the plane to drop and count.
+ */
 const AWAY: Ways = {
   'lan out': 'tun9',
   'lan out v4': 'tun9',
@@ -177,7 +194,11 @@ describe.each(KINDS)('where the kernel forwards by $kind', ({ argument, forwardi
 
     it('are hosts’ from their first moment where they come later', () => {
       expect(observed.fresh).toEqual({ heard: ['default', '2001:db8:b'], allRouters: [] });
-      expect(observed.later).toEqual({ heard: ['default', '2001:db8:b'], allRouters: [], transit: 'nowhere' });
+      expect(observed.later).toEqual({
+        heard: ['default', '2001:db8:b'],
+        allRouters: [],
+        transit: 'nowhere',
+      });
     });
   });
 

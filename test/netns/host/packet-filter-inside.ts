@@ -1,4 +1,7 @@
-/** Runs inside the lab's namespaces: what the kernel answers without our filter, with it, and after it. Prints one line of JSON. */
+/**
+ * Runs inside the lab's namespaces: what the kernel answers without our filter, with it, and after
+ * it. Prints one line of JSON.
+ */
 import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import { ipv6 } from '#base/ip.ts';
@@ -29,7 +32,11 @@ function answered(): unknown {
 }
 
 const before = answered();
-const filter = await openPacketFilter({ table: 'sojourn-test', addresses: [], onLost: () => process.exit(3) });
+const filter = await openPacketFilter({
+  table: 'sojourn-test',
+  addresses: [],
+  onLost: () => process.exit(3),
+});
 const headers = answered();
 filter.take(ipv6('2001:db8:5::1'));
 // The element is in force when nft lists it.

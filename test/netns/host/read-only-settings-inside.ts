@@ -1,4 +1,7 @@
-/** Runs inside the lab, where /proc/sys may be read-only: how the kernel can be told to forward, and what is said of a setting that cannot be made. */
+/**
+ * Runs inside the lab, where /proc/sys may be read-only: how the kernel can be told to forward, and
+ * what is said of a setting that cannot be made.
+ */
 import { readFileSync } from 'node:fs';
 import { forwardingControl, SysctlKeeper } from '#host/kernel/sysctl.ts';
 import { SystemError } from '#host/process/system-error.ts';

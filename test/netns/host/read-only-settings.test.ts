@@ -16,10 +16,14 @@ interface Seen {
 function look(prelude: string): Seen {
   const inside = join(import.meta.dirname, 'read-only-settings-inside.ts');
   const command = ['sh', '-c', `${prelude}exec "$0" "${inside}"`, process.execPath];
-  const { stdout, stderr } = spawnSync(process.execPath, [join(root, 'lab/enter.ts'), '--', ...command], {
-    encoding: 'utf8',
-    cwd: root,
-  });
+  const { stdout, stderr } = spawnSync(
+    process.execPath,
+    [join(root, 'lab/enter.ts'), '--', ...command],
+    {
+      encoding: 'utf8',
+      cwd: root,
+    },
+  );
   expect(stderr).toBe('');
   return JSON.parse(stdout);
 }
@@ -29,7 +33,9 @@ describe('settings of the kernel in a container', () => {
     const { control, present, value, refusal } = look(READ_ONLY);
     expect([control, value]).toEqual(['given', present]);
     expect(refusal.code).toBe('EROFS');
-    expect(refusal.message).toContain('net/ipv6/conf/lo/hop_limit has to be 77, but /proc/sys is read-only');
+    expect(refusal.message).toContain(
+      'net/ipv6/conf/lo/hop_limit has to be 77, but /proc/sys is read-only',
+    );
     expect(refusal.message).toContain('--sysctl net.ipv6.conf.lo.hop_limit=77');
   });
 

@@ -12,9 +12,12 @@ const DEMO = [process.execPath, `${LAB}enter.ts`, '--', process.execPath, `${LAB
 
 /** A demo that goes on until it ends or is ended. */
 function begin(...argv: readonly string[]) {
-  const child = spawn(DEMO[0] ?? '', [...DEMO.slice(1), ...argv], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(DEMO[0] ?? '', [...DEMO.slice(1), ...argv], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const said: string[] = [];
-  for (const stream of [child.stdout, child.stderr]) createInterface(stream).on('line', (line) => said.push(line));
+  for (const stream of [child.stdout, child.stderr])
+    createInterface(stream).on('line', (line) => said.push(line));
   const heard = async (text: string): Promise<void> => {
     await waitFor(() => said.some((line) => line.includes(text)), {
       timeoutMs: 60_000,
@@ -34,24 +37,32 @@ describe('npm run demo', () => {
     expect((await attempt([...DEMO, 'neemo'])).code).toBe(64);
   });
 
-  test.each(['node', 'nemo'])('%s: an ordinary user sees every handover, and no connection breaks', async (name) => {
-    const argv = [...AS_NOBODY, ...DEMO, name, '--stay', '0', '--json'];
-    const { stdout, stderr, code } = await attempt(argv, { timeoutMs: 120_000 });
-    expect(code, stdout + stderr).toBe(0);
-    const report: unknown = JSON.parse(stdout);
-    expect(report).toMatchObject({
-      handovers: [
-        'IPv6',
-        'IPv4 public',
-        'NAT, port-restricted',
-        'NAT, symmetric',
-        'two NATs',
-        'dual stack',
-        'home link',
-      ].map((to) => ({ to, lost6: expect.any(Number), lost4: expect.any(Number), stall6Ms: expect.any(Number) })),
-      totals: { checksumsRight: true, resets: 0 },
-    });
-  });
+  test.each(['node', 'nemo'])(
+    '%s: an ordinary user sees every handover, and no connection breaks',
+    async (name) => {
+      const argv = [...AS_NOBODY, ...DEMO, name, '--stay', '0', '--json'];
+      const { stdout, stderr, code } = await attempt(argv, { timeoutMs: 120_000 });
+      expect(code, stdout + stderr).toBe(0);
+      const report: unknown = JSON.parse(stdout);
+      expect(report).toMatchObject({
+        handovers: [
+          'IPv6',
+          'IPv4 public',
+          'NAT, port-restricted',
+          'NAT, symmetric',
+          'two NATs',
+          'dual stack',
+          'home link',
+        ].map((to) => ({
+          to,
+          lost6: expect.any(Number),
+          lost4: expect.any(Number),
+          stall6Ms: expect.any(Number),
+        })),
+        totals: { checksumsRight: true, resets: 0 },
+      });
+    },
+  );
 
   test('ntmobile: by name, through translators, over moves of both; nothing virtual is seen outside UDP', async () => {
     const { stdout, stderr, code } = await attempt([...DEMO, 'ntmobile', '--stay', '0', '--json'], {
@@ -59,11 +70,27 @@ describe('npm run demo', () => {
     });
     expect(code, stdout + stderr).toBe(0);
     const report: unknown = JSON.parse(stdout);
-    const ways = ['relayed', 'direct', 'relayed', 'direct', 'direct', 'direct', 'relayed', 'direct'];
+    const ways = [
+      'relayed',
+      'direct',
+      'relayed',
+      'direct',
+      'direct',
+      'direct',
+      'relayed',
+      'direct',
+    ];
     expect(report).toMatchObject({
-      steps: ways.map((way) => ({ way, flowed: true, stall6Ms: expect.any(Number), stall4Ms: expect.any(Number) })),
+      steps: ways.map((way) => ({
+        way,
+        flowed: true,
+        stall6Ms: expect.any(Number),
+        stall4Ms: expect.any(Number),
+      })),
       totals: { checksumsRight: true, resets: 0 },
-      links: expect.arrayContaining([expect.objectContaining({ link: 'mn eth0', leaked: 0, dropped: 0 })]),
+      links: expect.arrayContaining([
+        expect.objectContaining({ link: 'mn eth0', leaked: 0, dropped: 0 }),
+      ]),
       teredo: expect.toSatisfy((teredo: object) => 'move' in teredo || 'obstacle' in teredo),
     });
   });
@@ -91,7 +118,9 @@ describe('npm run demo', () => {
     expect(code).toBe(130);
     const left = (): readonly string[] =>
       [...commandLines()].filter(([pid]) => !before.has(pid)).map(([, line]) => line);
-    await waitFor(() => left().length === 0, { timeoutMs: 5_000, what: 'everything to end' }).catch(() => undefined);
+    await waitFor(() => left().length === 0, { timeoutMs: 5_000, what: 'everything to end' }).catch(
+      () => undefined,
+    );
     expect(left()).toEqual([]);
   });
 });

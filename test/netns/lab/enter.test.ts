@@ -5,7 +5,10 @@ import { inLab } from '#lab/enter.ts';
 import { attempt, type Finished, waitFor } from '#lab/shell.ts';
 import { AS_NOBODY, commandLines, mayBecomeNobody } from '#test/netns/helpers/processes.ts';
 
-/** The way into the lab: what comes out of it, and that nothing stays behind. These labs are inside the tests' own. */
+/**
+ * The way into the lab: what comes out of it, and that nothing stays behind. These labs are inside
+ * the tests' own.
+ */
 
 const ENTER = new URL('../../../lab/enter.ts', import.meta.url).pathname;
 const PROBE = new URL('../../../lab/nat-probe.ts', import.meta.url).pathname;
@@ -64,9 +67,18 @@ describe('lab/enter.ts', () => {
   });
 
   test('kill -9 of the outer process ends everything inside', async () => {
-    const child = spawn(process.execPath, [ENTER, '--', 'sh', '-c', '(setsid sleep 4711 &); echo up; exec sleep 4712']);
+    const child = spawn(process.execPath, [
+      ENTER,
+      '--',
+      'sh',
+      '-c',
+      '(setsid sleep 4711 &); echo up; exec sleep 4712',
+    ]);
     await once(child.stdout, 'data');
-    await waitFor(() => isRunning('sleep 4711') && isRunning('sleep 4712'), { timeoutMs: 5_000, what: 'both to run' });
+    await waitFor(() => isRunning('sleep 4711') && isRunning('sleep 4712'), {
+      timeoutMs: 5_000,
+      what: 'both to run',
+    });
     child.kill('SIGKILL');
     await waitFor(() => !isRunning('sleep 4711') && !isRunning('sleep 4712'), {
       timeoutMs: 5_000,
@@ -80,12 +92,23 @@ describe('lab/enter.ts', () => {
     await waitFor(() => !isRunning('sleep 4713'), { timeoutMs: 5_000, what: 'the orphan to end' });
   });
 
-  test.runIf(mayBecomeNobody())('an ordinary user gets a lab too, with services, moves and translators', async () => {
-    const main = PROBE.replace('nat-probe.ts', 'main.ts');
-    const chosen = ['--networks', 'ar6,nat-prc', '--mobile-routers', 'mr'];
-    const selfTest = [process.execPath, ENTER, '--', process.execPath, main, 'selftest', ...chosen];
-    const { stdout, stderr, code } = await attempt([...AS_NOBODY, ...selfTest]);
-    expect(code, stdout + stderr).toBe(0);
-    expect(stdout.match(/^ok /gm)).toHaveLength(4);
-  });
+  test.runIf(mayBecomeNobody())(
+    'an ordinary user gets a lab too, with services, moves and translators',
+    async () => {
+      const main = PROBE.replace('nat-probe.ts', 'main.ts');
+      const chosen = ['--networks', 'ar6,nat-prc', '--mobile-routers', 'mr'];
+      const selfTest = [
+        process.execPath,
+        ENTER,
+        '--',
+        process.execPath,
+        main,
+        'selftest',
+        ...chosen,
+      ];
+      const { stdout, stderr, code } = await attempt([...AS_NOBODY, ...selfTest]);
+      expect(code, stdout + stderr).toBe(0);
+      expect(stdout.match(/^ok /gm)).toHaveLength(4);
+    },
+  );
 });

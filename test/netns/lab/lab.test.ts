@@ -22,19 +22,26 @@ describe('a lab with every network', () => {
   });
   afterAll(async () => await lab.close());
 
-  test.each(ALL_NETWORKS)('%s gives addresses, reaches the correspondent, translates as promised', async (name) => {
-    const network = NETWORKS[name];
-    const report = await checkNetwork(lab, 'mn', network);
-    expect(report.wrong).toEqual([]);
-    expect(report.addresses).toHaveLength(Number(network.ipv6 !== undefined) + Number(network.ipv4 !== undefined));
-    expect(report.nat === undefined).toBe(network.ipv4 === undefined);
-  });
+  test.each(ALL_NETWORKS)(
+    '%s gives addresses, reaches the correspondent, translates as promised',
+    async (name) => {
+      const network = NETWORKS[name];
+      const report = await checkNetwork(lab, 'mn', network);
+      expect(report.wrong).toEqual([]);
+      expect(report.addresses).toHaveLength(
+        Number(network.ipv6 !== undefined) + Number(network.ipv4 !== undefined),
+      );
+      expect(report.nat === undefined).toBe(network.ipv4 === undefined);
+    },
+  );
 
   test('the promises differ by kind', () => {
-    const promises = (['nat-eim', 'nat-adf', 'nat-prc', 'nat-adm', 'nat-sym'] as const).map((name) => {
-      const { mapping, filtering } = promisedBehaviour(NETWORKS[name]);
-      return `${mapping} ${filtering}`;
-    });
+    const promises = (['nat-eim', 'nat-adf', 'nat-prc', 'nat-adm', 'nat-sym'] as const).map(
+      (name) => {
+        const { mapping, filtering } = promisedBehaviour(NETWORKS[name]);
+        return `${mapping} ${filtering}`;
+      },
+    );
     expect(promises).toEqual([
       `${Dependence.endpointIndependent} ${Dependence.endpointIndependent}`,
       `${Dependence.endpointIndependent} ${Dependence.addressDependent}`,
@@ -60,11 +67,25 @@ describe('a lab with every network', () => {
   test('a full cone lets in the next stranger after one was answered', async () => {
     await lab.move('mn', 'nat-eim');
     await lab.waitForAddress('mn', 4);
-    const inside = lab.spawn('mn', ['python3', '-u', '-c', ANSWERER, '4192', ADDRESSES.correspondentIpv4]);
+    const inside = lab.spawn('mn', [
+      'python3',
+      '-u',
+      '-c',
+      ANSWERER,
+      '4192',
+      ADDRESSES.correspondentIpv4,
+    ]);
     await inside.ready('ready');
     const outside = `198.51.100.${4 * NETWORKS['nat-eim'].index + 2}`;
     for (const stranger of ['cn', 'server4', 'home']) {
-      const answer = await lab.exec(stranger, ['python3', '-c', STRANGER, outside, '4192', stranger]);
+      const answer = await lab.exec(stranger, [
+        'python3',
+        '-c',
+        STRANGER,
+        outside,
+        '4192',
+        stranger,
+      ]);
       expect(answer.trim()).toBe(`hello ${stranger}`);
     }
     await inside.stop();
@@ -86,7 +107,15 @@ describe('a lab with every network', () => {
     await lab.move('mn', 'ds');
     await lab.waitForAddress('mn', 6);
     await lab.waitForAddress('mn', 4);
-    const monitor = lab.spawn('mn', ['stdbuf', '-oL', 'ip', '-oneline', 'monitor', 'link', 'address']);
+    const monitor = lab.spawn('mn', [
+      'stdbuf',
+      '-oL',
+      'ip',
+      '-oneline',
+      'monitor',
+      'link',
+      'address',
+    ]);
     await seesEvents(lab, monitor.logFile);
     const moved = await lab.move('mn', 'ar6');
     await lab.waitForAddress('mn', 6);
@@ -95,8 +124,15 @@ describe('a lab with every network', () => {
       timeoutMs: 5_000,
       what: 'the new address',
     });
-    expect(events).toEqual(['carrier lost', 'old IPv4 deleted', 'old IPv6 deleted', 'carrier found', 'new IPv6']);
-    const routes = (await lab.exec('mn', ['ip', 'route'])) + (await lab.exec('mn', ['ip', '-6', 'route']));
+    expect(events).toEqual([
+      'carrier lost',
+      'old IPv4 deleted',
+      'old IPv6 deleted',
+      'carrier found',
+      'new IPv6',
+    ]);
+    const routes =
+      (await lab.exec('mn', ['ip', 'route'])) + (await lab.exec('mn', ['ip', '-6', 'route']));
     expect(routes).not.toContain('203.0.113.');
     expect(routes).not.toContain('2001:db8:d:');
     expect((await dynamicAddresses('mn')).map(({ family }) => family)).toEqual([6]);
@@ -180,7 +216,10 @@ describe('a lab with every network', () => {
   });
 });
 
-/** Sends one datagram from a port, so that the translator maps it, and greets everybody who then writes. */
+/**
+ * Sends one datagram from a port, so that the translator maps it, and greets everybody who then
+ * writes.
+ */
 const ANSWERER = `import socket, sys
 own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 own.bind(('', int(sys.argv[1])))
@@ -234,7 +273,17 @@ interface PingResult {
 }
 
 async function ping(lab: Lab, count: number): Promise<PingResult> {
-  const argv = ['ping', '-n', '-c', String(count), '-i', '0.005', '-W', '1', ADDRESSES.correspondentIpv6];
+  const argv = [
+    'ping',
+    '-n',
+    '-c',
+    String(count),
+    '-i',
+    '0.005',
+    '-W',
+    '1',
+    ADDRESSES.correspondentIpv6,
+  ];
   const { stdout } = await lab.attempt('mn', argv);
   const answers = [...stdout.matchAll(/icmp_seq=(\d+) .*time=([\d.]+) ms( \(DUP!\))?/g)];
   const fresh = answers.filter((answer) => answer[3] === undefined);
@@ -263,7 +312,14 @@ describe('links that are worse than a cable', () => {
     const server = lab.spawn('cn', ['iperf3', '--server', '--one-off', '--forceflush']);
     await server.ready('listening');
     const sent: unknown = JSON.parse(
-      await lab.exec('mn', ['iperf3', '--json', '--bytes', '20M', '--client', ADDRESSES.correspondentIpv6]),
+      await lab.exec('mn', [
+        'iperf3',
+        '--json',
+        '--bytes',
+        '20M',
+        '--client',
+        ADDRESSES.correspondentIpv6,
+      ]),
     );
     expect(sent).toMatchObject({
       end: { sum_received: { bytes: expect.toSatisfy((bytes: number) => bytes > 15_000_000) } },
@@ -300,7 +356,13 @@ describe('links that are worse than a cable', () => {
       await server.ready('listening');
       await lab.exec('mn', ['iperf3', '--bytes', '5M', '--client', ADDRESSES.correspondentIpv6]);
       await capture.stop();
-      const frames = await lab.exec('core', ['tshark', '-r', file, '-Y', 'tcp.port == 5201 && frame.len > 1514']);
+      const frames = await lab.exec('core', [
+        'tshark',
+        '-r',
+        file,
+        '-Y',
+        'tcp.port == 5201 && frame.len > 1514',
+      ]);
       expect(frames.trim() === '' ? 'short' : 'long').toBe(longest);
     }
   });
@@ -314,7 +376,8 @@ describe('the end of a lab', () => {
     expect(runningProcesses().length).toBeGreaterThan(before.length);
     await lab.close();
     expect(readdirSync('/run/netns')).toEqual([]);
-    const started = (): readonly string[] => runningProcesses().filter((pid) => !before.includes(pid));
+    const started = (): readonly string[] =>
+      runningProcesses().filter((pid) => !before.includes(pid));
     await waitFor(() => started().every((pid) => !/radvd|dnsmasq|udhcpc/.test(nameOf(pid))), {
       timeoutMs: 5_000,
       what: 'the daemons’ end',

@@ -1,5 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { MOBILE_ROUTER_NAMES, MOBILE_ROUTERS, prefixesOf, routerAddressesOf } from '#lab/mobile-networks.ts';
+import {
+  MOBILE_ROUTER_NAMES,
+  MOBILE_ROUTERS,
+  prefixesOf,
+  routerAddressesOf,
+} from '#lab/mobile-networks.ts';
 import { dynamicAddresses } from '#lab/network-manager.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { checkMobileNetwork } from '#lab/self-test.ts';
@@ -7,14 +12,21 @@ import { waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 import { commandLines } from '#test/netns/helpers/processes.ts';
 
-/** What the lab promises of networks behind mobile routers, without any daemon of ours: what one would do is done by hand. */
+/**
+ * What the lab promises of networks behind mobile routers, without any daemon of ours: what one
+ * would do is done by hand.
+ */
 
 describe('networks behind mobile routers', () => {
   const { mr } = MOBILE_ROUTERS;
   let lab: Lab;
 
   beforeAll(async () => {
-    lab = await Lab.create({ networks: ['ar6'], mobileRouters: MOBILE_ROUTER_NAMES, servers: ['ha2'] });
+    lab = await Lab.create({
+      networks: ['ar6'],
+      mobileRouters: MOBILE_ROUTER_NAMES,
+      servers: ['ha2'],
+    });
   });
   afterAll(async () => await lab.close());
 
@@ -25,25 +37,29 @@ describe('networks behind mobile routers', () => {
   }
 
   test('give nothing while the router has no addresses there, and its services live', async () => {
-    for (const host of [...mr.hosts, ...MOBILE_ROUTERS.mr2.hosts]) expect(await dynamicAddresses(host)).toEqual([]);
+    for (const host of [...mr.hosts, ...MOBILE_ROUTERS.mr2.hosts])
+      expect(await dynamicAddresses(host)).toEqual([]);
     const running = [...commandLines().values()];
     for (const service of ['mr.radvd', 'mr.dnsmasq', 'mr2.radvd', 'mr2.dnsmasq']) {
       expect(running).toContainEqual(expect.stringContaining(`/${service}.conf`));
     }
   });
 
-  test.each(MOBILE_ROUTER_NAMES)('%s: hosts get addresses when it has its own, and see each other', async (name) => {
-    const report = await checkMobileNetwork(lab, name);
-    expect(report.wrong).toEqual([]);
-    const [six] = prefixesOf(MOBILE_ROUTERS[name]);
-    const { first, last } = MOBILE_ROUTERS[name].ipv4;
-    const expected = MOBILE_ROUTERS[name].hosts.flatMap(() => [
-      expect.stringContaining(six.replace('::/64', '::')),
-      expect.toSatisfy((address: string) => between(address, first, last)),
-    ]);
-    expect(report.addresses).toEqual(expected);
-    expect(new Set(report.addresses).size).toBe(expected.length);
-  });
+  test.each(MOBILE_ROUTER_NAMES)(
+    '%s: hosts get addresses when it has its own, and see each other',
+    async (name) => {
+      const report = await checkMobileNetwork(lab, name);
+      expect(report.wrong).toEqual([]);
+      const [six] = prefixesOf(MOBILE_ROUTERS[name]);
+      const { first, last } = MOBILE_ROUTERS[name].ipv4;
+      const expected = MOBILE_ROUTERS[name].hosts.flatMap(() => [
+        expect.stringContaining(six.replace('::/64', '::')),
+        expect.toSatisfy((address: string) => between(address, first, last)),
+      ]);
+      expect(report.addresses).toEqual(expected);
+      expect(new Set(report.addresses).size).toBe(expected.length);
+    },
+  );
 
   test('are places to plug a node into', async () => {
     await setAddresses('add');
@@ -60,8 +76,14 @@ describe('networks behind mobile routers', () => {
     await setAddresses('add');
     await lab.move('mr', 'home');
     const commands: readonly (readonly [string, string])[] = [
-      ['mr', 'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding'],
-      ['mr', `ip address add ${mr.homeAddress}/64 dev eth0 nodad; ip address add ${mr.ipv4HomeAddress}/24 dev eth0`],
+      [
+        'mr',
+        'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding',
+      ],
+      [
+        'mr',
+        `ip address add ${mr.homeAddress}/64 dev eth0 nodad; ip address add ${mr.ipv4HomeAddress}/24 dev eth0`,
+      ],
       ['mr', `ip route replace default via ${ADDRESSES.homeAgentIpv6}`],
       ['mr', `ip route replace default via ${ADDRESSES.homeAgentIpv4}`],
       ['home', `ip route add ${prefixesOf(mr)[0]} via ${mr.homeAddress}`],
@@ -83,7 +105,12 @@ describe('networks behind mobile routers', () => {
     const known = await lab.exec('cn', ['getent', 'ahosts', 'ha2.example']);
     expect(known).toContain(ADDRESSES.otherHomeAgentIpv6);
     expect(known).toContain(ADDRESSES.otherHomeAgentIpv4);
-    for (const address of ['2001:db8:300::10', '2001:db8:502::7', '198.51.100.170', '198.51.100.177']) {
+    for (const address of [
+      '2001:db8:300::10',
+      '2001:db8:502::7',
+      '198.51.100.170',
+      '198.51.100.177',
+    ]) {
       expect(await lab.exec('core', ['ip', 'route', 'get', address])).toContain('dev to-ha2');
     }
   });
@@ -97,7 +124,12 @@ test('announced mobile networks: the core does not know them of itself', async (
     mobileNetworksAnnounced: true,
   });
   for (const prefix of prefixesOf(MOBILE_ROUTERS.mr)) {
-    const { stderr } = await lab.attempt('core', ['ip', 'route', 'get', prefix.replace(/\/.*/, '')]);
+    const { stderr } = await lab.attempt('core', [
+      'ip',
+      'route',
+      'get',
+      prefix.replace(/\/.*/, ''),
+    ]);
     expect(stderr).toContain('unreachable');
   }
 });

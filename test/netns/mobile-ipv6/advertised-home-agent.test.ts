@@ -1,4 +1,7 @@
-/** A home agent whose host has its address and default route from router advertisements: as on many rented servers. */
+/**
+ * A home agent whose host has its address and default route from router advertisements: as on many
+ * rented servers.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DaemonProcess } from '#lab/daemons.ts';
 import { STATE_DIRECTORY } from '#lab/enter.ts';
@@ -14,7 +17,8 @@ const settings = async (): Promise<string> =>
     '-c',
     'grep -H . /proc/sys/net/ipv6/conf/*/forwarding /proc/sys/net/ipv6/conf/*/accept_ra',
   ]);
-const way = async (): Promise<string> => await lab.exec('a', ['ip', '-6', 'route', 'show', 'default', 'proto', 'ra']);
+const way = async (): Promise<string> =>
+  await lab.exec('a', ['ip', '-6', 'route', 'show', 'default', 'proto', 'ra']);
 
 beforeAll(async () => {
   lab = await Lab.create({ networks: ['ar6'], nodes: { a: ['eth0'] } });
@@ -25,7 +29,12 @@ beforeAll(async () => {
   homeAgent = new DaemonProcess(lab, 'ha', 'a', {
     addresses: [address],
     homePrefixes: ['2001:db8:77::/64'],
-    mobileNodes: [{ homeAddresses: ['2001:db8:77::10'], security: { spi: 1000, key: `hex:${'17'.repeat(32)}` } }],
+    mobileNodes: [
+      {
+        homeAddresses: ['2001:db8:77::10'],
+        security: { spi: 1000, key: `hex:${'17'.repeat(32)}` },
+      },
+    ],
     daemon: { stateDirectory: STATE_DIRECTORY },
   });
 }, 60_000);

@@ -10,7 +10,10 @@ import { hostState } from '#test/netns/helpers/host-state.ts';
 import { Journey } from '#test/netns/helpers/journey.ts';
 import { Leftovers } from '#test/netns/helpers/leftovers.ts';
 
-/** `kill -9` of either daemon in mid-transfer, its restart, and what is left on the hosts when both have ended. */
+/**
+ * `kill -9` of either daemon in mid-transfer, its restart, and what is left on the hosts when both
+ * have ended.
+ */
 
 const OCTETS_PER_SECOND = 4_000_000;
 const OCTETS = 12_000_000;
@@ -51,7 +54,13 @@ interface Transfer {
 async function startTransfer(family: 4 | 6): Promise<Transfer> {
   const { path, sha256 } = createDigestedFile(`${LAB_DIRECTORY}/file`, OCTETS);
   const pace = String(OCTETS_PER_SECOND);
-  const server = journey.lab.spawn('cn', [process.execPath, 'lab/demo/file-server.ts', path, '80', pace]);
+  const server = journey.lab.spawn('cn', [
+    process.execPath,
+    'lab/demo/file-server.ts',
+    path,
+    '80',
+    pace,
+  ]);
   await server.ready('ready');
   const host = family === 6 ? `[${ADDRESSES.correspondentIpv6}]` : ADDRESSES.correspondentIpv4;
   const source = family === 6 ? HOME.address : HOME.ipv4Address;
@@ -61,7 +70,10 @@ async function startTransfer(family: 4 | 6): Promise<Transfer> {
 }
 
 async function moreThan(download: Download, octets: number): Promise<void> {
-  await waitFor(() => download.octets > octets, { timeoutMs: 20_000, what: `more than ${octets} octets` });
+  await waitFor(() => download.octets > octets, {
+    timeoutMs: 20_000,
+    what: `more than ${octets} octets`,
+  });
 }
 
 async function expectWhole({ download, server, sha256 }: Transfer): Promise<void> {
@@ -75,29 +87,33 @@ describe('kill -9 of the home agent', () => {
   test.each<readonly [NetworkName, 4 | 6]>([
     ['ar6', 6],
     ['nat-prc', 4],
-  ])('in %s: the flow goes on from the store, without a Binding Update', async (network, family) => {
-    await journey.start(network);
-    const resets = (await tcpResets('mn')) + (await tcpResets('cn'));
-    const transfer = await startTransfer(family);
-    const binding = await journey.binding();
-    const sent = await journey.count(journey.mobileNode, 'binding-update-sent');
+  ])(
+    'in %s: the flow goes on from the store, without a Binding Update',
+    async (network, family) => {
+      await journey.start(network);
+      const resets = (await tcpResets('mn')) + (await tcpResets('cn'));
+      const transfer = await startTransfer(family);
+      const binding = await journey.binding();
+      const sent = await journey.count(journey.mobileNode, 'binding-update-sent');
 
-    await journey.homeAgent.kill();
-    const atCrash = transfer.download.octets;
-    await journey.homeAgent.start();
-    expect(await journey.binding()).toEqual(binding);
-    // More than what was on the way when it died.
-    await moreThan(transfer.download, atCrash + OCTETS_PER_SECOND / 2);
-    expect(await journey.count(journey.mobileNode, 'binding-update-sent')).toBe(sent);
+      await journey.homeAgent.kill();
+      const atCrash = transfer.download.octets;
+      await journey.homeAgent.start();
+      expect(await journey.binding()).toEqual(binding);
+      // More than what was on the way when it died.
+      await moreThan(transfer.download, atCrash + OCTETS_PER_SECOND / 2);
+      expect(await journey.count(journey.mobileNode, 'binding-update-sent')).toBe(sent);
 
-    // Sequence numbers and timestamps are in the store too: the next registration is neither stale nor refused.
-    await journey.moveTo('nat-sym');
-    expect(await journey.count(journey.homeAgent, 'registration-refused')).toBe(0);
-    await expectWhole(transfer);
-    expect((await tcpResets('mn')) + (await tcpResets('cn'))).toBe(resets);
-    await stopBoth();
-    await expectNothingLeft();
-  });
+      // Sequence numbers and timestamps are in the store too: the next registration is neither
+      // stale nor refused.
+      await journey.moveTo('nat-sym');
+      expect(await journey.count(journey.homeAgent, 'registration-refused')).toBe(0);
+      await expectWhole(transfer);
+      expect((await tcpResets('mn')) + (await tcpResets('cn'))).toBe(resets);
+      await stopBoth();
+      await expectNothingLeft();
+    },
+  );
 });
 
 describe('kill -9 of the mobile node', () => {
@@ -142,11 +158,14 @@ describe('kill -9 of the mobile node', () => {
 });
 
 describe('SIGTERM', () => {
-  test.each<NetworkName>(['home', 'ds', 'nat-sym'])('in %s: both hosts are as they were', async (network) => {
-    await journey.start(network);
-    await stopBoth();
-    await expectNothingLeft();
-  });
+  test.each<NetworkName>(['home', 'ds', 'nat-sym'])(
+    'in %s: both hosts are as they were',
+    async (network) => {
+      await journey.start(network);
+      await stopBoth();
+      await expectNothingLeft();
+    },
+  );
 
   test('after kill -9 of both, --cleanup alone removes what they left', async () => {
     await journey.start('ar6');
@@ -158,7 +177,13 @@ describe('SIGTERM', () => {
     ] as const) {
       const main = new URL(`../../../daemons/${role}/main.ts`, import.meta.url).pathname;
       const configuration = `${LAB_DIRECTORY}/${role}.yaml`;
-      await journey.lab.exec(namespace, [process.execPath, main, '--config', configuration, '--cleanup']);
+      await journey.lab.exec(namespace, [
+        process.execPath,
+        main,
+        '--config',
+        configuration,
+        '--cleanup',
+      ]);
     }
     await expectNothingLeft();
   });

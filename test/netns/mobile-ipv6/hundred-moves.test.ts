@@ -21,7 +21,9 @@ import { Sessions } from '#test/netns/helpers/sessions.ts';
 
 const MOVES = 100;
 const SEED = Number(process.env['SOJOURN_SEED'] ?? randomInt(2 ** 31));
-/** The protocol numbers under which the daemons' routes are found; see src/host/kernel/kernel.ts. */
+/**
+ * The protocol numbers under which the daemons' routes are found; see src/host/kernel/kernel.ts.
+ */
 const PROTOCOL = { home: 201, mn: 202 } as const;
 
 let journey: Journey;
@@ -32,10 +34,20 @@ beforeAll(async () => {
   const daemons = { mobileNode: { forceUdp: false } };
   journey = await Journey.create({ networks: ALL_NETWORKS, daemons });
   await journey.start('home');
-  const outwards = { client: 'mn', from: HOME.address, server: 'cn', to: ADDRESSES.correspondentIpv6 };
+  const outwards = {
+    client: 'mn',
+    from: HOME.address,
+    server: 'cn',
+    to: ADDRESSES.correspondentIpv6,
+  };
   sessions = await Sessions.open(journey.lab, {
-    conversations: [outwards, { client: 'cn', from: ADDRESSES.correspondentIpv4, server: 'mn', to: HOME.ipv4Address }],
-    downloads: [{ client: 'mn', from: HOME.ipv4Address, server: 'cn', to: ADDRESSES.correspondentIpv4 }],
+    conversations: [
+      outwards,
+      { client: 'cn', from: ADDRESSES.correspondentIpv4, server: 'mn', to: HOME.ipv4Address },
+    ],
+    downloads: [
+      { client: 'mn', from: HOME.ipv4Address, server: 'cn', to: ADDRESSES.correspondentIpv4 },
+    ],
     streams: [outwards],
   });
   await sessions.flow('home');

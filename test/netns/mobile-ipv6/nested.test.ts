@@ -18,10 +18,11 @@ import { Journey, objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 /**
  * Mobile nodes and routers behind a mobile router:
  *
- *   mn, or mr2 with mr2-a ... mr-lan --- mr ~~~ tunnel ~~~ ha        and ha2, where their own home agent is another
+ *   mn, or mr2 with mr2-a ... mr-lan --- mr ~~~ tunnel ~~~ ha        and ha2, where their own home
+ *   agent is another
  *
- * Their tunnels run inside that of `mr`. Outer tunnel by the network that mr is in: IPv6 (ipip) or behind a NAT (UDP); inner tunnel by
- * the family of the care-of address.
+ * Their tunnels run inside that of `mr`. Outer tunnel by the network that mr is in: IPv6 (ipip) or
+ * behind a NAT (UDP); inner tunnel by the family of the care-of address.
  */
 
 let journey: Journey;
@@ -38,7 +39,13 @@ beforeAll(async () => {
     segmentationOffload: false,
   });
   await journey.start('ar6');
-  otherHomeAgent = new DaemonProcess(journey.lab, 'ha', 'ha2', otherHomeAgentConfiguration(), 'ha2');
+  otherHomeAgent = new DaemonProcess(
+    journey.lab,
+    'ha',
+    'ha2',
+    otherHomeAgentConfiguration(),
+    'ha2',
+  );
   await otherHomeAgent.start();
 });
 afterAll(async () => await journey?.close());
@@ -46,7 +53,9 @@ afterAll(async () => await journey?.close());
 async function registered(daemon: DaemonProcess): Promise<void> {
   await waitFor(
     async () =>
-      objectsOf(objectOf(await daemon.request('status'))['homes']).every((home) => home['phase'] === 'registered'),
+      objectsOf(objectOf(await daemon.request('status'))['homes']).every(
+        (home) => home['phase'] === 'registered',
+      ),
     { timeoutMs: 20_000, what: `${daemon.name} to be registered` },
   );
 }
@@ -73,7 +82,21 @@ async function withDaemon(
 }
 
 async function ping(from: string, to: string, octets: number): Promise<void> {
-  const argv = ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '2', '-M', 'do', '-s', String(octets), to];
+  const argv = [
+    'ping',
+    '-n',
+    '-c',
+    '3',
+    '-i',
+    '0.2',
+    '-W',
+    '2',
+    '-M',
+    'do',
+    '-s',
+    String(octets),
+    to,
+  ];
   const { code, stdout } = await journey.lab.attempt(from, argv);
   expect(code, `${from} → ${to}: ${stdout}`).toBe(0);
 }
@@ -87,7 +110,9 @@ async function flows(client: string, from: string, server: string, to: string): 
     const argv = ['iperf3', '--client', to, '--bind', from, '--bytes', '20M', '--json', ...reverse];
     const { code, stdout, stderr } = await lab.attempt(client, argv, { timeoutMs: 30_000 });
     expect(code, `${client} → ${server} ${reverse}: ${stdout.slice(-400)} ${stderr}`).toBe(0);
-    expect(Number(/"sum_received":\s*{[^}]*"bytes":\s*(\d+)/.exec(stdout)?.[1])).toBeGreaterThan(15_000_000);
+    expect(Number(/"sum_received":\s*{[^}]*"bytes":\s*(\d+)/.exec(stdout)?.[1])).toBeGreaterThan(
+      15_000_000,
+    );
     // The next one wants its port.
     await serving.stop();
   }
@@ -140,7 +165,9 @@ describe.each(OUTER)('behind a router in %s', (network) => {
       await withDaemon('mr', 'mr2', configuration, async () => {
         // It may still have an address of the network that was here before.
         const host = await waitFor(
-          async () => (await dynamicAddresses('mr2-a')).find(({ address }) => address.startsWith(network6))?.address,
+          async () =>
+            (await dynamicAddresses('mr2-a')).find(({ address }) => address.startsWith(network6))
+              ?.address,
           { timeoutMs: 10_000, what: `an address of ${network6}` },
         );
         await ping('cn', host, 1000);

@@ -8,19 +8,47 @@ import { dissect, type Fields, octetsOf } from '#test/netns/helpers/tshark.ts';
 /**
  * Registrations as they are on the wire, read by tshark.
  *
- *   MN --- ar6 ------- core -*- home (HA)      BU: HAO;  BA: type 2 routing header      RFC 6275 §11.7.1, §9.5.4
- *   MN --- nat-prc --- core -*- home (HA)      IPv4 | UDP 4191 | IPv6 | MH              RFC 5555 §4.1
+ *   MN --- ar6 ------- core -*- home (HA)      BU: HAO;  BA: type 2 routing header      RFC 6275
+ *   §11.7.1, §9.5.4
+ *   MN --- nat-prc --- core -*- home (HA)      IPv4 | UDP 4191 | IPv6 | MH              RFC 5555
+ *   §4.1
  *                           (*) capture, and another one on the node's own interface
  */
 
 const LIFETIME_UNITS = 'mip6.bu.lifetime';
 const FIELDS = [
-  ...['ip.src', 'ip.dst', 'ip.checksum.status', 'udp.srcport', 'udp.dstport', 'udp.checksum.status'],
-  ...['ipv6.src', 'ipv6.dst', 'ipv6.opt.mipv6.home_address', 'ipv6.routing.type', 'ipv6.routing.mipv6.home_address'],
-  ...['mip6.mhtype', 'mip6.bu.seqnr', LIFETIME_UNITS, 'mip6.bu.a_flag', 'mip6.bu.h_flag', 'mip6.bu.f_flag'],
+  ...[
+    'ip.src',
+    'ip.dst',
+    'ip.checksum.status',
+    'udp.srcport',
+    'udp.dstport',
+    'udp.checksum.status',
+  ],
+  ...[
+    'ipv6.src',
+    'ipv6.dst',
+    'ipv6.opt.mipv6.home_address',
+    'ipv6.routing.type',
+    'ipv6.routing.mipv6.home_address',
+  ],
+  ...[
+    'mip6.mhtype',
+    'mip6.bu.seqnr',
+    LIFETIME_UNITS,
+    'mip6.bu.a_flag',
+    'mip6.bu.h_flag',
+    'mip6.bu.f_flag',
+  ],
   ...['mip6.bu.k_flag', 'mip6.bu.m_flag', 'mip6.bu.p_flag', 'mip6.bu.t_flag', 'mip6.acoa.acoa'],
   ...['mip6.ba.seqnr', 'mip6.ba.lifetime', 'mip6.ba.status', 'mip6.ba.k_flag', 'mip6.ba.t_flag'],
-  ...['mip6.ipv4coa.addr', 'mip6.ipv4ha.ha', 'mip6.ipv4ha.preflen', 'mip6.ipv4aa.sts', 'mip6.natd.refresh_t'],
+  ...[
+    'mip6.ipv4coa.addr',
+    'mip6.ipv4ha.ha',
+    'mip6.ipv4ha.preflen',
+    'mip6.ipv4aa.sts',
+    'mip6.natd.refresh_t',
+  ],
   'mip6.natd.f_flag',
   ...['mip6.mnid.identifier', 'mip6.auth.subtype', 'mip6.auth.mobility_spi', 'mip6.auth.auth_data'],
   ...['_ws.malformed', '_ws.expert.message'],
@@ -38,7 +66,8 @@ beforeAll(async () => {
   journey = await Journey.create({ networks: ['ar6', 'ar4', 'nat-prc'] });
   const { lab } = journey;
   [coreFile, nodeFile] = [`${lab.logDirectory}/core.pcap`, `${lab.logDirectory}/node.pcap`];
-  // Between namespaces the kernel leaves checksums to a device that is not there; these leave with whole ones.
+  // Between namespaces the kernel leaves checksums to a device that is not there; these leave with
+  // whole ones.
   await lab.exec('mn', ['ethtool', '-K', 'eth0', 'tx', 'off']);
   await lab.exec('home', ['ethtool', '-K', 'wan', 'tx', 'off']);
   {
@@ -53,7 +82,10 @@ beforeAll(async () => {
 afterAll(async () => await journey?.close());
 
 /** Messages of a type that passed the core, by what their outermost header is. */
-function messages(type: string, outer: (fields: Fields) => boolean = () => true): readonly Fields[] {
+function messages(
+  type: string,
+  outer: (fields: Fields) => boolean = () => true,
+): readonly Fields[] {
   return all.filter((fields) => fields('mip6.mhtype') === type && outer(fields));
 }
 
@@ -61,11 +93,15 @@ const native = (fields: Fields): boolean => fields('ip.src') === '';
 const from = (address: string) => (fields: Fields) => fields('ip.src') === address;
 const to = (address: string) => (fields: Fields) => fields('ip.dst').startsWith(address);
 
-/** The internet checksum of RFC 1071 over pseudo-header and message; 0xffff when the checksum inside is right. */
+/**
+ * The internet checksum of RFC 1071 over pseudo-header and message; 0xffff when the checksum inside
+ * is right.
+ */
 function mobilityChecksum(source: string, destination: string, message: Uint8Array): number {
   const pseudo = [...groupsOf(source), ...groupsOf(destination), 0, message.length, 0, 135];
   let sum = pseudo.reduce((total, group) => total + group, 0);
-  for (let at = 0; at < message.length; at += 2) sum += ((message[at] ?? 0) << 8) | (message[at + 1] ?? 0);
+  for (let at = 0; at < message.length; at += 2)
+    sum += ((message[at] ?? 0) << 8) | (message[at + 1] ?? 0);
   while (sum > 0xffff) sum = (sum & 0xffff) + (sum >>> 16);
   return sum;
 }
@@ -87,9 +123,9 @@ describe('a registration on an IPv6 link', () => {
     expect(update?.('ipv6.dst')).toBe(ADDRESSES.homeAgentIpv6);
     expect(update?.('ipv6.opt.mipv6.home_address')).toBe(HOME.address);
     expect(update?.('ipv6.routing.type')).toBe('');
-    expect(['a', 'h', 'f', 'k', 'm', 'p', 't'].map((flag) => update?.(`mip6.bu.${flag}_flag`))).toEqual([
-      ...['1', '1', '0', '0', '0', '0', '0'],
-    ]);
+    expect(
+      ['a', 'h', 'f', 'k', 'm', 'p', 't'].map((flag) => update?.(`mip6.bu.${flag}_flag`)),
+    ).toEqual([...['1', '1', '0', '0', '0', '0', '0']]);
     expect(update?.('mip6.acoa.acoa')).toBe(update?.('ipv6.src'));
     expect(update?.('mip6.ipv4ha.ha')).toBe(HOME.ipv4Address);
     expect(update?.('mip6.ipv4ha.preflen')).toBe('32');
@@ -112,7 +148,9 @@ describe('a registration on an IPv6 link', () => {
     expect(acknowledgement?.('ipv6.opt.mipv6.home_address')).toBe('');
     expect(acknowledgement?.('mip6.ba.status')).toBe('0');
     expect(acknowledgement?.('mip6.ba.seqnr')).toBe(update?.('mip6.bu.seqnr'));
-    expect(Number(acknowledgement?.('mip6.ba.lifetime'))).toBeLessThanOrEqual(Number(update?.(LIFETIME_UNITS)));
+    expect(Number(acknowledgement?.('mip6.ba.lifetime'))).toBeLessThanOrEqual(
+      Number(update?.(LIFETIME_UNITS)),
+    );
     expect(acknowledgement?.('mip6.ba.k_flag')).toBe('0');
     expect(acknowledgement?.('mip6.ipv4aa.sts')).toBe('0');
     expect(acknowledgement?.('mip6.auth.subtype')).toBe('1');
@@ -125,14 +163,24 @@ describe('a registration behind an IPv4 translator', () => {
 
   test('Binding Update: UDP 4191, home address as inner source, no Home Address option', async () => {
     const [update] = messages(UPDATE, from(outside));
-    expect([update?.('ip.dst'), update?.('udp.dstport')]).toEqual([ADDRESSES.homeAgentIpv4, '4191']);
+    expect([update?.('ip.dst'), update?.('udp.dstport')]).toEqual([
+      ADDRESSES.homeAgentIpv4,
+      '4191',
+    ]);
     expect([update?.('ip.checksum.status'), update?.('udp.checksum.status')]).toEqual(['1', '1']);
-    expect([update?.('ipv6.src'), update?.('ipv6.dst')]).toEqual([HOME.address, ADDRESSES.homeAgentIpv6]);
+    expect([update?.('ipv6.src'), update?.('ipv6.dst')]).toEqual([
+      HOME.address,
+      ADDRESSES.homeAgentIpv6,
+    ]);
     expect(update?.('ipv6.opt.mipv6.home_address')).toBe('');
     expect(update?.('mip6.ipv4coa.addr')).toMatch(/^192\.168\.3\./);
     expect(update?.('mip6.acoa.acoa')).toBe('');
     expect(update?.('mip6.ipv4ha.ha')).toBe(HOME.ipv4Address);
-    expect(['a', 'h', 'f'].map((flag) => update?.(`mip6.bu.${flag}_flag`))).toEqual(['1', '1', '1']);
+    expect(['a', 'h', 'f'].map((flag) => update?.(`mip6.bu.${flag}_flag`))).toEqual([
+      '1',
+      '1',
+      '1',
+    ]);
     expect(update?.('mip6.auth.subtype')).toBe('1');
   });
 
@@ -144,7 +192,10 @@ describe('a registration behind an IPv4 translator', () => {
       '4191',
       update?.('udp.srcport'),
     ]);
-    expect([acknowledgement?.('ip.checksum.status'), acknowledgement?.('udp.checksum.status')]).toEqual(['1', '1']);
+    expect([
+      acknowledgement?.('ip.checksum.status'),
+      acknowledgement?.('udp.checksum.status'),
+    ]).toEqual(['1', '1']);
     expect(acknowledgement?.('ipv6.src')).toBe(ADDRESSES.homeAgentIpv6);
     expect(acknowledgement?.('ipv6.dst')).toBe(HOME.address);
     expect(acknowledgement?.('mip6.ba.seqnr')).toBe(update?.('mip6.bu.seqnr'));
@@ -172,10 +223,16 @@ describe('everything that was captured', () => {
 
   test('no malformed mark and no expert’s complaint on any message', async () => {
     for (const file of [coreFile, nodeFile]) {
-      const marks = await dissect(file, 'mipv6', ['frame.number', '_ws.malformed', '_ws.expert.message']);
+      const marks = await dissect(file, 'mipv6', [
+        'frame.number',
+        '_ws.malformed',
+        '_ws.expert.message',
+      ]);
       expect(marks.length).toBeGreaterThanOrEqual(6);
       expect(
-        marks.map((one) => one('_ws.malformed') + one('_ws.expert.message')).filter((mark) => mark !== ''),
+        marks
+          .map((one) => one('_ws.malformed') + one('_ws.expert.message'))
+          .filter((mark) => mark !== ''),
       ).toEqual([]);
     }
   });
@@ -193,14 +250,14 @@ describe('everything that was captured', () => {
 
   test('neither host answered with Parameter Problem or unreachable', async () => {
     for (const file of [coreFile, nodeFile]) {
-      const errors = await dissect(file, 'icmpv6.type == 4 || icmpv6.type == 1 || icmp.type == 3 || icmp.type == 12', [
-        'frame.number',
-        'ipv6.src',
-        'ip.src',
-        'icmpv6.code',
-        'icmp.code',
-      ]);
-      expect(errors.map((one) => [one('ipv6.src'), one('ip.src'), one('icmpv6.code'), one('icmp.code')])).toEqual([]);
+      const errors = await dissect(
+        file,
+        'icmpv6.type == 4 || icmpv6.type == 1 || icmp.type == 3 || icmp.type == 12',
+        ['frame.number', 'ipv6.src', 'ip.src', 'icmpv6.code', 'icmp.code'],
+      );
+      expect(
+        errors.map((one) => [one('ipv6.src'), one('ip.src'), one('icmpv6.code'), one('icmp.code')]),
+      ).toEqual([]);
     }
   });
 });

@@ -57,16 +57,29 @@ beforeEach(async () => {
   expect(untouched).toBeDefined();
 });
 
-async function send(namespace: string, destination: string, packets: readonly string[]): Promise<void> {
+async function send(
+  namespace: string,
+  destination: string,
+  packets: readonly string[],
+): Promise<void> {
   const script = new URL('../helpers/send-raw.pl', import.meta.url).pathname;
-  await journey.lab.exec(namespace, ['perl', script, destination], { input: `${packets.join('\n')}\n` });
+  await journey.lab.exec(namespace, ['perl', script, destination], {
+    input: `${packets.join('\n')}\n`,
+  });
 }
 
 /** Runs `attack` and waits until the counter has grown by exactly `times`. */
-async function expectCounted(read: () => Promise<number>, times: number, attack: () => Promise<void>): Promise<void> {
+async function expectCounted(
+  read: () => Promise<number>,
+  times: number,
+  attack: () => Promise<void>,
+): Promise<void> {
   const before = await read();
   await attack();
-  await waitFor(async () => (await read()) >= before + times, { timeoutMs: 5_000, what: 'the attempt to be counted' });
+  await waitFor(async () => (await read()) >= before + times, {
+    timeoutMs: 5_000,
+    what: 'the attempt to be counted',
+  });
   expect(await read()).toBe(before + times);
 }
 
@@ -96,15 +109,29 @@ function udpPacket(source: Ipv4Address, sourcePort: number, payload: Uint8Array)
   return hex(packet);
 }
 
-function ipv6Packet(source: Ipv6Address, destination: Ipv6Address, protocol: number, payload: Uint8Array): Uint8Array {
+function ipv6Packet(
+  source: Ipv6Address,
+  destination: Ipv6Address,
+  protocol: number,
+  payload: Uint8Array,
+): Uint8Array {
   const fields = { trafficClass: 0, flowLabel: 0, hopLimit: 64, extensions: [] };
   return encode(ipv6Codec, { ...fields, source, destination, protocol, payload });
 }
 
 /** An inner data packet: UDP (no service listens) from `source` to the correspondent. */
 function innerData(source: Ipv6Address): Uint8Array {
-  const datagram = { sourcePort: 9, destinationPort: 9, payload: new TextEncoder().encode('spoofed') };
-  return ipv6Packet(source, CORRESPONDENT_OTHER, PROTOCOL_UDP, encodeUdp(source, CORRESPONDENT_OTHER, datagram));
+  const datagram = {
+    sourcePort: 9,
+    destinationPort: 9,
+    payload: new TextEncoder().encode('spoofed'),
+  };
+  return ipv6Packet(
+    source,
+    CORRESPONDENT_OTHER,
+    PROTOCOL_UDP,
+    encodeUdp(source, CORRESPONDENT_OTHER, datagram),
+  );
 }
 
 /** A Binding Update that is right but for what `changed` says. */
@@ -141,10 +168,13 @@ describe('a registration that is not the node’s own', () => {
     await lab.waitForAddress('thief', 4);
     const before = await journey.count(journey.homeAgent, 'authentication-failed');
     await thief.start();
-    await waitFor(async () => (await journey.count(journey.homeAgent, 'authentication-failed')) > before, {
-      timeoutMs: 10_000,
-      what: 'the wrong key to be counted',
-    });
+    await waitFor(
+      async () => (await journey.count(journey.homeAgent, 'authentication-failed')) > before,
+      {
+        timeoutMs: 10_000,
+        what: 'the wrong key to be counted',
+      },
+    );
     await thief.kill();
     await expectUntouched();
   });
@@ -153,7 +183,10 @@ describe('a registration that is not the node’s own', () => {
     await expectCounted(counted('authentication-failed'), 1, () =>
       send('cn', ADDRESSES.homeAgentIpv6, [hex(update({}))]),
     );
-    const overUdp = update({ careOfAddress: STRANGER4, target: { address: AGENT6, outer: AGENT4 } });
+    const overUdp = update({
+      careOfAddress: STRANGER4,
+      target: { address: AGENT6, outer: AGENT4 },
+    });
     await expectCounted(counted('authentication-failed'), 1, () =>
       send('cn', ADDRESSES.homeAgentIpv4, [udpPacket(STRANGER4, PORT, overUdp)]),
     );
@@ -162,7 +195,9 @@ describe('a registration that is not the node’s own', () => {
 
   test('without authentication', async () => {
     await expectCounted(counted('authentication-missing'), 1, () =>
-      send('cn', ADDRESSES.homeAgentIpv6, [hex(update({ securityAssociation: undefined, timestamp: undefined }))]),
+      send('cn', ADDRESSES.homeAgentIpv6, [
+        hex(update({ securityAssociation: undefined, timestamp: undefined })),
+      ]),
     );
     await expectUntouched();
   });
@@ -178,10 +213,14 @@ describe('a registration that is not the node’s own', () => {
 
   test('replayed, over UDP from elsewhere and over IPv6 as it was', async () => {
     const inUdp = await octetsOf(coreFile, `${UPDATES} && udp`, 'frame');
-    const overUdp = inUdp.map((frame) => udpPacket(STRANGER4, PORT, fromHex(frame).subarray(ETHERNET + 20 + 8)));
+    const overUdp = inUdp.map((frame) =>
+      udpPacket(STRANGER4, PORT, fromHex(frame).subarray(ETHERNET + 20 + 8)),
+    );
     expect(overUdp.length).toBeGreaterThan(0);
     const refused = counted('registration-refused');
-    await expectCounted(refused, overUdp.length, () => send('cn', ADDRESSES.homeAgentIpv4, overUdp));
+    await expectCounted(refused, overUdp.length, () =>
+      send('cn', ADDRESSES.homeAgentIpv4, overUdp),
+    );
     await expectUntouched();
 
     const frames = await octetsOf(coreFile, `${UPDATES} && !udp`, 'frame');
@@ -238,7 +277,9 @@ describe('data that is not the node’s own', () => {
         ]),
       );
       await expectCounted(dropped('drop-unknown-endpoint'), 1, () =>
-        send('cn', ADDRESSES.homeAgentIpv6, [hex(ipv6Packet(STRANGER6, AGENT6, 41, innerData(NOBODY)))]),
+        send('cn', ADDRESSES.homeAgentIpv6, [
+          hex(ipv6Packet(STRANGER6, AGENT6, 41, innerData(NOBODY))),
+        ]),
       );
     });
   });
@@ -246,7 +287,9 @@ describe('data that is not the node’s own', () => {
   test('from an unknown endpoint with the node’s home address: held for a registration that never comes', async () => {
     await expectNotForwarded(() =>
       expectCounted(dropped('drop-hold-expired'), 1, () =>
-        send('cn', ADDRESSES.homeAgentIpv4, [udpPacket(STRANGER4, PORT, innerData(ipv6(HOME.address)))]),
+        send('cn', ADDRESSES.homeAgentIpv4, [
+          udpPacket(STRANGER4, PORT, innerData(ipv6(HOME.address))),
+        ]),
       ),
     );
   });

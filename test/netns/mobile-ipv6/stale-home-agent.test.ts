@@ -6,7 +6,10 @@ import { ADDRESSES, type NetworkName } from '#lab/networks.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
 import { Journey, objectOf } from '#test/netns/helpers/journey.ts';
 
-/** The home agent has moved while the mobile node was off: its name, asked past the tunnel to the former place, tells. */
+/**
+ * The home agent has moved while the mobile node was off: its name, asked past the tunnel to the
+ * former place, tells.
+ */
 
 /** Nobody answers there. */
 const STALE = ['2001:db8:100::dead', '192.0.2.222'];
@@ -26,7 +29,12 @@ function forgeMemory(homeAgentAddresses: readonly string[]): void {
   try {
     const records = [...store.load()];
     expect(records.length).toBeGreaterThan(0);
-    store.apply(records.map(({ value, ...name }) => ({ ...name, value: { ...objectOf(value), homeAgentAddresses } })));
+    store.apply(
+      records.map(({ value, ...name }) => ({
+        ...name,
+        value: { ...objectOf(value), homeAgentAddresses },
+      })),
+    );
   } finally {
     store.close();
   }
@@ -41,7 +49,9 @@ function memory(): readonly JsonValue[] {
   }
 }
 
-/** When each kind of event happened first: the node's own time, whatever its process needs to start. */
+/**
+ * When each kind of event happened first: the node's own time, whatever its process needs to start.
+ */
 async function eventTimes(): Promise<ReadonlyMap<string, number>> {
   using client = await ControlClient.connect(journey.mobileNode.socket);
   const times = new Map<string, number>();
@@ -51,15 +61,20 @@ async function eventTimes(): Promise<ReadonlyMap<string, number>> {
   return times;
 }
 
-test.each<NetworkName>(['ar6', 'ar4', 'nat-prc', 'ds'])('started in %s with stale addresses', async (network) => {
-  await journey.moveTo(network);
-  await journey.mobileNode.stop();
-  forgeMemory(STALE);
-  expect(memory()).toEqual([STALE]);
-  await journey.startMobileNode();
-  const home = await journey.settled(network);
-  expect(home).toMatchObject({ homeAgentAddresses: [ADDRESSES.homeAgentIpv6, ADDRESSES.homeAgentIpv4] });
-  const times = await eventTimes();
-  const tookMs = (times.get('registered') ?? Number.NaN) - (times.get('handover') ?? Number.NaN);
-  expect(tookMs).toBeLessThan(REGISTERED_WITHIN_MS);
-});
+test.each<NetworkName>(['ar6', 'ar4', 'nat-prc', 'ds'])(
+  'started in %s with stale addresses',
+  async (network) => {
+    await journey.moveTo(network);
+    await journey.mobileNode.stop();
+    forgeMemory(STALE);
+    expect(memory()).toEqual([STALE]);
+    await journey.startMobileNode();
+    const home = await journey.settled(network);
+    expect(home).toMatchObject({
+      homeAgentAddresses: [ADDRESSES.homeAgentIpv6, ADDRESSES.homeAgentIpv4],
+    });
+    const times = await eventTimes();
+    const tookMs = (times.get('registered') ?? Number.NaN) - (times.get('handover') ?? Number.NaN);
+    expect(tookMs).toBeLessThan(REGISTERED_WITHIN_MS);
+  },
+);

@@ -8,8 +8,9 @@ import { randomPlaces } from '#test/netns/helpers/random-places.ts';
 import { Sessions } from '#test/netns/helpers/sessions.ts';
 
 /**
- * A mobile router and its network move at random; the hosts in it are ordinary Linux hosts (SLAAC, DHCP) with no software of ours.
- * All of these sessions live through every move, each of the four in IPv6 or IPv4, opened from inside or from outside:
+ * A mobile router and its network move at random; the hosts in it are ordinary Linux hosts (SLAAC,
+ * DHCP) with no software of ours. All of these sessions live through every move, each of the four
+ * in IPv6 or IPv4, opened from inside or from outside:
  *
  *   ssh      mr-a → cn   IPv6       ssh      cn → mr-b   IPv4
  *   HTTP     mr-b → cn   IPv4       HTTP     cn → mr-a   IPv6
@@ -20,7 +21,9 @@ import { Sessions } from '#test/netns/helpers/sessions.ts';
 
 const MOVES = 60;
 const SEED = Number(process.env['SOJOURN_SEED'] ?? randomInt(2 ** 31));
-/** The protocol numbers under which the daemons' routes are found; see src/host/kernel/kernel.ts. */
+/**
+ * The protocol numbers under which the daemons' routes are found; see src/host/kernel/kernel.ts.
+ */
 const PROTOCOL = { home: 201, mr: 203 } as const;
 
 let journey: Journey;

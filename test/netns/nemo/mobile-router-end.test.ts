@@ -5,7 +5,10 @@ import { waitFor } from '#lab/shell.ts';
 import { Journey, objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 import { Leftovers } from '#test/netns/helpers/leftovers.ts';
 
-/** What a mobile router leaves on its host when it ends, and that it takes up its network again after `kill -9`. */
+/**
+ * What a mobile router leaves on its host when it ends, and that it takes up its network again
+ * after `kill -9`.
+ */
 
 let journey: Journey;
 let leftovers: Leftovers;
@@ -17,7 +20,9 @@ beforeEach(async () => {
   // The kernel's own detection of duplicates on the router's network takes a second.
   await waitFor(
     async () =>
-      (await journey.lab.exec('mr', ['ip', '-6', 'route', 'show', 'table', 'local', 'dev', 'lan0'])).includes('fe80'),
+      (
+        await journey.lab.exec('mr', ['ip', '-6', 'route', 'show', 'table', 'local', 'dev', 'lan0'])
+      ).includes('fe80'),
     { timeoutMs: 5_000, what: 'the link-local address of lan0' },
   );
   leftovers = await Leftovers.since(['home', 'mr']);
@@ -52,7 +57,13 @@ test('after kill -9 of both, --cleanup alone removes what they left', async () =
   ] as const) {
     const main = new URL(`../../../daemons/${role}/main.ts`, import.meta.url).pathname;
     const configuration = `${LAB_DIRECTORY}/${role}.yaml`;
-    await journey.lab.exec(namespace, [process.execPath, main, '--config', configuration, '--cleanup']);
+    await journey.lab.exec(namespace, [
+      process.execPath,
+      main,
+      '--config',
+      configuration,
+      '--cleanup',
+    ]);
   }
   await back();
   await leftovers.expectNone();
@@ -76,6 +87,12 @@ test('after kill -9 and a move it takes its network up again; the status tells p
       expect.objectContaining({ prefix: '198.51.100.128/28', refused: false }),
     ],
   });
-  const text = await journey.lab.exec('mr', [process.execPath, 'src/cli/cli.ts', '--daemon', 'mr', 'status']);
+  const text = await journey.lab.exec('mr', [
+    process.execPath,
+    'src/cli/cli.ts',
+    '--daemon',
+    'mr',
+    'status',
+  ]);
   expect(text).toContain('2001:db8:500::/64, 198.51.100.128/28 (explicit, through the tunnel)');
 }, 60_000);

@@ -8,8 +8,8 @@ import { example, exampleFile, exampleText, KEY_FILE } from '#test/netns/helpers
 import { Journey } from '#test/netns/helpers/journey.ts';
 
 /**
- * The examples of a mobile router, of radvd and of dnsmasq as an operator would use them, with a host behind it and a home agent from its
- * own example:
+ * The examples of a mobile router, of radvd and of dnsmasq as an operator would use them, with a
+ * host behind it and a home agent from its own example:
  *
  *   ha ~~~ tunnel ~~~ mr, radvd, dnsmasq  lan1 ---- lan  mr-a
  */
@@ -32,7 +32,9 @@ async function sojourn(...parameters: readonly string[]): Promise<Finished> {
 async function addressOfHost(family: 4 | 6): Promise<string> {
   return await waitFor(
     async () =>
-      (await dynamicAddresses('mr-a')).find((one) => one.interface === 'lan' && one.family === family)?.address,
+      (await dynamicAddresses('mr-a')).find(
+        (one) => one.interface === 'lan' && one.family === family,
+      )?.address,
     { timeoutMs: 20_000, what: `an IPv${family} address from the example's services` },
   );
 }
@@ -42,7 +44,9 @@ beforeAll(async () => {
   writeFileSync(KEY_FILE, 'text:a key for the lab alone', { mode: 0o600 });
   journey.homeAgent.configure(await example('ha'));
   const { mobileNetworks: given, ...router } = await example('mr');
-  const mobileNetworks = [{ device: 'lan1', addresses: ['2001:db8:500::1/64', '198.51.100.129/28'] }];
+  const mobileNetworks = [
+    { device: 'lan1', addresses: ['2001:db8:500::1/64', '198.51.100.129/28'] },
+  ];
   journey.mobileNode.configure({ ...router, mobileNetworks });
   expect(given).toEqual([{ ...mobileNetworks[0], device: 'lan0' }]);
   host = new NetworkManager('mr-a', 'lan', 50, journey.lab.logDirectory);
@@ -55,23 +59,45 @@ afterAll(async () => {
 describe('before the daemon runs', () => {
   test('check finds nothing wrong with the example', async () => {
     const file = `${LAB_DIRECTORY}/mr.yaml`;
-    expect(await sojourn('check', 'mr', file)).toMatchObject({ code: 0, stdout: `${file}: ok\n`, stderr: '' });
+    expect(await sojourn('check', 'mr', file)).toMatchObject({
+      code: 0,
+      stdout: `${file}: ok\n`,
+      stderr: '',
+    });
   });
 
   test('radvd and dnsmasq find nothing wrong with theirs', async () => {
-    const radvd = await attempt(['radvd', '--configtest', '-m', 'stderr', '-C', exampleFile('radvd.conf')]);
+    const radvd = await attempt([
+      'radvd',
+      '--configtest',
+      '-m',
+      'stderr',
+      '-C',
+      exampleFile('radvd.conf'),
+    ]);
     expect(radvd, radvd.stderr).toMatchObject({ code: 0 });
-    const dnsmasq = await attempt(['dnsmasq', '--test', `--conf-file=${exampleFile('dnsmasq.conf')}`]);
+    const dnsmasq = await attempt([
+      'dnsmasq',
+      '--test',
+      `--conf-file=${exampleFile('dnsmasq.conf')}`,
+    ]);
     expect(dnsmasq).toMatchObject({ code: 0, stderr: 'dnsmasq: syntax check OK.\n' });
   });
 
   test('a wrong configuration ends it with 78 and the place of the fault, and makes nothing', async () => {
     const file = `${LAB_DIRECTORY}/wrong.yaml`;
     writeFileSync(file, exampleText('mr.yaml').replace('2001:db8:500::1/64', '2001:db8:501::1/64'));
-    const { code, stderr } = await journey.lab.attempt('mr', [process.execPath, MAIN, '--config', file]);
+    const { code, stderr } = await journey.lab.attempt('mr', [
+      process.execPath,
+      MAIN,
+      '--config',
+      file,
+    ]);
     expect([code, stderr]).toEqual([
       ExitCode.configuration,
-      expect.stringMatching(/wrong\.yaml:\d+:17: mobileNetworks\[0\]\.addresses\[0\]: 2001:db8:501::1 is outside all/),
+      expect.stringMatching(
+        /wrong\.yaml:\d+:17: mobileNetworks\[0\]\.addresses\[0\]: 2001:db8:501::1 is outside all/,
+      ),
     ]);
     expect(await journey.lab.exec('mr', ['ip', '-o', 'link'])).not.toContain('sojourn');
   });
@@ -80,14 +106,33 @@ describe('before the daemon runs', () => {
 describe('while it runs', () => {
   beforeAll(async () => {
     const { lab } = journey;
-    const [radvd, dnsmasq] = [`${LAB_DIRECTORY}/example.radvd.conf`, `${LAB_DIRECTORY}/example.dnsmasq.conf`];
+    const [radvd, dnsmasq] = [
+      `${LAB_DIRECTORY}/example.radvd.conf`,
+      `${LAB_DIRECTORY}/example.dnsmasq.conf`,
+    ];
     writeFileSync(radvd, inTheLab(exampleText('radvd.conf')));
     writeFileSync(dnsmasq, inTheLab(exampleText('dnsmasq.conf')));
     // Before the interface is there, and before the daemon.
     const pidFile = `${LAB_DIRECTORY}/example.radvd.pid`;
-    await lab.spawn('mr', ['radvd', '--nodaemon', '-m', 'stderr', '-p', pidFile, '-C', radvd]).ready('started');
-    await lab.spawn('mr', ['dnsmasq', '--no-daemon', '--leasefile-ro', `--conf-file=${dnsmasq}`]).ready('started');
-    await lab.exec('mr', ['ip', 'link', 'add', 'lan1', 'type', 'veth', 'peer', 'name', 'lan', 'netns', 'mr-a']);
+    await lab
+      .spawn('mr', ['radvd', '--nodaemon', '-m', 'stderr', '-p', pidFile, '-C', radvd])
+      .ready('started');
+    await lab
+      .spawn('mr', ['dnsmasq', '--no-daemon', '--leasefile-ro', `--conf-file=${dnsmasq}`])
+      .ready('started');
+    await lab.exec('mr', [
+      'ip',
+      'link',
+      'add',
+      'lan1',
+      'type',
+      'veth',
+      'peer',
+      'name',
+      'lan',
+      'netns',
+      'mr-a',
+    ]);
     await lab.exec('mr', ['ip', 'link', 'set', 'lan1', 'up']);
     await lab.exec('mr-a', ['ip', 'link', 'set', 'lan', 'up']);
     host.carrierFound();
@@ -97,7 +142,9 @@ describe('while it runs', () => {
   test('a host gets addresses of both families, and the MTU of the tunnel', async () => {
     expect(await addressOfHost(6)).toMatch(/^2001:db8:500:/);
     expect(await addressOfHost(4)).toMatch(/^198\.51\.100\.1(3\d|4[0-2])$/);
-    expect((await journey.lab.exec('mr-a', ['cat', '/proc/sys/net/ipv6/conf/lan/mtu'])).trim()).toBe('1420');
+    expect(
+      (await journey.lab.exec('mr-a', ['cat', '/proc/sys/net/ipv6/conf/lan/mtu'])).trim(),
+    ).toBe('1420');
   }, 60_000);
 
   test.each(['ar6', 'nat-prc'] as const)(

@@ -1,12 +1,16 @@
 /**
- * NEMO-HA, nested mobility, with real packets: what nodes behind a mobile router send and get is payload of its tunnel. RFC 3963 §2, §6.5.
+ * NEMO-HA, nested mobility, with real packets: what nodes behind a mobile router send and get is
+ * payload of its tunnel. RFC 3963 §2, §6.5.
  *
- *   9_1  a node that the home agent does not know is behind the router: a correspondent of others, or a visiting mobile node or router
+ *   9_1  a node that the home agent does not know is behind the router: a correspondent of others,
+ *        or a visiting mobile node or router
  *        (VMN, VMR) whose own home agent is ha2
- *   9_2  a mobile node or router of the same home agent is behind the router, and a host behind that
+ *   9_2  a mobile node or router of the same home agent is behind the router, and a host behind
+ *        that
  *
- * Each packet is made by hand, sent by the host behind the router (or to it), and looked at where it has to come out. Of each pair of cases
- * the first is in implicit mode, the second in explicit mode.
+ * Each packet is made by hand, sent by the host behind the router (or to it), and looked at where
+ * it has to come out. Of each pair of cases the first is in implicit mode, the second in explicit
+ * mode.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
@@ -15,7 +19,15 @@ import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
 import { buildBindingUpdate } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
-import { icmp, lasting, mobility, PROTOCOL_IPV6, packet, passing, sendRaw } from '#test/netns/helpers/hand-made.ts';
+import {
+  icmp,
+  lasting,
+  mobility,
+  PROTOCOL_IPV6,
+  packet,
+  passing,
+  sendRaw,
+} from '#test/netns/helpers/hand-made.ts';
 import {
   CORRESPONDENT as CN,
   HOME_AGENT,
@@ -29,12 +41,18 @@ import { type MobilityMessage, NO_BINDING_UPDATE_FLAGS } from '#wire/mobility.ts
 
 const HOST = ipv6(HOSTS[0]);
 const OTHER_HOME_AGENT = ipv6(ADDRESSES.otherHomeAgentIpv6);
-/** Home address of the visiting node, at the other home agent; and of a node that is somewhere else. */
+/**
+ * Home address of the visiting node, at the other home agent; and of a node that is somewhere else.
+ */
 const VISITOR = ipv6('2001:db8:300::99');
 const ELSEWHERE = ipv6('2001:db8:f:2::99');
 const NESTED_HOST = ipv6('2001:db8:503::a');
 const HOME_TEST_INIT: MobilityMessage = { type: 'home-test-init', homeInitCookie: 7n, options: [] };
-const CARE_OF_TEST_INIT: MobilityMessage = { type: 'care-of-test-init', careOfInitCookie: 8n, options: [] };
+const CARE_OF_TEST_INIT: MobilityMessage = {
+  type: 'care-of-test-init',
+  careOfInitCookie: 8n,
+  options: [],
+};
 const BINDING_UPDATE: MobilityMessage = {
   type: 'binding-update',
   sequence: 5,
@@ -42,7 +60,12 @@ const BINDING_UPDATE: MobilityMessage = {
   lifetimeUnits: 10,
   options: [],
 };
-const ECHO: Icmpv6Body = { type: 'echo-request', identifier: 9, sequence: 1, data: new Uint8Array(32).fill(7) };
+const ECHO: Icmpv6Body = {
+  type: 'echo-request',
+  identifier: 9,
+  sequence: 1,
+  data: new Uint8Array(32).fill(7),
+};
 const DISCOVERY: Icmpv6Body = { type: 'home-agent-address-discovery-request', identifier: 3 };
 const SOLICITATION: Icmpv6Body = { type: 'mobile-prefix-solicitation', identifier: 4, options: [] };
 
@@ -54,7 +77,8 @@ beforeAll(async () => {
 });
 afterAll(async () => await router?.close());
 
-const inside = (homeAgent: Ipv6Address, inner: Uint8Array) => packet(HOST, homeAgent, PROTOCOL_IPV6, inner);
+const inside = (homeAgent: Ipv6Address, inner: Uint8Array) =>
+  packet(HOST, homeAgent, PROTOCOL_IPV6, inner);
 
 /** Where packets are looked at. */
 const PLACES = {
@@ -88,8 +112,14 @@ const MODES = [
 ] as const;
 
 type Case = readonly [titles: readonly [string, string], way: () => Way];
-const casesOf = (cases: readonly Case[], at: 0 | 1) => cases.map(([titles, way]) => ({ title: titles[at], way }));
-const fromHost = (sent: Uint8Array, at: Way['at'], seen = sent): Way => ({ from: 'mr-a', sent, at, seen });
+const casesOf = (cases: readonly Case[], at: 0 | 1) =>
+  cases.map(([titles, way]) => ({ title: titles[at], way }));
+const fromHost = (sent: Uint8Array, at: Way['at'], seen = sent): Way => ({
+  from: 'mr-a',
+  sent,
+  at,
+  seen,
+});
 const toHost = (sent: Uint8Array): Way => ({ from: 'cn', sent, at: 'mr-a' });
 
 const ONE_LEVEL: readonly Case[] = [
@@ -106,11 +136,17 @@ const ONE_LEVEL: readonly Case[] = [
     () => toHost(mobility(CN, HOST, BINDING_UPDATE, ELSEWHERE)),
   ],
   [
-    ['NEMO-HA_9_1_4 Binding Refresh Request of a host', 'NEMO-HA_9_1_20 Binding Refresh Request of a host'],
+    [
+      'NEMO-HA_9_1_4 Binding Refresh Request of a host',
+      'NEMO-HA_9_1_20 Binding Refresh Request of a host',
+    ],
     () => fromHost(mobility(HOST, CN, { type: 'binding-refresh-request', options: [] }), 'cn'),
   ],
   [
-    ['NEMO-HA_9_1_5 home agent discovery of a node', 'NEMO-HA_9_1_21 home agent discovery of a node'],
+    [
+      'NEMO-HA_9_1_5 home agent discovery of a node',
+      'NEMO-HA_9_1_21 home agent discovery of a node',
+    ],
     () => fromHost(icmp(HOST, OTHER_HOME_AGENT, DISCOVERY), 'ha2'),
   ],
   [
@@ -122,11 +158,17 @@ const ONE_LEVEL: readonly Case[] = [
     () => fromHost(icmp(HOST, OTHER_HOME_AGENT, SOLICITATION, VISITOR), 'ha2'),
   ],
   [
-    ['NEMO-HA_9_1_8 echo request in a node’s own tunnel', 'NEMO-HA_9_1_24 echo request in a node’s own tunnel'],
+    [
+      'NEMO-HA_9_1_8 echo request in a node’s own tunnel',
+      'NEMO-HA_9_1_24 echo request in a node’s own tunnel',
+    ],
     () => fromHost(inside(OTHER_HOME_AGENT, icmp(VISITOR, CN, ECHO)), 'ha2'),
   ],
   [
-    ['NEMO-HA_9_1_9 Home Test Init in a node’s own tunnel', 'NEMO-HA_9_1_25 Home Test Init in a node’s own tunnel'],
+    [
+      'NEMO-HA_9_1_9 Home Test Init in a node’s own tunnel',
+      'NEMO-HA_9_1_25 Home Test Init in a node’s own tunnel',
+    ],
     () => fromHost(inside(OTHER_HOME_AGENT, mobility(VISITOR, CN, HOME_TEST_INIT)), 'ha2'),
   ],
   [
@@ -141,23 +183,38 @@ const ONE_LEVEL: readonly Case[] = [
     () => fromHost(mobility(HOST, CN, BINDING_UPDATE, VISITOR), 'cn'),
   ],
   [
-    ['NEMO-HA_9_1_12 echo request with Home Address option', 'NEMO-HA_9_1_28 echo request with Home Address option'],
+    [
+      'NEMO-HA_9_1_12 echo request with Home Address option',
+      'NEMO-HA_9_1_28 echo request with Home Address option',
+    ],
     () => fromHost(icmp(HOST, CN, ECHO, VISITOR), 'cn'),
   ],
   [
-    ['NEMO-HA_9_1_13 home agent discovery of a router', 'NEMO-HA_9_1_29 home agent discovery of a router'],
+    [
+      'NEMO-HA_9_1_13 home agent discovery of a router',
+      'NEMO-HA_9_1_29 home agent discovery of a router',
+    ],
     () => fromHost(icmp(HOST, OTHER_HOME_AGENT, DISCOVERY), 'ha2'),
   ],
   [
-    ['NEMO-HA_9_1_14 home registration of a router', 'NEMO-HA_9_1_30 home registration of a router'],
+    [
+      'NEMO-HA_9_1_14 home registration of a router',
+      'NEMO-HA_9_1_30 home registration of a router',
+    ],
     () => fromHost(homeRegistration(OTHER_HOME_AGENT, VISITOR, true), 'ha2'),
   ],
   [
-    ['NEMO-HA_9_1_15 prefix solicitation of a router', 'NEMO-HA_9_1_31 prefix solicitation of a router'],
+    [
+      'NEMO-HA_9_1_15 prefix solicitation of a router',
+      'NEMO-HA_9_1_31 prefix solicitation of a router',
+    ],
     () => fromHost(icmp(HOST, OTHER_HOME_AGENT, SOLICITATION, VISITOR), 'ha2'),
   ],
   [
-    ['NEMO-HA_9_1_16 echo request in a router’s own tunnel', 'NEMO-HA_9_1_32 echo request in a router’s own tunnel'],
+    [
+      'NEMO-HA_9_1_16 echo request in a router’s own tunnel',
+      'NEMO-HA_9_1_32 echo request in a router’s own tunnel',
+    ],
     () => fromHost(inside(OTHER_HOME_AGENT, icmp(VISITOR, CN, ECHO)), 'ha2'),
   ],
 ];
@@ -167,11 +224,17 @@ const throughAgent = (inner: Uint8Array): Way => fromHost(inside(HOME_AGENT, inn
 
 const SAME_HOME_AGENT: readonly Case[] = [
   [
-    ['NEMO-HA_9_2_1 home agent discovery of a node', 'NEMO-HA_9_2_15 home agent discovery of a node'],
+    [
+      'NEMO-HA_9_2_1 home agent discovery of a node',
+      'NEMO-HA_9_2_15 home agent discovery of a node',
+    ],
     () => fromHost(icmp(HOST, HOME_AGENT, DISCOVERY), 'home'),
   ],
   [
-    ['NEMO-HA_9_2_3 echo request in a node’s own tunnel', 'NEMO-HA_9_2_17 echo request in a node’s own tunnel'],
+    [
+      'NEMO-HA_9_2_3 echo request in a node’s own tunnel',
+      'NEMO-HA_9_2_17 echo request in a node’s own tunnel',
+    ],
     () => throughAgent(icmp(HOME, CN, ECHO)),
   ],
   [
@@ -179,7 +242,10 @@ const SAME_HOME_AGENT: readonly Case[] = [
     () => fromHost(icmp(HOST, HOME_AGENT, SOLICITATION, HOME), 'home'),
   ],
   [
-    ['NEMO-HA_9_2_5 Home Test Init in a node’s own tunnel', 'NEMO-HA_9_2_19 Home Test Init in a node’s own tunnel'],
+    [
+      'NEMO-HA_9_2_5 Home Test Init in a node’s own tunnel',
+      'NEMO-HA_9_2_19 Home Test Init in a node’s own tunnel',
+    ],
     () => throughAgent(mobility(HOME, CN, HOME_TEST_INIT)),
   ],
   [
@@ -187,27 +253,45 @@ const SAME_HOME_AGENT: readonly Case[] = [
     () => fromHost(mobility(HOST, CN, CARE_OF_TEST_INIT), 'cn'),
   ],
   [
-    ['NEMO-HA_9_2_7 Binding Update of a node to its correspondent', 'NEMO-HA_9_2_21 Binding Update to a correspondent'],
+    [
+      'NEMO-HA_9_2_7 Binding Update of a node to its correspondent',
+      'NEMO-HA_9_2_21 Binding Update to a correspondent',
+    ],
     () => fromHost(mobility(HOST, CN, BINDING_UPDATE, HOME), 'cn'),
   ],
   [
-    ['NEMO-HA_9_2_8 echo request with Home Address option', 'NEMO-HA_9_2_22 echo request with Home Address option'],
+    [
+      'NEMO-HA_9_2_8 echo request with Home Address option',
+      'NEMO-HA_9_2_22 echo request with Home Address option',
+    ],
     () => fromHost(icmp(HOST, CN, ECHO, HOME), 'cn'),
   ],
   [
-    ['NEMO-HA_9_2_9 home agent discovery of a router', 'NEMO-HA_9_2_23 home agent discovery of a router'],
+    [
+      'NEMO-HA_9_2_9 home agent discovery of a router',
+      'NEMO-HA_9_2_23 home agent discovery of a router',
+    ],
     () => fromHost(icmp(HOST, HOME_AGENT, DISCOVERY), 'home'),
   ],
   [
-    ['NEMO-HA_9_2_11 echo request in a router’s own tunnel', 'NEMO-HA_9_2_25 echo request in a router’s own tunnel'],
+    [
+      'NEMO-HA_9_2_11 echo request in a router’s own tunnel',
+      'NEMO-HA_9_2_25 echo request in a router’s own tunnel',
+    ],
     () => throughAgent(icmp(HOME, CN, ECHO)),
   ],
   [
-    ['NEMO-HA_9_2_12 prefix solicitation of a router', 'NEMO-HA_9_2_26 prefix solicitation of a router'],
+    [
+      'NEMO-HA_9_2_12 prefix solicitation of a router',
+      'NEMO-HA_9_2_26 prefix solicitation of a router',
+    ],
     () => fromHost(icmp(HOST, HOME_AGENT, SOLICITATION, HOME), 'home'),
   ],
   [
-    ['NEMO-HA_9_2_13 echo request of a host two levels deep', 'NEMO-HA_9_2_27 echo request of a host two levels deep'],
+    [
+      'NEMO-HA_9_2_13 echo request of a host two levels deep',
+      'NEMO-HA_9_2_27 echo request of a host two levels deep',
+    ],
     () => {
       const inner = icmp(NESTED_HOST, HOME_AGENT, ECHO);
       return fromHost(inside(HOME_AGENT, inner), 'home', inner);
@@ -221,7 +305,10 @@ const SAME_HOME_AGENT: readonly Case[] = [
 
 let sequence = 0;
 
-/** A Binding Update to a home agent from the host behind the router, authentic for the nested router. */
+/**
+ * A Binding Update to a home agent from the host behind the router, authentic for the nested
+ * router.
+ */
 function homeRegistration(
   homeAgent: Ipv6Address,
   homeAddress: Ipv6Address,
@@ -249,13 +336,22 @@ function homeRegistration(
 
 /** Registers the nested node (or router, in implicit mode) from behind the router, anew. */
 async function registerNested(mobileRouter: boolean): Promise<void> {
-  const say = async (update: Uint8Array): Promise<void> => await sendRaw(router.lab, 'mr-a', update);
+  const say = async (update: Uint8Array): Promise<void> =>
+    await sendRaw(router.lab, 'mr-a', update);
   const bindings = async () => await router.bindings(HOME);
   if ((await bindings()).length > 0) await say(homeRegistration(HOME_AGENT, HOME, mobileRouter, 0));
-  await waitFor(async () => (await bindings()).length === 0, { timeoutMs: 5_000, what: 'no nested binding' });
+  await waitFor(async () => (await bindings()).length === 0, {
+    timeoutMs: 5_000,
+    what: 'no nested binding',
+  });
   await say(homeRegistration(HOME_AGENT, HOME, mobileRouter));
-  await waitFor(async () => (await bindings()).length === 1, { timeoutMs: 5_000, what: 'the nested binding' });
-  expect(await bindings()).toMatchObject([{ careOfAddress: HOST, encapsulation: 'ipip', mobileRouter }]);
+  await waitFor(async () => (await bindings()).length === 1, {
+    timeoutMs: 5_000,
+    what: 'the nested binding',
+  });
+  expect(await bindings()).toMatchObject([
+    { careOfAddress: HOST, encapsulation: 'ipip', mobileRouter },
+  ]);
 }
 
 describe.each(MODES)('behind a router in $mode mode', ({ at, prefixes }) => {

@@ -1,14 +1,27 @@
 /**
- * NEMO-MR, packets that the mobile router forwards, with real packets: RFC 3963 §5.5, §9. The router is the real one; what a visiting mobile
- * node (VMN) behind it and its home agent (ha2) say to each other is made by hand.
+ * NEMO-MR, packets that the mobile router forwards, with real packets: RFC 3963 §5.5, §9. The
+ * router is the real one; what a visiting mobile node (VMN) behind it and its home agent (ha2) say
+ * to each other is made by hand.
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
 import { MOBILE_ROUTERS } from '#lab/mobile-networks.ts';
 import { ADDRESSES } from '#lab/networks.ts';
-import { icmp, lasting, mobility, PROTOCOL_IPV6, packet, passing, sendRaw } from '#test/netns/helpers/hand-made.ts';
+import {
+  icmp,
+  lasting,
+  mobility,
+  PROTOCOL_IPV6,
+  packet,
+  passing,
+  sendRaw,
+} from '#test/netns/helpers/hand-made.ts';
 import { Journey } from '#test/netns/helpers/journey.ts';
-import { encodeMobility, NO_BINDING_ACKNOWLEDGEMENT_FLAGS, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
+import {
+  encodeMobility,
+  NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
+  PROTOCOL_MOBILITY,
+} from '#wire/mobility.ts';
 
 const CN = ipv6(ADDRESSES.correspondentIpv6);
 const OTHER_HOME_AGENT = ipv6(ADDRESSES.otherHomeAgentIpv6);
@@ -33,7 +46,12 @@ async function reach(): Promise<void> {
   await journey.lab.exec('mr-a', ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '2', CN]);
 }
 
-async function seen(namespace: string, device: string, from: string, sent: Uint8Array): Promise<readonly string[]> {
+async function seen(
+  namespace: string,
+  device: string,
+  from: string,
+  sent: Uint8Array,
+): Promise<readonly string[]> {
   return await passing(journey.lab, { namespace, device, before: 14 }, async () => {
     await sendRaw(journey.lab, from, sent);
     await reach();
@@ -89,7 +107,17 @@ describe('from the visited network to the mobile network', () => {
       'link',
     ]);
     const address = / (fe80::[0-9a-f:]+)\//.exec(line)?.[1] ?? 'none';
-    await journey.lab.exec('ar6', ['ping', '-n', '-c', '3', '-i', '0.2', '-W', '2', `${address}%lan`]);
+    await journey.lab.exec('ar6', [
+      'ping',
+      '-n',
+      '-c',
+      '3',
+      '-i',
+      '0.2',
+      '-W',
+      '2',
+      `${address}%lan`,
+    ]);
   });
 });
 
@@ -100,7 +128,10 @@ describe('from the mobile network to the visited network', () => {
     expect(await seen('ha2', 'wan', 'mr-a', sent)).toContain(lasting(sent));
   });
 
-  /** What passes the correspondent and the router's visited link while something is tried; the router did get it. */
+  /**
+   * What passes the correspondent and the router's visited link while something is tried; the
+   * router did get it.
+   */
   async function tried(sent: Uint8Array): Promise<readonly string[]> {
     const { lab } = journey;
     let outside: readonly string[] = [];
@@ -112,7 +143,12 @@ describe('from the mobile network to the visited network', () => {
   }
 
   const echo = (source: Ipv6Address) =>
-    icmp(source, CN, { type: 'echo-request', identifier: 9, sequence: 1, data: new Uint8Array(16) });
+    icmp(source, CN, {
+      type: 'echo-request',
+      identifier: 9,
+      sequence: 1,
+      data: new Uint8Array(16),
+    });
 
   it.each([
     ['NEMO-MR-2-2-1-4-015 a tunnel packet from a source that is in no prefix', FOREIGN],

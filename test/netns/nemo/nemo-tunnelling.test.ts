@@ -1,6 +1,7 @@
 /**
- * NEMO-HA, tunnelling and reverse tunnelling, with real packets: RFC 3963 §6.5-6.7, RFC 6275 §10.4.2, §10.4.5. The router is scripted, the home
- * agent and everything around is real. Each case is for a home address of the home network (HNP) or of a mobile network prefix (MNP).
+ * NEMO-HA, tunnelling and reverse tunnelling, with real packets: RFC 3963 §6.5-6.7, RFC 6275
+ * §10.4.2, §10.4.5. The router is scripted, the home agent and everything around is real. Each case
+ * is for a home address of the home network (HNP) or of a mobile network prefix (MNP).
  */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
@@ -40,7 +41,10 @@ async function bound(home: HomeAddressOf, prefixes: Registration['prefixes']): P
 }
 
 async function accepted(registration: Registration): Promise<void> {
-  expect(await router.register(registration)).toMatchObject({ status: 0, flags: { mobileRouter: true } });
+  expect(await router.register(registration)).toMatchObject({
+    status: 0,
+    flags: { mobileRouter: true },
+  });
 }
 
 async function moved(home: HomeAddressOf, prefixes: Registration['prefixes']): Promise<void> {
@@ -48,7 +52,9 @@ async function moved(home: HomeAddressOf, prefixes: Registration['prefixes']): P
   await router.moveTo('ar6b');
   await accepted({ home, prefixes });
   expect(router.careOf).not.toBe(before);
-  expect(await router.bindings(HOME_ADDRESSES[home])).toMatchObject([{ careOfAddress: router.careOf }]);
+  expect(await router.bindings(HOME_ADDRESSES[home])).toMatchObject([
+    { careOfAddress: router.careOf },
+  ]);
 }
 
 /** Both ways between the correspondent and an address of, or behind, the router. */
@@ -58,7 +64,9 @@ async function expectReached(address: string): Promise<void> {
   expect(await router.reaches(host, CN, address), `${address} → cn`).toBe(true);
 }
 
-/** Nothing of a prefix gets through any more, either way; what comes out of the tunnel is counted. */
+/**
+ * Nothing of a prefix gets through any more, either way; what comes out of the tunnel is counted.
+ */
 async function expectCut(host: string): Promise<void> {
   expect(await router.reaches('cn', host), `cn → ${host}`).toBe(false);
   const before = await router.dropped('drop-permit');
@@ -74,7 +82,8 @@ describe.each([
   },
   {
     home: 'MNP',
-    plain: 'NEMO-HA_5_1_5, NEMO-HA_6_1_3 in IPv6 tunnels, from a home address of the mobile network',
+    plain:
+      'NEMO-HA_5_1_5, NEMO-HA_6_1_3 in IPv6 tunnels, from a home address of the mobile network',
     update: 'NEMO-HA_5_1_6, NEMO-HA_6_1_4 that move with the care-of address',
   },
 ] as const)('packets for and from the router ($home)', ({ home, plain, update }) => {
@@ -92,13 +101,33 @@ describe.each([
 describe('packets for and from an address of the router itself', () => {
   it.each([
     ['NEMO-HA_5_2_1, NEMO-HA_6_4_1 its home address, implicit mode', 'HNP', 'egress', undefined],
-    ['NEMO-HA_5_2_2, NEMO-HA_6_4_2 its address on the mobile network, implicit mode', 'HNP', 'ingress', undefined],
+    [
+      'NEMO-HA_5_2_2, NEMO-HA_6_4_2 its address on the mobile network, implicit mode',
+      'HNP',
+      'ingress',
+      undefined,
+    ],
     ['NEMO-HA_5_2_3, NEMO-HA_6_4_3 its home address, implicit mode', 'MNP', 'egress', undefined],
-    ['NEMO-HA_5_2_4, NEMO-HA_6_4_4 its address on the mobile network, implicit mode', 'MNP', 'ingress', undefined],
+    [
+      'NEMO-HA_5_2_4, NEMO-HA_6_4_4 its address on the mobile network, implicit mode',
+      'MNP',
+      'ingress',
+      undefined,
+    ],
     ['NEMO-HA_5_2_5, NEMO-HA_6_4_5 its home address, explicit mode', 'HNP', 'egress', [FIRST]],
-    ['NEMO-HA_5_2_6, NEMO-HA_6_4_6 its address on the mobile network, explicit mode', 'HNP', 'ingress', [FIRST]],
+    [
+      'NEMO-HA_5_2_6, NEMO-HA_6_4_6 its address on the mobile network, explicit mode',
+      'HNP',
+      'ingress',
+      [FIRST],
+    ],
     ['NEMO-HA_5_2_7, NEMO-HA_6_4_7 its home address, explicit mode', 'MNP', 'egress', [FIRST]],
-    ['NEMO-HA_5_2_8, NEMO-HA_6_4_8 its address on the mobile network, explicit mode', 'MNP', 'ingress', [FIRST]],
+    [
+      'NEMO-HA_5_2_8, NEMO-HA_6_4_8 its address on the mobile network, explicit mode',
+      'MNP',
+      'ingress',
+      [FIRST],
+    ],
   ] as const)('%s (%s)', async (_title, home, which, prefixes) => {
     await bound(home, prefixes);
     await expectReached(which === 'egress' ? HOME_ADDRESSES[home] : INGRESS[0]);
@@ -157,21 +186,52 @@ describe('packets for and from a host behind the router', () => {
   });
 
   it.each([
-    ['NEMO-HA_5_4_11, NEMO-HA_6_6_11, NEMO-HA_6_7_6 with another prefix', 'HNP', HOSTS[0], [FIRST], HOSTS[1], [SECOND]],
-    ['NEMO-HA_5_4_18, NEMO-HA_6_6_18, NEMO-HA_6_7_8 with another prefix', 'MNP', HOSTS[1], [SECOND], HOSTS[0], [FIRST]],
-  ] as const)('%s, from another care-of address (%s)', async (_title, home, former, before, latter, after) => {
-    await bound(home, before);
-    await expectReached(former);
-    await moved(home, after);
-    await expectReached(latter);
-    await expectCut(former);
-  });
+    [
+      'NEMO-HA_5_4_11, NEMO-HA_6_6_11, NEMO-HA_6_7_6 with another prefix',
+      'HNP',
+      HOSTS[0],
+      [FIRST],
+      HOSTS[1],
+      [SECOND],
+    ],
+    [
+      'NEMO-HA_5_4_18, NEMO-HA_6_6_18, NEMO-HA_6_7_8 with another prefix',
+      'MNP',
+      HOSTS[1],
+      [SECOND],
+      HOSTS[0],
+      [FIRST],
+    ],
+  ] as const)(
+    '%s, from another care-of address (%s)',
+    async (_title, home, former, before, latter, after) => {
+      await bound(home, before);
+      await expectReached(former);
+      await moved(home, after);
+      await expectReached(latter);
+      await expectCut(former);
+    },
+  );
 });
 
 describe('errors about packets in the tunnel are told to who sent them', () => {
   /** Echo requests of `octets` that may not be fragmented: what ping says. */
   async function say(to: string, octets: number): Promise<string> {
-    const argv = ['ping', '-n', '-c', '4', '-i', '0.2', '-W', '1', '-M', 'do', '-s', String(octets), to];
+    const argv = [
+      'ping',
+      '-n',
+      '-c',
+      '4',
+      '-i',
+      '0.2',
+      '-W',
+      '1',
+      '-M',
+      'do',
+      '-s',
+      String(octets),
+      to,
+    ];
     return (await router.lab.attempt('cn', argv)).stdout;
   }
 
@@ -186,8 +246,20 @@ describe('errors about packets in the tunnel are told to who sent them', () => {
     ['NEMO-HA_5_3_6 its address on the mobile network', 'HNP', 'ingress', undefined, 1430],
     ['NEMO-HA_5_1_7, NEMO-HA_5_3_9 the router’s home address', 'MNP', 'egress', undefined, 1420],
     ['NEMO-HA_5_3_8 its address on the mobile network', 'MNP', 'ingress', undefined, 1410],
-    ['NEMO-HA_5_3_10 its address on the mobile network, explicit mode', 'HNP', 'ingress', [FIRST], 1400],
-    ['NEMO-HA_5_3_12 its address on the mobile network, explicit mode', 'MNP', 'ingress', [FIRST], 1390],
+    [
+      'NEMO-HA_5_3_10 its address on the mobile network, explicit mode',
+      'HNP',
+      'ingress',
+      [FIRST],
+      1400,
+    ],
+    [
+      'NEMO-HA_5_3_12 its address on the mobile network, explicit mode',
+      'MNP',
+      'ingress',
+      [FIRST],
+      1390,
+    ],
     ['NEMO-HA_5_5_1 a host behind it', 'HNP', 'host', [FIRST], 1380],
     ['NEMO-HA_5_5_4 a host behind it', 'MNP', 'host', [FIRST], 1370],
   ] as const;
@@ -205,27 +277,37 @@ describe('errors about packets in the tunnel are told to who sent them', () => {
     },
   );
 
-  it.each(RELAYED)('%s: Destination Unreachable of that router (%s)', async (_title, home, which, prefixes) => {
-    await bound(home, prefixes);
-    const route = [`prohibit`, `${router.careOf}/128`];
-    await router.lab.exec('ar6', ['ip', '-6', 'route', 'add', ...route]);
-    const said = await say(addressOf(home, which), 56);
-    await router.lab.exec('ar6', ['ip', '-6', 'route', 'delete', ...route]);
-    expect(said).toContain(`From ${HOME_AGENT} icmp_seq=1 Destination unreachable: Address unreachable`);
-  });
+  it.each(RELAYED)(
+    '%s: Destination Unreachable of that router (%s)',
+    async (_title, home, which, prefixes) => {
+      await bound(home, prefixes);
+      const route = [`prohibit`, `${router.careOf}/128`];
+      await router.lab.exec('ar6', ['ip', '-6', 'route', 'add', ...route]);
+      const said = await say(addressOf(home, which), 56);
+      await router.lab.exec('ar6', ['ip', '-6', 'route', 'delete', ...route]);
+      expect(said).toContain(
+        `From ${HOME_AGENT} icmp_seq=1 Destination unreachable: Address unreachable`,
+      );
+    },
+  );
 
-  it.each(RELAYED)('%s: Time Exceeded of that router (%s)', async (_title, home, which, prefixes) => {
-    await bound(home, prefixes);
-    await router.lab.exec('ar6', ['nft', '-f', '-'], {
-      input: `add table ip6 worn
+  it.each(RELAYED)(
+    '%s: Time Exceeded of that router (%s)',
+    async (_title, home, which, prefixes) => {
+      await bound(home, prefixes);
+      await router.lab.exec('ar6', ['nft', '-f', '-'], {
+        input: `add table ip6 worn
 add chain ip6 worn outer { type filter hook prerouting priority raw; }
 add rule ip6 worn outer ip6 daddr ${router.careOf} ip6 hoplimit set 1
 `,
-    });
-    const said = await say(addressOf(home, which), 56);
-    await router.lab.exec('ar6', ['nft', 'delete', 'table', 'ip6', 'worn']);
-    expect(said).toContain(`From ${HOME_AGENT} icmp_seq=1 Destination unreachable: Address unreachable`);
-  });
+      });
+      const said = await say(addressOf(home, which), 56);
+      await router.lab.exec('ar6', ['nft', 'delete', 'table', 'ip6', 'worn']);
+      expect(said).toContain(
+        `From ${HOME_AGENT} icmp_seq=1 Destination unreachable: Address unreachable`,
+      );
+    },
+  );
 
   it('but not errors that somebody made up about what does not go there', async () => {
     await bound('HNP', [FIRST]);
@@ -237,7 +319,11 @@ add rule ip6 worn outer ip6 daddr ${router.careOf} ip6 hoplimit set 1
       await sendRaw(router.lab, 'mr', error);
     };
     const toward = (host: string) => {
-      const datagram = { sourcePort: 9, destinationPort: 9, payload: new TextEncoder().encode('lost') };
+      const datagram = {
+        sourcePort: 9,
+        destinationPort: 9,
+        payload: new TextEncoder().encode('lost'),
+      };
       return packet(CN, ipv6(host), PROTOCOL_UDP, encodeUdp(CN, ipv6(host), datagram));
     };
     await claim(toward('2001:db8:5ff::a'));
@@ -255,7 +341,8 @@ add rule ip6 worn outer ip6 daddr ${router.careOf} ip6 hoplimit set 1
     ['NEMO-HA_5_5_6 Destination Unreachable from the mobile network', 'MNP'],
   ] as const)('%s (%s)', async (_title, home) => {
     await bound(home, undefined);
-    // The kernel speaks from the address that is there: of the two home addresses only the one that is bound.
+    // The kernel speaks from the address that is there: of the two home addresses only the one that
+    // is bound.
     const other = HOME_ADDRESSES[home === 'HNP' ? 'MNP' : 'HNP'];
     const change = async (verb: 'add' | 'del') =>
       await router.lab.exec('mr', ['ip', 'address', verb, `${other}/128`, 'dev', TUN]);
@@ -263,23 +350,48 @@ add rule ip6 worn outer ip6 daddr ${router.careOf} ip6 hoplimit set 1
     const argv = ['ping', '-n', '-c', '1', '-W', '8', '2001:db8:500::dead'];
     const { stdout } = await router.lab.attempt('cn', argv);
     await change('add');
-    expect(stdout).toMatch(new RegExp(`From (${HOME_ADDRESSES[home]}|${INGRESS[0]}) .*Address unreachable`));
+    expect(stdout).toMatch(
+      new RegExp(`From (${HOME_ADDRESSES[home]}|${INGRESS[0]}) .*Address unreachable`),
+    );
   });
 });
 
 describe('what nobody registered comes out of no tunnel', () => {
   const ALL = [
-    ['NEMO-HA_6_2_1, NEMO-HA_6_5_1 from another outer source, the home address inside', 'HNP', 'egress', undefined],
-    ['NEMO-HA_6_5_2 from another outer source, the address on the mobile network inside', 'HNP', 'ingress', undefined],
-    ['NEMO-HA_6_2_2, NEMO-HA_6_5_3 from another outer source, the home address inside', 'MNP', 'egress', undefined],
-    ['NEMO-HA_6_5_4 from another outer source, the address on the mobile network inside', 'MNP', 'ingress', undefined],
+    [
+      'NEMO-HA_6_2_1, NEMO-HA_6_5_1 from another outer source, the home address inside',
+      'HNP',
+      'egress',
+      undefined,
+    ],
+    [
+      'NEMO-HA_6_5_2 from another outer source, the address on the mobile network inside',
+      'HNP',
+      'ingress',
+      undefined,
+    ],
+    [
+      'NEMO-HA_6_2_2, NEMO-HA_6_5_3 from another outer source, the home address inside',
+      'MNP',
+      'egress',
+      undefined,
+    ],
+    [
+      'NEMO-HA_6_5_4 from another outer source, the address on the mobile network inside',
+      'MNP',
+      'ingress',
+      undefined,
+    ],
     ['NEMO-HA_6_5_5 the same in explicit mode', 'HNP', 'egress', [FIRST]],
     ['NEMO-HA_6_5_6 the same in explicit mode', 'HNP', 'ingress', [FIRST]],
     ['NEMO-HA_6_5_7 the same in explicit mode', 'MNP', 'egress', [FIRST]],
     ['NEMO-HA_6_5_8 the same in explicit mode', 'MNP', 'ingress', [FIRST]],
   ] as const;
 
-  /** Sends it three times by hand; gives by how much the home agent's counters of drops grew. The correspondent sees none of it. */
+  /**
+   * Sends it three times by hand; gives by how much the home agent's counters of drops grew. The
+   * correspondent sees none of it.
+   */
   async function send(outer: Ipv6Address, inner: Ipv6Address): Promise<number> {
     const { lab } = router;
     const counters = ['drop-unknown-endpoint', 'drop-permit', 'drop-hold-expired'] as const;
@@ -297,18 +409,32 @@ describe('what nobody registered comes out of no tunnel', () => {
 
   it.each(ALL)('%s (%s)', async (_title, home, which, prefixes) => {
     await bound(home, prefixes);
-    expect(await send(STRANGER, which === 'egress' ? HOME_ADDRESSES[home] : ipv6(INGRESS[0]))).toBe(3);
+    expect(await send(STRANGER, which === 'egress' ? HOME_ADDRESSES[home] : ipv6(INGRESS[0]))).toBe(
+      3,
+    );
   });
 
   it.each([
-    ['NEMO-HA_6_2_3 the care-of address of a binding that is over, the home address inside', 'HNP', undefined],
-    ['NEMO-HA_6_2_4 the care-of address of a binding that is over, the home address inside', 'MNP', undefined],
+    [
+      'NEMO-HA_6_2_3 the care-of address of a binding that is over, the home address inside',
+      'HNP',
+      undefined,
+    ],
+    [
+      'NEMO-HA_6_2_4 the care-of address of a binding that is over, the home address inside',
+      'MNP',
+      undefined,
+    ],
     ['NEMO-HA_6_7_3 the same, a host behind the router inside', 'HNP', HOSTS[0]],
     ['NEMO-HA_6_7_4 the same, a host behind the router inside', 'MNP', HOSTS[0]],
   ] as const)('%s (%s)', async (_title, home, host) => {
     await bound(home, undefined);
-    expect(await router.register({ home, prefixes: undefined, lifetimeUnits: 0 })).toMatchObject({ status: 0 });
-    expect(await send(router.careOf, host === undefined ? HOME_ADDRESSES[home] : ipv6(host))).toBe(3);
+    expect(await router.register({ home, prefixes: undefined, lifetimeUnits: 0 })).toMatchObject({
+      status: 0,
+    });
+    expect(await send(router.careOf, host === undefined ? HOME_ADDRESSES[home] : ipv6(host))).toBe(
+      3,
+    );
   });
 
   it.each([
@@ -320,7 +446,11 @@ describe('what nobody registered comes out of no tunnel', () => {
   });
 
   function tunnelled(outer: Ipv6Address, inner: Ipv6Address): Uint8Array {
-    const datagram = { sourcePort: 9, destinationPort: 9, payload: new TextEncoder().encode('from nobody') };
+    const datagram = {
+      sourcePort: 9,
+      destinationPort: 9,
+      payload: new TextEncoder().encode('from nobody'),
+    };
     const data = packet(inner, CN, PROTOCOL_UDP, encodeUdp(inner, CN, datagram));
     return packet(outer, HOME_AGENT, PROTOCOL_IPV6, data);
   }

@@ -6,11 +6,13 @@ import { waitFor } from '#lab/shell.ts';
 import { Journey } from '#test/netns/helpers/journey.ts';
 
 /**
- * A real BIRD beside the home agent, with the configuration of examples/bird.conf, and another one in the core:
+ * A real BIRD beside the home agent, with the configuration of examples/bird.conf, and another one
+ * in the core:
  *
  *   mr ~~~ tunnel ~~~ ha, BIRD (home) ---- OSPFv3, OSPFv2 ---- BIRD (core)
  *
- * The core has no route to the mobile networks but what it learns: while a binding stands it reaches a host behind the router.
+ * The core has no route to the mobile networks but what it learns: while a binding stands it
+ * reaches a host behind the router.
  */
 
 const PREFIXES = prefixesOf(MOBILE_ROUTERS.mr);
@@ -35,10 +37,13 @@ beforeAll(async () => {
   await startBird('home', 'examples/bird.conf');
   writeFileSync(`${LAB_DIRECTORY}/core.bird.conf`, CORE);
   await startBird('core', `${LAB_DIRECTORY}/core.bird.conf`);
-  await waitFor(async () => (await birdc('core', 'show ospf neighbors')).split('Full/PtP').length > 1, {
-    timeoutMs: 30_000,
-    what: 'OSPF adjacency',
-  });
+  await waitFor(
+    async () => (await birdc('core', 'show ospf neighbors')).split('Full/PtP').length > 1,
+    {
+      timeoutMs: 30_000,
+      what: 'OSPF adjacency',
+    },
+  );
 });
 afterAll(async () => await journey?.close());
 
@@ -52,21 +57,31 @@ async function startBird(namespace: string, file: string): Promise<void> {
 }
 
 async function birdc(namespace: string, command: string): Promise<string> {
-  const { stdout } = await journey.lab.attempt(namespace, ['birdc', '-s', `/run/bird.${namespace}.ctl`, command]);
+  const { stdout } = await journey.lab.attempt(namespace, [
+    'birdc',
+    '-s',
+    `/run/bird.${namespace}.ctl`,
+    command,
+  ]);
   return stdout;
 }
 
 /** Those of the mobile network prefixes that the core's kernel has a route of BIRD to. */
 async function learnt(): Promise<readonly string[]> {
   const lines = await Promise.all(
-    (['-6', '-4'] as const).map((family) => journey.lab.exec('core', ['ip', family, 'route', 'show', 'proto', 'bird'])),
+    (['-6', '-4'] as const).map((family) =>
+      journey.lab.exec('core', ['ip', family, 'route', 'show', 'proto', 'bird']),
+    ),
   );
   const routes = lines.flatMap((text) => text.split('\n').map((line) => line.split(' ')[0] ?? ''));
   return PREFIXES.filter((prefix) => routes.includes(prefix));
 }
 
 async function untilLearnt(expected: readonly string[], what: string): Promise<void> {
-  await waitFor(async () => (await learnt()).join() === expected.join(), { timeoutMs: 30_000, what });
+  await waitFor(async () => (await learnt()).join() === expected.join(), {
+    timeoutMs: 30_000,
+    what,
+  });
 }
 
 test('the core learns the prefixes when the router registers, and reaches a host behind it', async () => {

@@ -36,7 +36,9 @@ afterAll(async () => await journey?.close());
 async function registered(daemon: DaemonProcess): Promise<void> {
   await waitFor(
     async () =>
-      objectsOf(objectOf(await daemon.request('status'))['homes']).every((home) => home['phase'] === 'registered'),
+      objectsOf(objectOf(await daemon.request('status'))['homes']).every(
+        (home) => home['phase'] === 'registered',
+      ),
     { timeoutMs: 20_000, what: `${daemon.name} to be registered` },
   );
 }
@@ -48,7 +50,18 @@ async function addressOf(host: string, family: 4 | 6): Promise<string> {
 /** Echo requests until one is answered: the first may wait for neighbours. */
 async function reaches(from: string, to: string, source?: string): Promise<boolean> {
   const bind = source === undefined ? [] : ['-I', source];
-  const { code } = await journey.lab.attempt(from, ['ping', '-n', '-c', '5', '-i', '0.2', '-W', '1', ...bind, to]);
+  const { code } = await journey.lab.attempt(from, [
+    'ping',
+    '-n',
+    '-c',
+    '5',
+    '-i',
+    '0.2',
+    '-W',
+    '1',
+    ...bind,
+    to,
+  ]);
   return code === 0;
 }
 
@@ -63,7 +76,11 @@ describe('the networks of two routers', () => {
     expect(await journey.homeAgent.request('prefixes')).toEqual(
       (['mr', 'mr2'] as const).flatMap((name) =>
         prefixesOf(MOBILE_ROUTERS[name]).map((prefix) =>
-          expect.objectContaining({ prefix, homeAddress: MOBILE_ROUTERS[name].homeAddress, forwarded: true }),
+          expect.objectContaining({
+            prefix,
+            homeAddress: MOBILE_ROUTERS[name].homeAddress,
+            forwarded: true,
+          }),
         ),
       ),
     );
@@ -75,12 +92,27 @@ describe('a foreign source', () => {
   const spoofed4 = '198.51.100.155';
 
   beforeAll(async () => {
-    await journey.lab.exec('mr-a', ['ip', 'address', 'add', `${spoofed}/128`, 'dev', 'lo', 'nodad']);
+    await journey.lab.exec('mr-a', [
+      'ip',
+      'address',
+      'add',
+      `${spoofed}/128`,
+      'dev',
+      'lo',
+      'nodad',
+    ]);
     await journey.lab.exec('mr-a', ['ip', 'address', 'add', `${spoofed4}/32`, 'dev', 'lo']);
   });
 
-  /** Sends and gives by how much the counter of a plane grew, and how many of the packets the correspondent saw. */
-  async function send(daemon: DaemonProcess, counter: string, source: string): Promise<readonly [number, number]> {
+  /**
+   * Sends and gives by how much the counter of a plane grew, and how many of the packets the
+   * correspondent saw.
+   */
+  async function send(
+    daemon: DaemonProcess,
+    counter: string,
+    source: string,
+  ): Promise<readonly [number, number]> {
     const { lab } = journey;
     const to = source.includes(':') ? ADDRESSES.correspondentIpv6 : ADDRESSES.correspondentIpv4;
     const file = `${LAB_DIRECTORY}/spoofed.pcap`;
@@ -113,9 +145,16 @@ describe('a foreign source', () => {
     await leaving.stop();
     await lab.exec('mr-a', ['ip', 'address', 'del', `${own}/128`, 'dev', 'lo']);
     const asked = ['-Y', `ipv6.src == ${own} && icmpv6.type == 128`];
-    const arrived = await lab.exec('mr', ['tshark', '-r', `${LAB_DIRECTORY}/arriving.pcap`, ...asked]);
+    const arrived = await lab.exec('mr', [
+      'tshark',
+      '-r',
+      `${LAB_DIRECTORY}/arriving.pcap`,
+      ...asked,
+    ]);
     expect(arrived.split('\n').filter((line) => line !== '')).toHaveLength(5);
-    expect(await lab.exec('cn', ['tshark', '-r', `${LAB_DIRECTORY}/leaving.pcap`, ...asked])).toBe('');
+    expect(await lab.exec('cn', ['tshark', '-r', `${LAB_DIRECTORY}/leaving.pcap`, ...asked])).toBe(
+      '',
+    );
   });
 
   test.each([spoofed, spoofed4])(
@@ -124,7 +163,9 @@ describe('a foreign source', () => {
       const { mobileNode } = journey;
       expect(await mobileNode.stop()).toBe(0);
       const [home] = objectsOf(mobileRouterConfiguration('mr')['homes']);
-      const mobileNetworkPrefixes = (['mr', 'mr2'] as const).flatMap((name) => prefixesOf(MOBILE_ROUTERS[name]));
+      const mobileNetworkPrefixes = (['mr', 'mr2'] as const).flatMap((name) =>
+        prefixesOf(MOBILE_ROUTERS[name]),
+      );
       const homes = [{ ...home, mobileNetworkPrefixes, registrationModes: ['implicit'] }];
       mobileNode.configure(mobileRouterConfiguration('mr', { mobileNode: { homes } }));
       await mobileNode.start();

@@ -1,6 +1,6 @@
 /**
- * The account server as a daemon, and `curl`, `openssl` and `node:crypto` as its clients: nothing of Sojourn's code is on the nodes' side. It listens
- * on the loopback of this lab.
+ * The account server as a daemon, and `curl`, `openssl` and `node:crypto` as its clients: nothing
+ * of Sojourn's code is on the nodes' side. It listens on the loopback of this lab.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -37,8 +37,10 @@ import {
 import { NodeKey } from '#test/unit/account-server/node-key.ts';
 
 /** Says nothing until the server ends it. */
-const SILENT = "my $s = IO::Socket::IP->new(PeerAddr => '::1', PeerPort => 4501) or die; sysread $s, my $b, 1";
-const MANY = "my @all = map { IO::Socket::IP->new(PeerAddr => '127.0.0.1', PeerPort => 4501) } 1 .. 80; sleep 60";
+const SILENT =
+  "my $s = IO::Socket::IP->new(PeerAddr => '::1', PeerPort => 4501) or die; sysread $s, my $b, 1";
+const MANY =
+  "my @all = map { IO::Socket::IP->new(PeerAddr => '127.0.0.1', PeerPort => 4501) } 1 .. 80; sleep 60";
 const WRONG_PASSWORD = 'incorrect zebra';
 secrets.add(WRONG_PASSWORD);
 
@@ -52,7 +54,15 @@ afterAll(async () => {
 
 describe('TLS', () => {
   it('shows the certificate whose fingerprint the operator is told', async () => {
-    const seen = await run(['openssl', 'x509', '-in', CERTIFICATE, '-noout', '-fingerprint', '-sha256']);
+    const seen = await run([
+      'openssl',
+      'x509',
+      '-in',
+      CERTIFICATE,
+      '-noout',
+      '-fingerprint',
+      '-sha256',
+    ]);
     const told = await operate(['as', 'fingerprint']);
     expect(seen.trim()).toBe(`sha256 Fingerprint=${isJsonObject(told) ? told['fingerprint'] : ''}`);
     expect(readFileSync(server.logFile, 'utf8')).toContain(seen.trim().split('=')[1]);
@@ -94,7 +104,11 @@ describe('a node', () => {
       credentialSeconds: 86_400,
       authorityKeys: [{ keyId: expect.stringMatching(/^[0-9a-f]{16}$/) }],
       directionCoordinators: [
-        { name: 'dc.example', publicKey: COORDINATOR, endpoints: ['192.0.2.1:7890', '[2001:db8::1]:7891'] },
+        {
+          name: 'dc.example',
+          publicKey: COORDINATOR,
+          endpoints: ['192.0.2.1:7890', '[2001:db8::1]:7891'],
+        },
       ],
     });
   });
@@ -117,10 +131,14 @@ describe('a node', () => {
 
   it('logs in by a token, once', async () => {
     const token = await enrolmentToken('bob');
-    expect((await login(new NodeKey(), 'bob', { enrolmentToken: token, device: 'van' })).status).toBe(200);
+    expect(
+      (await login(new NodeKey(), 'bob', { enrolmentToken: token, device: 'van' })).status,
+    ).toBe(200);
     const again = await login(new NodeKey(), 'bob', { enrolmentToken: token });
     expect([again.status, again.body['error']]).toEqual([401, 'refused']);
-    expect(await operate(['as', 'device', 'list', 'bob'])).toMatchObject([{ device: 'van.bob.nodes.example' }]);
+    expect(await operate(['as', 'device', 'list', 'bob'])).toMatchObject([
+      { device: 'van.bob.nodes.example' },
+    ]);
   });
 
   it('is refused alike for a wrong password, no password, and no account', async () => {
@@ -129,7 +147,9 @@ describe('a node', () => {
       const { status, body } = await login(new NodeKey(), account, { password: WRONG_PASSWORD });
       answers.push([status, body['error'], body['message']]);
     }
-    expect(answers).toEqual(answers.map(() => [401, 'refused', 'account, password or token is wrong']));
+    expect(answers).toEqual(
+      answers.map(() => [401, 'refused', 'account, password or token is wrong']),
+    );
     expect(await statsOf(server)).toMatchObject({ 'wrong-password': 2, 'unknown-account': 1 });
   });
 
@@ -200,16 +220,24 @@ describe('who connects and asks nothing', () => {
   it('is sent away, before TLS and after it, and does not keep others out', async () => {
     const logFile = (name: string) => ({ logFile: `${LAB_DIRECTORY}/${name}.log` });
     const silent = [
-      new Background(['openssl', 's_client', '-connect', '[::1]:4501', '-quiet'], logFile('silent-tls')),
+      new Background(
+        ['openssl', 's_client', '-connect', '[::1]:4501', '-quiet'],
+        logFile('silent-tls'),
+      ),
       new Background(['perl', '-MIO::Socket::IP', '-e', SILENT], logFile('silent')),
     ];
     const idle = new Background(['perl', '-MIO::Socket::IP', '-e', MANY], logFile('many'));
     const cut = async () => Number((await statsOf(server))['too-many-connections']) > 0;
     await waitFor(cut, { timeoutMs: 20_000, what: 'connections to be cut' });
-    expect((await ask('https://127.0.0.1:4501/v1/system', undefined, '--interface', '127.0.0.2')).status).toBe(200);
+    expect(
+      (await ask('https://127.0.0.1:4501/v1/system', undefined, '--interface', '127.0.0.2')).status,
+    ).toBe(200);
     await idle.stop('SIGKILL');
     for (const one of silent) {
-      await waitFor(() => one.finished, { timeoutMs: 30_000, what: `${one.argv[0]} to be sent away` });
+      await waitFor(() => one.finished, {
+        timeoutMs: 30_000,
+        what: `${one.argv[0]} to be sent away`,
+      });
     }
   });
 });
@@ -233,10 +261,15 @@ describe('rates', () => {
     const flood = await Promise.all(Array.from({ length: 20 }, () => ask('/v1/login', {})));
     const late = flood.filter(({ status }) => status === 429);
     expect(late.length).toBeGreaterThan(5);
-    expect(late.every(({ retryAfter, body }) => Number(retryAfter) >= 1 && body['error'] === 'rate-limited')).toBe(
-      true,
-    );
-    expect(await statsOf(server)).toMatchObject({ 'rate-limited-account': 1, 'rate-limited-source': late.length });
+    expect(
+      late.every(
+        ({ retryAfter, body }) => Number(retryAfter) >= 1 && body['error'] === 'rate-limited',
+      ),
+    ).toBe(true);
+    expect(await statsOf(server)).toMatchObject({
+      'rate-limited-account': 1,
+      'rate-limited-source': late.length,
+    });
     // From elsewhere one may still come.
     expect((await ask('https://127.0.0.1:4501/v1/login', {}, '--insecure')).status).toBe(400);
   });

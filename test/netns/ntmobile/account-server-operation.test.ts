@@ -1,4 +1,7 @@
-/** The account server in its operator's hands: restarts, kills, rotation, certificates, what is in its files. Nodes are as in account-client.ts. */
+/**
+ * The account server in its operator's hands: restarts, kills, rotation, certificates, what is in
+ * its files. Nodes are as in account-client.ts.
+ */
 import { existsSync, readdirSync, statSync, unlinkSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
@@ -46,7 +49,9 @@ afterAll(async () => {
 describe('its state', () => {
   it('is for its owner alone', () => {
     const files = readdirSync(STATE).filter((name) => name.startsWith('as.'));
-    expect(files).toEqual(expect.arrayContaining(['as.authority.key', 'as.exchange.key', 'as.sqlite', 'as.tls.pem']));
+    expect(files).toEqual(
+      expect.arrayContaining(['as.authority.key', 'as.exchange.key', 'as.sqlite', 'as.tls.pem']),
+    );
     expect(files.map((name) => (statSync(`${STATE}/${name}`).mode & 0o777).toString(8))).toEqual(
       files.map(() => '600'),
     );
@@ -55,15 +60,27 @@ describe('its state', () => {
   it('is the same after a restart', async () => {
     const key = new NodeKey();
     const first = await login(key, 'alice', { password: PASSWORD, device: 'patient' });
-    const before = [await system(), await operate(['as', 'device', 'list']), await operate(['as', 'fingerprint'])];
+    const before = [
+      await system(),
+      await operate(['as', 'device', 'list']),
+      await operate(['as', 'fingerprint']),
+    ];
     expect(await server.stop()).toBe(0);
     await server.start();
-    const after = [await system(), await operate(['as', 'device', 'list']), await operate(['as', 'fingerprint'])];
+    const after = [
+      await system(),
+      await operate(['as', 'device', 'list']),
+      await operate(['as', 'fingerprint']),
+    ];
     expect(after).toEqual(
-      before.map((value) => (isJsonObject(value) && 'time' in value ? { ...value, time: expect.any(Number) } : value)),
+      before.map((value) =>
+        isJsonObject(value) && 'time' in value ? { ...value, time: expect.any(Number) } : value,
+      ),
     );
     const second = await renew(key, first);
-    expect((await readCredential(second)).virtualIpv4).toBe((await readCredential(first)).virtualIpv4);
+    expect((await readCredential(second)).virtualIpv4).toBe(
+      (await readCredential(first)).virtualIpv4,
+    );
   });
 
   it('loses nothing that was answered, and locks nobody out, when it is killed amid logins', async () => {
@@ -91,7 +108,9 @@ describe('its state', () => {
     for (const [at, { name, key, token }] of enrolments.entries()) {
       const answered = answers[at];
       const next =
-        answered === undefined ? await login(key, name, { enrolmentToken: token }) : await renew(key, answered);
+        answered === undefined
+          ? await login(key, name, { enrolmentToken: token })
+          : await renew(key, answered);
       expect([name, next.status]).toEqual([name, 200]);
     }
     const devices = await operate(['as', 'device', 'list']);
@@ -107,8 +126,14 @@ describe('its state', () => {
     await server.kill();
     await server.start();
     const second = await login(new NodeKey(), 'alice', { password: PASSWORD, device: 'after' });
-    expect([(await readCredential(first)).good, (await readCredential(second)).good]).toEqual([true, true]);
-    expect(await operate(['as', 'authority', 'list'])).toMatchObject([{ state: 'former' }, { state: 'signs' }]);
+    expect([(await readCredential(first)).good, (await readCredential(second)).good]).toEqual([
+      true,
+      true,
+    ]);
+    expect(await operate(['as', 'authority', 'list'])).toMatchObject([
+      { state: 'former' },
+      { state: 'signs' },
+    ]);
     expect(existsSync(`${STATE}/as.authority-next.key`)).toBe(false);
   });
 });
@@ -144,10 +169,24 @@ describe('an operator', () => {
   });
 
   it('gives it a certificate of an authority of his own, and another one without a restart', async () => {
-    const files = { certificateFile: `${LAB_DIRECTORY}/as.crt`, keyFile: `${LAB_DIRECTORY}/as.key` };
+    const files = {
+      certificateFile: `${LAB_DIRECTORY}/as.crt`,
+      keyFile: `${LAB_DIRECTORY}/as.key`,
+    };
     const make = async (): Promise<void> => {
       await run([
-        ...['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
+        ...[
+          'openssl',
+          'req',
+          '-x509',
+          '-newkey',
+          'ec',
+          '-pkeyopt',
+          'ec_paramgen_curve:P-256',
+          '-nodes',
+          '-days',
+          '2',
+        ],
         ...[
           '-subj',
           '/CN=as.example',
@@ -166,13 +205,29 @@ describe('an operator', () => {
     await server.start();
     const fingerprint = async () => {
       await fetchCertificate();
-      return await run(['openssl', 'x509', '-in', CERTIFICATE, '-noout', '-fingerprint', '-sha256']);
+      return await run([
+        'openssl',
+        'x509',
+        '-in',
+        CERTIFICATE,
+        '-noout',
+        '-fingerprint',
+        '-sha256',
+      ]);
     };
     const first = await fingerprint();
     await make();
     await operate(['as', 'reload']);
     const second = await fingerprint();
-    const file = await run(['openssl', 'x509', '-in', files.certificateFile, '-noout', '-fingerprint', '-sha256']);
+    const file = await run([
+      'openssl',
+      'x509',
+      '-in',
+      files.certificateFile,
+      '-noout',
+      '-fingerprint',
+      '-sha256',
+    ]);
     expect([second === first, second]).toEqual([false, file]);
     unlinkSync(files.keyFile);
     expect(await sojourn(['as', 'reload'])).toMatchObject({

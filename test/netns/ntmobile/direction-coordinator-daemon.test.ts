@@ -1,6 +1,7 @@
 /**
- * The direction coordinator as a daemon: nodes register from behind real NATs, resolvers ask for their names, and it is killed and starts again.
- * The nodes are processes with sessions of their own; data plane and relay are not part of this.
+ * The direction coordinator as a daemon: nodes register from behind real NATs, resolvers ask for
+ * their names, and it is killed and starts again. The nodes are processes with sessions of their
+ * own; data plane and relay are not part of this.
  */
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -12,7 +13,13 @@ import { ADDRESSES } from '#lab/networks.ts';
 import { attempt, waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 import { objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
-import { AUTHORITY, Client, credentialOf, PORTS, seed } from '#test/netns/helpers/ntmobile/coordinator-clients.ts';
+import {
+  AUTHORITY,
+  Client,
+  credentialOf,
+  PORTS,
+  seed,
+} from '#test/netns/helpers/ntmobile/coordinator-clients.ts';
 
 const CLI = new URL('../../../src/cli/cli.ts', import.meta.url).pathname;
 
@@ -36,7 +43,12 @@ async function client(
 ): Promise<Client> {
   const { address } = await lab.waitForAddress(namespace, family, { timeoutMs: 15_000 });
   const made = new Client(namespace, {
-    ...{ privateKey: hex(seed(name)), credential, coordinatorKey: await coordinatorKey(), ...PORTS },
+    ...{
+      privateKey: hex(seed(name)),
+      credential,
+      coordinatorKey: await coordinatorKey(),
+      ...PORTS,
+    },
     local: address,
     coordinator: family === 4 ? ADDRESSES.correspondentIpv4 : ADDRESSES.correspondentIpv6,
   });
@@ -54,7 +66,10 @@ async function dig(...parameters: readonly string[]): Promise<string> {
 }
 
 beforeAll(async () => {
-  lab = await Lab.create({ networks: ['ar6', 'nat-prc', 'nat-sym'], nodes: { a: ['eth0'], b: ['eth0'] } });
+  lab = await Lab.create({
+    networks: ['ar6', 'nat-prc', 'nat-sym'],
+    nodes: { a: ['eth0'], b: ['eth0'] },
+  });
   coordinator = new DaemonProcess(lab, 'dc', 'cn', CONFIGURATION);
   await coordinator.start();
 });
@@ -77,7 +92,9 @@ describe('a node', () => {
     expect(await dig('+short', 'AAAA', 'a.nodes.example')).toBe('fd12:3456:789a::61');
     expect(await dig('+short', '+tcp', 'A', 'A.Nodes.Example')).toBe('198.18.0.97');
     expect(await dig('b.nodes.example')).toContain('status: NXDOMAIN');
-    expect(await dig('+short', 'SOA', 'nodes.example')).toMatch(/^ns\.nodes\.example\. hostmaster\.nodes\.example\. /);
+    expect(await dig('+short', 'SOA', 'nodes.example')).toMatch(
+      /^ns\.nodes\.example\. hostmaster\.nodes\.example\. /,
+    );
   });
 
   it('registers from behind a NAT, sees its own address outside, and is told of who asks for it', async () => {
@@ -102,7 +119,12 @@ describe('a node', () => {
 
   it('of another authority is not let in', async () => {
     await lab.move('b', 'nat-sym');
-    const forged = await client('x', 'b', 4, credentialOf('x', signingKeyOf(seed('another authority'))));
+    const forged = await client(
+      'x',
+      'b',
+      4,
+      credentialOf('x', signingKeyOf(seed('another authority'))),
+    );
     const asked = forged.ask('connect');
     asked.catch(() => {});
     const refused = async () => Number((await stats())['initiation-refused']) > 1;
@@ -133,7 +155,9 @@ describe('the daemon', () => {
     await coordinator.kill();
     await coordinator.start();
     const table = await attempt([process.execPath, CLI, '--daemon', 'dc', 'nodes']);
-    expect(table.stdout).toMatch(/^a\.nodes\.example +fd12:3456:789a::61, 198\.18\.0\.97 +\[2001:db8:/m);
+    expect(table.stdout).toMatch(
+      /^a\.nodes\.example +fd12:3456:789a::61, 198\.18\.0\.97 +\[2001:db8:/m,
+    );
     const kept = objectsOf(await coordinator.request('registrations'));
     expect(kept.map(({ name, session }) => `${name} ${session}`).sort()).toEqual([
       ...['a.nodes.example false', 'b.nodes.example false', 'c.nodes.example false'],
@@ -146,11 +170,15 @@ describe('the daemon', () => {
     const again = await client('a', 'a', 6);
     await again.ask('connect');
     await again.ask('register');
-    expect(await again.ask('direct b.nodes.example')).toMatchObject({ status: 0, virtualIpv6: 'fd12:3456:789a::62' });
+    expect(await again.ask('direct b.nodes.example')).toMatchObject({
+      status: 0,
+      virtualIpv6: 'fd12:3456:789a::62',
+    });
   });
 
   it('keeps its keys to itself', () => {
-    for (const file of ['dc.key', 'dc.secret']) expect(statSync(`${STATE_DIRECTORY}/${file}`).mode & 0o777).toBe(0o600);
+    for (const file of ['dc.key', 'dc.secret'])
+      expect(statSync(`${STATE_DIRECTORY}/${file}`).mode & 0o777).toBe(0o600);
     const secret = readFileSync(`${STATE_DIRECTORY}/dc.key`, 'utf8').trim().slice('hex:'.length);
     expect(fromHex(secret)).toHaveLength(32);
     expect(readFileSync(coordinator.logFile, 'utf8')).not.toContain(secret);
@@ -162,14 +190,25 @@ describe('the daemon', () => {
 
   it.each([
     ['the same port twice', 'secondPort: 7890', 'secondPort: the same as port (choose another)'],
-    ['a prefix that is no ULA', 'systemPrefix: 2001:db8::/48', 'systemPrefix: not a /48 of fd00::/8 (RFC 4193)'],
+    [
+      'a prefix that is no ULA',
+      'systemPrefix: 2001:db8::/48',
+      'systemPrefix: not a /48 of fd00::/8 (RFC 4193)',
+    ],
     ['a key that is none', 'authorities: [secret]', 'authorities[0]: "secret" is not a public key'],
-    ['a name with a dot behind it', 'zone: nodes.example.', 'zone: must be a domain name in lower case'],
+    [
+      'a name with a dot behind it',
+      'zone: nodes.example.',
+      'zone: must be a domain name in lower case',
+    ],
     ['a key of another section', 'nameserver: { port: 53 }', 'nameserver: unknown key'],
   ])('refuses %s, and says where', async (_what, line, fault) => {
     const file = `${LAB_DIRECTORY}/slip.yaml`;
     const [key = ''] = line.split(':');
-    const text = readFileSync(new URL('../../../examples/dc.minimal.yaml', import.meta.url), 'utf8');
+    const text = readFileSync(
+      new URL('../../../examples/dc.minimal.yaml', import.meta.url),
+      'utf8',
+    );
     writeFileSync(
       file,
       `${text

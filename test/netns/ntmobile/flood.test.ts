@@ -1,4 +1,7 @@
-/** Ten thousand Tunnel Requests a second from strangers: cookies hold, and who is registered hardly notices. */
+/**
+ * Ten thousand Tunnel Requests a second from strangers: cookies hold, and who is registered hardly
+ * notices.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
 import { DaemonProcess } from '#lab/daemons.ts';
@@ -6,7 +9,13 @@ import { STATE_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { Lab } from '#lab/topology.ts';
 import { objectOf } from '#test/netns/helpers/journey.ts';
-import { AUTHORITY, Client, credentialOf, PORTS, seed } from '#test/netns/helpers/ntmobile/coordinator-clients.ts';
+import {
+  AUTHORITY,
+  Client,
+  credentialOf,
+  PORTS,
+  seed,
+} from '#test/netns/helpers/ntmobile/coordinator-clients.ts';
 
 const STRANGER = new URL('../helpers/ntmobile/stranger.ts', import.meta.url).pathname;
 const PER_SECOND = 10_000;
@@ -27,7 +36,9 @@ beforeAll(async () => {
     systemPrefix: 'fd12:3456:789a::/48',
   });
   await coordinator.start();
-  publicKey = String(objectOf(await coordinator.request('status'))['publicKey']).slice('hex:'.length);
+  publicKey = String(objectOf(await coordinator.request('status'))['publicKey']).slice(
+    'hex:'.length,
+  );
   await lab.move('a', 'ar4');
   await lab.move('stranger', 'ar4b');
   await lab.waitForAddress('stranger', 4, { timeoutMs: 15_000 });
@@ -44,7 +55,12 @@ async function stats(): Promise<Readonly<Record<string, unknown>>> {
 async function client(name: string): Promise<Client> {
   const { address } = await lab.waitForAddress('a', 4, { timeoutMs: 15_000 });
   const made = new Client('a', {
-    ...{ privateKey: hex(seed(name)), credential: credentialOf(name), coordinatorKey: publicKey, ...PORTS },
+    ...{
+      privateKey: hex(seed(name)),
+      credential: credentialOf(name),
+      coordinatorKey: publicKey,
+      ...PORTS,
+    },
     ...{ local: address, coordinator: ADDRESSES.correspondentIpv4 },
   });
   clients.push(made);
@@ -56,7 +72,13 @@ describe('a flood of strangers', () => {
     const node = await client('a');
     await node.ask('connect');
     await node.ask('register');
-    const argv = [process.execPath, STRANGER, ADDRESSES.correspondentIpv4, String(PORTS.port), publicKey];
+    const argv = [
+      process.execPath,
+      STRANGER,
+      ADDRESSES.correspondentIpv4,
+      String(PORTS.port),
+      publicKey,
+    ];
     const flood = lab.attempt('stranger', [...argv, String(PER_SECOND), String(SECONDS)]);
     let over = false;
     void flood.finally(() => {
@@ -69,8 +91,12 @@ describe('a flood of strangers', () => {
       served += 1;
     }
     const { stdout } = await flood;
-    const report: { sent: number; octetsSent: number; octetsReceived: number; received: Record<string, number> } =
-      JSON.parse(stdout);
+    const report: {
+      sent: number;
+      octetsSent: number;
+      octetsReceived: number;
+      received: Record<string, number>;
+    } = JSON.parse(stdout);
     expect(report.sent).toBe(PER_SECOND * SECONDS);
     expect(served).toBeGreaterThan(1);
     // Nothing but cookies (type 12), and never more than came.
@@ -82,7 +108,13 @@ describe('a flood of strangers', () => {
 
   it('keeps nobody out who shows a cookie', async () => {
     await clients.pop()?.close();
-    const argv = [process.execPath, STRANGER, ADDRESSES.correspondentIpv4, String(PORTS.port), publicKey];
+    const argv = [
+      process.execPath,
+      STRANGER,
+      ADDRESSES.correspondentIpv4,
+      String(PORTS.port),
+      publicKey,
+    ];
     const flood = lab.attempt('stranger', [...argv, String(PER_SECOND), '3']);
     const node = await client('b');
     await node.ask('connect');

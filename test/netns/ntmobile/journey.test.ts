@@ -5,13 +5,15 @@ import { NtmobilePlay, type Places } from '#test/netns/helpers/ntmobile/ntmobile
 import { numbersFrom } from '#test/netns/helpers/random-places.ts';
 
 /**
- * Traffic by name that lives through random moves of one node, of the other, and of both at the same moment:
+ * Traffic by name that lives through random moves of one node, of the other, and of both at the
+ * same moment:
  *
  *   HTTP   mn → gn6    an IPv6-only server, by an IPv6 and by an IPv4 socket
  *   HTTP   mn → mn2    by both families
  *   ping   both ways
  *
- * SOJOURN_SEED=number repeats a journey; `npm run bench -- ntmobile-handover` has a hundred moves of each kind.
+ * SOJOURN_SEED=number repeats a journey; `npm run bench -- ntmobile-handover` has a hundred moves
+ * of each kind.
  */
 
 const MOVES = 20;
@@ -32,7 +34,10 @@ function* journey(seed: number): Generator<Places, never> {
   const numbers = numbersFrom(seed);
   const choose = (count: number): number => Math.floor(numbers.next().value * count);
   for (;;) {
-    const [first, second] = [CHOICES[choose(CHOICES.length)]?.[0], CHOICES[choose(CHOICES.length)]?.[1]];
+    const [first, second] = [
+      CHOICES[choose(CHOICES.length)]?.[0],
+      CHOICES[choose(CHOICES.length)]?.[1],
+    ];
     if (first === undefined || second === undefined) throw new Error('no place');
     const who = choose(3);
     yield { ...(who === 1 ? {} : { mn: first }), ...(who === 0 ? {} : { mn2: second }) };

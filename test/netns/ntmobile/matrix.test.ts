@@ -6,8 +6,9 @@ import { PLACE_KINDS, PlaceKind } from '#lab/traversal.ts';
 import { numbersFrom } from '#test/netns/helpers/random-places.ts';
 
 /**
- * Two nodes behind real translators, each of its own: joined afresh, after one moved there, after both did at the same moment. Always the hardest pairs
- * and some others; `npm run bench -- matrix` is through all of them. SOJOURN_SEED=number repeats a choice.
+ * Two nodes behind real translators, each of its own: joined afresh, after one moved there, after
+ * both did at the same moment. Always the hardest pairs and some others; `npm run bench -- matrix`
+ * is through all of them. SOJOURN_SEED=number repeats a choice.
  */
 
 const SEED = Number(process.env['SOJOURN_SEED'] ?? randomInt(2 ** 31));
@@ -20,14 +21,18 @@ function oneOf<T>(values: readonly T[]): T {
   return chosen;
 }
 
-const anotherThan = (kind: PlaceKind): PlaceKind => oneOf(PLACE_KINDS.filter((other) => other !== kind));
+const anotherThan = (kind: PlaceKind): PlaceKind =>
+  oneOf(PLACE_KINDS.filter((other) => other !== kind));
 
 const ALWAYS: readonly Pair[] = [
   [PlaceKind.symmetric, PlaceKind.symmetric],
   [PlaceKind.ipv6Only, PlaceKind.publicIpv4],
   [PlaceKind.portRestricted, PlaceKind.portRestricted],
 ];
-const SAMPLED = Array.from({ length: OTHERS }, (): Pair => [oneOf(PLACE_KINDS), oneOf(PLACE_KINDS)]);
+const SAMPLED = Array.from(
+  { length: OTHERS },
+  (): Pair => [oneOf(PLACE_KINDS), oneOf(PLACE_KINDS)],
+);
 
 /** From elsewhere and back, so that each pair is moved to by one, and by both at once. */
 const AWAY = [...ALWAYS, ...SAMPLED].map((pair) => ({

@@ -1,4 +1,7 @@
-/** The mobile node's daemon as a node of NTMobile: real account server, direction coordinator, translators and packets, and no relay. */
+/**
+ * The mobile node's daemon as a node of NTMobile: real account server, direction coordinator,
+ * translators and packets, and no relay.
+ */
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LAB_DIRECTORY, STATE_DIRECTORY } from '#lab/enter.ts';
@@ -6,7 +9,12 @@ import { ADDRESSES, NETWORKS, type NetworkName } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import { objectOf } from '#test/netns/helpers/journey.ts';
 import { Leftovers } from '#test/netns/helpers/leftovers.ts';
-import { type NodeName, NtmobileNodes, operate, PASSWORD } from '#test/netns/helpers/ntmobile/ntmobile-nodes.ts';
+import {
+  type NodeName,
+  NtmobileNodes,
+  operate,
+  PASSWORD,
+} from '#test/netns/helpers/ntmobile/ntmobile-nodes.ts';
 
 const STUB = '127.0.78.90';
 
@@ -15,7 +23,9 @@ let leftovers: Leftovers;
 
 async function plug(name: NodeName, network: NetworkName): Promise<void> {
   await nodes.lab.move(name, network);
-  await nodes.lab.waitForAddress(name, NETWORKS[network].ipv4 === undefined ? 6 : 4, { timeoutMs: 15_000 });
+  await nodes.lab.waitForAddress(name, NETWORKS[network].ipv4 === undefined ? 6 : 4, {
+    timeoutMs: 15_000,
+  });
 }
 
 /** A command of a node, whose resolv.conf names the stub. */
@@ -23,12 +33,33 @@ async function onNode(name: NodeName, argv: readonly string[]) {
   const file = `${LAB_DIRECTORY}/stub.resolv.conf`;
   writeFileSync(file, `nameserver ${STUB}\noptions timeout:10 attempts:1\n`);
   const script = 'mount --bind "$1" "$(readlink -m /etc/resolv.conf)"; shift; exec "$@"';
-  return await nodes.lab.attempt(name, ['unshare', '--mount', 'sh', '-ec', script, 'stub', file, ...argv]);
+  return await nodes.lab.attempt(name, [
+    'unshare',
+    '--mount',
+    'sh',
+    '-ec',
+    script,
+    'stub',
+    file,
+    ...argv,
+  ]);
 }
 
-/** How many of four come back; the plane holds the first one for 50 ms only, while the path is made. */
+/**
+ * How many of four come back; the plane holds the first one for 50 ms only, while the path is made.
+ */
 async function pingsToB(family: string): Promise<number> {
-  const { stdout } = await onNode('a', ['ping', family, '-c', '4', '-i', '0.2', '-W', '5', 'b.nodes.example']);
+  const { stdout } = await onNode('a', [
+    'ping',
+    family,
+    '-c',
+    '4',
+    '-i',
+    '0.2',
+    '-W',
+    '5',
+    'b.nodes.example',
+  ]);
   return Number(/ (\d+) received/.exec(stdout)?.[1] ?? 0);
 }
 
@@ -88,7 +119,14 @@ describe('a node', () => {
       [virtualIpv4, ADDRESSES.correspondentIpv4],
       [virtualIpv6, ADDRESSES.correspondentIpv6],
     ]) {
-      const { stderr } = await nodes.lab.attempt('a', ['ip', 'route', 'get', String(to), 'from', String(from)]);
+      const { stderr } = await nodes.lab.attempt('a', [
+        'ip',
+        'route',
+        'get',
+        String(to),
+        'from',
+        String(from),
+      ]);
       expect(stderr).toMatch(/No route to host|Network is unreachable/);
     }
   });
@@ -115,20 +153,30 @@ describe('a node', () => {
   it('shows its paths and how it is', async () => {
     const events = JSON.stringify(await nodes.node('a').request('paths'));
     expect(events).toContain('b.nodes.example');
-    expect(await operate(['--daemon', 'a', 'status'])).toMatchObject({ ntmobile: { coordinator: 'registered' } });
+    expect(await operate(['--daemon', 'a', 'status'])).toMatchObject({
+      ntmobile: { coordinator: 'registered' },
+    });
   });
 
   it('counts what it was asked', async () => {
     const { names } = objectOf(await nodes.node('a').request('stats'));
     const { queries, virtual, forwarded } = objectOf(names);
-    expect([Number(virtual) > 4, Number(forwarded) > 1, Number(queries) > Number(virtual)]).toEqual([true, true, true]);
+    expect([Number(virtual) > 4, Number(forwarded) > 1, Number(queries) > Number(virtual)]).toEqual(
+      [true, true, true],
+    );
   });
 
   it('keeps its key and its password to itself', () => {
     const file = `${STATE_DIRECTORY}/a.key`;
     expect(statSync(file).mode & 0o777).toBe(0o600);
     const log = readFileSync(nodes.node('a').logFile, 'utf8');
-    for (const event of ['logged-in', 'registered', 'moved', 'path-established', 'resolver-untouched'])
+    for (const event of [
+      'logged-in',
+      'registered',
+      'moved',
+      'path-established',
+      'resolver-untouched',
+    ])
       expect(log).toContain(event);
     for (const secret of [readFileSync(file, 'utf8').trim().slice('hex:'.length), PASSWORD])
       expect(log).not.toContain(secret);

@@ -2,7 +2,10 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { nowMs, waitFor } from '#lab/shell.ts';
 import { NtmobilePlay } from '#test/netns/helpers/ntmobile/ntmobile-play.ts';
 
-/** Servers that are gone: what nodes have goes on without them, and what needs them goes on as soon as they are back. */
+/**
+ * Servers that are gone: what nodes have goes on without them, and what needs them goes on as soon
+ * as they are back.
+ */
 
 let play: NtmobilePlay;
 
@@ -42,9 +45,14 @@ describe('a direction coordinator', () => {
       what: 'both nodes to be registered again',
       intervalMs: 20,
     });
-    await waitFor(() => reachesByName('gn4.example'), { timeoutMs: 10_000, what: 'a name that was never asked for' });
+    await waitFor(() => reachesByName('gn4.example'), {
+      timeoutMs: 10_000,
+      what: 'a name that was never asked for',
+    });
     const recoveredMs = nowMs();
-    console.log(`up after ${Math.round(upMs - beganMs)} ms; all again ${Math.round(recoveredMs - upMs)} ms later`);
+    console.log(
+      `up after ${Math.round(upMs - beganMs)} ms; all again ${Math.round(recoveredMs - upMs)} ms later`,
+    );
     expect(recoveredMs - upMs).toBeLessThan(5_000);
     await play.flow('the coordinator is back');
   });
@@ -58,7 +66,10 @@ describe('an account server', () => {
     await play.finish();
     await play.node('mn2').stop();
     await play.node('mn2').start();
-    await waitFor(() => reachesByName('mn2.nodes.example'), { timeoutMs: 20_000, what: 'mn2 by its name' });
+    await waitFor(() => reachesByName('mn2.nodes.example'), {
+      timeoutMs: 20_000,
+      what: 'mn2 by its name',
+    });
   });
 
   test('and a coordinator that starts without it lets nodes in by their credentials', async () => {
@@ -66,6 +77,9 @@ describe('an account server', () => {
     await play.system.coordinator.start();
     await play.node('mn').stop();
     await play.node('mn').start();
-    await waitFor(() => reachesByName('mn2.nodes.example'), { timeoutMs: 20_000, what: 'mn2 by its name' });
+    await waitFor(() => reachesByName('mn2.nodes.example'), {
+      timeoutMs: 20_000,
+      what: 'mn2 by its name',
+    });
   });
 });

@@ -1,6 +1,6 @@
 /**
- * The relay as a daemon between nodes and servers that know nothing of NTMobile: real account server, direction coordinator, nodes, translators, name
- * servers and packets.
+ * The relay as a daemon between nodes and servers that know nothing of NTMobile: real account
+ * server, direction coordinator, nodes, translators, name servers and packets.
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -20,7 +20,9 @@ const MAIN = new URL('../../../daemons/rsn/main.ts', import.meta.url).pathname;
 const NAMES = `${LAB_DIRECTORY}/names.json`;
 const PORT = 7;
 const TABLE = ['nft', 'list', 'table', 'inet', 'sojourn-rsn'];
-/** What docs/guides/operating.md has operators give the kernel, so that a restart resets nothing. */
+/**
+ * What docs/guides/operating.md has operators give the kernel, so that a restart resets nothing.
+ */
 const RESTART = new URL('../../../examples/rsn-restart.nft', import.meta.url).pathname;
 
 let nodes: NtmobileNodes;
@@ -44,11 +46,15 @@ const REAL = {
 
 async function plug(network: NetworkName, node: NodeName = 'a'): Promise<void> {
   await nodes.lab.move(node, network);
-  await nodes.lab.waitForAddress(node, NETWORKS[network].ipv4 === undefined ? 6 : 4, { timeoutMs: 15_000 });
+  await nodes.lab.waitForAddress(node, NETWORKS[network].ipv4 === undefined ? 6 : 4, {
+    timeoutMs: 15_000,
+  });
 }
 
 async function dig(...parameters: readonly string[]): Promise<string> {
-  return (await nodes.lab.attempt('a', ['dig', `@${STUB}`, '+tries=1', '+time=10', ...parameters])).stdout.trim();
+  return (
+    await nodes.lab.attempt('a', ['dig', `@${STUB}`, '+tries=1', '+time=10', ...parameters])
+  ).stdout.trim();
 }
 
 async function virtualOf(name: string, type: 'A' | 'AAAA'): Promise<string> {
@@ -65,11 +71,16 @@ async function connect(address: string, from = ''): Promise<Talk> {
 
 async function untilRegistered(): Promise<void> {
   const registered = async (): Promise<boolean> =>
-    objectsOf(objectOf(await relay().request('status'))['registrations']).every((one) => one['registered'] === true);
+    objectsOf(objectOf(await relay().request('status'))['registrations']).every(
+      (one) => one['registered'] === true,
+    );
   await waitFor(registered, { timeoutMs: 10_000, what: 'the relay to register' });
 }
 
-/** Data goes to a new place before the relay knows that its node is there, and only what it knows is in its store. */
+/**
+ * Data goes to a new place before the relay knows that its node is there, and only what it knows is
+ * in its store.
+ */
 async function untilProved(): Promise<void> {
   const proved = async (): Promise<boolean> =>
     objectsOf(await relay().request('nodes')).every(({ validated }) => validated === true);
@@ -83,8 +94,13 @@ async function untilNoTable(): Promise<void> {
 
 /** Packets of connections through the relay that came while it was away. */
 async function keptOff(): Promise<number> {
-  const table = await run(['nft', 'list', 'table', 'inet', 'sojourn-rsn-restart'], { namespace: 'rsn' });
-  return [...table.matchAll(/counter packets (\d+)/g)].reduce((sum, [, count]) => sum + Number(count), 0);
+  const table = await run(['nft', 'list', 'table', 'inet', 'sojourn-rsn-restart'], {
+    namespace: 'rsn',
+  });
+  return [...table.matchAll(/counter packets (\d+)/g)].reduce(
+    (sum, [, count]) => sum + Number(count),
+    0,
+  );
 }
 
 const general = async () => objectsOf(await relay().request('general'));
@@ -93,8 +109,13 @@ beforeAll(async () => {
   say(REAL);
   nodes = await NtmobileNodes.create({
     networks: ['ar4', 'ar6', 'nat-sym', 'nat-sym-b', 'nat-prc'],
-    ...{ servers: ['as', 'dc', 'rsn', 'server6', 'server4'], ntmobile: { generalNames: ['example'] } },
-    relay: { daemon: { stateDirectory: STATE_DIRECTORY, resolvers: ['127.0.0.54'], logLevel: 'debug' } },
+    ...{
+      servers: ['as', 'dc', 'rsn', 'server6', 'server4'],
+      ntmobile: { generalNames: ['example'] },
+    },
+    relay: {
+      daemon: { stateDirectory: STATE_DIRECTORY, resolvers: ['127.0.0.54'], logLevel: 'debug' },
+    },
   });
   for (const namespace of ['cn', 'server6', 'server4'] as const)
     running.push(
@@ -133,7 +154,9 @@ describe('the relay', () => {
     expect(objectOf(await relay().request('status'))['publicKey']).toBe(stdout.trim());
     const status = await run([process.execPath, CLI, '--daemon', 'rsn', 'status']);
     expect(status).toContain('coordinator    dc.example: registered');
-    expect(status).toContain(`addresses      [${ADDRESSES.relayIpv6}]:7890, ${ADDRESSES.relayIpv4}:7890`);
+    expect(status).toContain(
+      `addresses      [${ADDRESSES.relayIpv6}]:7890, ${ADDRESSES.relayIpv4}:7890`,
+    );
   });
 
   it('leads a node on IPv4 to a server by a name, in both families, and the server sees the relay', async () => {
@@ -146,7 +169,9 @@ describe('the relay', () => {
       using talk = await connect(await virtualOf('www.example', type));
       expect(await talk.ask()).toBe(`${relayAddress} ${real}`);
     }
-    expect(await general()).toMatchObject([{ name: 'www.example', realIpv6: ADDRESSES.correspondentIpv6, nodes: 1 }]);
+    expect(await general()).toMatchObject([
+      { name: 'www.example', realIpv6: ADDRESSES.correspondentIpv6, nodes: 1 },
+    ]);
     const [tunnel] = objectsOf(await relay().request('tunnels'));
     expect(tunnel).toMatchObject({
       name: 'a.nodes.example',
@@ -159,20 +184,23 @@ describe('the relay', () => {
   it.each([
     ['IPv4', 'A', 'six.example', ADDRESSES.relayIpv6, ADDRESSES.server6],
     ['IPv6', 'AAAA', 'four.example', ADDRESSES.relayIpv4, ADDRESSES.server4],
-  ] as const)('leads %s sockets to a server without that family', async (_family, type, name, relayAddress, real) => {
-    const address = await virtualOf(name, type);
-    using talk = await connect(address);
-    expect(await talk.ask()).toBe(`${relayAddress} ${real}`);
-    expect(await ping('a', address)).toContain(' 0% packet loss');
-    for (const network of ['ar6', 'nat-sym'] as const) {
-      await plug(network);
+  ] as const)(
+    'leads %s sockets to a server without that family',
+    async (_family, type, name, relayAddress, real) => {
+      const address = await virtualOf(name, type);
+      using talk = await connect(address);
       expect(await talk.ask()).toBe(`${relayAddress} ${real}`);
-    }
-    await untilProved();
-    await relay().kill();
-    await relay().start();
-    expect(await talk.ask()).toBe(`${relayAddress} ${real}`);
-  });
+      expect(await ping('a', address)).toContain(' 0% packet loss');
+      for (const network of ['ar6', 'nat-sym'] as const) {
+        await plug(network);
+        expect(await talk.ask()).toBe(`${relayAddress} ${real}`);
+      }
+      await untilProved();
+      await relay().kill();
+      await relay().start();
+      expect(await talk.ask()).toBe(`${relayAddress} ${real}`);
+    },
+  );
 
   it('asks for names itself, and passes on that there is none', async () => {
     expect(await dig('nobody.example')).toContain('status: NXDOMAIN');
@@ -207,8 +235,12 @@ describe('the relay', () => {
     await nodes.node('a').kill();
     await nodes.start('a');
     expect(await dig('AAAA', 'turn.example')).toContain('status: SERVFAIL');
-    expect(Number(objectOf(await relay().request('stats'))['direction-forbidden'])).toBeGreaterThan(before);
-    expect(await run(TABLE, { namespace: 'rsn' })).toContain(`${address} : ${ADDRESSES.correspondentIpv6}`);
+    expect(Number(objectOf(await relay().request('stats'))['direction-forbidden'])).toBeGreaterThan(
+      before,
+    );
+    expect(await run(TABLE, { namespace: 'rsn' })).toContain(
+      `${address} : ${ADDRESSES.correspondentIpv6}`,
+    );
   });
 });
 
@@ -296,7 +328,9 @@ describe('a path between two nodes that no way leads to directly', () => {
     using talk = await connect(String(b['virtualIpv6']));
     const ends = `${a['virtualIpv6']} ${b['virtualIpv6']}`;
     expect(await talk.ask()).toBe(ends);
-    expect((await nodes.paths('a')).find(({ name }) => name === 'b.nodes.example')).toMatchObject({ way: 'relayed' });
+    expect((await nodes.paths('a')).find(({ name }) => name === 'b.nodes.example')).toMatchObject({
+      way: 'relayed',
+    });
     const legs = objectsOf(await relay().request('legs'));
     expect(legs).toMatchObject([{ validated: true }, { validated: true }]);
     expect(legs.map(({ other }) => other)).toEqual(legs.map(({ index }) => index).reverse());
@@ -338,7 +372,9 @@ describe('the daemon', () => {
     await relay().start();
     await untilRegistered();
     await relay().kill();
-    await run([process.execPath, CLI, 'cleanup', 'rsn', `${LAB_DIRECTORY}/rsn.yaml`], { namespace: 'rsn' });
+    await run([process.execPath, CLI, 'cleanup', 'rsn', `${LAB_DIRECTORY}/rsn.yaml`], {
+      namespace: 'rsn',
+    });
     await leftovers.expectNone();
   });
 });

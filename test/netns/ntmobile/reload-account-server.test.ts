@@ -5,10 +5,23 @@ import { ExitCode } from '#daemon/exit-codes.ts';
 import type { DaemonProcess } from '#lab/daemons.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { run } from '#lab/shell.ts';
-import { ask, CERTIFICATE, fetchCertificate, system } from '#test/netns/helpers/ntmobile/account-client.ts';
-import { CONFIGURATION, operate, sojourn, startAccountServer } from '#test/netns/helpers/ntmobile/account-lab.ts';
+import {
+  ask,
+  CERTIFICATE,
+  fetchCertificate,
+  system,
+} from '#test/netns/helpers/ntmobile/account-client.ts';
+import {
+  CONFIGURATION,
+  operate,
+  sojourn,
+  startAccountServer,
+} from '#test/netns/helpers/ntmobile/account-lab.ts';
 
-const FILES = { certificateFile: `${LAB_DIRECTORY}/reload.crt`, keyFile: `${LAB_DIRECTORY}/reload.key` };
+const FILES = {
+  certificateFile: `${LAB_DIRECTORY}/reload.crt`,
+  keyFile: `${LAB_DIRECTORY}/reload.key`,
+};
 
 let server: DaemonProcess;
 beforeAll(async () => {
@@ -20,7 +33,18 @@ afterAll(async () => {
 
 async function makeCertificate(): Promise<void> {
   await run([
-    ...['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'],
+    ...[
+      'openssl',
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-days',
+      '2',
+    ],
     ...['-subj', '/CN=as.example', '-addext', 'subjectAltName=IP:::1'],
     ...['-keyout', FILES.keyFile, '-out', FILES.certificateFile],
   ]);
@@ -37,8 +61,15 @@ async function shown(): Promise<string> {
 
 describe('an account server', () => {
   it('tells nodes other things from the reload on', async () => {
-    const directionCoordinators = [{ ...CONFIGURATION.directionCoordinators[0], endpoints: ['192.0.2.7'] }];
-    server.configure({ ...CONFIGURATION, directionCoordinators, credentialSeconds: 7200, port: 4502 });
+    const directionCoordinators = [
+      { ...CONFIGURATION.directionCoordinators[0], endpoints: ['192.0.2.7'] },
+    ];
+    server.configure({
+      ...CONFIGURATION,
+      directionCoordinators,
+      credentialSeconds: 7200,
+      port: 4502,
+    });
     expect(await operate(['reload'])).toMatchObject({
       applied: [
         {
@@ -50,7 +81,10 @@ describe('an account server', () => {
       needsRestart: [{ setting: 'port', old: 4501, new: 4502 }],
     });
     expect(await system()).toMatchObject({
-      ...{ credentialSeconds: 7200, directionCoordinators: [{ name: 'dc.example', endpoints: ['192.0.2.7:7890'] }] },
+      ...{
+        credentialSeconds: 7200,
+        directionCoordinators: [{ name: 'dc.example', endpoints: ['192.0.2.7:7890'] }],
+      },
     });
   });
 

@@ -1,4 +1,7 @@
-/** A running direction coordinator that is told to believe somebody else: its name server and a registered node show it. */
+/**
+ * A running direction coordinator that is told to believe somebody else: its name server and a
+ * registered node show it.
+ */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
@@ -10,7 +13,13 @@ import { ADDRESSES } from '#lab/networks.ts';
 import { attempt, type Finished, waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 import { objectOf } from '#test/netns/helpers/journey.ts';
-import { AUTHORITY, Client, credentialOf, PORTS, seed } from '#test/netns/helpers/ntmobile/coordinator-clients.ts';
+import {
+  AUTHORITY,
+  Client,
+  credentialOf,
+  PORTS,
+  seed,
+} from '#test/netns/helpers/ntmobile/coordinator-clients.ts';
 
 const CLI = new URL('../../../src/cli/cli.ts', import.meta.url).pathname;
 const PATIENCE = { timeoutMs: 60_000 };
@@ -28,7 +37,11 @@ let lab: Lab;
 let coordinator: DaemonProcess;
 let client: Client;
 
-function configure(authorities: readonly string[], timeToLiveSeconds: number, logLevel = 'info'): void {
+function configure(
+  authorities: readonly string[],
+  timeToLiveSeconds: number,
+  logLevel = 'info',
+): void {
   coordinator.configure({
     ...{ ...CONFIGURATION, authorities, nameServer: { timeToLiveSeconds } },
     daemon: { stateDirectory: STATE_DIRECTORY, logLevel },
@@ -36,7 +49,10 @@ function configure(authorities: readonly string[], timeToLiveSeconds: number, lo
 }
 
 async function reload(): Promise<Finished> {
-  return await attempt([process.execPath, CLI, '--daemon', 'dc', '--timeout', '30000', 'reload'], PATIENCE);
+  return await attempt(
+    [process.execPath, CLI, '--daemon', 'dc', '--timeout', '30000', 'reload'],
+    PATIENCE,
+  );
 }
 
 async function dig(name: string): Promise<string> {
@@ -61,7 +77,9 @@ beforeAll(async () => {
   await coordinator.start();
   await lab.move('a', 'ar6');
   const { address } = await lab.waitForAddress('a', 6, { timeoutMs: 30_000 });
-  const coordinatorKey = String(objectOf(await coordinator.request('status'))['publicKey']).slice('hex:'.length);
+  const coordinatorKey = String(objectOf(await coordinator.request('status'))['publicKey']).slice(
+    'hex:'.length,
+  );
   client = new Client('a', {
     ...{ privateKey: hex(seed('a')), credential: credentialOf('a'), coordinatorKey, ...PORTS },
     ...{ local: address, coordinator: ADDRESSES.correspondentIpv6 },
@@ -80,14 +98,18 @@ describe('a direction coordinator', () => {
     configure([OURS], 7, 'debug');
     expect(await reload()).toMatchObject({
       code: ExitCode.ok,
-      stdout: 'in force now\n  nameServer.timeToLiveSeconds: 60 → 7\n  daemon.logLevel: info → debug\n',
+      stdout:
+        'in force now\n  nameServer.timeToLiveSeconds: 60 → 7\n  daemon.logLevel: info → debug\n',
     });
     expect(await dig('a.nodes.example')).toMatch(/\t7\tIN\tAAAA\tfd12:3456:789a::61\n/);
     const logged = () =>
       readFileSync(coordinator.logFile, 'utf8')
         .split('\n')
         .filter((line) => line.includes('"config-reloaded"'));
-    await waitFor(async () => logged().length === 2, { ...PATIENCE, what: 'both changes in the log' });
+    await waitFor(async () => logged().length === 2, {
+      ...PATIENCE,
+      what: 'both changes in the log',
+    });
     expect(logged().join()).toContain('"setting":"nameServer.timeToLiveSeconds","old":60,"new":7');
   }, 120_000);
 

@@ -1,4 +1,6 @@
-/** How applications come to ask the stub: a daemon that writes resolv.conf, in an /etc of its own. */
+/**
+ * How applications come to ask the stub: a daemon that writes resolv.conf, in an /etc of its own.
+ */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DaemonProcess, type Ground } from '#lab/daemons.ts';
@@ -10,14 +12,29 @@ import { NtmobileNodes } from '#test/netns/helpers/ntmobile/ntmobile-nodes.ts';
 const ETC = `${LAB_DIRECTORY}/etc-of-a`;
 const STUB = '127.0.78.90';
 const MAIN = new URL('../../../daemons/mn/main.ts', import.meta.url).pathname;
-/** The host's own /etc must not be written; a copy of it, in which resolv.conf is an ordinary file, stands in its place. */
+/**
+ * The host's own /etc must not be written; a copy of it, in which resolv.conf is an ordinary file,
+ * stands in its place.
+ */
 const IN_OWN_ETC = `mount --bind ${ETC} /etc; exec "$@"`;
 
-const inOwnEtc = (argv: readonly string[]) => ['unshare', '--mount', 'sh', '-ec', IN_OWN_ETC, 'etc', ...argv];
+const inOwnEtc = (argv: readonly string[]) => [
+  'unshare',
+  '--mount',
+  'sh',
+  '-ec',
+  IN_OWN_ETC,
+  'etc',
+  ...argv,
+];
 
 const ground: Ground = {
   spawn: (namespace, argv, options) =>
-    new Background(inOwnEtc(argv), { ...options, namespace, logFile: `${LAB_DIRECTORY}/own-etc.${argv.length}.log` }),
+    new Background(inOwnEtc(argv), {
+      ...options,
+      namespace,
+      logFile: `${LAB_DIRECTORY}/own-etc.${argv.length}.log`,
+    }),
 };
 
 let nodes: NtmobileNodes;
@@ -53,18 +70,29 @@ describe('a resolv.conf that is an ordinary file', () => {
   it('names the stub while the daemon runs, and programs that know nothing of NTMobile find other nodes', async () => {
     expect(before).toContain(NAME_SERVERS[0]);
     await daemon.start();
-    await waitFor(() => resolvConf().includes(`nameserver ${STUB}\n`), { timeoutMs: 10_000, what: 'the stub' });
+    await waitFor(() => resolvConf().includes(`nameserver ${STUB}\n`), {
+      timeoutMs: 10_000,
+      what: 'the stub',
+    });
     expect(resolvConf()).not.toContain(NAME_SERVERS[0]);
-    // Where its first login takes long the node knows no zone: whoever asks then is told what the public name server says, and nobody is directed.
-    const registered = async () => objectOf(objectOf(await daemon.request('status'))['ntmobile'])['coordinator'];
-    await waitFor(async () => (await registered()) === 'registered', { timeoutMs: 20_000, what: 'a to be registered' });
+    // Where its first login takes long the node knows no zone: whoever asks then is told what the
+    // public name server says, and nobody is directed.
+    const registered = async () =>
+      objectOf(objectOf(await daemon.request('status'))['ntmobile'])['coordinator'];
+    await waitFor(async () => (await registered()) === 'registered', {
+      timeoutMs: 20_000,
+      what: 'a to be registered',
+    });
     const found = async () => (await lookUp('b.nodes.example')).includes('fd12:3456:789a:');
     await waitFor(found, { timeoutMs: 20_000, what: 'b to be found by getent' });
     expect(await lookUp('b.nodes.example')).toMatch(/^198\.18\.\d+\.\d+ /m);
     expect(await lookUp('cn.example')).toMatch(/^2001:db8:f:2::2 /m);
-    const { stdout } = await attempt(inOwnEtc(['ping', '-c', '2', '-i', '0.2', '-W', '5', 'b.nodes.example']), {
-      namespace: 'a',
-    });
+    const { stdout } = await attempt(
+      inOwnEtc(['ping', '-c', '2', '-i', '0.2', '-W', '5', 'b.nodes.example']),
+      {
+        namespace: 'a',
+      },
+    );
     expect(stdout).toMatch(/ [12] received/);
   });
 

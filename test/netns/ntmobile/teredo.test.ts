@@ -26,12 +26,19 @@ describe.skipIf(teredoObstacle() !== undefined)('Teredo in the lab', () => {
       qualified: true,
       server6: 'Teredo',
     });
-    expect(await teredoAlone(lab, 'mn', PlaceKind.ipv6Only)).toMatchObject({ qualified: undefined, server6: 'native' });
+    expect(await teredoAlone(lab, 'mn', PlaceKind.ipv6Only)).toMatchObject({
+      qualified: undefined,
+      server6: 'native',
+    });
   });
 
   test('joins two port-restricted cones, and not a symmetric translator with either of them', async () => {
     const reached = new Map<string, boolean>();
-    for await (const pair of teredoPairs(lab, ['mn', 'mn2'], [PlaceKind.portRestricted, PlaceKind.symmetric]))
+    for await (const pair of teredoPairs(
+      lab,
+      ['mn', 'mn2'],
+      [PlaceKind.portRestricted, PlaceKind.symmetric],
+    ))
       reached.set(`${pair.first} to ${pair.second}`, pair.reached);
     expect(Object.fromEntries(reached)).toEqual({
       'port-restricted to port-restricted': true,

@@ -1,6 +1,14 @@
-/** One daemon that is a mobile node of Mobile IPv6 and a node of NTMobile at once: each does its own, and neither carries the other's packets. */
+/**
+ * One daemon that is a mobile node of Mobile IPv6 and a node of NTMobile at once: each does its
+ * own, and neither carries the other's packets.
+ */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DaemonProcess, HOME, homeAgentConfiguration, mobileNodeConfiguration } from '#lab/daemons.ts';
+import {
+  DaemonProcess,
+  HOME,
+  homeAgentConfiguration,
+  mobileNodeConfiguration,
+} from '#lab/daemons.ts';
 import { ADDRESSES, type NetworkName } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import { objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
@@ -23,7 +31,14 @@ async function plug(name: 'a' | 'b', network: NetworkName, family: 4 | 6): Promi
 
 async function dig(...parameters: readonly string[]): Promise<string> {
   return (
-    await nodes.lab.attempt('a', ['dig', `@${STUB}`, '+tries=1', '+time=10', '+short', ...parameters])
+    await nodes.lab.attempt('a', [
+      'dig',
+      `@${STUB}`,
+      '+tries=1',
+      '+time=10',
+      '+short',
+      ...parameters,
+    ])
   ).stdout.trim();
 }
 
@@ -45,14 +60,17 @@ async function untilAtHome(): Promise<void> {
 async function untilDirect(local: string, remote: RegExp): Promise<void> {
   const direct = async () => {
     const [path] = await nodes.paths('a');
-    return path?.['way'] === 'direct' && path['local'] === local && remote.test(String(path['remote']));
+    return (
+      path?.['way'] === 'direct' && path['local'] === local && remote.test(String(path['remote']))
+    );
   };
   await waitFor(direct, { timeoutMs: 20_000, what: `a direct path from ${local} to ${remote}` });
 }
 
 /** Until one comes back: both ends have to have heard of a new path or place. */
 async function untilAnswered(...parameters: readonly string[]): Promise<void> {
-  const answered = async () => (await nodes.lab.attempt('a', ['ping', '-c', '1', '-W', '1', ...parameters])).code === 0;
+  const answered = async () =>
+    (await nodes.lab.attempt('a', ['ping', '-c', '1', '-W', '1', ...parameters])).code === 0;
   await waitFor(answered, { timeoutMs: 20_000, what: `an answer to ping ${parameters.join(' ')}` });
 }
 
@@ -86,32 +104,38 @@ describe('a node of both', () => {
   it('shows the tunnels and the state of both', async () => {
     const tunnels = objectsOf(await nodes.node('a').request('tunnels'));
     expect(tunnels.map(({ encapsulation }) => encapsulation).sort()).toEqual(['sealed', 'udp']);
-    for (const { traffic } of tunnels) expect(Number(objectOf(traffic)['receive-packets'])).toBeGreaterThan(0);
+    for (const { traffic } of tunnels)
+      expect(Number(objectOf(traffic)['receive-packets'])).toBeGreaterThan(0);
     expect(await nodes.node('a').request('status')).toMatchObject({
       ...{ role: 'mobile-node', homes: [{ phase: 'registered' }] },
       ntmobile: { coordinator: 'registered', name: 'a.nodes.example' },
     });
-    expect(objectOf(objectOf(await nodes.node('a').request('stats'))['ntmobile'])).toMatchObject({ 'path-made': 1 });
+    expect(objectOf(objectOf(await nodes.node('a').request('stats'))['ntmobile'])).toMatchObject({
+      'path-made': 1,
+    });
   });
 
   it.each<readonly [NetworkName, 4 | 6, RegExp]>([
     ['nat-prc', 4, /^203\.0\.113\./],
     ['ar6', 6, /^2001:db8:d:/],
-  ])('keeps both in %s, from its place there and never by its home address', async (network, family, remote) => {
-    const virtual = await dig('AAAA', 'b.nodes.example');
-    const address = await plug('a', network, family);
-    await untilDirect(address, remote);
-    await nodes.untilRegistered('a');
-    await untilAtHome();
-    await untilAnswered('-I', HOME.address, ADDRESSES.correspondentIpv6);
-    expect(await pings('-I', HOME.address, ADDRESSES.correspondentIpv6)).toBe('3');
-    expect(await pings(ADDRESSES.correspondentIpv4)).toBe('3');
-    await untilAnswered(virtual);
-    expect(await pings(virtual)).toBe('3');
-    const places = Object.values(objectOf((await nodes.status('a'))['places']));
-    expect(places).not.toContain(HOME.address);
-    expect(places).not.toContain(HOME.ipv4Address);
-  });
+  ])(
+    'keeps both in %s, from its place there and never by its home address',
+    async (network, family, remote) => {
+      const virtual = await dig('AAAA', 'b.nodes.example');
+      const address = await plug('a', network, family);
+      await untilDirect(address, remote);
+      await nodes.untilRegistered('a');
+      await untilAtHome();
+      await untilAnswered('-I', HOME.address, ADDRESSES.correspondentIpv6);
+      expect(await pings('-I', HOME.address, ADDRESSES.correspondentIpv6)).toBe('3');
+      expect(await pings(ADDRESSES.correspondentIpv4)).toBe('3');
+      await untilAnswered(virtual);
+      expect(await pings(virtual)).toBe('3');
+      const places = Object.values(objectOf((await nodes.status('a'))['places']));
+      expect(places).not.toContain(HOME.address);
+      expect(places).not.toContain(HOME.ipv4Address);
+    },
+  );
 
   it('ends cleanly, and leaves nothing', async () => {
     await plug('a', 'ar4', 4);

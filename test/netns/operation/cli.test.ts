@@ -38,7 +38,11 @@ afterAll(async () => await journey?.close());
 describe('before any daemon runs', () => {
   test.each(['ha', 'mn'])('check finds nothing wrong with the example of %s', async (role) => {
     const file = `${LAB_DIRECTORY}/${role}.yaml`;
-    expect(await sojourn('check', role, file)).toMatchObject({ code: 0, stdout: `${file}: ok\n`, stderr: '' });
+    expect(await sojourn('check', role, file)).toMatchObject({
+      code: 0,
+      stdout: `${file}: ok\n`,
+      stderr: '',
+    });
   });
 
   test('every question ends with 69 and says what to do', async () => {
@@ -54,7 +58,11 @@ describe('before any daemon runs', () => {
     ['mn', 'mn'],
   ])('cleanup of %s finds nothing, and that is no failure', async (role, namespace) => {
     const argv = [process.execPath, CLI, 'cleanup', role, `${LAB_DIRECTORY}/${role}.yaml`];
-    expect(await journey.lab.attempt(namespace, argv)).toMatchObject({ code: 0, stdout: '', stderr: '' });
+    expect(await journey.lab.attempt(namespace, argv)).toMatchObject({
+      code: 0,
+      stdout: '',
+      stderr: '',
+    });
   });
 });
 
@@ -63,7 +71,10 @@ describe('while both run', () => {
 
   test('which of both is meant must be said', async () => {
     const { code, stderr } = await sojourn('status');
-    expect([code, stderr]).toEqual([ExitCode.usage, expect.stringContaining('--daemon ha | --daemon mn')]);
+    expect([code, stderr]).toEqual([
+      ExitCode.usage,
+      expect.stringContaining('--daemon ha | --daemon mn'),
+    ]);
     expect((await sojourn('--daemon', 'nobody', 'status')).code).toBe(ExitCode.unavailable);
   });
 
@@ -81,9 +92,13 @@ describe('while both run', () => {
       ),
     );
     const bindings = await sojourn('--daemon', 'ha', 'bindings');
-    expect(bindings.stdout).toMatch(/^HOME ADDRESS +CARE-OF ADDRESS +ENCAPSULATION +NAT +LIFETIME LEFT +IDENTIFIER\n/);
+    expect(bindings.stdout).toMatch(
+      /^HOME ADDRESS +CARE-OF ADDRESS +ENCAPSULATION +NAT +LIFETIME LEFT +IDENTIFIER\n/,
+    );
     expect(bindings.stdout).toContain(`${HOME.address}, ${HOME.ipv4Address}  ${careOf}`);
-    expect((await sojourn('--daemon', 'ha', 'status')).stdout).toMatch(/^ {2}bindings {3}1 \(2 configured\)$/m);
+    expect((await sojourn('--daemon', 'ha', 'status')).stdout).toMatch(
+      /^ {2}bindings {3}1 \(2 configured\)$/m,
+    );
   });
 
   test('events are followed through a handover, and tables show the translated address', async () => {
@@ -100,14 +115,21 @@ describe('while both run', () => {
     await follower.ready(/ registered {2}/);
     const before = follower.output().length;
     await journey.moveTo('nat-prc');
-    await waitFor(() => /info +registered .*encapsulation=udp.* nat=true/.test(follower.output().slice(before)), {
-      timeoutMs: 5_000,
-      what: 'the follower to show the registration',
-    });
+    await waitFor(
+      () => /info +registered .*encapsulation=udp.* nat=true/.test(follower.output().slice(before)),
+      {
+        timeoutMs: 5_000,
+        what: 'the follower to show the registration',
+      },
+    );
     await follower.stop();
     expect(follower.output()).not.toMatch(/atMs=|undefined|\d\.\d{4}/);
-    expect((await sojourn('--daemon', 'mn', 'status')).stdout).toContain('tunnel           udp, NAT on the way');
-    expect((await sojourn('--daemon', 'ha', 'bindings')).stdout).toMatch(/udp +yes, 198\.51\.100\.\d+:4191/);
+    expect((await sojourn('--daemon', 'mn', 'status')).stdout).toContain(
+      'tunnel           udp, NAT on the way',
+    );
+    expect((await sojourn('--daemon', 'ha', 'bindings')).stdout).toMatch(
+      /udp +yes, 198\.51\.100\.\d+:4191/,
+    );
   });
 
   test('tunnels carry what passed through them', async () => {
@@ -116,7 +138,17 @@ describe('while both run', () => {
       return Number(objectOf(tunnel?.['traffic'])['receive-octets']);
     };
     const before = await octets();
-    await journey.lab.exec('cn', ['ping', '-n', '-c', '3', '-i', '0.1', '-s', '1000', HOME.address]);
+    await journey.lab.exec('cn', [
+      'ping',
+      '-n',
+      '-c',
+      '3',
+      '-i',
+      '0.1',
+      '-s',
+      '1000',
+      HOME.address,
+    ]);
     expect((await octets()) - before).toBeGreaterThanOrEqual(3 * 1048);
     expect((await sojourn('--daemon', 'ha', 'tunnels')).stdout).toMatch(
       /^ID +ENCAPSULATION .* OCTETS IN\n +\d+ +udp +192\.0\.2\.1:4191/,
@@ -125,13 +157,24 @@ describe('while both run', () => {
 
   test('JSON is whole, counters that are zero are left to it', async () => {
     const status = objectOf(await json('--daemon', 'mn', 'status'));
-    expect(objectsOf(status['homes'])[0]).toMatchObject({ home: 'office', phase: 'registered', encapsulation: 'udp' });
-    expect(objectOf(await json('--daemon', 'mn', 'stats'))).toMatchObject({ 'registration-refused': 0 });
+    expect(objectsOf(status['homes'])[0]).toMatchObject({
+      home: 'office',
+      phase: 'registered',
+      encapsulation: 'udp',
+    });
+    expect(objectOf(await json('--daemon', 'mn', 'stats'))).toMatchObject({
+      'registration-refused': 0,
+    });
     const { stdout } = await sojourn('--daemon', 'mn', 'stats');
     expect(stdout).toMatch(/^control messages:\n {2}binding-update-sent +\d+\n/);
     expect(stdout).not.toContain('registration-refused');
-    const events = (await sojourn('--json', '--daemon', 'ha', 'events')).stdout.trim().split('\n').map(parseJson);
-    expect(events.map((event) => (isJsonObject(event) ? event['name'] : ''))).toContain('binding-moved');
+    const events = (await sojourn('--json', '--daemon', 'ha', 'events')).stdout
+      .trim()
+      .split('\n')
+      .map(parseJson);
+    expect(events.map((event) => (isJsonObject(event) ? event['name'] : ''))).toContain(
+      'binding-moved',
+    );
   });
 
   test('a home that is not registered is told by the exit code', async () => {
@@ -141,11 +184,16 @@ describe('while both run', () => {
       what: 'the release',
     });
     const { code, stdout } = await sojourn('--daemon', 'mn', 'status');
-    expect([code, stdout.split('\n')[0]]).toEqual([ExitCode.negative, 'office: de-registered on request']);
+    expect([code, stdout.split('\n')[0]]).toEqual([
+      ExitCode.negative,
+      'office: de-registered on request',
+    ]);
     expect((await sojourn('--daemon', 'ha', 'bindings')).stdout).toBe('(none)\n');
     expect((await sojourn('--daemon', 'mn', 'request', 'reregister')).code).toBe(0);
     await journey.settled('nat-prc');
-    expect(await sojourn('--daemon', 'mn', 'request', 'fly')).toMatchObject({ code: ExitCode.negative });
+    expect(await sojourn('--daemon', 'mn', 'request', 'fly')).toMatchObject({
+      code: ExitCode.negative,
+    });
   });
 
   test.each([
@@ -154,18 +202,28 @@ describe('while both run', () => {
   ])('cleanup of %s is refused and harms nothing', async (role, namespace) => {
     const argv = [process.execPath, CLI, 'cleanup', role, `${LAB_DIRECTORY}/${role}.yaml`];
     const { code, stdout } = await journey.lab.attempt(namespace, argv);
-    expect([code, stdout]).toEqual([ExitCode.unavailable, expect.stringContaining('a daemon already serves')]);
+    expect([code, stdout]).toEqual([
+      ExitCode.unavailable,
+      expect.stringContaining('a daemon already serves'),
+    ]);
     await journey.lab.exec('cn', ['ping', '-n', '-c', '1', '-W', '2', HOME.address]);
-    expect(await journey.lab.exec(namespace, ['nft', 'list', 'tables'])).toContain(`sojourn-${role}`);
+    expect(await journey.lab.exec(namespace, ['nft', 'list', 'tables'])).toContain(
+      `sojourn-${role}`,
+    );
   });
 
   test('neither wakes up for nothing', async () => {
     const wakes = (pid: number) =>
-      Number(/^voluntary_ctxt_switches:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/task/${pid}/status`, 'utf8'))?.[1]);
+      Number(
+        /^voluntary_ctxt_switches:\s+(\d+)/m.exec(
+          readFileSync(`/proc/${pid}/task/${pid}/status`, 'utf8'),
+        )?.[1],
+      );
     for (const { pid, name } of [journey.homeAgent, journey.mobileNode]) {
       const before = wakes(pid);
       await journey.lab.exec('cn', ['ping', '-n', '-c', '4', '-i', '1', ADDRESSES.homeAgentIpv6]);
-      // A keepalive, a router advertisement and a neighbour that is asked for are in order; ten polls a second are not.
+      // A keepalive, a router advertisement and a neighbour that is asked for are in order; ten
+      // polls a second are not.
       expect(wakes(pid) - before, name).toBeLessThan(20);
     }
   });
@@ -176,7 +234,11 @@ describe('after kill -9', () => {
     const { lab, mobileNode } = journey;
     await mobileNode.kill();
     // As where the kernel knows no tables that die with their owner.
-    await lab.exec('mn', ['sh', '-c', 'for f in ip6 ip; do nft add table $f sojourn-mn; done; nft add table ip other']);
+    await lab.exec('mn', [
+      'sh',
+      '-c',
+      'for f in ip6 ip; do nft add table $f sojourn-mn; done; nft add table ip other',
+    ]);
     const before = (await lab.exec('mn', ['cat', `/proc/sys/${SYSCTL}`])).trim();
     await lab.exec('mn', ['sh', '-c', `echo 2 > /proc/sys/${SYSCTL}`]);
     writeFileSync('/run/sojourn/mn-sysctl.json', JSON.stringify({ [SYSCTL]: before }));

@@ -1,6 +1,7 @@
 /**
- * What operators see of a whole lab in which everything happens once: every metric that counts has counted, answers have the documented members,
- * every event is a documented one, traces can be read, and no key, password or token was told to anybody.
+ * What operators see of a whole lab in which everything happens once: every metric that counts has
+ * counted, answers have the documented members, every event is a documented one, traces can be
+ * read, and no key, password or token was told to anybody.
  */
 import { spawnSync } from 'node:child_process';
 import { DatabaseSync } from 'node:sqlite';
@@ -21,8 +22,9 @@ import { eventFaults } from '#test/sim/event-faults.ts';
 const SOUND = /^(?![\s\S]*(undefined|\[object|null))/;
 const UDP_PORT = 4191;
 const SEALED_PORT = 7890;
-const NAMES_OF_COUNTERS = Object.entries(METRICS).flatMap(([name, { type }]: readonly [string, MetricRow]) =>
-  type === 'counter' ? [name] : type === 'histogram' ? [`${name}_count`] : [],
+const NAMES_OF_COUNTERS = Object.entries(METRICS).flatMap(
+  ([name, { type }]: readonly [string, MetricRow]) =>
+    type === 'counter' ? [name] : type === 'histogram' ? [`${name}_count`] : [],
 );
 
 let observed: ObservedLab;
@@ -36,7 +38,12 @@ async function ping(namespace: string, ...parameters: readonly string[]): Promis
 }
 
 /** A UDP datagram of these octets, from anywhere in the namespace. */
-async function datagram(namespace: string, to: string, port: number, hexadecimal: string): Promise<void> {
+async function datagram(
+  namespace: string,
+  to: string,
+  port: number,
+  hexadecimal: string,
+): Promise<void> {
   const family = to.includes(':') ? 'AF_INET6' : 'AF_INET';
   const program = `import socket; socket.socket(socket.${family}, socket.SOCK_DGRAM).sendto(bytes.fromhex('${hexadecimal}'), ('${to}', ${port}))`;
   await exec(namespace, 'python3', '-c', program);
@@ -53,7 +60,10 @@ async function live(): Promise<void> {
   await refusals();
 }
 
-/** Datagrams that nobody asked for: noise, and a packet as if from the mobile node, ahead of any registration. */
+/**
+ * Datagrams that nobody asked for: noise, and a packet as if from the mobile node, ahead of any
+ * registration.
+ */
 async function strangers(): Promise<void> {
   await datagram('cn', ADDRESSES.homeAgentIpv4, UDP_PORT, 'ff'.repeat(40));
   await datagram('cn', ADDRESSES.coordinatorIpv4, SEALED_PORT, 'a0000001');
@@ -82,8 +92,19 @@ async function moves(): Promise<void> {
 /** Nodes that find each other, over the relay and directly, and move while they talk. */
 async function paths(): Promise<void> {
   const [na, nb] = [observed.node('na'), observed.node('nb')];
-  await observed.lab.attempt('na', na.argv(['ping', '-n', '-c', '5', '-i', '0.2', '-W', '5', nb.domainName]));
-  const flow = observed.lab.spawn('nb', ['ping', '-n', '-i', '0.01', '-w', '120', (await na.virtualAddresses())[0]]);
+  await observed.lab.attempt(
+    'na',
+    na.argv(['ping', '-n', '-c', '5', '-i', '0.2', '-W', '5', nb.domainName]),
+  );
+  const flow = observed.lab.spawn('nb', [
+    'ping',
+    '-n',
+    '-i',
+    '0.01',
+    '-w',
+    '120',
+    (await na.virtualAddresses())[0],
+  ]);
   await observed.plug('nb', 'nat-sym');
   await observed.plug('na', 'ar6');
   await observed.until('sojourn_relay_packets_total');
@@ -92,9 +113,15 @@ async function paths(): Promise<void> {
   await flow.stop();
 }
 
-/** An IPv4 socket and an IPv6-only server that knows nothing of NTMobile: by the relay, which translates. */
+/**
+ * An IPv4 socket and an IPv6-only server that knows nothing of NTMobile: by the relay, which
+ * translates.
+ */
 async function servers(): Promise<void> {
-  await exec('na', ...observed.node('na').argv(['ping', '-4', '-n', '-c', '3', '-W', '5', GENERAL_NAME]));
+  await exec(
+    'na',
+    ...observed.node('na').argv(['ping', '-4', '-n', '-c', '3', '-W', '5', GENERAL_NAME]),
+  );
 }
 
 /** A store that another process holds, and a care-of address that cannot be reached. */
@@ -134,7 +161,12 @@ describe('metrics', () => {
       const { stdout } = await observed.sojourn('--daemon', daemon.name, 'metrics');
       for (const input of [stdout, await observed.scrape(daemon)]) {
         const checked = spawnSync('promtool', ['check', 'metrics'], { input, encoding: 'utf8' });
-        expect([daemon.name, checked.status, checked.stdout, checked.stderr]).toEqual([daemon.name, 0, '', '']);
+        expect([daemon.name, checked.status, checked.stdout, checked.stderr]).toEqual([
+          daemon.name,
+          0,
+          '',
+          '',
+        ]);
       }
     }
   });
@@ -160,7 +192,9 @@ function faultsOf({ shape, fields }: AnswerForm, value: JsonValue): readonly str
     ...Object.keys(row)
       .filter((name) => !known.has(name) && !known.has('*'))
       .map((name) => `${name} is not documented`),
-    ...needed.filter((name) => row[name] === undefined || row[name] === null).map((name) => `${name} is missing`),
+    ...needed
+      .filter((name) => row[name] === undefined || row[name] === null)
+      .map((name) => `${name} is missing`),
   ]);
 }
 
@@ -169,18 +203,23 @@ const ANSWERS = Object.entries(QUESTIONS).flatMap(([command, { forms }]) =>
 );
 
 describe('answers', () => {
-  it.each(ANSWERS)('%s of %s has the members of docs/reference/cli.md', async (command, role, form) => {
-    const values: JsonValue[] = [];
-    for (const { daemon, role: own } of observed.daemons()) {
-      // Of mobile nodes only those of NTMobile have paths.
-      if (own !== role || (command === 'paths' && daemon === observed.mobileNode)) continue;
-      const value = await daemon.request(command);
-      expect([daemon.name, faultsOf(form, value)]).toEqual([daemon.name, []]);
-      values.push(value);
-    }
-    const rows = values.flatMap((value) => (form.shape === 'list' ? objectsOf(value) : [objectOf(value)]));
-    expect(rows).not.toEqual([]);
-  });
+  it.each(ANSWERS)(
+    '%s of %s has the members of docs/reference/cli.md',
+    async (command, role, form) => {
+      const values: JsonValue[] = [];
+      for (const { daemon, role: own } of observed.daemons()) {
+        // Of mobile nodes only those of NTMobile have paths.
+        if (own !== role || (command === 'paths' && daemon === observed.mobileNode)) continue;
+        const value = await daemon.request(command);
+        expect([daemon.name, faultsOf(form, value)]).toEqual([daemon.name, []]);
+        values.push(value);
+      }
+      const rows = values.flatMap((value) =>
+        form.shape === 'list' ? objectsOf(value) : [objectOf(value)],
+      );
+      expect(rows).not.toEqual([]);
+    },
+  );
 
   it('are what sojourn prints as JSON', async () => {
     const { stdout } = await observed.sojourn('--json', '--daemon', 'ha', 'prefixes');
@@ -198,7 +237,11 @@ describe('answers', () => {
   it.each(Object.entries(QUESTIONS))('%s is a table for people', async (command, { forms }) => {
     for (const role of new Set(forms.map(({ daemons: [first] }) => first))) {
       const found = observed.daemons().findLast((one) => one.role === role);
-      const { code, stdout } = await observed.sojourn('--daemon', found?.daemon.name ?? '', command);
+      const { code, stdout } = await observed.sojourn(
+        '--daemon',
+        found?.daemon.name ?? '',
+        command,
+      );
       expect([role, code]).toEqual([role, 0]);
       expect(stdout).toMatch(SOUND);
     }
@@ -208,8 +251,12 @@ describe('answers', () => {
 describe('interventions', () => {
   it('revoke a binding: its node registers anew when it next speaks', async () => {
     expect((await observed.sojourn('--daemon', 'ha', 'revoke', HOME.address)).code).toBe(0);
-    expect((await observed.sojourn('--daemon', 'ha', 'bindings')).stdout).not.toContain(HOME.address);
-    expect((await observed.sojourn('--daemon', 'ha', 'revoke', HOME.address)).code).toBe(ExitCode.negative);
+    expect((await observed.sojourn('--daemon', 'ha', 'bindings')).stdout).not.toContain(
+      HOME.address,
+    );
+    expect((await observed.sojourn('--daemon', 'ha', 'revoke', HOME.address)).code).toBe(
+      ExitCode.negative,
+    );
     await observed.sojourn('--daemon', 'mn', 'reregister');
     await observed.untilRegistered(observed.mobileNode);
     await ping('cn', '-c', '2', HOME.address);
@@ -219,9 +266,13 @@ describe('interventions', () => {
     const { coordinator } = observed.system;
     const { domainName } = observed.node('nb');
     expect((await observed.sojourn('--daemon', 'dc', 'revoke', domainName)).code).toBe(0);
-    const listed = async () => JSON.stringify(await coordinator.request('nodes')).includes(domainName);
+    const listed = async () =>
+      JSON.stringify(await coordinator.request('nodes')).includes(domainName);
     expect(await listed()).toBe(false);
-    await observed.lab.attempt('nb', observed.node('nb').argv(['ping', '-c', '1', observed.node('na').domainName]));
+    await observed.lab.attempt(
+      'nb',
+      observed.node('nb').argv(['ping', '-c', '1', observed.node('na').domainName]),
+    );
     await expect.poll(listed, { timeout: 60_000, interval: 200 }).toBe(true);
   });
 });
@@ -235,36 +286,51 @@ describe('what was said', () => {
     );
     expect([...new Set(faults)]).toEqual([]);
     const said = new Set(lines.map(({ event }) => event));
-    for (const event of ['binding-moved', 'registered', 'logged-in', 'login-granted', 'path-established', 'started'])
+    for (const event of [
+      'binding-moved',
+      'registered',
+      'logged-in',
+      'login-granted',
+      'path-established',
+      'started',
+    ])
       expect(said).toContain(event);
   });
 
   it('of messages can be read: both protocols, both directions, what became of what was refused', () => {
-    const traces = [...observed.said()].flatMap(([file, text]) => (file.includes('.trace') ? [text] : [])).join('\n');
+    const traces = [...observed.said()]
+      .flatMap(([file, text]) => (file.includes('.trace') ? [text] : []))
+      .join('\n');
     expect(traces).toMatch(
       /^\d\d:\d\d:\d\d\.\d{3} in {2}ipv6 {2}2001:db8:a:\S+ > 2001:db8:100::1 {2}home 2001:db8:100::10 binding-update sequence \d+ lifetime \d+ s acknowledge homeRegistration.* {2}\[.*binding-/m,
     );
     expect(traces).toMatch(
       / out udp {2}192\.0\.2\.1:4191 > \S+:4191 .*binding-acknowledgement status 0 accepted .*nat-detection\(no udp 5 s\)/,
     );
-    expect(traces).toMatch(/ in {2}datagram .* registration-request request transaction \d+ lifetime\(\d+ s\)/);
+    expect(traces).toMatch(
+      / in {2}datagram .* registration-request request transaction \d+ lifetime\(\d+ s\)/,
+    );
     expect(traces).toMatch(/ out datagram .* route-direction request .*relay-token/);
     expect(traces).toMatch(/ in {2}datagram .* unreadable \(.*\[datagram-malformed\]/);
   });
 
-  it.each<Role>(['ha', 'mn', 'mr', 'as', 'dc', 'rsn'])('by %s has no key, password or token in it', async (role) => {
-    const kinds = observed.secrets();
-    for (const [kind, some] of Object.entries(kinds)) expect([kind, some.length]).not.toEqual([kind, 0]);
-    const secrets = Object.values(kinds).flat();
-    expect(secrets.filter((secret) => secret.length < 8)).toEqual([]);
-    for (const { daemon, role: own } of observed.daemons()) {
-      if (own !== role) continue;
-      const logged = [...observed.said()].filter(([file]) => file.startsWith(`${daemon.name}.`));
-      expect(logged.length).toBeGreaterThan(0);
-      const told = [...logged, ...(await observed.answers(daemon))].flatMap(([place, text]) =>
-        secrets.filter((secret) => text.includes(secret)).map((secret) => `${place}: ${secret}`),
-      );
-      expect(told).toEqual([]);
-    }
-  });
+  it.each<Role>(['ha', 'mn', 'mr', 'as', 'dc', 'rsn'])(
+    'by %s has no key, password or token in it',
+    async (role) => {
+      const kinds = observed.secrets();
+      for (const [kind, some] of Object.entries(kinds))
+        expect([kind, some.length]).not.toEqual([kind, 0]);
+      const secrets = Object.values(kinds).flat();
+      expect(secrets.filter((secret) => secret.length < 8)).toEqual([]);
+      for (const { daemon, role: own } of observed.daemons()) {
+        if (own !== role) continue;
+        const logged = [...observed.said()].filter(([file]) => file.startsWith(`${daemon.name}.`));
+        expect(logged.length).toBeGreaterThan(0);
+        const told = [...logged, ...(await observed.answers(daemon))].flatMap(([place, text]) =>
+          secrets.filter((secret) => text.includes(secret)).map((secret) => `${place}: ${secret}`),
+        );
+        expect(told).toEqual([]);
+      }
+    },
+  );
 });

@@ -1,4 +1,7 @@
-/** docs/get-started/quickstart.md, followed to the letter: every command in it succeeds, and shows what the page says. */
+/**
+ * docs/get-started/quickstart.md, followed to the letter: every command in it succeeds, and shows
+ * what the page says.
+ */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -30,7 +33,10 @@ function requireBuild(): void {
   throw new Error('run "npm run build" first');
 }
 
-const namesInRun = () => ({ namespaces: readdirSync('/run/netns'), sockets: readdirSync('/run/sojourn') });
+const namesInRun = () => ({
+  namespaces: readdirSync('/run/netns'),
+  sockets: readdirSync('/run/sojourn'),
+});
 
 /** What is seen comes to be so: an operator looks again. */
 async function follow({ commands, seen }: Step): Promise<void> {
@@ -48,10 +54,12 @@ async function follow({ commands, seen }: Step): Promise<void> {
     last = `${[...missing, failed].join('\n')}\n--- in\n${output}`;
     return failed === '' && missing.length === 0;
   };
-  await waitFor(shown, { timeoutMs: PATIENCE_MS, what: commands, intervalMs: 100 }).catch(async (thrown: unknown) => {
-    const logs = await page.run('tail -n 4 /run/sojourn-try/*.log\n');
-    throw new Error(`${String(thrown)} to show\n${last}\n${logs.output}`);
-  });
+  await waitFor(shown, { timeoutMs: PATIENCE_MS, what: commands, intervalMs: 100 }).catch(
+    async (thrown: unknown) => {
+      const logs = await page.run('tail -n 4 /run/sojourn-try/*.log\n');
+      throw new Error(`${String(thrown)} to show\n${last}\n${logs.output}`);
+    },
+  );
 }
 
 // As the page says: an ordinary user's namespaces are no place for overlays and "ip netns exec".

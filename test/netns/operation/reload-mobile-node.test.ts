@@ -1,4 +1,7 @@
-/** A running mobile node whose operator changes what it prefers and asks for: real registrations and packets show it. */
+/**
+ * A running mobile node whose operator changes what it prefers and asks for: real registrations and
+ * packets show it.
+ */
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExitCode } from '#daemon/exit-codes.ts';
 import { HOME, mobileNodeConfiguration } from '#lab/daemons.ts';
@@ -17,11 +20,16 @@ beforeAll(async () => {
 afterAll(async () => await journey?.close());
 
 async function reload(): Promise<Finished> {
-  return await attempt([process.execPath, CLI, '--daemon', 'mn', '--timeout', '30000', 'reload'], PATIENCE);
+  return await attempt(
+    [process.execPath, CLI, '--daemon', 'mn', '--timeout', '30000', 'reload'],
+    PATIENCE,
+  );
 }
 
 async function pings(): Promise<boolean> {
-  return (await journey.lab.attempt('cn', ['ping', '-n', '-c', '1', '-W', '2', HOME.address])).code === 0;
+  return (
+    (await journey.lab.attempt('cn', ['ping', '-n', '-c', '1', '-W', '2', HOME.address])).code === 0
+  );
 }
 
 describe('a mobile node', () => {
@@ -36,7 +44,10 @@ describe('a mobile node', () => {
   }, 120_000);
 
   test('leaves an interface that it may use no longer, and comes back', async () => {
-    journey.mobileNode.configure({ ...CONFIGURATION, interfaces: [{ match: '*', preference: -1 }] });
+    journey.mobileNode.configure({
+      ...CONFIGURATION,
+      interfaces: [{ match: '*', preference: -1 }],
+    });
     expect((await reload()).code).toBe(ExitCode.ok);
     const nowhere = async () => (await journey.home())['careOfAddress'] === null;
     await waitFor(nowhere, { ...PATIENCE, what: 'the mobile node to be nowhere' });
@@ -50,7 +61,9 @@ describe('a mobile node', () => {
   test('says of its homes that they need a restart, and stays registered', async () => {
     journey.mobileNode.configure({ ...CONFIGURATION, mark: 7, rulePriority: 2000 });
     const { stdout } = await reload();
-    expect(stdout).toMatch(/^only after a restart\n {2}mark: \d+ → 7\n {2}rulePriority: \d+ → 2000\n$/);
+    expect(stdout).toMatch(
+      /^only after a restart\n {2}mark: \d+ → 7\n {2}rulePriority: \d+ → 2000\n$/,
+    );
     expect(await pings()).toBe(true);
   }, 120_000);
 });

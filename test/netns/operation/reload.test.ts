@@ -1,5 +1,6 @@
 /**
- * Running daemons that are told something else: a home agent grants and takes back a mobile node between registrations and packets of real ones.
+ * Running daemons that are told something else: a home agent grants and takes back a mobile node
+ * between registrations and packets of real ones.
  */
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -23,11 +24,16 @@ const OTHER: JsonObject = {
 let journey: Journey;
 
 async function reload(...options: readonly string[]): Promise<Finished> {
-  return await attempt([process.execPath, CLI, '--daemon', 'ha', '--timeout', '30000', ...options, 'reload'], PATIENCE);
+  return await attempt(
+    [process.execPath, CLI, '--daemon', 'ha', '--timeout', '30000', ...options, 'reload'],
+    PATIENCE,
+  );
 }
 
 async function pings(): Promise<boolean> {
-  return (await journey.lab.attempt('cn', ['ping', '-n', '-c', '1', '-W', '2', HOME.address])).code === 0;
+  return (
+    (await journey.lab.attempt('cn', ['ping', '-n', '-c', '1', '-W', '2', HOME.address])).code === 0
+  );
 }
 
 async function homePhase(): Promise<unknown> {
@@ -50,7 +56,8 @@ describe('a home agent', () => {
   }, 120_000);
 
   test('knows nothing of a mobile node that is not granted', async () => {
-    const ignored = async () => (await journey.count(journey.homeAgent, 'no-security-association')) > 0;
+    const ignored = async () =>
+      (await journey.count(journey.homeAgent, 'no-security-association')) > 0;
     await waitFor(ignored, { ...PATIENCE, what: 'a registration that nobody answers' });
     expect(await journey.binding()).toBeUndefined();
     expect(await pings()).toBe(false);
@@ -58,7 +65,10 @@ describe('a home agent', () => {
 
   test('serves it as soon as a reload grants it, without a restart', async () => {
     const before = objectOf(await journey.homeAgent.request('status'));
-    journey.homeAgent.configure({ ...CONFIGURATION, mobileNodes: [OTHER, ...objectsOf(CONFIGURATION['mobileNodes'])] });
+    journey.homeAgent.configure({
+      ...CONFIGURATION,
+      mobileNodes: [OTHER, ...objectsOf(CONFIGURATION['mobileNodes'])],
+    });
     const { code, stdout, stderr } = await reload();
     expect([code, stderr]).toEqual([ExitCode.ok, '']);
     expect(stdout).toMatch(/^in force now\n {2}mobileNodes\[1\]: added \{.*\}\n$/);
@@ -75,10 +85,16 @@ describe('a home agent', () => {
 
   test('tells what needs a restart, and goes on with what it had', async () => {
     const mobileNodes = [OTHER, ...objectsOf(CONFIGURATION['mobileNodes'])];
-    journey.homeAgent.configure({ ...CONFIGURATION, mobileNodes, maximumLifetimeSeconds: 40, udpPort: 4192 });
+    journey.homeAgent.configure({
+      ...CONFIGURATION,
+      mobileNodes,
+      maximumLifetimeSeconds: 40,
+      udpPort: 4192,
+    });
     expect(await reload()).toMatchObject({
       code: ExitCode.ok,
-      stdout: 'in force now\n  maximumLifetimeSeconds: 3600 → 40\nonly after a restart\n  udpPort: 4191 → 4192\n',
+      stdout:
+        'in force now\n  maximumLifetimeSeconds: 3600 → 40\nonly after a restart\n  udpPort: 4191 → 4192\n',
     });
     expect(await pings()).toBe(true);
     const refreshed = async () => (await journey.binding())?.['lifetimeSeconds'] === 40;
@@ -100,16 +116,25 @@ describe('a home agent', () => {
     journey.homeAgent.configure({ ...CONFIGURATION, mobileNodes });
     expect((await reload()).code).toBe(ExitCode.ok);
     await journey.lab.exec('home', ['mkdir', '-p', `${LAB_DIRECTORY}/ha.yaml.d`]);
-    writeFileSync(`${LAB_DIRECTORY}/ha.yaml.d/10-site.yaml`, JSON.stringify({ mobileNodes: [OTHER] }), { mode: 0o600 });
+    writeFileSync(
+      `${LAB_DIRECTORY}/ha.yaml.d/10-site.yaml`,
+      JSON.stringify({ mobileNodes: [OTHER] }),
+      { mode: 0o600 },
+    );
     const events: JsonObject[] = [];
     using _following = await journey.homeAgent.follow((event) => events.push(event));
     process.kill(journey.homeAgent.pid, 'SIGHUP');
     const gone = async () => (await journey.binding()) === undefined;
     await waitFor(gone, { ...PATIENCE, what: 'the binding to go' });
     expect(await pings()).toBe(false);
-    expect(await journey.lab.exec('home', ['ip', '-6', 'route', 'show', 'table', 'all'])).not.toContain(HOME.address);
+    expect(
+      await journey.lab.exec('home', ['ip', '-6', 'route', 'show', 'table', 'all']),
+    ).not.toContain(HOME.address);
     const told = () => events.map(({ name }) => name);
-    await waitFor(async () => told().includes('config-reloaded'), { ...PATIENCE, what: 'the daemon to say so' });
+    await waitFor(async () => told().includes('config-reloaded'), {
+      ...PATIENCE,
+      what: 'the daemon to say so',
+    });
     expect(events.filter(({ name }) => name === 'binding-revoked')).toMatchObject([
       { fields: { homeAddress: HOME.address } },
     ]);

@@ -1,19 +1,31 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ipv4, ipv6, type Prefix } from '#base/ip.ts';
 import { ipBatch, waitFor } from '#lab/shell.ts';
-import { INNER, type PlaneHosts, TUN, TUNNEL, tunnelOf } from '#test/netns/helpers/plane/plane-hosts.ts';
+import {
+  INNER,
+  type PlaneHosts,
+  TUN,
+  TUNNEL,
+  tunnelOf,
+} from '#test/netns/helpers/plane/plane-hosts.ts';
 import { ping } from '#test/netns/helpers/plane/plane-traffic.ts';
 import { AES, sealedHosts } from '#test/netns/helpers/plane/sealed-hosts.ts';
 
 /**
- * A node that has two kinds of tunnels at once, both to the same host: a sealed one to a peer, whose prefixes are the peer's, and one by UDP home,
- * whose prefix is its own.
+ * A node that has two kinds of tunnels at once, both to the same host: a sealed one to a peer,
+ * whose prefixes are the peer's, and one by UDP home, whose prefix is its own.
  *
  *      peer                                   node
- *      fd5a::1, 100.96.0.1   == sealed ==     fd5a::2, 100.96.0.2       virtual: fd5a::/48, 100.96.0.0/16
+ *      fd5a::1, 100.96.0.1   == sealed ==     fd5a::2, 100.96.0.2       virtual: fd5a::/48,
+ *      100.96.0.0/16
  *      2001:db8:5::1         ==  UDP   ==     2001:db8:1::2             home address
  */
-const VIRTUAL = { peer6: 'fd5a::1', peer4: '100.96.0.1', node6: 'fd5a::2', node4: '100.96.0.2' } as const;
+const VIRTUAL = {
+  peer6: 'fd5a::1',
+  peer4: '100.96.0.1',
+  node6: 'fd5a::2',
+  node4: '100.96.0.2',
+} as const;
 const HOME_TUNNEL = TUNNEL + 1;
 const OVERLAYS = [
   { prefix: { address: ipv6('fd5a::'), length: 48 }, address: ipv6(VIRTUAL.node6) },
@@ -80,7 +92,10 @@ describe('peer routes beside routes of the mobile side', () => {
   it('let nothing in but from a peer to the own virtual address', async () => {
     const { homeAgent, node } = hosts;
     const stranger = ['fd5a::66', '100.96.0.66'] as const;
-    const lines = [`address add ${stranger[0]}/128 dev ${TUN} nodad`, `address add ${stranger[1]}/32 dev ${TUN}`];
+    const lines = [
+      `address add ${stranger[0]}/128 dev ${TUN} nodad`,
+      `address add ${stranger[1]}/32 dev ${TUN}`,
+    ];
     await ipBatch(lines, { namespace: homeAgent.namespace });
     // Not an own address: the packet would be forwarded, to wherever the node can reach.
     await homeAgent.ask({ routeSet: { prefix: whole6('fd5a::77'), tunnel: TUNNEL } });
@@ -92,7 +107,9 @@ describe('peer routes beside routes of the mobile side', () => {
       [VIRTUAL.peer4, '100.96.0.77'],
     ] as const) {
       const [before, received] = [await node.counter('drop-permit'), await carried(TUNNEL)];
-      expect(await ping(homeAgent.namespace, destination, '-I', source, '-c', '2', '-w', '1')).toContain(' 0 received');
+      expect(
+        await ping(homeAgent.namespace, destination, '-I', source, '-c', '2', '-w', '1'),
+      ).toContain(' 0 received');
       await node.counted('drop-permit', before, 2);
       expect(await carried(TUNNEL)).toBe(received);
     }
@@ -103,7 +120,9 @@ describe('peer routes beside routes of the mobile side', () => {
     const before = await node.counter('drop-permit');
     // The peer puts a packet for the home address into the sealed tunnel.
     await homeAgent.ask({ routeSet: { prefix: whole6(INNER.node6), tunnel: TUNNEL } });
-    expect(await ping(homeAgent.namespace, INNER.node6, '-c', '2', '-w', '1')).toContain(' 0 received');
+    expect(await ping(homeAgent.namespace, INNER.node6, '-c', '2', '-w', '1')).toContain(
+      ' 0 received',
+    );
     await node.counted('drop-permit', before, 2);
     await homeAgent.ask({ routeDelete: { prefix: whole6(INNER.node6), tunnel: TUNNEL } });
     expect(await ping(homeAgent.namespace, INNER.node6)).toContain(' 3 received');

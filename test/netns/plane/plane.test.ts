@@ -72,7 +72,9 @@ describe.each(WAYS)('%s with %i threads', (encapsulation, threads) => {
 
   it('carries datagrams of all sizes', async () => {
     for (const size of ['16', '64', '1200', '1400', '3000']) {
-      expect(await download(hosts, INNER.homeAgent4, '-u', '-b', '5M', '-l', size, '-n', '100K')).toBeGreaterThan(0);
+      expect(
+        await download(hosts, INNER.homeAgent4, '-u', '-b', '5M', '-l', size, '-n', '100K'),
+      ).toBeGreaterThan(0);
     }
   });
 
@@ -119,7 +121,9 @@ describe.each(WAYS)('%s with %i threads', (encapsulation, threads) => {
     await hosts.carry(encapsulation, 1100);
     await run(['ip', 'route', 'flush', 'cache'], { namespace: hosts.homeAgent.namespace });
     const before = await hosts.homeAgent.counter('inner-fragments');
-    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-M', 'dont', '-s', '1380')).toContain(' 3 received');
+    expect(
+      await ping(hosts.homeAgent.namespace, INNER.node4, '-M', 'dont', '-s', '1380'),
+    ).toContain(' 3 received');
     expect(await hosts.homeAgent.counter('inner-fragments')).toBeGreaterThan(before);
     await hosts.carry(encapsulation);
   });
@@ -129,7 +133,9 @@ describe('an endpoint that no tunnel names', () => {
   let hosts: PlaneHosts;
   beforeAll(async () => {
     hosts = await PlaneHosts.create('udp', 2);
-    await run(['ip', 'address', 'add', '198.51.100.3/24', 'dev', 'eth0'], { namespace: hosts.node.namespace });
+    await run(['ip', 'address', 'add', '198.51.100.3/24', 'dev', 'eth0'], {
+      namespace: hosts.node.namespace,
+    });
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
@@ -144,7 +150,8 @@ describe('an endpoint that no tunnel names', () => {
 
   it('has its packets held, and carried once the tunnel is set', async () => {
     const packet = packet6(INNER.node6, INNER.homeAgent6, 17, DATAGRAM);
-    for (let count = 0; count < 3; count++) await hosts.node.ask({ inject: { path: from, packet } });
+    for (let count = 0; count < 3; count++)
+      await hosts.node.ask({ inject: { path: from, packet } });
     await hosts.homeAgent.counted('held', 0, 3);
     const before = await hosts.homeAgent.ask();
     const moved = { ...tunnelOf('homeAgent', 'udp'), remote: ipv4('198.51.100.3') };
@@ -170,7 +177,10 @@ describe('control packets', () => {
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
   const punted = (end: PlaneEnd, packet: string) =>
-    waitFor(() => end.punts.find((punt) => punt.packet === packet), { timeoutMs: 5_000, what: 'the punt' });
+    waitFor(() => end.punts.find((punt) => punt.packet === packet), {
+      timeoutMs: 5_000,
+      what: 'the punt',
+    });
 
   it('come up from UDP with the address that was asked', async () => {
     const packet = packet6(INNER.node6, OUTER.homeAgent6, 135, MOBILITY);
@@ -214,17 +224,23 @@ add rule inet marks outer iifname ${TUN} ip ecn ce counter comment "inner-ce"
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
   it('goes out as the inner packet has it', async () => {
-    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0xb8')).toContain(' 3 received');
+    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0xb8')).toContain(
+      ' 3 received',
+    );
     expect(await packetsOf(hosts.node.namespace, 'outer-ef')).toBeGreaterThanOrEqual(3);
   });
 
   it('brings congestion in', async () => {
-    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0x82')).toContain(' 3 received');
+    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0x82')).toContain(
+      ' 3 received',
+    );
     expect(await packetsOf(hosts.node.namespace, 'inner-ce')).toBeGreaterThanOrEqual(3);
   });
 
   it('drops what cannot say that it met congestion', async () => {
-    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0xa0', '-w', '1')).toContain('100% packet loss');
+    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-Q', '0xa0', '-w', '1')).toContain(
+      '100% packet loss',
+    );
     expect(await hosts.node.counter('drop-ecn')).toBeGreaterThanOrEqual(3);
   });
 });
@@ -243,7 +259,9 @@ describe('a narrow path', () => {
 
   it('is learnt from the kernel, and TCP goes on', async () => {
     await narrow(1400);
-    expect(await download(hosts, INNER.homeAgent6, '-n', '5M', '-R')).toBeGreaterThanOrEqual(5 << 20);
+    expect(await download(hosts, INNER.homeAgent6, '-n', '5M', '-R')).toBeGreaterThanOrEqual(
+      5 << 20,
+    );
     const { counters, tunnel } = await hosts.homeAgent.ask({ tunnelCounters: TUNNEL });
     expect(counters['path-mtu-learnt']).toBeGreaterThan(0);
     expect(tunnel?.['mtu']).toBe(1372);
@@ -251,7 +269,9 @@ describe('a narrow path', () => {
 
   it('below 1280 carries IPv6 in fragments of the outer packet', async () => {
     await narrow(1290);
-    expect(await ping(hosts.homeAgent.namespace, INNER.node6, '-s', '1232')).toContain(' 3 received');
+    expect(await ping(hosts.homeAgent.namespace, INNER.node6, '-s', '1232')).toContain(
+      ' 3 received',
+    );
     expect(await hosts.homeAgent.counter('outer-fragments')).toBeGreaterThan(0);
   });
 });
@@ -271,7 +291,9 @@ add chain ip refusing input { type filter hook input priority 0; }
 add rule ip refusing input udp dport ${PORT} reject with icmp type admin-prohibited
 `,
     });
-    expect(await ping(hosts.homeAgent.namespace, INNER.node4)).toContain('Destination Host Unreachable');
+    expect(await ping(hosts.homeAgent.namespace, INNER.node4)).toContain(
+      'Destination Host Unreachable',
+    );
     expect(await ping(hosts.homeAgent.namespace, INNER.node6)).toContain(
       'Destination unreachable: Address unreachable',
     );
@@ -288,18 +310,25 @@ describe('the device', () => {
     await hosts.node[Symbol.asyncDispose]();
   });
 
-  it.each([1, 2, 4])('is refused, and so is the port, when somebody has them with %i threads', async (threads) => {
-    const hosts = await PlaneHosts.create('udp', threads);
-    const script = `import { openPlane } from '#host/plane/plane.ts';
+  it.each([1, 2, 4])(
+    'is refused, and so is the port, when somebody has them with %i threads',
+    async (threads) => {
+      const hosts = await PlaneHosts.create('udp', threads);
+      const script = `import { openPlane } from '#host/plane/plane.ts';
       const options = { side: 'home-agent', deviceMtu: 1460, threads: ${threads}, mark: 0, raw: false, linkDevices: [], holdMs: 0 };
       for (const [device, udpPort] of [['other', ${PORT}], ['${TUN}', 0]]) {
         try { openPlane({ ...options, device, udpPort }); } catch (error) { console.log(error.code, error.message); }
       }`;
-    const { stdout } = await attempt([process.execPath, '--input-type=module', '-e', script], {
-      namespace: hosts.homeAgent.namespace,
-    });
-    expect(stdout).toContain(`EADDRINUSE UDP port ${PORT}: Address already in use - another program has this port`);
-    expect(stdout).toContain(`EBUSY device ${TUN}: Device or resource busy - another daemon uses`);
-    await hosts[Symbol.asyncDispose]();
-  });
+      const { stdout } = await attempt([process.execPath, '--input-type=module', '-e', script], {
+        namespace: hosts.homeAgent.namespace,
+      });
+      expect(stdout).toContain(
+        `EADDRINUSE UDP port ${PORT}: Address already in use - another program has this port`,
+      );
+      expect(stdout).toContain(
+        `EBUSY device ${TUN}: Device or resource busy - another daemon uses`,
+      );
+      await hosts[Symbol.asyncDispose]();
+    },
+  );
 });

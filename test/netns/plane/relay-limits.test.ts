@@ -2,10 +2,20 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Background, nowMs, run, waitFor } from '#lab/shell.ts';
 import { INNER, SEALED_PORT } from '#test/netns/helpers/plane/plane-hosts.ts';
 import { download, iperf } from '#test/netns/helpers/plane/plane-traffic.ts';
-import { addressOf, ENDS, LEG, RelayHosts, type RelaySetting, tally } from '#test/netns/helpers/plane/relay-hosts.ts';
+import {
+  addressOf,
+  ENDS,
+  LEG,
+  RelayHosts,
+  type RelaySetting,
+  tally,
+} from '#test/netns/helpers/plane/relay-hosts.ts';
 import type { Side } from '#test/netns/helpers/plane/sealed-hosts.ts';
 
-/** What a relay's plane does not pass on, and how much of the rest: real datagrams, judged by what the kernel of the other side saw. */
+/**
+ * What a relay's plane does not pass on, and how much of the rest: real datagrams, judged by what
+ * the kernel of the other side saw.
+ */
 
 const MIXED: readonly RelaySetting[] = [
   { node: 4, homeAgent: 6, threads: 2, cipher: 'aes-128-gcm' },
@@ -25,11 +35,19 @@ describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => 
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
   /** Sent by the plane of `side`, so from the sealed port. */
-  const send = async (side: Side, packet: string, relayIndex: number = LEG[side]): Promise<void> => {
-    const { injected } = await hosts[side].ask({ inject: { path: hosts.wayToRelay(side, relayIndex), packet } });
+  const send = async (
+    side: Side,
+    packet: string,
+    relayIndex: number = LEG[side],
+  ): Promise<void> => {
+    const { injected } = await hosts[side].ask({
+      inject: { path: hosts.wayToRelay(side, relayIndex), packet },
+    });
     expect(injected).toBe(0);
   };
-  /** Does `act`, sees it counted as `name` at the relay, and that the home agent's host got nothing. */
+  /**
+   * Does `act`, sees it counted as `name` at the relay, and that the home agent's host got nothing.
+   */
   const refused = async (name: string, act: () => Promise<void>): Promise<void> => {
     const before = await hosts.relay.counter(name);
     const { came } = await tally(hosts.homeAgent, setting.homeAgent);
@@ -42,12 +60,18 @@ describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => 
   it('passes on what is right', async () => {
     const { came } = await tally(hosts.homeAgent, setting.homeAgent);
     for (const type of ['1', '9', 'a', 'b', 'c']) await send('node', `${type}000000100000001`);
-    await waitFor(async () => (await tally(hosts.homeAgent, setting.homeAgent)).came === came + 5 * 12, {
-      timeoutMs: 5_000,
-      what: 'five datagrams',
-    });
+    await waitFor(
+      async () => (await tally(hosts.homeAgent, setting.homeAgent)).came === came + 5 * 12,
+      {
+        timeoutMs: 5_000,
+        what: 'five datagrams',
+      },
+    );
     const { punts } = hosts.homeAgent;
-    await waitFor(() => punts.length === 4, { timeoutMs: 5_000, what: 'four of them to be control' });
+    await waitFor(() => punts.length === 4, {
+      timeoutMs: 5_000,
+      what: 'four of them to be control',
+    });
     const { local, remote } = hosts.wayToRelay('homeAgent');
     for (const { path } of punts) {
       expect(path).toMatchObject({
@@ -79,7 +103,11 @@ describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => 
   it('drops what comes by the other family', async () => {
     const other = setting.node === 4 ? 6 : 4;
     const [own, relay] = ENDS.node[other];
-    const way = { ...hosts.wayToRelay('node'), local: addressOf(other, own), remote: addressOf(other, relay) };
+    const way = {
+      ...hosts.wayToRelay('node'),
+      local: addressOf(other, own),
+      remote: addressOf(other, relay),
+    };
     await refused('drop-relay-source', async () => {
       await hosts.node.ask({ inject: { path: way, packet: '1000000100000001' } });
     });
@@ -124,80 +152,101 @@ describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => 
   });
 });
 
-describe.each(MIXED)('a leg without proof, a node on IPv$node and one on IPv$homeAgent', (setting) => {
-  let hosts: RelayHosts;
-  beforeAll(async () => {
-    hosts = await RelayHosts.create(setting);
-    await hosts.setLeg('homeAgent', { validated: false });
-    // So that only what is sent by hand goes back.
-    const mute = ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all'];
-    await run(mute, { namespace: hosts.homeAgent.namespace });
-  });
-  afterAll(async () => await hosts[Symbol.asyncDispose]());
-
-  const flood = async (): Promise<void> => {
-    const before = await hosts.relay.counter('drop-relay-unvalidated');
-    const argv = ['ping', '-q', '-f', '-s', '1300', '-l', '20', '-c', '200', '-w', '10', '-W', '1', INNER.homeAgent4];
-    const logFile = `/run/${hosts.node.namespace}-flood-${Math.round(nowMs())}.log`;
-    await using background = new Background(argv, { namespace: hosts.node.namespace, logFile });
-    await hosts.relay.counted('drop-relay-unvalidated', before, 50);
-    await background.stop();
-  };
-  const seen = () => tally(hosts.homeAgent, setting.homeAgent);
-  const speak = async (octets: number): Promise<void> => {
-    const packet = `9${'0'.repeat(2 * (octets - 4) - 1)}`;
-    await hosts.homeAgent.ask({ inject: { path: hosts.wayToRelay('homeAgent'), packet } });
-    expect((await hosts.homeAgent.ask()).injected).toBe(0);
-  };
-
-  it('gets nothing before it spoke', async () => {
-    await flood();
-    expect(await seen()).toEqual({ came: 0, went: 0 });
-  });
-
-  it('gets no more than three times what came from there', async () => {
-    await speak(1200);
-    await flood();
-    const first = await seen();
-    expect(first.went).toBe(1200);
-    expect(first.came).toBeGreaterThan(1328);
-    expect(first.came).toBeLessThanOrEqual(3600);
-    // To set it again changes nothing.
-    await hosts.setLeg('homeAgent', { validated: false, rateKilobits: 3_999_999 });
-    await flood();
-    expect(await seen()).toEqual(first);
-    for (let count = 0; count < 10; count += 1) await speak(1000);
-    await flood();
-    const second = await seen();
-    expect(second.went).toBe(11_200);
-    expect(second.came).toBeGreaterThan(33_600 - 2_000);
-    expect(second.came).toBeLessThanOrEqual(33_600);
-    const leg = await hosts.leg('homeAgent');
-    expect([leg['receive-octets'], leg['transmit-octets']]).toEqual([second.went, second.came]);
-    expect(leg['drop-unvalidated']).toBe(await hosts.relay.counter('drop-relay-unvalidated'));
-  });
-
-  it('begins with nothing where it is new', async () => {
-    await speak(1000);
-    const [own] = ENDS.homeAgent[setting.homeAgent];
-    await hosts.setLeg('homeAgent', { validated: false, remote: addressOf(setting.homeAgent, own.replace(/2$/, '9')) });
-    await hosts.setLeg('homeAgent', { validated: false });
-    const before = await seen();
-    await flood();
-    expect((await seen()).came).toBe(before.came);
-  });
-
-  it('gets all with proof', async () => {
-    await hosts.setLeg('homeAgent');
-    await run(['sh', '-c', 'echo 0 > /proc/sys/net/ipv4/icmp_echo_ignore_all'], {
-      namespace: hosts.homeAgent.namespace,
+describe.each(MIXED)(
+  'a leg without proof, a node on IPv$node and one on IPv$homeAgent',
+  (setting) => {
+    let hosts: RelayHosts;
+    beforeAll(async () => {
+      hosts = await RelayHosts.create(setting);
+      await hosts.setLeg('homeAgent', { validated: false });
+      // So that only what is sent by hand goes back.
+      const mute = ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all'];
+      await run(mute, { namespace: hosts.homeAgent.namespace });
     });
-    const before = await hosts.relay.counter('drop-relay-unvalidated');
-    // iperf3 ends an upload before the last of it has arrived.
-    expect(await download(hosts, INNER.homeAgent4, '-n', '20M')).toBeGreaterThan(10 << 20);
-    expect(await hosts.relay.counter('drop-relay-unvalidated')).toBe(before);
-  });
-});
+    afterAll(async () => await hosts[Symbol.asyncDispose]());
+
+    const flood = async (): Promise<void> => {
+      const before = await hosts.relay.counter('drop-relay-unvalidated');
+      const argv = [
+        'ping',
+        '-q',
+        '-f',
+        '-s',
+        '1300',
+        '-l',
+        '20',
+        '-c',
+        '200',
+        '-w',
+        '10',
+        '-W',
+        '1',
+        INNER.homeAgent4,
+      ];
+      const logFile = `/run/${hosts.node.namespace}-flood-${Math.round(nowMs())}.log`;
+      await using background = new Background(argv, { namespace: hosts.node.namespace, logFile });
+      await hosts.relay.counted('drop-relay-unvalidated', before, 50);
+      await background.stop();
+    };
+    const seen = () => tally(hosts.homeAgent, setting.homeAgent);
+    const speak = async (octets: number): Promise<void> => {
+      const packet = `9${'0'.repeat(2 * (octets - 4) - 1)}`;
+      await hosts.homeAgent.ask({ inject: { path: hosts.wayToRelay('homeAgent'), packet } });
+      expect((await hosts.homeAgent.ask()).injected).toBe(0);
+    };
+
+    it('gets nothing before it spoke', async () => {
+      await flood();
+      expect(await seen()).toEqual({ came: 0, went: 0 });
+    });
+
+    it('gets no more than three times what came from there', async () => {
+      await speak(1200);
+      await flood();
+      const first = await seen();
+      expect(first.went).toBe(1200);
+      expect(first.came).toBeGreaterThan(1328);
+      expect(first.came).toBeLessThanOrEqual(3600);
+      // To set it again changes nothing.
+      await hosts.setLeg('homeAgent', { validated: false, rateKilobits: 3_999_999 });
+      await flood();
+      expect(await seen()).toEqual(first);
+      for (let count = 0; count < 10; count += 1) await speak(1000);
+      await flood();
+      const second = await seen();
+      expect(second.went).toBe(11_200);
+      expect(second.came).toBeGreaterThan(33_600 - 2_000);
+      expect(second.came).toBeLessThanOrEqual(33_600);
+      const leg = await hosts.leg('homeAgent');
+      expect([leg['receive-octets'], leg['transmit-octets']]).toEqual([second.went, second.came]);
+      expect(leg['drop-unvalidated']).toBe(await hosts.relay.counter('drop-relay-unvalidated'));
+    });
+
+    it('begins with nothing where it is new', async () => {
+      await speak(1000);
+      const [own] = ENDS.homeAgent[setting.homeAgent];
+      await hosts.setLeg('homeAgent', {
+        validated: false,
+        remote: addressOf(setting.homeAgent, own.replace(/2$/, '9')),
+      });
+      await hosts.setLeg('homeAgent', { validated: false });
+      const before = await seen();
+      await flood();
+      expect((await seen()).came).toBe(before.came);
+    });
+
+    it('gets all with proof', async () => {
+      await hosts.setLeg('homeAgent');
+      await run(['sh', '-c', 'echo 0 > /proc/sys/net/ipv4/icmp_echo_ignore_all'], {
+        namespace: hosts.homeAgent.namespace,
+      });
+      const before = await hosts.relay.counter('drop-relay-unvalidated');
+      // iperf3 ends an upload before the last of it has arrived.
+      expect(await download(hosts, INNER.homeAgent4, '-n', '20M')).toBeGreaterThan(10 << 20);
+      expect(await hosts.relay.counter('drop-relay-unvalidated')).toBe(before);
+    });
+  },
+);
 
 describe.each(MIXED)('the rate of a leg, between IPv$node and IPv$homeAgent', (setting) => {
   const KILOBITS = 20_000;
@@ -208,7 +257,10 @@ describe.each(MIXED)('the rate of a leg, between IPv$node and IPv$homeAgent', (s
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
-  /** Does `act`; the octets that came to the home agent meanwhile, and the most that may have come by the leg's rate. */
+  /**
+   * Does `act`; the octets that came to the home agent meanwhile, and the most that may have come
+   * by the leg's rate.
+   */
   const measured = async (act: () => Promise<unknown>): Promise<readonly [number, number]> => {
     const before = await tally(hosts.homeAgent, setting.homeAgent);
     const start = performance.now();
@@ -239,7 +291,9 @@ describe.each(MIXED)('the rate of a leg, between IPv$node and IPv$homeAgent', (s
 
   it('bounds that leg alone', async () => {
     const before = await hosts.leg('node');
-    expect(await download(hosts, INNER.homeAgent4, '-n', '40M', '-R')).toBeGreaterThanOrEqual(40 << 20);
+    expect(await download(hosts, INNER.homeAgent4, '-n', '40M', '-R')).toBeGreaterThanOrEqual(
+      40 << 20,
+    );
     expect((await hosts.leg('node'))['drop-rate']).toBe(before['drop-rate']);
   });
 
@@ -248,7 +302,8 @@ describe.each(MIXED)('the rate of a leg, between IPv$node and IPv$homeAgent', (s
     const before = await hosts.relay.counter('drop-relay-rate');
     const { came } = await tally(hosts.homeAgent, setting.homeAgent);
     const path = hosts.wayToRelay('node');
-    for (let count = 0; count < 5; count += 1) await hosts.node.ask({ inject: { path, packet: '9000000100000001' } });
+    for (let count = 0; count < 5; count += 1)
+      await hosts.node.ask({ inject: { path, packet: '9000000100000001' } });
     await hosts.relay.counted('drop-relay-rate', before, 5);
     expect((await tally(hosts.homeAgent, setting.homeAgent)).came).toBe(came);
   });

@@ -2,10 +2,18 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { Background, ipBatch, run, waitFor } from '#lab/shell.ts';
 import { INNER, TUNNEL } from '#test/netns/helpers/plane/plane-hosts.ts';
 import { download, iperf, ping } from '#test/netns/helpers/plane/plane-traffic.ts';
-import { addressOf, LEG, RelayHosts, type RelaySetting } from '#test/netns/helpers/plane/relay-hosts.ts';
+import {
+  addressOf,
+  LEG,
+  RelayHosts,
+  type RelaySetting,
+} from '#test/netns/helpers/plane/relay-hosts.ts';
 import { OVERHEAD, type Side } from '#test/netns/helpers/plane/sealed-hosts.ts';
 
-/** Real packets between two nodes that only a relay's plane joins: no engine, legs and keys are set by hand. */
+/**
+ * Real packets between two nodes that only a relay's plane joins: no engine, legs and keys are set
+ * by hand.
+ */
 
 const SETTINGS: readonly RelaySetting[] = [
   { node: 4, homeAgent: 4, threads: 1, cipher: 'aes-128-gcm' },
@@ -15,8 +23,16 @@ const SETTINGS: readonly RelaySetting[] = [
 ];
 
 /** What nothing of these tests' ordinary traffic may cause, at any of the three. */
-const NEVER = ['source', 'alone', 'type', 'rate', 'unvalidated'].map((reason) => `drop-relay-${reason}`);
-const NEVER_AT_ENDS = ['drop-forged', 'drop-replay', 'drop-unknown-spi', 'drop-permit', 'drop-malformed'];
+const NEVER = ['source', 'alone', 'type', 'rate', 'unvalidated'].map(
+  (reason) => `drop-relay-${reason}`,
+);
+const NEVER_AT_ENDS = [
+  'drop-forged',
+  'drop-replay',
+  'drop-unknown-spi',
+  'drop-permit',
+  'drop-malformed',
+];
 
 async function expectNone(hosts: RelayHosts): Promise<void> {
   for (const end of [hosts.node, hosts.homeAgent, hosts.relay]) {
@@ -40,87 +56,109 @@ async function everythingPassed(hosts: RelayHosts): Promise<void> {
   }
 }
 
-describe.each(SETTINGS)('a node on IPv$node, a home agent on IPv$homeAgent, $threads threads', (setting) => {
-  let hosts: RelayHosts;
-  beforeAll(async () => {
-    hosts = await RelayHosts.create(setting);
-  });
-  afterAll(async () => await hosts[Symbol.asyncDispose]());
+describe.each(SETTINGS)(
+  'a node on IPv$node, a home agent on IPv$homeAgent, $threads threads',
+  (setting) => {
+    let hosts: RelayHosts;
+    beforeAll(async () => {
+      hosts = await RelayHosts.create(setting);
+    });
+    afterAll(async () => await hosts[Symbol.asyncDispose]());
 
-  it('answer each other, in both families', async () => {
-    for (const [from, to] of [
-      [hosts.node, INNER.homeAgent4],
-      [hosts.node, INNER.homeAgent6],
-      [hosts.homeAgent, INNER.node4],
-      [hosts.homeAgent, INNER.node6],
-    ] as const) {
-      expect(await ping(from.namespace, to)).toContain(' 3 received');
-    }
-    expect([...hosts.homeAgent.notices, ...hosts.node.notices, ...hosts.relay.punts]).toEqual([]);
-  });
+    it('answer each other, in both families', async () => {
+      for (const [from, to] of [
+        [hosts.node, INNER.homeAgent4],
+        [hosts.node, INNER.homeAgent6],
+        [hosts.homeAgent, INNER.node4],
+        [hosts.homeAgent, INNER.node6],
+      ] as const) {
+        expect(await ping(from.namespace, to)).toContain(' 3 received');
+      }
+      expect([...hosts.homeAgent.notices, ...hosts.node.notices, ...hosts.relay.punts]).toEqual([]);
+    });
 
-  it.each([INNER.homeAgent4, INNER.homeAgent6])('carry TCP both ways, in runs: %s', async (target) => {
-    const before = (await hosts.relay.ask()).counters;
-    expect(await download(hosts, target, '-n', '20M', '-R')).toBeGreaterThanOrEqual(20 << 20);
-    expect(await download(hosts, target, '-n', '20M')).toBeGreaterThan(10 << 20);
-    const after = (await hosts.relay.ask()).counters;
-    const grown = (name: string): number => (after[name] ?? 0) - (before[name] ?? 0);
-    expect(grown('relay-packets')).toBeGreaterThan((30 << 20) / 1500);
-    expect(grown('relay-octets')).toBeGreaterThan(30 << 20);
-    expect(grown('receive-calls')).toBeLessThan(grown('relay-packets') / 4);
-    expect(grown('transmit-calls')).toBeLessThan(grown('relay-packets') / 4);
-    // Nothing of it is the relay's own.
-    expect([grown('receive-packets'), grown('transmit-packets'), grown('punts')]).toEqual([0, 0, 0]);
-    await expectNone(hosts);
-  });
+    it.each([INNER.homeAgent4, INNER.homeAgent6])(
+      'carry TCP both ways, in runs: %s',
+      async (target) => {
+        const before = (await hosts.relay.ask()).counters;
+        expect(await download(hosts, target, '-n', '20M', '-R')).toBeGreaterThanOrEqual(20 << 20);
+        expect(await download(hosts, target, '-n', '20M')).toBeGreaterThan(10 << 20);
+        const after = (await hosts.relay.ask()).counters;
+        const grown = (name: string): number => (after[name] ?? 0) - (before[name] ?? 0);
+        expect(grown('relay-packets')).toBeGreaterThan((30 << 20) / 1500);
+        expect(grown('relay-octets')).toBeGreaterThan(30 << 20);
+        expect(grown('receive-calls')).toBeLessThan(grown('relay-packets') / 4);
+        expect(grown('transmit-calls')).toBeLessThan(grown('relay-packets') / 4);
+        // Nothing of it is the relay's own.
+        expect([grown('receive-packets'), grown('transmit-packets'), grown('punts')]).toEqual([
+          0, 0, 0,
+        ]);
+        await expectNone(hosts);
+      },
+    );
 
-  it('carry datagrams of all sizes', async () => {
-    for (const size of ['16', '64', '1200', '1380', '3000']) {
-      expect(await download(hosts, INNER.homeAgent4, '-u', '-b', '5M', '-l', size, '-n', '100K')).toBeGreaterThan(0);
-    }
-    await everythingPassed(hosts);
-    await expectNone(hosts);
-  });
+    it('carry datagrams of all sizes', async () => {
+      for (const size of ['16', '64', '1200', '1380', '3000']) {
+        expect(
+          await download(hosts, INNER.homeAgent4, '-u', '-b', '5M', '-l', size, '-n', '100K'),
+        ).toBeGreaterThan(0);
+      }
+      await everythingPassed(hosts);
+      await expectNone(hosts);
+    });
 
-  it('hear of congestion on either cable, and of the class of service', async () => {
-    // What leaves the node is marked as if its cable were congested, and what comes to the home agent is looked at.
-    const family = (six: number): string => (six === 6 ? 'ip6' : 'ip');
-    const marking = `add table inet marking
+    it('hear of congestion on either cable, and of the class of service', async () => {
+      // What leaves the node is marked as if its cable were congested, and what comes to the home
+      // agent is looked at.
+      const family = (six: number): string => (six === 6 ? 'ip6' : 'ip');
+      const marking = `add table inet marking
 add chain inet marking out { type filter hook output priority 0; }
 add rule inet marking out udp dport 7890 ${family(setting.node)} ecn set ce
 `;
-    const looking = `add table inet looking
+      const looking = `add table inet looking
 add chain inet looking in { type filter hook input priority 0; }
 add rule inet looking in udp dport 7890 ${family(setting.homeAgent)} ecn ce ${family(setting.homeAgent)} dscp 0x0a counter
 add rule inet looking in iif "sj0" ip ecn ce counter
 `;
-    await run(['nft', '-f', '-'], { namespace: hosts.node.namespace, input: marking });
-    await run(['nft', '-f', '-'], { namespace: hosts.homeAgent.namespace, input: looking });
-    expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-Q', '0x2a')).toContain(' 3 received');
-    const rules = await run(['nft', 'list', 'table', 'inet', 'looking'], { namespace: hosts.homeAgent.namespace });
-    expect(rules.match(/counter packets 3 /g)).toHaveLength(2);
-    await run(['nft', 'delete', 'table', 'inet', 'marking'], { namespace: hosts.node.namespace });
-  });
+      await run(['nft', '-f', '-'], { namespace: hosts.node.namespace, input: marking });
+      await run(['nft', '-f', '-'], { namespace: hosts.homeAgent.namespace, input: looking });
+      expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-Q', '0x2a')).toContain(
+        ' 3 received',
+      );
+      const rules = await run(['nft', 'list', 'table', 'inet', 'looking'], {
+        namespace: hosts.homeAgent.namespace,
+      });
+      expect(rules.match(/counter packets 3 /g)).toHaveLength(2);
+      await run(['nft', 'delete', 'table', 'inet', 'marking'], { namespace: hosts.node.namespace });
+    });
 
-  it('go on when one of them moves', async () => {
-    const { node } = setting;
-    const fresh = node === 4 ? '198.51.100.3' : '2001:db8:f::3';
-    const length = node === 4 ? '24' : '64 nodad';
-    await run(['sh', '-c', `ip address add ${fresh}/${length} dev eth0`], { namespace: hosts.node.namespace });
-    const former = hosts.wayToRelay('node');
-    const tunnel = { id: TUNNEL, encapsulation: 'sealed', ...former, mtu: 1400 };
-    await hosts.node.ask({ tunnelSet: { ...tunnel, local: addressOf(node, fresh) } });
-    const before = await hosts.leg('node');
-    expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-w', '1')).toContain('100% packet loss');
-    const lost = (await hosts.leg('node'))['drop-source'] ?? 0;
-    expect(lost).toBeGreaterThanOrEqual(3);
-    expect(await hosts.relay.counter('drop-relay-source')).toBe(lost);
-    await hosts.setLeg('node', { remote: addressOf(node, fresh) });
-    expect(await ping(hosts.node.namespace, INNER.homeAgent6)).toContain(' 3 received');
-    const after = await hosts.leg('node');
-    expect([after['drop-source'], after['receive-packets']]).toEqual([lost, (before['receive-packets'] ?? 0) + 3]);
-  });
-});
+    it('go on when one of them moves', async () => {
+      const { node } = setting;
+      const fresh = node === 4 ? '198.51.100.3' : '2001:db8:f::3';
+      const length = node === 4 ? '24' : '64 nodad';
+      await run(['sh', '-c', `ip address add ${fresh}/${length} dev eth0`], {
+        namespace: hosts.node.namespace,
+      });
+      const former = hosts.wayToRelay('node');
+      const tunnel = { id: TUNNEL, encapsulation: 'sealed', ...former, mtu: 1400 };
+      await hosts.node.ask({ tunnelSet: { ...tunnel, local: addressOf(node, fresh) } });
+      const before = await hosts.leg('node');
+      expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-w', '1')).toContain(
+        '100% packet loss',
+      );
+      const lost = (await hosts.leg('node'))['drop-source'] ?? 0;
+      expect(lost).toBeGreaterThanOrEqual(3);
+      expect(await hosts.relay.counter('drop-relay-source')).toBe(lost);
+      await hosts.setLeg('node', { remote: addressOf(node, fresh) });
+      expect(await ping(hosts.node.namespace, INNER.homeAgent6)).toContain(' 3 received');
+      const after = await hosts.leg('node');
+      expect([after['drop-source'], after['receive-packets']]).toEqual([
+        lost,
+        (before['receive-packets'] ?? 0) + 3,
+      ]);
+    });
+  },
+);
 
 /** Makes the cable of `side` narrower, at both of its ends. */
 async function narrow(hosts: RelayHosts, side: Side, mtu: number): Promise<void> {
@@ -132,27 +170,38 @@ async function narrow(hosts: RelayHosts, side: Side, mtu: number): Promise<void>
 describe.each([4, 6] as const)('behind the relay a path over IPv%i that is narrower', (family) => {
   let hosts: RelayHosts;
   beforeAll(async () => {
-    hosts = await RelayHosts.create({ node: 4, homeAgent: family, threads: 2, cipher: 'aes-128-gcm' });
+    hosts = await RelayHosts.create({
+      node: 4,
+      homeAgent: family,
+      threads: 2,
+      cipher: 'aes-128-gcm',
+    });
     await narrow(hosts, 'homeAgent', 1400);
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
   it('is passed in fragments, and TCP goes on', async () => {
     const size = String(1500 - OVERHEAD[6] - 4 - 28);
-    expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-M', 'do', '-s', size)).toContain(' 3 received');
+    expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-M', 'do', '-s', size)).toContain(
+      ' 3 received',
+    );
     await hosts.relay.counted('outer-fragments', 0, 6);
     await hosts.relay.counted('path-mtu-learnt', 0);
     const fragments = await hosts.relay.counter('outer-fragments');
     // iperf3 ends an upload when all of it is in the sender's queue, which holds some mebibytes.
     expect(await download(hosts, INNER.homeAgent6, '-n', '12M')).toBeGreaterThan(4 << 20);
-    expect(await hosts.relay.counter('outer-fragments')).toBeGreaterThan(fragments + (4 << 20) / 1500);
+    expect(await hosts.relay.counter('outer-fragments')).toBeGreaterThan(
+      fragments + (4 << 20) / 1500,
+    );
     await everythingPassed(hosts);
     await expectNone(hosts);
   });
 
   it('carries what fits as it is', async () => {
     const before = await hosts.relay.counter('outer-fragments');
-    expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-s', '1000')).toContain(' 3 received');
+    expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-s', '1000')).toContain(
+      ' 3 received',
+    );
     expect(await hosts.relay.counter('outer-fragments')).toBe(before);
   });
 });

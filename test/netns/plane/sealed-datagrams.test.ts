@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { fromHex, hex } from '#base/bytes.ts';
 import { waitFor } from '#lab/shell.ts';
-import { INNER, type PlaneEnd, type PlaneHosts, TUNNEL, tunnelOf } from '#test/netns/helpers/plane/plane-hosts.ts';
+import {
+  INNER,
+  type PlaneEnd,
+  type PlaneHosts,
+  TUNNEL,
+  tunnelOf,
+} from '#test/netns/helpers/plane/plane-hosts.ts';
 import { DATAGRAM, packet6, ping } from '#test/netns/helpers/plane/plane-traffic.ts';
 import {
   AES,
@@ -15,81 +21,101 @@ import {
   sealedHosts,
 } from '#test/netns/helpers/plane/sealed-hosts.ts';
 
-/** Datagrams of the sealed port one by one: what is taken, what is dropped as what, what comes up, and what leaves. */
+/**
+ * Datagrams of the sealed port one by one: what is taken, what is dropped as what, what comes up,
+ * and what leaves.
+ */
 
-describe.each([AES, CHACHA])('datagrams that a stranger made, over IPv$family with $cipher', ({ family, cipher }) => {
-  let hosts: PlaneHosts;
-  const key = keyOf('homeAgent', cipher, 9);
-  const good = fromHex(packet6(INNER.node6, INNER.homeAgent6, 17, DATAGRAM));
-  beforeAll(async () => {
-    hosts = await sealedHosts({ family, cipher }, 2);
-    await hosts.homeAgent.ask({ associationsSet: keysOf('homeAgent', cipher, 1, [1, 9]) });
-  });
-  afterAll(async () => await hosts[Symbol.asyncDispose]());
+describe.each([AES, CHACHA])(
+  'datagrams that a stranger made, over IPv$family with $cipher',
+  ({ family, cipher }) => {
+    let hosts: PlaneHosts;
+    const key = keyOf('homeAgent', cipher, 9);
+    const good = fromHex(packet6(INNER.node6, INNER.homeAgent6, 17, DATAGRAM));
+    beforeAll(async () => {
+      hosts = await sealedHosts({ family, cipher }, 2);
+      await hosts.homeAgent.ask({ associationsSet: keysOf('homeAgent', cipher, 1, [1, 9]) });
+    });
+    afterAll(async () => await hosts[Symbol.asyncDispose]());
 
-  const send = async (datagram: Uint8Array): Promise<void> => {
-    const { injected } = await hosts.node.ask({ inject: { path: pathTo(family), packet: hex(datagram) } });
-    expect(injected).toBe(0);
-  };
-  /** Sends it, sees it counted under `name`, and nothing received but when that is what is counted. */
-  const sent = async (datagram: Uint8Array, name: string): Promise<void> => {
-    const { counters } = await hosts.homeAgent.ask();
-    await send(datagram);
-    await hosts.homeAgent.counted(name, counters[name] ?? 0);
-    if (name !== 'receive-packets') {
-      expect(await hosts.homeAgent.counter('receive-packets')).toBe(counters['receive-packets']);
-    }
-  };
+    const send = async (datagram: Uint8Array): Promise<void> => {
+      const { injected } = await hosts.node.ask({
+        inject: { path: pathTo(family), packet: hex(datagram) },
+      });
+      expect(injected).toBe(0);
+    };
+    /**
+     * Sends it, sees it counted under `name`, and nothing received but when that is what is
+     * counted.
+     */
+    const sent = async (datagram: Uint8Array, name: string): Promise<void> => {
+      const { counters } = await hosts.homeAgent.ask();
+      await send(datagram);
+      await hosts.homeAgent.counted(name, counters[name] ?? 0);
+      if (name !== 'receive-packets') {
+        expect(await hosts.homeAgent.counter('receive-packets')).toBe(counters['receive-packets']);
+      }
+    };
 
-  it('are taken when the key is right, each once', async () => {
-    await sent(sealByHand(good, key, 5_000n), 'receive-packets');
-    await sent(sealByHand(good, key, 5_000n), 'drop-replay');
-    await sent(sealByHand(good, key, 4_000n), 'receive-packets');
-    await sent(sealByHand(good, key, 4_000n), 'drop-replay');
-  });
+    it('are taken when the key is right, each once', async () => {
+      await sent(sealByHand(good, key, 5_000n), 'receive-packets');
+      await sent(sealByHand(good, key, 5_000n), 'drop-replay');
+      await sent(sealByHand(good, key, 4_000n), 'receive-packets');
+      await sent(sealByHand(good, key, 4_000n), 'drop-replay');
+    });
 
-  it('are dropped when a bit is another', async () => {
-    // The sequence is covered too: 5003 becomes 5002, which has not come either.
-    const datagram = sealByHand(good, key, 5_003n);
-    for (const at of [4, 7, 8, 20, datagram.length - 1]) {
-      const forged = Uint8Array.from(datagram);
-      forged[at] = (forged[at] ?? 0) ^ 1;
-      await sent(forged, 'drop-forged');
-    }
-    await sent(datagram, 'receive-packets');
-  });
+    it('are dropped when a bit is another', async () => {
+      // The sequence is covered too: 5003 becomes 5002, which has not come either.
+      const datagram = sealByHand(good, key, 5_003n);
+      for (const at of [4, 7, 8, 20, datagram.length - 1]) {
+        const forged = Uint8Array.from(datagram);
+        forged[at] = (forged[at] ?? 0) ^ 1;
+        await sent(forged, 'drop-forged');
+      }
+      await sent(datagram, 'receive-packets');
+    });
 
-  it('find the way past 2^32', async () => {
-    for (const counter of [0x8000_0000n, 0xffff_fffen, 0x1_0000_0001n, 0xffff_ffffn, 0x1_0000_0000n]) {
-      await sent(sealByHand(good, key, counter), 'receive-packets');
-    }
-    await sent(sealByHand(good, key, 0xffff_ffffn), 'drop-replay');
-  });
+    it('find the way past 2^32', async () => {
+      for (const counter of [
+        0x8000_0000n,
+        0xffff_fffen,
+        0x1_0000_0001n,
+        0xffff_ffffn,
+        0x1_0000_0000n,
+      ]) {
+        await sent(sealByHand(good, key, counter), 'receive-packets');
+      }
+      await sent(sealByHand(good, key, 0xffff_ffffn), 'drop-replay');
+    });
 
-  it('do not speak for others', async () => {
-    const spoofed = fromHex(packet6('2001:db8:1:ff::2', INNER.homeAgent6, 17, DATAGRAM));
-    await sent(sealByHand(spoofed, key, 0x1_0000_0010n), 'drop-permit');
-  });
+    it('do not speak for others', async () => {
+      const spoofed = fromHex(packet6('2001:db8:1:ff::2', INNER.homeAgent6, 17, DATAGRAM));
+      await sent(sealByHand(spoofed, key, 0x1_0000_0010n), 'drop-permit');
+    });
 
-  it('hold a packet', async () => {
-    await sent(sealByHand(good.subarray(0, 30), key, 0x1_0000_0020n), 'drop-malformed');
-    await sent(sealByHand(new Uint8Array(1), key, 0x1_0000_0021n), 'drop-malformed');
-    await sent(sealByHand(new Uint8Array(0), key, 0x1_0000_0022n), 'drop-malformed');
-    for (const length of [0, 1, 3]) await sent(new Uint8Array(length), 'drop-malformed');
-    for (const length of [4, 7, 8, 23]) {
-      await sent(sealByHand(good, key, 0x1_0000_0023n).subarray(0, length), 'drop-malformed');
-    }
-  });
+    it('hold a packet', async () => {
+      await sent(sealByHand(good.subarray(0, 30), key, 0x1_0000_0020n), 'drop-malformed');
+      await sent(sealByHand(new Uint8Array(1), key, 0x1_0000_0021n), 'drop-malformed');
+      await sent(sealByHand(new Uint8Array(0), key, 0x1_0000_0022n), 'drop-malformed');
+      for (const length of [0, 1, 3]) await sent(new Uint8Array(length), 'drop-malformed');
+      for (const length of [4, 7, 8, 23]) {
+        await sent(sealByHand(good, key, 0x1_0000_0023n).subarray(0, length), 'drop-malformed');
+      }
+    });
 
-  it('have an SPI and a type that exist', async () => {
-    await sent(sealByHand(good, { ...key, spi: 0x123 }, 1n), 'drop-unknown-spi');
-    for (const type of [0, 2, 8, 14, 15]) {
-      await sent(Uint8Array.from([type << 4, 0, 0, 1, 2, 3]), 'drop-datagram-type');
-    }
-    await sent(Uint8Array.from([0xd0, 0, 0, 1, 0xd0, 0, 0, 2, 0x90, 0, 0, 3]), 'drop-datagram-type');
-    await sent(Uint8Array.from([0xd0, 0, 0, 1, 0x90]), 'drop-malformed');
-  });
-});
+    it('have an SPI and a type that exist', async () => {
+      await sent(sealByHand(good, { ...key, spi: 0x123 }, 1n), 'drop-unknown-spi');
+      for (const type of [0, 2, 8, 14, 15]) {
+        await sent(Uint8Array.from([type << 4, 0, 0, 1, 2, 3]), 'drop-datagram-type');
+      }
+      await sent(
+        Uint8Array.from([0xd0, 0, 0, 1, 0xd0, 0, 0, 2, 0x90, 0, 0, 3]),
+        'drop-datagram-type',
+      );
+      await sent(Uint8Array.from([0xd0, 0, 0, 1, 0x90]), 'drop-malformed');
+    });
+  },
+);
 
 describe.each([AES, CHACHA])('the framing, over IPv$family with $cipher', ({ family, cipher }) => {
   const ELSEWHERE = 9999;
@@ -99,34 +125,40 @@ describe.each([AES, CHACHA])('the framing, over IPv$family with $cipher', ({ fam
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
-  it.each([0, 0xabcdef1])('is what an independent reader opens, relay index %i', async (relayIndex) => {
-    const port = ELSEWHERE + (relayIndex & 1);
-    await using listener = await Listener.open(hosts.homeAgent.namespace, family, port);
-    const tunnel = { ...tunnelOf('node', 'sealed', 1400, family), remotePort: port, relayIndex };
-    const generation = relayIndex === 0 ? 5 : 6;
-    const before = await hosts.node.counter('transmit-packets');
-    await hosts.node.ask({ associationsSet: keysOf('node', cipher, generation, [1]) });
-    await hosts.node.ask({ tunnelSet: tunnel });
-    await ping(hosts.node.namespace, INNER.homeAgent6, '-s', '700', '-w', '1');
-    // A move to another endpoint and back, with the key set again: the counter goes on.
-    await hosts.node.ask({ tunnelSet: { ...tunnel, remotePort: port + 10 } });
-    await hosts.node.ask({ associationsDelete: TUNNEL });
-    await hosts.node.ask({ associationsSet: keysOf('node', cipher, generation, [1]) });
-    await hosts.node.ask({ tunnelSet: tunnel });
-    await ping(hosts.node.namespace, INNER.homeAgent4, '-s', '700', '-w', '1');
-    const key = keyOf('homeAgent', cipher, generation);
-    // ping goes on for a second while nobody answers.
-    const sent = await hosts.node.counter('transmit-packets');
-    const lengths = new Set<string>();
-    for (const [at, datagram] of (await listener.datagrams(sent - before)).entries()) {
-      const sealed = relayIndex === 0 ? datagram : datagram.subarray(4);
-      if (relayIndex !== 0) expect(datagram.readUInt32BE(0)).toBe(0xd0000000 + relayIndex);
-      expect([sealed.readUInt32BE(0), sealed.readUInt32BE(4)]).toEqual([0x10000000 + key.spi, at + 1]);
-      const inner = openByHand(sealed, key, BigInt(at + 1));
-      lengths.add(`${hex(inner.subarray(0, 1))} ${inner.length}`);
-    }
-    expect([...lengths]).toEqual([`60 ${700 + 8 + 40}`, `45 ${700 + 8 + 20}`]);
-  });
+  it.each([0, 0xabcdef1])(
+    'is what an independent reader opens, relay index %i',
+    async (relayIndex) => {
+      const port = ELSEWHERE + (relayIndex & 1);
+      await using listener = await Listener.open(hosts.homeAgent.namespace, family, port);
+      const tunnel = { ...tunnelOf('node', 'sealed', 1400, family), remotePort: port, relayIndex };
+      const generation = relayIndex === 0 ? 5 : 6;
+      const before = await hosts.node.counter('transmit-packets');
+      await hosts.node.ask({ associationsSet: keysOf('node', cipher, generation, [1]) });
+      await hosts.node.ask({ tunnelSet: tunnel });
+      await ping(hosts.node.namespace, INNER.homeAgent6, '-s', '700', '-w', '1');
+      // A move to another endpoint and back, with the key set again: the counter goes on.
+      await hosts.node.ask({ tunnelSet: { ...tunnel, remotePort: port + 10 } });
+      await hosts.node.ask({ associationsDelete: TUNNEL });
+      await hosts.node.ask({ associationsSet: keysOf('node', cipher, generation, [1]) });
+      await hosts.node.ask({ tunnelSet: tunnel });
+      await ping(hosts.node.namespace, INNER.homeAgent4, '-s', '700', '-w', '1');
+      const key = keyOf('homeAgent', cipher, generation);
+      // ping goes on for a second while nobody answers.
+      const sent = await hosts.node.counter('transmit-packets');
+      const lengths = new Set<string>();
+      for (const [at, datagram] of (await listener.datagrams(sent - before)).entries()) {
+        const sealed = relayIndex === 0 ? datagram : datagram.subarray(4);
+        if (relayIndex !== 0) expect(datagram.readUInt32BE(0)).toBe(0xd0000000 + relayIndex);
+        expect([sealed.readUInt32BE(0), sealed.readUInt32BE(4)]).toEqual([
+          0x10000000 + key.spi,
+          at + 1,
+        ]);
+        const inner = openByHand(sealed, key, BigInt(at + 1));
+        lengths.add(`${hex(inner.subarray(0, 1))} ${inner.length}`);
+      }
+      expect([...lengths]).toEqual([`60 ${700 + 8 + 40}`, `45 ${700 + 8 + 20}`]);
+    },
+  );
 });
 
 describe.each([4, 6] as const)('what is not data, over IPv%i', (family) => {
@@ -137,13 +169,18 @@ describe.each([4, 6] as const)('what is not data, over IPv%i', (family) => {
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
   const punted = (end: PlaneEnd, packet: string) =>
-    waitFor(() => end.punts.find((punt) => punt.packet === packet), { timeoutMs: 5_000, what: 'the punt' });
+    waitFor(() => end.punts.find((punt) => punt.packet === packet), {
+      timeoutMs: 5_000,
+      what: 'the punt',
+    });
 
   it.each([9, 10, 11, 12])('comes up, alone and from a relay: type %i', async (type) => {
     const { local, remote } = pathTo(family);
     for (const relayIndex of [0, 0xfedcba9]) {
       const packet = `${(type << 4).toString(16)}00000${relayIndex === 0 ? '1' : '2'}0102`;
-      const { injected } = await hosts.node.ask({ inject: { path: pathTo(family, relayIndex), packet } });
+      const { injected } = await hosts.node.ask({
+        inject: { path: pathTo(family, relayIndex), packet },
+      });
       expect(injected).toBe(0);
       expect((await punted(hosts.homeAgent, packet)).path).toEqual({
         ...pathTo(family, relayIndex),
@@ -156,7 +193,9 @@ describe.each([4, 6] as const)('what is not data, over IPv%i', (family) => {
     const path = { ...pathTo(family), local: family === 4 ? '0.0.0.0' : '::' };
     const { injected } = await hosts.node.ask({ inject: { path, packet: '9000000a' } });
     expect(injected).toBe(0);
-    expect((await punted(hosts.homeAgent, '9000000a')).path).toMatchObject({ remote: pathTo(family).local });
+    expect((await punted(hosts.homeAgent, '9000000a')).path).toMatchObject({
+      remote: pathTo(family).local,
+    });
   });
 });
 
@@ -170,7 +209,9 @@ describe('without keys', () => {
   it('nothing leaves', async () => {
     await hosts.node.ask({ associationsDelete: TUNNEL });
     const before = await hosts.node.counter('transmit-packets');
-    expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-w', '1')).toContain('100% packet loss');
+    expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-w', '1')).toContain(
+      '100% packet loss',
+    );
     expect(await hosts.node.counter('drop-no-association')).toBeGreaterThan(0);
     expect(await hosts.node.counter('transmit-packets')).toBe(before);
   });

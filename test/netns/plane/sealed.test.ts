@@ -1,7 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { Background, ipBatch, run, waitFor } from '#lab/shell.ts';
-import { INNER, type PlaneHosts, SEALED_PORT, TUNNEL, tunnelOf } from '#test/netns/helpers/plane/plane-hosts.ts';
+import {
+  INNER,
+  type PlaneHosts,
+  SEALED_PORT,
+  TUNNEL,
+  tunnelOf,
+} from '#test/netns/helpers/plane/plane-hosts.ts';
 import { download, iperf, overflows, ping } from '#test/netns/helpers/plane/plane-traffic.ts';
 import {
   AES,
@@ -41,7 +47,10 @@ async function expectNone(hosts: PlaneHosts): Promise<void> {
   }
 }
 
-/** The most that the kernel makes of one flow's datagrams before it has them taken out, or throws them away. */
+/**
+ * The most that the kernel makes of one flow's datagrams before it has them taken out, or throws
+ * them away.
+ */
 const AT_ONCE = { packets: 64, octets: 65_536 } as const;
 
 type Carried = readonly Readonly<Record<string, number>>[];
@@ -50,16 +59,23 @@ type Carried = readonly Readonly<Record<string, number>>[];
 async function carried({ homeAgent, node }: PlaneHosts): Promise<Carried> {
   const ends = [homeAgent, node] as const;
   return await Promise.all(
-    ends.map(async (end) => ({ ...(await end.ask()).counters, overflows: await overflows(end.namespace) })),
+    ends.map(async (end) => ({
+      ...(await end.ask()).counters,
+      overflows: await overflows(end.namespace),
+    })),
   );
 }
 
-/** What each end took out since `before` is what the other one put in, packets and octets, but for what the kernel says that it threw away in between. */
+/**
+ * What each end took out since `before` is what the other one put in, packets and octets, but for
+ * what the kernel says that it threw away in between.
+ */
 async function everythingArrived(hosts: PlaneHosts, before?: Carried): Promise<void> {
   let missing: readonly string[] = [];
   const arrived = async (): Promise<boolean> => {
     const now = await carried(hosts);
-    const grown = (end: number, name: string): number => (now[end]?.[name] ?? 0) - (before?.[end]?.[name] ?? 0);
+    const grown = (end: number, name: string): number =>
+      (now[end]?.[name] ?? 0) - (before?.[end]?.[name] ?? 0);
     missing = [0, 1].flatMap((from) =>
       (['packets', 'octets'] as const).flatMap((what) => {
         const lost = grown(from, `transmit-${what}`) - grown(1 - from, `receive-${what}`);
@@ -69,9 +85,13 @@ async function everythingArrived(hosts: PlaneHosts, before?: Carried): Promise<v
     );
     return missing.length === 0;
   };
-  await waitFor(arrived, { timeoutMs: 5_000, what: 'everything to arrive' }).catch(async (cause) => {
-    throw new Error(`missing: ${missing.join(', ')}; ${JSON.stringify(await carried(hosts))}`, { cause });
-  });
+  await waitFor(arrived, { timeoutMs: 5_000, what: 'everything to arrive' }).catch(
+    async (cause) => {
+      throw new Error(`missing: ${missing.join(', ')}; ${JSON.stringify(await carried(hosts))}`, {
+        cause,
+      });
+    },
+  );
 }
 
 describe.each(WAYS)('sealed over IPv%i with %s and %i threads', (family, cipher, threads) => {
@@ -109,7 +129,9 @@ describe.each(WAYS)('sealed over IPv%i with %s and %i threads', (family, cipher,
 
   it('carries datagrams of all sizes', async () => {
     for (const size of ['16', '64', '1200', '1400', '3000']) {
-      expect(await download(hosts, INNER.homeAgent4, '-u', '-b', '5M', '-l', size, '-n', '100K')).toBeGreaterThan(0);
+      expect(
+        await download(hosts, INNER.homeAgent4, '-u', '-b', '5M', '-l', size, '-n', '100K'),
+      ).toBeGreaterThan(0);
     }
   });
 
@@ -125,17 +147,23 @@ describe.each(WAYS)('sealed over IPv%i with %s and %i threads', (family, cipher,
     const last = 30;
     const generations = Array.from({ length: last - 1 }, (_, at) => at + 2);
     const former = await carried(hosts);
-    const end = await iperf(hosts, ['-c', INNER.homeAgent6, '-u', '-b', '20M', '-l', '1000', '-t', '2'], async () => {
-      for (const generation of generations) {
-        // Former ones for some rounds: what was sealed under them may still be in a queue.
-        const receive = Array.from({ length: 6 }, (_, back) => generation - back).filter((one) => one > 0);
-        for (const send of [generation - 1, generation]) {
-          for (const side of ['homeAgent', 'node'] as const) {
-            await hosts[side].ask({ associationsSet: keysOf(side, cipher, send, receive) });
+    const end = await iperf(
+      hosts,
+      ['-c', INNER.homeAgent6, '-u', '-b', '20M', '-l', '1000', '-t', '2'],
+      async () => {
+        for (const generation of generations) {
+          // Former ones for some rounds: what was sealed under them may still be in a queue.
+          const receive = Array.from({ length: 6 }, (_, back) => generation - back).filter(
+            (one) => one > 0,
+          );
+          for (const send of [generation - 1, generation]) {
+            for (const side of ['homeAgent', 'node'] as const) {
+              await hosts[side].ask({ associationsSet: keysOf(side, cipher, send, receive) });
+            }
           }
         }
-      }
-    });
+      },
+    );
     expect(end.sum?.packets).toBeGreaterThan(1000);
     await everythingArrived(hosts, former);
     await expectNone(hosts);
@@ -172,8 +200,12 @@ describe.each([AES, CHACHA])('a relay, over IPv$family', ({ family, cipher }) =>
 
   it('is passed in its envelope', async () => {
     expect(await ping(hosts.node.namespace, INNER.homeAgent4)).toContain(' 3 received');
-    expect(await download(hosts, INNER.homeAgent6, '-n', '5M', '-R')).toBeGreaterThanOrEqual(5 << 20);
-    expect((await hosts.node.ask({ tunnelCounters: TUNNEL })).tunnel?.['mtu']).toBe(1496 - OVERHEAD[family]);
+    expect(await download(hosts, INNER.homeAgent6, '-n', '5M', '-R')).toBeGreaterThanOrEqual(
+      5 << 20,
+    );
+    expect((await hosts.node.ask({ tunnelCounters: TUNNEL })).tunnel?.['mtu']).toBe(
+      1496 - OVERHEAD[family],
+    );
     await expectNone(hosts);
     expect(hosts.homeAgent.notices).toEqual([]);
   });
@@ -185,7 +217,9 @@ describe.each([AES, CHACHA])('roaming, over IPv$family', ({ family, cipher }) =>
   beforeAll(async () => {
     hosts = await sealedHosts({ family, cipher }, 2);
     const length = family === 4 ? '24' : '64 nodad';
-    await run(['sh', '-c', `ip address add ${NEW[family]}/${length} dev eth0`], { namespace: hosts.node.namespace });
+    await run(['sh', '-c', `ip address add ${NEW[family]}/${length} dev eth0`], {
+      namespace: hosts.node.namespace,
+    });
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
@@ -196,7 +230,9 @@ describe.each([AES, CHACHA])('roaming, over IPv$family', ({ family, cipher }) =>
     await hosts.node.ask({ tunnelSet: { ...tunnelOf('node', 'sealed', 1400, family), local } });
     // Answers still go to the former address, which the node still has, and are accepted there.
     const started = performance.now();
-    expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-c', '20', '-i', '0.01')).toContain(' 20 received');
+    expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-c', '20', '-i', '0.01')).toContain(
+      ' 20 received',
+    );
     const seconds = Math.ceil((performance.now() - started) / 1000);
     const { notices } = hosts.homeAgent;
     await waitFor(() => notices.length > 0, { timeoutMs: 5_000, what: 'the notice' });
@@ -225,27 +261,42 @@ describe.each([AES, CHACHA])('a narrow path, over IPv$family', ({ family, cipher
 
   it('is learnt from the kernel, and TCP goes on', async () => {
     await narrow(1400);
-    expect(await download(hosts, INNER.homeAgent6, '-n', '5M', '-R')).toBeGreaterThanOrEqual(5 << 20);
+    expect(await download(hosts, INNER.homeAgent6, '-n', '5M', '-R')).toBeGreaterThanOrEqual(
+      5 << 20,
+    );
     const { counters, tunnel } = await hosts.homeAgent.ask({ tunnelCounters: TUNNEL });
     expect(counters['path-mtu-learnt']).toBeGreaterThan(0);
     expect(tunnel?.['mtu']).toBe(1400 - OVERHEAD[family]);
   });
 
   it('is told to senders of packets that are too big', async () => {
-    const four = await ping(hosts.homeAgent.namespace, INNER.node4, '-M', 'do', '-s', '1380', '-w', '1');
+    const four = await ping(
+      hosts.homeAgent.namespace,
+      INNER.node4,
+      '-M',
+      'do',
+      '-s',
+      '1380',
+      '-w',
+      '1',
+    );
     expect(four).toContain(`Frag needed and DF set (mtu = ${1400 - OVERHEAD[family]})`);
   });
 
   it('fragments IPv4 packets that allow it', async () => {
     await run(['ip', 'route', 'flush', 'cache'], { namespace: hosts.homeAgent.namespace });
     const before = await hosts.homeAgent.counter('inner-fragments');
-    expect(await ping(hosts.homeAgent.namespace, INNER.node4, '-M', 'dont', '-s', '1380')).toContain(' 3 received');
+    expect(
+      await ping(hosts.homeAgent.namespace, INNER.node4, '-M', 'dont', '-s', '1380'),
+    ).toContain(' 3 received');
     expect(await hosts.homeAgent.counter('inner-fragments')).toBeGreaterThan(before);
   });
 
   it('that leaves less than 1280 carries IPv6 in fragments of the outer packet', async () => {
     await narrow(1300);
-    expect(await ping(hosts.homeAgent.namespace, INNER.node6, '-s', '1232')).toContain(' 3 received');
+    expect(await ping(hosts.homeAgent.namespace, INNER.node6, '-s', '1232')).toContain(
+      ' 3 received',
+    );
     expect(await hosts.homeAgent.counter('outer-fragments')).toBeGreaterThan(0);
     await expectNone(hosts);
   });

@@ -10,14 +10,30 @@ import {
   translatingHosts,
 } from '#test/netns/helpers/plane/translating-hosts.ts';
 
-/** Real packets between a node and a server of the other family: sealed tunnel, translation at the relay, routers, and back. */
+/**
+ * Real packets between a node and a server of the other family: sealed tunnel, translation at the
+ * relay, routers, and back.
+ */
 
 /** Drops that ordinary traffic may not cause. */
-const NEVER = ['drop-unmapped', 'drop-untranslatable', 'drop-permit', 'drop-malformed', 'drop-write-error'];
+const NEVER = [
+  'drop-unmapped',
+  'drop-untranslatable',
+  'drop-permit',
+  'drop-malformed',
+  'drop-write-error',
+];
 
-async function iperf({ node, server }: TranslatingHosts, target: string, ...options: string[]): Promise<IperfEnd> {
+async function iperf(
+  { node, server }: TranslatingHosts,
+  target: string,
+  ...options: string[]
+): Promise<IperfEnd> {
   const logFile = `/run/${server}-iperf3.log`;
-  await using listener = new Background(['iperf3', '-s', '-1', '--forceflush'], { namespace: server, logFile });
+  await using listener = new Background(['iperf3', '-s', '-1', '--forceflush'], {
+    namespace: server,
+    logFile,
+  });
   await listener.ready('Server listening');
   const text = await run(['iperf3', '-J', '-c', target, ...options], { namespace: node.namespace });
   const report: { end: IperfEnd } = JSON.parse(text);
@@ -30,8 +46,10 @@ describe.each([1, 2, 4])('translation with %i threads', (threads) => {
   let hosts: TranslatingHosts;
   beforeAll(async () => {
     hosts = await translatingHosts(threads);
-    // The server learns how much gets there: sockets for datagrams are told of it by an error, and iperf3 gives up at one.
-    for (const shadow of [SHADOW[4], SHADOW[6]]) await ping(hosts.server, shadow, '-M', 'do', '-s', '1440', '-w', '1');
+    // The server learns how much gets there: sockets for datagrams are told of it by an error, and
+    // iperf3 gives up at one.
+    for (const shadow of [SHADOW[4], SHADOW[6]])
+      await ping(hosts.server, shadow, '-M', 'do', '-s', '1440', '-w', '1');
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
@@ -41,7 +59,9 @@ describe.each([1, 2, 4])('translation with %i threads', (threads) => {
   });
   const nothingDropped = async (): Promise<void> => {
     const { counters } = await hosts.relay.ask();
-    expect(NEVER.map((name) => [name, counters[name]])).toEqual(NEVER.map((name) => [name, before[name]]));
+    expect(NEVER.map((name) => [name, counters[name]])).toEqual(
+      NEVER.map((name) => [name, before[name]]),
+    );
   };
 
   describe.each([4, 6] as const)('from an IPv%i socket', (family) => {
@@ -63,7 +83,9 @@ describe.each([1, 2, 4])('translation with %i threads', (threads) => {
       expect(grown('transmit-packets')).toBeGreaterThan((20 * MEGABYTE) / 1460);
       // As one what came as one from the TUN, and what was coalesced for it.
       expect(grown('translated')).toBeGreaterThan(0);
-      expect(grown('translated')).toBeLessThan((grown('transmit-packets') + grown('receive-packets')) / 2);
+      expect(grown('translated')).toBeLessThan(
+        (grown('transmit-packets') + grown('receive-packets')) / 2,
+      );
       await nothingDropped();
     });
 
@@ -87,20 +109,24 @@ describe.each([1, 2, 4])('translation with %i threads', (threads) => {
       expect(client.finished).toBeUndefined();
     });
 
-    it.each(['16', '1200', '1400', '3000', '9000'])('carries datagrams of %s octets', async (size) => {
-      const few = ['-u', '-b', '1M', '-l', size, '-n', size === '16' ? '10K' : '100K'];
-      const end = await iperf(hosts, target, ...few);
-      expect(end.sum?.packets).toBeGreaterThan(0);
-      expect(end.sum?.lost_packets, 'up').toBe(0);
-      const back = await iperf(hosts, target, ...few, '-R');
-      expect(back.sum?.lost_packets, 'down').toBe(0);
-      await nothingDropped();
-    });
+    it.each(['16', '1200', '1400', '3000', '9000'])(
+      'carries datagrams of %s octets',
+      async (size) => {
+        const few = ['-u', '-b', '1M', '-l', size, '-n', size === '16' ? '10K' : '100K'];
+        const end = await iperf(hosts, target, ...few);
+        expect(end.sum?.packets).toBeGreaterThan(0);
+        expect(end.sum?.lost_packets, 'up').toBe(0);
+        const back = await iperf(hosts, target, ...few, '-R');
+        expect(back.sum?.lost_packets, 'down').toBe(0);
+        await nothingDropped();
+      },
+    );
 
     it('tells where a packet with few hops left ended', async () => {
       const hops = async (count: number): Promise<string> =>
         await ping(hosts.node.namespace, target, '-t', String(count), '-c', '1', '-w', '2');
-      // The translator, the relay's kernel, the router; all of them seem to be the server, the one address that is known there.
+      // The translator, the relay's kernel, the router; all of them seem to be the server, the one
+      // address that is known there.
       for (const hop of [1, 2, 3]) {
         const text = await hops(hop);
         expect(text).toMatch(/Time to live exceeded|Hop limit|Time exceeded/);
@@ -111,9 +137,12 @@ describe.each([1, 2, 4])('translation with %i threads', (threads) => {
     });
 
     it('tells of a closed port', async () => {
-      const { stdout } = await attempt(['dig', `@${target}`, '-p', '9', '+tries=1', '+timeout=3', 'example.'], {
-        namespace: hosts.node.namespace,
-      });
+      const { stdout } = await attempt(
+        ['dig', `@${target}`, '-p', '9', '+tries=1', '+timeout=3', 'example.'],
+        {
+          namespace: hosts.node.namespace,
+        },
+      );
       expect(stdout).toContain('connection refused');
     });
 
@@ -123,7 +152,9 @@ describe.each([1, 2, 4])('translation with %i threads', (threads) => {
         namespace: hosts.server,
       });
       const argv = ['-I', stranger, '-c', '2', '-i', '0.05', '-W', '0.2'] as const;
-      const { stdout } = await attempt(['ping', '-n', ...argv, SHADOW[family]], { namespace: hosts.server });
+      const { stdout } = await attempt(['ping', '-n', ...argv, SHADOW[family]], {
+        namespace: hosts.server,
+      });
       expect(stdout).toContain(' 0 received');
       await hosts.relay.counted('drop-unmapped', before['drop-unmapped'] ?? 0, 2);
     });
@@ -140,7 +171,16 @@ describe.each([4, 6] as const)('a narrow link behind the translation, IPv%i sock
   afterAll(async () => await hosts[Symbol.asyncDispose]());
 
   it('is told in the family of the sender', async () => {
-    const text = await ping(hosts.node.namespace, SERVER[family], '-M', 'do', '-s', '1350', '-w', '2');
+    const text = await ping(
+      hosts.node.namespace,
+      SERVER[family],
+      '-M',
+      'do',
+      '-s',
+      '1350',
+      '-w',
+      '2',
+    );
     // An IPv4 header is 20 octets shorter.
     expect(text).toMatch(family === 4 ? /mtu = 1280|mtu=1280/ : /mtu = 1320|mtu=1320/);
   });
@@ -180,7 +220,18 @@ describe.each([4, 6] as const)('a narrow tunnel, IPv%i socket', (family) => {
     expect(down.sum_received?.bytes).toBeGreaterThanOrEqual(5 * MEGABYTE);
     for (const size of ['1380', '3000']) {
       for (const way of [[], ['-R']]) {
-        const end = await iperf(hosts, SERVER[family], '-u', '-b', '2M', '-l', size, '-n', '50K', ...way);
+        const end = await iperf(
+          hosts,
+          SERVER[family],
+          '-u',
+          '-b',
+          '2M',
+          '-l',
+          size,
+          '-n',
+          '50K',
+          ...way,
+        );
         expect(end.sum?.packets).toBeGreaterThan(0);
         // One may be what a sender learns the way's MTU by.
         expect(end.sum?.lost_packets).toBeLessThanOrEqual(1);
@@ -192,7 +243,21 @@ describe.each([4, 6] as const)('a narrow tunnel, IPv%i socket', (family) => {
     const before = await hosts.relay.counter('drop-untranslatable');
     const from = family === 4 ? hosts.node.namespace : hosts.server;
     const to = family === 4 ? SERVER[family] : SHADOW[family];
-    const argv = ['ping', '-n', '-M', 'dont', '-s', '4000', '-c', '2', '-i', '0.05', '-W', '0.2', to];
+    const argv = [
+      'ping',
+      '-n',
+      '-M',
+      'dont',
+      '-s',
+      '4000',
+      '-c',
+      '2',
+      '-i',
+      '0.05',
+      '-W',
+      '0.2',
+      to,
+    ];
     expect((await attempt(argv, { namespace: from })).stdout).toContain(' 0 received');
     await hosts.relay.counted('drop-untranslatable', before, 2);
   });

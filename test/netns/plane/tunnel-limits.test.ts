@@ -15,96 +15,135 @@ import {
   sealedHosts,
 } from '#test/netns/helpers/plane/sealed-hosts.ts';
 
-/** How much a plane sends by a tunnel to a place where nobody showed yet that the node is: judged by what the kernel of the other side saw. */
+/**
+ * How much a plane sends by a tunnel to a place where nobody showed yet that the node is: judged by
+ * what the kernel of the other side saw.
+ */
 
 const CREDIT = 3_280;
 /** An echo request of the flood as it is behind the UDP header. */
 const LARGEST = 20 + 8 + 1_300 + 24;
 
-describe.each([AES, CHACHA])('a tunnel to a place without proof, over IPv$family with $cipher', (sealing) => {
-  const { family, cipher } = sealing;
-  let hosts: PlaneHosts;
-  const wish = (over: Partial<DesiredTunnel> = {}): DesiredTunnel => ({
-    ...tunnelOf('homeAgent', 'sealed', 1500 - OVERHEAD[family], family),
-    ...{ validated: false, account: { number: 3, creditOctets: CREDIT }, ...over },
-  });
-  beforeAll(async () => {
-    hosts = await sealedHosts(sealing, 2);
-    await run(['nft', '-f', '-'], { namespace: hosts.node.namespace, input: TALLY });
-    // So that only what is meant to goes back.
-    const mute = ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all'];
-    await run(mute, { namespace: hosts.node.namespace });
-    await hosts.homeAgent.ask({ tunnelSet: wish() });
-  });
-  afterAll(async () => await hosts[Symbol.asyncDispose]());
-
-  const flood = async (): Promise<void> => {
-    const { namespace } = hosts.homeAgent;
-    const before = await hosts.homeAgent.counter('drop-tunnel-unvalidated');
-    const argv = ['ping', '-q', '-f', '-s', '1300', '-l', '20', '-c', '200', '-w', '10', '-W', '1', INNER.node4];
-    const logFile = `/run/${namespace}-flood-${Math.round(nowMs())}.log`;
-    await using background = new Background(argv, { namespace, logFile });
-    await hosts.homeAgent.counted('drop-tunnel-unvalidated', before, 50);
-    await background.stop();
-  };
-  const seen = () => tally(hosts.node, family);
-
-  it('gets the octets that were granted, and no more', async () => {
-    await flood();
-    const first = await seen();
-    expect(first.went).toBe(0);
-    expect(first.came).toBeGreaterThan(CREDIT - LARGEST);
-    expect(first.came).toBeLessThanOrEqual(CREDIT);
-    // To wish for it again changes nothing, nor does a smaller grant.
-    await hosts.homeAgent.ask({ tunnelSet: wish({ mtu: 1300 }) });
-    await hosts.homeAgent.ask({ tunnelSet: wish({ account: { number: 3, creditOctets: 0 } }) });
-    await flood();
-    expect(await seen()).toEqual(first);
-  });
-
-  it('gets three times what the node says from there', async () => {
-    const before = await hosts.homeAgent.counter('receive-packets');
-    const argv = ['ping', '-q', '-s', '1000', '-c', '5', '-i', '0.01', '-w', '5', '-W', '1', INNER.homeAgent4];
-    await using speaking = new Background(argv, {
-      namespace: hosts.node.namespace,
-      logFile: `/run/${hosts.node.namespace}-speaking.log`,
+describe.each([AES, CHACHA])(
+  'a tunnel to a place without proof, over IPv$family with $cipher',
+  (sealing) => {
+    const { family, cipher } = sealing;
+    let hosts: PlaneHosts;
+    const wish = (over: Partial<DesiredTunnel> = {}): DesiredTunnel => ({
+      ...tunnelOf('homeAgent', 'sealed', 1500 - OVERHEAD[family], family),
+      ...{ validated: false, account: { number: 3, creditOctets: CREDIT }, ...over },
     });
-    await hosts.homeAgent.counted('receive-packets', before, 5);
-    await speaking.stop();
-    await flood();
-    const { came, went } = await seen();
-    expect(went).toBeGreaterThanOrEqual(5 * (20 + 8 + 1_000 + 24));
-    expect(came).toBeGreaterThan(CREDIT + 3 * went - LARGEST);
-    expect(came).toBeLessThanOrEqual(CREDIT + 3 * went);
-  });
+    beforeAll(async () => {
+      hosts = await sealedHosts(sealing, 2);
+      await run(['nft', '-f', '-'], { namespace: hosts.node.namespace, input: TALLY });
+      // So that only what is meant to goes back.
+      const mute = ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all'];
+      await run(mute, { namespace: hosts.node.namespace });
+      await hosts.homeAgent.ask({ tunnelSet: wish() });
+    });
+    afterAll(async () => await hosts[Symbol.asyncDispose]());
 
-  it('gets nothing for what does not open', async () => {
-    const before = await seen();
-    const drops = await hosts.homeAgent.counter('drop-forged');
-    const datagram = sealByHand(
-      new Uint8Array(1_200),
-      { ...keyOf('homeAgent', cipher), key: keyOf('node', cipher).key },
-      9n,
-    );
-    for (let count = 0; count < 5; count += 1)
-      await hosts.node.ask({ inject: { path: pathTo(family), packet: hex(datagram) } });
-    await hosts.homeAgent.counted('drop-forged', drops, 5);
-    await flood();
-    const after = await seen();
-    expect(after.went).toBeGreaterThan(before.went);
-    // A small packet may have found what was left.
-    expect(after.came - before.came).toBeLessThan(LARGEST);
-  });
+    const flood = async (): Promise<void> => {
+      const { namespace } = hosts.homeAgent;
+      const before = await hosts.homeAgent.counter('drop-tunnel-unvalidated');
+      const argv = [
+        'ping',
+        '-q',
+        '-f',
+        '-s',
+        '1300',
+        '-l',
+        '20',
+        '-c',
+        '200',
+        '-w',
+        '10',
+        '-W',
+        '1',
+        INNER.node4,
+      ];
+      const logFile = `/run/${namespace}-flood-${Math.round(nowMs())}.log`;
+      await using background = new Background(argv, { namespace, logFile });
+      await hosts.homeAgent.counted('drop-tunnel-unvalidated', before, 50);
+      await background.stop();
+    };
+    const seen = () => tally(hosts.node, family);
 
-  it('lets a connection begin, which goes on as soon as there is proof', async () => {
-    await hosts.homeAgent.ask({ tunnelSet: wish({ account: { number: 4, creditOctets: CREDIT } }) });
-    const { came } = await seen();
-    await flood();
-    expect((await seen()).came - came).toBeLessThanOrEqual(CREDIT);
-    await hosts.homeAgent.ask({ tunnelSet: tunnelOf('homeAgent', 'sealed', 1500 - OVERHEAD[family], family) });
-    const before = await hosts.homeAgent.counter('drop-tunnel-unvalidated');
-    // iperf3 ends an upload before the last of it has arrived.
-    expect(await download(hosts, INNER.homeAgent4, '-n', '20M', '-R')).toBeGreaterThan(10 << 20);
-    expect(await hosts.homeAgent.counter('drop-tunnel-unvalidated')).toBe(before);
-  });
-});
+    it('gets the octets that were granted, and no more', async () => {
+      await flood();
+      const first = await seen();
+      expect(first.went).toBe(0);
+      expect(first.came).toBeGreaterThan(CREDIT - LARGEST);
+      expect(first.came).toBeLessThanOrEqual(CREDIT);
+      // To wish for it again changes nothing, nor does a smaller grant.
+      await hosts.homeAgent.ask({ tunnelSet: wish({ mtu: 1300 }) });
+      await hosts.homeAgent.ask({ tunnelSet: wish({ account: { number: 3, creditOctets: 0 } }) });
+      await flood();
+      expect(await seen()).toEqual(first);
+    });
+
+    it('gets three times what the node says from there', async () => {
+      const before = await hosts.homeAgent.counter('receive-packets');
+      const argv = [
+        'ping',
+        '-q',
+        '-s',
+        '1000',
+        '-c',
+        '5',
+        '-i',
+        '0.01',
+        '-w',
+        '5',
+        '-W',
+        '1',
+        INNER.homeAgent4,
+      ];
+      await using speaking = new Background(argv, {
+        namespace: hosts.node.namespace,
+        logFile: `/run/${hosts.node.namespace}-speaking.log`,
+      });
+      await hosts.homeAgent.counted('receive-packets', before, 5);
+      await speaking.stop();
+      await flood();
+      const { came, went } = await seen();
+      expect(went).toBeGreaterThanOrEqual(5 * (20 + 8 + 1_000 + 24));
+      expect(came).toBeGreaterThan(CREDIT + 3 * went - LARGEST);
+      expect(came).toBeLessThanOrEqual(CREDIT + 3 * went);
+    });
+
+    it('gets nothing for what does not open', async () => {
+      const before = await seen();
+      const drops = await hosts.homeAgent.counter('drop-forged');
+      const datagram = sealByHand(
+        new Uint8Array(1_200),
+        { ...keyOf('homeAgent', cipher), key: keyOf('node', cipher).key },
+        9n,
+      );
+      for (let count = 0; count < 5; count += 1)
+        await hosts.node.ask({ inject: { path: pathTo(family), packet: hex(datagram) } });
+      await hosts.homeAgent.counted('drop-forged', drops, 5);
+      await flood();
+      const after = await seen();
+      expect(after.went).toBeGreaterThan(before.went);
+      // A small packet may have found what was left.
+      expect(after.came - before.came).toBeLessThan(LARGEST);
+    });
+
+    it('lets a connection begin, which goes on as soon as there is proof', async () => {
+      await hosts.homeAgent.ask({
+        tunnelSet: wish({ account: { number: 4, creditOctets: CREDIT } }),
+      });
+      const { came } = await seen();
+      await flood();
+      expect((await seen()).came - came).toBeLessThanOrEqual(CREDIT);
+      await hosts.homeAgent.ask({
+        tunnelSet: tunnelOf('homeAgent', 'sealed', 1500 - OVERHEAD[family], family),
+      });
+      const before = await hosts.homeAgent.counter('drop-tunnel-unvalidated');
+      // iperf3 ends an upload before the last of it has arrived.
+      expect(await download(hosts, INNER.homeAgent4, '-n', '20M', '-R')).toBeGreaterThan(10 << 20);
+      expect(await hosts.homeAgent.counter('drop-tunnel-unvalidated')).toBe(before);
+    });
+  },
+);

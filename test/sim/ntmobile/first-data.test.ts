@@ -1,4 +1,7 @@
-/** How long the first data between two NTMobile nodes takes over the relay, and what of it outlives a bad network. docs/ntmobile.md §8, §9. */
+/**
+ * How long the first data between two NTMobile nodes takes over the relay, and what of it outlives
+ * a bad network. docs/ntmobile.md §8, §9.
+ */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { FirstDatagrams } from '#engine/ntmobile/relay/first-datagrams.ts';
 import { SeededRandom } from '#test/sim/random.ts';
@@ -25,7 +28,9 @@ function named({ world, a, b }: Pair): void {
   expect(a.answers.get(query)).toMatchObject({ outcome: 'addresses' });
 }
 
-/** Milliseconds from now to the first data that is there; the application tries each millisecond. */
+/**
+ * Milliseconds from now to the first data that is there; the application tries each millisecond.
+ */
 function firstDataMs({ world, a, b }: Pair, mostMs = 5_000): number {
   for (let passed = 0; passed < mostMs; passed += 1) {
     a.say(b.virtualIpv6, 'data');

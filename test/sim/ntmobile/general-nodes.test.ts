@@ -1,4 +1,7 @@
-/** Nodes and general nodes in the simulated internet: reached over a relay from any place, while nodes move and relays restart. docs/ntmobile.md §10. */
+/**
+ * Nodes and general nodes in the simulated internet: reached over a relay from any place, while
+ * nodes move and relays restart. docs/ntmobile.md §10.
+ */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type IpAddress, ipv4, ipv6, isIpv6 } from '#base/ip.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
@@ -38,7 +41,8 @@ function addressesOf(node: NodeHost, name: string): readonly [IpAddress, IpAddre
   const addresses = answer?.outcome === 'addresses' ? answer.addresses : [];
   const six = addresses.find(isIpv6);
   const four = addresses.find((address) => !isIpv6(address));
-  if (six === undefined || four === undefined) throw new Error(`${name}: ${JSON.stringify(answer)}`);
+  if (six === undefined || four === undefined)
+    throw new Error(`${name}: ${JSON.stringify(answer)}`);
   return [six, four];
 }
 
@@ -98,7 +102,10 @@ describe('a general node', () => {
     relay.names.set('inside.example', [ipv4('192.168.0.1'), ipv6('::1')]);
     const queries = ['nobody.example', 'inside.example'].map((name) => node.query(name, true));
     world.internet.pass(1_000);
-    expect(queries.map((query) => node.answers.get(query)?.outcome)).toEqual(['no-such-name', 'failure']);
+    expect(queries.map((query) => node.answers.get(query)?.outcome)).toEqual([
+      'no-such-name',
+      'failure',
+    ]);
   });
 });
 
@@ -125,7 +132,8 @@ describe('a connection to a general node', () => {
     const lengths: number[] = [];
     const send = world.internet.send.bind(world.internet);
     world.internet.send = (host, wire) => {
-      const control = host === node && RELAY_PLACES.includes(wire.to.address) && (wire.octets[0] ?? 0) >> 4 === 9;
+      const control =
+        host === node && RELAY_PLACES.includes(wire.to.address) && (wire.octets[0] ?? 0) >> 4 === 9;
       if (control) lengths.push(wire.octets.length);
       send(host, wire);
     };

@@ -1,5 +1,6 @@
 /**
- * Hosts of the simulated internet: nodes with their real engine and a data plane in a few lines, and the real direction coordinator.
+ * Hosts of the simulated internet: nodes with their real engine and a data plane in a few lines,
+ * and the real direction coordinator.
  */
 import { type IpAddress, ipv4, ipv6, isIpv6, type Prefix, parsePrefix } from '#base/ip.ts';
 import { type Monotonic, NEVER, wall } from '#base/time.ts';
@@ -42,7 +43,10 @@ export const RELAY_KEY = keyPairOf(new Uint8Array(32).fill(3));
 export const SYSTEM_PREFIX = prefixOf('fd12:3456:789a::/48');
 const VIRTUAL_IPV4 = prefixOf('198.18.0.0/15');
 export const ZONE = 'nodes.example';
-export const COORDINATOR_PLACES: readonly IpAddress[] = [ipv4('198.51.100.1'), ipv6('2001:db8:1::1')];
+export const COORDINATOR_PLACES: readonly IpAddress[] = [
+  ipv4('198.51.100.1'),
+  ipv6('2001:db8:1::1'),
+];
 export const RELAY_PLACES: readonly IpAddress[] = [ipv4('198.51.100.2'), ipv6('2001:db8:2::1')];
 
 export function prefixOf(text: string): Prefix {
@@ -58,13 +62,22 @@ export function sendAll(internet: Internet, host: Host, out: readonly Output[]):
   for (const output of out) {
     if (output.kind !== 'send' || output.path.kind !== 'datagram') continue;
     const { local, localPort, remote, remotePort, relayIndex } = output.path;
-    const wire = { from: { address: local, port: localPort }, to: { address: remote, port: remotePort } };
+    const wire = {
+      from: { address: local, port: localPort },
+      to: { address: remote, port: remotePort },
+    };
     internet.send(host, { ...wire, relayIndex, octets: output.packet });
   }
 }
 
 export function pathOf({ from, to, relayIndex }: Wire) {
-  const ends = { local: to.address, localPort: to.port, remote: from.address, remotePort: from.port, relayIndex };
+  const ends = {
+    local: to.address,
+    localPort: to.port,
+    remote: from.address,
+    remotePort: from.port,
+    relayIndex,
+  };
   return { kind: 'datagram', ...ends } as const;
 }
 
@@ -85,7 +98,12 @@ export class CoordinatorHost implements Host {
   #make() {
     return createDirectionCoordinator(
       {
-        ...{ own: COORDINATOR_KEY, zone: ZONE, secret: new Uint8Array(32).fill(9), relayKeys: [RELAY_KEY.publicKey] },
+        ...{
+          own: COORDINATOR_KEY,
+          zone: ZONE,
+          secret: new Uint8Array(32).fill(9),
+          relayKeys: [RELAY_KEY.publicKey],
+        },
         judgeCredential: (credential, publicKey, now) => {
           const judged = judgeCredential(
             credential,
@@ -93,7 +111,9 @@ export class CoordinatorHost implements Host {
             publicKey,
             BigInt(Math.floor(now / 1000)),
           );
-          return typeof judged === 'string' ? undefined : { ...judged, notAfter: wall(Number(judged.notAfter) * 1000) };
+          return typeof judged === 'string'
+            ? undefined
+            : { ...judged, notAfter: wall(Number(judged.notAfter) * 1000) };
         },
         ...{ systemPrefix: SYSTEM_PREFIX, generalIpv4Prefix: prefixOf('198.19.0.0/16') },
         secondEndpoints: COORDINATOR_PLACES.map((address) => ({ address, port: SECOND_PORT })),
@@ -144,7 +164,10 @@ export class CoordinatorHost implements Host {
 
 let nodes = 0;
 
-/** A node: the real engine, and of a data plane what matters here: which tunnel a packet takes, and where it comes out. */
+/**
+ * A node: the real engine, and of a data plane what matters here: which tunnel a packet takes, and
+ * where it comes out.
+ */
 export class NodeHost implements Host {
   readonly name: string;
   readonly virtualIpv6: IpAddress;
@@ -175,7 +198,10 @@ export class NodeHost implements Host {
     this.virtualIpv4 = virtualIpv4;
     this.#authority = authority;
     this.#contents = {
-      ...{ publicKey: own.publicKey, virtualIpv6: virtualIpv6Of(SYSTEM_PREFIX, nodeIdOf(own.publicKey)) },
+      ...{
+        publicKey: own.publicKey,
+        virtualIpv6: virtualIpv6Of(SYSTEM_PREFIX, nodeIdOf(own.publicKey)),
+      },
       ...{ virtualIpv4, name: this.name, groups: [] },
     };
     this.#own = own;
@@ -188,7 +214,13 @@ export class NodeHost implements Host {
     const names = { generalNames: [], unreachableNames: true, table: 7890, rulePriority: 900 };
     return createNtmobileNode(
       {
-        ...{ own: this.#own, port: PORT, interfaces: [], excludedAddresses: [], virtualIpv4Prefix: VIRTUAL_IPV4 },
+        ...{
+          own: this.#own,
+          port: PORT,
+          interfaces: [],
+          excludedAddresses: [],
+          virtualIpv4Prefix: VIRTUAL_IPV4,
+        },
         ...names,
       },
       this.#random,
@@ -221,13 +253,30 @@ export class NodeHost implements Host {
     this.#epoch += 1;
     const epoch = this.#epoch;
     const link: NetworkInterface = {
-      ...{ index: 2, name: 'eth0', running: true, epoch, mtu: 1500, linkAddress: new Uint8Array(6) },
+      ...{
+        index: 2,
+        name: 'eth0',
+        running: true,
+        epoch,
+        mtu: 1500,
+        linkAddress: new Uint8Array(6),
+      },
       addresses: spots.map(({ address }) => ({
-        ...{ address, prefixLength: isIpv6(address) ? 64 : 24, tentative: false, duplicate: false, deprecated: false },
+        ...{
+          address,
+          prefixLength: isIpv6(address) ? 64 : 24,
+          tentative: false,
+          duplicate: false,
+          deprecated: false,
+        },
         ...{ validUntil: NEVER, epoch },
       })),
       routers: spots.map(({ address }) => ({
-        ...{ family: isIpv6(address) ? (6 as const) : (4 as const), gateway: undefined, metric: 100 },
+        ...{
+          family: isIpv6(address) ? (6 as const) : (4 as const),
+          gateway: undefined,
+          metric: 100,
+        },
         ...{ validUntil: NEVER, epoch },
       })),
     };
@@ -253,8 +302,15 @@ export class NodeHost implements Host {
     const keys = this.#associations().find((one) => one.tunnel === tunnel?.id);
     if (tunnel === undefined || keys?.send === undefined) return false;
     const { local, localPort, remote, remotePort, relayIndex = 0 } = tunnel;
-    const octets = seal(keys.send, { to, source: isIpv6(to) ? this.virtualIpv6 : this.virtualIpv4, text });
-    const wire = { from: { address: local, port: localPort }, to: { address: remote, port: remotePort } };
+    const octets = seal(keys.send, {
+      to,
+      source: isIpv6(to) ? this.virtualIpv6 : this.virtualIpv4,
+      text,
+    });
+    const wire = {
+      from: { address: local, port: localPort },
+      to: { address: remote, port: remotePort },
+    };
     this.#internet.send(this, { ...wire, relayIndex, octets });
     return true;
   }
@@ -271,7 +327,9 @@ export class NodeHost implements Host {
   }
 
   #associations() {
-    return [...this.#parts.values()].flatMap(({ securityAssociations = [] }) => securityAssociations);
+    return [...this.#parts.values()].flatMap(
+      ({ securityAssociations = [] }) => securityAssociations,
+    );
   }
 
   receive(now: Monotonic, wire: Wire): void {
@@ -287,10 +345,22 @@ export class NodeHost implements Host {
     if (tunnel?.id !== opened.tunnel) return;
     this.got.push(text);
     const { from, relayIndex } = wire;
-    if (tunnel.remote === from.address && tunnel.remotePort === from.port && (tunnel.relayIndex ?? 0) === relayIndex)
+    if (
+      tunnel.remote === from.address &&
+      tunnel.remotePort === from.port &&
+      (tunnel.relayIndex ?? 0) === relayIndex
+    )
       return;
     const { local, localPort, remote, remotePort } = pathOf(wire);
-    this.#step(now, { kind: 'roaming', tunnel: tunnel.id, local, localPort, remote, remotePort, relayIndex });
+    this.#step(now, {
+      kind: 'roaming',
+      tunnel: tunnel.id,
+      local,
+      localPort,
+      remote,
+      remotePort,
+      relayIndex,
+    });
   }
 
   #step(now: Monotonic, input: NtmobileNodeInput): void {
@@ -309,7 +379,12 @@ export class NodeHost implements Host {
 
   #logIn(now: Monotonic): void {
     if (this.disabled) {
-      const outcome = { granted: false, reason: 'account-disabled', message: 'disabled', final: true } as const;
+      const outcome = {
+        granted: false,
+        reason: 'account-disabled',
+        message: 'disabled',
+        final: true,
+      } as const;
       this.#step(now, { kind: 'logged-in', outcome });
       return;
     }
@@ -320,7 +395,11 @@ export class NodeHost implements Host {
       kind: 'logged-in',
       outcome: {
         ...{ granted: true, renewalToken: 'token', notAfter: wall(Number(notAfter) * 1000) },
-        credential: makeCredential(this.#authority, { ...this.#contents, notBefore: seconds - 60n, notAfter }),
+        credential: makeCredential(this.#authority, {
+          ...this.#contents,
+          notBefore: seconds - 60n,
+          notAfter,
+        }),
         coordinators: [{ name: 'dc', publicKey: COORDINATOR_KEY.publicKey, endpoints }],
         authorities: [AUTHORITY.publicKey, this.#authority.publicKey],
         ...{ systemPrefix: SYSTEM_PREFIX, zone: ZONE },

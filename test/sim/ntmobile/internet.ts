@@ -1,5 +1,6 @@
 /**
- * An internet of datagrams under virtual time: hosts at addresses, translators in front of some, the same delay for each way. No RFC: a simulation.
+ * An internet of datagrams under virtual time: hosts at addresses, translators in front of some,
+ * the same delay for each way. No RFC: a simulation.
  */
 import { type IpAddress, isIpv6, isUnspecified } from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
@@ -35,7 +36,10 @@ export class Internet {
   readonly #delayMs: number;
   /** Datagrams that reached nobody. */
   lost = 0;
-  /** What happens to a datagram on its way: milliseconds beyond the delay, for each copy that arrives. */
+  /**
+   * What happens to a datagram on its way: milliseconds beyond the delay, for each copy that
+   * arrives.
+   */
   fate: (wire: Wire) => readonly number[] = () => [0];
 
   constructor(delayMs = 10) {
@@ -61,7 +65,8 @@ export class Internet {
     }
     const inside: Endpoint = { address: spot.address, port };
     const from = spot.nats.reduce((endpoint, nat) => nat.outward(endpoint, wire.to), inside);
-    for (const moreMs of this.fate({ ...wire, from })) this.#later(moreMs, () => this.#arrive({ ...wire, from }));
+    for (const moreMs of this.fate({ ...wire, from }))
+      this.#later(moreMs, () => this.#arrive({ ...wire, from }));
   }
 
   #arrive(wire: Wire): void {

@@ -1,4 +1,7 @@
-/** A direct way that does not answer at first is found soon after it does. docs/ntmobile.md §5 (check retry), §8.4 */
+/**
+ * A direct way that does not answer at first is found soon after it does. docs/ntmobile.md §5
+ * (check retry), §8.4
+ */
 import { describe, expect, it } from 'vitest';
 import { COORDINATOR_PLACES, RELAY_PLACES } from './hosts.ts';
 import { World } from './world.ts';
@@ -10,7 +13,8 @@ describe('two nodes between which nothing passes directly for a while', () => {
     const world = new World();
     const a = world.node('a', [world.ipv4()]);
     const b = world.node('b', [world.ipv4()]);
-    world.internet.fate = ({ from, to }) => (SERVERS.includes(from.address) || SERVERS.includes(to.address) ? [0] : []);
+    world.internet.fate = ({ from, to }) =>
+      SERVERS.includes(from.address) || SERVERS.includes(to.address) ? [0] : [];
     const query = a.query(b.name);
     expect(world.internet.pass(5_000, () => a.answers.has(query))).toBe(true);
     world.internet.pass(closedMs);

@@ -1,4 +1,7 @@
-/** NTMobile under trouble, in the simulated internet: how long a move stalls a flow, many moves, a coordinator that is gone. docs/ntmobile.md §5, §6. */
+/**
+ * NTMobile under trouble, in the simulated internet: how long a move stalls a flow, many moves, a
+ * coordinator that is gone. docs/ntmobile.md §5, §6.
+ */
 import { describe, expect, it } from 'vitest';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
 import { type NodeHost, ZONE } from './hosts.ts';
@@ -32,7 +35,11 @@ function longestSilence(world: World, a: NodeHost, b: NodeHost, ms: number): num
   return longest;
 }
 
-function joinedPair(seed: number): { readonly world: World; readonly a: NodeHost; readonly b: NodeHost } {
+function joinedPair(seed: number): {
+  readonly world: World;
+  readonly a: NodeHost;
+  readonly b: NodeHost;
+} {
   const world = new World();
   const random = randomOf(seed);
   const a = world.node('a', placeAt(world, random(1)[0] ?? 0));
@@ -144,7 +151,10 @@ describe('without a relay', () => {
 });
 
 describe('a node whose daemon died and is started again', () => {
-  for (const [name, kind] of Object.entries({ 'over the relay': NAT_KINDS.symmetric, directly: NAT_KINDS.cone })) {
+  for (const [name, kind] of Object.entries({
+    'over the relay': NAT_KINDS.symmetric,
+    directly: NAT_KINDS.cone,
+  })) {
     it.each([
       ['was asked for', false],
       ['asked', true],

@@ -1,6 +1,6 @@
 /**
- * A network address translator of the simulated internet. RFC 4787 §4.1 (mapping), §5 (filtering): each endpoint-independent, address-dependent or
- * address- and port-dependent.
+ * A network address translator of the simulated internet. RFC 4787 §4.1 (mapping), §5 (filtering):
+ * each endpoint-independent, address-dependent or address- and port-dependent.
  */
 import type { IpAddress } from '#base/ip.ts';
 import type { Endpoint } from '#wire/ntmobile-options.ts';
@@ -55,7 +55,9 @@ export class Nat {
   /** Who inside gets a datagram from outside; undefined: nobody. */
   inward(from: Endpoint, port: number): Endpoint | undefined {
     const mapped = this.#byPort.get(port);
-    return mapped?.contacted.has(scope(this.#kind.filtering, from)) === true ? mapped.inside : undefined;
+    return mapped?.contacted.has(scope(this.#kind.filtering, from)) === true
+      ? mapped.inside
+      : undefined;
   }
 
   /** As after a power cut. */

@@ -1,4 +1,7 @@
-/** NTMobile nodes in a simulated internet with translators: registered, joined, moved. docs/ntmobile.md §6. */
+/**
+ * NTMobile nodes in a simulated internet with translators: registered, joined, moved.
+ * docs/ntmobile.md §6.
+ */
 import { describe, expect, it } from 'vitest';
 import { ZONE } from './hosts.ts';
 import { PLACES, World } from './world.ts';
@@ -10,7 +13,10 @@ describe('a node of NTMobile', () => {
     const b = world.node('b', [world.ipv4()]);
     const query = a.query(`b.${ZONE}`);
     world.internet.pass(1_000);
-    expect(a.answers.get(query)).toMatchObject({ outcome: 'addresses', addresses: [b.virtualIpv6, expect.anything()] });
+    expect(a.answers.get(query)).toMatchObject({
+      outcome: 'addresses',
+      addresses: [b.virtualIpv6, expect.anything()],
+    });
     expect(world.joined(a, b, 500)).toBe(true);
     expect(world.direct(a, b)).toBe(true);
   });
@@ -56,8 +62,10 @@ function mayBeDirect(a: string, b: string): boolean {
   const has = (name: string): boolean => both.includes(name);
   if (has('IPv6 only')) return both.every((name) => name === 'IPv6 only' || name === 'dual stack');
   if (a === 'dual stack' && b === 'dual stack') return true;
-  const hard = (name: string): boolean => ['address-dependent', 'symmetric', 'dual stack'].includes(name);
-  const strict = (name: string): boolean => hard(name) || name === 'port-restricted cone' || name === 'two layers';
+  const hard = (name: string): boolean =>
+    ['address-dependent', 'symmetric', 'dual stack'].includes(name);
+  const strict = (name: string): boolean =>
+    hard(name) || name === 'port-restricted cone' || name === 'two layers';
   return !((hard(a) && strict(b)) || (hard(b) && strict(a)));
 }
 

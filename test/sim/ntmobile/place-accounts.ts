@@ -1,10 +1,15 @@
-/** What a relay's plane sends to places where nobody showed yet that a node is. docs/ntmobile.md §9. */
+/**
+ * What a relay's plane sends to places where nobody showed yet that a node is. docs/ntmobile.md §9.
+ */
 import type { DesiredRelayLeg, DesiredTunnel } from '#engine/contract.ts';
 
 /** So many times the octets that came from there. */
 const AMPLIFICATION = 3;
 
-type Bounded = Pick<DesiredRelayLeg | DesiredTunnel, 'validated' | 'account' | 'remote' | 'remotePort'>;
+type Bounded = Pick<
+  DesiredRelayLeg | DesiredTunnel,
+  'validated' | 'account' | 'remote' | 'remotePort'
+>;
 
 interface Account {
   received: number;

@@ -1,4 +1,7 @@
-/** A relay of the simulated internet: the real engine, and a plane and a kernel that do as the engine wishes. docs/ntmobile.md §6, §7, §9, §10. */
+/**
+ * A relay of the simulated internet: the real engine, and a plane and a kernel that do as the
+ * engine wishes. docs/ntmobile.md §6, §7, §9, §10.
+ */
 import type { IpAddress } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import type { DesiredPart, DesiredRelayLeg, JsonValue, Output } from '#engine/contract.ts';
@@ -34,7 +37,10 @@ export class RelayHost implements Host {
   readonly #internet: Internet;
   readonly #accounts = new PlaceAccounts();
   readonly #parts = new Map<string, DesiredPart>();
-  readonly #stored = new Map<string, { readonly table: string; readonly key: string; readonly value: JsonValue }>();
+  readonly #stored = new Map<
+    string,
+    { readonly table: string; readonly key: string; readonly value: JsonValue }
+  >();
   /** The kernel's memory of connections: it outlives the daemon. */
   readonly #connections = new Map<string, IpAddress>();
   #starts = 0;
@@ -50,7 +56,11 @@ export class RelayHost implements Host {
     this.#starts += 1;
     return createRelay(
       {
-        ...{ own: RELAY_KEY, port: PORT, endpoints: RELAY_PLACES.map((address) => ({ address, port: PORT })) },
+        ...{
+          own: RELAY_KEY,
+          port: PORT,
+          endpoints: RELAY_PLACES.map((address) => ({ address, port: PORT })),
+        },
         judgeCredential: judgeBy([AUTHORITY.publicKey]),
         coordinators: [
           {
@@ -58,9 +68,18 @@ export class RelayHost implements Host {
             endpoints: COORDINATOR_PLACES.map((address) => ({ address, port: PORT })),
           },
         ],
-        ...{ lifetimeSeconds: 600, maximumLegs: 1000, maximumLegsOfNode: 100, strangersPerSecond: 1000 },
+        ...{
+          lifetimeSeconds: 600,
+          maximumLegs: 1000,
+          maximumLegsOfNode: 100,
+          strangersPerSecond: 1000,
+        },
         ...{ systemPrefix: SYSTEM_PREFIX, virtualIpv4Prefixes: [prefixOf('198.18.0.0/15')] },
-        ...{ translatorIpv4Prefix: prefixOf('100.127.0.0/16'), deniedDestinations: [], allowedDestinations: [] },
+        ...{
+          translatorIpv4Prefix: prefixOf('100.127.0.0/16'),
+          deniedDestinations: [],
+          allowedDestinations: [],
+        },
         ...{ maximumGeneralNodes: 1000, maximumGeneralNodesOfNode: 100, maximumResolutions: 100 },
         forwarding: 'by-interface',
       },
@@ -106,7 +125,10 @@ export class RelayHost implements Host {
     const other = this.#leg(leg.other);
     if (other === undefined || !this.#accounts.take(other, octets.length)) return;
     const { local, remote, remotePort, index } = other;
-    const ends = { from: { address: local, port: PORT }, to: { address: remote, port: remotePort } };
+    const ends = {
+      from: { address: local, port: PORT },
+      to: { address: remote, port: remotePort },
+    };
     this.#internet.send(this, { ...ends, relayIndex: index, octets });
   }
 
@@ -116,9 +138,15 @@ export class RelayHost implements Host {
 
   // --- general nodes ---
 
-  #all<K extends 'relayLegs' | 'tunnels' | 'securityAssociations' | 'planeRoutes' | 'translations' | 'addressMaps'>(
-    kind: K,
-  ) {
+  #all<
+    K extends
+      | 'relayLegs'
+      | 'tunnels'
+      | 'securityAssociations'
+      | 'planeRoutes'
+      | 'translations'
+      | 'addressMaps',
+  >(kind: K) {
     return [...this.#parts.values()].flatMap(
       (part): readonly NonNullable<DesiredPart[K]>[number][] => part[kind] ?? [],
     );
@@ -140,23 +168,31 @@ export class RelayHost implements Host {
     this.#step(now, { ...ends, kind: 'roaming', tunnel: opened.tunnel, relayIndex });
   }
 
-  /** Between the families where that is wished, then to what stands for the virtual address; the server says the same back. */
+  /**
+   * Between the families where that is wished, then to what stands for the virtual address; the
+   * server says the same back.
+   */
   #goOut(inner: Inner): void {
     const translations = this.#all('translations');
     const far = translations.find((one) => one.side === 'far' && one.inner === inner.to);
     const near = translations.find((one) => one.side === 'near' && one.inner === inner.source);
     if (far !== undefined && near === undefined) return;
-    const [source, to] = far === undefined || near === undefined ? [inner.source, inner.to] : [near.outer, far.outer];
+    const [source, to] =
+      far === undefined || near === undefined ? [inner.source, inner.to] : [near.outer, far.outer];
     const connection = `${source} ${to} ${inner.text.split(' ')[0]}`;
     const real =
-      this.#connections.get(connection) ?? this.#all('addressMaps').find(({ virtual }) => virtual === to)?.real;
+      this.#connections.get(connection) ??
+      this.#all('addressMaps').find(({ virtual }) => virtual === to)?.real;
     if (real === undefined) return;
     this.#connections.set(connection, real);
     this.reached.push(real);
     this.#comeBack({ source: to, to: source, text: inner.text });
   }
 
-  /** A server sends, asked or not; `source` is its virtual address, or what stands for it in the other family. */
+  /**
+   * A server sends, asked or not; `source` is its virtual address, or what stands for it in the
+   * other family.
+   */
   serverSays(inner: Inner): void {
     this.#comeBack(inner);
   }
@@ -166,15 +202,20 @@ export class RelayHost implements Host {
     const near = translations.find((one) => one.side === 'near' && one.outer === inner.to);
     const far = translations.find((one) => one.side === 'far' && one.outer === inner.source);
     if (near !== undefined && far === undefined) return;
-    const [source, to] = near === undefined || far === undefined ? [inner.source, inner.to] : [far.inner, near.inner];
+    const [source, to] =
+      near === undefined || far === undefined ? [inner.source, inner.to] : [far.inner, near.inner];
     const id = this.#tunnelOf(to);
     const tunnel = this.#all('tunnels').find((one) => one.id === id);
     const send = this.#all('securityAssociations').find((one) => one.tunnel === id)?.send;
     if (tunnel === undefined || send === undefined) return;
     const { local, localPort, remote, remotePort } = tunnel;
-    const wire = { from: { address: local, port: localPort }, to: { address: remote, port: remotePort } };
+    const wire = {
+      from: { address: local, port: localPort },
+      to: { address: remote, port: remotePort },
+    };
     const octets = seal(send, { source, to, text: inner.text });
-    if (this.#accounts.take(tunnel, octets.length)) this.#internet.send(this, { ...wire, relayIndex: 0, octets });
+    if (this.#accounts.take(tunnel, octets.length))
+      this.#internet.send(this, { ...wire, relayIndex: 0, octets });
   }
 
   // --- the engine ---
@@ -197,7 +238,13 @@ export class RelayHost implements Host {
   #resolve(now: Monotonic, name: string): void {
     const addresses = this.names.get(name);
     if (addresses === undefined)
-      this.#step(now, { kind: 'resolved', name, addresses: [], failure: 'NXDOMAIN', noSuchName: true });
+      this.#step(now, {
+        kind: 'resolved',
+        name,
+        addresses: [],
+        failure: 'NXDOMAIN',
+        noSuchName: true,
+      });
     else this.#step(now, { kind: 'resolved', name, addresses, timeToLiveSeconds: 60 });
   }
 

@@ -1,4 +1,7 @@
-/** What a data plane seals and opens, as far as it matters here: under which key, from where to where. No RFC: a simulation. */
+/**
+ * What a data plane seals and opens, as far as it matters here: under which key, from where to
+ * where. No RFC: a simulation.
+ */
 import { hex } from '#base/bytes.ts';
 import type { IpAddress } from '#base/ip.ts';
 import type { DesiredSecurityAssociations, SealingKey } from '#engine/contract.ts';

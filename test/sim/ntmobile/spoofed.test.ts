@@ -1,6 +1,7 @@
 /**
- * Somebody on the path lets what a node sends seem to come from somewhere else: whoever is there gets no more than three times that, whatever goes to the
- * node meanwhile. docs/ntmobile.md §9, §11.
+ * Somebody on the path lets what a node sends seem to come from somewhere else: whoever is there
+ * gets no more than three times that, whatever goes to the node meanwhile. docs/ntmobile.md §9,
+ * §11.
  */
 import { describe, expect, it } from 'vitest';
 import { ipv4, ipv6, isIpv6 } from '#base/ip.ts';
@@ -14,7 +15,8 @@ import { PLACES, World } from './world.ts';
 const AMPLIFICATION = 3;
 const ENVELOPE_OCTETS = 4;
 const LARGE = 'x'.repeat(1_100);
-const octetsOf = ({ octets, relayIndex }: Wire): number => octets.length + (relayIndex === 0 ? 0 : ENVELOPE_OCTETS);
+const octetsOf = ({ octets, relayIndex }: Wire): number =>
+  octets.length + (relayIndex === 0 ? 0 : ENVELOPE_OCTETS);
 
 const isControl = ({ octets, relayIndex }: Wire): boolean => relayIndex === 0 && !isSealed(octets);
 
@@ -32,7 +34,10 @@ class Bystander implements Host {
   }
 }
 
-/** What of a node's datagrams to the relay seems to come from elsewhere; the rest is lost, or goes on as it should. */
+/**
+ * What of a node's datagrams to the relay seems to come from elsewhere; the rest is lost, or goes
+ * on as it should.
+ */
 interface Attack {
   readonly diverts: (wire: Wire) => boolean;
   readonly loses: (wire: Wire) => boolean;
@@ -77,8 +82,15 @@ function scene() {
   return { world, relay, node, symmetric, flood, server };
 }
 
-/** For so long; gives by how much the bystander's octets ever came close to three times those that seem to be its own. */
-function floodFor(ms: number, { world, node, flood, server }: ReturnType<typeof scene>, bystander: Bystander): number {
+/**
+ * For so long; gives by how much the bystander's octets ever came close to three times those that
+ * seem to be its own.
+ */
+function floodFor(
+  ms: number,
+  { world, node, flood, server }: ReturnType<typeof scene>,
+  bystander: Bystander,
+): number {
   let closest = 0;
   for (let passed = 0; passed < ms; passed += 2) {
     flood();
@@ -95,7 +107,8 @@ describe('who did not move there', () => {
     const all = scene();
     const { world, node, symmetric } = all;
     let diverted = 0;
-    const diverts = (wire: Wire) => isControl(wire) && wire.octets.length > 1_000 && diverted++ === 0;
+    const diverts = (wire: Wire) =>
+      isControl(wire) && wire.octets.length > 1_000 && diverted++ === 0;
     const bystander = attack(world, node, { diverts, loses: () => true });
     node.move(symmetric());
     expect(floodFor(4_000, all, bystander)).toBeGreaterThan(2);

@@ -1,4 +1,7 @@
-/** Whom an NTMobile node believes: nobody that its account server did not vouch for, and not for longer. docs/ntmobile.md §2.1. */
+/**
+ * Whom an NTMobile node believes: nobody that its account server did not vouch for, and not for
+ * longer. docs/ntmobile.md §2.1.
+ */
 import { describe, expect, it } from 'vitest';
 import { NodeHost, ROGUE_AUTHORITY, ZONE } from './hosts.ts';
 import { World } from './world.ts';

@@ -1,4 +1,7 @@
-/** A coordinator, a relay, and nodes at places of every kind, each datagram ten milliseconds on its way. No RFC: a simulation. */
+/**
+ * A coordinator, a relay, and nodes at places of every kind, each datagram ten milliseconds on its
+ * way. No RFC: a simulation.
+ */
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { CoordinatorHost, NodeHost } from './hosts.ts';
 import { Internet, type Spot } from './internet.ts';
@@ -38,7 +41,9 @@ export class World {
   behind(...kinds: readonly NatKind[]): Spot {
     this.#places += 1;
     const at = this.#places;
-    const nats = kinds.map((kind, layer) => new Nat(kind, outside(layer, kinds.length, at), 20_000 + 100 * at));
+    const nats = kinds.map(
+      (kind, layer) => new Nat(kind, outside(layer, kinds.length, at), 20_000 + 100 * at),
+    );
     return { address: ipv4(`192.168.${at}.2`), nats };
   }
 
@@ -72,7 +77,9 @@ export const PLACES: Readonly<Record<string, (world: World) => readonly Spot[]>>
   'port-restricted cone': (world) => [world.behind(NAT_KINDS['port-restricted cone'])],
   'address-dependent': (world) => [world.behind(NAT_KINDS['address-dependent'])],
   symmetric: (world) => [world.behind(NAT_KINDS.symmetric)],
-  'two layers': (world) => [world.behind(NAT_KINDS['port-restricted cone'], NAT_KINDS['port-restricted cone'])],
+  'two layers': (world) => [
+    world.behind(NAT_KINDS['port-restricted cone'], NAT_KINDS['port-restricted cone']),
+  ],
   'IPv6 only': (world) => [world.ipv6()],
   'dual stack': (world) => [world.ipv6(), world.behind(NAT_KINDS.symmetric)],
 };

@@ -1,4 +1,7 @@
-/** An account server without its HTTPS: a real store in a directory of its own, a clock that stands until it is told, nodes that know the page only. */
+/**
+ * An account server without its HTTPS: a real store in a directory of its own, a clock that stands
+ * until it is told, nodes that know the page only.
+ */
 
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -42,7 +45,12 @@ export const CONFIGURATION: AccountServerConfiguration = {
       endpoints: [{ address: ipv6('2001:db8::1'), port: 7890 }],
     },
   ],
-  ...{ credentialSeconds: 86_400, renewalSeconds: 30 * 86_400, renewalGraceSeconds: 3600, devicesPerAccount: 4 },
+  ...{
+    credentialSeconds: 86_400,
+    renewalSeconds: 30 * 86_400,
+    renewalGraceSeconds: 3600,
+    devicesPerAccount: 4,
+  },
   // The least that scrypt takes: nobody attacks a test.
   hashing: { cost: { costLog2: 4, blockSize: 8, parallelization: 1 }, concurrency: 2 },
   limits: { source: { perMinute: 600, burst: 100 }, account: { perMinute: 600, burst: 100 } },
@@ -137,11 +145,18 @@ export class AccountScene implements Disposable {
     return made['token'];
   }
 
-  async login(key: NodeKey, account: string, words: LoginWords = { password: PASSWORD }): Promise<Issued | Refusal> {
+  async login(
+    key: NodeKey,
+    account: string,
+    words: LoginWords = { password: PASSWORD },
+  ): Promise<Issued | Refusal> {
     this.nowMs += 1;
     const timestamp = words.timestamp ?? this.nowMs;
     const proof = key.proof('login', this.exchange.publicKey, account, timestamp);
-    return await this.service.login({ account, publicKey: key.publicKey, proof, ...words, timestamp }, SOURCE);
+    return await this.service.login(
+      { account, publicKey: key.publicKey, proof, ...words, timestamp },
+      SOURCE,
+    );
   }
 
   renew(key: NodeKey, renewalToken: string): Issued | Refusal {
@@ -168,7 +183,11 @@ export class AccountScene implements Disposable {
 
   #parts() {
     return {
-      ...{ configuration: this.configuration, database: this.database, authorities: this.authorities },
+      ...{
+        configuration: this.configuration,
+        database: this.database,
+        authorities: this.authorities,
+      },
       clock: { now: () => monotonic(this.nowMs), wall: () => wall(this.nowMs) },
       events: {
         event: (event: Told) => {

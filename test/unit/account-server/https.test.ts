@@ -20,7 +20,12 @@ beforeEach(async () => {
   defects = [];
   certificate = await ownCertificate(`${scene.directory}/tls.pem`, ['127.0.0.1'], Date.now());
   face = new HttpsFace({
-    ...{ service: scene.service, authorities: scene.authorities, configuration: scene.configuration, certificate },
+    ...{
+      service: scene.service,
+      authorities: scene.authorities,
+      configuration: scene.configuration,
+      certificate,
+    },
     publicKey: scene.exchange.publicKey,
     clock: { now: () => monotonic(scene.nowMs), wall: () => wall(scene.nowMs) },
     fatal: (error) => defects.push(error),
@@ -44,9 +49,20 @@ async function login(): Promise<Answered> {
   const timestamp = scene.nowMs;
   const base64 = (octets: Uint8Array) => Buffer.from(octets).toString('base64');
   const proof = base64(key.proof('login', scene.exchange.publicKey, 'alice', timestamp));
-  const body = { account: 'alice', password: PASSWORD, publicKey: base64(key.publicKey), timestamp, proof };
+  const body = {
+    account: 'alice',
+    password: PASSWORD,
+    publicKey: base64(key.publicKey),
+    timestamp,
+    proof,
+  };
   const { promise, resolve, reject } = Promise.withResolvers<Answered>();
-  const options = { port, ca: certificate.cert, method: 'POST', headers: { 'content-type': 'application/json' } };
+  const options = {
+    port,
+    ca: certificate.cert,
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+  };
   request('https://127.0.0.1/v1/login', options, async (response) => {
     let text = '';
     for await (const chunk of response.setEncoding('utf8')) text += String(chunk);

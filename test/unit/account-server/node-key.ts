@@ -1,5 +1,11 @@
 /** The part of docs/ntmobile.md §2.2 that nodes do, with nothing of Sojourn's code. */
-import { createHmac, createPublicKey, diffieHellman, generateKeyPairSync, type KeyObject } from 'node:crypto';
+import {
+  createHmac,
+  createPublicKey,
+  diffieHellman,
+  generateKeyPairSync,
+  type KeyObject,
+} from 'node:crypto';
 
 /** A node's X25519 key. */
 export class NodeKey {
@@ -9,10 +15,17 @@ export class NodeKey {
   constructor() {
     const { privateKey, publicKey } = generateKeyPairSync('x25519');
     this.#privateKey = privateKey;
-    this.publicKey = new Uint8Array(publicKey.export({ format: 'der', type: 'spki' }).subarray(-32));
+    this.publicKey = new Uint8Array(
+      publicKey.export({ format: 'der', type: 'spki' }).subarray(-32),
+    );
   }
 
-  proof(kind: 'login' | 'renewal', server: Uint8Array, subject: string, timestamp: number): Uint8Array {
+  proof(
+    kind: 'login' | 'renewal',
+    server: Uint8Array,
+    subject: string,
+    timestamp: number,
+  ): Uint8Array {
     const x = Buffer.from(server).toString('base64url');
     const publicKey = createPublicKey({ key: { kty: 'OKP', crv: 'X25519', x }, format: 'jwk' });
     const time = Buffer.alloc(8);

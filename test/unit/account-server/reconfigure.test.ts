@@ -1,4 +1,7 @@
-/** An account server that is told by its operator to allow or give something else, between two requests. */
+/**
+ * An account server that is told by its operator to allow or give something else, between two
+ * requests.
+ */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PasswordHasher } from '#account-server/password-hashing.ts';
 import { RateLimiter } from '#account-server/rate-limiter.ts';
@@ -28,9 +31,9 @@ describe('credentials', () => {
     const [laptop, phone] = [new NodeKey(), new NodeKey()];
     granted(await scene.login(laptop, 'alice'));
     scene.service.reconfigure({ ...scene.configuration, devicesPerAccount: 1 });
-    expect(refused(await scene.login(phone, 'alice', { password: PASSWORD, device: 'phone' }))).toBe(
-      'too-many-devices',
-    );
+    expect(
+      refused(await scene.login(phone, 'alice', { password: PASSWORD, device: 'phone' })),
+    ).toBe('too-many-devices');
     granted(await scene.login(laptop, 'alice'));
   });
 });
@@ -38,7 +41,10 @@ describe('credentials', () => {
 describe('passwords', () => {
   it('that cost more now are hashed anew with the next login', async () => {
     const laptop = new NodeKey();
-    scene.service.reconfigure({ ...scene.configuration, hashing: { cost: cost(13), concurrency: 1 } });
+    scene.service.reconfigure({
+      ...scene.configuration,
+      hashing: { cost: cost(13), concurrency: 1 },
+    });
     granted(await scene.login(laptop, 'alice'));
     const hash = await scene.service.hashPassword('x'.repeat(12));
     expect(hash.costLog2).toBe(13);
@@ -66,7 +72,12 @@ describe('limits', () => {
     const now = monotonic(1000);
     expect([1, 2, 3].map(() => limiter.take('a', now))).toEqual([undefined, undefined, 1000]);
     limiter.setLimit({ perMinute: 60, burst: 5 });
-    expect([1, 2, 3, 4].map(() => limiter.take('a', now))).toEqual([undefined, undefined, undefined, 1000]);
+    expect([1, 2, 3, 4].map(() => limiter.take('a', now))).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      1000,
+    ]);
     limiter.setLimit({ perMinute: 60, burst: 1 });
     expect(limiter.take('a', now)).toBe(5000);
   });

@@ -23,7 +23,11 @@ beforeEach(async () => {
   scene = new AccountScene();
   laptop = new NodeKey();
   phone = new NodeKey();
-  await scene.request('account-add', { name: 'alice', password: PASSWORD, groups: ['staff', 'größe'] });
+  await scene.request('account-add', {
+    name: 'alice',
+    password: PASSWORD,
+    groups: ['staff', 'größe'],
+  });
   await scene.request('account-add', { name: 'bob', password: 'another password' });
 });
 afterEach(() => scene[Symbol.dispose]());
@@ -45,7 +49,9 @@ describe('a login', () => {
   it('by a token, which is good once', async () => {
     const enrolmentToken = await scene.token('alice');
     granted(await scene.login(laptop, 'alice', { enrolmentToken }));
-    expect(refused(await scene.login(phone, 'alice', { enrolmentToken }))).toBe('wrong-enrolment-token');
+    expect(refused(await scene.login(phone, 'alice', { enrolmentToken }))).toBe(
+      'wrong-enrolment-token',
+    );
   });
 
   it('by a token again, as long as its answer may have been lost, for the key that used it', async () => {
@@ -54,25 +60,45 @@ describe('a login', () => {
     scene.pass(3000);
     granted(await scene.login(laptop, 'alice', { enrolmentToken }));
     scene.pass(700);
-    expect(refused(await scene.login(laptop, 'alice', { enrolmentToken }))).toBe('wrong-enrolment-token');
+    expect(refused(await scene.login(laptop, 'alice', { enrolmentToken }))).toBe(
+      'wrong-enrolment-token',
+    );
   });
 
   it('by a token that is over, or of another account, is refused', async () => {
     const enrolmentToken = await scene.token('alice', 60);
-    expect(refused(await scene.login(laptop, 'bob', { enrolmentToken }))).toBe('wrong-enrolment-token');
+    expect(refused(await scene.login(laptop, 'bob', { enrolmentToken }))).toBe(
+      'wrong-enrolment-token',
+    );
     scene.pass(61);
-    expect(refused(await scene.login(laptop, 'alice', { enrolmentToken }))).toBe('wrong-enrolment-token');
+    expect(refused(await scene.login(laptop, 'alice', { enrolmentToken }))).toBe(
+      'wrong-enrolment-token',
+    );
   });
 
   it.each([
     ['a wrong password', 'alice', { password: 'wrong' }, 'wrong-password'],
     ['an account that is not there', 'mallory', { password: PASSWORD }, 'unknown-account'],
-    ['a time before', 'alice', { password: PASSWORD, timestamp: START * 1000 - 300_001 }, 'wrong-time'],
-    ['a time after', 'alice', { password: PASSWORD, timestamp: START * 1000 + 300_002 }, 'wrong-time'],
+    [
+      'a time before',
+      'alice',
+      { password: PASSWORD, timestamp: START * 1000 - 300_001 },
+      'wrong-time',
+    ],
+    [
+      'a time after',
+      'alice',
+      { password: PASSWORD, timestamp: START * 1000 + 300_002 },
+      'wrong-time',
+    ],
   ])('with %s is refused', async (_what, account, words, reason) => {
     expect(refused(await scene.login(laptop, account, words))).toBe(reason);
     expect(scene.service.counters.counters[reason]).toBe(1);
-    expect(scene.events.at(-1)).toMatchObject({ name: 'login-refused', level: 'warn', fields: { reason, account } });
+    expect(scene.events.at(-1)).toMatchObject({
+      name: 'login-refused',
+      level: 'warn',
+      fields: { reason, account },
+    });
   });
 
   it('is refused where the proof is of another key, account or time', async () => {
@@ -94,12 +120,20 @@ describe('a login', () => {
 
   it('with a public key that gives no secret is refused', async () => {
     const publicKey = new Uint8Array(32);
-    const request = { account: 'alice', password: PASSWORD, publicKey, timestamp: scene.nowMs, proof: publicKey };
+    const request = {
+      account: 'alice',
+      password: PASSWORD,
+      publicKey,
+      timestamp: scene.nowMs,
+      proof: publicKey,
+    };
     expect(refused(await scene.service.login(request, SOURCE))).toBe('wrong-proof');
   });
 
   it('tells no more of a wrong password than of an account that is not there', async () => {
-    scene.restart({ hashing: { cost: { costLog2: 14, blockSize: 8, parallelization: 1 }, concurrency: 1 } });
+    scene.restart({
+      hashing: { cost: { costLog2: 14, blockSize: 8, parallelization: 1 }, concurrency: 1 },
+    });
     const timed = async (account: string): Promise<number> => {
       const begun = process.cpuUsage();
       await scene.login(laptop, account, { password: 'wrong' });
@@ -115,9 +149,14 @@ describe('a login', () => {
 
   it('hashes a password anew when the cost has changed, and the old one was right', async () => {
     granted(await scene.login(laptop, 'alice'));
-    scene.restart({ hashing: { cost: { costLog2: 6, blockSize: 8, parallelization: 1 }, concurrency: 1 } });
-    const cost = () => scene.database.one("SELECT cost_log2 FROM accounts WHERE name = 'alice'")?.['cost_log2'];
-    expect(refused(await scene.login(laptop, 'alice', { password: 'wrong' }))).toBe('wrong-password');
+    scene.restart({
+      hashing: { cost: { costLog2: 6, blockSize: 8, parallelization: 1 }, concurrency: 1 },
+    });
+    const cost = () =>
+      scene.database.one("SELECT cost_log2 FROM accounts WHERE name = 'alice'")?.['cost_log2'];
+    expect(refused(await scene.login(laptop, 'alice', { password: 'wrong' }))).toBe(
+      'wrong-password',
+    );
     expect(cost()).toBe(4);
     granted(await scene.login(laptop, 'alice'));
     expect(cost()).toBe(6);
@@ -136,15 +175,20 @@ describe('devices of an account', () => {
     const second = `d${hex(nodeIdOf(phone.publicKey)).slice(0, 12)}.alice.nodes.example`;
     expect(nameOf(phone, granted(await scene.login(phone, 'alice')))).toBe(second);
     const named = { password: PASSWORD, device: 'phone' };
-    expect(nameOf(phone, granted(await scene.login(phone, 'alice', named)))).toBe('phone.alice.nodes.example');
-    expect(nameOf(phone, granted(await scene.login(phone, 'alice')))).toBe('phone.alice.nodes.example');
+    expect(nameOf(phone, granted(await scene.login(phone, 'alice', named)))).toBe(
+      'phone.alice.nodes.example',
+    );
+    expect(nameOf(phone, granted(await scene.login(phone, 'alice')))).toBe(
+      'phone.alice.nodes.example',
+    );
     const taken = await scene.login(new NodeKey(), 'alice', named);
     expect(refused(taken)).toBe('device-name-taken');
   });
 
   it('keep their address, and each has another', async () => {
     const first = granted(await scene.login(laptop, 'alice')).device.virtualIpv4;
-    const second = granted(await scene.login(phone, 'bob', { password: 'another password' })).device.virtualIpv4;
+    const second = granted(await scene.login(phone, 'bob', { password: 'another password' })).device
+      .virtualIpv4;
     expect(first).not.toBe(second);
     expect(granted(await scene.login(laptop, 'alice')).device.virtualIpv4).toBe(first);
     scene.restart();
@@ -164,7 +208,9 @@ describe('devices of an account', () => {
   it('are at most so many, and none is made by a login that is refused', async () => {
     const enrolmentToken = await scene.token('alice');
     for (let count = 0; count < 4; count++) granted(await scene.login(new NodeKey(), 'alice'));
-    expect(refused(await scene.login(laptop, 'alice', { enrolmentToken }))).toBe('too-many-devices');
+    expect(refused(await scene.login(laptop, 'alice', { enrolmentToken }))).toBe(
+      'too-many-devices',
+    );
     await scene.request('device-remove', { device: 'alice.nodes.example' });
     // The token was not used up by the refusal.
     granted(await scene.login(laptop, 'alice', { enrolmentToken }));
@@ -223,16 +269,27 @@ describe('a renewal', () => {
     const timestamp = scene.nowMs + 1;
     const renew = (kind: 'login' | 'renewal') => {
       const proof = laptop.proof(kind, scene.exchange.publicKey, renewalToken, timestamp);
-      return refused(scene.service.renew({ renewalToken, publicKey: laptop.publicKey, timestamp, proof }, SOURCE));
+      return refused(
+        scene.service.renew(
+          { renewalToken, publicKey: laptop.publicKey, timestamp, proof },
+          SOURCE,
+        ),
+      );
     };
-    expect([renew('login'), renew('renewal'), renew('renewal')]).toEqual(['wrong-proof', 'granted', 'replayed-proof']);
+    expect([renew('login'), renew('renewal'), renew('renewal')]).toEqual([
+      'wrong-proof',
+      'granted',
+      'replayed-proof',
+    ]);
   });
 
   it('survives a restart, and takes over changed groups', async () => {
     const { renewalToken } = granted(await scene.login(laptop, 'alice'));
     await scene.request('account-groups', { name: 'alice', groups: ['other'] });
     scene.restart();
-    expect(scene.judge(granted(scene.renew(laptop, renewalToken)), laptop)).toMatchObject({ groups: ['other'] });
+    expect(scene.judge(granted(scene.renew(laptop, renewalToken)), laptop)).toMatchObject({
+      groups: ['other'],
+    });
   });
 });
 
@@ -242,8 +299,12 @@ describe('an account that is disabled', () => {
     const enrolmentToken = await scene.token('alice');
     await scene.request('account-disable', { name: 'alice' });
     expect(refused(await scene.login(laptop, 'alice'))).toBe('account-disabled');
-    expect(refused(await scene.login(laptop, 'alice', { password: 'wrong' }))).toBe('wrong-password');
-    expect(refused(await scene.login(laptop, 'alice', { enrolmentToken }))).toBe('account-disabled');
+    expect(refused(await scene.login(laptop, 'alice', { password: 'wrong' }))).toBe(
+      'wrong-password',
+    );
+    expect(refused(await scene.login(laptop, 'alice', { enrolmentToken }))).toBe(
+      'account-disabled',
+    );
     expect(refused(scene.renew(laptop, renewalToken))).toBe('account-disabled');
     await scene.request('account-enable', { name: 'alice' });
     granted(scene.renew(laptop, renewalToken));
@@ -264,8 +325,13 @@ describe('rates', () => {
     scene.restart({ limits: { ...CONFIGURATION.limits, account: { perMinute: 6, burst: 3 } } });
     const { renewalToken } = granted(await scene.login(laptop, 'alice'));
     const tries = [];
-    for (let count = 0; count < 3; count++) tries.push(await scene.login(phone, 'alice', { password: 'wrong' }));
-    expect(tries.map(refused)).toEqual(['wrong-password', 'wrong-password', 'rate-limited-account']);
+    for (let count = 0; count < 3; count++)
+      tries.push(await scene.login(phone, 'alice', { password: 'wrong' }));
+    expect(tries.map(refused)).toEqual([
+      'wrong-password',
+      'wrong-password',
+      'rate-limited-account',
+    ]);
     expect(tries.at(-1)).toMatchObject({ retryAfterMs: expect.closeTo(10_000, -2) });
     expect(refused(await scene.login(laptop, 'alice'))).toBe('rate-limited-account');
     expect(refused(await scene.login(laptop, 'nobody'))).toBe('unknown-account');
@@ -304,7 +370,13 @@ describe('the audit trail', () => {
       ],
     ]);
     expect(trail).toContain(hex(nodeIdOf(laptop.publicKey)));
-    for (const secret of [PASSWORD, 'a wrong one', enrolmentToken, first.renewalToken, second.renewalToken]) {
+    for (const secret of [
+      PASSWORD,
+      'a wrong one',
+      enrolmentToken,
+      first.renewalToken,
+      second.renewalToken,
+    ]) {
       expect(trail).not.toContain(secret);
     }
   });
@@ -359,8 +431,16 @@ describe('administration', () => {
   it.each([
     ['an account that is there', { name: 'alice' }, 'there is an account'],
     ['a name that is no label', { name: 'Alice' }, 'name: must be a label'],
-    ['a short password', { name: 'carol', password: 'short' }, 'password: has fewer than 8 characters'],
-    ['a name out of the zone', { name: 'carol', fqdn: 'carol.example' }, 'no name below nodes.example'],
+    [
+      'a short password',
+      { name: 'carol', password: 'short' },
+      'password: has fewer than 8 characters',
+    ],
+    [
+      'a name out of the zone',
+      { name: 'carol', fqdn: 'carol.example' },
+      'no name below nodes.example',
+    ],
     [
       'a name among those of an account',
       { name: 'carol', fqdn: 'x.alice.nodes.example' },
@@ -368,7 +448,11 @@ describe('administration', () => {
     ],
     ['a name above those of an account', { name: 'carol', fqdn: 'nodes.example' }, 'no name below'],
     ['a group that does not fit', { name: 'carol', groups: ['x'.repeat(64)] }, 'groups.0: must be'],
-    ['too many groups', { name: 'carol', groups: Array.from({ length: 17 }, String) }, 'groups: more than 16'],
+    [
+      'too many groups',
+      { name: 'carol', groups: Array.from({ length: 17 }, String) },
+      'groups: more than 16',
+    ],
     ['something else', { name: 'carol', grups: [] }, 'grups'],
   ])('adds no account with %s', async (_what, parameters, message) => {
     await expect(scene.request('account-add', parameters)).rejects.toThrow(message);
@@ -382,7 +466,9 @@ describe('administration', () => {
 
   it('never says what a password is', async () => {
     const secret = 'geheim';
-    await expect(scene.request('account-add', { name: 'carol', password: secret })).rejects.not.toThrow(secret);
+    await expect(
+      scene.request('account-add', { name: 'carol', password: secret }),
+    ).rejects.not.toThrow(secret);
   });
 
   it('lists and removes devices', async () => {

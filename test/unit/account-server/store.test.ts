@@ -1,4 +1,7 @@
-/** What the account server keeps: addresses that are nobody's twice, passwords, rates, a certificate. */
+/**
+ * What the account server keeps: addresses that are nobody's twice, passwords, rates, a
+ * certificate.
+ */
 import { X509Certificate } from 'node:crypto';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -99,7 +102,13 @@ describe('the file', () => {
   it('is for its owner alone, and keeps what was put there', () => {
     const file = join(directory, 'kept.sqlite');
     const database = new AccountDatabase(file);
-    const account = { name: 'a', fqdn: 'a.example', groups: ['ü'], createdAt: 5, password: undefined };
+    const account = {
+      name: 'a',
+      fqdn: 'a.example',
+      groups: ['ü'],
+      createdAt: 5,
+      password: undefined,
+    };
     new Accounts(database).add(account);
     database.close();
     expect(statSync(file).mode & 0o077).toBe(0);
@@ -110,9 +119,15 @@ describe('the file', () => {
 
   it('that is no database is refused by name, with what its loss means', () => {
     const file = join(directory, 'garbage.sqlite');
-    writeFileSync(file, 'this is not a database, but long enough to look like one at first sight'.repeat(100));
+    writeFileSync(
+      file,
+      'this is not a database, but long enough to look like one at first sight'.repeat(100),
+    );
     expect(() => new AccountDatabase(file)).toThrow(
-      expect.objectContaining({ code: 'STORE_CORRUPT', message: expect.stringContaining('accounts and devices') }),
+      expect.objectContaining({
+        code: 'STORE_CORRUPT',
+        message: expect.stringContaining('accounts and devices'),
+      }),
     );
   });
 
@@ -121,7 +136,13 @@ describe('the file', () => {
     const accounts = new Accounts(database);
     expect(() =>
       database.transaction(() => {
-        accounts.add({ name: 'a', fqdn: 'a.example', groups: [], createdAt: 0, password: undefined });
+        accounts.add({
+          name: 'a',
+          fqdn: 'a.example',
+          groups: [],
+          createdAt: 0,
+          password: undefined,
+        });
         throw new Error('on purpose');
       }),
     ).toThrow('on purpose');
@@ -163,9 +184,20 @@ describe('a rate limiter', () => {
   it('grants a burst, then one for each interval, and says when', () => {
     const limiter = new RateLimiter({ perMinute: 60, burst: 3 });
     const take = (atMs: number) => limiter.take('a', monotonic(atMs));
-    expect([take(0), take(0), take(0), take(0), take(400)]).toEqual([undefined, undefined, undefined, 1000, 600]);
+    expect([take(0), take(0), take(0), take(0), take(400)]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      1000,
+      600,
+    ]);
     expect([take(1000), take(1000)]).toEqual([undefined, 1000]);
-    expect([take(10_000), take(10_000), take(10_000), take(10_000)]).toEqual([undefined, undefined, undefined, 1000]);
+    expect([take(10_000), take(10_000), take(10_000), take(10_000)]).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      1000,
+    ]);
   });
 
   it('never grants more than burst and rate allow', () => {
@@ -185,7 +217,8 @@ describe('a rate limiter', () => {
 
   it('keeps callers apart, and forgets those that were away', () => {
     const limiter = new RateLimiter({ perMinute: 60, burst: 1 }, 3);
-    for (const caller of ['a', 'b', 'c', 'd', 'e']) expect(limiter.take(caller, monotonic(0))).toBeUndefined();
+    for (const caller of ['a', 'b', 'c', 'd', 'e'])
+      expect(limiter.take(caller, monotonic(0))).toBeUndefined();
     expect(limiter.size).toBe(3);
     expect(limiter.take('e', monotonic(0))).toBe(1000);
     expect(limiter.take('f', monotonic(1000))).toBeUndefined();
@@ -204,7 +237,9 @@ describe('a certificate', () => {
     expect([certificate.verify(certificate.publicKey), made.selfSigned]).toEqual([true, true]);
     expect(made.notAfterWallMs).toBeGreaterThan(NOW_MS + 10 * 365 * 86_400_000);
     expect(statSync(file).mode & 0o777).toBe(0o600);
-    expect((await ownCertificate(file, ['other.example'], NOW_MS)).fingerprint).toBe(made.fingerprint);
+    expect((await ownCertificate(file, ['other.example'], NOW_MS)).fingerprint).toBe(
+      made.fingerprint,
+    );
   });
 
   it('that others can read, or that is none, is refused by name', async () => {
@@ -213,16 +248,23 @@ describe('a certificate', () => {
     chmodSync(file, 0o644);
     await expect(ownCertificate(file, ['as.example'], NOW_MS)).rejects.toThrow(`chmod 600 ${file}`);
     writeFileSync(join(directory, 'none.pem'), 'nothing', { mode: 0o600 });
-    await expect(ownCertificate(join(directory, 'none.pem'), ['x'], NOW_MS)).rejects.toThrow('none.pem');
+    await expect(ownCertificate(join(directory, 'none.pem'), ['x'], NOW_MS)).rejects.toThrow(
+      'none.pem',
+    );
   });
 
   it('of the operator must be that of the key', async () => {
     const [one, other] = [join(directory, 'one.pem'), join(directory, 'other.pem')];
     const made = await ownCertificate(one, ['as.example'], NOW_MS);
     await ownCertificate(other, ['as.example'], NOW_MS);
-    expect(readCertificate(one, one)).toMatchObject({ fingerprint: made.fingerprint, selfSigned: false });
+    expect(readCertificate(one, one)).toMatchObject({
+      fingerprint: made.fingerprint,
+      selfSigned: false,
+    });
     expect(() => readCertificate(one, other)).toThrow('the key is not that of the certificate');
-    expect(() => readCertificate(join(directory, 'absent.pem'), one)).toThrow('absent.pem cannot be read');
+    expect(() => readCertificate(join(directory, 'absent.pem'), one)).toThrow(
+      'absent.pem cannot be read',
+    );
     const exposed = join(directory, 'exposed.pem');
     writeFileSync(exposed, readFileSync(one));
     chmodSync(exposed, 0o644);
@@ -234,14 +276,21 @@ describe('requests', () => {
   const KEY = Buffer.alloc(32, 1).toString('base64');
   const TOKEN = 'A'.repeat(43);
   const LOGIN = { account: 'alice', password: 'x', publicKey: KEY, timestamp: 1, proof: KEY };
-  const without = (name: string) => Object.fromEntries(Object.entries(LOGIN).filter(([key]) => key !== name));
+  const without = (name: string) =>
+    Object.fromEntries(Object.entries(LOGIN).filter(([key]) => key !== name));
 
   it('are read', () => {
-    expect(loginSchema.parse(LOGIN)).toMatchObject({ account: 'alice', publicKey: new Uint8Array(32).fill(1) });
-    expect(loginSchema.safeParse({ ...without('password'), enrolmentToken: TOKEN, device: 'a' }).success).toBe(true);
-    expect(renewalSchema.safeParse({ renewalToken: TOKEN, publicKey: KEY, timestamp: 1, proof: KEY }).success).toBe(
-      true,
-    );
+    expect(loginSchema.parse(LOGIN)).toMatchObject({
+      account: 'alice',
+      publicKey: new Uint8Array(32).fill(1),
+    });
+    expect(
+      loginSchema.safeParse({ ...without('password'), enrolmentToken: TOKEN, device: 'a' }).success,
+    ).toBe(true);
+    expect(
+      renewalSchema.safeParse({ renewalToken: TOKEN, publicKey: KEY, timestamp: 1, proof: KEY })
+        .success,
+    ).toBe(true);
   });
 
   it.each([

@@ -102,18 +102,21 @@ describe('addresses', () => {
   });
 
   test('kinds', () => {
-    expect([isMulticast(ipv6('ff02::1')), isMulticast(ipv6('ff::1')), isMulticast(ipv4('224.0.0.1'))]).toEqual([
-      true,
-      false,
-      true,
-    ]);
-    expect([isLinkLocal(ipv6('febf::1')), isLinkLocal(ipv6('fec0::1')), isLinkLocal(ipv4('169.254.1.1'))]).toEqual([
-      true,
-      false,
-      true,
-    ]);
+    expect([
+      isMulticast(ipv6('ff02::1')),
+      isMulticast(ipv6('ff::1')),
+      isMulticast(ipv4('224.0.0.1')),
+    ]).toEqual([true, false, true]);
+    expect([
+      isLinkLocal(ipv6('febf::1')),
+      isLinkLocal(ipv6('fec0::1')),
+      isLinkLocal(ipv4('169.254.1.1')),
+    ]).toEqual([true, false, true]);
     expect([isUniqueLocal(ipv6('fd00::1')), isUniqueLocal(ipv6('fe00::1'))]).toEqual([true, false]);
-    expect([isPrivateIpv4(ipv4('172.31.0.1')), isPrivateIpv4(ipv4('172.32.0.1'))]).toEqual([true, false]);
+    expect([isPrivateIpv4(ipv4('172.31.0.1')), isPrivateIpv4(ipv4('172.32.0.1'))]).toEqual([
+      true,
+      false,
+    ]);
     for (const text of [
       '::',
       '::1',
@@ -129,7 +132,10 @@ describe('addresses', () => {
       const address = parseIpAddress(text);
       expect(address !== undefined && isGlobalUnicast(address)).toBe(false);
     }
-    expect([isGlobalUnicast(ipv6('2001:db8::1')), isGlobalUnicast(ipv4('192.0.2.1'))]).toEqual([true, true]);
+    expect([isGlobalUnicast(ipv6('2001:db8::1')), isGlobalUnicast(ipv4('192.0.2.1'))]).toEqual([
+      true,
+      true,
+    ]);
     expect(ipv4Mapped(ipv4('192.0.2.1'))).toBe(parseIpv6('::ffff:c000:201'));
     expect(solicitedNodeMulticast(ipv6('2001:db8::1234:5678'))).toBe('ff02::1:ff34:5678');
   });
@@ -140,7 +146,14 @@ describe('prefixes', () => {
     const prefix = parsePrefix('2001:db8:ffff::1/35');
     expect(prefix && formatPrefix(prefix)).toBe('2001:db8:e000::/35');
     expect(parsePrefix('192.0.2.1')).toEqual({ address: '192.0.2.1', length: 32 });
-    for (const text of ['192.0.2.0/33', '2001:db8::/129', '192.0.2.0/', '192.0.2.0/8/8', 'x/8', '192.0.2.0/-1']) {
+    for (const text of [
+      '192.0.2.0/33',
+      '2001:db8::/129',
+      '192.0.2.0/',
+      '192.0.2.0/8/8',
+      'x/8',
+      '192.0.2.0/-1',
+    ]) {
       expect(parsePrefix(text)).toBeUndefined();
     }
   });

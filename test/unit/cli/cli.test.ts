@@ -43,7 +43,9 @@ afterEach(() => {
 });
 
 /** Runs `sojourn` as a user does, while this process answers it. */
-function sojourn(...parameters: readonly string[]): Promise<{ code: number | null; out: string; err: string }> {
+function sojourn(
+  ...parameters: readonly string[]
+): Promise<{ code: number | null; out: string; err: string }> {
   return new Promise((settle) => {
     const child = spawn(process.execPath, [CLI, ...parameters]);
     let out = '';
@@ -61,7 +63,10 @@ function sojourn(...parameters: readonly string[]): Promise<{ code: number | nul
 describe('sojourn', () => {
   it('prints a table for people', async () => {
     const { code, out } = await sojourn('--socket', path, 'bindings');
-    expect([code, out]).toEqual([0, 'HOME ADDRESS        SEQUENCE\n2001:db8:1:100::10         7\n']);
+    expect([code, out]).toEqual([
+      0,
+      'HOME ADDRESS        SEQUENCE\n2001:db8:1:100::10         7\n',
+    ]);
   });
 
   it('prints JSON for programs', async () => {
@@ -71,7 +76,9 @@ describe('sojourn', () => {
 
   it('says by its exit code whether the homes are registered', async () => {
     expect((await sojourn('--socket', path, 'status')).code).toBe(ExitCode.ok);
-    server?.command('status', (_, respond) => respond(true, { homes: [{ name: 'office', phase: 'registering' }] }));
+    server?.command('status', (_, respond) =>
+      respond(true, { homes: [{ name: 'office', phase: 'registering' }] }),
+    );
     const { code, out } = await sojourn('--socket', path, 'status');
     expect([code, out]).toEqual([ExitCode.negative, expect.stringContaining('registering')]);
   });
@@ -91,7 +98,16 @@ describe('sojourn', () => {
     history.event({ name: 'handover', level: 'info', fields: { from: 'eth0', to: 'wlan0' } }, 0);
     const past = await sojourn('--socket', path, 'events');
     expect(past.out).toBe('1970-01-01T00:00:00.000Z  info   handover  from=eth0 to=wlan0\n');
-    const child = spawn(process.execPath, [CLI, '--socket', path, '--json', 'events', '--follow', '--last', '1']);
+    const child = spawn(process.execPath, [
+      CLI,
+      '--socket',
+      path,
+      '--json',
+      'events',
+      '--follow',
+      '--last',
+      '1',
+    ]);
     const names: string[] = [];
     child.stdout.on('data', (chunk) => {
       names.push(
@@ -122,7 +138,14 @@ describe('sojourn', () => {
     // Root without capabilities: what belongs to others is not its own.
     if (root) chownSync(path, 65_534, 65_534);
     const powerless = root ? ['setpriv', '--bounding-set=-all', '--inh-caps=-all'] : [];
-    const [program = '', ...argv] = [...powerless, process.execPath, CLI, '--socket', path, 'status'];
+    const [program = '', ...argv] = [
+      ...powerless,
+      process.execPath,
+      CLI,
+      '--socket',
+      path,
+      'status',
+    ];
     const { status, stderr } = spawnSync(program, argv, { encoding: 'utf8' });
     expect(status).toBe(ExitCode.permission);
     expect(stderr).toMatch(
@@ -151,14 +174,27 @@ describe('sojourn', () => {
   it('runs as an executable', () => {
     const link = join(directory, 'sojourn');
     spawnSync('ln', ['-s', CLI, link]);
-    const environment = { ...process.env, PATH: `${join(process.execPath, '..')}:${process.env['PATH'] ?? ''}` };
-    expect(spawnSync(link, ['--version'], { encoding: 'utf8', env: environment }).stdout).toMatch(/^\d+\.\d+\.\d+\n$/);
+    const environment = {
+      ...process.env,
+      PATH: `${join(process.execPath, '..')}:${process.env['PATH'] ?? ''}`,
+    };
+    expect(spawnSync(link, ['--version'], { encoding: 'utf8', env: environment }).stdout).toMatch(
+      /^\d+\.\d+\.\d+\n$/,
+    );
   });
 });
 
 describe('what goes on', () => {
   it('--watch asks again and again, and says when the daemon is away', async () => {
-    const child = spawn(process.execPath, [CLI, '--socket', path, '--json', 'bindings', '--watch', '0.1']);
+    const child = spawn(process.execPath, [
+      CLI,
+      '--socket',
+      path,
+      '--json',
+      'bindings',
+      '--watch',
+      '0.1',
+    ]);
     const lines: JsonValue[] = [];
     let rest = '';
     await new Promise<void>((settle) => {
@@ -176,20 +212,40 @@ describe('what goes on', () => {
   });
 
   it.each(['0', 'soon', '-1'])('--watch %s is no interval', async (interval) => {
-    expect((await sojourn('--socket', path, 'bindings', `--watch=${interval}`)).code).toBe(ExitCode.usage);
+    expect((await sojourn('--socket', path, 'bindings', `--watch=${interval}`)).code).toBe(
+      ExitCode.usage,
+    );
   });
 
   it('trace shows messages as they pass, those that are asked for, and ends after as many as are wanted', async () => {
     const message = {
-      ...{ at: '2026-01-01T12:00:00.123Z', direction: 'in', transport: 'ipv6', from: '::1', to: '::2' },
-      ...{ message: 'binding-update', summary: 'binding-update sequence 7', counted: ['authentication-failed'] },
+      ...{
+        at: '2026-01-01T12:00:00.123Z',
+        direction: 'in',
+        transport: 'ipv6',
+        from: '::1',
+        to: '::2',
+      },
+      ...{
+        message: 'binding-update',
+        summary: 'binding-update sequence 7',
+        counted: ['authentication-failed'],
+      },
     };
     server?.stream('trace', (give) => {
       give({ ...message, message: 'home-test', summary: 'home-test' });
       give(message);
       return () => {};
     });
-    const { code, out } = await sojourn('--socket', path, 'trace', '--message', 'binding-update', '--count', '1');
+    const { code, out } = await sojourn(
+      '--socket',
+      path,
+      'trace',
+      '--message',
+      'binding-update',
+      '--count',
+      '1',
+    );
     expect([code, out]).toEqual([
       0,
       '12:00:00.123 in  ipv6  ::1 > ::2  binding-update sequence 7  [authentication-failed]\n',
@@ -221,7 +277,11 @@ describe('interventions', () => {
 
   it.each([
     [['revoke', '2001:db8::1'], 'revoke', { homeAddress: '2001:db8::1', node: '2001:db8::1' }],
-    [['move', '192.0.2.7', '--home', 'office'], 'move', { careOfAddress: '192.0.2.7', home: 'office' }],
+    [
+      ['move', '192.0.2.7', '--home', 'office'],
+      'move',
+      { careOfAddress: '192.0.2.7', home: 'office' },
+    ],
     [['move', '--interface', 'wlan0'], 'move', { interface: 'wlan0' }],
     [['move', '--release'], 'move', {}],
     [['reregister'], 'reregister', {}],
@@ -240,11 +300,23 @@ describe('interventions', () => {
 describe('whether a daemon is registered', () => {
   it.each([
     ['mobile node at home', { homes: [{ phase: 'at-home' }] }, true],
-    ['mobile node with one of two', { homes: [{ phase: 'registered' }, { phase: 'resolving' }] }, false],
+    [
+      'mobile node with one of two',
+      { homes: [{ phase: 'registered' }, { phase: 'resolving' }] },
+      false,
+    ],
     ['NTMobile node', { homes: [], ntmobile: { coordinator: 'registered' } }, true],
-    ['NTMobile node without coordinator', { homes: [], ntmobile: { coordinator: 'connecting' } }, false],
+    [
+      'NTMobile node without coordinator',
+      { homes: [], ntmobile: { coordinator: 'connecting' } },
+      false,
+    ],
     ['relay', { role: 'relay', registrations: [{ registered: true }] }, true],
-    ['relay that no coordinator knows', { role: 'relay', registrations: [{ registered: false }] }, false],
+    [
+      'relay that no coordinator knows',
+      { role: 'relay', registrations: [{ registered: false }] },
+      false,
+    ],
     [
       'relay that one of two knows',
       { role: 'relay', registrations: [{ registered: false }, { registered: true }] },
@@ -262,7 +334,9 @@ describe('completion', () => {
     const script = join(directory, 'completion');
     writeFileSync(script, completion('bash', program(), ['ha', 'mn']));
     const body = `source ${script}; COMP_WORDS=("$@"); COMP_CWORD=$((\${#COMP_WORDS[@]} - 1)); _sojourn; echo "\${COMPREPLY[*]}"`;
-    return spawnSync('bash', ['-c', body, 'bash', 'sojourn', ...words], { encoding: 'utf8' }).stdout.trim();
+    return spawnSync('bash', ['-c', body, 'bash', 'sojourn', ...words], {
+      encoding: 'utf8',
+    }).stdout.trim();
   };
 
   it.each([
@@ -287,7 +361,9 @@ describe('completion', () => {
     const script = join(directory, '_sojourn');
     writeFileSync(script, completion('zsh', program(), ['ha', 'mn']));
     const body = `compdef() { :; }; source ${script}; _describe() { print -r -- "\${(P)2}"; }; words=(sojourn "$@"); CURRENT=$#words; _sojourn`;
-    const { stdout, stderr } = spawnSync('zsh', ['-f', '-c', body, 'zsh', ...words], { encoding: 'utf8' });
+    const { stdout, stderr } = spawnSync('zsh', ['-f', '-c', body, 'zsh', ...words], {
+      encoding: 'utf8',
+    });
     expect(stderr).toBe('');
     expect(stdout).toContain(expected);
     expect(stdout).not.toContain(unexpected);
@@ -310,24 +386,40 @@ describe('check', () => {
     const file = join(directory, `${daemon}.yaml`);
     writeFileSync(file, text);
     chmodSync(file, 0o600);
-    expect(await sojourn('check', daemon, file)).toEqual({ code: 0, out: `${file}: ok\n`, err: '' });
+    expect(await sojourn('check', daemon, file)).toEqual({
+      code: 0,
+      out: `${file}: ok\n`,
+      err: '',
+    });
     writeFileSync(file, text.replace('spi: 256', 'spi: 5'));
     const { code, err } = await sojourn('check', daemon, file);
-    expect([code, err]).toEqual([ExitCode.configuration, expect.stringContaining('SPI 5 is reserved')]);
+    expect([code, err]).toEqual([
+      ExitCode.configuration,
+      expect.stringContaining('SPI 5 is reserved'),
+    ]);
   });
 });
 
 describe('choice of the socket', () => {
   it('takes the only one, a name, or a path', () => {
     expect(chooseSocket({}, directory)).toEqual({ ok: true, path });
-    expect(chooseSocket({ daemon: 'ha' }, '/run/sojourn')).toEqual({ ok: true, path: '/run/sojourn/ha.sock' });
-    expect(chooseSocket({ socket: '/x', daemon: 'ha' }, directory)).toEqual({ ok: true, path: '/x' });
+    expect(chooseSocket({ daemon: 'ha' }, '/run/sojourn')).toEqual({
+      ok: true,
+      path: '/run/sojourn/ha.sock',
+    });
+    expect(chooseSocket({ socket: '/x', daemon: 'ha' }, directory)).toEqual({
+      ok: true,
+      path: '/x',
+    });
   });
 
   it('finds those of units, each in a directory of its own', () => {
     mkdirSync(join(directory, 'ha'));
     writeFileSync(join(directory, 'ha/ha.sock'), '');
-    expect(chooseSocket({ daemon: 'ha' }, directory)).toEqual({ ok: true, path: join(directory, 'ha/ha.sock') });
+    expect(chooseSocket({ daemon: 'ha' }, directory)).toEqual({
+      ok: true,
+      path: join(directory, 'ha/ha.sock'),
+    });
     expect(chooseSocket({ daemon: 'mn' }, directory)).toEqual({ ok: true, path });
     expect(chooseSocket({}, directory)).toMatchObject({ reason: 'several' });
   });
@@ -359,7 +451,9 @@ describe('tables', () => {
       { home: 'a', bindings: [{ sequence: 1 }] },
       { home: 'b', bindings: [] },
     ];
-    expect(formatValue(nested)).toBe('home  a\nbindings:\n  SEQUENCE\n         1\n\nhome      b\nbindings  -');
+    expect(formatValue(nested)).toBe(
+      'home  a\nbindings:\n  SEQUENCE\n         1\n\nhome      b\nbindings  -',
+    );
     expect(formatValue([{ a: 'x'.repeat(100), b: 'y'.repeat(100) }])).toMatch(/^a {2}x+\nb {2}y+$/);
   });
 

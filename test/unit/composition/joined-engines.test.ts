@@ -1,4 +1,7 @@
-/** The engines of Mobile IPv6 and NTMobile as one: who hears what, and that an operator is answered once. */
+/**
+ * The engines of Mobile IPv6 and NTMobile as one: who hears what, and that an operator is answered
+ * once.
+ */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4, ipv6, parsePrefix } from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
@@ -9,15 +12,30 @@ import type { NetworkInterface, Output } from '#engine/contract.ts';
 import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { createNtmobileNode } from '#engine/ntmobile/node/ntmobile-node.ts';
 import type { DriverInput } from '#runtime/driver.ts';
-import { CONFIGURATION, HOME, HOME_ADDRESS } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
+import {
+  CONFIGURATION,
+  HOME,
+  HOME_ADDRESS,
+} from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
 
 const PREFIX = parsePrefix('198.18.0.0/15') ?? { address: ipv4('198.18.0.0'), length: 15 };
 const ntmobileNode = () =>
   createNtmobileNode(
     {
-      ...{ own: keyPairOf(new Uint8Array(32).fill(3)), port: 7890, interfaces: [], excludedAddresses: [HOME_ADDRESS] },
-      ...{ virtualIpv4Prefix: PREFIX, generalNames: [], unreachableNames: true, table: 7890, rulePriority: 900 },
+      ...{
+        own: keyPairOf(new Uint8Array(32).fill(3)),
+        port: 7890,
+        interfaces: [],
+        excludedAddresses: [HOME_ADDRESS],
+      },
+      ...{
+        virtualIpv4Prefix: PREFIX,
+        generalNames: [],
+        unreachableNames: true,
+        table: 7890,
+        rulePriority: 900,
+      },
     },
     randomOf(2),
   );
@@ -49,7 +67,9 @@ function step(input: DriverInput): Output[] {
 }
 
 function ask(command: string) {
-  const replies = step({ kind: 'request', id: 7, command, parameters: {} }).filter((output) => output.kind === 'reply');
+  const replies = step({ kind: 'request', id: 7, command, parameters: {} }).filter(
+    (output) => output.kind === 'reply',
+  );
   expect(replies.map(({ id }) => id)).toEqual([7]);
   return replies[0];
 }
@@ -59,24 +79,32 @@ describe.each<readonly [string, boolean]>([
   ['NTMobile alone', false],
 ])('a node of %s', (_what, homes) => {
   beforeEach(() => {
-    const mobileIpv6 = homes ? createMobileNode({ ...CONFIGURATION, homes: [HOME] }, randomOf(1)) : undefined;
+    const mobileIpv6 = homes
+      ? createMobileNode({ ...CONFIGURATION, homes: [HOME] }, randomOf(1))
+      : undefined;
     engine = joinEngines({ mobileIpv6, ntmobile: ntmobileNode() });
     step({ kind: 'clock', offsetMs: 1_800_000_000_000 });
     step({ kind: 'restored' });
   });
 
-  it.each(['status', 'stats', 'counters'])('answers %s once, with what is NTMobile’s under its name', (command) => {
-    const reply = ask(command);
-    expect(reply?.ok).toBe(true);
-    expect(isJsonObject(reply?.value) && isJsonObject(reply.value['ntmobile'])).toBe(true);
-  });
+  it.each(['status', 'stats', 'counters'])(
+    'answers %s once, with what is NTMobile’s under its name',
+    (command) => {
+      const reply = ask(command);
+      expect(reply?.ok).toBe(true);
+      expect(isJsonObject(reply?.value) && isJsonObject(reply.value['ntmobile'])).toBe(true);
+    },
+  );
 
   it('lists the tunnels and paths that there are', () => {
     expect([ask('tunnels')?.value, ask('paths')?.value]).toEqual([[], []]);
   });
 
   it('refuses what neither knows', () => {
-    expect(ask('nonsense')).toMatchObject({ ok: false, value: { message: expect.stringContaining('nonsense') } });
+    expect(ask('nonsense')).toMatchObject({
+      ok: false,
+      value: { message: expect.stringContaining('nonsense') },
+    });
   });
 
   it('tells both of the network, and each wants its own; a home address is no place of NTMobile', () => {

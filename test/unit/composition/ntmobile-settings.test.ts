@@ -1,4 +1,6 @@
-/** The section `ntmobile:` of mn.yaml: what it becomes, and what an operator is told of slips in it. */
+/**
+ * The section `ntmobile:` of mn.yaml: what it becomes, and what an operator is told of slips in it.
+ */
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -19,12 +21,14 @@ let directory = '';
 beforeAll(async () => {
   directory = mkdtempSync(join(tmpdir(), 'sojourn-mn-config-'));
   await ownCertificate(join(directory, 'ca.pem'), ['as.example.net'], Date.now());
-  for (const name of ['password', 'open']) writeFileSync(join(directory, name), 'secret\n', { mode: 0o600 });
+  for (const name of ['password', 'open'])
+    writeFileSync(join(directory, name), 'secret\n', { mode: 0o600 });
   chmodSync(join(directory, 'open'), 0o644);
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-const check = (text: string) => checkConfiguration(join(directory, 'mn.yaml'), text, mobileNodeSchema);
+const check = (text: string) =>
+  checkConfiguration(join(directory, 'mn.yaml'), text, mobileNodeSchema);
 
 function settingsOf(text: string) {
   const result = check(text);
@@ -34,7 +38,9 @@ function settingsOf(text: string) {
 
 function faultsOf(text: string): readonly string[] {
   const result = check(text);
-  return result.ok ? [] : result.faults.map((fault) => formatFault(fault).replaceAll(`${directory}/`, ''));
+  return result.ok
+    ? []
+    : result.faults.map((fault) => formatFault(fault).replaceAll(`${directory}/`, ''));
 }
 
 describe('a good mn.yaml', () => {
@@ -43,34 +49,54 @@ describe('a good mn.yaml', () => {
     expect(mobileNode.homes).toEqual([]);
     expect(ntmobile).toMatchObject({
       server: { host: 'as.example.net', port: 4501, trust: { fingerprint: FINGERPRINT } },
-      ...{ account: 'alice', device: undefined, secret: { kind: 'password', file: join(directory, 'password') } },
+      ...{
+        account: 'alice',
+        device: undefined,
+        secret: { kind: 'password', file: join(directory, 'password') },
+      },
       names: { stub: { addresses: ['127.0.78.90'], port: 53 }, resolver: 'auto' },
-      node: { port: 7890, unreachableNames: true, generalNames: [], table: 7890, rulePriority: 900 },
+      node: {
+        port: 7890,
+        unreachableNames: true,
+        generalNames: [],
+        table: 7890,
+        rulePriority: 900,
+      },
     });
   });
 
   it('takes a fingerprint however it is written', () => {
     const plain = FINGERPRINT.replaceAll(':', '').toLowerCase();
-    expect(settingsOf(MN.replace(FINGERPRINT, plain)).ntmobile?.server.trust).toEqual({ fingerprint: FINGERPRINT });
+    expect(settingsOf(MN.replace(FINGERPRINT, plain)).ntmobile?.server.trust).toEqual({
+      fingerprint: FINGERPRINT,
+    });
   });
 
   it('trusts an authority of its own, or those of the host', () => {
     const own = settingsOf(MN.replace(`fingerprint: '${FINGERPRINT}'`, 'caFile: ca.pem'));
-    expect(own.ntmobile?.server.trust).toMatchObject({ authorities: expect.stringContaining('BEGIN CERTIFICATE') });
+    expect(own.ntmobile?.server.trust).toMatchObject({
+      authorities: expect.stringContaining('BEGIN CERTIFICATE'),
+    });
     const system = settingsOf(MN.replace(`, fingerprint: '${FINGERPRINT}'`, ''));
     expect(system.ntmobile?.server.trust).toEqual({ authorities: undefined });
   });
 
   it('may name an enrolment token that was removed after its use, of which the operator is reminded', () => {
-    const { ntmobile } = settingsOf(MN.replace('passwordFile: password', 'enrolmentTokenFile: gone'));
+    const { ntmobile } = settingsOf(
+      MN.replace('passwordFile: password', 'enrolmentTokenFile: gone'),
+    );
     expect(ntmobile?.secret).toEqual({ kind: 'enrolment-token', file: join(directory, 'gone') });
-    expect(ntmobile && ntmobileCautions(ntmobile)).toEqual([expect.stringContaining('gone is not there')]);
+    expect(ntmobile && ntmobileCautions(ntmobile)).toEqual([
+      expect.stringContaining('gone is not there'),
+    ]);
   });
 });
 
 it('accepts examples/mn.ntmobile.yaml but for its password', () => {
   const text = readFileSync(new URL('../../../examples/mn.ntmobile.yaml', import.meta.url), 'utf8');
-  expect(faultsOf(text)).toEqual([expect.stringContaining('ntmobile.passwordFile: /etc/sojourn/keys/password cannot')]);
+  expect(faultsOf(text)).toEqual([
+    expect.stringContaining('ntmobile.passwordFile: /etc/sojourn/keys/password cannot'),
+  ]);
 });
 
 describe('a wrong mn.yaml', () => {
@@ -161,6 +187,8 @@ describe('a wrong mn.yaml', () => {
     ],
   ])('has %s', (_what, from, to, fault) => {
     expect(MN).toContain(from);
-    expect(faultsOf(MN.replace(from, to))).toEqual([typeof fault === 'string' ? fault : expect.stringMatching(fault)]);
+    expect(faultsOf(MN.replace(from, to))).toEqual([
+      typeof fault === 'string' ? fault : expect.stringMatching(fault),
+    ]);
   });
 });

@@ -3,7 +3,12 @@ import { describe, expect, test } from 'vitest';
 import { concatBytes, fromHex, hex, isMalformed } from '#base/bytes.ts';
 import { bytesOfIpv6, ipv4, ipv6 } from '#base/ip.ts';
 import { wall } from '#base/time.ts';
-import { type BindingMessage, mobilityAuthenticator, signMobility, verifyMobility } from '#crypto/mobility-auth.ts';
+import {
+  type BindingMessage,
+  mobilityAuthenticator,
+  signMobility,
+  verifyMobility,
+} from '#crypto/mobility-auth.ts';
 import {
   mismatchTimestamp,
   ntpTimestamp,
@@ -18,7 +23,12 @@ import {
   signBindingAuthorization,
   verifyBindingAuthorization,
 } from '#crypto/return-routability.ts';
-import { encodeMobility, mobilityChecksumValid, mobilityCodec, NO_BINDING_UPDATE_FLAGS } from '#wire/mobility.ts';
+import {
+  encodeMobility,
+  mobilityChecksumValid,
+  mobilityCodec,
+  NO_BINDING_UPDATE_FLAGS,
+} from '#wire/mobility.ts';
 import type { MobilityOption } from '#wire/mobility-options.ts';
 
 const HOME = ipv6('2001:db8:1::64');
@@ -28,7 +38,13 @@ const key = fromHex('000102030405060708090a0b0c0d0e0f');
 const addresses = { careOfAddress: NODE, homeAddress: HOME, source: HOME, destination: AGENT };
 
 function update(options: readonly MobilityOption[]): BindingMessage {
-  return { type: 'binding-update', sequence: 1, flags: NO_BINDING_UPDATE_FLAGS, lifetimeUnits: 9, options };
+  return {
+    type: 'binding-update',
+    sequence: 1,
+    flags: NO_BINDING_UPDATE_FLAGS,
+    lifetimeUnits: 9,
+    options,
+  };
 }
 
 function read(header: Uint8Array): BindingMessage {
@@ -44,15 +60,18 @@ describe('RFC 4285 authentication', () => {
     ['hmac-sha256-128', 'sha256', 16],
   ] as const;
 
-  test.each(algorithms)('%s is what OpenSSL computes over the Mobility Data', (algorithm, hash, length) => {
-    const mobilityData = fromHex('3b0605000000000ac00000640911010000 0100');
-    const data = concatBytes(bytesOfIpv6(NODE), bytesOfIpv6(HOME), mobilityData);
-    const expected = createHmac(hash, key).update(data).digest().subarray(0, length);
-    const input = { algorithm, key, careOfAddress: NODE, homeAddress: HOME, mobilityData };
-    expect(hex(mobilityAuthenticator(input))).toBe(hex(expected));
-    // The precomputed key state is not used up.
-    expect(hex(mobilityAuthenticator(input))).toBe(hex(expected));
-  });
+  test.each(algorithms)(
+    '%s is what OpenSSL computes over the Mobility Data',
+    (algorithm, hash, length) => {
+      const mobilityData = fromHex('3b0605000000000ac00000640911010000 0100');
+      const data = concatBytes(bytesOfIpv6(NODE), bytesOfIpv6(HOME), mobilityData);
+      const expected = createHmac(hash, key).update(data).digest().subarray(0, length);
+      const input = { algorithm, key, careOfAddress: NODE, homeAddress: HOME, mobilityData };
+      expect(hex(mobilityAuthenticator(input))).toBe(hex(expected));
+      // The precomputed key state is not used up.
+      expect(hex(mobilityAuthenticator(input))).toBe(hex(expected));
+    },
+  );
 
   test.each(algorithms)(
     '%s: a signed message verifies, and no changed bit of what it covers does',
@@ -61,9 +80,11 @@ describe('RFC 4285 authentication', () => {
       const message = update([{ type: 'replay-protection', timestamp: 7n }]);
       const header = signMobility(message, association, addresses);
       expect(mobilityChecksumValid(HOME, AGENT, header)).toBe(true);
-      expect(verifyMobility(header, read(header), addresses, (spi) => (spi === 256 ? association : undefined))).toBe(
-        'ok',
-      );
+      expect(
+        verifyMobility(header, read(header), addresses, (spi) =>
+          spi === 256 ? association : undefined,
+        ),
+      ).toBe('ok');
       // MH Data up to and including the SPI, checksum zero.
       const covered = header.slice(0, header.length - length);
       covered.fill(0, 4, 6);
@@ -88,7 +109,10 @@ describe('RFC 4285 authentication', () => {
     const header = signMobility(update([]), association, addresses);
     const message = read(header);
     const judge = (changed: Partial<typeof addresses>, with_ = association.key) =>
-      verifyMobility(header, message, { ...addresses, ...changed }, () => ({ ...association, key: with_ }));
+      verifyMobility(header, message, { ...addresses, ...changed }, () => ({
+        ...association,
+        key: with_,
+      }));
     expect(judge({})).toBe('ok');
     expect(judge({ careOfAddress: AGENT })).toBe('bad-authenticator');
     expect(judge({ homeAddress: AGENT })).toBe('bad-authenticator');
@@ -106,12 +130,19 @@ describe('RFC 4285 authentication', () => {
   });
 
   test('reasons', () => {
-    const option = { type: 'authentication', subtype: 1, spi: 300, authenticator: new Uint8Array(16) } as const;
+    const option = {
+      type: 'authentication',
+      subtype: 1,
+      spi: 300,
+      authenticator: new Uint8Array(16),
+    } as const;
     const aaa = { ...option, subtype: 2 };
     const ipv4Option = { type: 'ipv4-care-of-address', address: ipv4('192.0.2.1') } as const;
     const judge = (options: readonly MobilityOption[]) => {
       const header = encodeMobility(update(options), HOME, AGENT);
-      return verifyMobility(header, read(header), addresses, (spi) => (spi === 300 ? association : undefined));
+      return verifyMobility(header, read(header), addresses, (spi) =>
+        spi === 300 ? association : undefined,
+      );
     };
     expect(judge([])).toBe('no-authentication-option');
     expect(judge([aaa])).toBe('no-authentication-option');
@@ -131,45 +162,84 @@ describe('return routability', () => {
 
   test('tokens and Kbm are what OpenSSL computes', () => {
     const token = (address: Uint8Array, kind: number) =>
-      createHmac('sha1', nodeKey).update(address).update(nonce).update(Uint8Array.of(kind)).digest().subarray(0, 8);
-    const [home, careOf] = [homeKeygenToken(nodeKey, HOME, nonce), careOfKeygenToken(nodeKey, NODE, nonce)];
+      createHmac('sha1', nodeKey)
+        .update(address)
+        .update(nonce)
+        .update(Uint8Array.of(kind))
+        .digest()
+        .subarray(0, 8);
+    const [home, careOf] = [
+      homeKeygenToken(nodeKey, HOME, nonce),
+      careOfKeygenToken(nodeKey, NODE, nonce),
+    ];
     expect(hex(home)).toBe(hex(token(bytesOfIpv6(HOME), 0)));
     expect(hex(careOf)).toBe(hex(token(bytesOfIpv6(NODE), 1)));
-    expect(hex(bindingManagementKey(home, careOf))).toBe(createHash('sha1').update(home).update(careOf).digest('hex'));
-    expect(hex(bindingManagementKey(home, undefined))).toBe(createHash('sha1').update(home).digest('hex'));
+    expect(hex(bindingManagementKey(home, careOf))).toBe(
+      createHash('sha1').update(home).update(careOf).digest('hex'),
+    );
+    expect(hex(bindingManagementKey(home, undefined))).toBe(
+      createHash('sha1').update(home).digest('hex'),
+    );
   });
 
   test('authorization data verifies, and reasons', () => {
     const kbm = bindingManagementKey(nonce, nonce);
     const towards = { careOfAddress: NODE, correspondent: AGENT };
-    const header = signBindingAuthorization(update([]), kbm, { ...towards, source: HOME, destination: AGENT });
+    const header = signBindingAuthorization(update([]), kbm, {
+      ...towards,
+      source: HOME,
+      destination: AGENT,
+    });
     const data = concatBytes(bytesOfIpv6(NODE), bytesOfIpv6(AGENT), header.slice(0, -12));
     data.fill(0, 36, 38);
-    expect(hex(header.subarray(-12))).toBe(hex(createHmac('sha1', kbm).update(data).digest().subarray(0, 12)));
+    expect(hex(header.subarray(-12))).toBe(
+      hex(createHmac('sha1', kbm).update(data).digest().subarray(0, 12)),
+    );
     expect(verifyBindingAuthorization(header, read(header), kbm, towards)).toBe('ok');
-    expect(verifyBindingAuthorization(header, read(header), nodeKey, towards)).toBe('bad-authenticator');
+    expect(verifyBindingAuthorization(header, read(header), nodeKey, towards)).toBe(
+      'bad-authenticator',
+    );
     const none = encodeMobility(update([]), HOME, AGENT);
-    expect(verifyBindingAuthorization(none, read(none), kbm, towards)).toBe('no-authorization-data');
-    const option = { type: 'binding-authorization-data', authenticator: new Uint8Array(12) } as const;
+    expect(verifyBindingAuthorization(none, read(none), kbm, towards)).toBe(
+      'no-authorization-data',
+    );
+    const option = {
+      type: 'binding-authorization-data',
+      authenticator: new Uint8Array(12),
+    } as const;
     const indices = { type: 'nonce-indices', homeNonceIndex: 1, careOfNonceIndex: 1 } as const;
     const early = encodeMobility(update([option, indices]), HOME, AGENT);
-    expect(verifyBindingAuthorization(early, read(early), kbm, towards)).toBe('authorization-data-not-last');
+    expect(verifyBindingAuthorization(early, read(early), kbm, towards)).toBe(
+      'authorization-data-not-last',
+    );
   });
 });
 
 describe('replay timestamps', () => {
   test('NTP seconds and fraction', () => {
-    // RFC 5905 figure 4: 1970-01-01 is second 2 208 988 800 of era 0; era 1 starts on 2036-02-07 06:28:16.
+    // RFC 5905 figure 4: 1970-01-01 is second 2 208 988 800 of era 0; era 1 starts on 2036-02-07
+    // 06:28:16.
     expect(ntpTimestamp(wall(0))).toBe(2_208_988_800n << 32n);
     expect(ntpTimestamp(wall(500)) & 0xffffffffn).toBe(0x80000000n);
     expect(ntpTimestamp(wall(Date.UTC(2036, 1, 7, 6, 28, 16)))).toBe(0n);
   });
 
   test('there and back, in either era, and order across its end', () => {
-    for (const moment of [0, 1_700_000_000_123, Date.UTC(2036, 1, 7, 6, 28, 17), Date.UTC(2050, 0, 1)]) {
-      expect(wallOfNtp(ntpTimestamp(wall(moment)), wall(moment + 86_400_000))).toBeCloseTo(moment, 0);
+    for (const moment of [
+      0,
+      1_700_000_000_123,
+      Date.UTC(2036, 1, 7, 6, 28, 17),
+      Date.UTC(2050, 0, 1),
+    ]) {
+      expect(wallOfNtp(ntpTimestamp(wall(moment)), wall(moment + 86_400_000))).toBeCloseTo(
+        moment,
+        0,
+      );
     }
-    const [before, behind] = [ntpTimestamp(wall(Date.UTC(2036, 1, 7))), ntpTimestamp(wall(Date.UTC(2036, 1, 8)))];
+    const [before, behind] = [
+      ntpTimestamp(wall(Date.UTC(2036, 1, 7))),
+      ntpTimestamp(wall(Date.UTC(2036, 1, 8))),
+    ];
     expect(timestampLater(behind, before)).toBe(true);
     expect(timestampLater(before, behind)).toBe(false);
     expect(timestampLater(before, before)).toBe(false);

@@ -1,4 +1,6 @@
-/** Node credentials: made, judged, and every way in which they are not taken. docs/ntmobile.md §2.1. */
+/**
+ * Node credentials: made, judged, and every way in which they are not taken. docs/ntmobile.md §2.1.
+ */
 import { createPublicKey, verify } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { concatBytes, encode, fromHex, hex, isMalformed } from '#base/bytes.ts';
@@ -20,7 +22,12 @@ const NODE = keyPairOf(new Uint8Array(32).fill(3)).publicKey;
 const OTHER_NODE = keyPairOf(new Uint8Array(32).fill(4)).publicKey;
 const CONTENTS: CredentialContents = {
   ...{ publicKey: NODE, virtualIpv6: ipv6('fd12:3456:789a::1'), virtualIpv4: ipv4('198.18.0.1') },
-  ...{ notBefore: 1_800_000_000n, notAfter: 1_800_086_400n, name: 'a.nodes.example', groups: ['lab', 'größe'] },
+  ...{
+    notBefore: 1_800_000_000n,
+    notAfter: 1_800_086_400n,
+    name: 'a.nodes.example',
+    groups: ['lab', 'größe'],
+  },
 };
 const NOW = 1_800_000_100n;
 const CREDENTIAL = makeCredential(AUTHORITY, CONTENTS);
@@ -32,9 +39,15 @@ const judge = (
   authorities = [OTHER_AUTHORITY.publicKey, AUTHORITY.publicKey],
 ) => judgeCredential(octets, authorities, key, now);
 
-const octets = (count: number, first: number) => Uint8Array.from({ length: count }, (_, index) => first + index);
+const octets = (count: number, first: number) =>
+  Uint8Array.from({ length: count }, (_, index) => first + index);
 const GOLDEN: NodeCredential = {
-  ...{ authorityKeyId: octets(8, 1), nodeId: octets(16, 16), publicKey: octets(32, 32), signature: octets(64, 128) },
+  ...{
+    authorityKeyId: octets(8, 1),
+    nodeId: octets(16, 16),
+    publicKey: octets(32, 32),
+    signature: octets(64, 128),
+  },
   ...{
     virtualIpv6: ipv6('fd00::1'),
     virtualIpv4: ipv4('198.18.0.1'),
@@ -144,14 +157,30 @@ describe('what is no credential', () => {
     ['another version', (bytes: Uint8Array) => bytes.with(0, 2), 'unknown version'],
     ['flags', (bytes: Uint8Array) => bytes.with(1, 1), 'flags are not zero'],
     ['another length', (bytes: Uint8Array) => bytes.with(3, 0), 'length of another credential'],
-    ['an end before the beginning', (bytes: Uint8Array) => bytes.with(87, 3), 'ends before it begins'],
+    [
+      'an end before the beginning',
+      (bytes: Uint8Array) => bytes.with(87, 3),
+      'ends before it begins',
+    ],
     ['too many groups', (bytes: Uint8Array) => bytes.with(100, 17), 'too many groups'],
     ['an empty group', (bytes: Uint8Array) => bytes.with(101, 0), 'group of wrong length'],
     ['a group that is no text', (bytes: Uint8Array) => bytes.with(102, 0xff), 'group is no UTF-8'],
     ['a name with capitals', () => encode(nodeCredentialCodec, text('A.b')), 'no domain name'],
-    ['a name with a dot behind it', () => encode(nodeCredentialCodec, text('a.')), 'no domain name'],
-    ['a label of 64', () => encode(nodeCredentialCodec, text(`${'a'.repeat(64)}.b`)), 'no domain name'],
-    ['a name of 255', () => encode(nodeCredentialCodec, text(`${'a.'.repeat(127)}b`)), 'no domain name'],
+    [
+      'a name with a dot behind it',
+      () => encode(nodeCredentialCodec, text('a.')),
+      'no domain name',
+    ],
+    [
+      'a label of 64',
+      () => encode(nodeCredentialCodec, text(`${'a'.repeat(64)}.b`)),
+      'no domain name',
+    ],
+    [
+      'a name of 255',
+      () => encode(nodeCredentialCodec, text(`${'a.'.repeat(127)}b`)),
+      'no domain name',
+    ],
     ['no name', () => encode(nodeCredentialCodec, text('')), 'no domain name'],
     ['a name that is no UTF-8', (bytes: Uint8Array) => bytes.with(97, 0xff), 'name is no UTF-8'],
     [
@@ -159,8 +188,16 @@ describe('what is no credential', () => {
       () => encode(nodeCredentialCodec, { ...GOLDEN, groups: ['x'.repeat(64)] }),
       'group of wrong length',
     ],
-    ['octets between groups and signature', (bytes: Uint8Array) => bytes.with(100, 0), 'signature of wrong length'],
-    ['a length beyond its end', (bytes: Uint8Array) => bytes.subarray(0, -1), 'length of another credential'],
+    [
+      'octets between groups and signature',
+      (bytes: Uint8Array) => bytes.with(100, 0),
+      'signature of wrong length',
+    ],
+    [
+      'a length beyond its end',
+      (bytes: Uint8Array) => bytes.subarray(0, -1),
+      'length of another credential',
+    ],
   ])('%s', (_what, change, reason) => {
     const parsed = nodeCredentialCodec.parse(change(encode(nodeCredentialCodec, GOLDEN)));
     expect(isMalformed(parsed) ? parsed.reason : parsed).toBe(reason);

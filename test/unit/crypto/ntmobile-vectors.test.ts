@@ -1,4 +1,7 @@
-/** docs/ntmobile.md against its vectors, and the vectors against two implementations that are not ours. */
+/**
+ * docs/ntmobile.md against its vectors, and the vectors against two implementations that are not
+ * ours.
+ */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
@@ -34,7 +37,9 @@ const FILE = z.object({
   messages: z.array(z.object({ says: z.string(), octets: hexText })),
 });
 
-const written: unknown = JSON.parse(readFileSync(new URL('../../vectors/ntmobile.json', import.meta.url), 'utf8'));
+const written: unknown = JSON.parse(
+  readFileSync(new URL('../../vectors/ntmobile.json', import.meta.url), 'utf8'),
+);
 const VECTORS = FILE.parse(written);
 const { privateKeys } = VECTORS;
 const PROLOGUE = Buffer.from('sojourn ntmobile 1\0', 'latin1');
@@ -88,9 +93,13 @@ describe.each(VECTORS.handshakes.map((one) => [one.suite, one] as const))(
         payloadOf(suite),
       ];
       const script = new URL('../../vectors/noise.py', import.meta.url).pathname;
-      const lines = execFileSync('/usr/bin/python3', [script, ...octets.map((each) => each.toString('hex'))], {
-        encoding: 'utf8',
-      });
+      const lines = execFileSync(
+        '/usr/bin/python3',
+        [script, ...octets.map((each) => each.toString('hex'))],
+        {
+          encoding: 'utf8',
+        },
+      );
       const [first, second] = lines.trim().split('\n');
       expect(first).toBe(one.initiation.subarray(16, -32).toString('hex'));
       expect(second).toBe(one.response.subarray(4).toString('hex'));
@@ -112,7 +121,12 @@ it.each(VECTORS.sealed.map((one) => [`${one.type} by ${one.aead}`, one] as const
   'sealed %s is opened',
   (_name, one) => {
     for (const [index, { plaintext, datagram }] of one.datagrams.entries()) {
-      const expected = { type: one.type === 'data' ? 1 : 9, spi: 0xabcdef0, sequence: index + 1, plaintext };
+      const expected = {
+        type: one.type === 'data' ? 1 : 9,
+        spi: 0xabcdef0,
+        sequence: index + 1,
+        plaintext,
+      };
       expect(openSealed(one.aead, one.key, datagram)).toEqual(expected);
     }
   },

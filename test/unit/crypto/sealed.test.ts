@@ -1,4 +1,7 @@
-/** Sealed datagrams and handshakes: what is forged, replayed, late or meant for another changes nothing. docs/ntmobile.md §3, §4. */
+/**
+ * Sealed datagrams and handshakes: what is forged, replayed, late or meant for another changes
+ * nothing. docs/ntmobile.md §3, §4.
+ */
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isMalformed } from '#base/bytes.ts';
@@ -105,7 +108,8 @@ function read<T extends NtmobileDatagram['type']>(
   octetsRead: Uint8Array,
 ): Extract<NtmobileDatagram, { type: T }> {
   const datagram = ntmobileDatagramCodec.parse(octetsRead);
-  const is = (one: NtmobileDatagram): one is Extract<NtmobileDatagram, { type: T }> => one.type === type;
+  const is = (one: NtmobileDatagram): one is Extract<NtmobileDatagram, { type: T }> =>
+    one.type === type;
   if (isMalformed(datagram) || !is(datagram)) throw new Error(`no ${type}`);
   return datagram;
 }
@@ -165,18 +169,31 @@ describe('a cookie', () => {
     const pending = initiation();
     const first = read('initiation', pending.datagram);
     const cookie = cookieOf(octets(32, 6), octets(6, 1));
-    const reply = read('cookie-reply', cookieReply(RESPONDER.publicKey, first, octets(12, 8), cookie));
+    const reply = read(
+      'cookie-reply',
+      cookieReply(RESPONDER.publicKey, first, octets(12, 8), cookie),
+    );
     expect(openCookieReply(RESPONDER.publicKey, pending.mac1, reply)).toEqual(cookie);
     expect(openCookieReply(RESPONDER.publicKey, octets(16, 0), reply)).toBeUndefined();
-    const again = initiate(INITIATOR, keyPairOf(octets(32, 4)), RESPONDER.publicKey, { ...FIELDS, cookie });
+    const again = initiate(INITIATOR, keyPairOf(octets(32, 4)), RESPONDER.publicKey, {
+      ...FIELDS,
+      cookie,
+    });
     expect(mac2Valid(cookie, again?.datagram ?? octets(0, 0))).toBe(true);
-    expect(mac2Valid(cookieOf(octets(32, 6), octets(6, 2)), again?.datagram ?? octets(0, 0))).toBe(false);
+    expect(mac2Valid(cookieOf(octets(32, 6), octets(6, 2)), again?.datagram ?? octets(0, 0))).toBe(
+      false,
+    );
     expect(mac2Valid(cookie, pending.datagram)).toBe(false);
   });
 
   it('costs the answering side fewer octets than the asking one', () => {
     const { datagram } = initiation();
-    const reply = cookieReply(RESPONDER.publicKey, read('initiation', datagram), octets(12, 8), octets(16, 1));
+    const reply = cookieReply(
+      RESPONDER.publicKey,
+      read('initiation', datagram),
+      octets(12, 8),
+      octets(16, 1),
+    );
     expect(reply.length).toBeLessThan(datagram.length);
   });
 });

@@ -33,7 +33,9 @@ function run(...parameters: readonly string[]) {
 
 /** A daemon that runs, what it wrote so far, and its end. */
 function start(environment: NodeJS.ProcessEnv = {}) {
-  const child = spawn(process.execPath, [FIXTURE, '--config', config], { env: { ...process.env, ...environment } });
+  const child = spawn(process.execPath, [FIXTURE, '--config', config], {
+    env: { ...process.env, ...environment },
+  });
   children.push(child);
   let output = '';
   const waiting: { readonly text: string; readonly settle: () => void }[] = [];
@@ -42,7 +44,9 @@ function start(environment: NodeJS.ProcessEnv = {}) {
     for (const { text, settle } of waiting) if (output.includes(text)) settle();
   });
   const wrote = (text: string) =>
-    new Promise<void>((settle) => (output.includes(text) ? settle() : waiting.push({ text, settle })));
+    new Promise<void>((settle) =>
+      output.includes(text) ? settle() : waiting.push({ text, settle }),
+    );
   const ended = new Promise<number | null>((settle) => child.on('close', (code) => settle(code)));
   return { child, wrote, ended, output: () => output };
 }
@@ -58,7 +62,10 @@ describe('arguments', () => {
   });
 
   it('needs a configuration', () => {
-    expect(run()).toMatchObject({ status: ExitCode.usage, stderr: expect.stringContaining('--config') });
+    expect(run()).toMatchObject({
+      status: ExitCode.usage,
+      stderr: expect.stringContaining('--config'),
+    });
   });
 
   it('refuses a wrong log level', () => {
@@ -176,7 +183,10 @@ describe('a life', () => {
 
   it('cleans up on request', () => {
     configure('good');
-    expect(run('--config', config, '--cleanup')).toMatchObject({ status: ExitCode.ok, stdout: 'fixture cleaned\n' });
+    expect(run('--config', config, '--cleanup')).toMatchObject({
+      status: ExitCode.ok,
+      stdout: 'fixture cleaned\n',
+    });
     configure('forbidden');
     expect(run('--config', config, '--cleanup').status).toBe(ExitCode.permission);
   });
@@ -194,7 +204,10 @@ describe('a life', () => {
     expect(await ask(socket, 'hello')).toMatchObject({ ok: true });
     daemon.child.kill('SIGKILL');
     await daemon.ended;
-    expect(run('--config', config, '--cleanup')).toMatchObject({ status: ExitCode.ok, stdout: 'fixture cleaned\n' });
+    expect(run('--config', config, '--cleanup')).toMatchObject({
+      status: ExitCode.ok,
+      stdout: 'fixture cleaned\n',
+    });
     expect(existsSync(socket)).toBe(false);
   });
 
@@ -208,7 +221,9 @@ describe('a life', () => {
 });
 
 describe('service manager', () => {
-  /** Node has no unix datagram sockets; perl stands for systemd's end. Gives what was heard so far. */
+  /**
+   * Node has no unix datagram sockets; perl stands for systemd's end. Gives what was heard so far.
+   */
   async function listen(notifySocket: string): Promise<() => string> {
     const listener = spawn('perl', ['-MSocket', '-e', NOTIFY_LISTENER, notifySocket]);
     children.push(listener);
@@ -227,7 +242,9 @@ describe('service manager', () => {
     const daemon = start({ NOTIFY_SOCKET: notifySocket });
     await expect.poll(heard, { timeout: 10_000 }).toContain('READY=1');
     await ask(socket, 'happen');
-    await expect.poll(heard, { timeout: 10_000 }).toContain('STATUS=listening on : 1 binding, 0 tunnels');
+    await expect
+      .poll(heard, { timeout: 10_000 })
+      .toContain('STATUS=listening on : 1 binding, 0 tunnels');
     daemon.child.kill('SIGTERM');
     expect(await daemon.ended).toBe(ExitCode.ok);
     await expect.poll(heard, { timeout: 10_000 }).toContain('STOPPING=1');

@@ -1,4 +1,7 @@
-/** A daemon that reads its configuration anew: by signal and by command, as the service manager hears of it. */
+/**
+ * A daemon that reads its configuration anew: by signal and by command, as the service manager
+ * hears of it.
+ */
 import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,9 +32,13 @@ afterEach(() => {
 });
 
 function configure(more: JsonObject, daemon: JsonObject = {}): void {
-  writeFileSync(config, JSON.stringify({ behaviour: 'good', ...more, daemon: { controlSocket: socket, ...daemon } }), {
-    mode: 0o600,
-  });
+  writeFileSync(
+    config,
+    JSON.stringify({ behaviour: 'good', ...more, daemon: { controlSocket: socket, ...daemon } }),
+    {
+      mode: 0o600,
+    },
+  );
 }
 
 interface Running {
@@ -40,7 +47,10 @@ interface Running {
   lines(event: string): readonly JsonObject[];
 }
 
-async function start(environment: NodeJS.ProcessEnv = {}, ...parameters: readonly string[]): Promise<Running> {
+async function start(
+  environment: NodeJS.ProcessEnv = {},
+  ...parameters: readonly string[]
+): Promise<Running> {
   const argv = [FIXTURE, '--config', config, ...parameters];
   const child = spawn(process.execPath, argv, { env: { ...process.env, ...environment } });
   children.push(child);
@@ -50,10 +60,19 @@ async function start(environment: NodeJS.ProcessEnv = {}, ...parameters: readonl
   });
   const lines = (event: string) =>
     output.split('\n').flatMap((line) => {
-      const { level, time: _time, name: _name, msg: _message, event: found, ...fields } = parseObject(line) ?? {};
+      const {
+        level,
+        time: _time,
+        name: _name,
+        msg: _message,
+        event: found,
+        ...fields
+      } = parseObject(line) ?? {};
       return found === event ? [{ level, ...fields }] : [];
     });
-  await expect.poll(() => output.includes('started') || output.includes('READY'), PATIENCE).toBe(true);
+  await expect
+    .poll(() => output.includes('started') || output.includes('READY'), PATIENCE)
+    .toBe(true);
   return { child, lines };
 }
 
@@ -91,7 +110,9 @@ describe('reload', () => {
       { level: 'info', setting: 'size', old: 1, new: 2 },
       { level: 'info', setting: 'key', old: null, new: '[redacted]' },
     ]);
-    expect(lines('config-needs-restart')).toEqual([{ level: 'warn', setting: 'daemon.threads', old: 2, new: 4 }]);
+    expect(lines('config-needs-restart')).toEqual([
+      { level: 'warn', setting: 'daemon.threads', old: 2, new: 4 },
+    ]);
     expect(JSON.parse((await reload('--json')).stdout)).toEqual({
       applied: [],
       needsRestart: [{ setting: 'daemon.threads', old: 2, new: 4 }],
@@ -134,7 +155,10 @@ describe('reload', () => {
     configure({});
     const { lines } = await start();
     configure({ size: 13 });
-    expect(await reload()).toMatchObject({ status: ExitCode.negative, stderr: 'sojourn: no way: EBADSIZE\n' });
+    expect(await reload()).toMatchObject({
+      status: ExitCode.negative,
+      stderr: 'sojourn: no way: EBADSIZE\n',
+    });
     await expect
       .poll(() => lines('config-not-applied'), PATIENCE)
       .toMatchObject([{ level: 'error', error: 'no way: EBADSIZE' }]);
@@ -148,7 +172,9 @@ describe('reload', () => {
     for (const size of [2, 3, 4]) {
       configure({ size });
       running.child.kill('SIGHUP');
-      await expect.poll(() => running.lines('config-reloaded').at(-1), PATIENCE).toMatchObject({ new: size });
+      await expect
+        .poll(() => running.lines('config-reloaded').at(-1), PATIENCE)
+        .toMatchObject({ new: size });
     }
     running.child.kill('SIGHUP');
     await expect.poll(() => running.lines('config-unchanged'), PATIENCE).toHaveLength(1);
@@ -199,7 +225,10 @@ describe('a service manager', () => {
 });
 
 function lastRound(heard: string): string {
-  return heard.slice(heard.lastIndexOf('RELOADING=1'), heard.lastIndexOf('READY=1') + 'READY=1\n'.length);
+  return heard.slice(
+    heard.lastIndexOf('RELOADING=1'),
+    heard.lastIndexOf('READY=1') + 'READY=1\n'.length,
+  );
 }
 
 const NOTIFY_LISTENER = `

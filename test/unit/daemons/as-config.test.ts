@@ -4,7 +4,11 @@ import { hostname, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ownCertificate } from '#account-server/certificate.ts';
-import { checkConfiguration, formatFault, loadConfiguration } from '#daemon/configuration/config.ts';
+import {
+  checkConfiguration,
+  formatFault,
+  loadConfiguration,
+} from '#daemon/configuration/config.ts';
 import { accountServerSchema } from '../../../daemons/as/config.ts';
 
 const KEY = 'iojj3XQJ8ZX9UtstPLpdcspnCb8dlBIb83SIAbQPb1w=';
@@ -25,11 +29,14 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(directory, { recursive: true }));
 
-const check = (text: string) => checkConfiguration(join(directory, 'as.yaml'), text, accountServerSchema);
+const check = (text: string) =>
+  checkConfiguration(join(directory, 'as.yaml'), text, accountServerSchema);
 
 function faultsOf(text: string): readonly string[] {
   const result = check(text);
-  return result.ok ? [] : result.faults.map((fault) => formatFault(fault).replaceAll(`${directory}/`, ''));
+  return result.ok
+    ? []
+    : result.faults.map((fault) => formatFault(fault).replaceAll(`${directory}/`, ''));
 }
 
 describe('a wrong as.yaml', () => {
@@ -135,7 +142,11 @@ describe('a good as.yaml', () => {
     const result = check(AS);
     if (!result.ok) throw new Error(result.faults.map(formatFault).join('\n'));
     expect(result.value).toMatchObject({
-      daemon: { name: 'as', controlSocket: '/run/sojourn/as.sock', stateDirectory: '/var/lib/sojourn' },
+      daemon: {
+        name: 'as',
+        controlSocket: '/run/sojourn/as.sock',
+        stateDirectory: '/var/lib/sojourn',
+      },
       ...{ address: '::', port: 4501, certificate: { names: [hostname()] } },
       server: {
         nodeIpv4Prefix: { address: '198.18.0.0', length: 16 },
@@ -152,7 +163,9 @@ describe('a good as.yaml', () => {
     ['2001:db8::1', '2001:db8::1', 7890],
   ])('names endpoints as %s', (text, address, port) => {
     const result = check(AS.replace('192.0.2.1', `'${text}'`));
-    expect(result.ok && result.value.server.directionCoordinators[0]?.endpoints).toEqual([{ address, port }]);
+    expect(result.ok && result.value.server.directionCoordinators[0]?.endpoints).toEqual([
+      { address, port },
+    ]);
   });
 
   it('has files beside it', () => {

@@ -55,7 +55,12 @@ describe('a wrong rsn.yaml', () => {
       `[192.0.2.1] }\n  - { name: dc2.example, publicKey: 'base64:${KEY}', endpoints: ['::1'] }`,
       'rsn.yaml:4:37: directionCoordinators[1].publicKey: is given twice (each direction coordinator has its own)',
     ],
-    ['a limit of nothing', '', 'limits: { legs: 0 }\n', 'rsn.yaml:6:17: limits.legs: must be at least 1, not 0'],
+    [
+      'a limit of nothing',
+      '',
+      'limits: { legs: 0 }\n',
+      'rsn.yaml:6:17: limits.legs: must be at least 1, not 0',
+    ],
     [
       'a key of Mobile IPv6',
       '',
@@ -80,11 +85,25 @@ describe('a right rsn.yaml', () => {
     const result = check(RSN);
     if (!result.ok) throw new Error(result.faults.map(formatFault).join('\n'));
     const { daemon, relay } = result.value;
-    expect(daemon).toMatchObject({ name: 'rsn', device: 'sojourn-rsn', deviceMtu: 1404, threads: 2 });
+    expect(daemon).toMatchObject({
+      name: 'rsn',
+      device: 'sojourn-rsn',
+      deviceMtu: 1404,
+      threads: 2,
+    });
     expect(relay).toMatchObject({
       ...{ port: 7890, endpoints: [{ address: '192.0.2.2', port: 7890 }], lifetimeSeconds: 600 },
-      ...{ maximumLegs: 20_000, maximumGeneralNodes: 65_536, maximumGeneralNodesOfNode: 1024, maximumResolutions: 256 },
-      ...{ deniedDestinations: [], allowedDestinations: [], coordinators: [{ name: 'dc.example' }] },
+      ...{
+        maximumLegs: 20_000,
+        maximumGeneralNodes: 65_536,
+        maximumGeneralNodesOfNode: 1024,
+        maximumResolutions: 256,
+      },
+      ...{
+        deniedDestinations: [],
+        allowedDestinations: [],
+        coordinators: [{ name: 'dc.example' }],
+      },
     });
     expect([...relay.virtualIpv4Prefixes, relay.translatorIpv4Prefix].map(formatPrefix)).toEqual([
       ...['198.18.0.0/15', '100.127.0.0/16'],
@@ -92,7 +111,9 @@ describe('a right rsn.yaml', () => {
   });
 
   it.each(['rsn.yaml', 'rsn.minimal.yaml'])('is examples/%s', (name) => {
-    const result = check(readFileSync(join(import.meta.dirname, '../../../examples', name), 'utf8'));
+    const result = check(
+      readFileSync(join(import.meta.dirname, '../../../examples', name), 'utf8'),
+    );
     expect(result.ok ? [] : result.faults.map(formatFault)).toEqual([]);
   });
 });

@@ -5,13 +5,20 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { everyKey, type KeyDescription } from '#daemon/configuration/config-schema.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
-import { configurationOf, type DaemonConfiguration, REPOSITORY, roles } from '#docs/generator/daemons.ts';
+import {
+  configurationOf,
+  type DaemonConfiguration,
+  REPOSITORY,
+  roles,
+} from '#docs/generator/daemons.ts';
 import { documents, readIfThere } from '#docs/generator/documents.ts';
 import { exampleFile } from '#docs/generator/example-file.ts';
 import type { JsonValue } from '#engine/contract.ts';
 
 const DAEMONS: readonly DaemonConfiguration[] = await Promise.all(roles().map(configurationOf));
-const KEYS = DAEMONS.flatMap(({ role, keys }) => [...everyKey(keys)].map((key) => [role, key.path, key] as const));
+const KEYS = DAEMONS.flatMap(({ role, keys }) =>
+  [...everyKey(keys)].map((key) => [role, key.path, key] as const),
+);
 
 let written: ReadonlyMap<string, string>;
 beforeAll(async () => {
@@ -24,7 +31,9 @@ function pathsOf(value: JsonValue | undefined, path = ''): readonly string[] {
   if (!isJsonObject(value)) return [path];
   return [
     path,
-    ...Object.entries(value).flatMap(([name, inner]) => pathsOf(inner, path === '' ? name : `${path}.${name}`)),
+    ...Object.entries(value).flatMap(([name, inner]) =>
+      pathsOf(inner, path === '' ? name : `${path}.${name}`),
+    ),
   ];
 }
 
@@ -40,17 +49,26 @@ function uncommented(text: string): JsonValue {
 
 describe('documents', () => {
   it('are as the code is (npm run docs)', () => {
-    const stale = [...written].filter(([path, text]) => readIfThere(path) !== text).map(([path]) => path);
+    const stale = [...written]
+      .filter(([path, text]) => readIfThere(path) !== text)
+      .map(([path]) => path);
     expect(stale).toEqual([]);
   });
 
-  it.each(roles())('sojourn.%s.yaml(5) is a man page that mandoc finds nothing wrong with', (role) => {
-    const file = join(REPOSITORY, `man/sojourn.${role}.yaml.5`);
-    const { stdout, error } = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning', file], { encoding: 'utf8' });
-    expect(error).toBeUndefined();
-    // Its date is that of the package.
-    expect(stdout.split('\n').filter((line) => line !== '' && !line.includes('missing date'))).toEqual([]);
-  });
+  it.each(roles())(
+    'sojourn.%s.yaml(5) is a man page that mandoc finds nothing wrong with',
+    (role) => {
+      const file = join(REPOSITORY, `man/sojourn.${role}.yaml.5`);
+      const { stdout, error } = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning', file], {
+        encoding: 'utf8',
+      });
+      expect(error).toBeUndefined();
+      // Its date is that of the package.
+      expect(
+        stdout.split('\n').filter((line) => line !== '' && !line.includes('missing date')),
+      ).toEqual([]);
+    },
+  );
 
   it('keep the values of an example, and make one where there is none', () => {
     const daemon: DaemonConfiguration = { role: 'x', description: 'thing', keys: [SIZE, COLOUR] };
@@ -70,7 +88,14 @@ describe('documents', () => {
 
 const PLAIN = { required: false, reloadable: false, secret: false, children: [] };
 const SIZE: KeyDescription = {
-  ...{ ...PLAIN, name: 'size', path: 'size', type: 'whole number, 1 to 9', unit: 'octets', default: 3 },
+  ...{
+    ...PLAIN,
+    name: 'size',
+    path: 'size',
+    type: 'whole number, 1 to 9',
+    unit: 'octets',
+    default: 3,
+  },
   ...{ description: 'largest thing', reloadable: true },
 };
 const COLOUR: KeyDescription = {
@@ -81,7 +106,12 @@ const COLOUR: KeyDescription = {
 describe('every key', () => {
   it('of every daemon is looked at', () => {
     expect(KEYS.map(([role, path]) => `${role} ${path}`)).toEqual(
-      expect.arrayContaining(['ha mobileNodes[].security.spi', 'as limits.source.burst', 'dc zone', 'mr homes[].name']),
+      expect.arrayContaining([
+        'ha mobileNodes[].security.spi',
+        'as limits.source.burst',
+        'dc zone',
+        'mr homes[].name',
+      ]),
     );
   });
 
@@ -91,33 +121,52 @@ describe('every key', () => {
     expect(details).toMatch(/\.$/);
     // A section shows what is in it.
     if (!required && children.length === 0) expect(key.default ?? sample).toBeDefined();
-    if (Array.isArray(key.default) && key.default.length === 0 && children.length === 0) expect(sample).toBeDefined();
+    if (Array.isArray(key.default) && key.default.length === 0 && children.length === 0)
+      expect(sample).toBeDefined();
   });
 
-  it.each(DAEMONS.map(({ role, keys }) => [role, keys] as const))('stands in examples/%s.yaml', (role, keys) => {
-    const there = new Set(pathsOf(uncommented(readIfThere(`examples/${role}.yaml`) ?? '')));
-    expect([...everyKey(keys)].map(({ path }) => path).filter((path) => !there.has(path))).toEqual([]);
-  });
+  it.each(DAEMONS.map(({ role, keys }) => [role, keys] as const))(
+    'stands in examples/%s.yaml',
+    (role, keys) => {
+      const there = new Set(pathsOf(uncommented(readIfThere(`examples/${role}.yaml`) ?? '')));
+      expect(
+        [...everyKey(keys)].map(({ path }) => path).filter((path) => !there.has(path)),
+      ).toEqual([]);
+    },
+  );
 
-  it.each(DAEMONS.map(({ role, keys }) => [role, keys] as const))('stands in sojourn.%s.yaml(5)', (role, keys) => {
-    const { stdout } = spawnSync('mandoc', ['-T', 'utf8', join(REPOSITORY, `man/sojourn.${role}.yaml.5`)]);
-    const page = String(stdout).replaceAll(/.[\b]/g, '');
-    const missing = [...everyKey(keys)].filter(({ path }) => !page.includes(` ${path} (`));
-    expect(missing.map(({ path }) => path)).toEqual([]);
-  });
+  it.each(DAEMONS.map(({ role, keys }) => [role, keys] as const))(
+    'stands in sojourn.%s.yaml(5)',
+    (role, keys) => {
+      const { stdout } = spawnSync('mandoc', [
+        '-T',
+        'utf8',
+        join(REPOSITORY, `man/sojourn.${role}.yaml.5`),
+      ]);
+      const page = String(stdout).replaceAll(/.[\b]/g, '');
+      const missing = [...everyKey(keys)].filter(({ path }) => !page.includes(` ${path} (`));
+      expect(missing.map(({ path }) => path)).toEqual([]);
+    },
+  );
 
   it('below one that a running daemon takes is taken as well', () => {
     const taken = KEYS.filter(([, , { reloadable }]) => reloadable);
     const left = taken.flatMap(([role, , { children }]) =>
-      [...everyKey(children)].filter(({ reloadable }) => !reloadable).map(({ path }) => `${role} ${path}`),
+      [...everyKey(children)]
+        .filter(({ reloadable }) => !reloadable)
+        .map(({ path }) => `${role} ${path}`),
     );
     expect(left).toEqual([]);
   });
 
   it('that is a key or a password is a secret', () => {
-    const secrets = KEYS.filter(([, , { name }]) => /(^k|K)ey$|password$|[tT]oken$|[sS]ecret$/.test(name));
-    expect(secrets.filter(([, , { name, secret }]) => !secret && name !== 'publicKey').map(([, path]) => path)).toEqual(
-      [],
+    const secrets = KEYS.filter(([, , { name }]) =>
+      /(^k|K)ey$|password$|[tT]oken$|[sS]ecret$/.test(name),
     );
+    expect(
+      secrets
+        .filter(([, , { name, secret }]) => !secret && name !== 'publicKey')
+        .map(([, path]) => path),
+    ).toEqual([]);
   });
 });

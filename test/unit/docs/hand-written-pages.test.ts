@@ -1,4 +1,7 @@
-/** Pages that nobody generates name only what there is: files, commands, options, keys, events, counters, metrics, statuses. */
+/**
+ * Pages that nobody generates name only what there is: files, commands, options, keys, events,
+ * counters, metrics, statuses.
+ */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -37,7 +40,9 @@ const read = (page: string): string => readFileSync(join(REPOSITORY, page), 'utf
 /** Every piece of code: spans, and the lines of blocks but for what they show. */
 function codeOf(page: string): readonly string[] {
   const text = read(page).replaceAll(/^```text\n[\s\S]*?^```$/gm, '');
-  const blocks = [...text.matchAll(/^```\w*\n([\s\S]*?)^```$/gm)].flatMap(([, block = '']) => block.split('\n'));
+  const blocks = [...text.matchAll(/^```\w*\n([\s\S]*?)^```$/gm)].flatMap(([, block = '']) =>
+    block.split('\n'),
+  );
   const spans = text.replaceAll(/^```[\s\S]*?^```$/gm, '').matchAll(/`([^`\n]+)`/g);
   return [...blocks, ...[...spans].map(([, span = '']) => span)];
 }
@@ -75,7 +80,10 @@ describe('links', () => {
       if (/^https?:/.test(link)) return false;
       const [file = '', anchor] = link.split('#');
       const target = file === '' ? page : join(dirname(page), file);
-      return !existsSync(join(REPOSITORY, target)) || (anchor !== undefined && !anchorsIn(target).includes(anchor));
+      return (
+        !existsSync(join(REPOSITORY, target)) ||
+        (anchor !== undefined && !anchorsIn(target).includes(anchor))
+      );
     });
     expect(dead).toEqual([]);
   });
@@ -87,23 +95,33 @@ describe('commands', () => {
 
   /** What is wrong with the words behind `sojourn`; undefined: nothing. */
   function faultOf(words: readonly string[]): string | undefined {
-    const path = words.filter((word, at) => !word.startsWith('-') && !takesValue.has(words[at - 1] ?? ''));
+    const path = words.filter(
+      (word, at) => !word.startsWith('-') && !takesValue.has(words[at - 1] ?? ''),
+    );
     if (path.length === 0) return undefined;
-    const command = known.find((one) => one.path === path.slice(0, one.path.split(' ').length).join(' '));
+    const command = known.find(
+      (one) => one.path === path.slice(0, one.path.split(' ').length).join(' '),
+    );
     if (command === undefined) return `no command: ${path.join(' ')}`;
-    const flags = [...command.options, ...globalOptions()].flatMap(([names]) => names.match(/-{1,2}[a-z-]+/gi) ?? []);
+    const flags = [...command.options, ...globalOptions()].flatMap(
+      ([names]) => names.match(/-{1,2}[a-z-]+/gi) ?? [],
+    );
     const strange = words.find((word) => word.startsWith('-') && !flags.includes(word));
     return strange === undefined ? undefined : `${command.path} has no ${strange}`;
   }
 
   it.each(PAGES)('in %s are there, with their options', (page) => {
     const found = codeOf(page).flatMap((line) =>
-      [...line.matchAll(/(?:^ *|[;&|(] *|run --silent )sojourn(?: --(?= ))?((?: +[\w.:@/-]+)*)/g)].map(
-        ([, words = '']) => words.trim(),
-      ),
+      [
+        ...line.matchAll(/(?:^ *|[;&|(] *|run --silent )sojourn(?: --(?= ))?((?: +[\w.:@/-]+)*)/g),
+      ].map(([, words = '']) => words.trim()),
     );
     expect(found.length).toBeGreaterThan(1);
-    expect(found.map((words) => faultOf(words.split(/ +/).filter((word) => word !== ''))).filter(Boolean)).toEqual([]);
+    expect(
+      found
+        .map((words) => faultOf(words.split(/ +/).filter((word) => word !== '')))
+        .filter(Boolean),
+    ).toEqual([]);
   });
 });
 
@@ -132,7 +150,9 @@ describe('names', () => {
   });
 
   it('of statuses stand beside their numbers', () => {
-    const rows = [...read('docs/guides/troubleshooting.md').matchAll(/^\| (\d{3}(?:, \d{3})*) \| ([^|]+) \|/gm)];
+    const rows = [
+      ...read('docs/guides/troubleshooting.md').matchAll(/^\| (\d{3}(?:, \d{3})*) \| ([^|]+) \|/gm),
+    ];
     expect(rows.length).toBeGreaterThan(10);
     const codes = new Map(Object.entries(BINDING_STATUSES).map(([name, { code }]) => [name, code]));
     for (const [, numbers = '', text = ''] of rows) {
@@ -142,7 +162,9 @@ describe('names', () => {
   });
 
   it.each(PAGES)('of keys and fields in %s are there', (page) => {
-    const found = codeOf(page).filter((code) => /^(daemon\.|ntmobile\.)?[a-z0-9]+[A-Z]\w*$/.test(code));
+    const found = codeOf(page).filter((code) =>
+      /^(daemon\.|ntmobile\.)?[a-z0-9]+[A-Z]\w*$/.test(code),
+    );
     expect(found.filter((name) => !keys.has(name.replace(/^\w+\./, '')))).toEqual([]);
   });
 

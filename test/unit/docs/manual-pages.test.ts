@@ -20,11 +20,15 @@ describe('manual pages', () => {
 
   it.each(PAGES)('%s is written as groff and mandoc want it', (name) => {
     const file = join(REPOSITORY, 'man', name);
-    const groff = spawnSync('groff', ['-K', 'utf8', '-T', 'utf8', '-man', '-ww', '-z', file], { encoding: 'utf8' });
+    const groff = spawnSync('groff', ['-K', 'utf8', '-T', 'utf8', '-man', '-ww', '-z', file], {
+      encoding: 'utf8',
+    });
     expect([groff.status, groff.stderr]).toEqual([0, '']);
     const mandoc = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning', file], { encoding: 'utf8' });
     // A date would be wrong with every change.
-    expect(mandoc.stdout.split('\n').filter((line) => line !== '' && !line.includes('missing date'))).toEqual([]);
+    expect(
+      mandoc.stdout.split('\n').filter((line) => line !== '' && !line.includes('missing date')),
+    ).toEqual([]);
   });
 
   it.each(DAEMONS)('sojourn-%s(8) has exactly the options that --help shows', (name) => {
@@ -38,6 +42,7 @@ describe('manual pages', () => {
   });
 
   it('of the suite leads to those of all daemons', () => {
-    for (const name of DAEMONS) expect(pageText('sojourn.7')).toContain(`.BR sojourn\\-${name} (8)`);
+    for (const name of DAEMONS)
+      expect(pageText('sojourn.7')).toContain(`.BR sojourn\\-${name} (8)`);
   });
 });

@@ -1,4 +1,7 @@
-/** A check that finds nothing proves something only when it can find: each way in which a frame may show a virtual address. */
+/**
+ * A check that finds nothing proves something only when it can find: each way in which a frame may
+ * show a virtual address.
+ */
 import { describe, expect, it } from 'vitest';
 import { fromHex, hex } from '#base/bytes.ts';
 import { bytesOf, ipv4, ipv6, parsePrefix } from '#base/ip.ts';
@@ -52,8 +55,16 @@ describe('what is shown', () => {
       frame6('3a', 'fe80::1', 'ff02::1:ff00:77', `8700000000000000${address6(V6)}`),
       V6,
     ],
-    ['what ICMP quotes', frame4('01', ...REAL4, `0301000000000000${header4('11', V4, REAL4[0])}`), V4],
-    ['what ICMPv6 quotes', frame6('3a', ...REAL6, `0100000000000000${header6('11', V6, REAL6[0])}`), V6],
+    [
+      'what ICMP quotes',
+      frame4('01', ...REAL4, `0301000000000000${header4('11', V4, REAL4[0])}`),
+      V4,
+    ],
+    [
+      'what ICMPv6 quotes',
+      frame6('3a', ...REAL6, `0100000000000000${header6('11', V6, REAL6[0])}`),
+      V6,
+    ],
     ['IPv4 in IPv4', frame4('04', ...REAL4, header4('11', REAL4[0], V4)), V4],
     ['IPv6 in IPv4', frame4('29', ...REAL4, header6('11', V6, REAL6[0])), V6],
     ['IPv6 in GRE', frame6('2f', ...REAL6, `000086dd${header6('11', REAL6[0], V6)}`), V6],
@@ -63,7 +74,10 @@ describe('what is shown', () => {
 
   it.each([
     ['the payload of UDP', frame4('11', ...REAL4, `${UDP}${header6('11', V6, V6)}`)],
-    ['the payload of UDP over IPv6', frame6('11', ...REAL6, `${UDP}${address4(V4)}${address6(V6)}`)],
+    [
+      'the payload of UDP over IPv6',
+      frame6('11', ...REAL6, `${UDP}${address4(V4)}${address6(V6)}`),
+    ],
     ['the data of an echo', frame4('01', ...REAL4, `0800000000000000${address4(V4).repeat(10)}`)],
     ['nothing', `${ETHERNET}88cc0207`],
     ['a frame that was cut short', frame6('06', V6, V6, '').slice(0, 60)],

@@ -26,7 +26,8 @@ describe('the theory', () => {
     mayBeDirect(NETWORKS_OF_KIND[first][0], NETWORKS_OF_KIND[second][1]);
 
   it('does not care who is first', () => {
-    for (const [first, second] of oneByOne()) expect(direct(first, second)).toBe(direct(second, first));
+    for (const [first, second] of oneByOne())
+      expect(direct(first, second)).toBe(direct(second, first));
   });
 
   it.each([

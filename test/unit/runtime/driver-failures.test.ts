@@ -58,7 +58,10 @@ describe('failures', () => {
   it('of the store keep the records until it works again', () => {
     const { driver, engine, plane, store, events, settle } = world();
     let count = 0;
-    engine.answers.set('datagram', () => [{ kind: 'persist', table: 't', key: 'k', value: ++count }, SEND]);
+    engine.answers.set('datagram', () => [
+      { kind: 'persist', table: 't', key: 'k', value: ++count },
+      SEND,
+    ]);
     driver.start();
     const apply = store.apply;
     store.apply = () => {

@@ -18,7 +18,10 @@ class CountingEngine implements Engine<DriverInput> {
   readonly inputs: DriverInput[] = [];
   timer: Monotonic = NEVER;
   /** Appended outputs by input kind. */
-  readonly answers = new Map<DriverInput['kind'], (input: DriverInput, now: Monotonic) => readonly Output[]>();
+  readonly answers = new Map<
+    DriverInput['kind'],
+    (input: DriverInput, now: Monotonic) => readonly Output[]
+  >();
 
   step(now: Monotonic, input: DriverInput, out: Output[]): void {
     this.inputs.push(input);
@@ -74,7 +77,21 @@ export function world(options: Partial<DriverOptions> = {}) {
   const settle = (): void => {
     for (const turn of turns.splice(0)) turn();
   };
-  return { log, engine, clock, kernel, plane, store, control, resolver, events, happened, fatal, driver, settle };
+  return {
+    log,
+    engine,
+    clock,
+    kernel,
+    plane,
+    store,
+    control,
+    resolver,
+    events,
+    happened,
+    fatal,
+    driver,
+    settle,
+  };
 }
 
 export const SEND: Output = { kind: 'send', path: { kind: 'native' }, packet: new Uint8Array(40) };

@@ -31,13 +31,21 @@ describe('a turn', () => {
     log.length = 0;
     plane.punt(new Uint8Array(8));
     settle();
-    expect(log).toEqual(['store 1', 'address eth0 2001:db8:1::5', 'send native 40', 'no address %tun 2001:db8:1::5']);
+    expect(log).toEqual([
+      'store 1',
+      'address eth0 2001:db8:1::5',
+      'send native 40',
+      'no address %tun 2001:db8:1::5',
+    ]);
   });
 
   it('stores the records of a batch of punts in one transaction', () => {
     const { driver, engine, plane, log, settle } = world();
     let count = 0;
-    engine.answers.set('datagram', () => [{ kind: 'persist', table: 't', key: String(count++), value: 1 }, SEND]);
+    engine.answers.set('datagram', () => [
+      { kind: 'persist', table: 't', key: String(count++), value: 1 },
+      SEND,
+    ]);
     driver.start();
     log.length = 0;
     for (let punt = 0; punt < 10; punt++) plane.punt(new Uint8Array(8));
@@ -56,8 +64,18 @@ describe('a turn', () => {
   });
 
   it('tells the plane its addresses before anything is sent from them: the answer may be there at once', () => {
-    const usable = { tentative: false, duplicate: false, deprecated: false, validUntil: NEVER, epoch: 1 };
-    const careOf: InterfaceAddress = { address: ipv6('2001:db8:f1::2'), prefixLength: 64, ...usable };
+    const usable = {
+      tentative: false,
+      duplicate: false,
+      deprecated: false,
+      validUntil: NEVER,
+      epoch: 1,
+    };
+    const careOf: InterfaceAddress = {
+      address: ipv6('2001:db8:f1::2'),
+      prefixLength: 64,
+      ...usable,
+    };
     const localAddresses = (interfaces: readonly NetworkInterface[]) =>
       interfaces.flatMap(({ addresses }) => addresses.map(({ address }) => address));
     const { driver, engine, kernel, plane } = world({ localAddresses });
@@ -162,7 +180,9 @@ describe('requests', () => {
   it('go to the engine and are answered once', () => {
     const { driver, engine, control } = world();
     engine.answers.set('request', (input) =>
-      input.kind === 'request' ? [{ kind: 'reply', id: input.id, ok: true, value: input.parameters }] : [],
+      input.kind === 'request'
+        ? [{ kind: 'reply', id: input.id, ok: true, value: input.parameters }]
+        : [],
     );
     driver.start();
     expect(control.ask('bindings', { limit: 3 })).toEqual([{ ok: true, value: { limit: 3 } }]);
@@ -173,10 +193,19 @@ describe('requests', () => {
     engine.answers.set('request', (input) => {
       if (input.kind !== 'request') return [];
       const known = input.command === 'counters';
-      return [{ kind: 'reply', id: input.id, ok: known, value: known ? { accepted: 3 } : 'unknown command' }];
+      return [
+        {
+          kind: 'reply',
+          id: input.id,
+          ok: known,
+          value: known ? { accepted: 3 } : 'unknown command',
+        },
+      ];
     });
     driver.start();
-    expect(control.ask('counters')).toMatchObject([{ ok: true, value: { accepted: 3, plane: { injected: 0 } } }]);
+    expect(control.ask('counters')).toMatchObject([
+      { ok: true, value: { accepted: 3, plane: { injected: 0 } } },
+    ]);
     expect(control.ask('stats')).toMatchObject([{ ok: true, value: { plane: { injected: 0 } } }]);
   });
 
@@ -191,9 +220,13 @@ describe('requests', () => {
       remotePort: 0,
       mtu: 1460,
     } as const;
-    engine.answers.set('restored', () => [{ kind: 'want', key: 'home', part: { tunnels: [tunnel] } }]);
+    engine.answers.set('restored', () => [
+      { kind: 'want', key: 'home', part: { tunnels: [tunnel] } },
+    ]);
     engine.answers.set('request', (input) =>
-      input.kind === 'request' ? [{ kind: 'reply', id: input.id, ok: true, value: [{ id: 1 }, { id: 2 }] }] : [],
+      input.kind === 'request'
+        ? [{ kind: 'reply', id: input.id, ok: true, value: [{ id: 1 }, { id: 2 }] }]
+        : [],
     );
     driver.start();
     const traffic = plane.tunnelCounters(1);
@@ -204,17 +237,29 @@ describe('requests', () => {
   it('for legs show what the plane counted', () => {
     const { driver, engine, control, plane } = world();
     const leg = {
-      ...{ index: 5, other: 0, local: ipv6('2001:db8::1'), remote: ipv6('2001:db8::2'), remotePort: 7890 },
+      ...{
+        index: 5,
+        other: 0,
+        local: ipv6('2001:db8::1'),
+        remote: ipv6('2001:db8::2'),
+        remotePort: 7890,
+      },
       ...{ validated: true, rateKilobits: 1000 },
     };
-    engine.answers.set('restored', () => [{ kind: 'want', key: 'leg', part: { relayLegs: [leg] } }]);
+    engine.answers.set('restored', () => [
+      { kind: 'want', key: 'leg', part: { relayLegs: [leg] } },
+    ]);
     engine.answers.set('request', (input) =>
-      input.kind === 'request' ? [{ kind: 'reply', id: input.id, ok: true, value: [{ index: 5 }, { index: 6 }] }] : [],
+      input.kind === 'request'
+        ? [{ kind: 'reply', id: input.id, ok: true, value: [{ index: 5 }, { index: 6 }] }]
+        : [],
     );
     driver.start();
     const traffic = plane.relayLegCounters(5);
     expect(traffic).toBeDefined();
-    expect(control.ask('legs')).toEqual([{ ok: true, value: [{ index: 5, traffic }, { index: 6 }] }]);
+    expect(control.ask('legs')).toEqual([
+      { ok: true, value: [{ index: 5, traffic }, { index: 6 }] },
+    ]);
   });
 
   it('for status show what the host refuses', () => {
@@ -222,7 +267,9 @@ describe('requests', () => {
     kernel.devices.delete('eth0');
     engine.answers.set('restored', () => [wantAddress('eth0')]);
     engine.answers.set('request', (input) =>
-      input.kind === 'request' ? [{ kind: 'reply', id: input.id, ok: true, value: { state: 'away' } }] : [],
+      input.kind === 'request'
+        ? [{ kind: 'reply', id: input.id, ok: true, value: { state: 'away' } }]
+        : [],
     );
     driver.start();
     expect(control.ask('status')).toMatchObject([
@@ -259,7 +306,9 @@ describe('events', () => {
 
   it('go to the sink once, with the wall time of the step they came from', () => {
     const { driver, engine, clock, plane, happened, settle } = world();
-    engine.answers.set('datagram', () => [{ kind: 'event', event: { name: 'handover', level: 'info', fields: {} } }]);
+    engine.answers.set('datagram', () => [
+      { kind: 'event', event: { name: 'handover', level: 'info', fields: {} } },
+    ]);
     driver.start();
     plane.punt(new Uint8Array(8));
     settle();
@@ -278,7 +327,9 @@ describe('names', () => {
       { kind: 'resolve', name: 'gone.example' },
     ]);
     driver.start();
-    await vi.waitFor(() => expect(engine.kinds.filter((kind) => kind === 'resolved')).toHaveLength(2));
+    await vi.waitFor(() =>
+      expect(engine.kinds.filter((kind) => kind === 'resolved')).toHaveLength(2),
+    );
     expect(resolver.asked).toBe(2);
     expect(engine.inputs).toContainEqual({ kind: 'resolved', name: 'ha.example', addresses });
     expect(engine.inputs).toContainEqual({
@@ -299,7 +350,12 @@ describe('stop', () => {
     driver.start();
     log.length = 0;
     expect(driver.stop()).toEqual([]);
-    expect(log).toEqual(['send native 40', 'no address %tun 2001:db8:1::5', 'kernel closed', 'plane closed']);
+    expect(log).toEqual([
+      'send native 40',
+      'no address %tun 2001:db8:1::5',
+      'kernel closed',
+      'plane closed',
+    ]);
     expect(driver.stop()).toEqual([]);
     expect(engine.kinds.filter((kind) => kind === 'stop')).toHaveLength(1);
     expect([kernel.closed, plane.closed, control.closed]).toEqual([true, true, true]);
@@ -338,7 +394,10 @@ describe('questions', () => {
     engine.answers.set('restored', () => [{ kind: 'login', renewalToken: undefined }]);
     driver.start();
     await vi.waitFor(() =>
-      expect(engine.inputs.at(-1)).toMatchObject({ kind: 'logged-in', outcome: { granted: false, final: true } }),
+      expect(engine.inputs.at(-1)).toMatchObject({
+        kind: 'logged-in',
+        outcome: { granted: false, final: true },
+      }),
     );
   });
 

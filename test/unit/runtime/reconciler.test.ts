@@ -66,7 +66,13 @@ describe('one step', () => {
     const { reconciler, settle } = world();
     reconciler.want('home', homeOn('%tun'));
     reconciler.want('tunnel', tunnelTo('2001:db8:2::2'));
-    expect(settle().map((line) => line.split(' ')[0])).toEqual(['tunnel', 'plane', 'address', 'route', 'rule']);
+    expect(settle().map((line) => line.split(' ')[0])).toEqual([
+      'tunnel',
+      'plane',
+      'address',
+      'route',
+      'rule',
+    ]);
     reconciler.want('tunnel', undefined);
     reconciler.want('home', undefined);
     expect(settle()).toEqual([
@@ -133,9 +139,13 @@ describe('one step', () => {
 
   it('lets the prefix length of an IPv6 address change', () => {
     const { reconciler, settle, kernel } = world();
-    reconciler.want('home', { addresses: [{ device: 'eth0', address: HOME, prefixLength: 128, noDad: true }] });
+    reconciler.want('home', {
+      addresses: [{ device: 'eth0', address: HOME, prefixLength: 128, noDad: true }],
+    });
     settle();
-    reconciler.want('home', { addresses: [{ device: 'eth0', address: HOME, prefixLength: 64, noDad: true }] });
+    reconciler.want('home', {
+      addresses: [{ device: 'eth0', address: HOME, prefixLength: 64, noDad: true }],
+    });
     settle();
     expect([...kernel.addresses.keys()]).toEqual(['eth0 2001:db8:1::5/64']);
   });
@@ -147,7 +157,10 @@ describe('what the world refuses', () => {
     kernel.devices.delete('eth0');
     reconciler.want('home', homeOn('eth0'));
     settle();
-    expect(pendingOf(reconciler)).toMatchObject([{ what: 'address eth0 2001:db8:1::5' }, { what: /^route/ }]);
+    expect(pendingOf(reconciler)).toMatchObject([
+      { what: 'address eth0 2001:db8:1::5' },
+      { what: /^route/ },
+    ]);
     expect(refused).toHaveLength(2);
     expect(reconciler.deadline()).not.toBe(NEVER);
     kernel.devices.add('eth0');
@@ -242,14 +255,19 @@ const parts = fc.record(
       { maxLength: 3 },
     ),
     planeRoutes: fc.array(
-      fc.record({ prefix: fc.constantFrom(prefix('2001:db8::1/128'), prefix('::/0')), tunnel: fc.nat({ max: 3 }) }),
+      fc.record({
+        prefix: fc.constantFrom(prefix('2001:db8::1/128'), prefix('::/0')),
+        tunnel: fc.nat({ max: 3 }),
+      }),
       { maxLength: 2 },
     ),
   },
   { requiredKeys: [] },
 );
 const steps = fc.array(
-  fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.option(parts, { nil: undefined })), { maxLength: 4 }),
+  fc.array(fc.tuple(fc.constantFrom('a', 'b', 'c'), fc.option(parts, { nil: undefined })), {
+    maxLength: 4,
+  }),
   { maxLength: 12 },
 );
 
@@ -271,12 +289,16 @@ describe('any sequence of wishes', () => {
         const devices = new Set(
           wanted.flatMap((part) => part.addresses ?? []).map((a) => `${a.device} ${a.address}/128`),
         );
-        const tables = wanted.flatMap((part) => part.routes ?? []).map((r) => `${r.destination.address} ${r.table}`);
-        const tunnels = wanted.flatMap((part) => part.planeRoutes ?? []).map((r) => r.prefix.address);
+        const tables = wanted
+          .flatMap((part) => part.routes ?? [])
+          .map((r) => `${r.destination.address} ${r.table}`);
+        const tunnels = wanted
+          .flatMap((part) => part.planeRoutes ?? [])
+          .map((r) => r.prefix.address);
         expect(new Set(kernel.addresses.keys())).toEqual(devices);
-        expect(new Set([...kernel.routes.values()].map((r) => `${r.destination.address} ${r.table}`))).toEqual(
-          new Set(tables),
-        );
+        expect(
+          new Set([...kernel.routes.values()].map((r) => `${r.destination.address} ${r.table}`)),
+        ).toEqual(new Set(tables));
         expect(plane.routes.size).toBe(new Set(tunnels).size);
         expect(settle()).toEqual([]);
         reconciler.clear(NOW);
@@ -294,7 +316,12 @@ describe('100,000 parts', () => {
       reconciler.want(`binding ${id}`, {
         tunnels: tunnelTo('2001:db8:2::2', id).tunnels ?? [],
         planeRoutes: [
-          { prefix: prefix(`2001:db8:1::${(id >> 16).toString(16)}:${(id & 65535).toString(16)}/128`), tunnel: id },
+          {
+            prefix: prefix(
+              `2001:db8:1::${(id >> 16).toString(16)}:${(id & 65535).toString(16)}/128`,
+            ),
+            tunnel: id,
+          },
         ],
       });
     }
@@ -329,10 +356,17 @@ describe('what a relay wishes', () => {
     const far = { side: 'far', inner: ipv4('198.19.0.1'), outer: general.virtual } as const;
     reconciler.want('leg', { relayLegs: [{ ...leg, rateKilobits: 1 }] });
     reconciler.want('general', { addressMaps: [general], translations: [far] });
-    expect(settle()).toEqual(['leg 7 → 0', 'far 198.19.0.1 ↔ fd00:1::1', 'map fd00:1::1 → 2001:db8::80']);
+    expect(settle()).toEqual([
+      'leg 7 → 0',
+      'far 198.19.0.1 ↔ fd00:1::1',
+      'map fd00:1::1 → 2001:db8::80',
+    ]);
     reconciler.want('leg', { relayLegs: [{ ...leg, other: 8, rateKilobits: 1 }] });
     const other = ipv6('fd00:1::2');
-    reconciler.want('general', { addressMaps: [general], translations: [{ ...far, outer: other }] });
+    reconciler.want('general', {
+      addressMaps: [general],
+      translations: [{ ...far, outer: other }],
+    });
     expect(settle()).toEqual(['leg 7 → 8', 'no far 198.19.0.1', 'far 198.19.0.1 ↔ fd00:1::2']);
     reconciler.want('leg', undefined);
     reconciler.want('general', undefined);

@@ -23,7 +23,8 @@ describe('a store that refuses for long', () => {
   it('is not asked to write all that waits each time', () => {
     const store = new FullStore();
     const writer = new RecordWriter(store);
-    for (let index = 0; index < 500; index++) expect(writer.write(record(`k${index}`, index))).toBe(false);
+    for (let index = 0; index < 500; index++)
+      expect(writer.write(record(`k${index}`, index))).toBe(false);
     for (let tick = 0; tick < 10; tick++) expect(writer.flush()).toBe(false);
     expect(writer.backlog).toBe(500);
     expect(Math.max(...store.asked)).toBe(1);

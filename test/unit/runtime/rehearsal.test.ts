@@ -1,6 +1,9 @@
 import { describe, expect, it } from 'vitest';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
-import { createMobileNode, type MobileNodeInput } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
+import {
+  createMobileNode,
+  type MobileNodeInput,
+} from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { rehearse } from '#runtime/rehearsal.ts';
 
 describe('the rehearsal', () => {

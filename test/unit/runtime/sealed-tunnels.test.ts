@@ -17,7 +17,12 @@ function key(spi: number, octets: Uint8Array): SealingKey {
   return { spi, cipher: 'aes-128-gcm', key: octets };
 }
 
-function sealedTo(remote: string, send: SealingKey, receive: readonly SealingKey[], relayIndex?: number): DesiredPart {
+function sealedTo(
+  remote: string,
+  send: SealingKey,
+  receive: readonly SealingKey[],
+  relayIndex?: number,
+): DesiredPart {
   return {
     securityAssociations: [{ tunnel: 3, send, receive }],
     tunnels: [
@@ -49,7 +54,11 @@ describe('keys', () => {
   it('are there before the tunnel and its routes, and go behind them', () => {
     const { reconciler, settle } = reconciled();
     reconciler.want('peer', sealedTo('2001:db8:2::2', key(1, KEY), [key(2, OTHER_KEY)]));
-    expect(settle()).toEqual(['keys 3: send 1, receive 2', 'tunnel 3 → 2001:db8:2::2', 'plane 2001:db8:1::5/128 → 3']);
+    expect(settle()).toEqual([
+      'keys 3: send 1, receive 2',
+      'tunnel 3 → 2001:db8:2::2',
+      'plane 2001:db8:1::5/128 → 3',
+    ]);
     reconciler.want('peer', undefined);
     expect(settle()).toEqual(['no plane 2001:db8:1::5/128', 'no tunnel 3', 'no keys 3']);
   });
@@ -58,7 +67,9 @@ describe('keys', () => {
     const { reconciler, settle } = reconciled();
     reconciler.want('peer', sealedTo('2001:db8:2::2', key(1, KEY), [key(2, OTHER_KEY)]));
     settle();
-    const again = sealedTo('2001:db8:3::3', key(1, Uint8Array.from(KEY)), [key(2, Uint8Array.from(OTHER_KEY))]);
+    const again = sealedTo('2001:db8:3::3', key(1, Uint8Array.from(KEY)), [
+      key(2, Uint8Array.from(OTHER_KEY)),
+    ]);
     reconciler.want('peer', again);
     expect(settle()).toEqual(['tunnel 3 → 2001:db8:3::3']);
     expect(settle()).toEqual([]);

@@ -1,4 +1,7 @@
-/** Child of store.test.ts: writes pairs of records for ever, one transaction each, and says every number once it is stored. */
+/**
+ * Child of store.test.ts: writes pairs of records for ever, one transaction each, and says every
+ * number once it is stored.
+ */
 import { writeSync } from 'node:fs';
 import { openSqliteStore } from '#store/sqlite.ts';
 

@@ -52,9 +52,16 @@ describe('the sqlite file', () => {
 
   it('that is no database is refused by name, with the remedy', () => {
     const file = join(directory, 'garbage.sqlite');
-    writeFileSync(file, 'this is not a database, but long enough to look like one at first sight'.repeat(100));
+    writeFileSync(
+      file,
+      'this is not a database, but long enough to look like one at first sight'.repeat(100),
+    );
     expect(() => openSqliteStore(file)).toThrow(
-      expect.objectContaining({ code: 'STORE_CORRUPT', file, message: expect.stringContaining('move') }),
+      expect.objectContaining({
+        code: 'STORE_CORRUPT',
+        file,
+        message: expect.stringContaining('move'),
+      }),
     );
   });
 
@@ -67,7 +74,9 @@ describe('the sqlite file', () => {
   });
 
   it('in a place that cannot be written is refused', () => {
-    expect(() => openSqliteStore('/proc/sojourn/state.sqlite')).toThrow(expect.objectContaining({ code: 'STORE_IO' }));
+    expect(() => openSqliteStore('/proc/sojourn/state.sqlite')).toThrow(
+      expect.objectContaining({ code: 'STORE_IO' }),
+    );
   });
 
   it('that somebody else is writing to is given up soon: packets wait for it', () => {

@@ -13,7 +13,12 @@ function reportOf(testResults: readonly unknown[]): string {
   return path;
 }
 
-function fileOf(name: string, assertionResults: readonly unknown[], status = 'passed', message = '') {
+function fileOf(
+  name: string,
+  assertionResults: readonly unknown[],
+  status = 'passed',
+  message = '',
+) {
   return { name: join(process.cwd(), name), status, message, assertionResults };
 }
 
@@ -37,12 +42,16 @@ describe('the tally of a run', () => {
     ]);
     const tally = tallyOf(report, 1, 'pure 1/1');
     expect(tally.files.get('test/a.test.ts')?.passed).toBe(1);
-    expect(failuresOf(tally)).toEqual(['test/a.test.ts > a fails\n  expected 1, got 2\n      at here']);
+    expect(failuresOf(tally)).toEqual([
+      'test/a.test.ts > a fails\n  expected 1, got 2\n      at here',
+    ]);
   });
 
   it('counts a file that could not be run', () => {
     const report = reportOf([fileOf('test/b.test.ts', [], 'failed', 'cannot find module')]);
-    expect(failuresOf(tallyOf(report, 1, 'pure 1/1'))).toEqual(['test/b.test.ts\n  cannot find module']);
+    expect(failuresOf(tallyOf(report, 1, 'pure 1/1'))).toEqual([
+      'test/b.test.ts\n  cannot find module',
+    ]);
   });
 
   it('counts a run that died before its report, and one that failed although no test did', () => {
@@ -51,13 +60,17 @@ describe('the tally of a run', () => {
     const report = reportOf([
       fileOf('test/a.test.ts', [{ fullName: 'a works', status: 'passed', failureMessages: [] }]),
     ]);
-    expect(failuresOf(tallyOf(report, 1, 'pure 1/1'))).toEqual(['pure 1/1: exit code 1, and no test failed']);
+    expect(failuresOf(tallyOf(report, 1, 'pure 1/1'))).toEqual([
+      'pure 1/1: exit code 1, and no test failed',
+    ]);
   });
 
   it('shortens a long reason', () => {
     const reason = Array.from({ length: 40 }, (_, at) => `line ${at}`).join('\n');
     const report = reportOf([
-      fileOf('test/a.test.ts', [{ fullName: 'a fails', status: 'failed', failureMessages: [reason] }]),
+      fileOf('test/a.test.ts', [
+        { fullName: 'a fails', status: 'failed', failureMessages: [reason] },
+      ]),
     ]);
     const [failure = ''] = failuresOf(tallyOf(report, 1, 'pure 1/1'));
     expect(failure.split('\n')).toHaveLength(14);
@@ -85,7 +98,10 @@ describe('files that are run once more', () => {
 
   it('were unstable when all of it passes, and have failed when anything fails again, or does not run', () => {
     const before = first();
-    const again = reportOf([fileOf('test/a.test.ts', [passed, failed]), fileOf('test/c.test.ts', [passed, passed])]);
+    const again = reportOf([
+      fileOf('test/a.test.ts', [passed, failed]),
+      fileOf('test/c.test.ts', [passed, passed]),
+    ]);
     const tally = settledBy(before, tallyOf(again, 1, 'netns'));
     expect(failuresOf(tally)).toEqual(['test/a.test.ts > fails\n  why']);
     expect(tally.unstable).toEqual(['test/c.test.ts\n  no lab']);

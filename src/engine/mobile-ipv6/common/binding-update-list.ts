@@ -5,7 +5,8 @@
  * RFC 6275 §11.7.3  lifetime counts from the moment the Binding Update left
  * RFC 3963 §5.1     R flag and prefix information
  * RFC 5555 §4.4.2   one entry each for the IPv6 and the IPv4 home address
- * Left out: cookies and tokens of return routability, which correspondent registration keeps beside it.
+ * Left out: cookies and tokens of return routability, which correspondent registration keeps beside
+ * it.
  */
 import type { IpAddress, Prefix } from '#base/ip.ts';
 import { after, type Monotonic } from '#base/time.ts';

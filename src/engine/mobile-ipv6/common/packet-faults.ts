@@ -1,8 +1,10 @@
 /**
- * What is wrong with a control packet before its message is looked at, and the error that answers it.
+ * What is wrong with a control packet before its message is looked at, and the error that answers
+ * it.
  *
  * RFC 8200 §4.2, §4.4  options and routing types that are not recognized
- * RFC 6275 §9.2        checks of the Mobility Header, in this order;  §9.3.1 Home Address option;  §9.3.3 Binding Error
+ * RFC 6275 §9.2        checks of the Mobility Header, in this order;  §9.3.1 Home Address option;
+ *                      §9.3.3 Binding Error
  * RFC 4443 §2.4, §3.4  Parameter Problem; never in answer to an error, rate-limited
  * Left out: reassembly; who calls drops fragments.
  */
@@ -21,7 +23,12 @@ import {
   upperLayerDestination,
   upperLayerSource,
 } from '#wire/ipv6.ts';
-import { type ExtensionOption, OPTION_HOME_ADDRESS, sizeOfExtension, sizeOfOption } from '#wire/ipv6-extensions.ts';
+import {
+  type ExtensionOption,
+  OPTION_HOME_ADDRESS,
+  sizeOfExtension,
+  sizeOfOption,
+} from '#wire/ipv6-extensions.ts';
 import {
   BindingErrorStatus,
   encodeMobility,
@@ -67,9 +74,11 @@ export function extensionFault(packet: Ipv6Packet): Fault | undefined {
   if (unrecognized !== undefined) return unrecognized;
   const violations = mobileIpv6Violations(packet);
   if (violations.length === 0) return undefined;
-  // RFC 6275 §9.3.1 answers what uses such an address, §9.5.1 is silent to who wants to register it.
+  // RFC 6275 §9.3.1 answers what uses such an address, §9.5.1 is silent to who wants to register
+  // it.
   const answered =
-    violations.every((violation) => violation === 'home-address-not-unicast-routable') && !isBindingUpdate(packet);
+    violations.every((violation) => violation === 'home-address-not-unicast-routable') &&
+    !isBindingUpdate(packet);
   const reason = 'mobile-ipv6-header-invalid';
   return answered
     ? { reason, answer: { kind: 'binding-error', status: BindingErrorStatus.unknownBinding } }
@@ -78,7 +87,9 @@ export function extensionFault(packet: Ipv6Packet): Fault | undefined {
 
 function isBindingUpdate({ protocol, payload }: Ipv6Packet): boolean {
   const { messageType } = MOBILITY_MESSAGES['binding-update'];
-  return protocol === PROTOCOL_MOBILITY && payload[MobilityHeaderOffset.messageType] === messageType;
+  return (
+    protocol === PROTOCOL_MOBILITY && payload[MobilityHeaderOffset.messageType] === messageType
+  );
 }
 
 function unrecognizedPart(packet: Ipv6Packet): Fault | undefined {
@@ -87,9 +98,17 @@ function unrecognizedPart(packet: Ipv6Packet): Fault | undefined {
     if (extension.type === 'hop-by-hop' || extension.type === 'destination-options') {
       const fault = unrecognizedOption(extension.options, offset + 2);
       if (fault !== undefined) return fault;
-    } else if (extension.type === 'routing' && extension.routingType !== 2 && extension.segmentsLeft > 0) {
+    } else if (
+      extension.type === 'routing' &&
+      extension.routingType !== 2 &&
+      extension.segmentsLeft > 0
+    ) {
       const { erroneousHeaderField } = ParameterProblemCode;
-      const answer = { kind: 'parameter-problem', code: erroneousHeaderField, pointer: offset + 2 } as const;
+      const answer = {
+        kind: 'parameter-problem',
+        code: erroneousHeaderField,
+        pointer: offset + 2,
+      } as const;
       return { reason: 'routing-header-unrecognized', answer };
     }
     offset += sizeOfExtension(extension);
@@ -116,7 +135,10 @@ function unrecognizedOption(options: readonly ExtensionOption[], start: number):
 
 // --- Mobility Header ---
 
-/** The message of a packet with a Mobility Header, or what is wrong with it. `bytes` is the whole packet. */
+/**
+ * The message of a packet with a Mobility Header, or what is wrong with it. `bytes` is the whole
+ * packet.
+ */
 export function readMobility(
   packet: Ipv6Packet,
   bytes: Uint8Array,
@@ -130,7 +152,10 @@ export function readMobility(
   }
   const header = mobilityCodec.parse(payload);
   if (!isMalformed(header) && header.message.type === 'unknown') {
-    const answer = { kind: 'binding-error', status: BindingErrorStatus.unrecognizedMessageType } as const;
+    const answer = {
+      kind: 'binding-error',
+      status: BindingErrorStatus.unrecognizedMessageType,
+    } as const;
     return { fault: { reason: 'unknown-message-type', answer } };
   }
   const wrongField = (offset: number): ErrorAnswer => {
@@ -138,11 +163,21 @@ export function readMobility(
     return { kind: 'parameter-problem', code: ParameterProblemCode.erroneousHeaderField, pointer };
   };
   if (payload[MobilityHeaderOffset.payloadProtocol] !== PROTOCOL_NONE) {
-    return { fault: { reason: 'payload-protocol-invalid', answer: wrongField(MobilityHeaderOffset.payloadProtocol) } };
+    return {
+      fault: {
+        reason: 'payload-protocol-invalid',
+        answer: wrongField(MobilityHeaderOffset.payloadProtocol),
+      },
+    };
   }
   if (!isMalformed(header)) return { message: header.message };
   return header.reason === HEADER_LENGTH_TOO_SMALL
-    ? { fault: { reason: 'header-length-invalid', answer: wrongField(MobilityHeaderOffset.headerLength) } }
+    ? {
+        fault: {
+          reason: 'header-length-invalid',
+          answer: wrongField(MobilityHeaderOffset.headerLength),
+        },
+      }
     : { fault: { reason: 'malformed-mobility-header' } };
 }
 
@@ -165,7 +200,10 @@ export type ErrorOutcome =
 export class ErrorReporter {
   readonly #limit = new TokenBucket(ERRORS_PER_SECOND, BURST);
 
-  /** To the source on the wire, the way the packet came; without routing header (RFC 6275 §9.3.3). Gives what to count. */
+  /**
+   * To the source on the wire, the way the packet came; without routing header (RFC 6275 §9.3.3).
+   * Gives what to count.
+   */
   report(
     now: Monotonic,
     path: Path,
@@ -181,8 +219,14 @@ export class ErrorReporter {
   }
 }
 
-/** Not to a source that is no one node, nor to a part of a packet; RFC 4443 §2.4 (e.1): no ICMPv6 error to an ICMPv6 error. */
-function answerable({ source, protocol, payload, extensions }: Ipv6Packet, answer: ErrorAnswer): boolean {
+/**
+ * Not to a source that is no one node, nor to a part of a packet; RFC 4443 §2.4 (e.1): no ICMPv6
+ * error to an ICMPv6 error.
+ */
+function answerable(
+  { source, protocol, payload, extensions }: Ipv6Packet,
+  answer: ErrorAnswer,
+): boolean {
   const part = extensions.some(({ type }) => type === 'fragment');
   if (part || isMulticast(source) || isUnspecified(source)) return false;
   const error = protocol === PROTOCOL_ICMPV6 && (payload[0] ?? 0) < FIRST_INFORMATIONAL_TYPE;
@@ -192,15 +236,31 @@ function answerable({ source, protocol, payload, extensions }: Ipv6Packet, answe
 function errorPacket(packet: Ipv6Packet, bytes: Uint8Array, answer: ErrorAnswer): Uint8Array {
   const source = packet.destination;
   const destination = packet.source;
-  const header = { trafficClass: 0, flowLabel: 0, hopLimit: HOP_LIMIT, source, destination, extensions: [] };
+  const header = {
+    trafficClass: 0,
+    flowLabel: 0,
+    hopLimit: HOP_LIMIT,
+    source,
+    destination,
+    extensions: [],
+  };
   if (answer.kind === 'binding-error') {
     const homeAddress = homeAddressOption(packet) ?? UNSPECIFIED_V6;
     const { status } = answer;
-    const payload = encodeMobility({ type: 'binding-error', status, homeAddress, options: [] }, source, destination);
+    const payload = encodeMobility(
+      { type: 'binding-error', status, homeAddress, options: [] },
+      source,
+      destination,
+    );
     return encode(ipv6Codec, { ...header, protocol: PROTOCOL_MOBILITY, payload });
   }
   const { code, pointer } = answer;
   const invoking = bytes.slice(0, MOST_OF_PACKET);
-  const payload = encodeIcmpv6({ type: 'parameter-problem', pointer, packet: invoking }, code, source, destination);
+  const payload = encodeIcmpv6(
+    { type: 'parameter-problem', pointer, packet: invoking },
+    code,
+    source,
+    destination,
+  );
   return encode(ipv6Codec, { ...header, protocol: PROTOCOL_ICMPV6, payload });
 }

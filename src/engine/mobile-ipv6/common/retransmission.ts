@@ -13,7 +13,9 @@ export const MAX_BINDACK_TIMEOUT_MS = 32_000;
 /** Messages of one type to one node within a second. */
 export const MAX_UPDATE_RATE = 3;
 
-/** Exponential back-off: each `next` gives the time to wait for an answer and doubles the one after. */
+/**
+ * Exponential back-off: each `next` gives the time to wait for an answer and doubles the one after.
+ */
 export class BackOff {
   #nextMs: number;
   #attempts = 0;

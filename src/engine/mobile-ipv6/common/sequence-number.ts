@@ -8,8 +8,8 @@ const MODULUS = 0x10000;
 const HALF = 0x8000;
 
 /**
- * Whether `received` is greater than `last`, both 0 … 65535. The last number and the 32768 values before it are not greater:
- * after 15 these are 0 … 15 and 32783 … 65535.
+ * Whether `received` is greater than `last`, both 0 … 65535. The last number and the 32768 values
+ * before it are not greater: after 15 these are 0 … 15 and 32783 … 65535.
  */
 export function sequenceGreater(received: number, last: number): boolean {
   const ahead = (received - last + MODULUS) % MODULUS;

@@ -9,7 +9,9 @@ import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registratio
 export interface HomeAgentConfiguration {
   /** The home agent's own addresses; registrations are accepted only to these. */
   readonly addresses: readonly Ipv6Address[];
-  /** IPv4 addresses at which UDP port 4191 is served (RFC 5555); empty = no IPv4 visited networks. */
+  /**
+   * IPv4 addresses at which UDP port 4191 is served (RFC 5555); empty = no IPv4 visited networks.
+   */
   readonly ipv4Addresses: readonly Ipv4Address[];
   /** Local UDP port, normally 4191. */
   readonly udpPort: number;
@@ -17,29 +19,46 @@ export interface HomeAgentConfiguration {
   readonly homePrefixes: readonly Prefix[];
   /** IPv4 home networks; fixed IPv4 home addresses must be inside. */
   readonly ipv4HomePrefixes: readonly Prefix[];
-  /** Addresses given to mobile nodes that ask for 0.0.0.0 (RFC 5555 §3.1.1); undefined = refused by status 132 of the acknowledgement option. */
+  /**
+   * Addresses given to mobile nodes that ask for 0.0.0.0 (RFC 5555 §3.1.1); undefined = refused by
+   * status 132 of the acknowledgement option.
+   */
   readonly ipv4Pool: Prefix | undefined;
-  /** Interface name of the home link, or undefined for a virtual home network (no proxy ND, no DAD; prefixes routed to this host). */
+  /**
+   * Interface name of the home link, or undefined for a virtual home network (no proxy ND, no DAD;
+   * prefixes routed to this host).
+   */
   readonly homeLink: string | undefined;
   /**
-   * Interfaces that hear router advertisements (RFC 4861 §6.3.4) as long as the host does not forward, and are to go on doing so: a home agent's own default
-   * route may come from there. `default` stands for those to come. Default: none.
+   * Interfaces that hear router advertisements (RFC 4861 §6.3.4) as long as the host does not
+   * forward, and are to go on doing so: a home agent's own default route may come from there.
+   * `default` stands for those to come. Default: none.
    */
   readonly hearing?: readonly string[];
   readonly mobileNodes: readonly AuthorizedMobileNode[];
-  /** Accept registrations without RFC 4285 authentication. Only where the operator wrote `security: none`. */
+  /**
+   * Accept registrations without RFC 4285 authentication. Only where the operator wrote `security:
+   * none`.
+   */
   readonly insecure: boolean;
   /** Longest lifetime granted, seconds (RFC 6275 §10.3.1 allows to shorten what is asked). */
   readonly maximumLifetimeSeconds: number;
-  /** Ask for a refresh by Binding Refresh Advice at this fraction of the lifetime (0 … 1); 0 = no advice. */
+  /**
+   * Ask for a refresh by Binding Refresh Advice at this fraction of the lifetime (0 … 1); 0 = no
+   * advice.
+   */
   readonly refreshAdvice: number;
   /** NAT keepalive interval told in the NAT Detection option, seconds; RFC 5555 default 110. */
   readonly natKeepaliveSeconds: number;
-  /** Grant a mobile node's wish for UDP encapsulation where no NAT is (F flag); false = status 'forced UDP not accepted' handling of RFC 5555 §4.5.1. */
+  /**
+   * Grant a mobile node's wish for UDP encapsulation where no NAT is (F flag); false = status
+   * 'forced UDP not accepted' handling of RFC 5555 §4.5.1.
+   */
   readonly acceptForcedUdp: boolean;
   /**
-   * Tell every mobile node on IPv4 to use UDP (F flag of the NAT Detection option, RFC 5555 §3.2.2), NAT or not; default false. UDP is
-   * what the plane carries fastest, and what a mobile node uses before the acknowledgement.
+   * Tell every mobile node on IPv4 to use UDP (F flag of the NAT Detection option, RFC 5555
+   * §3.2.2), NAT or not; default false. UDP is what the plane carries fastest, and what a mobile
+   * node uses before the acknowledgement.
    */
   readonly forceUdp?: boolean;
   /** Tolerated difference of clocks for RFC 4285 §6 timestamps, milliseconds. */

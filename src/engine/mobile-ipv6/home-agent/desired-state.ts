@@ -1,8 +1,10 @@
 /**
  * What a home agent wishes of its host.
  *
- * RFC 6275 §10.4.1 interception on the home link, §10.4.2 tunnelling to the mobile node, §10.4.5 reverse tunnelling (the plane's
- * route is the permit);  RFC 5555 §4.5 proxy for IPv4 home addresses;  RFC 3963 §6.4 routes to mobile networks
+ * RFC 6275 §10.4.1 interception on the home link, §10.4.2 tunnelling to the mobile node, §10.4.5
+ * reverse tunnelling (the plane's
+ * route is the permit);  RFC 5555 §4.5 proxy for IPv4 home addresses;  RFC 3963 §6.4 routes to
+ * mobile networks
  */
 import { isIpv6, prefixContains } from '#base/ip.ts';
 import {
@@ -34,11 +36,18 @@ export function wantBinding(state: HomeAgentState, binding: Binding, out: Output
   if (ipv4HomeAddress !== undefined) prefixes.push(hostPrefix(ipv4HomeAddress));
   const device = state.configuration.homeLink;
   // On a virtual home network the home prefixes lead into the tunnel device as a whole.
-  const routes = [...(device === undefined ? [] : prefixes), ...mobileNetworkPrefixes].map(intoTunnel);
+  const routes = [...(device === undefined ? [] : prefixes), ...mobileNetworkPrefixes].map(
+    intoTunnel,
+  );
   const proxyNeighbours: readonly DesiredProxyNeighbour[] =
-    device === undefined ? [] : (state.homeLink?.addressesOf(binding) ?? []).map((address) => ({ device, address }));
+    device === undefined
+      ? []
+      : (state.homeLink?.addressesOf(binding) ?? []).map((address) => ({ device, address }));
   const part: DesiredPart = {
-    planeRoutes: [...prefixes, ...mobileNetworkPrefixes].map((prefix) => ({ prefix, tunnel: tunnel.id })),
+    planeRoutes: [...prefixes, ...mobileNetworkPrefixes].map((prefix) => ({
+      prefix,
+      tunnel: tunnel.id,
+    })),
     ...(routes.length === 0 ? {} : { routes }),
     ...(proxyNeighbours.length === 0 ? {} : { proxyNeighbours }),
   };
@@ -55,10 +64,15 @@ function sysctls(configuration: HomeAgentConfiguration): readonly DesiredSysctl[
   const { homeLink, hearing = [] } = configuration;
   const everywhere: DesiredSysctl[] = [
     // Before forwarding begins, with which the kernel takes away what came by advertisements.
-    ...hearing.map((name) => ({ path: `net/ipv6/conf/${name}/accept_ra`, value: '2', onlyFrom: '1' })),
+    ...hearing.map((name) => ({
+      path: `net/ipv6/conf/${name}/accept_ra`,
+      value: '2',
+      onlyFrom: '1',
+    })),
     { path: 'net/ipv6/conf/all/forwarding', value: '1' },
     { path: 'net/ipv4/ip_forward', value: '1' },
-    // What comes out of a tunnel may leave by the interface it came in by; a redirect would go to the wrong node.
+    // What comes out of a tunnel may leave by the interface it came in by; a redirect would go to
+    // the wrong node.
     { path: 'net/ipv4/conf/all/send_redirects', value: '0' },
     { path: 'net/ipv4/conf/default/send_redirects', value: '0' },
   ];
@@ -70,12 +84,16 @@ function sysctls(configuration: HomeAgentConfiguration): readonly DesiredSysctl[
   ];
 }
 
-/** Behind the routes into the tunnel, which have the kernel's own metric (1024 in IPv6, 0 in IPv4). */
+/**
+ * Behind the routes into the tunnel, which have the kernel's own metric (1024 in IPv6, 0 in IPv4).
+ */
 const AT_HOME_METRIC = 4096;
 /** Behind all others. */
 const UNREACHABLE_METRIC = 8192;
 
-/** Packets for a network that is nowhere must not go back to whom they came from, and to us again. */
+/**
+ * Packets for a network that is nowhere must not go back to whom they came from, and to us again.
+ */
 function unreachableNetworks({ mobileNodes }: HomeAgentConfiguration): readonly DesiredRoute[] {
   return mobileNodes.flatMap(({ mobileNetworkPrefixes }) =>
     mobileNetworkPrefixes.map((destination) => ({
@@ -87,10 +105,18 @@ function unreachableNetworks({ mobileNodes }: HomeAgentConfiguration): readonly 
   );
 }
 
-/** A mobile router without binding is at home: its networks are behind its home address on the home link (RFC 3963 §6.3). */
-function routesAtHome({ mobileNodes, homePrefixes }: HomeAgentConfiguration, device: string): readonly DesiredRoute[] {
+/**
+ * A mobile router without binding is at home: its networks are behind its home address on the home
+ * link (RFC 3963 §6.3).
+ */
+function routesAtHome(
+  { mobileNodes, homePrefixes }: HomeAgentConfiguration,
+  device: string,
+): readonly DesiredRoute[] {
   return mobileNodes.flatMap(({ homeAddresses, ipv4HomeAddresses, mobileNetworkPrefixes }) => {
-    const ipv6 = homeAddresses.find((address) => homePrefixes.some((prefix) => prefixContains(prefix, address)));
+    const ipv6 = homeAddresses.find((address) =>
+      homePrefixes.some((prefix) => prefixContains(prefix, address)),
+    );
     const [ipv4] = ipv4HomeAddresses;
     return mobileNetworkPrefixes.flatMap((destination): readonly DesiredRoute[] => {
       const gateway = isIpv6(destination.address) ? ipv6 : ipv4;
@@ -104,7 +130,8 @@ function routesAtHome({ mobileNodes, homePrefixes }: HomeAgentConfiguration, dev
 export function wantStatic(configuration: HomeAgentConfiguration, out: Output[]): void {
   const { homePrefixes, ipv4HomePrefixes, ipv4Pool } = configuration;
   const pool =
-    ipv4Pool === undefined || ipv4HomePrefixes.some((prefix) => prefixContains(prefix, ipv4Pool.address))
+    ipv4Pool === undefined ||
+    ipv4HomePrefixes.some((prefix) => prefixContains(prefix, ipv4Pool.address))
       ? []
       : [ipv4Pool];
   const { homeLink } = configuration;

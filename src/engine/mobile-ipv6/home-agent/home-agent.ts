@@ -2,7 +2,8 @@
  * The home agent engine: one entry, one deadline.
  *
  * RFC 6275 §10.1-10.4 and the parts of §9 they refer to;  RFC 5555 §4.5;  RFC 4285;  RFC 3963 §6.2
- * Left out: home agents list and discovery (RFC 6275 §10.5), mobile prefix discovery (§10.6), several care-of addresses (RFC 5648).
+ * Left out: home agents list and discovery (RFC 6275 §10.5), mobile prefix discovery (§10.6),
+ * several care-of addresses (RFC 5648).
  */
 import { unreachable } from '#base/assert.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
@@ -12,7 +13,12 @@ import { storeAllBindings } from './bindings/binding-store.ts';
 import { finishRestore, restoreRecord } from './bindings/restore.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
 import { wantStatic } from './desired-state.ts';
-import { type DetectionEnd, receiveOnLink, runHomeLinkTimers, setHomeLinkInterfaces } from './home-link/home-link.ts';
+import {
+  type DetectionEnd,
+  receiveOnLink,
+  runHomeLinkTimers,
+  setHomeLinkInterfaces,
+} from './home-link/home-link.ts';
 import type { HomeAgentInput } from './input.ts';
 import { handleRequest } from './operator-commands.ts';
 import { reconfigure } from './reconfigure.ts';
@@ -28,7 +34,10 @@ export type HomeAgent = Engine<HomeAgentInput> &
   Reconfigurable<HomeAgentConfiguration> & { readonly counters: Counters };
 
 /** Never throws for a peer's fault; `clock` must be the first input. */
-export function createHomeAgent(configuration: HomeAgentConfiguration, random: RandomBytes): HomeAgent {
+export function createHomeAgent(
+  configuration: HomeAgentConfiguration,
+  random: RandomBytes,
+): HomeAgent {
   return new HomeAgentEngine(configuration, random);
 }
 
@@ -82,7 +91,8 @@ class HomeAgentEngine implements HomeAgent {
         unreachable(input);
     }
     runBindingTimers(state, now, out);
-    if (state.homeLink !== undefined) runHomeLinkTimers(state.homeLink, now, this.#detectionEnd(now, out), out);
+    if (state.homeLink !== undefined)
+      runHomeLinkTimers(state.homeLink, now, this.#detectionEnd(now, out), out);
   }
 
   #receive(now: Monotonic, path: Path, packet: Uint8Array, out: Output[]): void {

@@ -3,7 +3,9 @@
  */
 import type { CommonInput, NetworkInput, Path } from '#engine/contract.ts';
 
-/** `network` tells the link-layer address of the home link; without a home link it is not needed. */
+/**
+ * `network` tells the link-layer address of the home link; without a home link it is not needed.
+ */
 export type HomeAgentInput = CommonInput | NetworkInput;
 
 /** The ways a Binding Update may come. */

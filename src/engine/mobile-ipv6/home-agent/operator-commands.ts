@@ -11,13 +11,21 @@ import { removeBinding } from './registration/registration.ts';
 import type { HomeAgentState } from './state.ts';
 
 type Answer = { readonly ok: boolean; readonly value: JsonValue };
-type Command = (state: HomeAgentState, now: Monotonic, parameters: JsonObject, out: Output[]) => Answer;
+type Command = (
+  state: HomeAgentState,
+  now: Monotonic,
+  parameters: JsonObject,
+  out: Output[],
+) => Answer;
 
 const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
   ['status', (state) => ({ ok: true, value: statusOf(state) })],
   [
     'bindings',
-    (state, now) => ({ ok: true, value: [...state.cache.values()].map((binding) => bindingRow(now, binding)) }),
+    (state, now) => ({
+      ok: true,
+      value: [...state.cache.values()].map((binding) => bindingRow(now, binding)),
+    }),
   ],
   ['prefixes', (state) => ({ ok: true, value: prefixRows(state) })],
   ['tunnels', (state) => ({ ok: true, value: [...state.tunnels.values()].map(tunnelRow) })],
@@ -101,11 +109,20 @@ function tunnelRow({ id, endpoint, users }: Tunnel): JsonObject {
   return { id, ...endpoint, bindings: users };
 }
 
-/** The mobile node is not told: its next Binding Update starts anew. A registration under way ends without answer. */
-function revoke(state: HomeAgentState, now: Monotonic, parameters: JsonObject, out: Output[]): Answer {
+/**
+ * The mobile node is not told: its next Binding Update starts anew. A registration under way ends
+ * without answer.
+ */
+function revoke(
+  state: HomeAgentState,
+  now: Monotonic,
+  parameters: JsonObject,
+  out: Output[],
+): Answer {
   const given = parameters['homeAddress'];
   const homeAddress = typeof given === 'string' ? parseIpv6(given) : undefined;
-  if (homeAddress === undefined) return { ok: false, value: 'homeAddress: an IPv6 address is needed' };
+  if (homeAddress === undefined)
+    return { ok: false, value: 'homeAddress: an IPv6 address is needed' };
   const detection = state.homeLink?.detections.get(homeAddress);
   if (detection !== undefined) state.homeLink?.finish(detection);
   const binding = state.cache.get(homeAddress);

@@ -13,7 +13,8 @@ export const HOME_AGENT_REASONS = {
   'binding-revoked': 'The operator deleted a binding.',
   'binding-expired': 'The lifetime of a binding ran out.',
   'binding-restored': 'A binding came back from the store.',
-  'binding-not-restored': 'A stored binding was expired, malformed or is no longer allowed by the configuration.',
+  'binding-not-restored':
+    'A stored binding was expired, malformed or is no longer allowed by the configuration.',
   'registration-refused': 'A Binding Update was answered by a status of 128 or more.',
   'malformed-packet': 'Not an IPv6 packet, or truncated.',
   'malformed-mobility-header': 'Mobility Header or one of its options cannot be read.',
@@ -23,19 +24,24 @@ export const HOME_AGENT_REASONS = {
   'source-not-unicast': 'The source address is not unicast; nothing can be answered.',
   'option-unrecognized':
     'An option of a type that this node does not know and must not skip (Parameter Problem, by its type).',
-  'routing-header-unrecognized': 'A routing header of an unknown type with segments left (Parameter Problem).',
-  'mobile-ipv6-header-invalid': 'Home Address option or type 2 routing header breaks RFC 6275 §6.3 or §6.4.',
+  'routing-header-unrecognized':
+    'A routing header of an unknown type with segments left (Parameter Problem).',
+  'mobile-ipv6-header-invalid':
+    'Home Address option or type 2 routing header breaks RFC 6275 §6.3 or §6.4.',
   'unexpected-routing-header': 'A type 2 routing header names a home address that is not ours.',
   'unexpected-protocol': 'Neither Mobility Header nor Home Address option.',
   'unknown-binding': 'A Home Address option without matching binding (Binding Error 1).',
-  'home-address-option-not-served': 'A packet with valid Home Address option that is no Binding Update.',
+  'home-address-option-not-served':
+    'A packet with valid Home Address option that is no Binding Update.',
   'checksum-invalid': 'The Mobility Header checksum is wrong.',
   'unknown-message-type': 'MH type that this node does not know (Binding Error 2).',
   'payload-protocol-invalid': 'Payload Proto is not 59 (Parameter Problem).',
   'header-length-invalid': 'Header Len is too small for the message (Parameter Problem).',
   'unexpected-message': 'A mobility message that is never sent to a home agent.',
-  'correspondent-role-not-served': 'Return routability or correspondent registration: this node is no correspondent.',
-  'home-address-option-over-udp': 'A Binding Update over UDP carries its home address in an option.',
+  'correspondent-role-not-served':
+    'Return routability or correspondent registration: this node is no correspondent.',
+  'home-address-option-over-udp':
+    'A Binding Update over UDP carries its home address in an option.',
   'home-address-option-missing': 'A home registration on IPv6 without Home Address option.',
   'home-address-invalid': 'The home address is not unicast routable.',
   'care-of-address-of-other-link':
@@ -43,20 +49,26 @@ export const HOME_AGENT_REASONS = {
   'care-of-address-invalid': 'The care-of address is not unicast routable.',
   'nonce-indices-present': 'A home registration carries Nonce Indices.',
   'authentication-missing': 'No Authentication option although one is required.',
-  'authentication-misplaced': 'The MN-HA Authentication option is repeated or not where RFC 4285 wants it.',
+  'authentication-misplaced':
+    'The MN-HA Authentication option is repeated or not where RFC 4285 wants it.',
   'no-security-association': 'No security association for the identifier, SPI or home address.',
   'authentication-failed': 'The authenticator is wrong (status 146).',
   'replay-protection-missing': 'An authenticated Binding Update without timestamp (status 145).',
-  'timestamp-invalid': 'The timestamp is too far from our clock or not newer than the last (status 144).',
+  'timestamp-invalid':
+    'The timestamp is too far from our clock or not newer than the last (status 144).',
   'sequence-out-of-window': 'The sequence number is not greater than the last (status 135).',
-  'registration-pending': 'A Binding Update came while duplicate address detection for its home address runs.',
+  'registration-pending':
+    'A Binding Update came while duplicate address detection for its home address runs.',
   'binding-error-sent': 'Binding Errors sent.',
   'parameter-problem-sent': 'ICMPv6 Parameter Problems sent.',
-  'error-not-answerable': 'Errors not sent because nobody could be told, or because they would answer an error.',
+  'error-not-answerable':
+    'Errors not sent because nobody could be told, or because they would answer an error.',
   'error-rate-limited': 'Errors not sent because of the rate limit.',
   'refresh-requested': 'Binding Refresh Requests sent.',
-  'duplicate-address-detected': 'Duplicate address detection on behalf of a mobile node failed (status 134).',
-  'address-defended': 'Neighbour Solicitations and ARP requests answered on behalf of a mobile node.',
+  'duplicate-address-detected':
+    'Duplicate address detection on behalf of a mobile node failed (status 134).',
+  'address-defended':
+    'Neighbour Solicitations and ARP requests answered on behalf of a mobile node.',
   'neighbour-packet-ignored':
     'A Neighbour Discovery or ARP packet on the home link that needs no answer or breaks a rule.',
 } as const satisfies CounterTable;

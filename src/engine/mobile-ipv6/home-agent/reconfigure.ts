@@ -1,9 +1,10 @@
 /**
  * The operator grants something else while nodes are registered.
  *
- * No RFC: what RFC 6275 §10.3.1, RFC 5555 §4.5 and RFC 3963 §6.2 let a registration have is judged once more, by the new configuration. What is
- * no longer granted goes at once; the mobile node is asked for a new registration (RFC 6275 §9.5.5) where its binding stays with less, and not
- * told where it goes (an acknowledgement without an update would be none).
+ * No RFC: what RFC 6275 §10.3.1, RFC 5555 §4.5 and RFC 3963 §6.2 let a registration have is judged
+ * once more, by the new configuration. What is no longer granted goes at once; the mobile node is
+ * asked for a new registration (RFC 6275 §9.5.5) where its binding stays with less, and not told
+ * where it goes (an acknowledgement without an update would be none).
  *
  * New lifetimes, limits and intervals count from the next registration.
  */
@@ -31,7 +32,12 @@ export function reconfigure(
   const entitled = (homeAddress: Binding['homeAddress']): boolean =>
     state.directory.ownerOf(homeAddress)?.mayUseIpv4Pool === true;
   for (const homeAddress of state.pool.reconfigure(configuration, entitled)) {
-    out.push({ kind: 'persist', table: StoreTable.ipv4Assignment, key: homeAddress, value: undefined });
+    out.push({
+      kind: 'persist',
+      table: StoreTable.ipv4Assignment,
+      key: homeAddress,
+      value: undefined,
+    });
   }
   for (const detection of state.homeLink?.detections.values() ?? []) {
     const { mobileNode } = detection.sender;
@@ -72,7 +78,8 @@ function narrow(
   );
   const keepsPrefixes = !binding.mobileRouter || prefixes.length === mobileNetworkPrefixes.length;
   // In the order of the configuration, which may be another one.
-  const reordered = binding.mobileRouter && keepsPrefixes && !samePrefixes(prefixes, mobileNetworkPrefixes);
+  const reordered =
+    binding.mobileRouter && keepsPrefixes && !samePrefixes(prefixes, mobileNetworkPrefixes);
   if (keepsIpv4 && keepsPrefixes && !reordered) return;
   state.homeLink?.release(binding);
   if (!keepsIpv4) binding.ipv4HomeAddress = undefined;
@@ -88,7 +95,10 @@ function narrow(
   armNext(state, binding);
 }
 
-/** The mobile node that the home address is granted to, if it is the one that proved to be it at its registration. */
+/**
+ * The mobile node that the home address is granted to, if it is the one that proved to be it at its
+ * registration.
+ */
 function ownerNow(
   state: HomeAgentState,
   homeAddress: Binding['homeAddress'],
@@ -96,7 +106,11 @@ function ownerNow(
 ): AuthorizedMobileNode | undefined {
   const owner = state.directory.ownerOf(homeAddress);
   if (owner === undefined || !state.directory.serves(homeAddress)) return undefined;
-  return isSame(former.securityAssociations, owner.securityAssociations, state.configuration.insecure)
+  return isSame(
+    former.securityAssociations,
+    owner.securityAssociations,
+    state.configuration.insecure,
+  )
     ? owner
     : undefined;
 }
@@ -110,7 +124,8 @@ function isSame(
   if (former.length === 0 && present.length === 0) return insecure;
   return former.some((one) =>
     present.some(
-      ({ spi, algorithm, key }) => spi === one.spi && algorithm === one.algorithm && equalBytes(key, one.key),
+      ({ spi, algorithm, key }) =>
+        spi === one.spi && algorithm === one.algorithm && equalBytes(key, one.key),
     ),
   );
 }

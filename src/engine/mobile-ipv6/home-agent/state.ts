@@ -75,7 +75,12 @@ export class HomeAgentState {
   }
 }
 
-export function emit(out: Output[], level: EngineEvent['level'], name: EngineEvent['name'], fields: JsonObject): void {
+export function emit(
+  out: Output[],
+  level: EngineEvent['level'],
+  name: EngineEvent['name'],
+  fields: JsonObject,
+): void {
   out.push({ kind: 'event', event: { name, level, fields } });
 }
 

@@ -10,9 +10,14 @@ import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registratio
 export interface MobileNodeConfiguration {
   /** One entry for each home agent; each carries one IPv6 home address and what is bound to it. */
   readonly homes: readonly Home[];
-  /** Which interfaces may be used, and in what order of preference (higher first). An interface that matches nothing has preference 0; negative = never. */
+  /**
+   * Which interfaces may be used, and in what order of preference (higher first). An interface that
+   * matches nothing has preference 0; negative = never.
+   */
   readonly interfaces: readonly InterfacePreference[];
-  /** Send data through the new tunnel right behind the Binding Update, before the acknowledgement. */
+  /**
+   * Send data through the new tunnel right behind the Binding Update, before the acknowledgement.
+   */
   readonly optimistic: boolean;
   /** Prefer an IPv4 care-of address although an IPv6 one exists (RFC 5555 §4.4.1 prefers IPv6). */
   readonly preferIpv4: boolean;
@@ -23,13 +28,19 @@ export interface MobileNodeConfiguration {
   /** Lifetime asked for, seconds. */
   readonly lifetimeSeconds: number;
   readonly udpPort: number;
-  /** Firewall mark of the daemon's own traffic; policy rules send everything without it to the tunnel table. */
+  /**
+   * Firewall mark of the daemon's own traffic; policy rules send everything without it to the
+   * tunnel table.
+   */
   readonly mark: number;
   /** Routing table for traffic of the home addresses. */
   readonly table: number;
   /** Lowest of the priorities used for policy rules. */
   readonly rulePriority: number;
-  /** All traffic of the host leaves through the tunnel while away; false = only traffic that uses the home address. */
+  /**
+   * All traffic of the host leaves through the tunnel while away; false = only traffic that uses
+   * the home address.
+   */
   readonly defaultRoute: boolean;
   /** Largest inner packet. */
   readonly tunnelMtu: { readonly ipip: number; readonly udp: number };
@@ -41,16 +52,25 @@ export interface Home {
   /** DNS name, or literal addresses (one IPv6, one IPv4, either may be missing). */
   readonly homeAgent: { readonly name: string } | { readonly addresses: readonly IpAddress[] };
   /**
-   * The home agent's IPv6 address as the inner destination on IPv4 links; needed when only its IPv4 address is known.
+   * The home agent's IPv6 address as the inner destination on IPv4 links; needed when only its IPv4
+   * address is known.
    */
   readonly homeAgentAddress: Ipv6Address | undefined;
   readonly homeAddress: Ipv6Address;
-  /** Home prefix, to know the home link: by an address inside it other than the home address set for good, normally autoconfigured. */
+  /**
+   * Home prefix, to know the home link: by an address inside it other than the home address set for
+   * good, normally autoconfigured.
+   */
   readonly homePrefix: Prefix;
   /** 'none'; a fixed address; or 'dynamic': ask with 0.0.0.0. */
   readonly ipv4HomeAddress: 'none' | 'dynamic' | Ipv4Address;
-  /** Prefix length on the home link and its IPv4 gateway there; undefined for a virtual home network. */
-  readonly ipv4HomeLink: { readonly prefixLength: number; readonly gateway: Ipv4Address | undefined } | undefined;
+  /**
+   * Prefix length on the home link and its IPv4 gateway there; undefined for a virtual home
+   * network.
+   */
+  readonly ipv4HomeLink:
+    | { readonly prefixLength: number; readonly gateway: Ipv4Address | undefined }
+    | undefined;
   /** Never at home (no home link exists). */
   readonly virtualHomeNetwork: boolean;
   readonly identifier: string | undefined;

@@ -1,9 +1,12 @@
 /**
  * The mobile node: inputs in, what follows from them out.
  *
- * RFC 6275 §11, RFC 5555 §4.4, RFC 4285, RFC 4283; see the files beside this one for which section is where
- * RFC 6275 §11.2     checks of a Mobility Header and the errors of §9.2, §9.3.3;  RFC 8200 §4.2, §4.4
- * RFC 6275 §11.3.6   Binding Error;  §11.7.4 Binding Refresh Request, as far as the home agent sends them
+ * RFC 6275 §11, RFC 5555 §4.4, RFC 4285, RFC 4283; see the files beside this one for which section
+ * is where
+ * RFC 6275 §11.2     checks of a Mobility Header and the errors of §9.2, §9.3.3;  RFC 8200 §4.2,
+ *                    §4.4
+ * RFC 6275 §11.3.6   Binding Error;  §11.7.4 Binding Refresh Request, as far as the home agent
+ *                    sends them
  * Left out: correspondent registration (§11.6, §11.7.2), ICMP errors to and from correspondents.
  */
 import { unreachable } from '#base/assert.ts';
@@ -25,13 +28,23 @@ import type {
   Reconfigurable,
   ResolvedInput,
 } from '#engine/contract.ts';
-import { ErrorReporter, extensionFault, type Fault, readMobility } from '#engine/mobile-ipv6/common/packet-faults.ts';
+import {
+  ErrorReporter,
+  extensionFault,
+  type Fault,
+  readMobility,
+} from '#engine/mobile-ipv6/common/packet-faults.ts';
 import { UpdateRate } from '#engine/mobile-ipv6/common/retransmission.ts';
 import { bindingStatusName } from '#wire/binding-status.ts';
 import { type Ipv6Packet, ipv6Codec, upperLayerDestination } from '#wire/ipv6.ts';
 import { BindingErrorStatus, type MobilityMessage, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
 import type { Home, MobileNodeConfiguration } from './configuration.ts';
-import { type HomeSituation, isHomePart, reachesIntoMain, wantedParts } from './desired-state/policy-routing.ts';
+import {
+  type HomeSituation,
+  isHomePart,
+  reachesIntoMain,
+  wantedParts,
+} from './desired-state/policy-routing.ts';
 import { HomeRegistration } from './home/home-registration.ts';
 import { type HomeRole, PLAIN_ROLE } from './home/home-role.ts';
 import { MOBILE_NODE_TABLE } from './home/stored-registration-record.ts';
@@ -52,7 +65,10 @@ export interface MobileNodeExtension {
   /** Interfaces and addresses that lead to the role's own networks. */
   readonly exclusions: Exclusions;
   /** Further parts of the desired state, by keys that the mobile node does not use. */
-  parts(situations: readonly HomeSituation[], egress: readonly NetworkInterface[]): ReadonlyMap<string, DesiredPart>;
+  parts(
+    situations: readonly HomeSituation[],
+    egress: readonly NetworkInterface[],
+  ): ReadonlyMap<string, DesiredPart>;
 }
 
 const NO_EXTENSION: MobileNodeExtension = {
@@ -88,12 +104,18 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   readonly #wanted = new Map<string, { readonly part: DesiredPart; readonly text: string }>();
   #clockOffsetMs = 0;
 
-  constructor(configuration: MobileNodeConfiguration, random: RandomBytes, extension: MobileNodeExtension) {
+  constructor(
+    configuration: MobileNodeConfiguration,
+    random: RandomBytes,
+    extension: MobileNodeExtension,
+  ) {
     this.configuration = configuration;
     this.random = random;
     this.#extension = extension;
     const fixed = configuration.homes.flatMap(({ homeAddress, ipv4HomeAddress }): IpAddress[] =>
-      ipv4HomeAddress === 'none' || ipv4HomeAddress === 'dynamic' ? [homeAddress] : [homeAddress, ipv4HomeAddress],
+      ipv4HomeAddress === 'none' || ipv4HomeAddress === 'dynamic'
+        ? [homeAddress]
+        : [homeAddress, ipv4HomeAddress],
     );
     this.movement = new Movement(configuration.interfaces, new Set(fixed), extension.exclusions);
     this.homes = configuration.homes.map((home) => new HomeRegistration(home, this));
@@ -136,7 +158,14 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     const former = this.configuration;
     const { interfaces, optimistic, preferIpv4, forceUdp } = fresh;
     const { natKeepaliveSeconds, lifetimeSeconds, defaultRoute, tunnelMtu } = fresh;
-    const registering = { interfaces, optimistic, preferIpv4, forceUdp, natKeepaliveSeconds, lifetimeSeconds };
+    const registering = {
+      interfaces,
+      optimistic,
+      preferIpv4,
+      forceUdp,
+      natKeepaliveSeconds,
+      lifetimeSeconds,
+    };
     this.configuration = { ...former, ...registering, defaultRoute, tunnelMtu };
     this.movement.prefer(interfaces);
     for (const home of this.homes) home.reconfigured(now, former);
@@ -168,7 +197,11 @@ class MobileNode implements MobileNodeEngine, NodeContext {
         this.#assess(step);
         return;
       case 'request':
-        step.out.push({ kind: 'reply', id: input.id, ...answerRequest(step, this, input.command, input.parameters) });
+        step.out.push({
+          kind: 'reply',
+          id: input.id,
+          ...answerRequest(step, this, input.command, input.parameters),
+        });
         return;
       case 'stop':
         // The binding stays: a restart takes it up again, and without one its lifetime ends it.
@@ -189,7 +222,10 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   }
 
   deadline(): Monotonic {
-    return earliest(this.#timers.deadline(), ...this.homes.map((home) => home.state.timers.deadline()));
+    return earliest(
+      this.#timers.deadline(),
+      ...this.homes.map((home) => home.state.timers.deadline()),
+    );
   }
 
   #tick(step: Step): void {
@@ -204,7 +240,8 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   }
 
   #resolved(step: Step, { name, addresses, failure }: ResolvedInput): void {
-    for (const home of this.homes) if (home.state.agent.name === name) home.resolved(step, addresses, failure);
+    for (const home of this.homes)
+      if (home.state.agent.name === name) home.resolved(step, addresses, failure);
   }
 
   // --- wanted state ---
@@ -241,9 +278,12 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   }
 
   #parts(): ReadonlyMap<string, DesiredPart> | undefined {
-    // Before the network is known nobody can say whether the addresses belong on the tunnel or on the home link.
+    // Before the network is known nobody can say whether the addresses belong on the tunnel or on
+    // the home link.
     if (!this.movement.known) return undefined;
-    const situations = this.homes.map((home) => home.state.situation()).filter((situation) => situation !== undefined);
+    const situations = this.homes
+      .map((home) => home.state.situation())
+      .filter((situation) => situation !== undefined);
     const ingress = this.#extension.exclusions.devices;
     const addresses = this.movement.interfaces
       .filter(({ running, name }) => running && !ingress.has(name))
@@ -254,7 +294,9 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   }
 
   tunnels(): JsonValue {
-    return [...this.#wanted.values()].flatMap(({ part }) => (part.tunnels ?? []).map((tunnel) => ({ ...tunnel })));
+    return [...this.#wanted.values()].flatMap(({ part }) =>
+      (part.tunnels ?? []).map((tunnel) => ({ ...tunnel })),
+    );
   }
 
   // --- packets ---
@@ -263,7 +305,9 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     if (reason !== undefined) this.count(reason);
   }
 
-  /** Takes a control packet; gives the reason to count if it was not for a registration to judge. */
+  /**
+   * Takes a control packet; gives the reason to count if it was not for a registration to judge.
+   */
   #datagram(step: Step, path: Path, bytes: Uint8Array): MobileNodeReason | undefined {
     if (path.kind === 'link') return 'unexpected-path';
     const packet = ipv6Codec.parse(bytes);
@@ -276,8 +320,17 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     return this.#message(step, path, packet, read.message);
   }
 
-  /** What is wrong with a packet to an address of ours is told to its source, where the RFCs want that. */
-  #answer(step: Step, path: Path, packet: Ipv6Packet, bytes: Uint8Array, { reason, answer }: Fault): MobileNodeReason {
+  /**
+   * What is wrong with a packet to an address of ours is told to its source, where the RFCs want
+   * that.
+   */
+  #answer(
+    step: Step,
+    path: Path,
+    packet: Ipv6Packet,
+    bytes: Uint8Array,
+    { reason, answer }: Fault,
+  ): MobileNodeReason {
     if (answer !== undefined && this.#owner(packet.destination) !== undefined) {
       this.count(this.#errors.report(step.now, path, packet, bytes, answer, step.out));
     }
@@ -285,16 +338,27 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   }
 
   #owner(address: IpAddress): HomeRegistration | undefined {
-    return this.homes.find((one) => one.state.home.homeAddress === address || ownsCareOf(one, address));
+    return this.homes.find(
+      (one) => one.state.home.homeAddress === address || ownsCareOf(one, address),
+    );
   }
 
   /** Several homes may share a care-of address: a Binding Error tells which is meant. */
-  #named(homeAddress: IpAddress, destination: IpAddress, fallback: HomeRegistration): HomeRegistration {
+  #named(
+    homeAddress: IpAddress,
+    destination: IpAddress,
+    fallback: HomeRegistration,
+  ): HomeRegistration {
     const named = this.homes.find(({ state }) => state.home.homeAddress === homeAddress);
     return named !== undefined && ownsCareOf(named, destination) ? named : fallback;
   }
 
-  #message(step: Step, path: Path, packet: Ipv6Packet, message: MobilityMessage): MobileNodeReason | undefined {
+  #message(
+    step: Step,
+    path: Path,
+    packet: Ipv6Packet,
+    message: MobilityMessage,
+  ): MobileNodeReason | undefined {
     const home = this.#owner(upperLayerDestination(packet));
     if (home === undefined) return 'not-our-home-address';
     switch (message.type) {
@@ -322,5 +386,8 @@ function ownsCareOf(home: HomeRegistration, destination: IpAddress): boolean {
 }
 
 function fromHomeAgent(home: HomeRegistration, packet: Ipv6Packet): boolean {
-  return home.state.agent.target(6)?.address === packet.source || home.state.agent.target(4)?.address === packet.source;
+  return (
+    home.state.agent.target(6)?.address === packet.source ||
+    home.state.agent.target(4)?.address === packet.source
+  );
 }

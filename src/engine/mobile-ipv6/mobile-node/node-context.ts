@@ -27,7 +27,10 @@ export interface NodeContext {
   wall(now: Monotonic): Wall;
   /** Says anew what is wanted of the host, as far as it changed. */
   publish(step: Step): void;
-  /** The same for tunnels and home addresses only, unless packets need more; `publish` has to follow in the same step. */
+  /**
+   * The same for tunnels and home addresses only, unless packets need more; `publish` has to follow
+   * in the same step.
+   */
   publishTunnels(step: Step): void;
   /** What another role does in the registration of a home. */
   roleOf(home: Home): HomeRole;

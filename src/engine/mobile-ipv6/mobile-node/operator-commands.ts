@@ -1,5 +1,6 @@
 /**
- * What an operator may ask of a mobile node, and the answers. No RFC behaviour here; the terms are RFC 6275 §11.1's.
+ * What an operator may ask of a mobile node, and the answers. No RFC behaviour here; the terms are
+ * RFC 6275 §11.1's.
  */
 import { formatPrefix, parseIpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
@@ -31,11 +32,13 @@ const failed = (message: string): Answer => ({ ok: false, value: { message } });
 type Command = (step: Step, node: RequestTarget, parameters: JsonObject) => Answer;
 
 const COMMANDS: Readonly<Record<string, Command>> = {
-  status: ({ now }, { homes, roleName }) => ok({ role: roleName, homes: homes.map((home) => homeStatus(now, home)) }),
+  status: ({ now }, { homes, roleName }) =>
+    ok({ role: roleName, homes: homes.map((home) => homeStatus(now, home)) }),
   bindings: ({ now }, { homes }) => ok(homes.flatMap((home) => listEntries(now, home))),
   bul: ({ now }, { homes }) => ok(homes.flatMap((home) => listEntries(now, home))),
   tunnels: (_step, node) => ok(node.tunnels()),
-  stats: (_step, { counters, acknowledgements }) => ok({ ...counters, acknowledgements: { ...acknowledgements } }),
+  stats: (_step, { counters, acknowledgements }) =>
+    ok({ ...counters, acknowledgements: { ...acknowledgements } }),
   reregister: (step, { homes }, { home }) => each(homes, home, (one) => one.reregister(step)),
   deregister: (step, { homes }, { home }) => each(homes, home, (one) => one.release(step)),
   move: (step, { homes }, { home, ...wish }) => {
@@ -44,7 +47,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
   },
 };
 
-/** Where the operator wants the node to be; undefined: where it chooses itself; a sentence about what is wrong. */
+/**
+ * Where the operator wants the node to be; undefined: where it chooses itself; a sentence about
+ * what is wrong.
+ */
 function pinOf({ careOfAddress, interface: device }: JsonObject): Pin | string | undefined {
   if (typeof device === 'string') return { device };
   if (careOfAddress === undefined || careOfAddress === null) return undefined;
@@ -53,7 +59,12 @@ function pinOf({ careOfAddress, interface: device }: JsonObject): Pin | string |
 }
 
 /** Carries out a request; a command or home that does not exist is answered so. */
-export function answerRequest(step: Step, node: RequestTarget, command: string, parameters: JsonObject): Answer {
+export function answerRequest(
+  step: Step,
+  node: RequestTarget,
+  command: string,
+  parameters: JsonObject,
+): Answer {
   const run = Object.hasOwn(COMMANDS, command) ? COMMANDS[command] : undefined;
   return run === undefined
     ? failed(`unknown command '${command}'; known: ${Object.keys(COMMANDS).join(', ')}`)
@@ -72,7 +83,8 @@ function each(
 }
 
 function homeStatus(now: Monotonic, registration: HomeRegistration): JsonObject {
-  const { home, phase, careOf, homeLink, tunnel, agent, memory, lastHandover, role } = registration.state;
+  const { home, phase, careOf, homeLink, tunnel, agent, memory, lastHandover, role } =
+    registration.state;
   return {
     home: home.name,
     phase,
@@ -106,6 +118,8 @@ function listEntries(now: Monotonic, { state }: HomeRegistration): readonly Json
     encapsulation: entry.encapsulation,
     nat: entry.nat,
     ...(entry.mobileRouter ? { mobileRouter: true } : {}),
-    ...(entry.mobileRouter ? { mobileNetworkPrefixes: entry.mobileNetworkPrefixes.map(formatPrefix) } : {}),
+    ...(entry.mobileRouter
+      ? { mobileNetworkPrefixes: entry.mobileNetworkPrefixes.map(formatPrefix) }
+      : {}),
   }));
 }

@@ -7,17 +7,22 @@ import type { CounterTable } from '#engine/common/counters.ts';
 
 export const MOBILE_NODE_REASONS = {
   'binding-update-sent': 'Binding Updates sent, retransmissions included.',
-  'binding-update-retransmitted': 'Binding Updates sent again because no acknowledgement came in time.',
+  'binding-update-retransmitted':
+    'Binding Updates sent again because no acknowledgement came in time.',
   'keepalive-sent': 'Binding Updates that were due because a NAT would soon forget the way back.',
   'binding-update-delayed': 'Binding Updates held back by MAX_UPDATE_RATE.',
   'registration-accepted': 'A home registration was acknowledged with a status below 128.',
   'registration-refused': 'A home registration was acknowledged with a status of 128 or more.',
-  'home-address-abandoned': 'Status 134: another node has the home address; not used until the operator acts.',
+  'home-address-abandoned':
+    'Status 134: another node has the home address; not used until the operator acts.',
   'role-not-served':
     'A home agent took the registration without serving mobile routers (no R flag): de-registered there.',
-  'registration-mode-changed': 'No home agent served the mobile network prefixes in one mode: another is tried.',
-  'mobile-network-prefix-refused': 'An IPv4 mobile network prefix was not granted: it is not forwarded.',
-  'registration-stopped': 'No home agent serves the mobile network prefixes: silent until the operator acts.',
+  'registration-mode-changed':
+    'No home agent served the mobile network prefixes in one mode: another is tried.',
+  'mobile-network-prefix-refused':
+    'An IPv4 mobile network prefix was not granted: it is not forwarded.',
+  'registration-stopped':
+    'No home agent serves the mobile network prefixes: silent until the operator acts.',
   'registration-lapsed': 'The lifetime of a binding ran out before a refresh was acknowledged.',
   deregistered: 'A de-registration was acknowledged.',
   handover: 'The care-of address changed.',
@@ -44,22 +49,31 @@ export const MOBILE_NODE_REASONS = {
   'not-our-home-address': 'A message for a home address that is not ours.',
   'option-unrecognized':
     'An option of a type that this node does not know and must not skip (Parameter Problem, by its type).',
-  'routing-header-unrecognized': 'A routing header of an unknown type with segments left (Parameter Problem).',
-  'mobile-ipv6-header-invalid': 'Home Address option or type 2 routing header breaks RFC 6275 §6.3 or §6.4.',
+  'routing-header-unrecognized':
+    'A routing header of an unknown type with segments left (Parameter Problem).',
+  'mobile-ipv6-header-invalid':
+    'Home Address option or type 2 routing header breaks RFC 6275 §6.3 or §6.4.',
   'not-from-home-agent': 'A message that must come from the home agent came from another node.',
-  'wrong-destination': 'A Binding Acknowledgement to another address than the Binding Update came from.',
-  'routing-header-missing': 'A Binding Acknowledgement on a foreign IPv6 link without type 2 routing header.',
+  'wrong-destination':
+    'A Binding Acknowledgement to another address than the Binding Update came from.',
+  'routing-header-missing':
+    'A Binding Acknowledgement on a foreign IPv6 link without type 2 routing header.',
   'nothing-outstanding': 'A Binding Acknowledgement although no Binding Update waits for one.',
-  'sequence-mismatch': 'A Binding Acknowledgement whose sequence number matches no outstanding Binding Update.',
-  'timestamp-mismatch': 'A Binding Acknowledgement whose timestamp matches no outstanding Binding Update.',
-  'authentication-missing': 'A Binding Acknowledgement without the Authentication option that is required.',
+  'sequence-mismatch':
+    'A Binding Acknowledgement whose sequence number matches no outstanding Binding Update.',
+  'timestamp-mismatch':
+    'A Binding Acknowledgement whose timestamp matches no outstanding Binding Update.',
+  'authentication-missing':
+    'A Binding Acknowledgement without the Authentication option that is required.',
   'authentication-failed': 'A Binding Acknowledgement whose Authentication option is wrong.',
   'unauthenticated-refusal': 'Status 146 that cannot be verified: reported, but it stops nothing.',
   'binding-error-sent': 'Binding Errors sent.',
   'parameter-problem-sent': 'ICMPv6 Parameter Problems sent.',
-  'error-not-answerable': 'Errors not sent because nobody could be told, or because they would answer an error.',
+  'error-not-answerable':
+    'Errors not sent because nobody could be told, or because they would answer an error.',
   'error-rate-limited': 'Errors not sent because of the rate limit.',
-  'request-rate-limited': 'An unauthenticated wish of the home agent that came too soon after the last.',
+  'request-rate-limited':
+    'An unauthenticated wish of the home agent that came too soon after the last.',
 } as const satisfies CounterTable;
 
 export type MobileNodeReason = keyof typeof MOBILE_NODE_REASONS;

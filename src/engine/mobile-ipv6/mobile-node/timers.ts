@@ -5,7 +5,8 @@ import type { TimerTable } from '#engine/common/timers.ts';
 
 /** One set for each home. */
 export const HOME_TIMERS = {
-  retransmit: 'No acknowledgement came: send the Binding Update again, or try the other address family.',
+  retransmit:
+    'No acknowledgement came: send the Binding Update again, or try the other address family.',
   transmit: 'MAX_UPDATE_RATE allows the Binding Update that was held back.',
   refresh: 'The lifetime is nearly used up, or the home agent advised this moment: register again.',
   keepalive: 'The NAT would soon forget us: register again.',
@@ -35,7 +36,10 @@ export const MAX_NEIGHBOR_ADVERTISEMENT = 3;
 export const RETRANS_TIMER_MS = 1000;
 /** RFC 5555 §4.4.1: attempts over one address family before the other is tried. */
 export const ATTEMPTS_PER_FAMILY = 3;
-/** Unauthenticated wishes (Binding Refresh Request, Binding Error) are followed no more often than this. */
+/**
+ * Unauthenticated wishes (Binding Refresh Request, Binding Error) are followed no more often than
+ * this.
+ */
 export const UNAUTHENTICATED_WISH_MS = 5000;
 /** A wall clock that went ahead by less is drift; by more, the machine may have slept. */
 export const CLOCK_JUMP_MS = 5000;

@@ -1,13 +1,20 @@
 /**
- * What an operator decides about a mobile router, beyond what it shares with a mobile node. RFC 3963 §5.2, RFC 5555 §3.1.1.
+ * What an operator decides about a mobile router, beyond what it shares with a mobile node. RFC
+ * 3963 §5.2, RFC 5555 §3.1.1.
  *
  * Plain data: `daemons/mr/config.ts` checks the YAML and builds it; tests build it by hand.
  */
 import type { IpAddress, Prefix } from '#base/ip.ts';
 import type { ForwardingControl } from '#engine/contract.ts';
-import type { Home, MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import type {
+  Home,
+  MobileNodeConfiguration,
+} from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 
-/** How the home agent is told the mobile network prefixes, RFC 3963 §5.2: by options of the Binding Update, or by its own configuration. */
+/**
+ * How the home agent is told the mobile network prefixes, RFC 3963 §5.2: by options of the Binding
+ * Update, or by its own configuration.
+ */
 export type RegistrationMode = 'explicit' | 'implicit';
 
 export interface MobileRouterConfiguration extends MobileNodeConfiguration {
@@ -19,9 +26,14 @@ export interface MobileRouterConfiguration extends MobileNodeConfiguration {
 }
 
 export interface RouterHome extends Home {
-  /** IPv6 and IPv4 prefixes of the mobile networks of this home, without host bits; in explicit mode all are registered. */
+  /**
+   * IPv6 and IPv4 prefixes of the mobile networks of this home, without host bits; in explicit mode
+   * all are registered.
+   */
   readonly mobileNetworkPrefixes: readonly Prefix[];
-  /** The modes that may be used, in the order in which they are tried (RFC 3963 §5.4); at least one. */
+  /**
+   * The modes that may be used, in the order in which they are tried (RFC 3963 §5.4); at least one.
+   */
   readonly registrationModes: readonly RegistrationMode[];
 }
 

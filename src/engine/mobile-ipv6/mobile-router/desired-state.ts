@@ -1,36 +1,59 @@
 /**
- * What a mobile router wants of its host beyond what a mobile node wants: its networks, and the ways of their packets.
+ * What a mobile router wants of its host beyond what a mobile node wants: its networks, and the
+ * ways of their packets.
  *
  * RFC 3963 §5.5  all traffic to and from the mobile network goes through the tunnel
- * RFC 3963 §5.6, §5.7  on a visited link the egress interface is a host's: it hears router advertisements and is no member of all-routers
+ * RFC 3963 §5.6, §5.7  on a visited link the egress interface is a host's: it hears router
+ * advertisements and is no member of all-routers
  * RFC 3963 §5.8  on the home link it may be a router's
  * RFC 3963 §9    ingress filtering: sources inside the prefixes, and none of the router's own
- * Left out: RFC 3963 §9's check of what the router itself decapsulates for a node behind it (it is nobody's tunnel end but its own);
+ * Left out: RFC 3963 §9's check of what the router itself decapsulates for a node behind it (it is
+ * nobody's tunnel end but its own);
  * proxying, and router advertisements on the home link (§5.8 says MAY).
  *
- * Rules in front of the mobile node's (engine/mobile-node/host-state.ts), for each family that has a prefix; p is `rulePriority`. "lan"
- * is each interface of a mobile network, "own" what the router itself sends (for the kernel: comes in by lo), "out" each other interface
- * that may be used to reach the outside. The kernel's local table stands before all of them, so what is for the router is not concerned:
- * Neighbour Discovery, DHCP, multicast.
+ * Rules in front of the mobile node's (engine/mobile-node/host-state.ts), for each family that has
+ * a prefix; p is `rulePriority`. "lan" is each interface of a mobile network, "own" what the router
+ * itself sends (for the kernel: comes in by lo), "out" each other interface that may be used to
+ * reach the outside. The kernel's local table stands before all of them, so what is for the router
+ * is not concerned: Neighbour Discovery, DHCP, multicast.
  *
- *   p    in by lan, from own address     nowhere        no host there may speak as the router itself
- *   p+1  in by tunnel, from prefix       nowhere        nor may anybody outside as one of the hosts;  at home: in by the home link
- *   p+2  in by lan, own, tunnel,         main           a network of ours, or one behind a router of ours; no route that is wider than
- *        to prefix                                      the prefix;  at home: in by the home link, too
- *   p+3  to prefix                       nowhere        in by a visited link; or the network is down: its packets must not go round
- *   p+4  in by lan, own, from prefix     tunnel table   at home: home link's table;  given up: no rule
- *   p+5  from prefix                     nowhere        a visited link's host would speak as one of ours through our tunnel
+ *   p    in by lan, from own address     nowhere        no host there may speak as the router
+ *        itself
+ *   p+1  in by tunnel, from prefix       nowhere        nor may anybody outside as one of the
+ *        hosts;  at home: in by the home link
+ *   p+2  in by lan, own, tunnel,         main           a network of ours, or one behind a router
+ *        of ours; no route that is wider than
+ *        to prefix                                      the prefix;  at home: in by the home link,
+ *        too
+ *   p+3  to prefix                       nowhere        in by a visited link; or the network is
+ *        down: its packets must not go round
+ *   p+4  in by lan, own, from prefix     tunnel table   at home: home link's table;  given up: no
+ *        rule
+ *   p+5  from prefix                     nowhere        a visited link's host would speak as one of
+ *        ours through our tunnel
  *   p+6  in by lan                       tunnel table   the plane drops and counts foreign sources
  *   p+7  in by lan                       nowhere
- *   p+8  in by out                       main, but not its default    networks that are none of ours, such as a container's;  not at home
- *   p+9  in by out                       nowhere        we are no router of the visited link, and its hosts do not get into our tunnel
+ *   p+8  in by out                       main, but not its default    networks that are none of
+ *        ours, such as a container's;  not at home
+ *   p+9  in by out                       nowhere        we are no router of the visited link, and
+ *        its hosts do not get into our tunnel
  *
- * The rules stand by the configuration and not by what is registered now: packets wait or are lost, but never leave untunnelled. A family
- * without prefix stays as the operator made it. IPv4 forwards by the interface that a packet came in by, so only those that it may come in
- * by are asked to; IPv6 forwards everywhere or nowhere. Redirects stay on: one is sent only where a packet leaves by the link that it came by,
- * which happens among the hosts and routers of one mobile network, and at home, and there it is right.
+ * The rules stand by the configuration and not by what is registered now: packets wait or are lost,
+ * but never leave untunnelled. A family without prefix stays as the operator made it. IPv4 forwards
+ * by the interface that a packet came in by, so only those that it may come in by are asked to;
+ * IPv6 forwards everywhere or nowhere. Redirects stay on: one is sent only where a packet leaves by
+ * the link that it came by, which happens among the hosts and routers of one mobile network, and at
+ * home, and there it is right.
  */
-import { familyOf, type IpAddress, ipv4, ipv6, networkOf, type Prefix, prefixContains } from '#base/ip.ts';
+import {
+  familyOf,
+  type IpAddress,
+  ipv4,
+  ipv6,
+  networkOf,
+  type Prefix,
+  prefixContains,
+} from '#base/ip.ts';
 import {
   type DesiredPart,
   type DesiredRoute,
@@ -43,12 +66,18 @@ import type { HomeSituation } from '#engine/mobile-ipv6/mobile-node/desired-stat
 import type { MobileRouterConfiguration } from './configuration.ts';
 
 const MAIN_TABLE = 254;
-/** Beyond the tables of all care-of addresses: one without a way, then one for the home link of each home. */
+/**
+ * Beyond the tables of all care-of addresses: one without a way, then one for the home link of each
+ * home.
+ */
 const NOWHERE_OFFSET = 64;
 const HOME_LINK_OFFSET = 65;
 /** What the router itself sends "comes in" by it. */
 const OWN_TRAFFIC = 'lo';
-/** Behind the tunnel's own default, which knows the MTU and the source but stands only while there is a tunnel. */
+/**
+ * Behind the tunnel's own default, which knows the MTU and the source but stands only while there
+ * is a tunnel.
+ */
 const FALLBACK_METRIC = 4096;
 const DEFAULT: Readonly<Record<4 | 6, Prefix>> = {
   4: { address: ipv4('0.0.0.0'), length: 0 },
@@ -72,7 +101,10 @@ const PRIORITY = {
 /** Priorities in front of the mobile node's own. */
 export const ROUTER_RULE_PRIORITIES = 10;
 
-const whole = (address: IpAddress): Prefix => ({ address, length: familyOf(address) === 6 ? 128 : 32 });
+const whole = (address: IpAddress): Prefix => ({
+  address,
+  length: familyOf(address) === 6 ? 128 : 32,
+});
 
 /** A prefix and where its home is now. */
 interface RoutedPrefix {
@@ -92,8 +124,9 @@ interface Scene {
 }
 
 /**
- * Parts by key. `egress`: the interfaces that may lead out. A home without a situation is one whose registration was given up or withdrawn:
- * its networks lose the router's addresses, so that they are advertised no longer (RFC 3963 §5.4.2).
+ * Parts by key. `egress`: the interfaces that may lead out. A home without a situation is one whose
+ * registration was given up or withdrawn: its networks lose the router's addresses, so that they
+ * are advertised no longer (RFC 3963 §5.4.2).
  */
 export function mobileRouterParts(
   configuration: MobileRouterConfiguration,
@@ -128,7 +161,10 @@ function sceneOf(
   return { configuration, situations, egress, family, prefixes };
 }
 
-function situationOf(situations: readonly HomeSituation[], homeName: string): HomeSituation | undefined {
+function situationOf(
+  situations: readonly HomeSituation[],
+  homeName: string,
+): HomeSituation | undefined {
   return situations.find(({ home }) => home.name === homeName);
 }
 
@@ -151,12 +187,19 @@ function networks(
 // --- rules ---
 
 function rules(scene: Scene): readonly DesiredRule[] {
-  const rulesOfPrefixes = scene.prefixes.flatMap((routed) => [...rulesTo(routed, scene), ...rulesFrom(routed, scene)]);
+  const rulesOfPrefixes = scene.prefixes.flatMap((routed) => [
+    ...rulesTo(routed, scene),
+    ...rulesFrom(routed, scene),
+  ]);
   return [...rulesOfNetworks(scene), ...rulesOfPrefixes, ...rulesOfTransit(scene)];
 }
 
 /** A rule, but for what it matches. */
-function ruleOf({ configuration, family }: Scene, priority: keyof typeof PRIORITY, table: number): DesiredRule {
+function ruleOf(
+  { configuration, family }: Scene,
+  priority: keyof typeof PRIORITY,
+  table: number,
+): DesiredRule {
   return { family, priority: configuration.rulePriority + PRIORITY[priority], table };
 }
 
@@ -172,7 +215,11 @@ function rulesOfNetworks(scene: Scene): readonly DesiredRule[] {
   const nowhere = nowhereOf(scene);
   const own = ownAddresses(scene);
   return networkDevices(scene).flatMap((inputDevice) => [
-    ...own.map((address) => ({ ...ruleOf(scene, 'ownAddress', nowhere), from: whole(address), inputDevice })),
+    ...own.map((address) => ({
+      ...ruleOf(scene, 'ownAddress', nowhere),
+      from: whole(address),
+      inputDevice,
+    })),
     { ...ruleOf(scene, 'fromNetwork', scene.configuration.table), inputDevice },
     { ...ruleOf(scene, 'fromNetworkElse', nowhere), inputDevice },
   ]);
@@ -181,9 +228,11 @@ function rulesOfNetworks(scene: Scene): readonly DesiredRule[] {
 /** Addresses of the router from which the plane would take a packet. */
 function ownAddresses({ configuration, situations, family }: Scene): readonly IpAddress[] {
   const own = new Set<IpAddress>();
-  for (const { addresses } of configuration.mobileNetworks) for (const { address } of addresses) own.add(address);
+  for (const { addresses } of configuration.mobileNetworks)
+    for (const { address } of addresses) own.add(address);
   for (const { homeAddress } of configuration.homes) own.add(homeAddress);
-  for (const { ipv4HomeAddress } of situations) if (ipv4HomeAddress !== undefined) own.add(ipv4HomeAddress);
+  for (const { ipv4HomeAddress } of situations)
+    if (ipv4HomeAddress !== undefined) own.add(ipv4HomeAddress);
   return [...own].filter((address) => familyOf(address) === family);
 }
 
@@ -192,20 +241,33 @@ function rulesTo({ prefix, situation }: RoutedPrefix, scene: Scene): readonly De
   const homeLink = situation?.homeLink;
   const outside = homeLink === undefined ? [TUN_DEVICE] : [TUN_DEVICE, homeLink.device];
   const spoofed = { ...ruleOf(scene, 'ownPrefixFromOutside', nowhere), from: prefix };
-  const inwards = { ...ruleOf(scene, 'toPrefix', MAIN_TABLE), to: prefix, suppressPrefixLength: prefix.length - 1 };
+  const inwards = {
+    ...ruleOf(scene, 'toPrefix', MAIN_TABLE),
+    to: prefix,
+    suppressPrefixLength: prefix.length - 1,
+  };
   return [
     ...outside.map((inputDevice) => ({ ...spoofed, inputDevice })),
-    ...[...networkDevices(scene), OWN_TRAFFIC, ...outside].map((inputDevice) => ({ ...inwards, inputDevice })),
+    ...[...networkDevices(scene), OWN_TRAFFIC, ...outside].map((inputDevice) => ({
+      ...inwards,
+      inputDevice,
+    })),
     { ...ruleOf(scene, 'toPrefixElse', nowhere), to: prefix },
   ];
 }
 
-function rulesFrom({ prefix, situation, homeLinkTable }: RoutedPrefix, scene: Scene): readonly DesiredRule[] {
+function rulesFrom(
+  { prefix, situation, homeLinkTable }: RoutedPrefix,
+  scene: Scene,
+): readonly DesiredRule[] {
   const closing = { ...ruleOf(scene, 'fromPrefixElse', nowhereOf(scene)), from: prefix };
   if (situation === undefined) return [closing];
   const table = situation.homeLink === undefined ? scene.configuration.table : homeLinkTable;
   const outwards = { ...ruleOf(scene, 'fromPrefix', table), from: prefix };
-  return [...[...networkDevices(scene), OWN_TRAFFIC].map((inputDevice) => ({ ...outwards, inputDevice })), closing];
+  return [
+    ...[...networkDevices(scene), OWN_TRAFFIC].map((inputDevice) => ({ ...outwards, inputDevice })),
+    closing,
+  ];
 }
 
 function rulesOfTransit(scene: Scene): readonly DesiredRule[] {
@@ -219,7 +281,9 @@ function rulesOfTransit(scene: Scene): readonly DesiredRule[] {
 }
 
 function homeLinkDevices(situations: readonly HomeSituation[]): ReadonlySet<string> {
-  return new Set(situations.flatMap(({ homeLink }) => (homeLink === undefined ? [] : [homeLink.device])));
+  return new Set(
+    situations.flatMap(({ homeLink }) => (homeLink === undefined ? [] : [homeLink.device])),
+  );
 }
 
 // --- routes ---
@@ -235,15 +299,23 @@ function routes(scene: Scene): readonly DesiredRoute[] {
   ];
 }
 
-/** Whatever other link the host is on: the home link alone knows the way back to a prefix that is at home. */
-function homeLinkRoutes({ situation, homeLinkTable: table }: RoutedPrefix, scene: Scene): readonly DesiredRoute[] {
+/**
+ * Whatever other link the host is on: the home link alone knows the way back to a prefix that is at
+ * home.
+ */
+function homeLinkRoutes(
+  { situation, homeLinkTable: table }: RoutedPrefix,
+  scene: Scene,
+): readonly DesiredRoute[] {
   if (situation?.homeLink === undefined) return [];
   const { device } = situation.homeLink;
   const network = homeNetwork(situation, scene.family);
   const gateway = homeRouter(situation, scene);
   return [
     ...(network === undefined ? [] : [{ destination: network, table, device }]),
-    ...(gateway === undefined ? [] : [{ destination: DEFAULT[scene.family], table, device, gateway }]),
+    ...(gateway === undefined
+      ? []
+      : [{ destination: DEFAULT[scene.family], table, device, gateway }]),
   ];
 }
 
@@ -254,7 +326,10 @@ function homeNetwork({ home, ipv4HomeAddress }: HomeSituation, family: 4 | 6): P
   return { address: networkOf(ipv4HomeAddress, length), length };
 }
 
-function homeRouter({ home, homeLink }: HomeSituation, { egress, family }: Scene): IpAddress | undefined {
+function homeRouter(
+  { home, homeLink }: HomeSituation,
+  { egress, family }: Scene,
+): IpAddress | undefined {
   if (family === 4 && home.ipv4HomeLink?.gateway !== undefined) return home.ipv4HomeLink.gateway;
   const [router] = (egress.find(({ name }) => name === homeLink?.device)?.routers ?? [])
     .filter((one) => one.family === family && one.gateway !== undefined)
@@ -270,11 +345,14 @@ function forwarding(scene: Scene): readonly DesiredSysctl[] {
 }
 
 /**
- * When forwarding begins the kernel takes routes and addresses of router advertisements away from every interface that would not hear them as a
- * router does (accept_ra 2). Who receives them by another program (accept_ra 0) is left alone. Writing `all` writes all others, so theirs follow.
- * Where the kernel can forward by interface `all` stays as it is: with it the kernel takes the host for a router everywhere, which costs
- * optimistic addresses (RFC 4429) on the egress interfaces, a second of each move. Where nothing can be written, what is asked for is what has to be
- * there already: an egress interface may forward, as long as it hears router advertisements; who else is heard was chosen by who made the host.
+ * When forwarding begins the kernel takes routes and addresses of router advertisements away from
+ * every interface that would not hear them as a router does (accept_ra 2). Who receives them by
+ * another program (accept_ra 0) is left alone. Writing `all` writes all others, so theirs follow.
+ * Where the kernel can forward by interface `all` stays as it is: with it the kernel takes the host
+ * for a router everywhere, which costs optimistic addresses (RFC 4429) on the egress interfaces, a
+ * second of each move. Where nothing can be written, what is asked for is what has to be there
+ * already: an egress interface may forward, as long as it hears router advertisements; who else is
+ * heard was chosen by who made the host.
  */
 function ipv6Forwarding(scene: Scene): readonly DesiredSysctl[] {
   const { configuration, situations, egress } = scene;
@@ -298,13 +376,18 @@ function ipv6Forwarding(scene: Scene): readonly DesiredSysctl[] {
     ...networkDevices(scene).map((device) => ({ path: conf(device, 'forwarding'), value: '1' })),
     ...(control === 'given'
       ? []
-      : egress.map(({ name }) => ({ path: conf(name, 'forwarding'), value: atHome.has(name) ? '1' : '0' }))),
+      : egress.map(({ name }) => ({
+          path: conf(name, 'forwarding'),
+          value: atHome.has(name) ? '1' : '0',
+        }))),
   ];
 }
 
 function ipv4Forwarding(scene: Scene): readonly DesiredSysctl[] {
-  return [...networkDevices(scene), TUN_DEVICE, ...homeLinkDevices(scene.situations)].map((device) => ({
-    path: `net/ipv4/conf/${device}/forwarding`,
-    value: '1',
-  }));
+  return [...networkDevices(scene), TUN_DEVICE, ...homeLinkDevices(scene.situations)].map(
+    (device) => ({
+      path: `net/ipv4/conf/${device}/forwarding`,
+      value: '1',
+    }),
+  );
 }

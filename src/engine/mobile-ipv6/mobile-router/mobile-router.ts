@@ -1,8 +1,10 @@
 /**
  * The mobile router: a mobile node with networks behind it.
  *
- * RFC 3963 §5  registration (registration.ts), forwarding (host-state.ts), movement as a mobile node's (RFC 6275 §11)
- * Left out: router advertisements on the mobile network (§5.6: radvd sends them, from the addresses that we set); routing protocols in
+ * RFC 3963 §5  registration (registration.ts), forwarding (host-state.ts), movement as a mobile
+ *              node's (RFC 6275 §11)
+ * Left out: router advertisements on the mobile network (§5.6: radvd sends them, from the addresses
+ * that we set); routing protocols in
  * the tunnel (§8); Dynamic Home Agent Address Discovery (§7).
  */
 import type { RandomBytes } from '#engine/contract.ts';
@@ -17,8 +19,13 @@ import type { MobileRouterConfiguration } from './configuration.ts';
 import { mobileRouterParts, ROUTER_RULE_PRIORITIES } from './desired-state.ts';
 import { RouterRegistration } from './router-registration.ts';
 
-export function createMobileRouter(configuration: MobileRouterConfiguration, random: RandomBytes): MobileNodeEngine {
-  const roles = new Map<Home, HomeRole>(configuration.homes.map((home) => [home, new RouterRegistration(home)]));
+export function createMobileRouter(
+  configuration: MobileRouterConfiguration,
+  random: RandomBytes,
+): MobileNodeEngine {
+  const roles = new Map<Home, HomeRole>(
+    configuration.homes.map((home) => [home, new RouterRegistration(home)]),
+  );
   const extension: MobileNodeExtension = {
     name: 'mobile-router',
     roleOf(home) {
@@ -32,6 +39,9 @@ export function createMobileRouter(configuration: MobileRouterConfiguration, ran
     },
     parts: (situations, egress) => mobileRouterParts(configuration, situations, egress),
   };
-  const node = { ...configuration, rulePriority: configuration.rulePriority + ROUTER_RULE_PRIORITIES };
+  const node = {
+    ...configuration,
+    rulePriority: configuration.rulePriority + ROUTER_RULE_PRIORITIES,
+  };
   return createMobileNode(node, random, extension);
 }

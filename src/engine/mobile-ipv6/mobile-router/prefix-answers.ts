@@ -1,7 +1,9 @@
 /**
- * Which IPv4 Address Acknowledgement option answers what: the IPv4 home address and each IPv4 prefix are asked for by the same option.
+ * Which IPv4 Address Acknowledgement option answers what: the IPv4 home address and each IPv4
+ * prefix are asked for by the same option.
  *
- * RFC 5555 §3.1.1, §3.2.1  the answer to a fixed address or prefix repeats it; its length counts in case of success only
+ * RFC 5555 §3.1.1, §3.2.1  the answer to a fixed address or prefix repeats it; its length counts in
+ * case of success only
  */
 import type { IpAddress, Prefix } from '#base/ip.ts';
 import type { Home } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
@@ -23,7 +25,10 @@ interface Answers {
   readonly byPrefix: ReadonlyMap<Prefix, Ipv4Answer>;
 }
 
-/** Those that fit wholly first, then those with the same address, then what is left in the order of the questions. */
+/**
+ * Those that fit wholly first, then those with the same address, then what is left in the order of
+ * the questions.
+ */
 const FITS: readonly ((question: Question, answer: Ipv4Answer) => boolean)[] = [
   ({ address, length }, answer) =>
     answer.address === address && answer.prefixLength === length && !rejects(answer.status),
@@ -31,7 +36,11 @@ const FITS: readonly ((question: Question, answer: Ipv4Answer) => boolean)[] = [
   () => true,
 ];
 
-function match(options: readonly MobilityOption[], home: Home, prefixes: readonly Prefix[]): Answers {
+function match(
+  options: readonly MobilityOption[],
+  home: Home,
+  prefixes: readonly Prefix[],
+): Answers {
   const open = new Set(filterOptions(options, 'ipv4-address-acknowledgement'));
   const answered = new Map<Question, Ipv4Answer>();
   const questions = questionsOf(home, prefixes);
@@ -55,9 +64,14 @@ function match(options: readonly MobilityOption[], home: Home, prefixes: readonl
 
 /** In the order of the Binding Update. */
 function questionsOf({ ipv4HomeAddress }: Home, prefixes: readonly Prefix[]): readonly Question[] {
-  const address = ipv4HomeAddress === 'dynamic' || ipv4HomeAddress === 'none' ? undefined : ipv4HomeAddress;
+  const address =
+    ipv4HomeAddress === 'dynamic' || ipv4HomeAddress === 'none' ? undefined : ipv4HomeAddress;
   const homeAddress = { prefix: undefined, address, length: HOST_PREFIX_LENGTH };
-  const asked = prefixes.map((prefix) => ({ prefix, address: prefix.address, length: prefix.length }));
+  const asked = prefixes.map((prefix) => ({
+    prefix,
+    address: prefix.address,
+    length: prefix.length,
+  }));
   return ipv4HomeAddress === 'none' ? asked : [homeAddress, ...asked];
 }
 
@@ -70,7 +84,10 @@ export function homeAddressAnswer(
   return match(options, home, prefixes).homeAddress;
 }
 
-/** The prefixes that were asked for and not granted as they are, each with the name of the status or of what is wrong. */
+/**
+ * The prefixes that were asked for and not granted as they are, each with the name of the status or
+ * of what is wrong.
+ */
 export function refusedPrefixes(
   options: readonly MobilityOption[],
   home: Home,
@@ -88,5 +105,7 @@ export function refusedPrefixes(
 function refusal({ address, length }: Prefix, answer: Ipv4Answer | undefined): string | undefined {
   if (answer === undefined) return 'not-answered';
   if (rejects(answer.status)) return ipv4AddressStatusName(answer.status);
-  return answer.address === address && answer.prefixLength === length ? undefined : 'another-prefix';
+  return answer.address === address && answer.prefixLength === length
+    ? undefined
+    : 'another-prefix';
 }

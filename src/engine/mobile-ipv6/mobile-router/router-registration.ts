@@ -1,14 +1,19 @@
 /**
- * What a mobile router adds to the registration of one home: its prefixes, and what it does when they are not served.
+ * What a mobile router adds to the registration of one home: its prefixes, and what it does when
+ * they are not served.
  *
  * RFC 3963 §5.1    R flag and prefixes of what is registered
  * RFC 3963 §5.2    R flag; explicit and implicit mode
  * RFC 3963 §5.3    an acceptance without R: a home agent that does not serve mobile routers
- * RFC 3963 §5.4    statuses 140 to 143 by mode: the next home agent, the next mode, in the end silence
+ * RFC 3963 §5.4    statuses 140 to 143 by mode: the next home agent, the next mode, in the end
+ *                  silence
  * RFC 3963 §5.8    no prefixes in a de-registration
- * RFC 5555 §3.1.1  an IPv4 prefix is asked for by an IPv4 Home Address option of its own with the P flag (prefix-answers.ts: its answer)
- * Left out: asking for an IPv4 prefix that is not configured (0.0.0.0), which the mobile network could not be numbered from; routing
- * protocols in the tunnel (RFC 3963 §8). A home agent that is silent has not refused: it is asked again, at the pace of the back-off,
+ * RFC 5555 §3.1.1  an IPv4 prefix is asked for by an IPv4 Home Address option of its own with the P
+ *                  flag (prefix-answers.ts: its answer)
+ * Left out: asking for an IPv4 prefix that is not configured (0.0.0.0), which the mobile network
+ * could not be numbered from; routing
+ * protocols in the tunnel (RFC 3963 §8). A home agent that is silent has not refused: it is asked
+ * again, at the pace of the back-off,
  * where all others have.
  */
 import { formatPrefix, type IpAddress, isIpv4, isIpv6, type Prefix } from '#base/ip.ts';
@@ -16,7 +21,12 @@ import type { JsonObject } from '#engine/contract.ts';
 import type { Acknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
 import type { UpdateAdditions } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
 import type { Purpose } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
-import type { Asked, HomeRole, Ipv4Answer, RoleReaction } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
+import type {
+  Asked,
+  HomeRole,
+  Ipv4Answer,
+  RoleReaction,
+} from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
 import { BINDING_STATUSES, bindingStatusName } from '#wire/binding-status.ts';
 import type { MobilityOption } from '#wire/mobility-options.ts';
 import type { RegistrationMode, RouterHome } from './configuration.ts';
@@ -31,7 +41,8 @@ const SETUP_FAILED = BINDING_STATUSES['forwarding-setup-failed'].code;
  * RFC 3963 §5.4.1, §5.4.2: what a status says in each mode.
  *
  * - `agent`: this home agent serves no routers, or not this one, in any mode; another may.
- * - `agent-in-mode`: another home agent may serve us in this mode; after the last of them the next mode.
+ * - `agent-in-mode`: another home agent may serve us in this mode; after the last of them the next
+ *   mode.
  * - `mode`: fatal, as no home agent should send it in this mode: the next mode.
  */
 type Meaning = 'agent' | 'agent-in-mode' | 'mode';
@@ -85,14 +96,18 @@ export class RouterRegistration implements HomeRole {
 
   /** IPv4 prefixes that the present mode asks for. */
   #askedIpv4(): readonly Prefix[] {
-    return this.#mode === 'implicit' ? [] : this.#home.mobileNetworkPrefixes.filter(({ address }) => isIpv4(address));
+    return this.#mode === 'implicit'
+      ? []
+      : this.#home.mobileNetworkPrefixes.filter(({ address }) => isIpv4(address));
   }
 
   ipv4HomeAddressAnswer({ options }: Acknowledgement): Ipv4Answer | undefined {
     return homeAddressAnswer(options, this.#home, this.#askedIpv4());
   }
 
-  accept({ options }: Acknowledgement): readonly { readonly prefix: Prefix; readonly status: string }[] {
+  accept({
+    options,
+  }: Acknowledgement): readonly { readonly prefix: Prefix; readonly status: string }[] {
     this.#retry();
     const refused = refusedPrefixes(options, this.#home, this.#askedIpv4());
     const fresh = [...refused].filter(([prefix]) => !this.#refusedIpv4.has(prefix));
@@ -109,18 +124,25 @@ export class RouterRegistration implements HomeRole {
     this.#lastRefusal = undefined;
   }
 
-  refused(status: number | undefined, { homeAgent, known, lookedUp }: Asked): RoleReaction | undefined {
+  refused(
+    status: number | undefined,
+    { homeAgent, known, lookedUp }: Asked,
+  ): RoleReaction | undefined {
     // A home agent that serves no routers is as good as one that does not permit it.
     const meaning = status === undefined ? 'agent' : MEANING[this.#mode][status];
     if (meaning === undefined) return undefined;
-    this.#lastRefusal = status === undefined ? 'mobile-router-not-supported' : bindingStatusName(status);
+    this.#lastRefusal =
+      status === undefined ? 'mobile-router-not-supported' : bindingStatusName(status);
     if (meaning === 'mode') return this.#nextMode();
     const refused = meaning === 'agent' ? this.#refusedRouter : this.#refusedMode;
     refused.add(homeAgent);
     if (known.some((one) => !this.shuns(one))) return 'other-home-agent';
     if (!lookedUp) return 'look-up';
-    // Where the operator gave its inner address only, it is among those that are known of no family.
-    return [homeAgent, ...known].every((one) => this.#refusedRouter.has(one)) ? 'stop' : this.#nextMode();
+    // Where the operator gave its inner address only, it is among those that are known of no
+    // family.
+    return [homeAgent, ...known].every((one) => this.#refusedRouter.has(one))
+      ? 'stop'
+      : this.#nextMode();
   }
 
   shuns(homeAgent: IpAddress): boolean {
@@ -164,11 +186,17 @@ export class RouterRegistration implements HomeRole {
 function optionsOf(prefixes: readonly Prefix[]): readonly MobilityOption[] {
   const options: MobilityOption[] = [];
   for (const { address, length } of prefixes) {
-    if (isIpv6(address)) options.push({ type: 'mobile-network-prefix', prefixLength: length, prefix: address });
+    if (isIpv6(address))
+      options.push({ type: 'mobile-network-prefix', prefixLength: length, prefix: address });
   }
   for (const { address, length } of prefixes) {
     if (isIpv4(address))
-      options.push({ type: 'ipv4-home-address', prefixLength: length, requestPrefix: true, address });
+      options.push({
+        type: 'ipv4-home-address',
+        prefixLength: length,
+        requestPrefix: true,
+        address,
+      });
   }
   return options;
 }

@@ -1,5 +1,6 @@
 /**
- * Requests and answers of NTMobile control messages: what is sent again until its answer comes, and what is answered once.
+ * Requests and answers of NTMobile control messages: what is sent again until its answer comes, and
+ * what is answered once.
  *
  * No RFC: docs/ntmobile.md §5 (request retransmission, request attempt) and §6 (transactions)
  */
@@ -12,16 +13,24 @@ import type { Way } from './udp-path.ts';
 export const REQUEST_RETRANSMISSION_MS = 250;
 const LONGEST_RETRANSMISSION_MS = 1_000;
 export const REQUEST_ATTEMPT_MS = 8_000;
-/** Answers that are kept for a session in case their request comes again, and for how long: who asked gives up before. */
+/**
+ * Answers that are kept for a session in case their request comes again, and for how long: who
+ * asked gives up before.
+ */
 const ANSWERS_KEPT = 16;
 const ANSWER_KEPT_MS = 2 * REQUEST_ATTEMPT_MS;
 
-/** Of the padding of a request that is sent again: a path that is too narrow for the first one lets it through. */
+/**
+ * Of the padding of a request that is sent again: a path that is too narrow for the first one lets
+ * it through.
+ */
 export const SHORT_PADDING_OCTETS = 80;
 
 function withShortPadding(message: NtmobileMessage): NtmobileMessage {
   const options = message.options.map((option) =>
-    option.type === 'padding' ? { ...option, data: option.data.subarray(0, SHORT_PADDING_OCTETS) } : option,
+    option.type === 'padding'
+      ? { ...option, data: option.data.subarray(0, SHORT_PADDING_OCTETS) }
+      : option,
   );
   return { ...message, options };
 }
@@ -55,7 +64,10 @@ export class PendingRequests<P> {
   add(
     now: Monotonic,
     request: { session: Session; message: NtmobileMessage; purpose: P; way: Way | undefined },
-    { attemptMs = REQUEST_ATTEMPT_MS, retransmissionMs = REQUEST_RETRANSMISSION_MS }: RequestTimes = {},
+    {
+      attemptMs = REQUEST_ATTEMPT_MS,
+      retransmissionMs = REQUEST_RETRANSMISSION_MS,
+    }: RequestTimes = {},
   ): void {
     const pending: PendingRequest<P> = {
       ...{ ...request, message: withShortPadding(request.message) },
@@ -79,7 +91,9 @@ export class PendingRequests<P> {
   }
 
   /** The next that is due: to be sent again, or to be given up (then it is taken). */
-  takeDue(now: Monotonic): { readonly request: PendingRequest<P>; readonly over: boolean } | undefined {
+  takeDue(
+    now: Monotonic,
+  ): { readonly request: PendingRequest<P>; readonly over: boolean } | undefined {
     const request = this.#timers.takeDue(now);
     if (request === undefined) return undefined;
     if (now >= request.endsAt) {
@@ -99,15 +113,24 @@ export class PendingRequests<P> {
   }
 }
 
-/** What a session's other end asked and was told. Octets, for who has a hundred thousand sessions keeps one of these for each. */
+/**
+ * What a session's other end asked and was told. Octets, for who has a hundred thousand sessions
+ * keeps one of these for each.
+ */
 export class Answers {
-  #entries: readonly { readonly transaction: number; readonly at: Monotonic; octets: Uint8Array | undefined }[] = [];
+  #entries: readonly {
+    readonly transaction: number;
+    readonly at: Monotonic;
+    octets: Uint8Array | undefined;
+  }[] = [];
 
   /** Undefined: a new request, which is now being answered. */
   known(now: Monotonic, transaction: number): 'answering' | Uint8Array | undefined {
     const entry = this.#entries.find((one) => one.transaction === transaction);
     if (entry !== undefined) return entry.octets ?? 'answering';
-    const kept = this.#entries.filter(({ at }) => now - at < ANSWER_KEPT_MS).slice(1 - ANSWERS_KEPT);
+    const kept = this.#entries
+      .filter(({ at }) => now - at < ANSWER_KEPT_MS)
+      .slice(1 - ANSWERS_KEPT);
     this.#entries = [...kept, { transaction, at: now, octets: undefined }];
     return undefined;
   }

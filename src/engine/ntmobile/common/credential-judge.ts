@@ -27,7 +27,12 @@ export type CredentialJudge = (
 /** By the word of these account servers (Ed25519 public keys). */
 export function judgeBy(authorities: readonly Uint8Array[]): CredentialJudge {
   return (octets, publicKey, now) => {
-    const credential = judgeCredential(octets, authorities, publicKey, BigInt(Math.floor(now / 1000)));
+    const credential = judgeCredential(
+      octets,
+      authorities,
+      publicKey,
+      BigInt(Math.floor(now / 1000)),
+    );
     if (typeof credential === 'string') return undefined;
     return { ...credential, notAfter: wall(Number(credential.notAfter) * 1000) };
   };

@@ -1,10 +1,18 @@
 /**
- * The gate in front of a responder's handshakes: what is not worth a public key operation, and who has to show first that he is where he says.
+ * The gate in front of a responder's handshakes: what is not worth a public key operation, and who
+ * has to show first that he is where he says.
  *
  * No RFC: docs/ntmobile.md §4.1 (MAC1, MAC2) and §4.4 (cookies)
  */
 import { after, type Monotonic } from '#base/time.ts';
-import { COOKIE_NONCE_OCTETS, cookieOf, cookieReply, mac1Key, mac1Valid, mac2Valid } from '#crypto/handshake.ts';
+import {
+  COOKIE_NONCE_OCTETS,
+  cookieOf,
+  cookieReply,
+  mac1Key,
+  mac1Valid,
+  mac2Valid,
+} from '#crypto/handshake.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
 import type { RandomBytes } from '#engine/contract.ts';
 import type { NtmobileDatagramOf } from '#wire/ntmobile-datagram.ts';
@@ -31,7 +39,11 @@ export class HandshakeGate {
   #secrets: readonly Uint8Array[] = [];
   #secretUntil: Monotonic | undefined;
 
-  constructor(publicKey: Uint8Array, random: RandomBytes, strangersPerSecond = DEFAULT_STRANGERS_PER_SECOND) {
+  constructor(
+    publicKey: Uint8Array,
+    random: RandomBytes,
+    strangersPerSecond = DEFAULT_STRANGERS_PER_SECOND,
+  ) {
     this.#publicKey = publicKey;
     this.#mac1Key = mac1Key(publicKey);
     this.#random = random;
@@ -43,23 +55,34 @@ export class HandshakeGate {
   }
 
   /** Judges an initiation's octets before anything is decrypted. */
-  judge(now: Monotonic, way: Way, octets: Uint8Array, initiation: NtmobileDatagramOf<'initiation'>): GateAnswer {
+  judge(
+    now: Monotonic,
+    way: Way,
+    octets: Uint8Array,
+    initiation: NtmobileDatagramOf<'initiation'>,
+  ): GateAnswer {
     if (!mac1Valid(this.#mac1Key, octets)) return REFUSED;
     if (this.#strangers.take(now)) return ADMITTED;
     this.#rotate(now);
     const source = farEndOctets(way);
-    if (this.#secrets.some((secret) => mac2Valid(cookieOf(secret, source), octets))) return ADMITTED;
+    if (this.#secrets.some((secret) => mac2Valid(cookieOf(secret, source), octets)))
+      return ADMITTED;
     const [newest] = this.#secrets;
     if (newest === undefined) return REFUSED;
     const nonce = this.#random(COOKIE_NONCE_OCTETS);
-    return { kind: 'cookie', datagram: cookieReply(this.#publicKey, initiation, nonce, cookieOf(newest, source)) };
+    return {
+      kind: 'cookie',
+      datagram: cookieReply(this.#publicKey, initiation, nonce, cookieOf(newest, source)),
+    };
   }
 
   #rotate(now: Monotonic): void {
     if (this.#secretUntil !== undefined && now < this.#secretUntil) return;
     // After a long quiet time the former secret is as old as no cookie may be.
     const former =
-      this.#secretUntil !== undefined && now < after(this.#secretUntil, COOKIE_MS) ? this.#secrets[0] : undefined;
+      this.#secretUntil !== undefined && now < after(this.#secretUntil, COOKIE_MS)
+        ? this.#secrets[0]
+        : undefined;
     this.#secrets = former === undefined ? [this.#random(32)] : [this.#random(32), former];
     this.#secretUntil = after(now, COOKIE_MS);
   }

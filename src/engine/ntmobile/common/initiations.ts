@@ -1,10 +1,16 @@
 /**
  * Tunnel Requests on their way: sent again with fresh keys until one is answered.
  *
- * No RFC: docs/ntmobile.md §4.1, §4.4 (initiator's side), §5 (handshake retransmission, handshake attempt)
+ * No RFC: docs/ntmobile.md §4.1, §4.4 (initiator's side), §5 (handshake retransmission, handshake
+ * attempt)
  */
 import { after, earliest, type Monotonic } from '#base/time.ts';
-import { initiate, openCookieReply, type PendingInitiation, type SessionKeys } from '#crypto/handshake.ts';
+import {
+  initiate,
+  openCookieReply,
+  type PendingInitiation,
+  type SessionKeys,
+} from '#crypto/handshake.ts';
 import { type KeyPair, keyPairOf } from '#crypto/primitives.ts';
 import type { RandomBytes } from '#engine/contract.ts';
 import type { NtmobileDatagramOf } from '#wire/ntmobile-datagram.ts';
@@ -40,7 +46,10 @@ interface Attempt {
 export class Initiations {
   readonly #identity: InitiatorIdentity;
   readonly #attempts = new Map<Session, Attempt>();
-  readonly #bySpi = new Map<number, { readonly session: Session; readonly pending: PendingInitiation }>();
+  readonly #bySpi = new Map<
+    number,
+    { readonly session: Session; readonly pending: PendingInitiation }
+  >();
   #timestamp = 0n;
 
   constructor(identity: InitiatorIdentity) {
@@ -86,15 +95,27 @@ export class Initiations {
     this.#attempts.delete(session);
   }
 
-  /** The initiation that is due now, or that the attempt is over. `wallMicroseconds`: since 1970-01-01. */
-  next(now: Monotonic, session: Session, spi: number, wallMicroseconds: bigint): Uint8Array | 'over' {
+  /**
+   * The initiation that is due now, or that the attempt is over. `wallMicroseconds`: since
+   * 1970-01-01.
+   */
+  next(
+    now: Monotonic,
+    session: Session,
+    spi: number,
+    wallMicroseconds: bigint,
+  ): Uint8Array | 'over' {
     const attempt = this.#attempts.get(session);
     if (attempt === undefined || now >= attempt.endsAt) return 'over';
     const { own, suites, random } = this.#identity;
     this.#timestamp = wallMicroseconds > this.#timestamp ? wallMicroseconds : this.#timestamp + 1n;
     const pending = initiate(own, keyPairOf(random(32)), session.peer.publicKey, {
       ...{ spi, use: session.use, suites, pathId: session.pathId },
-      payload: { timestamp: this.#timestamp, credential: this.#identity.credential(), options: attempt.options },
+      payload: {
+        timestamp: this.#timestamp,
+        credential: this.#identity.credential(),
+        options: attempt.options,
+      },
       cookie: now < attempt.cookieUntil ? attempt.cookie : undefined,
     });
     if (pending === undefined) return 'over';
@@ -121,7 +142,10 @@ export class Initiations {
   }
 
   /** Takes the cookie of a reply; gives the session whose next initiation is due at once. */
-  takeCookie(now: Monotonic, reply: NtmobileDatagramOf<'cookie-reply'>): Session | 'unexpected' | 'forged' {
+  takeCookie(
+    now: Monotonic,
+    reply: NtmobileDatagramOf<'cookie-reply'>,
+  ): Session | 'unexpected' | 'forged' {
     const found = this.#bySpi.get(reply.spi);
     const attempt = found === undefined ? undefined : this.#attempts.get(found.session);
     if (found === undefined || attempt === undefined) return 'unexpected';

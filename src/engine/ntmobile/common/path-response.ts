@@ -7,7 +7,10 @@ import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts'
 import { findNtmobileOption } from '#wire/ntmobile-options.ts';
 import type { Way } from './udp-path.ts';
 
-export function pathResponse({ transaction, options }: NtmobileMessage, { remote, remotePort }: Way): NtmobileMessage {
+export function pathResponse(
+  { transaction, options }: NtmobileMessage,
+  { remote, remotePort }: Way,
+): NtmobileMessage {
   const challenge = findNtmobileOption(options, 'challenge')?.challenge ?? new Uint8Array(8);
   const endpoint = { address: remote, port: remotePort };
   return {

@@ -1,5 +1,6 @@
 /**
- * The wish for one sealed tunnel, with the keys of its sessions and the virtual addresses at its other end.
+ * The wish for one sealed tunnel, with the keys of its sessions and the virtual addresses at its
+ * other end.
  *
  * No RFC: docs/ntmobile.md §3 (sealed data)
  */
@@ -15,7 +16,10 @@ import { Suite } from '#wire/ntmobile-datagram.ts';
 import type { KeyGeneration, Session } from './session.ts';
 import type { Way } from './udp-path.ts';
 
-/** Outer IPv6 and UDP header, word, sequence number, tag, envelope: room for each of them stays the same whichever way a tunnel takes. */
+/**
+ * Outer IPv6 and UDP header, word, sequence number, tag, envelope: room for each of them stays the
+ * same whichever way a tunnel takes.
+ */
 const OVERHEAD = 40 + 8 + 8 + 16 + 4;
 const SMALLEST_MTU = 1280;
 
@@ -35,7 +39,15 @@ export interface TunnelState {
 }
 
 /** One tunnel with its keys and routes. */
-export function tunnelPart({ id, way, account, linkMtu, sessions, addresses, peer }: TunnelState): DesiredPart {
+export function tunnelPart({
+  id,
+  way,
+  account,
+  linkMtu,
+  sessions,
+  addresses,
+  peer,
+}: TunnelState): DesiredPart {
   const { local, localPort, remote, remotePort, relayIndex } = way;
   return {
     tunnels: [
@@ -55,7 +67,9 @@ export function tunnelPart({ id, way, account, linkMtu, sessions, addresses, pee
 function associationsOf(tunnel: number, sessions: readonly Session[]): DesiredSecurityAssociations {
   const current = sessions[0]?.current;
   const send = current === undefined ? undefined : keyOf(current, 'send');
-  const receive = sessions.flatMap((session) => session.generations().flatMap((one) => keyOf(one, 'receive') ?? []));
+  const receive = sessions.flatMap((session) =>
+    session.generations().flatMap((one) => keyOf(one, 'receive') ?? []),
+  );
   return { tunnel, ...(send === undefined ? {} : { send }), receive };
 }
 

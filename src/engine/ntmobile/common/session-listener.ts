@@ -38,21 +38,34 @@ export interface JudgedInitiation {
   readonly way: Way;
 }
 
-/** What a role makes of its sessions. `P` is what it gives along with a request to know its answer by. */
+/**
+ * What a role makes of its sessions. `P` is what it gives along with a request to know its answer
+ * by.
+ */
 export interface SessionListener<P> {
   send(way: Way, datagram: Uint8Array): void;
   /** A control message came or leaves; for who watches. */
   observed?(message: ObservedMessage): void;
   /** The options of the response; undefined refuses, and nobody is told. */
   judge(now: Monotonic, initiation: JudgedInitiation): readonly NtmobileOption[] | undefined;
-  /** A Tunnel Request was answered: the other end may send data under these keys before anything else. */
+  /**
+   * A Tunnel Request was answered: the other end may send data under these keys before anything
+   * else.
+   */
   offered?(now: Monotonic, session: Session): void;
-  /** Who sent the first Tunnel Request of a session was not heard of again: the session is no more. */
+  /**
+   * Who sent the first Tunnel Request of a session was not heard of again: the session is no more.
+   */
   lapsed?(session: Session): void;
   /** `session.current` is new: both ends have it. */
   established(now: Monotonic, session: Session): void;
   /** The answer; 'later' when `Sessions.answer` follows; undefined for a message that has none. */
-  request(now: Monotonic, session: Session, message: NtmobileMessage, way: Way): NtmobileMessage | 'later' | undefined;
+  request(
+    now: Monotonic,
+    session: Session,
+    message: NtmobileMessage,
+    way: Way,
+  ): NtmobileMessage | 'later' | undefined;
   /** `answer` undefined: none came. */
   answered(
     now: Monotonic,
@@ -61,8 +74,17 @@ export interface SessionListener<P> {
     answer: NtmobileMessage | undefined,
     way: Way | undefined,
   ): void;
-  /** A request was opened, before anything is done for it: by `way` its sender may show that it is elsewhere. `octets`: of its datagram. */
-  requested?(now: Monotonic, session: Session, request: NtmobileMessage, way: Way, octets: number): void;
+  /**
+   * A request was opened, before anything is done for it: by `way` its sender may show that it is
+   * elsewhere. `octets`: of its datagram.
+   */
+  requested?(
+    now: Monotonic,
+    session: Session,
+    request: NtmobileMessage,
+    way: Way,
+    octets: number,
+  ): void;
   /** No handshake came about, or the keys are at their end. The session is no more. */
   ended(now: Monotonic, session: Session): void;
 }

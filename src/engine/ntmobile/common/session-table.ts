@@ -1,5 +1,6 @@
 /**
- * Which NTMobile sessions there are, by what a datagram names: the SPI of their keys, or who began them.
+ * Which NTMobile sessions there are, by what a datagram names: the SPI of their keys, or who began
+ * them.
  *
  * No RFC: docs/ntmobile.md §3 (SPI) and §4 (use, path id)
  */
@@ -16,7 +17,10 @@ const OFFERS_KEPT = 8;
 
 export class SessionTable {
   readonly #random: RandomBytes;
-  readonly #bySpi = new Map<number, { readonly session: Session; readonly generation: KeyGeneration }>();
+  readonly #bySpi = new Map<
+    number,
+    { readonly session: Session; readonly generation: KeyGeneration }
+  >();
   /** As responder, by peer, use and path. */
   readonly #responding = new Map<string, Session>();
   readonly #unconfirmed = new Set<Session>();
@@ -52,7 +56,8 @@ export class SessionTable {
   offer(session: Session, generation: KeyGeneration): void {
     session.offered = [...session.offered, generation];
     const [oldest] = session.offered;
-    if (session.offered.length > OFFERS_KEPT && oldest !== undefined) this.#dropOffersUpTo(session, oldest);
+    if (session.offered.length > OFFERS_KEPT && oldest !== undefined)
+      this.#dropOffersUpTo(session, oldest);
     this.#bySpi.set(generation.receiveSpi, { session, generation });
   }
 

@@ -3,8 +3,8 @@
  *
  * No RFC: docs/ntmobile.md §3, §4.3 and §5 (rekey, key end)
  *
- * A session lives through several generations of keys. The responder's newest is in use only after the initiator sealed something under it; the one
- * before stays good for what is still on its way.
+ * A session lives through several generations of keys. The responder's newest is in use only after
+ * the initiator sealed something under it; the one before stays good for what is still on its way.
  */
 import { equalBytes } from '#base/bytes.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
@@ -31,7 +31,10 @@ export class KeyGeneration {
   readonly suite: number;
   #dataKeys: { readonly send: Uint8Array; readonly receive: Uint8Array } | undefined;
   readonly initiator: boolean;
-  /** Where a responder's half of the handshake went: who seals something under these keys got it there. */
+  /**
+   * Where a responder's half of the handshake went: who seals something under these keys got it
+   * there.
+   */
   readonly answeredTo: Way | undefined;
   readonly endsAt: Monotonic;
   readonly sealing: SealingKey;
@@ -76,11 +79,17 @@ const NO_PATH = new Uint8Array(8);
 /** Who is at the other end, as the handshake showed. */
 export interface SessionPeer {
   readonly publicKey: Uint8Array;
-  /** As octets; judged by who accepted the handshake. Undefined for a responder, whom the initiator knew before. */
+  /**
+   * As octets; judged by who accepted the handshake. Undefined for a responder, whom the initiator
+   * knew before.
+   */
   readonly credential: Uint8Array | undefined;
 }
 
-/** To whom a handshake goes. `carried`: its first Tunnel Request goes along with something else, and `way` is not known yet. */
+/**
+ * To whom a handshake goes. `carried`: its first Tunnel Request goes along with something else, and
+ * `way` is not known yet.
+ */
 export interface Destination {
   readonly publicKey: Uint8Array;
   readonly use: number;
@@ -101,14 +110,20 @@ export class Session implements Timed {
   current: KeyGeneration | undefined;
   /** Still opens. */
   previous: KeyGeneration | undefined;
-  /** A responder's, oldest first, before the initiator used one: it may take the answer to any of its Tunnel Requests. */
+  /**
+   * A responder's, oldest first, before the initiator used one: it may take the answer to any of
+   * its Tunnel Requests.
+   */
   offered: readonly KeyGeneration[] = NONE;
   /** Microseconds: of the newest initiation that was taken from the peer. */
   lastTimestamp = 0n;
   /** Options of the newest handshake's payload from the other end. */
   peerOptions: readonly NtmobileOption[] = NONE;
   readonly answers = new Answers();
-  /** An initiator's newest Tunnel Request, as long as somebody else has to carry it: there is no way for the session yet. */
+  /**
+   * An initiator's newest Tunnel Request, as long as somebody else has to carry it: there is no way
+   * for the session yet.
+   */
   carried: Uint8Array | undefined;
   heapIndex = -1;
   dueAt: Monotonic = NEVER;

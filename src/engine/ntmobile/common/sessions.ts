@@ -1,9 +1,12 @@
 /**
- * All NTMobile sessions of one end: handshakes either way, sealed control messages, requests and their answers.
+ * All NTMobile sessions of one end: handshakes either way, sealed control messages, requests and
+ * their answers.
  *
- * No RFC: docs/ntmobile.md §3 to §6. A part of an engine: pure, with `receive`, `tick` and `deadline` of its own.
+ * No RFC: docs/ntmobile.md §3 to §6. A part of an engine: pure, with `receive`, `tick` and
+ * `deadline` of its own.
  *
- * A peer's faults are counted by reason and change nothing. What a role has to decide comes to its {@link SessionListener}.
+ * A peer's faults are counted by reason and change nothing. What a role has to decide comes to its
+ * {@link SessionListener}.
  */
 import { encode, isMalformed, Reader } from '#base/bytes.ts';
 import { after, earliest, type Monotonic } from '#base/time.ts';
@@ -11,7 +14,11 @@ import { receiveInitiation } from '#crypto/handshake.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import { CounterSet } from '#engine/common/counters.ts';
 import { TimerHeap } from '#engine/common/timer-heap.ts';
-import { type NtmobileDatagramOf, ntmobileDatagramCodec, preferredSuite } from '#wire/ntmobile-datagram.ts';
+import {
+  type NtmobileDatagramOf,
+  ntmobileDatagramCodec,
+  preferredSuite,
+} from '#wire/ntmobile-datagram.ts';
 import {
   hasUnknownMandatoryOption,
   type NtmobileMessage,
@@ -50,7 +57,11 @@ export class Sessions<P> {
   constructor(options: SessionsOptions, listener: SessionListener<P>) {
     this.#options = options;
     this.#listener = listener;
-    this.#gate = new HandshakeGate(options.own.publicKey, options.random, options.strangersPerSecond);
+    this.#gate = new HandshakeGate(
+      options.own.publicKey,
+      options.random,
+      options.strangersPerSecond,
+    );
     this.#initiations = new Initiations(options);
     this.#table = new SessionTable(options.random);
     this.#transaction = new Reader(options.random(4)).u32();
@@ -74,16 +85,27 @@ export class Sessions<P> {
     return earliest(this.#timers.deadline(), this.#requests.deadline());
   }
 
-  /** Begins a handshake as initiator; `established` or `ended` follows. What is to be carried waits in `Session.carried` for {@link proceed}. */
+  /**
+   * Begins a handshake as initiator; `established` or `ended` follows. What is to be carried waits
+   * in `Session.carried` for {@link proceed}.
+   */
   connect(now: Monotonic, to: Destination, options: readonly NtmobileOption[] = []): Session {
-    const session = new Session({ publicKey: to.publicKey, credential: undefined }, to.use, to.pathId, to.way);
+    const session = new Session(
+      { publicKey: to.publicKey, credential: undefined },
+      to.use,
+      to.pathId,
+      to.way,
+    );
     if (to.carried === true) session.carried = new Uint8Array(0);
     this.#initiations.begin(now, session, options);
     this.#initiateIfDue(now, session);
     return session;
   }
 
-  /** There is a way now for a handshake that somebody carried. `passed`: its Tunnel Request is under way, and is sent again when no answer comes. */
+  /**
+   * There is a way now for a handshake that somebody carried. `passed`: its Tunnel Request is under
+   * way, and is sent again when no answer comes.
+   */
   proceed(now: Monotonic, session: Session, way: Way, passed: boolean): void {
     session.way = way;
     session.carried = undefined;
@@ -91,9 +113,13 @@ export class Sessions<P> {
     this.#initiateIfDue(now, session);
   }
 
-  /** Makes new keys ahead of time, as who began the session: the other end sees the present credential. */
+  /**
+   * Makes new keys ahead of time, as who began the session: the other end sees the present
+   * credential.
+   */
   rekey(now: Monotonic, session: Session): void {
-    if (session.current?.initiator !== true || this.#initiations.nextAt(session) !== undefined) return;
+    if (session.current?.initiator !== true || this.#initiations.nextAt(session) !== undefined)
+      return;
     this.#initiations.begin(now, session, []);
     this.#initiateIfDue(now, session);
   }
@@ -129,8 +155,17 @@ export class Sessions<P> {
   }
 
   /** Sends a message that has no answer. */
-  tell(session: Session, type: NtmobileMessageType, options: readonly NtmobileOption[], way: Way = session.way): void {
-    this.#sendMessage(session, { type, answer: false, status: 0, transaction: this.#nextTransaction(), options }, way);
+  tell(
+    session: Session,
+    type: NtmobileMessageType,
+    options: readonly NtmobileOption[],
+    way: Way = session.way,
+  ): void {
+    this.#sendMessage(
+      session,
+      { type, answer: false, status: 0, transaction: this.#nextTransaction(), options },
+      way,
+    );
   }
 
   /** Answers a request of which the listener said 'later'. */
@@ -165,14 +200,23 @@ export class Sessions<P> {
   }
 
   tick(now: Monotonic): void {
-    for (let due = this.#requests.takeDue(now); due !== undefined; due = this.#requests.takeDue(now)) {
+    for (
+      let due = this.#requests.takeDue(now);
+      due !== undefined;
+      due = this.#requests.takeDue(now)
+    ) {
       const { request, over } = due;
-      if (!over) this.#sendMessage(request.session, request.message, request.way ?? request.session.way);
+      if (!over)
+        this.#sendMessage(request.session, request.message, request.way ?? request.session.way);
       else if (request.purpose !== undefined) {
         this.#listener.answered(now, request.session, request.purpose, undefined, undefined);
       }
     }
-    for (let session = this.#timers.takeDue(now); session !== undefined; session = this.#timers.takeDue(now)) {
+    for (
+      let session = this.#timers.takeDue(now);
+      session !== undefined;
+      session = this.#timers.takeDue(now)
+    ) {
       this.#sessionDue(now, session);
     }
   }
@@ -194,7 +238,8 @@ export class Sessions<P> {
     const pending = this.#requests.takeAll(session);
     this.forget(session);
     for (const { purpose } of pending) {
-      if (purpose !== undefined) this.#listener.answered(now, session, purpose, undefined, undefined);
+      if (purpose !== undefined)
+        this.#listener.answered(now, session, purpose, undefined, undefined);
     }
     if (confirmed) this.#listener.ended(now, session);
     else this.#listener.lapsed?.(session);
@@ -227,10 +272,18 @@ export class Sessions<P> {
     }
     const rekeyAt = after(current.endsAt, REKEY_MS - KEY_END_MS);
     const keysAt = current.initiator && rekeyAt > now ? rekeyAt : current.endsAt;
-    this.#timers.set(session, initiation === undefined ? keysAt : earliest(initiation, current.endsAt));
+    this.#timers.set(
+      session,
+      initiation === undefined ? keysAt : earliest(initiation, current.endsAt),
+    );
   }
 
-  #receiveInitiation(now: Monotonic, way: Way, octets: Uint8Array, initiation: NtmobileDatagramOf<'initiation'>): void {
+  #receiveInitiation(
+    now: Monotonic,
+    way: Way,
+    octets: Uint8Array,
+    initiation: NtmobileDatagramOf<'initiation'>,
+  ): void {
     const gate = this.#gate.judge(now, way, octets, initiation);
     if (gate.kind === 'refused') {
       this.#counters.count('initiation-mac');
@@ -260,17 +313,31 @@ export class Sessions<P> {
       return;
     }
     const receiveSpi = this.#freshSpi();
-    const answer = received.answer(keyPairOf(this.#options.random(32)), { spi: receiveSpi, suite, options });
+    const answer = received.answer(keyPairOf(this.#options.random(32)), {
+      spi: receiveSpi,
+      suite,
+      options,
+    });
     if (answer === undefined) {
       this.#counters.count('initiation-unreadable');
       return;
     }
     const session =
-      known ?? this.#newResponding(new Session({ publicKey, credential: payload.credential }, use, pathId, way));
-    if (known !== undefined) known.peer = { publicKey: known.peer.publicKey, credential: payload.credential };
+      known ??
+      this.#newResponding(
+        new Session({ publicKey, credential: payload.credential }, use, pathId, way),
+      );
+    if (known !== undefined)
+      known.peer = { publicKey: known.peer.publicKey, credential: payload.credential };
     session.lastTimestamp = payload.timestamp;
     session.peerOptions = payload.options;
-    const made = { receiveSpi, sendSpi: initiation.spi, suite, keys: answer.keys, initiator: false };
+    const made = {
+      receiveSpi,
+      sendSpi: initiation.spi,
+      suite,
+      keys: answer.keys,
+      initiator: false,
+    };
     this.#table.offer(session, new KeyGeneration(now, { ...made, answeredTo: way }));
     this.#listener.offered?.(now, session);
     if (session.current === undefined) this.#arm(now, session);
@@ -293,7 +360,13 @@ export class Sessions<P> {
     session.way = way;
     session.carried = undefined;
     session.peerOptions = payload.options;
-    const made = { receiveSpi: response.spi, sendSpi: payload.spi, suite: payload.suite, keys, initiator: true };
+    const made = {
+      receiveSpi: response.spi,
+      sendSpi: payload.spi,
+      suite: payload.suite,
+      keys,
+      initiator: true,
+    };
     this.#adopt(now, session, new KeyGeneration(now, made));
     // The responder waits for something sealed under the new keys; it is asked until it has heard.
     this.request(now, session, { type: 'keep-alive', options: [] }, undefined);
@@ -346,10 +419,17 @@ export class Sessions<P> {
       this.#counters.count('answer-unexpected');
       return;
     }
-    if (request.purpose !== undefined) this.#listener.answered(now, session, request.purpose, answer, way);
+    if (request.purpose !== undefined)
+      this.#listener.answered(now, session, request.purpose, answer, way);
   }
 
-  #receiveRequest(now: Monotonic, way: Way, session: Session, message: NtmobileMessage, octets: number): void {
+  #receiveRequest(
+    now: Monotonic,
+    way: Way,
+    session: Session,
+    message: NtmobileMessage,
+    octets: number,
+  ): void {
     this.#listener.requested?.(now, session, message, way, octets);
     if (message.type === 'keep-alive') {
       this.#sendMessage(session, { ...message, answer: true, options: [] }, way);
@@ -374,7 +454,13 @@ export class Sessions<P> {
   ): NtmobileMessage | 'later' | undefined {
     const { transaction } = message;
     if (hasUnknownMandatoryOption(message))
-      return { type: 'error', answer: true, status: NtmobileStatus.unknownOption, transaction, options: [] };
+      return {
+        type: 'error',
+        answer: true,
+        status: NtmobileStatus.unknownOption,
+        transaction,
+        options: [],
+      };
     return this.#listener.request(now, session, message, way);
   }
 

@@ -1,11 +1,15 @@
 /**
- * The way of an NTMobile datagram: two UDP endpoints, and the relay between them where there is one.
+ * The way of an NTMobile datagram: two UDP endpoints, and the relay between them where there is
+ * one.
  *
  * No RFC: docs/ntmobile.md §3
  */
 import { type IpAddress, isIpv6, octetsOf } from '#base/ip.ts';
 
-/** `relayIndex`: of the envelope that the datagram came or goes in; 0 = none. `local` unspecified: the host chooses. */
+/**
+ * `relayIndex`: of the envelope that the datagram came or goes in; 0 = none. `local` unspecified:
+ * the host chooses.
+ */
 export interface Way {
   readonly local: IpAddress;
   readonly localPort: number;

@@ -13,7 +13,10 @@ export interface DirectionCoordinatorConfiguration {
   readonly judgeCredential: CredentialJudge;
   /** Domain of the names of nodes, without a trailing dot. */
   readonly zone: string;
-  /** Octets that addresses of general nodes and tokens of relays are made from: 32 random ones, kept for good. */
+  /**
+   * Octets that addresses of general nodes and tokens of relays are made from: 32 random ones, kept
+   * for good.
+   */
   readonly secret: Uint8Array;
   /** The system's ULA /48. */
   readonly systemPrefix: Prefix;

@@ -21,7 +21,10 @@ import type {
   Reconfigurable,
 } from '#engine/contract.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { JudgedInitiation, SessionListener } from '#engine/ntmobile/common/session-listener.ts';
+import type {
+  JudgedInitiation,
+  SessionListener,
+} from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import type { Way } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
@@ -42,9 +45,13 @@ const DIRECTION_ATTEMPT_MS = 3_000;
 const NO_PATH = new Uint8Array(8);
 
 /** Never throws for a peer's fault; `clock` must be the first input. */
-export interface DirectionCoordinator extends Engine<CommonInput>, Reconfigurable<DirectionCoordinatorConfiguration> {
+export interface DirectionCoordinator
+  extends Engine<CommonInput>,
+    Reconfigurable<DirectionCoordinatorConfiguration> {
   readonly counters: Counters;
-  /** For the name server: virtual addresses of a name of the zone; undefined: there is no such node. */
+  /**
+   * For the name server: virtual addresses of a name of the zone; undefined: there is no such node.
+   */
   addressesOf(
     name: string,
   ): { readonly ipv6: readonly Ipv6Address[]; readonly ipv4: readonly Ipv4Address[] } | undefined;
@@ -57,7 +64,9 @@ export function createDirectionCoordinator(
   return new DirectionCoordinatorEngine(configuration, random);
 }
 
-class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListener<PendingDirection> {
+class DirectionCoordinatorEngine
+  implements DirectionCoordinator, SessionListener<PendingDirection>
+{
   #configuration: DirectionCoordinatorConfiguration;
   readonly #sessions: Sessions<PendingDirection>;
   readonly #registrations = new Registrations();
@@ -74,10 +83,18 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
     const { own, strangersPerSecond, secret, systemPrefix, generalIpv4Prefix } = configuration;
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
     this.#configuration = configuration;
-    this.#sessions = new Sessions({ own, random, suites, strangersPerSecond, credential: () => undefined }, this);
+    this.#sessions = new Sessions(
+      { own, random, suites, strangersPerSecond, credential: () => undefined },
+      this,
+    );
     this.#generalNodes = new GeneralNodes(secret, systemPrefix, generalIpv4Prefix);
     this.#writer = new DirectionWriter(configuration);
-    this.#registrar = new Registrar(configuration, this.#registrations, this.#relays, this.#counters);
+    this.#registrar = new Registrar(
+      configuration,
+      this.#registrations,
+      this.#relays,
+      this.#counters,
+    );
   }
 
   get counters(): Counters {
@@ -86,7 +103,9 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
 
   addressesOf(name: string) {
     const holder = this.#registrations.named(name)?.holder;
-    return holder === undefined ? undefined : { ipv6: [holder.virtualIpv6], ipv4: [holder.virtualIpv4] };
+    return holder === undefined
+      ? undefined
+      : { ipv6: [holder.virtualIpv6], ipv4: [holder.virtualIpv4] };
   }
 
   deadline(): Monotonic {
@@ -143,7 +162,10 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
     this.#out.push(message);
   }
 
-  judge(now: Monotonic, { use, publicKey, payload }: JudgedInitiation): readonly NtmobileOption[] | undefined {
+  judge(
+    now: Monotonic,
+    { use, publicKey, payload }: JudgedInitiation,
+  ): readonly NtmobileOption[] | undefined {
     if (use !== HandshakeUse.coordinator) return undefined;
     return this.#registrar.mayRegister(now, publicKey, payload.credential) ? [] : undefined;
   }
@@ -155,7 +177,12 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
     for (const direction of waiting) this.#askResponder(now, session, direction);
   }
 
-  request(now: Monotonic, session: Session, message: NtmobileMessage, way: Way): NtmobileMessage | 'later' | undefined {
+  request(
+    now: Monotonic,
+    session: Session,
+    message: NtmobileMessage,
+    way: Way,
+  ): NtmobileMessage | 'later' | undefined {
     switch (message.type) {
       case 'registration-request':
         return this.#registrar.register(now, session, message, way, this.#out);
@@ -169,7 +196,12 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
     }
   }
 
-  answered(now: Monotonic, session: Session, direction: PendingDirection, answer: NtmobileMessage | undefined): void {
+  answered(
+    now: Monotonic,
+    session: Session,
+    direction: PendingDirection,
+    answer: NtmobileMessage | undefined,
+  ): void {
     const { target } = direction;
     if (target.kind === 'general') {
       this.#finishGeneral(now, direction, target.node, answer);
@@ -181,7 +213,8 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
       answer.status !== NtmobileStatus.granted
     ) {
       // Somebody who no longer has its keys is called anew by the next one who asks.
-      if (answer === undefined && target.registration.session === session) target.registration.session = undefined;
+      if (answer === undefined && target.registration.session === session)
+        target.registration.session = undefined;
       this.#refuse(direction, NtmobileStatus.peerNotReachable, 'direction-unreachable');
       return;
     }
@@ -207,20 +240,26 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
     }
     const pathId = findNtmobileOption(request.options, 'path-id')?.pathId ?? NO_PATH;
     const target = this.#targetOf(request);
-    if (target === undefined) return this.#noDirection(request, NtmobileStatus.noSuchName, 'direction-unknown-name');
-    if (target instanceof NodeRegistration) return this.#directToNode(now, { asker, request, pathId }, target);
+    if (target === undefined)
+      return this.#noDirection(request, NtmobileStatus.noSuchName, 'direction-unknown-name');
+    if (target instanceof NodeRegistration)
+      return this.#directToNode(now, { asker, request, pathId }, target);
     return this.#directToGeneral(now, { asker, request, pathId }, target);
   }
 
   /** A name or address of a node, or the name of a general node; undefined: nobody's. */
   #targetOf({ options }: NtmobileMessage): NodeRegistration | string | undefined {
     const address =
-      findNtmobileOption(options, 'virtual-ipv6')?.address ?? findNtmobileOption(options, 'virtual-ipv4')?.address;
+      findNtmobileOption(options, 'virtual-ipv6')?.address ??
+      findNtmobileOption(options, 'virtual-ipv4')?.address;
     if (address !== undefined) return this.#registrations.at(address);
     const name = findNtmobileOption(options, 'name')?.name;
     if (name === undefined) return undefined;
     const { zone } = this.#configuration;
-    return this.#registrations.named(name) ?? (name === zone || name.endsWith(`.${zone}`) ? undefined : name);
+    return (
+      this.#registrations.named(name) ??
+      (name === zone || name.endsWith(`.${zone}`) ? undefined : name)
+    );
   }
 
   #directToNode(
@@ -236,7 +275,8 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
       return this.#noDirection(request, NtmobileStatus.peerNotReachable, 'direction-unreachable');
     const relay = this.#relays.choose(now, [asker.roundTrips, registration.roundTrips]);
     const direction = { ...asked, relay, target: { kind: 'node', registration } } as const;
-    if (registration.session?.current !== undefined) this.#askResponder(now, registration.session, direction);
+    if (registration.session?.current !== undefined)
+      this.#askResponder(now, registration.session, direction);
     else this.#callResponder(now, registration, direction);
     return 'later';
   }
@@ -252,15 +292,28 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
     );
   }
 
-  /** After a restart there are registrations without keys: the node is where it was, so it is called there. */
-  #callResponder(now: Monotonic, registration: NodeRegistration, direction: PendingDirection): void {
-    const pending = registration.session === undefined ? undefined : this.#waiting.get(registration.session);
+  /**
+   * After a restart there are registrations without keys: the node is where it was, so it is called
+   * there.
+   */
+  #callResponder(
+    now: Monotonic,
+    registration: NodeRegistration,
+    direction: PendingDirection,
+  ): void {
+    const pending =
+      registration.session === undefined ? undefined : this.#waiting.get(registration.session);
     if (pending !== undefined) {
       pending.push(direction);
       return;
     }
     const { publicKey, way } = registration;
-    const session = this.#sessions.connect(now, { publicKey, use: HandshakeUse.coordinator, pathId: NO_PATH, way });
+    const session = this.#sessions.connect(now, {
+      publicKey,
+      use: HandshakeUse.coordinator,
+      pathId: NO_PATH,
+      way,
+    });
     registration.session = session;
     this.#waiting.set(session, [direction]);
   }
@@ -273,7 +326,8 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
     // Connections have the address of the relay that the node reaches it by now.
     const present = findNtmobileOption(asked.request.options, 'relay')?.publicKey;
     const relay = this.#relays.choose(now, [asked.asker.roundTrips], present);
-    if (relay === undefined) return this.#noDirection(asked.request, NtmobileStatus.noRelay, 'direction-no-relay');
+    if (relay === undefined)
+      return this.#noDirection(asked.request, NtmobileStatus.noRelay, 'direction-no-relay');
     const { node, isNew } = this.#generalNodes.of(name);
     if (isNew) {
       const value = { virtualIpv4: node.virtualIpv4 ?? null };
@@ -300,18 +354,24 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
     answer: NtmobileMessage | undefined,
   ): void {
     if (answer === undefined && this.#asksAnother(now, direction, node)) return;
-    const granted = answer?.type === 'relay-direction-response' && answer.status === NtmobileStatus.granted;
-    if (answer === undefined || !granted) this.#refuse(direction, statusOfRelay(answer), 'direction-relay-refused');
+    const granted =
+      answer?.type === 'relay-direction-response' && answer.status === NtmobileStatus.granted;
+    if (answer === undefined || !granted)
+      this.#refuse(direction, statusOfRelay(answer), 'direction-relay-refused');
     else this.#give(direction, this.#writer.toGeneral(direction, node, answer));
   }
 
-  /** A relay that left the request unanswered is gone, or will be back: another one may be there now. */
+  /**
+   * A relay that left the request unanswered is gone, or will be back: another one may be there
+   * now.
+   */
   #asksAnother(now: Monotonic, direction: PendingDirection, node: GeneralNode): boolean {
     const { relay: silent, asker } = direction;
     if (silent === undefined) return false;
     this.#relays.silent(now, silent);
     const relay = this.#relays.choose(now, [asker.roundTrips]);
-    if (relay === undefined || relay.session === silent.session || direction.second === true) return false;
+    if (relay === undefined || relay.session === silent.session || direction.second === true)
+      return false;
     this.#askRelay(now, relay, { ...direction, relay, second: true }, node);
     return true;
   }
@@ -331,7 +391,11 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
     if (session !== undefined) this.#sessions.answer(session, message);
   }
 
-  #noDirection(request: NtmobileMessage, status: number, reason: CoordinatorCounter): NtmobileMessage {
+  #noDirection(
+    request: NtmobileMessage,
+    status: number,
+    reason: CoordinatorCounter,
+  ): NtmobileMessage {
     this.#counters.count(reason);
     return answerTo(request, status);
   }
@@ -360,7 +424,8 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
   }
 
   #revoke(node: JsonValue | undefined): { readonly ok: boolean; readonly value: JsonValue } {
-    if (typeof node !== 'string') return { ok: false, value: 'node: a name, node id or virtual address is needed' };
+    if (typeof node !== 'string')
+      return { ok: false, value: 'node: a name, node id or virtual address is needed' };
     const revoked = this.#registrar.revoke(node, this.#out);
     if (revoked === undefined) return { ok: false, value: `no node ${node} is registered` };
     if (revoked.session !== undefined) this.#sessions.forget(revoked.session);
@@ -370,6 +435,11 @@ class DirectionCoordinatorEngine implements DirectionCoordinator, SessionListene
   #status(): JsonObject {
     const { own, zone } = this.#configuration;
     const registrations = this.#registrations.size;
-    return { role: 'direction-coordinator', zone, publicKey: `hex:${hex(own.publicKey)}`, registrations };
+    return {
+      role: 'direction-coordinator',
+      zone,
+      publicKey: `hex:${hex(own.publicKey)}`,
+      registrations,
+    };
   }
 }

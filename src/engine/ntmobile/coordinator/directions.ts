@@ -1,12 +1,17 @@
 /**
- * Directions: what a direction coordinator tells two nodes, or a node and a relay, so that they build a path.
+ * Directions: what a direction coordinator tells two nodes, or a node and a relay, so that they
+ * build a path.
  *
  * No RFC: docs/ntmobile.md §6; the order of the messages is the published one
  *
- *   to a node:           MN -> DC  Direction Request        to a general node:  MN -> DC   Direction Request
- *                        DC -> CN  Route Direction                              DC -> RS-N Relay Direction
- *                        CN -> DC  Route Direction Confirmation                 RS-N -> DC Relay Direction Response
- *                        DC -> MN  Route Direction                              DC -> MN   Route Direction
+ *   to a node:           MN -> DC  Direction Request        to a general node:  MN -> DC
+ *   Direction Request
+ *                        DC -> CN  Route Direction                              DC -> RS-N Relay
+ *                        Direction
+ *                        CN -> DC  Route Direction Confirmation                 RS-N -> DC Relay
+ *                        Direction Response
+ *                        DC -> MN  Route Direction                              DC -> MN   Route
+ *                        Direction
  */
 import type { Monotonic } from '#base/time.ts';
 import { makeRelayToken, relayTokenKey } from '#crypto/relay-token.ts';
@@ -44,7 +49,10 @@ export interface PendingDirection {
 }
 
 /** Nodes reach each other that share a group, or that have none at all. */
-export function mayReach({ holder: { groups } }: NodeRegistration, other: NodeRegistration): boolean {
+export function mayReach(
+  { holder: { groups } }: NodeRegistration,
+  other: NodeRegistration,
+): boolean {
   const others = other.holder.groups;
   if (groups.length === 0 && others.length === 0) return true;
   return groups.some((group) => others.includes(group));
@@ -62,12 +70,21 @@ function leg(
   const key = relayTokenKey(configuration.secret, relay.nodeId);
   const notAfterSeconds = BigInt(Math.floor((now + offsetMs) / 1000) + TOKEN_SECONDS);
   const rateKilobits = configuration.relayRateKilobits;
-  const token = makeRelayToken(key, { role, rateKilobits, pathId, nodeId: holder.nodeId, notAfterSeconds });
+  const token = makeRelayToken(key, {
+    role,
+    rateKilobits,
+    pathId,
+    nodeId: holder.nodeId,
+    notAfterSeconds,
+  });
   return [relayOption(relay), { type: 'relay-token', token }];
 }
 
 /** What one node is told of the other. */
-function describe(other: NodeRegistration, candidates: readonly NtmobileOption[]): readonly NtmobileOption[] {
+function describe(
+  other: NodeRegistration,
+  candidates: readonly NtmobileOption[],
+): readonly NtmobileOption[] {
   const { name, virtualIpv6, virtualIpv4 } = other.holder;
   return [
     { type: 'name', name },
@@ -88,7 +105,11 @@ export class DirectionWriter {
   }
 
   /** Route Direction to the node that was asked for. */
-  toResponder(now: Monotonic, direction: PendingDirection, responder: NodeRegistration): readonly NtmobileOption[] {
+  toResponder(
+    now: Monotonic,
+    direction: PendingDirection,
+    responder: NodeRegistration,
+  ): readonly NtmobileOption[] {
     const { asker, pathId, request } = direction;
     const given = filterNtmobileOptions(request.options, 'candidate');
     return [
@@ -127,26 +148,35 @@ export class DirectionWriter {
       { type: 'role', role: DirectionRole.general },
       { type: 'name', name },
       { type: 'virtual-ipv6', address: virtualIpv6 },
-      ...(virtualIpv4 === undefined ? [] : [{ type: 'virtual-ipv4', address: virtualIpv4 } as const]),
+      ...(virtualIpv4 === undefined
+        ? []
+        : [{ type: 'virtual-ipv4', address: virtualIpv4 } as const]),
       { type: 'node-id', nodeId: asker.holder.nodeId },
     ];
   }
 
-  /** Route Direction to the node that asked for a general one: the addresses of the families that the relay serves it in. */
+  /**
+   * Route Direction to the node that asked for a general one: the addresses of the families that
+   * the relay serves it in.
+   */
   toGeneral(
     direction: PendingDirection,
     { name, virtualIpv6, virtualIpv4 }: GeneralNode,
     answer: NtmobileMessage,
   ): readonly NtmobileOption[] {
-    const families = findNtmobileOption(answer.options, 'families')?.families ?? FAMILY_IPV4 | FAMILY_IPV6;
-    const seconds = findNtmobileOption(answer.options, 'time-to-live')?.seconds ?? DEFAULT_TIME_TO_LIVE_SECONDS;
+    const families =
+      findNtmobileOption(answer.options, 'families')?.families ?? FAMILY_IPV4 | FAMILY_IPV6;
+    const seconds =
+      findNtmobileOption(answer.options, 'time-to-live')?.seconds ?? DEFAULT_TIME_TO_LIVE_SECONDS;
     return [
       { type: 'path-id', pathId: direction.pathId },
       { type: 'role', role: DirectionRole.general },
       { type: 'name', name },
       ...(direction.relay === undefined ? [] : [relayOption(direction.relay)]),
       { type: 'virtual-ipv6', address: virtualIpv6 },
-      ...(virtualIpv4 === undefined ? [] : [{ type: 'virtual-ipv4', address: virtualIpv4 } as const]),
+      ...(virtualIpv4 === undefined
+        ? []
+        : [{ type: 'virtual-ipv4', address: virtualIpv4 } as const]),
       { type: 'families', families },
       { type: 'time-to-live', seconds },
     ];

@@ -3,7 +3,14 @@
  *
  * No RFC: docs/ntmobile.md §2
  */
-import { ipv4FromBytes, ipv6FromBytes, isIpv6, octetsOf, type Prefix, parseIpAddress } from '#base/ip.ts';
+import {
+  ipv4FromBytes,
+  ipv6FromBytes,
+  isIpv6,
+  octetsOf,
+  type Prefix,
+  parseIpAddress,
+} from '#base/ip.ts';
 import { hmacSha256 } from '#crypto/primitives.ts';
 import type { Ipv4Address, Ipv6Address, JsonValue } from '#engine/contract.ts';
 
@@ -38,10 +45,14 @@ export class GeneralNodes {
     return { node, isNew: true };
   }
 
-  /** From the store: `{virtualIpv4}`, null when there was none left. Anything else is not ours, and is left alone. */
+  /**
+   * From the store: `{virtualIpv4}`, null when there was none left. Anything else is not ours, and
+   * is left alone.
+   */
   restore(name: string, value: JsonValue): void {
     if (typeof value !== 'object' || value === null || !('virtualIpv4' in value)) return;
-    const address = typeof value['virtualIpv4'] === 'string' ? parseIpAddress(value['virtualIpv4']) : undefined;
+    const address =
+      typeof value['virtualIpv4'] === 'string' ? parseIpAddress(value['virtualIpv4']) : undefined;
     if (address !== undefined && isIpv6(address)) return;
     this.#add({ name, virtualIpv6: this.#ipv6Of(name), virtualIpv4: address });
   }
@@ -58,7 +69,9 @@ export class GeneralNodes {
     return ipv6FromBytes(octets);
   }
 
-  /** Begins where the name's own octets say, so that two coordinators with one secret mostly agree. */
+  /**
+   * Begins where the name's own octets say, so that two coordinators with one secret mostly agree.
+   */
   #freeIpv4(name: string): Ipv4Address | undefined {
     const octets = octetsOf(this.#ipv4Prefix.address);
     const view = new DataView(octets.buffer, octets.byteOffset, 4);

@@ -5,7 +5,8 @@
  */
 export const COORDINATOR_COUNTERS = {
   registered: 'registrations and refreshes that were granted',
-  'registration-refused': 'a registration without a credential, of a relay that is not configured, or beyond the limit',
+  'registration-refused':
+    'a registration without a credential, of a relay that is not configured, or beyond the limit',
   'registration-ended': 'registrations whose lifetime ended',
   'registration-revoked': 'registrations that the operator ended',
   directed: 'directions that were given',

@@ -13,7 +13,11 @@ import type { CredentialHolder } from '#engine/ntmobile/common/credential-judge.
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Way } from '#engine/ntmobile/common/udp-path.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
-import { filterNtmobileOptions, findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
+import {
+  filterNtmobileOptions,
+  findNtmobileOption,
+  type NtmobileOption,
+} from '#wire/ntmobile-options.ts';
 import { answerTo, observed, relayOption } from './answers.ts';
 import type { DirectionCoordinatorConfiguration } from './configuration.ts';
 import type { CoordinatorCounter } from './reasons.ts';
@@ -52,13 +56,20 @@ export class Registrar {
     this.#relayKeys = new Set(configuration.relayKeys.map(hex));
   }
 
-  /** Takes other decisions. Gives the sessions of relays that are none of ours any more; nodes are judged anew a little later. */
-  reconfigure(now: Monotonic, configuration: DirectionCoordinatorConfiguration): readonly Session[] {
+  /**
+   * Takes other decisions. Gives the sessions of relays that are none of ours any more; nodes are
+   * judged anew a little later.
+   */
+  reconfigure(
+    now: Monotonic,
+    configuration: DirectionCoordinatorConfiguration,
+  ): readonly Session[] {
     const sameJudge = configuration.judgeCredential === this.#configuration.judgeCredential;
     this.#configuration = configuration;
     this.#relayKeys = new Set(configuration.relayKeys.map(hex));
     this.#judgeAt = now;
-    if (!sameJudge) this.#unjudged = [...this.#registrations.all()].map(({ holder }) => holder.nodeId);
+    if (!sameJudge)
+      this.#unjudged = [...this.#registrations.all()].map(({ holder }) => holder.nodeId);
     return this.#relays.sessionsOf((publicKey) => !this.#relayKeys.has(hex(publicKey)));
   }
 
@@ -67,28 +78,42 @@ export class Registrar {
     return this.#unjudged.length > 0 ? earliest(this.#judgeAt, registrations) : registrations;
   }
 
-  /** Judges some of the registrations that other authorities may not vouch for, and gives those that have to go, which are gone. */
+  /**
+   * Judges some of the registrations that other authorities may not vouch for, and gives those that
+   * have to go, which are gone.
+   */
   judgeAnew(now: Monotonic, out: Output[]): readonly NodeRegistration[] {
     this.#judgeAt = now;
     return this.#unjudged.splice(0, JUDGED_AT_ONCE).flatMap((nodeId) => {
       const registration = this.#registrations.ofNode(nodeId);
       if (registration === undefined || !registration.active) return [];
       const { credential, publicKey } = registration;
-      if (this.#configuration.judgeCredential(credential, publicKey, this.#wall(now)) !== undefined) return [];
+      if (this.#configuration.judgeCredential(credential, publicKey, this.#wall(now)) !== undefined)
+        return [];
       this.#end(registration, out);
       return [registration];
     });
   }
 
-  /** Whether a handshake of that key goes on: a relay of ours, or a node with a valid credential. */
+  /**
+   * Whether a handshake of that key goes on: a relay of ours, or a node with a valid credential.
+   */
   mayRegister(now: Monotonic, publicKey: Uint8Array, credential: Uint8Array | undefined): boolean {
     if (this.#relayKeys.has(hex(publicKey))) return true;
     if (credential === undefined) return false;
-    return this.#configuration.judgeCredential(credential, publicKey, this.#wall(now)) !== undefined;
+    return (
+      this.#configuration.judgeCredential(credential, publicKey, this.#wall(now)) !== undefined
+    );
   }
 
   /** Answers a Registration Request. */
-  register(now: Monotonic, session: Session, request: NtmobileMessage, way: Way, out: Output[]): NtmobileMessage {
+  register(
+    now: Monotonic,
+    session: Session,
+    request: NtmobileMessage,
+    way: Way,
+    out: Output[],
+  ): NtmobileMessage {
     const asked = findNtmobileOption(request.options, 'lifetime')?.seconds ?? 0;
     const seconds = Math.min(asked, this.#configuration.maximumLifetimeSeconds);
     session.way = way;
@@ -100,7 +125,10 @@ export class Registrar {
       return this.#refuseRegistration(request, NtmobileStatus.notAllowed);
     }
     const former = this.#registrations.ofNode(holder.nodeId);
-    if (former === undefined && this.#registrations.size >= this.#configuration.maximumRegistrations) {
+    if (
+      former === undefined &&
+      this.#registrations.size >= this.#configuration.maximumRegistrations
+    ) {
       return this.#refuseRegistration(request, NtmobileStatus.busy);
     }
     const registration = new NodeRegistration(holder, publicKey, credential, way);
@@ -109,8 +137,13 @@ export class Registrar {
     registration.mapping = findNtmobileOption(request.options, 'mapping')?.mapping ?? 0;
     const roundTrips = filterNtmobileOptions(request.options, 'round-trip');
     if (roundTrips.length > 0)
-      registration.roundTrips = new Map(roundTrips.map(({ nodeId, microseconds }) => [hex(nodeId), microseconds]));
-    const until = earliest(after(now, seconds * 1000), after(now, holder.notAfter - this.#wall(now)));
+      registration.roundTrips = new Map(
+        roundTrips.map(({ nodeId, microseconds }) => [hex(nodeId), microseconds]),
+      );
+    const until = earliest(
+      after(now, seconds * 1000),
+      after(now, holder.notAfter - this.#wall(now)),
+    );
     this.#registrations.set(registration, until);
     this.#persist(registration, until, out);
     this.#counters.count('registered');
@@ -127,13 +160,18 @@ export class Registrar {
   ): NtmobileMessage {
     const publicKey = session.peer.publicKey;
     const nodeId = nodeIdOf(publicKey);
-    const endpoints = filterNtmobileOptions(request.options, 'candidate').map(({ endpoint }) => endpoint);
+    const endpoints = filterNtmobileOptions(request.options, 'candidate').map(
+      ({ endpoint }) => endpoint,
+    );
     const loadThousandths = findNtmobileOption(request.options, 'load')?.thousandths ?? 0;
     const until = after(now, seconds * 1000);
     this.#relays.set({ publicKey, nodeId, endpoints, loadThousandths, session, until });
     this.#counters.count('registered');
     const key = relayTokenKey(this.#configuration.secret, nodeId);
-    const options = [...this.#registrationOptions(now, way, seconds), { type: 'token-key', key } as const];
+    const options = [
+      ...this.#registrationOptions(now, way, seconds),
+      { type: 'token-key', key } as const,
+    ];
     return answerTo(request, NtmobileStatus.granted, options);
   }
 
@@ -141,17 +179,23 @@ export class Registrar {
     return [
       { type: 'lifetime', seconds },
       observed(way),
-      ...this.#configuration.secondEndpoints.map((endpoint) => ({ type: 'endpoint', endpoint }) as const),
+      ...this.#configuration.secondEndpoints.map(
+        (endpoint) => ({ type: 'endpoint', endpoint }) as const,
+      ),
       ...this.#relays.all(now).slice(0, RELAYS_TOLD).map(relayOption),
       { type: 'zone', name: this.#configuration.zone },
     ];
   }
 
   /** Judged once for each credential: its signature costs more than everything else here. */
-  #holderOf(now: Monotonic, { peer: { credential, publicKey } }: Session): CredentialHolder | undefined {
+  #holderOf(
+    now: Monotonic,
+    { peer: { credential, publicKey } }: Session,
+  ): CredentialHolder | undefined {
     if (credential === undefined) return undefined;
     const former = this.#registrations.ofNode(nodeIdOf(publicKey));
-    if (former?.credential === credential && former.holder.notAfter > this.#wall(now)) return former.holder;
+    if (former?.credential === credential && former.holder.notAfter > this.#wall(now))
+      return former.holder;
     return this.#configuration.judgeCredential(credential, publicKey, this.#wall(now));
   }
 
@@ -162,19 +206,31 @@ export class Registrar {
 
   /** Ends the registrations whose time is over, and forgets those that ended long ago. */
   endDue(now: Monotonic, out: Output[]): void {
-    for (let due = this.#registrations.takeDue(now); due !== undefined; due = this.#registrations.takeDue(now)) {
+    for (
+      let due = this.#registrations.takeDue(now);
+      due !== undefined;
+      due = this.#registrations.takeDue(now)
+    ) {
       if (due.active) {
         due.active = false;
         this.#counters.count('registration-ended');
         this.#registrations.arm(due, after(now, REMEMBERED_MS));
       } else {
         this.#registrations.remove(due);
-        out.push({ kind: 'persist', table: REGISTRATIONS_TABLE, key: hex(due.holder.nodeId), value: undefined });
+        out.push({
+          kind: 'persist',
+          table: REGISTRATIONS_TABLE,
+          key: hex(due.holder.nodeId),
+          value: undefined,
+        });
       }
     }
   }
 
-  /** Ends a registration at the operator's word, and gives it; its node may register anew, with keys that are new. */
+  /**
+   * Ends a registration at the operator's word, and gives it; its node may register anew, with keys
+   * that are new.
+   */
   revoke(wanted: string, out: Output[]): NodeRegistration | undefined {
     const found = this.#registrations.find(wanted);
     if (found !== undefined) this.#end(found, out);
@@ -186,7 +242,13 @@ export class Registrar {
     this.#registrations.remove(found);
     this.#counters.count('registration-revoked');
     out.push({ kind: 'persist', table: REGISTRATIONS_TABLE, key: hex(nodeId), value: undefined });
-    const fields = { name, nodeId: hex(nodeId), virtualIpv6, virtualIpv4, remote: found.way.remote };
+    const fields = {
+      name,
+      nodeId: hex(nodeId),
+      virtualIpv6,
+      virtualIpv4,
+      remote: found.way.remote,
+    };
     out.push({ kind: 'event', event: { name: 'node-revoked', level: 'info', fields } });
   }
 
@@ -196,7 +258,12 @@ export class Registrar {
 
   #persist(registration: NodeRegistration, until: Monotonic, out: Output[]): void {
     const value = registrationRecord(registration, this.#wall(until));
-    out.push({ kind: 'persist', table: REGISTRATIONS_TABLE, key: hex(registration.holder.nodeId), value });
+    out.push({
+      kind: 'persist',
+      table: REGISTRATIONS_TABLE,
+      key: hex(registration.holder.nodeId),
+      value,
+    });
   }
 
   /** A stored registration: it has no keys until its node, or we, make new ones. */
@@ -224,7 +291,12 @@ export class Registrar {
         virtualIpv6: holder.virtualIpv6,
         virtualIpv4: holder.virtualIpv4,
       },
-      ...{ remote: way.remote, remotePort: way.remotePort, active, session: session?.current !== undefined },
+      ...{
+        remote: way.remote,
+        remotePort: way.remotePort,
+        active,
+        session: session?.current !== undefined,
+      },
     }));
   }
 }

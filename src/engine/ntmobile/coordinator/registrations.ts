@@ -77,7 +77,10 @@ export class Registrations {
     return this.#byNodeId.values();
   }
 
-  /** Puts it in, in place of the node's former one; a name or address that another node had goes over to this one. */
+  /**
+   * Puts it in, in place of the node's former one; a name or address that another node had goes
+   * over to this one.
+   */
   set(registration: NodeRegistration, until: Monotonic): void {
     const { nodeId, name, virtualIpv6, virtualIpv4 } = registration.holder;
     const former = this.#byNodeId.get(hex(nodeId));

@@ -35,18 +35,22 @@ export class Relays {
 
   /** The relay went, or its session did. */
   removeOf(session: Session): void {
-    for (const [id, relay] of this.#byNodeId) if (relay.session === session) this.#byNodeId.delete(id);
+    for (const [id, relay] of this.#byNodeId)
+      if (relay.session === session) this.#byNodeId.delete(id);
   }
 
   /** Those that are registered, whether their time is over or not. */
   sessionsOf(isMeant: (publicKey: Uint8Array) => boolean): readonly Session[] {
-    return [...this.#byNodeId.values()].filter(({ publicKey }) => isMeant(publicKey)).map(({ session }) => session);
+    return [...this.#byNodeId.values()]
+      .filter(({ publicKey }) => isMeant(publicKey))
+      .map(({ session }) => session);
   }
 
   /** It left a request unanswered. */
   silent(now: Monotonic, { nodeId, session }: Relay): void {
     // Unless it is back already.
-    if (this.#byNodeId.get(hex(nodeId))?.session === session) this.#silentUntil.set(hex(nodeId), after(now, SILENT_MS));
+    if (this.#byNodeId.get(hex(nodeId))?.session === session)
+      this.#silentUntil.set(hex(nodeId), after(now, SILENT_MS));
   }
 
   #answers(now: Monotonic, { nodeId }: Relay): boolean {
@@ -58,25 +62,38 @@ export class Relays {
   }
 
   /**
-   * The relay with the shortest way over it for all that `roundTrips` measured (microseconds by node id), a loaded one counting as farther away.
-   * Undefined when none is registered, or all are full. Before all of that comes the one with the public key `present`.
+   * The relay with the shortest way over it for all that `roundTrips` measured (microseconds by
+   * node id), a loaded one counting as farther away. Undefined when none is registered, or all are
+   * full. Before all of that comes the one with the public key `present`.
    */
-  choose(now: Monotonic, roundTrips: readonly ReadonlyMap<string, number>[], present?: Uint8Array): Relay | undefined {
+  choose(
+    now: Monotonic,
+    roundTrips: readonly ReadonlyMap<string, number>[],
+    present?: Uint8Array,
+  ): Relay | undefined {
     const all = this.all(now);
     const answering = all.filter((relay) => this.#answers(now, relay));
     const among = answering.length > 0 ? answering : all;
-    const same = among.find(({ publicKey }) => present !== undefined && equalBytes(publicKey, present));
+    const same = among.find(
+      ({ publicKey }) => present !== undefined && equalBytes(publicKey, present),
+    );
     return same ?? nearest(among, roundTrips);
   }
 }
 
-function nearest(relays: readonly Relay[], roundTrips: readonly ReadonlyMap<string, number>[]): Relay | undefined {
+function nearest(
+  relays: readonly Relay[],
+  roundTrips: readonly ReadonlyMap<string, number>[],
+): Relay | undefined {
   let best: Relay | undefined;
   let least = Number.POSITIVE_INFINITY;
   for (const relay of relays) {
     if (relay.loadThousandths >= FULL_THOUSANDTHS) continue;
     const id = hex(relay.nodeId);
-    const way = roundTrips.reduce((sum, measured) => sum + (measured.get(id) ?? UNKNOWN_ROUND_TRIP), 0);
+    const way = roundTrips.reduce(
+      (sum, measured) => sum + (measured.get(id) ?? UNKNOWN_ROUND_TRIP),
+      0,
+    );
     const cost = way / (1 - relay.loadThousandths / 1000);
     if (cost >= least) continue;
     best = relay;

@@ -1,5 +1,6 @@
 /**
- * What a direction coordinator keeps over a restart: registrations, so that nodes stay reachable, and the addresses of general nodes.
+ * What a direction coordinator keeps over a restart: registrations, so that nodes stay reachable,
+ * and the addresses of general nodes.
  *
  * No RFC: records of our own
  */
@@ -8,7 +9,11 @@ import { type IpAddress, parseIpAddress } from '#base/ip.ts';
 import { type Wall, wall } from '#base/time.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import type { Way } from '#engine/ntmobile/common/udp-path.ts';
-import { filterNtmobileOptions, parseNtmobileOptions, writeNtmobileOptions } from '#wire/ntmobile-options.ts';
+import {
+  filterNtmobileOptions,
+  parseNtmobileOptions,
+  writeNtmobileOptions,
+} from '#wire/ntmobile-options.ts';
 import type { NodeRegistration } from './registrations.ts';
 
 export const REGISTRATIONS_TABLE = 'registrations';
@@ -29,7 +34,14 @@ export function registrationRecord(registration: NodeRegistration, until: Wall):
   writeNtmobileOptions(writer, candidates);
   const { local, localPort, remote, remotePort } = way;
   return {
-    ...{ publicKey: hex(publicKey), credential: hex(credential), local, localPort, remote, remotePort },
+    ...{
+      publicKey: hex(publicKey),
+      credential: hex(credential),
+      local,
+      localPort,
+      remote,
+      remotePort,
+    },
     ...{ candidates: hex(writer.finish()), mapping, until },
   };
 }
@@ -59,14 +71,28 @@ function candidatesOf(value: JsonValue | undefined): NodeRegistration['candidate
 
 /** Undefined for what is no record of ours: somebody changed the store. */
 export function readRegistration(value: JsonValue): StoredRegistration | undefined {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || !('publicKey' in value)) return undefined;
+  if (
+    typeof value !== 'object' ||
+    value === null ||
+    Array.isArray(value) ||
+    !('publicKey' in value)
+  )
+    return undefined;
   const publicKey = octets(value['publicKey']);
   const credential = octets(value['credential']);
   const [local, remote] = [address(value['local']), address(value['remote'])];
-  const [localPort, remotePort, mapping, until] = ['localPort', 'remotePort', 'mapping', 'until'].map((key) =>
-    number(value[key]),
-  );
-  if (publicKey?.length !== 32 || credential === undefined || local === undefined || remote === undefined)
+  const [localPort, remotePort, mapping, until] = [
+    'localPort',
+    'remotePort',
+    'mapping',
+    'until',
+  ].map((key) => number(value[key]));
+  if (
+    publicKey?.length !== 32 ||
+    credential === undefined ||
+    local === undefined ||
+    remote === undefined
+  )
     return undefined;
   if (localPort === undefined || remotePort === undefined || until === undefined) return undefined;
   const way = { local, localPort, remote, remotePort, relayIndex: 0 };

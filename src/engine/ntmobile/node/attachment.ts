@@ -1,7 +1,9 @@
 /**
- * Where an NTMobile node is: the address that it sends from, of each family, out of the host's interfaces.
+ * Where an NTMobile node is: the address that it sends from, of each family, out of the host's
+ * interfaces.
  *
- * No RFC: docs/ntmobile.md §6 (candidates of kind host); global scope as RFC 4007 has it, private IPv4 addresses (RFC 1918) included
+ * No RFC: docs/ntmobile.md §6 (candidates of kind host); global scope as RFC 4007 has it, private
+ * IPv4 addresses (RFC 1918) included
  */
 import {
   familyOf,
@@ -47,7 +49,10 @@ export interface Restriction {
   readonly excluded: (address: IpAddress) => boolean;
 }
 
-/** What the configuration and the system say of it; `systemPrefix`: of virtual addresses, known after the login. */
+/**
+ * What the configuration and the system say of it; `systemPrefix`: of virtual addresses, known
+ * after the login.
+ */
 export function restrictionOf(
   { interfaces, excludedAddresses, virtualIpv4Prefix }: NtmobileNodeConfiguration,
   systemPrefix: () => Prefix | undefined,
@@ -67,11 +72,18 @@ export function restrictionOf(
 export function preferring(device: string | undefined, restriction: Restriction): Restriction {
   const { preferenceOf } = restriction;
   if (device === undefined) return restriction;
-  const before = (name: string): number => (preferenceOf(name) < 0 ? preferenceOf(name) : Number.POSITIVE_INFINITY);
-  return { ...restriction, preferenceOf: (name) => (name === device ? before(name) : preferenceOf(name)) };
+  const before = (name: string): number =>
+    preferenceOf(name) < 0 ? preferenceOf(name) : Number.POSITIVE_INFINITY;
+  return {
+    ...restriction,
+    preferenceOf: (name) => (name === device ? before(name) : preferenceOf(name)),
+  };
 }
 
-/** The place of each family: on the usable interface that is preferred most, and of those on the one whose default router has the lowest metric. */
+/**
+ * The place of each family: on the usable interface that is preferred most, and of those on the one
+ * whose default router has the lowest metric.
+ */
 export function attachmentOf(
   now: Monotonic,
   interfaces: readonly NetworkInterface[],
@@ -93,8 +105,14 @@ export function addressesOf({ ipv6, ipv4 }: Attachment): readonly IpAddress[] {
   return [ipv6, ipv4].flatMap((place) => (place === undefined ? [] : [place.address]));
 }
 
-/** The place from which `remote` can be sent to; undefined for what others name and should not: virtual addresses, those of links and hosts themselves. */
-export function placeTowards({ ipv6, ipv4, excluded }: Attachment, remote: IpAddress): Place | undefined {
+/**
+ * The place from which `remote` can be sent to; undefined for what others name and should not:
+ * virtual addresses, those of links and hosts themselves.
+ */
+export function placeTowards(
+  { ipv6, ipv4, excluded }: Attachment,
+  remote: IpAddress,
+): Place | undefined {
   if (!isGlobalUnicast(remote) || excluded(remote)) return undefined;
   return isIpv6(remote) ? ipv6 : ipv4;
 }
@@ -114,21 +132,31 @@ function placeOf<A extends IpAddress>(
   { preferenceOf, excluded }: Restriction,
   isOurs: (address: IpAddress) => address is A,
 ): Place<A> | undefined {
-  let best: { readonly place: Place<A>; readonly preference: number; readonly metric: number } | undefined;
+  let best:
+    | { readonly place: Place<A>; readonly preference: number; readonly metric: number }
+    | undefined;
   for (const link of interfaces) {
     const preference = preferenceOf(link.name);
-    if (!link.running || preference < 0 || (best !== undefined && preference < best.preference)) continue;
+    if (!link.running || preference < 0 || (best !== undefined && preference < best.preference))
+      continue;
     const address = usableAddress(now, link, isOurs, excluded);
     const router = address === undefined ? undefined : routerOf(now, link, familyOf(address));
     if (address === undefined || router === undefined) continue;
     const { metric, gateway } = router;
     if (best?.preference === preference && metric >= best.metric) continue;
-    best = { place: { address, device: link.name, gateway, epoch: link.epoch, mtu: link.mtu }, preference, metric };
+    best = {
+      place: { address, device: link.name, gateway, epoch: link.epoch, mtu: link.mtu },
+      preference,
+      metric,
+    };
   }
   return best?.place;
 }
 
-/** One that reaches everywhere rather than a unique local one, a preferred one rather than a deprecated one; the first of its kind. */
+/**
+ * One that reaches everywhere rather than a unique local one, a preferred one rather than a
+ * deprecated one; the first of its kind.
+ */
 function usableAddress<A extends IpAddress>(
   now: Monotonic,
   { addresses, epoch }: NetworkInterface,
@@ -158,7 +186,11 @@ function isUsable(
   return isGlobalUnicast(address);
 }
 
-function routerOf(now: Monotonic, { routers, epoch }: NetworkInterface, family: 4 | 6): DefaultRouter | undefined {
+function routerOf(
+  now: Monotonic,
+  { routers, epoch }: NetworkInterface,
+  family: 4 | 6,
+): DefaultRouter | undefined {
   let found: DefaultRouter | undefined;
   for (const router of routers) {
     if (router.family !== family || router.epoch < epoch || router.validUntil <= now) continue;
@@ -167,10 +199,15 @@ function routerOf(now: Monotonic, { routers, epoch }: NetworkInterface, family: 
   return found;
 }
 
-/** Whether there is one default router of each family at most: no route of the kernel can prefer another than a place's. */
+/**
+ * Whether there is one default router of each family at most: no route of the kernel can prefer
+ * another than a place's.
+ */
 export function haveOneWayOut(interfaces: readonly NetworkInterface[]): boolean {
   const routers = interfaces.flatMap((link) => link.routers);
-  return ([4, 6] as const).every((family) => routers.filter((router) => router.family === family).length <= 1);
+  return ([4, 6] as const).every(
+    (family) => routers.filter((router) => router.family === family).length <= 1,
+  );
 }
 
 /** When an address or router of these ceases to be valid next. */

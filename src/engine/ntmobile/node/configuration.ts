@@ -11,7 +11,10 @@ export interface NtmobileNodeConfiguration {
   readonly own: KeyPair;
   /** UDP port of control and tunnels. */
   readonly port: number;
-  /** Which interfaces may lead out, and in what order of preference (higher first); those that match nothing have 0, negative = never. */
+  /**
+   * Which interfaces may lead out, and in what order of preference (higher first); those that match
+   * nothing have 0, negative = never.
+   */
   readonly interfaces: readonly InterfacePreference[];
   /** Addresses that are never a place of this node, such as home addresses of Mobile IPv6. */
   readonly excludedAddresses: readonly IpAddress[];

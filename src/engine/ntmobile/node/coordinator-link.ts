@@ -1,10 +1,13 @@
 /**
- * The session with the direction coordinator: registered, refreshed, found again after a move or a restart of either; and what the NAT in front does.
+ * The session with the direction coordinator: registered, refreshed, found again after a move or a
+ * restart of either; and what the NAT in front does.
  *
- * No RFC: docs/ntmobile.md §6 (Registration and Address Requests, mapping), §5 (timers); the two ports as RFC 5780 §4.3 has its second address and port
+ * No RFC: docs/ntmobile.md §6 (Registration and Address Requests, mapping), §5 (timers); the two
+ * ports as RFC 5780 §4.3 has its second address and port
  *
- * States: `detached` (no credential, no coordinator or no address) → `connecting` → `registering` → `registered`. Whatever stays unanswered for
- * two seconds leads to `connecting`: the coordinator may have lost its keys, and a handshake is answered as soon as it is back.
+ * States: `detached` (no credential, no coordinator or no address) → `connecting` → `registering` →
+ * `registered`. Whatever stays unanswered for two seconds leads to `connecting`: the coordinator
+ * may have lost its keys, and a handshake is answered as soon as it is back.
  */
 import type { IpAddress } from '#base/ip.ts';
 import { after, type Monotonic } from '#base/time.ts';
@@ -32,7 +35,10 @@ import type { CoordinatorPurpose, NodePurpose } from './request-purposes.ts';
 const LIFETIME_SECONDS = 600;
 /** A coordinator that is there answers long before. */
 const ANSWER_MS = 2_000;
-/** What a NAT keeps a mapping for is 30 seconds at worst (RFC 4787 §4.3 asks for two minutes, few obey). */
+/**
+ * What a NAT keeps a mapping for is 30 seconds at worst (RFC 4787 §4.3 asks for two minutes, few
+ * obey).
+ */
 export const KEEPALIVE_MS = 20_000;
 const UNREACHED_RETRY_MS = 500;
 const REFUSED_RETRY_MS = 10_000;
@@ -120,13 +126,18 @@ export class CoordinatorLink {
   get mapping(): number | undefined {
     const { ipv4 } = this.#attachment;
     if (ipv4 === undefined || this.#first === undefined) return undefined;
-    if (this.#first.address === ipv4.address && this.#first.port === this.#port) return Mapping.none;
+    if (this.#first.address === ipv4.address && this.#first.port === this.#port)
+      return Mapping.none;
     if (this.#second === undefined) return undefined;
-    const same = this.#first.address === this.#second.address && this.#first.port === this.#second.port;
+    const same =
+      this.#first.address === this.#second.address && this.#first.port === this.#second.port;
     return same ? Mapping.endpointIndependent : Mapping.endpointDependent;
   }
 
-  /** Where others may find this node. A mapping that is made anew for each of them is of no use to anybody. */
+  /**
+   * Where others may find this node. A mapping that is made anew for each of them is of no use to
+   * anybody.
+   */
   candidates(): readonly NtmobileOptionOf<'candidate'>[] {
     const hosts = addressesOf(this.#attachment).map((address) => this.#host(address));
     if (this.#first === undefined || this.mapping === Mapping.none) return hosts;
@@ -142,7 +153,8 @@ export class CoordinatorLink {
   use(now: Monotonic, coordinator: CoordinatorDescription | undefined): void {
     const former = this.#coordinator;
     this.#coordinator = coordinator;
-    if (former !== undefined && coordinator !== undefined && former.name === coordinator.name) return;
+    if (former !== undefined && coordinator !== undefined && former.name === coordinator.name)
+      return;
     this.#disconnect();
     this.#begin(now);
   }
@@ -182,7 +194,12 @@ export class CoordinatorLink {
     if (publicKey === undefined) return;
     this.#disconnect();
     this.#state = 'connecting';
-    this.#session = this.#sessions.connect(now, { publicKey, use: HandshakeUse.coordinator, pathId: NO_PATH, way });
+    this.#session = this.#sessions.connect(now, {
+      publicKey,
+      use: HandshakeUse.coordinator,
+      pathId: NO_PATH,
+      way,
+    });
   }
 
   #disconnect(): void {
@@ -203,7 +220,13 @@ export class CoordinatorLink {
   #wayTo({ address, port }: Endpoint): Way | undefined {
     const place = placeTowards(this.#attachment, address);
     if (place === undefined) return undefined;
-    return { local: place.address, localPort: this.#port, remote: address, remotePort: port, relayIndex: 0 };
+    return {
+      local: place.address,
+      localPort: this.#port,
+      remote: address,
+      remotePort: port,
+      relayIndex: 0,
+    };
   }
 
   /** The keys of the session are new. */
@@ -275,7 +298,10 @@ export class CoordinatorLink {
     this.#counters.count('registered');
     this.#state = 'registered';
     if (!this.#told)
-      this.#say('registered', 'info', { coordinator: this.#coordinator?.name, remote: this.#session?.way.remote });
+      this.#say('registered', 'info', {
+        coordinator: this.#coordinator?.name,
+        remote: this.#session?.way.remote,
+      });
     this.#told = true;
     this.#secondPorts = filterNtmobileOptions(options, 'endpoint').map(({ endpoint }) => endpoint);
     this.#timers.set('refresh', after(now, Math.max(1, seconds / 2) * 1000));
@@ -294,7 +320,12 @@ export class CoordinatorLink {
     for (const [at, endpoint] of ports.entries()) {
       const way = endpoint === undefined ? undefined : this.#wayTo(endpoint);
       if (way === undefined) continue;
-      const purpose = { part: 'coordinator', kind: 'address', move: this.#move, second: at === 1 } as const;
+      const purpose = {
+        part: 'coordinator',
+        kind: 'address',
+        move: this.#move,
+        second: at === 1,
+      } as const;
       this.#sessions.request(
         now,
         session,
@@ -306,7 +337,9 @@ export class CoordinatorLink {
 
   #seen(now: Monotonic, second: boolean, answer: NtmobileMessage | undefined): void {
     const endpoint =
-      answer === undefined ? undefined : findNtmobileOption(answer.options, 'observed-endpoint')?.endpoint;
+      answer === undefined
+        ? undefined
+        : findNtmobileOption(answer.options, 'observed-endpoint')?.endpoint;
     if (endpoint === undefined) return;
     const former = this.mapping;
     if (second) this.#second = endpoint;
@@ -331,7 +364,12 @@ export class CoordinatorLink {
   #keepAlive(now: Monotonic): void {
     if (this.#session?.current === undefined) return;
     const purpose = { part: 'coordinator', kind: 'keepalive', move: this.#move } as const;
-    this.#sessions.request(now, this.#session, { type: 'keep-alive', options: [], attemptMs: ANSWER_MS }, purpose);
+    this.#sessions.request(
+      now,
+      this.#session,
+      { type: 'keep-alive', options: [], attemptMs: ANSWER_MS },
+      purpose,
+    );
   }
 }
 
@@ -346,6 +384,10 @@ const NATS: Readonly<Record<number, string>> = {
   [Mapping.endpointDependent]: 'endpoint-dependent',
 };
 
-function candidate(kind: number, priority: number, endpoint: Endpoint): NtmobileOptionOf<'candidate'> {
+function candidate(
+  kind: number,
+  priority: number,
+  endpoint: Endpoint,
+): NtmobileOptionOf<'candidate'> {
   return { type: 'candidate', kind, priority, endpoint };
 }

@@ -5,12 +5,19 @@
  *
  * Rules, lowest priority number p first, both families:
  *
- *   p    from virtual address  table      virtual prefixes by the TUN device, and unreachable: a virtual address is never seen outside of a tunnel
+ *   p    from virtual address  table      virtual prefixes by the TUN device, and unreachable: a
+ *        virtual address is never seen outside of a tunnel
  *   p+1  from a place          main, but not its default   on-link peers of the visited network
- *   p+2  from a place          table+1    default through the place's own router, whatever other interface main's default prefers
+ *   p+2  from a place          table+1    default through the place's own router, whatever other
+ *        interface main's default prefers
  */
 import { familyOf, type IpAddress, ipv4, ipv6, isIpv6, type Prefix } from '#base/ip.ts';
-import { type DesiredPart, type DesiredRoute, type DesiredRule, TUN_DEVICE } from '#engine/contract.ts';
+import {
+  type DesiredPart,
+  type DesiredRoute,
+  type DesiredRule,
+  TUN_DEVICE,
+} from '#engine/contract.ts';
 import type { Attachment } from './attachment.ts';
 
 const MAIN_TABLE = 254;
@@ -27,7 +34,10 @@ export interface RoutingPolicy {
 
 const whole = (address: IpAddress): Prefix => ({ address, length: isIpv6(address) ? 128 : 32 });
 
-/** The node's own addresses, every virtual one by the TUN device, and nothing else from a virtual address. */
+/**
+ * The node's own addresses, every virtual one by the TUN device, and nothing else from a virtual
+ * address.
+ */
 export function ownPart(
   addresses: readonly IpAddress[],
   prefixes: readonly Prefix[],
@@ -62,7 +72,10 @@ export function ownPart(
 }
 
 /** What leaves from a place goes by its own interface and router. */
-export function placesPart({ ipv6, ipv4 }: Attachment, { table, rulePriority }: RoutingPolicy): DesiredPart {
+export function placesPart(
+  { ipv6, ipv4 }: Attachment,
+  { table, rulePriority }: RoutingPolicy,
+): DesiredPart {
   const rules: DesiredRule[] = [];
   const routes: DesiredRoute[] = [];
   for (const place of [ipv6, ipv4]) {
@@ -77,7 +90,10 @@ export function placesPart({ ipv6, ipv4 }: Attachment, { table, rulePriority }: 
   return { rules, routes };
 }
 
-function sourceOf({ address }: Prefix, addresses: readonly IpAddress[]): { readonly source?: IpAddress } {
+function sourceOf(
+  { address }: Prefix,
+  addresses: readonly IpAddress[],
+): { readonly source?: IpAddress } {
   const source = addresses.find((each) => isIpv6(each) === isIpv6(address));
   return source === undefined ? {} : { source };
 }

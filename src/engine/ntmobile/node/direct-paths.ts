@@ -1,7 +1,9 @@
 /**
- * Direct ways of a path: places where the other node may be, checked by challenges both ways, and which of them answers best.
+ * Direct ways of a path: places where the other node may be, checked by challenges both ways, and
+ * which of them answers best.
  *
- * No RFC: docs/ntmobile.md §6 (Path Challenge and Response), in the manner of the connectivity checks of RFC 8445 §6, §7
+ * No RFC: docs/ntmobile.md §6 (Path Challenge and Response), in the manner of the connectivity
+ * checks of RFC 8445 §6, §7
  */
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { Endpoint, NtmobileOptionOf } from '#wire/ntmobile-options.ts';
@@ -54,7 +56,9 @@ export class DirectWays {
     return first;
   }
 
-  /** Where the other node says that it is. What it no longer says is forgotten, unless it answers. */
+  /**
+   * Where the other node says that it is. What it no longer says is forgotten, unless it answers.
+   */
   offered(now: Monotonic, candidates: readonly NtmobileOptionOf<'candidate'>[]): void {
     const keys = new Set(candidates.map(({ endpoint }) => wayKey(endpoint)));
     for (const way of this.#ways.values()) {
@@ -70,7 +74,14 @@ export class DirectWays {
     if (known !== undefined) return known;
     if (this.#ways.size >= MOST_WAYS) return undefined;
     const nextAt = after(now, PACE_MS * this.#ways.size);
-    const way = { key, endpoint, roundTripMs: undefined, checking: false, nextAt, retryMs: FIRST_RETRY_MS };
+    const way = {
+      key,
+      endpoint,
+      roundTripMs: undefined,
+      checking: false,
+      nextAt,
+      retryMs: FIRST_RETRY_MS,
+    };
     this.#ways.set(key, way);
     return way;
   }
@@ -122,7 +133,8 @@ export class DirectWays {
     let best = this.#best?.roundTripMs === undefined ? undefined : this.#best;
     for (const way of this.#ways.values()) {
       if (way.roundTripMs === undefined) continue;
-      if (best?.roundTripMs === undefined || way.roundTripMs < BETTER * best.roundTripMs) best = way;
+      if (best?.roundTripMs === undefined || way.roundTripMs < BETTER * best.roundTripMs)
+        best = way;
     }
     return best;
   }

@@ -3,7 +3,8 @@
  *
  * No RFC: docs/ntmobile.md §6 (Direction Request, Route Direction)
  *
- * A name that was asked for stays wanted for a while: when its path ends it is asked for again by the node itself, with the same path id.
+ * A name that was asked for stays wanted for a while: when its path ends it is asked for again by
+ * the node itself, with the same path id.
  */
 import type { IpAddress } from '#base/ip.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
@@ -80,7 +81,12 @@ export class Directions {
     }
   }
 
-  granted(now: Monotonic, direction: Direction, addresses: readonly IpAddress[], timeToLiveSeconds: number): void {
+  granted(
+    now: Monotonic,
+    direction: Direction,
+    addresses: readonly IpAddress[],
+    timeToLiveSeconds: number,
+  ): void {
     direction.addresses = addresses;
     direction.freshUntil = after(now, timeToLiveSeconds * 1000);
     direction.retryMs = FIRST_RETRY_MS;
@@ -109,5 +115,9 @@ export class Directions {
 
 /** What a query gets from a direction that is known. */
 export function nameAnswer(now: Monotonic, { addresses, freshUntil }: Direction): NameAnswer {
-  return { outcome: 'addresses', addresses, timeToLiveSeconds: Math.max(0, Math.ceil((freshUntil - now) / 1000)) };
+  return {
+    outcome: 'addresses',
+    addresses,
+    timeToLiveSeconds: Math.max(0, Math.ceil((freshUntil - now) / 1000)),
+  };
 }

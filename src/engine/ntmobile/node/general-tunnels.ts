@@ -1,9 +1,11 @@
 /**
- * Tunnels of a node to relays that join it to general nodes, and which general node is behind which of them.
+ * Tunnels of a node to relays that join it to general nodes, and which general node is behind which
+ * of them.
  *
  * No RFC: docs/ntmobile.md §10
  *
- * A general node stays behind the relay that it was reached by as long as that relay answers: its connections have that relay's address outside.
+ * A general node stays behind the relay that it was reached by as long as that relay answers: its
+ * connections have that relay's address outside.
  */
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
@@ -19,7 +21,10 @@ export interface GeneralContext {
   readonly report: PathReport;
   linkMtu(remote: IpAddress): number;
   want(key: string, part: DesiredPart | undefined): void;
-  /** The name has to be asked for again; `promising`: there is reason to think that it can be reached now. */
+  /**
+   * The name has to be asked for again; `promising`: there is reason to think that it can be
+   * reached now.
+   */
   lost(now: Monotonic, name: string, promising: boolean): void;
 }
 
@@ -62,7 +67,12 @@ export class GeneralTunnels {
   #of(relay: RelayLink): GeneralTunnel {
     const known = this.#byRelay.get(relay.id);
     if (known !== undefined) return known;
-    const made = { relay, tunnel: this.#context.numbers.allot(), addresses: new Map(), stood: false };
+    const made = {
+      relay,
+      tunnel: this.#context.numbers.allot(),
+      addresses: new Map(),
+      stood: false,
+    };
     this.#byRelay.set(relay.id, made);
     return made;
   }
@@ -76,7 +86,9 @@ export class GeneralTunnels {
     return this.#behind(name)?.relay;
   }
 
-  /** The relay has new keys. One that was away may not know any more to whom the node was directed. */
+  /**
+   * The relay has new keys. One that was away may not know any more to whom the node was directed.
+   */
   established(now: Monotonic, relay: RelayLink, anew: boolean): void {
     const general = this.#byRelay.get(relay.id);
     if (general === undefined) return;
@@ -116,7 +128,11 @@ export class GeneralTunnels {
     const way = wayOf(general);
     if (way !== undefined) general.stood = true;
     for (const name of general.addresses.keys())
-      this.#context.report.goes(now, name, { name, kind: way === undefined ? 'none' : 'general', way });
+      this.#context.report.goes(now, name, {
+        name,
+        kind: way === undefined ? 'none' : 'general',
+        way,
+      });
   }
 
   #partOf(general: GeneralTunnel): DesiredPart | undefined {
@@ -132,7 +148,11 @@ export class GeneralTunnels {
   list(wallOf: (at: Monotonic) => number): readonly JsonObject[] {
     return [...this.#byRelay.values()].flatMap(({ relay, addresses }) =>
       [...addresses].map(([name, virtual]) => ({
-        ...{ name, virtualIpv6: virtual.find(isIpv6), virtualIpv4: virtual.find((one) => !isIpv6(one)) },
+        ...{
+          name,
+          virtualIpv6: virtual.find(isIpv6),
+          virtualIpv4: virtual.find((one) => !isIpv6(one)),
+        },
         ...this.#context.report.view(name, wallOf),
         roundTripMs: relay.roundTripMs,
       })),

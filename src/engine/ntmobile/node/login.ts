@@ -27,7 +27,10 @@ export class Login {
   #asking = false;
   #retryMs = FIRST_RETRY_MS;
   #failure: string | undefined;
-  /** What failed may go well from elsewhere; otherwise the account server has said when, or that it will not. */
+  /**
+   * What failed may go well from elsewhere; otherwise the account server has said when, or that it
+   * will not.
+   */
   #mayHurry = false;
 
   /** Why the account server gave nothing when it was asked last; undefined when it did. */
@@ -64,7 +67,10 @@ export class Login {
 
   #arm(now: Monotonic, offsetMs: number): void {
     if (this.#granted === undefined) return;
-    this.#timers.set('renew', after(now, Math.max(SHORTEST_RENEWAL_MS, this.#granted.renewAt - now - offsetMs)));
+    this.#timers.set(
+      'renew',
+      after(now, Math.max(SHORTEST_RENEWAL_MS, this.#granted.renewAt - now - offsetMs)),
+    );
     this.#timers.set('end', after(now, Math.max(0, this.#granted.notAfter - now - offsetMs)));
   }
 
@@ -84,8 +90,10 @@ export class Login {
       this.#mayHurry = !final && outcome.retryAfterMs === undefined;
       // A renewal token that is good for nothing any more: the account's own way is left.
       const renewed = this.#granted !== undefined && this.#granted.renewalToken !== '';
-      if (final && this.#granted !== undefined) this.#granted = { ...this.#granted, renewalToken: '' };
-      const wait = final && !renewed ? LONGEST_RETRY_MS : Math.max(outcome.retryAfterMs ?? 0, this.#retryMs);
+      if (final && this.#granted !== undefined)
+        this.#granted = { ...this.#granted, renewalToken: '' };
+      const wait =
+        final && !renewed ? LONGEST_RETRY_MS : Math.max(outcome.retryAfterMs ?? 0, this.#retryMs);
       this.#retryMs = Math.min(2 * this.#retryMs, LONGEST_RETRY_MS);
       this.#timers.set('retry', after(now, wait));
       const fields = { reason, message, retryInMs: wait };
@@ -99,7 +107,12 @@ export class Login {
     this.#granted = { ...given, renewAt: wall(now + offsetMs + (2 * left) / 3) };
     this.#timers.clearAll();
     this.#arm(now, offsetMs);
-    out.push({ kind: 'persist', table: LOGIN_TABLE, key: LOGIN_KEY, value: loginRecord(this.#granted) });
+    out.push({
+      kind: 'persist',
+      table: LOGIN_TABLE,
+      key: LOGIN_KEY,
+      value: loginRecord(this.#granted),
+    });
     return true;
   }
 

@@ -49,7 +49,10 @@ export interface NamesContext {
 export class Names {
   readonly #context: NamesContext;
   readonly #directions = new Directions();
-  /** What was asked before the first login, when nobody knows yet which names are ours; undefined when that is over. */
+  /**
+   * What was asked before the first login, when nobody knows yet which names are ours; undefined
+   * when that is over.
+   */
   #early: QueryInput[] | undefined = [];
   #earlyUntil: Monotonic = NEVER;
 
@@ -66,7 +69,10 @@ export class Names {
     for (const direction of this.#directions.takeDue(now)) this.#ask(now, direction);
   }
 
-  /** The first login has an answer, or takes too long: from now on every name is answered by what is known. */
+  /**
+   * The first login has an answer, or takes too long: from now on every name is answered by what is
+   * known.
+   */
   begin(now: Monotonic): void {
     const early = this.#early ?? [];
     this.#early = undefined;
@@ -91,7 +97,10 @@ export class Names {
     this.#directions.lost(now, direction);
   }
 
-  /** The node of that name does not answer: both may have to begin anew. For a while it counts as asked for, whoever asked for whom. */
+  /**
+   * The node of that name does not answer: both may have to begin anew. For a while it counts as
+   * asked for, whoever asked for whom.
+   */
   silent(now: Monotonic, name: string): void {
     const direction = this.#directions.want(now, name, () => this.#context.random(8));
     if (direction.asked === undefined) this.#directions.lost(now, direction);
@@ -116,13 +125,20 @@ export class Names {
       const { ipv4, ipv6 } = this.#context.attachment();
       answer({
         outcome: 'forward',
-        families: [...(ipv4 === undefined ? [] : [4 as const]), ...(ipv6 === undefined ? [] : [6 as const])],
+        families: [
+          ...(ipv4 === undefined ? [] : [4 as const]),
+          ...(ipv6 === undefined ? [] : [6 as const]),
+        ],
       });
       return;
     }
     // Nobody is called so: the zone's own name, and names of services in it.
     if (name === this.#context.trust.granted.zone || !isDomainName(name)) {
-      answer({ outcome: 'addresses', addresses: [], timeToLiveSeconds: DEFAULT_TIME_TO_LIVE_SECONDS });
+      answer({
+        outcome: 'addresses',
+        addresses: [],
+        timeToLiveSeconds: DEFAULT_TIME_TO_LIVE_SECONDS,
+      });
       return;
     }
     const direction = this.#directions.want(now, name, () => this.#context.random(8));
@@ -167,12 +183,15 @@ export class Names {
   /** The relay that the name is reached by, whose address its connections have. */
   #relayOf(name: string): readonly NtmobileOption[] {
     const relay = this.#context.keeper.general.relayOf(name);
-    return relay === undefined ? [] : [{ type: 'relay', publicKey: relay.publicKey, endpoints: [] }];
+    return relay === undefined
+      ? []
+      : [{ type: 'relay', publicKey: relay.publicKey, endpoints: [] }];
   }
 
   #directed(now: Monotonic, direction: Direction, answer: NtmobileMessage | undefined): void {
     direction.asked = undefined;
-    const addresses = answer?.status === NtmobileStatus.granted ? this.#follow(now, direction, answer) : undefined;
+    const addresses =
+      answer?.status === NtmobileStatus.granted ? this.#follow(now, direction, answer) : undefined;
     if (addresses === undefined) {
       this.#context.counters.count('direction-refused');
       const { peerNotReachable, noRelay } = NtmobileStatus;
@@ -182,8 +201,15 @@ export class Names {
       this.#answerWaiting(direction, { outcome });
       return;
     }
-    const seconds = findNtmobileOption(answer?.options ?? [], 'time-to-live')?.seconds ?? DEFAULT_TIME_TO_LIVE_SECONDS;
-    this.#directions.granted(now, direction, addresses, Math.min(seconds, LONGEST_TIME_TO_LIVE_SECONDS));
+    const seconds =
+      findNtmobileOption(answer?.options ?? [], 'time-to-live')?.seconds ??
+      DEFAULT_TIME_TO_LIVE_SECONDS;
+    this.#directions.granted(
+      now,
+      direction,
+      addresses,
+      Math.min(seconds, LONGEST_TIME_TO_LIVE_SECONDS),
+    );
     this.#answerWaiting(direction, nameAnswer(now, direction));
   }
 
@@ -192,13 +218,20 @@ export class Names {
   }
 
   /** Does what a Route Direction says, as the one who asked; the addresses for applications. */
-  #follow(now: Monotonic, direction: Direction, { options }: NtmobileMessage): readonly IpAddress[] | undefined {
+  #follow(
+    now: Monotonic,
+    direction: Direction,
+    { options }: NtmobileMessage,
+  ): readonly IpAddress[] | undefined {
     const role = findNtmobileOption(options, 'role')?.role;
     const relay = findNtmobileOption(options, 'relay');
     if (role === DirectionRole.general)
-      return relay === undefined ? undefined : this.#followGeneral(now, direction.name, relay, options);
+      return relay === undefined
+        ? undefined
+        : this.#followGeneral(now, direction.name, relay, options);
     const other = this.#context.trust.otherOf(this.#context.wall(now), options);
-    if (role !== DirectionRole.initiator || other === undefined || other.name !== direction.name) return undefined;
+    if (role !== DirectionRole.initiator || other === undefined || other.name !== direction.name)
+      return undefined;
     const directed = { pathId: direction.pathId, other, initiator: true };
     return this.#context.keeper.makePath(now, directed, options).addresses;
   }
@@ -212,10 +245,14 @@ export class Names {
     const ipv6 = findNtmobileOption(options, 'virtual-ipv6')?.address;
     const ipv4 = findNtmobileOption(options, 'virtual-ipv4')?.address;
     const families = findNtmobileOption(options, 'families')?.families ?? FAMILY_IPV4 | FAMILY_IPV6;
-    const addresses = [families & FAMILY_IPV6 ? ipv6 : undefined, families & FAMILY_IPV4 ? ipv4 : undefined].filter(
-      (address) => address !== undefined,
-    );
-    if (addresses.length === 0 || !addresses.every((address) => this.#context.trust.isGeneral(address)))
+    const addresses = [
+      families & FAMILY_IPV6 ? ipv6 : undefined,
+      families & FAMILY_IPV4 ? ipv4 : undefined,
+    ].filter((address) => address !== undefined);
+    if (
+      addresses.length === 0 ||
+      !addresses.every((address) => this.#context.trust.isGeneral(address))
+    )
       return undefined;
     const { keeper } = this.#context;
     keeper.general.make(now, keeper.relay(option), { name, addresses });

@@ -1,10 +1,13 @@
 /**
- * A path to another node: the session with it, over the relay at once, directly as soon as a check was answered, over the relay again when it is not.
+ * A path to another node: the session with it, over the relay at once, directly as soon as a check
+ * was answered, over the relay again when it is not.
  *
- * No RFC: docs/ntmobile.md §6 (Path Challenge, Path Response), design of the handover: authenticated, checked before data follows
+ * No RFC: docs/ntmobile.md §6 (Path Challenge, Path Response), design of the handover:
+ * authenticated, checked before data follows
  *
- * Who moved says so by a challenge with its candidates over the relay. The other one knows a move by host candidates that it has not seen, and sends
- * over the relay until a direct way answered again. Transactions rise within a session, so an old challenge that comes late changes nothing.
+ * Who moved says so by a challenge with its candidates over the relay. The other one knows a move
+ * by host candidates that it has not seen, and sends over the relay until a direct way answered
+ * again. Transactions rise within a session, so an old challenge that comes late changes nothing.
  */
 import { equalBytes, hex } from '#base/bytes.ts';
 import type { IpAddress, Ipv4Address, Ipv6Address } from '#base/ip.ts';
@@ -34,7 +37,10 @@ const CHECK_MS = 2_500;
 /** Between checks over the relay, while data goes there; longer when the last one had no answer. */
 const RELAYED_LIVENESS_MS = 5_000;
 const SILENT_RETRY_MS = 15_000;
-/** The relay may still be moving our leg when what comes right behind our Keep Alive is there, and drop it. */
+/**
+ * The relay may still be moving our leg when what comes right behind our Keep Alive is there, and
+ * drop it.
+ */
 const ANNOUNCEMENT_MS = 30;
 
 /** Another node, as its credential says. */
@@ -67,9 +73,15 @@ export class NodePath {
   readonly initiator: boolean;
   relay: RelayLink | undefined;
   session: Session | undefined;
-  /** Keys that the other node may use any moment, before the first ones stand: its data may overtake its word. */
+  /**
+   * Keys that the other node may use any moment, before the first ones stand: its data may overtake
+   * its word.
+   */
   offered: Session | undefined;
-  /** The other node made another path, maybe because it knows no more of this one: used only when there is no better one, until it answers. */
+  /**
+   * The other node made another path, maybe because it knows no more of this one: used only when
+   * there is no better one, until it answers.
+   */
   doubted = false;
   /** The last check over the relay had no answer, and nothing else came since. */
   silent = false;
@@ -89,13 +101,17 @@ export class NodePath {
   }
 
   deadline(): Monotonic {
-    return this.session?.current === undefined ? NEVER : earliest(this.#ways.deadline(), this.#relayedCheckAt);
+    return this.session?.current === undefined
+      ? NEVER
+      : earliest(this.#ways.deadline(), this.#relayedCheckAt);
   }
 
   /** Where data goes: the best direct way, else the relay; undefined: nowhere at present. */
   way(): Way | undefined {
     const best = this.#ways.best;
-    return (best === undefined ? undefined : this.#wayTo(best.endpoint)) ?? this.relay?.wayOf(this.id);
+    return (
+      (best === undefined ? undefined : this.#wayTo(best.endpoint)) ?? this.relay?.wayOf(this.id)
+    );
   }
 
   get direct(): boolean {
@@ -109,7 +125,13 @@ export class NodePath {
   #wayTo({ address, port }: Endpoint): Way | undefined {
     const place = placeTowards(this.#context.attachment(), address);
     if (place === undefined) return undefined;
-    return { local: place.address, localPort: this.#context.port, remote: address, remotePort: port, relayIndex: 0 };
+    return {
+      local: place.address,
+      localPort: this.#context.port,
+      remote: address,
+      remotePort: port,
+      relayIndex: 0,
+    };
   }
 
   /** What a direction, or the other node itself, says of where it is. */
@@ -184,10 +206,21 @@ export class NodePath {
     const { sessions, random } = this.#context;
     if (this.session?.current === undefined) return;
     const challenge = random(8);
-    const options: readonly NtmobileOption[] = [{ type: 'challenge', challenge }, ...this.#context.candidates()];
+    const options: readonly NtmobileOption[] = [
+      { type: 'challenge', challenge },
+      ...this.#context.candidates(),
+    ];
     const purpose = { part: 'path', path: this.id, way: key, challenge, sentAt: now } as const;
-    const times = { attemptMs: CHECK_MS, ...(retransmissionMs === undefined ? {} : { retransmissionMs }) };
-    sessions.request(now, this.session, { type: 'path-challenge', options, way, ...times }, purpose);
+    const times = {
+      attemptMs: CHECK_MS,
+      ...(retransmissionMs === undefined ? {} : { retransmissionMs }),
+    };
+    sessions.request(
+      now,
+      this.session,
+      { type: 'path-challenge', options, way, ...times },
+      purpose,
+    );
   }
 
   /** The other node's challenge. */
@@ -214,7 +247,12 @@ export class NodePath {
     this.tick(now);
   }
 
-  answered(now: Monotonic, purpose: PathPurpose, answer: NtmobileMessage | undefined, from: Way | undefined): void {
+  answered(
+    now: Monotonic,
+    purpose: PathPurpose,
+    answer: NtmobileMessage | undefined,
+    from: Way | undefined,
+  ): void {
     if (answer !== undefined) this.#heard(now);
     else if (purpose.way === '') this.#unanswered(now);
     if (this.doubted && answer !== undefined) {
@@ -236,11 +274,18 @@ export class NodePath {
     this.#context.silent(now, this);
   }
 
-  #isRight({ challenge }: PathPurpose, answer: NtmobileMessage | undefined, from: Way | undefined, way: DirectWay) {
+  #isRight(
+    { challenge }: PathPurpose,
+    answer: NtmobileMessage | undefined,
+    from: Way | undefined,
+    way: DirectWay,
+  ) {
     if (answer?.status !== NtmobileStatus.granted || from === undefined) return false;
     const said = findNtmobileOption(answer.options, 'challenge')?.challenge;
     if (said === undefined || !equalBytes(said, challenge)) return false;
-    return from.relayIndex === 0 && wayKey({ address: from.remote, port: from.remotePort }) === way.key;
+    return (
+      from.relayIndex === 0 && wayKey({ address: from.remote, port: from.remotePort }) === way.key
+    );
   }
 
   /** The leg at the relay came or went, or a direct way did. */
@@ -266,6 +311,8 @@ export class NodePath {
 }
 
 function hostsOf(candidates: readonly NtmobileOptionOf<'candidate'>[]): string {
-  const hosts = candidates.filter(({ kind }) => kind === CandidateKind.host).map(({ endpoint }) => wayKey(endpoint));
+  const hosts = candidates
+    .filter(({ kind }) => kind === CandidateKind.host)
+    .map(({ endpoint }) => wayKey(endpoint));
   return hosts.sort().join(', ');
 }

@@ -3,7 +3,8 @@
  *
  * No RFC: docs/ntmobile.md §6 (path id)
  *
- * Two nodes that ask for each other at the same moment get two paths. Both take the established one with the lower path id, without a word about it.
+ * Two nodes that ask for each other at the same moment get two paths. Both take the established one
+ * with the lower path id, without a word about it.
  */
 import { earliest, type Monotonic } from '#base/time.ts';
 import type { NodePath } from './node-path.ts';
@@ -89,7 +90,9 @@ function rankOf(path: NodePath): number {
   return path.doubted ? 1 : 0;
 }
 
-/** Those that stand, and behind them those whose first keys only the other node has used, or will. */
+/**
+ * Those that stand, and behind them those whose first keys only the other node has used, or will.
+ */
 export function pathsWithKeys(end: OtherEnd): readonly NodePath[] {
   return [...establishedOf(end), ...[...end.paths].filter(({ offered }) => offered !== undefined)];
 }

@@ -1,5 +1,6 @@
 /**
- * The NTMobile node: logs in, registers, builds paths to other nodes and to general nodes, keeps them while it moves.
+ * The NTMobile node: logs in, registers, builds paths to other nodes and to general nodes, keeps
+ * them while it moves.
  *
  * No RFC: docs/ntmobile.md §2 to §6
  * Left out: several coordinators at a time, packets kept until a tunnel stands.
@@ -26,7 +27,10 @@ import type {
 } from '#engine/contract.ts';
 import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { JudgedInitiation, SessionListener } from '#engine/ntmobile/common/session-listener.ts';
+import type {
+  JudgedInitiation,
+  SessionListener,
+} from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import type { Way } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
@@ -69,7 +73,10 @@ export type NtmobileNodeEngine = Engine<NtmobileNodeInput> &
   Reconfigurable<Pick<NtmobileNodeConfiguration, 'interfaces'>> & { readonly counters: Counters };
 
 /** Never throws for a peer's fault; `clock` must be the first input. */
-export function createNtmobileNode(configuration: NtmobileNodeConfiguration, random: RandomBytes): NtmobileNodeEngine {
+export function createNtmobileNode(
+  configuration: NtmobileNodeConfiguration,
+  random: RandomBytes,
+): NtmobileNodeEngine {
   return new NtmobileNode(configuration, random);
 }
 
@@ -118,7 +125,13 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     });
     this.#trust = new Trust(configuration.virtualIpv4Prefix, this.#counters);
     this.#names = new Names({
-      ...{ configuration, random, sessions: this.#sessions, counters: this.#counters, trust: this.#trust },
+      ...{
+        configuration,
+        random,
+        sessions: this.#sessions,
+        counters: this.#counters,
+        trust: this.#trust,
+      },
       ...{ coordinator: this.#coordinator, keeper: this.#keeper },
       attachment: () => this.#attachment,
       wall: (now) => this.#wall(now),
@@ -136,7 +149,11 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   }
 
   deadline(): Monotonic {
-    const sessions = earliest(this.#sessions.deadline(), this.#coordinator.deadline(), this.#keeper.deadline());
+    const sessions = earliest(
+      this.#sessions.deadline(),
+      this.#coordinator.deadline(),
+      this.#keeper.deadline(),
+    );
     return earliest(sessions, this.#login.deadline(), this.#names.deadline(), this.#lookAgainAt);
   }
 
@@ -200,14 +217,19 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   // --- where it is, and who it is ---
 
   #look(now: Monotonic): void {
-    const attachment = attachmentOf(now, this.#interfaces, preferring(this.#pinned, this.#restriction));
+    const attachment = attachmentOf(
+      now,
+      this.#interfaces,
+      preferring(this.#pinned, this.#restriction),
+    );
     this.#lookAgainAt = nextEnd(now, this.#interfaces);
     if (attachment.ipv6 !== undefined || attachment.ipv4 !== undefined)
       this.#login.begin(now, this.#offsetMs, this.#out);
     if (samePlaces(attachment, this.#attachment)) return;
     this.#attachment = attachment;
     this.#counters.count('moved');
-    if (attachment.ipv6 !== undefined || attachment.ipv4 !== undefined) this.#login.moved(this.#out);
+    if (attachment.ipv6 !== undefined || attachment.ipv4 !== undefined)
+      this.#login.moved(this.#out);
     this.#tell('moved', 'info', placesOf(attachment));
     // Where main's default is that of the new place, packets need not wait for the rules.
     const rulesLast = haveOneWayOut(this.#interfaces);
@@ -239,7 +261,13 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     if (this.#own === undefined) return;
     const { name, virtualIpv6, virtualIpv4 } = this.#own;
     const notAfter = this.#trust.granted?.notAfter;
-    this.#tell('logged-in', 'info', { name, virtualIpv6, virtualIpv4, notAfterWallMs: notAfter, renewed });
+    this.#tell('logged-in', 'info', {
+      name,
+      virtualIpv6,
+      virtualIpv4,
+      notAfterWallMs: notAfter,
+      renewed,
+    });
   }
 
   #begin(now: Monotonic): void {
@@ -247,12 +275,19 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     const own =
       granted === undefined
         ? undefined
-        : this.#trust.holder(this.#wall(now), granted.credential, this.#configuration.own.publicKey);
+        : this.#trust.holder(
+            this.#wall(now),
+            granted.credential,
+            this.#configuration.own.publicKey,
+          );
     if (granted === undefined || own === undefined) return;
     const { virtualIpv6, virtualIpv4 } = own;
     const { virtualIpv4Prefix } = this.#configuration;
     const addresses = [virtualIpv6, virtualIpv4];
-    this.#want('ntmobile/own', ownPart(addresses, [granted.systemPrefix, virtualIpv4Prefix], this.#configuration));
+    this.#want(
+      'ntmobile/own',
+      ownPart(addresses, [granted.systemPrefix, virtualIpv4Prefix], this.#configuration),
+    );
     this.#own = own;
     this.#coordinator.use(now, granted.coordinators[0]);
   }
@@ -283,7 +318,10 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     this.#out.push(message);
   }
 
-  judge(now: Monotonic, { use, publicKey, pathId, payload }: JudgedInitiation): readonly NtmobileOption[] | undefined {
+  judge(
+    now: Monotonic,
+    { use, publicKey, pathId, payload }: JudgedInitiation,
+  ): readonly NtmobileOption[] | undefined {
     // After its restart a coordinator calls those that it knows.
     if (use === HandshakeUse.coordinator) return this.#isCoordinator(publicKey) ? [] : undefined;
     // After its own a relay does: the node begins anew by itself, with its credential.
@@ -312,7 +350,12 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     else this.#keeper.ended(now, session);
   }
 
-  request(now: Monotonic, session: Session, message: NtmobileMessage, way: Way): NtmobileMessage | undefined {
+  request(
+    now: Monotonic,
+    session: Session,
+    message: NtmobileMessage,
+    way: Way,
+  ): NtmobileMessage | undefined {
     if (session.use === HandshakeUse.coordinator && message.type === 'route-direction')
       return this.#directedTo(now, message);
     if (message.type === 'path-challenge') {
@@ -327,17 +370,27 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   /** As the one who was asked for. */
   #directedTo(now: Monotonic, { options, transaction }: NtmobileMessage): NtmobileMessage {
     const confirm = (status: number, given: readonly NtmobileOption[]): NtmobileMessage => ({
-      ...{ type: 'route-direction-confirmation', answer: true, status, transaction, options: given },
+      ...{
+        type: 'route-direction-confirmation',
+        answer: true,
+        status,
+        transaction,
+        options: given,
+      },
     });
     const pathId = findNtmobileOption(options, 'path-id')?.pathId;
     const role = findNtmobileOption(options, 'role')?.role;
-    if (pathId === undefined || role !== DirectionRole.responder) return confirm(NtmobileStatus.malformed, []);
+    if (pathId === undefined || role !== DirectionRole.responder)
+      return confirm(NtmobileStatus.malformed, []);
     const other = this.#trust.otherOf(this.#wall(now), options);
     const former = this.#keeper.path(pathId);
     const another = other !== undefined && former !== undefined && former.other.name !== other.name;
     if (other === undefined || another) return confirm(NtmobileStatus.notAllowed, []);
     this.#keeper.makePath(now, { pathId, other, initiator: false }, options);
-    return confirm(NtmobileStatus.granted, [{ type: 'path-id', pathId }, ...this.#coordinator.candidates()]);
+    return confirm(NtmobileStatus.granted, [
+      { type: 'path-id', pathId },
+      ...this.#coordinator.candidates(),
+    ]);
   }
 
   answered(
@@ -365,10 +418,17 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   }
 
   #tellRoundTrips(): void {
-    this.#coordinator.roundTrips = [...this.#keeper.relays()].flatMap(({ publicKey, roundTripMs }) =>
-      roundTripMs === undefined
-        ? []
-        : [{ type: 'round-trip', nodeId: nodeIdOf(publicKey), microseconds: Math.round(roundTripMs * 1000) } as const],
+    this.#coordinator.roundTrips = [...this.#keeper.relays()].flatMap(
+      ({ publicKey, roundTripMs }) =>
+        roundTripMs === undefined
+          ? []
+          : [
+              {
+                type: 'round-trip',
+                nodeId: nodeIdOf(publicKey),
+                microseconds: Math.round(roundTripMs * 1000),
+              } as const,
+            ],
     );
   }
 
@@ -382,7 +442,10 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     this.#out.push({ kind: 'event', event: { name, level, fields } });
   }
 
-  #answerOperator(now: Monotonic, { command, parameters }: Extract<CommonInput, { kind: 'request' }>): Answer {
+  #answerOperator(
+    now: Monotonic,
+    { command, parameters }: Extract<CommonInput, { kind: 'request' }>,
+  ): Answer {
     if (command === 'move') {
       const { interface: device } = parameters;
       this.#pinned = typeof device === 'string' ? device : undefined;

@@ -1,4 +1,7 @@
-/** What an operator may ask of an NTMobile node, and the answers. No RFC: the terms are those of docs/ntmobile.md. */
+/**
+ * What an operator may ask of an NTMobile node, and the answers. No RFC: the terms are those of
+ * docs/ntmobile.md.
+ */
 import { hex } from '#base/bytes.ts';
 import type { Monotonic } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
@@ -52,7 +55,10 @@ export function placesOf({ ipv6, ipv4 }: Attachment): JsonObject {
   };
 }
 
-function statusOf(now: Monotonic, { own, granted, loginFailure, attachment, coordinator, keeper, ...view }: NodeView) {
+function statusOf(
+  now: Monotonic,
+  { own, granted, loginFailure, attachment, coordinator, keeper, ...view }: NodeView,
+) {
   const { mapping } = coordinator;
   const relays = [...keeper.relays()].map(({ publicKey, roundTripMs, session }) => ({
     nodeId: hex(nodeIdOf(publicKey)),
@@ -64,7 +70,8 @@ function statusOf(now: Monotonic, { own, granted, loginFailure, attachment, coor
     name: own?.name,
     virtualIpv6: own?.virtualIpv6,
     virtualIpv4: own?.virtualIpv4,
-    credentialSeconds: granted === undefined ? undefined : Math.round((granted.notAfter - view.wallOf(now)) / 1000),
+    credentialSeconds:
+      granted === undefined ? undefined : Math.round((granted.notAfter - view.wallOf(now)) / 1000),
     loginFailure,
     coordinator: coordinator.state,
     coordinatorName: granted?.coordinators[0]?.name,

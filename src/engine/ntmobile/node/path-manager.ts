@@ -1,5 +1,6 @@
 /**
- * Paths and relays of a node: made as directions say, kept while the node and the others move, and the tunnels that they make up.
+ * Paths and relays of a node: made as directions say, kept while the node and the others move, and
+ * the tunnels that they make up.
  *
  * No RFC: docs/ntmobile.md §6 (Route Direction, Relay Attach, Release)
  */
@@ -22,7 +23,13 @@ import {
 import { type Attachment, placeTowards } from './attachment.ts';
 import { GeneralTunnels } from './general-tunnels.ts';
 import { NodePath, type OtherNode, type PathContext } from './node-path.ts';
-import { establishedOf, NodePaths, type OtherEnd, pathsWithKeys, TunnelNumbers } from './node-paths.ts';
+import {
+  establishedOf,
+  NodePaths,
+  type OtherEnd,
+  pathsWithKeys,
+  TunnelNumbers,
+} from './node-paths.ts';
 import { PathReport } from './path-report.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
 import { RelayLink } from './relay-link.ts';
@@ -41,7 +48,9 @@ export interface KeeperContext {
   candidates(): readonly NtmobileOptionOf<'candidate'>[];
   want(key: string, part: DesiredPart | undefined): void;
   tell(event: EngineEvent): void;
-  /** The way to a name that this node asked for is no more; `promising`: it may well be there again. */
+  /**
+   * The way to a name that this node asked for is no more; `promising`: it may well be there again.
+   */
   lost(now: Monotonic, name: string, promising: boolean): void;
   /** The node of that name does not answer, whoever asked for whom. */
   silent(now: Monotonic, name: string): void;
@@ -68,7 +77,12 @@ export class PathKeeper {
       lost: (now, name, promising) => context.lost(now, name, promising),
     });
     this.#pathContext = {
-      ...{ sessions: context.sessions, counters: context.counters, random: context.random, port: context.port },
+      ...{
+        sessions: context.sessions,
+        counters: context.counters,
+        random: context.random,
+        port: context.port,
+      },
       attachment: () => context.attachment(),
       candidates: () => context.candidates(),
       changed: (now, path) => this.#pathChanged(now, path),
@@ -80,7 +94,10 @@ export class PathKeeper {
   #pathSilent(now: Monotonic, path: NodePath): void {
     const { publicKey, name } = path.other;
     const end = this.#paths.end(hex(publicKey));
-    const others = end === undefined ? [] : establishedOf(end).filter((other) => other !== path && !other.silent);
+    const others =
+      end === undefined
+        ? []
+        : establishedOf(end).filter((other) => other !== path && !other.silent);
     this.#context.counters.count('path-silent');
     if (others.length > 0) this.endPath(now, path);
     else this.#context.silent(now, name);
@@ -89,12 +106,16 @@ export class PathKeeper {
   #pathChanged(now: Monotonic, path: NodePath): void {
     this.#wantEnd(now, hex(path.other.publicKey));
     // Without a relay nobody else can tell the other node where this one is now.
-    const stranded = path.session?.current !== undefined && path.relay === undefined && path.way() === undefined;
+    const stranded =
+      path.session?.current !== undefined && path.relay === undefined && path.way() === undefined;
     if (stranded && path.initiator) this.#context.lost(now, path.other.name, true);
   }
 
   deadline(): Monotonic {
-    return earliest(this.#paths.deadline(), ...[...this.#relays.values()].map((relay) => relay.deadline()));
+    return earliest(
+      this.#paths.deadline(),
+      ...[...this.#relays.values()].map((relay) => relay.deadline()),
+    );
   }
 
   tick(now: Monotonic): void {
@@ -102,7 +123,9 @@ export class PathKeeper {
     for (const path of this.#paths.all()) path.tick(now);
   }
 
-  /** The node is elsewhere. The relays hear of it first: their word has to be there before the data. */
+  /**
+   * The node is elsewhere. The relays hear of it first: their word has to be there before the data.
+   */
   moved(now: Monotonic): void {
     for (const relay of this.#relays.values()) relay.moved(now, this.#context.attachment());
     for (const path of this.#paths.all()) path.moved(now);
@@ -149,19 +172,28 @@ export class PathKeeper {
     for (const relay of this.#relays.values()) relay.renewed(now);
   }
 
-  /** Somebody with that key calls, by a Tunnel Request without a credential, of that time in microseconds. */
+  /**
+   * Somebody with that key calls, by a Tunnel Request without a credential, of that time in
+   * microseconds.
+   */
   called(now: Monotonic, publicKey: Uint8Array, timestamp: bigint): void {
     this.#relays.get(hex(publicKey))?.called(now, timestamp);
   }
 
   relayOf(session: Session): RelayLink | undefined {
-    return session.use === HandshakeUse.relay ? this.#relays.get(hex(session.peer.publicKey)) : undefined;
+    return session.use === HandshakeUse.relay
+      ? this.#relays.get(hex(session.peer.publicKey))
+      : undefined;
   }
 
   /** As a Route Direction says: a path to `other`, through a leg at the relay that it names. */
   makePath(
     now: Monotonic,
-    directed: { readonly pathId: Uint8Array; readonly other: OtherNode; readonly initiator: boolean },
+    directed: {
+      readonly pathId: Uint8Array;
+      readonly other: OtherNode;
+      readonly initiator: boolean;
+    },
     options: readonly NtmobileOption[],
   ): NodePath {
     const { pathId, other, initiator } = directed;
@@ -174,12 +206,17 @@ export class PathKeeper {
     if (relay !== undefined && token !== undefined) {
       path.relay = this.relay(relay);
       path.relay.attach(now, pathId, token);
-    } else if (initiator) this.#callDirectly(now, path, filterNtmobileOptions(options, 'candidate'));
+    } else if (initiator)
+      this.#callDirectly(now, path, filterNtmobileOptions(options, 'candidate'));
     return path;
   }
 
   /** Without a relay: whoever is not behind a NAT answers. */
-  #callDirectly(now: Monotonic, path: NodePath, candidates: readonly NtmobileOptionOf<'candidate'>[]): void {
+  #callDirectly(
+    now: Monotonic,
+    path: NodePath,
+    candidates: readonly NtmobileOptionOf<'candidate'>[],
+  ): void {
     if (path.session?.current !== undefined && !path.silent) return;
     const { sessions, port } = this.#context;
     const begun: Session[] = [];
@@ -204,7 +241,9 @@ export class PathKeeper {
     const way = path?.relay?.way();
     if (path === undefined || way === undefined) return undefined;
     if (wantsHandshake(path) && !this.#attempts.has(id))
-      this.#attempts.set(id, [this.#context.sessions.connect(now, { ...destinationOf(path, way), carried: true })]);
+      this.#attempts.set(id, [
+        this.#context.sessions.connect(now, { ...destinationOf(path, way), carried: true }),
+      ]);
     const carried = this.#attempts.get(id)?.[0]?.carried;
     return carried === undefined || carried.length > LONGEST_FIRST_DATAGRAM ? undefined : carried;
   }
@@ -255,12 +294,14 @@ export class PathKeeper {
     }
     const path = this.path(session.pathId);
     if (session.use !== HandshakeUse.node || path === undefined) return;
-    for (const other of this.#attempts.get(path.id) ?? []) if (other !== session) this.#context.sessions.forget(other);
+    for (const other of this.#attempts.get(path.id) ?? [])
+      if (other !== session) this.#context.sessions.forget(other);
     this.#attempts.delete(path.id);
     if (path.session !== session) {
       if (path.session !== undefined) this.#context.sessions.forget(path.session);
       this.#context.counters.count('path-made');
-      for (const other of this.#paths.end(hex(path.other.publicKey))?.paths ?? []) if (other !== path) other.doubt(now);
+      for (const other of this.#paths.end(hex(path.other.publicKey))?.paths ?? [])
+        if (other !== path) other.doubt(now);
     }
     path.established(now, session);
   }
@@ -300,7 +341,9 @@ export class PathKeeper {
     this.general.endAll(now);
   }
 
-  /** Whether a handshake is for a path that the coordinator told of, and of the node that it named. */
+  /**
+   * Whether a handshake is for a path that the coordinator told of, and of the node that it named.
+   */
   expects(publicKey: Uint8Array, pathId: Uint8Array): boolean {
     const path = this.path(pathId);
     return path !== undefined && equalBytes(path.other.publicKey, publicKey);
@@ -353,15 +396,26 @@ export class PathKeeper {
       const [path] = [...establishedOf(end), ...end.paths];
       if (path === undefined) return [];
       const { name, virtualIpv6, virtualIpv4 } = path.other;
-      return { name, virtualIpv6, virtualIpv4, ...this.#report.view(end.id, wallOf), roundTripMs: path.roundTripMs };
+      return {
+        name,
+        virtualIpv6,
+        virtualIpv4,
+        ...this.#report.view(end.id, wallOf),
+        roundTripMs: path.roundTripMs,
+      };
     });
     return [...nodes, ...this.general.list(wallOf)];
   }
 
   /** For the operator: what the plane has of them. */
   tunnels(): readonly JsonObject[] {
-    const ends = [...this.#paths.ends()].map((end) => ({ part: this.#partOf(end), peer: nameOf(end) }));
-    const nodes = ends.flatMap(({ part, peer }) => (part?.tunnels ?? []).map((tunnel) => ({ ...tunnel, peer })));
+    const ends = [...this.#paths.ends()].map((end) => ({
+      part: this.#partOf(end),
+      peer: nameOf(end),
+    }));
+    const nodes = ends.flatMap(({ part, peer }) =>
+      (part?.tunnels ?? []).map((tunnel) => ({ ...tunnel, peer })),
+    );
     return [...nodes, ...this.general.tunnels()];
   }
 }

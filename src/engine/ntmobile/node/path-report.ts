@@ -1,11 +1,15 @@
 /**
- * How data to each other end goes, and since when: for the operator, who is told when it changes. No RFC: the terms are those of docs/ntmobile.md §8.
+ * How data to each other end goes, and since when: for the operator, who is told when it changes.
+ * No RFC: the terms are those of docs/ntmobile.md §8.
  */
 import type { Monotonic } from '#base/time.ts';
 import type { EngineEvent, JsonObject } from '#engine/contract.ts';
 import type { Way } from '#engine/ntmobile/common/udp-path.ts';
 
-/** `general`: through a relay, to somebody who knows nothing of NTMobile. `none`: nowhere at present. */
+/**
+ * `general`: through a relay, to somebody who knows nothing of NTMobile. `none`: nowhere at
+ * present.
+ */
 export type PathKind = 'direct' | 'relayed' | 'general' | 'none';
 
 interface Shown {
@@ -39,11 +43,17 @@ export class PathReport {
     const former = this.#shown.get(id);
     const { name, kind, way } = to;
     if (former === undefined && kind === 'none') return;
-    const elsewhere = former?.way?.remote !== way?.remote || former?.way?.remotePort !== way?.remotePort;
+    const elsewhere =
+      former?.way?.remote !== way?.remote || former?.way?.remotePort !== way?.remotePort;
     if (former?.kind === kind && !elsewhere) return;
     this.#shown.set(id, { name, kind, way, since: now });
     if (former === undefined) this.#say('path-established', { name, way: kind, ...placeOf(way) });
-    else this.#say(EVENTS[kind], { name, ...placeOf(way), formerForMs: Math.round(now - former.since) });
+    else
+      this.#say(EVENTS[kind], {
+        name,
+        ...placeOf(way),
+        formerForMs: Math.round(now - former.since),
+      });
   }
 
   /** There is nothing to that end any more. */

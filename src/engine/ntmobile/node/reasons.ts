@@ -7,7 +7,8 @@ export const NTMOBILE_NODE_COUNTERS = {
   'registration-unanswered': 'the direction coordinator did not answer',
   moved: 'the node is elsewhere',
   'direction-refused': 'nobody has the name, or it cannot be reached',
-  'credential-refused': 'a Route Direction whose credential is not valid, not of that name or not of those addresses',
+  'credential-refused':
+    'a Route Direction whose credential is not valid, not of that name or not of those addresses',
   'direction-unasked': 'a direction without what it needs',
   'message-unexpected': 'a message that belongs to another role or session',
   'leg-refused': 'a relay gave no leg',

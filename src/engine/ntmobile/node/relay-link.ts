@@ -1,9 +1,11 @@
 /**
- * The session of a node with one relay: legs of paths there, how far it is, found again after a move.
+ * The session of a node with one relay: legs of paths there, how far it is, found again after a
+ * move.
  *
  * No RFC: docs/ntmobile.md §6 (Relay Attach, Keep Alive, Release), §7
  *
- * A relay takes an authenticated message from elsewhere for a move of all that the node has there, so one Keep Alive is sent ahead of the data.
+ * A relay takes an authenticated message from elsewhere for a move of all that the node has there,
+ * so one Keep Alive is sent ahead of the data.
  */
 import { hex } from '#base/bytes.ts';
 import { after, type Monotonic } from '#base/time.ts';
@@ -30,8 +32,9 @@ const RETRY_MS = 500;
 const ONE_CALL_MS = 5_000;
 const NO_PATH = new Uint8Array(8);
 /**
- * A relay sends to a place where nobody showed yet that we are no more than three times what came from there. An ordinary Keep Alive pays for the
- * Path Challenges that it may bring about, the first one from a new place for some packets of data as well: a datagram of 1,200 octets.
+ * A relay sends to a place where nobody showed yet that we are no more than three times what came
+ * from there. An ordinary Keep Alive pays for the Path Challenges that it may bring about, the
+ * first one from a new place for some packets of data as well: a datagram of 1,200 octets.
  */
 const PADDING = { type: 'padding', data: new Uint8Array(SHORT_PADDING_OCTETS) } as const;
 const LONG_PADDING = { type: 'padding', data: new Uint8Array(1_200 - 35) } as const;
@@ -81,7 +84,11 @@ export class RelayLink {
 
   constructor(
     { publicKey, endpoints }: NtmobileOptionOf<'relay'>,
-    node: { readonly sessions: Sessions<NodePurpose>; readonly port: number; readonly attachment: Attachment },
+    node: {
+      readonly sessions: Sessions<NodePurpose>;
+      readonly port: number;
+      readonly attachment: Attachment;
+    },
     listener: RelayListener,
   ) {
     this.publicKey = publicKey;
@@ -101,12 +108,21 @@ export class RelayLink {
     return this.#timers.deadline();
   }
 
-  /** To the relay itself, or with an index through its leg; undefined: there is no way out in a family that the relay has. */
+  /**
+   * To the relay itself, or with an index through its leg; undefined: there is no way out in a
+   * family that the relay has.
+   */
   way(relayIndex = 0): Way | undefined {
     for (const { address, port } of this.#endpoints) {
       const place = placeTowards(this.#attachment, address);
       if (place === undefined) continue;
-      return { local: place.address, localPort: this.#port, remote: address, remotePort: port, relayIndex };
+      return {
+        local: place.address,
+        localPort: this.#port,
+        remote: address,
+        remotePort: port,
+        relayIndex,
+      };
     }
     return undefined;
   }
@@ -131,7 +147,8 @@ export class RelayLink {
   }
 
   /**
-   * A Tunnel Request of the relay: it lost its keys. `timestamp` is the request's, so that nobody else can call by one of former times.
+   * A Tunnel Request of the relay: it lost its keys. `timestamp` is the request's, so that nobody
+   * else can call by one of former times.
    */
   called(now: Monotonic, timestamp: bigint): void {
     const recently = this.#restartedAt !== undefined && now - this.#restartedAt < ONE_CALL_MS;
@@ -177,7 +194,8 @@ export class RelayLink {
   established(now: Monotonic): void {
     const session = this.#session;
     if (session === undefined) return;
-    for (const leg of this.#legs.values()) if (leg.index === undefined) this.#ask(now, session, leg);
+    for (const leg of this.#legs.values())
+      if (leg.index === undefined) this.#ask(now, session, leg);
     this.#keepAlive(now);
   }
 
@@ -212,7 +230,13 @@ export class RelayLink {
 
   #keepAlive(now: Monotonic, padding: NtmobileOption = PADDING): void {
     if (this.#session?.current === undefined) return;
-    const purpose = { part: 'relay', kind: 'keepalive', relay: this.id, move: this.#move, sentAt: now } as const;
+    const purpose = {
+      part: 'relay',
+      kind: 'keepalive',
+      relay: this.id,
+      move: this.#move,
+      sentAt: now,
+    } as const;
     this.#sessions.request(
       now,
       this.#session,
@@ -228,7 +252,8 @@ export class RelayLink {
     }
     if (purpose.move !== this.#move) return;
     if (answer === undefined) {
-      // It may have lost its keys and every leg: what is there is asked for again with new keys, and by a new direction.
+      // It may have lost its keys and every leg: what is there is asked for again with new keys,
+      // and by a new direction.
       this.#restart(now);
       this.#loseLegs(now);
       return;
@@ -240,10 +265,15 @@ export class RelayLink {
   #attached(now: Monotonic, path: string, answer: NtmobileMessage | undefined): void {
     const leg = this.#legs.get(path);
     if (leg === undefined) return;
-    const index = answer === undefined ? undefined : findNtmobileOption(answer.options, 'relay-index')?.index;
+    const index =
+      answer === undefined ? undefined : findNtmobileOption(answer.options, 'relay-index')?.index;
     if (answer?.status === NtmobileStatus.granted && index !== undefined) {
       leg.index = index;
-      this.#listener.attached(now, path, findNtmobileOption(answer.options, 'first-datagram') !== undefined);
+      this.#listener.attached(
+        now,
+        path,
+        findNtmobileOption(answer.options, 'first-datagram') !== undefined,
+      );
       return;
     }
     this.#legs.delete(path);

@@ -1,10 +1,23 @@
-/** What an NTMobile node knows its requests by when they are answered. No RFC: docs/ntmobile.md §6. */
+/**
+ * What an NTMobile node knows its requests by when they are answered. No RFC: docs/ntmobile.md §6.
+ */
 import type { Monotonic } from '#base/time.ts';
 
-/** `move` counts the moves of the node: answers from before one say nothing of the present place. */
+/**
+ * `move` counts the moves of the node: answers from before one say nothing of the present place.
+ */
 export type CoordinatorPurpose =
-  | { readonly part: 'coordinator'; readonly kind: 'registration' | 'keepalive'; readonly move: number }
-  | { readonly part: 'coordinator'; readonly kind: 'address'; readonly move: number; readonly second: boolean };
+  | {
+      readonly part: 'coordinator';
+      readonly kind: 'registration' | 'keepalive';
+      readonly move: number;
+    }
+  | {
+      readonly part: 'coordinator';
+      readonly kind: 'address';
+      readonly move: number;
+      readonly second: boolean;
+    };
 
 /** `relay`: the public key in hexadecimal digits; `path`: the path id in them. */
 export type RelayPurpose =
@@ -15,7 +28,12 @@ export type RelayPurpose =
       readonly move: number;
       readonly sentAt: Monotonic;
     }
-  | { readonly part: 'relay'; readonly kind: 'attach'; readonly relay: string; readonly path: string };
+  | {
+      readonly part: 'relay';
+      readonly kind: 'attach';
+      readonly relay: string;
+      readonly path: string;
+    };
 
 /** `way`: the key of a direct way, or '' for the announcement over the relay. */
 export interface PathPurpose {

@@ -1,8 +1,16 @@
-/** What a login gave, and its record in the store. No RFC: docs/ntmobile.md §2.2; a record of our own. */
+/**
+ * What a login gave, and its record in the store. No RFC: docs/ntmobile.md §2.2; a record of our
+ * own.
+ */
 import { fromHex, hex } from '#base/bytes.ts';
 import { formatPrefix, type IpAddress, parseIpAddress, parsePrefix } from '#base/ip.ts';
 import { type Wall, wall } from '#base/time.ts';
-import type { CoordinatorDescription, JsonObject, JsonValue, LoginInput } from '#engine/contract.ts';
+import type {
+  CoordinatorDescription,
+  JsonObject,
+  JsonValue,
+  LoginInput,
+} from '#engine/contract.ts';
 
 type Outcome = Extract<LoginInput['outcome'], { readonly granted: true }>;
 
@@ -12,9 +20,25 @@ export interface Granted extends Omit<Outcome, 'granted'> {
 }
 
 export function loginRecord(granted: Granted): JsonObject {
-  const { credential, notAfter, renewAt, renewalToken, coordinators, authorities, systemPrefix, zone } = granted;
+  const {
+    credential,
+    notAfter,
+    renewAt,
+    renewalToken,
+    coordinators,
+    authorities,
+    systemPrefix,
+    zone,
+  } = granted;
   return {
-    ...{ credential: hex(credential), notAfter, renewAt, renewalToken, zone, systemPrefix: formatPrefix(systemPrefix) },
+    ...{
+      credential: hex(credential),
+      notAfter,
+      renewAt,
+      renewalToken,
+      zone,
+      systemPrefix: formatPrefix(systemPrefix),
+    },
     authorities: authorities.map(hex),
     coordinators: coordinators.map(({ name, publicKey, endpoints }) => ({
       ...{ name, publicKey: hex(publicKey) },
@@ -26,7 +50,13 @@ export function loginRecord(granted: Granted): JsonObject {
 /** Undefined for what is no record of ours: somebody changed the store. */
 export function readLogin(value: JsonValue): Granted | undefined {
   const record = objectOf(value) ?? {};
-  const { credential: sealed, systemPrefix: prefix, notAfter: end, renewAt: renewal, zone: domain } = record;
+  const {
+    credential: sealed,
+    systemPrefix: prefix,
+    notAfter: end,
+    renewAt: renewal,
+    zone: domain,
+  } = record;
   const { authorities: keys, coordinators: places, renewalToken: token } = record;
   const credential = octets(sealed);
   const systemPrefix = parsePrefix(text(prefix) ?? '');
@@ -35,8 +65,15 @@ export function readLogin(value: JsonValue): Granted | undefined {
   const zone = text(domain);
   const authorities = allOf(keys, octets);
   const coordinators = allOf(places, coordinatorOf);
-  if (credential === undefined || systemPrefix === undefined || notAfter === undefined || renewAt === undefined) return;
-  if (zone === undefined || authorities === undefined || coordinators === undefined) return undefined;
+  if (
+    credential === undefined ||
+    systemPrefix === undefined ||
+    notAfter === undefined ||
+    renewAt === undefined
+  )
+    return;
+  if (zone === undefined || authorities === undefined || coordinators === undefined)
+    return undefined;
   const renewalToken = text(token) ?? '';
   const times = { notAfter: wall(notAfter), renewAt: wall(renewAt) };
   return { credential, systemPrefix, ...times, zone, authorities, coordinators, renewalToken };
@@ -51,14 +88,19 @@ function coordinatorOf(value: JsonValue): CoordinatorDescription | undefined {
   return { name, publicKey, endpoints };
 }
 
-function endpointOf(value: JsonValue): { readonly address: IpAddress; readonly port: number } | undefined {
+function endpointOf(
+  value: JsonValue,
+): { readonly address: IpAddress; readonly port: number } | undefined {
   const { address: place, port: at } = objectOf(value) ?? {};
   const address = parseIpAddress(text(place) ?? '');
   const port = number(at);
   return address === undefined || port === undefined ? undefined : { address, port };
 }
 
-function allOf<T>(value: JsonValue | undefined, read: (one: JsonValue) => T | undefined): readonly T[] | undefined {
+function allOf<T>(
+  value: JsonValue | undefined,
+  read: (one: JsonValue) => T | undefined,
+): readonly T[] | undefined {
   if (!Array.isArray(value)) return undefined;
   const all = value.map(read);
   return all.every((one) => one !== undefined) ? all : undefined;

@@ -1,5 +1,6 @@
 /**
- * What a node believes of others: credentials that an authority of its account server vouches for, and addresses within the system's prefixes.
+ * What a node believes of others: credentials that an authority of its account server vouches for,
+ * and addresses within the system's prefixes.
  *
  * No RFC: docs/ntmobile.md §2.1
  */
@@ -48,17 +49,26 @@ export class Trust {
       ipv4: findNtmobileOption(options, 'virtual-ipv4')?.address,
       name: findNtmobileOption(options, 'name')?.name,
     };
-    const agrees = holder?.name === name && holder?.virtualIpv6 === ipv6 && holder?.virtualIpv4 === ipv4;
+    const agrees =
+      holder?.name === name && holder?.virtualIpv6 === ipv6 && holder?.virtualIpv4 === ipv4;
     if (holder !== undefined && agrees) return holder;
     this.#counters.count('credential-refused');
     return undefined;
   }
 
   /** What a credential says, when one of our authorities vouches for it. */
-  holder(now: Wall, credential: Uint8Array, publicKey: Uint8Array = credential.slice(28, 60)): OtherNode | undefined {
+  holder(
+    now: Wall,
+    credential: Uint8Array,
+    publicKey: Uint8Array = credential.slice(28, 60),
+  ): OtherNode | undefined {
     const seconds = BigInt(Math.floor(now / 1000));
     const judged = judgeCredential(credential, this.granted?.authorities ?? [], publicKey, seconds);
-    if (typeof judged === 'string' || !this.isVirtual(judged.virtualIpv6) || !this.isVirtual(judged.virtualIpv4))
+    if (
+      typeof judged === 'string' ||
+      !this.isVirtual(judged.virtualIpv6) ||
+      !this.isVirtual(judged.virtualIpv4)
+    )
       return undefined;
     return judged;
   }

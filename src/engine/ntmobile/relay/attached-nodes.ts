@@ -1,10 +1,13 @@
 /**
- * Nodes that have a session with a relay, and where they are: believed at once, paid for only after they were heard of there.
+ * Nodes that have a session with a relay, and where they are: believed at once, paid for only after
+ * they were heard of there.
  *
  * No RFC: docs/ntmobile.md §6 (Path Challenge, Keep Alive), §9, §10
  *
- * Where a node is: `new` (never proved) → `proved` → `elsewhere` (heard of from another place: legs and tunnel are there, bounded by what came from
- * there; the former place is kept) → `proved`, there or where it was. A Tunnel Response that was answered proves a place as a Path Response does.
+ * Where a node is: `new` (never proved) → `proved` → `elsewhere` (heard of from another place: legs
+ * and tunnel are there, bounded by what came from there; the former place is kept) → `proved`,
+ * there or where it was. A Tunnel Response that was answered proves a place as a Path Response
+ * does.
  */
 import { equalBytes, hex } from '#base/bytes.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
@@ -27,7 +30,10 @@ const CHALLENGE_MS = 3_000;
 const IDLE_MS = 600_000;
 /** To a place that is not proved goes so many times what came from there. */
 const AMPLIFICATION = 3;
-/** No less than an answer and the Path Challenges of one attempt: what a request has to pay for before it pays for data. */
+/**
+ * No less than an answer and the Path Challenges of one attempt: what a request has to pay for
+ * before it pays for data.
+ */
 const OWN_OCTETS = 320;
 /** Three of them are paid for by the smallest packet of data. */
 const PROBE_RETRANSMISSION_MS = 1_000;
@@ -48,7 +54,10 @@ export class AttachedNode implements Timed {
   readonly legs = new Set<RelayLeg>();
   way: Way;
   validated = false;
-  /** Octets that may go to the present place, while it is not validated, beside those that the plane reckons. */
+  /**
+   * Octets that may go to the present place, while it is not validated, beside those that the plane
+   * reckons.
+   */
   creditOctets = 0;
   /** The last place that was validated, while another one is not yet. */
   former: Way | undefined;
@@ -129,7 +138,12 @@ export class AttachedNodes {
   /** For the operator. */
   list(): readonly JsonObject[] {
     return [...this.#bySession.values()].map(({ nodeId, holder, legs, way, validated }) => ({
-      ...{ name: holder.name, nodeId, virtualIpv6: holder.virtualIpv6, virtualIpv4: holder.virtualIpv4 },
+      ...{
+        name: holder.name,
+        nodeId,
+        virtualIpv6: holder.virtualIpv6,
+        virtualIpv4: holder.virtualIpv4,
+      },
       ...{ remote: way.remote, remotePort: way.remotePort, validated, legs: legs.size },
     }));
   }
@@ -147,7 +161,9 @@ export class AttachedNodes {
     return this.#byNodeId.get(nodeId);
   }
 
-  /** New keys: a node that is new, or one that may be elsewhere and counts its transactions anew. */
+  /**
+   * New keys: a node that is new, or one that may be elsewhere and counts its transactions anew.
+   */
   established(now: Monotonic, session: Session, out: Output[]): void {
     const holder = this.#listener.holderOf(now, session);
     if (holder === undefined) {
@@ -163,7 +179,8 @@ export class AttachedNodes {
     this.#heard(now, node);
     node.newestTransaction = undefined;
     const { answeredTo } = session.current ?? {};
-    if (answeredTo !== undefined && sameFarEnd(answeredTo, session.way)) this.#prove(now, node, session.way, out);
+    if (answeredTo !== undefined && sameFarEnd(answeredTo, session.way))
+      this.#prove(now, node, session.way, out);
     else if (known === undefined) this.#challenge(now, node, 0);
     else this.#seenAt(now, node, session.way, 0, out);
     if (known === undefined) this.#listener.came(node);
@@ -180,8 +197,16 @@ export class AttachedNodes {
     this.#timers.set(node, earliest(after(now, IDLE_MS), this.#listener.endOf(node.holder)));
   }
 
-  /** A request of the node that is known to be its own. Older ones than the newest say nothing of where it is now. */
-  heard(now: Monotonic, session: Session, { transaction, way, octets }: HeardRequest, out: Output[]): void {
+  /**
+   * A request of the node that is known to be its own. Older ones than the newest say nothing of
+   * where it is now.
+   */
+  heard(
+    now: Monotonic,
+    session: Session,
+    { transaction, way, octets }: HeardRequest,
+    out: Output[],
+  ): void {
     const node = this.#bySession.get(session);
     if (node === undefined) return;
     this.#heard(now, node);
@@ -191,7 +216,10 @@ export class AttachedNodes {
     this.#seenAt(now, node, way, octets, out);
   }
 
-  /** Data of the node came from there: it may be an old packet that somebody held back, so that nothing moves before the node answers. */
+  /**
+   * Data of the node came from there: it may be an old packet that somebody held back, so that
+   * nothing moves before the node answers.
+   */
   roamed(now: Monotonic, node: AttachedNode, way: Way): void {
     if (node.probe !== undefined || sameFarEnd(way, node.way)) return;
     const challenge = this.#random(8);
@@ -214,7 +242,8 @@ export class AttachedNodes {
       this.#place(node, way, out);
       this.#listener.changed(now, node);
     }
-    if (!same || (!node.validated && node.challenge === undefined)) this.#challenge(now, node, octets);
+    if (!same || (!node.validated && node.challenge === undefined))
+      this.#challenge(now, node, octets);
   }
 
   #place(node: AttachedNode, way: Way, out: Output[]): void {
@@ -237,14 +266,25 @@ export class AttachedNodes {
   #challenge(now: Monotonic, node: AttachedNode, octets: number): void {
     const challenge = this.#random(8);
     node.challenge = challenge;
-    const retransmissionMs = AMPLIFICATION * octets < OWN_OCTETS ? CHALLENGE_MS : REQUEST_RETRANSMISSION_MS;
+    const retransmissionMs =
+      AMPLIFICATION * octets < OWN_OCTETS ? CHALLENGE_MS : REQUEST_RETRANSMISSION_MS;
     this.#ask(now, node, { kind: 'challenge', challenge, way: undefined }, retransmissionMs);
   }
 
-  #ask(now: Monotonic, node: AttachedNode, purpose: ChallengePurpose, retransmissionMs: number): void {
+  #ask(
+    now: Monotonic,
+    node: AttachedNode,
+    purpose: ChallengePurpose,
+    retransmissionMs: number,
+  ): void {
     const options = [{ type: 'challenge', challenge: purpose.challenge } as const];
     const asked = { type: 'path-challenge', options, way: purpose.way ?? node.way } as const;
-    this.#sessions.request(now, node.session, { ...asked, attemptMs: CHALLENGE_MS, retransmissionMs }, purpose);
+    this.#sessions.request(
+      now,
+      node.session,
+      { ...asked, attemptMs: CHALLENGE_MS, retransmissionMs },
+      purpose,
+    );
   }
 
   challenged(
@@ -258,8 +298,12 @@ export class AttachedNodes {
     const node = this.#bySession.get(session);
     if (node === undefined) return;
     const { challenge, way } = purpose;
-    const said = answer === undefined ? undefined : findNtmobileOption(answer.options, 'challenge')?.challenge;
-    const right = answer?.status === NtmobileStatus.granted && said !== undefined && equalBytes(said, challenge);
+    const said =
+      answer === undefined ? undefined : findNtmobileOption(answer.options, 'challenge')?.challenge;
+    const right =
+      answer?.status === NtmobileStatus.granted &&
+      said !== undefined &&
+      equalBytes(said, challenge);
     if (way !== undefined) {
       node.probe = undefined;
       if (right && from !== undefined && sameFarEnd(from, way)) this.#prove(now, node, from, out);
@@ -298,7 +342,11 @@ export class AttachedNodes {
 
   /** Forgets who was not heard of for long, and whose credential is over. */
   tick(now: Monotonic, out: Output[]): void {
-    for (let node = this.#timers.takeDue(now); node !== undefined; node = this.#timers.takeDue(now)) {
+    for (
+      let node = this.#timers.takeDue(now);
+      node !== undefined;
+      node = this.#timers.takeDue(now)
+    ) {
       const idle = now - node.heardAt >= IDLE_MS;
       this.#counters.count(idle ? 'node-idle' : 'credential-over');
       this.#sessions.forget(node.session);

@@ -12,7 +12,11 @@ import type { Endpoint } from '#wire/ntmobile-options.ts';
 /** What the relay does at most. */
 export type RelayLimits = Pick<
   RelayConfiguration,
-  'maximumLegs' | 'maximumLegsOfNode' | 'maximumGeneralNodes' | 'maximumGeneralNodesOfNode' | 'maximumResolutions'
+  | 'maximumLegs'
+  | 'maximumLegsOfNode'
+  | 'maximumGeneralNodes'
+  | 'maximumGeneralNodesOfNode'
+  | 'maximumResolutions'
 >;
 
 export interface RelayConfiguration {
@@ -35,7 +39,10 @@ export interface RelayConfiguration {
   readonly virtualIpv4Prefixes: readonly Prefix[];
   /** IPv4 addresses that stand for nodes that speak IPv6 to servers that have IPv4 only. */
   readonly translatorIpv4Prefix: Prefix;
-  /** Real addresses that are refused, besides those that are special, and exceptions from both: the longest prefix counts. */
+  /**
+   * Real addresses that are refused, besides those that are special, and exceptions from both: the
+   * longest prefix counts.
+   */
   readonly deniedDestinations: readonly Prefix[];
   readonly allowedDestinations: readonly Prefix[];
   readonly maximumGeneralNodes: number;

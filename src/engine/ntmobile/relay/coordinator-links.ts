@@ -1,5 +1,6 @@
 /**
- * A relay's registrations with its direction coordinators, and the keys of tokens that it gets there.
+ * A relay's registrations with its direction coordinators, and the keys of tokens that it gets
+ * there.
  *
  * No RFC: docs/ntmobile.md §6 (Registration Request of a relay), §7 (token key)
  */
@@ -89,7 +90,11 @@ export class CoordinatorLinks {
   }
 
   tick(now: Monotonic): void {
-    for (let link = this.#timers.takeDue(now); link !== undefined; link = this.#timers.takeDue(now)) {
+    for (
+      let link = this.#timers.takeDue(now);
+      link !== undefined;
+      link = this.#timers.takeDue(now)
+    ) {
       if (link.session?.current === undefined) this.#connect(now, link);
       else if (link.registerAt <= now) this.#register(now, link, link.session);
       else this.#keepAlive(now, link.session);
@@ -128,9 +133,15 @@ export class CoordinatorLinks {
   answered(now: Monotonic, session: Session, answer: NtmobileMessage | undefined): void {
     const link = this.#linkOf(session);
     if (link === undefined) return;
-    const key = answer === undefined ? undefined : findNtmobileOption(answer.options, 'token-key')?.key;
-    const seconds = answer === undefined ? 0 : (findNtmobileOption(answer.options, 'lifetime')?.seconds ?? 0);
-    if (answer?.type !== 'registration-response' || answer.status !== NtmobileStatus.granted || key === undefined) {
+    const key =
+      answer === undefined ? undefined : findNtmobileOption(answer.options, 'token-key')?.key;
+    const seconds =
+      answer === undefined ? 0 : (findNtmobileOption(answer.options, 'lifetime')?.seconds ?? 0);
+    if (
+      answer?.type !== 'registration-response' ||
+      answer.status !== NtmobileStatus.granted ||
+      key === undefined
+    ) {
       this.#sessions.forget(session);
       this.#failed(now, link);
       if (answer !== undefined) link.retryMs = Math.min(link.retryMs * 2, LONGEST_RETRY_MS);
@@ -138,7 +149,11 @@ export class CoordinatorLinks {
     }
     this.#counters.count('registered');
     if (!link.told) {
-      const fields = { coordinator: link.coordinator.name, remote: session.way.remote, lifetimeSeconds: seconds };
+      const fields = {
+        coordinator: link.coordinator.name,
+        remote: session.way.remote,
+        lifetimeSeconds: seconds,
+      };
       this.#tell({ name: 'registered', level: 'info', fields });
     }
     link.told = true;
@@ -166,7 +181,10 @@ export class CoordinatorLinks {
     return this.#links.find((link) => link.session === session);
   }
 
-  /** The key of tokens stays: those that it made are good until they are over, whether the coordinator answers or not. */
+  /**
+   * The key of tokens stays: those that it made are good until they are over, whether the
+   * coordinator answers or not.
+   */
   #failed(now: Monotonic, link: CoordinatorLink): void {
     this.#counters.count('registration-failed');
     this.#lost(link);
@@ -175,7 +193,11 @@ export class CoordinatorLinks {
 
   #lost(link: CoordinatorLink): void {
     if (link.told)
-      this.#tell({ name: 'coordinator-lost', level: 'warn', fields: { coordinator: link.coordinator.name } });
+      this.#tell({
+        name: 'coordinator-lost',
+        level: 'warn',
+        fields: { coordinator: link.coordinator.name },
+      });
     link.told = false;
     link.session = undefined;
   }
@@ -190,7 +212,12 @@ export class CoordinatorLinks {
       ...{ local, localPort: this.#configuration.port },
       ...{ remote: endpoint.address, remotePort: endpoint.port, relayIndex: 0 },
     };
-    link.session = this.#sessions.connect(now, { publicKey, use: HandshakeUse.coordinator, pathId: NO_PATH, way });
+    link.session = this.#sessions.connect(now, {
+      publicKey,
+      use: HandshakeUse.coordinator,
+      pathId: NO_PATH,
+      way,
+    });
   }
 
   #register(now: Monotonic, link: CoordinatorLink, session: Session): void {
@@ -199,10 +226,16 @@ export class CoordinatorLinks {
     const options: readonly NtmobileOption[] = [
       { type: 'lifetime', seconds: this.#configuration.lifetimeSeconds },
       ...this.#configuration.endpoints.map(
-        (endpoint) => ({ type: 'candidate', kind: CandidateKind.host, priority: 0, endpoint }) as const,
+        (endpoint) =>
+          ({ type: 'candidate', kind: CandidateKind.host, priority: 0, endpoint }) as const,
       ),
       { type: 'load', thousandths: this.#load() },
     ];
-    this.#sessions.request(now, session, { type: 'registration-request', options }, { kind: 'registration' });
+    this.#sessions.request(
+      now,
+      session,
+      { type: 'registration-request', options },
+      { kind: 'registration' },
+    );
   }
 }

@@ -1,11 +1,15 @@
 /**
- * Which real addresses a relay puts in the place of virtual ones: servers of the internet, and nothing that is nearer to the relay than to the node.
+ * Which real addresses a relay puts in the place of virtual ones: servers of the internet, and
+ * nothing that is nearer to the relay than to the node.
  *
- * RFC 6890        special-purpose addresses, of which only those that lead nowhere else are served: documentation's, which labs use
- * RFC 4291 §2.5.5, RFC 6052 §2.1, RFC 3056 §2  IPv6 addresses with an IPv4 address in them, which is judged as well
+ * RFC 6890        special-purpose addresses, of which only those that lead nowhere else are served:
+ * documentation's, which labs use
+ * RFC 4291 §2.5.5, RFC 6052 §2.1, RFC 3056 §2  IPv6 addresses with an IPv4 address in them, which
+ * is judged as well
  * RFC 8215, RFC 4380, RFC 4193, RFC 9602       prefixes below
  *
- * Of the prefixes that an address lies in, the longest one counts; of two alike the one that refuses.
+ * Of the prefixes that an address lies in, the longest one counts; of two alike the one that
+ * refuses.
  */
 import { assert } from '#base/assert.ts';
 import {
@@ -30,9 +34,17 @@ const NEVER_SERVED = prefixes(
 /** Refused unless `allowedDestinations` has something longer. */
 const REFUSED = prefixes(
   // Private networks, carriers' translators, protocol assignments, 6to4 relays, benchmarking.
-  ...['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '192.0.0.0/24', '192.88.99.0/24'],
+  ...[
+    '10.0.0.0/8',
+    '172.16.0.0/12',
+    '192.168.0.0/16',
+    '100.64.0.0/10',
+    '192.0.0.0/24',
+    '192.88.99.0/24',
+  ],
   '198.18.0.0/15',
-  // Unique local, local translators, discard-only, protocol assignments (Teredo, ORCHID, benchmarking), segment routing.
+  // Unique local, local translators, discard-only, protocol assignments (Teredo, ORCHID,
+  // benchmarking), segment routing.
   ...['fc00::/7', '64:ff9b:1::/48', '100::/64', '100:0:0:1::/64', '2001::/23', '5f00::/16'],
 );
 
@@ -66,7 +78,10 @@ export class Destinations {
   }
 
   /** What the operator denies and allows by now. */
-  reconfigure({ deniedDestinations, allowedDestinations }: Omit<DestinationRules, 'virtualPrefixes'>): void {
+  reconfigure({
+    deniedDestinations,
+    allowedDestinations,
+  }: Omit<DestinationRules, 'virtualPrefixes'>): void {
     this.#denied = [...REFUSED, ...deniedDestinations];
     this.#allowed = allowedDestinations;
   }
@@ -90,7 +105,8 @@ export class Destinations {
 /** The length of the longest of them that contains the address; -1 for none. */
 function longest(all: readonly Prefix[], address: IpAddress): number {
   let found = -1;
-  for (const prefix of all) if (prefix.length > found && prefixContains(prefix, address)) found = prefix.length;
+  for (const prefix of all)
+    if (prefix.length > found && prefixContains(prefix, address)) found = prefix.length;
   return found;
 }
 

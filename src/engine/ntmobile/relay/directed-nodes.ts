@@ -1,10 +1,13 @@
 /**
- * Nodes that a coordinator directed to general nodes: each has a sealed tunnel to the relay while it is there, and nobody else has one.
+ * Nodes that a coordinator directed to general nodes: each has a sealed tunnel to the relay while
+ * it is there, and nobody else has one.
  *
- * RFC 7915 §1, RFC 6052  what is translated between the families needs a source of the other family: a shadow address, each node's own
+ * RFC 7915 §1, RFC 6052  what is translated between the families needs a source of the other
+ * family: a shadow address, each node's own
  * docs/ntmobile.md §10
  *
- * Closed by default: without a direction there is no tunnel, and what comes through one has the virtual addresses of its node's credential as its source.
+ * Closed by default: without a direction there is no tunnel, and what comes through one has the
+ * virtual addresses of its node's credential as its source.
  */
 
 import { hex } from '#base/bytes.ts';
@@ -67,7 +70,10 @@ export interface DirectedContext {
   linkMtu(local: IpAddress): number;
   want(key: string, part: DesiredPart | undefined): void;
   persist(table: string, key: string, value: JsonValue | undefined): void;
-  /** A user of it is there, or is no longer, or is none any more: when a general node ends depends on it. */
+  /**
+   * A user of it is there, or is no longer, or is none any more: when a general node ends depends
+   * on it.
+   */
   usable(general: GeneralNode): void;
 }
 
@@ -96,7 +102,11 @@ export class DirectedNodes {
 
   /** Forgets who was not there for so long that its connections are over. */
   tick(now: Monotonic): void {
-    for (let node = this.#timers.takeDue(now); node !== undefined; node = this.#timers.takeDue(now)) {
+    for (
+      let node = this.#timers.takeDue(now);
+      node !== undefined;
+      node = this.#timers.takeDue(now)
+    ) {
       for (const general of [...node.interests.keys()]) this.release(node, general);
     }
   }
@@ -109,24 +119,42 @@ export class DirectedNodes {
     return this.#byNodeId.get(nodeId);
   }
 
-  /** Whether one more general node is within the node's limit, if need be in the place of one that it asked for long ago. */
+  /**
+   * Whether one more general node is within the node's limit, if need be in the place of one that
+   * it asked for long ago.
+   */
   mayUse(now: Monotonic, nodeId: string, general: GeneralNode | undefined): boolean {
     const interests = this.#byNodeId.get(nodeId)?.interests;
-    if (interests === undefined || interests.size < this.#context.limits().maximumGeneralNodesOfNode) return true;
+    if (
+      interests === undefined ||
+      interests.size < this.#context.limits().maximumGeneralNodesOfNode
+    )
+      return true;
     if (general !== undefined && interests.has(general)) return true;
     const [oldestAt] = interests.values();
     return oldestAt !== undefined && now - oldestAt >= HOLD_MS;
   }
 
-  /** A coordinator did; where the node has too many, the one that it was directed to longest ago makes room. */
-  direct(now: Monotonic, nodeId: string, general: GeneralNode, attached: AttachedNode | undefined): DirectedNode {
+  /**
+   * A coordinator did; where the node has too many, the one that it was directed to longest ago
+   * makes room.
+   */
+  direct(
+    now: Monotonic,
+    nodeId: string,
+    general: GeneralNode,
+    attached: AttachedNode | undefined,
+  ): DirectedNode {
     const node = this.#byNodeId.get(nodeId) ?? this.#add(nodeId);
     const isNew = !node.interests.delete(general);
     node.interests.set(general, now);
     general.users.add(node);
     if (isNew) this.#context.persist(DIRECTED_TABLE, recordKey(node, general), {});
     const [oldest] = node.interests.keys();
-    if (node.interests.size > this.#context.limits().maximumGeneralNodesOfNode && oldest !== undefined)
+    if (
+      node.interests.size > this.#context.limits().maximumGeneralNodesOfNode &&
+      oldest !== undefined
+    )
       this.release(node, oldest);
     if (node.attached === undefined && attached !== undefined) this.attach(attached);
     else if (node.attached === undefined) this.#timers.set(node, after(now, HOLD_MS));
@@ -207,18 +235,23 @@ export class DirectedNodes {
     }
   }
 
-  /** Of two credentials with one address the later one counts: a device that has a new key has its former address. */
+  /**
+   * Of two credentials with one address the later one counts: a device that has a new key has its
+   * former address.
+   */
   #claim(node: DirectedNode, { holder }: AttachedNode): void {
     const { systemPrefix, virtualIpv4Prefixes } = this.#context;
     const virtual = [systemPrefix, ...virtualIpv4Prefixes];
     const wanted = [holder.virtualIpv6, holder.virtualIpv4].filter((address) =>
       virtual.some((prefix) => prefixContains(prefix, address)),
     );
-    for (const address of node.addresses) if (!wanted.includes(address)) this.#holders.delete(address);
+    for (const address of node.addresses)
+      if (!wanted.includes(address)) this.#holders.delete(address);
     node.addresses = wanted.filter((address) => {
       const other = this.#holders.get(address);
       if (other === undefined || other === node) return true;
-      if (other.attached !== undefined && other.attached.holder.notAfter >= holder.notAfter) return false;
+      if (other.attached !== undefined && other.attached.holder.notAfter >= holder.notAfter)
+        return false;
       other.addresses = other.addresses.filter((one) => one !== address);
       this.wish(other);
       return true;
@@ -244,12 +277,22 @@ export class DirectedNodes {
     const { tunnel: id, addresses } = node;
     const linkMtu = this.#context.linkMtu(way.local);
     return {
-      ...tunnelPart({ id, way, account: node.attached?.account, linkMtu, sessions: [session], addresses, peer: false }),
+      ...tunnelPart({
+        id,
+        way,
+        account: node.attached?.account,
+        linkMtu,
+        sessions: [session],
+        addresses,
+        peer: false,
+      }),
       translations: this.#nearOf(node),
     };
   }
 
-  /** The node's own addresses in the other family, as far as any of its general nodes needs them. */
+  /**
+   * The node's own addresses in the other family, as far as any of its general nodes needs them.
+   */
   #nearOf(node: DirectedNode): readonly DesiredTranslation[] {
     const holder = node.attached?.holder;
     if (holder === undefined) return [];
@@ -257,7 +300,11 @@ export class DirectedNodes {
     const general = [...node.interests.keys()];
     const near: DesiredTranslation[] = [];
     if (node.addresses.includes(virtualIpv4) && general.some(({ ipv4 }) => ipv4.translated))
-      near.push({ side: 'near', inner: virtualIpv4, outer: shadowIpv6(this.#context.systemPrefix, virtualIpv4) });
+      near.push({
+        side: 'near',
+        inner: virtualIpv4,
+        outer: shadowIpv6(this.#context.systemPrefix, virtualIpv4),
+      });
     if (node.addresses.includes(virtualIpv6) && general.some(({ ipv6 }) => ipv6.translated)) {
       const outer = this.#shadowIpv4(node);
       if (outer !== undefined) near.push({ side: 'near', inner: virtualIpv6, outer });
@@ -265,7 +312,10 @@ export class DirectedNodes {
     return near;
   }
 
-  /** The same for as long as the node is known, over restarts as well: the kernel's connections have it. */
+  /**
+   * The same for as long as the node is known, over restarts as well: the kernel's connections have
+   * it.
+   */
   #shadowIpv4(node: DirectedNode): Ipv4Address | undefined {
     if (node.shadowIpv4 !== undefined) return node.shadowIpv4;
     const address = this.#freeShadow(node);
@@ -280,7 +330,9 @@ export class DirectedNodes {
     this.#shadows.set(address, node);
   }
 
-  /** Begins where the node id says, so that a relay that forgot it gives the same one in most cases. */
+  /**
+   * Begins where the node id says, so that a relay that forgot it gives the same one in most cases.
+   */
   #freeShadow({ nodeId }: DirectedNode): Ipv4Address | undefined {
     const { address, length } = this.#context.translatorIpv4Prefix;
     const network = new DataView(bytesOf(address).buffer).getUint32(0);
@@ -300,8 +352,16 @@ export class DirectedNodes {
 
   // --- store and operator ---
 
-  /** As the former process had it; harmless where the address is no longer one of the prefix, or somebody else's. */
-  restore(now: Monotonic, nodeId: string, general: GeneralNode, shadow: Ipv4Address | undefined): void {
+  /**
+   * As the former process had it; harmless where the address is no longer one of the prefix, or
+   * somebody else's.
+   */
+  restore(
+    now: Monotonic,
+    nodeId: string,
+    general: GeneralNode,
+    shadow: Ipv4Address | undefined,
+  ): void {
     const node = this.direct(now, nodeId, general, undefined);
     if (shadow === undefined || node.shadowIpv4 !== undefined || this.#shadows.has(shadow)) return;
     if (prefixContains(this.#context.translatorIpv4Prefix, shadow)) this.#takeShadow(node, shadow);
@@ -313,7 +373,15 @@ export class DirectedNodes {
       if (attached === undefined || place === undefined) return [];
       const { local, localPort, remote, remotePort } = place;
       return {
-        ...{ id: tunnel, encapsulation: 'sealed', local, localPort, remote, remotePort, name: attached.holder.name },
+        ...{
+          id: tunnel,
+          encapsulation: 'sealed',
+          local,
+          localPort,
+          remote,
+          remotePort,
+          name: attached.holder.name,
+        },
         addresses,
       };
     });

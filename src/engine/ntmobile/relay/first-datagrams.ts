@@ -1,22 +1,30 @@
 /**
- * First datagrams of paths: the initiator's Tunnel Request, which comes along with its request for a leg and goes on as if it had come through the leg.
+ * First datagrams of paths: the initiator's Tunnel Request, which comes along with its request for
+ * a leg and goes on as if it had come through the leg.
  *
  * No RFC: docs/ntmobile.md §6 (first datagram), §8, §9
  *
- * It waits until the other leg is there and its node's place is proved: what goes out has no limit by what came in.
+ * It waits until the other leg is there and its node's place is proved: what goes out has no limit
+ * by what came in.
  */
 import { equalBytes, isMalformed } from '#base/bytes.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
 import type { Way } from '#engine/ntmobile/common/udp-path.ts';
-import { HandshakeUse, LONGEST_FIRST_DATAGRAM, ntmobileDatagramCodec } from '#wire/ntmobile-datagram.ts';
+import {
+  HandshakeUse,
+  LONGEST_FIRST_DATAGRAM,
+  ntmobileDatagramCodec,
+} from '#wire/ntmobile-datagram.ts';
 import { DirectionRole } from '#wire/ntmobile-options.ts';
 import type { AttachedNode } from './attached-nodes.ts';
 import type { RelayLeg } from './legs.ts';
 import type { RelayCounter } from './reasons.ts';
 
-/** A coordinator's attempt to direct the other node: it has asked for its leg by then, or does not. */
+/**
+ * A coordinator's attempt to direct the other node: it has asked for its leg by then, or does not.
+ */
 const HELD_MS = 3_000;
 /** Of one node: what goes through a leg has the leg's rate, and this goes around it. */
 const PER_SECOND = 16;
@@ -44,7 +52,10 @@ export class FirstDatagrams {
     return oldest?.until ?? NEVER;
   }
 
-  /** One came with a request for a leg that was granted; a newer one is in the place of an older. Says whether it goes on. */
+  /**
+   * One came with a request for a leg that was granted; a newer one is in the place of an older.
+   * Says whether it goes on.
+   */
   take(now: Monotonic, leg: RelayLeg, datagram: Uint8Array): boolean {
     if (!isTunnelRequest(leg, datagram) || !this.#budget(leg.node).take(now)) {
       this.#counters.count('first-datagram-refused');
@@ -62,7 +73,10 @@ export class FirstDatagrams {
     return budget;
   }
 
-  /** A leg of the path was given, or its node's place was proved: sends what waits where nothing is missing. */
+  /**
+   * A leg of the path was given, or its node's place was proved: sends what waits where nothing is
+   * missing.
+   */
   pass(now: Monotonic, leg: RelayLeg): void {
     if (this.#held.size === 0) return;
     const first = leg.role === DirectionRole.initiator ? leg : leg.other;

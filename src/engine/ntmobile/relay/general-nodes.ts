@@ -1,11 +1,15 @@
 /**
- * General nodes that a relay serves: servers that know nothing of NTMobile, each with its virtual addresses and the real ones in their place.
+ * General nodes that a relay serves: servers that know nothing of NTMobile, each with its virtual
+ * addresses and the real ones in their place.
  *
- * RFC 7915 §1  where the server lacks a family, its virtual address of that family is translated to the one of the other family
+ * RFC 7915 §1  where the server lacks a family, its virtual address of that family is translated to
+ *              the one of the other family
  * RFC 5382 §5, RFC 4787 §4.3  how long a quiet connection is thought to live: two hours and more
  *
- * A virtual address keeps its way while the general node is known, though the server's addresses may change: connections have begun by it. One of
- * the same family is put in its place by the kernel, which remembers it for each connection, so that another one concerns new connections only.
+ * A virtual address keeps its way while the general node is known, though the server's addresses
+ * may change: connections have begun by it. One of the same family is put in its place by the
+ * kernel, which remembers it for each connection, so that another one concerns new connections
+ * only.
  */
 import type { IpAddress, Ipv4Address, Ipv6Address } from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
@@ -45,7 +49,10 @@ export class Side {
     this.virtual = virtual;
   }
 
-  /** An address that stands is kept while the server has it, and one that it no longer has until every connection may be over. */
+  /**
+   * An address that stands is kept while the server has it, and one that it no longer has until
+   * every connection may be over.
+   */
   found(now: Monotonic, addresses: readonly IpAddress[]): void {
     this.present = addresses.length > 0;
     if (this.present) {
@@ -121,7 +128,8 @@ export class GeneralNode implements Timed {
   /** Families in which applications reach the server now, as the option has it. */
   get families(): number {
     const serves = (side: Side, other: Side): boolean =>
-      (side.real !== undefined && side.present) || (side.translated && other.real !== undefined && other.present);
+      (side.real !== undefined && side.present) ||
+      (side.translated && other.real !== undefined && other.present);
     const ipv6 = serves(this.ipv6, this.ipv4) ? FAMILY_IPV6 : 0;
     return ipv6 | (serves(this.ipv4, this.ipv6) ? FAMILY_IPV4 : 0);
   }
@@ -173,7 +181,10 @@ export class GeneralNodes {
   conflicts({ name, virtualIpv6, virtualIpv4 }: GeneralAddresses): boolean {
     const known = this.#byIpv6.get(virtualIpv6);
     const other = virtualIpv4 === undefined ? undefined : this.#byIpv4.get(virtualIpv4);
-    return (known !== undefined && known.name !== name) || (other !== undefined && other.virtualIpv6 !== virtualIpv6);
+    return (
+      (known !== undefined && known.name !== name) ||
+      (other !== undefined && other.virtualIpv6 !== virtualIpv6)
+    );
   }
 
   add(node: GeneralNode): void {
@@ -207,7 +218,9 @@ export class GeneralNodes {
     return this.#timers.takeDue(now);
   }
 
-  /** The one that was asked for longest ago, where that is long enough for connections to be over. */
+  /**
+   * The one that was asked for longest ago, where that is long enough for connections to be over.
+   */
   oldest(now: Monotonic): GeneralNode | undefined {
     const [first] = this.#byIpv6.values();
     return first !== undefined && now - first.usedAt >= HOLD_MS ? first : undefined;

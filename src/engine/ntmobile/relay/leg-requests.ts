@@ -47,14 +47,18 @@ export class LegRequests {
     out: Output[],
   ): NtmobileMessage {
     const token = this.#tokenOf(wallNow, node, request);
-    if (token === undefined) return this.#refuse(request, NtmobileStatus.wrongToken, 'attach-wrong-token');
+    if (token === undefined)
+      return this.#refuse(request, NtmobileStatus.wrongToken, 'attach-wrong-token');
     const { pathId, role, rateKilobits } = token;
     const known = this.#legs.at(pathId, role);
     if (known !== undefined && known.node !== node) {
       return this.#refuse(request, NtmobileStatus.notAllowed, 'attach-taken');
     }
     const { maximumLegs, maximumLegsOfNode } = this.#limits();
-    if (known === undefined && (this.#legs.size >= maximumLegs || node.legs.size >= maximumLegsOfNode)) {
+    if (
+      known === undefined &&
+      (this.#legs.size >= maximumLegs || node.legs.size >= maximumLegsOfNode)
+    ) {
       return this.#refuse(request, NtmobileStatus.busy, 'attach-limit');
     }
     const leg = known ?? this.#legs.add(now, { pathId, role, node }, rateKilobits, out);
@@ -71,7 +75,10 @@ export class LegRequests {
     ]);
   }
 
-  /** What waits for this leg, and what came along with the request for it; the option says that this was taken. */
+  /**
+   * What waits for this leg, and what came along with the request for it; the option says that this
+   * was taken.
+   */
   #passOn(now: Monotonic, leg: RelayLeg, { options }: NtmobileMessage): readonly NtmobileOption[] {
     const first = findNtmobileOption(options, 'first-datagram')?.datagram;
     const taken = first !== undefined && this.#firstDatagrams.take(now, leg, first);
@@ -80,7 +87,11 @@ export class LegRequests {
   }
 
   /** The token of an attach request, where it is one of a coordinator of ours for this node. */
-  #tokenOf(wallNow: Wall, { nodeId }: AttachedNode, { options }: NtmobileMessage): RelayToken | undefined {
+  #tokenOf(
+    wallNow: Wall,
+    { nodeId }: AttachedNode,
+    { options }: NtmobileMessage,
+  ): RelayToken | undefined {
     const octets = findNtmobileOption(options, 'relay-token')?.token;
     if (octets === undefined) return undefined;
     const nowSeconds = BigInt(Math.floor(wallNow / 1000));

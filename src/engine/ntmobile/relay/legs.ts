@@ -25,7 +25,11 @@ export class RelayLeg implements Timed {
   heapIndex = -1;
   dueAt: Monotonic = NEVER;
 
-  constructor(index: number, place: Pick<RelayLeg, 'pathId' | 'role' | 'node'>, rateKilobits: number) {
+  constructor(
+    index: number,
+    place: Pick<RelayLeg, 'pathId' | 'role' | 'node'>,
+    rateKilobits: number,
+  ) {
     this.index = index;
     this.pathId = place.pathId;
     this.role = place.role;
@@ -106,11 +110,18 @@ export class Legs {
 
   /** For the operator. */
   list(): readonly JsonObject[] {
-    return [...this.#byIndex.values()].map(({ index, other, pathId, role, node, rateKilobits }) => ({
-      ...{ index, other: other?.index ?? 0, pathId: hex(pathId), role: role === 1 ? 'initiator' : 'responder' },
-      ...{ name: node.holder.name, remote: node.way.remote, remotePort: node.way.remotePort },
-      ...{ validated: node.validated, rateKilobits },
-    }));
+    return [...this.#byIndex.values()].map(
+      ({ index, other, pathId, role, node, rateKilobits }) => ({
+        ...{
+          index,
+          other: other?.index ?? 0,
+          pathId: hex(pathId),
+          role: role === 1 ? 'initiator' : 'responder',
+        },
+        ...{ name: node.holder.name, remote: node.way.remote, remotePort: node.way.remotePort },
+        ...{ validated: node.validated, rateKilobits },
+      }),
+    );
   }
 
   #freshIndex(): number {
@@ -129,7 +140,9 @@ export function wish(leg: RelayLeg, out: Output[]): void {
   const { validated, account } = node;
   const bound = account === undefined ? { validated } : { validated, account };
   const part: DesiredPart = {
-    relayLegs: [{ index, other: other?.index ?? 0, local, remote, remotePort, ...bound, rateKilobits }],
+    relayLegs: [
+      { index, other: other?.index ?? 0, local, remote, remotePort, ...bound, rateKilobits },
+    ],
   };
   out.push({ kind: 'want', key: wishKey(leg), part });
 }

@@ -1,12 +1,13 @@
 /**
- * Relay Directions: a coordinator names a general node and who wants it; the relay finds its real addresses, refuses those that are nobody's business,
- * and serves it.
+ * Relay Directions: a coordinator names a general node and who wants it; the relay finds its real
+ * addresses, refuses those that are nobody's business, and serves it.
  *
  * RFC 1034 §3.6, RFC 3596  the addresses of a name, which the relay itself asks for
  * docs/ntmobile.md §6 (Relay Direction), §10
  *
- * Each answer of a name server is judged anew, so that a name cannot lead elsewhere later (DNS rebinding). A name is asked for again when a node is
- * directed to it and what is known is no longer fresh, and not by itself: nobody is told of its addresses in between.
+ * Each answer of a name server is judged anew, so that a name cannot lead elsewhere later (DNS
+ * rebinding). A name is asked for again when a node is directed to it and what is known is no
+ * longer fresh, and not by itself: nobody is told of its addresses in between.
  */
 
 import { hex } from '#base/bytes.ts';
@@ -31,7 +32,9 @@ import { type GeneralAddresses, GeneralNode, GeneralNodes } from './general-node
 import type { RelayCounter } from './reasons.ts';
 import { GENERAL_NODES_TABLE, generalNodeRecord } from './stored-records.ts';
 
-/** The coordinator gives up after three seconds, and would take silence for a relay that is gone. */
+/**
+ * The coordinator gives up after three seconds, and would take silence for a relay that is gone.
+ */
 const RESOLUTION_MS = 2_500;
 const SHORTEST_TIME_TO_LIVE_SECONDS = 30;
 const LONGEST_TIME_TO_LIVE_SECONDS = 300;
@@ -101,24 +104,31 @@ export class RelayDirections {
   tick(now: Monotonic): void {
     for (let due = this.#timers.takeDue(now); due !== undefined; due = this.#timers.takeDue(now)) {
       for (const asked of due.waiting.splice(0)) {
-        this.#tell(asked, this.#refuse(asked.request, NtmobileStatus.nameNotResolved, 'direction-unresolved'));
+        this.#tell(
+          asked,
+          this.#refuse(asked.request, NtmobileStatus.nameNotResolved, 'direction-unresolved'),
+        );
       }
     }
-    for (let over = this.general.takeDue(now); over !== undefined; over = this.general.takeDue(now)) this.#drop(over);
+    for (let over = this.general.takeDue(now); over !== undefined; over = this.general.takeDue(now))
+      this.#drop(over);
   }
 
   // --- requests ---
 
   request(now: Monotonic, session: Session, request: NtmobileMessage): NtmobileMessage | 'later' {
     const asked = this.#read(session, request);
-    if (asked === undefined) return this.#refuse(request, NtmobileStatus.malformed, 'direction-malformed');
+    if (asked === undefined)
+      return this.#refuse(request, NtmobileStatus.malformed, 'direction-malformed');
     const { addresses, nodeIds } = asked;
     if (!this.#areGeneral(addresses) || this.general.conflicts(addresses))
       return this.#refuse(request, NtmobileStatus.notAllowed, 'direction-conflict');
     const known = this.#same(addresses);
     const within = nodeIds.every((nodeId) => this.#context.directed.mayUse(now, nodeId, known));
-    if (!within || !this.#hasRoom(now, known)) return this.#refuse(request, NtmobileStatus.busy, 'direction-limit');
-    if (known !== undefined && known.freshUntil - now >= FRESH_ENOUGH_MS) return this.#grant(now, asked, known);
+    if (!within || !this.#hasRoom(now, known))
+      return this.#refuse(request, NtmobileStatus.busy, 'direction-limit');
+    if (known !== undefined && known.freshUntil - now >= FRESH_ENOUGH_MS)
+      return this.#grant(now, asked, known);
     return this.#resolve(now, asked);
   }
 
@@ -130,7 +140,13 @@ export class RelayDirections {
     const virtualIpv4 = findNtmobileOption(options, 'virtual-ipv4')?.address;
     const nodeIds = filterNtmobileOptions(options, 'node-id').map(({ nodeId }) => hex(nodeId));
     const isGeneral = findNtmobileOption(options, 'role')?.role === DirectionRole.general;
-    if (!isGeneral || pathId === undefined || name === undefined || virtualIpv6 === undefined || nodeIds.length === 0)
+    if (
+      !isGeneral ||
+      pathId === undefined ||
+      name === undefined ||
+      virtualIpv6 === undefined ||
+      nodeIds.length === 0
+    )
       return undefined;
     return { session, request, pathId, addresses: { name, virtualIpv6, virtualIpv4 }, nodeIds };
   }
@@ -139,8 +155,12 @@ export class RelayDirections {
   #areGeneral({ virtualIpv6, virtualIpv4 }: GeneralAddresses): boolean {
     const { systemPrefix, virtualIpv4Prefixes } = this.#context;
     const [high, low] = octetsOf(virtualIpv6).subarray(6, 8);
-    if (!prefixContains(systemPrefix, virtualIpv6) || high !== 0 || low !== GENERAL_SUBNET) return false;
-    return virtualIpv4 === undefined || virtualIpv4Prefixes.some((prefix) => prefixContains(prefix, virtualIpv4));
+    if (!prefixContains(systemPrefix, virtualIpv6) || high !== 0 || low !== GENERAL_SUBNET)
+      return false;
+    return (
+      virtualIpv4 === undefined ||
+      virtualIpv4Prefixes.some((prefix) => prefixContains(prefix, virtualIpv4))
+    );
   }
 
   /** The general node, unless it has another IPv4 address now. */
@@ -151,7 +171,11 @@ export class RelayDirections {
 
   #hasRoom(now: Monotonic, known: GeneralNode | undefined): boolean {
     const { maximumGeneralNodes } = this.#context.limits();
-    return known !== undefined || this.general.size < maximumGeneralNodes || this.general.oldest(now) !== undefined;
+    return (
+      known !== undefined ||
+      this.general.size < maximumGeneralNodes ||
+      this.general.oldest(now) !== undefined
+    );
   }
 
   #resolve(now: Monotonic, asked: Asked): NtmobileMessage | 'later' {
@@ -171,7 +195,10 @@ export class RelayDirections {
 
   // --- answers ---
 
-  resolved(now: Monotonic, { name, addresses, noSuchName, timeToLiveSeconds }: ResolvedInput): void {
+  resolved(
+    now: Monotonic,
+    { name, addresses, noSuchName, timeToLiveSeconds }: ResolvedInput,
+  ): void {
     const resolution = this.#resolutions.get(name);
     if (resolution === undefined) return;
     this.#resolutions.delete(name);
@@ -183,7 +210,10 @@ export class RelayDirections {
     );
     const why = addresses.length > 0 ? 'forbidden' : noSuchName === true ? 'missing' : 'unresolved';
     if (may.length === 0 && why === 'forbidden')
-      this.#context.emit({ kind: 'event', event: { name: 'destination-refused', level: 'info', fields: { name } } });
+      this.#context.emit({
+        kind: 'event',
+        event: { name: 'destination-refused', level: 'info', fields: { name } },
+      });
     const [status, reason] = FAILED[why];
     for (const asked of resolution.waiting) {
       const found = may.length > 0 ? this.#found(now, asked, may, seconds) : undefined;
@@ -191,12 +221,18 @@ export class RelayDirections {
     }
   }
 
-  #found(now: Monotonic, asked: Asked, addresses: readonly IpAddress[], seconds: number): NtmobileMessage {
+  #found(
+    now: Monotonic,
+    asked: Asked,
+    addresses: readonly IpAddress[],
+    seconds: number,
+  ): NtmobileMessage {
     // Others may have come while the name was looked for.
     if (this.general.conflicts(asked.addresses))
       return this.#refuse(asked.request, NtmobileStatus.notAllowed, 'direction-conflict');
     const former = this.#same(asked.addresses);
-    if (!this.#hasRoom(now, former)) return this.#refuse(asked.request, NtmobileStatus.busy, 'direction-limit');
+    if (!this.#hasRoom(now, former))
+      return this.#refuse(asked.request, NtmobileStatus.busy, 'direction-limit');
     const node = former ?? new GeneralNode(now, asked.addresses);
     const reach = this.families;
     const found = {
@@ -210,19 +246,24 @@ export class RelayDirections {
     return this.#grant(now, asked, node);
   }
 
-  /** In the place of one with another IPv4 address, or of the one that was asked for longest ago. */
+  /**
+   * In the place of one with another IPv4 address, or of the one that was asked for longest ago.
+   */
   #add(now: Monotonic, node: GeneralNode): void {
     const former = this.general.at(node.virtualIpv6);
     if (former !== undefined) this.#drop(former);
     const oldest =
-      this.general.size >= this.#context.limits().maximumGeneralNodes ? this.general.oldest(now) : undefined;
+      this.general.size >= this.#context.limits().maximumGeneralNodes
+        ? this.general.oldest(now)
+        : undefined;
     if (oldest !== undefined) this.#drop(oldest);
     this.general.add(node);
     this.#changed(node);
   }
 
   #grant(now: Monotonic, { request, pathId, nodeIds }: Asked, node: GeneralNode): NtmobileMessage {
-    if (node.families === 0) return this.#refuse(request, NtmobileStatus.nameNotResolved, 'direction-unreachable');
+    if (node.families === 0)
+      return this.#refuse(request, NtmobileStatus.nameNotResolved, 'direction-unreachable');
     const { directed, attached } = this.#context;
     for (const nodeId of nodeIds) directed.direct(now, nodeId, node, attached(nodeId));
     this.general.used(now, node);
@@ -269,7 +310,10 @@ export class RelayDirections {
     }
   }
 
-  /** From the store; judged as if the name had been asked for. Says whether it is still one that may be served. */
+  /**
+   * From the store; judged as if the name had been asked for. Says whether it is still one that may
+   * be served.
+   */
   restore(node: GeneralNode): boolean {
     const { name, virtualIpv6, virtualIpv4 } = node;
     const addresses = { name, virtualIpv6, virtualIpv4 };
@@ -294,7 +338,10 @@ export class RelayDirections {
       ...{ name, virtualIpv6, ...(virtualIpv4 === undefined ? {} : { virtualIpv4 }) },
       ...(ipv6.real === undefined ? {} : { realIpv6: ipv6.real }),
       ...(ipv4.real === undefined ? {} : { realIpv4: ipv4.real }),
-      ...{ translated: [...(ipv6.translated ? [6] : []), ...(ipv4.translated ? [4] : [])], nodes: users.size },
+      ...{
+        translated: [...(ipv6.translated ? [6] : []), ...(ipv4.translated ? [4] : [])],
+        nodes: users.size,
+      },
     }));
   }
 }

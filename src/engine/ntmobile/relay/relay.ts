@@ -1,5 +1,6 @@
 /**
- * The relay engine: joins the two legs of paths between nodes, joins nodes to general nodes, and follows nodes that move.
+ * The relay engine: joins the two legs of paths between nodes, joins nodes to general nodes, and
+ * follows nodes that move.
  *
  * No RFC: docs/ntmobile.md §4 to §7, §9, §10
  */
@@ -24,7 +25,10 @@ import type {
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-judge.ts';
 import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { JudgedInitiation, SessionListener } from '#engine/ntmobile/common/session-listener.ts';
+import type {
+  JudgedInitiation,
+  SessionListener,
+} from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import type { Way } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
@@ -75,19 +79,37 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   #out: Output[] = [];
 
   constructor(configuration: RelayConfiguration, random: RandomBytes) {
-    const { own, strangersPerSecond, systemPrefix, virtualIpv4Prefixes, translatorIpv4Prefix } = configuration;
+    const { own, strangersPerSecond, systemPrefix, virtualIpv4Prefixes, translatorIpv4Prefix } =
+      configuration;
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
     const counters = this.#counters;
     this.#configuration = configuration;
     const limits = (): RelayLimits => this.#configuration;
-    this.#sessions = new Sessions({ own, random, suites, strangersPerSecond, credential: () => undefined }, this);
+    this.#sessions = new Sessions(
+      { own, random, suites, strangersPerSecond, credential: () => undefined },
+      this,
+    );
     this.#legs = new Legs(random, counters);
     this.#nodes = new AttachedNodes(this.#sessions, this.#legs, random, counters, this);
     const tell = (event: EngineEvent): void => void this.#out.push({ kind: 'event', event });
-    this.#coordinators = new CoordinatorLinks(configuration, this.#sessions, counters, () => this.#load(), tell);
-    this.#firstDatagrams = new FirstDatagrams(counters, (way, datagram) => this.send(way, datagram));
+    this.#coordinators = new CoordinatorLinks(
+      configuration,
+      this.#sessions,
+      counters,
+      () => this.#load(),
+      tell,
+    );
+    this.#firstDatagrams = new FirstDatagrams(counters, (way, datagram) =>
+      this.send(way, datagram),
+    );
     const tokenKeys = (): readonly Uint8Array[] => this.#coordinators.tokenKeys();
-    this.#legRequests = new LegRequests(limits, this.#legs, this.#firstDatagrams, counters, tokenKeys);
+    this.#legRequests = new LegRequests(
+      limits,
+      this.#legs,
+      this.#firstDatagrams,
+      counters,
+      tokenKeys,
+    );
     const virtualPrefixes = [systemPrefix, ...virtualIpv4Prefixes, translatorIpv4Prefix];
     this.#destinations = new Destinations({ ...configuration, virtualPrefixes });
     this.#directed = new DirectedNodes({
@@ -98,13 +120,23 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
       usable: (general) => this.#directions.general.arm(general),
     });
     this.#directions = new RelayDirections({
-      ...{ ...configuration, limits, counters, destinations: this.#destinations, directed: this.#directed },
+      ...{
+        ...configuration,
+        limits,
+        counters,
+        destinations: this.#destinations,
+        directed: this.#directed,
+      },
       attached: (nodeId) => this.#nodes.named(nodeId),
       answer: (session, message) => this.#sessions.answer(session, message),
       emit: (output) => this.#out.push(output),
     });
     this.#recalls = new Recalls(this.#sessions, this.#persist);
-    const parts = { directions: this.#directions, directed: this.#directed, recalls: this.#recalls };
+    const parts = {
+      directions: this.#directions,
+      directed: this.#directed,
+      recalls: this.#recalls,
+    };
     this.#restoration = new Restoration(parts, this.#persist);
   }
 
@@ -117,20 +149,40 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   }
 
   deadline(): Monotonic {
-    const first = [this.#sessions, this.#coordinators, this.#legs, this.#firstDatagrams, this.#nodes];
+    const first = [
+      this.#sessions,
+      this.#coordinators,
+      this.#legs,
+      this.#firstDatagrams,
+      this.#nodes,
+    ];
     const parts = [...first, this.#directed, this.#directions, this.#recalls];
     return earliest(...parts.map((part) => part.deadline()));
   }
 
-  /** Destinations and limits; legs and general nodes that are beyond a new limit stay until they end. */
+  /**
+   * Destinations and limits; legs and general nodes that are beyond a new limit stay until they
+   * end.
+   */
   reconfigure(_now: Monotonic, fresh: RelayConfiguration, out: Output[]): void {
     this.#out = out;
     const { deniedDestinations, allowedDestinations, strangersPerSecond } = fresh;
-    const { maximumLegs, maximumLegsOfNode, maximumGeneralNodes, maximumGeneralNodesOfNode, maximumResolutions } =
-      fresh;
+    const {
+      maximumLegs,
+      maximumLegsOfNode,
+      maximumGeneralNodes,
+      maximumGeneralNodesOfNode,
+      maximumResolutions,
+    } = fresh;
     this.#configuration = {
       ...{ ...this.#configuration, deniedDestinations, allowedDestinations, strangersPerSecond },
-      ...{ maximumLegs, maximumLegsOfNode, maximumGeneralNodes, maximumGeneralNodesOfNode, maximumResolutions },
+      ...{
+        maximumLegs,
+        maximumLegsOfNode,
+        maximumGeneralNodes,
+        maximumGeneralNodesOfNode,
+        maximumResolutions,
+      },
     };
     this.#sessions.setStrangersPerSecond(strangersPerSecond);
     this.#destinations.reconfigure(fresh);
@@ -184,7 +236,10 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   /** How full the relay is, thousandths. */
   #load(): number {
     const { maximumLegs, maximumGeneralNodes } = this.#configuration;
-    const most = Math.max(this.#legs.size / maximumLegs, this.#directions.general.size / maximumGeneralNodes);
+    const most = Math.max(
+      this.#legs.size / maximumLegs,
+      this.#directions.general.size / maximumGeneralNodes,
+    );
     return Math.round(1000 * most);
   }
 
@@ -198,14 +253,21 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
 
   #network(interfaces: readonly NetworkInterface[]): void {
     this.#interfaces = interfaces;
-    this.#out.push({ kind: 'want', key: 'relay/forwarding', part: forwardingPart(interfaces, this.#configuration) });
+    this.#out.push({
+      kind: 'want',
+      key: 'relay/forwarding',
+      part: forwardingPart(interfaces, this.#configuration),
+    });
     const own = new Set(addressesOf(interfaces));
     this.#destinations.own = own;
     this.#directions.families = familiesOf(interfaces);
     this.#directions.withdraw((real) => own.has(real));
   }
 
-  #roamed(now: Monotonic, { tunnel, local, localPort, remote, remotePort, relayIndex }: RoamingInput): void {
+  #roamed(
+    now: Monotonic,
+    { tunnel, local, localPort, remote, remotePort, relayIndex }: RoamingInput,
+  ): void {
     const node = this.#directed.at(tunnel)?.attached;
     if (node === undefined || relayIndex !== 0) return;
     this.#nodes.roamed(now, node, { local, localPort, remote, remotePort, relayIndex });
@@ -213,7 +275,10 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
 
   // --- nodes ---
 
-  holderOf(now: Monotonic, { peer: { credential, publicKey } }: Session): CredentialHolder | undefined {
+  holderOf(
+    now: Monotonic,
+    { peer: { credential, publicKey } }: Session,
+  ): CredentialHolder | undefined {
     if (credential === undefined) return undefined;
     return this.#configuration.judgeCredential(credential, publicKey, this.#wall(now));
   }
@@ -231,7 +296,8 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     this.#directed.attach(node);
     for (const leg of node.legs) this.#firstDatagrams.pass(now, leg);
     const { place } = node;
-    if (place !== undefined) this.#recalls.keep(node.nodeId, { publicKey: node.session.peer.publicKey, way: place });
+    if (place !== undefined)
+      this.#recalls.keep(node.nodeId, { publicKey: node.session.peer.publicKey, way: place });
   }
 
   gone(now: Monotonic, node: AttachedNode, reason: string): void {
@@ -255,10 +321,13 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   judge(now: Monotonic, initiation: JudgedInitiation): readonly NtmobileOption[] | undefined {
     const { use, pathId, publicKey, payload, way } = initiation;
     // Paths of nodes go through a relay, not to it.
-    if (use !== HandshakeUse.relay || way.relayIndex !== 0 || pathId.some((octet) => octet !== 0)) return undefined;
+    if (use !== HandshakeUse.relay || way.relayIndex !== 0 || pathId.some((octet) => octet !== 0))
+      return undefined;
     const { credential } = payload;
     if (credential === undefined) return undefined;
-    return this.#configuration.judgeCredential(credential, publicKey, this.#wall(now)) === undefined ? undefined : [];
+    return this.#configuration.judgeCredential(credential, publicKey, this.#wall(now)) === undefined
+      ? undefined
+      : [];
   }
 
   offered(_now: Monotonic, session: Session): void {
@@ -274,11 +343,23 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     else this.#nodes.established(now, session, this.#out);
   }
 
-  requested(now: Monotonic, session: Session, { transaction }: NtmobileMessage, way: Way, octets: number): void {
-    if (way.relayIndex === 0) this.#nodes.heard(now, session, { transaction, way, octets }, this.#out);
+  requested(
+    now: Monotonic,
+    session: Session,
+    { transaction }: NtmobileMessage,
+    way: Way,
+    octets: number,
+  ): void {
+    if (way.relayIndex === 0)
+      this.#nodes.heard(now, session, { transaction, way, octets }, this.#out);
   }
 
-  request(now: Monotonic, session: Session, message: NtmobileMessage, way: Way): NtmobileMessage | 'later' | undefined {
+  request(
+    now: Monotonic,
+    session: Session,
+    message: NtmobileMessage,
+    way: Way,
+  ): NtmobileMessage | 'later' | undefined {
     const node = this.#nodes.of(session);
     if (node !== undefined && message.type === 'relay-attach-request')
       return this.#legRequests.attach(now, this.#wall(now), node, message, way, this.#out);
@@ -331,7 +412,11 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     return {
       ...{ role: 'relay', publicKey: `hex:${hex(own.publicKey)}` },
       endpoints: endpoints.map(({ address, port }) => ({ address, port })),
-      ...{ registrations: this.#coordinators.list(now), nodes: this.#nodes.size, legs: this.#legs.size },
+      ...{
+        registrations: this.#coordinators.list(now),
+        nodes: this.#nodes.size,
+        legs: this.#legs.size,
+      },
       ...{ generalNodes: this.#directions.general.size, directedNodes: this.#directed.size },
       loadThousandths: this.#load(),
     };

@@ -12,4 +12,7 @@ export interface ChallengePurpose {
   readonly way: Way | undefined;
 }
 
-export type RelayPurpose = { readonly kind: 'registration' } | { readonly kind: 'keepalive' } | ChallengePurpose;
+export type RelayPurpose =
+  | { readonly kind: 'registration' }
+  | { readonly kind: 'keepalive' }
+  | ChallengePurpose;

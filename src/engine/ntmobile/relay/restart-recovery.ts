@@ -1,9 +1,11 @@
 /**
- * After its restart a relay has no keys: it calls the nodes that it knew, so that they begin anew at once and not with their next Keep Alive.
+ * After its restart a relay has no keys: it calls the nodes that it knew, so that they begin anew
+ * at once and not with their next Keep Alive.
  *
  * No RFC: docs/ntmobile.md §10 (a relay that was away)
  *
- * The call is a Tunnel Request that no node accepts: it shows that the relay itself calls. The node's own Tunnel Request follows, with its credential.
+ * The call is a Tunnel Request that no node accepts: it shows that the relay itself calls. The
+ * node's own Tunnel Request follows, with its credential.
  */
 import { hex } from '#base/bytes.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
@@ -72,10 +74,15 @@ export class Recalls {
 
   tick(now: Monotonic): void {
     if (now >= this.#nextAt) {
-      for (const [nodeId, place] of [...this.#stored].slice(0, CALLS_AT_ONCE)) this.#call(now, nodeId, place);
+      for (const [nodeId, place] of [...this.#stored].slice(0, CALLS_AT_ONCE))
+        this.#call(now, nodeId, place);
       this.#nextAt = this.#stored.size > 0 ? after(now, PAUSE_MS) : NEVER;
     }
-    for (let call = this.#timers.takeDue(now); call !== undefined; call = this.#timers.takeDue(now)) {
+    for (
+      let call = this.#timers.takeDue(now);
+      call !== undefined;
+      call = this.#timers.takeDue(now)
+    ) {
       this.#end(call);
       this.forget(call.nodeId);
     }
@@ -83,7 +90,12 @@ export class Recalls {
 
   #call(now: Monotonic, nodeId: string, { publicKey, way }: StoredPlace): void {
     this.#stored.delete(nodeId);
-    const session = this.#sessions.connect(now, { publicKey, use: HandshakeUse.relay, pathId: NO_PATH, way });
+    const session = this.#sessions.connect(now, {
+      publicKey,
+      use: HandshakeUse.relay,
+      pathId: NO_PATH,
+      way,
+    });
     const call = new Call(nodeId, session);
     this.#calls.set(nodeId, call);
     this.#timers.set(call, after(now, CALL_MS));

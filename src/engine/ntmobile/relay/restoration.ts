@@ -48,15 +48,18 @@ export class Restoration {
 
   /** Everything was given. */
   finish(now: Monotonic): void {
-    for (const [key, node] of this.#general) if (!this.#parts.directions.restore(node)) this.#general.delete(key);
+    for (const [key, node] of this.#general)
+      if (!this.#parts.directions.restore(node)) this.#general.delete(key);
     for (const key of this.#directed) {
       const [nodeId = '', virtualIpv6 = ''] = key.split(' ');
       const general = this.#general.get(virtualIpv6);
-      if (general === undefined || !/^[0-9a-f]{32}$/.test(nodeId)) this.#persist(DIRECTED_TABLE, key, undefined);
+      if (general === undefined || !/^[0-9a-f]{32}$/.test(nodeId))
+        this.#persist(DIRECTED_TABLE, key, undefined);
       else this.#parts.directed.restore(now, nodeId, general, this.#shadowOf(nodeId));
     }
     for (const nodeId of this.#shadows.keys())
-      if (this.#parts.directed.of(nodeId) === undefined) this.#persist(SHADOWS_TABLE, nodeId, undefined);
+      if (this.#parts.directed.of(nodeId) === undefined)
+        this.#persist(SHADOWS_TABLE, nodeId, undefined);
     this.#parts.recalls.start(now);
     this.#general.clear();
     this.#directed.clear();

@@ -1,5 +1,6 @@
 /**
- * What a relay keeps over a restart: how it serves general nodes and whom, so that connections go on, and where nodes were, so that they can be called.
+ * What a relay keeps over a restart: how it serves general nodes and whom, so that connections go
+ * on, and where nodes were, so that they can be called.
  *
  * No RFC: records of our own
  */
@@ -38,13 +39,22 @@ function isList(value: JsonValue): value is readonly JsonValue[] {
 
 export function generalNodeRecord({ name, virtualIpv4, ipv6, ipv4 }: GeneralNode): JsonObject {
   return {
-    ...{ name, virtualIpv4: virtualIpv4 ?? null, realIpv6: ipv6.real ?? null, realIpv4: ipv4.real ?? null },
+    ...{
+      name,
+      virtualIpv4: virtualIpv4 ?? null,
+      realIpv6: ipv6.real ?? null,
+      realIpv4: ipv4.real ?? null,
+    },
     ...{ translatedIpv6: ipv6.translated, translatedIpv4: ipv4.translated },
   };
 }
 
 /** Undefined for what is no record of ours: somebody changed the store. */
-export function readGeneralNode(now: Monotonic, key: string, value: JsonValue): GeneralNode | undefined {
+export function readGeneralNode(
+  now: Monotonic,
+  key: string,
+  value: JsonValue,
+): GeneralNode | undefined {
   const fields = objectOf(value);
   const virtualIpv6 = addressOf(key);
   const name = text(fields?.['name']);
@@ -80,7 +90,11 @@ export function readPlace(value: JsonValue): StoredPlace | undefined {
   const [local, remote] = [addressOf(fields?.['local']), addressOf(fields?.['remote'])];
   const { localPort, remotePort } = fields ?? {};
   if (publicKey === undefined || !/^[0-9a-f]{64}$/.test(publicKey)) return undefined;
-  if (local === undefined || remote === undefined || isIpv6(local) !== isIpv6(remote)) return undefined;
+  if (local === undefined || remote === undefined || isIpv6(local) !== isIpv6(remote))
+    return undefined;
   if (typeof localPort !== 'number' || typeof remotePort !== 'number') return undefined;
-  return { publicKey: fromHex(publicKey), way: { local, localPort, remote, remotePort, relayIndex: 0 } };
+  return {
+    publicKey: fromHex(publicKey),
+    way: { local, localPort, remote, remotePort, relayIndex: 0 },
+  };
 }

@@ -1,4 +1,7 @@
-/** What nodes do with an account server, by `curl`, `openssl` and `node:crypto`: nothing of Sojourn's code is in how they talk to it. */
+/**
+ * What nodes do with an account server, by `curl`, `openssl` and `node:crypto`: nothing of
+ * Sojourn's code is in how they talk to it.
+ */
 import { createPublicKey, verify } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import { isJsonObject, parseObject } from '#daemon/control/json-lines.ts';
@@ -20,12 +23,27 @@ export interface Answered {
 }
 
 /** One request by curl; the body goes through a pipe, for arguments can be seen. */
-export async function ask(path: string, body?: JsonObject | string, ...options: readonly string[]): Promise<Answered> {
-  const data = body === undefined ? [] : ['--header', 'content-type: application/json', '--data-binary', '@-'];
+export async function ask(
+  path: string,
+  body?: JsonObject | string,
+  ...options: readonly string[]
+): Promise<Answered> {
+  const data =
+    body === undefined ? [] : ['--header', 'content-type: application/json', '--data-binary', '@-'];
   const url = path.startsWith('https:') ? path : `https://[::1]:4501${path}`;
   const stdout = await run(
     [
-      ...['curl', '--silent', '--show-error', '--cacert', CERTIFICATE, '--max-time', '30', ...data, ...options],
+      ...[
+        'curl',
+        '--silent',
+        '--show-error',
+        '--cacert',
+        CERTIFICATE,
+        '--max-time',
+        '30',
+        ...data,
+        ...options,
+      ],
       ...['--write-out', '\n%{http_code} %header{retry-after}', url],
     ],
     { input: typeof body === 'string' ? body : JSON.stringify(body ?? '') },
@@ -52,7 +70,11 @@ function nextTime(): number {
   return lastTime;
 }
 
-export async function loginBody(key: NodeKey, account: string, words: JsonObject): Promise<JsonObject> {
+export async function loginBody(
+  key: NodeKey,
+  account: string,
+  words: JsonObject,
+): Promise<JsonObject> {
   const timestamp = nextTime();
   const proof = base64(key.proof('login', await serverKey(), account, timestamp));
   return { account, publicKey: base64(key.publicKey), timestamp, proof, ...words };
@@ -70,7 +92,9 @@ export async function renew(key: NodeKey, { body }: Pick<Answered, 'body'>): Pro
   const renewalToken = String(body['renewalToken']);
   const timestamp = nextTime();
   const proof = base64(key.proof('renewal', await serverKey(), renewalToken, timestamp));
-  return remembered(await ask('/v1/renew', { renewalToken, publicKey: base64(key.publicKey), timestamp, proof }));
+  return remembered(
+    await ask('/v1/renew', { renewalToken, publicKey: base64(key.publicKey), timestamp, proof }),
+  );
 }
 
 export function remembered(answered: Answered): Answered {
@@ -81,13 +105,18 @@ export function remembered(answered: Answered): Answered {
 
 /** As anybody has it who wants to talk to the server. */
 export async function fetchCertificate(): Promise<string> {
-  const shown = await run(['openssl', 's_client', '-connect', '[::1]:4501', '-showcerts'], { input: '' });
-  const [pem = ''] = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/.exec(shown) ?? [];
+  const shown = await run(['openssl', 's_client', '-connect', '[::1]:4501', '-showcerts'], {
+    input: '',
+  });
+  const [pem = ''] =
+    /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/.exec(shown) ?? [];
   writeFileSync(CERTIFICATE, `${pem}\n`);
   return pem;
 }
 
-/** Reads a credential by the offsets of docs/ntmobile.md §2.1, and checks its signature by OpenSSL. */
+/**
+ * Reads a credential by the offsets of docs/ntmobile.md §2.1, and checks its signature by OpenSSL.
+ */
 export async function readCredential({ body }: Answered) {
   const octets = Buffer.from(String(body['credential']), 'base64');
   const keyId = octets.subarray(4, 12).toString('hex');
@@ -95,12 +124,18 @@ export async function readCredential({ body }: Answered) {
   const listed = Array.isArray(keys)
     ? keys.find((key: JsonValue) => isJsonObject(key) && key['keyId'] === keyId)
     : null;
-  const x = Buffer.from(isJsonObject(listed) ? String(listed['publicKey']) : '', 'base64').toString('base64url');
+  const x = Buffer.from(isJsonObject(listed) ? String(listed['publicKey']) : '', 'base64').toString(
+    'base64url',
+  );
   const key = createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
-  const signed = Buffer.concat([Buffer.from('sojourn node credential v1\0'), octets.subarray(0, -64)]);
+  const signed = Buffer.concat([
+    Buffer.from('sojourn node credential v1\0'),
+    octets.subarray(0, -64),
+  ]);
   const nameEnd = 97 + octets.readUInt8(96);
   return {
-    good: verify(null, signed, key, octets.subarray(-64)) && octets.readUInt16BE(2) === octets.length,
+    good:
+      verify(null, signed, key, octets.subarray(-64)) && octets.readUInt16BE(2) === octets.length,
     nodeId: octets.subarray(12, 28).toString('hex'),
     publicKey: octets.subarray(28, 60).toString('hex'),
     virtualIpv6: octets.subarray(60, 76).toString('hex'),

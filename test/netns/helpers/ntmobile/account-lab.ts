@@ -18,11 +18,18 @@ export const CONFIGURATION = {
   zone: 'nodes.example',
   systemPrefix: 'fd12:3456:789a::/48',
   directionCoordinators: [
-    { name: 'dc.example', publicKey: `base64:${COORDINATOR}`, endpoints: ['192.0.2.1', '[2001:db8::1]:7891'] },
+    {
+      name: 'dc.example',
+      publicKey: `base64:${COORDINATOR}`,
+      endpoints: ['192.0.2.1', '[2001:db8::1]:7891'],
+    },
   ],
   certificate: { names: ['as.example', '::1', '127.0.0.1'] },
   hashing: { costLog2: 12 },
-  limits: { source: { perMinute: 100_000, burst: 100_000 }, account: { perMinute: 1000, burst: 1000 } },
+  limits: {
+    source: { perMinute: 100_000, burst: 100_000 },
+    account: { perMinute: 1000, burst: 1000 },
+  },
 };
 
 const ground: Ground = {
@@ -30,7 +37,9 @@ const ground: Ground = {
     new Background(argv, { ...options, logFile: `${LOGS}/${logName}.log` }),
 };
 
-/** A new one, with nothing of an earlier one's: accounts alice, with a password, and bob, with none. */
+/**
+ * A new one, with nothing of an earlier one's: accounts alice, with a password, and bob, with none.
+ */
 export async function startAccountServer(): Promise<DaemonProcess> {
   requireLab();
   for (const directory of [STATE, LOGS]) rmSync(directory, { recursive: true, force: true });
@@ -43,7 +52,10 @@ export async function startAccountServer(): Promise<DaemonProcess> {
 }
 
 export async function sojourn(parameters: readonly string[], input?: string): Promise<Finished> {
-  return await attempt([process.execPath, CLI, '--json', ...parameters], { timeoutMs: 60_000, input });
+  return await attempt([process.execPath, CLI, '--json', ...parameters], {
+    timeoutMs: 60_000,
+    input,
+  });
 }
 
 /** The answer of a command that must succeed. */
@@ -69,7 +81,8 @@ export async function statsOf(server: DaemonProcess): Promise<JsonObject> {
 /** Looks for every secret that was ever given or got in what was logged, and in the store. */
 export function expectNoSecrets(): void {
   const keys = readdirSync(STATE).filter((name) => /^as\..*\.key$/.test(name));
-  for (const name of keys) secrets.add(readFileSync(`${STATE}/${name}`, 'utf8').trim().slice('hex:'.length));
+  for (const name of keys)
+    secrets.add(readFileSync(`${STATE}/${name}`, 'utf8').trim().slice('hex:'.length));
   expect(secrets.size).toBeGreaterThan(8);
   const logs = readdirSync(LOGS).map((name) => readFileSync(`${LOGS}/${name}`, 'utf8'));
   expect(logs.join('').split('login-granted').length).toBeGreaterThan(4);

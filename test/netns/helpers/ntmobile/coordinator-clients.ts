@@ -1,4 +1,7 @@
-/** Nodes as processes in namespaces that talk to a direction coordinator: credentials for them, and what they are told and hear. */
+/**
+ * Nodes as processes in namespaces that talk to a direction coordinator: credentials for them, and
+ * what they are told and hear.
+ */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
@@ -21,9 +24,20 @@ export function credentialOf(name: string, authority = AUTHORITY): string {
   const { publicKey } = keyPairOf(seed(name));
   const now = BigInt(Math.floor(Date.now() / 1000));
   const last = name.charCodeAt(0);
-  const virtual = { virtualIpv6: ipv6(`fd12:3456:789a::${last.toString(16)}`), virtualIpv4: ipv4(`198.18.0.${last}`) };
+  const virtual = {
+    virtualIpv6: ipv6(`fd12:3456:789a::${last.toString(16)}`),
+    virtualIpv4: ipv4(`198.18.0.${last}`),
+  };
   const times = { notBefore: now - 10n, notAfter: now + 3600n };
-  return hex(makeCredential(authority, { publicKey, ...virtual, ...times, name: `${name}.nodes.example`, groups: [] }));
+  return hex(
+    makeCredential(authority, {
+      publicKey,
+      ...virtual,
+      ...times,
+      name: `${name}.nodes.example`,
+      groups: [],
+    }),
+  );
 }
 
 export interface Heard {
@@ -39,7 +53,11 @@ export class Client {
   readonly #child: ChildProcessByStdio<Writable, Readable, null>;
 
   constructor(namespace: string, options: ClientOptions) {
-    const [program = '', ...argv] = inNamespace(namespace, [process.execPath, CLIENT, JSON.stringify(options)]);
+    const [program = '', ...argv] = inNamespace(namespace, [
+      process.execPath,
+      CLIENT,
+      JSON.stringify(options),
+    ]);
     this.#child = spawn(program, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
     createInterface(this.#child.stdout).on('line', (line) => this.heard.push(JSON.parse(line)));
   }
@@ -49,7 +67,9 @@ export class Client {
     const before = this.heard.length;
     this.#child.stdin.write(`${command}\n`);
     const found = () =>
-      this.heard.slice(before).find((one) => (purpose === 'connect' ? one.established : one.purpose === purpose));
+      this.heard
+        .slice(before)
+        .find((one) => (purpose === 'connect' ? one.established : one.purpose === purpose));
     return (await waitFor(found, { timeoutMs: 22_000, what: `an answer to ${command}` })).answer;
   }
 

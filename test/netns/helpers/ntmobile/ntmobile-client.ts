@@ -1,6 +1,7 @@
 /**
- * A process in one namespace that talks to a direction coordinator as a node does: real sockets, real handshakes, no data. One JSON object in its argument,
- * one command a line on standard input, one JSON object a line on standard output.
+ * A process in one namespace that talks to a direction coordinator as a node does: real sockets,
+ * real handshakes, no data. One JSON object in its argument, one command a line on standard input,
+ * one JSON object a line on standard output.
  */
 import { createInterface } from 'node:readline';
 import { fromHex } from '#base/bytes.ts';
@@ -34,7 +35,13 @@ const local = parseIpAddress(options.local);
 const remote = parseIpAddress(options.coordinator);
 if (local === undefined || remote === undefined) throw new Error('addresses');
 const sockets = await DatagramSockets.open([{ address: local, port: 7890 }]);
-const way = (remotePort: number): Way => ({ local, localPort: 7890, remote, remotePort, relayIndex: 0 });
+const way = (remotePort: number): Way => ({
+  local,
+  localPort: 7890,
+  remote,
+  remotePort,
+  relayIndex: 0,
+});
 
 function say(value: Readonly<Record<string, unknown>>): void {
   process.stdout.write(`${JSON.stringify(value)}\n`);
@@ -44,7 +51,11 @@ function say(value: Readonly<Record<string, unknown>>): void {
 function told({ type, status, options: given }: NtmobileMessage) {
   const observed = findNtmobileOption(given, 'observed-endpoint')?.endpoint;
   return {
-    ...{ type, status, observed: observed === undefined ? undefined : `${observed.address} ${observed.port}` },
+    ...{
+      type,
+      status,
+      observed: observed === undefined ? undefined : `${observed.address} ${observed.port}`,
+    },
     name: findNtmobileOption(given, 'name')?.name,
     virtualIpv6: findNtmobileOption(given, 'virtual-ipv6')?.address,
   };
@@ -76,7 +87,12 @@ class Client implements SessionListener<string> {
     const answer = { type: 'route-direction-confirmation', answer: true, status: 0 } as const;
     return { ...answer, transaction: message.transaction, options: path };
   }
-  answered(_now: unknown, _session: Session, purpose: string, answer: NtmobileMessage | undefined): void {
+  answered(
+    _now: unknown,
+    _session: Session,
+    purpose: string,
+    answer: NtmobileMessage | undefined,
+  ): void {
     say({ purpose, answer: answer === undefined ? null : told(answer) });
   }
   ended(): void {
@@ -104,7 +120,11 @@ function ask(command: string, argument: string): void {
   const { session } = client;
   const now = clock.now();
   if (command === 'connect') {
-    const to = { publicKey: fromHex(options.coordinatorKey), use: HandshakeUse.coordinator, pathId: new Uint8Array(8) };
+    const to = {
+      publicKey: fromHex(options.coordinatorKey),
+      use: HandshakeUse.coordinator,
+      pathId: new Uint8Array(8),
+    };
     sessions.connect(now, { ...to, way: way(options.port) });
   } else if (session === undefined) say({ purpose: command, answer: null });
   else if (command === 'register') {
@@ -115,7 +135,12 @@ function ask(command: string, argument: string): void {
       command,
     );
   } else if (command === 'second') {
-    sessions.request(now, session, { type: 'address-request', options: [], way: way(options.secondPort) }, command);
+    sessions.request(
+      now,
+      session,
+      { type: 'address-request', options: [], way: way(options.secondPort) },
+      command,
+    );
   } else if (command === 'direct') {
     const given: readonly NtmobileOption[] = [
       { type: 'path-id', pathId: randomBytes(8) },

@@ -1,4 +1,7 @@
-/** Two nodes of NTMobile with an account server, a direction coordinator and, where it is asked for, a relay, all of them daemons. */
+/**
+ * Two nodes of NTMobile with an account server, a direction coordinator and, where it is asked for,
+ * a relay, all of them daemons.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { hex } from '#base/bytes.ts';
 import { keyPairOf, sha256, signingKeyOf } from '#crypto/primitives.ts';
@@ -58,8 +61,14 @@ export class NtmobileNodes implements AsyncDisposable {
       directionCoordinators: [{ name: 'dc.example', publicKey, endpoints }],
     });
     const addresses = [ADDRESSES.coordinatorIpv4, ADDRESSES.coordinatorIpv6];
-    const relays = options.relay === undefined ? [] : [base64(keyPairOf(makeKey('rsn.key')).publicKey)];
-    this.coordinator = new DaemonProcess(lab, 'dc', 'dc', { ...system, authorities: [authority], addresses, relays });
+    const relays =
+      options.relay === undefined ? [] : [base64(keyPairOf(makeKey('rsn.key')).publicKey)];
+    this.coordinator = new DaemonProcess(lab, 'dc', 'dc', {
+      ...system,
+      authorities: [authority],
+      addresses,
+      relays,
+    });
     if (options.relay === undefined) return;
     this.relay = new DaemonProcess(lab, 'rsn', 'rsn', {
       ...{ daemon, systemPrefix: system.systemPrefix, authorities: [authority] },
@@ -92,7 +101,11 @@ export class NtmobileNodes implements AsyncDisposable {
     return {
       daemon: { name, stateDirectory: STATE_DIRECTORY, logLevel: 'debug' },
       ntmobile: {
-        ...{ accountServer: { host: 'as.example', fingerprint: this.fingerprint }, account: name, passwordFile },
+        ...{
+          accountServer: { host: 'as.example', fingerprint: this.fingerprint },
+          account: name,
+          passwordFile,
+        },
         ...this.#options.ntmobile,
         ...overrides,
       },
@@ -139,7 +152,10 @@ export class NtmobileNodes implements AsyncDisposable {
 
 /** `sojourn --json …`; throws what it says. */
 export async function operate(parameters: readonly string[], input?: string): Promise<JsonValue> {
-  const stdout = await run([process.execPath, CLI, '--json', ...parameters], { input, timeoutMs: 20_000 });
+  const stdout = await run([process.execPath, CLI, '--json', ...parameters], {
+    input,
+    timeoutMs: 20_000,
+  });
   const value = parseJson(stdout) ?? null;
   return isJsonObject(value) || Array.isArray(value) ? value : null;
 }

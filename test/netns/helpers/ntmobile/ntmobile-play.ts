@@ -1,4 +1,7 @@
-/** Two NTMobile nodes with traffic by name that must survive: what the tests of moves and outages ask of them. */
+/**
+ * Two NTMobile nodes with traffic by name that must survive: what the tests of moves and outages
+ * ask of them.
+ */
 import { expect } from 'vitest';
 import { createDigestedFile, type DigestedFile } from '#lab/demo/digested-file.ts';
 import { curl, Download } from '#lab/demo/download.ts';
@@ -50,7 +53,10 @@ export class NtmobilePlay implements AsyncDisposable {
     for (const name of NODES) await this.node(name).start();
   }
 
-  /** By name: the first node downloads from the IPv6-only server by sockets of both families, and from the other node; pings go both ways. */
+  /**
+   * By name: the first node downloads from the IPv6-only server by sockets of both families, and
+   * from the other node; pings go both ways.
+   */
   async begin(octets: number): Promise<void> {
     const [mn, mn2] = NODES.map((name) => this.node(name));
     if (mn === undefined || mn2 === undefined) throw new Error('two nodes are wanted');
@@ -71,7 +77,9 @@ export class NtmobilePlay implements AsyncDisposable {
     await this.flow('the beginning');
   }
 
-  /** Plugs nodes in elsewhere, several at the same moment; resolves when their addresses are there. */
+  /**
+   * Plugs nodes in elsewhere, several at the same moment; resolves when their addresses are there.
+   */
   async move(places: Places): Promise<void> {
     const movers = NODES.flatMap((name) => {
       const to = places[name];
@@ -80,7 +88,9 @@ export class NtmobilePlay implements AsyncDisposable {
     await Promise.all(
       movers.map(async ([name, to]) => {
         await this.lab.move(name, to);
-        await this.lab.waitForAddress(name, NETWORKS[to].ipv6 === undefined ? 4 : 6, { timeoutMs: 15_000 });
+        await this.lab.waitForAddress(name, NETWORKS[to].ipv6 === undefined ? 4 : 6, {
+          timeoutMs: 15_000,
+        });
       }),
     );
   }
@@ -98,7 +108,8 @@ export class NtmobilePlay implements AsyncDisposable {
   async finish(): Promise<void> {
     for (const server of this.#servers) server.kill('SIGUSR1');
     const results = await Promise.all(this.#downloads.map(({ result }) => result));
-    for (const result of results) expect(result).toMatchObject({ exitCode: 0, sha256: this.#file?.sha256 });
+    for (const result of results)
+      expect(result).toMatchObject({ exitCode: 0, sha256: this.#file?.sha256 });
     expect((await resetsOf([...NODES, 'server6'])) - this.#resetsBefore).toBe(0);
   }
 

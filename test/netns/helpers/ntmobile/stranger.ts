@@ -1,9 +1,11 @@
 /**
- * Somebody who floods a responder of NTMobile with Tunnel Requests, each with a right MAC1 and another SPI, none with a cookie.
+ * Somebody who floods a responder of NTMobile with Tunnel Requests, each with a right MAC1 and
+ * another SPI, none with a cookie.
  *
  *   node stranger.ts REMOTE PORT PUBLIC-KEY-IN-HEX PER-SECOND SECONDS
  *
- * Prints `{ sent, octetsSent, octetsReceived, received: { TYPE: COUNT } }` when it is over: types by the first four bits of what came back.
+ * Prints `{ sent, octetsSent, octetsReceived, received: { TYPE: COUNT } }` when it is over: types
+ * by the first four bits of what came back.
  */
 import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
@@ -12,12 +14,16 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fromHex } from '#base/bytes.ts';
 import { hmacSha256, sha256 } from '#crypto/primitives.ts';
 
-const [remote = '', port = '', publicKey = '', perSecond = '', seconds = ''] = process.argv.slice(2);
+const [remote = '', port = '', publicKey = '', perSecond = '', seconds = ''] =
+  process.argv.slice(2);
 const label = new TextEncoder().encode('sojourn ntmobile mac1\0');
 const key = sha256(label, fromHex(publicKey));
 const PAYLOAD = 8 + 240 + 16;
 
-/** docs/ntmobile.md §4.1. Ciphertexts are noise: a cookie has to be asked for before anybody could tell. */
+/**
+ * docs/ntmobile.md §4.1. Ciphertexts are noise: a cookie has to be asked for before anybody could
+ * tell.
+ */
 function request(index: number): Buffer {
   const datagram = Buffer.concat([randomBytes(96 + PAYLOAD), Buffer.alloc(32)]);
   datagram.writeUInt32BE(((10 << 28) | (index + 1)) >>> 0, 0);
@@ -42,7 +48,10 @@ const started = performance.now();
 let sent = 0;
 let octetsSent = 0;
 while (sent < total) {
-  const due = Math.min(total, Math.floor(((performance.now() - started) / 1000) * Number(perSecond)));
+  const due = Math.min(
+    total,
+    Math.floor(((performance.now() - started) / 1000) * Number(perSecond)),
+  );
   for (; sent < due; sent += 1) {
     const datagram = request(sent);
     octetsSent += datagram.length;

@@ -1,6 +1,7 @@
 /**
- * One host's end of a tunnel, for plane.test.ts: opens a plane in the namespace that it was started in and does what lines of JSON on
- * standard input say. `{"id":1,"call":"counters","arguments":[]}` is answered by `{"id":1,"value":…}`; punts come by themselves.
+ * One host's end of a tunnel, for plane.test.ts: opens a plane in the namespace that it was started
+ * in and does what lines of JSON on standard input say. `{"id":1,"call":"counters","arguments":[]}`
+ * is answered by `{"id":1,"value":…}`; punts come by themselves.
  */
 import { createInterface } from 'node:readline';
 import { fromHex, hex } from '#base/bytes.ts';
@@ -71,8 +72,10 @@ function perform(request: Request): void {
   if (request.overlayDelete !== undefined) plane.overlayDelete(request.overlayDelete);
   if (request.translationSet !== undefined) plane.translationSet(request.translationSet);
   if (request.translationDelete !== undefined) plane.translationDelete(request.translationDelete);
-  if (request.associationsSet !== undefined) plane.associationsSet(associationsOf(request.associationsSet));
-  if (request.associationsDelete !== undefined) plane.associationsDelete(request.associationsDelete);
+  if (request.associationsSet !== undefined)
+    plane.associationsSet(associationsOf(request.associationsSet));
+  if (request.associationsDelete !== undefined)
+    plane.associationsDelete(request.associationsDelete);
   if (request.tunnelSet !== undefined) plane.tunnelSet(request.tunnelSet);
   if (request.routeSet !== undefined) plane.routeSet(request.routeSet);
   if (request.routeDelete !== undefined) plane.routeDelete(request.routeDelete);
@@ -90,8 +93,14 @@ for await (const line of createInterface(process.stdin)) {
     id: request.id,
     injected: inject === undefined ? 0 : plane.inject(inject.path, fromHex(inject.packet)),
     counters: plane.counters(),
-    tunnel: request.tunnelCounters === undefined ? undefined : plane.tunnelCounters(request.tunnelCounters),
-    leg: request.relayLegCounters === undefined ? undefined : plane.relayLegCounters(request.relayLegCounters),
+    tunnel:
+      request.tunnelCounters === undefined
+        ? undefined
+        : plane.tunnelCounters(request.tunnelCounters),
+    leg:
+      request.relayLegCounters === undefined
+        ? undefined
+        : plane.relayLegCounters(request.relayLegCounters),
   });
 }
 plane.close();

@@ -68,7 +68,16 @@ export class PlaneEnd implements AsyncDisposable {
   constructor(namespace: string, options: Partial<PlaneOptions> & Pick<PlaneOptions, 'side'>) {
     this.namespace = namespace;
     const all: PlaneOptions = {
-      ...{ device: TUN, deviceMtu: 1460, udpPort: PORT, threads: 2, mark: 0, raw: true, linkDevices: [], holdMs: 2000 },
+      ...{
+        device: TUN,
+        deviceMtu: 1460,
+        udpPort: PORT,
+        threads: 2,
+        mark: 0,
+        raw: true,
+        linkDevices: [],
+        holdMs: 2000,
+      },
       ...options,
     };
     const argv = inNamespace(namespace, [
@@ -82,7 +91,10 @@ export class PlaneEnd implements AsyncDisposable {
   }
 
   async ready(): Promise<void> {
-    await waitFor(() => this.features !== undefined, { timeoutMs: 10_000, what: `the plane in ${this.namespace}` });
+    await waitFor(() => this.features !== undefined, {
+      timeoutMs: 10_000,
+      what: `the plane in ${this.namespace}`,
+    });
   }
 
   /** What the plane answers after it did as told. */
@@ -108,7 +120,9 @@ export class PlaneEnd implements AsyncDisposable {
     });
   }
 
-  /** Lets the process exit without closing its plane; its exit code, null when a signal ended it. */
+  /**
+   * Lets the process exit without closing its plane; its exit code, null when a signal ended it.
+   */
   async exit(code: number): Promise<number | null> {
     this.#child.stdin.write(`${JSON.stringify({ id: this.#requests++, exit: code })}\n`);
     await this.#ended;
@@ -149,10 +163,19 @@ export function tunnelOf(
   mtu = 1460,
   family: 4 | 6 = encapsulation === 'udp' ? 4 : 6,
 ): DesiredTunnel {
-  const at = (who: 'homeAgent' | 'node'): IpAddress => (family === 4 ? ipv4(OUTER[`${who}4`]) : ipv6(OUTER[`${who}6`]));
+  const at = (who: 'homeAgent' | 'node'): IpAddress =>
+    family === 4 ? ipv4(OUTER[`${who}4`]) : ipv6(OUTER[`${who}6`]);
   const port = PORTS[encapsulation];
   const other = end === 'homeAgent' ? 'node' : 'homeAgent';
-  return { id: TUNNEL, encapsulation, local: at(end), remote: at(other), localPort: port, remotePort: port, mtu };
+  return {
+    id: TUNNEL,
+    encapsulation,
+    local: at(end),
+    remote: at(other),
+    localPort: port,
+    remotePort: port,
+    mtu,
+  };
 }
 
 /** The cable, both planes, a tunnel between them, addresses and routes on both TUNs. */

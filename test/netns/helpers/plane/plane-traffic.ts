@@ -5,7 +5,12 @@ import { attempt, Background, run } from '#lab/shell.ts';
 import type { PlaneEnds } from './plane-hosts.ts';
 
 /** An IPv6 packet in hexadecimal digits. */
-export function packet6(source: string, destination: string, nextHeader: number, payload: Uint8Array): string {
+export function packet6(
+  source: string,
+  destination: string,
+  nextHeader: number,
+  payload: Uint8Array,
+): string {
   const header = new Uint8Array(40);
   header.set([0x60, 0, 0, 0, payload.length >> 8, payload.length & 255, nextHeader, 64]);
   header.set(bytesOf(ipv6(source)), 8);
@@ -13,14 +18,26 @@ export function packet6(source: string, destination: string, nextHeader: number,
   return hex(header) + hex(payload);
 }
 
-/** UDP to the discard port with checksum zero, which an IPv6 receiver throws away behind the plane. */
+/**
+ * UDP to the discard port with checksum zero, which an IPv6 receiver throws away behind the plane.
+ */
 export const DATAGRAM = Uint8Array.from([0, 9, 0, 9, 0, 12, 0, 0, 1, 2, 3, 4]);
 
-/** Three answers or five seconds: without a deadline ping gives the last answer two round trips only. */
-export async function ping(namespace: string, target: string, ...options: string[]): Promise<string> {
-  const { stdout } = await attempt(['ping', '-n', '-c', '3', '-i', '0.05', '-w', '5', ...options, target], {
-    namespace,
-  });
+/**
+ * Three answers or five seconds: without a deadline ping gives the last answer two round trips
+ * only.
+ */
+export async function ping(
+  namespace: string,
+  target: string,
+  ...options: string[]
+): Promise<string> {
+  const { stdout } = await attempt(
+    ['ping', '-n', '-c', '3', '-i', '0.05', '-w', '5', ...options, target],
+    {
+      namespace,
+    },
+  );
   return stdout;
 }
 
@@ -50,8 +67,9 @@ export async function iperf(
 }
 
 /**
- * How many datagrams the kernel of `namespace` threw away because nobody took them out of their socket in time: on a machine with other work
- * the planes' threads wait for a processor, and what is lost there is nobody's fault. Several of a flow may be one here, up to 64 KiB.
+ * How many datagrams the kernel of `namespace` threw away because nobody took them out of their
+ * socket in time: on a machine with other work the planes' threads wait for a processor, and what
+ * is lost there is nobody's fault. Several of a flow may be one here, up to 64 KiB.
  */
 export async function overflows(namespace: string): Promise<number> {
   const files = ['cat', '/proc/net/snmp', '/proc/net/snmp6'];
@@ -62,6 +80,10 @@ export async function overflows(namespace: string): Promise<number> {
   return Number(ipv4) + Number(ipv6);
 }
 
-export async function download(hosts: PlaneEnds, target: string, ...options: string[]): Promise<number> {
+export async function download(
+  hosts: PlaneEnds,
+  target: string,
+  ...options: string[]
+): Promise<number> {
   return (await iperf(hosts, ['-c', target, ...options])).sum_received?.bytes ?? 0;
 }

@@ -1,5 +1,6 @@
 /**
- * Two nodes that are joined by a relay, each of the three with a plane of its own in a process of its own:
+ * Two nodes that are joined by a relay, each of the three with a plane of its own in a process of
+ * its own:
  *
  *      node                              relay                               home agent
  *      eth0  198.51.100.2/24 ---- node   198.51.100.1/24
@@ -8,7 +9,8 @@
  *                                        2001:db8:e::1/64           2001:db8:e::2/64
  *      tun   192.0.2.2, 2001:db8:1::2                         tun   192.0.2.1, 2001:db8:5::1
  *
- * The relay's host forwards nothing by itself. Legs are set by hand: that of the node is 0x1111111, that of the home agent 0x2222222.
+ * The relay's host forwards nothing by itself. Legs are set by hand: that of the node is 0x1111111,
+ * that of the home agent 0x2222222.
  */
 import { type IpAddress, ipv4, ipv6 } from '#base/ip.ts';
 import type { DesiredRelayLeg, Path, SealingCipher } from '#engine/contract.ts';
@@ -66,7 +68,9 @@ export class RelayHosts implements AsyncDisposable {
       await hosts[side].ask({ associationsSet: keysOf(side, setting.cipher, 1, [1]) });
       const { local, remote, localPort, remotePort, relayIndex } = hosts.wayToRelay(side);
       const ends = { local, remote, localPort, remotePort, relayIndex };
-      await hosts[side].ask({ tunnelSet: { id: TUNNEL, encapsulation: 'sealed', ...ends, mtu: MTU } });
+      await hosts[side].ask({
+        tunnelSet: { id: TUNNEL, encapsulation: 'sealed', ...ends, mtu: MTU },
+      });
       await hosts.setLeg(side);
     }
     return hosts;
@@ -77,13 +81,25 @@ export class RelayHosts implements AsyncDisposable {
     const family = this.setting[side];
     const [own, relays] = ENDS[side][family];
     const ports = { localPort: SEALED_PORT, remotePort: SEALED_PORT };
-    return { kind: 'datagram', ...ports, local: addressOf(family, own), remote: addressOf(family, relays), relayIndex };
+    return {
+      kind: 'datagram',
+      ...ports,
+      local: addressOf(family, own),
+      remote: addressOf(family, relays),
+      relayIndex,
+    };
   }
 
   legOf(side: Side): DesiredRelayLeg {
     const { local, remote, remotePort } = this.wayToRelay(side);
     const place = { local: remote, remote: local, remotePort };
-    return { index: LEG[side], other: LEG[OTHER[side]], ...place, validated: true, rateKilobits: 4_000_000 };
+    return {
+      index: LEG[side],
+      other: LEG[OTHER[side]],
+      ...place,
+      validated: true,
+      rateKilobits: 4_000_000,
+    };
   }
 
   /** The leg of `side`, with changes. */
@@ -163,7 +179,9 @@ interface Listed {
 
 /** What the kernel of a side counted since its namespace was made. */
 export async function tally(end: PlaneEnd, family: 4 | 6): Promise<Tally> {
-  const text = await run(['nft', '-j', 'list', 'counters', 'table', 'inet', 'tally'], { namespace: end.namespace });
+  const text = await run(['nft', '-j', 'list', 'counters', 'table', 'inet', 'tally'], {
+    namespace: end.namespace,
+  });
   const listed: Listed = JSON.parse(text);
   const header = family === 4 ? 28 : 48;
   const octets = (name: string): number => {

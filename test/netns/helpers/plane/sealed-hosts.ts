@@ -29,7 +29,12 @@ export function keyOf(receiver: Side, cipher: SealingCipher, generation = 1): He
 }
 
 /** What `side` sends with, and receives with: the generations given. */
-export function keysOf(side: Side, cipher: SealingCipher, send: number, receive: readonly number[]): Keys {
+export function keysOf(
+  side: Side,
+  cipher: SealingCipher,
+  send: number,
+  receive: readonly number[],
+): Keys {
   return {
     tunnel: TUNNEL,
     send: keyOf(OTHER[side], cipher, send),
@@ -47,7 +52,10 @@ export function pathTo(family: 4 | 6, relayIndex = 0): Extract<Path, { kind: 'da
 }
 
 /** Two planes, one cable, one sealed tunnel of generation 1. */
-export async function sealedHosts({ family, cipher }: Sealing, threads: number): Promise<PlaneHosts> {
+export async function sealedHosts(
+  { family, cipher }: Sealing,
+  threads: number,
+): Promise<PlaneHosts> {
   const hosts = await PlaneHosts.create('sealed', threads);
   for (const side of ['homeAgent', 'node'] as const) {
     await hosts[side].ask({ associationsSet: keysOf(side, cipher, 1, [1]) });
@@ -74,7 +82,11 @@ export function openByHand(datagram: Uint8Array, { cipher, key }: HexKey, counte
   return Buffer.concat([decipher.update(datagram.subarray(8, -16)), decipher.final()]);
 }
 
-export function sealByHand(inner: Uint8Array, { cipher, key, spi }: HexKey, counter: bigint): Buffer {
+export function sealByHand(
+  inner: Uint8Array,
+  { cipher, key, spi }: HexKey,
+  counter: bigint,
+): Buffer {
   const header = Buffer.alloc(8);
   header.writeUInt32BE(0x10000000 + spi, 0);
   header.writeUInt32BE(Number(counter & 0xffffffffn), 4);
@@ -102,7 +114,10 @@ export class Listener implements AsyncDisposable {
 
   static async open(namespace: string, family: 4 | 6, port: number): Promise<Listener> {
     const argv = [process.execPath, '-e', LISTENER, `udp${family}`, String(port)];
-    const background = new Background(argv, { namespace, logFile: `/run/${namespace}-listener-${port}.log` });
+    const background = new Background(argv, {
+      namespace,
+      logFile: `/run/${namespace}-listener-${port}.log`,
+    });
     await background.ready('listening');
     return new Listener(background);
   }

@@ -42,7 +42,9 @@ export interface TranslatingHosts extends AsyncDisposable {
 async function planes(threads: number): Promise<PlaneHosts> {
   const hosts = await sealedHosts(AES, threads);
   const { homeAgent: relay, node } = hosts;
-  await node.ask({ routeDelete: { prefix: { address: ipv6('2001:db8:1::'), length: 64 }, tunnel: TUNNEL } });
+  await node.ask({
+    routeDelete: { prefix: { address: ipv6('2001:db8:1::'), length: 64 }, tunnel: TUNNEL },
+  });
   await node.ask({ routeDelete: { prefix: whole(4, INNER.node4), tunnel: TUNNEL } });
   const overlays = [
     { prefix: { address: ipv6('fd5a::'), length: 48 }, address: ipv6(NODE[6]) },
@@ -51,11 +53,14 @@ async function planes(threads: number): Promise<PlaneHosts> {
   for (const overlaySet of overlays) await node.ask({ overlaySet });
   for (const family of [4, 6] as const) {
     await relay.ask({ routeSet: { prefix: whole(family, NODE[family]), tunnel: TUNNEL } });
-    await node.ask({ routeSet: { prefix: whole(family, SERVER[family]), tunnel: TUNNEL, peer: true } });
+    await node.ask({
+      routeSet: { prefix: whole(family, SERVER[family]), tunnel: TUNNEL, peer: true },
+    });
   }
   for (const translationSet of TRANSLATIONS) await relay.ask({ translationSet });
   const lines = [
-    // What the tunnel carries: datagrams are cut by who sends them, and no test waits for path MTU discovery.
+    // What the tunnel carries: datagrams are cut by who sends them, and no test waits for path MTU
+    // discovery.
     `link set ${TUN} mtu 1400`,
     `address add ${NODE[6]}/128 dev ${TUN} nodad`,
     `address add ${NODE[4]}/32 dev ${TUN}`,
@@ -66,7 +71,10 @@ async function planes(threads: number): Promise<PlaneHosts> {
   return hosts;
 }
 
-/** Without duplicate address detection: a router that has no link-local address yet asks for no neighbour. */
+/**
+ * Without duplicate address detection: a router that has no link-local address yet asks for no
+ * neighbour.
+ */
 const AT_ONCE = 'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad';
 const FORWARD =
   'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding; echo 0 > /proc/sys/net/ipv4/icmp_ratelimit; echo 0 > /proc/sys/net/ipv6/icmp/ratelimit';
@@ -92,7 +100,10 @@ async function internet(relay: string, router: string, server: string): Promise<
   await ipBatch(
     [
       ...up('eth1', '2001:db8:81::1', '198.51.101.1'),
-      ...['route add 2001:db8:80::/64 via 2001:db8:81::2', 'route add 198.18.0.0/24 via 198.51.101.2'],
+      ...[
+        'route add 2001:db8:80::/64 via 2001:db8:81::2',
+        'route add 198.18.0.0/24 via 198.51.101.2',
+      ],
       ...shadows(`dev ${TUN}`),
       // What the relay itself says to nodes.
       ...[`route add fd5a::/64 dev ${TUN}`, `route add 100.96.0.0/16 dev ${TUN}`],

@@ -10,8 +10,20 @@ const WELL = {
 
 describe('NTMobile', () => {
   const path = {
-    ...{ name: 'b.nodes.example', virtualIpv6: 'fd12:3456:789a::2', virtualIpv4: '198.18.0.2', up: true, direct: true },
-    ...{ way: 'direct', local: '192.0.2.77', remote: '203.0.113.5', remotePort: 40_000, sinceWallMs: NOW - 61_000 },
+    ...{
+      name: 'b.nodes.example',
+      virtualIpv6: 'fd12:3456:789a::2',
+      virtualIpv4: '198.18.0.2',
+      up: true,
+      direct: true,
+    },
+    ...{
+      way: 'direct',
+      local: '192.0.2.77',
+      remote: '203.0.113.5',
+      remotePort: 40_000,
+      sinceWallMs: NOW - 61_000,
+    },
     roundTripMs: 12.34,
   };
   const node = {
@@ -28,7 +40,9 @@ describe('NTMobile', () => {
   };
 
   it('a node: who it is, where, and how it reaches others', () => {
-    expect(formatAnswer('status', { role: 'mobile-node', homes: [], ntmobile: node, ...WELL }, NOW)).toBe(
+    expect(
+      formatAnswer('status', { role: 'mobile-node', homes: [], ntmobile: node, ...WELL }, NOW),
+    ).toBe(
       [
         'NTMobile: a.nodes.example',
         '  virtual addresses  fd12:3456:789a::1, 198.18.0.1',
@@ -53,12 +67,24 @@ describe('NTMobile', () => {
       places: {},
       paths: [],
     };
-    const text = formatAnswer('status', { role: 'mobile-node', homes: [], ntmobile: lone, ...WELL }, NOW);
-    expect(text).toContain('NTMobile: not logged in\n  login failed  account, password or token is wrong\n');
+    const text = formatAnswer(
+      'status',
+      { role: 'mobile-node', homes: [], ntmobile: lone, ...WELL },
+      NOW,
+    );
+    expect(text).toContain(
+      'NTMobile: not logged in\n  login failed  account, password or token is wrong\n',
+    );
   });
 
   it('paths', () => {
-    const general = { ...path, name: 'www.example', way: 'general', direct: false, roundTripMs: undefined };
+    const general = {
+      ...path,
+      name: 'www.example',
+      way: 'general',
+      direct: false,
+      roundTripMs: undefined,
+    };
     expect(formatAnswer('paths', [path, general], NOW)).toBe(
       [
         'NAME             VIRTUAL ADDRESSES              WAY                     THROUGH            FOR        ROUND TRIP',
@@ -92,7 +118,12 @@ describe('NTMobile', () => {
         '  devices            2',
       ].join('\n'),
     );
-    const coordinator = { role: 'direction-coordinator', zone: 'nodes.example', registrations: 4, ...WELL };
+    const coordinator = {
+      role: 'direction-coordinator',
+      zone: 'nodes.example',
+      registrations: 4,
+      ...WELL,
+    };
     expect(formatAnswer('status', coordinator, NOW)).toContain(
       'direction coordinator\n  zone   nodes.example\n  nodes  4\n\nhost\n',
     );
@@ -119,17 +150,30 @@ describe('NTMobile', () => {
 
   it('legs of paths, and servers, of a relay', () => {
     const leg = {
-      ...{ index: 5, other: 6, pathId: '0707070707070707', role: 'initiator', name: 'a.nodes.example' },
+      ...{
+        index: 5,
+        other: 6,
+        pathId: '0707070707070707',
+        role: 'initiator',
+        name: 'a.nodes.example',
+      },
       ...{ remote: '192.0.2.7', remotePort: 40123, validated: true, rateKilobits: 100_000 },
     };
-    expect(formatAnswer('legs', [leg, { ...leg, role: 'responder', other: 0, validated: false }], NOW)).toBe(
+    expect(
+      formatAnswer('legs', [leg, { ...leg, role: 'responder', other: 0, validated: false }], NOW),
+    ).toBe(
       [
         'PATH              ROLE       NODE             AT               JOINED  VALIDATED  RATE',
         '0707070707070707  initiator  a.nodes.example  192.0.2.7:40123  yes     yes        100 Mbit/s',
         '0707070707070707  responder  a.nodes.example  192.0.2.7:40123  no      no         100 Mbit/s',
       ].join('\n'),
     );
-    const traffic = { 'transmit-octets': 7000, 'receive-octets': 500, 'drop-rate': 3, 'drop-source': 1 };
+    const traffic = {
+      'transmit-octets': 7000,
+      'receive-octets': 500,
+      'drop-rate': 3,
+      'drop-source': 1,
+    };
     expect(formatAnswer('legs', [{ ...leg, traffic }], NOW)).toMatch(
       /RATE +OCTETS TO +OCTETS FROM +DROPPED\n.*Mbit\/s +7000 +500 +4$/,
     );
@@ -147,15 +191,31 @@ describe('NTMobile', () => {
 
   it('the status of a relay', () => {
     const status = {
-      ...{ role: 'relay', publicKey: 'hex:00', endpoints: [{ address: '2001:db8::2', port: 7890 }], nodes: 3, legs: 2 },
+      ...{
+        role: 'relay',
+        publicKey: 'hex:00',
+        endpoints: [{ address: '2001:db8::2', port: 7890 }],
+        nodes: 3,
+        legs: 2,
+      },
       registrations: [{ coordinator: 'dc.example', session: true, registered: false }],
       ...{ generalNodes: 1, directedNodes: 2, loadThousandths: 15, ...WELL },
     };
     expect(formatAnswer('status', status, NOW)).toBe(
       [
         ...['relay', '  public key     hex:00', '  addresses      [2001:db8::2]:7890'],
-        ...['  coordinator    dc.example: NOT REGISTERED', '  nodes          3, 2 of them with servers'],
-        ...['  legs of paths  2', '  servers        1', '  load           1.5 %', '', 'host', '  kernel  as wanted'],
+        ...[
+          '  coordinator    dc.example: NOT REGISTERED',
+          '  nodes          3, 2 of them with servers',
+        ],
+        ...[
+          '  legs of paths  2',
+          '  servers        1',
+          '  load           1.5 %',
+          '',
+          'host',
+          '  kernel  as wanted',
+        ],
         '  store   as wanted',
       ].join('\n'),
     );

@@ -2,7 +2,11 @@ import { describe, expect, it } from 'vitest';
 import { statusLine } from '#daemon/answers/status-line.ts';
 import type { JsonValue } from '#engine/contract.ts';
 
-const HOME = { home: 'office', careOfAddress: '2001:db8:2::5', bindings: [{ homeAgent: '2001:db8:1::1' }] } as const;
+const HOME = {
+  home: 'office',
+  careOfAddress: '2001:db8:2::5',
+  bindings: [{ homeAgent: '2001:db8:1::1' }],
+} as const;
 
 /** `[an answer to status, the line]` */
 const LINES: readonly (readonly [JsonValue, string])[] = [
@@ -19,11 +23,17 @@ const LINES: readonly (readonly [JsonValue, string])[] = [
     'registering, care-of 2001:db8:2::5',
   ],
   [
-    { role: 'mobile-node', homes: [{ home: 'office', phase: 'detached', careOfAddress: null, bindings: [] }] },
+    {
+      role: 'mobile-node',
+      homes: [{ home: 'office', phase: 'detached', careOfAddress: null, bindings: [] }],
+    },
     'no network (no care-of address)',
   ],
   [
-    { role: 'mobile-router', homes: [{ ...HOME, phase: 'refused', lastRefusal: 'not-authorized-for-prefix' }] },
+    {
+      role: 'mobile-router',
+      homes: [{ ...HOME, phase: 'refused', lastRefusal: 'not-authorized-for-prefix' }],
+    },
     'refused by the home agent: not-authorized-for-prefix',
   ],
   [
@@ -54,12 +64,24 @@ const LINES: readonly (readonly [JsonValue, string])[] = [
     },
     'registered with 2001:db8:1::1, care-of 2001:db8:2::5; NTMobile: as.example: refused',
   ],
-  [{ role: 'mobile-node', homes: [], ntmobile: { coordinator: 'detached' } }, 'NTMobile: no credential yet'],
   [
-    { role: 'home-agent', addresses: ['2001:db8:1::1'], ipv4Addresses: ['192.0.2.1'], bindings: 1, tunnels: 2 },
+    { role: 'mobile-node', homes: [], ntmobile: { coordinator: 'detached' } },
+    'NTMobile: no credential yet',
+  ],
+  [
+    {
+      role: 'home-agent',
+      addresses: ['2001:db8:1::1'],
+      ipv4Addresses: ['192.0.2.1'],
+      bindings: 1,
+      tunnels: 2,
+    },
     'listening on 2001:db8:1::1, 192.0.2.1: 1 binding, 2 tunnels',
   ],
-  [{ role: 'direction-coordinator', zone: 'nodes.example', registrations: 0 }, 'serving nodes.example: 0 nodes'],
+  [
+    { role: 'direction-coordinator', zone: 'nodes.example', registrations: 0 },
+    'serving nodes.example: 0 nodes',
+  ],
   [
     { role: 'account-server', zone: 'nodes.example', port: 4501, accounts: 1, devices: 3 },
     'serving nodes.example on port 4501: 1 account, 3 devices',

@@ -38,7 +38,11 @@ const WELL = {
 };
 
 function mobileNode(home: JsonObject, rest: JsonObject = WELL): string {
-  return formatAnswer('status', { role: 'mobile-node', homes: [{ ...HOME, ...home }], ...rest }, NOW);
+  return formatAnswer(
+    'status',
+    { role: 'mobile-node', homes: [{ ...HOME, ...home }], ...rest },
+    NOW,
+  );
 }
 
 describe('status of a mobile node', () => {
@@ -61,10 +65,20 @@ describe('status of a mobile node', () => {
   });
 
   it.each([
-    [{ phase: 'detached', careOfAddress: null, interface: null, bindings: [] }, 'office: no network', 'not registered'],
+    [
+      { phase: 'detached', careOfAddress: null, interface: null, bindings: [] },
+      'office: no network',
+      'not registered',
+    ],
     [{ phase: 'refused', bindings: [] }, 'office: refused by the home agent', 'not registered'],
     [
-      { phase: 'at-home', careOfAddress: null, interface: 'eth0', encapsulation: null, bindings: [] },
+      {
+        phase: 'at-home',
+        careOfAddress: null,
+        interface: 'eth0',
+        encapsulation: null,
+        bindings: [],
+      },
       'office: at home',
       'home link       eth0',
     ],
@@ -94,7 +108,10 @@ describe('status of a mobile node', () => {
 
   it('tells what the kernel refuses and that the store does not keep up', () => {
     const pending = [{ what: 'address eth0 2001:db8:1::5', error: 'ENODEV' }];
-    const told = mobileNode({}, { host: { pending }, driver: { storeFailures: 2, storeBacklog: 5 } });
+    const told = mobileNode(
+      {},
+      { host: { pending }, driver: { storeFailures: 2, storeBacklog: 5 } },
+    );
     expect(told).toContain('refused  address eth0 2001:db8:1::5: ENODEV');
     expect(told).toContain('store    2 failures, 5 records waiting');
     expect(told).not.toContain('as wanted');
@@ -134,7 +151,9 @@ describe('status of a mobile router', () => {
     const homes = [{ ...HOME, ...NETWORKS, ...home }];
     const told = formatAnswer('status', { role: 'mobile-router', homes, ...WELL }, NOW);
     expect(told).toMatch(/^office: stopped, as no home agent serves the mobile networks\n/);
-    expect(told).toMatch(/\n {2}last refusal +not-authorized-for-prefix\n {2}lifetime left +not registered\n/);
+    expect(told).toMatch(
+      /\n {2}last refusal +not-authorized-for-prefix\n {2}lifetime left +not registered\n/,
+    );
   });
 });
 
@@ -176,7 +195,9 @@ describe('tables', () => {
         'office  2001:db8:1:100::10  192.0.2.77       udp            yes  9 min 57 s of 10 min  2001:db8:1::1',
       ].join('\n'),
     );
-    expect(formatAnswer('bindings', [{ ...BINDING, acknowledged: false }], NOW)).toContain('not acknowledged');
+    expect(formatAnswer('bindings', [{ ...BINDING, acknowledged: false }], NOW)).toContain(
+      'not acknowledged',
+    );
   });
 
   it('bindings of a home agent, with the outer address of a translated one', () => {
@@ -204,7 +225,11 @@ describe('tables', () => {
   });
 
   it('bindings of mobile routers, with their prefixes', () => {
-    const row = { ...BINDING, mobileRouter: true, mobileNetworkPrefixes: ['2001:db8:1:200::/64', '203.0.113.64/28'] };
+    const row = {
+      ...BINDING,
+      mobileRouter: true,
+      mobileNetworkPrefixes: ['2001:db8:1:200::/64', '203.0.113.64/28'],
+    };
     const [heading, first, second] = formatAnswer('bindings', [row, BINDING], NOW).split('\n');
     expect(heading).toContain('MOBILE NETWORKS');
     expect(first).toContain('2001:db8:1:200::/64, 203.0.113.64/28');
@@ -220,7 +245,13 @@ describe('tables', () => {
       careOfAddress: '192.0.2.77',
       tunnel: 3,
     };
-    const down = { ...forwarded, prefix: '203.0.113.64/28', forwarded: false, careOfAddress: null, tunnel: null };
+    const down = {
+      ...forwarded,
+      prefix: '203.0.113.64/28',
+      forwarded: false,
+      careOfAddress: null,
+      tunnel: null,
+    };
     expect(formatAnswer('prefixes', [forwarded, down], NOW)).toBe(
       [
         'PREFIX               FORWARDED  HOME ADDRESS        CARE-OF ADDRESS  TUNNEL  IDENTIFIER',
@@ -249,7 +280,12 @@ describe('tables', () => {
       remotePort: 0,
       mtu: 1460,
     };
-    const traffic = { 'transmit-packets': 3, 'transmit-octets': 300, 'receive-packets': 4, 'receive-octets': 400 };
+    const traffic = {
+      'transmit-packets': 3,
+      'transmit-octets': 300,
+      'receive-packets': 4,
+      'receive-octets': 400,
+    };
     expect(formatAnswer('tunnels', [{ ...udp, traffic }, ipip], NOW)).toBe(
       [
         'ID  ENCAPSULATION  LOCAL           REMOTE              MTU  PACKETS OUT  OCTETS OUT  PACKETS IN  OCTETS IN',
@@ -268,7 +304,12 @@ describe('tables', () => {
 
 describe('counters', () => {
   it('are those that counted', () => {
-    const stats = { 'binding-created': 12, 'sequence-out-of-window': 3, fragmented: 0, plane: { drops: 0 } };
+    const stats = {
+      'binding-created': 12,
+      'sequence-out-of-window': 3,
+      fragmented: 0,
+      plane: { drops: 0 },
+    };
     expect(formatAnswer('stats', stats, NOW)).toBe(
       [
         'control messages:',
@@ -284,8 +325,22 @@ describe('counters', () => {
 
 describe('an event', () => {
   it('has one time, and durations instead of monotonic times', () => {
-    const fields = { home: 'office', roundTripMs: 18.1416679999993, nat: true, addressAtMs: 4869.28, atMs: 4887.42 };
-    expect(formatEvent({ number: 1, at: '2026-01-01T00:00:00.000Z', name: 'registered', level: 'info', fields })).toBe(
+    const fields = {
+      home: 'office',
+      roundTripMs: 18.1416679999993,
+      nat: true,
+      addressAtMs: 4869.28,
+      atMs: 4887.42,
+    };
+    expect(
+      formatEvent({
+        number: 1,
+        at: '2026-01-01T00:00:00.000Z',
+        name: 'registered',
+        level: 'info',
+        fields,
+      }),
+    ).toBe(
       '2026-01-01T00:00:00.000Z  info   registered  home=office roundTripMs=18.1 nat=true addressAgoMs=18.1',
     );
   });

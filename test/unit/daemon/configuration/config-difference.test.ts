@@ -23,7 +23,12 @@ const KEYS = keysOf(
       seconds: z.int().default(60).meta({ reloadable: true }),
       nodes: z.array(node).default([]).meta({ reloadable: true }),
       links: z
-        .array(z.strictObject({ device: z.string(), preference: z.int().default(0).meta({ reloadable: true }) }))
+        .array(
+          z.strictObject({
+            device: z.string(),
+            preference: z.int().default(0).meta({ reloadable: true }),
+          }),
+        )
         .default([]),
       process: z
         .strictObject({
@@ -42,14 +47,18 @@ afterAll(() => rmSync(directory, { recursive: true }));
 /** `[+-~] setting old → new`, `~` where a running daemon takes it. */
 function told(old: JsonObject, fresh: JsonObject): readonly string[] {
   return differences(KEYS, completed(KEYS, old), completed(KEYS, fresh)).map((change) => {
-    const values = [change.old, change.new].map((value) => (value === undefined ? 'none' : JSON.stringify(value)));
+    const values = [change.old, change.new].map((value) =>
+      value === undefined ? 'none' : JSON.stringify(value),
+    );
     return `${change.reloadable ? '~' : '!'} ${change.setting} ${values.join(' → ')}`;
   });
 }
 
 describe('differences', () => {
   it('are told by key, with defaults, and say whether a running daemon takes them', () => {
-    expect(told({ port: 1, process: { level: 'debug' } }, { seconds: 5, process: { name: 'y' } })).toEqual([
+    expect(
+      told({ port: 1, process: { level: 'debug' } }, { seconds: 5, process: { name: 'y' } }),
+    ).toEqual([
       '! port 1 → 4191',
       '~ seconds 60 → 5',
       '~ process.level "debug" → "info"',
@@ -65,7 +74,12 @@ describe('differences', () => {
     expect(told({ nodes: [alice, bob] }, { nodes: [carol, bob, alice] })).toEqual([
       `~ nodes[0] none → ${JSON.stringify({ ...carol, allowed: true })}`,
     ]);
-    expect(told({ nodes: [alice, bob] }, { nodes: [{ ...bob, addresses: ['::2', '::4'], allowed: false }] })).toEqual([
+    expect(
+      told(
+        { nodes: [alice, bob] },
+        { nodes: [{ ...bob, addresses: ['::2', '::4'], allowed: false }] },
+      ),
+    ).toEqual([
       `~ nodes[0] ${JSON.stringify({ ...alice, allowed: true })} → none`,
       '~ nodes[0].addresses ["::2"] → ["::2","::4"]',
       '~ nodes[0].allowed true → false',
@@ -74,12 +88,16 @@ describe('differences', () => {
 
   it('are told of sections that come and go', () => {
     expect(told({}, { section: {} })).toEqual(['! section none → {"size":1}']);
-    expect(told({ section: { size: 2 } }, { section: { size: 3 } })).toEqual(['! section.size 2 → 3']);
+    expect(told({ section: { size: 2 } }, { section: { size: 3 } })).toEqual([
+      '! section.size 2 → 3',
+    ]);
   });
 
   it('show no secrets', () => {
     const secret = (key: string) => ({ nodes: [{ name: 'alice', security: { key } }] });
-    expect(told(secret('hush'), secret('mute'))).toEqual(['~ nodes[0].security.key "[redacted]" → "[redacted]"']);
+    expect(told(secret('hush'), secret('mute'))).toEqual([
+      '~ nodes[0].security.key "[redacted]" → "[redacted]"',
+    ]);
     expect(told({}, secret('mute')).join()).not.toContain('mute');
     expect(told(secret('hush'), {}).join()).not.toContain('hush');
   });
@@ -87,13 +105,24 @@ describe('differences', () => {
   it('are also in the files that keys name', () => {
     const file = join(directory, 'key');
     const values = () =>
-      withFileContents(KEYS, completed(KEYS, { nodes: [{ name: 'alice', keyFile: 'key' }] }), directory);
+      withFileContents(
+        KEYS,
+        completed(KEYS, { nodes: [{ name: 'alice', keyFile: 'key' }] }),
+        directory,
+      );
     const states = [undefined, 'one', 'one', 'two'].map((content) => {
       if (content !== undefined) writeFileSync(file, content);
       return values();
     });
-    const changes = [1, 2, 3].map((at) => differences(KEYS, states[at - 1] ?? {}, states[at] ?? {}));
-    const changed = { setting: 'nodes[0].keyFile', old: 'key', new: 'key (with other content)', reloadable: true };
+    const changes = [1, 2, 3].map((at) =>
+      differences(KEYS, states[at - 1] ?? {}, states[at] ?? {}),
+    );
+    const changed = {
+      setting: 'nodes[0].keyFile',
+      old: 'key',
+      new: 'key (with other content)',
+      reloadable: true,
+    };
     expect(changes).toEqual([[changed], [], [changed]]);
     expect(JSON.stringify(differences(KEYS, {}, states[3] ?? {}))).not.toContain('\\u0000');
   });
@@ -106,14 +135,26 @@ describe('what a running daemon gets', () => {
     expect(
       mix(
         { port: 1, seconds: 1, process: { level: 'info', name: 'old' } },
-        { port: 2, seconds: 2, process: { level: 'debug', name: 'new' }, nodes: [{ name: 'alice' }] },
+        {
+          port: 2,
+          seconds: 2,
+          process: { level: 'debug', name: 'new' },
+          nodes: [{ name: 'alice' }],
+        },
       ),
-    ).toEqual({ port: 1, seconds: 2, process: { level: 'debug', name: 'old' }, nodes: [{ name: 'alice' }] });
+    ).toEqual({
+      port: 1,
+      seconds: 2,
+      process: { level: 'debug', name: 'old' },
+      nodes: [{ name: 'alice' }],
+    });
   });
 
   it('has what is no longer said, and what was not said, as it is written now or was then', () => {
     expect(mix({ port: 1, seconds: 1 }, {})).toEqual({ port: 1 });
-    expect(mix({}, { port: 2, process: { level: 'debug', name: 'new' } })).toEqual({ process: { level: 'debug' } });
+    expect(mix({}, { port: 2, process: { level: 'debug', name: 'new' } })).toEqual({
+      process: { level: 'debug' },
+    });
     expect(mix({ process: { name: 'old' } }, {})).toEqual({ process: { name: 'old' } });
     expect(mix({}, { process: { name: 'new' }, section: { size: 5 } })).toEqual({});
   });

@@ -1,4 +1,6 @@
-/** Several files that are one configuration: what of them counts, and where a fault is told to be. */
+/**
+ * Several files that are one configuration: what of them counts, and where a fault is told to be.
+ */
 import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -23,7 +25,9 @@ function write(files: Readonly<Record<string, string>>): void {
 
 function load<S extends Parameters<typeof loadConfiguration>[1]>(name: string, schema: S) {
   const result = loadConfiguration(join(directory, name), schema);
-  const faults = result.ok ? [] : result.faults.map((fault) => formatFault(fault).replaceAll(`${directory}/`, ''));
+  const faults = result.ok
+    ? []
+    : result.faults.map((fault) => formatFault(fault).replaceAll(`${directory}/`, ''));
   return { faults, value: result.ok ? result.value : undefined };
 }
 
@@ -72,9 +76,14 @@ describe('a fault', () => {
     write({
       'ha.yaml': `${HA}maximumBindings: 0\nudpPort: 4191\ndaemon:\n  threads: 0\n  logLevel: info\n`,
       'ha.yaml.d/10.yaml': 'udpPort: 0\ndaemon:\n  # a comment\n  logLevel: loud\n',
-      'ha.yaml.d/20.yaml': 'mobileNodes:\n  - homeAddresses: [2001:db8:1:100::10]\n    security: { spi: 17, key: x }\n',
+      'ha.yaml.d/20.yaml':
+        'mobileNodes:\n  - homeAddresses: [2001:db8:1:100::10]\n    security: { spi: 17, key: x }\n',
     });
-    expect(load('ha.yaml', homeAgentSchema).faults.map((fault) => fault.split(': ').slice(0, 2).join(': '))).toEqual([
+    expect(
+      load('ha.yaml', homeAgentSchema).faults.map((fault) =>
+        fault.split(': ').slice(0, 2).join(': '),
+      ),
+    ).toEqual([
       'ha.yaml:6:18: maximumBindings',
       'ha.yaml:9:12: daemon.threads',
       'ha.yaml.d/10.yaml:1:10: udpPort',
@@ -108,7 +117,11 @@ describe('a fault', () => {
   });
 
   it('of YAML is told of every file before anything else is', () => {
-    write({ 'mn.yaml': 'a: [\n', 'mn.yaml.d/10.yaml': 'b: {\n', 'mn.yaml.d/20.yaml': 'lifetimeSeconds: 0\n' });
+    write({
+      'mn.yaml': 'a: [\n',
+      'mn.yaml.d/10.yaml': 'b: {\n',
+      'mn.yaml.d/20.yaml': 'lifetimeSeconds: 0\n',
+    });
     const files = load('mn.yaml', mobileNodeSchema).faults.map((fault) => fault.split(':')[0]);
     expect([...new Set(files)]).toEqual(['mn.yaml', 'mn.yaml.d/10.yaml']);
   });

@@ -24,7 +24,10 @@ mobileNetworks:
   - { device: lan0, addresses: [2001:db8:5::1/64, 192.0.2.1/28] }
 `;
 
-/** `[what it is, role, text to replace, replacement, the whole fault]`; an empty text to replace means: append. */
+/**
+ * `[what it is, role, text to replace, replacement, the whole fault]`; an empty text to replace
+ * means: append.
+ */
 export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, string, string])[] = [
   [
     'unknown key, near another',
@@ -82,7 +85,13 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'lifetimeSeconds: ten\n',
     'mn.yaml:5:18: lifetimeSeconds: must be a number, not the text "ten" (lifetime of a registration that is asked for)',
   ],
-  ['out of range', 'ha', '', 'udpPort: 70000\n', 'ha.yaml:6:10: udpPort: must be at most 65535, not 70000'],
+  [
+    'out of range',
+    'ha',
+    '',
+    'udpPort: 70000\n',
+    'ha.yaml:6:10: udpPort: must be at most 65535, not 70000',
+  ],
   [
     'wrong choice',
     'ha',
@@ -195,7 +204,13 @@ export const WRONG: readonly (readonly [string, 'ha' | 'mn' | 'mr', string, stri
     'homeLink: interface-too-long\n',
     'ha.yaml:6:11: homeLink: "interface-too-long" is not an interface name (1 to 15 characters, no space, "/", ":" or "%") (for example eth0)',
   ],
-  ['key twice', 'mn', '', 'udpPort: 1\nudpPort: 2\n', 'mn.yaml:6:1: Map keys must be unique (write each key once)'],
+  [
+    'key twice',
+    'mn',
+    '',
+    'udpPort: 1\nudpPort: 2\n',
+    'mn.yaml:6:1: Map keys must be unique (write each key once)',
+  ],
   [
     'a mobile router without prefixes',
     'mr',

@@ -3,7 +3,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
-import { checkConfiguration, formatFault, loadConfiguration } from '#daemon/configuration/config.ts';
+import {
+  checkConfiguration,
+  formatFault,
+  loadConfiguration,
+} from '#daemon/configuration/config.ts';
 import { nearest } from '#daemon/configuration/config-issues.ts';
 import { homeAgentSchema } from '../../../../daemons/ha/config.ts';
 import { mobileNodeSchema } from '../../../../daemons/mn/config.ts';
@@ -23,14 +27,26 @@ beforeAll(() => {
 afterAll(() => rmSync(directory, { recursive: true }));
 
 const FILES = {
-  ha: { text: HA, check: (text: string) => checkConfiguration(join(directory, 'ha.yaml'), text, homeAgentSchema) },
-  mn: { text: MN, check: (text: string) => checkConfiguration(join(directory, 'mn.yaml'), text, mobileNodeSchema) },
-  mr: { text: MR, check: (text: string) => checkConfiguration(join(directory, 'mr.yaml'), text, mobileRouterSchema) },
+  ha: {
+    text: HA,
+    check: (text: string) => checkConfiguration(join(directory, 'ha.yaml'), text, homeAgentSchema),
+  },
+  mn: {
+    text: MN,
+    check: (text: string) => checkConfiguration(join(directory, 'mn.yaml'), text, mobileNodeSchema),
+  },
+  mr: {
+    text: MR,
+    check: (text: string) =>
+      checkConfiguration(join(directory, 'mr.yaml'), text, mobileRouterSchema),
+  },
 };
 
 function faultsOf(role: keyof typeof FILES, text: string): readonly string[] {
   const result = FILES[role].check(text);
-  return result.ok ? [] : result.faults.map((fault) => formatFault(fault).replaceAll(`${directory}/`, ''));
+  return result.ok
+    ? []
+    : result.faults.map((fault) => formatFault(fault).replaceAll(`${directory}/`, ''));
 }
 
 describe('wrong configuration', () => {
@@ -41,7 +57,10 @@ describe('wrong configuration', () => {
   });
 
   it('tells all faults at once, in the order of the file', () => {
-    const faults = faultsOf('mn', `${MN.replace('spi: 1000', 'spi: 17')}udpPort: 0\ndefaultRoute: maybe\nmarc: 1\n`);
+    const faults = faultsOf(
+      'mn',
+      `${MN.replace('spi: 1000', 'spi: 17')}udpPort: 0\ndefaultRoute: maybe\nmarc: 1\n`,
+    );
     expect(faults.map((fault) => fault.split(' ')[1])).toEqual([
       'homes[0].security.spi:',
       'udpPort:',
@@ -54,7 +73,9 @@ describe('wrong configuration', () => {
     const named = (identifier: string) =>
       faultsOf('mn', MN.replace(/homeAddress: .*/, `$&\n    identifier: ${identifier}`));
     expect(named('ü'.repeat(126))).toEqual([]);
-    expect(named('ü'.repeat(127))).toEqual([expect.stringContaining('identifier: must be 1 to 253 octets')]);
+    expect(named('ü'.repeat(127))).toEqual([
+      expect.stringContaining('identifier: must be 1 to 253 octets'),
+    ]);
   });
 
   it('tells what single fields and what the whole file have wrong together', () => {
@@ -135,12 +156,16 @@ mark: 0
 
   it('refuses nothing, non-mappings and alias bombs', () => {
     expect(faultsOf('mn', '')).toEqual(['mn.yaml:1:1: the file is empty (see examples/)']);
-    expect(faultsOf('mn', '- a\n')).toEqual(['mn.yaml:1:1: must be a mapping (key: value), not a list']);
+    expect(faultsOf('mn', '- a\n')).toEqual([
+      'mn.yaml:1:1: must be a mapping (key: value), not a list',
+    ]);
     const levels = Array.from(
       { length: 9 },
       (_, n) => `l${n}: &l${n} [${Array(9).fill(n === 0 ? 'x' : `*l${n - 1}`)}]`,
     );
-    expect(faultsOf('mn', levels.join('\n'))).toEqual(['mn.yaml:1:1: too many aliases (write the values out)']);
+    expect(faultsOf('mn', levels.join('\n'))).toEqual([
+      'mn.yaml:1:1: too many aliases (write the values out)',
+    ]);
   });
 
   it('never repeats a key in a message', () => {
@@ -176,9 +201,9 @@ describe('good configuration', () => {
       homeLink: undefined,
       tunnelMtu: { ipip: 1460, udp: 1472 },
     });
-    expect(homeAgent.mobileNodes[0]?.securityAssociations.map(({ spi, key }) => [spi, hex(key)])).toEqual([
-      [1000, '000102030405060708090a0b0c0d0e0f'],
-    ]);
+    expect(
+      homeAgent.mobileNodes[0]?.securityAssociations.map(({ spi, key }) => [spi, hex(key)]),
+    ).toEqual([[1000, '000102030405060708090a0b0c0d0e0f']]);
   });
 
   it('builds a mobile node with defaults, and with the key from a file', () => {
@@ -192,14 +217,20 @@ describe('good configuration', () => {
       ipv4HomeAddress: 'none',
       virtualHomeNetwork: true,
     });
-    expect(hex(home?.securityAssociation?.key ?? new Uint8Array())).toBe('000102030405060708090a0b0c0d0e0f');
+    expect(hex(home?.securityAssociation?.key ?? new Uint8Array())).toBe(
+      '000102030405060708090a0b0c0d0e0f',
+    );
   });
 
   it('builds a mobile router with defaults', () => {
     const result = FILES.mr.check(MR);
     if (!result.ok) throw new Error(result.faults.map(formatFault).join('\n'));
     const { daemon, mobileRouter } = result.value;
-    expect(daemon).toMatchObject({ name: 'mr', device: 'sojourn-mr', controlSocket: '/run/sojourn/mr.sock' });
+    expect(daemon).toMatchObject({
+      name: 'mr',
+      device: 'sojourn-mr',
+      controlSocket: '/run/sojourn/mr.sock',
+    });
     expect(mobileRouter.homes).toMatchObject([
       {
         homeAddress: '2001:db8:1:100::20',
@@ -222,10 +253,18 @@ describe('good configuration', () => {
   });
 
   it.each([
-    ['addresses that the operator sets himself', ', addresses: [2001:db8:5::1/64, 192.0.2.1/28]', ''],
+    [
+      'addresses that the operator sets himself',
+      ', addresses: [2001:db8:5::1/64, 192.0.2.1/28]',
+      '',
+    ],
     ['a part of a prefix on an interface', '192.0.2.1/28]', '192.0.2.9/29]'],
     ['a network of two addresses, both in use', '192.0.2.1/28]', '192.0.2.2/31]'],
-    ['both modes', 'mobileNetworks:', '    registrationModes: [implicit, explicit]\nmobileNetworks:'],
+    [
+      'both modes',
+      'mobileNetworks:',
+      '    registrationModes: [implicit, explicit]\nmobileNetworks:',
+    ],
     ['a home address from a network without home link', '2001:db8:1:100::20', '2001:db8:5::20'],
   ])('lets a mobile router have %s', (_what, from, to) => {
     expect(MR).toContain(from);

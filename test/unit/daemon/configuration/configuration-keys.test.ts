@@ -1,4 +1,7 @@
-/** Each key of each daemon, one by one, in the example of its daemon: another value of it counts, and what it cannot be is refused where it stands. */
+/**
+ * Each key of each daemon, one by one, in the example of its daemon: another value of it counts,
+ * and what it cannot be is refused where it stands.
+ */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { basename, join } from 'node:path';
@@ -13,7 +16,14 @@ import { isJsonObject } from '#daemon/control/json-lines.ts';
 import { configurationOf, roles, schemaOf } from '#docs/generator/daemons.ts';
 import { readIfThere } from '#docs/generator/documents.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
-import { CERTIFICATE, candidates, merged, OTHER_KEY, TOGETHER, updated } from './configuration-values.ts';
+import {
+  CERTIFICATE,
+  candidates,
+  merged,
+  OTHER_KEY,
+  TOGETHER,
+  updated,
+} from './configuration-values.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'sojourn-keys-'));
 writeFileSync(join(directory, OTHER_KEY), 'text:another key for tests', { mode: 0o600 });
@@ -69,10 +79,13 @@ function variants(key: KeyDescription, subject: Subject): readonly JsonObject[] 
 }
 
 describe('examples', () => {
-  it.each(SUBJECTS.map((subject) => [subject.role, subject] as const))('%s.yaml is right', (_, { base, check }) => {
-    const result = check(base);
-    expect(result.ok ? [] : result.faults.map(formatFault)).toEqual([]);
-  });
+  it.each(SUBJECTS.map((subject) => [subject.role, subject] as const))(
+    '%s.yaml is right',
+    (_, { base, check }) => {
+      const result = check(base);
+      expect(result.ok ? [] : result.faults.map(formatFault)).toEqual([]);
+    },
+  );
 });
 
 describe('another value', () => {
@@ -83,7 +96,9 @@ describe('another value', () => {
     if (!before.ok) throw new Error(before.faults.map(formatFault).join('\n'));
     const tried = variants(key, subject).map((value) => subject.check(value));
     const faults = tried.flatMap((result) => (result.ok ? [] : result.faults.map(formatFault)));
-    const counts = tried.some((result) => result.ok && !isDeepStrictEqual(result.value, before.value));
+    const counts = tried.some(
+      (result) => result.ok && !isDeepStrictEqual(result.value, before.value),
+    );
     // Where nothing did: give the key a kind or sample in its schema, or an entry in TOGETHER.
     expect(counts, `no other value of it found that is right: ${faults.join('\n')}`).toBe(true);
   });

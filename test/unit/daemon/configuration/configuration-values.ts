@@ -28,8 +28,12 @@ const BY_KIND: Readonly<Record<string, readonly JsonValue[]>> = {
 export const OTHER_KEY = 'other.key';
 export const CERTIFICATE = 'certificate.pem';
 
-const OPERATORS_CERTIFICATE = { certificate: { certificateFile: CERTIFICATE, keyFile: CERTIFICATE } };
-const otherKey = (part: JsonObject): JsonObject => ({ security: { key: null, keyFile: null, ...part } });
+const OPERATORS_CERTIFICATE = {
+  certificate: { certificateFile: CERTIFICATE, keyFile: CERTIFICATE },
+};
+const otherKey = (part: JsonObject): JsonObject => ({
+  security: { key: null, keyFile: null, ...part },
+});
 
 /** What one key needs beside itself, merged with the base (null takes away); by role and path. */
 export const TOGETHER: Readonly<Record<string, JsonObject>> = {
@@ -43,16 +47,23 @@ export const TOGETHER: Readonly<Record<string, JsonObject>> = {
   ...Object.fromEntries(
     ['mn', 'mr'].flatMap((role): [string, JsonObject][] => [
       [`${role} homes[].homePrefix`, { homes: [{ homePrefix: '2001:db8:1:100::/60' }] }],
-      [`${role} homes[].virtualHomeNetwork`, { homes: [{ virtualHomeNetwork: true, ipv4HomeLink: null }] }],
+      [
+        `${role} homes[].virtualHomeNetwork`,
+        { homes: [{ virtualHomeNetwork: true, ipv4HomeLink: null }] },
+      ],
       [`${role} homes[].security.key`, { homes: [otherKey({ key: KEY })] }],
       [`${role} homes[].security.keyFile`, { homes: [otherKey({ keyFile: OTHER_KEY })] }],
     ]),
   ),
   'mn ntmobile.accountServer.caFile': { ntmobile: { accountServer: { caFile: CERTIFICATE } } },
   'mn ntmobile.passwordFile': { ntmobile: { passwordFile: OTHER_KEY } },
-  'mn ntmobile.enrolmentTokenFile': { ntmobile: { passwordFile: null, enrolmentTokenFile: OTHER_KEY } },
+  'mn ntmobile.enrolmentTokenFile': {
+    ntmobile: { passwordFile: null, enrolmentTokenFile: OTHER_KEY },
+  },
   'mr homes[].mobileNetworkPrefixes': {
-    homes: [{ mobileNetworkPrefixes: ['2001:db8:1:200::/64', '203.0.113.64/28', '2001:db8:1:300::/64'] }],
+    homes: [
+      { mobileNetworkPrefixes: ['2001:db8:1:200::/64', '203.0.113.64/28', '2001:db8:1:300::/64'] },
+    ],
   },
 };
 
@@ -65,7 +76,9 @@ export function candidates(key: KeyDescription): readonly JsonValue[] {
   const numbers = range.length === 0 ? [] : [most, least, (least + most) / 2, least + 2, least + 1];
   const choices = type.split(/ \| |, or /).filter((one) => /^[a-z0-9-]+$/.test(one));
   const list = /^list of /.test(type);
-  const entries = list ? Object.entries(BY_KIND).filter(([name]) => type.startsWith(`list of ${name}`)) : [];
+  const entries = list
+    ? Object.entries(BY_KIND).filter(([name]) => type.startsWith(`list of ${name}`))
+    : [];
   const entryChoices = list ? type.replace('list of ', '').split(' | ') : [];
   return [
     ...(sample === undefined ? [] : [sample]),
@@ -78,7 +91,10 @@ export function candidates(key: KeyDescription): readonly JsonValue[] {
   ];
 }
 
-/** `base` with another value at `path`, in the first entry of each list; sections that are not there are made of what they must have. */
+/**
+ * `base` with another value at `path`, in the first entry of each list; sections that are not there
+ * are made of what they must have.
+ */
 export function updated(
   keys: readonly KeyDescription[],
   base: JsonObject,
@@ -91,7 +107,12 @@ export function updated(
   if (rest.length === 0) return { ...base, [name]: update(present) };
   const key = keys.find((one) => one.name === name);
   const inner = (section: JsonValue | undefined): JsonObject =>
-    updated(key?.children ?? [], isJsonObject(section) ? section : requiredOf(key), rest.join('.'), update);
+    updated(
+      key?.children ?? [],
+      isJsonObject(section) ? section : requiredOf(key),
+      rest.join('.'),
+      update,
+    );
   if (isJsonList(present)) return { ...base, [name]: [inner(present[0]), ...present.slice(1)] };
   return { ...base, [name]: first.endsWith('[]') ? [inner(undefined)] : inner(present) };
 }
@@ -111,6 +132,10 @@ export function merged(base: JsonValue | undefined, over: JsonValue): JsonValue 
     );
   }
   if (!isJsonObject(base) || !isJsonObject(over)) return over;
-  const both = Object.entries(over).map(([name, value = null]) => [name, merged(base[name], value)] as const);
-  return Object.fromEntries(Object.entries({ ...base, ...Object.fromEntries(both) }).filter(([, one]) => one !== null));
+  const both = Object.entries(over).map(
+    ([name, value = null]) => [name, merged(base[name], value)] as const,
+  );
+  return Object.fromEntries(
+    Object.entries({ ...base, ...Object.fromEntries(both) }).filter(([, one]) => one !== null),
+  );
 }

@@ -1,4 +1,7 @@
-/** `--show-key`: daemons that have to know each other's keys tell theirs before any of them can be configured. */
+/**
+ * `--show-key`: daemons that have to know each other's keys tell theirs before any of them can be
+ * configured.
+ */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,7 +24,8 @@ function show(role: string, configuration: string) {
   return spawnSync(process.execPath, [main, '--show-key', '--config', file], { encoding: 'utf8' });
 }
 
-const keyFiles = (): readonly string[] => readdirSync(directory).filter((name) => name.endsWith('.key'));
+const keyFiles = (): readonly string[] =>
+  readdirSync(directory).filter((name) => name.endsWith('.key'));
 
 describe.each([
   ['as', 'here.authority.key'],
@@ -48,7 +52,10 @@ describe.each([
 
   it('says on standard error what is wrong with the key that is there', () => {
     writeFileSync(join(directory, keyFile), 'no key\n', { mode: 0o600 });
-    const { status, stdout, stderr } = show(role, `daemon: { name: here, stateDirectory: ${directory} }\n`);
+    const { status, stdout, stderr } = show(
+      role,
+      `daemon: { name: here, stateDirectory: ${directory} }\n`,
+    );
     expect([status, stdout]).toEqual([ExitCode.internal, '']);
     expect(stderr).toContain('holds no secret of 32 octets');
   });

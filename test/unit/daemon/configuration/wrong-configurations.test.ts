@@ -1,4 +1,7 @@
-/** What an operator is told of each wrong configuration, by the real daemons: the message that is written in it, and exit code 78. */
+/**
+ * What an operator is told of each wrong configuration, by the real daemons: the message that is
+ * written in it, and exit code 78.
+ */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -23,12 +26,16 @@ interface Ended {
 
 function run(program: string, ...parameters: readonly string[]): Promise<Ended> {
   const { promise, resolve } = Promise.withResolvers<Ended>();
-  execFile(process.execPath, [join(REPOSITORY, program), ...parameters], { cwd: directory }, (error, stdout, stderr) =>
-    resolve({
-      code: error === null ? 0 : error.code,
-      stdout,
-      stderr: stderr.replaceAll(`${directory}/`, '<directory>/'),
-    }),
+  execFile(
+    process.execPath,
+    [join(REPOSITORY, program), ...parameters],
+    { cwd: directory },
+    (error, stdout, stderr) =>
+      resolve({
+        code: error === null ? 0 : error.code,
+        stdout,
+        stderr: stderr.replaceAll(`${directory}/`, '<directory>/'),
+      }),
   );
   return promise;
 }
@@ -42,20 +49,43 @@ describe('wrong configurations', () => {
 });
 
 describe.concurrent('a daemon is told to check', () => {
-  it.each(WRONG.map((wrong) => [wrong.file, wrong] as const))('%s', async (file, { role, says }) => {
-    const { code, stdout, stderr } = await run(`daemons/${role}/main.ts`, '--check', '--config', file);
-    expect([code, stdout, stderr.trimEnd().split('\n')]).toEqual([ExitCode.configuration, '', says]);
-  });
+  it.each(WRONG.map((wrong) => [wrong.file, wrong] as const))(
+    '%s',
+    async (file, { role, says }) => {
+      const { code, stdout, stderr } = await run(
+        `daemons/${role}/main.ts`,
+        '--check',
+        '--config',
+        file,
+      );
+      expect([code, stdout, stderr.trimEnd().split('\n')]).toEqual([
+        ExitCode.configuration,
+        '',
+        says,
+      ]);
+    },
+  );
 });
 
 describe.concurrent('a daemon is started', () => {
-  it.each(roles())('with a wrong configuration of %s: it says the same, and touches nothing', async (role) => {
-    const wrong =
-      WRONG.find((one) => one.role === role && existsSync(join(directory, `${one.file}.d`))) ??
-      WRONG.find((one) => one.role === role);
-    const { code, stdout, stderr } = await run(`daemons/${role}/main.ts`, '--config', wrong?.file ?? '');
-    expect([code, stdout, stderr.trimEnd().split('\n')]).toEqual([ExitCode.configuration, '', wrong?.says]);
-  });
+  it.each(roles())(
+    'with a wrong configuration of %s: it says the same, and touches nothing',
+    async (role) => {
+      const wrong =
+        WRONG.find((one) => one.role === role && existsSync(join(directory, `${one.file}.d`))) ??
+        WRONG.find((one) => one.role === role);
+      const { code, stdout, stderr } = await run(
+        `daemons/${role}/main.ts`,
+        '--config',
+        wrong?.file ?? '',
+      );
+      expect([code, stdout, stderr.trimEnd().split('\n')]).toEqual([
+        ExitCode.configuration,
+        '',
+        wrong?.says,
+      ]);
+    },
+  );
 });
 
 describe('sojourn check', () => {

@@ -1,6 +1,7 @@
 /**
- * The wrong configurations in test/configurations: `<daemon>-<what is wrong>.yaml`, with drop-ins beside. The last lines of each say, behind `#> `,
- * what its daemon tells an operator of it. docs/reference/configuration.md shows them.
+ * The wrong configurations in test/configurations: `<daemon>-<what is wrong>.yaml`, with drop-ins
+ * beside. The last lines of each say, behind `#> `, what its daemon tells an operator of it.
+ * docs/reference/configuration.md shows them.
  */
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -36,6 +37,7 @@ export function installConfigurations(directory: string): void {
   cpSync(CONFIGURATIONS, directory, { recursive: true });
   mkdirSync(join(directory, 'keys'));
   const mask = process.umask(0);
-  for (const [name, mode, text] of KEYS) writeFileSync(join(directory, 'keys', name), text, { mode });
+  for (const [name, mode, text] of KEYS)
+    writeFileSync(join(directory, 'keys', name), text, { mode });
   process.umask(mask);
 }

@@ -1,4 +1,7 @@
-/** Configuration, store, engine, driver and control socket as the daemons put them together; only plane and kernel are the fakes. */
+/**
+ * Configuration, store, engine, driver and control socket as the daemons put them together; only
+ * plane and kernel are the fakes.
+ */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -72,11 +75,20 @@ describe('a daemon asked over its socket', () => {
     await run(createHomeAgent(homeAgent, randomBytes));
     expect(await ask(path, 'status')).toMatchObject({
       ok: true,
-      value: { role: 'home-agent', addresses: ['2001:db8:1::1'], mobileNodes: 1, bindings: 0, insecure: false },
+      value: {
+        role: 'home-agent',
+        addresses: ['2001:db8:1::1'],
+        mobileNodes: 1,
+        bindings: 0,
+        insecure: false,
+      },
     });
     expect(await ask(path, 'bindings')).toEqual({ ok: true, value: [] });
     expect(await ask(path, 'tunnels')).toEqual({ ok: true, value: [] });
-    expect(await ask(path, 'stats')).toMatchObject({ ok: true, value: { plane: expect.anything() } });
+    expect(await ask(path, 'stats')).toMatchObject({
+      ok: true,
+      value: { plane: expect.anything() },
+    });
     expect(await ask(path, 'fly')).toMatchObject({ ok: false });
   });
 
@@ -85,7 +97,10 @@ describe('a daemon asked over its socket', () => {
     await run(createMobileNode(mobileNode, randomBytes));
     expect(await ask(path, 'status')).toMatchObject({
       ok: true,
-      value: { role: 'mobile-node', homes: [{ homeAddress: '2001:db8:1:100::10', phase: 'detached' }] },
+      value: {
+        role: 'mobile-node',
+        homes: [{ homeAddress: '2001:db8:1:100::10', phase: 'detached' }],
+      },
     });
     expect(JSON.stringify(await ask(path, 'status'))).not.toContain('sixteen');
     expect(await ask(path, 'bindings')).toEqual({ ok: true, value: [] });

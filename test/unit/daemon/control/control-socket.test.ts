@@ -56,7 +56,9 @@ function exchange(text: string): Promise<unknown> {
 describe('control socket', () => {
   it('hands requests to the engine, and its own commands to their handlers', async () => {
     const server = await open();
-    server.onRequest((command, parameters, respond) => respond(command !== 'refuse', { command, parameters }));
+    server.onRequest((command, parameters, respond) =>
+      respond(command !== 'refuse', { command, parameters }),
+    );
     server.command('stats', (_, respond) => respond(true, { packets: 7 }));
     expect(await ask(path, 'status', { verbose: true })).toEqual({
       ok: true,
@@ -89,7 +91,10 @@ describe('control socket', () => {
 
   it('says that the daemon is starting before the engine is there', async () => {
     await open();
-    expect(await ask(path, 'status')).toEqual({ ok: false, value: { error: 'the daemon is still starting' } });
+    expect(await ask(path, 'status')).toEqual({
+      ok: false,
+      value: { error: 'the daemon is still starting' },
+    });
   });
 
   it.each([
@@ -97,7 +102,11 @@ describe('control socket', () => {
     ['a list', '[1]\n', 'not a JSON object'],
     ['no id', '{"command":"status"}\n', 'id must be a whole number'],
     ['no command', '{"id":1}\n', 'command must be text'],
-    ['wrong parameters', '{"id":1,"command":"status","parameters":[]}\n', 'parameters must be an object'],
+    [
+      'wrong parameters',
+      '{"id":1,"command":"status","parameters":[]}\n',
+      'parameters must be an object',
+    ],
     ['an endless line', 'x'.repeat(70_000), 'line too long'],
   ])('answers %s and goes on', async (_, text, error) => {
     const server = await open();
@@ -128,8 +137,13 @@ describe('control socket', () => {
     using first = await ControlClient.connect(path);
     using second = await ControlClient.connect(path);
     await expect(ask(path, 'status')).rejects.toThrow('too many clients');
-    const refused = [1, 2, 3].map(() => first.request('status', {}, 60_000).catch((error: Error) => error.message));
-    expect(await refused[2]).toEqual({ ok: false, value: { error: 'too many requests in flight' } });
+    const refused = [1, 2, 3].map(() =>
+      first.request('status', {}, 60_000).catch((error: Error) => error.message),
+    );
+    expect(await refused[2]).toEqual({
+      ok: false,
+      value: { error: 'too many requests in flight' },
+    });
     second.close();
   });
 
@@ -141,7 +155,13 @@ describe('control socket', () => {
     const past: JsonObject[] = [];
     await client.events({ follow: false, last: 1 }, (recorded) => past.push(recorded));
     expect(past).toEqual([
-      { number: 2, at: '1970-01-01T00:00:01.000Z', name: 'registered', level: 'info', fields: { n: 1 } },
+      {
+        number: 2,
+        at: '1970-01-01T00:00:01.000Z',
+        name: 'registered',
+        level: 'info',
+        fields: { n: 1 },
+      },
     ]);
     const names: unknown[] = [];
     await new Promise<void>((settle, fail) => {
@@ -165,7 +185,8 @@ describe('control socket', () => {
     deaf.pause();
     expect(await ask(path, 'status')).toMatchObject({ ok: true });
     const filler = 'x'.repeat(100_000);
-    for (let n = 0; n < 100; n++) history.event({ name: 'handover', level: 'info', fields: { filler } }, 0);
+    for (let n = 0; n < 100; n++)
+      history.event({ name: 'handover', level: 'info', fields: { filler } }, 0);
     deaf.resume();
     await closed;
     expect(await ask(path, 'status')).toMatchObject({ ok: true });
@@ -189,7 +210,9 @@ describe('control socket', () => {
   });
 
   it('refuses a group that does not exist', async () => {
-    await expect(open({ group: 'no-such-group' })).rejects.toThrow('groupadd --system no-such-group');
+    await expect(open({ group: 'no-such-group' })).rejects.toThrow(
+      'groupadd --system no-such-group',
+    );
   });
 
   it('removes its socket when it closes', async () => {
@@ -257,10 +280,18 @@ describe('log', () => {
   it('writes JSON lines with stable event ids, above its level', () => {
     const lines = linesOf((log) => {
       log.debug('refreshed');
-      fanOut(log).event({ name: 'binding-created', level: 'info', fields: { lifetimeSeconds: 60 } }, 0);
+      fanOut(log).event(
+        { name: 'binding-created', level: 'info', fields: { lifetimeSeconds: 60 } },
+        0,
+      );
     });
     expect(lines.map((line) => JSON.parse(line))).toEqual([
-      expect.objectContaining({ level: 'info', name: 'mn', event: 'binding-created', lifetimeSeconds: 60 }),
+      expect.objectContaining({
+        level: 'info',
+        name: 'mn',
+        event: 'binding-created',
+        lifetimeSeconds: 60,
+      }),
     ]);
   });
 
@@ -295,6 +326,7 @@ describe('log', () => {
       octets: '[redacted]',
       sharedKey: '[redacted]',
     });
-    for (const form of ['dead', '3q2+7', '222', '173']) expect(JSON.stringify(written)).not.toContain(form);
+    for (const form of ['dead', '3q2+7', '222', '173'])
+      expect(JSON.stringify(written)).not.toContain(form);
   });
 });

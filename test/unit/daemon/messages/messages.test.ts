@@ -1,4 +1,7 @@
-/** What `sojourn trace` shows of control messages, what they are counted as, and what it costs when nobody looks. */
+/**
+ * What `sojourn trace` shows of control messages, what they are counted as, and what it costs when
+ * nobody looks.
+ */
 import { describe, expect, it } from 'vitest';
 import { encode, fromHex } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
@@ -17,13 +20,25 @@ const HOME_AGENT = ipv6('2001:db8:1::1');
 const HOME = ipv6('2001:db8:1::10');
 const NATIVE: Path = { kind: 'native' };
 const SEALED: Path = {
-  ...{ kind: 'datagram', local: ipv4('192.0.2.1'), localPort: 7890, remote: ipv4('198.51.100.9'), remotePort: 40_000 },
+  ...{
+    kind: 'datagram',
+    local: ipv4('192.0.2.1'),
+    localPort: 7890,
+    remote: ipv4('198.51.100.9'),
+    remotePort: 40_000,
+  },
   relayIndex: 0,
 };
 
 function bindingUpdate(): Uint8Array {
   const flags = { ...NO_BINDING_UPDATE_FLAGS, acknowledge: true, homeRegistration: true };
-  const message = { type: 'binding-update', sequence: 7, flags, lifetimeUnits: 150, options: [] } as const;
+  const message = {
+    type: 'binding-update',
+    sequence: 7,
+    flags,
+    lifetimeUnits: 150,
+    options: [],
+  } as const;
   return encode(ipv6Codec, {
     ...{ trafficClass: 0, flowLabel: 0, hopLimit: 64, source: CARE_OF, destination: HOME_AGENT },
     extensions: [homeAddressExtension(HOME)],
@@ -62,7 +77,12 @@ function echo() {
       if (input.path.kind === 'datagram') {
         const way = { ...input.path };
         out.push({ kind: 'message', direction: 'in', way, message: REGISTRATION });
-        out.push({ kind: 'message', direction: 'out', way, message: { ...REGISTRATION, type: 'keep-alive' } });
+        out.push({
+          kind: 'message',
+          direction: 'out',
+          way,
+          message: { ...REGISTRATION, type: 'keep-alive' },
+        });
       }
       out.push({ kind: 'send', path: input.path, packet: input.packet });
     },
@@ -88,7 +108,12 @@ describe('a Binding Update', () => {
     const { entries } = play(NATIVE, bindingUpdate(), true);
     expect(entries).toEqual([
       {
-        ...{ at: '2026-01-01T00:00:00.005Z', direction: 'in', protocol: 'mobile-ipv6', message: 'binding-update' },
+        ...{
+          at: '2026-01-01T00:00:00.005Z',
+          direction: 'in',
+          protocol: 'mobile-ipv6',
+          message: 'binding-update',
+        },
         ...{ transport: 'ipv6', from: CARE_OF, to: HOME_AGENT },
         summary: `home ${HOME} binding-update sequence 7 lifetime 600 s acknowledge homeRegistration`,
         counted: ['authentication-failed'],
@@ -112,19 +137,29 @@ describe('a sealed message', () => {
     const { entries } = play(SEALED, fromHex('90000007'), true);
     const [received, sent] = entries;
     expect(received).toMatchObject({
-      ...{ direction: 'in', protocol: 'ntmobile', message: 'registration-response', transport: 'datagram' },
+      ...{
+        direction: 'in',
+        protocol: 'ntmobile',
+        message: 'registration-response',
+        transport: 'datagram',
+      },
       ...{ from: '198.51.100.9:40000', to: '192.0.2.1:7890' },
       summary:
         'registration-response status 3 not-registered transaction 9 lifetime(600 s) token-key relay-token ' +
         'name(a.nodes.example) observed-endpoint([2001:db8::7]:7890)',
     });
-    expect(sent).toMatchObject({ direction: 'out', message: 'keep-alive', to: '198.51.100.9:40000' });
+    expect(sent).toMatchObject({
+      direction: 'out',
+      message: 'keep-alive',
+      to: '198.51.100.9:40000',
+    });
     expect(JSON.stringify(entries)).not.toMatch(/a5a5|5a5a|165,165/);
   });
 });
 
 describe('the kind of a message', () => {
-  const kind = (path: Path, hexadecimal: string) => messageKind(path, fromHex(hexadecimal), undefined).message;
+  const kind = (path: Path, hexadecimal: string) =>
+    messageKind(path, fromHex(hexadecimal), undefined).message;
   const link = (protocol: 'arp' | 'ipv6'): Path => ({
     kind: 'link',
     device: 'eth0',
@@ -134,9 +169,9 @@ describe('the kind of a message', () => {
   const ipv6Header = (next: string) => `6000000000${'08'}${next}ff${'00'.repeat(32)}`;
 
   it('is read through extension headers', () => {
-    expect(kind(NATIVE, `${ipv6Header('3c')}8700010400000000${'3b000500000000000000000000000000'}`)).toBe(
-      'binding-update',
-    );
+    expect(
+      kind(NATIVE, `${ipv6Header('3c')}8700010400000000${'3b000500000000000000000000000000'}`),
+    ).toBe('binding-update');
     expect(kind(NATIVE, `${ipv6Header('87')}3b00ff0000000000`)).toBe('unknown');
     expect(kind(NATIVE, `${ipv6Header('3a')}8600000000000000`)).toBe('router-advertisement');
     expect(kind(NATIVE, `${ipv6Header('11')}8600000000000000`)).toBe('other');
@@ -144,7 +179,9 @@ describe('the kind of a message', () => {
 
   it('is read of frames and datagrams', () => {
     expect(kind(link('arp'), '00010800060400020000')).toBe('arp-reply');
-    expect(kind(link('ipv6'), `${ipv6Header('3a')}8700000000000000`)).toBe('neighbour-solicitation');
+    expect(kind(link('ipv6'), `${ipv6Header('3a')}8700000000000000`)).toBe(
+      'neighbour-solicitation',
+    );
     expect(['90', 'a0', 'b0', 'c0', '00'].map((first) => kind(SEALED, `${first}000000`))).toEqual([
       ...['control-unread', 'initiation', 'response', 'cookie-reply', 'unknown'],
     ]);

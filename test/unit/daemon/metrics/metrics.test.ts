@@ -34,9 +34,10 @@ const COUNTERS: Readonly<Record<Component, readonly string[]>> = {
 };
 const COMPONENTS = Object.keys(COUNTERS).filter((name): name is Component => name in ENGINE_PLACES);
 const PLANE_COUNTERS = [
-  ...readFileSync(new URL('../../../../native/src/tables/counters.h', import.meta.url), 'utf8').matchAll(
-    /X\(\w+, "([a-z-]+)"\)/g,
-  ),
+  ...readFileSync(
+    new URL('../../../../native/src/tables/counters.h', import.meta.url),
+    'utf8',
+  ).matchAll(/X\(\w+, "([a-z-]+)"\)/g),
 ].map(([, name = '']) => name);
 const ROWS: readonly (readonly [string, MetricRow])[] = Object.entries(METRICS);
 
@@ -57,11 +58,15 @@ describe('the table of metrics', () => {
 
   it('has a row for every counter that is named, and names only counters that exist', () => {
     for (const component of COMPONENTS) {
-      const unknown = Object.keys(ENGINE_PLACES[component]).filter((name) => !COUNTERS[component].includes(name));
+      const unknown = Object.keys(ENGINE_PLACES[component]).filter(
+        (name) => !COUNTERS[component].includes(name),
+      );
       expect([component, unknown]).toEqual([component, []]);
     }
     const sockets = ['datagrams-received', 'datagrams-sent'];
-    expect(Object.keys(PLANE_PLACES).filter((name) => ![...PLANE_COUNTERS, ...sockets].includes(name))).toEqual([]);
+    expect(
+      Object.keys(PLANE_PLACES).filter((name) => ![...PLANE_COUNTERS, ...sockets].includes(name)),
+    ).toEqual([]);
   });
 
   it('puts every counter of every engine and of the plane somewhere, with the labels of that metric', () => {
@@ -82,7 +87,9 @@ describe('the table of metrics', () => {
 
   it('tells nothing apart that only its name tells apart: two counters of one component have two places', () => {
     for (const component of COMPONENTS) {
-      const places = COUNTERS[component].map((name) => JSON.stringify(engineCounterPlace(component, name) ?? name));
+      const places = COUNTERS[component].map((name) =>
+        JSON.stringify(engineCounterPlace(component, name) ?? name),
+      );
       expect([component, new Set(places).size]).toEqual([component, places.length]);
     }
   });
@@ -99,7 +106,11 @@ const STATS: JsonObject = {
 };
 const STATUS: JsonObject = {
   homes: [
-    { phase: 'registered', careOfAddress: 'x', bindings: [{ acknowledged: true, careOfAddress: 'x', nat: true }] },
+    {
+      phase: 'registered',
+      careOfAddress: 'x',
+      bindings: [{ acknowledged: true, careOfAddress: 'x', nat: true }],
+    },
   ],
   host: { pending: [{ what: 'route', error: 'EEXIST' }] },
   driver: { storeFailures: 1, storeBacklog: 2 },
@@ -111,13 +122,21 @@ const ANSWERS: Readonly<Record<string, JsonValue>> = {
 };
 
 function metricsOfRole(role: string): Metrics {
-  return new Metrics({ role, messages: new MessageWatch(), ask: async (command) => ANSWERS[command] });
+  return new Metrics({
+    role,
+    messages: new MessageWatch(),
+    ask: async (command) => ANSWERS[command],
+  });
 }
 
 describe('the text of a mobile node', () => {
   const metrics = metricsOfRole('mn');
   metrics.event(
-    { name: 'registered', level: 'info', fields: { roundTripMs: 18, addressAtMs: 1000, atMs: 1030 } },
+    {
+      name: 'registered',
+      level: 'info',
+      fields: { roundTripMs: 18, addressAtMs: 1000, atMs: 1030 },
+    },
     1_700_000_000_000,
   );
 
@@ -161,7 +180,8 @@ describe('the text of a mobile node', () => {
 describe.each(['ha', 'mn', 'mr', 'cn', 'as', 'dc', 'rsn'])('the text of %s', (role) => {
   it('has every metric of the role, and promtool finds nothing wrong with it', async () => {
     const text = await metricsOfRole(role).text();
-    for (const [name, { type }] of metricsOf(role)) expect(text).toContain(`# TYPE ${name} ${type}\n`);
+    for (const [name, { type }] of metricsOf(role))
+      expect(text).toContain(`# TYPE ${name} ${type}\n`);
     const checked = spawnSync('promtool', ['check', 'metrics'], { input: text, encoding: 'utf8' });
     expect([checked.status, checked.stdout, checked.stderr]).toEqual([0, '', '']);
   });
@@ -169,7 +189,10 @@ describe.each(['ha', 'mn', 'mr', 'cn', 'as', 'dc', 'rsn'])('the text of %s', (ro
 
 describe('the port', () => {
   it('serves /metrics and nothing else', async () => {
-    const port = await MetricsPort.open({ address: ipv4('127.0.0.1'), port: 0 }, metricsOfRole('dc'));
+    const port = await MetricsPort.open(
+      { address: ipv4('127.0.0.1'), port: 0 },
+      metricsOfRole('dc'),
+    );
     try {
       const at = `http://127.0.0.1:${port.port}`;
       const good = await fetch(`${at}/metrics`);
@@ -180,7 +203,10 @@ describe('the port', () => {
       expect(await good.text()).toContain('sojourn_build_info{');
       expect((await fetch(`${at}/`)).status).toBe(404);
       expect((await fetch(`${at}/metrics`, { method: 'POST' })).status).toBe(405);
-      const taken = MetricsPort.open({ address: ipv4('127.0.0.1'), port: port.port }, metricsOfRole('dc'));
+      const taken = MetricsPort.open(
+        { address: ipv4('127.0.0.1'), port: port.port },
+        metricsOfRole('dc'),
+      );
       await expect(taken).rejects.toThrow(/^daemon\.metrics: .*EADDRINUSE/);
     } finally {
       port.close();

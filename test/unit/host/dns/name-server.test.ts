@@ -1,21 +1,35 @@
-/** The authoritative name server, asked by clients that are not ours: c-ares in Node's resolver, and raw queries on the wire. */
+/**
+ * The authoritative name server, asked by clients that are not ours: c-ares in Node's resolver, and
+ * raw queries on the wire.
+ */
 import { createSocket } from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { type Answer, decode, encode, type Packet, RECURSION_DESIRED, streamDecode, streamEncode } from 'dns-packet';
+import {
+  type Answer,
+  decode,
+  encode,
+  type Packet,
+  RECURSION_DESIRED,
+  streamDecode,
+  streamEncode,
+} from 'dns-packet';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type IpAddress, ipv4, ipv6 } from '#base/ip.ts';
 import { NameServer } from '#host/dns/name-server.ts';
 import { answerQuery, type Zone } from '#host/dns/zone-answer.ts';
 
-const MANY = Array.from({ length: 90 }, (_, index) => ipv6(`fd12:3456:789a::${(index + 1).toString(16)}`));
-const NODES: Readonly<Record<string, { ipv6: readonly IpAddress[]; ipv4: readonly IpAddress[] }>> = {
-  'a.nodes.example': { ipv6: [ipv6('fd12:3456:789a::1')], ipv4: [ipv4('198.18.0.1')] },
-  'six.nodes.example': { ipv6: [ipv6('fd12:3456:789a::6')], ipv4: [] },
-  'many.nodes.example': { ipv6: MANY, ipv4: [] },
-};
+const MANY = Array.from({ length: 90 }, (_, index) =>
+  ipv6(`fd12:3456:789a::${(index + 1).toString(16)}`),
+);
+const NODES: Readonly<Record<string, { ipv6: readonly IpAddress[]; ipv4: readonly IpAddress[] }>> =
+  {
+    'a.nodes.example': { ipv6: [ipv6('fd12:3456:789a::1')], ipv4: [ipv4('198.18.0.1')] },
+    'six.nodes.example': { ipv6: [ipv6('fd12:3456:789a::6')], ipv4: [] },
+    'many.nodes.example': { ipv6: MANY, ipv4: [] },
+  };
 const ZONE: Zone = {
   ...{ name: 'nodes.example', servers: ['dc1.example', 'dc2.example'], timeToLiveSeconds: 30 },
   addressesOf: (name) => NODES[name],
@@ -25,7 +39,11 @@ let server: NameServer;
 let resolver: Resolver;
 
 beforeAll(async () => {
-  server = await NameServer.open({ addresses: [ipv4('127.0.0.1'), ipv6('::1')], port: 0, zone: ZONE });
+  server = await NameServer.open({
+    addresses: [ipv4('127.0.0.1'), ipv6('::1')],
+    port: 0,
+    zone: ZONE,
+  });
   resolver = new Resolver({ timeout: 2000, tries: 1 });
   resolver.setServers([`127.0.0.1:${server.port}`]);
 });
@@ -34,12 +52,17 @@ afterAll(async () => await server[Symbol.asyncDispose]());
 describe('c-ares', () => {
   it('gets the addresses of a node, whatever the case of its name', async () => {
     expect(await resolver.resolve6('a.nodes.example')).toEqual(['fd12:3456:789a::1']);
-    expect(await resolver.resolve4('A.Nodes.Example', { ttl: true })).toEqual([{ address: '198.18.0.1', ttl: 30 }]);
+    expect(await resolver.resolve4('A.Nodes.Example', { ttl: true })).toEqual([
+      { address: '198.18.0.1', ttl: 30 },
+    ]);
   });
 
   it('gets zone data at the top', async () => {
     expect(await resolver.resolveNs('nodes.example')).toEqual(['dc1.example', 'dc2.example']);
-    expect(await resolver.resolveSoa('nodes.example')).toMatchObject({ nsname: 'dc1.example', minttl: 30 });
+    expect(await resolver.resolveSoa('nodes.example')).toMatchObject({
+      nsname: 'dc1.example',
+      minttl: 30,
+    });
   });
 
   it.each([
@@ -95,7 +118,11 @@ describe('an answer', () => {
     ['with less than there always is', [edns(100)], 512],
   ] as const)('fits the client %s, or is cut', (_what, additionals, limit) => {
     const questions = [{ type: 'AAAA', name: 'many.nodes.example', class: 'IN' } as const];
-    const octets = answerQuery(encode(query({ questions, additionals: [...additionals] })), ZONE, 'udp');
+    const octets = answerQuery(
+      encode(query({ questions, additionals: [...additionals] })),
+      ZONE,
+      'udp',
+    );
     expect(octets?.length).toBeLessThanOrEqual(limit);
     expect(decode(Buffer.from(octets ?? [])).flag_tc).toBe(true);
   });
@@ -107,9 +134,17 @@ describe('an answer', () => {
   });
 
   it.each([
-    ['two questions', query({ questions: [...(query({}).questions ?? []), ...(query({}).questions ?? [])] }), 1],
+    [
+      'two questions',
+      query({ questions: [...(query({}).questions ?? []), ...(query({}).questions ?? [])] }),
+      1,
+    ],
     ['no question', query({ questions: [] }), 1],
-    ['another class', query({ questions: [{ type: 'A', name: 'a.nodes.example', class: 'CH' }] }), 5],
+    [
+      'another class',
+      query({ questions: [{ type: 'A', name: 'a.nodes.example', class: 'CH' }] }),
+      5,
+    ],
     ['another operation', query({ flags: 0x2800 }), 4],
   ])('to %s says why not', (_what, packet, rcode) => {
     expect((answerOf(packet)?.flags ?? 0) & 15).toBe(rcode);
@@ -136,18 +171,21 @@ describe('the sockets', () => {
     for (const octet of stream) connection.write(Uint8Array.of(octet));
     let received = Buffer.alloc(0);
     const first = streamEncode({ ...answerPacket(1) }).length;
-    while (received.length < 2 * first) received = Buffer.concat([received, (await once(connection, 'data'))[0]]);
+    while (received.length < 2 * first)
+      received = Buffer.concat([received, (await once(connection, 'data'))[0]]);
     connection.destroy();
-    expect([received.subarray(0, first), received.subarray(first)].map((part) => streamDecode(part).id)).toEqual([
-      1, 2,
-    ]);
+    expect(
+      [received.subarray(0, first), received.subarray(first)].map((part) => streamDecode(part).id),
+    ).toEqual([1, 2]);
   });
 
   it('let go of who asks and asks and takes no answer', async () => {
     const connection = connect(server.port, '127.0.0.1').pause();
     const closed = new Promise((resolve) => connection.on('error', () => {}).on('close', resolve));
     const question = [{ type: 'AAAA', name: 'many.nodes.example', class: 'IN' } as const];
-    const flood = Buffer.concat(Array.from({ length: 100 }, () => streamEncode(query({ questions: question }))));
+    const flood = Buffer.concat(
+      Array.from({ length: 100 }, () => streamEncode(query({ questions: question }))),
+    );
     // Ninety addresses each: more than any socket's buffers hold.
     for (let sent = 0; sent < 100 && !connection.destroyed; sent += 1) {
       await new Promise<void>((resolve) => connection.write(flood, () => resolve()));
@@ -174,7 +212,11 @@ describe('the sockets', () => {
     const closed = once(connection, 'close');
     await other[Symbol.asyncDispose]();
     await closed;
-    const again = await NameServer.open({ addresses: [ipv4('127.0.0.1')], port: other.port, zone: ZONE });
+    const again = await NameServer.open({
+      addresses: [ipv4('127.0.0.1')],
+      port: other.port,
+      zone: ZONE,
+    });
     await again[Symbol.asyncDispose]();
   });
 

@@ -16,7 +16,8 @@ import type { EngineEvent } from '#engine/contract.ts';
 import { ResolvConf, restoreResolvConf } from '#host/dns/resolv-conf.ts';
 
 const STUB = '127.0.78.90';
-const BEFORE = '# by hand\nnameserver 192.0.2.53\nnameserver 2001:db8::53\nsearch example.net\noptions timeout:1\n';
+const BEFORE =
+  '# by hand\nnameserver 192.0.2.53\nnameserver 2001:db8::53\nsearch example.net\noptions timeout:1\n';
 
 let directory = '';
 let file = '';
@@ -36,7 +37,13 @@ afterEach(() => {
 });
 
 function take(): ResolvConf {
-  const taken = new ResolvConf({ file, backup, servers: [STUB], owner: 'mn', note: (event) => notes.push(event) });
+  const taken = new ResolvConf({
+    file,
+    backup,
+    servers: [STUB],
+    owner: 'mn',
+    note: (event) => notes.push(event),
+  });
   open.push(taken);
   return taken;
 }
@@ -60,7 +67,9 @@ describe('a resolv.conf', () => {
     writeFileSync(file, BEFORE);
     const taken = take();
     expect(serversOf(read())).toEqual([STUB]);
-    expect(read()).toMatch(/^# Made by Sojourn \(mn\).*\nnameserver .*\nsearch example\.net\noptions timeout:1\n$/);
+    expect(read()).toMatch(
+      /^# Made by Sojourn \(mn\).*\nnameserver .*\nsearch example\.net\noptions timeout:1\n$/,
+    );
     expect(taken.former).toBe(BEFORE);
     taken[Symbol.dispose]();
     expect(read()).toBe(BEFORE);
@@ -109,7 +118,9 @@ describe('a resolv.conf', () => {
     const taken = take();
     rewrite('nameserver 198.51.100.53\nsearch visited.example\n');
     await until(() => serversOf(taken.former)[0] === '198.51.100.53');
-    expect(read()).toMatch(new RegExp(`^# Made by .*\nnameserver ${STUB}\nsearch visited\\.example\n$`));
+    expect(read()).toMatch(
+      new RegExp(`^# Made by .*\nnameserver ${STUB}\nsearch visited\\.example\n$`),
+    );
     taken[Symbol.dispose]();
     expect(read()).toBe('nameserver 198.51.100.53\nsearch visited.example\n');
   });

@@ -20,7 +20,12 @@ async function serve(respond: Respond): Promise<{ address: string; port: number 
   socket.on('message', (bytes: Buffer, from: RemoteInfo) => {
     const query = decode(bytes);
     respond(query, (packet) => {
-      const reply = { type: 'response' as const, id: query.id ?? 0, questions: query.questions ?? [], ...packet };
+      const reply = {
+        type: 'response' as const,
+        id: query.id ?? 0,
+        questions: query.questions ?? [],
+        ...packet,
+      };
       socket.send(encode(reply), from.port, from.address);
     });
   });
@@ -63,7 +68,10 @@ describe('a name', () => {
       });
     });
     const resolver = createResolver({ servers: [server] });
-    expect(await resolver.resolve('ha.example')).toEqual({ addresses: ['192.0.2.7'], timeToLiveSeconds: 30 });
+    expect(await resolver.resolve('ha.example')).toEqual({
+      addresses: ['192.0.2.7'],
+      timeToLiveSeconds: 30,
+    });
   });
 
   it('that does not exist is said so at once', async () => {
@@ -73,14 +81,26 @@ describe('a name', () => {
       reply({ flags: 3 });
     });
     const resolver = createResolver({ servers: [server] });
-    expect(await resolver.resolve('gone.example')).toEqual({ addresses: [], failure: 'NXDOMAIN', noSuchName: true });
+    expect(await resolver.resolve('gone.example')).toEqual({
+      addresses: [],
+      failure: 'NXDOMAIN',
+      noSuchName: true,
+    });
     expect(asked).toBe(2);
   });
 
   it('without addresses is as good as none, one that a server fails to find is not', async () => {
-    const empty = createResolver({ servers: [await serve((_query, reply) => reply({ answers: [] }))] });
-    expect(await empty.resolve('bare.example')).toEqual({ addresses: [], failure: 'no address', noSuchName: true });
-    const failing = createResolver({ servers: [await serve((_query, reply) => reply({ flags: 2 }))] });
+    const empty = createResolver({
+      servers: [await serve((_query, reply) => reply({ answers: [] }))],
+    });
+    expect(await empty.resolve('bare.example')).toEqual({
+      addresses: [],
+      failure: 'no address',
+      noSuchName: true,
+    });
+    const failing = createResolver({
+      servers: [await serve((_query, reply) => reply({ flags: 2 }))],
+    });
     expect(await failing.resolve('broken.example')).toEqual({ addresses: [], failure: 'SERVFAIL' });
   });
 });
@@ -96,7 +116,11 @@ describe('a server', () => {
   it('that is silent holds nobody up: the next is asked beside it', async () => {
     const silent = await serve(() => {});
     const server = await serve((query, reply) => reply({ answers: recordsOf(query) }));
-    const resolver = createResolver({ servers: [silent, server], timeoutMs: 60_000, staggerMs: 20 });
+    const resolver = createResolver({
+      servers: [silent, server],
+      timeoutMs: 60_000,
+      staggerMs: 20,
+    });
     expect((await resolver.resolve('ha.example')).addresses).toHaveLength(2);
   });
 
@@ -105,14 +129,26 @@ describe('a server', () => {
     const slow = await serve((query, reply) => {
       if (++asked > 2) reply({ answers: recordsOf(query) });
     });
-    const resolver = createResolver({ servers: [slow], timeoutMs: 60_000, staggerMs: 20, rounds: 2 });
+    const resolver = createResolver({
+      servers: [slow],
+      timeoutMs: 60_000,
+      staggerMs: 20,
+      rounds: 2,
+    });
     expect((await resolver.resolve('ha.example')).addresses).toHaveLength(2);
     expect(asked).toBe(4);
   });
 
   it('that nobody listens at is a failure, not a rejection', async () => {
-    const resolver = createResolver({ servers: [{ address: '127.0.0.1', port: 1 }], timeoutMs: 500, rounds: 1 });
-    expect(await resolver.resolve('ha.example')).toMatchObject({ addresses: [], failure: expect.any(String) });
+    const resolver = createResolver({
+      servers: [{ address: '127.0.0.1', port: 1 }],
+      timeoutMs: 500,
+      rounds: 1,
+    });
+    expect(await resolver.resolve('ha.example')).toMatchObject({
+      addresses: [],
+      failure: expect.any(String),
+    });
   });
 
   it('is not impersonated by a wrong id, a wrong question or garbage', async () => {
@@ -136,7 +172,11 @@ describe('a server', () => {
       connection.on('data', (bytes) => {
         if (typeof bytes === 'string') return;
         const query = streamDecode(bytes);
-        const reply = { type: 'response' as const, id: query.id ?? 0, questions: query.questions ?? [] };
+        const reply = {
+          type: 'response' as const,
+          id: query.id ?? 0,
+          questions: query.questions ?? [],
+        };
         connection.end(streamEncode({ ...reply, answers: recordsOf(query) }));
       });
     });
@@ -166,7 +206,12 @@ describe('sources', () => {
   it('do not matter for a server on this host', async () => {
     const server = await serve((query, reply) => reply({ answers: recordsOf(query) }));
     const sources = () => [ipv4('203.0.113.9')];
-    const resolver = createResolver({ servers: [server], sources, timeoutMs: 60_000, staggerMs: 60_000 });
+    const resolver = createResolver({
+      servers: [server],
+      sources,
+      timeoutMs: 60_000,
+      staggerMs: 60_000,
+    });
     expect((await resolver.resolve('ha.example')).addresses).toHaveLength(2);
   });
 });

@@ -1,9 +1,20 @@
-/** The stub resolver between clients that are not ours (c-ares in Node's resolver, raw queries), an upstream server on the loopback, and an engine that a test plays. */
+/**
+ * The stub resolver between clients that are not ours (c-ares in Node's resolver, raw queries), an
+ * upstream server on the loopback, and an engine that a test plays.
+ */
 import { createSocket } from 'node:dgram';
 import { Resolver } from 'node:dns/promises';
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { type Answer, decode, encode, type Packet, RECURSION_DESIRED, streamDecode, streamEncode } from 'dns-packet';
+import {
+  type Answer,
+  decode,
+  encode,
+  type Packet,
+  RECURSION_DESIRED,
+  streamDecode,
+  streamEncode,
+} from 'dns-packet';
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ipv4, ipv6, parsePrefix } from '#base/ip.ts';
@@ -29,7 +40,10 @@ let upstreamHeard: Buffer[] = [];
 /** Questions that the engine was asked. */
 let engineHeard: string[] = [];
 let families: readonly (4 | 6)[] = [4, 6];
-/** What the engine makes of names, by `name` or, when asked the second time, `unreachable name`; others are forwarded. */
+/**
+ * What the engine makes of names, by `name` or, when asked the second time, `unreachable name`;
+ * others are forwarded.
+ */
 let engine: Readonly<Record<string, NameAnswer | 'silent'>> = {};
 /** Answers to what it was silent about. */
 let held: ((answer: NameAnswer) => void)[] = [];
@@ -43,7 +57,12 @@ function upstreamAnswer(octets: Uint8Array, transport: 'udp' | 'tcp'): Uint8Arra
   const [question] = query.questions ?? [];
   if (question === undefined) return undefined;
   const { type, name } = question;
-  const reply: Packet = { type: 'response', id: query.id ?? 0, questions: [question], flags: 0x0180 };
+  const reply: Packet = {
+    type: 'response',
+    id: query.id ?? 0,
+    questions: [question],
+    flags: 0x0180,
+  };
   if (name === 'silent.example') return undefined;
   if (name === 'failing.example') return encode({ ...reply, flags: 0x0182 });
   if (name === 'large.example' && transport === 'udp') return encode({ ...reply, flags: 0x0380 });
@@ -54,7 +73,8 @@ function upstreamAnswer(octets: Uint8Array, transport: 'udp' | 'tcp'): Uint8Arra
     );
     return encode({ ...reply, answers });
   }
-  if (type === 'TXT') return encode({ ...reply, answers: [{ type: 'TXT', name, ttl: 5, data: ['as it is'] }] });
+  if (type === 'TXT')
+    return encode({ ...reply, answers: [{ type: 'TXT', name, ttl: 5, data: ['as it is'] }] });
   const data = KNOWN[`${type} ${name.toLowerCase()}`];
   if (data !== undefined && (type === 'A' || type === 'AAAA'))
     return encode({ ...reply, answers: [{ type, name, ttl: 5, data }] });
@@ -62,10 +82,24 @@ function upstreamAnswer(octets: Uint8Array, transport: 'udp' | 'tcp'): Uint8Arra
   return encode({ ...reply, flags: exists ? 0x0180 : 0x0183 });
 }
 
-async function openStub(options: Partial<StubOptions> = {}, servers = [{ address: '127.0.0.1', port: upstream.port }]) {
-  const forwarder = new Forwarder({ servers: () => servers, sources: () => [], timeoutMs: 2_000, staggerMs: 100 });
+async function openStub(
+  options: Partial<StubOptions> = {},
+  servers = [{ address: '127.0.0.1', port: upstream.port }],
+) {
+  const forwarder = new Forwarder({
+    servers: () => servers,
+    sources: () => [],
+    timeoutMs: 2_000,
+    staggerMs: 100,
+  });
   stub = await StubResolver.open({
-    ...{ addresses: [LOOPBACK], port: 0, forwarder, virtualIpv4Prefix: PREFIX, now: () => performance.now() },
+    ...{
+      addresses: [LOOPBACK],
+      port: 0,
+      forwarder,
+      virtualIpv4Prefix: PREFIX,
+      now: () => performance.now(),
+    },
     ...options,
   });
   stub.onQuery((name, unreachable, respond) => {
@@ -102,8 +136,18 @@ async function exchange(octets: Uint8Array): Promise<Buffer> {
   return Buffer.from(answer);
 }
 
-function query(name: string, type: 'A' | 'AAAA' | 'TXT' | 'PTR' | 'MX' = 'A', more: Partial<Packet> = {}): Buffer {
-  return encode({ type: 'query', id: 77, flags: RECURSION_DESIRED, questions: [{ type, name, class: 'IN' }], ...more });
+function query(
+  name: string,
+  type: 'A' | 'AAAA' | 'TXT' | 'PTR' | 'MX' = 'A',
+  more: Partial<Packet> = {},
+): Buffer {
+  return encode({
+    type: 'query',
+    id: 77,
+    flags: RECURSION_DESIRED,
+    questions: [{ type, name, class: 'IN' }],
+    ...more,
+  });
 }
 
 /** The type as a number, for what dns-packet does not know. */
@@ -121,8 +165,12 @@ const rcodeOf = (octets: Uint8Array): number => (octets[3] ?? 0) & 0x0f;
 
 describe('a name of NTMobile', () => {
   it('has the virtual addresses that the engine tells, for as long as it says', async () => {
-    expect(await resolver.resolve6('a.nodes.example', { ttl: true })).toEqual([{ address: V6, ttl: 42 }]);
-    expect(await resolver.resolve4('A.Nodes.Example', { ttl: true })).toEqual([{ address: V4, ttl: 42 }]);
+    expect(await resolver.resolve6('a.nodes.example', { ttl: true })).toEqual([
+      { address: V6, ttl: 42 },
+    ]);
+    expect(await resolver.resolve4('A.Nodes.Example', { ttl: true })).toEqual([
+      { address: V4, ttl: 42 },
+    ]);
     expect(upstreamHeard).toEqual([]);
   });
 
@@ -135,8 +183,17 @@ describe('a name of NTMobile', () => {
   });
 
   it('is answered as asked: its case, recursion available, EDNS where there was EDNS', async () => {
-    const opt = { type: 'OPT', name: '.', udpPayloadSize: 1232, ednsVersion: 0, extendedRcode: 0, flags: 0 } as const;
-    const asked = query('A.nodes.Example', 'A', { additionals: [{ ...opt, flag_do: false, options: [] }] });
+    const opt = {
+      type: 'OPT',
+      name: '.',
+      udpPayloadSize: 1232,
+      ednsVersion: 0,
+      extendedRcode: 0,
+      flags: 0,
+    } as const;
+    const asked = query('A.nodes.Example', 'A', {
+      additionals: [{ ...opt, flag_do: false, options: [] }],
+    });
     expect(decode(await exchange(asked))).toMatchObject({
       ...{ id: 77, flag_ra: true, flag_rd: true, flag_aa: false },
       answers: [{ name: 'A.nodes.Example', data: V4 }],
@@ -185,9 +242,14 @@ describe('any other name', () => {
       extendedRcode: 0,
       flags: 0x8000,
     } as const;
-    const asked = query('Notes.Example', 'TXT', { additionals: [{ ...opt, flag_do: true, options: [padding] }] });
+    const asked = query('Notes.Example', 'TXT', {
+      additionals: [{ ...opt, flag_do: true, options: [padding] }],
+    });
     const answer = await exchange(asked);
-    expect(decode(answer)).toMatchObject({ id: 77, answers: [{ type: 'TXT', data: [Buffer.from('as it is')] }] });
+    expect(decode(answer)).toMatchObject({
+      id: 77,
+      answers: [{ type: 'TXT', data: [Buffer.from('as it is')] }],
+    });
     expect(upstreamHeard.map((octets) => octets.subarray(2).toString('hex'))).toEqual([
       asked.subarray(2).toString('hex'),
     ]);
@@ -210,7 +272,10 @@ describe('any other name', () => {
     const silent = createSocket('udp4');
     silent.bind(0, '127.0.0.1');
     await once(silent, 'listening');
-    const servers = [silent.address().port, 9, upstream.port].map((port) => ({ address: '127.0.0.1', port }));
+    const servers = [silent.address().port, 9, upstream.port].map((port) => ({
+      address: '127.0.0.1',
+      port,
+    }));
     await openStub({}, servers);
     expect(await resolver.resolve4('four.example')).toEqual(['192.0.2.4']);
     silent.close();
@@ -241,7 +306,10 @@ describe('a name without an address of a family that there is', () => {
   ])('%s', async (_what, reached, name, four, six) => {
     families = reached;
     const none = (): readonly string[] => [];
-    const [a, aaaa] = await Promise.all([resolver.resolve4(name).catch(none), resolver.resolve6(name).catch(none)]);
+    const [a, aaaa] = await Promise.all([
+      resolver.resolve4(name).catch(none),
+      resolver.resolve6(name).catch(none),
+    ]);
     expect([a, aaaa]).toEqual([four, six]);
     const virtual = four.includes(V4);
     expect(engineHeard.includes(`unreachable ${name}`)).toBe(virtual);
@@ -280,7 +348,13 @@ describe('the stub', () => {
       sources: () => [],
     });
     await using early = await StubResolver.open({
-      ...{ addresses: [LOOPBACK], port: 0, forwarder, virtualIpv4Prefix: PREFIX, now: () => performance.now() },
+      ...{
+        addresses: [LOOPBACK],
+        port: 0,
+        forwarder,
+        virtualIpv4Prefix: PREFIX,
+        now: () => performance.now(),
+      },
     });
     resolver.setServers([`127.0.0.1:${early.port}`]);
     expect(await resolver.resolve4('four.example')).toEqual(['192.0.2.4']);

@@ -12,7 +12,12 @@ const ENVELOPE = { flags: 0, sequence: 0, portId: 0 };
 const CARE_OF = ipv6('2001:db8:2::5');
 const ROUTER = ipv6('fe80::1');
 
-function link(index: number, name: string, flags: number, operation: RtnetlinkOperation = 'new'): RtnetlinkMessage {
+function link(
+  index: number,
+  name: string,
+  flags: number,
+  operation: RtnetlinkOperation = 'new',
+): RtnetlinkMessage {
   const address = new Uint8Array([2, 0, 0, 0, 0, index]);
   return {
     ...ENVELOPE,
@@ -22,7 +27,12 @@ function link(index: number, name: string, flags: number, operation: RtnetlinkOp
   };
 }
 
-function address(of: IpAddress, flags: number, validLifetimeSeconds?: number, operation: RtnetlinkOperation = 'new') {
+function address(
+  of: IpAddress,
+  flags: number,
+  validLifetimeSeconds?: number,
+  operation: RtnetlinkOperation = 'new',
+) {
   const message: RtnetlinkMessage = {
     ...ENVELOPE,
     kind: 'address',
@@ -53,9 +63,25 @@ interface RouteWords {
 }
 
 function defaultRoute(gateway: IpAddress, words: RouteWords = {}): RtnetlinkMessage {
-  const { operation = 'new', table = 254, protocol = 9, flags = 0, expiresSeconds, nextHops } = words;
+  const {
+    operation = 'new',
+    table = 254,
+    protocol = 9,
+    flags = 0,
+    expiresSeconds,
+    nextHops,
+  } = words;
   const destination = { address: isIpv6(gateway) ? ipv6('::') : ipv4('0.0.0.0'), length: 0 };
-  const route = { destination, table, protocol, scope: 0, routeType: 1, flags: 0, priority: 1024, expiresSeconds };
+  const route = {
+    destination,
+    table,
+    protocol,
+    scope: 0,
+    routeType: 1,
+    flags: 0,
+    priority: 1024,
+    expiresSeconds,
+  };
   const hop = nextHops === undefined ? { gateway, interfaceIndex: 2 } : { nextHops };
   return { ...ENVELOPE, flags, kind: 'route', operation, route: { ...route, ...hop } };
 }
@@ -64,7 +90,11 @@ function mirror(): NetworkMirror {
   const made = new NetworkMirror('sojourn-mn', 202);
   made.load(
     T0,
-    [link(1, 'lo', RUNNING | LinkFlag.loopback), link(2, 'eth0', RUNNING), link(3, 'sojourn-mn', RUNNING)],
+    [
+      link(1, 'lo', RUNNING | LinkFlag.loopback),
+      link(2, 'eth0', RUNNING),
+      link(3, 'sojourn-mn', RUNNING),
+    ],
     [],
   );
   made.loadRoutes(T0, 4, []);
@@ -95,7 +125,11 @@ describe('a snapshot', () => {
       address(ipv4('192.0.2.5'), AddressFlag.permanent),
       address(ipv4('192.0.2.6'), 0, 0xffffffff),
     ]);
-    expect(eth0(one).addresses.map((each) => each.validUntil)).toEqual([after(T0, 60_000), NEVER, NEVER]);
+    expect(eth0(one).addresses.map((each) => each.validUntil)).toEqual([
+      after(T0, 60_000),
+      NEVER,
+      NEVER,
+    ]);
   });
 
   it('takes an optimistic address as usable, a tentative one not', () => {
@@ -104,13 +138,17 @@ describe('a snapshot', () => {
     expect(eth0(one).addresses[0]).toMatchObject({ tentative: true, duplicate: false });
     one.notify(T0, [address(CARE_OF, AddressFlag.tentative | AddressFlag.optimistic)]);
     expect(eth0(one).addresses[0]).toMatchObject({ tentative: false });
-    one.notify(T0, [address(CARE_OF, AddressFlag.tentative | AddressFlag.duplicateDetectionFailed)]);
+    one.notify(T0, [
+      address(CARE_OF, AddressFlag.tentative | AddressFlag.duplicateDetectionFailed),
+    ]);
     expect(eth0(one).addresses[0]).toMatchObject({ duplicate: true });
   });
 
   it('does not read IPv6 flags into IPv4 (a secondary address is no temporary one)', () => {
     const one = mirror();
-    one.notify(T0, [address(ipv4('192.0.2.5'), AddressFlag.tentative | AddressFlag.duplicateDetectionFailed)]);
+    one.notify(T0, [
+      address(ipv4('192.0.2.5'), AddressFlag.tentative | AddressFlag.duplicateDetectionFailed),
+    ]);
     expect(eth0(one).addresses[0]).toMatchObject({ tentative: false, duplicate: false });
   });
 
@@ -134,7 +172,11 @@ describe('a snapshot', () => {
 
   it('is new only after something changed', () => {
     const one = mirror();
-    one.notify(T0, [link(2, 'eth0', RUNNING), link(3, 'sojourn-mn', UP), defaultRoute(ROUTER, { protocol: 202 })]);
+    one.notify(T0, [
+      link(2, 'eth0', RUNNING),
+      link(3, 'sojourn-mn', UP),
+      defaultRoute(ROUTER, { protocol: 202 }),
+    ]);
     expect(one.takeChanged()).toBe(false);
     one.notify(T0, [link(2, 'eth0', UP)]);
     expect(one.takeChanged()).toBe(true);
@@ -194,7 +236,11 @@ describe('routes that change without a word', () => {
 
   it('are asked before the next snapshot while no router was told of since the carrier came back', () => {
     const one = mirror();
-    one.notify(T0, [defaultRoute(ROUTER, { expiresSeconds: 30 }), link(2, 'eth0', UP), link(2, 'eth0', RUNNING)]);
+    one.notify(T0, [
+      defaultRoute(ROUTER, { expiresSeconds: 30 }),
+      link(2, 'eth0', UP),
+      link(2, 'eth0', RUNNING),
+    ]);
     one.notify(after(T0, 20_000), [address(CARE_OF, 0, 600)]);
     expect(one.staleRoutes).toEqual([6]);
     expect(one.agedRoutes).toEqual([]);
@@ -202,7 +248,11 @@ describe('routes that change without a word', () => {
 
   it('confirm a router only when its lifetime grew', () => {
     const one = mirror();
-    one.notify(T0, [defaultRoute(ROUTER, { expiresSeconds: 30 }), link(2, 'eth0', UP), link(2, 'eth0', RUNNING)]);
+    one.notify(T0, [
+      defaultRoute(ROUTER, { expiresSeconds: 30 }),
+      link(2, 'eth0', UP),
+      link(2, 'eth0', RUNNING),
+    ]);
     one.loadRoutes(after(T0, 5_000), 6, [defaultRoute(ROUTER, { expiresSeconds: 25 })]);
     expect(eth0(one)).toMatchObject({ epoch: 2, routers: [{ epoch: 1 }] });
     one.loadRoutes(after(T0, 6_000), 6, [defaultRoute(ROUTER, { expiresSeconds: 30 })]);

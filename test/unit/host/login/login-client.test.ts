@@ -28,7 +28,12 @@ beforeEach(async () => {
   notes = [];
   certificate = await ownCertificate(`${scene.directory}/tls.pem`, ['as.example'], Date.now());
   face = new HttpsFace({
-    ...{ service: scene.service, authorities: scene.authorities, configuration: scene.configuration, certificate },
+    ...{
+      service: scene.service,
+      authorities: scene.authorities,
+      configuration: scene.configuration,
+      certificate,
+    },
     publicKey: scene.exchange.publicKey,
     clock: { now: () => monotonic(scene.nowMs), wall: () => wall(scene.nowMs) },
     fatal: (error) => expect.unreachable(String(error)),
@@ -55,7 +60,12 @@ interface Wish extends Partial<Omit<LoginClientOptions, 'server'>> {
 
 function client({ server, addresses = [LOOPBACK], ...options }: Wish = {}): LoginClient {
   return new LoginClient({
-    server: { host: 'as.example', port, trust: { fingerprint: certificate.fingerprint }, ...server },
+    server: {
+      host: 'as.example',
+      port,
+      trust: { fingerprint: certificate.fingerprint },
+      ...server,
+    },
     ...{ account: 'alice', device: undefined, own, sources: () => [] },
     secret: options.secret ?? { kind: 'password', file: secretFile(`${PASSWORD}\n`) },
     resolver: { resolve: async () => ({ addresses }) },
@@ -84,7 +94,12 @@ describe('a login', () => {
       coordinators: scene.configuration.directionCoordinators,
       authorities: scene.authorities.list(scene.seconds).map((authority) => authority.publicKey),
     });
-    const credential = judgeCredential(outcome.credential, outcome.authorities, own.publicKey, BigInt(START + 5));
+    const credential = judgeCredential(
+      outcome.credential,
+      outcome.authorities,
+      own.publicKey,
+      BigInt(START + 5),
+    );
     expect(credential).toMatchObject({ name: 'laptop.alice.nodes.example' });
     expect(notes).toEqual([]);
   });
@@ -96,12 +111,20 @@ describe('a login', () => {
     const second = granted(await bySecret.login(first.renewalToken));
     expect(second.renewalToken).not.toBe(first.renewalToken);
     granted(await bySecret.login(second.renewalToken));
-    expect(await bySecret.login(first.renewalToken)).toMatchObject({ granted: false, reason: 'refused', final: true });
+    expect(await bySecret.login(first.renewalToken)).toMatchObject({
+      granted: false,
+      reason: 'refused',
+      final: true,
+    });
   });
 
   it('is made to a server whose certificate an authority signed for its name', async () => {
-    granted(await client({ server: { trust: { authorities: certificate.cert } } }).login(undefined));
-    const other = client({ server: { host: 'other.example', trust: { authorities: certificate.cert } } });
+    granted(
+      await client({ server: { trust: { authorities: certificate.cert } } }).login(undefined),
+    );
+    const other = client({
+      server: { host: 'other.example', trust: { authorities: certificate.cert } },
+    });
     expect(await other.login(undefined)).toMatchObject({
       reason: 'certificate',
       final: false,
@@ -111,13 +134,19 @@ describe('a login', () => {
 
   it('tells a server nothing that has another certificate', async () => {
     const asked = scene.service.counters.counters['system-asked'];
-    const wrong = client({ server: { trust: { fingerprint: certificate.fingerprint.replace(/^../, 'ZZ') } } });
+    const wrong = client({
+      server: { trust: { fingerprint: certificate.fingerprint.replace(/^../, 'ZZ') } },
+    });
     expect(await wrong.login(undefined)).toMatchObject({
       reason: 'certificate',
       final: false,
-      message: expect.stringContaining(`has the fingerprint ${certificate.fingerprint}, not the configured one`),
+      message: expect.stringContaining(
+        `has the fingerprint ${certificate.fingerprint}, not the configured one`,
+      ),
     });
-    expect(await client({ server: { trust: { authorities: undefined } } }).login(undefined)).toMatchObject({
+    expect(
+      await client({ server: { trust: { authorities: undefined } } }).login(undefined),
+    ).toMatchObject({
       reason: 'certificate',
       message: expect.stringContaining('configure its fingerprint'),
     });
@@ -127,17 +156,23 @@ describe('a login', () => {
   it('finds the server at whichever of its addresses it is', async () => {
     const addresses = [ipv6('::1'), ipv4('127.0.0.9'), LOOPBACK];
     granted(await client({ addresses, sources: () => [LOOPBACK] }).login(undefined));
-    expect(await client({ addresses: [ipv6('::1'), ipv4('127.0.0.9')] }).login(undefined)).toMatchObject({
+    expect(
+      await client({ addresses: [ipv6('::1'), ipv4('127.0.0.9')] }).login(undefined),
+    ).toMatchObject({
       reason: 'unreachable',
       final: false,
-      message: expect.stringMatching(/as\.example: .*::1 port \d+: .*ECONNREFUSED.*127\.0\.0\.9 port/),
+      message: expect.stringMatching(
+        /as\.example: .*::1 port \d+: .*ECONNREFUSED.*127\.0\.0\.9 port/,
+      ),
     });
   });
 
   it('leaves from an address of the host that fits', async () => {
     const sources = [ipv6('::1'), ipv4('127.0.0.77')];
     granted(await client({ sources: () => sources }).login(undefined));
-    expect(scene.events.find(({ name }) => name === 'login-granted')?.fields).toMatchObject({ source: '127.0.0.77' });
+    expect(scene.events.find(({ name }) => name === 'login-granted')?.fields).toMatchObject({
+      source: '127.0.0.77',
+    });
   });
 });
 
@@ -152,17 +187,27 @@ describe('a refused login', () => {
   it('of a disabled account is final, of its renewal it is not: the token is good when the account is', async () => {
     const { renewalToken } = granted(await client().login(undefined));
     await scene.request('account-disable', { name: 'alice' });
-    expect(await client().login(undefined)).toMatchObject({ reason: 'account-disabled', final: true });
+    expect(await client().login(undefined)).toMatchObject({
+      reason: 'account-disabled',
+      final: true,
+    });
     expect(await client().login(renewalToken)).toMatchObject({
       ...{ reason: 'account-disabled', final: false, retryAfterMs: 300_000 },
     });
   });
 
   it('for too many tries says when to come again', async () => {
-    scene.restart({ limits: { ...scene.configuration.limits, account: { perMinute: 6, burst: 1 } } });
+    scene.restart({
+      limits: { ...scene.configuration.limits, account: { perMinute: 6, burst: 1 } },
+    });
     await face.close();
     face = new HttpsFace({
-      ...{ service: scene.service, authorities: scene.authorities, configuration: scene.configuration, certificate },
+      ...{
+        service: scene.service,
+        authorities: scene.authorities,
+        configuration: scene.configuration,
+        certificate,
+      },
       publicKey: scene.exchange.publicKey,
       clock: { now: () => monotonic(scene.nowMs), wall: () => wall(scene.nowMs) },
       fatal: () => {},
@@ -182,7 +227,11 @@ describe('a refused login', () => {
   ])('whose file %s names the file', async (_what, text, message) => {
     const file = text === undefined ? `${scene.directory}/none` : secretFile(text);
     const outcome = await client({ secret: { kind: 'password', file } }).login(undefined);
-    expect(outcome).toMatchObject({ reason: 'no-secret', final: true, message: expect.stringMatching(message) });
+    expect(outcome).toMatchObject({
+      reason: 'no-secret',
+      final: true,
+      message: expect.stringMatching(message),
+    });
     expect(outcome).toMatchObject({ message: expect.stringContaining(file) });
   });
 
@@ -198,7 +247,9 @@ describe('a refused login', () => {
 describe('a clock that is wrong', () => {
   it('ahead of the server does not keep the node out: the time of the server counts', async () => {
     granted(await client({ wallMs: () => scene.nowMs + 600_000 }).login(undefined));
-    expect(notes).toMatchObject([{ name: 'clock-differs', level: 'warn', fields: { aheadSeconds: 600 } }]);
+    expect(notes).toMatchObject([
+      { name: 'clock-differs', level: 'warn', fields: { aheadSeconds: 600 } },
+    ]);
     expect(scene.service.counters.counters['wrong-time']).toBe(1);
   });
 
@@ -218,7 +269,9 @@ describe('a clock that is wrong', () => {
 });
 
 describe('what is no account server', () => {
-  async function serve(handler: (send: (status: number, text: string) => void) => void): Promise<void> {
+  async function serve(
+    handler: (send: (status: number, text: string) => void) => void,
+  ): Promise<void> {
     const { cert, key } = certificate;
     const server = createHttpsServer({ cert, key }, (_request, response) =>
       handler((status, text) => {
@@ -239,7 +292,11 @@ describe('what is no account server', () => {
     ['an error of its own', 500, 'internal'],
   ])('but %s is told apart, and not final', async (_what, status, text) => {
     await serve((send) => send(status, text));
-    expect(await client().login(undefined)).toMatchObject({ granted: false, reason: 'answer-unusable', final: false });
+    expect(await client().login(undefined)).toMatchObject({
+      granted: false,
+      reason: 'answer-unusable',
+      final: false,
+    });
   });
 
   it('and answers without end is left', async () => {

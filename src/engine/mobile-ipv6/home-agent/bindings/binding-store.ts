@@ -2,7 +2,8 @@
  * What survives a crash: bindings, what outlives them, and pool assignments.
  *
  * RFC 6275 §10.3.1  a home agent may keep its Binding Cache in nonvolatile storage
- * Times are wall-clock milliseconds, because the monotonic clock starts anew; 64-bit timestamps are decimal text.
+ * Times are wall-clock milliseconds, because the monotonic clock starts anew; 64-bit timestamps are
+ * decimal text.
  */
 import {
   formatPrefix,
@@ -28,7 +29,12 @@ export const StoreTable = {
   ipv4Assignment: 'ipv4-assignment',
 } as const;
 
-export function storeBinding(state: HomeAgentState, now: Monotonic, binding: Binding, out: Output[]): void {
+export function storeBinding(
+  state: HomeAgentState,
+  now: Monotonic,
+  binding: Binding,
+  out: Output[],
+): void {
   const { endpoint, id } = binding.tunnel;
   const value: JsonObject = {
     homeAgentAddress: binding.homeAgentAddress,
@@ -52,7 +58,9 @@ export function storeBinding(state: HomeAgentState, now: Monotonic, binding: Bin
   out.push({ kind: 'persist', table: StoreTable.binding, key: binding.homeAddress, value });
 }
 
-/** After a jump of the wall clock, which must neither end nor prolong a binding at the next restart. */
+/**
+ * After a jump of the wall clock, which must neither end nor prolong a binding at the next restart.
+ */
 export function storeAllBindings(state: HomeAgentState, now: Monotonic, out: Output[]): void {
   for (const binding of state.cache.values()) storeBinding(state, now, binding, out);
 }
@@ -61,7 +69,11 @@ export function forgetBinding(homeAddress: Ipv6Address, out: Output[]): void {
   out.push({ kind: 'persist', table: StoreTable.binding, key: homeAddress, value: undefined });
 }
 
-export function storeFormerBinding(homeAddress: Ipv6Address, former: FormerBinding, out: Output[]): void {
+export function storeFormerBinding(
+  homeAddress: Ipv6Address,
+  former: FormerBinding,
+  out: Output[],
+): void {
   const { sequence, sequenceUntilWallMs, timestamp } = former;
   const value: JsonObject = { sequence, sequenceUntilWallMs, timestamp: String(timestamp) };
   out.push({ kind: 'persist', table: StoreTable.formerBinding, key: homeAddress, value });
@@ -89,7 +101,9 @@ function count(value: JsonValue | undefined): number {
 
 /** Undefined for anything but a whole number between `least` and `most`. */
 function whole(value: JsonValue | undefined, least: number, most: number): number | undefined {
-  return typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most ? value : undefined;
+  return typeof value === 'number' && Number.isInteger(value) && value >= least && value <= most
+    ? value
+    : undefined;
 }
 
 function address(value: JsonValue | undefined): IpAddress | undefined {
@@ -111,29 +125,46 @@ function parseEndpoint(value: JsonObject): Endpoint | undefined {
   const local = address(value['local']);
   const remote = address(value['remote']);
   const encapsulation = value['encapsulation'];
-  if (local === undefined || remote === undefined || isIpv4(local) !== isIpv4(remote)) return undefined;
-  if (encapsulation === 'ipip') return { encapsulation, local, remote, localPort: 0, remotePort: 0 };
+  if (local === undefined || remote === undefined || isIpv4(local) !== isIpv4(remote))
+    return undefined;
+  if (encapsulation === 'ipip')
+    return { encapsulation, local, remote, localPort: 0, remotePort: 0 };
   const localPort = whole(value['localPort'], 1, 0xffff);
   const remotePort = whole(value['remotePort'], 1, 0xffff);
-  if (encapsulation !== 'udp' || !isIpv4(local) || localPort === undefined || remotePort === undefined)
+  if (
+    encapsulation !== 'udp' ||
+    !isIpv4(local) ||
+    localPort === undefined ||
+    remotePort === undefined
+  )
     return undefined;
   return { encapsulation, local, remote, localPort, remotePort };
 }
 
 /**
- * Undefined when the record is not one of ours. `now` and the wall clock turn the expiry into monotonic time; a wall clock that was set
- * back meanwhile must not make a binding outlive its lifetime.
+ * Undefined when the record is not one of ours. `now` and the wall clock turn the expiry into
+ * monotonic time; a wall clock that was set back meanwhile must not make a binding outlive its
+ * lifetime.
  */
-export function parseStoredBinding(state: HomeAgentState, now: Monotonic, value: JsonValue): StoredBinding | undefined {
+export function parseStoredBinding(
+  state: HomeAgentState,
+  now: Monotonic,
+  value: JsonValue,
+): StoredBinding | undefined {
   if (!isObject(value)) return undefined;
   const homeAgentAddress = parseIpv6(text(value['homeAgentAddress']));
   const careOfAddress = address(value['careOfAddress']);
   const endpoint = parseEndpoint(value);
   const sequence = whole(value['sequence'], 0, 0xffff);
   const lifetimeUnits = whole(value['lifetimeUnits'], 1, 0xffff);
-  if (homeAgentAddress === undefined || careOfAddress === undefined || !isGlobalUnicast(careOfAddress))
+  if (
+    homeAgentAddress === undefined ||
+    careOfAddress === undefined ||
+    !isGlobalUnicast(careOfAddress)
+  )
     return undefined;
-  if (endpoint === undefined || sequence === undefined || lifetimeUnits === undefined) return undefined;
+  if (endpoint === undefined || sequence === undefined || lifetimeUnits === undefined)
+    return undefined;
   const ipv4HomeAddress = address(value['ipv4HomeAddress']);
   const leftMs = count(value['expiresWallMs']) - state.wallAt(now);
   return {
@@ -142,8 +173,12 @@ export function parseStoredBinding(state: HomeAgentState, now: Monotonic, value:
     state: {
       homeAgentAddress,
       careOfAddress,
-      ipv4HomeAddress: ipv4HomeAddress !== undefined && isIpv4(ipv4HomeAddress) ? ipv4HomeAddress : undefined,
-      mobileNetworkPrefixes: prefixes(value['mobileNetworkPrefixes'], value['mobileRouter'] === true),
+      ipv4HomeAddress:
+        ipv4HomeAddress !== undefined && isIpv4(ipv4HomeAddress) ? ipv4HomeAddress : undefined,
+      mobileNetworkPrefixes: prefixes(
+        value['mobileNetworkPrefixes'],
+        value['mobileRouter'] === true,
+      ),
       sequence,
       timestamp: timestamp(value['timestamp']),
       lifetimeUnits,

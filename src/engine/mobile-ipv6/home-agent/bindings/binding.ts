@@ -1,7 +1,8 @@
 /**
  * One home registration, kept small: there may be 100,000.
  *
- * RFC 6275 §9.1, §10.1  fields of a Binding Cache entry;  RFC 5555 §4.5 IPv4 home address;  RFC 3963 §6.1.1 prefixes
+ * RFC 6275 §9.1, §10.1  fields of a Binding Cache entry;  RFC 5555 §4.5 IPv4 home address;  RFC
+ * 3963 §6.1.1 prefixes
  */
 import type { IpAddress, Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
@@ -27,7 +28,10 @@ export interface BindingState {
   readonly linkLocalCompatibility: boolean;
 }
 
-/** Of a mobile node. A mobile router's list is another one, even where it is empty: so the R flag costs a binding nothing. */
+/**
+ * Of a mobile node. A mobile router's list is another one, even where it is empty: so the R flag
+ * costs a binding nothing.
+ */
 export const NO_PREFIXES: readonly Prefix[] = [];
 
 export class Binding implements BindingEntry, Timed {
@@ -51,7 +55,12 @@ export class Binding implements BindingEntry, Timed {
   heapIndex = -1;
   dueAt: Monotonic = NEVER;
 
-  constructor(homeAddress: Ipv6Address, mobileNode: AuthorizedMobileNode, tunnel: Tunnel, state: BindingState) {
+  constructor(
+    homeAddress: Ipv6Address,
+    mobileNode: AuthorizedMobileNode,
+    tunnel: Tunnel,
+    state: BindingState,
+  ) {
     this.homeAddress = homeAddress;
     this.mobileNode = mobileNode;
     this.tunnel = tunnel;
@@ -73,10 +82,13 @@ export class Binding implements BindingEntry, Timed {
   }
 
   update(state: BindingState): void {
-    // An equal text of the latest message would only push the old one out of memory where it is settled.
-    if (this.homeAgentAddress !== state.homeAgentAddress) this.homeAgentAddress = state.homeAgentAddress;
+    // An equal text of the latest message would only push the old one out of memory where it is
+    // settled.
+    if (this.homeAgentAddress !== state.homeAgentAddress)
+      this.homeAgentAddress = state.homeAgentAddress;
     if (this.careOfAddress !== state.careOfAddress) this.careOfAddress = state.careOfAddress;
-    if (this.ipv4HomeAddress !== state.ipv4HomeAddress) this.ipv4HomeAddress = state.ipv4HomeAddress;
+    if (this.ipv4HomeAddress !== state.ipv4HomeAddress)
+      this.ipv4HomeAddress = state.ipv4HomeAddress;
     this.mobileNetworkPrefixes = state.mobileNetworkPrefixes;
     this.sequence = state.sequence;
     this.timestamp = state.timestamp;
@@ -88,8 +100,9 @@ export class Binding implements BindingEntry, Timed {
 }
 
 /**
- * What outlives a binding. The timestamp stays for good (a captured Binding Update must not come back to life, RFC 4285 §6);
- * the sequence number counts until `sequenceUntilWallMs` (RFC 6275 §10.3.2, MAX_DELETE_BCE_TIMEOUT).
+ * What outlives a binding. The timestamp stays for good (a captured Binding Update must not come
+ * back to life, RFC 4285 §6); the sequence number counts until `sequenceUntilWallMs` (RFC 6275
+ * §10.3.2, MAX_DELETE_BCE_TIMEOUT).
  */
 export interface FormerBinding {
   readonly sequence: number;

@@ -1,7 +1,9 @@
 /**
- * Whether a care-of address leads back: to ourselves, to the home address that it is for, or into the network behind it.
+ * Whether a care-of address leads back: to ourselves, to the home address that it is for, or into
+ * the network behind it.
  *
- * RFC 3963 §2, RFC 6275 §10.3.1 have no word on it; RFC 2473 §4.1 (b) tells of the loop, in which a packet grows with each round
+ * RFC 3963 §2, RFC 6275 §10.3.1 have no word on it; RFC 2473 §4.1 (b) tells of the loop, in which a
+ * packet grows with each round
  */
 import { type IpAddress, type Ipv6Address, isIpv4, prefixContains } from '#base/ip.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
@@ -11,8 +13,9 @@ import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 const LONGEST_CHAIN = 8;
 
 /**
- * Follows packets that would go to `remote` for `homeAddress` of `mobileNode`: through home addresses that are bound and prefixes that are
- * forwarded here. All prefixes that the mobile node may register count as its own.
+ * Follows packets that would go to `remote` for `homeAddress` of `mobileNode`: through home
+ * addresses that are bound and prefixes that are forwarded here. All prefixes that the mobile node
+ * may register count as its own.
  */
 export function leadsBack(
   state: HomeAgentState,
@@ -21,12 +24,17 @@ export function leadsBack(
   remote: IpAddress,
 ): boolean {
   const { configuration, cache, prefixes } = state;
-  const ours: readonly IpAddress[] = isIpv4(remote) ? configuration.ipv4Addresses : configuration.addresses;
+  const ours: readonly IpAddress[] = isIpv4(remote)
+    ? configuration.ipv4Addresses
+    : configuration.addresses;
   if (ours.includes(remote) || cache.get(homeAddress)?.ipv4HomeAddress === remote) return true;
   let at = remote;
   for (let hop = 0; hop < LONGEST_CHAIN; hop++) {
     const back = at;
-    if (back === homeAddress || mobileNode.mobileNetworkPrefixes.some((prefix) => prefixContains(prefix, back))) {
+    if (
+      back === homeAddress ||
+      mobileNode.mobileNetworkPrefixes.some((prefix) => prefixContains(prefix, back))
+    ) {
       return true;
     }
     const binding = cache.get(back) ?? prefixes.around(back);

@@ -2,7 +2,8 @@
  * After a crash: everything as it was, without a word from any mobile node.
  *
  * RFC 6275 §10.3.1  bindings in nonvolatile storage
- * A record that the configuration no longer allows, or whose lifetime ran out meanwhile, is dropped; what it grants beside the home
+ * A record that the configuration no longer allows, or whose lifetime ran out meanwhile, is
+ * dropped; what it grants beside the home
  * address is looked up anew.
  */
 import { type Ipv6Address, isIpv4, parseIpAddress, parseIpv6 } from '#base/ip.ts';
@@ -23,7 +24,9 @@ import {
   storeFormerBinding,
 } from './binding-store.ts';
 
-/** Takes one record in; outputs follow at `restored`, except for the deletion of records of no use. */
+/**
+ * Takes one record in; outputs follow at `restored`, except for the deletion of records of no use.
+ */
 export function restoreRecord(
   state: HomeAgentState,
   now: Monotonic,
@@ -52,7 +55,12 @@ function restoreBinding(
   const stored = parseStoredBinding(state, now, value);
   const mobileNode = state.directory.ownerOf(homeAddress);
   const allowed = mobileNode !== undefined && state.directory.serves(homeAddress);
-  if (stored === undefined || !allowed || !servedHere(state, stored) || stored.state.expiresAt <= now) {
+  if (
+    stored === undefined ||
+    !allowed ||
+    !servedHere(state, stored) ||
+    stored.state.expiresAt <= now
+  ) {
     state.count('binding-not-restored');
     forgetBinding(homeAddress, out);
     if (stored === undefined) return;
@@ -66,10 +74,15 @@ function restoreBinding(
   const { mobileNetworkPrefixes } = stored.state;
   const granted = mobileNetworkPrefixes.filter(
     (prefix) =>
-      grantsPrefix(mobileNode, prefix.address, prefix.length) && state.prefixes.forwarderOf(prefix) === undefined,
+      grantsPrefix(mobileNode, prefix.address, prefix.length) &&
+      state.prefixes.forwarderOf(prefix) === undefined,
   );
-  const prefixes = granted.length === mobileNetworkPrefixes.length ? mobileNetworkPrefixes : granted;
-  const binding = new Binding(homeAddress, mobileNode, tunnel, { ...stored.state, mobileNetworkPrefixes: prefixes });
+  const prefixes =
+    granted.length === mobileNetworkPrefixes.length ? mobileNetworkPrefixes : granted;
+  const binding = new Binding(homeAddress, mobileNode, tunnel, {
+    ...stored.state,
+    mobileNetworkPrefixes: prefixes,
+  });
   state.cache.set(binding);
   state.prefixes.forward(binding);
   armLifetime(state, binding);
@@ -78,20 +91,44 @@ function restoreBinding(
 }
 
 /** Whether both the address registered at and the kind of link are still ours. */
-function servedHere({ configuration }: HomeAgentState, { endpoint, state }: StoredBinding): boolean {
+function servedHere(
+  { configuration }: HomeAgentState,
+  { endpoint, state }: StoredBinding,
+): boolean {
   if (!configuration.addresses.includes(state.homeAgentAddress)) return false;
   // Behind a translator our own end is not the address that the configuration tells.
-  return isIpv4(endpoint.local) ? configuration.ipv4Addresses.length > 0 : endpoint.local === state.homeAgentAddress;
+  return isIpv4(endpoint.local)
+    ? configuration.ipv4Addresses.length > 0
+    : endpoint.local === state.homeAgentAddress;
 }
 
-function restoreAssignment(state: HomeAgentState, homeAddress: Ipv6Address, value: JsonValue, out: Output[]): void {
+function restoreAssignment(
+  state: HomeAgentState,
+  homeAddress: Ipv6Address,
+  value: JsonValue,
+  out: Output[],
+): void {
   const address = typeof value === 'string' ? parseIpAddress(value) : undefined;
   const entitled = state.directory.ownerOf(homeAddress)?.mayUseIpv4Pool === true;
-  if (entitled && address !== undefined && isIpv4(address) && state.pool.assign(homeAddress, address)) return;
-  out.push({ kind: 'persist', table: StoreTable.ipv4Assignment, key: homeAddress, value: undefined });
+  if (
+    entitled &&
+    address !== undefined &&
+    isIpv4(address) &&
+    state.pool.assign(homeAddress, address)
+  )
+    return;
+  out.push({
+    kind: 'persist',
+    table: StoreTable.ipv4Assignment,
+    key: homeAddress,
+    value: undefined,
+  });
 }
 
-/** All records were given: assignments without a binding are the ones to take first when the pool runs dry. */
+/**
+ * All records were given: assignments without a binding are the ones to take first when the pool
+ * runs dry.
+ */
 export function finishRestore(state: HomeAgentState, now: Monotonic, out: Output[]): void {
   for (const binding of state.cache.values()) withdrawForeignIpv4(state, now, binding, out);
   for (const { homeAddresses } of state.configuration.mobileNodes) {
@@ -103,9 +140,15 @@ export function finishRestore(state: HomeAgentState, now: Monotonic, out: Output
 }
 
 /** The IPv4 home address may be another mobile node's by now. */
-function withdrawForeignIpv4(state: HomeAgentState, now: Monotonic, binding: Binding, out: Output[]): void {
+function withdrawForeignIpv4(
+  state: HomeAgentState,
+  now: Monotonic,
+  binding: Binding,
+  out: Output[],
+): void {
   const { homeAddress, ipv4HomeAddress, mobileNode } = binding;
-  if (ipv4HomeAddress === undefined || mobileNode.ipv4HomeAddresses.includes(ipv4HomeAddress)) return;
+  if (ipv4HomeAddress === undefined || mobileNode.ipv4HomeAddresses.includes(ipv4HomeAddress))
+    return;
   if (state.pool.assigned(homeAddress) === ipv4HomeAddress) return;
   state.homeLink?.release(binding);
   binding.ipv4HomeAddress = undefined;

@@ -1,6 +1,6 @@
 /**
- * Tunnels by outer endpoint: bindings with the same endpoint share one, because the data plane tells tunnels apart by their
- * outer addresses only.
+ * Tunnels by outer endpoint: bindings with the same endpoint share one, because the data plane
+ * tells tunnels apart by their outer addresses only.
  *
  * RFC 6275 §10.4.2  tunnels to care-of addresses;  RFC 5555 §4.5.1 over IPv4, with or without UDP
  */
@@ -75,7 +75,10 @@ export class TunnelTable {
     return tunnel;
   }
 
-  /** One user goes to another endpoint: the tunnel itself moves, id kept, when nobody else uses it and no other is there. */
+  /**
+   * One user goes to another endpoint: the tunnel itself moves, id kept, when nobody else uses it
+   * and no other is there.
+   */
   move(tunnel: Tunnel, endpoint: Endpoint, out: Output[]): Tunnel {
     if (sameEndpoint(tunnel.endpoint, endpoint)) return tunnel;
     const key = keyOf(endpoint);
@@ -99,7 +102,8 @@ export class TunnelTable {
 
   #want(tunnel: Tunnel, out: Output[]): void {
     const { id, endpoint } = tunnel;
-    // Over IPv4 without UDP there would be eight octets more; one size for IPv4 keeps the MTU when a NAT appears.
+    // Over IPv4 without UDP there would be eight octets more; one size for IPv4 keeps the MTU when
+    // a NAT appears.
     const mtu = endpoint.local.includes(':') ? this.#mtu.ipip : this.#mtu.udp;
     const desired: DesiredTunnel = { id, ...endpoint, mtu };
     out.push({ kind: 'want', key: `tunnel/${id}`, part: { tunnels: [desired] } });

@@ -2,9 +2,17 @@
  * IPv4 home addresses given on request.
  *
  * RFC 5555 §4.5  an address once allocated is stored with the IPv6 home address
- * Ours           it stays the mobile node's until the pool is empty; then the longest idle one is given away
+ * Ours           it stays the mobile node's until the pool is empty; then the longest idle one is
+ *                given away
  */
-import { bytesOfIpv4, type Ipv4Address, type Ipv6Address, ipv4FromBytes, isIpv4, prefixContains } from '#base/ip.ts';
+import {
+  bytesOfIpv4,
+  type Ipv4Address,
+  type Ipv6Address,
+  ipv4FromBytes,
+  isIpv4,
+  prefixContains,
+} from '#base/ip.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 
 function numberOf(address: Ipv4Address): number {
@@ -19,8 +27,14 @@ function addressOf(value: number): Ipv4Address {
 }
 
 /** Addresses that are somebody's for good. */
-function reservedBy({ mobileNodes, ipv4Addresses }: HomeAgentConfiguration): ReadonlySet<Ipv4Address> {
-  return new Set([...ipv4Addresses, ...mobileNodes.flatMap((mobileNode) => mobileNode.ipv4HomeAddresses)]);
+function reservedBy({
+  mobileNodes,
+  ipv4Addresses,
+}: HomeAgentConfiguration): ReadonlySet<Ipv4Address> {
+  return new Set([
+    ...ipv4Addresses,
+    ...mobileNodes.flatMap((mobileNode) => mobileNode.ipv4HomeAddresses),
+  ]);
 }
 
 export class AddressPool {
@@ -49,14 +63,19 @@ export class AddressPool {
     this.#end = first + size - edge;
   }
 
-  /** Keeps to other fixed addresses, and takes back what was assigned to whom `entitled` does not know. Gives those that lost theirs. */
+  /**
+   * Keeps to other fixed addresses, and takes back what was assigned to whom `entitled` does not
+   * know. Gives those that lost theirs.
+   */
   reconfigure(
     configuration: HomeAgentConfiguration,
     entitled: (homeAddress: Ipv6Address) => boolean,
   ): readonly Ipv6Address[] {
     const former = this.#reserved;
     this.#reserved = reservedBy(configuration);
-    const lost = [...this.#byHomeAddress].filter(([home, address]) => !entitled(home) || this.#reserved.has(address));
+    const lost = [...this.#byHomeAddress].filter(
+      ([home, address]) => !entitled(home) || this.#reserved.has(address),
+    );
     for (const [homeAddress, address] of lost) {
       this.#byHomeAddress.delete(homeAddress);
       this.#idle.delete(homeAddress);
@@ -85,7 +104,10 @@ export class AddressPool {
     return this.#byHomeAddress.get(homeAddress);
   }
 
-  /** The address for `homeAddress`; `robbed` lost its idle one to it. Undefined when every address is in use. */
+  /**
+   * The address for `homeAddress`; `robbed` lost its idle one to it. Undefined when every address
+   * is in use.
+   */
   allocate(
     homeAddress: Ipv6Address,
   ): { readonly address: Ipv4Address; readonly robbed: Ipv6Address | undefined } | undefined {
@@ -105,9 +127,15 @@ export class AddressPool {
     return { address, robbed };
   }
 
-  /** Makes a known assignment (from the store, or fresh); false when the address is not the pool's to give. */
+  /**
+   * Makes a known assignment (from the store, or fresh); false when the address is not the pool's
+   * to give.
+   */
   assign(homeAddress: Ipv6Address, address: Ipv4Address): boolean {
-    const mine = this.#prefix !== undefined && prefixContains(this.#prefix, address) && !this.#reserved.has(address);
+    const mine =
+      this.#prefix !== undefined &&
+      prefixContains(this.#prefix, address) &&
+      !this.#reserved.has(address);
     const foreign = this.#taken.has(address) && this.#byHomeAddress.get(homeAddress) !== address;
     if (!mine || foreign) return false;
     this.#byHomeAddress.set(homeAddress, address);

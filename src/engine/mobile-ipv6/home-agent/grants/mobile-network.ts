@@ -2,9 +2,12 @@
  * Which mobile network prefixes a registration covers.
  *
  * RFC 3963 §6.1.2  the prefixes that a mobile router may have: exactly those of its configuration
- * RFC 3963 §6.2    statuses 139-143;  explicit mode (prefix options) and implicit mode (all that is configured)
- * RFC 5555 §3.1.1  IPv4 prefixes by IPv4 Home Address options, which make the mode explicit too: what is not asked for is not forwarded
- * Ours             a prefix is forwarded for one home address at a time: another one of the same mobile node is refused it (142)
+ * RFC 3963 §6.2    statuses 139-143;  explicit mode (prefix options) and implicit mode (all that is
+ *                  configured)
+ * RFC 5555 §3.1.1  IPv4 prefixes by IPv4 Home Address options, which make the mode explicit too:
+ *                  what is not asked for is not forwarded
+ * Ours             a prefix is forwarded for one home address at a time: another one of the same
+ *                  mobile node is refused it (142)
  * Left out: routing protocols in the tunnel (§8).
  */
 import { isGlobalUnicast, isIpv6, networkOf, type Prefix, prefixContains } from '#base/ip.ts';
@@ -12,13 +15,19 @@ import type { Monotonic } from '#base/time.ts';
 import { NO_PREFIXES } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { Refusal } from '#engine/mobile-ipv6/home-agent/registration/refusal.ts';
-import type { RegistrationRequest, Sender } from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
+import type {
+  RegistrationRequest,
+  Sender,
+} from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import { filterOptions, type MobilityOptionOf } from '#wire/mobility-options.ts';
 import { prefixRequests } from './ipv4-prefix.ts';
 
 /** Whether it may register with the R flag. */
-export function isMobileRouter({ mobileRouter, mobileNetworkPrefixes }: AuthorizedMobileNode): boolean {
+export function isMobileRouter({
+  mobileRouter,
+  mobileNetworkPrefixes,
+}: AuthorizedMobileNode): boolean {
   return mobileRouter ?? mobileNetworkPrefixes.length > 0;
 }
 
@@ -31,7 +40,8 @@ export function checkMobileRouter(
   const { homeAddress, update } = request;
   const { mobileRouter } = update.flags;
   const binding = state.cache.get(homeAddress);
-  if (mobileRouter && !isMobileRouter(mobileNode)) return { status: 'mobile-router-operation-not-permitted' };
+  if (mobileRouter && !isMobileRouter(mobileNode))
+    return { status: 'mobile-router-operation-not-permitted' };
   if (binding !== undefined && binding.mobileRouter !== mobileRouter) {
     return { status: 'registration-type-change-disallowed' };
   }
@@ -46,20 +56,28 @@ export function checkMobileRouter(
 
 /** No word of prefixes: the configuration says which. */
 function isImplicit({ update }: RegistrationRequest): boolean {
-  return filterOptions(update.options, 'mobile-network-prefix').length === 0 && prefixRequests(update).length === 0;
+  return (
+    filterOptions(update.options, 'mobile-network-prefix').length === 0 &&
+    prefixRequests(update).length === 0
+  );
 }
 
-/** All or none (RFC 3963 §6.2): the first that cannot be is the answer, before the first that may not be. */
+/**
+ * All or none (RFC 3963 §6.2): the first that cannot be is the answer, before the first that may
+ * not be.
+ */
 function checkPrefixes(
   state: HomeAgentState,
   request: RegistrationRequest,
   mobileNode: AuthorizedMobileNode,
 ): Refusal | undefined {
   const asked = filterOptions(request.update.options, 'mobile-network-prefix');
-  if (asked.some((option) => !isPrefix(option) || isMisfit(option, mobileNode))) return { status: 'invalid-prefix' };
+  if (asked.some((option) => !isPrefix(option) || isMisfit(option, mobileNode)))
+    return { status: 'invalid-prefix' };
   const granted = asked.every(
     ({ prefix, prefixLength }) =>
-      grantsPrefix(mobileNode, prefix, prefixLength) && isFree(state, request, prefixOf(prefix, prefixLength)),
+      grantsPrefix(mobileNode, prefix, prefixLength) &&
+      isFree(state, request, prefixOf(prefix, prefixLength)),
   );
   return granted ? undefined : { status: 'not-authorized-for-prefix' };
 }
@@ -72,7 +90,10 @@ function isPrefix({ prefix, prefixLength }: PrefixOption): boolean {
 }
 
 /** Lies around or inside one of the mobile router's own prefixes, but has another length. */
-function isMisfit({ prefix, prefixLength }: PrefixOption, { mobileNetworkPrefixes }: AuthorizedMobileNode): boolean {
+function isMisfit(
+  { prefix, prefixLength }: PrefixOption,
+  { mobileNetworkPrefixes }: AuthorizedMobileNode,
+): boolean {
   const asked = prefixOf(prefix, prefixLength);
   return mobileNetworkPrefixes.some(
     (own) =>
@@ -87,14 +108,22 @@ function prefixOf(address: Prefix['address'], length: number): Prefix {
 }
 
 /** Whether the configuration gives the mobile router this prefix, and not only a part of it. */
-export function grantsPrefix(mobileNode: AuthorizedMobileNode, address: Prefix['address'], length: number): boolean {
+export function grantsPrefix(
+  mobileNode: AuthorizedMobileNode,
+  address: Prefix['address'],
+  length: number,
+): boolean {
   return mobileNode.mobileNetworkPrefixes.some(
     (prefix) => prefix.length === length && prefix.address === networkOf(address, length),
   );
 }
 
 /** Not forwarded for another home address. */
-export function isFree(state: HomeAgentState, { homeAddress }: RegistrationRequest, prefix: Prefix): boolean {
+export function isFree(
+  state: HomeAgentState,
+  { homeAddress }: RegistrationRequest,
+  prefix: Prefix,
+): boolean {
   const forwarder = state.prefixes.forwarderOf(prefix);
   return forwarder === undefined || forwarder.homeAddress === homeAddress;
 }
@@ -109,8 +138,9 @@ function configuredPrefixes(
 }
 
 /**
- * The prefixes of a Binding Update that has passed `checkMobileRouter`, each once; `NO_PREFIXES` for a mobile node, and for it alone.
- * `ipv4`: those of the IPv4 prefixes asked for that are granted.
+ * The prefixes of a Binding Update that has passed `checkMobileRouter`, each once; `NO_PREFIXES`
+ * for a mobile node, and for it alone. `ipv4`: those of the IPv4 prefixes asked for that are
+ * granted.
  */
 export function mobileNetworkPrefixes(
   state: HomeAgentState,
@@ -127,7 +157,9 @@ export function mobileNetworkPrefixes(
     ),
     ...ipv4,
   ];
-  return mobileNode.mobileNetworkPrefixes.filter((own) => asked.some((one) => samePrefix(own, one)));
+  return mobileNode.mobileNetworkPrefixes.filter((own) =>
+    asked.some((one) => samePrefix(own, one)),
+  );
 }
 
 export function samePrefix(a: Prefix, b: Prefix): boolean {
@@ -136,5 +168,8 @@ export function samePrefix(a: Prefix, b: Prefix): boolean {
 
 /** Both lists are in the order of the configuration. */
 export function samePrefixes(a: readonly Prefix[], b: readonly Prefix[]): boolean {
-  return a === b || (a.length === b.length && a.every((prefix, at) => samePrefix(prefix, b[at] ?? prefix)));
+  return (
+    a === b ||
+    (a.length === b.length && a.every((prefix, at) => samePrefix(prefix, b[at] ?? prefix)))
+  );
 }

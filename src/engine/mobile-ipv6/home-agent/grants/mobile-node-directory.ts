@@ -7,7 +7,10 @@
 import type { Ipv6Address, Prefix } from '#base/ip.ts';
 import { prefixContains } from '#base/ip.ts';
 import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
-import type { AuthorizedMobileNode, HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
+import type {
+  AuthorizedMobileNode,
+  HomeAgentConfiguration,
+} from '#engine/mobile-ipv6/home-agent/configuration.ts';
 
 /** A mobile node and the security association that a message named. */
 export interface Claim {
@@ -28,8 +31,10 @@ export class MobileNodeDirectory {
   }
 
   #add(mobileNode: AuthorizedMobileNode): void {
-    if (mobileNode.identifier !== undefined) this.#byIdentifier.set(mobileNode.identifier, mobileNode);
-    for (const homeAddress of mobileNode.homeAddresses) this.#byHomeAddress.set(homeAddress, mobileNode);
+    if (mobileNode.identifier !== undefined)
+      this.#byIdentifier.set(mobileNode.identifier, mobileNode);
+    for (const homeAddress of mobileNode.homeAddresses)
+      this.#byHomeAddress.set(homeAddress, mobileNode);
     for (const { spi } of mobileNode.securityAssociations) {
       this.#bySpi.set(spi, this.#bySpi.has(spi) ? undefined : mobileNode);
     }
@@ -49,7 +54,9 @@ export class MobileNodeDirectory {
     return this.#homePrefixes.some((prefix) => prefixContains(prefix, homeAddress));
   }
 
-  /** RFC 3963 §6.2: on the home network, or from a prefix of the mobile router that it belongs to. */
+  /**
+   * RFC 3963 §6.2: on the home network, or from a prefix of the mobile router that it belongs to.
+   */
   serves(homeAddress: Ipv6Address): boolean {
     if (this.isHomeSubnet(homeAddress)) return true;
     const prefixes = this.ownerOf(homeAddress)?.mobileNetworkPrefixes ?? [];
@@ -57,15 +64,18 @@ export class MobileNodeDirectory {
   }
 
   /**
-   * The mobile node and key that a message names: by its identifier when it has one, else by its home address, else by an
-   * SPI that only one mobile node uses (so that who asks for a foreign home address gets a status and no silence).
+   * The mobile node and key that a message names: by its identifier when it has one, else by its
+   * home address, else by an SPI that only one mobile node uses (so that who asks for a foreign
+   * home address gets a status and no silence).
    */
   claim(identifier: string | undefined, homeAddress: Ipv6Address, spi: number): Claim | undefined {
     const mobileNode =
       identifier === undefined
         ? (this.#byHomeAddress.get(homeAddress) ?? this.#bySpi.get(spi))
         : this.#byIdentifier.get(identifier);
-    const securityAssociation = mobileNode?.securityAssociations.find((candidate) => candidate.spi === spi);
+    const securityAssociation = mobileNode?.securityAssociations.find(
+      (candidate) => candidate.spi === spi,
+    );
     return mobileNode === undefined || securityAssociation === undefined
       ? undefined
       : { mobileNode, securityAssociation };

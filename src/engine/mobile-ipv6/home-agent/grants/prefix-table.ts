@@ -1,7 +1,8 @@
 /**
  * The Prefix Table: which mobile network prefixes are forwarded now, and for whom.
  *
- * RFC 3963 §6.1.2  prefixes by home address; what a mobile node may have is in its configuration (`AuthorizedMobileNode`)
+ * RFC 3963 §6.1.2  prefixes by home address; what a mobile node may have is in its configuration
+ *                  (`AuthorizedMobileNode`)
  */
 import { familyOf, formatPrefix, type IpAddress, networkOf, type Prefix } from '#base/ip.ts';
 import type { Binding } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
@@ -41,7 +42,9 @@ export class PrefixTable {
   /** The binding behind which an address lies: that of the longest forwarded prefix around it. */
   around(address: IpAddress): Binding | undefined {
     for (const length of this.#lengths[familyOf(address)].keys()) {
-      const binding = this.#forwarded.get(formatPrefix({ address: networkOf(address, length), length }));
+      const binding = this.#forwarded.get(
+        formatPrefix({ address: networkOf(address, length), length }),
+      );
       if (binding !== undefined) return binding;
     }
     return undefined;

@@ -1,8 +1,10 @@
 /**
  * The home link: nobody else may use a home address, and packets for it come to us.
  *
- * RFC 6275 §10.3.1 duplicate address detection before the first acknowledgement;  §10.3.2 answer to a node at home
- * RFC 6275 §10.4.1 interception: unsolicited advertisements, answers to solicitations;  RFC 5555 §4.5 the same by ARP
+ * RFC 6275 §10.3.1 duplicate address detection before the first acknowledgement;  §10.3.2 answer to
+ * a node at home
+ * RFC 6275 §10.4.1 interception: unsolicited advertisements, answers to solicitations;  RFC 5555
+ * §4.5 the same by ARP
  * Left out: the defence against advertisements of others for an address already taken over.
  */
 import { equalBytes } from '#base/bytes.ts';
@@ -12,9 +14,15 @@ import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { NetworkInterface, Output, Path } from '#engine/contract.ts';
 import { sequenceGreater } from '#engine/mobile-ipv6/common/sequence-number.ts';
 import type { Binding } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
-import type { RegistrationRequest, Sender } from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
+import type {
+  RegistrationRequest,
+  Sender,
+} from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
-import { MAX_NEIGHBOUR_ADVERTISEMENT, RETRANSMIT_TIMER_MS } from '#engine/mobile-ipv6/home-agent/timers.ts';
+import {
+  MAX_NEIGHBOUR_ADVERTISEMENT,
+  RETRANSMIT_TIMER_MS,
+} from '#engine/mobile-ipv6/home-agent/timers.ts';
 import { interceptedAddresses, linkLocalOf } from './intercepted-addresses.ts';
 import {
   advertisement,
@@ -57,8 +65,9 @@ export class HomeLink {
   /** Whom packets to an address on the home link are for. */
   readonly intercepted = new Map<IpAddress, Binding>();
   /**
-   * Link-layer addresses from which bound home addresses asked for a neighbour: nodes that are back and about to de-register. Their
-   * kernel may not answer a solicitation yet (Linux joins the solicited-node group a while after the address was added).
+   * Link-layer addresses from which bound home addresses asked for a neighbour: nodes that are back
+   * and about to de-register. Their kernel may not answer a solicitation yet (Linux joins the
+   * solicited-node group a while after the address was added).
    */
   readonly returning = new Map<Ipv6Address, Uint8Array>();
 
@@ -77,7 +86,10 @@ export class HomeLink {
     return this.timers.deadline();
   }
 
-  /** The addresses of a binding that are defended on the link: those of the home network (RFC 3963 §6.2 allows others). */
+  /**
+   * The addresses of a binding that are defended on the link: those of the home network (RFC 3963
+   * §6.2 allows others).
+   */
   addressesOf(binding: Binding): readonly IpAddress[] {
     const onLink = this.#homePrefixes.some((prefix) => prefixContains(prefix, binding.homeAddress));
     const addresses = interceptedAddresses(binding);
@@ -101,13 +113,19 @@ export class HomeLink {
 }
 
 /** Learns our own link-layer address. */
-export function setHomeLinkInterfaces(link: HomeLink | undefined, interfaces: readonly NetworkInterface[]): void {
+export function setHomeLinkInterfaces(
+  link: HomeLink | undefined,
+  interfaces: readonly NetworkInterface[],
+): void {
   if (link === undefined) return;
   const address = interfaces.find(({ name }) => name === link.device)?.linkAddress;
   link.linkAddress = address !== undefined && address.length === 6 ? address : undefined;
 }
 
-/** Defers the registration for RetransTimer; a newer Binding Update meanwhile takes the older one's place. */
+/**
+ * Defers the registration for RetransTimer; a newer Binding Update meanwhile takes the older one's
+ * place.
+ */
 export function startDuplicateAddressDetection(
   state: HomeAgentState,
   link: HomeLink,
@@ -125,7 +143,9 @@ export function startDuplicateAddressDetection(
     running.sender = sender;
     return;
   }
-  const tentative = update.flags.linkLocalCompatibility ? [homeAddress, linkLocalOf(homeAddress)] : [homeAddress];
+  const tentative = update.flags.linkLocalCompatibility
+    ? [homeAddress, linkLocalOf(homeAddress)]
+    : [homeAddress];
   const detection: Detection = {
     kind: 'detection',
     homeAddress,
@@ -141,10 +161,15 @@ export function startDuplicateAddressDetection(
 }
 
 /** The mobile node went home before its first registration was through. */
-export function cancelDetection(link: HomeLink, request: RegistrationRequest, sender: Sender): void {
+export function cancelDetection(
+  link: HomeLink,
+  request: RegistrationRequest,
+  sender: Sender,
+): void {
   const running = link.detections.get(request.homeAddress);
   if (running === undefined || running.sender.mobileNode !== sender.mobileNode) return;
-  if (sequenceGreater(request.update.sequence, running.request.update.sequence)) link.finish(running);
+  if (sequenceGreater(request.update.sequence, running.request.update.sequence))
+    link.finish(running);
 }
 
 /** What `runHomeLinkTimers` and `receiveOnLink` need to know of registrations. */
@@ -153,7 +178,12 @@ export interface DetectionEnd {
   duplicate(detection: Detection): void;
 }
 
-export function runHomeLinkTimers(link: HomeLink, now: Monotonic, end: DetectionEnd, out: Output[]): void {
+export function runHomeLinkTimers(
+  link: HomeLink,
+  now: Monotonic,
+  end: DetectionEnd,
+  out: Output[],
+): void {
   for (;;) {
     const due = link.timers.takeDue(now);
     if (due === undefined) return;
@@ -168,13 +198,21 @@ export function runHomeLinkTimers(link: HomeLink, now: Monotonic, end: Detection
   }
 }
 
-/** First announcement of a home address that was taken over; its repetitions are a timer of the binding. */
+/**
+ * First announcement of a home address that was taken over; its repetitions are a timer of the
+ * binding.
+ */
 export function announce(link: HomeLink, now: Monotonic, binding: Binding, out: Output[]): void {
   binding.announcementsLeft = MAX_NEIGHBOUR_ADVERTISEMENT;
   repeatAnnouncement(link, now, binding, out);
 }
 
-export function repeatAnnouncement(link: HomeLink, now: Monotonic, binding: Binding, out: Output[]): void {
+export function repeatAnnouncement(
+  link: HomeLink,
+  now: Monotonic,
+  binding: Binding,
+  out: Output[],
+): void {
   binding.announcementsLeft--;
   binding.announceAt = binding.announcementsLeft > 0 ? after(now, RETRANSMIT_TIMER_MS) : NEVER;
   const { device, linkAddress } = link;
@@ -189,8 +227,8 @@ export function repeatAnnouncement(link: HomeLink, now: Monotonic, binding: Bind
 }
 
 /**
- * A packet to a node at home. Our own routes may still lead into its tunnel, so it goes straight to its link-layer address
- * (RFC 6275 §10.3.2), which is asked for.
+ * A packet to a node at home. Our own routes may still lead into its tunnel, so it goes straight to
+ * its link-layer address (RFC 6275 §10.3.2), which is asked for.
  */
 export function sendHome(
   state: HomeAgentState,
@@ -218,7 +256,14 @@ export function sendHome(
   }
   const running = link.resolutions.get(homeAddress);
   if (running !== undefined) link.timers.remove(running);
-  const resolution: Resolution = { kind: 'resolution', homeAddress, path, packet, heapIndex: -1, dueAt: NEVER };
+  const resolution: Resolution = {
+    kind: 'resolution',
+    homeAddress,
+    path,
+    packet,
+    heapIndex: -1,
+    dueAt: NEVER,
+  };
   link.resolutions.set(homeAddress, resolution);
   link.timers.set(resolution, after(now, RETRANSMIT_TIMER_MS));
   out.push(solicitation(link.device, link.linkAddress, homeAgentAddress, homeAddress));
@@ -238,7 +283,9 @@ export function receiveOnLink(
   const used =
     path.device === link.device &&
     !mine &&
-    (path.protocol === 'arp' ? answerArp(link, bytes, out) : receiveNeighbourPacket(link, path, bytes, end, out));
+    (path.protocol === 'arp'
+      ? answerArp(link, bytes, out)
+      : receiveNeighbourPacket(link, path, bytes, end, out));
   state.count(used ? 'address-defended' : 'neighbour-packet-ignored');
 }
 
@@ -272,7 +319,9 @@ function receiveNeighbourPacket(
   return true;
 }
 
-/** RFC 4862 §5.4.3-4: an advertisement, or somebody else's probe, says that the address is in use. */
+/**
+ * RFC 4862 §5.4.3-4: an advertisement, or somebody else's probe, says that the address is in use.
+ */
 function objects({ source, body }: NeighbourPacket): boolean {
   return body.type === 'neighbour-advertisement' || source === '::';
 }
@@ -285,7 +334,10 @@ function failDetection(link: HomeLink, target: Ipv6Address, end: DetectionEnd): 
   }
 }
 
-/** A solicitation from a home address: the node is on this link. It may come a moment after its Binding Update. */
+/**
+ * A solicitation from a home address: the node is on this link. It may come a moment after its
+ * Binding Update.
+ */
 function hear(link: HomeLink, source: Ipv6Address, linkAddress: Uint8Array, out: Output[]): void {
   const resolution = link.resolutions.get(source);
   if (resolution !== undefined) resolved(link, resolution, linkAddress, out);
@@ -300,7 +352,12 @@ function finishResolution(link: HomeLink, { body }: NeighbourPacket, out: Output
   resolved(link, resolution, linkAddress, out);
 }
 
-function resolved(link: HomeLink, resolution: Resolution, linkAddress: Uint8Array, out: Output[]): void {
+function resolved(
+  link: HomeLink,
+  resolution: Resolution,
+  linkAddress: Uint8Array,
+  out: Output[],
+): void {
   link.timers.remove(resolution);
   link.resolutions.delete(resolution.homeAddress);
   const path: Path = { kind: 'link', device: link.device, protocol: 'ipv6', linkAddress };

@@ -1,9 +1,16 @@
 /**
  * Which addresses a home agent stands in for.
  *
- * RFC 6275 §10.3.1 home address, and with the L flag the link-local one;  RFC 5555 §4.5 IPv4 home address
+ * RFC 6275 §10.3.1 home address, and with the L flag the link-local one;  RFC 5555 §4.5 IPv4 home
+ * address
  */
-import { addressOfIdentifier, type IpAddress, type Ipv6Address, interfaceIdentifier, ipv6 } from '#base/ip.ts';
+import {
+  addressOfIdentifier,
+  type IpAddress,
+  type Ipv6Address,
+  interfaceIdentifier,
+  ipv6,
+} from '#base/ip.ts';
 import type { Binding } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
 
 const LINK_LOCAL_PREFIX = ipv6('fe80::');

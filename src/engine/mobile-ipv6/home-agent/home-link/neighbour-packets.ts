@@ -1,8 +1,10 @@
 /**
- * Neighbour Discovery and ARP packets that a home agent sends, and the checks of those that it hears.
+ * Neighbour Discovery and ARP packets that a home agent sends, and the checks of those that it
+ * hears.
  *
  * RFC 4861 §7.1.1-2  validation;  RFC 4862 §5.4.2 solicitation of duplicate address detection
- * RFC 6275 §10.4.1   fields of the advertisements on behalf of a mobile node;  RFC 5227 §3 ARP announcement
+ * RFC 6275 §10.4.1   fields of the advertisements on behalf of a mobile node;  RFC 5227 §3 ARP
+ *                    announcement
  */
 import { concatBytes, encode, isMalformed } from '#base/bytes.ts';
 import {
@@ -17,7 +19,13 @@ import {
 } from '#base/ip.ts';
 import type { Output, Path } from '#engine/contract.ts';
 import { ArpOperation, type ArpPacket, arpCodec } from '#wire/arp.ts';
-import { encodeIcmpv6, type Icmpv6Body, icmpv6ChecksumValid, icmpv6Codec, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
+import {
+  encodeIcmpv6,
+  type Icmpv6Body,
+  icmpv6ChecksumValid,
+  icmpv6Codec,
+  PROTOCOL_ICMPV6,
+} from '#wire/icmpv6.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 
 const HOP_LIMIT = 255;
@@ -48,7 +56,14 @@ function discovery(
   body: Icmpv6Body,
 ): Output {
   const payload = encodeIcmpv6(body, 0, source, destination);
-  const header = { trafficClass: 0, flowLabel: 0, hopLimit: HOP_LIMIT, source, destination, extensions: [] };
+  const header = {
+    trafficClass: 0,
+    flowLabel: 0,
+    hopLimit: HOP_LIMIT,
+    source,
+    destination,
+    extensions: [],
+  };
   const packet = encode(ipv6Codec, { ...header, protocol: PROTOCOL_ICMPV6, payload });
   return { kind: 'send', path: { kind: 'link', device, protocol: 'ipv6', linkAddress }, packet };
 }
@@ -61,7 +76,12 @@ export function probe(device: string, target: Ipv6Address): Output {
 }
 
 /** Asks for the link-layer address of `target`. */
-export function solicitation(device: string, own: Uint8Array, source: Ipv6Address, target: Ipv6Address): Output {
+export function solicitation(
+  device: string,
+  own: Uint8Array,
+  source: Ipv6Address,
+  target: Ipv6Address,
+): Output {
   const destination = solicitedNodeMulticast(target);
   const options = [{ type: 'source-link-layer-address', address: own }] as const;
   const body: Solicitation = { type: 'neighbour-solicitation', target, options };
@@ -69,13 +89,16 @@ export function solicitation(device: string, own: Uint8Array, source: Ipv6Addres
 }
 
 /**
- * `answer` undefined: unsolicited, to all nodes. O is set; R is clear for a mobile node (RFC 6275 §10.4.1) and set for a mobile router
- * (RFC 3963 §6.2).
+ * `answer` undefined: unsolicited, to all nodes. O is set; R is clear for a mobile node (RFC 6275
+ * §10.4.1) and set for a mobile router (RFC 3963 §6.2).
  */
 export function advertisement(
   device: string,
   own: Uint8Array,
-  { homeAgentAddress, mobileRouter }: { readonly homeAgentAddress: Ipv6Address; readonly mobileRouter: boolean },
+  {
+    homeAgentAddress,
+    mobileRouter,
+  }: { readonly homeAgentAddress: Ipv6Address; readonly mobileRouter: boolean },
   target: Ipv6Address,
   answer: { readonly to: Ipv6Address; readonly linkAddress: Uint8Array } | undefined,
 ): Output {
@@ -133,7 +156,8 @@ export function arpRequest(bytes: Uint8Array): ArpPacket | undefined {
 /** A solicitation or advertisement that passes RFC 4861 §7.1, or undefined. */
 export function neighbourPacket(bytes: Uint8Array): NeighbourPacket | undefined {
   const packet = ipv6Codec.parse(bytes);
-  if (isMalformed(packet) || packet.protocol !== PROTOCOL_ICMPV6 || packet.hopLimit !== HOP_LIMIT) return undefined;
+  if (isMalformed(packet) || packet.protocol !== PROTOCOL_ICMPV6 || packet.hopLimit !== HOP_LIMIT)
+    return undefined;
   if (!icmpv6ChecksumValid(packet.source, packet.destination, packet.payload)) return undefined;
   const message = icmpv6Codec.parse(packet.payload);
   if (isMalformed(message) || message.code !== 0) return undefined;
@@ -152,7 +176,8 @@ export function neighbourPacket(bytes: Uint8Array): NeighbourPacket | undefined 
 
 /** The link-layer address that an advertisement tells. */
 export function targetLinkAddress(body: Advertisement): Uint8Array | undefined {
-  for (const option of body.options) if (option.type === 'target-link-layer-address') return option.address;
+  for (const option of body.options)
+    if (option.type === 'target-link-layer-address') return option.address;
   return undefined;
 }
 

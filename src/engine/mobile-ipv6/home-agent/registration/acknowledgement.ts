@@ -1,9 +1,11 @@
 /**
  * Binding Acknowledgements and the way they take.
  *
- * RFC 6275 §10.3.1  fields;  §9.5.4 destination and type 2 routing header: to the source of the Binding Update
+ * RFC 6275 §10.3.1  fields;  §9.5.4 destination and type 2 routing header: to the source of the
+ *                   Binding Update
  * RFC 4285 §5.1.1   signed when the Binding Update was;  §6 timestamp comes back
- * RFC 5555 §4.2     over UDP to where the Binding Update came from, inner destination the home address; NAT Detection option always
+ * RFC 5555 §4.2     over UDP to where the Binding Update came from, inner destination the home
+ *                   address; NAT Detection option always
  * The K flag stays clear: security associations are static (RFC 6275 §10.3.1).
  */
 import { encode } from '#base/bytes.ts';
@@ -15,7 +17,11 @@ import { sendHome } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts'
 import { emit, type HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import { BINDING_STATUSES, bindingStatusName } from '#wire/binding-status.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
-import { encodeMobility, NO_BINDING_ACKNOWLEDGEMENT_FLAGS, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
+import {
+  encodeMobility,
+  NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
+  PROTOCOL_MOBILITY,
+} from '#wire/mobility.ts';
 import { findOption, type MobilityOption, NO_KEEPALIVE_NEEDED } from '#wire/mobility-options.ts';
 import type { Refusal } from './refusal.ts';
 import { type RegistrationRequest, type Sender, timestampOf } from './registration-request.ts';
@@ -25,7 +31,10 @@ export interface Acknowledgement {
   readonly sequence: number;
   readonly lifetimeUnits: number;
   readonly mobileRouter: boolean;
-  /** Options of the acknowledged parts; NAT detection, identifier, timestamp and authentication are added. */
+  /**
+   * Options of the acknowledged parts; NAT detection, identifier, timestamp and authentication are
+   * added.
+   */
   readonly options: readonly MobilityOption[];
   /** Instead of the Binding Update's own. */
   readonly timestamp?: bigint;
@@ -52,9 +61,18 @@ export function mobilityPacket(
   });
 }
 
-/** RFC 5555 §4.5: whether UDP is used although no NAT needs it, because we force it or grant it to who does. */
-export function forcesUdp({ configuration }: HomeAgentState, { update, behindNat }: RegistrationRequest): boolean {
-  return !behindNat && (configuration.forceUdp === true || (update.flags.forceUdp && configuration.acceptForcedUdp));
+/**
+ * RFC 5555 §4.5: whether UDP is used although no NAT needs it, because we force it or grant it to
+ * who does.
+ */
+export function forcesUdp(
+  { configuration }: HomeAgentState,
+  { update, behindNat }: RegistrationRequest,
+): boolean {
+  return (
+    !behindNat &&
+    (configuration.forceUdp === true || (update.flags.forceUdp && configuration.acceptForcedUdp))
+  );
 }
 
 /** RFC 5555 §3.2.2: F clear and no keepalive needed say "no NAT, plain tunnel". */
@@ -62,7 +80,9 @@ function natDetection(state: HomeAgentState, request: RegistrationRequest): Mobi
   return {
     type: 'nat-detection',
     forceUdp: forcesUdp(state, request),
-    refreshTimeSeconds: request.behindNat ? state.configuration.natKeepaliveSeconds : NO_KEEPALIVE_NEEDED,
+    refreshTimeSeconds: request.behindNat
+      ? state.configuration.natKeepaliveSeconds
+      : NO_KEEPALIVE_NEEDED,
   };
 }
 
@@ -110,7 +130,8 @@ export function acknowledge(
         });
   const routed = request.homeAddressOption ? homeAddress : undefined;
   const packet = mobilityPacket(homeAgentAddress, request.source, routed, header);
-  if (path.kind === 'native' && request.source === homeAddress) sendHome(state, now, request, packet, out);
+  if (path.kind === 'native' && request.source === homeAddress)
+    sendHome(state, now, request, packet, out);
   else out.push({ kind: 'send', path, packet });
 }
 

@@ -1,7 +1,8 @@
 /**
  * Who sent a Binding Update.
  *
- * RFC 4285 §5, §5.1.1  no option or no security association: silence; wrong authenticator: status 146
+ * RFC 4285 §5, §5.1.1  no option or no security association: silence; wrong authenticator: status
+ * 146
  * RFC 4283 §3          MN-NAI identifier
  */
 import { type AuthenticationVerdict, verifyMobility } from '#crypto/mobility-auth.ts';
@@ -16,7 +17,9 @@ import {
 } from '#wire/mobility-options.ts';
 import type { RegistrationRequest, Sender } from './registration-request.ts';
 
-/** `forged`: the named key exists but did not make the authenticator; the answer is signed with it. */
+/**
+ * `forged`: the named key exists but did not make the authenticator; the answer is signed with it.
+ */
 export type Authentication =
   | { readonly kind: 'authentic'; readonly sender: Sender }
   | { readonly kind: 'forged'; readonly sender: Sender }
@@ -27,7 +30,10 @@ const DISCARD_REASONS = {
   'repeated-authentication-option': 'authentication-misplaced',
   'authentication-option-not-last': 'authentication-misplaced',
   'unknown-spi': 'no-security-association',
-} as const satisfies Record<Exclude<AuthenticationVerdict, 'ok' | 'bad-authenticator'>, HomeAgentReason>;
+} as const satisfies Record<
+  Exclude<AuthenticationVerdict, 'ok' | 'bad-authenticator'>,
+  HomeAgentReason
+>;
 
 /** RFC 4282 §2.1. */
 const UTF8 = new TextDecoder('utf-8', { ignoreBOM: true });
@@ -49,13 +55,21 @@ export function authenticate(state: HomeAgentState, request: RegistrationRequest
   const claim = state.directory.claim(identifier, request.homeAddress, option.spi);
   if (claim === undefined) return { kind: 'discarded', reason: 'no-security-association' };
   const addresses = { careOfAddress: request.source, homeAddress: request.homeAddress };
-  const verdict = verifyMobility(request.header, request.update, addresses, () => claim.securityAssociation);
+  const verdict = verifyMobility(
+    request.header,
+    request.update,
+    addresses,
+    () => claim.securityAssociation,
+  );
   if (verdict === 'ok') return { kind: 'authentic', sender: claim };
   if (verdict === 'bad-authenticator') return { kind: 'forged', sender: claim };
   return { kind: 'discarded', reason: DISCARD_REASONS[verdict] };
 }
 
-/** Only with `security: none`, and only for a mobile node that has no key: a key, once given, is required. */
+/**
+ * Only with `security: none`, and only for a mobile node that has no key: a key, once given, is
+ * required.
+ */
 function acceptUnauthenticated(
   state: HomeAgentState,
   request: RegistrationRequest,
@@ -70,7 +84,10 @@ function acceptUnauthenticated(
   return { kind: 'authentic', sender: { mobileNode, securityAssociation: undefined } };
 }
 
-/** Stands for a node that the configuration does not know; it owns nothing, so that it gets a status and no binding. */
+/**
+ * Stands for a node that the configuration does not know; it owns nothing, so that it gets a status
+ * and no binding.
+ */
 const STRANGER: Sender = {
   mobileNode: {
     identifier: undefined,

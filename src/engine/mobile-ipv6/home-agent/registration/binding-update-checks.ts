@@ -2,7 +2,8 @@
  * What a Binding Update must pass, in order.
  *
  * RFC 6275 §6.1.7, §9.5.1  validity: silence;  §9.5.1, §10.3.1, §10.3.2 refusals with a status
- * RFC 4285 §5, §6          authenticity and freshness;  RFC 5555 §4.5 forced UDP;  RFC 3963 §6.2 mobile routers
+ * RFC 4285 §5, §6          authenticity and freshness;  RFC 5555 §4.5 forced UDP;  RFC 3963 §6.2
+ * mobile routers
  * Left out: Binding Identifier (RFC 5648 §4.3), skipped like an unknown option.
  */
 import { isGlobalUnicast, isMulticast, isUnspecified } from '#base/ip.ts';
@@ -18,8 +19,18 @@ import { findOption } from '#wire/mobility-options.ts';
 import { refuse } from './acknowledgement.ts';
 import { authenticate } from './authentication.ts';
 import type { Refusal } from './refusal.ts';
-import { acceptRegistration, deleteRegistration, register, rememberFormer } from './registration.ts';
-import { asksForDeletion, type RegistrationRequest, type Sender, timestampOf } from './registration-request.ts';
+import {
+  acceptRegistration,
+  deleteRegistration,
+  register,
+  rememberFormer,
+} from './registration.ts';
+import {
+  asksForDeletion,
+  type RegistrationRequest,
+  type Sender,
+  timestampOf,
+} from './registration-request.ts';
 import { checkSequence, checkTimestamp } from './replay-protection.ts';
 
 /** A Binding Update that breaks one of these is dropped without an answer (RFC 6275 §9.5.1). */
@@ -36,14 +47,18 @@ const VALIDITY: readonly {
     broken: ({ path, homeAddressOption }) => path.kind === 'udp' && homeAddressOption,
   },
   {
-    // RFC 5555 §2.3.2.1 "MUST include". It is what the authenticator knows of the kind of link: without this rule a Binding Update for
-    // IPv6, whose care-of address it covers, could be wrapped into UDP and would lead to whoever did so.
+    // RFC 5555 §2.3.2.1 "MUST include". It is what the authenticator knows of the kind of link:
+    // without this rule a Binding Update for IPv6, whose care-of address it covers, could be
+    // wrapped into UDP and would lead to whoever did so.
     reason: 'care-of-address-of-other-link',
     broken: ({ path, update }) =>
       (path.kind === 'udp') !== (findOption(update.options, 'ipv4-care-of-address') !== undefined),
   },
   { reason: 'home-address-invalid', broken: ({ homeAddress }) => !isGlobalUnicast(homeAddress) },
-  { reason: 'care-of-address-invalid', broken: ({ careOfAddress }) => !isGlobalUnicast(careOfAddress) },
+  {
+    reason: 'care-of-address-invalid',
+    broken: ({ careOfAddress }) => !isGlobalUnicast(careOfAddress),
+  },
   {
     // RFC 6275 §10.3.1 "MUST be present"; §11.5.5 excepts the de-registration from home.
     reason: 'home-address-option-missing',
@@ -55,7 +70,8 @@ const VALIDITY: readonly {
   },
   {
     reason: 'nonce-indices-present',
-    broken: ({ update }) => update.flags.homeRegistration && findOption(update.options, 'nonce-indices') !== undefined,
+    broken: ({ update }) =>
+      update.flags.homeRegistration && findOption(update.options, 'nonce-indices') !== undefined,
   },
 ];
 
@@ -67,8 +83,9 @@ type Check = (
 ) => Refusal | undefined;
 
 /**
- * Checks of a request to stop serving (RFC 6275 §10.3.2). The timestamp belongs to the authentication (RFC 4285 §6); the sequence
- * number comes after whose home address it is: nobody learns that of another's.
+ * Checks of a request to stop serving (RFC 6275 §10.3.2). The timestamp belongs to the
+ * authentication (RFC 4285 §6); the sequence number comes after whose home address it is: nobody
+ * learns that of another's.
  */
 const DELETION_CHECKS: readonly Check[] = [checkTimestamp, checkRegistered, checkSequence];
 
@@ -96,14 +113,21 @@ function checkOwner(
 ): Refusal | undefined {
   // Who has a binding has passed this before.
   if (state.cache.get(homeAddress)?.mobileNode === mobileNode) return undefined;
-  if (state.configuration.homePrefixes.length === 0) return { status: 'home-registration-not-supported' };
+  if (state.configuration.homePrefixes.length === 0)
+    return { status: 'home-registration-not-supported' };
   if (!state.directory.serves(homeAddress)) return { status: 'not-home-subnet' };
   const owner = state.directory.ownerOf(homeAddress);
   if (owner === mobileNode) return undefined;
-  return { status: owner === undefined ? 'not-home-agent-for-this-mobile-node' : 'administratively-prohibited' };
+  return {
+    status:
+      owner === undefined ? 'not-home-agent-for-this-mobile-node' : 'administratively-prohibited',
+  };
 }
 
-/** A care-of address that is one of ours, or that leads back to the home address, would make packets go round. */
+/**
+ * A care-of address that is one of ours, or that leads back to the home address, would make packets
+ * go round.
+ */
 function checkCareOfAddress(
   state: HomeAgentState,
   _now: Monotonic,
@@ -112,12 +136,14 @@ function checkCareOfAddress(
 ): Refusal | undefined {
   // Over UDP packets go to the outer source.
   const remote = path.kind === 'udp' ? path.remote : careOfAddress;
-  return leadsBack(state, homeAddress, mobileNode, remote) ? { status: 'invalid-care-of-address' } : undefined;
+  return leadsBack(state, homeAddress, mobileNode, remote)
+    ? { status: 'invalid-care-of-address' }
+    : undefined;
 }
 
 /**
- * RFC 5555 §4.5 gives this refusal the number that RFC 4285 has for a wrong timestamp. Who sent a timestamp can tell them
- * apart: here it comes back unchanged.
+ * RFC 5555 §4.5 gives this refusal the number that RFC 4285 has for a wrong timestamp. Who sent a
+ * timestamp can tell them apart: here it comes back unchanged.
  */
 function checkForcedUdp(
   state: HomeAgentState,
@@ -136,10 +162,15 @@ function checkResources(
 ): Refusal | undefined {
   const known = state.cache.get(homeAddress) !== undefined;
   const held = state.cache.size + (state.homeLink?.pendingCount ?? 0);
-  return known || held < state.configuration.maximumBindings ? undefined : { status: 'insufficient-resources' };
+  return known || held < state.configuration.maximumBindings
+    ? undefined
+    : { status: 'insufficient-resources' };
 }
 
-/** The link-local address of the L flag may be another mobile node's, whose home address has the same interface identifier. */
+/**
+ * The link-local address of the L flag may be another mobile node's, whose home address has the
+ * same interface identifier.
+ */
 function checkLinkLocalAddress(
   { homeLink, directory }: HomeAgentState,
   _now: Monotonic,
@@ -193,12 +224,23 @@ export function handleBindingUpdate(
   const authentication = authenticate(state, request);
   if (authentication.kind === 'discarded') {
     // Without a key there is nothing that a correspondent registration could be authenticated by.
-    state.count(request.update.flags.homeRegistration ? authentication.reason : 'correspondent-role-not-served');
+    state.count(
+      request.update.flags.homeRegistration
+        ? authentication.reason
+        : 'correspondent-role-not-served',
+    );
     return;
   }
   const { sender } = authentication;
   if (authentication.kind === 'forged') {
-    refuse(state, now, request, sender, { status: 'authentication-failed', reason: 'authentication-failed' }, out);
+    refuse(
+      state,
+      now,
+      request,
+      sender,
+      { status: 'authentication-failed', reason: 'authentication-failed' },
+      out,
+    );
     return;
   }
   if (!request.update.flags.homeRegistration) {
@@ -209,8 +251,8 @@ export function handleBindingUpdate(
 }
 
 /**
- * H flag clear. RFC 3963 §6.2: status 140 with the R flag. RFC 6275 §9.5.1: status 139 for a home address with home registration;
- * correspondents are not served.
+ * H flag clear. RFC 3963 §6.2: status 140 with the R flag. RFC 6275 §9.5.1: status 139 for a home
+ * address with home registration; correspondents are not served.
  */
 function handleCorrespondentRegistration(
   state: HomeAgentState,
@@ -221,11 +263,22 @@ function handleCorrespondentRegistration(
 ): void {
   if (request.update.flags.mobileRouter) {
     const stale = checkTimestamp(state, now, request, sender);
-    refuse(state, now, request, sender, stale ?? { status: 'mobile-router-operation-not-permitted' }, out);
+    refuse(
+      state,
+      now,
+      request,
+      sender,
+      stale ?? { status: 'mobile-router-operation-not-permitted' },
+      out,
+    );
     return;
   }
   const binding = state.cache.get(request.homeAddress);
-  if (binding === undefined || binding.mobileNode !== sender.mobileNode || sender.securityAssociation === undefined) {
+  if (
+    binding === undefined ||
+    binding.mobileNode !== sender.mobileNode ||
+    sender.securityAssociation === undefined
+  ) {
     state.count('correspondent-role-not-served');
     return;
   }
@@ -243,17 +296,30 @@ function carryOut(
   out: Output[],
 ): void {
   const deletion = asksForDeletion(request);
-  if (deletion && state.homeLink !== undefined && checkTimestamp(state, now, request, sender) === undefined) {
+  if (
+    deletion &&
+    state.homeLink !== undefined &&
+    checkTimestamp(state, now, request, sender) === undefined
+  ) {
     cancelDetection(state.homeLink, request, sender);
   }
-  const refusal = firstRefusal(deletion ? DELETION_CHECKS : REGISTRATION_CHECKS, state, now, request, sender);
+  const refusal = firstRefusal(
+    deletion ? DELETION_CHECKS : REGISTRATION_CHECKS,
+    state,
+    now,
+    request,
+    sender,
+  );
   if (deletion && refusal !== undefined) rememberDeletion(state, now, request, sender, out);
   if (refusal !== undefined) refuse(state, now, request, sender, refusal, out);
   else if (deletion) deleteRegistration(state, now, request, sender, out);
   else acceptRegistration(state, now, request, sender, out);
 }
 
-/** Nothing to delete: yet the registration that the mobile node thinks of may only be late, and must not follow. */
+/**
+ * Nothing to delete: yet the registration that the mobile node thinks of may only be late, and must
+ * not follow.
+ */
 function rememberDeletion(
   state: HomeAgentState,
   now: Monotonic,
@@ -262,8 +328,13 @@ function rememberDeletion(
   out: Output[],
 ): void {
   const { homeAddress, update } = request;
-  if (state.cache.get(homeAddress) !== undefined || state.directory.ownerOf(homeAddress) !== sender.mobileNode) return;
-  if (firstRefusal([checkTimestamp, checkSequence], state, now, request, sender) !== undefined) return;
+  if (
+    state.cache.get(homeAddress) !== undefined ||
+    state.directory.ownerOf(homeAddress) !== sender.mobileNode
+  )
+    return;
+  if (firstRefusal([checkTimestamp, checkSequence], state, now, request, sender) !== undefined)
+    return;
   rememberFormer(state, now, homeAddress, update.sequence, timestampOf(request) ?? 0n, out);
 }
 

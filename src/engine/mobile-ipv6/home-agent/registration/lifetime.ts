@@ -1,7 +1,8 @@
 /**
  * What time does to bindings.
  *
- * RFC 6275 §10.3.1 deletion after the lifetime;  §9.5.5 Binding Refresh Request;  §9.3.2 type 2 routing header
+ * RFC 6275 §10.3.1 deletion after the lifetime;  §9.5.5 Binding Refresh Request;  §9.3.2 type 2
+ * routing header
  */
 import { isIpv6 } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
@@ -23,16 +24,24 @@ export function runBindingTimers(state: HomeAgentState, now: Monotonic, out: Out
     }
     if (binding.refreshRequestAt <= now) requestRefresh(state, binding, out);
     const link = state.homeLink;
-    if (link !== undefined && binding.announceAt <= now) repeatAnnouncement(link, now, binding, out);
+    if (link !== undefined && binding.announceAt <= now)
+      repeatAnnouncement(link, now, binding, out);
     armNext(state, binding);
   }
 }
 
-/** By a type 2 routing header to an IPv6 care-of address; to an IPv4 one through the tunnel, as any packet for the home address. */
+/**
+ * By a type 2 routing header to an IPv6 care-of address; to an IPv4 one through the tunnel, as any
+ * packet for the home address.
+ */
 function requestRefresh(state: HomeAgentState, binding: Binding, out: Output[]): void {
   const { homeAddress, homeAgentAddress, careOfAddress, tunnel } = binding;
   binding.refreshRequestAt = NEVER;
-  const request = encodeMobility({ type: 'binding-refresh-request', options: [] }, homeAgentAddress, homeAddress);
+  const request = encodeMobility(
+    { type: 'binding-refresh-request', options: [] },
+    homeAgentAddress,
+    homeAddress,
+  );
   if (isIpv6(careOfAddress)) {
     const packet = mobilityPacket(homeAgentAddress, careOfAddress, homeAddress, request);
     out.push({ kind: 'send', path: { kind: 'native' }, packet });

@@ -1,15 +1,22 @@
 /**
  * From octets to a message for the home agent.
  *
- * RFC 6275 §9.2    checks of the Mobility Header;  §9.3.1 Home Address option;  §9.3.3 Binding Errors
- * RFC 8200 §4.2-4  options and routing types that are not recognized;  RFC 4443 §2.4 errors are rate-limited
- * Left out: the correspondent node (§9.4-9.5), mobile prefix discovery (§10.6), dynamic home agent address discovery (§10.5).
+ * RFC 6275 §9.2    checks of the Mobility Header;  §9.3.1 Home Address option;  §9.3.3 Binding
+ *                  Errors
+ * RFC 8200 §4.2-4  options and routing types that are not recognized;  RFC 4443 §2.4 errors are
+ *                  rate-limited
+ * Left out: the correspondent node (§9.4-9.5), mobile prefix discovery (§10.6), dynamic home agent
+ * address discovery (§10.5).
  */
 import { isMalformed } from '#base/bytes.ts';
 import { isMulticast, isUnspecified } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Output } from '#engine/contract.ts';
-import { type ErrorAnswer, extensionFault, readMobility } from '#engine/mobile-ipv6/common/packet-faults.ts';
+import {
+  type ErrorAnswer,
+  extensionFault,
+  readMobility,
+} from '#engine/mobile-ipv6/common/packet-faults.ts';
 import type { RegistrationPath } from '#engine/mobile-ipv6/home-agent/input.ts';
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
@@ -18,7 +25,10 @@ import { BindingErrorStatus, type MobilityMessage, PROTOCOL_MOBILITY } from '#wi
 import { handleBindingUpdate } from './binding-update-checks.ts';
 import { registrationRequest } from './registration-request.ts';
 
-const UNKNOWN_BINDING = { kind: 'binding-error', status: BindingErrorStatus.unknownBinding } as const;
+const UNKNOWN_BINDING = {
+  kind: 'binding-error',
+  status: BindingErrorStatus.unknownBinding,
+} as const;
 
 /** A received packet and the way it came. */
 interface Arrival {
@@ -59,7 +69,9 @@ export function receive(
 function unfitness(state: HomeAgentState, packet: Ipv6Packet): HomeAgentReason | undefined {
   if (!state.configuration.addresses.includes(packet.destination)) return 'not-addressed-to-us';
   if (isMulticast(packet.source) || isUnspecified(packet.source)) return 'source-not-unicast';
-  return packet.extensions.some((extension) => extension.type === 'fragment') ? 'fragmented' : undefined;
+  return packet.extensions.some((extension) => extension.type === 'fragment')
+    ? 'fragmented'
+    : undefined;
 }
 
 /** Counted, and answered where there is an answer. */
@@ -74,7 +86,9 @@ function reject(
   if (answer !== undefined) state.count(state.errors.report(now, path, packet, bytes, answer, out));
 }
 
-/** RFC 6275 §9.3.1: the Home Address option is believed only with a binding to the packet's source. */
+/**
+ * RFC 6275 §9.3.1: the Home Address option is believed only with a binding to the packet's source.
+ */
 function knownBinding(state: HomeAgentState, packet: Ipv6Packet): boolean {
   const homeAddress = homeAddressOption(packet);
   return homeAddress !== undefined && state.cache.get(homeAddress)?.careOfAddress === packet.source;
@@ -86,7 +100,12 @@ function receiveMobility(state: HomeAgentState, arrival: Arrival, out: Output[])
   else reject(state, arrival, read.fault.reason, read.fault.answer, out);
 }
 
-function dispatch(state: HomeAgentState, arrival: Arrival, message: MobilityMessage, out: Output[]): void {
+function dispatch(
+  state: HomeAgentState,
+  arrival: Arrival,
+  message: MobilityMessage,
+  out: Output[],
+): void {
   const { now, path, packet } = arrival;
   if (message.type === 'binding-update') {
     handleBindingUpdate(state, now, registrationRequest(path, packet, message), out);

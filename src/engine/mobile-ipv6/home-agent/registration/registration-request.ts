@@ -1,7 +1,8 @@
 /**
  * A Binding Update with what follows from the packet that it came in.
  *
- * RFC 6275 §9.5.1 care-of address and home address;  RFC 3963 §6.2 what asks for deletion;  RFC 5555 §4.2 NAT detection, §4.4.2 Binding Update over UDP
+ * RFC 6275 §9.5.1 care-of address and home address;  RFC 3963 §6.2 what asks for deletion;  RFC
+ * 5555 §4.2 NAT detection, §4.4.2 Binding Update over UDP
  * Left out: UDP over IPv6 (RFC 5555 §4.4.1), which the data plane does not carry.
  */
 import type { IpAddress, Ipv6Address } from '#base/ip.ts';
@@ -51,14 +52,19 @@ export function registrationRequest(
   };
   if (path.kind === 'udp') {
     // One without the option is dropped before anything is made of it.
-    const careOfAddress = findOption(update.options, 'ipv4-care-of-address')?.address ?? path.remote;
+    const careOfAddress =
+      findOption(update.options, 'ipv4-care-of-address')?.address ?? path.remote;
     return { ...common, careOfAddress, behindNat: careOfAddress !== path.remote };
   }
-  const careOfAddress = findOption(update.options, 'alternate-care-of-address')?.address ?? packet.source;
+  const careOfAddress =
+    findOption(update.options, 'alternate-care-of-address')?.address ?? packet.source;
   return { ...common, careOfAddress, behindNat: false };
 }
 
-/** Lifetime zero (RFC 6275 §9.5.1), or the care-of address is the home address (RFC 3963 §6.2; RFC 6275 has no word on it). */
+/**
+ * Lifetime zero (RFC 6275 §9.5.1), or the care-of address is the home address (RFC 3963 §6.2; RFC
+ * 6275 has no word on it).
+ */
 export function asksForDeletion(request: RegistrationRequest): boolean {
   return request.update.lifetimeUnits === 0 || request.careOfAddress === request.homeAddress;
 }

@@ -3,7 +3,8 @@
  *
  * RFC 6275 §10.3.1 registration;  §10.3.2 de-registration;  §6.2.4 Binding Refresh Advice
  * RFC 5555 §4.4.2.1 a Binding Update without IPv4 home address ends that binding, §4.5
- * The lifetime of home prefixes is not limited here: they are the operator's, so status 1 is never given.
+ * The lifetime of home prefixes is not limited here: they are the operator's, so status 1 is never
+ * given.
  */
 import type { Ipv6Address } from '#base/ip.ts';
 import { after, earliest, type Monotonic } from '#base/time.ts';
@@ -16,9 +17,18 @@ import {
 } from '#engine/mobile-ipv6/home-agent/bindings/binding-store.ts';
 import { type Endpoint, sameEndpoint } from '#engine/mobile-ipv6/home-agent/bindings/tunnels.ts';
 import { wantBinding, withdrawBinding } from '#engine/mobile-ipv6/home-agent/desired-state.ts';
-import { grantIpv4, type Ipv4Grant } from '#engine/mobile-ipv6/home-agent/grants/ipv4-home-address.ts';
-import { mobileNetworkPrefixes, samePrefixes } from '#engine/mobile-ipv6/home-agent/grants/mobile-network.ts';
-import { announce, startDuplicateAddressDetection } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
+import {
+  grantIpv4,
+  type Ipv4Grant,
+} from '#engine/mobile-ipv6/home-agent/grants/ipv4-home-address.ts';
+import {
+  mobileNetworkPrefixes,
+  samePrefixes,
+} from '#engine/mobile-ipv6/home-agent/grants/mobile-network.ts';
+import {
+  announce,
+  startDuplicateAddressDetection,
+} from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
 import { bindingFields, emit, type HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import {
   MAX_DELETE_BCE_TIMEOUT_MS,
@@ -33,7 +43,10 @@ import { type RegistrationRequest, type Sender, timestampOf } from './registrati
 
 const UNIT_MS = LIFETIME_UNIT_SECONDS * 1000;
 
-/** A Binding Update that passed every check: serve now, or after duplicate address detection on the home link. */
+/**
+ * A Binding Update that passed every check: serve now, or after duplicate address detection on the
+ * home link.
+ */
 export function acceptRegistration(
   state: HomeAgentState,
   now: Monotonic,
@@ -43,15 +56,25 @@ export function acceptRegistration(
 ): void {
   const known = state.cache.get(request.homeAddress) !== undefined;
   const defended = state.directory.isHomeSubnet(request.homeAddress);
-  if (known || state.homeLink === undefined || !defended) register(state, now, request, sender, out);
+  if (known || state.homeLink === undefined || !defended)
+    register(state, now, request, sender, out);
   else startDuplicateAddressDetection(state, state.homeLink, now, request, sender, out);
 }
 
-/** RFC 5555 §4.5: UDP behind a NAT, when we force it, or when granted to who forces it; else plain tunnelling. */
+/**
+ * RFC 5555 §4.5: UDP behind a NAT, when we force it, or when granted to who forces it; else plain
+ * tunnelling.
+ */
 function endpointOf(state: HomeAgentState, request: RegistrationRequest): Endpoint {
   const { path, homeAgentAddress, careOfAddress, behindNat } = request;
   if (path.kind === 'native') {
-    return { encapsulation: 'ipip', local: homeAgentAddress, remote: careOfAddress, localPort: 0, remotePort: 0 };
+    return {
+      encapsulation: 'ipip',
+      local: homeAgentAddress,
+      remote: careOfAddress,
+      localPort: 0,
+      remotePort: 0,
+    };
   }
   const { local, localPort, remote, remotePort } = path;
   return behindNat || forcesUdp(state, request)
@@ -60,7 +83,10 @@ function endpointOf(state: HomeAgentState, request: RegistrationRequest): Endpoi
 }
 
 function grantedLifetimeUnits(state: HomeAgentState, { update }: RegistrationRequest): number {
-  const most = Math.max(1, Math.floor(state.configuration.maximumLifetimeSeconds / LIFETIME_UNIT_SECONDS));
+  const most = Math.max(
+    1,
+    Math.floor(state.configuration.maximumLifetimeSeconds / LIFETIME_UNIT_SECONDS),
+  );
   return Math.min(update.lifetimeUnits, most);
 }
 
@@ -141,7 +167,8 @@ function change(
     prefixesChanged ||
     binding.linkLocalCompatibility !== next.linkLocalCompatibility;
   const addressesChanged =
-    binding.ipv4HomeAddress !== next.ipv4HomeAddress || binding.linkLocalCompatibility !== next.linkLocalCompatibility;
+    binding.ipv4HomeAddress !== next.ipv4HomeAddress ||
+    binding.linkLocalCompatibility !== next.linkLocalCompatibility;
   if (wishChanged) state.homeLink?.release(binding);
   if (prefixesChanged) state.prefixes.release(binding);
   binding.update(next);
@@ -165,14 +192,20 @@ function change(
 
 /** Arms the lifetime and, a little before its end, the wish for a refresh. */
 export function armLifetime(state: HomeAgentState, binding: Binding): void {
-  const lead = Math.min(REFRESH_REQUEST_LEAD_MS, binding.lifetimeUnits * UNIT_MS * REFRESH_REQUEST_FRACTION);
+  const lead = Math.min(
+    REFRESH_REQUEST_LEAD_MS,
+    binding.lifetimeUnits * UNIT_MS * REFRESH_REQUEST_FRACTION,
+  );
   binding.refreshRequestAt = after(binding.expiresAt, -lead);
   armNext(state, binding);
 }
 
 /** One place in the heap for the earliest of the binding's named timers. */
 export function armNext(state: HomeAgentState, binding: Binding): void {
-  state.bindingTimers.set(binding, earliest(binding.expiresAt, binding.refreshRequestAt, binding.announceAt));
+  state.bindingTimers.set(
+    binding,
+    earliest(binding.expiresAt, binding.refreshRequestAt, binding.announceAt),
+  );
 }
 
 function acknowledgeRegistration(
@@ -195,14 +228,25 @@ function acknowledgeRegistration(
   acknowledge(state, now, request, sender, acknowledgement, out);
 }
 
-/** Less than the lifetime, or nothing. RFC 6275 §10.3.1 wants it left out where bindings are kept: zero is the default. */
+/**
+ * Less than the lifetime, or nothing. RFC 6275 §10.3.1 wants it left out where bindings are kept:
+ * zero is the default.
+ */
 function refreshAdvice(state: HomeAgentState, binding: Binding): readonly MobilityOption[] {
   const { refreshAdvice: fraction } = state.configuration;
-  const refreshIntervalUnits = Math.min(Math.floor(binding.lifetimeUnits * fraction), binding.lifetimeUnits - 1);
-  return fraction > 0 && refreshIntervalUnits > 0 ? [{ type: 'binding-refresh-advice', refreshIntervalUnits }] : [];
+  const refreshIntervalUnits = Math.min(
+    Math.floor(binding.lifetimeUnits * fraction),
+    binding.lifetimeUnits - 1,
+  );
+  return fraction > 0 && refreshIntervalUnits > 0
+    ? [{ type: 'binding-refresh-advice', refreshIntervalUnits }]
+    : [];
 }
 
-/** A mobile node's wish, granted: the binding goes, its sequence number counts for some seconds more. */
+/**
+ * A mobile node's wish, granted: the binding goes, its sequence number counts for some seconds
+ * more.
+ */
 export function deleteRegistration(
   state: HomeAgentState,
   now: Monotonic,
@@ -247,7 +291,10 @@ export function removeBinding(
   emit(out, 'info', reason, bindingFields(binding));
 }
 
-/** Numbers that must be exceeded after there is no binding any more; the sequence number for `holdMs`. */
+/**
+ * Numbers that must be exceeded after there is no binding any more; the sequence number for
+ * `holdMs`.
+ */
 export function rememberFormer(
   state: HomeAgentState,
   now: Monotonic,

@@ -14,7 +14,10 @@ import { expiryOf } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import { keepaliveSeconds } from '#engine/mobile-ipv6/common/nat-keepalive.ts';
 import { sequenceGreater } from '#engine/mobile-ipv6/common/sequence-number.ts';
 import type { TunnelEndpoints } from '#engine/mobile-ipv6/mobile-node/desired-state/policy-routing.ts';
-import { acknowledgedEndpoints, natDetected } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
+import {
+  acknowledgedEndpoints,
+  natDetected,
+} from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
 import type { Step } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import { REFUSED_RETRY_MS } from '#engine/mobile-ipv6/mobile-node/timers.ts';
@@ -54,11 +57,18 @@ export interface ReceivedAcknowledgement {
 /** A de-registration refused so has nothing to remove (RFC 6275 §10.3.2). */
 const NO_BINDING = BINDING_STATUSES['not-home-agent-for-this-mobile-node'].code;
 
-/** What is left of a lifetime when it is refreshed: room for three retransmissions where there is room. */
+/**
+ * What is left of a lifetime when it is refreshed: room for three retransmissions where there is
+ * room.
+ */
 const REFRESH_MARGIN_MS = 16_000;
 
 /** When to register again: at the advised moment, else well before the end (RFC 6275 §11.7.1). */
-export function refreshAt(sentAt: Monotonic, lifetimeSeconds: number, adviceSeconds: number | undefined): Monotonic {
+export function refreshAt(
+  sentAt: Monotonic,
+  lifetimeSeconds: number,
+  adviceSeconds: number | undefined,
+): Monotonic {
   const lifetimeMs = lifetimeSeconds * 1000;
   const margin = Math.max(lifetimeMs / 4, Math.min(REFRESH_MARGIN_MS, lifetimeMs / 2));
   const advisedMs = (adviceSeconds ?? lifetimeSeconds) * 1000;
@@ -74,7 +84,11 @@ interface Reply {
 }
 
 /** Judges an acknowledgement and does what it says. */
-export function receiveAcknowledgement(state: RegistrationState, step: Step, received: ReceivedAcknowledgement): void {
+export function receiveAcknowledgement(
+  state: RegistrationState,
+  step: Step,
+  received: ReceivedAcknowledgement,
+): void {
   const { exchange, home, context } = state;
   const target = exchange?.target;
   if (exchange === undefined || target === undefined) {
@@ -149,7 +163,8 @@ function refused(state: RegistrationState, step: Step, reply: Reply, reaction: R
   const late = update.sequence !== state.memory.sequence;
   switch (reaction) {
     case 'resynchronize-sequence':
-      // What left since then is ahead of the number that the home agent has: its own answer decides.
+      // What left since then is ahead of the number that the home agent has: its own answer
+      // decides.
       if (late && sequenceGreater(state.memory.sequence, message.sequence)) return;
       state.context.count('sequence-resynchronized');
       state.memory.resynchronizeSequence(message.sequence);
@@ -158,7 +173,8 @@ function refused(state: RegistrationState, step: Step, reply: Reply, reaction: R
     case 'resynchronize-clock':
       // How long it was on its way would be taken for a difference of clocks.
       if (late) return;
-      if (mendTimestampOrFlag(state, reply) && exchange.mayRetryAtOnce()) transmitUpdate(state, step);
+      if (mendTimestampOrFlag(state, reply) && exchange.mayRetryAtOnce())
+        transmitUpdate(state, step);
       return;
     case 'accept':
     case 'back-off':
@@ -167,7 +183,8 @@ function refused(state: RegistrationState, step: Step, reply: Reply, reaction: R
     case 'other-care-of-address':
     case 'abandon':
       if (exchange.purpose === 'register') registrationRefused(state, step, reaction);
-      // Only this one says that no binding is left; after any other the retransmission timer goes on.
+      // Only this one says that no binding is left; after any other the retransmission timer goes
+      // on.
       else if (message.status === NO_BINDING) gone(state, step, exchange);
       return;
     default:
@@ -187,14 +204,19 @@ function registrationRefused(state: RegistrationState, step: Step, reaction: Rea
   else if (reaction === 'abandon') abandonHomeAddress(state, step);
   else if (reaction === 'other-home-agent') tryOtherHomeAgent(state, step);
   // Once: a home agent that likes neither family must not be asked over both in turn without pause.
-  else if (reaction === 'other-care-of-address' && state.silent === undefined) tryOtherFamily(state, step);
+  else if (reaction === 'other-care-of-address' && state.silent === undefined)
+    tryOtherFamily(state, step);
 }
 
 /**
- * RFC 4285 §6: our clock is wrong. Or RFC 5555 §4.4.2: the home agent refuses the F flag by the same number, and then our own
- * timestamp comes back, all 64 bits of it. Says whether something was mended.
+ * RFC 4285 §6: our clock is wrong. Or RFC 5555 §4.4.2: the home agent refuses the F flag by the
+ * same number, and then our own timestamp comes back, all 64 bits of it. Says whether something was
+ * mended.
  */
-function mendTimestampOrFlag(state: RegistrationState, { exchange, message, update }: Reply): boolean {
+function mendTimestampOrFlag(
+  state: RegistrationState,
+  { exchange, message, update }: Reply,
+): boolean {
   const returned = findOption(message.options, 'replay-protection')?.timestamp;
   const { timestamp, at } = update;
   if (returned !== undefined && returned !== timestamp) {
@@ -220,7 +242,8 @@ interface Grant {
 function accepted(state: RegistrationState, step: Step, reply: Reply): void {
   const { message, update, target } = reply;
   const { careOf, context, memory } = state;
-  const lifetimeSeconds = Math.min(message.lifetimeUnits, update.lifetimeUnits) * LIFETIME_UNIT_SECONDS;
+  const lifetimeSeconds =
+    Math.min(message.lifetimeUnits, update.lifetimeUnits) * LIFETIME_UNIT_SECONDS;
   if (careOf === undefined || lifetimeSeconds === 0) {
     refuse(state, step, REFUSED_RETRY_MS);
     return;
@@ -231,11 +254,15 @@ function accepted(state: RegistrationState, step: Step, reply: Reply): void {
   const grant: Grant = { careOf, lifetimeSeconds, expiresAt, nat: natDetected(detection) };
   for (const { prefix, status } of state.role.accept(message)) {
     context.count('mobile-network-prefix-refused');
-    state.event(step, 'mobile-network-prefix-refused', 'warn', { prefix: formatPrefix(prefix), status });
+    state.event(step, 'mobile-network-prefix-refused', 'warn', {
+      prefix: formatPrefix(prefix),
+      status,
+    });
   }
   const moved = state.phase !== 'refreshing';
   settle(state, acknowledgedEndpoints(careOf, target, detection));
-  if (state.silent !== undefined && prefixContains(state.silent, careOf.address)) state.silent = undefined;
+  if (state.silent !== undefined && prefixContains(state.silent, careOf.address))
+    state.silent = undefined;
   memory.accepted(update.timestamp, wall(context.wall(step.now) + (expiresAt - step.now)));
   const askAgain = takeIpv4HomeAddress(state, step, message);
   armTimers(state, reply, grant);
@@ -280,10 +307,15 @@ function settle(state: RegistrationState, tunnel: TunnelEndpoints): void {
   state.timers.clear('retransmit', 'transmit');
 }
 
-function armTimers({ timers, context }: RegistrationState, { message, update }: Reply, grant: Grant): void {
+function armTimers(
+  { timers, context }: RegistrationState,
+  { message, update }: Reply,
+  grant: Grant,
+): void {
   const { careOf, expiresAt, lifetimeSeconds } = grant;
   const advice = findOption(message.options, 'binding-refresh-advice')?.refreshIntervalUnits;
-  const adviceSeconds = advice === undefined || advice === 0 ? undefined : advice * LIFETIME_UNIT_SECONDS;
+  const adviceSeconds =
+    advice === undefined || advice === 0 ? undefined : advice * LIFETIME_UNIT_SECONDS;
   timers.set('expiry', expiresAt);
   timers.set('refresh', refreshAt(update.at, lifetimeSeconds, adviceSeconds));
   const detection = careOf.family === 4 ? findOption(message.options, 'nat-detection') : undefined;
@@ -292,7 +324,10 @@ function armTimers({ timers, context }: RegistrationState, { message, update }: 
   else timers.set('keepalive', after(update.at, seconds * 1000));
 }
 
-/** One entry for each home address that is bound, RFC 5555 §4.4.2; with R and the prefixes, RFC 3963 §5.1. */
+/**
+ * One entry for each home address that is bound, RFC 5555 §4.4.2; with R and the prefixes, RFC 3963
+ * §5.1.
+ */
 function enlist(state: RegistrationState, { target, update }: Reply, grant: Grant): void {
   const { list, home, memory, ipv4Refused, tunnel, role } = state;
   const { mobileRouter, prefixes } = role.registered();
@@ -316,8 +351,15 @@ function enlist(state: RegistrationState, { target, update }: Reply, grant: Gran
   if (ipv4 !== undefined && !ipv4Refused) list.put({ ...entry, homeAddress: ipv4 });
 }
 
-/** Says whether it is worth asking again at once: for any address, because the remembered one was refused. */
-function takeIpv4HomeAddress(state: RegistrationState, step: Step, message: Acknowledgement): boolean {
+/**
+ * Says whether it is worth asking again at once: for any address, because the remembered one was
+ * refused.
+ */
+function takeIpv4HomeAddress(
+  state: RegistrationState,
+  step: Step,
+  message: Acknowledgement,
+): boolean {
   const { memory, home } = state;
   if (home.ipv4HomeAddress === 'none') return false;
   const option = state.role.ipv4HomeAddressAnswer(message);
@@ -337,7 +379,12 @@ function takeIpv4HomeAddress(state: RegistrationState, step: Step, message: Ackn
   return option !== undefined && memory.forgetIpv4HomeAddress();
 }
 
-/** What is granted goes onto the host: it must be unicast, and where the operator fixed it, the one that he fixed. */
+/**
+ * What is granted goes onto the host: it must be unicast, and where the operator fixed it, the one
+ * that he fixed.
+ */
 function acceptableIpv4({ home }: RegistrationState, address: Ipv4Address): boolean {
-  return home.ipv4HomeAddress === 'dynamic' ? isGlobalUnicast(address) : address === home.ipv4HomeAddress;
+  return home.ipv4HomeAddress === 'dynamic'
+    ? isGlobalUnicast(address)
+    : address === home.ipv4HomeAddress;
 }

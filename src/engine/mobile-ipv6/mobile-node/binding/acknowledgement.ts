@@ -27,8 +27,10 @@ export type Acknowledgement = MobilityMessageOf<'binding-acknowledgement'>;
  * - `resynchronize-clock`: take the home agent's time for timestamps, at once; or drop the F flag.
  * - `back-off`: as if unanswered; it may pass.
  * - `other-home-agent`: this one will not serve us: resolve again, take the next address, back off.
- * - `other-care-of-address`: it does not like where we are: another address family if there is one, back off.
- * - `abandon`: another node has the home address; it is not used again before the operator says so (RFC 6275 §11.7.1).
+ * - `other-care-of-address`: it does not like where we are: another address family if there is one,
+ *   back off.
+ * - `abandon`: another node has the home address; it is not used again before the operator says so
+ *   (RFC 6275 §11.7.1).
  * - `slow`: only an operator can mend it; report, and try again at a slow rate or after a move.
  */
 export type Reaction =
@@ -55,7 +57,8 @@ export const STATUS_REACTIONS: Readonly<Record<number, Reaction>> = {
   133: 'other-home-agent',
   134: 'abandon',
   135: 'resynchronize-sequence',
-  // 136 to 138 belong to correspondent registration; from a home agent they are as good as "unspecified".
+  // 136 to 138 belong to correspondent registration; from a home agent they are as good as
+  // "unspecified".
   136: 'back-off',
   137: 'back-off',
   138: 'back-off',
@@ -77,7 +80,9 @@ export const STATUS_REACTIONS: Readonly<Record<number, Reaction>> = {
   174: 'other-care-of-address',
 };
 
-/** A code below 128 is success whatever it means (RFC 6275 §11.7.3); an unknown refusal may pass. */
+/**
+ * A code below 128 is success whatever it means (RFC 6275 §11.7.3); an unknown refusal may pass.
+ */
 export function reactionTo(status: number): Reaction {
   return STATUS_REACTIONS[status] ?? (rejects(status) ? 'back-off' : 'accept');
 }
@@ -103,7 +108,10 @@ export interface Expectation {
 
 export type Verdict =
   | { readonly kind: 'valid'; readonly update: SentUpdate }
-  /** Status 146 whose authenticator is missing or wrong, as it must be when keys differ: may be forged. */
+  /**
+   * Status 146 whose authenticator is missing or wrong, as it must be when keys differ: may be
+   * forged.
+   */
   | { readonly kind: 'unverified-refusal' }
   | { readonly kind: 'ignored'; readonly reason: MobileNodeReason };
 
@@ -128,7 +136,9 @@ export function judgeAcknowledgement(
   const update = expected.sent.find(({ sequence }) => sequence === message.sequence);
   const authentic = authenticate(received, expected);
   if (authentic !== undefined) {
-    return message.status === 146 && update !== undefined ? { kind: 'unverified-refusal' } : ignored(authentic);
+    return message.status === 146 && update !== undefined
+      ? { kind: 'unverified-refusal' }
+      : ignored(authentic);
   }
   return matchUpdate(message, update, expected);
 }
@@ -147,7 +157,11 @@ function placeOf(
 }
 
 function authenticate(
-  received: { readonly packet: Ipv6Packet; readonly header: Uint8Array; readonly message: Acknowledgement },
+  received: {
+    readonly packet: Ipv6Packet;
+    readonly header: Uint8Array;
+    readonly message: Acknowledgement;
+  },
   { securityAssociation, homeAddress }: Expectation,
 ): MobileNodeReason | undefined {
   if (securityAssociation === undefined) return undefined;
@@ -158,17 +172,28 @@ function authenticate(
     (spi) => (spi === securityAssociation.spi ? securityAssociation : undefined),
   );
   if (verdict === 'ok') return undefined;
-  return verdict === 'no-authentication-option' ? 'authentication-missing' : 'authentication-failed';
+  return verdict === 'no-authentication-option'
+    ? 'authentication-missing'
+    : 'authentication-failed';
 }
 
-/** Which Binding Update this answers; 135 carries the home agent's own number, so the timestamp alone ties it. */
-function matchUpdate(message: Acknowledgement, bySequence: SentUpdate | undefined, expected: Expectation): Verdict {
+/**
+ * Which Binding Update this answers; 135 carries the home agent's own number, so the timestamp
+ * alone ties it.
+ */
+function matchUpdate(
+  message: Acknowledgement,
+  bySequence: SentUpdate | undefined,
+  expected: Expectation,
+): Verdict {
   const [first] = expected.sent;
   if (first === undefined) return ignored('nothing-outstanding');
   const returned = findOption(message.options, 'replay-protection')?.timestamp;
   if (message.status === 135) {
     const update =
-      first.timestamp === undefined ? first : expected.sent.find(({ timestamp }) => timestamp === returned);
+      first.timestamp === undefined
+        ? first
+        : expected.sent.find(({ timestamp }) => timestamp === returned);
     return update === undefined ? ignored('timestamp-mismatch') : { kind: 'valid', update };
   }
   if (bySequence === undefined) return ignored('sequence-mismatch');

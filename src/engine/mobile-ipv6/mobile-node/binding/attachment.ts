@@ -18,7 +18,10 @@ import {
   sameAttachment,
 } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
 import type { Step } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
-import { MAX_NEIGHBOR_ADVERTISEMENT, RETRANS_TIMER_MS } from '#engine/mobile-ipv6/mobile-node/timers.ts';
+import {
+  MAX_NEIGHBOR_ADVERTISEMENT,
+  RETRANS_TIMER_MS,
+} from '#engine/mobile-ipv6/mobile-node/timers.ts';
 import { type BackOffs, Exchange, initialTimeoutMs } from './exchange.ts';
 import { nextPhase, type PhaseChange } from './registration-phase.ts';
 import type { RegistrationState } from './registration-state.ts';
@@ -28,8 +31,11 @@ import { resolveHomeAgent, transmitUpdate } from './update-transmission.ts';
 export function assessAttachment(state: RegistrationState, step: Step): void {
   const { home, phase } = state;
   const { movement } = state.context;
-  if (!movement.known || phase === 'deregistering' || phase === 'released' || phase === 'stopped') return;
-  const homeLink = home.virtualHomeNetwork ? undefined : movement.homeLink(step.now, home.homePrefix);
+  if (!movement.known || phase === 'deregistering' || phase === 'released' || phase === 'stopped')
+    return;
+  const homeLink = home.virtualHomeNetwork
+    ? undefined
+    : movement.homeLink(step.now, home.homePrefix);
   if (homeLink !== undefined) {
     assessHomeLink(state, step, homeLink);
     return;
@@ -57,7 +63,12 @@ function choiceRules({ agent, careOf, pinned, silent, context }: RegistrationSta
   };
 }
 
-function attach(state: RegistrationState, step: Step, careOf: CareOfCandidate, backOffs: BackOffs): void {
+function attach(
+  state: RegistrationState,
+  step: Step,
+  careOf: CareOfCandidate,
+  backOffs: BackOffs,
+): void {
   const { context } = state;
   const from = state.place;
   leave(state, 'attach');
@@ -65,7 +76,8 @@ function attach(state: RegistrationState, step: Step, careOf: CareOfCandidate, b
   state.forceUdp = context.configuration.forceUdp;
   state.exchange = new Exchange('register', careOf, initialTimeoutMs(state.bound), backOffs);
   if (context.configuration.optimistic || state.tunnel === undefined) pointTunnel(state, careOf);
-  // What the kernel has to do for it takes a good part of a millisecond, which packets would wait for.
+  // What the kernel has to do for it takes a good part of a millisecond, which packets would wait
+  // for.
   if (context.movement.isOnlyWayOut(careOf)) context.publishTunnels(step);
   else context.publish(step);
   transmitUpdate(state, step);
@@ -89,14 +101,17 @@ export function pointTunnel(state: RegistrationState, careOf: CareOfCandidate): 
   state.tunnel = defaultEndpoints(careOf, target);
 }
 
-/** `addressesExist`: there are care-of addresses, but no address of the home agent for their family. */
+/**
+ * `addressesExist`: there are care-of addresses, but no address of the home agent for their family.
+ */
 function detach(state: RegistrationState, step: Step, addressesExist: boolean): void {
   if (addressesExist) resolveHomeAgent(state, step);
   const change = addressesExist ? 'unresolved' : 'detach';
   const from = state.place;
   const lost = from !== 'none';
   // What the operator excluded just now is still there, and would carry packets on.
-  if (state.careOf !== undefined && state.context.movement.excludes(state.careOf.device)) state.tunnel = undefined;
+  if (state.careOf !== undefined && state.context.movement.excludes(state.careOf.device))
+    state.tunnel = undefined;
   if (nextPhase(state.phase, change) === state.phase && !lost) return;
   leave(state, change);
   state.context.publish(step);
@@ -111,10 +126,20 @@ function leave(state: RegistrationState, change: PhaseChange): void {
   state.careOf = undefined;
   state.homeLink = undefined;
   state.exchange = undefined;
-  state.timers.clear('retransmit', 'transmit', 'refresh', 'keepalive', 'refused-retry', 'advertise');
+  state.timers.clear(
+    'retransmit',
+    'transmit',
+    'refresh',
+    'keepalive',
+    'refused-retry',
+    'advertise',
+  );
 }
 
-/** Marks the family as useless in this network and says whether another care-of address was taken instead. */
+/**
+ * Marks the family as useless in this network and says whether another care-of address was taken
+ * instead.
+ */
 export function tryOtherFamily(state: RegistrationState, step: Step): boolean {
   const { careOf, context } = state;
   if (careOf === undefined) return false;
@@ -185,12 +210,15 @@ export function advertiseAtHome(state: RegistrationState, step: Step): void {
 }
 
 /**
- * RFC 6275 §11.7.1, status 134: another node on the home link has the home address. It is given up, on the host too, until the
- * operator registers again or restarts the node.
+ * RFC 6275 §11.7.1, status 134: another node on the home link has the home address. It is given up,
+ * on the host too, until the operator registers again or restarts the node.
  */
 export function abandonHomeAddress(state: RegistrationState, step: Step): void {
   state.context.count('home-address-abandoned');
-  state.event(step, 'home-address-duplicate', 'warn', { homeAddress: state.home.homeAddress, atMs: step.now });
+  state.event(step, 'home-address-duplicate', 'warn', {
+    homeAddress: state.home.homeAddress,
+    atMs: step.now,
+  });
   state.go('release');
   deregistered(state, step, undefined, true);
 }
@@ -205,8 +233,8 @@ export function forgetRegistration(state: RegistrationState): void {
 }
 
 /**
- * The de-registration is done. `roundTripMs` is undefined when the home agent did not confirm it; unless it is `gone` nevertheless,
- * the binding may then last as long as its lifetime.
+ * The de-registration is done. `roundTripMs` is undefined when the home agent did not confirm it;
+ * unless it is `gone` nevertheless, the binding may then last as long as its lifetime.
  */
 export function deregistered(
   state: RegistrationState,
@@ -222,7 +250,10 @@ export function deregistered(
   context.publish(step);
   if (roundTripMs !== undefined) context.count('deregistered');
   if (homeLink === undefined) {
-    state.event(step, 'deregistered', 'info', { atMs: step.now, confirmed: roundTripMs !== undefined });
+    state.event(step, 'deregistered', 'info', {
+      atMs: step.now,
+      confirmed: roundTripMs !== undefined,
+    });
     return;
   }
   state.advertisements = 0;

@@ -2,8 +2,10 @@
  * The Binding Update to the home agent and the packet around it.
  *
  * RFC 6275 §11.7.1  flags, Home Address option, Alternate Care-of Address, lifetime
- * RFC 6275 §11.5.5  de-registration from the home link: source and care-of address are the home address
- * RFC 5555 §4.4.2   on IPv4: inner IPv6 packet from the home address in UDP, IPv4 care-of and home address options, F flag
+ * RFC 6275 §11.5.5  de-registration from the home link: source and care-of address are the home
+ *                   address
+ * RFC 5555 §4.4.2   on IPv4: inner IPv6 packet from the home address in UDP, IPv4 care-of and home
+ *                   address options, F flag
  * RFC 4283 §3       identifier;  RFC 4285 §5.1, §6 authentication and timestamp
  * Left out: K bit (no dynamic key management), prefix requests (P flag).
  */
@@ -14,7 +16,12 @@ import type { Path } from '#engine/contract.ts';
 import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import { type Extension, homeAddressExtension } from '#wire/ipv6-extensions.ts';
-import { encodeMobility, type MobilityMessageOf, NO_BINDING_UPDATE_FLAGS, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
+import {
+  encodeMobility,
+  type MobilityMessageOf,
+  NO_BINDING_UPDATE_FLAGS,
+  PROTOCOL_MOBILITY,
+} from '#wire/mobility.ts';
 import { IDENTIFIER_SUBTYPE_NAI, type MobilityOption } from '#wire/mobility-options.ts';
 
 /** RFC 5555 §4.1; the home agent listens here. */
@@ -60,15 +67,25 @@ const IDENTIFIER_ENCODER = new TextEncoder();
 function optionsOf(content: UpdateContent): readonly MobilityOption[] {
   const { careOfAddress, ipv4HomeAddress, identifier, timestamp } = content;
   const options: MobilityOption[] = [];
-  if (isIpv6(careOfAddress)) options.push({ type: 'alternate-care-of-address', address: careOfAddress });
+  if (isIpv6(careOfAddress))
+    options.push({ type: 'alternate-care-of-address', address: careOfAddress });
   else options.push({ type: 'ipv4-care-of-address', address: careOfAddress });
   if (ipv4HomeAddress !== undefined) {
-    options.push({ type: 'ipv4-home-address', prefixLength: 32, requestPrefix: false, address: ipv4HomeAddress });
+    options.push({
+      type: 'ipv4-home-address',
+      prefixLength: 32,
+      requestPrefix: false,
+      address: ipv4HomeAddress,
+    });
   }
   options.push(...content.additions.options);
   if (identifier !== undefined) {
     const octets = IDENTIFIER_ENCODER.encode(identifier);
-    options.push({ type: 'mobile-node-identifier', subtype: IDENTIFIER_SUBTYPE_NAI, identifier: octets });
+    options.push({
+      type: 'mobile-node-identifier',
+      subtype: IDENTIFIER_SUBTYPE_NAI,
+      identifier: octets,
+    });
   }
   if (timestamp !== undefined) options.push({ type: 'replay-protection', timestamp });
   return options;
@@ -92,7 +109,10 @@ function messageOf(content: UpdateContent): MobilityMessageOf<'binding-update'> 
 }
 
 /** The packet and the way it takes. */
-export function buildBindingUpdate(content: UpdateContent): { readonly path: Path; readonly packet: Uint8Array } {
+export function buildBindingUpdate(content: UpdateContent): {
+  readonly path: Path;
+  readonly packet: Uint8Array;
+} {
   const { homeAddress, careOfAddress, target, securityAssociation } = content;
   const message = messageOf(content);
   const source = isIpv6(careOfAddress) ? careOfAddress : homeAddress;
@@ -105,7 +125,8 @@ export function buildBindingUpdate(content: UpdateContent): { readonly path: Pat
           source: homeAddress,
           destination: target.address,
         });
-  const extensions: readonly Extension[] = source === homeAddress ? [] : [homeAddressExtension(homeAddress)];
+  const extensions: readonly Extension[] =
+    source === homeAddress ? [] : [homeAddressExtension(homeAddress)];
   const packet = encode(ipv6Codec, {
     trafficClass: 0,
     flowLabel: 0,

@@ -1,7 +1,8 @@
 /**
  * One home registration under way: Binding Updates sent and not yet acknowledged.
  *
- * RFC 6275 §11.8    back-off, separate for each care-of address;  RFC 5555 §4.4.1 attempts for each family
+ * RFC 6275 §11.8    back-off, separate for each care-of address;  RFC 5555 §4.4.1 attempts for each
+ *                   family
  */
 import type { IpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
@@ -15,8 +16,8 @@ import type { SentUpdate } from './acknowledgement.ts';
 import type { HomeAgentTarget } from './binding-update.ts';
 
 /**
- * `return`: de-register from the home link; `deregister`: from a foreign one; `renounce`: the same, because the home agent took the
- * registration without serving our role (RFC 3963 §5.3).
+ * `return`: de-register from the home link; `deregister`: from a foreign one; `renounce`: the same,
+ * because the home agent took the registration without serving our role (RFC 3963 §5.3).
  */
 export type Purpose = 'register' | 'return' | 'deregister' | 'renounce';
 
@@ -42,8 +43,13 @@ export class Exchange {
   #immediateRetries = 0;
   #reported: number | undefined;
   #rounds = 0;
-  /** A refusal that is followed when the home agent's name was looked up again; no Binding Update leaves before. */
-  refusedBeforeLookup: { readonly homeAgent: HomeAgentTarget; readonly status: number | undefined } | undefined;
+  /**
+   * A refusal that is followed when the home agent's name was looked up again; no Binding Update
+   * leaves before.
+   */
+  refusedBeforeLookup:
+    | { readonly homeAgent: HomeAgentTarget; readonly status: number | undefined }
+    | undefined;
 
   /** `backOffs` of the exchange that this one continues over another family. */
   constructor(
@@ -74,14 +80,18 @@ export class Exchange {
 
   /** Notes a transmission; gives the milliseconds to wait for its answer. */
   transmitted(update: SentUpdate, target: HomeAgentTarget): number {
-    if (this.#target?.address !== target.address || this.#target.outer !== target.outer) this.#sent = [];
+    if (this.#target?.address !== target.address || this.#target.outer !== target.outer)
+      this.#sent = [];
     this.#target = target;
     this.#sent = [...this.#sent, update].slice(-KEPT);
     this.#attempts++;
     return this.#backOff.next();
   }
 
-  /** Says whether so many attempts were in vain that another way should be tried; starts to count anew then. */
+  /**
+   * Says whether so many attempts were in vain that another way should be tried; starts to count
+   * anew then.
+   */
   exhausted(): boolean {
     if (this.#attempts < ATTEMPTS_PER_FAMILY) return false;
     this.#attempts = 0;
@@ -104,7 +114,10 @@ export class Exchange {
     this.#sent = this.#sent.filter((one) => one !== update);
   }
 
-  /** Whether one more Binding Update may follow a refusal at once; a home agent that never agrees gets the back-off. */
+  /**
+   * Whether one more Binding Update may follow a refusal at once; a home agent that never agrees
+   * gets the back-off.
+   */
   mayRetryAtOnce(): boolean {
     return this.#immediateRetries++ < IMMEDIATE_RETRIES;
   }

@@ -52,13 +52,21 @@ const MOVES = {
  * - `refused`: the home agent will not have us for now.
  * - `returning`: on the home link, de-registration on its way.
  * - `at-home`: on the home link, nothing registered.
- * - `deregistering`, `released`: the operator's wish; `released` also when another node has the home address.
- * - `stopped`: silent until the operator registers again (RFC 3963 §5.4); no move and no time ends it.
+ * - `deregistering`, `released`: the operator's wish; `released` also when another node has the
+ *   home address.
+ * - `stopped`: silent until the operator registers again (RFC 3963 §5.4); no move and no time ends
+ *   it.
  */
 const TRANSITIONS = {
   detached: MOVES,
   resolving: MOVES,
-  registering: { ...MOVES, stop: 'stopped', accepted: 'registered', refused: 'refused', lapsed: 'registering' },
+  registering: {
+    ...MOVES,
+    stop: 'stopped',
+    accepted: 'registered',
+    refused: 'refused',
+    lapsed: 'registering',
+  },
   registered: { ...MOVES, refresh: 'refreshing', lapsed: 'registering' },
   refreshing: {
     ...MOVES,

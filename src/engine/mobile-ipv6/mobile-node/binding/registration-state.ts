@@ -1,6 +1,7 @@
 /**
- * All that changes in the registration of one home. The files that act upon it: attachment (where), update-transmission and
- * update-course (what is sent when), acknowledgement-handler (what comes back), home-registration (the face).
+ * All that changes in the registration of one home. The files that act upon it: attachment (where),
+ * update-transmission and update-course (what is sent when), acknowledgement-handler (what comes
+ * back), home-registration (the face).
  *
  * RFC 6275 §11.1  Binding Update List and what belongs to a home registration in it
  */
@@ -9,7 +10,10 @@ import { Timers } from '#engine/common/timers.ts';
 import type { EngineEvent, JsonObject, JsonValue } from '#engine/contract.ts';
 import { BindingUpdateList } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import type { Home } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
-import type { HomeSituation, TunnelEndpoints } from '#engine/mobile-ipv6/mobile-node/desired-state/policy-routing.ts';
+import type {
+  HomeSituation,
+  TunnelEndpoints,
+} from '#engine/mobile-ipv6/mobile-node/desired-state/policy-routing.ts';
 import { HomeAgentAddresses } from '#engine/mobile-ipv6/mobile-node/home/home-agent-addresses.ts';
 import type { HomeRole } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
 import { HomeMemory } from '#engine/mobile-ipv6/mobile-node/home/stored-registration.ts';
@@ -25,7 +29,12 @@ import type { Exchange } from './exchange.ts';
 import { nextPhase, type Phase, type PhaseChange } from './registration-phase.ts';
 
 /** Phases that keep to a care-of address. */
-const ATTACHED: ReadonlySet<Phase> = new Set(['registering', 'registered', 'refreshing', 'refused']);
+const ATTACHED: ReadonlySet<Phase> = new Set([
+  'registering',
+  'registered',
+  'refreshing',
+  'refused',
+]);
 
 /** An arrival: registered from another care-of address, or back at home. */
 export interface Handover {
@@ -104,8 +113,16 @@ export class RegistrationState {
     this.memory.persist(step.out, this.agent.known);
   }
 
-  event(step: Step, name: EngineEvent['name'], level: EngineEvent['level'], fields: JsonObject): void {
-    step.out.push({ kind: 'event', event: { name, level, fields: { home: this.home.name, ...fields } } });
+  event(
+    step: Step,
+    name: EngineEvent['name'],
+    level: EngineEvent['level'],
+    fields: JsonObject,
+  ): void {
+    step.out.push({
+      kind: 'event',
+      event: { name, level, fields: { home: this.home.name, ...fields } },
+    });
   }
 
   arrived(step: Step, roundTripMs: number | undefined): void {
@@ -126,7 +143,8 @@ export class RegistrationState {
   /** Whether mobile network prefixes go through the tunnel: registered, or likely to be. */
   get #carries(): boolean {
     if (this.homeLink !== undefined || this.#phase === 'refused') return false;
-    if (this.exchange?.purpose === 'renounce' || this.exchange?.refusedBeforeLookup !== undefined) return false;
+    if (this.exchange?.purpose === 'renounce' || this.exchange?.refusedBeforeLookup !== undefined)
+      return false;
     return this.bound || this.context.configuration.optimistic;
   }
 
@@ -138,7 +156,10 @@ export class RegistrationState {
     return situation.mobileNetworkPrefixes.length > 0 ? 'tunnel' : 'none';
   }
 
-  /** Where the addresses belong; undefined when the operator wants none of it, or no home agent serves us. */
+  /**
+   * Where the addresses belong; undefined when the operator wants none of it, or no home agent
+   * serves us.
+   */
   situation(): HomeSituation | undefined {
     if (this.#phase === 'released' || this.#phase === 'stopped') return undefined;
     const { home, homeLink, tunnel, careOf, noDad } = this;

@@ -1,7 +1,8 @@
 /**
  * What is done where the home agent does not serve the role that builds upon the mobile node.
  *
- * RFC 3963 §5.3  de-register at a home agent that does not support mobile routers before another is asked
+ * RFC 3963 §5.3  de-register at a home agent that does not support mobile routers before another is
+ *                asked
  * RFC 3963 §5.4  another home agent, another mode; no more Binding Updates when all were tried
  */
 import { assert, unreachable } from '#base/assert.ts';
@@ -16,8 +17,8 @@ import { tryOtherHomeAgent } from './update-course.ts';
 import { resolveHomeAgent, transmitUpdate } from './update-transmission.ts';
 
 /**
- * A home agent refused, with `status`, or (undefined) does not serve the role. Says whether the role has something to do about it;
- * otherwise it is as with a mobile node.
+ * A home agent refused, with `status`, or (undefined) does not serve the role. Says whether the
+ * role has something to do about it; otherwise it is as with a mobile node.
  */
 export function followRole(
   state: RegistrationState,
@@ -29,7 +30,11 @@ export function followRole(
   const { exchange, agent, role } = state;
   assert(exchange?.purpose === 'register', 'only a registration is refused so');
   const lookedUp = looked || agent.name === undefined;
-  const reaction = role.refused(status, { homeAgent: homeAgent.outer, known: agent.of(exchange.family), lookedUp });
+  const reaction = role.refused(status, {
+    homeAgent: homeAgent.outer,
+    known: agent.of(exchange.family),
+    lookedUp,
+  });
   if (reaction === undefined) return false;
   // A late answer to an earlier Binding Update tells nothing about the next way.
   exchange.forgetSent();
@@ -58,7 +63,8 @@ export function followRole(
 
 /** At once, but a series of refusals gets the back-off. */
 function askSoon(state: RegistrationState, step: Step, exchange: Exchange): void {
-  if (exchange.mayRetryAtOnce() || state.timers.at('retransmit') === NEVER) transmitUpdate(state, step);
+  if (exchange.mayRetryAtOnce() || state.timers.at('retransmit') === NEVER)
+    transmitUpdate(state, step);
 }
 
 /** Nothing is sent before the answer. The question must not go into a tunnel that leads nowhere. */
@@ -69,7 +75,10 @@ function lookUp(state: RegistrationState, step: Step): void {
   resolveHomeAgent(state, step);
 }
 
-/** The name was looked up, or could not be: goes on with a refusal that waited for it. Says whether there was one. */
+/**
+ * The name was looked up, or could not be: goes on with a refusal that waited for it. Says whether
+ * there was one.
+ */
 export function lookedUp(state: RegistrationState, step: Step): boolean {
   const refusal = state.exchange?.refusedBeforeLookup;
   if (state.exchange === undefined || refusal === undefined) return false;
@@ -79,11 +88,18 @@ export function lookedUp(state: RegistrationState, step: Step): boolean {
 }
 
 /** The home agent has a binding of ours that is of no use: it is removed first. */
-export function renounce(state: RegistrationState, step: Step, { target }: { readonly target: HomeAgentTarget }): void {
+export function renounce(
+  state: RegistrationState,
+  step: Step,
+  { target }: { readonly target: HomeAgentTarget },
+): void {
   const { careOf } = state;
   assert(careOf !== undefined, 'a registration has a care-of address');
   state.context.count('role-not-served');
-  state.event(step, 'mobile-router-not-supported', 'warn', { homeAgent: target.address, atMs: step.now });
+  state.event(step, 'mobile-router-not-supported', 'warn', {
+    homeAgent: target.address,
+    atMs: step.now,
+  });
   state.timers.clear('refresh', 'keepalive');
   state.exchange = new Exchange('renounce', careOf, initialTimeoutMs(true));
   state.silentRounds = 0;
@@ -91,10 +107,15 @@ export function renounce(state: RegistrationState, step: Step, { target }: { rea
   transmitUpdate(state, step);
 }
 
-/** The home agent that does not serve us was told to forget us; `gone`: and has said that it did. */
+/**
+ * The home agent that does not serve us was told to forget us; `gone`: and has said that it did.
+ */
 export function notServed(state: RegistrationState, step: Step, gone: boolean): void {
   const { careOf, exchange, memory, list } = state;
-  assert(careOf !== undefined && exchange?.target !== undefined, 'it was asked from a care-of address');
+  assert(
+    careOf !== undefined && exchange?.target !== undefined,
+    'it was asked from a care-of address',
+  );
   if (gone) memory.unbound();
   list.clear();
   state.silentRounds = 0;

@@ -1,5 +1,6 @@
 /**
- * When Binding Updates are sent again: retransmission, refresh, retry after a refusal, a home agent that moved.
+ * When Binding Updates are sent again: retransmission, refresh, retry after a refusal, a home agent
+ * that moved.
  *
  * RFC 6275 §11.7.1, §11.8  refresh before the end, back-off, the next home agent
  * RFC 6275 §11.3.6, §11.7.4  unauthenticated wishes of the home agent
@@ -52,11 +53,16 @@ function mayBeGivenUp({ silentRounds }: RegistrationState, { purpose, rounds }: 
 }
 
 function endDeregistration(state: RegistrationState, step: Step, { purpose }: Exchange): void {
-  if (purpose === 'renounce') notServed(state, step, !state.memory.mayBeBound(state.context.wall(step.now)));
+  if (purpose === 'renounce')
+    notServed(state, step, !state.memory.mayBeBound(state.context.wall(step.now)));
   else deregistered(state, step, undefined);
 }
 
-function reportSilence(state: RegistrationState, step: Step, { target, careOfAddress }: Exchange): void {
+function reportSilence(
+  state: RegistrationState,
+  step: Step,
+  { target, careOfAddress }: Exchange,
+): void {
   state.context.count('home-agent-silent');
   state.silentRounds++;
   state.event(step, 'home-agent-silent', 'warn', {
@@ -69,18 +75,23 @@ function reportSilence(state: RegistrationState, step: Step, { target, careOfAdd
   state.context.publish(step);
 }
 
-/** RFC 6275 §11.7.1: the next Binding Update goes to the next address of the home agent; its name is looked up again. */
+/**
+ * RFC 6275 §11.7.1: the next Binding Update goes to the next address of the home agent; its name is
+ * looked up again.
+ */
 export function tryOtherHomeAgent(state: RegistrationState, step: Step): void {
   const { exchange } = state;
   if (exchange === undefined) return;
   resolveHomeAgent(state, step);
-  if (state.agent.rotate(exchange.family, (address) => state.role.shuns(address))) followTarget(state, step);
+  if (state.agent.rotate(exchange.family, (address) => state.role.shuns(address)))
+    followTarget(state, step);
 }
 
 /** The tunnel follows the address of the home agent that the next Binding Update goes to. */
 function followTarget(state: RegistrationState, step: Step): void {
   const { exchange, careOf, context } = state;
-  if (exchange?.purpose !== 'register' || careOf === undefined || !context.configuration.optimistic) return;
+  if (exchange?.purpose !== 'register' || careOf === undefined || !context.configuration.optimistic)
+    return;
   pointTunnel(state, careOf);
   context.publish(step);
 }
@@ -95,7 +106,10 @@ export function refresh(state: RegistrationState, step: Step): void {
   transmitUpdate(state, step);
 }
 
-/** An unauthenticated message asked for a new registration: done, but seldom. Says whether it was done. */
+/**
+ * An unauthenticated message asked for a new registration: done, but seldom. Says whether it was
+ * done.
+ */
 export function followWish(state: RegistrationState, step: Step): boolean {
   if (step.now < state.wishAllowedAtMs || state.phase !== 'registered') return false;
   state.wishAllowedAtMs = step.now + UNAUTHENTICATED_WISH_MS;
@@ -129,7 +143,10 @@ export function lapse(state: RegistrationState, step: Step): void {
   if (!state.attached) return;
   state.context.count('registration-lapsed');
   state.go('lapsed');
-  state.event(step, 'registration-lapsed', 'warn', { careOfAddress: state.careOf?.address, atMs: step.now });
+  state.event(step, 'registration-lapsed', 'warn', {
+    careOfAddress: state.careOf?.address,
+    atMs: step.now,
+  });
 }
 
 /** The answer of a lookup. A failure keeps what was known. */
@@ -142,7 +159,8 @@ export function homeAgentResolved(
   const { agent, timers, context } = state;
   context.count(addresses.length > 0 ? 'name-resolved' : 'name-not-resolved');
   const changed = agent.resolved(addresses);
-  if (addresses.length === 0) state.event(step, 'home-agent-not-resolved', 'warn', { name: agent.name, failure });
+  if (addresses.length === 0)
+    state.event(step, 'home-agent-not-resolved', 'warn', { name: agent.name, failure });
   timers.clear('resolve-retry');
   if (changed) {
     state.persist(step);

@@ -1,5 +1,6 @@
 /**
- * Sends one Binding Update of the exchange under way, as soon as the rate limit and the home agent's name allow.
+ * Sends one Binding Update of the exchange under way, as soon as the rate limit and the home
+ * agent's name allow.
  *
  * RFC 6275 §11.8    a new sequence number for each retransmission, MAX_UPDATE_RATE, time to wait
  * RFC 6275 §11.7.1  L bit, lifetime
@@ -13,7 +14,9 @@ import { buildBindingUpdate, type HomeAgentTarget } from './binding-update.ts';
 import type { Exchange } from './exchange.ts';
 import type { RegistrationState } from './registration-state.ts';
 
-/** Asks for the home agent's addresses unless a question is on its way or there is nothing to ask. */
+/**
+ * Asks for the home agent's addresses unless a question is on its way or there is nothing to ask.
+ */
 export function resolveHomeAgent(state: RegistrationState, step: Step): void {
   const { name, asking } = state.agent;
   if (name === undefined || asking) return;
@@ -22,7 +25,10 @@ export function resolveHomeAgent(state: RegistrationState, step: Step): void {
   step.out.push({ kind: 'resolve', name });
 }
 
-/** Sends now and arms 'retransmit', or arms 'transmit' for the moment at which it may be sent, or asks for the address first. */
+/**
+ * Sends now and arms 'retransmit', or arms 'transmit' for the moment at which it may be sent, or
+ * asks for the address first.
+ */
 export function transmitUpdate(state: RegistrationState, step: Step): void {
   const { exchange, context, timers } = state;
   if (exchange === undefined) return;
@@ -46,17 +52,26 @@ export function transmitUpdate(state: RegistrationState, step: Step): void {
 }
 
 /** Gives the milliseconds to wait for the answer. */
-function send(state: RegistrationState, step: Step, exchange: Exchange, target: HomeAgentTarget): number {
+function send(
+  state: RegistrationState,
+  step: Step,
+  exchange: Exchange,
+  target: HomeAgentTarget,
+): number {
   const { home, memory, context } = state;
   const { homeAddress, identifier, securityAssociation } = home;
   const { now } = step;
   const registers = exchange.purpose === 'register';
   const wallNow = context.wall(now);
-  const units = registers ? lifetimeUnits(now, context.configuration.lifetimeSeconds, state.careOf) : 0;
+  const units = registers
+    ? lifetimeUnits(now, context.configuration.lifetimeSeconds, state.careOf)
+    : 0;
   const sequence = memory.advanceSequence();
-  const timestamp = securityAssociation === undefined ? undefined : memory.advanceTimestamp(wallNow);
+  const timestamp =
+    securityAssociation === undefined ? undefined : memory.advanceTimestamp(wallNow);
   memory.mayBeBoundUntil(wall(wallNow + units * LIFETIME_UNIT_SECONDS * 1000));
-  // At home the bit stays as it was registered: it tells which addresses have to be advertised afterwards.
+  // At home the bit stays as it was registered: it tells which addresses have to be advertised
+  // afterwards.
   if (registers) state.linkLocalCompatibility = setsLinkLocalCompatibility(state);
   const { path, packet } = buildBindingUpdate({
     homeAddress,

@@ -1,30 +1,50 @@
 /**
  * What a mobile node wants of its host: home addresses, tunnels, policy routing.
  *
- * RFC 6275 §11.3.1  packets with the home address as source go through the tunnel while away, those with the care-of address do not
- * RFC 6275 §11.5.5  at home the home address is on the interface, without Duplicate Address Detection while a binding stood
+ * RFC 6275 §11.3.1  packets with the home address as source go through the tunnel while away, those
+ *                   with the care-of address do not
+ * RFC 6275 §11.5.5  at home the home address is on the interface, without Duplicate Address
+ *                   Detection while a binding stood
  * RFC 5555 §4.4.3   both families through one tunnel
  *
  * Rules, lowest priority number p first, both families:
  *
- *   p    from care-of address          main, but not its default   on-link peers of the visited network: resolver, DHCP server
- *   p+1  from care-of address          table+1+k                   default through the care-of address's own router, whatever
- *                                                                  other interface main's default prefers
- *   p+2  our mark                      main                        control and tunnel packets never enter the tunnel
+ *   p    from care-of address          main, but not its default   on-link peers of the visited
+ *        network: resolver, DHCP server
+ *   p+1  from care-of address          table+1+k                   default through the care-of
+ *        address's own router, whatever
+ *                                                                  other interface main's default
+ *                               prefers
+ *   p+2  our mark                      main                        control and tunnel packets never
+ *        enter the tunnel
  *   p+3  from home address             table                       what uses the home address
- *   p+4  from other interface address  main                        what an application bound to it on purpose, DHCP renewals
- *   p+5  -                             main, but not its default   on-link peers        } only when all traffic
- *   p+6  not our mark                  table                       everything else      } is to use the tunnel
+ *   p+4  from other interface address  main                        what an application bound to it
+ *        on purpose, DHCP renewals
+ *   p+5  -                             main, but not its default   on-link peers        } only when
+ *        all traffic
+ *   p+6  not our mark                  table                       everything else      } is to use
+ *        the tunnel
  *
- * The mark's rule stands as long as the node is away. So where the host has one router of the family only, main's default is that
- * of the new care-of address, and the Binding Update and the tunnel need not wait for the rules of a new care-of address.
+ * The mark's rule stands as long as the node is away. So where the host has one router of the
+ * family only, main's default is that of the new care-of address, and the Binding Update and the
+ * tunnel need not wait for the rules of a new care-of address.
  *
- * While the home agent is silent the last three are withdrawn: the host, and the lookup of the home agent's name, then go out
- * directly; what uses a home address waits. Neighbour Discovery and link-local traffic stay with the kernel's local table and
- * link routes. No sysctl is wanted: strict reverse path filtering should look a packet from the tunnel up as "from home
- * address" and find the TUN device, and one to the care-of address should find its interface by the first two rules.
+ * While the home agent is silent the last three are withdrawn: the host, and the lookup of the home
+ * agent's name, then go out directly; what uses a home address waits. Neighbour Discovery and
+ * link-local traffic stay with the kernel's local table and link routes. No sysctl is wanted:
+ * strict reverse path filtering should look a packet from the tunnel up as "from home address" and
+ * find the TUN device, and one to the care-of address should find its interface by the first two
+ * rules.
  */
-import { familyOf, type IpAddress, type Ipv4Address, ipv4, ipv6, isIpv4, type Prefix } from '#base/ip.ts';
+import {
+  familyOf,
+  type IpAddress,
+  type Ipv4Address,
+  ipv4,
+  ipv6,
+  isIpv4,
+  type Prefix,
+} from '#base/ip.ts';
 import {
   type DesiredPart,
   type DesiredRoute,
@@ -33,7 +53,10 @@ import {
   type Encapsulation,
   TUN_DEVICE,
 } from '#engine/contract.ts';
-import type { Home, MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import type {
+  Home,
+  MobileNodeConfiguration,
+} from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
 
 const MAIN_TABLE = 254;
@@ -41,7 +64,10 @@ const DEFAULT: Readonly<Record<4 | 6, Prefix>> = {
   4: { address: ipv4('0.0.0.0'), length: 0 },
   6: { address: ipv6('::'), length: 0 },
 };
-/** Before a default of DHCP (metric 1024 and the like), so that the home address is the source at home. */
+/**
+ * Before a default of DHCP (metric 1024 and the like), so that the home address is the source at
+ * home.
+ */
 const HOME_LINK_ROUTE_METRIC = 1;
 /** Octets of the outer headers. */
 const OVERHEAD = { ipip6: 40, ipip4: 20, udp: 28 } as const;
@@ -60,7 +86,10 @@ export interface TunnelEndpoints {
 export interface HomeSituation {
   readonly home: Home;
   readonly ipv4HomeAddress: Ipv4Address | undefined;
-  /** What the tunnel carries besides the home addresses now: mobile network prefixes (RFC 3963); empty for a mobile node. */
+  /**
+   * What the tunnel carries besides the home addresses now: mobile network prefixes (RFC 3963);
+   * empty for a mobile node.
+   */
   readonly mobileNetworkPrefixes: readonly Prefix[];
   /** Undefined while no home agent address or care-of address was ever known. */
   readonly tunnel: TunnelEndpoints | undefined;
@@ -72,7 +101,10 @@ export interface HomeSituation {
   readonly homeLink: { readonly device: string; readonly noDad: boolean } | undefined;
 }
 
-const whole = (address: IpAddress): Prefix => ({ address, length: familyOf(address) === 6 ? 128 : 32 });
+const whole = (address: IpAddress): Prefix => ({
+  address,
+  length: familyOf(address) === 6 ? 128 : 32,
+});
 
 function addressesOf({ home, ipv4HomeAddress }: HomeSituation): readonly IpAddress[] {
   return ipv4HomeAddress === undefined ? [home.homeAddress] : [home.homeAddress, ipv4HomeAddress];
@@ -82,19 +114,34 @@ function endpointKey({ encapsulation, careOf, remote }: TunnelEndpoints): string
   return `${encapsulation} ${careOf.address} ${remote}`;
 }
 
-/** Two homes with equal endpoints share the tunnel of the first; otherwise the id is the home's own place. */
+/**
+ * Two homes with equal endpoints share the tunnel of the first; otherwise the id is the home's own
+ * place.
+ */
 function tunnelId(tunnel: TunnelEndpoints, situations: readonly HomeSituation[]): number {
   const key = endpointKey(tunnel);
-  return situations.findIndex((other) => other.tunnel !== undefined && endpointKey(other.tunnel) === key) + 1;
+  return (
+    situations.findIndex(
+      (other) => other.tunnel !== undefined && endpointKey(other.tunnel) === key,
+    ) + 1
+  );
 }
 
 function tunnelMtu(tunnel: TunnelEndpoints, configuration: MobileNodeConfiguration): number {
   const { encapsulation, careOf } = tunnel;
-  const overhead = encapsulation === 'udp' ? OVERHEAD.udp : careOf.family === 6 ? OVERHEAD.ipip6 : OVERHEAD.ipip4;
-  return Math.max(MINIMUM_MTU, Math.min(configuration.tunnelMtu[encapsulation], careOf.mtu - overhead));
+  const overhead =
+    encapsulation === 'udp' ? OVERHEAD.udp : careOf.family === 6 ? OVERHEAD.ipip6 : OVERHEAD.ipip4;
+  return Math.max(
+    MINIMUM_MTU,
+    Math.min(configuration.tunnelMtu[encapsulation], careOf.mtu - overhead),
+  );
 }
 
-function desiredTunnel(tunnel: TunnelEndpoints, id: number, configuration: MobileNodeConfiguration): DesiredTunnel {
+function desiredTunnel(
+  tunnel: TunnelEndpoints,
+  id: number,
+  configuration: MobileNodeConfiguration,
+): DesiredTunnel {
   const udp = tunnel.encapsulation === 'udp';
   return {
     id,
@@ -114,7 +161,10 @@ export function isHomePart(key: string): boolean {
   return key.startsWith(HOME_PART);
 }
 
-/** Whether it has routes in the main table: they stand until the end of the step and may lead a packet elsewhere. */
+/**
+ * Whether it has routes in the main table: they stand until the end of the step and may lead a
+ * packet elsewhere.
+ */
 export function reachesIntoMain({ routes = [] }: DesiredPart): boolean {
   return routes.some(({ table }) => table === MAIN_TABLE);
 }
@@ -126,16 +176,19 @@ function homePart(
   configuration: MobileNodeConfiguration,
 ): DesiredPart {
   const { homeLink, tunnel } = situation;
-  const place = homeLink === undefined ? awayAddresses(situation) : homeLinkState(situation, homeLink);
+  const place =
+    homeLink === undefined ? awayAddresses(situation) : homeLinkState(situation, homeLink);
   if (tunnel === undefined) return place;
   const id = tunnelId(tunnel, situations);
   return {
     ...place,
     tunnels: [desiredTunnel(tunnel, id, configuration)],
-    planeRoutes: [...addressesOf(situation).map(whole), ...situation.mobileNetworkPrefixes].map((prefix) => ({
-      prefix,
-      tunnel: id,
-    })),
+    planeRoutes: [...addressesOf(situation).map(whole), ...situation.mobileNetworkPrefixes].map(
+      (prefix) => ({
+        prefix,
+        tunnel: id,
+      }),
+    ),
   };
 }
 
@@ -154,7 +207,12 @@ function homeLinkState(
   { home, ipv4HomeAddress }: HomeSituation,
   { device, noDad }: { readonly device: string; readonly noDad: boolean },
 ): DesiredPart {
-  const ipv6Home = { device, address: home.homeAddress, prefixLength: home.homePrefix.length, noDad };
+  const ipv6Home = {
+    device,
+    address: home.homeAddress,
+    prefixLength: home.homePrefix.length,
+    noDad,
+  };
   const link = home.ipv4HomeLink;
   if (ipv4HomeAddress === undefined || link === undefined) return { addresses: [ipv6Home] };
   const ipv4Home = { device, address: ipv4HomeAddress, prefixLength: link.prefixLength, noDad };
@@ -172,7 +230,10 @@ function homeLinkState(
 }
 
 /** The part 'care-of': each care-of address leaves by its own interface and router. */
-function careOfPart(careOfs: readonly CareOfCandidate[], configuration: MobileNodeConfiguration): DesiredPart {
+function careOfPart(
+  careOfs: readonly CareOfCandidate[],
+  configuration: MobileNodeConfiguration,
+): DesiredPart {
   const { table, rulePriority } = configuration;
   const rules: DesiredRule[] = [];
   const routes: DesiredRoute[] = [];
@@ -180,7 +241,13 @@ function careOfPart(careOfs: readonly CareOfCandidate[], configuration: MobileNo
     const { family, address, device, gateway } = careOf;
     const own = table + 1 + index;
     const from = whole(address);
-    rules.push({ family, priority: rulePriority, table: MAIN_TABLE, from, suppressPrefixLength: 0 });
+    rules.push({
+      family,
+      priority: rulePriority,
+      table: MAIN_TABLE,
+      from,
+      suppressPrefixLength: 0,
+    });
     rules.push({ family, priority: rulePriority + 1, table: own, from });
     const route: DesiredRoute = { destination: DEFAULT[family], table: own, device };
     routes.push(gateway === undefined ? route : { ...route, gateway });
@@ -198,12 +265,15 @@ function policyPart(
   const ours = { value: mark, mask: 0xffffffff };
   const rules: DesiredRule[] = [];
   for (const family of [6, 4] as const) {
-    if (mark !== 0) rules.push({ family, priority: rulePriority + 2, table: MAIN_TABLE, mark: ours });
+    if (mark !== 0)
+      rules.push({ family, priority: rulePriority + 2, table: MAIN_TABLE, mark: ours });
     for (const address of away.flatMap(addressesOf)) {
       if (familyOf(address) !== family) continue;
       rules.push({ family, priority: rulePriority + 3, table, from: whole(address) });
     }
-    const hasHomeAddress = away.some((situation) => addressesOf(situation).some((one) => familyOf(one) === family));
+    const hasHomeAddress = away.some((situation) =>
+      addressesOf(situation).some((one) => familyOf(one) === family),
+    );
     const tunnelled = away.some(({ tunnel, silent }) => tunnel !== undefined && !silent);
     if (!defaultRoute || !tunnelled || !hasHomeAddress) continue;
     for (const address of others) {
@@ -217,7 +287,10 @@ function policyPart(
   return { rules, routes: tunnelDefaults(away, configuration) };
 }
 
-/** One default for each family; its source is the first home's address, others are chosen by their applications. */
+/**
+ * One default for each family; its source is the first home's address, others are chosen by their
+ * applications.
+ */
 function tunnelDefaults(
   away: readonly HomeSituation[],
   configuration: MobileNodeConfiguration,
@@ -234,11 +307,16 @@ function tunnelDefaults(
   });
   const ipv6Route = { ...route(6), source: first.home.homeAddress };
   if (ipv4Home !== undefined) return [ipv6Route, { ...route(4), source: ipv4Home }];
-  const ipv4Network = away.some((one) => one.mobileNetworkPrefixes.some(({ address }) => isIpv4(address)));
+  const ipv4Network = away.some((one) =>
+    one.mobileNetworkPrefixes.some(({ address }) => isIpv4(address)),
+  );
   return ipv4Network ? [ipv6Route, route(4)] : [ipv6Route];
 }
 
-/** All parts by key. `interfaceAddresses`: every address of the host's interfaces that is wider than a link. */
+/**
+ * All parts by key. `interfaceAddresses`: every address of the host's interfaces that is wider than
+ * a link.
+ */
 export function wantedParts(
   situations: readonly HomeSituation[],
   interfaceAddresses: readonly IpAddress[],
@@ -253,14 +331,22 @@ export function wantedParts(
     if (careOf !== undefined) careOfs.set(careOf.address, careOf);
     // The former care-of address, as long as it is there, until the tunnel leaves it.
     const former = tunnel?.careOf;
-    if (former !== undefined && interfaceAddresses.includes(former.address) && !careOfs.has(former.address)) {
+    if (
+      former !== undefined &&
+      interfaceAddresses.includes(former.address) &&
+      !careOfs.has(former.address)
+    ) {
       careOfs.set(former.address, former);
     }
   }
   if (careOfs.size > 0) parts.set('care-of', careOfPart([...careOfs.values()], configuration));
-  const away = situations.filter(({ tunnel, homeLink }) => tunnel !== undefined || homeLink === undefined);
+  const away = situations.filter(
+    ({ tunnel, homeLink }) => tunnel !== undefined || homeLink === undefined,
+  );
   const ownAddresses = new Set<IpAddress>(situations.flatMap(addressesOf));
-  const others = interfaceAddresses.filter((address) => !careOfs.has(address) && !ownAddresses.has(address));
+  const others = interfaceAddresses.filter(
+    (address) => !careOfs.has(address) && !ownAddresses.has(address),
+  );
   if (away.length > 0) parts.set('policy', policyPart(away, others, configuration));
   return parts;
 }

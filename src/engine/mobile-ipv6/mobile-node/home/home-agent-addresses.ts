@@ -49,7 +49,10 @@ export class HomeAgentAddresses {
     if (this.#name !== undefined) this.#learn(addresses);
   }
 
-  /** Takes the answer of a lookup; says whether an address in use changed. A failure keeps what was known. */
+  /**
+   * Takes the answer of a lookup; says whether an address in use changed. A failure keeps what was
+   * known.
+   */
   resolved(addresses: readonly IpAddress[]): boolean {
     this.#asking = false;
     if (addresses.length === 0) return false;
@@ -70,7 +73,10 @@ export class HomeAgentAddresses {
     return retryMs;
   }
 
-  /** The one in use stays in use when the answer still has it: resolvers rotate. A family that is missing is kept. */
+  /**
+   * The one in use stays in use when the answer still has it: resolvers rotate. A family that is
+   * missing is kept.
+   */
   #learn(addresses: readonly IpAddress[]): void {
     const ipv6 = addresses.filter(isIpv6);
     const ipv4 = addresses.filter(isIpv4);
@@ -78,17 +84,23 @@ export class HomeAgentAddresses {
     if (ipv4.length > 0) this.#ipv4 = keepFirst(ipv4, this.#ipv4[0]);
   }
 
-  /** Takes the next address of a family that is not shunned into use; says whether there is another. */
+  /**
+   * Takes the next address of a family that is not shunned into use; says whether there is another.
+   */
   rotate(family: 4 | 6, shuns: (address: IpAddress) => boolean): boolean {
     if (family === 6) this.#ipv6 = afterFirst(this.#ipv6, shuns);
     else this.#ipv4 = afterFirst(this.#ipv4, shuns);
     return this.of(family).length > 1;
   }
 
-  /** Families over which the home agent can be reached. On IPv4 its IPv6 address is needed too, for the inner packet. */
+  /**
+   * Families over which the home agent can be reached. On IPv4 its IPv6 address is needed too, for
+   * the inner packet.
+   */
   families(): ReadonlySet<4 | 6> {
     const families = new Set<4 | 6>();
-    for (const family of [4, 6] as const) if (this.target(family) !== undefined) families.add(family);
+    for (const family of [4, 6] as const)
+      if (this.target(family) !== undefined) families.add(family);
     return families;
   }
 
@@ -106,7 +118,10 @@ export class HomeAgentAddresses {
   }
 }
 
-/** The same ring, begun anew behind its first member and behind those that are shunned; of the first only if all are. */
+/**
+ * The same ring, begun anew behind its first member and behind those that are shunned; of the first
+ * only if all are.
+ */
 function afterFirst<A>(ring: readonly A[], shuns: (member: A) => boolean): readonly A[] {
   const behind = ring.findIndex((member, index) => index > 0 && !shuns(member));
   const start = Math.max(behind, 0);

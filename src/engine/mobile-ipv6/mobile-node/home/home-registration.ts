@@ -1,8 +1,10 @@
 /**
- * One home of a mobile node, as the node sees it: everything that can happen to its registration has a method here.
+ * One home of a mobile node, as the node sees it: everything that can happen to its registration
+ * has a method here.
  *
  * RFC 6275 §11.5, §11.7, §11.8;  RFC 5555 §4.4
- * Left out: Dynamic Home Agent Address Discovery, mobile prefix discovery, several care-of addresses at a time (RFC 5648).
+ * Left out: Dynamic Home Agent Address Discovery, mobile prefix discovery, several care-of
+ * addresses at a time (RFC 5648).
  */
 import { unreachable } from '#base/assert.ts';
 import type { IpAddress } from '#base/ip.ts';
@@ -11,7 +13,11 @@ import {
   type ReceivedAcknowledgement,
   receiveAcknowledgement,
 } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement-handler.ts';
-import { advertiseAtHome, assessAttachment, deregistered } from '#engine/mobile-ipv6/mobile-node/binding/attachment.ts';
+import {
+  advertiseAtHome,
+  assessAttachment,
+  deregistered,
+} from '#engine/mobile-ipv6/mobile-node/binding/attachment.ts';
 import { Exchange, initialTimeoutMs } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
 import { RegistrationState } from '#engine/mobile-ipv6/mobile-node/binding/registration-state.ts';
 import {
@@ -22,8 +28,14 @@ import {
   retransmit,
   retryRefused,
 } from '#engine/mobile-ipv6/mobile-node/binding/update-course.ts';
-import { resolveHomeAgent, transmitUpdate } from '#engine/mobile-ipv6/mobile-node/binding/update-transmission.ts';
-import type { Home, MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import {
+  resolveHomeAgent,
+  transmitUpdate,
+} from '#engine/mobile-ipv6/mobile-node/binding/update-transmission.ts';
+import type {
+  Home,
+  MobileNodeConfiguration,
+} from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { Pin } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
 import type { NodeContext, Step } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import { CLOCK_JUMP_MS, type HomeTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
@@ -54,7 +66,8 @@ export class HomeRegistration {
   }
 
   /**
-   * The wall clock went ahead of the monotonic one by `jumpMs`: it was set, or the machine slept, and the home agent's timers did not.
+   * The wall clock went ahead of the monotonic one by `jumpMs`: it was set, or the machine slept,
+   * and the home agent's timers did not.
    */
   clockSet(step: Step, jumpMs: number): void {
     const { state } = this;
@@ -65,7 +78,10 @@ export class HomeRegistration {
     if (jumpMs > 0) refresh(state, step);
   }
 
-  /** The operator decided otherwise. What a registration says counts with a new one, which is due now. */
+  /**
+   * The operator decided otherwise. What a registration says counts with a new one, which is due
+   * now.
+   */
   reconfigured(now: Monotonic, former: MobileNodeConfiguration): void {
     const { timers, context, phase } = this.state;
     const { forceUdp, lifetimeSeconds, natKeepaliveSeconds } = context.configuration;
@@ -79,7 +95,8 @@ export class HomeRegistration {
   /** Handles every timer that is due. */
   tick(step: Step): void {
     const { timers } = this.state;
-    for (let name = timers.due(step.now); name !== undefined; name = timers.due(step.now)) this.#timer(step, name);
+    for (let name = timers.due(step.now); name !== undefined; name = timers.due(step.now))
+      this.#timer(step, name);
   }
 
   #timer(step: Step, name: HomeTimer): void {
@@ -159,7 +176,9 @@ export class HomeRegistration {
     }
   }
 
-  /** Prefers a care-of address while it is usable; undefined leaves the choice to the rules again. */
+  /**
+   * Prefers a care-of address while it is usable; undefined leaves the choice to the rules again.
+   */
   pin(step: Step, pin: Pin | undefined): void {
     this.state.pinned = pin;
     assessAttachment(this.state, step);

@@ -1,12 +1,16 @@
 /**
- * The seam for a role that builds upon the mobile node: what it does in the registration of one home.
+ * The seam for a role that builds upon the mobile node: what it does in the registration of one
+ * home.
  *
  * RFC 3963 §5  the mobile router is such a role
  */
 import type { IpAddress, Prefix } from '#base/ip.ts';
 import type { JsonObject } from '#engine/contract.ts';
 import type { Acknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
-import { NO_ADDITIONS, type UpdateAdditions } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
+import {
+  NO_ADDITIONS,
+  type UpdateAdditions,
+} from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
 import type { Purpose } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
 import { findOption, type MobilityOptionOf } from '#wire/mobility-options.ts';
 
@@ -38,11 +42,22 @@ export interface HomeRole {
   additions(purpose: Purpose): UpdateAdditions;
   /** Whether the home agent serves the role, as its acceptance tells. */
   served(acknowledgement: Acknowledgement): boolean;
-  /** The answer to the IPv4 home address, among those to what the role asked for by the same option (RFC 5555 §3.1.1). */
+  /**
+   * The answer to the IPv4 home address, among those to what the role asked for by the same option
+   * (RFC 5555 §3.1.1).
+   */
   ipv4HomeAddressAnswer(acknowledgement: Acknowledgement): Ipv4Answer | undefined;
-  /** Takes what an acceptance grants; gives what it does not and did before, each with the name of its status. */
-  accept(acknowledgement: Acknowledgement): readonly { readonly prefix: Prefix; readonly status: string }[];
-  /** What to do about a refusal, or (status undefined) about a home agent that does not serve the role; undefined: as a mobile node does. */
+  /**
+   * Takes what an acceptance grants; gives what it does not and did before, each with the name of
+   * its status.
+   */
+  accept(
+    acknowledgement: Acknowledgement,
+  ): readonly { readonly prefix: Prefix; readonly status: string }[];
+  /**
+   * What to do about a refusal, or (status undefined) about a home agent that does not serve the
+   * role; undefined: as a mobile node does.
+   */
   refused(status: number | undefined, asked: Asked): RoleReaction | undefined;
   /** Whether a home agent that was asked is of no use to the role as things are. */
   shuns(homeAgent: IpAddress): boolean;

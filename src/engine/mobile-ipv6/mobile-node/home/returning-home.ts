@@ -1,9 +1,11 @@
 /**
- * What a mobile node tells the home link once it is back: its own link-layer address for its home addresses.
+ * What a mobile node tells the home link once it is back: its own link-layer address for its home
+ * addresses.
  *
  * RFC 6275 §11.5.5  unsolicited Neighbour Advertisement, override set, to all nodes
  * RFC 5227 §3       gratuitous ARP for the IPv4 home address
- * Left out: Neighbour Solicitation for the home agent's link-layer address from the unspecified address (§11.5.5): the kernel
+ * Left out: Neighbour Solicitation for the home agent's link-layer address from the unspecified
+ * address (§11.5.5): the kernel
  * has it from the router advertisement, or asks itself.
  */
 import { encode } from '#base/bytes.ts';
@@ -46,7 +48,12 @@ function neighbourAdvertisement(link: HomeLink, target: Ipv6Address): Output {
     protocol: PROTOCOL_ICMPV6,
     payload,
   });
-  const path = { kind: 'link', device: link.device, protocol: 'ipv6', linkAddress: ALL_NODES_LINK_ADDRESS } as const;
+  const path = {
+    kind: 'link',
+    device: link.device,
+    protocol: 'ipv6',
+    linkAddress: ALL_NODES_LINK_ADDRESS,
+  } as const;
   return { kind: 'send', path, packet };
 }
 
@@ -58,11 +65,19 @@ function gratuitousArp(link: HomeLink, address: Ipv4Address): Output {
     targetHardware: NO_LINK_ADDRESS,
     targetAddress: address,
   });
-  const path = { kind: 'link', device: link.device, protocol: 'arp', linkAddress: BROADCAST_LINK_ADDRESS } as const;
+  const path = {
+    kind: 'link',
+    device: link.device,
+    protocol: 'arp',
+    linkAddress: BROADCAST_LINK_ADDRESS,
+  } as const;
   return { kind: 'send', path, packet };
 }
 
-/** One round of advertisements for every home address on the home link. `linkLocal`: only if the L bit had been set. */
+/**
+ * One round of advertisements for every home address on the home link. `linkLocal`: only if the L
+ * bit had been set.
+ */
 export function advertiseHomeAddresses(
   link: HomeLink,
   addresses: {

@@ -32,7 +32,9 @@ export function recordToJson(record: HomeRecord): JsonObject {
   };
 }
 
-/** Reads a record; members that are missing or wrong (an older version's) take their neutral value. */
+/**
+ * Reads a record; members that are missing or wrong (an older version's) take their neutral value.
+ */
 export function recordFromJson(value: JsonValue): HomeRecord | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   const fields = new Map<string, JsonValue | undefined>(Object.entries(value));
@@ -46,9 +48,14 @@ export function recordFromJson(value: JsonValue): HomeRecord | undefined {
   return {
     sequence: number('sequence') & 0xffff,
     clockOffsetMs: number('clockOffsetMs'),
-    lastTimestamp: typeof timestamp === 'string' && /^[0-9a-f]{1,16}$/.test(timestamp) ? BigInt(`0x${timestamp}`) : 0n,
+    lastTimestamp:
+      typeof timestamp === 'string' && /^[0-9a-f]{1,16}$/.test(timestamp)
+        ? BigInt(`0x${timestamp}`)
+        : 0n,
     ipv4HomeAddress: ipv4 !== undefined && isIpv4(ipv4) ? ipv4 : undefined,
-    homeAgentAddresses: isList(agents) ? agents.map(addressOf).filter((address) => address !== undefined) : [],
+    homeAgentAddresses: isList(agents)
+      ? agents.map(addressOf).filter((address) => address !== undefined)
+      : [],
     boundUntilWallMs: number('boundUntilWallMs'),
   };
 }

@@ -1,7 +1,8 @@
 /**
  * What one home registration must not forget, and the numbers that come from it.
  *
- * RFC 6275 §11.7.1  sequence numbers;  RFC 4285 §6 timestamps: each greater than any accepted before, near the home agent's clock
+ * RFC 6275 §11.7.1  sequence numbers;  RFC 4285 §6 timestamps: each greater than any accepted
+ *                   before, near the home agent's clock
  */
 import { type IpAddress, type Ipv4Address, UNSPECIFIED_V4 } from '#base/ip.ts';
 import { type Wall, wall } from '#base/time.ts';
@@ -30,7 +31,8 @@ export class HomeMemory {
     const [high = 0, low = 0] = random(2);
     this.#sequence = (high << 8) | low;
     const { ipv4HomeAddress } = home;
-    this.#ipv4HomeAddress = ipv4HomeAddress === 'none' || ipv4HomeAddress === 'dynamic' ? undefined : ipv4HomeAddress;
+    this.#ipv4HomeAddress =
+      ipv4HomeAddress === 'none' || ipv4HomeAddress === 'dynamic' ? undefined : ipv4HomeAddress;
   }
 
   /** Takes a stored record; gives the home agent addresses of the earlier run. */
@@ -73,7 +75,9 @@ export class HomeMemory {
 
   /** The IPv4 home address to ask for; undefined when none is wanted. */
   get ipv4HomeAddressAsked(): Ipv4Address | undefined {
-    return this.#home.ipv4HomeAddress === 'none' ? undefined : (this.#ipv4HomeAddress ?? UNSPECIFIED_V4);
+    return this.#home.ipv4HomeAddress === 'none'
+      ? undefined
+      : (this.#ipv4HomeAddress ?? UNSPECIFIED_V4);
   }
 
   takeIpv4HomeAddress(address: Ipv4Address): void {
@@ -82,7 +86,8 @@ export class HomeMemory {
 
   /** A remembered dynamic address is no longer ours; says whether there was one. */
   forgetIpv4HomeAddress(): boolean {
-    if (this.#home.ipv4HomeAddress !== 'dynamic' || this.#ipv4HomeAddress === undefined) return false;
+    if (this.#home.ipv4HomeAddress !== 'dynamic' || this.#ipv4HomeAddress === undefined)
+      return false;
     this.#ipv4HomeAddress = undefined;
     return true;
   }
@@ -110,8 +115,9 @@ export class HomeMemory {
   }
 
   /**
-   * Status 144 told the home agent's time, to a second, when it got what left at `sentAt`. The timestamp that left does not count:
-   * it may be ahead of our clock, only to be newer than the last.
+   * Status 144 told the home agent's time, to a second, when it got what left at `sentAt`. The
+   * timestamp that left does not count: it may be ahead of our clock, only to be newer than the
+   * last.
    */
   resynchronizeClock(returned: bigint, sentAt: Wall): void {
     this.#clockOffsetMs = Math.round((wallOfNtp(returned, sentAt) - sentAt) / 1000) * 1000;
@@ -131,7 +137,10 @@ export class HomeMemory {
     this.#boundUntilWallMs = Math.max(this.#boundUntilWallMs, until);
   }
 
-  /** The wall clock was set by `jumpMs`, or the machine slept so long: what counts is the time that passes from now on. */
+  /**
+   * The wall clock was set by `jumpMs`, or the machine slept so long: what counts is the time that
+   * passes from now on.
+   */
   clockSet(jumpMs: number): void {
     if (this.#boundUntilWallMs > 0) this.#boundUntilWallMs += jumpMs;
   }

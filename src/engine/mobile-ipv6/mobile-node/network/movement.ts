@@ -1,14 +1,20 @@
 /**
  * Where the node is: care-of address candidates, the choice among them, the home link.
  *
- * RFC 6275 §11.5.1  movement: an address or router of an older carrier epoch is not believed; the old link is kept while it is as good
+ * RFC 6275 §11.5.1  movement: an address or router of an older carrier epoch is not believed; the
+ *                   old link is kept while it is as good
  * RFC 6275 §11.5.2  home link detection by the home prefix
  * RFC 6275 §11.5.3  forming care-of addresses (the kernel does; we choose)
- * RFC 5555 §4.4.1   IPv6 before IPv4; a family in which the home agent was silent is not tried again upon every move
- * Left out: a home link that announces no prefix (§11.5.2 asks for a router advertisement or the like): where the operator sets the
- * addresses by hand, any second address inside the home prefix tells the home link; the home address alone does not, because it looks
- * the same as one that an earlier run of ours left behind, and taking that for the home link would hold the node fast abroad.
- * Left out: Neighbour Unreachability Detection of our own, Advertisement Interval (the kernel's router lifetimes stand for them).
+ * RFC 5555 §4.4.1   IPv6 before IPv4; a family in which the home agent was silent is not tried
+ *                   again upon every move
+ * Left out: a home link that announces no prefix (§11.5.2 asks for a router advertisement or the
+ * like): where the operator sets the
+ * addresses by hand, any second address inside the home prefix tells the home link; the home
+ * address alone does not, because it looks
+ * the same as one that an earlier run of ours left behind, and taking that for the home link would
+ * hold the node fast abroad.
+ * Left out: Neighbour Unreachability Detection of our own, Advertisement Interval (the kernel's
+ * router lifetimes stand for them).
  */
 import {
   familyOf,
@@ -28,8 +34,9 @@ import { type InterfacePreference, preferenceBy } from '#engine/common/interface
 import type { DefaultRouter, InterfaceAddress, NetworkInterface } from '#engine/contract.ts';
 
 /**
- * How long an address that the kernel did not tell of again after the carrier came back has to wait. Router advertisements
- * and DHCP confirm theirs sooner; an address that an operator set by hand is never confirmed and comes in this way.
+ * How long an address that the kernel did not tell of again after the carrier came back has to
+ * wait. Router advertisements and DHCP confirm theirs sooner; an address that an operator set by
+ * hand is never confirmed and comes in this way.
  */
 export const UNCONFIRMED_GRACE_MS = 3000;
 
@@ -65,14 +72,21 @@ export interface HomeLink {
 /** The part of the network in which the home agent did not answer over one family. */
 export type SilentNetwork = Prefix;
 
-/** A care-of address outside the /48 (IPv4: /16) is taken for another administrative domain, RFC 5555 §4.4.1. */
+/**
+ * A care-of address outside the /48 (IPv4: /16) is taken for another administrative domain, RFC
+ * 5555 §4.4.1.
+ */
 export function networkAround(address: IpAddress): SilentNetwork {
   const length = isIpv6(address) ? 48 : 16;
   return { address: networkOf(address, length), length };
 }
 
-export function sameAttachment(a: CareOfCandidate | undefined, b: CareOfCandidate | undefined): boolean {
-  // The same private address behind another NAT is another place, so the carrier epoch belongs to the identity.
+export function sameAttachment(
+  a: CareOfCandidate | undefined,
+  b: CareOfCandidate | undefined,
+): boolean {
+  // The same private address behind another NAT is another place, so the carrier epoch belongs to
+  // the identity.
   return a?.address === b?.address && a?.device === b?.device && a?.epoch === b?.epoch;
 }
 
@@ -129,7 +143,8 @@ export class Movement {
     this.#known = true;
     this.#interfaces = interfaces;
     for (const { index, epoch } of interfaces) {
-      if (this.#epochSince.get(index)?.epoch !== epoch) this.#epochSince.set(index, { epoch, since: now });
+      if (this.#epochSince.get(index)?.epoch !== epoch)
+        this.#epochSince.set(index, { epoch, since: now });
     }
   }
 
@@ -146,7 +161,10 @@ export class Movement {
       }
     }
     this.#remember(found, now);
-    return found.map((candidate) => ({ ...candidate, appearedAt: this.#appearedAt.get(keyOf(candidate)) ?? now }));
+    return found.map((candidate) => ({
+      ...candidate,
+      appearedAt: this.#appearedAt.get(keyOf(candidate)) ?? now,
+    }));
   }
 
   /** Whether an interface of this name never leads out. */
@@ -168,7 +186,8 @@ export class Movement {
     const { address } = told;
     if (!isGlobalUnicast(address) || this.#homeAddresses.has(address)) return undefined;
     if (told.tentative || told.duplicate || told.validUntil <= now) return undefined;
-    if (this.#exclusions.prefixes.some((prefix) => prefixContains(prefix, address))) return undefined;
+    if (this.#exclusions.prefixes.some((prefix) => prefixContains(prefix, address)))
+      return undefined;
     const family = familyOf(address);
     const router = this.#router(now, link, family);
     if (router === undefined) return undefined;
@@ -210,10 +229,16 @@ export class Movement {
     for (const key of keys) if (!this.#appearedAt.has(key)) this.#appearedAt.set(key, now);
   }
 
-  /** Whether the candidate's router is the host's only one of the family: no route can prefer another. */
+  /**
+   * Whether the candidate's router is the host's only one of the family: no route can prefer
+   * another.
+   */
   isOnlyWayOut({ family, device, gateway }: CareOfCandidate): boolean {
     return this.#interfaces.every((link) =>
-      link.routers.every((router) => router.family !== family || (link.name === device && router.gateway === gateway)),
+      link.routers.every(
+        (router) =>
+          router.family !== family || (link.name === device && router.gateway === gateway),
+      ),
     );
   }
 
@@ -227,7 +252,10 @@ export class Movement {
     return first;
   }
 
-  /** The home link, if some interface is on it: a confirmed address inside the home prefix tells (RFC 6275 §11.5.2). */
+  /**
+   * The home link, if some interface is on it: a confirmed address inside the home prefix tells
+   * (RFC 6275 §11.5.2).
+   */
   homeLink(now: Monotonic, homePrefix: Prefix): HomeLink | undefined {
     for (const link of this.#interfaces) {
       if (!link.running || this.#preferenceOf(link) < 0) continue;
@@ -244,19 +272,25 @@ export class Movement {
   }
 
   /**
-   * A home address without end tells nothing: we, or an earlier run of ours, put it there. A duplicate one does: the home agent
-   * defends it, and that happens on the home link only.
+   * A home address without end tells nothing: we, or an earlier run of ours, put it there. A
+   * duplicate one does: the home agent defends it, and that happens on the home link only.
    */
   #ownMaking({ address, validUntil, duplicate }: InterfaceAddress): boolean {
     return this.#homeAddresses.has(address) && validUntil === NEVER && !duplicate;
   }
 
-  /** RFC 6275 §11.7.1, L bit: some link-local address has the interface identifier of the home address. */
+  /**
+   * RFC 6275 §11.7.1, L bit: some link-local address has the interface identifier of the home
+   * address.
+   */
   linkLocalCompatible(homeAddress: Ipv6Address): boolean {
     const identifier = interfaceIdentifier(homeAddress).join();
     return this.#interfaces.some((link) =>
       link.addresses.some(
-        ({ address }) => isIpv6(address) && isLinkLocal(address) && interfaceIdentifier(address).join() === identifier,
+        ({ address }) =>
+          isIpv6(address) &&
+          isLinkLocal(address) &&
+          interfaceIdentifier(address).join() === identifier,
       ),
     );
   }
@@ -322,10 +356,14 @@ function compare(a: readonly number[], b: readonly number[]): number {
 }
 
 /** The care-of address to use: the current one while no other is better, else the best. */
-export function chooseCareOf(candidates: readonly CareOfCandidate[], rules: ChoiceRules): CareOfCandidate | undefined {
+export function chooseCareOf(
+  candidates: readonly CareOfCandidate[],
+  rules: ChoiceRules,
+): CareOfCandidate | undefined {
   const usable = candidates
     .filter(
-      ({ family, address }) => rules.families.has(family) && (rules.uniqueLocalReaches || !isUniqueLocal(address)),
+      ({ family, address }) =>
+        rules.families.has(family) && (rules.uniqueLocalReaches || !isUniqueLocal(address)),
     )
     .map((candidate) => ({ candidate, rank: rank(candidate, rules) }))
     .sort(

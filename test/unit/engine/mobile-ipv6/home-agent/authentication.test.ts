@@ -1,4 +1,7 @@
-/** What a home agent must not believe: its own records of another configuration or clock, Binding Updates out of order, places that lead back. */
+/**
+ * What a home agent must not believe: its own records of another configuration or clock, Binding
+ * Updates out of order, places that lead back.
+ */
 import { describe, expect, it } from 'vitest';
 import { assert } from '#base/assert.ts';
 import { isMalformed } from '#base/bytes.ts';
@@ -35,13 +38,19 @@ const BOB = {
   homeAddresses: [BOB_HOME],
   ipv4HomeAddresses: [],
 };
-const AS_BOB = { homeAddress: BOB_HOME, identifier: 'bob@example.org', association: association(2000) };
+const AS_BOB = {
+  homeAddress: BOB_HOME,
+  identifier: 'bob@example.org',
+  association: association(2000),
+};
 
 /** Everything that leads to `text` in the plane, by wish. */
 function leadingTo(scene: Scene, text: string): readonly string[] {
   const { address, length } = prefix(text);
   return [...scene.wish].flatMap(([key, part]) =>
-    (part.planeRoutes ?? []).some((route) => route.prefix.address === address && route.prefix.length === length)
+    (part.planeRoutes ?? []).some(
+      (route) => route.prefix.address === address && route.prefix.length === length,
+    )
       ? [key]
       : [],
   );
@@ -67,7 +76,9 @@ describe('after a restart with another configuration', () => {
     restarted.update(NATIVE, { sequence: 1, options: [ASK], ...AS_BOB });
     expect(leadingTo(restarted, `${FIXED}/32`)).toEqual([`binding/${BOB_HOME}`]);
     // Once more: what was taken away does not come back from the store.
-    expect(leadingTo(new Scene({ mobileNodes }, restarted), `${FIXED}/32`)).toEqual([`binding/${BOB_HOME}`]);
+    expect(leadingTo(new Scene({ mobileNodes }, restarted), `${FIXED}/32`)).toEqual([
+      `binding/${BOB_HOME}`,
+    ]);
   });
 
   it('an address of the pool stays bound', () => {
@@ -75,7 +86,9 @@ describe('after a restart with another configuration', () => {
     const changes = { mobileNodes, ipv4Pool: prefix('198.51.100.128/30') };
     const scene = new Scene(changes);
     scene.update(NATIVE, { sequence: 1, options: [ASK] });
-    expect(leadingTo(new Scene(changes, scene), '198.51.100.129/32')).toEqual([`binding/${HOME_ADDRESS}`]);
+    expect(leadingTo(new Scene(changes, scene), '198.51.100.129/32')).toEqual([
+      `binding/${HOME_ADDRESS}`,
+    ]);
     expect(leadingTo(new Scene({ mobileNodes }, scene), '198.51.100.129/32')).toEqual([]);
   });
 
@@ -122,7 +135,11 @@ describe('after a restart', () => {
     const scene = new Scene();
     scene.update(NATIVE, { sequence: 1 });
     changeRecord(scene, { [name]: value });
-    expect([...new Scene({}, scene).wish.keys()].sort()).toEqual([`binding/${HOME_ADDRESS}`, 'home-agent', 'tunnel/1']);
+    expect([...new Scene({}, scene).wish.keys()].sort()).toEqual([
+      `binding/${HOME_ADDRESS}`,
+      'home-agent',
+      'tunnel/1',
+    ]);
   });
 
   it.each([
@@ -160,7 +177,9 @@ describe('order', () => {
   it('a stranger to the home address leaves no trace of his de-registration', () => {
     const scene = new Scene({ mobileNodes: [ALICE, BOB] });
     const stranger = { ...AS_BOB, homeAddress: HOME_ADDRESS };
-    expect(scene.update(NATIVE, { sequence: 6, lifetimeUnits: 0, ...stranger }).message.status).toBe(133);
+    expect(
+      scene.update(NATIVE, { sequence: 6, lifetimeUnits: 0, ...stranger }).message.status,
+    ).toBe(133);
     expect(scene.store.size).toBe(0);
     expect(scene.update(NATIVE, { sequence: 5 }).message.status).toBe(0);
   });
@@ -180,9 +199,17 @@ describe('places that lead back', () => {
     ['the IPv4 home address of the same binding', FIXED],
   ])('a Binding Update over UDP from %s is refused by 174', (_, remote) => {
     const scene = new Scene();
-    scene.update(udpPath('203.0.113.9', 60001), { sequence: 1, ipv4CareOf: ipv4('10.0.0.2'), options: [ASK] });
+    scene.update(udpPath('203.0.113.9', 60001), {
+      sequence: 1,
+      ipv4CareOf: ipv4('10.0.0.2'),
+      options: [ASK],
+    });
     const before = scene.snapshot();
-    const answer = scene.update(udpPath(remote, 60001), { sequence: 2, ipv4CareOf: ipv4('10.0.0.2'), options: [ASK] });
+    const answer = scene.update(udpPath(remote, 60001), {
+      sequence: 2,
+      ipv4CareOf: ipv4('10.0.0.2'),
+      options: [ASK],
+    });
     expect(answer.message.status).toBe(174);
     expect(scene.snapshot()).toEqual(before);
   });
@@ -246,7 +273,10 @@ describe('size', () => {
         options,
       });
       expect(answer.message.status).toBe(0);
-      expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({ status: 0, address: FIXED });
+      expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({
+        status: 0,
+        address: FIXED,
+      });
     }
   });
 });

@@ -4,8 +4,21 @@ import { ipv6 } from '#base/ip.ts';
 import { icmpv6Codec } from '#wire/icmpv6.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import { homeAddressExtension } from '#wire/ipv6-extensions.ts';
-import { encodeMobility, fillMobilityChecksum, type MobilityMessage, mobilityCodec } from '#wire/mobility.ts';
-import { CARE_OF, HOME_ADDRESS, HOME_AGENT, NATIVE, OTHER_CARE_OF, Scene, udpPath } from './home-agent-scene.ts';
+import {
+  encodeMobility,
+  fillMobilityChecksum,
+  type MobilityMessage,
+  mobilityCodec,
+} from '#wire/mobility.ts';
+import {
+  CARE_OF,
+  HOME_ADDRESS,
+  HOME_AGENT,
+  NATIVE,
+  OTHER_CARE_OF,
+  Scene,
+  udpPath,
+} from './home-agent-scene.ts';
 
 // IPv6 header 40, Destination Options with Home Address option 24.
 const HEADER_AT = 64;
@@ -65,7 +78,8 @@ describe('bad input changes no state', () => {
     const whole = move();
     for (let bit = HEADER_AT * 8; bit < whole.length * 8; bit++) {
       const at = bit >> 3;
-      // The reserved octet of the Mobility Header is covered by the authenticator too; the checksum itself is not.
+      // The reserved octet of the Mobility Header is covered by the authenticator too; the checksum
+      // itself is not.
       if (at - HEADER_AT === 4 || at - HEADER_AT === 5) continue;
       scene.deliver(NATIVE, withChecksum(flipped(whole, at, 1 << (bit & 7))));
     }
@@ -84,16 +98,27 @@ describe('bad input changes no state', () => {
   it('HA_1_1_3 wrong checksum: silence', () => {
     const { scene, move, before } = prepared();
     scene.deliver(NATIVE, flipped(move(), HEADER_AT + 5, 1));
-    expect([scene.sent, scene.snapshot(), scene.counter('checksum-invalid')]).toEqual([[], before, 1]);
+    expect([scene.sent, scene.snapshot(), scene.counter('checksum-invalid')]).toEqual([
+      [],
+      before,
+      1,
+    ]);
   });
 
   it('HA_1_1_2 Payload Proto other than 59: Parameter Problem that points at it', () => {
     const { scene, move, before } = prepared();
     scene.deliver(NATIVE, withChecksum(flipped(move(), HEADER_AT, 59 ^ 58)));
     const packet = reply(scene);
-    expect([packet.source, packet.destination, packet.protocol]).toEqual([HOME_AGENT, OTHER_CARE_OF, 58]);
+    expect([packet.source, packet.destination, packet.protocol]).toEqual([
+      HOME_AGENT,
+      OTHER_CARE_OF,
+      58,
+    ]);
     const error = icmpv6Codec.parse(packet.payload);
-    expect(error).toMatchObject({ code: 0, body: { type: 'parameter-problem', pointer: HEADER_AT } });
+    expect(error).toMatchObject({
+      code: 0,
+      body: { type: 'parameter-problem', pointer: HEADER_AT },
+    });
     expect([scene.snapshot(), scene.counter('payload-protocol-invalid')]).toEqual([before, 1]);
   });
 
@@ -103,7 +128,10 @@ describe('bad input changes no state', () => {
     fillMobilityChecksum(short, HOME_ADDRESS, HOME_AGENT);
     scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, short));
     const error = icmpv6Codec.parse(reply(scene).payload);
-    expect(error).toMatchObject({ code: 0, body: { type: 'parameter-problem', pointer: HEADER_AT + 1 } });
+    expect(error).toMatchObject({
+      code: 0,
+      body: { type: 'parameter-problem', pointer: HEADER_AT + 1 },
+    });
     expect([scene.snapshot(), scene.counter('header-length-invalid')]).toEqual([before, 1]);
   });
 
@@ -132,24 +160,33 @@ describe('bad input changes no state', () => {
       message: { type: 'binding-error', status: 1, homeAddress: HOME_ADDRESS },
     });
     scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, echo, 58));
-    expect([scene.sent.length, scene.counter('home-address-option-not-served'), scene.snapshot()]).toEqual([
-      1,
-      1,
-      before,
-    ]);
+    expect([
+      scene.sent.length,
+      scene.counter('home-address-option-not-served'),
+      scene.snapshot(),
+    ]).toEqual([1, 1, before]);
   });
 
   it('neither Mobility Header nor Home Address option, no Binding Error to a multicast source', () => {
     const { scene, before } = prepared();
     scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, undefined, new Uint8Array(8), 58));
-    scene.deliver(NATIVE, scene.packet(ipv6('ff02::1'), HOME_AGENT, HOME_ADDRESS, new Uint8Array(8), 58));
+    scene.deliver(
+      NATIVE,
+      scene.packet(ipv6('ff02::1'), HOME_AGENT, HOME_ADDRESS, new Uint8Array(8), 58),
+    );
     expect([scene.sent, scene.snapshot()]).toEqual([[], before]);
-    expect([scene.counter('unexpected-protocol'), scene.counter('source-not-unicast')]).toEqual([1, 1]);
+    expect([scene.counter('unexpected-protocol'), scene.counter('source-not-unicast')]).toEqual([
+      1, 1,
+    ]);
   });
 
   it('fragmented, two Home Address options, type 2 routing header to us', () => {
     const { scene, before } = prepared();
-    const payload = encodeMobility({ type: 'binding-refresh-request', options: [] }, HOME_ADDRESS, HOME_AGENT);
+    const payload = encodeMobility(
+      { type: 'binding-refresh-request', options: [] },
+      HOME_ADDRESS,
+      HOME_AGENT,
+    );
     const packet = (extensions: Parameters<typeof ipv6Codec.write>[0]['extensions']) =>
       encode(ipv6Codec, {
         trafficClass: 0,
@@ -166,7 +203,11 @@ describe('bad input changes no state', () => {
     scene.deliver(NATIVE, packet([option, option]));
     scene.deliver(NATIVE, packet([{ type: 'type-2-routing', homeAddress: HOME_ADDRESS }]));
     expect([scene.sent, scene.snapshot()]).toEqual([[], before]);
-    for (const reason of ['fragmented', 'mobile-ipv6-header-invalid', 'unexpected-routing-header']) {
+    for (const reason of [
+      'fragmented',
+      'mobile-ipv6-header-invalid',
+      'unexpected-routing-header',
+    ]) {
       expect(scene.counter(reason)).toBe(1);
     }
   });
@@ -177,17 +218,26 @@ describe('bad input changes no state', () => {
     const move = scene.build(NATIVE, { sequence: 2, careOf: OTHER_CARE_OF });
     const withOption = (optionType: number) => {
       const packet = move.slice();
-      // The four octets of padding in front of the Home Address option, now an option with two octets.
+      // The four octets of padding in front of the Home Address option, now an option with two
+      // octets.
       packet.set([optionType, 2, 1, 2], 42);
       return packet;
     };
     scene.deliver(NATIVE, withOption(0x41));
-    expect([scene.sent, scene.snapshot(), scene.counter('option-unrecognized')]).toEqual([[], before, 1]);
+    expect([scene.sent, scene.snapshot(), scene.counter('option-unrecognized')]).toEqual([
+      [],
+      before,
+      1,
+    ]);
     for (const optionType of [0x81, 0xc1]) {
       scene.sent = [];
       scene.deliver(NATIVE, withOption(optionType));
       const packet = reply(scene);
-      expect([packet.source, packet.destination, packet.extensions]).toEqual([HOME_AGENT, OTHER_CARE_OF, []]);
+      expect([packet.source, packet.destination, packet.extensions]).toEqual([
+        HOME_AGENT,
+        OTHER_CARE_OF,
+        [],
+      ]);
       const error = icmpv6Codec.parse(packet.payload);
       expect(error).toMatchObject({ code: 2, body: { type: 'parameter-problem', pointer: 42 } });
     }
@@ -203,7 +253,10 @@ describe('bad input changes no state', () => {
     if (isMalformed(parsed)) throw new Error(parsed.reason);
     const routed = (segmentsLeft: number) => {
       const data = new Uint8Array(20);
-      const extensions = [{ type: 'routing', routingType: 0, segmentsLeft, data } as const, ...parsed.extensions];
+      const extensions = [
+        { type: 'routing', routingType: 0, segmentsLeft, data } as const,
+        ...parsed.extensions,
+      ];
       return encode(ipv6Codec, { ...parsed, extensions });
     };
     scene.deliver(NATIVE, routed(1));
@@ -218,7 +271,13 @@ describe('bad input changes no state', () => {
   it('RFC 4443 §2.4 no Parameter Problem to an ICMPv6 error, and not more than ten a second', () => {
     const { scene } = prepared();
     const packet = (protocol: number) => {
-      const bytes = scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0), protocol);
+      const bytes = scene.packet(
+        CARE_OF,
+        HOME_AGENT,
+        HOME_ADDRESS,
+        Uint8Array.of(1, 0, 0, 0, 0, 0, 0, 0),
+        protocol,
+      );
       bytes.set([0xc1, 2, 0, 0], 42);
       return bytes;
     };
@@ -237,7 +296,11 @@ describe('bad input changes no state', () => {
     });
     scene.sent = [];
     scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 2, homeAddress: wrong }));
-    expect([scene.sent, scene.snapshot(), scene.counter('mobile-ipv6-header-invalid')]).toEqual([[], before, 2]);
+    expect([scene.sent, scene.snapshot(), scene.counter('mobile-ipv6-header-invalid')]).toEqual([
+      [],
+      before,
+      2,
+    ]);
   });
 
   it('messages that nobody sends to a home agent', () => {
@@ -267,10 +330,19 @@ describe('bad input changes no state', () => {
       return seed >>> 24;
     };
     for (let count = 0; count < 3000; count++) {
-      const noise = scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, Uint8Array.from({ length: next() }, next));
-      if (noise.length > HEADER_AT + 8) fillMobilityChecksum(noise.subarray(HEADER_AT), HOME_ADDRESS, HOME_AGENT);
+      const noise = scene.packet(
+        CARE_OF,
+        HOME_AGENT,
+        HOME_ADDRESS,
+        Uint8Array.from({ length: next() }, next),
+      );
+      if (noise.length > HEADER_AT + 8)
+        fillMobilityChecksum(noise.subarray(HEADER_AT), HOME_ADDRESS, HOME_AGENT);
       scene.deliver(NATIVE, noise);
-      scene.deliver({ kind: 'link', device: 'eth0', protocol: 'ipv6', linkAddress: noise.slice(0, 6) }, noise);
+      scene.deliver(
+        { kind: 'link', device: 'eth0', protocol: 'ipv6', linkAddress: noise.slice(0, 6) },
+        noise,
+      );
     }
     expect(scene.snapshot()).toEqual(before);
   });

@@ -9,9 +9,19 @@ import { type Ipv4Address, type Ipv6Address, ipv4, ipv6, parsePrefix } from '#ba
 import { type Monotonic, monotonic, wall } from '#base/time.ts';
 import { signMobility } from '#crypto/mobility-auth.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
-import type { DesiredPart, EngineEvent, JsonValue, Output, Path, Prefix } from '#engine/contract.ts';
+import type {
+  DesiredPart,
+  EngineEvent,
+  JsonValue,
+  Output,
+  Path,
+  Prefix,
+} from '#engine/contract.ts';
 import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
-import type { AuthorizedMobileNode, HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
+import type {
+  AuthorizedMobileNode,
+  HomeAgentConfiguration,
+} from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import type { HomeAgentInput } from '#engine/mobile-ipv6/home-agent/input.ts';
 import { expectSound } from '#test/sim/event-faults.ts';
@@ -179,7 +189,9 @@ export class Scene {
     }
   }
 
-  /** Moves time to the engine's own deadlines, one after the other, up to `milliseconds` from now. */
+  /**
+   * Moves time to the engine's own deadlines, one after the other, up to `milliseconds` from now.
+   */
   pass(milliseconds: number): void {
     const end = monotonic(this.now + milliseconds);
     while (this.engine.deadline() <= end) {
@@ -221,7 +233,8 @@ export class Scene {
     const key = 'association' in update ? update.association : association(1000);
     const timestamp = 'timestamp' in update ? update.timestamp : this.timestamp();
     const options: MobilityOption[] = [...(update.options ?? [])];
-    if (update.ipv4CareOf !== undefined) options.push({ type: 'ipv4-care-of-address', address: update.ipv4CareOf });
+    if (update.ipv4CareOf !== undefined)
+      options.push({ type: 'ipv4-care-of-address', address: update.ipv4CareOf });
     if (identifier !== undefined) {
       const octets = new TextEncoder().encode(identifier);
       options.push({ type: 'mobile-node-identifier', subtype: 1, identifier: octets });
@@ -230,14 +243,24 @@ export class Scene {
     const message = {
       type: 'binding-update',
       sequence: update.sequence,
-      flags: { ...NO_BINDING_UPDATE_FLAGS, acknowledge: true, homeRegistration: true, ...update.flags },
+      flags: {
+        ...NO_BINDING_UPDATE_FLAGS,
+        acknowledge: true,
+        homeRegistration: true,
+        ...update.flags,
+      },
       lifetimeUnits: update.lifetimeUnits ?? 105,
       options,
     } as const;
     const payload =
       key === undefined
         ? encodeMobility(message, homeAddress, destination)
-        : signMobility(message, key, { careOfAddress: source, homeAddress, source: homeAddress, destination });
+        : signMobility(message, key, {
+            careOfAddress: source,
+            homeAddress,
+            source: homeAddress,
+            destination,
+          });
     return this.packet(source, destination, inside ? undefined : homeAddress, payload);
   }
 
@@ -280,8 +303,16 @@ export class Scene {
     const packet = ipv6Codec.parse(only.packet);
     assert(!isMalformed(packet), 'IPv6');
     const header = mobilityCodec.parse(packet.payload);
-    assert(!isMalformed(header) && header.message.type === 'binding-acknowledgement', 'acknowledgement');
-    return { path: only.path, packet, routingHeader: type2RoutingHeader(packet), message: header.message };
+    assert(
+      !isMalformed(header) && header.message.type === 'binding-acknowledgement',
+      'acknowledgement',
+    );
+    return {
+      path: only.path,
+      packet,
+      routingHeader: type2RoutingHeader(packet),
+      message: header.message,
+    };
   }
 
   ask(command: string, parameters = {}): { readonly ok: boolean; readonly value: JsonValue } {

@@ -1,17 +1,37 @@
 import { describe, expect, it } from 'vitest';
 import { encode, isMalformed } from '#base/bytes.ts';
-import { ALL_NODES, bytesOf, type Ipv6Address, ipv4, ipv6, solicitedNodeMulticast, UNSPECIFIED_V4 } from '#base/ip.ts';
+import {
+  ALL_NODES,
+  bytesOf,
+  type Ipv6Address,
+  ipv4,
+  ipv6,
+  solicitedNodeMulticast,
+  UNSPECIFIED_V4,
+} from '#base/ip.ts';
 import type { Path } from '#engine/contract.ts';
 import { ArpOperation, arpCodec } from '#wire/arp.ts';
 import { encodeIcmpv6, type Icmpv6Body, icmpv6Codec } from '#wire/icmpv6.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
-import { HOME_ADDRESS, HOME_AGENT, NATIVE, prefix, Scene, SECOND_HOME_ADDRESS } from './home-agent-scene.ts';
+import {
+  HOME_ADDRESS,
+  HOME_AGENT,
+  NATIVE,
+  prefix,
+  Scene,
+  SECOND_HOME_ADDRESS,
+} from './home-agent-scene.ts';
 
 const OWN = Uint8Array.of(2, 0, 0, 0, 0, 1);
 const NEIGHBOUR = Uint8Array.of(2, 0, 0, 0, 0, 2);
 const NEIGHBOUR_ADDRESS = ipv6('2001:db8:1::2');
 const LINK_LOCAL = ipv6('fe80::100');
-const ASK = { type: 'ipv4-home-address', prefixLength: 32, requestPrefix: false, address: UNSPECIFIED_V4 } as const;
+const ASK = {
+  type: 'ipv4-home-address',
+  prefixLength: 32,
+  requestPrefix: false,
+  address: UNSPECIFIED_V4,
+} as const;
 const COMPATIBLE = { linkLocalCompatibility: true };
 
 function onLink(): Scene {
@@ -25,15 +45,35 @@ function fromLink(protocol: 'ipv6' | 'arp' = 'ipv6', linkAddress = NEIGHBOUR): P
   return { kind: 'link', device: 'home0', protocol, linkAddress };
 }
 
-function neighbour(scene: Scene, body: Icmpv6Body, source: Ipv6Address, destination: Ipv6Address, hopLimit = 255) {
+function neighbour(
+  scene: Scene,
+  body: Icmpv6Body,
+  source: Ipv6Address,
+  destination: Ipv6Address,
+  hopLimit = 255,
+) {
   const payload = encodeIcmpv6(body, 0, source, destination);
-  const header = { trafficClass: 0, flowLabel: 0, hopLimit, source, destination, extensions: [], protocol: 58 };
+  const header = {
+    trafficClass: 0,
+    flowLabel: 0,
+    hopLimit,
+    source,
+    destination,
+    extensions: [],
+    protocol: 58,
+  };
   scene.sent = [];
   scene.deliver(fromLink(), encode(ipv6Codec, { ...header, payload }));
 }
 
-function solicit(scene: Scene, target: Ipv6Address, source: Ipv6Address = NEIGHBOUR_ADDRESS, hopLimit = 255) {
-  const options = source === '::' ? [] : [{ type: 'source-link-layer-address', address: NEIGHBOUR } as const];
+function solicit(
+  scene: Scene,
+  target: Ipv6Address,
+  source: Ipv6Address = NEIGHBOUR_ADDRESS,
+  hopLimit = 255,
+) {
+  const options =
+    source === '::' ? [] : [{ type: 'source-link-layer-address', address: NEIGHBOUR } as const];
   neighbour(
     scene,
     { type: 'neighbour-solicitation', target, options },
@@ -46,7 +86,12 @@ function solicit(scene: Scene, target: Ipv6Address, source: Ipv6Address = NEIGHB
 function advertise(scene: Scene, target: Ipv6Address) {
   const options = [{ type: 'target-link-layer-address', address: NEIGHBOUR } as const];
   const flags = { router: false, solicited: false, override: true };
-  neighbour(scene, { type: 'neighbour-advertisement', ...flags, target, options }, target, ALL_NODES);
+  neighbour(
+    scene,
+    { type: 'neighbour-advertisement', ...flags, target, options },
+    target,
+    ALL_NODES,
+  );
 }
 
 /** What was sent on the link, readable. */
@@ -59,7 +104,13 @@ function said(scene: Scene) {
     if (isMalformed(parsed)) return { to, malformed: parsed.reason };
     const { source, destination, protocol } = parsed;
     const message = icmpv6Codec.parse(parsed.payload);
-    return { to, source, destination, protocol, body: isMalformed(message) ? undefined : message.body };
+    return {
+      to,
+      source,
+      destination,
+      protocol,
+      body: isMalformed(message) ? undefined : message.body,
+    };
   });
 }
 
@@ -112,20 +163,31 @@ describe('duplicate address detection on behalf (RFC 6275 §10.3.1)', () => {
   it('HA_2_3_2 with the L flag for the link-local address too', () => {
     const scene = onLink();
     scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, flags: COMPATIBLE }));
-    expect(said(scene).map(({ body }) => body)).toMatchObject([{ target: HOME_ADDRESS }, { target: LINK_LOCAL }]);
+    expect(said(scene).map(({ body }) => body)).toMatchObject([
+      { target: HOME_ADDRESS },
+      { target: LINK_LOCAL },
+    ]);
     scene.pass(1000);
     expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.proxyNeighbours).toHaveLength(2);
   });
 
   it.each<[string, (scene: Scene) => void, object]>([
-    ['HA_2_4_1 an advertisement for the home address', (scene) => advertise(scene, HOME_ADDRESS), {}],
+    [
+      'HA_2_4_1 an advertisement for the home address',
+      (scene) => advertise(scene, HOME_ADDRESS),
+      {},
+    ],
     [
       'HA_2_4_3 an advertisement for the link-local address, L set',
       (scene) => advertise(scene, LINK_LOCAL),
       COMPATIBLE,
     ],
     ['a probe of somebody else', (scene) => solicit(scene, HOME_ADDRESS, ipv6('::')), {}],
-    ['HA_2_4_4 without the A flag', (scene) => advertise(scene, HOME_ADDRESS), { acknowledge: false }],
+    [
+      'HA_2_4_4 without the A flag',
+      (scene) => advertise(scene, HOME_ADDRESS),
+      { acknowledge: false },
+    ],
   ])('%s: 134', (_, object, flags) => {
     const scene = onLink();
     scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, flags }));
@@ -200,7 +262,9 @@ describe('interception (RFC 6275 §10.4.1)', () => {
   it('HA_4_2_3 defends against duplicate address detection, to all nodes', () => {
     const scene = registered();
     solicit(scene, HOME_ADDRESS, ipv6('::'));
-    expect(said(scene)).toMatchObject([{ destination: 'ff02::1', body: { solicited: false, target: HOME_ADDRESS } }]);
+    expect(said(scene)).toMatchObject([
+      { destination: 'ff02::1', body: { solicited: false, target: HOME_ADDRESS } },
+    ]);
   });
 
   it('HA_4_2_9, HA_4_2_12 the link-local address with the L flag only', () => {
@@ -237,9 +301,17 @@ describe('interception (RFC 6275 §10.4.1)', () => {
     const address = ipv4('198.51.100.5');
     expect(said(scene)[1]).toMatchObject({
       to: 'ff:ff:ff:ff:ff:ff',
-      arp: { operation: ArpOperation.request, senderHardware: OWN, senderAddress: address, targetAddress: address },
+      arp: {
+        operation: ArpOperation.request,
+        senderHardware: OWN,
+        senderAddress: address,
+        targetAddress: address,
+      },
     });
-    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.proxyNeighbours?.[1]).toEqual({ device: 'home0', address });
+    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.proxyNeighbours?.[1]).toEqual({
+      device: 'home0',
+      address,
+    });
     scene.pass(5000);
     scene.sent = [];
     const request = {
@@ -253,10 +325,18 @@ describe('interception (RFC 6275 §10.4.1)', () => {
     expect(said(scene)).toMatchObject([
       {
         to: '2:0:0:0:0:2',
-        arp: { operation: ArpOperation.reply, senderHardware: OWN, senderAddress: address, targetHardware: NEIGHBOUR },
+        arp: {
+          operation: ArpOperation.reply,
+          senderHardware: OWN,
+          senderAddress: address,
+          targetHardware: NEIGHBOUR,
+        },
       },
     ]);
-    scene.deliver(fromLink('arp'), encode(arpCodec, { ...request, targetAddress: ipv4('198.51.100.10') }));
+    scene.deliver(
+      fromLink('arp'),
+      encode(arpCodec, { ...request, targetAddress: ipv4('198.51.100.10') }),
+    );
     expect(scene.sent).toHaveLength(1);
   });
 });
@@ -286,12 +366,18 @@ describe('the node is home again (RFC 6275 §10.3.2)', () => {
     solicit(before, HOME_AGENT, HOME_ADDRESS);
     before.sent = [];
     before.deliver(NATIVE, before.build(NATIVE, { sequence: 2, lifetimeUnits: 0, atHome: true }));
-    expect(before.acknowledgement()).toMatchObject({ path: heard, message: { status: 0, lifetimeUnits: 0 } });
+    expect(before.acknowledgement()).toMatchObject({
+      path: heard,
+      message: { status: 0, lifetimeUnits: 0 },
+    });
 
     const after = registered();
     after.deliver(NATIVE, after.build(NATIVE, { sequence: 2, lifetimeUnits: 0, atHome: true }));
     solicit(after, HOME_AGENT, HOME_ADDRESS);
-    expect(after.acknowledgement()).toMatchObject({ path: heard, message: { status: 0, lifetimeUnits: 0 } });
+    expect(after.acknowledgement()).toMatchObject({
+      path: heard,
+      message: { status: 0, lifetimeUnits: 0 },
+    });
   });
 
   it('takes a link-layer address that it heard for one answer only', () => {
@@ -300,7 +386,9 @@ describe('the node is home again (RFC 6275 §10.3.2)', () => {
     scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 2, lifetimeUnits: 0, atHome: true }));
     scene.sent = [];
     scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 3, lifetimeUnits: 0, atHome: true }));
-    expect(said(scene)).toMatchObject([{ body: { type: 'neighbour-solicitation', target: HOME_ADDRESS } }]);
+    expect(said(scene)).toMatchObject([
+      { body: { type: 'neighbour-solicitation', target: HOME_ADDRESS } },
+    ]);
   });
 
   it('leaves it to the kernel when nobody answers', () => {

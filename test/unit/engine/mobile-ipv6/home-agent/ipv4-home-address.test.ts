@@ -59,7 +59,11 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
 
   it('works over UDP, and keeps the address while the node moves', () => {
     const scene = new Scene();
-    scene.update(udpPath('203.0.113.9', 60001), { sequence: 1, ipv4CareOf: ipv4('10.0.0.2'), options: [ask()] });
+    scene.update(udpPath('203.0.113.9', 60001), {
+      sequence: 1,
+      ipv4CareOf: ipv4('10.0.0.2'),
+      options: [ask()],
+    });
     const answer = scene.update(NATIVE, { sequence: 2, options: [ask(FIXED)] });
     expect(optionOf(answer, 'ipv4-address-acknowledgement')?.status).toBe(0);
     expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(2);
@@ -82,7 +86,10 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     const scene = new Scene();
     const answer = scene.update(NATIVE, { sequence: 1, options: [option] });
     expect(answer.message.status).toBe(0);
-    expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({ status, prefixLength: 0 });
+    expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({
+      status,
+      prefixLength: 0,
+    });
     expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(1);
   });
 
@@ -110,19 +117,29 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     const scene = new Scene();
     scene.update(NATIVE, { sequence: 1, options: [ask()] });
     const answer = scene.update(NATIVE, { sequence: 2, options: [ask(UNSPECIFIED_V4, 24, true)] });
-    expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({ status: 0, address: FIXED });
+    expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({
+      status: 0,
+      address: FIXED,
+    });
     expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(2);
   });
 
   it('pool: own address for good, the longest idle one is given away last, 132 when none is left', () => {
     // Two usable addresses for three nodes.
-    const scene = new Scene({ mobileNodes: [node(1), node(2), node(3)], ipv4Pool: prefix('198.51.100.128/30') });
+    const scene = new Scene({
+      mobileNodes: [node(1), node(2), node(3)],
+      ipv4Pool: prefix('198.51.100.128/30'),
+    });
     const given = (number: number, sequence: number) => {
       const answer = scene.update(NATIVE, { sequence, options: [ask()], ...as(number) });
       const option = optionOf(answer, 'ipv4-address-acknowledgement');
       return option?.status === 0 ? option.address : option?.status;
     };
-    expect([given(1, 1), given(2, 1), given(3, 1)]).toEqual(['198.51.100.129', '198.51.100.130', 132]);
+    expect([given(1, 1), given(2, 1), given(3, 1)]).toEqual([
+      '198.51.100.129',
+      '198.51.100.130',
+      132,
+    ]);
     scene.update(NATIVE, { sequence: 2, lifetimeUnits: 0, ...as(2) });
     scene.update(NATIVE, { sequence: 2, lifetimeUnits: 0, ...as(1) });
     expect(given(1, 3)).toBe('198.51.100.129');
@@ -133,9 +150,20 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
       { mobileNodes: [node(1), node(2), node(3)], ipv4Pool: prefix('198.51.100.128/30') },
       scene,
     );
-    const answer = restarted.update(NATIVE, { sequence: 4, options: [ask(ipv4('198.51.100.129'))], ...as(1) });
-    expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({ status: 0, address: '198.51.100.129' });
-    const robbed = restarted.update(NATIVE, { sequence: 4, options: [ask(ipv4('198.51.100.130'))], ...as(2) });
+    const answer = restarted.update(NATIVE, {
+      sequence: 4,
+      options: [ask(ipv4('198.51.100.129'))],
+      ...as(1),
+    });
+    expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({
+      status: 0,
+      address: '198.51.100.129',
+    });
+    const robbed = restarted.update(NATIVE, {
+      sequence: 4,
+      options: [ask(ipv4('198.51.100.130'))],
+      ...as(2),
+    });
     expect(optionOf(robbed, 'ipv4-address-acknowledgement')?.status).toBe(130);
   });
 
@@ -145,7 +173,10 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
       ipv4HomeAddresses: [FIXED],
       homeAddresses: [as(1).homeAddress, ipv6('2001:db8:1::4:1')],
     };
-    const scene = new Scene({ mobileNodes: [both, node(2)], ipv4Pool: prefix('198.51.100.128/32') });
+    const scene = new Scene({
+      mobileNodes: [both, node(2)],
+      ipv4Pool: prefix('198.51.100.128/32'),
+    });
     const other = { ...as(1), homeAddress: ipv6('2001:db8:1::4:1') };
     scene.update(NATIVE, { sequence: 1, options: [ask()], ...as(1) });
     const pooled = scene.update(NATIVE, { sequence: 1, options: [ask()], ...other });
@@ -154,7 +185,10 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     const fixed = scene.update(NATIVE, { sequence: 2, options: [ask(FIXED)], ...other });
     expect(optionOf(fixed, 'ipv4-address-acknowledgement')?.address).toBe(FIXED);
     const answer = scene.update(NATIVE, { sequence: 1, options: [ask()], ...as(2) });
-    expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({ status: 0, address: '198.51.100.128' });
+    expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({
+      status: 0,
+      address: '198.51.100.128',
+    });
   });
 
   it('the pool never gives a fixed address or the home agent its own', () => {

@@ -1,4 +1,7 @@
-/** The home agent's side of network mobility beyond the published cases: IPv4 prefixes, two homes, circles, restarts. RFC 3963 §6, RFC 5555 §3.1.1. */
+/**
+ * The home agent's side of network mobility beyond the published cases: IPv4 prefixes, two homes,
+ * circles, restarts. RFC 3963 §6, RFC 5555 §3.1.1.
+ */
 import { describe, expect, it } from 'vitest';
 import { type Ipv4Address, type Ipv6Address, ipv4, ipv6, parsePrefix } from '#base/ip.ts';
 import { Binding, NO_PREFIXES } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
@@ -33,7 +36,12 @@ const BOB = {
   mobileNetworkPrefixes: [prefix('2001:db8:6::/64')],
 };
 const R = { mobileRouter: true };
-const AS_BOB = { identifier: 'bob@example.org', association: association(2000), homeAddress: BOB_ADDRESS, flags: R };
+const AS_BOB = {
+  identifier: 'bob@example.org',
+  association: association(2000),
+  homeAddress: BOB_ADDRESS,
+  flags: R,
+};
 
 function asIpv4(address: string, prefixLength: number, requestPrefix = true): MobilityOption {
   return { type: 'ipv4-home-address', prefixLength, requestPrefix, address: ipv4(address) };
@@ -51,7 +59,12 @@ function answersOf(received: Received): readonly (readonly [number, number, Ipv4
 }
 
 /** A registration with R, over IPv6. */
-function registered(scene: Scene, sequence: number, options: readonly MobilityOption[], more: Partial<Update> = {}) {
+function registered(
+  scene: Scene,
+  sequence: number,
+  options: readonly MobilityOption[],
+  more: Partial<Update> = {},
+) {
   return scene.update(NATIVE, { sequence, flags: R, options, ...more });
 }
 
@@ -73,7 +86,9 @@ describe('an IPv4 mobile network prefix', () => {
     ['of another length where there is none', 26, '198.51.100.128', 28],
   ])('§4.5 is chosen for 0.0.0.0: one %s', (_what, asked, address, length) => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
-    expect(answersOf(registered(scene, 1, [asIpv4('0.0.0.0', asked)]))).toEqual([[0, length, address]]);
+    expect(answersOf(registered(scene, 1, [asIpv4('0.0.0.0', asked)]))).toEqual([
+      [0, length, address],
+    ]);
     expect(forwarded(scene)).toContain(`${address}/${length}`);
   });
 
@@ -89,7 +104,11 @@ describe('an IPv4 mobile network prefix', () => {
     ['of no length', '198.51.100.128', 0],
   ])('is refused by 133: %s; the registration stands without it', (_what, address, length) => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
-    const option = { type: 'mobile-network-prefix', prefixLength: 64, prefix: ipv6('2001:db8:5::') } as const;
+    const option = {
+      type: 'mobile-network-prefix',
+      prefixLength: 64,
+      prefix: ipv6('2001:db8:5::'),
+    } as const;
     const answer = registered(scene, 1, [option, asIpv4(address, length)]);
     expect(answer.message.status).toBe(0);
     expect(answersOf(answer)).toEqual([[133, 0, address]]);
@@ -112,13 +131,19 @@ describe('an IPv4 mobile network prefix', () => {
       '198.51.100.128/28',
       '198.51.100.144/29',
     ]);
-    registered(scene, 2, [{ type: 'mobile-network-prefix', prefixLength: 64, prefix: ipv6('2001:db8:5::') }]);
+    registered(scene, 2, [
+      { type: 'mobile-network-prefix', prefixLength: 64, prefix: ipv6('2001:db8:5::') },
+    ]);
     expect(forwarded(scene)).toEqual([`${HOME_ADDRESS}/128`, '2001:db8:5::/64']);
   });
 });
 
 describe('a prefix of two home addresses', () => {
-  const option = { type: 'mobile-network-prefix', prefixLength: 64, prefix: ipv6('2001:db8:5::') } as const;
+  const option = {
+    type: 'mobile-network-prefix',
+    prefixLength: 64,
+    prefix: ipv6('2001:db8:5::'),
+  } as const;
   const second = { homeAddress: SECOND_HOME_ADDRESS };
 
   it('is forwarded for the first, until that is gone', () => {
@@ -157,9 +182,13 @@ describe('care-of addresses that lead back', () => {
 
   it('two routers behind each other: the second is refused, and taken when the first has left', () => {
     const scene = new Scene({ mobileNodes: [ROUTER, BOB] });
-    expect(scene.update(NATIVE, { sequence: 1, ...AS_BOB, careOf: inside('2001:db8:5') }).message.status).toBe(0);
+    expect(
+      scene.update(NATIVE, { sequence: 1, ...AS_BOB, careOf: inside('2001:db8:5') }).message.status,
+    ).toBe(0);
     expect(registered(scene, 1, [], { careOf: inside('2001:db8:6') }).message.status).toBe(174);
-    expect(scene.update(NATIVE, { sequence: 2, ...AS_BOB, careOf: CARE_OF }).message.status).toBe(0);
+    expect(scene.update(NATIVE, { sequence: 2, ...AS_BOB, careOf: CARE_OF }).message.status).toBe(
+      0,
+    );
     expect(registered(scene, 2, [], { careOf: inside('2001:db8:6') }).message.status).toBe(0);
   });
 
@@ -189,12 +218,31 @@ describe('the operator', () => {
 
   it('sees every prefix, and where it is forwarded to', () => {
     const scene = new Scene({ mobileNodes: [ROUTER, BOB] });
-    registered(scene, 1, [{ type: 'mobile-network-prefix', prefixLength: 64, prefix: ipv6('2001:db8:5::') }]);
+    registered(scene, 1, [
+      { type: 'mobile-network-prefix', prefixLength: 64, prefix: ipv6('2001:db8:5::') },
+    ]);
     expect(scene.ask('prefixes').value).toEqual([
-      expect.objectContaining({ prefix: '2001:db8:5::/64', forwarded: true, careOfAddress: CARE_OF, tunnel: 1 }),
-      expect.objectContaining({ prefix: '198.51.100.128/28', forwarded: false, homeAddress: HOME_ADDRESS }),
-      expect.objectContaining({ prefix: '198.51.100.144/29', forwarded: false, careOfAddress: null }),
-      expect.objectContaining({ prefix: '2001:db8:6::/64', forwarded: false, homeAddress: BOB_ADDRESS }),
+      expect.objectContaining({
+        prefix: '2001:db8:5::/64',
+        forwarded: true,
+        careOfAddress: CARE_OF,
+        tunnel: 1,
+      }),
+      expect.objectContaining({
+        prefix: '198.51.100.128/28',
+        forwarded: false,
+        homeAddress: HOME_ADDRESS,
+      }),
+      expect.objectContaining({
+        prefix: '198.51.100.144/29',
+        forwarded: false,
+        careOfAddress: null,
+      }),
+      expect.objectContaining({
+        prefix: '2001:db8:6::/64',
+        forwarded: false,
+        homeAddress: BOB_ADDRESS,
+      }),
     ]);
   });
 
@@ -202,9 +250,16 @@ describe('the operator', () => {
     const homeLink = new Scene({ mobileNodes: [ROUTER], homeLink: 'eth1' });
     const routes = homeLink.wish.get('home-agent')?.routes ?? [];
     expect(routes).toContainEqual(
-      expect.objectContaining({ destination: NETWORK, device: 'eth1', gateway: HOME_ADDRESS, metric: 4096 }),
+      expect.objectContaining({
+        destination: NETWORK,
+        device: 'eth1',
+        gateway: HOME_ADDRESS,
+        metric: 4096,
+      }),
     );
-    expect(routes).toContainEqual(expect.objectContaining({ destination: NETWORK, type: 'unreachable', metric: 8192 }));
+    expect(routes).toContainEqual(
+      expect.objectContaining({ destination: NETWORK, type: 'unreachable', metric: 8192 }),
+    );
     const virtual = new Scene({ mobileNodes: [ROUTER] }).wish.get('home-agent')?.routes ?? [];
     expect(virtual.filter(({ gateway }) => gateway !== undefined)).toEqual([]);
   });
@@ -213,15 +268,26 @@ describe('the operator', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     registered(scene, 1, []);
     const again = scene.restartAt(1000);
-    expect(again.wish.get(`binding/${HOME_ADDRESS}`)).toEqual(scene.wish.get(`binding/${HOME_ADDRESS}`));
+    expect(again.wish.get(`binding/${HOME_ADDRESS}`)).toEqual(
+      scene.wish.get(`binding/${HOME_ADDRESS}`),
+    );
     expect(again.update(NATIVE, { sequence: 2 }).message.status).toBe(139);
-    const poorer = new Scene({ mobileNodes: [{ ...ROUTER, mobileNetworkPrefixes: [NETWORK_4] }] }, scene);
+    const poorer = new Scene(
+      { mobileNodes: [{ ...ROUTER, mobileNetworkPrefixes: [NETWORK_4] }] },
+      scene,
+    );
     expect(forwarded(poorer)).toEqual([`${HOME_ADDRESS}/128`, '198.51.100.128/28']);
   });
 });
 
 describe('the prefix table', () => {
-  const endpoint = { encapsulation: 'ipip', local: HOME_AGENT, remote: CARE_OF, localPort: 0, remotePort: 0 } as const;
+  const endpoint = {
+    encapsulation: 'ipip',
+    local: HOME_AGENT,
+    remote: CARE_OF,
+    localPort: 0,
+    remotePort: 0,
+  } as const;
 
   function bindingWith(homeAddress: Ipv6Address, prefixes: readonly string[]): Binding {
     const mobileNetworkPrefixes = prefixes.length === 0 ? NO_PREFIXES : prefixes.map(prefix);
@@ -251,8 +317,15 @@ describe('the prefix table', () => {
     const narrow = bindingWith(SECOND_HOME_ADDRESS, ['2001:db8:5:1::/64', '198.51.100.128/28']);
     table.forward(wide);
     table.forward(narrow);
-    const around = (address: string) => table.around(parsePrefix(address)?.address ?? HOME_ADDRESS)?.homeAddress;
-    const places = ['2001:db8:5:1::9', '2001:db8:5:2::9', '198.51.100.130', '198.51.100.1', '2001:db8:6::1'];
+    const around = (address: string) =>
+      table.around(parsePrefix(address)?.address ?? HOME_ADDRESS)?.homeAddress;
+    const places = [
+      '2001:db8:5:1::9',
+      '2001:db8:5:2::9',
+      '198.51.100.130',
+      '198.51.100.1',
+      '2001:db8:6::1',
+    ];
     expect(places.map(around)).toEqual([
       SECOND_HOME_ADDRESS,
       HOME_ADDRESS,
@@ -268,7 +341,9 @@ describe('the prefix table', () => {
 
   it('knows a mobile router from a mobile node', () => {
     expect(
-      [bindingWith(HOME_ADDRESS, ['2001:db8:5::/48']), bindingWith(HOME_ADDRESS, [])].map((b) => b.mobileRouter),
+      [bindingWith(HOME_ADDRESS, ['2001:db8:5::/48']), bindingWith(HOME_ADDRESS, [])].map(
+        (b) => b.mobileRouter,
+      ),
     ).toEqual([true, false]);
   });
 });

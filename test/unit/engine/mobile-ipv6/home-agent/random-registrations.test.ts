@@ -41,25 +41,43 @@ function apply(scene: Scene, sequence: number, move: Move): void {
     identifier: `node${owner}@example.org`,
     association: association(4000 + owner),
   };
-  // Places 0 and 1 are IPv6, 2 is public IPv4, 3 and 4 are two ports of one NAT: few, so that nodes meet.
-  if (move.place < 2) scene.update(NATIVE, { ...update, careOf: ipv6(`2001:db8:a::${move.place + 1}`) });
-  else if (move.place === 2) scene.update(udpPath('203.0.113.2'), { ...update, ipv4CareOf: ipv4('203.0.113.2') });
-  else scene.update(udpPath('203.0.113.3', 60_000 + move.place), { ...update, ipv4CareOf: ipv4('10.0.0.2') });
+  // Places 0 and 1 are IPv6, 2 is public IPv4, 3 and 4 are two ports of one NAT: few, so that nodes
+  // meet.
+  if (move.place < 2)
+    scene.update(NATIVE, { ...update, careOf: ipv6(`2001:db8:a::${move.place + 1}`) });
+  else if (move.place === 2)
+    scene.update(udpPath('203.0.113.2'), { ...update, ipv4CareOf: ipv4('203.0.113.2') });
+  else
+    scene.update(udpPath('203.0.113.3', 60_000 + move.place), {
+      ...update,
+      ipv4CareOf: ipv4('10.0.0.2'),
+    });
   scene.pass(move.waitMs);
   scene.sent = [];
 }
 
-/** Every binding routes into a tunnel that exists, every tunnel is used, no two tunnels have the same endpoint. */
+/**
+ * Every binding routes into a tunnel that exists, every tunnel is used, no two tunnels have the
+ * same endpoint.
+ */
 function check(scene: Scene): void {
   const tunnels = [...scene.wish.values()].flatMap(({ tunnels: some }) => some ?? []);
-  const used = [...scene.wish.values()].flatMap(({ planeRoutes }) => planeRoutes ?? []).map(({ tunnel }) => tunnel);
+  const used = [...scene.wish.values()]
+    .flatMap(({ planeRoutes }) => planeRoutes ?? [])
+    .map(({ tunnel }) => tunnel);
   expect(new Set(used)).toEqual(new Set(tunnels.map(({ id }) => id)));
-  const endpoints = tunnels.map(({ encapsulation, remote, remotePort }) => `${encapsulation} ${remote} ${remotePort}`);
+  const endpoints = tunnels.map(
+    ({ encapsulation, remote, remotePort }) => `${encapsulation} ${remote} ${remotePort}`,
+  );
   expect(new Set(endpoints).size).toBe(tunnels.length);
   const rows = scene.ask('bindings').value;
   assert(Array.isArray(rows), 'rows');
-  expect(rows).toHaveLength([...scene.wish.keys()].filter((key) => key.startsWith('binding/')).length);
-  expect(rows).toHaveLength([...scene.store.keys()].filter((key) => key.startsWith('binding ')).length);
+  expect(rows).toHaveLength(
+    [...scene.wish.keys()].filter((key) => key.startsWith('binding/')).length,
+  );
+  expect(rows).toHaveLength(
+    [...scene.store.keys()].filter((key) => key.startsWith('binding ')).length,
+  );
 }
 
 describe('any run of registrations, moves, de-registrations and expiries', () => {

@@ -1,8 +1,13 @@
-/** A home agent that is told by its operator to grant something else, while nodes are registered. */
+/**
+ * A home agent that is told by its operator to grant something else, while nodes are registered.
+ */
 import { describe, expect, it } from 'vitest';
 import { isMalformed } from '#base/bytes.ts';
 import { ipv4, ipv6, UNSPECIFIED_V4 } from '#base/ip.ts';
-import type { AuthorizedMobileNode, HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
+import type {
+  AuthorizedMobileNode,
+  HomeAgentConfiguration,
+} from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import { mobilityCodec } from '#wire/mobility.ts';
 import {
@@ -20,7 +25,12 @@ import {
 
 const BOB_HOME = ipv6('2001:db8:1::200');
 const NETWORKS = [prefix('2001:db8:5::/56'), prefix('2001:db8:6::/64')];
-const ASK = { type: 'ipv4-home-address', prefixLength: 32, requestPrefix: false, address: UNSPECIFIED_V4 } as const;
+const ASK = {
+  type: 'ipv4-home-address',
+  prefixLength: 32,
+  requestPrefix: false,
+  address: UNSPECIFIED_V4,
+} as const;
 const POOL = prefix('198.51.100.128/30');
 
 const BOB: AuthorizedMobileNode = {
@@ -31,11 +41,18 @@ const BOB: AuthorizedMobileNode = {
   ipv4HomeAddresses: [],
 };
 const AS_BOB: Pick<Update, 'homeAddress' | 'identifier' | 'association' | 'careOf'> = {
-  ...{ homeAddress: BOB_HOME, identifier: 'bob@example.org', association: association(2000), careOf: OTHER_CARE_OF },
+  ...{
+    homeAddress: BOB_HOME,
+    identifier: 'bob@example.org',
+    association: association(2000),
+    careOf: OTHER_CARE_OF,
+  },
 };
 
 const bound = (scene: Scene): readonly string[] =>
-  [...scene.wish.keys()].filter((key) => key.startsWith('binding/')).map((key) => key.replace('binding/', ''));
+  [...scene.wish.keys()]
+    .filter((key) => key.startsWith('binding/'))
+    .map((key) => key.replace('binding/', ''));
 
 /** What was sent, by the names of the messages. */
 function messages({ sent }: Scene): readonly unknown[] {
@@ -75,7 +92,10 @@ describe('a mobile node', () => {
     scene.update(NATIVE, { sequence: 1, ...AS_BOB });
     scene.reconfigure({ mobileNodes: [ALICE] });
     expect(bound(scene)).toEqual([HOME_ADDRESS]);
-    expect(scene.events.at(-1)).toMatchObject({ name: 'binding-revoked', fields: { homeAddress: BOB_HOME } });
+    expect(scene.events.at(-1)).toMatchObject({
+      name: 'binding-revoked',
+      fields: { homeAddress: BOB_HOME },
+    });
     expect(scene.store.has(`binding ${BOB_HOME}`)).toBe(false);
     expectAsAfterRestart(scene);
     scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 2, ...AS_BOB }));
@@ -100,7 +120,9 @@ describe('a mobile node', () => {
     scene.sent = [];
     scene.deliver(NATIVE, captured);
     expect(scene.sent).toEqual([]);
-    expect(scene.update(NATIVE, { sequence: 2, ...AS_BOB, homeAddress: HOME_ADDRESS }).message.status).toBe(0);
+    expect(
+      scene.update(NATIVE, { sequence: 2, ...AS_BOB, homeAddress: HOME_ADDRESS }).message.status,
+    ).toBe(0);
   });
 });
 
@@ -108,13 +130,19 @@ describe('keys', () => {
   it('may be added and taken away one after the other, as long as one stays', () => {
     const scene = new Scene();
     scene.update(NATIVE, { sequence: 1 });
-    scene.reconfigure({ mobileNodes: [{ ...ALICE, securityAssociations: [association(1000), association(1001)] }] });
-    expect(scene.update(NATIVE, { sequence: 2, association: association(1001) }).message.status).toBe(0);
+    scene.reconfigure({
+      mobileNodes: [{ ...ALICE, securityAssociations: [association(1000), association(1001)] }],
+    });
+    expect(
+      scene.update(NATIVE, { sequence: 2, association: association(1001) }).message.status,
+    ).toBe(0);
     scene.reconfigure({ mobileNodes: [{ ...ALICE, securityAssociations: [association(1001)] }] });
     expect(bound(scene)).toEqual([HOME_ADDRESS]);
     scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 3, association: association(1000) }));
     expect(scene.sent).toEqual([]);
-    expect(scene.update(NATIVE, { sequence: 4, association: association(1001) }).message.status).toBe(0);
+    expect(
+      scene.update(NATIVE, { sequence: 4, association: association(1001) }).message.status,
+    ).toBe(0);
   });
 
   it.each([
@@ -150,7 +178,8 @@ describe('mobile networks', () => {
   it('that are granted no longer are not forwarded, and the router is asked to register again', () => {
     const scene = new Scene({ mobileNodes: [router(...NETWORKS)] });
     scene.update(NATIVE, { sequence: 1, ...asRouter });
-    const routes = () => scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes?.map((route) => route.prefix) ?? [];
+    const routes = () =>
+      scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes?.map((route) => route.prefix) ?? [];
     expect(routes()).toHaveLength(3);
     scene.reconfigure({ mobileNodes: [router(NETWORKS[1] ?? POOL)] });
     expect(routes()).toEqual([{ address: HOME_ADDRESS, length: 128 }, NETWORKS[1]]);
@@ -189,12 +218,18 @@ describe('mobile networks', () => {
 describe('IPv4 home addresses', () => {
   const pooled = (nodes: readonly AuthorizedMobileNode[]): Partial<HomeAgentConfiguration> => ({
     ipv4Pool: POOL,
-    mobileNodes: nodes.map((node) => ({ ...node, mayUseIpv4Pool: true, ipv4HomeAddresses: node.ipv4HomeAddresses })),
+    mobileNodes: nodes.map((node) => ({
+      ...node,
+      mayUseIpv4Pool: true,
+      ipv4HomeAddresses: node.ipv4HomeAddresses,
+    })),
   });
   const LOST = { ...ALICE, ipv4HomeAddresses: [] };
   const given = (scene: Scene, homeAddress = HOME_ADDRESS) => {
     const rows = scene.ask('bindings').value;
-    return Array.isArray(rows) ? rows.find((row) => row.homeAddress === homeAddress)?.ipv4HomeAddress : undefined;
+    return Array.isArray(rows)
+      ? rows.find((row) => row.homeAddress === homeAddress)?.ipv4HomeAddress
+      : undefined;
   };
 
   it('that are fixed no longer are taken back, and the node is asked to register again', () => {
@@ -258,7 +293,9 @@ describe('a home link', () => {
 describe('lifetimes and limits', () => {
   it('count from the next registration', () => {
     const scene = new Scene({ mobileNodes: [ALICE, BOB] });
-    expect(scene.update(NATIVE, { sequence: 1, lifetimeUnits: 100 }).message.lifetimeUnits).toBe(100);
+    expect(scene.update(NATIVE, { sequence: 1, lifetimeUnits: 100 }).message.lifetimeUnits).toBe(
+      100,
+    );
     scene.reconfigure({ maximumLifetimeSeconds: 40, maximumBindings: 1 });
     scene.pass(300_000);
     expect(bound(scene)).toEqual([HOME_ADDRESS]);

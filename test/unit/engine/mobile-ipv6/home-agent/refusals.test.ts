@@ -33,11 +33,18 @@ function refused(scene: Scene, update: Update, path = NATIVE) {
 }
 
 describe('statuses of refused registrations', () => {
-  it.each([true, false])('HA_2_2_1 home address outside the home prefixes: 132 (A=%s)', (acknowledge) => {
-    const scene = new Scene();
-    const answer = refused(scene, { sequence: 1, homeAddress: ipv6('2001:db8:9::1'), flags: { acknowledge } });
-    expect(answer.message.status).toBe(132);
-  });
+  it.each([true, false])(
+    'HA_2_2_1 home address outside the home prefixes: 132 (A=%s)',
+    (acknowledge) => {
+      const scene = new Scene();
+      const answer = refused(scene, {
+        sequence: 1,
+        homeAddress: ipv6('2001:db8:9::1'),
+        flags: { acknowledge },
+      });
+      expect(answer.message.status).toBe(132);
+    },
+  );
 
   it('HA_2_2_3 home address of another mobile node: 129', () => {
     const scene = new Scene({ mobileNodes: [ALICE, BOB] });
@@ -45,7 +52,9 @@ describe('statuses of refused registrations', () => {
   });
 
   it('HA_2_2_6 home address of nobody: 133', () => {
-    expect(refused(new Scene(), { sequence: 1, homeAddress: ipv6('2001:db8:1::999') }).message.status).toBe(133);
+    expect(
+      refused(new Scene(), { sequence: 1, homeAddress: ipv6('2001:db8:1::999') }).message.status,
+    ).toBe(133);
   });
 
   it('no home prefix configured: 131', () => {
@@ -60,13 +69,20 @@ describe('statuses of refused registrations', () => {
       status: 133,
       sequence: 1,
     });
-    expect(refused(scene, { ...bob, sequence: 1 }).message).toMatchObject({ status: 129, sequence: 1 });
+    expect(refused(scene, { ...bob, sequence: 1 }).message).toMatchObject({
+      status: 129,
+      sequence: 1,
+    });
   });
 
   it('too many bindings: 130, but a known one may be refreshed', () => {
     const scene = new Scene({ maximumBindings: 1, mobileNodes: [ALICE, BOB] });
     scene.update(NATIVE, { sequence: 1 });
-    const bob = { identifier: 'bob@example.org', association: association(2000), homeAddress: BOB_ADDRESS };
+    const bob = {
+      identifier: 'bob@example.org',
+      association: association(2000),
+      homeAddress: BOB_ADDRESS,
+    };
     expect(refused(scene, { ...bob, sequence: 1 }).message.status).toBe(130);
     expect(scene.update(NATIVE, { sequence: 2 }).message.status).toBe(0);
   });
@@ -78,9 +94,16 @@ describe('statuses of refused registrations', () => {
     const scene = new Scene({ mobileNodes: [{ ...ALICE, mobileNetworkPrefixes: [network] }] });
     const answer = scene.update(NATIVE, { sequence: 1, flags });
     expect([answer.message.status, answer.message.flags.mobileRouter]).toEqual([0, true]);
-    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toContainEqual({ prefix: network, tunnel: 1 });
+    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toContainEqual({
+      prefix: network,
+      tunnel: 1,
+    });
     expect(refused(scene, { sequence: 2 }).message.status).toBe(139);
-    const foreign = { type: 'mobile-network-prefix', prefixLength: 56, prefix: ipv6('2001:db8:6::') } as const;
+    const foreign = {
+      type: 'mobile-network-prefix',
+      prefixLength: 56,
+      prefix: ipv6('2001:db8:6::'),
+    } as const;
     expect(refused(scene, { sequence: 2, flags, options: [foreign] }).message.status).toBe(142);
     const endless = { ...foreign, prefixLength: 129 };
     expect(refused(scene, { sequence: 2, flags, options: [endless] }).message.status).toBe(141);
@@ -97,7 +120,9 @@ describe('statuses of refused registrations', () => {
   it('H flag clear for a home registration: 139', () => {
     const scene = new Scene();
     scene.update(NATIVE, { sequence: 1 });
-    expect(refused(scene, { sequence: 2, flags: { homeRegistration: false } }).message.status).toBe(139);
+    expect(refused(scene, { sequence: 2, flags: { homeRegistration: false } }).message.status).toBe(
+      139,
+    );
   });
 
   it('care-of address that leads back home or is ours: 174', () => {
@@ -115,7 +140,10 @@ describe('statuses of refused registrations', () => {
     // HA_2_6_1, HA_2_6_2, HA_2_6_3, HA_3_3_1
     for (const sequence of [14, 15, 32783]) {
       expect(refused(scene, { sequence }).message).toMatchObject({ status: 135, sequence: 15 });
-      expect(refused(scene, { sequence, lifetimeUnits: 0 }).message).toMatchObject({ status: 135, sequence: 15 });
+      expect(refused(scene, { sequence, lifetimeUnits: 0 }).message).toMatchObject({
+        status: 135,
+        sequence: 15,
+      });
       expect(refused(scene, { sequence, flags: { acknowledge: false } }).message.status).toBe(135);
     }
     // HA_2_5_2, HA_2_7_2
@@ -158,7 +186,9 @@ describe('authentication (RFC 4285)', () => {
     const keyless = { ...ALICE, securityAssociations: [] };
     const scene = new Scene({ insecure: true, mobileNodes: [keyless] });
     expect(scene.update(NATIVE, { sequence: 1, ...open }).message.status).toBe(0);
-    expect(refused(scene, { sequence: 1, ...open, homeAddress: BOB_ADDRESS }).message.status).toBe(133);
+    expect(refused(scene, { sequence: 1, ...open, homeAddress: BOB_ADDRESS }).message.status).toBe(
+      133,
+    );
     const keyed = new Scene({ insecure: true });
     keyed.deliver(NATIVE, keyed.build(NATIVE, { sequence: 1, ...open }));
     expect([keyed.sent, keyed.counter('authentication-missing')]).toEqual([[], 1]);
@@ -185,10 +215,13 @@ describe('authentication (RFC 4285)', () => {
     for (const homeAddress of [ipv6('2001:db8:9::1'), BOB_ADDRESS]) {
       expect(refused(scene, { sequence: 1, homeAddress, timestamp }).message.status).toBe(144);
     }
-    expect(refused(scene, { sequence: 1, lifetimeUnits: 0, timestamp: undefined }).message.status).toBe(145);
+    expect(
+      refused(scene, { sequence: 1, lifetimeUnits: 0, timestamp: undefined }).message.status,
+    ).toBe(145);
   });
 
-  // The node must not take a late message for a wrong clock, so RFC 6275 §10.3.2 decides, and the answer is 135, not 144.
+  // The node must not take a late message for a wrong clock, so RFC 6275 §10.3.2 decides, and the
+  // answer is 135, not 144.
   it('§6 a replay: 135, also after the binding is gone and after a restart, and 144 once it is old', () => {
     const scene = new Scene();
     const captured = scene.build(NATIVE, { sequence: 1 });
@@ -227,13 +260,21 @@ describe('silent discards (RFC 6275 §9.5.1, §6.1.7)', () => {
 
   it.each<[string, Update, string]>([
     ['HA_2_2_7 Nonce Indices', { sequence: 1, options: [nonces] }, 'nonce-indices-present'],
-    ['alternate care-of address of link scope', { sequence: 1, options: [linkLocal] }, 'care-of-address-invalid'],
+    [
+      'alternate care-of address of link scope',
+      { sequence: 1, options: [linkLocal] },
+      'care-of-address-invalid',
+    ],
     [
       'HA_2_2_9 home address of link scope',
       { sequence: 1, homeAddress: ipv6('fe80::7') },
       'mobile-ipv6-header-invalid',
     ],
-    ['HA_2_2_13 multicast home address', { sequence: 1, homeAddress: ipv6('ff02::7') }, 'mobile-ipv6-header-invalid'],
+    [
+      'HA_2_2_13 multicast home address',
+      { sequence: 1, homeAddress: ipv6('ff02::7') },
+      'mobile-ipv6-header-invalid',
+    ],
     [
       'link-local source as home address',
       { sequence: 1, homeAddress: ipv6('fe80::7'), atHome: true },
@@ -242,7 +283,11 @@ describe('silent discards (RFC 6275 §9.5.1, §6.1.7)', () => {
     ['multicast source', { sequence: 1, careOf: ipv6('ff05::1') }, 'source-not-unicast'],
     [
       'RFC 6275 §10.3.1 registration from the home address without Home Address option',
-      { sequence: 1, atHome: true, options: [{ type: 'alternate-care-of-address', address: CARE_OF }] },
+      {
+        sequence: 1,
+        atHome: true,
+        options: [{ type: 'alternate-care-of-address', address: CARE_OF }],
+      },
       'home-address-option-missing',
     ],
     [
@@ -250,7 +295,11 @@ describe('silent discards (RFC 6275 §9.5.1, §6.1.7)', () => {
       { sequence: 1, flags: { homeRegistration: false } },
       'correspondent-role-not-served',
     ],
-    ['other destination', { sequence: 1, destination: ipv6('2001:db8:1::2') }, 'not-addressed-to-us'],
+    [
+      'other destination',
+      { sequence: 1, destination: ipv6('2001:db8:1::2') },
+      'not-addressed-to-us',
+    ],
   ])('%s', (_, update, reason) => {
     const scene = new Scene();
     const before = scene.snapshot();
@@ -281,7 +330,8 @@ describe('silent discards (RFC 6275 §9.5.1, §6.1.7)', () => {
 
   it('reports a refusal to the operator, but not without end', () => {
     const scene = new Scene();
-    for (let count = 0; count < 100; count++) scene.update(NATIVE, { sequence: 1, homeAddress: ipv6('2001:db8:9::1') });
+    for (let count = 0; count < 100; count++)
+      scene.update(NATIVE, { sequence: 1, homeAddress: ipv6('2001:db8:9::1') });
     const events = scene.events.filter(({ name }) => name === 'registration-refused');
     expect(events).toHaveLength(10);
     expect(events[0]?.fields).toMatchObject({ status: 'not-home-subnet', careOfAddress: CARE_OF });

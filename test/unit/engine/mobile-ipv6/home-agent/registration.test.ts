@@ -67,7 +67,9 @@ describe('home registration over IPv6', () => {
 
   it('HA_2_1_3 shortens the lifetime to its own limit', () => {
     const scene = new Scene({ maximumLifetimeSeconds: 123 });
-    expect(scene.update(NATIVE, { sequence: 1, lifetimeUnits: 65535 }).message.lifetimeUnits).toBe(30);
+    expect(scene.update(NATIVE, { sequence: 1, lifetimeUnits: 65535 }).message.lifetimeUnits).toBe(
+      30,
+    );
     expect(scene.update(NATIVE, { sequence: 2, lifetimeUnits: 29 }).message.lifetimeUnits).toBe(29);
   });
 
@@ -104,7 +106,11 @@ describe('home registration over IPv6', () => {
 
   it('asks for a refresh through the tunnel on IPv4', () => {
     const scene = new Scene();
-    scene.update(udpPath('203.0.113.9'), { sequence: 1, lifetimeUnits: 10, ipv4CareOf: ipv4('10.0.0.2') });
+    scene.update(udpPath('203.0.113.9'), {
+      sequence: 1,
+      lifetimeUnits: 10,
+      ipv4CareOf: ipv4('10.0.0.2'),
+    });
     scene.pass(36_000);
     expect(scene.sent.map(({ path }) => path)).toEqual([{ kind: 'tunnel', tunnel: 1 }]);
     expect(ipv6Codec.parse(scene.sent[0]?.packet ?? new Uint8Array())).toMatchObject({
@@ -114,7 +120,10 @@ describe('home registration over IPv6', () => {
   });
 
   it('HA_2_1_11 leaves the K flag clear: keys are static', () => {
-    const answer = new Scene().update(NATIVE, { sequence: 1, flags: { keyManagementMobility: true } });
+    const answer = new Scene().update(NATIVE, {
+      sequence: 1,
+      flags: { keyManagementMobility: true },
+    });
     expect(answer.message.flags.keyManagementMobility).toBe(false);
   });
 
@@ -127,10 +136,17 @@ describe('home registration over IPv6', () => {
     expect(scene.counter('binding-refreshed')).toBe(1);
     // HA_5_1_4 the tunnel follows the care-of address
     scene.update(NATIVE, { sequence: 3, careOf: OTHER_CARE_OF });
-    expect(scene.wish.get('tunnel/1')?.tunnels?.[0]).toMatchObject({ id: 1, remote: OTHER_CARE_OF });
+    expect(scene.wish.get('tunnel/1')?.tunnels?.[0]).toMatchObject({
+      id: 1,
+      remote: OTHER_CARE_OF,
+    });
     expect(scene.wish.size).toBe(before.size);
     const moved = scene.events.find((event) => event.name === 'binding-moved');
-    expect(moved?.fields).toMatchObject({ homeAddress: HOME_ADDRESS, from: CARE_OF, to: OTHER_CARE_OF });
+    expect(moved?.fields).toMatchObject({
+      homeAddress: HOME_ADDRESS,
+      from: CARE_OF,
+      to: OTHER_CARE_OF,
+    });
   });
 
   it('takes the care-of address from the Alternate Care-of Address option, answers to the source', () => {
@@ -145,11 +161,19 @@ describe('home registration over IPv6', () => {
   });
 
   it('gives Binding Refresh Advice below the lifetime when configured', () => {
-    const answer = new Scene({ refreshAdvice: 0.5 }).update(NATIVE, { sequence: 1, lifetimeUnits: 100 });
+    const answer = new Scene({ refreshAdvice: 0.5 }).update(NATIVE, {
+      sequence: 1,
+      lifetimeUnits: 100,
+    });
     expect(optionOf(answer, 'binding-refresh-advice')?.refreshIntervalUnits).toBe(50);
-    const short = new Scene({ refreshAdvice: 1 }).update(NATIVE, { sequence: 1, lifetimeUnits: 100 });
+    const short = new Scene({ refreshAdvice: 1 }).update(NATIVE, {
+      sequence: 1,
+      lifetimeUnits: 100,
+    });
     expect(optionOf(short, 'binding-refresh-advice')?.refreshIntervalUnits).toBe(99);
-    expect(optionOf(new Scene().update(NATIVE, { sequence: 1 }), 'binding-refresh-advice')).toBeUndefined();
+    expect(
+      optionOf(new Scene().update(NATIVE, { sequence: 1 }), 'binding-refresh-advice'),
+    ).toBeUndefined();
   });
 });
 
@@ -175,7 +199,10 @@ describe('de-registration', () => {
   it('HA_3_1_5 care-of address equal to the home address means the same, whatever the lifetime', () => {
     const scene = new Scene();
     scene.update(NATIVE, { sequence: 1 });
-    expect(scene.update(NATIVE, { sequence: 2, atHome: true }).message).toMatchObject({ status: 0, lifetimeUnits: 0 });
+    expect(scene.update(NATIVE, { sequence: 2, atHome: true }).message).toMatchObject({
+      status: 0,
+      lifetimeUnits: 0,
+    });
   });
 
   it('HA_3_1_2 care-of address equal to the home address with option: routing header back', () => {
@@ -248,20 +275,36 @@ describe('home registration over UDP (RFC 5555)', () => {
       remote: PUBLIC,
       remotePort: 0,
     });
-    expect(optionOf(answer, 'nat-detection')).toMatchObject({ forceUdp: false, refreshTimeSeconds: 0xffffffff });
+    expect(optionOf(answer, 'nat-detection')).toMatchObject({
+      forceUdp: false,
+      refreshTimeSeconds: 0xffffffff,
+    });
   });
 
   it('forced UDP granted: F in the answer, no keepalive', () => {
     const scene = new Scene();
-    const answer = scene.update(udpPath(PUBLIC), { sequence: 1, ipv4CareOf: ipv4(PUBLIC), flags: { forceUdp: true } });
-    expect(optionOf(answer, 'nat-detection')).toMatchObject({ forceUdp: true, refreshTimeSeconds: 0xffffffff });
-    expect(scene.wish.get('tunnel/1')?.tunnels?.[0]).toMatchObject({ encapsulation: 'udp', remotePort: 4191 });
+    const answer = scene.update(udpPath(PUBLIC), {
+      sequence: 1,
+      ipv4CareOf: ipv4(PUBLIC),
+      flags: { forceUdp: true },
+    });
+    expect(optionOf(answer, 'nat-detection')).toMatchObject({
+      forceUdp: true,
+      refreshTimeSeconds: 0xffffffff,
+    });
+    expect(scene.wish.get('tunnel/1')?.tunnels?.[0]).toMatchObject({
+      encapsulation: 'udp',
+      remotePort: 4191,
+    });
   });
 
   it('forced UDP by the home agent: F in every answer on IPv4', () => {
     const scene = new Scene({ forceUdp: true, acceptForcedUdp: false });
     const answer = scene.update(udpPath(PUBLIC), { sequence: 1, ipv4CareOf: ipv4(PUBLIC) });
-    expect(optionOf(answer, 'nat-detection')).toMatchObject({ forceUdp: true, refreshTimeSeconds: 0xffffffff });
+    expect(optionOf(answer, 'nat-detection')).toMatchObject({
+      forceUdp: true,
+      refreshTimeSeconds: 0xffffffff,
+    });
     expect(scene.wish.get('tunnel/1')?.tunnels?.[0]?.encapsulation).toBe('udp');
     expect(scene.update(NATIVE, { sequence: 2 }).message.status).toBe(0);
     expect(scene.wish.get('tunnel/1')?.tunnels?.[0]?.encapsulation).toBe('ipip');
@@ -271,10 +314,19 @@ describe('home registration over UDP (RFC 5555)', () => {
     const scene = new Scene({ acceptForcedUdp: false });
     const timestamp = scene.timestamp();
     const flags = { forceUdp: true };
-    const refused = scene.update(udpPath(PUBLIC), { sequence: 1, ipv4CareOf: ipv4(PUBLIC), flags, timestamp });
+    const refused = scene.update(udpPath(PUBLIC), {
+      sequence: 1,
+      ipv4CareOf: ipv4(PUBLIC),
+      flags,
+      timestamp,
+    });
     expect(refused.message.status).toBe(144);
     expect(optionOf(refused, 'replay-protection')?.timestamp).toBe(timestamp);
-    const natted = scene.update(udpPath(PUBLIC), { sequence: 2, ipv4CareOf: ipv4('10.0.0.2'), flags });
+    const natted = scene.update(udpPath(PUBLIC), {
+      sequence: 2,
+      ipv4CareOf: ipv4('10.0.0.2'),
+      flags,
+    });
     expect(natted.message.status).toBe(0);
   });
 
@@ -283,7 +335,11 @@ describe('home registration over UDP (RFC 5555)', () => {
     scene.update(NATIVE, { sequence: 1 });
     scene.update(udpPath(PUBLIC, 60001), { sequence: 2, ipv4CareOf: ipv4('10.0.0.2') });
     scene.update(NATIVE, { sequence: 3 });
-    expect([...scene.wish.keys()].sort()).toEqual([`binding/${HOME_ADDRESS}`, 'home-agent', 'tunnel/1']);
+    expect([...scene.wish.keys()].sort()).toEqual([
+      `binding/${HOME_ADDRESS}`,
+      'home-agent',
+      'tunnel/1',
+    ]);
   });
 
   it('de-registers over UDP', () => {
@@ -303,13 +359,23 @@ describe('home registration over UDP (RFC 5555)', () => {
     const path = udpPath(PUBLIC, 60001);
     const ipv4CareOf = ipv4('10.0.0.2');
     // HA → MN: IPv4 | UDP | IPv6(HA, HoA) | BA(132, NAT Detection)
-    const refused = scene.update(path, { sequence: 1, ipv4CareOf, homeAddress: ipv6('2001:db8:9::1') });
+    const refused = scene.update(path, {
+      sequence: 1,
+      ipv4CareOf,
+      homeAddress: ipv6('2001:db8:9::1'),
+    });
     expect(refused.message.status).toBe(132);
-    expect(optionOf(refused, 'nat-detection')).toMatchObject({ forceUdp: false, refreshTimeSeconds: 110 });
+    expect(optionOf(refused, 'nat-detection')).toMatchObject({
+      forceUdp: false,
+      refreshTimeSeconds: 110,
+    });
     scene.update(path, { sequence: 1, ipv4CareOf });
     // HA → MN: IPv4 | UDP | IPv6(HA, HoA) | BA(0, lifetime 0, NAT Detection)
     const deleted = scene.update(path, { sequence: 2, ipv4CareOf, lifetimeUnits: 0 });
-    expect(optionOf(deleted, 'nat-detection')).toMatchObject({ forceUdp: false, refreshTimeSeconds: 110 });
+    expect(optionOf(deleted, 'nat-detection')).toMatchObject({
+      forceUdp: false,
+      refreshTimeSeconds: 110,
+    });
     const native = scene.update(NATIVE, { sequence: 3, homeAddress: ipv6('2001:db8:9::1') });
     expect(optionOf(native, 'nat-detection')).toBeUndefined();
   });

@@ -11,14 +11,24 @@ import {
   udpPath,
 } from './home-agent-scene.ts';
 
-const ASK = { type: 'ipv4-home-address', prefixLength: 32, requestPrefix: false, address: UNSPECIFIED_V4 } as const;
+const ASK = {
+  type: 'ipv4-home-address',
+  prefixLength: 32,
+  requestPrefix: false,
+  address: UNSPECIFIED_V4,
+} as const;
 
 /** A scene with a natted binding that has everything, and a native one. */
 function busy(): Scene {
   const mobileNodes = [{ ...ALICE, mobileNetworkPrefixes: [prefix('2001:db8:5::/56')] }];
   const scene = new Scene({ mobileNodes });
   const flags = { mobileRouter: true };
-  scene.update(udpPath('203.0.113.9', 60001), { sequence: 1, ipv4CareOf: ipv4('10.0.0.2'), options: [ASK], flags });
+  scene.update(udpPath('203.0.113.9', 60001), {
+    sequence: 1,
+    ipv4CareOf: ipv4('10.0.0.2'),
+    options: [ASK],
+    flags,
+  });
   scene.update(NATIVE, { sequence: 9, homeAddress: SECOND_HOME_ADDRESS });
   return scene;
 }
@@ -40,8 +50,13 @@ describe('restart after kill -9', () => {
     scene.pass(60_000);
     const restarted = new Scene(scene.configuration, scene);
     const second = { homeAddress: SECOND_HOME_ADDRESS };
-    expect(restarted.update(NATIVE, { sequence: 9, ...second }).message).toMatchObject({ status: 135, sequence: 9 });
-    expect(restarted.update(NATIVE, { sequence: 10, careOf: OTHER_CARE_OF, ...second }).message.status).toBe(0);
+    expect(restarted.update(NATIVE, { sequence: 9, ...second }).message).toMatchObject({
+      status: 135,
+      sequence: 9,
+    });
+    expect(
+      restarted.update(NATIVE, { sequence: 10, careOf: OTHER_CARE_OF, ...second }).message.status,
+    ).toBe(0);
     expect(restarted.wish.get('tunnel/2')?.tunnels?.[0]?.remote).toBe(OTHER_CARE_OF);
     restarted.pass(359_999);
     expect(restarted.wish.has(`binding/${HOME_ADDRESS}`)).toBe(true);
@@ -62,13 +77,17 @@ describe('restart after kill -9', () => {
     scene.now = new Scene().now;
     const late = busy();
     late.now = scene.now;
-    const other = new Scene({ mobileNodes: [{ ...ALICE, homeAddresses: [SECOND_HOME_ADDRESS] }] }, scene);
+    const other = new Scene(
+      { mobileNodes: [{ ...ALICE, homeAddresses: [SECOND_HOME_ADDRESS] }] },
+      scene,
+    );
     expect(other.wish.has(`binding/${HOME_ADDRESS}`)).toBe(false);
     expect(other.wish.has(`binding/${SECOND_HOME_ADDRESS}`)).toBe(true);
     expect(other.store.has(`binding ${HOME_ADDRESS}`)).toBe(false);
     const { store } = late;
     for (const [key, value] of store) {
-      if (typeof value === 'object' && value !== null) store.set(key, { ...value, expiresWallMs: 1 });
+      if (typeof value === 'object' && value !== null)
+        store.set(key, { ...value, expiresWallMs: 1 });
     }
     const restarted = new Scene(late.configuration, late);
     expect([...restarted.wish.keys()]).toEqual(['home-agent']);
@@ -76,16 +95,19 @@ describe('restart after kill -9', () => {
     expect([...restarted.store.keys()].filter((key) => key.startsWith('binding '))).toEqual([]);
   });
 
-  it.each([null, 7, 'x', [], {}, { homeAgentAddress: '::1' }])('survives a broken record: %j', (value) => {
-    const scene = new Scene();
-    scene.store.set(`binding ${HOME_ADDRESS}`, value);
-    scene.store.set(`former-binding ${HOME_ADDRESS}`, value);
-    scene.store.set(`ipv4-assignment ${HOME_ADDRESS}`, value);
-    scene.store.set('binding nonsense', value);
-    const restarted = new Scene({}, scene);
-    expect([...restarted.wish.keys()]).toEqual(['home-agent']);
-    expect(restarted.update(NATIVE, { sequence: 1 }).message.status).toBe(0);
-  });
+  it.each([null, 7, 'x', [], {}, { homeAgentAddress: '::1' }])(
+    'survives a broken record: %j',
+    (value) => {
+      const scene = new Scene();
+      scene.store.set(`binding ${HOME_ADDRESS}`, value);
+      scene.store.set(`former-binding ${HOME_ADDRESS}`, value);
+      scene.store.set(`ipv4-assignment ${HOME_ADDRESS}`, value);
+      scene.store.set('binding nonsense', value);
+      const restarted = new Scene({}, scene);
+      expect([...restarted.wish.keys()]).toEqual(['home-agent']);
+      expect(restarted.update(NATIVE, { sequence: 1 }).message.status).toBe(0);
+    },
+  );
 });
 
 describe('operator', () => {
@@ -109,9 +131,18 @@ describe('operator', () => {
         mobileRouter: true,
         mobileNetworkPrefixes: ['2001:db8:5::/56'],
       },
-      expect.objectContaining({ homeAddress: SECOND_HOME_ADDRESS, encapsulation: 'ipip', nat: false }),
+      expect.objectContaining({
+        homeAddress: SECOND_HOME_ADDRESS,
+        encapsulation: 'ipip',
+        nat: false,
+      }),
     ]);
-    expect(scene.ask('status').value).toMatchObject({ role: 'home-agent', bindings: 2, tunnels: 2, insecure: false });
+    expect(scene.ask('status').value).toMatchObject({
+      role: 'home-agent',
+      bindings: 2,
+      tunnels: 2,
+      insecure: false,
+    });
     expect(scene.ask('stats').value).toMatchObject({ 'binding-created': 2 });
     expect(scene.ask('nonsense')).toMatchObject({ ok: false });
   });
@@ -119,14 +150,20 @@ describe('operator', () => {
   it('revokes a binding', () => {
     const scene = busy();
     expect(scene.ask('revoke', { homeAddress: HOME_ADDRESS }).ok).toBe(true);
-    expect([...scene.wish.keys()].sort()).toEqual([`binding/${SECOND_HOME_ADDRESS}`, 'home-agent', 'tunnel/2']);
+    expect([...scene.wish.keys()].sort()).toEqual([
+      `binding/${SECOND_HOME_ADDRESS}`,
+      'home-agent',
+      'tunnel/2',
+    ]);
     expect(scene.ask('revoke', { homeAddress: HOME_ADDRESS }).ok).toBe(false);
     expect(scene.ask('revoke', {}).ok).toBe(false);
   });
 
   it('wishes forwarding and, for a virtual home network, the home prefixes into the tunnel device', () => {
     const wish = new Scene({ ipv4Pool: prefix('203.0.113.0/28') }).wish.get('home-agent');
-    expect(wish?.routes?.map(({ destination, device, table }) => [destination, device, table])).toEqual([
+    expect(
+      wish?.routes?.map(({ destination, device, table }) => [destination, device, table]),
+    ).toEqual([
       [prefix('2001:db8:1::/64'), '%tun', 254],
       [prefix('198.51.100.0/24'), '%tun', 254],
       [prefix('203.0.113.0/28'), '%tun', 254],

@@ -1,8 +1,14 @@
-/** Which acknowledgements are believed, and what each status makes the node do. RFC 6275 §11.7.3, RFC 4285, RFC 5555 §4.4.2. */
+/**
+ * Which acknowledgements are believed, and what each status makes the node do. RFC 6275 §11.7.3,
+ * RFC 4285, RFC 5555 §4.4.2.
+ */
 import { describe, expect, it } from 'vitest';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
-import { reactionTo, STATUS_REACTIONS } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
+import {
+  reactionTo,
+  STATUS_REACTIONS,
+} from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
 import { BINDING_STATUSES } from '#wire/binding-status.ts';
 import { findOption } from '#wire/mobility-options.ts';
 import {
@@ -26,7 +32,8 @@ function registering(): Scene {
 
 describe('every status code', () => {
   it('that a home agent may send has a row', () => {
-    for (const { code } of Object.values(BINDING_STATUSES)) expect(STATUS_REACTIONS).toHaveProperty(String(code));
+    for (const { code } of Object.values(BINDING_STATUSES))
+      expect(STATUS_REACTIONS).toHaveProperty(String(code));
   });
 
   it('MN-2-2-1-1-033 below 128 is success, an unknown one above may pass', () => {
@@ -54,14 +61,17 @@ describe('every status code', () => {
     },
   );
 
-  it.each([129, 132, 139, 141, 145, 165])('asks seldom after status %i, and at once after a move', (status) => {
-    const scene = registering();
-    scene.answer(scene.update(), { status });
-    expect(scene.waitForUpdate()).toBe(60_000);
-    scene.answer(scene.update(), { status });
-    scene.network({ addresses: ['2001:db8:f2::2/64'], epoch: 2 });
-    expect(scene.update().packet.source).toBe('2001:db8:f2::2');
-  });
+  it.each([129, 132, 139, 141, 145, 165])(
+    'asks seldom after status %i, and at once after a move',
+    (status) => {
+      const scene = registering();
+      scene.answer(scene.update(), { status });
+      expect(scene.waitForUpdate()).toBe(60_000);
+      scene.answer(scene.update(), { status });
+      scene.network({ addresses: ['2001:db8:f2::2/64'], epoch: 2 });
+      expect(scene.update().packet.source).toBe('2001:db8:f2::2');
+    },
+  );
 
   it('§11.7.1 134: gives the home address up until the operator acts', () => {
     const scene = registering();
@@ -81,7 +91,9 @@ describe('every status code', () => {
 
   it.each([130, 131, 133])('tries the next address of the home agent after status %i', (status) => {
     const other = ipv6('2001:db8:1::2');
-    const scene = new Scene({ homes: [{ ...HOME, homeAgent: { addresses: [HOME_AGENT, other] } }] });
+    const scene = new Scene({
+      homes: [{ ...HOME, homeAgent: { addresses: [HOME_AGENT, other] } }],
+    });
     scene.network(V6);
     scene.answer(scene.update(), { status });
     expect(scene.want('home/office')?.tunnels?.[0]?.remote).toBe(other);
@@ -211,7 +223,11 @@ describe('ignored', () => {
     ['without timestamp', { timestamp: undefined }, 'timestamp-mismatch'],
     ['status 135 with a foreign timestamp', { status: 135, timestamp: 5n }, 'timestamp-mismatch'],
     ['from a stranger', { source: ipv6('2001:db8:bad::1') }, 'not-from-home-agent'],
-    ['without type 2 routing header', { routingHeader: false, destination: HOME_ADDRESS }, 'wrong-destination'],
+    [
+      'without type 2 routing header',
+      { routingHeader: false, destination: HOME_ADDRESS },
+      'wrong-destination',
+    ],
     ['to another address', { destination: ipv6('2001:db8:f1::3') }, 'wrong-destination'],
     [
       'over UDP although sent on IPv6',
@@ -247,7 +263,8 @@ describe('ignored', () => {
   it('with any bit of the Mobility Header flipped', () => {
     const scene = registering();
     const { path, packet } = acknowledgement(scene.update(), {}, scene.now);
-    // The IPv6 header and the type 2 routing header are 64 octets; their reserved fields are nobody's business.
+    // The IPv6 header and the type 2 routing header are 64 octets; their reserved fields are
+    // nobody's business.
     for (let bit = 64 * 8; bit < packet.length * 8; bit++) {
       const flipped = packet.slice();
       flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (0x80 >> (bit & 7));
@@ -268,12 +285,17 @@ describe('lifetimes', () => {
     scene.answer(update, { lifetimeUnits: 25 });
     // 100 s granted, a quarter is left for the refresh: 75 s after sending.
     expect(scene.waitForUpdate()).toBe(74_000);
-    expect(scene.request('bindings')).toMatchObject([{ lifetimeSeconds: 100 }, { lifetimeSeconds: 100 }]);
+    expect(scene.request('bindings')).toMatchObject([
+      { lifetimeSeconds: 100 },
+      { lifetimeSeconds: 100 },
+    ]);
   });
 
   it('MN-2-2-1-1-026 follows a Binding Refresh Advice', () => {
     const scene = registering();
-    scene.answer(scene.update(), { options: [{ type: 'binding-refresh-advice', refreshIntervalUnits: 10 }] });
+    scene.answer(scene.update(), {
+      options: [{ type: 'binding-refresh-advice', refreshIntervalUnits: 10 }],
+    });
     expect(scene.waitForUpdate()).toBe(40_000);
   });
 
@@ -301,7 +323,12 @@ describe('lifetimes', () => {
 
 describe('wishes of the home agent', () => {
   const request = { type: 'binding-refresh-request', options: [] } as const;
-  const error = { type: 'binding-error', status: 1, homeAddress: HOME_ADDRESS, options: [] } as const;
+  const error = {
+    type: 'binding-error',
+    status: 1,
+    homeAddress: HOME_ADDRESS,
+    options: [],
+  } as const;
 
   it('are followed, but seldom', () => {
     const scene = new Scene();
@@ -339,11 +366,18 @@ describe('IPv4 home address', () => {
   it('asked for by 0.0.0.0, then kept', () => {
     const scene = new Scene(dynamic);
     scene.network(V6);
-    expect(findOption(scene.update().message.options, 'ipv4-home-address')?.address).toBe('0.0.0.0');
+    expect(findOption(scene.update().message.options, 'ipv4-home-address')?.address).toBe(
+      '0.0.0.0',
+    );
     scene.answer(scene.update(), { options: [given] });
-    expect(scene.want('home/office')?.addresses?.map(({ address }) => address)).toEqual([HOME_ADDRESS, '192.0.2.77']);
+    expect(scene.want('home/office')?.addresses?.map(({ address }) => address)).toEqual([
+      HOME_ADDRESS,
+      '192.0.2.77',
+    ]);
     scene.network({ addresses: ['2001:db8:f2::2/64'], epoch: 2 });
-    expect(findOption(scene.update().message.options, 'ipv4-home-address')?.address).toBe('192.0.2.77');
+    expect(findOption(scene.update().message.options, 'ipv4-home-address')?.address).toBe(
+      '192.0.2.77',
+    );
   });
 
   it('refused: a remembered one is given up for any other', () => {
@@ -352,31 +386,43 @@ describe('IPv4 home address', () => {
     scene.answer(scene.update(), { options: [given] });
     scene.network({ addresses: ['2001:db8:f2::2/64'], epoch: 2 });
     scene.answer(scene.update(), { options: [{ ...given, status: 130 }] });
-    expect(findOption(scene.update().message.options, 'ipv4-home-address')?.address).toBe('0.0.0.0');
+    expect(findOption(scene.update().message.options, 'ipv4-home-address')?.address).toBe(
+      '0.0.0.0',
+    );
   });
 
-  it.each(['0.0.0.0', '224.0.0.1', '127.0.0.1', '255.255.255.255'])('granted as %s: not taken', (text) => {
-    const scene = new Scene(dynamic);
-    scene.network(V6);
-    scene.answer(scene.update(), { options: [{ ...given, address: ipv4(text) }] });
-    expect(scene.event('ipv4-home-address-refused')).toMatchObject({ status: 'not-acceptable', address: text });
-    // The wish stays what it was before: the IPv6 home address alone.
-    expect(scene.want('home/office')).toBeUndefined();
-    expect(scene.updates()).toEqual([]);
-    expect(scene.request('bindings')).toHaveLength(1);
-  });
+  it.each(['0.0.0.0', '224.0.0.1', '127.0.0.1', '255.255.255.255'])(
+    'granted as %s: not taken',
+    (text) => {
+      const scene = new Scene(dynamic);
+      scene.network(V6);
+      scene.answer(scene.update(), { options: [{ ...given, address: ipv4(text) }] });
+      expect(scene.event('ipv4-home-address-refused')).toMatchObject({
+        status: 'not-acceptable',
+        address: text,
+      });
+      // The wish stays what it was before: the IPv6 home address alone.
+      expect(scene.want('home/office')).toBeUndefined();
+      expect(scene.updates()).toEqual([]);
+      expect(scene.request('bindings')).toHaveLength(1);
+    },
+  );
 
   it('granted another than the fixed one: not taken', () => {
     const scene = registering();
     scene.answer(scene.update(), { options: [given] });
     expect(scene.event('ipv4-home-address-refused')).toMatchObject({ status: 'not-acceptable' });
-    expect(scene.want('home/office')?.addresses?.map(({ address }) => address)).toEqual([HOME_ADDRESS]);
+    expect(scene.want('home/office')?.addresses?.map(({ address }) => address)).toEqual([
+      HOME_ADDRESS,
+    ]);
   });
 
   it('refused: a fixed one is no longer wanted on the host', () => {
     const scene = registering();
     scene.answer(scene.update(), { options: [{ ...given, status: 129 }] });
-    expect(scene.event('ipv4-home-address-refused')).toMatchObject({ status: 'administratively-prohibited' });
+    expect(scene.event('ipv4-home-address-refused')).toMatchObject({
+      status: 'administratively-prohibited',
+    });
     expect(scene.want('home/office')?.addresses).toHaveLength(1);
     expect(scene.request('bindings')).toHaveLength(1);
   });

@@ -1,4 +1,7 @@
-/** What a mobile node answers to packets that break the rules. RFC 6275 §11.2, §9.2, §9.3.3; RFC 8200 §4.2, §4.4; RFC 4443 §2.4. */
+/**
+ * What a mobile node answers to packets that break the rules. RFC 6275 §11.2, §9.2, §9.3.3; RFC
+ * 8200 §4.2, §4.4; RFC 4443 §2.4.
+ */
 import { describe, expect, it } from 'vitest';
 import { assert } from '#base/assert.ts';
 import { encode, isMalformed } from '#base/bytes.ts';
@@ -61,7 +64,11 @@ describe('a mobile node answers', () => {
 
   it('§9.2 Payload Proto and Header Len by Parameter Problem 0 that points at them', () => {
     const scene = away();
-    const request = encodeMobility({ type: 'binding-refresh-request', options: [] }, STRANGER, CARE_OF);
+    const request = encodeMobility(
+      { type: 'binding-refresh-request', options: [] },
+      STRANGER,
+      CARE_OF,
+    );
     request[0] = 58;
     fillMobilityChecksum(request, STRANGER, CARE_OF);
     const proto = icmpv6Codec.parse(answerTo(scene, packetOf(request)).payload);
@@ -80,12 +87,23 @@ describe('a mobile node answers', () => {
     assert(!isMalformed(genuine), 'IPv6');
     const option = { type: 'unknown', optionType: 0xc1, data: new Uint8Array(4) } as const;
     const options = { type: 'destination-options', options: [option] } as const;
-    const routing = { type: 'routing', routingType: 0, segmentsLeft: 1, data: new Uint8Array(20) } as const;
+    const routing = {
+      type: 'routing',
+      routingType: 0,
+      segmentsLeft: 1,
+      data: new Uint8Array(20),
+    } as const;
     const home = genuine.source;
-    const code2 = answerTo(scene, encode(ipv6Codec, { ...genuine, extensions: [options, ...genuine.extensions] }));
+    const code2 = answerTo(
+      scene,
+      encode(ipv6Codec, { ...genuine, extensions: [options, ...genuine.extensions] }),
+    );
     expect(code2).toMatchObject({ source: CARE_OF, destination: home });
     expect(icmpv6Codec.parse(code2.payload)).toMatchObject({ code: 2, body: { pointer: 42 } });
-    const code0 = answerTo(scene, encode(ipv6Codec, { ...genuine, extensions: [routing, ...genuine.extensions] }));
+    const code0 = answerTo(
+      scene,
+      encode(ipv6Codec, { ...genuine, extensions: [routing, ...genuine.extensions] }),
+    );
     expect(icmpv6Codec.parse(code0.payload)).toMatchObject({ code: 0, body: { pointer: 42 } });
     expect(scene.request('status')).toMatchObject({ homes: [{ phase: 'registering' }] });
   });

@@ -1,7 +1,18 @@
-/** A mobile node on a table: networks to plug it into, and a home agent that is the test itself, with real codecs and MACs. */
+/**
+ * A mobile node on a table: networks to plug it into, and a home agent that is the test itself,
+ * with real codecs and MACs.
+ */
 import { assert } from '#base/assert.ts';
 import { encode, isMalformed } from '#base/bytes.ts';
-import { type IpAddress, type Ipv6Address, ipv4, ipv6, isIpv4, parseIpAddress, parsePrefix } from '#base/ip.ts';
+import {
+  type IpAddress,
+  type Ipv6Address,
+  ipv4,
+  ipv6,
+  isIpv4,
+  parseIpAddress,
+  parsePrefix,
+} from '#base/ip.ts';
 import { type Monotonic, monotonic, NEVER, wall } from '#base/time.ts';
 import { signMobility, verifyMobility } from '#crypto/mobility-auth.ts';
 import { mismatchTimestamp } from '#crypto/replay-timestamp.ts';
@@ -15,8 +26,14 @@ import type {
   Path,
   RandomBytes,
 } from '#engine/contract.ts';
-import type { Home, MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
-import { createMobileNode, type MobileNodeInput } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
+import type {
+  Home,
+  MobileNodeConfiguration,
+} from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import {
+  createMobileNode,
+  type MobileNodeInput,
+} from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { type Ipv6Packet, ipv6Codec } from '#wire/ipv6.ts';
 import {
   encodeMobility,
@@ -108,7 +125,9 @@ export function link(sketch: LinkSketch): NetworkInterface {
   const families = new Set(parsed.map((one) => (isIpv4(one.address) ? 4 : 6)));
   const routers: NonNullable<LinkSketch['routers']> =
     sketch.routers ??
-    [...families].map((family) => ({ family, gateway: family === 4 ? '203.0.113.254' : 'fe80::1' }) as const);
+    [...families].map(
+      (family) => ({ family, gateway: family === 4 ? '203.0.113.254' : 'fe80::1' }) as const,
+    );
   return {
     index: sketch.index ?? 2,
     name: sketch.name ?? 'eth0',
@@ -180,7 +199,8 @@ export class Scene {
     this.#configuration = { ...CONFIGURATION, ...configuration };
     this.node = create(this.#configuration, random);
     this.give({ kind: 'clock', offsetMs: WALL_OFFSET_MS });
-    for (const { key, value } of records) this.give({ kind: 'record', table: 'mobile-node', key, value });
+    for (const { key, value } of records)
+      this.give({ kind: 'record', table: 'mobile-node', key, value });
     this.give({ kind: 'restored' });
   }
 
@@ -214,7 +234,9 @@ export class Scene {
     return waited;
   }
 
-  /** Lets deadlines come until one makes a Binding Update leave; gives the milliseconds that passed. */
+  /**
+   * Lets deadlines come until one makes a Binding Update leave; gives the milliseconds that passed.
+   */
   waitForUpdate(): number {
     let waited = 0;
     do {
@@ -247,7 +269,10 @@ export class Scene {
       const { message } = header;
       if (findOption(message.options, 'authentication') !== undefined) {
         const addresses = { careOfAddress: packet.source, homeAddress: HOME_ADDRESS };
-        assert(verifyMobility(packet.payload, message, addresses, () => ASSOCIATION) === 'ok', 'authentic');
+        assert(
+          verifyMobility(packet.payload, message, addresses, () => ASSOCIATION) === 'ok',
+          'authentic',
+        );
       }
       return [{ path: output.path, packet, message }];
     });
@@ -256,7 +281,10 @@ export class Scene {
   /** The only Binding Update of the last step. */
   update(): SeenUpdate {
     const [update, ...more] = this.updates();
-    assert(update !== undefined && more.length === 0, `one Binding Update, not ${more.length + (update ? 1 : 0)}`);
+    assert(
+      update !== undefined && more.length === 0,
+      `one Binding Update, not ${more.length + (update ? 1 : 0)}`,
+    );
     return update;
   }
 
@@ -276,9 +304,12 @@ export class Scene {
   }
 
   want(key: string): DesiredPart | undefined {
-    return this.out.findLast((output) => output.kind === 'want' && output.key === key && output.part !== undefined)
-      ?.kind === 'want'
-      ? this.out.flatMap((output) => (output.kind === 'want' && output.key === key ? [output.part] : [])).at(-1)
+    return this.out.findLast(
+      (output) => output.kind === 'want' && output.key === key && output.part !== undefined,
+    )?.kind === 'want'
+      ? this.out
+          .flatMap((output) => (output.kind === 'want' && output.key === key ? [output.part] : []))
+          .at(-1)
       : undefined;
   }
 
@@ -289,7 +320,9 @@ export class Scene {
   }
 
   record(): JsonValue {
-    const persisted = this.out.flatMap((output) => (output.kind === 'persist' ? [output.value ?? null] : [])).at(-1);
+    const persisted = this.out
+      .flatMap((output) => (output.kind === 'persist' ? [output.value ?? null] : []))
+      .at(-1);
     assert(persisted !== undefined, 'something was persisted');
     return persisted;
   }
@@ -316,7 +349,12 @@ export function acknowledgement(
     status < 128 &&
     !options.some((option) => option.type === 'ipv4-address-acknowledgement')
   ) {
-    options.push({ type: 'ipv4-address-acknowledgement', status: 0, prefixLength: 32, address: ipv4Home.address });
+    options.push({
+      type: 'ipv4-address-acknowledgement',
+      status: 0,
+      prefixLength: 32,
+      address: ipv4Home.address,
+    });
   }
   if (timestamp !== undefined) options.push({ type: 'replay-protection', timestamp });
   const message: MobilityMessage = {
@@ -332,7 +370,12 @@ export function acknowledgement(
   };
   const source = sketch.source ?? update.packet.destination;
   const destination = sketch.destination ?? update.packet.source;
-  const addresses = { careOfAddress: destination, homeAddress: HOME_ADDRESS, source, destination: HOME_ADDRESS };
+  const addresses = {
+    careOfAddress: destination,
+    homeAddress: HOME_ADDRESS,
+    source,
+    destination: HOME_ADDRESS,
+  };
   const routed = sketch.routingHeader ?? update.packet.source !== HOME_ADDRESS;
   const payload = sketch.unsigned
     ? encodeMobility(message, source, routed ? HOME_ADDRESS : destination)
@@ -341,10 +384,18 @@ export function acknowledgement(
         { ...ASSOCIATION, key: sketch.key ?? ASSOCIATION.key },
         { ...addresses, destination: routed ? HOME_ADDRESS : destination },
       );
-  return { path: sketch.path ?? update.path, packet: packetOf(source, destination, routed, payload) };
+  return {
+    path: sketch.path ?? update.path,
+    packet: packetOf(source, destination, routed, payload),
+  };
 }
 
-function packetOf(source: Ipv6Address, destination: Ipv6Address, routed: boolean, payload: Uint8Array): Uint8Array {
+function packetOf(
+  source: Ipv6Address,
+  destination: Ipv6Address,
+  routed: boolean,
+  payload: Uint8Array,
+): Uint8Array {
   return encode(ipv6Codec, {
     trafficClass: 0,
     flowLabel: 0,
@@ -358,6 +409,10 @@ function packetOf(source: Ipv6Address, destination: Ipv6Address, routed: boolean
 }
 
 /** Some other mobility message from the home agent. */
-export function mobilityPacket(message: MobilityMessage, source: Ipv6Address, destination: Ipv6Address): Uint8Array {
+export function mobilityPacket(
+  message: MobilityMessage,
+  source: Ipv6Address,
+  destination: Ipv6Address,
+): Uint8Array {
   return packetOf(source, destination, false, encodeMobility(message, source, destination));
 }

@@ -1,4 +1,6 @@
-/** Movement, choice of the care-of address, retransmission. RFC 6275 §11.5, §11.8, RFC 5555 §4.4.1. */
+/**
+ * Movement, choice of the care-of address, retransmission. RFC 6275 §11.5, §11.8, RFC 5555 §4.4.1.
+ */
 import { describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
 import { HOME, HOME_AGENT_V4, Scene } from './mobile-node-scene.ts';
@@ -23,7 +25,9 @@ describe('retransmission', () => {
     const scene = new Scene();
     scene.registered(A);
     scene.network({ ...B, epoch: 2 });
-    expect([scene.waitForUpdate(), scene.waitForUpdate(), scene.waitForUpdate()]).toEqual([1000, 2000, 4000]);
+    expect([scene.waitForUpdate(), scene.waitForUpdate(), scene.waitForUpdate()]).toEqual([
+      1000, 2000, 4000,
+    ]);
   });
 
   it('believes the answer to an earlier transmission of the same Binding Update', () => {
@@ -60,7 +64,11 @@ describe('movement', () => {
     scene.registered(A);
     scene.network({ ...B, epoch: 2 });
     expect(scene.update().packet.source).toBe('2001:db8:f2::2');
-    expect(scene.event('handover')).toMatchObject({ from: '2001:db8:f1::2', to: '2001:db8:f2::2', interface: 'eth0' });
+    expect(scene.event('handover')).toMatchObject({
+      from: '2001:db8:f1::2',
+      to: '2001:db8:f2::2',
+      interface: 'eth0',
+    });
   });
 
   it('keeps tunnel and addresses while there is no link', () => {
@@ -69,7 +77,9 @@ describe('movement', () => {
     scene.network({ running: false });
     expect(scene.want('home/office')).toBeUndefined();
     expect(scene.event('no-care-of-address')).toBeDefined();
-    expect(scene.request('status')).toMatchObject({ homes: [{ phase: 'detached', careOfAddress: null }] });
+    expect(scene.request('status')).toMatchObject({
+      homes: [{ phase: 'detached', careOfAddress: null }],
+    });
     expect(scene.request('tunnels')).toMatchObject([{ local: '2001:db8:f1::2' }]);
   });
 
@@ -114,13 +124,24 @@ describe('movement', () => {
 
   it('does not use link-local addresses, its own home addresses, nor unique local ones towards a global home agent', () => {
     const scene = new Scene({ homes: [{ ...HOME, virtualHomeNetwork: true }] });
-    scene.network({ addresses: ['fe80::5/64', '169.254.3.3/16', '2001:db8:1::10/64', '192.0.2.10/24', 'fd00::5/64'] });
+    scene.network({
+      addresses: [
+        'fe80::5/64',
+        '169.254.3.3/16',
+        '2001:db8:1::10/64',
+        '192.0.2.10/24',
+        'fd00::5/64',
+      ],
+    });
     expect(scene.updates()).toEqual([]);
   });
 
   it('leaves an address when it ceases to be valid', () => {
     const scene = new Scene();
-    scene.network({ ...A, validUntil: 5000 }, { ...B, index: 3, name: 'wlan0', addresses: ['203.0.113.9/24'] });
+    scene.network(
+      { ...A, validUntil: 5000 },
+      { ...B, index: 3, name: 'wlan0', addresses: ['203.0.113.9/24'] },
+    );
     while (scene.updates()[0]?.path.kind !== 'udp') {
       for (const update of scene.updates()) scene.answer(update);
       scene.waitForUpdate();
@@ -132,7 +153,10 @@ describe('movement', () => {
   it('MN-3-3-1-1-002 stays where it is while no other place is better', () => {
     const scene = new Scene();
     scene.registered(A);
-    scene.network({ addresses: [...A.addresses, '2001:db8:f3::9/64'] }, { ...B, index: 1, name: 'eth1' });
+    scene.network(
+      { addresses: [...A.addresses, '2001:db8:f3::9/64'] },
+      { ...B, index: 1, name: 'eth1' },
+    );
     expect(scene.updates()).toEqual([]);
   });
 
@@ -144,7 +168,11 @@ describe('movement', () => {
       ],
     });
     scene.registered(A);
-    scene.network(A, { ...B, index: 3, name: 'wlan0' }, { addresses: ['2001:db8:f9::2/64'], index: 4, name: 'eth1' });
+    scene.network(
+      A,
+      { ...B, index: 3, name: 'wlan0' },
+      { addresses: ['2001:db8:f9::2/64'], index: 4, name: 'eth1' },
+    );
     expect(scene.update().packet.source).toBe('2001:db8:f2::2');
     expect(scene.want('care-of')?.routes).toContainEqual({
       destination: { address: '::', length: 0 },
@@ -236,7 +264,9 @@ describe('two families', () => {
     const scene = new Scene({ homes });
     scene.network({ addresses: ['203.0.113.7/24'] });
     expect(scene.updates()).toEqual([]);
-    const told = new Scene({ homes: [{ ...HOME, ...homes[0], homeAgentAddress: HOME.homeAddress }] });
+    const told = new Scene({
+      homes: [{ ...HOME, ...homes[0], homeAgentAddress: HOME.homeAddress }],
+    });
     told.network({ addresses: ['203.0.113.7/24'] });
     expect(told.update().packet.destination).toBe(HOME.homeAddress);
     expect(told.update().path).toMatchObject({ remote: ipv4('198.51.100.1') });

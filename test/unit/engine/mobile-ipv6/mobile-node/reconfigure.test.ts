@@ -1,4 +1,7 @@
-/** A mobile node, and a mobile router, that are told something else by their operator while they are registered. */
+/**
+ * A mobile node, and a mobile router, that are told something else by their operator while they are
+ * registered.
+ */
 import { describe, expect, it } from 'vitest';
 import { INGRESS, RouterScene } from '#test/conformance/nemo-mr-scene.ts';
 import { AT_A } from '#test/unit/engine/mobile-ipv6/mobile-router/mobile-router-scene.ts';

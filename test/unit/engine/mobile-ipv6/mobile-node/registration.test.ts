@@ -2,7 +2,13 @@
 import { describe, expect, it } from 'vitest';
 import { homeAddressOption } from '#wire/ipv6.ts';
 import { findOption, NO_KEEPALIVE_NEEDED } from '#wire/mobility-options.ts';
-import { HOME_ADDRESS, HOME_AGENT, HOME_AGENT_V4, IPV4_HOME_ADDRESS, Scene } from './mobile-node-scene.ts';
+import {
+  HOME_ADDRESS,
+  HOME_AGENT,
+  HOME_AGENT_V4,
+  IPV4_HOME_ADDRESS,
+  Scene,
+} from './mobile-node-scene.ts';
 
 const FOREIGN_V6 = { addresses: ['2001:db8:f1::2/64'] };
 const FOREIGN_V4 = { addresses: ['203.0.113.7/24'] };
@@ -11,13 +17,18 @@ describe('over IPv6', () => {
   it('MN-2-1-1-1-001 sends a Binding Update with Home Address option and alternate care-of address', () => {
     const scene = new Scene();
     scene.network(FOREIGN_V6);
-    // MN → HA: IPv6(CoA, HA) | HAO(HoA) | BU(A, H, lifetime, alternate CoA, IPv4 HoA, NAI, timestamp, auth)
+    // MN → HA: IPv6(CoA, HA) | HAO(HoA) | BU(A, H, lifetime, alternate CoA, IPv4 HoA, NAI,
+    // timestamp, auth)
     const { path, packet, message } = scene.update();
     expect(path).toEqual({ kind: 'native' });
     expect(packet.source).toBe('2001:db8:f1::2');
     expect(packet.destination).toBe(HOME_AGENT);
     expect(homeAddressOption(packet)).toBe(HOME_ADDRESS);
-    expect(message.flags).toMatchObject({ acknowledge: true, homeRegistration: true, keyManagementMobility: false });
+    expect(message.flags).toMatchObject({
+      acknowledge: true,
+      homeRegistration: true,
+      keyManagementMobility: false,
+    });
     expect(message.flags.forceUdp).toBe(false);
     expect(message.lifetimeUnits).toBe(150);
     expect(message.options.map((option) => option.type)).toEqual([
@@ -27,7 +38,9 @@ describe('over IPv6', () => {
       'replay-protection',
       'authentication',
     ]);
-    expect(findOption(message.options, 'alternate-care-of-address')?.address).toBe('2001:db8:f1::2');
+    expect(findOption(message.options, 'alternate-care-of-address')?.address).toBe(
+      '2001:db8:f1::2',
+    );
   });
 
   it('MN-2-2-1-1-001 takes status 0 as registered', () => {
@@ -53,7 +66,9 @@ describe('over IPv6', () => {
 
   it('wants the tunnel before the Binding Update leaves', () => {
     const scene = new Scene();
-    const kinds = scene.network(FOREIGN_V6).map((output) => (output.kind === 'want' ? output.key : output.kind));
+    const kinds = scene
+      .network(FOREIGN_V6)
+      .map((output) => (output.kind === 'want' ? output.key : output.kind));
     expect(kinds.indexOf('home/office')).toBeLessThan(kinds.indexOf('send'));
     expect(kinds.indexOf('persist')).toBeLessThan(kinds.indexOf('send'));
     expect(scene.want('home/office')?.tunnels).toEqual([
@@ -71,7 +86,9 @@ describe('over IPv6', () => {
 
   it('sends the Binding Update before the policy routing that nothing on its way needs', () => {
     const scene = new Scene();
-    const kinds = scene.network(FOREIGN_V6).map((output) => (output.kind === 'want' ? output.key : output.kind));
+    const kinds = scene
+      .network(FOREIGN_V6)
+      .map((output) => (output.kind === 'want' ? output.key : output.kind));
     expect(kinds.indexOf('send')).toBeGreaterThan(kinds.indexOf('home/office'));
     expect(kinds.indexOf('send')).toBeLessThan(kinds.indexOf('care-of'));
     expect(kinds.indexOf('send')).toBeLessThan(kinds.indexOf('policy'));
@@ -80,7 +97,9 @@ describe('over IPv6', () => {
   it('sends it after the routes of the care-of address when another router could be preferred', () => {
     const scene = new Scene();
     const other = { addresses: ['2001:db8:f2::2/64'], name: 'wlan0', index: 3 };
-    const kinds = scene.network(FOREIGN_V6, other).map((output) => (output.kind === 'want' ? output.key : output.kind));
+    const kinds = scene
+      .network(FOREIGN_V6, other)
+      .map((output) => (output.kind === 'want' ? output.key : output.kind));
     expect(kinds.indexOf('care-of')).toBeGreaterThanOrEqual(0);
     expect(kinds.indexOf('care-of')).toBeLessThan(kinds.indexOf('send'));
   });
@@ -119,7 +138,9 @@ describe('over IPv4', () => {
   it('stays with UDP behind a NAT and keeps it open by Binding Updates', () => {
     const scene = new Scene();
     scene.network(FOREIGN_V4);
-    scene.answer(scene.update(), { options: [{ type: 'nat-detection', forceUdp: false, refreshTimeSeconds: 60 }] });
+    scene.answer(scene.update(), {
+      options: [{ type: 'nat-detection', forceUdp: false, refreshTimeSeconds: 60 }],
+    });
     expect(scene.event('registered')).toMatchObject({ encapsulation: 'udp', nat: true });
     expect(scene.waitForUpdate()).toBe(60_000);
     expect(scene.update().path.kind).toBe('udp');
@@ -128,21 +149,31 @@ describe('over IPv4', () => {
   it.each([
     [300, 300_000],
     [0, 110_000],
-  ])('RFC 5555 §4.3 takes the period of %i s that the home agent tells, its own when told none', (told, waitMs) => {
-    const scene = new Scene({ lifetimeSeconds: 3600 });
-    scene.network(FOREIGN_V4);
-    scene.answer(scene.update(), { options: [{ type: 'nat-detection', forceUdp: false, refreshTimeSeconds: told }] });
-    expect(scene.waitForUpdate()).toBe(waitMs);
-  });
+  ])(
+    'RFC 5555 §4.3 takes the period of %i s that the home agent tells, its own when told none',
+    (told, waitMs) => {
+      const scene = new Scene({ lifetimeSeconds: 3600 });
+      scene.network(FOREIGN_V4);
+      scene.answer(scene.update(), {
+        options: [{ type: 'nat-detection', forceUdp: false, refreshTimeSeconds: told }],
+      });
+      expect(scene.waitForUpdate()).toBe(waitMs);
+    },
+  );
 
   it('changes to IP in IPv4 where no NAT is and UDP is not forced', () => {
     const scene = new Scene();
     scene.network(FOREIGN_V4);
     expect(scene.want('home/office')?.tunnels?.[0]?.encapsulation).toBe('udp');
     scene.answer(scene.update(), {
-      options: [{ type: 'nat-detection', forceUdp: false, refreshTimeSeconds: NO_KEEPALIVE_NEEDED }],
+      options: [
+        { type: 'nat-detection', forceUdp: false, refreshTimeSeconds: NO_KEEPALIVE_NEEDED },
+      ],
     });
     expect(scene.event('registered')).toMatchObject({ encapsulation: 'ipip', nat: false });
-    expect(scene.want('home/office')?.tunnels?.[0]).toMatchObject({ encapsulation: 'ipip', remote: HOME_AGENT_V4 });
+    expect(scene.want('home/office')?.tunnels?.[0]).toMatchObject({
+      encapsulation: 'ipip',
+      remote: HOME_AGENT_V4,
+    });
   });
 });

@@ -1,4 +1,7 @@
-/** Returning home and leaving again; the home agent by name; restart; what is wanted of the host. RFC 6275 §11.5.5. */
+/**
+ * Returning home and leaving again; the home agent by name; restart; what is wanted of the host.
+ * RFC 6275 §11.5.5.
+ */
 import { describe, expect, it } from 'vitest';
 import { assert } from '#base/assert.ts';
 import { isMalformed } from '#base/bytes.ts';
@@ -29,14 +32,21 @@ function saidOnLink(out: readonly Output[]): readonly string[] {
     if (output.path.protocol === 'arp') {
       const arp = arpCodec.parse(output.packet);
       assert(!isMalformed(arp), 'ARP');
-      return [`ARP ${arp.senderAddress} is-at ${arp.senderHardware.join(':')} target ${arp.targetAddress}`];
+      return [
+        `ARP ${arp.senderAddress} is-at ${arp.senderHardware.join(':')} target ${arp.targetAddress}`,
+      ];
     }
     const packet = ipv6Codec.parse(output.packet);
     assert(!isMalformed(packet), 'IPv6');
     const message = icmpv6Codec.parse(packet.payload);
-    assert(!isMalformed(message) && message.body.type === 'neighbour-advertisement', 'Neighbour Advertisement');
+    assert(
+      !isMalformed(message) && message.body.type === 'neighbour-advertisement',
+      'Neighbour Advertisement',
+    );
     const { target, override, solicited } = message.body;
-    return [`NA ${target} to ${packet.destination} hop ${packet.hopLimit} override ${override} solicited ${solicited}`];
+    return [
+      `NA ${target} to ${packet.destination} hop ${packet.hopLimit} override ${override} solicited ${solicited}`,
+    ];
   });
 }
 
@@ -72,9 +82,15 @@ describe('at home', () => {
     const { path, packet, message } = scene.update();
     expect(path.kind).toBe('native');
     expect(packet).toMatchObject({ source: HOME_ADDRESS, destination: HOME_AGENT, extensions: [] });
-    expect(message).toMatchObject({ lifetimeUnits: 0, flags: { acknowledge: true, homeRegistration: true } });
+    expect(message).toMatchObject({
+      lifetimeUnits: 0,
+      flags: { acknowledge: true, homeRegistration: true },
+    });
     expect(findOption(message.options, 'alternate-care-of-address')?.address).toBe(HOME_ADDRESS);
-    expect(scene.want('home/office')?.addresses?.[0]).toMatchObject({ device: 'eth0', noDad: true });
+    expect(scene.want('home/office')?.addresses?.[0]).toMatchObject({
+      device: 'eth0',
+      noDad: true,
+    });
   });
 
   it('MN-2-2-2-1-001 MN-3-4-1-1-001 advertises its addresses thrice when that is acknowledged', () => {
@@ -121,14 +137,18 @@ describe('at home', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     scene.network(AT_HOME);
-    expect([scene.waitForUpdate(), scene.waitForUpdate(), scene.waitForUpdate()]).toEqual([1000, 2000, 4000]);
+    expect([scene.waitForUpdate(), scene.waitForUpdate(), scene.waitForUpdate()]).toEqual([
+      1000, 2000, 4000,
+    ]);
   });
 
   it.each([128, 129, 130, 131, 134, 143, 200])(
     '§11.5.5 §11.7.3 is not at home yet when the de-registration is refused by %i: tries again',
     (status) => {
       const other = ipv6('2001:db8:1::2');
-      const scene = new Scene({ homes: [{ ...HOME, homeAgent: { addresses: [HOME_AGENT, other] } }] });
+      const scene = new Scene({
+        homes: [{ ...HOME, homeAgent: { addresses: [HOME_AGENT, other] } }],
+      });
       scene.registered(AWAY);
       scene.network(AT_HOME);
       for (const wait of [1000, 2000, 4000, 8000]) {
@@ -171,7 +191,10 @@ describe('at home', () => {
     scene.network({ ...AWAY, epoch: 3 });
     expect(scene.update().packet.source).toBe('2001:db8:f1::2');
     expect(scene.event('handover')).toMatchObject({ from: 'home' });
-    expect(scene.want('home/office')?.addresses?.[0]).toMatchObject({ device: '%tun', prefixLength: 128 });
+    expect(scene.want('home/office')?.addresses?.[0]).toMatchObject({
+      device: '%tun',
+      prefixLength: 128,
+    });
   });
 
   it('is not believed of an older epoch: the home address that we put there ourselves', () => {
@@ -206,8 +229,17 @@ describe('at home', () => {
 });
 
 describe('the home agent by name', () => {
-  const found = { kind: 'resolved', name: 'ha.example.org', addresses: [HOME_AGENT, HOME_AGENT_V4] } as const;
-  const failed = { kind: 'resolved', name: 'ha.example.org', addresses: [], failure: 'timeout' } as const;
+  const found = {
+    kind: 'resolved',
+    name: 'ha.example.org',
+    addresses: [HOME_AGENT, HOME_AGENT_V4],
+  } as const;
+  const failed = {
+    kind: 'resolved',
+    name: 'ha.example.org',
+    addresses: [],
+    failure: 'timeout',
+  } as const;
 
   it('is asked for when there is a network, then registered with', () => {
     const scene = new Scene(NAMED);
@@ -277,14 +309,16 @@ describe('restart', () => {
     expect(late.updates()).toEqual([]);
   });
 
-  it.each([[null], ['text'], [{ sequence: 'x', homeAgentAddresses: 5, lastTimestamp: 'zz' }], [[1]]])(
-    'takes a record of %j for none',
-    (value) => {
-      const scene = new Scene({}, [{ key: 'office', value }]);
-      scene.registered(AWAY);
-      expect(scene.event('registered')).toBeDefined();
-    },
-  );
+  it.each([
+    [null],
+    ['text'],
+    [{ sequence: 'x', homeAgentAddresses: 5, lastTimestamp: 'zz' }],
+    [[1]],
+  ])('takes a record of %j for none', (value) => {
+    const scene = new Scene({}, [{ key: 'office', value }]);
+    scene.registered(AWAY);
+    expect(scene.event('registered')).toBeDefined();
+  });
 });
 
 describe('the operator', () => {
@@ -305,7 +339,9 @@ describe('the operator', () => {
   it('gets an answer to anything', () => {
     const scene = new Scene();
     scene.network(AWAY);
-    expect(scene.request('status')).toMatchObject({ homes: [{ home: 'office', phase: 'registering' }] });
+    expect(scene.request('status')).toMatchObject({
+      homes: [{ home: 'office', phase: 'registering' }],
+    });
     expect(scene.request('stats')).toHaveProperty('binding-update-sent', 1);
     expect(scene.request('toString')).toHaveProperty('message');
     expect(scene.request('reregister', { home: 'nowhere' })).toHaveProperty('message');
@@ -313,7 +349,10 @@ describe('the operator', () => {
 });
 
 describe('policy routing', () => {
-  const rules = (scene: Scene) => [...(scene.want('care-of')?.rules ?? []), ...(scene.want('policy')?.rules ?? [])];
+  const rules = (scene: Scene) => [
+    ...(scene.want('care-of')?.rules ?? []),
+    ...(scene.want('policy')?.rules ?? []),
+  ];
 
   it('leads home addresses into the tunnel and care-of address and marked traffic out of it', () => {
     const scene = new Scene();
@@ -358,15 +397,24 @@ describe('policy routing', () => {
   it('leaves the rest of the host alone when only home addresses are to be tunnelled', () => {
     const scene = new Scene({ defaultRoute: false });
     scene.network(AWAY);
-    expect(new Set(rules(scene).map(({ priority }) => priority))).toEqual(new Set([1000, 1001, 1002, 1003]));
+    expect(new Set(rules(scene).map(({ priority }) => priority))).toEqual(
+      new Set([1000, 1001, 1002, 1003]),
+    );
   });
 
   it('two homes with one home agent share the tunnel; each has its registration', () => {
-    const second = { ...HOME, name: 'second', homeAddress: ipv6('2001:db8:1::11'), ipv4HomeAddress: 'none' as const };
+    const second = {
+      ...HOME,
+      name: 'second',
+      homeAddress: ipv6('2001:db8:1::11'),
+      ipv4HomeAddress: 'none' as const,
+    };
     const scene = new Scene({ homes: [HOME, second] });
     scene.network(AWAY);
     expect(scene.out.filter(({ kind }) => kind === 'send')).toHaveLength(2);
-    const tunnels = [scene.want('home/office'), scene.want('home/second')].map((part) => part?.tunnels?.[0]);
+    const tunnels = [scene.want('home/office'), scene.want('home/second')].map(
+      (part) => part?.tunnels?.[0],
+    );
     expect(tunnels[0]).toMatchObject({ id: 1 });
     expect(tunnels[1]).toEqual(tunnels[0]);
     expect(scene.want('home/second')?.planeRoutes).toEqual([

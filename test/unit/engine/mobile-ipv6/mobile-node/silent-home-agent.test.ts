@@ -1,11 +1,19 @@
-/** What a mobile node may not take for granted: clocks, silence, whom an error is about. RFC 6275 §11, RFC 5555 §4.4. */
+/**
+ * What a mobile node may not take for granted: clocks, silence, whom an error is about. RFC 6275
+ * §11, RFC 5555 §4.4.
+ */
 import { describe, expect, it } from 'vitest';
 import { assert } from '#base/assert.ts';
 import { encode, isMalformed } from '#base/bytes.ts';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
 import { homeAddressOption, ipv6Codec } from '#wire/ipv6.ts';
-import { encodeMobility, mobilityCodec, NO_BINDING_ACKNOWLEDGEMENT_FLAGS, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
+import {
+  encodeMobility,
+  mobilityCodec,
+  NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
+  PROTOCOL_MOBILITY,
+} from '#wire/mobility.ts';
 import {
   HOME,
   HOME_ADDRESS,
@@ -107,7 +115,13 @@ function registering(scene: Scene): ReadonlyMap<Ipv6Address | undefined, number>
 /** An unsigned Binding Acknowledgement. */
 function accept(scene: Scene, homeAddress: Ipv6Address, sequence: number): void {
   const flags = NO_BINDING_ACKNOWLEDGEMENT_FLAGS;
-  const message = { type: 'binding-acknowledgement', status: 0, flags, sequence, lifetimeUnits: 150 } as const;
+  const message = {
+    type: 'binding-acknowledgement',
+    status: 0,
+    flags,
+    sequence,
+    lifetimeUnits: 150,
+  } as const;
   const packet = encode(ipv6Codec, {
     trafficClass: 0,
     flowLabel: 0,
@@ -126,19 +140,22 @@ describe('two homes', () => {
   const open = { ...HOME, securityAssociation: undefined, ipv4HomeAddress: 'none' } as const;
   const homes = [open, { ...open, name: 'lab', homeAddress: second }];
 
-  it.each([HOME_ADDRESS, second])('§11.3.6 a Binding Error about %s makes that one register again', (homeAddress) => {
-    const scene = new Scene({ homes });
-    scene.network(AWAY);
-    const updates = registering(scene);
-    expect([...updates.keys()]).toEqual([HOME_ADDRESS, second]);
-    for (const [home, sequence] of updates) accept(scene, home ?? HOME_ADDRESS, sequence);
-    expect(scene.node.counters['registration-accepted']).toBe(2);
-    scene.pass(10_000);
-    const error = { type: 'binding-error', status: 1, homeAddress, options: [] } as const;
-    const packet = mobilityPacket(error, HOME_AGENT, CARE_OF);
-    scene.give({ kind: 'datagram', path: { kind: 'native' }, packet });
-    expect([...registering(scene).keys()]).toEqual([homeAddress]);
-  });
+  it.each([HOME_ADDRESS, second])(
+    '§11.3.6 a Binding Error about %s makes that one register again',
+    (homeAddress) => {
+      const scene = new Scene({ homes });
+      scene.network(AWAY);
+      const updates = registering(scene);
+      expect([...updates.keys()]).toEqual([HOME_ADDRESS, second]);
+      for (const [home, sequence] of updates) accept(scene, home ?? HOME_ADDRESS, sequence);
+      expect(scene.node.counters['registration-accepted']).toBe(2);
+      scene.pass(10_000);
+      const error = { type: 'binding-error', status: 1, homeAddress, options: [] } as const;
+      const packet = mobilityPacket(error, HOME_AGENT, CARE_OF);
+      scene.give({ kind: 'datagram', path: { kind: 'native' }, packet });
+      expect([...registering(scene).keys()]).toEqual([homeAddress]);
+    },
+  );
 });
 
 describe('the name of the home agent', () => {

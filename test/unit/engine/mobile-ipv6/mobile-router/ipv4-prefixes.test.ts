@@ -3,7 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { assert } from '#base/assert.ts';
 import { ipv4, parsePrefix } from '#base/ip.ts';
 import { INGRESS, NETWORK } from '#test/conformance/nemo-mr-scene.ts';
-import { IPV4_HOME_ADDRESS, type SeenUpdate } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
+import {
+  IPV4_HOME_ADDRESS,
+  type SeenUpdate,
+} from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
 import { filterOptions, type MobilityOption } from '#wire/mobility-options.ts';
 import { AT_HOME, carried, first } from './mobile-router-scene.ts';
 
@@ -11,21 +14,30 @@ const NETWORK_V4 = parsePrefix('198.51.100.128/28');
 assert(NETWORK_V4 !== undefined, 'a prefix');
 
 describe('IPv4 mobile network prefixes', () => {
-  const HOME_V4 = { ipv4HomeAddress: IPV4_HOME_ADDRESS, mobileNetworkPrefixes: [NETWORK, NETWORK_V4] } as const;
+  const HOME_V4 = {
+    ipv4HomeAddress: IPV4_HOME_ADDRESS,
+    mobileNetworkPrefixes: [NETWORK, NETWORK_V4],
+  } as const;
   const home = {
     type: 'ipv4-address-acknowledgement',
     status: 0,
     prefixLength: 32,
     address: IPV4_HOME_ADDRESS,
   } as const;
-  const granted = { ...home, prefixLength: NETWORK_V4.length, address: ipv4('198.51.100.128') } as const;
+  const granted = {
+    ...home,
+    prefixLength: NETWORK_V4.length,
+    address: ipv4('198.51.100.128'),
+  } as const;
   const refused = { ...granted, status: 133, prefixLength: 0 } as const;
   const asked = (update: SeenUpdate) =>
-    filterOptions(update.message.options, 'ipv4-home-address').map(({ address, prefixLength, requestPrefix }) => ({
-      address,
-      prefixLength,
-      requestPrefix,
-    }));
+    filterOptions(update.message.options, 'ipv4-home-address').map(
+      ({ address, prefixLength, requestPrefix }) => ({
+        address,
+        prefixLength,
+        requestPrefix,
+      }),
+    );
 
   it('§3.1.1 are asked for by an option of their own with P, in each Binding Update but the last', () => {
     const [scene, update] = first(HOME_V4);
@@ -45,7 +57,9 @@ describe('IPv4 mobile network prefixes', () => {
 
   it('§3.1.1 go without the prefix in implicit mode', () => {
     const [scene, update] = first({ ...HOME_V4, registrationModes: ['implicit'] });
-    expect(asked(update)).toEqual([{ address: IPV4_HOME_ADDRESS, prefixLength: 32, requestPrefix: false }]);
+    expect(asked(update)).toEqual([
+      { address: IPV4_HOME_ADDRESS, prefixLength: 32, requestPrefix: false },
+    ]);
     scene.answer(update, { options: [home] });
     expect(carried(scene)).toEqual([NETWORK.address, NETWORK_V4.address]);
   });
@@ -59,7 +73,10 @@ describe('IPv4 mobile network prefixes', () => {
   ])('%s: not forwarded, said once; IPv6 and the home address go on', (_title, options, status) => {
     const [scene, update] = first(HOME_V4);
     scene.answer(update, { options });
-    expect(scene.event('mobile-network-prefix-refused')).toMatchObject({ prefix: '198.51.100.128/28', status });
+    expect(scene.event('mobile-network-prefix-refused')).toMatchObject({
+      prefix: '198.51.100.128/28',
+      status,
+    });
     expect(scene.event('ipv4-home-address-refused')).toBeUndefined();
     expect(carried(scene)).toEqual([NETWORK.address]);
     expect(scene.request('status')).toMatchObject({
@@ -88,7 +105,9 @@ describe('IPv4 mobile network prefixes', () => {
   it('a refused home address is told from a granted prefix', () => {
     const [scene, update] = first(HOME_V4);
     scene.answer(update, { options: [granted, { ...home, status: 130, prefixLength: 0 }] });
-    expect(scene.event('ipv4-home-address-refused')).toMatchObject({ status: 'incorrect-ipv4-home-address' });
+    expect(scene.event('ipv4-home-address-refused')).toMatchObject({
+      status: 'incorrect-ipv4-home-address',
+    });
     expect(scene.event('mobile-network-prefix-refused')).toBeUndefined();
     expect(carried(scene)).toEqual([NETWORK.address, NETWORK_V4.address]);
   });
@@ -96,8 +115,12 @@ describe('IPv4 mobile network prefixes', () => {
   it('two refusals are told apart by what they repeat, whatever their order', () => {
     const [scene, update] = first(HOME_V4);
     scene.answer(update, { options: [refused, { ...home, status: 130, prefixLength: 0 }] });
-    expect(scene.event('ipv4-home-address-refused')).toMatchObject({ status: 'incorrect-ipv4-home-address' });
-    expect(scene.event('mobile-network-prefix-refused')).toMatchObject({ status: 'prefix-allocation-unauthorized' });
+    expect(scene.event('ipv4-home-address-refused')).toMatchObject({
+      status: 'incorrect-ipv4-home-address',
+    });
+    expect(scene.event('mobile-network-prefix-refused')).toMatchObject({
+      status: 'prefix-allocation-unauthorized',
+    });
   });
 
   it('a home address that is the first of the prefix is told from it by the length', () => {

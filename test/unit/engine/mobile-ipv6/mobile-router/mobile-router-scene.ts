@@ -2,7 +2,10 @@
 import { expect } from 'vitest';
 import type { RouterHome } from '#engine/mobile-ipv6/mobile-router/configuration.ts';
 import { INGRESS, RouterScene } from '#test/conformance/nemo-mr-scene.ts';
-import { HOME_AGENT, type SeenUpdate } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
+import {
+  HOME_AGENT,
+  type SeenUpdate,
+} from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
 import { filterOptions } from '#wire/mobility-options.ts';
 
 const ROUTER = { family: 6, gateway: 'fe80::1' } as const;
@@ -22,7 +25,9 @@ export function first(changes: Partial<RouterHome> = {}): readonly [RouterScene,
 
 export function modeOf({ message }: SeenUpdate): string {
   expect(message.flags.mobileRouter).toBe(true);
-  return filterOptions(message.options, 'mobile-network-prefix').length > 0 ? 'explicit' : 'implicit';
+  return filterOptions(message.options, 'mobile-network-prefix').length > 0
+    ? 'explicit'
+    : 'implicit';
 }
 
 /** What the tunnel carries besides home addresses. */

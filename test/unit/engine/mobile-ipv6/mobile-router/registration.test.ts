@@ -4,8 +4,20 @@ import { assert } from '#base/assert.ts';
 import { ipv6 } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
 import { INGRESS, NETWORK, RouterScene } from '#test/conformance/nemo-mr-scene.ts';
-import { HOME_AGENT, type SeenUpdate } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
-import { ALONE, AT_A, AT_B, AT_HOME, carried, expectPhase, first, modeOf } from './mobile-router-scene.ts';
+import {
+  HOME_AGENT,
+  type SeenUpdate,
+} from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
+import {
+  ALONE,
+  AT_A,
+  AT_B,
+  AT_HOME,
+  carried,
+  expectPhase,
+  first,
+  modeOf,
+} from './mobile-router-scene.ts';
 
 const SECOND = ipv6('2001:db8:1::2');
 const THIRD = ipv6('2001:db8:1::3');
@@ -102,12 +114,15 @@ describe('modes', () => {
     ['implicit', 141],
     ['implicit', 142],
     ['explicit', 143],
-  ] as const)('§5.4 in %s mode %d is fatal for the mode: no other home agent is asked in it', (mode, status) => {
-    const other = mode === 'implicit' ? 'explicit' : 'implicit';
-    const [scene, update] = first({ ...SEVERAL, registrationModes: [mode, other] });
-    scene.answer(update, { status });
-    expect(modeOf(scene.update())).toBe(other);
-  });
+  ] as const)(
+    '§5.4 in %s mode %d is fatal for the mode: no other home agent is asked in it',
+    (mode, status) => {
+      const other = mode === 'implicit' ? 'explicit' : 'implicit';
+      const [scene, update] = first({ ...SEVERAL, registrationModes: [mode, other] });
+      scene.answer(update, { status });
+      expect(modeOf(scene.update())).toBe(other);
+    },
+  );
 
   it('§5.4 140 from every home agent is final, whatever modes are left', () => {
     const [scene, update] = first({ ...SEVERAL, ...BOTH });
@@ -118,7 +133,10 @@ describe('modes', () => {
   });
 
   it('§5.4 a home agent that permits no router is not asked in the next mode', () => {
-    const [scene, update] = first({ homeAgent: { addresses: [HOME_AGENT, SECOND, THIRD] }, ...BOTH });
+    const [scene, update] = first({
+      homeAgent: { addresses: [HOME_AGENT, SECOND, THIRD] },
+      ...BOTH,
+    });
     scene.answer(update, { status: 142 });
     scene.answer(scene.update(), { status: 140 });
     scene.answer(scene.update(), { status: 142 });
@@ -137,12 +155,16 @@ describe('modes', () => {
     const [scene, update] = first({ ...SEVERAL, ...BOTH });
     scene.answer(update, { status: 142 });
     scene.answer(scene.update(), { status: 140 });
-    expect([modeOf(scene.update()), scene.update().packet.destination]).toEqual(['implicit', HOME_AGENT]);
+    expect([modeOf(scene.update()), scene.update().packet.destination]).toEqual([
+      'implicit',
+      HOME_AGENT,
+    ]);
   });
 
   it('a second answer to a Binding Update that was repeated does not count against the next mode', () => {
     const [scene, update] = first({ ...ALONE, ...BOTH });
-    // MR → HA  BU n;  MR → HA  BU n + 1;  HA → MR  142 (n);  MR → HA  BU n + 2, implicit;  HA → MR  142 (n + 1)
+    // MR → HA  BU n;  MR → HA  BU n + 1;  HA → MR  142 (n);  MR → HA  BU n + 2, implicit;  HA → MR
+    // 142 (n + 1)
     scene.waitForUpdate();
     const repeated = scene.update();
     scene.answer(update, { status: 142 });
@@ -157,7 +179,10 @@ describe('modes', () => {
   });
 
   it('§5.4 each home agent is asked once in each mode, in all', () => {
-    const [scene, update] = first({ homeAgent: { addresses: [HOME_AGENT, SECOND, THIRD] }, ...BOTH });
+    const [scene, update] = first({
+      homeAgent: { addresses: [HOME_AGENT, SECOND, THIRD] },
+      ...BOTH,
+    });
     const asked: string[] = [];
     for (let last = update; asked.length < 100; last = scene.update()) {
       asked.push(`${modeOf(last)} ${last.packet.destination}`);
@@ -221,7 +246,9 @@ describe('home agents', () => {
     const [scene, update] = named(HOME_AGENT);
     scene.answer(update, { status: 140 });
     resolved(scene, ...addresses);
-    expect(scene.event('registration-stopped')).toMatchObject({ lastRefusal: 'mobile-router-operation-not-permitted' });
+    expect(scene.event('registration-stopped')).toMatchObject({
+      lastRefusal: 'mobile-router-operation-not-permitted',
+    });
     expect(scene.updates()).toEqual([]);
     expectPhase(scene, 'stopped');
   });
@@ -240,15 +267,18 @@ describe('home agents', () => {
   it.each([
     ['confirmed', true, []],
     ['unanswered', false, [0]],
-  ])('§5.3 a de-registration that was %s: whether there is another one at home', (_title, confirmed, lifetimes) => {
-    const [scene, update] = named(HOME_AGENT);
-    scene.answer(update, { mobileRouter: false });
-    if (confirmed) scene.answer(scene.update());
-    else while (!scene.out.some(({ kind }) => kind === 'resolve')) scene.wait();
-    expect(scene.updates()).toEqual([]);
-    scene.network(AT_HOME, INGRESS);
-    expect(scene.updates().map(({ message }) => message.lifetimeUnits)).toEqual(lifetimes);
-  });
+  ])(
+    '§5.3 a de-registration that was %s: whether there is another one at home',
+    (_title, confirmed, lifetimes) => {
+      const [scene, update] = named(HOME_AGENT);
+      scene.answer(update, { mobileRouter: false });
+      if (confirmed) scene.answer(scene.update());
+      else while (!scene.out.some(({ kind }) => kind === 'resolve')) scene.wait();
+      expect(scene.updates()).toEqual([]);
+      scene.network(AT_HOME, INGRESS);
+      expect(scene.updates().map(({ message }) => message.lifetimeUnits)).toEqual(lifetimes);
+    },
+  );
 
   it('a move while the name is looked up starts over', () => {
     const [scene, update] = named(HOME_AGENT);
@@ -269,7 +299,11 @@ describe('an acceptance without R', () => {
     const [scene, update] = first(SEVERAL);
     scene.answer(update, { mobileRouter: false });
     const removal = scene.update();
-    expect([removal.message.lifetimeUnits, removal.message.flags.mobileRouter, carried(scene)]).toEqual([0, true, []]);
+    expect([
+      removal.message.lifetimeUnits,
+      removal.message.flags.mobileRouter,
+      carried(scene),
+    ]).toEqual([0, true, []]);
     scene.answer(removal, { mobileRouter: false });
     expect(carried(scene)).toEqual([NETWORK.address]);
     scene.answer(scene.update());
@@ -325,10 +359,16 @@ describe('an acceptance without R', () => {
     const [scene, update] = first(SEVERAL);
     scene.answer(update, { mobileRouter: false });
     scene.network(AT_B, INGRESS);
-    expect([scene.update().packet.destination, scene.update().message.lifetimeUnits]).toEqual([HOME_AGENT, 150]);
+    expect([scene.update().packet.destination, scene.update().message.lifetimeUnits]).toEqual([
+      HOME_AGENT,
+      150,
+    ]);
     scene.answer(scene.update(), { mobileRouter: false });
     if (scene.updates().length === 0) scene.waitForUpdate();
-    expect([scene.update().packet.destination, scene.update().message.lifetimeUnits]).toEqual([HOME_AGENT, 0]);
+    expect([scene.update().packet.destination, scene.update().message.lifetimeUnits]).toEqual([
+      HOME_AGENT,
+      0,
+    ]);
   });
 });
 
@@ -341,7 +381,9 @@ describe('what is registered', () => {
     ]);
     const implicit = new RouterScene({ registrationModes: ['implicit'] });
     implicit.registered(AT_A, INGRESS);
-    expect(implicit.request('bul')).toMatchObject([{ mobileRouter: true, mobileNetworkPrefixes: [] }]);
+    expect(implicit.request('bul')).toMatchObject([
+      { mobileRouter: true, mobileNetworkPrefixes: [] },
+    ]);
   });
 
   it('§5.5 without optimism the tunnel carries the prefixes when the home agent has agreed', () => {

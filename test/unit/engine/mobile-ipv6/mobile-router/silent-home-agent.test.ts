@@ -1,4 +1,7 @@
-/** A mobile router that no home agent serves: what it says, what ends it, and what does not bring it about. RFC 3963 §5.4. */
+/**
+ * A mobile router that no home agent serves: what it says, what ends it, and what does not bring it
+ * about. RFC 3963 §5.4.
+ */
 import { describe, expect, it } from 'vitest';
 import { INGRESS, RouterScene } from '#test/conformance/nemo-mr-scene.ts';
 import { acknowledgement } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
@@ -13,7 +16,9 @@ describe('silence', () => {
 
   it('§5.4 says once why, and what the operator can do; the status says it as long as it lasts', () => {
     const scene = stopped();
-    const said = scene.out.filter((output) => output.kind === 'event' && output.event.name === 'registration-stopped');
+    const said = scene.out.filter(
+      (output) => output.kind === 'event' && output.event.name === 'registration-stopped',
+    );
     expect(said).toMatchObject([
       {
         event: {
@@ -28,7 +33,14 @@ describe('silence', () => {
       },
     ]);
     expect(scene.request('status')).toMatchObject({
-      homes: [{ phase: 'stopped', lastRefusal: 'not-authorized-for-prefix', careOfAddress: null, bindings: [] }],
+      homes: [
+        {
+          phase: 'stopped',
+          lastRefusal: 'not-authorized-for-prefix',
+          careOfAddress: null,
+          bindings: [],
+        },
+      ],
     });
     expect(scene.node.counters['registration-stopped']).toBe(1);
   });
@@ -72,19 +84,24 @@ describe('silence', () => {
     for (const sketch of [{ status: 140 }, { status: 142 }, { mobileRouter: false }]) {
       const [scene, update] = first(ALONE);
       const { path, packet } = acknowledgement(update, sketch, scene.now);
-      // IPv6 header and type 2 routing header are 64 octets; their reserved fields are nobody's business.
+      // IPv6 header and type 2 routing header are 64 octets; their reserved fields are nobody's
+      // business.
       for (let bit = 64 * 8; bit < packet.length * 8; bit++) {
         const flipped = packet.slice();
         flipped[bit >> 3] = (flipped[bit >> 3] ?? 0) ^ (0x80 >> (bit & 7));
         scene.give({ kind: 'datagram', path, packet: flipped });
         scene.answer(update, { ...sketch, key: new Uint8Array(32).fill(bit & 255) });
       }
-      expect([scene.node.counters['registration-refused'], scene.node.counters['role-not-served']]).toEqual([0, 0]);
+      expect([
+        scene.node.counters['registration-refused'],
+        scene.node.counters['role-not-served'],
+      ]).toEqual([0, 0]);
       expectPhase(scene, 'registering');
       scene.give({ kind: 'datagram', path, packet });
-      expect((scene.node.counters['registration-refused'] ?? 0) + (scene.node.counters['role-not-served'] ?? 0)).toBe(
-        1,
-      );
+      expect(
+        (scene.node.counters['registration-refused'] ?? 0) +
+          (scene.node.counters['role-not-served'] ?? 0),
+      ).toBe(1);
     }
   });
 });

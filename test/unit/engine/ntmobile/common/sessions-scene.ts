@@ -3,7 +3,10 @@ import { ipv4 } from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { JudgedInitiation, SessionListener } from '#engine/ntmobile/common/session-listener.ts';
+import type {
+  JudgedInitiation,
+  SessionListener,
+} from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import type { Way } from '#engine/ntmobile/common/udp-path.ts';
 import { Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
@@ -59,7 +62,10 @@ export class End implements SessionListener<string> {
     this.#place = place;
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
     const limit = strangersPerSecond === undefined ? {} : { strangersPerSecond };
-    this.sessions = new Sessions({ own, random, suites, credential: () => undefined, ...limit }, this);
+    this.sessions = new Sessions(
+      { own, random, suites, credential: () => undefined, ...limit },
+      this,
+    );
     this.sessions.clock(1_800_000_000_000);
   }
 
@@ -88,11 +94,20 @@ export class End implements SessionListener<string> {
     this.established_.push(session);
     this.heard.push('established');
   }
-  request(_now: Monotonic, _session: Session, message: NtmobileMessage): NtmobileMessage | 'later' | undefined {
+  request(
+    _now: Monotonic,
+    _session: Session,
+    message: NtmobileMessage,
+  ): NtmobileMessage | 'later' | undefined {
     this.heard.push(`asked ${message.type}`);
     return this.reply(message);
   }
-  answered(_now: Monotonic, _session: Session, purpose: string, answer: NtmobileMessage | undefined): void {
+  answered(
+    _now: Monotonic,
+    _session: Session,
+    purpose: string,
+    answer: NtmobileMessage | undefined,
+  ): void {
     this.heard.push(`${purpose}: ${answer === undefined ? 'nothing' : answer.status}`);
   }
   ended(): void {
@@ -110,10 +125,17 @@ export class World {
 
   carry(from: End, way: Way, octets: Uint8Array): void {
     this.carried += 1;
-    const to = this.ends.find((end) => end.place.address === way.remote && end.place.port === way.remotePort);
+    const to = this.ends.find(
+      (end) => end.place.address === way.remote && end.place.port === way.remotePort,
+    );
     if (to === undefined) return;
     for (const delay of this.fate(octets)) {
-      this.flying.push({ at: after(this.now, delay), to, way: to.wayTo(from.place), octets: octets.slice() });
+      this.flying.push({
+        at: after(this.now, delay),
+        to,
+        way: to.wayTo(from.place),
+        octets: octets.slice(),
+      });
     }
   }
 
@@ -133,7 +155,8 @@ export class World {
         this.flying.shift();
         next.to.sessions.receive(this.now, next.way, next.octets);
       } else {
-        for (const end of this.ends) if (end.sessions.deadline() <= this.now) end.sessions.tick(this.now);
+        for (const end of this.ends)
+          if (end.sessions.deadline() <= this.now) end.sessions.tick(this.now);
       }
     }
     throw new Error('no end in sight');

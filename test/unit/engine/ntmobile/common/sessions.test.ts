@@ -1,4 +1,7 @@
-/** NTMobile sessions of two ends over a network that loses, doubles, delays and changes. docs/ntmobile.md §4 to §6. */
+/**
+ * NTMobile sessions of two ends over a network that loses, doubles, delays and changes.
+ * docs/ntmobile.md §4 to §6.
+ */
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
@@ -82,7 +85,10 @@ describe('a session', () => {
     expect(node.heard).toEqual(['established']);
     const [other] = coordinator.established_;
     if (other === undefined) throw new Error('no session');
-    coordinator.sessions.answer(other, addressResponse({ ...addressRequest(), transaction: lastTransaction() }));
+    coordinator.sessions.answer(
+      other,
+      addressResponse({ ...addressRequest(), transaction: lastTransaction() }),
+    );
     world.pass(50);
     expect(node.heard).toEqual(['established', 'question: 0']);
     expect(coordinator.heard.filter((one) => one.startsWith('asked'))).toHaveLength(1);
@@ -181,7 +187,13 @@ describe('a session', () => {
 describe('a session of which somebody else carries the first word', () => {
   function carried(): Session {
     const way = node.wayTo({ address: ipv4('192.0.2.99'), port: 1 });
-    const to = { publicKey: coordinator.publicKey, use: HandshakeUse.node, pathId: NO_PATH, way, carried: true };
+    const to = {
+      publicKey: coordinator.publicKey,
+      use: HandshakeUse.node,
+      pathId: NO_PATH,
+      way,
+      carried: true,
+    };
     return node.sessions.connect(world.now, to);
   }
 
@@ -241,9 +253,11 @@ describe('what is forged, replayed or old', () => {
       for (let at = 0; at < octets.length; at += 1) {
         const changed = octets.slice();
         changed[at] = (changed[at] ?? 0) ^ 0x10;
-        for (const end of [node, coordinator]) end.sessions.receive(world.now, end.wayTo(NODE), changed);
+        for (const end of [node, coordinator])
+          end.sessions.receive(world.now, end.wayTo(NODE), changed);
       }
-      for (const end of [node, coordinator]) end.sessions.receive(world.now, end.wayTo(NODE), octets);
+      for (const end of [node, coordinator])
+        end.sessions.receive(world.now, end.wayTo(NODE), octets);
     }
     expect([node.heard.length, coordinator.heard.length, world.carried]).toEqual(before);
     // Its own octets, and those of MAC2, which nobody looks at without load.
@@ -262,7 +276,8 @@ describe('what is forged, replayed or old', () => {
     connect();
     world.pass(1000);
     expect(initiations).toHaveLength(2);
-    for (const octets of initiations) coordinator.sessions.receive(world.now, coordinator.wayTo(NODE), octets);
+    for (const octets of initiations)
+      coordinator.sessions.receive(world.now, coordinator.wayTo(NODE), octets);
     expect(coordinator.sessions.counters['initiation-old']).toBe(2);
     expect(coordinator.established_).toHaveLength(1);
   });
@@ -286,7 +301,12 @@ describe('a flood of strangers', () => {
       const stranger = new End(world, 100 + index, place);
       const way = stranger.wayTo(COORDINATOR);
       // Nothing comes back to them: their addresses are not theirs.
-      stranger.sessions.connect(world.now, { publicKey: coordinator.publicKey, use: 1, pathId: NO_PATH, way });
+      stranger.sessions.connect(world.now, {
+        publicKey: coordinator.publicKey,
+        use: 1,
+        pathId: NO_PATH,
+        way,
+      });
       return stranger;
     });
     world.pass(50);
@@ -303,7 +323,10 @@ describe('a flood of strangers', () => {
     coordinator = new End(world, 2, COORDINATOR, 1e6);
     world.ends.push(coordinator);
     for (let index = 0; index < 1100; index += 1) {
-      const stranger = new End(world, 1000 + index, { address: ipv4('203.0.113.1'), port: index + 1 });
+      const stranger = new End(world, 1000 + index, {
+        address: ipv4('203.0.113.1'),
+        port: index + 1,
+      });
       stranger.sessions.connect(world.now, {
         publicKey: coordinator.publicKey,
         use: 1,
@@ -339,10 +362,13 @@ it('comes about and answers everything over a network that loses a fifth and mix
       for (let index = 0; index < 5; index += 1) ask(session, `question ${index}`);
       world.pass(8_500);
       const answered = node.heard.filter((one) => one.endsWith(': 0'));
-      // Nine transmissions of a request and of its answer each: one in ten thousand gets lost all the same.
+      // Nine transmissions of a request and of its answer each: one in ten thousand gets lost all
+      // the same.
       expect(answered.length).toBeGreaterThanOrEqual(4);
       expect(new Set(answered).size).toBe(answered.length);
-      expect(coordinator.heard.filter((one) => one.startsWith('asked')).length).toBeLessThanOrEqual(5);
+      expect(coordinator.heard.filter((one) => one.startsWith('asked')).length).toBeLessThanOrEqual(
+        5,
+      );
     }),
     { numRuns: 60 },
   );

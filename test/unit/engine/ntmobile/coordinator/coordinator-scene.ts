@@ -6,7 +6,10 @@ import { ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER, wall } from '#base/time.ts';
 import { keyPairOf, sha256 } from '#crypto/primitives.ts';
 import type { CommonInput, EngineEvent, JsonObject, JsonValue, Output } from '#engine/contract.ts';
-import type { CredentialHolder, CredentialJudge } from '#engine/ntmobile/common/credential-judge.ts';
+import type {
+  CredentialHolder,
+  CredentialJudge,
+} from '#engine/ntmobile/common/credential-judge.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { SessionListener } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
@@ -80,7 +83,11 @@ export class Peer implements SessionListener<string> {
   }
 
   /** Asks, and gives what came back. */
-  ask(type: NtmobileMessageType, options: readonly NtmobileOption[], way?: Way): NtmobileMessage | undefined {
+  ask(
+    type: NtmobileMessageType,
+    options: readonly NtmobileOption[],
+    way?: Way,
+  ): NtmobileMessage | undefined {
     if (this.session === undefined) throw new Error('not connected');
     this.answers.length = 0;
     this.sessions.request(
@@ -106,11 +113,20 @@ export class Peer implements SessionListener<string> {
   established(_now: Monotonic, session: Session): void {
     this.session = session;
   }
-  request(_now: Monotonic, _session: Session, message: NtmobileMessage): NtmobileMessage | undefined {
+  request(
+    _now: Monotonic,
+    _session: Session,
+    message: NtmobileMessage,
+  ): NtmobileMessage | undefined {
     this.asked.push(message);
     return this.reply(message);
   }
-  answered(_now: Monotonic, _session: Session, _purpose: string, answer: NtmobileMessage | undefined): void {
+  answered(
+    _now: Monotonic,
+    _session: Session,
+    _purpose: string,
+    answer: NtmobileMessage | undefined,
+  ): void {
     this.answers.push(answer);
   }
   ended(): void {}
@@ -135,7 +151,8 @@ export class Scene {
   readonly holders = new Map<string, CredentialHolder>();
   readonly #judge: CredentialJudge = (credential, publicKey, now) => {
     const holder = this.holders.get(hex(credential));
-    const right = holder !== undefined && hex(holder.nodeId) === hex(sha256(publicKey).slice(0, 16));
+    const right =
+      holder !== undefined && hex(holder.nodeId) === hex(sha256(publicKey).slice(0, 16));
     return right && now < holder.notAfter ? holder : undefined;
   };
   #changes: Partial<DirectionCoordinatorConfiguration> = {};
@@ -153,7 +170,10 @@ export class Scene {
         relayKeys: [RELAY_KEY, SECOND_RELAY_KEY],
       },
       judgeCredential: this.#judge,
-      ...{ systemPrefix: prefix('fd12:3456:789a::/48'), generalIpv4Prefix: prefix('198.19.0.0/16') },
+      ...{
+        systemPrefix: prefix('fd12:3456:789a::/48'),
+        generalIpv4Prefix: prefix('198.19.0.0/16'),
+      },
       ...{ secondEndpoints: [SECOND], maximumLifetimeSeconds: 300, maximumRegistrations: 3 },
       ...{ relayRateKilobits: 10_000, strangersPerSecond: 100 },
       ...this.#changes,
@@ -169,7 +189,8 @@ export class Scene {
   /** A new engine with what the former one stored. */
   restart(): void {
     this.engine = this.#start();
-    for (const { table, key, value } of this.stored.values()) this.step({ kind: 'record', table, key, value });
+    for (const { table, key, value } of this.stored.values())
+      this.step({ kind: 'record', table, key, value });
     this.step({ kind: 'restored' });
   }
 
@@ -193,8 +214,11 @@ export class Scene {
     for (const output of out) {
       if (output.kind === 'send' && output.path.kind === 'datagram') {
         const { path, packet } = output;
-        const peer = this.peers.find(({ place }) => place.address === path.remote && place.port === path.remotePort);
-        if (peer !== undefined) this.#fly(() => peer.sessions.receive(this.now, peer.way(path.localPort), packet));
+        const peer = this.peers.find(
+          ({ place }) => place.address === path.remote && place.port === path.remotePort,
+        );
+        if (peer !== undefined)
+          this.#fly(() => peer.sessions.receive(this.now, peer.way(path.localPort), packet));
       } else if (output.kind === 'persist') {
         const { table, key, value } = output;
         if (value === undefined) this.stored.delete(`${table} ${key}`);
@@ -208,7 +232,13 @@ export class Scene {
 
   toCoordinator(peer: Peer, way: Way, packet: Uint8Array): void {
     const { address, port } = peer.place;
-    const path = { local: way.remote, localPort: way.remotePort, remote: address, remotePort: port, relayIndex: 0 };
+    const path = {
+      local: way.remote,
+      localPort: way.remotePort,
+      remote: address,
+      remotePort: port,
+      relayIndex: 0,
+    };
     this.#fly(() => this.step({ kind: 'datagram', path: { kind: 'datagram', ...path }, packet }));
   }
 
@@ -231,13 +261,20 @@ export class Scene {
         this.#flying.shift();
         flight.deliver();
       } else if (this.engine.deadline() <= this.now) this.step({ kind: 'tick' });
-      else for (const { sessions } of this.peers) if (sessions.deadline() <= this.now) sessions.tick(this.now);
+      else
+        for (const { sessions } of this.peers)
+          if (sessions.deadline() <= this.now) sessions.tick(this.now);
     }
     this.now = until;
   }
 }
 
-export function node(scene: Scene, seed: number, name: string, groups: readonly string[] = []): Peer {
+export function node(
+  scene: Scene,
+  seed: number,
+  name: string,
+  groups: readonly string[] = [],
+): Peer {
   const credential = Uint8Array.of(1, 0, 0, 5, seed);
   const peer = new Peer(scene, seed, credential);
   scene.holders.set(hex(credential), {
@@ -257,7 +294,10 @@ export function relay(scene: Scene, seed = 9): Peer {
   const peer = new Peer(scene, seed, undefined);
   peer.connect();
   const endpoint = { address: ipv4(`198.51.100.${seed}`), port: 7890 };
-  peer.register({ type: 'candidate', kind: 1, priority: 0, endpoint }, { type: 'load', thousandths: 100 });
+  peer.register(
+    { type: 'candidate', kind: 1, priority: 0, endpoint },
+    { type: 'load', thousandths: 100 },
+  );
   return peer;
 }
 

@@ -1,4 +1,7 @@
-/** The direction coordinator: registrations, and directions in the order that docs/ntmobile.md §6 and the published sequences have. */
+/**
+ * The direction coordinator: registrations, and directions in the order that docs/ntmobile.md §6
+ * and the published sequences have.
+ */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
@@ -44,7 +47,10 @@ describe('a registration', () => {
     const peer = new Peer(scene, 2, Uint8Array.of(1, 0, 0, 5, 1));
     peer.connect();
     scene.pass(30_000);
-    expect(scene.engine.counters).toMatchObject({ 'initiation-refused': expect.any(Number), registered: 0 });
+    expect(scene.engine.counters).toMatchObject({
+      'initiation-refused': expect.any(Number),
+      registered: 0,
+    });
     expect(scene.engine.counters['initiation-refused']).toBeGreaterThan(0);
     expect(other.register()?.status).toBe(0);
   });
@@ -77,14 +83,18 @@ describe('a registration', () => {
     scene.pass(301_000);
     a.register();
     const name: NtmobileOption = { type: 'name', name: 'b.nodes.example' };
-    expect(a.ask('direction-request', [PATH_OPTION, name])?.status).toBe(NtmobileStatus.peerNotReachable);
+    expect(a.ask('direction-request', [PATH_OPTION, name])?.status).toBe(
+      NtmobileStatus.peerNotReachable,
+    );
     expect(scene.engine.counters).toMatchObject({ 'registration-ended': 1 });
   });
 
   it('shows the address at either port', () => {
     const a = node(scene, 1, 'a');
     const seen = a.ask('address-request', [], a.way(SECOND.port));
-    expect(seen?.options).toEqual([{ type: 'observed-endpoint', endpoint: { address: '203.0.113.1', port: 7890 } }]);
+    expect(seen?.options).toEqual([
+      { type: 'observed-endpoint', endpoint: { address: '203.0.113.1', port: 7890 } },
+    ]);
   });
 });
 
@@ -93,31 +103,44 @@ describe('the operator', () => {
     node(scene, 1, 'a').register();
     expect(scene.ask('nodes')).toMatchObject({
       ok: true,
-      value: [{ name: 'a.nodes.example', remote: '203.0.113.1', remotePort: 7890, active: true, session: true }],
+      value: [
+        {
+          name: 'a.nodes.example',
+          remote: '203.0.113.1',
+          remotePort: 7890,
+          active: true,
+          session: true,
+        },
+      ],
     });
   });
 
-  it.each(['a.nodes.example', 'node id', 'virtual IPv6 address'])('ends a registration by %s, for good', (by) => {
-    const a = node(scene, 1, 'a');
-    const b = node(scene, 2, 'b');
-    a.register();
-    b.register();
-    const [holder] = scene.holders.values();
-    const ways = {
-      'node id': hex(holder?.nodeId ?? new Uint8Array(0)),
-      'virtual IPv6 address': holder?.virtualIpv6 ?? '',
-    };
-    const wanted = by === 'node id' || by === 'virtual IPv6 address' ? ways[by] : by;
-    expect(scene.ask('revoke', { node: wanted })).toEqual({
-      ...{ kind: 'reply', id: 1, ok: true },
-      value: { name: 'a.nodes.example' },
-    });
-    expect(scene.events).toMatchObject([{ name: 'node-revoked', fields: { name: 'a.nodes.example' } }]);
-    expect(scene.engine.counters).toMatchObject({ 'registration-revoked': 1 });
-    scene.restart();
-    expect(scene.ask('nodes')).toMatchObject({ value: [{ name: 'b.nodes.example' }] });
-    expect(scene.ask('revoke', { node: wanted })).toMatchObject({ ok: false });
-  });
+  it.each(['a.nodes.example', 'node id', 'virtual IPv6 address'])(
+    'ends a registration by %s, for good',
+    (by) => {
+      const a = node(scene, 1, 'a');
+      const b = node(scene, 2, 'b');
+      a.register();
+      b.register();
+      const [holder] = scene.holders.values();
+      const ways = {
+        'node id': hex(holder?.nodeId ?? new Uint8Array(0)),
+        'virtual IPv6 address': holder?.virtualIpv6 ?? '',
+      };
+      const wanted = by === 'node id' || by === 'virtual IPv6 address' ? ways[by] : by;
+      expect(scene.ask('revoke', { node: wanted })).toEqual({
+        ...{ kind: 'reply', id: 1, ok: true },
+        value: { name: 'a.nodes.example' },
+      });
+      expect(scene.events).toMatchObject([
+        { name: 'node-revoked', fields: { name: 'a.nodes.example' } },
+      ]);
+      expect(scene.engine.counters).toMatchObject({ 'registration-revoked': 1 });
+      scene.restart();
+      expect(scene.ask('nodes')).toMatchObject({ value: [{ name: 'b.nodes.example' }] });
+      expect(scene.ask('revoke', { node: wanted })).toMatchObject({ ok: false });
+    },
+  );
 
   it('whose node may come again, with new keys', () => {
     const a = node(scene, 1, 'a');
@@ -134,9 +157,15 @@ describe('a direction to a node', () => {
 
   it('tells both of each other, and gives each a token for its leg', () => {
     const relayed = relay(scene);
-    const tokenKey = findNtmobileOption(relayed.answers[0]?.options ?? [], 'token-key')?.key ?? new Uint8Array(32);
+    const tokenKey =
+      findNtmobileOption(relayed.answers[0]?.options ?? [], 'token-key')?.key ?? new Uint8Array(32);
     const [a, b] = [node(scene, 1, 'a'), node(scene, 2, 'b')];
-    a.register({ type: 'candidate', kind: 1, priority: 9, endpoint: { address: ipv4('192.0.2.1'), port: 7890 } });
+    a.register({
+      type: 'candidate',
+      kind: 1,
+      priority: 9,
+      endpoint: { address: ipv4('192.0.2.1'), port: 7890 },
+    });
     b.register();
     b.reply = confirming;
     const answer = a.ask('direction-request', toB);
@@ -150,11 +179,22 @@ describe('a direction to a node', () => {
       expect(findNtmobileOption(options, 'name')?.name).toBe(other);
       expect(findNtmobileOption(options, 'relay')?.publicKey).toEqual(RELAY_KEY);
       const token = findNtmobileOption(options, 'relay-token')?.token ?? new Uint8Array(0);
-      const opened = openRelayToken(tokenKey, token, BigInt(Math.floor((scene.now + OFFSET_MS) / 1000)));
-      expect(opened).toMatchObject({ role, pathId: PATH, nodeId: holder.nodeId, rateKilobits: 10_000 });
+      const opened = openRelayToken(
+        tokenKey,
+        token,
+        BigInt(Math.floor((scene.now + OFFSET_MS) / 1000)),
+      );
+      expect(opened).toMatchObject({
+        role,
+        pathId: PATH,
+        nodeId: holder.nodeId,
+        rateKilobits: 10_000,
+      });
       expect(openRelayToken(tokenKey, token, (opened?.notAfterSeconds ?? 0n) + 1n)).toBeUndefined();
     }
-    expect(findNtmobileOption(told?.options ?? [], 'candidate')?.endpoint.address).toBe('192.0.2.1');
+    expect(findNtmobileOption(told?.options ?? [], 'candidate')?.endpoint.address).toBe(
+      '192.0.2.1',
+    );
     expect(findNtmobileOption(answer?.options ?? [], 'virtual-ipv4')?.address).toBe('198.18.0.2');
   });
 
@@ -172,9 +212,27 @@ describe('a direction to a node', () => {
     ['nobody registered', {}, 'direction-request', toB, NtmobileStatus.notRegistered],
     ['an unknown name of the zone', { a: [] }, 'direction-request', toB, NtmobileStatus.noSuchName],
     ['no name', { a: [], b: [] }, 'direction-request', DIRECTION, NtmobileStatus.noSuchName],
-    ['a node that does not answer', { a: [], b: [] }, 'direction-request', toB, NtmobileStatus.peerNotReachable],
-    ['a node of another group', { a: ['x'], b: ['y'] }, 'direction-request', toB, NtmobileStatus.notAllowed],
-    ['a node with a group, for one without', { a: [], b: ['y'] }, 'direction-request', toB, NtmobileStatus.notAllowed],
+    [
+      'a node that does not answer',
+      { a: [], b: [] },
+      'direction-request',
+      toB,
+      NtmobileStatus.peerNotReachable,
+    ],
+    [
+      'a node of another group',
+      { a: ['x'], b: ['y'] },
+      'direction-request',
+      toB,
+      NtmobileStatus.notAllowed,
+    ],
+    [
+      'a node with a group, for one without',
+      { a: [], b: ['y'] },
+      'direction-request',
+      toB,
+      NtmobileStatus.notAllowed,
+    ],
   ] as const)(
     'is refused: %s',
     (_why, groups: { a?: readonly string[]; b?: readonly string[] }, type, options, status) => {
@@ -201,7 +259,11 @@ describe('a direction to a general node', () => {
   const toServer: readonly NtmobileOption[] = [PATH_OPTION, { type: 'name', name: 'gn6.example' }];
   const serving = ({ transaction }: NtmobileMessage): NtmobileMessage => ({
     ...{ type: 'relay-direction-response', answer: true, status: 0, transaction },
-    options: [PATH_OPTION, { type: 'families', families: 2 }, { type: 'time-to-live', seconds: 30 }],
+    options: [
+      PATH_OPTION,
+      { type: 'families', families: 2 },
+      { type: 'time-to-live', seconds: 30 },
+    ],
   });
 
   it('asks the relay first, and gives its addresses, the same each time and over a restart', () => {
@@ -211,11 +273,24 @@ describe('a direction to a general node', () => {
     a.register();
     const first = a.ask('direction-request', toServer);
     expect(relayed.asked[0]).toMatchObject({ type: 'relay-direction' });
-    expect(findNtmobileOption(relayed.asked[0]?.options ?? [], 'node-id')?.nodeId).toEqual(a.nodeId);
+    expect(findNtmobileOption(relayed.asked[0]?.options ?? [], 'node-id')?.nodeId).toEqual(
+      a.nodeId,
+    );
     expect(first?.options.map(({ type }) => type)).toEqual([
-      ...['path-id', 'role', 'name', 'relay', 'virtual-ipv6', 'virtual-ipv4', 'families', 'time-to-live'],
+      ...[
+        'path-id',
+        'role',
+        'name',
+        'relay',
+        'virtual-ipv6',
+        'virtual-ipv4',
+        'families',
+        'time-to-live',
+      ],
     ]);
-    expect(findNtmobileOption(first?.options ?? [], 'virtual-ipv6')?.address).toMatch(/^fd12:3456:789a:1:/);
+    expect(findNtmobileOption(first?.options ?? [], 'virtual-ipv6')?.address).toMatch(
+      /^fd12:3456:789a:1:/,
+    );
     expect(findNtmobileOption(first?.options ?? [], 'virtual-ipv4')?.address).toMatch(/^198\.19\./);
     scene.restart();
     for (const peer of [relayed, a]) peer.connect();
@@ -260,7 +335,9 @@ describe('a direction to a general node', () => {
     expect(relayOf(toServer)).toEqual(RELAY_KEY);
     const present = { type: 'relay', publicKey: SECOND_RELAY_KEY, endpoints: [] } as const;
     expect(relayOf([...toServer, present])).toEqual(SECOND_RELAY_KEY);
-    expect(relayOf([...toServer, { ...present, publicKey: new Uint8Array(32) }])).toEqual(RELAY_KEY);
+    expect(relayOf([...toServer, { ...present, publicKey: new Uint8Array(32) }])).toEqual(
+      RELAY_KEY,
+    );
   });
 
   it('goes by another relay when one is silent, and for a minute by that one first', () => {

@@ -1,4 +1,7 @@
-/** A direction coordinator that is told by its operator to believe, allow or limit something else, while nodes and relays are registered. */
+/**
+ * A direction coordinator that is told by its operator to believe, allow or limit something else,
+ * while nodes and relays are registered.
+ */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
 import { NtmobileStatus } from '#wire/ntmobile-message.ts';
@@ -45,13 +48,17 @@ describe('authorities', () => {
     for (const peer of [a, b]) expect(peer.register()?.status).toBe(0);
     const holders = new Map(scene.holders);
     const only = hex(b.credential ?? new Uint8Array());
-    scene.reconfigure({ judgeCredential: (credential) => (hex(credential) === only ? holders.get(only) : undefined) });
+    scene.reconfigure({
+      judgeCredential: (credential) => (hex(credential) === only ? holders.get(only) : undefined),
+    });
     scene.pass(1);
     expect(names()).toMatchObject([{ name: 'b.nodes.example' }]);
     expect(scene.events.filter(({ name }) => name === 'node-revoked')).toMatchObject([
       { fields: { name: 'a.nodes.example' } },
     ]);
-    expect([...scene.stored.keys()].filter((key) => key.startsWith('registrations'))).toHaveLength(1);
+    expect([...scene.stored.keys()].filter((key) => key.startsWith('registrations'))).toHaveLength(
+      1,
+    );
     // Its keys are gone with the registration: nobody answers it.
     expect(a.register()).toBeUndefined();
     expect(b.register()?.status).toBe(0);

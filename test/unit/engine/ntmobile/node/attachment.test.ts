@@ -3,12 +3,23 @@ import { describe, expect, it } from 'vitest';
 import { type IpAddress, ipv4, ipv6 } from '#base/ip.ts';
 import { monotonic } from '#base/time.ts';
 import { preferenceBy } from '#engine/common/interface-preference.ts';
-import { attachmentOf, haveOneWayOut, placeTowards, samePlaces } from '#engine/ntmobile/node/attachment.ts';
-import { type LinkSketch, link } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
+import {
+  attachmentOf,
+  haveOneWayOut,
+  placeTowards,
+  samePlaces,
+} from '#engine/ntmobile/node/attachment.ts';
+import {
+  type LinkSketch,
+  link,
+} from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
 
 const VIRTUAL: ReadonlySet<IpAddress> = new Set([ipv4('198.18.0.1'), ipv6('fd12::1')]);
 
-function attachment(sketches: readonly LinkSketch[], preferences: readonly [match: string, preference: number][] = []) {
+function attachment(
+  sketches: readonly LinkSketch[],
+  preferences: readonly [match: string, preference: number][] = [],
+) {
   return attachmentOf(monotonic(10), sketches.map(link), {
     preferenceOf: preferenceBy(preferences.map(([match, preference]) => ({ match, preference }))),
     excluded: (address) => VIRTUAL.has(address),
@@ -21,9 +32,19 @@ const WLAN0 = { name: 'wlan0', index: 3, addresses: ['198.51.100.5/24', '2001:db
 describe('a place', () => {
   it('is the address of an interface with a router, one of each family', () => {
     const { ipv6: six, ipv4: four } = attachment([ETH0]);
-    expect([six?.address, six?.device, four?.address]).toEqual(['2001:db8:1::5', 'eth0', '192.0.2.5']);
-    expect(attachment([{ ...ETH0, routers: [] }])).toMatchObject({ ipv6: undefined, ipv4: undefined });
-    expect(attachment([{ ...ETH0, running: false }])).toMatchObject({ ipv6: undefined, ipv4: undefined });
+    expect([six?.address, six?.device, four?.address]).toEqual([
+      '2001:db8:1::5',
+      'eth0',
+      '192.0.2.5',
+    ]);
+    expect(attachment([{ ...ETH0, routers: [] }])).toMatchObject({
+      ipv6: undefined,
+      ipv4: undefined,
+    });
+    expect(attachment([{ ...ETH0, running: false }])).toMatchObject({
+      ipv6: undefined,
+      ipv4: undefined,
+    });
   });
 
   it('is on the interface that the operator prefers, and on none that he excludes', () => {
@@ -53,16 +74,27 @@ describe('a place', () => {
 });
 
 it('the host has one way out when no family has two routers', () => {
-  expect([haveOneWayOut([ETH0].map(link)), haveOneWayOut([ETH0, WLAN0].map(link))]).toEqual([true, false]);
+  expect([haveOneWayOut([ETH0].map(link)), haveOneWayOut([ETH0, WLAN0].map(link))]).toEqual([
+    true,
+    false,
+  ]);
 });
 
 it.each<readonly [string, string | undefined]>([
   ['198.51.100.9', 'eth0'],
   ['2001:db8:9::9', 'eth0'],
   ['10.0.0.9', 'eth0'],
-  ...['198.18.0.1', 'fd12::1', '127.0.0.1', '::1', 'fe80::1', 'ff02::1', '224.0.0.1', '255.255.255.255', '0.0.0.0'].map(
-    (address) => [address, undefined] as const,
-  ),
+  ...[
+    '198.18.0.1',
+    'fd12::1',
+    '127.0.0.1',
+    '::1',
+    'fe80::1',
+    'ff02::1',
+    '224.0.0.1',
+    '255.255.255.255',
+    '0.0.0.0',
+  ].map((address) => [address, undefined] as const),
 ])('to %s there is a way from %s', (address, device) => {
   const remote = address.includes(':') ? ipv6(address) : ipv4(address);
   expect(placeTowards(attachment([ETH0]), remote)?.device).toBe(device);

@@ -16,7 +16,13 @@ const PLUGGED_IN: NetworkInterface = {
   ...{ index: 2, name: 'eth0', running: true, epoch: 1, mtu: 1500, linkAddress: new Uint8Array(6) },
   addresses: [
     {
-      ...{ address: ipv4('192.0.2.77'), prefixLength: 24, tentative: false, duplicate: false, deprecated: false },
+      ...{
+        address: ipv4('192.0.2.77'),
+        prefixLength: 24,
+        tentative: false,
+        duplicate: false,
+        deprecated: false,
+      },
       ...{ validUntil: NEVER, epoch: 1 },
     },
   ],
@@ -28,7 +34,12 @@ class Newcomer {
   readonly answers = new Map<number, NameAnswer>();
   readonly #node = createNtmobileNode(
     {
-      ...{ own: keyPairOf(new Uint8Array(32).fill(7)), port: 7890, interfaces: [], excludedAddresses: [] },
+      ...{
+        own: keyPairOf(new Uint8Array(32).fill(7)),
+        port: 7890,
+        interfaces: [],
+        excludedAddresses: [],
+      },
       ...{ virtualIpv4Prefix: prefixOf('198.18.0.0/15'), generalNames: [], unreachableNames: true },
       ...{ table: 7890, rulePriority: 900 },
     },
@@ -44,7 +55,8 @@ class Newcomer {
   step(now: number, input: NtmobileNodeInput): void {
     const out: Output[] = [];
     this.#node.step(monotonic(now), input, out);
-    for (const output of out) if (output.kind === 'answer') this.answers.set(output.id, output.answer);
+    for (const output of out)
+      if (output.kind === 'answer') this.answers.set(output.id, output.answer);
   }
 
   ask(now: number, id: number): void {
@@ -95,5 +107,8 @@ it('a name of the zone that is asked before the first login is found after it', 
   expect(a.answers.get(query)).toBeUndefined();
   a.move([world.ipv4()]);
   world.internet.pass(1_000);
-  expect(a.answers.get(query)).toMatchObject({ outcome: 'addresses', addresses: [b.virtualIpv6, expect.anything()] });
+  expect(a.answers.get(query)).toMatchObject({
+    outcome: 'addresses',
+    addresses: [b.virtualIpv6, expect.anything()],
+  });
 });

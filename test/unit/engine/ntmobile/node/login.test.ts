@@ -11,7 +11,13 @@ function afterRefusal(refusal: Partial<Refused>): Output[] {
   const login = new Login();
   const out: Output[] = [];
   login.begin(monotonic(0), 0, out);
-  const outcome = { granted: false, reason: 'unreachable', message: 'no', final: false, ...refusal } as const;
+  const outcome = {
+    granted: false,
+    reason: 'unreachable',
+    message: 'no',
+    final: false,
+    ...refusal,
+  } as const;
   login.take({ kind: 'logged-in', outcome }, monotonic(10), 0, out);
   expect(out.map(({ kind }) => kind)).toEqual(['login', 'event']);
   const moved: Output[] = [];

@@ -25,7 +25,15 @@ function rules(denied: readonly string[] = [], allowed: readonly string[] = []):
 
 describe('a relay', () => {
   it.each([
-    ...['93.184.215.14', '8.8.8.8', '172.32.0.1', '100.128.0.1', '192.0.1.1', '198.20.0.1', '223.255.255.255'],
+    ...[
+      '93.184.215.14',
+      '8.8.8.8',
+      '172.32.0.1',
+      '100.128.0.1',
+      '192.0.1.1',
+      '198.20.0.1',
+      '223.255.255.255',
+    ],
     ...['192.0.2.1', '198.51.100.1', '203.0.113.1', '2001:db8::1', '3fff::1'],
     ...['2606:4700::1111', '2a00:1450::5', '64:ff9b::808:808', '2002:808:808::1', '2001:200::1'],
   ])('serves %s', (text) => {
@@ -34,11 +42,36 @@ describe('a relay', () => {
 
   it.each([
     // Nowhere, this host, this link, everybody.
-    ...['0.0.0.0', '0.1.2.3', '127.0.0.1', '127.9.9.9', '169.254.169.254', '224.0.0.1', '255.255.255.255', '240.0.0.1'],
+    ...[
+      '0.0.0.0',
+      '0.1.2.3',
+      '127.0.0.1',
+      '127.9.9.9',
+      '169.254.169.254',
+      '224.0.0.1',
+      '255.255.255.255',
+      '240.0.0.1',
+    ],
     ...['::', '::1', 'fe80::1', 'fec0::1', 'ff02::1', 'ff05::1:3'],
     // Private.
-    ...['10.0.0.1', '172.16.0.1', '172.31.255.255', '192.168.1.1', '100.64.0.1', '192.0.0.8', '198.19.0.1'],
-    ...['fc00::1', 'fd00::1', 'fd12:3456:789a:1::5', '64:ff9b:1::1', '100::1', '2001::1', '5f00::1'],
+    ...[
+      '10.0.0.1',
+      '172.16.0.1',
+      '172.31.255.255',
+      '192.168.1.1',
+      '100.64.0.1',
+      '192.0.0.8',
+      '198.19.0.1',
+    ],
+    ...[
+      'fc00::1',
+      'fd00::1',
+      'fd12:3456:789a:1::5',
+      '64:ff9b:1::1',
+      '100::1',
+      '2001::1',
+      '5f00::1',
+    ],
     // With an IPv4 address in it.
     ...['::ffff:8.8.8.8', '::ffff:10.0.0.1', '::127.0.0.1', '::8.8.8.8'],
     ...[
@@ -62,15 +95,23 @@ describe('a relay', () => {
   });
 
   it('takes the longest prefix of the configuration and its own, and of two alike the one that refuses', () => {
-    const destinations = rules(['203.0.113.0/24', '10.1.2.0/24'], ['10.1.0.0/16', '203.0.113.128/25', '10.1.2.0/24']);
+    const destinations = rules(
+      ['203.0.113.0/24', '10.1.2.0/24'],
+      ['10.1.0.0/16', '203.0.113.128/25', '10.1.2.0/24'],
+    );
     const served = ['10.1.0.1', '203.0.113.129'];
     const refused = ['10.2.0.1', '10.1.2.1', '203.0.113.1', '64:ff9b::a02:1'];
-    for (const text of served) expect([text, destinations.refuses(addressOf(text))]).toEqual([text, false]);
-    for (const text of refused) expect([text, destinations.refuses(addressOf(text))]).toEqual([text, true]);
+    for (const text of served)
+      expect([text, destinations.refuses(addressOf(text))]).toEqual([text, false]);
+    for (const text of refused)
+      expect([text, destinations.refuses(addressOf(text))]).toEqual([text, true]);
   });
 
   it('serves by the configuration nothing that is never anybody else’s', () => {
-    const destinations = rules([], ['127.0.0.1/32', '169.254.169.254/32', '::1/128', 'fd12:3456:789a:1::1/128']);
+    const destinations = rules(
+      [],
+      ['127.0.0.1/32', '169.254.169.254/32', '::1/128', 'fd12:3456:789a:1::1/128'],
+    );
     for (const text of ['127.0.0.1', '169.254.169.254', '::1', 'fd12:3456:789a:1::1'])
       expect(destinations.refuses(addressOf(text))).toBe(true);
   });

@@ -1,4 +1,7 @@
-/** The relay and the tunnels of nodes that were directed to general nodes: who has one, where it leads, when it ends. docs/ntmobile.md §10. */
+/**
+ * The relay and the tunnels of nodes that were directed to general nodes: who has one, where it
+ * leads, when it ends. docs/ntmobile.md §10.
+ */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
 import { ipv4 } from '#base/ip.ts';
@@ -22,11 +25,17 @@ beforeEach(() => {
 const direct = (...nodes: readonly Peer[]) => scene.coordinator.direct('www.example', 1, nodes);
 
 /** So many octets make a Keep Alive a datagram of `octets`. */
-const paddedTo = (octets: number) => ({ type: 'padding', data: new Uint8Array(octets - 35) }) as const;
+const paddedTo = (octets: number) =>
+  ({ type: 'padding', data: new Uint8Array(octets - 35) }) as const;
 
 function roam(from: typeof ELSEWHERE): void {
   const [tunnel] = scene.tunnels;
-  const ends = { local: ipv4('198.51.100.9'), localPort: 7890, remote: from.address, remotePort: from.port };
+  const ends = {
+    local: ipv4('198.51.100.9'),
+    localPort: 7890,
+    remote: from.address,
+    remotePort: from.port,
+  };
   scene.step({ kind: 'roaming', tunnel: tunnel?.id ?? 0, ...ends, relayIndex: 0 });
 }
 
@@ -53,10 +62,11 @@ describe('a tunnel', () => {
     const keys = node.session?.current?.dataKeys;
     const [association] = scene.associations;
     expect(scene.associations).toHaveLength(1);
-    expect([association?.send?.key, association?.receive[0]?.key].map((key) => hex(key ?? new Uint8Array()))).toEqual([
-      hex(keys?.receive ?? new Uint8Array()),
-      hex(keys?.send ?? new Uint8Array()),
-    ]);
+    expect(
+      [association?.send?.key, association?.receive[0]?.key].map((key) =>
+        hex(key ?? new Uint8Array()),
+      ),
+    ).toEqual([hex(keys?.receive ?? new Uint8Array()), hex(keys?.send ?? new Uint8Array())]);
   });
 
   it('opens what comes right behind the first handshake', () => {
@@ -133,7 +143,9 @@ describe('a tunnel', () => {
     const other = scene.node(2);
     direct(node, other);
     const routes = (one: Peer) =>
-      scene.planeRoutes.filter(({ prefix }) => prefix.address === one.virtualIpv4).map(({ tunnel }) => tunnel);
+      scene.planeRoutes
+        .filter(({ prefix }) => prefix.address === one.virtualIpv4)
+        .map(({ tunnel }) => tunnel);
     const [first] = routes(node);
     const fresh = new Peer(scene, 3);
     fresh.virtualIpv4 = node.virtualIpv4;
@@ -173,7 +185,10 @@ describe('a node that moves', () => {
     node.ask('keep-alive', [paddedTo(700)], 0);
     other.ask('keep-alive', [paddedTo(800)], 15);
     const accounts = scene.tunnels.map(({ account }) => account);
-    expect(accounts.map((account) => account?.creditOctets)).toEqual([3 * 700 - 320, 3 * 800 - 320]);
+    expect(accounts.map((account) => account?.creditOctets)).toEqual([
+      3 * 700 - 320,
+      3 * 800 - 320,
+    ]);
     expect(scene.wished.map(({ account }) => account)).toEqual(accounts);
     expect(accounts[0]?.number).not.toBe(accounts[1]?.number);
   });

@@ -1,4 +1,7 @@
-/** A relay and what comes along with requests for legs: the initiator's Tunnel Request. docs/ntmobile.md §6, §8, §9. */
+/**
+ * A relay and what comes along with requests for legs: the initiator's Tunnel Request.
+ * docs/ntmobile.md §6, §8, §9.
+ */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
 import { HandshakeUse, LONGEST_FIRST_DATAGRAM } from '#wire/ntmobile-datagram.ts';
@@ -18,16 +21,27 @@ beforeEach(() => {
   b = scene.node(2);
 });
 
-function tunnelRequest(over: { readonly use?: number; readonly pathId?: Uint8Array } = {}): Uint8Array {
-  const to = { publicKey: b.own.publicKey, use: HandshakeUse.node, pathId: PATH, way: a.way, carried: true, ...over };
+function tunnelRequest(
+  over: { readonly use?: number; readonly pathId?: Uint8Array } = {},
+): Uint8Array {
+  const to = {
+    publicKey: b.own.publicKey,
+    use: HandshakeUse.node,
+    pathId: PATH,
+    way: a.way,
+    carried: true,
+    ...over,
+  };
   const { carried } = a.sessions.connect(scene.now, to);
   if (carried === undefined) throw new Error('nothing to carry');
   return carried;
 }
 
 const first = (datagram: Uint8Array) => [{ type: 'first-datagram', datagram }] as const;
-const indexOf = (answer: ReturnType<Peer['attach']>) => findNtmobileOption(answer?.options ?? [], 'relay-index')?.index;
-const taken = (answer: ReturnType<Peer['attach']>) => findNtmobileOption(answer?.options ?? [], 'first-datagram');
+const indexOf = (answer: ReturnType<Peer['attach']>) =>
+  findNtmobileOption(answer?.options ?? [], 'relay-index')?.index;
+const taken = (answer: ReturnType<Peer['attach']>) =>
+  findNtmobileOption(answer?.options ?? [], 'first-datagram');
 
 describe('a Tunnel Request that comes along with a request for a leg', () => {
   it('goes on in the envelope of the other leg, where that is there, and the answer says so', () => {
@@ -39,7 +53,10 @@ describe('a Tunnel Request that comes along with a request for a leg', () => {
     expect(scene.enveloped).toEqual([{ to: b.place.address, index, datagram }]);
     scene.pass(10_000);
     expect(scene.enveloped).toHaveLength(1);
-    expect(scene.engine.counters).toMatchObject({ 'first-datagram-passed': 1, 'first-datagram-late': 0 });
+    expect(scene.engine.counters).toMatchObject({
+      'first-datagram-passed': 1,
+      'first-datagram-late': 0,
+    });
   });
 
   it('is read by the other node as if it had come through the leg', () => {
@@ -80,7 +97,10 @@ describe('a Tunnel Request that comes along with a request for a leg', () => {
     a.attach(initiator, {}, undefined, first(tunnelRequest()));
     scene.pass(3_100);
     b.attach(responder);
-    expect(scene.engine.counters).toMatchObject({ 'first-datagram-late': 1, 'first-datagram-passed': 0 });
+    expect(scene.engine.counters).toMatchObject({
+      'first-datagram-late': 1,
+      'first-datagram-passed': 0,
+    });
     b.release(PATH);
     a.attach(initiator, {}, undefined, first(tunnelRequest()));
     a.release(PATH);
@@ -120,7 +140,10 @@ describe('what comes along with a request for a leg and is no Tunnel Request of 
     ['an envelope', () => Uint8Array.of(0xd0, 0, 0, 1, ...tunnelRequest())],
     ['one of another path', () => tunnelRequest({ pathId: new Uint8Array(8).fill(1) })],
     ['one to a relay', () => tunnelRequest({ use: HandshakeUse.relay })],
-    ['a longer one than any', () => Uint8Array.of(...tunnelRequest(), ...new Uint8Array(LONGEST_FIRST_DATAGRAM))],
+    [
+      'a longer one than any',
+      () => Uint8Array.of(...tunnelRequest(), ...new Uint8Array(LONGEST_FIRST_DATAGRAM)),
+    ],
   ])('is dropped, and the leg given: %s', (_what, made) => {
     b.attach(responder);
     const answer = a.attach(initiator, {}, undefined, first(made()));

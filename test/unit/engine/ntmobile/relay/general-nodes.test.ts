@@ -30,9 +30,23 @@ function address(text: string): IpAddress {
 
 function link(name: string, ...addresses: readonly string[]): NetworkInterface {
   return {
-    ...{ index: 2, name, running: true, epoch: 1, mtu: 1400, linkAddress: new Uint8Array(6), routers: [] },
+    ...{
+      index: 2,
+      name,
+      running: true,
+      epoch: 1,
+      mtu: 1400,
+      linkAddress: new Uint8Array(6),
+      routers: [],
+    },
     addresses: addresses.map((text) => ({
-      ...{ address: address(text), prefixLength: 24, tentative: false, duplicate: false, deprecated: false },
+      ...{
+        address: address(text),
+        prefixLength: 24,
+        tentative: false,
+        duplicate: false,
+        deprecated: false,
+      },
       ...{ validUntil: NEVER, epoch: 1 },
     })),
   };
@@ -91,7 +105,11 @@ describe('a server with both families', () => {
     scene.pass(2 * HOUR_MS);
     expect(direct('www.example').families).toBe(BOTH);
     expect(scene.maps).toEqual([`${generalIpv4(1)} ${R4}`]);
-    expect(scene.translations).toContainEqual({ side: 'far', inner: generalIpv6(1), outer: generalIpv4(1) });
+    expect(scene.translations).toContainEqual({
+      side: 'far',
+      inner: generalIpv6(1),
+      outer: generalIpv4(1),
+    });
   });
 });
 
@@ -112,7 +130,9 @@ describe('a server with one family', () => {
     expect(direct('four.example', 1, [node, other])).toMatchObject({ status: 0, families: BOTH });
     expect(scene.maps).toEqual([`${generalIpv4(1)} ${R4}`]);
     const near = () =>
-      scene.translations.filter(({ side }) => side === 'near').map(({ inner, outer }) => `${inner} ${outer}`);
+      scene.translations
+        .filter(({ side }) => side === 'near')
+        .map(({ inner, outer }) => `${inner} ${outer}`);
     const before = near();
     expect(new Set(before.map((text) => text.split(' ')[1])).size).toBe(2);
     for (const text of before) expect(text).toMatch(/^fd12:3456:789a::\d 100\.127\.\d+\.\d+$/);
@@ -157,7 +177,12 @@ describe('a Relay Direction', () => {
     ],
     ['leads to the link', [ipv4('169.254.169.254'), ipv6('fe80::1')], 6, 'direction-forbidden'],
     ['leads to a node', [ipv4('198.18.0.1'), ipv6('fd12:3456:789a::1')], 6, 'direction-forbidden'],
-    ['hides an address in another', [ipv6('::ffff:10.0.0.1'), ipv6('64:ff9b::7f00:1')], 6, 'direction-forbidden'],
+    [
+      'hides an address in another',
+      [ipv6('::ffff:10.0.0.1'), ipv6('64:ff9b::7f00:1')],
+      6,
+      'direction-forbidden',
+    ],
   ])('for a name that %s is refused', (_what, found, status, counter) => {
     scene.names.set('odd.example', found);
     expect(direct('odd.example').status).toBe(status);
@@ -218,7 +243,9 @@ describe('a Relay Direction', () => {
   it('for addresses that another name has is not followed', () => {
     direct('www.example', 1);
     expect(direct('six.example', 1).status).toBe(6);
-    expect(direct('six.example', 2, [node], [{ type: 'virtual-ipv4', address: generalIpv4(1) }]).status).toBe(6);
+    expect(
+      direct('six.example', 2, [node], [{ type: 'virtual-ipv4', address: generalIpv4(1) }]).status,
+    ).toBe(6);
   });
 
   it('of a node is nothing that a relay follows', () => {
@@ -263,7 +290,8 @@ describe('the limits', () => {
   it('of all: the one that was asked for longest ago makes room when that is two hours', () => {
     const nodes = [node, scene.node(2)];
     for (const n of [1, 2, 3, 4, 5]) scene.names.set(`n${n}.example`, [R4]);
-    for (const n of [1, 2, 3, 4]) expect(direct(`n${n}.example`, n, [nodes[n % 2] ?? node]).status).toBe(0);
+    for (const n of [1, 2, 3, 4])
+      expect(direct(`n${n}.example`, n, [nodes[n % 2] ?? node]).status).toBe(0);
     expect(direct('n5.example', 5).status).toBe(9);
     for (let passed = 0; passed < 2 * HOUR_MS; passed += 300_000) {
       for (const one of nodes) one.ask('keep-alive', []);
@@ -296,7 +324,8 @@ describe('a general node', () => {
     const [other, stranger] = [scene.node(2), new Peer(scene, 3)];
     direct('four.example', 1, [node, other, stranger]);
     node.gone = true;
-    const directed = () => [...scene.stored.keys()].filter((key) => /^(directed|shadows) /.test(key));
+    const directed = () =>
+      [...scene.stored.keys()].filter((key) => /^(directed|shadows) /.test(key));
     expect(directed()).toHaveLength(3 + 2);
     for (let passed = 0; passed < 3 * HOUR_MS; passed += 300_000) {
       other.ask('keep-alive', []);
@@ -333,7 +362,11 @@ describe('a general node', () => {
     direct('www.example');
     scene.stored.set('general-nodes x', { table: 'general-nodes', key: 'x', value: { name: 'x' } });
     const key = 'fd12:3456:789a:1::99';
-    scene.stored.set('general-nodes y', { table: 'general-nodes', key, value: { name: 'y', realIpv4: '127.0.0.1' } });
+    scene.stored.set('general-nodes y', {
+      table: 'general-nodes',
+      key,
+      value: { name: 'y', realIpv4: '127.0.0.1' },
+    });
     scene.stored.set('directed x', { table: 'directed', key: 'x y', value: {} });
     scene.stored.set('places x', { table: 'places', key: 'x', value: { publicKey: 'x' } });
     scene.restart();
@@ -344,9 +377,9 @@ describe('a general node', () => {
 describe('the host', () => {
   it('leads everything virtual into the tunnel device, and forwards', () => {
     network(link('lo', '127.0.0.1'), link('eth0', '198.51.100.9'));
-    expect(scene.parts.get('relay/routes')?.routes?.map(({ destination }) => destination.address)).toEqual([
-      ...['fd12:3456:789a::', '198.18.0.0', '100.127.0.0'],
-    ]);
+    expect(
+      scene.parts.get('relay/routes')?.routes?.map(({ destination }) => destination.address),
+    ).toEqual([...['fd12:3456:789a::', '198.18.0.0', '100.127.0.0']]);
     expect(scene.parts.get('relay/forwarding')?.sysctls).toEqual([
       { path: 'net/ipv6/conf/eth0/accept_ra', value: '2', onlyFrom: '1' },
       { path: 'net/ipv6/conf/all/forwarding', value: '1' },

@@ -18,24 +18,32 @@ describe('a registration', () => {
   it('says where the relay is, and is refreshed at half of its lifetime', () => {
     const [first] = scene.coordinator.asked;
     expect(first?.type).toBe('registration-request');
-    expect(findNtmobileOption(first?.options ?? [], 'candidate')?.endpoint.address).toBe('198.51.100.9');
+    expect(findNtmobileOption(first?.options ?? [], 'candidate')?.endpoint.address).toBe(
+      '198.51.100.9',
+    );
     scene.pass(29_000);
     expect(scene.coordinator.asked).toHaveLength(1);
     scene.node(1).attach(initiator);
     scene.pass(2_000);
     expect(scene.coordinator.asked).toHaveLength(2);
-    expect(findNtmobileOption(scene.coordinator.asked[1]?.options ?? [], 'load')?.thousandths).toBe(250);
+    expect(findNtmobileOption(scene.coordinator.asked[1]?.options ?? [], 'load')?.thousandths).toBe(
+      250,
+    );
   });
 
   it('is made again with new keys after the coordinator was silent', () => {
     scene.coordinator.gone = true;
     scene.pass(60_000);
     scene.step({ kind: 'request', id: 1, command: 'status', parameters: {} });
-    expect(scene.replies[0]).toMatchObject({ registrations: [{ coordinator: 'dc', registered: false }] });
+    expect(scene.replies[0]).toMatchObject({
+      registrations: [{ coordinator: 'dc', registered: false }],
+    });
     scene.coordinator.gone = false;
     scene.pass(70_000);
     scene.step({ kind: 'request', id: 2, command: 'status', parameters: {} });
-    expect(scene.replies[1]).toMatchObject({ registrations: [{ session: true, registered: true }] });
+    expect(scene.replies[1]).toMatchObject({
+      registrations: [{ session: true, registered: true }],
+    });
   });
 });
 
@@ -44,7 +52,9 @@ describe('the operator', () => {
     const node = scene.node(1);
     node.attach(initiator);
     scene.step({ kind: 'request', id: 1, command: 'nodes', parameters: {} });
-    expect(scene.replies[0]).toMatchObject([{ legs: 1, validated: true, remote: node.place.address }]);
+    expect(scene.replies[0]).toMatchObject([
+      { legs: 1, validated: true, remote: node.place.address },
+    ]);
   });
 });
 
@@ -69,7 +79,13 @@ describe('a leg', () => {
     const answer = a.attach(initiator);
     expect(answer).toMatchObject({ type: 'relay-attach-response', status: 0 });
     const index = findNtmobileOption(answer?.options ?? [], 'relay-index')?.index;
-    const own = { index, remote: '203.0.113.1', remotePort: 7890, validated: true, rateKilobits: 1000 };
+    const own = {
+      index,
+      remote: '203.0.113.1',
+      remotePort: 7890,
+      validated: true,
+      rateKilobits: 1000,
+    };
     expect(scene.wished).toEqual([{ ...own, other: 0, local: '198.51.100.9' }]);
     const other = findNtmobileOption(b.attach(responder)?.options ?? [], 'relay-index')?.index;
     expect(scene.wished).toMatchObject([
@@ -140,7 +156,9 @@ describe('a node that moves', () => {
     a.attach(initiator);
     a.place = ELSEWHERE;
     a.ask('keep-alive', [], 15);
-    expect(scene.wished).toMatchObject([{ remote: '192.0.2.77', remotePort: 4000, validated: false }]);
+    expect(scene.wished).toMatchObject([
+      { remote: '192.0.2.77', remotePort: 4000, validated: false },
+    ]);
     scene.pass(20);
     expect(scene.wished).toMatchObject([{ remote: '192.0.2.77', validated: true }]);
   });
@@ -170,7 +188,12 @@ describe('a node that moves', () => {
     a.place = ELSEWHERE;
     a.ask('keep-alive', []);
     for (const packet of late) {
-      const path = { kind: 'datagram', local: ipv4('198.51.100.9'), localPort: 7890, relayIndex: 0 } as const;
+      const path = {
+        kind: 'datagram',
+        local: ipv4('198.51.100.9'),
+        localPort: 7890,
+        relayIndex: 0,
+      } as const;
       const from = { remote: ipv4('203.0.113.1'), remotePort: 7890 };
       scene.step({ kind: 'datagram', path: { ...path, ...from }, packet });
     }

@@ -1,5 +1,16 @@
-/** A relay with a coordinator and nodes around it, under virtual time; each way takes ten milliseconds. */
-import { type IpAddress, type Ipv4Address, type Ipv6Address, ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
+/**
+ * A relay with a coordinator and nodes around it, under virtual time; each way takes ten
+ * milliseconds.
+ */
+import {
+  type IpAddress,
+  type Ipv4Address,
+  type Ipv6Address,
+  ipv4,
+  ipv6,
+  type Prefix,
+  parsePrefix,
+} from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER, type Wall, wall } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
@@ -17,14 +28,21 @@ import type {
 } from '#engine/contract.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-judge.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { JudgedInitiation, SessionListener } from '#engine/ntmobile/common/session-listener.ts';
+import type {
+  JudgedInitiation,
+  SessionListener,
+} from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import type { Way } from '#engine/ntmobile/common/udp-path.ts';
 import type { RelayConfiguration } from '#engine/ntmobile/relay/configuration.ts';
 import { createRelay, type Relay, type RelayInput } from '#engine/ntmobile/relay/relay.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
 import { HandshakeUse, suiteBit } from '#wire/ntmobile-datagram.ts';
-import { type NtmobileMessage, type NtmobileMessageType, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import {
+  type NtmobileMessage,
+  type NtmobileMessageType,
+  NtmobileStatus,
+} from '#wire/ntmobile-message.ts';
 import { DirectionRole, findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
 
 const OFFSET_MS = 1_800_000_000_000;
@@ -79,7 +97,10 @@ export class Peer implements SessionListener<string> {
     this.#scene = scene;
     this.own = keyPairOf(random(32));
     this.place = { address: ipv4(`203.0.113.${seed}`), port: 7890 };
-    this.sessions = new Sessions({ own: this.own, random, suites: suiteBit(1), credential: () => credential }, this);
+    this.sessions = new Sessions(
+      { own: this.own, random, suites: suiteBit(1), credential: () => credential },
+      this,
+    );
     this.sessions.clock(OFFSET_MS);
     scene.peers.push(this);
   }
@@ -93,7 +114,10 @@ export class Peer implements SessionListener<string> {
   }
 
   get way(): Way {
-    const [{ address: local, port: localPort }, { address: remote, port: remotePort }] = [this.place, RELAY_PLACE];
+    const [{ address: local, port: localPort }, { address: remote, port: remotePort }] = [
+      this.place,
+      RELAY_PLACE,
+    ];
     return { local, localPort, remote, remotePort, relayIndex: 0 };
   }
 
@@ -130,8 +154,20 @@ export class Peer implements SessionListener<string> {
   ) {
     const notAfterSeconds = BigInt(Math.floor((this.#scene.now + OFFSET_MS) / 1000) + 60);
     const nodeId = nodeIdOf(this.own.publicKey);
-    const token = makeRelayToken(key, { role, rateKilobits: 1000, pathId: PATH, nodeId, notAfterSeconds, ...over });
-    return this.ask('relay-attach-request', [{ type: 'relay-token', token }, ...more], ms, attemptMs);
+    const token = makeRelayToken(key, {
+      role,
+      rateKilobits: 1000,
+      pathId: PATH,
+      nodeId,
+      notAfterSeconds,
+      ...over,
+    });
+    return this.ask(
+      'relay-attach-request',
+      [{ type: 'relay-token', token }, ...more],
+      ms,
+      attemptMs,
+    );
   }
 
   /** As a coordinator: nodes want a general node. `n` makes up its virtual addresses. */
@@ -145,7 +181,12 @@ export class Peer implements SessionListener<string> {
       ...nodes.map(({ nodeId }) => ({ type: 'node-id', nodeId }) as const),
     ];
     const types = over.map(({ type }) => type);
-    this.ask('relay-direction', [...given.filter(({ type }) => !types.includes(type)), ...over], 100, 3_500);
+    this.ask(
+      'relay-direction',
+      [...given.filter(({ type }) => !types.includes(type)), ...over],
+      100,
+      3_500,
+    );
     while (this.answers.length === 0) this.#scene.pass(100);
     const [answer] = this.answers;
     const options = answer?.options ?? [];
@@ -177,27 +218,46 @@ export class Peer implements SessionListener<string> {
   requested(_now: Monotonic, _session: Session, message: NtmobileMessage): void {
     this.heard.push(message);
   }
-  request(_now: Monotonic, _session: Session, message: NtmobileMessage): NtmobileMessage | undefined {
+  request(
+    _now: Monotonic,
+    _session: Session,
+    message: NtmobileMessage,
+  ): NtmobileMessage | undefined {
     this.asked.push(message);
     return this.reply(message);
   }
-  answered(_now: Monotonic, _session: Session, _purpose: string, answer: NtmobileMessage | undefined): void {
+  answered(
+    _now: Monotonic,
+    _session: Session,
+    _purpose: string,
+    answer: NtmobileMessage | undefined,
+  ): void {
     this.answers.push(answer);
   }
   ended(): void {}
 }
 
 /** What a coordinator answers to a registration, and a node to a challenge. */
-export function respond({ type, transaction, options }: NtmobileMessage): NtmobileMessage | undefined {
+export function respond({
+  type,
+  transaction,
+  options,
+}: NtmobileMessage): NtmobileMessage | undefined {
   const observed = { type: 'observed-endpoint', endpoint: RELAY_PLACE } as const;
   const answer = { answer: true, status: NtmobileStatus.granted, transaction };
   if (type === 'registration-request') {
     const seconds = findNtmobileOption(options, 'lifetime')?.seconds ?? 0;
-    const given = [{ type: 'lifetime', seconds }, observed, { type: 'token-key', key: TOKEN_KEY }] as const;
+    const given = [
+      { type: 'lifetime', seconds },
+      observed,
+      { type: 'token-key', key: TOKEN_KEY },
+    ] as const;
     return { ...answer, type: 'registration-response', options: given };
   }
   const challenge = findNtmobileOption(options, 'challenge');
-  return challenge === undefined ? undefined : { ...answer, type: 'path-response', options: [challenge, observed] };
+  return challenge === undefined
+    ? undefined
+    : { ...answer, type: 'path-response', options: [challenge, observed] };
 }
 
 export class Scene {
@@ -205,13 +265,20 @@ export class Scene {
   readonly peers: Peer[] = [];
   /** Everything wished, by key, in the order of its coming. */
   readonly parts = new Map<string, DesiredPart>();
-  readonly stored = new Map<string, { readonly table: string; readonly key: string; readonly value: JsonValue }>();
+  readonly stored = new Map<
+    string,
+    { readonly table: string; readonly key: string; readonly value: JsonValue }
+  >();
   readonly replies: JsonValue[] = [];
   readonly names = new Map<string, Found>();
   readonly resolved: string[] = [];
   timeToLiveSeconds = 60;
   /** What left in envelopes of legs. */
-  readonly enveloped: { readonly to: IpAddress; readonly index: number; readonly datagram: Uint8Array }[] = [];
+  readonly enveloped: {
+    readonly to: IpAddress;
+    readonly index: number;
+    readonly datagram: Uint8Array;
+  }[] = [];
   /** When every credential ends. */
   notAfter = wall(OFFSET_MS * 2);
   readonly #flying: { at: Monotonic; deliver: () => void }[] = [];
@@ -244,10 +311,24 @@ export class Scene {
       ...{ own: RELAY, endpoints: [RELAY_PLACE], port: RELAY_PLACE.port, lifetimeSeconds: 60 },
       judgeCredential: (credential, key) => (credential[4] === 1 ? this.#holder(key) : undefined),
       coordinators: [{ name: 'dc', publicKey, endpoints: [this.coordinator.place] }],
-      ...{ maximumLegs: 4, maximumLegsOfNode: 2, strangersPerSecond: 100, forwarding: 'everywhere' },
+      ...{
+        maximumLegs: 4,
+        maximumLegsOfNode: 2,
+        strangersPerSecond: 100,
+        forwarding: 'everywhere',
+      },
       ...{ systemPrefix: SYSTEM_PREFIX, virtualIpv4Prefixes: [prefixOf('198.18.0.0/15')] },
-      ...{ translatorIpv4Prefix: prefixOf('100.127.0.0/16'), deniedDestinations: [], allowedDestinations: [] },
-      ...{ maximumGeneralNodes: 4, maximumGeneralNodesOfNode: 3, maximumResolutions: 3, ...this.#over },
+      ...{
+        translatorIpv4Prefix: prefixOf('100.127.0.0/16'),
+        deniedDestinations: [],
+        allowedDestinations: [],
+      },
+      ...{
+        maximumGeneralNodes: 4,
+        maximumGeneralNodesOfNode: 3,
+        maximumResolutions: 3,
+        ...this.#over,
+      },
     };
   }
 
@@ -255,7 +336,14 @@ export class Scene {
     const peer = this.peers.find(({ own }) => own.publicKey.join() === publicKey.join());
     if (peer === undefined || this.now + OFFSET_MS > this.notAfter) return undefined;
     const { nodeId, virtualIpv6, virtualIpv4, seed, notAfter = this.notAfter } = peer;
-    return { nodeId, virtualIpv6, virtualIpv4, notAfter, name: `n${seed}.nodes.example`, groups: [] };
+    return {
+      nodeId,
+      virtualIpv6,
+      virtualIpv4,
+      notAfter,
+      name: `n${seed}.nodes.example`,
+      groups: [],
+    };
   }
 
   start(): void {
@@ -316,7 +404,8 @@ export class Scene {
     const { remote: to, relayIndex: index } = path;
     if (index !== 0) this.enveloped.push({ to, index, datagram: packet });
     if (index !== 0) return;
-    const there = ({ place }: Peer) => place.address === path.remote && place.port === path.remotePort;
+    const there = ({ place }: Peer) =>
+      place.address === path.remote && place.port === path.remotePort;
     const peer = this.peers.find((one) => there(one) && !one.gone && !one.deaf);
     if (peer !== undefined) this.#fly(() => peer.sessions.receive(this.now, peer.way, packet));
   }
@@ -332,7 +421,13 @@ export class Scene {
     const failed = { kind: 'resolved', name, addresses: [], failure: String(found) } as const;
     if (found === 'missing') this.step({ ...failed, noSuchName: true });
     else if (found === 'failing') this.step(failed);
-    else this.step({ kind: 'resolved', name, addresses: found, timeToLiveSeconds: this.timeToLiveSeconds });
+    else
+      this.step({
+        kind: 'resolved',
+        name,
+        addresses: found,
+        timeToLiveSeconds: this.timeToLiveSeconds,
+      });
   }
 
   /** A name server answers that late. */
@@ -343,7 +438,14 @@ export class Scene {
 
   toRelay({ place: { address, port } }: Peer, packet: Uint8Array): void {
     const { address: local, port: localPort } = RELAY_PLACE;
-    const path = { kind: 'datagram', local, localPort, remote: address, remotePort: port, relayIndex: 0 } as const;
+    const path = {
+      kind: 'datagram',
+      local,
+      localPort,
+      remote: address,
+      remotePort: port,
+      relayIndex: 0,
+    } as const;
     this.#fly(() => this.step({ kind: 'datagram', path, packet }));
   }
 
@@ -357,7 +459,9 @@ export class Scene {
   }
 
   get associations(): readonly DesiredSecurityAssociations[] {
-    return [...this.parts.values()].flatMap(({ securityAssociations = [] }) => securityAssociations);
+    return [...this.parts.values()].flatMap(
+      ({ securityAssociations = [] }) => securityAssociations,
+    );
   }
 
   get planeRoutes(): readonly DesiredPlaneRoute[] {
@@ -370,7 +474,9 @@ export class Scene {
 
   /** `virtual real` of each. */
   get maps(): readonly string[] {
-    const maps: readonly DesiredAddressMap[] = [...this.parts.values()].flatMap(({ addressMaps = [] }) => addressMaps);
+    const maps: readonly DesiredAddressMap[] = [...this.parts.values()].flatMap(
+      ({ addressMaps = [] }) => addressMaps,
+    );
     return maps.map(({ virtual, real }) => `${virtual} ${real}`);
   }
 
@@ -392,7 +498,9 @@ export class Scene {
         this.#flying.shift();
         if (up) flight.deliver();
       } else if (up && this.engine.deadline() <= this.now) this.step({ kind: 'tick' });
-      else for (const { sessions } of this.peers) if (sessions.deadline() <= this.now) sessions.tick(this.now);
+      else
+        for (const { sessions } of this.peers)
+          if (sessions.deadline() <= this.now) sessions.tick(this.now);
     }
     this.now = until;
   }
