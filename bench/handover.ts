@@ -105,7 +105,7 @@ interface Judges {
   readonly correspondent: Probe;
 }
 
-async function judgeMove(
+async function measureMove(
   lab: Lab,
   to: NetworkName,
   judges: Judges,
@@ -167,7 +167,7 @@ async function measureTraffic(
       const kind = kindOf(from, to);
       const into = stalls.get(kind) ?? { downlink: [], uplink: [], lost: 0 };
       stalls.set(kind, into);
-      await judgeMove(lab, to, judges, traffic, contender, into);
+      await measureMove(lab, to, judges, traffic, contender, into);
     }
   } finally {
     await judges.mobile.stop();

@@ -7,10 +7,10 @@ import {
   bothAtOnce,
   type History,
   MATRIX_LAB,
+  MatrixNodes,
   oneByOne,
   type Pair,
   type Reached,
-  Travellers,
 } from '#lab/ntmobile-matrix.ts';
 import { nowMs } from '#lab/shell.ts';
 import { startTeredo, teredoObstacle } from '#lab/teredo.ts';
@@ -44,12 +44,12 @@ type Cells = Map<string, Partial<Record<History, Reached>>>;
 async function measureNtmobile(): Promise<Cells> {
   const cells: Cells = new Map([...oneByOne()].map((pair) => [keyOf(pair), {}]));
   await using lab = await Lab.create(MATRIX_LAB);
-  const travellers = await Travellers.start(lab);
+  const travellers = await MatrixNodes.start(lab);
   const note = (reached: Reached): void => {
     const cell = cells.get(keyOf(reached.pair));
     if (cell !== undefined) cell[reached.history] ??= reached;
-    if (!reached.connected || (reached.mayBeDirect && reached.way !== 'direct'))
-      progress(`${keyOf(reached.pair)}, ${reached.history}: ${reached.way}`);
+    if (!reached.connected || (reached.mayBeDirect && reached.pathState !== 'direct'))
+      progress(`${keyOf(reached.pair)}, ${reached.history}: ${reached.pathState}`);
   };
   const startMs = nowMs();
   const told = (what: string): void =>
@@ -83,7 +83,7 @@ async function measureTeredo(): Promise<Compared> {
 
 function shown(reached: Reached | undefined): string | null {
   if (reached === undefined) return null;
-  return reached.connected ? reached.way : 'NOT REACHED';
+  return reached.connected ? reached.pathState : 'NOT REACHED';
 }
 
 function rowsOf(cells: Cells, teredo: Compared | undefined): readonly Row[] {
@@ -117,7 +117,7 @@ function resultsOf(cells: Cells, teredo: Compared | undefined): Record<string, n
     results[`${key}_pairs`] = measured.length;
     results[`${key}_connected`] = measured.filter(({ connected }) => connected).length;
     results[`${key}_direct_by_theory`] = hoped.length;
-    results[`${key}_direct`] = hoped.filter(({ way }) => way === 'direct').length;
+    results[`${key}_direct`] = hoped.filter(({ pathState }) => pathState === 'direct').length;
     results[`${key}_answer_median_ms`] =
       measured.length === 0 ? null : median(measured.map(({ answerMs }) => answerMs));
   }

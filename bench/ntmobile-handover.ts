@@ -16,7 +16,7 @@ import { resetsOf } from '#lab/demo/tcp-resets.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import type { NetworkName } from '#lab/networks.ts';
 import { NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem } from '#lab/ntmobile.ts';
-import { wayBetween } from '#lab/path-watch.ts';
+import { pathStateBetween } from '#lab/path-watch.ts';
 import { type Background, nowMs, waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 import { mayBeDirect } from '#lab/traversal.ts';
@@ -90,7 +90,7 @@ const theory = (places: Places): 'direct' | 'relayed' =>
 
 async function settle({ nodes }: Judges, places: Places): Promise<void> {
   const wanted = theory(places);
-  await waitFor(async () => (await wayBetween(...nodes)) === wanted, {
+  await waitFor(async () => (await pathStateBetween(...nodes)) === wanted, {
     timeoutMs: DIRECT_WITHIN_MS,
     what: `a ${wanted} path between ${places.join(' and ')}`,
     intervalMs: POLL_MS,
@@ -101,7 +101,7 @@ async function settle({ nodes }: Judges, places: Places): Promise<void> {
 const performanceAt = (monotonicUs: number): number =>
   performance.now() - (nowMs() - monotonicUs / 1000);
 
-async function judge(judges: Judges, from: Places, to: Places): Promise<Move> {
+async function measureMove(judges: Judges, from: Places, to: Places): Promise<Move> {
   const { lab, probes, general } = judges;
   const movers = ([0, 1] as const).filter((at) => from[at] !== to[at]);
   await Promise.all(movers.map((at) => lab.unplug(NODES[at])));
@@ -204,7 +204,7 @@ async function measureMoves(lab: Lab, nodes: Judges['nodes'], moves: number): Pr
   for (let step = 1; step <= tours * TOUR.length; step += 1) {
     const from = TOUR[(step - 1) % TOUR.length] ?? begin;
     const to = TOUR[step % TOUR.length] ?? begin;
-    made.push(await judge(judges, from, to));
+    made.push(await measureMove(judges, from, to));
     if (step % TOUR.length === 0) progress(`${step} moves`);
   }
   for (const probe of judges.probes) await probe.stop();

@@ -10,7 +10,7 @@ import { ipBatch, waitFor } from '#lab/shell.ts';
 import { IperfServer, residentOctetsOf, tcp, udpPacketsPerSecond } from './support/measure.ts';
 import { buildPair, CABLE, type Pair, removePair } from './support/pair.ts';
 import { median, progress, type Report, type Row, thisMachine } from './support/report.ts';
-import { BenchGround } from './support/sojourn.ts';
+import { BenchSpawner } from './support/sojourn.ts';
 
 export interface PrefixSettings {
   readonly seconds: number;
@@ -50,7 +50,7 @@ function prefixes(count: number): readonly string[] {
 }
 
 async function start(
-  ground: BenchGround,
+  ground: BenchSpawner,
   directory: string,
   { name, label, count }: { readonly name: string; readonly label: string; readonly count: number },
   threads: number,
@@ -162,7 +162,7 @@ function rowOf(
 
 export async function prefixCost(settings: PrefixSettings): Promise<Report> {
   const directory = mkdtempSync(`${LAB_DIRECTORY}/prefixes-`);
-  const ground = new BenchGround(directory);
+  const ground = new BenchSpawner(directory);
   const many = settings.prefixes.toLocaleString('en');
   const plans = [
     { name: 'host routes (mobile node)', label: 'bh', count: 0 },

@@ -19,7 +19,7 @@ import {
 import { type Monotonic, monotonic, wall } from '#base/time.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
 import type { DesiredPlaneRoute, DesiredTunnel } from '#engine/contract.ts';
-import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
+import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type {
   AuthorizedMobileNode,
   HomeAgentConfiguration,
@@ -28,7 +28,7 @@ import type { HomeAgentInput } from '#engine/mobile-ipv6/home-agent/input.ts';
 import {
   buildBindingUpdate,
   HOME_AGENT_UDP_PORT,
-  NO_ADDITIONS,
+  NO_ROLE_OPTIONS,
 } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
 
 const HOME_AGENT = ipv6('2001:db8:1::1');
@@ -56,7 +56,7 @@ function ipv4HomeAddressOf(node: number): Ipv4Address {
   return ipv4(`198.${18 + (node >>> 16)}.${(node >>> 8) & 255}.${node & 255}`);
 }
 
-function associationOf(node: number): SecurityAssociation {
+function registrationKeyOf(node: number): RegistrationKey {
   const key = new Uint8Array(KEY_OCTETS);
   new DataView(key.buffer).setUint32(0, node + 1);
   return { spi: 1000, algorithm: 'hmac-sha1-96', key };
@@ -75,7 +75,7 @@ function prefix(text: string): Prefix {
 function authorizedMobileNode(node: number): AuthorizedMobileNode {
   return {
     identifier: identifierOf(node),
-    securityAssociations: [associationOf(node)],
+    registrationKeys: [registrationKeyOf(node)],
     homeAddresses: [homeAddressOf(node)],
     ipv4HomeAddresses: [ipv4HomeAddressOf(node)],
     mayUseIpv4Pool: false,
@@ -119,7 +119,7 @@ export interface Plan {
 interface Message {
   readonly node: number;
   /** Number of the care-of address: changes with every move. */
-  readonly place: number;
+  readonly careOfIndex: number;
   readonly sequence: number;
   readonly now: Monotonic;
 }
@@ -133,7 +133,7 @@ function messageAt(plan: Plan, round: number, index: number): Message {
   const moves = plan.rounds.slice(0, round + 1).filter((purpose) => purpose === 'move').length;
   return {
     node: nodeAt(index, plan.nodes),
-    place: moves % 2,
+    careOfIndex: moves % 2,
     sequence: round + 1,
     now: monotonic(1_000_000 + (round * plan.nodes + index) * INTERVAL_MS),
   };
@@ -185,12 +185,12 @@ export function tunnelOf(node: number): {
   return { tunnel: { id, encapsulation: 'udp', ...ends }, routes };
 }
 
-function datagramOf({ node, place, sequence, now }: Message): Uint8Array {
+function datagramOf({ node, careOfIndex, sequence, now }: Message): Uint8Array {
   const natted = isBehindNat(node);
   const { packet } = buildBindingUpdate({
     homeAddress: homeAddressOf(node),
-    careOfAddress: careOfAddressOf(node, place),
-    target: { address: HOME_AGENT, outer: natted ? HOME_AGENT_V4 : HOME_AGENT },
+    careOfAddress: careOfAddressOf(node, careOfIndex),
+    target: { address: HOME_AGENT, outerAddress: natted ? HOME_AGENT_V4 : HOME_AGENT },
     sequence,
     lifetimeUnits: LIFETIME_UNITS,
     linkLocalCompatibility: false,
@@ -198,9 +198,9 @@ function datagramOf({ node, place, sequence, now }: Message): Uint8Array {
     ipv4HomeAddress: ipv4HomeAddressOf(node),
     identifier: identifierOf(node),
     timestamp: ntpTimestamp(wall(now + CLOCK_OFFSET_MS), (now * 50) % 1),
-    securityAssociation: associationOf(node),
+    registrationKey: registrationKeyOf(node),
     udpPort: HOME_AGENT_UDP_PORT,
-    additions: NO_ADDITIONS,
+    additions: NO_ROLE_OPTIONS,
   });
   return packet;
 }
@@ -271,15 +271,15 @@ export class Registrations {
   }
 }
 
-function arrival({ node, place, now }: Message, packet: Uint8Array): Arrival {
+function arrival({ node, careOfIndex, now }: Message, packet: Uint8Array): Arrival {
   if (!isBehindNat(node))
-    return { now, input: { kind: 'datagram', path: { kind: 'native' }, packet } };
+    return { now, input: { kind: 'datagram', path: { kind: 'ipv6' }, packet } };
   const local = HOME_AGENT_V4;
   const path = {
     kind: 'udp',
     local,
     localPort: HOME_AGENT_UDP_PORT,
-    ...translated(node, place),
+    ...translated(node, careOfIndex),
   } as const;
   return { now, input: { kind: 'datagram', path, packet } };
 }

@@ -10,7 +10,7 @@ import { IperfServer, roundTrip, tcp, udpPacketsPerSecond } from './support/meas
 import { buildPair, type Pair, removePair } from './support/pair.ts';
 import { type Peer, plain, plain6, vxlan, wireguardGo } from './support/peers.ts';
 import { median, progress, type Report, type Row, thisMachine } from './support/report.ts';
-import { BenchGround, sojourn } from './support/sojourn.ts';
+import { BenchSpawner, sojourn } from './support/sojourn.ts';
 
 export interface ThroughputSettings {
   readonly seconds: number;
@@ -111,7 +111,7 @@ export async function throughput(settings: ThroughputSettings): Promise<Report> 
   const { segmentationOffload, threads } = settings;
   const four = await buildPair({ name: 'four', families: [4], segmentationOffload });
   const six = await buildPair({ name: 'six', families: [6], segmentationOffload });
-  const ground = new BenchGround(directory);
+  const ground = new BenchSpawner(directory);
   const peers: readonly (readonly [Peer, Pair])[] = [
     [plain(), four],
     [plain6(), six],

@@ -249,7 +249,7 @@ export async function waitForHomeAddresses(
  * Where a daemon runs: a {@link Lab}, or anything else that starts processes in namespaces and ends
  * them.
  */
-export interface Ground {
+export interface ProcessSpawner {
   spawn(
     namespace: string,
     argv: readonly string[],
@@ -261,7 +261,7 @@ export interface Ground {
 export class DaemonProcess {
   readonly name: string;
   readonly namespace: string;
-  readonly #ground: Ground;
+  readonly #ground: ProcessSpawner;
   readonly #role: string;
   readonly #file: string;
   #process: Background | undefined;
@@ -272,7 +272,7 @@ export class DaemonProcess {
    * unless the configuration says otherwise.
    */
   constructor(
-    ground: Ground,
+    ground: ProcessSpawner,
     role: string,
     namespace: string,
     configuration: ConfigurationOverrides,

@@ -10,16 +10,16 @@
  */
 import { parseArgs } from 'node:util';
 import { MOBILE_NETWORK, MOBILE_NODE } from './demo/cast.ts';
-import { playJourney } from './demo/journey.ts';
-import { NTMOBILE_LAB, playNtmobile } from './demo/ntmobile.ts';
-import type { Stage } from './demo/stage.ts';
+import { runJourney } from './demo/journey.ts';
+import { NTMOBILE_LAB, runNtmobileDemo } from './demo/ntmobile.ts';
+import type { DemoOutput } from './demo/stage.ts';
 import { Lab, type LabOptions } from './topology.ts';
 
 interface Demo {
   readonly about: string;
   readonly lab: LabOptions;
   /** Resolves with false when anything was lost that must not be lost. */
-  play(lab: Lab, stage: Stage): Promise<boolean>;
+  play(lab: Lab, stage: DemoOutput): Promise<boolean>;
 }
 
 /** By the word behind `npm run demo --`; the first is the one without a word. */
@@ -27,18 +27,18 @@ const DEMOS: Readonly<Record<string, Demo>> = {
   node: {
     about: 'a mobile node (default)',
     lab: MOBILE_NODE.lab,
-    play: (lab, stage) => playJourney(lab, MOBILE_NODE, stage),
+    play: (lab, stage) => runJourney(lab, MOBILE_NODE, stage),
   },
   nemo: {
     about: 'a mobile router with a network of ordinary hosts',
     lab: MOBILE_NETWORK.lab,
-    play: (lab, stage) => playJourney(lab, MOBILE_NETWORK, stage),
+    play: (lab, stage) => runJourney(lab, MOBILE_NETWORK, stage),
   },
   ntmobile: {
     about:
       'an IPv4-only node with an IPv6-only server, and with another node, behind translators; Teredo beside it',
     lab: NTMOBILE_LAB,
-    play: playNtmobile,
+    play: runNtmobileDemo,
   },
 };
 
@@ -55,7 +55,7 @@ const { values: options, positionals } = parseArgs({
   },
 });
 
-const STAGE: Stage = {
+const STAGE: DemoOutput = {
   stayMs: Number(options.stay) * 1000,
   say: (text) => {
     if (!options.json) console.log(text);

@@ -4,7 +4,7 @@
  */
 import { NETWORKS, type NetworkName } from './networks.ts';
 import { NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem } from './ntmobile.ts';
-import { type Way, wayBetween } from './path-watch.ts';
+import { type PathState, pathStateBetween } from './path-watch.ts';
 import { nowMs, waitFor } from './shell.ts';
 import type { Lab, LabOptions } from './topology.ts';
 import {
@@ -25,7 +25,7 @@ export interface Reached {
   readonly history: History;
   /** Each hears the other at its virtual address. */
   readonly connected: boolean;
-  readonly way: Way;
+  readonly pathState: PathState;
   /** By theory. */
   readonly mayBeDirect: boolean;
   /** From the usable addresses (fresh: from asking for the name) to the first answer. */
@@ -50,7 +50,7 @@ const placesOf = ([first, second]: Pair): readonly [NetworkName, NetworkName] =>
 ];
 
 /** Two nodes in the lab of {@link MATRIX_LAB}. */
-export class Travellers {
+export class MatrixNodes {
   readonly #lab: Lab;
   readonly #system: NtmobileSystem;
   readonly #nodes: readonly [NtmobileNode, NtmobileNode];
@@ -62,10 +62,10 @@ export class Travellers {
     this.#nodes = [system.node('mn'), system.node('mn2')];
   }
 
-  static async start(lab: Lab): Promise<Travellers> {
+  static async start(lab: Lab): Promise<MatrixNodes> {
     const system = new NtmobileSystem(lab, { nodes: NODES });
     await system.start();
-    return new Travellers(lab, system);
+    return new MatrixNodes(lab, system);
   }
 
   async stop(): Promise<void> {
@@ -110,12 +110,13 @@ export class Travellers {
     const answerMs = nowMs() - startMs;
     const hoped = mayBeDirect(...placesOf(pair));
     const connected = there && back;
-    const isDirect = async (): Promise<boolean> => (await wayBetween(first, second)) === 'direct';
+    const isDirect = async (): Promise<boolean> =>
+      (await pathStateBetween(first, second)) === 'direct';
     const direct = connected && hoped && (await within(isDirect, DIRECT_WITHIN_MS));
     const directMs = direct ? nowMs() - startMs : undefined;
     return {
       ...{ pair, history, connected, mayBeDirect: hoped, answerMs, directMs },
-      way: await wayBetween(first, second),
+      pathState: await pathStateBetween(first, second),
     };
   }
 

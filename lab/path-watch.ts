@@ -5,16 +5,19 @@
 import type { NtmobileNode } from './ntmobile.ts';
 
 /** `direct` and `relayed` are what both nodes say; `changing`: one says this and the other that. */
-export type Way = 'none' | 'relayed' | 'changing' | 'direct';
+export type PathState = 'none' | 'relayed' | 'changing' | 'direct';
 
 interface Change {
   readonly atMs: number;
-  readonly way: Way;
+  readonly state: PathState;
 }
 
 const INTERVAL_MS = 25;
 
-export async function wayBetween(first: NtmobileNode, second: NtmobileNode): Promise<Way> {
+export async function pathStateBetween(
+  first: NtmobileNode,
+  second: NtmobileNode,
+): Promise<PathState> {
   const [there, back] = await Promise.all([first.pathTo(second), second.pathTo(first)]);
   if (there === undefined || back === undefined) return 'none';
   if (there.direct !== back.direct) return 'changing';
@@ -35,15 +38,15 @@ export class PathWatch implements Disposable {
   async #watch(): Promise<void> {
     while (!this.#ended) {
       // A daemon that is stopped at the end of the play answers no more.
-      const way = await wayBetween(...this.#ends).catch(() => undefined);
-      if (way !== undefined && way !== this.way)
-        this.#changes.push({ atMs: performance.now(), way });
+      const state = await pathStateBetween(...this.#ends).catch(() => undefined);
+      if (state !== undefined && state !== this.way)
+        this.#changes.push({ atMs: performance.now(), state });
       await new Promise((resolve) => setTimeout(resolve, INTERVAL_MS));
     }
   }
 
-  get way(): Way {
-    return this.#changes.at(-1)?.way ?? 'none';
+  get way(): PathState {
+    return this.#changes.at(-1)?.state ?? 'none';
   }
 
   /** When the present way began; undefined when that was before `fromMs`. */

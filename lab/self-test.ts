@@ -42,7 +42,7 @@ export async function probeNat(lab: Lab, node: string, localPort = 0): Promise<N
 }
 
 /** What the prober must find in a network; behind several translators the strictest counts. */
-export function promisedBehaviour(network: Network): Pick<NatBehaviour, 'mapping' | 'filtering'> {
+export function expectedBehaviour(network: Network): Pick<NatBehaviour, 'mapping' | 'filtering'> {
   const has = (kind: NatKind): boolean => network.nat.includes(kind);
   const mapping = has(NatKind.symmetric)
     ? Dependence.addressAndPortDependent
@@ -111,7 +111,7 @@ async function answers(lab: Lab, from: string, to: string): Promise<boolean> {
 }
 
 function unlikePromise(network: Network, found: NatBehaviour): string[] {
-  const promised = promisedBehaviour(network);
+  const promised = expectedBehaviour(network);
   const wrong: string[] = [];
   if (found.mapping !== promised.mapping)
     wrong.push(`mapping is ${found.mapping}, promised ${promised.mapping}`);

@@ -29,7 +29,7 @@ const QUALIFICATION_MS = 5_000;
 const ANSWER_MS = 4_000;
 
 /** A node with a Teredo client where it is plugged in, as long as its network has IPv4. */
-export class Seat implements AsyncDisposable {
+export class TeredoHost implements AsyncDisposable {
   readonly node: string;
   readonly native: string | undefined;
   readonly teredo: string | undefined;
@@ -47,14 +47,14 @@ export class Seat implements AsyncDisposable {
     this.#client = client;
   }
 
-  static async take(lab: Lab, node: string, name: NetworkName): Promise<Seat> {
+  static async take(lab: Lab, node: string, name: NetworkName): Promise<TeredoHost> {
     const { ipv4, ipv6 } = NETWORKS[name];
     await lab.move(node, name);
     const native = ipv6 === undefined ? undefined : (await lab.waitForAddress(node, 6)).address;
-    if (ipv4 === undefined) return new Seat(node, native, undefined, undefined);
+    if (ipv4 === undefined) return new TeredoHost(node, native, undefined, undefined);
     await lab.waitForAddress(node, 4);
     const client = new TeredoClient(lab, node);
-    return new Seat(node, native, await client.address(QUALIFICATION_MS), client);
+    return new TeredoHost(node, native, await client.address(QUALIFICATION_MS), client);
   }
 
   get addresses(): readonly string[] {
@@ -66,7 +66,7 @@ export class Seat implements AsyncDisposable {
   }
 }
 
-async function reachesAny(lab: Lab, from: string, seat: Seat): Promise<boolean> {
+async function reachesAny(lab: Lab, from: string, seat: TeredoHost): Promise<boolean> {
   for (const address of seat.addresses) {
     if (await reaches(lab, from, address, ANSWER_MS)) return true;
   }
@@ -74,7 +74,11 @@ async function reachesAny(lab: Lab, from: string, seat: Seat): Promise<boolean> 
 }
 
 /** Each hears the other at some IPv6 address of his. */
-export async function reachesEachOther(lab: Lab, first: Seat, second: Seat): Promise<boolean> {
+export async function reachesEachOther(
+  lab: Lab,
+  first: TeredoHost,
+  second: TeredoHost,
+): Promise<boolean> {
   return (await reachesAny(lab, first.node, second)) && (await reachesAny(lab, second.node, first));
 }
 
@@ -89,7 +93,7 @@ export async function teredoAlone(lab: Lab, node: string, kind: PlaceKind): Prom
 
 async function tryAlone(lab: Lab, node: string, kind: PlaceKind): Promise<TeredoAlone> {
   const [name] = NETWORKS_OF_KIND[kind];
-  await using seat = await Seat.take(lab, node, name);
+  await using seat = await TeredoHost.take(lab, node, name);
   const answered = await reaches(lab, node, ADDRESSES.server6, ANSWER_MS);
   return {
     kind,
@@ -107,9 +111,9 @@ export async function* teredoPairs(
   kinds: readonly PlaceKind[],
 ): AsyncGenerator<TeredoPair> {
   for (const a of kinds) {
-    await using here = await Seat.take(lab, first, NETWORKS_OF_KIND[a][0]);
+    await using here = await TeredoHost.take(lab, first, NETWORKS_OF_KIND[a][0]);
     for (const b of kinds) {
-      await using there = await Seat.take(lab, second, NETWORKS_OF_KIND[b][1]);
+      await using there = await TeredoHost.take(lab, second, NETWORKS_OF_KIND[b][1]);
       yield { first: a, second: b, reached: await reachesEachOther(lab, here, there) };
     }
   }

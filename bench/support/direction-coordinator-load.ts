@@ -15,7 +15,7 @@ import type { CommonInput, Engine, Output } from '#engine/contract.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { SessionListener } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { createDirectionCoordinator } from '#engine/ntmobile/coordinator/direction-coordinator.ts';
 import { randomBytes } from '#host/process/random.ts';
 import { HandshakeUse, suiteBit } from '#wire/ntmobile-datagram.ts';
@@ -68,7 +68,7 @@ class Coordinator {
           relayKeys: [],
           secondEndpoints: [PLACE],
         },
-        judgeCredential: (credential, publicKey) => {
+        verifyCredential: (credential, publicKey) => {
           const index = new DataView(credential.buffer, credential.byteOffset).getUint32(4);
           return {
             ...{
@@ -92,7 +92,7 @@ class Coordinator {
           maximumRegistrations: 1_000_000,
           relayRateKilobits: 1000,
         },
-        strangersPerSecond: 1e9,
+        handshakesPerSecond: 1e9,
       },
       randomBytes,
     );
@@ -131,8 +131,8 @@ class Node implements SessionListener<string> {
       { own, random: randomBytes, suites: suiteBit(1), credential: () => credential },
       this,
     );
-    this.#sessions.clock(OFFSET_MS);
-    const way: Way = {
+    this.#sessions.setClockOffset(OFFSET_MS);
+    const udpPath: UdpPath = {
       local: this.address,
       localPort: 7890,
       remote: PLACE.address,
@@ -143,7 +143,7 @@ class Node implements SessionListener<string> {
       publicKey: coordinator.own.publicKey,
       use: HandshakeUse.coordinator,
       pathId: NO_PATH,
-      way,
+      udpPath,
     };
     this.session = this.#sessions.connect(coordinator.now, to);
   }
@@ -162,17 +162,17 @@ class Node implements SessionListener<string> {
   }
 
   receive(now: Monotonic, packet: Uint8Array): void {
-    this.#sessions.receive(now, this.session.way, packet);
+    this.#sessions.receive(now, this.session.udpPath, packet);
   }
 
-  send(_way: Way, datagram: Uint8Array): void {
+  send(_way: UdpPath, datagram: Uint8Array): void {
     this.#outbox.push(datagram);
   }
-  judge(): readonly NtmobileOption[] {
+  authorizeInitiation(): readonly NtmobileOption[] {
     return [];
   }
   established(): void {}
-  request(
+  handleRequest(
     _now: Monotonic,
     _session: Session,
     { transaction, options }: NtmobileMessage,

@@ -79,16 +79,16 @@ function memory(): Memory {
 function reconcile(reconciler: Reconciler, now: Monotonic, out: readonly Output[]): void {
   let unmade = false;
   for (const output of out) {
-    if (output.kind === 'want') {
-      reconciler.want(output.key, output.part);
+    if (output.kind === 'set-desired') {
+      reconciler.setDesired(output.key, output.part);
       unmade = true;
     } else if (unmade && output.kind === 'send') {
-      reconciler.make(now);
+      reconciler.applyAdditions(now);
       unmade = false;
     }
   }
-  if (unmade) reconciler.make(now);
-  reconciler.break(now);
+  if (unmade) reconciler.applyAdditions(now);
+  reconciler.applyRemovals(now);
 }
 
 function handler(engine: Engine<HomeAgentInput>, reconciler: Reconciler | undefined): Handle {

@@ -3,7 +3,7 @@
  * CLOCK_MONOTONIC microseconds.
  */
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
-import type { Ground } from '#lab/daemons.ts';
+import type { ProcessSpawner } from '#lab/daemons.ts';
 import type { Background } from '#lab/shell.ts';
 
 const PROGRAM = new URL('../../native/build/sojourn-probe', import.meta.url).pathname;
@@ -48,7 +48,7 @@ export class Probe {
   }
 
   static async start(
-    ground: Ground,
+    ground: ProcessSpawner,
     own: ProbeEnd,
     peer: ProbeEnd,
     options: ProbeOptions,

@@ -48,7 +48,7 @@ function start(end: SealedEnd): void {
     key: fromHex(text),
   });
   const [own, other] = end.side === 'home-agent' ? [1, 2] : [2, 1];
-  plane.associationsSet({
+  plane.sealingKeysSet({
     tunnel: TUNNEL,
     send: key(end.sendKey, other),
     receive: [key(end.receiveKey, own)],

@@ -14,8 +14,8 @@ export class SilentPlane implements PlanePort {
   tunnelDelete(): void {}
   routeSet(): void {}
   routeDelete(): void {}
-  associationsSet(): void {}
-  associationsDelete(): void {}
+  sealingKeysSet(): void {}
+  sealingKeysDelete(): void {}
   relayLegSet(): void {}
   relayLegDelete(): void {}
   translationSet(): void {}

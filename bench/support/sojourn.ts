@@ -1,6 +1,6 @@
 /** Sojourn itself as a peer: real daemons on a pair, the tunnel in one encapsulation. */
 
-import { type ConfigurationOverrides, DaemonProcess, type Ground } from '#lab/daemons.ts';
+import { type ConfigurationOverrides, DaemonProcess, type ProcessSpawner } from '#lab/daemons.ts';
 import { type Background, Background as Process, waitFor } from '#lab/shell.ts';
 import { CABLE, type Pair } from './pair.ts';
 import type { Peer } from './peers.ts';
@@ -13,7 +13,7 @@ function isRegistered(status: unknown): boolean {
 }
 
 /** Starts processes in namespaces with their logs in one directory. */
-export class BenchGround implements Ground {
+export class BenchSpawner implements ProcessSpawner {
   readonly #directory: string;
   #count = 0;
 
@@ -24,7 +24,7 @@ export class BenchGround implements Ground {
   spawn(
     namespace: string,
     argv: readonly string[],
-    options: Parameters<Ground['spawn']>[2],
+    options: Parameters<ProcessSpawner['spawn']>[2],
   ): Background {
     this.#count += 1;
     const logFile = `${this.#directory}/${options.logName ?? `process.${this.#count}`}.log`;
@@ -45,7 +45,7 @@ export interface SojournOptions {
  */
 export async function sojourn(
   pair: Pair,
-  ground: Ground,
+  ground: ProcessSpawner,
   encapsulation: 'udp' | 'ipip',
   options: SojournOptions,
 ): Promise<Peer> {

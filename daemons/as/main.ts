@@ -8,14 +8,14 @@ import { AccountDatabase } from '#account-server/account-database.ts';
 import { Administration } from '#account-server/administration.ts';
 import { Authorities, type KeyFiles } from '#account-server/authorities.ts';
 import { type Certificate, ownCertificate, readCertificate } from '#account-server/certificate.ts';
-import { HttpsFace } from '#account-server/https.ts';
+import { AccountHttpsServer } from '#account-server/https.ts';
 import { AccountService, type ServiceClock } from '#account-server/service.ts';
 import { formatPrefix } from '#base/ip.ts';
 import { wall } from '#base/time.ts';
-import { secretOf } from '#composition/secret-file.ts';
+import { loadOrCreateSecret } from '#composition/secret-file.ts';
 import { keyPairOf, signingKeyOf } from '#crypto/primitives.ts';
 import { loadConfiguration } from '#daemon/configuration/config.ts';
-import { type House, type RunningDaemon, runDaemon } from '#daemon/lifecycle.ts';
+import { type DaemonContext, type RunningDaemon, runDaemon } from '#daemon/lifecycle.ts';
 import type { JsonObject } from '#engine/contract.ts';
 import { createClock } from '#host/process/clock.ts';
 import { sendToNotifySocket } from '#host/process/notify-socket.ts';
@@ -32,7 +32,7 @@ function keyFiles(stateFile: (name: string) => string): KeyFiles {
   const file = (name: string): string => stateFile(`.${name}.key`);
   return {
     exists: (name) => existsSync(file(name)),
-    open: (name) => secretOf(file(name)),
+    open: (name) => loadOrCreateSecret(file(name)),
     promote: () => renameSync(file('authority-next'), file('authority')),
   };
 }
@@ -52,7 +52,7 @@ function describe({ fingerprint, selfSigned, subject, notAfterWallMs }: Certific
 
 async function start(
   settings: AccountServerSettings,
-  house: House,
+  house: DaemonContext,
 ): Promise<RunningDaemon<AccountServerSettings>> {
   const { daemon, server: configuration, address, port } = settings;
   const { events, log, control } = house;
@@ -74,7 +74,7 @@ async function start(
     events,
   });
   const face = made.adopt(
-    new HttpsFace({
+    new AccountHttpsServer({
       ...{ service, authorities, configuration, publicKey: exchange.publicKey, certificate, clock },
       fatal: (error) => house.fatal(error),
     }),
@@ -140,10 +140,12 @@ await runDaemon<AccountServerSettings>(sendToNotifySocket, {
     'let the user it runs as write its state directory and /run/sojourn, or set other ones',
   load: (file) => loadConfiguration(file, accountServerSchema),
   hasMessages: false,
-  cautions: () => [],
+  warnings: () => [],
   // The authority's: what direction coordinators and relays are told.
   publicKey: ({ stateDirectory, name }) =>
-    base64(signingKeyOf(secretOf(join(stateDirectory, `${name}.authority.key`))).publicKey),
+    base64(
+      signingKeyOf(loadOrCreateSecret(join(stateDirectory, `${name}.authority.key`))).publicKey,
+    ),
   start,
   // It leaves nothing in the kernel.
   cleanup: () => {},

@@ -22,7 +22,7 @@ import { type ServiceSettings, serviceSection } from '#daemon/daemon-settings.ts
 import type { DirectionCoordinatorConfiguration } from '#engine/ntmobile/coordinator/configuration.ts';
 
 /** Made in the daemon's state directory, or out of the credentials that it sees. */
-type Made = 'own' | 'judgeCredential' | 'secret' | 'secondEndpoints';
+type Made = 'own' | 'verifyCredential' | 'secret' | 'secondEndpoints';
 
 export interface DirectionCoordinatorSettings {
   readonly daemon: ServiceSettings;
@@ -86,7 +86,7 @@ export function directionCoordinatorSchema() {
         description: 'rate of each leg of a path at a relay',
         unit: 'kilobits a second',
       }),
-      strangersPerSecond: integerField(1, 1_000_000).default(200).meta({
+      handshakesPerSecond: integerField(1, 1_000_000).default(200).meta({
         reloadable: true,
         description: 'handshakes of strangers that are taken without a cookie',
         unit: 'per second',
@@ -149,7 +149,7 @@ interface Fields {
   readonly maximumLifetimeSeconds: number;
   readonly maximumRegistrations: number;
   readonly relayRateKilobits: number;
-  readonly strangersPerSecond: number;
+  readonly handshakesPerSecond: number;
   readonly nameServer: DirectionCoordinatorSettings['nameServer'];
 }
 

@@ -5,12 +5,15 @@
 import { join } from 'node:path';
 import { hex } from '#base/bytes.ts';
 import { NO_KERNEL, planeWithoutTunnels } from '#composition/control-only.ts';
-import { secretOf } from '#composition/secret-file.ts';
+import { loadOrCreateSecret } from '#composition/secret-file.ts';
 import { type KeyPair, keyPairOf } from '#crypto/primitives.ts';
 import { loadConfiguration } from '#daemon/configuration/config.ts';
 import type { Identity } from '#daemon/daemon-settings.ts';
-import { type House, type RunningDaemon, runDaemon } from '#daemon/lifecycle.ts';
-import { type CredentialJudge, judgeBy } from '#engine/ntmobile/common/credential-judge.ts';
+import { type DaemonContext, type RunningDaemon, runDaemon } from '#daemon/lifecycle.ts';
+import {
+  type CredentialVerifier,
+  credentialVerifierFor,
+} from '#engine/ntmobile/common/credential-verifier.ts';
 import { createDirectionCoordinator } from '#engine/ntmobile/coordinator/direction-coordinator.ts';
 import { DatagramSockets } from '#host/datagram-sockets.ts';
 import { NameServer } from '#host/dns/name-server.ts';
@@ -19,23 +22,23 @@ import { createClock } from '#host/process/clock.ts';
 import { sendToNotifySocket } from '#host/process/notify-socket.ts';
 import { randomBytes } from '#host/process/random.ts';
 import { createDriver } from '#runtime/driver.ts';
-import { watched } from '#runtime/watched-engine.ts';
+import { withMessageWatch } from '#runtime/watched-engine.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
 import { type DirectionCoordinatorSettings, directionCoordinatorSchema } from './config.ts';
 
 /** Made at the first start, or when somebody asks for it. */
 function ownKey({ stateDirectory, name }: Identity): KeyPair {
-  return keyPairOf(secretOf(join(stateDirectory, `${name}.key`)));
+  return keyPairOf(loadOrCreateSecret(join(stateDirectory, `${name}.key`)));
 }
 
 /**
  * The same judge as long as the authorities are: another one has every registration judged anew.
  */
-function judgesOf(): (authorities: readonly Uint8Array[]) => CredentialJudge {
-  const judges = new Map<string, CredentialJudge>();
+function credentialVerifiers(): (authorities: readonly Uint8Array[]) => CredentialVerifier {
+  const judges = new Map<string, CredentialVerifier>();
   return (authorities) => {
     const key = authorities.map(hex).sort().join();
-    const judge = judges.get(key) ?? judgeBy(authorities);
+    const judge = judges.get(key) ?? credentialVerifierFor(authorities);
     judges.clear();
     judges.set(key, judge);
     return judge;
@@ -44,7 +47,7 @@ function judgesOf(): (authorities: readonly Uint8Array[]) => CredentialJudge {
 
 async function start(
   settings: DirectionCoordinatorSettings,
-  house: House,
+  house: DaemonContext,
 ): Promise<RunningDaemon<DirectionCoordinatorSettings>> {
   const { daemon, addresses, port, secondPort, nameServer } = settings;
   await using made = new AsyncDisposableStack();
@@ -55,11 +58,11 @@ async function start(
     addresses.map((address) => ({ address, port: each })),
   );
   const sockets = made.use(await DatagramSockets.open(endpoints));
-  const secret = secretOf(stateFile('.secret'));
+  const secret = loadOrCreateSecret(stateFile('.secret'));
   const secondEndpoints = addresses.map((address) => ({ address, port: secondPort }));
-  const judge = judgesOf();
+  const judge = credentialVerifiers();
   const configurationOf = ({ coordinator, authorities }: DirectionCoordinatorSettings) => {
-    return { ...coordinator, own, secret, secondEndpoints, judgeCredential: judge(authorities) };
+    return { ...coordinator, own, secret, secondEndpoints, verifyCredential: judge(authorities) };
   };
   const engine = createDirectionCoordinator(configurationOf(settings), randomBytes);
   const zoneOf = ({
@@ -78,7 +81,7 @@ async function start(
   );
   const driver = createDriver({
     ...{
-      engine: watched(engine, house.messages),
+      engine: withMessageWatch(engine, house.messages),
       clock: createClock(),
       plane: planeWithoutTunnels(sockets),
       kernel: NO_KERNEL,
@@ -112,7 +115,7 @@ await runDaemon<DirectionCoordinatorSettings>(sendToNotifySocket, {
   description:
     'Direction coordinator of Sojourn (NTMobile): registrations, directions, names of nodes.',
   load: (file) => loadConfiguration(file, directionCoordinatorSchema),
-  cautions: () => [],
+  warnings: () => [],
   publicKey: (identity) => `hex:${hex(ownKey(identity).publicKey)}`,
   start,
   // It leaves nothing in the kernel.

@@ -4,11 +4,11 @@
 import { z } from 'zod';
 import { hex } from '#base/bytes.ts';
 import {
+  cachedAddressBytes,
   formatPrefix,
   type IpAddress,
   isGlobalUnicast,
   isIpv6,
-  octetsOf,
   type Prefix,
   prefixContains,
 } from '#base/ip.ts';
@@ -31,7 +31,7 @@ import {
   identifierField,
   lifetimeField,
   natKeepaliveField,
-  securityAssociationField,
+  registrationKeyField,
   tunnelMtuSection,
   udpPortField,
 } from '#daemon/configuration/protocol-fields.ts';
@@ -49,7 +49,7 @@ export interface HomeAgentSettings {
 const globalAddress = () => ipv6Field().refine(isGlobalUnicast, 'must be a global unicast address');
 
 function mobileNodeSection(context: ConfigurationContext) {
-  const association = securityAssociationField(context);
+  const association = registrationKeyField(context);
   return z.strictObject({
     identifier: identifierField().optional().meta({
       description: 'network access identifier (RFC 4283); without one it is known by its addresses',
@@ -99,7 +99,7 @@ function mobileNodeSection(context: ConfigurationContext) {
 }
 
 type MobileNodeFields = z.output<ReturnType<typeof mobileNodeSection>>;
-type SecurityAssociation = AuthorizedMobileNode['securityAssociations'][number];
+type RegistrationKey = AuthorizedMobileNode['registrationKeys'][number];
 
 /** How registrations are served. */
 function registrationShape() {
@@ -231,7 +231,7 @@ function checkWhole(fields: WholeParts, report: Report): void {
         'give security: { spi, keyFile }, or write "security: none" at the top',
       );
     }
-    checkAssociations(node, say);
+    checkRegistrationKeys(node, say);
     const ownPrefixes = soundList(node.mobileNetworkPrefixes);
     const served =
       homePrefixes === undefined || ownPrefixes === undefined
@@ -282,7 +282,7 @@ function checkNetwork({ prefix, report }: Granted, { addresses, homePrefixes }: 
  */
 function checkOverlaps(granted: readonly Granted[]): void {
   const key = ({ prefix }: Granted): string =>
-    `${hex(octetsOf(prefix.address))} ${String(prefix.length).padStart(3, '0')}`;
+    `${hex(cachedAddressBytes(prefix.address))} ${String(prefix.length).padStart(3, '0')}`;
   const sorted = granted
     .map((one) => ({ ...one, key: key(one) }))
     .sort((a, b) => (a.key < b.key ? -1 : 1));
@@ -333,9 +333,9 @@ function checkOnce(
   else report(`${what} is already ${owner}`, 'grant it once', path);
 }
 
-function checkAssociations(node: Parts<MobileNodeFields>, report: Report): void {
+function checkRegistrationKeys(node: Parts<MobileNodeFields>, report: Report): void {
   const seen = new Set<number>();
-  for (const [, { spi }] of soundEntries<Parts<SecurityAssociation>>(associationsOf(node))) {
+  for (const [, { spi }] of soundEntries<Parts<RegistrationKey>>(registrationKeysOf(node))) {
     if (spi === undefined) continue;
     if (seen.has(spi))
       report(`SPI ${spi} is given twice`, 'give each association its own', ['security']);
@@ -343,7 +343,7 @@ function checkAssociations(node: Parts<MobileNodeFields>, report: Report): void 
   }
 }
 
-function associationsOf(node: Parts<MobileNodeFields>): readonly SecurityAssociation[] {
+function registrationKeysOf(node: Parts<MobileNodeFields>): readonly RegistrationKey[] {
   if (node.security === undefined) return [];
   return Array.isArray(node.security) ? node.security : [node.security];
 }
@@ -358,7 +358,7 @@ function contains(outer: Prefix, inner: Prefix): boolean {
 
 function authorizedMobileNode(node: MobileNodeFields): AuthorizedMobileNode {
   const { security: _, identifier, ...rest } = node;
-  return { ...rest, identifier, securityAssociations: associationsOf(node) };
+  return { ...rest, identifier, registrationKeys: registrationKeysOf(node) };
 }
 
 function settingsOf(fields: FieldsOfSchema): HomeAgentSettings {
@@ -381,7 +381,7 @@ function settingsOf(fields: FieldsOfSchema): HomeAgentSettings {
  */
 type FieldsOfSchema = Omit<
   HomeAgentConfiguration,
-  'insecure' | 'mobileNodes' | 'ipv4Pool' | 'homeLink' | 'hearing'
+  'insecure' | 'mobileNodes' | 'ipv4Pool' | 'homeLink' | 'acceptRaInterfaces'
 > & {
   readonly daemon: DaemonSettings;
   readonly security: 'required' | 'none';

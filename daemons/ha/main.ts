@@ -5,18 +5,18 @@
 import { join } from 'node:path';
 import { cleanUp, openOwnKernel } from '#composition/own-kernel.ts';
 import { loadConfiguration } from '#daemon/configuration/config.ts';
-import { type House, type RunningDaemon, runDaemon } from '#daemon/lifecycle.ts';
+import { type DaemonContext, type RunningDaemon, runDaemon } from '#daemon/lifecycle.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { guardTunnels, openPacketFilter } from '#host/kernel/packet-filter.ts';
-import { interfacesThatWouldNotHear } from '#host/kernel/sysctl.ts';
+import { interfacesLosingRouterAdvertisements } from '#host/kernel/sysctl.ts';
 import { openPlane } from '#host/plane/plane.ts';
 import { createClock } from '#host/process/clock.ts';
 import { sendToNotifySocket } from '#host/process/notify-socket.ts';
 import { randomBytes } from '#host/process/random.ts';
 import { createDriver } from '#runtime/driver.ts';
-import { rehearse } from '#runtime/rehearsal.ts';
-import { watched } from '#runtime/watched-engine.ts';
+import { warmUp } from '#runtime/warm-up.ts';
+import { withMessageWatch } from '#runtime/watched-engine.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
 import { type HomeAgentSettings, homeAgentSchema } from './config.ts';
 
@@ -25,10 +25,10 @@ const clock = createClock();
 
 async function start(
   { daemon, homeAgent }: HomeAgentSettings,
-  house: House,
+  house: DaemonContext,
 ): Promise<RunningDaemon<HomeAgentSettings>> {
   // Before anything is open that could be kept waiting.
-  rehearse({ homeAgent: createHomeAgent, mobileNode: createMobileNode });
+  warmUp({ homeAgent: createHomeAgent, mobileNode: createMobileNode });
   await using made = new AsyncDisposableStack();
   const store = made.adopt(
     openSqliteStore(join(daemon.stateDirectory, `${daemon.name}.sqlite`)),
@@ -57,7 +57,11 @@ async function start(
   kernel.sweep();
   // On the home link the host is the router, and would hear itself.
   const others = [daemon.device, homeAgent.homeLink];
-  const found = { hearing: interfacesThatWouldNotHear().filter((name) => !others.includes(name)) };
+  const found = {
+    acceptRaInterfaces: interfacesLosingRouterAdvertisements().filter(
+      (name) => !others.includes(name),
+    ),
+  };
   const filter = daemon.rawPath
     ? await openPacketFilter({
         table: daemon.device,
@@ -68,7 +72,7 @@ async function start(
   made.defer(() => filter?.close());
   const engine = createHomeAgent({ ...homeAgent, ...found }, randomBytes);
   const driver = createDriver({
-    engine: watched(engine, house.messages),
+    engine: withMessageWatch(engine, house.messages),
     clock,
     plane: filter === undefined ? plane : guardTunnels(plane, filter),
     kernel,
@@ -98,7 +102,7 @@ await runDaemon<HomeAgentSettings>(sendToNotifySocket, {
   role: 'ha',
   description: 'Home agent of Sojourn (RFC 6275, RFC 5555, RFC 3963).',
   load: (file) => loadConfiguration(file, homeAgentSchema),
-  cautions: ({ homeAgent }) =>
+  warnings: ({ homeAgent }) =>
     homeAgent.insecure ? ['security: none: anybody may register any of the home addresses'] : [],
   start,
   cleanup: ({ daemon }) => cleanUp(ROLE, daemon),

@@ -21,7 +21,7 @@ import {
   homeOf,
   homeShape,
   mobileShape,
-  type Parts,
+  type PartialSettings,
 } from '#composition/mobile-settings.ts';
 import type { ConfigurationContext } from '#daemon/configuration/config.ts';
 import {
@@ -94,7 +94,7 @@ function routerHomeSection(context: ConfigurationContext) {
     );
 }
 
-function checkRouterHome(home: Parts<RouterHomeFields>, report: Report): void {
+function checkRouterHome(home: PartialSettings<RouterHomeFields>, report: Report): void {
   checkHome(home, report);
   const { homeAgent, homeAgentAddress, homeAddress, ipv4HomeAddress } = home;
   const agents = homeAgent !== undefined && 'addresses' in homeAgent ? homeAgent.addresses : [];
@@ -179,8 +179,8 @@ export function mobileRouterSchema(context: ConfigurationContext) {
 }
 
 interface RouterParts {
-  readonly homes?: readonly (Parts<RouterHome> | undefined)[];
-  readonly mobileNetworks?: readonly (Parts<MobileNetwork> | undefined)[];
+  readonly homes?: readonly (PartialSettings<RouterHome> | undefined)[];
+  readonly mobileNetworks?: readonly (PartialSettings<MobileNetwork> | undefined)[];
   readonly interfaces?: readonly ({ readonly match?: string | undefined } | undefined)[];
 }
 

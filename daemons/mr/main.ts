@@ -1,5 +1,5 @@
 /** The mobile router daemon. Nothing is decided here. */
-import { openHomes, startMobile } from '#composition/mobile-daemon.ts';
+import { openHomes, startMobileDaemon } from '#composition/mobile-daemon.ts';
 import { cleanUp } from '#composition/own-kernel.ts';
 import { loadConfiguration } from '#daemon/configuration/config.ts';
 import { runDaemon } from '#daemon/lifecycle.ts';
@@ -15,9 +15,9 @@ await runDaemon<MobileRouterSettings>(sendToNotifySocket, {
   role: 'mr',
   description: 'Mobile router of Sojourn (RFC 3963, RFC 5555).',
   load: (file) => loadConfiguration(file, mobileRouterSchema),
-  cautions: ({ mobileRouter }) => openHomes(mobileRouter),
+  warnings: ({ mobileRouter }) => openHomes(mobileRouter),
   start: ({ daemon, mobileRouter }, house) =>
-    startMobile(
+    startMobileDaemon(
       {
         role: ROLE,
         daemon,

@@ -29,7 +29,7 @@ const DEVICE_MTU = 1404;
  * Made in the daemon's state directory, out of the credentials that it sees, or found out about the
  * kernel.
  */
-type Made = 'own' | 'judgeCredential' | 'forwarding';
+type Made = 'own' | 'verifyCredential' | 'forwarding';
 
 export interface RelaySettings {
   readonly daemon: SealedDaemonSettings;
@@ -97,7 +97,7 @@ export function relaySchema() {
         description: 'lifetime of its registration, which is renewed at half of it',
         unit: 'seconds',
       }),
-      strangersPerSecond: integerField(1, 1_000_000).default(200).meta({
+      handshakesPerSecond: integerField(1, 1_000_000).default(200).meta({
         reloadable: true,
         description: 'handshakes of strangers that are taken without a cookie',
         unit: 'per second',
@@ -177,7 +177,7 @@ interface Fields {
   readonly deniedDestinations: readonly Prefix[];
   readonly allowedDestinations: readonly Prefix[];
   readonly lifetimeSeconds: number;
-  readonly strangersPerSecond: number;
+  readonly handshakesPerSecond: number;
   readonly limits: z.output<ReturnType<typeof limitsSection>>;
 }
 

@@ -5,22 +5,22 @@
 import { join } from 'node:path';
 import { hex } from '#base/bytes.ts';
 import { cleanUp, openOwnKernel } from '#composition/own-kernel.ts';
-import { secretOf } from '#composition/secret-file.ts';
+import { loadOrCreateSecret } from '#composition/secret-file.ts';
 import { type KeyPair, keyPairOf } from '#crypto/primitives.ts';
 import { loadConfiguration } from '#daemon/configuration/config.ts';
 import type { Identity } from '#daemon/daemon-settings.ts';
-import { type House, type RunningDaemon, runDaemon } from '#daemon/lifecycle.ts';
-import { judgeBy } from '#engine/ntmobile/common/credential-judge.ts';
+import { type DaemonContext, type RunningDaemon, runDaemon } from '#daemon/lifecycle.ts';
+import { credentialVerifierFor } from '#engine/ntmobile/common/credential-verifier.ts';
 import { createRelay } from '#engine/ntmobile/relay/relay.ts';
 import { createResolver } from '#host/dns/resolver.ts';
 import { openAddressMaps, removeAddressMaps } from '#host/kernel/address-map.ts';
-import { forwardingControl, forwardsAnything } from '#host/kernel/sysctl.ts';
+import { forwardingControl, hasForwardingEnabled } from '#host/kernel/sysctl.ts';
 import { openPlane } from '#host/plane/plane.ts';
 import { createClock } from '#host/process/clock.ts';
 import { sendToNotifySocket } from '#host/process/notify-socket.ts';
 import { randomBytes } from '#host/process/random.ts';
 import { createDriver } from '#runtime/driver.ts';
-import { watched } from '#runtime/watched-engine.ts';
+import { withMessageWatch } from '#runtime/watched-engine.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
 import { type RelaySettings, relaySchema } from './config.ts';
 
@@ -29,12 +29,12 @@ const DNS_PORT = 53;
 
 /** Made at the first start, or when somebody asks for it. */
 function ownKey({ stateDirectory, name }: Identity): KeyPair {
-  return keyPairOf(secretOf(join(stateDirectory, `${name}.key`)));
+  return keyPairOf(loadOrCreateSecret(join(stateDirectory, `${name}.key`)));
 }
 
 async function start(
   { daemon, relay, authorities }: RelaySettings,
-  house: House,
+  house: DaemonContext,
 ): Promise<RunningDaemon<RelaySettings>> {
   await using made = new AsyncDisposableStack();
   const clock = createClock();
@@ -60,16 +60,31 @@ async function start(
   kernel.sweep();
   const { systemPrefix, virtualIpv4Prefixes, translatorIpv4Prefix } = relay;
   const maps = await openAddressMaps({
-    ...{ table: daemon.device, device: daemon.device, forwards: forwardsAnything(daemon.device) },
+    ...{
+      table: daemon.device,
+      device: daemon.device,
+      forwards: hasForwardingEnabled(daemon.device),
+    },
     virtualPrefixes: [systemPrefix, ...virtualIpv4Prefixes, translatorIpv4Prefix],
     onLost: (error) => house.fatal(error),
   });
   made.defer(() => maps.close());
   const servers = daemon.resolvers.map((address) => ({ address, port: DNS_PORT }));
-  const fixed = { own, judgeCredential: judgeBy(authorities), forwarding: forwardingControl() };
+  const fixed = {
+    own,
+    verifyCredential: credentialVerifierFor(authorities),
+    forwarding: forwardingControl(),
+  };
   const engine = createRelay({ ...relay, ...fixed }, randomBytes);
   const driver = createDriver({
-    ...{ engine: watched(engine, house.messages), clock, plane, kernel, store, addressMaps: maps },
+    ...{
+      engine: withMessageWatch(engine, house.messages),
+      clock,
+      plane,
+      kernel,
+      store,
+      addressMaps: maps,
+    },
     ...{ events: house.events, control: house.control, onFatal: (error) => house.fatal(error) },
     resolver: createResolver(servers.length > 0 ? { servers } : {}),
   });
@@ -93,7 +108,7 @@ await runDaemon<RelaySettings>(sendToNotifySocket, {
   description:
     'Relay of Sojourn (NTMobile): joins nodes to each other, and to servers that know nothing of NTMobile.',
   load: (file) => loadConfiguration(file, relaySchema),
-  cautions: () => [],
+  warnings: () => [],
   publicKey: (identity) => `hex:${hex(ownKey(identity).publicKey)}`,
   start,
   cleanup: ({ daemon }) => {

@@ -7,11 +7,11 @@ import { join } from 'node:path';
 import { REASONS } from '#account-server/reasons.ts';
 import {
   type Component,
-  engineCounterPlace,
-  planeCounterPlace,
-} from '#daemon/metrics/counter-places.ts';
+  engineCounterMetric,
+  planeCounterMetric,
+} from '#daemon/metrics/counter-metrics.ts';
 import { METRIC_ROLES, METRICS, type MetricRow } from '#daemon/metrics/metric-table.ts';
-import type { Place } from '#daemon/metrics/samples.ts';
+import type { CounterMetric } from '#daemon/metrics/samples.ts';
 import type { CounterTable } from '#engine/common/counters.ts';
 import { HOME_AGENT_REASONS } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import { MOBILE_NODE_REASONS } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
@@ -74,21 +74,21 @@ function metricsSection(): string {
   return `## Every metric\n\n${table(['metric', 'type', 'daemons', 'what it is', 'labels'], rows)}\n`;
 }
 
-function placeText(place: Place): string {
+function placeText(place: CounterMetric): string {
   const labels = Object.entries(place.labels).filter(([label]) => label !== 'protocol');
   const text = labels.map(([label, value]) => `${label}="${value}"`).join(', ');
   return code(text === '' ? place.metric : `${place.metric}{${text}}`);
 }
 
 function engineText(component: Component, name: string): string {
-  const place = engineCounterPlace(component, name);
+  const place = engineCounterMetric(component, name);
   return place === undefined
     ? `${code('sojourn_registrations_total')}, by status`
     : placeText(place);
 }
 
 function planeText(name: string): string {
-  const place = planeCounterPlace(name);
+  const place = planeCounterMetric(name);
   return place === undefined ? '' : placeText(place);
 }
 

@@ -28,9 +28,9 @@ export interface Ends {
   readonly pinged: readonly [string, string];
 }
 
-export interface Cast {
+export interface DemoSetup {
   /** What is shown at the start. */
-  readonly opening: string;
+  readonly introduction: string;
   readonly lab: LabOptions;
   /** Namespace of who moves. */
   readonly node: string;
@@ -43,8 +43,8 @@ export interface Cast {
 const { correspondentIpv6, correspondentIpv4 } = ADDRESSES;
 
 /** A mobile node that downloads from the correspondent by both its home addresses. */
-export const MOBILE_NODE: Cast = {
-  opening: 'starting the home agent and, plugged into its home link, the mobile node …',
+export const MOBILE_NODE: DemoSetup = {
+  introduction: 'starting the home agent and, plugged into its home link, the mobile node …',
   lab: {},
   node: 'mn',
   homeAgent: (lab) => new DaemonProcess(lab, 'ha', 'home', homeAgentConfiguration()),
@@ -64,8 +64,8 @@ export const MOBILE_NODE: Cast = {
 /**
  * A mobile router; one of the hosts behind it serves over IPv6, the other one downloads over IPv4.
  */
-export const MOBILE_NETWORK: Cast = {
-  opening:
+export const MOBILE_NETWORK: DemoSetup = {
+  introduction:
     'starting the home agent and, plugged into its home link, the mobile router; two ordinary hosts are behind it …',
   lab: { nodes: {}, mobileRouters: ['mr'] },
   node: 'mr',

@@ -9,13 +9,13 @@ import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { NETWORKS, type NetworkName } from '#lab/networks.ts';
 import { type Background, waitFor } from '#lab/shell.ts';
 import type { Lab } from '#lab/topology.ts';
-import type { Cast, DownloadEnds } from './cast.ts';
+import type { DemoSetup, DownloadEnds } from './cast.ts';
 import { createDigestedFile } from './digested-file.ts';
 import { curl, Download } from './download.ts';
 import { startFileServers } from './file-servers.ts';
 import { Pinger } from './pinger.ts';
 import { handoverTable, type Totals, totalsLine, type Visit } from './report.ts';
-import type { Stage } from './stage.ts';
+import type { DemoOutput } from './stage.ts';
 import { resetsOf } from './tcp-resets.ts';
 
 const JOURNEY: readonly NetworkName[] = ['ar6', 'ar4', 'nat-prc', 'nat-sym', 'nat2', 'ds', 'home'];
@@ -23,7 +23,7 @@ const PING_INTERVAL_MS = 10;
 const OCTETS_PER_SECOND = 12_000_000;
 
 interface Journey {
-  readonly stage: Stage;
+  readonly stage: DemoOutput;
   readonly lab: Lab;
   /** Namespace of who moves. */
   readonly node: string;
@@ -115,11 +115,11 @@ function downloadOf({ client, from, to }: DownloadEnds): Download {
 }
 
 /** Resolves with true when nothing was lost that must not be lost. */
-export async function playJourney(lab: Lab, cast: Cast, stage: Stage): Promise<boolean> {
+export async function runJourney(lab: Lab, cast: DemoSetup, stage: DemoOutput): Promise<boolean> {
   const { node } = cast;
   const { say } = stage;
   const [homeAgent, moving] = [cast.homeAgent(lab), cast.moving(lab)];
-  say(cast.opening);
+  say(cast.introduction);
   await homeAgent.start();
   await lab.move(node, 'home');
   await lab.waitForAddress(node, 6);

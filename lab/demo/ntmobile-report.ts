@@ -1,17 +1,17 @@
 /** What the NTMobile demo prints at its end, for people. */
 import { NETWORKS, type NetworkName } from '#lab/networks.ts';
-import type { Way } from '#lab/path-watch.ts';
+import type { PathState } from '#lab/path-watch.ts';
 import { alignedTable, type Column, milliseconds } from './table.ts';
 
 /** Where the two nodes are. */
 export type Places = readonly [mn: NetworkName, mn2: NetworkName];
 
-export interface Step {
+export interface DemoMove {
   readonly places: Places;
   /** Who moved there; empty: the nodes began there. */
   readonly moved: string;
   /** Between the nodes, at the end of the step. */
-  readonly way: Way;
+  readonly pathState: PathState;
   /** From the usable address to the last change of the way; undefined when it did not change. */
   readonly afterMs: number | undefined;
   /**
@@ -44,11 +44,11 @@ export interface LinkCheck {
   readonly first: string | undefined;
 }
 
-const STEPS: readonly Column<Step>[] = [
+const STEPS: readonly Column<DemoMove>[] = [
   ['moved', 'left', (step) => step.moved],
   ['mn is at', 'left', ({ places: [mn] }) => NETWORKS[mn].label],
   ['mn2 is at', 'left', ({ places: [, mn2] }) => NETWORKS[mn2].label],
-  ['mn to mn2', 'left', (step) => step.way],
+  ['mn to mn2', 'left', (step) => step.pathState],
   ['so after ms', 'right', (step) => milliseconds(step.afterMs)],
   ['gn6 by v6: stall ms', 'right', (step) => milliseconds(step.stall6Ms)],
   ['gn6 by v4: stall ms', 'right', (step) => milliseconds(step.stall4Ms)],
@@ -56,7 +56,7 @@ const STEPS: readonly Column<Step>[] = [
   ['pings lost', 'right', (step) => String(step.lost)],
 ];
 
-export function stepTable(steps: readonly Step[]): string {
+export function stepTable(steps: readonly DemoMove[]): string {
   return alignedTable(STEPS, steps);
 }
 

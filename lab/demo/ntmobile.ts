@@ -22,15 +22,15 @@ import { createDigestedFile } from './digested-file.ts';
 import { curl, Download } from './download.ts';
 import { startFileServers } from './file-servers.ts';
 import {
+  type DemoMove,
   type LinkCheck,
   type NtmobileTotals,
   type Places,
-  type Step,
   stepTable,
   totalsText,
 } from './ntmobile-report.ts';
 import { Pinger } from './pinger.ts';
-import type { Stage } from './stage.ts';
+import type { DemoOutput } from './stage.ts';
 import { resetsOf } from './tcp-resets.ts';
 import { compareWithTeredo } from './teredo-comparison.ts';
 
@@ -68,7 +68,7 @@ export const NTMOBILE_LAB: LabOptions = {
 
 /** What goes on while the nodes move. */
 interface Play extends Disposable {
-  readonly stage: Stage;
+  readonly stage: DemoOutput;
   readonly lab: Lab;
   readonly nodes: readonly [NtmobileNode, NtmobileNode];
   readonly server6: Download;
@@ -120,7 +120,7 @@ async function settle(play: Play, places: Places, sinceMs: number): Promise<numb
 }
 
 /** A move, or with `from` undefined the beginning. */
-async function step(play: Play, from: Places | undefined, to: Places): Promise<Step> {
+async function step(play: Play, from: Places | undefined, to: Places): Promise<DemoMove> {
   const { lab, stage, server6, server4, between, ping, watch } = play;
   const startMs = performance.now();
   if (from !== undefined) await plug(lab, to, from);
@@ -131,7 +131,7 @@ async function step(play: Play, from: Places | undefined, to: Places): Promise<S
   return {
     places: to,
     moved: from === undefined ? '' : NODES.filter((_, at) => from[at] !== to[at]).join(' and '),
-    way: watch.way,
+    pathState: watch.way,
     afterMs: settledMs === undefined ? undefined : settledMs - addressMs,
     stall6Ms: server6.stallMs(startMs, endMs),
     stall4Ms: server4.stallMs(startMs, endMs),
@@ -142,7 +142,7 @@ async function step(play: Play, from: Places | undefined, to: Places): Promise<S
 }
 
 /** Everything by name, as applications do. */
-function begin(stage: Stage, lab: Lab, nodes: readonly [NtmobileNode, NtmobileNode]): Play {
+function begin(stage: DemoOutput, lab: Lab, nodes: readonly [NtmobileNode, NtmobileNode]): Play {
   using made = new DisposableStack();
   const [mn, mn2] = nodes;
   const download = (url: string, option: string): Download =>
@@ -207,7 +207,7 @@ async function checkCaptures(captures: readonly Capture[]): Promise<readonly Lin
 /**
  * Resolves with true when both nodes kept everything, and nothing of theirs was seen outside UDP.
  */
-export async function playNtmobile(lab: Lab, stage: Stage): Promise<boolean> {
+export async function runNtmobileDemo(lab: Lab, stage: DemoOutput): Promise<boolean> {
   const { say } = stage;
   const system = new NtmobileSystem(lab, { nodes: NODES });
   say('starting the account server, the direction coordinator and the relay; making accounts …');
@@ -228,12 +228,12 @@ export async function playNtmobile(lab: Lab, stage: Stage): Promise<boolean> {
     `downloading ${SERVER} (IPv6 only) by an IPv6 and by an IPv4 socket, and mn2 by its name; mn2 pings mn\n`,
   );
 
-  const steps: Step[] = [];
+  const steps: DemoMove[] = [];
   for (const [at, next] of [BEGIN, ...JOURNEY].entries()) {
     say(`→ ${labels(next)}`);
     const made = await step(play, steps[at - 1]?.places, next);
     say(
-      `    ${made.way}; TCP stood still for ${made.stall6Ms.toFixed(0)} / ${made.stall4Ms.toFixed(0)} / ${made.stallBetweenMs.toFixed(0)} ms; pings lost ${made.lost}`,
+      `    ${made.pathState}; TCP stood still for ${made.stall6Ms.toFixed(0)} / ${made.stall4Ms.toFixed(0)} / ${made.stallBetweenMs.toFixed(0)} ms; pings lost ${made.lost}`,
     );
     steps.push(made);
   }

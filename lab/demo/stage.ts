@@ -1,5 +1,5 @@
 /** What a demo tells its audience, and how long it stays at each place. */
-export interface Stage {
+export interface DemoOutput {
   readonly stayMs: number;
   /** A line for people; nothing with --json. */
   readonly say: (text: string) => void;

@@ -4,12 +4,12 @@
  */
 import { NETWORKS, type NetworkName } from '#lab/networks.ts';
 import { startTeredo, TeredoClient, teredoObstacle } from '#lab/teredo.ts';
-import { reachesEachOther, Seat } from '#lab/teredo-matrix.ts';
+import { reachesEachOther, TeredoHost } from '#lab/teredo-matrix.ts';
 import type { Lab } from '#lab/topology.ts';
 import { curl, Download } from './download.ts';
 import { startFileServers } from './file-servers.ts';
-import type { Step } from './ntmobile-report.ts';
-import type { Stage } from './stage.ts';
+import type { DemoMove } from './ntmobile-report.ts';
+import type { DemoOutput } from './stage.ts';
 import { alignedTable, type Column, milliseconds } from './table.ts';
 
 /** One place of a node that wants the IPv6-only server: what comes by which socket. */
@@ -77,7 +77,7 @@ async function serverRow(
   at: NetworkName,
   ntmobile: boolean,
 ): Promise<ServerRow> {
-  await using _seat = await Seat.take(lab, node, at);
+  await using _seat = await TeredoHost.take(lab, node, at);
   return {
     at: NETWORKS[at].label,
     teredoByIpv6: await answersCurl(lab, node, '-6'),
@@ -114,9 +114,9 @@ async function moveRow(lab: Lab, node: string, file: string): Promise<MoveRow> {
 /** Measures Teredo where the steps were, each place and each pair once. */
 export async function compareWithTeredo(
   lab: Lab,
-  stage: Stage,
+  stage: DemoOutput,
   file: string,
-  steps: readonly Step[],
+  steps: readonly DemoMove[],
 ): Promise<TeredoComparison> {
   const obstacle = teredoObstacle();
   if (obstacle !== undefined) {
@@ -134,17 +134,17 @@ export async function compareWithTeredo(
   const pairs: PairRow[] = [];
   for (const {
     places: [mn, mn2],
-    way,
+    pathState,
     flowed,
   } of steps.filter((step) => step.places.every(isTranslated))) {
-    await using first = await Seat.take(lab, 'mn', mn);
-    await using second = await Seat.take(lab, 'mn2', mn2);
+    await using first = await TeredoHost.take(lab, 'mn', mn);
+    await using second = await TeredoHost.take(lab, 'mn2', mn2);
     const teredo = await reachesEachOther(lab, first, second);
     pairs.push({
       first: NETWORKS[mn].label,
       second: NETWORKS[mn2].label,
       teredo,
-      ntmobile: flowed ? `reached, ${way}` : 'no',
+      ntmobile: flowed ? `reached, ${pathState}` : 'no',
     });
   }
   const move = await moveRow(lab, 'mn', file);

@@ -17,7 +17,7 @@ import { CertificateError } from './certificate.ts';
 import type { AccountServerConfiguration } from './configuration.ts';
 import { type Device, Devices } from './devices.ts';
 import { fqdnOf, newToken, tokenHash } from './enrolment.ts';
-import { isLabel } from './requests.ts';
+import { isLabel } from './login-requests.ts';
 import type { AccountService, ServiceClock } from './service.ts';
 
 const LONGEST_GROUP = 63;

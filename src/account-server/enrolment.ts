@@ -22,7 +22,7 @@ import { type Refusal, refusal } from './reasons.ts';
 /** Clocks of nodes and verifiers may be behind by so much. */
 const EARLIER_SECONDS = 300;
 
-export interface Issued {
+export interface IssuedCredential {
   readonly credential: Uint8Array;
   /** Seconds since 1970-01-01. */
   readonly notAfter: number;
@@ -43,7 +43,7 @@ export function newToken(): string {
   return randomBytes(32).toString('base64url');
 }
 
-interface Wish {
+interface EnrolmentRequest {
   readonly publicKey: Uint8Array;
   readonly timestamp: number;
   readonly device?: string | undefined;
@@ -68,7 +68,7 @@ export class Enrolment {
    * The device of a login, made when it is new; to be called in a transaction. A refusal has
    * changed nothing.
    */
-  deviceFor(account: Account, wish: Wish, now: number): Device | Refusal {
+  deviceFor(account: Account, wish: EnrolmentRequest, now: number): Device | Refusal {
     const { publicKey, timestamp } = wish;
     const known = this.#devices.withKey(publicKey);
     if (known !== undefined && known.account !== account.id)
@@ -94,10 +94,10 @@ export class Enrolment {
   issue(
     account: Account,
     device: Device,
-    wish: Wish,
+    wish: EnrolmentRequest,
     former: Pick<Device, 'formerHash' | 'formerUntil'> | undefined,
     now: number,
-  ): Issued | Refusal {
+  ): IssuedCredential | Refusal {
     const { credentialSeconds, renewalSeconds, systemPrefix } = this.configuration;
     const virtualIpv4 = this.#addressOf(device, now);
     if (typeof virtualIpv4 === 'object') return virtualIpv4;
@@ -159,7 +159,7 @@ export class Enrolment {
 
   #labelFor(
     account: Account,
-    { publicKey, device: wanted }: Wish,
+    { publicKey, device: wanted }: EnrolmentRequest,
     known: Device | undefined,
   ): string | Refusal {
     if (wanted === undefined && known !== undefined) return known.label;

@@ -20,9 +20,9 @@ import { StoreError } from '#store/database.ts';
 import type { Authorities } from './authorities.ts';
 import type { Certificate } from './certificate.ts';
 import type { AccountServerConfiguration } from './configuration.ts';
-import type { Issued } from './enrolment.ts';
+import type { IssuedCredential } from './enrolment.ts';
+import { loginSchema, renewalSchema } from './login-requests.ts';
 import { isRefusal, publicAnswer, type Refusal, refusal } from './reasons.ts';
-import { loginSchema, renewalSchema } from './requests.ts';
 import type { AccountService, ServiceClock } from './service.ts';
 
 const LONGEST_BODY = 4096;
@@ -48,7 +48,7 @@ export interface HttpsOptions {
 
 const base64 = (octets: Uint8Array): string => Buffer.from(octets).toString('base64');
 
-export class HttpsFace {
+export class AccountHttpsServer {
   readonly #options: Omit<HttpsOptions, 'configuration'>;
   #configuration: AccountServerConfiguration;
   readonly #app: FastifyInstance<Server>;
@@ -138,7 +138,10 @@ export class HttpsFace {
   #post<S extends z.ZodType>(
     path: string,
     schema: S,
-    act: (request: z.output<S>, source: IpAddress) => Issued | Refusal | Promise<Issued | Refusal>,
+    act: (
+      request: z.output<S>,
+      source: IpAddress,
+    ) => IssuedCredential | Refusal | Promise<IssuedCredential | Refusal>,
   ): void {
     const { service } = this.#options;
     this.#app.post(path, {
@@ -157,7 +160,7 @@ export class HttpsFace {
     });
   }
 
-  #granted({ credential, notAfter, renewalToken }: Issued): JsonObject {
+  #granted({ credential, notAfter, renewalToken }: IssuedCredential): JsonObject {
     return {
       credential: base64(credential),
       notAfter,

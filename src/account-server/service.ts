@@ -17,11 +17,11 @@ import { type Account, Accounts } from './accounts.ts';
 import type { Authorities } from './authorities.ts';
 import type { AccountServerConfiguration } from './configuration.ts';
 import { Devices } from './devices.ts';
-import { Enrolment, type Issued, tokenHash } from './enrolment.ts';
+import { Enrolment, type IssuedCredential, tokenHash } from './enrolment.ts';
+import type { LoginRequest, RenewalRequest } from './login-requests.ts';
 import { type PasswordHash, PasswordHasher } from './password-hashing.ts';
 import { RateLimiter } from './rate-limiter.ts';
 import { isRefusal, REASONS, type Reason, type Refusal, refusal } from './reasons.ts';
-import type { LoginRequest, RenewalRequest } from './requests.ts';
 
 const CLOCK_TOLERANCE_MS = 300_000;
 const BUSY_RETRY_MS = 5_000;
@@ -114,7 +114,7 @@ export class AccountService {
     return this.#hasher.hash(password);
   }
 
-  async login(request: LoginRequest, source: IpAddress): Promise<Issued | Refusal> {
+  async login(request: LoginRequest, source: IpAddress): Promise<IssuedCredential | Refusal> {
     const means = request.password === undefined ? 'enrolment-token' : 'password';
     const attempt: Attempt = { event: 'login', means, account: request.account, source };
     const proof: ProofOfKey = {
@@ -126,7 +126,7 @@ export class AccountService {
     return this.#tell(attempt, refused ?? this.#commit(() => this.#enrol(request)));
   }
 
-  renew(request: RenewalRequest, source: IpAddress): Issued | Refusal {
+  renew(request: RenewalRequest, source: IpAddress): IssuedCredential | Refusal {
     const device = this.#devices.withRenewalToken(tokenHash(request.renewalToken));
     const account = device === undefined ? undefined : this.#accounts.withId(device.account);
     const attempt: Attempt = {
@@ -189,7 +189,7 @@ export class AccountService {
       this.#accounts.setPassword(name, fresh);
   }
 
-  #enrol(request: LoginRequest): Issued | Refusal {
+  #enrol(request: LoginRequest): IssuedCredential | Refusal {
     const now = this.#seconds();
     const account = this.#accounts.named(request.account);
     if (account === undefined) return refusal('unknown-account');
@@ -221,7 +221,7 @@ export class AccountService {
     return equalBytes(known.usedBy, publicKey) && now < until;
   }
 
-  #issueAnew(request: RenewalRequest): Issued | Refusal {
+  #issueAnew(request: RenewalRequest): IssuedCredential | Refusal {
     const now = this.#seconds();
     const hash = tokenHash(request.renewalToken);
     const device = this.#devices.withRenewalToken(hash);
@@ -256,7 +256,7 @@ export class AccountService {
     return waitMs === undefined ? undefined : refusal(reason, waitMs);
   }
 
-  #commit(body: () => Issued | Refusal): Issued | Refusal {
+  #commit(body: () => IssuedCredential | Refusal): IssuedCredential | Refusal {
     try {
       return this.#options.database.transaction(() => {
         const result = body();
@@ -273,7 +273,7 @@ export class AccountService {
    * Counts, and leaves an audit trail that has no secret in it; what is refused for its rate is
    * only counted.
    */
-  #tell(attempt: Attempt, result: Issued | Refusal): Issued | Refusal {
+  #tell(attempt: Attempt, result: IssuedCredential | Refusal): IssuedCredential | Refusal {
     const { event, ...fields } = attempt;
     const { events, clock } = this.#options;
     if (!isRefusal(result)) {

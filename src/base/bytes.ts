@@ -124,11 +124,11 @@ export class Writer {
   readonly #growable: boolean;
   #offset: number;
 
-  constructor(sizeHint = 64, over?: { readonly buffer: Uint8Array; readonly offset: number }) {
-    this.#bytes = over?.buffer ?? new Uint8Array(sizeHint);
-    this.#start = over?.offset ?? 0;
+  constructor(sizeHint = 64, forBuffer?: { readonly buffer: Uint8Array; readonly offset: number }) {
+    this.#bytes = forBuffer?.buffer ?? new Uint8Array(sizeHint);
+    this.#start = forBuffer?.offset ?? 0;
     this.#offset = this.#start;
-    this.#growable = over === undefined;
+    this.#growable = forBuffer === undefined;
   }
 
   /**

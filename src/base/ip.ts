@@ -248,17 +248,17 @@ const SHARED_OCTETS_MOST = 256;
 const sharedOctets = new Map<IpAddress, Uint8Array>();
 
 /** Four or sixteen octets that others hold too: only to be read. */
-export function octetsOf(address: IpAddress): Uint8Array {
+export function cachedAddressBytes(address: IpAddress): Uint8Array {
   const known = sharedOctets.get(address);
   if (known !== undefined) return known;
   if (sharedOctets.size >= SHARED_OCTETS_MOST) sharedOctets.clear();
-  const octets = bytesOf(address);
+  const octets = addressToBytes(address);
   sharedOctets.set(address, octets);
   return octets;
 }
 
 /** Four or sixteen fresh octets. */
-export function bytesOf(address: IpAddress): Uint8Array {
+export function addressToBytes(address: IpAddress): Uint8Array {
   return isIpv6(address) ? bytesOfIpv6(address) : bytesOfIpv4(address);
 }
 
@@ -276,7 +276,7 @@ export function readIpv6(reader: Reader): Ipv6Address {
 }
 
 export function writeIp(writer: Writer, address: IpAddress): void {
-  writer.bytes(octetsOf(address));
+  writer.bytes(cachedAddressBytes(address));
 }
 
 export const UNSPECIFIED_V4 = '0.0.0.0' as Ipv4Address;
@@ -296,7 +296,7 @@ export function isLoopback(address: IpAddress): boolean {
 
 /** The first 16 bits of an IPv6 address. */
 function firstGroup(address: Ipv6Address): number {
-  const octets = octetsOf(address);
+  const octets = cachedAddressBytes(address);
   return ((octets[0] ?? 0) << 8) | (octets[1] ?? 0);
 }
 
@@ -349,17 +349,20 @@ export function ipv4Mapped(address: Ipv4Address): Ipv6Address {
 /** RFC 4291 §2.7.1. */
 export function solicitedNodeMulticast(address: Ipv6Address): Ipv6Address {
   const bytes = bytesOfIpv6('ff02::1:ff00:0' as Ipv6Address);
-  bytes.set(octetsOf(address).subarray(13), 13);
+  bytes.set(cachedAddressBytes(address).subarray(13), 13);
   return ipv6FromBytes(bytes);
 }
 
 /** The low 64 bits, eight fresh octets. */
 export function interfaceIdentifier(address: Ipv6Address): Uint8Array {
-  return octetsOf(address).slice(8);
+  return cachedAddressBytes(address).slice(8);
 }
 
 /** The address with the high 64 bits of `prefix` and this interface identifier of eight octets. */
-export function addressOfIdentifier(prefix: Ipv6Address, identifier: Uint8Array): Ipv6Address {
+export function addressFromInterfaceIdentifier(
+  prefix: Ipv6Address,
+  identifier: Uint8Array,
+): Ipv6Address {
   const bytes = bytesOfIpv6(prefix);
   bytes.set(identifier, 8);
   return ipv6FromBytes(bytes);
@@ -367,7 +370,7 @@ export function addressOfIdentifier(prefix: Ipv6Address, identifier: Uint8Array)
 
 /** The address with all bits behind `length` cleared. */
 export function networkOf<A extends IpAddress>(address: A, length: number): A {
-  const bytes = bytesOf(address);
+  const bytes = addressToBytes(address);
   for (let index = 0; index < bytes.length; index++) {
     const bits = Math.min(8, Math.max(0, length - index * 8));
     bytes[index] = (bytes[index] ?? 0) & (0xff00 >> bits);

@@ -28,7 +28,7 @@ export type Ask = (
 ) => Promise<void>;
 
 /** Ends the command with this exit code; the message goes to standard error. */
-export class Failure extends Error {
+export class CommandFailure extends Error {
   override readonly name = 'Failure';
   readonly code: ExitCode;
 
@@ -44,7 +44,7 @@ const CLEAR_SCREEN = '\u001b[H\u001b[2J';
 export function socketOf(options: GlobalOptions): string {
   const chosen = chooseSocket(options);
   if (chosen.ok) return chosen.path;
-  throw new Failure(
+  throw new CommandFailure(
     chosen.reason === 'several' ? ExitCode.usage : ExitCode.unavailable,
     chosen.message,
   );
@@ -95,7 +95,7 @@ async function answerOf(
   parameters: JsonObject,
 ): Promise<JsonValue> {
   const { ok, value } = await ask(socketOf(options), command, parameters, options.timeout);
-  if (!ok) throw new Failure(ExitCode.negative, `${command}: ${refusalText(value)}`);
+  if (!ok) throw new CommandFailure(ExitCode.negative, `${command}: ${refusalText(value)}`);
   return value;
 }
 

@@ -7,12 +7,12 @@ import { CommanderError } from 'commander';
 import { ControlUnavailable } from '#daemon/control/control-client.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
 import { InstallationRefused } from '#installer/payload.ts';
-import { Failure } from './asking.ts';
+import { CommandFailure } from './asking.ts';
 import { DockerError } from './docker-lab/engine.ts';
 import { program } from './program.ts';
 
 function exitCodeOf(thrown: unknown): ExitCode {
-  if (thrown instanceof Failure) return thrown.code;
+  if (thrown instanceof CommandFailure) return thrown.code;
   if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? ExitCode.ok : ExitCode.usage;
   if (thrown instanceof InstallationRefused) return ExitCode.unavailable;
   if (isPermission(thrown)) return ExitCode.permission;

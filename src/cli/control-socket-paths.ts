@@ -3,7 +3,7 @@ import { readdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { RUN_DIRECTORY } from '#daemon/directories.ts';
 
-export type Chosen =
+export type SocketChoice =
   | { readonly ok: true; readonly path: string }
   /** `several`: the operator must say which. */
   | { readonly ok: false; readonly reason: 'none' | 'several'; readonly message: string };
@@ -12,7 +12,7 @@ export type Chosen =
 export function chooseSocket(
   options: { readonly socket?: string | undefined; readonly daemon?: string | undefined },
   runDirectory = RUN_DIRECTORY,
-): Chosen {
+): SocketChoice {
   if (options.socket !== undefined) return { ok: true, path: options.socket };
   const sockets = socketsIn(runDirectory);
   if (options.daemon !== undefined) {

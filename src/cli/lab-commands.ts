@@ -44,7 +44,7 @@ export function addLabCommands(root: Command): void {
     );
   add(lab, 'reset', 'every node back to where compose.yaml puts it').action(
     async (options: LabOptions, command: Command) => {
-      wantDocker(options, command);
+      requireDocker(options, command);
       await reset();
     },
   );
@@ -66,7 +66,7 @@ function seconds(text: string): number {
 }
 
 /** The other lab is another program's: nobody is to move something else than what was meant. */
-function wantDocker(options: LabOptions, command: Command): void {
+function requireDocker(options: LabOptions, command: Command): void {
   if (options.docker !== true)
     command.error(
       'sojourn: say --docker for the lab in containers; the one in namespaces is: npm run lab -- shell',
@@ -80,7 +80,7 @@ async function status(
   options: LabOptions & { wait?: number | true },
   command: Command,
 ): Promise<void> {
-  wantDocker(options, command);
+  requireDocker(options, command);
   const { json } = command.optsWithGlobals<LabOptions>();
   const { wait } = options;
   const waiting =
@@ -99,7 +99,7 @@ async function moveNode(
   options: LabOptions,
   command: Command,
 ): Promise<void> {
-  wantDocker(options, command);
+  requireDocker(options, command);
   if (!isMovingNode(node) || !isAccessNetwork(network)) return;
   const started = performance.now();
   await move(node, network);
@@ -114,7 +114,7 @@ async function moveNode(
 }
 
 async function runDemo(options: LabOptions, command: Command): Promise<void> {
-  wantDocker(options, command);
+  requireDocker(options, command);
   const { json } = command.optsWithGlobals<LabOptions>();
   const report = await demo(toStandardError);
   process.stdout.write(

@@ -13,7 +13,7 @@ import { packageVersion } from '#daemon/version.ts';
 import type { JsonObject } from '#engine/contract.ts';
 import { addInstallationCommands } from '#installer/commands.ts';
 import { addAccountCommands } from './account-commands.ts';
-import { Failure, print, socketOf } from './asking.ts';
+import { CommandFailure, print, socketOf } from './asking.ts';
 import { completion, SHELLS, type Shell } from './completion.ts';
 import { addLabCommands } from './lab-commands.ts';
 import { addInterventions, addQuestions } from './question-commands.ts';
@@ -89,7 +89,10 @@ function parametersOf(text: string | undefined): JsonObject {
   if (text === undefined) return {};
   const parameters = parseObject(text);
   if (parameters === undefined)
-    throw new Failure(ExitCode.usage, 'parameters must be one JSON object, like \'{"id":1}\'');
+    throw new CommandFailure(
+      ExitCode.usage,
+      'parameters must be one JSON object, like \'{"id":1}\'',
+    );
   return parameters;
 }
 
@@ -103,7 +106,10 @@ function daemons(): readonly string[] {
 function runDaemon(daemon: string, parameters: readonly string[]): void {
   const main = join(DAEMONS_DIRECTORY, daemon, 'main.ts');
   if (!/^[a-z]+$/.test(daemon) || !existsSync(main)) {
-    throw new Failure(ExitCode.usage, `no daemon "${daemon}"; there are: ${daemons().join(', ')}`);
+    throw new CommandFailure(
+      ExitCode.usage,
+      `no daemon "${daemon}"; there are: ${daemons().join(', ')}`,
+    );
   }
   const { status } = spawnSync(process.execPath, [main, ...parameters], { stdio: 'inherit' });
   process.exitCode = status ?? ExitCode.internal;

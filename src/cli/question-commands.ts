@@ -2,7 +2,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { QUESTIONS } from '#daemon/answers/answer-table.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
-import { type Ask, Failure, type GlobalOptions, printQuestion } from './asking.ts';
+import { type Ask, CommandFailure, type GlobalOptions, printQuestion } from './asking.ts';
 
 const SHORTEST_WATCH_SECONDS = 0.1;
 
@@ -55,7 +55,10 @@ export function addInterventions(root: Command, ask: Ask): void {
         (one) => one !== undefined,
       );
       if (given.length !== 1) {
-        throw new Failure(ExitCode.usage, 'move: give one of: an address, --interface, --release');
+        throw new CommandFailure(
+          ExitCode.usage,
+          'move: give one of: an address, --interface, --release',
+        );
       }
       const { interface: device, home } = options;
       await ask(optionsOf(command), 'move', { careOfAddress, interface: device, home });

@@ -30,7 +30,7 @@ export function planeWithoutTunnels(sockets: DatagramSockets): PlanePort {
       routeSet: noTunnels,
       routeDelete: noTunnels,
     },
-    ...{ associationsSet: noTunnels, associationsDelete: noTunnels, setLocalAddresses: noTunnels },
+    ...{ sealingKeysSet: noTunnels, sealingKeysDelete: noTunnels, setLocalAddresses: noTunnels },
     ...{
       relayLegSet: noTunnels,
       relayLegDelete: noTunnels,

@@ -14,7 +14,7 @@ import {
   linkTarget,
   RESOLV_CONF,
   ResolvConf,
-  type ResolvConfPlaces,
+  type ResolvConfPaths,
   restoreResolvConf,
 } from '#host/dns/resolv-conf.ts';
 import { nameServersIn } from '#host/dns/resolver.ts';
@@ -54,7 +54,7 @@ export class HostNames implements AsyncDisposable {
 
   private constructor(options: HostNamesOptions) {
     this.#options = options;
-    restoreResolvConf(resolvConfPlaces(options.daemon));
+    restoreResolvConf(resolvConfPaths(options.daemon));
     this.#mode = options.resolver === 'auto' ? this.#chosen() : options.resolver;
   }
 
@@ -117,7 +117,7 @@ export class HostNames implements AsyncDisposable {
   #takeFile(): void {
     const { daemon, stub } = this.#options;
     this.#file = new ResolvConf({
-      ...resolvConfPlaces(daemon),
+      ...resolvConfPaths(daemon),
       ...{ servers: stub.addresses, owner: daemon.name },
       note: (event) => this.#options.events.event(event, Date.now()),
     });
@@ -160,10 +160,10 @@ export class HostNames implements AsyncDisposable {
   }
 }
 
-export function resolvConfPlaces({
+export function resolvConfPaths({
   stateDirectory,
   name,
-}: Pick<DaemonSettings, 'stateDirectory' | 'name'>): ResolvConfPlaces {
+}: Pick<DaemonSettings, 'stateDirectory' | 'name'>): ResolvConfPaths {
   return { backup: join(stateDirectory, `${name}.resolv-conf.json`) };
 }
 

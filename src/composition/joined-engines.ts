@@ -12,17 +12,17 @@ import type { NtmobileNodeInput } from '#engine/ntmobile/node/ntmobile-node.ts';
 import type { DriverInput } from '#runtime/driver.ts';
 
 /** An engine that counts. */
-export type Counting<I> = Engine<I> & { readonly counters: Counters };
+export type EngineWithCounters<I> = Engine<I> & { readonly counters: Counters };
 
-export interface EnginesOfNode {
-  readonly mobileIpv6: Counting<MobileNodeInput> | undefined;
-  readonly ntmobile: Counting<NtmobileNodeInput>;
+export interface NodeEngines {
+  readonly mobileIpv6: EngineWithCounters<MobileNodeInput> | undefined;
+  readonly ntmobile: EngineWithCounters<NtmobileNodeInput>;
 }
 
 export function joinEngines({
   mobileIpv6 = NO_HOMES,
   ntmobile,
-}: EnginesOfNode): Counting<DriverInput> {
+}: NodeEngines): EngineWithCounters<DriverInput> {
   return new JoinedEngines(mobileIpv6, ntmobile);
 }
 
@@ -34,11 +34,14 @@ const NTMOBILE_COMMANDS: ReadonlySet<string> = new Set(['paths']);
 /** Both have something to say, what NTMobile says goes under its name. */
 const MERGED_COMMANDS: ReadonlySet<string> = new Set(['status', 'stats', 'counters']);
 
-class JoinedEngines implements Counting<DriverInput> {
-  readonly #mobileIpv6: Counting<MobileNodeInput>;
-  readonly #ntmobile: Counting<NtmobileNodeInput>;
+class JoinedEngines implements EngineWithCounters<DriverInput> {
+  readonly #mobileIpv6: EngineWithCounters<MobileNodeInput>;
+  readonly #ntmobile: EngineWithCounters<NtmobileNodeInput>;
 
-  constructor(mobileIpv6: Counting<MobileNodeInput>, ntmobile: Counting<NtmobileNodeInput>) {
+  constructor(
+    mobileIpv6: EngineWithCounters<MobileNodeInput>,
+    ntmobile: EngineWithCounters<NtmobileNodeInput>,
+  ) {
     this.#mobileIpv6 = mobileIpv6;
     this.#ntmobile = ntmobile;
   }
@@ -114,7 +117,7 @@ class JoinedEngines implements Counting<DriverInput> {
 const LISTS: ReadonlySet<string> = new Set(['bindings', 'bul', 'tunnels']);
 
 /** A mobile node without a home wants nothing and is nowhere. */
-const NO_HOMES: Counting<MobileNodeInput> = {
+const NO_HOMES: EngineWithCounters<MobileNodeInput> = {
   counters: {},
   step(_now, input, out) {
     if (input.kind !== 'request') return;

@@ -5,7 +5,7 @@
 import { join } from 'node:path';
 import { assert } from '#base/assert.ts';
 import type { DaemonSettings } from '#daemon/daemon-settings.ts';
-import type { House, RunningDaemon } from '#daemon/lifecycle.ts';
+import type { DaemonContext, RunningDaemon } from '#daemon/lifecycle.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import {
@@ -21,18 +21,18 @@ import { openPlane } from '#host/plane/plane.ts';
 import { createClock } from '#host/process/clock.ts';
 import { createDriver, type DriverInput } from '#runtime/driver.ts';
 import type { PlanePort } from '#runtime/ports.ts';
-import { rehearse } from '#runtime/rehearsal.ts';
-import { watched } from '#runtime/watched-engine.ts';
+import { warmUp } from '#runtime/warm-up.ts';
+import { withMessageWatch } from '#runtime/watched-engine.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
 import type { HostNames } from './host-names.ts';
-import { type Counting, joinEngines } from './joined-engines.ts';
+import { type EngineWithCounters, joinEngines } from './joined-engines.ts';
 import { openNtmobile } from './ntmobile-part.ts';
 import type { NtmobileSettings } from './ntmobile-settings.ts';
 import { openOwnKernel, type Role } from './own-kernel.ts';
 
 const DNS_PORT = 53;
 
-export interface MobileDaemon {
+export interface MobileDaemonSpec {
   readonly role: Role;
   readonly daemon: DaemonSettings;
   /** With no homes only what concerns the host is of interest. */
@@ -51,14 +51,14 @@ export interface MobileDaemon {
  * Starts it; what was opened until something failed is closed again. `nodeOf`: what of other
  * settings is about the node.
  */
-export async function startMobile<S>(
-  parts: MobileDaemon,
-  house: House,
+export async function startMobileDaemon<S>(
+  parts: MobileDaemonSpec,
+  house: DaemonContext,
   nodeOf: (settings: S) => MobileNodeConfiguration,
 ): Promise<RunningDaemon<S>> {
   const { role, daemon, node, engine, mobileNetworkDevices = [] } = parts;
   // Before anything is open that could be kept waiting.
-  if (engine !== undefined) rehearse({ homeAgent: createHomeAgent, mobileNode: createMobileNode });
+  if (engine !== undefined) warmUp({ homeAgent: createHomeAgent, mobileNode: createMobileNode });
   await using made = new AsyncDisposableStack();
   const clock = createClock();
   const store = made.adopt(
@@ -82,7 +82,7 @@ export async function startMobile<S>(
     : undefined;
   made.defer(() => filter?.close());
   const driver = createDriver({
-    engine: watched(engineOf(engine, ntmobile?.engine), house.messages),
+    engine: withMessageWatch(engineOf(engine, ntmobile?.engine), house.messages),
     clock,
     plane: filter === undefined ? plane : guardTunnels(plane, filter),
     kernel,
@@ -129,11 +129,11 @@ function resolversOf(names: HostNames | undefined, servers: readonly NameServer[
 }
 
 /** Only Mobile IPv6 has packets that the kernel would answer. */
-function hasRawPath({ daemon, engine }: MobileDaemon): boolean {
+function hasRawPath({ daemon, engine }: MobileDaemonSpec): boolean {
   return daemon.rawPath && engine !== undefined;
 }
 
-function openMobilePlane(parts: MobileDaemon): PlanePort {
+function openMobilePlane(parts: MobileDaemonSpec): PlanePort {
   const { daemon, node, engine, ntmobile } = parts;
   return openPlane({
     device: daemon.device,
@@ -150,9 +150,9 @@ function openMobilePlane(parts: MobileDaemon): PlanePort {
 }
 
 function engineOf(
-  mobileIpv6: Counting<MobileNodeInput> | undefined,
-  ntmobile: Counting<NtmobileNodeInput> | undefined,
-): Counting<DriverInput> {
+  mobileIpv6: EngineWithCounters<MobileNodeInput> | undefined,
+  ntmobile: EngineWithCounters<NtmobileNodeInput> | undefined,
+): EngineWithCounters<DriverInput> {
   if (ntmobile !== undefined) return joinEngines({ mobileIpv6, ntmobile });
   assert(mobileIpv6 !== undefined, 'a daemon with something to do');
   return mobileIpv6;
@@ -161,6 +161,6 @@ function engineOf(
 /** One sentence for each home that registers without authentication. */
 export function openHomes({ homes }: MobileNodeConfiguration): readonly string[] {
   return homes
-    .filter((home) => home.securityAssociation === undefined)
+    .filter((home) => home.registrationKey === undefined)
     .map((home) => `home "${home.name}" has security: none: registrations are not authenticated`);
 }

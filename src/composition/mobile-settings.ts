@@ -26,7 +26,7 @@ import {
   identifierField,
   lifetimeField,
   natKeepaliveField,
-  securityAssociationField,
+  registrationKeyField,
   tunnelMtuSection,
   udpPortField,
 } from '#daemon/configuration/protocol-fields.ts';
@@ -120,7 +120,7 @@ export function homeShape(context: ConfigurationContext) {
     identifier: identifierField().optional().meta({
       description: 'network access identifier (RFC 4283) by which the home agent knows this host',
     }),
-    security: z.union([z.literal('none'), securityAssociationField(context)]).meta({
+    security: z.union([z.literal('none'), registrationKeyField(context)]).meta({
       description:
         'security association with the home agent: { spi: …, keyFile: … }, or "none" to register without',
     }),
@@ -128,13 +128,10 @@ export function homeShape(context: ConfigurationContext) {
 }
 
 /** One entry of `homes` as the schema gives it. */
-export type HomeFields = Omit<
-  Home,
-  'name' | 'homePrefix' | 'securityAssociation' | OptionalInHome
-> & {
+export type HomeFields = Omit<Home, 'name' | 'homePrefix' | 'registrationKey' | OptionalInHome> & {
   readonly name?: string | undefined;
   readonly homePrefix?: Home['homePrefix'] | undefined;
-  readonly security: 'none' | NonNullable<Home['securityAssociation']>;
+  readonly security: 'none' | NonNullable<Home['registrationKey']>;
 } & { readonly [K in OptionalInHome]?: OptionalHome[K] };
 type OptionalInHome = 'homeAgentAddress' | 'ipv4HomeLink' | 'identifier';
 interface OptionalHome {
@@ -149,10 +146,10 @@ interface OptionalHome {
 }
 
 /** Undefined: faulty, or left out. */
-export type Parts<T> = { readonly [K in keyof T]?: T[K] | undefined };
+export type PartialSettings<T> = { readonly [K in keyof T]?: T[K] | undefined };
 
 /** What no single field of a home shows. */
-export function checkHome(home: Parts<HomeFields>, report: Report): void {
+export function checkHome(home: PartialSettings<HomeFields>, report: Report): void {
   const { homeAgent, homeAddress } = home;
   if (
     home.homePrefix !== undefined &&
@@ -192,7 +189,7 @@ export function homeOf(fields: HomeFields): Home {
       gateway: ipv4HomeLink.gateway,
     },
     identifier,
-    securityAssociation: security === 'none' ? undefined : security,
+    registrationKey: security === 'none' ? undefined : security,
   };
 }
 
@@ -250,7 +247,7 @@ export function mobileShape(name: string) {
 
 /** Each home has its own name and home address. */
 export function checkHomes(
-  { homes }: { readonly homes?: readonly (Parts<Home> | undefined)[] },
+  { homes }: { readonly homes?: readonly (PartialSettings<Home> | undefined)[] },
   report: Report,
 ): void {
   const seen = new Set<string>();

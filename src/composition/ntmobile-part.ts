@@ -15,7 +15,7 @@ import { randomBytes } from '#host/process/random.ts';
 import type { ClockPort, EventSink, LoginPort } from '#runtime/ports.ts';
 import { HostNames } from './host-names.ts';
 import type { NtmobileSettings } from './ntmobile-settings.ts';
-import { secretOf } from './secret-file.ts';
+import { loadOrCreateSecret } from './secret-file.ts';
 
 export interface NtmobilePart {
   readonly engine: NtmobileNodeEngine;
@@ -24,7 +24,7 @@ export interface NtmobilePart {
 }
 
 /** What the rest of the daemon has of use to it. */
-export interface NtmobileSurroundings {
+export interface NtmobileEnvironment {
   readonly daemon: DaemonSettings;
   readonly interfaces: NtmobileNodeConfiguration['interfaces'];
   readonly homes: MobileNodeConfiguration['homes'];
@@ -40,7 +40,7 @@ export interface NtmobileSurroundings {
  */
 export async function openNtmobile(
   settings: NtmobileSettings,
-  surroundings: NtmobileSurroundings,
+  surroundings: NtmobileEnvironment,
 ): Promise<NtmobilePart> {
   const { server, account, device, secret, node } = settings;
   const { daemon, interfaces, homes, clock, events, sources } = surroundings;
@@ -53,7 +53,7 @@ export async function openNtmobile(
     events,
   });
   const resolver = createResolver({ sources, servers: () => names.servers() });
-  const own = keyPairOf(secretOf(join(daemon.stateDirectory, `${daemon.name}.key`)));
+  const own = keyPairOf(loadOrCreateSecret(join(daemon.stateDirectory, `${daemon.name}.key`)));
   const wallMs = (): number => clock.now() + clock.offsetMs();
   const engine = createNtmobileNode(
     { ...node, own, interfaces, excludedAddresses: homeAddresses(homes) },

@@ -346,7 +346,7 @@ function settingsOf(fields: Fields, { directory }: ConfigurationContext): Ntmobi
 }
 
 /** What an operator should be reminded of at each start. */
-export function ntmobileCautions({ secret }: NtmobileSettings): readonly string[] {
+export function ntmobileWarnings({ secret }: NtmobileSettings): readonly string[] {
   if (secret.kind === 'password' || existsSync(secret.file)) return [];
   return [
     `${secret.file} is not there: this node can log in only if it did before (enrolmentTokenFile)`,

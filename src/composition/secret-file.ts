@@ -25,7 +25,7 @@ const OTHERS = 0o077;
  * The 32 octets of `file`; made when there is no such file. Throws where it cannot be read or
  * written, or others can read it.
  */
-export function secretOf(file: string): Uint8Array {
+export function loadOrCreateSecret(file: string): Uint8Array {
   if (!existsSync(file)) make(file);
   if ((statSync(file).mode & OTHERS) !== 0)
     throw new Error(`${file} can be read by others: chmod 600 ${file}`);

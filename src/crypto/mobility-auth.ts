@@ -18,7 +18,7 @@ import { sha256 } from '@noble/hashes/sha2.js';
 import type { Hash } from '@noble/hashes/utils.js';
 import { assert } from '#base/assert.ts';
 import { encode, Reader } from '#base/bytes.ts';
-import { type Ipv6Address, octetsOf } from '#base/ip.ts';
+import { cachedAddressBytes, type Ipv6Address } from '#base/ip.ts';
 import {
   fillMobilityChecksum,
   type MobilityMessage,
@@ -119,8 +119,8 @@ export function mobilityAuthenticator(
   const { algorithm, key, careOfAddress, homeAddress, mobilityData } = input;
   const digest = HMAC[algorithm].digest(
     key,
-    octetsOf(careOfAddress),
-    octetsOf(homeAddress),
+    cachedAddressBytes(careOfAddress),
+    cachedAddressBytes(homeAddress),
     mobilityData,
   );
   return digest.slice(0, AUTHENTICATOR_LENGTH[algorithm]);

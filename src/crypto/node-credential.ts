@@ -7,7 +7,7 @@
  */
 import { assert } from '#base/assert.ts';
 import { concatBytes, encode, equalBytes, isMalformed } from '#base/bytes.ts';
-import { addressOfIdentifier, type Ipv6Address, isIpv6, type Prefix } from '#base/ip.ts';
+import { addressFromInterfaceIdentifier, type Ipv6Address, isIpv6, type Prefix } from '#base/ip.ts';
 import {
   type NodeCredential,
   nodeCredentialCodec,
@@ -34,7 +34,7 @@ export function nodeIdOf(publicKey: Uint8Array): Uint8Array {
 /** docs/ntmobile.md §2: the system's prefix, subnet 0, then the first octets of the node id. */
 export function virtualIpv6Of({ address, length }: Prefix, nodeId: Uint8Array): Ipv6Address {
   assert(isIpv6(address) && length <= 48, 'a system prefix of IPv6');
-  return addressOfIdentifier(address, nodeId.subarray(0, 8));
+  return addressFromInterfaceIdentifier(address, nodeId.subarray(0, 8));
 }
 
 /** docs/ntmobile.md §2: of an Ed25519 public key. */
@@ -63,7 +63,7 @@ export function makeCredential(authority: SigningKey, contents: CredentialConten
  * `authorities`: Ed25519 public keys. `publicKey`: whose credential it must be. The signature is
  * looked at last: it costs most.
  */
-export function judgeCredential(
+export function verifyCredential(
   octets: Uint8Array,
   authorities: readonly Uint8Array[],
   publicKey: Uint8Array,

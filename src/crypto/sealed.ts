@@ -36,7 +36,7 @@ function nonceOf(counter: number): Uint8Array {
 }
 
 /** Seals with a counter of its own: one object for one key, ever. */
-export class SealingKey {
+export class Sealer {
   readonly #aead: AeadName;
   readonly #key: Uint8Array;
   readonly #word: number;
@@ -69,8 +69,8 @@ export class SealingKey {
  */
 export type OpenFailure = 'forged' | 'replayed';
 
-/** Opens what a {@link SealingKey} sealed, each datagram once. */
-export class OpeningKey {
+/** Opens what a {@link Sealer} sealed, each datagram once. */
+export class Opener {
   readonly #aead: AeadName;
   readonly #key: Uint8Array;
   readonly #window: ReplayWindow;

@@ -34,7 +34,7 @@ import { type SendToServiceManager, ServiceManager } from './service-manager.ts'
 import { packageVersion } from './version.ts';
 
 /** What makes one daemon different from the others. `S` is its checked configuration. */
-export interface DaemonMould<S extends { readonly daemon: ServiceSettings }> {
+export interface DaemonSpec<S extends { readonly daemon: ServiceSettings }> {
   /** `ha`; the command line and the systemd unit call it so. */
   readonly role: string;
   readonly description: string;
@@ -47,7 +47,7 @@ export interface DaemonMould<S extends { readonly daemon: ServiceSettings }> {
   /** Whether there are control messages for `sojourn trace` to show; default true. */
   readonly hasMessages?: boolean;
   /** What the operator chose and should be reminded of at each start (`security: none`). */
-  cautions(settings: S): readonly string[];
+  warnings(settings: S): readonly string[];
   /**
    * The public key by which others know this daemon, in the form that their configurations take;
    * made where there is none yet.
@@ -57,7 +57,7 @@ export interface DaemonMould<S extends { readonly daemon: ServiceSettings }> {
    * Touches the machine. Throws what the host throws; an `Error` with `code` EPERM or EACCES is
    * told as a missing permission.
    */
-  start(settings: S, house: House): RunningDaemon<S> | Promise<RunningDaemon<S>>;
+  start(settings: S, house: DaemonContext): RunningDaemon<S> | Promise<RunningDaemon<S>>;
   /**
    * Removes what a killed daemon with these settings left behind; harmless where nothing is left.
    * Never called while it runs.
@@ -66,7 +66,7 @@ export interface DaemonMould<S extends { readonly daemon: ServiceSettings }> {
 }
 
 /** What a daemon gets from its mould. */
-export interface House {
+export interface DaemonContext {
   readonly log: Log;
   /** Engine events go here: to the log and to `sojourn events`. */
   readonly events: EventSink;
@@ -112,7 +112,7 @@ interface Arguments {
  */
 export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
   send: SendToServiceManager,
-  mould: DaemonMould<S>,
+  mould: DaemonSpec<S>,
 ): Promise<void> {
   // What runs once an hour must not be read anew by then.
   setFlagsFromString('--no-flush-bytecode');
@@ -127,7 +127,7 @@ export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
       reportCheck(
         given.config,
         loaded,
-        (settings) => mould.cautions(settings),
+        (settings) => mould.warnings(settings),
         given.json === true,
       ),
     );
@@ -140,7 +140,7 @@ export async function runDaemon<S extends { readonly daemon: ServiceSettings }>(
   const { name, logFormat, logLevel } = settings.daemon;
   const log = createLog({ name, level: given.logLevel ?? logLevel, format: logFormat });
   if (given.cleanup) return leave(await cleanUp(mould, settings, log));
-  await new Life(mould, loaded, given, log, send).live();
+  await new DaemonRun(mould, loaded, given, log, send).run();
 }
 
 /** The arguments, or the exit code where there is nothing more to do. */
@@ -164,7 +164,7 @@ function parseArguments(mould: {
  * keys would wait for one another.
  */
 function showKey(
-  { role, publicKey }: Pick<DaemonMould<never>, 'role' | 'publicKey'>,
+  { role, publicKey }: Pick<DaemonSpec<never>, 'role' | 'publicKey'>,
   file: string,
 ): ExitCode {
   const loaded = loadConfiguration(file, () => identitySchema(role));
@@ -187,7 +187,7 @@ function showKey(
 }
 
 async function cleanUp<S extends { readonly daemon: ServiceSettings }>(
-  mould: DaemonMould<S>,
+  mould: DaemonSpec<S>,
   settings: S,
   log: Log,
 ): Promise<ExitCode> {
@@ -204,8 +204,8 @@ async function cleanUp<S extends { readonly daemon: ServiceSettings }>(
 type LoadedSettings<S> = Extract<Loaded<S>, { readonly ok: true }>;
 
 /** One run of a daemon, from the first touch to the exit code. */
-class Life<S extends { readonly daemon: ServiceSettings }> {
-  readonly #mould: DaemonMould<S>;
+class DaemonRun<S extends { readonly daemon: ServiceSettings }> {
+  readonly #spec: DaemonSpec<S>;
   readonly #given: Arguments;
   readonly #settings: S;
   readonly #document: ConfigurationDocument<S>;
@@ -219,13 +219,13 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
   #ending = false;
 
   constructor(
-    mould: DaemonMould<S>,
+    mould: DaemonSpec<S>,
     { value, document }: LoadedSettings<S>,
     given: Arguments,
     log: Log,
     send: SendToServiceManager,
   ) {
-    this.#mould = mould;
+    this.#spec = mould;
     this.#given = given;
     this.#settings = value;
     this.#document = document;
@@ -238,8 +238,8 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
     });
   }
 
-  async live(): Promise<void> {
-    this.#caution(this.#settings);
+  async run(): Promise<void> {
+    this.#warn(this.#settings);
     process.on('uncaughtException', (error) => this.#fatal(error));
     process.on('unhandledRejection', (error) => this.#fatal(error));
     for (const signal of ['SIGTERM', 'SIGINT'] as const)
@@ -264,7 +264,7 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
     if (this.#ending) return;
     const reporter = new StatusReporter(this.#manager, () => control.answer('status'));
     const events = fanOut(this.#log, history, reporter, metrics);
-    const running = await this.#mould.start(this.#settings, {
+    const running = await this.#spec.start(this.#settings, {
       ...{ log: this.#log, events },
       control,
       messages,
@@ -273,7 +273,7 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
     this.#running = running;
     if (this.#ending) return;
     this.#reloader = new Reloader(this.#document, {
-      ...{ events, load: () => this.#mould.load(this.#given.config) },
+      ...{ events, load: () => this.#spec.load(this.#given.config) },
       apply: (fresh) => this.#apply(running, fresh),
     });
     this.#log.info('started', { version: packageVersion(), controlSocket });
@@ -288,11 +288,11 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
 
   async #serveMetrics(control: ControlServer, messages: MessageWatch): Promise<Metrics> {
     const metrics = new Metrics({
-      role: this.#mould.role,
+      role: this.#spec.role,
       messages,
       ask: (command) => control.answer(command),
     });
-    if (this.#mould.hasMessages !== false) control.stream('trace', (give) => messages.follow(give));
+    if (this.#spec.hasMessages !== false) control.stream('trace', (give) => messages.follow(give));
     control.command(
       'reload',
       (_, respond) => void this.#reload().then(({ ok, value }) => respond(ok, value)),
@@ -333,11 +333,11 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
     await running.reconfigure?.(settings);
     // What was given on the command line stands before what is in the file.
     this.#log.setLevel(this.#given.logLevel ?? settings.daemon.logLevel);
-    this.#caution(settings);
+    this.#warn(settings);
   }
 
-  #caution(settings: S): void {
-    for (const caution of this.#mould.cautions(settings))
+  #warn(settings: S): void {
+    for (const caution of this.#spec.warnings(settings))
       this.#log.warn('configuration-caution', {}, caution);
   }
 
@@ -369,7 +369,7 @@ class Life<S extends { readonly daemon: ServiceSettings }> {
   }
 
   #report(event: EventName, thrown: unknown): ExitCode {
-    return report(this.#log, event, thrown, this.#mould.permissions);
+    return report(this.#log, event, thrown, this.#spec.permissions);
   }
 }
 

@@ -6,7 +6,7 @@
 import type { EngineEvent, JsonObject, JsonValue } from '#engine/contract.ts';
 import type { EventSink } from '#runtime/ports.ts';
 import type { ConfigurationDocument, Fault, Loaded } from './configuration/config.ts';
-import { type Change, differences, mixed } from './configuration/config-difference.ts';
+import { type Change, differences, withReloadable } from './configuration/config-difference.ts';
 
 export interface ReloadOptions<S> {
   load(): Loaded<S>;
@@ -57,8 +57,8 @@ export class Reloader<S> {
     const { keys, written, values, settingsOf } = loaded.document;
     const changes = differences(keys, this.#inForce.values, values);
     const next = {
-      written: mixed(keys, this.#inForce.written, written),
-      values: mixed(keys, this.#inForce.values, values),
+      written: withReloadable(keys, this.#inForce.written, written),
+      values: withReloadable(keys, this.#inForce.values, values),
     };
     const reloadable = changes.filter((change) => change.reloadable);
     const needsRestart = changes.filter((change) => !change.reloadable);

@@ -18,7 +18,7 @@ export interface ServiceManagerOptions {
   readonly failed: (reason: string) => void;
 }
 
-export interface Watched {
+export interface WatchdogSubject {
   /** Milliseconds by which the daemon is behind with what it had to do. */
   overdueMs(): number;
   /** It is so far behind that the service manager is not told that it is alive, and will end it. */
@@ -72,7 +72,7 @@ export class ServiceManager {
    * Says from now on, twice in each interval of the watchdog, that the event loop turns and the
    * daemon keeps up.
    */
-  watch({ overdueMs, late }: Watched): void {
+  watch({ overdueMs, late }: WatchdogSubject): void {
     const intervalMs = this.#watchdogMs;
     if (intervalMs === undefined || this.#timer !== undefined) return;
     const beat = (): void => {

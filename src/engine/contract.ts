@@ -12,7 +12,7 @@
  */
 import type { IpAddress, Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
 import type { Monotonic, Wall } from '#base/time.ts';
-import type { PlaceAccount } from './common/amplification-limit.ts';
+import type { AmplificationLimit } from './common/amplification-limit.ts';
 import type { EventName } from './common/event-table.ts';
 import type {
   DefaultRouter,
@@ -63,8 +63,8 @@ export type RandomBytes = (count: number) => Uint8Array;
  * - `link`: a frame on one link, for Neighbour Discovery or ARP on the home link; `packet` starts
  *   after the Ethernet header.
  */
-export type Path =
-  | { readonly kind: 'native' }
+export type PacketPath =
+  | { readonly kind: 'ipv6' }
   | {
       readonly kind: 'udp';
       readonly local: Ipv4Address;
@@ -99,7 +99,7 @@ export interface DatagramEndpoints {
 /** Inputs that every role understands. */
 export type CommonInput =
   /** A control packet (never a data packet) and the way it came. */
-  | { readonly kind: 'datagram'; readonly path: Path; readonly packet: Uint8Array }
+  | { readonly kind: 'datagram'; readonly path: PacketPath; readonly packet: Uint8Array }
   /** Time passed; some deadline may be due. */
   | { readonly kind: 'tick' }
   /**
@@ -233,12 +233,12 @@ export type LoginInput = {
 };
 
 export type Output =
-  | { readonly kind: 'send'; readonly path: Path; readonly packet: Uint8Array }
+  | { readonly kind: 'send'; readonly path: PacketPath; readonly packet: Uint8Array }
   /**
    * One keyed part of the desired host state; the whole wish is the union of all parts. `undefined`
    * withdraws the part. Keys make the wish of 100,000 bindings cost only what changed.
    */
-  | { readonly kind: 'want'; readonly key: string; readonly part: DesiredPart | undefined }
+  | { readonly kind: 'set-desired'; readonly key: string; readonly part: DesiredPart | undefined }
   /**
    * Store (or with `undefined` forget) a record. Applied before any `send` of the same step leaves.
    */
@@ -284,7 +284,7 @@ export interface DesiredPart {
   readonly sysctls?: readonly DesiredSysctl[];
   readonly tunnels?: readonly DesiredTunnel[];
   readonly planeRoutes?: readonly DesiredPlaneRoute[];
-  readonly securityAssociations?: readonly DesiredSecurityAssociations[];
+  readonly sealingKeys?: readonly DesiredSealingKeys[];
   readonly relayLegs?: readonly DesiredRelayLeg[];
   readonly translations?: readonly DesiredTranslation[];
   readonly addressMaps?: readonly DesiredAddressMap[];
@@ -351,7 +351,7 @@ export interface DesiredSysctl {
   readonly path: string;
   readonly value: string;
   /** Changed only where this is the present value. */
-  readonly onlyFrom?: string;
+  readonly onlyIfCurrently?: string;
 }
 
 /**
@@ -364,7 +364,7 @@ export type ForwardingControl = 'by-interface' | 'everywhere' | 'given';
 /**
  * How a tunnel carries inner packets. `ipip`: IPv6 or IPv4 in IPv6 (or in IPv4), no UDP. `udp`: RFC
  * 5555 §4.1, port 4191, no framing. `sealed`: encrypted in UDP over either family, type 1 of
- * docs/ntmobile.md, with the keys of the tunnel's {@link DesiredSecurityAssociations}.
+ * docs/ntmobile.md, with the keys of the tunnel's {@link DesiredSealingKeys}.
  */
 export type Encapsulation = 'ipip' | 'udp' | 'sealed';
 
@@ -389,7 +389,7 @@ export interface DesiredTunnel {
   readonly relayIndex?: number;
   /** Sealed only: as of a {@link DesiredRelayLeg}; absent: true. */
   readonly validated?: boolean;
-  readonly account?: PlaceAccount;
+  readonly amplificationLimit?: AmplificationLimit;
   /**
    * Largest inner packet in octets; larger ones are answered with Packet Too Big / Fragmentation
    * Needed.
@@ -413,7 +413,7 @@ export interface SealingKey {
  * whatever becomes of the tunnel and however often it is wished for again, so that no counter is
  * used twice under one key.
  */
-export interface DesiredSecurityAssociations {
+export interface DesiredSealingKeys {
   readonly tunnel: number;
   /** Absent: nothing is sent. */
   readonly send?: SealingKey;
@@ -457,7 +457,7 @@ export interface DesiredRelayLeg {
    * by itself those that came three times.
    */
   readonly validated: boolean;
-  readonly account?: PlaceAccount;
+  readonly amplificationLimit?: AmplificationLimit;
   /** Kilobits a second that go to this leg. */
   readonly rateKilobits: number;
 }
@@ -494,6 +494,7 @@ export interface DesiredOverlay {
 }
 
 export type {
+  AmplificationLimit as PlaceAccount,
   DefaultRouter,
   EventName,
   InterfaceAddress,
@@ -502,7 +503,6 @@ export type {
   Ipv6Address,
   Monotonic,
   NetworkInterface,
-  PlaceAccount,
   Prefix,
   Wall,
 };

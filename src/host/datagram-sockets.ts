@@ -7,7 +7,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { type IpAddress, isIpv6, parseIpAddress } from '#base/ip.ts';
-import type { Path } from '#engine/contract.ts';
+import type { PacketPath } from '#engine/contract.ts';
 import type { Punt } from '#runtime/ports.ts';
 
 const RECEIVE_BUFFER_OCTETS = 4 << 20;
@@ -67,7 +67,7 @@ export class DatagramSockets implements Disposable {
 
   /** Whether there was a socket to send from; whether it left, only the counters say. */
   send(
-    { local, localPort, remote, remotePort }: Extract<Path, { kind: 'datagram' }>,
+    { local, localPort, remote, remotePort }: Extract<PacketPath, { kind: 'datagram' }>,
     packet: Uint8Array,
   ): boolean {
     const socket = this.#sockets.get(keyOf(local, localPort));

@@ -19,7 +19,7 @@ import { packageVersion } from '#daemon/version.ts';
 import { filesBelow } from './files-below.ts';
 import { CONFIGURATION_DIRECTORY, layoutOf } from './layout.ts';
 import { payload, unitNames } from './payload.ts';
-import { place } from './placement.ts';
+import { installFiles } from './placement.ts';
 
 const REPOSITORY = join(import.meta.dirname, '../..');
 const SCRIPTS = ['postinst', 'prerm', 'postrm'] as const;
@@ -42,7 +42,7 @@ function make(root: string, directory: string): string {
   const epoch = lastChangeSeconds();
   // mkdtemp makes it for us alone; it stands for "/".
   chmodSync(root, 0o755);
-  place(payload(REPOSITORY, layout), [CONFIGURATION_DIRECTORY], root);
+  installFiles(payload(REPOSITORY, layout), [CONFIGURATION_DIRECTORY], root);
   for (const path of STRIPPED) run('strip', ['--strip-unneeded', join(root, layout.code, path)]);
   write(join(root, layout.documents, 'copyright'), template('copyright'));
   write(join(root, layout.documents, 'changelog.gz'), gzipSync(changelog(epoch), { level: 9 }));

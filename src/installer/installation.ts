@@ -4,7 +4,7 @@ import { existsSync, realpathSync } from 'node:fs';
 import { join, relative, resolve } from 'node:path';
 import { CONFIGURATION_DIRECTORY, type Layout, layoutOf } from './layout.ts';
 import { InstallationRefused, payload } from './payload.ts';
-import { place, readManifest, remove, writeManifest } from './placement.ts';
+import { installFiles, readManifest, removeFiles, writeManifest } from './placement.ts';
 
 /** The sources, or the installed copy that this is a part of. */
 const HERE = join(import.meta.dirname, '../..');
@@ -32,13 +32,17 @@ export function install(options: InstallOptions): string {
     );
   }
   const former = readManifest(join(destination, manifestOf(layout))) ?? [];
-  const made = place(payload(HERE, layout), [CONFIGURATION_DIRECTORY, layout.code], destination);
+  const made = installFiles(
+    payload(HERE, layout),
+    [CONFIGURATION_DIRECTORY, layout.code],
+    destination,
+  );
   const whole = new Set([
     ...former.filter((path) => path.endsWith('/')),
     ...made,
     manifestOf(layout),
   ]);
-  remove(
+  removeFiles(
     former.filter((path) => !whole.has(path)),
     destination,
   );
@@ -83,7 +87,7 @@ export function uninstall(options: {
       ...units.map((path) => path.slice(layout.units.length + 1)),
     ]);
   }
-  remove(manifest, destination);
+  removeFiles(manifest, destination);
   if (destination === '/') reloadUnits();
   return `removed; ${CONFIGURATION_DIRECTORY}, /var/lib/sojourn and the users sojourn-* are left`;
 }

@@ -23,7 +23,7 @@ export type Manifest = readonly string[];
  * Below `destination`, which stands for `/`. What a file replaces is replaced whole: a running
  * daemon keeps what it has.
  */
-export function place(
+export function installFiles(
   files: readonly PayloadFile[],
   directories: readonly string[],
   destination: string,
@@ -52,7 +52,7 @@ export function place(
 }
 
 /** Files first, then the directories that are empty by then. What is gone already is no failure. */
-export function remove(manifest: Manifest, destination: string): void {
+export function removeFiles(manifest: Manifest, destination: string): void {
   const isDirectory = (path: string): boolean => path.endsWith('/');
   for (const path of manifest)
     if (!isDirectory(path)) rmSync(join(destination, path), { force: true });

@@ -1,5 +1,5 @@
 import { formatPrefix, isIpv6, type Prefix } from '#base/ip.ts';
-import { sameAccount } from '#engine/common/amplification-limit.ts';
+import { sameAmplificationLimit } from '#engine/common/amplification-limit.ts';
 import type {
   DesiredAddress,
   DesiredAddressMap,
@@ -9,7 +9,7 @@ import type {
   DesiredRelayLeg,
   DesiredRoute,
   DesiredRule,
-  DesiredSecurityAssociations,
+  DesiredSealingKeys,
   DesiredSysctl,
   DesiredTranslation,
   DesiredTunnel,
@@ -22,7 +22,7 @@ export function tunnelKind(plane: PlanePort): DesiredKind<DesiredTunnel> {
   return {
     name: 'tunnel',
     identify: (tunnel) => tunnel.id,
-    same: (a, b) =>
+    equal: (a, b) =>
       a.encapsulation === b.encapsulation &&
       a.local === b.local &&
       a.localPort === b.localPort &&
@@ -30,7 +30,7 @@ export function tunnelKind(plane: PlanePort): DesiredKind<DesiredTunnel> {
       a.remotePort === b.remotePort &&
       (a.relayIndex ?? 0) === (b.relayIndex ?? 0) &&
       (a.validated ?? true) === (b.validated ?? true) &&
-      sameAccount(a.account, b.account) &&
+      sameAmplificationLimit(a.amplificationLimit, b.amplificationLimit) &&
       a.mtu === b.mtu,
     apply: (tunnel) => plane.tunnelSet(tunnel),
     remove: (tunnel) => plane.tunnelDelete(tunnel.id),
@@ -38,18 +38,16 @@ export function tunnelKind(plane: PlanePort): DesiredKind<DesiredTunnel> {
 }
 
 /** Only its tunnel's number is ever shown. */
-export function securityAssociationsKind(
-  plane: PlanePort,
-): DesiredKind<DesiredSecurityAssociations> {
+export function sealingKeysKind(plane: PlanePort): DesiredKind<DesiredSealingKeys> {
   return {
     name: 'security-associations',
     identify: (associations) => associations.tunnel,
-    same: (a, b) =>
+    equal: (a, b) =>
       sameKey(a.send, b.send) &&
       a.receive.length === b.receive.length &&
       a.receive.every((key, at) => sameKey(key, b.receive[at])),
-    apply: (associations) => plane.associationsSet(associations),
-    remove: (associations) => plane.associationsDelete(associations.tunnel),
+    apply: (associations) => plane.sealingKeysSet(associations),
+    remove: (associations) => plane.sealingKeysDelete(associations.tunnel),
   };
 }
 
@@ -67,7 +65,7 @@ export function planeRouteKind(plane: PlanePort): DesiredKind<DesiredPlaneRoute>
   return {
     name: 'plane-route',
     identify: (route) => identityOfPrefix(route.prefix),
-    same: (a, b) => a.tunnel === b.tunnel && (a.peer ?? false) === (b.peer ?? false),
+    equal: (a, b) => a.tunnel === b.tunnel && (a.peer ?? false) === (b.peer ?? false),
     apply: (route) => plane.routeSet(route),
     remove: (route) => plane.routeDelete(route),
   };
@@ -83,13 +81,13 @@ export function relayLegKind(plane: PlanePort): DesiredKind<DesiredRelayLeg> {
   return {
     name: 'relay-leg',
     identify: (leg) => leg.index,
-    same: (a, b) =>
+    equal: (a, b) =>
       a.other === b.other &&
       a.local === b.local &&
       a.remote === b.remote &&
       a.remotePort === b.remotePort &&
       a.validated === b.validated &&
-      sameAccount(a.account, b.account) &&
+      sameAmplificationLimit(a.amplificationLimit, b.amplificationLimit) &&
       a.rateKilobits === b.rateKilobits,
     apply: (leg) => plane.relayLegSet(leg),
     remove: (leg) => plane.relayLegDelete(leg.index),
@@ -100,7 +98,7 @@ export function translationKind(plane: PlanePort): DesiredKind<DesiredTranslatio
   return {
     name: 'translation',
     identify: ({ side, inner }) => `${side} ${inner}`,
-    same: (a, b) => a.outer === b.outer,
+    equal: (a, b) => a.outer === b.outer,
     apply(translation, previous) {
       // An address has one counterpart each way: the former one must not be found any more.
       if (previous !== undefined && previous.outer !== translation.outer)
@@ -115,7 +113,7 @@ export function overlayKind(plane: PlanePort): DesiredKind<DesiredOverlay> {
   return {
     name: 'overlay',
     identify: ({ prefix }) => identityOfPrefix(prefix),
-    same: (a, b) => a.address === b.address,
+    equal: (a, b) => a.address === b.address,
     apply: (overlay) => plane.overlaySet(overlay),
     remove: (overlay) => plane.overlayDelete(overlay),
   };
@@ -125,7 +123,7 @@ export function addressMapKind(maps: AddressMapPort): DesiredKind<DesiredAddress
   return {
     name: 'address-map',
     identify: (map) => map.virtual,
-    same: (a, b) => a.real === b.real,
+    equal: (a, b) => a.real === b.real,
     apply: (map) => maps.set(map),
     remove: (map) => maps.delete(map),
   };
@@ -135,7 +133,7 @@ export function sysctlKind(kernel: KernelPort): DesiredKind<DesiredSysctl> {
   return {
     name: 'sysctl',
     identify: (sysctl) => sysctl.path,
-    same: (a, b) => a.value === b.value,
+    equal: (a, b) => a.value === b.value,
     apply: (sysctl) => kernel.setSysctl(sysctl),
     remove: (sysctl) => kernel.restoreSysctl(sysctl.path),
   };
@@ -149,7 +147,7 @@ export function addressKind(kernel: KernelPort): DesiredKind<DesiredAddress> {
       isIpv6(value.address)
         ? `${value.device} ${value.address}`
         : `${value.device} ${value.address}/${value.prefixLength}`,
-    same: (a, b) =>
+    equal: (a, b) =>
       a.prefixLength === b.prefixLength &&
       a.noDad === b.noDad &&
       (a.noPrefixRoute ?? false) === (b.noPrefixRoute ?? false) &&
@@ -169,7 +167,7 @@ export function routeKind(kernel: KernelPort): DesiredKind<DesiredRoute> {
     name: 'route',
     identify: (route) =>
       `${formatPrefix(route.destination)} table ${route.table} metric ${route.metric ?? 0}`,
-    same: (a, b) =>
+    equal: (a, b) =>
       (a.type ?? 'unicast') === (b.type ?? 'unicast') &&
       a.device === b.device &&
       a.gateway === b.gateway &&
@@ -184,7 +182,7 @@ export function ruleKind(kernel: KernelPort): DesiredKind<DesiredRule> {
   return {
     name: 'rule',
     identify: ruleText,
-    same: () => true,
+    equal: () => true,
     apply: (rule) => kernel.addRule(rule),
     remove: (rule) => kernel.deleteRule(rule),
   };
@@ -205,7 +203,7 @@ export function proxyNeighbourKind(kernel: KernelPort): DesiredKind<DesiredProxy
   return {
     name: 'proxy-neighbour',
     identify: (neighbour) => `${neighbour.device} ${neighbour.address}`,
-    same: () => true,
+    equal: () => true,
     apply: (neighbour) => kernel.addProxyNeighbour(neighbour),
     remove: (neighbour) => kernel.deleteProxyNeighbour(neighbour),
   };

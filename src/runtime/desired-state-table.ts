@@ -10,7 +10,7 @@ export interface DesiredKind<V> {
   /** Two values of one identity cannot exist side by side. */
   identify(value: V): Identity;
   /** True when nothing has to be done to make the one of the other. */
-  same(a: V, b: V): boolean;
+  equal(a: V, b: V): boolean;
   /**
    * Make it so, in place when `previous` is there. Harmless when it already is. Throws a world
    * error.
@@ -21,15 +21,15 @@ export interface DesiredKind<V> {
 }
 
 /** Runs one application; false means the world refused and the thing stays pending. */
-export type Attempt = (kind: string, identity: Identity, body: () => void) => boolean;
+export type AttemptHostChange = (kind: string, identity: Identity, body: () => void) => boolean;
 
 /** A thing on its way: wanted by none or several, not applied, or applied otherwise than wanted. */
 class Unsettled<V> {
   /** One entry per part that wants it; the latest counts. */
-  readonly wanted: V[] = [];
+  readonly desired: V[] = [];
   applied: V | undefined;
   /** `applied` may have vanished: apply it again, and still remove it in the end. */
-  doubtful = false;
+  mustReapply = false;
 }
 
 /**
@@ -52,24 +52,24 @@ export class DesiredTable<V extends object> {
 
   retain(values: readonly V[] | undefined): void {
     if (values === undefined) return;
-    for (const value of values) this.#touch(this.#kind.identify(value)).wanted.push(value);
+    for (const value of values) this.#touch(this.#kind.identify(value)).desired.push(value);
   }
 
   release(values: readonly V[] | undefined): void {
     if (values === undefined) return;
     for (const value of values) {
-      const { wanted } = this.#touch(this.#kind.identify(value));
-      const at = wanted.indexOf(value);
-      if (at >= 0) wanted.splice(at, 1);
+      const { desired } = this.#touch(this.#kind.identify(value));
+      const at = desired.indexOf(value);
+      if (at >= 0) desired.splice(at, 1);
     }
   }
 
   /** Adds and changes. */
-  make(attempt: Attempt): void {
+  applyAdditions(attempt: AttemptHostChange): void {
     if (this.#touched.size === 0) return;
     for (const identity of this.#touched) {
       const item = this.#unsettled(identity);
-      const value = item.wanted.at(-1);
+      const value = item.desired.at(-1);
       if (value === undefined) continue;
       this.#touched.delete(identity);
       this.#makeOne(identity, item, value, attempt);
@@ -77,11 +77,11 @@ export class DesiredTable<V extends object> {
   }
 
   /** Deletions, the last touched first; what is wanted is left alone. */
-  break(attempt: Attempt): void {
+  applyRemovals(attempt: AttemptHostChange): void {
     if (this.#touched.size === 0) return;
     for (const identity of [...this.#touched].reverse()) {
       const item = this.#unsettled(identity);
-      if (item.wanted.length > 0) continue;
+      if (item.desired.length > 0) continue;
       this.#touched.delete(identity);
       this.#breakOne(identity, item, attempt);
     }
@@ -93,18 +93,18 @@ export class DesiredTable<V extends object> {
   }
 
   /** Something took our things away: the next `make` applies all of them again. */
-  distrust(): void {
+  markAllForReapply(): void {
     for (const identity of this.#items.keys()) {
       const item = this.#unsettled(identity);
-      if (item.wanted.length === 0) continue;
-      item.doubtful = true;
+      if (item.desired.length === 0) continue;
+      item.mustReapply = true;
       this.#touched.add(identity);
     }
   }
 
   /** Drops every wish; the next `break` empties the host. */
   clear(): void {
-    for (const identity of this.#items.keys()) this.#touch(identity).wanted.length = 0;
+    for (const identity of this.#items.keys()) this.#touch(identity).desired.length = 0;
   }
 
   get size(): number {
@@ -129,27 +129,27 @@ export class DesiredTable<V extends object> {
     if (found instanceof Unsettled) return found;
     const item = new Unsettled<V>();
     if (found !== undefined) {
-      item.wanted.push(found);
+      item.desired.push(found);
       item.applied = found;
     }
     this.#items.set(identity, item);
     return item;
   }
 
-  #makeOne(identity: Identity, item: Unsettled<V>, value: V, attempt: Attempt): void {
+  #makeOne(identity: Identity, item: Unsettled<V>, value: V, attempt: AttemptHostChange): void {
     const { applied } = item;
-    const done = !item.doubtful && applied !== undefined && this.#kind.same(applied, value);
+    const done = !item.mustReapply && applied !== undefined && this.#kind.equal(applied, value);
     if (!done && !attempt(this.#kind.name, identity, () => this.#kind.apply(value, applied))) {
       this.#pending.add(identity);
       return;
     }
     this.#pending.delete(identity);
     item.applied = value;
-    item.doubtful = false;
-    if (item.wanted.length === 1) this.#items.set(identity, value);
+    item.mustReapply = false;
+    if (item.desired.length === 1) this.#items.set(identity, value);
   }
 
-  #breakOne(identity: Identity, item: Unsettled<V>, attempt: Attempt): void {
+  #breakOne(identity: Identity, item: Unsettled<V>, attempt: AttemptHostChange): void {
     const { applied } = item;
     if (
       applied !== undefined &&

@@ -12,7 +12,7 @@ import type {
   ResolvedInput,
   RoamingInput,
 } from '#engine/contract.ts';
-import type { QuestionPorts } from './external-requests.ts';
+import type { ExternalRequestPorts } from './external-requests.ts';
 import type {
   AddressMapPort,
   ClockPort,
@@ -35,7 +35,7 @@ export type DriverInput =
   | LoginInput
   | QueryInput;
 
-export interface DriverOptions extends QuestionPorts {
+export interface DriverOptions extends ExternalRequestPorts {
   readonly engine: Engine<DriverInput>;
   readonly clock: ClockPort;
   readonly plane: PlanePort;

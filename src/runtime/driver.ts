@@ -16,7 +16,7 @@ import type {
   Output,
 } from '#engine/contract.ts';
 import type { Driver, DriverInput, DriverOptions } from './driver-options.ts';
-import { Questions } from './external-requests.ts';
+import { ExternalRequests } from './external-requests.ts';
 import { Reconciler } from './reconciler.ts';
 import { RecordWriter } from './record-writer.ts';
 import { TRAFFIC, withTraffic } from './traffic.ts';
@@ -36,23 +36,23 @@ type SendOutput = Extract<Output, { readonly kind: 'send' }>;
 type Phase = 'new' | 'starting' | 'running' | 'failed' | 'stopped';
 type Respond = (ok: boolean, value: JsonValue) => void;
 
-interface Asked {
+interface PendingCommand {
   readonly command: string;
   readonly respond: Respond;
 }
 
 export function createDriver(options: DriverOptions): Driver {
-  return new Loop(options);
+  return new DriverLoop(options);
 }
 
-class Loop implements Driver {
+class DriverLoop implements Driver {
   readonly #options: DriverOptions;
   readonly #reconciler: Reconciler;
   readonly #records: RecordWriter;
   readonly #queue: DriverInput[] = [];
   readonly #deferred: (() => void)[] = [];
-  readonly #asked = new Map<number, Asked>();
-  readonly #questions: Questions;
+  readonly #asked = new Map<number, PendingCommand>();
+  readonly #externalRequests: ExternalRequests;
   readonly #counters = new Map<string, number>();
   #phase: Phase = 'new';
   #inTurn = false;
@@ -71,7 +71,7 @@ class Loop implements Driver {
       },
       options.addressMaps,
     );
-    this.#questions = new Questions(
+    this.#externalRequests = new ExternalRequests(
       options,
       (input) => this.#take(input),
       (error) => this.#fail(error),
@@ -96,7 +96,7 @@ class Loop implements Driver {
     kernel.onDisturbed(() => this.#guard(() => this.#reconciler.disturbed(clock.now())));
     plane.onPunt(({ path, packet }) => this.#punt({ kind: 'datagram', path, packet }));
     plane.onRoaming((notice) => this.#punt({ kind: 'roaming', ...notice }));
-    this.#questions.start();
+    this.#externalRequests.start();
     control?.onRequest((command, parameters, respond) =>
       this.#request(command, parameters, respond),
     );
@@ -122,7 +122,7 @@ class Loop implements Driver {
     for (const { respond } of this.#asked.values())
       attempt(() => respond(false, 'the daemon stops'));
     this.#asked.clear();
-    attempt(() => this.#questions.stop());
+    attempt(() => this.#externalRequests.stop());
     attempt(() => control?.close());
     attempt(() => kernel.close());
     attempt(() => plane.close());
@@ -248,28 +248,28 @@ class Loop implements Driver {
     let unmade = false;
     const unsent: SendOutput[] = [];
     for (const output of out) {
-      if (output.kind === 'want') {
-        this.#reconciler.want(output.key, output.part);
+      if (output.kind === 'set-desired') {
+        this.#reconciler.setDesired(output.key, output.part);
         changed = true;
         unmade = true;
         continue;
       }
       if (unmade && output.kind === 'send') {
-        this.#reconciler.make(now);
+        this.#reconciler.applyAdditions(now);
         unmade = false;
       }
       if (output.kind !== 'send') this.#emit(output);
       else if (!this.#send(output)) unsent.push(output);
     }
-    if (unmade) this.#reconciler.make(now);
+    if (unmade) this.#reconciler.applyAdditions(now);
     if (!changed) return;
-    this.#reconciler.break(now);
+    this.#reconciler.applyRemovals(now);
     // A route or rule that was wished behind it may be what it lacked; a retransmission would take
     // a second.
     for (const output of unsent) this.#send(output);
   }
 
-  #emit(output: Exclude<Output, { kind: 'want' | 'send' }>): void {
+  #emit(output: Exclude<Output, { kind: 'set-desired' | 'send' }>): void {
     switch (output.kind) {
       case 'persist':
       case 'event':
@@ -279,7 +279,7 @@ class Loop implements Driver {
         this.#reply(output.id, output.ok, output.value);
         break;
       default:
-        this.#questions.take(output);
+        this.#externalRequests.take(output);
     }
   }
 
@@ -322,7 +322,11 @@ class Loop implements Driver {
     switch (command) {
       case 'counters':
       case 'stats':
-        return { plane: this.#options.plane.counters(), driver, ...this.#questions.counters() };
+        return {
+          plane: this.#options.plane.counters(),
+          driver,
+          ...this.#externalRequests.counters(),
+        };
       case 'status':
         return {
           host: this.#reconciler.status(),

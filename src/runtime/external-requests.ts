@@ -13,9 +13,12 @@ import type {
 } from '#engine/contract.ts';
 import type { LoginPort, NamePort, ResolverPort } from './ports.ts';
 
-export type QuestionOutput = Extract<Output, { readonly kind: 'resolve' | 'login' | 'answer' }>;
+export type ExternalRequestOutput = Extract<
+  Output,
+  { readonly kind: 'resolve' | 'login' | 'answer' }
+>;
 
-export interface QuestionPorts {
+export interface ExternalRequestPorts {
   readonly resolver?: ResolverPort;
   readonly login?: LoginPort;
   readonly names?: NamePort;
@@ -28,8 +31,8 @@ const NO_LOGIN: LoginInput['outcome'] = {
   final: true,
 };
 
-export class Questions {
-  readonly #ports: QuestionPorts;
+export class ExternalRequests {
+  readonly #ports: ExternalRequestPorts;
   readonly #answered: (input: ResolvedInput | LoginInput | QueryInput) => void;
   readonly #failed: (error: unknown) => void;
   readonly #resolving = new Set<string>();
@@ -38,7 +41,7 @@ export class Questions {
 
   /** `failed`: a port that must not reject did. */
   constructor(
-    ports: QuestionPorts,
+    ports: ExternalRequestPorts,
     answered: (input: ResolvedInput | LoginInput | QueryInput) => void,
     failed: (error: unknown) => void,
   ) {
@@ -61,7 +64,7 @@ export class Questions {
     return names === undefined ? {} : { names };
   }
 
-  take(output: QuestionOutput): void {
+  take(output: ExternalRequestOutput): void {
     switch (output.kind) {
       case 'resolve':
         this.#resolve(output.name);

@@ -14,7 +14,7 @@ import type {
   DesiredRelayLeg,
   DesiredRoute,
   DesiredRule,
-  DesiredSecurityAssociations,
+  DesiredSealingKeys,
   DesiredSysctl,
   DesiredTranslation,
   DesiredTunnel,
@@ -24,7 +24,7 @@ import type {
   LoginInput,
   NameAnswer,
   NetworkInterface,
-  Path,
+  PacketPath,
   ResolvedInput,
   RoamingInput,
 } from '#engine/contract.ts';
@@ -32,7 +32,7 @@ import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 
 /** A control packet that the plane handed up. The bytes belong to the receiver. */
 export interface Punt {
-  readonly path: Path;
+  readonly path: PacketPath;
   readonly packet: Uint8Array;
 }
 
@@ -108,8 +108,8 @@ export interface PlanePort {
    * All keys of a tunnel, which may be set before the tunnel is. What is there already stays as it
    * is; keys that are not listed go.
    */
-  associationsSet(associations: DesiredSecurityAssociations): void;
-  associationsDelete(tunnel: number): void;
+  sealingKeysSet(associations: DesiredSealingKeys): void;
+  sealingKeysDelete(tunnel: number): void;
   relayLegSet(leg: DesiredRelayLeg): void;
   relayLegDelete(index: number): void;
   translationSet(translation: DesiredTranslation): void;
@@ -126,7 +126,7 @@ export interface PlanePort {
    * Send a control packet. Returns 0 or a positive errno (ENETUNREACH while an interface is down is
    * not an error of ours).
    */
-  inject(path: Path, packet: Uint8Array): number;
+  inject(path: PacketPath, packet: Uint8Array): number;
   /** Plane-wide counters by name (packets, octets, drops by reason). */
   counters(): Readonly<Record<string, number>>;
   /**
@@ -231,18 +231,23 @@ export interface EventSink {
 /** Who watches the control messages of a daemon pass by. */
 export interface MessageWatcher {
   /** Whether anybody wants to know why a message was refused, which costs something to find out. */
-  readonly curious: boolean;
+  readonly hasFollowers: boolean;
   /**
    * `opened`: what a sealed one said. `counted`: what the engine counted about it, where `curious`.
    */
   received(
     atWallMs: number,
-    path: Path,
+    path: PacketPath,
     packet: Uint8Array,
     found: { readonly opened: NtmobileMessage | undefined; readonly counted: readonly string[] },
   ): void;
   /** `sealed`: what it says, where that cannot be read from `packet`. */
-  sent(atWallMs: number, path: Path, packet: Uint8Array, sealed: NtmobileMessage | undefined): void;
+  sent(
+    atWallMs: number,
+    path: PacketPath,
+    packet: Uint8Array,
+    sealed: NtmobileMessage | undefined,
+  ): void;
 }
 
 /** Requests from the control socket; `respond` is called exactly once. */

@@ -19,14 +19,14 @@ import {
   relayLegKind,
   routeKind,
   ruleKind,
-  securityAssociationsKind,
+  sealingKeysKind,
   sysctlKind,
   translationKind,
   tunnelKind,
 } from './desired-state-kinds.ts';
-import { type Attempt, DesiredTable } from './desired-state-table.ts';
+import { type AttemptHostChange, DesiredTable } from './desired-state-table.ts';
+import { type HostError, isHostError } from './host-error.ts';
 import type { AddressMapPort, KernelPort, PlanePort } from './ports.ts';
-import { isWorldError, type WorldError } from './world-error.ts';
 
 /** First and longest wait before the world is asked again. */
 const RETRY_FIRST_MS = 100;
@@ -46,7 +46,7 @@ const NO_ADDRESS_MAPS: AddressMapPort = { set: noAddressMaps, delete: noAddressM
 
 export class Reconciler {
   readonly #parts = new Map<string, DesiredPart>();
-  readonly #securityAssociations;
+  readonly #sealingKeys;
   readonly #tunnels;
   readonly #planeRoutes;
   readonly #relayLegs;
@@ -64,7 +64,7 @@ export class Reconciler {
   readonly #tables;
   /** In the order of breaking. */
   readonly #reversed;
-  readonly #refused: (what: string, error: WorldError) => void;
+  readonly #refused: (what: string, error: HostError) => void;
   readonly #failures = new Map<string, string>();
   readonly #counters = new Map<string, number>();
   #retryAt: Monotonic = NEVER;
@@ -79,11 +79,11 @@ export class Reconciler {
   constructor(
     kernel: KernelPort,
     plane: PlanePort,
-    refused: (what: string, error: WorldError) => void,
+    refused: (what: string, error: HostError) => void,
     maps: AddressMapPort = NO_ADDRESS_MAPS,
   ) {
     this.#refused = refused;
-    this.#securityAssociations = new DesiredTable(securityAssociationsKind(plane));
+    this.#sealingKeys = new DesiredTable(sealingKeysKind(plane));
     this.#tunnels = new DesiredTable(tunnelKind(plane));
     this.#planeRoutes = new DesiredTable(planeRouteKind(plane));
     this.#relayLegs = new DesiredTable(relayLegKind(plane));
@@ -96,7 +96,7 @@ export class Reconciler {
     this.#rules = new DesiredTable(ruleKind(kernel));
     this.#proxyNeighbours = new DesiredTable(proxyNeighbourKind(kernel));
     this.#planeTables = [
-      this.#securityAssociations,
+      this.#sealingKeys,
       this.#tunnels,
       this.#overlays,
       this.#planeRoutes,
@@ -116,7 +116,7 @@ export class Reconciler {
   }
 
   /** Notes the new part; nothing is applied before `make`. */
-  want(key: string, part: DesiredPart | undefined): void {
+  setDesired(key: string, part: DesiredPart | undefined): void {
     const former = this.#parts.get(key);
     if (part === undefined) this.#parts.delete(key);
     else {
@@ -127,15 +127,15 @@ export class Reconciler {
   }
 
   /** Applies additions and changes noted so far. */
-  make(now: Monotonic): void {
+  applyAdditions(now: Monotonic): void {
     const attempt = this.#attempt(now);
-    for (const table of this.#tables) table.make(attempt);
+    for (const table of this.#tables) table.applyAdditions(attempt);
   }
 
   /** Applies deletions noted so far; call at the end of a step. */
-  break(now: Monotonic): void {
+  applyRemovals(now: Monotonic): void {
     const attempt = this.#attempt(now);
-    for (const table of this.#reversed) table.break(attempt);
+    for (const table of this.#reversed) table.applyRemovals(attempt);
   }
 
   /** The network changed: what was refused may work now. */
@@ -143,8 +143,8 @@ export class Reconciler {
     if (!this.#tables.some((table) => table.hasPending)) return;
     this.#retryAt = NEVER;
     for (const table of this.#tables) table.retry();
-    this.make(now);
-    this.break(now);
+    this.applyAdditions(now);
+    this.applyRemovals(now);
     if (this.#tables.every((table) => !table.hasPending)) this.#settle();
   }
 
@@ -182,8 +182,8 @@ export class Reconciler {
     this.#parts.clear();
     for (const table of this.#tables) table.clear();
     const attempt = this.#attempt(now);
-    for (const table of this.#planeTables.toReversed()) table.break(attempt);
-    this.break(now);
+    for (const table of this.#planeTables.toReversed()) table.applyRemovals(attempt);
+    this.applyRemovals(now);
   }
 
   /** `pending`: what the world refuses and why; `counters`: applied, refused and disturbed. */
@@ -197,7 +197,7 @@ export class Reconciler {
   }
 
   #retain(part: DesiredPart): void {
-    this.#securityAssociations.retain(part.securityAssociations);
+    this.#sealingKeys.retain(part.sealingKeys);
     this.#tunnels.retain(part.tunnels);
     this.#planeRoutes.retain(part.planeRoutes);
     this.#relayLegs.retain(part.relayLegs);
@@ -212,7 +212,7 @@ export class Reconciler {
   }
 
   #release(part: DesiredPart): void {
-    this.#securityAssociations.release(part.securityAssociations);
+    this.#sealingKeys.release(part.sealingKeys);
     this.#tunnels.release(part.tunnels);
     this.#planeRoutes.release(part.planeRoutes);
     this.#relayLegs.release(part.relayLegs);
@@ -237,17 +237,17 @@ export class Reconciler {
       this.#proxyNeighbours,
       this.#sysctls,
     ]) {
-      table.distrust();
+      table.markAllForReapply();
     }
-    this.make(now);
+    this.applyAdditions(now);
   }
 
-  #attempt(now: Monotonic): Attempt {
+  #attempt(now: Monotonic): AttemptHostChange {
     return (kind, identity, body) => {
       try {
         body();
       } catch (thrown) {
-        if (!isWorldError(thrown)) throw thrown;
+        if (!isHostError(thrown)) throw thrown;
         const what = `${kind} ${identity}`;
         if (!this.#failures.has(what)) this.#refused(what, thrown);
         this.#failures.set(what, thrown.message);

@@ -1,6 +1,6 @@
 import type { JsonValue, Output } from '#engine/contract.ts';
+import { isHostError } from './host-error.ts';
 import type { StorePort } from './ports.ts';
-import { isWorldError } from './world-error.ts';
 
 interface Change {
   readonly table: string;
@@ -67,7 +67,7 @@ export class RecordWriter {
       this.#store.apply(changes);
       return true;
     } catch (thrown) {
-      if (!isWorldError(thrown)) throw thrown;
+      if (!isHostError(thrown)) throw thrown;
       this.#failures++;
       return false;
     }

@@ -12,7 +12,7 @@ type Datagram = Extract<CommonInput, { readonly kind: 'datagram' }>;
 
 const NOTHING: readonly string[] = [];
 
-export function watched<I extends { readonly kind: string }>(
+export function withMessageWatch<I extends { readonly kind: string }>(
   engine: Engine<I | CommonInput> & { readonly counters: Counters },
   watcher: MessageWatcher,
 ): Engine<I | CommonInput> {
@@ -22,7 +22,7 @@ export function watched<I extends { readonly kind: string }>(
     step(now: Monotonic, input: I | CommonInput, out: Output[]): void {
       const first = out.length;
       const before =
-        watcher.curious && input.kind === 'datagram' ? { ...engine.counters } : undefined;
+        watcher.hasFollowers && input.kind === 'datagram' ? { ...engine.counters } : undefined;
       engine.step(now, input, out);
       if (isClock(input)) offsetMs = input.offsetMs;
       if (isDatagram(input)) {

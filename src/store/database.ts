@@ -36,7 +36,7 @@ export interface DatabaseFile {
   readonly afterLoss: string;
 }
 
-export interface DatabaseForm {
+export interface DatabaseFormat {
   /** Counts up with each change of `schema`. */
   readonly version: number;
   /** Makes what is missing; harmless where nothing is. */
@@ -52,7 +52,7 @@ export interface DatabaseForm {
  * The database in `place`, in write-ahead mode; made when missing, readable by its owner only.
  * Throws `StoreError`.
  */
-export function openDatabase(place: DatabaseFile, form: DatabaseForm): DatabaseSync {
+export function openDatabase(place: DatabaseFile, form: DatabaseFormat): DatabaseSync {
   const former = process.umask(0o077);
   try {
     makeDirectory(place.file);
@@ -94,7 +94,7 @@ function makeDirectory(file: string): void {
 function prepareDatabase(
   database: DatabaseSync,
   place: DatabaseFile,
-  { version, schema, synchronous }: DatabaseForm,
+  { version, schema, synchronous }: DatabaseFormat,
 ): void {
   database.exec(
     `PRAGMA busy_timeout = ${BUSY_AT_START_MS}; PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = ON`,

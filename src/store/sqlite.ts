@@ -4,13 +4,13 @@ import type { StorePort } from '#runtime/ports.ts';
 import {
   corrupt,
   type DatabaseFile,
-  type DatabaseForm,
+  type DatabaseFormat,
   openDatabase,
   transaction,
   translate,
 } from './database.ts';
 
-const FORM: DatabaseForm = {
+const FORM: DatabaseFormat = {
   version: 1,
   schema:
     'CREATE TABLE IF NOT EXISTS records (tbl TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, PRIMARY KEY (tbl, key)) WITHOUT ROWID',

@@ -5,7 +5,7 @@
  * RFC 768, RFC 793  IPv4 pseudo-header
  * RFC 8200 §8.1     IPv6 pseudo-header
  */
-import { type Ipv4Address, type Ipv6Address, isIpv6, octetsOf } from '#base/ip.ts';
+import { cachedAddressBytes, type Ipv4Address, type Ipv6Address, isIpv6 } from '#base/ip.ts';
 
 /** Adds `bytes[from, to)` to a running sum; every segment but the last must have an even length. */
 export function sumOf(bytes: Uint8Array, sum = 0, from = 0, to: number = bytes.length): number {
@@ -40,7 +40,7 @@ export function pseudoHeaderSum<A extends Ipv4Address | Ipv6Address>(
   protocol: number,
   length: number,
 ): number {
-  const sum = sumOf(octetsOf(destination), sumOf(octetsOf(source), protocol));
+  const sum = sumOf(cachedAddressBytes(destination), sumOf(cachedAddressBytes(source), protocol));
   return isIpv6(source) ? sum + (length >>> 16) + (length & 0xffff) : sum + length;
 }
 

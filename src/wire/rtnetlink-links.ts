@@ -8,7 +8,7 @@
  *   ifaddrmsg |family 8|prefix length 8|flags 8|scope 8|index 32|
  *   ndmsg     |family 8|pad 24|index 32|state 16|flags 8|type 8|
  */
-import { bytesOf, familyOf, type IpAddress } from '#base/ip.ts';
+import { addressToBytes, familyOf, type IpAddress } from '#base/ip.ts';
 import {
   familyOfNumber,
   LinkFlag,
@@ -166,8 +166,8 @@ export function writeAddress(address: RtnetlinkAddress, writer: NetlinkWriter): 
   writer.u8(address.flags & 0xff);
   writer.u8(address.scope);
   writer.u32(address.interfaceIndex);
-  writer.bytesAttribute(Ifa.local, bytesOf(address.address));
-  writer.bytesAttribute(Ifa.address, bytesOf(address.peer ?? address.address));
+  writer.bytesAttribute(Ifa.local, addressToBytes(address.address));
+  writer.bytesAttribute(Ifa.address, addressToBytes(address.peer ?? address.address));
   writer.u32Attribute(Ifa.flags, address.flags);
   writer.textAttribute(Ifa.label, address.label);
   const { preferredLifetimeSeconds, validLifetimeSeconds } = address;
@@ -206,7 +206,7 @@ export function writeNeighbour(neighbour: RtnetlinkNeighbour, writer: NetlinkWri
   writer.u16(neighbour.state);
   writer.u8(neighbour.flags);
   writer.u8(0);
-  writer.bytesAttribute(Nda.destination, bytesOf(neighbour.destination));
+  writer.bytesAttribute(Nda.destination, addressToBytes(neighbour.destination));
   writer.bytesAttribute(Nda.linkLayerAddress, neighbour.linkLayerAddress);
   writer.u8Attribute(Nda.protocol, neighbour.protocol);
 }

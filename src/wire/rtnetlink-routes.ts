@@ -8,7 +8,7 @@
  *   fib_rule_hdr |family 8|dst_len 8|src_len 8|tos 8|table 8|reserved 16|action 8|flags 32|
  */
 import {
-  bytesOf,
+  addressToBytes,
   familyOf,
   type IpAddress,
   ipFromBytes,
@@ -199,12 +199,12 @@ export function parseRoute(body: NetlinkReader): RtnetlinkRoute | undefined {
 function writeGateway(gateway: IpAddress | undefined, family: 4 | 6, writer: NetlinkWriter): void {
   if (gateway === undefined) return;
   if (familyOf(gateway) === family) {
-    writer.bytesAttribute(Rta.gateway, bytesOf(gateway));
+    writer.bytesAttribute(Rta.gateway, addressToBytes(gateway));
     return;
   }
   writer.attribute(Rta.via, () => {
     writer.u16(numberOfFamily(familyOf(gateway)));
-    writer.bytes(bytesOf(gateway));
+    writer.bytes(addressToBytes(gateway));
   });
 }
 
@@ -238,12 +238,13 @@ export function writeRoute(route: RtnetlinkRoute, writer: NetlinkWriter): void {
   writer.u8(route.routeType);
   writer.u32(route.flags);
   if (route.destination.length > 0)
-    writer.bytesAttribute(Rta.destination, bytesOf(route.destination.address));
-  if (route.source !== undefined) writer.bytesAttribute(Rta.source, bytesOf(route.source.address));
+    writer.bytesAttribute(Rta.destination, addressToBytes(route.destination.address));
+  if (route.source !== undefined)
+    writer.bytesAttribute(Rta.source, addressToBytes(route.source.address));
   writeGateway(route.gateway, family, writer);
   writer.u32Attribute(Rta.outputInterface, route.interfaceIndex);
   if (route.preferredSource !== undefined)
-    writer.bytesAttribute(Rta.preferredSource, bytesOf(route.preferredSource));
+    writer.bytesAttribute(Rta.preferredSource, addressToBytes(route.preferredSource));
   writer.u32Attribute(Rta.priority, route.priority);
   writer.u32Attribute(Rta.table, route.table === 0 ? undefined : route.table);
   writer.u32Attribute(Rta.mark, route.mark);
@@ -318,8 +319,9 @@ export function writeRule(rule: RtnetlinkRule, writer: NetlinkWriter): void {
   writer.u8(rule.action);
   writer.u32(rule.invert ? RULE_INVERT : 0);
   if (rule.destination !== undefined)
-    writer.bytesAttribute(Fra.destination, bytesOf(rule.destination.address));
-  if (rule.source !== undefined) writer.bytesAttribute(Fra.source, bytesOf(rule.source.address));
+    writer.bytesAttribute(Fra.destination, addressToBytes(rule.destination.address));
+  if (rule.source !== undefined)
+    writer.bytesAttribute(Fra.source, addressToBytes(rule.source.address));
   writer.textAttribute(Fra.inputInterface, rule.inputInterface);
   writer.u32Attribute(Fra.priority, rule.priority);
   writer.u32Attribute(Fra.mark, rule.mark);

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import type { Prefix } from '#engine/contract.ts';
 import {
   CARE_OF,
-  NATIVE,
+  OVER_IPV6,
   type Received,
   type Scene,
   type Update,
@@ -43,7 +43,7 @@ function updateFrom(place: Place, homeAddress: Update['homeAddress'] & string): 
 function send(scene: Scene, place: Place, update: Update): Received {
   if (place === 'away') return exchange(scene, update);
   scene.sent = [];
-  scene.deliver(NATIVE, build(scene, update));
+  scene.deliver(OVER_IPV6, build(scene, update));
   expect(said(scene)).toMatchObject([
     { body: { type: 'neighbour-solicitation', target: update.homeAddress } },
   ]);
@@ -147,7 +147,7 @@ describe('NEMO-HA, de-registration', () => {
   ])('%s with an old sequence number', (_, place, flag, lifetimeUnits, origin) => {
     for (const sequence of [14, 15, 32783]) {
       const scene = registered(origin);
-      const before = [scene.ask('bindings').value, [...scene.wish]];
+      const before = [scene.ask('bindings').value, [...scene.desired]];
       const flags = { acknowledge: flag === 'A' };
       const answer = send(scene, place, {
         ...updateFrom(place, HOME[origin]),
@@ -156,7 +156,7 @@ describe('NEMO-HA, de-registration', () => {
         flags,
       });
       expectRefusal(answer, { status: 135, ...destination(place, origin), sequence: 15 });
-      expect([scene.ask('bindings').value, [...scene.wish]]).toEqual(before);
+      expect([scene.ask('bindings').value, [...scene.desired]]).toEqual(before);
     }
   });
 });

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
 import {
   HOME_AGENT,
-  NATIVE,
+  OVER_IPV6,
   type Scene,
 } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
 import {
@@ -56,7 +56,7 @@ describe('NEMO-HA, what the home link hears of a registration', () => {
   ])('%s', (_, linkLocalCompatibility, addresses) => {
     const scene = onHomeLink();
     scene.deliver(
-      NATIVE,
+      OVER_IPV6,
       build(scene, { sequence: 15, homeAddress: HOME.HNP, flags: { linkLocalCompatibility } }),
     );
     scene.sent = [];
@@ -215,6 +215,6 @@ describe('NEMO-HA, after the de-registration', () => {
       expect(gone.message).toMatchObject({ status: 0, sequence: 16, lifetimeUnits: 0 });
     });
     expect(scene.sent).toEqual([]);
-    expect([...scene.wish.keys()]).toEqual(['home-agent']);
+    expect([...scene.desired.keys()]).toEqual(['home-agent']);
   });
 });

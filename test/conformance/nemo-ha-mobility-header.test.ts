@@ -7,7 +7,7 @@ import { isMalformed } from '#base/bytes.ts';
 import {
   CARE_OF,
   HOME_AGENT,
-  NATIVE,
+  OVER_IPV6,
   type Scene,
 } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
 import { icmpv6Codec } from '#wire/icmpv6.ts';
@@ -35,7 +35,7 @@ import {
 
 /** The only packet sent; natively, from the home agent to where the wrong one came from. */
 function reply(scene: Scene) {
-  expect(scene.sent.map(({ path }) => path)).toEqual([NATIVE]);
+  expect(scene.sent.map(({ path }) => path)).toEqual([OVER_IPV6]);
   const packet = ipv6Codec.parse(scene.sent[0]?.packet ?? new Uint8Array());
   if (isMalformed(packet)) throw new Error(packet.reason);
   expect([packet.source, packet.destination, packet.extensions]).toEqual([HOME_AGENT, CARE_OF, []]);
@@ -105,7 +105,7 @@ const HEADER_LENGTH: Wrong = {
 describe('NEMO-HA, before the first registration', () => {
   it('NEMO-HA_0_0_0 forwards, stands ready as a proxy, serves nobody, and takes the first registration', () => {
     const scene = onHomeLink();
-    expect(scene.wish.get('home-agent')?.sysctls).toEqual(
+    expect(scene.desired.get('home-agent')?.sysctls).toEqual(
       expect.arrayContaining([
         { path: 'net/ipv6/conf/all/forwarding', value: '1' },
         { path: 'net/ipv6/conf/home0/proxy_ndp', value: '1' },
@@ -139,7 +139,7 @@ describe('NEMO-HA, Mobility Headers that are wrong', () => {
   ])('%s', (_, origin, bound, { packet, answered, reason }) => {
     const scene = bound ? registered(origin) : onHomeLink();
     const before = scene.snapshot();
-    scene.deliver(NATIVE, packet(scene, origin));
+    scene.deliver(OVER_IPV6, packet(scene, origin));
     answered(scene, origin);
     expect([scene.counter(reason), scene.snapshot()]).toEqual([1, before]);
     scene.sent = [];

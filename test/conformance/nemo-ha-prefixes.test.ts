@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { bytesOfIpv6, ipv6 } from '#base/ip.ts';
 import type { Prefix } from '#engine/contract.ts';
 import {
-  NATIVE,
   OTHER_CARE_OF,
+  OVER_IPV6,
   prefix,
 } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
 import type { MobilityOption } from '#wire/mobility-options.ts';
@@ -184,7 +184,7 @@ describe('NEMO-HA, prefix options that are wrong', () => {
     for (const scene of [onHomeLink(), registered(origin)]) {
       const before = scene.snapshot();
       scene.deliver(
-        NATIVE,
+        OVER_IPV6,
         build(scene, { sequence: 16, homeAddress, options: [rawOption(PREFIX_TYPE, length, 0)] }),
       );
       expect([scene.sent, scene.counter('malformed-mobility-header')]).toEqual([[], 1]);

@@ -4,7 +4,7 @@ import { type Ipv6Address, ipv6 } from '#base/ip.ts';
 import {
   CARE_OF,
   HOME_AGENT,
-  NATIVE,
+  OVER_IPV6,
   type Scene,
   type Update,
 } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
@@ -104,7 +104,7 @@ describe('NEMO-HA, a valid registration', () => {
       view.setUint8(3, 0xff);
       view.setUint16(8, view.getUint16(8) | LOW_BITS);
     });
-    scene.deliver(NATIVE, packet);
+    scene.deliver(OVER_IPV6, packet);
     const accepted = {
       status: 0,
       sequence: 7,
@@ -181,7 +181,7 @@ describe('NEMO-HA, a home address that is not to be served', () => {
   ])('%s: no answer, nothing kept', (_, update, reason) => {
     const scene = onHomeLink();
     const before = scene.snapshot();
-    scene.deliver(NATIVE, build(scene, { sequence: 1, ...update }));
+    scene.deliver(OVER_IPV6, build(scene, { sequence: 1, ...update }));
     expect([scene.sent, scene.snapshot(), scene.counter(reason)]).toEqual([[], before, 1]);
     scene.pass(10_000);
     expect(scene.sent).toEqual([]);
@@ -198,7 +198,7 @@ function probed(scene: Scene) {
 
 function begun(flags: Update['flags'] = {}): Scene {
   const scene = onHomeLink();
-  scene.deliver(NATIVE, build(scene, { sequence: 7, homeAddress: HOME.HNP, flags }));
+  scene.deliver(OVER_IPV6, build(scene, { sequence: 7, homeAddress: HOME.HNP, flags }));
   expect(probed(scene)).toEqual(
     flags.linkLocalCompatibility === true ? [HOME.HNP, LINK_LOCAL] : [HOME.HNP],
   );
@@ -227,7 +227,7 @@ describe('NEMO-HA, duplicate address detection in the place of the router', () =
 
   it('NEMO-HA_2_3_4 is not for a home address from the mobile network prefix, which is on no link of ours', () => {
     const scene = onHomeLink();
-    scene.deliver(NATIVE, build(scene, { sequence: 7, homeAddress: HOME.MNP }));
+    scene.deliver(OVER_IPV6, build(scene, { sequence: 7, homeAddress: HOME.MNP }));
     expect(said(scene).map(({ body }) => body.type)).not.toContain('neighbour-solicitation');
     expectAnswer(scene.acknowledgement(), { ...ACCEPTED, homeAddress: HOME.MNP });
     expectServed(scene, { homeAddress: HOME.MNP, sequence: 7, prefixes: [A1, A2] });

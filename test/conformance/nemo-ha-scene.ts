@@ -7,16 +7,16 @@ import { assert } from '#base/assert.ts';
 import { encode, isMalformed } from '#base/bytes.ts';
 import { ALL_NODES, type Ipv6Address, ipv6, solicitedNodeMulticast } from '#base/ip.ts';
 import { mobilityAuthenticator, verifyMobility } from '#crypto/mobility-auth.ts';
-import type { DesiredPart, JsonValue, Path, Prefix } from '#engine/contract.ts';
+import type { DesiredPart, JsonValue, PacketPath, Prefix } from '#engine/contract.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import {
   ALICE,
-  association,
   CARE_OF,
   HOME_AGENT,
-  NATIVE,
+  OVER_IPV6,
   prefix,
   type Received,
+  registrationKey,
   Scene,
   type Update,
 } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
@@ -53,7 +53,7 @@ export const ROUTER = {
 export const OTHER_ROUTER = {
   ...ALICE,
   identifier: 'other@example.org',
-  securityAssociations: [association(2000)],
+  registrationKeys: [registrationKey(2000)],
   homeAddresses: [OTHER_HOME.HNP, OTHER_HOME.MNP],
   mobileNetworkPrefixes: [B1],
 };
@@ -85,7 +85,7 @@ export function prefixOption({ address, length }: Prefix): MobilityOption {
 
 /** A mobile router's Binding Update: R set unless the flags say otherwise. */
 export function build(scene: Scene, update: Update): Uint8Array {
-  return scene.build(NATIVE, { ...update, flags: { mobileRouter: true, ...update.flags } });
+  return scene.build(OVER_IPV6, { ...update, flags: { mobileRouter: true, ...update.flags } });
 }
 
 /**
@@ -94,7 +94,7 @@ export function build(scene: Scene, update: Update): Uint8Array {
  */
 export function exchange(scene: Scene, update: Update): Received {
   scene.sent = [];
-  scene.deliver(NATIVE, build(scene, update));
+  scene.deliver(OVER_IPV6, build(scene, update));
   return answerOf(scene);
 }
 
@@ -139,7 +139,7 @@ export function resigned(
   edit(header);
   header.fill(0, 4, 6);
   const mobilityData = header.subarray(0, covered);
-  const key = association(1000);
+  const key = registrationKey(1000);
   header.set(
     mobilityAuthenticator({ ...key, careOfAddress: CARE_OF, homeAddress, mobilityData }),
     covered,
@@ -158,7 +158,7 @@ export interface Expected {
   readonly homeAddress: Ipv6Address;
   /** Where the Binding Update came from. */
   readonly to?: Ipv6Address;
-  readonly path?: Path;
+  readonly path?: PacketPath;
   /** Whether the home address came in an option; default yes. */
   readonly routingHeader?: boolean;
 }
@@ -169,7 +169,7 @@ export interface Expected {
  */
 export function expectAnswer(answer: Received, expected: Expected): void {
   const { status, sequence, lifetimeUnits, mobileRouter, homeAddress, to = CARE_OF } = expected;
-  expect(answer.path).toEqual(expected.path ?? NATIVE);
+  expect(answer.path).toEqual(expected.path ?? OVER_IPV6);
   expect([answer.packet.source, answer.packet.destination]).toEqual([HOME_AGENT, to]);
   expect(answer.routingHeader).toBe(expected.routingHeader === false ? undefined : homeAddress);
   expect(answer.message).toMatchObject({ status, sequence, lifetimeUnits });
@@ -179,7 +179,7 @@ export function expectAnswer(answer: Received, expected: Expected): void {
     proxyRegistration: false,
   });
   const addresses = { careOfAddress: to, homeAddress };
-  const key = (spi: number) => (spi === 1000 ? association(1000) : undefined);
+  const key = (spi: number) => (spi === 1000 ? registrationKey(1000) : undefined);
   expect(verifyMobility(answer.packet.payload, answer.message, addresses, key)).toBe('ok');
 }
 
@@ -222,7 +222,7 @@ export function expectServed(scene: Scene, served: Served): void {
   expect(scene.ask('tunnels').value).toMatchObject([
     { local: HOME_AGENT, remote: careOf, bindings: 1 },
   ]);
-  const wish = scene.wish.get(`binding/${homeAddress}`);
+  const wish = scene.desired.get(`binding/${homeAddress}`);
   const [tunnel] = tunnels(scene);
   const reached = [{ address: homeAddress, length: 128 }, ...prefixes];
   expect(sorted(wish?.planeRoutes)).toEqual(
@@ -239,7 +239,7 @@ export function expectServed(scene: Scene, served: Served): void {
 }
 
 export function tunnels(scene: Scene) {
-  return [...scene.wish.values()].flatMap((part: DesiredPart) => part.tunnels ?? []);
+  return [...scene.desired.values()].flatMap((part: DesiredPart) => part.tunnels ?? []);
 }
 
 function sorted<T>(list: readonly T[] | undefined): readonly string[] {
@@ -252,13 +252,13 @@ function sorted<T>(list: readonly T[] | undefined): readonly string[] {
 export function expectNotServed(scene: Scene, homeAddress: Ipv6Address): void {
   expect(bindings(scene)).toEqual([]);
   expect(scene.ask('tunnels').value).toEqual([]);
-  expect([...scene.wish.keys()]).toEqual(['home-agent']);
+  expect([...scene.desired.keys()]).toEqual(['home-agent']);
   expect(scene.store.has(`binding ${homeAddress}`)).toBe(false);
 }
 
 // --- the home link ---
 
-export function linkPath(linkAddress = NEIGHBOUR): Path {
+export function linkPath(linkAddress = NEIGHBOUR): PacketPath {
   return { kind: 'link', device: DEVICE, protocol: 'ipv6', linkAddress };
 }
 

@@ -8,10 +8,10 @@ import { encode, isMalformed } from '#base/bytes.ts';
 import { ipv6 } from '#base/ip.ts';
 import { mobilityAuthenticator } from '#crypto/mobility-auth.ts';
 import {
-  ASSOCIATION,
   acknowledgement,
   HOME_ADDRESS,
   HOME_AGENT,
+  REGISTRATION_KEY,
 } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import { fillMobilityChecksum, mobilityCodec } from '#wire/mobility.ts';
@@ -49,7 +49,10 @@ describe('NEMO-MR, an answer of the home agent with more than it needs', () => {
       header.fill(0, 4, 6);
       const mobilityData = header.subarray(0, covered);
       const addresses = { careOfAddress: CARE_OF, homeAddress: HOME_ADDRESS };
-      header.set(mobilityAuthenticator({ ...ASSOCIATION, ...addresses, mobilityData }), covered);
+      header.set(
+        mobilityAuthenticator({ ...REGISTRATION_KEY, ...addresses, mobilityData }),
+        covered,
+      );
       fillMobilityChecksum(header, HOME_AGENT, HOME_ADDRESS);
     });
     scene.give(wrong);
@@ -71,7 +74,7 @@ describe('NEMO-MR, an answer of the home agent that cannot be one', () => {
     assert(only !== undefined && more.length === 0, 'one packet');
     const answer = ipv6Codec.parse(only.packet);
     assert(!isMalformed(answer), 'IPv6');
-    expect(only.path).toEqual({ kind: 'native' });
+    expect(only.path).toEqual({ kind: 'ipv6' });
     expect(answer).toMatchObject({ source: CARE_OF, destination: HOME_AGENT });
     expect(mobilityCodec.parse(answer.payload)).toMatchObject({
       message: { type: 'binding-error', status: 2 },

@@ -73,7 +73,10 @@ describe('NEMO-MR, movement', () => {
     expect(scene.update().packet.source).toBe(B);
     scene.answer(scene.update());
     expect(scene.tunnels()).toMatchObject([{ local: B, remote: HOME_AGENT }]);
-    expect(scene.wish.get('care-of')?.rules?.map(({ from }) => from?.address)).toEqual([B, B]);
+    expect(scene.desiredParts.get('care-of')?.rules?.map(({ from }) => from?.address)).toEqual([
+      B,
+      B,
+    ]);
   });
 
   it('NEMO-MR-3-3-1-1-005 is told by where the router is and not by its link-local address, the same on both links', () => {
@@ -125,7 +128,7 @@ describe('NEMO-MR, the router’s own packets', () => {
       ({ from, inputDevice }) => from?.address === HOME_ADDRESS && inputDevice === undefined,
     );
     expect(own).toEqual([]);
-    expect(scene.wish.get('home/office')?.addresses).toMatchObject([
+    expect(scene.desiredParts.get('home/office')?.addresses).toMatchObject([
       { device: 'eth0', address: HOME_ADDRESS },
     ]);
   });

@@ -66,7 +66,7 @@ function expectSilence(scene: RouterScene): void {
   });
   expect(phaseOf(scene)).toBe('stopped');
   expect(forwards(scene)).toBe(false);
-  expect(scene.wish.get('mobile-router/networks')?.addresses).toEqual([]);
+  expect(scene.desiredParts.get('mobile-router/networks')?.addresses).toEqual([]);
   scene.network(AT_B, INGRESS);
   expect(scene.updates()).toEqual([]);
   scene.pass(600_000);
@@ -316,7 +316,7 @@ describe('NEMO-MR, returning home', () => {
     scene.answer(scene.update());
     expect(phaseOf(scene)).toBe('at-home');
     expect([forwards(scene), scene.tunnels()]).toEqual([false, []]);
-    expect(scene.wish.get('mobile-router/networks')?.addresses).toHaveLength(1);
+    expect(scene.desiredParts.get('mobile-router/networks')?.addresses).toHaveLength(1);
   });
 
   it('NEMO-MR-3-4-1-1-001 ends with advertisements of the home address at the router’s own link-layer address', () => {

@@ -45,7 +45,7 @@ export const ROUTER_HOME: RouterHome = {
 };
 
 export class RouterScene extends Scene {
-  readonly wish = new Map<string, DesiredPart>();
+  readonly desiredParts = new Map<string, DesiredPart>();
 
   constructor(
     changes: Partial<RouterHome> = {},
@@ -66,9 +66,9 @@ export class RouterScene extends Scene {
   override give(input: MobileNodeInput): readonly Output[] {
     const out = super.give(input);
     for (const output of out) {
-      if (output.kind !== 'want') continue;
-      if (output.part === undefined) this.wish.delete(output.key);
-      else this.wish.set(output.key, output.part);
+      if (output.kind !== 'set-desired') continue;
+      if (output.part === undefined) this.desiredParts.delete(output.key);
+      else this.desiredParts.set(output.key, output.part);
     }
     return out;
   }
@@ -79,28 +79,28 @@ export class RouterScene extends Scene {
   }
 
   get rules(): readonly DesiredRule[] {
-    return [...this.wish.values()].flatMap(({ rules = [] }) => rules);
+    return [...this.desiredParts.values()].flatMap(({ rules = [] }) => rules);
   }
 
   get routes(): readonly DesiredRoute[] {
-    return [...this.wish.values()].flatMap(({ routes = [] }) => routes);
+    return [...this.desiredParts.values()].flatMap(({ routes = [] }) => routes);
   }
 
   /** The value that a sysctl of an interface should have. */
   setting(device: string, name: string): string | undefined {
     const path = `net/ipv6/conf/${device}/${name}`;
-    const sysctls = [...this.wish.values()].flatMap(
+    const sysctls = [...this.desiredParts.values()].flatMap(
       (part): readonly DesiredSysctl[] => part.sysctls ?? [],
     );
     return sysctls.find((sysctl) => sysctl.path === path)?.value;
   }
 
   tunnels() {
-    return [...this.wish.values()].flatMap(({ tunnels = [] }) => tunnels);
+    return [...this.desiredParts.values()].flatMap(({ tunnels = [] }) => tunnels);
   }
 
   planeRoutes() {
-    return [...this.wish.values()].flatMap(({ planeRoutes = [] }) => planeRoutes);
+    return [...this.desiredParts.values()].flatMap(({ planeRoutes = [] }) => planeRoutes);
   }
 
   phase(): unknown {

@@ -24,7 +24,7 @@ export interface AcknowledgementMaterial {
   readonly former: Datagram;
   readonly homeAddress: Ipv6Address;
   readonly homeAgent: Ipv6Address;
-  readonly association: MobilityKey & { readonly spi: number };
+  readonly registrationKey: MobilityKey & { readonly spi: number };
 }
 
 export interface AcknowledgementMutation {
@@ -74,7 +74,7 @@ function read({ packet }: Datagram): {
 function resigned(
   material: AcknowledgementMaterial,
   changes: Partial<Acknowledgement>,
-  association: AcknowledgementMaterial['association'] = material.association,
+  association: AcknowledgementMaterial['registrationKey'] = material.registrationKey,
   addresses: { readonly source?: Ipv6Address; readonly destination?: Ipv6Address } = {},
 ): Datagram {
   const { ip, message } = read(material.genuine);
@@ -195,12 +195,16 @@ export const ACKNOWLEDGEMENT_MUTATIONS = {
   'acknowledgement with forged MAC': {
     reasons: ['authentication-failed'],
     make: (material) =>
-      resigned(material, {}, { ...material.association, key: material.random.bytes(32) }),
+      resigned(material, {}, { ...material.registrationKey, key: material.random.bytes(32) }),
   },
   'acknowledgement with wrong SPI': {
     reasons: ['authentication-failed'],
     make: (material) =>
-      resigned(material, {}, { ...material.association, spi: 7000 + material.random.below(1000) }),
+      resigned(
+        material,
+        {},
+        { ...material.registrationKey, spi: 7000 + material.random.below(1000) },
+      ),
   },
   'refusal with forged MAC': {
     reasons: ['authentication-failed'],
@@ -208,7 +212,7 @@ export const ACKNOWLEDGEMENT_MUTATIONS = {
       resigned(
         material,
         { status: material.random.pick([128, 130, 131, 132, 133, 134, 135, 139, 144, 145]) },
-        { ...material.association, key: material.random.bytes(32) },
+        { ...material.registrationKey, key: material.random.bytes(32) },
       ),
   },
   'refusal 146 with forged MAC': {
@@ -217,7 +221,7 @@ export const ACKNOWLEDGEMENT_MUTATIONS = {
       resigned(
         material,
         { status: 146 },
-        { ...material.association, key: material.random.bytes(32) },
+        { ...material.registrationKey, key: material.random.bytes(32) },
       ),
   },
   'acknowledgement without authentication': {
@@ -236,7 +240,7 @@ export const ACKNOWLEDGEMENT_MUTATIONS = {
   'acknowledgement of another home agent': {
     reasons: ['not-from-home-agent'],
     make: (material) =>
-      resigned(material, {}, material.association, { source: ipv6('2001:db8:300::1') }),
+      resigned(material, {}, material.registrationKey, { source: ipv6('2001:db8:300::1') }),
   },
   'acknowledgement to another address': {
     reasons: NOT_FOR_US,

@@ -8,11 +8,7 @@ import { monotonic } from '#base/time.ts';
 import type { JsonValue, Output } from '#engine/contract.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import { look } from '#test/sim/peek.ts';
-import {
-  homeAddressOf,
-  homeAgentConfiguration,
-  securityAssociationOf,
-} from '#test/sim/population.ts';
+import { homeAddressOf, homeAgentConfiguration, registrationKeyOf } from '#test/sim/population.ts';
 import { SeededRandom } from '#test/sim/random.ts';
 import { WALL_OFFSET_MS } from '#test/sim/world.ts';
 import { type Material, MUTATIONS, type Mutation } from './mutations.ts';
@@ -87,7 +83,9 @@ export class HomeAgentFuzz {
     const before = this.#sum(mutation);
     this.#step({ kind: 'datagram', path, packet });
     this.perMutation.set(name, (this.perMutation.get(name) ?? 0) + 1);
-    const changed = this.#out.find((output) => output.kind === 'want' || output.kind === 'persist');
+    const changed = this.#out.find(
+      (output) => output.kind === 'set-desired' || output.kind === 'persist',
+    );
     if (changed !== undefined)
       throw this.#wrong(name, packet, `changed state: ${JSON.stringify(changed)}`);
     if (this.#sum(mutation) === before) {
@@ -121,7 +119,7 @@ export class HomeAgentFuzz {
     const node: Node = {
       index,
       sequence: this.#random.below(65_536),
-      former: { path: { kind: 'native' }, packet: new Uint8Array(0) },
+      former: { path: { kind: 'ipv6' }, packet: new Uint8Array(0) },
     };
     this.#nodes.push(node);
     const registration = this.#fresh(node);
@@ -140,7 +138,7 @@ export class HomeAgentFuzz {
     const careOfAddress4 = ipv4(`198.51.100.${host}`);
     const port = random.chance(0.5) ? 4191 : 1024 + random.below(60_000);
     return {
-      over: random.chance(0.5) ? 'native' : 'udp',
+      over: random.chance(0.5) ? 'ipv6' : 'udp',
       homeAddress: homeAddressOf(node.index),
       homeAgent: HOME_AGENT,
       careOfAddress: ipv6(`2001:db8:a${random.below(10)}::${host.toString(16)}`),
@@ -149,7 +147,7 @@ export class HomeAgentFuzz {
       sequence: (node.sequence + 1) & 0xffff,
       lifetimeUnits: 800,
       flags: HOME_REGISTRATION,
-      association: securityAssociationOf(node.index),
+      registrationKey: registrationKeyOf(node.index),
       identifier: `mn${node.index}@example`,
       wallMs: WALL_OFFSET_MS + this.#now,
       timestamped: true,
@@ -176,7 +174,8 @@ export class HomeAgentFuzz {
     this.#out.length = 0;
     this.#engine.step(monotonic(this.#now), input, this.#out);
     for (const output of this.#out) {
-      if (output.kind === 'want') this.#hold(`want ${output.key}`, output.part !== undefined);
+      if (output.kind === 'set-desired')
+        this.#hold(`want ${output.key}`, output.part !== undefined);
       if (output.kind === 'persist')
         this.#hold(`${output.table} ${output.key}`, output.value !== undefined);
     }

@@ -4,7 +4,7 @@
  */
 import { type Ipv4Address, ipv4, ipv6 } from '#base/ip.ts';
 import { monotonic, NEVER } from '#base/time.ts';
-import type { NetworkInterface, Output, Path } from '#engine/contract.ts';
+import type { NetworkInterface, Output, PacketPath } from '#engine/contract.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { look } from '#test/sim/peek.ts';
@@ -13,7 +13,7 @@ import {
   homeAddressOf,
   homeAgentConfiguration,
   mobileNodeConfiguration,
-  securityAssociationOf,
+  registrationKeyOf,
 } from '#test/sim/population.ts';
 import { SeededRandom } from '#test/sim/random.ts';
 import { WALL_OFFSET_MS } from '#test/sim/world.ts';
@@ -82,7 +82,7 @@ export class MobileNodeFuzz {
         former,
         homeAddress: homeAddressOf(0),
         homeAgent: HOME_AGENT,
-        association: securityAssociationOf(0),
+        registrationKey: registrationKeyOf(0),
       };
       for (let burst = Math.min(BURST, until - this.#sent); burst > 0; burst--) this.#bad(material);
       this.#accept(genuine);
@@ -97,7 +97,9 @@ export class MobileNodeFuzz {
     this.#step({ kind: 'datagram', path, packet });
     this.#sent++;
     this.perMutation.set(name, (this.perMutation.get(name) ?? 0) + 1);
-    const changed = this.#out.find((output) => output.kind === 'want' || output.kind === 'persist');
+    const changed = this.#out.find(
+      (output) => output.kind === 'set-desired' || output.kind === 'persist',
+    );
     if (changed !== undefined)
       throw this.#wrong(name, packet, `changed state: ${JSON.stringify(changed)}`);
     if (this.#sum(mutation) === before)
@@ -168,7 +170,7 @@ export class MobileNodeFuzz {
   }
 
   /** Half of the IPv4 networks are behind a translator. */
-  #translated(path: Path): Path {
+  #translated(path: PacketPath): PacketPath {
     if (path.kind !== 'udp') return path;
     const outside: Ipv4Address = this.#random.chance(0.5) ? ipv4('203.0.113.7') : path.local;
     return {

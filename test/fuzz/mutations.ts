@@ -194,14 +194,17 @@ export const MUTATIONS = {
   'forged MAC': {
     reasons: ['authentication-failed'],
     make: ({ random, fresh }) =>
-      datagramOf({ ...fresh, association: { ...fresh.association, key: random.bytes(32) } }),
+      datagramOf({
+        ...fresh,
+        registrationKey: { ...fresh.registrationKey, key: random.bytes(32) },
+      }),
   },
   'wrong SPI': {
     reasons: ['no-security-association'],
     make: ({ random, fresh }) =>
       datagramOf({
         ...fresh,
-        association: { ...fresh.association, spi: 5000 + random.below(1_000_000) },
+        registrationKey: { ...fresh.registrationKey, spi: 5000 + random.below(1_000_000) },
       }),
   },
   'unknown identifier': {
@@ -294,13 +297,13 @@ export const MUTATIONS = {
     make: ({ random, fresh }) =>
       datagramOf({
         ...fresh,
-        over: 'native',
+        over: 'ipv6',
         careOfAddress: random.pick([ipv6('ff02::1'), ipv6('::'), ipv6('fe80::7'), ipv6('::1')]),
       }),
   },
   'home agent as care-of address': {
     reasons: ['registration-refused'],
-    make: ({ fresh }) => datagramOf({ ...fresh, over: 'native', careOfAddress: fresh.homeAgent }),
+    make: ({ fresh }) => datagramOf({ ...fresh, over: 'ipv6', careOfAddress: fresh.homeAgent }),
   },
   'correspondent registration': {
     reasons: ['registration-refused', 'correspondent-role-not-served'],

@@ -7,7 +7,7 @@ import { type Ipv4Address, type Ipv6Address, ipv4, ipv6 } from '#base/ip.ts';
 import { wall } from '#base/time.ts';
 import { type MobilityKey, signMobility } from '#crypto/mobility-auth.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
-import type { Path } from '#engine/contract.ts';
+import type { PacketPath } from '#engine/contract.ts';
 import { HOME_AGENT, HOME_AGENT_V4 } from '#test/sim/population.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import { type Extension, homeAddressExtension } from '#wire/ipv6-extensions.ts';
@@ -19,13 +19,13 @@ import {
 import { IDENTIFIER_SUBTYPE_NAI, type MobilityOption } from '#wire/mobility-options.ts';
 
 export interface Datagram {
-  readonly path: Path;
+  readonly path: PacketPath;
   readonly packet: Uint8Array;
 }
 
 /** Everything a Binding Update says. */
 export interface Registration {
-  readonly over: 'native' | 'udp';
+  readonly over: 'ipv6' | 'udp';
   readonly homeAddress: Ipv6Address;
   readonly homeAgent: Ipv6Address;
   readonly careOfAddress: Ipv6Address;
@@ -35,7 +35,7 @@ export interface Registration {
   readonly sequence: number;
   readonly lifetimeUnits: number;
   readonly flags: BindingUpdateFlags;
-  readonly association: MobilityKey & { readonly spi: number };
+  readonly registrationKey: MobilityKey & { readonly spi: number };
   readonly identifier: string;
   readonly wallMs: number;
   /** False leaves the Replay Protection option out. */
@@ -71,8 +71,8 @@ function optionsOf(registration: Registration): MobilityOption[] {
 
 /** The packet and the way it comes; valid when the registration is. */
 export function datagramOf(registration: Registration): Datagram {
-  const { over, homeAddress, homeAgent, careOfAddress, association } = registration;
-  const source = over === 'native' ? careOfAddress : homeAddress;
+  const { over, homeAddress, homeAgent, careOfAddress, registrationKey } = registration;
+  const source = over === 'ipv6' ? careOfAddress : homeAddress;
   const payload = signMobility(
     {
       type: 'binding-update',
@@ -81,10 +81,10 @@ export function datagramOf(registration: Registration): Datagram {
       lifetimeUnits: registration.lifetimeUnits,
       options: optionsOf(registration),
     },
-    association,
+    registrationKey,
     { careOfAddress: source, homeAddress, source: homeAddress, destination: homeAgent },
   );
-  const own = over === 'native' ? [homeAddressExtension(homeAddress)] : [];
+  const own = over === 'ipv6' ? [homeAddressExtension(homeAddress)] : [];
   const packet = encode(ipv6Codec, {
     trafficClass: 0,
     flowLabel: 0,
@@ -98,8 +98,8 @@ export function datagramOf(registration: Registration): Datagram {
   return { path: pathOf(registration), packet };
 }
 
-function pathOf({ over, seenAs }: Registration): Path {
-  if (over === 'native') return { kind: 'native' };
+function pathOf({ over, seenAs }: Registration): PacketPath {
+  if (over === 'ipv6') return { kind: 'ipv6' };
   return {
     kind: 'udp',
     local: HOME_AGENT_V4,

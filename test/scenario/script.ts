@@ -228,7 +228,7 @@ export class Script {
   #saw(from: string, to: string, frame: Frame): void {
     if (frame.control === undefined) return;
     const seen = look(frame.control);
-    const way = frame.encapsulation === 'none' ? 'native' : frame.encapsulation;
+    const way = frame.encapsulation === 'none' ? 'ipv6' : frame.encapsulation;
     if (seen.kind === 'binding-update') {
       this.#arrows.push(
         `${from} -> ${to} ${way} Binding Update${seen.lifetimeSeconds === 0 ? ' (de-registration)' : ''}`,

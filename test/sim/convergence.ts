@@ -11,7 +11,7 @@ import { CORRESPONDENT, CORRESPONDENT_V4 } from './population.ts';
 import type { World } from './world.ts';
 
 /** Interfaces from which the node could reach its home agent. */
-export function waysOut(mobile: MobileHost): MobileInterface[] {
+export function uplinks(mobile: MobileHost): MobileInterface[] {
   return [...mobile.interfaces.values()].filter(
     (each) =>
       each.network?.working &&
@@ -24,7 +24,7 @@ export function waysOut(mobile: MobileHost): MobileInterface[] {
 }
 
 export const isAtHome = (mobile: MobileHost): boolean =>
-  waysOut(mobile).some((each) => each.network?.home);
+  uplinks(mobile).some((each) => each.network?.home);
 
 /** What is wrong with the state of both sides for `homeAddress`. */
 export function wrongBinding(
@@ -34,7 +34,7 @@ export function wrongBinding(
   homeAddress: IpAddress,
 ): string | undefined {
   if (!mobile.engine.running || !agent.engine.running) return 'not running';
-  const ways = waysOut(mobile);
+  const ways = uplinks(mobile);
   if (ways.length === 0) return undefined;
   const atAgent = tunnelFor(agent.tunnels, homeAddress);
   const atMobile = tunnelFor(mobile.tunnels, homeAddress);
@@ -142,7 +142,7 @@ export function converge(
     }
     return undefined;
   });
-  if (waysOut(mobile).length === 0) return took;
+  if (uplinks(mobile).length === 0) return took;
   return (
     took +
     (isAtHome(mobile)

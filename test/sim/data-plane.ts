@@ -87,7 +87,7 @@ export class DataPlane {
   }
 
   /** Applies one keyed part of the wish. */
-  want(key: string, part: DesiredPart | undefined): void {
+  setDesired(key: string, part: DesiredPart | undefined): void {
     const before = this.#parts.get(key);
     if (part === undefined) this.#parts.delete(key);
     else this.#parts.set(key, part);

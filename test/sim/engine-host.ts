@@ -13,7 +13,7 @@ import type {
   JsonValue,
   NetworkInput,
   Output,
-  Path,
+  PacketPath,
   ResolvedInput,
 } from '#engine/contract.ts';
 import { expectSound } from './event-faults.ts';
@@ -26,8 +26,8 @@ export type AnyInput = CommonInput | NetworkInput | ResolvedInput;
 
 /** What an engine's outputs do to its host. */
 export interface OutputSink {
-  send(path: Path, packet: Uint8Array): void;
-  want(key: string, part: DesiredPart | undefined): void;
+  send(path: PacketPath, packet: Uint8Array): void;
+  setDesired(key: string, part: DesiredPart | undefined): void;
   resolve(name: string): void;
 }
 
@@ -148,8 +148,8 @@ export class EngineHost {
       case 'send':
         this.#sink.send(output.path, output.packet);
         return;
-      case 'want':
-        this.#sink.want(output.key, output.part);
+      case 'set-desired':
+        this.#sink.setDesired(output.key, output.part);
         return;
       case 'resolve':
         this.#sink.resolve(output.name);

@@ -4,7 +4,7 @@
  */
 import { type IpAddress, ipv6, isIpv4, prefixContains } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
-import type { Engine, NetworkInterface, Path } from '#engine/contract.ts';
+import type { Engine, NetworkInterface, PacketPath } from '#engine/contract.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import { type AnyInput, EngineHost } from './engine-host.ts';
 import type { Frame, SentData } from './frame.ts';
@@ -17,11 +17,16 @@ import { encapsulate, outerOf, TunnelEnd } from './tunnel-end.ts';
 const LINK_LOCAL = ipv6('fe80::100');
 
 /** What the world does for a home agent. */
-export interface HomeAgentSurroundings {
+export interface HomeAgentEnvironment {
   readonly schedule: Schedule;
   readonly trace: Trace;
   transmitFromCore(from: string, frame: Frame): void;
-  transmitOnHomeLink(from: string, linkAddress: Uint8Array, path: Path, packet: Uint8Array): void;
+  transmitOnHomeLink(
+    from: string,
+    linkAddress: Uint8Array,
+    path: PacketPath,
+    packet: Uint8Array,
+  ): void;
 }
 
 export class HomeAgentHost implements Station {
@@ -30,11 +35,11 @@ export class HomeAgentHost implements Station {
   readonly engine: EngineHost;
   readonly tunnels: TunnelEnd;
   readonly linkAddress: Uint8Array;
-  readonly #world: HomeAgentSurroundings;
+  readonly #world: HomeAgentEnvironment;
   /** Called with every control packet that the engine sends. */
   onSend: (packet: Uint8Array) => void = () => {};
   /** Called around each control packet that the engine is given. */
-  onControl: (path: Path, packet: Uint8Array, deliver: () => void) => void = (
+  onControl: (path: PacketPath, packet: Uint8Array, deliver: () => void) => void = (
     _path,
     _packet,
     deliver,
@@ -45,7 +50,7 @@ export class HomeAgentHost implements Station {
     configuration: HomeAgentConfiguration,
     make: () => Engine<AnyInput>,
     linkAddress: Uint8Array,
-    world: HomeAgentSurroundings,
+    world: HomeAgentEnvironment,
   ) {
     this.name = name;
     this.configuration = configuration;
@@ -54,7 +59,7 @@ export class HomeAgentHost implements Station {
     this.tunnels = new TunnelEnd('home-agent', world.schedule, (data) => this.#forwardInner(data));
     this.engine = new EngineHost(name, world.schedule, world.trace, make, {
       send: (path, packet) => this.#send(path, packet),
-      want: (key, part) => this.tunnels.want(key, part),
+      setDesired: (key, part) => this.tunnels.setDesired(key, part),
       resolve: () => {
         throw new Error('a home agent resolves no names');
       },
@@ -123,7 +128,7 @@ export class HomeAgentHost implements Station {
     if (path !== undefined) this.control(path, packet);
   }
 
-  control(path: Path, packet: Uint8Array): void {
+  control(path: PacketPath, packet: Uint8Array): void {
     this.onControl(path, packet, () => this.engine.step({ kind: 'datagram', path, packet }));
   }
 
@@ -146,8 +151,8 @@ export class HomeAgentHost implements Station {
     return false;
   }
 
-  #pathOf(frame: Frame): Path | undefined {
-    if (frame.encapsulation === 'none') return { kind: 'native' };
+  #pathOf(frame: Frame): PacketPath | undefined {
+    if (frame.encapsulation === 'none') return { kind: 'ipv6' };
     if (frame.encapsulation === 'ipip') {
       const tunnel = this.tunnels.plane.tunnelOf(outerOf(frame));
       return tunnel === undefined ? undefined : { kind: 'tunnel', tunnel };
@@ -180,7 +185,7 @@ export class HomeAgentHost implements Station {
     });
   }
 
-  #send(path: Path, packet: Uint8Array): void {
+  #send(path: PacketPath, packet: Uint8Array): void {
     this.onSend(packet);
     if (path.kind === 'link') {
       this.#world.transmitOnHomeLink(this.name, this.linkAddress, path, packet);
@@ -198,7 +203,7 @@ export class HomeAgentHost implements Station {
 }
 
 /** The frame for a control packet on a `native` or `udp` path. */
-export function frameOfPath(path: Path, packet: Uint8Array): Frame | undefined {
+export function frameOfPath(path: PacketPath, packet: Uint8Array): Frame | undefined {
   if (path.kind === 'udp') {
     return {
       encapsulation: 'udp',

@@ -3,7 +3,7 @@
  * at home. RFC 4861 §7, RFC 6275 §10.4.1.
  */
 import { bytesOfIpv6, type IpAddress, type Ipv6Address, ipv6FromBytes, isIpv6 } from '#base/ip.ts';
-import type { Path } from '#engine/contract.ts';
+import type { PacketPath } from '#engine/contract.ts';
 import type { Frame } from './frame.ts';
 import type { HomeAgentHost } from './home-agent-host.ts';
 import type { MobileHost } from './mobile-host.ts';
@@ -54,7 +54,7 @@ export class HomeLink {
   }
 
   /** A Neighbour Discovery packet of an engine. */
-  send(from: string, linkAddress: Uint8Array, path: Path, packet: Uint8Array): void {
+  send(from: string, linkAddress: Uint8Array, path: PacketPath, packet: Uint8Array): void {
     if (path.kind !== 'link' || path.protocol !== 'ipv6') return;
     const agent = this.agent;
     const offset = 40;

@@ -4,7 +4,7 @@
  */
 import { type IpAddress, type Ipv6Address, isIpv4, isIpv6, isLinkLocal } from '#base/ip.ts';
 import { monotonic } from '#base/time.ts';
-import type { Engine, InterfaceAddress, NetworkInterface, Path } from '#engine/contract.ts';
+import type { Engine, InterfaceAddress, NetworkInterface, PacketPath } from '#engine/contract.ts';
 import { TUN_DEVICE } from '#engine/contract.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { type AnyInput, EngineHost, Violation } from './engine-host.ts';
@@ -19,12 +19,17 @@ import type { Trace } from './trace.ts';
 import { encapsulate, outerOf, TunnelEnd } from './tunnel-end.ts';
 
 /** What the world does for a mobile node. */
-export interface MobileSurroundings {
+export interface MobileEnvironment {
   readonly schedule: Schedule;
   readonly trace: Trace;
   readonly random: SeededRandom;
   transmit(from: string, network: AccessNetwork, frame: Frame): void;
-  transmitOnHomeLink(from: string, linkAddress: Uint8Array, path: Path, packet: Uint8Array): void;
+  transmitOnHomeLink(
+    from: string,
+    linkAddress: Uint8Array,
+    path: PacketPath,
+    packet: Uint8Array,
+  ): void;
   resolve(
     name: string,
     answer: (addresses: readonly IpAddress[], failure: string | undefined) => void,
@@ -38,7 +43,7 @@ export class MobileHost {
   readonly engine: EngineHost;
   readonly tunnels: TunnelEnd;
   readonly interfaces: ReadonlyMap<string, MobileInterface>;
-  readonly #world: MobileSurroundings;
+  readonly #world: MobileEnvironment;
   #snapshot: readonly NetworkInterface[] = [];
   /** Wall clock minus virtual time. */
   offsetMs: number;
@@ -51,7 +56,7 @@ export class MobileHost {
     make: () => Engine<AnyInput>,
     devices: readonly string[],
     offsetMs: number,
-    world: MobileSurroundings,
+    world: MobileEnvironment,
   ) {
     this.name = name;
     this.configuration = configuration;
@@ -62,9 +67,9 @@ export class MobileHost {
     );
     this.engine = new EngineHost(name, world.schedule, world.trace, make, {
       send: (path, packet) => this.#send(path, packet),
-      want: (key, part) => {
+      setDesired: (key, part) => {
         const before = this.#homeDeviceAddresses();
-        this.tunnels.want(key, part);
+        this.tunnels.setDesired(key, part);
         if (before !== this.#homeDeviceAddresses()) world.schedule.in(1, () => this.tell());
       },
       resolve: (hostName) => this.#resolve(hostName),
@@ -92,7 +97,7 @@ export class MobileHost {
 
   /** Gives the engine the whole truth of now. */
   tell(): void {
-    const wanted = this.#wantedAddresses();
+    const wanted = this.#desiredAddresses();
     this.#snapshot = [...this.interfaces.values()].map((each) =>
       each.snapshot(wanted.get(each.device) ?? []),
     );
@@ -116,7 +121,7 @@ export class MobileHost {
 
   /** The interface on which packets from `address` can leave. */
   interfaceOf(address: IpAddress): MobileInterface | undefined {
-    const wanted = this.#wantedAddresses();
+    const wanted = this.#desiredAddresses();
     for (const each of this.interfaces.values()) {
       if (!each.running) continue;
       if (each.usable().some((one) => one.address === address)) return each;
@@ -159,8 +164,8 @@ export class MobileHost {
     if (path !== undefined) this.engine.step({ kind: 'datagram', path, packet: frame.control });
   }
 
-  #pathOf(frame: Frame): Path | undefined {
-    if (frame.encapsulation === 'none') return { kind: 'native' };
+  #pathOf(frame: Frame): PacketPath | undefined {
+    if (frame.encapsulation === 'none') return { kind: 'ipv6' };
     if (frame.encapsulation === 'ipip') {
       const tunnel = this.tunnels.plane.tunnelOf(outerOf(frame));
       return tunnel === undefined ? undefined : { kind: 'tunnel', tunnel };
@@ -193,7 +198,7 @@ export class MobileHost {
     );
   }
 
-  #send(path: Path, packet: Uint8Array): void {
+  #send(path: PacketPath, packet: Uint8Array): void {
     this.sends++;
     if (packet.length > 1280)
       throw new Violation(`${this.name}: control packet of ${packet.length} octets`);
@@ -247,7 +252,7 @@ export class MobileHost {
     );
   }
 
-  #wantedAddresses(): Map<string, IpAddress[]> {
+  #desiredAddresses(): Map<string, IpAddress[]> {
     const byDevice = new Map<string, IpAddress[]>();
     for (const part of this.tunnels.plane.parts()) {
       for (const { device, address } of part.addresses ?? []) {
@@ -261,7 +266,7 @@ export class MobileHost {
   }
 
   #homeDeviceAddresses(): string {
-    return JSON.stringify([...this.#wantedAddresses()]);
+    return JSON.stringify([...this.#desiredAddresses()]);
   }
 
   #tunAddresses4(): IpAddress[] {

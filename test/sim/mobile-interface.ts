@@ -2,7 +2,13 @@
  * One network interface of a mobile node: carrier, router advertisements with duplicate address
  * detection, DHCP, and what lingers.
  */
-import { addressOfIdentifier, type IpAddress, type Ipv6Address, ipv6, isIpv6 } from '#base/ip.ts';
+import {
+  addressFromInterfaceIdentifier,
+  type IpAddress,
+  type Ipv6Address,
+  ipv6,
+  isIpv6,
+} from '#base/ip.ts';
 import { monotonic, NEVER } from '#base/time.ts';
 import type { DefaultRouter, InterfaceAddress, NetworkInterface } from '#engine/contract.ts';
 import type { AccessNetwork, Station } from './network.ts';
@@ -141,8 +147,10 @@ export class MobileInterface {
     this.#addresses = this.#addresses.filter((one) => !isIpv6(one.address));
     this.#routers = this.#routers.filter((router) => router.family !== 6);
     const identifier = this.#random.bytes(8);
-    const address = addressOfIdentifier(network.prefix6, identifier);
-    this.#addresses.push(this.#address(addressOfIdentifier(LINK_LOCAL, identifier), 64, false));
+    const address = addressFromInterfaceIdentifier(network.prefix6, identifier);
+    this.#addresses.push(
+      this.#address(addressFromInterfaceIdentifier(LINK_LOCAL, identifier), 64, false),
+    );
     this.#addresses.push(this.#address(address, 64, style.dadMs > 0));
     const validUntil = monotonic(this.#schedule.now + ROUTER_LIFETIME_MS);
     this.#routers.push({
@@ -181,7 +189,7 @@ export class MobileInterface {
       one.address === address ? { ...one, tentative: false, duplicate: failed } : one,
     );
     if (failed) {
-      const other = addressOfIdentifier(address, this.#random.bytes(8));
+      const other = addressFromInterfaceIdentifier(address, this.#random.bytes(8));
       later(500, () => {
         this.#addresses = this.#addresses.filter((one) => one.address !== address);
         this.#addresses.push(this.#address(other, 64, false));

@@ -3,7 +3,7 @@
  * and how far away they are.
  */
 import {
-  addressOfIdentifier,
+  addressFromInterfaceIdentifier,
   type IpAddress,
   type Ipv4Address,
   type Ipv6Address,
@@ -69,7 +69,9 @@ export class AccessNetwork {
   }
 
   address6(identifier: Uint8Array): Ipv6Address | undefined {
-    return this.prefix6 === undefined ? undefined : addressOfIdentifier(this.prefix6, identifier);
+    return this.prefix6 === undefined
+      ? undefined
+      : addressFromInterfaceIdentifier(this.prefix6, identifier);
   }
 
   /**

@@ -7,7 +7,7 @@ import {
   type Prefix,
   parsePrefix,
 } from '#base/ip.ts';
-import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
+import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { Nat, NatKind } from './nat.ts';
@@ -37,14 +37,14 @@ export const homeAddressOf = (index: number): Ipv6Address =>
   ipv6(`2001:db8:100:1::${(0x10 + index).toString(16)}`);
 export const homeAddress4Of = (index: number): Ipv4Address => ipv4(`192.0.2.${70 + index}`);
 
-const associations = new Map<number, SecurityAssociation>();
+const associations = new Map<number, RegistrationKey>();
 
 /** The same object each time: key schedules are kept by key. */
-export function securityAssociationOf(index: number): SecurityAssociation {
+export function registrationKeyOf(index: number): RegistrationKey {
   const known = associations.get(index);
   if (known !== undefined) return known;
   const key = new SeededRandom(0x5eed + index).bytes(32);
-  const made: SecurityAssociation = {
+  const made: RegistrationKey = {
     spi: 1000 + index,
     algorithm: index % 2 === 0 ? 'hmac-sha256-128' : 'hmac-sha1-96',
     key,
@@ -73,7 +73,7 @@ export function homeAgentConfiguration(choices: HomeAgentChoices): HomeAgentConf
     homeLink: homeLink ? 'home0' : undefined,
     mobileNodes: Array.from({ length: choices.mobileNodes }, (_, index) => ({
       identifier: `mn${index}@example`,
-      securityAssociations: [securityAssociationOf(index)],
+      registrationKeys: [registrationKeyOf(index)],
       homeAddresses: [homeAddressOf(index)],
       ipv4HomeAddresses: index % 3 === 2 ? [] : [homeAddress4Of(index)],
       mayUseIpv4Pool: index % 3 === 2,
@@ -118,7 +118,7 @@ export function mobileNodeConfiguration(choices: MobileChoices): MobileNodeConfi
         ipv4HomeLink: undefined,
         virtualHomeNetwork: !homeLink,
         identifier: `mn${index}@example`,
-        securityAssociation: securityAssociationOf(index),
+        registrationKey: registrationKeyOf(index),
       },
     ],
     interfaces: [],

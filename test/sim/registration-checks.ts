@@ -5,7 +5,7 @@
 
 import { hex } from '#base/bytes.ts';
 import type { IpAddress } from '#base/ip.ts';
-import type { Path } from '#engine/contract.ts';
+import type { PacketPath } from '#engine/contract.ts';
 import { Violation } from './engine-host.ts';
 import type { HomeAgentHost } from './home-agent-host.ts';
 import { look } from './peek.ts';
@@ -60,7 +60,7 @@ export class RegistrationChecks {
     }
   }
 
-  #around(agent: HomeAgentHost, path: Path, packet: Uint8Array, deliver: () => void): void {
+  #around(agent: HomeAgentHost, path: PacketPath, packet: Uint8Array, deliver: () => void): void {
     const seen = look(packet);
     if (seen.kind !== 'binding-update') {
       deliver();

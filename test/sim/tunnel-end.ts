@@ -65,8 +65,8 @@ export class TunnelEnd {
     this.#held = [];
   }
 
-  want(key: string, part: DesiredPart | undefined): void {
-    this.plane.want(key, part);
+  setDesired(key: string, part: DesiredPart | undefined): void {
+    this.plane.setDesired(key, part);
     if (this.#held.length === 0) return;
     const waiting = this.#held;
     this.#held = [];

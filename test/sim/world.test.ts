@@ -105,7 +105,7 @@ const BROKEN: readonly {
     name: 'a mobile node that keeps its old tunnel end',
     caughtBy: /leaves from|converges/,
     makeMobileNode: altered(mobileNode, (input, outputs) =>
-      outputs.filter(({ kind }) => input.kind !== 'network' || kind !== 'want'),
+      outputs.filter(({ kind }) => input.kind !== 'network' || kind !== 'set-desired'),
     ),
   },
 ];

@@ -7,7 +7,7 @@
  *         access networks, each with its translators ── mobile nodes
  */
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
-import type { Engine, Path } from '#engine/contract.ts';
+import type { Engine, PacketPath } from '#engine/contract.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { type AnyInput, Violation } from './engine-host.ts';
@@ -171,7 +171,12 @@ export class World {
     this.#cross(from, frame, 0);
   }
 
-  transmitOnHomeLink(from: string, linkAddress: Uint8Array, path: Path, packet: Uint8Array): void {
+  transmitOnHomeLink(
+    from: string,
+    linkAddress: Uint8Array,
+    path: PacketPath,
+    packet: Uint8Array,
+  ): void {
     this.homeLink.send(from, linkAddress, path, packet);
   }
 

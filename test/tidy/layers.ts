@@ -110,7 +110,7 @@ const LAYERS: readonly Layer[] = [
   },
   {
     of: /^src\/(host|store|daemon)\//,
-    may: [...PURE, 'src/$1/', 'src/runtime/world-error.ts'],
+    may: [...PURE, 'src/$1/', 'src/runtime/host-error.ts'],
     mayTypes: [...TYPES_OF_ENGINE, 'src/runtime/ports.ts'],
     packages: 'all',
     reason:

@@ -8,7 +8,7 @@ import { encode, fromHex, hex, isMalformed } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { cookieOf, cookieReply, initiate, receiveInitiation } from '#crypto/handshake.ts';
 import { keyPairOf, sha256 } from '#crypto/primitives.ts';
-import { SealingKey } from '#crypto/sealed.ts';
+import { Sealer } from '#crypto/sealed.ts';
 import { HandshakeUse, ntmobileDatagramCodec, suiteBit } from '#wire/ntmobile-datagram.ts';
 import {
   type NtmobileMessage,
@@ -101,7 +101,7 @@ function sealed(
   plaintexts: readonly Uint8Array[],
 ) {
   const key = octetsOf(`${aead} ${type}`).slice(0, aead === 'aes-128-gcm' ? 16 : 32);
-  const sealing = new SealingKey(aead, key, type, 0xabcdef0);
+  const sealing = new Sealer(aead, key, type, 0xabcdef0);
   return {
     aead,
     type,

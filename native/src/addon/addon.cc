@@ -158,8 +158,8 @@ PlaceSpec placeOf(const Napi::Object& object, bool otherwise) {
   PlaceSpec spec;
   const Napi::Value validated = object.Get("validated");
   spec.validated = validated.IsUndefined() ? otherwise : validated.ToBoolean().Value();
-  if (object.Get("account").IsUndefined()) return spec;
-  const Napi::Object account = objectOf(object.Get("account"), "account");
+  if (object.Get("amplificationLimit").IsUndefined()) return spec;
+  const Napi::Object account = objectOf(object.Get("amplificationLimit"), "amplificationLimit");
   spec.account = integerOf<u32>(account, "number");
   spec.creditOctets = integerOf<u32>(account, "creditOctets");
   return spec;
@@ -272,7 +272,7 @@ Napi::Object pathValue(Napi::Env env, const ControlPath& path) {
   Napi::Object value = Napi::Object::New(env);
   switch (path.kind) {
     case PathKind::native:
-      value.Set("kind", "native");
+      value.Set("kind", "ipv6");
       break;
     case PathKind::udp:
       value.Set("kind", "udp");

@@ -24,7 +24,7 @@ const COORDINATOR_STATES: Readonly<Record<string, string>> = {
 };
 
 /** How data goes to another node; `none`: nowhere at present. */
-export const PATH_WAYS: Readonly<Record<string, string>> = {
+export const PATH_KIND_TEXTS: Readonly<Record<string, string>> = {
   direct: 'direct',
   relayed: 'by relay',
   general: 'by relay (no NTMobile)',
@@ -44,14 +44,14 @@ export function ntmobileSection(node: JsonObject): string {
       typeof credentialSeconds === 'number' ? `${duration(credentialSeconds)} left` : undefined,
     ],
     ['coordinator', joined(coordinatorName, COORDINATOR_STATES[state] ?? state)],
-    ['at', joined(placeText(at, 'ipv6'), placeText(at, 'ipv4'))],
+    ['at', joined(localAddressText(at, 'ipv6'), localAddressText(at, 'ipv4'))],
     ['NAT', text(node['nat'])],
     ['relays', relaysText(objectsOf(relays))],
     ['paths', pathsText(objectsOf(paths))],
   ]);
 }
 
-function placeText(places: JsonObject, family: 'ipv6' | 'ipv4'): string | undefined {
+function localAddressText(places: JsonObject, family: 'ipv6' | 'ipv4'): string | undefined {
   const address = text(places[family]);
   const device = text(places[`${family}Device`]);
   return address === undefined || device === undefined ? address : `${address} on ${device}`;
@@ -82,7 +82,7 @@ export function pathRow(row: JsonObject, nowWallMs: number): JsonObject | undefi
   return {
     name,
     virtualAddresses: joined(row['virtualIpv6'], row['virtualIpv4']),
-    way: PATH_WAYS[way] ?? way,
+    way: PATH_KIND_TEXTS[way] ?? way,
     through: typeof remote === 'string' ? endpoint(remote, remotePort) : undefined,
     for:
       typeof sinceWallMs === 'number'

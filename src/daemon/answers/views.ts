@@ -102,7 +102,7 @@ export const PHASES: Readonly<Record<string, string>> = {
   stopped: 'stopped, as no home agent serves the mobile networks',
 };
 
-const WAYS: Readonly<Record<string, string>> = {
+const FORWARDING_TEXTS: Readonly<Record<string, string>> = {
   tunnel: 'through the tunnel',
   'home-link': 'on the home link',
   none: 'NOT FORWARDED',
@@ -117,7 +117,7 @@ function mobileNetworksText(home: JsonObject): string | undefined {
     ({ prefix, refused }) => `${String(prefix)}${refused === true ? ' (refused)' : ''}`,
   );
   if (prefixes.length === 0) return undefined;
-  const way = WAYS[String(home['forwarding'])];
+  const way = FORWARDING_TEXTS[String(home['forwarding'])];
   return `${prefixes.join(', ')} (${joined(text(home['registrationMode']), way) ?? '-'})`;
 }
 

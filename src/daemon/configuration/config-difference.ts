@@ -171,7 +171,7 @@ function isEmpty(value: JsonValue | undefined): boolean {
  * `old` with the values of `fresh` for keys that are reloadable. Both as written, or both with
  * everything.
  */
-export function mixed(
+export function withReloadable(
   keys: readonly KeyDescription[],
   old: JsonObject,
   fresh: JsonObject,
@@ -189,13 +189,13 @@ function mixedValue(
 ): JsonValue | undefined {
   if (key.reloadable) return fresh;
   if (key.children.length === 0) return old;
-  if (isJsonObject(old) && isJsonObject(fresh)) return mixed(key.children, old, fresh);
+  if (isJsonObject(old) && isJsonObject(fresh)) return withReloadable(key.children, old, fresh);
   if (areEntries(old) && areEntries(fresh) && old.length === fresh.length) {
-    return old.map((entry, at) => mixed(key.children, entry, fresh[at] ?? entry));
+    return old.map((entry, at) => withReloadable(key.children, entry, fresh[at] ?? entry));
   }
   // A section that everybody has, written down or not.
   if (key.default === undefined || !isMappingOrAbsent(old) || !isMappingOrAbsent(fresh)) return old;
-  const value = mixed(key.children, old ?? {}, fresh ?? {});
+  const value = withReloadable(key.children, old ?? {}, fresh ?? {});
   return old === undefined && Object.keys(value).length === 0 ? undefined : value;
 }
 

@@ -19,14 +19,14 @@ import {
 export type PathPart = string | number;
 
 /** `line` and `column` count from 1. */
-export interface Place {
+export interface SourcePosition {
   readonly file: string;
   readonly line: number;
   readonly column: number;
 }
 
 /** What is wrong with a file as such. */
-export interface SourceFault extends Place {
+export interface SourceFault extends SourcePosition {
   readonly message: string;
   readonly remedy: string;
 }
@@ -143,11 +143,11 @@ function isMapping(value: unknown): value is object {
  * Where the value at `path` (or with `atKey` its key) comes from; where nothing is there, the
  * innermost that encloses it, in the first file that has that.
  */
-export function placeOf(
+export function sourcePositionOf(
   sources: readonly Source[],
   path: readonly PathPart[],
   atKey: boolean,
-): Place {
+): SourcePosition {
   const roots = sources.filter(({ value }) => value !== undefined);
   let layers = counting(roots.map((source) => layerOf(source, source.document.contents)));
   for (const [depth, part] of path.entries()) {
@@ -191,7 +191,7 @@ function counting(layers: readonly Layer[]): Layer[] {
   return plain === layers.length - 1 ? layers.slice(-1) : layers.slice(plain + 1);
 }
 
-function positionOf({ source, offset }: Layer): Place {
+function positionOf({ source, offset }: Layer): SourcePosition {
   const { line, col } = source?.lines.linePos(offset) ?? { line: 1, col: 1 };
   return { file: source?.file ?? '', line: Math.max(1, line), column: Math.max(1, col) };
 }

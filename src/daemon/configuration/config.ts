@@ -16,18 +16,18 @@ import { type KeyDescription, keysOf, shapeOf } from './config-schema.ts';
 import {
   mergedValue,
   type PathPart,
-  type Place,
   parseSource,
-  placeOf,
   readSources,
   type Source,
   type SourceFault,
+  type SourcePosition,
+  sourcePositionOf,
   wholeFile,
 } from './config-sources.ts';
 import { completed, secretsIn } from './config-values.ts';
 
 /** One thing wrong with a configuration. `line` and `column` count from 1. */
-export interface Fault extends Place {
+export interface Fault extends SourcePosition {
   /** `mobileNodes[0].homeAddresses[1]`; empty for the file as a whole. */
   readonly path: string;
   readonly message: string;
@@ -109,7 +109,7 @@ function check<S extends z.ZodType>(
     describeIssue(issue, root, shape),
   );
   const faults = findings.map(({ path, atKey, message, remedy }) => {
-    return { ...placeOf(sources, path, atKey), path: formatPath(path), message, remedy };
+    return { ...sourcePositionOf(sources, path, atKey), path: formatPath(path), message, remedy };
   });
   const order = new Map(sources.map(({ file: name }, at) => [name, at]));
   const rank = (fault: Fault): number => order.get(fault.file) ?? 0;

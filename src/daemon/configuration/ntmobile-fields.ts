@@ -1,7 +1,7 @@
 /** Fields that the configurations of NTMobile's daemons share: docs/ntmobile.md §1 and §2. */
 import { z } from 'zod';
 import { parseEndpoint } from '#base/endpoint.ts';
-import { octetsOf, type Prefix } from '#base/ip.ts';
+import { cachedAddressBytes, type Prefix } from '#base/ip.ts';
 import { type Endpoint, isDomainName } from '#wire/ntmobile-options.ts';
 import { parseKey, type Report, reporter } from './config-fields.ts';
 
@@ -52,7 +52,10 @@ export function endpointField() {
 
 /** Reports a prefix that is none of a system. */
 export function checkSystemPrefix(prefix: Prefix | undefined, report: Report): void {
-  if (prefix === undefined || (prefix.length === 48 && octetsOf(prefix.address)[0] === 0xfd))
+  if (
+    prefix === undefined ||
+    (prefix.length === 48 && cachedAddressBytes(prefix.address)[0] === 0xfd)
+  )
     return;
   report('not a /48 of fd00::/8 (RFC 4193)', 'for example fd12:3456:789a::/48', ['systemPrefix']);
 }

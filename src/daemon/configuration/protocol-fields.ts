@@ -20,7 +20,7 @@ const FIRST_FREE_SPI = 256;
 const HMAC_SHA1_SPI = 3;
 
 /** One security association: `{ spi, algorithm, key | keyFile }`. */
-export function securityAssociationField(configuration: ConfigurationContext) {
+export function registrationKeyField(configuration: ConfigurationContext) {
   return z
     .strictObject({
       spi: integerField(0, LARGEST_SPI).meta({
@@ -35,7 +35,7 @@ export function securityAssociationField(configuration: ConfigurationContext) {
       ...keyShape,
     })
     .superRefine(
-      crossCheck((fields, report) => checkAssociation(fields, configuration, report)),
+      crossCheck((fields, report) => checkRegistrationKey(fields, configuration, report)),
       EVEN_WHEN_FAULTY,
     )
     .transform(({ spi, algorithm, ...source }) => {
@@ -44,13 +44,13 @@ export function securityAssociationField(configuration: ConfigurationContext) {
     });
 }
 
-interface AssociationParts extends KeySource {
+interface RegistrationKeyParts extends KeySource {
   readonly spi?: number | undefined;
   readonly algorithm?: string | undefined;
 }
 
-function checkAssociation(
-  parts: AssociationParts,
+function checkRegistrationKey(
+  parts: RegistrationKeyParts,
   configuration: ConfigurationContext,
   report: Report,
 ): void {

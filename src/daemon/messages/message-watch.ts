@@ -1,7 +1,7 @@
 /**
  * Counts every control message by kind, and shows them to whoever follows: only then are they read.
  */
-import type { JsonObject, Path } from '#engine/contract.ts';
+import type { JsonObject, PacketPath } from '#engine/contract.ts';
 import type { MessageWatcher } from '#runtime/ports.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 import { type MessageKind, messageKind } from './message-kind.ts';
@@ -23,13 +23,13 @@ export class MessageWatch implements MessageWatcher {
   onSealed: (direction: Direction, message: NtmobileMessage, atWallMs: number) => void = () => {};
   readonly #followers = new Set<(entry: JsonObject) => void>();
 
-  get curious(): boolean {
+  get hasFollowers(): boolean {
     return this.#followers.size > 0;
   }
 
   received(
     atWallMs: number,
-    path: Path,
+    path: PacketPath,
     packet: Uint8Array,
     found: { readonly opened: NtmobileMessage | undefined; readonly counted: readonly string[] },
   ): void {
@@ -38,7 +38,7 @@ export class MessageWatch implements MessageWatcher {
 
   sent(
     atWallMs: number,
-    path: Path,
+    path: PacketPath,
     packet: Uint8Array,
     sealed: NtmobileMessage | undefined,
   ): void {
@@ -65,7 +65,7 @@ export class MessageWatch implements MessageWatcher {
   #seen(
     direction: Direction,
     atWallMs: number,
-    path: Path,
+    path: PacketPath,
     packet: Uint8Array,
     sealed: NtmobileMessage | undefined,
     counted: readonly string[],

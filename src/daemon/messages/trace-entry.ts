@@ -5,7 +5,7 @@
  * RFC 6275 §6 (as the codecs read it), RFC 4861 §4, RFC 5555 §4.1; docs/ntmobile.md §3, §6
  */
 import { hex, isMalformed } from '#base/bytes.ts';
-import type { JsonObject, Path } from '#engine/contract.ts';
+import type { JsonObject, PacketPath } from '#engine/contract.ts';
 import { arpCodec, arpSummary } from '#wire/arp.ts';
 import { icmpv6Codec, icmpv6Summary, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
 import {
@@ -23,7 +23,7 @@ import { ntmobileMessageText } from '#wire/ntmobile-summary.ts';
 /** `transport`, `from`, `to` and `summary`; total. */
 export function describeMessage(
   direction: 'in' | 'out',
-  path: Path,
+  path: PacketPath,
   packet: Uint8Array,
   sealed: NtmobileMessage | undefined,
 ): JsonObject {
@@ -38,7 +38,7 @@ interface Ends {
   readonly there: string;
 }
 
-function endsOf(path: Path, packet: Uint8Array, direction: 'in' | 'out'): Ends {
+function endsOf(path: PacketPath, packet: Uint8Array, direction: 'in' | 'out'): Ends {
   switch (path.kind) {
     case 'udp':
     case 'datagram': {
@@ -57,7 +57,7 @@ function endsOf(path: Path, packet: Uint8Array, direction: 'in' | 'out'): Ends {
       return path.protocol === 'arp'
         ? { transport: path.device, here: '-', there: linkAddress(path.linkAddress) }
         : { transport: path.device, ...addressesOf(packet, direction) };
-    case 'native':
+    case 'ipv6':
       return { transport: 'ipv6', ...addressesOf(packet, direction) };
   }
 }
@@ -79,7 +79,11 @@ function linkAddress(octets: Uint8Array): string {
   return Array.from(octets, (octet) => hex(Uint8Array.of(octet))).join(':');
 }
 
-function summaryOf(path: Path, packet: Uint8Array, sealed: NtmobileMessage | undefined): string {
+function summaryOf(
+  path: PacketPath,
+  packet: Uint8Array,
+  sealed: NtmobileMessage | undefined,
+): string {
   if (sealed !== undefined) return ntmobileMessageText(sealed);
   if (path.kind === 'datagram') {
     const datagram = ntmobileDatagramCodec.parse(packet);

@@ -6,7 +6,7 @@
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import type { CountedKind } from '#daemon/messages/message-watch.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
-import { type Component, engineCounterPlace, planeCounterPlace } from './counter-places.ts';
+import { type Component, engineCounterMetric, planeCounterMetric } from './counter-metrics.ts';
 import type { MetricName } from './metric-table.ts';
 import type { Samples } from './samples.ts';
 
@@ -41,7 +41,7 @@ export function addStats(samples: Samples, role: string, stats: JsonObject): voi
     else samples.add('sojourn_name_query_actions_total', { action }, count);
   }
   for (const [name, count] of numbersOf(objectOf(stats['plane']))) {
-    const place = planeCounterPlace(name);
+    const place = planeCounterMetric(name);
     if (place !== undefined) samples.put(place, count);
   }
   for (const [name, count] of numbersOf(objectOf(stats['driver']))) {
@@ -63,7 +63,7 @@ function addEngineCounters(
 ): void {
   if (component === undefined) return;
   for (const [name, count] of numbersOf(counters)) {
-    const place = engineCounterPlace(component, name);
+    const place = engineCounterMetric(component, name);
     if (place !== undefined) samples.put(place, count);
   }
 }

@@ -4,7 +4,7 @@ import type { MetricName } from './metric-table.ts';
 export type Labels = Readonly<Record<string, string>>;
 
 /** Where a count of the daemon goes. */
-export interface Place {
+export interface CounterMetric {
   readonly metric: MetricName;
   readonly labels: Labels;
 }
@@ -28,7 +28,7 @@ export class Samples {
     samples.set(key, { labels, value: value + (samples.get(key)?.value ?? 0) });
   }
 
-  put({ metric, labels }: Place, value: number): void {
+  put({ metric, labels }: CounterMetric, value: number): void {
     this.add(metric, labels, value);
   }
 

@@ -9,11 +9,14 @@
  * what it does not see; they only grow while the node is there. What has the same `number` and
  * leads to the same place, legs and the tunnel of one node, counts together.
  */
-export type PlaceAccount = {
+export type AmplificationLimit = {
   readonly number: number;
   readonly creditOctets: number;
 };
 
-export function sameAccount(a: PlaceAccount | undefined, b: PlaceAccount | undefined): boolean {
+export function sameAmplificationLimit(
+  a: AmplificationLimit | undefined,
+  b: AmplificationLimit | undefined,
+): boolean {
   return a?.number === b?.number && a?.creditOctets === b?.creditOctets;
 }

@@ -123,7 +123,7 @@ const DEVICE = ['means', 'account', 'source', 'device', 'nodeId', 'virtualIpv4']
 const CERTIFICATE = ['fingerprint', 'selfSigned', 'subject', 'notAfter'] as const;
 const CHANGE = ['setting', 'old', 'new'] as const;
 const FAILURE = ['error', 'stack', 'remedy'] as const;
-const PLACE = ['local', 'remote', 'remotePort'] as const;
+const ENDPOINTS = ['local', 'remote', 'remotePort'] as const;
 const ROLE = ['home', 'registrationMode', 'mobileNetworkPrefixes', 'lastRefusal', 'atMs'] as const;
 
 /** The home agent's. */
@@ -311,23 +311,35 @@ const NTMOBILE_EVENTS = {
     'coordinator',
   ),
   'nat-seen': row('info', 'What kind of NAT is on the way.', 'nat', 'address', 'port'),
-  'path-established': row('info', 'Data goes to another node.', 'name', 'way', ...PLACE),
-  'path-direct': row('info', 'Data goes directly from now on.', 'name', ...PLACE, 'formerForMs'),
+  'path-established': row('info', 'Data goes to another node.', 'name', 'way', ...ENDPOINTS),
+  'path-direct': row(
+    'info',
+    'Data goes directly from now on.',
+    'name',
+    ...ENDPOINTS,
+    'formerForMs',
+  ),
   'path-relayed': row(
     'info',
     'Data goes through a relay from now on.',
     'name',
-    ...PLACE,
+    ...ENDPOINTS,
     'formerForMs',
   ),
   'path-general': row(
     'info',
     'Data goes through a relay to a host without NTMobile.',
     'name',
-    ...PLACE,
+    ...ENDPOINTS,
     'formerForMs',
   ),
-  'path-interrupted': row('info', 'Data goes nowhere at present.', 'name', ...PLACE, 'formerForMs'),
+  'path-interrupted': row(
+    'info',
+    'Data goes nowhere at present.',
+    'name',
+    ...ENDPOINTS,
+    'formerForMs',
+  ),
   'resolver-set': row(
     'info',
     'Applications of this host ask the stub from now on.',
@@ -366,7 +378,7 @@ const COORDINATOR_EVENTS = {
 } as const;
 
 const RELAY_EVENTS = {
-  'node-attached': row('debug', 'A node has a session with the relay.', 'name', ...PLACE),
+  'node-attached': row('debug', 'A node has a session with the relay.', 'name', ...ENDPOINTS),
   'node-gone': row('debug', 'A node has none any more.', 'name', 'reason'),
   'destination-refused': row('info', 'A name leads only where the relay does not go.', 'name'),
 } as const;

@@ -15,6 +15,6 @@ import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 export interface ObservedMessage {
   readonly kind: 'message';
   readonly direction: 'in' | 'out';
-  readonly way: DatagramEndpoints;
+  readonly udpPath: DatagramEndpoints;
   readonly message: NtmobileMessage;
 }

@@ -20,18 +20,18 @@ export interface NameServer {
 }
 
 /** A server, and the address that is asked from; undefined where that is left to routing. */
-export interface DnsWay {
+export interface NameServerPath {
   readonly server: NameServer;
   readonly source: IpAddress | undefined;
 }
 
-export interface Inquiry {
+export interface DnsExchangeRequest {
   /** Of any id: each try has its own. */
   readonly query: Uint8Array;
   /** Tried in this order, each soon after the former. */
-  readonly ways: readonly DnsWay[];
+  readonly paths: readonly NameServerPath[];
   /** `whole`: an answer that was cut is asked for again by TCP; `udp`: it is an answer. */
-  readonly want: 'whole' | 'udp';
+  readonly accept: 'whole' | 'udp';
   /** For one server to answer. */
   readonly timeoutMs: number;
   /** The next way is tried as well when there is no answer after this. */
@@ -42,7 +42,7 @@ export interface Inquiry {
  * `octets`: an answer to the question; its id means nothing. The best that was found is given: a
  * failure of one server only where no other knew more.
  */
-export type InquiryResult = { readonly octets: Buffer } | { readonly failure: string };
+export type DnsExchangeResult = { readonly octets: Buffer } | { readonly failure: string };
 
 /** Of one family. */
 const MAX_SOURCES = 4;
@@ -54,10 +54,10 @@ const MOST_OCTETS = 65_535;
  * Servers that can be asked from an address of their family come first. Those on the link or host
  * itself need none.
  */
-export function dnsWays(
+export function nameServerPaths(
   servers: readonly NameServer[],
   sources: readonly IpAddress[],
-): readonly DnsWay[] {
+): readonly NameServerPath[] {
   const near = ({ address }: NameServer): boolean => /%|^127\.|^::1$/.test(address);
   const fitting = (server: NameServer): readonly IpAddress[] =>
     near(server)
@@ -73,28 +73,28 @@ export function dnsWays(
 }
 
 /** Never rejects. */
-export function inquire(inquiry: Inquiry): Promise<InquiryResult> {
-  return new Course(inquiry).run();
+export function exchangeDns(inquiry: DnsExchangeRequest): Promise<DnsExchangeResult> {
+  return new StaggeredExchange(inquiry).run();
 }
 
 /**
  * One question put to one server after the other, without waiting long for any: the first good
  * answer counts.
  */
-class Course {
-  readonly #inquiry: Inquiry;
+class StaggeredExchange {
+  readonly #inquiry: DnsExchangeRequest;
   readonly #stop = new AbortController();
-  readonly #done = Promise.withResolvers<InquiryResult>();
+  readonly #done = Promise.withResolvers<DnsExchangeResult>();
   #next = 0;
   #waiting = 0;
-  #last: InquiryResult = { failure: 'no answer' };
+  #last: DnsExchangeResult = { failure: 'no answer' };
   #timer: NodeJS.Timeout | undefined;
 
-  constructor(inquiry: Inquiry) {
+  constructor(inquiry: DnsExchangeRequest) {
     this.#inquiry = inquiry;
   }
 
-  async run(): Promise<InquiryResult> {
+  async run(): Promise<DnsExchangeResult> {
     this.#ask();
     try {
       return await this.#done.promise;
@@ -106,31 +106,31 @@ class Course {
 
   #ask(): void {
     clearTimeout(this.#timer);
-    const { ways, staggerMs } = this.#inquiry;
-    const way = ways[this.#next++];
-    if (way === undefined) {
+    const { paths, staggerMs } = this.#inquiry;
+    const path = paths[this.#next++];
+    if (path === undefined) {
       if (this.#waiting === 0) this.#done.resolve(this.#last);
       return;
     }
     this.#waiting++;
     this.#timer = setTimeout(() => this.#ask(), staggerMs);
-    void this.#try(way).then((result) => this.#tried(result));
+    void this.#try(path).then((result) => this.#tried(result));
   }
 
-  async #try(way: DnsWay): Promise<InquiryResult> {
-    const { query, want, timeoutMs } = this.#inquiry;
+  async #try(path: NameServerPath): Promise<DnsExchangeResult> {
+    const { query, accept, timeoutMs } = this.#inquiry;
     const asked = withId(query, randomInt(0x10000));
     try {
-      const octets = await askUdp(way, asked, timeoutMs, this.#stop.signal);
-      if (want === 'udp' || !isTruncated(octets)) return { octets };
-      return { octets: await askTcp(way, asked, timeoutMs, this.#stop.signal) };
+      const octets = await askUdp(path, asked, timeoutMs, this.#stop.signal);
+      if (accept === 'udp' || !isTruncated(octets)) return { octets };
+      return { octets: await askTcp(path, asked, timeoutMs, this.#stop.signal) };
     } catch (thrown) {
       const reason = thrown instanceof Error ? thrown.message : 'failed';
-      return { failure: `${way.server.address}: ${reason}` };
+      return { failure: `${path.server.address}: ${reason}` };
     }
   }
 
-  #tried(result: InquiryResult): void {
+  #tried(result: DnsExchangeResult): void {
     this.#waiting--;
     if (this.#stop.signal.aborted) return;
     // What a server says of its own trouble is more than that another did not answer.
@@ -141,7 +141,7 @@ class Course {
 }
 
 /** Another server may know better than one that refuses or fails. */
-function isGood(result: InquiryResult): boolean {
+function isGood(result: DnsExchangeResult): boolean {
   if ('failure' in result) return false;
   const code = responseCode(result.octets);
   return code === NO_ERROR || code === NAME_ERROR;
@@ -158,7 +158,7 @@ function answers(octets: Uint8Array, query: Uint8Array): boolean {
 }
 
 function askUdp(
-  { server, source }: DnsWay,
+  { server, source }: NameServerPath,
   query: Buffer,
   timeoutMs: number,
   stop: AbortSignal,
@@ -190,7 +190,7 @@ function askUdp(
 }
 
 function askTcp(
-  { server, source }: DnsWay,
+  { server, source }: NameServerPath,
   query: Buffer,
   timeoutMs: number,
   stop: AbortSignal,

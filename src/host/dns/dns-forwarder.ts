@@ -7,7 +7,7 @@
 import { encode } from 'dns-packet';
 import type { IpAddress } from '#base/ip.ts';
 import { answeredAddresses } from './dns-addresses.ts';
-import { dnsWays, inquire, type NameServer } from './dns-exchange.ts';
+import { exchangeDns, type NameServer, nameServerPaths } from './dns-exchange.ts';
 import { responseCode, withId } from './dns-message.ts';
 import { decoded } from './dns-query.ts';
 
@@ -84,10 +84,10 @@ export class Forwarder {
 
   async #inquire(query: Uint8Array, want: 'whole' | 'udp'): Promise<Uint8Array | undefined> {
     const { servers, sources, timeoutMs = 3_000, staggerMs = 500 } = this.#options;
-    const result = await inquire({
+    const result = await exchangeDns({
       query,
-      want,
-      ways: dnsWays(servers(), sources()),
+      accept: want,
+      paths: nameServerPaths(servers(), sources()),
       timeoutMs,
       staggerMs,
     });

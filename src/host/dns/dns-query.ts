@@ -68,7 +68,7 @@ export function readQuery(octets: Uint8Array, transport: 'udp' | 'tcp'): ReadQue
   return { query };
 }
 
-export interface Said {
+export interface DnsReplyContent {
   readonly rcode?: number;
   /** Beside what the query determines. */
   readonly flags?: number;
@@ -77,7 +77,7 @@ export interface Said {
 }
 
 /** Cut at the question, with the flag that says so, where the whole is too long for the client. */
-export function respond(query: DnsQuery, said: Said, extendedRcode = 0): Uint8Array {
+export function respond(query: DnsQuery, said: DnsReplyContent, extendedRcode = 0): Uint8Array {
   const { id, question, edns, recursionDesired, limit } = query;
   const { rcode = 0, flags = 0, answers = [], authorities = [] } = said;
   const packet: Packet = {

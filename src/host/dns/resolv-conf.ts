@@ -27,14 +27,14 @@ import type { EngineEvent } from '#engine/contract.ts';
 
 export const RESOLV_CONF = '/etc/resolv.conf';
 
-export interface ResolvConfPlaces {
+export interface ResolvConfPaths {
   /** Default `/etc/resolv.conf`. */
   readonly file?: string;
   /** Where what was there is kept: it must outlive a restart of the host. */
   readonly backup: string;
 }
 
-export interface ResolvConfOptions extends ResolvConfPlaces {
+export interface ResolvConfOptions extends ResolvConfPaths {
   /** Addresses of the stub; port 53, for the file knows no other. */
   readonly servers: readonly string[];
   /** The daemon's name. */
@@ -146,7 +146,7 @@ export class ResolvConf implements Disposable {
  * Puts back what a daemon that ended or was killed found; harmless where nothing is kept, or the
  * file is somebody else's now.
  */
-export function restoreResolvConf({ file = RESOLV_CONF, backup }: ResolvConfPlaces): void {
+export function restoreResolvConf({ file = RESOLV_CONF, backup }: ResolvConfPaths): void {
   const former = readBackup(backup);
   if (former === undefined) return;
   if (isOurs(file)) {

@@ -14,7 +14,12 @@ import { parseEndpoint } from '#base/endpoint.ts';
 import { type IpAddress, isLinkLocal, parseIpAddress } from '#base/ip.ts';
 import type { ResolverPort } from '#runtime/ports.ts';
 import { answeredAddresses } from './dns-addresses.ts';
-import { dnsWays, type Inquiry, inquire, type NameServer } from './dns-exchange.ts';
+import {
+  type DnsExchangeRequest,
+  exchangeDns,
+  type NameServer,
+  nameServerPaths,
+} from './dns-exchange.ts';
 import { decoded } from './dns-query.ts';
 
 export interface ResolverOptions {
@@ -66,10 +71,10 @@ export function createResolver(options: ResolverOptions = {}): ResolverPort {
       const servers = typeof given === 'function' ? given() : given;
       if (servers.length === 0)
         return { addresses: [], failure: `no name server in ${RESOLV_CONF}` };
-      const ways = dnsWays(servers, options.sources?.() ?? []);
-      const attempts = Array.from({ length: rounds }, () => ways).flat();
+      const paths = nameServerPaths(servers, options.sources?.() ?? []);
+      const attempts = Array.from({ length: rounds }, () => paths).flat();
       const answers = await Promise.all(
-        TYPES.map((type) => ask({ ways: attempts, timeoutMs, staggerMs }, { type, name })),
+        TYPES.map((type) => ask({ paths: attempts, timeoutMs, staggerMs }, { type, name })),
       );
       return joined(answers);
     },
@@ -110,7 +115,10 @@ export function hostAddresses(devices: readonly string[]): readonly IpAddress[] 
   );
 }
 
-async function ask(inquiry: Omit<Inquiry, 'query' | 'want'>, question: Question): Promise<Answer> {
+async function ask(
+  inquiry: Omit<DnsExchangeRequest, 'query' | 'accept'>,
+  question: Question,
+): Promise<Answer> {
   // Recursion desired.
   const query = encode({
     type: 'query',
@@ -118,7 +126,7 @@ async function ask(inquiry: Omit<Inquiry, 'query' | 'want'>, question: Question)
     flags: 0x0100,
     questions: [{ ...question, class: 'IN' }],
   });
-  const result = await inquire({ ...inquiry, query, want: 'whole' });
+  const result = await exchangeDns({ ...inquiry, query, accept: 'whole' });
   if ('failure' in result) return { failure: result.failure, final: false };
   const reply = decoded(result.octets);
   return reply === undefined

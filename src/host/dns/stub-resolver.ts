@@ -18,7 +18,14 @@ import { answeredAddresses, plainName } from './dns-addresses.ts';
 import type { AddressType, Forwarder } from './dns-forwarder.ts';
 import { DnsListener, type DnsTransport } from './dns-listener.ts';
 import { responseCode } from './dns-message.ts';
-import { type DnsQuery, decoded, RCODE, readQuery, respond, type Said } from './dns-query.ts';
+import {
+  type DnsQuery,
+  type DnsReplyContent,
+  decoded,
+  RCODE,
+  readQuery,
+  respond,
+} from './dns-query.ts';
 import { reverseAddress, VirtualNames } from './virtual-names.ts';
 
 export interface StubOptions {
@@ -221,7 +228,7 @@ export class StubResolver implements NamePort, AsyncDisposable {
     octets: Uint8Array,
     query: DnsQuery,
     transport: DnsTransport,
-    { name, type, families }: Wanted,
+    { name, type, families }: AddressQuestion,
   ): Promise<Uint8Array> {
     const { forwarder } = this.#options;
     const [family, more] = families;
@@ -239,7 +246,7 @@ export class StubResolver implements NamePort, AsyncDisposable {
     const virtual = await this.#askEngine(name, true);
     if (virtual.outcome !== 'addresses') return answer;
     this.#counters.unreachable += 1;
-    this.#names.reachVirtually(name, virtual.timeToLiveSeconds);
+    this.#names.markReachedVirtually(name, virtual.timeToLiveSeconds);
     return this.#virtual(query, name, virtual);
   }
 
@@ -248,13 +255,13 @@ export class StubResolver implements NamePort, AsyncDisposable {
   }
 }
 
-interface Wanted {
+interface AddressQuestion {
   readonly name: string;
   readonly type: AddressType;
   readonly families: readonly (4 | 6)[];
 }
 
-function said(query: DnsQuery, what: Said): Uint8Array {
+function said(query: DnsQuery, what: DnsReplyContent): Uint8Array {
   return respond(query, { ...what, flags: (what.flags ?? 0) | RECURSION_AVAILABLE });
 }
 

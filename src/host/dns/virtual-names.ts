@@ -30,7 +30,7 @@ export class VirtualNames {
     for (const address of addresses) renew(this.#byAddress, address, { name, until });
   }
 
-  reachVirtually(name: string, timeToLiveSeconds: number): void {
+  markReachedVirtually(name: string, timeToLiveSeconds: number): void {
     renew(this.#virtually, name, this.#now() + timeToLiveSeconds * 1000);
   }
 

@@ -9,7 +9,7 @@
  */
 import { type Answer, AUTHORITATIVE_ANSWER, type Question } from 'dns-packet';
 import type { IpAddress } from '#base/ip.ts';
-import { RCODE, readQuery, respond, type Said } from './dns-query.ts';
+import { type DnsReplyContent, RCODE, readQuery, respond } from './dns-query.ts';
 
 export interface Zone {
   /** Lower case, no trailing dot. */
@@ -37,12 +37,15 @@ export function answerQuery(
   return respond(read.query, say(zone, read.query.question));
 }
 
-const authoritative = (said: Omit<Said, 'flags'>): Said => ({
+const authoritative = (said: Omit<DnsReplyContent, 'flags'>): DnsReplyContent => ({
   ...said,
   flags: AUTHORITATIVE_ANSWER,
 });
 
-function say(zone: Zone, { name: asked, class: recordClass, ...question }: Question): Said {
+function say(
+  zone: Zone,
+  { name: asked, class: recordClass, ...question }: Question,
+): DnsReplyContent {
   const type: string = question.type;
   const name = asked.toLowerCase();
   if (recordClass !== 'IN' || (name !== zone.name && !name.endsWith(`.${zone.name}`)))

@@ -39,7 +39,7 @@ import type { RtnetlinkRoute } from '#wire/rtnetlink-routes.ts';
 import { addressKey, metricOf, routeKey, ruleBody, ruleKey, TUN_DEVICE } from './netlink-bodies.ts';
 import { messagesOf, NetlinkRequests, type NetlinkSocket } from './netlink-requests.ts';
 import { NetworkMirror } from './network-mirror.ts';
-import { SysctlKeeper } from './sysctl.ts';
+import { SysctlSettings } from './sysctl.ts';
 
 /**
  * Our numbers among routing protocols (rtnetlink.h leaves 192 … 252 to nobody but Babel 42, BGP 186
@@ -80,7 +80,7 @@ class Kernel implements KernelPort {
   readonly #options: KernelOptions;
   readonly #requests: NetlinkRequests;
   readonly #mirror: NetworkMirror;
-  readonly #sysctls: SysctlKeeper;
+  readonly #sysctls: SysctlSettings;
   /** What we believe to be in the kernel, by `addressKey`, `routeKey` and `ruleKey`. */
   readonly #own = new Set<string>();
   /** Devices of our proxy entries, by address and device. */
@@ -94,7 +94,7 @@ class Kernel implements KernelPort {
     this.#options = options;
     this.#requests = new NetlinkRequests(options.netlink);
     this.#mirror = new NetworkMirror(options.device, options.protocol);
-    this.#sysctls = new SysctlKeeper(options.sysctlFile);
+    this.#sysctls = new SysctlSettings(options.sysctlFile);
     const groups = RtnetlinkGroup;
     options.netlink.subscribe(
       [

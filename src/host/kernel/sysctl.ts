@@ -20,7 +20,7 @@ const ROOT = '/proc/sys';
  * change, so that a run after `kill -9` knows the true originals and not what the killed run had
  * set.
  */
-export class SysctlKeeper {
+export class SysctlSettings {
   readonly #file: string;
   readonly #originals: Map<string, string>;
 
@@ -30,9 +30,9 @@ export class SysctlKeeper {
     this.#originals = readOriginals(file);
   }
 
-  set({ path, value, onlyFrom }: DesiredSysctl): void {
+  set({ path, value, onlyIfCurrently }: DesiredSysctl): void {
     const current = readSysctl(path);
-    if (current === value || (onlyFrom !== undefined && current !== onlyFrom)) return;
+    if (current === value || (onlyIfCurrently !== undefined && current !== onlyIfCurrently)) return;
     if (!this.#originals.has(path)) {
       this.#originals.set(path, current);
       this.#save();
@@ -138,7 +138,7 @@ export function forwardingControl(): ForwardingControl {
  * Interfaces, and `default` for those to come, that would hear no router advertisements any more as
  * soon as the host forwards IPv6 (accept_ra 1). None where settings cannot be written.
  */
-export function interfacesThatWouldNotHear(): readonly string[] {
+export function interfacesLosingRouterAdvertisements(): readonly string[] {
   if (forwardingControl() === 'given') return [];
   const names = readdirSync(join(ROOT, 'net/ipv6/conf')).filter(
     (name) => name !== 'all' && name !== 'lo',
@@ -159,7 +159,7 @@ function isWritable(path: string): boolean {
 /**
  * Families in which this host forwards packets between any of its interfaces, `device` left out.
  */
-export function forwardsAnything(device: string): {
+export function hasForwardingEnabled(device: string): {
   readonly ipv4: boolean;
   readonly ipv6: boolean;
 } {

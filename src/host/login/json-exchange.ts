@@ -7,7 +7,7 @@
 import { Agent, type IncomingMessage, request } from 'node:http';
 import type { TLSSocket } from 'node:tls';
 
-export interface Answered {
+export interface JsonResponse {
   readonly status: number;
   /** Undefined where it is no JSON. */
   readonly body: unknown;
@@ -41,7 +41,7 @@ export class JsonExchange {
     method: 'GET' | 'POST',
     path: string,
     body?: Readonly<Record<string, unknown>>,
-  ): Promise<Answered> {
+  ): Promise<JsonResponse> {
     const stop = AbortSignal.timeout(this.#timeoutMs);
     const content = body === undefined ? '' : JSON.stringify(body);
     const about =
@@ -53,7 +53,7 @@ export class JsonExchange {
       accept: 'application/json',
       ...about,
     };
-    const { promise, resolve, reject } = Promise.withResolvers<Answered>();
+    const { promise, resolve, reject } = Promise.withResolvers<JsonResponse>();
     request({ agent: this.#agent, method, path, headers, signal: stop }, (response) => {
       read(response).then(resolve, reject);
     })
@@ -90,7 +90,7 @@ class OneConnection extends Agent {
   }
 }
 
-async function read(response: IncomingMessage): Promise<Answered> {
+async function read(response: IncomingMessage): Promise<JsonResponse> {
   const chunks: Buffer[] = [];
   let length = 0;
   for await (const chunk of response) {

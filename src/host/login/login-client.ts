@@ -14,11 +14,11 @@ import { parseEndpoint } from '#base/endpoint.ts';
 import { type IpAddress, parseIpAddress, parsePrefix } from '#base/ip.ts';
 import { wall } from '#base/time.ts';
 import { type ProofOfKey, proofOfKey } from '#crypto/login-proof.ts';
-import { judgeCredential } from '#crypto/node-credential.ts';
+import { verifyCredential } from '#crypto/node-credential.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
 import type { EngineEvent, LoginInput } from '#engine/contract.ts';
 import type { LoginPort, ResolverPort } from '#runtime/ports.ts';
-import { type Answered, ExchangeFailure, JsonExchange } from './json-exchange.ts';
+import { ExchangeFailure, JsonExchange, type JsonResponse } from './json-exchange.ts';
 import { ConnectionFailure, connectSecurely, type SecureServer } from './secure-connection.ts';
 
 /** By what a device gets in the first time. */
@@ -136,7 +136,7 @@ class Failure extends Error {
 }
 
 /** Of the whole login. `subject` and `words` are secret. */
-interface Asked {
+interface LoginAttempt {
   readonly path: '/v1/login' | '/v1/renew';
   readonly kind: ProofOfKey['kind'];
   readonly subject: string;
@@ -165,7 +165,7 @@ export class LoginClient implements LoginPort {
     }
   }
 
-  #byAccount(): Asked {
+  #byAccount(): LoginAttempt {
     const { account, device, secret } = this.#options;
     const words = {
       account,
@@ -177,7 +177,7 @@ export class LoginClient implements LoginPort {
     return { path: '/v1/login', kind: 'login', subject: account, words };
   }
 
-  async #login(asked: Asked): Promise<Outcome> {
+  async #login(asked: LoginAttempt): Promise<Outcome> {
     const { answerMs = 15_000 } = this.#options;
     const exchange = new JsonExchange(await this.#connect(), this.#options.server.host, answerMs);
     try {
@@ -201,7 +201,7 @@ export class LoginClient implements LoginPort {
     return await connectSecurely({ server, addresses, sources: sources(), ...timeout });
   }
 
-  async #ask(exchange: JsonExchange, system: System, asked: Asked): Promise<Answered> {
+  async #ask(exchange: JsonExchange, system: System, asked: LoginAttempt): Promise<JsonResponse> {
     const first = await exchange.ask(
       'POST',
       asked.path,
@@ -224,7 +224,7 @@ export class LoginClient implements LoginPort {
 
   #body(
     system: System,
-    { kind, subject, words }: Asked,
+    { kind, subject, words }: LoginAttempt,
     timeMs: number,
   ): Readonly<Record<string, string | number>> {
     const { own } = this.#options;
@@ -247,7 +247,7 @@ export class LoginClient implements LoginPort {
     };
   }
 
-  #granted(system: System, answered: Answered): Outcome {
+  #granted(system: System, answered: JsonResponse): Outcome {
     const { credential, notAfter, renewalToken, directionCoordinators } = parsed(
       grantedSchema,
       answered,
@@ -273,7 +273,7 @@ export class LoginClient implements LoginPort {
   #judge(credential: Uint8Array, authorities: readonly Uint8Array[], serverMs: number): void {
     const { own, wallMs } = this.#options;
     const now = wallMs();
-    const judged = judgeCredential(
+    const judged = verifyCredential(
       credential,
       authorities,
       own.publicKey,
@@ -295,7 +295,7 @@ export class LoginClient implements LoginPort {
   }
 }
 
-function byToken(renewalToken: string): Asked {
+function byToken(renewalToken: string): LoginAttempt {
   return { path: '/v1/renew', kind: 'renewal', subject: renewalToken, words: { renewalToken } };
 }
 
@@ -318,7 +318,7 @@ function readSecret({ kind, file }: LoginSecret): string {
   return line;
 }
 
-function parsed<S extends z.ZodType>(schema: S, { status, body }: Answered): z.output<S> {
+function parsed<S extends z.ZodType>(schema: S, { status, body }: JsonResponse): z.output<S> {
   const result = status === 200 ? schema.safeParse(body) : undefined;
   if (result?.success) return result.data;
   const what =
@@ -329,7 +329,7 @@ function parsed<S extends z.ZodType>(schema: S, { status, body }: Answered): z.o
   );
 }
 
-function refusalOf({ status, body, retryAfterMs }: Answered, { kind }: Asked): Failure {
+function refusalOf({ status, body, retryAfterMs }: JsonResponse, { kind }: LoginAttempt): Failure {
   const refused = refusedSchema.safeParse(body).data;
   if (refused === undefined)
     return new Failure('answer-unusable', `what answered is no account server: status ${status}`);

@@ -47,19 +47,22 @@ export class ConnectionFailure extends Error {
 
 /** Of one address. */
 const MOST_SOURCES = 4;
-const MOST_WAYS = 16;
+const MAX_ADDRESS_PAIRS = 16;
 
-interface Way {
+interface AddressPair {
   readonly remote: IpAddress;
   readonly source: IpAddress | undefined;
 }
 
 /** Rejects with {@link ConnectionFailure} when no way led there. */
 export function connectSecurely(options: ConnectOptions): Promise<TLSSocket> {
-  return new Race(options).run();
+  return new HappyEyeballs(options).run();
 }
 
-function waysTo(addresses: readonly IpAddress[], sources: readonly IpAddress[]): readonly Way[] {
+function addressPairs(
+  addresses: readonly IpAddress[],
+  sources: readonly IpAddress[],
+): readonly AddressPair[] {
   const six = addresses.filter(isIpv6);
   const four = addresses.filter((address) => !isIpv6(address));
   const inTurn = addresses.flatMap((_, at) =>
@@ -75,12 +78,12 @@ function waysTo(addresses: readonly IpAddress[], sources: readonly IpAddress[]):
   const free = inTurn
     .filter((remote) => fitting(remote).length === 0)
     .map((remote) => ({ remote, source: undefined }));
-  return [...bound, ...free].slice(0, MOST_WAYS);
+  return [...bound, ...free].slice(0, MAX_ADDRESS_PAIRS);
 }
 
-class Race {
+class HappyEyeballs {
   readonly #options: ConnectOptions;
-  readonly #ways: readonly Way[];
+  readonly #pairs: readonly AddressPair[];
   readonly #done = Promise.withResolvers<TLSSocket>();
   readonly #open = new Set<TLSSocket>();
   readonly #failures: string[] = [];
@@ -90,7 +93,7 @@ class Race {
 
   constructor(options: ConnectOptions) {
     this.#options = options;
-    this.#ways = waysTo(options.addresses, options.sources);
+    this.#pairs = addressPairs(options.addresses, options.sources);
   }
 
   async run(): Promise<TLSSocket> {
@@ -105,7 +108,7 @@ class Race {
 
   #try(): void {
     clearTimeout(this.#timer);
-    const way = this.#ways[this.#next++];
+    const way = this.#pairs[this.#next++];
     if (way === undefined) {
       if (this.#open.size === 0) this.#done.reject(this.#failure());
       return;
@@ -121,7 +124,7 @@ class Race {
     return new ConnectionFailure(this.#wrong ? 'certificate' : 'unreachable', `${host}: ${why}`);
   }
 
-  #attempt({ remote, source }: Way): void {
+  #attempt({ remote, source }: AddressPair): void {
     const { server, timeoutMs = 5_000 } = this.#options;
     const { trust, port, host } = server;
     const socket = connect({

@@ -8,10 +8,10 @@ import type {
   DesiredOverlay,
   DesiredPlaneRoute,
   DesiredRelayLeg,
-  DesiredSecurityAssociations,
+  DesiredSealingKeys,
   DesiredTranslation,
   DesiredTunnel,
-  Path,
+  PacketPath,
 } from '#engine/contract.ts';
 import type { NetlinkSocket } from '#host/kernel/netlink-requests.ts';
 import { SystemError } from '#host/process/system-error.ts';
@@ -25,7 +25,7 @@ export interface NativePlane {
   tunnelDelete(id: number): void;
   routeSet(route: DesiredPlaneRoute): void;
   routeDelete(route: DesiredPlaneRoute): void;
-  associationsSet(associations: DesiredSecurityAssociations): void;
+  associationsSet(associations: DesiredSealingKeys): void;
   associationsDelete(tunnel: number): void;
   relayLegSet(leg: DesiredRelayLeg): void;
   relayLegDelete(index: number): void;
@@ -34,7 +34,7 @@ export interface NativePlane {
   overlaySet(overlay: DesiredOverlay): void;
   overlayDelete(overlay: DesiredOverlay): void;
   setLocalAddresses(addresses: readonly IpAddress[]): void;
-  inject(path: Path, packet: Uint8Array): number;
+  inject(path: PacketPath, packet: Uint8Array): number;
   counters(): Record<string, number>;
   tunnelCounters(id: number): Record<string, number> | undefined;
   relayLegCounters(index: number): Record<string, number> | undefined;

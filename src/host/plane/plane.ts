@@ -59,11 +59,11 @@ class AddonPlane implements PlanePort {
     this.#native.routeDelete(route);
   }
 
-  associationsSet(associations: Parameters<PlanePort['associationsSet']>[0]): void {
+  sealingKeysSet(associations: Parameters<PlanePort['sealingKeysSet']>[0]): void {
     this.#native.associationsSet(associations);
   }
 
-  associationsDelete(tunnel: number): void {
+  sealingKeysDelete(tunnel: number): void {
     this.#native.associationsDelete(tunnel);
   }
 

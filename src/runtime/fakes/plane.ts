@@ -3,10 +3,10 @@ import type {
   DesiredOverlay,
   DesiredPlaneRoute,
   DesiredRelayLeg,
-  DesiredSecurityAssociations,
+  DesiredSealingKeys,
   DesiredTranslation,
   DesiredTunnel,
-  Path,
+  PacketPath,
 } from '#engine/contract.ts';
 import type { PlanePort, Punt, RoamingNotice } from '#runtime/ports.ts';
 
@@ -25,11 +25,11 @@ export class FakePlane implements PlanePort {
   readonly deviceIndex = 99;
   readonly tunnels = new Map<number, DesiredTunnel>();
   readonly routes = new Map<string, number>();
-  readonly associations = new Map<number, DesiredSecurityAssociations>();
+  readonly sealingKeys = new Map<number, DesiredSealingKeys>();
   readonly relayLegs = new Map<number, DesiredRelayLeg>();
   readonly translations = new Map<string, DesiredTranslation>();
   readonly overlays = new Map<string, DesiredOverlay>();
-  readonly sent: { readonly path: Path; readonly packet: Uint8Array }[] = [];
+  readonly sent: { readonly path: PacketPath; readonly packet: Uint8Array }[] = [];
   readonly log: string[];
   localAddresses: readonly IpAddress[] = [];
   /** What `inject` answers. */
@@ -62,17 +62,17 @@ export class FakePlane implements PlanePort {
     this.routes.delete(formatPrefix(route.prefix));
   }
 
-  associationsSet(associations: DesiredSecurityAssociations): void {
+  sealingKeysSet(associations: DesiredSealingKeys): void {
     const spis = associations.receive.map(({ spi }) => spi);
     this.log.push(
       `keys ${associations.tunnel}: send ${associations.send?.spi}, receive ${spis.join(' ')}`,
     );
-    this.associations.set(associations.tunnel, associations);
+    this.sealingKeys.set(associations.tunnel, associations);
   }
 
-  associationsDelete(tunnel: number): void {
+  sealingKeysDelete(tunnel: number): void {
     this.log.push(`no keys ${tunnel}`);
-    this.associations.delete(tunnel);
+    this.sealingKeys.delete(tunnel);
   }
 
   relayLegSet(leg: DesiredRelayLeg): void {
@@ -110,7 +110,7 @@ export class FakePlane implements PlanePort {
     this.localAddresses = addresses;
   }
 
-  inject(path: Path, packet: Uint8Array): number {
+  inject(path: PacketPath, packet: Uint8Array): number {
     this.log.push(`send ${path.kind} ${packet.length}`);
     if (this.injectErrno === 0) this.sent.push({ path, packet });
     return this.injectErrno;
@@ -142,7 +142,7 @@ export class FakePlane implements PlanePort {
   }
 
   /** A control packet arrives. */
-  punt(packet: Uint8Array, path: Path = { kind: 'native' }): void {
+  punt(packet: Uint8Array, path: PacketPath = { kind: 'ipv6' }): void {
     this.#handler?.({ path, packet });
   }
 

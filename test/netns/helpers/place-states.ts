@@ -10,7 +10,7 @@ import { difference } from './host-state.ts';
 
 const SOON = { timeoutMs: 10_000, intervalMs: 50 } as const;
 
-export class PlaceStates {
+export class NetworkStates {
   readonly #lab: Lab;
   readonly #node: string;
   readonly #state: () => Promise<readonly string[]>;

@@ -165,7 +165,7 @@ export class ScriptedRouter implements AsyncDisposable {
     const { path, packet } = buildBindingUpdate({
       homeAddress,
       careOfAddress: this.careOf,
-      target: { address: HOME_AGENT, outer: HOME_AGENT },
+      target: { address: HOME_AGENT, outerAddress: HOME_AGENT },
       sequence,
       lifetimeUnits,
       linkLocalCompatibility: false,
@@ -173,7 +173,7 @@ export class ScriptedRouter implements AsyncDisposable {
       ipv4HomeAddress: undefined,
       identifier: IDENTIFIER,
       timestamp: this.#timestamp,
-      securityAssociation: ASSOCIATION,
+      registrationKey: ASSOCIATION,
       udpPort: 4191,
       additions: {
         mobileRouter: true,

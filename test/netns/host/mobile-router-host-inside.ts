@@ -10,10 +10,10 @@ import { createRequire } from 'node:module';
 import { ipv4, ipv6, isGlobalUnicast, type Prefix, parsePrefix } from '#base/ip.ts';
 import type { DesiredPart, NetworkInterface } from '#engine/contract.ts';
 import {
-  type HomeSituation,
-  wantedParts,
+  desiredParts,
+  type HomeState,
 } from '#engine/mobile-ipv6/mobile-node/desired-state/policy-routing.ts';
-import { Movement } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
+import { MovementDetection } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
 import type {
   MobileRouterConfiguration,
   RouterHome,
@@ -55,7 +55,7 @@ const HOME: RouterHome = {
   ipv4HomeLink: { prefixLength: 24, gateway: ipv4('192.0.2.1') },
   virtualHomeNetwork: false,
   identifier: 'mr@example.net',
-  securityAssociation: undefined,
+  registrationKey: undefined,
   mobileNetworkPrefixes: [prefix('2001:db8:500::/56'), prefix('198.51.100.128/28')],
   registrationModes: ['explicit'],
 };
@@ -281,7 +281,7 @@ const reconciler = new Reconciler(kernel, new FakePlane(), (what, error) =>
   refusals.push(`${what}: ${error.message}`),
 );
 kernel.onDisturbed(() => reconciler.disturbed(clock.now()));
-const movement = new Movement(
+const movement = new MovementDetection(
   CONFIGURATION.interfaces,
   new Set([HOME.homeAddress, ipv4('192.0.2.20')]),
   {
@@ -303,7 +303,7 @@ kernel.onNetwork((interfaces) => {
 const standing = new Set<string>();
 
 /** One step of the router's engine, as far as its host is concerned. */
-function step(situations: readonly HomeSituation[]): void {
+function step(situations: readonly HomeState[]): void {
   const node = {
     ...CONFIGURATION,
     rulePriority: CONFIGURATION.rulePriority + ROUTER_RULE_PRIORITIES,
@@ -313,14 +313,14 @@ function step(situations: readonly HomeSituation[]): void {
     .filter(isGlobalUnicast);
   const parts: ReadonlyMap<string, DesiredPart> = new Map([
     ...mobileRouterParts(CONFIGURATION, situations, movement.egress),
-    ...wantedParts(situations, [...new Set(addresses)], node),
+    ...desiredParts(situations, [...new Set(addresses)], node),
   ]);
-  for (const [key, part] of parts) reconciler.want(key, part);
-  for (const key of standing) if (!parts.has(key)) reconciler.want(key, undefined);
+  for (const [key, part] of parts) reconciler.setDesired(key, part);
+  for (const key of standing) if (!parts.has(key)) reconciler.setDesired(key, undefined);
   standing.clear();
   for (const key of parts.keys()) standing.add(key);
-  reconciler.make(clock.now());
-  reconciler.break(clock.now());
+  reconciler.applyAdditions(clock.now());
+  reconciler.applyRemovals(clock.now());
 }
 
 const careOf = await waitFor(
@@ -330,7 +330,7 @@ const careOf = await waitFor(
       .find(({ family, device }) => family === 6 && device === 'eth0'),
   { timeoutMs: 20_000, what: 'a care-of address' },
 );
-const away: HomeSituation = {
+const away: HomeState = {
   home: HOME,
   ipv4HomeAddress: ipv4('192.0.2.20'),
   mobileNetworkPrefixes: HOME.mobileNetworkPrefixes,

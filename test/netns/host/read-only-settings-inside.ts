@@ -3,14 +3,14 @@
  * what is said of a setting that cannot be made.
  */
 import { readFileSync } from 'node:fs';
-import { forwardingControl, SysctlKeeper } from '#host/kernel/sysctl.ts';
+import { forwardingControl, SysctlSettings } from '#host/kernel/sysctl.ts';
 import { SystemError } from '#host/process/system-error.ts';
 import { requireLab } from '#lab/enter.ts';
 
 requireLab();
 const path = 'net/ipv6/conf/lo/hop_limit';
 const present = readFileSync(`/proc/sys/${path}`, 'utf8').trim();
-const keeper = new SysctlKeeper('/run/sojourn/test-sysctl.json');
+const keeper = new SysctlSettings('/run/sojourn/test-sysctl.json');
 keeper.set({ path, value: present });
 let refusal = { code: 'none', message: '' };
 try {

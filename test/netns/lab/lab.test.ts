@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Dependence } from '#lab/nat-probe.ts';
 import { dynamicAddresses } from '#lab/network-manager.ts';
 import { ADDRESSES, ALL_NETWORKS, NETWORKS } from '#lab/networks.ts';
-import { checkNetwork, probeNat, promisedBehaviour, startNatProbeServer } from '#lab/self-test.ts';
+import { checkNetwork, expectedBehaviour, probeNat, startNatProbeServer } from '#lab/self-test.ts';
 import { waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 
@@ -38,7 +38,7 @@ describe('a lab with every network', () => {
   test('the promises differ by kind', () => {
     const promises = (['nat-eim', 'nat-adf', 'nat-prc', 'nat-adm', 'nat-sym'] as const).map(
       (name) => {
-        const { mapping, filtering } = promisedBehaviour(NETWORKS[name]);
+        const { mapping, filtering } = expectedBehaviour(NETWORKS[name]);
         return `${mapping} ${filtering}`;
       },
     );

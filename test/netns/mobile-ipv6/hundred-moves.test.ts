@@ -4,7 +4,7 @@ import { HOME } from '#lab/daemons.ts';
 import { ADDRESSES, ALL_NETWORKS } from '#lab/networks.ts';
 import { daemonState } from '#test/netns/helpers/host-state.ts';
 import { Journey, objectOf } from '#test/netns/helpers/journey.ts';
-import { PlaceStates } from '#test/netns/helpers/place-states.ts';
+import { NetworkStates } from '#test/netns/helpers/place-states.ts';
 import { randomPlaces } from '#test/netns/helpers/random-places.ts';
 import { Sessions } from '#test/netns/helpers/sessions.ts';
 
@@ -62,7 +62,7 @@ test(`sessions survive ${MOVES} random moves (SOJOURN_SEED=${SEED})`, async () =
   const { homeAgent, mobileNode } = journey;
   const pids = [homeAgent.pid, mobileNode.pid];
   const places = randomPlaces(SEED);
-  const states = new PlaceStates(journey.lab, 'mn', stateOfDaemons);
+  const states = new NetworkStates(journey.lab, 'mn', stateOfDaemons);
   for (let move = 0; move < MOVES; move += 1) {
     const network = places.next().value;
     await journey.moveTo(network);

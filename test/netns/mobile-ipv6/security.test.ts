@@ -5,9 +5,9 @@ import { wall } from '#base/time.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
 import type { JsonObject } from '#engine/contract.ts';
 import {
+  type BindingUpdateContent,
   buildBindingUpdate,
-  NO_ADDITIONS,
-  type UpdateContent,
+  NO_ROLE_OPTIONS,
 } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
 import { DaemonProcess, HOME, mobileNodeConfiguration } from '#lab/daemons.ts';
 import { ADDRESSES } from '#lab/networks.ts';
@@ -135,11 +135,11 @@ function innerData(source: Ipv6Address): Uint8Array {
 }
 
 /** A Binding Update that is right but for what `changed` says. */
-function update(changed: Partial<UpdateContent>): Uint8Array {
+function update(changed: Partial<BindingUpdateContent>): Uint8Array {
   return buildBindingUpdate({
     homeAddress: ipv6(HOME.address),
     careOfAddress: STRANGER6,
-    target: { address: AGENT6, outer: AGENT6 },
+    target: { address: AGENT6, outerAddress: AGENT6 },
     sequence: (Number(untouched?.['sequence']) + 1) & 0xffff,
     lifetimeUnits: 100,
     linkLocalCompatibility: false,
@@ -147,13 +147,13 @@ function update(changed: Partial<UpdateContent>): Uint8Array {
     ipv4HomeAddress: undefined,
     identifier: 'mn@example.net',
     timestamp: ntpTimestamp(wall(Date.now())),
-    securityAssociation: {
+    registrationKey: {
       spi: 1000,
       algorithm: 'hmac-sha256-128',
       key: new TextEncoder().encode('not the key of the lab'),
     },
     udpPort: PORT,
-    additions: NO_ADDITIONS,
+    additions: NO_ROLE_OPTIONS,
     ...changed,
   }).packet;
 }
@@ -185,7 +185,7 @@ describe('a registration that is not the node’s own', () => {
     );
     const overUdp = update({
       careOfAddress: STRANGER4,
-      target: { address: AGENT6, outer: AGENT4 },
+      target: { address: AGENT6, outerAddress: AGENT4 },
     });
     await expectCounted(counted('authentication-failed'), 1, () =>
       send('cn', ADDRESSES.homeAgentIpv4, [udpPacket(STRANGER4, PORT, overUdp)]),
@@ -196,7 +196,7 @@ describe('a registration that is not the node’s own', () => {
   test('without authentication', async () => {
     await expectCounted(counted('authentication-missing'), 1, () =>
       send('cn', ADDRESSES.homeAgentIpv6, [
-        hex(update({ securityAssociation: undefined, timestamp: undefined })),
+        hex(update({ registrationKey: undefined, timestamp: undefined })),
       ]),
     );
     await expectUntouched();
@@ -204,9 +204,9 @@ describe('a registration that is not the node’s own', () => {
 
   test('with an unknown security parameter index', async () => {
     const key = new TextEncoder().encode('a key for the lab alone');
-    const securityAssociation = { spi: 2000, algorithm: 'hmac-sha256-128', key } as const;
+    const registrationKey = { spi: 2000, algorithm: 'hmac-sha256-128', key } as const;
     await expectCounted(counted('no-security-association'), 1, () =>
-      send('cn', ADDRESSES.homeAgentIpv6, [hex(update({ securityAssociation }))]),
+      send('cn', ADDRESSES.homeAgentIpv6, [hex(update({ registrationKey }))]),
     );
     await expectUntouched();
   });

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ADDRESSES, ALL_NETWORKS } from '#lab/networks.ts';
 import { daemonState } from '#test/netns/helpers/host-state.ts';
 import { Journey, objectOf } from '#test/netns/helpers/journey.ts';
-import { PlaceStates } from '#test/netns/helpers/place-states.ts';
+import { NetworkStates } from '#test/netns/helpers/place-states.ts';
 import { randomPlaces } from '#test/netns/helpers/random-places.ts';
 import { Sessions } from '#test/netns/helpers/sessions.ts';
 
@@ -75,7 +75,7 @@ async function openSessions(): Promise<Sessions> {
 test(`sessions of the hosts behind the router survive ${MOVES} random moves (SOJOURN_SEED=${SEED})`, async () => {
   console.log(`SOJOURN_SEED=${SEED}`);
   const places = randomPlaces(SEED);
-  const states = new PlaceStates(journey.lab, 'mr', stateOfDaemons);
+  const states = new NetworkStates(journey.lab, 'mr', stateOfDaemons);
   for (let move = 0; move < MOVES; move += 1) {
     const network = places.next().value;
     await journey.moveTo(network);

@@ -320,7 +320,7 @@ function homeRegistration(
   return buildBindingUpdate({
     homeAddress,
     careOfAddress: HOST,
-    target: { address: homeAgent, outer: homeAgent },
+    target: { address: homeAgent, outerAddress: homeAgent },
     sequence,
     lifetimeUnits,
     linkLocalCompatibility: false,
@@ -328,7 +328,7 @@ function homeRegistration(
     ipv4HomeAddress: undefined,
     identifier,
     timestamp: ntpTimestamp(wall(Date.now())),
-    securityAssociation: association,
+    registrationKey: association,
     udpPort: 4191,
     additions: { mobileRouter, options: [] },
   }).packet;

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { MATRIX_LAB, type Pair, type Reached, Travellers } from '#lab/ntmobile-matrix.ts';
+import { MATRIX_LAB, MatrixNodes, type Pair, type Reached } from '#lab/ntmobile-matrix.ts';
 import { Lab } from '#lab/topology.ts';
 import { PLACE_KINDS, PlaceKind } from '#lab/traversal.ts';
 import { numbersFrom } from '#test/netns/helpers/random-places.ts';
@@ -42,12 +42,12 @@ const AWAY = [...ALWAYS, ...SAMPLED].map((pair) => ({
 }));
 
 let lab: Lab;
-let travellers: Travellers;
+let travellers: MatrixNodes;
 
 beforeAll(async () => {
   console.log(`SOJOURN_SEED=${SEED}`);
   lab = await Lab.create(MATRIX_LAB);
-  travellers = await Travellers.start(lab);
+  travellers = await MatrixNodes.start(lab);
 });
 afterAll(async () => {
   await travellers?.stop();
@@ -55,8 +55,8 @@ afterAll(async () => {
 });
 
 function expectReached(reached: Reached): void {
-  const { connected, way, mayBeDirect } = reached;
-  expect({ ...reached, connected, way }).toEqual({
+  const { connected, pathState, mayBeDirect } = reached;
+  expect({ ...reached, connected, way: pathState }).toEqual({
     ...reached,
     connected: true,
     way: mayBeDirect ? 'direct' : 'relayed',

@@ -3,7 +3,7 @@
  */
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DaemonProcess, type Ground } from '#lab/daemons.ts';
+import { DaemonProcess, type ProcessSpawner } from '#lab/daemons.ts';
 import { LAB_DIRECTORY, NAME_SERVERS } from '#lab/enter.ts';
 import { attempt, Background, waitFor } from '#lab/shell.ts';
 import { objectOf } from '#test/netns/helpers/journey.ts';
@@ -28,7 +28,7 @@ const inOwnEtc = (argv: readonly string[]) => [
   ...argv,
 ];
 
-const ground: Ground = {
+const ground: ProcessSpawner = {
   spawn: (namespace, argv, options) =>
     new Background(inOwnEtc(argv), {
       ...options,

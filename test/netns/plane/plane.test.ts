@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
-import type { Encapsulation, Path } from '#engine/contract.ts';
+import type { Encapsulation, PacketPath } from '#engine/contract.ts';
 import { attempt, ipBatch, run, waitFor } from '#lab/shell.ts';
 import {
   INNER,
@@ -16,7 +16,7 @@ import { DATAGRAM, download, packet6, ping } from '#test/netns/helpers/plane/pla
 
 /** Real packets through the data plane: no engine, no daemon, the tunnels are set by hand. */
 
-const TO_HOME_AGENT: Path = {
+const TO_HOME_AGENT: PacketPath = {
   ...{ kind: 'udp', localPort: PORT, remotePort: PORT },
   local: ipv4(OUTER.node4),
   remote: ipv4(OUTER.homeAgent4),
@@ -194,14 +194,14 @@ describe('control packets', () => {
 
   it('come up from the link as whole packets', async () => {
     const packet = packet6(OUTER.node6, OUTER.homeAgent6, 135, MOBILITY);
-    const { injected } = await hosts.node.ask({ inject: { path: { kind: 'native' }, packet } });
+    const { injected } = await hosts.node.ask({ inject: { path: { kind: 'ipv6' }, packet } });
     expect(injected).toBe(0);
-    expect((await punted(hosts.homeAgent, packet)).path).toEqual({ kind: 'native' });
+    expect((await punted(hosts.homeAgent, packet)).path).toEqual({ kind: 'ipv6' });
   });
 
   it('that are sent nowhere say why', async () => {
     const packet = packet6(OUTER.node6, '2001:db8:dead::1', 135, MOBILITY);
-    const { injected } = await hosts.node.ask({ inject: { path: { kind: 'native' }, packet } });
+    const { injected } = await hosts.node.ask({ inject: { path: { kind: 'ipv6' }, packet } });
     expect(injected).toBe(101); // ENETUNREACH
   });
 });

@@ -41,7 +41,7 @@ describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => 
     relayIndex: number = LEG[side],
   ): Promise<void> => {
     const { injected } = await hosts[side].ask({
-      inject: { path: hosts.wayToRelay(side, relayIndex), packet },
+      inject: { path: hosts.udpPathToRelay(side, relayIndex), packet },
     });
     expect(injected).toBe(0);
   };
@@ -72,7 +72,7 @@ describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => 
       timeoutMs: 5_000,
       what: 'four of them to be control',
     });
-    const { local, remote } = hosts.wayToRelay('homeAgent');
+    const { local, remote } = hosts.udpPathToRelay('homeAgent');
     for (const { path } of punts) {
       expect(path).toMatchObject({
         kind: 'datagram',
@@ -104,7 +104,7 @@ describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => 
     const other = setting.node === 4 ? 6 : 4;
     const [own, relay] = ENDS.node[other];
     const way = {
-      ...hosts.wayToRelay('node'),
+      ...hosts.udpPathToRelay('node'),
       local: addressOf(other, own),
       remote: addressOf(other, relay),
     };
@@ -191,7 +191,7 @@ describe.each(MIXED)(
     const seen = () => tally(hosts.homeAgent, setting.homeAgent);
     const speak = async (octets: number): Promise<void> => {
       const packet = `9${'0'.repeat(2 * (octets - 4) - 1)}`;
-      await hosts.homeAgent.ask({ inject: { path: hosts.wayToRelay('homeAgent'), packet } });
+      await hosts.homeAgent.ask({ inject: { path: hosts.udpPathToRelay('homeAgent'), packet } });
       expect((await hosts.homeAgent.ask()).injected).toBe(0);
     };
 
@@ -301,7 +301,7 @@ describe.each(MIXED)('the rate of a leg, between IPv$node and IPv$homeAgent', (s
     await hosts.setLeg('homeAgent', { rateKilobits: 0 });
     const before = await hosts.relay.counter('drop-relay-rate');
     const { came } = await tally(hosts.homeAgent, setting.homeAgent);
-    const path = hosts.wayToRelay('node');
+    const path = hosts.udpPathToRelay('node');
     for (let count = 0; count < 5; count += 1)
       await hosts.node.ask({ inject: { path, packet: '9000000100000001' } });
     await hosts.relay.counted('drop-relay-rate', before, 5);

@@ -139,7 +139,7 @@ add rule inet looking in iif "sj0" ip ecn ce counter
       await run(['sh', '-c', `ip address add ${fresh}/${length} dev eth0`], {
         namespace: hosts.node.namespace,
       });
-      const former = hosts.wayToRelay('node');
+      const former = hosts.udpPathToRelay('node');
       const tunnel = { id: TUNNEL, encapsulation: 'sealed', ...former, mtu: 1400 };
       await hosts.node.ask({ tunnelSet: { ...tunnel, local: addressOf(node, fresh) } });
       const before = await hosts.leg('node');

@@ -31,7 +31,7 @@ describe.each([AES, CHACHA])(
     let hosts: PlaneHosts;
     const wish = (over: Partial<DesiredTunnel> = {}): DesiredTunnel => ({
       ...tunnelOf('homeAgent', 'sealed', 1500 - OVERHEAD[family], family),
-      ...{ validated: false, account: { number: 3, creditOctets: CREDIT }, ...over },
+      ...{ validated: false, amplificationLimit: { number: 3, creditOctets: CREDIT }, ...over },
     });
     beforeAll(async () => {
       hosts = await sealedHosts(sealing, 2);
@@ -77,7 +77,9 @@ describe.each([AES, CHACHA])(
       expect(first.came).toBeLessThanOrEqual(CREDIT);
       // To wish for it again changes nothing, nor does a smaller grant.
       await hosts.homeAgent.ask({ tunnelSet: wish({ mtu: 1300 }) });
-      await hosts.homeAgent.ask({ tunnelSet: wish({ account: { number: 3, creditOctets: 0 } }) });
+      await hosts.homeAgent.ask({
+        tunnelSet: wish({ amplificationLimit: { number: 3, creditOctets: 0 } }),
+      });
       await flood();
       expect(await seen()).toEqual(first);
     });
@@ -132,7 +134,7 @@ describe.each([AES, CHACHA])(
 
     it('lets a connection begin, which goes on as soon as there is proof', async () => {
       await hosts.homeAgent.ask({
-        tunnelSet: wish({ account: { number: 4, creditOctets: CREDIT } }),
+        tunnelSet: wish({ amplificationLimit: { number: 4, creditOctets: CREDIT } }),
       });
       const { came } = await seen();
       await flood();

@@ -5,7 +5,7 @@
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { FirstDatagrams } from '#engine/ntmobile/relay/first-datagrams.ts';
 import { SeededRandom } from '#test/sim/random.ts';
-import { RELAY_PLACES } from './hosts.ts';
+import { RELAY_ENDPOINTS } from './hosts.ts';
 import { NAT_KINDS } from './nat.ts';
 import { DELAY_MS, World } from './world.ts';
 
@@ -58,7 +58,7 @@ describe('the first data over the relay', () => {
     const pair = apart();
     let requests = 0;
     pair.world.internet.fate = ({ octets, to }) => {
-      if ((octets[0] ?? 0) >> 4 === 10 && !RELAY_PLACES.includes(to.address)) requests += 1;
+      if ((octets[0] ?? 0) >> 4 === 10 && !RELAY_ENDPOINTS.includes(to.address)) requests += 1;
       return [0];
     };
     named(pair);
@@ -79,7 +79,7 @@ describe('the first data over the relay', () => {
     const pair = apart();
     named(pair);
     pair.world.internet.fate = ({ from, relayIndex }) =>
-      RELAY_PLACES.includes(from.address) && relayIndex === 0 ? [80] : [0];
+      RELAY_ENDPOINTS.includes(from.address) && relayIndex === 0 ? [80] : [0];
     expect(firstDataMs(pair)).toBeLessThanOrEqual(3 * ROUND_TRIP_MS);
     pair.world.internet.fate = () => [0];
     expect(pair.world.joined(pair.a, pair.b, 200)).toBe(true);

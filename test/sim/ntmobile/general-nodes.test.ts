@@ -5,7 +5,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type IpAddress, ipv4, ipv6, isIpv6 } from '#base/ip.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
-import { type NodeHost, RELAY_PLACES } from './hosts.ts';
+import { type NodeHost, RELAY_ENDPOINTS } from './hosts.ts';
 import type { RelayHost } from './relay-host.ts';
 import { DELAY_MS, PLACES, World } from './world.ts';
 
@@ -133,7 +133,9 @@ describe('a connection to a general node', () => {
     const send = world.internet.send.bind(world.internet);
     world.internet.send = (host, wire) => {
       const control =
-        host === node && RELAY_PLACES.includes(wire.to.address) && (wire.octets[0] ?? 0) >> 4 === 9;
+        host === node &&
+        RELAY_ENDPOINTS.includes(wire.to.address) &&
+        (wire.octets[0] ?? 0) >> 4 === 9;
       if (control) lengths.push(wire.octets.length);
       send(host, wire);
     };

@@ -6,9 +6,9 @@ import { type IpAddress, ipv4, ipv6, isIpv6, type Prefix, parsePrefix } from '#b
 import { type Monotonic, NEVER, wall } from '#base/time.ts';
 import {
   type CredentialContents,
-  judgeCredential,
   makeCredential,
   nodeIdOf,
+  verifyCredential,
   virtualIpv6Of,
 } from '#crypto/node-credential.ts';
 import { type KeyPair, keyPairOf, type SigningKey, signingKeyOf } from '#crypto/primitives.ts';
@@ -28,7 +28,7 @@ import { createDirectionCoordinator } from '#engine/ntmobile/coordinator/directi
 import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile/node/ntmobile-node.ts';
 import { expectSound } from '#test/sim/event-faults.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
-import type { Host, Internet, Spot, Wire } from './internet.ts';
+import type { AccessPoint, Host, Internet, Wire } from './internet.ts';
 import { isSealed, open, seal } from './sealed-text.ts';
 
 export const PORT = 7890;
@@ -43,11 +43,11 @@ export const RELAY_KEY = keyPairOf(new Uint8Array(32).fill(3));
 export const SYSTEM_PREFIX = prefixOf('fd12:3456:789a::/48');
 const VIRTUAL_IPV4 = prefixOf('198.18.0.0/15');
 export const ZONE = 'nodes.example';
-export const COORDINATOR_PLACES: readonly IpAddress[] = [
+export const COORDINATOR_ENDPOINTS: readonly IpAddress[] = [
   ipv4('198.51.100.1'),
   ipv6('2001:db8:1::1'),
 ];
-export const RELAY_PLACES: readonly IpAddress[] = [ipv4('198.51.100.2'), ipv6('2001:db8:2::1')];
+export const RELAY_ENDPOINTS: readonly IpAddress[] = [ipv4('198.51.100.2'), ipv6('2001:db8:2::1')];
 
 export function prefixOf(text: string): Prefix {
   const prefix = parsePrefix(text);
@@ -55,7 +55,7 @@ export function prefixOf(text: string): Prefix {
   return prefix;
 }
 
-export const spotsOf = (addresses: readonly IpAddress[]): readonly Spot[] =>
+export const spotsOf = (addresses: readonly IpAddress[]): readonly AccessPoint[] =>
   addresses.map((address) => ({ address, nats: [] }));
 
 export function sendAll(internet: Internet, host: Host, out: readonly Output[]): void {
@@ -91,7 +91,7 @@ export class CoordinatorHost implements Host {
 
   constructor(internet: Internet) {
     this.#internet = internet;
-    internet.place(this, spotsOf(COORDINATOR_PLACES));
+    internet.attach(this, spotsOf(COORDINATOR_ENDPOINTS));
     this.#step(internet.now, { kind: 'clock', offsetMs: OFFSET_MS });
   }
 
@@ -104,8 +104,8 @@ export class CoordinatorHost implements Host {
           secret: new Uint8Array(32).fill(9),
           relayKeys: [RELAY_KEY.publicKey],
         },
-        judgeCredential: (credential, publicKey, now) => {
-          const judged = judgeCredential(
+        verifyCredential: (credential, publicKey, now) => {
+          const judged = verifyCredential(
             credential,
             [AUTHORITY.publicKey, ROGUE_AUTHORITY.publicKey],
             publicKey,
@@ -116,12 +116,12 @@ export class CoordinatorHost implements Host {
             : { ...judged, notAfter: wall(Number(judged.notAfter) * 1000) };
         },
         ...{ systemPrefix: SYSTEM_PREFIX, generalIpv4Prefix: prefixOf('198.19.0.0/16') },
-        secondEndpoints: COORDINATOR_PLACES.map((address) => ({ address, port: SECOND_PORT })),
+        secondEndpoints: COORDINATOR_ENDPOINTS.map((address) => ({ address, port: SECOND_PORT })),
         ...{
           maximumLifetimeSeconds: 600,
           maximumRegistrations: 1000,
           relayRateKilobits: 10_000,
-          strangersPerSecond: 1000,
+          handshakesPerSecond: 1000,
         },
       },
       randomOf(5),
@@ -206,7 +206,7 @@ export class NodeHost implements Host {
     };
     this.#own = own;
     this.engine = this.#makeEngine();
-    internet.place(this, []);
+    internet.attach(this, []);
     this.#begin();
   }
 
@@ -233,7 +233,7 @@ export class NodeHost implements Host {
   }
 
   /** The daemon died and is started again: it has its key, and remembers nothing else. */
-  restart(spots: readonly Spot[]): void {
+  restart(spots: readonly AccessPoint[]): void {
     this.engine = this.#makeEngine();
     this.#parts.clear();
     this.#begin();
@@ -248,8 +248,8 @@ export class NodeHost implements Host {
   }
 
   /** Plugged in at these places: one interface, a cable that was out for no time. */
-  move(spots: readonly Spot[]): void {
-    this.#internet.place(this, spots);
+  move(spots: readonly AccessPoint[]): void {
+    this.#internet.attach(this, spots);
     this.#epoch += 1;
     const epoch = this.#epoch;
     const link: NetworkInterface = {
@@ -299,7 +299,7 @@ export class NodeHost implements Host {
   /** An application sends. Says whether there was a tunnel with keys. */
   say(to: IpAddress, text: string): boolean {
     const tunnel = this.tunnelTo(to);
-    const keys = this.#associations().find((one) => one.tunnel === tunnel?.id);
+    const keys = this.#sealingKeys().find((one) => one.tunnel === tunnel?.id);
     if (tunnel === undefined || keys?.send === undefined) return false;
     const { local, localPort, remote, remotePort, relayIndex = 0 } = tunnel;
     const octets = seal(keys.send, {
@@ -318,17 +318,17 @@ export class NodeHost implements Host {
   /** The SPI under which data to that address would be sealed now. */
   sealsUnder(to: IpAddress): number | undefined {
     const tunnel = this.tunnelTo(to)?.id;
-    return this.#associations().find((one) => one.tunnel === tunnel)?.send?.spi;
+    return this.#sealingKeys().find((one) => one.tunnel === tunnel)?.send?.spi;
   }
 
   /** Whether data that came under this SPI would be opened now. */
   opens(spi: number): boolean {
-    return this.#associations().some(({ receive }) => receive.some((key) => key.spi === spi));
+    return this.#sealingKeys().some(({ receive }) => receive.some((key) => key.spi === spi));
   }
 
-  #associations() {
+  #sealingKeys() {
     return [...this.#parts.values()].flatMap(
-      ({ securityAssociations = [] }) => securityAssociations,
+      ({ sealingKeys: registrationKeys = [] }) => registrationKeys,
     );
   }
 
@@ -337,7 +337,7 @@ export class NodeHost implements Host {
       this.#step(now, { kind: 'datagram', path: pathOf(wire), packet: wire.octets });
       return;
     }
-    const opened = open(wire.octets, this.#associations());
+    const opened = open(wire.octets, this.#sealingKeys());
     if (opened === undefined) return;
     const { to, source, text } = opened.inner;
     if (to !== this.virtualIpv6 && to !== this.virtualIpv4) return;
@@ -368,7 +368,7 @@ export class NodeHost implements Host {
     this.engine.step(now, input, out);
     for (const output of out) {
       if (output.kind === 'event') expectSound(output.event);
-      if (output.kind === 'want') {
+      if (output.kind === 'set-desired') {
         if (output.part === undefined) this.#parts.delete(output.key);
         else this.#parts.set(output.key, output.part);
       } else if (output.kind === 'answer') this.answers.set(output.id, output.answer);
@@ -388,7 +388,7 @@ export class NodeHost implements Host {
       this.#step(now, { kind: 'logged-in', outcome });
       return;
     }
-    const endpoints = COORDINATOR_PLACES.map((address) => ({ address, port: PORT }));
+    const endpoints = COORDINATOR_ENDPOINTS.map((address) => ({ address, port: PORT }));
     const seconds = BigInt(Math.floor((now + OFFSET_MS) / 1000));
     const notAfter = seconds + CREDENTIAL_SECONDS;
     this.#step(now, {

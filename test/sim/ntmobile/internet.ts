@@ -23,7 +23,7 @@ export interface Host {
 }
 
 /** Where a host is: its address, and the translators from the inside to the outside. */
-export interface Spot {
+export interface AccessPoint {
   readonly address: IpAddress;
   readonly nats: readonly Nat[];
 }
@@ -31,7 +31,7 @@ export interface Spot {
 export class Internet {
   now = monotonic(5_000_000);
   readonly #hosts: Host[] = [];
-  readonly #spots = new Map<Host, readonly Spot[]>();
+  readonly #spots = new Map<Host, readonly AccessPoint[]>();
   #flying: { readonly at: Monotonic; readonly deliver: () => void }[] = [];
   readonly #delayMs: number;
   /** Datagrams that reached nobody. */
@@ -47,7 +47,7 @@ export class Internet {
   }
 
   /** A host is (now) at these places, and at no other. */
-  place(host: Host, spots: readonly Spot[]): void {
+  attach(host: Host, spots: readonly AccessPoint[]): void {
     if (!this.#hosts.includes(host)) this.#hosts.push(host);
     this.#spots.set(host, spots);
   }

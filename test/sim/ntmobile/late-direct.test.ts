@@ -3,10 +3,10 @@
  * (check retry), §8.4
  */
 import { describe, expect, it } from 'vitest';
-import { COORDINATOR_PLACES, RELAY_PLACES } from './hosts.ts';
+import { COORDINATOR_ENDPOINTS, RELAY_ENDPOINTS } from './hosts.ts';
 import { World } from './world.ts';
 
-const SERVERS = [...COORDINATOR_PLACES, ...RELAY_PLACES];
+const SERVERS = [...COORDINATOR_ENDPOINTS, ...RELAY_ENDPOINTS];
 
 describe('two nodes between which nothing passes directly for a while', () => {
   it.each([1_000, 3_500, 8_000])('go directly soon after %i ms of it', (closedMs) => {

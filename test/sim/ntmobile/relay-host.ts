@@ -5,25 +5,25 @@
 import type { IpAddress } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import type { DesiredPart, DesiredRelayLeg, JsonValue, Output } from '#engine/contract.ts';
-import { judgeBy } from '#engine/ntmobile/common/credential-judge.ts';
+import { credentialVerifierFor } from '#engine/ntmobile/common/credential-verifier.ts';
 import { createRelay, type Relay, type RelayInput } from '#engine/ntmobile/relay/relay.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
+import { AmplificationLimits } from './amplification-limits.ts';
 import {
   AUTHORITY,
+  COORDINATOR_ENDPOINTS,
   COORDINATOR_KEY,
-  COORDINATOR_PLACES,
   OFFSET_MS,
   PORT,
   pathOf,
   prefixOf,
+  RELAY_ENDPOINTS,
   RELAY_KEY,
-  RELAY_PLACES,
   SYSTEM_PREFIX,
   sendAll,
   spotsOf,
 } from './hosts.ts';
 import type { Host, Internet, Wire } from './internet.ts';
-import { PlaceAccounts } from './place-accounts.ts';
 import { type Inner, isSealed, open, seal } from './sealed-text.ts';
 
 export class RelayHost implements Host {
@@ -35,7 +35,7 @@ export class RelayHost implements Host {
   /** Real addresses that were sent to, each time. */
   readonly reached: IpAddress[] = [];
   readonly #internet: Internet;
-  readonly #accounts = new PlaceAccounts();
+  readonly #amplificationLimits = new AmplificationLimits();
   readonly #parts = new Map<string, DesiredPart>();
   readonly #stored = new Map<
     string,
@@ -48,7 +48,7 @@ export class RelayHost implements Host {
 
   constructor(internet: Internet) {
     this.#internet = internet;
-    internet.place(this, spotsOf(RELAY_PLACES));
+    internet.attach(this, spotsOf(RELAY_ENDPOINTS));
     this.#start(internet.now);
   }
 
@@ -59,20 +59,20 @@ export class RelayHost implements Host {
         ...{
           own: RELAY_KEY,
           port: PORT,
-          endpoints: RELAY_PLACES.map((address) => ({ address, port: PORT })),
+          endpoints: RELAY_ENDPOINTS.map((address) => ({ address, port: PORT })),
         },
-        judgeCredential: judgeBy([AUTHORITY.publicKey]),
+        verifyCredential: credentialVerifierFor([AUTHORITY.publicKey]),
         coordinators: [
           {
             ...{ name: 'dc', publicKey: COORDINATOR_KEY.publicKey },
-            endpoints: COORDINATOR_PLACES.map((address) => ({ address, port: PORT })),
+            endpoints: COORDINATOR_ENDPOINTS.map((address) => ({ address, port: PORT })),
           },
         ],
         ...{
           lifetimeSeconds: 600,
           maximumLegs: 1000,
           maximumLegsOfNode: 100,
-          strangersPerSecond: 1000,
+          handshakesPerSecond: 1000,
         },
         ...{ systemPrefix: SYSTEM_PREFIX, virtualIpv4Prefixes: [prefixOf('198.18.0.0/15')] },
         ...{
@@ -97,7 +97,7 @@ export class RelayHost implements Host {
   restart(stored = true): void {
     if (!stored) this.#stored.clear();
     this.down = false;
-    this.#accounts.keep([]);
+    this.#amplificationLimits.keep([]);
     this.#parts.clear();
     this.engine = this.#make();
     this.#start(this.#internet.now);
@@ -121,9 +121,9 @@ export class RelayHost implements Host {
   #forward({ from, relayIndex, octets }: Wire): void {
     const leg = this.#leg(relayIndex);
     if (leg === undefined || leg.remote !== from.address || leg.remotePort !== from.port) return;
-    this.#accounts.came(leg, octets.length);
+    this.#amplificationLimits.came(leg, octets.length);
     const other = this.#leg(leg.other);
-    if (other === undefined || !this.#accounts.take(other, octets.length)) return;
+    if (other === undefined || !this.#amplificationLimits.take(other, octets.length)) return;
     const { local, remote, remotePort, index } = other;
     const ends = {
       from: { address: local, port: PORT },
@@ -142,7 +142,7 @@ export class RelayHost implements Host {
     K extends
       | 'relayLegs'
       | 'tunnels'
-      | 'securityAssociations'
+      | 'sealingKeys'
       | 'planeRoutes'
       | 'translations'
       | 'addressMaps',
@@ -157,12 +157,12 @@ export class RelayHost implements Host {
   }
 
   #open(now: Monotonic, wire: Wire): void {
-    const opened = open(wire.octets, this.#all('securityAssociations'));
+    const opened = open(wire.octets, this.#all('sealingKeys'));
     if (opened === undefined || this.#tunnelOf(opened.inner.source) !== opened.tunnel) return;
     const { relayIndex, ...ends } = pathOf(wire);
     const tunnel = this.#all('tunnels').find(({ id }) => id === opened.tunnel);
     const there = tunnel?.remote === ends.remote && tunnel.remotePort === ends.remotePort;
-    if (there) this.#accounts.came(tunnel, wire.octets.length);
+    if (there) this.#amplificationLimits.came(tunnel, wire.octets.length);
     this.#goOut(opened.inner);
     if (there) return;
     this.#step(now, { ...ends, kind: 'roaming', tunnel: opened.tunnel, relayIndex });
@@ -206,7 +206,7 @@ export class RelayHost implements Host {
       near === undefined || far === undefined ? [inner.source, inner.to] : [far.inner, near.inner];
     const id = this.#tunnelOf(to);
     const tunnel = this.#all('tunnels').find((one) => one.id === id);
-    const send = this.#all('securityAssociations').find((one) => one.tunnel === id)?.send;
+    const send = this.#all('sealingKeys').find((one) => one.tunnel === id)?.send;
     if (tunnel === undefined || send === undefined) return;
     const { local, localPort, remote, remotePort } = tunnel;
     const wire = {
@@ -214,7 +214,7 @@ export class RelayHost implements Host {
       to: { address: remote, port: remotePort },
     };
     const octets = seal(send, { source, to, text: inner.text });
-    if (this.#accounts.take(tunnel, octets.length))
+    if (this.#amplificationLimits.take(tunnel, octets.length))
       this.#internet.send(this, { ...wire, relayIndex: 0, octets });
   }
 
@@ -224,7 +224,7 @@ export class RelayHost implements Host {
     const out: Output[] = [];
     this.engine.step(now, input, out);
     for (const output of out) {
-      if (output.kind === 'want') this.#want(output.key, output.part);
+      if (output.kind === 'set-desired') this.#setDesired(output.key, output.part);
       else if (output.kind === 'persist') {
         const { table, key, value } = output;
         if (value === undefined) this.#stored.delete(`${table} ${key}`);
@@ -248,9 +248,9 @@ export class RelayHost implements Host {
     else this.#step(now, { kind: 'resolved', name, addresses, timeToLiveSeconds: 60 });
   }
 
-  #want(key: string, part: DesiredPart | undefined): void {
+  #setDesired(key: string, part: DesiredPart | undefined): void {
     if (part === undefined) this.#parts.delete(key);
     else this.#parts.set(key, part);
-    this.#accounts.keep([...this.#all('relayLegs'), ...this.#all('tunnels')]);
+    this.#amplificationLimits.keep([...this.#all('relayLegs'), ...this.#all('tunnels')]);
   }
 }

@@ -4,7 +4,7 @@
  */
 import { hex } from '#base/bytes.ts';
 import type { IpAddress } from '#base/ip.ts';
-import type { DesiredSecurityAssociations, SealingKey } from '#engine/contract.ts';
+import type { DesiredSealingKeys, SealingKey } from '#engine/contract.ts';
 
 export interface Inner {
   readonly to: IpAddress;
@@ -25,7 +25,7 @@ export function seal({ spi, key }: SealingKey, inner: Inner): Uint8Array {
 /** Undefined: nobody here has that key. */
 export function open(
   octets: Uint8Array,
-  associations: readonly DesiredSecurityAssociations[],
+  associations: readonly DesiredSealingKeys[],
 ): { readonly tunnel: number; readonly inner: Inner } | undefined {
   const spi = wordOf(octets) & 0x0fff_ffff;
   const found = associations.find(({ receive }) => receive.some((key) => key.spi === spi));

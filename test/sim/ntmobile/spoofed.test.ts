@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { ipv4, ipv6, isIpv6 } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
-import { type NodeHost, RELAY_PLACES, spotsOf, ZONE } from './hosts.ts';
+import { type NodeHost, RELAY_ENDPOINTS, spotsOf, ZONE } from './hosts.ts';
 import type { Host, Wire } from './internet.ts';
 import { isSealed } from './sealed-text.ts';
 import { PLACES, World } from './world.ts';
@@ -45,10 +45,10 @@ interface Attack {
 
 function attack({ internet }: World, node: NodeHost, { diverts, loses }: Attack): Bystander {
   const bystander = new Bystander();
-  internet.place(bystander, spotsOf([bystander.place.address]));
+  internet.attach(bystander, spotsOf([bystander.place.address]));
   const send = internet.send.bind(internet);
   internet.send = (host, wire) => {
-    if (host !== node || !RELAY_PLACES.includes(wire.to.address)) send(host, wire);
+    if (host !== node || !RELAY_ENDPOINTS.includes(wire.to.address)) send(host, wire);
     else if (!isIpv6(wire.to.address) && diverts(wire)) {
       bystander.spoken += octetsOf(wire);
       send(bystander, { ...wire, from: bystander.place });

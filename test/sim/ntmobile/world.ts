@@ -4,7 +4,7 @@
  */
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { CoordinatorHost, NodeHost } from './hosts.ts';
-import { Internet, type Spot } from './internet.ts';
+import { type AccessPoint, Internet } from './internet.ts';
 import { NAT_KINDS, Nat, type NatKind } from './nat.ts';
 import { RelayHost } from './relay-host.ts';
 
@@ -21,24 +21,24 @@ export class World {
     this.internet.pass(200);
   }
 
-  node(name: string, spots: readonly Spot[]): NodeHost {
+  node(name: string, spots: readonly AccessPoint[]): NodeHost {
     const node = new NodeHost(this.internet, name);
     node.move(spots);
     this.internet.pass(500);
     return node;
   }
 
-  ipv6(): Spot {
+  ipv6(): AccessPoint {
     this.#places += 1;
     return { address: ipv6(`2001:db8:100::${this.#places.toString(16)}`), nats: [] };
   }
 
-  ipv4(): Spot {
+  ipv4(): AccessPoint {
     this.#places += 1;
     return { address: ipv4(`203.0.113.${this.#places}`), nats: [] };
   }
 
-  behind(...kinds: readonly NatKind[]): Spot {
+  behind(...kinds: readonly NatKind[]): AccessPoint {
     this.#places += 1;
     const at = this.#places;
     const nats = kinds.map(
@@ -70,7 +70,7 @@ function outside(layer: number, layers: number, at: number) {
 }
 
 /** Every kind of place; each call is another place of its kind. */
-export const PLACES: Readonly<Record<string, (world: World) => readonly Spot[]>> = {
+export const PLACES: Readonly<Record<string, (world: World) => readonly AccessPoint[]>> = {
   'public IPv4': (world) => [world.ipv4()],
   cone: (world) => [world.behind(NAT_KINDS.cone)],
   'restricted cone': (world) => [world.behind(NAT_KINDS['restricted cone'])],

@@ -10,12 +10,12 @@ import { AccountDatabase } from '#account-server/account-database.ts';
 import { Administration } from '#account-server/administration.ts';
 import { Authorities, type KeyFiles } from '#account-server/authorities.ts';
 import type { AccountServerConfiguration } from '#account-server/configuration.ts';
-import type { Issued } from '#account-server/enrolment.ts';
+import type { IssuedCredential } from '#account-server/enrolment.ts';
 import { isRefusal, type Refusal } from '#account-server/reasons.ts';
 import { AccountService } from '#account-server/service.ts';
 import { ipv4, ipv6, type Prefix, parseIpAddress, parsePrefix } from '#base/ip.ts';
 import { monotonic, wall } from '#base/time.ts';
-import { judgeCredential } from '#crypto/node-credential.ts';
+import { verifyCredential } from '#crypto/node-credential.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
@@ -149,7 +149,7 @@ export class AccountScene implements Disposable {
     key: NodeKey,
     account: string,
     words: LoginWords = { password: PASSWORD },
-  ): Promise<Issued | Refusal> {
+  ): Promise<IssuedCredential | Refusal> {
     this.nowMs += 1;
     const timestamp = words.timestamp ?? this.nowMs;
     const proof = key.proof('login', this.exchange.publicKey, account, timestamp);
@@ -159,7 +159,7 @@ export class AccountScene implements Disposable {
     );
   }
 
-  renew(key: NodeKey, renewalToken: string): Issued | Refusal {
+  renew(key: NodeKey, renewalToken: string): IssuedCredential | Refusal {
     this.nowMs += 1;
     const timestamp = this.nowMs;
     const proof = key.proof('renewal', this.exchange.publicKey, renewalToken, timestamp);
@@ -167,9 +167,9 @@ export class AccountScene implements Disposable {
   }
 
   /** What a verifier makes of a credential now, by the authorities that are listed. */
-  judge({ credential }: Issued, { publicKey }: NodeKey): NodeCredential | string {
+  judge({ credential }: IssuedCredential, { publicKey }: NodeKey): NodeCredential | string {
     const authorities = this.authorities.list(this.seconds).map((one) => one.publicKey);
-    return judgeCredential(credential, authorities, publicKey, BigInt(this.seconds));
+    return verifyCredential(credential, authorities, publicKey, BigInt(this.seconds));
   }
 
   [Symbol.dispose](): void {
@@ -219,12 +219,12 @@ export class AccountScene implements Disposable {
 }
 
 /** What was granted; throws what was refused. */
-export function granted(result: Issued | Refusal): Issued {
+export function granted(result: IssuedCredential | Refusal): IssuedCredential {
   if (isRefusal(result)) throw new Error(`refused: ${result.refused}`);
   return result;
 }
 
-export function refused(result: Issued | Refusal): string {
+export function refused(result: IssuedCredential | Refusal): string {
   return isRefusal(result) ? result.refused : 'granted';
 }
 

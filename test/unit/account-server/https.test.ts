@@ -2,7 +2,7 @@
 import { request } from 'node:https';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Certificate, ownCertificate } from '#account-server/certificate.ts';
-import { HttpsFace } from '#account-server/https.ts';
+import { AccountHttpsServer } from '#account-server/https.ts';
 import { ipv4 } from '#base/ip.ts';
 import { monotonic, wall } from '#base/time.ts';
 import { isJsonObject, parseObject } from '#daemon/control/json-lines.ts';
@@ -10,7 +10,7 @@ import { AccountScene, PASSWORD } from './account-server-scene.ts';
 import { NodeKey } from './node-key.ts';
 
 let scene: AccountScene;
-let face: HttpsFace;
+let face: AccountHttpsServer;
 let certificate: Certificate;
 let port = 0;
 let defects: unknown[] = [];
@@ -19,7 +19,7 @@ beforeEach(async () => {
   scene = new AccountScene();
   defects = [];
   certificate = await ownCertificate(`${scene.directory}/tls.pem`, ['127.0.0.1'], Date.now());
-  face = new HttpsFace({
+  face = new AccountHttpsServer({
     ...{
       service: scene.service,
       authorities: scene.authorities,

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { hex } from '#base/bytes.ts';
 import {
-  bytesOf,
+  addressToBytes,
   bytesOfIpv6,
   formatPrefix,
   ipFromBytes,
@@ -72,7 +72,7 @@ describe('addresses', () => {
     fc.assert(
       fc.property(octets, (bytes) => {
         const address = ipFromBytes(bytes);
-        expect(hex(bytesOf(address))).toBe(hex(bytes));
+        expect(hex(addressToBytes(address))).toBe(hex(bytes));
         expect(parseIpAddress(address)).toBe(address);
         expect(bytes.length === 16 ? isIPv6(address) : isIPv4(address)).toBe(true);
         if (bytes.length === 16 && !address.includes('.'))

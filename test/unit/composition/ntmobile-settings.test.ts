@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ownCertificate } from '#account-server/certificate.ts';
-import { ntmobileCautions } from '#composition/ntmobile-settings.ts';
+import { ntmobileWarnings } from '#composition/ntmobile-settings.ts';
 import { checkConfiguration, formatFault } from '#daemon/configuration/config.ts';
 import { mobileNodeSchema } from '../../../daemons/mn/config.ts';
 
@@ -86,7 +86,7 @@ describe('a good mn.yaml', () => {
       MN.replace('passwordFile: password', 'enrolmentTokenFile: gone'),
     );
     expect(ntmobile?.secret).toEqual({ kind: 'enrolment-token', file: join(directory, 'gone') });
-    expect(ntmobile && ntmobileCautions(ntmobile)).toEqual([
+    expect(ntmobile && ntmobileWarnings(ntmobile)).toEqual([
       expect.stringContaining('gone is not there'),
     ]);
   });

@@ -8,9 +8,9 @@ import { ipv4, ipv6 } from '#base/ip.ts';
 import {
   authorityKeyIdOf,
   type CredentialContents,
-  judgeCredential,
   makeCredential,
   nodeIdOf,
+  verifyCredential,
 } from '#crypto/node-credential.ts';
 import { keyPairOf, sha256, sign, signingKeyOf } from '#crypto/primitives.ts';
 import { codecContract } from '#test/contract/codec-harness.ts';
@@ -37,7 +37,7 @@ const judge = (
   now = NOW,
   key = NODE,
   authorities = [OTHER_AUTHORITY.publicKey, AUTHORITY.publicKey],
-) => judgeCredential(octets, authorities, key, now);
+) => verifyCredential(octets, authorities, key, now);
 
 const octets = (count: number, first: number) =>
   Uint8Array.from({ length: count }, (_, index) => first + index);

@@ -16,7 +16,7 @@ import {
   receiveInitiation,
 } from '#crypto/handshake.ts';
 import { keyPairOf, sharedSecret } from '#crypto/primitives.ts';
-import { OpeningKey, REPLAY_WINDOW, ReplayWindow, SealingKey } from '#crypto/sealed.ts';
+import { Opener, REPLAY_WINDOW, ReplayWindow, Sealer } from '#crypto/sealed.ts';
 import { type NtmobileDatagram, ntmobileDatagramCodec, suiteBit } from '#wire/ntmobile-datagram.ts';
 
 const octets = (count: number, value: number) => new Uint8Array(count).fill(value);
@@ -24,7 +24,7 @@ const TEXT = new TextEncoder().encode('inside');
 
 function pair(aead: 'aes-128-gcm' | 'chacha20-poly1305') {
   const key = octets(aead === 'aes-128-gcm' ? 16 : 32, 7);
-  return { sealing: new SealingKey(aead, key, 'control', 5), opening: new OpeningKey(aead, key) };
+  return { sealing: new Sealer(aead, key, 'control', 5), opening: new Opener(aead, key) };
 }
 
 describe.each(['aes-128-gcm', 'chacha20-poly1305'] as const)('sealed by %s', (aead) => {

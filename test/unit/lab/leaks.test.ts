@@ -4,7 +4,7 @@
  */
 import { describe, expect, it } from 'vitest';
 import { fromHex, hex } from '#base/bytes.ts';
-import { bytesOf, ipv4, ipv6, parsePrefix } from '#base/ip.ts';
+import { addressToBytes, ipv4, ipv6, parsePrefix } from '#base/ip.ts';
 import { shownBy } from '#lab/leaks.ts';
 
 const PREFIXES = ['fd12:3456:789a::/48', '198.18.0.0/15'].map((text) => {
@@ -13,8 +13,8 @@ const PREFIXES = ['fd12:3456:789a::/48', '198.18.0.0/15'].map((text) => {
   return prefix;
 });
 
-const address4 = (text: string): string => hex(bytesOf(ipv4(text))).slice(-8);
-const address6 = (text: string): string => hex(bytesOf(ipv6(text)));
+const address4 = (text: string): string => hex(addressToBytes(ipv4(text))).slice(-8);
+const address6 = (text: string): string => hex(addressToBytes(ipv6(text)));
 const ETHERNET = '020000000001020000000002';
 
 function header4(protocol: string, from: string, to: string): string {

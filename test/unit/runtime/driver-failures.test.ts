@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { SEND, wantAddress, world } from './driver-scene.ts';
+import { desiredAddressOutput, SEND, world } from './driver-scene.ts';
 
 describe('failures', () => {
   it('of the engine reach onFatal once and nothing is stepped any more', () => {
@@ -31,7 +31,7 @@ describe('failures', () => {
 
   it('of sending are made up for once what was wished in the same step stands: a lost Binding Update costs a second', () => {
     const { driver, engine, plane, kernel, settle } = world();
-    engine.answers.set('datagram', () => [SEND, wantAddress('eth0')]);
+    engine.answers.set('datagram', () => [SEND, desiredAddressOutput('eth0')]);
     driver.start();
     plane.injectErrno = 101;
     const add = kernel.addAddress.bind(kernel);
@@ -52,7 +52,7 @@ describe('failures', () => {
     log.length = 0;
     plane.punt(new Uint8Array(8));
     settle();
-    expect(log).toEqual(['send native 40']);
+    expect(log).toEqual(['send ipv6 40']);
   });
 
   it('of the store keep the records until it works again', () => {

@@ -94,7 +94,7 @@ export function world(options: Partial<DriverOptions> = {}) {
   };
 }
 
-export const SEND: Output = { kind: 'send', path: { kind: 'native' }, packet: new Uint8Array(40) };
+export const SEND: Output = { kind: 'send', path: { kind: 'ipv6' }, packet: new Uint8Array(40) };
 export const ETH0: NetworkInterface = {
   index: 2,
   name: 'eth0',
@@ -106,7 +106,7 @@ export const ETH0: NetworkInterface = {
   routers: [],
 };
 
-export function wantAddress(device: string): Output {
+export function desiredAddressOutput(device: string): Output {
   const address = { device, address: HOME, prefixLength: 128, noDad: true };
-  return { kind: 'want', key: 'home', part: { addresses: [address] } };
+  return { kind: 'set-desired', key: 'home', part: { addresses: [address] } };
 }

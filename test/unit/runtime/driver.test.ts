@@ -3,27 +3,27 @@ import { type IpAddress, ipv6 } from '#base/ip.ts';
 import { after, NEVER } from '#base/time.ts';
 import type { InterfaceAddress, NetworkInterface, Output } from '#engine/contract.ts';
 import type { NamePort } from '#runtime/ports.ts';
-import { ETH0, SEND, wantAddress, world } from './driver-scene.ts';
+import { desiredAddressOutput, ETH0, SEND, world } from './driver-scene.ts';
 
 describe('start', () => {
   it('gives clock, records, restored and the first snapshot in this order, and sweeps before it makes anything', () => {
     const { driver, engine, store, log } = world();
     store.apply([{ table: 'bindings', key: 'a', value: { sequence: 7 } }]);
     log.length = 0;
-    engine.answers.set('restored', () => [wantAddress('%tun'), SEND]);
+    engine.answers.set('restored', () => [desiredAddressOutput('%tun'), SEND]);
     driver.start();
     expect(engine.kinds).toEqual(['clock', 'record', 'restored', 'network']);
     expect(engine.inputs[1]).toMatchObject({ table: 'bindings', key: 'a', value: { sequence: 7 } });
-    expect(log).toEqual(['sweep', 'address %tun 2001:db8:1::5', 'send native 40']);
+    expect(log).toEqual(['sweep', 'address %tun 2001:db8:1::5', 'send ipv6 40']);
   });
 });
 
 describe('a turn', () => {
   it('stores, then makes what is wanted, then sends, then breaks', () => {
     const { driver, engine, plane, log, settle } = world();
-    engine.answers.set('restored', () => [wantAddress('%tun')]);
+    engine.answers.set('restored', () => [desiredAddressOutput('%tun')]);
     engine.answers.set('datagram', () => [
-      wantAddress('eth0'),
+      desiredAddressOutput('eth0'),
       SEND,
       { kind: 'persist', table: 'bindings', key: 'a', value: 1 },
     ]);
@@ -34,7 +34,7 @@ describe('a turn', () => {
     expect(log).toEqual([
       'store 1',
       'address eth0 2001:db8:1::5',
-      'send native 40',
+      'send ipv6 40',
       'no address %tun 2001:db8:1::5',
     ]);
   });
@@ -115,7 +115,7 @@ describe('a turn', () => {
 
   it('takes what a port tells in the middle of it afterwards', () => {
     const { driver, engine, kernel, plane, settle } = world();
-    engine.answers.set('datagram', () => [wantAddress('eth0'), SEND]);
+    engine.answers.set('datagram', () => [desiredAddressOutput('eth0'), SEND]);
     driver.start();
     const add = kernel.addAddress.bind(kernel);
     kernel.addAddress = (address) => {
@@ -221,7 +221,7 @@ describe('requests', () => {
       mtu: 1460,
     } as const;
     engine.answers.set('restored', () => [
-      { kind: 'want', key: 'home', part: { tunnels: [tunnel] } },
+      { kind: 'set-desired', key: 'home', part: { tunnels: [tunnel] } },
     ]);
     engine.answers.set('request', (input) =>
       input.kind === 'request'
@@ -247,7 +247,7 @@ describe('requests', () => {
       ...{ validated: true, rateKilobits: 1000 },
     };
     engine.answers.set('restored', () => [
-      { kind: 'want', key: 'leg', part: { relayLegs: [leg] } },
+      { kind: 'set-desired', key: 'leg', part: { relayLegs: [leg] } },
     ]);
     engine.answers.set('request', (input) =>
       input.kind === 'request'
@@ -265,7 +265,7 @@ describe('requests', () => {
   it('for status show what the host refuses', () => {
     const { driver, engine, control, kernel, events } = world();
     kernel.devices.delete('eth0');
-    engine.answers.set('restored', () => [wantAddress('eth0')]);
+    engine.answers.set('restored', () => [desiredAddressOutput('eth0')]);
     engine.answers.set('request', (input) =>
       input.kind === 'request'
         ? [{ kind: 'reply', id: input.id, ok: true, value: { state: 'away' } }]
@@ -285,7 +285,12 @@ describe('events', () => {
   it('are told after what packets wait for', () => {
     const { driver, engine, plane, log, settle, events } = world();
     const told: Output = { kind: 'event', event: { name: 'handover', level: 'info', fields: {} } };
-    engine.answers.set('datagram', () => [told, wantAddress('%tun'), SEND, wantAddress('eth0')]);
+    engine.answers.set('datagram', () => [
+      told,
+      desiredAddressOutput('%tun'),
+      SEND,
+      desiredAddressOutput('eth0'),
+    ]);
     driver.start();
     log.length = 0;
     const push = events.push.bind(events);
@@ -297,7 +302,7 @@ describe('events', () => {
     settle();
     expect(log).toEqual([
       'address %tun 2001:db8:1::5',
-      'send native 40',
+      'send ipv6 40',
       'address eth0 2001:db8:1::5',
       'no address %tun 2001:db8:1::5',
       'event',
@@ -345,13 +350,13 @@ describe('names', () => {
 describe('stop', () => {
   it('says goodbye, undoes everything, closes the ports and can be repeated', () => {
     const { driver, engine, kernel, plane, control, log } = world();
-    engine.answers.set('restored', () => [wantAddress('%tun')]);
+    engine.answers.set('restored', () => [desiredAddressOutput('%tun')]);
     engine.answers.set('stop', () => [SEND]);
     driver.start();
     log.length = 0;
     expect(driver.stop()).toEqual([]);
     expect(log).toEqual([
-      'send native 40',
+      'send ipv6 40',
       'no address %tun 2001:db8:1::5',
       'kernel closed',
       'plane closed',

@@ -24,8 +24,8 @@ function world() {
   const reconciler = new Reconciler(kernel, plane, (what) => refused.push(what));
   const settle = (at = NOW): string[] => {
     log.length = 0;
-    reconciler.make(at);
-    reconciler.break(at);
+    reconciler.applyAdditions(at);
+    reconciler.applyRemovals(at);
     return [...log];
   };
   return { log, kernel, plane, reconciler, settle, refused };
@@ -64,8 +64,8 @@ function homeOn(device: string, noDad = true): DesiredPart {
 describe('one step', () => {
   it('makes tunnels, addresses, routes and rules in this order and deletes in reverse', () => {
     const { reconciler, settle } = world();
-    reconciler.want('home', homeOn('%tun'));
-    reconciler.want('tunnel', tunnelTo('2001:db8:2::2'));
+    reconciler.setDesired('home', homeOn('%tun'));
+    reconciler.setDesired('tunnel', tunnelTo('2001:db8:2::2'));
     expect(settle().map((line) => line.split(' ')[0])).toEqual([
       'tunnel',
       'plane',
@@ -73,8 +73,8 @@ describe('one step', () => {
       'route',
       'rule',
     ]);
-    reconciler.want('tunnel', undefined);
-    reconciler.want('home', undefined);
+    reconciler.setDesired('tunnel', undefined);
+    reconciler.setDesired('home', undefined);
     expect(settle()).toEqual([
       'no rule 1000',
       'no route ::/0 table 100 metric 0',
@@ -86,16 +86,16 @@ describe('one step', () => {
 
   it('makes before it breaks when the home address moves to another device', () => {
     const { reconciler, settle } = world();
-    reconciler.want('home', homeOn('%tun'));
+    reconciler.setDesired('home', homeOn('%tun'));
     settle();
-    reconciler.want('home', homeOn('eth0'));
+    reconciler.setDesired('home', homeOn('eth0'));
     expect(settle()).toEqual(['address eth0 2001:db8:1::5', 'no address %tun 2001:db8:1::5']);
   });
 
   it('takes no more packets before anything else goes, when all of it goes', () => {
     const { log, reconciler, settle } = world();
-    reconciler.want('home', homeOn('%tun'));
-    reconciler.want('tunnel', tunnelTo('2001:db8:2::2'));
+    reconciler.setDesired('home', homeOn('%tun'));
+    reconciler.setDesired('tunnel', tunnelTo('2001:db8:2::2'));
     settle();
     log.length = 0;
     reconciler.clear(NOW);
@@ -110,40 +110,40 @@ describe('one step', () => {
 
   it('changes a tunnel in place', () => {
     const { reconciler, settle } = world();
-    reconciler.want('tunnel', tunnelTo('2001:db8:2::2'));
+    reconciler.setDesired('tunnel', tunnelTo('2001:db8:2::2'));
     settle();
-    reconciler.want('tunnel', tunnelTo('2001:db8:3::3'));
+    reconciler.setDesired('tunnel', tunnelTo('2001:db8:3::3'));
     expect(settle()).toEqual(['tunnel 1 → 2001:db8:3::3']);
   });
 
   it('does nothing for an equal wish', () => {
     const { reconciler, settle } = world();
-    reconciler.want('home', homeOn('%tun'));
+    reconciler.setDesired('home', homeOn('%tun'));
     settle();
-    reconciler.want('home', homeOn('%tun'));
+    reconciler.setDesired('home', homeOn('%tun'));
     expect(settle()).toEqual([]);
   });
 
   it('keeps what a second part still wants', () => {
     const { reconciler, settle, kernel } = world();
-    reconciler.want('a', { sysctls: [{ path: 'net/ipv6/conf/all/forwarding', value: '1' }] });
-    reconciler.want('b', { sysctls: [{ path: 'net/ipv6/conf/all/forwarding', value: '1' }] });
+    reconciler.setDesired('a', { sysctls: [{ path: 'net/ipv6/conf/all/forwarding', value: '1' }] });
+    reconciler.setDesired('b', { sysctls: [{ path: 'net/ipv6/conf/all/forwarding', value: '1' }] });
     settle();
-    reconciler.want('a', undefined);
+    reconciler.setDesired('a', undefined);
     settle();
     expect(kernel.sysctls.get('net/ipv6/conf/all/forwarding')).toBe('1');
-    reconciler.want('b', undefined);
+    reconciler.setDesired('b', undefined);
     settle();
     expect(kernel.sysctls.get('net/ipv6/conf/all/forwarding')).toBe('0');
   });
 
   it('lets the prefix length of an IPv6 address change', () => {
     const { reconciler, settle, kernel } = world();
-    reconciler.want('home', {
+    reconciler.setDesired('home', {
       addresses: [{ device: 'eth0', address: HOME, prefixLength: 128, noDad: true }],
     });
     settle();
-    reconciler.want('home', {
+    reconciler.setDesired('home', {
       addresses: [{ device: 'eth0', address: HOME, prefixLength: 64, noDad: true }],
     });
     settle();
@@ -155,7 +155,7 @@ describe('what the world refuses', () => {
   it('stays pending and is made when the device comes', () => {
     const { reconciler, settle, kernel, refused } = world();
     kernel.devices.delete('eth0');
-    reconciler.want('home', homeOn('eth0'));
+    reconciler.setDesired('home', homeOn('eth0'));
     settle();
     expect(pendingOf(reconciler)).toMatchObject([
       { what: 'address eth0 2001:db8:1::5' },
@@ -173,9 +173,9 @@ describe('what the world refuses', () => {
   it('is forgotten when nobody wants it any more', () => {
     const { reconciler, settle, kernel } = world();
     kernel.devices.delete('eth0');
-    reconciler.want('home', homeOn('eth0'));
+    reconciler.setDesired('home', homeOn('eth0'));
     settle();
-    reconciler.want('home', undefined);
+    reconciler.setDesired('home', undefined);
     settle();
     expect(pendingOf(reconciler)).toEqual([]);
     kernel.devices.add('eth0');
@@ -186,7 +186,7 @@ describe('what the world refuses', () => {
   it('is asked for ever more rarely', () => {
     const { reconciler, settle, kernel } = world();
     kernel.devices.delete('eth0');
-    reconciler.want('home', homeOn('eth0'));
+    reconciler.setDesired('home', homeOn('eth0'));
     settle();
     const waits: number[] = [];
     let now = NOW;
@@ -203,8 +203,8 @@ describe('what the world refuses', () => {
     kernel.addRule = () => {
       throw new TypeError('defect');
     };
-    reconciler.want('home', homeOn('%tun'));
-    expect(() => reconciler.make(NOW)).toThrow('defect');
+    reconciler.setDesired('home', homeOn('%tun'));
+    expect(() => reconciler.applyAdditions(NOW)).toThrow('defect');
   });
 });
 
@@ -212,7 +212,7 @@ describe('a disturbance', () => {
   it('puts back what vanished, at once the first time and with back-off when it goes on', () => {
     const { reconciler, settle, kernel } = world();
     kernel.onDisturbed(() => reconciler.disturbed(NOW));
-    reconciler.want('home', homeOn('%tun'));
+    reconciler.setDesired('home', homeOn('%tun'));
     settle();
     kernel.flush();
     expect(kernel.routes.size).toBe(1);
@@ -224,12 +224,12 @@ describe('a disturbance', () => {
 
   it('does not make us forget to remove', () => {
     const { reconciler, settle, kernel } = world();
-    reconciler.want('home', homeOn('eth0'));
+    reconciler.setDesired('home', homeOn('eth0'));
     settle();
     kernel.devices.delete('eth0');
     reconciler.disturbed(NOW);
     kernel.devices.add('eth0');
-    reconciler.want('home', undefined);
+    reconciler.setDesired('home', undefined);
     settle();
     expect(kernel.addresses.size).toBe(0);
   });
@@ -279,7 +279,7 @@ describe('any sequence of wishes', () => {
         const last = new Map<string, DesiredPart>();
         for (const step of sequence) {
           for (const [key, part] of step) {
-            reconciler.want(key, part);
+            reconciler.setDesired(key, part);
             if (part === undefined) last.delete(key);
             else last.set(key, part);
           }
@@ -313,7 +313,7 @@ describe('100,000 parts', () => {
   it('touches only what changed', () => {
     const { reconciler, settle } = world();
     for (let id = 1; id <= 100_000; id++) {
-      reconciler.want(`binding ${id}`, {
+      reconciler.setDesired(`binding ${id}`, {
         tunnels: tunnelTo('2001:db8:2::2', id).tunnels ?? [],
         planeRoutes: [
           {
@@ -326,7 +326,7 @@ describe('100,000 parts', () => {
       });
     }
     expect(settle()).toHaveLength(200_000);
-    reconciler.want('binding 77', undefined);
+    reconciler.setDesired('binding 77', undefined);
     expect(settle()).toHaveLength(2);
   });
 });
@@ -340,8 +340,8 @@ describe('what a relay wishes', () => {
     };
     const reconciler = new Reconciler(new FakeKernel(log), new FakePlane(log), () => {}, maps);
     const settle = (): string[] => {
-      reconciler.make(NOW);
-      reconciler.break(NOW);
+      reconciler.applyAdditions(NOW);
+      reconciler.applyRemovals(NOW);
       return log.splice(0);
     };
     const leg = {
@@ -354,28 +354,28 @@ describe('what a relay wishes', () => {
     };
     const general = { virtual: ipv6('fd00:1::1'), real: ipv6('2001:db8::80') };
     const far = { side: 'far', inner: ipv4('198.19.0.1'), outer: general.virtual } as const;
-    reconciler.want('leg', { relayLegs: [{ ...leg, rateKilobits: 1 }] });
-    reconciler.want('general', { addressMaps: [general], translations: [far] });
+    reconciler.setDesired('leg', { relayLegs: [{ ...leg, rateKilobits: 1 }] });
+    reconciler.setDesired('general', { addressMaps: [general], translations: [far] });
     expect(settle()).toEqual([
       'leg 7 → 0',
       'far 198.19.0.1 ↔ fd00:1::1',
       'map fd00:1::1 → 2001:db8::80',
     ]);
-    reconciler.want('leg', { relayLegs: [{ ...leg, other: 8, rateKilobits: 1 }] });
+    reconciler.setDesired('leg', { relayLegs: [{ ...leg, other: 8, rateKilobits: 1 }] });
     const other = ipv6('fd00:1::2');
-    reconciler.want('general', {
+    reconciler.setDesired('general', {
       addressMaps: [general],
       translations: [{ ...far, outer: other }],
     });
     expect(settle()).toEqual(['leg 7 → 8', 'no far 198.19.0.1', 'far 198.19.0.1 ↔ fd00:1::2']);
-    reconciler.want('leg', undefined);
-    reconciler.want('general', undefined);
+    reconciler.setDesired('leg', undefined);
+    reconciler.setDesired('general', undefined);
     expect(settle().toSorted()).toEqual(['no far 198.19.0.1', 'no leg 7', 'no map fd00:1::1']);
   });
 
   it('takes a wish for address maps of a daemon without them for our defect', () => {
     const { reconciler } = world();
-    reconciler.want('map', { addressMaps: [{ virtual: HOME, real: HOME }] });
-    expect(() => reconciler.make(NOW)).toThrow('address map');
+    reconciler.setDesired('map', { addressMaps: [{ virtual: HOME, real: HOME }] });
+    expect(() => reconciler.applyAdditions(NOW)).toThrow('address map');
   });
 });

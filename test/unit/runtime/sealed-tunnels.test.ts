@@ -24,7 +24,7 @@ function sealedTo(
   relayIndex?: number,
 ): DesiredPart {
   return {
-    securityAssociations: [{ tunnel: 3, send, receive }],
+    sealingKeys: [{ tunnel: 3, send, receive }],
     tunnels: [
       {
         ...{ id: 3, encapsulation: 'sealed', localPort: 7890, remotePort: 7890, mtu: 1400 },
@@ -43,8 +43,8 @@ function reconciled(plane = new FakePlane()) {
   );
   const settle = (): string[] => {
     plane.log.length = 0;
-    reconciler.make(NOW);
-    reconciler.break(NOW);
+    reconciler.applyAdditions(NOW);
+    reconciler.applyRemovals(NOW);
     return [...plane.log];
   };
   return { reconciler, plane, refused, settle };
@@ -53,24 +53,24 @@ function reconciled(plane = new FakePlane()) {
 describe('keys', () => {
   it('are there before the tunnel and its routes, and go behind them', () => {
     const { reconciler, settle } = reconciled();
-    reconciler.want('peer', sealedTo('2001:db8:2::2', key(1, KEY), [key(2, OTHER_KEY)]));
+    reconciler.setDesired('peer', sealedTo('2001:db8:2::2', key(1, KEY), [key(2, OTHER_KEY)]));
     expect(settle()).toEqual([
       'keys 3: send 1, receive 2',
       'tunnel 3 → 2001:db8:2::2',
       'plane 2001:db8:1::5/128 → 3',
     ]);
-    reconciler.want('peer', undefined);
+    reconciler.setDesired('peer', undefined);
     expect(settle()).toEqual(['no plane 2001:db8:1::5/128', 'no tunnel 3', 'no keys 3']);
   });
 
   it('stay untouched when only the endpoint moves, and when they are wished for again', () => {
     const { reconciler, settle } = reconciled();
-    reconciler.want('peer', sealedTo('2001:db8:2::2', key(1, KEY), [key(2, OTHER_KEY)]));
+    reconciler.setDesired('peer', sealedTo('2001:db8:2::2', key(1, KEY), [key(2, OTHER_KEY)]));
     settle();
     const again = sealedTo('2001:db8:3::3', key(1, Uint8Array.from(KEY)), [
       key(2, Uint8Array.from(OTHER_KEY)),
     ]);
-    reconciler.want('peer', again);
+    reconciler.setDesired('peer', again);
     expect(settle()).toEqual(['tunnel 3 → 2001:db8:3::3']);
     expect(settle()).toEqual([]);
   });
@@ -78,33 +78,36 @@ describe('keys', () => {
   it('change alone at a rekey', () => {
     const { reconciler, settle, plane } = reconciled();
     const first = key(2, OTHER_KEY);
-    reconciler.want('peer', sealedTo('2001:db8:2::2', key(1, KEY), [first]));
+    reconciler.setDesired('peer', sealedTo('2001:db8:2::2', key(1, KEY), [first]));
     settle();
-    reconciler.want('peer', sealedTo('2001:db8:2::2', key(1, KEY), [first, key(4, KEY)]));
+    reconciler.setDesired('peer', sealedTo('2001:db8:2::2', key(1, KEY), [first, key(4, KEY)]));
     expect(settle()).toEqual(['keys 3: send 1, receive 2 4']);
-    reconciler.want('peer', sealedTo('2001:db8:2::2', key(1, OTHER_KEY), [first, key(4, KEY)]));
+    reconciler.setDesired(
+      'peer',
+      sealedTo('2001:db8:2::2', key(1, OTHER_KEY), [first, key(4, KEY)]),
+    );
     expect(settle()).toEqual(['keys 3: send 1, receive 2 4']);
-    expect(plane.associations.get(3)?.send?.key).toEqual(OTHER_KEY);
+    expect(plane.sealingKeys.get(3)?.send?.key).toEqual(OTHER_KEY);
   });
 
   it('are told apart from a relay: its index is the tunnel’s', () => {
     const { reconciler, settle } = reconciled();
-    reconciler.want('peer', sealedTo('2001:db8:2::2', key(1, KEY), []));
+    reconciler.setDesired('peer', sealedTo('2001:db8:2::2', key(1, KEY), []));
     settle();
-    reconciler.want('peer', sealedTo('2001:db8:2::2', key(1, KEY), [], 0));
+    reconciler.setDesired('peer', sealedTo('2001:db8:2::2', key(1, KEY), [], 0));
     expect(settle()).toEqual([]);
-    reconciler.want('peer', sealedTo('2001:db8:2::2', key(1, KEY), [], 9));
+    reconciler.setDesired('peer', sealedTo('2001:db8:2::2', key(1, KEY), [], 9));
     expect(settle()).toEqual(['tunnel 3 → 2001:db8:2::2']);
   });
 
   it('are shown nowhere when they are refused', () => {
     class Refusing extends FakePlane {
-      override associationsSet(): void {
+      override sealingKeysSet(): void {
         throw Object.assign(new Error('no memory'), { code: 'ENOMEM' });
       }
     }
     const { reconciler, settle, refused } = reconciled(new Refusing());
-    reconciler.want('peer', sealedTo('2001:db8:2::2', key(1, KEY), [key(2, OTHER_KEY)]));
+    reconciler.setDesired('peer', sealedTo('2001:db8:2::2', key(1, KEY), [key(2, OTHER_KEY)]));
     settle();
     expect(refused).toEqual(['security-associations 3: no memory']);
     const shown = JSON.stringify([reconciler.status(), refused]);

@@ -12,7 +12,7 @@ import { encode, isMalformed } from '#base/bytes.ts';
 import { isMulticast, isUnspecified, UNSPECIFIED_V6 } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
-import type { Output, Path } from '#engine/contract.ts';
+import type { Output, PacketPath } from '#engine/contract.ts';
 import { encodeIcmpv6, ParameterProblemCode, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
 import {
   homeAddressOption,
@@ -55,14 +55,14 @@ export type FaultReason =
   | 'header-length-invalid';
 
 /** `pointer` counts octets from the start of the packet. */
-export type ErrorAnswer =
+export type ErrorReply =
   | { readonly kind: 'parameter-problem'; readonly code: number; readonly pointer: number }
   | { readonly kind: 'binding-error'; readonly status: number };
 
 /** Why a packet is dropped; without `answer` in silence. */
 export interface Fault {
   readonly reason: FaultReason;
-  readonly answer?: ErrorAnswer;
+  readonly answer?: ErrorReply;
 }
 
 // --- extension headers ---
@@ -158,7 +158,7 @@ export function readMobility(
     } as const;
     return { fault: { reason: 'unknown-message-type', answer } };
   }
-  const wrongField = (offset: number): ErrorAnswer => {
+  const wrongField = (offset: number): ErrorReply => {
     const pointer = payload.byteOffset - bytes.byteOffset + offset;
     return { kind: 'parameter-problem', code: ParameterProblemCode.erroneousHeaderField, pointer };
   };
@@ -206,10 +206,10 @@ export class ErrorReporter {
    */
   report(
     now: Monotonic,
-    path: Path,
+    path: PacketPath,
     packet: Ipv6Packet,
     bytes: Uint8Array,
-    answer: ErrorAnswer,
+    answer: ErrorReply,
     out: Output[],
   ): ErrorOutcome {
     if (!answerable(packet, answer)) return 'error-not-answerable';
@@ -225,7 +225,7 @@ export class ErrorReporter {
  */
 function answerable(
   { source, protocol, payload, extensions }: Ipv6Packet,
-  answer: ErrorAnswer,
+  answer: ErrorReply,
 ): boolean {
   const part = extensions.some(({ type }) => type === 'fragment');
   if (part || isMulticast(source) || isUnspecified(source)) return false;
@@ -233,7 +233,7 @@ function answerable(
   return answer.kind === 'binding-error' || !error;
 }
 
-function errorPacket(packet: Ipv6Packet, bytes: Uint8Array, answer: ErrorAnswer): Uint8Array {
+function errorPacket(packet: Ipv6Packet, bytes: Uint8Array, answer: ErrorReply): Uint8Array {
   const source = packet.destination;
   const destination = packet.source;
   const header = {

@@ -1,7 +1,7 @@
 /**
  * A mobility security association shared by a mobile node and its home agent. RFC 4285 §5.1.
  */
-export interface SecurityAssociation {
+export interface RegistrationKey {
   /**
    * Security parameter index; values 0-255 are reserved by RFC 4285 except 3 (HMAC-SHA1), which an
    * operator may use.

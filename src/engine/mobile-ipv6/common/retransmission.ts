@@ -39,7 +39,7 @@ export class BackOff {
 }
 
 /** Keeps a destination from getting more than MAX_UPDATE_RATE messages within any second. */
-export class UpdateRate {
+export class UpdateRateLimit {
   readonly #sentAt = new Map<string, Monotonic[]>();
 
   /** The earliest moment, not before `now`, at which `destination` may be sent to. */
@@ -50,7 +50,7 @@ export class UpdateRate {
     return free > now ? free : now;
   }
 
-  sent(destination: string, now: Monotonic): void {
+  recordSent(destination: string, now: Monotonic): void {
     const times = this.#sentAt.get(destination) ?? [];
     times.push(now);
     this.#sentAt.set(destination, times.slice(-MAX_UPDATE_RATE));

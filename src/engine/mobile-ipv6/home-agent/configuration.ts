@@ -4,7 +4,7 @@
  * Plain data: `daemons/ha/config.ts` checks the YAML and builds it; tests build it by hand.
  */
 import type { Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
-import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
+import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 
 export interface HomeAgentConfiguration {
   /** The home agent's own addresses; registrations are accepted only to these. */
@@ -34,7 +34,7 @@ export interface HomeAgentConfiguration {
    * forward, and are to go on doing so: a home agent's own default route may come from there.
    * `default` stands for those to come. Default: none.
    */
-  readonly hearing?: readonly string[];
+  readonly acceptRaInterfaces?: readonly string[];
   readonly mobileNodes: readonly AuthorizedMobileNode[];
   /**
    * Accept registrations without RFC 4285 authentication. Only where the operator wrote `security:
@@ -73,7 +73,7 @@ export interface HomeAgentConfiguration {
 export interface AuthorizedMobileNode {
   /** Network access identifier (RFC 4283); undefined = known by SPI and home address only. */
   readonly identifier: string | undefined;
-  readonly securityAssociations: readonly SecurityAssociation[];
+  readonly registrationKeys: readonly RegistrationKey[];
   readonly homeAddresses: readonly Ipv6Address[];
   /** Fixed IPv4 home addresses; the first is the one given for 0.0.0.0. */
   readonly ipv4HomeAddresses: readonly Ipv4Address[];

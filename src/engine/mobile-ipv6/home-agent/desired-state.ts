@@ -30,7 +30,7 @@ function intoTunnel(destination: Prefix): DesiredRoute {
   return { destination, table: MAIN_TABLE, device: TUN_DEVICE };
 }
 
-export function wantBinding(state: HomeAgentState, binding: Binding, out: Output[]): void {
+export function setDesiredForBinding(state: HomeAgentState, binding: Binding, out: Output[]): void {
   const { homeAddress, ipv4HomeAddress, mobileNetworkPrefixes, tunnel } = binding;
   const prefixes = [hostPrefix(homeAddress)];
   if (ipv4HomeAddress !== undefined) prefixes.push(hostPrefix(ipv4HomeAddress));
@@ -52,22 +52,22 @@ export function wantBinding(state: HomeAgentState, binding: Binding, out: Output
     ...(proxyNeighbours.length === 0 ? {} : { proxyNeighbours }),
   };
   state.homeLink?.intercept(binding);
-  out.push({ kind: 'want', key: `binding/${homeAddress}`, part });
+  out.push({ kind: 'set-desired', key: `binding/${homeAddress}`, part });
 }
 
 export function withdrawBinding(state: HomeAgentState, binding: Binding, out: Output[]): void {
   state.homeLink?.release(binding);
-  out.push({ kind: 'want', key: `binding/${binding.homeAddress}`, part: undefined });
+  out.push({ kind: 'set-desired', key: `binding/${binding.homeAddress}`, part: undefined });
 }
 
 function sysctls(configuration: HomeAgentConfiguration): readonly DesiredSysctl[] {
-  const { homeLink, hearing = [] } = configuration;
+  const { homeLink, acceptRaInterfaces = [] } = configuration;
   const everywhere: DesiredSysctl[] = [
     // Before forwarding begins, with which the kernel takes away what came by advertisements.
-    ...hearing.map((name) => ({
+    ...acceptRaInterfaces.map((name) => ({
       path: `net/ipv6/conf/${name}/accept_ra`,
       value: '2',
-      onlyFrom: '1',
+      onlyIfCurrently: '1',
     })),
     { path: 'net/ipv6/conf/all/forwarding', value: '1' },
     { path: 'net/ipv4/ip_forward', value: '1' },
@@ -127,7 +127,7 @@ function routesAtHome(
 }
 
 /** What is wished as long as the daemon runs, whoever is registered. */
-export function wantStatic(configuration: HomeAgentConfiguration, out: Output[]): void {
+export function setDesiredStatic(configuration: HomeAgentConfiguration, out: Output[]): void {
   const { homePrefixes, ipv4HomePrefixes, ipv4Pool } = configuration;
   const pool =
     ipv4Pool === undefined ||
@@ -144,5 +144,5 @@ export function wantStatic(configuration: HomeAgentConfiguration, out: Output[])
     sysctls: sysctls(configuration),
     ...(routes.length === 0 ? {} : { routes }),
   };
-  out.push({ kind: 'want', key: 'home-agent', part });
+  out.push({ kind: 'set-desired', key: 'home-agent', part });
 }

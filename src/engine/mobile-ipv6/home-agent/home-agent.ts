@@ -8,27 +8,27 @@
 import { unreachable } from '#base/assert.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import type { Counters } from '#engine/common/counters.ts';
-import type { Engine, Output, Path, RandomBytes, Reconfigurable } from '#engine/contract.ts';
+import type { Engine, Output, PacketPath, RandomBytes, Reconfigurable } from '#engine/contract.ts';
 import { storeAllBindings } from './bindings/binding-store.ts';
 import { finishRestore, restoreRecord } from './bindings/restore.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
-import { wantStatic } from './desired-state.ts';
+import { setDesiredStatic } from './desired-state.ts';
 import {
-  type DetectionEnd,
+  type DadListener,
   receiveOnLink,
   runHomeLinkTimers,
   setHomeLinkInterfaces,
 } from './home-link/home-link.ts';
 import type { HomeAgentInput } from './input.ts';
-import { handleRequest } from './operator-commands.ts';
+import { handleOperatorCommand } from './operator-commands.ts';
 import { reconfigure } from './reconfigure.ts';
 import { refuse } from './registration/acknowledgement.ts';
-import { finishDeferred } from './registration/binding-update-checks.ts';
+import { completeAfterDad } from './registration/binding-update-checks.ts';
 import { runBindingTimers } from './registration/lifetime.ts';
 import { receive } from './registration/reception.ts';
 import { HomeAgentState } from './state.ts';
 
-const NATIVE = { kind: 'native' } as const;
+const OVER_IPV6 = { kind: 'ipv6' } as const;
 
 export type HomeAgent = Engine<HomeAgentInput> &
   Reconfigurable<HomeAgentConfiguration> & { readonly counters: Counters };
@@ -79,13 +79,13 @@ class HomeAgentEngine implements HomeAgent {
         return;
       case 'restored':
         finishRestore(state, now, out);
-        wantStatic(state.configuration, out);
+        setDesiredStatic(state.configuration, out);
         break;
       case 'network':
         setHomeLinkInterfaces(state.homeLink, input.interfaces);
         break;
       case 'request':
-        handleRequest(state, now, input, out);
+        handleOperatorCommand(state, now, input, out);
         break;
       default:
         unreachable(input);
@@ -95,20 +95,20 @@ class HomeAgentEngine implements HomeAgent {
       runHomeLinkTimers(state.homeLink, now, this.#detectionEnd(now, out), out);
   }
 
-  #receive(now: Monotonic, path: Path, packet: Uint8Array, out: Output[]): void {
+  #receive(now: Monotonic, path: PacketPath, packet: Uint8Array, out: Output[]): void {
     const state = this.#state;
-    if (path.kind === 'native' || path.kind === 'udp') receive(state, now, path, packet, out);
+    if (path.kind === 'ipv6' || path.kind === 'udp') receive(state, now, path, packet, out);
     // Of a node behind a mobile router of ours: the answer finds its way into the tunnel by itself.
-    else if (path.kind === 'tunnel') receive(state, now, NATIVE, packet, out);
+    else if (path.kind === 'tunnel') receive(state, now, OVER_IPV6, packet, out);
     else if (path.kind === 'link' && state.homeLink !== undefined) {
       receiveOnLink(state, state.homeLink, path, packet, this.#detectionEnd(now, out), out);
     } else state.count('unexpected-path');
   }
 
-  #detectionEnd(now: Monotonic, out: Output[]): DetectionEnd {
+  #detectionEnd(now: Monotonic, out: Output[]): DadListener {
     const state = this.#state;
     return {
-      unique: ({ request, sender }) => finishDeferred(state, now, request, sender, out),
+      unique: ({ request, sender }) => completeAfterDad(state, now, request, sender, out),
       duplicate: ({ request, sender }) => {
         const status = 'duplicate-address-detection-failed';
         refuse(state, now, request, sender, { status, reason: 'duplicate-address-detected' }, out);

@@ -1,7 +1,7 @@
 /**
  * What a home agent hears. RFC 6275 §10, RFC 5555 §4.5.
  */
-import type { CommonInput, NetworkInput, Path } from '#engine/contract.ts';
+import type { CommonInput, NetworkInput, PacketPath } from '#engine/contract.ts';
 
 /**
  * `network` tells the link-layer address of the home link; without a home link it is not needed.
@@ -9,4 +9,4 @@ import type { CommonInput, NetworkInput, Path } from '#engine/contract.ts';
 export type HomeAgentInput = CommonInput | NetworkInput;
 
 /** The ways a Binding Update may come. */
-export type RegistrationPath = Extract<Path, { readonly kind: 'native' | 'udp' }>;
+export type RegistrationPath = Extract<PacketPath, { readonly kind: 'ipv6' | 'udp' }>;

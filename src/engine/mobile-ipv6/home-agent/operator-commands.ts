@@ -34,7 +34,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
 ]);
 
 /** Answers with exactly one `reply`. */
-export function handleRequest(
+export function handleOperatorCommand(
   state: HomeAgentState,
   now: Monotonic,
   request: { readonly id: number; readonly command: string; readonly parameters: JsonObject },
@@ -92,7 +92,7 @@ function bindingRow(now: Monotonic, binding: Binding): JsonObject {
 function prefixRows({ configuration, prefixes }: HomeAgentState): readonly JsonObject[] {
   return configuration.mobileNodes.flatMap(({ identifier, homeAddresses, mobileNetworkPrefixes }) =>
     mobileNetworkPrefixes.map((prefix) => {
-      const binding = prefixes.forwarderOf(prefix);
+      const binding = prefixes.get(prefix);
       return {
         prefix: formatPrefix(prefix),
         identifier: identifier ?? null,
@@ -123,7 +123,7 @@ function revoke(
   const homeAddress = typeof given === 'string' ? parseIpv6(given) : undefined;
   if (homeAddress === undefined)
     return { ok: false, value: 'homeAddress: an IPv6 address is needed' };
-  const detection = state.homeLink?.detections.get(homeAddress);
+  const detection = state.homeLink?.pendingDads.get(homeAddress);
   if (detection !== undefined) state.homeLink?.finish(detection);
   const binding = state.cache.get(homeAddress);
   if (binding === undefined && detection !== undefined) return { ok: true, value: { homeAddress } };

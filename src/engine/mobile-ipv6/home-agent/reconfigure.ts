@@ -11,11 +11,11 @@
 import { equalBytes } from '#base/bytes.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Output } from '#engine/contract.ts';
-import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
+import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type { Binding } from './bindings/binding.ts';
 import { StoreTable, storeBinding } from './bindings/binding-store.ts';
 import type { AuthorizedMobileNode, HomeAgentConfiguration } from './configuration.ts';
-import { wantBinding, wantStatic } from './desired-state.ts';
+import { setDesiredForBinding, setDesiredStatic } from './desired-state.ts';
 import { isMobileRouter, samePrefix, samePrefixes } from './grants/mobile-network.ts';
 import { MobileNodeDirectory } from './grants/mobile-node-directory.ts';
 import { armNext, removeBinding } from './registration/registration.ts';
@@ -39,17 +39,22 @@ export function reconfigure(
       value: undefined,
     });
   }
-  for (const detection of state.homeLink?.detections.values() ?? []) {
+  for (const detection of state.homeLink?.pendingDads.values() ?? []) {
     const { mobileNode } = detection.sender;
     const owner = ownerNow(state, detection.homeAddress, mobileNode);
     if (owner === undefined) state.homeLink?.finish(detection);
     else detection.sender = { ...detection.sender, mobileNode: owner };
   }
-  for (const binding of [...state.cache.values()]) judge(state, now, binding, out);
-  wantStatic(configuration, out);
+  for (const binding of [...state.cache.values()]) recheckBinding(state, now, binding, out);
+  setDesiredStatic(configuration, out);
 }
 
-function judge(state: HomeAgentState, now: Monotonic, binding: Binding, out: Output[]): void {
+function recheckBinding(
+  state: HomeAgentState,
+  now: Monotonic,
+  binding: Binding,
+  out: Output[],
+): void {
   const owner = ownerNow(state, binding.homeAddress, binding.mobileNode);
   // Whether it is a router cannot change while there is a binding (RFC 3963 §6.2, status 139).
   if (owner === undefined || (binding.mobileRouter && !isMobileRouter(owner))) {
@@ -86,9 +91,9 @@ function narrow(
   if (binding.mobileRouter) {
     state.prefixes.release(binding);
     binding.mobileNetworkPrefixes = prefixes;
-    state.prefixes.forward(binding);
+    state.prefixes.add(binding);
   }
-  wantBinding(state, binding, out);
+  setDesiredForBinding(state, binding, out);
   storeBinding(state, now, binding, out);
   if (keepsIpv4 && keepsPrefixes) return;
   binding.refreshRequestAt = now;
@@ -106,19 +111,15 @@ function ownerNow(
 ): AuthorizedMobileNode | undefined {
   const owner = state.directory.ownerOf(homeAddress);
   if (owner === undefined || !state.directory.serves(homeAddress)) return undefined;
-  return isSame(
-    former.securityAssociations,
-    owner.securityAssociations,
-    state.configuration.insecure,
-  )
+  return isSame(former.registrationKeys, owner.registrationKeys, state.configuration.insecure)
     ? owner
     : undefined;
 }
 
 /** By a key that both have; who has none is whoever has the address, as long as that is enough. */
 function isSame(
-  former: readonly SecurityAssociation[],
-  present: readonly SecurityAssociation[],
+  former: readonly RegistrationKey[],
+  present: readonly RegistrationKey[],
   insecure: boolean,
 ): boolean {
   if (former.length === 0 && present.length === 0) return insecure;

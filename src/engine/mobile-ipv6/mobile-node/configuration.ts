@@ -5,7 +5,7 @@
  */
 import type { IpAddress, Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
 import type { InterfacePreference } from '#engine/common/interface-preference.ts';
-import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
+import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 
 export interface MobileNodeConfiguration {
   /** One entry for each home agent; each carries one IPv6 home address and what is bound to it. */
@@ -75,5 +75,5 @@ export interface Home {
   readonly virtualHomeNetwork: boolean;
   readonly identifier: string | undefined;
   /** Undefined only where the operator wrote `security: none`. */
-  readonly securityAssociation: SecurityAssociation | undefined;
+  readonly registrationKey: RegistrationKey | undefined;
 }

@@ -23,7 +23,7 @@ import type {
   NetworkInput,
   NetworkInterface,
   Output,
-  Path,
+  PacketPath,
   RandomBytes,
   Reconfigurable,
   ResolvedInput,
@@ -34,23 +34,23 @@ import {
   type Fault,
   readMobility,
 } from '#engine/mobile-ipv6/common/packet-faults.ts';
-import { UpdateRate } from '#engine/mobile-ipv6/common/retransmission.ts';
+import { UpdateRateLimit } from '#engine/mobile-ipv6/common/retransmission.ts';
 import { bindingStatusName } from '#wire/binding-status.ts';
 import { type Ipv6Packet, ipv6Codec, upperLayerDestination } from '#wire/ipv6.ts';
 import { BindingErrorStatus, type MobilityMessage, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
 import type { Home, MobileNodeConfiguration } from './configuration.ts';
 import {
-  type HomeSituation,
+  changesMainTable,
+  desiredParts,
+  type HomeState,
   isHomePart,
-  reachesIntoMain,
-  wantedParts,
 } from './desired-state/policy-routing.ts';
 import { HomeRegistration } from './home/home-registration.ts';
 import { type HomeRole, PLAIN_ROLE } from './home/home-role.ts';
 import { MOBILE_NODE_TABLE } from './home/stored-registration-record.ts';
-import { type Exclusions, Movement, NO_EXCLUSIONS } from './network/movement.ts';
+import { type Exclusions, MovementDetection, NO_EXCLUSIONS } from './network/movement.ts';
 import type { NodeContext, Step } from './node-context.ts';
-import { answerRequest } from './operator-commands.ts';
+import { handleOperatorCommand } from './operator-commands.ts';
 import { MOBILE_NODE_REASONS, type MobileNodeReason } from './reasons.ts';
 import type { NodeTimer } from './timers.ts';
 
@@ -66,7 +66,7 @@ export interface MobileNodeExtension {
   readonly exclusions: Exclusions;
   /** Further parts of the desired state, by keys that the mobile node does not use. */
   parts(
-    situations: readonly HomeSituation[],
+    situations: readonly HomeState[],
     egress: readonly NetworkInterface[],
   ): ReadonlyMap<string, DesiredPart>;
 }
@@ -92,8 +92,8 @@ export function createMobileNode(
 class MobileNode implements MobileNodeEngine, NodeContext {
   configuration: MobileNodeConfiguration;
   readonly random: RandomBytes;
-  readonly movement: Movement;
-  readonly rate = new UpdateRate();
+  readonly movement: MovementDetection;
+  readonly updateRateLimit = new UpdateRateLimit();
   readonly homes: readonly HomeRegistration[];
   readonly #extension: MobileNodeExtension;
   readonly #counters = new CounterSet<MobileNodeReason>(MOBILE_NODE_REASONS);
@@ -101,7 +101,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   readonly #errors = new ErrorReporter();
   readonly #timers = new Timers<NodeTimer>();
   /** Each part as last wanted, with its text for comparison. */
-  readonly #wanted = new Map<string, { readonly part: DesiredPart; readonly text: string }>();
+  readonly #desired = new Map<string, { readonly part: DesiredPart; readonly text: string }>();
   #clockOffsetMs = 0;
 
   constructor(
@@ -117,7 +117,11 @@ class MobileNode implements MobileNodeEngine, NodeContext {
         ? [homeAddress]
         : [homeAddress, ipv4HomeAddress],
     );
-    this.movement = new Movement(configuration.interfaces, new Set(fixed), extension.exclusions);
+    this.movement = new MovementDetection(
+      configuration.interfaces,
+      new Set(fixed),
+      extension.exclusions,
+    );
     this.homes = configuration.homes.map((home) => new HomeRegistration(home, this));
   }
 
@@ -133,7 +137,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     this.#counters.count(reason);
   }
 
-  acknowledged(status: number): void {
+  countAcknowledgement(status: number): void {
     this.#acknowledgements.count(bindingStatusName(status));
   }
 
@@ -167,7 +171,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
       lifetimeSeconds,
     };
     this.configuration = { ...former, ...registering, defaultRoute, tunnelMtu };
-    this.movement.prefer(interfaces);
+    this.movement.setPreferences(interfaces);
     for (const home of this.homes) home.reconfigured(now, former);
     this.#timers.set('movement', now);
   }
@@ -200,7 +204,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
         step.out.push({
           kind: 'reply',
           id: input.id,
-          ...answerRequest(step, this, input.command, input.parameters),
+          ...handleOperatorCommand(step, this, input.command, input.parameters),
         });
         return;
       case 'stop':
@@ -214,7 +218,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   #setClock(step: Step, offsetMs: number): void {
     const jumpMs = offsetMs - this.#clockOffsetMs;
     this.#clockOffsetMs = offsetMs;
-    for (const home of this.homes) home.clockSet(step, jumpMs);
+    for (const home of this.homes) home.adjustForClockJump(step, jumpMs);
   }
 
   #home(name: string): HomeRegistration | undefined {
@@ -236,44 +240,44 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   #assess(step: Step): void {
     for (const home of this.homes) home.assess(step);
     this.#timers.set('movement', this.movement.deadline(step.now));
-    this.publish(step);
+    this.publishDesired(step);
   }
 
   #resolved(step: Step, { name, addresses, failure }: ResolvedInput): void {
     for (const home of this.homes)
-      if (home.state.agent.name === name) home.resolved(step, addresses, failure);
+      if (home.state.homeAgents.name === name) home.homeAgentResolved(step, addresses, failure);
   }
 
   // --- wanted state ---
 
-  publish(step: Step): void {
+  publishDesired(step: Step): void {
     const parts = this.#parts();
     if (parts === undefined) return;
-    this.#want(step, parts);
-    for (const key of this.#wanted.keys()) {
+    this.#setDesired(step, parts);
+    for (const key of this.#desired.keys()) {
       if (parts.has(key)) continue;
-      this.#wanted.delete(key);
-      step.out.push({ kind: 'want', key, part: undefined });
+      this.#desired.delete(key);
+      step.out.push({ kind: 'set-desired', key, part: undefined });
     }
   }
 
-  publishTunnels(step: Step): void {
-    if ([...this.#wanted.values()].some(({ part }) => reachesIntoMain(part))) {
-      this.publish(step);
+  publishDesiredTunnels(step: Step): void {
+    if ([...this.#desired.values()].some(({ part }) => changesMainTable(part))) {
+      this.publishDesired(step);
       return;
     }
     const parts = this.#parts()
       ?.entries()
       .filter(([key]) => isHomePart(key));
-    if (parts !== undefined) this.#want(step, parts);
+    if (parts !== undefined) this.#setDesired(step, parts);
   }
 
-  #want({ out }: Step, parts: Iterable<readonly [string, DesiredPart]>): void {
+  #setDesired({ out }: Step, parts: Iterable<readonly [string, DesiredPart]>): void {
     for (const [key, part] of parts) {
       const text = JSON.stringify(part);
-      if (this.#wanted.get(key)?.text === text) continue;
-      this.#wanted.set(key, { part, text });
-      out.push({ kind: 'want', key, part });
+      if (this.#desired.get(key)?.text === text) continue;
+      this.#desired.set(key, { part, text });
+      out.push({ kind: 'set-desired', key, part });
     }
   }
 
@@ -282,19 +286,19 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     // the home link.
     if (!this.movement.known) return undefined;
     const situations = this.homes
-      .map((home) => home.state.situation())
+      .map((home) => home.state.homeState())
       .filter((situation) => situation !== undefined);
     const ingress = this.#extension.exclusions.devices;
     const addresses = this.movement.interfaces
       .filter(({ running, name }) => running && !ingress.has(name))
       .flatMap((link) => link.addresses.map(({ address }) => address))
       .filter(isGlobalUnicast);
-    const parts = wantedParts(situations, [...new Set(addresses)].sort(), this.configuration);
+    const parts = desiredParts(situations, [...new Set(addresses)].sort(), this.configuration);
     return new Map([...this.#extension.parts(situations, this.movement.egress), ...parts]);
   }
 
   tunnels(): JsonValue {
-    return [...this.#wanted.values()].flatMap(({ part }) =>
+    return [...this.#desired.values()].flatMap(({ part }) =>
       (part.tunnels ?? []).map((tunnel) => ({ ...tunnel })),
     );
   }
@@ -308,7 +312,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
   /**
    * Takes a control packet; gives the reason to count if it was not for a registration to judge.
    */
-  #datagram(step: Step, path: Path, bytes: Uint8Array): MobileNodeReason | undefined {
+  #datagram(step: Step, path: PacketPath, bytes: Uint8Array): MobileNodeReason | undefined {
     if (path.kind === 'link') return 'unexpected-path';
     const packet = ipv6Codec.parse(bytes);
     if (isMalformed(packet)) return 'malformed-packet';
@@ -326,7 +330,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
    */
   #answer(
     step: Step,
-    path: Path,
+    path: PacketPath,
     packet: Ipv6Packet,
     bytes: Uint8Array,
     { reason, answer }: Fault,
@@ -355,7 +359,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
 
   #message(
     step: Step,
-    path: Path,
+    path: PacketPath,
     packet: Ipv6Packet,
     message: MobilityMessage,
   ): MobileNodeReason | undefined {
@@ -367,11 +371,11 @@ class MobileNode implements MobileNodeEngine, NodeContext {
         return undefined;
       case 'binding-refresh-request':
         if (!fromHomeAgent(home, packet)) return 'not-from-home-agent';
-        return home.wish(step) ? 'refresh-requested' : 'request-rate-limited';
+        return home.requestRefresh(step) ? 'refresh-requested' : 'request-rate-limited';
       case 'binding-error':
         if (!fromHomeAgent(home, packet)) return 'binding-error-ignored';
         if (message.status !== BindingErrorStatus.unknownBinding) return 'binding-error-ignored';
-        return this.#named(message.homeAddress, packet.destination, home).wish(step)
+        return this.#named(message.homeAddress, packet.destination, home).requestRefresh(step)
           ? 'binding-error-followed'
           : 'request-rate-limited';
       default:
@@ -387,7 +391,7 @@ function ownsCareOf(home: HomeRegistration, destination: IpAddress): boolean {
 
 function fromHomeAgent(home: HomeRegistration, packet: Ipv6Packet): boolean {
   return (
-    home.state.agent.target(6)?.address === packet.source ||
-    home.state.agent.target(4)?.address === packet.source
+    home.state.homeAgents.target(6)?.address === packet.source ||
+    home.state.homeAgents.target(4)?.address === packet.source
   );
 }

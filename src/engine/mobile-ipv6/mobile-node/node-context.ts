@@ -3,10 +3,10 @@
  */
 import type { Monotonic, Wall } from '#base/time.ts';
 import type { Output, RandomBytes } from '#engine/contract.ts';
-import type { UpdateRate } from '#engine/mobile-ipv6/common/retransmission.ts';
+import type { UpdateRateLimit } from '#engine/mobile-ipv6/common/retransmission.ts';
 import type { Home, MobileNodeConfiguration } from './configuration.ts';
 import type { HomeRole } from './home/home-role.ts';
-import type { Movement } from './network/movement.ts';
+import type { MovementDetection } from './network/movement.ts';
 import type { MobileNodeReason } from './reasons.ts';
 
 /** One call of `step`: its time, and where what follows from it goes. */
@@ -18,20 +18,20 @@ export interface Step {
 export interface NodeContext {
   readonly configuration: MobileNodeConfiguration;
   readonly random: RandomBytes;
-  readonly movement: Movement;
+  readonly movement: MovementDetection;
   /** Shared by all homes: MAX_UPDATE_RATE is per home agent. */
-  readonly rate: UpdateRate;
+  readonly updateRateLimit: UpdateRateLimit;
   count(reason: MobileNodeReason): void;
   /** A Binding Acknowledgement that is believed came with this status. */
-  acknowledged(status: number): void;
+  countAcknowledgement(status: number): void;
   wall(now: Monotonic): Wall;
   /** Says anew what is wanted of the host, as far as it changed. */
-  publish(step: Step): void;
+  publishDesired(step: Step): void;
   /**
    * The same for tunnels and home addresses only, unless packets need more; `publish` has to follow
    * in the same step.
    */
-  publishTunnels(step: Step): void;
+  publishDesiredTunnels(step: Step): void;
   /** What another role does in the registration of a home. */
   roleOf(home: Home): HomeRole;
 }

@@ -17,7 +17,7 @@ export interface Answer {
 }
 
 /** The node as requests see it. */
-export interface RequestTarget {
+export interface OperatorCommandTarget {
   readonly roleName: string;
   readonly homes: readonly HomeRegistration[];
   readonly counters: Counters;
@@ -29,7 +29,7 @@ export interface RequestTarget {
 const ok = (value: JsonValue): Answer => ({ ok: true, value });
 const failed = (message: string): Answer => ({ ok: false, value: { message } });
 
-type Command = (step: Step, node: RequestTarget, parameters: JsonObject) => Answer;
+type Command = (step: Step, node: OperatorCommandTarget, parameters: JsonObject) => Answer;
 
 const COMMANDS: Readonly<Record<string, Command>> = {
   status: ({ now }, { homes, roleName }) =>
@@ -59,9 +59,9 @@ function pinOf({ careOfAddress, interface: device }: JsonObject): Pin | string |
 }
 
 /** Carries out a request; a command or home that does not exist is answered so. */
-export function answerRequest(
+export function handleOperatorCommand(
   step: Step,
-  node: RequestTarget,
+  node: OperatorCommandTarget,
   command: string,
   parameters: JsonObject,
 ): Answer {
@@ -83,30 +83,32 @@ function each(
 }
 
 function homeStatus(now: Monotonic, registration: HomeRegistration): JsonObject {
-  const { home, phase, careOf, homeLink, tunnel, agent, memory, lastHandover, role } =
+  const { home, phase, careOf, homeLink, tunnel, homeAgents, stored, lastHandover, role } =
     registration.state;
   return {
     home: home.name,
     phase,
     homeAddress: home.homeAddress,
-    ipv4HomeAddress: registration.state.ipv4Refused ? null : (memory.ipv4HomeAddress ?? null),
+    ipv4HomeAddress: registration.state.ipv4Refused ? null : (stored.ipv4HomeAddress ?? null),
     careOfAddress: careOf?.address ?? null,
     interface: homeLink?.device ?? careOf?.device ?? null,
     encapsulation: tunnel?.encapsulation ?? null,
-    homeAgent: agent.name ?? null,
-    homeAgentAddresses: agent.known,
-    sequence: memory.sequence,
-    clockOffsetMs: memory.clockOffsetMs,
+    homeAgent: homeAgents.name ?? null,
+    homeAgentAddresses: homeAgents.known,
+    sequence: stored.sequence,
+    clockOffsetMs: stored.clockOffsetMs,
     ...role.status(),
-    ...(role.registered().mobileRouter ? { forwarding: registration.state.forwarding } : {}),
+    ...(role.registeredPrefixes().mobileRouter
+      ? { forwarding: registration.state.forwarding }
+      : {}),
     lastHandover: lastHandover === undefined ? null : { ...lastHandover },
     bindings: listEntries(now, registration),
   };
 }
 
 function listEntries(now: Monotonic, { state }: HomeRegistration): readonly JsonObject[] {
-  const { home, list } = state;
-  return [...list.entries()].map((entry) => ({
+  const { home, bindingUpdateList } = state;
+  return [...bindingUpdateList.entries()].map((entry) => ({
     home: home.name,
     homeAgent: entry.destination,
     homeAddress: entry.homeAddress,

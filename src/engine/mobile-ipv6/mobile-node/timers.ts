@@ -40,7 +40,7 @@ export const ATTEMPTS_PER_FAMILY = 3;
  * Unauthenticated wishes (Binding Refresh Request, Binding Error) are followed no more often than
  * this.
  */
-export const UNAUTHENTICATED_WISH_MS = 5000;
+export const UNAUTHENTICATED_REFRESH_MS = 5000;
 /** A wall clock that went ahead by less is drift; by more, the machine may have slept. */
 export const CLOCK_JUMP_MS = 5000;
 /** Immediate retries after status 135 or 144 before the ordinary back-off takes over. */

@@ -62,7 +62,7 @@ import {
   type NetworkInterface,
   TUN_DEVICE,
 } from '#engine/contract.ts';
-import type { HomeSituation } from '#engine/mobile-ipv6/mobile-node/desired-state/policy-routing.ts';
+import type { HomeState } from '#engine/mobile-ipv6/mobile-node/desired-state/policy-routing.ts';
 import type { MobileRouterConfiguration } from './configuration.ts';
 
 const MAIN_TABLE = 254;
@@ -110,27 +110,27 @@ const whole = (address: IpAddress): Prefix => ({
 interface RoutedPrefix {
   readonly prefix: Prefix;
   /** Undefined: the registration was given up or withdrawn. */
-  readonly situation: HomeSituation | undefined;
+  readonly homeState: HomeState | undefined;
   readonly homeLinkTable: number;
 }
 
 /** Everything one family is computed from. */
-interface Scene {
+interface RoutingInput {
   readonly configuration: MobileRouterConfiguration;
-  readonly situations: readonly HomeSituation[];
+  readonly homeStates: readonly HomeState[];
   readonly egress: readonly NetworkInterface[];
   readonly family: 4 | 6;
   readonly prefixes: readonly RoutedPrefix[];
 }
 
 /**
- * Parts by key. `egress`: the interfaces that may lead out. A home without a situation is one whose
+ * Parts by key. `egress`: the interfaces that may lead out. A home without a homeState is one whose
  * registration was given up or withdrawn: its networks lose the router's addresses, so that they
  * are advertised no longer (RFC 3963 §5.4.2).
  */
 export function mobileRouterParts(
   configuration: MobileRouterConfiguration,
-  situations: readonly HomeSituation[],
+  situations: readonly HomeState[],
   egress: readonly NetworkInterface[],
 ): ReadonlyMap<string, DesiredPart> {
   const scenes = ([6, 4] as const)
@@ -145,36 +145,33 @@ export function mobileRouterParts(
 
 function sceneOf(
   configuration: MobileRouterConfiguration,
-  situations: readonly HomeSituation[],
+  situations: readonly HomeState[],
   egress: readonly NetworkInterface[],
   family: 4 | 6,
-): Scene {
+): RoutingInput {
   const prefixes = configuration.homes.flatMap(({ name, mobileNetworkPrefixes }, index) =>
     mobileNetworkPrefixes
       .filter(({ address }) => familyOf(address) === family)
       .map((prefix) => ({
         prefix,
-        situation: situationOf(situations, name),
+        homeState: homeStateOf(situations, name),
         homeLinkTable: configuration.table + HOME_LINK_OFFSET + index,
       })),
   );
-  return { configuration, situations, egress, family, prefixes };
+  return { configuration, homeStates: situations, egress, family, prefixes };
 }
 
-function situationOf(
-  situations: readonly HomeSituation[],
-  homeName: string,
-): HomeSituation | undefined {
+function homeStateOf(situations: readonly HomeState[], homeName: string): HomeState | undefined {
   return situations.find(({ home }) => home.name === homeName);
 }
 
 /** The router's addresses in the networks of homes that stand. */
 function networks(
   { homes, mobileNetworks }: MobileRouterConfiguration,
-  situations: readonly HomeSituation[],
+  situations: readonly HomeState[],
 ): DesiredPart {
   const standing = homes
-    .filter(({ name }) => situationOf(situations, name) !== undefined)
+    .filter(({ name }) => homeStateOf(situations, name) !== undefined)
     .flatMap((home) => home.mobileNetworkPrefixes);
   const addresses = mobileNetworks.flatMap(({ device, addresses: own }) =>
     own
@@ -186,7 +183,7 @@ function networks(
 
 // --- rules ---
 
-function rules(scene: Scene): readonly DesiredRule[] {
+function rules(scene: RoutingInput): readonly DesiredRule[] {
   const rulesOfPrefixes = scene.prefixes.flatMap((routed) => [
     ...rulesTo(routed, scene),
     ...rulesFrom(routed, scene),
@@ -196,23 +193,23 @@ function rules(scene: Scene): readonly DesiredRule[] {
 
 /** A rule, but for what it matches. */
 function ruleOf(
-  { configuration, family }: Scene,
+  { configuration, family }: RoutingInput,
   priority: keyof typeof PRIORITY,
   table: number,
 ): DesiredRule {
   return { family, priority: configuration.rulePriority + PRIORITY[priority], table };
 }
 
-function nowhereOf({ configuration }: Scene): number {
+function unreachableTableOf({ configuration }: RoutingInput): number {
   return configuration.table + NOWHERE_OFFSET;
 }
 
-function networkDevices({ configuration }: Scene): readonly string[] {
+function networkDevices({ configuration }: RoutingInput): readonly string[] {
   return configuration.mobileNetworks.map(({ device }) => device);
 }
 
-function rulesOfNetworks(scene: Scene): readonly DesiredRule[] {
-  const nowhere = nowhereOf(scene);
+function rulesOfNetworks(scene: RoutingInput): readonly DesiredRule[] {
+  const nowhere = unreachableTableOf(scene);
   const own = ownAddresses(scene);
   return networkDevices(scene).flatMap((inputDevice) => [
     ...own.map((address) => ({
@@ -226,19 +223,19 @@ function rulesOfNetworks(scene: Scene): readonly DesiredRule[] {
 }
 
 /** Addresses of the router from which the plane would take a packet. */
-function ownAddresses({ configuration, situations, family }: Scene): readonly IpAddress[] {
+function ownAddresses({ configuration, homeStates, family }: RoutingInput): readonly IpAddress[] {
   const own = new Set<IpAddress>();
   for (const { addresses } of configuration.mobileNetworks)
     for (const { address } of addresses) own.add(address);
   for (const { homeAddress } of configuration.homes) own.add(homeAddress);
-  for (const { ipv4HomeAddress } of situations)
+  for (const { ipv4HomeAddress } of homeStates)
     if (ipv4HomeAddress !== undefined) own.add(ipv4HomeAddress);
   return [...own].filter((address) => familyOf(address) === family);
 }
 
-function rulesTo({ prefix, situation }: RoutedPrefix, scene: Scene): readonly DesiredRule[] {
-  const nowhere = nowhereOf(scene);
-  const homeLink = situation?.homeLink;
+function rulesTo({ prefix, homeState }: RoutedPrefix, scene: RoutingInput): readonly DesiredRule[] {
+  const nowhere = unreachableTableOf(scene);
+  const homeLink = homeState?.homeLink;
   const outside = homeLink === undefined ? [TUN_DEVICE] : [TUN_DEVICE, homeLink.device];
   const spoofed = { ...ruleOf(scene, 'ownPrefixFromOutside', nowhere), from: prefix };
   const inwards = {
@@ -257,12 +254,12 @@ function rulesTo({ prefix, situation }: RoutedPrefix, scene: Scene): readonly De
 }
 
 function rulesFrom(
-  { prefix, situation, homeLinkTable }: RoutedPrefix,
-  scene: Scene,
+  { prefix, homeState, homeLinkTable }: RoutedPrefix,
+  scene: RoutingInput,
 ): readonly DesiredRule[] {
-  const closing = { ...ruleOf(scene, 'fromPrefixElse', nowhereOf(scene)), from: prefix };
-  if (situation === undefined) return [closing];
-  const table = situation.homeLink === undefined ? scene.configuration.table : homeLinkTable;
+  const closing = { ...ruleOf(scene, 'fromPrefixElse', unreachableTableOf(scene)), from: prefix };
+  if (homeState === undefined) return [closing];
+  const table = homeState.homeLink === undefined ? scene.configuration.table : homeLinkTable;
   const outwards = { ...ruleOf(scene, 'fromPrefix', table), from: prefix };
   return [
     ...[...networkDevices(scene), OWN_TRAFFIC].map((inputDevice) => ({ ...outwards, inputDevice })),
@@ -270,17 +267,17 @@ function rulesFrom(
   ];
 }
 
-function rulesOfTransit(scene: Scene): readonly DesiredRule[] {
-  const atHome = homeLinkDevices(scene.situations);
+function rulesOfTransit(scene: RoutingInput): readonly DesiredRule[] {
+  const atHome = homeLinkDevices(scene.homeStates);
   return scene.egress
     .filter(({ name }) => !atHome.has(name))
     .flatMap(({ name: inputDevice }) => [
       { ...ruleOf(scene, 'transit', MAIN_TABLE), inputDevice, suppressPrefixLength: 0 },
-      { ...ruleOf(scene, 'transitElse', nowhereOf(scene)), inputDevice },
+      { ...ruleOf(scene, 'transitElse', unreachableTableOf(scene)), inputDevice },
     ]);
 }
 
-function homeLinkDevices(situations: readonly HomeSituation[]): ReadonlySet<string> {
+function homeLinkDevices(situations: readonly HomeState[]): ReadonlySet<string> {
   return new Set(
     situations.flatMap(({ homeLink }) => (homeLink === undefined ? [] : [homeLink.device])),
   );
@@ -288,12 +285,12 @@ function homeLinkDevices(situations: readonly HomeSituation[]): ReadonlySet<stri
 
 // --- routes ---
 
-function routes(scene: Scene): readonly DesiredRoute[] {
+function routes(scene: RoutingInput): readonly DesiredRoute[] {
   const { configuration, family, prefixes } = scene;
   const destination = DEFAULT[family];
   const homeLinks = new Map(prefixes.map((routed) => [routed.homeLinkTable, routed]));
   return [
-    { destination, table: nowhereOf(scene), type: 'blackhole' },
+    { destination, table: unreachableTableOf(scene), type: 'blackhole' },
     { destination, table: configuration.table, device: TUN_DEVICE, metric: FALLBACK_METRIC },
     ...homeLinks.values().flatMap((routed) => homeLinkRoutes(routed, scene)),
   ];
@@ -304,13 +301,13 @@ function routes(scene: Scene): readonly DesiredRoute[] {
  * home.
  */
 function homeLinkRoutes(
-  { situation, homeLinkTable: table }: RoutedPrefix,
-  scene: Scene,
+  { homeState, homeLinkTable: table }: RoutedPrefix,
+  scene: RoutingInput,
 ): readonly DesiredRoute[] {
-  if (situation?.homeLink === undefined) return [];
-  const { device } = situation.homeLink;
-  const network = homeNetwork(situation, scene.family);
-  const gateway = homeRouter(situation, scene);
+  if (homeState?.homeLink === undefined) return [];
+  const { device } = homeState.homeLink;
+  const network = homeNetwork(homeState, scene.family);
+  const gateway = homeRouter(homeState, scene);
   return [
     ...(network === undefined ? [] : [{ destination: network, table, device }]),
     ...(gateway === undefined
@@ -319,7 +316,7 @@ function homeLinkRoutes(
   ];
 }
 
-function homeNetwork({ home, ipv4HomeAddress }: HomeSituation, family: 4 | 6): Prefix | undefined {
+function homeNetwork({ home, ipv4HomeAddress }: HomeState, family: 4 | 6): Prefix | undefined {
   if (family === 6) return home.homePrefix;
   const length = home.ipv4HomeLink?.prefixLength;
   if (ipv4HomeAddress === undefined || length === undefined) return undefined;
@@ -327,8 +324,8 @@ function homeNetwork({ home, ipv4HomeAddress }: HomeSituation, family: 4 | 6): P
 }
 
 function homeRouter(
-  { home, homeLink }: HomeSituation,
-  { egress, family }: Scene,
+  { home, homeLink }: HomeState,
+  { egress, family }: RoutingInput,
 ): IpAddress | undefined {
   if (family === 4 && home.ipv4HomeLink?.gateway !== undefined) return home.ipv4HomeLink.gateway;
   const [router] = (egress.find(({ name }) => name === homeLink?.device)?.routers ?? [])
@@ -340,7 +337,7 @@ function homeRouter(
 // --- settings ---
 
 /** In the order in which they have to be made. */
-function forwarding(scene: Scene): readonly DesiredSysctl[] {
+function forwarding(scene: RoutingInput): readonly DesiredSysctl[] {
   return scene.family === 6 ? ipv6Forwarding(scene) : ipv4Forwarding(scene);
 }
 
@@ -354,13 +351,17 @@ function forwarding(scene: Scene): readonly DesiredSysctl[] {
  * already: an egress interface may forward, as long as it hears router advertisements; who else is
  * heard was chosen by who made the host.
  */
-function ipv6Forwarding(scene: Scene): readonly DesiredSysctl[] {
-  const { configuration, situations, egress } = scene;
-  const atHome = homeLinkDevices(situations);
+function ipv6Forwarding(scene: RoutingInput): readonly DesiredSysctl[] {
+  const { configuration, homeStates, egress } = scene;
+  const atHome = homeLinkDevices(homeStates);
   const control = configuration.forwarding ?? 'everywhere';
   const conf = (name: string, setting: string): string => `net/ipv6/conf/${name}/${setting}`;
   return [
-    ...egress.map(({ name }) => ({ path: conf(name, 'accept_ra'), value: '2', onlyFrom: '1' })),
+    ...egress.map(({ name }) => ({
+      path: conf(name, 'accept_ra'),
+      value: '2',
+      onlyIfCurrently: '1',
+    })),
     // A host of the mobile network may not tell its router where to send.
     ...(control === 'given'
       ? []
@@ -383,8 +384,8 @@ function ipv6Forwarding(scene: Scene): readonly DesiredSysctl[] {
   ];
 }
 
-function ipv4Forwarding(scene: Scene): readonly DesiredSysctl[] {
-  return [...networkDevices(scene), TUN_DEVICE, ...homeLinkDevices(scene.situations)].map(
+function ipv4Forwarding(scene: RoutingInput): readonly DesiredSysctl[] {
+  return [...networkDevices(scene), TUN_DEVICE, ...homeLinkDevices(scene.homeStates)].map(
     (device) => ({
       path: `net/ipv4/conf/${device}/forwarding`,
       value: '1',

@@ -14,13 +14,13 @@ import { filterOptions, type MobilityOption } from '#wire/mobility-options.ts';
 const HOST_PREFIX_LENGTH = 32;
 
 /** `address` undefined: any. */
-interface Question {
+interface PrefixRequest {
   readonly prefix: Prefix | undefined;
   readonly address: IpAddress | undefined;
   readonly length: number;
 }
 
-interface Answers {
+interface PrefixAnswers {
   readonly homeAddress: Ipv4Answer | undefined;
   readonly byPrefix: ReadonlyMap<Prefix, Ipv4Answer>;
 }
@@ -29,7 +29,7 @@ interface Answers {
  * Those that fit wholly first, then those with the same address, then what is left in the order of
  * the questions.
  */
-const FITS: readonly ((question: Question, answer: Ipv4Answer) => boolean)[] = [
+const FITS: readonly ((question: PrefixRequest, answer: Ipv4Answer) => boolean)[] = [
   ({ address, length }, answer) =>
     answer.address === address && answer.prefixLength === length && !rejects(answer.status),
   ({ address }, answer) => answer.address === address,
@@ -40,9 +40,9 @@ function match(
   options: readonly MobilityOption[],
   home: Home,
   prefixes: readonly Prefix[],
-): Answers {
+): PrefixAnswers {
   const open = new Set(filterOptions(options, 'ipv4-address-acknowledgement'));
-  const answered = new Map<Question, Ipv4Answer>();
+  const answered = new Map<PrefixRequest, Ipv4Answer>();
   const questions = questionsOf(home, prefixes);
   for (const fits of FITS) {
     for (const question of questions) {
@@ -63,7 +63,10 @@ function match(
 }
 
 /** In the order of the Binding Update. */
-function questionsOf({ ipv4HomeAddress }: Home, prefixes: readonly Prefix[]): readonly Question[] {
+function questionsOf(
+  { ipv4HomeAddress }: Home,
+  prefixes: readonly Prefix[],
+): readonly PrefixRequest[] {
   const address =
     ipv4HomeAddress === 'dynamic' || ipv4HomeAddress === 'none' ? undefined : ipv4HomeAddress;
   const homeAddress = { prefix: undefined, address, length: HOST_PREFIX_LENGTH };

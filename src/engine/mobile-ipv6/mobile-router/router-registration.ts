@@ -19,12 +19,12 @@
 import { formatPrefix, type IpAddress, isIpv4, isIpv6, type Prefix } from '#base/ip.ts';
 import type { JsonObject } from '#engine/contract.ts';
 import type { Acknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
-import type { UpdateAdditions } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
-import type { Purpose } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
+import type { RoleOptions } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
+import type { ExchangePurpose } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
 import type {
-  Asked,
   HomeRole,
   Ipv4Answer,
+  RefusedAttempt,
   RoleReaction,
 } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
 import { BINDING_STATUSES, bindingStatusName } from '#wire/binding-status.ts';
@@ -45,8 +45,8 @@ const SETUP_FAILED = BINDING_STATUSES['forwarding-setup-failed'].code;
  *   mode.
  * - `mode`: fatal, as no home agent should send it in this mode: the next mode.
  */
-type Meaning = 'agent' | 'agent-in-mode' | 'mode';
-const MEANING: Readonly<Record<RegistrationMode, Readonly<Record<number, Meaning>>>> = {
+type RefusalScope = 'agent' | 'agent-in-mode' | 'mode';
+const REFUSAL_SCOPES: Readonly<Record<RegistrationMode, Readonly<Record<number, RefusalScope>>>> = {
   implicit: {
     [NOT_PERMITTED]: 'agent',
     [INVALID_PREFIX]: 'mode',
@@ -86,11 +86,11 @@ export class RouterRegistration implements HomeRole {
     return this.#home.registrationModes[0] ?? 'explicit';
   }
 
-  additions(purpose: Purpose): UpdateAdditions {
+  roleOptions(purpose: ExchangePurpose): RoleOptions {
     return { mobileRouter: true, options: purpose === 'register' ? this.#options[this.#mode] : [] };
   }
 
-  served({ flags }: Acknowledgement): boolean {
+  isServed({ flags }: Acknowledgement): boolean {
     return flags.mobileRouter;
   }
 
@@ -105,7 +105,7 @@ export class RouterRegistration implements HomeRole {
     return homeAddressAnswer(options, this.#home, this.#askedIpv4());
   }
 
-  accept({
+  applyAcceptance({
     options,
   }: Acknowledgement): readonly { readonly prefix: Prefix; readonly status: string }[] {
     this.#retry();
@@ -124,28 +124,28 @@ export class RouterRegistration implements HomeRole {
     this.#lastRefusal = undefined;
   }
 
-  refused(
+  reactionToRefusal(
     status: number | undefined,
-    { homeAgent, known, lookedUp }: Asked,
+    { homeAgent, knownAddresses, nameResolvedNow }: RefusedAttempt,
   ): RoleReaction | undefined {
     // A home agent that serves no routers is as good as one that does not permit it.
-    const meaning = status === undefined ? 'agent' : MEANING[this.#mode][status];
+    const meaning = status === undefined ? 'agent' : REFUSAL_SCOPES[this.#mode][status];
     if (meaning === undefined) return undefined;
     this.#lastRefusal =
       status === undefined ? 'mobile-router-not-supported' : bindingStatusName(status);
     if (meaning === 'mode') return this.#nextMode();
     const refused = meaning === 'agent' ? this.#refusedRouter : this.#refusedMode;
     refused.add(homeAgent);
-    if (known.some((one) => !this.shuns(one))) return 'other-home-agent';
-    if (!lookedUp) return 'look-up';
+    if (knownAddresses.some((one) => !this.skips(one))) return 'other-home-agent';
+    if (!nameResolvedNow) return 'look-up';
     // Where the operator gave its inner address only, it is among those that are known of no
     // family.
-    return [homeAgent, ...known].every((one) => this.#refusedRouter.has(one))
+    return [homeAgent, ...knownAddresses].every((one) => this.#refusedRouter.has(one))
       ? 'stop'
       : this.#nextMode();
   }
 
-  shuns(homeAgent: IpAddress): boolean {
+  skips(homeAgent: IpAddress): boolean {
     return this.#refusedMode.has(homeAgent) || this.#refusedRouter.has(homeAgent);
   }
 
@@ -163,11 +163,11 @@ export class RouterRegistration implements HomeRole {
     this.#mode = this.#firstMode();
   }
 
-  registered(): { readonly mobileRouter: boolean; readonly prefixes: readonly Prefix[] } {
+  registeredPrefixes(): { readonly mobileRouter: boolean; readonly prefixes: readonly Prefix[] } {
     return { mobileRouter: true, prefixes: this.#mode === 'explicit' ? this.#carried : [] };
   }
 
-  carried(): readonly Prefix[] {
+  tunnelledPrefixes(): readonly Prefix[] {
     return this.#carried;
   }
 

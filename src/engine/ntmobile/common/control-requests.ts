@@ -8,7 +8,7 @@ import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 import type { Session } from './session.ts';
-import type { Way } from './udp-path.ts';
+import type { UdpPath } from './udp-path.ts';
 
 export const REQUEST_RETRANSMISSION_MS = 250;
 const LONGEST_RETRANSMISSION_MS = 1_000;
@@ -36,18 +36,18 @@ function withShortPadding(message: NtmobileMessage): NtmobileMessage {
 }
 
 /** For how long a request is sent again, and after how long for the first time. */
-export interface RequestTimes {
+export interface RequestTiming {
   readonly attemptMs?: number;
   readonly retransmissionMs?: number;
 }
 
-/** A request under way. `purpose` is its maker's, and comes back with the answer. */
+/** A request under udpPath. `purpose` is its maker's, and comes back with the answer. */
 export interface PendingRequest<P> extends Timed {
   readonly session: Session;
   readonly message: NtmobileMessage;
   readonly purpose: P;
   /** Where it goes; undefined: where the session's other end is at that time. */
-  readonly way: Way | undefined;
+  readonly udpPath: UdpPath | undefined;
   readonly endsAt: Monotonic;
   waitMs: number;
 }
@@ -63,11 +63,16 @@ export class PendingRequests<P> {
 
   add(
     now: Monotonic,
-    request: { session: Session; message: NtmobileMessage; purpose: P; way: Way | undefined },
+    request: {
+      session: Session;
+      message: NtmobileMessage;
+      purpose: P;
+      udpPath: UdpPath | undefined;
+    },
     {
       attemptMs = REQUEST_ATTEMPT_MS,
       retransmissionMs = REQUEST_RETRANSMISSION_MS,
-    }: RequestTimes = {},
+    }: RequestTiming = {},
   ): void {
     const pending: PendingRequest<P> = {
       ...{ ...request, message: withShortPadding(request.message) },
@@ -79,7 +84,7 @@ export class PendingRequests<P> {
     this.#timers.set(pending, after(now, pending.waitMs));
   }
 
-  /** The request that an answer is to; it is no longer under way. */
+  /** The request that an answer is to; it is no longer under udpPath. */
   take(session: Session, transaction: number): PendingRequest<P> | undefined {
     const ofSession = this.#bySession.get(session);
     const pending = ofSession?.get(transaction);
@@ -117,7 +122,7 @@ export class PendingRequests<P> {
  * What a session's other end asked and was told. Octets, for who has a hundred thousand sessions
  * keeps one of these for each.
  */
-export class Answers {
+export class ResponseCache {
   #entries: readonly {
     readonly transaction: number;
     readonly at: Monotonic;
@@ -125,7 +130,7 @@ export class Answers {
   }[] = [];
 
   /** Undefined: a new request, which is now being answered. */
-  known(now: Monotonic, transaction: number): 'answering' | Uint8Array | undefined {
+  get(now: Monotonic, transaction: number): 'answering' | Uint8Array | undefined {
     const entry = this.#entries.find((one) => one.transaction === transaction);
     if (entry !== undefined) return entry.octets ?? 'answering';
     const kept = this.#entries
@@ -135,7 +140,7 @@ export class Answers {
     return undefined;
   }
 
-  keep(transaction: number, octets: Uint8Array): void {
+  store(transaction: number, octets: Uint8Array): void {
     const entry = this.#entries.find((one) => one.transaction === transaction);
     // A copy of its own size: fresh octets share a block with what nobody keeps.
     if (entry !== undefined) entry.octets = octets.slice();

@@ -16,14 +16,14 @@ import {
 import { TokenBucket } from '#engine/common/token-bucket.ts';
 import type { RandomBytes } from '#engine/contract.ts';
 import type { NtmobileDatagramOf } from '#wire/ntmobile-datagram.ts';
-import { farEndOctets, type Way } from './udp-path.ts';
+import { remoteEndpointBytes, type UdpPath } from './udp-path.ts';
 
 /** How long a cookie's secret is the newest; one more of these it is still taken. */
 export const COOKIE_MS = 120_000;
 /** Handshakes in a second that are taken from anybody; beyond, only with a cookie. */
-export const DEFAULT_STRANGERS_PER_SECOND = 200;
+export const DEFAULT_HANDSHAKES_PER_SECOND = 200;
 
-export type GateAnswer =
+export type HandshakeVerdict =
   | { readonly kind: 'admitted' }
   | { readonly kind: 'cookie'; readonly datagram: Uint8Array }
   | { readonly kind: 'refused' };
@@ -35,36 +35,36 @@ export class HandshakeGate {
   readonly #publicKey: Uint8Array;
   readonly #mac1Key: Uint8Array;
   readonly #random: RandomBytes;
-  readonly #strangers: TokenBucket;
+  readonly #unverifiedBudget: TokenBucket;
   #secrets: readonly Uint8Array[] = [];
   #secretUntil: Monotonic | undefined;
 
   constructor(
     publicKey: Uint8Array,
     random: RandomBytes,
-    strangersPerSecond = DEFAULT_STRANGERS_PER_SECOND,
+    handshakesPerSecond = DEFAULT_HANDSHAKES_PER_SECOND,
   ) {
     this.#publicKey = publicKey;
     this.#mac1Key = mac1Key(publicKey);
     this.#random = random;
-    this.#strangers = new TokenBucket(strangersPerSecond, strangersPerSecond);
+    this.#unverifiedBudget = new TokenBucket(handshakesPerSecond, handshakesPerSecond);
   }
 
-  setStrangersPerSecond(strangersPerSecond: number): void {
-    this.#strangers.setRate(strangersPerSecond, strangersPerSecond);
+  setHandshakesPerSecond(handshakesPerSecond: number): void {
+    this.#unverifiedBudget.setRate(handshakesPerSecond, handshakesPerSecond);
   }
 
   /** Judges an initiation's octets before anything is decrypted. */
-  judge(
+  admit(
     now: Monotonic,
-    way: Way,
+    udpPath: UdpPath,
     octets: Uint8Array,
     initiation: NtmobileDatagramOf<'initiation'>,
-  ): GateAnswer {
+  ): HandshakeVerdict {
     if (!mac1Valid(this.#mac1Key, octets)) return REFUSED;
-    if (this.#strangers.take(now)) return ADMITTED;
+    if (this.#unverifiedBudget.take(now)) return ADMITTED;
     this.#rotate(now);
-    const source = farEndOctets(way);
+    const source = remoteEndpointBytes(udpPath);
     if (this.#secrets.some((secret) => mac2Valid(cookieOf(secret, source), octets)))
       return ADMITTED;
     const [newest] = this.#secrets;

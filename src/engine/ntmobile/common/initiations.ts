@@ -32,7 +32,7 @@ export interface InitiatorIdentity {
   credential(): Uint8Array | undefined;
 }
 
-interface Attempt {
+interface InitiationAttempt {
   readonly options: readonly NtmobileOption[];
   readonly endsAt: Monotonic;
   /** Of every initiation that was sent in this attempt. */
@@ -45,7 +45,7 @@ interface Attempt {
 
 export class Initiations {
   readonly #identity: InitiatorIdentity;
-  readonly #attempts = new Map<Session, Attempt>();
+  readonly #attempts = new Map<Session, InitiationAttempt>();
   readonly #bySpi = new Map<
     number,
     { readonly session: Session; readonly pending: PendingInitiation }
@@ -67,7 +67,7 @@ export class Initiations {
   }
 
   /** A new attempt in place of any other of the session. */
-  begin(now: Monotonic, session: Session, options: readonly NtmobileOption[]): void {
+  start(now: Monotonic, session: Session, options: readonly NtmobileOption[]): void {
     const former = this.#attempts.get(session);
     this.abandon(session);
     this.#attempts.set(session, {
@@ -83,7 +83,7 @@ export class Initiations {
   }
 
   /** The session's next initiation is due then, as the first of an attempt is. */
-  goOn(session: Session, at: Monotonic): void {
+  resume(session: Session, at: Monotonic): void {
     const attempt = this.#attempts.get(session);
     if (attempt === undefined) return;
     attempt.nextAt = at;
@@ -142,7 +142,7 @@ export class Initiations {
   }
 
   /** Takes the cookie of a reply; gives the session whose next initiation is due at once. */
-  takeCookie(
+  acceptCookie(
     now: Monotonic,
     reply: NtmobileDatagramOf<'cookie-reply'>,
   ): Session | 'unexpected' | 'forged' {

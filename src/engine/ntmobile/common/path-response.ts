@@ -5,11 +5,11 @@
  */
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import { findNtmobileOption } from '#wire/ntmobile-options.ts';
-import type { Way } from './udp-path.ts';
+import type { UdpPath } from './udp-path.ts';
 
 export function pathResponse(
   { transaction, options }: NtmobileMessage,
-  { remote, remotePort }: Way,
+  { remote, remotePort }: UdpPath,
 ): NtmobileMessage {
   const challenge = findNtmobileOption(options, 'challenge')?.challenge ?? new Uint8Array(8);
   const endpoint = { address: remote, port: remotePort };

@@ -7,14 +7,14 @@
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import type {
   DesiredPart,
-  DesiredSecurityAssociations,
+  DesiredSealingKeys,
   PlaceAccount,
   SealingCipher,
   SealingKey,
 } from '#engine/contract.ts';
 import { Suite } from '#wire/ntmobile-datagram.ts';
 import type { KeyGeneration, Session } from './session.ts';
-import type { Way } from './udp-path.ts';
+import type { UdpPath } from './udp-path.ts';
 
 /**
  * Outer IPv6 and UDP header, word, sequence number, tag, envelope: room for each of them stays the
@@ -25,9 +25,9 @@ const SMALLEST_MTU = 1280;
 
 export interface TunnelState {
   readonly id: number;
-  readonly way: Way;
+  readonly udpPath: UdpPath;
   /** Where nobody showed yet that the other end is there. */
-  readonly account?: PlaceAccount | undefined;
+  readonly amplificationLimit?: PlaceAccount | undefined;
   /** Octets, of the link that the way leaves by. */
   readonly linkMtu: number;
   /** Seals with the first one's keys, opens with those of all. */
@@ -39,32 +39,32 @@ export interface TunnelState {
 }
 
 /** One tunnel with its keys and routes. */
-export function tunnelPart({
+export function sealedTunnelPart({
   id,
-  way,
-  account,
+  udpPath,
+  amplificationLimit,
   linkMtu,
   sessions,
   addresses,
   peer,
 }: TunnelState): DesiredPart {
-  const { local, localPort, remote, remotePort, relayIndex } = way;
+  const { local, localPort, remote, remotePort, relayIndex } = udpPath;
   return {
     tunnels: [
       {
         ...{ id, encapsulation: 'sealed', local, localPort, remote, remotePort, relayIndex },
-        ...(account === undefined ? {} : { validated: false, account }),
+        ...(amplificationLimit === undefined ? {} : { validated: false, amplificationLimit }),
         mtu: Math.max(SMALLEST_MTU, linkMtu - OVERHEAD),
       },
     ],
-    securityAssociations: [associationsOf(id, sessions)],
+    sealingKeys: [sealingKeysOf(id, sessions)],
     planeRoutes: addresses.map((address) => ({
       ...{ prefix: { address, length: isIpv6(address) ? 128 : 32 }, tunnel: id, peer },
     })),
   };
 }
 
-function associationsOf(tunnel: number, sessions: readonly Session[]): DesiredSecurityAssociations {
+function sealingKeysOf(tunnel: number, sessions: readonly Session[]): DesiredSealingKeys {
   const current = sessions[0]?.current;
   const send = current === undefined ? undefined : keyOf(current, 'send');
   const receive = sessions.flatMap((session) =>

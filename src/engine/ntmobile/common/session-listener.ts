@@ -9,7 +9,7 @@ import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
 import type { InitiationPayload } from '#wire/ntmobile-payload.ts';
 import type { Session } from './session.ts';
-import type { Way } from './udp-path.ts';
+import type { UdpPath } from './udp-path.ts';
 
 export const SESSION_COUNTERS = {
   'datagram-malformed': 'no NTMobile datagram, or one of data where none belongs',
@@ -30,12 +30,12 @@ export const SESSION_COUNTERS = {
 export type SessionCounter = keyof typeof SESSION_COUNTERS;
 
 /** An initiation that was read, before anything is done for it. */
-export interface JudgedInitiation {
+export interface IncomingInitiation {
   readonly publicKey: Uint8Array;
   readonly use: number;
   readonly pathId: Uint8Array;
   readonly payload: InitiationPayload;
-  readonly way: Way;
+  readonly udpPath: UdpPath;
 }
 
 /**
@@ -43,28 +43,31 @@ export interface JudgedInitiation {
  * by.
  */
 export interface SessionListener<P> {
-  send(way: Way, datagram: Uint8Array): void;
+  send(udpPath: UdpPath, datagram: Uint8Array): void;
   /** A control message came or leaves; for who watches. */
   observed?(message: ObservedMessage): void;
   /** The options of the response; undefined refuses, and nobody is told. */
-  judge(now: Monotonic, initiation: JudgedInitiation): readonly NtmobileOption[] | undefined;
+  authorizeInitiation(
+    now: Monotonic,
+    initiation: IncomingInitiation,
+  ): readonly NtmobileOption[] | undefined;
   /**
    * A Tunnel Request was answered: the other end may send data under these keys before anything
    * else.
    */
-  offered?(now: Monotonic, session: Session): void;
+  responseSent?(now: Monotonic, session: Session): void;
   /**
    * Who sent the first Tunnel Request of a session was not heard of again: the session is no more.
    */
-  lapsed?(session: Session): void;
+  handshakeExpired?(session: Session): void;
   /** `session.current` is new: both ends have it. */
   established(now: Monotonic, session: Session): void;
   /** The answer; 'later' when `Sessions.answer` follows; undefined for a message that has none. */
-  request(
+  handleRequest(
     now: Monotonic,
     session: Session,
     message: NtmobileMessage,
-    way: Way,
+    udpPath: UdpPath,
   ): NtmobileMessage | 'later' | undefined;
   /** `answer` undefined: none came. */
   answered(
@@ -72,17 +75,17 @@ export interface SessionListener<P> {
     session: Session,
     purpose: P,
     answer: NtmobileMessage | undefined,
-    way: Way | undefined,
+    udpPath: UdpPath | undefined,
   ): void;
   /**
    * A request was opened, before anything is done for it: by `way` its sender may show that it is
    * elsewhere. `octets`: of its datagram.
    */
-  requested?(
+  requestAuthenticated?(
     now: Monotonic,
     session: Session,
     request: NtmobileMessage,
-    way: Way,
+    udpPath: UdpPath,
     octets: number,
   ): void;
   /** No handshake came about, or the keys are at their end. The session is no more. */

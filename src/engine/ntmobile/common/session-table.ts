@@ -35,7 +35,7 @@ export class SessionTable {
   }
 
   /** The session that a peer began. */
-  begunBy(publicKey: Uint8Array, use: number, pathId: Uint8Array): Session | undefined {
+  findByInitiator(publicKey: Uint8Array, use: number, pathId: Uint8Array): Session | undefined {
     return this.#responding.get(keyOf(publicKey, use, pathId));
   }
 
@@ -54,9 +54,9 @@ export class SessionTable {
 
   /** A responder's new keys, which wait for the initiator to use them. */
   offer(session: Session, generation: KeyGeneration): void {
-    session.offered = [...session.offered, generation];
-    const [oldest] = session.offered;
-    if (session.offered.length > OFFERS_KEPT && oldest !== undefined)
+    session.unconfirmed = [...session.unconfirmed, generation];
+    const [oldest] = session.unconfirmed;
+    if (session.unconfirmed.length > OFFERS_KEPT && oldest !== undefined)
       this.#dropOffersUpTo(session, oldest);
     this.#bySpi.set(generation.receiveSpi, { session, generation });
   }
@@ -73,10 +73,10 @@ export class SessionTable {
 
   /** Those that came after it may still be used: the initiator may have begun again. */
   #dropOffersUpTo(session: Session, generation: KeyGeneration): void {
-    const kept = session.offered.slice(session.offered.indexOf(generation) + 1);
-    for (const { receiveSpi } of session.offered)
+    const kept = session.unconfirmed.slice(session.unconfirmed.indexOf(generation) + 1);
+    for (const { receiveSpi } of session.unconfirmed)
       if (!kept.some((one) => one.receiveSpi === receiveSpi)) this.#bySpi.delete(receiveSpi);
-    session.offered = kept.length > 0 ? kept : NONE;
+    session.unconfirmed = kept.length > 0 ? kept : NONE;
   }
 
   remove(session: Session): void {

@@ -9,11 +9,11 @@
 import { equalBytes } from '#base/bytes.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { SessionKeys } from '#crypto/handshake.ts';
-import { OpeningKey, REPLAY_WINDOW, SealingKey } from '#crypto/sealed.ts';
+import { Opener, REPLAY_WINDOW, Sealer } from '#crypto/sealed.ts';
 import type { Timed } from '#engine/common/timer-heap.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
-import { Answers } from './control-requests.ts';
-import type { Way } from './udp-path.ts';
+import { ResponseCache } from './control-requests.ts';
+import type { UdpPath } from './udp-path.ts';
 
 /** The initiator of a session makes new keys when they are this old. */
 export const REKEY_MS = 600_000;
@@ -35,10 +35,10 @@ export class KeyGeneration {
    * Where a responder's half of the handshake went: who seals something under these keys got it
    * there.
    */
-  readonly answeredTo: Way | undefined;
+  readonly respondedTo: UdpPath | undefined;
   readonly endsAt: Monotonic;
-  readonly sealing: SealingKey;
-  readonly opening: OpeningKey;
+  readonly sealer: Sealer;
+  readonly opener: Opener;
 
   constructor(
     now: Monotonic,
@@ -48,7 +48,7 @@ export class KeyGeneration {
       readonly suite: number;
       readonly keys: SessionKeys;
       readonly initiator: boolean;
-      readonly answeredTo?: Way;
+      readonly answeredTo?: UdpPath;
     },
   ) {
     this.receiveSpi = made.receiveSpi;
@@ -56,10 +56,10 @@ export class KeyGeneration {
     this.suite = made.suite;
     this.#dataKeys = { send: made.keys.send.data, receive: made.keys.receive.data };
     this.initiator = made.initiator;
-    this.answeredTo = made.answeredTo;
+    this.respondedTo = made.answeredTo;
     this.endsAt = after(now, KEY_END_MS);
-    this.sealing = new SealingKey(CONTROL_AEAD, made.keys.send.control, 'control', made.sendSpi);
-    this.opening = new OpeningKey(CONTROL_AEAD, made.keys.receive.control, REPLAY_WINDOW.control);
+    this.sealer = new Sealer(CONTROL_AEAD, made.keys.send.control, 'control', made.sendSpi);
+    this.opener = new Opener(CONTROL_AEAD, made.keys.receive.control, REPLAY_WINDOW.control);
   }
 
   /** For the data plane; undefined after {@link forgetDataKeys}. */
@@ -90,12 +90,12 @@ export interface SessionPeer {
  * To whom a handshake goes. `carried`: its first Tunnel Request goes along with something else, and
  * `way` is not known yet.
  */
-export interface Destination {
+export interface SessionTarget {
   readonly publicKey: Uint8Array;
   readonly use: number;
   readonly pathId: Uint8Array;
-  readonly way: Way;
-  readonly carried?: boolean;
+  readonly udpPath: UdpPath;
+  readonly piggybacked?: boolean;
 }
 
 /** Only `sessions.ts` writes to it; others look, and hand it back. */
@@ -105,7 +105,7 @@ export class Session implements Timed {
   readonly use: number;
   readonly pathId: Uint8Array;
   /** Where the other end was last known to be. */
-  way: Way;
+  udpPath: UdpPath;
   /** Of what seals now; undefined before the first handshake is done. */
   current: KeyGeneration | undefined;
   /** Still opens. */
@@ -114,29 +114,29 @@ export class Session implements Timed {
    * A responder's, oldest first, before the initiator used one: it may take the answer to any of
    * its Tunnel Requests.
    */
-  offered: readonly KeyGeneration[] = NONE;
+  unconfirmed: readonly KeyGeneration[] = NONE;
   /** Microseconds: of the newest initiation that was taken from the peer. */
   lastTimestamp = 0n;
   /** Options of the newest handshake's payload from the other end. */
   peerOptions: readonly NtmobileOption[] = NONE;
-  readonly answers = new Answers();
+  readonly answers = new ResponseCache();
   /**
    * An initiator's newest Tunnel Request, as long as somebody else has to carry it: there is no way
    * for the session yet.
    */
-  carried: Uint8Array | undefined;
+  piggybackedInitiation: Uint8Array | undefined;
   heapIndex = -1;
   dueAt: Monotonic = NEVER;
 
-  constructor(peer: SessionPeer, use: number, pathId: Uint8Array, way: Way) {
+  constructor(peer: SessionPeer, use: number, pathId: Uint8Array, udpPath: UdpPath) {
     this.peer = peer;
     this.use = use;
     this.pathId = equalBytes(pathId, NO_PATH) ? NO_PATH : pathId;
-    this.way = way;
+    this.udpPath = udpPath;
   }
 
   /** Every generation that opens. */
   generations(): readonly KeyGeneration[] {
-    return [this.current, this.previous, ...this.offered].filter((one) => one !== undefined);
+    return [this.current, this.previous, ...this.unconfirmed].filter((one) => one !== undefined);
   }
 }

@@ -27,18 +27,18 @@ import {
   ntmobileMessageCodec,
 } from '#wire/ntmobile-message.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
-import { PendingRequests, type RequestTimes } from './control-requests.ts';
+import { PendingRequests, type RequestTiming } from './control-requests.ts';
 import { HandshakeGate } from './handshake-gate.ts';
 import { HANDSHAKE_RETRANSMISSION_MS, Initiations, type InitiatorIdentity } from './initiations.ts';
-import { type Destination, KEY_END_MS, KeyGeneration, REKEY_MS, Session } from './session.ts';
+import { KEY_END_MS, KeyGeneration, REKEY_MS, Session, type SessionTarget } from './session.ts';
 import { SESSION_COUNTERS, type SessionCounter, type SessionListener } from './session-listener.ts';
 import { SessionTable } from './session-table.ts';
-import type { Way } from './udp-path.ts';
+import type { UdpPath } from './udp-path.ts';
 
 const UNCONFIRMED_MS = 10_000;
 
 export interface SessionsOptions extends InitiatorIdentity {
-  readonly strangersPerSecond?: number;
+  readonly handshakesPerSecond?: number;
 }
 
 export class Sessions<P> {
@@ -60,7 +60,7 @@ export class Sessions<P> {
     this.#gate = new HandshakeGate(
       options.own.publicKey,
       options.random,
-      options.strangersPerSecond,
+      options.handshakesPerSecond,
     );
     this.#initiations = new Initiations(options);
     this.#table = new SessionTable(options.random);
@@ -72,13 +72,13 @@ export class Sessions<P> {
   }
 
   /** `wallMs - monotonicMs`, for timestamps. */
-  clock(offsetMs: number): void {
+  setClockOffset(offsetMs: number): void {
     this.#offsetMs = offsetMs;
   }
 
   /** Handshakes in a second that are taken without a cookie. */
-  setStrangersPerSecond(strangersPerSecond: number): void {
-    this.#gate.setStrangersPerSecond(strangersPerSecond);
+  setHandshakesPerSecond(handshakesPerSecond: number): void {
+    this.#gate.setHandshakesPerSecond(handshakesPerSecond);
   }
 
   deadline(): Monotonic {
@@ -87,17 +87,17 @@ export class Sessions<P> {
 
   /**
    * Begins a handshake as initiator; `established` or `ended` follows. What is to be carried waits
-   * in `Session.carried` for {@link proceed}.
+   * in `Session.carried` for {@link resumeHandshake}.
    */
-  connect(now: Monotonic, to: Destination, options: readonly NtmobileOption[] = []): Session {
+  connect(now: Monotonic, to: SessionTarget, options: readonly NtmobileOption[] = []): Session {
     const session = new Session(
       { publicKey: to.publicKey, credential: undefined },
       to.use,
       to.pathId,
-      to.way,
+      to.udpPath,
     );
-    if (to.carried === true) session.carried = new Uint8Array(0);
-    this.#initiations.begin(now, session, options);
+    if (to.piggybacked === true) session.piggybackedInitiation = new Uint8Array(0);
+    this.#initiations.start(now, session, options);
     this.#initiateIfDue(now, session);
     return session;
   }
@@ -106,10 +106,10 @@ export class Sessions<P> {
    * There is a way now for a handshake that somebody carried. `passed`: its Tunnel Request is under
    * way, and is sent again when no answer comes.
    */
-  proceed(now: Monotonic, session: Session, way: Way, passed: boolean): void {
-    session.way = way;
-    session.carried = undefined;
-    this.#initiations.goOn(session, passed ? after(now, HANDSHAKE_RETRANSMISSION_MS) : now);
+  resumeHandshake(now: Monotonic, session: Session, udpPath: UdpPath, passed: boolean): void {
+    session.udpPath = udpPath;
+    session.piggybackedInitiation = undefined;
+    this.#initiations.resume(session, passed ? after(now, HANDSHAKE_RETRANSMISSION_MS) : now);
     this.#initiateIfDue(now, session);
   }
 
@@ -120,12 +120,12 @@ export class Sessions<P> {
   rekey(now: Monotonic, session: Session): void {
     if (session.current?.initiator !== true || this.#initiations.nextAt(session) !== undefined)
       return;
-    this.#initiations.begin(now, session, []);
+    this.#initiations.start(now, session, []);
     this.#initiateIfDue(now, session);
   }
 
   /** Ends a session without a word to the other end. */
-  forget(session: Session): void {
+  discard(session: Session): void {
     this.#initiations.abandon(session);
     this.#timers.remove(session);
     this.#table.remove(session);
@@ -136,10 +136,10 @@ export class Sessions<P> {
   request(
     now: Monotonic,
     session: Session,
-    asked: RequestTimes & {
+    asked: RequestTiming & {
       readonly type: NtmobileMessageType;
       readonly options: readonly NtmobileOption[];
-      readonly way?: Way;
+      readonly udpPath?: UdpPath;
     },
     purpose: P | undefined,
   ): void {
@@ -150,32 +150,32 @@ export class Sessions<P> {
       transaction: this.#nextTransaction(),
       options: asked.options,
     };
-    this.#requests.add(now, { session, message, purpose, way: asked.way }, asked);
-    this.#sendMessage(session, message, asked.way ?? session.way);
+    this.#requests.add(now, { session, message, purpose, udpPath: asked.udpPath }, asked);
+    this.#sendMessage(session, message, asked.udpPath ?? session.udpPath);
   }
 
   /** Sends a message that has no answer. */
-  tell(
+  notify(
     session: Session,
     type: NtmobileMessageType,
     options: readonly NtmobileOption[],
-    way: Way = session.way,
+    udpPath: UdpPath = session.udpPath,
   ): void {
     this.#sendMessage(
       session,
       { type, answer: false, status: 0, transaction: this.#nextTransaction(), options },
-      way,
+      udpPath,
     );
   }
 
   /** Answers a request of which the listener said 'later'. */
-  answer(session: Session, message: NtmobileMessage, way: Way = session.way): void {
+  answer(session: Session, message: NtmobileMessage, udpPath: UdpPath = session.udpPath): void {
     const octets = encode(ntmobileMessageCodec, message);
-    session.answers.keep(message.transaction, octets);
-    this.#seal(session, message, octets, way);
+    session.answers.store(message.transaction, octets);
+    this.#seal(session, message, octets, udpPath);
   }
 
-  receive(now: Monotonic, way: Way, octets: Uint8Array): void {
+  receive(now: Monotonic, udpPath: UdpPath, octets: Uint8Array): void {
     const datagram = ntmobileDatagramCodec.parse(octets);
     if (isMalformed(datagram)) {
       this.#counters.count('datagram-malformed');
@@ -183,13 +183,13 @@ export class Sessions<P> {
     }
     switch (datagram.type) {
       case 'control':
-        this.#receiveControl(now, way, octets, datagram.spi);
+        this.#receiveControl(now, udpPath, octets, datagram.spi);
         return;
       case 'initiation':
-        this.#receiveInitiation(now, way, octets, datagram);
+        this.#receiveInitiation(now, udpPath, octets, datagram);
         return;
       case 'response':
-        this.#receiveResponse(now, way, datagram);
+        this.#receiveResponse(now, udpPath, datagram);
         return;
       case 'cookie-reply':
         this.#receiveCookie(now, datagram);
@@ -207,7 +207,11 @@ export class Sessions<P> {
     ) {
       const { request, over } = due;
       if (!over)
-        this.#sendMessage(request.session, request.message, request.way ?? request.session.way);
+        this.#sendMessage(
+          request.session,
+          request.message,
+          request.udpPath ?? request.session.udpPath,
+        );
       else if (request.purpose !== undefined) {
         this.#listener.answered(now, request.session, request.purpose, undefined, undefined);
       }
@@ -228,7 +232,7 @@ export class Sessions<P> {
       return;
     }
     if (current?.initiator === true && this.#initiations.nextAt(session) === undefined) {
-      this.#initiations.begin(now, session, []);
+      this.#initiations.start(now, session, []);
     }
     this.#initiateIfDue(now, session);
   }
@@ -236,13 +240,13 @@ export class Sessions<P> {
   #end(now: Monotonic, session: Session): void {
     const confirmed = !this.#table.isUnconfirmed(session);
     const pending = this.#requests.takeAll(session);
-    this.forget(session);
+    this.discard(session);
     for (const { purpose } of pending) {
       if (purpose !== undefined)
         this.#listener.answered(now, session, purpose, undefined, undefined);
     }
     if (confirmed) this.#listener.ended(now, session);
-    else this.#listener.lapsed?.(session);
+    else this.#listener.handshakeExpired?.(session);
   }
 
   #initiateIfDue(now: Monotonic, session: Session): void {
@@ -256,8 +260,9 @@ export class Sessions<P> {
           this.#end(now, session);
           return;
         }
-      } else if (session.carried === undefined) this.#listener.send(session.way, datagram);
-      else session.carried = datagram;
+      } else if (session.piggybackedInitiation === undefined)
+        this.#listener.send(session.udpPath, datagram);
+      else session.piggybackedInitiation = datagram;
     }
     this.#arm(now, session);
   }
@@ -280,18 +285,18 @@ export class Sessions<P> {
 
   #receiveInitiation(
     now: Monotonic,
-    way: Way,
+    udpPath: UdpPath,
     octets: Uint8Array,
     initiation: NtmobileDatagramOf<'initiation'>,
   ): void {
-    const gate = this.#gate.judge(now, way, octets, initiation);
+    const gate = this.#gate.admit(now, udpPath, octets, initiation);
     if (gate.kind === 'refused') {
       this.#counters.count('initiation-mac');
       return;
     }
     if (gate.kind === 'cookie') {
       this.#counters.count('cookie-sent');
-      this.#listener.send(way, gate.datagram);
+      this.#listener.send(udpPath, gate.datagram);
       return;
     }
     const received = receiveInitiation(this.#options.own, initiation);
@@ -302,12 +307,18 @@ export class Sessions<P> {
     }
     const { publicKey, payload } = received;
     const { use, pathId } = initiation;
-    const known = this.#table.begunBy(publicKey, use, pathId);
+    const known = this.#table.findByInitiator(publicKey, use, pathId);
     if (known !== undefined && payload.timestamp <= known.lastTimestamp) {
       this.#counters.count('initiation-old');
       return;
     }
-    const options = this.#listener.judge(now, { publicKey, use, pathId, payload, way });
+    const options = this.#listener.authorizeInitiation(now, {
+      publicKey,
+      use,
+      pathId,
+      payload,
+      udpPath,
+    });
     if (options === undefined) {
       this.#counters.count('initiation-refused');
       return;
@@ -325,7 +336,7 @@ export class Sessions<P> {
     const session =
       known ??
       this.#newResponding(
-        new Session({ publicKey, credential: payload.credential }, use, pathId, way),
+        new Session({ publicKey, credential: payload.credential }, use, pathId, udpPath),
       );
     if (known !== undefined)
       known.peer = { publicKey: known.peer.publicKey, credential: payload.credential };
@@ -338,27 +349,31 @@ export class Sessions<P> {
       keys: answer.keys,
       initiator: false,
     };
-    this.#table.offer(session, new KeyGeneration(now, { ...made, answeredTo: way }));
-    this.#listener.offered?.(now, session);
+    this.#table.offer(session, new KeyGeneration(now, { ...made, answeredTo: udpPath }));
+    this.#listener.responseSent?.(now, session);
     if (session.current === undefined) this.#arm(now, session);
-    this.#listener.send(way, answer.datagram);
+    this.#listener.send(udpPath, answer.datagram);
   }
 
   #newResponding(session: Session): Session {
     const oldest = this.#table.addResponding(session);
-    if (oldest !== undefined) this.forget(oldest);
+    if (oldest !== undefined) this.discard(oldest);
     return session;
   }
 
-  #receiveResponse(now: Monotonic, way: Way, response: NtmobileDatagramOf<'response'>): void {
+  #receiveResponse(
+    now: Monotonic,
+    udpPath: UdpPath,
+    response: NtmobileDatagramOf<'response'>,
+  ): void {
     const finished = this.#initiations.finish(response);
     if (finished === 'unexpected' || finished === 'forged') {
       this.#counters.count(finished === 'forged' ? 'response-forged' : 'response-unexpected');
       return;
     }
     const { session, payload, keys } = finished;
-    session.way = way;
-    session.carried = undefined;
+    session.udpPath = udpPath;
+    session.piggybackedInitiation = undefined;
     session.peerOptions = payload.options;
     const made = {
       receiveSpi: response.spi,
@@ -379,7 +394,7 @@ export class Sessions<P> {
   }
 
   #receiveCookie(now: Monotonic, reply: NtmobileDatagramOf<'cookie-reply'>): void {
-    const session = this.#initiations.takeCookie(now, reply);
+    const session = this.#initiations.acceptCookie(now, reply);
     if (session === 'unexpected' || session === 'forged') {
       this.#counters.count('cookie-unexpected');
       return;
@@ -387,20 +402,20 @@ export class Sessions<P> {
     this.#initiateIfDue(now, session);
   }
 
-  #receiveControl(now: Monotonic, way: Way, octets: Uint8Array, spi: number): void {
+  #receiveControl(now: Monotonic, udpPath: UdpPath, octets: Uint8Array, spi: number): void {
     const found = this.#table.find(spi);
     if (found === undefined || now >= found.generation.endsAt) {
       this.#counters.count('control-unknown-spi');
       return;
     }
     const { session, generation } = found;
-    const plaintext = generation.opening.open(octets);
+    const plaintext = generation.opener.open(octets);
     if (plaintext === 'forged' || plaintext === 'replayed') {
       this.#counters.count(plaintext === 'forged' ? 'control-forged' : 'control-replayed');
       return;
     }
-    if (session.offered.includes(generation)) {
-      session.way = way;
+    if (session.unconfirmed.includes(generation)) {
+      session.udpPath = udpPath;
       this.#adopt(now, session, generation);
     }
     const message = ntmobileMessageCodec.parse(plaintext);
@@ -408,47 +423,52 @@ export class Sessions<P> {
       this.#counters.count('message-malformed');
       return;
     }
-    this.#listener.observed?.({ kind: 'message', direction: 'in', way, message });
-    if (message.answer) this.#receiveAnswer(now, way, session, message);
-    else this.#receiveRequest(now, way, session, message, octets.length);
+    this.#listener.observed?.({ kind: 'message', direction: 'in', udpPath, message });
+    if (message.answer) this.#receiveAnswer(now, udpPath, session, message);
+    else this.#receiveRequest(now, udpPath, session, message, octets.length);
   }
 
-  #receiveAnswer(now: Monotonic, way: Way, session: Session, answer: NtmobileMessage): void {
+  #receiveAnswer(
+    now: Monotonic,
+    udpPath: UdpPath,
+    session: Session,
+    answer: NtmobileMessage,
+  ): void {
     const request = this.#requests.take(session, answer.transaction);
     if (request === undefined) {
       this.#counters.count('answer-unexpected');
       return;
     }
     if (request.purpose !== undefined)
-      this.#listener.answered(now, session, request.purpose, answer, way);
+      this.#listener.answered(now, session, request.purpose, answer, udpPath);
   }
 
   #receiveRequest(
     now: Monotonic,
-    way: Way,
+    udpPath: UdpPath,
     session: Session,
     message: NtmobileMessage,
     octets: number,
   ): void {
-    this.#listener.requested?.(now, session, message, way, octets);
+    this.#listener.requestAuthenticated?.(now, session, message, udpPath, octets);
     if (message.type === 'keep-alive') {
-      this.#sendMessage(session, { ...message, answer: true, options: [] }, way);
+      this.#sendMessage(session, { ...message, answer: true, options: [] }, udpPath);
       return;
     }
-    const known = session.answers.known(now, message.transaction);
+    const known = session.answers.get(now, message.transaction);
     if (known === 'answering') return;
     if (known !== undefined) {
       const again = ntmobileMessageCodec.parse(known);
-      if (!isMalformed(again)) this.#seal(session, again, known, way);
+      if (!isMalformed(again)) this.#seal(session, again, known, udpPath);
       return;
     }
-    const answer = this.#answerOf(now, way, session, message);
-    if (answer !== undefined && answer !== 'later') this.answer(session, answer, way);
+    const answer = this.#answerOf(now, udpPath, session, message);
+    if (answer !== undefined && answer !== 'later') this.answer(session, answer, udpPath);
   }
 
   #answerOf(
     now: Monotonic,
-    way: Way,
+    udpPath: UdpPath,
     session: Session,
     message: NtmobileMessage,
   ): NtmobileMessage | 'later' | undefined {
@@ -461,17 +481,22 @@ export class Sessions<P> {
         transaction,
         options: [],
       };
-    return this.#listener.request(now, session, message, way);
+    return this.#listener.handleRequest(now, session, message, udpPath);
   }
 
-  #sendMessage(session: Session, message: NtmobileMessage, way: Way): void {
-    this.#seal(session, message, encode(ntmobileMessageCodec, message), way);
+  #sendMessage(session: Session, message: NtmobileMessage, udpPath: UdpPath): void {
+    this.#seal(session, message, encode(ntmobileMessageCodec, message), udpPath);
   }
 
-  #seal({ current }: Session, message: NtmobileMessage, octets: Uint8Array, way: Way): void {
+  #seal(
+    { current }: Session,
+    message: NtmobileMessage,
+    octets: Uint8Array,
+    udpPath: UdpPath,
+  ): void {
     if (current === undefined) return;
-    this.#listener.observed?.({ kind: 'message', direction: 'out', way, message });
-    this.#listener.send(way, current.sealing.seal(octets));
+    this.#listener.observed?.({ kind: 'message', direction: 'out', udpPath, message });
+    this.#listener.send(udpPath, current.sealer.seal(octets));
   }
 
   #nextTransaction(): number {

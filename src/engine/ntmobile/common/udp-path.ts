@@ -4,13 +4,13 @@
  *
  * No RFC: docs/ntmobile.md §3
  */
-import { type IpAddress, isIpv6, octetsOf } from '#base/ip.ts';
+import { cachedAddressBytes, type IpAddress, isIpv6 } from '#base/ip.ts';
 
 /**
  * `relayIndex`: of the envelope that the datagram came or goes in; 0 = none. `local` unspecified:
  * the host chooses.
  */
-export interface Way {
+export interface UdpPath {
   readonly local: IpAddress;
   readonly localPort: number;
   readonly remote: IpAddress;
@@ -19,13 +19,13 @@ export interface Way {
 }
 
 /** Whether both lead to the same far end. */
-export function sameFarEnd(a: Way, b: Way): boolean {
+export function sameRemoteEndpoint(a: UdpPath, b: UdpPath): boolean {
   return a.remote === b.remote && a.remotePort === b.remotePort && a.relayIndex === b.relayIndex;
 }
 
 /** What a cookie is bound to. */
-export function farEndOctets({ remote, remotePort }: Way): Uint8Array {
-  const address = octetsOf(remote);
+export function remoteEndpointBytes({ remote, remotePort }: UdpPath): Uint8Array {
+  const address = cachedAddressBytes(remote);
   const octets = new Uint8Array((isIpv6(remote) ? 16 : 4) + 2);
   octets.set(address);
   octets.set([remotePort >> 8, remotePort & 255], address.length);

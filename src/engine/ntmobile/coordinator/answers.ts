@@ -3,7 +3,7 @@
  *
  * No RFC: docs/ntmobile.md §6
  */
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile-message.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
 import type { Relay } from './relays.ts';
@@ -25,7 +25,7 @@ export function answerTo(
 }
 
 /** Where a message came from. */
-export function observed({ remote, remotePort }: Way): NtmobileOption {
+export function observedEndpointOption({ remote, remotePort }: UdpPath): NtmobileOption {
   return { type: 'observed-endpoint', endpoint: { address: remote, port: remotePort } };
 }
 

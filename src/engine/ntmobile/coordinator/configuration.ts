@@ -5,12 +5,12 @@
  */
 import type { Prefix } from '#base/ip.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
-import type { CredentialJudge } from '#engine/ntmobile/common/credential-judge.ts';
+import type { CredentialVerifier } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Endpoint } from '#wire/ntmobile-options.ts';
 
 export interface DirectionCoordinatorConfiguration {
   readonly own: KeyPair;
-  readonly judgeCredential: CredentialJudge;
+  readonly verifyCredential: CredentialVerifier;
   /** Domain of the names of nodes, without a trailing dot. */
   readonly zone: string;
   /**
@@ -33,5 +33,5 @@ export interface DirectionCoordinatorConfiguration {
   /** Of each leg of a path at a relay. */
   readonly relayRateKilobits: number;
   /** Handshakes in a second that are taken without a cookie. */
-  readonly strangersPerSecond: number;
+  readonly handshakesPerSecond: number;
 }

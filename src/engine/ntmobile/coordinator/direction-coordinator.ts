@@ -22,15 +22,15 @@ import type {
 } from '#engine/contract.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type {
-  JudgedInitiation,
+  IncomingInitiation,
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
-import { answerTo, observed } from './answers.ts';
+import { answerTo, observedEndpointOption } from './answers.ts';
 import type { DirectionCoordinatorConfiguration } from './configuration.ts';
 import { DirectionWriter, mayReach, type PendingDirection, statusOfRelay } from './directions.ts';
 import { type GeneralNode, GeneralNodes } from './general-nodes.ts';
@@ -80,11 +80,11 @@ class DirectionCoordinatorEngine
   #out: Output[] = [];
 
   constructor(configuration: DirectionCoordinatorConfiguration, random: RandomBytes) {
-    const { own, strangersPerSecond, secret, systemPrefix, generalIpv4Prefix } = configuration;
+    const { own, handshakesPerSecond, secret, systemPrefix, generalIpv4Prefix } = configuration;
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
     this.#configuration = configuration;
     this.#sessions = new Sessions(
-      { own, random, suites, strangersPerSecond, credential: () => undefined },
+      { own, random, suites, handshakesPerSecond, credential: () => undefined },
       this,
     );
     this.#generalNodes = new GeneralNodes(secret, systemPrefix, generalIpv4Prefix);
@@ -115,10 +115,10 @@ class DirectionCoordinatorEngine
   reconfigure(now: Monotonic, configuration: DirectionCoordinatorConfiguration): void {
     this.#configuration = configuration;
     this.#writer.configuration = configuration;
-    this.#sessions.setStrangersPerSecond(configuration.strangersPerSecond);
+    this.#sessions.setHandshakesPerSecond(configuration.handshakesPerSecond);
     for (const session of this.#registrar.reconfigure(now, configuration)) {
       this.#relays.removeOf(session);
-      this.#sessions.forget(session);
+      this.#sessions.discard(session);
     }
   }
 
@@ -131,26 +131,26 @@ class DirectionCoordinatorEngine
       case 'clock':
         this.#registrar.offsetMs = input.offsetMs;
         this.#writer.offsetMs = input.offsetMs;
-        this.#sessions.clock(input.offsetMs);
+        this.#sessions.setClockOffset(input.offsetMs);
         return;
       case 'record':
         this.#restore(now, input);
         return;
       case 'request':
-        this.#handleRequest(input);
+        this.#handleOperatorCommand(input);
         break;
       default:
     }
     this.#sessions.tick(now);
     this.#registrar.endDue(now, this.#out);
-    for (const { session } of this.#registrar.judgeAnew(now, this.#out)) {
-      if (session !== undefined) this.#sessions.forget(session);
+    for (const { session } of this.#registrar.recheckCredentials(now, this.#out)) {
+      if (session !== undefined) this.#sessions.discard(session);
     }
   }
 
   // --- sessions ---
 
-  send({ local, localPort, remote, remotePort, relayIndex }: Way, packet: Uint8Array): void {
+  send({ local, localPort, remote, remotePort, relayIndex }: UdpPath, packet: Uint8Array): void {
     this.#out.push({
       kind: 'send',
       path: { kind: 'datagram', local, localPort, remote, remotePort, relayIndex },
@@ -162,9 +162,9 @@ class DirectionCoordinatorEngine
     this.#out.push(message);
   }
 
-  judge(
+  authorizeInitiation(
     now: Monotonic,
-    { use, publicKey, payload }: JudgedInitiation,
+    { use, publicKey, payload }: IncomingInitiation,
   ): readonly NtmobileOption[] | undefined {
     if (use !== HandshakeUse.coordinator) return undefined;
     return this.#registrar.mayRegister(now, publicKey, payload.credential) ? [] : undefined;
@@ -177,17 +177,17 @@ class DirectionCoordinatorEngine
     for (const direction of waiting) this.#askResponder(now, session, direction);
   }
 
-  request(
+  handleRequest(
     now: Monotonic,
     session: Session,
     message: NtmobileMessage,
-    way: Way,
+    udpPath: UdpPath,
   ): NtmobileMessage | 'later' | undefined {
     switch (message.type) {
       case 'registration-request':
-        return this.#registrar.register(now, session, message, way, this.#out);
+        return this.#registrar.register(now, session, message, udpPath, this.#out);
       case 'address-request':
-        return answerTo(message, NtmobileStatus.granted, [observed(way)]);
+        return answerTo(message, NtmobileStatus.granted, [observedEndpointOption(udpPath)]);
       case 'direction-request':
         return this.#direct(now, session, message);
       default:
@@ -234,8 +234,8 @@ class DirectionCoordinatorEngine
   // --- directions ---
 
   #direct(now: Monotonic, session: Session, request: NtmobileMessage): NtmobileMessage | 'later' {
-    const asker = this.#registrations.ofNode(nodeIdOf(session.peer.publicKey));
-    if (asker?.session !== session || !asker.active) {
+    const requester = this.#registrations.ofNode(nodeIdOf(session.peer.publicKey));
+    if (requester?.session !== session || !requester.active) {
       return this.#noDirection(request, NtmobileStatus.notRegistered, 'direction-not-registered');
     }
     const pathId = findNtmobileOption(request.options, 'path-id')?.pathId ?? NO_PATH;
@@ -243,8 +243,8 @@ class DirectionCoordinatorEngine
     if (target === undefined)
       return this.#noDirection(request, NtmobileStatus.noSuchName, 'direction-unknown-name');
     if (target instanceof NodeRegistration)
-      return this.#directToNode(now, { asker, request, pathId }, target);
-    return this.#directToGeneral(now, { asker, request, pathId }, target);
+      return this.#directToNode(now, { requester, request, pathId }, target);
+    return this.#directToGeneral(now, { requester, request, pathId }, target);
   }
 
   /** A name or address of a node, or the name of a general node; undefined: nobody's. */
@@ -264,16 +264,16 @@ class DirectionCoordinatorEngine
 
   #directToNode(
     now: Monotonic,
-    asked: Pick<PendingDirection, 'asker' | 'request' | 'pathId'>,
+    asked: Pick<PendingDirection, 'requester' | 'request' | 'pathId'>,
     registration: NodeRegistration,
   ): NtmobileMessage | 'later' {
-    const { asker, request } = asked;
-    if (registration === asker || !mayReach(asker, registration)) {
+    const { requester, request } = asked;
+    if (registration === requester || !mayReach(requester, registration)) {
       return this.#noDirection(request, NtmobileStatus.notAllowed, 'direction-not-allowed');
     }
     if (!registration.active)
       return this.#noDirection(request, NtmobileStatus.peerNotReachable, 'direction-unreachable');
-    const relay = this.#relays.choose(now, [asker.roundTrips, registration.roundTrips]);
+    const relay = this.#relays.choose(now, [requester.roundTrips, registration.roundTrips]);
     const direction = { ...asked, relay, target: { kind: 'node', registration } } as const;
     if (registration.session?.current !== undefined)
       this.#askResponder(now, registration.session, direction);
@@ -307,12 +307,12 @@ class DirectionCoordinatorEngine
       pending.push(direction);
       return;
     }
-    const { publicKey, way } = registration;
+    const { publicKey, udpPath } = registration;
     const session = this.#sessions.connect(now, {
       publicKey,
       use: HandshakeUse.coordinator,
       pathId: NO_PATH,
-      way,
+      udpPath,
     });
     registration.session = session;
     this.#waiting.set(session, [direction]);
@@ -320,12 +320,12 @@ class DirectionCoordinatorEngine
 
   #directToGeneral(
     now: Monotonic,
-    asked: Pick<PendingDirection, 'asker' | 'request' | 'pathId'>,
+    asked: Pick<PendingDirection, 'requester' | 'request' | 'pathId'>,
     name: string,
   ): NtmobileMessage | 'later' {
     // Connections have the address of the relay that the node reaches it by now.
     const present = findNtmobileOption(asked.request.options, 'relay')?.publicKey;
-    const relay = this.#relays.choose(now, [asked.asker.roundTrips], present);
+    const relay = this.#relays.choose(now, [asked.requester.roundTrips], present);
     if (relay === undefined)
       return this.#noDirection(asked.request, NtmobileStatus.noRelay, 'direction-no-relay');
     const { node, isNew } = this.#generalNodes.of(name);
@@ -366,23 +366,27 @@ class DirectionCoordinatorEngine
    * now.
    */
   #asksAnother(now: Monotonic, direction: PendingDirection, node: GeneralNode): boolean {
-    const { relay: silent, asker } = direction;
+    const { relay: silent, requester } = direction;
     if (silent === undefined) return false;
     this.#relays.silent(now, silent);
-    const relay = this.#relays.choose(now, [asker.roundTrips]);
+    const relay = this.#relays.choose(now, [requester.roundTrips]);
     if (relay === undefined || relay.session === silent.session || direction.second === true)
       return false;
     this.#askRelay(now, relay, { ...direction, relay, second: true }, node);
     return true;
   }
 
-  #give({ asker, request }: PendingDirection, options: readonly NtmobileOption[]): void {
+  #give({ requester, request }: PendingDirection, options: readonly NtmobileOption[]): void {
     this.#counters.count('directed');
-    this.#answerAsker(asker, answerTo(request, NtmobileStatus.granted, options));
+    this.#answerAsker(requester, answerTo(request, NtmobileStatus.granted, options));
   }
 
-  #refuse({ asker, request }: PendingDirection, status: number, reason: CoordinatorCounter): void {
-    this.#answerAsker(asker, this.#noDirection(request, status, reason));
+  #refuse(
+    { requester, request }: PendingDirection,
+    status: number,
+    reason: CoordinatorCounter,
+  ): void {
+    this.#answerAsker(requester, this.#noDirection(request, status, reason));
   }
 
   #answerAsker({ holder }: NodeRegistration, message: NtmobileMessage): void {
@@ -407,7 +411,11 @@ class DirectionCoordinatorEngine
     else if (table === REGISTRATIONS_TABLE) this.#registrar.restore(now, key, value, this.#out);
   }
 
-  #handleRequest({ id, command, parameters }: Extract<CommonInput, { kind: 'request' }>): void {
+  #handleOperatorCommand({
+    id,
+    command,
+    parameters,
+  }: Extract<CommonInput, { kind: 'request' }>): void {
     if (command === 'revoke') {
       this.#out.push({ kind: 'reply', id, ...this.#revoke(parameters['node']) });
       return;
@@ -428,7 +436,7 @@ class DirectionCoordinatorEngine
       return { ok: false, value: 'node: a name, node id or virtual address is needed' };
     const revoked = this.#registrar.revoke(node, this.#out);
     if (revoked === undefined) return { ok: false, value: `no node ${node} is registered` };
-    if (revoked.session !== undefined) this.#sessions.forget(revoked.session);
+    if (revoked.session !== undefined) this.#sessions.discard(revoked.session);
     return { ok: true, value: { name: revoked.holder.name } };
   }
 

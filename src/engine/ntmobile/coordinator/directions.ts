@@ -37,7 +37,7 @@ const DEFAULT_TIME_TO_LIVE_SECONDS = 60;
 
 /** A Direction Request whose answer waits for somebody else's. */
 export interface PendingDirection {
-  readonly asker: NodeRegistration;
+  readonly requester: NodeRegistration;
   readonly request: NtmobileMessage;
   readonly pathId: Uint8Array;
   readonly relay: Relay | undefined;
@@ -110,12 +110,12 @@ export class DirectionWriter {
     direction: PendingDirection,
     responder: NodeRegistration,
   ): readonly NtmobileOption[] {
-    const { asker, pathId, request } = direction;
+    const { requester, pathId, request } = direction;
     const given = filterNtmobileOptions(request.options, 'candidate');
     return [
       { type: 'path-id', pathId },
       { type: 'role', role: DirectionRole.responder },
-      ...describe(asker, given.length > 0 ? given : asker.candidates),
+      ...describe(requester, given.length > 0 ? given : requester.candidates),
       ...leg(this.configuration, now, this.offsetMs, direction, responder, DirectionRole.responder),
     ];
   }
@@ -127,20 +127,20 @@ export class DirectionWriter {
     responder: NodeRegistration,
     confirmation: NtmobileMessage,
   ): readonly NtmobileOption[] {
-    const { asker, pathId } = direction;
+    const { requester, pathId } = direction;
     const given = filterNtmobileOptions(confirmation.options, 'candidate');
     return [
       { type: 'path-id', pathId },
       { type: 'role', role: DirectionRole.initiator },
       ...describe(responder, given.length > 0 ? given : responder.candidates),
-      ...leg(this.configuration, now, this.offsetMs, direction, asker, DirectionRole.initiator),
+      ...leg(this.configuration, now, this.offsetMs, direction, requester, DirectionRole.initiator),
       { type: 'time-to-live', seconds: DEFAULT_TIME_TO_LIVE_SECONDS },
     ];
   }
 
   /** Relay Direction for a general node. */
   toRelay(
-    { asker, pathId }: PendingDirection,
+    { requester, pathId }: PendingDirection,
     { name, virtualIpv6, virtualIpv4 }: GeneralNode,
   ): readonly NtmobileOption[] {
     return [
@@ -151,7 +151,7 @@ export class DirectionWriter {
       ...(virtualIpv4 === undefined
         ? []
         : [{ type: 'virtual-ipv4', address: virtualIpv4 } as const]),
-      { type: 'node-id', nodeId: asker.holder.nodeId },
+      { type: 'node-id', nodeId: requester.holder.nodeId },
     ];
   }
 

@@ -4,10 +4,10 @@
  * No RFC: docs/ntmobile.md §2
  */
 import {
+  cachedAddressBytes,
   ipv4FromBytes,
   ipv6FromBytes,
   isIpv6,
-  octetsOf,
   type Prefix,
   parseIpAddress,
 } from '#base/ip.ts';
@@ -63,7 +63,7 @@ export class GeneralNodes {
   }
 
   #ipv6Of(name: string): Ipv6Address {
-    const octets = octetsOf(this.#systemPrefix.address).slice();
+    const octets = cachedAddressBytes(this.#systemPrefix.address).slice();
     octets.set([0, GENERAL_SUBNET], 6);
     octets.set(hmacSha256(this.#secret, new TextEncoder().encode(name)).subarray(0, 8), 8);
     return ipv6FromBytes(octets);
@@ -73,7 +73,7 @@ export class GeneralNodes {
    * Begins where the name's own octets say, so that two coordinators with one secret mostly agree.
    */
   #freeIpv4(name: string): Ipv4Address | undefined {
-    const octets = octetsOf(this.#ipv4Prefix.address);
+    const octets = cachedAddressBytes(this.#ipv4Prefix.address);
     const view = new DataView(octets.buffer, octets.byteOffset, 4);
     const count = 2 ** (32 - this.#ipv4Prefix.length);
     const digest = hmacSha256(this.#secret, new TextEncoder().encode(`ipv4 ${name}`));

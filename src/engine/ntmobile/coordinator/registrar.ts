@@ -9,16 +9,16 @@ import { nodeIdOf } from '#crypto/node-credential.ts';
 import { relayTokenKey } from '#crypto/relay-token.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import type { JsonObject, JsonValue, Output } from '#engine/contract.ts';
-import type { CredentialHolder } from '#engine/ntmobile/common/credential-judge.ts';
+import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import {
   filterNtmobileOptions,
   findNtmobileOption,
   type NtmobileOption,
 } from '#wire/ntmobile-options.ts';
-import { answerTo, observed, relayOption } from './answers.ts';
+import { answerTo, observedEndpointOption, relayOption } from './answers.ts';
 import type { DirectionCoordinatorConfiguration } from './configuration.ts';
 import type { CoordinatorCounter } from './reasons.ts';
 import { NodeRegistration, type Registrations } from './registrations.ts';
@@ -64,7 +64,7 @@ export class Registrar {
     now: Monotonic,
     configuration: DirectionCoordinatorConfiguration,
   ): readonly Session[] {
-    const sameJudge = configuration.judgeCredential === this.#configuration.judgeCredential;
+    const sameJudge = configuration.verifyCredential === this.#configuration.verifyCredential;
     this.#configuration = configuration;
     this.#relayKeys = new Set(configuration.relayKeys.map(hex));
     this.#judgeAt = now;
@@ -82,13 +82,15 @@ export class Registrar {
    * Judges some of the registrations that other authorities may not vouch for, and gives those that
    * have to go, which are gone.
    */
-  judgeAnew(now: Monotonic, out: Output[]): readonly NodeRegistration[] {
+  recheckCredentials(now: Monotonic, out: Output[]): readonly NodeRegistration[] {
     this.#judgeAt = now;
     return this.#unjudged.splice(0, JUDGED_AT_ONCE).flatMap((nodeId) => {
       const registration = this.#registrations.ofNode(nodeId);
       if (registration === undefined || !registration.active) return [];
       const { credential, publicKey } = registration;
-      if (this.#configuration.judgeCredential(credential, publicKey, this.#wall(now)) !== undefined)
+      if (
+        this.#configuration.verifyCredential(credential, publicKey, this.#wall(now)) !== undefined
+      )
         return [];
       this.#end(registration, out);
       return [registration];
@@ -102,7 +104,7 @@ export class Registrar {
     if (this.#relayKeys.has(hex(publicKey))) return true;
     if (credential === undefined) return false;
     return (
-      this.#configuration.judgeCredential(credential, publicKey, this.#wall(now)) !== undefined
+      this.#configuration.verifyCredential(credential, publicKey, this.#wall(now)) !== undefined
     );
   }
 
@@ -111,14 +113,14 @@ export class Registrar {
     now: Monotonic,
     session: Session,
     request: NtmobileMessage,
-    way: Way,
+    udpPath: UdpPath,
     out: Output[],
   ): NtmobileMessage {
     const asked = findNtmobileOption(request.options, 'lifetime')?.seconds ?? 0;
     const seconds = Math.min(asked, this.#configuration.maximumLifetimeSeconds);
-    session.way = way;
+    session.udpPath = udpPath;
     if (this.#relayKeys.has(hex(session.peer.publicKey)))
-      return this.#registerRelay(now, session, request, way, seconds);
+      return this.#registerRelay(now, session, request, udpPath, seconds);
     const { credential, publicKey } = session.peer;
     const holder = this.#holderOf(now, session);
     if (credential === undefined || holder === undefined) {
@@ -131,7 +133,7 @@ export class Registrar {
     ) {
       return this.#refuseRegistration(request, NtmobileStatus.busy);
     }
-    const registration = new NodeRegistration(holder, publicKey, credential, way);
+    const registration = new NodeRegistration(holder, publicKey, credential, udpPath);
     registration.session = session;
     registration.candidates = filterNtmobileOptions(request.options, 'candidate');
     registration.mapping = findNtmobileOption(request.options, 'mapping')?.mapping ?? 0;
@@ -148,14 +150,18 @@ export class Registrar {
     this.#persist(registration, until, out);
     this.#counters.count('registered');
     const granted = Math.max(0, Math.floor((until - now) / 1000));
-    return answerTo(request, NtmobileStatus.granted, this.#registrationOptions(now, way, granted));
+    return answerTo(
+      request,
+      NtmobileStatus.granted,
+      this.#registrationOptions(now, udpPath, granted),
+    );
   }
 
   #registerRelay(
     now: Monotonic,
     session: Session,
     request: NtmobileMessage,
-    way: Way,
+    udpPath: UdpPath,
     seconds: number,
   ): NtmobileMessage {
     const publicKey = session.peer.publicKey;
@@ -169,16 +175,20 @@ export class Registrar {
     this.#counters.count('registered');
     const key = relayTokenKey(this.#configuration.secret, nodeId);
     const options = [
-      ...this.#registrationOptions(now, way, seconds),
+      ...this.#registrationOptions(now, udpPath, seconds),
       { type: 'token-key', key } as const,
     ];
     return answerTo(request, NtmobileStatus.granted, options);
   }
 
-  #registrationOptions(now: Monotonic, way: Way, seconds: number): readonly NtmobileOption[] {
+  #registrationOptions(
+    now: Monotonic,
+    udpPath: UdpPath,
+    seconds: number,
+  ): readonly NtmobileOption[] {
     return [
       { type: 'lifetime', seconds },
-      observed(way),
+      observedEndpointOption(udpPath),
       ...this.#configuration.secondEndpoints.map(
         (endpoint) => ({ type: 'endpoint', endpoint }) as const,
       ),
@@ -196,7 +206,7 @@ export class Registrar {
     const former = this.#registrations.ofNode(nodeIdOf(publicKey));
     if (former?.credential === credential && former.holder.notAfter > this.#wall(now))
       return former.holder;
-    return this.#configuration.judgeCredential(credential, publicKey, this.#wall(now));
+    return this.#configuration.verifyCredential(credential, publicKey, this.#wall(now));
   }
 
   #refuseRegistration(request: NtmobileMessage, status: number): NtmobileMessage {
@@ -247,7 +257,7 @@ export class Registrar {
       nodeId: hex(nodeId),
       virtualIpv6,
       virtualIpv4,
-      remote: found.way.remote,
+      remote: found.udpPath.remote,
     };
     out.push({ kind: 'event', event: { name: 'node-revoked', level: 'info', fields } });
   }
@@ -270,13 +280,13 @@ export class Registrar {
   restore(now: Monotonic, key: string, value: JsonValue, out: Output[]): void {
     const stored = readRegistration(value);
     if (stored === undefined) return;
-    const { publicKey, credential, way, candidates, mapping, until } = stored;
-    const holder = this.#configuration.judgeCredential(credential, publicKey, this.#wall(now));
+    const { publicKey, credential, udpPath, candidates, mapping, until } = stored;
+    const holder = this.#configuration.verifyCredential(credential, publicKey, this.#wall(now));
     if (holder === undefined || until <= this.#wall(now)) {
       out.push({ kind: 'persist', table: REGISTRATIONS_TABLE, key, value: undefined });
       return;
     }
-    const registration = new NodeRegistration(holder, publicKey, credential, way);
+    const registration = new NodeRegistration(holder, publicKey, credential, udpPath);
     registration.candidates = candidates;
     registration.mapping = mapping;
     this.#registrations.set(registration, after(now, until - this.#wall(now)));
@@ -284,7 +294,7 @@ export class Registrar {
 
   /** For the operator. */
   list(): readonly JsonObject[] {
-    return [...this.#registrations.all()].map(({ holder, way, active, session }) => ({
+    return [...this.#registrations.all()].map(({ holder, udpPath, active, session }) => ({
       ...{
         name: holder.name,
         nodeId: hex(holder.nodeId),
@@ -292,8 +302,8 @@ export class Registrar {
         virtualIpv4: holder.virtualIpv4,
       },
       ...{
-        remote: way.remote,
-        remotePort: way.remotePort,
+        remote: udpPath.remote,
+        remotePort: udpPath.remotePort,
         active,
         session: session?.current !== undefined,
       },

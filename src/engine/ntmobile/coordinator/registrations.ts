@@ -8,9 +8,9 @@ import { parseIpAddress } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { Ipv4Address, Ipv6Address } from '#engine/contract.ts';
-import type { CredentialHolder } from '#engine/ntmobile/common/credential-judge.ts';
+import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import type { NtmobileOptionOf } from '#wire/ntmobile-options.ts';
 
 // One for all: an empty map costs two hundred octets.
@@ -22,7 +22,7 @@ export class NodeRegistration implements Timed {
   credential: Uint8Array;
   /** Undefined after a restart, before the node or we made a new one. */
   session: Session | undefined;
-  way: Way;
+  udpPath: UdpPath;
   candidates: readonly NtmobileOptionOf<'candidate'>[] = [];
   /** Microseconds to relays, by node id in hexadecimal digits. */
   roundTrips: ReadonlyMap<string, number> = NOT_MEASURED;
@@ -32,11 +32,16 @@ export class NodeRegistration implements Timed {
   heapIndex = -1;
   dueAt: Monotonic = NEVER;
 
-  constructor(holder: CredentialHolder, publicKey: Uint8Array, credential: Uint8Array, way: Way) {
+  constructor(
+    holder: CredentialHolder,
+    publicKey: Uint8Array,
+    credential: Uint8Array,
+    udpPath: UdpPath,
+  ) {
     this.holder = holder;
     this.publicKey = publicKey;
     this.credential = credential;
-    this.way = way;
+    this.udpPath = udpPath;
   }
 }
 

@@ -8,7 +8,7 @@ import { fromHex, hex, isMalformed, Reader, Writer } from '#base/bytes.ts';
 import { type IpAddress, parseIpAddress } from '#base/ip.ts';
 import { type Wall, wall } from '#base/time.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import {
   filterNtmobileOptions,
   parseNtmobileOptions,
@@ -19,20 +19,20 @@ import type { NodeRegistration } from './registrations.ts';
 export const REGISTRATIONS_TABLE = 'registrations';
 export const GENERAL_NODES_TABLE = 'general-nodes';
 
-export interface StoredRegistration {
+export interface StoredNodeRegistration {
   readonly publicKey: Uint8Array;
   readonly credential: Uint8Array;
-  readonly way: Way;
+  readonly udpPath: UdpPath;
   readonly candidates: NodeRegistration['candidates'];
   readonly mapping: number;
   readonly until: Wall;
 }
 
 export function registrationRecord(registration: NodeRegistration, until: Wall): JsonObject {
-  const { publicKey, credential, way, candidates, mapping } = registration;
+  const { publicKey, credential, udpPath, candidates, mapping } = registration;
   const writer = new Writer();
   writeNtmobileOptions(writer, candidates);
-  const { local, localPort, remote, remotePort } = way;
+  const { local, localPort, remote, remotePort } = udpPath;
   return {
     ...{
       publicKey: hex(publicKey),
@@ -70,7 +70,7 @@ function candidatesOf(value: JsonValue | undefined): NodeRegistration['candidate
 }
 
 /** Undefined for what is no record of ours: somebody changed the store. */
-export function readRegistration(value: JsonValue): StoredRegistration | undefined {
+export function readRegistration(value: JsonValue): StoredNodeRegistration | undefined {
   if (
     typeof value !== 'object' ||
     value === null ||
@@ -99,7 +99,7 @@ export function readRegistration(value: JsonValue): StoredRegistration | undefin
   return {
     publicKey,
     credential,
-    way,
+    udpPath: way,
     candidates: candidatesOf(value['candidates']),
     mapping: mapping ?? 0,
     until: wall(until),

@@ -23,13 +23,13 @@ import type { NtmobileNodeConfiguration } from './configuration.ts';
 
 /** One place for each family that the host has a way out in. */
 export interface Attachment {
-  readonly ipv6: Place<Ipv6Address> | undefined;
-  readonly ipv4: Place<Ipv4Address> | undefined;
+  readonly ipv6: LocalAddress<Ipv6Address> | undefined;
+  readonly ipv4: LocalAddress<Ipv4Address> | undefined;
   /** What is never a place, of this node or of another: what goes there goes into a tunnel. */
   readonly excluded: (address: IpAddress) => boolean;
 }
 
-export interface Place<A extends IpAddress = IpAddress> {
+export interface LocalAddress<A extends IpAddress = IpAddress> {
   readonly address: A;
   readonly device: string;
   /** The router; undefined for an on-link default. */
@@ -43,7 +43,7 @@ export interface Place<A extends IpAddress = IpAddress> {
 export const NOWHERE: Attachment = { ipv6: undefined, ipv4: undefined, excluded: () => false };
 
 /** What is never a place of the node. */
-export interface Restriction {
+export interface AddressRestriction {
   /** Of an interface by its name; negative: never. */
   readonly preferenceOf: (name: string) => number;
   readonly excluded: (address: IpAddress) => boolean;
@@ -53,10 +53,10 @@ export interface Restriction {
  * What the configuration and the system say of it; `systemPrefix`: of virtual addresses, known
  * after the login.
  */
-export function restrictionOf(
+export function addressRestrictionOf(
   { interfaces, excludedAddresses, virtualIpv4Prefix }: NtmobileNodeConfiguration,
   systemPrefix: () => Prefix | undefined,
-): Restriction {
+): AddressRestriction {
   const own = new Set(excludedAddresses);
   return {
     preferenceOf: preferenceBy(interfaces),
@@ -69,7 +69,10 @@ export function restrictionOf(
 }
 
 /** The same, but `device` before all others that may be used at all. */
-export function preferring(device: string | undefined, restriction: Restriction): Restriction {
+export function withPreferredDevice(
+  device: string | undefined,
+  restriction: AddressRestriction,
+): AddressRestriction {
   const { preferenceOf } = restriction;
   if (device === undefined) return restriction;
   const before = (name: string): number =>
@@ -87,7 +90,7 @@ export function preferring(device: string | undefined, restriction: Restriction)
 export function attachmentOf(
   now: Monotonic,
   interfaces: readonly NetworkInterface[],
-  restriction: Restriction,
+  restriction: AddressRestriction,
 ): Attachment {
   return {
     ipv6: placeOf(now, interfaces, restriction, isIpv6),
@@ -96,7 +99,7 @@ export function attachmentOf(
   };
 }
 
-export function samePlaces(a: Attachment, b: Attachment): boolean {
+export function sameAttachment(a: Attachment, b: Attachment): boolean {
   return samePlace(a.ipv6, b.ipv6) && samePlace(a.ipv4, b.ipv4);
 }
 
@@ -109,15 +112,15 @@ export function addressesOf({ ipv6, ipv4 }: Attachment): readonly IpAddress[] {
  * The place from which `remote` can be sent to; undefined for what others name and should not:
  * virtual addresses, those of links and hosts themselves.
  */
-export function placeTowards(
+export function localAddressFor(
   { ipv6, ipv4, excluded }: Attachment,
   remote: IpAddress,
-): Place | undefined {
+): LocalAddress | undefined {
   if (!isGlobalUnicast(remote) || excluded(remote)) return undefined;
   return isIpv6(remote) ? ipv6 : ipv4;
 }
 
-function samePlace(a: Place | undefined, b: Place | undefined): boolean {
+function samePlace(a: LocalAddress | undefined, b: LocalAddress | undefined): boolean {
   if (a?.address !== b?.address || a?.device !== b?.device) return false;
   return a?.gateway === b?.gateway && a?.epoch === b?.epoch;
 }
@@ -129,11 +132,11 @@ function isNotIpv6(address: IpAddress): address is Ipv4Address {
 function placeOf<A extends IpAddress>(
   now: Monotonic,
   interfaces: readonly NetworkInterface[],
-  { preferenceOf, excluded }: Restriction,
+  { preferenceOf, excluded }: AddressRestriction,
   isOurs: (address: IpAddress) => address is A,
-): Place<A> | undefined {
+): LocalAddress<A> | undefined {
   let best:
-    | { readonly place: Place<A>; readonly preference: number; readonly metric: number }
+    | { readonly place: LocalAddress<A>; readonly preference: number; readonly metric: number }
     | undefined;
   for (const link of interfaces) {
     const preference = preferenceOf(link.name);
@@ -203,7 +206,7 @@ function routerOf(
  * Whether there is one default router of each family at most: no route of the kernel can prefer
  * another than a place's.
  */
-export function haveOneWayOut(interfaces: readonly NetworkInterface[]): boolean {
+export function haveSingleUplink(interfaces: readonly NetworkInterface[]): boolean {
   const routers = interfaces.flatMap((link) => link.routers);
   return ([4, 6] as const).every(
     (family) => routers.filter((router) => router.family === family).length <= 1,
@@ -211,7 +214,7 @@ export function haveOneWayOut(interfaces: readonly NetworkInterface[]): boolean 
 }
 
 /** When an address or router of these ceases to be valid next. */
-export function nextEnd(now: Monotonic, interfaces: readonly NetworkInterface[]): Monotonic {
+export function nextExpiry(now: Monotonic, interfaces: readonly NetworkInterface[]): Monotonic {
   let first: Monotonic = NEVER;
   for (const { addresses, routers } of interfaces) {
     for (const { validUntil } of [...addresses, ...routers])

@@ -16,7 +16,7 @@ import { Timers, type TimerTable } from '#engine/common/timers.ts';
 import type { CoordinatorDescription, EngineEvent, JsonObject } from '#engine/contract.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import {
@@ -28,7 +28,7 @@ import {
   type NtmobileOption,
   type NtmobileOptionOf,
 } from '#wire/ntmobile-options.ts';
-import { type Attachment, addressesOf, NOWHERE, placeTowards } from './attachment.ts';
+import { type Attachment, addressesOf, localAddressFor, NOWHERE } from './attachment.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
 import type { CoordinatorPurpose, NodePurpose } from './request-purposes.ts';
 
@@ -60,7 +60,7 @@ export interface CoordinatorListener {
   registered(now: Monotonic, relays: readonly NtmobileOptionOf<'relay'>[]): void;
   /** Others may find this node at other places than before. */
   candidatesChanged(now: Monotonic): void;
-  tell(event: EngineEvent): void;
+  emitEvent(event: EngineEvent): void;
 }
 
 export class CoordinatorLink {
@@ -106,7 +106,7 @@ export class CoordinatorLink {
   }
 
   #say(name: EngineEvent['name'], level: EngineEvent['level'], fields: JsonObject): void {
-    this.#listener.tell({ name, level, fields });
+    this.#listener.emitEvent({ name, level, fields });
   }
 
   /** Undefined unless registered: nobody else's requests are answered. */
@@ -175,21 +175,21 @@ export class CoordinatorLink {
   }
 
   #begin(now: Monotonic): void {
-    const way = this.#way();
-    if (way === undefined) {
+    const udpPath = this.#udpPath();
+    if (udpPath === undefined) {
       this.#state = 'detached';
       return;
     }
     if (this.#session?.current === undefined) {
-      this.#connect(now, way);
+      this.#connect(now, udpPath);
       return;
     }
-    this.#session.way = way;
+    this.#session.udpPath = udpPath;
     this.#register(now);
   }
 
   /** A handshake in place of whatever there was. */
-  #connect(now: Monotonic, way: Way): void {
+  #connect(now: Monotonic, udpPath: UdpPath): void {
     const { publicKey } = this.#coordinator ?? {};
     if (publicKey === undefined) return;
     this.#disconnect();
@@ -198,27 +198,27 @@ export class CoordinatorLink {
       publicKey,
       use: HandshakeUse.coordinator,
       pathId: NO_PATH,
-      way,
+      udpPath,
     });
   }
 
   #disconnect(): void {
-    if (this.#session !== undefined) this.#sessions.forget(this.#session);
+    if (this.#session !== undefined) this.#sessions.discard(this.#session);
     this.#session = undefined;
     this.#state = 'detached';
   }
 
   /** Towards the first of the coordinator's endpoints whose family there is a way out in. */
-  #way(): Way | undefined {
+  #udpPath(): UdpPath | undefined {
     for (const endpoint of this.#coordinator?.endpoints ?? []) {
-      const way = this.#wayTo(endpoint);
-      if (way !== undefined) return way;
+      const udpPath = this.#udpPathTo(endpoint);
+      if (udpPath !== undefined) return udpPath;
     }
     return undefined;
   }
 
-  #wayTo({ address, port }: Endpoint): Way | undefined {
-    const place = placeTowards(this.#attachment, address);
+  #udpPathTo({ address, port }: Endpoint): UdpPath | undefined {
+    const place = localAddressFor(this.#attachment, address);
     if (place === undefined) return undefined;
     return {
       local: place.address,
@@ -245,8 +245,8 @@ export class CoordinatorLink {
 
   /** There is a new credential, which the coordinator has to know. */
   renewed(now: Monotonic): void {
-    const way = this.#way();
-    if (way !== undefined) this.#connect(now, way);
+    const udpPath = this.#udpPath();
+    if (udpPath !== undefined) this.#connect(now, udpPath);
   }
 
   #register(now: Monotonic): void {
@@ -277,8 +277,8 @@ export class CoordinatorLink {
     if (answer === undefined) {
       this.#counters.count('registration-unanswered');
       this.#lost();
-      const way = this.#way();
-      if (way !== undefined) this.#connect(now, way);
+      const udpPath = this.#udpPath();
+      if (udpPath !== undefined) this.#connect(now, udpPath);
       return;
     }
     if (purpose.kind === 'keepalive') {
@@ -300,7 +300,7 @@ export class CoordinatorLink {
     if (!this.#told)
       this.#say('registered', 'info', {
         coordinator: this.#coordinator?.name,
-        remote: this.#session?.way.remote,
+        remote: this.#session?.udpPath.remote,
       });
     this.#told = true;
     this.#secondPorts = filterNtmobileOptions(options, 'endpoint').map(({ endpoint }) => endpoint);
@@ -315,11 +315,11 @@ export class CoordinatorLink {
     const session = this.#session;
     if (session === undefined || this.#attachment.ipv4 === undefined) return;
     const isIpv4 = ({ address }: Endpoint): boolean =>
-      placeTowards(this.#attachment, address) === this.#attachment.ipv4;
+      localAddressFor(this.#attachment, address) === this.#attachment.ipv4;
     const ports = [this.#coordinator?.endpoints.find(isIpv4), this.#secondPorts.find(isIpv4)];
     for (const [at, endpoint] of ports.entries()) {
-      const way = endpoint === undefined ? undefined : this.#wayTo(endpoint);
-      if (way === undefined) continue;
+      const udpPath = endpoint === undefined ? undefined : this.#udpPathTo(endpoint);
+      if (udpPath === undefined) continue;
       const purpose = {
         part: 'coordinator',
         kind: 'address',
@@ -329,7 +329,7 @@ export class CoordinatorLink {
       this.#sessions.request(
         now,
         session,
-        { type: 'address-request', options: [], way, attemptMs: ANSWER_MS },
+        { type: 'address-request', options: [], udpPath, attemptMs: ANSWER_MS },
         purpose,
       );
     }

@@ -38,7 +38,7 @@ const whole = (address: IpAddress): Prefix => ({ address, length: isIpv6(address
  * The node's own addresses, every virtual one by the TUN device, and nothing else from a virtual
  * address.
  */
-export function ownPart(
+export function virtualAddressPart(
   addresses: readonly IpAddress[],
   prefixes: readonly Prefix[],
   { table, rulePriority }: RoutingPolicy,
@@ -72,7 +72,7 @@ export function ownPart(
 }
 
 /** What leaves from a place goes by its own interface and router. */
-export function placesPart(
+export function uplinkPart(
   { ipv6, ipv4 }: Attachment,
   { table, rulePriority }: RoutingPolicy,
 ): DesiredPart {

@@ -11,7 +11,7 @@ import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { NameAnswer } from '#engine/contract.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 
-const WANTED_MS = 600_000;
+const NEEDED_MS = 600_000;
 const FIRST_RETRY_MS = 500;
 const LONGEST_RETRY_MS = 30_000;
 const MOST_NAMES = 4_096;
@@ -25,7 +25,7 @@ export interface Direction {
   asked: Session | undefined;
   /** To be asked for as soon as there is a coordinator. */
   postponed: boolean;
-  wantedUntil: Monotonic;
+  neededUntil: Monotonic;
   /** What applications were told, and until when it may be told again without asking. */
   addresses: readonly IpAddress[];
   freshUntil: Monotonic;
@@ -51,10 +51,10 @@ export class Directions {
   }
 
   /** Somebody wants the name. */
-  want(now: Monotonic, name: string, pathId: () => Uint8Array): Direction {
+  request(now: Monotonic, name: string, pathId: () => Uint8Array): Direction {
     const known = this.#byName.get(name);
     if (known !== undefined) {
-      known.wantedUntil = after(now, WANTED_MS);
+      known.neededUntil = after(now, NEEDED_MS);
       return known;
     }
     if (this.#byName.size >= MOST_NAMES) this.#dropOldest();
@@ -65,7 +65,7 @@ export class Directions {
         waiting: [],
         asked: undefined,
         postponed: false,
-        wantedUntil: after(now, WANTED_MS),
+        neededUntil: after(now, NEEDED_MS),
       },
       ...{ addresses: [], freshUntil: now, retryMs: FIRST_RETRY_MS, retryAt: NEVER },
     };
@@ -96,13 +96,13 @@ export class Directions {
   /** Its path is no more: asked for again as long as it is wanted. */
   lost(now: Monotonic, direction: Direction): void {
     direction.freshUntil = now;
-    if (now >= direction.wantedUntil) return;
+    if (now >= direction.neededUntil) return;
     direction.retryAt = after(now, direction.retryMs);
     direction.retryMs = Math.min(2 * direction.retryMs, LONGEST_RETRY_MS);
   }
 
   /** What was tried in vain until now says nothing any more. */
-  hurry(direction: Direction): void {
+  retryNow(direction: Direction): void {
     direction.retryMs = FIRST_RETRY_MS;
   }
 

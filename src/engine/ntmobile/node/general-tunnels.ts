@@ -10,22 +10,22 @@
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { DesiredPart, JsonObject } from '#engine/contract.ts';
-import { tunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
-import type { TunnelNumbers } from './node-paths.ts';
+import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
+import type { TunnelIds } from './node-paths.ts';
 import type { PathReport } from './path-report.ts';
 import type { RelayLink } from './relay-link.ts';
 
 export interface GeneralContext {
-  readonly numbers: TunnelNumbers;
+  readonly tunnelIds: TunnelIds;
   readonly report: PathReport;
   linkMtu(remote: IpAddress): number;
-  want(key: string, part: DesiredPart | undefined): void;
+  setDesired(key: string, part: DesiredPart | undefined): void;
   /**
    * The name has to be asked for again; `promising`: there is reason to think that it can be
    * reached now.
    */
-  lost(now: Monotonic, name: string, promising: boolean): void;
+  nameLost(now: Monotonic, name: string, promising: boolean): void;
 }
 
 interface GeneralTunnel {
@@ -34,7 +34,7 @@ interface GeneralTunnel {
   /** Of general nodes, by name. */
   readonly addresses: Map<string, readonly IpAddress[]>;
   /** Had keys already: new ones are those of a relay that was away. */
-  stood: boolean;
+  wasEstablished: boolean;
 }
 
 export class GeneralTunnels {
@@ -53,15 +53,15 @@ export class GeneralTunnels {
     node: { readonly name: string; readonly addresses: readonly IpAddress[] },
   ): void {
     const former = this.#behind(node.name);
-    const stays = former !== undefined && former.relay !== relay && wayOf(former) !== undefined;
+    const stays = former !== undefined && former.relay !== relay && udpPathOf(former) !== undefined;
     if (former !== undefined && former.relay !== relay && !stays) {
       former.addresses.delete(node.name);
-      this.wish(now, former.relay);
+      this.updateDesired(now, former.relay);
     }
     const general = stays ? former : this.#of(relay);
     general.addresses.set(node.name, node.addresses);
     general.relay.open(now);
-    this.wish(now, general.relay);
+    this.updateDesired(now, general.relay);
   }
 
   #of(relay: RelayLink): GeneralTunnel {
@@ -69,9 +69,9 @@ export class GeneralTunnels {
     if (known !== undefined) return known;
     const made = {
       relay,
-      tunnel: this.#context.numbers.allot(),
+      tunnel: this.#context.tunnelIds.allocate(),
       addresses: new Map(),
-      stood: false,
+      wasEstablished: false,
     };
     this.#byRelay.set(relay.id, made);
     return made;
@@ -92,56 +92,63 @@ export class GeneralTunnels {
   established(now: Monotonic, relay: RelayLink, anew: boolean): void {
     const general = this.#byRelay.get(relay.id);
     if (general === undefined) return;
-    if (anew && general.stood) this.#ask(now, general, true);
-    this.wish(now, relay);
+    if (anew && general.wasEstablished) this.#ask(now, general, true);
+    this.updateDesired(now, relay);
   }
 
   /** The relay does not answer: the coordinator may know of another one. */
   unreached(now: Monotonic, relay: RelayLink): void {
     const general = this.#byRelay.get(relay.id);
     if (general === undefined) return;
-    this.wish(now, relay);
+    this.updateDesired(now, relay);
     this.#ask(now, general, false);
   }
 
   #ask(now: Monotonic, { addresses }: GeneralTunnel, promising: boolean): void {
-    for (const name of addresses.keys()) this.#context.lost(now, name, promising);
+    for (const name of addresses.keys()) this.#context.nameLost(now, name, promising);
   }
 
   moved(now: Monotonic): void {
-    for (const { relay } of this.#byRelay.values()) this.wish(now, relay);
+    for (const { relay } of this.#byRelay.values()) this.updateDesired(now, relay);
   }
 
   endAll(now: Monotonic): void {
     for (const [id, { addresses }] of this.#byRelay) {
-      this.#context.want(keyOf(id), undefined);
+      this.#context.setDesired(keyOf(id), undefined);
       for (const name of addresses.keys()) this.#context.report.ended(now, name);
     }
     this.#byRelay.clear();
   }
 
   /** As it is now. */
-  wish(now: Monotonic, { id }: RelayLink): void {
+  updateDesired(now: Monotonic, { id }: RelayLink): void {
     const general = this.#byRelay.get(id);
     if (general === undefined) return;
-    this.#context.want(keyOf(id), this.#partOf(general));
-    const way = wayOf(general);
-    if (way !== undefined) general.stood = true;
+    this.#context.setDesired(keyOf(id), this.#partOf(general));
+    const udpPath = udpPathOf(general);
+    if (udpPath !== undefined) general.wasEstablished = true;
     for (const name of general.addresses.keys())
-      this.#context.report.goes(now, name, {
+      this.#context.report.update(now, name, {
         name,
-        kind: way === undefined ? 'none' : 'general',
-        way,
+        kind: udpPath === undefined ? 'none' : 'general',
+        way: udpPath,
       });
   }
 
   #partOf(general: GeneralTunnel): DesiredPart | undefined {
     const { relay, tunnel: id, addresses: byName } = general;
-    const way = wayOf(general);
-    if (relay.session === undefined || way === undefined) return undefined;
+    const udpPath = udpPathOf(general);
+    if (relay.session === undefined || udpPath === undefined) return undefined;
     const addresses = [...new Set([...byName.values()].flat())];
-    const linkMtu = this.#context.linkMtu(way.remote);
-    return tunnelPart({ id, way, sessions: [relay.session], linkMtu, addresses, peer: true });
+    const linkMtu = this.#context.linkMtu(udpPath.remote);
+    return sealedTunnelPart({
+      id,
+      udpPath,
+      sessions: [relay.session],
+      linkMtu,
+      addresses,
+      peer: true,
+    });
   }
 
   /** For the operator. */
@@ -169,8 +176,8 @@ export class GeneralTunnels {
   }
 }
 
-function wayOf({ relay }: GeneralTunnel): Way | undefined {
-  return relay.session?.current === undefined ? undefined : relay.way();
+function udpPathOf({ relay }: GeneralTunnel): UdpPath | undefined {
+  return relay.session?.current === undefined ? undefined : relay.udpPath();
 }
 
 function keyOf(relay: string): string {

@@ -22,7 +22,7 @@ import type { Attachment } from './attachment.ts';
 import type { NtmobileNodeConfiguration } from './configuration.ts';
 import type { CoordinatorLink } from './coordinator-link.ts';
 import { type Direction, Directions, nameAnswer } from './directions.ts';
-import type { PathKeeper } from './path-manager.ts';
+import type { PathManager } from './path-manager.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
 import type { DirectionPurpose, NodePurpose } from './request-purposes.ts';
 import type { Trust } from './trust.ts';
@@ -40,7 +40,7 @@ export interface NamesContext {
   readonly counters: CounterSet<NtmobileNodeCounter>;
   readonly trust: Trust;
   readonly coordinator: CoordinatorLink;
-  readonly keeper: PathKeeper;
+  readonly pathManager: PathManager;
   attachment(): Attachment;
   wall(now: Monotonic): Wall;
   answer(id: number, answer: NameAnswer): void;
@@ -93,7 +93,7 @@ export class Names {
   lost(now: Monotonic, name: string, promising: boolean): void {
     const direction = this.#directions.get(name);
     if (direction === undefined) return;
-    if (promising) this.#directions.hurry(direction);
+    if (promising) this.#directions.retryNow(direction);
     this.#directions.lost(now, direction);
   }
 
@@ -102,7 +102,7 @@ export class Names {
    * asked for, whoever asked for whom.
    */
   silent(now: Monotonic, name: string): void {
-    const direction = this.#directions.want(now, name, () => this.#context.random(8));
+    const direction = this.#directions.request(now, name, () => this.#context.random(8));
     if (direction.asked === undefined) this.#directions.lost(now, direction);
   }
 
@@ -141,7 +141,7 @@ export class Names {
       });
       return;
     }
-    const direction = this.#directions.want(now, name, () => this.#context.random(8));
+    const direction = this.#directions.request(now, name, () => this.#context.random(8));
     if (direction.freshUntil > now) {
       answer(nameAnswer(now, direction));
       return;
@@ -182,7 +182,7 @@ export class Names {
 
   /** The relay that the name is reached by, whose address its connections have. */
   #relayOf(name: string): readonly NtmobileOption[] {
-    const relay = this.#context.keeper.general.relayOf(name);
+    const relay = this.#context.pathManager.general.relayOf(name);
     return relay === undefined
       ? []
       : [{ type: 'relay', publicKey: relay.publicKey, endpoints: [] }];
@@ -229,11 +229,11 @@ export class Names {
       return relay === undefined
         ? undefined
         : this.#followGeneral(now, direction.name, relay, options);
-    const other = this.#context.trust.otherOf(this.#context.wall(now), options);
+    const other = this.#context.trust.verifiedPeer(this.#context.wall(now), options);
     if (role !== DirectionRole.initiator || other === undefined || other.name !== direction.name)
       return undefined;
     const directed = { pathId: direction.pathId, other, initiator: true };
-    return this.#context.keeper.makePath(now, directed, options).addresses;
+    return this.#context.pathManager.makePath(now, directed, options).addresses;
   }
 
   #followGeneral(
@@ -254,8 +254,8 @@ export class Names {
       !addresses.every((address) => this.#context.trust.isGeneral(address))
     )
       return undefined;
-    const { keeper } = this.#context;
-    keeper.general.make(now, keeper.relay(option), { name, addresses });
+    const { pathManager } = this.#context;
+    pathManager.general.make(now, pathManager.relay(option), { name, addresses });
     return addresses;
   }
 }

@@ -17,7 +17,7 @@ import type { RandomBytes } from '#engine/contract.ts';
 import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { sameFarEnd, type Way } from '#engine/ntmobile/common/udp-path.ts';
+import { sameRemoteEndpoint, type UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import {
   CandidateKind,
@@ -27,8 +27,8 @@ import {
   type NtmobileOption,
   type NtmobileOptionOf,
 } from '#wire/ntmobile-options.ts';
-import { type Attachment, placeTowards } from './attachment.ts';
-import { type DirectWay, DirectWays, wayKey } from './direct-paths.ts';
+import { type Attachment, localAddressFor } from './attachment.ts';
+import { type DirectPath, DirectPaths, endpointKey } from './direct-paths.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
 import type { RelayLink } from './relay-link.ts';
 import type { NodePurpose, PathPurpose } from './request-purposes.ts';
@@ -44,7 +44,7 @@ const SILENT_RETRY_MS = 15_000;
 const ANNOUNCEMENT_MS = 30;
 
 /** Another node, as its credential says. */
-export interface OtherNode {
+export interface PeerNode {
   readonly publicKey: Uint8Array;
   readonly name: string;
   readonly virtualIpv6: Ipv6Address;
@@ -61,15 +61,15 @@ export interface PathContext {
   /** Where others may find this node. */
   candidates(): readonly NtmobileOptionOf<'candidate'>[];
   /** The path's way or keys are others now. */
-  changed(now: Monotonic, path: NodePath): void;
+  pathChanged(now: Monotonic, path: NodePath): void;
   /** The other node does not answer over the relay: it may know nothing of the path any more. */
-  silent(now: Monotonic, path: NodePath): void;
+  pathSilent(now: Monotonic, path: NodePath): void;
 }
 
 export class NodePath {
   readonly pathId: Uint8Array;
   readonly id: string;
-  readonly other: OtherNode;
+  readonly peer: PeerNode;
   readonly initiator: boolean;
   relay: RelayLink | undefined;
   session: Session | undefined;
@@ -77,53 +77,54 @@ export class NodePath {
    * Keys that the other node may use any moment, before the first ones stand: its data may overtake
    * its word.
    */
-  offered: Session | undefined;
+  unconfirmedSession: Session | undefined;
   /**
    * The other node made another path, maybe because it knows no more of this one: used only when
    * there is no better one, until it answers.
    */
-  doubted = false;
+  suspect = false;
   /** The last check over the relay had no answer, and nothing else came since. */
   silent = false;
   readonly #context: PathContext;
-  readonly #ways = new DirectWays();
+  readonly #directPaths = new DirectPaths();
   #hosts = '';
   #newestTransaction: number | undefined;
-  #used: Way | undefined;
+  #used: UdpPath | undefined;
   #relayedCheckAt: Monotonic = NEVER;
 
-  constructor(context: PathContext, pathId: Uint8Array, other: OtherNode, initiator: boolean) {
+  constructor(context: PathContext, pathId: Uint8Array, other: PeerNode, initiator: boolean) {
     this.#context = context;
     this.pathId = pathId;
     this.id = hex(pathId);
-    this.other = other;
+    this.peer = other;
     this.initiator = initiator;
   }
 
   deadline(): Monotonic {
     return this.session?.current === undefined
       ? NEVER
-      : earliest(this.#ways.deadline(), this.#relayedCheckAt);
+      : earliest(this.#directPaths.deadline(), this.#relayedCheckAt);
   }
 
   /** Where data goes: the best direct way, else the relay; undefined: nowhere at present. */
-  way(): Way | undefined {
-    const best = this.#ways.best;
+  udpPath(): UdpPath | undefined {
+    const best = this.#directPaths.best;
     return (
-      (best === undefined ? undefined : this.#wayTo(best.endpoint)) ?? this.relay?.wayOf(this.id)
+      (best === undefined ? undefined : this.#udpPathTo(best.endpoint)) ??
+      this.relay?.udpPathOfLeg(this.id)
     );
   }
 
   get direct(): boolean {
-    return this.#ways.best !== undefined;
+    return this.#directPaths.best !== undefined;
   }
 
   get roundTripMs(): number | undefined {
-    return this.#ways.best?.roundTripMs;
+    return this.#directPaths.best?.roundTripMs;
   }
 
-  #wayTo({ address, port }: Endpoint): Way | undefined {
-    const place = placeTowards(this.#context.attachment(), address);
+  #udpPathTo({ address, port }: Endpoint): UdpPath | undefined {
+    const place = localAddressFor(this.#context.attachment(), address);
     if (place === undefined) return undefined;
     return {
       local: place.address,
@@ -135,37 +136,37 @@ export class NodePath {
   }
 
   /** What a direction, or the other node itself, says of where it is. */
-  told(now: Monotonic, candidates: readonly NtmobileOptionOf<'candidate'>[]): void {
+  candidatesReceived(now: Monotonic, candidates: readonly NtmobileOptionOf<'candidate'>[]): void {
     if (candidates.length === 0) return;
     const hosts = hostsOf(candidates);
     const elsewhere = this.#hosts !== '' && hosts !== this.#hosts;
     this.#hosts = hosts;
-    if (elsewhere) this.#ways.doubtAll(now);
-    this.#ways.offered(now, candidates);
+    if (elsewhere) this.#directPaths.invalidateAll(now);
+    this.#directPaths.setCandidates(now, candidates);
     if (elsewhere) this.#settle(now);
   }
 
   established(now: Monotonic, session: Session): void {
     this.session = session;
-    this.offered = undefined;
+    this.unconfirmedSession = undefined;
     this.#heard(now);
     this.#newestTransaction = undefined;
     this.#settle(now);
-    this.#context.changed(now, this);
+    this.#context.pathChanged(now, this);
     this.tick(now);
   }
 
   /** Asks whether the other node still has the keys. */
-  doubt(now: Monotonic): void {
-    const way = this.way();
-    if (this.session?.current === undefined || way === undefined) return;
-    this.doubted = true;
-    this.#challenge(now, way, '');
+  markSuspect(now: Monotonic): void {
+    const udpPath = this.udpPath();
+    if (this.session?.current === undefined || udpPath === undefined) return;
+    this.suspect = true;
+    this.#challenge(now, udpPath, '');
   }
 
   /** This node is elsewhere. The relay has been told. */
   moved(now: Monotonic): void {
-    this.#ways.doubtAll(now);
+    this.#directPaths.invalidateAll(now);
     this.#settle(now);
     this.announce(now, ANNOUNCEMENT_MS);
     this.tick(now);
@@ -173,22 +174,22 @@ export class NodePath {
 
   /** Tells the other node over the relay where this one may be found. */
   announce(now: Monotonic, retransmissionMs?: number): void {
-    const way = this.relay?.wayOf(this.id);
-    if (way !== undefined) this.#challenge(now, way, '', retransmissionMs);
+    const udpPath = this.relay?.udpPathOfLeg(this.id);
+    if (udpPath !== undefined) this.#challenge(now, udpPath, '', retransmissionMs);
   }
 
   tick(now: Monotonic): void {
     if (this.session?.current === undefined) return;
-    for (const way of this.#ways.takeDue(now)) this.#check(now, way);
+    for (const directPath of this.#directPaths.takeDue(now)) this.#check(now, directPath);
     if (this.#relayedCheckAt <= now) this.#checkRelayed(now);
   }
 
   /** A direct way has checks of its own. */
   #checkRelayed(now: Monotonic): void {
-    const way = this.way();
-    const relayed = way !== undefined && way.relayIndex !== 0;
+    const udpPath = this.udpPath();
+    const relayed = udpPath !== undefined && udpPath.relayIndex !== 0;
     this.#relayedCheckAt = relayed ? NEVER : after(now, RELAYED_LIVENESS_MS);
-    if (relayed) this.#challenge(now, way, '');
+    if (relayed) this.#challenge(now, udpPath, '');
   }
 
   #heard(now: Monotonic): void {
@@ -196,13 +197,13 @@ export class NodePath {
     this.#relayedCheckAt = after(now, RELAYED_LIVENESS_MS);
   }
 
-  #check(now: Monotonic, way: DirectWay): void {
-    const to = this.#wayTo(way.endpoint);
-    if (to === undefined) this.#ways.checked(now, way, undefined);
-    else this.#challenge(now, to, way.key);
+  #check(now: Monotonic, directPath: DirectPath): void {
+    const to = this.#udpPathTo(directPath.endpoint);
+    if (to === undefined) this.#directPaths.checkCompleted(now, directPath, undefined);
+    else this.#challenge(now, to, directPath.key);
   }
 
-  #challenge(now: Monotonic, way: Way, key: string, retransmissionMs?: number): void {
+  #challenge(now: Monotonic, udpPath: UdpPath, key: string, retransmissionMs?: number): void {
     const { sessions, random } = this.#context;
     if (this.session?.current === undefined) return;
     const challenge = random(8);
@@ -210,7 +211,13 @@ export class NodePath {
       { type: 'challenge', challenge },
       ...this.#context.candidates(),
     ];
-    const purpose = { part: 'path', path: this.id, way: key, challenge, sentAt: now } as const;
+    const purpose = {
+      part: 'path',
+      path: this.id,
+      endpointKey: key,
+      challenge,
+      sentAt: now,
+    } as const;
     const times = {
       attemptMs: CHECK_MS,
       ...(retransmissionMs === undefined ? {} : { retransmissionMs }),
@@ -218,18 +225,20 @@ export class NodePath {
     sessions.request(
       now,
       this.session,
-      { type: 'path-challenge', options, way, ...times },
+      { type: 'path-challenge', options, udpPath, ...times },
       purpose,
     );
   }
 
   /** The other node's challenge. */
-  challenged(now: Monotonic, message: NtmobileMessage, way: Way): NtmobileMessage {
+  challenged(now: Monotonic, message: NtmobileMessage, udpPath: UdpPath): NtmobileMessage {
     const { options, transaction } = message;
     this.#heard(now);
-    if (this.#isNewest(transaction)) this.told(now, filterNtmobileOptions(options, 'candidate'));
-    if (way.relayIndex === 0) this.seenAt(now, { address: way.remote, port: way.remotePort });
-    return pathResponse(message, way);
+    if (this.#isNewest(transaction))
+      this.candidatesReceived(now, filterNtmobileOptions(options, 'candidate'));
+    if (udpPath.relayIndex === 0)
+      this.seenAt(now, { address: udpPath.remote, port: udpPath.remotePort });
+    return pathResponse(message, udpPath);
   }
 
   #isNewest(transaction: number): boolean {
@@ -241,9 +250,9 @@ export class NodePath {
 
   /** Something that it sealed came from there. */
   seenAt(now: Monotonic, endpoint: Endpoint): void {
-    const way = this.#ways.add(now, endpoint);
-    if (way === undefined) return;
-    this.#ways.hurry(now, way);
+    const directPath = this.#directPaths.add(now, endpoint);
+    if (directPath === undefined) return;
+    this.#directPaths.checkNow(now, directPath);
     this.tick(now);
   }
 
@@ -251,40 +260,42 @@ export class NodePath {
     now: Monotonic,
     purpose: PathPurpose,
     answer: NtmobileMessage | undefined,
-    from: Way | undefined,
+    from: UdpPath | undefined,
   ): void {
     if (answer !== undefined) this.#heard(now);
-    else if (purpose.way === '') this.#unanswered(now);
-    if (this.doubted && answer !== undefined) {
-      this.doubted = false;
-      this.#context.changed(now, this);
+    else if (purpose.endpointKey === '') this.#unanswered(now);
+    if (this.suspect && answer !== undefined) {
+      this.suspect = false;
+      this.#context.pathChanged(now, this);
     }
-    const way = this.#ways.get(purpose.way);
-    if (way === undefined) return;
-    const right = this.#isRight(purpose, answer, from, way);
-    if (right && way.roundTripMs === undefined) this.#context.counters.count('way-found');
-    if (!right && way.roundTripMs !== undefined) this.#context.counters.count('way-lost');
-    if (this.#ways.checked(now, way, right ? now - purpose.sentAt : undefined)) this.#settle(now);
+    const directPath = this.#directPaths.get(purpose.endpointKey);
+    if (directPath === undefined) return;
+    const right = this.#isValidResponse(purpose, answer, from, directPath);
+    if (right && directPath.roundTripMs === undefined) this.#context.counters.count('way-found');
+    if (!right && directPath.roundTripMs !== undefined) this.#context.counters.count('way-lost');
+    if (this.#directPaths.checkCompleted(now, directPath, right ? now - purpose.sentAt : undefined))
+      this.#settle(now);
   }
 
   #unanswered(now: Monotonic): void {
     this.#relayedCheckAt = after(now, SILENT_RETRY_MS);
-    if (this.direct || this.way() === undefined) return;
+    if (this.direct || this.udpPath() === undefined) return;
     this.silent = true;
-    this.#context.silent(now, this);
+    this.#context.pathSilent(now, this);
   }
 
-  #isRight(
+  #isValidResponse(
     { challenge }: PathPurpose,
     answer: NtmobileMessage | undefined,
-    from: Way | undefined,
-    way: DirectWay,
+    from: UdpPath | undefined,
+    directPath: DirectPath,
   ) {
     if (answer?.status !== NtmobileStatus.granted || from === undefined) return false;
     const said = findNtmobileOption(answer.options, 'challenge')?.challenge;
     if (said === undefined || !equalBytes(said, challenge)) return false;
     return (
-      from.relayIndex === 0 && wayKey({ address: from.remote, port: from.remotePort }) === way.key
+      from.relayIndex === 0 &&
+      endpointKey({ address: from.remote, port: from.remotePort }) === directPath.key
     );
   }
 
@@ -294,25 +305,26 @@ export class NodePath {
   }
 
   #settle(now: Monotonic): void {
-    const way = this.way();
-    if (way !== undefined && this.session !== undefined) this.session.way = way;
-    const same = way !== undefined && this.#used !== undefined && sameFarEnd(way, this.#used);
-    if (same && way.local === this.#used?.local) return;
-    if (way === undefined && this.#used === undefined) return;
-    this.#used = way;
+    const udpPath = this.udpPath();
+    if (udpPath !== undefined && this.session !== undefined) this.session.udpPath = udpPath;
+    const same =
+      udpPath !== undefined && this.#used !== undefined && sameRemoteEndpoint(udpPath, this.#used);
+    if (same && udpPath.local === this.#used?.local) return;
+    if (udpPath === undefined && this.#used === undefined) return;
+    this.#used = udpPath;
     this.#context.counters.count('way-changed');
-    this.#context.changed(now, this);
+    this.#context.pathChanged(now, this);
   }
 
   /** Addresses by which applications know the other node. */
   get addresses(): readonly IpAddress[] {
-    return [this.other.virtualIpv6, this.other.virtualIpv4];
+    return [this.peer.virtualIpv6, this.peer.virtualIpv4];
   }
 }
 
 function hostsOf(candidates: readonly NtmobileOptionOf<'candidate'>[]): string {
   const hosts = candidates
     .filter(({ kind }) => kind === CandidateKind.host)
-    .map(({ endpoint }) => wayKey(endpoint));
+    .map(({ endpoint }) => endpointKey(endpoint));
   return hosts.sort().join(', ');
 }

@@ -13,17 +13,17 @@ import type { NodePath } from './node-path.ts';
 const FIRST_TUNNEL = 0x4000_0000;
 
 /** The paths to one node share a tunnel. */
-export interface OtherEnd {
+export interface PeerPaths {
   /** Its public key in hexadecimal digits. */
   readonly id: string;
   readonly tunnel: number;
   readonly paths: Set<NodePath>;
 }
 
-export class TunnelNumbers {
+export class TunnelIds {
   #next = FIRST_TUNNEL;
 
-  allot(): number {
+  allocate(): number {
     this.#next += 1;
     return this.#next;
   }
@@ -31,10 +31,10 @@ export class TunnelNumbers {
 
 export class NodePaths {
   readonly #byId = new Map<string, NodePath>();
-  readonly #ends = new Map<string, OtherEnd>();
-  readonly #numbers: TunnelNumbers;
+  readonly #ends = new Map<string, PeerPaths>();
+  readonly #numbers: TunnelIds;
 
-  constructor(numbers: TunnelNumbers) {
+  constructor(numbers: TunnelIds) {
     this.#numbers = numbers;
   }
 
@@ -46,11 +46,11 @@ export class NodePaths {
     return this.#byId.values();
   }
 
-  ends(): Iterable<OtherEnd> {
+  peers(): Iterable<PeerPaths> {
     return this.#ends.values();
   }
 
-  end(publicKey: string): OtherEnd | undefined {
+  peer(publicKey: string): PeerPaths | undefined {
     return this.#ends.get(publicKey);
   }
 
@@ -58,7 +58,7 @@ export class NodePaths {
     this.#byId.set(path.id, path);
     let end = this.#ends.get(publicKey);
     if (end === undefined) {
-      end = { id: publicKey, tunnel: this.#numbers.allot(), paths: new Set() };
+      end = { id: publicKey, tunnel: this.#numbers.allocate(), paths: new Set() };
       this.#ends.set(publicKey, end);
     }
     end.paths.add(path);
@@ -77,7 +77,7 @@ export class NodePaths {
 }
 
 /** Those that stand, the one that is used first. */
-export function establishedOf({ paths }: OtherEnd): readonly NodePath[] {
+export function establishedOf({ paths }: PeerPaths): readonly NodePath[] {
   return [...paths].filter(({ session }) => session?.current !== undefined).sort(inOrderOfUse);
 }
 
@@ -86,13 +86,16 @@ function inOrderOfUse(a: NodePath, b: NodePath): number {
 }
 
 function rankOf(path: NodePath): number {
-  if (path.way() === undefined) return 2;
-  return path.doubted ? 1 : 0;
+  if (path.udpPath() === undefined) return 2;
+  return path.suspect ? 1 : 0;
 }
 
 /**
  * Those that stand, and behind them those whose first keys only the other node has used, or will.
  */
-export function pathsWithKeys(end: OtherEnd): readonly NodePath[] {
-  return [...establishedOf(end), ...[...end.paths].filter(({ offered }) => offered !== undefined)];
+export function pathsWithKeys(end: PeerPaths): readonly NodePath[] {
+  return [
+    ...establishedOf(end),
+    ...[...end.paths].filter(({ unconfirmedSession }) => unconfirmedSession !== undefined),
+  ];
 }

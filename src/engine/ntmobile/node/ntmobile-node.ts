@@ -28,11 +28,11 @@ import type {
 import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type {
-  JudgedInitiation,
+  IncomingInitiation,
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import {
@@ -42,24 +42,24 @@ import {
   type NtmobileOptionOf,
 } from '#wire/ntmobile-options.ts';
 import {
+  type AddressRestriction,
   type Attachment,
+  addressRestrictionOf,
   attachmentOf,
-  haveOneWayOut,
+  haveSingleUplink,
   NOWHERE,
-  nextEnd,
-  preferring,
-  type Restriction,
-  restrictionOf,
-  samePlaces,
+  nextExpiry,
+  sameAttachment,
+  withPreferredDevice,
 } from './attachment.ts';
 import type { NtmobileNodeConfiguration } from './configuration.ts';
 import { CoordinatorLink } from './coordinator-link.ts';
-import { ownPart, placesPart } from './desired-state.ts';
+import { uplinkPart, virtualAddressPart } from './desired-state.ts';
 import { LOGIN_TABLE, Login } from './login.ts';
 import { Names } from './names.ts';
-import type { OtherNode } from './node-path.ts';
-import { type Answer, answerOperator, placesOf } from './operator-commands.ts';
-import { PathKeeper } from './path-manager.ts';
+import type { PeerNode } from './node-path.ts';
+import { type Answer, answerOperator, localAddressFields } from './operator-commands.ts';
+import { PathManager } from './path-manager.ts';
 import { NTMOBILE_NODE_COUNTERS, type NtmobileNodeCounter } from './reasons.ts';
 import type { NodePurpose } from './request-purposes.ts';
 import { Trust } from './trust.ts';
@@ -86,24 +86,24 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   readonly #counters = new CounterSet<NtmobileNodeCounter>(NTMOBILE_NODE_COUNTERS);
   readonly #login = new Login();
   readonly #coordinator: CoordinatorLink;
-  readonly #keeper: PathKeeper;
+  readonly #pathManager: PathManager;
   readonly #names: Names;
   readonly #trust: Trust;
-  #restriction: Restriction;
+  #restriction: AddressRestriction;
   #interfaces: readonly NetworkInterface[] = [];
   #attachment: Attachment = NOWHERE;
   /** The interface that the operator wants to be used. */
   #pinned: string | undefined;
   #lookAgainAt: Monotonic = NEVER;
   /** What the credential says of this node; undefined while there is none. */
-  #own: OtherNode | undefined;
+  #own: PeerNode | undefined;
   #offsetMs = 0;
   readonly #systemPrefix = () => this.#trust.granted?.systemPrefix;
   #out: Output[] = [];
 
   constructor(configuration: NtmobileNodeConfiguration, random: RandomBytes) {
     this.#configuration = configuration;
-    this.#restriction = restrictionOf(configuration, this.#systemPrefix);
+    this.#restriction = addressRestrictionOf(configuration, this.#systemPrefix);
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
     this.#sessions = new Sessions(
       { own: configuration.own, random, suites, credential: () => this.#trust.granted?.credential },
@@ -111,17 +111,17 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     );
     this.#coordinator = new CoordinatorLink(this.#sessions, this.#counters, configuration.port, {
       registered: (now, relays) => this.#registered(now, relays),
-      candidatesChanged: (now) => this.#keeper.announce(now),
-      tell: (event) => this.#out.push({ kind: 'event', event }),
+      candidatesChanged: (now) => this.#pathManager.announce(now),
+      emitEvent: (event) => this.#out.push({ kind: 'event', event }),
     });
-    this.#keeper = new PathKeeper({
+    this.#pathManager = new PathManager({
       ...{ sessions: this.#sessions, counters: this.#counters, random, port: configuration.port },
       attachment: () => this.#attachment,
       candidates: () => this.#coordinator.candidates(),
-      want: (key, part) => this.#want(key, part),
-      tell: (event) => this.#out.push({ kind: 'event', event }),
-      lost: (now, name, promising) => this.#names.lost(now, name, promising),
-      silent: (now, name) => this.#names.silent(now, name),
+      setDesired: (key, part) => this.#setDesired(key, part),
+      emitEvent: (event) => this.#out.push({ kind: 'event', event }),
+      nameLost: (now, name, promising) => this.#names.lost(now, name, promising),
+      peerSilent: (now, name) => this.#names.silent(now, name),
     });
     this.#trust = new Trust(configuration.virtualIpv4Prefix, this.#counters);
     this.#names = new Names({
@@ -132,7 +132,7 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
         counters: this.#counters,
         trust: this.#trust,
       },
-      ...{ coordinator: this.#coordinator, keeper: this.#keeper },
+      ...{ coordinator: this.#coordinator, pathManager: this.#pathManager },
       attachment: () => this.#attachment,
       wall: (now) => this.#wall(now),
       answer: (id, answer) => this.#out.push({ kind: 'answer', id, answer }),
@@ -140,7 +140,10 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   }
 
   reconfigure(now: Monotonic, { interfaces }: Pick<NtmobileNodeConfiguration, 'interfaces'>): void {
-    this.#restriction = restrictionOf({ ...this.#configuration, interfaces }, this.#systemPrefix);
+    this.#restriction = addressRestrictionOf(
+      { ...this.#configuration, interfaces },
+      this.#systemPrefix,
+    );
     this.#lookAgainAt = now;
   }
 
@@ -152,7 +155,7 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     const sessions = earliest(
       this.#sessions.deadline(),
       this.#coordinator.deadline(),
-      this.#keeper.deadline(),
+      this.#pathManager.deadline(),
     );
     return earliest(sessions, this.#login.deadline(), this.#names.deadline(), this.#lookAgainAt);
   }
@@ -173,7 +176,7 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
         this.#look(now);
         break;
       case 'roaming':
-        this.#keeper.roamed(now, input.tunnel, input.remote, input.remotePort);
+        this.#pathManager.peerRoamed(now, input.tunnel, input.remote, input.remotePort);
         break;
       case 'query':
         this.#names.query(now, input);
@@ -183,7 +186,7 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
         break;
       case 'clock':
         this.#offsetMs = input.offsetMs;
-        this.#sessions.clock(input.offsetMs);
+        this.#sessions.setClockOffset(input.offsetMs);
         break;
       case 'record':
         if (input.table === LOGIN_TABLE) this.#login.restore(input.value);
@@ -206,7 +209,7 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     if (this.#login.tick(now, this.#out)) this.#credentialEnded(now);
     this.#sessions.tick(now);
     this.#coordinator.tick(now);
-    this.#keeper.tick(now);
+    this.#pathManager.tick(now);
     this.#names.tick(now);
   }
 
@@ -220,29 +223,29 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     const attachment = attachmentOf(
       now,
       this.#interfaces,
-      preferring(this.#pinned, this.#restriction),
+      withPreferredDevice(this.#pinned, this.#restriction),
     );
-    this.#lookAgainAt = nextEnd(now, this.#interfaces);
+    this.#lookAgainAt = nextExpiry(now, this.#interfaces);
     if (attachment.ipv6 !== undefined || attachment.ipv4 !== undefined)
       this.#login.begin(now, this.#offsetMs, this.#out);
-    if (samePlaces(attachment, this.#attachment)) return;
+    if (sameAttachment(attachment, this.#attachment)) return;
     this.#attachment = attachment;
     this.#counters.count('moved');
     if (attachment.ipv6 !== undefined || attachment.ipv4 !== undefined)
       this.#login.moved(this.#out);
-    this.#tell('moved', 'info', placesOf(attachment));
+    this.#tell('moved', 'info', localAddressFields(attachment));
     // Where main's default is that of the new place, packets need not wait for the rules.
-    const rulesLast = haveOneWayOut(this.#interfaces);
-    if (!rulesLast) this.#wantPlaces();
+    const rulesLast = haveSingleUplink(this.#interfaces);
+    if (!rulesLast) this.#setDesiredUplinks();
     this.#coordinator.place(attachment);
     // First what data depends on.
-    this.#keeper.moved(now);
+    this.#pathManager.moved(now);
     if (this.#trust.granted !== undefined) this.#coordinator.begin(now);
-    if (rulesLast) this.#wantPlaces();
+    if (rulesLast) this.#setDesiredUplinks();
   }
 
-  #wantPlaces(): void {
-    this.#want('ntmobile/places', placesPart(this.#attachment, this.#configuration));
+  #setDesiredUplinks(): void {
+    this.#setDesired('ntmobile/places', uplinkPart(this.#attachment, this.#configuration));
   }
 
   #loggedIn(now: Monotonic, input: LoginInput): void {
@@ -255,7 +258,7 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     const renewed = this.#trust.granted !== undefined;
     this.#trust.granted = this.#login.valid(this.#wall(now));
     if (renewed) this.#coordinator.renewed(now);
-    if (renewed) this.#keeper.renewed(now);
+    if (renewed) this.#pathManager.renewed(now);
     this.#begin(now);
     this.#names.begin(now);
     if (this.#own === undefined) return;
@@ -284,9 +287,9 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     const { virtualIpv6, virtualIpv4 } = own;
     const { virtualIpv4Prefix } = this.#configuration;
     const addresses = [virtualIpv6, virtualIpv4];
-    this.#want(
+    this.#setDesired(
       'ntmobile/own',
-      ownPart(addresses, [granted.systemPrefix, virtualIpv4Prefix], this.#configuration),
+      virtualAddressPart(addresses, [granted.systemPrefix, virtualIpv4Prefix], this.#configuration),
     );
     this.#own = own;
     this.#coordinator.use(now, granted.coordinators[0]);
@@ -298,18 +301,18 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     this.#trust.granted = undefined;
     this.#own = undefined;
     this.#coordinator.use(now, undefined);
-    this.#keeper.endAll(now);
-    this.#want('ntmobile/own', undefined);
+    this.#pathManager.endAll(now);
+    this.#setDesired('ntmobile/own', undefined);
   }
 
   #registered(now: Monotonic, relays: readonly NtmobileOptionOf<'relay'>[]): void {
-    for (const option of relays.slice(0, WARM_RELAYS)) this.#keeper.relay(option).open(now);
+    for (const option of relays.slice(0, WARM_RELAYS)) this.#pathManager.relay(option).open(now);
     this.#names.registered(now);
   }
 
   // --- sessions ---
 
-  send({ local, localPort, remote, remotePort, relayIndex }: Way, packet: Uint8Array): void {
+  send({ local, localPort, remote, remotePort, relayIndex }: UdpPath, packet: Uint8Array): void {
     const path = { kind: 'datagram', local, localPort, remote, remotePort, relayIndex } as const;
     this.#out.push({ kind: 'send', path, packet });
   }
@@ -318,17 +321,20 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     this.#out.push(message);
   }
 
-  judge(
+  authorizeInitiation(
     now: Monotonic,
-    { use, publicKey, pathId, payload }: JudgedInitiation,
+    { use, publicKey, pathId, payload }: IncomingInitiation,
   ): readonly NtmobileOption[] | undefined {
     // After its restart a coordinator calls those that it knows.
     if (use === HandshakeUse.coordinator) return this.#isCoordinator(publicKey) ? [] : undefined;
     // After its own a relay does: the node begins anew by itself, with its credential.
-    if (use === HandshakeUse.relay) this.#keeper.called(now, publicKey, payload.timestamp);
+    if (use === HandshakeUse.relay)
+      this.#pathManager.relayRestarted(now, publicKey, payload.timestamp);
     if (use !== HandshakeUse.node || payload.credential === undefined) return undefined;
     const holder = this.#trust.holder(this.#wall(now), payload.credential, publicKey);
-    return holder !== undefined && this.#keeper.expects(publicKey, pathId) ? [] : undefined;
+    return holder !== undefined && this.#pathManager.expectsPeer(publicKey, pathId)
+      ? []
+      : undefined;
   }
 
   #isCoordinator(publicKey: Uint8Array): boolean {
@@ -336,32 +342,33 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     return known !== undefined && hex(known) === hex(publicKey);
   }
 
-  offered(now: Monotonic, session: Session): void {
-    this.#keeper.offered(now, session);
+  responseSent(now: Monotonic, session: Session): void {
+    this.#pathManager.offered(now, session);
   }
 
   established(now: Monotonic, session: Session): void {
     if (this.#coordinator.isSession(session)) this.#coordinator.established(now);
-    else this.#keeper.established(now, session);
+    else this.#pathManager.established(now, session);
   }
 
   ended(now: Monotonic, session: Session): void {
     if (this.#coordinator.isSession(session)) this.#coordinator.ended(now);
-    else this.#keeper.ended(now, session);
+    else this.#pathManager.ended(now, session);
   }
 
-  request(
+  handleRequest(
     now: Monotonic,
     session: Session,
     message: NtmobileMessage,
-    way: Way,
+    udpPath: UdpPath,
   ): NtmobileMessage | undefined {
     if (session.use === HandshakeUse.coordinator && message.type === 'route-direction')
       return this.#directedTo(now, message);
     if (message.type === 'path-challenge') {
-      const path = this.#keeper.path(session.pathId);
-      if (path !== undefined && path.session === session) return path.challenged(now, message, way);
-      if (session.use === HandshakeUse.relay) return pathResponse(message, way);
+      const path = this.#pathManager.path(session.pathId);
+      if (path !== undefined && path.session === session)
+        return path.challenged(now, message, udpPath);
+      if (session.use === HandshakeUse.relay) return pathResponse(message, udpPath);
     }
     this.#counters.count('message-unexpected');
     return undefined;
@@ -382,11 +389,11 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     const role = findNtmobileOption(options, 'role')?.role;
     if (pathId === undefined || role !== DirectionRole.responder)
       return confirm(NtmobileStatus.malformed, []);
-    const other = this.#trust.otherOf(this.#wall(now), options);
-    const former = this.#keeper.path(pathId);
-    const another = other !== undefined && former !== undefined && former.other.name !== other.name;
+    const other = this.#trust.verifiedPeer(this.#wall(now), options);
+    const former = this.#pathManager.path(pathId);
+    const another = other !== undefined && former !== undefined && former.peer.name !== other.name;
     if (other === undefined || another) return confirm(NtmobileStatus.notAllowed, []);
-    this.#keeper.makePath(now, { pathId, other, initiator: false }, options);
+    this.#pathManager.makePath(now, { pathId, other, initiator: false }, options);
     return confirm(NtmobileStatus.granted, [
       { type: 'path-id', pathId },
       ...this.#coordinator.candidates(),
@@ -398,18 +405,18 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     session: Session,
     purpose: NodePurpose,
     answer: NtmobileMessage | undefined,
-    way: Way | undefined,
+    udpPath: UdpPath | undefined,
   ): void {
     switch (purpose.part) {
       case 'coordinator':
         this.#coordinator.answered(now, purpose, answer);
         break;
       case 'relay':
-        this.#keeper.relayOf(session)?.answered(now, purpose, answer);
+        this.#pathManager.relayOf(session)?.answered(now, purpose, answer);
         this.#tellRoundTrips();
         break;
       case 'path':
-        this.#keeper.path(session.pathId)?.answered(now, purpose, answer, way);
+        this.#pathManager.path(session.pathId)?.answered(now, purpose, answer, udpPath);
         break;
       case 'direction':
         this.#names.answered(now, purpose, answer);
@@ -418,7 +425,7 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   }
 
   #tellRoundTrips(): void {
-    this.#coordinator.roundTrips = [...this.#keeper.relays()].flatMap(
+    this.#coordinator.roundTrips = [...this.#pathManager.relays()].flatMap(
       ({ publicKey, roundTripMs }) =>
         roundTripMs === undefined
           ? []
@@ -432,8 +439,8 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     );
   }
 
-  #want(key: string, part: DesiredPart | undefined): void {
-    this.#out.push({ kind: 'want', key, part });
+  #setDesired(key: string, part: DesiredPart | undefined): void {
+    this.#out.push({ kind: 'set-desired', key, part });
   }
 
   // --- the operator ---
@@ -450,12 +457,16 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
       const { interface: device } = parameters;
       this.#pinned = typeof device === 'string' ? device : undefined;
       this.#look(now);
-      return { ok: true, value: placesOf(this.#attachment) };
+      return { ok: true, value: localAddressFields(this.#attachment) };
     }
     const view = {
       ...{ own: this.#own, granted: this.#trust.granted, loginFailure: this.#login.failure },
       ...{ attachment: this.#attachment },
-      ...{ coordinator: this.#coordinator, keeper: this.#keeper, counters: this.counters },
+      ...{
+        coordinator: this.#coordinator,
+        pathManager: this.#pathManager,
+        counters: this.counters,
+      },
       wallOf: (at: Monotonic) => Math.round(at + this.#offsetMs),
     };
     return answerOperator(now, view, command);

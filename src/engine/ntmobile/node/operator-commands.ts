@@ -9,19 +9,19 @@ import type { Counters } from '#engine/common/counters.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import type { Attachment } from './attachment.ts';
 import { type CoordinatorLink, natText } from './coordinator-link.ts';
-import type { OtherNode } from './node-path.ts';
-import type { PathKeeper } from './path-manager.ts';
+import type { PeerNode } from './node-path.ts';
+import type { PathManager } from './path-manager.ts';
 import type { Granted } from './stored-login.ts';
 
 /** The node as requests see it. */
 export interface NodeView {
   /** What the credential says of it; undefined while there is none. */
-  readonly own: OtherNode | undefined;
+  readonly own: PeerNode | undefined;
   readonly granted: Granted | undefined;
   readonly loginFailure: string | undefined;
   readonly attachment: Attachment;
   readonly coordinator: CoordinatorLink;
-  readonly keeper: PathKeeper;
+  readonly pathManager: PathManager;
   readonly counters: Counters;
   wallOf(at: Monotonic): number;
 }
@@ -37,9 +37,9 @@ export function answerOperator(now: Monotonic, view: NodeView, command: string):
     case 'status':
       return { ok: true, value: statusOf(now, view) };
     case 'paths':
-      return { ok: true, value: view.keeper.list((at) => view.wallOf(at)) };
+      return { ok: true, value: view.pathManager.list((at) => view.wallOf(at)) };
     case 'tunnels':
-      return { ok: true, value: view.keeper.tunnels() };
+      return { ok: true, value: view.pathManager.tunnels() };
     case 'counters':
     case 'stats':
       return { ok: true, value: { ...view.counters } };
@@ -48,7 +48,7 @@ export function answerOperator(now: Monotonic, view: NodeView, command: string):
   }
 }
 
-export function placesOf({ ipv6, ipv4 }: Attachment): JsonObject {
+export function localAddressFields({ ipv6, ipv4 }: Attachment): JsonObject {
   return {
     ...(ipv6 === undefined ? {} : { ipv6: ipv6.address, ipv6Device: ipv6.device }),
     ...(ipv4 === undefined ? {} : { ipv4: ipv4.address, ipv4Device: ipv4.device }),
@@ -57,13 +57,13 @@ export function placesOf({ ipv6, ipv4 }: Attachment): JsonObject {
 
 function statusOf(
   now: Monotonic,
-  { own, granted, loginFailure, attachment, coordinator, keeper, ...view }: NodeView,
+  { own, granted, loginFailure, attachment, coordinator, pathManager, ...view }: NodeView,
 ) {
   const { mapping } = coordinator;
-  const relays = [...keeper.relays()].map(({ publicKey, roundTripMs, session }) => ({
+  const relays = [...pathManager.relays()].map(({ publicKey, roundTripMs, session }) => ({
     nodeId: hex(nodeIdOf(publicKey)),
     up: session?.current !== undefined,
-    remote: session?.way.remote,
+    remote: session?.udpPath.remote,
     roundTripMs,
   }));
   return {
@@ -75,9 +75,9 @@ function statusOf(
     loginFailure,
     coordinator: coordinator.state,
     coordinatorName: granted?.coordinators[0]?.name,
-    places: placesOf(attachment),
+    places: localAddressFields(attachment),
     nat: mapping === undefined ? undefined : natText(mapping),
     relays,
-    paths: keeper.list((at) => view.wallOf(at)),
+    paths: pathManager.list((at) => view.wallOf(at)),
   };
 }

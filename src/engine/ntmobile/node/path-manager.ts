@@ -9,10 +9,10 @@ import type { IpAddress } from '#base/ip.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import type { DesiredPart, EngineEvent, JsonObject, RandomBytes } from '#engine/contract.ts';
-import { tunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
-import type { Destination, Session } from '#engine/ntmobile/common/session.ts';
+import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
+import type { Session, SessionTarget } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse, LONGEST_FIRST_DATAGRAM } from '#wire/ntmobile-datagram.ts';
 import {
   filterNtmobileOptions,
@@ -20,15 +20,15 @@ import {
   type NtmobileOption,
   type NtmobileOptionOf,
 } from '#wire/ntmobile-options.ts';
-import { type Attachment, placeTowards } from './attachment.ts';
+import { type Attachment, localAddressFor } from './attachment.ts';
 import { GeneralTunnels } from './general-tunnels.ts';
-import { NodePath, type OtherNode, type PathContext } from './node-path.ts';
+import { NodePath, type PathContext, type PeerNode } from './node-path.ts';
 import {
   establishedOf,
   NodePaths,
-  type OtherEnd,
+  type PeerPaths,
   pathsWithKeys,
-  TunnelNumbers,
+  TunnelIds,
 } from './node-paths.ts';
 import { PathReport } from './path-report.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
@@ -39,42 +39,42 @@ import type { NodePurpose } from './request-purposes.ts';
 const MOST_HANDSHAKES = 4;
 
 /** What the keeper needs of its node. */
-export interface KeeperContext {
+export interface PathManagerContext {
   readonly sessions: Sessions<NodePurpose>;
   readonly counters: CounterSet<NtmobileNodeCounter>;
   readonly random: RandomBytes;
   readonly port: number;
   attachment(): Attachment;
   candidates(): readonly NtmobileOptionOf<'candidate'>[];
-  want(key: string, part: DesiredPart | undefined): void;
-  tell(event: EngineEvent): void;
+  setDesired(key: string, part: DesiredPart | undefined): void;
+  emitEvent(event: EngineEvent): void;
   /**
    * The way to a name that this node asked for is no more; `promising`: it may well be there again.
    */
-  lost(now: Monotonic, name: string, promising: boolean): void;
+  nameLost(now: Monotonic, name: string, promising: boolean): void;
   /** The node of that name does not answer, whoever asked for whom. */
-  silent(now: Monotonic, name: string): void;
+  peerSilent(now: Monotonic, name: string): void;
 }
 
-export class PathKeeper {
-  readonly #context: KeeperContext;
+export class PathManager {
+  readonly #context: PathManagerContext;
   readonly #pathContext: PathContext;
   readonly #relays = new Map<string, RelayLink>();
-  readonly #numbers = new TunnelNumbers();
+  readonly #numbers = new TunnelIds();
   readonly #paths = new NodePaths(this.#numbers);
   readonly general: GeneralTunnels;
   /** Handshakes to several places of one node, of which the first that is answered counts. */
   readonly #attempts = new Map<string, Session[]>();
   readonly #report: PathReport;
 
-  constructor(context: KeeperContext) {
+  constructor(context: PathManagerContext) {
     this.#context = context;
-    this.#report = new PathReport((event) => context.tell(event));
+    this.#report = new PathReport((event) => context.emitEvent(event));
     this.general = new GeneralTunnels({
-      ...{ numbers: this.#numbers, report: this.#report },
+      ...{ tunnelIds: this.#numbers, report: this.#report },
       linkMtu: (remote) => this.#linkMtu(remote),
-      want: (key, part) => context.want(key, part),
-      lost: (now, name, promising) => context.lost(now, name, promising),
+      setDesired: (key, part) => context.setDesired(key, part),
+      nameLost: (now, name, promising) => context.nameLost(now, name, promising),
     });
     this.#pathContext = {
       ...{
@@ -85,30 +85,32 @@ export class PathKeeper {
       },
       attachment: () => context.attachment(),
       candidates: () => context.candidates(),
-      changed: (now, path) => this.#pathChanged(now, path),
-      silent: (now, path) => this.#pathSilent(now, path),
+      pathChanged: (now, path) => this.#pathChanged(now, path),
+      pathSilent: (now, path) => this.#pathSilent(now, path),
     };
   }
 
   /** Unless another path to that node stands, a new direction makes both begin anew. */
   #pathSilent(now: Monotonic, path: NodePath): void {
-    const { publicKey, name } = path.other;
-    const end = this.#paths.end(hex(publicKey));
+    const { publicKey, name } = path.peer;
+    const end = this.#paths.peer(hex(publicKey));
     const others =
       end === undefined
         ? []
         : establishedOf(end).filter((other) => other !== path && !other.silent);
     this.#context.counters.count('path-silent');
     if (others.length > 0) this.endPath(now, path);
-    else this.#context.silent(now, name);
+    else this.#context.peerSilent(now, name);
   }
 
   #pathChanged(now: Monotonic, path: NodePath): void {
-    this.#wantEnd(now, hex(path.other.publicKey));
+    this.#setDesiredPeer(now, hex(path.peer.publicKey));
     // Without a relay nobody else can tell the other node where this one is now.
     const stranded =
-      path.session?.current !== undefined && path.relay === undefined && path.way() === undefined;
-    if (stranded && path.initiator) this.#context.lost(now, path.other.name, true);
+      path.session?.current !== undefined &&
+      path.relay === undefined &&
+      path.udpPath() === undefined;
+    if (stranded && path.initiator) this.#context.nameLost(now, path.peer.name, true);
   }
 
   deadline(): Monotonic {
@@ -149,7 +151,7 @@ export class PathKeeper {
   relay(option: NtmobileOptionOf<'relay'>): RelayLink {
     const known = this.#relays.get(hex(option.publicKey));
     if (known !== undefined) {
-      known.update(option);
+      known.setEndpoints(option);
       return known;
     }
     const { sessions, port } = this.#context;
@@ -176,8 +178,8 @@ export class PathKeeper {
    * Somebody with that key calls, by a Tunnel Request without a credential, of that time in
    * microseconds.
    */
-  called(now: Monotonic, publicKey: Uint8Array, timestamp: bigint): void {
-    this.#relays.get(hex(publicKey))?.called(now, timestamp);
+  relayRestarted(now: Monotonic, publicKey: Uint8Array, timestamp: bigint): void {
+    this.#relays.get(hex(publicKey))?.relayRestarted(now, timestamp);
   }
 
   relayOf(session: Session): RelayLink | undefined {
@@ -191,7 +193,7 @@ export class PathKeeper {
     now: Monotonic,
     directed: {
       readonly pathId: Uint8Array;
-      readonly other: OtherNode;
+      readonly other: PeerNode;
       readonly initiator: boolean;
     },
     options: readonly NtmobileOption[],
@@ -200,7 +202,7 @@ export class PathKeeper {
     const known = this.#paths.get(hex(pathId));
     const path = known ?? new NodePath(this.#pathContext, pathId, other, initiator);
     if (known === undefined) this.#paths.add(path, hex(other.publicKey));
-    path.told(now, filterNtmobileOptions(options, 'candidate'));
+    path.candidatesReceived(now, filterNtmobileOptions(options, 'candidate'));
     const relay = findNtmobileOption(options, 'relay');
     const token = findNtmobileOption(options, 'relay-token')?.token;
     if (relay !== undefined && token !== undefined) {
@@ -221,7 +223,7 @@ export class PathKeeper {
     const { sessions, port } = this.#context;
     const begun: Session[] = [];
     for (const { endpoint } of candidates.slice(0, MOST_HANDSHAKES)) {
-      const place = placeTowards(this.#context.attachment(), endpoint.address);
+      const place = localAddressFor(this.#context.attachment(), endpoint.address);
       if (place === undefined) continue;
       const way = {
         local: place.address,
@@ -238,26 +240,27 @@ export class PathKeeper {
   /** The Tunnel Request to the other node, which need not wait for the leg's index. */
   #firstDatagram(now: Monotonic, id: string): Uint8Array | undefined {
     const path = this.#paths.get(id);
-    const way = path?.relay?.way();
-    if (path === undefined || way === undefined) return undefined;
+    const udpPath = path?.relay?.udpPath();
+    if (path === undefined || udpPath === undefined) return undefined;
     if (wantsHandshake(path) && !this.#attempts.has(id))
       this.#attempts.set(id, [
-        this.#context.sessions.connect(now, { ...destinationOf(path, way), carried: true }),
+        this.#context.sessions.connect(now, { ...destinationOf(path, udpPath), piggybacked: true }),
       ]);
-    const carried = this.#attempts.get(id)?.[0]?.carried;
+    const carried = this.#attempts.get(id)?.[0]?.piggybackedInitiation;
     return carried === undefined || carried.length > LONGEST_FIRST_DATAGRAM ? undefined : carried;
   }
 
   #legAttached(now: Monotonic, id: string, passed: boolean): void {
     const path = this.#paths.get(id);
-    const way = path?.relay?.wayOf(id);
-    if (path === undefined || way === undefined) return;
+    const udpPath = path?.relay?.udpPathOfLeg(id);
+    if (path === undefined || udpPath === undefined) return;
     if (path.session?.current !== undefined) path.settle(now);
     const { sessions } = this.#context;
     const [begun] = this.#attempts.get(id) ?? [];
-    if (begun?.carried !== undefined) sessions.proceed(now, begun, way, passed);
+    if (begun?.piggybackedInitiation !== undefined)
+      sessions.resumeHandshake(now, begun, udpPath, passed);
     else if (begun === undefined && wantsHandshake(path))
-      this.#attempts.set(id, [sessions.connect(now, destinationOf(path, way))]);
+      this.#attempts.set(id, [sessions.connect(now, destinationOf(path, udpPath))]);
   }
 
   #legDetached(now: Monotonic, relay: RelayLink, id: string): void {
@@ -265,14 +268,14 @@ export class PathKeeper {
     // A later direction may have led the path to another relay.
     if (path === undefined || path.relay !== relay) return;
     this.#context.counters.count('leg-refused');
-    if (this.#attempts.get(id)?.[0]?.carried !== undefined) this.#abandon(id);
+    if (this.#attempts.get(id)?.[0]?.piggybackedInitiation !== undefined) this.#abandon(id);
     path.relay = undefined;
     path.settle(now);
-    if (path.initiator) this.#context.lost(now, path.other.name, false);
+    if (path.initiator) this.#context.nameLost(now, path.peer.name, false);
   }
 
   #abandon(id: string): void {
-    for (const begun of this.#attempts.get(id) ?? []) this.#context.sessions.forget(begun);
+    for (const begun of this.#attempts.get(id) ?? []) this.#context.sessions.discard(begun);
     this.#attempts.delete(id);
   }
 
@@ -280,8 +283,8 @@ export class PathKeeper {
   offered(now: Monotonic, session: Session): void {
     const path = session.use === HandshakeUse.node ? this.path(session.pathId) : undefined;
     if (path === undefined) return;
-    if (path.session === undefined) path.offered = session;
-    this.#wantEnd(now, hex(path.other.publicKey));
+    if (path.session === undefined) path.unconfirmedSession = session;
+    this.#setDesiredPeer(now, hex(path.peer.publicKey));
   }
 
   /** A session of a path or relay has new keys. */
@@ -295,13 +298,13 @@ export class PathKeeper {
     const path = this.path(session.pathId);
     if (session.use !== HandshakeUse.node || path === undefined) return;
     for (const other of this.#attempts.get(path.id) ?? [])
-      if (other !== session) this.#context.sessions.forget(other);
+      if (other !== session) this.#context.sessions.discard(other);
     this.#attempts.delete(path.id);
     if (path.session !== session) {
-      if (path.session !== undefined) this.#context.sessions.forget(path.session);
+      if (path.session !== undefined) this.#context.sessions.discard(path.session);
       this.#context.counters.count('path-made');
-      for (const other of this.#paths.end(hex(path.other.publicKey))?.paths ?? [])
-        if (other !== path) other.doubt(now);
+      for (const other of this.#paths.peer(hex(path.peer.publicKey))?.paths ?? [])
+        if (other !== path) other.markSuspect(now);
     }
     path.established(now, session);
   }
@@ -324,15 +327,15 @@ export class PathKeeper {
   }
 
   endPath(now: Monotonic, path: NodePath): void {
-    const end = hex(path.other.publicKey);
-    if (path.session !== undefined) this.#context.sessions.forget(path.session);
+    const end = hex(path.peer.publicKey);
+    if (path.session !== undefined) this.#context.sessions.discard(path.session);
     this.#abandon(path.id);
     path.session = undefined;
     path.relay?.release(path.pathId);
     this.#paths.remove(path, end);
     this.#context.counters.count('path-ended');
-    this.#wantEnd(now, end);
-    if (path.initiator) this.#context.lost(now, path.other.name, false);
+    this.#setDesiredPeer(now, end);
+    if (path.initiator) this.#context.nameLost(now, path.peer.name, false);
   }
 
   /** Nothing of this may stand any longer. */
@@ -344,58 +347,60 @@ export class PathKeeper {
   /**
    * Whether a handshake is for a path that the coordinator told of, and of the node that it named.
    */
-  expects(publicKey: Uint8Array, pathId: Uint8Array): boolean {
+  expectsPeer(publicKey: Uint8Array, pathId: Uint8Array): boolean {
     const path = this.path(pathId);
-    return path !== undefined && equalBytes(path.other.publicKey, publicKey);
+    return path !== undefined && equalBytes(path.peer.publicKey, publicKey);
   }
 
-  roamed(now: Monotonic, tunnel: number, address: IpAddress, port: number): void {
-    for (const end of this.#paths.ends()) {
+  peerRoamed(now: Monotonic, tunnel: number, address: IpAddress, port: number): void {
+    for (const end of this.#paths.peers()) {
       if (end.tunnel === tunnel) establishedOf(end)[0]?.seenAt(now, { address, port });
     }
   }
 
   // --- tunnels ---
 
-  #wantEnd(now: Monotonic, id: string): void {
-    const end = this.#paths.end(id);
+  #setDesiredPeer(now: Monotonic, id: string): void {
+    const end = this.#paths.peer(id);
     const part = end === undefined ? undefined : this.#partOf(end);
-    this.#context.want(`ntmobile/node/${id}`, part);
+    this.#context.setDesired(`ntmobile/node/${id}`, part);
     const [path] = end === undefined ? [] : establishedOf(end);
     if (end === undefined) this.#report.ended(now, id);
     else if (path !== undefined) {
-      const way = path.way();
-      const kind = way === undefined ? 'none' : way.relayIndex === 0 ? 'direct' : 'relayed';
-      this.#report.goes(now, id, { name: path.other.name, kind, way });
+      const udpPath = path.udpPath();
+      const kind = udpPath === undefined ? 'none' : udpPath.relayIndex === 0 ? 'direct' : 'relayed';
+      this.#report.update(now, id, { name: path.peer.name, kind, way: udpPath });
     }
   }
 
-  #partOf(end: OtherEnd): DesiredPart | undefined {
+  #partOf(end: PeerPaths): DesiredPart | undefined {
     const paths = pathsWithKeys(end);
     const [first] = paths;
-    const way = first?.way() ?? first?.offered?.way;
-    if (first === undefined || way === undefined) return undefined;
-    const sessions = paths.flatMap(({ session, offered }) => session ?? offered ?? []);
-    return tunnelPart({
+    const udpPath = first?.udpPath() ?? first?.unconfirmedSession?.udpPath;
+    if (first === undefined || udpPath === undefined) return undefined;
+    const sessions = paths.flatMap(
+      ({ session, unconfirmedSession }) => session ?? unconfirmedSession ?? [],
+    );
+    return sealedTunnelPart({
       id: end.tunnel,
-      way,
+      udpPath,
       sessions,
-      linkMtu: this.#linkMtu(way.remote),
+      linkMtu: this.#linkMtu(udpPath.remote),
       addresses: first.addresses,
       peer: true,
     });
   }
 
   #linkMtu(remote: IpAddress): number {
-    return placeTowards(this.#context.attachment(), remote)?.mtu ?? 1500;
+    return localAddressFor(this.#context.attachment(), remote)?.mtu ?? 1500;
   }
 
   /** For the operator: each other end, how data goes there, and since when. */
   list(wallOf: (at: Monotonic) => number): readonly JsonObject[] {
-    const nodes = [...this.#paths.ends()].flatMap((end) => {
+    const nodes = [...this.#paths.peers()].flatMap((end) => {
       const [path] = [...establishedOf(end), ...end.paths];
       if (path === undefined) return [];
-      const { name, virtualIpv6, virtualIpv4 } = path.other;
+      const { name, virtualIpv6, virtualIpv4 } = path.peer;
       return {
         name,
         virtualIpv6,
@@ -409,7 +414,7 @@ export class PathKeeper {
 
   /** For the operator: what the plane has of them. */
   tunnels(): readonly JsonObject[] {
-    const ends = [...this.#paths.ends()].map((end) => ({
+    const ends = [...this.#paths.peers()].map((end) => ({
       part: this.#partOf(end),
       peer: nameOf(end),
     }));
@@ -425,10 +430,10 @@ function wantsHandshake({ initiator, session, silent }: NodePath): boolean {
   return initiator && (session?.current === undefined || silent);
 }
 
-function destinationOf({ other: { publicKey }, pathId }: NodePath, way: Way): Destination {
-  return { publicKey, use: HandshakeUse.node, pathId, way };
+function destinationOf({ peer: { publicKey }, pathId }: NodePath, udpPath: UdpPath): SessionTarget {
+  return { publicKey, use: HandshakeUse.node, pathId, udpPath };
 }
 
-function nameOf({ paths }: OtherEnd): string {
-  return [...paths][0]?.other.name ?? '';
+function nameOf({ paths }: PeerPaths): string {
+  return [...paths][0]?.peer.name ?? '';
 }

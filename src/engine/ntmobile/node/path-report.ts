@@ -4,7 +4,7 @@
  */
 import type { Monotonic } from '#base/time.ts';
 import type { EngineEvent, JsonObject } from '#engine/contract.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 
 /**
  * `general`: through a relay, to somebody who knows nothing of NTMobile. `none`: nowhere at
@@ -15,7 +15,7 @@ export type PathKind = 'direct' | 'relayed' | 'general' | 'none';
 interface Shown {
   readonly name: string;
   readonly kind: PathKind;
-  readonly way: Way | undefined;
+  readonly udpPath: UdpPath | undefined;
   readonly since: Monotonic;
 }
 
@@ -35,23 +35,25 @@ export class PathReport {
   }
 
   /** Data to the end `id` goes by `way` from now on. */
-  goes(
+  update(
     now: Monotonic,
     id: string,
-    to: { readonly name: string; readonly kind: PathKind; readonly way: Way | undefined },
+    to: { readonly name: string; readonly kind: PathKind; readonly way: UdpPath | undefined },
   ): void {
     const former = this.#shown.get(id);
-    const { name, kind, way } = to;
+    const { name, kind, way: udpPath } = to;
     if (former === undefined && kind === 'none') return;
     const elsewhere =
-      former?.way?.remote !== way?.remote || former?.way?.remotePort !== way?.remotePort;
+      former?.udpPath?.remote !== udpPath?.remote ||
+      former?.udpPath?.remotePort !== udpPath?.remotePort;
     if (former?.kind === kind && !elsewhere) return;
-    this.#shown.set(id, { name, kind, way, since: now });
-    if (former === undefined) this.#say('path-established', { name, way: kind, ...placeOf(way) });
+    this.#shown.set(id, { name, kind, udpPath, since: now });
+    if (former === undefined)
+      this.#say('path-established', { name, way: kind, ...endpointFields(udpPath) });
     else
       this.#say(EVENTS[kind], {
         name,
-        ...placeOf(way),
+        ...endpointFields(udpPath),
         formerForMs: Math.round(now - former.since),
       });
   }
@@ -73,7 +75,7 @@ export class PathReport {
       way: kind,
       up: kind !== 'none',
       direct: kind === 'direct',
-      ...placeOf(shown.way),
+      ...endpointFields(shown.udpPath),
       sinceWallMs: wallOf(shown.since),
     };
   }
@@ -83,8 +85,8 @@ export class PathReport {
   }
 }
 
-function placeOf(way: Way | undefined): JsonObject {
-  if (way === undefined) return {};
-  const { local, remote, remotePort } = way;
+function endpointFields(udpPath: UdpPath | undefined): JsonObject {
+  if (udpPath === undefined) return {};
+  const { local, remote, remotePort } = udpPath;
   return { local, remote, remotePort };
 }

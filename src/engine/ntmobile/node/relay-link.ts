@@ -13,7 +13,7 @@ import { Timers, type TimerTable } from '#engine/common/timers.ts';
 import { SHORT_PADDING_OCTETS } from '#engine/ntmobile/common/control-requests.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import {
@@ -22,7 +22,7 @@ import {
   type NtmobileOption,
   type NtmobileOptionOf,
 } from '#wire/ntmobile-options.ts';
-import { type Attachment, placeTowards } from './attachment.ts';
+import { type Attachment, localAddressFor } from './attachment.ts';
 import { KEEPALIVE_MS } from './coordinator-link.ts';
 import type { NodePurpose, RelayPurpose } from './request-purposes.ts';
 
@@ -112,9 +112,9 @@ export class RelayLink {
    * To the relay itself, or with an index through its leg; undefined: there is no way out in a
    * family that the relay has.
    */
-  way(relayIndex = 0): Way | undefined {
+  udpPath(relayIndex = 0): UdpPath | undefined {
     for (const { address, port } of this.#endpoints) {
-      const place = placeTowards(this.#attachment, address);
+      const place = localAddressFor(this.#attachment, address);
       if (place === undefined) continue;
       return {
         local: place.address,
@@ -128,21 +128,21 @@ export class RelayLink {
   }
 
   /** Through the leg of a path; undefined while there is none. */
-  wayOf(path: string): Way | undefined {
+  udpPathOfLeg(path: string): UdpPath | undefined {
     const index = this.#legs.get(path)?.index;
-    return index === undefined ? undefined : this.way(index);
+    return index === undefined ? undefined : this.udpPath(index);
   }
 
   /** The coordinator told of it again. */
-  update({ endpoints }: NtmobileOptionOf<'relay'>): void {
+  setEndpoints({ endpoints }: NtmobileOptionOf<'relay'>): void {
     this.#endpoints = endpoints;
   }
 
   /** Begins a session unless there is one. */
   open(now: Monotonic): void {
-    const way = this.way();
-    if (this.#session !== undefined || way === undefined) return;
-    const to = { publicKey: this.publicKey, use: HandshakeUse.relay, pathId: NO_PATH, way };
+    const udpPath = this.udpPath();
+    if (this.#session !== undefined || udpPath === undefined) return;
+    const to = { publicKey: this.publicKey, use: HandshakeUse.relay, pathId: NO_PATH, udpPath };
     this.#session = this.#sessions.connect(now, to);
   }
 
@@ -150,7 +150,7 @@ export class RelayLink {
    * A Tunnel Request of the relay: it lost its keys. `timestamp` is the request's, so that nobody
    * else can call by one of former times.
    */
-  called(now: Monotonic, timestamp: bigint): void {
+  relayRestarted(now: Monotonic, timestamp: bigint): void {
     const recently = this.#restartedAt !== undefined && now - this.#restartedAt < ONE_CALL_MS;
     if (timestamp <= this.#calledAt) return;
     this.#calledAt = timestamp;
@@ -174,20 +174,20 @@ export class RelayLink {
   release(pathId: Uint8Array): void {
     const session = this.#session;
     if (this.#legs.delete(hex(pathId)) && session?.current !== undefined) {
-      this.#sessions.tell(session, 'release', [{ type: 'path-id', pathId }]);
+      this.#sessions.notify(session, 'release', [{ type: 'path-id', pathId }]);
     }
   }
 
   moved(now: Monotonic, attachment: Attachment): void {
     this.#attachment = attachment;
     this.#move += 1;
-    const way = this.way();
-    if (way === undefined) return;
+    const udpPath = this.udpPath();
+    if (udpPath === undefined) return;
     if (this.#session?.current === undefined) {
       this.#restart(now);
       return;
     }
-    this.#session.way = way;
+    this.#session.udpPath = udpPath;
     this.#keepAlive(now, LONG_PADDING);
   }
 
@@ -207,7 +207,7 @@ export class RelayLink {
   }
 
   #restart(now: Monotonic): void {
-    if (this.#session !== undefined) this.#sessions.forget(this.#session);
+    if (this.#session !== undefined) this.#sessions.discard(this.#session);
     this.#session = undefined;
     this.#restartedAt = now;
     this.open(now);

@@ -39,7 +39,7 @@ export type RelayPurpose =
 export interface PathPurpose {
   readonly part: 'path';
   readonly path: string;
-  readonly way: string;
+  readonly endpointKey: string;
   readonly challenge: Uint8Array;
   readonly sentAt: Monotonic;
 }

@@ -4,12 +4,18 @@
  *
  * No RFC: docs/ntmobile.md §2.1
  */
-import { type IpAddress, isIpv6, octetsOf, type Prefix, prefixContains } from '#base/ip.ts';
+import {
+  cachedAddressBytes,
+  type IpAddress,
+  isIpv6,
+  type Prefix,
+  prefixContains,
+} from '#base/ip.ts';
 import type { Wall } from '#base/time.ts';
-import { judgeCredential } from '#crypto/node-credential.ts';
+import { verifyCredential } from '#crypto/node-credential.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
-import type { OtherNode } from './node-path.ts';
+import type { PeerNode } from './node-path.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
 import type { Granted } from './stored-login.ts';
 
@@ -37,11 +43,11 @@ export class Trust {
   /** A general node has what no node may have: directions cannot take the address of one away. */
   isGeneral(address: IpAddress): boolean {
     if (!isIpv6(address)) return this.isVirtual(address);
-    const [high, low] = octetsOf(address).subarray(6, 8);
+    const [high, low] = cachedAddressBytes(address).subarray(6, 8);
     return this.isVirtual(address) && high === 0 && low === GENERAL_SUBNET;
   }
 
-  otherOf(now: Wall, options: readonly NtmobileOption[]): OtherNode | undefined {
+  verifiedPeer(now: Wall, options: readonly NtmobileOption[]): PeerNode | undefined {
     const credential = findNtmobileOption(options, 'credential')?.credential;
     const holder = credential === undefined ? undefined : this.holder(now, credential);
     const { ipv6, ipv4, name } = {
@@ -61,9 +67,14 @@ export class Trust {
     now: Wall,
     credential: Uint8Array,
     publicKey: Uint8Array = credential.slice(28, 60),
-  ): OtherNode | undefined {
+  ): PeerNode | undefined {
     const seconds = BigInt(Math.floor(now / 1000));
-    const judged = judgeCredential(credential, this.granted?.authorities ?? [], publicKey, seconds);
+    const judged = verifyCredential(
+      credential,
+      this.granted?.authorities ?? [],
+      publicKey,
+      seconds,
+    );
     if (
       typeof judged === 'string' ||
       !this.isVirtual(judged.virtualIpv6) ||

@@ -16,20 +16,20 @@ import type { CounterSet } from '#engine/common/counters.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { JsonObject, Output, PlaceAccount, RandomBytes } from '#engine/contract.ts';
 import { REQUEST_RETRANSMISSION_MS } from '#engine/ntmobile/common/control-requests.ts';
-import type { CredentialHolder } from '#engine/ntmobile/common/credential-judge.ts';
+import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { sameFarEnd, type Way } from '#engine/ntmobile/common/udp-path.ts';
+import { sameRemoteEndpoint, type UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import { findNtmobileOption } from '#wire/ntmobile-options.ts';
-import { type Legs, type RelayLeg, wish } from './legs.ts';
+import { type Legs, type RelayLeg, setDesiredLeg } from './legs.ts';
 import type { RelayCounter } from './reasons.ts';
 import type { ChallengePurpose, RelayPurpose } from './request-purposes.ts';
 
 const CHALLENGE_MS = 3_000;
 const IDLE_MS = 600_000;
 /** To a place that is not proved goes so many times what came from there. */
-const AMPLIFICATION = 3;
+const AMPLIFICATION_FACTOR = 3;
 /**
  * No less than an answer and the Path Challenges of one attempt: what a request has to pay for
  * before it pays for data.
@@ -39,9 +39,9 @@ const OWN_OCTETS = 320;
 const PROBE_RETRANSMISSION_MS = 1_000;
 
 /** A request that was opened: where it came from, and how long its datagram was. */
-export interface HeardRequest {
+export interface ReceivedRequest {
   readonly transaction: number;
-  readonly way: Way;
+  readonly udpPath: UdpPath;
   readonly octets: number;
 }
 
@@ -52,7 +52,7 @@ export class AttachedNode implements Timed {
   /** As its newest credential says. */
   holder: CredentialHolder;
   readonly legs = new Set<RelayLeg>();
-  way: Way;
+  udpPath: UdpPath;
   validated = false;
   /**
    * Octets that may go to the present place, while it is not validated, beside those that the plane
@@ -60,7 +60,7 @@ export class AttachedNode implements Timed {
    */
   creditOctets = 0;
   /** The last place that was validated, while another one is not yet. */
-  former: Way | undefined;
+  previousPath: UdpPath | undefined;
   /** Under way, for the present place. */
   challenge: Uint8Array | undefined;
   /** Under way, where data came from. */
@@ -78,17 +78,17 @@ export class AttachedNode implements Timed {
     this.session = session;
     this.nodeId = hex(nodeIdOf(session.peer.publicKey));
     this.holder = holder;
-    this.way = session.way;
+    this.udpPath = session.udpPath;
     this.heardAt = now;
   }
 
   /** Where it was proved to be; undefined before the first time. */
-  get place(): Way | undefined {
-    return this.validated ? this.way : this.former;
+  get validatedPath(): UdpPath | undefined {
+    return this.validated ? this.udpPath : this.previousPath;
   }
 
   /** What bounds what goes to where it is; undefined: it was proved. */
-  get account(): PlaceAccount | undefined {
+  get amplificationLimit(): PlaceAccount | undefined {
     return this.validated ? undefined : { number: this.#number, creditOctets: this.creditOctets };
   }
 }
@@ -98,12 +98,12 @@ export interface AttachedListener {
   /** What the session's credential says, where it is valid now. */
   holderOf(now: Monotonic, session: Session): CredentialHolder | undefined;
   /** When the holder's credential ends. */
-  endOf(holder: CredentialHolder): Monotonic;
+  expiryOf(holder: CredentialHolder): Monotonic;
   /** It was not there before. */
-  came(node: AttachedNode): void;
+  nodeAttached(node: AttachedNode): void;
   /** It is there, has new keys, is elsewhere, or more may go there. */
-  changed(now: Monotonic, node: AttachedNode): void;
-  gone(now: Monotonic, node: AttachedNode, reason: string): void;
+  nodeChanged(now: Monotonic, node: AttachedNode): void;
+  nodeGone(now: Monotonic, node: AttachedNode, reason: string): void;
 }
 
 export class AttachedNodes {
@@ -137,14 +137,14 @@ export class AttachedNodes {
 
   /** For the operator. */
   list(): readonly JsonObject[] {
-    return [...this.#bySession.values()].map(({ nodeId, holder, legs, way, validated }) => ({
+    return [...this.#bySession.values()].map(({ nodeId, holder, legs, udpPath, validated }) => ({
       ...{
         name: holder.name,
         nodeId,
         virtualIpv6: holder.virtualIpv6,
         virtualIpv4: holder.virtualIpv4,
       },
-      ...{ remote: way.remote, remotePort: way.remotePort, validated, legs: legs.size },
+      ...{ remote: udpPath.remote, remotePort: udpPath.remotePort, validated, legs: legs.size },
     }));
   }
 
@@ -152,12 +152,12 @@ export class AttachedNodes {
     return this.#timers.deadline();
   }
 
-  of(session: Session): AttachedNode | undefined {
+  ofSession(session: Session): AttachedNode | undefined {
     return this.#bySession.get(session);
   }
 
   /** `nodeId` in hexadecimal digits. */
-  named(nodeId: string): AttachedNode | undefined {
+  ofNodeId(nodeId: string): AttachedNode | undefined {
     return this.#byNodeId.get(nodeId);
   }
 
@@ -167,7 +167,7 @@ export class AttachedNodes {
   established(now: Monotonic, session: Session, out: Output[]): void {
     const holder = this.#listener.holderOf(now, session);
     if (holder === undefined) {
-      this.#sessions.forget(session);
+      this.#sessions.discard(session);
       this.#end(now, session, 'credential', out);
       return;
     }
@@ -176,15 +176,15 @@ export class AttachedNodes {
     this.#bySession.set(session, node);
     this.#byNodeId.set(node.nodeId, node);
     node.holder = holder;
-    this.#heard(now, node);
+    this.#touch(now, node);
     node.newestTransaction = undefined;
-    const { answeredTo } = session.current ?? {};
-    if (answeredTo !== undefined && sameFarEnd(answeredTo, session.way))
-      this.#prove(now, node, session.way, out);
+    const { respondedTo } = session.current ?? {};
+    if (respondedTo !== undefined && sameRemoteEndpoint(respondedTo, session.udpPath))
+      this.#validatePath(now, node, session.udpPath, out);
     else if (known === undefined) this.#challenge(now, node, 0);
-    else this.#seenAt(now, node, session.way, 0, out);
-    if (known === undefined) this.#listener.came(node);
-    this.#listener.changed(now, node);
+    else this.#pathObserved(now, node, session.udpPath, 0, out);
+    if (known === undefined) this.#listener.nodeAttached(node);
+    this.#listener.nodeChanged(now, node);
   }
 
   #newNode(now: Monotonic, session: Session, holder: CredentialHolder): AttachedNode {
@@ -192,74 +192,81 @@ export class AttachedNodes {
     return new AttachedNode(now, session, holder, this.#lastNumber);
   }
 
-  #heard(now: Monotonic, node: AttachedNode): void {
+  #touch(now: Monotonic, node: AttachedNode): void {
     node.heardAt = now;
-    this.#timers.set(node, earliest(after(now, IDLE_MS), this.#listener.endOf(node.holder)));
+    this.#timers.set(node, earliest(after(now, IDLE_MS), this.#listener.expiryOf(node.holder)));
   }
 
   /**
    * A request of the node that is known to be its own. Older ones than the newest say nothing of
    * where it is now.
    */
-  heard(
+  requestReceived(
     now: Monotonic,
     session: Session,
-    { transaction, way, octets }: HeardRequest,
+    { transaction, udpPath, octets }: ReceivedRequest,
     out: Output[],
   ): void {
     const node = this.#bySession.get(session);
     if (node === undefined) return;
-    this.#heard(now, node);
+    this.#touch(now, node);
     const newest = node.newestTransaction;
     if (newest !== undefined && (transaction - newest) >>> 0 >= 0x8000_0000) return;
     node.newestTransaction = transaction;
-    this.#seenAt(now, node, way, octets, out);
+    this.#pathObserved(now, node, udpPath, octets, out);
   }
 
   /**
    * Data of the node came from there: it may be an old packet that somebody held back, so that
    * nothing moves before the node answers.
    */
-  roamed(now: Monotonic, node: AttachedNode, way: Way): void {
-    if (node.probe !== undefined || sameFarEnd(way, node.way)) return;
+  peerRoamed(now: Monotonic, node: AttachedNode, udpPath: UdpPath): void {
+    if (node.probe !== undefined || sameRemoteEndpoint(udpPath, node.udpPath)) return;
     const challenge = this.#random(8);
     node.probe = challenge;
-    this.#ask(now, node, { kind: 'challenge', challenge, way }, PROBE_RETRANSMISSION_MS);
+    this.#ask(now, node, { kind: 'challenge', challenge, udpPath }, PROBE_RETRANSMISSION_MS);
   }
 
   /** `octets` came from there. */
-  #seenAt(now: Monotonic, node: AttachedNode, way: Way, octets: number, out: Output[]): void {
-    const same = sameFarEnd(way, node.way);
+  #pathObserved(
+    now: Monotonic,
+    node: AttachedNode,
+    udpPath: UdpPath,
+    octets: number,
+    out: Output[],
+  ): void {
+    const same = sameRemoteEndpoint(udpPath, node.udpPath);
     if (!same) {
       this.#counters.count('node-moved');
-      if (node.validated) node.former = node.way;
+      if (node.validated) node.previousPath = node.udpPath;
       node.validated = false;
       node.creditOctets = 0;
     }
-    const granted = node.validated ? 0 : Math.max(0, AMPLIFICATION * octets - OWN_OCTETS);
-    if (!same || way.local !== node.way.local || granted > 0) {
+    const granted = node.validated ? 0 : Math.max(0, AMPLIFICATION_FACTOR * octets - OWN_OCTETS);
+    if (!same || udpPath.local !== node.udpPath.local || granted > 0) {
       node.creditOctets += granted;
-      this.#place(node, way, out);
-      this.#listener.changed(now, node);
+      this.#usePath(node, udpPath, out);
+      this.#listener.nodeChanged(now, node);
     }
     if (!same || (!node.validated && node.challenge === undefined))
       this.#challenge(now, node, octets);
   }
 
-  #place(node: AttachedNode, way: Way, out: Output[]): void {
-    node.way = way;
-    node.session.way = way;
-    for (const leg of node.legs) wish(leg, out);
+  #usePath(node: AttachedNode, udpPath: UdpPath, out: Output[]): void {
+    node.udpPath = udpPath;
+    node.session.udpPath = udpPath;
+    for (const leg of node.legs) setDesiredLeg(leg, out);
   }
 
-  #prove(now: Monotonic, node: AttachedNode, way: Way, out: Output[]): void {
-    if (!sameFarEnd(way, node.way)) this.#counters.count('node-moved');
-    if (!node.validated || !sameFarEnd(way, node.way)) this.#counters.count('place-validated');
+  #validatePath(now: Monotonic, node: AttachedNode, udpPath: UdpPath, out: Output[]): void {
+    if (!sameRemoteEndpoint(udpPath, node.udpPath)) this.#counters.count('node-moved');
+    if (!node.validated || !sameRemoteEndpoint(udpPath, node.udpPath))
+      this.#counters.count('place-validated');
     node.challenge = undefined;
-    node.former = undefined;
+    node.previousPath = undefined;
     node.validated = true;
-    this.#place(node, way, out);
-    this.#listener.changed(now, node);
+    this.#usePath(node, udpPath, out);
+    this.#listener.nodeChanged(now, node);
   }
 
   /** Until it is answered, or once where what came does not pay for more. */
@@ -267,8 +274,8 @@ export class AttachedNodes {
     const challenge = this.#random(8);
     node.challenge = challenge;
     const retransmissionMs =
-      AMPLIFICATION * octets < OWN_OCTETS ? CHALLENGE_MS : REQUEST_RETRANSMISSION_MS;
-    this.#ask(now, node, { kind: 'challenge', challenge, way: undefined }, retransmissionMs);
+      AMPLIFICATION_FACTOR * octets < OWN_OCTETS ? CHALLENGE_MS : REQUEST_RETRANSMISSION_MS;
+    this.#ask(now, node, { kind: 'challenge', challenge, udpPath: undefined }, retransmissionMs);
   }
 
   #ask(
@@ -278,7 +285,11 @@ export class AttachedNodes {
     retransmissionMs: number,
   ): void {
     const options = [{ type: 'challenge', challenge: purpose.challenge } as const];
-    const asked = { type: 'path-challenge', options, way: purpose.way ?? node.way } as const;
+    const asked = {
+      type: 'path-challenge',
+      options,
+      udpPath: purpose.udpPath ?? node.udpPath,
+    } as const;
     this.#sessions.request(
       now,
       node.session,
@@ -292,37 +303,38 @@ export class AttachedNodes {
     session: Session,
     purpose: ChallengePurpose,
     answer: NtmobileMessage | undefined,
-    from: Way | undefined,
+    from: UdpPath | undefined,
     out: Output[],
   ): void {
     const node = this.#bySession.get(session);
     if (node === undefined) return;
-    const { challenge, way } = purpose;
+    const { challenge, udpPath } = purpose;
     const said =
       answer === undefined ? undefined : findNtmobileOption(answer.options, 'challenge')?.challenge;
     const right =
       answer?.status === NtmobileStatus.granted &&
       said !== undefined &&
       equalBytes(said, challenge);
-    if (way !== undefined) {
+    if (udpPath !== undefined) {
       node.probe = undefined;
-      if (right && from !== undefined && sameFarEnd(from, way)) this.#prove(now, node, from, out);
+      if (right && from !== undefined && sameRemoteEndpoint(from, udpPath))
+        this.#validatePath(now, node, from, out);
       return;
     }
     // One that a newer place has made pointless.
     if (node.challenge !== challenge) return;
     node.challenge = undefined;
-    if (right && from !== undefined && sameFarEnd(from, node.way)) {
-      this.#prove(now, node, node.way, out);
+    if (right && from !== undefined && sameRemoteEndpoint(from, node.udpPath)) {
+      this.#validatePath(now, node, node.udpPath, out);
       return;
     }
     this.#counters.count('place-unanswered');
-    if (node.former === undefined) return;
-    const { former } = node;
-    node.former = undefined;
+    if (node.previousPath === undefined) return;
+    const { previousPath } = node;
+    node.previousPath = undefined;
     node.validated = true;
-    this.#place(node, former, out);
-    this.#listener.changed(now, node);
+    this.#usePath(node, previousPath, out);
+    this.#listener.nodeChanged(now, node);
   }
 
   ended(now: Monotonic, session: Session, out: Output[]): void {
@@ -337,7 +349,7 @@ export class AttachedNodes {
     if (this.#byNodeId.get(node.nodeId) === node) this.#byNodeId.delete(node.nodeId);
     this.#timers.remove(node);
     for (const leg of [...node.legs]) this.#legs.remove(now, leg, out);
-    this.#listener.gone(now, node, reason);
+    this.#listener.nodeGone(now, node, reason);
   }
 
   /** Forgets who was not heard of for long, and whose credential is over. */
@@ -349,7 +361,7 @@ export class AttachedNodes {
     ) {
       const idle = now - node.heardAt >= IDLE_MS;
       this.#counters.count(idle ? 'node-idle' : 'credential-over');
-      this.#sessions.forget(node.session);
+      this.#sessions.discard(node.session);
       this.#end(now, node.session, idle ? 'idle' : 'credential', out);
     }
   }

@@ -6,7 +6,7 @@
 import type { Prefix } from '#base/ip.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
 import type { CoordinatorDescription, ForwardingControl } from '#engine/contract.ts';
-import type { CredentialJudge } from '#engine/ntmobile/common/credential-judge.ts';
+import type { CredentialVerifier } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Endpoint } from '#wire/ntmobile-options.ts';
 
 /** What the relay does at most. */
@@ -21,7 +21,7 @@ export type RelayLimits = Pick<
 
 export interface RelayConfiguration {
   readonly own: KeyPair;
-  readonly judgeCredential: CredentialJudge;
+  readonly verifyCredential: CredentialVerifier;
   /** Where nodes find this relay. */
   readonly endpoints: readonly Endpoint[];
   /** The plane's own port. */
@@ -32,7 +32,7 @@ export interface RelayConfiguration {
   readonly maximumLegs: number;
   readonly maximumLegsOfNode: number;
   /** Handshakes in a second that are taken without a cookie. */
-  readonly strangersPerSecond: number;
+  readonly handshakesPerSecond: number;
   /** The system's ULA /48. */
   readonly systemPrefix: Prefix;
   /** Virtual IPv4 addresses, of nodes and of general nodes. */

@@ -11,7 +11,7 @@ import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { CoordinatorDescription, EngineEvent, JsonObject } from '#engine/contract.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import { CandidateKind, findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
@@ -107,14 +107,14 @@ export class CoordinatorLinks {
   }
 
   /** The answer to a Keep Alive; without one new keys are asked for at once. */
-  kept(now: Monotonic, session: Session, answer: NtmobileMessage | undefined): void {
+  keepaliveAnswered(now: Monotonic, session: Session, answer: NtmobileMessage | undefined): void {
     const link = this.#linkOf(session);
     if (link === undefined) return;
     if (answer !== undefined) {
       this.#rest(now, link);
       return;
     }
-    this.#sessions.forget(session);
+    this.#sessions.discard(session);
     this.#lost(link);
     this.#connect(now, link);
   }
@@ -142,7 +142,7 @@ export class CoordinatorLinks {
       answer.status !== NtmobileStatus.granted ||
       key === undefined
     ) {
-      this.#sessions.forget(session);
+      this.#sessions.discard(session);
       this.#failed(now, link);
       if (answer !== undefined) link.retryMs = Math.min(link.retryMs * 2, LONGEST_RETRY_MS);
       return;
@@ -151,7 +151,7 @@ export class CoordinatorLinks {
     if (!link.told) {
       const fields = {
         coordinator: link.coordinator.name,
-        remote: session.way.remote,
+        remote: session.udpPath.remote,
         lifetimeSeconds: seconds,
       };
       this.#tell({ name: 'registered', level: 'info', fields });
@@ -208,7 +208,7 @@ export class CoordinatorLinks {
     if (endpoint === undefined) return;
     link.attempts += 1;
     const local = isIpv6(endpoint.address) ? UNSPECIFIED_V6 : UNSPECIFIED_V4;
-    const way: Way = {
+    const udpPath: UdpPath = {
       ...{ local, localPort: this.#configuration.port },
       ...{ remote: endpoint.address, remotePort: endpoint.port, relayIndex: 0 },
     };
@@ -216,7 +216,7 @@ export class CoordinatorLinks {
       publicKey,
       use: HandshakeUse.coordinator,
       pathId: NO_PATH,
-      way,
+      udpPath,
     });
   }
 

@@ -66,7 +66,7 @@ export function forwardingPart(
           ...(forwarding === 'given' ? [] : devices).map((name) => ({
             path: conf('ipv6', name, 'accept_ra'),
             value: '2',
-            onlyFrom: '1',
+            onlyIfCurrently: '1',
           })),
           { path: conf('ipv6', 'all', 'forwarding'), value: '1' },
         ];

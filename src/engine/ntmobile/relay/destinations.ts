@@ -13,11 +13,11 @@
  */
 import { assert } from '#base/assert.ts';
 import {
+  cachedAddressBytes,
   type IpAddress,
   ipv4FromBytes,
   ipv6,
   isIpv6,
-  octetsOf,
   type Prefix,
   parsePrefix,
   prefixContains,
@@ -113,7 +113,7 @@ function longest(all: readonly Prefix[], address: IpAddress): number {
 /** IPv4 addresses to which a router on the way may turn an IPv6 one. */
 function within(address: IpAddress): readonly IpAddress[] {
   if (!isIpv6(address)) return [];
-  if (prefixContains(NAT64, address)) return [ipv4FromBytes(octetsOf(address), 12)];
-  if (prefixContains(SIX_TO_FOUR, address)) return [ipv4FromBytes(octetsOf(address), 2)];
+  if (prefixContains(NAT64, address)) return [ipv4FromBytes(cachedAddressBytes(address), 12)];
+  if (prefixContains(SIX_TO_FOUR, address)) return [ipv4FromBytes(cachedAddressBytes(address), 2)];
   return [];
 }

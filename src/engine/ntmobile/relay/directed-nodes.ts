@@ -12,13 +12,13 @@
 
 import { hex } from '#base/bytes.ts';
 import {
-  bytesOf,
+  addressToBytes,
+  cachedAddressBytes,
   type IpAddress,
   type Ipv4Address,
   type Ipv6Address,
   ipv4FromBytes,
   ipv6FromBytes,
-  octetsOf,
   type Prefix,
   prefixContains,
 } from '#base/ip.ts';
@@ -26,7 +26,7 @@ import { after, type Monotonic, NEVER } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { DesiredPart, DesiredTranslation, JsonObject, JsonValue } from '#engine/contract.ts';
-import { tunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
+import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { AttachedNode } from './attached-nodes.ts';
 import type { RelayLimits } from './configuration.ts';
@@ -42,10 +42,10 @@ export class DirectedNode implements Timed {
   readonly nodeId: string;
   readonly tunnel: number;
   /** When it was directed to which, longest ago first. */
-  readonly interests = new Map<GeneralNode, Monotonic>();
+  readonly generalNodes = new Map<GeneralNode, Monotonic>();
   attached: AttachedNode | undefined;
   /** Its first session, whose keys it may use any moment. */
-  offered: Session | undefined;
+  unconfirmedSession: Session | undefined;
   /** Stands for its virtual IPv6 address where IPv4 is spoken. */
   shadowIpv4: Ipv4Address | undefined;
   /** Virtual addresses of its credential that lead into its tunnel. */
@@ -68,13 +68,13 @@ export interface DirectedContext {
   limits(): Pick<RelayLimits, 'maximumGeneralNodesOfNode'>;
   /** Of the link by which something leaves from a local address. */
   linkMtu(local: IpAddress): number;
-  want(key: string, part: DesiredPart | undefined): void;
+  setDesired(key: string, part: DesiredPart | undefined): void;
   persist(table: string, key: string, value: JsonValue | undefined): void;
   /**
    * A user of it is there, or is no longer, or is none any more: when a general node ends depends
    * on it.
    */
-  usable(general: GeneralNode): void;
+  usersChanged(general: GeneralNode): void;
 }
 
 export class DirectedNodes {
@@ -107,11 +107,11 @@ export class DirectedNodes {
       node !== undefined;
       node = this.#timers.takeDue(now)
     ) {
-      for (const general of [...node.interests.keys()]) this.release(node, general);
+      for (const general of [...node.generalNodes.keys()]) this.release(node, general);
     }
   }
 
-  at(tunnel: number): DirectedNode | undefined {
+  ofTunnel(tunnel: number): DirectedNode | undefined {
     return this.#byTunnel.get(tunnel);
   }
 
@@ -124,7 +124,7 @@ export class DirectedNodes {
    * it asked for long ago.
    */
   mayUse(now: Monotonic, nodeId: string, general: GeneralNode | undefined): boolean {
-    const interests = this.#byNodeId.get(nodeId)?.interests;
+    const interests = this.#byNodeId.get(nodeId)?.generalNodes;
     if (
       interests === undefined ||
       interests.size < this.#context.limits().maximumGeneralNodesOfNode
@@ -146,19 +146,19 @@ export class DirectedNodes {
     attached: AttachedNode | undefined,
   ): DirectedNode {
     const node = this.#byNodeId.get(nodeId) ?? this.#add(nodeId);
-    const isNew = !node.interests.delete(general);
-    node.interests.set(general, now);
+    const isNew = !node.generalNodes.delete(general);
+    node.generalNodes.set(general, now);
     general.users.add(node);
     if (isNew) this.#context.persist(DIRECTED_TABLE, recordKey(node, general), {});
-    const [oldest] = node.interests.keys();
+    const [oldest] = node.generalNodes.keys();
     if (
-      node.interests.size > this.#context.limits().maximumGeneralNodesOfNode &&
+      node.generalNodes.size > this.#context.limits().maximumGeneralNodesOfNode &&
       oldest !== undefined
     )
       this.release(node, oldest);
     if (node.attached === undefined && attached !== undefined) this.attach(attached);
     else if (node.attached === undefined) this.#timers.set(node, after(now, HOLD_MS));
-    else if (isNew) this.wish(node);
+    else if (isNew) this.updateDesired(node);
     return node;
   }
 
@@ -172,12 +172,12 @@ export class DirectedNodes {
 
   /** A general node is no longer the node's to use; a node that has none left has no tunnel. */
   release(node: DirectedNode, general: GeneralNode): void {
-    node.interests.delete(general);
+    node.generalNodes.delete(general);
     general.users.delete(node);
     this.#context.persist(DIRECTED_TABLE, recordKey(node, general), undefined);
-    this.#context.usable(general);
-    if (node.interests.size > 0) {
-      this.wish(node);
+    this.#context.usersChanged(general);
+    if (node.generalNodes.size > 0) {
+      this.updateDesired(node);
       return;
     }
     this.#unclaim(node);
@@ -188,24 +188,24 @@ export class DirectedNodes {
       this.#shadows.delete(node.shadowIpv4);
       this.#context.persist(SHADOWS_TABLE, node.nodeId, undefined);
     }
-    this.#context.want(keyOf(node), undefined);
+    this.#context.setDesired(keyOf(node), undefined);
   }
 
   // --- the node comes, moves and goes ---
 
   /** The relay answered its Tunnel Request: data may be there before anything else. */
-  offered(session: Session): void {
+  responseSent(session: Session): void {
     const node = this.#byNodeId.get(hex(nodeIdOf(session.peer.publicKey)));
     if (node === undefined) return;
-    if (node.attached === undefined) node.offered = session;
-    this.wish(node);
+    if (node.attached === undefined) node.unconfirmedSession = session;
+    this.updateDesired(node);
   }
 
-  lapsed(session: Session): void {
+  handshakeExpired(session: Session): void {
     const node = this.#byNodeId.get(hex(nodeIdOf(session.peer.publicKey)));
-    if (node?.offered !== session) return;
-    node.offered = undefined;
-    this.wish(node);
+    if (node?.unconfirmedSession !== session) return;
+    node.unconfirmedSession = undefined;
+    this.updateDesired(node);
   }
 
   /** It is there, or has new keys or another credential. */
@@ -214,11 +214,11 @@ export class DirectedNodes {
     if (node === undefined) return;
     const isNew = node.attached === undefined;
     node.attached = attached;
-    node.offered = undefined;
+    node.unconfirmedSession = undefined;
     this.#timers.remove(node);
     this.#claim(node, attached);
-    this.wish(node);
-    if (isNew) for (const general of node.interests.keys()) this.#context.usable(general);
+    this.updateDesired(node);
+    if (isNew) for (const general of node.generalNodes.keys()) this.#context.usersChanged(general);
   }
 
   detach(now: Monotonic, attached: AttachedNode): void {
@@ -227,11 +227,11 @@ export class DirectedNodes {
     node.attached = undefined;
     this.#timers.set(node, after(now, HOLD_MS));
     this.#unclaim(node);
-    this.#context.want(keyOf(node), undefined);
-    for (const general of node.interests.keys()) {
+    this.#context.setDesired(keyOf(node), undefined);
+    for (const general of node.generalNodes.keys()) {
       // It was of use to somebody until now.
       general.usedAt = now;
-      this.#context.usable(general);
+      this.#context.usersChanged(general);
     }
   }
 
@@ -253,7 +253,7 @@ export class DirectedNodes {
       if (other.attached !== undefined && other.attached.holder.notAfter >= holder.notAfter)
         return false;
       other.addresses = other.addresses.filter((one) => one !== address);
-      this.wish(other);
+      this.updateDesired(other);
       return true;
     });
     for (const address of node.addresses) this.#holders.set(address, node);
@@ -266,21 +266,21 @@ export class DirectedNodes {
 
   // --- wishes ---
 
-  wish(node: DirectedNode): void {
-    this.#context.want(keyOf(node), this.#partOf(node));
+  updateDesired(node: DirectedNode): void {
+    this.#context.setDesired(keyOf(node), this.#partOf(node));
   }
 
   #partOf(node: DirectedNode): DesiredPart | undefined {
-    const session = node.attached?.session ?? node.offered;
-    const way = node.attached?.way ?? node.offered?.way;
-    if (session === undefined || way === undefined) return undefined;
+    const session = node.attached?.session ?? node.unconfirmedSession;
+    const udpPath = node.attached?.udpPath ?? node.unconfirmedSession?.udpPath;
+    if (session === undefined || udpPath === undefined) return undefined;
     const { tunnel: id, addresses } = node;
-    const linkMtu = this.#context.linkMtu(way.local);
+    const linkMtu = this.#context.linkMtu(udpPath.local);
     return {
-      ...tunnelPart({
+      ...sealedTunnelPart({
         id,
-        way,
-        account: node.attached?.account,
+        udpPath,
+        amplificationLimit: node.attached?.amplificationLimit,
         linkMtu,
         sessions: [session],
         addresses,
@@ -297,7 +297,7 @@ export class DirectedNodes {
     const holder = node.attached?.holder;
     if (holder === undefined) return [];
     const { virtualIpv4, virtualIpv6 } = holder;
-    const general = [...node.interests.keys()];
+    const general = [...node.generalNodes.keys()];
     const near: DesiredTranslation[] = [];
     if (node.addresses.includes(virtualIpv4) && general.some(({ ipv4 }) => ipv4.translated))
       near.push({
@@ -335,7 +335,7 @@ export class DirectedNodes {
    */
   #freeShadow({ nodeId }: DirectedNode): Ipv4Address | undefined {
     const { address, length } = this.#context.translatorIpv4Prefix;
-    const network = new DataView(bytesOf(address).buffer).getUint32(0);
+    const network = new DataView(addressToBytes(address).buffer).getUint32(0);
     const count = 2 ** (32 - length);
     const start = Number.parseInt(nodeId.slice(0, 8), 16);
     for (let step = 0; step < count; step += 1) {
@@ -369,7 +369,7 @@ export class DirectedNodes {
 
   list(): readonly JsonObject[] {
     return [...this.#byNodeId.values()].flatMap(({ attached, tunnel, addresses }) => {
-      const place = attached?.place;
+      const place = attached?.validatedPath;
       if (attached === undefined || place === undefined) return [];
       const { local, localPort, remote, remotePort } = place;
       return {
@@ -390,9 +390,9 @@ export class DirectedNodes {
 
 /** The system's prefix, subnet 2, and the IPv4 address in the low octets. */
 function shadowIpv6({ address }: Prefix, virtualIpv4: Ipv4Address): Ipv6Address {
-  const octets = octetsOf(address).slice();
+  const octets = cachedAddressBytes(address).slice();
   octets.set([0, SHADOW_SUBNET], 6);
-  octets.set(octetsOf(virtualIpv4), 12);
+  octets.set(cachedAddressBytes(virtualIpv4), 12);
   return ipv6FromBytes(octets);
 }
 

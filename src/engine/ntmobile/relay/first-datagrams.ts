@@ -11,7 +11,7 @@ import { equalBytes, isMalformed } from '#base/bytes.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import {
   HandshakeUse,
   LONGEST_FIRST_DATAGRAM,
@@ -37,12 +37,15 @@ interface Held {
 
 export class FirstDatagrams {
   readonly #counters: CounterSet<RelayCounter>;
-  readonly #send: (way: Way, datagram: Uint8Array) => void;
+  readonly #send: (udpPath: UdpPath, datagram: Uint8Array) => void;
   /** By the initiator's leg, oldest first. */
   readonly #held = new Map<RelayLeg, Held>();
   readonly #budgets = new WeakMap<AttachedNode, TokenBucket>();
 
-  constructor(counters: CounterSet<RelayCounter>, send: (way: Way, datagram: Uint8Array) => void) {
+  constructor(
+    counters: CounterSet<RelayCounter>,
+    send: (udpPath: UdpPath, datagram: Uint8Array) => void,
+  ) {
     this.#counters = counters;
     this.#send = send;
   }
@@ -79,14 +82,14 @@ export class FirstDatagrams {
    */
   pass(now: Monotonic, leg: RelayLeg): void {
     if (this.#held.size === 0) return;
-    const first = leg.role === DirectionRole.initiator ? leg : leg.other;
+    const first = leg.role === DirectionRole.initiator ? leg : leg.peerLeg;
     const held = first === undefined ? undefined : this.#held.get(first);
-    if (first?.other === undefined || held === undefined || held.until <= now) return;
-    const { node, index } = first.other;
+    if (first?.peerLeg === undefined || held === undefined || held.until <= now) return;
+    const { node, index } = first.peerLeg;
     if (!node.validated) return;
     this.#held.delete(first);
     this.#counters.count('first-datagram-passed');
-    this.#send({ ...node.way, relayIndex: index }, held.datagram);
+    this.#send({ ...node.udpPath, relayIndex: index }, held.datagram);
   }
 
   tick(now: Monotonic): void {

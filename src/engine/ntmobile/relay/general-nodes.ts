@@ -29,13 +29,13 @@ export interface GeneralAddresses {
 }
 
 /** Real addresses that may be served, the best first. */
-export interface Answers {
+export interface ResolvedAddresses {
   readonly ipv6: readonly IpAddress[];
   readonly ipv4: readonly IpAddress[];
 }
 
 /** One virtual address. */
-export class Side {
+export class AddressMapping {
   readonly virtual: IpAddress | undefined;
   /** In its place, by the kernel. */
   real: IpAddress | undefined;
@@ -53,7 +53,7 @@ export class Side {
    * An address that stands is kept while the server has it, and one that it no longer has until
    * every connection may be over.
    */
-  found(now: Monotonic, addresses: readonly IpAddress[]): void {
+  updateResolved(now: Monotonic, addresses: readonly IpAddress[]): void {
     this.present = addresses.length > 0;
     if (this.present) {
       this.#absentSince = undefined;
@@ -65,7 +65,7 @@ export class Side {
   }
 
   /** Chooses a way where there is none, or none that leads anywhere. */
-  choose(addresses: readonly IpAddress[], other: Side): void {
+  select(addresses: readonly IpAddress[], other: AddressMapping): void {
     if (this.virtual === undefined || this.real !== undefined) return;
     const through = other.virtual !== undefined && other.present;
     const stays = this.translated && other.real !== undefined && !this.present;
@@ -79,8 +79,8 @@ export class GeneralNode implements Timed {
   readonly name: string;
   readonly virtualIpv6: Ipv6Address;
   readonly virtualIpv4: Ipv4Address | undefined;
-  readonly ipv6: Side;
-  readonly ipv4: Side;
+  readonly ipv6: AddressMapping;
+  readonly ipv4: AddressMapping;
   /** Those that were directed to it. */
   readonly users = new Set<DirectedNode>();
   /** Until when what is known of the server is good. */
@@ -93,19 +93,19 @@ export class GeneralNode implements Timed {
     this.name = name;
     this.virtualIpv6 = virtualIpv6;
     this.virtualIpv4 = virtualIpv4;
-    this.ipv6 = new Side(virtualIpv6);
-    this.ipv4 = new Side(virtualIpv4);
+    this.ipv6 = new AddressMapping(virtualIpv6);
+    this.ipv4 = new AddressMapping(virtualIpv4);
     this.freshUntil = now;
     this.usedAt = now;
   }
 
   /** What a name server said. Says whether anything is another way now. */
-  resolved(now: Monotonic, { ipv6, ipv4 }: Answers): boolean {
+  resolved(now: Monotonic, { ipv6, ipv4 }: ResolvedAddresses): boolean {
     const before = this.#text();
-    this.ipv6.found(now, ipv6);
-    this.ipv4.found(now, ipv4);
-    this.ipv6.choose(ipv6, this.ipv4);
-    this.ipv4.choose(ipv4, this.ipv6);
+    this.ipv6.updateResolved(now, ipv6);
+    this.ipv4.updateResolved(now, ipv4);
+    this.ipv6.select(ipv6, this.ipv4);
+    this.ipv4.select(ipv4, this.ipv6);
     return this.#text() !== before;
   }
 
@@ -127,7 +127,7 @@ export class GeneralNode implements Timed {
 
   /** Families in which applications reach the server now, as the option has it. */
   get families(): number {
-    const serves = (side: Side, other: Side): boolean =>
+    const serves = (side: AddressMapping, other: AddressMapping): boolean =>
       (side.real !== undefined && side.present) ||
       (side.translated && other.real !== undefined && other.present);
     const ipv6 = serves(this.ipv6, this.ipv4) ? FAMILY_IPV6 : 0;

@@ -8,13 +8,13 @@ import type { Monotonic, Wall } from '#base/time.ts';
 import { openRelayToken, type RelayToken } from '#crypto/relay-token.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import type { Output } from '#engine/contract.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import { DirectionRole, findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
 import type { AttachedNode } from './attached-nodes.ts';
 import type { RelayLimits } from './configuration.ts';
 import type { FirstDatagrams } from './first-datagrams.ts';
-import { type Legs, type RelayLeg, wish } from './legs.ts';
+import { type Legs, type RelayLeg, setDesiredLeg } from './legs.ts';
 import type { RelayCounter } from './reasons.ts';
 
 export class LegRequests {
@@ -43,14 +43,14 @@ export class LegRequests {
     wallNow: Wall,
     node: AttachedNode,
     request: NtmobileMessage,
-    way: Way,
+    udpPath: UdpPath,
     out: Output[],
   ): NtmobileMessage {
     const token = this.#tokenOf(wallNow, node, request);
     if (token === undefined)
       return this.#refuse(request, NtmobileStatus.wrongToken, 'attach-wrong-token');
     const { pathId, role, rateKilobits } = token;
-    const known = this.#legs.at(pathId, role);
+    const known = this.#legs.find(pathId, role);
     if (known !== undefined && known.node !== node) {
       return this.#refuse(request, NtmobileStatus.notAllowed, 'attach-taken');
     }
@@ -64,13 +64,16 @@ export class LegRequests {
     const leg = known ?? this.#legs.add(now, { pathId, role, node }, rateKilobits, out);
     if (leg.rateKilobits !== rateKilobits) {
       leg.rateKilobits = rateKilobits;
-      wish(leg, out);
+      setDesiredLeg(leg, out);
     }
     this.#counters.count('attached');
     return respond(request, NtmobileStatus.granted, [
       { type: 'path-id', pathId },
       { type: 'relay-index', index: leg.index },
-      { type: 'observed-endpoint', endpoint: { address: way.remote, port: way.remotePort } },
+      {
+        type: 'observed-endpoint',
+        endpoint: { address: udpPath.remote, port: udpPath.remotePort },
+      },
       ...this.#passOn(now, leg, request),
     ]);
   }

@@ -21,7 +21,7 @@ export class RelayLeg implements Timed {
   readonly role: number;
   readonly node: AttachedNode;
   rateKilobits: number;
-  other: RelayLeg | undefined;
+  peerLeg: RelayLeg | undefined;
   heapIndex = -1;
   dueAt: Monotonic = NEVER;
 
@@ -42,7 +42,7 @@ export class Legs {
   readonly #random: RandomBytes;
   readonly #counters: CounterSet<RelayCounter>;
   readonly #byIndex = new Map<number, RelayLeg>();
-  readonly #byPlace = new Map<string, RelayLeg>();
+  readonly #byPathAndRole = new Map<string, RelayLeg>();
   /** Of those that are alone. */
   readonly #timers = new TimerHeap<RelayLeg>();
 
@@ -60,8 +60,8 @@ export class Legs {
   }
 
   /** The leg of one side of a path. */
-  at(pathId: Uint8Array, role: number): RelayLeg | undefined {
-    return this.#byPlace.get(placeKey(pathId, role));
+  find(pathId: Uint8Array, role: number): RelayLeg | undefined {
+    return this.#byPathAndRole.get(pathRoleKey(pathId, role));
   }
 
   add(
@@ -72,32 +72,32 @@ export class Legs {
   ): RelayLeg {
     const leg = new RelayLeg(this.#freshIndex(), place, rateKilobits);
     this.#byIndex.set(leg.index, leg);
-    this.#byPlace.set(placeKey(leg.pathId, leg.role), leg);
+    this.#byPathAndRole.set(pathRoleKey(leg.pathId, leg.role), leg);
     leg.node.legs.add(leg);
-    const other = this.at(leg.pathId, 3 - leg.role);
+    const other = this.find(leg.pathId, 3 - leg.role);
     if (other === undefined) {
       this.#timers.set(leg, after(now, ALONE_MS));
     } else {
-      leg.other = other;
-      other.other = leg;
+      leg.peerLeg = other;
+      other.peerLeg = leg;
       this.#timers.remove(other);
-      wish(other, out);
+      setDesiredLeg(other, out);
     }
-    wish(leg, out);
+    setDesiredLeg(leg, out);
     return leg;
   }
 
   remove(now: Monotonic, leg: RelayLeg, out: Output[]): void {
     this.#timers.remove(leg);
     this.#byIndex.delete(leg.index);
-    this.#byPlace.delete(placeKey(leg.pathId, leg.role));
+    this.#byPathAndRole.delete(pathRoleKey(leg.pathId, leg.role));
     leg.node.legs.delete(leg);
-    out.push({ kind: 'want', key: wishKey(leg), part: undefined });
-    const { other } = leg;
-    if (other === undefined) return;
-    other.other = undefined;
-    this.#timers.set(other, after(now, ALONE_MS));
-    wish(other, out);
+    out.push({ kind: 'set-desired', key: desiredLegKey(leg), part: undefined });
+    const { peerLeg } = leg;
+    if (peerLeg === undefined) return;
+    peerLeg.peerLeg = undefined;
+    this.#timers.set(peerLeg, after(now, ALONE_MS));
+    setDesiredLeg(peerLeg, out);
   }
 
   /** Those whose other leg did not come. */
@@ -111,14 +111,18 @@ export class Legs {
   /** For the operator. */
   list(): readonly JsonObject[] {
     return [...this.#byIndex.values()].map(
-      ({ index, other, pathId, role, node, rateKilobits }) => ({
+      ({ index, peerLeg, pathId, role, node, rateKilobits }) => ({
         ...{
           index,
-          other: other?.index ?? 0,
+          other: peerLeg?.index ?? 0,
           pathId: hex(pathId),
           role: role === 1 ? 'initiator' : 'responder',
         },
-        ...{ name: node.holder.name, remote: node.way.remote, remotePort: node.way.remotePort },
+        ...{
+          name: node.holder.name,
+          remote: node.udpPath.remote,
+          remotePort: node.udpPath.remotePort,
+        },
         ...{ validated: node.validated, rateKilobits },
       }),
     );
@@ -134,23 +138,24 @@ export class Legs {
 }
 
 /** Wishes a leg as it is now. */
-export function wish(leg: RelayLeg, out: Output[]): void {
-  const { index, other, rateKilobits, node } = leg;
-  const { local, remote, remotePort } = node.way;
-  const { validated, account } = node;
-  const bound = account === undefined ? { validated } : { validated, account };
+export function setDesiredLeg(leg: RelayLeg, out: Output[]): void {
+  const { index, peerLeg, rateKilobits, node } = leg;
+  const { local, remote, remotePort } = node.udpPath;
+  const { validated, amplificationLimit } = node;
+  const bound =
+    amplificationLimit === undefined ? { validated } : { validated, amplificationLimit };
   const part: DesiredPart = {
     relayLegs: [
-      { index, other: other?.index ?? 0, local, remote, remotePort, ...bound, rateKilobits },
+      { index, other: peerLeg?.index ?? 0, local, remote, remotePort, ...bound, rateKilobits },
     ],
   };
-  out.push({ kind: 'want', key: wishKey(leg), part });
+  out.push({ kind: 'set-desired', key: desiredLegKey(leg), part });
 }
 
-function wishKey({ index }: RelayLeg): string {
+function desiredLegKey({ index }: RelayLeg): string {
   return `relay-leg ${index}`;
 }
 
-function placeKey(pathId: Uint8Array, role: number): string {
+function pathRoleKey(pathId: Uint8Array, role: number): string {
   return `${hex(pathId)} ${role}`;
 }

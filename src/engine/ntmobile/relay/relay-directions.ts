@@ -11,7 +11,13 @@
  */
 
 import { hex } from '#base/bytes.ts';
-import { type IpAddress, isIpv6, octetsOf, type Prefix, prefixContains } from '#base/ip.ts';
+import {
+  cachedAddressBytes,
+  type IpAddress,
+  isIpv6,
+  type Prefix,
+  prefixContains,
+} from '#base/ip.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
@@ -51,7 +57,7 @@ const FAILED = {
 } as const;
 
 /** A Relay Direction that was understood. */
-interface Asked {
+interface PendingRelayDirection {
   readonly session: Session;
   readonly request: NtmobileMessage;
   readonly pathId: Uint8Array;
@@ -63,7 +69,7 @@ interface Asked {
 /** A name that the name servers have been asked for. */
 class Resolution implements Timed {
   readonly name: string;
-  readonly waiting: Asked[] = [];
+  readonly waiting: PendingRelayDirection[] = [];
   heapIndex = -1;
   dueAt: Monotonic = NEVER;
 
@@ -132,7 +138,7 @@ export class RelayDirections {
     return this.#resolve(now, asked);
   }
 
-  #read(session: Session, request: NtmobileMessage): Asked | undefined {
+  #read(session: Session, request: NtmobileMessage): PendingRelayDirection | undefined {
     const { options } = request;
     const pathId = findNtmobileOption(options, 'path-id')?.pathId;
     const name = findNtmobileOption(options, 'name')?.name;
@@ -154,7 +160,7 @@ export class RelayDirections {
   /** A coordinator gives out what is the system's, and of that what is no node's. */
   #areGeneral({ virtualIpv6, virtualIpv4 }: GeneralAddresses): boolean {
     const { systemPrefix, virtualIpv4Prefixes } = this.#context;
-    const [high, low] = octetsOf(virtualIpv6).subarray(6, 8);
+    const [high, low] = cachedAddressBytes(virtualIpv6).subarray(6, 8);
     if (!prefixContains(systemPrefix, virtualIpv6) || high !== 0 || low !== GENERAL_SUBNET)
       return false;
     return (
@@ -178,7 +184,7 @@ export class RelayDirections {
     );
   }
 
-  #resolve(now: Monotonic, asked: Asked): NtmobileMessage | 'later' {
+  #resolve(now: Monotonic, asked: PendingRelayDirection): NtmobileMessage | 'later' {
     const { name } = asked.addresses;
     const known = this.#resolutions.get(name);
     if (known === undefined && this.#resolutions.size >= this.#context.limits().maximumResolutions)
@@ -223,7 +229,7 @@ export class RelayDirections {
 
   #found(
     now: Monotonic,
-    asked: Asked,
+    asked: PendingRelayDirection,
     addresses: readonly IpAddress[],
     seconds: number,
   ): NtmobileMessage {
@@ -261,7 +267,11 @@ export class RelayDirections {
     this.#changed(node);
   }
 
-  #grant(now: Monotonic, { request, pathId, nodeIds }: Asked, node: GeneralNode): NtmobileMessage {
+  #grant(
+    now: Monotonic,
+    { request, pathId, nodeIds }: PendingRelayDirection,
+    node: GeneralNode,
+  ): NtmobileMessage {
     if (node.families === 0)
       return this.#refuse(request, NtmobileStatus.nameNotResolved, 'direction-unreachable');
     const { directed, attached } = this.#context;
@@ -281,22 +291,22 @@ export class RelayDirections {
     return respond(request, status);
   }
 
-  #tell({ session }: Asked, message: NtmobileMessage): void {
+  #tell({ session }: PendingRelayDirection, message: NtmobileMessage): void {
     this.#context.answer(session, message);
   }
 
   // --- general nodes change and end ---
 
   #changed(node: GeneralNode): void {
-    this.#context.emit({ kind: 'want', key: keyOf(node), part: node.part() });
+    this.#context.emit({ kind: 'set-desired', key: keyOf(node), part: node.part() });
     this.#persist(GENERAL_NODES_TABLE, node.virtualIpv6, generalNodeRecord(node));
-    for (const user of node.users) this.#context.directed.wish(user);
+    for (const user of node.users) this.#context.directed.updateDesired(user);
   }
 
   #drop(node: GeneralNode): void {
     this.#context.counters.count('general-ended');
     this.general.remove(node);
-    this.#context.emit({ kind: 'want', key: keyOf(node), part: undefined });
+    this.#context.emit({ kind: 'set-desired', key: keyOf(node), part: undefined });
     this.#persist(GENERAL_NODES_TABLE, node.virtualIpv6, undefined);
     for (const user of [...node.users]) this.#context.directed.release(user, node);
   }
@@ -324,7 +334,7 @@ export class RelayDirections {
       return false;
     }
     this.general.add(node);
-    this.#context.emit({ kind: 'want', key: keyOf(node), part: node.part() });
+    this.#context.emit({ kind: 'set-desired', key: keyOf(node), part: node.part() });
     return true;
   }
 

@@ -22,15 +22,15 @@ import type {
   ResolvedInput,
   RoamingInput,
 } from '#engine/contract.ts';
-import type { CredentialHolder } from '#engine/ntmobile/common/credential-judge.ts';
+import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
 import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type {
-  JudgedInitiation,
+  IncomingInitiation,
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
@@ -46,7 +46,7 @@ import { Legs } from './legs.ts';
 import { RELAY_COUNTERS, type RelayCounter } from './reasons.ts';
 import { RelayDirections } from './relay-directions.ts';
 import type { RelayPurpose } from './request-purposes.ts';
-import { Recalls } from './restart-recovery.ts';
+import { RestartRecovery } from './restart-recovery.ts';
 import { Restoration } from './restoration.ts';
 
 export type RelayInput = CommonInput | NetworkInput | ResolvedInput | RoamingInput;
@@ -71,7 +71,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   readonly #destinations: Destinations;
   readonly #directed: DirectedNodes;
   readonly #directions: RelayDirections;
-  readonly #recalls: Recalls;
+  readonly #restartRecovery: RestartRecovery;
   readonly #restoration: Restoration;
   readonly #counters = new CounterSet<RelayCounter>(RELAY_COUNTERS);
   #interfaces: readonly NetworkInterface[] = [];
@@ -79,14 +79,14 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   #out: Output[] = [];
 
   constructor(configuration: RelayConfiguration, random: RandomBytes) {
-    const { own, strangersPerSecond, systemPrefix, virtualIpv4Prefixes, translatorIpv4Prefix } =
+    const { own, handshakesPerSecond, systemPrefix, virtualIpv4Prefixes, translatorIpv4Prefix } =
       configuration;
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
     const counters = this.#counters;
     this.#configuration = configuration;
     const limits = (): RelayLimits => this.#configuration;
     this.#sessions = new Sessions(
-      { own, random, suites, strangersPerSecond, credential: () => undefined },
+      { own, random, suites, handshakesPerSecond, credential: () => undefined },
       this,
     );
     this.#legs = new Legs(random, counters);
@@ -99,8 +99,8 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
       () => this.#load(),
       tell,
     );
-    this.#firstDatagrams = new FirstDatagrams(counters, (way, datagram) =>
-      this.send(way, datagram),
+    this.#firstDatagrams = new FirstDatagrams(counters, (udpPath, datagram) =>
+      this.send(udpPath, datagram),
     );
     const tokenKeys = (): readonly Uint8Array[] => this.#coordinators.tokenKeys();
     this.#legRequests = new LegRequests(
@@ -115,9 +115,9 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     this.#directed = new DirectedNodes({
       ...{ ...configuration, limits },
       linkMtu: (local) => linkMtu(this.#interfaces, local),
-      want: (key, part) => this.#out.push({ kind: 'want', key, part }),
+      setDesired: (key, part) => this.#out.push({ kind: 'set-desired', key, part }),
       persist: this.#persist,
-      usable: (general) => this.#directions.general.arm(general),
+      usersChanged: (general) => this.#directions.general.arm(general),
     });
     this.#directions = new RelayDirections({
       ...{
@@ -127,15 +127,15 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
         destinations: this.#destinations,
         directed: this.#directed,
       },
-      attached: (nodeId) => this.#nodes.named(nodeId),
+      attached: (nodeId) => this.#nodes.ofNodeId(nodeId),
       answer: (session, message) => this.#sessions.answer(session, message),
       emit: (output) => this.#out.push(output),
     });
-    this.#recalls = new Recalls(this.#sessions, this.#persist);
+    this.#restartRecovery = new RestartRecovery(this.#sessions, this.#persist);
     const parts = {
       directions: this.#directions,
       directed: this.#directed,
-      recalls: this.#recalls,
+      recalls: this.#restartRecovery,
     };
     this.#restoration = new Restoration(parts, this.#persist);
   }
@@ -156,7 +156,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
       this.#firstDatagrams,
       this.#nodes,
     ];
-    const parts = [...first, this.#directed, this.#directions, this.#recalls];
+    const parts = [...first, this.#directed, this.#directions, this.#restartRecovery];
     return earliest(...parts.map((part) => part.deadline()));
   }
 
@@ -166,7 +166,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
    */
   reconfigure(_now: Monotonic, fresh: RelayConfiguration, out: Output[]): void {
     this.#out = out;
-    const { deniedDestinations, allowedDestinations, strangersPerSecond } = fresh;
+    const { deniedDestinations, allowedDestinations, handshakesPerSecond } = fresh;
     const {
       maximumLegs,
       maximumLegsOfNode,
@@ -175,7 +175,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
       maximumResolutions,
     } = fresh;
     this.#configuration = {
-      ...{ ...this.#configuration, deniedDestinations, allowedDestinations, strangersPerSecond },
+      ...{ ...this.#configuration, deniedDestinations, allowedDestinations, handshakesPerSecond },
       ...{
         maximumLegs,
         maximumLegsOfNode,
@@ -184,7 +184,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
         maximumResolutions,
       },
     };
-    this.#sessions.setStrangersPerSecond(strangersPerSecond);
+    this.#sessions.setHandshakesPerSecond(handshakesPerSecond);
     this.#destinations.reconfigure(fresh);
     this.#directions.withdraw((real) => this.#destinations.refuses(real));
   }
@@ -197,7 +197,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
         break;
       case 'clock':
         this.#offsetMs = input.offsetMs;
-        this.#sessions.clock(input.offsetMs);
+        this.#sessions.setClockOffset(input.offsetMs);
         return;
       case 'record':
         this.#restoration.take(now, input);
@@ -215,7 +215,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
         this.#roamed(now, input);
         break;
       case 'request':
-        this.#handleRequest(now, input);
+        this.#handleOperatorCommand(now, input);
         break;
       default:
     }
@@ -226,7 +226,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     this.#firstDatagrams.tick(now);
     this.#directed.tick(now);
     this.#directions.tick(now);
-    this.#recalls.tick(now);
+    this.#restartRecovery.tick(now);
   }
 
   #wall(now: Monotonic): Wall {
@@ -246,7 +246,11 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   // --- the host ---
 
   #begin(now: Monotonic): void {
-    this.#out.push({ kind: 'want', key: 'relay/routes', part: routesPart(this.#configuration) });
+    this.#out.push({
+      kind: 'set-desired',
+      key: 'relay/routes',
+      part: routesPart(this.#configuration),
+    });
     this.#restoration.finish(now);
     this.#coordinators.start(now);
   }
@@ -254,7 +258,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   #network(interfaces: readonly NetworkInterface[]): void {
     this.#interfaces = interfaces;
     this.#out.push({
-      kind: 'want',
+      kind: 'set-desired',
       key: 'relay/forwarding',
       part: forwardingPart(interfaces, this.#configuration),
     });
@@ -268,9 +272,9 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     now: Monotonic,
     { tunnel, local, localPort, remote, remotePort, relayIndex }: RoamingInput,
   ): void {
-    const node = this.#directed.at(tunnel)?.attached;
+    const node = this.#directed.ofTunnel(tunnel)?.attached;
     if (node === undefined || relayIndex !== 0) return;
-    this.#nodes.roamed(now, node, { local, localPort, remote, remotePort, relayIndex });
+    this.#nodes.peerRoamed(now, node, { local, localPort, remote, remotePort, relayIndex });
   }
 
   // --- nodes ---
@@ -280,36 +284,39 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     { peer: { credential, publicKey } }: Session,
   ): CredentialHolder | undefined {
     if (credential === undefined) return undefined;
-    return this.#configuration.judgeCredential(credential, publicKey, this.#wall(now));
+    return this.#configuration.verifyCredential(credential, publicKey, this.#wall(now));
   }
 
-  endOf({ notAfter }: CredentialHolder): Monotonic {
+  expiryOf({ notAfter }: CredentialHolder): Monotonic {
     return monotonic(notAfter - this.#offsetMs);
   }
 
-  came({ holder: { name }, way: { local, remote, remotePort } }: AttachedNode): void {
+  nodeAttached({ holder: { name }, udpPath: { local, remote, remotePort } }: AttachedNode): void {
     const fields = { name, local, remote, remotePort };
     this.#out.push({ kind: 'event', event: { name: 'node-attached', level: 'debug', fields } });
   }
 
-  changed(now: Monotonic, node: AttachedNode): void {
+  nodeChanged(now: Monotonic, node: AttachedNode): void {
     this.#directed.attach(node);
     for (const leg of node.legs) this.#firstDatagrams.pass(now, leg);
-    const { place } = node;
-    if (place !== undefined)
-      this.#recalls.keep(node.nodeId, { publicKey: node.session.peer.publicKey, way: place });
+    const { validatedPath } = node;
+    if (validatedPath !== undefined)
+      this.#restartRecovery.nodeAttached(node.nodeId, {
+        publicKey: node.session.peer.publicKey,
+        udpPath: validatedPath,
+      });
   }
 
-  gone(now: Monotonic, node: AttachedNode, reason: string): void {
+  nodeGone(now: Monotonic, node: AttachedNode, reason: string): void {
     const fields = { name: node.holder.name, reason };
     this.#out.push({ kind: 'event', event: { name: 'node-gone', level: 'debug', fields } });
     this.#directed.detach(now, node);
-    this.#recalls.forget(node.nodeId);
+    this.#restartRecovery.nodeGone(node.nodeId);
   }
 
   // --- sessions ---
 
-  send({ local, localPort, remote, remotePort, relayIndex }: Way, packet: Uint8Array): void {
+  send({ local, localPort, remote, remotePort, relayIndex }: UdpPath, packet: Uint8Array): void {
     const path = { kind: 'datagram', local, localPort, remote, remotePort, relayIndex } as const;
     this.#out.push({ kind: 'send', path, packet });
   }
@@ -318,24 +325,32 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     this.#out.push(message);
   }
 
-  judge(now: Monotonic, initiation: JudgedInitiation): readonly NtmobileOption[] | undefined {
-    const { use, pathId, publicKey, payload, way } = initiation;
+  authorizeInitiation(
+    now: Monotonic,
+    initiation: IncomingInitiation,
+  ): readonly NtmobileOption[] | undefined {
+    const { use, pathId, publicKey, payload, udpPath } = initiation;
     // Paths of nodes go through a relay, not to it.
-    if (use !== HandshakeUse.relay || way.relayIndex !== 0 || pathId.some((octet) => octet !== 0))
+    if (
+      use !== HandshakeUse.relay ||
+      udpPath.relayIndex !== 0 ||
+      pathId.some((octet) => octet !== 0)
+    )
       return undefined;
     const { credential } = payload;
     if (credential === undefined) return undefined;
-    return this.#configuration.judgeCredential(credential, publicKey, this.#wall(now)) === undefined
+    return this.#configuration.verifyCredential(credential, publicKey, this.#wall(now)) ===
+      undefined
       ? undefined
       : [];
   }
 
-  offered(_now: Monotonic, session: Session): void {
-    this.#directed.offered(session);
+  responseSent(_now: Monotonic, session: Session): void {
+    this.#directed.responseSent(session);
   }
 
-  lapsed(session: Session): void {
-    this.#directed.lapsed(session);
+  handshakeExpired(session: Session): void {
+    this.#directed.handshakeExpired(session);
   }
 
   established(now: Monotonic, session: Session): void {
@@ -343,27 +358,28 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     else this.#nodes.established(now, session, this.#out);
   }
 
-  requested(
+  requestAuthenticated(
     now: Monotonic,
     session: Session,
     { transaction }: NtmobileMessage,
-    way: Way,
+    udpPath: UdpPath,
     octets: number,
   ): void {
-    if (way.relayIndex === 0)
-      this.#nodes.heard(now, session, { transaction, way, octets }, this.#out);
+    if (udpPath.relayIndex === 0)
+      this.#nodes.requestReceived(now, session, { transaction, udpPath, octets }, this.#out);
   }
 
-  request(
+  handleRequest(
     now: Monotonic,
     session: Session,
     message: NtmobileMessage,
-    way: Way,
+    udpPath: UdpPath,
   ): NtmobileMessage | 'later' | undefined {
-    const node = this.#nodes.of(session);
+    const node = this.#nodes.ofSession(session);
     if (node !== undefined && message.type === 'relay-attach-request')
-      return this.#legRequests.attach(now, this.#wall(now), node, message, way, this.#out);
-    if (node !== undefined && message.type === 'path-challenge') return pathResponse(message, way);
+      return this.#legRequests.attach(now, this.#wall(now), node, message, udpPath, this.#out);
+    if (node !== undefined && message.type === 'path-challenge')
+      return pathResponse(message, udpPath);
     if (node !== undefined && message.type === 'release') {
       this.#legRequests.release(now, node, message, this.#out);
       return undefined;
@@ -379,11 +395,12 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     session: Session,
     purpose: RelayPurpose,
     answer: NtmobileMessage | undefined,
-    way: Way | undefined,
+    udpPath: UdpPath | undefined,
   ): void {
     if (purpose.kind === 'registration') this.#coordinators.answered(now, session, answer);
-    else if (purpose.kind === 'keepalive') this.#coordinators.kept(now, session, answer);
-    else this.#nodes.challenged(now, session, purpose, answer, way, this.#out);
+    else if (purpose.kind === 'keepalive')
+      this.#coordinators.keepaliveAnswered(now, session, answer);
+    else this.#nodes.challenged(now, session, purpose, answer, udpPath, this.#out);
   }
 
   ended(now: Monotonic, session: Session): void {
@@ -393,7 +410,10 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
 
   // --- operator ---
 
-  #handleRequest(now: Monotonic, { id, command }: Extract<CommonInput, { kind: 'request' }>): void {
+  #handleOperatorCommand(
+    now: Monotonic,
+    { id, command }: Extract<CommonInput, { kind: 'request' }>,
+  ): void {
     const answers = new Map<string, () => JsonValue>([
       ['status', () => this.#status(now)],
       ['nodes', () => this.#nodes.list()],

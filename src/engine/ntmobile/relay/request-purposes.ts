@@ -3,13 +3,13 @@
  *
  * No RFC: docs/ntmobile.md §6
  */
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 
 /** `challenge` as it was sent; `way`: where to, when that is not the node's present place. */
 export interface ChallengePurpose {
   readonly kind: 'challenge';
   readonly challenge: Uint8Array;
-  readonly way: Way | undefined;
+  readonly udpPath: UdpPath | undefined;
 }
 
 export type RelayPurpose =

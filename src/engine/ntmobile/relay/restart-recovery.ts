@@ -16,7 +16,12 @@ import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
 import type { RelayPurpose } from './request-purposes.ts';
-import { PLACES_TABLE, placeRecord, readPlace, type StoredPlace } from './stored-records.ts';
+import {
+  NODE_PATHS_TABLE,
+  nodePathRecord,
+  readNodePath,
+  type StoredNodePath,
+} from './stored-records.ts';
 
 /** A node that does not answer for so long has gone, or will come by itself. */
 const CALL_MS = 5_000;
@@ -37,11 +42,11 @@ class Call implements Timed {
   }
 }
 
-export class Recalls {
+export class RestartRecovery {
   readonly #sessions: Sessions<RelayPurpose>;
   readonly #persist: (table: string, key: string, value: JsonValue | undefined) => void;
   /** To be called. */
-  readonly #stored = new Map<string, StoredPlace>();
+  readonly #stored = new Map<string, StoredNodePath>();
   #nextAt: Monotonic = NEVER;
   readonly #calls = new Map<string, Call>();
   readonly #timers = new TimerHeap<Call>();
@@ -61,10 +66,10 @@ export class Recalls {
   }
 
   restore(key: string, value: JsonValue): void {
-    const place = readPlace(value);
+    const place = readNodePath(value);
     if (place === undefined || hex(nodeIdOf(place.publicKey)) !== key) return;
     this.#stored.set(key, place);
-    this.#kept.set(key, JSON.stringify(placeRecord(place)));
+    this.#kept.set(key, JSON.stringify(nodePathRecord(place)));
   }
 
   /** Everything was restored. */
@@ -84,17 +89,17 @@ export class Recalls {
       call = this.#timers.takeDue(now)
     ) {
       this.#end(call);
-      this.forget(call.nodeId);
+      this.nodeGone(call.nodeId);
     }
   }
 
-  #call(now: Monotonic, nodeId: string, { publicKey, way }: StoredPlace): void {
+  #call(now: Monotonic, nodeId: string, { publicKey, udpPath }: StoredNodePath): void {
     this.#stored.delete(nodeId);
     const session = this.#sessions.connect(now, {
       publicKey,
       use: HandshakeUse.relay,
       pathId: NO_PATH,
-      way,
+      udpPath,
     });
     const call = new Call(nodeId, session);
     this.#calls.set(nodeId, call);
@@ -104,24 +109,24 @@ export class Recalls {
   #end(call: Call): void {
     this.#calls.delete(call.nodeId);
     this.#timers.remove(call);
-    this.#sessions.forget(call.session);
+    this.#sessions.discard(call.session);
   }
 
   /** The node is there, and this is where. */
-  keep(nodeId: string, place: StoredPlace): void {
+  nodeAttached(nodeId: string, place: StoredNodePath): void {
     const call = this.#calls.get(nodeId);
     if (call !== undefined) this.#end(call);
     // It came by itself.
     this.#stored.delete(nodeId);
-    const record = placeRecord(place);
+    const record = nodePathRecord(place);
     const text = JSON.stringify(record);
     if (this.#kept.get(nodeId) === text) return;
     this.#kept.set(nodeId, text);
-    this.#persist(PLACES_TABLE, nodeId, record);
+    this.#persist(NODE_PATHS_TABLE, nodeId, record);
   }
 
   /** The node is gone. */
-  forget(nodeId: string): void {
-    if (this.#kept.delete(nodeId)) this.#persist(PLACES_TABLE, nodeId, undefined);
+  nodeGone(nodeId: string): void {
+    if (this.#kept.delete(nodeId)) this.#persist(NODE_PATHS_TABLE, nodeId, undefined);
   }
 }

@@ -9,12 +9,12 @@ import type { CommonInput, JsonValue } from '#engine/contract.ts';
 import type { DirectedNodes } from './directed-nodes.ts';
 import type { GeneralNode } from './general-nodes.ts';
 import type { RelayDirections } from './relay-directions.ts';
-import type { Recalls } from './restart-recovery.ts';
+import type { RestartRecovery } from './restart-recovery.ts';
 import {
   addressOf,
   DIRECTED_TABLE,
   GENERAL_NODES_TABLE,
-  PLACES_TABLE,
+  NODE_PATHS_TABLE,
   readGeneralNode,
   SHADOWS_TABLE,
 } from './stored-records.ts';
@@ -22,14 +22,18 @@ import {
 type RecordInput = Extract<CommonInput, { readonly kind: 'record' }>;
 
 export class Restoration {
-  readonly #parts: { directions: RelayDirections; directed: DirectedNodes; recalls: Recalls };
+  readonly #parts: {
+    directions: RelayDirections;
+    directed: DirectedNodes;
+    recalls: RestartRecovery;
+  };
   readonly #persist: (table: string, key: string, value: JsonValue | undefined) => void;
   readonly #general = new Map<string, GeneralNode>();
   readonly #directed = new Set<string>();
   readonly #shadows = new Map<string, JsonValue>();
 
   constructor(
-    parts: { directions: RelayDirections; directed: DirectedNodes; recalls: Recalls },
+    parts: { directions: RelayDirections; directed: DirectedNodes; recalls: RestartRecovery },
     persist: (table: string, key: string, value: JsonValue | undefined) => void,
   ) {
     this.#parts = parts;
@@ -37,7 +41,7 @@ export class Restoration {
   }
 
   take(now: Monotonic, { table, key, value }: RecordInput): void {
-    if (table === PLACES_TABLE) this.#parts.recalls.restore(key, value);
+    if (table === NODE_PATHS_TABLE) this.#parts.recalls.restore(key, value);
     else if (table === DIRECTED_TABLE) this.#directed.add(key);
     else if (table === SHADOWS_TABLE) this.#shadows.set(key, value);
     else if (table === GENERAL_NODES_TABLE) {

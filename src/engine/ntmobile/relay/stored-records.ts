@@ -8,7 +8,7 @@ import { fromHex, hex } from '#base/bytes.ts';
 import { type IpAddress, isIpv4, isIpv6, parseIpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { isDomainName } from '#wire/ntmobile-options.ts';
 import { GeneralNode } from './general-nodes.ts';
 
@@ -19,7 +19,7 @@ export const DIRECTED_TABLE = 'directed';
 /** By node id. */
 export const SHADOWS_TABLE = 'shadows';
 /** By node id. */
-export const PLACES_TABLE = 'places';
+export const NODE_PATHS_TABLE = 'places';
 
 function text(value: JsonValue | undefined): string | undefined {
   return typeof value === 'string' ? value : undefined;
@@ -74,17 +74,17 @@ export function readGeneralNode(
 }
 
 /** Where a node was, and the key that it is called by. */
-export interface StoredPlace {
+export interface StoredNodePath {
   readonly publicKey: Uint8Array;
-  readonly way: Way;
+  readonly udpPath: UdpPath;
 }
 
-export function placeRecord({ publicKey, way }: StoredPlace): JsonObject {
-  const { local, localPort, remote, remotePort } = way;
+export function nodePathRecord({ publicKey, udpPath }: StoredNodePath): JsonObject {
+  const { local, localPort, remote, remotePort } = udpPath;
   return { publicKey: hex(publicKey), local, localPort, remote, remotePort };
 }
 
-export function readPlace(value: JsonValue): StoredPlace | undefined {
+export function readNodePath(value: JsonValue): StoredNodePath | undefined {
   const fields = objectOf(value);
   const publicKey = text(fields?.['publicKey']);
   const [local, remote] = [addressOf(fields?.['local']), addressOf(fields?.['remote'])];
@@ -95,6 +95,6 @@ export function readPlace(value: JsonValue): StoredPlace | undefined {
   if (typeof localPort !== 'number' || typeof remotePort !== 'number') return undefined;
   return {
     publicKey: fromHex(publicKey),
-    way: { local, localPort, remote, remotePort, relayIndex: 0 },
+    udpPath: { local, localPort, remote, remotePort, relayIndex: 0 },
   };
 }

@@ -3,7 +3,7 @@ import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { expect } from 'vitest';
 import { isJsonObject, parseJson } from '#daemon/control/json-lines.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
-import { DaemonProcess, type Ground } from '#lab/daemons.ts';
+import { DaemonProcess, type ProcessSpawner } from '#lab/daemons.ts';
 import { LAB_DIRECTORY, requireLab } from '#lab/enter.ts';
 import { attempt, Background, type Finished } from '#lab/shell.ts';
 import { fetchCertificate, PASSWORD, secrets } from './account-client.ts';
@@ -32,7 +32,7 @@ export const CONFIGURATION = {
   },
 };
 
-const ground: Ground = {
+const ground: ProcessSpawner = {
   spawn: (_namespace, argv, { logName = 'as', ...options }) =>
     new Background(argv, { ...options, logFile: `${LOGS}/${logName}.log` }),
 };

@@ -10,7 +10,7 @@ import { keyPairOf } from '#crypto/primitives.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { SessionListener } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { DatagramSockets } from '#host/datagram-sockets.ts';
 import { createClock } from '#host/process/clock.ts';
 import { randomBytes } from '#host/process/random.ts';
@@ -35,7 +35,7 @@ const local = parseIpAddress(options.local);
 const remote = parseIpAddress(options.coordinator);
 if (local === undefined || remote === undefined) throw new Error('addresses');
 const sockets = await DatagramSockets.open([{ address: local, port: 7890 }]);
-const way = (remotePort: number): Way => ({
+const way = (remotePort: number): UdpPath => ({
   local,
   localPort: 7890,
   remote,
@@ -71,17 +71,17 @@ class Client implements SessionListener<string> {
   );
   session: Session | undefined;
 
-  send(to: Way, datagram: Uint8Array): void {
+  send(to: UdpPath, datagram: Uint8Array): void {
     sockets.send({ kind: 'datagram', ...to }, datagram);
   }
-  judge(): readonly NtmobileOption[] {
+  authorizeInitiation(): readonly NtmobileOption[] {
     return [];
   }
   established(_now: unknown, session: Session): void {
     this.session = session;
     say({ established: true });
   }
-  request(_now: unknown, _session: Session, message: NtmobileMessage): NtmobileMessage {
+  handleRequest(_now: unknown, _session: Session, message: NtmobileMessage): NtmobileMessage {
     say({ asked: told(message) });
     const path = message.options.filter(({ type }) => type === 'path-id');
     const answer = { type: 'route-direction-confirmation', answer: true, status: 0 } as const;
@@ -102,7 +102,7 @@ class Client implements SessionListener<string> {
 
 const client = new Client();
 const { sessions } = client;
-sessions.clock(clock.offsetMs());
+sessions.setClockOffset(clock.offsetMs());
 
 function arm(): void {
   clock.wakeAt(sessions.deadline(), () => {
@@ -125,7 +125,7 @@ function ask(command: string, argument: string): void {
       use: HandshakeUse.coordinator,
       pathId: new Uint8Array(8),
     };
-    sessions.connect(now, { ...to, way: way(options.port) });
+    sessions.connect(now, { ...to, udpPath: way(options.port) });
   } else if (session === undefined) say({ purpose: command, answer: null });
   else if (command === 'register') {
     sessions.request(
@@ -138,7 +138,7 @@ function ask(command: string, argument: string): void {
     sessions.request(
       now,
       session,
-      { type: 'address-request', options: [], way: way(options.secondPort) },
+      { type: 'address-request', options: [], udpPath: way(options.secondPort) },
       command,
     );
   } else if (command === 'direct') {

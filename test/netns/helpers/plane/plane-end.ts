@@ -9,10 +9,10 @@ import type {
   DesiredOverlay,
   DesiredPlaneRoute,
   DesiredRelayLeg,
-  DesiredSecurityAssociations,
+  DesiredSealingKeys,
   DesiredTranslation,
   DesiredTunnel,
-  Path,
+  PacketPath,
   SealingKey,
 } from '#engine/contract.ts';
 import { openPlane } from '#host/plane/plane.ts';
@@ -32,7 +32,7 @@ function keyOf({ key, ...rest }: HexKey): SealingKey {
   return { ...rest, key: fromHex(key) };
 }
 
-function associationsOf({ tunnel, send, receive }: Keys): DesiredSecurityAssociations {
+function associationsOf({ tunnel, send, receive }: Keys): DesiredSealingKeys {
   return { tunnel, ...(send && { send: keyOf(send) }), receive: receive.map(keyOf) };
 }
 
@@ -50,7 +50,7 @@ interface Request {
   readonly relayLegDelete?: number;
   readonly associationsSet?: Keys;
   readonly associationsDelete?: number;
-  readonly inject?: { readonly path: Path; readonly packet: string };
+  readonly inject?: { readonly path: PacketPath; readonly packet: string };
   readonly tunnelCounters?: number;
   readonly relayLegCounters?: number;
   /** Ends the process with this code, its plane open. */
@@ -73,9 +73,8 @@ function perform(request: Request): void {
   if (request.translationSet !== undefined) plane.translationSet(request.translationSet);
   if (request.translationDelete !== undefined) plane.translationDelete(request.translationDelete);
   if (request.associationsSet !== undefined)
-    plane.associationsSet(associationsOf(request.associationsSet));
-  if (request.associationsDelete !== undefined)
-    plane.associationsDelete(request.associationsDelete);
+    plane.sealingKeysSet(associationsOf(request.associationsSet));
+  if (request.associationsDelete !== undefined) plane.sealingKeysDelete(request.associationsDelete);
   if (request.tunnelSet !== undefined) plane.tunnelSet(request.tunnelSet);
   if (request.routeSet !== undefined) plane.routeSet(request.routeSet);
   if (request.routeDelete !== undefined) plane.routeDelete(request.routeDelete);

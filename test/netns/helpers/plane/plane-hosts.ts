@@ -11,7 +11,7 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { IpAddress } from '#base/ip.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
-import type { DesiredTunnel, Encapsulation, Path } from '#engine/contract.ts';
+import type { DesiredTunnel, Encapsulation, PacketPath } from '#engine/contract.ts';
 import { inNamespace, ipBatch, nowMs, run, waitFor } from '#lab/shell.ts';
 import type { PlaneFeatures, PlaneOptions, RoamingNotice } from '#runtime/ports.ts';
 
@@ -44,7 +44,7 @@ export interface Seen {
   readonly leg?: Readonly<Record<string, number>>;
 }
 export interface SeenPunt {
-  readonly path: Path;
+  readonly path: PacketPath;
   readonly packet: string;
 }
 interface Said extends Partial<Seen> {

@@ -1,6 +1,6 @@
 /** Traffic between the hosts of plane-hosts.ts. */
 import { hex } from '#base/bytes.ts';
-import { bytesOf, ipv6 } from '#base/ip.ts';
+import { addressToBytes, ipv6 } from '#base/ip.ts';
 import { attempt, Background, run } from '#lab/shell.ts';
 import type { PlaneEnds } from './plane-hosts.ts';
 
@@ -13,8 +13,8 @@ export function packet6(
 ): string {
   const header = new Uint8Array(40);
   header.set([0x60, 0, 0, 0, payload.length >> 8, payload.length & 255, nextHeader, 64]);
-  header.set(bytesOf(ipv6(source)), 8);
-  header.set(bytesOf(ipv6(destination)), 24);
+  header.set(addressToBytes(ipv6(source)), 8);
+  header.set(addressToBytes(ipv6(destination)), 24);
   return hex(header) + hex(payload);
 }
 

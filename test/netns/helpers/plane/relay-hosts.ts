@@ -13,7 +13,7 @@
  * that of the home agent 0x2222222.
  */
 import { type IpAddress, ipv4, ipv6 } from '#base/ip.ts';
-import type { DesiredRelayLeg, Path, SealingCipher } from '#engine/contract.ts';
+import type { DesiredRelayLeg, PacketPath, SealingCipher } from '#engine/contract.ts';
 import { ipBatch, nowMs, run } from '#lab/shell.ts';
 import { addInner, PlaneEnd, routeInner, SEALED_PORT, TUNNEL } from './plane-hosts.ts';
 import { keysOf, OVERHEAD, type Side } from './sealed-hosts.ts';
@@ -66,7 +66,7 @@ export class RelayHosts implements AsyncDisposable {
     await addInner(hosts);
     for (const side of SIDES) {
       await hosts[side].ask({ associationsSet: keysOf(side, setting.cipher, 1, [1]) });
-      const { local, remote, localPort, remotePort, relayIndex } = hosts.wayToRelay(side);
+      const { local, remote, localPort, remotePort, relayIndex } = hosts.udpPathToRelay(side);
       const ends = { local, remote, localPort, remotePort, relayIndex };
       await hosts[side].ask({
         tunnelSet: { id: TUNNEL, encapsulation: 'sealed', ...ends, mtu: MTU },
@@ -77,7 +77,10 @@ export class RelayHosts implements AsyncDisposable {
   }
 
   /** From `side` to the relay, in an envelope of its leg. */
-  wayToRelay(side: Side, relayIndex: number = LEG[side]): Extract<Path, { kind: 'datagram' }> {
+  udpPathToRelay(
+    side: Side,
+    relayIndex: number = LEG[side],
+  ): Extract<PacketPath, { kind: 'datagram' }> {
     const family = this.setting[side];
     const [own, relays] = ENDS[side][family];
     const ports = { localPort: SEALED_PORT, remotePort: SEALED_PORT };
@@ -91,7 +94,7 @@ export class RelayHosts implements AsyncDisposable {
   }
 
   legOf(side: Side): DesiredRelayLeg {
-    const { local, remote, remotePort } = this.wayToRelay(side);
+    const { local, remote, remotePort } = this.udpPathToRelay(side);
     const place = { local: remote, remote: local, remotePort };
     return {
       index: LEG[side],

@@ -1,7 +1,7 @@
 /** The hosts of plane-hosts.ts with a sealed tunnel between them. */
 import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
 import { ipv4, ipv6 } from '#base/ip.ts';
-import type { Path, SealingCipher } from '#engine/contract.ts';
+import type { PacketPath, SealingCipher } from '#engine/contract.ts';
 import { Background, waitFor } from '#lab/shell.ts';
 import type { HexKey, Keys } from './plane-end.ts';
 import { OUTER, PlaneHosts, SEALED_PORT, TUNNEL, tunnelOf } from './plane-hosts.ts';
@@ -43,7 +43,7 @@ export function keysOf(
 }
 
 /** From the node to the home agent. */
-export function pathTo(family: 4 | 6, relayIndex = 0): Extract<Path, { kind: 'datagram' }> {
+export function pathTo(family: 4 | 6, relayIndex = 0): Extract<PacketPath, { kind: 'datagram' }> {
   return {
     ...{ kind: 'datagram', localPort: SEALED_PORT, remotePort: SEALED_PORT, relayIndex },
     local: family === 4 ? ipv4(OUTER.node4) : ipv6(OUTER.node6),

@@ -4,7 +4,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { differences, mixed, withFileContents } from '#daemon/configuration/config-difference.ts';
+import {
+  differences,
+  withFileContents,
+  withReloadable,
+} from '#daemon/configuration/config-difference.ts';
 import { keysOf, shapeOf } from '#daemon/configuration/config-schema.ts';
 import { completed } from '#daemon/configuration/config-values.ts';
 import type { JsonObject } from '#engine/contract.ts';
@@ -129,7 +133,7 @@ describe('differences', () => {
 });
 
 describe('what a running daemon gets', () => {
-  const mix = (old: JsonObject, fresh: JsonObject) => mixed(KEYS, old, fresh);
+  const mix = (old: JsonObject, fresh: JsonObject) => withReloadable(KEYS, old, fresh);
 
   it('is the new value of what it takes, and the old one of everything else', () => {
     expect(

@@ -202,7 +202,7 @@ describe('good configuration', () => {
       tunnelMtu: { ipip: 1460, udp: 1472 },
     });
     expect(
-      homeAgent.mobileNodes[0]?.securityAssociations.map(({ spi, key }) => [spi, hex(key)]),
+      homeAgent.mobileNodes[0]?.registrationKeys.map(({ spi, key }) => [spi, hex(key)]),
     ).toEqual([[1000, '000102030405060708090a0b0c0d0e0f']]);
   });
 
@@ -217,7 +217,7 @@ describe('good configuration', () => {
       ipv4HomeAddress: 'none',
       virtualHomeNetwork: true,
     });
-    expect(hex(home?.securityAssociation?.key ?? new Uint8Array())).toBe(
+    expect(hex(home?.registrationKey?.key ?? new Uint8Array())).toBe(
       '000102030405060708090a0b0c0d0e0f',
     );
   });
@@ -273,7 +273,7 @@ describe('good configuration', () => {
 
   it('goes without security only where that is written', () => {
     const open = FILES.mn.check(MN.replace(/security: .*/, 'security: none'));
-    expect(open.ok && open.value.mobileNode.homes[0]?.securityAssociation).toBe(undefined);
+    expect(open.ok && open.value.mobileNode.homes[0]?.registrationKey).toBe(undefined);
     const home = FILES.ha.check(`security: none\n${HA.replace(/ {4}security: .*\n/, '')}`);
     expect(home.ok && home.value.homeAgent.insecure).toBe(true);
   });

@@ -8,8 +8,8 @@ import { ipv4, ipv6 } from '#base/ip.ts';
 import { type Monotonic, monotonic, NEVER } from '#base/time.ts';
 import { messageKind } from '#daemon/messages/message-kind.ts';
 import { MessageWatch } from '#daemon/messages/message-watch.ts';
-import type { CommonInput, JsonObject, Output, Path } from '#engine/contract.ts';
-import { watched } from '#runtime/watched-engine.ts';
+import type { CommonInput, JsonObject, Output, PacketPath } from '#engine/contract.ts';
+import { withMessageWatch } from '#runtime/watched-engine.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import { homeAddressExtension } from '#wire/ipv6-extensions.ts';
 import { encodeMobility, NO_BINDING_UPDATE_FLAGS, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
@@ -18,8 +18,8 @@ import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 const CARE_OF = ipv6('2001:db8:a::10');
 const HOME_AGENT = ipv6('2001:db8:1::1');
 const HOME = ipv6('2001:db8:1::10');
-const NATIVE: Path = { kind: 'native' };
-const SEALED: Path = {
+const OVER_IPV6: PacketPath = { kind: 'ipv6' };
+const SEALED: PacketPath = {
   ...{
     kind: 'datagram',
     local: ipv4('192.0.2.1'),
@@ -76,11 +76,11 @@ function echo() {
       counters['authentication-failed'] = (counters['authentication-failed'] ?? 0) + 1;
       if (input.path.kind === 'datagram') {
         const way = { ...input.path };
-        out.push({ kind: 'message', direction: 'in', way, message: REGISTRATION });
+        out.push({ kind: 'message', direction: 'in', udpPath: way, message: REGISTRATION });
         out.push({
           kind: 'message',
           direction: 'out',
-          way,
+          udpPath: way,
           message: { ...REGISTRATION, type: 'keep-alive' },
         });
       }
@@ -89,12 +89,12 @@ function echo() {
   };
 }
 
-function play(path: Path, packet: Uint8Array, listen: boolean) {
+function play(path: PacketPath, packet: Uint8Array, listen: boolean) {
   const watch = new MessageWatch();
   const entries: JsonObject[] = [];
   const unfollow = listen ? watch.follow((entry) => entries.push(entry)) : () => {};
   const engine = echo();
-  const both = watched(engine, watch);
+  const both = withMessageWatch(engine, watch);
   const out: Output[] = [];
   both.step(monotonic(0), { kind: 'clock', offsetMs: Date.UTC(2026, 0, 1) }, out);
   both.step(monotonic(5), { kind: 'datagram', path, packet }, out);
@@ -105,7 +105,7 @@ function play(path: Path, packet: Uint8Array, listen: boolean) {
 
 describe('a Binding Update', () => {
   it('is shown with its addresses, its home, what it says, and what was counted about it', () => {
-    const { entries } = play(NATIVE, bindingUpdate(), true);
+    const { entries } = play(OVER_IPV6, bindingUpdate(), true);
     expect(entries).toEqual([
       {
         ...{
@@ -123,7 +123,7 @@ describe('a Binding Update', () => {
   });
 
   it('is counted, and nothing else is done about it, where nobody listens', () => {
-    const { watch, engine } = play(NATIVE, bindingUpdate(), false);
+    const { watch, engine } = play(OVER_IPV6, bindingUpdate(), false);
     expect(watch.counted()).toEqual([
       { protocol: 'mobile-ipv6', message: 'binding-update', direction: 'in', count: 2 },
       { protocol: 'mobile-ipv6', message: 'binding-update', direction: 'out', count: 2 },
@@ -158,9 +158,9 @@ describe('a sealed message', () => {
 });
 
 describe('the kind of a message', () => {
-  const kind = (path: Path, hexadecimal: string) =>
+  const kind = (path: PacketPath, hexadecimal: string) =>
     messageKind(path, fromHex(hexadecimal), undefined).message;
-  const link = (protocol: 'arp' | 'ipv6'): Path => ({
+  const link = (protocol: 'arp' | 'ipv6'): PacketPath => ({
     kind: 'link',
     device: 'eth0',
     protocol,
@@ -170,11 +170,11 @@ describe('the kind of a message', () => {
 
   it('is read through extension headers', () => {
     expect(
-      kind(NATIVE, `${ipv6Header('3c')}8700010400000000${'3b000500000000000000000000000000'}`),
+      kind(OVER_IPV6, `${ipv6Header('3c')}8700010400000000${'3b000500000000000000000000000000'}`),
     ).toBe('binding-update');
-    expect(kind(NATIVE, `${ipv6Header('87')}3b00ff0000000000`)).toBe('unknown');
-    expect(kind(NATIVE, `${ipv6Header('3a')}8600000000000000`)).toBe('router-advertisement');
-    expect(kind(NATIVE, `${ipv6Header('11')}8600000000000000`)).toBe('other');
+    expect(kind(OVER_IPV6, `${ipv6Header('87')}3b00ff0000000000`)).toBe('unknown');
+    expect(kind(OVER_IPV6, `${ipv6Header('3a')}8600000000000000`)).toBe('router-advertisement');
+    expect(kind(OVER_IPV6, `${ipv6Header('11')}8600000000000000`)).toBe('other');
   });
 
   it('is read of frames and datagrams', () => {
@@ -195,7 +195,7 @@ describe('the kind of a message', () => {
     };
     for (let round = 0; round < 20_000; round++) {
       const octets = Uint8Array.from({ length: next() % 90 }, () => next() & 255);
-      for (const path of [NATIVE, SEALED, link('arp'), link('ipv6')]) {
+      for (const path of [OVER_IPV6, SEALED, link('arp'), link('ipv6')]) {
         expect(messageKind(path, octets, undefined).message).toMatch(/^[a-z-]+$/);
       }
     }

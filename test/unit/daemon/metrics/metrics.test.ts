@@ -7,15 +7,15 @@ import { ipv4 } from '#base/ip.ts';
 import { MessageWatch } from '#daemon/messages/message-watch.ts';
 import {
   type Component,
-  ENGINE_PLACES,
-  engineCounterPlace,
-  PLANE_PLACES,
-  planeCounterPlace,
-} from '#daemon/metrics/counter-places.ts';
+  ENGINE_COUNTER_METRICS,
+  engineCounterMetric,
+  PLANE_COUNTER_METRICS,
+  planeCounterMetric,
+} from '#daemon/metrics/counter-metrics.ts';
 import { METRICS, type MetricRow, metricsOf } from '#daemon/metrics/metric-table.ts';
 import { Metrics } from '#daemon/metrics/metrics.ts';
 import { MetricsPort } from '#daemon/metrics/metrics-port.ts';
-import type { Place } from '#daemon/metrics/samples.ts';
+import type { CounterMetric } from '#daemon/metrics/samples.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { HOME_AGENT_REASONS } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import { MOBILE_NODE_REASONS } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
@@ -32,7 +32,9 @@ const COUNTERS: Readonly<Record<Component, readonly string[]>> = {
   'ntmobile-node': Object.keys({ ...NTMOBILE_NODE_COUNTERS, ...SESSION_COUNTERS }),
   'account-server': Object.keys(REASONS),
 };
-const COMPONENTS = Object.keys(COUNTERS).filter((name): name is Component => name in ENGINE_PLACES);
+const COMPONENTS = Object.keys(COUNTERS).filter(
+  (name): name is Component => name in ENGINE_COUNTER_METRICS,
+);
 const PLANE_COUNTERS = [
   ...readFileSync(
     new URL('../../../../native/src/tables/counters.h', import.meta.url),
@@ -41,7 +43,7 @@ const PLANE_COUNTERS = [
 ].map(([, name = '']) => name);
 const ROWS: readonly (readonly [string, MetricRow])[] = Object.entries(METRICS);
 
-function labelsFit({ metric, labels }: Place): boolean {
+function labelsFit({ metric, labels }: CounterMetric): boolean {
   const row: MetricRow = METRICS[metric];
   return Object.keys(labels).sort().join() === Object.keys(row.labels).sort().join();
 }
@@ -58,28 +60,30 @@ describe('the table of metrics', () => {
 
   it('has a row for every counter that is named, and names only counters that exist', () => {
     for (const component of COMPONENTS) {
-      const unknown = Object.keys(ENGINE_PLACES[component]).filter(
+      const unknown = Object.keys(ENGINE_COUNTER_METRICS[component]).filter(
         (name) => !COUNTERS[component].includes(name),
       );
       expect([component, unknown]).toEqual([component, []]);
     }
     const sockets = ['datagrams-received', 'datagrams-sent'];
     expect(
-      Object.keys(PLANE_PLACES).filter((name) => ![...PLANE_COUNTERS, ...sockets].includes(name)),
+      Object.keys(PLANE_COUNTER_METRICS).filter(
+        (name) => ![...PLANE_COUNTERS, ...sockets].includes(name),
+      ),
     ).toEqual([]);
   });
 
   it('puts every counter of every engine and of the plane somewhere, with the labels of that metric', () => {
     for (const component of COMPONENTS) {
       for (const name of COUNTERS[component]) {
-        const place = engineCounterPlace(component, name);
+        const place = engineCounterMetric(component, name);
         if (place === undefined) expect(name).toBe('registration-refused');
         else expect([component, name, labelsFit(place)]).toEqual([component, name, true]);
       }
     }
     expect(PLANE_COUNTERS.length).toBeGreaterThan(30);
     for (const name of PLANE_COUNTERS) {
-      const place = planeCounterPlace(name);
+      const place = planeCounterMetric(name);
       // A new one needs a row in PLANE_PLACES.
       expect([name, place !== undefined && labelsFit(place)]).toEqual([name, true]);
     }
@@ -88,7 +92,7 @@ describe('the table of metrics', () => {
   it('tells nothing apart that only its name tells apart: two counters of one component have two places', () => {
     for (const component of COMPONENTS) {
       const places = COUNTERS[component].map((name) =>
-        JSON.stringify(engineCounterPlace(component, name) ?? name),
+        JSON.stringify(engineCounterMetric(component, name) ?? name),
       );
       expect([component, new Set(places).size]).toEqual([component, places.length]);
     }

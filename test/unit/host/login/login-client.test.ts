@@ -4,10 +4,10 @@ import { createServer as createHttpsServer } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Certificate, ownCertificate } from '#account-server/certificate.ts';
-import { HttpsFace } from '#account-server/https.ts';
+import { AccountHttpsServer } from '#account-server/https.ts';
 import { type IpAddress, ipv4, ipv6 } from '#base/ip.ts';
 import { monotonic, wall } from '#base/time.ts';
-import { judgeCredential } from '#crypto/node-credential.ts';
+import { verifyCredential } from '#crypto/node-credential.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import type { EngineEvent, LoginInput } from '#engine/contract.ts';
 import { LoginClient, type LoginClientOptions } from '#host/login/login-client.ts';
@@ -17,7 +17,7 @@ const own = keyPairOf(new Uint8Array(32).fill(0x21));
 const LOOPBACK = ipv4('127.0.0.1');
 
 let scene: AccountScene;
-let face: HttpsFace;
+let face: AccountHttpsServer;
 let certificate: Certificate;
 let port = 0;
 let notes: EngineEvent[] = [];
@@ -27,7 +27,7 @@ beforeEach(async () => {
   scene = new AccountScene();
   notes = [];
   certificate = await ownCertificate(`${scene.directory}/tls.pem`, ['as.example'], Date.now());
-  face = new HttpsFace({
+  face = new AccountHttpsServer({
     ...{
       service: scene.service,
       authorities: scene.authorities,
@@ -53,12 +53,16 @@ function secretFile(text: string): string {
   return file;
 }
 
-interface Wish extends Partial<Omit<LoginClientOptions, 'server'>> {
+interface TestClientOptions extends Partial<Omit<LoginClientOptions, 'server'>> {
   readonly server?: Partial<LoginClientOptions['server']>;
   readonly addresses?: readonly IpAddress[];
 }
 
-function client({ server, addresses = [LOOPBACK], ...options }: Wish = {}): LoginClient {
+function client({
+  server,
+  addresses = [LOOPBACK],
+  ...options
+}: TestClientOptions = {}): LoginClient {
   return new LoginClient({
     server: {
       host: 'as.example',
@@ -94,7 +98,7 @@ describe('a login', () => {
       coordinators: scene.configuration.directionCoordinators,
       authorities: scene.authorities.list(scene.seconds).map((authority) => authority.publicKey),
     });
-    const credential = judgeCredential(
+    const credential = verifyCredential(
       outcome.credential,
       outcome.authorities,
       own.publicKey,
@@ -201,7 +205,7 @@ describe('a refused login', () => {
       limits: { ...scene.configuration.limits, account: { perMinute: 6, burst: 1 } },
     });
     await face.close();
-    face = new HttpsFace({
+    face = new AccountHttpsServer({
       ...{
         service: scene.service,
         authorities: scene.authorities,

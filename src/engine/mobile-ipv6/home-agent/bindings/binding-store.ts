@@ -20,7 +20,7 @@ import type { JsonObject, JsonValue, Output, Prefix } from '#engine/contract.ts'
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
 import { type Binding, type BindingState, type FormerBinding, NO_PREFIXES } from './binding.ts';
-import { type Endpoint, HIGHEST_TUNNEL_ID } from './tunnels.ts';
+import { HIGHEST_TUNNEL_ID, type TunnelEndpoint } from './tunnels.ts';
 
 /** Names of the tables; keys are home addresses. */
 export const StoreTable = {
@@ -81,7 +81,7 @@ export function storeFormerBinding(
 
 /** A binding as stored, not yet judged by the configuration. */
 export interface StoredBinding {
-  readonly endpoint: Endpoint;
+  readonly endpoint: TunnelEndpoint;
   /** Undefined when it is none that the plane takes. */
   readonly tunnelId: number | undefined;
   readonly state: BindingState;
@@ -121,7 +121,7 @@ function prefixes(value: JsonValue | undefined, mobileRouter: boolean): readonly
 }
 
 /** Both ends of a tunnel that a registration can have asked for; undefined for anything else. */
-function parseEndpoint(value: JsonObject): Endpoint | undefined {
+function parseEndpoint(value: JsonObject): TunnelEndpoint | undefined {
   const local = address(value['local']);
   const remote = address(value['remote']);
   const encapsulation = value['encapsulation'];

@@ -9,7 +9,7 @@
 import { type Ipv6Address, isIpv4, parseIpAddress, parseIpv6 } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { JsonValue, Output } from '#engine/contract.ts';
-import { wantBinding } from '#engine/mobile-ipv6/home-agent/desired-state.ts';
+import { setDesiredForBinding } from '#engine/mobile-ipv6/home-agent/desired-state.ts';
 import { grantsPrefix } from '#engine/mobile-ipv6/home-agent/grants/mobile-network.ts';
 import { armLifetime } from '#engine/mobile-ipv6/home-agent/registration/registration.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
@@ -75,7 +75,7 @@ function restoreBinding(
   const granted = mobileNetworkPrefixes.filter(
     (prefix) =>
       grantsPrefix(mobileNode, prefix.address, prefix.length) &&
-      state.prefixes.forwarderOf(prefix) === undefined,
+      state.prefixes.get(prefix) === undefined,
   );
   const prefixes =
     granted.length === mobileNetworkPrefixes.length ? mobileNetworkPrefixes : granted;
@@ -84,10 +84,10 @@ function restoreBinding(
     mobileNetworkPrefixes: prefixes,
   });
   state.cache.set(binding);
-  state.prefixes.forward(binding);
+  state.prefixes.add(binding);
   armLifetime(state, binding);
   state.count('binding-restored');
-  wantBinding(state, binding, out);
+  setDesiredForBinding(state, binding, out);
 }
 
 /** Whether both the address registered at and the kind of link are still ours. */
@@ -152,6 +152,6 @@ function withdrawForeignIpv4(
   if (state.pool.assigned(homeAddress) === ipv4HomeAddress) return;
   state.homeLink?.release(binding);
   binding.ipv4HomeAddress = undefined;
-  wantBinding(state, binding, out);
+  setDesiredForBinding(state, binding, out);
   storeBinding(state, now, binding, out);
 }

@@ -9,7 +9,7 @@ import type { IpAddress } from '#base/ip.ts';
 import type { DesiredTunnel, Encapsulation, Output } from '#engine/contract.ts';
 
 /** Both ends of a tunnel; ports are 0 unless `udp`. */
-export interface Endpoint {
+export interface TunnelEndpoint {
   readonly encapsulation: Encapsulation;
   readonly local: IpAddress;
   readonly remote: IpAddress;
@@ -20,13 +20,13 @@ export interface Endpoint {
 /** One tunnel and how many bindings use it. Only `TunnelTable` writes. */
 export interface Tunnel {
   readonly id: number;
-  endpoint: Endpoint;
+  endpoint: TunnelEndpoint;
   users: number;
 }
 
 export const HIGHEST_TUNNEL_ID = 0x7fffffff;
 
-export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
+export function sameEndpoint(a: TunnelEndpoint, b: TunnelEndpoint): boolean {
   return (
     a.remote === b.remote &&
     a.remotePort === b.remotePort &&
@@ -36,7 +36,7 @@ export function sameEndpoint(a: Endpoint, b: Endpoint): boolean {
   );
 }
 
-function keyOf(endpoint: Endpoint): string {
+function keyOf(endpoint: TunnelEndpoint): string {
   const { encapsulation, local, localPort, remote, remotePort } = endpoint;
   return `${encapsulation} ${local} ${localPort} ${remote} ${remotePort}`;
 }
@@ -60,7 +60,7 @@ export class TunnelTable {
   }
 
   /** One more user of the tunnel to `endpoint`; a new tunnel gets `wantedId` when that is free. */
-  acquire(endpoint: Endpoint, out: Output[], wantedId?: number): Tunnel {
+  acquire(endpoint: TunnelEndpoint, out: Output[], wantedId?: number): Tunnel {
     const key = keyOf(endpoint);
     const existing = this.#byEndpoint.get(key);
     if (existing !== undefined) {
@@ -71,7 +71,7 @@ export class TunnelTable {
     const tunnel: Tunnel = { id, endpoint, users: 1 };
     this.#ids.add(id);
     this.#byEndpoint.set(key, tunnel);
-    this.#want(tunnel, out);
+    this.#setDesired(tunnel, out);
     return tunnel;
   }
 
@@ -79,14 +79,14 @@ export class TunnelTable {
    * One user goes to another endpoint: the tunnel itself moves, id kept, when nobody else uses it
    * and no other is there.
    */
-  move(tunnel: Tunnel, endpoint: Endpoint, out: Output[]): Tunnel {
+  move(tunnel: Tunnel, endpoint: TunnelEndpoint, out: Output[]): Tunnel {
     if (sameEndpoint(tunnel.endpoint, endpoint)) return tunnel;
     const key = keyOf(endpoint);
     if (tunnel.users > 1 || this.#byEndpoint.has(key)) return this.acquire(endpoint, out);
     this.#byEndpoint.delete(keyOf(tunnel.endpoint));
     tunnel.endpoint = endpoint;
     this.#byEndpoint.set(key, tunnel);
-    this.#want(tunnel, out);
+    this.#setDesired(tunnel, out);
     return tunnel;
   }
 
@@ -97,16 +97,16 @@ export class TunnelTable {
     if (tunnel.users > 0) return;
     this.#byEndpoint.delete(keyOf(tunnel.endpoint));
     this.#ids.delete(tunnel.id);
-    out.push({ kind: 'want', key: `tunnel/${tunnel.id}`, part: undefined });
+    out.push({ kind: 'set-desired', key: `tunnel/${tunnel.id}`, part: undefined });
   }
 
-  #want(tunnel: Tunnel, out: Output[]): void {
+  #setDesired(tunnel: Tunnel, out: Output[]): void {
     const { id, endpoint } = tunnel;
     // Over IPv4 without UDP there would be eight octets more; one size for IPv4 keeps the MTU when
     // a NAT appears.
     const mtu = endpoint.local.includes(':') ? this.#mtu.ipip : this.#mtu.udp;
     const desired: DesiredTunnel = { id, ...endpoint, mtu };
-    out.push({ kind: 'want', key: `tunnel/${id}`, part: { tunnels: [desired] } });
+    out.push({ kind: 'set-desired', key: `tunnel/${id}`, part: { tunnels: [desired] } });
   }
 
   #freeId(): number {

@@ -17,8 +17,8 @@ import {
 import type { Output } from '#engine/contract.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type {
+  AuthenticatedSender,
   RegistrationRequest,
-  Sender,
 } from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import { IPV4_ADDRESS_STATUSES, type Ipv4AddressStatusName } from '#wire/binding-status.ts';
@@ -60,7 +60,7 @@ function acknowledgement(
 export function grantIpv4(
   state: HomeAgentState,
   request: RegistrationRequest,
-  { mobileNode }: Sender,
+  { mobileNode }: AuthenticatedSender,
   out: Output[],
 ): Ipv4Grant {
   const { homeAddress, update } = request;

@@ -16,8 +16,8 @@ import { NO_PREFIXES } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts'
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { Refusal } from '#engine/mobile-ipv6/home-agent/registration/refusal.ts';
 import type {
+  AuthenticatedSender,
   RegistrationRequest,
-  Sender,
 } from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import { filterOptions, type MobilityOptionOf } from '#wire/mobility-options.ts';
@@ -35,7 +35,7 @@ export function checkMobileRouter(
   state: HomeAgentState,
   _now: Monotonic,
   request: RegistrationRequest,
-  { mobileNode }: Sender,
+  { mobileNode }: AuthenticatedSender,
 ): Refusal | undefined {
   const { homeAddress, update } = request;
   const { mobileRouter } = update.flags;
@@ -72,7 +72,7 @@ function checkPrefixes(
   mobileNode: AuthorizedMobileNode,
 ): Refusal | undefined {
   const asked = filterOptions(request.update.options, 'mobile-network-prefix');
-  if (asked.some((option) => !isPrefix(option) || isMisfit(option, mobileNode)))
+  if (asked.some((option) => !isPrefix(option) || isOutsideGrants(option, mobileNode)))
     return { status: 'invalid-prefix' };
   const granted = asked.every(
     ({ prefix, prefixLength }) =>
@@ -90,7 +90,7 @@ function isPrefix({ prefix, prefixLength }: PrefixOption): boolean {
 }
 
 /** Lies around or inside one of the mobile router's own prefixes, but has another length. */
-function isMisfit(
+function isOutsideGrants(
   { prefix, prefixLength }: PrefixOption,
   { mobileNetworkPrefixes }: AuthorizedMobileNode,
 ): boolean {
@@ -124,7 +124,7 @@ export function isFree(
   { homeAddress }: RegistrationRequest,
   prefix: Prefix,
 ): boolean {
-  const forwarder = state.prefixes.forwarderOf(prefix);
+  const forwarder = state.prefixes.get(prefix);
   return forwarder === undefined || forwarder.homeAddress === homeAddress;
 }
 
@@ -145,7 +145,7 @@ function configuredPrefixes(
 export function mobileNetworkPrefixes(
   state: HomeAgentState,
   request: RegistrationRequest,
-  { mobileNode }: Sender,
+  { mobileNode }: AuthenticatedSender,
   ipv4: readonly Prefix[],
 ): readonly Prefix[] {
   const { update } = request;

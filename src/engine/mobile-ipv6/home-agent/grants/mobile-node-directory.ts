@@ -6,16 +6,16 @@
  */
 import type { Ipv6Address, Prefix } from '#base/ip.ts';
 import { prefixContains } from '#base/ip.ts';
-import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
+import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type {
   AuthorizedMobileNode,
   HomeAgentConfiguration,
 } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 
 /** A mobile node and the security association that a message named. */
-export interface Claim {
+export interface DirectoryMatch {
   readonly mobileNode: AuthorizedMobileNode;
-  readonly securityAssociation: SecurityAssociation;
+  readonly registrationKey: RegistrationKey;
 }
 
 export class MobileNodeDirectory {
@@ -35,7 +35,7 @@ export class MobileNodeDirectory {
       this.#byIdentifier.set(mobileNode.identifier, mobileNode);
     for (const homeAddress of mobileNode.homeAddresses)
       this.#byHomeAddress.set(homeAddress, mobileNode);
-    for (const { spi } of mobileNode.securityAssociations) {
+    for (const { spi } of mobileNode.registrationKeys) {
       this.#bySpi.set(spi, this.#bySpi.has(spi) ? undefined : mobileNode);
     }
   }
@@ -68,16 +68,18 @@ export class MobileNodeDirectory {
    * home address, else by an SPI that only one mobile node uses (so that who asks for a foreign
    * home address gets a status and no silence).
    */
-  claim(identifier: string | undefined, homeAddress: Ipv6Address, spi: number): Claim | undefined {
+  match(
+    identifier: string | undefined,
+    homeAddress: Ipv6Address,
+    spi: number,
+  ): DirectoryMatch | undefined {
     const mobileNode =
       identifier === undefined
         ? (this.#byHomeAddress.get(homeAddress) ?? this.#bySpi.get(spi))
         : this.#byIdentifier.get(identifier);
-    const securityAssociation = mobileNode?.securityAssociations.find(
-      (candidate) => candidate.spi === spi,
-    );
-    return mobileNode === undefined || securityAssociation === undefined
+    const registrationKey = mobileNode?.registrationKeys.find((candidate) => candidate.spi === spi);
+    return mobileNode === undefined || registrationKey === undefined
       ? undefined
-      : { mobileNode, securityAssociation };
+      : { mobileNode, registrationKey };
   }
 }

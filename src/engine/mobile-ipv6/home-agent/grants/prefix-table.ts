@@ -17,7 +17,7 @@ export class PrefixTable {
   }
 
   /** Call after a binding got its prefixes, and `release` before it loses or changes them. */
-  forward(binding: Binding): void {
+  add(binding: Binding): void {
     for (const prefix of binding.mobileNetworkPrefixes) {
       const key = formatPrefix(prefix);
       if (!this.#forwarded.has(key)) this.#count(prefix, 1);
@@ -35,12 +35,12 @@ export class PrefixTable {
   }
 
   /** The binding that the prefix is forwarded to. */
-  forwarderOf(prefix: Prefix): Binding | undefined {
+  get(prefix: Prefix): Binding | undefined {
     return this.#forwarded.get(formatPrefix(prefix));
   }
 
   /** The binding behind which an address lies: that of the longest forwarded prefix around it. */
-  around(address: IpAddress): Binding | undefined {
+  longestMatch(address: IpAddress): Binding | undefined {
     for (const length of this.#lengths[familyOf(address)].keys()) {
       const binding = this.#forwarded.get(
         formatPrefix({ address: networkOf(address, length), length }),

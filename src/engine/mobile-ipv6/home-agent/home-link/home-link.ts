@@ -11,12 +11,12 @@ import { equalBytes } from '#base/bytes.ts';
 import { type IpAddress, type Ipv6Address, isIpv4, type Prefix, prefixContains } from '#base/ip.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
-import type { NetworkInterface, Output, Path } from '#engine/contract.ts';
+import type { NetworkInterface, Output, PacketPath } from '#engine/contract.ts';
 import { sequenceGreater } from '#engine/mobile-ipv6/common/sequence-number.ts';
 import type { Binding } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
 import type {
+  AuthenticatedSender,
   RegistrationRequest,
-  Sender,
 } from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import {
@@ -29,28 +29,28 @@ import {
   arpAnnouncement,
   arpReply,
   arpRequest,
+  dadProbe,
   type LinkPath,
   type NeighbourPacket,
   neighbourPacket,
-  probe,
   solicitation,
   targetLinkAddress,
 } from './neighbour-packets.ts';
 
 /** A registration that waits for objections to its home address. */
-export interface Detection extends Timed {
+export interface PendingDad extends Timed {
   readonly kind: 'detection';
   readonly homeAddress: Ipv6Address;
   readonly tentative: readonly Ipv6Address[];
   request: RegistrationRequest;
-  sender: Sender;
+  sender: AuthenticatedSender;
 }
 
 /** A packet for a node at home that waits for its link-layer address. */
-interface Resolution extends Timed {
+interface PendingResolution extends Timed {
   readonly kind: 'resolution';
   readonly homeAddress: Ipv6Address;
-  readonly path: Path;
+  readonly path: PacketPath;
   readonly packet: Uint8Array;
 }
 
@@ -59,9 +59,9 @@ export class HomeLink {
   readonly device: string;
   /** Our own; undefined until the host told. */
   linkAddress: Uint8Array | undefined;
-  readonly timers = new TimerHeap<Detection | Resolution>();
-  readonly detections = new Map<Ipv6Address, Detection>();
-  readonly resolutions = new Map<Ipv6Address, Resolution>();
+  readonly timers = new TimerHeap<PendingDad | PendingResolution>();
+  readonly pendingDads = new Map<Ipv6Address, PendingDad>();
+  readonly pendingResolutions = new Map<Ipv6Address, PendingResolution>();
   /** Whom packets to an address on the home link are for. */
   readonly intercepted = new Map<IpAddress, Binding>();
   /**
@@ -69,7 +69,7 @@ export class HomeLink {
    * and about to de-register. Their kernel may not answer a solicitation yet (Linux joins the
    * solicited-node group a while after the address was added).
    */
-  readonly returning = new Map<Ipv6Address, Uint8Array>();
+  readonly returningLinkAddresses = new Map<Ipv6Address, Uint8Array>();
 
   readonly #homePrefixes: readonly Prefix[];
 
@@ -79,7 +79,7 @@ export class HomeLink {
   }
 
   get pendingCount(): number {
-    return this.detections.size;
+    return this.pendingDads.size;
   }
 
   deadline(): Monotonic {
@@ -99,16 +99,16 @@ export class HomeLink {
   /** Call after a binding got its addresses, and `release` before it loses or changes them. */
   intercept(binding: Binding): void {
     for (const address of this.addressesOf(binding)) this.intercepted.set(address, binding);
-    this.returning.delete(binding.homeAddress);
+    this.returningLinkAddresses.delete(binding.homeAddress);
   }
 
   release(binding: Binding): void {
     for (const address of this.addressesOf(binding)) this.intercepted.delete(address);
   }
 
-  finish(detection: Detection): void {
+  finish(detection: PendingDad): void {
     this.timers.remove(detection);
-    this.detections.delete(detection.homeAddress);
+    this.pendingDads.delete(detection.homeAddress);
   }
 }
 
@@ -126,16 +126,16 @@ export function setHomeLinkInterfaces(
  * Defers the registration for RetransTimer; a newer Binding Update meanwhile takes the older one's
  * place.
  */
-export function startDuplicateAddressDetection(
+export function startDad(
   state: HomeAgentState,
   link: HomeLink,
   now: Monotonic,
   request: RegistrationRequest,
-  sender: Sender,
+  sender: AuthenticatedSender,
   out: Output[],
 ): void {
   const { homeAddress, update } = request;
-  const running = link.detections.get(homeAddress);
+  const running = link.pendingDads.get(homeAddress);
   if (running !== undefined) {
     state.count('registration-pending');
     if (!sequenceGreater(update.sequence, running.request.update.sequence)) return;
@@ -146,7 +146,7 @@ export function startDuplicateAddressDetection(
   const tentative = update.flags.linkLocalCompatibility
     ? [homeAddress, linkLocalOf(homeAddress)]
     : [homeAddress];
-  const detection: Detection = {
+  const detection: PendingDad = {
     kind: 'detection',
     homeAddress,
     tentative,
@@ -155,33 +155,33 @@ export function startDuplicateAddressDetection(
     heapIndex: -1,
     dueAt: NEVER,
   };
-  link.detections.set(homeAddress, detection);
+  link.pendingDads.set(homeAddress, detection);
   link.timers.set(detection, after(now, RETRANSMIT_TIMER_MS));
-  for (const address of tentative) out.push(probe(link.device, address));
+  for (const address of tentative) out.push(dadProbe(link.device, address));
 }
 
 /** The mobile node went home before its first registration was through. */
-export function cancelDetection(
+export function cancelDad(
   link: HomeLink,
   request: RegistrationRequest,
-  sender: Sender,
+  sender: AuthenticatedSender,
 ): void {
-  const running = link.detections.get(request.homeAddress);
+  const running = link.pendingDads.get(request.homeAddress);
   if (running === undefined || running.sender.mobileNode !== sender.mobileNode) return;
   if (sequenceGreater(request.update.sequence, running.request.update.sequence))
     link.finish(running);
 }
 
 /** What `runHomeLinkTimers` and `receiveOnLink` need to know of registrations. */
-export interface DetectionEnd {
-  unique(detection: Detection): void;
-  duplicate(detection: Detection): void;
+export interface DadListener {
+  unique(detection: PendingDad): void;
+  duplicate(detection: PendingDad): void;
 }
 
 export function runHomeLinkTimers(
   link: HomeLink,
   now: Monotonic,
-  end: DetectionEnd,
+  end: DadListener,
   out: Output[],
 ): void {
   for (;;) {
@@ -192,7 +192,7 @@ export function runHomeLinkTimers(
       end.unique(due);
     } else {
       // Nobody answered: the kernel may know better than we do.
-      link.resolutions.delete(due.homeAddress);
+      link.pendingResolutions.delete(due.homeAddress);
       out.push({ kind: 'send', path: due.path, packet: due.packet });
     }
   }
@@ -230,7 +230,7 @@ export function repeatAnnouncement(
  * A packet to a node at home. Our own routes may still lead into its tunnel, so it goes straight to
  * its link-layer address (RFC 6275 §10.3.2), which is asked for.
  */
-export function sendHome(
+export function sendToNodeAtHome(
   state: HomeAgentState,
   now: Monotonic,
   request: RegistrationRequest,
@@ -243,10 +243,10 @@ export function sendHome(
     out.push({ kind: 'send', path, packet });
     return;
   }
-  const heard = link.returning.get(homeAddress);
+  const heard = link.returningLinkAddresses.get(homeAddress);
   if (heard !== undefined) {
     // Once: if this is the wrong one, the Binding Update comes again and is answered the long way.
-    link.returning.delete(homeAddress);
+    link.returningLinkAddresses.delete(homeAddress);
     out.push({
       kind: 'send',
       path: { kind: 'link', device: link.device, protocol: 'ipv6', linkAddress: heard },
@@ -254,9 +254,9 @@ export function sendHome(
     });
     return;
   }
-  const running = link.resolutions.get(homeAddress);
+  const running = link.pendingResolutions.get(homeAddress);
   if (running !== undefined) link.timers.remove(running);
-  const resolution: Resolution = {
+  const resolution: PendingResolution = {
     kind: 'resolution',
     homeAddress,
     path,
@@ -264,7 +264,7 @@ export function sendHome(
     heapIndex: -1,
     dueAt: NEVER,
   };
-  link.resolutions.set(homeAddress, resolution);
+  link.pendingResolutions.set(homeAddress, resolution);
   link.timers.set(resolution, after(now, RETRANSMIT_TIMER_MS));
   out.push(solicitation(link.device, link.linkAddress, homeAgentAddress, homeAddress));
 }
@@ -275,7 +275,7 @@ export function receiveOnLink(
   link: HomeLink,
   path: LinkPath,
   bytes: Uint8Array,
-  end: DetectionEnd,
+  end: DadListener,
   out: Output[],
 ): void {
   const own = link.linkAddress;
@@ -301,17 +301,17 @@ function receiveNeighbourPacket(
   link: HomeLink,
   path: LinkPath,
   bytes: Uint8Array,
-  end: DetectionEnd,
+  end: DadListener,
   out: Output[],
 ): boolean {
   const packet = neighbourPacket(bytes);
   if (packet === undefined) return false;
-  if (objects(packet)) failDetection(link, packet.body.target, end);
+  if (isDadConflict(packet)) failDetection(link, packet.body.target, end);
   if (packet.body.type === 'neighbour-advertisement') {
     finishResolution(link, packet, out);
     return false;
   }
-  hear(link, packet.source, path.linkAddress, out);
+  noteReturningNode(link, packet.source, path.linkAddress, out);
   const binding = link.intercepted.get(packet.body.target);
   if (binding === undefined || link.linkAddress === undefined) return false;
   const answer = { to: packet.source, linkAddress: path.linkAddress };
@@ -322,12 +322,12 @@ function receiveNeighbourPacket(
 /**
  * RFC 4862 §5.4.3-4: an advertisement, or somebody else's probe, says that the address is in use.
  */
-function objects({ source, body }: NeighbourPacket): boolean {
+function isDadConflict({ source, body }: NeighbourPacket): boolean {
   return body.type === 'neighbour-advertisement' || source === '::';
 }
 
-function failDetection(link: HomeLink, target: Ipv6Address, end: DetectionEnd): void {
-  for (const detection of link.detections.values()) {
+function failDetection(link: HomeLink, target: Ipv6Address, end: DadListener): void {
+  for (const detection of link.pendingDads.values()) {
     if (!detection.tentative.includes(target)) continue;
     link.finish(detection);
     end.duplicate(detection);
@@ -338,14 +338,19 @@ function failDetection(link: HomeLink, target: Ipv6Address, end: DetectionEnd): 
  * A solicitation from a home address: the node is on this link. It may come a moment after its
  * Binding Update.
  */
-function hear(link: HomeLink, source: Ipv6Address, linkAddress: Uint8Array, out: Output[]): void {
-  const resolution = link.resolutions.get(source);
+function noteReturningNode(
+  link: HomeLink,
+  source: Ipv6Address,
+  linkAddress: Uint8Array,
+  out: Output[],
+): void {
+  const resolution = link.pendingResolutions.get(source);
   if (resolution !== undefined) resolved(link, resolution, linkAddress, out);
-  else if (link.intercepted.has(source)) link.returning.set(source, linkAddress);
+  else if (link.intercepted.has(source)) link.returningLinkAddresses.set(source, linkAddress);
 }
 
 function finishResolution(link: HomeLink, { body }: NeighbourPacket, out: Output[]): void {
-  const resolution = link.resolutions.get(body.target);
+  const resolution = link.pendingResolutions.get(body.target);
   if (resolution === undefined || body.type !== 'neighbour-advertisement') return;
   const linkAddress = targetLinkAddress(body);
   if (linkAddress === undefined || linkAddress.length !== 6) return;
@@ -354,12 +359,12 @@ function finishResolution(link: HomeLink, { body }: NeighbourPacket, out: Output
 
 function resolved(
   link: HomeLink,
-  resolution: Resolution,
+  resolution: PendingResolution,
   linkAddress: Uint8Array,
   out: Output[],
 ): void {
   link.timers.remove(resolution);
-  link.resolutions.delete(resolution.homeAddress);
-  const path: Path = { kind: 'link', device: link.device, protocol: 'ipv6', linkAddress };
+  link.pendingResolutions.delete(resolution.homeAddress);
+  const path: PacketPath = { kind: 'link', device: link.device, protocol: 'ipv6', linkAddress };
   out.push({ kind: 'send', path, packet: resolution.packet });
 }

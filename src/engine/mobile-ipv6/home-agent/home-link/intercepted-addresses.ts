@@ -5,7 +5,7 @@
  * address
  */
 import {
-  addressOfIdentifier,
+  addressFromInterfaceIdentifier,
   type IpAddress,
   type Ipv6Address,
   interfaceIdentifier,
@@ -17,7 +17,7 @@ const LINK_LOCAL_PREFIX = ipv6('fe80::');
 
 /** The link-local address with the home address's interface identifier. */
 export function linkLocalOf(homeAddress: Ipv6Address): Ipv6Address {
-  return addressOfIdentifier(LINK_LOCAL_PREFIX, interfaceIdentifier(homeAddress));
+  return addressFromInterfaceIdentifier(LINK_LOCAL_PREFIX, interfaceIdentifier(homeAddress));
 }
 
 export function interceptedAddresses(binding: Binding): readonly IpAddress[] {

@@ -17,7 +17,7 @@ import {
   solicitedNodeMulticast,
   UNSPECIFIED_V6,
 } from '#base/ip.ts';
-import type { Output, Path } from '#engine/contract.ts';
+import type { Output, PacketPath } from '#engine/contract.ts';
 import { ArpOperation, type ArpPacket, arpCodec } from '#wire/arp.ts';
 import {
   encodeIcmpv6,
@@ -33,7 +33,7 @@ const BROADCAST = new Uint8Array(6).fill(255);
 const NO_HARDWARE = new Uint8Array(6);
 const MULTICAST_PREFIX = Uint8Array.of(0x33, 0x33);
 
-type LinkPath = Extract<Path, { readonly kind: 'link' }>;
+type LinkPath = Extract<PacketPath, { readonly kind: 'link' }>;
 type Solicitation = Extract<Icmpv6Body, { readonly type: 'neighbour-solicitation' }>;
 type Advertisement = Extract<Icmpv6Body, { readonly type: 'neighbour-advertisement' }>;
 
@@ -44,7 +44,7 @@ export interface NeighbourPacket {
 }
 
 /** RFC 2464 §7. */
-function linkAddressOf(multicast: Ipv6Address): Uint8Array {
+function multicastLinkAddress(multicast: Ipv6Address): Uint8Array {
   return concatBytes(MULTICAST_PREFIX, bytesOfIpv6(multicast).subarray(12));
 }
 
@@ -69,10 +69,10 @@ function discovery(
 }
 
 /** The question of duplicate address detection: does anybody use `target`? */
-export function probe(device: string, target: Ipv6Address): Output {
+export function dadProbe(device: string, target: Ipv6Address): Output {
   const destination = solicitedNodeMulticast(target);
   const body: Solicitation = { type: 'neighbour-solicitation', target, options: [] };
-  return discovery(device, linkAddressOf(destination), UNSPECIFIED_V6, destination, body);
+  return discovery(device, multicastLinkAddress(destination), UNSPECIFIED_V6, destination, body);
 }
 
 /** Asks for the link-layer address of `target`. */
@@ -85,7 +85,7 @@ export function solicitation(
   const destination = solicitedNodeMulticast(target);
   const options = [{ type: 'source-link-layer-address', address: own }] as const;
   const body: Solicitation = { type: 'neighbour-solicitation', target, options };
-  return discovery(device, linkAddressOf(destination), source, destination, body);
+  return discovery(device, multicastLinkAddress(destination), source, destination, body);
 }
 
 /**
@@ -105,7 +105,7 @@ export function advertisement(
   // A node in duplicate address detection has no address yet to answer to.
   const toAll = answer === undefined || isUnspecified(answer.to);
   const destination = toAll ? ALL_NODES : answer.to;
-  const linkAddress = toAll ? linkAddressOf(ALL_NODES) : answer.linkAddress;
+  const linkAddress = toAll ? multicastLinkAddress(ALL_NODES) : answer.linkAddress;
   const body: Advertisement = {
     type: 'neighbour-advertisement',
     router: mobileRouter,

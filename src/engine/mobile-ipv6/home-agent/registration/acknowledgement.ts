@@ -13,7 +13,7 @@ import type { Ipv6Address } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import { type BindingMessage, signMobility } from '#crypto/mobility-auth.ts';
 import type { Output } from '#engine/contract.ts';
-import { sendHome } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
+import { sendToNodeAtHome } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
 import { emit, type HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import { BINDING_STATUSES, bindingStatusName } from '#wire/binding-status.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
@@ -24,7 +24,11 @@ import {
 } from '#wire/mobility.ts';
 import { findOption, type MobilityOption, NO_KEEPALIVE_NEEDED } from '#wire/mobility-options.ts';
 import type { Refusal } from './refusal.ts';
-import { type RegistrationRequest, type Sender, timestampOf } from './registration-request.ts';
+import {
+  type AuthenticatedSender,
+  type RegistrationRequest,
+  timestampOf,
+} from './registration-request.ts';
 
 export interface Acknowledgement {
   readonly status: number;
@@ -105,7 +109,7 @@ export function acknowledge(
   state: HomeAgentState,
   now: Monotonic,
   request: RegistrationRequest,
-  sender: Sender,
+  sender: AuthenticatedSender,
   acknowledgement: Acknowledgement,
   out: Output[],
 ): void {
@@ -120,9 +124,9 @@ export function acknowledge(
     options: optionsOf(state, request, acknowledgement),
   };
   const header =
-    sender.securityAssociation === undefined
+    sender.registrationKey === undefined
       ? encodeMobility(message, homeAgentAddress, homeAddress)
-      : signMobility(message, sender.securityAssociation, {
+      : signMobility(message, sender.registrationKey, {
           careOfAddress: request.source,
           homeAddress,
           source: homeAgentAddress,
@@ -130,8 +134,8 @@ export function acknowledge(
         });
   const routed = request.homeAddressOption ? homeAddress : undefined;
   const packet = mobilityPacket(homeAgentAddress, request.source, routed, header);
-  if (path.kind === 'native' && request.source === homeAddress)
-    sendHome(state, now, request, packet, out);
+  if (path.kind === 'ipv6' && request.source === homeAddress)
+    sendToNodeAtHome(state, now, request, packet, out);
   else out.push({ kind: 'send', path, packet });
 }
 
@@ -140,7 +144,7 @@ export function refuse(
   state: HomeAgentState,
   now: Monotonic,
   request: RegistrationRequest,
-  sender: Sender,
+  sender: AuthenticatedSender,
   refusal: Refusal,
   out: Output[],
 ): void {

@@ -15,14 +15,14 @@ import {
   IDENTIFIER_SUBTYPE_NAI,
   type MobilityOption,
 } from '#wire/mobility-options.ts';
-import type { RegistrationRequest, Sender } from './registration-request.ts';
+import type { AuthenticatedSender, RegistrationRequest } from './registration-request.ts';
 
 /**
  * `forged`: the named key exists but did not make the authenticator; the answer is signed with it.
  */
 export type Authentication =
-  | { readonly kind: 'authentic'; readonly sender: Sender }
-  | { readonly kind: 'forged'; readonly sender: Sender }
+  | { readonly kind: 'authentic'; readonly sender: AuthenticatedSender }
+  | { readonly kind: 'forged'; readonly sender: AuthenticatedSender }
   | { readonly kind: 'discarded'; readonly reason: HomeAgentReason };
 
 const DISCARD_REASONS = {
@@ -52,14 +52,14 @@ export function authenticate(state: HomeAgentState, request: RegistrationRequest
     ({ subtype }) => subtype === AuthenticationSubtype.mobileNodeHomeAgent,
   );
   if (option === undefined) return acceptUnauthenticated(state, request, identifier);
-  const claim = state.directory.claim(identifier, request.homeAddress, option.spi);
+  const claim = state.directory.match(identifier, request.homeAddress, option.spi);
   if (claim === undefined) return { kind: 'discarded', reason: 'no-security-association' };
   const addresses = { careOfAddress: request.source, homeAddress: request.homeAddress };
   const verdict = verifyMobility(
     request.header,
     request.update,
     addresses,
-    () => claim.securityAssociation,
+    () => claim.registrationKey,
   );
   if (verdict === 'ok') return { kind: 'authentic', sender: claim };
   if (verdict === 'bad-authenticator') return { kind: 'forged', sender: claim };
@@ -80,22 +80,22 @@ function acceptUnauthenticated(
   const owner = state.directory.ownerOf(request.homeAddress);
   const mobileNode = identifier === undefined ? owner : state.directory.byIdentifier(identifier);
   if (mobileNode === undefined) return { kind: 'authentic', sender: STRANGER };
-  if (mobileNode.securityAssociations.length > 0) return missing;
-  return { kind: 'authentic', sender: { mobileNode, securityAssociation: undefined } };
+  if (mobileNode.registrationKeys.length > 0) return missing;
+  return { kind: 'authentic', sender: { mobileNode, registrationKey: undefined } };
 }
 
 /**
  * Stands for a node that the configuration does not know; it owns nothing, so that it gets a status
  * and no binding.
  */
-const STRANGER: Sender = {
+const STRANGER: AuthenticatedSender = {
   mobileNode: {
     identifier: undefined,
-    securityAssociations: [],
+    registrationKeys: [],
     homeAddresses: [],
     ipv4HomeAddresses: [],
     mayUseIpv4Pool: false,
     mobileNetworkPrefixes: [],
   },
-  securityAssociation: undefined,
+  registrationKey: undefined,
 };

@@ -9,9 +9,9 @@
 import { isGlobalUnicast, isMulticast, isUnspecified } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Output } from '#engine/contract.ts';
-import { leadsBack } from '#engine/mobile-ipv6/home-agent/bindings/care-of-chain.ts';
+import { causesTunnelLoop } from '#engine/mobile-ipv6/home-agent/bindings/tunnel-loop.ts';
 import { checkMobileRouter } from '#engine/mobile-ipv6/home-agent/grants/mobile-network.ts';
-import { cancelDetection } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
+import { cancelDad } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
 import { linkLocalOf } from '#engine/mobile-ipv6/home-agent/home-link/intercepted-addresses.ts';
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
@@ -22,13 +22,13 @@ import type { Refusal } from './refusal.ts';
 import {
   acceptRegistration,
   deleteRegistration,
+  keepFormerBinding,
   register,
-  rememberFormer,
 } from './registration.ts';
 import {
+  type AuthenticatedSender,
   asksForDeletion,
   type RegistrationRequest,
-  type Sender,
   timestampOf,
 } from './registration-request.ts';
 import { checkSequence, checkTimestamp } from './replay-protection.ts';
@@ -63,7 +63,7 @@ const VALIDITY: readonly {
     // RFC 6275 §10.3.1 "MUST be present"; §11.5.5 excepts the de-registration from home.
     reason: 'home-address-option-missing',
     broken: (request) =>
-      request.path.kind === 'native' &&
+      request.path.kind === 'ipv6' &&
       request.update.flags.homeRegistration &&
       !request.homeAddressOption &&
       !asksForDeletion(request),
@@ -79,7 +79,7 @@ type Check = (
   state: HomeAgentState,
   now: Monotonic,
   request: RegistrationRequest,
-  sender: Sender,
+  sender: AuthenticatedSender,
 ) => Refusal | undefined;
 
 /**
@@ -109,7 +109,7 @@ function checkOwner(
   state: HomeAgentState,
   _now: Monotonic,
   { homeAddress }: RegistrationRequest,
-  { mobileNode }: Sender,
+  { mobileNode }: AuthenticatedSender,
 ): Refusal | undefined {
   // Who has a binding has passed this before.
   if (state.cache.get(homeAddress)?.mobileNode === mobileNode) return undefined;
@@ -132,11 +132,11 @@ function checkCareOfAddress(
   state: HomeAgentState,
   _now: Monotonic,
   { homeAddress, careOfAddress, path }: RegistrationRequest,
-  { mobileNode }: Sender,
+  { mobileNode }: AuthenticatedSender,
 ): Refusal | undefined {
   // Over UDP packets go to the outer source.
   const remote = path.kind === 'udp' ? path.remote : careOfAddress;
-  return leadsBack(state, homeAddress, mobileNode, remote)
+  return causesTunnelLoop(state, homeAddress, mobileNode, remote)
     ? { status: 'invalid-care-of-address' }
     : undefined;
 }
@@ -188,7 +188,7 @@ function checkRegistered(
   state: HomeAgentState,
   _now: Monotonic,
   { homeAddress }: RegistrationRequest,
-  { mobileNode }: Sender,
+  { mobileNode }: AuthenticatedSender,
 ): Refusal | undefined {
   return state.cache.get(homeAddress)?.mobileNode === mobileNode
     ? undefined
@@ -200,7 +200,7 @@ function firstRefusal(
   state: HomeAgentState,
   now: Monotonic,
   request: RegistrationRequest,
-  sender: Sender,
+  sender: AuthenticatedSender,
 ): Refusal | undefined {
   for (const check of checks) {
     const refusal = check(state, now, request, sender);
@@ -258,7 +258,7 @@ function handleCorrespondentRegistration(
   state: HomeAgentState,
   now: Monotonic,
   request: RegistrationRequest,
-  sender: Sender,
+  sender: AuthenticatedSender,
   out: Output[],
 ): void {
   if (request.update.flags.mobileRouter) {
@@ -277,7 +277,7 @@ function handleCorrespondentRegistration(
   if (
     binding === undefined ||
     binding.mobileNode !== sender.mobileNode ||
-    sender.securityAssociation === undefined
+    sender.registrationKey === undefined
   ) {
     state.count('correspondent-role-not-served');
     return;
@@ -292,7 +292,7 @@ function carryOut(
   state: HomeAgentState,
   now: Monotonic,
   request: RegistrationRequest,
-  sender: Sender,
+  sender: AuthenticatedSender,
   out: Output[],
 ): void {
   const deletion = asksForDeletion(request);
@@ -301,7 +301,7 @@ function carryOut(
     state.homeLink !== undefined &&
     checkTimestamp(state, now, request, sender) === undefined
   ) {
-    cancelDetection(state.homeLink, request, sender);
+    cancelDad(state.homeLink, request, sender);
   }
   const refusal = firstRefusal(
     deletion ? DELETION_CHECKS : REGISTRATION_CHECKS,
@@ -324,7 +324,7 @@ function rememberDeletion(
   state: HomeAgentState,
   now: Monotonic,
   request: RegistrationRequest,
-  sender: Sender,
+  sender: AuthenticatedSender,
   out: Output[],
 ): void {
   const { homeAddress, update } = request;
@@ -335,15 +335,15 @@ function rememberDeletion(
     return;
   if (firstRefusal([checkTimestamp, checkSequence], state, now, request, sender) !== undefined)
     return;
-  rememberFormer(state, now, homeAddress, update.sequence, timestampOf(request) ?? 0n, out);
+  keepFormerBinding(state, now, homeAddress, update.sequence, timestampOf(request) ?? 0n, out);
 }
 
 /** Duplicate address detection is over: what was registered meanwhile may have closed a circle. */
-export function finishDeferred(
+export function completeAfterDad(
   state: HomeAgentState,
   now: Monotonic,
   request: RegistrationRequest,
-  sender: Sender,
+  sender: AuthenticatedSender,
   out: Output[],
 ): void {
   const refusal = firstRefusal(DEFERRED_CHECKS, state, now, request, sender);

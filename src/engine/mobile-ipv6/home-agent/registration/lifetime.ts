@@ -44,7 +44,7 @@ function requestRefresh(state: HomeAgentState, binding: Binding, out: Output[]):
   );
   if (isIpv6(careOfAddress)) {
     const packet = mobilityPacket(homeAgentAddress, careOfAddress, homeAddress, request);
-    out.push({ kind: 'send', path: { kind: 'native' }, packet });
+    out.push({ kind: 'send', path: { kind: 'ipv6' }, packet });
   } else {
     const packet = mobilityPacket(homeAgentAddress, homeAddress, undefined, request);
     out.push({ kind: 'send', path: { kind: 'tunnel', tunnel: tunnel.id }, packet });

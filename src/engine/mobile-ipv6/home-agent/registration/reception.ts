@@ -13,7 +13,7 @@ import { isMulticast, isUnspecified } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Output } from '#engine/contract.ts';
 import {
-  type ErrorAnswer,
+  type ErrorReply,
   extensionFault,
   readMobility,
 } from '#engine/mobile-ipv6/common/packet-faults.ts';
@@ -79,7 +79,7 @@ function reject(
   state: HomeAgentState,
   { now, path, packet, bytes }: Arrival,
   reason: HomeAgentReason,
-  answer: ErrorAnswer | undefined,
+  answer: ErrorReply | undefined,
   out: Output[],
 ): void {
   state.count(reason);

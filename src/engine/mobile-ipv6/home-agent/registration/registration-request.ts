@@ -6,7 +6,7 @@
  * Left out: UDP over IPv6 (RFC 5555 §4.4.1), which the data plane does not carry.
  */
 import type { IpAddress, Ipv6Address } from '#base/ip.ts';
-import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
+import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { RegistrationPath } from '#engine/mobile-ipv6/home-agent/input.ts';
 import { homeAddressOption, type Ipv6Packet } from '#wire/ipv6.ts';
@@ -30,9 +30,9 @@ export interface RegistrationRequest {
 }
 
 /** Who sent it; without security association only where the operator allows that. */
-export interface Sender {
+export interface AuthenticatedSender {
   readonly mobileNode: AuthorizedMobileNode;
-  readonly securityAssociation: SecurityAssociation | undefined;
+  readonly registrationKey: RegistrationKey | undefined;
 }
 
 export function registrationRequest(

@@ -15,8 +15,14 @@ import {
   storeBinding,
   storeFormerBinding,
 } from '#engine/mobile-ipv6/home-agent/bindings/binding-store.ts';
-import { type Endpoint, sameEndpoint } from '#engine/mobile-ipv6/home-agent/bindings/tunnels.ts';
-import { wantBinding, withdrawBinding } from '#engine/mobile-ipv6/home-agent/desired-state.ts';
+import {
+  sameEndpoint,
+  type TunnelEndpoint,
+} from '#engine/mobile-ipv6/home-agent/bindings/tunnels.ts';
+import {
+  setDesiredForBinding,
+  withdrawBinding,
+} from '#engine/mobile-ipv6/home-agent/desired-state.ts';
 import {
   grantIpv4,
   type Ipv4Grant,
@@ -25,10 +31,7 @@ import {
   mobileNetworkPrefixes,
   samePrefixes,
 } from '#engine/mobile-ipv6/home-agent/grants/mobile-network.ts';
-import {
-  announce,
-  startDuplicateAddressDetection,
-} from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
+import { announce, startDad } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
 import { bindingFields, emit, type HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import {
   MAX_DELETE_BCE_TIMEOUT_MS,
@@ -39,7 +42,11 @@ import { BINDING_STATUSES } from '#wire/binding-status.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
 import type { MobilityOption } from '#wire/mobility-options.ts';
 import { acknowledge, forcesUdp } from './acknowledgement.ts';
-import { type RegistrationRequest, type Sender, timestampOf } from './registration-request.ts';
+import {
+  type AuthenticatedSender,
+  type RegistrationRequest,
+  timestampOf,
+} from './registration-request.ts';
 
 const UNIT_MS = LIFETIME_UNIT_SECONDS * 1000;
 
@@ -51,23 +58,23 @@ export function acceptRegistration(
   state: HomeAgentState,
   now: Monotonic,
   request: RegistrationRequest,
-  sender: Sender,
+  sender: AuthenticatedSender,
   out: Output[],
 ): void {
   const known = state.cache.get(request.homeAddress) !== undefined;
   const defended = state.directory.isHomeSubnet(request.homeAddress);
   if (known || state.homeLink === undefined || !defended)
     register(state, now, request, sender, out);
-  else startDuplicateAddressDetection(state, state.homeLink, now, request, sender, out);
+  else startDad(state, state.homeLink, now, request, sender, out);
 }
 
 /**
  * RFC 5555 §4.5: UDP behind a NAT, when we force it, or when granted to who forces it; else plain
  * tunnelling.
  */
-function endpointOf(state: HomeAgentState, request: RegistrationRequest): Endpoint {
+function endpointOf(state: HomeAgentState, request: RegistrationRequest): TunnelEndpoint {
   const { path, homeAgentAddress, careOfAddress, behindNat } = request;
-  if (path.kind === 'native') {
+  if (path.kind === 'ipv6') {
     return {
       encapsulation: 'ipip',
       local: homeAgentAddress,
@@ -95,7 +102,7 @@ export function register(
   state: HomeAgentState,
   now: Monotonic,
   request: RegistrationRequest,
-  sender: Sender,
+  sender: AuthenticatedSender,
   out: Output[],
 ): void {
   const { homeAddress, update } = request;
@@ -128,19 +135,19 @@ function create(
   state: HomeAgentState,
   now: Monotonic,
   homeAddress: Ipv6Address,
-  sender: Sender,
-  endpoint: Endpoint,
+  sender: AuthenticatedSender,
+  endpoint: TunnelEndpoint,
   next: BindingState,
   out: Output[],
 ): Binding {
   const tunnel = state.tunnels.acquire(endpoint, out);
   const binding = new Binding(homeAddress, sender.mobileNode, tunnel, next);
   state.cache.set(binding);
-  state.prefixes.forward(binding);
+  state.prefixes.add(binding);
   if (state.formerBindings.delete(homeAddress)) {
     out.push({ kind: 'persist', table: 'former-binding', key: homeAddress, value: undefined });
   }
-  wantBinding(state, binding, out);
+  setDesiredForBinding(state, binding, out);
   if (state.homeLink !== undefined) announce(state.homeLink, now, binding, out);
   state.count('binding-created');
   emit(out, 'info', 'binding-created', bindingFields(binding));
@@ -151,7 +158,7 @@ function change(
   state: HomeAgentState,
   now: Monotonic,
   binding: Binding,
-  endpoint: Endpoint,
+  endpoint: TunnelEndpoint,
   next: BindingState,
   out: Output[],
 ): Binding {
@@ -172,8 +179,8 @@ function change(
   if (wishChanged) state.homeLink?.release(binding);
   if (prefixesChanged) state.prefixes.release(binding);
   binding.update(next);
-  if (prefixesChanged) state.prefixes.forward(binding);
-  if (wishChanged) wantBinding(state, binding, out);
+  if (prefixesChanged) state.prefixes.add(binding);
+  if (wishChanged) setDesiredForBinding(state, binding, out);
   if (addressesChanged && state.homeLink !== undefined) announce(state.homeLink, now, binding, out);
   if (binding.tunnel !== tunnelBefore) state.tunnels.release(tunnelBefore, out);
   state.count(moved ? 'binding-moved' : 'binding-refreshed');
@@ -212,7 +219,7 @@ function acknowledgeRegistration(
   state: HomeAgentState,
   now: Monotonic,
   request: RegistrationRequest,
-  sender: Sender,
+  sender: AuthenticatedSender,
   binding: Binding,
   ipv4: Ipv4Grant,
   out: Output[],
@@ -251,7 +258,7 @@ export function deleteRegistration(
   state: HomeAgentState,
   now: Monotonic,
   request: RegistrationRequest,
-  sender: Sender,
+  sender: AuthenticatedSender,
   out: Output[],
 ): void {
   const binding = state.cache.get(request.homeAddress);
@@ -286,7 +293,7 @@ export function removeBinding(
   state.pool.setIdle(homeAddress, true);
   const holdMs = reason === 'binding-expired' ? 0 : MAX_DELETE_BCE_TIMEOUT_MS;
   forgetBinding(homeAddress, out);
-  rememberFormer(state, now, homeAddress, binding.sequence, binding.timestamp, out, holdMs);
+  keepFormerBinding(state, now, homeAddress, binding.sequence, binding.timestamp, out, holdMs);
   state.count(reason);
   emit(out, 'info', reason, bindingFields(binding));
 }
@@ -295,7 +302,7 @@ export function removeBinding(
  * Numbers that must be exceeded after there is no binding any more; the sequence number for
  * `holdMs`.
  */
-export function rememberFormer(
+export function keepFormerBinding(
   state: HomeAgentState,
   now: Monotonic,
   homeAddress: Ipv6Address,

@@ -17,13 +17,17 @@ import {
 import { sequenceGreater } from '#engine/mobile-ipv6/common/sequence-number.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import type { Refusal } from './refusal.ts';
-import { type RegistrationRequest, type Sender, timestampOf } from './registration-request.ts';
+import {
+  type AuthenticatedSender,
+  type RegistrationRequest,
+  timestampOf,
+} from './registration-request.ts';
 
 /** Zero for who does not own the home address: nobody learns what another one sent last. */
 function lastTimestamp(
   state: HomeAgentState,
   { homeAddress }: RegistrationRequest,
-  { mobileNode }: Sender,
+  { mobileNode }: AuthenticatedSender,
 ): bigint {
   const owner = state.cache.get(homeAddress)?.mobileNode ?? state.directory.ownerOf(homeAddress);
   if (owner !== mobileNode) return 0n;
@@ -38,9 +42,9 @@ export function checkTimestamp(
   state: HomeAgentState,
   now: Monotonic,
   request: RegistrationRequest,
-  sender: Sender,
+  sender: AuthenticatedSender,
 ): Refusal | undefined {
-  if (sender.securityAssociation === undefined) return undefined;
+  if (sender.registrationKey === undefined) return undefined;
   const timestamp = timestampOf(request);
   if (timestamp === undefined)
     return { status: 'mesg-id-required', reason: 'replay-protection-missing' };

@@ -9,7 +9,7 @@
 import { unreachable } from '#base/assert.ts';
 import { formatPrefix, type Ipv4Address, isGlobalUnicast, prefixContains } from '#base/ip.ts';
 import { after, type Monotonic, wall } from '#base/time.ts';
-import type { Path } from '#engine/contract.ts';
+import type { PacketPath } from '#engine/contract.ts';
 import { expiryOf } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import { keepaliveSeconds } from '#engine/mobile-ipv6/common/nat-keepalive.ts';
 import { sequenceGreater } from '#engine/mobile-ipv6/common/sequence-number.ts';
@@ -33,21 +33,21 @@ import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
 import { findOption } from '#wire/mobility-options.ts';
 import {
   type Acknowledgement,
-  judgeAcknowledgement,
   type Reaction,
   reactionTo,
   type SentUpdate,
+  validateAcknowledgement,
 } from './acknowledgement.ts';
-import { abandonHomeAddress, deregistered, tryOtherFamily } from './attachment.ts';
+import { abandonHomeAddress, completeDeregistration, tryOtherFamily } from './attachment.ts';
 import type { HomeAgentTarget } from './binding-update.ts';
-import type { Exchange } from './exchange.ts';
+import type { BindingExchange } from './exchange.ts';
 import type { RegistrationState } from './registration-state.ts';
-import { followRole, notServed, renounce } from './role-course.ts';
-import { refresh, refuse, tryOtherHomeAgent } from './update-course.ts';
+import { applyRoleReaction, deregisterUnserved, handleUnserved } from './role-course.ts';
+import { enterRefused, refresh, tryOtherHomeAgent } from './update-course.ts';
 import { transmitUpdate } from './update-transmission.ts';
 
 export interface ReceivedAcknowledgement {
-  readonly path: Path;
+  readonly path: PacketPath;
   readonly packet: Ipv6Packet;
   /** The Mobility Header as received. */
   readonly header: Uint8Array;
@@ -76,8 +76,8 @@ export function refreshAt(
 }
 
 /** An acknowledgement that is believed, and what it answers. */
-interface Reply {
-  readonly exchange: Exchange;
+interface MatchedAcknowledgement {
+  readonly exchange: BindingExchange;
   readonly target: HomeAgentTarget;
   readonly message: Acknowledgement;
   readonly update: SentUpdate;
@@ -96,11 +96,11 @@ export function receiveAcknowledgement(
     return;
   }
   const { message } = received;
-  const verdict = judgeAcknowledgement(received, {
+  const verdict = validateAcknowledgement(received, {
     homeAgent: target.address,
     homeAddress: home.homeAddress,
     careOfAddress: exchange.careOfAddress,
-    securityAssociation: home.securityAssociation,
+    registrationKey: home.registrationKey,
     sent: exchange.sent,
   });
   switch (verdict.kind) {
@@ -112,36 +112,37 @@ export function receiveAcknowledgement(
       report(state, step, exchange, message, false);
       return;
     case 'valid':
-      obey(state, step, { exchange, target, message, update: verdict.update });
+      applyReaction(state, step, { exchange, target, message, update: verdict.update });
       return;
     default:
       unreachable(verdict);
   }
 }
 
-function obey(state: RegistrationState, step: Step, reply: Reply): void {
+function applyReaction(state: RegistrationState, step: Step, reply: MatchedAcknowledgement): void {
   const { exchange, message, update, target } = reply;
-  state.context.acknowledged(message.status);
+  state.context.countAcknowledgement(message.status);
   if (rejects(message.status)) {
     state.context.count('registration-refused');
     report(state, step, exchange, message, true);
-    exchange.answered(update);
-    if (exchange.purpose === 'register' && followRole(state, step, target, message.status)) return;
+    exchange.discardAnswered(update);
+    if (exchange.purpose === 'register' && applyRoleReaction(state, step, target, message.status))
+      return;
     refused(state, step, reply, reactionTo(message.status));
   } else if (exchange.purpose === 'register') {
-    if (state.role.served(message)) accepted(state, step, reply);
-    else renounce(state, step, reply);
+    if (state.role.isServed(message)) accepted(state, step, reply);
+    else deregisterUnserved(state, step, reply);
   } else if (exchange.purpose === 'renounce') {
-    notServed(state, step, true);
+    handleUnserved(state, step, true);
   } else {
-    deregistered(state, step, step.now - update.at);
+    completeDeregistration(state, step, step.now - update.at);
   }
 }
 
 function report(
   state: RegistrationState,
   step: Step,
-  exchange: Exchange,
+  exchange: BindingExchange,
   { status }: Acknowledgement,
   authentic: boolean,
 ): void {
@@ -158,22 +159,27 @@ function report(
 
 // --- refusals ---
 
-function refused(state: RegistrationState, step: Step, reply: Reply, reaction: Reaction): void {
+function refused(
+  state: RegistrationState,
+  step: Step,
+  reply: MatchedAcknowledgement,
+  reaction: Reaction,
+): void {
   const { exchange, message, update } = reply;
-  const late = update.sequence !== state.memory.sequence;
+  const late = update.sequence !== state.stored.sequence;
   switch (reaction) {
     case 'resynchronize-sequence':
       // What left since then is ahead of the number that the home agent has: its own answer
       // decides.
-      if (late && sequenceGreater(state.memory.sequence, message.sequence)) return;
+      if (late && sequenceGreater(state.stored.sequence, message.sequence)) return;
       state.context.count('sequence-resynchronized');
-      state.memory.resynchronizeSequence(message.sequence);
+      state.stored.resynchronizeSequence(message.sequence);
       if (exchange.mayRetryAtOnce()) transmitUpdate(state, step);
       return;
     case 'resynchronize-clock':
       // How long it was on its way would be taken for a difference of clocks.
       if (late) return;
-      if (mendTimestampOrFlag(state, reply) && exchange.mayRetryAtOnce())
+      if (retryWithCorrection(state, reply) && exchange.mayRetryAtOnce())
         transmitUpdate(state, step);
       return;
     case 'accept':
@@ -193,18 +199,18 @@ function refused(state: RegistrationState, step: Step, reply: Reply, reaction: R
 }
 
 /** The home agent has no binding of ours. */
-function gone(state: RegistrationState, step: Step, exchange: Exchange): void {
-  if (exchange.purpose === 'renounce') notServed(state, step, true);
-  else deregistered(state, step, undefined, true);
+function gone(state: RegistrationState, step: Step, exchange: BindingExchange): void {
+  if (exchange.purpose === 'renounce') handleUnserved(state, step, true);
+  else completeDeregistration(state, step, undefined, true);
 }
 
 function registrationRefused(state: RegistrationState, step: Step, reaction: Reaction): void {
   // The retransmission timer goes on: that is the back-off of the other three.
-  if (reaction === 'slow') refuse(state, step, REFUSED_RETRY_MS);
+  if (reaction === 'slow') enterRefused(state, step, REFUSED_RETRY_MS);
   else if (reaction === 'abandon') abandonHomeAddress(state, step);
   else if (reaction === 'other-home-agent') tryOtherHomeAgent(state, step);
   // Once: a home agent that likes neither family must not be asked over both in turn without pause.
-  else if (reaction === 'other-care-of-address' && state.silent === undefined)
+  else if (reaction === 'other-care-of-address' && state.silentNetwork === undefined)
     tryOtherFamily(state, step);
 }
 
@@ -213,15 +219,15 @@ function registrationRefused(state: RegistrationState, step: Step, reaction: Rea
  * same number, and then our own timestamp comes back, all 64 bits of it. Says whether something was
  * mended.
  */
-function mendTimestampOrFlag(
+function retryWithCorrection(
   state: RegistrationState,
-  { exchange, message, update }: Reply,
+  { exchange, message, update }: MatchedAcknowledgement,
 ): boolean {
   const returned = findOption(message.options, 'replay-protection')?.timestamp;
   const { timestamp, at } = update;
   if (returned !== undefined && returned !== timestamp) {
     state.context.count('clock-resynchronized');
-    state.memory.resynchronizeClock(returned, state.context.wall(at));
+    state.stored.resynchronizeClock(returned, state.context.wall(at));
     return true;
   }
   const forced = state.forceUdp && exchange.family === 4;
@@ -232,27 +238,27 @@ function mendTimestampOrFlag(
 // --- acceptance ---
 
 /** What an acceptance grants. */
-interface Grant {
+interface GrantedBinding {
   readonly careOf: CareOfCandidate;
   readonly lifetimeSeconds: number;
   readonly expiresAt: Monotonic;
   readonly nat: boolean;
 }
 
-function accepted(state: RegistrationState, step: Step, reply: Reply): void {
+function accepted(state: RegistrationState, step: Step, reply: MatchedAcknowledgement): void {
   const { message, update, target } = reply;
-  const { careOf, context, memory } = state;
+  const { careOf, context, stored } = state;
   const lifetimeSeconds =
     Math.min(message.lifetimeUnits, update.lifetimeUnits) * LIFETIME_UNIT_SECONDS;
   if (careOf === undefined || lifetimeSeconds === 0) {
-    refuse(state, step, REFUSED_RETRY_MS);
+    enterRefused(state, step, REFUSED_RETRY_MS);
     return;
   }
   context.count('registration-accepted');
   const detection = careOf.family === 4 ? findOption(message.options, 'nat-detection') : undefined;
   const expiresAt = expiryOf(update.at, lifetimeSeconds);
-  const grant: Grant = { careOf, lifetimeSeconds, expiresAt, nat: natDetected(detection) };
-  for (const { prefix, status } of state.role.accept(message)) {
+  const grant: GrantedBinding = { careOf, lifetimeSeconds, expiresAt, nat: natDetected(detection) };
+  for (const { prefix, status } of state.role.applyAcceptance(message)) {
     context.count('mobile-network-prefix-refused');
     state.event(step, 'mobile-network-prefix-refused', 'warn', {
       prefix: formatPrefix(prefix),
@@ -261,14 +267,14 @@ function accepted(state: RegistrationState, step: Step, reply: Reply): void {
   }
   const moved = state.phase !== 'refreshing';
   settle(state, acknowledgedEndpoints(careOf, target, detection));
-  if (state.silent !== undefined && prefixContains(state.silent, careOf.address))
-    state.silent = undefined;
-  memory.accepted(update.timestamp, wall(context.wall(step.now) + (expiresAt - step.now)));
+  if (state.silentNetwork !== undefined && prefixContains(state.silentNetwork, careOf.address))
+    state.silentNetwork = undefined;
+  stored.recordAccepted(update.timestamp, wall(context.wall(step.now) + (expiresAt - step.now)));
   const askAgain = takeIpv4HomeAddress(state, step, message);
   armTimers(state, reply, grant);
-  enlist(state, reply, grant);
+  addToBindingUpdateList(state, reply, grant);
   state.persist(step);
-  context.publish(step);
+  context.publishDesired(step);
   tell(state, step, reply, grant, moved);
   if (askAgain) refresh(state, step);
 }
@@ -276,13 +282,13 @@ function accepted(state: RegistrationState, step: Step, reply: Reply): void {
 function tell(
   state: RegistrationState,
   step: Step,
-  { message, update, exchange }: Reply,
-  grant: Grant,
+  { message, update, exchange }: MatchedAcknowledgement,
+  grant: GrantedBinding,
   moved: boolean,
 ) {
   const { careOf, lifetimeSeconds, nat } = grant;
   const roundTripMs = step.now - update.at;
-  if (moved) state.arrived(step, roundTripMs);
+  if (moved) state.recordHandover(step, roundTripMs);
   state.event(step, moved ? 'registered' : 'refreshed', moved ? 'info' : 'debug', {
     careOfAddress: careOf.address,
     interface: careOf.device,
@@ -291,7 +297,7 @@ function tell(
     status: message.status,
     nat,
     lifetimeSeconds,
-    ipv4HomeAddress: state.ipv4Refused ? undefined : state.memory.ipv4HomeAddress,
+    ipv4HomeAddress: state.ipv4Refused ? undefined : state.stored.ipv4HomeAddress,
     addressAtMs: careOf.appearedAt,
     updateAtMs: exchange.startedAt ?? update.at,
     atMs: step.now,
@@ -300,7 +306,7 @@ function tell(
 
 /** The current care-of address is registered; the tunnel follows what the acknowledgement said. */
 function settle(state: RegistrationState, tunnel: TunnelEndpoints): void {
-  state.go('accepted');
+  state.transition('accepted');
   state.exchange = undefined;
   state.tunnel = tunnel;
   state.silentRounds = 0;
@@ -309,8 +315,8 @@ function settle(state: RegistrationState, tunnel: TunnelEndpoints): void {
 
 function armTimers(
   { timers, context }: RegistrationState,
-  { message, update }: Reply,
-  grant: Grant,
+  { message, update }: MatchedAcknowledgement,
+  grant: GrantedBinding,
 ): void {
   const { careOf, expiresAt, lifetimeSeconds } = grant;
   const advice = findOption(message.options, 'binding-refresh-advice')?.refreshIntervalUnits;
@@ -328,10 +334,14 @@ function armTimers(
  * One entry for each home address that is bound, RFC 5555 §4.4.2; with R and the prefixes, RFC 3963
  * §5.1.
  */
-function enlist(state: RegistrationState, { target, update }: Reply, grant: Grant): void {
-  const { list, home, memory, ipv4Refused, tunnel, role } = state;
-  const { mobileRouter, prefixes } = role.registered();
-  list.clear();
+function addToBindingUpdateList(
+  state: RegistrationState,
+  { target, update }: MatchedAcknowledgement,
+  grant: GrantedBinding,
+): void {
+  const { bindingUpdateList, home, stored, ipv4Refused, tunnel, role } = state;
+  const { mobileRouter, prefixes } = role.registeredPrefixes();
+  bindingUpdateList.clear();
   const entry = {
     destination: target.address,
     careOfAddress: grant.careOf.address,
@@ -346,9 +356,9 @@ function enlist(state: RegistrationState, { target, update }: Reply, grant: Gran
     mobileRouter,
     mobileNetworkPrefixes: prefixes,
   } as const;
-  list.put({ ...entry, homeAddress: home.homeAddress });
-  const ipv4 = memory.ipv4HomeAddress;
-  if (ipv4 !== undefined && !ipv4Refused) list.put({ ...entry, homeAddress: ipv4 });
+  bindingUpdateList.put({ ...entry, homeAddress: home.homeAddress });
+  const ipv4 = stored.ipv4HomeAddress;
+  if (ipv4 !== undefined && !ipv4Refused) bindingUpdateList.put({ ...entry, homeAddress: ipv4 });
 }
 
 /**
@@ -360,23 +370,23 @@ function takeIpv4HomeAddress(
   step: Step,
   message: Acknowledgement,
 ): boolean {
-  const { memory, home } = state;
+  const { stored, home } = state;
   if (home.ipv4HomeAddress === 'none') return false;
   const option = state.role.ipv4HomeAddressAnswer(message);
   const granted = option !== undefined && !rejects(option.status);
   if (granted && acceptableIpv4(state, option.address)) {
     state.ipv4Refused = false;
-    memory.takeIpv4HomeAddress(option.address);
+    stored.setIpv4HomeAddress(option.address);
     return false;
   }
   if (!state.ipv4Refused) {
     const refused = option === undefined ? 'not-answered' : ipv4AddressStatusName(option.status);
     const status = granted ? 'not-acceptable' : refused;
-    const address = granted ? option.address : memory.ipv4HomeAddress;
+    const address = granted ? option.address : stored.ipv4HomeAddress;
     state.event(step, 'ipv4-home-address-refused', 'warn', { status, address });
   }
   state.ipv4Refused = true;
-  return option !== undefined && memory.forgetIpv4HomeAddress();
+  return option !== undefined && stored.forgetIpv4HomeAddress();
 }
 
 /**

@@ -9,8 +9,8 @@
 import { type IpAddress, type Ipv6Address, isIpv6 } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import { verifyMobility } from '#crypto/mobility-auth.ts';
-import type { Path } from '#engine/contract.ts';
-import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
+import type { PacketPath } from '#engine/contract.ts';
+import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import { rejects } from '#wire/binding-status.ts';
 import { homeAddressOption, type Ipv6Packet, type2RoutingHeader } from '#wire/ipv6.ts';
@@ -96,17 +96,17 @@ export interface SentUpdate {
 }
 
 /** What an acknowledgement is measured against. */
-export interface Expectation {
+export interface ExpectedAcknowledgement {
   readonly homeAgent: Ipv6Address;
   readonly homeAddress: Ipv6Address;
   /** The home address when the node is at home. */
   readonly careOfAddress: IpAddress;
-  readonly securityAssociation: SecurityAssociation | undefined;
+  readonly registrationKey: RegistrationKey | undefined;
   /** Not yet acknowledged, oldest first; all for the same care-of address. */
   readonly sent: readonly SentUpdate[];
 }
 
-export type Verdict =
+export type AcknowledgementVerdict =
   | { readonly kind: 'valid'; readonly update: SentUpdate }
   /**
    * Status 146 whose authenticator is missing or wrong, as it must be when keys differ: may be
@@ -115,23 +115,23 @@ export type Verdict =
   | { readonly kind: 'unverified-refusal' }
   | { readonly kind: 'ignored'; readonly reason: MobileNodeReason };
 
-const ignored = (reason: MobileNodeReason): Verdict => ({ kind: 'ignored', reason });
+const ignored = (reason: MobileNodeReason): AcknowledgementVerdict => ({ kind: 'ignored', reason });
 
 /** `header` is the Mobility Header as received; its checksum has been looked at. */
-export function judgeAcknowledgement(
+export function validateAcknowledgement(
   received: {
-    readonly path: Path;
+    readonly path: PacketPath;
     readonly packet: Ipv6Packet;
     readonly header: Uint8Array;
     readonly message: Acknowledgement;
   },
-  expected: Expectation,
-): Verdict {
+  expected: ExpectedAcknowledgement,
+): AcknowledgementVerdict {
   const { packet, message } = received;
   if (packet.source !== expected.homeAgent || homeAddressOption(packet) !== undefined) {
     return ignored('not-from-home-agent');
   }
-  const misplaced = placeOf(received, expected);
+  const misplaced = checkAddresses(received, expected);
   if (misplaced !== undefined) return ignored(misplaced);
   const update = expected.sent.find(({ sequence }) => sequence === message.sequence);
   const authentic = authenticate(received, expected);
@@ -143,11 +143,11 @@ export function judgeAcknowledgement(
   return matchUpdate(message, update, expected);
 }
 
-function placeOf(
-  { path, packet }: { readonly path: Path; readonly packet: Ipv6Packet },
-  { homeAddress, careOfAddress }: Expectation,
+function checkAddresses(
+  { path, packet }: { readonly path: PacketPath; readonly packet: Ipv6Packet },
+  { homeAddress, careOfAddress }: ExpectedAcknowledgement,
 ): MobileNodeReason | undefined {
-  const expectedPath = isIpv6(careOfAddress) ? 'native' : 'udp';
+  const expectedPath = isIpv6(careOfAddress) ? 'ipv6' : 'udp';
   if (path.kind !== expectedPath) return 'unexpected-path';
   if (!isIpv6(careOfAddress) || careOfAddress === homeAddress) {
     return packet.destination === homeAddress ? undefined : 'wrong-destination';
@@ -162,14 +162,14 @@ function authenticate(
     readonly header: Uint8Array;
     readonly message: Acknowledgement;
   },
-  { securityAssociation, homeAddress }: Expectation,
+  { registrationKey, homeAddress }: ExpectedAcknowledgement,
 ): MobileNodeReason | undefined {
-  if (securityAssociation === undefined) return undefined;
+  if (registrationKey === undefined) return undefined;
   const verdict = verifyMobility(
     received.header,
     received.message,
     { careOfAddress: received.packet.destination, homeAddress },
-    (spi) => (spi === securityAssociation.spi ? securityAssociation : undefined),
+    (spi) => (spi === registrationKey.spi ? registrationKey : undefined),
   );
   if (verdict === 'ok') return undefined;
   return verdict === 'no-authentication-option'
@@ -184,8 +184,8 @@ function authenticate(
 function matchUpdate(
   message: Acknowledgement,
   bySequence: SentUpdate | undefined,
-  expected: Expectation,
-): Verdict {
+  expected: ExpectedAcknowledgement,
+): AcknowledgementVerdict {
   const [first] = expected.sent;
   if (first === undefined) return ignored('nothing-outstanding');
   const returned = findOption(message.options, 'replay-protection')?.timestamp;

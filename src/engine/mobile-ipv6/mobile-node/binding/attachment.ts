@@ -11,18 +11,18 @@ import { defaultEndpoints } from '#engine/mobile-ipv6/mobile-node/desired-state/
 import { advertiseHomeAddresses } from '#engine/mobile-ipv6/mobile-node/home/returning-home.ts';
 import {
   type CareOfCandidate,
-  type ChoiceRules,
-  chooseCareOf,
   type HomeLink,
-  networkAround,
+  networkOfAddress,
+  type SelectionRules,
   sameAttachment,
+  selectCareOfAddress,
 } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
 import type { Step } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import {
   MAX_NEIGHBOR_ADVERTISEMENT,
   RETRANS_TIMER_MS,
 } from '#engine/mobile-ipv6/mobile-node/timers.ts';
-import { type BackOffs, Exchange, initialTimeoutMs } from './exchange.ts';
+import { type BackOffs, BindingExchange, initialTimeoutMs } from './exchange.ts';
 import { nextPhase, type PhaseChange } from './registration-phase.ts';
 import type { RegistrationState } from './registration-state.ts';
 import { resolveHomeAgent, transmitUpdate } from './update-transmission.ts';
@@ -42,7 +42,7 @@ export function assessAttachment(state: RegistrationState, step: Step): void {
   }
   const candidates = movement.candidates(step.now);
   if (candidates.length > 0 && !state.everResolved) resolveHomeAgent(state, step);
-  const choice = chooseCareOf(candidates, choiceRules(state));
+  const choice = selectCareOfAddress(candidates, choiceRules(state));
   if (choice === undefined) detach(state, step, candidates.length > 0);
   else if (state.attached && sameAttachment(choice, state.careOf)) state.careOf = choice;
   else {
@@ -51,15 +51,21 @@ export function assessAttachment(state: RegistrationState, step: Step): void {
   }
 }
 
-function choiceRules({ agent, careOf, pinned, silent, context }: RegistrationState): ChoiceRules {
-  const native = agent.target(6);
+function choiceRules({
+  homeAgents,
+  careOf,
+  pinned,
+  silentNetwork,
+  context,
+}: RegistrationState): SelectionRules {
+  const native = homeAgents.target(6);
   return {
     current: careOf,
     pinned,
-    families: agent.families(),
+    families: homeAgents.families(),
     preferIpv4: context.configuration.preferIpv4,
-    silent,
-    uniqueLocalReaches: native !== undefined && isUniqueLocal(native.address),
+    silent: silentNetwork,
+    uniqueLocalUsable: native !== undefined && isUniqueLocal(native.address),
   };
 }
 
@@ -70,22 +76,23 @@ function attach(
   backOffs: BackOffs,
 ): void {
   const { context } = state;
-  const from = state.place;
+  const from = state.location;
   leave(state, 'attach');
   state.careOf = careOf;
   state.forceUdp = context.configuration.forceUdp;
-  state.exchange = new Exchange('register', careOf, initialTimeoutMs(state.bound), backOffs);
-  if (context.configuration.optimistic || state.tunnel === undefined) pointTunnel(state, careOf);
+  state.exchange = new BindingExchange('register', careOf, initialTimeoutMs(state.bound), backOffs);
+  if (context.configuration.optimistic || state.tunnel === undefined)
+    setProvisionalTunnel(state, careOf);
   // What the kernel has to do for it takes a good part of a millisecond, which packets would wait
   // for.
-  if (context.movement.isOnlyWayOut(careOf)) context.publishTunnels(step);
-  else context.publish(step);
+  if (context.movement.isOnlyUplink(careOf)) context.publishDesiredTunnels(step);
+  else context.publishDesired(step);
   transmitUpdate(state, step);
-  context.publish(step);
+  context.publishDesired(step);
   context.count('handover');
   state.event(step, 'handover', 'info', {
     from,
-    to: state.place,
+    to: state.location,
     careOfAddress: careOf.address,
     encapsulation: careOf.family === 6 ? 'ipip' : 'udp',
     interface: careOf.device,
@@ -95,8 +102,8 @@ function attach(
 }
 
 /** Until the acknowledgement tells of NATs, IPv4 is carried in UDP. */
-export function pointTunnel(state: RegistrationState, careOf: CareOfCandidate): void {
-  const target = state.agent.target(careOf.family);
+export function setProvisionalTunnel(state: RegistrationState, careOf: CareOfCandidate): void {
+  const target = state.homeAgents.target(careOf.family);
   assert(target !== undefined, 'a chosen care-of address reaches the home agent');
   state.tunnel = defaultEndpoints(careOf, target);
 }
@@ -107,14 +114,14 @@ export function pointTunnel(state: RegistrationState, careOf: CareOfCandidate): 
 function detach(state: RegistrationState, step: Step, addressesExist: boolean): void {
   if (addressesExist) resolveHomeAgent(state, step);
   const change = addressesExist ? 'unresolved' : 'detach';
-  const from = state.place;
+  const from = state.location;
   const lost = from !== 'none';
   // What the operator excluded just now is still there, and would carry packets on.
   if (state.careOf !== undefined && state.context.movement.excludes(state.careOf.device))
     state.tunnel = undefined;
   if (nextPhase(state.phase, change) === state.phase && !lost) return;
   leave(state, change);
-  state.context.publish(step);
+  state.context.publishDesired(step);
   if (!lost) return;
   state.context.count('care-of-address-lost');
   state.event(step, 'no-care-of-address', 'warn', { from, atMs: step.now });
@@ -122,7 +129,7 @@ function detach(state: RegistrationState, step: Step, addressesExist: boolean): 
 
 /** Forgets what belonged to the place left behind; the tunnel and the binding's own expiry stay. */
 function leave(state: RegistrationState, change: PhaseChange): void {
-  state.go(change);
+  state.transition(change);
   state.careOf = undefined;
   state.homeLink = undefined;
   state.exchange = undefined;
@@ -143,8 +150,8 @@ function leave(state: RegistrationState, change: PhaseChange): void {
 export function tryOtherFamily(state: RegistrationState, step: Step): boolean {
   const { careOf, context } = state;
   if (careOf === undefined) return false;
-  state.silent = networkAround(careOf.address);
-  const choice = chooseCareOf(context.movement.candidates(step.now), choiceRules(state));
+  state.silentNetwork = networkOfAddress(careOf.address);
+  const choice = selectCareOfAddress(context.movement.candidates(step.now), choiceRules(state));
   if (choice === undefined || sameAttachment(choice, careOf)) return false;
   if (choice.family !== careOf.family) context.count('family-changed');
   attach(state, step, choice, state.exchange?.backOffs ?? new Map());
@@ -154,28 +161,28 @@ export function tryOtherFamily(state: RegistrationState, step: Step): boolean {
 // --- home link ---
 
 function assessHomeLink(state: RegistrationState, step: Step, link: HomeLink): void {
-  const { context, memory } = state;
+  const { context, stored } = state;
   const here = state.homeLink;
   if (here?.device === link.device && here.epoch === link.epoch) {
     state.homeLink = { ...link, seenAt: here.seenAt };
     return;
   }
-  const bound = memory.mayBeBound(context.wall(step.now));
+  const bound = stored.mayBeBound(context.wall(step.now));
   // RFC 6275 §11.5.5: no Duplicate Address Detection while the home agent may defend the address.
   state.noDad = bound || here?.device === link.device;
   state.silentRounds = 0;
   leave(state, bound ? 'home-bound' : 'home-free');
   state.homeLink = link;
   if (!bound || context.configuration.optimistic) state.tunnel = undefined;
-  context.publish(step);
+  context.publishDesired(step);
   if (bound) {
     const place = { address: state.home.homeAddress, family: 6 } as const;
-    state.exchange = new Exchange('return', place, initialTimeoutMs(true));
+    state.exchange = new BindingExchange('return', place, initialTimeoutMs(true));
     transmitUpdate(state, step);
     return;
   }
   state.timers.clear('expiry');
-  state.list.clear();
+  state.bindingUpdateList.clear();
   arrivedHome(state, step, undefined);
 }
 
@@ -183,7 +190,7 @@ function arrivedHome(state: RegistrationState, step: Step, roundTripMs: number |
   const { homeLink, context } = state;
   if (homeLink === undefined) return;
   context.count('returned-home');
-  state.arrived(step, roundTripMs);
+  state.recordHandover(step, roundTripMs);
   state.event(step, 'returned-home', 'info', {
     interface: homeLink.device,
     addressAtMs: homeLink.seenAt,
@@ -195,12 +202,12 @@ function arrivedHome(state: RegistrationState, step: Step, roundTripMs: number |
 
 /** RFC 6275 §11.5.5: tell the home link where the addresses are now, thrice. */
 export function advertiseAtHome(state: RegistrationState, step: Step): void {
-  const { home, homeLink, memory } = state;
+  const { home, homeLink, stored } = state;
   if (homeLink === undefined) return;
   const addresses = {
     homeAddress: home.homeAddress,
     linkLocal: state.linkLocalCompatibility ? homeLink.linkLocal : undefined,
-    ipv4HomeAddress: home.ipv4HomeLink === undefined ? undefined : memory.ipv4HomeAddress,
+    ipv4HomeAddress: home.ipv4HomeLink === undefined ? undefined : stored.ipv4HomeAddress,
   };
   step.out.push(...advertiseHomeAddresses(homeLink, addresses));
   state.advertisements++;
@@ -219,35 +226,35 @@ export function abandonHomeAddress(state: RegistrationState, step: Step): void {
     homeAddress: state.home.homeAddress,
     atMs: step.now,
   });
-  state.go('release');
-  deregistered(state, step, undefined, true);
+  state.transition('release');
+  completeDeregistration(state, step, undefined, true);
 }
 
 /** Nothing of a registration is left on this side. */
-export function forgetRegistration(state: RegistrationState): void {
+export function clearRegistration(state: RegistrationState): void {
   state.exchange = undefined;
   state.tunnel = undefined;
   state.careOf = undefined;
   state.timers.clearAll();
-  state.list.clear();
+  state.bindingUpdateList.clear();
 }
 
 /**
  * The de-registration is done. `roundTripMs` is undefined when the home agent did not confirm it;
  * unless it is `gone` nevertheless, the binding may then last as long as its lifetime.
  */
-export function deregistered(
+export function completeDeregistration(
   state: RegistrationState,
   step: Step,
   roundTripMs: number | undefined,
   gone = roundTripMs !== undefined,
 ): void {
   const { context, homeLink } = state;
-  state.go('deregistered');
-  forgetRegistration(state);
-  if (gone) state.memory.unbound();
+  state.transition('deregistered');
+  clearRegistration(state);
+  if (gone) state.stored.clearBound();
   state.persist(step);
-  context.publish(step);
+  context.publishDesired(step);
   if (roundTripMs !== undefined) context.count('deregistered');
   if (homeLink === undefined) {
     state.event(step, 'deregistered', 'info', {

@@ -12,8 +12,8 @@
 import { encode } from '#base/bytes.ts';
 import { type IpAddress, type Ipv4Address, type Ipv6Address, isIpv6 } from '#base/ip.ts';
 import { signMobility } from '#crypto/mobility-auth.ts';
-import type { Path } from '#engine/contract.ts';
-import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
+import type { PacketPath } from '#engine/contract.ts';
+import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import { type Extension, homeAddressExtension } from '#wire/ipv6-extensions.ts';
 import {
@@ -30,11 +30,11 @@ export const HOME_AGENT_UDP_PORT = 4191;
 /** The home agent as seen from one care-of address: `outer` is IPv4 only on IPv4 links. */
 export interface HomeAgentTarget {
   readonly address: Ipv6Address;
-  readonly outer: IpAddress;
+  readonly outerAddress: IpAddress;
 }
 
 /** Everything that a home registration or de-registration says. */
-export interface UpdateContent {
+export interface BindingUpdateContent {
   readonly homeAddress: Ipv6Address;
   /** The home address itself when the node is at home. */
   readonly careOfAddress: IpAddress;
@@ -48,23 +48,23 @@ export interface UpdateContent {
   readonly ipv4HomeAddress: Ipv4Address | undefined;
   readonly identifier: string | undefined;
   readonly timestamp: bigint | undefined;
-  readonly securityAssociation: SecurityAssociation | undefined;
+  readonly registrationKey: RegistrationKey | undefined;
   readonly udpPort: number;
   /** What another role adds: flags and options of a mobile router (RFC 3963), for one. */
-  readonly additions: UpdateAdditions;
+  readonly additions: RoleOptions;
 }
 
 /** The seam for roles that build upon the mobile node. */
-export interface UpdateAdditions {
+export interface RoleOptions {
   readonly mobileRouter: boolean;
   readonly options: readonly MobilityOption[];
 }
 
-export const NO_ADDITIONS: UpdateAdditions = { mobileRouter: false, options: [] };
+export const NO_ROLE_OPTIONS: RoleOptions = { mobileRouter: false, options: [] };
 
 const IDENTIFIER_ENCODER = new TextEncoder();
 
-function optionsOf(content: UpdateContent): readonly MobilityOption[] {
+function optionsOf(content: BindingUpdateContent): readonly MobilityOption[] {
   const { careOfAddress, ipv4HomeAddress, identifier, timestamp } = content;
   const options: MobilityOption[] = [];
   if (isIpv6(careOfAddress))
@@ -91,7 +91,7 @@ function optionsOf(content: UpdateContent): readonly MobilityOption[] {
   return options;
 }
 
-function messageOf(content: UpdateContent): MobilityMessageOf<'binding-update'> {
+function messageOf(content: BindingUpdateContent): MobilityMessageOf<'binding-update'> {
   return {
     type: 'binding-update',
     sequence: content.sequence,
@@ -109,17 +109,17 @@ function messageOf(content: UpdateContent): MobilityMessageOf<'binding-update'> 
 }
 
 /** The packet and the way it takes. */
-export function buildBindingUpdate(content: UpdateContent): {
-  readonly path: Path;
+export function buildBindingUpdate(content: BindingUpdateContent): {
+  readonly path: PacketPath;
   readonly packet: Uint8Array;
 } {
-  const { homeAddress, careOfAddress, target, securityAssociation } = content;
+  const { homeAddress, careOfAddress, target, registrationKey } = content;
   const message = messageOf(content);
   const source = isIpv6(careOfAddress) ? careOfAddress : homeAddress;
   const payload =
-    securityAssociation === undefined
+    registrationKey === undefined
       ? encodeMobility(message, homeAddress, target.address)
-      : signMobility(message, securityAssociation, {
+      : signMobility(message, registrationKey, {
           careOfAddress: source,
           homeAddress,
           source: homeAddress,
@@ -140,13 +140,13 @@ export function buildBindingUpdate(content: UpdateContent): {
   return { path: pathOf(content), packet };
 }
 
-function pathOf({ careOfAddress, target, udpPort }: UpdateContent): Path {
-  if (isIpv6(careOfAddress) || isIpv6(target.outer)) return { kind: 'native' };
+function pathOf({ careOfAddress, target, udpPort }: BindingUpdateContent): PacketPath {
+  if (isIpv6(careOfAddress) || isIpv6(target.outerAddress)) return { kind: 'ipv6' };
   return {
     kind: 'udp',
     local: careOfAddress,
     localPort: udpPort,
-    remote: target.outer,
+    remote: target.outerAddress,
     remotePort: HOME_AGENT_UDP_PORT,
   };
 }

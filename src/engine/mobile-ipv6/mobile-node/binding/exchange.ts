@@ -19,7 +19,7 @@ import type { HomeAgentTarget } from './binding-update.ts';
  * `return`: de-register from the home link; `deregister`: from a foreign one; `renounce`: the same,
  * because the home agent took the registration without serving our role (RFC 3963 §5.3).
  */
-export type Purpose = 'register' | 'return' | 'deregister' | 'renounce';
+export type ExchangePurpose = 'register' | 'return' | 'deregister' | 'renounce';
 
 /** Back-off by family: alternating between families must not make either faster. */
 export type BackOffs = Map<4 | 6, BackOff>;
@@ -31,8 +31,8 @@ export function initialTimeoutMs(bound: boolean): number {
 
 const KEPT = 8;
 
-export class Exchange {
-  readonly purpose: Purpose;
+export class BindingExchange {
+  readonly purpose: ExchangePurpose;
   readonly careOfAddress: IpAddress;
   readonly family: 4 | 6;
   readonly backOffs: BackOffs;
@@ -47,13 +47,13 @@ export class Exchange {
    * A refusal that is followed when the home agent's name was looked up again; no Binding Update
    * leaves before.
    */
-  refusedBeforeLookup:
+  refusalAwaitingLookup:
     | { readonly homeAgent: HomeAgentTarget; readonly status: number | undefined }
     | undefined;
 
   /** `backOffs` of the exchange that this one continues over another family. */
   constructor(
-    purpose: Purpose,
+    purpose: ExchangePurpose,
     careOf: { readonly address: IpAddress; readonly family: 4 | 6 },
     initialMs: number,
     backOffs: BackOffs = new Map(),
@@ -80,7 +80,10 @@ export class Exchange {
 
   /** Notes a transmission; gives the milliseconds to wait for its answer. */
   transmitted(update: SentUpdate, target: HomeAgentTarget): number {
-    if (this.#target?.address !== target.address || this.#target.outer !== target.outer)
+    if (
+      this.#target?.address !== target.address ||
+      this.#target.outerAddress !== target.outerAddress
+    )
       this.#sent = [];
     this.#target = target;
     this.#sent = [...this.#sent, update].slice(-KEPT);
@@ -92,7 +95,7 @@ export class Exchange {
    * Says whether so many attempts were in vain that another way should be tried; starts to count
    * anew then.
    */
-  exhausted(): boolean {
+  completeRound(): boolean {
     if (this.#attempts < ATTEMPTS_PER_FAMILY) return false;
     this.#attempts = 0;
     this.#rounds++;
@@ -100,17 +103,17 @@ export class Exchange {
   }
 
   /** How often so many attempts were in vain. */
-  get rounds(): number {
+  get unansweredRounds(): number {
     return this.#rounds;
   }
 
   /** No answer to anything that was sent so far is wanted. */
-  forgetSent(): void {
+  discardSent(): void {
     this.#sent = [];
   }
 
   /** The home agent answered this one with a refusal: no more answers to it are wanted. */
-  answered(update: SentUpdate): void {
+  discardAnswered(update: SentUpdate): void {
     this.#sent = this.#sent.filter((one) => one !== update);
   }
 

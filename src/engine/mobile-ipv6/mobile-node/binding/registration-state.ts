@@ -11,12 +11,12 @@ import type { EngineEvent, JsonObject, JsonValue } from '#engine/contract.ts';
 import { BindingUpdateList } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import type { Home } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type {
-  HomeSituation,
+  HomeState,
   TunnelEndpoints,
 } from '#engine/mobile-ipv6/mobile-node/desired-state/policy-routing.ts';
 import { HomeAgentAddresses } from '#engine/mobile-ipv6/mobile-node/home/home-agent-addresses.ts';
 import type { HomeRole } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
-import { HomeMemory } from '#engine/mobile-ipv6/mobile-node/home/stored-registration.ts';
+import { StoredRegistration } from '#engine/mobile-ipv6/mobile-node/home/stored-registration.ts';
 import type {
   CareOfCandidate,
   HomeLink,
@@ -25,7 +25,7 @@ import type {
 } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
 import type { NodeContext, Step } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import type { HomeTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
-import type { Exchange } from './exchange.ts';
+import type { BindingExchange } from './exchange.ts';
 import { nextPhase, type Phase, type PhaseChange } from './registration-phase.ts';
 
 /** Phases that keep to a care-of address. */
@@ -49,9 +49,9 @@ export class RegistrationState {
   readonly home: Home;
   readonly context: NodeContext;
   readonly role: HomeRole;
-  readonly memory: HomeMemory;
-  readonly agent: HomeAgentAddresses;
-  readonly list = new BindingUpdateList();
+  readonly stored: StoredRegistration;
+  readonly homeAgents: HomeAgentAddresses;
+  readonly bindingUpdateList = new BindingUpdateList();
   readonly timers = new Timers<HomeTimer>();
   #phase: Phase = 'detached';
 
@@ -61,13 +61,13 @@ export class RegistrationState {
   /** The home address goes onto the home link without Duplicate Address Detection. */
   noDad = false;
   /** The home agent did not answer from here. */
-  silent: SilentNetwork | undefined;
+  silentNetwork: SilentNetwork | undefined;
   /** The operator's choice of care-of address. */
   pinned: Pin | undefined;
 
   // What was said and heard.
   tunnel: TunnelEndpoints | undefined;
-  exchange: Exchange | undefined;
+  exchange: BindingExchange | undefined;
   forceUdp: boolean;
   /** The home agent refused the IPv4 home address. */
   ipv4Refused = false;
@@ -78,7 +78,7 @@ export class RegistrationState {
   /** Rounds of unanswered Binding Updates since the last answer or move. */
   silentRounds = 0;
   /** Monotonic milliseconds from which an unauthenticated wish is followed again. */
-  wishAllowedAtMs = 0;
+  refreshRequestAllowedAtMs = 0;
   everResolved = false;
   /** The last arrival in another place, for the operator. */
   lastHandover: Handover | undefined;
@@ -87,8 +87,8 @@ export class RegistrationState {
     this.home = home;
     this.context = context;
     this.role = context.roleOf(home);
-    this.memory = new HomeMemory(home, context.random);
-    this.agent = new HomeAgentAddresses(home);
+    this.stored = new StoredRegistration(home, context.random);
+    this.homeAgents = new HomeAgentAddresses(home);
     this.forceUdp = context.configuration.forceUdp;
   }
 
@@ -101,16 +101,16 @@ export class RegistrationState {
     return ATTACHED.has(this.#phase);
   }
 
-  go(change: PhaseChange): void {
+  transition(change: PhaseChange): void {
     this.#phase = nextPhase(this.#phase, change);
   }
 
   restore(value: JsonValue): void {
-    this.agent.remember(this.memory.restore(value));
+    this.homeAgents.restore(this.stored.restore(value));
   }
 
   persist(step: Step): void {
-    this.memory.persist(step.out, this.agent.known);
+    this.stored.persist(step.out, this.homeAgents.known);
   }
 
   event(
@@ -125,32 +125,32 @@ export class RegistrationState {
     });
   }
 
-  arrived(step: Step, roundTripMs: number | undefined): void {
-    this.lastHandover = { to: this.place, atWallMs: this.context.wall(step.now), roundTripMs };
+  recordHandover(step: Step, roundTripMs: number | undefined): void {
+    this.lastHandover = { to: this.location, atWallMs: this.context.wall(step.now), roundTripMs };
   }
 
   /** Whether an acknowledged binding stands. */
   get bound(): boolean {
-    for (const entry of this.list.entries()) if (entry.acknowledged) return true;
+    for (const entry of this.bindingUpdateList.entries()) if (entry.acknowledged) return true;
     return false;
   }
 
   /** For the operator: `home`, the care-of address, or `none`. */
-  get place(): string {
+  get location(): string {
     return this.homeLink === undefined ? (this.careOf?.address ?? 'none') : 'home';
   }
 
   /** Whether mobile network prefixes go through the tunnel: registered, or likely to be. */
   get #carries(): boolean {
     if (this.homeLink !== undefined || this.#phase === 'refused') return false;
-    if (this.exchange?.purpose === 'renounce' || this.exchange?.refusedBeforeLookup !== undefined)
+    if (this.exchange?.purpose === 'renounce' || this.exchange?.refusalAwaitingLookup !== undefined)
       return false;
     return this.bound || this.context.configuration.optimistic;
   }
 
   /** For the operator: the way of mobile network prefixes now. */
   get forwarding(): 'tunnel' | 'home-link' | 'none' {
-    const situation = this.situation();
+    const situation = this.homeState();
     if (situation?.homeLink !== undefined) return 'home-link';
     if (situation?.careOf === undefined || situation.tunnel === undefined) return 'none';
     return situation.mobileNetworkPrefixes.length > 0 ? 'tunnel' : 'none';
@@ -160,14 +160,14 @@ export class RegistrationState {
    * Where the addresses belong; undefined when the operator wants none of it, or no home agent
    * serves us.
    */
-  situation(): HomeSituation | undefined {
+  homeState(): HomeState | undefined {
     if (this.#phase === 'released' || this.#phase === 'stopped') return undefined;
     const { home, homeLink, tunnel, careOf, noDad } = this;
-    const ipv4HomeAddress = this.ipv4Refused ? undefined : this.memory.ipv4HomeAddress;
+    const ipv4HomeAddress = this.ipv4Refused ? undefined : this.stored.ipv4HomeAddress;
     return {
       home,
       ipv4HomeAddress,
-      mobileNetworkPrefixes: this.#carries ? this.role.carried() : [],
+      mobileNetworkPrefixes: this.#carries ? this.role.tunnelledPrefixes() : [],
       tunnel,
       careOf,
       silent: this.silentRounds > 0,

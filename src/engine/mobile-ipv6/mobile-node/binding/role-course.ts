@@ -9,9 +9,9 @@ import { assert, unreachable } from '#base/assert.ts';
 import { NEVER, wall } from '#base/time.ts';
 import type { JsonObject } from '#engine/contract.ts';
 import type { Step } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
-import { forgetRegistration } from './attachment.ts';
+import { clearRegistration } from './attachment.ts';
 import type { HomeAgentTarget } from './binding-update.ts';
-import { Exchange, initialTimeoutMs } from './exchange.ts';
+import { BindingExchange, initialTimeoutMs } from './exchange.ts';
 import type { RegistrationState } from './registration-state.ts';
 import { tryOtherHomeAgent } from './update-course.ts';
 import { resolveHomeAgent, transmitUpdate } from './update-transmission.ts';
@@ -20,38 +20,38 @@ import { resolveHomeAgent, transmitUpdate } from './update-transmission.ts';
  * A home agent refused, with `status`, or (undefined) does not serve the role. Says whether the
  * role has something to do about it; otherwise it is as with a mobile node.
  */
-export function followRole(
+export function applyRoleReaction(
   state: RegistrationState,
   step: Step,
   homeAgent: HomeAgentTarget,
   status: number | undefined,
   looked = false,
 ): boolean {
-  const { exchange, agent, role } = state;
+  const { exchange, homeAgents, role } = state;
   assert(exchange?.purpose === 'register', 'only a registration is refused so');
-  const lookedUp = looked || agent.name === undefined;
-  const reaction = role.refused(status, {
-    homeAgent: homeAgent.outer,
-    known: agent.of(exchange.family),
-    lookedUp,
+  const nameResolvedNow = looked || homeAgents.name === undefined;
+  const reaction = role.reactionToRefusal(status, {
+    homeAgent: homeAgent.outerAddress,
+    knownAddresses: homeAgents.addressesOf(exchange.family),
+    nameResolvedNow,
   });
   if (reaction === undefined) return false;
   // A late answer to an earlier Binding Update tells nothing about the next way.
-  exchange.forgetSent();
+  exchange.discardSent();
   switch (reaction) {
     case 'other-home-agent':
       tryOtherHomeAgent(state, step);
-      askSoon(state, step, exchange);
+      retryPromptly(state, step, exchange);
       return true;
     case 'look-up':
-      exchange.refusedBeforeLookup = { homeAgent, status };
-      lookUp(state, step);
+      exchange.refusalAwaitingLookup = { homeAgent, status };
+      resolveBeforeRetry(state, step);
       return true;
     case 'ask-otherwise':
       state.context.count('registration-mode-changed');
       state.event(step, 'registration-mode-changed', 'warn', { ...role.status(), atMs: step.now });
-      if (role.shuns(homeAgent.outer)) tryOtherHomeAgent(state, step);
-      askSoon(state, step, exchange);
+      if (role.skips(homeAgent.outerAddress)) tryOtherHomeAgent(state, step);
+      retryPromptly(state, step, exchange);
       return true;
     case 'stop':
       stopRegistering(state, step);
@@ -62,16 +62,16 @@ export function followRole(
 }
 
 /** At once, but a series of refusals gets the back-off. */
-function askSoon(state: RegistrationState, step: Step, exchange: Exchange): void {
+function retryPromptly(state: RegistrationState, step: Step, exchange: BindingExchange): void {
   if (exchange.mayRetryAtOnce() || state.timers.at('retransmit') === NEVER)
     transmitUpdate(state, step);
 }
 
 /** Nothing is sent before the answer. The question must not go into a tunnel that leads nowhere. */
-function lookUp(state: RegistrationState, step: Step): void {
+function resolveBeforeRetry(state: RegistrationState, step: Step): void {
   state.timers.clear('retransmit', 'transmit');
   state.silentRounds = Math.max(1, state.silentRounds);
-  state.context.publish(step);
+  state.context.publishDesired(step);
   resolveHomeAgent(state, step);
 }
 
@@ -79,16 +79,16 @@ function lookUp(state: RegistrationState, step: Step): void {
  * The name was looked up, or could not be: goes on with a refusal that waited for it. Says whether
  * there was one.
  */
-export function lookedUp(state: RegistrationState, step: Step): boolean {
-  const refusal = state.exchange?.refusedBeforeLookup;
+export function resumeRefusalAfterLookup(state: RegistrationState, step: Step): boolean {
+  const refusal = state.exchange?.refusalAwaitingLookup;
   if (state.exchange === undefined || refusal === undefined) return false;
-  state.exchange.refusedBeforeLookup = undefined;
-  followRole(state, step, refusal.homeAgent, refusal.status, true);
+  state.exchange.refusalAwaitingLookup = undefined;
+  applyRoleReaction(state, step, refusal.homeAgent, refusal.status, true);
   return true;
 }
 
 /** The home agent has a binding of ours that is of no use: it is removed first. */
-export function renounce(
+export function deregisterUnserved(
   state: RegistrationState,
   step: Step,
   { target }: { readonly target: HomeAgentTarget },
@@ -101,35 +101,35 @@ export function renounce(
     atMs: step.now,
   });
   state.timers.clear('refresh', 'keepalive');
-  state.exchange = new Exchange('renounce', careOf, initialTimeoutMs(true));
+  state.exchange = new BindingExchange('renounce', careOf, initialTimeoutMs(true));
   state.silentRounds = 0;
-  state.context.publish(step);
+  state.context.publishDesired(step);
   transmitUpdate(state, step);
 }
 
 /**
  * The home agent that does not serve us was told to forget us; `gone`: and has said that it did.
  */
-export function notServed(state: RegistrationState, step: Step, gone: boolean): void {
-  const { careOf, exchange, memory, list } = state;
+export function handleUnserved(state: RegistrationState, step: Step, gone: boolean): void {
+  const { careOf, exchange, stored, bindingUpdateList } = state;
   assert(
     careOf !== undefined && exchange?.target !== undefined,
     'it was asked from a care-of address',
   );
-  if (gone) memory.unbound();
-  list.clear();
+  if (gone) stored.clearBound();
+  bindingUpdateList.clear();
   state.silentRounds = 0;
   state.timers.clear('expiry', 'refresh', 'keepalive', 'retransmit', 'transmit');
-  state.go('lapsed');
-  state.exchange = new Exchange('register', careOf, initialTimeoutMs(false));
+  state.transition('lapsed');
+  state.exchange = new BindingExchange('register', careOf, initialTimeoutMs(false));
   state.persist(step);
-  if (!followRole(state, step, exchange.target, undefined)) transmitUpdate(state, step);
-  state.context.publish(step);
+  if (!applyRoleReaction(state, step, exchange.target, undefined)) transmitUpdate(state, step);
+  state.context.publishDesired(step);
 }
 
 /** RFC 3963 §5.4: silence until the operator registers again, or restarts the daemon. */
 function stopRegistering(state: RegistrationState, step: Step): void {
-  const { context, memory, list, role } = state;
+  const { context, stored, bindingUpdateList, role } = state;
   context.count('registration-stopped');
   const fields: JsonObject = {
     ...role.status(),
@@ -138,12 +138,12 @@ function stopRegistering(state: RegistrationState, step: Step): void {
   };
   state.event(step, 'registration-stopped', 'warn', fields);
   // What was refused made no binding (§5.4); one that was accepted before stands until it runs out.
-  memory.unbound();
-  for (const { expiresAt } of list.entries())
-    memory.mayBeBoundUntil(wall(context.wall(step.now) + expiresAt - step.now));
-  state.go('stop');
-  forgetRegistration(state);
+  stored.clearBound();
+  for (const { expiresAt } of bindingUpdateList.entries())
+    stored.mayBeBoundUntil(wall(context.wall(step.now) + expiresAt - step.now));
+  state.transition('stop');
+  clearRegistration(state);
   state.homeLink = undefined;
   state.persist(step);
-  context.publish(step);
+  context.publishDesired(step);
 }

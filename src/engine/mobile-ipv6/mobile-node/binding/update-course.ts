@@ -10,11 +10,16 @@ import { assert } from '#base/assert.ts';
 import type { IpAddress } from '#base/ip.ts';
 import { after } from '#base/time.ts';
 import type { Step } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
-import { UNAUTHENTICATED_WISH_MS } from '#engine/mobile-ipv6/mobile-node/timers.ts';
-import { assessAttachment, deregistered, pointTunnel, tryOtherFamily } from './attachment.ts';
-import { Exchange, initialTimeoutMs } from './exchange.ts';
+import { UNAUTHENTICATED_REFRESH_MS } from '#engine/mobile-ipv6/mobile-node/timers.ts';
+import {
+  assessAttachment,
+  completeDeregistration,
+  setProvisionalTunnel,
+  tryOtherFamily,
+} from './attachment.ts';
+import { BindingExchange, initialTimeoutMs } from './exchange.ts';
 import type { RegistrationState } from './registration-state.ts';
-import { lookedUp, notServed } from './role-course.ts';
+import { handleUnserved, resumeRefusalAfterLookup } from './role-course.ts';
 import { resolveHomeAgent, transmitUpdate } from './update-transmission.ts';
 
 /** Rounds of attempts to de-register before the home agent's own timer is trusted with it. */
@@ -24,13 +29,13 @@ const DEREGISTRATION_ROUNDS = 2;
 export function retransmit(state: RegistrationState, step: Step): void {
   const { exchange, context } = state;
   assert(exchange !== undefined, 'a retransmission belongs to an exchange');
-  if (exchange.purpose !== 'register' && !state.memory.mayBeBound(context.wall(step.now))) {
+  if (exchange.purpose !== 'register' && !state.stored.mayBeBound(context.wall(step.now))) {
     // Whatever the home agent had has run out by now.
     endDeregistration(state, step, exchange);
     return;
   }
   context.count('binding-update-retransmitted');
-  if (!exchange.exhausted()) {
+  if (!exchange.completeRound()) {
     transmitUpdate(state, step);
     return;
   }
@@ -47,32 +52,39 @@ export function retransmit(state: RegistrationState, step: Step): void {
 }
 
 /** On the home link the de-registration goes on: the home address is needed there. */
-function mayBeGivenUp({ silentRounds }: RegistrationState, { purpose, rounds }: Exchange): boolean {
-  if (purpose === 'renounce') return rounds >= DEREGISTRATION_ROUNDS;
+function mayBeGivenUp(
+  { silentRounds }: RegistrationState,
+  { purpose, unansweredRounds }: BindingExchange,
+): boolean {
+  if (purpose === 'renounce') return unansweredRounds >= DEREGISTRATION_ROUNDS;
   return purpose === 'deregister' && silentRounds >= DEREGISTRATION_ROUNDS;
 }
 
-function endDeregistration(state: RegistrationState, step: Step, { purpose }: Exchange): void {
+function endDeregistration(
+  state: RegistrationState,
+  step: Step,
+  { purpose }: BindingExchange,
+): void {
   if (purpose === 'renounce')
-    notServed(state, step, !state.memory.mayBeBound(state.context.wall(step.now)));
-  else deregistered(state, step, undefined);
+    handleUnserved(state, step, !state.stored.mayBeBound(state.context.wall(step.now)));
+  else completeDeregistration(state, step, undefined);
 }
 
 function reportSilence(
   state: RegistrationState,
   step: Step,
-  { target, careOfAddress }: Exchange,
+  { target, careOfAddress }: BindingExchange,
 ): void {
   state.context.count('home-agent-silent');
   state.silentRounds++;
   state.event(step, 'home-agent-silent', 'warn', {
     homeAgent: target?.address,
-    outer: target?.outer,
+    outer: target?.outerAddress,
     careOfAddress,
     atMs: step.now,
   });
   // Before the name is looked up again: the question must not go into a tunnel that leads nowhere.
-  state.context.publish(step);
+  state.context.publishDesired(step);
 }
 
 /**
@@ -83,7 +95,7 @@ export function tryOtherHomeAgent(state: RegistrationState, step: Step): void {
   const { exchange } = state;
   if (exchange === undefined) return;
   resolveHomeAgent(state, step);
-  if (state.agent.rotate(exchange.family, (address) => state.role.shuns(address)))
+  if (state.homeAgents.rotate(exchange.family, (address) => state.role.skips(address)))
     followTarget(state, step);
 }
 
@@ -92,17 +104,17 @@ function followTarget(state: RegistrationState, step: Step): void {
   const { exchange, careOf, context } = state;
   if (exchange?.purpose !== 'register' || careOf === undefined || !context.configuration.optimistic)
     return;
-  pointTunnel(state, careOf);
-  context.publish(step);
+  setProvisionalTunnel(state, careOf);
+  context.publishDesired(step);
 }
 
 /** A new exchange for the care-of address that is registered already. */
 export function refresh(state: RegistrationState, step: Step): void {
   const { careOf } = state;
   if (careOf === undefined || state.phase !== 'registered') return;
-  state.go('refresh');
+  state.transition('refresh');
   state.timers.clear('refresh', 'keepalive');
-  state.exchange = new Exchange('register', careOf, initialTimeoutMs(true));
+  state.exchange = new BindingExchange('register', careOf, initialTimeoutMs(true));
   transmitUpdate(state, step);
 }
 
@@ -110,16 +122,16 @@ export function refresh(state: RegistrationState, step: Step): void {
  * An unauthenticated message asked for a new registration: done, but seldom. Says whether it was
  * done.
  */
-export function followWish(state: RegistrationState, step: Step): boolean {
-  if (step.now < state.wishAllowedAtMs || state.phase !== 'registered') return false;
-  state.wishAllowedAtMs = step.now + UNAUTHENTICATED_WISH_MS;
+export function followRefreshRequest(state: RegistrationState, step: Step): boolean {
+  if (step.now < state.refreshRequestAllowedAtMs || state.phase !== 'registered') return false;
+  state.refreshRequestAllowedAtMs = step.now + UNAUTHENTICATED_REFRESH_MS;
   refresh(state, step);
   return true;
 }
 
 /** Only an operator can mend it, or a move: tried again at a slow rate. */
-export function refuse(state: RegistrationState, step: Step, retryMs: number): void {
-  state.go('refused');
+export function enterRefused(state: RegistrationState, step: Step, retryMs: number): void {
+  state.transition('refused');
   state.exchange = undefined;
   state.timers.clear('retransmit', 'transmit', 'refresh', 'keepalive');
   state.timers.set('refused-retry', after(step.now, retryMs));
@@ -128,21 +140,21 @@ export function refuse(state: RegistrationState, step: Step, retryMs: number): v
 export function retryRefused(state: RegistrationState, step: Step): void {
   const { careOf } = state;
   if (careOf === undefined || state.phase !== 'refused') return;
-  state.go('retry');
+  state.transition('retry');
   state.timers.clear('refused-retry');
   resolveHomeAgent(state, step);
-  state.exchange = new Exchange('register', careOf, initialTimeoutMs(state.bound));
+  state.exchange = new BindingExchange('register', careOf, initialTimeoutMs(state.bound));
   transmitUpdate(state, step);
 }
 
 /** The home agent has dropped the binding by now. */
-export function lapse(state: RegistrationState, step: Step): void {
-  state.list.clear();
-  state.memory.unbound();
+export function expireRegistration(state: RegistrationState, step: Step): void {
+  state.bindingUpdateList.clear();
+  state.stored.clearBound();
   state.persist(step);
   if (!state.attached) return;
   state.context.count('registration-lapsed');
-  state.go('lapsed');
+  state.transition('lapsed');
   state.event(step, 'registration-lapsed', 'warn', {
     careOfAddress: state.careOf?.address,
     atMs: step.now,
@@ -156,28 +168,33 @@ export function homeAgentResolved(
   addresses: readonly IpAddress[],
   failure: string | undefined,
 ): void {
-  const { agent, timers, context } = state;
+  const { homeAgents, timers, context } = state;
   context.count(addresses.length > 0 ? 'name-resolved' : 'name-not-resolved');
-  const changed = agent.resolved(addresses);
+  const changed = homeAgents.resolved(addresses);
   if (addresses.length === 0)
-    state.event(step, 'home-agent-not-resolved', 'warn', { name: agent.name, failure });
+    state.event(step, 'home-agent-not-resolved', 'warn', { name: homeAgents.name, failure });
   timers.clear('resolve-retry');
   if (changed) {
     state.persist(step);
     assessAttachment(state, step);
   }
-  if (lookedUp(state, step)) return;
+  if (resumeRefusalAfterLookup(state, step)) return;
   // Addresses of a family that this network does not have are as good as none.
   if (addresses.length === 0 || state.phase === 'resolving') {
-    if (!agent.asking) timers.set('resolve-retry', after(step.now, agent.nextRetryMs()));
+    if (!homeAgents.resolving)
+      timers.set('resolve-retry', after(step.now, homeAgents.nextRetryMs()));
     return;
   }
-  agent.found();
+  homeAgents.resetRetry();
   if (!changed) return;
   const { exchange } = state;
-  const target = exchange === undefined ? undefined : agent.target(exchange.family);
+  const target = exchange === undefined ? undefined : homeAgents.target(exchange.family);
   if (exchange === undefined || target === undefined) return;
-  if (exchange.target?.address === target.address && exchange.target.outer === target.outer) return;
+  if (
+    exchange.target?.address === target.address &&
+    exchange.target.outerAddress === target.outerAddress
+  )
+    return;
   followTarget(state, step);
   transmitUpdate(state, step);
 }

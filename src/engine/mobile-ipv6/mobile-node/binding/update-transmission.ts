@@ -11,17 +11,17 @@ import { lifetimeUnits } from '#engine/mobile-ipv6/mobile-node/desired-state/tun
 import type { Step } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
 import { buildBindingUpdate, type HomeAgentTarget } from './binding-update.ts';
-import type { Exchange } from './exchange.ts';
+import type { BindingExchange } from './exchange.ts';
 import type { RegistrationState } from './registration-state.ts';
 
 /**
  * Asks for the home agent's addresses unless a question is on its way or there is nothing to ask.
  */
 export function resolveHomeAgent(state: RegistrationState, step: Step): void {
-  const { name, asking } = state.agent;
-  if (name === undefined || asking) return;
+  const { name, resolving } = state.homeAgents;
+  if (name === undefined || resolving) return;
   state.everResolved = true;
-  state.agent.asked();
+  state.homeAgents.resolutionStarted();
   step.out.push({ kind: 'resolve', name });
 }
 
@@ -32,13 +32,13 @@ export function resolveHomeAgent(state: RegistrationState, step: Step): void {
 export function transmitUpdate(state: RegistrationState, step: Step): void {
   const { exchange, context, timers } = state;
   if (exchange === undefined) return;
-  exchange.refusedBeforeLookup = undefined;
-  const target = state.agent.target(exchange.family);
+  exchange.refusalAwaitingLookup = undefined;
+  const target = state.homeAgents.target(exchange.family);
   if (target === undefined) {
     resolveHomeAgent(state, step);
     return;
   }
-  const allowedAt = context.rate.allowedAt(target.address, step.now);
+  const allowedAt = context.updateRateLimit.allowedAt(target.address, step.now);
   timers.clear('retransmit', 'transmit');
   if (allowedAt > step.now) {
     context.count('binding-update-delayed');
@@ -46,7 +46,7 @@ export function transmitUpdate(state: RegistrationState, step: Step): void {
     return;
   }
   const waitMs = send(state, step, exchange, target);
-  context.rate.sent(target.address, step.now);
+  context.updateRateLimit.recordSent(target.address, step.now);
   context.count('binding-update-sent');
   timers.set('retransmit', after(step.now, waitMs));
 }
@@ -55,21 +55,20 @@ export function transmitUpdate(state: RegistrationState, step: Step): void {
 function send(
   state: RegistrationState,
   step: Step,
-  exchange: Exchange,
+  exchange: BindingExchange,
   target: HomeAgentTarget,
 ): number {
-  const { home, memory, context } = state;
-  const { homeAddress, identifier, securityAssociation } = home;
+  const { home, stored, context } = state;
+  const { homeAddress, identifier, registrationKey } = home;
   const { now } = step;
   const registers = exchange.purpose === 'register';
   const wallNow = context.wall(now);
   const units = registers
     ? lifetimeUnits(now, context.configuration.lifetimeSeconds, state.careOf)
     : 0;
-  const sequence = memory.advanceSequence();
-  const timestamp =
-    securityAssociation === undefined ? undefined : memory.advanceTimestamp(wallNow);
-  memory.mayBeBoundUntil(wall(wallNow + units * LIFETIME_UNIT_SECONDS * 1000));
+  const sequence = stored.advanceSequence();
+  const timestamp = registrationKey === undefined ? undefined : stored.advanceTimestamp(wallNow);
+  stored.mayBeBoundUntil(wall(wallNow + units * LIFETIME_UNIT_SECONDS * 1000));
   // At home the bit stays as it was registered: it tells which addresses have to be advertised
   // afterwards.
   if (registers) state.linkLocalCompatibility = setsLinkLocalCompatibility(state);
@@ -81,12 +80,12 @@ function send(
     lifetimeUnits: units,
     linkLocalCompatibility: state.linkLocalCompatibility,
     forceUdp: state.forceUdp,
-    ipv4HomeAddress: registers ? memory.ipv4HomeAddressAsked : undefined,
+    ipv4HomeAddress: registers ? stored.requestedIpv4HomeAddress : undefined,
     identifier,
     timestamp,
-    securityAssociation,
+    registrationKey,
     udpPort: context.configuration.udpPort,
-    additions: state.role.additions(exchange.purpose),
+    additions: state.role.roleOptions(exchange.purpose),
   });
   state.persist(step);
   step.out.push({ kind: 'send', path, packet });

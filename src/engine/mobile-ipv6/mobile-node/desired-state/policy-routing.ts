@@ -83,7 +83,7 @@ export interface TunnelEndpoints {
 }
 
 /** Where a home's addresses belong now. */
-export interface HomeSituation {
+export interface HomeState {
   readonly home: Home;
   readonly ipv4HomeAddress: Ipv4Address | undefined;
   /**
@@ -106,7 +106,7 @@ const whole = (address: IpAddress): Prefix => ({
   length: familyOf(address) === 6 ? 128 : 32,
 });
 
-function addressesOf({ home, ipv4HomeAddress }: HomeSituation): readonly IpAddress[] {
+function addressesOf({ home, ipv4HomeAddress }: HomeState): readonly IpAddress[] {
   return ipv4HomeAddress === undefined ? [home.homeAddress] : [home.homeAddress, ipv4HomeAddress];
 }
 
@@ -118,7 +118,7 @@ function endpointKey({ encapsulation, careOf, remote }: TunnelEndpoints): string
  * Two homes with equal endpoints share the tunnel of the first; otherwise the id is the home's own
  * place.
  */
-function tunnelId(tunnel: TunnelEndpoints, situations: readonly HomeSituation[]): number {
+function tunnelId(tunnel: TunnelEndpoints, situations: readonly HomeState[]): number {
   const key = endpointKey(tunnel);
   return (
     situations.findIndex(
@@ -165,14 +165,14 @@ export function isHomePart(key: string): boolean {
  * Whether it has routes in the main table: they stand until the end of the step and may lead a
  * packet elsewhere.
  */
-export function reachesIntoMain({ routes = [] }: DesiredPart): boolean {
+export function changesMainTable({ routes = [] }: DesiredPart): boolean {
   return routes.some(({ table }) => table === MAIN_TABLE);
 }
 
 /** The part 'home/<name>'. */
 function homePart(
-  situation: HomeSituation,
-  situations: readonly HomeSituation[],
+  situation: HomeState,
+  situations: readonly HomeState[],
   configuration: MobileNodeConfiguration,
 ): DesiredPart {
   const { homeLink, tunnel } = situation;
@@ -192,7 +192,7 @@ function homePart(
   };
 }
 
-function awayAddresses(situation: HomeSituation): DesiredPart {
+function awayAddresses(situation: HomeState): DesiredPart {
   return {
     addresses: addressesOf(situation).map((address) => ({
       device: TUN_DEVICE,
@@ -204,7 +204,7 @@ function awayAddresses(situation: HomeSituation): DesiredPart {
 }
 
 function homeLinkState(
-  { home, ipv4HomeAddress }: HomeSituation,
+  { home, ipv4HomeAddress }: HomeState,
   { device, noDad }: { readonly device: string; readonly noDad: boolean },
 ): DesiredPart {
   const ipv6Home = {
@@ -257,7 +257,7 @@ function careOfPart(
 
 /** The part 'policy': who uses the tunnel. */
 function policyPart(
-  away: readonly HomeSituation[],
+  away: readonly HomeState[],
   others: readonly IpAddress[],
   configuration: MobileNodeConfiguration,
 ): DesiredPart {
@@ -292,7 +292,7 @@ function policyPart(
  * applications.
  */
 function tunnelDefaults(
-  away: readonly HomeSituation[],
+  away: readonly HomeState[],
   configuration: MobileNodeConfiguration,
 ): readonly DesiredRoute[] {
   const [first] = away;
@@ -317,8 +317,8 @@ function tunnelDefaults(
  * All parts by key. `interfaceAddresses`: every address of the host's interfaces that is wider than
  * a link.
  */
-export function wantedParts(
-  situations: readonly HomeSituation[],
+export function desiredParts(
+  situations: readonly HomeState[],
   interfaceAddresses: readonly IpAddress[],
   configuration: MobileNodeConfiguration,
 ): ReadonlyMap<string, DesiredPart> {

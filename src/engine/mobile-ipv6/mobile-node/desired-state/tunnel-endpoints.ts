@@ -28,8 +28,8 @@ function endpoints(
   udp: boolean,
 ): TunnelEndpoints {
   return udp
-    ? { encapsulation: 'udp', careOf, remote: target.outer, remotePort: HOME_AGENT_UDP_PORT }
-    : { encapsulation: 'ipip', careOf, remote: target.outer, remotePort: 0 };
+    ? { encapsulation: 'udp', careOf, remote: target.outerAddress, remotePort: HOME_AGENT_UDP_PORT }
+    : { encapsulation: 'ipip', careOf, remote: target.outerAddress, remotePort: 0 };
 }
 
 /**

@@ -15,7 +15,7 @@ export class HomeAgentAddresses {
   readonly #configuredInner: Ipv6Address | undefined;
   #ipv6: readonly Ipv6Address[] = [];
   #ipv4: readonly Ipv4Address[] = [];
-  #asking = false;
+  #resolving = false;
   #retryMs = RESOLVE_RETRY_MS;
 
   constructor(home: Home) {
@@ -30,13 +30,13 @@ export class HomeAgentAddresses {
   }
 
   /** A question is on its way. */
-  get asking(): boolean {
-    return this.#asking;
+  get resolving(): boolean {
+    return this.#resolving;
   }
 
   /** To be called when the question leaves. */
-  asked(): void {
-    this.#asking = true;
+  resolutionStarted(): void {
+    this.#resolving = true;
   }
 
   /** Literal form, for the store. */
@@ -45,7 +45,7 @@ export class HomeAgentAddresses {
   }
 
   /** Addresses of an earlier run, believed until the name resolves. */
-  remember(addresses: readonly IpAddress[]): void {
+  restore(addresses: readonly IpAddress[]): void {
     if (this.#name !== undefined) this.#learn(addresses);
   }
 
@@ -54,7 +54,7 @@ export class HomeAgentAddresses {
    * known.
    */
   resolved(addresses: readonly IpAddress[]): boolean {
-    this.#asking = false;
+    this.#resolving = false;
     if (addresses.length === 0) return false;
     const before = [this.#ipv6[0], this.#ipv4[0]];
     this.#learn(addresses);
@@ -62,7 +62,7 @@ export class HomeAgentAddresses {
   }
 
   /** The answer was of use: the next question that is in vain starts the back-off anew. */
-  found(): void {
+  resetRetry(): void {
     this.#retryMs = RESOLVE_RETRY_MS;
   }
 
@@ -90,7 +90,7 @@ export class HomeAgentAddresses {
   rotate(family: 4 | 6, shuns: (address: IpAddress) => boolean): boolean {
     if (family === 6) this.#ipv6 = afterFirst(this.#ipv6, shuns);
     else this.#ipv4 = afterFirst(this.#ipv4, shuns);
-    return this.of(family).length > 1;
+    return this.addressesOf(family).length > 1;
   }
 
   /**
@@ -105,16 +105,19 @@ export class HomeAgentAddresses {
   }
 
   /** Addresses of a family, the one in use first. */
-  of(family: 4 | 6): readonly IpAddress[] {
+  addressesOf(family: 4 | 6): readonly IpAddress[] {
     return family === 6 ? this.#ipv6 : this.#ipv4;
   }
 
   target(family: 4 | 6): HomeAgentTarget | undefined {
     const native = this.#ipv6[0] ?? this.#configuredInner;
-    if (family === 6) return native === undefined ? undefined : { address: native, outer: native };
+    if (family === 6)
+      return native === undefined ? undefined : { address: native, outerAddress: native };
     const inner = this.#configuredInner ?? native;
     const [outer] = this.#ipv4;
-    return inner === undefined || outer === undefined ? undefined : { address: inner, outer };
+    return inner === undefined || outer === undefined
+      ? undefined
+      : { address: inner, outerAddress: outer };
   }
 }
 

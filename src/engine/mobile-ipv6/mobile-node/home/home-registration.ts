@@ -16,14 +16,17 @@ import {
 import {
   advertiseAtHome,
   assessAttachment,
-  deregistered,
+  completeDeregistration,
 } from '#engine/mobile-ipv6/mobile-node/binding/attachment.ts';
-import { Exchange, initialTimeoutMs } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
+import {
+  BindingExchange,
+  initialTimeoutMs,
+} from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
 import { RegistrationState } from '#engine/mobile-ipv6/mobile-node/binding/registration-state.ts';
 import {
-  followWish,
+  expireRegistration,
+  followRefreshRequest,
   homeAgentResolved,
-  lapse,
   refresh,
   retransmit,
   retryRefused,
@@ -57,11 +60,15 @@ export class HomeRegistration {
   }
 
   /** An unauthenticated message asked for a new registration; says whether it was followed. */
-  wish(step: Step): boolean {
-    return followWish(this.state, step);
+  requestRefresh(step: Step): boolean {
+    return followRefreshRequest(this.state, step);
   }
 
-  resolved(step: Step, addresses: readonly IpAddress[], failure: string | undefined): void {
+  homeAgentResolved(
+    step: Step,
+    addresses: readonly IpAddress[],
+    failure: string | undefined,
+  ): void {
     homeAgentResolved(this.state, step, addresses, failure);
   }
 
@@ -69,11 +76,11 @@ export class HomeRegistration {
    * The wall clock went ahead of the monotonic one by `jumpMs`: it was set, or the machine slept,
    * and the home agent's timers did not.
    */
-  clockSet(step: Step, jumpMs: number): void {
+  adjustForClockJump(step: Step, jumpMs: number): void {
     const { state } = this;
-    const { memory, context } = state;
-    memory.clockSet(jumpMs);
-    if (Math.abs(jumpMs) < CLOCK_JUMP_MS || !memory.mayBeBound(context.wall(step.now))) return;
+    const { stored, context } = state;
+    stored.adjustForClockJump(jumpMs);
+    if (Math.abs(jumpMs) < CLOCK_JUMP_MS || !stored.mayBeBound(context.wall(step.now))) return;
     state.persist(step);
     if (jumpMs > 0) refresh(state, step);
   }
@@ -116,7 +123,7 @@ export class HomeRegistration {
         refresh(state, step);
         return;
       case 'expiry':
-        lapse(state, step);
+        expireRegistration(state, step);
         return;
       case 'refused-retry':
         retryRefused(state, step);
@@ -139,16 +146,16 @@ export class HomeRegistration {
     const { state } = this;
     const { careOf, phase } = state;
     if (phase === 'deregistering' || phase === 'released') return;
-    state.go('release');
+    state.transition('release');
     state.pinned = undefined;
     state.silentRounds = 0;
     state.homeLink = undefined;
     state.timers.clearAll();
-    if (careOf === undefined || !state.memory.mayBeBound(state.context.wall(step.now))) {
-      deregistered(state, step, undefined);
+    if (careOf === undefined || !state.stored.mayBeBound(state.context.wall(step.now))) {
+      completeDeregistration(state, step, undefined);
       return;
     }
-    state.exchange = new Exchange('deregister', careOf, initialTimeoutMs(true));
+    state.exchange = new BindingExchange('deregister', careOf, initialTimeoutMs(true));
     transmitUpdate(state, step);
   }
 
@@ -160,7 +167,7 @@ export class HomeRegistration {
       case 'deregistering':
       case 'released':
       case 'stopped':
-        state.go('resume');
+        state.transition('resume');
         state.exchange = undefined;
         state.timers.clearAll();
         assessAttachment(state, step);

@@ -8,10 +8,10 @@ import type { IpAddress, Prefix } from '#base/ip.ts';
 import type { JsonObject } from '#engine/contract.ts';
 import type { Acknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
 import {
-  NO_ADDITIONS,
-  type UpdateAdditions,
+  NO_ROLE_OPTIONS,
+  type RoleOptions,
 } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
-import type { Purpose } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
+import type { ExchangePurpose } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
 import { findOption, type MobilityOptionOf } from '#wire/mobility-options.ts';
 
 /** What a role makes of a refusal, in place of what a mobile node does. */
@@ -26,22 +26,22 @@ export type RoleReaction =
   | 'stop';
 
 /** Where a Binding Update went, and which home agents could be asked. */
-export interface Asked {
+export interface RefusedAttempt {
   /** The address of the outer packet. */
   readonly homeAgent: IpAddress;
   /** Addresses known for the family, this one included. */
-  readonly known: readonly IpAddress[];
+  readonly knownAddresses: readonly IpAddress[];
   /** Looking the name up tells nothing new: it was done just now, or there is no name. */
-  readonly lookedUp: boolean;
+  readonly nameResolvedNow: boolean;
 }
 
 export type Ipv4Answer = MobilityOptionOf<'ipv4-address-acknowledgement'>;
 
 export interface HomeRole {
   /** Flags and options of a Binding Update. */
-  additions(purpose: Purpose): UpdateAdditions;
+  roleOptions(purpose: ExchangePurpose): RoleOptions;
   /** Whether the home agent serves the role, as its acceptance tells. */
-  served(acknowledgement: Acknowledgement): boolean;
+  isServed(acknowledgement: Acknowledgement): boolean;
   /**
    * The answer to the IPv4 home address, among those to what the role asked for by the same option
    * (RFC 5555 §3.1.1).
@@ -51,36 +51,36 @@ export interface HomeRole {
    * Takes what an acceptance grants; gives what it does not and did before, each with the name of
    * its status.
    */
-  accept(
+  applyAcceptance(
     acknowledgement: Acknowledgement,
   ): readonly { readonly prefix: Prefix; readonly status: string }[];
   /**
    * What to do about a refusal, or (status undefined) about a home agent that does not serve the
    * role; undefined: as a mobile node does.
    */
-  refused(status: number | undefined, asked: Asked): RoleReaction | undefined;
+  reactionToRefusal(status: number | undefined, asked: RefusedAttempt): RoleReaction | undefined;
   /** Whether a home agent that was asked is of no use to the role as things are. */
-  shuns(homeAgent: IpAddress): boolean;
+  skips(homeAgent: IpAddress): boolean;
   /** Everything may be tried again. */
   reset(): void;
   /** What was registered beside the home addresses, and how: RFC 3963 §5.1. */
-  registered(): { readonly mobileRouter: boolean; readonly prefixes: readonly Prefix[] };
+  registeredPrefixes(): { readonly mobileRouter: boolean; readonly prefixes: readonly Prefix[] };
   /** What the tunnel carries besides the home addresses when the registration stands. */
-  carried(): readonly Prefix[];
+  tunnelledPrefixes(): readonly Prefix[];
   /** For the operator. */
   status(): JsonObject;
 }
 
 /** A mobile node and nothing more. */
 export const PLAIN_ROLE: HomeRole = {
-  additions: () => NO_ADDITIONS,
-  served: () => true,
+  roleOptions: () => NO_ROLE_OPTIONS,
+  isServed: () => true,
   ipv4HomeAddressAnswer: ({ options }) => findOption(options, 'ipv4-address-acknowledgement'),
-  accept: () => [],
-  refused: () => undefined,
-  shuns: () => false,
+  applyAcceptance: () => [],
+  reactionToRefusal: () => undefined,
+  skips: () => false,
   reset: () => undefined,
-  registered: () => ({ mobileRouter: false, prefixes: [] }),
-  carried: () => [],
+  registeredPrefixes: () => ({ mobileRouter: false, prefixes: [] }),
+  tunnelledPrefixes: () => [],
   status: () => ({}),
 };

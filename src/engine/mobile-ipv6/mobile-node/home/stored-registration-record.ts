@@ -9,7 +9,7 @@ import type { JsonObject, JsonValue } from '#engine/contract.ts';
 
 export const MOBILE_NODE_TABLE = 'mobile-node';
 
-export interface HomeRecord {
+export interface StoredRegistrationRecord {
   readonly sequence: number;
   /** Milliseconds by which the home agent's clock is ahead of ours. */
   readonly clockOffsetMs: number;
@@ -21,7 +21,7 @@ export interface HomeRecord {
   readonly boundUntilWallMs: number;
 }
 
-export function recordToJson(record: HomeRecord): JsonObject {
+export function storedRegistrationToJson(record: StoredRegistrationRecord): JsonObject {
   return {
     sequence: record.sequence,
     clockOffsetMs: record.clockOffsetMs,
@@ -35,7 +35,7 @@ export function recordToJson(record: HomeRecord): JsonObject {
 /**
  * Reads a record; members that are missing or wrong (an older version's) take their neutral value.
  */
-export function recordFromJson(value: JsonValue): HomeRecord | undefined {
+export function storedRegistrationFromJson(value: JsonValue): StoredRegistrationRecord | undefined {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined;
   const fields = new Map<string, JsonValue | undefined>(Object.entries(value));
   const number = (name: string): number => {

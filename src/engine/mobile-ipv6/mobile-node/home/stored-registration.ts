@@ -10,12 +10,16 @@ import { ntpTimestamp, timestampLater, wallOfNtp } from '#crypto/replay-timestam
 import type { JsonValue, Output, RandomBytes } from '#engine/contract.ts';
 import { nextSequence } from '#engine/mobile-ipv6/common/sequence-number.ts';
 import type { Home } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
-import { MOBILE_NODE_TABLE, recordFromJson, recordToJson } from './stored-registration-record.ts';
+import {
+  MOBILE_NODE_TABLE,
+  storedRegistrationFromJson,
+  storedRegistrationToJson,
+} from './stored-registration-record.ts';
 
 /** Left out after a restart, in case the last record did not reach the disk. */
 const RESTART_JUMP = 16;
 
-export class HomeMemory {
+export class StoredRegistration {
   readonly #home: Home;
   readonly #random: RandomBytes;
   #sequence: number;
@@ -37,7 +41,7 @@ export class HomeMemory {
 
   /** Takes a stored record; gives the home agent addresses of the earlier run. */
   restore(value: JsonValue): readonly IpAddress[] {
-    const record = recordFromJson(value);
+    const record = storedRegistrationFromJson(value);
     if (record === undefined) return [];
     this.#sequence = (record.sequence + RESTART_JUMP) & 0xffff;
     this.#clockOffsetMs = record.clockOffsetMs;
@@ -49,7 +53,7 @@ export class HomeMemory {
   }
 
   persist(out: Output[], homeAgentAddresses: readonly IpAddress[]): void {
-    const value = recordToJson({
+    const value = storedRegistrationToJson({
       sequence: this.#sequence,
       clockOffsetMs: this.#clockOffsetMs,
       lastTimestamp: this.#acceptedTimestamp,
@@ -74,13 +78,13 @@ export class HomeMemory {
   }
 
   /** The IPv4 home address to ask for; undefined when none is wanted. */
-  get ipv4HomeAddressAsked(): Ipv4Address | undefined {
+  get requestedIpv4HomeAddress(): Ipv4Address | undefined {
     return this.#home.ipv4HomeAddress === 'none'
       ? undefined
       : (this.#ipv4HomeAddress ?? UNSPECIFIED_V4);
   }
 
-  takeIpv4HomeAddress(address: Ipv4Address): void {
+  setIpv4HomeAddress(address: Ipv4Address): void {
     this.#ipv4HomeAddress = address;
   }
 
@@ -124,7 +128,7 @@ export class HomeMemory {
     this.#sentTimestamp = this.#acceptedTimestamp;
   }
 
-  accepted(timestamp: bigint | undefined, boundUntil: Wall): void {
+  recordAccepted(timestamp: bigint | undefined, boundUntil: Wall): void {
     this.#boundUntilWallMs = boundUntil;
     if (timestamp === undefined) return;
     if (this.#acceptedTimestamp === 0n || timestampLater(timestamp, this.#acceptedTimestamp)) {
@@ -141,11 +145,11 @@ export class HomeMemory {
    * The wall clock was set by `jumpMs`, or the machine slept so long: what counts is the time that
    * passes from now on.
    */
-  clockSet(jumpMs: number): void {
+  adjustForClockJump(jumpMs: number): void {
     if (this.#boundUntilWallMs > 0) this.#boundUntilWallMs += jumpMs;
   }
 
-  unbound(): void {
+  clearBound(): void {
     this.#boundUntilWallMs = 0;
   }
 

@@ -76,7 +76,7 @@ export type SilentNetwork = Prefix;
  * A care-of address outside the /48 (IPv4: /16) is taken for another administrative domain, RFC
  * 5555 §4.4.1.
  */
-export function networkAround(address: IpAddress): SilentNetwork {
+export function networkOfAddress(address: IpAddress): SilentNetwork {
   const length = isIpv6(address) ? 48 : 16;
   return { address: networkOf(address, length), length };
 }
@@ -100,7 +100,7 @@ export interface Exclusions {
 export const NO_EXCLUSIONS: Exclusions = { devices: new Set(), prefixes: [] };
 
 /** The host's network as last told, and since when. */
-export class Movement {
+export class MovementDetection {
   #preferenceOfName: (name: string) => number;
   readonly #homeAddresses: ReadonlySet<IpAddress>;
   readonly #exclusions: Exclusions;
@@ -121,7 +121,7 @@ export class Movement {
   }
 
   /** Other preferences of the operator's. */
-  prefer(preferences: readonly InterfacePreference[]): void {
+  setPreferences(preferences: readonly InterfacePreference[]): void {
     this.#preferenceOfName = preferenceBy(preferences);
   }
 
@@ -233,7 +233,7 @@ export class Movement {
    * Whether the candidate's router is the host's only one of the family: no route can prefer
    * another.
    */
-  isOnlyWayOut({ family, device, gateway }: CareOfCandidate): boolean {
+  isOnlyUplink({ family, device, gateway }: CareOfCandidate): boolean {
     return this.#interfaces.every((link) =>
       link.routers.every(
         (router) =>
@@ -315,7 +315,7 @@ function keyOf(candidate: CareOfCandidate): string {
 /** Where the operator wants the node to be: at an address, or on an interface. */
 export type Pin = { readonly address: IpAddress } | { readonly device: string };
 
-export interface ChoiceRules {
+export interface SelectionRules {
   readonly current: CareOfCandidate | undefined;
   /** The operator's wish; followed while there is such a candidate. */
   readonly pinned: Pin | undefined;
@@ -324,11 +324,11 @@ export interface ChoiceRules {
   readonly preferIpv4: boolean;
   readonly silent: SilentNetwork | undefined;
   /** The home agent's own address is unique local, so such care-of addresses reach it. */
-  readonly uniqueLocalReaches: boolean;
+  readonly uniqueLocalUsable: boolean;
 }
 
 /** Smaller is better; compared from left to right. */
-function rank(candidate: CareOfCandidate, rules: ChoiceRules): readonly number[] {
+function rank(candidate: CareOfCandidate, rules: SelectionRules): readonly number[] {
   const preferredFamily = rules.preferIpv4 ? 4 : 6;
   const silent = rules.silent !== undefined && prefixContains(rules.silent, candidate.address);
   return [
@@ -356,14 +356,14 @@ function compare(a: readonly number[], b: readonly number[]): number {
 }
 
 /** The care-of address to use: the current one while no other is better, else the best. */
-export function chooseCareOf(
+export function selectCareOfAddress(
   candidates: readonly CareOfCandidate[],
-  rules: ChoiceRules,
+  rules: SelectionRules,
 ): CareOfCandidate | undefined {
   const usable = candidates
     .filter(
       ({ family, address }) =>
-        rules.families.has(family) && (rules.uniqueLocalReaches || !isUniqueLocal(address)),
+        rules.families.has(family) && (rules.uniqueLocalUsable || !isUniqueLocal(address)),
     )
     .map((candidate) => ({ candidate, rank: rank(candidate, rules) }))
     .sort(

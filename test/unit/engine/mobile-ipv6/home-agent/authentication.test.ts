@@ -10,14 +10,14 @@ import { ipv6Codec } from '#wire/ipv6.ts';
 import type { MobilityOption } from '#wire/mobility-options.ts';
 import {
   ALICE,
-  association,
   CARE_OF,
   HOME_ADDRESS,
   HOME_AGENT,
   HOME_AGENT_V4,
-  NATIVE,
+  OVER_IPV6,
   optionOf,
   prefix,
+  registrationKey,
   Scene,
   SECOND_HOME_ADDRESS,
   udpPath,
@@ -34,20 +34,20 @@ const BOB_HOME = ipv6('2001:db8:1::200');
 const BOB = {
   ...ALICE,
   identifier: 'bob@example.org',
-  securityAssociations: [association(2000)],
+  registrationKeys: [registrationKey(2000)],
   homeAddresses: [BOB_HOME],
   ipv4HomeAddresses: [],
 };
 const AS_BOB = {
   homeAddress: BOB_HOME,
   identifier: 'bob@example.org',
-  association: association(2000),
+  registrationKey: registrationKey(2000),
 };
 
 /** Everything that leads to `text` in the plane, by wish. */
 function leadingTo(scene: Scene, text: string): readonly string[] {
   const { address, length } = prefix(text);
-  return [...scene.wish].flatMap(([key, part]) =>
+  return [...scene.desired].flatMap(([key, part]) =>
     (part.planeRoutes ?? []).some(
       (route) => route.prefix.address === address && route.prefix.length === length,
     )
@@ -65,7 +65,7 @@ function changeRecord(scene: Scene, changes: object): void {
 describe('after a restart with another configuration', () => {
   it('the IPv4 home address that belongs to another mobile node now is his alone', () => {
     const scene = new Scene({ mobileNodes: [ALICE, BOB] });
-    scene.update(NATIVE, { sequence: 1, options: [ASK] });
+    scene.update(OVER_IPV6, { sequence: 1, options: [ASK] });
     const mobileNodes = [
       { ...ALICE, ipv4HomeAddresses: [] },
       { ...BOB, ipv4HomeAddresses: [FIXED] },
@@ -73,7 +73,7 @@ describe('after a restart with another configuration', () => {
     const restarted = new Scene({ mobileNodes }, scene);
     expect(leadingTo(restarted, `${FIXED}/32`)).toEqual([]);
     expect(leadingTo(restarted, `${HOME_ADDRESS}/128`)).toEqual([`binding/${HOME_ADDRESS}`]);
-    restarted.update(NATIVE, { sequence: 1, options: [ASK], ...AS_BOB });
+    restarted.update(OVER_IPV6, { sequence: 1, options: [ASK], ...AS_BOB });
     expect(leadingTo(restarted, `${FIXED}/32`)).toEqual([`binding/${BOB_HOME}`]);
     // Once more: what was taken away does not come back from the store.
     expect(leadingTo(new Scene({ mobileNodes }, restarted), `${FIXED}/32`)).toEqual([
@@ -85,7 +85,7 @@ describe('after a restart with another configuration', () => {
     const mobileNodes = [{ ...ALICE, ipv4HomeAddresses: [], mayUseIpv4Pool: true }];
     const changes = { mobileNodes, ipv4Pool: prefix('198.51.100.128/30') };
     const scene = new Scene(changes);
-    scene.update(NATIVE, { sequence: 1, options: [ASK] });
+    scene.update(OVER_IPV6, { sequence: 1, options: [ASK] });
     expect(leadingTo(new Scene(changes, scene), '198.51.100.129/32')).toEqual([
       `binding/${HOME_ADDRESS}`,
     ]);
@@ -95,34 +95,34 @@ describe('after a restart with another configuration', () => {
   it('a mobile network prefix that was taken from the mobile router is not routed to it', () => {
     const network = prefix('2001:db8:5::/56');
     const scene = new Scene({ mobileNodes: [{ ...ALICE, mobileNetworkPrefixes: [network] }] });
-    scene.update(NATIVE, { sequence: 1, flags: { mobileRouter: true } });
+    scene.update(OVER_IPV6, { sequence: 1, flags: { mobileRouter: true } });
     expect(leadingTo(scene, '2001:db8:5::/56')).toHaveLength(1);
     const restarted = new Scene({ mobileNodes: [ALICE] }, scene);
     expect(leadingTo(restarted, '2001:db8:5::/56')).toEqual([]);
-    expect(restarted.wish.get(`binding/${HOME_ADDRESS}`)?.routes ?? []).toEqual([]);
+    expect(restarted.desired.get(`binding/${HOME_ADDRESS}`)?.routes ?? []).toEqual([]);
   });
 
   it('a binding at an address that the home agent gave up is dropped', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1 });
+    scene.update(OVER_IPV6, { sequence: 1 });
     const moved = new Scene({ addresses: [ipv6('2001:db8:1::2')] }, scene);
-    expect([...moved.wish.keys()]).toEqual(['home-agent']);
+    expect([...moved.desired.keys()]).toEqual(['home-agent']);
     const over4 = new Scene();
     over4.update(udpPath('203.0.113.9', 60001), { sequence: 1, ipv4CareOf: ipv4('10.0.0.2') });
     const without = new Scene({ ipv4Addresses: [] }, over4);
-    expect([...without.wish.keys()]).toEqual(['home-agent']);
-    expect([...new Scene({}, over4).wish.keys()]).toContain(`binding/${HOME_ADDRESS}`);
+    expect([...without.desired.keys()]).toEqual(['home-agent']);
+    expect([...new Scene({}, over4).desired.keys()]).toContain(`binding/${HOME_ADDRESS}`);
   });
 });
 
 describe('after a restart', () => {
   it('a wall clock set back meanwhile does not prolong a binding', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1 });
+    scene.update(OVER_IPV6, { sequence: 1 });
     const restarted = scene.restartAt(-86_400_000);
-    expect(restarted.wish.has(`binding/${HOME_ADDRESS}`)).toBe(true);
+    expect(restarted.desired.has(`binding/${HOME_ADDRESS}`)).toBe(true);
     restarted.pass(105 * 4000);
-    expect(restarted.wish.has(`binding/${HOME_ADDRESS}`)).toBe(false);
+    expect(restarted.desired.has(`binding/${HOME_ADDRESS}`)).toBe(false);
   });
 
   it.each([
@@ -133,9 +133,9 @@ describe('after a restart', () => {
     ['tunnel', 1e300],
   ])('a record with %s %d gives a tunnel with an id of our own', (name, value) => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1 });
+    scene.update(OVER_IPV6, { sequence: 1 });
     changeRecord(scene, { [name]: value });
-    expect([...new Scene({}, scene).wish.keys()].sort()).toEqual([
+    expect([...new Scene({}, scene).desired.keys()].sort()).toEqual([
       `binding/${HOME_ADDRESS}`,
       'home-agent',
       'tunnel/1',
@@ -157,7 +157,7 @@ describe('after a restart', () => {
     scene.update(udpPath('203.0.113.9', 60001), { sequence: 1, ipv4CareOf: ipv4('10.0.0.2') });
     changeRecord(scene, changes);
     const restarted = new Scene({}, scene);
-    expect([...restarted.wish.keys()]).toEqual(['home-agent']);
+    expect([...restarted.desired.keys()]).toEqual(['home-agent']);
     expect(restarted.counter('binding-not-restored')).toBe(1);
   });
 });
@@ -165,23 +165,23 @@ describe('after a restart', () => {
 describe('order', () => {
   it('a registration that a later de-registration overtook does not come to life', () => {
     const scene = new Scene();
-    const late = scene.build(NATIVE, { sequence: 5 });
+    const late = scene.build(OVER_IPV6, { sequence: 5 });
     scene.pass(1);
-    expect(scene.update(NATIVE, { sequence: 6, lifetimeUnits: 0 }).message.status).toBe(133);
-    scene.deliver(NATIVE, late);
+    expect(scene.update(OVER_IPV6, { sequence: 6, lifetimeUnits: 0 }).message.status).toBe(133);
+    scene.deliver(OVER_IPV6, late);
     expect(scene.acknowledgement().message).toMatchObject({ status: 135, sequence: 6 });
-    expect(scene.wish.has(`binding/${HOME_ADDRESS}`)).toBe(false);
-    expect(scene.update(NATIVE, { sequence: 7 }).message.status).toBe(0);
+    expect(scene.desired.has(`binding/${HOME_ADDRESS}`)).toBe(false);
+    expect(scene.update(OVER_IPV6, { sequence: 7 }).message.status).toBe(0);
   });
 
   it('a stranger to the home address leaves no trace of his de-registration', () => {
     const scene = new Scene({ mobileNodes: [ALICE, BOB] });
     const stranger = { ...AS_BOB, homeAddress: HOME_ADDRESS };
     expect(
-      scene.update(NATIVE, { sequence: 6, lifetimeUnits: 0, ...stranger }).message.status,
+      scene.update(OVER_IPV6, { sequence: 6, lifetimeUnits: 0, ...stranger }).message.status,
     ).toBe(133);
     expect(scene.store.size).toBe(0);
-    expect(scene.update(NATIVE, { sequence: 5 }).message.status).toBe(0);
+    expect(scene.update(OVER_IPV6, { sequence: 5 }).message.status).toBe(0);
   });
 });
 
@@ -189,7 +189,7 @@ describe('identity', () => {
   it('RFC 4282 §2.1 an identifier is UTF-8', () => {
     const identifier = 'jürgen@exämple.org';
     const scene = new Scene({ mobileNodes: [{ ...ALICE, identifier }] });
-    expect(scene.update(NATIVE, { sequence: 1, identifier }).message.status).toBe(0);
+    expect(scene.update(OVER_IPV6, { sequence: 1, identifier }).message.status).toBe(0);
   });
 });
 
@@ -217,11 +217,11 @@ describe('places that lead back', () => {
   it('two home addresses bound to each other while both wait for duplicate address detection', () => {
     const scene = new Scene({ homeLink: 'lan0' });
     const crosswise = { careOf: SECOND_HOME_ADDRESS, homeAddress: HOME_ADDRESS };
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, ...crosswise }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, ...crosswise }));
     const other = { careOf: HOME_ADDRESS, homeAddress: SECOND_HOME_ADDRESS };
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, ...other }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, ...other }));
     scene.pass(2000);
-    expect([...scene.wish.keys()].filter((key) => key.startsWith('binding/'))).toHaveLength(1);
+    expect([...scene.desired.keys()].filter((key) => key.startsWith('binding/'))).toHaveLength(1);
     expect(scene.counter('registration-refused')).toBe(1);
   });
 });
@@ -233,30 +233,30 @@ describe('link-local addresses (L flag) on a home link with two prefixes', () =>
   const mobileNodes = [ALICE, { ...BOB, homeAddresses: [carol] }];
   const asCarol = { ...AS_BOB, homeAddress: carol, flags };
   const linkLocal = (scene: Scene): readonly string[] =>
-    [...scene.wish].flatMap(([key, part]) =>
+    [...scene.desired].flatMap(([key, part]) =>
       (part.proxyNeighbours ?? []).some(({ address }) => address === 'fe80::100') ? [key] : [],
     );
 
   it('§10.3.1 the one that is defended for another mobile node is a duplicate', () => {
     const scene = new Scene({ homeLink: 'lan0', homePrefixes, mobileNodes });
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, flags }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, flags }));
     scene.pass(1000);
     scene.sent = [];
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, ...asCarol }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, ...asCarol }));
     expect(scene.acknowledgement().message.status).toBe(134);
     expect(linkLocal(scene)).toEqual([`binding/${HOME_ADDRESS}`]);
   });
 
   it('nor can both wait for it at a time, or a refresh ask for it', () => {
     const scene = new Scene({ homeLink: 'lan0', homePrefixes, mobileNodes });
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, flags }));
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, ...asCarol }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, flags }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, ...asCarol }));
     scene.pass(2000);
     expect(linkLocal(scene)).toHaveLength(1);
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 2, ...asCarol, flags: {} }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 2, ...asCarol, flags: {} }));
     scene.pass(5000);
     scene.sent = [];
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 3, ...asCarol }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 3, ...asCarol }));
     expect(scene.acknowledgement().message.status).toBe(134);
     expect(linkLocal(scene)).toEqual([`binding/${HOME_ADDRESS}`]);
   });
@@ -287,7 +287,7 @@ describe('a captured Binding Update', () => {
   it('for IPv6, whose authenticator covers its care-of address, does not lead to who wraps it into UDP', () => {
     const scene = new Scene();
     const options = [{ type: 'alternate-care-of-address', address: CARE_OF }] as const;
-    const genuine = scene.build(NATIVE, { sequence: 1, options });
+    const genuine = scene.build(OVER_IPV6, { sequence: 1, options });
     const packet = ipv6Codec.parse(genuine);
     assert(!isMalformed(packet), 'IPv6');
     const before = scene.snapshot();
@@ -295,7 +295,7 @@ describe('a captured Binding Update', () => {
     expect([scene.sent, scene.snapshot()]).toEqual([[], before]);
     expect(scene.counter('care-of-address-of-other-link')).toBe(1);
     // The genuine one is none the worse for it.
-    scene.deliver(NATIVE, genuine);
+    scene.deliver(OVER_IPV6, genuine);
     expect(scene.acknowledgement().message.status).toBe(0);
   });
 
@@ -305,7 +305,7 @@ describe('a captured Binding Update', () => {
     const ipv4CareOf = ipv4('10.0.0.2');
     scene.update(path, { sequence: 1, ipv4CareOf });
     const before = scene.snapshot();
-    scene.deliver(NATIVE, scene.build(path, { sequence: 2, ipv4CareOf }));
+    scene.deliver(OVER_IPV6, scene.build(path, { sequence: 2, ipv4CareOf }));
     expect([scene.sent, scene.snapshot()]).toEqual([[], before]);
     expect(scene.counter('care-of-address-of-other-link')).toBe(1);
   });

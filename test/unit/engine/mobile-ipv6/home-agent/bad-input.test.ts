@@ -14,8 +14,8 @@ import {
   CARE_OF,
   HOME_ADDRESS,
   HOME_AGENT,
-  NATIVE,
   OTHER_CARE_OF,
+  OVER_IPV6,
   Scene,
   udpPath,
 } from './home-agent-scene.ts';
@@ -28,8 +28,8 @@ const HOME_ADDRESS_OPTION_AT = 46;
 /** A scene with one binding, and a Binding Update that would move it. */
 function prepared() {
   const scene = new Scene();
-  scene.update(NATIVE, { sequence: 1 });
-  const move = () => scene.build(NATIVE, { sequence: 2, careOf: OTHER_CARE_OF });
+  scene.update(OVER_IPV6, { sequence: 1 });
+  const move = () => scene.build(OVER_IPV6, { sequence: 2, careOf: OTHER_CARE_OF });
   return { scene, move, before: scene.snapshot() };
 }
 
@@ -57,7 +57,7 @@ describe('bad input changes no state', () => {
     const { scene, move, before } = prepared();
     const whole = move();
     for (let length = 0; length < whole.length; length++) {
-      scene.deliver(NATIVE, whole.slice(0, length));
+      scene.deliver(OVER_IPV6, whole.slice(0, length));
       scene.deliver(udpPath('203.0.113.9'), whole.slice(0, length));
     }
     expect(scene.snapshot()).toEqual(before);
@@ -69,7 +69,7 @@ describe('bad input changes no state', () => {
     const { scene, move, before } = prepared();
     const whole = move();
     for (let bit = HOME_ADDRESS_OPTION_AT * 8; bit < whole.length * 8; bit++)
-      scene.deliver(NATIVE, flipped(whole, bit >> 3, 1 << (bit & 7)));
+      scene.deliver(OVER_IPV6, flipped(whole, bit >> 3, 1 << (bit & 7)));
     expect(scene.snapshot()).toEqual(before);
   });
 
@@ -81,7 +81,7 @@ describe('bad input changes no state', () => {
       // The reserved octet of the Mobility Header is covered by the authenticator too; the checksum
       // itself is not.
       if (at - HEADER_AT === 4 || at - HEADER_AT === 5) continue;
-      scene.deliver(NATIVE, withChecksum(flipped(whole, at, 1 << (bit & 7))));
+      scene.deliver(OVER_IPV6, withChecksum(flipped(whole, at, 1 << (bit & 7))));
     }
     expect(scene.snapshot()).toEqual(before);
     expect(scene.counter('authentication-failed')).toBeGreaterThan(100);
@@ -91,13 +91,13 @@ describe('bad input changes no state', () => {
     const { scene, move } = prepared();
     const padded = new Uint8Array(2000);
     padded.set(move());
-    scene.deliver(NATIVE, padded);
+    scene.deliver(OVER_IPV6, padded);
     expect(scene.acknowledgement().message.status).toBe(0);
   });
 
   it('HA_1_1_3 wrong checksum: silence', () => {
     const { scene, move, before } = prepared();
-    scene.deliver(NATIVE, flipped(move(), HEADER_AT + 5, 1));
+    scene.deliver(OVER_IPV6, flipped(move(), HEADER_AT + 5, 1));
     expect([scene.sent, scene.snapshot(), scene.counter('checksum-invalid')]).toEqual([
       [],
       before,
@@ -107,7 +107,7 @@ describe('bad input changes no state', () => {
 
   it('HA_1_1_2 Payload Proto other than 59: Parameter Problem that points at it', () => {
     const { scene, move, before } = prepared();
-    scene.deliver(NATIVE, withChecksum(flipped(move(), HEADER_AT, 59 ^ 58)));
+    scene.deliver(OVER_IPV6, withChecksum(flipped(move(), HEADER_AT, 59 ^ 58)));
     const packet = reply(scene);
     expect([packet.source, packet.destination, packet.protocol]).toEqual([
       HOME_AGENT,
@@ -126,7 +126,7 @@ describe('bad input changes no state', () => {
     const { scene, before } = prepared();
     const short = Uint8Array.of(59, 0, 5, 0, 0, 0, 0, 2);
     fillMobilityChecksum(short, HOME_ADDRESS, HOME_AGENT);
-    scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, short));
+    scene.deliver(OVER_IPV6, scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, short));
     const error = icmpv6Codec.parse(reply(scene).payload);
     expect(error).toMatchObject({
       code: 0,
@@ -139,14 +139,14 @@ describe('bad input changes no state', () => {
     const { scene, before } = prepared();
     const message: MobilityMessage = { type: 'unknown', messageType: 99, data: new Uint8Array(10) };
     const bytes = encodeMobility(message, HOME_ADDRESS, HOME_AGENT);
-    scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, bytes));
+    scene.deliver(OVER_IPV6, scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, bytes));
     const packet = reply(scene);
     expect([packet.destination, packet.extensions]).toEqual([CARE_OF, []]);
     expect(mobilityCodec.parse(packet.payload)).toMatchObject({
       message: { type: 'binding-error', status: 2, homeAddress: HOME_ADDRESS },
     });
     for (let count = 0; count < 50; count++) {
-      scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, bytes));
+      scene.deliver(OVER_IPV6, scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, bytes));
     }
     expect(scene.sent).toHaveLength(10);
     expect([scene.counter('error-rate-limited'), scene.snapshot()]).toEqual([41, before]);
@@ -155,11 +155,11 @@ describe('bad input changes no state', () => {
   it('Home Address option without binding: Binding Error 1; with one it is not served', () => {
     const { scene, before } = prepared();
     const echo = new Uint8Array(8);
-    scene.deliver(NATIVE, scene.packet(OTHER_CARE_OF, HOME_AGENT, HOME_ADDRESS, echo, 58));
+    scene.deliver(OVER_IPV6, scene.packet(OTHER_CARE_OF, HOME_AGENT, HOME_ADDRESS, echo, 58));
     expect(mobilityCodec.parse(reply(scene).payload)).toMatchObject({
       message: { type: 'binding-error', status: 1, homeAddress: HOME_ADDRESS },
     });
-    scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, echo, 58));
+    scene.deliver(OVER_IPV6, scene.packet(CARE_OF, HOME_AGENT, HOME_ADDRESS, echo, 58));
     expect([
       scene.sent.length,
       scene.counter('home-address-option-not-served'),
@@ -169,9 +169,9 @@ describe('bad input changes no state', () => {
 
   it('neither Mobility Header nor Home Address option, no Binding Error to a multicast source', () => {
     const { scene, before } = prepared();
-    scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, undefined, new Uint8Array(8), 58));
+    scene.deliver(OVER_IPV6, scene.packet(CARE_OF, HOME_AGENT, undefined, new Uint8Array(8), 58));
     scene.deliver(
-      NATIVE,
+      OVER_IPV6,
       scene.packet(ipv6('ff02::1'), HOME_AGENT, HOME_ADDRESS, new Uint8Array(8), 58),
     );
     expect([scene.sent, scene.snapshot()]).toEqual([[], before]);
@@ -199,9 +199,12 @@ describe('bad input changes no state', () => {
         payload,
       });
     const option = homeAddressExtension(HOME_ADDRESS);
-    scene.deliver(NATIVE, packet([{ type: 'fragment', offset: 0, more: true, identification: 1 }]));
-    scene.deliver(NATIVE, packet([option, option]));
-    scene.deliver(NATIVE, packet([{ type: 'type-2-routing', homeAddress: HOME_ADDRESS }]));
+    scene.deliver(
+      OVER_IPV6,
+      packet([{ type: 'fragment', offset: 0, more: true, identification: 1 }]),
+    );
+    scene.deliver(OVER_IPV6, packet([option, option]));
+    scene.deliver(OVER_IPV6, packet([{ type: 'type-2-routing', homeAddress: HOME_ADDRESS }]));
     expect([scene.sent, scene.snapshot()]).toEqual([[], before]);
     for (const reason of [
       'fragmented',
@@ -215,7 +218,7 @@ describe('bad input changes no state', () => {
   it('RFC 8200 §4.2 unknown options: skipped, dropped, or Parameter Problem 2, as their type says', () => {
     const { scene, before } = prepared();
     // IPv6 | Destination Options(option, Home Address) | Mobility Header(BU)
-    const move = scene.build(NATIVE, { sequence: 2, careOf: OTHER_CARE_OF });
+    const move = scene.build(OVER_IPV6, { sequence: 2, careOf: OTHER_CARE_OF });
     const withOption = (optionType: number) => {
       const packet = move.slice();
       // The four octets of padding in front of the Home Address option, now an option with two
@@ -223,7 +226,7 @@ describe('bad input changes no state', () => {
       packet.set([optionType, 2, 1, 2], 42);
       return packet;
     };
-    scene.deliver(NATIVE, withOption(0x41));
+    scene.deliver(OVER_IPV6, withOption(0x41));
     expect([scene.sent, scene.snapshot(), scene.counter('option-unrecognized')]).toEqual([
       [],
       before,
@@ -231,7 +234,7 @@ describe('bad input changes no state', () => {
     ]);
     for (const optionType of [0x81, 0xc1]) {
       scene.sent = [];
-      scene.deliver(NATIVE, withOption(optionType));
+      scene.deliver(OVER_IPV6, withOption(optionType));
       const packet = reply(scene);
       expect([packet.source, packet.destination, packet.extensions]).toEqual([
         HOME_AGENT,
@@ -243,13 +246,13 @@ describe('bad input changes no state', () => {
     }
     expect([scene.snapshot(), scene.counter('option-unrecognized')]).toEqual([before, 3]);
     scene.sent = [];
-    scene.deliver(NATIVE, withOption(0x01));
+    scene.deliver(OVER_IPV6, withOption(0x01));
     expect(scene.acknowledgement().message.status).toBe(0);
   });
 
   it('RFC 8200 §4.4 unknown routing header: Parameter Problem 0 while segments are left, else skipped', () => {
     const { scene, before } = prepared();
-    const parsed = ipv6Codec.parse(scene.build(NATIVE, { sequence: 2, careOf: OTHER_CARE_OF }));
+    const parsed = ipv6Codec.parse(scene.build(OVER_IPV6, { sequence: 2, careOf: OTHER_CARE_OF }));
     if (isMalformed(parsed)) throw new Error(parsed.reason);
     const routed = (segmentsLeft: number) => {
       const data = new Uint8Array(20);
@@ -259,12 +262,12 @@ describe('bad input changes no state', () => {
       ];
       return encode(ipv6Codec, { ...parsed, extensions });
     };
-    scene.deliver(NATIVE, routed(1));
+    scene.deliver(OVER_IPV6, routed(1));
     const error = icmpv6Codec.parse(reply(scene).payload);
     expect(error).toMatchObject({ code: 0, body: { type: 'parameter-problem', pointer: 42 } });
     expect([scene.snapshot(), scene.counter('routing-header-unrecognized')]).toEqual([before, 1]);
     scene.sent = [];
-    scene.deliver(NATIVE, routed(0));
+    scene.deliver(OVER_IPV6, routed(0));
     expect(scene.acknowledgement().message.status).toBe(0);
   });
 
@@ -281,21 +284,21 @@ describe('bad input changes no state', () => {
       bytes.set([0xc1, 2, 0, 0], 42);
       return bytes;
     };
-    scene.deliver(NATIVE, packet(58));
+    scene.deliver(OVER_IPV6, packet(58));
     expect([scene.sent, scene.counter('error-not-answerable')]).toEqual([[], 1]);
-    for (let count = 0; count < 30; count++) scene.deliver(NATIVE, packet(17));
+    for (let count = 0; count < 30; count++) scene.deliver(OVER_IPV6, packet(17));
     expect([scene.sent.length, scene.counter('error-rate-limited')]).toEqual([10, 20]);
   });
 
   it('RFC 6275 §9.3.1 home address that is not unicast routable: Binding Error 1, but silence to a Binding Update', () => {
     const { scene, before } = prepared();
     const wrong = ipv6('ff02::7');
-    scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, wrong, new Uint8Array(8), 17));
+    scene.deliver(OVER_IPV6, scene.packet(CARE_OF, HOME_AGENT, wrong, new Uint8Array(8), 17));
     expect(mobilityCodec.parse(reply(scene).payload)).toMatchObject({
       message: { type: 'binding-error', status: 1, homeAddress: wrong },
     });
     scene.sent = [];
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 2, homeAddress: wrong }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 2, homeAddress: wrong }));
     expect([scene.sent, scene.snapshot(), scene.counter('mobile-ipv6-header-invalid')]).toEqual([
       [],
       before,
@@ -313,7 +316,7 @@ describe('bad input changes no state', () => {
     ];
     for (const message of messages) {
       const payload = encodeMobility(message, CARE_OF, HOME_AGENT);
-      scene.deliver(NATIVE, scene.packet(CARE_OF, HOME_AGENT, undefined, payload));
+      scene.deliver(OVER_IPV6, scene.packet(CARE_OF, HOME_AGENT, undefined, payload));
     }
     scene.deliver({ kind: 'tunnel', tunnel: 1 }, new Uint8Array(40));
     expect([scene.sent, scene.snapshot()]).toEqual([[], before]);
@@ -338,7 +341,7 @@ describe('bad input changes no state', () => {
       );
       if (noise.length > HEADER_AT + 8)
         fillMobilityChecksum(noise.subarray(HEADER_AT), HOME_ADDRESS, HOME_AGENT);
-      scene.deliver(NATIVE, noise);
+      scene.deliver(OVER_IPV6, noise);
       scene.deliver(
         { kind: 'link', device: 'eth0', protocol: 'ipv6', linkAddress: noise.slice(0, 6) },
         noise,

@@ -14,10 +14,10 @@ import type {
   EngineEvent,
   JsonValue,
   Output,
-  Path,
+  PacketPath,
   Prefix,
 } from '#engine/contract.ts';
-import type { SecurityAssociation } from '#engine/mobile-ipv6/common/registration-key.ts';
+import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type {
   AuthorizedMobileNode,
   HomeAgentConfiguration,
@@ -52,13 +52,13 @@ export function prefix(text: string): Prefix {
   return parsed;
 }
 
-export function association(spi: number, fill = spi): SecurityAssociation {
+export function registrationKey(spi: number, fill = spi): RegistrationKey {
   return { spi, algorithm: 'hmac-sha256-128', key: new Uint8Array(32).fill(fill & 255) };
 }
 
 export const ALICE: AuthorizedMobileNode = {
   identifier: IDENTIFIER,
-  securityAssociations: [association(1000)],
+  registrationKeys: [registrationKey(1000)],
   homeAddresses: [HOME_ADDRESS, SECOND_HOME_ADDRESS],
   ipv4HomeAddresses: [ipv4('198.51.100.5')],
   mayUseIpv4Pool: false,
@@ -97,33 +97,33 @@ export interface Update {
   readonly ipv4CareOf?: Ipv4Address;
   readonly options?: readonly MobilityOption[];
   readonly identifier?: string | undefined;
-  readonly association?: SecurityAssociation | undefined;
+  readonly registrationKey?: RegistrationKey | undefined;
   readonly timestamp?: bigint | undefined;
   readonly destination?: Ipv6Address;
 }
 
 export interface Received {
-  readonly path: Path;
+  readonly path: PacketPath;
   readonly packet: Ipv6Packet;
   readonly routingHeader: Ipv6Address | undefined;
   readonly message: MobilityMessageOf<'binding-acknowledgement'>;
 }
 
-export function udpPath(remote: string, remotePort = 4191): Path {
+export function udpPath(remote: string, remotePort = 4191): PacketPath {
   return { kind: 'udp', local: HOME_AGENT_V4, localPort: 4191, remote: ipv4(remote), remotePort };
 }
 
-export const NATIVE: Path = { kind: 'native' };
+export const OVER_IPV6: PacketPath = { kind: 'ipv6' };
 
 export class Scene {
   readonly engine: ReturnType<typeof createHomeAgent>;
   configuration: HomeAgentConfiguration;
   /** Wish of the engine, by key. */
-  readonly wish = new Map<string, DesiredPart>();
+  readonly desired = new Map<string, DesiredPart>();
   /** The store: `table key` → value. */
   readonly store = new Map<string, JsonValue>();
   events: EngineEvent[] = [];
-  sent: { readonly path: Path; readonly packet: Uint8Array }[] = [];
+  sent: { readonly path: PacketPath; readonly packet: Uint8Array }[] = [];
   replies: { readonly ok: boolean; readonly value: JsonValue }[] = [];
   now: Monotonic = monotonic(1_000_000);
   #jitter = 0n;
@@ -167,9 +167,9 @@ export class Scene {
       case 'send':
         this.sent.push(output);
         break;
-      case 'want':
-        if (output.part === undefined) this.wish.delete(output.key);
-        else this.wish.set(output.key, output.part);
+      case 'set-desired':
+        if (output.part === undefined) this.desired.delete(output.key);
+        else this.desired.set(output.key, output.part);
         break;
       case 'persist': {
         const name = `${output.table} ${output.key}`;
@@ -224,13 +224,13 @@ export class Scene {
   }
 
   /** The octets of the Binding Update's packet. */
-  build(path: Path, update: Update): Uint8Array {
+  build(path: PacketPath, update: Update): Uint8Array {
     const homeAddress = update.homeAddress ?? HOME_ADDRESS;
     const inside = path.kind === 'udp' || update.atHome === true;
     const source = inside ? homeAddress : (update.careOf ?? CARE_OF);
     const destination = update.destination ?? HOME_AGENT;
     const identifier = 'identifier' in update ? update.identifier : IDENTIFIER;
-    const key = 'association' in update ? update.association : association(1000);
+    const key = 'registrationKey' in update ? update.registrationKey : registrationKey(1000);
     const timestamp = 'timestamp' in update ? update.timestamp : this.timestamp();
     const options: MobilityOption[] = [...(update.options ?? [])];
     if (update.ipv4CareOf !== undefined)
@@ -283,12 +283,12 @@ export class Scene {
     });
   }
 
-  deliver(path: Path, packet: Uint8Array): void {
+  deliver(path: PacketPath, packet: Uint8Array): void {
     this.input({ kind: 'datagram', path, packet });
   }
 
   /** Sends a Binding Update and gives the one acknowledgement that follows at once. */
-  update(path: Path, update: Update): Received {
+  update(path: PacketPath, update: Update): Received {
     this.sent = [];
     this.deliver(path, this.build(path, update));
     return this.acknowledgement();
@@ -330,7 +330,7 @@ export class Scene {
   /** Everything that a wrong message must leave alone. */
   snapshot(): unknown {
     return structuredClone({
-      wish: [...this.wish],
+      wish: [...this.desired],
       store: [...this.store],
       bindings: this.ask('bindings').value,
       tunnels: this.ask('tunnels').value,

@@ -2,21 +2,21 @@ import { describe, expect, it } from 'vitest';
 import { encode, isMalformed } from '#base/bytes.ts';
 import {
   ALL_NODES,
-  bytesOf,
+  addressToBytes,
   type Ipv6Address,
   ipv4,
   ipv6,
   solicitedNodeMulticast,
   UNSPECIFIED_V4,
 } from '#base/ip.ts';
-import type { Path } from '#engine/contract.ts';
+import type { PacketPath } from '#engine/contract.ts';
 import { ArpOperation, arpCodec } from '#wire/arp.ts';
 import { encodeIcmpv6, type Icmpv6Body, icmpv6Codec } from '#wire/icmpv6.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import {
   HOME_ADDRESS,
   HOME_AGENT,
-  NATIVE,
+  OVER_IPV6,
   prefix,
   Scene,
   SECOND_HOME_ADDRESS,
@@ -41,7 +41,7 @@ function onLink(): Scene {
   return scene;
 }
 
-function fromLink(protocol: 'ipv6' | 'arp' = 'ipv6', linkAddress = NEIGHBOUR): Path {
+function fromLink(protocol: 'ipv6' | 'arp' = 'ipv6', linkAddress = NEIGHBOUR): PacketPath {
   return { kind: 'link', device: 'home0', protocol, linkAddress };
 }
 
@@ -117,7 +117,7 @@ function said(scene: Scene) {
 /** Registered after duplicate address detection; announcements are over. */
 function registered(options: Parameters<Scene['build']>[1] = { sequence: 1 }): Scene {
   const scene = onLink();
-  scene.deliver(NATIVE, scene.build(NATIVE, options));
+  scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, options));
   scene.pass(5000);
   scene.sent = [];
   return scene;
@@ -126,7 +126,7 @@ function registered(options: Parameters<Scene['build']>[1] = { sequence: 1 }): S
 describe('duplicate address detection on behalf (RFC 6275 §10.3.1)', () => {
   it('HA_2_3_1 probes, waits for RetransTimer, then acknowledges and takes over', () => {
     const scene = onLink();
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1 }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1 }));
     // HA → link  Neighbour Solicitation from :: for the home address
     expect(said(scene)).toEqual([
       {
@@ -137,19 +137,19 @@ describe('duplicate address detection on behalf (RFC 6275 §10.3.1)', () => {
         body: { type: 'neighbour-solicitation', target: HOME_ADDRESS, options: [] },
       },
     ]);
-    expect(scene.wish.has(`binding/${HOME_ADDRESS}`)).toBe(false);
+    expect(scene.desired.has(`binding/${HOME_ADDRESS}`)).toBe(false);
     scene.sent = [];
     scene.pass(999);
     expect(scene.sent).toEqual([]);
     scene.pass(1);
     // HA → link  unsolicited Neighbour Advertisement, override;  HA → MN  Binding Acknowledgement
-    expect(scene.sent.map(({ path }) => path.kind)).toEqual(['link', 'native']);
+    expect(scene.sent.map(({ path }) => path.kind)).toEqual(['link', 'ipv6']);
     expect(said(scene)[0]).toMatchObject({
       source: HOME_AGENT,
       destination: 'ff02::1',
       body: { router: false, solicited: false, override: true, target: HOME_ADDRESS },
     });
-    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)).toEqual({
+    expect(scene.desired.get(`binding/${HOME_ADDRESS}`)).toEqual({
       planeRoutes: [{ prefix: prefix(`${HOME_ADDRESS}/128`), tunnel: 1 }],
       routes: [{ destination: prefix(`${HOME_ADDRESS}/128`), table: 254, device: '%tun' }],
       proxyNeighbours: [{ device: 'home0', address: HOME_ADDRESS }],
@@ -162,13 +162,13 @@ describe('duplicate address detection on behalf (RFC 6275 §10.3.1)', () => {
 
   it('HA_2_3_2 with the L flag for the link-local address too', () => {
     const scene = onLink();
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, flags: COMPATIBLE }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, flags: COMPATIBLE }));
     expect(said(scene).map(({ body }) => body)).toMatchObject([
       { target: HOME_ADDRESS },
       { target: LINK_LOCAL },
     ]);
     scene.pass(1000);
-    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.proxyNeighbours).toHaveLength(2);
+    expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.proxyNeighbours).toHaveLength(2);
   });
 
   it.each<[string, (scene: Scene) => void, object]>([
@@ -190,12 +190,12 @@ describe('duplicate address detection on behalf (RFC 6275 §10.3.1)', () => {
     ],
   ])('%s: 134', (_, object, flags) => {
     const scene = onLink();
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, flags }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, flags }));
     scene.pass(500);
     object(scene);
     expect(scene.acknowledgement().message).toMatchObject({ status: 134, sequence: 1 });
     scene.pass(10_000);
-    expect([scene.sent, [...scene.wish.keys()], scene.ask('status').value]).toMatchObject([
+    expect([scene.sent, [...scene.desired.keys()], scene.ask('status').value]).toMatchObject([
       [],
       ['home-agent'],
       { pending: 0 },
@@ -204,36 +204,36 @@ describe('duplicate address detection on behalf (RFC 6275 §10.3.1)', () => {
 
   it('HA_2_3_3 an advertisement for the link-local address does not matter without the L flag', () => {
     const scene = onLink();
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1 }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1 }));
     advertise(scene, LINK_LOCAL);
     scene.pass(1000);
-    expect(scene.wish.has(`binding/${HOME_ADDRESS}`)).toBe(true);
+    expect(scene.desired.has(`binding/${HOME_ADDRESS}`)).toBe(true);
   });
 
   it('absorbs retransmissions meanwhile and answers the newest', () => {
     const scene = onLink();
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1 }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1 }));
     scene.pass(400);
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 2 }));
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1 }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 2 }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1 }));
     expect(scene.counter('registration-pending')).toBe(2);
     scene.sent = [];
     scene.pass(600);
-    scene.sent = scene.sent.filter(({ path }) => path.kind === 'native');
+    scene.sent = scene.sent.filter(({ path }) => path.kind === 'ipv6');
     expect(scene.acknowledgement().message).toMatchObject({ status: 0, sequence: 2 });
   });
 
   it('a node that goes home meanwhile is not registered after all', () => {
     const scene = onLink();
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1 }));
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 2, lifetimeUnits: 0 }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1 }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 2, lifetimeUnits: 0 }));
     scene.pass(10_000);
-    expect([...scene.wish.keys()]).toEqual(['home-agent']);
+    expect([...scene.desired.keys()]).toEqual(['home-agent']);
   });
 
   it('is not repeated for a known binding', () => {
     const scene = registered();
-    expect(scene.update(NATIVE, { sequence: 2 }).message.status).toBe(0);
+    expect(scene.update(OVER_IPV6, { sequence: 2 }).message.status).toBe(0);
   });
 });
 
@@ -287,15 +287,15 @@ describe('interception (RFC 6275 §10.4.1)', () => {
 
   it('HA_4_4_1 stops at once after de-registration', () => {
     const scene = registered();
-    scene.update(NATIVE, { sequence: 2, lifetimeUnits: 0 });
+    scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 0 });
     solicit(scene, HOME_ADDRESS);
     expect(scene.sent).toEqual([]);
-    expect([...scene.wish.keys()]).toEqual(['home-agent']);
+    expect([...scene.desired.keys()]).toEqual(['home-agent']);
   });
 
   it('takes over the IPv4 home address by ARP (RFC 5555 §4.5)', () => {
     const scene = onLink();
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, options: [ASK] }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, options: [ASK] }));
     scene.sent = [];
     scene.pass(1000);
     const address = ipv4('198.51.100.5');
@@ -308,7 +308,7 @@ describe('interception (RFC 6275 §10.4.1)', () => {
         targetAddress: address,
       },
     });
-    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.proxyNeighbours?.[1]).toEqual({
+    expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.proxyNeighbours?.[1]).toEqual({
       device: 'home0',
       address,
     });
@@ -345,7 +345,10 @@ describe('the node is home again (RFC 6275 §10.3.2)', () => {
   it('asks for its link-layer address and answers there, whatever the routes say', () => {
     const scene = registered();
     // MN → HA  Binding Update from the home address, lifetime 0
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 2, lifetimeUnits: 0, atHome: true }));
+    scene.deliver(
+      OVER_IPV6,
+      scene.build(OVER_IPV6, { sequence: 2, lifetimeUnits: 0, atHome: true }),
+    );
     // HA → link  Neighbour Solicitation for the home address
     expect(said(scene)).toMatchObject([
       { source: HOME_AGENT, body: { type: 'neighbour-solicitation', target: HOME_ADDRESS } },
@@ -365,14 +368,20 @@ describe('the node is home again (RFC 6275 §10.3.2)', () => {
     const before = registered();
     solicit(before, HOME_AGENT, HOME_ADDRESS);
     before.sent = [];
-    before.deliver(NATIVE, before.build(NATIVE, { sequence: 2, lifetimeUnits: 0, atHome: true }));
+    before.deliver(
+      OVER_IPV6,
+      before.build(OVER_IPV6, { sequence: 2, lifetimeUnits: 0, atHome: true }),
+    );
     expect(before.acknowledgement()).toMatchObject({
       path: heard,
       message: { status: 0, lifetimeUnits: 0 },
     });
 
     const after = registered();
-    after.deliver(NATIVE, after.build(NATIVE, { sequence: 2, lifetimeUnits: 0, atHome: true }));
+    after.deliver(
+      OVER_IPV6,
+      after.build(OVER_IPV6, { sequence: 2, lifetimeUnits: 0, atHome: true }),
+    );
     solicit(after, HOME_AGENT, HOME_ADDRESS);
     expect(after.acknowledgement()).toMatchObject({
       path: heard,
@@ -383,9 +392,15 @@ describe('the node is home again (RFC 6275 §10.3.2)', () => {
   it('takes a link-layer address that it heard for one answer only', () => {
     const scene = registered();
     solicit(scene, HOME_AGENT, HOME_ADDRESS);
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 2, lifetimeUnits: 0, atHome: true }));
+    scene.deliver(
+      OVER_IPV6,
+      scene.build(OVER_IPV6, { sequence: 2, lifetimeUnits: 0, atHome: true }),
+    );
     scene.sent = [];
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 3, lifetimeUnits: 0, atHome: true }));
+    scene.deliver(
+      OVER_IPV6,
+      scene.build(OVER_IPV6, { sequence: 3, lifetimeUnits: 0, atHome: true }),
+    );
     expect(said(scene)).toMatchObject([
       { body: { type: 'neighbour-solicitation', target: HOME_ADDRESS } },
     ]);
@@ -393,13 +408,18 @@ describe('the node is home again (RFC 6275 §10.3.2)', () => {
 
   it('leaves it to the kernel when nobody answers', () => {
     const scene = registered();
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 2, lifetimeUnits: 0, atHome: true }));
+    scene.deliver(
+      OVER_IPV6,
+      scene.build(OVER_IPV6, { sequence: 2, lifetimeUnits: 0, atHome: true }),
+    );
     scene.sent = [];
     scene.pass(1000);
-    expect(scene.acknowledgement().path).toEqual(NATIVE);
+    expect(scene.acknowledgement().path).toEqual(OVER_IPV6);
   });
 
   it('the address bytes of this file are what they seem', () => {
-    expect(bytesOf(LINK_LOCAL).subarray(8)).toEqual(bytesOf(HOME_ADDRESS).subarray(8));
+    expect(addressToBytes(LINK_LOCAL).subarray(8)).toEqual(
+      addressToBytes(HOME_ADDRESS).subarray(8),
+    );
   });
 });

@@ -3,11 +3,11 @@ import { ipv4, ipv6, UNSPECIFIED_V4 } from '#base/ip.ts';
 import type { MobilityOption } from '#wire/mobility-options.ts';
 import {
   ALICE,
-  association,
   HOME_ADDRESS,
-  NATIVE,
+  OVER_IPV6,
   optionOf,
   prefix,
+  registrationKey,
   Scene,
   SECOND_HOME_ADDRESS,
   udpPath,
@@ -23,7 +23,7 @@ function node(number: number) {
   return {
     ...ALICE,
     identifier: `node${number}@example.org`,
-    securityAssociations: [association(3000 + number)],
+    registrationKeys: [registrationKey(3000 + number)],
     homeAddresses: [ipv6(`2001:db8:1::3:${number}`)],
     ipv4HomeAddresses: [],
     mayUseIpv4Pool: true,
@@ -34,7 +34,7 @@ function as(number: number) {
   return {
     homeAddress: ipv6(`2001:db8:1::3:${number}`),
     identifier: `node${number}@example.org`,
-    association: association(3000 + number),
+    registrationKey: registrationKey(3000 + number),
   };
 }
 
@@ -44,14 +44,14 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     ['the fixed one for 0.0.0.0', UNSPECIFIED_V4],
   ])('gives %s and routes it into the same tunnel', (_, address) => {
     const scene = new Scene();
-    const answer = scene.update(NATIVE, { sequence: 1, options: [ask(address)] });
+    const answer = scene.update(OVER_IPV6, { sequence: 1, options: [ask(address)] });
     expect(optionOf(answer, 'ipv4-address-acknowledgement')).toEqual({
       type: 'ipv4-address-acknowledgement',
       status: 0,
       prefixLength: 32,
       address: FIXED,
     });
-    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toEqual([
+    expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toEqual([
       { prefix: prefix(`${HOME_ADDRESS}/128`), tunnel: 1 },
       { prefix: prefix(`${FIXED}/32`), tunnel: 1 },
     ]);
@@ -64,17 +64,17 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
       ipv4CareOf: ipv4('10.0.0.2'),
       options: [ask()],
     });
-    const answer = scene.update(NATIVE, { sequence: 2, options: [ask(FIXED)] });
+    const answer = scene.update(OVER_IPV6, { sequence: 2, options: [ask(FIXED)] });
     expect(optionOf(answer, 'ipv4-address-acknowledgement')?.status).toBe(0);
-    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(2);
+    expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(2);
   });
 
   it('§4.4.2.1 a Binding Update without the option ends the IPv4 binding only', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1, options: [ask()] });
-    const answer = scene.update(NATIVE, { sequence: 2 });
+    scene.update(OVER_IPV6, { sequence: 1, options: [ask()] });
+    const answer = scene.update(OVER_IPV6, { sequence: 2 });
     expect(optionOf(answer, 'ipv4-address-acknowledgement')).toBeUndefined();
-    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(1);
+    expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(1);
   });
 
   it.each<[string, MobilityOption, number]>([
@@ -84,44 +84,47 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     ['a prefix: 133', ask(UNSPECIFIED_V4, 24, true), 133],
   ])('%s; the IPv6 binding is made nevertheless', (_, option, status) => {
     const scene = new Scene();
-    const answer = scene.update(NATIVE, { sequence: 1, options: [option] });
+    const answer = scene.update(OVER_IPV6, { sequence: 1, options: [option] });
     expect(answer.message.status).toBe(0);
     expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({
       status,
       prefixLength: 0,
     });
-    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(1);
+    expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(1);
   });
 
   it('one fixed address is not given to two home addresses of the node', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1, options: [ask()] });
+    scene.update(OVER_IPV6, { sequence: 1, options: [ask()] });
     const second = { homeAddress: SECOND_HOME_ADDRESS };
-    const asked = scene.update(NATIVE, { sequence: 1, options: [ask(FIXED)], ...second });
+    const asked = scene.update(OVER_IPV6, { sequence: 1, options: [ask(FIXED)], ...second });
     expect(optionOf(asked, 'ipv4-address-acknowledgement')?.status).toBe(130);
-    const dynamic = scene.update(NATIVE, { sequence: 2, options: [ask()], ...second });
+    const dynamic = scene.update(OVER_IPV6, { sequence: 2, options: [ask()], ...second });
     expect(optionOf(dynamic, 'ipv4-address-acknowledgement')?.status).toBe(132);
   });
 
   it('§4.5 without pool: 132; with a pool that the node may not use: 129', () => {
     const scene = new Scene({ mobileNodes: [node(1)] });
-    const answer = scene.update(NATIVE, { sequence: 1, options: [ask()], ...as(1) });
+    const answer = scene.update(OVER_IPV6, { sequence: 1, options: [ask()], ...as(1) });
     expect(optionOf(answer, 'ipv4-address-acknowledgement')?.status).toBe(132);
     const mobileNodes = [{ ...node(1), mayUseIpv4Pool: false }];
     const closed = new Scene({ mobileNodes, ipv4Pool: prefix('198.51.100.128/30') });
-    const prohibited = closed.update(NATIVE, { sequence: 1, options: [ask()], ...as(1) });
+    const prohibited = closed.update(OVER_IPV6, { sequence: 1, options: [ask()], ...as(1) });
     expect(optionOf(prohibited, 'ipv4-address-acknowledgement')?.status).toBe(129);
   });
 
   it('§3.1.1 the P flag counts in a new registration only: a refresh keeps its address', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1, options: [ask()] });
-    const answer = scene.update(NATIVE, { sequence: 2, options: [ask(UNSPECIFIED_V4, 24, true)] });
+    scene.update(OVER_IPV6, { sequence: 1, options: [ask()] });
+    const answer = scene.update(OVER_IPV6, {
+      sequence: 2,
+      options: [ask(UNSPECIFIED_V4, 24, true)],
+    });
     expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({
       status: 0,
       address: FIXED,
     });
-    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(2);
+    expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toHaveLength(2);
   });
 
   it('pool: own address for good, the longest idle one is given away last, 132 when none is left', () => {
@@ -131,7 +134,7 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
       ipv4Pool: prefix('198.51.100.128/30'),
     });
     const given = (number: number, sequence: number) => {
-      const answer = scene.update(NATIVE, { sequence, options: [ask()], ...as(number) });
+      const answer = scene.update(OVER_IPV6, { sequence, options: [ask()], ...as(number) });
       const option = optionOf(answer, 'ipv4-address-acknowledgement');
       return option?.status === 0 ? option.address : option?.status;
     };
@@ -140,8 +143,8 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
       '198.51.100.130',
       132,
     ]);
-    scene.update(NATIVE, { sequence: 2, lifetimeUnits: 0, ...as(2) });
-    scene.update(NATIVE, { sequence: 2, lifetimeUnits: 0, ...as(1) });
+    scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 0, ...as(2) });
+    scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 0, ...as(1) });
     expect(given(1, 3)).toBe('198.51.100.129');
     expect(given(3, 2)).toBe('198.51.100.130');
     expect(given(2, 3)).toBe(132);
@@ -150,7 +153,7 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
       { mobileNodes: [node(1), node(2), node(3)], ipv4Pool: prefix('198.51.100.128/30') },
       scene,
     );
-    const answer = restarted.update(NATIVE, {
+    const answer = restarted.update(OVER_IPV6, {
       sequence: 4,
       options: [ask(ipv4('198.51.100.129'))],
       ...as(1),
@@ -159,7 +162,7 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
       status: 0,
       address: '198.51.100.129',
     });
-    const robbed = restarted.update(NATIVE, {
+    const robbed = restarted.update(OVER_IPV6, {
       sequence: 4,
       options: [ask(ipv4('198.51.100.130'))],
       ...as(2),
@@ -178,13 +181,13 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
       ipv4Pool: prefix('198.51.100.128/32'),
     });
     const other = { ...as(1), homeAddress: ipv6('2001:db8:1::4:1') };
-    scene.update(NATIVE, { sequence: 1, options: [ask()], ...as(1) });
-    const pooled = scene.update(NATIVE, { sequence: 1, options: [ask()], ...other });
+    scene.update(OVER_IPV6, { sequence: 1, options: [ask()], ...as(1) });
+    const pooled = scene.update(OVER_IPV6, { sequence: 1, options: [ask()], ...other });
     expect(optionOf(pooled, 'ipv4-address-acknowledgement')?.address).toBe('198.51.100.128');
-    scene.update(NATIVE, { sequence: 2, lifetimeUnits: 0, ...as(1) });
-    const fixed = scene.update(NATIVE, { sequence: 2, options: [ask(FIXED)], ...other });
+    scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 0, ...as(1) });
+    const fixed = scene.update(OVER_IPV6, { sequence: 2, options: [ask(FIXED)], ...other });
     expect(optionOf(fixed, 'ipv4-address-acknowledgement')?.address).toBe(FIXED);
-    const answer = scene.update(NATIVE, { sequence: 1, options: [ask()], ...as(2) });
+    const answer = scene.update(OVER_IPV6, { sequence: 1, options: [ask()], ...as(2) });
     expect(optionOf(answer, 'ipv4-address-acknowledgement')).toMatchObject({
       status: 0,
       address: '198.51.100.128',
@@ -197,7 +200,7 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
       ipv4Addresses: [ipv4('198.51.100.130')],
       ipv4Pool: prefix('198.51.100.128/29'),
     });
-    const answer = scene.update(NATIVE, { sequence: 1, options: [ask()], ...as(1) });
+    const answer = scene.update(OVER_IPV6, { sequence: 1, options: [ask()], ...as(1) });
     expect(optionOf(answer, 'ipv4-address-acknowledgement')?.address).toBe('198.51.100.131');
   });
 });

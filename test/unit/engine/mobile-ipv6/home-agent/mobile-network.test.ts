@@ -9,13 +9,13 @@ import { PrefixTable } from '#engine/mobile-ipv6/home-agent/grants/prefix-table.
 import { filterOptions, type MobilityOption } from '#wire/mobility-options.ts';
 import {
   ALICE,
-  association,
   CARE_OF,
   HOME_ADDRESS,
   HOME_AGENT,
-  NATIVE,
+  OVER_IPV6,
   prefix,
   type Received,
+  registrationKey,
   Scene,
   SECOND_HOME_ADDRESS,
   type Update,
@@ -30,7 +30,7 @@ const BOB_ADDRESS = ipv6('2001:db8:1::b0b');
 const BOB = {
   ...ALICE,
   identifier: 'bob@example.org',
-  securityAssociations: [association(2000)],
+  registrationKeys: [registrationKey(2000)],
   homeAddresses: [BOB_ADDRESS],
   ipv4HomeAddresses: [],
   mobileNetworkPrefixes: [prefix('2001:db8:6::/64')],
@@ -38,7 +38,7 @@ const BOB = {
 const R = { mobileRouter: true };
 const AS_BOB = {
   identifier: 'bob@example.org',
-  association: association(2000),
+  registrationKey: registrationKey(2000),
   homeAddress: BOB_ADDRESS,
   flags: R,
 };
@@ -48,7 +48,7 @@ function asIpv4(address: string, prefixLength: number, requestPrefix = true): Mo
 }
 
 function forwarded(scene: Scene, homeAddress: Ipv6Address = HOME_ADDRESS): readonly string[] {
-  const routes = scene.wish.get(`binding/${homeAddress}`)?.planeRoutes ?? [];
+  const routes = scene.desired.get(`binding/${homeAddress}`)?.planeRoutes ?? [];
   return routes.map((route) => `${route.prefix.address}/${route.prefix.length}`);
 }
 
@@ -65,7 +65,7 @@ function registered(
   options: readonly MobilityOption[],
   more: Partial<Update> = {},
 ) {
-  return scene.update(NATIVE, { sequence, flags: R, options, ...more });
+  return scene.update(OVER_IPV6, { sequence, flags: R, options, ...more });
 }
 
 describe('an IPv4 mobile network prefix', () => {
@@ -117,7 +117,7 @@ describe('an IPv4 mobile network prefix', () => {
 
   it('is not for a mobile node', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
-    const answer = scene.update(NATIVE, { sequence: 1, options: [asIpv4('0.0.0.0', 28)] });
+    const answer = scene.update(OVER_IPV6, { sequence: 1, options: [asIpv4('0.0.0.0', 28)] });
     expect(answersOf(answer)).toEqual([[133, 0, '0.0.0.0']]);
     expect(forwarded(scene)).toEqual([`${HOME_ADDRESS}/128`]);
   });
@@ -150,7 +150,7 @@ describe('a prefix of two home addresses', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     registered(scene, 1, [option]);
     expect(registered(scene, 1, [option], second).message.status).toBe(142);
-    scene.update(NATIVE, { sequence: 2, flags: R, lifetimeUnits: 0 });
+    scene.update(OVER_IPV6, { sequence: 2, flags: R, lifetimeUnits: 0 });
     expect(registered(scene, 2, [option], second).message.status).toBe(0);
     expect(forwarded(scene, SECOND_HOME_ADDRESS)).toContain('2001:db8:5::/64');
   });
@@ -183,12 +183,13 @@ describe('care-of addresses that lead back', () => {
   it('two routers behind each other: the second is refused, and taken when the first has left', () => {
     const scene = new Scene({ mobileNodes: [ROUTER, BOB] });
     expect(
-      scene.update(NATIVE, { sequence: 1, ...AS_BOB, careOf: inside('2001:db8:5') }).message.status,
+      scene.update(OVER_IPV6, { sequence: 1, ...AS_BOB, careOf: inside('2001:db8:5') }).message
+        .status,
     ).toBe(0);
     expect(registered(scene, 1, [], { careOf: inside('2001:db8:6') }).message.status).toBe(174);
-    expect(scene.update(NATIVE, { sequence: 2, ...AS_BOB, careOf: CARE_OF }).message.status).toBe(
-      0,
-    );
+    expect(
+      scene.update(OVER_IPV6, { sequence: 2, ...AS_BOB, careOf: CARE_OF }).message.status,
+    ).toBe(0);
     expect(registered(scene, 2, [], { careOf: inside('2001:db8:6') }).message.status).toBe(0);
   });
 
@@ -201,7 +202,7 @@ describe('care-of addresses that lead back', () => {
     );
     expect(nested.message.status).toBe(0);
     // Answered as if it had come natively: the kernel leads it into the router's tunnel.
-    expect(nested.path).toEqual(NATIVE);
+    expect(nested.path).toEqual(OVER_IPV6);
   });
 });
 
@@ -248,7 +249,7 @@ describe('the operator', () => {
 
   it('has networks at home routed to the home address, and nowhere without one', () => {
     const homeLink = new Scene({ mobileNodes: [ROUTER], homeLink: 'eth1' });
-    const routes = homeLink.wish.get('home-agent')?.routes ?? [];
+    const routes = homeLink.desired.get('home-agent')?.routes ?? [];
     expect(routes).toContainEqual(
       expect.objectContaining({
         destination: NETWORK,
@@ -260,7 +261,7 @@ describe('the operator', () => {
     expect(routes).toContainEqual(
       expect.objectContaining({ destination: NETWORK, type: 'unreachable', metric: 8192 }),
     );
-    const virtual = new Scene({ mobileNodes: [ROUTER] }).wish.get('home-agent')?.routes ?? [];
+    const virtual = new Scene({ mobileNodes: [ROUTER] }).desired.get('home-agent')?.routes ?? [];
     expect(virtual.filter(({ gateway }) => gateway !== undefined)).toEqual([]);
   });
 
@@ -268,10 +269,10 @@ describe('the operator', () => {
     const scene = new Scene({ mobileNodes: [ROUTER] });
     registered(scene, 1, []);
     const again = scene.restartAt(1000);
-    expect(again.wish.get(`binding/${HOME_ADDRESS}`)).toEqual(
-      scene.wish.get(`binding/${HOME_ADDRESS}`),
+    expect(again.desired.get(`binding/${HOME_ADDRESS}`)).toEqual(
+      scene.desired.get(`binding/${HOME_ADDRESS}`),
     );
-    expect(again.update(NATIVE, { sequence: 2 }).message.status).toBe(139);
+    expect(again.update(OVER_IPV6, { sequence: 2 }).message.status).toBe(139);
     const poorer = new Scene(
       { mobileNodes: [{ ...ROUTER, mobileNetworkPrefixes: [NETWORK_4] }] },
       scene,
@@ -315,10 +316,10 @@ describe('the prefix table', () => {
     const table = new PrefixTable();
     const wide = bindingWith(HOME_ADDRESS, ['2001:db8:5::/48', '198.51.100.0/24']);
     const narrow = bindingWith(SECOND_HOME_ADDRESS, ['2001:db8:5:1::/64', '198.51.100.128/28']);
-    table.forward(wide);
-    table.forward(narrow);
+    table.add(wide);
+    table.add(narrow);
     const around = (address: string) =>
-      table.around(parsePrefix(address)?.address ?? HOME_ADDRESS)?.homeAddress;
+      table.longestMatch(parsePrefix(address)?.address ?? HOME_ADDRESS)?.homeAddress;
     const places = [
       '2001:db8:5:1::9',
       '2001:db8:5:2::9',

@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { assert } from '#base/assert.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
-import { ALICE, association, NATIVE, Scene, udpPath } from './home-agent-scene.ts';
+import { ALICE, OVER_IPV6, registrationKey, Scene, udpPath } from './home-agent-scene.ts';
 
 const NODES = 4;
 
@@ -14,7 +14,7 @@ function homeAddress(node: number) {
 const MOBILE_NODES = [0, 1].map((number) => ({
   ...ALICE,
   identifier: `node${number}@example.org`,
-  securityAssociations: [association(4000 + number)],
+  registrationKeys: [registrationKey(4000 + number)],
   homeAddresses: [homeAddress(number * 2), homeAddress(number * 2 + 1)],
 }));
 
@@ -39,12 +39,12 @@ function apply(scene: Scene, sequence: number, move: Move): void {
     lifetimeUnits: move.lifetimeUnits,
     homeAddress: homeAddress(move.node),
     identifier: `node${owner}@example.org`,
-    association: association(4000 + owner),
+    registrationKey: registrationKey(4000 + owner),
   };
   // Places 0 and 1 are IPv6, 2 is public IPv4, 3 and 4 are two ports of one NAT: few, so that nodes
   // meet.
   if (move.place < 2)
-    scene.update(NATIVE, { ...update, careOf: ipv6(`2001:db8:a::${move.place + 1}`) });
+    scene.update(OVER_IPV6, { ...update, careOf: ipv6(`2001:db8:a::${move.place + 1}`) });
   else if (move.place === 2)
     scene.update(udpPath('203.0.113.2'), { ...update, ipv4CareOf: ipv4('203.0.113.2') });
   else
@@ -61,8 +61,8 @@ function apply(scene: Scene, sequence: number, move: Move): void {
  * same endpoint.
  */
 function check(scene: Scene): void {
-  const tunnels = [...scene.wish.values()].flatMap(({ tunnels: some }) => some ?? []);
-  const used = [...scene.wish.values()]
+  const tunnels = [...scene.desired.values()].flatMap(({ tunnels: some }) => some ?? []);
+  const used = [...scene.desired.values()]
     .flatMap(({ planeRoutes }) => planeRoutes ?? [])
     .map(({ tunnel }) => tunnel);
   expect(new Set(used)).toEqual(new Set(tunnels.map(({ id }) => id)));
@@ -73,7 +73,7 @@ function check(scene: Scene): void {
   const rows = scene.ask('bindings').value;
   assert(Array.isArray(rows), 'rows');
   expect(rows).toHaveLength(
-    [...scene.wish.keys()].filter((key) => key.startsWith('binding/')).length,
+    [...scene.desired.keys()].filter((key) => key.startsWith('binding/')).length,
   );
   expect(rows).toHaveLength(
     [...scene.store.keys()].filter((key) => key.startsWith('binding ')).length,
@@ -90,9 +90,9 @@ describe('any run of registrations, moves, de-registrations and expiries', () =>
           check(scene);
         });
         const restarted = new Scene(scene.configuration, scene);
-        expect(new Map([...restarted.wish].sort())).toEqual(new Map([...scene.wish].sort()));
+        expect(new Map([...restarted.desired].sort())).toEqual(new Map([...scene.desired].sort()));
         scene.pass(500 * 4000);
-        expect([...scene.wish.keys()]).toEqual(['home-agent']);
+        expect([...scene.desired.keys()]).toEqual(['home-agent']);
       }),
       { numRuns: 60 },
     );

@@ -12,12 +12,12 @@ import { ipv6Codec } from '#wire/ipv6.ts';
 import { mobilityCodec } from '#wire/mobility.ts';
 import {
   ALICE,
-  association,
   CARE_OF,
   HOME_ADDRESS,
-  NATIVE,
   OTHER_CARE_OF,
+  OVER_IPV6,
   prefix,
+  registrationKey,
   Scene,
   SECOND_HOME_ADDRESS,
   type Update,
@@ -36,21 +36,21 @@ const POOL = prefix('198.51.100.128/30');
 const BOB: AuthorizedMobileNode = {
   ...ALICE,
   identifier: 'bob@example.org',
-  securityAssociations: [association(2000)],
+  registrationKeys: [registrationKey(2000)],
   homeAddresses: [BOB_HOME],
   ipv4HomeAddresses: [],
 };
-const AS_BOB: Pick<Update, 'homeAddress' | 'identifier' | 'association' | 'careOf'> = {
+const AS_BOB: Pick<Update, 'homeAddress' | 'identifier' | 'registrationKey' | 'careOf'> = {
   ...{
     homeAddress: BOB_HOME,
     identifier: 'bob@example.org',
-    association: association(2000),
+    registrationKey: registrationKey(2000),
     careOf: OTHER_CARE_OF,
   },
 };
 
 const bound = (scene: Scene): readonly string[] =>
-  [...scene.wish.keys()]
+  [...scene.desired.keys()]
     .filter((key) => key.startsWith('binding/'))
     .map((key) => key.replace('binding/', ''));
 
@@ -66,7 +66,7 @@ function messages({ sent }: Scene): readonly unknown[] {
 /** After the change everything is as after a restart with the new configuration. */
 function expectAsAfterRestart(scene: Scene): void {
   const restarted = new Scene(scene.configuration, scene);
-  expect(new Map([...scene.wish].sort())).toEqual(new Map([...restarted.wish].sort()));
+  expect(new Map([...scene.desired].sort())).toEqual(new Map([...restarted.desired].sort()));
   expect(scene.ask('bindings').value).toEqual(restarted.ask('bindings').value);
   expect(scene.ask('prefixes').value).toEqual(restarted.ask('prefixes').value);
 }
@@ -74,22 +74,22 @@ function expectAsAfterRestart(scene: Scene): void {
 describe('a mobile node', () => {
   it('that is granted registers at once, and no other one notices', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1 });
-    const before = scene.wish.get(`binding/${HOME_ADDRESS}`);
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, ...AS_BOB }));
+    scene.update(OVER_IPV6, { sequence: 1 });
+    const before = scene.desired.get(`binding/${HOME_ADDRESS}`);
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, ...AS_BOB }));
     expect(scene.sent).toEqual([]);
     scene.reconfigure({ mobileNodes: [BOB, ALICE] });
     expect(scene.sent).toEqual([]);
-    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)).toBe(before);
-    expect(scene.update(NATIVE, { sequence: 2, ...AS_BOB }).message.status).toBe(0);
+    expect(scene.desired.get(`binding/${HOME_ADDRESS}`)).toBe(before);
+    expect(scene.update(OVER_IPV6, { sequence: 2, ...AS_BOB }).message.status).toBe(0);
     expect(bound(scene)).toEqual([HOME_ADDRESS, BOB_HOME]);
     expect(scene.ask('status').value).toMatchObject({ mobileNodes: 2, bindings: 2 });
   });
 
   it('that is granted no longer loses its binding, and is refused', () => {
     const scene = new Scene({ mobileNodes: [ALICE, BOB] });
-    scene.update(NATIVE, { sequence: 1 });
-    scene.update(NATIVE, { sequence: 1, ...AS_BOB });
+    scene.update(OVER_IPV6, { sequence: 1 });
+    scene.update(OVER_IPV6, { sequence: 1, ...AS_BOB });
     scene.reconfigure({ mobileNodes: [ALICE] });
     expect(bound(scene)).toEqual([HOME_ADDRESS]);
     expect(scene.events.at(-1)).toMatchObject({
@@ -98,30 +98,30 @@ describe('a mobile node', () => {
     });
     expect(scene.store.has(`binding ${BOB_HOME}`)).toBe(false);
     expectAsAfterRestart(scene);
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 2, ...AS_BOB }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 2, ...AS_BOB }));
     expect(scene.sent).toEqual([]);
   });
 
   it('that loses one of its home addresses keeps the other', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1 });
-    scene.update(NATIVE, { sequence: 1, homeAddress: SECOND_HOME_ADDRESS });
+    scene.update(OVER_IPV6, { sequence: 1 });
+    scene.update(OVER_IPV6, { sequence: 1, homeAddress: SECOND_HOME_ADDRESS });
     scene.reconfigure({ mobileNodes: [{ ...ALICE, homeAddresses: [SECOND_HOME_ADDRESS] }] });
     expect(bound(scene)).toEqual([SECOND_HOME_ADDRESS]);
-    expect(scene.update(NATIVE, { sequence: 2 }).message.status).toBe(133);
+    expect(scene.update(OVER_IPV6, { sequence: 2 }).message.status).toBe(133);
   });
 
   it('whose home address is given to somebody else goes, and what it sent is not taken for the other', () => {
     const scene = new Scene();
-    const captured = scene.build(NATIVE, { sequence: 1 });
-    scene.deliver(NATIVE, captured);
+    const captured = scene.build(OVER_IPV6, { sequence: 1 });
+    scene.deliver(OVER_IPV6, captured);
     scene.reconfigure({ mobileNodes: [{ ...BOB, homeAddresses: [HOME_ADDRESS] }] });
     expect(bound(scene)).toEqual([]);
     scene.sent = [];
-    scene.deliver(NATIVE, captured);
+    scene.deliver(OVER_IPV6, captured);
     expect(scene.sent).toEqual([]);
     expect(
-      scene.update(NATIVE, { sequence: 2, ...AS_BOB, homeAddress: HOME_ADDRESS }).message.status,
+      scene.update(OVER_IPV6, { sequence: 2, ...AS_BOB, homeAddress: HOME_ADDRESS }).message.status,
     ).toBe(0);
   });
 });
@@ -129,42 +129,47 @@ describe('a mobile node', () => {
 describe('keys', () => {
   it('may be added and taken away one after the other, as long as one stays', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1 });
+    scene.update(OVER_IPV6, { sequence: 1 });
     scene.reconfigure({
-      mobileNodes: [{ ...ALICE, securityAssociations: [association(1000), association(1001)] }],
+      mobileNodes: [{ ...ALICE, registrationKeys: [registrationKey(1000), registrationKey(1001)] }],
     });
     expect(
-      scene.update(NATIVE, { sequence: 2, association: association(1001) }).message.status,
+      scene.update(OVER_IPV6, { sequence: 2, registrationKey: registrationKey(1001) }).message
+        .status,
     ).toBe(0);
-    scene.reconfigure({ mobileNodes: [{ ...ALICE, securityAssociations: [association(1001)] }] });
+    scene.reconfigure({ mobileNodes: [{ ...ALICE, registrationKeys: [registrationKey(1001)] }] });
     expect(bound(scene)).toEqual([HOME_ADDRESS]);
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 3, association: association(1000) }));
+    scene.deliver(
+      OVER_IPV6,
+      scene.build(OVER_IPV6, { sequence: 3, registrationKey: registrationKey(1000) }),
+    );
     expect(scene.sent).toEqual([]);
     expect(
-      scene.update(NATIVE, { sequence: 4, association: association(1001) }).message.status,
+      scene.update(OVER_IPV6, { sequence: 4, registrationKey: registrationKey(1001) }).message
+        .status,
     ).toBe(0);
   });
 
   it.each([
-    ['is replaced under the same SPI', [association(1000, 7)]],
-    ['has another algorithm', [{ ...association(1000), algorithm: 'hmac-sha1-96' as const }]],
-    ['is gone', [association(1001)]],
-  ])('end what was registered by one that %s', (_, securityAssociations) => {
+    ['is replaced under the same SPI', [registrationKey(1000, 7)]],
+    ['has another algorithm', [{ ...registrationKey(1000), algorithm: 'hmac-sha1-96' as const }]],
+    ['is gone', [registrationKey(1001)]],
+  ])('end what was registered by one that %s', (_, registrationKeys) => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1 });
-    scene.reconfigure({ mobileNodes: [{ ...ALICE, securityAssociations }] });
+    scene.update(OVER_IPV6, { sequence: 1 });
+    scene.reconfigure({ mobileNodes: [{ ...ALICE, registrationKeys }] });
     expect(bound(scene)).toEqual([]);
   });
 
   it('when they are required end what was registered without', () => {
-    const open = { insecure: true, mobileNodes: [{ ...ALICE, securityAssociations: [] }] };
+    const open = { insecure: true, mobileNodes: [{ ...ALICE, registrationKeys: [] }] };
     const scene = new Scene(open);
-    scene.update(NATIVE, { sequence: 1, association: undefined, timestamp: undefined });
+    scene.update(OVER_IPV6, { sequence: 1, registrationKey: undefined, timestamp: undefined });
     scene.reconfigure({ maximumBindings: 5 });
     expect(bound(scene)).toEqual([HOME_ADDRESS]);
     scene.reconfigure({ insecure: false, mobileNodes: [ALICE] });
     expect(bound(scene)).toEqual([]);
-    expect(scene.update(NATIVE, { sequence: 2 }).message.status).toBe(0);
+    expect(scene.update(OVER_IPV6, { sequence: 2 }).message.status).toBe(0);
   });
 });
 
@@ -177,22 +182,22 @@ describe('mobile networks', () => {
 
   it('that are granted no longer are not forwarded, and the router is asked to register again', () => {
     const scene = new Scene({ mobileNodes: [router(...NETWORKS)] });
-    scene.update(NATIVE, { sequence: 1, ...asRouter });
+    scene.update(OVER_IPV6, { sequence: 1, ...asRouter });
     const routes = () =>
-      scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes?.map((route) => route.prefix) ?? [];
+      scene.desired.get(`binding/${HOME_ADDRESS}`)?.planeRoutes?.map((route) => route.prefix) ?? [];
     expect(routes()).toHaveLength(3);
     scene.reconfigure({ mobileNodes: [router(NETWORKS[1] ?? POOL)] });
     expect(routes()).toEqual([{ address: HOME_ADDRESS, length: 128 }, NETWORKS[1]]);
     expect(messages(scene)).toEqual(['binding-refresh-request']);
     scene.sent = [];
     expectAsAfterRestart(scene);
-    expect(scene.update(NATIVE, { sequence: 2, ...asRouter }).message.status).toBe(0);
+    expect(scene.update(OVER_IPV6, { sequence: 2, ...asRouter }).message.status).toBe(0);
     expect(routes()).toHaveLength(2);
   });
 
   it('in another order are the same', () => {
     const scene = new Scene({ mobileNodes: [router(...NETWORKS)] });
-    scene.update(NATIVE, { sequence: 1, ...asRouter });
+    scene.update(OVER_IPV6, { sequence: 1, ...asRouter });
     scene.reconfigure({ mobileNodes: [router(...[...NETWORKS].reverse())] });
     expect(scene.sent).toEqual([]);
     expectAsAfterRestart(scene);
@@ -200,17 +205,17 @@ describe('mobile networks', () => {
 
   it('of a router that may be none any more go with its binding', () => {
     const scene = new Scene({ mobileNodes: [router(...NETWORKS)] });
-    scene.update(NATIVE, { sequence: 1, ...asRouter });
+    scene.update(OVER_IPV6, { sequence: 1, ...asRouter });
     scene.reconfigure({ mobileNodes: [{ ...router(...NETWORKS), mobileRouter: false }] });
     expect(bound(scene)).toEqual([]);
-    expect(scene.update(NATIVE, { sequence: 2 }).message.status).toBe(0);
+    expect(scene.update(OVER_IPV6, { sequence: 2 }).message.status).toBe(0);
   });
 
   it('given to another router are free for it at once', () => {
     const scene = new Scene({ mobileNodes: [router(...NETWORKS), BOB] });
-    scene.update(NATIVE, { sequence: 1, ...asRouter });
+    scene.update(OVER_IPV6, { sequence: 1, ...asRouter });
     scene.reconfigure({ mobileNodes: [ALICE, { ...BOB, mobileNetworkPrefixes: NETWORKS }] });
-    expect(scene.update(NATIVE, { sequence: 1, ...AS_BOB, ...asRouter }).message.status).toBe(0);
+    expect(scene.update(OVER_IPV6, { sequence: 1, ...AS_BOB, ...asRouter }).message.status).toBe(0);
     expectAsAfterRestart(scene);
   });
 });
@@ -234,7 +239,7 @@ describe('IPv4 home addresses', () => {
 
   it('that are fixed no longer are taken back, and the node is asked to register again', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1, options: [ASK] });
+    scene.update(OVER_IPV6, { sequence: 1, options: [ASK] });
     expect(given(scene)).toBe('198.51.100.5');
     scene.reconfigure({ mobileNodes: [LOST] });
     expect(given(scene)).toBe(null);
@@ -244,14 +249,14 @@ describe('IPv4 home addresses', () => {
 
   it('of the pool that become somebody’s for good are his', () => {
     const scene = new Scene(pooled([LOST, BOB]));
-    scene.update(NATIVE, { sequence: 1, options: [ASK] });
+    scene.update(OVER_IPV6, { sequence: 1, options: [ASK] });
     expect(given(scene)).toBe('198.51.100.129');
     scene.reconfigure(pooled([LOST, { ...BOB, ipv4HomeAddresses: [ipv4('198.51.100.129')] }]));
     expect(given(scene)).toBe(null);
     scene.sent = [];
-    scene.update(NATIVE, { sequence: 1, options: [ASK], ...AS_BOB });
+    scene.update(OVER_IPV6, { sequence: 1, options: [ASK], ...AS_BOB });
     expect(given(scene, BOB_HOME)).toBe('198.51.100.129');
-    scene.update(NATIVE, { sequence: 2, options: [ASK] });
+    scene.update(OVER_IPV6, { sequence: 2, options: [ASK] });
     expect(given(scene)).toBe('198.51.100.130');
     expectAsAfterRestart(scene);
   });
@@ -259,16 +264,16 @@ describe('IPv4 home addresses', () => {
   it('that were somebody’s for good are the pool’s again, also where it was past them', () => {
     const fixed = { ...BOB, ipv4HomeAddresses: [ipv4('198.51.100.129')] };
     const scene = new Scene(pooled([LOST, fixed]));
-    scene.update(NATIVE, { sequence: 1, options: [ASK] });
+    scene.update(OVER_IPV6, { sequence: 1, options: [ASK] });
     expect(given(scene)).toBe('198.51.100.130');
     scene.reconfigure(pooled([LOST, BOB]));
-    scene.update(NATIVE, { sequence: 1, options: [ASK], ...AS_BOB });
+    scene.update(OVER_IPV6, { sequence: 1, options: [ASK], ...AS_BOB });
     expect(given(scene, BOB_HOME)).toBe('198.51.100.129');
   });
 
   it('of the pool are kept by who may still have one, and lost by who may not', () => {
     const scene = new Scene(pooled([LOST, BOB]));
-    scene.update(NATIVE, { sequence: 1, options: [ASK] });
+    scene.update(OVER_IPV6, { sequence: 1, options: [ASK] });
     scene.reconfigure({ mobileNodes: [{ ...LOST, mayUseIpv4Pool: true }] });
     expect(given(scene)).toBe('198.51.100.129');
     scene.reconfigure({ mobileNodes: [{ ...LOST, mayUseIpv4Pool: false }] });
@@ -280,8 +285,8 @@ describe('IPv4 home addresses', () => {
 describe('a home link', () => {
   it('is not waited for on behalf of who is granted nothing any more', () => {
     const scene = new Scene({ homeLink: 'home0', mobileNodes: [ALICE, BOB] });
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1 }));
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, ...AS_BOB }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1 }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, ...AS_BOB }));
     expect(scene.ask('status').value).toMatchObject({ pending: 2 });
     scene.reconfigure({ mobileNodes: [ALICE] });
     expect(scene.ask('status').value).toMatchObject({ pending: 1 });
@@ -293,13 +298,15 @@ describe('a home link', () => {
 describe('lifetimes and limits', () => {
   it('count from the next registration', () => {
     const scene = new Scene({ mobileNodes: [ALICE, BOB] });
-    expect(scene.update(NATIVE, { sequence: 1, lifetimeUnits: 100 }).message.lifetimeUnits).toBe(
+    expect(scene.update(OVER_IPV6, { sequence: 1, lifetimeUnits: 100 }).message.lifetimeUnits).toBe(
       100,
     );
     scene.reconfigure({ maximumLifetimeSeconds: 40, maximumBindings: 1 });
     scene.pass(300_000);
     expect(bound(scene)).toEqual([HOME_ADDRESS]);
-    expect(scene.update(NATIVE, { sequence: 2, careOf: CARE_OF }).message.lifetimeUnits).toBe(10);
-    expect(scene.update(NATIVE, { sequence: 1, ...AS_BOB }).message.status).toBe(130);
+    expect(scene.update(OVER_IPV6, { sequence: 2, careOf: CARE_OF }).message.lifetimeUnits).toBe(
+      10,
+    );
+    expect(scene.update(OVER_IPV6, { sequence: 1, ...AS_BOB }).message.status).toBe(130);
   });
 });

@@ -3,13 +3,13 @@ import { ipv4, ipv6 } from '#base/ip.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
 import {
   ALICE,
-  association,
   CARE_OF,
   HOME_ADDRESS,
   HOME_AGENT,
-  NATIVE,
+  OVER_IPV6,
   optionOf,
   prefix,
+  registrationKey,
   Scene,
   type Update,
   udpPath,
@@ -19,12 +19,12 @@ const BOB_ADDRESS = ipv6('2001:db8:1::200');
 const BOB = {
   ...ALICE,
   identifier: 'bob@example.org',
-  securityAssociations: [association(2000)],
+  registrationKeys: [registrationKey(2000)],
   homeAddresses: [BOB_ADDRESS],
 };
 
 /** Sends it and checks that nothing but counters changed. */
-function refused(scene: Scene, update: Update, path = NATIVE) {
+function refused(scene: Scene, update: Update, path = OVER_IPV6) {
   const before = scene.snapshot();
   const answer = scene.update(path, update);
   expect(scene.snapshot()).toEqual(before);
@@ -63,8 +63,8 @@ describe('statuses of refused registrations', () => {
 
   it('nobody learns or deletes by his own key what is bound to another', () => {
     const scene = new Scene({ mobileNodes: [ALICE, BOB] });
-    scene.update(NATIVE, { sequence: 500 });
-    const bob = { identifier: 'bob@example.org', association: association(2000) };
+    scene.update(OVER_IPV6, { sequence: 500 });
+    const bob = { identifier: 'bob@example.org', registrationKey: registrationKey(2000) };
     expect(refused(scene, { ...bob, sequence: 1, lifetimeUnits: 0 }).message).toMatchObject({
       status: 133,
       sequence: 1,
@@ -77,14 +77,14 @@ describe('statuses of refused registrations', () => {
 
   it('too many bindings: 130, but a known one may be refreshed', () => {
     const scene = new Scene({ maximumBindings: 1, mobileNodes: [ALICE, BOB] });
-    scene.update(NATIVE, { sequence: 1 });
+    scene.update(OVER_IPV6, { sequence: 1 });
     const bob = {
       identifier: 'bob@example.org',
-      association: association(2000),
+      registrationKey: registrationKey(2000),
       homeAddress: BOB_ADDRESS,
     };
     expect(refused(scene, { ...bob, sequence: 1 }).message.status).toBe(130);
-    expect(scene.update(NATIVE, { sequence: 2 }).message.status).toBe(0);
+    expect(scene.update(OVER_IPV6, { sequence: 2 }).message.status).toBe(0);
   });
 
   it('R flag without prefixes: 140; with them their routes follow the binding; type change: 139', () => {
@@ -92,9 +92,9 @@ describe('statuses of refused registrations', () => {
     expect(refused(new Scene(), { sequence: 1, flags }).message.status).toBe(140);
     const network = prefix('2001:db8:5::/56');
     const scene = new Scene({ mobileNodes: [{ ...ALICE, mobileNetworkPrefixes: [network] }] });
-    const answer = scene.update(NATIVE, { sequence: 1, flags });
+    const answer = scene.update(OVER_IPV6, { sequence: 1, flags });
     expect([answer.message.status, answer.message.flags.mobileRouter]).toEqual([0, true]);
-    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toContainEqual({
+    expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.planeRoutes).toContainEqual({
       prefix: network,
       tunnel: 1,
     });
@@ -113,13 +113,13 @@ describe('statuses of refused registrations', () => {
     const flags = { mobileRouter: true, homeRegistration: false };
     const scene = new Scene();
     expect(refused(scene, { sequence: 1, flags }).message.status).toBe(140);
-    scene.update(NATIVE, { sequence: 1 });
+    scene.update(OVER_IPV6, { sequence: 1 });
     expect(refused(scene, { sequence: 2, flags }).message.status).toBe(140);
   });
 
   it('H flag clear for a home registration: 139', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1 });
+    scene.update(OVER_IPV6, { sequence: 1 });
     expect(refused(scene, { sequence: 2, flags: { homeRegistration: false } }).message.status).toBe(
       139,
     );
@@ -130,13 +130,13 @@ describe('statuses of refused registrations', () => {
     expect(refused(scene, { sequence: 1, careOf: HOME_AGENT }).message.status).toBe(174);
     // The second home address is bound to the first, which then asks to be bound to the second.
     const second = ipv6('2001:db8:1::101');
-    scene.update(NATIVE, { sequence: 1, homeAddress: second, careOf: HOME_ADDRESS });
+    scene.update(OVER_IPV6, { sequence: 1, homeAddress: second, careOf: HOME_ADDRESS });
     expect(refused(scene, { sequence: 1, careOf: second }).message.status).toBe(174);
   });
 
   it('sequence number at or below the last: 135 with the last one', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 15 });
+    scene.update(OVER_IPV6, { sequence: 15 });
     // HA_2_6_1, HA_2_6_2, HA_2_6_3, HA_3_3_1
     for (const sequence of [14, 15, 32783]) {
       expect(refused(scene, { sequence }).message).toMatchObject({ status: 135, sequence: 15 });
@@ -147,50 +147,50 @@ describe('statuses of refused registrations', () => {
       expect(refused(scene, { sequence, flags: { acknowledge: false } }).message.status).toBe(135);
     }
     // HA_2_5_2, HA_2_7_2
-    expect(scene.update(NATIVE, { sequence: 32782 }).message.status).toBe(0);
-    expect(scene.update(NATIVE, { sequence: 32783 }).message.status).toBe(0);
-    expect(scene.update(NATIVE, { sequence: 14 }).message.status).toBe(0);
+    expect(scene.update(OVER_IPV6, { sequence: 32782 }).message.status).toBe(0);
+    expect(scene.update(OVER_IPV6, { sequence: 32783 }).message.status).toBe(0);
+    expect(scene.update(OVER_IPV6, { sequence: 14 }).message.status).toBe(0);
   });
 });
 
 describe('authentication (RFC 4285)', () => {
   it('§5.1.1 wrong authenticator: 146, signed with the right key', () => {
     const scene = new Scene();
-    const forged = { ...association(1000), key: new Uint8Array(32).fill(9) };
-    const answer = refused(scene, { sequence: 1, association: forged });
+    const forged = { ...registrationKey(1000), key: new Uint8Array(32).fill(9) };
+    const answer = refused(scene, { sequence: 1, registrationKey: forged });
     expect(answer.message.status).toBe(146);
     expect(optionOf(answer, 'authentication')?.spi).toBe(1000);
     expect(scene.counter('authentication-failed')).toBe(1);
   });
 
   it.each<[string, Partial<Update>, string]>([
-    ['no option', { association: undefined }, 'authentication-missing'],
-    ['unknown SPI', { association: association(1001) }, 'no-security-association'],
+    ['no option', { registrationKey: undefined }, 'authentication-missing'],
+    ['unknown SPI', { registrationKey: registrationKey(1001) }, 'no-security-association'],
     ['unknown identifier', { identifier: 'mallory@example.org' }, 'no-security-association'],
   ])('§5 %s: silence', (_, update, reason) => {
     const scene = new Scene();
     const before = scene.snapshot();
-    scene.deliver(NATIVE, scene.build(NATIVE, { sequence: 1, ...update }));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, { sequence: 1, ...update }));
     expect([scene.sent, scene.snapshot(), scene.counter(reason)]).toEqual([[], before, 1]);
   });
 
   it('finds the key by home address, or by an SPI of one node only, without identifier', () => {
     const scene = new Scene();
-    expect(scene.update(NATIVE, { sequence: 1, identifier: undefined }).message.status).toBe(0);
+    expect(scene.update(OVER_IPV6, { sequence: 1, identifier: undefined }).message.status).toBe(0);
     const elsewhere = { homeAddress: ipv6('2001:db8:9::1'), identifier: undefined };
-    expect(scene.update(NATIVE, { sequence: 1, ...elsewhere }).message.status).toBe(132);
+    expect(scene.update(OVER_IPV6, { sequence: 1, ...elsewhere }).message.status).toBe(132);
   });
 
   it('without authentication only when configured, and never for who has a key', () => {
-    const open = { identifier: undefined, association: undefined, timestamp: undefined };
-    const keyless = { ...ALICE, securityAssociations: [] };
+    const open = { identifier: undefined, registrationKey: undefined, timestamp: undefined };
+    const keyless = { ...ALICE, registrationKeys: [] };
     const scene = new Scene({ insecure: true, mobileNodes: [keyless] });
-    expect(scene.update(NATIVE, { sequence: 1, ...open }).message.status).toBe(0);
+    expect(scene.update(OVER_IPV6, { sequence: 1, ...open }).message.status).toBe(0);
     expect(refused(scene, { sequence: 1, ...open, homeAddress: BOB_ADDRESS }).message.status).toBe(
       133,
     );
     const keyed = new Scene({ insecure: true });
-    keyed.deliver(NATIVE, keyed.build(NATIVE, { sequence: 1, ...open }));
+    keyed.deliver(OVER_IPV6, keyed.build(OVER_IPV6, { sequence: 1, ...open }));
     expect([keyed.sent, keyed.counter('authentication-missing')]).toEqual([[], 1]);
   });
 
@@ -224,30 +224,30 @@ describe('authentication (RFC 4285)', () => {
   // answer is 135, not 144.
   it('§6 a replay: 135, also after the binding is gone and after a restart, and 144 once it is old', () => {
     const scene = new Scene();
-    const captured = scene.build(NATIVE, { sequence: 1 });
-    scene.deliver(NATIVE, captured);
+    const captured = scene.build(OVER_IPV6, { sequence: 1 });
+    scene.deliver(OVER_IPV6, captured);
     scene.sent = [];
     const before = scene.snapshot();
-    scene.deliver(NATIVE, captured);
+    scene.deliver(OVER_IPV6, captured);
     expect(scene.acknowledgement().message).toMatchObject({ status: 135, sequence: 1 });
     expect(scene.snapshot()).toEqual(before);
-    scene.update(NATIVE, { sequence: 2, lifetimeUnits: 0 });
-    scene.deliver(NATIVE, captured);
+    scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 0 });
+    scene.deliver(OVER_IPV6, captured);
     expect(scene.acknowledgement().message).toMatchObject({ status: 135, sequence: 2 });
     const restarted = new Scene({}, scene);
-    restarted.deliver(NATIVE, captured);
+    restarted.deliver(OVER_IPV6, captured);
     expect(restarted.acknowledgement().message).toMatchObject({ status: 135, sequence: 2 });
     restarted.pass(8000);
-    restarted.deliver(NATIVE, captured);
+    restarted.deliver(OVER_IPV6, captured);
     expect(restarted.acknowledgement().message.status).toBe(144);
   });
 
   it('RFC 6275 §10.3.2 a reordered older Binding Update: 135 with the last number', () => {
     const scene = new Scene();
-    const older = scene.build(NATIVE, { sequence: 7 });
+    const older = scene.build(OVER_IPV6, { sequence: 7 });
     scene.pass(20);
-    scene.update(NATIVE, { sequence: 8, careOf: ipv6('2001:db8:b::7') });
-    scene.deliver(NATIVE, older);
+    scene.update(OVER_IPV6, { sequence: 8, careOf: ipv6('2001:db8:b::7') });
+    scene.deliver(OVER_IPV6, older);
     expect(scene.acknowledgement().message).toMatchObject({ status: 135, sequence: 8 });
     const newerNumber = { sequence: 9, timestamp: scene.timestamp(-100) };
     expect(refused(scene, newerNumber).message.status).toBe(144);
@@ -303,14 +303,14 @@ describe('silent discards (RFC 6275 §9.5.1, §6.1.7)', () => {
   ])('%s', (_, update, reason) => {
     const scene = new Scene();
     const before = scene.snapshot();
-    scene.deliver(NATIVE, scene.build(NATIVE, update));
+    scene.deliver(OVER_IPV6, scene.build(OVER_IPV6, update));
     expect([scene.sent, scene.snapshot(), scene.counter(reason)]).toEqual([[], before, 1]);
   });
 
   it('home address option over UDP, IPv4 care-of address that is none', () => {
     const scene = new Scene();
     const path = udpPath('203.0.113.9');
-    scene.deliver(path, scene.build(NATIVE, { sequence: 1 }));
+    scene.deliver(path, scene.build(OVER_IPV6, { sequence: 1 }));
     expect(scene.counter('home-address-option-over-udp')).toBe(1);
     scene.deliver(path, scene.build(path, { sequence: 1, ipv4CareOf: ipv4('224.0.0.1') }));
     expect(scene.counter('care-of-address-invalid')).toBe(1);
@@ -325,13 +325,13 @@ describe('silent discards (RFC 6275 §9.5.1, §6.1.7)', () => {
       simultaneousHomeAndForeign: false,
       careOfAddress: undefined,
     } as const;
-    expect(new Scene().update(NATIVE, { sequence: 1, options: [bid] }).message.status).toBe(0);
+    expect(new Scene().update(OVER_IPV6, { sequence: 1, options: [bid] }).message.status).toBe(0);
   });
 
   it('reports a refusal to the operator, but not without end', () => {
     const scene = new Scene();
     for (let count = 0; count < 100; count++)
-      scene.update(NATIVE, { sequence: 1, homeAddress: ipv6('2001:db8:9::1') });
+      scene.update(OVER_IPV6, { sequence: 1, homeAddress: ipv6('2001:db8:9::1') });
     const events = scene.events.filter(({ name }) => name === 'registration-refused');
     expect(events).toHaveLength(10);
     expect(events[0]?.fields).toMatchObject({ status: 'not-home-subnet', careOfAddress: CARE_OF });

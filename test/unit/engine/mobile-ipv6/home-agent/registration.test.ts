@@ -4,14 +4,14 @@ import { verifyMobility } from '#crypto/mobility-auth.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import {
   ALICE,
-  association,
   CARE_OF,
   HOME_ADDRESS,
   HOME_AGENT,
-  NATIVE,
   OTHER_CARE_OF,
+  OVER_IPV6,
   optionOf,
   prefix,
+  registrationKey,
   Scene,
   SECOND_HOME_ADDRESS,
   udpPath,
@@ -22,8 +22,8 @@ describe('home registration over IPv6', () => {
     const scene = new Scene();
     // MN → HA  Binding Update (HAO), A=1
     // MN ← HA  Binding Acknowledgement (type 2 routing header), status 0
-    const answer = scene.update(NATIVE, { sequence: 7 });
-    expect(answer.path).toEqual(NATIVE);
+    const answer = scene.update(OVER_IPV6, { sequence: 7 });
+    expect(answer.path).toEqual(OVER_IPV6);
     expect([answer.packet.source, answer.packet.destination]).toEqual([HOME_AGENT, CARE_OF]);
     expect(answer.routingHeader).toBe(HOME_ADDRESS);
     expect(answer.message).toMatchObject({ status: 0, sequence: 7, lifetimeUnits: 105 });
@@ -32,7 +32,7 @@ describe('home registration over IPv6', () => {
       mobileRouter: false,
       proxyRegistration: false,
     });
-    const [tunnel] = scene.wish.get('tunnel/1')?.tunnels ?? [];
+    const [tunnel] = scene.desired.get('tunnel/1')?.tunnels ?? [];
     expect(tunnel).toEqual({
       id: 1,
       encapsulation: 'ipip',
@@ -42,7 +42,7 @@ describe('home registration over IPv6', () => {
       remotePort: 0,
       mtu: 1460,
     });
-    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)).toEqual({
+    expect(scene.desired.get(`binding/${HOME_ADDRESS}`)).toEqual({
       planeRoutes: [{ prefix: prefix(`${HOME_ADDRESS}/128`), tunnel: 1 }],
     });
     expect(scene.events.map((event) => event.name)).toEqual(['binding-created']);
@@ -51,9 +51,9 @@ describe('home registration over IPv6', () => {
   it('signs the acknowledgement and returns timestamp and identifier', () => {
     const scene = new Scene();
     const timestamp = scene.timestamp();
-    const answer = scene.update(NATIVE, { sequence: 7, timestamp });
+    const answer = scene.update(OVER_IPV6, { sequence: 7, timestamp });
     const addresses = { careOfAddress: CARE_OF, homeAddress: HOME_ADDRESS };
-    const key = association(1000);
+    const key = registrationKey(1000);
     const judge = (spi: number) => (spi === 1000 ? key : undefined);
     expect(verifyMobility(answer.packet.payload, answer.message, addresses, judge)).toBe('ok');
     expect(optionOf(answer, 'replay-protection')?.timestamp).toBe(timestamp);
@@ -61,37 +61,39 @@ describe('home registration over IPv6', () => {
   });
 
   it('HA_2_1_2 answers without the A flag too', () => {
-    const answer = new Scene().update(NATIVE, { sequence: 1, flags: { acknowledge: false } });
+    const answer = new Scene().update(OVER_IPV6, { sequence: 1, flags: { acknowledge: false } });
     expect(answer.message.status).toBe(0);
   });
 
   it('HA_2_1_3 shortens the lifetime to its own limit', () => {
     const scene = new Scene({ maximumLifetimeSeconds: 123 });
-    expect(scene.update(NATIVE, { sequence: 1, lifetimeUnits: 65535 }).message.lifetimeUnits).toBe(
-      30,
+    expect(
+      scene.update(OVER_IPV6, { sequence: 1, lifetimeUnits: 65535 }).message.lifetimeUnits,
+    ).toBe(30);
+    expect(scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 29 }).message.lifetimeUnits).toBe(
+      29,
     );
-    expect(scene.update(NATIVE, { sequence: 2, lifetimeUnits: 29 }).message.lifetimeUnits).toBe(29);
   });
 
   it('HA_2_1_4 deletes the binding when the lifetime has run out', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1, lifetimeUnits: 10 });
+    scene.update(OVER_IPV6, { sequence: 1, lifetimeUnits: 10 });
     scene.pass(39_999);
-    expect(scene.wish.has(`binding/${HOME_ADDRESS}`)).toBe(true);
+    expect(scene.desired.has(`binding/${HOME_ADDRESS}`)).toBe(true);
     scene.pass(1);
-    expect([...scene.wish.keys()]).toEqual(['home-agent']);
+    expect([...scene.desired.keys()]).toEqual(['home-agent']);
     expect(scene.counter('binding-expired')).toBe(1);
     expect(scene.store.has(`binding ${HOME_ADDRESS}`)).toBe(false);
   });
 
   it('§9.3.2 asks for a refresh by type 2 routing header before the lifetime ends', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1, lifetimeUnits: 10 });
+    scene.update(OVER_IPV6, { sequence: 1, lifetimeUnits: 10 });
     // MN ← HA  Binding Refresh Request, 4 s before the end of 40 s
     scene.pass(35_999);
     expect(scene.sent).toEqual([]);
     scene.pass(1);
-    expect(scene.sent.map(({ path }) => path)).toEqual([NATIVE]);
+    expect(scene.sent.map(({ path }) => path)).toEqual([OVER_IPV6]);
     const packet = ipv6Codec.parse(scene.sent[0]?.packet ?? new Uint8Array());
     expect(packet).toMatchObject({
       source: HOME_AGENT,
@@ -99,7 +101,7 @@ describe('home registration over IPv6', () => {
       extensions: [{ type: 'type-2-routing', homeAddress: HOME_ADDRESS }],
     });
     // MN → HA  Binding Update: no second request until the new lifetime is nearly over
-    scene.update(NATIVE, { sequence: 2, lifetimeUnits: 10 });
+    scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 10 });
     scene.pass(35_999);
     expect(scene.sent).toEqual([]);
   });
@@ -120,7 +122,7 @@ describe('home registration over IPv6', () => {
   });
 
   it('HA_2_1_11 leaves the K flag clear: keys are static', () => {
-    const answer = new Scene().update(NATIVE, {
+    const answer = new Scene().update(OVER_IPV6, {
       sequence: 1,
       flags: { keyManagementMobility: true },
     });
@@ -129,18 +131,18 @@ describe('home registration over IPv6', () => {
 
   it('refreshes without touching the wish, moves with the tunnel keeping its id', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1 });
-    const before = new Map(scene.wish);
-    scene.update(NATIVE, { sequence: 2 });
-    expect(scene.wish).toEqual(before);
+    scene.update(OVER_IPV6, { sequence: 1 });
+    const before = new Map(scene.desired);
+    scene.update(OVER_IPV6, { sequence: 2 });
+    expect(scene.desired).toEqual(before);
     expect(scene.counter('binding-refreshed')).toBe(1);
     // HA_5_1_4 the tunnel follows the care-of address
-    scene.update(NATIVE, { sequence: 3, careOf: OTHER_CARE_OF });
-    expect(scene.wish.get('tunnel/1')?.tunnels?.[0]).toMatchObject({
+    scene.update(OVER_IPV6, { sequence: 3, careOf: OTHER_CARE_OF });
+    expect(scene.desired.get('tunnel/1')?.tunnels?.[0]).toMatchObject({
       id: 1,
       remote: OTHER_CARE_OF,
     });
-    expect(scene.wish.size).toBe(before.size);
+    expect(scene.desired.size).toBe(before.size);
     const moved = scene.events.find((event) => event.name === 'binding-moved');
     expect(moved?.fields).toMatchObject({
       homeAddress: HOME_ADDRESS,
@@ -151,28 +153,28 @@ describe('home registration over IPv6', () => {
 
   it('takes the care-of address from the Alternate Care-of Address option, answers to the source', () => {
     const scene = new Scene();
-    const answer = scene.update(NATIVE, {
+    const answer = scene.update(OVER_IPV6, {
       sequence: 1,
       options: [{ type: 'alternate-care-of-address', address: OTHER_CARE_OF }],
     });
     expect(answer.message.status).toBe(0);
     expect(answer.packet.destination).toBe(CARE_OF);
-    expect(scene.wish.get('tunnel/1')?.tunnels?.[0]?.remote).toBe(OTHER_CARE_OF);
+    expect(scene.desired.get('tunnel/1')?.tunnels?.[0]?.remote).toBe(OTHER_CARE_OF);
   });
 
   it('gives Binding Refresh Advice below the lifetime when configured', () => {
-    const answer = new Scene({ refreshAdvice: 0.5 }).update(NATIVE, {
+    const answer = new Scene({ refreshAdvice: 0.5 }).update(OVER_IPV6, {
       sequence: 1,
       lifetimeUnits: 100,
     });
     expect(optionOf(answer, 'binding-refresh-advice')?.refreshIntervalUnits).toBe(50);
-    const short = new Scene({ refreshAdvice: 1 }).update(NATIVE, {
+    const short = new Scene({ refreshAdvice: 1 }).update(OVER_IPV6, {
       sequence: 1,
       lifetimeUnits: 100,
     });
     expect(optionOf(short, 'binding-refresh-advice')?.refreshIntervalUnits).toBe(99);
     expect(
-      optionOf(new Scene().update(NATIVE, { sequence: 1 }), 'binding-refresh-advice'),
+      optionOf(new Scene().update(OVER_IPV6, { sequence: 1 }), 'binding-refresh-advice'),
     ).toBeUndefined();
   });
 });
@@ -180,17 +182,17 @@ describe('home registration over IPv6', () => {
 describe('de-registration', () => {
   it('HA_3_1_1 lifetime zero from the care-of address', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1 });
-    const answer = scene.update(NATIVE, { sequence: 2, lifetimeUnits: 0 });
+    scene.update(OVER_IPV6, { sequence: 1 });
+    const answer = scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 0 });
     expect(answer.message).toMatchObject({ status: 0, sequence: 2, lifetimeUnits: 0 });
     expect(answer.routingHeader).toBe(HOME_ADDRESS);
-    expect([...scene.wish.keys()]).toEqual(['home-agent']);
+    expect([...scene.desired.keys()]).toEqual(['home-agent']);
   });
 
   it('HA_3_1_4 from home: no Home Address option, no routing header', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1 });
-    const answer = scene.update(NATIVE, { sequence: 2, lifetimeUnits: 0, atHome: true });
+    scene.update(OVER_IPV6, { sequence: 1 });
+    const answer = scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 0, atHome: true });
     expect(answer.message).toMatchObject({ status: 0, lifetimeUnits: 0 });
     expect([answer.packet.destination, answer.routingHeader]).toEqual([HOME_ADDRESS, undefined]);
     expect(scene.counter('binding-deleted')).toBe(1);
@@ -198,8 +200,8 @@ describe('de-registration', () => {
 
   it('HA_3_1_5 care-of address equal to the home address means the same, whatever the lifetime', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1 });
-    expect(scene.update(NATIVE, { sequence: 2, atHome: true }).message).toMatchObject({
+    scene.update(OVER_IPV6, { sequence: 1 });
+    expect(scene.update(OVER_IPV6, { sequence: 2, atHome: true }).message).toMatchObject({
       status: 0,
       lifetimeUnits: 0,
     });
@@ -207,28 +209,28 @@ describe('de-registration', () => {
 
   it('HA_3_1_2 care-of address equal to the home address with option: routing header back', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1 });
-    const answer = scene.update(NATIVE, { sequence: 2, lifetimeUnits: 0, careOf: HOME_ADDRESS });
+    scene.update(OVER_IPV6, { sequence: 1 });
+    const answer = scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 0, careOf: HOME_ADDRESS });
     expect([answer.packet.destination, answer.routingHeader]).toEqual([HOME_ADDRESS, HOME_ADDRESS]);
   });
 
   it('HA_3_2_1 without binding: status 133', () => {
-    const answer = new Scene().update(NATIVE, { sequence: 1, lifetimeUnits: 0 });
+    const answer = new Scene().update(OVER_IPV6, { sequence: 1, lifetimeUnits: 0 });
     expect(answer.message).toMatchObject({ status: 133, sequence: 1, lifetimeUnits: 0 });
   });
 
   it('a Binding Update delayed on the way does not bring the binding back (RFC 6275 §10.3.2)', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1 });
+    scene.update(OVER_IPV6, { sequence: 1 });
     // MN → HA  refresh, held up on its way
-    const stale = scene.build(NATIVE, { sequence: 2, timestamp: scene.timestamp(2000) });
+    const stale = scene.build(OVER_IPV6, { sequence: 2, timestamp: scene.timestamp(2000) });
     // MN → HA  de-registration from home
-    scene.update(NATIVE, { sequence: 3, lifetimeUnits: 0, atHome: true });
-    scene.deliver(NATIVE, stale);
+    scene.update(OVER_IPV6, { sequence: 3, lifetimeUnits: 0, atHome: true });
+    scene.deliver(OVER_IPV6, stale);
     expect(scene.acknowledgement().message).toMatchObject({ status: 135, sequence: 3 });
     // After MAX_DELETE_BCE_TIMEOUT any number is good.
     scene.pass(10_000);
-    expect(scene.update(NATIVE, { sequence: 1 }).message.status).toBe(0);
+    expect(scene.update(OVER_IPV6, { sequence: 1 }).message.status).toBe(0);
   });
 });
 
@@ -248,7 +250,7 @@ describe('home registration over UDP (RFC 5555)', () => {
       forceUdp: false,
       refreshTimeSeconds: 110,
     });
-    expect(scene.wish.get('tunnel/1')?.tunnels?.[0]).toEqual({
+    expect(scene.desired.get('tunnel/1')?.tunnels?.[0]).toEqual({
       id: 1,
       encapsulation: 'udp',
       local: '192.0.2.1',
@@ -263,14 +265,14 @@ describe('home registration over UDP (RFC 5555)', () => {
     const scene = new Scene();
     scene.update(udpPath(PUBLIC, 60001), { sequence: 1, ipv4CareOf: ipv4('10.0.0.2') });
     scene.update(udpPath(PUBLIC, 60002), { sequence: 2, ipv4CareOf: ipv4('10.0.0.2') });
-    expect(scene.wish.get('tunnel/1')?.tunnels?.[0]).toMatchObject({ id: 1, remotePort: 60002 });
+    expect(scene.desired.get('tunnel/1')?.tunnels?.[0]).toMatchObject({ id: 1, remotePort: 60002 });
     expect(scene.counter('binding-moved')).toBe(1);
   });
 
   it('without NAT: plain tunnel over IPv4', () => {
     const scene = new Scene();
     const answer = scene.update(udpPath(PUBLIC), { sequence: 1, ipv4CareOf: ipv4(PUBLIC) });
-    expect(scene.wish.get('tunnel/1')?.tunnels?.[0]).toMatchObject({
+    expect(scene.desired.get('tunnel/1')?.tunnels?.[0]).toMatchObject({
       encapsulation: 'ipip',
       remote: PUBLIC,
       remotePort: 0,
@@ -292,7 +294,7 @@ describe('home registration over UDP (RFC 5555)', () => {
       forceUdp: true,
       refreshTimeSeconds: 0xffffffff,
     });
-    expect(scene.wish.get('tunnel/1')?.tunnels?.[0]).toMatchObject({
+    expect(scene.desired.get('tunnel/1')?.tunnels?.[0]).toMatchObject({
       encapsulation: 'udp',
       remotePort: 4191,
     });
@@ -305,9 +307,9 @@ describe('home registration over UDP (RFC 5555)', () => {
       forceUdp: true,
       refreshTimeSeconds: 0xffffffff,
     });
-    expect(scene.wish.get('tunnel/1')?.tunnels?.[0]?.encapsulation).toBe('udp');
-    expect(scene.update(NATIVE, { sequence: 2 }).message.status).toBe(0);
-    expect(scene.wish.get('tunnel/1')?.tunnels?.[0]?.encapsulation).toBe('ipip');
+    expect(scene.desired.get('tunnel/1')?.tunnels?.[0]?.encapsulation).toBe('udp');
+    expect(scene.update(OVER_IPV6, { sequence: 2 }).message.status).toBe(0);
+    expect(scene.desired.get('tunnel/1')?.tunnels?.[0]?.encapsulation).toBe('ipip');
   });
 
   it('forced UDP not accepted: status 144 with the timestamp unchanged; behind a NAT it is granted anyhow', () => {
@@ -332,10 +334,10 @@ describe('home registration over UDP (RFC 5555)', () => {
 
   it('moves from IPv6 to a NAT and back with one tunnel', () => {
     const scene = new Scene();
-    scene.update(NATIVE, { sequence: 1 });
+    scene.update(OVER_IPV6, { sequence: 1 });
     scene.update(udpPath(PUBLIC, 60001), { sequence: 2, ipv4CareOf: ipv4('10.0.0.2') });
-    scene.update(NATIVE, { sequence: 3 });
-    expect([...scene.wish.keys()].sort()).toEqual([
+    scene.update(OVER_IPV6, { sequence: 3 });
+    expect([...scene.desired.keys()].sort()).toEqual([
       `binding/${HOME_ADDRESS}`,
       'home-agent',
       'tunnel/1',
@@ -351,7 +353,7 @@ describe('home registration over UDP (RFC 5555)', () => {
       ipv4CareOf: ipv4('10.0.0.2'),
     });
     expect(answer.message).toMatchObject({ status: 0, lifetimeUnits: 0 });
-    expect([...scene.wish.keys()]).toEqual(['home-agent']);
+    expect([...scene.desired.keys()]).toEqual(['home-agent']);
   });
 
   it('RFC 5555 §4.2 tells of a NAT in refusals and in answers to de-registrations too', () => {
@@ -376,7 +378,7 @@ describe('home registration over UDP (RFC 5555)', () => {
       forceUdp: false,
       refreshTimeSeconds: 110,
     });
-    const native = scene.update(NATIVE, { sequence: 3, homeAddress: ipv6('2001:db8:9::1') });
+    const native = scene.update(OVER_IPV6, { sequence: 3, homeAddress: ipv6('2001:db8:9::1') });
     expect(optionOf(native, 'nat-detection')).toBeUndefined();
   });
 });
@@ -385,25 +387,29 @@ describe('several bindings at one endpoint', () => {
   it('two home addresses of one node share a tunnel; each move takes its own binding along', () => {
     const scene = new Scene();
     const second = { homeAddress: SECOND_HOME_ADDRESS };
-    scene.update(NATIVE, { sequence: 1 });
-    scene.update(NATIVE, { sequence: 1, ...second });
-    expect([...scene.wish.keys()].filter((key) => key.startsWith('tunnel/'))).toEqual(['tunnel/1']);
-    scene.update(NATIVE, { sequence: 2, careOf: OTHER_CARE_OF });
-    expect(scene.wish.get(`binding/${HOME_ADDRESS}`)?.planeRoutes?.[0]?.tunnel).toBe(2);
-    expect(scene.wish.get(`binding/${SECOND_HOME_ADDRESS}`)?.planeRoutes?.[0]?.tunnel).toBe(1);
-    scene.update(NATIVE, { sequence: 2, careOf: OTHER_CARE_OF, ...second });
-    expect([...scene.wish.keys()].filter((key) => key.startsWith('tunnel/'))).toEqual(['tunnel/2']);
-    scene.update(NATIVE, { sequence: 3, lifetimeUnits: 0 });
-    expect(scene.wish.has('tunnel/2')).toBe(true);
-    scene.update(NATIVE, { sequence: 3, lifetimeUnits: 0, ...second });
-    expect([...scene.wish.keys()]).toEqual(['home-agent']);
+    scene.update(OVER_IPV6, { sequence: 1 });
+    scene.update(OVER_IPV6, { sequence: 1, ...second });
+    expect([...scene.desired.keys()].filter((key) => key.startsWith('tunnel/'))).toEqual([
+      'tunnel/1',
+    ]);
+    scene.update(OVER_IPV6, { sequence: 2, careOf: OTHER_CARE_OF });
+    expect(scene.desired.get(`binding/${HOME_ADDRESS}`)?.planeRoutes?.[0]?.tunnel).toBe(2);
+    expect(scene.desired.get(`binding/${SECOND_HOME_ADDRESS}`)?.planeRoutes?.[0]?.tunnel).toBe(1);
+    scene.update(OVER_IPV6, { sequence: 2, careOf: OTHER_CARE_OF, ...second });
+    expect([...scene.desired.keys()].filter((key) => key.startsWith('tunnel/'))).toEqual([
+      'tunnel/2',
+    ]);
+    scene.update(OVER_IPV6, { sequence: 3, lifetimeUnits: 0 });
+    expect(scene.desired.has('tunnel/2')).toBe(true);
+    scene.update(OVER_IPV6, { sequence: 3, lifetimeUnits: 0, ...second });
+    expect([...scene.desired.keys()]).toEqual(['home-agent']);
   });
 
   it('two mobile nodes behind the same NAT endpoint: routes decide who may send what', () => {
     const bob = {
       ...ALICE,
       identifier: 'bob@example.org',
-      securityAssociations: [association(2000)],
+      registrationKeys: [registrationKey(2000)],
       homeAddresses: [ipv6('2001:db8:1::200')],
       ipv4HomeAddresses: [],
     };
@@ -415,7 +421,7 @@ describe('several bindings at one endpoint', () => {
       ipv4CareOf: ipv4('10.0.0.3'),
       homeAddress: ipv6('2001:db8:1::200'),
       identifier: 'bob@example.org',
-      association: association(2000),
+      registrationKey: registrationKey(2000),
     });
     expect(answer.message.status).toBe(0);
     expect(scene.ask('tunnels').value).toMatchObject([{ id: 1, bindings: 2 }]);

@@ -3,8 +3,8 @@ import { ipv4, UNSPECIFIED_V4 } from '#base/ip.ts';
 import {
   ALICE,
   HOME_ADDRESS,
-  NATIVE,
   OTHER_CARE_OF,
+  OVER_IPV6,
   prefix,
   Scene,
   SECOND_HOME_ADDRESS,
@@ -29,7 +29,7 @@ function busy(): Scene {
     options: [ASK],
     flags,
   });
-  scene.update(NATIVE, { sequence: 9, homeAddress: SECOND_HOME_ADDRESS });
+  scene.update(OVER_IPV6, { sequence: 9, homeAddress: SECOND_HOME_ADDRESS });
   return scene;
 }
 
@@ -38,7 +38,7 @@ describe('restart after kill -9', () => {
     const scene = busy();
     scene.pass(60_000);
     const restarted = new Scene(scene.configuration, scene);
-    expect(new Map([...restarted.wish].sort())).toEqual(new Map([...scene.wish].sort()));
+    expect(new Map([...restarted.desired].sort())).toEqual(new Map([...scene.desired].sort()));
     expect(restarted.ask('bindings').value).toEqual(scene.ask('bindings').value);
     expect(restarted.ask('tunnels').value).toEqual(scene.ask('tunnels').value);
     expect(restarted.sent).toEqual([]);
@@ -50,18 +50,19 @@ describe('restart after kill -9', () => {
     scene.pass(60_000);
     const restarted = new Scene(scene.configuration, scene);
     const second = { homeAddress: SECOND_HOME_ADDRESS };
-    expect(restarted.update(NATIVE, { sequence: 9, ...second }).message).toMatchObject({
+    expect(restarted.update(OVER_IPV6, { sequence: 9, ...second }).message).toMatchObject({
       status: 135,
       sequence: 9,
     });
     expect(
-      restarted.update(NATIVE, { sequence: 10, careOf: OTHER_CARE_OF, ...second }).message.status,
+      restarted.update(OVER_IPV6, { sequence: 10, careOf: OTHER_CARE_OF, ...second }).message
+        .status,
     ).toBe(0);
-    expect(restarted.wish.get('tunnel/2')?.tunnels?.[0]?.remote).toBe(OTHER_CARE_OF);
+    expect(restarted.desired.get('tunnel/2')?.tunnels?.[0]?.remote).toBe(OTHER_CARE_OF);
     restarted.pass(359_999);
-    expect(restarted.wish.has(`binding/${HOME_ADDRESS}`)).toBe(true);
+    expect(restarted.desired.has(`binding/${HOME_ADDRESS}`)).toBe(true);
     restarted.pass(1);
-    expect(restarted.wish.has(`binding/${HOME_ADDRESS}`)).toBe(false);
+    expect(restarted.desired.has(`binding/${HOME_ADDRESS}`)).toBe(false);
   });
 
   it('a jump of the wall clock ends no binding', () => {
@@ -81,8 +82,8 @@ describe('restart after kill -9', () => {
       { mobileNodes: [{ ...ALICE, homeAddresses: [SECOND_HOME_ADDRESS] }] },
       scene,
     );
-    expect(other.wish.has(`binding/${HOME_ADDRESS}`)).toBe(false);
-    expect(other.wish.has(`binding/${SECOND_HOME_ADDRESS}`)).toBe(true);
+    expect(other.desired.has(`binding/${HOME_ADDRESS}`)).toBe(false);
+    expect(other.desired.has(`binding/${SECOND_HOME_ADDRESS}`)).toBe(true);
     expect(other.store.has(`binding ${HOME_ADDRESS}`)).toBe(false);
     const { store } = late;
     for (const [key, value] of store) {
@@ -90,7 +91,7 @@ describe('restart after kill -9', () => {
         store.set(key, { ...value, expiresWallMs: 1 });
     }
     const restarted = new Scene(late.configuration, late);
-    expect([...restarted.wish.keys()]).toEqual(['home-agent']);
+    expect([...restarted.desired.keys()]).toEqual(['home-agent']);
     expect(restarted.counter('binding-not-restored')).toBe(2);
     expect([...restarted.store.keys()].filter((key) => key.startsWith('binding '))).toEqual([]);
   });
@@ -104,8 +105,8 @@ describe('restart after kill -9', () => {
       scene.store.set(`ipv4-assignment ${HOME_ADDRESS}`, value);
       scene.store.set('binding nonsense', value);
       const restarted = new Scene({}, scene);
-      expect([...restarted.wish.keys()]).toEqual(['home-agent']);
-      expect(restarted.update(NATIVE, { sequence: 1 }).message.status).toBe(0);
+      expect([...restarted.desired.keys()]).toEqual(['home-agent']);
+      expect(restarted.update(OVER_IPV6, { sequence: 1 }).message.status).toBe(0);
     },
   );
 });
@@ -150,7 +151,7 @@ describe('operator', () => {
   it('revokes a binding', () => {
     const scene = busy();
     expect(scene.ask('revoke', { homeAddress: HOME_ADDRESS }).ok).toBe(true);
-    expect([...scene.wish.keys()].sort()).toEqual([
+    expect([...scene.desired.keys()].sort()).toEqual([
       `binding/${SECOND_HOME_ADDRESS}`,
       'home-agent',
       'tunnel/2',
@@ -160,7 +161,7 @@ describe('operator', () => {
   });
 
   it('wishes forwarding and, for a virtual home network, the home prefixes into the tunnel device', () => {
-    const wish = new Scene({ ipv4Pool: prefix('203.0.113.0/28') }).wish.get('home-agent');
+    const wish = new Scene({ ipv4Pool: prefix('203.0.113.0/28') }).desired.get('home-agent');
     expect(
       wish?.routes?.map(({ destination, device, table }) => [destination, device, table]),
     ).toEqual([
@@ -173,10 +174,12 @@ describe('operator', () => {
   });
 
   it('goes on hearing router advertisements where its host did, before it forwards', () => {
-    const paths = new Scene({ hearing: ['eth0', 'default'] }).wish.get('home-agent')?.sysctls ?? [];
+    const paths =
+      new Scene({ acceptRaInterfaces: ['eth0', 'default'] }).desired.get('home-agent')?.sysctls ??
+      [];
     expect(paths.slice(0, 3)).toEqual([
-      { path: 'net/ipv6/conf/eth0/accept_ra', value: '2', onlyFrom: '1' },
-      { path: 'net/ipv6/conf/default/accept_ra', value: '2', onlyFrom: '1' },
+      { path: 'net/ipv6/conf/eth0/accept_ra', value: '2', onlyIfCurrently: '1' },
+      { path: 'net/ipv6/conf/default/accept_ra', value: '2', onlyIfCurrently: '1' },
       { path: 'net/ipv6/conf/all/forwarding', value: '1' },
     ]);
   });

@@ -77,7 +77,7 @@ describe('every status code', () => {
     const scene = registering();
     scene.answer(scene.update(), { status: 134 });
     expect(scene.event('home-address-duplicate')).toMatchObject({ homeAddress: HOME_ADDRESS });
-    expect(scene.out).toContainEqual({ kind: 'want', key: 'home/office', part: undefined });
+    expect(scene.out).toContainEqual({ kind: 'set-desired', key: 'home/office', part: undefined });
     scene.network({ addresses: ['2001:db8:f2::2/64'], epoch: 2 });
     expect(scene.updates()).toEqual([]);
     // Neither by time; only movement is watched.
@@ -96,7 +96,7 @@ describe('every status code', () => {
     });
     scene.network(V6);
     scene.answer(scene.update(), { status });
-    expect(scene.want('home/office')?.tunnels?.[0]?.remote).toBe(other);
+    expect(scene.desired('home/office')?.tunnels?.[0]?.remote).toBe(other);
     scene.waitForUpdate();
     expect(scene.update().packet.destination).toBe(other);
   });
@@ -335,9 +335,9 @@ describe('wishes of the home agent', () => {
     scene.registered(V6);
     scene.pass(2000);
     const packet = mobilityPacket(request, HOME_AGENT, HOME_ADDRESS);
-    scene.give({ kind: 'datagram', path: { kind: 'native' }, packet });
+    scene.give({ kind: 'datagram', path: { kind: 'ipv6' }, packet });
     scene.answer(scene.update());
-    scene.give({ kind: 'datagram', path: { kind: 'native' }, packet });
+    scene.give({ kind: 'datagram', path: { kind: 'ipv6' }, packet });
     expect(scene.updates()).toEqual([]);
     expect(scene.node.counters['request-rate-limited']).toBe(1);
   });
@@ -346,10 +346,10 @@ describe('wishes of the home agent', () => {
     const scene = new Scene();
     scene.registered(V6);
     const stranger = mobilityPacket(error, ipv6('2001:db8:bad::1'), ipv6('2001:db8:f1::2'));
-    scene.give({ kind: 'datagram', path: { kind: 'native' }, packet: stranger });
+    scene.give({ kind: 'datagram', path: { kind: 'ipv6' }, packet: stranger });
     expect(scene.updates()).toEqual([]);
     const own = mobilityPacket(error, HOME_AGENT, ipv6('2001:db8:f1::2'));
-    scene.give({ kind: 'datagram', path: { kind: 'native' }, packet: own });
+    scene.give({ kind: 'datagram', path: { kind: 'ipv6' }, packet: own });
     expect(scene.updates()).toHaveLength(1);
   });
 });
@@ -370,7 +370,7 @@ describe('IPv4 home address', () => {
       '0.0.0.0',
     );
     scene.answer(scene.update(), { options: [given] });
-    expect(scene.want('home/office')?.addresses?.map(({ address }) => address)).toEqual([
+    expect(scene.desired('home/office')?.addresses?.map(({ address }) => address)).toEqual([
       HOME_ADDRESS,
       '192.0.2.77',
     ]);
@@ -402,7 +402,7 @@ describe('IPv4 home address', () => {
         address: text,
       });
       // The wish stays what it was before: the IPv6 home address alone.
-      expect(scene.want('home/office')).toBeUndefined();
+      expect(scene.desired('home/office')).toBeUndefined();
       expect(scene.updates()).toEqual([]);
       expect(scene.request('bindings')).toHaveLength(1);
     },
@@ -412,7 +412,7 @@ describe('IPv4 home address', () => {
     const scene = registering();
     scene.answer(scene.update(), { options: [given] });
     expect(scene.event('ipv4-home-address-refused')).toMatchObject({ status: 'not-acceptable' });
-    expect(scene.want('home/office')?.addresses?.map(({ address }) => address)).toEqual([
+    expect(scene.desired('home/office')?.addresses?.map(({ address }) => address)).toEqual([
       HOME_ADDRESS,
     ]);
   });
@@ -423,7 +423,7 @@ describe('IPv4 home address', () => {
     expect(scene.event('ipv4-home-address-refused')).toMatchObject({
       status: 'administratively-prohibited',
     });
-    expect(scene.want('home/office')?.addresses).toHaveLength(1);
+    expect(scene.desired('home/office')?.addresses).toHaveLength(1);
     expect(scene.request('bindings')).toHaveLength(1);
   });
 });

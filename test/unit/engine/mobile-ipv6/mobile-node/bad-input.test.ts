@@ -13,7 +13,7 @@ import { acknowledgement, HOME_ADDRESS, Scene } from './mobile-node-scene.ts';
 
 const CARE_OF = ipv6('2001:db8:f1::2');
 const STRANGER = ipv6('2001:db8:bad::1');
-const NATIVE = { kind: 'native' } as const;
+const OVER_IPV6 = { kind: 'ipv6' } as const;
 const UNKNOWN = { type: 'unknown', messageType: 99, data: new Uint8Array(10) } as const;
 
 function away(): Scene {
@@ -38,9 +38,9 @@ function packetOf(payload: Uint8Array, changes: Partial<Ipv6Packet> = {}): Uint8
 
 /** Gives the packet and the only answer to it. */
 function answerTo(scene: Scene, packet: Uint8Array): Ipv6Packet {
-  const [only, ...more] = scene.give({ kind: 'datagram', path: NATIVE, packet });
+  const [only, ...more] = scene.give({ kind: 'datagram', path: OVER_IPV6, packet });
   assert(only?.kind === 'send' && more.length === 0, 'one packet sent');
-  expect(only.path).toEqual(NATIVE);
+  expect(only.path).toEqual(OVER_IPV6);
   const answer = ipv6Codec.parse(only.packet);
   assert(!isMalformed(answer), 'IPv6');
   return answer;
@@ -56,7 +56,8 @@ describe('a mobile node answers', () => {
     expect(mobilityCodec.parse(answer.payload)).toMatchObject({
       message: { type: 'binding-error', status: 2, homeAddress: '::' },
     });
-    for (let count = 0; count < 30; count++) scene.give({ kind: 'datagram', path: NATIVE, packet });
+    for (let count = 0; count < 30; count++)
+      scene.give({ kind: 'datagram', path: OVER_IPV6, packet });
     const { counters } = scene.node;
     expect([counters['unknown-message-type'], counters['binding-error-sent']]).toEqual([31, 10]);
     expect(counters['error-rate-limited']).toBe(21);
@@ -111,13 +112,13 @@ describe('a mobile node answers', () => {
   it('nothing to a wrong checksum, to a multicast source, or for somebody else', () => {
     const scene = away();
     const wrong = encodeMobility(UNKNOWN, STRANGER, HOME_ADDRESS);
-    expect(scene.give({ kind: 'datagram', path: NATIVE, packet: packetOf(wrong) })).toEqual([]);
+    expect(scene.give({ kind: 'datagram', path: OVER_IPV6, packet: packetOf(wrong) })).toEqual([]);
     const source = ipv6('ff02::1');
     const multicast = packetOf(encodeMobility(UNKNOWN, source, CARE_OF), { source });
-    expect(scene.give({ kind: 'datagram', path: NATIVE, packet: multicast })).toEqual([]);
+    expect(scene.give({ kind: 'datagram', path: OVER_IPV6, packet: multicast })).toEqual([]);
     const destination = ipv6('2001:db8:f1::3');
     const foreign = packetOf(encodeMobility(UNKNOWN, STRANGER, destination), { destination });
-    expect(scene.give({ kind: 'datagram', path: NATIVE, packet: foreign })).toEqual([]);
+    expect(scene.give({ kind: 'datagram', path: OVER_IPV6, packet: foreign })).toEqual([]);
     const { counters } = scene.node;
     expect([counters['checksum-invalid'], counters['unknown-message-type']]).toEqual([1, 2]);
   });

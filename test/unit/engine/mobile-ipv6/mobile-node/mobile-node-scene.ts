@@ -23,7 +23,7 @@ import type {
   JsonValue,
   NetworkInterface,
   Output,
-  Path,
+  PacketPath,
   RandomBytes,
 } from '#engine/contract.ts';
 import type {
@@ -50,7 +50,7 @@ export const HOME_ADDRESS = ipv6('2001:db8:1::10');
 export const IPV4_HOME_ADDRESS = ipv4('192.0.2.10');
 export const HOME_AGENT = ipv6('2001:db8:1::1');
 export const HOME_AGENT_V4 = ipv4('198.51.100.1');
-export const ASSOCIATION = {
+export const REGISTRATION_KEY = {
   spi: 4096,
   algorithm: 'hmac-sha256-128',
   key: Uint8Array.from({ length: 32 }, (_, index) => index + 1),
@@ -68,7 +68,7 @@ export const HOME: Home = {
   ipv4HomeLink: { prefixLength: 24, gateway: ipv4('192.0.2.1') },
   virtualHomeNetwork: false,
   identifier: 'mn@example.org',
-  securityAssociation: ASSOCIATION,
+  registrationKey: REGISTRATION_KEY,
 };
 
 export const CONFIGURATION: MobileNodeConfiguration = {
@@ -155,7 +155,7 @@ export function link(sketch: LinkSketch): NetworkInterface {
 
 /** A Binding Update as the home agent sees it. */
 export interface SeenUpdate {
-  readonly path: Path;
+  readonly path: PacketPath;
   readonly packet: Ipv6Packet;
   readonly message: MobilityMessageOf<'binding-update'>;
 }
@@ -173,7 +173,7 @@ export interface AnswerSketch {
   readonly source?: Ipv6Address;
   readonly destination?: Ipv6Address;
   readonly routingHeader?: boolean;
-  readonly path?: Path;
+  readonly path?: PacketPath;
   /** R flag; default as in the Binding Update. */
   readonly mobileRouter?: boolean;
 }
@@ -270,7 +270,7 @@ export class Scene {
       if (findOption(message.options, 'authentication') !== undefined) {
         const addresses = { careOfAddress: packet.source, homeAddress: HOME_ADDRESS };
         assert(
-          verifyMobility(packet.payload, message, addresses, () => ASSOCIATION) === 'ok',
+          verifyMobility(packet.payload, message, addresses, () => REGISTRATION_KEY) === 'ok',
           'authentic',
         );
       }
@@ -303,12 +303,14 @@ export class Scene {
     return update;
   }
 
-  want(key: string): DesiredPart | undefined {
+  desired(key: string): DesiredPart | undefined {
     return this.out.findLast(
-      (output) => output.kind === 'want' && output.key === key && output.part !== undefined,
-    )?.kind === 'want'
+      (output) => output.kind === 'set-desired' && output.key === key && output.part !== undefined,
+    )?.kind === 'set-desired'
       ? this.out
-          .flatMap((output) => (output.kind === 'want' && output.key === key ? [output.part] : []))
+          .flatMap((output) =>
+            output.kind === 'set-desired' && output.key === key ? [output.part] : [],
+          )
           .at(-1)
       : undefined;
   }
@@ -333,7 +335,7 @@ export function acknowledgement(
   update: SeenUpdate,
   sketch: AnswerSketch,
   now: Monotonic,
-): { readonly path: Path; readonly packet: Uint8Array } {
+): { readonly path: PacketPath; readonly packet: Uint8Array } {
   const { status = 0 } = sketch;
   const asked = findOption(update.message.options, 'replay-protection')?.timestamp;
   const clock = wall(now + WALL_OFFSET_MS + (sketch.clockAheadMs ?? 0));
@@ -381,7 +383,7 @@ export function acknowledgement(
     ? encodeMobility(message, source, routed ? HOME_ADDRESS : destination)
     : signMobility(
         message,
-        { ...ASSOCIATION, key: sketch.key ?? ASSOCIATION.key },
+        { ...REGISTRATION_KEY, key: sketch.key ?? REGISTRATION_KEY.key },
         { ...addresses, destination: routed ? HOME_ADDRESS : destination },
       );
   return {

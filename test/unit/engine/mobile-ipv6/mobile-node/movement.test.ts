@@ -75,7 +75,7 @@ describe('movement', () => {
     const scene = new Scene();
     scene.registered(A);
     scene.network({ running: false });
-    expect(scene.want('home/office')).toBeUndefined();
+    expect(scene.desired('home/office')).toBeUndefined();
     expect(scene.event('no-care-of-address')).toBeDefined();
     expect(scene.request('status')).toMatchObject({
       homes: [{ phase: 'detached', careOfAddress: null }],
@@ -174,7 +174,7 @@ describe('movement', () => {
       { addresses: ['2001:db8:f9::2/64'], index: 4, name: 'eth1' },
     );
     expect(scene.update().packet.source).toBe('2001:db8:f2::2');
-    expect(scene.want('care-of')?.routes).toContainEqual({
+    expect(scene.desired('care-of')?.routes).toContainEqual({
       destination: { address: '::', length: 0 },
       table: 5001,
       device: 'wlan0',
@@ -219,7 +219,7 @@ describe('two families', () => {
   it('prefers IPv6, or IPv4 if the operator says so', () => {
     const scene = new Scene();
     scene.network(DUAL);
-    expect(scene.update().path.kind).toBe('native');
+    expect(scene.update().path.kind).toBe('ipv6');
     const other = new Scene({ preferIpv4: true });
     other.network(DUAL);
     expect(other.update().path.kind).toBe('udp');
@@ -234,15 +234,15 @@ describe('two families', () => {
       seen.push([scene.update().path.kind, waited]);
     }
     expect(seen).toEqual([
-      ['native', 0],
-      ['native', 1500],
-      ['native', 3000],
+      ['ipv6', 0],
+      ['ipv6', 1500],
+      ['ipv6', 3000],
       ['udp', 6000],
       ['udp', 1500],
       ['udp', 3000],
-      ['native', 6000],
-      ['native', 12_000],
-      ['native', 24_000],
+      ['ipv6', 6000],
+      ['ipv6', 12_000],
+      ['ipv6', 24_000],
     ]);
     expect(scene.node.counters['family-changed']).toBe(2);
   });
@@ -256,7 +256,7 @@ describe('two families', () => {
     expect(scene.update().path.kind).toBe('udp');
     scene.answer(scene.update());
     scene.network({ addresses: ['2001:db8:f2::2/64', '203.0.113.9/24'], epoch: 3 });
-    expect(scene.update().path.kind).toBe('native');
+    expect(scene.update().path.kind).toBe('ipv6');
   });
 
   it('has no use for IPv6 where only the IPv4 address of the home agent is known, and needs its IPv6 address then', () => {

@@ -87,7 +87,8 @@ describe('the host', () => {
   it('has its default route through home, or not', () => {
     const scene = new Scene();
     scene.registered(CABLE);
-    const rules = () => scene.want('policy')?.rules?.filter(({ invert }) => invert === true) ?? [];
+    const rules = () =>
+      scene.desired('policy')?.rules?.filter(({ invert }) => invert === true) ?? [];
     scene.reconfigure({ defaultRoute: false });
     const without = rules().length;
     scene.reconfigure({ defaultRoute: true });
@@ -98,7 +99,9 @@ describe('the host', () => {
     const scene = new Scene();
     scene.registered(CABLE);
     scene.reconfigure({ tunnelMtu: { ipip: 1300, udp: 1300 } });
-    const parts = scene.out.flatMap((output) => (output.kind === 'want' ? [output.part] : []));
+    const parts = scene.out.flatMap((output) =>
+      output.kind === 'set-desired' ? [output.part] : [],
+    );
     expect(parts.flatMap((part) => part?.tunnels ?? [])).toMatchObject([{ mtu: 1300 }]);
   });
 });

@@ -20,7 +20,7 @@ describe('over IPv6', () => {
     // MN → HA: IPv6(CoA, HA) | HAO(HoA) | BU(A, H, lifetime, alternate CoA, IPv4 HoA, NAI,
     // timestamp, auth)
     const { path, packet, message } = scene.update();
-    expect(path).toEqual({ kind: 'native' });
+    expect(path).toEqual({ kind: 'ipv6' });
     expect(packet.source).toBe('2001:db8:f1::2');
     expect(packet.destination).toBe(HOME_AGENT);
     expect(homeAddressOption(packet)).toBe(HOME_ADDRESS);
@@ -68,10 +68,10 @@ describe('over IPv6', () => {
     const scene = new Scene();
     const kinds = scene
       .network(FOREIGN_V6)
-      .map((output) => (output.kind === 'want' ? output.key : output.kind));
+      .map((output) => (output.kind === 'set-desired' ? output.key : output.kind));
     expect(kinds.indexOf('home/office')).toBeLessThan(kinds.indexOf('send'));
     expect(kinds.indexOf('persist')).toBeLessThan(kinds.indexOf('send'));
-    expect(scene.want('home/office')?.tunnels).toEqual([
+    expect(scene.desired('home/office')?.tunnels).toEqual([
       {
         id: 1,
         encapsulation: 'ipip',
@@ -88,7 +88,7 @@ describe('over IPv6', () => {
     const scene = new Scene();
     const kinds = scene
       .network(FOREIGN_V6)
-      .map((output) => (output.kind === 'want' ? output.key : output.kind));
+      .map((output) => (output.kind === 'set-desired' ? output.key : output.kind));
     expect(kinds.indexOf('send')).toBeGreaterThan(kinds.indexOf('home/office'));
     expect(kinds.indexOf('send')).toBeLessThan(kinds.indexOf('care-of'));
     expect(kinds.indexOf('send')).toBeLessThan(kinds.indexOf('policy'));
@@ -99,7 +99,7 @@ describe('over IPv6', () => {
     const other = { addresses: ['2001:db8:f2::2/64'], name: 'wlan0', index: 3 };
     const kinds = scene
       .network(FOREIGN_V6, other)
-      .map((output) => (output.kind === 'want' ? output.key : output.kind));
+      .map((output) => (output.kind === 'set-desired' ? output.key : output.kind));
     expect(kinds.indexOf('care-of')).toBeGreaterThanOrEqual(0);
     expect(kinds.indexOf('care-of')).toBeLessThan(kinds.indexOf('send'));
   });
@@ -108,7 +108,7 @@ describe('over IPv6', () => {
     const scene = new Scene({ optimistic: false });
     scene.registered(FOREIGN_V6);
     scene.network({ addresses: ['2001:db8:f2::2/64'], epoch: 2 });
-    expect(scene.want('home/office')).toBeUndefined();
+    expect(scene.desired('home/office')).toBeUndefined();
     scene.answer(scene.update());
     expect(scene.out.length).toBeGreaterThan(0);
   });
@@ -164,14 +164,14 @@ describe('over IPv4', () => {
   it('changes to IP in IPv4 where no NAT is and UDP is not forced', () => {
     const scene = new Scene();
     scene.network(FOREIGN_V4);
-    expect(scene.want('home/office')?.tunnels?.[0]?.encapsulation).toBe('udp');
+    expect(scene.desired('home/office')?.tunnels?.[0]?.encapsulation).toBe('udp');
     scene.answer(scene.update(), {
       options: [
         { type: 'nat-detection', forceUdp: false, refreshTimeSeconds: NO_KEEPALIVE_NEEDED },
       ],
     });
     expect(scene.event('registered')).toMatchObject({ encapsulation: 'ipip', nat: false });
-    expect(scene.want('home/office')?.tunnels?.[0]).toMatchObject({
+    expect(scene.desired('home/office')?.tunnels?.[0]).toMatchObject({
       encapsulation: 'ipip',
       remote: HOME_AGENT_V4,
     });

@@ -56,15 +56,15 @@ describe('at home', () => {
     scene.network(AT_HOME);
     expect(scene.updates()).toEqual([]);
     expect(scene.event('returned-home')).toMatchObject({ deregistered: false });
-    expect(scene.want('home/office')).toMatchObject({
+    expect(scene.desired('home/office')).toMatchObject({
       addresses: [
         { device: 'eth0', address: HOME_ADDRESS, prefixLength: 64, noDad: false },
         { device: 'eth0', address: IPV4_HOME_ADDRESS, prefixLength: 24 },
       ],
       routes: [{ table: 254, device: 'eth0', gateway: '192.0.2.1' }],
     });
-    expect(scene.want('policy')).toBeUndefined();
-    expect(scene.want('home/office')?.tunnels).toBeUndefined();
+    expect(scene.desired('policy')).toBeUndefined();
+    expect(scene.desired('home/office')?.tunnels).toBeUndefined();
   });
 
   it('does not take a home address that an earlier run left on an interface for the home link', () => {
@@ -80,14 +80,14 @@ describe('at home', () => {
     scene.network(AT_HOME);
     // MN → HA: IPv6(HoA, HA) | BU(A, H, lifetime 0, alternate care-of address HoA)
     const { path, packet, message } = scene.update();
-    expect(path.kind).toBe('native');
+    expect(path.kind).toBe('ipv6');
     expect(packet).toMatchObject({ source: HOME_ADDRESS, destination: HOME_AGENT, extensions: [] });
     expect(message).toMatchObject({
       lifetimeUnits: 0,
       flags: { acknowledge: true, homeRegistration: true },
     });
     expect(findOption(message.options, 'alternate-care-of-address')?.address).toBe(HOME_ADDRESS);
-    expect(scene.want('home/office')?.addresses?.[0]).toMatchObject({
+    expect(scene.desired('home/office')?.addresses?.[0]).toMatchObject({
       device: 'eth0',
       noDad: true,
     });
@@ -191,7 +191,7 @@ describe('at home', () => {
     scene.network({ ...AWAY, epoch: 3 });
     expect(scene.update().packet.source).toBe('2001:db8:f1::2');
     expect(scene.event('handover')).toMatchObject({ from: 'home' });
-    expect(scene.want('home/office')?.addresses?.[0]).toMatchObject({
+    expect(scene.desired('home/office')?.addresses?.[0]).toMatchObject({
       device: '%tun',
       prefixLength: 128,
     });
@@ -222,9 +222,9 @@ describe('at home', () => {
     const scene = new Scene({ optimistic: false });
     scene.registered(AWAY);
     scene.network(AT_HOME);
-    expect(scene.want('home/office')?.tunnels).toHaveLength(1);
+    expect(scene.desired('home/office')?.tunnels).toHaveLength(1);
     scene.answer(scene.update());
-    expect(scene.want('home/office')?.tunnels).toBeUndefined();
+    expect(scene.desired('home/office')?.tunnels).toBeUndefined();
   });
 });
 
@@ -328,8 +328,8 @@ describe('the operator', () => {
     scene.request('deregister');
     expect(scene.update().message.lifetimeUnits).toBe(0);
     scene.answer(scene.update());
-    expect(scene.out).toContainEqual({ kind: 'want', key: 'home/office', part: undefined });
-    expect(scene.out).toContainEqual({ kind: 'want', key: 'policy', part: undefined });
+    expect(scene.out).toContainEqual({ kind: 'set-desired', key: 'home/office', part: undefined });
+    expect(scene.out).toContainEqual({ kind: 'set-desired', key: 'policy', part: undefined });
     scene.network({ ...AWAY, epoch: 2 });
     expect(scene.updates()).toEqual([]);
     scene.request('reregister');
@@ -350,8 +350,8 @@ describe('the operator', () => {
 
 describe('policy routing', () => {
   const rules = (scene: Scene) => [
-    ...(scene.want('care-of')?.rules ?? []),
-    ...(scene.want('policy')?.rules ?? []),
+    ...(scene.desired('care-of')?.rules ?? []),
+    ...(scene.desired('policy')?.rules ?? []),
   ];
 
   it('leads home addresses into the tunnel and care-of address and marked traffic out of it', () => {
@@ -377,7 +377,7 @@ describe('policy routing', () => {
     ]);
     const four = rules(scene).filter(({ family }) => family === 4);
     expect(four.map(({ priority }) => priority)).toEqual([1002, 1003, 1004, 1005, 1006]);
-    expect(scene.want('policy')?.routes).toMatchObject([
+    expect(scene.desired('policy')?.routes).toMatchObject([
       { table: 5000, device: '%tun', source: HOME_ADDRESS, mtu: 1460 },
       { table: 5000, device: '%tun', source: IPV4_HOME_ADDRESS, mtu: 1460 },
     ]);
@@ -387,7 +387,8 @@ describe('policy routing', () => {
     const scene = new Scene();
     scene.registered(AWAY);
     scene.network({ ...AWAY, epoch: 2 });
-    const priorities = () => new Set(scene.want('policy')?.rules?.map(({ priority }) => priority));
+    const priorities = () =>
+      new Set(scene.desired('policy')?.rules?.map(({ priority }) => priority));
     while (scene.event('home-agent-silent') === undefined) scene.wait();
     expect(priorities()).toEqual(new Set([1002, 1003]));
     scene.answer(scene.update());
@@ -412,12 +413,12 @@ describe('policy routing', () => {
     const scene = new Scene({ homes: [HOME, second] });
     scene.network(AWAY);
     expect(scene.out.filter(({ kind }) => kind === 'send')).toHaveLength(2);
-    const tunnels = [scene.want('home/office'), scene.want('home/second')].map(
+    const tunnels = [scene.desired('home/office'), scene.desired('home/second')].map(
       (part) => part?.tunnels?.[0],
     );
     expect(tunnels[0]).toMatchObject({ id: 1 });
     expect(tunnels[1]).toEqual(tunnels[0]);
-    expect(scene.want('home/second')?.planeRoutes).toEqual([
+    expect(scene.desired('home/second')?.planeRoutes).toEqual([
       { prefix: { address: '2001:db8:1::11', length: 128 }, tunnel: 1 },
     ]);
   });

@@ -132,12 +132,12 @@ function accept(scene: Scene, homeAddress: Ipv6Address, sequence: number): void 
     protocol: PROTOCOL_MOBILITY,
     payload: encodeMobility({ ...message, options: [] }, HOME_AGENT, homeAddress),
   });
-  scene.give({ kind: 'datagram', path: { kind: 'native' }, packet });
+  scene.give({ kind: 'datagram', path: { kind: 'ipv6' }, packet });
 }
 
 describe('two homes', () => {
   const second = ipv6('2001:db8:1::11');
-  const open = { ...HOME, securityAssociation: undefined, ipv4HomeAddress: 'none' } as const;
+  const open = { ...HOME, registrationKey: undefined, ipv4HomeAddress: 'none' } as const;
   const homes = [open, { ...open, name: 'lab', homeAddress: second }];
 
   it.each([HOME_ADDRESS, second])(
@@ -152,7 +152,7 @@ describe('two homes', () => {
       scene.pass(10_000);
       const error = { type: 'binding-error', status: 1, homeAddress, options: [] } as const;
       const packet = mobilityPacket(error, HOME_AGENT, CARE_OF);
-      scene.give({ kind: 'datagram', path: { kind: 'native' }, packet });
+      scene.give({ kind: 'datagram', path: { kind: 'ipv6' }, packet });
       expect([...registering(scene).keys()]).toEqual([homeAddress]);
     },
   );
@@ -211,10 +211,12 @@ describe('leaving home', () => {
   it('sends the Binding Update when its rules stand: our own default of the home link may still be there', () => {
     const scene = new Scene();
     scene.network(AT_HOME, { name: 'eth1', index: 3, addresses: ['203.0.113.7/24'] });
-    expect(scene.want('home/office')?.routes).toHaveLength(1);
+    expect(scene.desired('home/office')?.routes).toHaveLength(1);
     scene.network({ name: 'eth1', index: 3, addresses: ['203.0.113.7/24'] });
     expect(scene.update().path).toMatchObject({ kind: 'udp', local: '203.0.113.7' });
-    const kinds = scene.out.map((output) => (output.kind === 'want' ? output.key : output.kind));
+    const kinds = scene.out.map((output) =>
+      output.kind === 'set-desired' ? output.key : output.kind,
+    );
     expect(kinds.indexOf('care-of')).toBeGreaterThanOrEqual(0);
     expect(kinds.indexOf('care-of')).toBeLessThan(kinds.indexOf('send'));
   });

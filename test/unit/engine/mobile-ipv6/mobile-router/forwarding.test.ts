@@ -11,7 +11,7 @@ import { AT_A } from './mobile-router-scene.ts';
 function asked(forwarding: ForwardingControl): readonly string[] {
   const scene = new RouterScene({}, { forwarding });
   scene.registered(AT_A, INGRESS);
-  const sysctls = [...scene.wish.values()].flatMap(
+  const sysctls = [...scene.desiredParts.values()].flatMap(
     (part): readonly DesiredSysctl[] => part.sysctls ?? [],
   );
   return sysctls

@@ -4,11 +4,11 @@ import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type {
-  JudgedInitiation,
+  IncomingInitiation,
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
@@ -30,7 +30,7 @@ export function randomOf(seed: number) {
 interface Flight {
   readonly at: Monotonic;
   readonly to: End;
-  readonly way: Way;
+  readonly way: UdpPath;
   readonly octets: Uint8Array;
 }
 
@@ -40,17 +40,17 @@ export class End implements SessionListener<string> {
   readonly publicKey: Uint8Array;
   readonly heard: string[] = [];
   readonly established_: Session[] = [];
-  judged: JudgedInitiation[] = [];
+  judged: IncomingInitiation[] = [];
   refuses = false;
   reply: (message: NtmobileMessage) => NtmobileMessage | 'later' | undefined = () => undefined;
   readonly #world: World;
-  readonly #place: { address: Way['remote']; port: number };
+  readonly #place: { address: UdpPath['remote']; port: number };
 
   constructor(
     world: World,
     seed: number,
-    place: { address: Way['remote']; port: number },
-    strangersPerSecond?: number,
+    place: { address: UdpPath['remote']; port: number },
+    handshakesPerSecond?: number,
     /** Of the key; another one than `seed` for an end that was started again. */
     keySeed = seed,
   ) {
@@ -61,15 +61,15 @@ export class End implements SessionListener<string> {
     this.#world = world;
     this.#place = place;
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
-    const limit = strangersPerSecond === undefined ? {} : { strangersPerSecond };
+    const limit = handshakesPerSecond === undefined ? {} : { handshakesPerSecond };
     this.sessions = new Sessions(
       { own, random, suites, credential: () => undefined, ...limit },
       this,
     );
-    this.sessions.clock(1_800_000_000_000);
+    this.sessions.setClockOffset(1_800_000_000_000);
   }
 
-  wayTo(place: { address: Way['remote']; port: number }): Way {
+  wayTo(place: { address: UdpPath['remote']; port: number }): UdpPath {
     return {
       local: ipv4('0.0.0.0'),
       localPort: this.#place.port,
@@ -83,10 +83,13 @@ export class End implements SessionListener<string> {
     return this.#place;
   }
 
-  send(way: Way, datagram: Uint8Array): void {
-    this.#world.carry(this, way, datagram);
+  send(udpPath: UdpPath, datagram: Uint8Array): void {
+    this.#world.carry(this, udpPath, datagram);
   }
-  judge(_now: Monotonic, initiation: JudgedInitiation): readonly NtmobileOption[] | undefined {
+  authorizeInitiation(
+    _now: Monotonic,
+    initiation: IncomingInitiation,
+  ): readonly NtmobileOption[] | undefined {
     this.judged.push(initiation);
     return this.refuses ? undefined : [{ type: 'lifetime', seconds: 7 }];
   }
@@ -94,7 +97,7 @@ export class End implements SessionListener<string> {
     this.established_.push(session);
     this.heard.push('established');
   }
-  request(
+  handleRequest(
     _now: Monotonic,
     _session: Session,
     message: NtmobileMessage,
@@ -123,10 +126,10 @@ export class World {
   fate: (octets: Uint8Array) => readonly number[] = () => [10];
   carried = 0;
 
-  carry(from: End, way: Way, octets: Uint8Array): void {
+  carry(from: End, udpPath: UdpPath, octets: Uint8Array): void {
     this.carried += 1;
     const to = this.ends.find(
-      (end) => end.place.address === way.remote && end.place.port === way.remotePort,
+      (end) => end.place.address === udpPath.remote && end.place.port === udpPath.remotePort,
     );
     if (to === undefined) return;
     for (const delay of this.fate(octets)) {

@@ -28,7 +28,7 @@ function connect(): Session {
     publicKey: coordinator.publicKey,
     use: HandshakeUse.coordinator,
     pathId: NO_PATH,
-    way: node.wayTo(COORDINATOR),
+    udpPath: node.wayTo(COORDINATOR),
   };
   return node.sessions.connect(world.now, to, [{ type: 'lifetime', seconds: 5 }]);
 }
@@ -104,10 +104,10 @@ describe('a session', () => {
   });
   const lastTransaction = (): number => seen;
   beforeEach(() => {
-    const { request } = coordinator;
-    coordinator.request = (now, session, message, ...rest) => {
+    const { handleRequest } = coordinator;
+    coordinator.handleRequest = (now, session, message, ...rest) => {
       seen = message.transaction;
-      return request.call(coordinator, now, session, message, ...rest);
+      return handleRequest.call(coordinator, now, session, message, ...rest);
     };
   });
 
@@ -120,7 +120,7 @@ describe('a session', () => {
     const again = new End(world, 77, NODE, undefined, 1);
     world.ends.splice(world.ends.indexOf(node), 1, again);
     const to = { publicKey: coordinator.publicKey, use: HandshakeUse.coordinator, pathId: NO_PATH };
-    const fresh = again.sessions.connect(world.now, { ...to, way: again.wayTo(COORDINATOR) });
+    const fresh = again.sessions.connect(world.now, { ...to, udpPath: again.wayTo(COORDINATOR) });
     world.pass(100);
     coordinator.reply = () => 'later';
     const options: readonly NtmobileOption[] = [{ type: 'lifetime', seconds: 5 }];
@@ -186,18 +186,18 @@ describe('a session', () => {
 
 describe('a session of which somebody else carries the first word', () => {
   function carried(): Session {
-    const way = node.wayTo({ address: ipv4('192.0.2.99'), port: 1 });
+    const udpPath = node.wayTo({ address: ipv4('192.0.2.99'), port: 1 });
     const to = {
       publicKey: coordinator.publicKey,
       use: HandshakeUse.node,
       pathId: NO_PATH,
-      way,
-      carried: true,
+      udpPath,
+      piggybacked: true,
     };
     return node.sessions.connect(world.now, to);
   }
 
-  function carry({ carried: datagram }: Session): void {
+  function carry({ piggybackedInitiation: datagram }: Session): void {
     if (datagram === undefined) throw new Error('nothing to carry');
     coordinator.sessions.receive(world.now, coordinator.wayTo(NODE), datagram);
   }
@@ -210,7 +210,10 @@ describe('a session of which somebody else carries the first word', () => {
     world.pass(30);
     expect(node.heard).toEqual(['established']);
     expect(coordinator.heard).toEqual(['established']);
-    expect(session).toMatchObject({ carried: undefined, way: { remote: COORDINATOR.address } });
+    expect(session).toMatchObject({
+      piggybackedInitiation: undefined,
+      udpPath: { remote: COORDINATOR.address },
+    });
     world.pass(REKEY_MS + 100);
     expect(node.heard).toEqual(['established', 'established']);
   });
@@ -218,10 +221,10 @@ describe('a session of which somebody else carries the first word', () => {
   it.each([
     ['waits for its answer as if it had been sent just now', true, 250],
     ['begins at once', false, 0],
-  ])('%s when there is a way, carried away: %s', (_what, passed, ms) => {
+  ])('%s when there is a udpPath, carried away: %s', (_what, passed, ms) => {
     const session = carried();
     world.pass(1_000);
-    node.sessions.proceed(world.now, session, node.wayTo(COORDINATOR), passed);
+    node.sessions.resumeHandshake(world.now, session, node.wayTo(COORDINATOR), passed);
     world.pass(ms - 1);
     if (ms > 0) expect(world.carried).toBe(0);
     world.pass(31);
@@ -299,13 +302,13 @@ describe('a flood of strangers', () => {
     const strangers = Array.from({ length: 50 }, (_, index) => {
       const place = { address: ipv4(`203.0.113.${index + 1}`), port: 1000 };
       const stranger = new End(world, 100 + index, place);
-      const way = stranger.wayTo(COORDINATOR);
+      const udpPath = stranger.wayTo(COORDINATOR);
       // Nothing comes back to them: their addresses are not theirs.
       stranger.sessions.connect(world.now, {
         publicKey: coordinator.publicKey,
         use: 1,
         pathId: NO_PATH,
-        way,
+        udpPath,
       });
       return stranger;
     });
@@ -331,7 +334,7 @@ describe('a flood of strangers', () => {
         publicKey: coordinator.publicKey,
         use: 1,
         pathId: NO_PATH,
-        way: stranger.wayTo(COORDINATOR),
+        udpPath: stranger.wayTo(COORDINATOR),
       });
     }
     connect();

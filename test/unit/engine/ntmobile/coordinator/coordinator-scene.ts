@@ -8,12 +8,12 @@ import { keyPairOf, sha256 } from '#crypto/primitives.ts';
 import type { CommonInput, EngineEvent, JsonObject, JsonValue, Output } from '#engine/contract.ts';
 import type {
   CredentialHolder,
-  CredentialJudge,
-} from '#engine/ntmobile/common/credential-judge.ts';
+  CredentialVerifier,
+} from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { SessionListener } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import type { DirectionCoordinatorConfiguration } from '#engine/ntmobile/coordinator/configuration.ts';
 import {
   createDirectionCoordinator,
@@ -26,7 +26,7 @@ import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile-messag
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
 
 export const OFFSET_MS = 1_800_000_000_000;
-export const PLACE = { address: ipv4('198.51.100.1'), port: 7890 };
+export const ENDPOINT = { address: ipv4('198.51.100.1'), port: 7890 };
 export const SECOND = { address: ipv4('198.51.100.1'), port: 7891 };
 export const PATH = new Uint8Array(8).fill(7);
 export const PATH_OPTION: NtmobileOption = { type: 'path-id', pathId: PATH };
@@ -41,7 +41,7 @@ export class Peer implements SessionListener<string> {
   credential: Uint8Array | undefined;
   reply: (message: NtmobileMessage) => NtmobileMessage | undefined = () => undefined;
   readonly #scene: Scene;
-  readonly place: { address: Way['remote']; port: number };
+  readonly place: { address: UdpPath['remote']; port: number };
 
   constructor(scene: Scene, seed: number, credential: Uint8Array | undefined) {
     const random = randomOf(seed);
@@ -53,7 +53,7 @@ export class Peer implements SessionListener<string> {
       { own: this.own, random, suites: suiteBit(1), credential: () => this.credential },
       this,
     );
-    this.sessions.clock(OFFSET_MS);
+    this.sessions.setClockOffset(OFFSET_MS);
     scene.peers.push(this);
   }
 
@@ -61,11 +61,11 @@ export class Peer implements SessionListener<string> {
     return sha256(this.own.publicKey).slice(0, 16);
   }
 
-  way(port = PLACE.port): Way {
+  udpPath(port = ENDPOINT.port): UdpPath {
     return {
       local: this.place.address,
       localPort: this.place.port,
-      remote: PLACE.address,
+      remote: ENDPOINT.address,
       remotePort: port,
       relayIndex: 0,
     };
@@ -77,7 +77,7 @@ export class Peer implements SessionListener<string> {
       publicKey,
       use: HandshakeUse.coordinator,
       pathId: new Uint8Array(8),
-      way: this.way(),
+      udpPath: this.udpPath(),
     });
     this.#scene.pass(100);
   }
@@ -86,14 +86,14 @@ export class Peer implements SessionListener<string> {
   ask(
     type: NtmobileMessageType,
     options: readonly NtmobileOption[],
-    way?: Way,
+    udpPath?: UdpPath,
   ): NtmobileMessage | undefined {
     if (this.session === undefined) throw new Error('not connected');
     this.answers.length = 0;
     this.sessions.request(
       this.#scene.now,
       this.session,
-      way === undefined ? { type, options } : { type, options, way },
+      udpPath === undefined ? { type, options } : { type, options, udpPath },
       'asked',
     );
     this.#scene.pass(9_000);
@@ -104,16 +104,16 @@ export class Peer implements SessionListener<string> {
     return this.ask('registration-request', [{ type: 'lifetime', seconds: 600 }, ...options]);
   }
 
-  send(way: Way, datagram: Uint8Array): void {
-    this.#scene.toCoordinator(this, way, datagram);
+  send(udpPath: UdpPath, datagram: Uint8Array): void {
+    this.#scene.toCoordinator(this, udpPath, datagram);
   }
-  judge(): readonly NtmobileOption[] {
+  authorizeInitiation(): readonly NtmobileOption[] {
     return [];
   }
   established(_now: Monotonic, session: Session): void {
     this.session = session;
   }
-  request(
+  handleRequest(
     _now: Monotonic,
     _session: Session,
     message: NtmobileMessage,
@@ -149,7 +149,7 @@ export class Scene {
   readonly stored = new Map<string, { table: string; key: string; value: JsonValue }>();
   /** What each credential's octets say. */
   readonly holders = new Map<string, CredentialHolder>();
-  readonly #judge: CredentialJudge = (credential, publicKey, now) => {
+  readonly #judge: CredentialVerifier = (credential, publicKey, now) => {
     const holder = this.holders.get(hex(credential));
     const right =
       holder !== undefined && hex(holder.nodeId) === hex(sha256(publicKey).slice(0, 16));
@@ -169,13 +169,13 @@ export class Scene {
         secret: new Uint8Array(32).fill(3),
         relayKeys: [RELAY_KEY, SECOND_RELAY_KEY],
       },
-      judgeCredential: this.#judge,
+      verifyCredential: this.#judge,
       ...{
         systemPrefix: prefix('fd12:3456:789a::/48'),
         generalIpv4Prefix: prefix('198.19.0.0/16'),
       },
       ...{ secondEndpoints: [SECOND], maximumLifetimeSeconds: 300, maximumRegistrations: 3 },
-      ...{ relayRateKilobits: 10_000, strangersPerSecond: 100 },
+      ...{ relayRateKilobits: 10_000, handshakesPerSecond: 100 },
       ...this.#changes,
     };
   }
@@ -197,7 +197,7 @@ export class Scene {
   /** The operator decides otherwise. */
   reconfigure(changes: Partial<DirectionCoordinatorConfiguration>): void {
     // The same judge as long as nobody gives another one.
-    this.#changes = { judgeCredential: this.#judge, ...this.#changes, ...changes };
+    this.#changes = { verifyCredential: this.#judge, ...this.#changes, ...changes };
     const out: Output[] = [];
     this.engine.reconfigure(this.now, this.#configuration(), out);
     expect(out).toEqual([]);
@@ -218,7 +218,7 @@ export class Scene {
           ({ place }) => place.address === path.remote && place.port === path.remotePort,
         );
         if (peer !== undefined)
-          this.#fly(() => peer.sessions.receive(this.now, peer.way(path.localPort), packet));
+          this.#fly(() => peer.sessions.receive(this.now, peer.udpPath(path.localPort), packet));
       } else if (output.kind === 'persist') {
         const { table, key, value } = output;
         if (value === undefined) this.stored.delete(`${table} ${key}`);
@@ -230,11 +230,11 @@ export class Scene {
     }
   }
 
-  toCoordinator(peer: Peer, way: Way, packet: Uint8Array): void {
+  toCoordinator(peer: Peer, udpPath: UdpPath, packet: Uint8Array): void {
     const { address, port } = peer.place;
     const path = {
-      local: way.remote,
-      localPort: way.remotePort,
+      local: udpPath.remote,
+      localPort: udpPath.remotePort,
       remote: address,
       remotePort: port,
       relayIndex: 0,

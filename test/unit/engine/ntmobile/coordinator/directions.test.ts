@@ -91,7 +91,7 @@ describe('a registration', () => {
 
   it('shows the address at either port', () => {
     const a = node(scene, 1, 'a');
-    const seen = a.ask('address-request', [], a.way(SECOND.port));
+    const seen = a.ask('address-request', [], a.udpPath(SECOND.port));
     expect(seen?.options).toEqual([
       { type: 'observed-endpoint', endpoint: { address: '203.0.113.1', port: 7890 } },
     ]);

@@ -49,7 +49,7 @@ describe('authorities', () => {
     const holders = new Map(scene.holders);
     const only = hex(b.credential ?? new Uint8Array());
     scene.reconfigure({
-      judgeCredential: (credential) => (hex(credential) === only ? holders.get(only) : undefined),
+      verifyCredential: (credential) => (hex(credential) === only ? holders.get(only) : undefined),
     });
     scene.pass(1);
     expect(names()).toMatchObject([{ name: 'b.nodes.example' }]);
@@ -71,10 +71,10 @@ describe('authorities', () => {
       asked += 1;
       return scene.holders.get(hex(credential));
     };
-    scene.reconfigure({ judgeCredential });
+    scene.reconfigure({ verifyCredential: judgeCredential });
     scene.pass(1);
     expect(asked).toBe(1);
-    scene.reconfigure({ judgeCredential, relayRateKilobits: 5 });
+    scene.reconfigure({ verifyCredential: judgeCredential, relayRateKilobits: 5 });
     scene.pass(1);
     expect(asked).toBe(1);
   });
@@ -89,7 +89,7 @@ describe('authorities', () => {
       scene.pass(30);
     }
     expect(names()).toHaveLength(110);
-    scene.reconfigure({ judgeCredential: () => undefined });
+    scene.reconfigure({ verifyCredential: () => undefined });
     expect(scene.engine.deadline()).toBe(scene.now);
     scene.step({ kind: 'tick' });
     expect(names()).toHaveLength(10);
@@ -108,7 +108,7 @@ describe('limits', () => {
   });
 
   it('of strangers hold at once', () => {
-    scene.reconfigure({ strangersPerSecond: 1 });
+    scene.reconfigure({ handshakesPerSecond: 1 });
     for (const seed of [1, 2, 3]) node(scene, seed, `n${seed}`);
     expect(scene.engine.counters['cookie-sent']).toBeGreaterThan(0);
   });

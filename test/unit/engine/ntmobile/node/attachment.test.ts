@@ -5,9 +5,9 @@ import { monotonic } from '#base/time.ts';
 import { preferenceBy } from '#engine/common/interface-preference.ts';
 import {
   attachmentOf,
-  haveOneWayOut,
-  placeTowards,
-  samePlaces,
+  haveSingleUplink,
+  localAddressFor,
+  sameAttachment,
 } from '#engine/ntmobile/node/attachment.ts';
 import {
   type LinkSketch,
@@ -68,13 +68,13 @@ describe('a place', () => {
 
   it('is another one when the carrier came back, whatever the address: it may be behind another NAT', () => {
     const before = attachment([{ ...ETH0, epoch: 1 }]);
-    expect(samePlaces(before, attachment([{ ...ETH0, epoch: 1 }]))).toBe(true);
-    expect(samePlaces(before, attachment([{ ...ETH0, epoch: 2 }]))).toBe(false);
+    expect(sameAttachment(before, attachment([{ ...ETH0, epoch: 1 }]))).toBe(true);
+    expect(sameAttachment(before, attachment([{ ...ETH0, epoch: 2 }]))).toBe(false);
   });
 });
 
 it('the host has one way out when no family has two routers', () => {
-  expect([haveOneWayOut([ETH0].map(link)), haveOneWayOut([ETH0, WLAN0].map(link))]).toEqual([
+  expect([haveSingleUplink([ETH0].map(link)), haveSingleUplink([ETH0, WLAN0].map(link))]).toEqual([
     true,
     false,
   ]);
@@ -97,5 +97,5 @@ it.each<readonly [string, string | undefined]>([
   ].map((address) => [address, undefined] as const),
 ])('to %s there is a way from %s', (address, device) => {
   const remote = address.includes(':') ? ipv6(address) : ipv4(address);
-  expect(placeTowards(attachment([ETH0]), remote)?.device).toBe(device);
+  expect(localAddressFor(attachment([ETH0]), remote)?.device).toBe(device);
 });

@@ -60,8 +60,8 @@ describe('a tunnel', () => {
       { prefix: { address: '198.18.0.1', length: 32 }, tunnel: tunnel?.id, peer: false },
     ]);
     const keys = node.session?.current?.dataKeys;
-    const [association] = scene.associations;
-    expect(scene.associations).toHaveLength(1);
+    const [association] = scene.sealingKeys;
+    expect(scene.sealingKeys).toHaveLength(1);
     expect(
       [association?.send?.key, association?.receive[0]?.key].map((key) =>
         hex(key ?? new Uint8Array()),
@@ -75,10 +75,10 @@ describe('a tunnel', () => {
     late.begin();
     scene.pass(11);
     // The Tunnel Response is on its way: the node has not said a word under its keys.
-    expect(scene.associations).toMatchObject([{ receive: [{ cipher: 'aes-128-gcm' }] }]);
-    expect(scene.associations[0]?.send).toBeUndefined();
+    expect(scene.sealingKeys).toMatchObject([{ receive: [{ cipher: 'aes-128-gcm' }] }]);
+    expect(scene.sealingKeys[0]?.send).toBeUndefined();
     scene.pass(200);
-    expect(scene.associations[0]?.send).toBeDefined();
+    expect(scene.sealingKeys[0]?.send).toBeDefined();
     expect(scene.tunnels).toHaveLength(1);
   });
 
@@ -90,7 +90,7 @@ describe('a tunnel', () => {
     late.gone = true;
     scene.pass(11_000);
     expect(scene.tunnels).toEqual([]);
-    expect(scene.associations).toEqual([]);
+    expect(scene.sealingKeys).toEqual([]);
   });
 
   it('has the former keys beside the new ones', () => {
@@ -98,7 +98,7 @@ describe('a tunnel', () => {
     scene.pass(400_000);
     node.ask('keep-alive', []);
     scene.pass(220_000);
-    expect(scene.associations[0]?.receive).toHaveLength(2);
+    expect(scene.sealingKeys[0]?.receive).toHaveLength(2);
   });
 
   it('goes with its node', () => {
@@ -120,9 +120,9 @@ describe('a tunnel', () => {
     scene.pass(290_000);
     other.attach(DirectionRole.initiator);
     scene.pass(8_000);
-    expect([scene.tunnels.length, scene.wished.length]).toEqual([1, 1]);
+    expect([scene.tunnels.length, scene.desired.length]).toEqual([1, 1]);
     scene.pass(3_000);
-    expect([scene.tunnels.length, scene.wished.length]).toEqual([0, 0]);
+    expect([scene.tunnels.length, scene.desired.length]).toEqual([0, 0]);
     expect(scene.engine.counters).toMatchObject({ 'credential-over': 1 });
     other.ask('keep-alive', []);
     other.connect();
@@ -167,12 +167,12 @@ describe('a node that moves', () => {
     node.ask('keep-alive', [paddedTo(1_200)], 15);
     const there = { remote: ELSEWHERE.address, remotePort: ELSEWHERE.port };
     // Less what an answer and Path Challenges need.
-    const account = { creditOctets: 3 * 1_200 - 320 };
-    expect(scene.tunnels).toMatchObject([{ ...there, validated: false, account }]);
+    const amplificationLimit = { creditOctets: 3 * 1_200 - 320 };
+    expect(scene.tunnels).toMatchObject([{ ...there, validated: false, amplificationLimit }]);
     scene.pass(20);
     expect(scene.tunnels).toMatchObject([there]);
     expect(scene.tunnels[0]).not.toHaveProperty('validated');
-    expect(scene.tunnels[0]).not.toHaveProperty('account');
+    expect(scene.tunnels[0]).not.toHaveProperty('amplificationLimit');
   });
 
   it('has one account for its tunnel and its legs, another node another', () => {
@@ -184,12 +184,12 @@ describe('a node that moves', () => {
     other.place = { ...ELSEWHERE, port: 4001 };
     node.ask('keep-alive', [paddedTo(700)], 0);
     other.ask('keep-alive', [paddedTo(800)], 15);
-    const accounts = scene.tunnels.map(({ account }) => account);
+    const accounts = scene.tunnels.map(({ amplificationLimit }) => amplificationLimit);
     expect(accounts.map((account) => account?.creditOctets)).toEqual([
       3 * 700 - 320,
       3 * 800 - 320,
     ]);
-    expect(scene.wished.map(({ account }) => account)).toEqual(accounts);
+    expect(scene.desired.map(({ amplificationLimit }) => amplificationLimit)).toEqual(accounts);
     expect(accounts[0]?.number).not.toBe(accounts[1]?.number);
   });
 
@@ -197,7 +197,7 @@ describe('a node that moves', () => {
     direct(node);
     node.place = ELSEWHERE;
     node.reply = () => undefined;
-    const credit = () => scene.tunnels[0]?.account?.creditOctets;
+    const credit = () => scene.tunnels[0]?.amplificationLimit?.creditOctets;
     node.ask('keep-alive', [], 15, 10);
     expect(scene.tunnels).toMatchObject([{ remote: ELSEWHERE.address, validated: false }]);
     expect(credit()).toBe(0);
@@ -272,7 +272,7 @@ describe('a node that moves', () => {
     roam(ELSEWHERE);
     scene.pass(4_000);
     expect(scene.tunnels).toMatchObject([{ remote: HOME.address }]);
-    expect(scene.wished).toMatchObject([{ remote: HOME.address, validated: true }]);
+    expect(scene.desired).toMatchObject([{ remote: HOME.address, validated: true }]);
     expect(scene.engine.counters).toMatchObject({ 'node-moved': before });
   });
 });

@@ -28,13 +28,13 @@ function tunnelRequest(
     publicKey: b.own.publicKey,
     use: HandshakeUse.node,
     pathId: PATH,
-    way: a.way,
-    carried: true,
+    udpPath: a.udpPath,
+    piggybacked: true,
     ...over,
   };
-  const { carried } = a.sessions.connect(scene.now, to);
-  if (carried === undefined) throw new Error('nothing to carry');
-  return carried;
+  const { piggybackedInitiation } = a.sessions.connect(scene.now, to);
+  if (piggybackedInitiation === undefined) throw new Error('nothing to carry');
+  return piggybackedInitiation;
 }
 
 const first = (datagram: Uint8Array) => [{ type: 'first-datagram', datagram }] as const;
@@ -65,7 +65,7 @@ describe('a Tunnel Request that comes along with a request for a leg', () => {
     const [passed] = scene.enveloped;
     if (passed === undefined) throw new Error('nothing was passed on');
     const before = b.sessions.counters;
-    b.sessions.receive(scene.now, { ...b.way, relayIndex: passed.index }, passed.datagram);
+    b.sessions.receive(scene.now, { ...b.udpPath, relayIndex: passed.index }, passed.datagram);
     expect(b.sessions.counters).toEqual(before);
     expect(b.judged).toEqual([HandshakeUse.node]);
   });
@@ -123,7 +123,7 @@ describe('a Tunnel Request that comes along with a request for a leg', () => {
     b.place = ELSEWHERE;
     // As long as those of nodes are: it pays for more than one Path Challenge.
     b.ask('keep-alive', [{ type: 'padding', data: new Uint8Array(80) }], 25);
-    expect(scene.wished).toMatchObject([{ remote: ELSEWHERE.address, validated: false }]);
+    expect(scene.desired).toMatchObject([{ remote: ELSEWHERE.address, validated: false }]);
     a.attach(initiator, {}, undefined, first(tunnelRequest()));
     expect(scene.enveloped).toEqual([]);
     b.deaf = false;

@@ -381,7 +381,7 @@ describe('the host', () => {
       scene.parts.get('relay/routes')?.routes?.map(({ destination }) => destination.address),
     ).toEqual([...['fd12:3456:789a::', '198.18.0.0', '100.127.0.0']]);
     expect(scene.parts.get('relay/forwarding')?.sysctls).toEqual([
-      { path: 'net/ipv6/conf/eth0/accept_ra', value: '2', onlyFrom: '1' },
+      { path: 'net/ipv6/conf/eth0/accept_ra', value: '2', onlyIfCurrently: '1' },
       { path: 'net/ipv6/conf/all/forwarding', value: '1' },
       { path: 'net/ipv4/conf/eth0/forwarding', value: '1' },
       { path: 'net/ipv4/conf/%tun/forwarding', value: '1' },

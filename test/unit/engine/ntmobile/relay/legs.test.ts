@@ -86,9 +86,9 @@ describe('a leg', () => {
       validated: true,
       rateKilobits: 1000,
     };
-    expect(scene.wished).toEqual([{ ...own, other: 0, local: '198.51.100.9' }]);
+    expect(scene.desired).toEqual([{ ...own, other: 0, local: '198.51.100.9' }]);
     const other = findNtmobileOption(b.attach(responder)?.options ?? [], 'relay-index')?.index;
-    expect(scene.wished).toMatchObject([
+    expect(scene.desired).toMatchObject([
       { index, other },
       { index: other, other: index, remote: '203.0.113.2' },
     ]);
@@ -98,7 +98,7 @@ describe('a leg', () => {
     const a = scene.node(1);
     const first = a.attach(initiator);
     expect(a.attach(initiator, { rateKilobits: 2000 })?.options).toEqual(first?.options);
-    expect(scene.wished).toMatchObject([{ rateKilobits: 2000 }]);
+    expect(scene.desired).toMatchObject([{ rateKilobits: 2000 }]);
   });
 
   it.each([
@@ -108,7 +108,7 @@ describe('a leg', () => {
     ['a role that is no end', { role: general }, undefined],
   ])('is not given for %s', (_what, over, key) => {
     expect(scene.node(1).attach(initiator, over, key)?.status).toBe(NtmobileStatus.wrongToken);
-    expect(scene.wished).toEqual([]);
+    expect(scene.desired).toEqual([]);
     expect(scene.engine.counters).toMatchObject({ 'attach-wrong-token': 1, attached: 0 });
   });
 
@@ -121,7 +121,7 @@ describe('a leg', () => {
     expect(a.attach(initiator, path(2))?.status).toBe(NtmobileStatus.busy);
     for (const fill of [3, 4]) expect(b.attach(initiator, path(fill))?.status).toBe(0);
     expect(c.attach(initiator, path(5))?.status).toBe(NtmobileStatus.busy);
-    expect(scene.wished).toHaveLength(4);
+    expect(scene.desired).toHaveLength(4);
   });
 
   it('goes when it is released, and the other one when it was alone for long', () => {
@@ -129,12 +129,12 @@ describe('a leg', () => {
     a.attach(initiator);
     b.attach(responder);
     scene.pass(200_000);
-    expect(scene.wished).toHaveLength(2);
+    expect(scene.desired).toHaveLength(2);
     b.release(new Uint8Array(8));
     a.release(PATH);
-    expect(scene.wished).toMatchObject([{ remote: '203.0.113.2', other: 0 }]);
+    expect(scene.desired).toMatchObject([{ remote: '203.0.113.2', other: 0 }]);
     scene.pass(121_000);
-    expect(scene.wished).toEqual([]);
+    expect(scene.desired).toEqual([]);
   });
 
   it('goes when nothing was heard of its node for ten minutes', () => {
@@ -145,7 +145,7 @@ describe('a leg', () => {
     scene.pass(590_000);
     b.ask('keep-alive', []);
     scene.pass(20_000);
-    expect(scene.wished).toMatchObject([{ remote: '203.0.113.2', other: 0 }]);
+    expect(scene.desired).toMatchObject([{ remote: '203.0.113.2', other: 0 }]);
     expect(scene.engine.counters).toMatchObject({ 'node-idle': 1 });
   });
 });
@@ -156,11 +156,11 @@ describe('a node that moves', () => {
     a.attach(initiator);
     a.place = ELSEWHERE;
     a.ask('keep-alive', [], 15);
-    expect(scene.wished).toMatchObject([
+    expect(scene.desired).toMatchObject([
       { remote: '192.0.2.77', remotePort: 4000, validated: false },
     ]);
     scene.pass(20);
-    expect(scene.wished).toMatchObject([{ remote: '192.0.2.77', validated: true }]);
+    expect(scene.desired).toMatchObject([{ remote: '192.0.2.77', validated: true }]);
   });
 
   it('has its former place again when nobody answered at the new one', () => {
@@ -170,9 +170,9 @@ describe('a node that moves', () => {
     a.ask('keep-alive', [], 15);
     a.gone = true;
     scene.pass(2_900);
-    expect(scene.wished).toMatchObject([{ remote: '192.0.2.77', validated: false }]);
+    expect(scene.desired).toMatchObject([{ remote: '192.0.2.77', validated: false }]);
     scene.pass(200);
-    expect(scene.wished).toMatchObject([{ remote: '203.0.113.1', validated: true }]);
+    expect(scene.desired).toMatchObject([{ remote: '203.0.113.1', validated: true }]);
     expect(scene.engine.counters).toMatchObject({ 'place-unanswered': 1, 'node-moved': 1 });
   });
 
@@ -183,7 +183,7 @@ describe('a node that moves', () => {
     const toRelay = scene.toRelay.bind(scene);
     scene.toRelay = (_peer, packet) => late.push(packet);
     if (a.session !== undefined)
-      a.sessions.tell(a.session, 'release', [{ type: 'path-id', pathId: new Uint8Array(8) }]);
+      a.sessions.notify(a.session, 'release', [{ type: 'path-id', pathId: new Uint8Array(8) }]);
     scene.toRelay = toRelay;
     a.place = ELSEWHERE;
     a.ask('keep-alive', []);
@@ -198,6 +198,6 @@ describe('a node that moves', () => {
       scene.step({ kind: 'datagram', path: { ...path, ...from }, packet });
     }
     expect(late).toHaveLength(1);
-    expect(scene.wished).toMatchObject([{ remote: '192.0.2.77', validated: true }]);
+    expect(scene.desired).toMatchObject([{ remote: '192.0.2.77', validated: true }]);
   });
 });

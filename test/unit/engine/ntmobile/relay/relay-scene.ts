@@ -1,5 +1,5 @@
 /**
- * A relay with a coordinator and nodes around it, under virtual time; each way takes ten
+ * A relay with a coordinator and nodes around it, under virtual time; each udpPath takes ten
  * milliseconds.
  */
 import {
@@ -20,20 +20,20 @@ import type {
   DesiredPart,
   DesiredPlaneRoute,
   DesiredRelayLeg,
-  DesiredSecurityAssociations,
+  DesiredSealingKeys,
   DesiredTranslation,
   DesiredTunnel,
   JsonValue,
   Output,
 } from '#engine/contract.ts';
-import type { CredentialHolder } from '#engine/ntmobile/common/credential-judge.ts';
+import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type {
-  JudgedInitiation,
+  IncomingInitiation,
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { Way } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import type { RelayConfiguration } from '#engine/ntmobile/relay/configuration.ts';
 import { createRelay, type Relay, type RelayInput } from '#engine/ntmobile/relay/relay.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
@@ -101,7 +101,7 @@ export class Peer implements SessionListener<string> {
       { own: this.own, random, suites: suiteBit(1), credential: () => credential },
       this,
     );
-    this.sessions.clock(OFFSET_MS);
+    this.sessions.setClockOffset(OFFSET_MS);
     scene.peers.push(this);
   }
 
@@ -113,7 +113,7 @@ export class Peer implements SessionListener<string> {
     return ipv6(`fd12:3456:789a::${this.seed}`);
   }
 
-  get way(): Way {
+  get udpPath(): UdpPath {
     const [{ address: local, port: localPort }, { address: remote, port: remotePort }] = [
       this.place,
       RELAY_PLACE,
@@ -128,7 +128,12 @@ export class Peer implements SessionListener<string> {
 
   /** A handshake whose first datagram has left. */
   begin(pathId = new Uint8Array(8)): void {
-    const to = { publicKey: RELAY.publicKey, use: HandshakeUse.relay, pathId, way: this.way };
+    const to = {
+      publicKey: RELAY.publicKey,
+      use: HandshakeUse.relay,
+      pathId,
+      udpPath: this.udpPath,
+    };
     this.session = this.sessions.connect(this.#scene.now, to);
   }
 
@@ -199,14 +204,17 @@ export class Peer implements SessionListener<string> {
 
   release(pathId: Uint8Array): void {
     if (this.session === undefined) throw new Error('not connected');
-    this.sessions.tell(this.session, 'release', [{ type: 'path-id', pathId }]);
+    this.sessions.notify(this.session, 'release', [{ type: 'path-id', pathId }]);
     this.#scene.pass(100);
   }
 
-  send(_way: Way, datagram: Uint8Array): void {
+  send(_way: UdpPath, datagram: Uint8Array): void {
     if (!this.gone) this.#scene.toRelay(this, datagram);
   }
-  judge(_now: Monotonic, { use }: JudgedInitiation): readonly NtmobileOption[] | undefined {
+  authorizeInitiation(
+    _now: Monotonic,
+    { use }: IncomingInitiation,
+  ): readonly NtmobileOption[] | undefined {
     this.judged.push(use);
     // A node takes a Tunnel Request of a relay for a call, and no more.
     if (use === HandshakeUse.relay) this.calls += 1;
@@ -215,10 +223,10 @@ export class Peer implements SessionListener<string> {
   established(_now: Monotonic, session: Session): void {
     this.session = session;
   }
-  requested(_now: Monotonic, _session: Session, message: NtmobileMessage): void {
+  requestAuthenticated(_now: Monotonic, _session: Session, message: NtmobileMessage): void {
     this.heard.push(message);
   }
-  request(
+  handleRequest(
     _now: Monotonic,
     _session: Session,
     message: NtmobileMessage,
@@ -309,12 +317,12 @@ export class Scene {
     const { publicKey } = this.coordinator.own;
     return {
       ...{ own: RELAY, endpoints: [RELAY_PLACE], port: RELAY_PLACE.port, lifetimeSeconds: 60 },
-      judgeCredential: (credential, key) => (credential[4] === 1 ? this.#holder(key) : undefined),
+      verifyCredential: (credential, key) => (credential[4] === 1 ? this.#holder(key) : undefined),
       coordinators: [{ name: 'dc', publicKey, endpoints: [this.coordinator.place] }],
       ...{
         maximumLegs: 4,
         maximumLegsOfNode: 2,
-        strangersPerSecond: 100,
+        handshakesPerSecond: 100,
         forwarding: 'everywhere',
       },
       ...{ systemPrefix: SYSTEM_PREFIX, virtualIpv4Prefixes: [prefixOf('198.18.0.0/15')] },
@@ -379,7 +387,7 @@ export class Scene {
       case 'send':
         this.#send(output);
         break;
-      case 'want':
+      case 'set-desired':
         if (output.part === undefined) this.parts.delete(output.key);
         else this.parts.set(output.key, output.part);
         break;
@@ -407,7 +415,7 @@ export class Scene {
     const there = ({ place }: Peer) =>
       place.address === path.remote && place.port === path.remotePort;
     const peer = this.peers.find((one) => there(one) && !one.gone && !one.deaf);
-    if (peer !== undefined) this.#fly(() => peer.sessions.receive(this.now, peer.way, packet));
+    if (peer !== undefined) this.#fly(() => peer.sessions.receive(this.now, peer.udpPath, packet));
   }
 
   #resolve(name: string): void {
@@ -450,7 +458,7 @@ export class Scene {
   }
 
   /** The legs as they are wished, in the order of their coming. */
-  get wished(): readonly DesiredRelayLeg[] {
+  get desired(): readonly DesiredRelayLeg[] {
     return [...this.parts.values()].flatMap(({ relayLegs = [] }) => relayLegs);
   }
 
@@ -458,10 +466,8 @@ export class Scene {
     return [...this.parts.values()].flatMap(({ tunnels = [] }) => tunnels);
   }
 
-  get associations(): readonly DesiredSecurityAssociations[] {
-    return [...this.parts.values()].flatMap(
-      ({ securityAssociations = [] }) => securityAssociations,
-    );
+  get sealingKeys(): readonly DesiredSealingKeys[] {
+    return [...this.parts.values()].flatMap(({ sealingKeys = [] }) => sealingKeys);
   }
 
   get planeRoutes(): readonly DesiredPlaneRoute[] {

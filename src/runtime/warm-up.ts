@@ -10,12 +10,12 @@
 import { assert } from '#base/assert.ts';
 import { familyOf, type IpAddress, ipv4, ipv6, type Prefix } from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
-import type { Engine, NetworkInterface, Path, RandomBytes } from '#engine/contract.ts';
+import type { Engine, NetworkInterface, PacketPath, RandomBytes } from '#engine/contract.ts';
 import { createDriver, type Driver, type DriverInput } from './driver.ts';
 import type { ClockPort, KernelPort, PlanePort, Punt, StorePort } from './ports.ts';
 
 /** Makers of the two engines. The configurations have every field that theirs have. */
-export interface RehearsalCast {
+export interface WarmUpEngines {
   homeAgent(
     configuration: ReturnType<typeof homeAgentOf>,
     random: RandomBytes,
@@ -54,11 +54,11 @@ const PLACES: readonly (readonly [IpAddress, number, IpAddress])[] = [
  * Plays `moves` moves with each authentication algorithm and gives the number of registrations that
  * the home agent acknowledged.
  */
-export function rehearse(cast: RehearsalCast, moves = MOVES): number {
+export function warmUp(cast: WarmUpEngines, moves = MOVES): number {
   return play(cast, 'hmac-sha1-96', moves) + play(cast, 'hmac-sha256-128', moves);
 }
 
-function play(cast: RehearsalCast, algorithm: Algorithm, moves: number): number {
+function play(cast: WarmUpEngines, algorithm: Algorithm, moves: number): number {
   const clock = new StageClock();
   const association = { spi: 1000, algorithm, key: new Uint8Array(20) };
   const random: RandomBytes = (count) => new Uint8Array(count);
@@ -187,17 +187,17 @@ class StagePlane implements PlanePort {
   injected = 0;
   #handler: ((punt: Punt) => void) | undefined;
 
-  inject(path: Path, packet: Uint8Array): number {
+  inject(path: PacketPath, packet: Uint8Array): number {
     this.injected++;
     this.peer?.arrive(path, packet);
     return 0;
   }
 
-  arrive(path: Path, packet: Uint8Array): void {
+  arrive(path: PacketPath, packet: Uint8Array): void {
     if (path.kind !== 'udp') this.#handler?.({ path, packet });
     else {
       const { local, localPort, remote, remotePort } = path;
-      const back: Path = {
+      const back: PacketPath = {
         kind: 'udp',
         local: remote,
         localPort: remotePort,
@@ -216,8 +216,8 @@ class StagePlane implements PlanePort {
   tunnelDelete(): void {}
   routeSet(): void {}
   routeDelete(): void {}
-  associationsSet(): void {}
-  associationsDelete(): void {}
+  sealingKeysSet(): void {}
+  sealingKeysDelete(): void {}
   relayLegSet(): void {}
   relayLegDelete(): void {}
   translationSet(): void {}
@@ -234,16 +234,16 @@ class StagePlane implements PlanePort {
   close(): void {}
 }
 
-interface Association {
+interface TestRegistrationKey {
   readonly spi: number;
   readonly algorithm: Algorithm;
   readonly key: Uint8Array;
 }
 
-function homeAgentOf(association: Association) {
+function homeAgentOf(association: TestRegistrationKey) {
   const node = {
     identifier: IDENTIFIER,
-    securityAssociations: [association],
+    registrationKeys: [association],
     homeAddresses: [HOME_ADDRESS],
     ipv4HomeAddresses: [IPV4_HOME_ADDRESS],
     mayUseIpv4Pool: false,
@@ -269,7 +269,7 @@ function homeAgentOf(association: Association) {
   };
 }
 
-function mobileNodeOf(association: Association) {
+function mobileNodeOf(association: TestRegistrationKey) {
   const home = {
     name: 'rehearsal',
     homeAgent: { addresses: [HOME_AGENT, HOME_AGENT_IPV4] },
@@ -280,7 +280,7 @@ function mobileNodeOf(association: Association) {
     ipv4HomeLink: undefined,
     virtualHomeNetwork: true,
     identifier: IDENTIFIER,
-    securityAssociation: association,
+    registrationKey: association,
   };
   return {
     homes: [home],

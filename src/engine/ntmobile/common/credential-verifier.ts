@@ -5,7 +5,7 @@
  */
 import type { Ipv4Address, Ipv6Address } from '#base/ip.ts';
 import { type Wall, wall } from '#base/time.ts';
-import { judgeCredential } from '#crypto/node-credential.ts';
+import { verifyCredential } from '#crypto/node-credential.ts';
 
 /** What a credential says of its node, after everything about it was found right. */
 export interface CredentialHolder {
@@ -18,16 +18,16 @@ export interface CredentialHolder {
 }
 
 /** Judges a credential's octets for a public key at a time; undefined = not valid. */
-export type CredentialJudge = (
+export type CredentialVerifier = (
   credential: Uint8Array,
   publicKey: Uint8Array,
   now: Wall,
 ) => CredentialHolder | undefined;
 
 /** By the word of these account servers (Ed25519 public keys). */
-export function judgeBy(authorities: readonly Uint8Array[]): CredentialJudge {
+export function credentialVerifierFor(authorities: readonly Uint8Array[]): CredentialVerifier {
   return (octets, publicKey, now) => {
-    const credential = judgeCredential(
+    const credential = verifyCredential(
       octets,
       authorities,
       publicKey,

@@ -2,11 +2,11 @@
  * An `Error` with a string `code` ('ENODEV', 'EPERM', …), as Node's own system errors and
  * everything that `host/` throws.
  */
-export interface WorldError extends Error {
+export interface HostError extends Error {
   readonly code: string;
 }
 
 /** Tells the world's failures, which are retried, from our own defects, which are not. */
-export function isWorldError(thrown: unknown): thrown is WorldError {
+export function isHostError(thrown: unknown): thrown is HostError {
   return thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'string';
 }

@@ -4,7 +4,7 @@
  * dropped.
  */
 import type { MetricName } from './metric-table.ts';
-import type { Labels, Place } from './samples.ts';
+import type { CounterMetric, Labels } from './samples.ts';
 
 export type Component =
   | 'home-agent'
@@ -14,9 +14,9 @@ export type Component =
   | 'ntmobile-node'
   | 'account-server';
 
-type Rows = Readonly<Record<string, Place>>;
+type Rows = Readonly<Record<string, CounterMetric>>;
 
-function place(metric: MetricName, labels: Labels = {}): Place {
+function place(metric: MetricName, labels: Labels = {}): CounterMetric {
   return { metric, labels };
 }
 
@@ -195,7 +195,7 @@ const ACCOUNT_SERVER: Rows = {
   ]),
 };
 
-export const ENGINE_PLACES: Readonly<Record<Component, Rows>> = {
+export const ENGINE_COUNTER_METRICS: Readonly<Record<Component, Rows>> = {
   'home-agent': HOME_AGENT,
   'mobile-node': MOBILE_NODE,
   'direction-coordinator': DIRECTION_COORDINATOR,
@@ -208,8 +208,8 @@ export const ENGINE_PLACES: Readonly<Record<Component, Rows>> = {
 const COUNTED_ELSEWHERE = 'registration-refused';
 
 /** Where the counter `name` of `component` goes; undefined: it is told in another way. */
-export function engineCounterPlace(component: Component, name: string): Place | undefined {
-  const row = ENGINE_PLACES[component][name];
+export function engineCounterMetric(component: Component, name: string): CounterMetric | undefined {
+  const row = ENGINE_COUNTER_METRICS[component][name];
   if (row !== undefined) return row;
   if (component === 'account-server') return place('sojourn_logins_total', { result: name });
   const mobileIpv6 = component === 'home-agent' || component === 'mobile-node';
@@ -220,7 +220,7 @@ export function engineCounterPlace(component: Component, name: string): Place | 
   });
 }
 
-export const PLANE_PLACES: Rows = {
+export const PLANE_COUNTER_METRICS: Rows = {
   'transmit-packets': place('sojourn_tunnel_packets_total', { direction: 'out' }),
   'transmit-octets': place('sojourn_tunnel_bytes_total', { direction: 'out' }),
   'receive-packets': place('sojourn_tunnel_packets_total', { direction: 'in' }),
@@ -271,8 +271,8 @@ export const PLANE_PLACES: Rows = {
 const DROP = 'drop-';
 
 /** Undefined: it has none yet, which a test does not let pass. */
-export function planeCounterPlace(name: string): Place | undefined {
-  const row = PLANE_PLACES[name];
+export function planeCounterMetric(name: string): CounterMetric | undefined {
+  const row = PLANE_COUNTER_METRICS[name];
   if (row !== undefined || !name.startsWith(DROP)) return row;
   return place('sojourn_plane_drops_total', { reason: name.slice(DROP.length) });
 }

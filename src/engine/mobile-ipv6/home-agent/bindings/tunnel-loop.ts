@@ -17,7 +17,7 @@ const LONGEST_CHAIN = 8;
  * addresses that are bound and prefixes that are forwarded here. All prefixes that the mobile node
  * may register count as its own.
  */
-export function leadsBack(
+export function causesTunnelLoop(
   state: HomeAgentState,
   homeAddress: Ipv6Address,
   mobileNode: AuthorizedMobileNode,
@@ -37,7 +37,7 @@ export function leadsBack(
     ) {
       return true;
     }
-    const binding = cache.get(back) ?? prefixes.around(back);
+    const binding = cache.get(back) ?? prefixes.longestMatch(back);
     if (binding === undefined) return false;
     at = binding.tunnel.endpoint.remote;
   }

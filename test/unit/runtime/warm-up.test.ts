@@ -4,13 +4,13 @@ import {
   createMobileNode,
   type MobileNodeInput,
 } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
-import { rehearse } from '#runtime/rehearsal.ts';
+import { warmUp } from '#runtime/warm-up.ts';
 
 describe('the rehearsal', () => {
   it('plays every move through to its acknowledgement, with each algorithm', () => {
     const moves = 9;
     const statuses: string[] = [];
-    const acknowledged = rehearse(
+    const acknowledged = warmUp(
       {
         homeAgent: createHomeAgent,
         mobileNode(configuration, random) {

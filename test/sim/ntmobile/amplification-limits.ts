@@ -8,16 +8,16 @@ const AMPLIFICATION = 3;
 
 type Bounded = Pick<
   DesiredRelayLeg | DesiredTunnel,
-  'validated' | 'account' | 'remote' | 'remotePort'
+  'validated' | 'amplificationLimit' | 'remote' | 'remotePort'
 >;
 
-interface Account {
+interface PathAllowance {
   received: number;
   sent: number;
 }
 
-export class PlaceAccounts {
-  readonly #accounts = new Map<string, Account>();
+export class AmplificationLimits {
+  readonly #accounts = new Map<string, PathAllowance>();
 
   came(from: Bounded, octets: number): void {
     const account = this.#of(from);
@@ -28,7 +28,7 @@ export class PlaceAccounts {
   take(to: Bounded, octets: number): boolean {
     const account = this.#of(to);
     if (account === undefined) return true;
-    const most = AMPLIFICATION * account.received + (to.account?.creditOctets ?? 0);
+    const most = AMPLIFICATION * account.received + (to.amplificationLimit?.creditOctets ?? 0);
     if (account.sent + octets > most) return false;
     account.sent += octets;
     return true;
@@ -40,7 +40,7 @@ export class PlaceAccounts {
     for (const key of this.#accounts.keys()) if (!kept.has(key)) this.#accounts.delete(key);
   }
 
-  #of(one: Bounded): Account | undefined {
+  #of(one: Bounded): PathAllowance | undefined {
     const key = keyOf(one);
     if (key === undefined) return undefined;
     const account = this.#accounts.get(key) ?? { received: 0, sent: 0 };
@@ -49,6 +49,8 @@ export class PlaceAccounts {
   }
 }
 
-function keyOf({ validated, account, remote, remotePort }: Bounded): string | undefined {
-  return validated === false ? `${account?.number ?? 0} ${remote} ${remotePort}` : undefined;
+function keyOf({ validated, amplificationLimit, remote, remotePort }: Bounded): string | undefined {
+  return validated === false
+    ? `${amplificationLimit?.number ?? 0} ${remote} ${remotePort}`
+    : undefined;
 }
