@@ -98,7 +98,7 @@ export class NtmobileSystem {
       ...options.accountServer,
     });
     this.coordinator = new DaemonProcess(lab, 'dc', 'dc', {
-      ...{ daemon, zone, systemPrefix, authorities: [authority], relays: [relayKey] },
+      ...{ daemon, zone, systemPrefix, authorities: [authority], relayKeys: [relayKey] },
       addresses: [ADDRESSES.coordinatorIpv4, ADDRESSES.coordinatorIpv6],
       ...options.coordinator,
     });

@@ -31,7 +31,7 @@ export interface DirectionCoordinatorSettings {
   readonly authorities: readonly Uint8Array[];
   readonly addresses: readonly IpAddress[];
   readonly port: number;
-  readonly secondPort: number;
+  readonly alternatePort: number;
   readonly nameServer: {
     readonly port: number;
     readonly names: readonly string[];
@@ -51,14 +51,14 @@ export function directionCoordinatorSchema() {
       port: integerField(1, 65_535)
         .default(7890)
         .meta({ description: 'UDP port for nodes and relays' }),
-      secondPort: integerField(1, 65_535)
+      alternatePort: integerField(1, 65_535)
         .default(7891)
         .meta({ description: 'UDP port by which nodes find out what their NAT does' }),
       authorities: z.array(publicKeyField()).min(1).meta({
         reloadable: true,
         description: 'public keys of account servers, whose credentials nodes register with',
       }),
-      relays: z
+      relayKeys: z
         .array(publicKeyField())
         .default([])
         .meta({
@@ -119,17 +119,17 @@ export function directionCoordinatorSchema() {
 
 interface WholeParts {
   readonly port?: number | undefined;
-  readonly secondPort?: number | undefined;
+  readonly alternatePort?: number | undefined;
   readonly systemPrefix?: Prefix | undefined;
   readonly generalIpv4Prefix?: Prefix | undefined;
 }
 
 function checkWhole(
-  { port, secondPort, systemPrefix, generalIpv4Prefix }: WholeParts,
+  { port, alternatePort, systemPrefix, generalIpv4Prefix }: WholeParts,
   report: Report,
 ): void {
-  if (port !== undefined && port === secondPort)
-    report('the same as port', 'choose another', ['secondPort']);
+  if (port !== undefined && port === alternatePort)
+    report('the same as port', 'choose another', ['alternatePort']);
   checkSystemPrefix(systemPrefix, report);
   if (generalIpv4Prefix !== undefined && generalIpv4Prefix.length > 24) {
     report('holds fewer than 254 addresses', 'use a /24 or larger', ['generalIpv4Prefix']);
@@ -141,9 +141,9 @@ interface Fields {
   readonly zone: string;
   readonly addresses: readonly IpAddress[];
   readonly port: number;
-  readonly secondPort: number;
+  readonly alternatePort: number;
   readonly authorities: readonly Uint8Array[];
-  readonly relays: readonly Uint8Array[];
+  readonly relayKeys: readonly Uint8Array[];
   readonly systemPrefix: Prefix;
   readonly generalIpv4Prefix: Prefix;
   readonly maximumLifetimeSeconds: number;
@@ -154,12 +154,21 @@ interface Fields {
 }
 
 function settingsOf(fields: Fields): DirectionCoordinatorSettings {
-  const { daemon, zone, addresses, port, secondPort, authorities, relays, nameServer, ...rest } =
-    fields;
+  const {
+    daemon,
+    zone,
+    addresses,
+    port,
+    alternatePort,
+    authorities,
+    relayKeys,
+    nameServer,
+    ...rest
+  } = fields;
   const names = nameServer.names.length > 0 ? nameServer.names : [`ns.${zone}`];
   return {
-    ...{ daemon, addresses, port, secondPort, authorities },
+    ...{ daemon, addresses, port, alternatePort, authorities },
     nameServer: { ...nameServer, names },
-    coordinator: { zone, relayKeys: relays, ...rest },
+    coordinator: { zone, relayKeys, ...rest },
   };
 }

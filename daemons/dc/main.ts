@@ -49,17 +49,17 @@ async function start(
   settings: DirectionCoordinatorSettings,
   house: DaemonContext,
 ): Promise<RunningDaemon<DirectionCoordinatorSettings>> {
-  const { daemon, addresses, port, secondPort, nameServer } = settings;
+  const { daemon, addresses, port, alternatePort, nameServer } = settings;
   await using made = new AsyncDisposableStack();
   const stateFile = (name: string): string => join(daemon.stateDirectory, `${daemon.name}${name}`);
   const store = made.adopt(openSqliteStore(stateFile('.sqlite')), (it) => it.close());
   const own = ownKey(daemon);
-  const endpoints = [port, secondPort].flatMap((each) =>
+  const endpoints = [port, alternatePort].flatMap((each) =>
     addresses.map((address) => ({ address, port: each })),
   );
   const sockets = made.use(await DatagramSockets.open(endpoints));
   const secret = loadOrCreateSecret(stateFile('.secret'));
-  const secondEndpoints = addresses.map((address) => ({ address, port: secondPort }));
+  const secondEndpoints = addresses.map((address) => ({ address, port: alternatePort }));
   const judge = credentialVerifiers();
   const configurationOf = ({ coordinator, authorities }: DirectionCoordinatorSettings) => {
     return { ...coordinator, own, secret, secondEndpoints, verifyCredential: judge(authorities) };

@@ -44,7 +44,7 @@ async function start(
       mark: 0,
       raw: daemon.rawPath,
       linkDevices: homeAgent.homeLink === undefined ? [] : [homeAgent.homeLink],
-      holdMs: daemon.holdMs,
+      holdMs: daemon.earlyDataHoldMs,
     }),
     (it) => it.close(),
   );

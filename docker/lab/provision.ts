@@ -109,7 +109,7 @@ async function configurationOf(name: string): Promise<object> {
         ...SYSTEM,
         addresses: CORE.dc,
         authorities: [authorityOf('as authority')],
-        relays: [publicKeyOf('rsn')],
+        relayKeys: [publicKeyOf('rsn')],
       };
     case 'rsn':
       keep('rsn.key', hexOf(secret('rsn')));

@@ -52,10 +52,10 @@ class RolledBack extends Error {
   }
 }
 
-/** `means`: by what a login or renewal was authenticated. */
+/** `method`: by what a login or renewal was authenticated. */
 interface Attempt {
   readonly event: 'login' | 'renewal';
-  readonly means: 'password' | 'enrolment-token' | 'renewal-token';
+  readonly method: 'password' | 'enrolment-token' | 'renewal-token';
   readonly account?: string | undefined;
   readonly source: IpAddress;
 }
@@ -115,8 +115,8 @@ export class AccountService {
   }
 
   async login(request: LoginRequest, source: IpAddress): Promise<IssuedCredential | Refusal> {
-    const means = request.password === undefined ? 'enrolment-token' : 'password';
-    const attempt: Attempt = { event: 'login', means, account: request.account, source };
+    const method = request.password === undefined ? 'enrolment-token' : 'password';
+    const attempt: Attempt = { event: 'login', method, account: request.account, source };
     const proof: ProofOfKey = {
       ...this.#proofOf(request),
       kind: 'login',
@@ -131,7 +131,7 @@ export class AccountService {
     const account = device === undefined ? undefined : this.#accounts.withId(device.account);
     const attempt: Attempt = {
       event: 'renewal',
-      means: 'renewal-token',
+      method: 'renewal-token',
       account: account?.name,
       source,
     };

@@ -136,7 +136,7 @@ export class HostNames implements AsyncDisposable {
             ? `${RESOLV_CONF} knows no port`
             : undefined;
     if (why === undefined) return 'resolv-conf';
-    this.#note('resolver-untouched', 'info', { why, remedy: this.#byHand() });
+    this.#note('resolver-not-configured', 'info', { why, remedy: this.#byHand() });
     return 'off';
   }
 

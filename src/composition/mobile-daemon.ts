@@ -144,7 +144,7 @@ function openMobilePlane(parts: MobileDaemonSpec): PlanePort {
     mark: node.mark,
     raw: hasRawPath(parts),
     linkDevices: [],
-    holdMs: daemon.holdMs,
+    holdMs: daemon.earlyDataHoldMs,
     ...(ntmobile === undefined ? {} : { sealedPort: ntmobile.node.port }),
   });
 }

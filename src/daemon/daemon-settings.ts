@@ -143,7 +143,7 @@ export function daemonSection(name: string) {
         .boolean()
         .default(true)
         .meta({ description: 'serve IPv6 links, by raw packets; false leaves UDP on IPv4' }),
-      holdMs: integerField(0, 1000).default(50).meta({
+      earlyDataHoldMs: integerField(0, 1000).default(50).meta({
         description: 'how long data that overtakes its registration is held; 0 drops it',
         unit: 'milliseconds',
       }),

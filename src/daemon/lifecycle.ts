@@ -234,7 +234,7 @@ class DaemonRun<S extends { readonly daemon: ServiceSettings }> {
       environment: process.env,
       processId: process.pid,
       send,
-      failed: (reason) => log.warn('service-manager-not-told', { reason }),
+      failed: (reason) => log.warn('service-manager-unreachable', { reason }),
     });
   }
 
@@ -282,7 +282,7 @@ class DaemonRun<S extends { readonly daemon: ServiceSettings }> {
     this.#manager.watch({
       overdueMs: () => running.overdueMs?.() ?? 0,
       late: (overdueMs) =>
-        this.#log.error('behind', { overdueMs }, 'not done in time what was due'),
+        this.#log.error('overdue', { overdueMs }, 'not done in time what was due'),
     });
   }
 
@@ -338,11 +338,11 @@ class DaemonRun<S extends { readonly daemon: ServiceSettings }> {
 
   #warn(settings: S): void {
     for (const caution of this.#spec.warnings(settings))
-      this.#log.warn('configuration-caution', {}, caution);
+      this.#log.warn('config-warning', {}, caution);
   }
 
   #fatal(error: unknown): void {
-    void this.#end(this.#report('defect', error), 'defect');
+    void this.#end(this.#report('internal-error', error), 'internal-error');
   }
 
   async #end(code: ExitCode, reason: string): Promise<void> {

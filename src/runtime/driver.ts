@@ -67,7 +67,7 @@ class DriverLoop implements Driver {
       options.kernel,
       options.plane,
       (what, error) => {
-        this.#say('host-refuses', 'warn', { what, error: error.message });
+        this.#say('kernel-refused', 'warn', { what, error: error.message });
       },
       options.addressMaps,
     );
@@ -243,7 +243,7 @@ class DriverLoop implements Driver {
   #carryOut(now: Monotonic, out: readonly Output[]): void {
     const refusedBefore = this.#records.backlog > 0;
     if (!this.#records.write(out) && !refusedBefore)
-      this.#say('store-refuses', 'warn', { waiting: this.#records.backlog });
+      this.#say('store-write-failed', 'warn', { waiting: this.#records.backlog });
     let changed = false;
     let unmade = false;
     const unsent: SendOutput[] = [];

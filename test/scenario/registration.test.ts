@@ -11,8 +11,8 @@ describe('registration', () => {
     const script = new Script();
     script.move('ipv6-a');
     script.arrows(
-      'mn -> ha  native  Binding Update', // source care-of address, Home Address option
-      'ha -> mn  native  Binding Acknowledgement 0', // type 2 routing header
+      'mn -> ha  ipv6  Binding Update', // source care-of address, Home Address option
+      'ha -> mn  ipv6  Binding Acknowledgement 0', // type 2 routing header
     );
     expect(script.settled()).toMatchObject({
       encapsulation: 'ipip',
@@ -25,7 +25,7 @@ describe('registration', () => {
     script.move('ipv6-a');
     script.settled();
     script.move('ipv6-b');
-    script.arrows('mn -> ha  native  Binding Update');
+    script.arrows('mn -> ha  ipv6  Binding Update');
     expect(script.lostData()).toBeUndefined();
   });
 
@@ -84,10 +84,10 @@ describe('registration', () => {
     const script = new Script({ clockSkewMs: 60_000 });
     script.move('ipv6-a');
     script.arrows(
-      'mn -> ha  native  Binding Update',
-      'ha -> mn  native  Binding Acknowledgement 144', // high-order 32 bits are the home agent's
-      'mn -> ha  native  Binding Update',
-      'ha -> mn  native  Binding Acknowledgement 0',
+      'mn -> ha  ipv6  Binding Update',
+      'ha -> mn  ipv6  Binding Acknowledgement 144', // high-order 32 bits are the home agent's
+      'mn -> ha  ipv6  Binding Update',
+      'ha -> mn  ipv6  Binding Acknowledgement 0',
     );
     script.settled();
   });
@@ -100,10 +100,7 @@ describe('registration', () => {
     script.move('ipv6-b');
     // Timestamps must be newer than the last accepted, which the home agent now takes for the
     // future: it refuses for 13 s.
-    script.arrows(
-      'mn -> ha  native  Binding Update',
-      'ha -> mn  native  Binding Acknowledgement 144',
-    );
+    script.arrows('mn -> ha  ipv6  Binding Update', 'ha -> mn  ipv6  Binding Acknowledgement 144');
     script.settled(30_000);
     script.setAgentClock(0);
     script.move('ipv6-a');
@@ -115,10 +112,7 @@ describe('registration', () => {
     script.move('ipv6-a');
     script.settled();
     script.forgetArrows();
-    script.arrows(
-      'mn -> ha  native  Binding Update',
-      'ha -> mn  native  Binding Acknowledgement 0',
-    );
+    script.arrows('mn -> ha  ipv6  Binding Update', 'ha -> mn  ipv6  Binding Acknowledgement 0');
     script.world.runFor(600_000);
     script.settled(0);
   });
@@ -209,9 +203,9 @@ describe('returning home', () => {
     script.settled();
     script.move('home');
     script.arrows(
-      'mn -> ha  native  Binding Update (de-registration)', // source home address
-      'ha -> mn  native  Binding Acknowledgement 0', // to the home address, no routing header
-      'mn -> home-link  native  Neighbour Advertisement', // unsolicited: the home address is here again
+      'mn -> ha  ipv6  Binding Update (de-registration)', // source home address
+      'ha -> mn  ipv6  Binding Acknowledgement 0', // to the home address, no routing header
+      'mn -> home-link  ipv6  Neighbour Advertisement', // unsolicited: the home address is here again
     );
     script.settled();
     expect(script.binding()).toBeUndefined();
@@ -223,10 +217,10 @@ describe('returning home', () => {
     script.world.runFor(5000);
     script.move('ipv6-b');
     script.arrows(
-      'mn -> ha  native  Binding Update',
-      'ha -> home-link  native  Neighbour Solicitation', // duplicate address detection on behalf
-      'ha -> home-link  native  Neighbour Advertisement', // all nodes learn the home agent's link-layer address
-      'ha -> mn  native  Binding Acknowledgement 0',
+      'mn -> ha  ipv6  Binding Update',
+      'ha -> home-link  ipv6  Neighbour Solicitation', // duplicate address detection on behalf
+      'ha -> home-link  ipv6  Neighbour Advertisement', // all nodes learn the home agent's link-layer address
+      'ha -> mn  ipv6  Binding Acknowledgement 0',
     );
     script.settled();
   });
@@ -278,10 +272,7 @@ describe('restart', () => {
     script.move('ipv6-a');
     script.settled();
     script.restartMobile(1000);
-    script.arrows(
-      'mn -> ha  native  Binding Update',
-      'ha -> mn  native  Binding Acknowledgement 0',
-    );
+    script.arrows('mn -> ha  ipv6  Binding Update', 'ha -> mn  ipv6  Binding Acknowledgement 0');
     script.settled();
   });
 });

@@ -91,7 +91,7 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
             'of a mobile router also `registrationMode`, `mobileNetworkPrefixes`, `lastRefusal` and `forwarding`',
           'ntmobile?':
             'of an NTMobile node: `name`, `virtualIpv6`, `virtualIpv4`, `credentialSeconds`, `loginFailure`, `coordinator` (its state), `coordinatorName`, ' +
-            '`places`, `nat`, `relays` and `paths` as `sojourn paths` tells them',
+            '`localAddresses`, `nat`, `relays` and `paths` as `sojourn paths` tells them',
           ...HOST,
         },
       },
@@ -155,7 +155,7 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
           remotePort: 'its port; 0 without UDP',
           tunnel: 'id of the tunnel',
           lifetimeSeconds: 'granted lifetime, in seconds',
-          lifetimeLeftSeconds: 'what is left of it, in seconds',
+          remainingSeconds: 'what is left of it, in seconds',
           sequence: 'sequence number of the last Binding Update',
           nat: 'whether a NAT is on the way',
           'identifier?': 'network access identifier of the mobile node',
@@ -248,7 +248,7 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
           name: 'domain name of the other end',
           'virtualIpv6?': 'its virtual IPv6 address',
           'virtualIpv4?': 'its virtual IPv4 address',
-          way: 'direct, relayed, general or none',
+          kind: 'direct, relayed, general or none',
           up: 'whether data goes',
           direct: 'whether it goes directly',
           'local?': 'own address',
@@ -268,7 +268,7 @@ export const QUESTIONS: Readonly<Record<string, Question>> = {
         shape: 'list',
         fields: {
           index: 'index in the envelope of the relay',
-          other: 'index of the leg that it is joined to; 0: not there yet',
+          peerIndex: 'index of the leg that it is joined to; 0: not there yet',
           pathId: 'id of the path, in hexadecimal digits',
           role: 'initiator or responder',
           name: 'domain name of the node',

@@ -33,9 +33,10 @@ export const PATH_KIND_TEXTS: Readonly<Record<string, string>> = {
 
 /** The part of a mobile node's status that its NTMobile engine has. */
 export function ntmobileSection(node: JsonObject): string {
-  const { name, coordinator, coordinatorName, credentialSeconds, places, relays, paths } = node;
+  const { name, coordinator, coordinatorName, credentialSeconds, localAddresses, relays, paths } =
+    node;
   const state = text(coordinator) ?? 'unknown';
-  const at = isJsonObject(places) ? places : {};
+  const at = isJsonObject(localAddresses) ? localAddresses : {};
   return block(`NTMobile: ${text(name) ?? 'not logged in'}`, [
     ['virtual addresses', joined(node['virtualIpv6'], node['virtualIpv4'])],
     ['login failed', text(node['loginFailure'])],
@@ -51,9 +52,9 @@ export function ntmobileSection(node: JsonObject): string {
   ]);
 }
 
-function localAddressText(places: JsonObject, family: 'ipv6' | 'ipv4'): string | undefined {
-  const address = text(places[family]);
-  const device = text(places[`${family}Device`]);
+function localAddressText(localAddresses: JsonObject, family: 'ipv6' | 'ipv4'): string | undefined {
+  const address = text(localAddresses[family]);
+  const device = text(localAddresses[`${family}Device`]);
   return address === undefined || device === undefined ? address : `${address} on ${device}`;
 }
 
@@ -68,21 +69,21 @@ function relaysText(relays: readonly JsonObject[]): string | undefined {
 }
 
 function pathsText(paths: readonly JsonObject[]): string {
-  const count = (way: string) => paths.filter((path) => path['way'] === way).length;
-  const ways = ['direct', 'relayed', 'general', 'none'].filter((way) => count(way) > 0);
-  return ways.length === 0
+  const count = (kind: string) => paths.filter((path) => path['kind'] === kind).length;
+  const kinds = ['direct', 'relayed', 'general', 'none'].filter((kind) => count(kind) > 0);
+  return kinds.length === 0
     ? 'none'
-    : ways.map((way) => `${count(way)} ${way === 'none' ? 'down' : way}`).join(', ');
+    : kinds.map((kind) => `${count(kind)} ${kind === 'none' ? 'down' : kind}`).join(', ');
 }
 
 /** A row of `paths`. */
 export function pathRow(row: JsonObject, nowWallMs: number): JsonObject | undefined {
-  const { name, way, remote, remotePort, sinceWallMs, roundTripMs } = row;
-  if (typeof name !== 'string' || typeof way !== 'string') return undefined;
+  const { name, kind, remote, remotePort, sinceWallMs, roundTripMs } = row;
+  if (typeof name !== 'string' || typeof kind !== 'string') return undefined;
   return {
     name,
     virtualAddresses: joined(row['virtualIpv6'], row['virtualIpv4']),
-    way: PATH_KIND_TEXTS[way] ?? way,
+    path: PATH_KIND_TEXTS[kind] ?? kind,
     through: typeof remote === 'string' ? endpoint(remote, remotePort) : undefined,
     for:
       typeof sinceWallMs === 'number'
@@ -133,7 +134,8 @@ export function accountServerLines(status: JsonObject): readonly Line[] {
 
 /** A node's side of a path at a relay. */
 export function legRow(row: JsonObject): JsonObject | undefined {
-  const { pathId, role, name, remote, remotePort, other, validated, rateKilobits, traffic } = row;
+  const { pathId, role, name, remote, remotePort, peerIndex, validated, rateKilobits, traffic } =
+    row;
   if (typeof pathId !== 'string' || typeof remote !== 'string') return undefined;
   const rate = typeof rateKilobits === 'number' ? `${rateKilobits / 1000} Mbit/s` : undefined;
   const counters = isJsonObject(traffic) ? traffic : {};
@@ -143,7 +145,7 @@ export function legRow(row: JsonObject): JsonObject | undefined {
       role,
       node: name,
       at: endpoint(remote, remotePort),
-      joined: other !== 0,
+      joined: peerIndex !== 0,
       validated,
       rate,
     },

@@ -225,7 +225,7 @@ function hostLines(status: JsonObject): readonly Line[] {
 // --- tables ---
 
 function bindingRow(row: JsonObject): JsonObject | undefined {
-  const left = ['lifetimeLeftSeconds', 'remainingSeconds'].find(
+  const left = ['remainingSeconds', 'remainingSeconds'].find(
     (name) => typeof row[name] === 'number',
   );
   if (left === undefined) return undefined;

@@ -141,7 +141,7 @@ const RELAY: Rows = {
   ...renamed('sojourn_relay_leg_changes_total', 'change', {
     attached: 'attached',
     released: 'released',
-    'leg-alone': 'alone',
+    'leg-unpaired': 'alone',
     'attach-wrong-token': 'wrong-token',
     'attach-taken': 'taken',
     'attach-limit': 'limit',
@@ -150,7 +150,13 @@ const RELAY: Rows = {
     'sojourn_control_actions_total',
     'action',
     [
-      ...['node-idle', 'node-moved', 'place-validated', 'place-unanswered', 'credential-over'],
+      ...[
+        'node-idle',
+        'node-moved',
+        'path-validated',
+        'path-validation-failed',
+        'credential-expired',
+      ],
       ...['general-ended', 'general-forbidden', 'first-datagram-passed', 'first-datagram-late'],
     ],
     NTMOBILE,
@@ -180,9 +186,9 @@ const NTMOBILE_NODE: Rows = {
     'path-made': 'made',
     'path-ended': 'ended',
     'path-silent': 'silent',
-    'way-found': 'way-found',
-    'way-lost': 'way-lost',
-    'way-changed': 'way-changed',
+    'direct-path-found': 'direct-path-found',
+    'direct-path-lost': 'direct-path-lost',
+    'path-switched': 'path-switched',
   }),
   ...each('sojourn_control_actions_total', 'action', ['moved'], NTMOBILE),
 };
@@ -260,7 +266,7 @@ export const PLANE_COUNTER_METRICS: Rows = {
     'drop-punt-full': 'punt',
     'drop-outward-hold-full': 'outward-hold',
     'drop-outward-hold-expired': 'outward-hold',
-    'drop-errands-full': 'errands',
+    'drop-transmit-queue-full': 'transmit',
   }),
   ...renamed('sojourn_datagrams_total', 'direction', {
     'datagrams-received': 'in',

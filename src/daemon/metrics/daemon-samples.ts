@@ -122,8 +122,8 @@ function addHomes(samples: Samples, homes: readonly JsonObject[]): void {
 
 function addNtmobile(samples: Samples, { nat, paths }: JsonObject): void {
   if (typeof nat === 'string') samples.add('sojourn_nat', { protocol: 'ntmobile', kind: nat }, 1);
-  for (const { way } of listOf(paths)) {
-    if (typeof way === 'string') samples.add('sojourn_ntmobile_paths', { way }, 1);
+  for (const { kind } of listOf(paths)) {
+    if (typeof kind === 'string') samples.add('sojourn_ntmobile_paths', { kind }, 1);
   }
 }
 

@@ -176,7 +176,7 @@ export const METRICS = {
     {
       queue:
         'hold (data ahead of its registration), outward-hold (data ahead of its tunnel), punt (control, in the plane), turn (control, in the daemon) or ' +
-        'errands (errors to be sent into tunnels)',
+        'transmit (errors to be sent into tunnels)',
     },
   ),
   sojourn_plane_control_packets_total: counter(
@@ -278,7 +278,7 @@ export const METRICS = {
     },
   ),
   sojourn_ntmobile_paths: gauge(['mn'], 'Paths to other nodes, by the way that their data takes.', {
-    way: 'direct or relay',
+    kind: 'direct or relayed',
   }),
   sojourn_name_queries_total: counter(['mn'], 'Queries of this host that the stub resolver heard.'),
   sojourn_name_query_actions_total: counter(
@@ -290,7 +290,7 @@ export const METRICS = {
     },
   ),
   sojourn_ntmobile_path_changes_total: counter(['mn'], 'What became of paths and their ways.', {
-    change: 'made, ended, silent, way-found, way-lost or way-changed',
+    change: 'made, ended, silent, direct-path-found, direct-path-lost or path-switched',
   }),
 } as const satisfies Readonly<Record<string, MetricRow>>;
 

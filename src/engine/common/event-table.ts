@@ -37,7 +37,7 @@ export const EVENT_FIELDS = {
   failure: 'why it could not be resolved',
   file: 'path of the file',
   fingerprint: 'SHA-256 of the certificate',
-  formerForMs: 'how long it was as it was before, in milliseconds',
+  previousDurationMs: 'how long it was as it was before, in milliseconds',
   fqdn: 'domain name of the account',
   from: 'where from: a care-of address, home, or none',
   groups: 'groups of the account',
@@ -57,7 +57,7 @@ export const EVENT_FIELDS = {
   line: 'line in the file, from 1',
   local: 'own address',
   meaning: 'the status in words',
-  means: 'password, enrolment-token or renewal-token',
+  method: 'password, enrolment-token or renewal-token',
   message: 'what the other end said',
   mobileNetworkPrefixes: 'each prefix, and whether it was refused',
   name: 'domain name',
@@ -67,7 +67,7 @@ export const EVENT_FIELDS = {
   notAfter: 'when it ends',
   notAfterWallMs: 'when the credential ends, in milliseconds since 1970',
   old: 'former value of a key of the configuration; null: none',
-  outer: 'address of the home agent that the message went to',
+  homeAgentOuterAddress: 'address of the home agent that the message went to',
   overdueMs: 'how late the daemon is with what was due, in milliseconds',
   port: 'port number',
   prefix: 'prefix of the mobile network',
@@ -96,7 +96,7 @@ export const EVENT_FIELDS = {
   virtualIpv4: 'virtual IPv4 address',
   virtualIpv6: 'virtual IPv6 address',
   waiting: 'how many records wait for the store',
-  way: 'direct, relayed, general or none',
+  pathKind: 'direct, relayed, general or none',
   what: 'which address, route, rule or tunnel',
   why: 'why, in words',
 } as const;
@@ -119,7 +119,7 @@ function row(
 
 /** Of every event about a binding. */
 const BINDING = ['homeAddress', 'careOfAddress', 'identifier', 'encapsulation'] as const;
-const DEVICE = ['means', 'account', 'source', 'device', 'nodeId', 'virtualIpv4'] as const;
+const DEVICE = ['method', 'account', 'source', 'device', 'nodeId', 'virtualIpv4'] as const;
 const CERTIFICATE = ['fingerprint', 'selfSigned', 'subject', 'notAfter'] as const;
 const CHANGE = ['setting', 'old', 'new'] as const;
 const FAILURE = ['error', 'stack', 'remedy'] as const;
@@ -259,7 +259,7 @@ const MOBILE_EVENTS = {
   'home-agent-silent': row(
     'warn',
     'Three Binding Updates in a row were not answered.',
-    ...(['home', 'homeAgent', 'outer', 'careOfAddress', 'atMs'] as const),
+    ...(['home', 'homeAgent', 'homeAgentOuterAddress', 'careOfAddress', 'atMs'] as const),
   ),
   'home-agent-not-resolved': row(
     'warn',
@@ -298,7 +298,7 @@ const NTMOBILE_EVENTS = {
     'retryInMs',
   ),
   'credential-ended': row('warn', 'The credential ended before there was a new one.', 'name'),
-  'clock-differs': row(
+  'clock-skew': row(
     'warn',
     'The clock of the account server differs much from ours.',
     'aheadSeconds',
@@ -310,35 +310,35 @@ const NTMOBILE_EVENTS = {
     'The direction coordinator answers no more: to this node, or to this relay.',
     'coordinator',
   ),
-  'nat-seen': row('info', 'What kind of NAT is on the way.', 'nat', 'address', 'port'),
-  'path-established': row('info', 'Data goes to another node.', 'name', 'way', ...ENDPOINTS),
+  'nat-detected': row('info', 'What kind of NAT is on the way.', 'nat', 'address', 'port'),
+  'path-established': row('info', 'Data goes to another node.', 'name', 'pathKind', ...ENDPOINTS),
   'path-direct': row(
     'info',
     'Data goes directly from now on.',
     'name',
     ...ENDPOINTS,
-    'formerForMs',
+    'previousDurationMs',
   ),
   'path-relayed': row(
     'info',
     'Data goes through a relay from now on.',
     'name',
     ...ENDPOINTS,
-    'formerForMs',
+    'previousDurationMs',
   ),
   'path-general': row(
     'info',
     'Data goes through a relay to a host without NTMobile.',
     'name',
     ...ENDPOINTS,
-    'formerForMs',
+    'previousDurationMs',
   ),
   'path-interrupted': row(
     'info',
     'Data goes nowhere at present.',
     'name',
     ...ENDPOINTS,
-    'formerForMs',
+    'previousDurationMs',
   ),
   'resolver-set': row(
     'info',
@@ -346,7 +346,7 @@ const NTMOBILE_EVENTS = {
     'resolver',
     'servers',
   ),
-  'resolver-untouched': row(
+  'resolver-not-configured': row(
     'info',
     'Nothing makes applications ask the stub, unless it was set up.',
     'why',
@@ -366,7 +366,12 @@ const NTMOBILE_EVENTS = {
     'file',
     'remedy',
   ),
-  'path-ended': row('info', 'There is no path to that node any more.', 'name', 'formerForMs'),
+  'path-ended': row(
+    'info',
+    'There is no path to that node any more.',
+    'name',
+    'previousDurationMs',
+  ),
 } as const;
 
 const COORDINATOR_EVENTS = {
@@ -439,7 +444,7 @@ const DAEMON_EVENTS = {
   started: row('info', 'The daemon is ready.', 'version', 'controlSocket'),
   stopping: row('info', 'The daemon was told to stop, or cannot go on.', 'reason'),
   stopped: row('info', 'The daemon undid what it had made, and ends.', 'exitCode'),
-  'configuration-caution': row('warn', 'Something in the configuration is worth a thought.'),
+  'config-warning': row('warn', 'Something in the configuration is worth a thought.'),
   'config-reloaded': row(
     'info',
     'Another value of a key of the configuration is in force.',
@@ -463,23 +468,27 @@ const DAEMON_EVENTS = {
     ...FAILURE,
   ),
   'start-failed': row('error', 'The daemon cannot start.', ...FAILURE),
-  defect: row(
+  'internal-error': row(
     'error',
     'The daemon cannot go on: a defect, or the system took something away.',
     ...FAILURE,
   ),
-  behind: row('error', 'The daemon did not do in time what was due.', 'overdueMs'),
+  overdue: row('error', 'The daemon did not do in time what was due.', 'overdueMs'),
   'stop-timeout': row('error', 'Stopping took too long; the process ends as it is.', 'timeoutMs'),
   'stop-failure': row('error', 'Something could not be undone.', ...FAILURE),
   'cleanup-failed': row('error', 'What a killed daemon left could not be removed.', ...FAILURE),
-  'service-manager-not-told': row(['warn', 'debug'], 'systemd could not be told.', 'reason'),
-  'host-refuses': row(
+  'service-manager-unreachable': row(['warn', 'debug'], 'systemd could not be told.', 'reason'),
+  'kernel-refused': row(
     'warn',
     'The kernel refused an address, a route or the like; it is tried again.',
     'what',
     'error',
   ),
-  'store-refuses': row('warn', 'The store could not be written; it is tried again.', 'waiting'),
+  'store-write-failed': row(
+    'warn',
+    'The store could not be written; it is tried again.',
+    'waiting',
+  ),
 } as const;
 
 export const EVENTS = {

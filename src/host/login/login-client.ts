@@ -212,7 +212,7 @@ export class LoginClient implements LoginPort {
       return first;
     const aheadSeconds = Math.round((this.#options.wallMs() - refused.time) / 1000);
     this.#options.note({
-      name: 'clock-differs',
+      name: 'clock-skew',
       level: 'warn',
       fields: {
         aheadSeconds,

@@ -133,7 +133,7 @@ export class Journey implements AsyncDisposable {
   async binding(): Promise<JsonObject | undefined> {
     const [found] = objectsOf(await this.homeAgent.request('bindings'));
     if (found === undefined) return undefined;
-    const { lifetimeLeftSeconds: _, ...rest } = found;
+    const { remainingSeconds: _, ...rest } = found;
     return rest;
   }
 

@@ -189,7 +189,11 @@ describe('the daemon', () => {
   });
 
   it.each([
-    ['the same port twice', 'secondPort: 7890', 'secondPort: the same as port (choose another)'],
+    [
+      'the same port twice',
+      'alternatePort: 7890',
+      'alternatePort: the same as port (choose another)',
+    ],
     [
       'a prefix that is no ULA',
       'systemPrefix: 2001:db8::/48',

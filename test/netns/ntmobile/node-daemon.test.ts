@@ -84,7 +84,7 @@ describe('a node', () => {
       ...{ name: 'a.nodes.example', coordinator: 'registered', coordinatorName: 'dc.example' },
       virtualIpv6: expect.stringMatching(/^fd12:3456:789a:/),
       virtualIpv4: expect.stringMatching(/^198\.18\./),
-      places: { ipv4: expect.stringMatching(/^203\.0\.113\./), ipv4Device: 'eth0' },
+      localAddresses: { ipv4: expect.stringMatching(/^203\.0\.113\./), ipv4Device: 'eth0' },
     });
   });
 
@@ -98,7 +98,7 @@ describe('a node', () => {
       name: 'b.nodes.example',
       virtualIpv6,
       virtualIpv4,
-      way: 'direct',
+      kind: 'direct',
       up: true,
       direct: true,
     });
@@ -143,7 +143,7 @@ describe('a node', () => {
     await nodes.untilRegistered('a');
     const direct = async () => {
       const [path] = await nodes.paths('a');
-      return path?.['way'] === 'direct' && String(path['remote']).includes(':');
+      return path?.['kind'] === 'direct' && String(path['remote']).includes(':');
     };
     await waitFor(direct, { timeoutMs: 20_000, what: 'a direct path over IPv6' });
     expect(await pingsToB('-4')).toBeGreaterThan(2);
@@ -175,7 +175,7 @@ describe('a node', () => {
       'registered',
       'moved',
       'path-established',
-      'resolver-untouched',
+      'resolver-not-configured',
     ])
       expect(log).toContain(event);
     for (const secret of [readFileSync(file, 'utf8').trim().slice('hex:'.length), PASSWORD])

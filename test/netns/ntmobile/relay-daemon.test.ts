@@ -329,7 +329,7 @@ describe('a path between two nodes that no way leads to directly', () => {
     const ends = `${a['virtualIpv6']} ${b['virtualIpv6']}`;
     expect(await talk.ask()).toBe(ends);
     expect((await nodes.paths('a')).find(({ name }) => name === 'b.nodes.example')).toMatchObject({
-      way: 'relayed',
+      kind: 'relayed',
     });
     const legs = objectsOf(await relay().request('legs'));
     expect(legs).toMatchObject([{ validated: true }, { validated: true }]);

@@ -61,7 +61,7 @@ async function untilDirect(local: string, remote: RegExp): Promise<void> {
   const direct = async () => {
     const [path] = await nodes.paths('a');
     return (
-      path?.['way'] === 'direct' && path['local'] === local && remote.test(String(path['remote']))
+      path?.['kind'] === 'direct' && path['local'] === local && remote.test(String(path['remote']))
     );
   };
   await waitFor(direct, { timeoutMs: 20_000, what: `a direct path from ${local} to ${remote}` });
@@ -131,9 +131,9 @@ describe('a node of both', () => {
       expect(await pings(ADDRESSES.correspondentIpv4)).toBe('3');
       await untilAnswered(virtual);
       expect(await pings(virtual)).toBe('3');
-      const places = Object.values(objectOf((await nodes.status('a'))['places']));
-      expect(places).not.toContain(HOME.address);
-      expect(places).not.toContain(HOME.ipv4Address);
+      const addresses = Object.values(objectOf((await nodes.status('a'))['localAddresses']));
+      expect(addresses).not.toContain(HOME.address);
+      expect(addresses).not.toContain(HOME.ipv4Address);
     },
   );
 

@@ -173,7 +173,7 @@ describe('metrics', () => {
 
   it('say of paths, legs, NATs and MTUs what there is', async () => {
     const of = async (name: 'na' | 'nb') => await observed.scrape(observed.node(name).daemon);
-    expect(await of('na')).toMatch(/^sojourn_ntmobile_paths\{way="(direct|relayed)"\} 1$/m);
+    expect(await of('na')).toMatch(/^sojourn_ntmobile_paths\{kind="(direct|relayed)"\} 1$/m);
     expect(await of('na')).toMatch(/^sojourn_path_mtu_bytes\{tunnel="\d+"\} 1\d{3}$/m);
     expect(await observed.scrape(observed.system.relay)).toMatch(/^sojourn_relay_legs [2-9]$/m);
     expect(await observed.scrape(observed.mobileNode)).toMatch(

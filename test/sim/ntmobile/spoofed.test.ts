@@ -127,7 +127,7 @@ describe('who did not move there', () => {
     floodFor(1_000, all, bystander);
     // Path Challenges until they fail, and no packet.
     expect(bystander.received).toBeLessThan(received + LARGE.length);
-    expect(relay.engine.counters['place-validated']).toBeGreaterThan(0);
+    expect(relay.engine.counters['path-validated']).toBeGreaterThan(0);
   });
 
   for (let seed = 1; seed <= 20; seed++) {

@@ -298,13 +298,13 @@ describe('service manager', () => {
     await quiet.wrote('"event":"started"');
     quiet.child.kill('SIGTERM');
     expect(await quiet.ended).toBe(ExitCode.ok);
-    expect(quiet.output()).not.toContain('service-manager-not-told');
+    expect(quiet.output()).not.toContain('service-manager-unreachable');
   });
 
   it('that cannot be reached is told of once', async () => {
     configure('good');
     const daemon = start({ NOTIFY_SOCKET: '/nonexistent/notify', WATCHDOG_USEC: '20000' });
-    await daemon.wrote('"event":"service-manager-not-told"');
+    await daemon.wrote('"event":"service-manager-unreachable"');
     expect(await ask(socket, 'hello')).toMatchObject({ ok: true });
     daemon.child.kill('SIGTERM');
     expect(await daemon.ended).toBe(ExitCode.ok);

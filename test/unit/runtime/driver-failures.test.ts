@@ -72,7 +72,7 @@ describe('failures', () => {
       settle();
     }
     expect(store.records.size).toBe(0);
-    expect(events.map((event) => event.name)).toEqual(['store-refuses']);
+    expect(events.map((event) => event.name)).toEqual(['store-write-failed']);
     store.apply = apply;
     driver.stop();
     expect(store.records.get('t\0k')?.value).toBe(3);

@@ -275,7 +275,7 @@ describe('requests', () => {
     expect(control.ask('status')).toMatchObject([
       { value: { state: 'away', host: { pending: [{ what: 'address eth0 2001:db8:1::5' }] } } },
     ]);
-    expect(events.map((event) => event.name)).toEqual(['host-refuses']);
+    expect(events.map((event) => event.name)).toEqual(['kernel-refused']);
     kernel.plug('eth0');
     expect(control.ask('status')).toMatchObject([{ value: { host: { pending: [] } } }]);
   });

@@ -79,7 +79,7 @@ function bindingRow(now: Monotonic, binding: Binding): JsonObject {
     remotePort: endpoint.remotePort,
     tunnel: id,
     lifetimeSeconds: binding.lifetimeUnits * LIFETIME_UNIT_SECONDS,
-    lifetimeLeftSeconds: Math.max(0, Math.floor((binding.expiresAt - now) / 1000)),
+    remainingSeconds: Math.max(0, Math.floor((binding.expiresAt - now) / 1000)),
     sequence: binding.sequence,
     nat: binding.behindNat,
     identifier: binding.mobileNode.identifier ?? null,

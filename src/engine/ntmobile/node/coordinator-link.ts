@@ -347,7 +347,8 @@ export class CoordinatorLink {
     const { mapping } = this;
     if (mapping === undefined) return;
     const { address, port } = this.#first ?? endpoint;
-    if (mapping !== former) this.#say('nat-seen', 'info', { nat: natText(mapping), address, port });
+    if (mapping !== former)
+      this.#say('nat-detected', 'info', { nat: natText(mapping), address, port });
     // Whoever asks for us from now on is told.
     this.#register(now);
     this.#listener.candidatesChanged(now);

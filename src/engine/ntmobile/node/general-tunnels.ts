@@ -131,7 +131,7 @@ export class GeneralTunnels {
       this.#context.report.update(now, name, {
         name,
         kind: udpPath === undefined ? 'none' : 'general',
-        way: udpPath,
+        udpPath,
       });
   }
 

@@ -271,8 +271,10 @@ export class NodePath {
     const directPath = this.#directPaths.get(purpose.endpointKey);
     if (directPath === undefined) return;
     const right = this.#isValidResponse(purpose, answer, from, directPath);
-    if (right && directPath.roundTripMs === undefined) this.#context.counters.count('way-found');
-    if (!right && directPath.roundTripMs !== undefined) this.#context.counters.count('way-lost');
+    if (right && directPath.roundTripMs === undefined)
+      this.#context.counters.count('direct-path-found');
+    if (!right && directPath.roundTripMs !== undefined)
+      this.#context.counters.count('direct-path-lost');
     if (this.#directPaths.checkCompleted(now, directPath, right ? now - purpose.sentAt : undefined))
       this.#settle(now);
   }
@@ -312,7 +314,7 @@ export class NodePath {
     if (same && udpPath.local === this.#used?.local) return;
     if (udpPath === undefined && this.#used === undefined) return;
     this.#used = udpPath;
-    this.#context.counters.count('way-changed');
+    this.#context.counters.count('path-switched');
     this.#context.pathChanged(now, this);
   }
 

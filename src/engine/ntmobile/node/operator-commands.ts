@@ -75,7 +75,7 @@ function statusOf(
     loginFailure,
     coordinator: coordinator.state,
     coordinatorName: granted?.coordinators[0]?.name,
-    places: localAddressFields(attachment),
+    localAddresses: localAddressFields(attachment),
     nat: mapping === undefined ? undefined : natText(mapping),
     relays,
     paths: pathManager.list((at) => view.wallOf(at)),

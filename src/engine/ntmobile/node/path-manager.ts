@@ -369,7 +369,7 @@ export class PathManager {
     else if (path !== undefined) {
       const udpPath = path.udpPath();
       const kind = udpPath === undefined ? 'none' : udpPath.relayIndex === 0 ? 'direct' : 'relayed';
-      this.#report.update(now, id, { name: path.peer.name, kind, way: udpPath });
+      this.#report.update(now, id, { name: path.peer.name, kind, udpPath });
     }
   }
 

@@ -38,10 +38,10 @@ export class PathReport {
   update(
     now: Monotonic,
     id: string,
-    to: { readonly name: string; readonly kind: PathKind; readonly way: UdpPath | undefined },
+    to: { readonly name: string; readonly kind: PathKind; readonly udpPath: UdpPath | undefined },
   ): void {
     const former = this.#shown.get(id);
-    const { name, kind, way: udpPath } = to;
+    const { name, kind, udpPath } = to;
     if (former === undefined && kind === 'none') return;
     const elsewhere =
       former?.udpPath?.remote !== udpPath?.remote ||
@@ -49,12 +49,12 @@ export class PathReport {
     if (former?.kind === kind && !elsewhere) return;
     this.#shown.set(id, { name, kind, udpPath, since: now });
     if (former === undefined)
-      this.#say('path-established', { name, way: kind, ...endpointFields(udpPath) });
+      this.#say('path-established', { name, pathKind: kind, ...endpointFields(udpPath) });
     else
       this.#say(EVENTS[kind], {
         name,
         ...endpointFields(udpPath),
-        formerForMs: Math.round(now - former.since),
+        previousDurationMs: Math.round(now - former.since),
       });
   }
 
@@ -63,16 +63,19 @@ export class PathReport {
     const former = this.#shown.get(id);
     if (former === undefined) return;
     this.#shown.delete(id);
-    this.#say('path-ended', { name: former.name, formerForMs: Math.round(now - former.since) });
+    this.#say('path-ended', {
+      name: former.name,
+      previousDurationMs: Math.round(now - former.since),
+    });
   }
 
   /** For a list: how, where, since when. */
   view(id: string, wallOf: (at: Monotonic) => number): JsonObject {
     const shown = this.#shown.get(id);
-    if (shown === undefined) return { way: 'none', up: false, direct: false };
+    if (shown === undefined) return { kind: 'none', up: false, direct: false };
     const { kind } = shown;
     return {
-      way: kind,
+      kind,
       up: kind !== 'none',
       direct: kind === 'direct',
       ...endpointFields(shown.udpPath),

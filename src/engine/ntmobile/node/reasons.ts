@@ -15,8 +15,8 @@ export const NTMOBILE_NODE_COUNTERS = {
   'path-made': 'a path to another node stands',
   'path-ended': 'a path to another node is no more',
   'path-silent': 'another node does not answer over the relay',
-  'way-found': 'a direct way answered',
-  'way-lost': 'a direct way answers no more',
-  'way-changed': 'a path took another way',
+  'direct-path-found': 'a direct way answered',
+  'direct-path-lost': 'a direct way answers no more',
+  'path-switched': 'a path took another way',
 } as const;
 export type NtmobileNodeCounter = keyof typeof NTMOBILE_NODE_COUNTERS;

@@ -261,7 +261,7 @@ export class AttachedNodes {
   #validatePath(now: Monotonic, node: AttachedNode, udpPath: UdpPath, out: Output[]): void {
     if (!sameRemoteEndpoint(udpPath, node.udpPath)) this.#counters.count('node-moved');
     if (!node.validated || !sameRemoteEndpoint(udpPath, node.udpPath))
-      this.#counters.count('place-validated');
+      this.#counters.count('path-validated');
     node.challenge = undefined;
     node.previousPath = undefined;
     node.validated = true;
@@ -328,7 +328,7 @@ export class AttachedNodes {
       this.#validatePath(now, node, node.udpPath, out);
       return;
     }
-    this.#counters.count('place-unanswered');
+    this.#counters.count('path-validation-failed');
     if (node.previousPath === undefined) return;
     const { previousPath } = node;
     node.previousPath = undefined;
@@ -360,7 +360,7 @@ export class AttachedNodes {
       node = this.#timers.takeDue(now)
     ) {
       const idle = now - node.heardAt >= IDLE_MS;
-      this.#counters.count(idle ? 'node-idle' : 'credential-over');
+      this.#counters.count(idle ? 'node-idle' : 'credential-expired');
       this.#sessions.discard(node.session);
       this.#end(now, node.session, idle ? 'idle' : 'credential', out);
     }

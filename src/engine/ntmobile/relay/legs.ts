@@ -103,7 +103,7 @@ export class Legs {
   /** Those whose other leg did not come. */
   tick(now: Monotonic, out: Output[]): void {
     for (let leg = this.#timers.takeDue(now); leg !== undefined; leg = this.#timers.takeDue(now)) {
-      this.#counters.count('leg-alone');
+      this.#counters.count('leg-unpaired');
       this.remove(now, leg, out);
     }
   }
@@ -114,7 +114,7 @@ export class Legs {
       ({ index, peerLeg, pathId, role, node, rateKilobits }) => ({
         ...{
           index,
-          other: peerLeg?.index ?? 0,
+          peerIndex: peerLeg?.index ?? 0,
           pathId: hex(pathId),
           role: role === 1 ? 'initiator' : 'responder',
         },

@@ -26,7 +26,7 @@ export interface ClientOptions {
   readonly local: string;
   readonly coordinator: string;
   readonly port: number;
-  readonly secondPort: number;
+  readonly alternatePort: number;
 }
 
 const clock = createClock();
@@ -138,7 +138,7 @@ function ask(command: string, argument: string): void {
     sessions.request(
       now,
       session,
-      { type: 'address-request', options: [], udpPath: way(options.secondPort) },
+      { type: 'address-request', options: [], udpPath: way(options.alternatePort) },
       command,
     );
   } else if (command === 'direct') {

@@ -18,7 +18,7 @@ describe('NTMobile', () => {
       direct: true,
     },
     ...{
-      way: 'direct',
+      kind: 'direct',
       local: '192.0.2.77',
       remote: '203.0.113.5',
       remotePort: 40_000,
@@ -34,9 +34,9 @@ describe('NTMobile', () => {
       credentialSeconds: 3600,
     },
     ...{ coordinator: 'registered', coordinatorName: 'dc.example', nat: 'endpoint-independent' },
-    places: { ipv4: '192.0.2.77', ipv4Device: 'wlan0' },
+    localAddresses: { ipv4: '192.0.2.77', ipv4Device: 'wlan0' },
     relays: [{ nodeId: '00', up: true, remote: '192.0.2.5', roundTripMs: 8.05 }],
-    paths: [path, { ...path, way: 'none', up: false, direct: false }],
+    paths: [path, { ...path, kind: 'none', up: false, direct: false }],
   };
 
   it('a node: who it is, where, and how it reaches others', () => {
@@ -64,7 +64,7 @@ describe('NTMobile', () => {
     const lone = {
       coordinator: 'detached',
       loginFailure: 'account, password or token is wrong',
-      places: {},
+      localAddresses: {},
       paths: [],
     };
     const text = formatAnswer(
@@ -81,7 +81,7 @@ describe('NTMobile', () => {
     const general = {
       ...path,
       name: 'www.example',
-      way: 'general',
+      kind: 'general',
       direct: false,
       roundTripMs: undefined,
     };
@@ -152,7 +152,7 @@ describe('NTMobile', () => {
     const leg = {
       ...{
         index: 5,
-        other: 6,
+        peerIndex: 6,
         pathId: '0707070707070707',
         role: 'initiator',
         name: 'a.nodes.example',

@@ -210,7 +210,7 @@ describe('tables', () => {
       remotePort: 40123,
       tunnel: 1,
       lifetimeSeconds: 600,
-      lifetimeLeftSeconds: 59,
+      remainingSeconds: 59,
       sequence: 7,
       nat: true,
       identifier: 'alice@example.net',

@@ -252,7 +252,7 @@ describe('a clock that is wrong', () => {
   it('ahead of the server does not keep the node out: the time of the server counts', async () => {
     granted(await client({ wallMs: () => scene.nowMs + 600_000 }).login(undefined));
     expect(notes).toMatchObject([
-      { name: 'clock-differs', level: 'warn', fields: { aheadSeconds: 600 } },
+      { name: 'clock-skew', level: 'warn', fields: { aheadSeconds: 600 } },
     ]);
     expect(scene.service.counters.counters['wrong-time']).toBe(1);
   });
@@ -268,7 +268,7 @@ describe('a clock that is wrong', () => {
     granted(await client({ wallMs: () => scene.nowMs }).login(undefined));
     scene.pass(10);
     granted(await client({ wallMs: () => scene.nowMs - 60_000 }).login(undefined));
-    expect(notes).toMatchObject([{ name: 'clock-differs', fields: { aheadSeconds: -60 } }]);
+    expect(notes).toMatchObject([{ name: 'clock-skew', fields: { aheadSeconds: -60 } }]);
   });
 });
 

@@ -79,7 +79,7 @@ function reportSilence(
   state.silentRounds++;
   state.event(step, 'home-agent-silent', 'warn', {
     homeAgent: target?.address,
-    outer: target?.outerAddress,
+    homeAgentOuterAddress: target?.outerAddress,
     careOfAddress,
     atMs: step.now,
   });

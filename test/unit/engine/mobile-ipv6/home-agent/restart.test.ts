@@ -125,7 +125,7 @@ describe('operator', () => {
         remotePort: 60001,
         tunnel: 1,
         lifetimeSeconds: 420,
-        lifetimeLeftSeconds: 410,
+        remainingSeconds: 410,
         sequence: 1,
         nat: true,
         identifier: 'alice@example.org',

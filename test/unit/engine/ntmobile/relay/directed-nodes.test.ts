@@ -123,7 +123,7 @@ describe('a tunnel', () => {
     expect([scene.tunnels.length, scene.desired.length]).toEqual([1, 1]);
     scene.pass(3_000);
     expect([scene.tunnels.length, scene.desired.length]).toEqual([0, 0]);
-    expect(scene.engine.counters).toMatchObject({ 'credential-over': 1 });
+    expect(scene.engine.counters).toMatchObject({ 'credential-expired': 1 });
     other.ask('keep-alive', []);
     other.connect();
     expect(scene.tunnels).toEqual([]);
@@ -222,7 +222,7 @@ describe('a node that moves', () => {
     scene.pass(200);
     expect(scene.tunnels).toMatchObject([{ remote: HOME.address }]);
     expect(scene.tunnels[0]).not.toHaveProperty('validated');
-    expect(scene.engine.counters).toMatchObject({ 'place-unanswered': 1 });
+    expect(scene.engine.counters).toMatchObject({ 'path-validation-failed': 1 });
   });
 
   it('is challenged once where a request does not pay for more', () => {

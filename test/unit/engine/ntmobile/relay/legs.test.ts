@@ -173,7 +173,7 @@ describe('a node that moves', () => {
     expect(scene.desired).toMatchObject([{ remote: '192.0.2.77', validated: false }]);
     scene.pass(200);
     expect(scene.desired).toMatchObject([{ remote: '203.0.113.1', validated: true }]);
-    expect(scene.engine.counters).toMatchObject({ 'place-unanswered': 1, 'node-moved': 1 });
+    expect(scene.engine.counters).toMatchObject({ 'path-validation-failed': 1, 'node-moved': 1 });
   });
 
   it('is not moved by what came late', () => {
