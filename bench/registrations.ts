@@ -18,7 +18,7 @@ import {
 } from '#base/ip.ts';
 import { type Monotonic, monotonic, wall } from '#base/time.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
-import type { DesiredPlaneRoute, DesiredTunnel } from '#engine/contract.ts';
+import type { DesiredPlaneRoute, DesiredTunnel } from '#engine/contract/desired-state.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type {
   AuthorizedMobileNode,

@@ -12,7 +12,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 import { ipv4, ipv6 } from '#base/ip.ts';
-import type { DesiredRelayLeg } from '#engine/contract.ts';
+import type { DesiredRelayLeg } from '#engine/contract/ntmobile.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { Background, ipBatch, run, runSync } from '#lab/shell.ts';
 import { IperfServer, roundTrip, tcp } from './support/measure.ts';

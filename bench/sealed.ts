@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
-import type { SealingCipher } from '#engine/contract.ts';
+import type { SealingCipher } from '#engine/contract/ntmobile.ts';
 import { Background, ipBatch } from '#lab/shell.ts';
 import { CABLE, type Pair } from './support/pair.ts';
 import type { Peer } from './support/peers.ts';

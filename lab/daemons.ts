@@ -4,8 +4,8 @@
  */
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { stringify } from 'yaml';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { ask, ControlClient } from '#daemon/control/control-client.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { LAB_DIRECTORY, STATE_DIRECTORY } from './enter.ts';
 import {
   MOBILE_ROUTERS,

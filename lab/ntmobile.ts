@@ -6,9 +6,9 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { hex } from '#base/bytes.ts';
 import { parsePrefix } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { keyPairOf, signingKeyOf } from '#crypto/primitives.ts';
 import { isJsonObject, parseJson } from '#daemon/control/json-lines.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { randomBytes } from '#host/process/random.ts';
 import { type ConfigurationOverrides, DaemonProcess } from './daemons.ts';
 import { LAB_DIRECTORY, STATE_DIRECTORY } from './enter.ts';

@@ -18,7 +18,7 @@ describe('the sources', () => {
   it('are found', () => {
     expect(sources.map((source) => source.path)).toEqual(
       expect.arrayContaining([
-        'src/engine/contract.ts',
+        'src/engine/contract/engine.ts',
         'daemons/ha/config.ts',
         'test/tidy.test.ts',
       ]),
@@ -100,9 +100,21 @@ const IMPORTS: readonly (readonly [string, string, boolean])[] = [
     true,
   ],
   ['src/runtime/driver.ts', "import { x } from '#engine/mobile-ipv6/home-agent/x.ts';", false],
-  ['src/host/kernel/kernel.ts', "import type { Path } from '#engine/contract.ts';", true],
-  ['src/host/kernel/kernel.ts', "import { type Path } from '#engine/contract.ts';", true],
-  ['src/host/kernel/kernel.ts', "import { TUN_DEVICE } from '#engine/contract.ts';", false],
+  [
+    'src/host/kernel/kernel.ts',
+    "import type { Path } from '#engine/contract/desired-state.ts';",
+    true,
+  ],
+  [
+    'src/host/kernel/kernel.ts',
+    "import { type Path } from '#engine/contract/desired-state.ts';",
+    true,
+  ],
+  [
+    'src/host/kernel/kernel.ts',
+    "import { TUN_DEVICE } from '#engine/contract/desired-state.ts';",
+    false,
+  ],
   [
     'src/host/kernel/kernel.ts',
     "import type { X } from '#engine/mobile-ipv6/home-agent/x.ts';",

@@ -5,7 +5,8 @@
  */
 import { assert } from '#base/assert.ts';
 import { type Monotonic, monotonic } from '#base/time.ts';
-import type { Engine, Output } from '#engine/contract.ts';
+import type { Engine } from '#engine/contract/engine.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import type { HomeAgentInput } from '#engine/mobile-ipv6/home-agent/input.ts';
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';

@@ -2,7 +2,7 @@
  * A relay in a process of its own in a namespace (`node bench/support/relay-end.ts '{…}'`): a plane
  * and its legs, without any protocol. Says "ready" and goes on until it is told to end.
  */
-import type { DesiredRelayLeg } from '#engine/contract.ts';
+import type { DesiredRelayLeg } from '#engine/contract/ntmobile.ts';
 import { openPlane } from '#host/plane/plane.ts';
 
 export interface RelayEnd {

@@ -5,7 +5,7 @@
  */
 import { fromHex } from '#base/bytes.ts';
 import { type IpAddress, ipv4, parseIpAddress } from '#base/ip.ts';
-import type { SealingCipher, SealingKey } from '#engine/contract.ts';
+import type { SealingCipher, SealingKey } from '#engine/contract/ntmobile.ts';
 import { openPlane } from '#host/plane/plane.ts';
 import type { PlaneSide } from '#runtime/ports.ts';
 

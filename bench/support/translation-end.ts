@@ -3,7 +3,7 @@
  * bench/support/translation-end.ts '{…}'`): a plane that translates on its own device. Says "ready"
  * and goes on until it is told to end, then prints its counters.
  */
-import type { DesiredTranslation } from '#engine/contract.ts';
+import type { DesiredTranslation } from '#engine/contract/ntmobile.ts';
 import { openPlane } from '#host/plane/plane.ts';
 
 export interface TranslationEnd {

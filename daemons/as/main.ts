@@ -11,12 +11,12 @@ import { type Certificate, ownCertificate, readCertificate } from '#account-serv
 import { AccountHttpsServer } from '#account-server/https.ts';
 import { AccountService, type ServiceClock } from '#account-server/service.ts';
 import { formatPrefix } from '#base/ip.ts';
+import type { JsonObject } from '#base/json.ts';
 import { wall } from '#base/time.ts';
 import { loadOrCreateSecret } from '#composition/secret-file.ts';
 import { keyPairOf, signingKeyOf } from '#crypto/primitives.ts';
 import { loadConfiguration } from '#daemon/configuration/config.ts';
 import { type DaemonContext, type RunningDaemon, runDaemon } from '#daemon/lifecycle.ts';
-import type { JsonObject } from '#engine/contract.ts';
 import { createClock } from '#host/process/clock.ts';
 import { sendToNotifySocket } from '#host/process/notify-socket.ts';
 import { type AccountServerSettings, accountServerSchema } from './config.ts';

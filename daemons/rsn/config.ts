@@ -19,7 +19,7 @@ import {
   publicKeyField,
 } from '#daemon/configuration/ntmobile-fields.ts';
 import { type SealedDaemonSettings, sealedDaemonSection } from '#daemon/daemon-settings.ts';
-import type { CoordinatorDescription } from '#engine/contract.ts';
+import type { CoordinatorDescription } from '#engine/contract/ntmobile.ts';
 import type { RelayConfiguration } from '#engine/ntmobile/relay/configuration.ts';
 
 /** A sealed tunnel on a link of 1500 octets, and 20 more where IPv4 becomes IPv6. */

@@ -7,9 +7,9 @@
  *     #key: its default, or a sample where it has none
  */
 import { parse } from 'yaml';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { KeyDescription } from '#daemon/configuration/config-schema.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import type { DaemonConfiguration } from './daemons.ts';
 import { hasPlainDefault, inlineYaml, sentence, typeAndUnit, wrap } from './text.ts';
 

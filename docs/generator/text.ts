@@ -1,7 +1,7 @@
 /** Words of the generated documents. */
 import { stringify } from 'yaml';
+import type { JsonValue } from '#base/json.ts';
 import type { KeyDescription } from '#daemon/configuration/config-schema.ts';
-import type { JsonValue } from '#engine/contract.ts';
 
 /** `lifetime of …` → `Lifetime of ….` */
 export function sentence(text: string): string {

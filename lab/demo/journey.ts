@@ -3,8 +3,8 @@
  * pings go on.
  */
 
+import type { JsonObject } from '#base/json.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
-import type { JsonObject } from '#engine/contract.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { NETWORKS, type NetworkName } from '#lab/networks.ts';
 import { type Background, waitFor } from '#lab/shell.ts';

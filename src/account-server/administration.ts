@@ -4,8 +4,9 @@
  */
 import { z } from 'zod';
 import { fromHex, hex } from '#base/bytes.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { authorityKeyIdOf } from '#crypto/node-credential.ts';
-import type { EventName, JsonObject, JsonValue } from '#engine/contract.ts';
+import type { EventName } from '#engine/common/event-table.ts';
 import type { ControlPort, EventSink } from '#runtime/ports.ts';
 import { StoreError } from '#store/database.ts';
 import { MOST_GROUPS } from '#wire/ntmobile-credential.ts';

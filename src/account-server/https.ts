@@ -15,7 +15,7 @@ import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import type { z } from 'zod';
 import { hex } from '#base/bytes.ts';
 import { formatPrefix, type IpAddress, isIpv6, parseIpAddress, UNSPECIFIED_V6 } from '#base/ip.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { StoreError } from '#store/database.ts';
 import type { Authorities } from './authorities.ts';
 import type { Certificate } from './certificate.ts';

@@ -4,7 +4,7 @@
  */
 import { type Command, InvalidArgumentError } from 'commander';
 import { read } from 'read';
-import type { JsonObject } from '#engine/contract.ts';
+import type { JsonObject } from '#base/json.ts';
 import type { Ask, GlobalOptions } from './asking.ts';
 
 /** The daemon's name unless the operator says another. */

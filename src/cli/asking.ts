@@ -3,11 +3,11 @@
  * as JSON, once or again and again.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { formatAnswer } from '#daemon/answers/views.ts';
 import { ask, ControlUnavailable, refusalText } from '#daemon/control/control-client.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { chooseSocket } from './control-socket-paths.ts';
 
 /** What every command can be given. */

@@ -3,11 +3,11 @@
  * needs a restart.
  */
 
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { formatFault } from '#daemon/configuration/config.ts';
 import { ask } from '#daemon/control/control-client.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 
 export interface ReloadCommandOptions {
   readonly json?: boolean;

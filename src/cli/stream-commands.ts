@@ -1,8 +1,8 @@
 /** The commands of `sojourn` that go on: events, and control messages as they pass. */
 import { type Command, InvalidArgumentError } from 'commander';
+import type { JsonObject } from '#base/json.ts';
 import { formatEvent, formatMessage } from '#daemon/answers/views.ts';
 import { ControlClient } from '#daemon/control/control-client.ts';
-import type { JsonObject } from '#engine/contract.ts';
 import { type GlobalOptions, socketOf } from './asking.ts';
 
 export function addStreams(root: Command): void {

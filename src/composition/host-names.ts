@@ -6,7 +6,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { IpAddress, Prefix } from '#base/ip.ts';
 import type { DaemonSettings } from '#daemon/daemon-settings.ts';
-import type { EngineEvent } from '#engine/contract.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
 import type { NameServer } from '#host/dns/dns-exchange.ts';
 import { Forwarder } from '#host/dns/dns-forwarder.ts';
 import {

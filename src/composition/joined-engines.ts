@@ -3,10 +3,13 @@
  * concerns; what they wish for has keys, tunnel numbers, tables of records and sealing keys of its
  * own in either, so the union is what both want. What an operator asks is answered once.
  */
+
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import type { Counters } from '#engine/common/counters.ts';
-import type { Engine, JsonObject, JsonValue, Output } from '#engine/contract.ts';
+import type { Engine } from '#engine/contract/engine.ts';
+import type { Output } from '#engine/contract/output.ts';
 import type { MobileNodeInput } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import type { NtmobileNodeInput } from '#engine/ntmobile/node/ntmobile-node.ts';
 import type { DriverInput } from '#runtime/driver.ts';

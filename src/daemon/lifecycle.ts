@@ -5,7 +5,8 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import { CommanderError } from 'commander';
-import type { EventName, JsonValue } from '#engine/contract.ts';
+import type { JsonValue } from '#base/json.ts';
+import type { EventName } from '#engine/common/event-table.ts';
 import type { EventSink } from '#runtime/ports.ts';
 import { StatusReporter } from './answers/status-line.ts';
 import { reportCheck, writeFaults } from './configuration/check-report.ts';

@@ -9,7 +9,9 @@
 import { isatty } from 'node:tty';
 import { type DestinationStream, destination, type Logger, pino } from 'pino';
 import pretty from 'pino-pretty';
-import type { EngineEvent, EventName, JsonObject, JsonValue } from '#engine/contract.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
+import type { EventName } from '#engine/common/event-table.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
 import type { EventSink } from '#runtime/ports.ts';
 import type { LogLevel } from './daemon-settings.ts';
 

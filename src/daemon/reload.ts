@@ -3,7 +3,9 @@
  * the daemon takes what it can while it runs; of everything else it is told that it needs a
  * restart, each time until there was one.
  */
-import type { EngineEvent, JsonObject, JsonValue } from '#engine/contract.ts';
+
+import type { JsonObject, JsonValue } from '#base/json.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
 import type { EventSink } from '#runtime/ports.ts';
 import type { ConfigurationDocument, Fault, Loaded } from './configuration/config.ts';
 import { type Change, differences, withReloadable } from './configuration/config-difference.ts';

@@ -7,7 +7,7 @@
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';
 import { type IpAddress, isIpv6, parseIpAddress } from '#base/ip.ts';
-import type { PacketPath } from '#engine/contract.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { Punt } from '#runtime/ports.ts';
 
 const RECEIVE_BUFFER_OCTETS = 4 << 20;

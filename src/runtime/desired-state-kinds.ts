@@ -1,20 +1,22 @@
 import { formatPrefix, isIpv6, type Prefix } from '#base/ip.ts';
-import { sameAmplificationLimit } from '#engine/common/amplification-limit.ts';
 import type {
   DesiredAddress,
-  DesiredAddressMap,
-  DesiredOverlay,
   DesiredPlaneRoute,
   DesiredProxyNeighbour,
-  DesiredRelayLeg,
   DesiredRoute,
   DesiredRule,
-  DesiredSealingKeys,
   DesiredSysctl,
-  DesiredTranslation,
   DesiredTunnel,
+} from '#engine/contract/desired-state.ts';
+import type {
+  AmplificationLimit,
+  DesiredAddressMap,
+  DesiredOverlay,
+  DesiredRelayLeg,
+  DesiredSealingKeys,
+  DesiredTranslation,
   SealingKey,
-} from '#engine/contract.ts';
+} from '#engine/contract/ntmobile.ts';
 import type { DesiredKind, Identity } from './desired-state-table.ts';
 import type { AddressMapPort, KernelPort, PlanePort } from './ports.ts';
 
@@ -207,4 +209,11 @@ export function proxyNeighbourKind(kernel: KernelPort): DesiredKind<DesiredProxy
     apply: (neighbour) => kernel.addProxyNeighbour(neighbour),
     remove: (neighbour) => kernel.deleteProxyNeighbour(neighbour),
   };
+}
+
+function sameAmplificationLimit(
+  a: AmplificationLimit | undefined,
+  b: AmplificationLimit | undefined,
+): boolean {
+  return a?.number === b?.number && a?.creditOctets === b?.creditOctets;
 }

@@ -1,17 +1,11 @@
 /** What a driver is given, and what it can be told. */
 import type { IpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
-import type {
-  CommonInput,
-  Engine,
-  LoginInput,
-  NetworkInput,
-  NetworkInterface,
-  Output,
-  QueryInput,
-  ResolvedInput,
-  RoamingInput,
-} from '#engine/contract.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { Engine } from '#engine/contract/engine.ts';
+import type { CommonInput, NetworkInput, ResolvedInput } from '#engine/contract/input.ts';
+import type { LoginInput, QueryInput, RoamingInput } from '#engine/contract/ntmobile.ts';
+import type { Output } from '#engine/contract/output.ts';
 import type { ExternalRequestPorts } from './external-requests.ts';
 import type {
   AddressMapPort,

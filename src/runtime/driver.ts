@@ -7,14 +7,10 @@
  * packets wait for waits for a log.
  */
 
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { earliest, type Monotonic, monotonic, NEVER } from '#base/time.ts';
-import type {
-  EngineEvent,
-  JsonObject,
-  JsonValue,
-  NetworkInterface,
-  Output,
-} from '#engine/contract.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { EngineEvent, Output } from '#engine/contract/output.ts';
 import type { Driver, DriverInput, DriverOptions } from './driver-options.ts';
 import { ExternalRequests } from './external-requests.ts';
 import { Reconciler } from './reconciler.ts';

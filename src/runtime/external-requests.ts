@@ -3,14 +3,10 @@
  * of the account server, queries of the stub resolver. Each question is answered once, in a later
  * turn.
  */
-import type {
-  JsonObject,
-  LoginInput,
-  NameAnswer,
-  Output,
-  QueryInput,
-  ResolvedInput,
-} from '#engine/contract.ts';
+import type { JsonObject } from '#base/json.ts';
+import type { ResolvedInput } from '#engine/contract/input.ts';
+import type { LoginInput, NameAnswer, QueryInput } from '#engine/contract/ntmobile.ts';
+import type { Output } from '#engine/contract/output.ts';
 import type { LoginPort, NamePort, ResolverPort } from './ports.ts';
 
 export type ExternalRequestOutput = Extract<

@@ -4,30 +4,31 @@
  */
 
 import type { IpAddress } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type {
   DesiredAddress,
-  DesiredAddressMap,
-  DesiredOverlay,
   DesiredPlaneRoute,
   DesiredProxyNeighbour,
-  DesiredRelayLeg,
   DesiredRoute,
   DesiredRule,
-  DesiredSealingKeys,
   DesiredSysctl,
-  DesiredTranslation,
   DesiredTunnel,
-  EngineEvent,
-  JsonObject,
-  JsonValue,
+} from '#engine/contract/desired-state.ts';
+import type { ResolvedInput } from '#engine/contract/input.ts';
+import type {
+  DesiredAddressMap,
+  DesiredOverlay,
+  DesiredRelayLeg,
+  DesiredSealingKeys,
+  DesiredTranslation,
   LoginInput,
   NameAnswer,
-  NetworkInterface,
-  PacketPath,
-  ResolvedInput,
   RoamingInput,
-} from '#engine/contract.ts';
+} from '#engine/contract/ntmobile.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 
 /** A control packet that the plane handed up. The bytes belong to the receiver. */

@@ -8,8 +8,9 @@
  * network snapshot or by back-off.
  */
 
+import type { JsonObject } from '#base/json.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
-import type { DesiredPart, JsonObject } from '#engine/contract.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import {
   addressKind,
   addressMapKind,

@@ -1,4 +1,5 @@
-import type { JsonValue, Output } from '#engine/contract.ts';
+import type { JsonValue } from '#base/json.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { isHostError } from './host-error.ts';
 import type { StorePort } from './ports.ts';
 

@@ -1,5 +1,5 @@
 /** What the plane counted of the tunnels and legs that an engine lists. */
-import type { JsonObject } from '#engine/contract.ts';
+import type { JsonObject } from '#base/json.ts';
 import type { PlanePort } from './ports.ts';
 
 type Counters = Readonly<Record<string, number>>;

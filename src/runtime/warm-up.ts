@@ -10,7 +10,9 @@
 import { assert } from '#base/assert.ts';
 import { familyOf, type IpAddress, ipv4, ipv6, type Prefix } from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
-import type { Engine, NetworkInterface, PacketPath, RandomBytes } from '#engine/contract.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { Engine, RandomBytes } from '#engine/contract/engine.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { createDriver, type Driver, type DriverInput } from './driver.ts';
 import type { ClockPort, KernelPort, PlanePort, Punt, StorePort } from './ports.ts';
 

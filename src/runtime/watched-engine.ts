@@ -4,7 +4,9 @@
  */
 import type { Monotonic } from '#base/time.ts';
 import type { Counters } from '#engine/common/counters.ts';
-import type { CommonInput, Engine, Output } from '#engine/contract.ts';
+import type { Engine } from '#engine/contract/engine.ts';
+import type { CommonInput } from '#engine/contract/input.ts';
+import type { Output } from '#engine/contract/output.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 import type { MessageWatcher } from './ports.ts';
 

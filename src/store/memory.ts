@@ -1,4 +1,4 @@
-import type { JsonValue } from '#engine/contract.ts';
+import type { JsonValue } from '#base/json.ts';
 import type { StorePort } from '#runtime/ports.ts';
 
 /** Forgets with the process; `records` is what a crash would leave, keyed by table and key. */

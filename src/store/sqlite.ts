@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import type { JsonValue } from '#engine/contract.ts';
+import type { JsonValue } from '#base/json.ts';
 import type { StorePort } from '#runtime/ports.ts';
 import {
   corrupt,

@@ -1,6 +1,6 @@
 /** NEMO-HA, the end of a registration: RFC 6275 §10.3.2, RFC 3963 §6.2 and §6.7. */
 import { describe, expect, it } from 'vitest';
-import type { Prefix } from '#engine/contract.ts';
+import type { Prefix } from '#base/ip.ts';
 import {
   CARE_OF,
   OVER_IPV6,

@@ -1,7 +1,7 @@
 /** NEMO-HA, mobile network prefixes and the R flag: RFC 3963 §6.2, statuses 139-143. */
 import { describe, expect, it } from 'vitest';
+import type { Prefix } from '#base/ip.ts';
 import { bytesOfIpv6, ipv6 } from '#base/ip.ts';
-import type { Prefix } from '#engine/contract.ts';
 import {
   OTHER_CARE_OF,
   OVER_IPV6,

@@ -5,9 +5,12 @@
 import { expect } from 'vitest';
 import { assert } from '#base/assert.ts';
 import { encode, isMalformed } from '#base/bytes.ts';
+import type { Prefix } from '#base/ip.ts';
 import { ALL_NODES, type Ipv6Address, ipv6, solicitedNodeMulticast } from '#base/ip.ts';
+import type { JsonValue } from '#base/json.ts';
 import { mobilityAuthenticator, verifyMobility } from '#crypto/mobility-auth.ts';
-import type { DesiredPart, JsonValue, PacketPath, Prefix } from '#engine/contract.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import {
   ALICE,

@@ -5,14 +5,14 @@
 
 import { assert } from '#base/assert.ts';
 import { ipv6, parsePrefix } from '#base/ip.ts';
+import type { JsonValue } from '#base/json.ts';
 import type {
   DesiredPart,
   DesiredRoute,
   DesiredRule,
   DesiredSysctl,
-  JsonValue,
-  Output,
-} from '#engine/contract.ts';
+} from '#engine/contract/desired-state.ts';
+import type { Output } from '#engine/contract/output.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { MobileNodeInput } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import type {

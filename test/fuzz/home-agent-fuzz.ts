@@ -4,8 +4,9 @@
  */
 
 import { ipv4, ipv6 } from '#base/ip.ts';
+import type { JsonValue } from '#base/json.ts';
 import { monotonic } from '#base/time.ts';
-import type { JsonValue, Output } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import { look } from '#test/sim/peek.ts';
 import { homeAddressOf, homeAgentConfiguration, registrationKeyOf } from '#test/sim/population.ts';

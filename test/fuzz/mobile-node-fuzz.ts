@@ -4,7 +4,9 @@
  */
 import { type Ipv4Address, ipv4, ipv6 } from '#base/ip.ts';
 import { monotonic, NEVER } from '#base/time.ts';
-import type { NetworkInterface, Output, PacketPath } from '#engine/contract.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { Output } from '#engine/contract/output.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { look } from '#test/sim/peek.ts';

@@ -7,7 +7,7 @@ import { type Ipv4Address, type Ipv6Address, ipv4, ipv6 } from '#base/ip.ts';
 import { wall } from '#base/time.ts';
 import { type MobilityKey, signMobility } from '#crypto/mobility-auth.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
-import type { PacketPath } from '#engine/contract.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { HOME_AGENT, HOME_AGENT_V4 } from '#test/sim/population.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import { type Extension, homeAddressExtension } from '#wire/ipv6-extensions.ts';

@@ -5,7 +5,7 @@
  * An arrow is one control message that arrived: `mn -> ha  udp     Binding Update`.
  */
 import { type IpAddress, isIpv4 } from '#base/ip.ts';
-import type { DesiredTunnel } from '#engine/contract.ts';
+import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { converge, probe } from '#test/sim/convergence.ts';

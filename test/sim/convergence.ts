@@ -3,7 +3,7 @@
  * what is wrong, or undefined.
  */
 import { formatPrefix, type IpAddress, isIpv4, isIpv6 } from '#base/ip.ts';
-import type { DesiredTunnel } from '#engine/contract.ts';
+import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
 import type { HomeAgentHost } from './home-agent-host.ts';
 import type { MobileHost } from './mobile-host.ts';
 import type { MobileInterface } from './mobile-interface.ts';

@@ -9,7 +9,7 @@ import type {
   DesiredPlaneRoute,
   DesiredTunnel,
   Encapsulation,
-} from '#engine/contract.ts';
+} from '#engine/contract/desired-state.ts';
 
 export type PlaneSide = 'home-agent' | 'mobile-node';
 

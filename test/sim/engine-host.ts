@@ -3,19 +3,13 @@
  * at every step.
  */
 
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { monotonic, NEVER } from '#base/time.ts';
-import type {
-  CommonInput,
-  DesiredPart,
-  Engine,
-  EngineEvent,
-  JsonObject,
-  JsonValue,
-  NetworkInput,
-  Output,
-  PacketPath,
-  ResolvedInput,
-} from '#engine/contract.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import type { Engine } from '#engine/contract/engine.ts';
+import type { CommonInput, NetworkInput, ResolvedInput } from '#engine/contract/input.ts';
+import type { EngineEvent, Output } from '#engine/contract/output.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { expectSound } from './event-faults.ts';
 import type { Schedule } from './schedule.ts';
 import type { Trace } from './trace.ts';

@@ -3,8 +3,10 @@
  * events pass.
  */
 
+import type { JsonObject } from '#base/json.ts';
+import type { EventName } from '#engine/common/event-table.ts';
 import { EVENTS, type EventRow } from '#engine/common/event-table.ts';
-import type { EngineEvent, EventName, JsonObject } from '#engine/contract.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
 
 function isEventName(name: string): name is EventName {
   return Object.hasOwn(EVENTS, name);

@@ -4,7 +4,9 @@
  */
 import { type IpAddress, ipv6, isIpv4, prefixContains } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
-import type { Engine, NetworkInterface, PacketPath } from '#engine/contract.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { Engine } from '#engine/contract/engine.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import { type AnyInput, EngineHost } from './engine-host.ts';
 import type { Frame, SentData } from './frame.ts';

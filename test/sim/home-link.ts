@@ -3,7 +3,7 @@
  * at home. RFC 4861 §7, RFC 6275 §10.4.1.
  */
 import { bytesOfIpv6, type IpAddress, type Ipv6Address, ipv6FromBytes, isIpv6 } from '#base/ip.ts';
-import type { PacketPath } from '#engine/contract.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { Frame } from './frame.ts';
 import type { HomeAgentHost } from './home-agent-host.ts';
 import type { MobileHost } from './mobile-host.ts';

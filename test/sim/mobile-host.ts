@@ -4,8 +4,10 @@
  */
 import { type IpAddress, type Ipv6Address, isIpv4, isIpv6, isLinkLocal } from '#base/ip.ts';
 import { monotonic } from '#base/time.ts';
-import type { Engine, InterfaceAddress, NetworkInterface, PacketPath } from '#engine/contract.ts';
-import { TUN_DEVICE } from '#engine/contract.ts';
+import type { InterfaceAddress, NetworkInterface } from '#engine/common/network-interface.ts';
+import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
+import type { Engine } from '#engine/contract/engine.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { type AnyInput, EngineHost, Violation } from './engine-host.ts';
 import type { Frame, SentData } from './frame.ts';

@@ -10,7 +10,11 @@ import {
   isIpv6,
 } from '#base/ip.ts';
 import { monotonic, NEVER } from '#base/time.ts';
-import type { DefaultRouter, InterfaceAddress, NetworkInterface } from '#engine/contract.ts';
+import type {
+  DefaultRouter,
+  InterfaceAddress,
+  NetworkInterface,
+} from '#engine/common/network-interface.ts';
 import type { AccessNetwork, Station } from './network.ts';
 import type { SeededRandom } from './random.ts';
 import type { Schedule } from './schedule.ts';

@@ -5,7 +5,7 @@
 
 import { hex } from '#base/bytes.ts';
 import type { IpAddress } from '#base/ip.ts';
-import type { PacketPath } from '#engine/contract.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { Violation } from './engine-host.ts';
 import type { HomeAgentHost } from './home-agent-host.ts';
 import { look } from './peek.ts';

@@ -2,7 +2,7 @@
  * One host's plane between links and inner packets: encapsulation, decapsulation, and holding what
  * comes before its tunnel.
  */
-import type { DesiredPart, DesiredTunnel } from '#engine/contract.ts';
+import type { DesiredPart, DesiredTunnel } from '#engine/contract/desired-state.ts';
 import { DataPlane, keyOfOuter, type Outer, type PlaneSide } from './data-plane.ts';
 import type { Frame, SentData } from './frame.ts';
 import type { Schedule } from './schedule.ts';

@@ -4,7 +4,8 @@
  */
 import { describe, expect, test } from 'vitest';
 import { monotonic, NEVER } from '#base/time.ts';
-import type { Engine, Output } from '#engine/contract.ts';
+import type { Engine } from '#engine/contract/engine.ts';
+import type { Output } from '#engine/contract/output.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';

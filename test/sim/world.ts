@@ -7,7 +7,8 @@
  *         access networks, each with its translators ── mobile nodes
  */
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
-import type { Engine, PacketPath } from '#engine/contract.ts';
+import type { Engine } from '#engine/contract/engine.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { type AnyInput, Violation } from './engine-host.ts';

@@ -36,10 +36,14 @@ function targetOf(path: string, specifier: string): string {
 }
 
 const PURE = ['src/base/', 'src/wire/', 'src/crypto/'];
-const CONTRACT = ['src/engine/contract.ts'];
+const CONTRACT = ['src/engine/contract/'];
 const COMMON_TO_ENGINES = ['src/engine/common/', ...CONTRACT];
 /** Types that ports and the contract speak of. */
-const TYPES_OF_ENGINE = [...CONTRACT, 'src/engine/common/network-interface.ts'];
+const TYPES_OF_ENGINE = [
+  ...CONTRACT,
+  'src/engine/common/network-interface.ts',
+  'src/engine/common/event-table.ts',
+];
 
 interface Layer {
   readonly of: RegExp;
@@ -74,7 +78,7 @@ const LAYERS: readonly Layer[] = [
     reason: 'crypto stands on base and wire, and takes hashes from a library',
   },
   {
-    of: /^src\/engine\/(common\/|contract\.ts)/,
+    of: /^src\/engine\/(common|contract)\//,
     may: [...PURE, ...COMMON_TO_ENGINES],
     packages: [],
     reason: 'what all protocols share knows no protocol',

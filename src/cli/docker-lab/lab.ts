@@ -3,7 +3,7 @@
  * elsewhere.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import type { JsonObject } from '#engine/contract.ts';
+import type { JsonObject } from '#base/json.ts';
 import { docker, execute } from './engine.ts';
 import {
   type AccessNetwork,

@@ -3,8 +3,8 @@
  * account server.
  */
 
+import type { JsonObject } from '#base/json.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
-import type { JsonObject } from '#engine/contract.ts';
 import {
   block,
   duration,

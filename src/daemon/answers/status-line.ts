@@ -1,8 +1,8 @@
 /** A daemon's answer to `status` in one line, as `systemctl status` shows it. */
 
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import type { ServiceManager } from '#daemon/service-manager.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import type { EventSink } from '#runtime/ports.ts';
 import { PHASES } from './views.ts';
 

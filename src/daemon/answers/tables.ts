@@ -1,7 +1,7 @@
 /** Answers of daemons as aligned text for people; `--json` shows the same unshortened. */
 
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 
 const GAP = '  ';
 const WIDEST_TABLE = 160;

@@ -3,8 +3,8 @@
  * is nothing to say.
  */
 
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { formatTable, formatValue } from './tables.ts';
 
 export type Line = readonly [label: string, text: string | undefined];

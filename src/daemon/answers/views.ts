@@ -4,8 +4,8 @@
  * `--json` goes past all of this.
  */
 
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import {
   accountServerLines,
   coordinatorLines,

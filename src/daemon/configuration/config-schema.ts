@@ -6,8 +6,8 @@
  * the schema itself.
  */
 import { z } from 'zod';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 
 /** What `.meta()` of a key may hold beside what zod knows by itself. */
 export interface KeyNotes {

@@ -2,8 +2,8 @@
  * Values of a configuration, as they stand in files: what is in force where the file says nothing.
  */
 
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import type { KeyDescription } from './config-schema.ts';
 
 /** `values` with the default of each key that is not there. */

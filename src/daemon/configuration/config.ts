@@ -8,8 +8,8 @@
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
 import type { z } from 'zod';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { withFileContents } from './config-difference.ts';
 import { describeIssue } from './config-issues.ts';
 import { type KeyDescription, keysOf, shapeOf } from './config-schema.ts';

@@ -3,7 +3,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { userInfo } from 'node:os';
 import { basename } from 'node:path';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonObject, LineBuffer, parseObject } from './json-lines.ts';
 
 const DEFAULT_TIMEOUT_MS = 5000;

@@ -26,7 +26,7 @@ import {
 } from 'node:fs';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { dirname } from 'node:path';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { ControlPort } from '#runtime/ports.ts';
 import type { EventHistory, RecordedEvent } from './event-history.ts';
 import { isJsonObject, LineBuffer, parseObject } from './json-lines.ts';

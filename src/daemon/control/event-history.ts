@@ -1,5 +1,7 @@
 /** The last events of a daemon, and whoever follows them. */
-import type { EngineEvent, JsonObject } from '#engine/contract.ts';
+
+import type { JsonObject } from '#base/json.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
 import type { EventSink } from '#runtime/ports.ts';
 
 /** `number` counts from 1 and never repeats in one run of the daemon: a gap is seen. */

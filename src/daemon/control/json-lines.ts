@@ -1,7 +1,7 @@
 /**
  * JSON lines over a stream: cuts what arrives into lines, bounded, and reads each as a JSON object.
  */
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 
 /**
  * Collects lines from chunks. A line longer than `maximumLength` characters is an overflow, after

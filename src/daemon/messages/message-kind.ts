@@ -5,7 +5,7 @@
  * RFC 8200 §4 (chain of extension headers), RFC 6275 §6.1 (MH type), RFC 4861 §4 (Neighbour
  * Discovery); docs/ntmobile.md §3
  */
-import type { PacketPath } from '#engine/contract.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { ArpOperation } from '#wire/arp.ts';
 import { ICMPV6_MESSAGES, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
 import { IPV6_HEADER_SIZE } from '#wire/ipv6.ts';

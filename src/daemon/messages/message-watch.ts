@@ -1,7 +1,8 @@
 /**
  * Counts every control message by kind, and shows them to whoever follows: only then are they read.
  */
-import type { JsonObject, PacketPath } from '#engine/contract.ts';
+import type { JsonObject } from '#base/json.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { MessageWatcher } from '#runtime/ports.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 import { type MessageKind, messageKind } from './message-kind.ts';

@@ -5,7 +5,8 @@
  * RFC 6275 §6 (as the codecs read it), RFC 4861 §4, RFC 5555 §4.1; docs/ntmobile.md §3, §6
  */
 import { hex, isMalformed } from '#base/bytes.ts';
-import type { JsonObject, PacketPath } from '#engine/contract.ts';
+import type { JsonObject } from '#base/json.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { arpCodec, arpSummary } from '#wire/arp.ts';
 import { icmpv6Codec, icmpv6Summary, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
 import {

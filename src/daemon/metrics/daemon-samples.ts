@@ -3,9 +3,9 @@
  * form than expected is left out.
  */
 
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import type { CountedKind } from '#daemon/messages/message-watch.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { type Component, engineCounterMetric, planeCounterMetric } from './counter-metrics.ts';
 import type { MetricName } from './metric-table.ts';
 import type { Samples } from './samples.ts';

@@ -5,10 +5,11 @@
 import { readdirSync } from 'node:fs';
 import { performance } from 'node:perf_hooks';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { JsonValue } from '#base/json.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
 import type { MessageWatch } from '#daemon/messages/message-watch.ts';
 import { packageVersion } from '#daemon/version.ts';
-import type { EngineEvent, JsonValue } from '#engine/contract.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
 import type { EventSink } from '#runtime/ports.ts';
 import { addMessages, addStats, addStatus, addTunnels } from './daemon-samples.ts';
 import { METRICS, type MetricName, type MetricRow, metricsOf } from './metric-table.ts';

@@ -1,7 +1,7 @@
 /** How long registrations and handovers took, from the events and the messages of a daemon. */
 
 import type { Direction } from '#daemon/messages/message-watch.ts';
-import type { EngineEvent } from '#engine/contract.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 import type { Labels } from './samples.ts';
 

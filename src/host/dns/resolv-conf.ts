@@ -23,7 +23,7 @@ import {
 } from 'node:fs';
 import { basename, dirname } from 'node:path';
 import { z } from 'zod';
-import type { EngineEvent } from '#engine/contract.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
 
 export const RESOLV_CONF = '/etc/resolv.conf';
 

@@ -12,7 +12,7 @@
  */
 import { type Answer, TRUNCATED_RESPONSE } from 'dns-packet';
 import { type IpAddress, isIpv6, type Prefix, prefixContains } from '#base/ip.ts';
-import type { NameAnswer } from '#engine/contract.ts';
+import type { NameAnswer } from '#engine/contract/ntmobile.ts';
 import type { NamePort } from '#runtime/ports.ts';
 import { answeredAddresses, plainName } from './dns-addresses.ts';
 import type { AddressType, Forwarder } from './dns-forwarder.ts';

@@ -14,7 +14,7 @@
  * before.
  */
 import { formatPrefix, type IpAddress, isIpv6, type Prefix } from '#base/ip.ts';
-import type { DesiredAddressMap } from '#engine/contract.ts';
+import type { DesiredAddressMap } from '#engine/contract/ntmobile.ts';
 import type { SystemError } from '#host/process/system-error.ts';
 import type { AddressMapPort } from '#runtime/ports.ts';
 import { type NftChild, type OwnTable, openNft, removeTables } from './nft-child.ts';

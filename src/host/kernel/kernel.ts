@@ -7,14 +7,14 @@
  */
 import { formatPrefix, isIpv6, isLinkLocal } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type {
   DesiredAddress,
   DesiredProxyNeighbour,
   DesiredRoute,
   DesiredRule,
   DesiredSysctl,
-  NetworkInterface,
-} from '#engine/contract.ts';
+} from '#engine/contract/desired-state.ts';
 import { SystemError } from '#host/process/system-error.ts';
 import type { ClockPort, KernelPort } from '#runtime/ports.ts';
 import {

@@ -1,6 +1,6 @@
 /** Translates desired rules and routes for rtnetlink, and names what comes back. */
 import { familyOf, formatPrefix, isIpv6 } from '#base/ip.ts';
-import type { DesiredRoute, DesiredRule } from '#engine/contract.ts';
+import type { DesiredRoute, DesiredRule } from '#engine/contract/desired-state.ts';
 import type { RtnetlinkAddress } from '#wire/rtnetlink-links.ts';
 import {
   type RtnetlinkRoute,

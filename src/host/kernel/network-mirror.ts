@@ -11,7 +11,11 @@
 import { hex } from '#base/bytes.ts';
 import { familyOf, type IpAddress } from '#base/ip.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
-import type { DefaultRouter, InterfaceAddress, NetworkInterface } from '#engine/contract.ts';
+import type {
+  DefaultRouter,
+  InterfaceAddress,
+  NetworkInterface,
+} from '#engine/common/network-interface.ts';
 import type { RtnetlinkMessage } from '#wire/rtnetlink.ts';
 import {
   AddressFlag,

@@ -10,7 +10,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { DesiredSysctl, ForwardingControl } from '#engine/contract.ts';
+import type { DesiredSysctl, ForwardingControl } from '#engine/contract/desired-state.ts';
 import { SystemError } from '#host/process/system-error.ts';
 
 const ROOT = '/proc/sys';

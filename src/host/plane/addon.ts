@@ -4,15 +4,14 @@
  */
 import { createRequire } from 'node:module';
 import type { IpAddress } from '#base/ip.ts';
+import type { DesiredPlaneRoute, DesiredTunnel } from '#engine/contract/desired-state.ts';
 import type {
   DesiredOverlay,
-  DesiredPlaneRoute,
   DesiredRelayLeg,
   DesiredSealingKeys,
   DesiredTranslation,
-  DesiredTunnel,
-  PacketPath,
-} from '#engine/contract.ts';
+} from '#engine/contract/ntmobile.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { NetlinkSocket } from '#host/kernel/netlink-requests.ts';
 import { SystemError } from '#host/process/system-error.ts';
 import type { PlaneFeatures, PlaneOptions, Punt, RoamingNotice } from '#runtime/ports.ts';

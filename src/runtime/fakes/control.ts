@@ -1,4 +1,4 @@
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { ControlPort } from '#runtime/ports.ts';
 
 type Handler = (

@@ -1,12 +1,12 @@
 import { formatPrefix } from '#base/ip.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type {
   DesiredAddress,
   DesiredProxyNeighbour,
   DesiredRoute,
   DesiredRule,
   DesiredSysctl,
-  NetworkInterface,
-} from '#engine/contract.ts';
+} from '#engine/contract/desired-state.ts';
 import type { KernelPort } from '#runtime/ports.ts';
 
 class FakeSystemError extends Error {

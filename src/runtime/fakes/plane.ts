@@ -1,13 +1,12 @@
 import { formatPrefix, type IpAddress } from '#base/ip.ts';
+import type { DesiredPlaneRoute, DesiredTunnel } from '#engine/contract/desired-state.ts';
 import type {
   DesiredOverlay,
-  DesiredPlaneRoute,
   DesiredRelayLeg,
   DesiredSealingKeys,
   DesiredTranslation,
-  DesiredTunnel,
-  PacketPath,
-} from '#engine/contract.ts';
+} from '#engine/contract/ntmobile.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { PlanePort, Punt, RoamingNotice } from '#runtime/ports.ts';
 
 /**

@@ -1,9 +1,9 @@
 /** The examples that ship with the project, moved into the lab. */
 import { readFileSync } from 'node:fs';
 import { parse, stringify } from 'yaml';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { completed } from '#daemon/configuration/config-values.ts';
 import { configurationOf } from '#docs/generator/daemons.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { LAB_DIRECTORY, STATE_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';
 import { objectOf } from './journey.ts';

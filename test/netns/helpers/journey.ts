@@ -1,8 +1,8 @@
 /** A home agent, a mobile node that is moved, and what the tests with real packets ask of both. */
 import { readFileSync } from 'node:fs';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { ControlClient } from '#daemon/control/control-client.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import {
   type DaemonPairOptions,
   DaemonProcess,

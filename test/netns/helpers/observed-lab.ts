@@ -8,10 +8,10 @@
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { hex } from '#base/bytes.ts';
+import type { JsonObject } from '#base/json.ts';
 import { QUESTIONS } from '#daemon/answers/answer-table.ts';
 import { ask, ControlClient } from '#daemon/control/control-client.ts';
 import { parseJson } from '#daemon/control/json-lines.ts';
-import type { JsonObject } from '#engine/contract.ts';
 import {
   DaemonProcess,
   homeAgentConfiguration,

@@ -5,9 +5,9 @@
  */
 import { fromHex, hex, isMalformed } from '#base/bytes.ts';
 import { type Ipv6Address, ipv6, type Prefix } from '#base/ip.ts';
+import type { JsonObject } from '#base/json.ts';
 import { wall } from '#base/time.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
-import type { JsonObject } from '#engine/contract.ts';
 import { buildBindingUpdate } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
 import { DaemonProcess, homeAgentConfiguration } from '#lab/daemons.ts';
 import { ADDRESSES, type NetworkName } from '#lab/networks.ts';

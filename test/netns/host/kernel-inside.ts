@@ -6,7 +6,8 @@
 import { execFileSync } from 'node:child_process';
 import { createRequire } from 'node:module';
 import { ipv4, ipv6 } from '#base/ip.ts';
-import type { DesiredRoute, DesiredRule, NetworkInterface } from '#engine/contract.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { DesiredRoute, DesiredRule } from '#engine/contract/desired-state.ts';
 import { openKernel, ROUTING_PROTOCOL } from '#host/kernel/kernel.ts';
 import type { NetlinkSocket } from '#host/kernel/netlink-requests.ts';
 import { createClock } from '#host/process/clock.ts';

@@ -2,7 +2,7 @@ import { execFileSync, spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { NetworkInterface } from '#engine/contract.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
 
 const root = join(import.meta.dirname, '../../..');
 const enter = join(root, 'lab/enter.ts');

@@ -8,7 +8,8 @@
  */
 import { createRequire } from 'node:module';
 import { ipv4, ipv6, isGlobalUnicast, type Prefix, parsePrefix } from '#base/ip.ts';
-import type { DesiredPart, NetworkInterface } from '#engine/contract.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import {
   desiredParts,
   type HomeState,

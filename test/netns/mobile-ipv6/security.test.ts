@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { encode, fromHex, hex } from '#base/bytes.ts';
 import { type Ipv4Address, type Ipv6Address, ipv4, ipv6 } from '#base/ip.ts';
+import type { JsonObject } from '#base/json.ts';
 import { wall } from '#base/time.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
-import type { JsonObject } from '#engine/contract.ts';
 import {
   type BindingUpdateContent,
   buildBindingUpdate,

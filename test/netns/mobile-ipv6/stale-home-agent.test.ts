@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { JsonValue } from '#base/json.ts';
 import { ControlClient } from '#daemon/control/control-client.ts';
-import type { JsonValue } from '#engine/contract.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES, type NetworkName } from '#lab/networks.ts';
 import { openSqliteStore } from '#store/sqlite.ts';

@@ -5,8 +5,8 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { JsonObject } from '#base/json.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
-import type { JsonObject } from '#engine/contract.ts';
 import type { DaemonProcess } from '#lab/daemons.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { attempt, Background, run, waitFor } from '#lab/shell.ts';

@@ -4,9 +4,9 @@
  */
 import { existsSync, readdirSync, statSync, unlinkSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { JsonValue } from '#base/json.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
-import type { JsonValue } from '#engine/contract.ts';
 import type { DaemonProcess } from '#lab/daemons.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { attempt, run, waitFor } from '#lab/shell.ts';

@@ -1,8 +1,8 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { JsonValue } from '#base/json.ts';
 import { isJsonObject, parseJson } from '#daemon/control/json-lines.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
-import type { JsonValue } from '#engine/contract.ts';
 import { HOME } from '#lab/daemons.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';

@@ -6,11 +6,11 @@
 import { spawnSync } from 'node:child_process';
 import { DatabaseSync } from 'node:sqlite';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { type AnswerForm, QUESTIONS } from '#daemon/answers/answer-table.ts';
 import { parseJson } from '#daemon/control/json-lines.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
 import { METRICS, type MetricRow } from '#daemon/metrics/metric-table.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { HOME } from '#lab/daemons.ts';
 import { STATE_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';

@@ -4,8 +4,8 @@
  */
 import { writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { JsonObject } from '#base/json.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
-import type { JsonObject } from '#engine/contract.ts';
 import { HOME, homeAgentConfiguration } from '#lab/daemons.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { attempt, type Finished, waitFor } from '#lab/shell.ts';

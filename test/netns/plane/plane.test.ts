@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
-import type { Encapsulation, PacketPath } from '#engine/contract.ts';
+import type { Encapsulation } from '#engine/contract/desired-state.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { attempt, ipBatch, run, waitFor } from '#lab/shell.ts';
 import {
   INNER,

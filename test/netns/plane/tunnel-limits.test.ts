@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
-import type { DesiredTunnel } from '#engine/contract.ts';
+import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
 import { Background, nowMs, run } from '#lab/shell.ts';
 import { INNER, type PlaneHosts, tunnelOf } from '#test/netns/helpers/plane/plane-hosts.ts';
 import { download } from '#test/netns/helpers/plane/plane-traffic.ts';

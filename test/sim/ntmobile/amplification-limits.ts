@@ -1,7 +1,9 @@
 /**
  * What a relay's plane sends to places where nobody showed yet that a node is. docs/ntmobile.md §9.
  */
-import type { DesiredRelayLeg, DesiredTunnel } from '#engine/contract.ts';
+
+import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
+import type { DesiredRelayLeg } from '#engine/contract/ntmobile.ts';
 
 /** So many times the octets that came from there. */
 const AMPLIFICATION = 3;

@@ -3,6 +3,7 @@
  * and the real direction coordinator.
  */
 import { type IpAddress, ipv4, ipv6, isIpv6, type Prefix, parsePrefix } from '#base/ip.ts';
+import type { JsonValue } from '#base/json.ts';
 import { type Monotonic, NEVER, wall } from '#base/time.ts';
 import {
   type CredentialContents,
@@ -13,17 +14,12 @@ import {
 } from '#crypto/node-credential.ts';
 import { type KeyPair, keyPairOf, type SigningKey, signingKeyOf } from '#crypto/primitives.ts';
 import type { Counters } from '#engine/common/counters.ts';
-import type {
-  CommonInput,
-  DesiredPart,
-  DesiredTunnel,
-  Engine,
-  JsonValue,
-  NameAnswer,
-  NetworkInterface,
-  Output,
-  RandomBytes,
-} from '#engine/contract.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { DesiredPart, DesiredTunnel } from '#engine/contract/desired-state.ts';
+import type { Engine, RandomBytes } from '#engine/contract/engine.ts';
+import type { CommonInput } from '#engine/contract/input.ts';
+import type { NameAnswer } from '#engine/contract/ntmobile.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { createDirectionCoordinator } from '#engine/ntmobile/coordinator/direction-coordinator.ts';
 import { createNtmobileNode, type NtmobileNodeInput } from '#engine/ntmobile/node/ntmobile-node.ts';
 import { expectSound } from '#test/sim/event-faults.ts';

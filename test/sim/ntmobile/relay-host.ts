@@ -3,8 +3,11 @@
  * engine wishes. docs/ntmobile.md §6, §7, §9, §10.
  */
 import type { IpAddress } from '#base/ip.ts';
+import type { JsonValue } from '#base/json.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
-import type { DesiredPart, DesiredRelayLeg, JsonValue, Output } from '#engine/contract.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import type { DesiredRelayLeg } from '#engine/contract/ntmobile.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { credentialVerifierFor } from '#engine/ntmobile/common/credential-verifier.ts';
 import { createRelay, type Relay, type RelayInput } from '#engine/ntmobile/relay/relay.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';

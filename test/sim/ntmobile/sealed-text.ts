@@ -4,7 +4,7 @@
  */
 import { hex } from '#base/bytes.ts';
 import type { IpAddress } from '#base/ip.ts';
-import type { DesiredSealingKeys, SealingKey } from '#engine/contract.ts';
+import type { DesiredSealingKeys, SealingKey } from '#engine/contract/ntmobile.ts';
 
 export interface Inner {
   readonly to: IpAddress;

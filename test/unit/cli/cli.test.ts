@@ -3,6 +3,7 @@ import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } f
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { JsonValue } from '#base/json.ts';
 import { isSettled } from '#cli/asking.ts';
 import { completion } from '#cli/completion.ts';
 import { chooseSocket } from '#cli/control-socket-paths.ts';
@@ -11,7 +12,6 @@ import { formatTable, formatValue } from '#daemon/answers/tables.ts';
 import { ControlServer } from '#daemon/control/control-socket.ts';
 import { EventHistory } from '#daemon/control/event-history.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
-import type { JsonValue } from '#engine/contract.ts';
 
 const CLI = join(import.meta.dirname, '../../../src/cli/cli.ts');
 const ANSWERS: Readonly<Record<string, JsonValue>> = {

@@ -8,7 +8,8 @@ import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
 import { joinEngines } from '#composition/joined-engines.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
-import type { NetworkInterface, Output } from '#engine/contract.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { createNtmobileNode } from '#engine/ntmobile/node/ntmobile-node.ts';
 import type { DriverInput } from '#runtime/driver.ts';
@@ -113,7 +114,9 @@ describe.each<readonly [string, boolean]>([
     expect(keys).toContain('ntmobile/places');
     expect(keys.filter((key) => !key.startsWith('ntmobile/')).length > 0).toBe(homes);
     expect(out.filter(({ kind }) => kind === 'login')).toHaveLength(1);
-    expect(ask('status')?.value).toMatchObject({ ntmobile: { places: { ipv6: '2001:db8:9::5' } } });
+    expect(ask('status')?.value).toMatchObject({
+      ntmobile: { localAddresses: { ipv6: '2001:db8:9::5' } },
+    });
   });
 
   it('asks NTMobile for names, and is due when the first of both is', () => {

@@ -148,7 +148,7 @@ describe('a life', () => {
     await daemon.wrote('"event":"started"');
     await ask(socket, command);
     expect(await daemon.ended).toBe(ExitCode.internal);
-    expect(daemon.output()).toContain('"event":"defect"');
+    expect(daemon.output()).toContain('"event":"internal-error"');
     expect(daemon.output()).toContain('fixture stopped');
   });
 
@@ -273,7 +273,7 @@ describe('service manager', () => {
     const beats = (): number => heard().split('WATCHDOG=1').length - 1;
     await expect.poll(beats, { timeout: 10_000 }).toBeGreaterThan(3);
     await ask(socket, 'fall-behind');
-    await daemon.wrote('"event":"behind"');
+    await daemon.wrote('"event":"overdue"');
     const until = beats();
     await ask(socket, 'happen');
     await expect.poll(heard, { timeout: 10_000 }).toContain('1 binding');

@@ -7,10 +7,10 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { JsonObject } from '#base/json.ts';
 import { ask } from '#daemon/control/control-client.ts';
 import { parseObject } from '#daemon/control/json-lines.ts';
 import { ExitCode } from '#daemon/exit-codes.ts';
-import type { JsonObject } from '#engine/contract.ts';
 
 const FIXTURE = join(import.meta.dirname, 'fixtures/lifecycle-daemon.ts');
 const CLI = join(import.meta.dirname, '../../../src/cli/cli.ts');

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
+import type { JsonValue } from '#base/json.ts';
 import { everyKey, type KeyDescription } from '#daemon/configuration/config-schema.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import {
@@ -13,7 +14,6 @@ import {
 } from '#docs/generator/daemons.ts';
 import { documents, readIfThere } from '#docs/generator/documents.ts';
 import { exampleFile } from '#docs/generator/example-file.ts';
-import type { JsonValue } from '#engine/contract.ts';
 
 const DAEMONS: readonly DaemonConfiguration[] = await Promise.all(roles().map(configurationOf));
 const KEYS = DAEMONS.flatMap(({ role, keys }) =>

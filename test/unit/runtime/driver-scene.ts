@@ -2,7 +2,9 @@
 import { vi } from 'vitest';
 import { ipv6 } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
-import type { Engine, EngineEvent, NetworkInterface, Output } from '#engine/contract.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { Engine } from '#engine/contract/engine.ts';
+import type { EngineEvent, Output } from '#engine/contract/output.ts';
 import { createDriver, type DriverInput, type DriverOptions } from '#runtime/driver.ts';
 import { FakeClock } from '#runtime/fakes/clock.ts';
 import { FakeControl } from '#runtime/fakes/control.ts';

@@ -1,7 +1,8 @@
 import { describe, expect, it, vi } from 'vitest';
 import { type IpAddress, ipv6 } from '#base/ip.ts';
 import { after, NEVER } from '#base/time.ts';
-import type { InterfaceAddress, NetworkInterface, Output } from '#engine/contract.ts';
+import type { InterfaceAddress, NetworkInterface } from '#engine/common/network-interface.ts';
+import type { Output } from '#engine/contract/output.ts';
 import type { NamePort } from '#runtime/ports.ts';
 import { desiredAddressOutput, ETH0, SEND, world } from './driver-scene.ts';
 

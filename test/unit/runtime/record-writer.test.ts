@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { Output } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { RecordWriter } from '#runtime/record-writer.ts';
 import { MemoryStore } from '#store/memory.ts';
 

@@ -12,7 +12,8 @@ import { encode, isMalformed } from '#base/bytes.ts';
 import { isMulticast, isUnspecified, UNSPECIFIED_V6 } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
-import type { Output, PacketPath } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { encodeIcmpv6, ParameterProblemCode, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
 import {
   homeAddressOption,

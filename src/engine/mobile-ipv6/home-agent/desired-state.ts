@@ -6,17 +6,17 @@
  * route is the permit);  RFC 5555 §4.5 proxy for IPv4 home addresses;  RFC 3963 §6.4 routes to
  * mobile networks
  */
+
+import type { IpAddress, Prefix } from '#base/ip.ts';
 import { isIpv6, prefixContains } from '#base/ip.ts';
-import {
-  type DesiredPart,
-  type DesiredProxyNeighbour,
-  type DesiredRoute,
-  type DesiredSysctl,
-  type IpAddress,
-  type Output,
-  type Prefix,
-  TUN_DEVICE,
-} from '#engine/contract.ts';
+import type {
+  DesiredPart,
+  DesiredProxyNeighbour,
+  DesiredRoute,
+  DesiredSysctl,
+} from '#engine/contract/desired-state.ts';
+import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
+import type { Output } from '#engine/contract/output.ts';
 import type { Binding } from './bindings/binding.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
 import type { HomeAgentState } from './state.ts';

@@ -8,7 +8,9 @@
 import { unreachable } from '#base/assert.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import type { Counters } from '#engine/common/counters.ts';
-import type { Engine, Output, PacketPath, RandomBytes, Reconfigurable } from '#engine/contract.ts';
+import type { Engine, RandomBytes, Reconfigurable } from '#engine/contract/engine.ts';
+import type { Output } from '#engine/contract/output.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { storeAllBindings } from './bindings/binding-store.ts';
 import { finishRestore, restoreRecord } from './bindings/restore.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';

@@ -2,8 +2,9 @@
  * What an operator may ask a home agent. No RFC: it shows RFC 6275 §10.1's Binding Cache.
  */
 import { formatPrefix, parseIpv6 } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
-import type { JsonObject, JsonValue, Output } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
 import type { Binding } from './bindings/binding.ts';
 import type { Tunnel } from './bindings/tunnels.ts';

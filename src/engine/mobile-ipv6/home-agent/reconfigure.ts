@@ -10,7 +10,7 @@
  */
 import { equalBytes } from '#base/bytes.ts';
 import type { Monotonic } from '#base/time.ts';
-import type { Output } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type { Binding } from './bindings/binding.ts';
 import { StoreTable, storeBinding } from './bindings/binding-store.ts';

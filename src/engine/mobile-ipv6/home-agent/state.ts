@@ -6,11 +6,13 @@
  */
 import { assert } from '#base/assert.ts';
 import type { Ipv6Address } from '#base/ip.ts';
+import type { JsonObject } from '#base/json.ts';
 import { type Monotonic, type Wall, wall } from '#base/time.ts';
 import { CounterSet } from '#engine/common/counters.ts';
 import { TimerHeap } from '#engine/common/timer-heap.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
-import type { EngineEvent, JsonObject, Output, RandomBytes } from '#engine/contract.ts';
+import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { EngineEvent, Output } from '#engine/contract/output.ts';
 import { BindingCache } from '#engine/mobile-ipv6/common/binding-cache.ts';
 import { ErrorReporter } from '#engine/mobile-ipv6/common/packet-faults.ts';
 import type { Binding, FormerBinding } from './bindings/binding.ts';

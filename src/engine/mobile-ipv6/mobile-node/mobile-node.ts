@@ -12,22 +12,16 @@
 import { unreachable } from '#base/assert.ts';
 import { isMalformed } from '#base/bytes.ts';
 import { type IpAddress, isGlobalUnicast } from '#base/ip.ts';
+import type { JsonValue } from '#base/json.ts';
 import { earliest, type Monotonic, type Wall, wall } from '#base/time.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import { Timers } from '#engine/common/timers.ts';
-import type {
-  CommonInput,
-  DesiredPart,
-  Engine,
-  JsonValue,
-  NetworkInput,
-  NetworkInterface,
-  Output,
-  PacketPath,
-  RandomBytes,
-  Reconfigurable,
-  ResolvedInput,
-} from '#engine/contract.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import type { Engine, RandomBytes, Reconfigurable } from '#engine/contract/engine.ts';
+import type { CommonInput, NetworkInput, ResolvedInput } from '#engine/contract/input.ts';
+import type { Output } from '#engine/contract/output.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import {
   ErrorReporter,
   extensionFault,

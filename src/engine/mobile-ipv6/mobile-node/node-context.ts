@@ -2,7 +2,8 @@
  * What the parts of a mobile node share. No RFC behaviour here.
  */
 import type { Monotonic, Wall } from '#base/time.ts';
-import type { Output, RandomBytes } from '#engine/contract.ts';
+import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { Output } from '#engine/contract/output.ts';
 import type { UpdateRateLimit } from '#engine/mobile-ipv6/common/retransmission.ts';
 import type { Home, MobileNodeConfiguration } from './configuration.ts';
 import type { HomeRole } from './home/home-role.ts';

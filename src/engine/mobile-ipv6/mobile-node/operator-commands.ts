@@ -3,9 +3,9 @@
  * RFC 6275 §11.1's.
  */
 import { formatPrefix, parseIpAddress } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Counters } from '#engine/common/counters.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import type { HomeRegistration } from './home/home-registration.ts';
 import type { Pin } from './network/movement.ts';
 import type { Step } from './node-context.ts';

@@ -5,7 +5,7 @@
  * Plain data: `daemons/mr/config.ts` checks the YAML and builds it; tests build it by hand.
  */
 import type { IpAddress, Prefix } from '#base/ip.ts';
-import type { ForwardingControl } from '#engine/contract.ts';
+import type { ForwardingControl } from '#engine/contract/desired-state.ts';
 import type {
   Home,
   MobileNodeConfiguration,

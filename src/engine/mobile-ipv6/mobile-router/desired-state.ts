@@ -54,14 +54,14 @@ import {
   type Prefix,
   prefixContains,
 } from '#base/ip.ts';
-import {
-  type DesiredPart,
-  type DesiredRoute,
-  type DesiredRule,
-  type DesiredSysctl,
-  type NetworkInterface,
-  TUN_DEVICE,
-} from '#engine/contract.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type {
+  DesiredPart,
+  DesiredRoute,
+  DesiredRule,
+  DesiredSysctl,
+} from '#engine/contract/desired-state.ts';
+import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
 import type { HomeState } from '#engine/mobile-ipv6/mobile-node/desired-state/policy-routing.ts';
 import type { MobileRouterConfiguration } from './configuration.ts';
 

@@ -7,7 +7,7 @@
  * that we set); routing protocols in
  * the tunnel (§8); Dynamic Home Agent Address Discovery (§7).
  */
-import type { RandomBytes } from '#engine/contract.ts';
+import type { RandomBytes } from '#engine/contract/engine.ts';
 import type { Home } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { HomeRole } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
 import {

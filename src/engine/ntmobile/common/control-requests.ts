@@ -6,9 +6,9 @@
  */
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 import type { Session } from './session.ts';
-import type { UdpPath } from './udp-path.ts';
 
 export const REQUEST_RETRANSMISSION_MS = 250;
 const LONGEST_RETRANSMISSION_MS = 1_000;

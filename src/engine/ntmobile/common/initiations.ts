@@ -12,7 +12,7 @@ import {
   type SessionKeys,
 } from '#crypto/handshake.ts';
 import { type KeyPair, keyPairOf } from '#crypto/primitives.ts';
-import type { RandomBytes } from '#engine/contract.ts';
+import type { RandomBytes } from '#engine/contract/engine.ts';
 import type { NtmobileDatagramOf } from '#wire/ntmobile-datagram.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
 import type { ResponsePayload } from '#wire/ntmobile-payload.ts';

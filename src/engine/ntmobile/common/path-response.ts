@@ -3,9 +3,10 @@
  *
  * No RFC: docs/ntmobile.md §6
  */
+
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import { findNtmobileOption } from '#wire/ntmobile-options.ts';
-import type { UdpPath } from './udp-path.ts';
 
 export function pathResponse(
   { transaction, options }: NtmobileMessage,

@@ -5,16 +5,16 @@
  * No RFC: docs/ntmobile.md §3 (sealed data)
  */
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import type {
-  DesiredPart,
+  AmplificationLimit,
   DesiredSealingKeys,
-  PlaceAccount,
   SealingCipher,
   SealingKey,
-} from '#engine/contract.ts';
+} from '#engine/contract/ntmobile.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { Suite } from '#wire/ntmobile-datagram.ts';
 import type { KeyGeneration, Session } from './session.ts';
-import type { UdpPath } from './udp-path.ts';
 
 /**
  * Outer IPv6 and UDP header, word, sequence number, tag, envelope: room for each of them stays the
@@ -27,7 +27,7 @@ export interface TunnelState {
   readonly id: number;
   readonly udpPath: UdpPath;
   /** Where nobody showed yet that the other end is there. */
-  readonly amplificationLimit?: PlaceAccount | undefined;
+  readonly amplificationLimit?: AmplificationLimit | undefined;
   /** Octets, of the link that the way leaves by. */
   readonly linkMtu: number;
   /** Seals with the first one's keys, opens with those of all. */

@@ -4,12 +4,12 @@
  * No RFC: docs/ntmobile.md §4 to §6
  */
 import type { Monotonic } from '#base/time.ts';
-import type { ObservedMessage } from '#engine/common/observed-message.ts';
+import type { ObservedMessage } from '#engine/contract/ntmobile.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
 import type { InitiationPayload } from '#wire/ntmobile-payload.ts';
 import type { Session } from './session.ts';
-import type { UdpPath } from './udp-path.ts';
 
 export const SESSION_COUNTERS = {
   'datagram-malformed': 'no NTMobile datagram, or one of data where none belongs',

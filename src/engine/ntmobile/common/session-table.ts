@@ -5,7 +5,7 @@
  * No RFC: docs/ntmobile.md §3 (SPI) and §4 (use, path id)
  */
 import { hex } from '#base/bytes.ts';
-import type { RandomBytes } from '#engine/contract.ts';
+import type { RandomBytes } from '#engine/contract/engine.ts';
 import { LARGEST_SPI } from '#wire/ntmobile-datagram.ts';
 import type { KeyGeneration, Session } from './session.ts';
 

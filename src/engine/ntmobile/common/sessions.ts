@@ -14,6 +14,7 @@ import { receiveInitiation } from '#crypto/handshake.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import { CounterSet } from '#engine/common/counters.ts';
 import { TimerHeap } from '#engine/common/timer-heap.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import {
   type NtmobileDatagramOf,
   ntmobileDatagramCodec,
@@ -33,7 +34,6 @@ import { HANDSHAKE_RETRANSMISSION_MS, Initiations, type InitiatorIdentity } from
 import { KEY_END_MS, KeyGeneration, REKEY_MS, Session, type SessionTarget } from './session.ts';
 import { SESSION_COUNTERS, type SessionCounter, type SessionListener } from './session-listener.ts';
 import { SessionTable } from './session-table.ts';
-import type { UdpPath } from './udp-path.ts';
 
 const UNCONFIRMED_MS = 10_000;
 

@@ -4,19 +4,9 @@
  *
  * No RFC: docs/ntmobile.md §3
  */
-import { cachedAddressBytes, type IpAddress, isIpv6 } from '#base/ip.ts';
 
-/**
- * `relayIndex`: of the envelope that the datagram came or goes in; 0 = none. `local` unspecified:
- * the host chooses.
- */
-export interface UdpPath {
-  readonly local: IpAddress;
-  readonly localPort: number;
-  readonly remote: IpAddress;
-  readonly remotePort: number;
-  readonly relayIndex: number;
-}
+import { cachedAddressBytes, isIpv6 } from '#base/ip.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 
 /** Whether both lead to the same far end. */
 export function sameRemoteEndpoint(a: UdpPath, b: UdpPath): boolean {

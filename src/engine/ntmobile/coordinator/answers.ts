@@ -3,7 +3,7 @@
  *
  * No RFC: docs/ntmobile.md §6
  */
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile-message.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
 import type { Relay } from './relays.ts';

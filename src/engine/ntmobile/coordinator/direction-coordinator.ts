@@ -5,28 +5,22 @@
  * Left out: the name server of the zone (it asks `addressesOf`), other coordinators.
  */
 import { hex } from '#base/bytes.ts';
+import type { Ipv4Address, Ipv6Address } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
-import type { ObservedMessage } from '#engine/common/observed-message.ts';
-import type {
-  CommonInput,
-  Engine,
-  Ipv4Address,
-  Ipv6Address,
-  JsonObject,
-  JsonValue,
-  Output,
-  RandomBytes,
-  Reconfigurable,
-} from '#engine/contract.ts';
+import type { Engine, RandomBytes, Reconfigurable } from '#engine/contract/engine.ts';
+import type { CommonInput } from '#engine/contract/input.ts';
+import type { ObservedMessage } from '#engine/contract/ntmobile.ts';
+import type { Output } from '#engine/contract/output.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type {
   IncomingInitiation,
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';

@@ -3,6 +3,8 @@
  *
  * No RFC: docs/ntmobile.md §2
  */
+
+import type { Ipv4Address, Ipv6Address } from '#base/ip.ts';
 import {
   cachedAddressBytes,
   ipv4FromBytes,
@@ -11,8 +13,8 @@ import {
   type Prefix,
   parseIpAddress,
 } from '#base/ip.ts';
+import type { JsonValue } from '#base/json.ts';
 import { hmacSha256 } from '#crypto/primitives.ts';
-import type { Ipv4Address, Ipv6Address, JsonValue } from '#engine/contract.ts';
 
 const GENERAL_SUBNET = 1;
 

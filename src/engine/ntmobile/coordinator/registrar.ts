@@ -4,14 +4,15 @@
  * No RFC: docs/ntmobile.md §6 (Registration Request and Response)
  */
 import { hex } from '#base/bytes.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { after, earliest, type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { relayTokenKey } from '#crypto/relay-token.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
-import type { JsonObject, JsonValue, Output } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import {
   filterNtmobileOptions,

@@ -4,13 +4,13 @@
  * No RFC: docs/ntmobile.md §6 (Registration Request)
  */
 import { hex } from '#base/bytes.ts';
+import type { Ipv4Address, Ipv6Address } from '#base/ip.ts';
 import { parseIpAddress } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
-import type { Ipv4Address, Ipv6Address } from '#engine/contract.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import type { NtmobileOptionOf } from '#wire/ntmobile-options.ts';
 
 // One for all: an empty map costs two hundred octets.

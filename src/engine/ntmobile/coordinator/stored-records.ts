@@ -6,9 +6,9 @@
  */
 import { fromHex, hex, isMalformed, Reader, Writer } from '#base/bytes.ts';
 import { type IpAddress, parseIpAddress } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { type Wall, wall } from '#base/time.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import {
   filterNtmobileOptions,
   parseNtmobileOptions,

@@ -18,7 +18,11 @@ import {
 } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import { preferenceBy } from '#engine/common/interface-preference.ts';
-import type { DefaultRouter, InterfaceAddress, NetworkInterface } from '#engine/contract.ts';
+import type {
+  DefaultRouter,
+  InterfaceAddress,
+  NetworkInterface,
+} from '#engine/common/network-interface.ts';
 import type { NtmobileNodeConfiguration } from './configuration.ts';
 
 /** One place for each family that the host has a way out in. */

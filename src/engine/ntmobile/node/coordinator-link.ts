@@ -10,13 +10,15 @@
  * may have lost its keys, and a handshake is answered as soon as it is back.
  */
 import type { IpAddress } from '#base/ip.ts';
+import type { JsonObject } from '#base/json.ts';
 import { after, type Monotonic } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { Timers, type TimerTable } from '#engine/common/timers.ts';
-import type { CoordinatorDescription, EngineEvent, JsonObject } from '#engine/contract.ts';
+import type { CoordinatorDescription } from '#engine/contract/ntmobile.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import {

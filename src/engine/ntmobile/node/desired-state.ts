@@ -12,12 +12,8 @@
  *        interface main's default prefers
  */
 import { familyOf, type IpAddress, ipv4, ipv6, isIpv6, type Prefix } from '#base/ip.ts';
-import {
-  type DesiredPart,
-  type DesiredRoute,
-  type DesiredRule,
-  TUN_DEVICE,
-} from '#engine/contract.ts';
+import type { DesiredPart, DesiredRoute, DesiredRule } from '#engine/contract/desired-state.ts';
+import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
 import type { Attachment } from './attachment.ts';
 
 const MAIN_TABLE = 254;

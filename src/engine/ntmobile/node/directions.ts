@@ -8,7 +8,7 @@
  */
 import type { IpAddress } from '#base/ip.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
-import type { NameAnswer } from '#engine/contract.ts';
+import type { NameAnswer } from '#engine/contract/ntmobile.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 
 const NEEDED_MS = 600_000;

@@ -8,10 +8,11 @@
  * connections have that relay's address outside.
  */
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
+import type { JsonObject } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
-import type { DesiredPart, JsonObject } from '#engine/contract.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import type { TunnelIds } from './node-paths.ts';
 import type { PathReport } from './path-report.ts';
 import type { RelayLink } from './relay-link.ts';

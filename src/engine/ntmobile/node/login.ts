@@ -3,9 +3,12 @@
  *
  * No RFC: docs/ntmobile.md §2.1, §2.2
  */
+
+import type { JsonValue } from '#base/json.ts';
 import { after, type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
 import { Timers, type TimerTable } from '#engine/common/timers.ts';
-import type { JsonValue, LoginInput, Output } from '#engine/contract.ts';
+import type { LoginInput } from '#engine/contract/ntmobile.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { type Granted, loginRecord, readLogin } from './stored-login.ts';
 
 export const LOGIN_TABLE = 'ntmobile-login';

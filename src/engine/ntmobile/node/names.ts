@@ -6,7 +6,8 @@
 import type { IpAddress } from '#base/ip.ts';
 import { after, earliest, type Monotonic, NEVER, type Wall } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
-import type { NameAnswer, QueryInput, RandomBytes } from '#engine/contract.ts';
+import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { NameAnswer, QueryInput } from '#engine/contract/ntmobile.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import {

@@ -13,11 +13,12 @@ import { equalBytes, hex } from '#base/bytes.ts';
 import type { IpAddress, Ipv4Address, Ipv6Address } from '#base/ip.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
-import type { RandomBytes } from '#engine/contract.ts';
+import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { sameRemoteEndpoint, type UdpPath } from '#engine/ntmobile/common/udp-path.ts';
+import { sameRemoteEndpoint } from '#engine/ntmobile/common/udp-path.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import {
   CandidateKind,

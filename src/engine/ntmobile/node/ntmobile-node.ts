@@ -6,25 +6,22 @@
  * Left out: several coordinators at a time, packets kept until a tunnel stands.
  */
 import { hex } from '#base/bytes.ts';
+import type { JsonObject } from '#base/json.ts';
 import { earliest, type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
-import type { ObservedMessage } from '#engine/common/observed-message.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import type { Engine, RandomBytes, Reconfigurable } from '#engine/contract/engine.ts';
+import type { CommonInput, NetworkInput } from '#engine/contract/input.ts';
 import type {
-  CommonInput,
-  DesiredPart,
-  Engine,
-  EngineEvent,
-  JsonObject,
   LoginInput,
-  NetworkInput,
-  NetworkInterface,
-  Output,
+  ObservedMessage,
   QueryInput,
-  RandomBytes,
-  Reconfigurable,
   RoamingInput,
-} from '#engine/contract.ts';
+} from '#engine/contract/ntmobile.ts';
+import type { EngineEvent, Output } from '#engine/contract/output.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type {
@@ -32,7 +29,6 @@ import type {
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import {

@@ -3,10 +3,10 @@
  * docs/ntmobile.md.
  */
 import { hex } from '#base/bytes.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import type { Counters } from '#engine/common/counters.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import type { Attachment } from './attachment.ts';
 import { type CoordinatorLink, natText } from './coordinator-link.ts';
 import type { PeerNode } from './node-path.ts';

@@ -6,13 +6,16 @@
  */
 import { equalBytes, hex } from '#base/bytes.ts';
 import type { IpAddress } from '#base/ip.ts';
+import type { JsonObject } from '#base/json.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
-import type { DesiredPart, EngineEvent, JsonObject, RandomBytes } from '#engine/contract.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
 import type { Session, SessionTarget } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse, LONGEST_FIRST_DATAGRAM } from '#wire/ntmobile-datagram.ts';
 import {
   filterNtmobileOptions,

@@ -2,9 +2,11 @@
  * How data to each other end goes, and since when: for the operator, who is told when it changes.
  * No RFC: the terms are those of docs/ntmobile.md §8.
  */
+
+import type { JsonObject } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
-import type { EngineEvent, JsonObject } from '#engine/contract.ts';
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 
 /**
  * `general`: through a relay, to somebody who knows nothing of NTMobile. `none`: nowhere at

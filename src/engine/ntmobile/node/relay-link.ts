@@ -10,10 +10,10 @@
 import { hex } from '#base/bytes.ts';
 import { after, type Monotonic } from '#base/time.ts';
 import { Timers, type TimerTable } from '#engine/common/timers.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { SHORT_PADDING_OCTETS } from '#engine/ntmobile/common/control-requests.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import {

@@ -4,13 +4,9 @@
  */
 import { fromHex, hex } from '#base/bytes.ts';
 import { formatPrefix, type IpAddress, parseIpAddress, parsePrefix } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { type Wall, wall } from '#base/time.ts';
-import type {
-  CoordinatorDescription,
-  JsonObject,
-  JsonValue,
-  LoginInput,
-} from '#engine/contract.ts';
+import type { CoordinatorDescription, LoginInput } from '#engine/contract/ntmobile.ts';
 
 type Outcome = Extract<LoginInput['outcome'], { readonly granted: true }>;
 

@@ -10,16 +10,20 @@
  * does.
  */
 import { equalBytes, hex } from '#base/bytes.ts';
+import type { JsonObject } from '#base/json.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
-import type { JsonObject, Output, PlaceAccount, RandomBytes } from '#engine/contract.ts';
+import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { AmplificationLimit } from '#engine/contract/ntmobile.ts';
+import type { Output } from '#engine/contract/output.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { REQUEST_RETRANSMISSION_MS } from '#engine/ntmobile/common/control-requests.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { sameRemoteEndpoint, type UdpPath } from '#engine/ntmobile/common/udp-path.ts';
+import { sameRemoteEndpoint } from '#engine/ntmobile/common/udp-path.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import { findNtmobileOption } from '#wire/ntmobile-options.ts';
 import { type Legs, type RelayLeg, setDesiredLeg } from './legs.ts';
@@ -88,7 +92,7 @@ export class AttachedNode implements Timed {
   }
 
   /** What bounds what goes to where it is; undefined: it was proved. */
-  get amplificationLimit(): PlaceAccount | undefined {
+  get amplificationLimit(): AmplificationLimit | undefined {
     return this.validated ? undefined : { number: this.#number, creditOctets: this.creditOctets };
   }
 }

@@ -5,7 +5,8 @@
  */
 import type { Prefix } from '#base/ip.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
-import type { CoordinatorDescription, ForwardingControl } from '#engine/contract.ts';
+import type { ForwardingControl } from '#engine/contract/desired-state.ts';
+import type { CoordinatorDescription } from '#engine/contract/ntmobile.ts';
 import type { CredentialVerifier } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Endpoint } from '#wire/ntmobile-options.ts';
 

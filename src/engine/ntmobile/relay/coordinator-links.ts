@@ -5,13 +5,15 @@
  * No RFC: docs/ntmobile.md §6 (Registration Request of a relay), §7 (token key)
  */
 import { isIpv6, UNSPECIFIED_V4, UNSPECIFIED_V6 } from '#base/ip.ts';
+import type { JsonObject } from '#base/json.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
-import type { CoordinatorDescription, EngineEvent, JsonObject } from '#engine/contract.ts';
+import type { CoordinatorDescription } from '#engine/contract/ntmobile.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import { CandidateKind, findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';

@@ -17,13 +17,13 @@ import {
   isUniqueLocal,
   type Prefix,
 } from '#base/ip.ts';
-import {
-  type DesiredPart,
-  type DesiredSysctl,
-  type ForwardingControl,
-  type NetworkInterface,
-  TUN_DEVICE,
-} from '#engine/contract.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type {
+  DesiredPart,
+  DesiredSysctl,
+  ForwardingControl,
+} from '#engine/contract/desired-state.ts';
+import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
 
 const MAIN_TABLE = 254;
 const LOOPBACK = 'lo';

@@ -22,10 +22,12 @@ import {
   type Prefix,
   prefixContains,
 } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
-import type { DesiredPart, DesiredTranslation, JsonObject, JsonValue } from '#engine/contract.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import type { DesiredTranslation } from '#engine/contract/ntmobile.ts';
 import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { AttachedNode } from './attached-nodes.ts';

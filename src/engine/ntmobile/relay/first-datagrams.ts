@@ -11,7 +11,7 @@ import { equalBytes, isMalformed } from '#base/bytes.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import {
   HandshakeUse,
   LONGEST_FIRST_DATAGRAM,

@@ -14,7 +14,8 @@
 import type { IpAddress, Ipv4Address, Ipv6Address } from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
-import type { DesiredAddressMap, DesiredPart, DesiredTranslation } from '#engine/contract.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import type { DesiredAddressMap, DesiredTranslation } from '#engine/contract/ntmobile.ts';
 import { FAMILY_IPV4, FAMILY_IPV6 } from '#wire/ntmobile-options.ts';
 import type { DirectedNode } from './directed-nodes.ts';
 

@@ -4,10 +4,13 @@
  * No RFC: docs/ntmobile.md §6 (Relay Attach), §7
  */
 import { hex } from '#base/bytes.ts';
+import type { JsonObject } from '#base/json.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
-import type { DesiredPart, JsonObject, Output, RandomBytes } from '#engine/contract.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { LARGEST_SPI } from '#wire/ntmobile-datagram.ts';
 import type { AttachedNode } from './attached-nodes.ts';
 import type { RelayCounter } from './reasons.ts';

@@ -18,10 +18,12 @@ import {
   type Prefix,
   prefixContains,
 } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
-import type { JsonObject, JsonValue, Output, ResolvedInput } from '#engine/contract.ts';
+import type { ResolvedInput } from '#engine/contract/input.ts';
+import type { Output } from '#engine/contract/output.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
 import {

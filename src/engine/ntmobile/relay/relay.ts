@@ -5,23 +5,15 @@
  * No RFC: docs/ntmobile.md §4 to §7, §9, §10
  */
 import { hex } from '#base/bytes.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { earliest, type Monotonic, monotonic, type Wall, wall } from '#base/time.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
-import type { ObservedMessage } from '#engine/common/observed-message.ts';
-import type {
-  CommonInput,
-  Engine,
-  EngineEvent,
-  JsonObject,
-  JsonValue,
-  NetworkInput,
-  NetworkInterface,
-  Output,
-  RandomBytes,
-  Reconfigurable,
-  ResolvedInput,
-  RoamingInput,
-} from '#engine/contract.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { Engine, RandomBytes, Reconfigurable } from '#engine/contract/engine.ts';
+import type { CommonInput, NetworkInput, ResolvedInput } from '#engine/contract/input.ts';
+import type { ObservedMessage, RoamingInput } from '#engine/contract/ntmobile.ts';
+import type { EngineEvent, Output } from '#engine/contract/output.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
 import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
@@ -30,7 +22,6 @@ import type {
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';

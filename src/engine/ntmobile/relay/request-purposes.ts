@@ -3,7 +3,7 @@
  *
  * No RFC: docs/ntmobile.md §6
  */
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 
 /** `challenge` as it was sent; `way`: where to, when that is not the node's present place. */
 export interface ChallengePurpose {

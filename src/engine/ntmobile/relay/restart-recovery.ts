@@ -8,10 +8,10 @@
  * node's own Tunnel Request follows, with its credential.
  */
 import { hex } from '#base/bytes.ts';
+import type { JsonValue } from '#base/json.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
-import type { JsonValue } from '#engine/contract.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { HandshakeUse } from '#wire/ntmobile-datagram.ts';

@@ -4,8 +4,9 @@
  * No RFC: records of our own
  */
 import { isIpv4 } from '#base/ip.ts';
+import type { JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
-import type { CommonInput, JsonValue } from '#engine/contract.ts';
+import type { CommonInput } from '#engine/contract/input.ts';
 import type { DirectedNodes } from './directed-nodes.ts';
 import type { GeneralNode } from './general-nodes.ts';
 import type { RelayDirections } from './relay-directions.ts';

@@ -6,9 +6,9 @@
  */
 import { fromHex, hex } from '#base/bytes.ts';
 import { type IpAddress, isIpv4, isIpv6, parseIpAddress } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { isDomainName } from '#wire/ntmobile-options.ts';
 import { GeneralNode } from './general-nodes.ts';
 

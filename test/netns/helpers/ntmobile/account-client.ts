@@ -4,8 +4,8 @@
  */
 import { createPublicKey, verify } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonObject, parseObject } from '#daemon/control/json-lines.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { run } from '#lab/shell.ts';
 import type { NodeKey } from '#test/unit/account-server/node-key.ts';

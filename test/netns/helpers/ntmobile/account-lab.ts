@@ -1,8 +1,8 @@
 /** An account server on the loopback of this lab, and its operator. */
 import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { expect } from 'vitest';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonObject, parseJson } from '#daemon/control/json-lines.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { DaemonProcess, type ProcessSpawner } from '#lab/daemons.ts';
 import { LAB_DIRECTORY, requireLab } from '#lab/enter.ts';
 import { attempt, Background, type Finished } from '#lab/shell.ts';

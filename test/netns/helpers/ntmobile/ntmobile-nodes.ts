@@ -4,9 +4,9 @@
  */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { hex } from '#base/bytes.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { keyPairOf, sha256, signingKeyOf } from '#crypto/primitives.ts';
 import { isJsonObject, parseJson } from '#daemon/control/json-lines.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { type ConfigurationOverrides, DaemonProcess } from '#lab/daemons.ts';
 import { LAB_DIRECTORY, STATE_DIRECTORY } from '#lab/enter.ts';
 import { ADDRESSES } from '#lab/networks.ts';

@@ -5,16 +5,15 @@
  */
 import { createInterface } from 'node:readline';
 import { fromHex, hex } from '#base/bytes.ts';
+import type { DesiredPlaneRoute, DesiredTunnel } from '#engine/contract/desired-state.ts';
 import type {
   DesiredOverlay,
-  DesiredPlaneRoute,
   DesiredRelayLeg,
   DesiredSealingKeys,
   DesiredTranslation,
-  DesiredTunnel,
-  PacketPath,
   SealingKey,
-} from '#engine/contract.ts';
+} from '#engine/contract/ntmobile.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { openPlane } from '#host/plane/plane.ts';
 import type { PlaneOptions } from '#runtime/ports.ts';
 

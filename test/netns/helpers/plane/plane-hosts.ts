@@ -11,7 +11,8 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { IpAddress } from '#base/ip.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
-import type { DesiredTunnel, Encapsulation, PacketPath } from '#engine/contract.ts';
+import type { DesiredTunnel, Encapsulation } from '#engine/contract/desired-state.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { inNamespace, ipBatch, nowMs, run, waitFor } from '#lab/shell.ts';
 import type { PlaneFeatures, PlaneOptions, RoamingNotice } from '#runtime/ports.ts';
 

@@ -13,7 +13,8 @@
  * that of the home agent 0x2222222.
  */
 import { type IpAddress, ipv4, ipv6 } from '#base/ip.ts';
-import type { DesiredRelayLeg, PacketPath, SealingCipher } from '#engine/contract.ts';
+import type { DesiredRelayLeg, SealingCipher } from '#engine/contract/ntmobile.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { ipBatch, nowMs, run } from '#lab/shell.ts';
 import { addInner, PlaneEnd, routeInner, SEALED_PORT, TUNNEL } from './plane-hosts.ts';
 import { keysOf, OVERHEAD, type Side } from './sealed-hosts.ts';

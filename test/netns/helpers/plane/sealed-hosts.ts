@@ -1,7 +1,8 @@
 /** The hosts of plane-hosts.ts with a sealed tunnel between them. */
 import { createCipheriv, createDecipheriv, createHash } from 'node:crypto';
 import { ipv4, ipv6 } from '#base/ip.ts';
-import type { PacketPath, SealingCipher } from '#engine/contract.ts';
+import type { SealingCipher } from '#engine/contract/ntmobile.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { Background, waitFor } from '#lab/shell.ts';
 import type { HexKey, Keys } from './plane-end.ts';
 import { OUTER, PlaneHosts, SEALED_PORT, TUNNEL, tunnelOf } from './plane-hosts.ts';

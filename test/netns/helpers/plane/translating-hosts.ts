@@ -10,7 +10,7 @@
  * The server's IPv6 address is 100.97.0.1 to the node, its IPv4 address fd5a:0:0:1::1.
  */
 import { ipv4, ipv6, type Prefix } from '#base/ip.ts';
-import type { DesiredTranslation } from '#engine/contract.ts';
+import type { DesiredTranslation } from '#engine/contract/ntmobile.ts';
 import { ipBatch, nowMs, run } from '#lab/shell.ts';
 import { INNER, type PlaneEnd, type PlaneHosts, TUN, TUNNEL } from './plane-hosts.ts';
 import { AES, sealedHosts } from './sealed-hosts.ts';

@@ -87,7 +87,7 @@ describe('NTMobile', () => {
     };
     expect(formatAnswer('paths', [path, general], NOW)).toBe(
       [
-        'NAME             VIRTUAL ADDRESSES              WAY                     THROUGH            FOR        ROUND TRIP',
+        'NAME             VIRTUAL ADDRESSES              PATH                    THROUGH            FOR        ROUND TRIP',
         'b.nodes.example  fd12:3456:789a::2, 198.18.0.2  direct                  203.0.113.5:40000  1 min 1 s  12.3 ms',
         'www.example      fd12:3456:789a::2, 198.18.0.2  by relay (no NTMobile)  203.0.113.5:40000  1 min 1 s  -',
       ].join('\n'),
@@ -160,7 +160,11 @@ describe('NTMobile', () => {
       ...{ remote: '192.0.2.7', remotePort: 40123, validated: true, rateKilobits: 100_000 },
     };
     expect(
-      formatAnswer('legs', [leg, { ...leg, role: 'responder', other: 0, validated: false }], NOW),
+      formatAnswer(
+        'legs',
+        [leg, { ...leg, role: 'responder', peerIndex: 0, validated: false }],
+        NOW,
+      ),
     ).toBe(
       [
         'PATH              ROLE       NODE             AT               JOINED  VALIDATED  RATE',

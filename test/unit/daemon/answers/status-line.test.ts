@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
+import type { JsonValue } from '#base/json.ts';
 import { statusLine } from '#daemon/answers/status-line.ts';
-import type { JsonValue } from '#engine/contract.ts';
 
 const HOME = {
   home: 'office',

@@ -1,8 +1,8 @@
 /** What `sojourn` shows to people. */
 import { describe, expect, it } from 'vitest';
+import type { JsonObject } from '#base/json.ts';
 import { duration } from '#daemon/answers/view-parts.ts';
 import { formatAnswer, formatEvent } from '#daemon/answers/views.ts';
-import type { JsonObject } from '#engine/contract.ts';
 
 const NOW = Date.UTC(2026, 0, 1);
 const BINDING = {

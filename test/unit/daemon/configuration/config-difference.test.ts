@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import type { JsonObject } from '#base/json.ts';
 import {
   differences,
   withFileContents,
@@ -11,7 +12,6 @@ import {
 } from '#daemon/configuration/config-difference.ts';
 import { keysOf, shapeOf } from '#daemon/configuration/config-schema.ts';
 import { completed } from '#daemon/configuration/config-values.ts';
-import type { JsonObject } from '#engine/contract.ts';
 
 const node = z.strictObject({
   name: z.string().optional(),

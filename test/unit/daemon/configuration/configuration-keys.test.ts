@@ -9,13 +9,13 @@ import { isDeepStrictEqual } from 'node:util';
 import { afterAll, describe, expect, it } from 'vitest';
 import { parse } from 'yaml';
 import { ownCertificate } from '#account-server/certificate.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { checkConfiguration, formatFault } from '#daemon/configuration/config.ts';
 import { everyKey, type KeyDescription } from '#daemon/configuration/config-schema.ts';
 import { completed } from '#daemon/configuration/config-values.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
 import { configurationOf, roles, schemaOf } from '#docs/generator/daemons.ts';
 import { readIfThere } from '#docs/generator/documents.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import {
   CERTIFICATE,
   candidates,

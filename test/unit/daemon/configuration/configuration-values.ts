@@ -1,8 +1,8 @@
 /** Other values for each key of a configuration, and how to put them into one. */
 
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { KeyDescription } from '#daemon/configuration/config-schema.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 
 const KEY = 'hex:202122232425262728292a2b2c2d2e2f303132333435363738393a3b3c3d3e3f';
 

@@ -10,7 +10,7 @@ import { checkConfiguration, formatFault, type Loaded } from '#daemon/configurat
 import { ask } from '#daemon/control/control-client.ts';
 import { ControlServer } from '#daemon/control/control-socket.ts';
 import { EventHistory } from '#daemon/control/event-history.ts';
-import type { Engine } from '#engine/contract.ts';
+import type { Engine } from '#engine/contract/engine.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { createClock } from '#host/process/clock.ts';

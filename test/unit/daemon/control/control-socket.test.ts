@@ -4,11 +4,12 @@ import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import type { JsonObject } from '#base/json.ts';
 import { ask, ControlClient, ControlUnavailable } from '#daemon/control/control-client.ts';
 import { type ControlOptions, ControlServer } from '#daemon/control/control-socket.ts';
 import { EventHistory, fanOut } from '#daemon/control/event-history.ts';
 import { createLog } from '#daemon/log.ts';
-import type { EngineEvent, JsonObject } from '#engine/contract.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
 
 let directory = '';
 let path = '';

@@ -5,10 +5,13 @@
 import { describe, expect, it } from 'vitest';
 import { encode, fromHex } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
+import type { JsonObject } from '#base/json.ts';
 import { type Monotonic, monotonic, NEVER } from '#base/time.ts';
 import { messageKind } from '#daemon/messages/message-kind.ts';
 import { MessageWatch } from '#daemon/messages/message-watch.ts';
-import type { CommonInput, JsonObject, Output, PacketPath } from '#engine/contract.ts';
+import type { CommonInput } from '#engine/contract/input.ts';
+import type { Output } from '#engine/contract/output.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { withMessageWatch } from '#runtime/watched-engine.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import { homeAddressExtension } from '#wire/ipv6-extensions.ts';

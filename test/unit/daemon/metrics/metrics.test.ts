@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { REASONS } from '#account-server/reasons.ts';
 import { ipv4 } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { MessageWatch } from '#daemon/messages/message-watch.ts';
 import {
   type Component,
@@ -16,7 +17,6 @@ import { METRICS, type MetricRow, metricsOf } from '#daemon/metrics/metric-table
 import { Metrics } from '#daemon/metrics/metrics.ts';
 import { MetricsPort } from '#daemon/metrics/metrics-port.ts';
 import type { CounterMetric } from '#daemon/metrics/samples.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import { HOME_AGENT_REASONS } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import { MOBILE_NODE_REASONS } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import { SESSION_COUNTERS } from '#engine/ntmobile/common/session-listener.ts';

@@ -12,7 +12,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { EngineEvent } from '#engine/contract.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
 import { ResolvConf, restoreResolvConf } from '#host/dns/resolv-conf.ts';
 
 const STUB = '127.0.78.90';

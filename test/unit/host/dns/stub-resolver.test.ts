@@ -18,7 +18,7 @@ import {
 import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { ipv4, ipv6, parsePrefix } from '#base/ip.ts';
-import type { NameAnswer } from '#engine/contract.ts';
+import type { NameAnswer } from '#engine/contract/ntmobile.ts';
 import { Forwarder } from '#host/dns/dns-forwarder.ts';
 import { DnsListener } from '#host/dns/dns-listener.ts';
 import { type StubOptions, StubResolver } from '#host/dns/stub-resolver.ts';

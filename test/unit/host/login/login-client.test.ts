@@ -9,7 +9,8 @@ import { type IpAddress, ipv4, ipv6 } from '#base/ip.ts';
 import { monotonic, wall } from '#base/time.ts';
 import { verifyCredential } from '#crypto/node-credential.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
-import type { EngineEvent, LoginInput } from '#engine/contract.ts';
+import type { LoginInput } from '#engine/contract/ntmobile.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
 import { LoginClient, type LoginClientOptions } from '#host/login/login-client.ts';
 import { AccountScene, PASSWORD, START } from '#test/unit/account-server/account-server-scene.ts';
 

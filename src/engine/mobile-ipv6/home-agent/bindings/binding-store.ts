@@ -5,6 +5,8 @@
  * Times are wall-clock milliseconds, because the monotonic clock starts anew; 64-bit timestamps are
  * decimal text.
  */
+
+import type { Prefix } from '#base/ip.ts';
 import {
   formatPrefix,
   type IpAddress,
@@ -15,8 +17,9 @@ import {
   parseIpv6,
   parsePrefix,
 } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { after, type Monotonic } from '#base/time.ts';
-import type { JsonObject, JsonValue, Output, Prefix } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
 import { type Binding, type BindingState, type FormerBinding, NO_PREFIXES } from './binding.ts';

@@ -7,8 +7,9 @@
  * address is looked up anew.
  */
 import { type Ipv6Address, isIpv4, parseIpAddress, parseIpv6 } from '#base/ip.ts';
+import type { JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
-import type { JsonValue, Output } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { setDesiredForBinding } from '#engine/mobile-ipv6/home-agent/desired-state.ts';
 import { grantsPrefix } from '#engine/mobile-ipv6/home-agent/grants/mobile-network.ts';
 import { armLifetime } from '#engine/mobile-ipv6/home-agent/registration/registration.ts';

@@ -6,7 +6,8 @@
  */
 import { assert } from '#base/assert.ts';
 import type { IpAddress } from '#base/ip.ts';
-import type { DesiredTunnel, Encapsulation, Output } from '#engine/contract.ts';
+import type { DesiredTunnel, Encapsulation } from '#engine/contract/desired-state.ts';
+import type { Output } from '#engine/contract/output.ts';
 
 /** Both ends of a tunnel; ports are 0 unless `udp`. */
 export interface TunnelEndpoint {

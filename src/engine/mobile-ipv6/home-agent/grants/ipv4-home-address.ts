@@ -14,7 +14,7 @@ import {
   isUnspecified,
   type Prefix,
 } from '#base/ip.ts';
-import type { Output } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type {
   AuthenticatedSender,

@@ -10,8 +10,10 @@
 import { equalBytes } from '#base/bytes.ts';
 import { type IpAddress, type Ipv6Address, isIpv4, type Prefix, prefixContains } from '#base/ip.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
-import type { NetworkInterface, Output, PacketPath } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { sequenceGreater } from '#engine/mobile-ipv6/common/sequence-number.ts';
 import type { Binding } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
 import type {

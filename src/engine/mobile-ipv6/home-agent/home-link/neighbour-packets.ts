@@ -17,7 +17,8 @@ import {
   solicitedNodeMulticast,
   UNSPECIFIED_V6,
 } from '#base/ip.ts';
-import type { Output, PacketPath } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { ArpOperation, type ArpPacket, arpCodec } from '#wire/arp.ts';
 import {
   encodeIcmpv6,

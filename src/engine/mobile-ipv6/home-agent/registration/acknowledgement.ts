@@ -12,7 +12,7 @@ import { encode } from '#base/bytes.ts';
 import type { Ipv6Address } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import { type BindingMessage, signMobility } from '#crypto/mobility-auth.ts';
-import type { Output } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { sendToNodeAtHome } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
 import { emit, type HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import { BINDING_STATUSES, bindingStatusName } from '#wire/binding-status.ts';

@@ -8,7 +8,7 @@
  */
 import { isGlobalUnicast, isMulticast, isUnspecified } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
-import type { Output } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { causesTunnelLoop } from '#engine/mobile-ipv6/home-agent/bindings/tunnel-loop.ts';
 import { checkMobileRouter } from '#engine/mobile-ipv6/home-agent/grants/mobile-network.ts';
 import { cancelDad } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';

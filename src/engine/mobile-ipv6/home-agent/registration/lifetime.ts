@@ -6,7 +6,7 @@
  */
 import { isIpv6 } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
-import type { Output } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
 import type { Binding } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
 import { repeatAnnouncement } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';

@@ -11,7 +11,7 @@
 import { isMalformed } from '#base/bytes.ts';
 import { isMulticast, isUnspecified } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
-import type { Output } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
 import {
   type ErrorReply,
   extensionFault,

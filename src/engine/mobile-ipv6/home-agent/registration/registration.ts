@@ -8,7 +8,7 @@
  */
 import type { Ipv6Address } from '#base/ip.ts';
 import { after, earliest, type Monotonic } from '#base/time.ts';
-import type { Output } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { Binding, type BindingState } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
 import {
   forgetBinding,

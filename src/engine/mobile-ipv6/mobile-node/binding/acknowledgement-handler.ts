@@ -9,7 +9,7 @@
 import { unreachable } from '#base/assert.ts';
 import { formatPrefix, type Ipv4Address, isGlobalUnicast, prefixContains } from '#base/ip.ts';
 import { after, type Monotonic, wall } from '#base/time.ts';
-import type { PacketPath } from '#engine/contract.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { expiryOf } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import { keepaliveSeconds } from '#engine/mobile-ipv6/common/nat-keepalive.ts';
 import { sequenceGreater } from '#engine/mobile-ipv6/common/sequence-number.ts';

@@ -9,7 +9,7 @@
 import { type IpAddress, type Ipv6Address, isIpv6 } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import { verifyMobility } from '#crypto/mobility-auth.ts';
-import type { PacketPath } from '#engine/contract.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import { rejects } from '#wire/binding-status.ts';

@@ -12,7 +12,7 @@
 import { encode } from '#base/bytes.ts';
 import { type IpAddress, type Ipv4Address, type Ipv6Address, isIpv6 } from '#base/ip.ts';
 import { signMobility } from '#crypto/mobility-auth.ts';
-import type { PacketPath } from '#engine/contract.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';
 import { type Extension, homeAddressExtension } from '#wire/ipv6-extensions.ts';

@@ -6,8 +6,9 @@
  * RFC 6275 §11.1  Binding Update List and what belongs to a home registration in it
  */
 
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { Timers } from '#engine/common/timers.ts';
-import type { EngineEvent, JsonObject, JsonValue } from '#engine/contract.ts';
+import type { EngineEvent } from '#engine/contract/output.ts';
 import { BindingUpdateList } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import type { Home } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type {

@@ -6,8 +6,8 @@
  * RFC 3963 §5.4  another home agent, another mode; no more Binding Updates when all were tried
  */
 import { assert, unreachable } from '#base/assert.ts';
+import type { JsonObject } from '#base/json.ts';
 import { NEVER, wall } from '#base/time.ts';
-import type { JsonObject } from '#engine/contract.ts';
 import type { Step } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import { clearRegistration } from './attachment.ts';
 import type { HomeAgentTarget } from './binding-update.ts';

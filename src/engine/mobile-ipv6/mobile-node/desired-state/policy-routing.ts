@@ -45,14 +45,14 @@ import {
   isIpv4,
   type Prefix,
 } from '#base/ip.ts';
-import {
-  type DesiredPart,
-  type DesiredRoute,
-  type DesiredRule,
-  type DesiredTunnel,
-  type Encapsulation,
-  TUN_DEVICE,
-} from '#engine/contract.ts';
+import type {
+  DesiredPart,
+  DesiredRoute,
+  DesiredRule,
+  DesiredTunnel,
+  Encapsulation,
+} from '#engine/contract/desired-state.ts';
+import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
 import type {
   Home,
   MobileNodeConfiguration,

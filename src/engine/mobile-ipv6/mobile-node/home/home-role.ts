@@ -5,7 +5,7 @@
  * RFC 3963 §5  the mobile router is such a role
  */
 import type { IpAddress, Prefix } from '#base/ip.ts';
-import type { JsonObject } from '#engine/contract.ts';
+import type { JsonObject } from '#base/json.ts';
 import type { Acknowledgement } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
 import {
   NO_ROLE_OPTIONS,

@@ -5,7 +5,7 @@
  * RFC 5555 §4.4.2   IPv4 home address that the home agent gave
  */
 import { type IpAddress, type Ipv4Address, isIpv4, parseIpAddress } from '#base/ip.ts';
-import type { JsonObject, JsonValue } from '#engine/contract.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 
 export const MOBILE_NODE_TABLE = 'mobile-node';
 

@@ -5,9 +5,11 @@
  *                   before, near the home agent's clock
  */
 import { type IpAddress, type Ipv4Address, UNSPECIFIED_V4 } from '#base/ip.ts';
+import type { JsonValue } from '#base/json.ts';
 import { type Wall, wall } from '#base/time.ts';
 import { ntpTimestamp, timestampLater, wallOfNtp } from '#crypto/replay-timestamp.ts';
-import type { JsonValue, Output, RandomBytes } from '#engine/contract.ts';
+import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { nextSequence } from '#engine/mobile-ipv6/common/sequence-number.ts';
 import type { Home } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import {

@@ -31,7 +31,11 @@ import {
 } from '#base/ip.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { type InterfacePreference, preferenceBy } from '#engine/common/interface-preference.ts';
-import type { DefaultRouter, InterfaceAddress, NetworkInterface } from '#engine/contract.ts';
+import type {
+  DefaultRouter,
+  InterfaceAddress,
+  NetworkInterface,
+} from '#engine/common/network-interface.ts';
 
 /**
  * How long an address that the kernel did not tell of again after the carrier came back has to

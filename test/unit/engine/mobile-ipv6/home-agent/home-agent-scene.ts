@@ -5,18 +5,15 @@
 import { expect } from 'vitest';
 import { assert } from '#base/assert.ts';
 import { encode, isMalformed } from '#base/bytes.ts';
+import type { Prefix } from '#base/ip.ts';
 import { type Ipv4Address, type Ipv6Address, ipv4, ipv6, parsePrefix } from '#base/ip.ts';
+import type { JsonValue } from '#base/json.ts';
 import { type Monotonic, monotonic, wall } from '#base/time.ts';
 import { signMobility } from '#crypto/mobility-auth.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
-import type {
-  DesiredPart,
-  EngineEvent,
-  JsonValue,
-  Output,
-  PacketPath,
-  Prefix,
-} from '#engine/contract.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import type { EngineEvent, Output } from '#engine/contract/output.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type {
   AuthorizedMobileNode,

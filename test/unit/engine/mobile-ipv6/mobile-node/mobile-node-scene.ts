@@ -13,19 +13,15 @@ import {
   parseIpAddress,
   parsePrefix,
 } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { type Monotonic, monotonic, NEVER, wall } from '#base/time.ts';
 import { signMobility, verifyMobility } from '#crypto/mobility-auth.ts';
 import { mismatchTimestamp } from '#crypto/replay-timestamp.ts';
-import type {
-  DesiredPart,
-  EngineEvent,
-  JsonObject,
-  JsonValue,
-  NetworkInterface,
-  Output,
-  PacketPath,
-  RandomBytes,
-} from '#engine/contract.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { EngineEvent, Output } from '#engine/contract/output.ts';
+import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type {
   Home,
   MobileNodeConfiguration,

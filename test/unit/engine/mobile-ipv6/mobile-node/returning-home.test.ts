@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { assert } from '#base/assert.ts';
 import { isMalformed } from '#base/bytes.ts';
 import { ALL_NODES, ipv6 } from '#base/ip.ts';
-import type { Output } from '#engine/contract.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { arpCodec } from '#wire/arp.ts';
 import { icmpv6Codec } from '#wire/icmpv6.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';

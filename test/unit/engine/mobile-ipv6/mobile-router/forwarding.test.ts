@@ -3,7 +3,7 @@
  * §5.5, RFC 4861 §6.2.1.
  */
 import { describe, expect, it } from 'vitest';
-import type { DesiredSysctl, ForwardingControl } from '#engine/contract.ts';
+import type { DesiredSysctl, ForwardingControl } from '#engine/contract/desired-state.ts';
 import { INGRESS, RouterScene } from '#test/conformance/nemo-mr-scene.ts';
 import { AT_A } from './mobile-router-scene.ts';
 

@@ -3,9 +3,12 @@
 import { expect } from 'vitest';
 import { hex } from '#base/bytes.ts';
 import { ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
+import type { JsonObject, JsonValue } from '#base/json.ts';
 import { after, type Monotonic, monotonic, NEVER, wall } from '#base/time.ts';
 import { keyPairOf, sha256 } from '#crypto/primitives.ts';
-import type { CommonInput, EngineEvent, JsonObject, JsonValue, Output } from '#engine/contract.ts';
+import type { CommonInput } from '#engine/contract/input.ts';
+import type { EngineEvent, Output } from '#engine/contract/output.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type {
   CredentialHolder,
   CredentialVerifier,
@@ -13,7 +16,6 @@ import type {
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { SessionListener } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import type { DirectionCoordinatorConfiguration } from '#engine/ntmobile/coordinator/configuration.ts';
 import {
   createDirectionCoordinator,

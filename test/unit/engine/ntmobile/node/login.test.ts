@@ -1,7 +1,8 @@
 /** When a node asks for a credential again. docs/ntmobile.md §2.2 */
 import { describe, expect, it } from 'vitest';
 import { monotonic } from '#base/time.ts';
-import type { LoginInput, Output } from '#engine/contract.ts';
+import type { LoginInput } from '#engine/contract/ntmobile.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { Login } from '#engine/ntmobile/node/login.ts';
 
 type Refused = Extract<LoginInput['outcome'], { readonly granted: false }>;

@@ -11,21 +11,24 @@ import {
   type Prefix,
   parsePrefix,
 } from '#base/ip.ts';
+import type { JsonValue } from '#base/json.ts';
 import { after, type Monotonic, monotonic, NEVER, type Wall, wall } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import { makeRelayToken } from '#crypto/relay-token.ts';
 import type {
-  DesiredAddressMap,
   DesiredPart,
   DesiredPlaneRoute,
+  DesiredTunnel,
+} from '#engine/contract/desired-state.ts';
+import type {
+  DesiredAddressMap,
   DesiredRelayLeg,
   DesiredSealingKeys,
   DesiredTranslation,
-  DesiredTunnel,
-  JsonValue,
-  Output,
-} from '#engine/contract.ts';
+} from '#engine/contract/ntmobile.ts';
+import type { Output } from '#engine/contract/output.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type {
@@ -33,7 +36,6 @@ import type {
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import type { UdpPath } from '#engine/ntmobile/common/udp-path.ts';
 import type { RelayConfiguration } from '#engine/ntmobile/relay/configuration.ts';
 import { createRelay, type Relay, type RelayInput } from '#engine/ntmobile/relay/relay.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';

@@ -1,0 +1,154 @@
+/**
+ * The desired state of the host and the data plane, in parts.
+ *
+ * No RFC: the engines implement RFC behaviour, the contract does not.
+ */
+import type { IpAddress, Prefix } from '#base/ip.ts';
+import type {
+  AmplificationLimit,
+  DesiredAddressMap,
+  DesiredOverlay,
+  DesiredRelayLeg,
+  DesiredSealingKeys,
+  DesiredTranslation,
+} from './ntmobile.ts';
+
+/** A part of the desired host and plane state. Absent members mean: nothing of that kind. */
+export interface DesiredPart {
+  readonly addresses?: readonly DesiredAddress[];
+  readonly routes?: readonly DesiredRoute[];
+  readonly rules?: readonly DesiredRule[];
+  readonly proxyNeighbours?: readonly DesiredProxyNeighbour[];
+  readonly sysctls?: readonly DesiredSysctl[];
+  readonly tunnels?: readonly DesiredTunnel[];
+  readonly planeRoutes?: readonly DesiredPlaneRoute[];
+  readonly sealingKeys?: readonly DesiredSealingKeys[];
+  readonly relayLegs?: readonly DesiredRelayLeg[];
+  readonly translations?: readonly DesiredTranslation[];
+  readonly addressMaps?: readonly DesiredAddressMap[];
+  readonly overlays?: readonly DesiredOverlay[];
+}
+
+export interface DesiredAddress {
+  /** Interface name; `TUN_DEVICE` for the daemon's own tunnel device. */
+  readonly device: string;
+  readonly address: IpAddress;
+  readonly prefixLength: number;
+  /** Add with IFA_F_NODAD: another node (the home agent) answered for it, or it is on a TUN. */
+  readonly noDad: boolean;
+  /** IFA_F_NOPREFIXROUTE: no connected route follows from it. */
+  readonly noPrefixRoute?: boolean;
+  /** Preferred lifetime zero: never chosen as a source by itself. */
+  readonly deprecated?: boolean;
+}
+
+/** Stands for the daemon's own TUN device in desired state. */
+export const TUN_DEVICE = '%tun';
+
+export interface DesiredRoute {
+  readonly destination: Prefix;
+  readonly table: number;
+  readonly type?: 'unicast' | 'unreachable' | 'blackhole';
+  readonly device?: string;
+  readonly gateway?: IpAddress;
+  /** Preferred source address. */
+  readonly source?: IpAddress;
+  readonly metric?: number;
+  readonly mtu?: number;
+}
+
+export interface DesiredRule {
+  readonly family: 4 | 6;
+  readonly priority: number;
+  readonly table: number;
+  readonly from?: Prefix;
+  readonly to?: Prefix;
+  readonly mark?: { readonly value: number; readonly mask: number };
+  /** Matches packets without this mark (FIB_RULE_INVERT). */
+  readonly invert?: boolean;
+  readonly suppressPrefixLength?: number;
+  /** `TUN_DEVICE`, an interface, or 'lo': what the host itself sends. */
+  readonly inputDevice?: string;
+}
+
+/**
+ * Answer Neighbour Solicitations / ARP requests for `address` on `device` (home agent, RFC 6275
+ * §10.4.1).
+ */
+export interface DesiredProxyNeighbour {
+  readonly device: string;
+  readonly address: IpAddress;
+}
+
+/**
+ * `path` below /proc/sys, with '/' separators: 'net/ipv6/conf/all/forwarding'; `TUN_DEVICE` may
+ * stand in it for a device. Those of one part are set in their order and restored in the reverse
+ * order, at the latest at exit.
+ */
+export interface DesiredSysctl {
+  readonly path: string;
+  readonly value: string;
+  /** Changed only where this is the present value. */
+  readonly onlyIfCurrently?: string;
+}
+
+/**
+ * How a host lets its IPv6 packets be forwarded: by the interface that they came in by
+ * (`force_forwarding`, Linux 6.17); by all interfaces or none; or as it is, because its settings
+ * cannot be written and are those that whoever made the host has chosen.
+ */
+export type ForwardingControl = 'by-interface' | 'everywhere' | 'given';
+
+/**
+ * How a tunnel carries inner packets. `ipip`: IPv6 or IPv4 in IPv6 (or in IPv4), no UDP. `udp`: RFC
+ * 5555 §4.1, port 4191, no framing. `sealed`: encrypted in UDP over either family, type 1 of
+ * docs/ntmobile.md, with the keys of the tunnel's {@link DesiredSealingKeys}.
+ */
+export type Encapsulation = 'ipip' | 'udp' | 'sealed';
+
+/** One bidirectional tunnel of the data plane. */
+export interface DesiredTunnel {
+  /**
+   * Unique in the daemon, 1 … 2^31-1, chosen by the engine, stable while the tunnel lives (a move
+   * changes the endpoints, not the id).
+   */
+  readonly id: number;
+  readonly encapsulation: Encapsulation;
+  /** Outer addresses, same family. */
+  readonly local: IpAddress;
+  readonly remote: IpAddress;
+  /** UDP only; 0 otherwise. Of `sealed` the plane's own port. */
+  readonly localPort: number;
+  readonly remotePort: number;
+  /**
+   * Sealed only: `remote` is a relay, and this the index of our leg there, 28 bits; absent or 0 =
+   * no relay.
+   */
+  readonly relayIndex?: number;
+  /** Sealed only: as of a {@link DesiredRelayLeg}; absent: true. */
+  readonly validated?: boolean;
+  readonly amplificationLimit?: AmplificationLimit;
+  /**
+   * Largest inner packet in octets; larger ones are answered with Packet Too Big / Fragmentation
+   * Needed.
+   */
+  readonly mtu: number;
+}
+
+/**
+ * The plane's one table: mobile-side prefix → tunnel. Longest prefix wins. On a home agent it is
+ * looked up by inner destination when sending into tunnels, and by inner source when receiving
+ * (ingress permit: the entry must name the tunnel that the packet came through). On a mobile node
+ * or router by inner source when sending, by inner destination when receiving.
+ */
+export interface DesiredPlaneRoute {
+  readonly prefix: Prefix;
+  readonly tunnel: number;
+  /**
+   * True on a mobile node: the prefix is the other end's, as on a home agent. Such routes are
+   * looked up before the others by inner destination when sending, and an inner packet that comes
+   * through a tunnel with such routes needs a source among them and a destination that is an
+   * `address` of a {@link DesiredOverlay}.
+   */
+  readonly peer?: boolean;
+}
