@@ -23,11 +23,14 @@ const PAGES = [
 const ALL_PAGES = [
   ...PAGES,
   'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
   'docs/README.md',
   'docs/get-started/concepts.md',
   'docs/guides/docker-lab.md',
   'docs/explain/design.md',
+  'docs/explain/performance.md',
   'docs/explain/security.md',
+  'docs/reference/benchmarks.md',
 ];
 const WIDEST_LINE = 100;
 const WIDEST_CELL = 120;
