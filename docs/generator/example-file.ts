@@ -1,6 +1,6 @@
 /**
- * The example file of a daemon: every key with its sentence. The values that are in force come from the file itself, everything else from the
- * schema, so that writing it again changes nothing.
+ * The example file of a daemon: every key with its description. Values in force come from the file
+ * itself, everything else from the schema, so that writing it again changes nothing.
  *
  *     # Sentence (unit, range; reloadable). Details.
  *     key: value
@@ -11,18 +11,17 @@ import type { KeyDescription } from '#daemon/configuration/config-schema.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import type { JsonObject, JsonValue } from '#engine/contract.ts';
 import type { DaemonConfiguration } from './daemons.ts';
-import { hasPlainDefault, inlineYaml, sentence, typeAndUnit, wrap } from './text.ts';
+import { hasPlainDefault, inlineYaml, sentence, typeAndUnit, UNBROKEN, wrap } from './text.ts';
 
-const WIDTH = 110;
-const UNBROKEN = '\u00a0';
+const WIDTH = 100;
 
-/** `former`: the file as it is; undefined: there is none yet, and the samples of required keys make one. */
+/** `former`: the present file; undefined: create one from the samples of required keys. */
 export function exampleFile({ role, description, keys }: DaemonConfiguration, former: string | undefined): string {
   const value: JsonValue = former === undefined ? {} : parse(former);
   const head = [
     `Configuration of the ${description}, with every key.`,
     'A line "#key: value" shows the default, or an example where the key has none.',
-    'What is marked reloadable a running daemon takes by: sojourn reload',
+    'Keys marked reloadable take effect with: sojourn reload',
     `Check before a restart: sojourn check ${role} /etc/sojourn/${role}.yaml`,
   ];
   const body = blockOf(keys, isJsonObject(value) ? value : {}, { indent: '', comment: undefined, reloadable: false });
@@ -30,11 +29,11 @@ export function exampleFile({ role, description, keys }: DaemonConfiguration, fo
 }
 
 interface Place {
-  /** Before everything. */
+  /** At the start of each line. */
   readonly indent: string;
-  /** What stands between `#` and the key where the section itself is commented out; undefined: it is not. */
+  /** Between `#` and the key, if the section itself is commented out; undefined: it is not. */
   readonly comment: string | undefined;
-  /** Of the section. */
+  /** Whether the section is. */
   readonly reloadable: boolean;
 }
 
@@ -51,7 +50,7 @@ function within(place: Place, { reloadable }: KeyDescription): Place {
 
 function blockOf(keys: readonly KeyDescription[], values: JsonObject, place: Place): readonly string[] {
   const blocks = keys.map((key) => [...proseOf(key, place), ...linesOf(key, values[key.name], place)]);
-  // Sections of the file itself stand apart.
+  // An empty line separates top-level keys.
   return blocks.flatMap((lines, at) =>
     place.indent === '' && place.comment === undefined && at > 0 ? ['', ...lines] : lines,
   );
@@ -63,7 +62,7 @@ function proseOf(key: KeyDescription, place: Place): readonly string[] {
     ...(/number|\|/.test(key.type) && key.type !== 'true | false' ? [typeAndUnit(key)] : []),
     ...(reloadable === place.reloadable ? [] : [reloadable ? 'reloadable' : 'needs a restart']),
   ];
-  // Facts stay on one line.
+  // Facts are not broken across lines.
   const about = facts.length === 0 ? '' : ` (${facts.join('; ').replaceAll(' ', UNBROKEN)})`;
   const lines = wrap(`${sentence(description + about)} ${details}`.trimEnd(), `${startOf(place)}# `, WIDTH);
   return lines.map((line) => line.replaceAll(UNBROKEN, ' '));
@@ -73,7 +72,7 @@ function proseOf(key: KeyDescription, place: Place): readonly string[] {
 function linesOf(key: KeyDescription, value: JsonValue | undefined, place: Place): readonly string[] {
   if (value !== undefined) return valueLines(key, value, place);
   const shown = hasPlainDefault(key) ? key.default : (key.sample ?? key.default);
-  // What a section that is commented out must have, or has anyway, comes with it.
+  // Uncommenting a section has to give a valid one: its required keys and defaults are part of it.
   const stays = place.comment !== undefined && (key.required || hasPlainDefault(key) || isSection(key));
   const commented = stays ? place : { ...place, indent: startOf(place), comment: '' };
   if (key.children.length === 0) return valueLines(key, shown ?? null, commented);
@@ -98,7 +97,7 @@ function valueLines(key: KeyDescription, value: JsonValue, place: Place): readon
   return [`${start} ${inlineYaml(value)}`];
 }
 
-/** With every key; the dash stands at the first one that is in force. */
+/** Shows every key; the dash precedes the first key that is in force. */
 function firstEntry({ children }: KeyDescription, entry: JsonObject, place: Place): readonly string[] {
   const first = children.find(({ name }) => entry[name] !== undefined) ?? children.find(({ required }) => required);
   const ordered = first === undefined ? children : [first, ...children.filter((key) => key !== first)];
@@ -110,7 +109,7 @@ function firstEntry({ children }: KeyDescription, entry: JsonObject, place: Plac
   });
 }
 
-/** What is in force there, shortly. */
+/** Shows only the keys in force. */
 function furtherEntry(entry: JsonObject, start: string): readonly string[] {
   return Object.entries(entry).flatMap(([name, value = null], at) => {
     const lead = `${start}${at === 0 ? '- ' : '  '}${name}:`;
