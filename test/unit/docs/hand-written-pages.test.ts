@@ -31,6 +31,8 @@ const ALL_PAGES = [
   'docs/explain/performance.md',
   'docs/explain/security.md',
   'docs/reference/benchmarks.md',
+  'docs/ntmobile.md',
+  'docs/reference/renamed.md',
 ];
 const WIDEST_LINE = 100;
 const WIDEST_CELL = 120;
