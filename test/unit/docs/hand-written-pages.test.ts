@@ -31,6 +31,7 @@ const ALL_PAGES = [
   'docs/explain/performance.md',
   'docs/explain/security.md',
   'docs/reference/benchmarks.md',
+  'docs/explain/conformance.md',
   'docs/ntmobile.md',
   'docs/reference/renamed.md',
 ];
