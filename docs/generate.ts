@@ -1,4 +1,4 @@
-/** Writes every document that is made from the code: `npm run docs`. Says which changed. */
+/** Writes every generated document, and prints the paths of those that changed: `npm run docs`. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { REPOSITORY } from './generator/daemons.ts';

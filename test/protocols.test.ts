@@ -1,6 +1,6 @@
 /**
- * Keeps docs/reference/protocols.md true: files and tests that it names exist, and no file that
- * names an RFC is missing from it.
+ * Keeps docs/reference/protocols.md true: files and tests that it names exist, and it names each
+ * file that implements an RFC.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -16,7 +16,6 @@ const SHORT_PATHS: Readonly<Record<string, string>> = {
   wire: 'src/wire',
   crypto: 'src/crypto',
 };
-const COLUMNS = ['section', 'asks', 'where', 'test', 'state'];
 /** Shorter words would be found in any test. */
 const SHORTEST_TITLE = 5;
 
@@ -28,16 +27,8 @@ interface Row {
   readonly state: string;
 }
 
-function spans(cell: string): readonly string[] {
-  return [...cell.matchAll(/`([^`]+)`/g)].map(([, text = '']) => text);
-}
-
-function cellsOf(line: string): readonly string[] {
-  return line.split('|').map((cell) => cell.trim());
-}
-
-function isTableLine(line: string): boolean {
-  return line.startsWith('|') && !line.startsWith('|---');
+function spans(text: string): readonly string[] {
+  return [...text.matchAll(/`([^`]+)`/g)].map(([, span = '']) => span);
 }
 
 function wholePath(path: string): string {
@@ -46,18 +37,40 @@ function wholePath(path: string): string {
   return folder === undefined ? path : `${folder}${path.slice(slash)}`;
 }
 
-function rowOf(line: string): Row {
-  const [, section = '', asks = '', where = '', test = '', state = ''] = cellsOf(line);
-  const tests = spans(test).map((text) => {
+/** Each entry begins at `* ` and ends before the next one or an empty line. */
+function entriesOf(page: string): readonly string[] {
+  const parts = page.split(/^(?=\* )/m).filter((text) => text.startsWith('* '));
+  return parts.map((text) => text.replace(/\n\n[\s\S]*/, ''));
+}
+
+const HEAD = /^\* \*\*([^*]+)\*\* (.+)\. \*([^*]+)\*$/;
+
+function headOf(entry: string): string {
+  return (entry.split(/\n {2}\* /)[0] ?? '').trim().replaceAll(/\s+/g, ' ');
+}
+
+/** The points below the head that begin with `name: `. */
+function pointsOf(entry: string, name: string): readonly string[] {
+  const points = entry.split(/\n {2}\* /).slice(1);
+  return points.flatMap((point) => (point.startsWith(`${name}: `) ? spans(point) : []));
+}
+
+function rowOf(entry: string): Row {
+  const [, section = '', requirement = '', state = ''] = HEAD.exec(headOf(entry)) ?? [];
+  const tests = pointsOf(entry, 'test').map((text) => {
     const colon = text.indexOf(': ');
     return { file: text.slice(0, colon), title: text.slice(colon + 2) };
   });
-  return { section: `${section} ${asks}`, files: spans(where).map(wholePath), tests, state };
+  return {
+    section: `${section} ${requirement}`,
+    files: pointsOf(entry, 'code').map(wholePath),
+    tests,
+    state,
+  };
 }
 
-const lines = readFileSync(join(REPOSITORY, PAGE), 'utf8').split('\n').filter(isTableLine);
-const headings = lines.filter((line) => cellsOf(line)[1] === COLUMNS[0]);
-const rows = lines.filter((line) => !headings.includes(line)).map(rowOf);
+const entries = entriesOf(readFileSync(join(REPOSITORY, PAGE), 'utf8'));
+const rows = entries.map(rowOf);
 
 const testFiles = filesBelow(['test'], ['.test.ts']);
 const literals = new Map<string, readonly string[]>();
@@ -105,9 +118,16 @@ function namesRfc(head: string): boolean {
 }
 
 describe(PAGE, () => {
-  it('has tables of five columns with rows', () => {
-    expect(headings.map((line) => cellsOf(line).slice(1, -1))).toEqual(headings.map(() => COLUMNS));
-    expect(lines.filter((line) => cellsOf(line).length !== COLUMNS.length + 2)).toEqual([]);
+  it('gives each entry a section, a requirement, a state, and points of known kinds', () => {
+    const strange = entries.filter(
+      (entry) =>
+        !HEAD.test(headOf(entry)) ||
+        !entry
+          .split(/\n {2}\* /)
+          .slice(1)
+          .every((point) => /^(code|test): `/.test(point)),
+    );
+    expect(strange).toEqual([]);
     expect(rows.length).toBeGreaterThan(100);
   });
 
@@ -120,14 +140,17 @@ describe(PAGE, () => {
     expect(rows.flatMap(({ tests }) => tests.flatMap(faultsOfTest))).toEqual([]);
   });
 
-  it('says of each row whether it is here, and what is missing where it is not', () => {
-    const unclear = rows.filter(({ state }) => !/^(here|(partly|left out): .{4,})$/.test(state));
+  it('states whether each entry is implemented, and what is missing otherwise', () => {
+    const unclear = rows.filter(
+      ({ state }) => !/^(implemented|(partly|not implemented): .{4,})$/.test(state),
+    );
     expect(unclear.map(({ section, state }) => `${section}: ${state}`)).toEqual([]);
   });
 
-  it('calls nothing here that no file does and no test shows', () => {
+  it('calls nothing implemented without a file and a test', () => {
     const empty = rows.filter(
-      ({ state, files, tests }) => state === 'here' && (files.length === 0 || tests.length === 0),
+      ({ state, files, tests }) =>
+        state === 'implemented' && (files.length === 0 || tests.length === 0),
     );
     expect(empty.map(({ section }) => section)).toEqual([]);
   });

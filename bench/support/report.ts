@@ -1,6 +1,6 @@
 /**
  * What a benchmark prints: one table for people, or with `--json` one object with stable keys
- * (docs/explain/performance.md names them).
+ * (docs/reference/benchmarks.md).
  */
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
@@ -35,7 +35,7 @@ export interface Report {
   /** What was set: seconds, repeats, delays. */
   readonly settings: Readonly<Record<string, string | number | boolean>>;
   readonly rows: readonly Row[];
-  /** Named results that the targets in docs/explain/performance.md speak of. */
+  /** Named results, by the keys of docs/reference/benchmarks.md. */
   readonly results: Readonly<Record<string, number | null>>;
 }
 

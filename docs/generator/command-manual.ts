@@ -5,9 +5,9 @@ import { sentence } from './text.ts';
 
 const EXIT_CODES: readonly (readonly [number, string])[] = [
   [0, 'yes'],
-  [1, 'no: status of who is not registered, or a request that was refused'],
+  [1, 'no: something is not registered (status), or the request was refused'],
   [64, 'wrong arguments'],
-  [69, 'no daemon answers, or something that is needed is missing'],
+  [69, 'no daemon answers, or something needed is missing'],
   [77, 'not permitted'],
   [78, 'wrong configuration'],
 ];
@@ -16,17 +16,18 @@ export function commandManual(): string {
   const sections = [
     '.TH SOJOURN 1 "" Sojourn "Sojourn"',
     '.SH NAME',
-    roffText('sojourn - asks and checks the daemons of Sojourn'),
+    roffText('sojourn - query, control and check the daemons of Sojourn'),
     '.SH SYNOPSIS',
     `.B sojourn\n${roffText('[options] command [options] [parameters]')}`,
     '.SH DESCRIPTION',
     roffText(
-      'Asks the daemons of this host over their control sockets. Where one runs, that one is meant; otherwise --daemon says which. The sockets are for root ' +
-        'and for the members of their group.',
+      'sojourn asks the daemons of this host over their control sockets. If several run, select one ' +
+        'with --daemon. Root and the members of the socket group may use a socket.',
     ),
     '.PP',
     roffText(
-      'Tables are for people and may change; --json is for programs, complete and stable: docs/reference/cli.md lists the members.',
+      'Tables are for people and may change. --json is for programs, complete and stable; ' +
+        'docs/reference/cli.md lists the members.',
     ),
     '.SH OPTIONS',
     ...globalOptions().flatMap(([flags, about]) => item(flags, about)),

@@ -3,44 +3,47 @@
 import { type AnswerForm, QUESTIONS } from '#daemon/answers/answer-table.ts';
 import { EVENT_FIELDS } from '#engine/common/event-table.ts';
 import { commands, globalOptions } from './commands.ts';
-import { cell, code, table } from './markdown.ts';
+import { cell, code, item, pairs } from './markdown.ts';
 import { sentence } from './text.ts';
 
-const INTRODUCTION = `# The command line
+const INTRODUCTION = `# Command line
 
-This page is written by \`npm run docs\` from the commands themselves and from \`src/daemon/answers/answer-table.ts\`.
+\`npm run docs\` writes this page from the commands themselves and from
+\`src/daemon/answers/answer-table.ts\`.
 
-\`sojourn\` asks the daemons of this host over their control sockets. Where one runs, that one is meant; otherwise say which: \`--daemon ha\`. Who may use a
-socket is a matter of its file permissions (0660): root, and the members of its group (\`daemon.controlGroup\`, with the units that come along: \`sojourn\`).
+\`sojourn\` asks the daemons of this host over their control sockets. If several run, select one:
+\`sojourn --daemon ha status\`. The file permissions of a socket (0660) decide who may use it: root,
+and the members of its group (\`daemon.controlGroup\`; with the packaged units \`sojourn\`).
 
-Tables are for people and may change; \`--json\` is for programs, complete and stable. \`--watch\` shows an answer again and again (with \`--json\`: one JSON
-value a line). \`source <(sojourn completion bash)\`, or \`zsh\`, completes commands, options and names.
+Tables are for people and may change. \`--json\` is for programs, complete and stable. \`--watch\`
+repeats an answer (with \`--json\`: one JSON value a line). \`source <(sojourn completion bash)\`, or
+\`zsh\`, completes commands, options and names.
 
 | exit code | meaning |
 |---|---|
 | 0 | yes |
-| 1 | no: \`status\` of who is not registered, or a request that was refused |
+| 1 | no: something is not registered (\`status\`), or the request was refused |
 | 64 | wrong arguments |
-| 69 | no daemon answers, or something that is needed is missing |
+| 69 | no daemon answers, or something needed is missing |
 | 77 | not permitted |
 | 78 | wrong configuration |
 `;
 
 const MESSAGE = {
-  at: 'when, ISO 8601',
+  at: 'time, ISO 8601',
   direction: 'in or out',
   protocol: 'mobile-ipv6, ntmobile, neighbour, icmpv6 or other',
   message: 'name of the message',
-  transport: 'ipv6, udp, datagram (the port of NTMobile), tunnel and its number, or an interface',
-  from: 'where it comes from',
-  to: 'where it goes',
-  summary: 'what it says, without keys, tokens and authenticators',
-  'counted?': 'counters that it moved: what became of it',
+  transport: 'ipv6, udp, datagram (NTMobile), tunnel and its number, or an interface',
+  from: 'source',
+  to: 'destination',
+  summary: 'content without keys, tokens and authenticators',
+  'counted?': 'counters that it incremented: the outcome',
 };
 
 const EVENT = {
-  number: 'counts from 1; a gap tells that events were missed',
-  at: 'when, ISO 8601',
+  number: 'counts from 1; a gap means that events were missed',
+  at: 'time, ISO 8601',
   name: 'id of the event, see docs/reference/events.md',
   level: 'debug, info or warn',
   fields: `members as docs/reference/events.md says, for example ${code('homeAddress')}: ${EVENT_FIELDS.homeAddress}`,
@@ -52,28 +55,27 @@ export function commandsPage(): string {
   );
   return [
     INTRODUCTION,
-    `## Options of every command\n\n${table(['option', 'what it does'], globalOptions().map(optionRow))}\n`,
+    `## Options of every command\n\n${pairs(['option', 'effect'], globalOptions().map(optionRow))}\n`,
     commandsSection(),
-    '## What `--json` gives\n\nA name that ends in `?` may be absent or null.\n',
+    '## JSON output\n\nA member whose name ends in `?` may be absent or null.\n',
     ...questions,
     fieldsSection('sojourn events', 'one object a line', EVENT),
     fieldsSection('sojourn trace', 'one object a line', MESSAGE),
   ].join('\n');
 }
 
-function optionRow([flags, about]: readonly [string, string]): readonly string[] {
+function optionRow([flags, about]: readonly [string, string]): readonly [string, string] {
   return [code(flags), cell(sentence(about))];
 }
 
 function commandsSection(): string {
-  const rows = commands().map(({ path, parameters, about, options }) => [
-    code(`sojourn ${path}${parameters === '' ? '' : ` ${parameters}`}`),
-    [
-      cell(sentence(about)),
-      ...options.map(([flags, text]) => `${code(flags)}: ${cell(sentence(text))}`),
-    ].join('<br>'),
+  const items = commands().flatMap(({ path, parameters, about, options }) => [
+    item(
+      `${code(`sojourn ${path}${parameters === '' ? '' : ` ${parameters}`}`)}: ${cell(sentence(about))}`,
+    ),
+    ...options.map(([flags, text]) => item(`${code(flags)}: ${cell(sentence(text))}`, '  ')),
   ]);
-  return `## Commands\n\n${table(['command', 'what it does'], rows)}\n`;
+  return `## Commands\n\n${items.join('\n')}\n`;
 }
 
 function questionSection(name: string, forms: readonly AnswerForm[]): string {
@@ -91,9 +93,9 @@ function fieldsSection(
   fields: Readonly<Record<string, string>>,
 ): string {
   // Meanings may hold code of their own.
-  const rows = Object.entries(fields).map(([name, about]) => [
+  const rows = Object.entries(fields).map(([name, about]): readonly [string, string] => [
     name === '*' ? 'others' : code(name),
     sentence(about).replaceAll('|', '\\|'),
   ]);
-  return `### ${title}\n\n${sentence(what).replace(/\.$/, ':')}\n\n${table(['member', 'what it is'], rows)}\n`;
+  return `### ${title}\n\n${sentence(what).replace(/\.$/, ':')}\n\n${pairs(['member', 'meaning'], rows)}\n`;
 }

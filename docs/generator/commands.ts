@@ -1,4 +1,4 @@
-/** Every command of `sojourn`, as it is declared. */
+/** Every command of `sojourn`, from its declaration. */
 import type { Argument, Command, Option } from 'commander';
 import { program } from '#cli/program.ts';
 
@@ -16,7 +16,7 @@ export function globalOptions(): CommandDescription['options'] {
   return program().options.map(optionOf);
 }
 
-/** The commands that do something, in the order of `sojourn --help`. */
+/** All commands without subcommands, in the order of `sojourn --help`. */
 export function commands(): readonly CommandDescription[] {
   return below(program(), '');
 }

@@ -1,30 +1,34 @@
-/**
- * docs/reference/configuration.md: what all configuration files have in common, and one table for
- * each daemon.
- */
+/** docs/reference/configuration.md: common rules, then the keys of each daemon. */
 import { everyKey, type KeyDescription } from '#daemon/configuration/config-schema.ts';
 import type { DaemonConfiguration } from './daemons.ts';
-import { aboutKey, hasPlainDefault, inlineYaml, typeAndUnit } from './text.ts';
+import { cell, code, item } from './markdown.ts';
+import { aboutKey, hasPlainDefault, inlineYaml, typeAndUnit, UNBROKEN, wrap } from './text.ts';
+
+const WIDTH = 100;
 
 const INTRODUCTION = `# Configuration
 
-Each daemon reads one YAML file, by custom \`/etc/sojourn/<daemon>.yaml\`. \`examples/<daemon>.minimal.yaml\` is the least that works, \`examples/<daemon>.yaml\`
-has every key with its default. This page is written by \`npm run docs\` from the schemas in \`daemons/*/config.ts\`, as are the examples and the man pages
-sojourn.\\<daemon\\>.yaml(5).
+Each daemon reads one YAML file, \`/etc/sojourn/<daemon>.yaml\`.
+\`examples/<daemon>.minimal.yaml\` is a minimal file, \`examples/<daemon>.yaml\` has every key with its
+default. \`npm run docs\` writes this page, the examples and the man pages sojourn.\\<daemon\\>.yaml(5)
+from the schemas in \`daemons/*/config.ts\`.
 
-Keys (\`key\`, or a file named by \`keyFile\`) are written as \`hex:…\`, \`base64:…\` or \`text:…\`. A file that holds one must not be readable by every user.
+Write a secret key (\`key\`, or the content of a \`keyFile\`) as \`hex:…\`, \`base64:…\` or \`text:…\`.
+A file that holds one must not be readable by every user.
 
 ## Drop-ins
 
-Files \`/etc/sojourn/<daemon>.yaml.d/*.yaml\` are read after the file itself, in the order of their names, so that packages, sites and machines each say their
-part in a file of their own. They are one configuration:
+Files \`/etc/sojourn/<daemon>.yaml.d/*.yaml\` are read after the file itself, in the order of their
+names. Packages, sites and machines can each have a file of their own. Together they are one
+configuration:
 
-* Mappings are merged, key by key and however deep. Everything else, a list too, takes the place of what was said before: a drop-in with \`mobileNodes\` has
-  all of them.
-* Relative paths start at the directory of \`<daemon>.yaml\`, wherever they are written.
-* Hidden files, directories and what does not end in \`.yaml\` are passed over. A drop-in in which nothing is said, or a file without drop-ins, is no fault.
+* Mappings are merged key by key, at any depth. Other values, including lists, replace earlier ones:
+  a drop-in with \`mobileNodes\` replaces the whole list.
+* Relative paths start at the directory of \`<daemon>.yaml\`, in drop-ins too.
+* Hidden files, directories, and files that do not end in \`.yaml\` are ignored. An empty drop-in is
+  allowed.
 
-\`\`\`
+\`\`\`yaml
 # /etc/sojourn/ha.yaml.d/10-local.yaml
 daemon:
   logLevel: debug
@@ -34,35 +38,44 @@ maximumLifetimeSeconds: 1200
 ## Checking
 
 \`\`\`
-sojourn check ha                          # /etc/sojourn/ha.yaml with its drop-ins; another file: sojourn check ha FILE
-sojourn --json check ha                   # { "file", "ok", "faults": [{ "file", "line", "column", "path", "message", "remedy" }], "warnings" }
-sojourn-ha --check --config FILE          # the same, [--json]
+sojourn check ha                    # /etc/sojourn/ha.yaml with its drop-ins
+sojourn check ha FILE               # another file
+sojourn --json check ha             # the same for programs
+sojourn-ha --check --config FILE    # the same by the daemon itself, [--json]
 \`\`\`
 
-tells everything that is wrong at once, each fault with the file, line and column where the value was written, the key, and what to do about it, and touches
-nothing. It ends with 0 or 78. A daemon that is started with a wrong configuration says the same and ends with 78 likewise (the units do not start
-it again then).
+The check reports every fault at once, with file, line, column, key and remedy, and changes nothing.
+It ends with exit code 0 or 78. A daemon that starts with a wrong configuration prints the same and
+ends with 78; systemd does not restart it then.
+
+With \`--json\`: \`file\`, \`ok\`, \`faults\` (\`file\`, \`line\`, \`column\`, \`path\`, \`message\`,
+\`remedy\`) and \`warnings\`.
 
 ## Reloading
 
 \`\`\`
-sojourn reload                            # systemctl reload sojourn-ha, or kill -HUP, does the same
+sojourn reload                      # like systemctl reload sojourn-ha, or kill -HUP
 in force now
   maximumBindings: 100000 → 50000
-  mobileNodes[2]: added {"identifier":"carol@example.net","homeAddresses":["2001:db8:1:100::12"], …}
+  mobileNodes[2]: added {"identifier":"carol@example.net", …}
 only after a restart
   udpPort: 4191 → 4192
 \`\`\`
 
-makes a daemon read its file, the drop-ins and the key files anew. What of it is different and marked *reload* below is in force at once; of everything
-else it says that it needs a restart, now and at each reload until there was one. A wrong configuration is refused as a whole, with every
-fault, and the daemon goes on as it is (exit code 78). Where a new value is right only together with another one that needs a restart, nothing is taken. The
-log has each change as \`config-reloaded\` or \`config-needs-restart\` with \`old\` and \`new\` ([events](events.md)), never a secret. With \`--json\`:
-\`{ "applied": [{ "setting", "old", "new" }], "needsRestart": [ … ] }\`, or \`{ "error", "faults" }\`; null stands for what is not there.
-\`--log-level\` on the command line stands before \`daemon.logLevel\`.
+The daemon reads its file, the drop-ins and the key files again. Changes of keys marked *reloadable*
+take effect at once. The daemon lists the other changes, now and at each reload until the restart.
+
+* A wrong configuration is rejected as a whole, with every fault, and the daemon continues with the
+  former one (exit code 78).
+* If a new value is valid only together with another one that needs a restart, nothing takes effect.
+* The log has each change as \`config-reloaded\` or \`config-needs-restart\` with \`old\` and \`new\`
+  ([Events](events.md)), never a secret.
+* With \`--json\`: \`{ "applied": [{ "setting", "old", "new" }], "needsRestart": [ … ] }\`, or
+  \`{ "error", "faults" }\`. An absent value is null.
+* \`--log-level\` on the command line takes precedence over \`daemon.logLevel\`.
 `;
 
-/** `faults`: what daemons say of wrong configurations, by title. */
+/** `faults`: what daemons print about wrong configurations, by title. */
 export function configurationPage(
   daemons: readonly DaemonConfiguration[],
   faults: ReadonlyMap<string, readonly string[]>,
@@ -71,44 +84,33 @@ export function configurationPage(
 }
 
 function faultSection(faults: ReadonlyMap<string, readonly string[]>): string {
-  const shown = [...faults].map(
-    ([title, lines]) => `# ${title}\n${lines.map((line) => `${line}\n`).join('')}`,
-  );
-  return `## What is said of wrong configurations
+  const shown = [...faults].map(([title, lines]) => `# ${title}\n${lines.map(faultText).join('')}`);
+  return `## Messages about wrong configurations
 
-Of those in \`test/configurations\`, each of which the tests give to its daemon:
+These are the messages about the files in \`test/configurations\`. Long lines are wrapped here.
 
 \`\`\`
 ${shown.join('\n')}\`\`\`
 `;
 }
 
+/** Further lines are indented by four spaces. */
+function faultText(line: string): string {
+  const [first = '', ...rest] = wrap(line, '    ', WIDTH);
+  return [first.trimStart(), ...rest].map((one) => `${one}\n`).join('');
+}
+
 function section({ role, description, keys }: DaemonConfiguration): string {
-  const rows = [...everyKey(keys)].map(row);
-  return `## ${role}.yaml: ${description}
-
-| key | type | default | reload | what it is |
-|---|---|---|---|---|
-${rows.join('\n')}
-`;
+  return `## ${role}.yaml: ${description}\n\n${[...everyKey(keys)].map(keyItem).join('\n')}\n`;
 }
 
-function row(key: KeyDescription): string {
-  const given = key.required
-    ? 'required'
-    : hasPlainDefault(key)
-      ? code(inlineYaml(key.default ?? null))
-      : '';
-  const cells = [
-    code(key.path),
+function keyItem(key: KeyDescription): string {
+  const facts = [
     cell(typeAndUnit(key)),
-    given,
-    key.reloadable ? 'yes' : '',
-    cell(aboutKey(key)),
+    ...(key.required ? ['**required**'] : []),
+    ...(hasPlainDefault(key) ? [`default ${code(inlineYaml(key.default ?? null))}`] : []),
+    ...(key.reloadable ? ['*reloadable*'] : []),
   ];
-  return `| ${cells.join(' | ')} |`;
+  const head = item(`${code(key.path)} (${facts.join('; ').replaceAll(' ', UNBROKEN)})<br>`);
+  return [head, ...wrap(cell(aboutKey(key)), '  ', WIDTH)].join('\n');
 }
-
-const code = (text: string): string => `\`${text.replaceAll('|', '\\|')}\``;
-
-const cell = (text: string): string => text.replaceAll(/[|<>*_]/g, (found) => `\\${found}`);

@@ -10,27 +10,25 @@ import { sentence } from './text.ts';
 const SIGNALS: readonly (readonly [string, string])[] = [
   [
     'SIGTERM, SIGINT',
-    'stop: say goodbye to peers, undo everything, end. A second one ends at once',
+    'stop: de-register, restore the host, end. A second signal ends the daemon at once',
   ],
-  [
-    'SIGHUP',
-    'read the configuration again and apply what can be applied while it runs, as sojourn reload does',
-  ],
+  ['SIGHUP', 'read the configuration again and apply reloadable keys, like sojourn reload'],
 ];
 
 const EXIT_CODES: readonly (readonly [string, string])[] = [
-  ['0', 'told to stop, and everything is undone'],
+  ['0', 'stopped, and the host is restored'],
   ['64', 'wrong arguments'],
-  ['69', 'something that is needed is missing, or another daemon serves the control socket'],
-  ['70', 'a defect of the program; the log has it'],
+  ['69', 'something needed is missing, or another daemon serves the control socket'],
+  ['70', 'a bug in the program; the log has the details'],
   ['77', 'a capability, or access to a file or socket, is missing'],
-  ['78', 'the configuration is wrong; starting it again does not help'],
+  ['78', 'the configuration is wrong; a restart does not help'],
 ];
 
 export function daemonManual(role: string): string {
   const name = `sojourn-${role}`;
   const text = DAEMON_TEXTS[role];
-  if (text === undefined) throw new Error(`docs/generator/daemon-texts.ts says nothing of ${role}`);
+  if (text === undefined)
+    throw new Error(`docs/generator/daemon-texts.ts has no entry for ${role}`);
   const sections = [
     `.TH ${roffText(name.toUpperCase())} 8 "" Sojourn "Sojourn"`,
     '.SH NAME',
@@ -41,7 +39,7 @@ export function daemonManual(role: string): string {
     ...text.paragraphs.flatMap((one, at) => [...(at === 0 ? [] : ['.PP']), roffText(one)]),
     '.PP',
     roffText(
-      `${name}.service runs it as the user ${name} with ${capabilitiesOf(role)}, and starts it again after a crash.`,
+      `${name}.service runs it as the user ${name} with ${capabilitiesOf(role)}, and restarts it after a crash.`,
     ),
     '.SH OPTIONS',
     ...daemonCommand({
@@ -58,11 +56,11 @@ export function daemonManual(role: string): string {
     ...item(`/etc/sojourn/${role}.yaml`, `configuration, sojourn.${role}.yaml(5)`),
     ...item(
       `/var/lib/sojourn/${role}`,
-      'state, of the unit; /var/lib/sojourn where it is started by hand',
+      'state; /var/lib/sojourn if the daemon is started without its unit',
     ),
     ...item(
       `/run/sojourn/${role}/${role}.sock`,
-      `control socket, of the unit; /run/sojourn/${role}.sock where it is started by hand`,
+      `control socket; /run/sojourn/${role}.sock if the daemon is started without its unit`,
     ),
     '.SH SEE ALSO',
     `.BR sojourn (1),\n.BR sojourn.${role}.yaml (5),\n.BR sojourn (7)`,
@@ -70,7 +68,7 @@ export function daemonManual(role: string): string {
   return `${sections.join('\n')}\n`;
 }
 
-/** As its unit says. */
+/** Read from its unit. */
 function capabilitiesOf(role: string): string {
   const unit = readFileSync(join(REPOSITORY, `systemd/sojourn-${role}.service`), 'utf8');
   const names = (/^AmbientCapabilities=(.*)$/m.exec(unit)?.[1] ?? '')

@@ -1,6 +1,6 @@
 /**
- * Every daemon's configuration schema, found where daemons keep it: nothing here has to be told of
- * a new one.
+ * The configuration schema of each daemon, found by folder, so that a new daemon needs no entry
+ * here.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';

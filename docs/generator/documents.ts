@@ -1,4 +1,4 @@
-/** All documents that are written from the code, by path below the repository. */
+/** All generated documents, by path below the repository. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { commandManual } from './command-manual.ts';
@@ -30,7 +30,7 @@ export async function documents(): Promise<ReadonlyMap<string, string>> {
   return written;
 }
 
-/** The lines behind `#> ` in test/configurations, by `<daemon>: what is wrong`. */
+/** The lines after `#> ` in test/configurations, by `<daemon>: error`. */
 function saidOfWrong(): ReadonlyMap<string, readonly string[]> {
   const directory = join(REPOSITORY, 'test/configurations');
   const files = readdirSync(directory)
@@ -48,7 +48,7 @@ function saidOfWrong(): ReadonlyMap<string, readonly string[]> {
   );
 }
 
-/** What of the repository's file there is. */
+/** The content of a file of the repository; undefined if it does not exist. */
 export function readIfThere(path: string): string | undefined {
   const file = join(REPOSITORY, path);
   return existsSync(file) ? readFileSync(file, 'utf8') : undefined;

@@ -1,6 +1,6 @@
 /**
- * The example file of a daemon: every key with its sentence. The values that are in force come from
- * the file itself, everything else from the schema, so that writing it again changes nothing.
+ * The example file of a daemon: every key with its description. Values in force come from the file
+ * itself, everything else from the schema, so that writing it again changes nothing.
  *
  *     # Sentence (unit, range; reloadable). Details.
  *     key: value
@@ -11,15 +11,11 @@ import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { KeyDescription } from '#daemon/configuration/config-schema.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import type { DaemonConfiguration } from './daemons.ts';
-import { hasPlainDefault, inlineYaml, sentence, typeAndUnit, wrap } from './text.ts';
+import { hasPlainDefault, inlineYaml, sentence, typeAndUnit, UNBROKEN, wrap } from './text.ts';
 
-const WIDTH = 110;
-const UNBROKEN = '\u00a0';
+const WIDTH = 100;
 
-/**
- * `former`: the file as it is; undefined: there is none yet, and the samples of required keys make
- * one.
- */
+/** `former`: the present file; undefined: create one from the samples of required keys. */
 export function exampleFile(
   { role, description, keys }: DaemonConfiguration,
   former: string | undefined,
@@ -28,7 +24,7 @@ export function exampleFile(
   const head = [
     `Configuration of the ${description}, with every key.`,
     'A line "#key: value" shows the default, or an example where the key has none.',
-    'What is marked reloadable a running daemon takes by: sojourn reload',
+    'Keys marked reloadable take effect with: sojourn reload',
     `Check before a restart: sojourn check ${role} /etc/sojourn/${role}.yaml`,
   ];
   const body = blockOf(keys, isJsonObject(value) ? value : {}, {
@@ -40,14 +36,11 @@ export function exampleFile(
 }
 
 interface Place {
-  /** Before everything. */
+  /** At the start of each line. */
   readonly indent: string;
-  /**
-   * What stands between `#` and the key where the section itself is commented out; undefined: it is
-   * not.
-   */
+  /** Between `#` and the key, if the section itself is commented out; undefined: it is not. */
   readonly comment: string | undefined;
-  /** Of the section. */
+  /** Whether the section is. */
   readonly reloadable: boolean;
 }
 
@@ -74,7 +67,7 @@ function blockOf(
     ...proseOf(key, place),
     ...linesOf(key, values[key.name], place),
   ]);
-  // Sections of the file itself stand apart.
+  // An empty line separates top-level keys.
   return blocks.flatMap((lines, at) =>
     place.indent === '' && place.comment === undefined && at > 0 ? ['', ...lines] : lines,
   );
@@ -86,7 +79,7 @@ function proseOf(key: KeyDescription, place: Place): readonly string[] {
     ...(/number|\|/.test(key.type) && key.type !== 'true | false' ? [typeAndUnit(key)] : []),
     ...(reloadable === place.reloadable ? [] : [reloadable ? 'reloadable' : 'needs a restart']),
   ];
-  // Facts stay on one line.
+  // Facts are not broken across lines.
   const about = facts.length === 0 ? '' : ` (${facts.join('; ').replaceAll(' ', UNBROKEN)})`;
   const lines = wrap(
     `${sentence(description + about)} ${details}`.trimEnd(),
@@ -104,7 +97,7 @@ function linesOf(
 ): readonly string[] {
   if (value !== undefined) return valueLines(key, value, place);
   const shown = hasPlainDefault(key) ? key.default : (key.sample ?? key.default);
-  // What a section that is commented out must have, or has anyway, comes with it.
+  // Uncommenting a section has to give a valid one: its required keys and defaults are part of it.
   const stays =
     place.comment !== undefined && (key.required || hasPlainDefault(key) || isSection(key));
   const commented = stays ? place : { ...place, indent: startOf(place), comment: '' };
@@ -139,7 +132,7 @@ function valueLines(key: KeyDescription, value: JsonValue, place: Place): readon
   return [`${start} ${inlineYaml(value)}`];
 }
 
-/** With every key; the dash stands at the first one that is in force. */
+/** Shows every key; the dash precedes the first key that is in force. */
 function firstEntry(
   { children }: KeyDescription,
   entry: JsonObject,
@@ -158,7 +151,7 @@ function firstEntry(
   });
 }
 
-/** What is in force there, shortly. */
+/** Shows only the keys in force. */
 function furtherEntry(entry: JsonObject, start: string): readonly string[] {
   return Object.entries(entry).flatMap(([name, value = null], at) => {
     const lead = `${start}${at === 0 ? '- ' : '  '}${name}:`;

@@ -4,7 +4,7 @@ import { everyKey } from '#daemon/configuration/config-schema.ts';
 import type { DaemonConfiguration } from './daemons.ts';
 import { aboutKey, hasPlainDefault, inlineYaml, typeAndUnit } from './text.ts';
 
-/** `minimal`: the text of the smallest example. */
+/** `minimal`: the text of the minimal example. */
 export function manualPage(
   { role, description, keys }: DaemonConfiguration,
   minimal: string | undefined,
@@ -19,12 +19,12 @@ export function manualPage(
     ...paragraphs(ABOUT_FILES(role)),
     '.SH KEYS',
     roffText(
-      'Entries of a list are written as []: homes[].name is the key name of each entry of the list homes.',
+      '[] stands for each entry of a list: homes[].name is the key name of each entry of homes.',
     ),
     ...[...everyKey(keys)].flatMap(keyLines),
     '.SH EXIT STATUS',
     roffText(
-      `sojourn-${role} --check and sojourn check end with 0 where nothing is wrong, and with 78 where something is.`,
+      `sojourn-${role} --check and sojourn check exit with 0, or with 78 if something is wrong.`,
     ),
     ...(minimal === undefined
       ? []
@@ -36,12 +36,13 @@ export function manualPage(
 }
 
 const ABOUT_FILES = (role: string): readonly string[] => [
-  `One YAML file tells sojourn-${role} everything. An unknown key is a fault, and so is a value outside its range: all faults are told at once, each ` +
-    'with file, line, column and what to do about it.',
-  `Files /etc/sojourn/${role}.yaml.d/*.yaml are read after it, in the order of their names. Mappings are merged, key by key; everything else, a list ` +
-    'too, takes the place of what was said before. Relative paths start at the directory of the file itself.',
-  'On SIGHUP or sojourn reload a running daemon reads all of them anew. Keys that are reloadable are in force at once, others after a restart; a wrong ' +
-    'configuration changes nothing.',
+  `sojourn-${role} reads one YAML file. An unknown key or a value outside its range is an error. ` +
+    'All errors are reported at once, with file, line, column and remedy.',
+  `Files /etc/sojourn/${role}.yaml.d/*.yaml are read after it, in the order of their names. ` +
+    'Mappings are merged key by key; other values, including lists, replace earlier ones. ' +
+    'Relative paths start at the directory of the file itself.',
+  'On SIGHUP or sojourn reload, a running daemon reads all of them again. Reloadable keys take ' +
+    'effect at once, others after a restart; a wrong configuration changes nothing.',
 ];
 
 function paragraphs(all: readonly string[]): readonly string[] {
@@ -62,7 +63,7 @@ function keyLines(key: KeyDescription): readonly string[] {
   ];
 }
 
-/** A line of text; nothing in it is taken for a request. */
+/** A line of text in which roff finds no request. */
 export function roffText(line: string): string {
   return line
     .replaceAll('\\', '\\e')

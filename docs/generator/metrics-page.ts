@@ -1,7 +1,4 @@
-/**
- * docs/reference/metrics.md: every metric, and every reason, action and drop that is a label of
- * one.
- */
+/** docs/reference/metrics.md: every metric, and the values of its labels. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { REASONS } from '#account-server/reasons.ts';
@@ -20,29 +17,29 @@ import { COORDINATOR_COUNTERS } from '#engine/ntmobile/coordinator/reasons.ts';
 import { NTMOBILE_NODE_COUNTERS } from '#engine/ntmobile/node/reasons.ts';
 import { RELAY_COUNTERS } from '#engine/ntmobile/relay/reasons.ts';
 import { REPOSITORY } from './daemons.ts';
-import { cell, code, table } from './markdown.ts';
+import { cell, code, item, table } from './markdown.ts';
 import { sentence } from './text.ts';
 
 const INTRODUCTION = `# Metrics
 
-This page is written by \`npm run docs\` from \`src/daemon/metrics/metric-table.ts\` and the tables of what is counted.
+\`npm run docs\` writes this page from \`src/daemon/metrics/metric-table.ts\` and the tables of counters.
 
-Every daemon tells its metrics as Prometheus text over its control socket:
+Every daemon provides its metrics as Prometheus text over its control socket:
 
 \`\`\`
 sojourn metrics --daemon ha
 \`\`\`
 
-and by HTTP where its configuration names a port, on a loopback address only:
+and over HTTP on a loopback address, if its configuration names a port:
 
 \`\`\`yaml
 daemon:
   metrics: { port: 9419 }        # http://127.0.0.1:9419/metrics
 \`\`\`
 
-Counters start at 0 with the daemon. Several daemons of a host need a port each. \`sojourn_events_total\` and the two histograms count what passes by;
-everything else is asked for when somebody scrapes, so that metrics cost nothing in between. Names and units follow the rules of Prometheus:
-\`_total\` is a counter, times are seconds, sizes bytes.
+Counters start at 0 with the daemon. Several daemons of a host need different ports. Apart from
+\`sojourn_events_total\` and the two histograms, values are collected only when they are scraped.
+Names and units follow the rules of Prometheus: \`_total\` is a counter, times are seconds, sizes bytes.
 `;
 
 const COMPONENTS: readonly (readonly [Component, title: string, CounterTable])[] = [
@@ -65,13 +62,17 @@ export function metricsPage(): string {
 }
 
 function metricsSection(): string {
-  const rows = Object.entries(METRICS).map(([name, row]): readonly string[] => {
+  const items = Object.entries(METRICS).flatMap(([name, row]): readonly string[] => {
     const { type, help, labels, roles }: MetricRow = row;
-    const named = Object.entries(labels).map(([label, about]) => `${code(label)}: ${cell(about)}`);
-    const of = roles.length === METRIC_ROLES.length ? 'all' : roles.join(' ');
-    return [code(name), type, of, cell(help), named.join('<br>')];
+    const of = roles.length === METRIC_ROLES.length ? 'all daemons' : roles.join(', ');
+    return [
+      item(`${code(name)} (${type}; ${of}): ${cell(help)}`),
+      ...Object.entries(labels).map(([label, about]) =>
+        item(`${code(label)}: ${cell(about)}`, '  '),
+      ),
+    ];
   });
-  return `## Every metric\n\n${table(['metric', 'type', 'daemons', 'what it is', 'labels'], rows)}\n`;
+  return `## Metrics\n\n${items.join('\n')}\n`;
 }
 
 function placeText(place: CounterMetric): string {
@@ -98,10 +99,11 @@ function componentSection([component, title, counters]: (typeof COMPONENTS)[numb
     engineText(component, name),
     cell(sentence(about)),
   ]);
-  return `## ${title}\n\nAs \`sojourn stats\` names them, and where they are among the metrics.\n\n${table(['counter', 'metric', 'what it counts'], rows)}\n`;
+  const about = 'Names as `sojourn stats` shows them, and the metric with the same count.';
+  return `## ${title}\n\n${about}\n\n${table(['counter', 'metric', 'meaning'], rows)}\n`;
 }
 
-/** The plane's own table, in C++: a name, and a comment where the name does not say all. */
+/** The plane's own table, in C++: a name, and a comment where the name needs an explanation. */
 function planeSection(): string {
   const text = readFileSync(join(REPOSITORY, 'native/src/tables/counters.h'), 'utf8');
   const rows = [...text.matchAll(/X\(\w+, "([a-z0-9-]+)"\) *(?:\/\* (.*?) \*\/)?/g)].map(
@@ -111,5 +113,5 @@ function planeSection(): string {
       about === '' ? '' : cell(sentence(about)),
     ],
   );
-  return `## Data plane\n\n${table(['counter', 'metric', 'what it counts'], rows)}\n`;
+  return `## Data plane\n\n${table(['counter', 'metric', 'meaning'], rows)}\n`;
 }

@@ -1,7 +1,10 @@
-/** Words of the generated documents. */
+/** Text of the generated documents. */
 import { stringify } from 'yaml';
 import type { JsonValue } from '#base/json.ts';
 import type { KeyDescription } from '#daemon/configuration/config-schema.ts';
+
+/** A space at which `wrap` does not break. */
+export const UNBROKEN = '\u00a0';
 
 /** `lifetime of …` → `Lifetime of ….` */
 export function sentence(text: string): string {
@@ -9,12 +12,12 @@ export function sentence(text: string): string {
   return /[.!?]$/.test(first) ? first : `${first}.`;
 }
 
-/** One sentence, and the further ones. */
+/** The description as a sentence, then the details. */
 export function aboutKey({ description = '', details }: KeyDescription): string {
   return [sentence(description), ...(details === undefined ? [] : [details])].join(' ');
 }
 
-/** `seconds, 4 to 262140` of a whole number; otherwise the type alone. */
+/** `seconds, 4 to 262140` for a number with a unit; otherwise the type alone. */
 export function typeAndUnit({ type, unit }: KeyDescription): string {
   return unit === undefined ? type : type.replace(/^(whole )?number/, unit);
 }
@@ -28,7 +31,7 @@ export function inlineYaml(value: JsonValue): string {
   }).trim();
 }
 
-/** Whether the default says anything: that of a section or a list that is empty does not. */
+/** Whether the default is worth showing: an empty section or list is not. */
 export function hasPlainDefault({ default: value }: KeyDescription): boolean {
   if (value === undefined || value === null) return false;
   return typeof value !== 'object' || Object.keys(value).length > 0;

@@ -26,11 +26,17 @@ const PAGES = [
 const ALL_PAGES = [
   ...PAGES,
   'ARCHITECTURE.md',
+  'CONTRIBUTING.md',
   'docs/README.md',
   'docs/get-started/concepts.md',
   'docs/guides/docker-lab.md',
   'docs/explain/design.md',
+  'docs/explain/performance.md',
   'docs/explain/security.md',
+  'docs/reference/benchmarks.md',
+  'docs/explain/conformance.md',
+  'docs/ntmobile.md',
+  'docs/reference/renamed.md',
 ];
 const WIDEST_LINE = 100;
 const WIDEST_CELL = 120;
