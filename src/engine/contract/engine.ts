@@ -41,5 +41,14 @@ export interface Reconfigurable<C> {
   reconfigure(now: Monotonic, configuration: C, out: Output[]): void;
 }
 
+/**
+ * One call of an engine: its monotonic time, and where everything that follows from it goes. The
+ * parts of an engine pass it on and never store it.
+ */
+export interface Step {
+  readonly now: Monotonic;
+  readonly out: Output[];
+}
+
 /** Injected randomness: `count` unpredictable octets (seeded in the simulated world). */
 export type RandomBytes = (count: number) => Uint8Array;

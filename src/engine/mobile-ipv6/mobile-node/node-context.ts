@@ -2,19 +2,12 @@
  * What the parts of a mobile node share. No RFC behaviour here.
  */
 import type { Monotonic, Wall } from '#base/time.ts';
-import type { RandomBytes } from '#engine/contract/engine.ts';
-import type { Output } from '#engine/contract/output.ts';
+import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { UpdateRateLimit } from '#engine/mobile-ipv6/common/retransmission.ts';
 import type { Home, MobileNodeConfiguration } from './configuration.ts';
 import type { HomeRole } from './home/home-role.ts';
 import type { MovementDetection } from './network/movement.ts';
 import type { MobileNodeReason } from './reasons.ts';
-
-/** One call of `step`: its time, and where what follows from it goes. */
-export interface Step {
-  readonly now: Monotonic;
-  readonly out: Output[];
-}
 
 export interface NodeContext {
   readonly configuration: MobileNodeConfiguration;

@@ -9,6 +9,7 @@
 import { unreachable } from '#base/assert.ts';
 import { formatPrefix, type Ipv4Address, isGlobalUnicast, prefixContains } from '#base/ip.ts';
 import { after, type Monotonic, wall } from '#base/time.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { expiryOf } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import { keepaliveSeconds } from '#engine/mobile-ipv6/common/nat-keepalive.ts';
@@ -19,7 +20,6 @@ import {
   natDetected,
 } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
-import type { Step } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import { REFUSED_RETRY_MS } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 import {
   BINDING_STATUSES,

@@ -7,6 +7,7 @@
 import { assert } from '#base/assert.ts';
 import { isUniqueLocal } from '#base/ip.ts';
 import { after } from '#base/time.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import { defaultEndpoints } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
 import { advertiseHomeAddresses } from '#engine/mobile-ipv6/mobile-node/home/returning-home.ts';
 import {
@@ -17,7 +18,6 @@ import {
   sameAttachment,
   selectCareOfAddress,
 } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
-import type { Step } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import {
   MAX_NEIGHBOR_ADVERTISEMENT,
   RETRANS_TIMER_MS,

@@ -8,6 +8,7 @@
 
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { Timers } from '#engine/common/timers.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
 import { BindingUpdateList } from '#engine/mobile-ipv6/common/binding-update-list.ts';
 import type { Home } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
@@ -24,7 +25,7 @@ import type {
   Pin,
   SilentNetwork,
 } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
-import type { NodeContext, Step } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
+import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import type { HomeTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 import type { BindingExchange } from './exchange.ts';
 import { nextPhase, type Phase, type PhaseChange } from './registration-phase.ts';

@@ -8,7 +8,7 @@
 import { assert, unreachable } from '#base/assert.ts';
 import type { JsonObject } from '#base/json.ts';
 import { NEVER, wall } from '#base/time.ts';
-import type { Step } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import { clearRegistration } from './attachment.ts';
 import type { HomeAgentTarget } from './binding-update.ts';
 import { BindingExchange, initialTimeoutMs } from './exchange.ts';

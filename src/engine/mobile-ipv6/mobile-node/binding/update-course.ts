@@ -9,7 +9,7 @@
 import { assert } from '#base/assert.ts';
 import type { IpAddress } from '#base/ip.ts';
 import { after } from '#base/time.ts';
-import type { Step } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import { UNAUTHENTICATED_REFRESH_MS } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 import {
   assessAttachment,

@@ -7,8 +7,8 @@
  * RFC 4285 §6       a new timestamp for each
  */
 import { after, wall } from '#base/time.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import { lifetimeUnits } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
-import type { Step } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
 import { buildBindingUpdate, type HomeAgentTarget } from './binding-update.ts';
 import type { BindingExchange } from './exchange.ts';

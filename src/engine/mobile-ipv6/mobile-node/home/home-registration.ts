@@ -9,6 +9,7 @@
 import { unreachable } from '#base/assert.ts';
 import type { IpAddress } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import {
   type ReceivedAcknowledgement,
   receiveAcknowledgement,
@@ -40,7 +41,7 @@ import type {
   MobileNodeConfiguration,
 } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { Pin } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
-import type { NodeContext, Step } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
+import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import { CLOCK_JUMP_MS, type HomeTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 
 export class HomeRegistration {
