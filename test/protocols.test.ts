@@ -16,7 +16,7 @@ const SHORT_PATHS: Readonly<Record<string, string>> = {
   wire: 'src/wire',
   crypto: 'src/crypto',
 };
-/** Shorter words would be found in any test. */
+/** Shorter words occur in any test. */
 const SHORTEST_TITLE = 5;
 
 interface Row {
@@ -75,7 +75,7 @@ const rows = entries.map(rowOf);
 const testFiles = filesBelow(['test'], ['.test.ts']);
 const literals = new Map<string, readonly string[]>();
 
-/** Every string in a file that is no comment: titles and the rows that become titles. */
+/** Every string literal of a file: titles, and the rows that become titles. */
 function literalsOf(path: string): readonly string[] {
   const known = literals.get(path);
   if (known !== undefined) return known;
@@ -98,7 +98,7 @@ function textOf(node: Readonly<Record<string, unknown>>): readonly string[] {
   return typeof value.cooked === 'string' ? [value.cooked] : [];
 }
 
-/** `HA_2_1_1` is not named by `HA_2_1_11`. */
+/** `HA_2_1_11` does not name `HA_2_1_1`. */
 function names(text: string, title: string): boolean {
   const after = text.at(text.indexOf(title) + title.length) ?? '';
   return text.includes(title) && !/[\w-]/.test(after);
@@ -112,7 +112,7 @@ function faultsOfTest({ file, title }: Row['tests'][number]): readonly string[] 
   return literalsOf(path).some((text) => names(text, title)) ? [] : [`${path} has no '${title}'`];
 }
 
-/** A head may say "no RFC" and still speak in an RFC's words. */
+/** A head that says "No RFC" may still use the terms of an RFC. */
 function namesRfc(head: string): boolean {
   return /\bRFC \d{3,5}\b/.test(head) && !/\bno RFC\b/i.test(head);
 }
@@ -164,8 +164,8 @@ describe(PAGE, () => {
   });
 });
 
-describe('the check itself', () => {
-  it('keeps ids apart and sees no comments', () => {
+describe('protocols page check', () => {
+  it('distinguishes ids with a common prefix and ignores comments', () => {
     expect([names('HA_2_1_11 clear', 'HA_2_1_1'), names('HA_2_1_1, HA_2_1_2', 'HA_2_1_1')]).toEqual(
       [false, true],
     );

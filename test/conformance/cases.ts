@@ -1,4 +1,4 @@
-/** The table of docs/explain/conformance.md, and the case ids that tests prove. */
+/** The tables of docs/explain/conformance.md, and the case ids that tests prove. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -13,7 +13,7 @@ import {
 export const PAGE = 'docs/explain/conformance.md';
 export const STATES = ['pass', 'open', 'not applicable'] as const;
 
-/** Suites of which every case is in the table: how many there are, and what their ids look like. */
+/** Suites whose cases are all in the table: their number, and the form of their ids. */
 export const SUITES = [
   { heading: '## NEMO-HA', cases: 426, id: /^NEMO-HA_\d+_\d+_\d+$/ },
   { heading: '## NEMO-MR phase2', cases: 117, id: /^NEMO-MR-\d+-\d+-\d+-\d+-\d{3}$/ },
@@ -22,7 +22,7 @@ export const SUITES = [
 const ID = /NEMO-(?:HA(?:_\d+){3}|MR(?:-\d+){5})(?![\w-])/g;
 const IDLE = new Set(['skip', 'todo', 'fails', 'skipIf', 'runIf']);
 
-/** One case; `about` names the test's file, or says why there is none. */
+/** One case; `about` names the test's file, or the reason why none exists. */
 export interface Row {
   readonly id: string;
   readonly state: string;
@@ -45,13 +45,13 @@ export function readPage(): string {
   return readFileSync(join(REPOSITORY, PAGE), 'utf8');
 }
 
-/** Ids at the head of a title: `NEMO-HA_1_1_1, NEMO-HA_1_1_5 what it shows`. */
+/** Ids at the head of a title: `NEMO-HA_1_1_1, NEMO-HA_1_1_5 rejects …`. */
 export function idsOfTitle(text: string): readonly string[] {
   const head = /^(?:NEMO-[\w-]+,? )*/.exec(`${text} `)?.[0] ?? '';
   return head.match(ID) ?? [];
 }
 
-/** Ids that a source's strings begin with: titles, and rows that become titles. */
+/** Ids at the start of the string literals of a source: titles, and rows that become titles. */
 export function idsOf(source: Source): readonly string[] {
   const found: string[] = [];
   walk(source.program, (node) => found.push(...strings(node).flatMap(idsOfTitle)));
@@ -71,7 +71,7 @@ function strings(node: Readonly<Record<string, unknown>>): readonly string[] {
   return typeof value.cooked === 'string' ? [value.cooked] : [];
 }
 
-/** Whether some test of the source may not run, so that its titles prove nothing. */
+/** Whether a test of the source may be skipped, so that its titles prove nothing. */
 export function mayIdle(source: Source): boolean {
   let idle = false;
   walk(source.program, (node) => {
@@ -92,7 +92,7 @@ function nameIn(node: unknown): string {
     : '';
 }
 
-/** Every test file that proves a case, and which. The check of the check has ids of its own. */
+/** The cases that each test file proves. table.test.ts has ids of its own as examples. */
 export function provenByFile(): ReadonlyMap<string, ReadonlySet<string>> {
   const found = new Map<string, ReadonlySet<string>>();
   for (const path of filesBelow(['test'], ['.test.ts'])) {

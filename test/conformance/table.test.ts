@@ -1,6 +1,6 @@
 /**
- * Keeps docs/explain/conformance.md true: every case of a suite once, a test behind each that
- * passes, and none forgotten that a test proves.
+ * Keeps docs/explain/conformance.md true: it lists every case of a suite once, a test for each passing
+ * case, and every case that a test proves.
  */
 import { describe, expect, it } from 'vitest';
 import { parseSource } from '#test/tidy/source.ts';
@@ -29,13 +29,13 @@ describe(PAGE, () => {
     expect(ids).toHaveLength(cases);
   });
 
-  it('says of each case what it is, and why where there is no test', () => {
+  it('gives each case a state, and a reason where no test exists', () => {
     const states: readonly string[] = STATES;
     const unclear = rows.filter(({ state, about }) => !states.includes(state) || about.length < 4);
     expect(unclear).toEqual([]);
   });
 
-  it('names for each case that passes a file with a test of that id', () => {
+  it('names a file with a test of that id for each passing case', () => {
     const wrong = rows.filter(({ id, state, about }) => {
       const path = /^`([^`]+)`$/.exec(about)?.[1] ?? '';
       return state === 'pass' && proven.get(path)?.has(id) !== true;
@@ -43,7 +43,7 @@ describe(PAGE, () => {
     expect(wrong).toEqual([]);
   });
 
-  it('has each case that a test proves, as one that passes', () => {
+  it('lists each case that a test proves as passing', () => {
     const passing = new Set(rows.filter(({ state }) => state === 'pass').map(({ id }) => id));
     const missing = [...proven].flatMap(([path, ids]) =>
       [...ids].filter((id) => !passing.has(id)).map((id) => `${path}: ${id}`),
@@ -51,11 +51,11 @@ describe(PAGE, () => {
     expect(missing).toEqual([]);
   });
 
-  it('counts no test that may be left out', () => {
+  it('counts no test that may be skipped', () => {
     expect([...proven.keys()].filter(idlesIn)).toEqual([]);
   });
 
-  it('sums up what its tables say', () => {
+  it('shows the sums of its tables', () => {
     for (const { heading } of SUITES) {
       const under = rowsUnder(page, heading);
       const sum = STATES.map((state) => under.filter((row) => row.state === state).length);
@@ -64,8 +64,8 @@ describe(PAGE, () => {
   });
 });
 
-describe('the check itself', () => {
-  it('finds ids at the head of titles and nowhere else', () => {
+describe('conformance table check', () => {
+  it('finds ids only at the head of titles', () => {
     expect(idsOfTitle('NEMO-HA_1_1_1 and NEMO-HA_1_1_2')).toEqual(['NEMO-HA_1_1_1']);
     expect(idsOfTitle('NEMO-HA_1_1_1, NEMO-HA_1_1_2 both')).toEqual([
       'NEMO-HA_1_1_1',
@@ -79,7 +79,7 @@ describe('the check itself', () => {
     expect(idsOf(parseSource('a.ts', text))).toEqual(['NEMO-HA_1_1_2', 'NEMO-HA_1_1_3']);
   });
 
-  it('sees tests that are left out', () => {
+  it('detects skipped tests', () => {
     const idle = (text: string) => mayIdle(parseSource('a.ts', text));
     expect([
       idle("it.skip('a', f)"),

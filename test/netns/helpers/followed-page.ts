@@ -1,11 +1,11 @@
-/** A page of documentation with commands and what they show, and a shell that follows it. */
+/** A documentation page with commands and their output, and a shell that runs it. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import type { Readable, Writable } from 'node:stream';
 import { searchPath } from '#lab/enter.ts';
 import { waitFor } from '#lab/shell.ts';
 
-/** A block of commands, and the block of what is seen where one follows. */
+/** A block of commands, and the output in the block that follows, if any. */
 export interface Step {
   readonly section: string;
   readonly commands: string;
@@ -30,8 +30,8 @@ export function stepsOf(page: string): readonly Step[] {
 const DURATION = String.raw`\d+(?:\.\d+)? (?:ms|s|min|h|d)\b`;
 
 /**
- * A line without what is different each time: times, keys' addresses, widths of columns; pings may
- * have lost what a move takes.
+ * A line without the parts that differ in each run: times, addresses derived from keys, widths of
+ * columns. A long ping may lose the packets of a move.
  */
 export function alike(line: string): string {
   return line
@@ -52,7 +52,7 @@ export function alike(line: string): string {
 
 const MOST_LOST = 5;
 
-/** What is to be seen and is not, in its order. */
+/** The expected lines that are missing in the output, which has to have them in order. */
 export function missingOf(seen: readonly string[], output: string): readonly string[] {
   const lines = output.split('\n').map(alike);
   let from = 0;
@@ -64,17 +64,14 @@ export function missingOf(seen: readonly string[], output: string): readonly str
   });
 }
 
-/**
- * One bash for a whole page, so that variables and background jobs last, in a mount namespace of
- * its own.
- */
+/** One bash in its own mount namespace: variables and background jobs last for a whole page. */
 export class PageShell implements AsyncDisposable {
   readonly #bash: ChildProcessByStdio<Writable, Readable, null>;
   readonly #directory: string;
   #said = '';
   #number = 0;
 
-  /** `directory` is for its notes; `setUp` is run in the namespace first. */
+  /** `directory` holds its scratch files; `setUp` runs in the namespace first. */
   constructor(directory: string, workingDirectory: string, setUp: string) {
     this.#directory = directory;
     const argv = [
@@ -89,7 +86,7 @@ export class PageShell implements AsyncDisposable {
       stdio: ['pipe', 'pipe', 'inherit'],
       cwd: workingDirectory,
       env: { ...process.env, PATH: searchPath() },
-      // A group of its own, to end whatever it leaves running.
+      // A process group of its own, so that disposal also ends background jobs.
       detached: true,
     });
     this.#bash.stdout.setEncoding('utf8').on('data', (text: string) => {
@@ -97,7 +94,7 @@ export class PageShell implements AsyncDisposable {
     });
   }
 
-  /** Runs commands as if they were typed; gives what they wrote, and the first that failed. */
+  /** Runs commands as if typed; returns their output, and the first command that failed. */
   async run(commands: string): Promise<{ readonly output: string; readonly failed: string }> {
     this.#number += 1;
     const file = `${this.#directory}/step-${this.#number}`;

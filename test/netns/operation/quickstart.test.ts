@@ -1,7 +1,4 @@
-/**
- * docs/get-started/quickstart.md, followed to the letter: every command in it succeeds, and shows
- * what the page says.
- */
+/** Runs every command of docs/get-started/quickstart.md, and compares the outputs that it shows. */
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -12,7 +9,7 @@ import { mayBecomeNobody } from '#test/netns/helpers/processes.ts';
 const REPOSITORY = new URL('../../..', import.meta.url).pathname;
 const PAGE = `${REPOSITORY}docs/get-started/quickstart.md`;
 const NOTES = '/run/quickstart';
-/** What the page would write on the machine goes to memory. */
+/** The files that the page writes on the machine go to memory. */
 const SET_UP = `
 for place in etc usr/local var/lib; do
   mkdir -p ${NOTES}/$place/upper ${NOTES}/$place/work
@@ -23,7 +20,7 @@ const PATIENCE_MS = 120_000;
 const steps = stepsOf(readFileSync(PAGE, 'utf8'));
 let shell: PageShell | undefined;
 
-/** The page begins with a build. Here it has to find that there is nothing to do. */
+/** The page begins with a build. It must find an up-to-date one here: the tests build nothing. */
 function requireBuild(): void {
   const [installed, wanted] = ['node_modules/.package-lock.json', 'package.json'].map((name) =>
     statSync(`${REPOSITORY}${name}`),
@@ -38,7 +35,7 @@ const namesInRun = () => ({
   sockets: readdirSync('/run/sojourn'),
 });
 
-/** What is seen comes to be so: an operator looks again. */
+/** Repeats the commands until they show the expected output, as an operator would. */
 async function follow({ commands, seen }: Step): Promise<void> {
   if (shell === undefined) throw new Error('no shell');
   const page = shell;
@@ -62,7 +59,7 @@ async function follow({ commands, seen }: Step): Promise<void> {
   );
 }
 
-// As the page says: an ordinary user's namespaces are no place for overlays and "ip netns exec".
+// The page needs root: a user namespace permits neither overlays nor "ip netns exec".
 describe.runIf(mayBecomeNobody())('docs/get-started/quickstart.md', () => {
   let before: Readonly<Record<string, readonly string[]>> = {};
 
@@ -74,7 +71,7 @@ describe.runIf(mayBecomeNobody())('docs/get-started/quickstart.md', () => {
   });
   afterAll(async () => await shell?.[Symbol.asyncDispose]());
 
-  test('has something to do and something to see in it', () => {
+  test('has commands and outputs', () => {
     expect(steps.length).toBeGreaterThan(25);
     expect(steps.filter(({ seen }) => seen.length > 0).length).toBeGreaterThan(10);
   });
@@ -83,7 +80,7 @@ describe.runIf(mayBecomeNobody())('docs/get-started/quickstart.md', () => {
     for (const step of ofSection) await follow(step);
   });
 
-  test('leaves nothing of what it made', () => {
+  test('removes everything that it made', () => {
     expect(namesInRun()).toEqual(before);
     expect(existsSync('/run/sojourn-try')).toBe(false);
   });

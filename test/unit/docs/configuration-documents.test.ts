@@ -1,4 +1,4 @@
-/** What is written from the configuration schemas is up to date, and tells of every key. */
+/** Documents generated from the configuration schemas are up to date and complete. */
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
@@ -25,7 +25,7 @@ beforeAll(async () => {
   written = await documents();
 });
 
-/** `a.b[].c` of everything that stands in the value. */
+/** `a.b[].c` for everything in the value. */
 function pathsOf(value: JsonValue | undefined, path = ''): readonly string[] {
   if (isJsonList(value)) return [path, ...value.flatMap((entry) => pathsOf(entry, `${path}[]`))];
   if (!isJsonObject(value)) return [path];
@@ -37,7 +37,7 @@ function pathsOf(value: JsonValue | undefined, path = ''): readonly string[] {
   ];
 }
 
-/** With everything that is commented out. */
+/** Includes everything that is commented out. */
 function uncommented(text: string): JsonValue {
   const lines = text.split('\n').flatMap((line) => {
     const [, indent = '', deeper = '', deepest = '', setting] =
@@ -47,30 +47,27 @@ function uncommented(text: string): JsonValue {
   return parse(lines.join('\n'));
 }
 
-describe('documents', () => {
-  it('are as the code is (npm run docs)', () => {
+describe('generated documents', () => {
+  it('match the code (npm run docs)', () => {
     const stale = [...written]
       .filter(([path, text]) => readIfThere(path) !== text)
       .map(([path]) => path);
     expect(stale).toEqual([]);
   });
 
-  it.each(roles())(
-    'sojourn.%s.yaml(5) is a man page that mandoc finds nothing wrong with',
-    (role) => {
-      const file = join(REPOSITORY, `man/sojourn.${role}.yaml.5`);
-      const { stdout, error } = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning', file], {
-        encoding: 'utf8',
-      });
-      expect(error).toBeUndefined();
-      // Its date is that of the package.
-      expect(
-        stdout.split('\n').filter((line) => line !== '' && !line.includes('missing date')),
-      ).toEqual([]);
-    },
-  );
+  it.each(roles())('sojourn.%s.yaml(5) passes mandoc lint', (role) => {
+    const file = join(REPOSITORY, `man/sojourn.${role}.yaml.5`);
+    const { stdout, error } = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning', file], {
+      encoding: 'utf8',
+    });
+    expect(error).toBeUndefined();
+    // The page has no date: the package has one.
+    expect(
+      stdout.split('\n').filter((line) => line !== '' && !line.includes('missing date')),
+    ).toEqual([]);
+  });
 
-  it('keep the values of an example, and make one where there is none', () => {
+  it('keep the values of an existing example, and create a missing one', () => {
     const daemon: DaemonConfiguration = { role: 'x', description: 'thing', keys: [SIZE, COLOUR] };
     const changed = exampleFile(daemon, '# what was here\nsize: 7\n');
     expect(changed.split('\n').slice(5)).toEqual([
@@ -103,8 +100,8 @@ const COLOUR: KeyDescription = {
   ...{ description: 'what it looks like; blue unless given', details: 'It fades.' },
 };
 
-describe('every key', () => {
-  it('of every daemon is looked at', () => {
+describe('configuration keys', () => {
+  it('cover every daemon', () => {
     expect(KEYS.map(([role, path]) => `${role} ${path}`)).toEqual(
       expect.arrayContaining([
         'ha mobileNodes[].security.spi',
@@ -115,18 +112,18 @@ describe('every key', () => {
     );
   });
 
-  it.each(KEYS)('%s.yaml: %s has a sentence, and a value to show', (_role, _path, key) => {
+  it.each(KEYS)('%s.yaml: %s has a description and a value to show', (_role, _path, key) => {
     const { description, details = '.', required, children, sample } = key;
     expect(description).toMatch(/^\S.{8,}[^.]$/);
     expect(details).toMatch(/\.$/);
-    // A section shows what is in it.
+    // A section shows its content.
     if (!required && children.length === 0) expect(key.default ?? sample).toBeDefined();
     if (Array.isArray(key.default) && key.default.length === 0 && children.length === 0)
       expect(sample).toBeDefined();
   });
 
   it.each(DAEMONS.map(({ role, keys }) => [role, keys] as const))(
-    'stands in examples/%s.yaml',
+    'appear in examples/%s.yaml',
     (role, keys) => {
       const there = new Set(pathsOf(uncommented(readIfThere(`examples/${role}.yaml`) ?? '')));
       expect(
@@ -136,7 +133,7 @@ describe('every key', () => {
   );
 
   it.each(DAEMONS.map(({ role, keys }) => [role, keys] as const))(
-    'stands in sojourn.%s.yaml(5)',
+    'appear in sojourn.%s.yaml(5)',
     (role, keys) => {
       const { stdout } = spawnSync('mandoc', [
         '-T',
@@ -149,7 +146,7 @@ describe('every key', () => {
     },
   );
 
-  it('below one that a running daemon takes is taken as well', () => {
+  it('are reloadable below a reloadable key', () => {
     const taken = KEYS.filter(([, , { reloadable }]) => reloadable);
     const left = taken.flatMap(([role, , { children }]) =>
       [...everyKey(children)]
@@ -159,10 +156,15 @@ describe('every key', () => {
     expect(left).toEqual([]);
   });
 
-  it('that is a key or a password is a secret', () => {
+  it('are secret where they hold a key or a password', () => {
     const secrets = KEYS.filter(([, , { name }]) =>
       /(^k|K)ey$|password$|[tT]oken$|[sS]ecret$/.test(name),
     );
+    expect(
+      secrets
+        .filter(([, , { name, secret }]) => !secret && name !== 'publicKey')
+        .map(([, path]) => path),
+    ).toEqual([]);
     expect(
       secrets
         .filter(([, , { name, secret }]) => !secret && name !== 'publicKey')

@@ -1,6 +1,6 @@
 /**
- * Pages that nobody generates name only what there is: files, commands, options, keys, events,
- * counters, metrics, statuses.
+ * Hand-written pages name only existing files, commands, options, keys, events, counters, metrics and
+ * statuses, and need no sideways scrolling.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -43,7 +43,7 @@ const WIDEST_CELL = 120;
 
 const read = (page: string): string => readFileSync(join(REPOSITORY, page), 'utf8');
 
-/** Every piece of code: spans, and the lines of blocks but for what they show. */
+/** Every piece of code: spans, and the lines of blocks, except blocks that show output. */
 function codeOf(page: string): readonly string[] {
   const text = read(page).replaceAll(/^```text\n[\s\S]*?^```$/gm, '');
   const blocks = [...text.matchAll(/^```\w*\n([\s\S]*?)^```$/gm)].flatMap(([, block = '']) =>
@@ -65,8 +65,8 @@ const anchorsIn = (page: string): readonly string[] =>
       .replaceAll(' ', '-'),
   );
 
-describe('lines', () => {
-  it.each(ALL_PAGES)('of %s need no sideways scrolling', (page) => {
+describe('width of hand-written pages', () => {
+  it.each(ALL_PAGES)('%s needs no sideways scrolling', (page) => {
     const wide = read(page)
       .split('\n')
       .filter((line) =>
@@ -78,8 +78,8 @@ describe('lines', () => {
   });
 });
 
-describe('links', () => {
-  it.each(ALL_PAGES)('of %s lead somewhere', (page) => {
+describe('links of hand-written pages', () => {
+  it.each(ALL_PAGES)('%s links only to existing pages and headings', (page) => {
     const links = [...read(page).matchAll(/\]\(([^)]+)\)/g)].map(([, link = '']) => link);
     expect(links.length).toBeGreaterThan(0);
     const dead = links.filter((link) => {
@@ -95,11 +95,11 @@ describe('links', () => {
   });
 });
 
-describe('commands', () => {
+describe('commands in hand-written pages', () => {
   const known = commands();
   const takesValue = new Set(['--daemon', '--socket', '--timeout']);
 
-  /** What is wrong with the words behind `sojourn`; undefined: nothing. */
+  /** The error in the words after `sojourn`; undefined: none. */
   function faultOf(words: readonly string[]): string | undefined {
     const path = words.filter(
       (word, at) => !word.startsWith('-') && !takesValue.has(words[at - 1] ?? ''),
@@ -116,7 +116,7 @@ describe('commands', () => {
     return strange === undefined ? undefined : `${command.path} has no ${strange}`;
   }
 
-  it.each(PAGES)('in %s are there, with their options', (page) => {
+  it.each(PAGES)('%s names only existing commands and options', (page) => {
     const found = codeOf(page).flatMap((line) =>
       [
         ...line.matchAll(/(?:^ *|[;&|(] *|run --silent )sojourn(?: --(?= ))?((?: +[\w.:@/-]+)*)/g),
@@ -131,12 +131,12 @@ describe('commands', () => {
   });
 });
 
-describe('names', () => {
-  /** Generated pages have all of them. */
+describe('names in hand-written pages', () => {
+  /** The generated pages list all of them. */
   const names = new Set([
     ...['docs/reference/events.md', 'docs/reference/metrics.md'].flatMap(codeOf),
     ...Object.keys(BINDING_STATUSES),
-    // Why a node could not log in, which only it knows.
+    // A reason for a failed login that only the node itself knows.
     'wrong-clock',
   ]);
   let keys: ReadonlySet<string>;
@@ -149,13 +149,13 @@ describe('names', () => {
     ]);
   });
 
-  it('of events, counters and statuses are in their tables', () => {
+  it('troubleshooting.md names only existing events, counters and statuses', () => {
     const found = spansOf('docs/guides/troubleshooting.md', /^(?!sojourn-)[a-z]+(-[a-z0-9]+)+$/);
     expect(found.length).toBeGreaterThan(50);
     expect(found.filter((name) => !names.has(name))).toEqual([]);
   });
 
-  it('of statuses stand beside their numbers', () => {
+  it('troubleshooting.md shows the right number for each status', () => {
     const rows = [
       ...read('docs/guides/troubleshooting.md').matchAll(/^\| (\d{3}(?:, \d{3})*) \| ([^|]+) \|/gm),
     ];
@@ -167,14 +167,14 @@ describe('names', () => {
     }
   });
 
-  it.each(PAGES)('of keys and fields in %s are there', (page) => {
+  it.each(PAGES)('%s names only existing keys and fields', (page) => {
     const found = codeOf(page).filter((code) =>
       /^(daemon\.|ntmobile\.)?[a-z0-9]+[A-Z]\w*$/.test(code),
     );
     expect(found.filter((name) => !keys.has(name.replace(/^\w+\./, '')))).toEqual([]);
   });
 
-  it.each(PAGES)('of metrics in %s are there', (page) => {
+  it.each(PAGES)('%s names only existing metrics', (page) => {
     const found = [...read(page).matchAll(/\bsojourn_[a-z][a-z_]+/g)].map(([name]) => name);
     expect(found.filter((name) => !isMetricName(name))).toEqual([]);
   });

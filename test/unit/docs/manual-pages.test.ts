@@ -9,7 +9,7 @@ const PAGES = readdirSync(join(REPOSITORY, 'man')).toSorted();
 const pageText = (name: string): string => readFileSync(join(REPOSITORY, 'man', name), 'utf8');
 
 describe('manual pages', () => {
-  it('are there: of the suite, its command, each daemon and its configuration', () => {
+  it('exist for the suite, its command, each daemon and each configuration file', () => {
     const wanted = [
       'sojourn.1',
       'sojourn.7',
@@ -18,14 +18,14 @@ describe('manual pages', () => {
     expect(PAGES).toEqual(wanted.toSorted());
   });
 
-  it.each(PAGES)('%s is written as groff and mandoc want it', (name) => {
+  it.each(PAGES)('%s passes groff and mandoc lint', (name) => {
     const file = join(REPOSITORY, 'man', name);
     const groff = spawnSync('groff', ['-K', 'utf8', '-T', 'utf8', '-man', '-ww', '-z', file], {
       encoding: 'utf8',
     });
     expect([groff.status, groff.stderr]).toEqual([0, '']);
     const mandoc = spawnSync('mandoc', ['-T', 'lint', '-W', 'warning', file], { encoding: 'utf8' });
-    // A date would be wrong with every change.
+    // A date would be outdated by every change.
     expect(
       mandoc.stdout.split('\n').filter((line) => line !== '' && !line.includes('missing date')),
     ).toEqual([]);
@@ -41,7 +41,7 @@ describe('manual pages', () => {
     expect(described.toSorted()).toEqual(shown.toSorted());
   });
 
-  it('of the suite leads to those of all daemons', () => {
+  it('sojourn(7) refers to the pages of all daemons', () => {
     for (const name of DAEMONS)
       expect(pageText('sojourn.7')).toContain(`.BR sojourn\\-${name} (8)`);
   });

@@ -128,7 +128,7 @@ describe('sojourn check', () => {
 });
 
 describe('docs/reference/configuration.md', () => {
-  it('shows what each of them gives', () => {
+  it('shows the messages about each wrong configuration', () => {
     // Long lines are wrapped there.
     const page = readFileSync(
       join(REPOSITORY, 'docs/reference/configuration.md'),
