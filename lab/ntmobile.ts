@@ -23,7 +23,7 @@ const PASSWORD = 'a password for the lab alone';
 export const NTMOBILE = {
   zone: 'nodes.example',
   systemPrefix: 'fd12:3456:789a::/48',
-  /** Nodes' and general nodes' (docs/ntmobile.md §2). */
+  /** Nodes' and general nodes' (docs/reference/ntmobile.md §2). */
   ipv4Prefix: '198.18.0.0/15',
   port: 7890,
   /** Where the stub of a node listens, in the node's namespace. */

@@ -1,9 +1,9 @@
 /**
  * What the account server decides: who gets a credential. Knows nothing of HTTP.
  *
- * docs/ntmobile.md §2.2: a login proves the private key, then the password or the enrolment token;
- * a renewal proves the private key and the renewal token. Cheap checks come first; what tells
- * strangers nothing they did not know comes before what would.
+ * docs/reference/ntmobile.md §2.2: a login proves the private key, then the password or the
+ * enrolment token; a renewal proves the private key and the renewal token. Cheap checks come first;
+ * what tells strangers nothing they did not know comes before what would.
  */
 import { equalBytes, hex } from '#base/bytes.ts';
 import { type IpAddress, isIpv6, networkOf } from '#base/ip.ts';

@@ -1,4 +1,4 @@
-/** The section `ntmobile:` of a mobile node's configuration: docs/ntmobile.md §1, §2. */
+/** The section `ntmobile:` of a mobile node's configuration: docs/reference/ntmobile.md §1, §2. */
 import { X509Certificate } from 'node:crypto';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';

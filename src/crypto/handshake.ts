@@ -1,7 +1,7 @@
 /**
  * NTMobile's handshake: Tunnel Request and Tunnel Response as whole datagrams, and cookies.
  *
- * No RFC: docs/ntmobile.md §4; Noise IK in noise-ik.ts
+ * No RFC: docs/reference/ntmobile.md §4; Noise IK in noise-ik.ts
  *
  * Reading is split as the defence is: MAC1 and MAC2 are looked at before anything dear is computed.
  * Who reads a payload judges timestamp and credential itself.

@@ -2,7 +2,7 @@
  * Proof, to an account server over TLS, that who logs in holds the private key that its credential
  * will be of.
  *
- * RFC 7748 (X25519), RFC 2104 (HMAC); docs/ntmobile.md §2.2
+ * RFC 7748 (X25519), RFC 2104 (HMAC); docs/reference/ntmobile.md §2.2
  *
  * HMAC-SHA-256 under X25519(node's key, account server's key) over
  *

@@ -3,7 +3,7 @@
  * everybody else.
  *
  * RFC 8032          Ed25519
- * docs/ntmobile.md §2 and §2.1
+ * docs/reference/ntmobile.md §2 and §2.1
  */
 import { assert } from '#base/assert.ts';
 import { concatBytes, encode, equalBytes, isMalformed } from '#base/bytes.ts';
@@ -26,18 +26,21 @@ export type CredentialFault =
   | 'not-yet-valid'
   | 'expired';
 
-/** docs/ntmobile.md §2: of an X25519 public key. */
+/** docs/reference/ntmobile.md §2: of an X25519 public key. */
 export function nodeIdOf(publicKey: Uint8Array): Uint8Array {
   return sha256(publicKey).slice(0, 16);
 }
 
-/** docs/ntmobile.md §2: the system's prefix, subnet 0, then the first octets of the node id. */
+/**
+ * docs/reference/ntmobile.md §2: the system's prefix, subnet 0, then the first octets of the node
+ * id.
+ */
 export function virtualIpv6Of({ address, length }: Prefix, nodeId: Uint8Array): Ipv6Address {
   assert(isIpv6(address) && length <= 48, 'a system prefix of IPv6');
   return addressFromInterfaceIdentifier(address, nodeId.subarray(0, 8));
 }
 
-/** docs/ntmobile.md §2: of an Ed25519 public key. */
+/** docs/reference/ntmobile.md §2: of an Ed25519 public key. */
 export function authorityKeyIdOf(publicKey: Uint8Array): Uint8Array {
   return sha256(publicKey).slice(0, 8);
 }

@@ -2,7 +2,7 @@
  * Noise_IK_25519_ChaChaPoly_SHA256: the handshake of NTMobile's sessions.
  *
  * No RFC: the Noise Protocol Framework, revision 34, §5, §7.5 (IK), §12 (25519, ChaChaPoly,
- * SHA256); docs/ntmobile.md §4
+ * SHA256); docs/reference/ntmobile.md §4
  *
  *   IK:
  *     <- s

@@ -2,7 +2,7 @@
  * Relay tokens: a direction coordinator's word to a relay that a node may have a leg of a path
  * there.
  *
- * No RFC: docs/ntmobile.md §7
+ * No RFC: docs/reference/ntmobile.md §7
  *
  *    0       1  version, 1
  *    1       1  role: 1 or 2

@@ -4,7 +4,7 @@
  * RFC 6618 §6.3, §6.4   type, SPI and sequence number in front of the ciphertext
  * RFC 4303 appendix A   a 64-bit counter of which the low half is sent, and the window that knows
  * the high half
- * docs/ntmobile.md §3
+ * docs/reference/ntmobile.md §3
  *
  * Counters are numbers: 2^53 is beyond what any key lives to see, and the sender ends a key long
  * before.

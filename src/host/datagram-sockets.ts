@@ -2,7 +2,7 @@
  * UDP sockets for daemons that carry control datagrams only: one for each address and port, so that
  * what was asked at one answers from it.
  *
- * No RFC: docs/ntmobile.md §1 (ports)
+ * No RFC: docs/reference/ntmobile.md §1 (ports)
  */
 import { createSocket, type Socket } from 'node:dgram';
 import { once } from 'node:events';

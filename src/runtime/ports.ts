@@ -137,7 +137,7 @@ export interface PlanePort {
   tunnelCounters(id: number): Readonly<Record<string, number>> | undefined;
   /**
    * The same of one leg, whole datagrams with their envelopes: `transmit` went to it, `receive`
-   * came from it; drops by reason (docs/ntmobile.md §9).
+   * came from it; drops by reason (docs/reference/ntmobile.md §9).
    */
   relayLegCounters(index: number): Readonly<Record<string, number>> | undefined;
   onPunt(handler: (punt: Punt) => void): void;

@@ -1,7 +1,7 @@
 /**
  * Node credentials: who a node is, by the word of an account server.
  *
- * docs/ntmobile.md §2.1; names are LDH labels of RFC 1123 §2.1, groups UTF-8 (RFC 3629)
+ * docs/reference/ntmobile.md §2.1; names are LDH labels of RFC 1123 §2.1, groups UTF-8 (RFC 3629)
  * Left out: whether the signature is right (crypto/node-credential.ts).
  *
  * Octet strings of parsed values are copies.

@@ -1,7 +1,7 @@
 /**
  * NTMobile control messages: the plaintext of sealed control datagrams.
  *
- * docs/ntmobile.md §6; the framing around them is that of RFC 6618 §6.3
+ * docs/reference/ntmobile.md §6; the framing around them is that of RFC 6618 §6.3
  *
  *    0                   1                   2                   3
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+

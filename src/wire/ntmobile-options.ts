@@ -1,7 +1,7 @@
 /**
  * Options of NTMobile control messages and handshake payloads.
  *
- * docs/ntmobile.md §6; names are LDH labels of RFC 1123 §2.1 in lower case
+ * docs/reference/ntmobile.md §6; names are LDH labels of RFC 1123 §2.1 in lower case
  *
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
  *   |     type      |            length             |  value ...

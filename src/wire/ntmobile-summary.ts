@@ -2,7 +2,7 @@
  * NTMobile control messages for people: what they say, without credentials, tokens, challenges and
  * keys.
  *
- * No RFC: docs/ntmobile.md §6
+ * No RFC: docs/reference/ntmobile.md §6
  */
 import { hex } from '#base/bytes.ts';
 import { isIpv6 } from '#base/ip.ts';

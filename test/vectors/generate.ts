@@ -1,5 +1,5 @@
 /**
- * Makes `test/vectors/ntmobile.json` of docs/ntmobile.md §3, §4 and §6: `node
+ * Makes `test/vectors/ntmobile.json` of docs/reference/ntmobile.md §3, §4 and §6: `node
  * test/vectors/generate.ts`. Everything random is fixed here, so that the file is the same each
  * time; `ntmobile-vectors.test.ts` says when it is not.
  */

@@ -1,6 +1,7 @@
 /**
- * A second implementation of what docs/ntmobile.md says in §3, §4 and §6, written from that page
- * with node:crypto alone. It shares no line with Sojourn: what both agree on is what the page says.
+ * A second implementation of what docs/reference/ntmobile.md says in §3, §4 and §6, written from
+ * that page with node:crypto alone. It shares no line with Sojourn: what both agree on is what the
+ * page says.
  */
 import {
   createCipheriv,

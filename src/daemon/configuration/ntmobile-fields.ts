@@ -1,4 +1,6 @@
-/** Fields that the configurations of NTMobile's daemons share: docs/ntmobile.md §1 and §2. */
+/**
+ * Fields that the configurations of NTMobile's daemons share: docs/reference/ntmobile.md §1 and §2.
+ */
 import { z } from 'zod';
 import { parseEndpoint } from '#base/endpoint.ts';
 import { cachedAddressBytes, type Prefix } from '#base/ip.ts';

@@ -3,7 +3,7 @@
  * so it must cost next to nothing.
  *
  * RFC 8200 §4 (chain of extension headers), RFC 6275 §6.1 (MH type), RFC 4861 §4 (Neighbour
- * Discovery); docs/ntmobile.md §3
+ * Discovery); docs/reference/ntmobile.md §3
  */
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { ArpOperation } from '#wire/arp.ts';

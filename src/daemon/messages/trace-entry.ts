@@ -2,7 +2,8 @@
  * A control message for people, by the summaries of the codecs: the way it takes, and what it says.
  * Never keys or authenticators.
  *
- * RFC 6275 §6 (as the codecs read it), RFC 4861 §4, RFC 5555 §4.1; docs/ntmobile.md §3, §6
+ * RFC 6275 §6 (as the codecs read it), RFC 4861 §4, RFC 5555 §4.1;
+ * docs/reference/ntmobile.md §3, §6
  */
 import { hex, isMalformed } from '#base/bytes.ts';
 import type { JsonObject } from '#base/json.ts';

@@ -102,7 +102,7 @@ export type ForwardingControl = 'by-interface' | 'everywhere' | 'given';
 /**
  * How a tunnel carries inner packets. `ipip`: IPv6 or IPv4 in IPv6 (or in IPv4), no UDP. `udp`: RFC
  * 5555 §4.1, port 4191, no framing. `sealed`: encrypted in UDP over either family, type 1 of
- * docs/ntmobile.md, with the keys of the tunnel's {@link DesiredSealingKeys}.
+ * docs/reference/ntmobile.md, with the keys of the tunnel's {@link DesiredSealingKeys}.
  */
 export type Encapsulation = 'ipip' | 'udp' | 'sealed';
 

@@ -55,8 +55,8 @@ export interface CoordinatorDescription {
 }
 
 /**
- * The answer to a `login` output. `credential` as octets (docs/ntmobile.md §2.1), `authorities`
- * Ed25519 public keys.
+ * The answer to a `login` output. `credential` as octets (docs/reference/ntmobile.md §2.1),
+ * `authorities` Ed25519 public keys.
  */
 export type LoginInput = {
   readonly kind: 'logged-in';
@@ -109,9 +109,9 @@ export interface DesiredSealingKeys {
 }
 
 /**
- * One leg of a path at a relay: envelopes (type 13 of docs/ntmobile.md) with `index` from `remote`
- * go on to the leg `other`, in an envelope with that one's index. What comes with this index from
- * anywhere else is dropped and counted.
+ * One leg of a path at a relay: envelopes (type 13 of docs/reference/ntmobile.md) with `index` from
+ * `remote` go on to the leg `other`, in an envelope with that one's index. What comes with this
+ * index from anywhere else is dropped and counted.
  */
 export interface DesiredRelayLeg {
   /** 28 bits, not 0; unique in the relay. */
@@ -184,7 +184,8 @@ export type AmplificationLimit = {
 
 /**
  * A sealed control message in the clear, for an operator who traces messages. `in`: it was opened
- * and is whole; what the engine makes of it is not said. `out`: it was sealed, and a `send` follows.
+ * and is whole; what the engine makes of it is not said. `out`: it was sealed, and a `send`
+ * follows.
  */
 export interface ObservedMessage {
   readonly kind: 'message';

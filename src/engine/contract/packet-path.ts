@@ -10,8 +10,8 @@ import type { IpAddress, Ipv4Address } from '#base/ip.ts';
  *
  * - `native`: `packet` is the whole IPv6 packet as it is on the link, outer header first.
  * - `udp`: `packet` is the inner IPv6 packet of RFC 5555 §4.1 (IPv4 | UDP 4191 | packet).
- * - `datagram`: `packet` is a UDP payload of the sealed port (types 9 to 12 of docs/ntmobile.md),
- *   without the envelope of a relay.
+ * - `datagram`: `packet` is a UDP payload of the sealed port (types 9 to 12 of
+ *   docs/reference/ntmobile.md), without the envelope of a relay.
  * - `tunnel`: `packet` is an inner packet that travels inside tunnel `tunnel` (HoTI, HoT, BRR sent
  *   through the home agent).
  * - `link`: a frame on one link, for Neighbour Discovery or ARP on the home link; `packet` starts

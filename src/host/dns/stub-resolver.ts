@@ -3,7 +3,7 @@
  * others of the access network's resolvers.
  *
  * RFC 1035 §4.1, RFC 2308 §2 (no data, no such name), RFC 6891 (EDNS), RFC 5625 (what is not ours
- * is handed on as it is) docs/ntmobile.md §6 (Direction Request)
+ * is handed on as it is) docs/reference/ntmobile.md §6 (Direction Request)
  *
  * A host that reaches the internet by one family only is not told of addresses of the other where
  * there are no better ones: such a name is asked of the engine a second time, and what it answers

@@ -1,7 +1,7 @@
 /**
  * Gets a node its credential from the account server.
  *
- * docs/ntmobile.md §2.2; RFC 9110 §10.2.3 (Retry-After)
+ * docs/reference/ntmobile.md §2.2; RFC 9110 §10.2.3 (Retry-After)
  *
  * Node's sockets have no SO_MARK: what is asked here leaves from the host's own addresses, which
  * the policy rules keep out of the tunnels. A node that lost its way to the account server could

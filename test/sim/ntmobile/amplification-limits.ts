@@ -1,5 +1,6 @@
 /**
- * What a relay's plane sends to places where nobody showed yet that a node is. docs/ntmobile.md §9.
+ * What a relay's plane sends to places where nobody showed yet that a node is.
+ * docs/reference/ntmobile.md §9.
  */
 
 import type { DesiredTunnel } from '#engine/contract/desired-state.ts';

@@ -1,6 +1,6 @@
 /**
  * How long the first data between two NTMobile nodes takes over the relay, and what of it outlives
- * a bad network. docs/ntmobile.md §8, §9.
+ * a bad network. docs/reference/ntmobile.md §8, §9.
  */
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { FirstDatagrams } from '#engine/ntmobile/relay/first-datagrams.ts';

@@ -1,6 +1,6 @@
 /**
  * Nodes and general nodes in the simulated internet: reached over a relay from any place, while
- * nodes move and relays restart. docs/ntmobile.md §10.
+ * nodes move and relays restart. docs/reference/ntmobile.md §10.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type IpAddress, ipv4, ipv6, isIpv6 } from '#base/ip.ts';

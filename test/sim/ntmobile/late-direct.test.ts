@@ -1,6 +1,6 @@
 /**
- * A direct way that does not answer at first is found soon after it does. docs/ntmobile.md §5
- * (check retry), §8.4
+ * A direct way that does not answer at first is found soon after it does.
+ * docs/reference/ntmobile.md §5 (check retry), §8.4
  */
 import { describe, expect, it } from 'vitest';
 import { COORDINATOR_ENDPOINTS, RELAY_ENDPOINTS } from './hosts.ts';

@@ -1,6 +1,6 @@
 /**
  * NTMobile under trouble, in the simulated internet: how long a move stalls a flow, many moves, a
- * coordinator that is gone. docs/ntmobile.md §5, §6.
+ * coordinator that is gone. docs/reference/ntmobile.md §5, §6.
  */
 import { describe, expect, it } from 'vitest';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';

@@ -1,6 +1,6 @@
 /**
  * NTMobile nodes in a simulated internet with translators: registered, joined, moved.
- * docs/ntmobile.md §6.
+ * docs/reference/ntmobile.md §6.
  */
 import { describe, expect, it } from 'vitest';
 import { ZONE } from './hosts.ts';

@@ -1,6 +1,6 @@
 /**
  * A relay of the simulated internet: the real engine, and a plane and a kernel that do as the
- * engine wishes. docs/ntmobile.md §6, §7, §9, §10.
+ * engine wishes. docs/reference/ntmobile.md §6, §7, §9, §10.
  */
 import type { IpAddress } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';

@@ -1,7 +1,7 @@
 /**
  * Somebody on the path lets what a node sends seem to come from somewhere else: whoever is there
- * gets no more than three times that, whatever goes to the node meanwhile. docs/ntmobile.md §9,
- * §11.
+ * gets no more than three times that, whatever goes to the node meanwhile.
+ * docs/reference/ntmobile.md §9, §11.
  */
 import { describe, expect, it } from 'vitest';
 import { ipv4, ipv6, isIpv6 } from '#base/ip.ts';

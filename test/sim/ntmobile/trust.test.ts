@@ -1,6 +1,6 @@
 /**
  * Whom an NTMobile node believes: nobody that its account server did not vouch for, and not for
- * longer. docs/ntmobile.md §2.1.
+ * longer. docs/reference/ntmobile.md §2.1.
  */
 import { describe, expect, it } from 'vitest';
 import { NodeHost, ROGUE_AUTHORITY, ZONE } from './hosts.ts';

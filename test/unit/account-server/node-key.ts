@@ -1,4 +1,4 @@
-/** The part of docs/ntmobile.md §2.2 that nodes do, with nothing of Sojourn's code. */
+/** The part of docs/reference/ntmobile.md §2.2 that nodes do, with nothing of Sojourn's code. */
 import {
   createHmac,
   createPublicKey,

@@ -1,4 +1,4 @@
-/** Who gets a credential, what it says, and who does not: docs/ntmobile.md §2.2. */
+/** Who gets a credential, what it says, and who does not: docs/reference/ntmobile.md §2.2. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
 import { ipv4 } from '#base/ip.ts';

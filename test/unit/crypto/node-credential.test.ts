@@ -1,5 +1,6 @@
 /**
- * Node credentials: made, judged, and every way in which they are not taken. docs/ntmobile.md §2.1.
+ * Node credentials: made, judged, and every way in which they are not taken.
+ * docs/reference/ntmobile.md §2.1.
  */
 import { createPublicKey, verify } from 'node:crypto';
 import { describe, expect, it } from 'vitest';

@@ -1,6 +1,6 @@
 /**
- * docs/ntmobile.md against its vectors, and the vectors against two implementations that are not
- * ours.
+ * docs/reference/ntmobile.md against its vectors, and the vectors against two implementations that
+ * are not ours.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';

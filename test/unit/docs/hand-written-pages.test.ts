@@ -1,6 +1,6 @@
 /**
- * Hand-written pages name only existing files, commands, options, keys, events, counters, metrics and
- * statuses, and need no sideways scrolling.
+ * Hand-written pages name only existing files, commands, options, keys, events, counters, metrics
+ * and statuses, and need no sideways scrolling.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
@@ -35,7 +35,7 @@ const ALL_PAGES = [
   'docs/explain/security.md',
   'docs/reference/benchmarks.md',
   'docs/explain/conformance.md',
-  'docs/ntmobile.md',
+  'docs/reference/ntmobile.md',
   'docs/reference/renamed.md',
 ];
 const WIDEST_LINE = 100;

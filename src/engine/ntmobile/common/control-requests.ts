@@ -2,7 +2,8 @@
  * Requests and answers of NTMobile control messages: what is sent again until its answer comes, and
  * what is answered once.
  *
- * No RFC: docs/ntmobile.md §5 (request retransmission, request attempt) and §6 (transactions)
+ * No RFC: docs/reference/ntmobile.md §5 (request retransmission, request attempt) and §6
+ * (transactions)
  */
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';

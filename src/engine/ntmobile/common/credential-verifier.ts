@@ -1,7 +1,7 @@
 /**
  * Whom a credential makes its holder: what roles that give nodes something ask of it.
  *
- * No RFC: docs/ntmobile.md §2.1
+ * No RFC: docs/reference/ntmobile.md §2.1
  */
 import type { Ipv4Address, Ipv6Address } from '#base/ip.ts';
 import { type Wall, wall } from '#base/time.ts';

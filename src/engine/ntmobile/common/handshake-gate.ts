@@ -2,7 +2,7 @@
  * The gate in front of a responder's handshakes: what is not worth a public key operation, and who
  * has to show first that he is where he says.
  *
- * No RFC: docs/ntmobile.md §4.1 (MAC1, MAC2) and §4.4 (cookies)
+ * No RFC: docs/reference/ntmobile.md §4.1 (MAC1, MAC2) and §4.4 (cookies)
  */
 import { after, type Monotonic } from '#base/time.ts';
 import {

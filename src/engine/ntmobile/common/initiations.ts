@@ -1,8 +1,8 @@
 /**
  * Tunnel Requests on their way: sent again with fresh keys until one is answered.
  *
- * No RFC: docs/ntmobile.md §4.1, §4.4 (initiator's side), §5 (handshake retransmission, handshake
- * attempt)
+ * No RFC: docs/reference/ntmobile.md §4.1, §4.4 (initiator's side), §5 (handshake retransmission,
+ * handshake attempt)
  */
 import { after, earliest, type Monotonic } from '#base/time.ts';
 import {

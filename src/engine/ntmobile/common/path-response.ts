@@ -1,7 +1,7 @@
 /**
  * The answer to a Path Challenge: the challenge, and where it came from.
  *
- * No RFC: docs/ntmobile.md §6
+ * No RFC: docs/reference/ntmobile.md §6
  */
 
 import type { UdpPath } from '#engine/contract/packet-path.ts';

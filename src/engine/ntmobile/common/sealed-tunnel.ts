@@ -2,7 +2,7 @@
  * The wish for one sealed tunnel, with the keys of its sessions and the virtual addresses at its
  * other end.
  *
- * No RFC: docs/ntmobile.md §3 (sealed data)
+ * No RFC: docs/reference/ntmobile.md §3 (sealed data)
  */
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';

@@ -1,7 +1,7 @@
 /**
  * What NTMobile sessions ask of the role that has them, and what they count.
  *
- * No RFC: docs/ntmobile.md §4 to §6
+ * No RFC: docs/reference/ntmobile.md §4 to §6
  */
 import type { Monotonic } from '#base/time.ts';
 import type { ObservedMessage } from '#engine/contract/ntmobile.ts';

@@ -2,7 +2,7 @@
  * Which NTMobile sessions there are, by what a datagram names: the SPI of their keys, or who began
  * them.
  *
- * No RFC: docs/ntmobile.md §3 (SPI) and §4 (use, path id)
+ * No RFC: docs/reference/ntmobile.md §3 (SPI) and §4 (use, path id)
  */
 import { hex } from '#base/bytes.ts';
 import type { RandomBytes } from '#engine/contract/engine.ts';

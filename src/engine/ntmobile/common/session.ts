@@ -1,7 +1,7 @@
 /**
  * One NTMobile session: the keys that two ends have in common, and where the other end is.
  *
- * No RFC: docs/ntmobile.md §3, §4.3 and §5 (rekey, key end)
+ * No RFC: docs/reference/ntmobile.md §3, §4.3 and §5 (rekey, key end)
  *
  * A session lives through several generations of keys. The responder's newest is in use only after
  * the initiator sealed something under it; the one before stays good for what is still on its way.

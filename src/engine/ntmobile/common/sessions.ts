@@ -2,8 +2,8 @@
  * All NTMobile sessions of one end: handshakes either way, sealed control messages, requests and
  * their answers.
  *
- * No RFC: docs/ntmobile.md §3 to §6. A part of an engine: pure, with `receive`, `tick` and
- * `deadline` of its own.
+ * No RFC: docs/reference/ntmobile.md §3 to §6. A part of an engine: pure, with `receive`, `tick`
+ * and `deadline` of its own.
  *
  * A peer's faults are counted by reason and change nothing. What a role has to decide comes to its
  * {@link SessionListener}.

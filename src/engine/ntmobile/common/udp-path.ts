@@ -2,7 +2,7 @@
  * The way of an NTMobile datagram: two UDP endpoints, and the relay between them where there is
  * one.
  *
- * No RFC: docs/ntmobile.md §3
+ * No RFC: docs/reference/ntmobile.md §3
  */
 
 import { cachedAddressBytes, isIpv6 } from '#base/ip.ts';

@@ -1,7 +1,7 @@
 /**
  * How a direction coordinator's answers are put together.
  *
- * No RFC: docs/ntmobile.md §6
+ * No RFC: docs/reference/ntmobile.md §6
  */
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile-message.ts';

@@ -1,5 +1,6 @@
 /**
- * What an operator decides about a direction coordinator. No RFC: docs/ntmobile.md §1, §2, §6.
+ * What an operator decides about a direction coordinator. No RFC:
+ * docs/reference/ntmobile.md §1, §2, §6.
  *
  * Plain data: `daemons/dc/config.ts` checks the YAML and builds it; tests build it by hand.
  */

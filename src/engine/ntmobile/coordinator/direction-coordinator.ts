@@ -1,7 +1,7 @@
 /**
  * The direction coordinator engine: who is registered, and which path two of them build.
  *
- * No RFC: docs/ntmobile.md §4 to §7
+ * No RFC: docs/reference/ntmobile.md §4 to §7
  * Left out: the name server of the zone (it asks `addressesOf`), other coordinators.
  */
 import { hex } from '#base/bytes.ts';

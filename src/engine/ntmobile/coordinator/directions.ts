@@ -2,7 +2,7 @@
  * Directions: what a direction coordinator tells two nodes, or a node and a relay, so that they
  * build a path.
  *
- * No RFC: docs/ntmobile.md §6; the order of the messages is the published one
+ * No RFC: docs/reference/ntmobile.md §6; the order of the messages is the published one
  *
  *   to a node:           MN -> DC  Direction Request        to a general node:  MN -> DC
  *   Direction Request

@@ -1,7 +1,7 @@
 /**
  * Virtual addresses of general nodes: servers that know nothing of NTMobile.
  *
- * No RFC: docs/ntmobile.md §2
+ * No RFC: docs/reference/ntmobile.md §2
  */
 
 import type { Ipv4Address, Ipv6Address } from '#base/ip.ts';

@@ -1,7 +1,7 @@
 /**
  * What a direction coordinator counts beside its sessions.
  *
- * No RFC: docs/ntmobile.md §6
+ * No RFC: docs/reference/ntmobile.md §6
  */
 export const COORDINATOR_COUNTERS = {
   registered: 'registrations and refreshes that were granted',

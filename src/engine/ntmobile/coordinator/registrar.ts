@@ -1,7 +1,7 @@
 /**
  * Registrations of nodes and relays: granted, refreshed, ended, kept over a restart.
  *
- * No RFC: docs/ntmobile.md §6 (Registration Request and Response)
+ * No RFC: docs/reference/ntmobile.md §6 (Registration Request and Response)
  */
 import { hex } from '#base/bytes.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';

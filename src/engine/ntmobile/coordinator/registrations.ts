@@ -1,7 +1,7 @@
 /**
  * Who is registered with a direction coordinator, by every name that a direction may ask for.
  *
- * No RFC: docs/ntmobile.md §6 (Registration Request)
+ * No RFC: docs/reference/ntmobile.md §6 (Registration Request)
  */
 import { hex } from '#base/bytes.ts';
 import type { Ipv4Address, Ipv6Address } from '#base/ip.ts';

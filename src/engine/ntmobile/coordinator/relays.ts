@@ -1,7 +1,7 @@
 /**
  * Relays that registered with a direction coordinator, and which of them a path takes.
  *
- * No RFC: docs/ntmobile.md §6 (Registration Request of a relay)
+ * No RFC: docs/reference/ntmobile.md §6 (Registration Request of a relay)
  */
 import { equalBytes, hex } from '#base/bytes.ts';
 import { after, type Monotonic } from '#base/time.ts';

@@ -2,8 +2,8 @@
  * Where an NTMobile node is: the address that it sends from, of each family, out of the host's
  * interfaces.
  *
- * No RFC: docs/ntmobile.md §6 (candidates of kind host); global scope as RFC 4007 has it, private
- * IPv4 addresses (RFC 1918) included
+ * No RFC: docs/reference/ntmobile.md §6 (candidates of kind host); global scope as RFC 4007 has it,
+ * private IPv4 addresses (RFC 1918) included
  */
 import {
   familyOf,

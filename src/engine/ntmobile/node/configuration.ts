@@ -1,5 +1,5 @@
 /**
- * What an operator decides about an NTMobile node. No RFC: docs/ntmobile.md §1, §2.
+ * What an operator decides about an NTMobile node. No RFC: docs/reference/ntmobile.md §1, §2.
  *
  * Plain data: the daemon checks the YAML and builds it; tests build it by hand.
  */

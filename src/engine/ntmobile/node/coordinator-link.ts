@@ -2,8 +2,8 @@
  * The session with the direction coordinator: registered, refreshed, found again after a move or a
  * restart of either; and what the NAT in front does.
  *
- * No RFC: docs/ntmobile.md §6 (Registration and Address Requests, mapping), §5 (timers); the two
- * ports as RFC 5780 §4.3 has its second address and port
+ * No RFC: docs/reference/ntmobile.md §6 (Registration and Address Requests, mapping), §5 (timers);
+ * the two ports as RFC 5780 §4.3 has its second address and port
  *
  * States: `detached` (no credential, no coordinator or no address) → `connecting` → `registering` →
  * `registered`. Whatever stays unanswered for two seconds leads to `connecting`: the coordinator

@@ -1,7 +1,7 @@
 /**
  * What an NTMobile node wishes of its host: virtual addresses, and routes to the virtual prefixes.
  *
- * No RFC: docs/ntmobile.md §2 (virtual addresses)
+ * No RFC: docs/reference/ntmobile.md §2 (virtual addresses)
  *
  * Rules, lowest priority number p first, both families:
  *

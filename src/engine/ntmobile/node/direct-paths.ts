@@ -2,8 +2,8 @@
  * Direct ways of a path: places where the other node may be, checked by challenges both ways, and
  * which of them answers best.
  *
- * No RFC: docs/ntmobile.md §6 (Path Challenge and Response), in the manner of the connectivity
- * checks of RFC 8445 §6, §7
+ * No RFC: docs/reference/ntmobile.md §6 (Path Challenge and Response), in the manner of the
+ * connectivity checks of RFC 8445 §6, §7
  */
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { Endpoint, NtmobileOptionOf } from '#wire/ntmobile-options.ts';

@@ -1,7 +1,7 @@
 /**
  * Names that applications ask for, and what the direction coordinator says of them.
  *
- * No RFC: docs/ntmobile.md §6 (Direction Request, Route Direction)
+ * No RFC: docs/reference/ntmobile.md §6 (Direction Request, Route Direction)
  *
  * A name that was asked for stays wanted for a while: when its path ends it is asked for again by
  * the node itself, with the same path id.

@@ -2,7 +2,7 @@
  * Tunnels of a node to relays that join it to general nodes, and which general node is behind which
  * of them.
  *
- * No RFC: docs/ntmobile.md §10
+ * No RFC: docs/reference/ntmobile.md §10
  *
  * A general node stays behind the relay that it was reached by as long as that relay answers: its
  * connections have that relay's address outside.

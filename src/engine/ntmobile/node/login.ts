@@ -1,7 +1,7 @@
 /**
  * The node's credential: asked of the account server, renewed in time, kept over a restart.
  *
- * No RFC: docs/ntmobile.md §2.1, §2.2
+ * No RFC: docs/reference/ntmobile.md §2.1, §2.2
  */
 
 import type { JsonValue } from '#base/json.ts';

@@ -1,7 +1,7 @@
 /**
  * Names that applications ask for: asked of the direction coordinator, and what it directs is done.
  *
- * No RFC: docs/ntmobile.md §6 (Direction Request, Route Direction as the one who asked)
+ * No RFC: docs/reference/ntmobile.md §6 (Direction Request, Route Direction as the one who asked)
  */
 import type { IpAddress } from '#base/ip.ts';
 import { after, earliest, type Monotonic, NEVER, type Wall } from '#base/time.ts';

@@ -2,7 +2,7 @@
  * A path to another node: the session with it, over the relay at once, directly as soon as a check
  * was answered, over the relay again when it is not.
  *
- * No RFC: docs/ntmobile.md §6 (Path Challenge, Path Response), design of the handover:
+ * No RFC: docs/reference/ntmobile.md §6 (Path Challenge, Path Response), design of the handover:
  * authenticated, checked before data follows
  *
  * Who moved says so by a challenge with its candidates over the relay. The other one knows a move

@@ -1,7 +1,7 @@
 /**
  * Every path of a node, by path id and by the node at its other end.
  *
- * No RFC: docs/ntmobile.md §6 (path id)
+ * No RFC: docs/reference/ntmobile.md §6 (path id)
  *
  * Two nodes that ask for each other at the same moment get two paths. Both take the established one
  * with the lower path id, without a word about it.

@@ -2,7 +2,7 @@
  * The NTMobile node: logs in, registers, builds paths to other nodes and to general nodes, keeps
  * them while it moves.
  *
- * No RFC: docs/ntmobile.md §2 to §6
+ * No RFC: docs/reference/ntmobile.md §2 to §6
  * Left out: several coordinators at a time, packets kept until a tunnel stands.
  */
 import { hex } from '#base/bytes.ts';

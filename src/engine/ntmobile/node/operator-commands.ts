@@ -1,6 +1,6 @@
 /**
  * What an operator may ask of an NTMobile node, and the answers. No RFC: the terms are those of
- * docs/ntmobile.md.
+ * docs/reference/ntmobile.md.
  */
 import { hex } from '#base/bytes.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';

@@ -2,7 +2,7 @@
  * Paths and relays of a node: made as directions say, kept while the node and the others move, and
  * the tunnels that they make up.
  *
- * No RFC: docs/ntmobile.md §6 (Route Direction, Relay Attach, Release)
+ * No RFC: docs/reference/ntmobile.md §6 (Route Direction, Relay Attach, Release)
  */
 import { equalBytes, hex } from '#base/bytes.ts';
 import type { IpAddress } from '#base/ip.ts';

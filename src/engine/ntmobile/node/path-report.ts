@@ -1,6 +1,6 @@
 /**
  * How data to each other end goes, and since when: for the operator, who is told when it changes.
- * No RFC: the terms are those of docs/ntmobile.md §8.
+ * No RFC: the terms are those of docs/reference/ntmobile.md §8.
  */
 
 import type { JsonObject } from '#base/json.ts';

@@ -1,4 +1,4 @@
-/** What an NTMobile node counts. No RFC: docs/ntmobile.md §6. */
+/** What an NTMobile node counts. No RFC: docs/reference/ntmobile.md §6. */
 export const NTMOBILE_NODE_COUNTERS = {
   login: 'the account server gave a credential',
   'login-failed': 'the account server gave none',

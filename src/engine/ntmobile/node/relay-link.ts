@@ -2,7 +2,7 @@
  * The session of a node with one relay: legs of paths there, how far it is, found again after a
  * move.
  *
- * No RFC: docs/ntmobile.md §6 (Relay Attach, Keep Alive, Release), §7
+ * No RFC: docs/reference/ntmobile.md §6 (Relay Attach, Keep Alive, Release), §7
  *
  * A relay takes an authenticated message from elsewhere for a move of all that the node has there,
  * so one Keep Alive is sent ahead of the data.

@@ -1,5 +1,6 @@
 /**
- * What an NTMobile node knows its requests by when they are answered. No RFC: docs/ntmobile.md §6.
+ * What an NTMobile node knows its requests by when they are answered. No RFC:
+ * docs/reference/ntmobile.md §6.
  */
 import type { Monotonic } from '#base/time.ts';
 

@@ -1,6 +1,6 @@
 /**
- * What a login gave, and its record in the store. No RFC: docs/ntmobile.md §2.2; a record of our
- * own.
+ * What a login gave, and its record in the store. No RFC: docs/reference/ntmobile.md §2.2; a record
+ * of our own.
  */
 import { fromHex, hex } from '#base/bytes.ts';
 import { formatPrefix, type IpAddress, parseIpAddress, parsePrefix } from '#base/ip.ts';

@@ -2,7 +2,7 @@
  * What a node believes of others: credentials that an authority of its account server vouches for,
  * and addresses within the system's prefixes.
  *
- * No RFC: docs/ntmobile.md §2.1
+ * No RFC: docs/reference/ntmobile.md §2.1
  */
 import {
   cachedAddressBytes,
@@ -19,7 +19,7 @@ import type { PeerNode } from './node-path.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
 import type { Granted } from './stored-login.ts';
 
-/** docs/ntmobile.md §2: of general nodes. */
+/** docs/reference/ntmobile.md §2: of general nodes. */
 const GENERAL_SUBNET = 1;
 
 export class Trust {

@@ -2,7 +2,7 @@
  * Nodes that have a session with a relay, and where they are: believed at once, paid for only after
  * they were heard of there.
  *
- * No RFC: docs/ntmobile.md §6 (Path Challenge, Keep Alive), §9, §10
+ * No RFC: docs/reference/ntmobile.md §6 (Path Challenge, Keep Alive), §9, §10
  *
  * Where a node is: `new` (never proved) → `proved` → `elsewhere` (heard of from another place: legs
  * and tunnel are there, bounded by what came from there; the former place is kept) → `proved`,

@@ -1,5 +1,5 @@
 /**
- * What an operator decides about a relay. No RFC: docs/ntmobile.md §1, §6, §7, §10.
+ * What an operator decides about a relay. No RFC: docs/reference/ntmobile.md §1, §6, §7, §10.
  *
  * Plain data: `daemons/rsn/config.ts` checks the YAML and builds it; tests build it by hand.
  */

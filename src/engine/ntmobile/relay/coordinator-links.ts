@@ -2,7 +2,7 @@
  * A relay's registrations with its direction coordinators, and the keys of tokens that it gets
  * there.
  *
- * No RFC: docs/ntmobile.md §6 (Registration Request of a relay), §7 (token key)
+ * No RFC: docs/reference/ntmobile.md §6 (Registration Request of a relay), §7 (token key)
  */
 import { isIpv6, UNSPECIFIED_V4, UNSPECIFIED_V6 } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';

@@ -4,7 +4,7 @@
  *
  * RFC 4861 §6.2.1, §6.3.4  a host that forwards would no longer hear router advertisements: it goes
  * on doing so where it did
- * docs/ntmobile.md §10
+ * docs/reference/ntmobile.md §10
  *
  * Which packets are forwarded is decided by the daemon's packet filter, which stands before any of
  * this.

@@ -4,7 +4,7 @@
  *
  * RFC 7915 §1, RFC 6052  what is translated between the families needs a source of the other
  * family: a shadow address, each node's own
- * docs/ntmobile.md §10
+ * docs/reference/ntmobile.md §10
  *
  * Closed by default: without a direction there is no tunnel, and what comes through one has the
  * virtual addresses of its node's credential as its source.
@@ -35,7 +35,7 @@ import type { RelayLimits } from './configuration.ts';
 import { type GeneralNode, HOLD_MS } from './general-nodes.ts';
 import { DIRECTED_TABLE, SHADOWS_TABLE } from './stored-records.ts';
 
-/** Beside the shadow of an IPv4 address in the low octets: docs/ntmobile.md §10. */
+/** Beside the shadow of an IPv4 address in the low octets: docs/reference/ntmobile.md §10. */
 const SHADOW_SUBNET = 2;
 const FIRST_TUNNEL = 1;
 

@@ -2,7 +2,7 @@
  * First datagrams of paths: the initiator's Tunnel Request, which comes along with its request for
  * a leg and goes on as if it had come through the leg.
  *
- * No RFC: docs/ntmobile.md §6 (first datagram), §8, §9
+ * No RFC: docs/reference/ntmobile.md §6 (first datagram), §8, §9
  *
  * It waits until the other leg is there and its node's place is proved: what goes out has no limit
  * by what came in.

@@ -1,7 +1,7 @@
 /**
  * What nodes ask of legs: to have one, by a coordinator's token, and to give it back.
  *
- * No RFC: docs/ntmobile.md §6 (Relay Attach, Release), §7, §9
+ * No RFC: docs/reference/ntmobile.md §6 (Relay Attach, Release), §7, §9
  */
 import { hex } from '#base/bytes.ts';
 import type { Monotonic, Wall } from '#base/time.ts';

@@ -1,7 +1,7 @@
 /**
  * Legs of paths at a relay: who has them, and which two belong together.
  *
- * No RFC: docs/ntmobile.md §6 (Relay Attach), §7
+ * No RFC: docs/reference/ntmobile.md §6 (Relay Attach), §7
  */
 import { hex } from '#base/bytes.ts';
 import type { JsonObject } from '#base/json.ts';

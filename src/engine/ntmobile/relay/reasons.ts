@@ -1,7 +1,7 @@
 /**
  * What a relay counts beside its sessions.
  *
- * No RFC: docs/ntmobile.md §6
+ * No RFC: docs/reference/ntmobile.md §6
  */
 export const RELAY_COUNTERS = {
   registered: 'registrations and refreshes that a direction coordinator granted',

@@ -3,7 +3,7 @@
  * addresses, refuses those that are nobody's business, and serves it.
  *
  * RFC 1034 §3.6, RFC 3596  the addresses of a name, which the relay itself asks for
- * docs/ntmobile.md §6 (Relay Direction), §10
+ * docs/reference/ntmobile.md §6 (Relay Direction), §10
  *
  * Each answer of a name server is judged anew, so that a name cannot lead elsewhere later (DNS
  * rebinding). A name is asked for again when a node is directed to it and what is known is no

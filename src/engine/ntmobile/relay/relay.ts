@@ -2,7 +2,7 @@
  * The relay engine: joins the two legs of paths between nodes, joins nodes to general nodes, and
  * follows nodes that move.
  *
- * No RFC: docs/ntmobile.md §4 to §7, §9, §10
+ * No RFC: docs/reference/ntmobile.md §4 to §7, §9, §10
  */
 import { hex } from '#base/bytes.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';

@@ -1,7 +1,7 @@
 /**
  * What a relay knows the answers to its own requests by.
  *
- * No RFC: docs/ntmobile.md §6
+ * No RFC: docs/reference/ntmobile.md §6
  */
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 

@@ -2,7 +2,7 @@
  * After its restart a relay has no keys: it calls the nodes that it knew, so that they begin anew
  * at once and not with their next Keep Alive.
  *
- * No RFC: docs/ntmobile.md §10 (a relay that was away)
+ * No RFC: docs/reference/ntmobile.md §10 (a relay that was away)
  *
  * The call is a Tunnel Request that no node accepts: it shows that the relay itself calls. The
  * node's own Tunnel Request follows, with its credential.

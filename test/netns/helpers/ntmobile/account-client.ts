@@ -115,7 +115,8 @@ export async function fetchCertificate(): Promise<string> {
 }
 
 /**
- * Reads a credential by the offsets of docs/ntmobile.md §2.1, and checks its signature by OpenSSL.
+ * Reads a credential by the offsets of docs/reference/ntmobile.md §2.1, and checks its signature by
+ * OpenSSL.
  */
 export async function readCredential({ body }: Answered) {
   const octets = Buffer.from(String(body['credential']), 'base64');

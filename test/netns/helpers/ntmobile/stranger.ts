@@ -21,8 +21,8 @@ const key = sha256(label, fromHex(publicKey));
 const PAYLOAD = 8 + 240 + 16;
 
 /**
- * docs/ntmobile.md §4.1. Ciphertexts are noise: a cookie has to be asked for before anybody could
- * tell.
+ * docs/reference/ntmobile.md §4.1. Ciphertexts are noise: a cookie has to be asked for before
+ * anybody could tell.
  */
 function request(index: number): Buffer {
   const datagram = Buffer.concat([randomBytes(96 + PAYLOAD), Buffer.alloc(32)]);

@@ -71,7 +71,10 @@ function nonceOf(counter: bigint): Buffer {
   return nonce;
 }
 
-/** An independent reader and writer of the framing of docs/ntmobile.md, by Node's own OpenSSL. */
+/**
+ * An independent reader and writer of the framing of docs/reference/ntmobile.md, by Node's own
+ * OpenSSL.
+ */
 export function openByHand(datagram: Uint8Array, { cipher, key }: HexKey, counter: bigint): Buffer {
   const [bytes, nonce] = [Buffer.from(key, 'hex'), nonceOf(counter)];
   const decipher =

@@ -1,6 +1,6 @@
 /**
  * NTMobile sessions of two ends over a network that loses, doubles, delays and changes.
- * docs/ntmobile.md §4 to §6.
+ * docs/reference/ntmobile.md §4 to §6.
  */
 import fc from 'fast-check';
 import { beforeEach, describe, expect, it } from 'vitest';

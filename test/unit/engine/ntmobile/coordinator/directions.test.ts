@@ -1,6 +1,6 @@
 /**
- * The direction coordinator: registrations, and directions in the order that docs/ntmobile.md §6
- * and the published sequences have.
+ * The direction coordinator: registrations, and directions in the order that
+ * docs/reference/ntmobile.md §6 and the published sequences have.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';

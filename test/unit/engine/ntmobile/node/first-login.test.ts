@@ -1,4 +1,7 @@
-/** Names that applications ask before a node knows its zone. docs/ntmobile.md §5 (first login) */
+/**
+ * Names that applications ask before a node knows its zone. docs/reference/ntmobile.md §5 (first
+ * login)
+ */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
 import { monotonic, NEVER } from '#base/time.ts';

@@ -1,4 +1,4 @@
-/** When a node asks for a credential again. docs/ntmobile.md §2.2 */
+/** When a node asks for a credential again. docs/reference/ntmobile.md §2.2 */
 import { describe, expect, it } from 'vitest';
 import { monotonic } from '#base/time.ts';
 import type { LoginInput } from '#engine/contract/ntmobile.ts';

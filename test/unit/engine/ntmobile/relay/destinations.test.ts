@@ -1,4 +1,4 @@
-/** Which real addresses a relay serves. docs/ntmobile.md §10. */
+/** Which real addresses a relay serves. docs/reference/ntmobile.md §10. */
 import { describe, expect, it } from 'vitest';
 import { parseIpAddress, parsePrefix } from '#base/ip.ts';
 import { Destinations } from '#engine/ntmobile/relay/destinations.ts';

@@ -1,6 +1,6 @@
 /**
  * The relay and the tunnels of nodes that were directed to general nodes: who has one, where it
- * leads, when it ends. docs/ntmobile.md §10.
+ * leads, when it ends. docs/reference/ntmobile.md §10.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';

@@ -1,6 +1,6 @@
 /**
  * A relay and what comes along with requests for legs: the initiator's Tunnel Request.
- * docs/ntmobile.md §6, §8, §9.
+ * docs/reference/ntmobile.md §6, §8, §9.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';

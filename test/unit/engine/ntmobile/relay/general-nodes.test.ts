@@ -1,4 +1,7 @@
-/** The relay and general nodes: whom it serves, with what, for how long. docs/ntmobile.md §10. */
+/**
+ * The relay and general nodes: whom it serves, with what, for how long.
+ * docs/reference/ntmobile.md §10.
+ */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { type IpAddress, ipv4, ipv6, parseIpAddress } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';

@@ -1,6 +1,6 @@
 /**
  * A relay that is told by its operator to serve or bear something else, while nodes use it.
- * docs/ntmobile.md §10.
+ * docs/reference/ntmobile.md §10.
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4, ipv6 } from '#base/ip.ts';
