@@ -95,6 +95,16 @@ describe('links of hand-written pages', () => {
   });
 });
 
+describe('paths in hand-written pages', () => {
+  const PATH =
+    /^(src|daemons|native|test|lab|bench|docs|examples|systemd|docker|man)(\/[\w.-]+)+\/?$/;
+
+  it.each(ALL_PAGES)('%s names only existing files and folders', (page) => {
+    const named = codeOf(page).filter((code) => PATH.test(code));
+    expect(named.filter((path) => !existsSync(join(REPOSITORY, path)))).toEqual([]);
+  });
+});
+
 describe('commands in hand-written pages', () => {
   const known = commands();
   const takesValue = new Set(['--daemon', '--socket', '--timeout']);
