@@ -28,7 +28,7 @@ function isTypeOnly(node: Readonly<Record<string, unknown>>): boolean {
 }
 
 /** A place an import leads to: a path in the repository, `node:fs`, or a package. */
-function targetOf(path: string, specifier: string): string {
+export function targetOf(path: string, specifier: string): string {
   if (specifier.startsWith('.')) return join(dirname(path), specifier);
   const [, root, rest] = /^#([\w-]+)\/(.*)$/.exec(specifier) ?? [];
   if (root === undefined) return specifier;

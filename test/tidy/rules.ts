@@ -226,15 +226,25 @@ const FUNCTIONS: ReadonlySet<string> = new Set([
   'ArrowFunctionExpression',
 ]);
 
-function longFunctions({ program, text }: Source): readonly Found[] {
-  const faults: Found[] = [];
+function longFunctions(source: Source): readonly Found[] {
+  return functionsOf(source)
+    .filter(({ lines }) => lines > LONGEST_FUNCTION)
+    .map(({ offset, lines }) => ({ offset, what: `a function of ${lines} lines` }));
+}
+
+/** Lines of every function but bodies of `describe`. */
+export function functionLengths(source: Source): readonly number[] {
+  return functionsOf(source).map(({ lines }) => lines);
+}
+
+function functionsOf({ program, text }: Source): readonly { offset: number; lines: number }[] {
+  const functions: { offset: number; lines: number }[] = [];
   walk(program, (node, around) => {
     if (!FUNCTIONS.has(node.type) || isDescribeBody(around.at(-1))) return;
     const lines = lineOf(text, node.end) - lineOf(text, node.start) + 1;
-    if (lines > LONGEST_FUNCTION)
-      faults.push({ offset: node.start, what: `a function of ${lines} lines` });
+    functions.push({ offset: node.start, lines });
   });
-  return faults;
+  return functions;
 }
 
 /** A `describe` groups tests; each of them is measured by itself. */

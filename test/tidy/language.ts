@@ -1,0 +1,106 @@
+/** What is checked of the language: how test titles begin, phrasings that read as if translated, and width. */
+import { isNode, lineOf, type Node, nameOf, type Source, walk } from './source.ts';
+
+/** A title that begins so is no sentence of its own in a report. */
+const FIRST_WORDS = new Set(
+  (
+    'about above across after against along among around as at before behind below beside between beyond by ' +
+    'despite during except for from in inside into near of off on onto out outside over past per since than ' +
+    'through throughout to toward towards under until up upon via with within without ' +
+    'although and because but if nor or once so though unless when whenever where whereas wherever while yet ' +
+    'that what whatever which whichever who whoever whom whose ' +
+    'are have has is was were'
+  ).split(' '),
+);
+
+/** Ids of published cases and sections of standards stand in front of a title. */
+const CITATIONS =
+  /^((NEMO|MN|HA|CN|MR)[-_\w]*\d[-_\w]*[:,]? ?|RFC \d+( §[\d.]+)?[:,]? ?|§[\d.]+(-[\d.]+)?[:,]? ?|and )*/;
+
+export interface Title {
+  readonly text: string;
+  readonly offset: number;
+}
+
+/** Titles of `it` and `test`; for `it.each` with '%s' or '$title' those of its rows, where they are literals. */
+export function titlesOf({ program }: Source): readonly Title[] {
+  const titles: Title[] = [];
+  walk(program, (node) => {
+    if (node.type !== 'CallExpression' || !isTest(node['callee'])) return;
+    const [first] = argumentsOf(node);
+    const title = first === undefined ? undefined : literalOf(first);
+    if (title === undefined) return;
+    if (/^(%s|\$\w+)/.test(title.text)) titles.push(...rowTitles(node['callee']));
+    else titles.push(title);
+  });
+  return titles;
+}
+
+export function badTitles(source: Source): readonly string[] {
+  return titlesOf(source)
+    .filter(({ text }) => startsBadly(text))
+    .map(({ text, offset }) => `${source.path}:${lineOf(source.text, offset)}: ${text}`);
+}
+
+export function startsBadly(title: string): boolean {
+  const [word = ''] = title.replace(CITATIONS, '').split(/[\s,:]/);
+  return FIRST_WORDS.has(word.toLowerCase());
+}
+
+function isTest(callee: unknown): boolean {
+  let at: unknown = callee;
+  while (isNode(at) && nameOf(at) === undefined) at = at['callee'] ?? at['object'] ?? at['tag'];
+  return nameOf(at) === 'it' || nameOf(at) === 'test';
+}
+
+function argumentsOf(node: Node): readonly Node[] {
+  const { arguments: list } = node;
+  return Array.isArray(list) ? list.filter(isNode) : [];
+}
+
+function literalOf(node: Node): Title | undefined {
+  const { value, quasis } = node;
+  if (node.type === 'Literal' && typeof value === 'string')
+    return { text: value, offset: node.start };
+  if (node.type !== 'TemplateLiteral' || !Array.isArray(quasis) || !isNode(quasis[0]))
+    return undefined;
+  const cooked = quasis[0]['value'];
+  const text =
+    typeof cooked === 'object' && cooked !== null && 'cooked' in cooked ? cooked.cooked : '';
+  return typeof text === 'string' && text !== '' ? { text, offset: node.start } : undefined;
+}
+
+/** First members of the rows of `it.each([[…], …])`, and their `title`. */
+function rowTitles(callee: unknown): readonly Title[] {
+  if (!isNode(callee) || callee.type !== 'CallExpression') return [];
+  const [rows] = argumentsOf(callee);
+  const elements = rows?.['elements'];
+  if (!Array.isArray(elements)) return [];
+  return elements.filter(isNode).flatMap((row) => {
+    const members = row['elements'];
+    const first = Array.isArray(members) ? members[0] : row;
+    return isNode(first) ? (literalOf(first) ?? []) : [];
+  });
+}
+
+/** LANGUAGE: subject, verb, object, and the field's own terms. */
+export const BANNED_PHRASES =
+  /\b(nobody|whoever|anew|in vain|told of|is no more|are no more|of ours|of theirs|were there|as it was wont|somebody|hears? of|shuns?|renounces?|mould|wished|wishes for)\b/gi;
+
+/** `path:line: phrase`, in comments, texts and names alike. */
+export function bannedPhrases(path: string, text: string): readonly string[] {
+  return [...text.matchAll(BANNED_PHRASES)].map(
+    (match) => `${path}:${lineOf(text, match.index)}: ${match[0]}`,
+  );
+}
+
+const WIDTH = 100;
+
+/** `path:line: columns` of lines that are too wide, but for those that hold an address of the web alone. */
+export function wideLines(path: string, text: string): readonly string[] {
+  return text
+    .split('\n')
+    .flatMap((line, at) =>
+      line.length > WIDTH ? [`${path}:${at + 1}: ${line.length} columns`] : [],
+    );
+}
