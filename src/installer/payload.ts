@@ -150,6 +150,7 @@ function documents(repository: string, { documents }: Layout): readonly PayloadF
   const texts = filesBelow(repository, 'docs').filter((path) => path.endsWith('.md'));
   return [
     copied(repository, 'README.md', join(documents, 'README.md')),
+    copied(repository, 'ARCHITECTURE.md', join(documents, 'ARCHITECTURE.md')),
     copied(repository, 'LICENSE', join(documents, 'LICENSE')),
     ...texts.map((path) => copied(repository, path, join(documents, path))),
     ...filesBelow(repository, 'examples').map((path) =>
