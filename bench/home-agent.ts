@@ -11,7 +11,7 @@ import { type Plan, type Purpose, writeRegistrations } from './registrations.ts'
 import type { Load, LoadResult } from './support/home-agent-load.ts';
 import { progress, type Report, type Row, thisMachine } from './support/report.ts';
 
-export interface HomeAgentSettings {
+interface HomeAgentSettings {
   /** Numbers of mobile nodes; a run for each. */
   readonly bindings: readonly number[];
   /** Least number of Binding Updates of each kind in a run. */

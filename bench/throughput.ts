@@ -12,7 +12,7 @@ import { type Peer, plain, plain6, vxlan, wireguardGo } from './support/peers.ts
 import { median, progress, type Report, type Row, thisMachine } from './support/report.ts';
 import { BenchSpawner, sojourn } from './support/sojourn.ts';
 
-export interface ThroughputSettings {
+interface ThroughputSettings {
   readonly seconds: number;
   readonly repeats: number;
   readonly threads: number;

@@ -18,7 +18,7 @@ import {
  */
 export const LEAK_SNAP_LENGTH = 160;
 
-export interface LeakReport {
+interface LeakReport {
   /** All frames looked at. */
   readonly frames: number;
   /** Those that are UDP to or from the port. */

@@ -46,7 +46,7 @@ export const NTMOBILE_SERVERS = [
   'rsn',
 ] as const satisfies LabOptions['servers'];
 
-export interface NtmobileOptions {
+interface NtmobileOptions {
   /** Namespaces of nodes, each with an account of that name. */
   readonly nodes: readonly string[];
   readonly accountServer?: ConfigurationOverrides;
@@ -67,7 +67,7 @@ function makeKey(file: string): Uint8Array {
 }
 
 /** How a node reaches the others, as its daemon says. */
-export interface PathView {
+interface PathView {
   /** Domain name of the other node. */
   readonly name: string;
   readonly up: boolean;

@@ -9,7 +9,7 @@ import { isProgram, searchPath } from './enter.ts';
  * something.
  */
 
-export type Purpose = 'demo' | 'test' | 'bench';
+type Purpose = 'demo' | 'test' | 'bench';
 
 /** A program and the Debian package it is in. */
 type Requirement = readonly [program: string, debianPackage: string];
@@ -86,7 +86,7 @@ const PROGRAMS: Readonly<Record<Purpose, readonly Requirement[]>> = {
 };
 
 /** Debian packages of which a program is missing, each once, in a stable order. */
-export function missingPackages(purpose: Purpose): readonly string[] {
+function missingPackages(purpose: Purpose): readonly string[] {
   const wanted =
     purpose === 'test' && isRoot() ? [...PROGRAMS.test, ...TEST_OF_ROOT] : PROGRAMS[purpose];
   const programs = wanted.filter(([program]) => !isProgram(program));
@@ -99,7 +99,7 @@ function isRoot(): boolean {
 }
 
 /** What the kernel lacks for the lab, each with what to do about it; empty when all is there. */
-export function missingKernelFeatures(): readonly string[] {
+function missingKernelFeatures(): readonly string[] {
   return [...tunDevice(), ...namespaces()];
 }
 

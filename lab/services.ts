@@ -11,7 +11,7 @@ import { Background } from './shell.ts';
 /**
  * What makes a service of a router: its namespace, the interface it serves, and where its log goes.
  */
-export interface ServicePlace {
+interface ServicePlace {
   readonly namespace: string;
   readonly interface: string;
   readonly logDirectory: string;

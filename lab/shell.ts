@@ -155,7 +155,7 @@ function environment(options: RunOptions): NodeJS.ProcessEnv {
   return { ...process.env, PATH: searchPath(), ...options.environment };
 }
 
-export interface BackgroundOptions extends RunOptions {
+interface BackgroundOptions extends RunOptions {
   /** File that standard output and standard error are written to. */
   readonly logFile: string;
 }
@@ -251,7 +251,7 @@ export class Background implements AsyncDisposable {
   }
 }
 
-export interface WaitOptions {
+interface WaitOptions {
   readonly timeoutMs: number;
   /** What is waited for, for the message of the failure. */
   readonly what: string;

@@ -5,16 +5,16 @@ import type { Lab } from './topology.ts';
 import { NETWORKS_OF_KIND, type PlaceKind } from './traversal.ts';
 
 /** How a node reaches IPv6: as the network gives it, by Teredo, or not. */
-export type TeredoReach = 'native' | 'Teredo' | 'no';
+type TeredoReach = 'native' | 'Teredo' | 'no';
 
-export interface TeredoAlone {
+interface TeredoAlone {
   readonly kind: PlaceKind;
   /** Whether the server gave an address; undefined where there is no IPv4 to ask it over. */
   readonly qualified: boolean | undefined;
   readonly server6: TeredoReach;
 }
 
-export interface TeredoPair {
+interface TeredoPair {
   readonly first: PlaceKind;
   readonly second: PlaceKind;
   /** Each hears the other at some IPv6 address of his. */

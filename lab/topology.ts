@@ -58,7 +58,7 @@ export interface LabOptions {
   readonly logDirectory?: string;
 }
 
-export interface MoveOptions {
+interface MoveOptions {
   /** Default: the node's first interface. */
   readonly interface?: string;
   /**
@@ -69,7 +69,7 @@ export interface MoveOptions {
 }
 
 /** A move that has happened; times on CLOCK_MONOTONIC ({@link nowMs}). */
-export interface Moved {
+interface Moved {
   readonly node: string;
   readonly interface: string;
   readonly network: Network;

@@ -10,7 +10,7 @@ import { z } from 'zod';
  * How many tests of a file passed, and what failed of it: each one's file and name, then its
  * reason.
  */
-export interface FileTally {
+interface FileTally {
   readonly passed: number;
   readonly failures: readonly string[];
 }

@@ -51,7 +51,7 @@ export interface LoadResult {
   readonly bindingResidentLater: number;
 }
 
-export interface Phase {
+interface Phase {
   readonly perSecond: number;
   readonly p50Us: number;
   readonly p99Us: number;

@@ -6,7 +6,7 @@ import { readFileSync } from 'node:fs';
 import { attempt, Background, type Finished, run } from '#lab/shell.ts';
 import { median, percentile } from './report.ts';
 
-export interface Endpoint {
+interface Endpoint {
   readonly namespace: string;
   readonly address: string;
 }
@@ -141,7 +141,7 @@ export async function udpPacketsPerSecond(
   return best;
 }
 
-export interface RoundTrip {
+interface RoundTrip {
   readonly p50Us: number;
   readonly p99Us: number;
 }

@@ -24,7 +24,7 @@ export const CABLE = {
   server6: '2001:db8:c::1',
 } as const;
 
-export interface PairOptions {
+interface PairOptions {
   readonly name: string;
   readonly families: readonly (4 | 6)[];
   /** False: the cable carries real 1500-octet frames, as a network card's wire does. */

@@ -52,7 +52,7 @@ export async function vxlan(pair: Pair): Promise<Peer> {
 /**
  * Where the two ends of a user-space tunnel are: the left one roams when its address is not told.
  */
-export interface Ends {
+interface Ends {
   readonly left4?: string;
   readonly right4: string;
 }

@@ -14,7 +14,7 @@ export interface ProbeEnd {
   readonly address: string;
 }
 
-export interface ProbeOptions {
+interface ProbeOptions {
   readonly sends: boolean;
   /** Interface whose addresses and default routes are watched. */
   readonly watch?: string;
@@ -22,13 +22,13 @@ export interface ProbeOptions {
   readonly logName: string;
 }
 
-export interface Received {
+interface Received {
   readonly atUs: number;
   readonly sentUs: number;
 }
 
 /** Something that became usable on the watched interface. */
-export interface Usable {
+interface Usable {
   readonly atUs: number;
   readonly what: 'address' | 'route';
   readonly family: 4 | 6;

@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs';
 import { cpus, release, totalmem } from 'node:os';
 
-export interface Machine {
+interface Machine {
   readonly kernel: string;
   readonly processor: string;
   readonly cores: number;
@@ -47,7 +47,7 @@ function cell(value: string | number | null | undefined): string {
   return Math.abs(value) < 10 ? value.toFixed(2) : value.toFixed(1);
 }
 
-export function table(rows: readonly Row[]): string {
+function table(rows: readonly Row[]): string {
   const columns = [...new Set(rows.flatMap((row) => Object.keys(row)))];
   const body = rows.map((row) => columns.map((column) => cell(row[column])));
   const widths = columns.map((column, at) =>

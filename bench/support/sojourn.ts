@@ -32,7 +32,7 @@ export class BenchSpawner implements ProcessSpawner {
   }
 }
 
-export interface SojournOptions {
+interface SojournOptions {
   /** Prefix of the daemons' names (socket, store, device). */
   readonly label: string;
   readonly threads: number;

@@ -23,7 +23,7 @@ export interface DownloadEnds {
 }
 
 /** Two downloads and two pings of the correspondent, IPv6 before IPv4. */
-export interface Ends {
+interface Ends {
   readonly downloads: readonly [DownloadEnds, DownloadEnds];
   readonly pinged: readonly [string, string];
 }

@@ -14,7 +14,7 @@ interface Silence {
   readonly untilMs: number;
 }
 
-export interface DownloadResult {
+interface DownloadResult {
   readonly octets: number;
   readonly sha256: string;
   readonly exitCode: number;

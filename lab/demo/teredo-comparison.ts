@@ -13,7 +13,7 @@ import type { DemoOutput } from './stage.ts';
 import { alignedTable, type Column, milliseconds } from './table.ts';
 
 /** One place of a node that wants the IPv6-only server: what comes by which socket. */
-export interface ServerRow {
+interface ServerRow {
   readonly at: string;
   readonly teredoByIpv6: boolean;
   readonly teredoByIpv4: boolean;
@@ -22,7 +22,7 @@ export interface ServerRow {
 }
 
 /** Two places of nodes that want each other. */
-export interface PairRow {
+interface PairRow {
   readonly first: string;
   readonly second: string;
   readonly teredo: boolean;
@@ -30,7 +30,7 @@ export interface PairRow {
 }
 
 /** A download from the IPv6-only server while its node moves. */
-export interface MoveRow {
+interface MoveRow {
   readonly from: string;
   readonly to: string;
   /** Octets that came in the time after the new address was there. */
@@ -38,7 +38,7 @@ export interface MoveRow {
   readonly patienceMs: number;
 }
 
-export type TeredoComparison =
+type TeredoComparison =
   | { readonly obstacle: string }
   | {
       readonly servers: readonly ServerRow[];

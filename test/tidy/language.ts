@@ -17,13 +17,13 @@ const FIRST_WORDS = new Set(
 const CITATIONS =
   /^((NEMO|MN|HA|CN|MR)[-_\w]*\d[-_\w]*[:,]? ?|RFC \d+( §[\d.]+)?[:,]? ?|§[\d.]+(-[\d.]+)?[:,]? ?|and )*/;
 
-export interface Title {
+interface Title {
   readonly text: string;
   readonly offset: number;
 }
 
 /** Titles of `it` and `test`; for `it.each` with '%s' or '$title' those of its rows, where they are literals. */
-export function titlesOf({ program }: Source): readonly Title[] {
+function titlesOf({ program }: Source): readonly Title[] {
   const titles: Title[] = [];
   walk(program, (node) => {
     if (node.type !== 'CallExpression' || !isTest(node['callee'])) return;
@@ -84,7 +84,7 @@ function rowTitles(callee: unknown): readonly Title[] {
 }
 
 /** LANGUAGE: subject, verb, object, and the field's own terms. */
-export const BANNED_PHRASES =
+const BANNED_PHRASES =
   /\b(nobody|whoever|anew|in vain|told of|is no more|are no more|of ours|of theirs|were there|as it was wont|somebody|hears? of|shuns?|renounces?|mould|wished|wishes for)\b/gi;
 
 /** `path:line: phrase`, in comments, texts and names alike. */

@@ -33,7 +33,7 @@ const DURATION = String.raw`\d+(?:\.\d+)? (?:ms|s|min|h|d)\b`;
  * A line without the parts that differ in each run: times, addresses derived from keys, widths of
  * columns. A long ping may lose the packets of a move.
  */
-export function alike(line: string): string {
+function alike(line: string): string {
   return line
     .replace(/^\d{4}-\d\d-\d\dT[\d:.]+Z/, '<time>')
     .replaceAll(/\bfd12:3456:789a:[0-9a-f:]+/g, '<virtual>')

@@ -75,7 +75,7 @@ export async function sendRaw(lab: Lab, namespace: string, octets: Uint8Array): 
  * Where packets are looked at: a namespace, an interface, and how many octets are in front of the
  * IP header there.
  */
-export interface Place {
+interface Place {
   readonly namespace: string;
   readonly device: string;
   readonly before: number;

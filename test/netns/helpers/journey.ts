@@ -17,7 +17,7 @@ import { PLACES, type PlaceName } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import { Lab, type LabOptions } from '#lab/topology.ts';
 
-export interface JourneyOptions extends LabOptions {
+interface JourneyOptions extends LabOptions {
   readonly daemons?: DaemonPairOptions;
   /** A mobile router, with its network, moves instead of the mobile node. */
   readonly router?: MobileRouterName;

@@ -41,7 +41,7 @@ const NETWORKS_BUILT = [
 
 export type Role = 'ha' | 'mn' | 'mr' | 'as' | 'dc' | 'rsn';
 
-export interface Watched {
+interface Watched {
   readonly role: Role;
   readonly daemon: DaemonProcess;
 }

@@ -18,14 +18,14 @@ const OCTETS_PER_SECOND = 500_000;
 /**
  * One connection: who opens it, from which of its addresses, and who serves it at which address.
  */
-export interface SessionEnds {
+interface SessionEnds {
   readonly client: string;
   readonly from: string;
   readonly server: string;
   readonly to: string;
 }
 
-export interface SessionPlan {
+interface SessionPlan {
   readonly conversations: readonly SessionEnds[];
   readonly downloads: readonly SessionEnds[];
   /** Octets go from the client to the server. */

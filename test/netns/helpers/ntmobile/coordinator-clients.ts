@@ -40,7 +40,7 @@ export function credentialOf(name: string, authority = AUTHORITY): string {
   );
 }
 
-export interface Heard {
+interface Heard {
   readonly established?: true;
   readonly purpose?: string;
   readonly asked?: Readonly<Record<string, unknown>>;

@@ -30,7 +30,7 @@ function makeKey(name: string): Uint8Array {
 
 const base64 = (octets: Uint8Array): string => `base64:${Buffer.from(octets).toString('base64')}`;
 
-export interface NodesOptions extends LabOptions {
+interface NodesOptions extends LabOptions {
   /** Of each node's file, beside `ntmobile`. */
   readonly node?: ConfigurationOverrides;
   /** Of the relay's file; without it there is no relay. */

@@ -14,8 +14,8 @@ import { NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem } from '#lab/ntmobi
 import { type Background, waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 
-export const NODES = ['mn', 'mn2'] as const;
-export type NodeName = (typeof NODES)[number];
+const NODES = ['mn', 'mn2'] as const;
+type NodeName = (typeof NODES)[number];
 export type Places = Readonly<Partial<Record<NodeName, NetworkName>>>;
 
 /** Paced, so that the downloads last; the rest of the files goes at full speed at the end. */

@@ -38,13 +38,13 @@ const NODE_PREFIXES = [
   { address: ipv4(INNER.node4), length: 32 },
 ];
 
-export interface Seen {
+interface Seen {
   readonly injected: number;
   readonly counters: Readonly<Record<string, number>>;
   readonly tunnel?: Readonly<Record<string, number>>;
   readonly leg?: Readonly<Record<string, number>>;
 }
-export interface SeenPunt {
+interface SeenPunt {
   readonly path: PacketPath;
   readonly packet: string;
 }

@@ -20,7 +20,7 @@ import { addInner, PlaneEnd, routeInner, SEALED_PORT, TUNNEL } from './plane-hos
 import { keysOf, OVERHEAD, type Side } from './sealed-hosts.ts';
 
 export const LEG = { node: 0x1111111, homeAgent: 0x2222222 } as const;
-export const OTHER = { node: 'homeAgent', homeAgent: 'node' } as const;
+const OTHER = { node: 'homeAgent', homeAgent: 'node' } as const;
 
 /** By side and family: the side's own address, and the relay's on that cable. */
 export const ENDS = {
@@ -169,7 +169,7 @@ add rule inet tally input udp sport ${SEALED_PORT} counter name came
 add rule inet tally output udp dport ${SEALED_PORT} counter name went
 `;
 
-export interface Tally {
+interface Tally {
   /** Octets of UDP payload. */
   readonly came: number;
   readonly went: number;

@@ -20,9 +20,9 @@ export const NODE = { 4: '100.96.0.2', 6: 'fd5a::2' } as const;
 export const SERVER = { 4: '100.97.0.1', 6: 'fd5a:0:0:1::1' } as const;
 /** What the server and routers see, by the family of the node's socket. */
 export const SHADOW = { 4: 'fd5a::2:0:0:6460:2', 6: '100.127.0.2' } as const;
-export const REAL = { 4: '2001:db8:80::80', 6: '198.18.0.80' } as const;
+const REAL = { 4: '2001:db8:80::80', 6: '198.18.0.80' } as const;
 
-export const TRANSLATIONS: readonly DesiredTranslation[] = [
+const TRANSLATIONS: readonly DesiredTranslation[] = [
   { side: 'near', inner: ipv4(NODE[4]), outer: ipv6(SHADOW[4]) },
   { side: 'far', inner: ipv4(SERVER[4]), outer: ipv6(REAL[4]) },
   { side: 'near', inner: ipv6(NODE[6]), outer: ipv4(SHADOW[6]) },
