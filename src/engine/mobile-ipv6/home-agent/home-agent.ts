@@ -12,7 +12,7 @@ import type { Engine, RandomBytes, Reconfigurable } from '#engine/contract/engin
 import type { Output } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { storeAllBindings } from './bindings/binding-store.ts';
-import { finishRestore, restoreRecord } from './bindings/restore.ts';
+import { finishRestore, restoreRecord } from './bindings/restart-recovery.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
 import { setDesiredStatic } from './desired-state.ts';
 import {
@@ -24,9 +24,9 @@ import {
 import type { HomeAgentInput } from './input.ts';
 import { handleOperatorCommand } from './operator-commands.ts';
 import { reconfigure } from './reconfigure.ts';
-import { refuse } from './registration/acknowledgement.ts';
+import { refuse } from './registration/binding-acknowledgement.ts';
+import { runBindingTimers } from './registration/binding-refresh-request.ts';
 import { completeAfterDad } from './registration/binding-update-checks.ts';
-import { runBindingTimers } from './registration/lifetime.ts';
 import { receive } from './registration/reception.ts';
 import { HomeAgentState } from './state.ts';
 

@@ -7,8 +7,8 @@ import type { Monotonic } from '#base/time.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
 import type { Binding } from './bindings/binding.ts';
+import { removeBinding } from './bindings/bindings.ts';
 import type { Tunnel } from './bindings/tunnels.ts';
-import { removeBinding } from './registration/registration.ts';
 import type { HomeAgentState } from './state.ts';
 
 type Answer = { readonly ok: boolean; readonly value: JsonValue };

@@ -14,11 +14,11 @@ import type { Output } from '#engine/contract/output.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type { Binding } from './bindings/binding.ts';
 import { StoreTable, storeBinding } from './bindings/binding-store.ts';
+import { armNext, removeBinding } from './bindings/bindings.ts';
 import type { AuthorizedMobileNode, HomeAgentConfiguration } from './configuration.ts';
 import { setDesiredForBinding, setDesiredStatic } from './desired-state.ts';
 import { isMobileRouter, samePrefix, samePrefixes } from './grants/mobile-network.ts';
 import { MobileNodeDirectory } from './grants/mobile-node-directory.ts';
-import { armNext, removeBinding } from './registration/registration.ts';
 import type { HomeAgentState } from './state.ts';
 
 export function reconfigure(

@@ -9,6 +9,12 @@
 import { isGlobalUnicast, isMulticast, isUnspecified } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Output } from '#engine/contract/output.ts';
+import {
+  acceptRegistration,
+  deleteRegistration,
+  keepFormerBinding,
+  register,
+} from '#engine/mobile-ipv6/home-agent/bindings/bindings.ts';
 import { causesTunnelLoop } from '#engine/mobile-ipv6/home-agent/bindings/tunnel-loop.ts';
 import { checkMobileRouter } from '#engine/mobile-ipv6/home-agent/grants/mobile-network.ts';
 import { cancelDad } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
@@ -16,15 +22,9 @@ import { linkLocalOf } from '#engine/mobile-ipv6/home-agent/home-link/intercepte
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import { findOption } from '#wire/mobility-options.ts';
-import { refuse } from './acknowledgement.ts';
 import { authenticate } from './authentication.ts';
+import { refuse } from './binding-acknowledgement.ts';
 import type { Refusal } from './refusal.ts';
-import {
-  acceptRegistration,
-  deleteRegistration,
-  keepFormerBinding,
-  register,
-} from './registration.ts';
 import {
   type AuthenticatedSender,
   asksForDeletion,

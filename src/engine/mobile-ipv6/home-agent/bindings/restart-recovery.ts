@@ -10,9 +10,9 @@ import { type Ipv6Address, isIpv4, parseIpAddress, parseIpv6 } from '#base/ip.ts
 import type { JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Output } from '#engine/contract/output.ts';
+import { armLifetime } from '#engine/mobile-ipv6/home-agent/bindings/bindings.ts';
 import { setDesiredForBinding } from '#engine/mobile-ipv6/home-agent/desired-state.ts';
 import { grantsPrefix } from '#engine/mobile-ipv6/home-agent/grants/mobile-network.ts';
-import { armLifetime } from '#engine/mobile-ipv6/home-agent/registration/registration.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import { Binding } from './binding.ts';
 import {

@@ -8,11 +8,11 @@ import { isIpv6 } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { Binding } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
+import { armNext, removeBinding } from '#engine/mobile-ipv6/home-agent/bindings/bindings.ts';
 import { repeatAnnouncement } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import { encodeMobility } from '#wire/mobility.ts';
-import { mobilityPacket } from './acknowledgement.ts';
-import { armNext, removeBinding } from './registration.ts';
+import { mobilityPacket } from './binding-acknowledgement.ts';
 
 export function runBindingTimers(state: HomeAgentState, now: Monotonic, out: Output[]): void {
   for (;;) {

@@ -9,16 +9,6 @@
 import type { Ipv6Address } from '#base/ip.ts';
 import { after, earliest, type Monotonic } from '#base/time.ts';
 import type { Output } from '#engine/contract/output.ts';
-import { Binding, type BindingState } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
-import {
-  forgetBinding,
-  storeBinding,
-  storeFormerBinding,
-} from '#engine/mobile-ipv6/home-agent/bindings/binding-store.ts';
-import {
-  sameEndpoint,
-  type TunnelEndpoint,
-} from '#engine/mobile-ipv6/home-agent/bindings/tunnels.ts';
 import {
   setDesiredForBinding,
   withdrawBinding,
@@ -32,6 +22,15 @@ import {
   samePrefixes,
 } from '#engine/mobile-ipv6/home-agent/grants/mobile-network.ts';
 import { announce, startDad } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
+import {
+  acknowledge,
+  forcesUdp,
+} from '#engine/mobile-ipv6/home-agent/registration/binding-acknowledgement.ts';
+import {
+  type AuthenticatedSender,
+  type RegistrationRequest,
+  timestampOf,
+} from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
 import { bindingFields, emit, type HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import {
   MAX_DELETE_BCE_TIMEOUT_MS,
@@ -41,12 +40,9 @@ import {
 import { BINDING_STATUSES } from '#wire/binding-status.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
 import type { MobilityOption } from '#wire/mobility-options.ts';
-import { acknowledge, forcesUdp } from './acknowledgement.ts';
-import {
-  type AuthenticatedSender,
-  type RegistrationRequest,
-  timestampOf,
-} from './registration-request.ts';
+import { Binding, type BindingState } from './binding.ts';
+import { forgetBinding, storeBinding, storeFormerBinding } from './binding-store.ts';
+import { sameEndpoint, type TunnelEndpoint } from './tunnels.ts';
 
 const UNIT_MS = LIFETIME_UNIT_SECONDS * 1000;
 
