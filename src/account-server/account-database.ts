@@ -35,34 +35,34 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID`;
 
 export class AccountDatabase {
-  readonly #place: DatabaseFile;
+  readonly #file: DatabaseFile;
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, ReturnType<DatabaseSync['prepare']>>();
 
   /** Throws `StoreError`, as everything here does. */
   constructor(file: string) {
-    this.#place = { file, afterLoss: 'accounts and devices have to be added anew' };
+    this.#file = { file, afterLoss: 'accounts and devices have to be added anew' };
     // A power cut must not bring back a renewal token that was replaced, or an enrolment token that
     // was used.
-    this.#database = openDatabase(this.#place, { version: 1, schema: SCHEMA, synchronous: 'FULL' });
+    this.#database = openDatabase(this.#file, { version: 1, schema: SCHEMA, synchronous: 'FULL' });
   }
 
   /** All of `body` or, when it throws, nothing. */
   transaction<T>(body: () => T): T {
-    return transaction(this.#database, this.#place, body);
+    return transaction(this.#database, this.#file, body);
   }
 
   one(sql: string, ...values: readonly SQLInputValue[]): Row | undefined {
-    return translate(this.#place, () => this.#prepared(sql).get(...values));
+    return translate(this.#file, () => this.#prepared(sql).get(...values));
   }
 
   all(sql: string, ...values: readonly SQLInputValue[]): readonly Row[] {
-    return translate(this.#place, () => this.#prepared(sql).all(...values));
+    return translate(this.#file, () => this.#prepared(sql).all(...values));
   }
 
   /** The number of rows changed. */
   run(sql: string, ...values: readonly SQLInputValue[]): number {
-    return translate(this.#place, () => Number(this.#prepared(sql).run(...values).changes));
+    return translate(this.#file, () => Number(this.#prepared(sql).run(...values).changes));
   }
 
   close(): void {

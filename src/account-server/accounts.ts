@@ -32,7 +32,7 @@ export class Accounts {
   }
 
   list(): readonly Account[] {
-    return this.#database.all('SELECT * FROM accounts ORDER BY name').map(accountOf);
+    return this.#database.all('SELECT * FROM accounts ORDER BY name').map(accountFromRow);
   }
 
   count(): { readonly accounts: number; readonly disabledAccounts: number } {
@@ -43,21 +43,21 @@ export class Accounts {
     return { accounts: integer(row, 'accounts'), disabledAccounts: integer(row, 'disabled') };
   }
 
-  named(name: string): Account | undefined {
+  findByName(name: string): Account | undefined {
     const row = this.#database.one('SELECT * FROM accounts WHERE name = ?', name);
-    return row === undefined ? undefined : accountOf(row);
+    return row === undefined ? undefined : accountFromRow(row);
   }
 
-  withId(id: number): Account | undefined {
+  findById(id: number): Account | undefined {
     const row = this.#database.one('SELECT * FROM accounts WHERE id = ?', id);
-    return row === undefined ? undefined : accountOf(row);
+    return row === undefined ? undefined : accountFromRow(row);
   }
 
   /**
    * The account whose names `fqdn` would stand among, or that would stand among those of `fqdn`:
    * devices have names below their account's.
    */
-  overlapping(fqdn: string): string | undefined {
+  nameOfOverlapping(fqdn: string): string | undefined {
     const row = this.#database.one(
       "SELECT name FROM accounts WHERE fqdn = ?1 OR ?1 LIKE '%.' || fqdn OR fqdn LIKE '%.' || ?1 LIMIT 1",
       fqdn,
@@ -132,7 +132,7 @@ export class Accounts {
   }
 
   /** Tokens that can still be used, by account. */
-  openTokens(now: number): ReadonlyMap<number, number> {
+  countUnusedTokens(now: number): ReadonlyMap<number, number> {
     const rows = this.#database.all(
       'SELECT account, count(*) AS tokens FROM enrolment_tokens WHERE used_by IS NULL AND expires_at > ? GROUP BY account',
       now,
@@ -141,7 +141,7 @@ export class Accounts {
   }
 }
 
-function accountOf(row: Row): Account {
+function accountFromRow(row: Row): Account {
   const groups: unknown = JSON.parse(text(row, 'groups'));
   return {
     id: integer(row, 'id'),
@@ -150,11 +150,11 @@ function accountOf(row: Row): Account {
     groups: Array.isArray(groups) ? groups.map(String) : [],
     disabled: integer(row, 'disabled') !== 0,
     createdAt: integer(row, 'created_at'),
-    password: isNull(row, 'hash') ? undefined : passwordOf(row),
+    password: isNull(row, 'hash') ? undefined : passwordFromRow(row),
   };
 }
 
-function passwordOf(row: Row): PasswordHash {
+function passwordFromRow(row: Row): PasswordHash {
   return {
     salt: octets(row, 'salt'),
     hash: octets(row, 'hash'),

@@ -2,29 +2,22 @@
  * What operators ask of the account server and do with it, over the control socket. Passwords come
  * in here, tokens go out; neither is logged.
  */
-import { z } from 'zod';
+import type { z } from 'zod';
 import { fromHex, hex } from '#base/bytes.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { authorityKeyIdOf } from '#crypto/node-credential.ts';
 import type { EventName } from '#engine/common/event-table.ts';
 import type { ControlPort, EventSink } from '#runtime/ports.ts';
-import { StoreError } from '#store/database.ts';
-import { MOST_GROUPS } from '#wire/ntmobile-credential.ts';
 import { isDomainName } from '#wire/ntmobile-options.ts';
 import type { AccountDatabase } from './account-database.ts';
 import { type Account, Accounts } from './accounts.ts';
-import { type Authorities, ROTATION_NOTICE_SECONDS } from './authorities.ts';
-import { CertificateError } from './certificate.ts';
+import type { Authorities } from './authorities.ts';
 import type { AccountServerConfiguration } from './configuration.ts';
 import { type Device, Devices } from './devices.ts';
 import { fqdnOf, newToken, tokenHash } from './enrolment.ts';
-import { isLabel } from './login-requests.ts';
+import { answer, CommandError, type CommandHandler, command } from './operator-commands.ts';
+import { PARAMETERS } from './operator-parameters.ts';
 import type { AccountService, ServiceClock } from './service.ts';
-
-const LONGEST_GROUP = 63;
-const SHORTEST_PASSWORD = 8;
-const DAY_SECONDS = 86_400;
-const YEAR_SECONDS = 366 * DAY_SECONDS;
 
 export interface AdministrationOptions {
   readonly configuration: AccountServerConfiguration;
@@ -34,53 +27,6 @@ export interface AdministrationOptions {
   readonly clock: ServiceClock;
   readonly events: EventSink;
 }
-
-/** The operator asked for what cannot be; `message` says why and what to do. */
-class Denied extends Error {
-  override readonly name = 'Denied';
-}
-
-const group = z
-  .string()
-  .refine(
-    (text) =>
-      text.isWellFormed() && text !== '' && new TextEncoder().encode(text).length <= LONGEST_GROUP,
-    `must be 1 to ${LONGEST_GROUP} octets of UTF-8`,
-  );
-const groups = z.array(group).max(MOST_GROUPS, `more than ${MOST_GROUPS}`);
-const password = z
-  .string()
-  .min(SHORTEST_PASSWORD, `has fewer than ${SHORTEST_PASSWORD} characters`)
-  .max(512, 'is longer than 512 characters');
-const accountName = z
-  .string()
-  .refine(isLabel, 'must be a label: a-z, 0-9 and "-", at most 63 characters');
-const named = z.strictObject({ name: accountName });
-
-const PARAMETERS = {
-  none: z.strictObject({}),
-  named,
-  add: z.strictObject({
-    name: accountName,
-    fqdn: z
-      .string()
-      .refine(isDomainName, 'must be a domain name in lower case without a dot at its end')
-      .optional(),
-    groups: groups.default([]),
-    password: password.optional(),
-  }),
-  password: z.strictObject({ name: accountName, password }),
-  groups: z.strictObject({ name: accountName, groups }),
-  token: z.strictObject({
-    name: accountName,
-    seconds: z.int().min(60).max(YEAR_SECONDS).default(DAY_SECONDS),
-  }),
-  devices: z.strictObject({ name: accountName.optional() }),
-  device: z.strictObject({ device: z.string() }),
-  rotate: z.strictObject({
-    afterSeconds: z.int().min(0).max(YEAR_SECONDS).default(ROTATION_NOTICE_SECONDS),
-  }),
-} as const;
 
 const time = (seconds: number): string => new Date(seconds * 1000).toISOString();
 const base64 = (octets: Uint8Array): string => `base64:${Buffer.from(octets).toString('base64')}`;
@@ -101,9 +47,9 @@ export class Administration {
    */
   serve(
     control: ControlPort,
-    others: Readonly<Record<string, () => JsonValue | Promise<JsonValue>>>,
+    daemonCommands: Readonly<Record<string, () => JsonValue | Promise<JsonValue>>>,
   ): void {
-    const commands = { ...this.#commands(), ...others };
+    const commands = { ...this.#commands(), ...daemonCommands };
     control.onRequest((command, parameters, respond) => {
       const act = Object.hasOwn(commands, command) ? commands[command] : undefined;
       if (act === undefined) {
@@ -119,9 +65,7 @@ export class Administration {
     return { ...this.#accounts.count(), devices: this.#devices.count() };
   }
 
-  #commands(): Readonly<
-    Record<string, (parameters: JsonObject) => JsonValue | Promise<JsonValue>>
-  > {
+  #commands(): Readonly<Record<string, CommandHandler>> {
     return {
       stats: command(PARAMETERS.none, () => ({ ...this.#options.service.counters.counters })),
       'account-list': command(PARAMETERS.none, () => this.#listAccounts()),
@@ -129,8 +73,8 @@ export class Administration {
       'account-password': command(PARAMETERS.password, (parameters) =>
         this.#setPassword(parameters),
       ),
-      'account-groups': command(PARAMETERS.groups, ({ name, groups: wanted }) =>
-        this.#setGroups(name, wanted),
+      'account-groups': command(PARAMETERS.groups, ({ name, groups: requested }) =>
+        this.#setGroups(name, requested),
       ),
       'account-disable': command(PARAMETERS.named, ({ name }) => this.#setDisabled(name, true)),
       'account-enable': command(PARAMETERS.named, ({ name }) => this.#setDisabled(name, false)),
@@ -148,7 +92,7 @@ export class Administration {
   }
 
   #listAccounts(): JsonValue {
-    const tokens = this.#accounts.openTokens(this.#seconds());
+    const tokens = this.#accounts.countUnusedTokens(this.#seconds());
     return this.#accounts.list().map((account) => ({
       ...{
         name: account.name,
@@ -165,40 +109,41 @@ export class Administration {
 
   async #add({
     name,
-    fqdn: wanted,
+    fqdn: requested,
     groups: all,
     password: given,
   }: z.output<typeof PARAMETERS.add>): Promise<JsonValue> {
     const { zone } = this.#options.configuration;
-    const fqdn = wanted ?? `${name}.${zone}`;
+    const fqdn = requested ?? `${name}.${zone}`;
     if (!isDomainName(fqdn) || !fqdn.endsWith(`.${zone}`))
-      throw new Denied(`${fqdn} is no name below ${zone}`);
+      throw new CommandError(`${fqdn} is no name below ${zone}`);
     const hash = given === undefined ? undefined : await this.#options.service.hashPassword(given);
     this.#options.database.transaction(() => {
-      if (this.#accounts.named(name) !== undefined)
-        throw new Denied(`there is an account "${name}" already`);
-      const other = this.#accounts.overlapping(fqdn);
-      if (other !== undefined) throw new Denied(`${fqdn} is among the names of account "${other}"`);
+      if (this.#accounts.findByName(name) !== undefined)
+        throw new CommandError(`there is an account "${name}" already`);
+      const other = this.#accounts.nameOfOverlapping(fqdn);
+      if (other !== undefined)
+        throw new CommandError(`${fqdn} is among the names of account "${other}"`);
       this.#accounts.add({ name, fqdn, groups: all, createdAt: this.#seconds(), password: hash });
     });
-    return this.#done('account-added', { account: name, fqdn });
+    return this.#report('account-added', { account: name, fqdn });
   }
 
   async #setPassword(given: z.output<typeof PARAMETERS.password>): Promise<JsonValue> {
     this.#account(given.name);
     const hash = await this.#options.service.hashPassword(given.password);
     this.#accounts.setPassword(this.#account(given.name).name, hash);
-    return this.#done('account-password-set', { account: given.name });
+    return this.#report('account-password-set', { account: given.name });
   }
 
-  #setGroups(name: string, wanted: readonly string[]): JsonValue {
-    this.#accounts.setGroups(this.#account(name).name, wanted);
-    return this.#done('account-groups-set', { account: name, groups: wanted });
+  #setGroups(name: string, groups: readonly string[]): JsonValue {
+    this.#accounts.setGroups(this.#account(name).name, groups);
+    return this.#report('account-groups-set', { account: name, groups });
   }
 
   #setDisabled(name: string, disabled: boolean): JsonValue {
     this.#accounts.setDisabled(this.#account(name).name, disabled);
-    return this.#done(disabled ? 'account-disabled' : 'account-enabled', { account: name });
+    return this.#report(disabled ? 'account-disabled' : 'account-enabled', { account: name });
   }
 
   #removeAccount(name: string): JsonValue {
@@ -209,7 +154,7 @@ export class Administration {
       this.#accounts.remove(name);
       return count;
     });
-    return this.#done('account-removed', { account: name, devices });
+    return this.#report('account-removed', { account: name, devices });
   }
 
   #makeToken(name: string, seconds: number): JsonValue {
@@ -223,7 +168,7 @@ export class Administration {
         now,
       );
     });
-    const made = this.#done('enrolment-token-made', {
+    const made = this.#report('enrolment-token-made', {
       account: name,
       expiresAt: time(now + seconds),
     });
@@ -233,18 +178,18 @@ export class Administration {
   #listDevices(name: string | undefined): JsonValue {
     const accounts = name === undefined ? this.#accounts.list() : [this.#account(name)];
     return accounts.flatMap((account) =>
-      this.#devices.ofAccount(account.id).map((device) => rowOf(account, device)),
+      this.#devices.ofAccount(account.id).map((device) => describeDevice(account, device)),
     );
   }
 
   /** By node id, or by FQDN. */
-  #removeDevice(wanted: string): JsonValue {
+  #removeDevice(nameOrId: string): JsonValue {
     const found = this.#options.database.transaction(() => {
-      const device = this.#deviceOf(wanted);
-      const account = device === undefined ? undefined : this.#accounts.withId(device.account);
+      const device = this.#findDevice(nameOrId);
+      const account = device === undefined ? undefined : this.#accounts.findById(device.account);
       if (device === undefined || account === undefined) {
-        throw new Denied(
-          `no device "${wanted}" (give a node id or a name of: sojourn as device list)`,
+        throw new CommandError(
+          `no device "${nameOrId}" (give a node id or a name of: sojourn as device list)`,
         );
       }
       this.#devices.remove(device);
@@ -254,16 +199,16 @@ export class Administration {
         credentialUntil: time(device.credentialUntil),
       };
     });
-    return this.#done('device-removed', found);
+    return this.#report('device-removed', found);
   }
 
-  #deviceOf(wanted: string): Device | undefined {
-    if (/^[0-9a-f]{32}$/.test(wanted)) return this.#devices.withNodeId(fromHex(wanted));
+  #findDevice(nameOrId: string): Device | undefined {
+    if (/^[0-9a-f]{32}$/.test(nameOrId)) return this.#devices.findByNodeId(fromHex(nameOrId));
     for (const account of this.#accounts.list()) {
-      if (wanted !== account.fqdn && !wanted.endsWith(`.${account.fqdn}`)) continue;
+      if (nameOrId !== account.fqdn && !nameOrId.endsWith(`.${account.fqdn}`)) continue;
       return this.#devices
         .ofAccount(account.id)
-        .find((device) => fqdnOf(account, device) === wanted);
+        .find((device) => fqdnOf(account, device) === nameOrId);
     }
     return undefined;
   }
@@ -284,23 +229,25 @@ export class Administration {
 
   #rotate(afterSeconds: number): JsonValue {
     const made = this.#options.authorities.rotate(this.#seconds() + afterSeconds);
-    if (made === undefined) throw new Denied('a rotation is under way (sojourn as authority list)');
+    if (made === undefined)
+      throw new CommandError('a rotation is under way (sojourn as authority list)');
     const { publicKey, signsFrom, keyId } = made;
-    const told = this.#done('authority-rotation', {
+    const report = this.#report('authority-rotation', {
       keyId: hex(keyId),
       signsFrom: time(signsFrom),
     });
-    return { ...told, publicKey: base64(publicKey) };
+    return { ...report, publicKey: base64(publicKey) };
   }
 
   #account(name: string): Account {
-    const account = this.#accounts.named(name);
-    if (account === undefined) throw new Denied(`no account "${name}" (sojourn as account list)`);
+    const account = this.#accounts.findByName(name);
+    if (account === undefined)
+      throw new CommandError(`no account "${name}" (sojourn as account list)`);
     return account;
   }
 
   /** What was done is an event, and its fields the answer. */
-  #done(event: EventName, fields: JsonObject): JsonObject {
+  #report(event: EventName, fields: JsonObject): JsonObject {
     this.#options.events.event({ name: event, level: 'info', fields }, this.#options.clock.wall());
     return fields;
   }
@@ -310,44 +257,11 @@ export class Administration {
   }
 }
 
-function rowOf(account: Account, device: Device): JsonObject {
+function describeDevice(account: Account, device: Device): JsonObject {
   return {
     ...{ device: fqdnOf(account, device), account: account.name, nodeId: hex(device.nodeId) },
     ...{ virtualIpv4: device.virtualIpv4, publicKey: base64(device.publicKey) },
     ...{ enrolledAt: time(device.enrolledAt), lastSeenAt: time(device.lastSeenAt) },
     credentialUntil: time(device.credentialUntil),
   };
-}
-
-function command<S extends z.ZodType>(
-  schema: S,
-  act: (parameters: z.output<S>) => JsonValue | Promise<JsonValue>,
-): (parameters: JsonObject) => JsonValue | Promise<JsonValue> {
-  return (parameters) => {
-    const parsed = schema.safeParse(parameters);
-    // Issues name members and rules, never values.
-    if (!parsed.success)
-      throw new Denied(
-        parsed.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`).join('; '),
-      );
-    return act(parsed.data);
-  };
-}
-
-function isAnswer(thrown: unknown): thrown is Error {
-  return (
-    thrown instanceof Denied || thrown instanceof StoreError || thrown instanceof CertificateError
-  );
-}
-
-/** What cannot be is an answer, and so is a store that fails; anything else is our defect. */
-function answer(
-  act: () => JsonValue | Promise<JsonValue>,
-  respond: (ok: boolean, value: JsonValue) => void,
-): void {
-  const refuse = (thrown: unknown): void => {
-    if (!isAnswer(thrown)) throw thrown;
-    respond(false, { error: thrown.message });
-  };
-  void Promise.try(act).then((value) => respond(true, value), refuse);
 }

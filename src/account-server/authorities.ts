@@ -39,26 +39,26 @@ export const ROTATION_NOTICE_SECONDS = 3600;
 export class Authorities {
   readonly #database: AccountDatabase;
   readonly #files: KeyFiles;
-  #present: SigningKey;
+  #current: SigningKey;
   #next: { readonly key: SigningKey; readonly signsFrom: number } | undefined;
 
   constructor(database: AccountDatabase, files: KeyFiles, now: number) {
     this.#database = database;
     this.#files = files;
-    this.#present = signingKeyOf(files.open('authority'));
-    this.#know(this.#present, now);
-    if (files.exists('authority-next')) this.#expect(now + ROTATION_NOTICE_SECONDS);
-    this.#advance(now);
+    this.#current = signingKeyOf(files.open('authority'));
+    this.#register(this.#current, now);
+    if (files.exists('authority-next')) this.#openNext(now + ROTATION_NOTICE_SECONDS);
+    this.#promoteDue(now);
   }
 
   /** The key that signs now. */
-  present(now: number): SigningKey {
-    this.#advance(now);
-    return this.#present;
+  current(now: number): SigningKey {
+    this.#promoteDue(now);
+    return this.#current;
   }
 
   /** To be called with each credential, in the same transaction as what else is kept of it. */
-  signed(key: SigningKey, notAfter: number): void {
+  recordSignature(key: SigningKey, notAfter: number): void {
     this.#database.run(
       'UPDATE authorities SET last_not_after = max(last_not_after, ?) WHERE public_key = ?',
       notAfter,
@@ -69,13 +69,13 @@ export class Authorities {
   /** Makes a key that signs from then on; undefined when one is waiting already. */
   rotate(signsFrom: number): ListedAuthority | undefined {
     if (this.#next !== undefined) return undefined;
-    this.#expect(signsFrom);
+    this.#openNext(signsFrom);
     return this.list(0).find(({ state }) => state === 'next');
   }
 
   /** Every key whose credentials must be believed. */
   list(now: number): readonly ListedAuthority[] {
-    this.#advance(now);
+    this.#promoteDue(now);
     return this.#database
       .all('SELECT * FROM authorities ORDER BY signs_from, public_key')
       .map((row): ListedAuthority => {
@@ -95,29 +95,29 @@ export class Authorities {
   }
 
   #stateOf(publicKey: Uint8Array): ListedAuthority['state'] {
-    if (equalBytes(publicKey, this.#present.publicKey)) return 'signs';
+    if (equalBytes(publicKey, this.#current.publicKey)) return 'signs';
     return this.#next !== undefined && equalBytes(publicKey, this.#next.key.publicKey)
       ? 'next'
       : 'former';
   }
 
-  #advance(now: number): void {
+  #promoteDue(now: number): void {
     if (this.#next === undefined || now < this.#next.signsFrom) return;
     this.#files.promote();
-    this.#present = this.#next.key;
+    this.#current = this.#next.key;
     this.#next = undefined;
   }
 
-  #expect(signsFrom: number): void {
+  #openNext(signsFrom: number): void {
     const key = signingKeyOf(this.#files.open('authority-next'));
-    this.#next = { key, signsFrom: this.#know(key, signsFrom) };
+    this.#next = { key, signsFrom: this.#register(key, signsFrom) };
   }
 
   /**
    * A key of a file that was put there by hand is as good as one that was made here. Gives when it
    * signs from.
    */
-  #know({ publicKey }: SigningKey, signsFrom: number): number {
+  #register({ publicKey }: SigningKey, signsFrom: number): number {
     this.#database.run(
       'INSERT OR IGNORE INTO authorities (public_key, signs_from) VALUES (?, ?)',
       publicKey,

@@ -44,7 +44,7 @@ export class Devices {
   }
 
   list(): readonly Device[] {
-    return this.#database.all('SELECT * FROM devices ORDER BY account, label').map(deviceOf);
+    return this.#database.all('SELECT * FROM devices ORDER BY account, label').map(deviceFromRow);
   }
 
   count(): number {
@@ -55,19 +55,19 @@ export class Devices {
   ofAccount(account: number): readonly Device[] {
     return this.#database
       .all('SELECT * FROM devices WHERE account = ? ORDER BY label', account)
-      .map(deviceOf);
+      .map(deviceFromRow);
   }
 
-  withKey(publicKey: Uint8Array): Device | undefined {
+  findByPublicKey(publicKey: Uint8Array): Device | undefined {
     return this.#first('SELECT * FROM devices WHERE public_key = ?', publicKey);
   }
 
-  withNodeId(nodeId: Uint8Array): Device | undefined {
+  findByNodeId(nodeId: Uint8Array): Device | undefined {
     return this.#first('SELECT * FROM devices WHERE node_id = ?', nodeId);
   }
 
   /** By the hash of its renewal token, or of the one before. */
-  withRenewalToken(hash: Uint8Array): Device | undefined {
+  findByRenewalHash(hash: Uint8Array): Device | undefined {
     return this.#first('SELECT * FROM devices WHERE renewal_hash = ?1 OR former_hash = ?1', hash);
   }
 
@@ -147,19 +147,21 @@ export class Devices {
       last,
     );
     const next = row === undefined ? first : integer(row, 'next');
-    if (next <= last) return addressOf(next);
+    if (next <= last) return addressFromNumber(next);
     const gap = this.#database.one(
       `WITH taken AS (SELECT ?1 - 1 AS used UNION ALL ${used})
        SELECT min(used) + 1 AS next FROM taken WHERE used < ?2 AND used + 1 NOT IN (SELECT used FROM taken)`,
       first,
       last,
     );
-    return gap === undefined || isNull(gap, 'next') ? undefined : addressOf(integer(gap, 'next'));
+    return gap === undefined || isNull(gap, 'next')
+      ? undefined
+      : addressFromNumber(integer(gap, 'next'));
   }
 
   #first(sql: string, value: Uint8Array): Device | undefined {
     const row = this.#database.one(sql, value);
-    return row === undefined ? undefined : deviceOf(row);
+    return row === undefined ? undefined : deviceFromRow(row);
   }
 }
 
@@ -171,18 +173,18 @@ function numberOf(address: Ipv4Address): number {
   return bytesOfIpv4(address).reduce((number, octet) => number * 256 + octet, 0);
 }
 
-function addressOf(number: number): Ipv4Address {
+function addressFromNumber(number: number): Ipv4Address {
   return ipv4FromBytes(Uint8Array.of(number >>> 24, number >>> 16, number >>> 8, number));
 }
 
-function deviceOf(row: Row): Device {
+function deviceFromRow(row: Row): Device {
   return {
     id: integer(row, 'id'),
     account: integer(row, 'account'),
     label: text(row, 'label'),
     publicKey: octets(row, 'public_key'),
     nodeId: octets(row, 'node_id'),
-    virtualIpv4: addressOf(integer(row, 'virtual_ipv4')),
+    virtualIpv4: addressFromNumber(integer(row, 'virtual_ipv4')),
     enrolledAt: integer(row, 'enrolled_at'),
     lastSeenAt: integer(row, 'last_seen_at'),
     lastProofMs: integer(row, 'last_proof_ms'),

@@ -20,7 +20,7 @@ import type { Device, Devices, DeviceUpdate } from './devices.ts';
 import { type Refusal, refusal } from './reasons.ts';
 
 /** Clocks of nodes and verifiers may be behind by so much. */
-const EARLIER_SECONDS = 300;
+const NOT_BEFORE_MARGIN_SECONDS = 300;
 
 export interface IssuedCredential {
   readonly credential: Uint8Array;
@@ -50,7 +50,7 @@ interface EnrolmentRequest {
 }
 
 export class Enrolment {
-  configuration: AccountServerConfiguration;
+  #configuration: AccountServerConfiguration;
   readonly #devices: Devices;
   readonly #authorities: Authorities;
 
@@ -59,32 +59,37 @@ export class Enrolment {
     devices: Devices,
     authorities: Authorities,
   ) {
-    this.configuration = configuration;
+    this.#configuration = configuration;
     this.#devices = devices;
     this.#authorities = authorities;
+  }
+
+  /** Applies to the next request. */
+  reconfigure(configuration: AccountServerConfiguration): void {
+    this.#configuration = configuration;
   }
 
   /**
    * The device of a login, made when it is new; to be called in a transaction. A refusal has
    * changed nothing.
    */
-  deviceFor(account: Account, wish: EnrolmentRequest, now: number): Device | Refusal {
-    const { publicKey, timestamp } = wish;
-    const known = this.#devices.withKey(publicKey);
+  deviceFor(account: Account, request: EnrolmentRequest, now: number): Device | Refusal {
+    const { publicKey, timestamp } = request;
+    const known = this.#devices.findByPublicKey(publicKey);
     if (known !== undefined && known.account !== account.id)
       return refusal('key-of-another-account');
     if (known !== undefined && timestamp <= known.lastProofMs) return refusal('replayed-proof');
-    const label = this.#labelFor(account, wish, known);
+    const label = this.#labelFor(account, request, known);
     if (typeof label === 'object') return label;
     if (known !== undefined) return { ...known, label };
-    if (this.#devices.ofAccount(account.id).length >= this.configuration.devicesPerAccount) {
+    if (this.#devices.ofAccount(account.id).length >= this.#configuration.devicesPerAccount) {
       return refusal('too-many-devices');
     }
     if (this.#devices.isInterfaceIdTaken(publicKey)) return refusal('key-not-usable');
     const virtualIpv4 = this.#devices.freeAddress(this.#prefix, now);
     if (virtualIpv4 === undefined) return refusal('no-addresses');
     this.#devices.add({ account: account.id, label, publicKey, virtualIpv4, enrolledAt: now });
-    return this.#devices.withKey(publicKey) ?? refusal('store-failed');
+    return this.#devices.findByPublicKey(publicKey) ?? refusal('store-failed');
   }
 
   /**
@@ -94,15 +99,15 @@ export class Enrolment {
   issue(
     account: Account,
     device: Device,
-    wish: EnrolmentRequest,
+    request: EnrolmentRequest,
     former: Pick<Device, 'formerHash' | 'formerUntil'> | undefined,
     now: number,
   ): IssuedCredential | Refusal {
-    const { credentialSeconds, renewalSeconds, systemPrefix } = this.configuration;
+    const { credentialSeconds, renewalSeconds, systemPrefix } = this.#configuration;
     const virtualIpv4 = this.#addressOf(device, now);
     if (typeof virtualIpv4 === 'object') return virtualIpv4;
     const notAfter = now + credentialSeconds;
-    const authority = this.#authorities.present(now);
+    const authority = this.#authorities.current(now);
     const name = fqdnOf(account, device);
     const credential = makeCredential(authority, {
       ...{
@@ -111,7 +116,7 @@ export class Enrolment {
         virtualIpv4,
       },
       ...{
-        notBefore: BigInt(now - EARLIER_SECONDS),
+        notBefore: BigInt(now - NOT_BEFORE_MARGIN_SECONDS),
         notAfter: BigInt(notAfter),
         name,
         groups: account.groups,
@@ -124,7 +129,7 @@ export class Enrolment {
         label: device.label,
         virtualIpv4,
         lastSeenAt: now,
-        lastProofMs: wish.timestamp,
+        lastProofMs: request.timestamp,
       },
       ...{
         credentialUntil: notAfter,
@@ -135,7 +140,7 @@ export class Enrolment {
       formerUntil: former?.formerUntil ?? 0,
     };
     this.#devices.update(update);
-    this.#authorities.signed(authority, notAfter);
+    this.#authorities.recordSignature(authority, notAfter);
     return {
       credential,
       notAfter,
@@ -145,7 +150,7 @@ export class Enrolment {
   }
 
   get #prefix(): Prefix {
-    return this.configuration.nodeIpv4Prefix;
+    return this.#configuration.nodeIpv4Prefix;
   }
 
   /** Another one where the operator has changed the prefix. */

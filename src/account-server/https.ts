@@ -25,11 +25,11 @@ import { loginSchema, renewalSchema } from './login-requests.ts';
 import { isRefusal, publicAnswer, type Refusal, refusal } from './reasons.ts';
 import type { AccountService, ServiceClock } from './service.ts';
 
-const LONGEST_BODY = 4096;
-const LONGEST_HEADERS = 8192;
-const MOST_CONNECTIONS = 1024;
+const MAX_BODY_OCTETS = 4096;
+const MAX_HEADER_OCTETS = 8192;
+const MAX_CONNECTIONS = 1024;
 /** Each is over after seconds: a NAT with hundreds of nodes behind it gets along. */
-const MOST_CONNECTIONS_OF_ONE = 64;
+const MAX_CONNECTIONS_PER_SOURCE = 64;
 const CHECK_INTERVAL_MS = 2_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const HANDSHAKE_TIMEOUT_MS = 5_000;
@@ -62,26 +62,26 @@ export class AccountHttpsServer {
     const app = fastify({
       https: {
         ...{ cert, key, minVersion: 'TLSv1.3', handshakeTimeout: HANDSHAKE_TIMEOUT_MS },
-        ...{ maxHeaderSize: LONGEST_HEADERS, connectionsCheckingInterval: CHECK_INTERVAL_MS },
+        ...{ maxHeaderSize: MAX_HEADER_OCTETS, connectionsCheckingInterval: CHECK_INTERVAL_MS },
       },
       ...{
         logger: false,
-        bodyLimit: LONGEST_BODY,
+        bodyLimit: MAX_BODY_OCTETS,
         requestTimeout: REQUEST_TIMEOUT_MS,
         forceCloseConnections: true,
       },
       keepAliveTimeout: REQUEST_TIMEOUT_MS,
     });
-    app.server.maxConnections = MOST_CONNECTIONS;
-    app.server.on('connection', (socket) => this.#bound(socket));
+    app.server.maxConnections = MAX_CONNECTIONS;
+    app.server.on('connection', (socket) => this.#limitConnections(socket));
     app.server.on('tlsClientError', () => options.service.count('tls-failed'));
     app.removeContentTypeParser('text/plain');
-    app.setErrorHandler((error, _request, reply) => this.#failed(error, reply));
+    app.setErrorHandler((error, _request, reply) => this.#handleError(error, reply));
     app.setNotFoundHandler((_request, reply) =>
       this.#refuse(reply, refusal('malformed-request'), 404),
     );
     this.#app = app;
-    this.#routes();
+    this.#addRoutes();
   }
 
   /** Resolves with the port. Rejects with the system's error (EADDRINUSE, EACCES). */
@@ -109,10 +109,10 @@ export class AccountHttpsServer {
   }
 
   /** Before TLS, which costs more than this. */
-  #bound(socket: Socket): void {
+  #limitConnections(socket: Socket): void {
     const { remoteAddress: from = '' } = socket;
     const open = this.#connections.get(from) ?? 0;
-    if (open >= MOST_CONNECTIONS_OF_ONE) {
+    if (open >= MAX_CONNECTIONS_PER_SOURCE) {
       this.#options.service.count('too-many-connections');
       socket.destroy();
       return;
@@ -125,17 +125,21 @@ export class AccountHttpsServer {
     });
   }
 
-  #routes(): void {
+  #addRoutes(): void {
     const { service } = this.#options;
     this.#app.get('/v1/system', (_request, reply) => {
       service.count('system-asked');
-      return reply.send(this.#system());
+      return reply.send(this.#systemAnswer());
     });
-    this.#post('/v1/login', loginSchema, (request, source) => service.login(request, source));
-    this.#post('/v1/renew', renewalSchema, (request, source) => service.renew(request, source));
+    this.#addPostRoute('/v1/login', loginSchema, (request, source) =>
+      service.login(request, source),
+    );
+    this.#addPostRoute('/v1/renew', renewalSchema, (request, source) =>
+      service.renew(request, source),
+    );
   }
 
-  #post<S extends z.ZodType>(
+  #addPostRoute<S extends z.ZodType>(
     path: string,
     schema: S,
     act: (
@@ -155,12 +159,12 @@ export class AccountHttpsServer {
         if (!parsed.success) return this.#refuse(reply, refusal('malformed-request'));
         const result = await act(parsed.data, sourceOf(request.socket.remoteAddress));
         if (isRefusal(result)) return this.#answerRefusal(reply, result);
-        return reply.header('cache-control', 'no-store').send(this.#granted(result));
+        return reply.header('cache-control', 'no-store').send(this.#credentialAnswer(result));
       },
     });
   }
 
-  #granted({ credential, notAfter, renewalToken }: IssuedCredential): JsonObject {
+  #credentialAnswer({ credential, notAfter, renewalToken }: IssuedCredential): JsonObject {
     return {
       credential: base64(credential),
       notAfter,
@@ -169,7 +173,7 @@ export class AccountHttpsServer {
     };
   }
 
-  #system(): JsonObject {
+  #systemAnswer(): JsonObject {
     const { authorities, publicKey, clock } = this.#options;
     const { zone, systemPrefix, credentialSeconds } = this.#configuration;
     const nowSeconds = Math.floor(clock.wall() / 1000);
@@ -208,7 +212,7 @@ export class AccountHttpsServer {
       .send({ error: answer.error, message: answer.message, time });
   }
 
-  #failed(error: unknown, reply: FastifyReply): FastifyReply {
+  #handleError(error: unknown, reply: FastifyReply): FastifyReply {
     if (error instanceof StoreError)
       return this.#refuse(reply, refusal('store-failed', REQUEST_TIMEOUT_MS));
     const status = statusOf(error);

@@ -5,12 +5,12 @@
 import { z } from 'zod';
 import { isDomainName } from '#wire/ntmobile-options.ts';
 
-const LONGEST_LABEL = 63;
-const LONGEST_PASSWORD = 512;
+const MAX_LABEL_LENGTH = 63;
+const MAX_PASSWORD_LENGTH = 512;
 
 /** A DNS label in lower case: what accounts and devices are called. */
 export function isLabel(text: string): boolean {
-  return text.length <= LONGEST_LABEL && !text.includes('.') && isDomainName(text);
+  return text.length <= MAX_LABEL_LENGTH && !text.includes('.') && isDomainName(text);
 }
 
 function octets(count: number) {
@@ -23,7 +23,7 @@ function octets(count: number) {
 const label = () => z.string().refine(isLabel);
 /** 32 random octets in base64url. */
 const token = () => z.string().regex(/^[A-Za-z0-9_-]{43}$/);
-const signed = {
+const proofMembers = {
   /** X25519, base64. */
   publicKey: octets(32),
   /** Milliseconds since 1970-01-01. */
@@ -35,17 +35,17 @@ const signed = {
 export const loginSchema = z
   .strictObject({
     account: label(),
-    password: z.string().min(1).max(LONGEST_PASSWORD).optional(),
+    password: z.string().min(1).max(MAX_PASSWORD_LENGTH).optional(),
     enrolmentToken: token().optional(),
     /** What the device wants to be called below its account's name. */
     device: label().optional(),
-    ...signed,
+    ...proofMembers,
   })
   .refine(
     ({ password, enrolmentToken }) => (password === undefined) !== (enrolmentToken === undefined),
   );
 
-export const renewalSchema = z.strictObject({ renewalToken: token(), ...signed });
+export const renewalSchema = z.strictObject({ renewalToken: token(), ...proofMembers });
 
 export type LoginRequest = z.output<typeof loginSchema>;
 export type RenewalRequest = z.output<typeof renewalSchema>;

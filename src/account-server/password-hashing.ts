@@ -6,7 +6,7 @@ import type { HashingCost } from './configuration.ts';
 const HASH_OCTETS = 32;
 const SALT_OCTETS = 16;
 /** More of them than this waiting means that the last would wait for seconds. */
-const MOST_WAITING = 32;
+const MAX_WAITING = 32;
 
 /** Each with the cost that it was made with, so that the cost can grow. */
 export interface PasswordHash extends HashingCost {
@@ -39,7 +39,7 @@ export class PasswordHasher {
 
   /** False: another one would have to wait too long. */
   get ready(): boolean {
-    return this.#waiting.length < MOST_WAITING;
+    return this.#waiting.length < MAX_WAITING;
   }
 
   async hash(password: string): Promise<PasswordHash> {

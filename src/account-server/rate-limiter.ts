@@ -11,13 +11,13 @@ const MINUTE_MS = 60_000;
 export class RateLimiter {
   #intervalMs = 0;
   #toleranceMs = 0;
-  readonly #mostCallers: number;
+  readonly #maxCallers: number;
   /** When each caller's allowance is whole again; the one that came last is last. */
-  readonly #wholeAt = new Map<string, number>();
+  readonly #arrivalTimes = new Map<string, number>();
 
-  constructor(limit: RateLimit, mostCallers = 100_000) {
+  constructor(limit: RateLimit, maxCallers = 100_000) {
     this.setLimit(limit);
-    this.#mostCallers = mostCallers;
+    this.#maxCallers = maxCallers;
   }
 
   /** From now on; what callers have used up stays used up. */
@@ -28,23 +28,23 @@ export class RateLimiter {
 
   /** Undefined: go on. Otherwise so many milliseconds must pass; the try itself costs nothing. */
   take(caller: string, now: Monotonic): number | undefined {
-    const wholeAt = Math.max(this.#wholeAt.get(caller) ?? now, now);
-    const waitMs = wholeAt - now - this.#toleranceMs;
-    this.#wholeAt.delete(caller);
-    this.#wholeAt.set(caller, waitMs > 0 ? wholeAt : wholeAt + this.#intervalMs);
-    this.#forget(now);
+    const arrival = Math.max(this.#arrivalTimes.get(caller) ?? now, now);
+    const waitMs = arrival - now - this.#toleranceMs;
+    this.#arrivalTimes.delete(caller);
+    this.#arrivalTimes.set(caller, waitMs > 0 ? arrival : arrival + this.#intervalMs);
+    this.#evict(now);
     return waitMs > 0 ? waitMs : undefined;
   }
 
   /** Callers that are remembered. */
   get size(): number {
-    return this.#wholeAt.size;
+    return this.#arrivalTimes.size;
   }
 
-  #forget(now: Monotonic): void {
-    for (const [caller, wholeAt] of this.#wholeAt) {
-      if (wholeAt > now && this.#wholeAt.size <= this.#mostCallers) return;
-      this.#wholeAt.delete(caller);
+  #evict(now: Monotonic): void {
+    for (const [caller, arrival] of this.#arrivalTimes) {
+      if (arrival > now && this.#arrivalTimes.size <= this.#maxCallers) return;
+      this.#arrivalTimes.delete(caller);
     }
   }
 }

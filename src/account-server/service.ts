@@ -42,8 +42,8 @@ export interface ServiceOptions {
 }
 
 /** Carries a refusal out of a transaction, which then changes nothing. */
-class RolledBack extends Error {
-  override readonly name = 'RolledBack';
+class RefusedInTransaction extends Error {
+  override readonly name = 'RefusedInTransaction';
   readonly refusal: Refusal;
 
   constructor(refused: Refusal) {
@@ -53,7 +53,7 @@ class RolledBack extends Error {
 }
 
 /** `method`: by what a login or renewal was authenticated. */
-interface Attempt {
+interface AuthenticationAttempt {
   readonly event: 'login' | 'renewal';
   readonly method: 'password' | 'enrolment-token' | 'renewal-token';
   readonly account?: string | undefined;
@@ -68,9 +68,9 @@ export class AccountService {
   readonly #devices: Devices;
   readonly #enrolment: Enrolment;
   readonly #hasher: PasswordHasher;
-  readonly #sources: RateLimiter;
-  readonly #passwords: RateLimiter;
-  readonly #credentials: RateLimiter;
+  readonly #sourceLimiter: RateLimiter;
+  readonly #passwordLimiter: RateLimiter;
+  readonly #credentialLimiter: RateLimiter;
 
   constructor(options: ServiceOptions) {
     const { configuration, database, authorities } = options;
@@ -81,11 +81,11 @@ export class AccountService {
     this.#devices = new Devices(database);
     this.#enrolment = new Enrolment(configuration, this.#devices, authorities);
     this.#hasher = new PasswordHasher(hashing.cost, hashing.concurrency);
-    this.#sources = new RateLimiter(limits.source);
-    this.#passwords = new RateLimiter(limits.account);
+    this.#sourceLimiter = new RateLimiter(limits.source);
+    this.#passwordLimiter = new RateLimiter(limits.account);
     // Apart from the passwords: who guesses at an account's password must not keep its devices from
     // renewing.
-    this.#credentials = new RateLimiter(limits.account);
+    this.#credentialLimiter = new RateLimiter(limits.account);
   }
 
   /**
@@ -95,17 +95,18 @@ export class AccountService {
   reconfigure(configuration: AccountServerConfiguration): void {
     const { limits, hashing } = configuration;
     this.#configuration = configuration;
-    this.#enrolment.configuration = configuration;
+    this.#enrolment.reconfigure(configuration);
     this.#hasher.reconfigure(hashing.cost, hashing.concurrency);
-    this.#sources.setLimit(limits.source);
-    for (const limiter of [this.#passwords, this.#credentials]) limiter.setLimit(limits.account);
+    this.#sourceLimiter.setLimit(limits.source);
+    for (const limiter of [this.#passwordLimiter, this.#credentialLimiter])
+      limiter.setLimit(limits.account);
   }
 
   /** To be asked before a request of that source is read. */
   admit(source: IpAddress): Refusal | undefined {
     const network = isIpv6(source) ? networkOf(source, 64) : source;
-    return this.#limited(
-      this.#sources.take(network, this.#options.clock.now()),
+    return this.#rateRefusal(
+      this.#sourceLimiter.take(network, this.#options.clock.now()),
       'rate-limited-source',
     );
   }
@@ -116,20 +117,25 @@ export class AccountService {
 
   async login(request: LoginRequest, source: IpAddress): Promise<IssuedCredential | Refusal> {
     const method = request.password === undefined ? 'enrolment-token' : 'password';
-    const attempt: Attempt = { event: 'login', method, account: request.account, source };
+    const attempt: AuthenticationAttempt = {
+      event: 'login',
+      method,
+      account: request.account,
+      source,
+    };
     const proof: ProofOfKey = {
       ...this.#proofOf(request),
       kind: 'login',
       subject: request.account,
     };
-    const refused = this.#judgeProof(proof, request.proof) ?? (await this.#judgePassword(request));
-    return this.#tell(attempt, refused ?? this.#commit(() => this.#enrol(request)));
+    const refused = this.#checkProof(proof, request.proof) ?? (await this.#checkPassword(request));
+    return this.#audit(attempt, refused ?? this.#commit(() => this.#enrol(request)));
   }
 
   renew(request: RenewalRequest, source: IpAddress): IssuedCredential | Refusal {
-    const device = this.#devices.withRenewalToken(tokenHash(request.renewalToken));
-    const account = device === undefined ? undefined : this.#accounts.withId(device.account);
-    const attempt: Attempt = {
+    const device = this.#devices.findByRenewalHash(tokenHash(request.renewalToken));
+    const account = device === undefined ? undefined : this.#accounts.findById(device.account);
+    const attempt: AuthenticationAttempt = {
       event: 'renewal',
       method: 'renewal-token',
       account: account?.name,
@@ -140,8 +146,8 @@ export class AccountService {
       kind: 'renewal',
       subject: request.renewalToken,
     };
-    const refused = this.#judgeProof(proof, request.proof);
-    return this.#tell(attempt, refused ?? this.#commit(() => this.#issueAnew(request)));
+    const refused = this.#checkProof(proof, request.proof);
+    return this.#audit(attempt, refused ?? this.#commit(() => this.#issueRenewal(request)));
   }
 
   /** Counts what came to nothing before it was a request. */
@@ -156,7 +162,7 @@ export class AccountService {
     return { publicKey, timestampMs: timestamp };
   }
 
-  #judgeProof(proof: ProofOfKey, given: Uint8Array): Refusal | undefined {
+  #checkProof(proof: ProofOfKey, given: Uint8Array): Refusal | undefined {
     const { clock, exchange } = this.#options;
     if (Math.abs(clock.wall() - proof.timestampMs) > CLOCK_TOLERANCE_MS)
       return refusal('wrong-time');
@@ -164,15 +170,15 @@ export class AccountService {
   }
 
   /** Undefined: right, or not what this request is about. */
-  async #judgePassword({ account: name, password }: LoginRequest): Promise<Refusal | undefined> {
+  async #checkPassword({ account: name, password }: LoginRequest): Promise<Refusal | undefined> {
     if (password === undefined) return undefined;
-    const limited = this.#limited(
-      this.#passwords.take(name, this.#options.clock.now()),
+    const limited = this.#rateRefusal(
+      this.#passwordLimiter.take(name, this.#options.clock.now()),
       'rate-limited-account',
     );
     if (limited !== undefined) return limited;
     if (!this.#hasher.ready) return refusal('busy', BUSY_RETRY_MS);
-    const account = this.#accounts.named(name);
+    const account = this.#accounts.findByName(name);
     const right = await this.#hasher.verify(password, account?.password);
     if (account === undefined) return refusal('unknown-account');
     if (!right || account.password === undefined) return refusal('wrong-password');
@@ -183,7 +189,7 @@ export class AccountService {
 
   async #rehash({ id, name }: Account, former: PasswordHash, password: string): Promise<void> {
     const fresh = await this.#hasher.hash(password);
-    const now = this.#accounts.withId(id)?.password;
+    const now = this.#accounts.findById(id)?.password;
     // The operator may have set another one meanwhile.
     if (now !== undefined && equalBytes(now.hash, former.hash))
       this.#accounts.setPassword(name, fresh);
@@ -191,16 +197,16 @@ export class AccountService {
 
   #enrol(request: LoginRequest): IssuedCredential | Refusal {
     const now = this.#seconds();
-    const account = this.#accounts.named(request.account);
+    const account = this.#accounts.findByName(request.account);
     if (account === undefined) return refusal('unknown-account');
     const { enrolmentToken, publicKey } = request;
     if (
       enrolmentToken !== undefined &&
-      !this.#isTokenGood(enrolmentToken, account, publicKey, now)
+      !this.#isTokenUsable(enrolmentToken, account, publicKey, now)
     ) {
       return refusal('wrong-enrolment-token');
     }
-    const refused = this.#judgeAccount(account);
+    const refused = this.#checkAccount(account);
     if (refused !== undefined) return refused;
     const device = this.#enrolment.deviceFor(account, request, now);
     if (isRefusal(device)) return device;
@@ -213,7 +219,7 @@ export class AccountService {
    * Once, but again for the key that it was used for, for the time of the grace: an answer may have
    * been lost.
    */
-  #isTokenGood(token: string, account: Account, publicKey: Uint8Array, now: number): boolean {
+  #isTokenUsable(token: string, account: Account, publicKey: Uint8Array, now: number): boolean {
     const known = this.#accounts.enrolmentToken(tokenHash(token));
     if (known === undefined || known.account !== account.id || known.expiresAt <= now) return false;
     if (known.usedBy === undefined) return true;
@@ -221,19 +227,19 @@ export class AccountService {
     return equalBytes(known.usedBy, publicKey) && now < until;
   }
 
-  #issueAnew(request: RenewalRequest): IssuedCredential | Refusal {
+  #issueRenewal(request: RenewalRequest): IssuedCredential | Refusal {
     const now = this.#seconds();
     const hash = tokenHash(request.renewalToken);
-    const device = this.#devices.withRenewalToken(hash);
+    const device = this.#devices.findByRenewalHash(hash);
     if (device === undefined || !equalBytes(device.publicKey, request.publicKey))
       return refusal('wrong-renewal-token');
-    const account = this.#accounts.withId(device.account);
+    const account = this.#accounts.findById(device.account);
     const present = equalBytes(device.renewalHash, hash);
     if (account === undefined || now >= (present ? device.renewalUntil : device.formerUntil)) {
       return refusal('wrong-renewal-token');
     }
     if (request.timestamp <= device.lastProofMs) return refusal('replayed-proof');
-    const refused = this.#judgeAccount(account);
+    const refused = this.#checkAccount(account);
     if (refused !== undefined) return refused;
     const graceUntil = now + this.#configuration.renewalGraceSeconds;
     // The former one again: the grace goes on, and is not renewed by that.
@@ -244,15 +250,15 @@ export class AccountService {
   }
 
   /** Of an account whose device has proved itself. */
-  #judgeAccount({ name, disabled }: Account): Refusal | undefined {
+  #checkAccount({ name, disabled }: Account): Refusal | undefined {
     if (disabled) return refusal('account-disabled');
-    return this.#limited(
-      this.#credentials.take(name, this.#options.clock.now()),
+    return this.#rateRefusal(
+      this.#credentialLimiter.take(name, this.#options.clock.now()),
       'rate-limited-account',
     );
   }
 
-  #limited(waitMs: number | undefined, reason: Reason): Refusal | undefined {
+  #rateRefusal(waitMs: number | undefined, reason: Reason): Refusal | undefined {
     return waitMs === undefined ? undefined : refusal(reason, waitMs);
   }
 
@@ -260,11 +266,11 @@ export class AccountService {
     try {
       return this.#options.database.transaction(() => {
         const result = body();
-        if (isRefusal(result)) throw new RolledBack(result);
+        if (isRefusal(result)) throw new RefusedInTransaction(result);
         return result;
       });
     } catch (thrown) {
-      if (thrown instanceof RolledBack) return thrown.refusal;
+      if (thrown instanceof RefusedInTransaction) return thrown.refusal;
       throw thrown;
     }
   }
@@ -273,7 +279,10 @@ export class AccountService {
    * Counts, and leaves an audit trail that has no secret in it; what is refused for its rate is
    * only counted.
    */
-  #tell(attempt: Attempt, result: IssuedCredential | Refusal): IssuedCredential | Refusal {
+  #audit(
+    attempt: AuthenticationAttempt,
+    result: IssuedCredential | Refusal,
+  ): IssuedCredential | Refusal {
     const { event, ...fields } = attempt;
     const { events, clock } = this.#options;
     if (!isRefusal(result)) {

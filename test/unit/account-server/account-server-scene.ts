@@ -80,14 +80,14 @@ export class MemoryKeyFiles implements KeyFiles {
   }
 }
 
-interface Told {
+interface RecordedEvent {
   readonly name: string;
   readonly level: string;
   readonly fields: JsonObject;
 }
 
 /** What a login says besides who and when. */
-export interface LoginWords {
+export interface LoginFields {
   readonly password?: string;
   readonly enrolmentToken?: string;
   readonly device?: string;
@@ -98,7 +98,7 @@ export interface LoginWords {
 export class AccountScene implements Disposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'sojourn-as-'));
   readonly files = new MemoryKeyFiles();
-  readonly events: Told[] = [];
+  readonly events: RecordedEvent[] = [];
   readonly exchange = keyPairOf(new Uint8Array(32).fill(7));
   configuration: AccountServerConfiguration;
   nowMs = START * 1000;
@@ -148,13 +148,13 @@ export class AccountScene implements Disposable {
   async login(
     key: NodeKey,
     account: string,
-    words: LoginWords = { password: PASSWORD },
+    fields: LoginFields = { password: PASSWORD },
   ): Promise<IssuedCredential | Refusal> {
     this.nowMs += 1;
-    const timestamp = words.timestamp ?? this.nowMs;
+    const timestamp = fields.timestamp ?? this.nowMs;
     const proof = key.proof('login', this.exchange.publicKey, account, timestamp);
     return await this.service.login(
-      { account, publicKey: key.publicKey, proof, ...words, timestamp },
+      { account, publicKey: key.publicKey, proof, ...fields, timestamp },
       SOURCE,
     );
   }
@@ -167,7 +167,7 @@ export class AccountScene implements Disposable {
   }
 
   /** What a verifier makes of a credential now, by the authorities that are listed. */
-  judge({ credential }: IssuedCredential, { publicKey }: NodeKey): NodeCredential | string {
+  verify({ credential }: IssuedCredential, { publicKey }: NodeKey): NodeCredential | string {
     const authorities = this.authorities.list(this.seconds).map((one) => one.publicKey);
     return verifyCredential(credential, authorities, publicKey, BigInt(this.seconds));
   }
@@ -190,7 +190,7 @@ export class AccountScene implements Disposable {
       },
       clock: { now: () => monotonic(this.nowMs), wall: () => wall(this.nowMs) },
       events: {
-        event: (event: Told) => {
+        event: (event: RecordedEvent) => {
           expectSound(event);
           this.events.push(event);
         },

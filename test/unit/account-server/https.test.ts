@@ -10,7 +10,7 @@ import { AccountScene, PASSWORD } from './account-server-scene.ts';
 import { NodeKey } from './node-key.ts';
 
 let scene: AccountScene;
-let face: AccountHttpsServer;
+let server: AccountHttpsServer;
 let certificate: Certificate;
 let port = 0;
 let defects: unknown[] = [];
@@ -19,7 +19,7 @@ beforeEach(async () => {
   scene = new AccountScene();
   defects = [];
   certificate = await ownCertificate(`${scene.directory}/tls.pem`, ['127.0.0.1'], Date.now());
-  face = new AccountHttpsServer({
+  server = new AccountHttpsServer({
     ...{
       service: scene.service,
       authorities: scene.authorities,
@@ -30,21 +30,21 @@ beforeEach(async () => {
     clock: { now: () => monotonic(scene.nowMs), wall: () => wall(scene.nowMs) },
     fatal: (error) => defects.push(error),
   });
-  port = await face.listen(ipv4('127.0.0.1'), 0);
+  port = await server.listen(ipv4('127.0.0.1'), 0);
   await scene.request('account-add', { name: 'alice', password: PASSWORD });
 });
 afterEach(async () => {
-  await face.close();
+  await server.close();
   scene[Symbol.dispose]();
 });
 
-interface Answered {
+interface LoginResponse {
   readonly status: number | undefined;
   readonly retryAfter: string | undefined;
   readonly error: unknown;
 }
 
-async function login(): Promise<Answered> {
+async function login(): Promise<LoginResponse> {
   const key = new NodeKey();
   const timestamp = scene.nowMs;
   const base64 = (octets: Uint8Array) => Buffer.from(octets).toString('base64');
@@ -56,7 +56,7 @@ async function login(): Promise<Answered> {
     timestamp,
     proof,
   };
-  const { promise, resolve, reject } = Promise.withResolvers<Answered>();
+  const { promise, resolve, reject } = Promise.withResolvers<LoginResponse>();
   const options = {
     port,
     ca: certificate.cert,

@@ -35,7 +35,7 @@ afterEach(() => scene[Symbol.dispose]());
 describe('a login', () => {
   it('gives a credential that says who the device is', async () => {
     const issued = granted(await scene.login(laptop, 'alice'));
-    expect(scene.judge(issued, laptop)).toMatchObject({
+    expect(scene.verify(issued, laptop)).toMatchObject({
       name: 'alice.nodes.example',
       groups: ['staff', 'größe'],
       publicKey: laptop.publicKey,
@@ -165,8 +165,8 @@ describe('a login', () => {
 });
 
 describe('devices of an account', () => {
-  const nameOf = (key: NodeKey, issued: Parameters<AccountScene['judge']>[0]) => {
-    const credential = scene.judge(issued, key);
+  const nameOf = (key: NodeKey, issued: Parameters<AccountScene['verify']>[0]) => {
+    const credential = scene.verify(issued, key);
     return typeof credential === 'string' ? credential : credential.name;
   };
 
@@ -229,7 +229,9 @@ describe('a renewal', () => {
     scene.pass(40_000);
     const second = granted(scene.renew(laptop, first.renewalToken));
     expect(second.renewalToken).not.toBe(first.renewalToken);
-    expect(scene.judge(second, laptop)).toMatchObject({ notAfter: BigInt(scene.seconds + 86_400) });
+    expect(scene.verify(second, laptop)).toMatchObject({
+      notAfter: BigInt(scene.seconds + 86_400),
+    });
   });
 
   it('takes the former token for the grace, which does not grow', async () => {
@@ -287,7 +289,7 @@ describe('a renewal', () => {
     const { renewalToken } = granted(await scene.login(laptop, 'alice'));
     await scene.request('account-groups', { name: 'alice', groups: ['other'] });
     scene.restart();
-    expect(scene.judge(granted(scene.renew(laptop, renewalToken)), laptop)).toMatchObject({
+    expect(scene.verify(granted(scene.renew(laptop, renewalToken)), laptop)).toMatchObject({
       groups: ['other'],
     });
   });
@@ -396,7 +398,7 @@ describe('authorities', () => {
     expect(hex(fresh.credential.slice(4, 12))).not.toBe(hex(last.credential.slice(4, 12)));
     expect(states()).toEqual(['former', 'signs']);
     for (const issued of [old, last, fresh])
-      expect(scene.judge(issued, laptop)).toMatchObject({ groups: ['staff', 'größe'] });
+      expect(scene.verify(issued, laptop)).toMatchObject({ groups: ['staff', 'größe'] });
     scene.restart();
     expect(states()).toEqual(['former', 'signs']);
     scene.nowMs = (last.notAfter + 1) * 1000;
@@ -420,8 +422,8 @@ describe('authorities', () => {
     scene.files.lose('authority');
     scene.restart();
     expect(states().sort()).toEqual(['former', 'signs']);
-    expect(scene.judge(old, laptop)).toMatchObject({ name: 'alice.nodes.example' });
-    expect(scene.judge(granted(await scene.login(laptop, 'alice')), laptop)).toMatchObject({
+    expect(scene.verify(old, laptop)).toMatchObject({ name: 'alice.nodes.example' });
+    expect(scene.verify(granted(await scene.login(laptop, 'alice')), laptop)).toMatchObject({
       name: 'alice.nodes.example',
     });
   });

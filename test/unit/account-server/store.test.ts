@@ -42,7 +42,7 @@ describe('virtual IPv4 addresses', () => {
       if (virtualIpv4 === undefined) throw new Error('none is free');
       const publicKey = new Uint8Array(32).fill(++keys);
       devices.add({ account: 1, label: `l${keys}`, publicKey, virtualIpv4, enrolledAt: NOW });
-      const made = devices.withKey(publicKey);
+      const made = devices.findByPublicKey(publicKey);
       if (made === undefined) throw new Error('not kept');
       return made;
     };
