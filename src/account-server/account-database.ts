@@ -1,5 +1,5 @@
 /**
- * The account server's SQLite file: its tables, and transactions over all of them. Times are
+ * The account server's SQLite database: schema, prepared statements and transactions. Times are
  * seconds since 1970-01-01.
  */
 import type { DatabaseSync, SQLInputValue } from 'node:sqlite';
@@ -7,31 +7,53 @@ import { type DatabaseFile, openDatabase, transaction, translate } from '#store/
 import type { Row } from './rows.ts';
 
 /**
- * `label` of a device is empty where it has the account's own name. `held_addresses` are of devices
- * that were removed, while a credential still names them. `last_not_after` of an authority: the end
- * of the last credential that it signed.
+ * The `label` of a device is empty if the device has the account's own name. `held_addresses` are
+ * those of removed devices whose last credential has not expired. `last_not_after` is the latest
+ * expiry among the credentials that an authority signed.
  */
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS accounts (
-    id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, fqdn TEXT NOT NULL UNIQUE, groups TEXT NOT NULL,
-    disabled INTEGER NOT NULL DEFAULT 0, created_at INTEGER NOT NULL,
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL UNIQUE,
+    fqdn TEXT NOT NULL UNIQUE,
+    groups TEXT NOT NULL,
+    disabled INTEGER NOT NULL DEFAULT 0,
+    created_at INTEGER NOT NULL,
     salt BLOB, hash BLOB, cost_log2 INTEGER, block_size INTEGER, parallelization INTEGER
   ) STRICT;
   CREATE TABLE IF NOT EXISTS devices (
-    id INTEGER PRIMARY KEY, account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE, label TEXT NOT NULL,
-    public_key BLOB NOT NULL UNIQUE, node_id BLOB NOT NULL UNIQUE, interface_id BLOB NOT NULL UNIQUE,
-    virtual_ipv4 INTEGER NOT NULL UNIQUE, enrolled_at INTEGER NOT NULL, last_seen_at INTEGER NOT NULL,
-    last_proof_ms INTEGER NOT NULL, credential_until INTEGER NOT NULL,
-    renewal_hash BLOB NOT NULL UNIQUE, renewal_until INTEGER NOT NULL, former_hash BLOB UNIQUE, former_until INTEGER NOT NULL DEFAULT 0,
+    id INTEGER PRIMARY KEY,
+    account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    label TEXT NOT NULL,
+    public_key BLOB NOT NULL UNIQUE,
+    node_id BLOB NOT NULL UNIQUE,
+    interface_id BLOB NOT NULL UNIQUE,
+    virtual_ipv4 INTEGER NOT NULL UNIQUE,
+    enrolled_at INTEGER NOT NULL,
+    last_seen_at INTEGER NOT NULL,
+    last_proof_ms INTEGER NOT NULL,
+    credential_until INTEGER NOT NULL,
+    renewal_hash BLOB NOT NULL UNIQUE,
+    renewal_until INTEGER NOT NULL,
+    former_hash BLOB UNIQUE,
+    former_until INTEGER NOT NULL DEFAULT 0,
     UNIQUE (account, label)
   ) STRICT;
   CREATE TABLE IF NOT EXISTS enrolment_tokens (
-    hash BLOB PRIMARY KEY, account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE, expires_at INTEGER NOT NULL,
-    used_by BLOB, used_at INTEGER NOT NULL DEFAULT 0
+    hash BLOB PRIMARY KEY,
+    account INTEGER NOT NULL REFERENCES accounts ON DELETE CASCADE,
+    expires_at INTEGER NOT NULL,
+    used_by BLOB,
+    used_at INTEGER NOT NULL DEFAULT 0
   ) STRICT, WITHOUT ROWID;
-  CREATE TABLE IF NOT EXISTS held_addresses (virtual_ipv4 INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;
+  CREATE TABLE IF NOT EXISTS held_addresses (
+    virtual_ipv4 INTEGER PRIMARY KEY,
+    until INTEGER NOT NULL
+  ) STRICT;
   CREATE TABLE IF NOT EXISTS authorities (
-    public_key BLOB PRIMARY KEY, signs_from INTEGER NOT NULL, last_not_after INTEGER NOT NULL DEFAULT 0
+    public_key BLOB PRIMARY KEY,
+    signs_from INTEGER NOT NULL,
+    last_not_after INTEGER NOT NULL DEFAULT 0
   ) STRICT, WITHOUT ROWID`;
 
 export class AccountDatabase {
@@ -39,15 +61,14 @@ export class AccountDatabase {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, ReturnType<DatabaseSync['prepare']>>();
 
-  /** Throws `StoreError`, as everything here does. */
+  /** Throws `StoreError`, as every method does. */
   constructor(file: string) {
-    this.#file = { file, afterLoss: 'accounts and devices have to be added anew' };
-    // A power cut must not bring back a renewal token that was replaced, or an enrolment token that
-    // was used.
+    this.#file = { file, afterLoss: 'accounts and devices have to be added again' };
+    // FULL: a power failure must not restore a replaced renewal token or a used enrolment token.
     this.#database = openDatabase(this.#file, { version: 1, schema: SCHEMA, synchronous: 'FULL' });
   }
 
-  /** All of `body` or, when it throws, nothing. */
+  /** Commits what `body` did, or rolls it back if `body` throws. */
   transaction<T>(body: () => T): T {
     return transaction(this.#database, this.#file, body);
   }

@@ -1,9 +1,9 @@
-/** Accounts and their enrolment tokens, as they are kept. */
+/** The stored accounts and their enrolment tokens. */
 import type { AccountDatabase } from './account-database.ts';
 import type { PasswordHash } from './password-hashing.ts';
 import { integer, isNull, octets, type Row, text } from './rows.ts';
 
-/** `password` undefined: enrolment tokens are the only way in. */
+/** Without a `password`, the account's devices can enrol only with an enrolment token. */
 export interface Account {
   readonly id: number;
   readonly name: string;
@@ -16,7 +16,7 @@ export interface Account {
 
 export type NewAccount = Omit<Account, 'id' | 'disabled'>;
 
-/** `usedBy`: the public key of the device that it enrolled. */
+/** `usedBy` is the public key of the device that the token enrolled. */
 export interface EnrolmentToken {
   readonly account: number;
   readonly expiresAt: number;
@@ -54,12 +54,13 @@ export class Accounts {
   }
 
   /**
-   * The account whose names `fqdn` would stand among, or that would stand among those of `fqdn`:
-   * devices have names below their account's.
+   * The name of an account whose domain contains `fqdn` or lies below it. Such accounts overlap,
+   * because device names are below the account's name.
    */
   nameOfOverlapping(fqdn: string): string | undefined {
     const row = this.#database.one(
-      "SELECT name FROM accounts WHERE fqdn = ?1 OR ?1 LIKE '%.' || fqdn OR fqdn LIKE '%.' || ?1 LIMIT 1",
+      `SELECT name FROM accounts
+       WHERE fqdn = ?1 OR ?1 LIKE '%.' || fqdn OR fqdn LIKE '%.' || ?1 LIMIT 1`,
       fqdn,
     );
     return row === undefined ? undefined : text(row, 'name');
@@ -79,7 +80,8 @@ export class Accounts {
   setPassword(name: string, password: PasswordHash): void {
     const { salt, hash, costLog2, blockSize, parallelization } = password;
     this.#database.run(
-      'UPDATE accounts SET salt = ?, hash = ?, cost_log2 = ?, block_size = ?, parallelization = ? WHERE name = ?',
+      `UPDATE accounts SET salt = ?, hash = ?, cost_log2 = ?, block_size = ?, parallelization = ?
+       WHERE name = ?`,
       ...[salt, hash, costLog2, blockSize, parallelization, name],
     );
   }
@@ -96,7 +98,7 @@ export class Accounts {
     );
   }
 
-  /** With its tokens and devices; their addresses must be held before (`Devices.removeAll`). */
+  /** Removes tokens and devices too. Call `Devices.removeAll` first, which holds the addresses. */
   remove(name: string): void {
     this.#database.run('DELETE FROM accounts WHERE name = ?', name);
   }
@@ -131,10 +133,11 @@ export class Accounts {
     );
   }
 
-  /** Tokens that can still be used, by account. */
+  /** The number of tokens that are neither used nor expired, by account. */
   countUnusedTokens(now: number): ReadonlyMap<number, number> {
     const rows = this.#database.all(
-      'SELECT account, count(*) AS tokens FROM enrolment_tokens WHERE used_by IS NULL AND expires_at > ? GROUP BY account',
+      `SELECT account, count(*) AS tokens FROM enrolment_tokens
+       WHERE used_by IS NULL AND expires_at > ? GROUP BY account`,
       now,
     );
     return new Map(rows.map((row) => [integer(row, 'account'), integer(row, 'tokens')]));

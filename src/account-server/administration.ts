@@ -1,6 +1,6 @@
 /**
- * What operators ask of the account server and do with it, over the control socket. Passwords come
- * in here, tokens go out; neither is logged.
+ * The operator's commands on the control socket. Passwords are parameters and tokens are results;
+ * neither is logged.
  */
 import type { z } from 'zod';
 import { fromHex, hex } from '#base/bytes.ts';
@@ -43,7 +43,8 @@ export class Administration {
   }
 
   /**
-   * Answers the commands of `sojourn as …`, and `stats`; what `others` answers is up to the daemon.
+   * Answers the commands of `sojourn as …`, `stats`, and the `daemonCommands`, which the daemon
+   * implements.
    */
   serve(
     control: ControlPort,
@@ -60,7 +61,7 @@ export class Administration {
     });
   }
 
-  /** For `status`. */
+  /** The counts that the command `status` shows. */
   summary(): JsonObject {
     return { ...this.#accounts.count(), devices: this.#devices.count() };
   }
@@ -116,14 +117,14 @@ export class Administration {
     const { zone } = this.#options.configuration;
     const fqdn = requested ?? `${name}.${zone}`;
     if (!isDomainName(fqdn) || !fqdn.endsWith(`.${zone}`))
-      throw new CommandError(`${fqdn} is no name below ${zone}`);
+      throw new CommandError(`${fqdn} is not a name below ${zone}`);
     const hash = given === undefined ? undefined : await this.#options.service.hashPassword(given);
     this.#options.database.transaction(() => {
       if (this.#accounts.findByName(name) !== undefined)
-        throw new CommandError(`there is an account "${name}" already`);
+        throw new CommandError(`account "${name}" already exists`);
       const other = this.#accounts.nameOfOverlapping(fqdn);
       if (other !== undefined)
-        throw new CommandError(`${fqdn} is among the names of account "${other}"`);
+        throw new CommandError(`${fqdn} overlaps the names of account "${other}"`);
       this.#accounts.add({ name, fqdn, groups: all, createdAt: this.#seconds(), password: hash });
     });
     return this.#report('account-added', { account: name, fqdn });
@@ -182,14 +183,14 @@ export class Administration {
     );
   }
 
-  /** By node id, or by FQDN. */
+  /** Removes the device with this node id (hex) or FQDN. */
   #removeDevice(nameOrId: string): JsonValue {
     const found = this.#options.database.transaction(() => {
       const device = this.#findDevice(nameOrId);
       const account = device === undefined ? undefined : this.#accounts.findById(device.account);
       if (device === undefined || account === undefined) {
         throw new CommandError(
-          `no device "${nameOrId}" (give a node id or a name of: sojourn as device list)`,
+          `no device "${nameOrId}" (sojourn as device list shows node ids and names)`,
         );
       }
       this.#devices.remove(device);
@@ -230,7 +231,7 @@ export class Administration {
   #rotate(afterSeconds: number): JsonValue {
     const made = this.#options.authorities.rotate(this.#seconds() + afterSeconds);
     if (made === undefined)
-      throw new CommandError('a rotation is under way (sojourn as authority list)');
+      throw new CommandError('a rotation is already scheduled (sojourn as authority list)');
     const { publicKey, signsFrom, keyId } = made;
     const report = this.#report('authority-rotation', {
       keyId: hex(keyId),
@@ -246,7 +247,7 @@ export class Administration {
     return account;
   }
 
-  /** What was done is an event, and its fields the answer. */
+  /** Emits an event and returns its fields as the answer. */
   #report(event: EventName, fields: JsonObject): JsonObject {
     this.#options.events.event({ name: event, level: 'info', fields }, this.#options.clock.wall());
     return fields;

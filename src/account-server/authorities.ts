@@ -1,10 +1,8 @@
 /**
- * The Ed25519 keys that sign credentials: the present one, the next one while a rotation is under
- * way, and former ones, of which only the public half is kept, as long as a credential that they
- * signed is good.
+ * The Ed25519 keys that sign credentials: the current key, the next key during a rotation, and the
+ * public keys of former ones until the last credential that they signed expires.
  *
- * Rotation has two steps, because those who verify credentials have to hear of a key before it
- * signs.
+ * A rotation has two steps, because verifiers must know a key before it signs.
  */
 import { equalBytes } from '#base/bytes.ts';
 import { authorityKeyIdOf } from '#crypto/node-credential.ts';
@@ -12,18 +10,17 @@ import { type SigningKey, signingKeyOf } from '#crypto/primitives.ts';
 import type { AccountDatabase } from './account-database.ts';
 import { integer, octets } from './rows.ts';
 
-/** The private halves, each 32 octets in a file that nobody else can read. */
+/** The private keys, each 32 octets in a file that only the daemon's user can read. */
 export interface KeyFiles {
   exists(name: 'authority' | 'authority-next'): boolean;
-  /** Made when missing. */
+  /** Creates the key if the file is missing. */
   open(name: 'authority' | 'authority-next' | 'exchange'): Uint8Array;
-  /** The next authority takes the place of the present one, whose private half is gone then. */
+  /** Replaces the current private key, which is lost, with the next one. */
   promote(): void;
 }
 
 /**
- * `notAfter`: of a former one, when its last credential ends; undefined otherwise. Seconds since
- * 1970-01-01.
+ * `notAfter` is set for a former key: the expiry of its last credential. Seconds since 1970-01-01.
  */
 export interface ListedAuthority {
   readonly publicKey: Uint8Array;
@@ -33,7 +30,7 @@ export interface ListedAuthority {
   readonly notAfter: number | undefined;
 }
 
-/** How long a new key is listed before it signs, unless the operator says otherwise. */
+/** How long a new key is listed before it signs, by default. */
 export const ROTATION_NOTICE_SECONDS = 3600;
 
 export class Authorities {
@@ -51,13 +48,13 @@ export class Authorities {
     this.#promoteDue(now);
   }
 
-  /** The key that signs now. */
+  /** The key that signs at `now`. */
   current(now: number): SigningKey {
     this.#promoteDue(now);
     return this.#current;
   }
 
-  /** To be called with each credential, in the same transaction as what else is kept of it. */
+  /** Call it for each credential, in the transaction that stores the credential's expiry. */
   recordSignature(key: SigningKey, notAfter: number): void {
     this.#database.run(
       'UPDATE authorities SET last_not_after = max(last_not_after, ?) WHERE public_key = ?',
@@ -66,14 +63,14 @@ export class Authorities {
     );
   }
 
-  /** Makes a key that signs from then on; undefined when one is waiting already. */
+  /** Creates a key that signs from `signsFrom`; undefined if a next key already exists. */
   rotate(signsFrom: number): ListedAuthority | undefined {
     if (this.#next !== undefined) return undefined;
     this.#openNext(signsFrom);
     return this.list(0).find(({ state }) => state === 'next');
   }
 
-  /** Every key whose credentials must be believed. */
+  /** Every key whose credentials a verifier must accept. */
   list(now: number): readonly ListedAuthority[] {
     this.#promoteDue(now);
     return this.#database
@@ -114,8 +111,8 @@ export class Authorities {
   }
 
   /**
-   * A key of a file that was put there by hand is as good as one that was made here. Gives when it
-   * signs from.
+   * Records the key if it is unknown, for example because the operator installed its file by hand.
+   * Returns the time from which the key signs.
    */
   #register({ publicKey }: SigningKey, signsFrom: number): number {
     this.#database.run(

@@ -1,6 +1,6 @@
 /**
- * The account server's TLS certificate: the operator's, or one of its own that clients know by its
- * fingerprint (RFC 7469's idea, of the whole certificate).
+ * The account server's TLS certificate: the operator's, or a self-signed one that clients pin by
+ * its fingerprint (like RFC 7469, but over the whole certificate).
  */
 import 'reflect-metadata';
 import { createPrivateKey, randomBytes, webcrypto, X509Certificate } from 'node:crypto';
@@ -9,8 +9,8 @@ import { isIP } from 'node:net';
 import { SubjectAlternativeNameExtension, X509CertificateGenerator } from '@peculiar/x509';
 
 const DAY_MS = 86_400_000;
-/** Clients have pinned it: it outlives the host. */
-const LIFE_DAYS = 7300;
+/** Clients pin the certificate, so it must outlive the host. */
+const VALIDITY_DAYS = 7300;
 const READABLE_BY_OTHERS = 0o077;
 
 /** PEM. `fingerprint` is SHA-256 as OpenSSL prints it: `AB:CD:…`. */
@@ -23,13 +23,13 @@ export interface Certificate {
   readonly notAfterWallMs: number;
 }
 
-/** Something is wrong with a certificate or its key; `message` names the file. */
+/** A certificate or its key cannot be used; `message` names the file. */
 export class CertificateError extends Error {
   override readonly name = 'CertificateError';
   readonly code = 'CERTIFICATE';
 }
 
-/** From the operator's files. Throws `CertificateError`. */
+/** Reads the operator's files. Throws `CertificateError`. */
 export function readCertificate(certificateFile: string, keyFile: string): Certificate {
   const cert = read(certificateFile);
   const key = certificateFile === keyFile ? cert : read(keyFile);
@@ -41,14 +41,13 @@ export function readCertificate(certificateFile: string, keyFile: string): Certi
   try {
     return described(cert, key, false);
   } catch (thrown) {
-    throw new CertificateError(
-      `${certificateFile} and ${keyFile}: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
-    );
+    throw new CertificateError(`${certificateFile} and ${keyFile}: ${messageOf(thrown)}`);
   }
 }
 
 /**
- * The server's own in `file`, made for these names when there is none. Throws `CertificateError`.
+ * Reads the self-signed certificate in `file`, or creates one for `names`. Throws
+ * `CertificateError`.
  */
 export async function ownCertificate(
   file: string,
@@ -63,9 +62,9 @@ export async function ownCertificate(
   try {
     return described(pem, pem, true);
   } catch (thrown) {
-    const why = thrown instanceof Error ? thrown.message : String(thrown);
     throw new CertificateError(
-      `${file}: ${why}; restore it from a backup, or remove it (clients must pin the new one)`,
+      `${file}: ${messageOf(thrown)}; restore it from a backup, or remove it ` +
+        '(clients must pin the new one)',
     );
   }
 }
@@ -90,10 +89,12 @@ function read(file: string): string {
   try {
     return readFileSync(file, 'utf8');
   } catch (thrown) {
-    throw new CertificateError(
-      `${file} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
-    );
+    throw new CertificateError(`${file} cannot be read: ${messageOf(thrown)}`);
   }
+}
+
+function messageOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : String(thrown);
 }
 
 async function make(file: string, names: readonly string[], nowWallMs: number): Promise<void> {
@@ -105,7 +106,7 @@ async function make(file: string, names: readonly string[], nowWallMs: number): 
     name: [{ CN: [names[0] ?? 'Sojourn account server'] }],
     keys,
     notBefore: new Date(nowWallMs - DAY_MS),
-    notAfter: new Date(nowWallMs + LIFE_DAYS * DAY_MS),
+    notAfter: new Date(nowWallMs + VALIDITY_DAYS * DAY_MS),
     signingAlgorithm: { name: 'ECDSA', hash: 'SHA-256' },
     extensions: [
       new SubjectAlternativeNameExtension(
@@ -121,11 +122,11 @@ async function make(file: string, names: readonly string[], nowWallMs: number): 
     format: 'pem',
     type: 'pkcs8',
   });
-  keep(file, `${key}${certificate.toString('pem')}\n`);
+  writeAtomically(file, `${key}${certificate.toString('pem')}\n`);
 }
 
-/** Under its name only when it is whole. */
-function keep(file: string, pem: string): void {
+/** Writes atomically: `file` appears only when it is complete. */
+function writeAtomically(file: string, pem: string): void {
   const fresh = `${file}.${randomBytes(6).toString('hex')}`;
   writeFileSync(fresh, pem, { mode: 0o600, flush: true });
   try {

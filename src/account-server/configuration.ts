@@ -1,6 +1,6 @@
 /**
- * What an operator decides about an account server. Plain data: `daemons/as/config.ts` checks the
- * YAML and builds it; tests build it by hand.
+ * The configuration of an account server, as plain data. `daemons/as/config.ts` builds it from the
+ * YAML file; tests build it by hand.
  */
 import type { Prefix } from '#base/ip.ts';
 import type { Endpoint } from '#wire/ntmobile-options.ts';
@@ -12,13 +12,13 @@ export interface DirectionCoordinatorEntry {
   readonly endpoints: readonly Endpoint[];
 }
 
-/** At most `burst` at once, and so many a minute after that. */
+/** A burst, then a sustained rate. */
 export interface RateLimit {
   readonly perMinute: number;
   readonly burst: number;
 }
 
-/** RFC 7914: N is 2^costLog2; memory is 128 N r octets. */
+/** RFC 7914: N is 2^costLog2; one hash needs 128 N r octets of memory. */
 export interface HashingCost {
   readonly costLog2: number;
   readonly blockSize: number;
@@ -26,17 +26,17 @@ export interface HashingCost {
 }
 
 export interface AccountServerConfiguration {
-  /** Domain of the names of nodes, without a trailing dot. */
+  /** The domain that contains the names of all nodes, without a trailing dot. */
   readonly zone: string;
   /** A ULA /48. */
   readonly systemPrefix: Prefix;
-  /** Virtual IPv4 addresses of nodes. */
+  /** The virtual IPv4 addresses of nodes are from this prefix. */
   readonly nodeIpv4Prefix: Prefix;
   readonly directionCoordinators: readonly DirectionCoordinatorEntry[];
   readonly credentialSeconds: number;
-  /** How long a device may be away and still renew. */
+  /** The lifetime of a renewal token. */
   readonly renewalSeconds: number;
-  /** How long the former renewal token is still good, as long as the new one was not used. */
+  /** How long the former renewal token stays valid while the new one is unused. */
   readonly renewalGraceSeconds: number;
   readonly devicesPerAccount: number;
   readonly hashing: { readonly cost: HashingCost; readonly concurrency: number };

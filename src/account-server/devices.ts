@@ -1,5 +1,5 @@
 /**
- * Devices of accounts, their virtual IPv4 addresses and renewal tokens, as they are kept. Times are
+ * The stored devices of accounts, with their virtual IPv4 addresses and renewal tokens. Times are
  * seconds since 1970-01-01.
  */
 import { bytesOfIpv4, type Ipv4Address, ipv4FromBytes, isIpv4, type Prefix } from '#base/ip.ts';
@@ -10,7 +10,7 @@ import { integer, isNull, octets, type Row, text } from './rows.ts';
 export interface Device {
   readonly id: number;
   readonly account: number;
-  /** Empty where it has the account's own name. */
+  /** Empty if the device has the account's own name. */
   readonly label: string;
   /** X25519. */
   readonly publicKey: Uint8Array;
@@ -18,13 +18,13 @@ export interface Device {
   readonly virtualIpv4: Ipv4Address;
   readonly enrolledAt: number;
   readonly lastSeenAt: number;
-  /** Timestamp of the last proof that was taken, milliseconds. */
+  /** The timestamp of the last accepted proof, in milliseconds. */
   readonly lastProofMs: number;
-  /** The end of its last credential. */
+  /** The expiry of its last credential. */
   readonly credentialUntil: number;
   readonly renewalHash: Uint8Array;
   readonly renewalUntil: number;
-  /** The token before, while it is good. */
+  /** The previous token while it is valid. */
   readonly formerHash: Uint8Array | undefined;
   readonly formerUntil: number;
 }
@@ -33,7 +33,7 @@ export type NewDevice = Pick<
   Device,
   'account' | 'label' | 'publicKey' | 'virtualIpv4' | 'enrolledAt'
 >;
-/** What each login and each renewal changes. */
+/** The columns that a login or a renewal changes. */
 export type DeviceUpdate = Omit<Device, 'account' | 'publicKey' | 'nodeId' | 'enrolledAt'>;
 
 export class Devices {
@@ -66,12 +66,12 @@ export class Devices {
     return this.#first('SELECT * FROM devices WHERE node_id = ?', nodeId);
   }
 
-  /** By the hash of its renewal token, or of the one before. */
+  /** `hash` is that of the current or the previous renewal token. */
   findByRenewalHash(hash: Uint8Array): Device | undefined {
     return this.#first('SELECT * FROM devices WHERE renewal_hash = ?1 OR former_hash = ?1', hash);
   }
 
-  /** Whether another key has the interface identifier that this key's node id gives. */
+  /** Whether another key has the interface identifier that is derived from this key. */
   isInterfaceIdTaken(publicKey: Uint8Array): boolean {
     return (
       this.#first('SELECT * FROM devices WHERE interface_id = ?', interfaceIdOf(publicKey)) !==
@@ -79,12 +79,12 @@ export class Devices {
     );
   }
 
-  /** The rest is for `update` to fill in, in the same transaction. Gives the new device's id. */
+  /** Returns the id. The caller completes the row with `update` in the same transaction. */
   add({ account, label, publicKey, virtualIpv4, enrolledAt }: NewDevice): number {
     const nodeId = nodeIdOf(publicKey);
     const row = this.#database.one(
-      `INSERT INTO devices (account, label, public_key, node_id, interface_id, virtual_ipv4, enrolled_at, last_seen_at,
-         last_proof_ms, credential_until, renewal_hash, renewal_until)
+      `INSERT INTO devices (account, label, public_key, node_id, interface_id, virtual_ipv4,
+         enrolled_at, last_seen_at, last_proof_ms, credential_until, renewal_hash, renewal_until)
        VALUES (?, ?, ?, ?, ?, ?, ?, 0, 0, 0, ?, 0) RETURNING id`,
       ...[
         account,
@@ -104,14 +104,15 @@ export class Devices {
     const { id, label, virtualIpv4, lastSeenAt, lastProofMs, credentialUntil } = device;
     const { renewalHash, renewalUntil, formerHash, formerUntil } = device;
     this.#database.run(
-      `UPDATE devices SET label = ?, virtual_ipv4 = ?, last_seen_at = ?, last_proof_ms = ?, credential_until = ?,
-         renewal_hash = ?, renewal_until = ?, former_hash = ?, former_until = ? WHERE id = ?`,
+      `UPDATE devices SET label = ?, virtual_ipv4 = ?, last_seen_at = ?, last_proof_ms = ?,
+         credential_until = ?, renewal_hash = ?, renewal_until = ?, former_hash = ?, former_until = ?
+       WHERE id = ?`,
       ...[label, numberOf(virtualIpv4), lastSeenAt, lastProofMs, credentialUntil],
       ...[renewalHash, renewalUntil, formerHash ?? null, formerUntil, id],
     );
   }
 
-  /** Nobody else gets its address while its last credential is good. */
+  /** Holds the address until the last credential expires, so that no other device gets it. */
   remove(device: Device): void {
     this.hold(device.virtualIpv4, device.credentialUntil);
     this.#database.run('DELETE FROM devices WHERE id = ?', device.id);
@@ -130,9 +131,9 @@ export class Devices {
   }
 
   /**
-   * An address of the prefix, neither its first nor its last, that no device has and no good
-   * credential names; undefined when there is none. Those behind the highest one in use come first,
-   * so that one that was given back rests as long as can be.
+   * A free address of the prefix, without its first and last address; undefined if there is none.
+   * Addresses above the highest one in use are preferred, so that a released address is reused as
+   * late as possible.
    */
   freeAddress(prefix: Prefix, now: number): Ipv4Address | undefined {
     if (!isIpv4(prefix.address)) return undefined;
@@ -150,7 +151,8 @@ export class Devices {
     if (next <= last) return addressFromNumber(next);
     const gap = this.#database.one(
       `WITH taken AS (SELECT ?1 - 1 AS used UNION ALL ${used})
-       SELECT min(used) + 1 AS next FROM taken WHERE used < ?2 AND used + 1 NOT IN (SELECT used FROM taken)`,
+       SELECT min(used) + 1 AS next FROM taken
+       WHERE used < ?2 AND used + 1 NOT IN (SELECT used FROM taken)`,
       first,
       last,
     );

@@ -1,12 +1,12 @@
 /**
- * Which device a login means, what it is called, and what it gets: address, credential, renewal
- * token.
+ * Enrols devices: finds or creates the device of a login, names it, and issues its virtual address,
+ * credential and renewal token.
  *
- * A device that names itself in its login is called so below its account's name
- * (`laptop.alice.nodes.example`). The first one that does not has the account's own name
- * (`alice.nodes.example`); further ones are called after their node id (`d1f00ba4…`). A name once
- * given stays until the device asks for another or is removed. A device is its key: the same key is
- * the same device, also after another login.
+ * A login may request a device name, which becomes a label below the account's name
+ * (`laptop.alice.nodes.example`). The first device without such a request has the account's own
+ * name (`alice.nodes.example`); later ones are named after their node id (`d1f00ba4….alice…`). A
+ * device keeps its name until it requests another one or is removed. The public key identifies the
+ * device.
  */
 import { createHash, randomBytes } from 'node:crypto';
 import { hex } from '#base/bytes.ts';
@@ -19,7 +19,7 @@ import type { AccountServerConfiguration } from './configuration.ts';
 import type { Device, Devices, DeviceUpdate } from './devices.ts';
 import { type Refusal, refusal } from './reasons.ts';
 
-/** Clocks of nodes and verifiers may be behind by so much. */
+/** Tolerates clocks of nodes and verifiers that are slow. */
 const NOT_BEFORE_MARGIN_SECONDS = 300;
 
 export interface IssuedCredential {
@@ -34,7 +34,7 @@ export function fqdnOf({ fqdn }: Pick<Account, 'fqdn'>, { label }: Pick<Device, 
   return label === '' ? fqdn : `${label}.${fqdn}`;
 }
 
-/** What is kept of a token. */
+/** The store contains only this hash of a token. */
 export function tokenHash(token: string): Uint8Array {
   return new Uint8Array(createHash('sha256').update(token).digest());
 }
@@ -70,8 +70,8 @@ export class Enrolment {
   }
 
   /**
-   * The device of a login, made when it is new; to be called in a transaction. A refusal has
-   * changed nothing.
+   * Finds or creates the device of a login. Call it in a transaction; a refusal leaves the store
+   * unchanged.
    */
   deviceFor(account: Account, request: EnrolmentRequest, now: number): Device | Refusal {
     const { publicKey, timestamp } = request;
@@ -93,8 +93,8 @@ export class Enrolment {
   }
 
   /**
-   * A credential and a new renewal token. The one that was used just now stays good for the grace,
-   * in case that the answer is lost, until the new one is used; `former` undefined: none does.
+   * Issues a credential and a new renewal token. `former` is the token that stays valid for the
+   * grace period, until the new one is used, because the answer may be lost.
    */
   issue(
     account: Account,
@@ -153,7 +153,7 @@ export class Enrolment {
     return this.#configuration.nodeIpv4Prefix;
   }
 
-  /** Another one where the operator has changed the prefix. */
+  /** The device's address, or a new one if the operator changed the prefix. */
   #addressOf({ virtualIpv4, credentialUntil }: Device, now: number): Ipv4Address | Refusal {
     if (prefixContains(this.#prefix, virtualIpv4)) return virtualIpv4;
     const fresh = this.#devices.freeAddress(this.#prefix, now);

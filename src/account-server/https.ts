@@ -1,9 +1,9 @@
 /**
- * The account server's face to nodes: HTTPS with TLS 1.3 alone, JSON. Binary members are base64.
+ * The HTTPS interface of the account server to nodes: TLS 1.3 only, JSON, binary members in base64.
  *
- *     GET  /v1/system   what a node has to know of the system
- *     POST /v1/login    { account, password | enrolmentToken, device?, publicKey, timestamp, proof
- *     }
+ *     GET  /v1/system   authority keys, public key, prefixes, zone, direction coordinators
+ *     POST /v1/login    { account, password | enrolmentToken, device?, publicKey, timestamp,
+ *                         proof }
  *     POST /v1/renew    { renewalToken, publicKey, timestamp, proof }
  *                       → 200 { credential, notAfter, renewalToken, directionCoordinators }
  *                       → 4xx, 5xx { error, message, time }, and Retry-After with 429 and 503
@@ -28,7 +28,7 @@ import type { AccountService, ServiceClock } from './service.ts';
 const MAX_BODY_OCTETS = 4096;
 const MAX_HEADER_OCTETS = 8192;
 const MAX_CONNECTIONS = 1024;
-/** Each is over after seconds: a NAT with hundreds of nodes behind it gets along. */
+/** Connections last seconds, so this is enough for a NAT with hundreds of nodes behind it. */
 const MAX_CONNECTIONS_PER_SOURCE = 64;
 const CHECK_INTERVAL_MS = 2_000;
 const REQUEST_TIMEOUT_MS = 10_000;
@@ -42,7 +42,7 @@ export interface HttpsOptions {
   readonly publicKey: Uint8Array;
   readonly certificate: Certificate;
   readonly clock: ServiceClock;
-  /** A defect of ours. */
+  /** Called with an internal error; the daemon ends. */
   readonly fatal: (error: unknown) => void;
 }
 
@@ -52,7 +52,7 @@ export class AccountHttpsServer {
   readonly #options: Omit<HttpsOptions, 'configuration'>;
   #configuration: AccountServerConfiguration;
   readonly #app: FastifyInstance<Server>;
-  /** Open connections by where they come from. */
+  /** The number of open connections by source address. */
   readonly #connections = new Map<string, number>();
 
   constructor(options: HttpsOptions) {
@@ -84,7 +84,7 @@ export class AccountHttpsServer {
     this.#addRoutes();
   }
 
-  /** Resolves with the port. Rejects with the system's error (EADDRINUSE, EACCES). */
+  /** Resolves with the port. Rejects with the system error (EADDRINUSE, EACCES). */
   async listen(address: IpAddress, port: number): Promise<number> {
     await this.#app.listen({
       host: address,
@@ -94,12 +94,12 @@ export class AccountHttpsServer {
     return portOf(this.#app.server.address());
   }
 
-  /** For answers from now on. */
+  /** Applies to later answers. */
   reconfigure(configuration: AccountServerConfiguration): void {
     this.#configuration = configuration;
   }
 
-  /** For connections from now on. Throws when key and certificate do not belong together. */
+  /** Applies to new connections. Throws if the key does not match the certificate. */
   useCertificate({ cert, key }: Certificate): void {
     this.#app.server.setSecureContext({ cert, key, minVersion: 'TLSv1.3' });
   }
@@ -108,7 +108,7 @@ export class AccountHttpsServer {
     await this.#app.close();
   }
 
-  /** Before TLS, which costs more than this. */
+  /** Limits connections before the TLS handshake, which is expensive. */
   #limitConnections(socket: Socket): void {
     const { remoteAddress: from = '' } = socket;
     const open = this.#connections.get(from) ?? 0;
@@ -149,7 +149,7 @@ export class AccountHttpsServer {
   ): void {
     const { service } = this.#options;
     this.#app.post(path, {
-      // Before the body is read.
+      // The rate limit is checked before the body is read.
       onRequest: async (request, reply) => {
         const refused = service.admit(sourceOf(request.socket.remoteAddress));
         if (refused !== undefined) return this.#refuse(reply, refused);
@@ -192,7 +192,7 @@ export class AccountHttpsServer {
     };
   }
 
-  /** Counted here: nobody else has seen it. */
+  /** Counts a refusal that did not reach the service, and answers it. */
   #refuse(reply: FastifyReply, refused: Refusal, status?: number): FastifyReply {
     this.#options.service.count(refused.refused);
     return this.#answerRefusal(reply, refused, status);
@@ -218,11 +218,13 @@ export class AccountHttpsServer {
     const status = statusOf(error);
     if (status < 500) return this.#refuse(reply, refusal('malformed-request'), status);
     this.#options.fatal(error);
-    return reply.code(500).send({ error: 'internal', message: 'an error of the account server' });
+    return reply
+      .code(500)
+      .send({ error: 'internal', message: 'internal error of the account server' });
   }
 }
 
-/** What fastify's own errors stand for (a body too long, no JSON); 500 for others. */
+/** The status of a fastify error (body too long, invalid JSON); 500 for any other error. */
 function statusOf(error: unknown): number {
   if (typeof error !== 'object' || error === null || !('statusCode' in error)) return 500;
   return typeof error.statusCode === 'number' ? error.statusCode : 500;
@@ -240,7 +242,7 @@ function directionCoordinators({
   }));
 }
 
-/** Of a connection that has none any more, the unspecified one. */
+/** The unspecified address if the connection is already closed. */
 function sourceOf(remoteAddress: string | undefined): IpAddress {
   const plain = (remoteAddress ?? '').replace(/^::ffff:(?=\d+\.)/, '').replace(/%.*$/, '');
   return parseIpAddress(plain) ?? UNSPECIFIED_V6;

@@ -1,14 +1,11 @@
-/**
- * Bodies of requests, as programs of other people send them: exactly these members, each of the
- * right form.
- */
+/** Schemas of request bodies. Unknown members are refused. */
 import { z } from 'zod';
 import { isDomainName } from '#wire/ntmobile-options.ts';
 
 const MAX_LABEL_LENGTH = 63;
 const MAX_PASSWORD_LENGTH = 512;
 
-/** A DNS label in lower case: what accounts and devices are called. */
+/** Whether `text` is a DNS label in lower case, the form of account and device names. */
 export function isLabel(text: string): boolean {
   return text.length <= MAX_LABEL_LENGTH && !text.includes('.') && isDomainName(text);
 }
@@ -28,7 +25,7 @@ const proofMembers = {
   publicKey: octets(32),
   /** Milliseconds since 1970-01-01. */
   timestamp: z.int().min(0),
-  /** As crypto/login-proof.ts makes it, base64. */
+  /** Made by crypto/login-proof.ts, base64. */
   proof: octets(32),
 };
 
@@ -37,7 +34,7 @@ export const loginSchema = z
     account: label(),
     password: z.string().min(1).max(MAX_PASSWORD_LENGTH).optional(),
     enrolmentToken: token().optional(),
-    /** What the device wants to be called below its account's name. */
+    /** The requested label of the device below the account's name. */
     device: label().optional(),
     ...proofMembers,
   })

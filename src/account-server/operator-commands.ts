@@ -1,4 +1,4 @@
-/** How a command of the operator is checked, run and answered. */
+/** Checks, runs and answers commands of the operator. */
 import type { z } from 'zod';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { StoreError } from '#store/database.ts';

@@ -1,4 +1,4 @@
-/** Parameters of the operator's commands, checked before a command runs. */
+/** Schemas of the parameters of the operator's commands. */
 import { z } from 'zod';
 import { MOST_GROUPS } from '#wire/ntmobile-credential.ts';
 import { isDomainName } from '#wire/ntmobile-options.ts';
@@ -36,7 +36,7 @@ export const PARAMETERS = {
     name: accountName,
     fqdn: z
       .string()
-      .refine(isDomainName, 'must be a domain name in lower case without a dot at its end')
+      .refine(isDomainName, 'must be a domain name in lower case without a trailing dot')
       .optional(),
     groups: groups.default([]),
     password: password.optional(),

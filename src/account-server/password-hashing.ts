@@ -1,14 +1,14 @@
-/** Passwords as scrypt hashes (RFC 7914), computed in the thread pool, a few at a time. */
+/** Password hashing with scrypt (RFC 7914) in the thread pool, with bounded concurrency. */
 import { randomFillSync, scrypt } from 'node:crypto';
 import { equalSecrets } from '#crypto/primitives.ts';
 import type { HashingCost } from './configuration.ts';
 
 const HASH_OCTETS = 32;
 const SALT_OCTETS = 16;
-/** More of them than this waiting means that the last would wait for seconds. */
+/** With a longer queue, the last caller would wait for seconds. */
 const MAX_WAITING = 32;
 
-/** Each with the cost that it was made with, so that the cost can grow. */
+/** Contains its cost parameters, so that the operator can raise the cost later. */
 export interface PasswordHash extends HashingCost {
   readonly salt: Uint8Array;
   readonly hash: Uint8Array;
@@ -25,7 +25,7 @@ export class PasswordHasher {
     this.#concurrency = concurrency;
   }
 
-  /** For hashes that are begun from now on. */
+  /** Applies to hashes that start later. */
   reconfigure(cost: HashingCost, concurrency: number): void {
     this.#cost = cost;
     this.#concurrency = concurrency;
@@ -37,7 +37,7 @@ export class PasswordHasher {
     }
   }
 
-  /** False: another one would have to wait too long. */
+  /** False while the queue is full. */
   get ready(): boolean {
     return this.#waiting.length < MAX_WAITING;
   }
@@ -48,8 +48,8 @@ export class PasswordHasher {
   }
 
   /**
-   * Takes as long where there is no hash to compare with: whether an account exists is not to be
-   * measured.
+   * Hashes even if there is no hash to compare with, so that timing does not reveal whether an
+   * account exists.
    */
   async verify(password: string, known: PasswordHash | undefined): Promise<boolean> {
     const made = await this.#derive(
@@ -60,7 +60,7 @@ export class PasswordHasher {
     return equalSecrets(made, known?.hash ?? new Uint8Array(HASH_OCTETS)) && known !== undefined;
   }
 
-  /** Whether it was made with another cost than the one in force. */
+  /** Whether the hash was made with other cost parameters than the current ones. */
   isOutdated({ costLog2, blockSize, parallelization }: HashingCost): boolean {
     const cost = this.#cost;
     return (
@@ -76,7 +76,7 @@ export class PasswordHasher {
     try {
       return await derive(password, salt, cost);
     } finally {
-      // Who waits takes over the place, unless there are fewer by now.
+      // Passes the slot to the next waiting call, unless the concurrency was lowered meanwhile.
       const next = this.#running > this.#concurrency ? undefined : this.#waiting.shift();
       if (next === undefined) this.#running -= 1;
       else next();
@@ -89,7 +89,7 @@ function derive(password: string, salt: Uint8Array, cost: HashingCost): Promise<
   const N = 2 ** cost.costLog2;
   const { blockSize: r, parallelization: p } = cost;
   const options = { N, r, p, maxmem: 128 * r * (N + p + 2) };
-  // As RFC 8265 §4.2 wants it: the same characters are the same octets, whatever the keyboard.
+  // RFC 8265 §4.2: NFC maps equal characters to equal octets, whichever keyboard typed them.
   scrypt(password.normalize('NFC'), salt, HASH_OCTETS, options, (error, key) => {
     if (error === null) resolve(new Uint8Array(key));
     else reject(error);

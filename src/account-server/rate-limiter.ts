@@ -1,7 +1,6 @@
 /**
- * How often each of many callers may come: the generic cell rate algorithm (ITU-T I.371), one
- * number for each. Bounded: of more callers than it can remember it forgets those that were away
- * longest.
+ * Rate limit per caller: the generic cell rate algorithm (ITU-T I.371), which needs one number for
+ * each caller. Beyond the maximum number of callers, the least recently seen ones are evicted.
  */
 import type { Monotonic } from '#base/time.ts';
 import type { RateLimit } from './configuration.ts';
@@ -12,7 +11,7 @@ export class RateLimiter {
   #intervalMs = 0;
   #toleranceMs = 0;
   readonly #maxCallers: number;
-  /** When each caller's allowance is whole again; the one that came last is last. */
+  /** The theoretical arrival time of each caller, least recently seen first. */
   readonly #arrivalTimes = new Map<string, number>();
 
   constructor(limit: RateLimit, maxCallers = 100_000) {
@@ -20,13 +19,13 @@ export class RateLimiter {
     this.#maxCallers = maxCallers;
   }
 
-  /** From now on; what callers have used up stays used up. */
+  /** Applies to later calls; tokens that callers already used stay used. */
   setLimit({ perMinute, burst }: RateLimit): void {
     this.#intervalMs = MINUTE_MS / perMinute;
     this.#toleranceMs = this.#intervalMs * (burst - 1);
   }
 
-  /** Undefined: go on. Otherwise so many milliseconds must pass; the try itself costs nothing. */
+  /** Undefined if admitted, otherwise the wait in milliseconds. A refused call costs nothing. */
   take(caller: string, now: Monotonic): number | undefined {
     const arrival = Math.max(this.#arrivalTimes.get(caller) ?? now, now);
     const waitMs = arrival - now - this.#toleranceMs;
@@ -36,7 +35,7 @@ export class RateLimiter {
     return waitMs > 0 ? waitMs : undefined;
   }
 
-  /** Callers that are remembered. */
+  /** The number of callers in the table. */
   get size(): number {
     return this.#arrivalTimes.size;
   }

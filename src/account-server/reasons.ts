@@ -1,35 +1,35 @@
-/** Everything that the account server counts, and what callers are told of a refusal. */
+/** The counters of the account server, and the public answer to each refusal. */
 
 export const REASONS = {
-  'login-granted': 'a login that was answered by a credential',
-  'renewal-granted': 'a renewal that was answered by a credential',
-  'system-asked': 'what the system is was asked for',
-  'malformed-request': 'no JSON, unknown or missing members, too long, an unknown path',
+  'login-granted': 'a login was answered with a credential',
+  'renewal-granted': 'a renewal was answered with a credential',
+  'system-asked': 'a client requested the system description',
+  'malformed-request': 'invalid JSON, unknown or missing members, body too long, or unknown path',
   'rate-limited-source': 'too many requests from one address (or IPv6 /64)',
-  'rate-limited-account': 'too many tries for one account',
-  busy: 'more passwords to check than there is time for',
-  'wrong-time': 'the time in the request is more than five minutes from ours',
-  'wrong-proof': 'the proof is not of the private key to that public key',
-  'replayed-proof': 'a request of that key with this time or a later one was answered before',
-  'unknown-account': 'no such account',
+  'rate-limited-account': 'too many attempts for one account',
+  busy: 'the queue of password checks is full',
+  'wrong-time': 'the time in the request differs from the server time by more than five minutes',
+  'wrong-proof': 'the proof does not match the public key',
+  'replayed-proof': 'a request of that key with the same or a later time was already answered',
+  'unknown-account': 'the account does not exist',
   'wrong-password': 'the password is wrong, or the account has none',
-  'wrong-enrolment-token': 'the enrolment token is unknown, of another account, used, or over',
-  'wrong-renewal-token': 'the renewal token is unknown, of another key, replaced, or over',
+  'wrong-enrolment-token': 'the enrolment token is unknown, of another account, used, or expired',
+  'wrong-renewal-token': 'the renewal token is unknown, of another key, replaced, or expired',
   'account-disabled': 'the account is disabled',
-  'key-of-another-account': 'that public key is a device of another account',
+  'key-of-another-account': 'the public key belongs to a device of another account',
   'key-not-usable': 'another device has the same virtual IPv6 address',
-  'device-name-taken': 'another device of the account has that name',
-  'too-many-devices': 'the account has as many devices as it may',
-  'no-addresses': 'every virtual IPv4 address is allotted',
+  'device-name-taken': 'another device of the account has the requested name',
+  'too-many-devices': 'the account has the maximum number of devices',
+  'no-addresses': 'every virtual IPv4 address is in use',
   'store-failed': 'the store could not be read or written',
-  'too-many-connections': 'more open connections of one address than it needs',
-  'tls-failed': 'a connection that did not come to TLS 1.3',
+  'too-many-connections': 'too many open connections from one address',
+  'tls-failed': 'a TLS 1.3 handshake failed',
 } as const;
 export type Reason = keyof typeof REASONS;
 
 export interface Refusal {
   readonly refused: Reason;
-  /** When to come again. */
+  /** When the caller may try again. */
   readonly retryAfterMs?: number;
 }
 
@@ -48,7 +48,7 @@ interface PublicAnswer {
   readonly message: string;
 }
 
-/** The same for everything that would tell whether an account exists. */
+/** The same answer for every reason that would reveal whether an account exists. */
 const REFUSED: PublicAnswer = {
   status: 401,
   error: 'refused',
@@ -71,11 +71,11 @@ const PUBLIC_ANSWERS: Partial<Record<Reason, PublicAnswer>> = {
     error: 'rate-limited',
     message: 'too many requests; come again later',
   },
-  busy: { status: 503, error: 'busy', message: 'come again later' },
+  busy: { status: 503, error: 'busy', message: 'try again later' },
   'wrong-time': {
     status: 403,
     error: 'wrong-time',
-    message: 'the clocks differ too much; "time" is ours',
+    message: 'the clocks differ too much; "time" is the server time',
   },
   'wrong-proof': {
     status: 401,
@@ -85,7 +85,7 @@ const PUBLIC_ANSWERS: Partial<Record<Reason, PublicAnswer>> = {
   'replayed-proof': {
     status: 403,
     error: 'replayed-proof',
-    message: 'make a new proof, with a later time',
+    message: 'make a new proof with a later time',
   },
   'account-disabled': {
     status: 403,
@@ -95,7 +95,7 @@ const PUBLIC_ANSWERS: Partial<Record<Reason, PublicAnswer>> = {
   'key-of-another-account': {
     status: 409,
     error: 'key-in-use',
-    message: 'this key is a device of another account',
+    message: 'this key belongs to a device of another account',
   },
   'key-not-usable': { status: 409, error: 'key-not-usable', message: 'make another key' },
   'device-name-taken': {
@@ -105,7 +105,7 @@ const PUBLIC_ANSWERS: Partial<Record<Reason, PublicAnswer>> = {
   },
   'too-many-devices': { status: 409, error: 'too-many-devices', message: 'remove a device first' },
   'no-addresses': { status: 503, error: 'no-addresses', message: 'no virtual address is free' },
-  'store-failed': { status: 503, error: 'unavailable', message: 'come again later' },
+  'store-failed': { status: 503, error: 'unavailable', message: 'try again later' },
 };
 
 export function publicAnswer(reason: Reason): PublicAnswer {

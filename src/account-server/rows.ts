@@ -1,4 +1,4 @@
-/** Reads columns of rows; another type than the schema's is our defect. */
+/** Reads columns of rows. A type that differs from the schema is a bug in this program. */
 import type { SQLOutputValue } from 'node:sqlite';
 import { assert } from '#base/assert.ts';
 

@@ -1,9 +1,9 @@
 /**
- * What the account server decides: who gets a credential. Knows nothing of HTTP.
+ * Decides on logins and renewals, independently of HTTP.
  *
  * docs/reference/ntmobile.md §2.2: a login proves the private key, then the password or the
- * enrolment token; a renewal proves the private key and the renewal token. Cheap checks come first;
- * what tells strangers nothing they did not know comes before what would.
+ * enrolment token; a renewal proves the private key and the renewal token. Cheap checks run first.
+ * A check whose result would reveal the state of an account runs only after authentication.
  */
 import { equalBytes, hex } from '#base/bytes.ts';
 import { type IpAddress, isIpv6, networkOf } from '#base/ip.ts';
@@ -41,7 +41,7 @@ export interface ServiceOptions {
   readonly events: EventSink;
 }
 
-/** Carries a refusal out of a transaction, which then changes nothing. */
+/** Rolls a transaction back and carries the refusal out of it. */
 class RefusedInTransaction extends Error {
   override readonly name = 'RefusedInTransaction';
   readonly refusal: Refusal;
@@ -52,7 +52,7 @@ class RefusedInTransaction extends Error {
   }
 }
 
-/** `method`: by what a login or renewal was authenticated. */
+/** `method` is what authenticated the login or renewal. */
 interface AuthenticationAttempt {
   readonly event: 'login' | 'renewal';
   readonly method: 'password' | 'enrolment-token' | 'renewal-token';
@@ -83,14 +83,14 @@ export class AccountService {
     this.#hasher = new PasswordHasher(hashing.cost, hashing.concurrency);
     this.#sourceLimiter = new RateLimiter(limits.source);
     this.#passwordLimiter = new RateLimiter(limits.account);
-    // Apart from the passwords: who guesses at an account's password must not keep its devices from
-    // renewing.
+    // Separate from the limit on passwords: an attacker who guesses passwords of an account must
+    // not block renewals of its devices.
     this.#credentialLimiter = new RateLimiter(limits.account);
   }
 
   /**
-   * Takes other decisions of the operator, for requests from now on. Zone, prefixes and what they
-   * name are as they were.
+   * Applies to later requests. The zone and the prefixes, and the names and addresses derived from
+   * them, cannot change while the daemon runs.
    */
   reconfigure(configuration: AccountServerConfiguration): void {
     const { limits, hashing } = configuration;
@@ -102,7 +102,7 @@ export class AccountService {
       limiter.setLimit(limits.account);
   }
 
-  /** To be asked before a request of that source is read. */
+  /** Rate limit per source; call it before the request is read. */
   admit(source: IpAddress): Refusal | undefined {
     const network = isIpv6(source) ? networkOf(source, 64) : source;
     return this.#rateRefusal(
@@ -150,7 +150,7 @@ export class AccountService {
     return this.#audit(attempt, refused ?? this.#commit(() => this.#issueRenewal(request)));
   }
 
-  /** Counts what came to nothing before it was a request. */
+  /** Counts an event of the HTTPS interface, before there is a request. */
   count(reason: Reason): void {
     this.counters.count(reason);
   }
@@ -169,7 +169,7 @@ export class AccountService {
     return proofValid(exchange, proof, given) ? undefined : refusal('wrong-proof');
   }
 
-  /** Undefined: right, or not what this request is about. */
+  /** Undefined if the password is right, or if the request has an enrolment token instead. */
   async #checkPassword({ account: name, password }: LoginRequest): Promise<Refusal | undefined> {
     if (password === undefined) return undefined;
     const limited = this.#rateRefusal(
@@ -190,7 +190,7 @@ export class AccountService {
   async #rehash({ id, name }: Account, former: PasswordHash, password: string): Promise<void> {
     const fresh = await this.#hasher.hash(password);
     const now = this.#accounts.findById(id)?.password;
-    // The operator may have set another one meanwhile.
+    // The operator may have set another password meanwhile.
     if (now !== undefined && equalBytes(now.hash, former.hash))
       this.#accounts.setPassword(name, fresh);
   }
@@ -216,8 +216,8 @@ export class AccountService {
   }
 
   /**
-   * Once, but again for the key that it was used for, for the time of the grace: an answer may have
-   * been lost.
+   * A token is valid once. The key that used it may use it again during the grace period, because
+   * the answer may have been lost.
    */
   #isTokenUsable(token: string, account: Account, publicKey: Uint8Array, now: number): boolean {
     const known = this.#accounts.enrolmentToken(tokenHash(token));
@@ -242,14 +242,14 @@ export class AccountService {
     const refused = this.#checkAccount(account);
     if (refused !== undefined) return refused;
     const graceUntil = now + this.#configuration.renewalGraceSeconds;
-    // The former one again: the grace goes on, and is not renewed by that.
+    // Use of the former token does not extend its grace period.
     const former = present
       ? { formerHash: hash, formerUntil: Math.min(graceUntil, device.renewalUntil) }
       : { formerHash: device.formerHash, formerUntil: device.formerUntil };
     return this.#enrolment.issue(account, device, request, former, now);
   }
 
-  /** Of an account whose device has proved itself. */
+  /** Checks an account whose device is authenticated. */
   #checkAccount({ name, disabled }: Account): Refusal | undefined {
     if (disabled) return refusal('account-disabled');
     return this.#rateRefusal(
@@ -276,8 +276,8 @@ export class AccountService {
   }
 
   /**
-   * Counts, and leaves an audit trail that has no secret in it; what is refused for its rate is
-   * only counted.
+   * Counts the result and emits an audit event without secrets. Refusals by a rate limit have the
+   * level `debug`.
    */
   #audit(
     attempt: AuthenticationAttempt,

@@ -1,6 +1,6 @@
 /**
- * An account server without its HTTPS: a real store in a directory of its own, a clock that stands
- * until it is told, nodes that know the page only.
+ * An account server without HTTPS: a real store in a temporary directory, a clock that the test
+ * advances, and nodes that implement the specification independently.
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -25,12 +25,12 @@ import type { NodeKey } from './node-key.ts';
 
 export const PASSWORD = 'correct horse battery staple';
 export const SOURCE = ipv4('192.0.2.77');
-/** When scenes begin, seconds. */
+/** The start time of a scene, in seconds. */
 export const START = 1_800_000_000;
 
 function prefix(text: string): Prefix {
   const parsed = parsePrefix(text);
-  if (parsed === undefined) throw new Error(`${text} is no prefix`);
+  if (parsed === undefined) throw new Error(`${text} is not a prefix`);
   return parsed;
 }
 
@@ -51,12 +51,12 @@ export const CONFIGURATION: AccountServerConfiguration = {
     renewalGraceSeconds: 3600,
     devicesPerAccount: 4,
   },
-  // The least that scrypt takes: nobody attacks a test.
+  // The lowest cost that scrypt accepts, so that tests are fast.
   hashing: { cost: { costLog2: 4, blockSize: 8, parallelization: 1 }, concurrency: 2 },
   limits: { source: { perMinute: 600, burst: 100 }, account: { perMinute: 600, burst: 100 } },
 };
 
-/** Key files in memory: they outlive a restart, as files do. */
+/** Key files in memory. They survive a restart of the scene. */
 export class MemoryKeyFiles implements KeyFiles {
   readonly #secrets = new Map<string, Uint8Array>();
 
@@ -86,12 +86,12 @@ interface RecordedEvent {
   readonly fields: JsonObject;
 }
 
-/** What a login says besides who and when. */
+/** The members of a login request besides account, key and proof. */
 export interface LoginFields {
   readonly password?: string;
   readonly enrolmentToken?: string;
   readonly device?: string;
-  /** Milliseconds; default: later than any before. */
+  /** In milliseconds; by default later than every earlier request. */
   readonly timestamp?: number;
 }
 
@@ -119,7 +119,7 @@ export class AccountScene implements Disposable {
     return Math.floor(this.nowMs / 1000);
   }
 
-  /** As if the daemon ended and began again, with another configuration if need be. */
+  /** Restarts the daemon, with changes of the configuration if given. */
   restart(configuration: Partial<AccountServerConfiguration> = {}): void {
     this.database.close();
     this.configuration = { ...this.configuration, ...configuration };
@@ -133,9 +133,9 @@ export class AccountScene implements Disposable {
     this.nowMs += seconds * 1000;
   }
 
-  /** Throws what the daemon refuses with. */
+  /** Runs a command of the operator. Throws the error of a refused command. */
   async request(command: string, parameters: JsonObject = {}): Promise<JsonValue> {
-    if (this.#request === undefined) throw new Error('nobody to ask');
+    if (this.#request === undefined) throw new Error('no control socket');
     return await this.#request(command, parameters);
   }
 
@@ -166,7 +166,7 @@ export class AccountScene implements Disposable {
     return this.service.renew({ renewalToken, publicKey: key.publicKey, timestamp, proof }, SOURCE);
   }
 
-  /** What a verifier makes of a credential now, by the authorities that are listed. */
+  /** Verifies a credential now with the listed authorities. */
   verify({ credential }: IssuedCredential, { publicKey }: NodeKey): NodeCredential | string {
     const authorities = this.authorities.list(this.seconds).map((one) => one.publicKey);
     return verifyCredential(credential, authorities, publicKey, BigInt(this.seconds));
@@ -218,7 +218,7 @@ export class AccountScene implements Disposable {
   }
 }
 
-/** What was granted; throws what was refused. */
+/** The issued credential. Throws if the result is a refusal. */
 export function granted(result: IssuedCredential | Refusal): IssuedCredential {
   if (isRefusal(result)) throw new Error(`refused: ${result.refused}`);
   return result;

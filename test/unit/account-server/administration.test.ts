@@ -21,7 +21,7 @@ beforeEach(async () => {
 afterEach(() => scene[Symbol.dispose]());
 
 describe('the audit trail', () => {
-  it('names devices and reasons, and no secret', async () => {
+  it('contains devices and reasons, and no secret', async () => {
     const enrolmentToken = await scene.token('alice');
     const first = granted(await scene.login(laptop, 'alice', { enrolmentToken }));
     const second = granted(scene.renew(laptop, first.renewalToken));
@@ -50,14 +50,14 @@ describe('the audit trail', () => {
   });
 });
 
-describe('authorities', () => {
+describe('Authorities', () => {
   const states = () => scene.authorities.list(scene.seconds).map(({ state }) => state);
 
-  it('change with notice, and are believed as long as their credentials are good', async () => {
+  it('rotates with notice, and lists a former key until its last credential expires', async () => {
     const old = granted(await scene.login(laptop, 'alice'));
     await scene.request('authority-rotate', { afterSeconds: 600 });
     expect(states()).toEqual(['signs', 'next']);
-    await expect(scene.request('authority-rotate')).rejects.toThrow('under way');
+    await expect(scene.request('authority-rotate')).rejects.toThrow('already scheduled');
     const last = granted(await scene.login(laptop, 'alice'));
     scene.pass(600);
     const fresh = granted(await scene.login(laptop, 'alice'));
@@ -71,7 +71,7 @@ describe('authorities', () => {
     expect(states()).toEqual(['signs']);
   });
 
-  it('go on with a rotation after a restart in the middle of it', async () => {
+  it('completes a rotation after a restart', async () => {
     await scene.request('authority-rotate', { afterSeconds: 600 });
     const listed = scene.authorities.list(scene.seconds).map(({ keyId }) => hex(keyId));
     scene.restart();
@@ -83,7 +83,7 @@ describe('authorities', () => {
     expect(hex(issued.credential.slice(4, 12))).toBe(listed[1]);
   });
 
-  it('whose file was lost is followed by another, and is believed still', async () => {
+  it('creates a new key when the file is lost, and lists the former one', async () => {
     const old = granted(await scene.login(laptop, 'alice'));
     scene.files.lose('authority');
     scene.restart();
@@ -95,44 +95,52 @@ describe('authorities', () => {
   });
 });
 
-describe('administration', () => {
+describe('Administration', () => {
   it.each([
-    ['an account that is there', { name: 'alice' }, 'there is an account'],
-    ['a name that is no label', { name: 'Alice' }, 'name: must be a label'],
+    ['an existing name', { name: 'alice' }, 'already exists'],
+    ['a name that is not a label', { name: 'Alice' }, 'name: must be a label'],
     [
       'a short password',
       { name: 'carol', password: 'short' },
       'password: has fewer than 8 characters',
     ],
     [
-      'a name out of the zone',
+      'a name outside the zone',
       { name: 'carol', fqdn: 'carol.example' },
-      'no name below nodes.example',
+      'is not a name below nodes.example',
     ],
     [
-      'a name among those of an account',
+      'a name below that of an account',
       { name: 'carol', fqdn: 'x.alice.nodes.example' },
-      'among the names of account',
+      'overlaps the names of account',
     ],
-    ['a name above those of an account', { name: 'carol', fqdn: 'nodes.example' }, 'no name below'],
-    ['a group that does not fit', { name: 'carol', groups: ['x'.repeat(64)] }, 'groups.0: must be'],
+    [
+      'a name above that of an account',
+      { name: 'carol', fqdn: 'nodes.example' },
+      'not a name below',
+    ],
+    [
+      'a group name that is too long',
+      { name: 'carol', groups: ['x'.repeat(64)] },
+      'groups.0: must be',
+    ],
     [
       'too many groups',
       { name: 'carol', groups: Array.from({ length: 17 }, String) },
       'groups: more than 16',
     ],
-    ['something else', { name: 'carol', grups: [] }, 'grups'],
+    ['an unknown parameter', { name: 'carol', grups: [] }, 'grups'],
   ])('adds no account with %s', async (_what, parameters, message) => {
     await expect(scene.request('account-add', parameters)).rejects.toThrow(message);
     expect(await scene.request('account-list')).toHaveLength(2);
   });
 
-  it('says of a command or an account that it does not know it', async () => {
+  it('refuses an unknown account and an unknown command', async () => {
     await expect(scene.request('account-disable', { name: 'carol' })).rejects.toThrow('no account');
     await expect(scene.request('toString')).rejects.toThrow('unknown command');
   });
 
-  it('never says what a password is', async () => {
+  it('does not repeat a password in an error', async () => {
     const secret = 'geheim';
     await expect(
       scene.request('account-add', { name: 'carol', password: secret }),

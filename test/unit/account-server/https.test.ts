@@ -1,4 +1,4 @@
-/** What nodes are told when the account server itself is in trouble. */
+/** Answers of the HTTPS interface to internal failures. */
 import { request } from 'node:https';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { type Certificate, ownCertificate } from '#account-server/certificate.ts';
@@ -75,8 +75,8 @@ async function login(): Promise<LoginResponse> {
   return await promise;
 }
 
-describe('a login', () => {
-  it('comes to nothing while the store cannot be written, and is granted when it can', async () => {
+describe('AccountHttpsServer', () => {
+  it('answers a login with 503 while the store is read-only', async () => {
     scene.database.all('PRAGMA query_only = ON');
     expect(await login()).toEqual({ status: 503, retryAfter: '10', error: 'unavailable' });
     expect(scene.service.counters.counters['store-failed']).toBe(1);
@@ -85,7 +85,7 @@ describe('a login', () => {
     expect(defects).toEqual([]);
   });
 
-  it('that meets a defect of ours is told so, and the daemon ends', async () => {
+  it('answers a login with 500 on an internal error, and reports the error as fatal', async () => {
     scene.database.close();
     expect(await login()).toEqual({ status: 500, retryAfter: undefined, error: 'internal' });
     expect(defects).toHaveLength(1);

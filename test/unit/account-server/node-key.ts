@@ -1,4 +1,4 @@
-/** The part of docs/reference/ntmobile.md §2.2 that nodes do, with nothing of Sojourn's code. */
+/** The node's part of docs/reference/ntmobile.md §2.2, independent of Sojourn's code. */
 import {
   createHmac,
   createPublicKey,

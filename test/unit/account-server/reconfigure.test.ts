@@ -1,7 +1,4 @@
-/**
- * An account server that is told by its operator to allow or give something else, between two
- * requests.
- */
+/** Changes of the account server's configuration between two requests. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { PasswordHasher } from '#account-server/password-hashing.ts';
 import { RateLimiter } from '#account-server/rate-limiter.ts';
@@ -18,8 +15,8 @@ afterEach(() => scene[Symbol.dispose]());
 
 const cost = (costLog2: number) => ({ costLog2, blockSize: 8, parallelization: 1 });
 
-describe('credentials', () => {
-  it('are good for another time from the next one on', async () => {
+describe('AccountService', () => {
+  it('issues the next credential with the new lifetime', async () => {
     const laptop = new NodeKey();
     const first = granted(await scene.login(laptop, 'alice'));
     scene.service.reconfigure({ ...scene.configuration, credentialSeconds: 3600 });
@@ -27,7 +24,7 @@ describe('credentials', () => {
     expect(granted(await scene.login(laptop, 'alice')).notAfter).toBe(START + 3600);
   });
 
-  it('are given to fewer devices, and those that there are stay', async () => {
+  it('keeps existing devices when the maximum number of devices shrinks', async () => {
     const [laptop, phone] = [new NodeKey(), new NodeKey()];
     granted(await scene.login(laptop, 'alice'));
     scene.service.reconfigure({ ...scene.configuration, devicesPerAccount: 1 });
@@ -38,8 +35,8 @@ describe('credentials', () => {
   });
 });
 
-describe('passwords', () => {
-  it('that cost more now are hashed anew with the next login', async () => {
+describe('PasswordHasher', () => {
+  it('rehashes a password at the next login when the cost has grown', async () => {
     const laptop = new NodeKey();
     scene.service.reconfigure({
       ...scene.configuration,
@@ -51,7 +48,7 @@ describe('passwords', () => {
     granted(await scene.login(laptop, 'alice'));
   });
 
-  it('are hashed more at a time, and fewer, without one being lost', async () => {
+  it('completes every hash when the concurrency grows and shrinks', async () => {
     const hasher = new PasswordHasher(cost(12), 1);
     let done = 0;
     const all = Array.from({ length: 12 }, () => hasher.hash('password').then(() => (done += 1)));
@@ -60,14 +57,14 @@ describe('passwords', () => {
     hasher.reconfigure(cost(12), 1);
     await Promise.all(all);
     expect(done).toBe(12);
-    // Nobody keeps a place that there is none of any more.
+    // No slot of the earlier concurrency stays taken.
     await Promise.all([hasher.hash('one'), hasher.hash('two')]);
     expect(hasher.ready).toBe(true);
   });
 });
 
-describe('limits', () => {
-  it('hold from now on, for who came often before as well', () => {
+describe('RateLimiter', () => {
+  it('applies a new limit to callers that are already known', () => {
     const limiter = new RateLimiter({ perMinute: 60, burst: 2 });
     const now = monotonic(1000);
     expect([1, 2, 3].map(() => limiter.take('a', now))).toEqual([undefined, undefined, 1000]);
@@ -82,7 +79,7 @@ describe('limits', () => {
     expect(limiter.take('a', now)).toBe(5000);
   });
 
-  it('of the service are the new ones', async () => {
+  it('is updated when the service is reconfigured', async () => {
     const account = { perMinute: 1, burst: 1 };
     const { limits } = scene.configuration;
     scene.service.reconfigure({ ...scene.configuration, limits: { ...limits, account } });

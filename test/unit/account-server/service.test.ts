@@ -1,4 +1,4 @@
-/** Who gets a credential, what it says, and who does not: docs/reference/ntmobile.md §2.2. */
+/** Logins and renewals: docs/reference/ntmobile.md §2.2. */
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
 import { ipv4 } from '#base/ip.ts';
@@ -32,8 +32,8 @@ beforeEach(async () => {
 });
 afterEach(() => scene[Symbol.dispose]());
 
-describe('a login', () => {
-  it('gives a credential that says who the device is', async () => {
+describe('AccountService.login', () => {
+  it('issues a credential that describes the device', async () => {
     const issued = granted(await scene.login(laptop, 'alice'));
     expect(scene.verify(issued, laptop)).toMatchObject({
       name: 'alice.nodes.example',
@@ -46,7 +46,7 @@ describe('a login', () => {
     });
   });
 
-  it('by a token, which is good once', async () => {
+  it('accepts an enrolment token once', async () => {
     const enrolmentToken = await scene.token('alice');
     granted(await scene.login(laptop, 'alice', { enrolmentToken }));
     expect(refused(await scene.login(phone, 'alice', { enrolmentToken }))).toBe(
@@ -54,7 +54,7 @@ describe('a login', () => {
     );
   });
 
-  it('by a token again, as long as its answer may have been lost, for the key that used it', async () => {
+  it('accepts a used token again from the same key during the grace period', async () => {
     const enrolmentToken = await scene.token('alice');
     granted(await scene.login(laptop, 'alice', { enrolmentToken }));
     scene.pass(3000);
@@ -65,7 +65,7 @@ describe('a login', () => {
     );
   });
 
-  it('by a token that is over, or of another account, is refused', async () => {
+  it('refuses a token that is expired or of another account', async () => {
     const enrolmentToken = await scene.token('alice', 60);
     expect(refused(await scene.login(laptop, 'bob', { enrolmentToken }))).toBe(
       'wrong-enrolment-token',
@@ -78,20 +78,20 @@ describe('a login', () => {
 
   it.each([
     ['a wrong password', 'alice', { password: 'wrong' }, 'wrong-password'],
-    ['an account that is not there', 'mallory', { password: PASSWORD }, 'unknown-account'],
+    ['an unknown account', 'mallory', { password: PASSWORD }, 'unknown-account'],
     [
-      'a time before',
+      'an early timestamp',
       'alice',
       { password: PASSWORD, timestamp: START * 1000 - 300_001 },
       'wrong-time',
     ],
     [
-      'a time after',
+      'a late timestamp',
       'alice',
       { password: PASSWORD, timestamp: START * 1000 + 300_002 },
       'wrong-time',
     ],
-  ])('with %s is refused', async (_what, account, words, reason) => {
+  ])('refuses %s', async (_what, account, words, reason) => {
     expect(refused(await scene.login(laptop, account, words))).toBe(reason);
     expect(scene.service.counters.counters[reason]).toBe(1);
     expect(scene.events.at(-1)).toMatchObject({
@@ -101,7 +101,7 @@ describe('a login', () => {
     });
   });
 
-  it('is refused where the proof is of another key, account or time', async () => {
+  it('refuses a proof of another key, account or time', async () => {
     const timestamp = scene.nowMs;
     const made = (key: NodeKey, account: string, at: number) =>
       scene.service.login(
@@ -118,7 +118,7 @@ describe('a login', () => {
     expect(refused(await made(laptop, 'alice', timestamp))).toBe('replayed-proof');
   });
 
-  it('with a public key that gives no secret is refused', async () => {
+  it('refuses a public key that yields no shared secret', async () => {
     const publicKey = new Uint8Array(32);
     const request = {
       account: 'alice',
@@ -130,7 +130,7 @@ describe('a login', () => {
     expect(refused(await scene.service.login(request, SOURCE))).toBe('wrong-proof');
   });
 
-  it('tells no more of a wrong password than of an account that is not there', async () => {
+  it('spends as much work on an unknown account as on a wrong password', async () => {
     scene.restart({
       hashing: { cost: { costLog2: 14, blockSize: 8, parallelization: 1 }, concurrency: 1 },
     });
@@ -141,13 +141,13 @@ describe('a login', () => {
       return user + system;
     };
     await scene.request('account-add', { name: 'carol', password: PASSWORD });
-    // Work, not time: other tests run beside this one. Without hashing it would be a hundredth.
+    // CPU time, because other tests run in parallel. Without hashing it would be a hundredth.
     const known = [await timed('carol'), await timed('carol'), await timed('carol')];
     const unknown = [await timed('nobody'), await timed('nobody'), await timed('nobody')];
     expect(Math.min(...unknown)).toBeGreaterThan(Math.min(...known) / 3);
   });
 
-  it('hashes a password anew when the cost has changed, and the old one was right', async () => {
+  it('rehashes a correct password when the cost has changed', async () => {
     granted(await scene.login(laptop, 'alice'));
     scene.restart({
       hashing: { cost: { costLog2: 6, blockSize: 8, parallelization: 1 }, concurrency: 1 },
@@ -170,7 +170,7 @@ describe('devices of an account', () => {
     return typeof credential === 'string' ? credential : credential.name;
   };
 
-  it('have its name, a name of their own, or one after their key', async () => {
+  it('are named after the account, their login or their key', async () => {
     expect(nameOf(laptop, granted(await scene.login(laptop, 'alice')))).toBe('alice.nodes.example');
     const second = `d${hex(nodeIdOf(phone.publicKey)).slice(0, 12)}.alice.nodes.example`;
     expect(nameOf(phone, granted(await scene.login(phone, 'alice')))).toBe(second);
@@ -185,7 +185,7 @@ describe('devices of an account', () => {
     expect(refused(taken)).toBe('device-name-taken');
   });
 
-  it('keep their address, and each has another', async () => {
+  it('have distinct addresses that survive a restart', async () => {
     const first = granted(await scene.login(laptop, 'alice')).device.virtualIpv4;
     const second = granted(await scene.login(phone, 'bob', { password: 'another password' })).device
       .virtualIpv4;
@@ -195,24 +195,24 @@ describe('devices of an account', () => {
     expect(granted(await scene.login(laptop, 'alice')).device.virtualIpv4).toBe(first);
   });
 
-  it('get another address when the prefix has changed', async () => {
+  it('get a new address when the prefix has changed', async () => {
     granted(await scene.login(laptop, 'alice'));
     scene.restart({ nodeIpv4Prefix: { address: ipv4('198.18.128.0'), length: 17 } });
     expect(granted(await scene.login(laptop, 'alice')).device.virtualIpv4).toBe('198.18.128.1');
     expect(granted(await scene.login(phone, 'alice')).device.virtualIpv4).toBe('198.18.128.2');
-    // Back again: what its last credential said is nobody else's yet.
+    // The former prefix again: the address in the unexpired credential is still held.
     scene.restart({ nodeIpv4Prefix: { address: ipv4('198.18.0.0'), length: 17 } });
     expect(granted(await scene.login(phone, 'alice')).device.virtualIpv4).toBe('198.18.0.2');
   });
 
-  it('are at most so many, and none is made by a login that is refused', async () => {
+  it('are limited in number, and a refused login creates none', async () => {
     const enrolmentToken = await scene.token('alice');
     for (let count = 0; count < 4; count++) granted(await scene.login(new NodeKey(), 'alice'));
     expect(refused(await scene.login(laptop, 'alice', { enrolmentToken }))).toBe(
       'too-many-devices',
     );
     await scene.request('device-remove', { device: 'alice.nodes.example' });
-    // The token was not used up by the refusal.
+    // The refusal did not use the token.
     granted(await scene.login(laptop, 'alice', { enrolmentToken }));
   });
 
@@ -223,8 +223,8 @@ describe('devices of an account', () => {
   });
 });
 
-describe('a renewal', () => {
-  it('gives a new credential and a new token', async () => {
+describe('AccountService.renew', () => {
+  it('issues a new credential and a new token', async () => {
     const first = granted(await scene.login(laptop, 'alice'));
     scene.pass(40_000);
     const second = granted(scene.renew(laptop, first.renewalToken));
@@ -234,7 +234,7 @@ describe('a renewal', () => {
     });
   });
 
-  it('takes the former token for the grace, which does not grow', async () => {
+  it('accepts the former token during the grace period, which is not extended', async () => {
     const { renewalToken } = granted(await scene.login(laptop, 'alice'));
     granted(scene.renew(laptop, renewalToken));
     scene.pass(2000);
@@ -246,7 +246,7 @@ describe('a renewal', () => {
     granted(scene.renew(laptop, last.renewalToken));
   });
 
-  it('ends the former token when the new one is used', async () => {
+  it('invalidates the former token when the new one is used', async () => {
     const first = granted(await scene.login(laptop, 'alice'));
     const second = granted(scene.renew(laptop, first.renewalToken));
     granted(scene.renew(laptop, second.renewalToken));
@@ -254,19 +254,19 @@ describe('a renewal', () => {
     granted(scene.renew(laptop, second.renewalToken));
   });
 
-  it('is of the key that the token was given to', async () => {
+  it('refuses a token of another key and an unknown token', async () => {
     const { renewalToken } = granted(await scene.login(laptop, 'alice'));
     expect(refused(scene.renew(phone, renewalToken))).toBe('wrong-renewal-token');
     expect(refused(scene.renew(laptop, 'A'.repeat(43)))).toBe('wrong-renewal-token');
   });
 
-  it('comes too late when the token is over', async () => {
+  it('refuses an expired token', async () => {
     const { renewalToken } = granted(await scene.login(laptop, 'alice'));
     scene.pass(30 * 86_400);
     expect(refused(scene.renew(laptop, renewalToken))).toBe('wrong-renewal-token');
   });
 
-  it('has another proof than a login, and is not answered twice', async () => {
+  it('refuses the proof of a login, and a replayed proof', async () => {
     const { renewalToken } = granted(await scene.login(laptop, 'alice'));
     const timestamp = scene.nowMs + 1;
     const renew = (kind: 'login' | 'renewal') => {
@@ -285,7 +285,7 @@ describe('a renewal', () => {
     ]);
   });
 
-  it('survives a restart, and takes over changed groups', async () => {
+  it('works after a restart and applies changed groups', async () => {
     const { renewalToken } = granted(await scene.login(laptop, 'alice'));
     await scene.request('account-groups', { name: 'alice', groups: ['other'] });
     scene.restart();
@@ -295,8 +295,8 @@ describe('a renewal', () => {
   });
 });
 
-describe('an account that is disabled', () => {
-  it('has no login and no renewal, until it is enabled', async () => {
+describe('an account', () => {
+  it('has no login and no renewal while it is disabled', async () => {
     const { renewalToken } = granted(await scene.login(laptop, 'alice'));
     const enrolmentToken = await scene.token('alice');
     await scene.request('account-disable', { name: 'alice' });
@@ -313,7 +313,7 @@ describe('an account that is disabled', () => {
     granted(await scene.login(phone, 'alice', { enrolmentToken }));
   });
 
-  it('and removed has nothing left', async () => {
+  it('has no device, login or renewal once it is removed', async () => {
     const { renewalToken } = granted(await scene.login(laptop, 'alice'));
     await scene.request('account-remove', { name: 'alice' });
     expect(refused(scene.renew(laptop, renewalToken))).toBe('wrong-renewal-token');
@@ -322,8 +322,8 @@ describe('an account that is disabled', () => {
   });
 });
 
-describe('rates', () => {
-  it('bound the passwords tried for an account, not the renewals of its devices', async () => {
+describe('rate limits', () => {
+  it('apply to password attempts of an account, not to renewals of its devices', async () => {
     scene.restart({ limits: { ...CONFIGURATION.limits, account: { perMinute: 6, burst: 3 } } });
     const { renewalToken } = granted(await scene.login(laptop, 'alice'));
     const tries = [];
@@ -342,7 +342,7 @@ describe('rates', () => {
     granted(await scene.login(laptop, 'alice'));
   });
 
-  it('bound the requests of an address, and of a whole IPv6 link', () => {
+  it('apply to the requests of an IPv4 address or an IPv6 /64', () => {
     scene.restart({ limits: { ...CONFIGURATION.limits, source: { perMinute: 60, burst: 2 } } });
     const admit = (text: string) => scene.service.admit(source(text))?.refused ?? 'admitted';
     expect(['192.0.2.1', '192.0.2.1', '192.0.2.1', '192.0.2.2'].map(admit)).toEqual([

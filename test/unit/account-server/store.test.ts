@@ -1,7 +1,4 @@
-/**
- * What the account server keeps: addresses that are nobody's twice, passwords, rates, a
- * certificate.
- */
+/** The account server's store, password hashing, rate limits, certificate and request schemas. */
 import { X509Certificate } from 'node:crypto';
 import { chmodSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -27,7 +24,7 @@ function openDatabase(): AccountDatabase {
   return new AccountDatabase(join(directory, `${files++}.sqlite`));
 }
 
-describe('virtual IPv4 addresses', () => {
+describe('Devices.freeAddress', () => {
   const PREFIX: Prefix = { address: ipv4('198.18.0.0'), length: 29 };
   const NOW = 1000;
 
@@ -43,13 +40,13 @@ describe('virtual IPv4 addresses', () => {
       const publicKey = new Uint8Array(32).fill(++keys);
       devices.add({ account: 1, label: `l${keys}`, publicKey, virtualIpv4, enrolledAt: NOW });
       const made = devices.findByPublicKey(publicKey);
-      if (made === undefined) throw new Error('not kept');
+      if (made === undefined) throw new Error('not stored');
       return made;
     };
     return { database, devices, add };
   }
 
-  it('are given one after the other, without the first and the last of the prefix', () => {
+  it('allocates in order, without the first and the last address of the prefix', () => {
     const scene = open();
     const given = Array.from({ length: 6 }, () => scene.add().virtualIpv4);
     expect(given).toEqual([1, 2, 3, 4, 5, 6].map((last) => `198.18.0.${last}`));
@@ -57,7 +54,7 @@ describe('virtual IPv4 addresses', () => {
     scene.database.close();
   });
 
-  it('are not given again while a credential names them', () => {
+  it('holds the address of a removed device until its credential expires', () => {
     const { database, devices, add } = open();
     const all = Array.from({ length: 6 }, add);
     const [, second] = all;
@@ -69,7 +66,7 @@ describe('virtual IPv4 addresses', () => {
     database.close();
   });
 
-  it('rest as long as can be before they are given again', () => {
+  it('reuses a released address as late as possible', () => {
     const { database, devices, add } = open();
     const first = add();
     add();
@@ -78,7 +75,7 @@ describe('virtual IPv4 addresses', () => {
     database.close();
   });
 
-  it('are never two devices’, whatever comes and goes', () => {
+  it('never allocates an address twice in random sequences of adding and removing', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(7), { maxLength: 40 }), (steps) => {
         const { database, devices, add } = open();
@@ -98,8 +95,8 @@ describe('virtual IPv4 addresses', () => {
   });
 });
 
-describe('the file', () => {
-  it('is for its owner alone, and keeps what was put there', () => {
+describe('AccountDatabase', () => {
+  it('creates a file that only its owner can read, and that persists accounts', () => {
     const file = join(directory, 'kept.sqlite');
     const database = new AccountDatabase(file);
     const account = {
@@ -117,7 +114,7 @@ describe('the file', () => {
     again.close();
   });
 
-  it('that is no database is refused by name, with what its loss means', () => {
+  it('refuses a file that is not a database, and states the effect of losing it', () => {
     const file = join(directory, 'garbage.sqlite');
     writeFileSync(
       file,
@@ -131,7 +128,7 @@ describe('the file', () => {
     );
   });
 
-  it('takes back a transaction that throws', () => {
+  it('rolls back a transaction that throws', () => {
     const database = openDatabase();
     const accounts = new Accounts(database);
     expect(() =>
@@ -151,10 +148,10 @@ describe('the file', () => {
   });
 });
 
-describe('passwords', () => {
+describe('PasswordHasher', () => {
   const COST = { costLog2: 4, blockSize: 8, parallelization: 1 };
 
-  it('are hashed as RFC 7914 §12 has it', async () => {
+  it('verifies the test vector of RFC 7914 §12', async () => {
     const cost = { costLog2: 14, blockSize: 8, parallelization: 1 };
     const salt = new TextEncoder().encode('SodiumChloride');
     const hash = fromHex('7023bdcb3afd7348461c06cd81fd38ebfda8fbba904f8e3ea9b543f6545da1f2');
@@ -163,7 +160,7 @@ describe('passwords', () => {
     expect(await hasher.verify('pleaseletmeout', { ...cost, salt, hash })).toBe(false);
   });
 
-  it('are the same however they are composed, and have another salt each time', async () => {
+  it('normalizes passwords, and uses a new salt for each hash', async () => {
     const hasher = new PasswordHasher(COST, 1);
     const [one, other] = [await hasher.hash('größe1234'), await hasher.hash('größe1234')];
     expect(await hasher.verify('größe1234'.normalize('NFD'), one)).toBe(true);
@@ -171,7 +168,7 @@ describe('passwords', () => {
     expect(await hasher.verify('', undefined)).toBe(false);
   });
 
-  it('are hashed a few at a time, and no more wait than there is time for', async () => {
+  it('limits concurrent hashes, and is not ready while its queue is full', async () => {
     const hasher = new PasswordHasher({ ...COST, costLog2: 10 }, 2);
     const all = Array.from({ length: 40 }, () => hasher.verify('x', undefined));
     expect(hasher.ready).toBe(false);
@@ -180,8 +177,8 @@ describe('passwords', () => {
   });
 });
 
-describe('a rate limiter', () => {
-  it('grants a burst, then one for each interval, and says when', () => {
+describe('RateLimiter', () => {
+  it('grants a burst, then one call for each interval, and returns the wait', () => {
     const limiter = new RateLimiter({ perMinute: 60, burst: 3 });
     const take = (atMs: number) => limiter.take('a', monotonic(atMs));
     expect([take(0), take(0), take(0), take(0), take(400)]).toEqual([
@@ -200,7 +197,7 @@ describe('a rate limiter', () => {
     ]);
   });
 
-  it('never grants more than burst and rate allow', () => {
+  it('never exceeds burst and rate', () => {
     fc.assert(
       fc.property(fc.array(fc.nat(2000), { minLength: 1, maxLength: 200 }), (gaps) => {
         const limiter = new RateLimiter({ perMinute: 60, burst: 5 });
@@ -215,7 +212,7 @@ describe('a rate limiter', () => {
     );
   });
 
-  it('keeps callers apart, and forgets those that were away', () => {
+  it('limits each caller separately, and evicts the least recently seen', () => {
     const limiter = new RateLimiter({ perMinute: 60, burst: 1 }, 3);
     for (const caller of ['a', 'b', 'c', 'd', 'e'])
       expect(limiter.take(caller, monotonic(0))).toBeUndefined();
@@ -226,10 +223,10 @@ describe('a rate limiter', () => {
   });
 });
 
-describe('a certificate', () => {
+describe('the TLS certificate', () => {
   const NOW_MS = Date.now();
 
-  it('of its own is made once, for its names, and only its owner can read it', async () => {
+  it('is self-signed once for its names, in a file that only its owner can read', async () => {
     const file = join(directory, 'own.pem');
     const made = await ownCertificate(file, ['as.example', '2001:db8::1'], NOW_MS);
     const certificate = new X509Certificate(made.cert);
@@ -242,7 +239,7 @@ describe('a certificate', () => {
     );
   });
 
-  it('that others can read, or that is none, is refused by name', async () => {
+  it('is refused with its file name if others can read it or it is invalid', async () => {
     const file = join(directory, 'open.pem');
     await ownCertificate(file, ['as.example'], NOW_MS);
     chmodSync(file, 0o644);
@@ -253,7 +250,7 @@ describe('a certificate', () => {
     );
   });
 
-  it('of the operator must be that of the key', async () => {
+  it('must match the key of the operator', async () => {
     const [one, other] = [join(directory, 'one.pem'), join(directory, 'other.pem')];
     const made = await ownCertificate(one, ['as.example'], NOW_MS);
     await ownCertificate(other, ['as.example'], NOW_MS);
@@ -272,14 +269,14 @@ describe('a certificate', () => {
   });
 });
 
-describe('requests', () => {
+describe('the request schemas', () => {
   const KEY = Buffer.alloc(32, 1).toString('base64');
   const TOKEN = 'A'.repeat(43);
   const LOGIN = { account: 'alice', password: 'x', publicKey: KEY, timestamp: 1, proof: KEY };
   const without = (name: string) =>
     Object.fromEntries(Object.entries(LOGIN).filter(([key]) => key !== name));
 
-  it('are read', () => {
+  it('accept a login and a renewal', () => {
     expect(loginSchema.parse(LOGIN)).toMatchObject({
       account: 'alice',
       publicKey: new Uint8Array(32).fill(1),
@@ -295,20 +292,20 @@ describe('requests', () => {
 
   it.each([
     ['neither password nor token', without('password')],
-    ['both', { ...LOGIN, enrolmentToken: TOKEN }],
+    ['both password and token', { ...LOGIN, enrolmentToken: TOKEN }],
     ['no proof', without('proof')],
-    ['an account that is no label', { ...LOGIN, account: 'a.b' }],
-    ['an account of 64', { ...LOGIN, account: 'a'.repeat(64) }],
+    ['an account that is not a label', { ...LOGIN, account: 'a.b' }],
+    ['an account of 64 characters', { ...LOGIN, account: 'a'.repeat(64) }],
     ['a key of 31 octets', { ...LOGIN, publicKey: Buffer.alloc(31).toString('base64') }],
     ['a key in hex', { ...LOGIN, publicKey: '00'.repeat(32) }],
-    ['a time that is no whole number', { ...LOGIN, timestamp: 1.5 }],
-    ['a time before 1970', { ...LOGIN, timestamp: -1 }],
-    ['a time that no number can hold', { ...LOGIN, timestamp: 2 ** 60 }],
-    ['a password without end', { ...LOGIN, password: 'x'.repeat(513) }],
-    ['more than is known', { ...LOGIN, admin: true }],
-    ['a list', [LOGIN]],
-    ['nothing', undefined],
-  ])('with %s are none', (_what, body) => {
+    ['a timestamp that is not an integer', { ...LOGIN, timestamp: 1.5 }],
+    ['a timestamp before 1970', { ...LOGIN, timestamp: -1 }],
+    ['a timestamp beyond the safe integers', { ...LOGIN, timestamp: 2 ** 60 }],
+    ['a password of 513 characters', { ...LOGIN, password: 'x'.repeat(513) }],
+    ['an unknown member', { ...LOGIN, admin: true }],
+    ['an array', [LOGIN]],
+    ['no body', undefined],
+  ])('refuse %s', (_what, body) => {
     expect(loginSchema.safeParse(body).success).toBe(false);
   });
 });
