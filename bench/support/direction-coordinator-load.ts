@@ -11,12 +11,12 @@ import { assert } from '#base/assert.ts';
 import { type IpAddress, ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
 import { type Monotonic, monotonic, wall } from '#base/time.ts';
 import { type KeyPair, keyPairOf, sha256 } from '#crypto/primitives.ts';
-import type { Engine } from '#engine/contract/engine.ts';
+import type { Engine, Step } from '#engine/contract/engine.ts';
 import type { CommonInput } from '#engine/contract/input.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { SessionListener } from '#engine/ntmobile/common/session-listener.ts';
+import type { ReceivedMessage, SessionListener } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { createDirectionCoordinator } from '#engine/ntmobile/coordinator/direction-coordinator.ts';
 import { randomBytes } from '#host/process/random.ts';
@@ -118,7 +118,7 @@ const ROUTE_CONFIRMED: NtmobileOption = {
 class Node implements SessionListener<string> {
   readonly #sessions: Sessions<string>;
   readonly address: IpAddress;
-  readonly #outbox: Uint8Array[];
+  readonly #outbox: Output[] = [];
   session: Session;
   granted = 0;
 
@@ -126,7 +126,6 @@ class Node implements SessionListener<string> {
     const credential = new Uint8Array(200);
     new DataView(credential.buffer).setUint32(0, 0x010000c8);
     new DataView(credential.buffer).setUint32(4, index);
-    this.#outbox = [];
     this.address = nodeAddress(index);
     const own = keyPairOf(randomBytes(32));
     this.#sessions = new Sessions(
@@ -147,7 +146,7 @@ class Node implements SessionListener<string> {
       pathId: NO_PATH,
       udpPath,
     };
-    this.session = this.#sessions.connect(coordinator.now, to);
+    this.session = this.#sessions.connect(this.#step(coordinator.now), to);
   }
 
   ask(
@@ -155,29 +154,32 @@ class Node implements SessionListener<string> {
     type: 'registration-request' | 'direction-request',
     options: readonly NtmobileOption[],
   ): void {
-    this.#sessions.request(now, this.session, { type, options }, type);
+    this.#sessions.request(this.#step(now), this.session, { type, options }, type);
   }
 
-  /** Gives what it wants to send, once. */
+  #step(now: Monotonic): Step {
+    return { now, out: this.#outbox };
+  }
+
+  /** Removes and returns the datagrams to send. */
   takeOutbox(): readonly Uint8Array[] {
-    return this.#outbox.splice(0);
+    return this.#outbox
+      .splice(0)
+      .flatMap((output) => (output.kind === 'send' ? [output.packet] : []));
   }
 
   receive(now: Monotonic, packet: Uint8Array): void {
-    this.#sessions.receive(now, this.session.udpPath, packet);
+    this.#sessions.receive(this.#step(now), this.session.udpPath, packet);
   }
 
-  send(_way: UdpPath, datagram: Uint8Array): void {
-    this.#outbox.push(datagram);
-  }
   authorizeInitiation(): readonly NtmobileOption[] {
     return [];
   }
   established(): void {}
   handleRequest(
-    _now: Monotonic,
+    _step: Step,
     _session: Session,
-    { transaction, options }: NtmobileMessage,
+    { message: { transaction, options } }: ReceivedMessage,
   ): NtmobileMessage {
     const path = options.filter(({ type }) => type === 'path-id');
     const answer = {
@@ -189,12 +191,12 @@ class Node implements SessionListener<string> {
     return { ...answer, options: [...path, ROUTE_CONFIRMED] };
   }
   answered(
-    _now: Monotonic,
+    _step: Step,
     _session: Session,
     _purpose: string,
-    answer: NtmobileMessage | undefined,
+    answer: ReceivedMessage | undefined,
   ): void {
-    if (answer?.status === 0) this.granted += 1;
+    if (answer?.message.status === 0) this.granted += 1;
   }
   ended(): void {}
 }

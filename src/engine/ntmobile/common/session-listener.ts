@@ -3,8 +3,7 @@
  *
  * No RFC: docs/reference/ntmobile.md §4 to §6
  */
-import type { Monotonic } from '#base/time.ts';
-import type { ObservedMessage } from '#engine/contract/ntmobile.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
@@ -38,56 +37,48 @@ export interface IncomingInitiation {
   readonly udpPath: UdpPath;
 }
 
+/** A control message that was opened, its path, and the length of its datagram. */
+export interface ReceivedMessage {
+  readonly message: NtmobileMessage;
+  readonly udpPath: UdpPath;
+  readonly octets: number;
+}
+
 /**
- * What a role makes of its sessions. `P` is what it gives along with a request to know its answer
- * by.
+ * Decisions and reactions of the role that owns the sessions. `P` identifies a request when its
+ * answer arrives.
  */
 export interface SessionListener<P> {
-  send(udpPath: UdpPath, datagram: Uint8Array): void;
-  /** A control message came or leaves; for who watches. */
-  observed?(message: ObservedMessage): void;
-  /** The options of the response; undefined refuses, and nobody is told. */
+  /** Options of the Tunnel Response; undefined refuses the handshake without an answer. */
   authorizeInitiation(
-    now: Monotonic,
+    step: Step,
     initiation: IncomingInitiation,
   ): readonly NtmobileOption[] | undefined;
   /**
-   * A Tunnel Request was answered: the other end may send data under these keys before anything
-   * else.
+   * A Tunnel Response was sent: the initiator may send data under these keys before any control
+   * message.
    */
-  responseSent?(now: Monotonic, session: Session): void;
+  responseSent?(step: Step, session: Session): void;
+  /** The initiator never completed the handshake; the session was dropped. */
+  handshakeExpired?(step: Step, session: Session): void;
+  /** Both ends have the keys in `session.current`. */
+  established(step: Step, session: Session): void;
   /**
-   * Who sent the first Tunnel Request of a session was not heard of again: the session is no more.
+   * Returns the answer; 'later' when `Sessions.answer` follows; undefined for a message without an
+   * answer.
    */
-  handshakeExpired?(session: Session): void;
-  /** `session.current` is new: both ends have it. */
-  established(now: Monotonic, session: Session): void;
-  /** The answer; 'later' when `Sessions.answer` follows; undefined for a message that has none. */
   handleRequest(
-    now: Monotonic,
+    step: Step,
     session: Session,
-    message: NtmobileMessage,
-    udpPath: UdpPath,
+    request: ReceivedMessage,
   ): NtmobileMessage | 'later' | undefined;
-  /** `answer` undefined: none came. */
-  answered(
-    now: Monotonic,
-    session: Session,
-    purpose: P,
-    answer: NtmobileMessage | undefined,
-    udpPath: UdpPath | undefined,
-  ): void;
+  /** `answer` is undefined when the request timed out. */
+  answered(step: Step, session: Session, purpose: P, answer: ReceivedMessage | undefined): void;
   /**
-   * A request was opened, before anything is done for it: by `way` its sender may show that it is
-   * elsewhere. `octets`: of its datagram.
+   * A request was decrypted and is not yet handled. Its path may differ from the one where the
+   * peer was last seen.
    */
-  requestAuthenticated?(
-    now: Monotonic,
-    session: Session,
-    request: NtmobileMessage,
-    udpPath: UdpPath,
-    octets: number,
-  ): void;
-  /** No handshake came about, or the keys are at their end. The session is no more. */
-  ended(now: Monotonic, session: Session): void;
+  requestAuthenticated?(step: Step, session: Session, request: ReceivedMessage): void;
+  /** The handshake failed or the keys expired; the session was dropped. */
+  ended(step: Step, session: Session): void;
 }

@@ -14,6 +14,7 @@ import { receiveInitiation } from '#crypto/handshake.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import { CounterSet } from '#engine/common/counters.ts';
 import { TimerHeap } from '#engine/common/timer-heap.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import {
   type NtmobileDatagramOf,
@@ -32,8 +33,14 @@ import { PendingRequests, type RequestTiming } from './control-requests.ts';
 import { HandshakeGate } from './handshake-gate.ts';
 import { HANDSHAKE_RETRANSMISSION_MS, Initiations, type InitiatorIdentity } from './initiations.ts';
 import { KEY_END_MS, KeyGeneration, REKEY_MS, Session, type SessionTarget } from './session.ts';
-import { SESSION_COUNTERS, type SessionCounter, type SessionListener } from './session-listener.ts';
+import {
+  type ReceivedMessage,
+  SESSION_COUNTERS,
+  type SessionCounter,
+  type SessionListener,
+} from './session-listener.ts';
 import { SessionTable } from './session-table.ts';
+import { sendDatagram } from './udp-path.ts';
 
 const UNCONFIRMED_MS = 10_000;
 
@@ -89,7 +96,7 @@ export class Sessions<P> {
    * Begins a handshake as initiator; `established` or `ended` follows. What is to be carried waits
    * in `Session.carried` for {@link resumeHandshake}.
    */
-  connect(now: Monotonic, to: SessionTarget, options: readonly NtmobileOption[] = []): Session {
+  connect(step: Step, to: SessionTarget, options: readonly NtmobileOption[] = []): Session {
     const session = new Session(
       { publicKey: to.publicKey, credential: undefined },
       to.use,
@@ -97,8 +104,8 @@ export class Sessions<P> {
       to.udpPath,
     );
     if (to.piggybacked === true) session.piggybackedInitiation = new Uint8Array(0);
-    this.#initiations.start(now, session, options);
-    this.#initiateIfDue(now, session);
+    this.#initiations.start(step.now, session, options);
+    this.#initiateIfDue(step, session);
     return session;
   }
 
@@ -106,22 +113,25 @@ export class Sessions<P> {
    * There is a way now for a handshake that somebody carried. `passed`: its Tunnel Request is under
    * way, and is sent again when no answer comes.
    */
-  resumeHandshake(now: Monotonic, session: Session, udpPath: UdpPath, passed: boolean): void {
+  resumeHandshake(step: Step, session: Session, udpPath: UdpPath, passed: boolean): void {
     session.udpPath = udpPath;
     session.piggybackedInitiation = undefined;
-    this.#initiations.resume(session, passed ? after(now, HANDSHAKE_RETRANSMISSION_MS) : now);
-    this.#initiateIfDue(now, session);
+    this.#initiations.resume(
+      session,
+      passed ? after(step.now, HANDSHAKE_RETRANSMISSION_MS) : step.now,
+    );
+    this.#initiateIfDue(step, session);
   }
 
   /**
    * Makes new keys ahead of time, as who began the session: the other end sees the present
    * credential.
    */
-  rekey(now: Monotonic, session: Session): void {
+  rekey(step: Step, session: Session): void {
     if (session.current?.initiator !== true || this.#initiations.nextAt(session) !== undefined)
       return;
-    this.#initiations.start(now, session, []);
-    this.#initiateIfDue(now, session);
+    this.#initiations.start(step.now, session, []);
+    this.#initiateIfDue(step, session);
   }
 
   /** Ends a session without a word to the other end. */
@@ -134,7 +144,7 @@ export class Sessions<P> {
 
   /** Sends a request until its answer comes, to where the other end is, or by `way`. */
   request(
-    now: Monotonic,
+    step: Step,
     session: Session,
     asked: RequestTiming & {
       readonly type: NtmobileMessageType;
@@ -150,18 +160,20 @@ export class Sessions<P> {
       transaction: this.#nextTransaction(),
       options: asked.options,
     };
-    this.#requests.add(now, { session, message, purpose, udpPath: asked.udpPath }, asked);
-    this.#sendMessage(session, message, asked.udpPath ?? session.udpPath);
+    this.#requests.add(step.now, { session, message, purpose, udpPath: asked.udpPath }, asked);
+    this.#sendMessage(step, session, message, asked.udpPath ?? session.udpPath);
   }
 
   /** Sends a message that has no answer. */
   notify(
+    step: Step,
     session: Session,
     type: NtmobileMessageType,
     options: readonly NtmobileOption[],
     udpPath: UdpPath = session.udpPath,
   ): void {
     this.#sendMessage(
+      step,
       session,
       { type, answer: false, status: 0, transaction: this.#nextTransaction(), options },
       udpPath,
@@ -169,13 +181,18 @@ export class Sessions<P> {
   }
 
   /** Answers a request of which the listener said 'later'. */
-  answer(session: Session, message: NtmobileMessage, udpPath: UdpPath = session.udpPath): void {
+  answer(
+    step: Step,
+    session: Session,
+    message: NtmobileMessage,
+    udpPath: UdpPath = session.udpPath,
+  ): void {
     const octets = encode(ntmobileMessageCodec, message);
     session.answers.store(message.transaction, octets);
-    this.#seal(session, message, octets, udpPath);
+    this.#seal(step, session, message, octets, udpPath);
   }
 
-  receive(now: Monotonic, udpPath: UdpPath, octets: Uint8Array): void {
+  receive(step: Step, udpPath: UdpPath, octets: Uint8Array): void {
     const datagram = ntmobileDatagramCodec.parse(octets);
     if (isMalformed(datagram)) {
       this.#counters.count('datagram-malformed');
@@ -183,100 +200,105 @@ export class Sessions<P> {
     }
     switch (datagram.type) {
       case 'control':
-        this.#receiveControl(now, udpPath, octets, datagram.spi);
+        this.#receiveControl(step, udpPath, octets, datagram.spi);
         return;
       case 'initiation':
-        this.#receiveInitiation(now, udpPath, octets, datagram);
+        this.#receiveInitiation(step, udpPath, octets, datagram);
         return;
       case 'response':
-        this.#receiveResponse(now, udpPath, datagram);
+        this.#receiveResponse(step, udpPath, datagram);
         return;
       case 'cookie-reply':
-        this.#receiveCookie(now, datagram);
+        this.#receiveCookie(step, datagram);
         return;
       default:
         this.#counters.count('datagram-malformed');
     }
   }
 
-  tick(now: Monotonic): void {
+  tick(step: Step): void {
     for (
-      let due = this.#requests.takeDue(now);
+      let due = this.#requests.takeDue(step.now);
       due !== undefined;
-      due = this.#requests.takeDue(now)
+      due = this.#requests.takeDue(step.now)
     ) {
       const { request, over } = due;
       if (!over)
         this.#sendMessage(
+          step,
           request.session,
           request.message,
           request.udpPath ?? request.session.udpPath,
         );
       else if (request.purpose !== undefined) {
-        this.#listener.answered(now, request.session, request.purpose, undefined, undefined);
+        this.#listener.answered(step, request.session, request.purpose, undefined);
       }
     }
     for (
-      let session = this.#timers.takeDue(now);
+      let session = this.#timers.takeDue(step.now);
       session !== undefined;
-      session = this.#timers.takeDue(now)
+      session = this.#timers.takeDue(step.now)
     ) {
-      this.#sessionDue(now, session);
+      this.#sessionDue(step, session);
     }
   }
 
-  #sessionDue(now: Monotonic, session: Session): void {
+  #sessionDue(step: Step, session: Session): void {
     const { current } = session;
-    if (current === undefined ? this.#table.isUnconfirmed(session) : now >= current.endsAt) {
-      this.#end(now, session);
+    if (current === undefined ? this.#table.isUnconfirmed(session) : step.now >= current.endsAt) {
+      this.#end(step, session);
       return;
     }
     if (current?.initiator === true && this.#initiations.nextAt(session) === undefined) {
-      this.#initiations.start(now, session, []);
+      this.#initiations.start(step.now, session, []);
     }
-    this.#initiateIfDue(now, session);
+    this.#initiateIfDue(step, session);
   }
 
-  #end(now: Monotonic, session: Session): void {
+  #end(step: Step, session: Session): void {
     const confirmed = !this.#table.isUnconfirmed(session);
     const pending = this.#requests.takeAll(session);
     this.discard(session);
     for (const { purpose } of pending) {
-      if (purpose !== undefined)
-        this.#listener.answered(now, session, purpose, undefined, undefined);
+      if (purpose !== undefined) this.#listener.answered(step, session, purpose, undefined);
     }
-    if (confirmed) this.#listener.ended(now, session);
-    else this.#listener.handshakeExpired?.(session);
+    if (confirmed) this.#listener.ended(step, session);
+    else this.#listener.handshakeExpired?.(step, session);
   }
 
-  #initiateIfDue(now: Monotonic, session: Session): void {
+  #initiateIfDue(step: Step, session: Session): void {
     const nextAt = this.#initiations.nextAt(session);
-    if (nextAt !== undefined && nextAt <= now) {
-      const wallMicroseconds = BigInt(Math.floor((now + this.#offsetMs) * 1000));
-      const datagram = this.#initiations.next(now, session, this.#freshSpi(), wallMicroseconds);
+    if (nextAt !== undefined && nextAt <= step.now) {
+      const wallMicroseconds = BigInt(Math.floor((step.now + this.#offsetMs) * 1000));
+      const datagram = this.#initiations.next(
+        step.now,
+        session,
+        this.#freshSpi(),
+        wallMicroseconds,
+      );
       if (datagram === 'over') {
         this.#initiations.abandon(session);
         if (session.current === undefined) {
-          this.#end(now, session);
+          this.#end(step, session);
           return;
         }
       } else if (session.piggybackedInitiation === undefined)
-        this.#listener.send(session.udpPath, datagram);
+        sendDatagram(step, session.udpPath, datagram);
       else session.piggybackedInitiation = datagram;
     }
-    this.#arm(now, session);
+    this.#arm(step, session);
   }
 
   /** The session's own timer: the next initiation, the next keys, or the end of these. */
-  #arm(now: Monotonic, session: Session): void {
+  #arm(step: Step, session: Session): void {
     const { current } = session;
     const initiation = this.#initiations.nextAt(session);
     if (current === undefined) {
-      this.#timers.set(session, initiation ?? after(now, UNCONFIRMED_MS));
+      this.#timers.set(session, initiation ?? after(step.now, UNCONFIRMED_MS));
       return;
     }
     const rekeyAt = after(current.endsAt, REKEY_MS - KEY_END_MS);
-    const keysAt = current.initiator && rekeyAt > now ? rekeyAt : current.endsAt;
+    const keysAt = current.initiator && rekeyAt > step.now ? rekeyAt : current.endsAt;
     this.#timers.set(
       session,
       initiation === undefined ? keysAt : earliest(initiation, current.endsAt),
@@ -284,19 +306,19 @@ export class Sessions<P> {
   }
 
   #receiveInitiation(
-    now: Monotonic,
+    step: Step,
     udpPath: UdpPath,
     octets: Uint8Array,
     initiation: NtmobileDatagramOf<'initiation'>,
   ): void {
-    const gate = this.#gate.admit(now, udpPath, octets, initiation);
+    const gate = this.#gate.admit(step.now, udpPath, octets, initiation);
     if (gate.kind === 'refused') {
       this.#counters.count('initiation-mac');
       return;
     }
     if (gate.kind === 'cookie') {
       this.#counters.count('cookie-sent');
-      this.#listener.send(udpPath, gate.datagram);
+      sendDatagram(step, udpPath, gate.datagram);
       return;
     }
     const received = receiveInitiation(this.#options.own, initiation);
@@ -312,7 +334,7 @@ export class Sessions<P> {
       this.#counters.count('initiation-old');
       return;
     }
-    const options = this.#listener.authorizeInitiation(now, {
+    const options = this.#listener.authorizeInitiation(step, {
       publicKey,
       use,
       pathId,
@@ -349,10 +371,10 @@ export class Sessions<P> {
       keys: answer.keys,
       initiator: false,
     };
-    this.#table.offer(session, new KeyGeneration(now, { ...made, answeredTo: udpPath }));
-    this.#listener.responseSent?.(now, session);
-    if (session.current === undefined) this.#arm(now, session);
-    this.#listener.send(udpPath, answer.datagram);
+    this.#table.offer(session, new KeyGeneration(step.now, { ...made, answeredTo: udpPath }));
+    this.#listener.responseSent?.(step, session);
+    if (session.current === undefined) this.#arm(step, session);
+    sendDatagram(step, udpPath, answer.datagram);
   }
 
   #newResponding(session: Session): Session {
@@ -361,11 +383,7 @@ export class Sessions<P> {
     return session;
   }
 
-  #receiveResponse(
-    now: Monotonic,
-    udpPath: UdpPath,
-    response: NtmobileDatagramOf<'response'>,
-  ): void {
+  #receiveResponse(step: Step, udpPath: UdpPath, response: NtmobileDatagramOf<'response'>): void {
     const finished = this.#initiations.finish(response);
     if (finished === 'unexpected' || finished === 'forged') {
       this.#counters.count(finished === 'forged' ? 'response-forged' : 'response-unexpected');
@@ -382,29 +400,29 @@ export class Sessions<P> {
       keys,
       initiator: true,
     };
-    this.#adopt(now, session, new KeyGeneration(now, made));
+    this.#adopt(step, session, new KeyGeneration(step.now, made));
     // The responder waits for something sealed under the new keys; it is asked until it has heard.
-    this.request(now, session, { type: 'keep-alive', options: [] }, undefined);
+    this.request(step, session, { type: 'keep-alive', options: [] }, undefined);
   }
 
-  #adopt(now: Monotonic, session: Session, generation: KeyGeneration): void {
+  #adopt(step: Step, session: Session, generation: KeyGeneration): void {
     this.#table.adopt(session, generation);
-    this.#arm(now, session);
-    this.#listener.established(now, session);
+    this.#arm(step, session);
+    this.#listener.established(step, session);
   }
 
-  #receiveCookie(now: Monotonic, reply: NtmobileDatagramOf<'cookie-reply'>): void {
-    const session = this.#initiations.acceptCookie(now, reply);
+  #receiveCookie(step: Step, reply: NtmobileDatagramOf<'cookie-reply'>): void {
+    const session = this.#initiations.acceptCookie(step.now, reply);
     if (session === 'unexpected' || session === 'forged') {
       this.#counters.count('cookie-unexpected');
       return;
     }
-    this.#initiateIfDue(now, session);
+    this.#initiateIfDue(step, session);
   }
 
-  #receiveControl(now: Monotonic, udpPath: UdpPath, octets: Uint8Array, spi: number): void {
+  #receiveControl(step: Step, udpPath: UdpPath, octets: Uint8Array, spi: number): void {
     const found = this.#table.find(spi);
-    if (found === undefined || now >= found.generation.endsAt) {
+    if (found === undefined || step.now >= found.generation.endsAt) {
       this.#counters.count('control-unknown-spi');
       return;
     }
@@ -416,64 +434,54 @@ export class Sessions<P> {
     }
     if (session.unconfirmed.includes(generation)) {
       session.udpPath = udpPath;
-      this.#adopt(now, session, generation);
+      this.#adopt(step, session, generation);
     }
     const message = ntmobileMessageCodec.parse(plaintext);
     if (isMalformed(message)) {
       this.#counters.count('message-malformed');
       return;
     }
-    this.#listener.observed?.({ kind: 'message', direction: 'in', udpPath, message });
-    if (message.answer) this.#receiveAnswer(now, udpPath, session, message);
-    else this.#receiveRequest(now, udpPath, session, message, octets.length);
+    step.out.push({ kind: 'message', direction: 'in', udpPath, message });
+    const received = { message, udpPath, octets: octets.length };
+    if (message.answer) this.#receiveAnswer(step, session, received);
+    else this.#receiveRequest(step, session, received);
   }
 
-  #receiveAnswer(
-    now: Monotonic,
-    udpPath: UdpPath,
-    session: Session,
-    answer: NtmobileMessage,
-  ): void {
-    const request = this.#requests.take(session, answer.transaction);
+  #receiveAnswer(step: Step, session: Session, answer: ReceivedMessage): void {
+    const request = this.#requests.take(session, answer.message.transaction);
     if (request === undefined) {
       this.#counters.count('answer-unexpected');
       return;
     }
     if (request.purpose !== undefined)
-      this.#listener.answered(now, session, request.purpose, answer, udpPath);
+      this.#listener.answered(step, session, request.purpose, answer);
   }
 
-  #receiveRequest(
-    now: Monotonic,
-    udpPath: UdpPath,
-    session: Session,
-    message: NtmobileMessage,
-    octets: number,
-  ): void {
-    this.#listener.requestAuthenticated?.(now, session, message, udpPath, octets);
+  #receiveRequest(step: Step, session: Session, received: ReceivedMessage): void {
+    const { message, udpPath } = received;
+    this.#listener.requestAuthenticated?.(step, session, received);
     if (message.type === 'keep-alive') {
-      this.#sendMessage(session, { ...message, answer: true, options: [] }, udpPath);
+      this.#sendMessage(step, session, { ...message, answer: true, options: [] }, udpPath);
       return;
     }
-    const known = session.answers.get(now, message.transaction);
+    const known = session.answers.get(step.now, message.transaction);
     if (known === 'answering') return;
     if (known !== undefined) {
       const again = ntmobileMessageCodec.parse(known);
-      if (!isMalformed(again)) this.#seal(session, again, known, udpPath);
+      if (!isMalformed(again)) this.#seal(step, session, again, known, udpPath);
       return;
     }
-    const answer = this.#answerOf(now, udpPath, session, message);
-    if (answer !== undefined && answer !== 'later') this.answer(session, answer, udpPath);
+    const answer = this.#answerOf(step, session, received);
+    if (answer !== undefined && answer !== 'later') this.answer(step, session, answer, udpPath);
   }
 
   #answerOf(
-    now: Monotonic,
-    udpPath: UdpPath,
+    step: Step,
     session: Session,
-    message: NtmobileMessage,
+    received: ReceivedMessage,
   ): NtmobileMessage | 'later' | undefined {
-    const { transaction } = message;
-    if (hasUnknownMandatoryOption(message))
+    const { transaction } = received.message;
+    if (hasUnknownMandatoryOption(received.message))
       return {
         type: 'error',
         answer: true,
@@ -481,22 +489,23 @@ export class Sessions<P> {
         transaction,
         options: [],
       };
-    return this.#listener.handleRequest(now, session, message, udpPath);
+    return this.#listener.handleRequest(step, session, received);
   }
 
-  #sendMessage(session: Session, message: NtmobileMessage, udpPath: UdpPath): void {
-    this.#seal(session, message, encode(ntmobileMessageCodec, message), udpPath);
+  #sendMessage(step: Step, session: Session, message: NtmobileMessage, udpPath: UdpPath): void {
+    this.#seal(step, session, message, encode(ntmobileMessageCodec, message), udpPath);
   }
 
   #seal(
+    step: Step,
     { current }: Session,
     message: NtmobileMessage,
     octets: Uint8Array,
     udpPath: UdpPath,
   ): void {
     if (current === undefined) return;
-    this.#listener.observed?.({ kind: 'message', direction: 'out', udpPath, message });
-    this.#listener.send(udpPath, current.sealer.seal(octets));
+    step.out.push({ kind: 'message', direction: 'out', udpPath, message });
+    sendDatagram(step, udpPath, current.sealer.seal(octets));
   }
 
   #nextTransaction(): number {

@@ -6,11 +6,22 @@
  */
 
 import { cachedAddressBytes, isIpv6 } from '#base/ip.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 
 /** Whether both lead to the same far end. */
 export function sameRemoteEndpoint(a: UdpPath, b: UdpPath): boolean {
   return a.remote === b.remote && a.remotePort === b.remotePort && a.relayIndex === b.relayIndex;
+}
+
+/** Sends a datagram of the sealed port. */
+export function sendDatagram(
+  { out }: Step,
+  { local, localPort, remote, remotePort, relayIndex }: UdpPath,
+  packet: Uint8Array,
+): void {
+  const path = { kind: 'datagram', local, localPort, remote, remotePort, relayIndex } as const;
+  out.push({ kind: 'send', path, packet });
 }
 
 /** What a cookie is bound to. */

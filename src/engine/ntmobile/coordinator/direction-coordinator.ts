@@ -7,17 +7,16 @@
 import { hex } from '#base/bytes.ts';
 import type { Ipv4Address, Ipv6Address } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
-import { earliest, type Monotonic } from '#base/time.ts';
+import { earliest, type Monotonic, monotonic } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
-import type { Engine, RandomBytes, Reconfigurable } from '#engine/contract/engine.ts';
+import type { Engine, RandomBytes, Reconfigurable, Step } from '#engine/contract/engine.ts';
 import type { CommonInput } from '#engine/contract/input.ts';
-import type { ObservedMessage } from '#engine/contract/ntmobile.ts';
 import type { Output } from '#engine/contract/output.ts';
-import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type {
   IncomingInitiation,
+  ReceivedMessage,
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
@@ -71,7 +70,7 @@ class DirectionCoordinatorEngine
   readonly #waiting = new Map<Session, PendingDirection[]>();
   readonly #counters = new CounterSet<CoordinatorCounter>(COORDINATOR_COUNTERS);
   readonly #registrar: Registrar;
-  #out: Output[] = [];
+  #step: Step = { now: monotonic(0), out: [] };
 
   constructor(configuration: DirectionCoordinatorConfiguration, random: RandomBytes) {
     const { own, handshakesPerSecond, secret, systemPrefix, generalIpv4Prefix } = configuration;
@@ -117,10 +116,11 @@ class DirectionCoordinatorEngine
   }
 
   step(now: Monotonic, input: CommonInput, out: Output[]): void {
-    this.#out = out;
+    const step = { now, out };
+    this.#step = step;
     switch (input.kind) {
       case 'datagram':
-        if (input.path.kind === 'datagram') this.#sessions.receive(now, input.path, input.packet);
+        if (input.path.kind === 'datagram') this.#sessions.receive(step, input.path, input.packet);
         break;
       case 'clock':
         this.#registrar.offsetMs = input.offsetMs;
@@ -135,55 +135,42 @@ class DirectionCoordinatorEngine
         break;
       default:
     }
-    this.#sessions.tick(now);
-    this.#registrar.endDue(now, this.#out);
-    for (const { session } of this.#registrar.recheckCredentials(now, this.#out)) {
+    this.#sessions.tick(step);
+    this.#registrar.endDue(now, this.#step.out);
+    for (const { session } of this.#registrar.recheckCredentials(now, this.#step.out)) {
       if (session !== undefined) this.#sessions.discard(session);
     }
   }
 
   // --- sessions ---
 
-  send({ local, localPort, remote, remotePort, relayIndex }: UdpPath, packet: Uint8Array): void {
-    this.#out.push({
-      kind: 'send',
-      path: { kind: 'datagram', local, localPort, remote, remotePort, relayIndex },
-      packet,
-    });
-  }
-
-  observed(message: ObservedMessage): void {
-    this.#out.push(message);
-  }
-
   authorizeInitiation(
-    now: Monotonic,
+    { now }: Step,
     { use, publicKey, payload }: IncomingInitiation,
   ): readonly NtmobileOption[] | undefined {
     if (use !== HandshakeUse.coordinator) return undefined;
     return this.#registrar.mayRegister(now, publicKey, payload.credential) ? [] : undefined;
   }
 
-  established(now: Monotonic, session: Session): void {
+  established(step: Step, session: Session): void {
     session.current?.forgetDataKeys();
     const waiting = this.#waiting.get(session) ?? [];
     this.#waiting.delete(session);
-    for (const direction of waiting) this.#askResponder(now, session, direction);
+    for (const direction of waiting) this.#askResponder(step, session, direction);
   }
 
   handleRequest(
-    now: Monotonic,
+    step: Step,
     session: Session,
-    message: NtmobileMessage,
-    udpPath: UdpPath,
+    { message, udpPath }: ReceivedMessage,
   ): NtmobileMessage | 'later' | undefined {
     switch (message.type) {
       case 'registration-request':
-        return this.#registrar.register(now, session, message, udpPath, this.#out);
+        return this.#registrar.register(step.now, session, message, udpPath, step.out);
       case 'address-request':
         return answerTo(message, NtmobileStatus.granted, [observedEndpointOption(udpPath)]);
       case 'direction-request':
-        return this.#direct(now, session, message);
+        return this.#direct(step, session, message);
       default:
         this.#counters.count('message-unexpected');
         return undefined;
@@ -191,14 +178,15 @@ class DirectionCoordinatorEngine
   }
 
   answered(
-    now: Monotonic,
+    step: Step,
     session: Session,
     direction: PendingDirection,
-    answer: NtmobileMessage | undefined,
+    received: ReceivedMessage | undefined,
   ): void {
+    const answer = received?.message;
     const { target } = direction;
     if (target.kind === 'general') {
-      this.#finishGeneral(now, direction, target.node, answer);
+      this.#finishGeneral(step, direction, target.node, answer);
       return;
     }
     if (
@@ -209,16 +197,20 @@ class DirectionCoordinatorEngine
       // Somebody who no longer has its keys is called anew by the next one who asks.
       if (answer === undefined && target.registration.session === session)
         target.registration.session = undefined;
-      this.#refuse(direction, NtmobileStatus.peerNotReachable, 'direction-unreachable');
+      this.#refuse(step, direction, NtmobileStatus.peerNotReachable, 'direction-unreachable');
       return;
     }
-    this.#give(direction, this.#writer.toInitiator(now, direction, target.registration, answer));
+    this.#give(
+      step,
+      direction,
+      this.#writer.toInitiator(step.now, direction, target.registration, answer),
+    );
   }
 
-  ended(_now: Monotonic, session: Session): void {
+  ended(step: Step, session: Session): void {
     this.#relays.removeOf(session);
     for (const direction of this.#waiting.get(session) ?? []) {
-      this.#refuse(direction, NtmobileStatus.peerNotReachable, 'direction-unreachable');
+      this.#refuse(step, direction, NtmobileStatus.peerNotReachable, 'direction-unreachable');
     }
     this.#waiting.delete(session);
     const registration = this.#registrations.ofNode(nodeIdOf(session.peer.publicKey));
@@ -227,7 +219,7 @@ class DirectionCoordinatorEngine
 
   // --- directions ---
 
-  #direct(now: Monotonic, session: Session, request: NtmobileMessage): NtmobileMessage | 'later' {
+  #direct(step: Step, session: Session, request: NtmobileMessage): NtmobileMessage | 'later' {
     const requester = this.#registrations.ofNode(nodeIdOf(session.peer.publicKey));
     if (requester?.session !== session || !requester.active) {
       return this.#noDirection(request, NtmobileStatus.notRegistered, 'direction-not-registered');
@@ -237,8 +229,8 @@ class DirectionCoordinatorEngine
     if (target === undefined)
       return this.#noDirection(request, NtmobileStatus.noSuchName, 'direction-unknown-name');
     if (target instanceof NodeRegistration)
-      return this.#directToNode(now, { requester, request, pathId }, target);
-    return this.#directToGeneral(now, { requester, request, pathId }, target);
+      return this.#directToNode(step, { requester, request, pathId }, target);
+    return this.#directToGeneral(step, { requester, request, pathId }, target);
   }
 
   /** A name or address of a node, or the name of a general node; undefined: nobody's. */
@@ -257,7 +249,7 @@ class DirectionCoordinatorEngine
   }
 
   #directToNode(
-    now: Monotonic,
+    step: Step,
     asked: Pick<PendingDirection, 'requester' | 'request' | 'pathId'>,
     registration: NodeRegistration,
   ): NtmobileMessage | 'later' {
@@ -267,19 +259,19 @@ class DirectionCoordinatorEngine
     }
     if (!registration.active)
       return this.#noDirection(request, NtmobileStatus.peerNotReachable, 'direction-unreachable');
-    const relay = this.#relays.choose(now, [requester.roundTrips, registration.roundTrips]);
+    const relay = this.#relays.choose(step.now, [requester.roundTrips, registration.roundTrips]);
     const direction = { ...asked, relay, target: { kind: 'node', registration } } as const;
     if (registration.session?.current !== undefined)
-      this.#askResponder(now, registration.session, direction);
-    else this.#callResponder(now, registration, direction);
+      this.#askResponder(step, registration.session, direction);
+    else this.#callResponder(step, registration, direction);
     return 'later';
   }
 
-  #askResponder(now: Monotonic, session: Session, direction: PendingDirection): void {
+  #askResponder(step: Step, session: Session, direction: PendingDirection): void {
     if (direction.target.kind !== 'node') return;
-    const options = this.#writer.toResponder(now, direction, direction.target.registration);
+    const options = this.#writer.toResponder(step.now, direction, direction.target.registration);
     this.#sessions.request(
-      now,
+      step,
       session,
       { type: 'route-direction', options, attemptMs: DIRECTION_ATTEMPT_MS },
       direction,
@@ -290,11 +282,7 @@ class DirectionCoordinatorEngine
    * After a restart there are registrations without keys: the node is where it was, so it is called
    * there.
    */
-  #callResponder(
-    now: Monotonic,
-    registration: NodeRegistration,
-    direction: PendingDirection,
-  ): void {
+  #callResponder(step: Step, registration: NodeRegistration, direction: PendingDirection): void {
     const pending =
       registration.session === undefined ? undefined : this.#waiting.get(registration.session);
     if (pending !== undefined) {
@@ -302,7 +290,7 @@ class DirectionCoordinatorEngine
       return;
     }
     const { publicKey, udpPath } = registration;
-    const session = this.#sessions.connect(now, {
+    const session = this.#sessions.connect(step, {
       publicKey,
       use: HandshakeUse.coordinator,
       pathId: NO_PATH,
@@ -313,28 +301,28 @@ class DirectionCoordinatorEngine
   }
 
   #directToGeneral(
-    now: Monotonic,
+    step: Step,
     asked: Pick<PendingDirection, 'requester' | 'request' | 'pathId'>,
     name: string,
   ): NtmobileMessage | 'later' {
     // Connections have the address of the relay that the node reaches it by now.
     const present = findNtmobileOption(asked.request.options, 'relay')?.publicKey;
-    const relay = this.#relays.choose(now, [asked.requester.roundTrips], present);
+    const relay = this.#relays.choose(step.now, [asked.requester.roundTrips], present);
     if (relay === undefined)
       return this.#noDirection(asked.request, NtmobileStatus.noRelay, 'direction-no-relay');
     const { node, isNew } = this.#generalNodes.of(name);
     if (isNew) {
       const value = { virtualIpv4: node.virtualIpv4 ?? null };
-      this.#out.push({ kind: 'persist', table: GENERAL_NODES_TABLE, key: name, value });
+      this.#step.out.push({ kind: 'persist', table: GENERAL_NODES_TABLE, key: name, value });
     }
-    this.#askRelay(now, relay, { ...asked, relay, target: { kind: 'general', node } }, node);
+    this.#askRelay(step, relay, { ...asked, relay, target: { kind: 'general', node } }, node);
     return 'later';
   }
 
-  #askRelay(now: Monotonic, relay: Relay, direction: PendingDirection, node: GeneralNode): void {
+  #askRelay(step: Step, relay: Relay, direction: PendingDirection, node: GeneralNode): void {
     const options = this.#writer.toRelay(direction, node);
     this.#sessions.request(
-      now,
+      step,
       relay.session,
       { type: 'relay-direction', options, attemptMs: DIRECTION_ATTEMPT_MS },
       direction,
@@ -342,51 +330,56 @@ class DirectionCoordinatorEngine
   }
 
   #finishGeneral(
-    now: Monotonic,
+    step: Step,
     direction: PendingDirection,
     node: GeneralNode,
     answer: NtmobileMessage | undefined,
   ): void {
-    if (answer === undefined && this.#asksAnother(now, direction, node)) return;
+    if (answer === undefined && this.#asksAnother(step, direction, node)) return;
     const granted =
       answer?.type === 'relay-direction-response' && answer.status === NtmobileStatus.granted;
     if (answer === undefined || !granted)
-      this.#refuse(direction, statusOfRelay(answer), 'direction-relay-refused');
-    else this.#give(direction, this.#writer.toGeneral(direction, node, answer));
+      this.#refuse(step, direction, statusOfRelay(answer), 'direction-relay-refused');
+    else this.#give(step, direction, this.#writer.toGeneral(direction, node, answer));
   }
 
   /**
    * A relay that left the request unanswered is gone, or will be back: another one may be there
    * now.
    */
-  #asksAnother(now: Monotonic, direction: PendingDirection, node: GeneralNode): boolean {
+  #asksAnother(step: Step, direction: PendingDirection, node: GeneralNode): boolean {
     const { relay: silent, requester } = direction;
     if (silent === undefined) return false;
-    this.#relays.silent(now, silent);
-    const relay = this.#relays.choose(now, [requester.roundTrips]);
+    this.#relays.silent(step.now, silent);
+    const relay = this.#relays.choose(step.now, [requester.roundTrips]);
     if (relay === undefined || relay.session === silent.session || direction.second === true)
       return false;
-    this.#askRelay(now, relay, { ...direction, relay, second: true }, node);
+    this.#askRelay(step, relay, { ...direction, relay, second: true }, node);
     return true;
   }
 
-  #give({ requester, request }: PendingDirection, options: readonly NtmobileOption[]): void {
+  #give(
+    step: Step,
+    { requester, request }: PendingDirection,
+    options: readonly NtmobileOption[],
+  ): void {
     this.#counters.count('directed');
-    this.#answerAsker(requester, answerTo(request, NtmobileStatus.granted, options));
+    this.#answerAsker(step, requester, answerTo(request, NtmobileStatus.granted, options));
   }
 
   #refuse(
+    step: Step,
     { requester, request }: PendingDirection,
     status: number,
     reason: CoordinatorCounter,
   ): void {
-    this.#answerAsker(requester, this.#noDirection(request, status, reason));
+    this.#answerAsker(step, requester, this.#noDirection(request, status, reason));
   }
 
-  #answerAsker({ holder }: NodeRegistration, message: NtmobileMessage): void {
+  #answerAsker(step: Step, { holder }: NodeRegistration, message: NtmobileMessage): void {
     // It may have registered anew meanwhile: from somewhere else, under other keys.
     const session = this.#registrations.ofNode(holder.nodeId)?.session;
-    if (session !== undefined) this.#sessions.answer(session, message);
+    if (session !== undefined) this.#sessions.answer(step, session, message);
   }
 
   #noDirection(
@@ -402,7 +395,8 @@ class DirectionCoordinatorEngine
 
   #restore(now: Monotonic, { table, key, value }: Extract<CommonInput, { kind: 'record' }>): void {
     if (table === GENERAL_NODES_TABLE) this.#generalNodes.restore(key, value);
-    else if (table === REGISTRATIONS_TABLE) this.#registrar.restore(now, key, value, this.#out);
+    else if (table === REGISTRATIONS_TABLE)
+      this.#registrar.restore(now, key, value, this.#step.out);
   }
 
   #handleOperatorCommand({
@@ -411,7 +405,7 @@ class DirectionCoordinatorEngine
     parameters,
   }: Extract<CommonInput, { kind: 'request' }>): void {
     if (command === 'revoke') {
-      this.#out.push({ kind: 'reply', id, ...this.#revoke(parameters['node']) });
+      this.#step.out.push({ kind: 'reply', id, ...this.#revoke(parameters['node']) });
       return;
     }
     const answers = new Map<string, () => JsonValue>([
@@ -422,13 +416,13 @@ class DirectionCoordinatorEngine
     ]);
     const value = answers.get(command)?.();
     const unknown = `unknown command; known: ${[...answers.keys(), 'revoke'].join(', ')}`;
-    this.#out.push({ kind: 'reply', id, ok: value !== undefined, value: value ?? unknown });
+    this.#step.out.push({ kind: 'reply', id, ok: value !== undefined, value: value ?? unknown });
   }
 
   #revoke(node: JsonValue | undefined): { readonly ok: boolean; readonly value: JsonValue } {
     if (typeof node !== 'string')
       return { ok: false, value: 'node: a name, node id or virtual address is needed' };
-    const revoked = this.#registrar.revoke(node, this.#out);
+    const revoked = this.#registrar.revoke(node, this.#step.out);
     if (revoked === undefined) return { ok: false, value: `no node ${node} is registered` };
     if (revoked.session !== undefined) this.#sessions.discard(revoked.session);
     return { ok: true, value: { name: revoked.holder.name } };

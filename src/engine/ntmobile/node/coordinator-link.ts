@@ -9,13 +9,13 @@
  * `registered`. Whatever stays unanswered for two seconds leads to `connecting`: the coordinator
  * may have lost its keys, and a handshake is answered as soon as it is back.
  */
+
 import type { IpAddress } from '#base/ip.ts';
-import type { JsonObject } from '#base/json.ts';
 import { after, type Monotonic } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { Timers, type TimerTable } from '#engine/common/timers.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { CoordinatorDescription } from '#engine/contract/ntmobile.ts';
-import type { EngineEvent } from '#engine/contract/output.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
@@ -31,6 +31,7 @@ import {
   type NtmobileOptionOf,
 } from '#wire/ntmobile-options.ts';
 import { type Attachment, addressesOf, localAddressFor, NOWHERE } from './attachment.ts';
+import { emitEvent } from './events.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
 import type { CoordinatorPurpose, NodePurpose } from './request-purposes.ts';
 
@@ -59,10 +60,9 @@ export type CoordinatorState = 'detached' | 'connecting' | 'registering' | 'regi
 /** What the node hears of its coordinator. */
 export interface CoordinatorListener {
   /** A registration was granted; the relays that the coordinator tells of. */
-  registered(now: Monotonic, relays: readonly NtmobileOptionOf<'relay'>[]): void;
+  registered(step: Step, relays: readonly NtmobileOptionOf<'relay'>[]): void;
   /** Others may find this node at other places than before. */
-  candidatesChanged(now: Monotonic): void;
-  emitEvent(event: EngineEvent): void;
+  candidatesChanged(step: Step): void;
 }
 
 export class CoordinatorLink {
@@ -102,13 +102,10 @@ export class CoordinatorLink {
     return this.#state;
   }
 
-  #lost(): void {
-    if (this.#told) this.#say('coordinator-lost', 'warn', { coordinator: this.#coordinator?.name });
+  #lost(step: Step): void {
+    if (this.#told)
+      emitEvent(step, 'coordinator-lost', 'warn', { coordinator: this.#coordinator?.name });
     this.#told = false;
-  }
-
-  #say(name: EngineEvent['name'], level: EngineEvent['level'], fields: JsonObject): void {
-    this.#listener.emitEvent({ name, level, fields });
   }
 
   /** Undefined unless registered: nobody else's requests are answered. */
@@ -152,13 +149,13 @@ export class CoordinatorLink {
   }
 
   /** The account server named this coordinator; undefined: there is none to go to. */
-  use(now: Monotonic, coordinator: CoordinatorDescription | undefined): void {
+  use(step: Step, coordinator: CoordinatorDescription | undefined): void {
     const former = this.#coordinator;
     this.#coordinator = coordinator;
     if (former !== undefined && coordinator !== undefined && former.name === coordinator.name)
       return;
     this.#disconnect();
-    this.#begin(now);
+    this.#begin(step);
   }
 
   /** The node is elsewhere: nothing is known of what is in front of it. */
@@ -172,31 +169,31 @@ export class CoordinatorLink {
   }
 
   /** Registers from where the node is. */
-  begin(now: Monotonic): void {
-    this.#begin(now);
+  begin(step: Step): void {
+    this.#begin(step);
   }
 
-  #begin(now: Monotonic): void {
+  #begin(step: Step): void {
     const udpPath = this.#udpPath();
     if (udpPath === undefined) {
       this.#state = 'detached';
       return;
     }
     if (this.#session?.current === undefined) {
-      this.#connect(now, udpPath);
+      this.#connect(step, udpPath);
       return;
     }
     this.#session.udpPath = udpPath;
-    this.#register(now);
+    this.#register(step);
   }
 
   /** A handshake in place of whatever there was. */
-  #connect(now: Monotonic, udpPath: UdpPath): void {
+  #connect(step: Step, udpPath: UdpPath): void {
     const { publicKey } = this.#coordinator ?? {};
     if (publicKey === undefined) return;
     this.#disconnect();
     this.#state = 'connecting';
-    this.#session = this.#sessions.connect(now, {
+    this.#session = this.#sessions.connect(step, {
       publicKey,
       use: HandshakeUse.coordinator,
       pathId: NO_PATH,
@@ -232,26 +229,26 @@ export class CoordinatorLink {
   }
 
   /** The keys of the session are new. */
-  established(now: Monotonic): void {
+  established(step: Step): void {
     this.#session?.current?.forgetDataKeys();
-    if (this.#state === 'connecting') this.#register(now);
+    if (this.#state === 'connecting') this.#register(step);
   }
 
   /** No handshake came about, or the keys are at their end. */
-  ended(now: Monotonic): void {
-    this.#lost();
+  ended(step: Step): void {
+    this.#lost(step);
     this.#session = undefined;
     this.#state = 'detached';
-    this.#timers.set('retry', after(now, UNREACHED_RETRY_MS));
+    this.#timers.set('retry', after(step.now, UNREACHED_RETRY_MS));
   }
 
   /** There is a new credential, which the coordinator has to know. */
-  renewed(now: Monotonic): void {
+  renewed(step: Step): void {
     const udpPath = this.#udpPath();
-    if (udpPath !== undefined) this.#connect(now, udpPath);
+    if (udpPath !== undefined) this.#connect(step, udpPath);
   }
 
-  #register(now: Monotonic): void {
+  #register(step: Step): void {
     if (this.#session === undefined) return;
     if (this.#state !== 'registered') this.#state = 'registering';
     const mapping = this.mapping;
@@ -263,57 +260,57 @@ export class CoordinatorLink {
     ];
     const purpose = { part: 'coordinator', kind: 'registration', move: this.#move } as const;
     this.#sessions.request(
-      now,
+      step,
       this.#session,
       { type: 'registration-request', options, attemptMs: ANSWER_MS },
       purpose,
     );
   }
 
-  answered(now: Monotonic, purpose: CoordinatorPurpose, answer: NtmobileMessage | undefined): void {
+  answered(step: Step, purpose: CoordinatorPurpose, answer: NtmobileMessage | undefined): void {
     if (purpose.move !== this.#move) return;
     if (purpose.kind === 'address') {
-      this.#seen(now, purpose.second, answer);
+      this.#seen(step, purpose.second, answer);
       return;
     }
     if (answer === undefined) {
       this.#counters.count('registration-unanswered');
-      this.#lost();
+      this.#lost(step);
       const udpPath = this.#udpPath();
-      if (udpPath !== undefined) this.#connect(now, udpPath);
+      if (udpPath !== undefined) this.#connect(step, udpPath);
       return;
     }
     if (purpose.kind === 'keepalive') {
-      this.#timers.set('keepalive', after(now, KEEPALIVE_MS));
+      this.#timers.set('keepalive', after(step.now, KEEPALIVE_MS));
       return;
     }
-    if (answer.status === NtmobileStatus.granted) this.#granted(now, answer);
+    if (answer.status === NtmobileStatus.granted) this.#granted(step, answer);
     else {
       this.#counters.count('registration-refused');
       this.#state = 'registering';
-      this.#timers.set('retry', after(now, REFUSED_RETRY_MS));
+      this.#timers.set('retry', after(step.now, REFUSED_RETRY_MS));
     }
   }
 
-  #granted(now: Monotonic, { options }: NtmobileMessage): void {
+  #granted(step: Step, { options }: NtmobileMessage): void {
     const seconds = findNtmobileOption(options, 'lifetime')?.seconds ?? 0;
     this.#counters.count('registered');
     this.#state = 'registered';
     if (!this.#told)
-      this.#say('registered', 'info', {
+      emitEvent(step, 'registered', 'info', {
         coordinator: this.#coordinator?.name,
         remote: this.#session?.udpPath.remote,
       });
     this.#told = true;
     this.#secondPorts = filterNtmobileOptions(options, 'endpoint').map(({ endpoint }) => endpoint);
-    this.#timers.set('refresh', after(now, Math.max(1, seconds / 2) * 1000));
-    this.#timers.set('keepalive', after(now, KEEPALIVE_MS));
-    this.#listener.registered(now, filterNtmobileOptions(options, 'relay'));
-    if (this.#first === undefined) this.#look(now);
+    this.#timers.set('refresh', after(step.now, Math.max(1, seconds / 2) * 1000));
+    this.#timers.set('keepalive', after(step.now, KEEPALIVE_MS));
+    this.#listener.registered(step, filterNtmobileOptions(options, 'relay'));
+    if (this.#first === undefined) this.#look(step);
   }
 
   /** Asks both ports by IPv4, the only family with NATs in front. */
-  #look(now: Monotonic): void {
+  #look(step: Step): void {
     const session = this.#session;
     if (session === undefined || this.#attachment.ipv4 === undefined) return;
     const isIpv4 = ({ address }: Endpoint): boolean =>
@@ -329,7 +326,7 @@ export class CoordinatorLink {
         second: at === 1,
       } as const;
       this.#sessions.request(
-        now,
+        step,
         session,
         { type: 'address-request', options: [], udpPath, attemptMs: ANSWER_MS },
         purpose,
@@ -337,7 +334,7 @@ export class CoordinatorLink {
     }
   }
 
-  #seen(now: Monotonic, second: boolean, answer: NtmobileMessage | undefined): void {
+  #seen(step: Step, second: boolean, answer: NtmobileMessage | undefined): void {
     const endpoint =
       answer === undefined
         ? undefined
@@ -350,25 +347,29 @@ export class CoordinatorLink {
     if (mapping === undefined) return;
     const { address, port } = this.#first ?? endpoint;
     if (mapping !== former)
-      this.#say('nat-detected', 'info', { nat: natText(mapping), address, port });
+      emitEvent(step, 'nat-detected', 'info', { nat: natText(mapping), address, port });
     // Whoever asks for us from now on is told.
-    this.#register(now);
-    this.#listener.candidatesChanged(now);
+    this.#register(step);
+    this.#listener.candidatesChanged(step);
   }
 
-  tick(now: Monotonic): void {
-    for (let due = this.#timers.due(now); due !== undefined; due = this.#timers.due(now)) {
-      if (due === 'keepalive') this.#keepAlive(now);
-      else if (due === 'refresh') this.#register(now);
-      else this.#begin(now);
+  tick(step: Step): void {
+    for (
+      let due = this.#timers.due(step.now);
+      due !== undefined;
+      due = this.#timers.due(step.now)
+    ) {
+      if (due === 'keepalive') this.#keepAlive(step);
+      else if (due === 'refresh') this.#register(step);
+      else this.#begin(step);
     }
   }
 
-  #keepAlive(now: Monotonic): void {
+  #keepAlive(step: Step): void {
     if (this.#session?.current === undefined) return;
     const purpose = { part: 'coordinator', kind: 'keepalive', move: this.#move } as const;
     this.#sessions.request(
-      now,
+      step,
       this.#session,
       { type: 'keep-alive', options: [], attemptMs: ANSWER_MS },
       purpose,

@@ -7,10 +7,12 @@
  * A general node stays behind the relay that it was reached by as long as that relay answers: its
  * connections have that relay's address outside.
  */
+
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
 import type { TunnelIds } from './node-paths.ts';
@@ -21,12 +23,11 @@ export interface GeneralContext {
   readonly tunnelIds: TunnelIds;
   readonly report: PathReport;
   linkMtu(remote: IpAddress): number;
-  setDesired(key: string, part: DesiredPart | undefined): void;
   /**
    * The name has to be asked for again; `promising`: there is reason to think that it can be
    * reached now.
    */
-  nameLost(now: Monotonic, name: string, promising: boolean): void;
+  nameLost(step: Step, name: string, promising: boolean): void;
 }
 
 interface GeneralTunnel {
@@ -49,7 +50,7 @@ export class GeneralTunnels {
 
   /** A direction names a relay for a general node. */
   make(
-    now: Monotonic,
+    step: Step,
     relay: RelayLink,
     node: { readonly name: string; readonly addresses: readonly IpAddress[] },
   ): void {
@@ -57,12 +58,12 @@ export class GeneralTunnels {
     const stays = former !== undefined && former.relay !== relay && udpPathOf(former) !== undefined;
     if (former !== undefined && former.relay !== relay && !stays) {
       former.addresses.delete(node.name);
-      this.updateDesired(now, former.relay);
+      this.updateDesired(step, former.relay);
     }
     const general = stays ? former : this.#of(relay);
     general.addresses.set(node.name, node.addresses);
-    general.relay.open(now);
-    this.updateDesired(now, general.relay);
+    general.relay.open(step);
+    this.updateDesired(step, general.relay);
   }
 
   #of(relay: RelayLink): GeneralTunnel {
@@ -90,46 +91,46 @@ export class GeneralTunnels {
   /**
    * The relay has new keys. One that was away may not know any more to whom the node was directed.
    */
-  established(now: Monotonic, relay: RelayLink, anew: boolean): void {
+  established(step: Step, relay: RelayLink, anew: boolean): void {
     const general = this.#byRelay.get(relay.id);
     if (general === undefined) return;
-    if (anew && general.wasEstablished) this.#ask(now, general, true);
-    this.updateDesired(now, relay);
+    if (anew && general.wasEstablished) this.#ask(step, general, true);
+    this.updateDesired(step, relay);
   }
 
   /** The relay does not answer: the coordinator may know of another one. */
-  unreached(now: Monotonic, relay: RelayLink): void {
+  unreached(step: Step, relay: RelayLink): void {
     const general = this.#byRelay.get(relay.id);
     if (general === undefined) return;
-    this.updateDesired(now, relay);
-    this.#ask(now, general, false);
+    this.updateDesired(step, relay);
+    this.#ask(step, general, false);
   }
 
-  #ask(now: Monotonic, { addresses }: GeneralTunnel, promising: boolean): void {
-    for (const name of addresses.keys()) this.#context.nameLost(now, name, promising);
+  #ask(step: Step, { addresses }: GeneralTunnel, promising: boolean): void {
+    for (const name of addresses.keys()) this.#context.nameLost(step, name, promising);
   }
 
-  moved(now: Monotonic): void {
-    for (const { relay } of this.#byRelay.values()) this.updateDesired(now, relay);
+  moved(step: Step): void {
+    for (const { relay } of this.#byRelay.values()) this.updateDesired(step, relay);
   }
 
-  endAll(now: Monotonic): void {
+  endAll(step: Step): void {
     for (const [id, { addresses }] of this.#byRelay) {
-      this.#context.setDesired(keyOf(id), undefined);
-      for (const name of addresses.keys()) this.#context.report.ended(now, name);
+      step.out.push({ kind: 'set-desired', key: keyOf(id), part: undefined });
+      for (const name of addresses.keys()) this.#context.report.ended(step, name);
     }
     this.#byRelay.clear();
   }
 
   /** As it is now. */
-  updateDesired(now: Monotonic, { id }: RelayLink): void {
+  updateDesired(step: Step, { id }: RelayLink): void {
     const general = this.#byRelay.get(id);
     if (general === undefined) return;
-    this.#context.setDesired(keyOf(id), this.#partOf(general));
+    step.out.push({ kind: 'set-desired', key: keyOf(id), part: this.#partOf(general) });
     const udpPath = udpPathOf(general);
     if (udpPath !== undefined) general.wasEstablished = true;
     for (const name of general.addresses.keys())
-      this.#context.report.update(now, name, {
+      this.#context.report.update(step, name, {
         name,
         kind: udpPath === undefined ? 'none' : 'general',
         udpPath,

@@ -7,8 +7,8 @@
 import type { JsonValue } from '#base/json.ts';
 import { after, type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
 import { Timers, type TimerTable } from '#engine/common/timers.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { LoginInput } from '#engine/contract/ntmobile.ts';
-import type { Output } from '#engine/contract/output.ts';
 import { type Granted, loginRecord, readLogin } from './stored-login.ts';
 
 export const LOGIN_TABLE = 'ntmobile-login';
@@ -27,6 +27,7 @@ const TIMERS = {
 export class Login {
   readonly #timers = new Timers<keyof typeof TIMERS>();
   #granted: Granted | undefined;
+  #offsetMs = 0;
   #asking = false;
   #retryMs = FIRST_RETRY_MS;
   #failure: string | undefined;
@@ -50,34 +51,44 @@ export class Login {
     return this.#timers.deadline();
   }
 
+  /** `wallMs - monotonicMs`. */
+  setClockOffset(offsetMs: number): void {
+    this.#offsetMs = offsetMs;
+  }
+
+  #wall(now: Monotonic): Wall {
+    return wall(now + this.#offsetMs);
+  }
+
   restore(value: JsonValue): void {
     this.#granted = readLogin(value);
   }
 
   /** There is a network, or everything was restored: a credential is asked for, now or in time. */
-  begin(now: Monotonic, offsetMs: number, out: Output[]): void {
+  begin(step: Step): void {
     if (this.#asking || this.#timers.deadline() < Number.POSITIVE_INFINITY) return;
-    if (this.valid(wall(now + offsetMs)) === undefined) this.#ask(out);
-    else this.#arm(now, offsetMs);
+    if (this.valid(this.#wall(step.now)) === undefined) this.#ask(step);
+    else this.#arm(step.now);
   }
 
   /** The node is elsewhere: whom it could not ask from where it was it may reach now. */
-  moved(out: Output[]): void {
+  moved(step: Step): void {
     if (!this.#mayHurry || this.#timers.at('retry') === NEVER) return;
     this.#retryMs = FIRST_RETRY_MS;
-    this.#ask(out);
+    this.#ask(step);
   }
 
-  #arm(now: Monotonic, offsetMs: number): void {
+  #arm(now: Monotonic): void {
     if (this.#granted === undefined) return;
+    const wallNow = this.#wall(now);
     this.#timers.set(
       'renew',
-      after(now, Math.max(SHORTEST_RENEWAL_MS, this.#granted.renewAt - now - offsetMs)),
+      after(now, Math.max(SHORTEST_RENEWAL_MS, this.#granted.renewAt - wallNow)),
     );
-    this.#timers.set('end', after(now, Math.max(0, this.#granted.notAfter - now - offsetMs)));
+    this.#timers.set('end', after(now, Math.max(0, this.#granted.notAfter - wallNow)));
   }
 
-  #ask(out: Output[]): void {
+  #ask({ out }: Step): void {
     this.#asking = true;
     this.#timers.clear('renew', 'retry');
     const token = this.#granted?.renewalToken ?? '';
@@ -85,7 +96,8 @@ export class Login {
   }
 
   /** Says whether there is a new credential. */
-  take({ outcome }: LoginInput, now: Monotonic, offsetMs: number, out: Output[]): boolean {
+  take(step: Step, { outcome }: LoginInput): boolean {
+    const { now, out } = step;
     this.#asking = false;
     if (!outcome.granted) {
       const { reason, message, final } = outcome;
@@ -104,12 +116,13 @@ export class Login {
       return false;
     }
     const { granted: _, ...given } = outcome;
-    const left = given.notAfter - (now + offsetMs);
+    const wallNow = this.#wall(now);
+    const left = given.notAfter - wallNow;
     this.#retryMs = FIRST_RETRY_MS;
     this.#failure = undefined;
-    this.#granted = { ...given, renewAt: wall(now + offsetMs + (2 * left) / 3) };
+    this.#granted = { ...given, renewAt: wall(wallNow + (2 * left) / 3) };
     this.#timers.clearAll();
-    this.#arm(now, offsetMs);
+    this.#arm(now);
     out.push({
       kind: 'persist',
       table: LOGIN_TABLE,
@@ -120,11 +133,15 @@ export class Login {
   }
 
   /** Says whether the credential is at its end. */
-  tick(now: Monotonic, out: Output[]): boolean {
+  tick(step: Step): boolean {
     let ended = false;
-    for (let due = this.#timers.due(now); due !== undefined; due = this.#timers.due(now)) {
+    for (
+      let due = this.#timers.due(step.now);
+      due !== undefined;
+      due = this.#timers.due(step.now)
+    ) {
       if (due === 'end') ended = true;
-      else this.#ask(out);
+      else this.#ask(step);
     }
     return ended;
   }

@@ -6,7 +6,7 @@
 import type { IpAddress } from '#base/ip.ts';
 import { after, earliest, type Monotonic, NEVER, type Wall } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
-import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { NameAnswer, QueryInput } from '#engine/contract/ntmobile.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
@@ -44,7 +44,6 @@ export interface NamesContext {
   readonly pathManager: PathManager;
   attachment(): Attachment;
   wall(now: Monotonic): Wall;
-  answer(id: number, answer: NameAnswer): void;
 }
 
 export class Names {
@@ -65,62 +64,62 @@ export class Names {
     return earliest(this.#directions.deadline(), this.#earlyUntil);
   }
 
-  tick(now: Monotonic): void {
-    if (now >= this.#earlyUntil) this.begin(now);
-    for (const direction of this.#directions.takeDue(now)) this.#ask(now, direction);
+  tick(step: Step): void {
+    if (step.now >= this.#earlyUntil) this.begin(step);
+    for (const direction of this.#directions.takeDue(step.now)) this.#ask(step, direction);
   }
 
   /**
    * The first login has an answer, or takes too long: from now on every name is answered by what is
    * known.
    */
-  begin(now: Monotonic): void {
+  begin(step: Step): void {
     const early = this.#early ?? [];
     this.#early = undefined;
     this.#earlyUntil = NEVER;
-    for (const query of early) this.query(now, query);
+    for (const query of early) this.query(step, query);
   }
 
   /** The coordinator is there: what waits for it is asked. */
-  registered(now: Monotonic): void {
+  registered(step: Step): void {
     for (const direction of this.#directions.all()) {
       // What was asked of a session that is no more will not be answered.
       if (direction.postponed || direction.asked !== undefined || direction.waiting.length > 0)
-        this.#ask(now, direction);
+        this.#ask(step, direction);
     }
   }
 
   /** The way to that name is no more; `promising`: it may well be there again. */
-  lost(now: Monotonic, name: string, promising: boolean): void {
+  lost(step: Step, name: string, promising: boolean): void {
     const direction = this.#directions.get(name);
     if (direction === undefined) return;
     if (promising) this.#directions.retryNow(direction);
-    this.#directions.lost(now, direction);
+    this.#directions.lost(step.now, direction);
   }
 
   /**
    * The node of that name does not answer: both may have to begin anew. For a while it counts as
    * asked for, whoever asked for whom.
    */
-  silent(now: Monotonic, name: string): void {
-    const direction = this.#directions.request(now, name, () => this.#context.random(8));
-    if (direction.asked === undefined) this.#directions.lost(now, direction);
+  silent(step: Step, name: string): void {
+    const direction = this.#directions.request(step.now, name, () => this.#context.random(8));
+    if (direction.asked === undefined) this.#directions.lost(step.now, direction);
   }
 
-  answered(now: Monotonic, { name }: DirectionPurpose, answer: NtmobileMessage | undefined): void {
+  answered(step: Step, { name }: DirectionPurpose, answer: NtmobileMessage | undefined): void {
     const direction = this.#directions.get(name);
-    if (direction !== undefined) this.#directed(now, direction, answer);
+    if (direction !== undefined) this.#directed(step, direction, answer);
   }
 
-  query(now: Monotonic, query: QueryInput): void {
+  query(step: Step, query: QueryInput): void {
     if (this.#early !== undefined) {
       this.#early.push(query);
-      this.#earlyUntil = earliest(this.#earlyUntil, after(now, FIRST_LOGIN_MS));
+      this.#earlyUntil = earliest(this.#earlyUntil, after(step.now, FIRST_LOGIN_MS));
       return;
     }
     const { id, name, unreachable } = query;
     const answer = (given: NameAnswer): void => {
-      this.#context.answer(id, given);
+      step.out.push({ kind: 'answer', id, answer: given });
     };
     if (this.#context.trust.granted === undefined || !this.#isOurs(name, unreachable)) {
       const { ipv4, ipv6 } = this.#context.attachment();
@@ -142,13 +141,13 @@ export class Names {
       });
       return;
     }
-    const direction = this.#directions.request(now, name, () => this.#context.random(8));
-    if (direction.freshUntil > now) {
-      answer(nameAnswer(now, direction));
+    const direction = this.#directions.request(step.now, name, () => this.#context.random(8));
+    if (direction.freshUntil > step.now) {
+      answer(nameAnswer(step.now, direction));
       return;
     }
     direction.waiting.push(id);
-    this.#ask(now, direction);
+    this.#ask(step, direction);
   }
 
   #isOurs(name: string, unreachable: boolean): boolean {
@@ -162,7 +161,7 @@ export class Names {
   }
 
   /** Asks the coordinator; without one, when it is there again. */
-  #ask(now: Monotonic, direction: Direction): void {
+  #ask(step: Step, direction: Direction): void {
     const session = this.#context.coordinator.session;
     direction.postponed = session === undefined;
     if (session === undefined || direction.asked === session) return;
@@ -174,7 +173,7 @@ export class Names {
       ...this.#relayOf(direction.name),
     ];
     this.#context.sessions.request(
-      now,
+      step,
       session,
       { type: 'direction-request', options },
       { part: 'direction', name: direction.name },
@@ -189,38 +188,38 @@ export class Names {
       : [{ type: 'relay', publicKey: relay.publicKey, endpoints: [] }];
   }
 
-  #directed(now: Monotonic, direction: Direction, answer: NtmobileMessage | undefined): void {
+  #directed(step: Step, direction: Direction, answer: NtmobileMessage | undefined): void {
     direction.asked = undefined;
     const addresses =
-      answer?.status === NtmobileStatus.granted ? this.#follow(now, direction, answer) : undefined;
+      answer?.status === NtmobileStatus.granted ? this.#follow(step, direction, answer) : undefined;
     if (addresses === undefined) {
       this.#context.counters.count('direction-refused');
       const { peerNotReachable, noRelay } = NtmobileStatus;
       if (answer === undefined || answer.status === peerNotReachable || answer.status === noRelay)
-        this.#directions.lost(now, direction);
+        this.#directions.lost(step.now, direction);
       const outcome = answer?.status === NtmobileStatus.noSuchName ? 'no-such-name' : 'failure';
-      this.#answerWaiting(direction, { outcome });
+      this.#answerWaiting(step, direction, { outcome });
       return;
     }
     const seconds =
       findNtmobileOption(answer?.options ?? [], 'time-to-live')?.seconds ??
       DEFAULT_TIME_TO_LIVE_SECONDS;
     this.#directions.granted(
-      now,
+      step.now,
       direction,
       addresses,
       Math.min(seconds, LONGEST_TIME_TO_LIVE_SECONDS),
     );
-    this.#answerWaiting(direction, nameAnswer(now, direction));
+    this.#answerWaiting(step, direction, nameAnswer(step.now, direction));
   }
 
-  #answerWaiting({ waiting }: Direction, answer: NameAnswer): void {
-    for (const id of waiting.splice(0)) this.#context.answer(id, answer);
+  #answerWaiting({ out }: Step, { waiting }: Direction, answer: NameAnswer): void {
+    for (const id of waiting.splice(0)) out.push({ kind: 'answer', id, answer });
   }
 
   /** Does what a Route Direction says, as the one who asked; the addresses for applications. */
   #follow(
-    now: Monotonic,
+    step: Step,
     direction: Direction,
     { options }: NtmobileMessage,
   ): readonly IpAddress[] | undefined {
@@ -229,16 +228,16 @@ export class Names {
     if (role === DirectionRole.general)
       return relay === undefined
         ? undefined
-        : this.#followGeneral(now, direction.name, relay, options);
-    const other = this.#context.trust.verifiedPeer(this.#context.wall(now), options);
+        : this.#followGeneral(step, direction.name, relay, options);
+    const other = this.#context.trust.verifiedPeer(this.#context.wall(step.now), options);
     if (role !== DirectionRole.initiator || other === undefined || other.name !== direction.name)
       return undefined;
     const directed = { pathId: direction.pathId, other, initiator: true };
-    return this.#context.pathManager.makePath(now, directed, options).addresses;
+    return this.#context.pathManager.makePath(step, directed, options).addresses;
   }
 
   #followGeneral(
-    now: Monotonic,
+    step: Step,
     name: string,
     option: NtmobileOptionOf<'relay'>,
     options: readonly NtmobileOption[],
@@ -256,7 +255,7 @@ export class Names {
     )
       return undefined;
     const { pathManager } = this.#context;
-    pathManager.general.make(now, pathManager.relay(option), { name, addresses });
+    pathManager.general.make(step, pathManager.relay(option), { name, addresses });
     return addresses;
   }
 }

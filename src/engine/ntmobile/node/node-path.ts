@@ -13,10 +13,11 @@ import { equalBytes, hex } from '#base/bytes.ts';
 import type { IpAddress, Ipv4Address, Ipv6Address } from '#base/ip.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
-import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { ReceivedMessage } from '#engine/ntmobile/common/session-listener.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { sameRemoteEndpoint } from '#engine/ntmobile/common/udp-path.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
@@ -62,9 +63,9 @@ export interface PathContext {
   /** Where others may find this node. */
   candidates(): readonly NtmobileOptionOf<'candidate'>[];
   /** The path's way or keys are others now. */
-  pathChanged(now: Monotonic, path: NodePath): void;
+  pathChanged(step: Step, path: NodePath): void;
   /** The other node does not answer over the relay: it may know nothing of the path any more. */
-  pathSilent(now: Monotonic, path: NodePath): void;
+  pathSilent(step: Step, path: NodePath): void;
 }
 
 export class NodePath {
@@ -137,74 +138,74 @@ export class NodePath {
   }
 
   /** What a direction, or the other node itself, says of where it is. */
-  candidatesReceived(now: Monotonic, candidates: readonly NtmobileOptionOf<'candidate'>[]): void {
+  candidatesReceived(step: Step, candidates: readonly NtmobileOptionOf<'candidate'>[]): void {
     if (candidates.length === 0) return;
     const hosts = hostsOf(candidates);
     const elsewhere = this.#hosts !== '' && hosts !== this.#hosts;
     this.#hosts = hosts;
-    if (elsewhere) this.#directPaths.invalidateAll(now);
-    this.#directPaths.setCandidates(now, candidates);
-    if (elsewhere) this.#settle(now);
+    if (elsewhere) this.#directPaths.invalidateAll(step.now);
+    this.#directPaths.setCandidates(step.now, candidates);
+    if (elsewhere) this.#settle(step);
   }
 
-  established(now: Monotonic, session: Session): void {
+  established(step: Step, session: Session): void {
     this.session = session;
     this.unconfirmedSession = undefined;
-    this.#heard(now);
+    this.#heard(step);
     this.#newestTransaction = undefined;
-    this.#settle(now);
-    this.#context.pathChanged(now, this);
-    this.tick(now);
+    this.#settle(step);
+    this.#context.pathChanged(step, this);
+    this.tick(step);
   }
 
   /** Asks whether the other node still has the keys. */
-  markSuspect(now: Monotonic): void {
+  markSuspect(step: Step): void {
     const udpPath = this.udpPath();
     if (this.session?.current === undefined || udpPath === undefined) return;
     this.suspect = true;
-    this.#challenge(now, udpPath, '');
+    this.#challenge(step, udpPath, '');
   }
 
   /** This node is elsewhere. The relay has been told. */
-  moved(now: Monotonic): void {
-    this.#directPaths.invalidateAll(now);
-    this.#settle(now);
-    this.announce(now, ANNOUNCEMENT_MS);
-    this.tick(now);
+  moved(step: Step): void {
+    this.#directPaths.invalidateAll(step.now);
+    this.#settle(step);
+    this.announce(step, ANNOUNCEMENT_MS);
+    this.tick(step);
   }
 
   /** Tells the other node over the relay where this one may be found. */
-  announce(now: Monotonic, retransmissionMs?: number): void {
+  announce(step: Step, retransmissionMs?: number): void {
     const udpPath = this.relay?.udpPathOfLeg(this.id);
-    if (udpPath !== undefined) this.#challenge(now, udpPath, '', retransmissionMs);
+    if (udpPath !== undefined) this.#challenge(step, udpPath, '', retransmissionMs);
   }
 
-  tick(now: Monotonic): void {
+  tick(step: Step): void {
     if (this.session?.current === undefined) return;
-    for (const directPath of this.#directPaths.takeDue(now)) this.#check(now, directPath);
-    if (this.#relayedCheckAt <= now) this.#checkRelayed(now);
+    for (const directPath of this.#directPaths.takeDue(step.now)) this.#check(step, directPath);
+    if (this.#relayedCheckAt <= step.now) this.#checkRelayed(step);
   }
 
   /** A direct way has checks of its own. */
-  #checkRelayed(now: Monotonic): void {
+  #checkRelayed(step: Step): void {
     const udpPath = this.udpPath();
     const relayed = udpPath !== undefined && udpPath.relayIndex !== 0;
-    this.#relayedCheckAt = relayed ? NEVER : after(now, RELAYED_LIVENESS_MS);
-    if (relayed) this.#challenge(now, udpPath, '');
+    this.#relayedCheckAt = relayed ? NEVER : after(step.now, RELAYED_LIVENESS_MS);
+    if (relayed) this.#challenge(step, udpPath, '');
   }
 
-  #heard(now: Monotonic): void {
+  #heard(step: Step): void {
     this.silent = false;
-    this.#relayedCheckAt = after(now, RELAYED_LIVENESS_MS);
+    this.#relayedCheckAt = after(step.now, RELAYED_LIVENESS_MS);
   }
 
-  #check(now: Monotonic, directPath: DirectPath): void {
+  #check(step: Step, directPath: DirectPath): void {
     const to = this.#udpPathTo(directPath.endpoint);
-    if (to === undefined) this.#directPaths.checkCompleted(now, directPath, undefined);
-    else this.#challenge(now, to, directPath.key);
+    if (to === undefined) this.#directPaths.checkCompleted(step.now, directPath, undefined);
+    else this.#challenge(step, to, directPath.key);
   }
 
-  #challenge(now: Monotonic, udpPath: UdpPath, key: string, retransmissionMs?: number): void {
+  #challenge(step: Step, udpPath: UdpPath, key: string, retransmissionMs?: number): void {
     const { sessions, random } = this.#context;
     if (this.session?.current === undefined) return;
     const challenge = random(8);
@@ -217,14 +218,14 @@ export class NodePath {
       path: this.id,
       endpointKey: key,
       challenge,
-      sentAt: now,
+      sentAt: step.now,
     } as const;
     const times = {
       attemptMs: CHECK_MS,
       ...(retransmissionMs === undefined ? {} : { retransmissionMs }),
     };
     sessions.request(
-      now,
+      step,
       this.session,
       { type: 'path-challenge', options, udpPath, ...times },
       purpose,
@@ -232,13 +233,13 @@ export class NodePath {
   }
 
   /** The other node's challenge. */
-  challenged(now: Monotonic, message: NtmobileMessage, udpPath: UdpPath): NtmobileMessage {
+  challenged(step: Step, { message, udpPath }: ReceivedMessage): NtmobileMessage {
     const { options, transaction } = message;
-    this.#heard(now);
+    this.#heard(step);
     if (this.#isNewest(transaction))
-      this.candidatesReceived(now, filterNtmobileOptions(options, 'candidate'));
+      this.candidatesReceived(step, filterNtmobileOptions(options, 'candidate'));
     if (udpPath.relayIndex === 0)
-      this.seenAt(now, { address: udpPath.remote, port: udpPath.remotePort });
+      this.seenAt(step, { address: udpPath.remote, port: udpPath.remotePort });
     return pathResponse(message, udpPath);
   }
 
@@ -250,64 +251,50 @@ export class NodePath {
   }
 
   /** Something that it sealed came from there. */
-  seenAt(now: Monotonic, endpoint: Endpoint): void {
-    const directPath = this.#directPaths.add(now, endpoint);
+  seenAt(step: Step, endpoint: Endpoint): void {
+    const directPath = this.#directPaths.add(step.now, endpoint);
     if (directPath === undefined) return;
-    this.#directPaths.checkNow(now, directPath);
-    this.tick(now);
+    this.#directPaths.checkNow(step.now, directPath);
+    this.tick(step);
   }
 
-  answered(
-    now: Monotonic,
-    purpose: PathPurpose,
-    answer: NtmobileMessage | undefined,
-    from: UdpPath | undefined,
-  ): void {
-    if (answer !== undefined) this.#heard(now);
-    else if (purpose.endpointKey === '') this.#unanswered(now);
+  answered(step: Step, purpose: PathPurpose, answer: ReceivedMessage | undefined): void {
+    if (answer !== undefined) this.#heard(step);
+    else if (purpose.endpointKey === '') this.#unanswered(step);
     if (this.suspect && answer !== undefined) {
       this.suspect = false;
-      this.#context.pathChanged(now, this);
+      this.#context.pathChanged(step, this);
     }
     const directPath = this.#directPaths.get(purpose.endpointKey);
     if (directPath === undefined) return;
-    const right = this.#isValidResponse(purpose, answer, from, directPath);
+    const right = isValidResponse(purpose, answer, directPath);
     if (right && directPath.roundTripMs === undefined)
       this.#context.counters.count('direct-path-found');
     if (!right && directPath.roundTripMs !== undefined)
       this.#context.counters.count('direct-path-lost');
-    if (this.#directPaths.checkCompleted(now, directPath, right ? now - purpose.sentAt : undefined))
-      this.#settle(now);
+    if (
+      this.#directPaths.checkCompleted(
+        step.now,
+        directPath,
+        right ? step.now - purpose.sentAt : undefined,
+      )
+    )
+      this.#settle(step);
   }
 
-  #unanswered(now: Monotonic): void {
-    this.#relayedCheckAt = after(now, SILENT_RETRY_MS);
+  #unanswered(step: Step): void {
+    this.#relayedCheckAt = after(step.now, SILENT_RETRY_MS);
     if (this.direct || this.udpPath() === undefined) return;
     this.silent = true;
-    this.#context.pathSilent(now, this);
-  }
-
-  #isValidResponse(
-    { challenge }: PathPurpose,
-    answer: NtmobileMessage | undefined,
-    from: UdpPath | undefined,
-    directPath: DirectPath,
-  ) {
-    if (answer?.status !== NtmobileStatus.granted || from === undefined) return false;
-    const said = findNtmobileOption(answer.options, 'challenge')?.challenge;
-    if (said === undefined || !equalBytes(said, challenge)) return false;
-    return (
-      from.relayIndex === 0 &&
-      endpointKey({ address: from.remote, port: from.remotePort }) === directPath.key
-    );
+    this.#context.pathSilent(step, this);
   }
 
   /** The leg at the relay came or went, or a direct way did. */
-  settle(now: Monotonic): void {
-    this.#settle(now);
+  settle(step: Step): void {
+    this.#settle(step);
   }
 
-  #settle(now: Monotonic): void {
+  #settle(step: Step): void {
     const udpPath = this.udpPath();
     if (udpPath !== undefined && this.session !== undefined) this.session.udpPath = udpPath;
     const same =
@@ -316,13 +303,26 @@ export class NodePath {
     if (udpPath === undefined && this.#used === undefined) return;
     this.#used = udpPath;
     this.#context.counters.count('path-switched');
-    this.#context.pathChanged(now, this);
+    this.#context.pathChanged(step, this);
   }
 
   /** Addresses by which applications know the other node. */
   get addresses(): readonly IpAddress[] {
     return [this.peer.virtualIpv6, this.peer.virtualIpv4];
   }
+}
+
+/** A response of the peer itself with the challenge, from the address that was challenged. */
+function isValidResponse(
+  { challenge }: PathPurpose,
+  answer: ReceivedMessage | undefined,
+  directPath: DirectPath,
+): boolean {
+  if (answer?.message.status !== NtmobileStatus.granted) return false;
+  const echoed = findNtmobileOption(answer.message.options, 'challenge')?.challenge;
+  if (echoed === undefined || !equalBytes(echoed, challenge)) return false;
+  const { relayIndex, remote, remotePort } = answer.udpPath;
+  return relayIndex === 0 && endpointKey({ address: remote, port: remotePort }) === directPath.key;
 }
 
 function hostsOf(candidates: readonly NtmobileOptionOf<'candidate'>[]): string {

@@ -6,26 +6,20 @@
  * Left out: several coordinators at a time, packets kept until a tunnel stands.
  */
 import { hex } from '#base/bytes.ts';
-import type { JsonObject } from '#base/json.ts';
 import { earliest, type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
-import type { Engine, RandomBytes, Reconfigurable } from '#engine/contract/engine.ts';
+import type { Engine, RandomBytes, Reconfigurable, Step } from '#engine/contract/engine.ts';
 import type { CommonInput, NetworkInput } from '#engine/contract/input.ts';
-import type {
-  LoginInput,
-  ObservedMessage,
-  QueryInput,
-  RoamingInput,
-} from '#engine/contract/ntmobile.ts';
-import type { EngineEvent, Output } from '#engine/contract/output.ts';
-import type { UdpPath } from '#engine/contract/packet-path.ts';
+import type { LoginInput, QueryInput, RoamingInput } from '#engine/contract/ntmobile.ts';
+import type { Output } from '#engine/contract/output.ts';
 import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type {
   IncomingInitiation,
+  ReceivedMessage,
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
@@ -51,6 +45,7 @@ import {
 import type { NtmobileNodeConfiguration } from './configuration.ts';
 import { CoordinatorLink } from './coordinator-link.ts';
 import { uplinkPart, virtualAddressPart } from './desired-state.ts';
+import { emitEvent } from './events.ts';
 import { LOGIN_TABLE, Login } from './login.ts';
 import { Names } from './names.ts';
 import type { PeerNode } from './node-path.ts';
@@ -95,7 +90,6 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   #own: PeerNode | undefined;
   #offsetMs = 0;
   readonly #systemPrefix = () => this.#trust.granted?.systemPrefix;
-  #out: Output[] = [];
 
   constructor(configuration: NtmobileNodeConfiguration, random: RandomBytes) {
     this.#configuration = configuration;
@@ -106,18 +100,15 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
       this,
     );
     this.#coordinator = new CoordinatorLink(this.#sessions, this.#counters, configuration.port, {
-      registered: (now, relays) => this.#registered(now, relays),
-      candidatesChanged: (now) => this.#pathManager.announce(now),
-      emitEvent: (event) => this.#out.push({ kind: 'event', event }),
+      registered: (step, relays) => this.#registered(step, relays),
+      candidatesChanged: (step) => this.#pathManager.announce(step),
     });
     this.#pathManager = new PathManager({
       ...{ sessions: this.#sessions, counters: this.#counters, random, port: configuration.port },
       attachment: () => this.#attachment,
       candidates: () => this.#coordinator.candidates(),
-      setDesired: (key, part) => this.#setDesired(key, part),
-      emitEvent: (event) => this.#out.push({ kind: 'event', event }),
-      nameLost: (now, name, promising) => this.#names.lost(now, name, promising),
-      peerSilent: (now, name) => this.#names.silent(now, name),
+      nameLost: (step, name, promising) => this.#names.lost(step, name, promising),
+      peerSilent: (step, name) => this.#names.silent(step, name),
     });
     this.#trust = new Trust(configuration.virtualIpv4Prefix, this.#counters);
     this.#names = new Names({
@@ -131,7 +122,6 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
       ...{ coordinator: this.#coordinator, pathManager: this.#pathManager },
       attachment: () => this.#attachment,
       wall: (now) => this.#wall(now),
-      answer: (id, answer) => this.#out.push({ kind: 'answer', id, answer }),
     });
   }
 
@@ -157,56 +147,57 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   }
 
   step(now: Monotonic, input: NtmobileNodeInput, out: Output[]): void {
-    this.#out = out;
-    this.#take(now, input);
-    if (input.kind !== 'record' && input.kind !== 'clock') this.#tick(now);
+    const step = { now, out };
+    this.#take(step, input);
+    if (input.kind !== 'record' && input.kind !== 'clock') this.#tick(step);
   }
 
-  #take(now: Monotonic, input: NtmobileNodeInput): void {
+  #take(step: Step, input: NtmobileNodeInput): void {
     switch (input.kind) {
       case 'datagram':
-        if (input.path.kind === 'datagram') this.#sessions.receive(now, input.path, input.packet);
+        if (input.path.kind === 'datagram') this.#sessions.receive(step, input.path, input.packet);
         break;
       case 'network':
         this.#interfaces = input.interfaces;
-        this.#look(now);
+        this.#look(step);
         break;
       case 'roaming':
-        this.#pathManager.peerRoamed(now, input.tunnel, input.remote, input.remotePort);
+        this.#pathManager.peerRoamed(step, input.tunnel, input.remote, input.remotePort);
         break;
       case 'query':
-        this.#names.query(now, input);
+        this.#names.query(step, input);
         break;
       case 'logged-in':
-        this.#loggedIn(now, input);
+        this.#loggedIn(step, input);
         break;
       case 'clock':
         this.#offsetMs = input.offsetMs;
+        this.#login.setClockOffset(input.offsetMs);
         this.#sessions.setClockOffset(input.offsetMs);
         break;
       case 'record':
         if (input.table === LOGIN_TABLE) this.#login.restore(input.value);
         break;
       case 'restored':
-        this.#trust.granted = this.#login.valid(this.#wall(now));
+        this.#trust.granted = this.#login.valid(this.#wall(step.now));
         if (this.#trust.granted === undefined) break;
-        this.#begin(now);
-        this.#names.begin(now);
+        this.#begin(step);
+        this.#names.begin(step);
         break;
       case 'request':
-        this.#out.push({ kind: 'reply', id: input.id, ...this.#answerOperator(now, input) });
+        step.out.push({ kind: 'reply', id: input.id, ...this.#answerOperator(step, input) });
         break;
       default:
     }
   }
 
-  #tick(now: Monotonic): void {
-    if (now >= this.#lookAgainAt) this.#look(now);
-    if (this.#login.tick(now, this.#out)) this.#credentialEnded(now);
-    this.#sessions.tick(now);
-    this.#coordinator.tick(now);
-    this.#pathManager.tick(now);
-    this.#names.tick(now);
+  #tick(step: Step): void {
+    if (step.now >= this.#lookAgainAt) this.#look(step);
+    if (this.#login.tick(step)) this.#credentialEnded(step);
+    this.#sessions.tick(step);
+    this.#coordinator.tick(step);
+    this.#pathManager.tick(step);
+    this.#names.tick(step);
   }
 
   #wall(now: Monotonic): Wall {
@@ -215,52 +206,50 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
 
   // --- where it is, and who it is ---
 
-  #look(now: Monotonic): void {
+  #look(step: Step): void {
     const attachment = attachmentOf(
-      now,
+      step.now,
       this.#interfaces,
       withPreferredDevice(this.#pinned, this.#restriction),
     );
-    this.#lookAgainAt = nextExpiry(now, this.#interfaces);
-    if (attachment.ipv6 !== undefined || attachment.ipv4 !== undefined)
-      this.#login.begin(now, this.#offsetMs, this.#out);
+    this.#lookAgainAt = nextExpiry(step.now, this.#interfaces);
+    if (attachment.ipv6 !== undefined || attachment.ipv4 !== undefined) this.#login.begin(step);
     if (sameAttachment(attachment, this.#attachment)) return;
     this.#attachment = attachment;
     this.#counters.count('moved');
-    if (attachment.ipv6 !== undefined || attachment.ipv4 !== undefined)
-      this.#login.moved(this.#out);
-    this.#tell('moved', 'info', localAddressFields(attachment));
+    if (attachment.ipv6 !== undefined || attachment.ipv4 !== undefined) this.#login.moved(step);
+    emitEvent(step, 'moved', 'info', localAddressFields(attachment));
     // Where main's default is that of the new place, packets need not wait for the rules.
     const rulesLast = haveSingleUplink(this.#interfaces);
-    if (!rulesLast) this.#setDesiredUplinks();
+    if (!rulesLast) this.#setDesiredUplinks(step);
     this.#coordinator.place(attachment);
     // First what data depends on.
-    this.#pathManager.moved(now);
-    if (this.#trust.granted !== undefined) this.#coordinator.begin(now);
-    if (rulesLast) this.#setDesiredUplinks();
+    this.#pathManager.moved(step);
+    if (this.#trust.granted !== undefined) this.#coordinator.begin(step);
+    if (rulesLast) this.#setDesiredUplinks(step);
   }
 
-  #setDesiredUplinks(): void {
-    this.#setDesired('ntmobile/places', uplinkPart(this.#attachment, this.#configuration));
+  #setDesiredUplinks(step: Step): void {
+    setDesired(step, 'ntmobile/places', uplinkPart(this.#attachment, this.#configuration));
   }
 
-  #loggedIn(now: Monotonic, input: LoginInput): void {
-    if (!this.#login.take(input, now, this.#offsetMs, this.#out)) {
+  #loggedIn(step: Step, input: LoginInput): void {
+    if (!this.#login.take(step, input)) {
       this.#counters.count('login-failed');
-      this.#names.begin(now);
+      this.#names.begin(step);
       return;
     }
     this.#counters.count('login');
     const renewed = this.#trust.granted !== undefined;
-    this.#trust.granted = this.#login.valid(this.#wall(now));
-    if (renewed) this.#coordinator.renewed(now);
-    if (renewed) this.#pathManager.renewed(now);
-    this.#begin(now);
-    this.#names.begin(now);
+    this.#trust.granted = this.#login.valid(this.#wall(step.now));
+    if (renewed) this.#coordinator.renewed(step);
+    if (renewed) this.#pathManager.renewed(step);
+    this.#begin(step);
+    this.#names.begin(step);
     if (this.#own === undefined) return;
     const { name, virtualIpv6, virtualIpv4 } = this.#own;
     const notAfter = this.#trust.granted?.notAfter;
-    this.#tell('logged-in', 'info', {
+    emitEvent(step, 'logged-in', 'info', {
       name,
       virtualIpv6,
       virtualIpv4,
@@ -269,13 +258,13 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     });
   }
 
-  #begin(now: Monotonic): void {
+  #begin(step: Step): void {
     const granted = this.#trust.granted;
     const own =
       granted === undefined
         ? undefined
         : this.#trust.holder(
-            this.#wall(now),
+            this.#wall(step.now),
             granted.credential,
             this.#configuration.own.publicKey,
           );
@@ -283,51 +272,43 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     const { virtualIpv6, virtualIpv4 } = own;
     const { virtualIpv4Prefix } = this.#configuration;
     const addresses = [virtualIpv6, virtualIpv4];
-    this.#setDesired(
+    setDesired(
+      step,
       'ntmobile/own',
       virtualAddressPart(addresses, [granted.systemPrefix, virtualIpv4Prefix], this.#configuration),
     );
     this.#own = own;
-    this.#coordinator.use(now, granted.coordinators[0]);
+    this.#coordinator.use(step, granted.coordinators[0]);
   }
 
   /** Whoever is disabled at the account server is at this point at the latest. */
-  #credentialEnded(now: Monotonic): void {
-    this.#tell('credential-ended', 'warn', { name: this.#own?.name });
+  #credentialEnded(step: Step): void {
+    emitEvent(step, 'credential-ended', 'warn', { name: this.#own?.name });
     this.#trust.granted = undefined;
     this.#own = undefined;
-    this.#coordinator.use(now, undefined);
-    this.#pathManager.endAll(now);
-    this.#setDesired('ntmobile/own', undefined);
+    this.#coordinator.use(step, undefined);
+    this.#pathManager.endAll(step);
+    setDesired(step, 'ntmobile/own', undefined);
   }
 
-  #registered(now: Monotonic, relays: readonly NtmobileOptionOf<'relay'>[]): void {
-    for (const option of relays.slice(0, WARM_RELAYS)) this.#pathManager.relay(option).open(now);
-    this.#names.registered(now);
+  #registered(step: Step, relays: readonly NtmobileOptionOf<'relay'>[]): void {
+    for (const option of relays.slice(0, WARM_RELAYS)) this.#pathManager.relay(option).open(step);
+    this.#names.registered(step);
   }
 
   // --- sessions ---
 
-  send({ local, localPort, remote, remotePort, relayIndex }: UdpPath, packet: Uint8Array): void {
-    const path = { kind: 'datagram', local, localPort, remote, remotePort, relayIndex } as const;
-    this.#out.push({ kind: 'send', path, packet });
-  }
-
-  observed(message: ObservedMessage): void {
-    this.#out.push(message);
-  }
-
   authorizeInitiation(
-    now: Monotonic,
+    step: Step,
     { use, publicKey, pathId, payload }: IncomingInitiation,
   ): readonly NtmobileOption[] | undefined {
     // After its restart a coordinator calls those that it knows.
     if (use === HandshakeUse.coordinator) return this.#isCoordinator(publicKey) ? [] : undefined;
     // After its own a relay does: the node begins anew by itself, with its credential.
     if (use === HandshakeUse.relay)
-      this.#pathManager.relayRestarted(now, publicKey, payload.timestamp);
+      this.#pathManager.relayRestarted(step, publicKey, payload.timestamp);
     if (use !== HandshakeUse.node || payload.credential === undefined) return undefined;
-    const holder = this.#trust.holder(this.#wall(now), payload.credential, publicKey);
+    const holder = this.#trust.holder(this.#wall(step.now), payload.credential, publicKey);
     return holder !== undefined && this.#pathManager.expectsPeer(publicKey, pathId)
       ? []
       : undefined;
@@ -338,32 +319,31 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     return known !== undefined && hex(known) === hex(publicKey);
   }
 
-  responseSent(now: Monotonic, session: Session): void {
-    this.#pathManager.offered(now, session);
+  responseSent(step: Step, session: Session): void {
+    this.#pathManager.offered(step, session);
   }
 
-  established(now: Monotonic, session: Session): void {
-    if (this.#coordinator.isSession(session)) this.#coordinator.established(now);
-    else this.#pathManager.established(now, session);
+  established(step: Step, session: Session): void {
+    if (this.#coordinator.isSession(session)) this.#coordinator.established(step);
+    else this.#pathManager.established(step, session);
   }
 
-  ended(now: Monotonic, session: Session): void {
-    if (this.#coordinator.isSession(session)) this.#coordinator.ended(now);
-    else this.#pathManager.ended(now, session);
+  ended(step: Step, session: Session): void {
+    if (this.#coordinator.isSession(session)) this.#coordinator.ended(step);
+    else this.#pathManager.ended(step, session);
   }
 
   handleRequest(
-    now: Monotonic,
+    step: Step,
     session: Session,
-    message: NtmobileMessage,
-    udpPath: UdpPath,
+    received: ReceivedMessage,
   ): NtmobileMessage | undefined {
+    const { message, udpPath } = received;
     if (session.use === HandshakeUse.coordinator && message.type === 'route-direction')
-      return this.#directedTo(now, message);
+      return this.#directedTo(step, message);
     if (message.type === 'path-challenge') {
       const path = this.#pathManager.path(session.pathId);
-      if (path !== undefined && path.session === session)
-        return path.challenged(now, message, udpPath);
+      if (path !== undefined && path.session === session) return path.challenged(step, received);
       if (session.use === HandshakeUse.relay) return pathResponse(message, udpPath);
     }
     this.#counters.count('message-unexpected');
@@ -371,7 +351,7 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   }
 
   /** As the one who was asked for. */
-  #directedTo(now: Monotonic, { options, transaction }: NtmobileMessage): NtmobileMessage {
+  #directedTo(step: Step, { options, transaction }: NtmobileMessage): NtmobileMessage {
     const confirm = (status: number, given: readonly NtmobileOption[]): NtmobileMessage => ({
       ...{
         type: 'route-direction-confirmation',
@@ -385,11 +365,11 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     const role = findNtmobileOption(options, 'role')?.role;
     if (pathId === undefined || role !== DirectionRole.responder)
       return confirm(NtmobileStatus.malformed, []);
-    const other = this.#trust.verifiedPeer(this.#wall(now), options);
+    const other = this.#trust.verifiedPeer(this.#wall(step.now), options);
     const former = this.#pathManager.path(pathId);
     const another = other !== undefined && former !== undefined && former.peer.name !== other.name;
     if (other === undefined || another) return confirm(NtmobileStatus.notAllowed, []);
-    this.#pathManager.makePath(now, { pathId, other, initiator: false }, options);
+    this.#pathManager.makePath(step, { pathId, other, initiator: false }, options);
     return confirm(NtmobileStatus.granted, [
       { type: 'path-id', pathId },
       ...this.#coordinator.candidates(),
@@ -397,25 +377,24 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   }
 
   answered(
-    now: Monotonic,
+    step: Step,
     session: Session,
     purpose: NodePurpose,
-    answer: NtmobileMessage | undefined,
-    udpPath: UdpPath | undefined,
+    answer: ReceivedMessage | undefined,
   ): void {
     switch (purpose.part) {
       case 'coordinator':
-        this.#coordinator.answered(now, purpose, answer);
+        this.#coordinator.answered(step, purpose, answer?.message);
         break;
       case 'relay':
-        this.#pathManager.relayOf(session)?.answered(now, purpose, answer);
+        this.#pathManager.relayOf(session)?.answered(step, purpose, answer?.message);
         this.#tellRoundTrips();
         break;
       case 'path':
-        this.#pathManager.path(session.pathId)?.answered(now, purpose, answer, udpPath);
+        this.#pathManager.path(session.pathId)?.answered(step, purpose, answer);
         break;
       case 'direction':
-        this.#names.answered(now, purpose, answer);
+        this.#names.answered(step, purpose, answer?.message);
         break;
     }
   }
@@ -435,24 +414,16 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     );
   }
 
-  #setDesired(key: string, part: DesiredPart | undefined): void {
-    this.#out.push({ kind: 'set-desired', key, part });
-  }
-
   // --- the operator ---
 
-  #tell(name: EngineEvent['name'], level: EngineEvent['level'], fields: JsonObject): void {
-    this.#out.push({ kind: 'event', event: { name, level, fields } });
-  }
-
   #answerOperator(
-    now: Monotonic,
+    step: Step,
     { command, parameters }: Extract<CommonInput, { kind: 'request' }>,
   ): Answer {
     if (command === 'move') {
       const { interface: device } = parameters;
       this.#pinned = typeof device === 'string' ? device : undefined;
-      this.#look(now);
+      this.#look(step);
       return { ok: true, value: localAddressFields(this.#attachment) };
     }
     const view = {
@@ -465,6 +436,10 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
       },
       wallOf: (at: Monotonic) => Math.round(at + this.#offsetMs),
     };
-    return answerOperator(now, view, command);
+    return answerOperator(step.now, view, command);
   }
+}
+
+function setDesired({ out }: Step, key: string, part: DesiredPart | undefined): void {
+  out.push({ kind: 'set-desired', key, part });
 }

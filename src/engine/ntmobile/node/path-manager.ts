@@ -10,8 +10,7 @@ import type { JsonObject } from '#base/json.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
-import type { RandomBytes } from '#engine/contract/engine.ts';
-import type { EngineEvent } from '#engine/contract/output.ts';
+import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
 import type { Session, SessionTarget } from '#engine/ntmobile/common/session.ts';
@@ -49,14 +48,12 @@ export interface PathManagerContext {
   readonly port: number;
   attachment(): Attachment;
   candidates(): readonly NtmobileOptionOf<'candidate'>[];
-  setDesired(key: string, part: DesiredPart | undefined): void;
-  emitEvent(event: EngineEvent): void;
   /**
    * The way to a name that this node asked for is no more; `promising`: it may well be there again.
    */
-  nameLost(now: Monotonic, name: string, promising: boolean): void;
+  nameLost(step: Step, name: string, promising: boolean): void;
   /** The node of that name does not answer, whoever asked for whom. */
-  peerSilent(now: Monotonic, name: string): void;
+  peerSilent(step: Step, name: string): void;
 }
 
 export class PathManager {
@@ -68,16 +65,14 @@ export class PathManager {
   readonly general: GeneralTunnels;
   /** Handshakes to several places of one node, of which the first that is answered counts. */
   readonly #attempts = new Map<string, Session[]>();
-  readonly #report: PathReport;
+  readonly #report = new PathReport();
 
   constructor(context: PathManagerContext) {
     this.#context = context;
-    this.#report = new PathReport((event) => context.emitEvent(event));
     this.general = new GeneralTunnels({
       ...{ tunnelIds: this.#numbers, report: this.#report },
       linkMtu: (remote) => this.#linkMtu(remote),
-      setDesired: (key, part) => context.setDesired(key, part),
-      nameLost: (now, name, promising) => context.nameLost(now, name, promising),
+      nameLost: (step, name, promising) => context.nameLost(step, name, promising),
     });
     this.#pathContext = {
       ...{
@@ -88,13 +83,13 @@ export class PathManager {
       },
       attachment: () => context.attachment(),
       candidates: () => context.candidates(),
-      pathChanged: (now, path) => this.#pathChanged(now, path),
-      pathSilent: (now, path) => this.#pathSilent(now, path),
+      pathChanged: (step, path) => this.#pathChanged(step, path),
+      pathSilent: (step, path) => this.#pathSilent(step, path),
     };
   }
 
   /** Unless another path to that node stands, a new direction makes both begin anew. */
-  #pathSilent(now: Monotonic, path: NodePath): void {
+  #pathSilent(step: Step, path: NodePath): void {
     const { publicKey, name } = path.peer;
     const end = this.#paths.peer(hex(publicKey));
     const others =
@@ -102,18 +97,18 @@ export class PathManager {
         ? []
         : establishedOf(end).filter((other) => other !== path && !other.silent);
     this.#context.counters.count('path-silent');
-    if (others.length > 0) this.endPath(now, path);
-    else this.#context.peerSilent(now, name);
+    if (others.length > 0) this.endPath(step, path);
+    else this.#context.peerSilent(step, name);
   }
 
-  #pathChanged(now: Monotonic, path: NodePath): void {
-    this.#setDesiredPeer(now, hex(path.peer.publicKey));
+  #pathChanged(step: Step, path: NodePath): void {
+    this.#setDesiredPeer(step, hex(path.peer.publicKey));
     // Without a relay nobody else can tell the other node where this one is now.
     const stranded =
       path.session?.current !== undefined &&
       path.relay === undefined &&
       path.udpPath() === undefined;
-    if (stranded && path.initiator) this.#context.nameLost(now, path.peer.name, true);
+    if (stranded && path.initiator) this.#context.nameLost(step, path.peer.name, true);
   }
 
   deadline(): Monotonic {
@@ -123,23 +118,23 @@ export class PathManager {
     );
   }
 
-  tick(now: Monotonic): void {
-    for (const relay of this.#relays.values()) relay.tick(now);
-    for (const path of this.#paths.all()) path.tick(now);
+  tick(step: Step): void {
+    for (const relay of this.#relays.values()) relay.tick(step);
+    for (const path of this.#paths.all()) path.tick(step);
   }
 
   /**
    * The node is elsewhere. The relays hear of it first: their word has to be there before the data.
    */
-  moved(now: Monotonic): void {
-    for (const relay of this.#relays.values()) relay.moved(now, this.#context.attachment());
-    for (const path of this.#paths.all()) path.moved(now);
-    this.general.moved(now);
+  moved(step: Step): void {
+    for (const relay of this.#relays.values()) relay.moved(step, this.#context.attachment());
+    for (const path of this.#paths.all()) path.moved(step);
+    this.general.moved(step);
   }
 
   /** Others may find this node at other places than they know. */
-  announce(now: Monotonic): void {
-    for (const path of this.#paths.all()) path.announce(now);
+  announce(step: Step): void {
+    for (const path of this.#paths.all()) path.announce(step);
   }
 
   /** Measured round trips, for the coordinator's choice. */
@@ -162,10 +157,10 @@ export class PathManager {
       option,
       { sessions, port, attachment: this.#context.attachment() },
       {
-        firstDatagram: (now, path) => this.#firstDatagram(now, path),
-        attached: (now, path, passed) => this.#legAttached(now, path, passed),
-        detached: (now, path) => this.#legDetached(now, made, path),
-        unreached: (now) => this.general.unreached(now, made),
+        firstDatagram: (step, path) => this.#firstDatagram(step, path),
+        attached: (step, path, passed) => this.#legAttached(step, path, passed),
+        detached: (step, path) => this.#legDetached(step, made, path),
+        unreached: (step) => this.general.unreached(step, made),
       },
     );
     this.#relays.set(made.id, made);
@@ -173,16 +168,16 @@ export class PathManager {
   }
 
   /** The node has another credential. */
-  renewed(now: Monotonic): void {
-    for (const relay of this.#relays.values()) relay.renewed(now);
+  renewed(step: Step): void {
+    for (const relay of this.#relays.values()) relay.renewed(step);
   }
 
   /**
    * Somebody with that key calls, by a Tunnel Request without a credential, of that time in
    * microseconds.
    */
-  relayRestarted(now: Monotonic, publicKey: Uint8Array, timestamp: bigint): void {
-    this.#relays.get(hex(publicKey))?.relayRestarted(now, timestamp);
+  relayRestarted(step: Step, publicKey: Uint8Array, timestamp: bigint): void {
+    this.#relays.get(hex(publicKey))?.relayRestarted(step, timestamp);
   }
 
   relayOf(session: Session): RelayLink | undefined {
@@ -193,7 +188,7 @@ export class PathManager {
 
   /** As a Route Direction says: a path to `other`, through a leg at the relay that it names. */
   makePath(
-    now: Monotonic,
+    step: Step,
     directed: {
       readonly pathId: Uint8Array;
       readonly other: PeerNode;
@@ -205,20 +200,20 @@ export class PathManager {
     const known = this.#paths.get(hex(pathId));
     const path = known ?? new NodePath(this.#pathContext, pathId, other, initiator);
     if (known === undefined) this.#paths.add(path, hex(other.publicKey));
-    path.candidatesReceived(now, filterNtmobileOptions(options, 'candidate'));
+    path.candidatesReceived(step, filterNtmobileOptions(options, 'candidate'));
     const relay = findNtmobileOption(options, 'relay');
     const token = findNtmobileOption(options, 'relay-token')?.token;
     if (relay !== undefined && token !== undefined) {
       path.relay = this.relay(relay);
-      path.relay.attach(now, pathId, token);
+      path.relay.attach(step, pathId, token);
     } else if (initiator)
-      this.#callDirectly(now, path, filterNtmobileOptions(options, 'candidate'));
+      this.#callDirectly(step, path, filterNtmobileOptions(options, 'candidate'));
     return path;
   }
 
   /** Without a relay: whoever is not behind a NAT answers. */
   #callDirectly(
-    now: Monotonic,
+    step: Step,
     path: NodePath,
     candidates: readonly NtmobileOptionOf<'candidate'>[],
   ): void {
@@ -235,46 +230,49 @@ export class PathManager {
         remotePort: endpoint.port,
         relayIndex: 0,
       };
-      begun.push(sessions.connect(now, destinationOf(path, way)));
+      begun.push(sessions.connect(step, destinationOf(path, way)));
     }
     if (begun.length > 0) this.#attempts.set(path.id, begun);
   }
 
   /** The Tunnel Request to the other node, which need not wait for the leg's index. */
-  #firstDatagram(now: Monotonic, id: string): Uint8Array | undefined {
+  #firstDatagram(step: Step, id: string): Uint8Array | undefined {
     const path = this.#paths.get(id);
     const udpPath = path?.relay?.udpPath();
     if (path === undefined || udpPath === undefined) return undefined;
     if (wantsHandshake(path) && !this.#attempts.has(id))
       this.#attempts.set(id, [
-        this.#context.sessions.connect(now, { ...destinationOf(path, udpPath), piggybacked: true }),
+        this.#context.sessions.connect(step, {
+          ...destinationOf(path, udpPath),
+          piggybacked: true,
+        }),
       ]);
     const carried = this.#attempts.get(id)?.[0]?.piggybackedInitiation;
     return carried === undefined || carried.length > LONGEST_FIRST_DATAGRAM ? undefined : carried;
   }
 
-  #legAttached(now: Monotonic, id: string, passed: boolean): void {
+  #legAttached(step: Step, id: string, passed: boolean): void {
     const path = this.#paths.get(id);
     const udpPath = path?.relay?.udpPathOfLeg(id);
     if (path === undefined || udpPath === undefined) return;
-    if (path.session?.current !== undefined) path.settle(now);
+    if (path.session?.current !== undefined) path.settle(step);
     const { sessions } = this.#context;
     const [begun] = this.#attempts.get(id) ?? [];
     if (begun?.piggybackedInitiation !== undefined)
-      sessions.resumeHandshake(now, begun, udpPath, passed);
+      sessions.resumeHandshake(step, begun, udpPath, passed);
     else if (begun === undefined && wantsHandshake(path))
-      this.#attempts.set(id, [sessions.connect(now, destinationOf(path, udpPath))]);
+      this.#attempts.set(id, [sessions.connect(step, destinationOf(path, udpPath))]);
   }
 
-  #legDetached(now: Monotonic, relay: RelayLink, id: string): void {
+  #legDetached(step: Step, relay: RelayLink, id: string): void {
     const path = this.#paths.get(id);
     // A later direction may have led the path to another relay.
     if (path === undefined || path.relay !== relay) return;
     this.#context.counters.count('leg-refused');
     if (this.#attempts.get(id)?.[0]?.piggybackedInitiation !== undefined) this.#abandon(id);
     path.relay = undefined;
-    path.settle(now);
-    if (path.initiator) this.#context.nameLost(now, path.peer.name, false);
+    path.settle(step);
+    if (path.initiator) this.#context.nameLost(step, path.peer.name, false);
   }
 
   #abandon(id: string): void {
@@ -283,19 +281,19 @@ export class PathManager {
   }
 
   /** A Tunnel Request was answered: what comes under its keys is ours from now on. */
-  offered(now: Monotonic, session: Session): void {
+  offered(step: Step, session: Session): void {
     const path = session.use === HandshakeUse.node ? this.path(session.pathId) : undefined;
     if (path === undefined) return;
     if (path.session === undefined) path.unconfirmedSession = session;
-    this.#setDesiredPeer(now, hex(path.peer.publicKey));
+    this.#setDesiredPeer(step, hex(path.peer.publicKey));
   }
 
   /** A session of a path or relay has new keys. */
-  established(now: Monotonic, session: Session): void {
+  established(step: Step, session: Session): void {
     const relay = this.relayOf(session);
     if (relay !== undefined) {
-      this.general.established(now, relay, session.previous === undefined);
-      relay.established(now);
+      this.general.established(step, relay, session.previous === undefined);
+      relay.established(step);
       return;
     }
     const path = this.path(session.pathId);
@@ -307,15 +305,15 @@ export class PathManager {
       if (path.session !== undefined) this.#context.sessions.discard(path.session);
       this.#context.counters.count('path-made');
       for (const other of this.#paths.peer(hex(path.peer.publicKey))?.paths ?? [])
-        if (other !== path) other.markSuspect(now);
+        if (other !== path) other.markSuspect(step);
     }
-    path.established(now, session);
+    path.established(step, session);
   }
 
-  ended(now: Monotonic, session: Session): void {
+  ended(step: Step, session: Session): void {
     const relay = this.relayOf(session);
     if (relay !== undefined) {
-      relay.ended(now);
+      relay.ended(step);
       return;
     }
     const path = this.path(session.pathId);
@@ -326,25 +324,25 @@ export class PathManager {
       return;
     }
     this.#attempts.delete(path.id);
-    if (path.session === undefined || path.session === session) this.endPath(now, path);
+    if (path.session === undefined || path.session === session) this.endPath(step, path);
   }
 
-  endPath(now: Monotonic, path: NodePath): void {
+  endPath(step: Step, path: NodePath): void {
     const end = hex(path.peer.publicKey);
     if (path.session !== undefined) this.#context.sessions.discard(path.session);
     this.#abandon(path.id);
     path.session = undefined;
-    path.relay?.release(path.pathId);
+    path.relay?.release(step, path.pathId);
     this.#paths.remove(path, end);
     this.#context.counters.count('path-ended');
-    this.#setDesiredPeer(now, end);
-    if (path.initiator) this.#context.nameLost(now, path.peer.name, false);
+    this.#setDesiredPeer(step, end);
+    if (path.initiator) this.#context.nameLost(step, path.peer.name, false);
   }
 
   /** Nothing of this may stand any longer. */
-  endAll(now: Monotonic): void {
-    for (const path of [...this.#paths.all()]) this.endPath(now, path);
-    this.general.endAll(now);
+  endAll(step: Step): void {
+    for (const path of [...this.#paths.all()]) this.endPath(step, path);
+    this.general.endAll(step);
   }
 
   /**
@@ -355,24 +353,24 @@ export class PathManager {
     return path !== undefined && equalBytes(path.peer.publicKey, publicKey);
   }
 
-  peerRoamed(now: Monotonic, tunnel: number, address: IpAddress, port: number): void {
+  peerRoamed(step: Step, tunnel: number, address: IpAddress, port: number): void {
     for (const end of this.#paths.peers()) {
-      if (end.tunnel === tunnel) establishedOf(end)[0]?.seenAt(now, { address, port });
+      if (end.tunnel === tunnel) establishedOf(end)[0]?.seenAt(step, { address, port });
     }
   }
 
   // --- tunnels ---
 
-  #setDesiredPeer(now: Monotonic, id: string): void {
+  #setDesiredPeer(step: Step, id: string): void {
     const end = this.#paths.peer(id);
     const part = end === undefined ? undefined : this.#partOf(end);
-    this.#context.setDesired(`ntmobile/node/${id}`, part);
+    step.out.push({ kind: 'set-desired', key: `ntmobile/node/${id}`, part });
     const [path] = end === undefined ? [] : establishedOf(end);
-    if (end === undefined) this.#report.ended(now, id);
+    if (end === undefined) this.#report.ended(step, id);
     else if (path !== undefined) {
       const udpPath = path.udpPath();
       const kind = udpPath === undefined ? 'none' : udpPath.relayIndex === 0 ? 'direct' : 'relayed';
-      this.#report.update(now, id, { name: path.peer.name, kind, udpPath });
+      this.#report.update(step, id, { name: path.peer.name, kind, udpPath });
     }
   }
 

@@ -5,8 +5,9 @@
 
 import type { JsonObject } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
-import type { EngineEvent } from '#engine/contract/output.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
+import { emitEvent } from './events.ts';
 
 /**
  * `general`: through a relay, to somebody who knows nothing of NTMobile. `none`: nowhere at
@@ -29,16 +30,11 @@ const EVENTS = {
 } as const;
 
 export class PathReport {
-  readonly #tell: (event: EngineEvent) => void;
   readonly #shown = new Map<string, Shown>();
-
-  constructor(tell: (event: EngineEvent) => void) {
-    this.#tell = tell;
-  }
 
   /** Data to the end `id` goes by `way` from now on. */
   update(
-    now: Monotonic,
+    step: Step,
     id: string,
     to: { readonly name: string; readonly kind: PathKind; readonly udpPath: UdpPath | undefined },
   ): void {
@@ -49,25 +45,29 @@ export class PathReport {
       former?.udpPath?.remote !== udpPath?.remote ||
       former?.udpPath?.remotePort !== udpPath?.remotePort;
     if (former?.kind === kind && !elsewhere) return;
-    this.#shown.set(id, { name, kind, udpPath, since: now });
+    this.#shown.set(id, { name, kind, udpPath, since: step.now });
     if (former === undefined)
-      this.#say('path-established', { name, pathKind: kind, ...endpointFields(udpPath) });
+      emitEvent(step, 'path-established', 'info', {
+        name,
+        pathKind: kind,
+        ...endpointFields(udpPath),
+      });
     else
-      this.#say(EVENTS[kind], {
+      emitEvent(step, EVENTS[kind], 'info', {
         name,
         ...endpointFields(udpPath),
-        previousDurationMs: Math.round(now - former.since),
+        previousDurationMs: Math.round(step.now - former.since),
       });
   }
 
   /** There is nothing to that end any more. */
-  ended(now: Monotonic, id: string): void {
+  ended(step: Step, id: string): void {
     const former = this.#shown.get(id);
     if (former === undefined) return;
     this.#shown.delete(id);
-    this.#say('path-ended', {
+    emitEvent(step, 'path-ended', 'info', {
       name: former.name,
-      previousDurationMs: Math.round(now - former.since),
+      previousDurationMs: Math.round(step.now - former.since),
     });
   }
 
@@ -83,10 +83,6 @@ export class PathReport {
       ...endpointFields(shown.udpPath),
       sinceWallMs: wallOf(shown.since),
     };
-  }
-
-  #say(name: EngineEvent['name'], fields: JsonObject): void {
-    this.#tell({ name, level: 'info', fields });
   }
 }
 

@@ -7,9 +7,11 @@
  * A relay takes an authenticated message from elsewhere for a move of all that the node has there,
  * so one Keep Alive is sent ahead of the data.
  */
+
 import { hex } from '#base/bytes.ts';
 import { after, type Monotonic } from '#base/time.ts';
 import { Timers, type TimerTable } from '#engine/common/timers.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { SHORT_PADDING_OCTETS } from '#engine/ntmobile/common/control-requests.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
@@ -54,13 +56,13 @@ interface Leg {
 /** What the node hears of a relay. */
 export interface RelayListener {
   /** What the relay is to pass on as soon as it has made the leg. */
-  firstDatagram(now: Monotonic, path: string): Uint8Array | undefined;
+  firstDatagram(step: Step, path: string): Uint8Array | undefined;
   /** The leg has its index. `passed`: the relay took the first datagram. */
-  attached(now: Monotonic, path: string, passed: boolean): void;
+  attached(step: Step, path: string, passed: boolean): void;
   /** The relay gives no leg, or lost it with its keys. */
-  detached(now: Monotonic, path: string): void;
+  detached(step: Step, path: string): void;
   /** It does not answer; it is tried again. */
-  unreached(now: Monotonic): void;
+  unreached(step: Step): void;
 }
 
 export class RelayLink {
@@ -139,130 +141,130 @@ export class RelayLink {
   }
 
   /** Begins a session unless there is one. */
-  open(now: Monotonic): void {
+  open(step: Step): void {
     const udpPath = this.udpPath();
     if (this.#session !== undefined || udpPath === undefined) return;
     const to = { publicKey: this.publicKey, use: HandshakeUse.relay, pathId: NO_PATH, udpPath };
-    this.#session = this.#sessions.connect(now, to);
+    this.#session = this.#sessions.connect(step, to);
   }
 
   /**
    * A Tunnel Request of the relay: it lost its keys. `timestamp` is the request's, so that nobody
    * else can call by one of former times.
    */
-  relayRestarted(now: Monotonic, timestamp: bigint): void {
-    const recently = this.#restartedAt !== undefined && now - this.#restartedAt < ONE_CALL_MS;
+  relayRestarted(step: Step, timestamp: bigint): void {
+    const recently = this.#restartedAt !== undefined && step.now - this.#restartedAt < ONE_CALL_MS;
     if (timestamp <= this.#calledAt) return;
     this.#calledAt = timestamp;
     if (recently || this.#session === undefined) return;
-    this.#restart(now);
-    this.#loseLegs(now);
+    this.#restart(step);
+    this.#loseLegs(step);
   }
 
   /** The node has another credential: the relay has to see it before the former one ends. */
-  renewed(now: Monotonic): void {
-    if (this.#session !== undefined) this.#sessions.rekey(now, this.#session);
+  renewed(step: Step): void {
+    if (this.#session !== undefined) this.#sessions.rekey(step, this.#session);
   }
 
-  attach(now: Monotonic, pathId: Uint8Array, token: Uint8Array): void {
+  attach(step: Step, pathId: Uint8Array, token: Uint8Array): void {
     const leg = { pathId, token, index: this.#legs.get(hex(pathId))?.index };
     this.#legs.set(hex(pathId), leg);
-    if (this.#session?.current === undefined) this.open(now);
-    else this.#ask(now, this.#session, leg);
+    if (this.#session?.current === undefined) this.open(step);
+    else this.#ask(step, this.#session, leg);
   }
 
-  release(pathId: Uint8Array): void {
+  release(step: Step, pathId: Uint8Array): void {
     const session = this.#session;
     if (this.#legs.delete(hex(pathId)) && session?.current !== undefined) {
-      this.#sessions.notify(session, 'release', [{ type: 'path-id', pathId }]);
+      this.#sessions.notify(step, session, 'release', [{ type: 'path-id', pathId }]);
     }
   }
 
-  moved(now: Monotonic, attachment: Attachment): void {
+  moved(step: Step, attachment: Attachment): void {
     this.#attachment = attachment;
     this.#move += 1;
     const udpPath = this.udpPath();
     if (udpPath === undefined) return;
     if (this.#session?.current === undefined) {
-      this.#restart(now);
+      this.#restart(step);
       return;
     }
     this.#session.udpPath = udpPath;
-    this.#keepAlive(now, LONG_PADDING);
+    this.#keepAlive(step, LONG_PADDING);
   }
 
-  established(now: Monotonic): void {
+  established(step: Step): void {
     const session = this.#session;
     if (session === undefined) return;
     for (const leg of this.#legs.values())
-      if (leg.index === undefined) this.#ask(now, session, leg);
-    this.#keepAlive(now);
+      if (leg.index === undefined) this.#ask(step, session, leg);
+    this.#keepAlive(step);
   }
 
-  ended(now: Monotonic): void {
+  ended(step: Step): void {
     this.#session = undefined;
-    this.#timers.set('retry', after(now, RETRY_MS));
-    this.#loseLegs(now);
-    this.#listener.unreached(now);
+    this.#timers.set('retry', after(step.now, RETRY_MS));
+    this.#loseLegs(step);
+    this.#listener.unreached(step);
   }
 
-  #restart(now: Monotonic): void {
+  #restart(step: Step): void {
     if (this.#session !== undefined) this.#sessions.discard(this.#session);
     this.#session = undefined;
-    this.#restartedAt = now;
-    this.open(now);
+    this.#restartedAt = step.now;
+    this.open(step);
   }
 
-  #loseLegs(now: Monotonic): void {
+  #loseLegs(step: Step): void {
     const paths = [...this.#legs.keys()];
     this.#legs.clear();
-    for (const path of paths) this.#listener.detached(now, path);
+    for (const path of paths) this.#listener.detached(step, path);
   }
 
-  #ask(now: Monotonic, session: Session, { pathId, token }: Leg): void {
+  #ask(step: Step, session: Session, { pathId, token }: Leg): void {
     const path = hex(pathId);
-    const datagram = this.#listener.firstDatagram(now, path);
+    const datagram = this.#listener.firstDatagram(step, path);
     const first = datagram === undefined ? [] : [{ type: 'first-datagram', datagram } as const];
     const options = [{ type: 'relay-token', token } as const, ...first];
     const purpose = { part: 'relay', kind: 'attach', relay: this.id, path } as const;
-    this.#sessions.request(now, session, { type: 'relay-attach-request', options }, purpose);
+    this.#sessions.request(step, session, { type: 'relay-attach-request', options }, purpose);
   }
 
-  #keepAlive(now: Monotonic, padding: NtmobileOption = PADDING): void {
+  #keepAlive(step: Step, padding: NtmobileOption = PADDING): void {
     if (this.#session?.current === undefined) return;
     const purpose = {
       part: 'relay',
       kind: 'keepalive',
       relay: this.id,
       move: this.#move,
-      sentAt: now,
+      sentAt: step.now,
     } as const;
     this.#sessions.request(
-      now,
+      step,
       this.#session,
       { type: 'keep-alive', options: [padding], attemptMs: ANSWER_MS },
       purpose,
     );
   }
 
-  answered(now: Monotonic, purpose: RelayPurpose, answer: NtmobileMessage | undefined): void {
+  answered(step: Step, purpose: RelayPurpose, answer: NtmobileMessage | undefined): void {
     if (purpose.kind === 'attach') {
-      this.#attached(now, purpose.path, answer);
+      this.#attached(step, purpose.path, answer);
       return;
     }
     if (purpose.move !== this.#move) return;
     if (answer === undefined) {
       // It may have lost its keys and every leg: what is there is asked for again with new keys,
       // and by a new direction.
-      this.#restart(now);
-      this.#loseLegs(now);
+      this.#restart(step);
+      this.#loseLegs(step);
       return;
     }
-    this.roundTripMs = now - purpose.sentAt;
-    this.#timers.set('keepalive', after(now, KEEPALIVE_MS));
+    this.roundTripMs = step.now - purpose.sentAt;
+    this.#timers.set('keepalive', after(step.now, KEEPALIVE_MS));
   }
 
-  #attached(now: Monotonic, path: string, answer: NtmobileMessage | undefined): void {
+  #attached(step: Step, path: string, answer: NtmobileMessage | undefined): void {
     const leg = this.#legs.get(path);
     if (leg === undefined) return;
     const index =
@@ -270,20 +272,24 @@ export class RelayLink {
     if (answer?.status === NtmobileStatus.granted && index !== undefined) {
       leg.index = index;
       this.#listener.attached(
-        now,
+        step,
         path,
         findNtmobileOption(answer.options, 'first-datagram') !== undefined,
       );
       return;
     }
     this.#legs.delete(path);
-    this.#listener.detached(now, path);
+    this.#listener.detached(step, path);
   }
 
-  tick(now: Monotonic): void {
-    for (let due = this.#timers.due(now); due !== undefined; due = this.#timers.due(now)) {
-      if (due === 'keepalive') this.#keepAlive(now);
-      else this.open(now);
+  tick(step: Step): void {
+    for (
+      let due = this.#timers.due(step.now);
+      due !== undefined;
+      due = this.#timers.due(step.now)
+    ) {
+      if (due === 'keepalive') this.#keepAlive(step);
+      else this.open(step);
     }
   }
 }

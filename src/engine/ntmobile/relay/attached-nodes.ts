@@ -15,16 +15,16 @@ import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
-import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { AmplificationLimit } from '#engine/contract/ntmobile.ts';
-import type { Output } from '#engine/contract/output.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { REQUEST_RETRANSMISSION_MS } from '#engine/ntmobile/common/control-requests.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { ReceivedMessage } from '#engine/ntmobile/common/session-listener.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { sameRemoteEndpoint } from '#engine/ntmobile/common/udp-path.ts';
-import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { NtmobileStatus } from '#wire/ntmobile-message.ts';
 import { findNtmobileOption } from '#wire/ntmobile-options.ts';
 import { type Legs, type RelayLeg, setDesiredLeg } from './legs.ts';
 import type { RelayCounter } from './reasons.ts';
@@ -106,8 +106,8 @@ export interface AttachedListener {
   /** It was not there before. */
   nodeAttached(node: AttachedNode): void;
   /** It is there, has new keys, is elsewhere, or more may go there. */
-  nodeChanged(now: Monotonic, node: AttachedNode): void;
-  nodeGone(now: Monotonic, node: AttachedNode, reason: string): void;
+  nodeChanged(step: Step, node: AttachedNode): void;
+  nodeGone(step: Step, node: AttachedNode, reason: string): void;
 }
 
 export class AttachedNodes {
@@ -168,37 +168,40 @@ export class AttachedNodes {
   /**
    * New keys: a node that is new, or one that may be elsewhere and counts its transactions anew.
    */
-  established(now: Monotonic, session: Session, out: Output[]): void {
-    const holder = this.#listener.holderOf(now, session);
+  established(step: Step, session: Session): void {
+    const holder = this.#listener.holderOf(step.now, session);
     if (holder === undefined) {
       this.#sessions.discard(session);
-      this.#end(now, session, 'credential', out);
+      this.#end(step, session, 'credential');
       return;
     }
     const known = this.#bySession.get(session);
-    const node = known ?? this.#newNode(now, session, holder);
+    const node = known ?? this.#newNode(step, session, holder);
     this.#bySession.set(session, node);
     this.#byNodeId.set(node.nodeId, node);
     node.holder = holder;
-    this.#touch(now, node);
+    this.#touch(step, node);
     node.newestTransaction = undefined;
     const { respondedTo } = session.current ?? {};
     if (respondedTo !== undefined && sameRemoteEndpoint(respondedTo, session.udpPath))
-      this.#validatePath(now, node, session.udpPath, out);
-    else if (known === undefined) this.#challenge(now, node, 0);
-    else this.#pathObserved(now, node, session.udpPath, 0, out);
+      this.#validatePath(step, node, session.udpPath);
+    else if (known === undefined) this.#challenge(step, node, 0);
+    else this.#pathObserved(step, node, session.udpPath, 0);
     if (known === undefined) this.#listener.nodeAttached(node);
-    this.#listener.nodeChanged(now, node);
+    this.#listener.nodeChanged(step, node);
   }
 
-  #newNode(now: Monotonic, session: Session, holder: CredentialHolder): AttachedNode {
+  #newNode(step: Step, session: Session, holder: CredentialHolder): AttachedNode {
     this.#lastNumber += 1;
-    return new AttachedNode(now, session, holder, this.#lastNumber);
+    return new AttachedNode(step.now, session, holder, this.#lastNumber);
   }
 
-  #touch(now: Monotonic, node: AttachedNode): void {
-    node.heardAt = now;
-    this.#timers.set(node, earliest(after(now, IDLE_MS), this.#listener.expiryOf(node.holder)));
+  #touch(step: Step, node: AttachedNode): void {
+    node.heardAt = step.now;
+    this.#timers.set(
+      node,
+      earliest(after(step.now, IDLE_MS), this.#listener.expiryOf(node.holder)),
+    );
   }
 
   /**
@@ -206,39 +209,32 @@ export class AttachedNodes {
    * where it is now.
    */
   requestReceived(
-    now: Monotonic,
+    step: Step,
     session: Session,
     { transaction, udpPath, octets }: ReceivedRequest,
-    out: Output[],
   ): void {
     const node = this.#bySession.get(session);
     if (node === undefined) return;
-    this.#touch(now, node);
+    this.#touch(step, node);
     const newest = node.newestTransaction;
     if (newest !== undefined && (transaction - newest) >>> 0 >= 0x8000_0000) return;
     node.newestTransaction = transaction;
-    this.#pathObserved(now, node, udpPath, octets, out);
+    this.#pathObserved(step, node, udpPath, octets);
   }
 
   /**
    * Data of the node came from there: it may be an old packet that somebody held back, so that
    * nothing moves before the node answers.
    */
-  peerRoamed(now: Monotonic, node: AttachedNode, udpPath: UdpPath): void {
+  peerRoamed(step: Step, node: AttachedNode, udpPath: UdpPath): void {
     if (node.probe !== undefined || sameRemoteEndpoint(udpPath, node.udpPath)) return;
     const challenge = this.#random(8);
     node.probe = challenge;
-    this.#ask(now, node, { kind: 'challenge', challenge, udpPath }, PROBE_RETRANSMISSION_MS);
+    this.#ask(step, node, { kind: 'challenge', challenge, udpPath }, PROBE_RETRANSMISSION_MS);
   }
 
   /** `octets` came from there. */
-  #pathObserved(
-    now: Monotonic,
-    node: AttachedNode,
-    udpPath: UdpPath,
-    octets: number,
-    out: Output[],
-  ): void {
+  #pathObserved(step: Step, node: AttachedNode, udpPath: UdpPath, octets: number): void {
     const same = sameRemoteEndpoint(udpPath, node.udpPath);
     if (!same) {
       this.#counters.count('node-moved');
@@ -249,45 +245,40 @@ export class AttachedNodes {
     const granted = node.validated ? 0 : Math.max(0, AMPLIFICATION_FACTOR * octets - OWN_OCTETS);
     if (!same || udpPath.local !== node.udpPath.local || granted > 0) {
       node.creditOctets += granted;
-      this.#usePath(node, udpPath, out);
-      this.#listener.nodeChanged(now, node);
+      this.#usePath(step, node, udpPath);
+      this.#listener.nodeChanged(step, node);
     }
     if (!same || (!node.validated && node.challenge === undefined))
-      this.#challenge(now, node, octets);
+      this.#challenge(step, node, octets);
   }
 
-  #usePath(node: AttachedNode, udpPath: UdpPath, out: Output[]): void {
+  #usePath(step: Step, node: AttachedNode, udpPath: UdpPath): void {
     node.udpPath = udpPath;
     node.session.udpPath = udpPath;
-    for (const leg of node.legs) setDesiredLeg(leg, out);
+    for (const leg of node.legs) setDesiredLeg(leg, step.out);
   }
 
-  #validatePath(now: Monotonic, node: AttachedNode, udpPath: UdpPath, out: Output[]): void {
+  #validatePath(step: Step, node: AttachedNode, udpPath: UdpPath): void {
     if (!sameRemoteEndpoint(udpPath, node.udpPath)) this.#counters.count('node-moved');
     if (!node.validated || !sameRemoteEndpoint(udpPath, node.udpPath))
       this.#counters.count('path-validated');
     node.challenge = undefined;
     node.previousPath = undefined;
     node.validated = true;
-    this.#usePath(node, udpPath, out);
-    this.#listener.nodeChanged(now, node);
+    this.#usePath(step, node, udpPath);
+    this.#listener.nodeChanged(step, node);
   }
 
   /** Until it is answered, or once where what came does not pay for more. */
-  #challenge(now: Monotonic, node: AttachedNode, octets: number): void {
+  #challenge(step: Step, node: AttachedNode, octets: number): void {
     const challenge = this.#random(8);
     node.challenge = challenge;
     const retransmissionMs =
       AMPLIFICATION_FACTOR * octets < OWN_OCTETS ? CHALLENGE_MS : REQUEST_RETRANSMISSION_MS;
-    this.#ask(now, node, { kind: 'challenge', challenge, udpPath: undefined }, retransmissionMs);
+    this.#ask(step, node, { kind: 'challenge', challenge, udpPath: undefined }, retransmissionMs);
   }
 
-  #ask(
-    now: Monotonic,
-    node: AttachedNode,
-    purpose: ChallengePurpose,
-    retransmissionMs: number,
-  ): void {
+  #ask(step: Step, node: AttachedNode, purpose: ChallengePurpose, retransmissionMs: number): void {
     const options = [{ type: 'challenge', challenge: purpose.challenge } as const];
     const asked = {
       type: 'path-challenge',
@@ -295,7 +286,7 @@ export class AttachedNodes {
       udpPath: purpose.udpPath ?? node.udpPath,
     } as const;
     this.#sessions.request(
-      now,
+      step,
       node.session,
       { ...asked, attemptMs: CHALLENGE_MS, retransmissionMs },
       purpose,
@@ -303,33 +294,34 @@ export class AttachedNodes {
   }
 
   challenged(
-    now: Monotonic,
+    step: Step,
     session: Session,
     purpose: ChallengePurpose,
-    answer: NtmobileMessage | undefined,
-    from: UdpPath | undefined,
-    out: Output[],
+    answer: ReceivedMessage | undefined,
   ): void {
     const node = this.#bySession.get(session);
     if (node === undefined) return;
     const { challenge, udpPath } = purpose;
+    const from = answer?.udpPath;
     const said =
-      answer === undefined ? undefined : findNtmobileOption(answer.options, 'challenge')?.challenge;
+      answer === undefined
+        ? undefined
+        : findNtmobileOption(answer.message.options, 'challenge')?.challenge;
     const right =
-      answer?.status === NtmobileStatus.granted &&
+      answer?.message.status === NtmobileStatus.granted &&
       said !== undefined &&
       equalBytes(said, challenge);
     if (udpPath !== undefined) {
       node.probe = undefined;
       if (right && from !== undefined && sameRemoteEndpoint(from, udpPath))
-        this.#validatePath(now, node, from, out);
+        this.#validatePath(step, node, from);
       return;
     }
     // One that a newer place has made pointless.
     if (node.challenge !== challenge) return;
     node.challenge = undefined;
     if (right && from !== undefined && sameRemoteEndpoint(from, node.udpPath)) {
-      this.#validatePath(now, node, node.udpPath, out);
+      this.#validatePath(step, node, node.udpPath);
       return;
     }
     this.#counters.count('path-validation-failed');
@@ -337,36 +329,36 @@ export class AttachedNodes {
     const { previousPath } = node;
     node.previousPath = undefined;
     node.validated = true;
-    this.#usePath(node, previousPath, out);
-    this.#listener.nodeChanged(now, node);
+    this.#usePath(step, node, previousPath);
+    this.#listener.nodeChanged(step, node);
   }
 
-  ended(now: Monotonic, session: Session, out: Output[]): void {
-    this.#end(now, session, 'keys', out);
+  ended(step: Step, session: Session): void {
+    this.#end(step, session, 'keys');
   }
 
   /** `reason`: what of it came to its end. */
-  #end(now: Monotonic, session: Session, reason: string, out: Output[]): void {
+  #end(step: Step, session: Session, reason: string): void {
     const node = this.#bySession.get(session);
     if (node === undefined) return;
     this.#bySession.delete(session);
     if (this.#byNodeId.get(node.nodeId) === node) this.#byNodeId.delete(node.nodeId);
     this.#timers.remove(node);
-    for (const leg of [...node.legs]) this.#legs.remove(now, leg, out);
-    this.#listener.nodeGone(now, node, reason);
+    for (const leg of [...node.legs]) this.#legs.remove(step.now, leg, step.out);
+    this.#listener.nodeGone(step, node, reason);
   }
 
   /** Forgets who was not heard of for long, and whose credential is over. */
-  tick(now: Monotonic, out: Output[]): void {
+  tick(step: Step): void {
     for (
-      let node = this.#timers.takeDue(now);
+      let node = this.#timers.takeDue(step.now);
       node !== undefined;
-      node = this.#timers.takeDue(now)
+      node = this.#timers.takeDue(step.now)
     ) {
-      const idle = now - node.heardAt >= IDLE_MS;
+      const idle = step.now - node.heardAt >= IDLE_MS;
       this.#counters.count(idle ? 'node-idle' : 'credential-expired');
       this.#sessions.discard(node.session);
-      this.#end(now, node.session, idle ? 'idle' : 'credential', out);
+      this.#end(step, node.session, idle ? 'idle' : 'credential');
     }
   }
 }

@@ -9,6 +9,7 @@ import type { JsonObject } from '#base/json.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { CoordinatorDescription } from '#engine/contract/ntmobile.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
@@ -87,52 +88,52 @@ export class CoordinatorLinks {
     return this.#linkOf(session) !== undefined;
   }
 
-  start(now: Monotonic): void {
-    for (const link of this.#links) this.#connect(now, link);
+  start(step: Step): void {
+    for (const link of this.#links) this.#connect(step, link);
   }
 
-  tick(now: Monotonic): void {
+  tick(step: Step): void {
     for (
-      let link = this.#timers.takeDue(now);
+      let link = this.#timers.takeDue(step.now);
       link !== undefined;
-      link = this.#timers.takeDue(now)
+      link = this.#timers.takeDue(step.now)
     ) {
-      if (link.session?.current === undefined) this.#connect(now, link);
-      else if (link.registerAt <= now) this.#register(now, link, link.session);
-      else this.#keepAlive(now, link.session);
+      if (link.session?.current === undefined) this.#connect(step, link);
+      else if (link.registerAt <= step.now) this.#register(step, link, link.session);
+      else this.#keepAlive(step, link.session);
     }
   }
 
-  #keepAlive(now: Monotonic, session: Session): void {
+  #keepAlive(step: Step, session: Session): void {
     const asked = { type: 'keep-alive', options: [], attemptMs: ANSWER_MS } as const;
-    this.#sessions.request(now, session, asked, { kind: 'keepalive' });
+    this.#sessions.request(step, session, asked, { kind: 'keepalive' });
   }
 
   /** The answer to a Keep Alive; without one new keys are asked for at once. */
-  keepaliveAnswered(now: Monotonic, session: Session, answer: NtmobileMessage | undefined): void {
+  keepaliveAnswered(step: Step, session: Session, answer: NtmobileMessage | undefined): void {
     const link = this.#linkOf(session);
     if (link === undefined) return;
     if (answer !== undefined) {
-      this.#rest(now, link);
+      this.#rest(step, link);
       return;
     }
     this.#sessions.discard(session);
     this.#lost(link);
-    this.#connect(now, link);
+    this.#connect(step, link);
   }
 
-  #rest(now: Monotonic, link: CoordinatorLink): void {
-    this.#timers.set(link, earliest(after(now, KEEPALIVE_MS), link.registerAt));
+  #rest(step: Step, link: CoordinatorLink): void {
+    this.#timers.set(link, earliest(after(step.now, KEEPALIVE_MS), link.registerAt));
   }
 
-  established(now: Monotonic, session: Session): void {
+  established(step: Step, session: Session): void {
     const link = this.#linkOf(session);
     if (link === undefined) return;
     session.current?.forgetDataKeys();
-    this.#register(now, link, session);
+    this.#register(step, link, session);
   }
 
-  answered(now: Monotonic, session: Session, answer: NtmobileMessage | undefined): void {
+  answered(step: Step, session: Session, answer: NtmobileMessage | undefined): void {
     const link = this.#linkOf(session);
     if (link === undefined) return;
     const key =
@@ -145,7 +146,7 @@ export class CoordinatorLinks {
       key === undefined
     ) {
       this.#sessions.discard(session);
-      this.#failed(now, link);
+      this.#failed(step, link);
       if (answer !== undefined) link.retryMs = Math.min(link.retryMs * 2, LONGEST_RETRY_MS);
       return;
     }
@@ -161,14 +162,14 @@ export class CoordinatorLinks {
     link.told = true;
     link.tokenKey = key;
     link.retryMs = FIRST_RETRY_MS;
-    link.registeredUntil = after(now, seconds * 1000);
-    link.registerAt = after(now, Math.max(seconds * 500, FIRST_RETRY_MS));
-    this.#rest(now, link);
+    link.registeredUntil = after(step.now, seconds * 1000);
+    link.registerAt = after(step.now, Math.max(seconds * 500, FIRST_RETRY_MS));
+    this.#rest(step, link);
   }
 
-  ended(now: Monotonic, session: Session): void {
+  ended(step: Step, session: Session): void {
     const link = this.#linkOf(session);
-    if (link !== undefined) this.#failed(now, link);
+    if (link !== undefined) this.#failed(step, link);
   }
 
   /** For the operator. */
@@ -187,10 +188,10 @@ export class CoordinatorLinks {
    * The key of tokens stays: those that it made are good until they are over, whether the
    * coordinator answers or not.
    */
-  #failed(now: Monotonic, link: CoordinatorLink): void {
+  #failed(step: Step, link: CoordinatorLink): void {
     this.#counters.count('registration-failed');
     this.#lost(link);
-    this.#timers.set(link, after(now, link.retryMs));
+    this.#timers.set(link, after(step.now, link.retryMs));
   }
 
   #lost(link: CoordinatorLink): void {
@@ -204,7 +205,7 @@ export class CoordinatorLinks {
     link.session = undefined;
   }
 
-  #connect(now: Monotonic, link: CoordinatorLink): void {
+  #connect(step: Step, link: CoordinatorLink): void {
     const { publicKey, endpoints } = link.coordinator;
     const endpoint = endpoints[link.attempts % endpoints.length];
     if (endpoint === undefined) return;
@@ -214,7 +215,7 @@ export class CoordinatorLinks {
       ...{ local, localPort: this.#configuration.port },
       ...{ remote: endpoint.address, remotePort: endpoint.port, relayIndex: 0 },
     };
-    link.session = this.#sessions.connect(now, {
+    link.session = this.#sessions.connect(step, {
       publicKey,
       use: HandshakeUse.coordinator,
       pathId: NO_PATH,
@@ -222,7 +223,7 @@ export class CoordinatorLinks {
     });
   }
 
-  #register(now: Monotonic, link: CoordinatorLink, session: Session): void {
+  #register(step: Step, link: CoordinatorLink, session: Session): void {
     // Until its answer comes, or does not.
     this.#timers.remove(link);
     const options: readonly NtmobileOption[] = [
@@ -234,7 +235,7 @@ export class CoordinatorLinks {
       { type: 'load', thousandths: this.#load() },
     ];
     this.#sessions.request(
-      now,
+      step,
       session,
       { type: 'registration-request', options },
       { kind: 'registration' },

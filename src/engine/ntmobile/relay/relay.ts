@@ -9,19 +9,20 @@ import type { JsonObject, JsonValue } from '#base/json.ts';
 import { earliest, type Monotonic, monotonic, type Wall, wall } from '#base/time.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
-import type { Engine, RandomBytes, Reconfigurable } from '#engine/contract/engine.ts';
+import type { Engine, RandomBytes, Reconfigurable, Step } from '#engine/contract/engine.ts';
 import type { CommonInput, NetworkInput, ResolvedInput } from '#engine/contract/input.ts';
-import type { ObservedMessage, RoamingInput } from '#engine/contract/ntmobile.ts';
+import type { RoamingInput } from '#engine/contract/ntmobile.ts';
 import type { EngineEvent, Output } from '#engine/contract/output.ts';
-import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
 import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type {
   IncomingInitiation,
+  ReceivedMessage,
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
+import { sendDatagram } from '#engine/ntmobile/common/udp-path.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
@@ -67,7 +68,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   readonly #counters = new CounterSet<RelayCounter>(RELAY_COUNTERS);
   #interfaces: readonly NetworkInterface[] = [];
   #offsetMs = 0;
-  #out: Output[] = [];
+  #step: Step = { now: monotonic(0), out: [] };
 
   constructor(configuration: RelayConfiguration, random: RandomBytes) {
     const { own, handshakesPerSecond, systemPrefix, virtualIpv4Prefixes, translatorIpv4Prefix } =
@@ -82,7 +83,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     );
     this.#legs = new Legs(random, counters);
     this.#nodes = new AttachedNodes(this.#sessions, this.#legs, random, counters, this);
-    const tell = (event: EngineEvent): void => void this.#out.push({ kind: 'event', event });
+    const tell = (event: EngineEvent): void => void this.#step.out.push({ kind: 'event', event });
     this.#coordinators = new CoordinatorLinks(
       configuration,
       this.#sessions,
@@ -91,7 +92,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
       tell,
     );
     this.#firstDatagrams = new FirstDatagrams(counters, (udpPath, datagram) =>
-      this.send(udpPath, datagram),
+      sendDatagram(this.#step, udpPath, datagram),
     );
     const tokenKeys = (): readonly Uint8Array[] => this.#coordinators.tokenKeys();
     this.#legRequests = new LegRequests(
@@ -106,7 +107,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     this.#directed = new DirectedNodes({
       ...{ ...configuration, limits },
       linkMtu: (local) => linkMtu(this.#interfaces, local),
-      setDesired: (key, part) => this.#out.push({ kind: 'set-desired', key, part }),
+      setDesired: (key, part) => this.#step.out.push({ kind: 'set-desired', key, part }),
       persist: this.#persist,
       usersChanged: (general) => this.#directions.general.arm(general),
     });
@@ -119,8 +120,8 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
         directed: this.#directed,
       },
       attached: (nodeId) => this.#nodes.ofNodeId(nodeId),
-      answer: (session, message) => this.#sessions.answer(session, message),
-      emit: (output) => this.#out.push(output),
+      answer: (session, message) => this.#sessions.answer(this.#step, session, message),
+      emit: (output) => this.#step.out.push(output),
     });
     this.#restartRecovery = new RestartRecovery(this.#sessions, this.#persist);
     const parts = {
@@ -132,7 +133,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   }
 
   readonly #persist = (table: string, key: string, value: JsonValue | undefined): void => {
-    this.#out.push({ kind: 'persist', table, key, value });
+    this.#step.out.push({ kind: 'persist', table, key, value });
   };
 
   get counters(): Counters {
@@ -155,8 +156,8 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
    * Destinations and limits; legs and general nodes that are beyond a new limit stay until they
    * end.
    */
-  reconfigure(_now: Monotonic, fresh: RelayConfiguration, out: Output[]): void {
-    this.#out = out;
+  reconfigure(now: Monotonic, fresh: RelayConfiguration, out: Output[]): void {
+    this.#step = { now, out };
     const { deniedDestinations, allowedDestinations, handshakesPerSecond } = fresh;
     const {
       maximumLegs,
@@ -181,10 +182,11 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   }
 
   step(now: Monotonic, input: RelayInput, out: Output[]): void {
-    this.#out = out;
+    const step = { now, out };
+    this.#step = step;
     switch (input.kind) {
       case 'datagram':
-        if (input.path.kind === 'datagram') this.#sessions.receive(now, input.path, input.packet);
+        if (input.path.kind === 'datagram') this.#sessions.receive(step, input.path, input.packet);
         break;
       case 'clock':
         this.#offsetMs = input.offsetMs;
@@ -194,7 +196,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
         this.#restoration.take(now, input);
         return;
       case 'restored':
-        this.#begin(now);
+        this.#begin(step);
         break;
       case 'network':
         this.#network(input.interfaces);
@@ -203,21 +205,21 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
         this.#directions.resolved(now, input);
         break;
       case 'roaming':
-        this.#roamed(now, input);
+        this.#roamed(step, input);
         break;
       case 'request':
         this.#handleOperatorCommand(now, input);
         break;
       default:
     }
-    this.#sessions.tick(now);
-    this.#coordinators.tick(now);
-    this.#nodes.tick(now, out);
+    this.#sessions.tick(step);
+    this.#coordinators.tick(step);
+    this.#nodes.tick(step);
     this.#legs.tick(now, out);
     this.#firstDatagrams.tick(now);
     this.#directed.tick(now);
     this.#directions.tick(now);
-    this.#restartRecovery.tick(now);
+    this.#restartRecovery.tick(step);
   }
 
   #wall(now: Monotonic): Wall {
@@ -236,19 +238,19 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
 
   // --- the host ---
 
-  #begin(now: Monotonic): void {
-    this.#out.push({
+  #begin(step: Step): void {
+    this.#step.out.push({
       kind: 'set-desired',
       key: 'relay/routes',
       part: routesPart(this.#configuration),
     });
-    this.#restoration.finish(now);
-    this.#coordinators.start(now);
+    this.#restoration.finish(step.now);
+    this.#coordinators.start(step);
   }
 
   #network(interfaces: readonly NetworkInterface[]): void {
     this.#interfaces = interfaces;
-    this.#out.push({
+    this.#step.out.push({
       kind: 'set-desired',
       key: 'relay/forwarding',
       part: forwardingPart(interfaces, this.#configuration),
@@ -260,12 +262,12 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   }
 
   #roamed(
-    now: Monotonic,
+    step: Step,
     { tunnel, local, localPort, remote, remotePort, relayIndex }: RoamingInput,
   ): void {
     const node = this.#directed.ofTunnel(tunnel)?.attached;
     if (node === undefined || relayIndex !== 0) return;
-    this.#nodes.peerRoamed(now, node, { local, localPort, remote, remotePort, relayIndex });
+    this.#nodes.peerRoamed(step, node, { local, localPort, remote, remotePort, relayIndex });
   }
 
   // --- nodes ---
@@ -284,12 +286,15 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
 
   nodeAttached({ holder: { name }, udpPath: { local, remote, remotePort } }: AttachedNode): void {
     const fields = { name, local, remote, remotePort };
-    this.#out.push({ kind: 'event', event: { name: 'node-attached', level: 'debug', fields } });
+    this.#step.out.push({
+      kind: 'event',
+      event: { name: 'node-attached', level: 'debug', fields },
+    });
   }
 
-  nodeChanged(now: Monotonic, node: AttachedNode): void {
+  nodeChanged(step: Step, node: AttachedNode): void {
     this.#directed.attach(node);
-    for (const leg of node.legs) this.#firstDatagrams.pass(now, leg);
+    for (const leg of node.legs) this.#firstDatagrams.pass(step.now, leg);
     const { validatedPath } = node;
     if (validatedPath !== undefined)
       this.#restartRecovery.nodeAttached(node.nodeId, {
@@ -298,26 +303,17 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
       });
   }
 
-  nodeGone(now: Monotonic, node: AttachedNode, reason: string): void {
+  nodeGone(step: Step, node: AttachedNode, reason: string): void {
     const fields = { name: node.holder.name, reason };
-    this.#out.push({ kind: 'event', event: { name: 'node-gone', level: 'debug', fields } });
-    this.#directed.detach(now, node);
+    this.#step.out.push({ kind: 'event', event: { name: 'node-gone', level: 'debug', fields } });
+    this.#directed.detach(step.now, node);
     this.#restartRecovery.nodeGone(node.nodeId);
   }
 
   // --- sessions ---
 
-  send({ local, localPort, remote, remotePort, relayIndex }: UdpPath, packet: Uint8Array): void {
-    const path = { kind: 'datagram', local, localPort, remote, remotePort, relayIndex } as const;
-    this.#out.push({ kind: 'send', path, packet });
-  }
-
-  observed(message: ObservedMessage): void {
-    this.#out.push(message);
-  }
-
   authorizeInitiation(
-    now: Monotonic,
+    step: Step,
     initiation: IncomingInitiation,
   ): readonly NtmobileOption[] | undefined {
     const { use, pathId, publicKey, payload, udpPath } = initiation;
@@ -330,49 +326,46 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
       return undefined;
     const { credential } = payload;
     if (credential === undefined) return undefined;
-    return this.#configuration.verifyCredential(credential, publicKey, this.#wall(now)) ===
+    return this.#configuration.verifyCredential(credential, publicKey, this.#wall(step.now)) ===
       undefined
       ? undefined
       : [];
   }
 
-  responseSent(_now: Monotonic, session: Session): void {
+  responseSent(_step: Step, session: Session): void {
     this.#directed.responseSent(session);
   }
 
-  handshakeExpired(session: Session): void {
+  handshakeExpired(_step: Step, session: Session): void {
     this.#directed.handshakeExpired(session);
   }
 
-  established(now: Monotonic, session: Session): void {
-    if (this.#coordinators.has(session)) this.#coordinators.established(now, session);
-    else this.#nodes.established(now, session, this.#out);
+  established(step: Step, session: Session): void {
+    if (this.#coordinators.has(session)) this.#coordinators.established(step, session);
+    else this.#nodes.established(step, session);
   }
 
   requestAuthenticated(
-    now: Monotonic,
+    step: Step,
     session: Session,
-    { transaction }: NtmobileMessage,
-    udpPath: UdpPath,
-    octets: number,
+    { message: { transaction }, udpPath, octets }: ReceivedMessage,
   ): void {
     if (udpPath.relayIndex === 0)
-      this.#nodes.requestReceived(now, session, { transaction, udpPath, octets }, this.#out);
+      this.#nodes.requestReceived(step, session, { transaction, udpPath, octets });
   }
 
   handleRequest(
-    now: Monotonic,
+    { now, out }: Step,
     session: Session,
-    message: NtmobileMessage,
-    udpPath: UdpPath,
+    { message, udpPath }: ReceivedMessage,
   ): NtmobileMessage | 'later' | undefined {
     const node = this.#nodes.ofSession(session);
     if (node !== undefined && message.type === 'relay-attach-request')
-      return this.#legRequests.attach(now, this.#wall(now), node, message, udpPath, this.#out);
+      return this.#legRequests.attach(now, this.#wall(now), node, message, udpPath, out);
     if (node !== undefined && message.type === 'path-challenge')
       return pathResponse(message, udpPath);
     if (node !== undefined && message.type === 'release') {
-      this.#legRequests.release(now, node, message, this.#out);
+      this.#legRequests.release(now, node, message, out);
       return undefined;
     }
     if (message.type === 'relay-direction' && this.#coordinators.has(session))
@@ -382,21 +375,21 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
   }
 
   answered(
-    now: Monotonic,
+    step: Step,
     session: Session,
     purpose: RelayPurpose,
-    answer: NtmobileMessage | undefined,
-    udpPath: UdpPath | undefined,
+    answer: ReceivedMessage | undefined,
   ): void {
-    if (purpose.kind === 'registration') this.#coordinators.answered(now, session, answer);
+    if (purpose.kind === 'registration')
+      this.#coordinators.answered(step, session, answer?.message);
     else if (purpose.kind === 'keepalive')
-      this.#coordinators.keepaliveAnswered(now, session, answer);
-    else this.#nodes.challenged(now, session, purpose, answer, udpPath, this.#out);
+      this.#coordinators.keepaliveAnswered(step, session, answer?.message);
+    else this.#nodes.challenged(step, session, purpose, answer);
   }
 
-  ended(now: Monotonic, session: Session): void {
-    this.#coordinators.ended(now, session);
-    this.#nodes.ended(now, session, this.#out);
+  ended(step: Step, session: Session): void {
+    this.#coordinators.ended(step, session);
+    this.#nodes.ended(step, session);
   }
 
   // --- operator ---
@@ -415,7 +408,7 @@ class RelayEngine implements Relay, SessionListener<RelayPurpose>, AttachedListe
     ]);
     const value = answers.get(command)?.();
     const unknown = `unknown command; known: ${[...answers.keys()].join(', ')}`;
-    this.#out.push({ kind: 'reply', id, ok: value !== undefined, value: value ?? unknown });
+    this.#step.out.push({ kind: 'reply', id, ok: value !== undefined, value: value ?? unknown });
   }
 
   #status(now: Monotonic): JsonObject {

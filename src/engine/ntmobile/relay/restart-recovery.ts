@@ -12,6 +12,7 @@ import type { JsonValue } from '#base/json.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
@@ -77,10 +78,11 @@ export class RestartRecovery {
     if (this.#stored.size > 0) this.#nextAt = now;
   }
 
-  tick(now: Monotonic): void {
+  tick(step: Step): void {
+    const { now } = step;
     if (now >= this.#nextAt) {
       for (const [nodeId, place] of [...this.#stored].slice(0, CALLS_AT_ONCE))
-        this.#call(now, nodeId, place);
+        this.#call(step, nodeId, place);
       this.#nextAt = this.#stored.size > 0 ? after(now, PAUSE_MS) : NEVER;
     }
     for (
@@ -93,9 +95,9 @@ export class RestartRecovery {
     }
   }
 
-  #call(now: Monotonic, nodeId: string, { publicKey, udpPath }: StoredNodePath): void {
+  #call(step: Step, nodeId: string, { publicKey, udpPath }: StoredNodePath): void {
     this.#stored.delete(nodeId);
-    const session = this.#sessions.connect(now, {
+    const session = this.#sessions.connect(step, {
       publicKey,
       use: HandshakeUse.relay,
       pathId: NO_PATH,
@@ -103,7 +105,7 @@ export class RestartRecovery {
     });
     const call = new Call(nodeId, session);
     this.#calls.set(nodeId, call);
-    this.#timers.set(call, after(now, CALL_MS));
+    this.#timers.set(call, after(step.now, CALL_MS));
   }
 
   #end(call: Call): void {

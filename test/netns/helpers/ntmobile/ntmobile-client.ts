@@ -7,9 +7,11 @@ import { createInterface } from 'node:readline';
 import { fromHex } from '#base/bytes.ts';
 import { parseIpAddress } from '#base/ip.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
+import type { Step } from '#engine/contract/engine.ts';
+import type { Output } from '#engine/contract/output.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { SessionListener } from '#engine/ntmobile/common/session-listener.ts';
+import type { ReceivedMessage, SessionListener } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { DatagramSockets } from '#host/datagram-sockets.ts';
 import { createClock } from '#host/process/clock.ts';
@@ -71,29 +73,34 @@ class Client implements SessionListener<string> {
   );
   session: Session | undefined;
 
-  send(to: UdpPath, datagram: Uint8Array): void {
-    sockets.send({ kind: 'datagram', ...to }, datagram);
+  /** One call of the sessions; what they send leaves at once. */
+  act(call: (step: Step) => void): void {
+    const out: Output[] = [];
+    call({ now: clock.now(), out });
+    for (const output of out)
+      if (output.kind === 'send' && output.path.kind === 'datagram')
+        sockets.send(output.path, output.packet);
   }
   authorizeInitiation(): readonly NtmobileOption[] {
     return [];
   }
-  established(_now: unknown, session: Session): void {
+  established(_step: Step, session: Session): void {
     this.session = session;
     say({ established: true });
   }
-  handleRequest(_now: unknown, _session: Session, message: NtmobileMessage): NtmobileMessage {
+  handleRequest(_step: Step, _session: Session, { message }: ReceivedMessage): NtmobileMessage {
     say({ asked: told(message) });
     const path = message.options.filter(({ type }) => type === 'path-id');
     const answer = { type: 'route-direction-confirmation', answer: true, status: 0 } as const;
     return { ...answer, transaction: message.transaction, options: path };
   }
   answered(
-    _now: unknown,
+    _step: Step,
     _session: Session,
     purpose: string,
-    answer: NtmobileMessage | undefined,
+    answer: ReceivedMessage | undefined,
   ): void {
-    say({ purpose, answer: answer === undefined ? null : told(answer) });
+    say({ purpose, answer: answer === undefined ? null : told(answer.message) });
   }
   ended(): void {
     say({ ended: true });
@@ -106,37 +113,36 @@ sessions.setClockOffset(clock.offsetMs());
 
 function arm(): void {
   clock.wakeAt(sessions.deadline(), () => {
-    sessions.tick(clock.now());
+    client.act((step) => sessions.tick(step));
     arm();
   });
 }
 
 sockets.onPunt(({ path, packet }) => {
-  if (path.kind === 'datagram') sessions.receive(clock.now(), path, packet);
+  if (path.kind === 'datagram') client.act((step) => sessions.receive(step, path, packet));
   arm();
 });
 
-function ask(command: string, argument: string): void {
+function ask(step: Step, command: string, argument: string): void {
   const { session } = client;
-  const now = clock.now();
   if (command === 'connect') {
     const to = {
       publicKey: fromHex(options.coordinatorKey),
       use: HandshakeUse.coordinator,
       pathId: new Uint8Array(8),
     };
-    sessions.connect(now, { ...to, udpPath: way(options.port) });
+    sessions.connect(step, { ...to, udpPath: way(options.port) });
   } else if (session === undefined) say({ purpose: command, answer: null });
   else if (command === 'register') {
     sessions.request(
-      now,
+      step,
       session,
       { type: 'registration-request', options: [{ type: 'lifetime', seconds: 600 }] },
       command,
     );
   } else if (command === 'second') {
     sessions.request(
-      now,
+      step,
       session,
       { type: 'address-request', options: [], udpPath: way(options.alternatePort) },
       command,
@@ -146,13 +152,13 @@ function ask(command: string, argument: string): void {
       { type: 'path-id', pathId: randomBytes(8) },
       { type: 'name', name: argument },
     ];
-    sessions.request(now, session, { type: 'direction-request', options: given }, command);
+    sessions.request(step, session, { type: 'direction-request', options: given }, command);
   }
 }
 
 for await (const line of createInterface(process.stdin)) {
   const [command = '', argument = ''] = line.split(' ');
-  ask(command, argument);
+  client.act((step) => ask(step, command, argument));
   arm();
 }
 clock.cancel();

@@ -2,10 +2,13 @@
 import { ipv4 } from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
+import type { Step } from '#engine/contract/engine.ts';
+import type { Output } from '#engine/contract/output.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type {
   IncomingInitiation,
+  ReceivedMessage,
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
@@ -83,35 +86,42 @@ export class End implements SessionListener<string> {
     return this.#place;
   }
 
-  send(udpPath: UdpPath, datagram: Uint8Array): void {
-    this.#world.carry(this, udpPath, datagram);
+  /** One call of the sessions; what they send leaves at once. */
+  act<T>(call: (step: Step) => T): T {
+    const out: Output[] = [];
+    const result = call({ now: this.#world.now, out });
+    for (const output of out)
+      if (output.kind === 'send' && output.path.kind === 'datagram')
+        this.#world.carry(this, output.path, output.packet);
+    return result;
   }
+
   authorizeInitiation(
-    _now: Monotonic,
+    _step: Step,
     initiation: IncomingInitiation,
   ): readonly NtmobileOption[] | undefined {
     this.judged.push(initiation);
     return this.refuses ? undefined : [{ type: 'lifetime', seconds: 7 }];
   }
-  established(_now: Monotonic, session: Session): void {
+  established(_step: Step, session: Session): void {
     this.established_.push(session);
     this.heard.push('established');
   }
   handleRequest(
-    _now: Monotonic,
+    _step: Step,
     _session: Session,
-    message: NtmobileMessage,
+    { message }: ReceivedMessage,
   ): NtmobileMessage | 'later' | undefined {
     this.heard.push(`asked ${message.type}`);
     return this.reply(message);
   }
   answered(
-    _now: Monotonic,
+    _step: Step,
     _session: Session,
     purpose: string,
-    answer: NtmobileMessage | undefined,
+    answer: ReceivedMessage | undefined,
   ): void {
-    this.heard.push(`${purpose}: ${answer === undefined ? 'nothing' : answer.status}`);
+    this.heard.push(`${purpose}: ${answer === undefined ? 'nothing' : answer.message.status}`);
   }
   ended(): void {
     this.heard.push('ended');
@@ -156,10 +166,11 @@ export class World {
       this.now = monotonic(Math.max(this.now, at));
       if (next !== undefined && next.at <= deadline) {
         this.flying.shift();
-        next.to.sessions.receive(this.now, next.way, next.octets);
+        const { to, way, octets } = next;
+        to.act((step) => to.sessions.receive(step, way, octets));
       } else {
         for (const end of this.ends)
-          if (end.sessions.deadline() <= this.now) end.sessions.tick(this.now);
+          if (end.sessions.deadline() <= this.now) end.act((step) => end.sessions.tick(step));
       }
     }
     throw new Error('no end in sight');

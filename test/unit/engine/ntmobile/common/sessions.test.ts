@@ -30,11 +30,13 @@ function connect(): Session {
     pathId: NO_PATH,
     udpPath: node.wayTo(COORDINATOR),
   };
-  return node.sessions.connect(world.now, to, [{ type: 'lifetime', seconds: 5 }]);
+  return node.act((step) => node.sessions.connect(step, to, [{ type: 'lifetime', seconds: 5 }]));
 }
 
 function ask(session: Session, purpose = 'question'): void {
-  node.sessions.request(world.now, session, { type: 'address-request', options: [] }, purpose);
+  node.act((step) =>
+    node.sessions.request(step, session, { type: 'address-request', options: [] }, purpose),
+  );
 }
 
 function addressResponse({ transaction }: NtmobileMessage): NtmobileMessage {
@@ -85,9 +87,12 @@ describe('a session', () => {
     expect(node.heard).toEqual(['established']);
     const [other] = coordinator.established_;
     if (other === undefined) throw new Error('no session');
-    coordinator.sessions.answer(
-      other,
-      addressResponse({ ...addressRequest(), transaction: lastTransaction() }),
+    coordinator.act((step) =>
+      coordinator.sessions.answer(
+        step,
+        other,
+        addressResponse({ ...addressRequest(), transaction: lastTransaction() }),
+      ),
     );
     world.pass(50);
     expect(node.heard).toEqual(['established', 'question: 0']);
@@ -105,9 +110,9 @@ describe('a session', () => {
   const lastTransaction = (): number => seen;
   beforeEach(() => {
     const { handleRequest } = coordinator;
-    coordinator.handleRequest = (now, session, message, ...rest) => {
-      seen = message.transaction;
-      return handleRequest.call(coordinator, now, session, message, ...rest);
+    coordinator.handleRequest = (step, session, request) => {
+      seen = request.message.transaction;
+      return handleRequest.call(coordinator, step, session, request);
     };
   });
 
@@ -120,11 +125,15 @@ describe('a session', () => {
     const again = new End(world, 77, NODE, undefined, 1);
     world.ends.splice(world.ends.indexOf(node), 1, again);
     const to = { publicKey: coordinator.publicKey, use: HandshakeUse.coordinator, pathId: NO_PATH };
-    const fresh = again.sessions.connect(world.now, { ...to, udpPath: again.wayTo(COORDINATOR) });
+    const fresh = again.act((step) =>
+      again.sessions.connect(step, { ...to, udpPath: again.wayTo(COORDINATOR) }),
+    );
     world.pass(100);
     coordinator.reply = () => 'later';
     const options: readonly NtmobileOption[] = [{ type: 'lifetime', seconds: 5 }];
-    again.sessions.request(world.now, fresh, { type: 'registration-request', options }, 'other');
+    again.act((step) =>
+      again.sessions.request(step, fresh, { type: 'registration-request', options }, 'other'),
+    );
     world.pass(100);
     expect(again.publicKey).toEqual(node.publicKey);
     expect(coordinator.heard.slice(-2)).toEqual(['established', 'asked registration-request']);
@@ -156,7 +165,9 @@ describe('a session', () => {
     const session = connect();
     world.pass(100);
     const options: readonly NtmobileOption[] = [{ type: 'unknown', optionType: 99, data: NO_PATH }];
-    node.sessions.request(world.now, session, { type: 'address-request', options }, 'odd');
+    node.act((step) =>
+      node.sessions.request(step, session, { type: 'address-request', options }, 'odd'),
+    );
     world.pass(100);
     expect(node.heard).toEqual(['established', 'odd: 2']);
     expect(coordinator.heard).toEqual(['established']);
@@ -194,12 +205,14 @@ describe('a session of which somebody else carries the first word', () => {
       udpPath,
       piggybacked: true,
     };
-    return node.sessions.connect(world.now, to);
+    return node.act((step) => node.sessions.connect(step, to));
   }
 
   function carry({ piggybackedInitiation: datagram }: Session): void {
     if (datagram === undefined) throw new Error('nothing to carry');
-    coordinator.sessions.receive(world.now, coordinator.wayTo(NODE), datagram);
+    coordinator.act((step) =>
+      coordinator.sessions.receive(step, coordinator.wayTo(NODE), datagram),
+    );
   }
 
   it('sends nothing of itself, and is there when the response comes', () => {
@@ -224,7 +237,9 @@ describe('a session of which somebody else carries the first word', () => {
   ])('%s when there is a udpPath, carried away: %s', (_what, passed, ms) => {
     const session = carried();
     world.pass(1_000);
-    node.sessions.resumeHandshake(world.now, session, node.wayTo(COORDINATOR), passed);
+    node.act((step) =>
+      node.sessions.resumeHandshake(step, session, node.wayTo(COORDINATOR), passed),
+    );
     world.pass(ms - 1);
     if (ms > 0) expect(world.carried).toBe(0);
     world.pass(31);
@@ -257,10 +272,10 @@ describe('what is forged, replayed or old', () => {
         const changed = octets.slice();
         changed[at] = (changed[at] ?? 0) ^ 0x10;
         for (const end of [node, coordinator])
-          end.sessions.receive(world.now, end.wayTo(NODE), changed);
+          end.act((step) => end.sessions.receive(step, end.wayTo(NODE), changed));
       }
       for (const end of [node, coordinator])
-        end.sessions.receive(world.now, end.wayTo(NODE), octets);
+        end.act((step) => end.sessions.receive(step, end.wayTo(NODE), octets));
     }
     expect([node.heard.length, coordinator.heard.length, world.carried]).toEqual(before);
     // Its own octets, and those of MAC2, which nobody looks at without load.
@@ -280,7 +295,9 @@ describe('what is forged, replayed or old', () => {
     world.pass(1000);
     expect(initiations).toHaveLength(2);
     for (const octets of initiations)
-      coordinator.sessions.receive(world.now, coordinator.wayTo(NODE), octets);
+      coordinator.act((step) =>
+        coordinator.sessions.receive(step, coordinator.wayTo(NODE), octets),
+      );
     expect(coordinator.sessions.counters['initiation-old']).toBe(2);
     expect(coordinator.established_).toHaveLength(1);
   });
@@ -304,12 +321,14 @@ describe('a flood of strangers', () => {
       const stranger = new End(world, 100 + index, place);
       const udpPath = stranger.wayTo(COORDINATOR);
       // Nothing comes back to them: their addresses are not theirs.
-      stranger.sessions.connect(world.now, {
-        publicKey: coordinator.publicKey,
-        use: 1,
-        pathId: NO_PATH,
-        udpPath,
-      });
+      stranger.act((step) =>
+        stranger.sessions.connect(step, {
+          publicKey: coordinator.publicKey,
+          use: 1,
+          pathId: NO_PATH,
+          udpPath,
+        }),
+      );
       return stranger;
     });
     world.pass(50);
@@ -330,12 +349,14 @@ describe('a flood of strangers', () => {
         address: ipv4('203.0.113.1'),
         port: index + 1,
       });
-      stranger.sessions.connect(world.now, {
-        publicKey: coordinator.publicKey,
-        use: 1,
-        pathId: NO_PATH,
-        udpPath: stranger.wayTo(COORDINATOR),
-      });
+      stranger.act((step) =>
+        stranger.sessions.connect(step, {
+          publicKey: coordinator.publicKey,
+          use: 1,
+          pathId: NO_PATH,
+          udpPath: stranger.wayTo(COORDINATOR),
+        }),
+      );
     }
     connect();
     world.pass(100);

@@ -6,6 +6,7 @@ import { ipv4, ipv6, type Prefix, parsePrefix } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { after, type Monotonic, monotonic, NEVER, wall } from '#base/time.ts';
 import { keyPairOf, sha256 } from '#crypto/primitives.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { CommonInput } from '#engine/contract/input.ts';
 import type { EngineEvent, Output } from '#engine/contract/output.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
@@ -14,7 +15,7 @@ import type {
   CredentialVerifier,
 } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { SessionListener } from '#engine/ntmobile/common/session-listener.ts';
+import type { ReceivedMessage, SessionListener } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import type { DirectionCoordinatorConfiguration } from '#engine/ntmobile/coordinator/configuration.ts';
 import {
@@ -75,12 +76,14 @@ export class Peer implements SessionListener<string> {
 
   connect(): void {
     const { publicKey } = COORDINATOR;
-    this.session = this.sessions.connect(this.#scene.now, {
-      publicKey,
-      use: HandshakeUse.coordinator,
-      pathId: new Uint8Array(8),
-      udpPath: this.udpPath(),
-    });
+    this.session = this.act((step) =>
+      this.sessions.connect(step, {
+        publicKey,
+        use: HandshakeUse.coordinator,
+        pathId: new Uint8Array(8),
+        udpPath: this.udpPath(),
+      }),
+    );
     this.#scene.pass(100);
   }
 
@@ -90,13 +93,16 @@ export class Peer implements SessionListener<string> {
     options: readonly NtmobileOption[],
     udpPath?: UdpPath,
   ): NtmobileMessage | undefined {
-    if (this.session === undefined) throw new Error('not connected');
+    const { session } = this;
+    if (session === undefined) throw new Error('not connected');
     this.answers.length = 0;
-    this.sessions.request(
-      this.#scene.now,
-      this.session,
-      udpPath === undefined ? { type, options } : { type, options, udpPath },
-      'asked',
+    this.act((step) =>
+      this.sessions.request(
+        step,
+        session,
+        udpPath === undefined ? { type, options } : { type, options, udpPath },
+        'asked',
+      ),
     );
     this.#scene.pass(9_000);
     return this.answers[0];
@@ -106,30 +112,37 @@ export class Peer implements SessionListener<string> {
     return this.ask('registration-request', [{ type: 'lifetime', seconds: 600 }, ...options]);
   }
 
-  send(udpPath: UdpPath, datagram: Uint8Array): void {
-    this.#scene.toCoordinator(this, udpPath, datagram);
+  /** One call of the sessions; what they send leaves at once. */
+  act<T>(call: (step: Step) => T): T {
+    const out: Output[] = [];
+    const result = call({ now: this.#scene.now, out });
+    for (const output of out)
+      if (output.kind === 'send' && output.path.kind === 'datagram')
+        this.#scene.toCoordinator(this, output.path, output.packet);
+    return result;
   }
+
   authorizeInitiation(): readonly NtmobileOption[] {
     return [];
   }
-  established(_now: Monotonic, session: Session): void {
+  established(_step: Step, session: Session): void {
     this.session = session;
   }
   handleRequest(
-    _now: Monotonic,
+    _step: Step,
     _session: Session,
-    message: NtmobileMessage,
+    { message }: ReceivedMessage,
   ): NtmobileMessage | undefined {
     this.asked.push(message);
     return this.reply(message);
   }
   answered(
-    _now: Monotonic,
+    _step: Step,
     _session: Session,
     _purpose: string,
-    answer: NtmobileMessage | undefined,
+    answer: ReceivedMessage | undefined,
   ): void {
-    this.answers.push(answer);
+    this.answers.push(answer?.message);
   }
   ended(): void {}
 }
@@ -220,7 +233,9 @@ export class Scene {
           ({ place }) => place.address === path.remote && place.port === path.remotePort,
         );
         if (peer !== undefined)
-          this.#fly(() => peer.sessions.receive(this.now, peer.udpPath(path.localPort), packet));
+          this.#fly(() =>
+            peer.act((step) => peer.sessions.receive(step, peer.udpPath(path.localPort), packet)),
+          );
       } else if (output.kind === 'persist') {
         const { table, key, value } = output;
         if (value === undefined) this.stored.delete(`${table} ${key}`);
@@ -264,8 +279,8 @@ export class Scene {
         flight.deliver();
       } else if (this.engine.deadline() <= this.now) this.step({ kind: 'tick' });
       else
-        for (const { sessions } of this.peers)
-          if (sessions.deadline() <= this.now) sessions.tick(this.now);
+        for (const peer of this.peers)
+          if (peer.sessions.deadline() <= this.now) peer.act((step) => peer.sessions.tick(step));
     }
     this.now = until;
   }

@@ -82,10 +82,13 @@ describe('authorities', () => {
   it('are asked about many nodes bit by bit', () => {
     scene.reconfigure({ maximumRegistrations: 1000 });
     for (let seed = 11; seed < 121; seed += 1) {
-      const { sessions, session } = node(scene, seed, `n${seed}`);
+      const peer = node(scene, seed, `n${seed}`);
+      const { sessions, session } = peer;
       if (session === undefined) throw new Error('not connected');
       const options = [{ type: 'lifetime', seconds: 600 }] as const;
-      sessions.request(scene.now, session, { type: 'registration-request', options }, 'asked');
+      peer.act((step) =>
+        sessions.request(step, session, { type: 'registration-request', options }, 'asked'),
+      );
       scene.pass(30);
     }
     expect(names()).toHaveLength(110);

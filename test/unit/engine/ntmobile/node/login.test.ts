@@ -11,7 +11,7 @@ type Refused = Extract<LoginInput['outcome'], { readonly granted: false }>;
 function afterRefusal(refusal: Partial<Refused>): Output[] {
   const login = new Login();
   const out: Output[] = [];
-  login.begin(monotonic(0), 0, out);
+  login.begin({ now: monotonic(0), out });
   const outcome = {
     granted: false,
     reason: 'unreachable',
@@ -19,11 +19,11 @@ function afterRefusal(refusal: Partial<Refused>): Output[] {
     final: false,
     ...refusal,
   } as const;
-  login.take({ kind: 'logged-in', outcome }, monotonic(10), 0, out);
+  login.take({ now: monotonic(10), out }, { kind: 'logged-in', outcome });
   expect(out.map(({ kind }) => kind)).toEqual(['login', 'event']);
   const moved: Output[] = [];
-  login.moved(moved);
-  login.moved(moved);
+  login.moved({ now: monotonic(10), out: moved });
+  login.moved({ now: monotonic(10), out: moved });
   return moved;
 }
 
@@ -41,7 +41,7 @@ describe('a node that moves after a failed login', () => {
 it('a node that is waiting for an answer asks no second time when it moves', () => {
   const login = new Login();
   const out: Output[] = [];
-  login.begin(monotonic(0), 0, out);
-  login.moved(out);
+  login.begin({ now: monotonic(0), out });
+  login.moved({ now: monotonic(0), out });
   expect(out).toHaveLength(1);
 });

@@ -32,7 +32,7 @@ function tunnelRequest(
     piggybacked: true,
     ...over,
   };
-  const { piggybackedInitiation } = a.sessions.connect(scene.now, to);
+  const { piggybackedInitiation } = a.act((step) => a.sessions.connect(step, to));
   if (piggybackedInitiation === undefined) throw new Error('nothing to carry');
   return piggybackedInitiation;
 }
@@ -65,7 +65,9 @@ describe('a Tunnel Request that comes along with a request for a leg', () => {
     const [passed] = scene.enveloped;
     if (passed === undefined) throw new Error('nothing was passed on');
     const before = b.sessions.counters;
-    b.sessions.receive(scene.now, { ...b.udpPath, relayIndex: passed.index }, passed.datagram);
+    b.act((step) =>
+      b.sessions.receive(step, { ...b.udpPath, relayIndex: passed.index }, passed.datagram),
+    );
     expect(b.sessions.counters).toEqual(before);
     expect(b.judged).toEqual([HandshakeUse.node]);
   });

@@ -182,8 +182,13 @@ describe('a node that moves', () => {
     const late: Uint8Array[] = [];
     const toRelay = scene.toRelay.bind(scene);
     scene.toRelay = (_peer, packet) => late.push(packet);
-    if (a.session !== undefined)
-      a.sessions.notify(a.session, 'release', [{ type: 'path-id', pathId: new Uint8Array(8) }]);
+    const { session } = a;
+    if (session !== undefined)
+      a.act((step) =>
+        a.sessions.notify(step, session, 'release', [
+          { type: 'path-id', pathId: new Uint8Array(8) },
+        ]),
+      );
     scene.toRelay = toRelay;
     a.place = ELSEWHERE;
     a.ask('keep-alive', []);

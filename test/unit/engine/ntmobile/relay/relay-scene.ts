@@ -21,6 +21,7 @@ import type {
   DesiredPlaneRoute,
   DesiredTunnel,
 } from '#engine/contract/desired-state.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type {
   DesiredAddressMap,
   DesiredRelayLeg,
@@ -33,6 +34,7 @@ import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifi
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type {
   IncomingInitiation,
+  ReceivedMessage,
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
@@ -136,7 +138,7 @@ export class Peer implements SessionListener<string> {
       pathId,
       udpPath: this.udpPath,
     };
-    this.session = this.sessions.connect(this.#scene.now, to);
+    this.session = this.act((step) => this.sessions.connect(step, to));
   }
 
   ask(
@@ -145,9 +147,10 @@ export class Peer implements SessionListener<string> {
     ms = 100,
     attemptMs = 500,
   ): NtmobileMessage | undefined {
-    if (this.session === undefined) throw new Error('not connected');
+    const { session } = this;
+    if (session === undefined) throw new Error('not connected');
     this.answers.length = 0;
-    this.sessions.request(this.#scene.now, this.session, { type, options, attemptMs }, 'asked');
+    this.act((step) => this.sessions.request(step, session, { type, options, attemptMs }, 'asked'));
     this.#scene.pass(ms);
     return this.answers[0];
   }
@@ -205,16 +208,25 @@ export class Peer implements SessionListener<string> {
   }
 
   release(pathId: Uint8Array): void {
-    if (this.session === undefined) throw new Error('not connected');
-    this.sessions.notify(this.session, 'release', [{ type: 'path-id', pathId }]);
+    const { session } = this;
+    if (session === undefined) throw new Error('not connected');
+    this.act((step) =>
+      this.sessions.notify(step, session, 'release', [{ type: 'path-id', pathId }]),
+    );
     this.#scene.pass(100);
   }
 
-  send(_way: UdpPath, datagram: Uint8Array): void {
-    if (!this.gone) this.#scene.toRelay(this, datagram);
+  /** One call of the sessions; what they send leaves at once. */
+  act<T>(call: (step: Step) => T): T {
+    const out: Output[] = [];
+    const result = call({ now: this.#scene.now, out });
+    for (const output of out)
+      if (output.kind === 'send' && !this.gone) this.#scene.toRelay(this, output.packet);
+    return result;
   }
+
   authorizeInitiation(
-    _now: Monotonic,
+    _step: Step,
     { use }: IncomingInitiation,
   ): readonly NtmobileOption[] | undefined {
     this.judged.push(use);
@@ -222,27 +234,27 @@ export class Peer implements SessionListener<string> {
     if (use === HandshakeUse.relay) this.calls += 1;
     return use === HandshakeUse.relay ? undefined : [];
   }
-  established(_now: Monotonic, session: Session): void {
+  established(_step: Step, session: Session): void {
     this.session = session;
   }
-  requestAuthenticated(_now: Monotonic, _session: Session, message: NtmobileMessage): void {
+  requestAuthenticated(_step: Step, _session: Session, { message }: ReceivedMessage): void {
     this.heard.push(message);
   }
   handleRequest(
-    _now: Monotonic,
+    _step: Step,
     _session: Session,
-    message: NtmobileMessage,
+    { message }: ReceivedMessage,
   ): NtmobileMessage | undefined {
     this.asked.push(message);
     return this.reply(message);
   }
   answered(
-    _now: Monotonic,
+    _step: Step,
     _session: Session,
     _purpose: string,
-    answer: NtmobileMessage | undefined,
+    answer: ReceivedMessage | undefined,
   ): void {
-    this.answers.push(answer);
+    this.answers.push(answer?.message);
   }
   ended(): void {}
 }
@@ -417,7 +429,8 @@ export class Scene {
     const there = ({ place }: Peer) =>
       place.address === path.remote && place.port === path.remotePort;
     const peer = this.peers.find((one) => there(one) && !one.gone && !one.deaf);
-    if (peer !== undefined) this.#fly(() => peer.sessions.receive(this.now, peer.udpPath, packet));
+    if (peer !== undefined)
+      this.#fly(() => peer.act((step) => peer.sessions.receive(step, peer.udpPath, packet)));
   }
 
   #resolve(name: string): void {
@@ -507,8 +520,8 @@ export class Scene {
         if (up) flight.deliver();
       } else if (up && this.engine.deadline() <= this.now) this.step({ kind: 'tick' });
       else
-        for (const { sessions } of this.peers)
-          if (sessions.deadline() <= this.now) sessions.tick(this.now);
+        for (const peer of this.peers)
+          if (peer.sessions.deadline() <= this.now) peer.act((step) => peer.sessions.tick(step));
     }
     this.now = until;
   }
