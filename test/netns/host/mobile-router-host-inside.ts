@@ -14,7 +14,7 @@ import {
   desiredParts,
   type HomeState,
 } from '#engine/mobile-ipv6/mobile-node/desired-state/policy-routing.ts';
-import { MovementDetection } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
+import { MovementDetection } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
 import type {
   MobileRouterConfiguration,
   RouterHome,
@@ -22,7 +22,7 @@ import type {
 import {
   mobileRouterParts,
   ROUTER_RULE_PRIORITIES,
-} from '#engine/mobile-ipv6/mobile-router/desired-state.ts';
+} from '#engine/mobile-ipv6/mobile-router/desired-state/mobile-router-parts.ts';
 import { openKernel, ROUTING_PROTOCOL } from '#host/kernel/kernel.ts';
 import type { NetlinkSocket } from '#host/kernel/netlink-requests.ts';
 import { createClock } from '#host/process/clock.ts';

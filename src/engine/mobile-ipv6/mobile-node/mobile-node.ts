@@ -22,13 +22,13 @@ import type { Engine, RandomBytes, Reconfigurable, Step } from '#engine/contract
 import type { CommonInput, NetworkInput, ResolvedInput } from '#engine/contract/input.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
+import { UpdateRateLimit } from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
 import {
   ErrorReporter,
   extensionFault,
   type Fault,
   readMobility,
 } from '#engine/mobile-ipv6/common/packet-faults.ts';
-import { UpdateRateLimit } from '#engine/mobile-ipv6/common/retransmission.ts';
 import { bindingStatusName } from '#wire/binding-status.ts';
 import { type Ipv6Packet, ipv6Codec, upperLayerDestination } from '#wire/ipv6.ts';
 import { BindingErrorStatus, type MobilityMessage, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
@@ -39,10 +39,10 @@ import {
   type HomeState,
   isHomePart,
 } from './desired-state/policy-routing.ts';
-import { HomeRegistration } from './home/home-registration.ts';
+import { HomeRegistration } from './home/home.ts';
 import { type HomeRole, PLAIN_ROLE } from './home/home-role.ts';
 import { MOBILE_NODE_TABLE } from './home/stored-registration-record.ts';
-import { type Exclusions, MovementDetection, NO_EXCLUSIONS } from './network/movement.ts';
+import { type Exclusions, MovementDetection, NO_EXCLUSIONS } from './network/movement-detection.ts';
 import type { NodeContext } from './node-context.ts';
 import { handleOperatorCommand } from './operator-commands.ts';
 import { MOBILE_NODE_REASONS, type MobileNodeReason } from './reasons.ts';

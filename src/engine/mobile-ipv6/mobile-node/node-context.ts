@@ -3,10 +3,10 @@
  */
 import type { Monotonic, Wall } from '#base/time.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
-import type { UpdateRateLimit } from '#engine/mobile-ipv6/common/retransmission.ts';
+import type { UpdateRateLimit } from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
 import type { Home, MobileNodeConfiguration } from './configuration.ts';
 import type { HomeRole } from './home/home-role.ts';
-import type { MovementDetection } from './network/movement.ts';
+import type { MovementDetection } from './network/movement-detection.ts';
 import type { MobileNodeReason } from './reasons.ts';
 
 export interface NodeContext {

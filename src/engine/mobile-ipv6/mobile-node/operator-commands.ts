@@ -7,8 +7,8 @@ import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Counters } from '#engine/common/counters.ts';
 import type { Step } from '#engine/contract/engine.ts';
-import type { HomeRegistration } from './home/home-registration.ts';
-import type { Pin } from './network/movement.ts';
+import type { HomeRegistration } from './home/home.ts';
+import type { Pin } from './network/movement-detection.ts';
 
 /** What a request is answered with. */
 export interface Answer {

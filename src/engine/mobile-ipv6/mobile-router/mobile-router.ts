@@ -16,7 +16,7 @@ import {
   type MobileNodeExtension,
 } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import type { MobileRouterConfiguration } from './configuration.ts';
-import { mobileRouterParts, ROUTER_RULE_PRIORITIES } from './desired-state.ts';
+import { mobileRouterParts, ROUTER_RULE_PRIORITIES } from './desired-state/mobile-router-parts.ts';
 import { RouterRegistration } from './router-registration.ts';
 
 export function createMobileRouter(

@@ -4,7 +4,7 @@
  * RFC 6275 §11.7.3  lifetime, Binding Refresh Advice, refusals
  * RFC 5555 §4.4.2   IPv4 home address, NAT detection, tunnel;  §4.3 keepalive
  * RFC 4285 §6       clock resynchronization
- * RFC 3963 §5.3, §5.4  what a role makes of it: see role-course.ts
+ * RFC 3963 §5.3, §5.4  what a role makes of it: see role-rejection.ts
  */
 import { unreachable } from '#base/assert.ts';
 import { formatPrefix, type Ipv4Address, isGlobalUnicast, prefixContains } from '#base/ip.ts';
@@ -19,7 +19,7 @@ import {
   acknowledgedEndpoints,
   natDetected,
 } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
-import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
+import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
 import { REFUSED_RETRY_MS } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 import {
   BINDING_STATUSES,
@@ -39,12 +39,12 @@ import {
   validateAcknowledgement,
 } from './acknowledgement.ts';
 import { abandonHomeAddress, completeDeregistration, tryOtherFamily } from './attachment.ts';
+import type { RegistrationState } from './binding-registration.ts';
 import type { HomeAgentTarget } from './binding-update.ts';
 import type { BindingExchange } from './exchange.ts';
-import type { RegistrationState } from './registration-state.ts';
-import { applyRoleReaction, deregisterUnserved, handleUnserved } from './role-course.ts';
-import { enterRefused, refresh, tryOtherHomeAgent } from './update-course.ts';
-import { transmitUpdate } from './update-transmission.ts';
+import { enterRefused, refresh, tryOtherHomeAgent } from './retransmission-policy.ts';
+import { applyRoleReaction, deregisterUnserved, handleUnserved } from './role-rejection.ts';
+import { transmitUpdate } from './update-sender.ts';
 
 export interface ReceivedAcknowledgement {
   readonly path: PacketPath;

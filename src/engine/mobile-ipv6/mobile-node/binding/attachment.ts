@@ -17,15 +17,15 @@ import {
   type SelectionRules,
   sameAttachment,
   selectCareOfAddress,
-} from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
+} from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
 import {
   MAX_NEIGHBOR_ADVERTISEMENT,
   RETRANS_TIMER_MS,
 } from '#engine/mobile-ipv6/mobile-node/timers.ts';
+import type { RegistrationState } from './binding-registration.ts';
 import { type BackOffs, BindingExchange, initialTimeoutMs } from './exchange.ts';
 import { nextPhase, type PhaseChange } from './registration-phase.ts';
-import type { RegistrationState } from './registration-state.ts';
-import { resolveHomeAgent, transmitUpdate } from './update-transmission.ts';
+import { resolveHomeAgent, transmitUpdate } from './update-sender.ts';
 
 /** Looks at the network and goes where it leads. Harmless when nothing changed. */
 export function assessAttachment(state: RegistrationState, step: Step): void {

@@ -10,7 +10,7 @@ import {
   BackOff,
   INITIAL_BINDACK_TIMEOUT_FIRST_REGISTRATION_MS,
   INITIAL_BINDACK_TIMEOUT_MS,
-} from '#engine/mobile-ipv6/common/retransmission.ts';
+} from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
 import { ATTEMPTS_PER_FAMILY, IMMEDIATE_RETRIES } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 import type { SentUpdate } from './acknowledgement.ts';
 import type { HomeAgentTarget } from './binding-update.ts';

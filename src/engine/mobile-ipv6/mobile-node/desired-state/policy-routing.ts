@@ -57,7 +57,7 @@ import type {
   Home,
   MobileNodeConfiguration,
 } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
-import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
+import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
 
 const MAIN_TABLE = 254;
 const DEFAULT: Readonly<Record<4 | 6, Prefix>> = {

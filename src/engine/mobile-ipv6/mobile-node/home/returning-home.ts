@@ -11,7 +11,7 @@
 import { encode } from '#base/bytes.ts';
 import { ALL_NODES, type Ipv4Address, type Ipv6Address } from '#base/ip.ts';
 import type { Output } from '#engine/contract/output.ts';
-import type { HomeLink } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
+import type { HomeLink } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
 import { ArpOperation, arpCodec } from '#wire/arp.ts';
 import { encodeIcmpv6, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
 import { ipv6Codec } from '#wire/ipv6.ts';

@@ -10,9 +10,9 @@ import { after, wall } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { lifetimeUnits } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
+import type { RegistrationState } from './binding-registration.ts';
 import { buildBindingUpdate, type HomeAgentTarget } from './binding-update.ts';
 import type { BindingExchange } from './exchange.ts';
-import type { RegistrationState } from './registration-state.ts';
 
 /**
  * Asks for the home agent's addresses unless a question is on its way or there is nothing to ask.

@@ -17,10 +17,10 @@ import {
   setProvisionalTunnel,
   tryOtherFamily,
 } from './attachment.ts';
+import type { RegistrationState } from './binding-registration.ts';
 import { BindingExchange, initialTimeoutMs } from './exchange.ts';
-import type { RegistrationState } from './registration-state.ts';
-import { handleUnserved, resumeRefusalAfterLookup } from './role-course.ts';
-import { resolveHomeAgent, transmitUpdate } from './update-transmission.ts';
+import { handleUnserved, resumeRefusalAfterLookup } from './role-rejection.ts';
+import { resolveHomeAgent, transmitUpdate } from './update-sender.ts';
 
 /** Rounds of attempts to de-register before the home agent's own timer is trusted with it. */
 const DEREGISTRATION_ROUNDS = 2;

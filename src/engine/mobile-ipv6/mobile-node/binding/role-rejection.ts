@@ -10,11 +10,11 @@ import type { JsonObject } from '#base/json.ts';
 import { NEVER, wall } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { clearRegistration } from './attachment.ts';
+import type { RegistrationState } from './binding-registration.ts';
 import type { HomeAgentTarget } from './binding-update.ts';
 import { BindingExchange, initialTimeoutMs } from './exchange.ts';
-import type { RegistrationState } from './registration-state.ts';
-import { tryOtherHomeAgent } from './update-course.ts';
-import { resolveHomeAgent, transmitUpdate } from './update-transmission.ts';
+import { tryOtherHomeAgent } from './retransmission-policy.ts';
+import { resolveHomeAgent, transmitUpdate } from './update-sender.ts';
 
 /**
  * A home agent refused, with `status`, or (undefined) does not serve the role. Says whether the

@@ -24,7 +24,7 @@ import type {
   HomeLink,
   Pin,
   SilentNetwork,
-} from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
+} from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
 import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import type { HomeTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 import type { BindingExchange } from './exchange.ts';

@@ -19,11 +19,11 @@ import {
   assessAttachment,
   completeDeregistration,
 } from '#engine/mobile-ipv6/mobile-node/binding/attachment.ts';
+import { RegistrationState } from '#engine/mobile-ipv6/mobile-node/binding/binding-registration.ts';
 import {
   BindingExchange,
   initialTimeoutMs,
 } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
-import { RegistrationState } from '#engine/mobile-ipv6/mobile-node/binding/registration-state.ts';
 import {
   expireRegistration,
   followRefreshRequest,
@@ -31,16 +31,16 @@ import {
   refresh,
   retransmit,
   retryRefused,
-} from '#engine/mobile-ipv6/mobile-node/binding/update-course.ts';
+} from '#engine/mobile-ipv6/mobile-node/binding/retransmission-policy.ts';
 import {
   resolveHomeAgent,
   transmitUpdate,
-} from '#engine/mobile-ipv6/mobile-node/binding/update-transmission.ts';
+} from '#engine/mobile-ipv6/mobile-node/binding/update-sender.ts';
 import type {
   Home,
   MobileNodeConfiguration,
 } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
-import type { Pin } from '#engine/mobile-ipv6/mobile-node/network/movement.ts';
+import type { Pin } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
 import type { NodeContext } from '#engine/mobile-ipv6/mobile-node/node-context.ts';
 import { CLOCK_JUMP_MS, type HomeTimer } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 

@@ -63,7 +63,7 @@ import type {
 } from '#engine/contract/desired-state.ts';
 import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
 import type { HomeState } from '#engine/mobile-ipv6/mobile-node/desired-state/policy-routing.ts';
-import type { MobileRouterConfiguration } from './configuration.ts';
+import type { MobileRouterConfiguration } from '#engine/mobile-ipv6/mobile-router/configuration.ts';
 
 const MAIN_TABLE = 254;
 /**
