@@ -31,7 +31,7 @@ import {
   udpPortField,
 } from '#daemon/configuration/protocol-fields.ts';
 import { daemonSection } from '#daemon/daemon-settings.ts';
-import type { Home } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 
 const HOME_LINK_DETAILS =
   'An address inside it on an interface tells the home link; router advertisements give one. Where there are none, set a second address ' +
@@ -43,7 +43,7 @@ const globalAddress = () => ipv6Field().refine(isGlobalUnicast, 'must be a globa
 function homeAgentField() {
   return z
     .union([z.string(), z.array(z.string()).min(1).max(2)])
-    .transform((given, context): Home['homeAgent'] => {
+    .transform((given, context): HomeConfiguration['homeAgent'] => {
       if (typeof given === 'string' && parseIpAddress(given) === undefined && isHostName(given))
         return { name: given };
       const addresses: IpAddress[] = [];
@@ -128,18 +128,21 @@ export function homeShape(context: ConfigurationContext) {
 }
 
 /** One entry of `homes` as the schema gives it. */
-export type HomeFields = Omit<Home, 'name' | 'homePrefix' | 'registrationKey' | OptionalInHome> & {
+export type HomeFields = Omit<
+  HomeConfiguration,
+  'name' | 'homePrefix' | 'registrationKey' | OptionalInHome
+> & {
   readonly name?: string | undefined;
-  readonly homePrefix?: Home['homePrefix'] | undefined;
-  readonly security: 'none' | NonNullable<Home['registrationKey']>;
+  readonly homePrefix?: HomeConfiguration['homePrefix'] | undefined;
+  readonly security: 'none' | NonNullable<HomeConfiguration['registrationKey']>;
 } & { readonly [K in OptionalInHome]?: OptionalHome[K] };
 type OptionalInHome = 'homeAgentAddress' | 'ipv4HomeLink' | 'identifier';
 interface OptionalHome {
-  readonly homeAgentAddress: Home['homeAgentAddress'];
+  readonly homeAgentAddress: HomeConfiguration['homeAgentAddress'];
   readonly ipv4HomeLink:
     | {
         readonly prefixLength: number;
-        readonly gateway?: NonNullable<Home['ipv4HomeLink']>['gateway'];
+        readonly gateway?: NonNullable<HomeConfiguration['ipv4HomeLink']>['gateway'];
       }
     | undefined;
   readonly identifier: string | undefined;
@@ -176,7 +179,7 @@ export function checkHome(home: PartialSettings<HomeFields>, report: Report): vo
   }
 }
 
-export function homeOf(fields: HomeFields): Home {
+export function homeOf(fields: HomeFields): HomeConfiguration {
   const { name, homePrefix, security, homeAgentAddress, ipv4HomeLink, identifier, ...rest } =
     fields;
   return {
@@ -247,7 +250,7 @@ export function mobileShape(name: string) {
 
 /** Each home has its own name and home address. */
 export function checkHomes(
-  { homes }: { readonly homes?: readonly (PartialSettings<Home> | undefined)[] },
+  { homes }: { readonly homes?: readonly (PartialSettings<HomeConfiguration> | undefined)[] },
   report: Report,
 ): void {
   const seen = new Set<string>();

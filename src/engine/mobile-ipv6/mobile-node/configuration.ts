@@ -9,7 +9,7 @@ import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-ke
 
 export interface MobileNodeConfiguration {
   /** One entry for each home agent; each carries one IPv6 home address and what is bound to it. */
-  readonly homes: readonly Home[];
+  readonly homes: readonly HomeConfiguration[];
   /**
    * Which interfaces may be used, and in what order of preference (higher first). An interface that
    * matches nothing has preference 0; negative = never.
@@ -46,7 +46,7 @@ export interface MobileNodeConfiguration {
   readonly tunnelMtu: { readonly ipip: number; readonly udp: number };
 }
 
-export interface Home {
+export interface HomeConfiguration {
   /** Shown to the operator; unique. */
   readonly name: string;
   /** DNS name, or literal addresses (one IPv6, one IPv4, either may be missing). */

@@ -32,7 +32,7 @@ import {
 import { bindingStatusName } from '#wire/binding-status.ts';
 import { type Ipv6Packet, ipv6Codec, upperLayerDestination } from '#wire/ipv6.ts';
 import { BindingErrorStatus, type MobilityMessage, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
-import type { Home, MobileNodeConfiguration } from './configuration.ts';
+import type { HomeConfiguration, MobileNodeConfiguration } from './configuration.ts';
 import {
   changesMainTable,
   desiredParts,
@@ -55,7 +55,7 @@ export interface MobileNodeExtension {
   /** For the operator. */
   readonly name: string;
   /** What the role does in the registration of one home. */
-  roleOf(home: Home): HomeRole;
+  roleOf(home: HomeConfiguration): HomeRole;
   /** Interfaces and addresses that lead to the role's own networks. */
   readonly exclusions: Exclusions;
   /** Further parts of the desired state, by keys that the mobile node does not use. */
@@ -139,7 +139,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     return wall(now + this.#clockOffsetMs);
   }
 
-  roleOf(home: Home): HomeRole {
+  roleOf(home: HomeConfiguration): HomeRole {
     return this.#extension.roleOf(home);
   }
 

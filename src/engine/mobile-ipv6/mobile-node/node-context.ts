@@ -4,7 +4,7 @@
 import type { Monotonic, Wall } from '#base/time.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { UpdateRateLimit } from '#engine/mobile-ipv6/common/binding-update-back-off.ts';
-import type { Home, MobileNodeConfiguration } from './configuration.ts';
+import type { HomeConfiguration, MobileNodeConfiguration } from './configuration.ts';
 import type { HomeRole } from './home/home-role.ts';
 import type { MovementDetection } from './network/movement-detection.ts';
 import type { MobileNodeReason } from './reasons.ts';
@@ -27,5 +27,5 @@ export interface NodeContext {
    */
   publishDesiredTunnels(step: Step): void;
   /** What another role does in the registration of a home. */
-  roleOf(home: Home): HomeRole;
+  roleOf(home: HomeConfiguration): HomeRole;
 }

@@ -7,7 +7,7 @@
 import type { IpAddress, Prefix } from '#base/ip.ts';
 import type { ForwardingControl } from '#engine/contract/desired-state.ts';
 import type {
-  Home,
+  HomeConfiguration,
   MobileNodeConfiguration,
 } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 
@@ -25,7 +25,7 @@ export interface MobileRouterConfiguration extends MobileNodeConfiguration {
   readonly forwarding?: ForwardingControl;
 }
 
-export interface RouterHome extends Home {
+export interface RouterHome extends HomeConfiguration {
   /**
    * IPv6 and IPv4 prefixes of the mobile networks of this home, without host bits; in explicit mode
    * all are registered.

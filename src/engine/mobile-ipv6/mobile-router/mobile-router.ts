@@ -8,7 +8,7 @@
  * the tunnel (§8); Dynamic Home Agent Address Discovery (§7).
  */
 import type { RandomBytes } from '#engine/contract/engine.ts';
-import type { Home } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { HomeRole } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
 import {
   createMobileNode,
@@ -23,7 +23,7 @@ export function createMobileRouter(
   configuration: MobileRouterConfiguration,
   random: RandomBytes,
 ): MobileNodeEngine {
-  const roles = new Map<Home, HomeRole>(
+  const roles = new Map<HomeConfiguration, HomeRole>(
     configuration.homes.map((home) => [home, new RouterRegistration(home)]),
   );
   const extension: MobileNodeExtension = {

@@ -6,7 +6,7 @@
  * case of success only
  */
 import type { IpAddress, Prefix } from '#base/ip.ts';
-import type { Home } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { Ipv4Answer } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
 import { ipv4AddressStatusName, rejects } from '#wire/binding-status.ts';
 import { filterOptions, type MobilityOption } from '#wire/mobility-options.ts';
@@ -38,7 +38,7 @@ const FITS: readonly ((question: PrefixRequest, answer: Ipv4Answer) => boolean)[
 
 function match(
   options: readonly MobilityOption[],
-  home: Home,
+  home: HomeConfiguration,
   prefixes: readonly Prefix[],
 ): PrefixAnswers {
   const open = new Set(filterOptions(options, 'ipv4-address-acknowledgement'));
@@ -64,7 +64,7 @@ function match(
 
 /** In the order of the Binding Update. */
 function questionsOf(
-  { ipv4HomeAddress }: Home,
+  { ipv4HomeAddress }: HomeConfiguration,
   prefixes: readonly Prefix[],
 ): readonly PrefixRequest[] {
   const address =
@@ -81,7 +81,7 @@ function questionsOf(
 /** The answer to the IPv4 home address where `prefixes` were asked for too. */
 export function homeAddressAnswer(
   options: readonly MobilityOption[],
-  home: Home,
+  home: HomeConfiguration,
   prefixes: readonly Prefix[],
 ): Ipv4Answer | undefined {
   return match(options, home, prefixes).homeAddress;
@@ -93,7 +93,7 @@ export function homeAddressAnswer(
  */
 export function refusedPrefixes(
   options: readonly MobilityOption[],
-  home: Home,
+  home: HomeConfiguration,
   prefixes: readonly Prefix[],
 ): ReadonlyMap<Prefix, string> {
   const { byPrefix } = match(options, home, prefixes);

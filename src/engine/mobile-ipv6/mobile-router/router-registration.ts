@@ -136,8 +136,8 @@ export class RouterRegistration implements HomeRole {
     if (meaning === 'mode') return this.#nextMode();
     const refused = meaning === 'agent' ? this.#refusedRouter : this.#refusedMode;
     refused.add(homeAgent);
-    if (knownAddresses.some((one) => !this.skips(one))) return 'other-home-agent';
-    if (!nameResolvedNow) return 'look-up';
+    if (knownAddresses.some((one) => !this.skips(one))) return 'next-home-agent';
+    if (!nameResolvedNow) return 'resolve-again';
     // Where the operator gave its inner address only, it is among those that are known of no
     // family.
     return [homeAgent, ...knownAddresses].every((one) => this.#refusedRouter.has(one))
@@ -155,7 +155,7 @@ export class RouterRegistration implements HomeRole {
     if (next === undefined) return 'stop';
     this.#refusedMode.clear();
     this.#mode = next;
-    return 'ask-otherwise';
+    return 'next-mode';
   }
 
   reset(): void {

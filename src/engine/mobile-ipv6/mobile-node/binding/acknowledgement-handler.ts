@@ -132,7 +132,7 @@ function applyReaction(state: RegistrationState, step: Step, reply: MatchedAckno
   } else if (exchange.purpose === 'register') {
     if (state.role.isServed(message)) accepted(state, step, reply);
     else deregisterUnserved(state, step, reply);
-  } else if (exchange.purpose === 'renounce') {
+  } else if (exchange.purpose === 'deregister-unserved') {
     handleUnserved(state, step, true);
   } else {
     completeDeregistration(state, step, step.now - update.at);
@@ -184,10 +184,10 @@ function refused(
       return;
     case 'accept':
     case 'back-off':
-    case 'slow':
-    case 'other-home-agent':
-    case 'other-care-of-address':
-    case 'abandon':
+    case 'retry-slowly':
+    case 'next-home-agent':
+    case 'next-care-of-address':
+    case 'abandon-home-address':
       if (exchange.purpose === 'register') registrationRefused(state, step, reaction);
       // Only this one says that no binding is left; after any other the retransmission timer goes
       // on.
@@ -200,17 +200,17 @@ function refused(
 
 /** The home agent has no binding of ours. */
 function gone(state: RegistrationState, step: Step, exchange: BindingExchange): void {
-  if (exchange.purpose === 'renounce') handleUnserved(state, step, true);
+  if (exchange.purpose === 'deregister-unserved') handleUnserved(state, step, true);
   else completeDeregistration(state, step, undefined, true);
 }
 
 function registrationRefused(state: RegistrationState, step: Step, reaction: Reaction): void {
   // The retransmission timer goes on: that is the back-off of the other three.
-  if (reaction === 'slow') enterRefused(state, step, REFUSED_RETRY_MS);
-  else if (reaction === 'abandon') abandonHomeAddress(state, step);
-  else if (reaction === 'other-home-agent') tryOtherHomeAgent(state, step);
+  if (reaction === 'retry-slowly') enterRefused(state, step, REFUSED_RETRY_MS);
+  else if (reaction === 'abandon-home-address') abandonHomeAddress(state, step);
+  else if (reaction === 'next-home-agent') tryOtherHomeAgent(state, step);
   // Once: a home agent that likes neither family must not be asked over both in turn without pause.
-  else if (reaction === 'other-care-of-address' && state.silentNetwork === undefined)
+  else if (reaction === 'next-care-of-address' && state.silentNetwork === undefined)
     tryOtherFamily(state, step);
 }
 

@@ -26,22 +26,22 @@ export type Acknowledgement = MobilityMessageOf<'binding-acknowledgement'>;
  * - `resynchronize-sequence`: go on behind the home agent's number, at once.
  * - `resynchronize-clock`: take the home agent's time for timestamps, at once; or drop the F flag.
  * - `back-off`: as if unanswered; it may pass.
- * - `other-home-agent`: this one will not serve us: resolve again, take the next address, back off.
- * - `other-care-of-address`: it does not like where we are: another address family if there is one,
+ * - `next-home-agent`: this one will not serve us: resolve again, take the next address, back off.
+ * - `next-care-of-address`: it does not like where we are: another address family if there is one,
  *   back off.
- * - `abandon`: another node has the home address; it is not used again before the operator says so
+ * - `abandon-home-address`: another node has the home address; it is not used again before the operator says so
  *   (RFC 6275 §11.7.1).
- * - `slow`: only an operator can mend it; report, and try again at a slow rate or after a move.
+ * - `retry-slowly`: only an operator can mend it; report, and try again at a slow rate or after a move.
  */
 export type Reaction =
   | 'accept'
   | 'resynchronize-sequence'
   | 'resynchronize-clock'
   | 'back-off'
-  | 'other-home-agent'
-  | 'other-care-of-address'
-  | 'abandon'
-  | 'slow';
+  | 'next-home-agent'
+  | 'next-care-of-address'
+  | 'abandon-home-address'
+  | 'retry-slowly';
 
 /** One row per status code that a home agent may send; others follow `reactionTo`'s rule. */
 export const STATUS_REACTIONS: Readonly<Record<number, Reaction>> = {
@@ -50,34 +50,34 @@ export const STATUS_REACTIONS: Readonly<Record<number, Reaction>> = {
   4: 'accept',
   5: 'accept',
   128: 'back-off',
-  129: 'slow',
-  130: 'other-home-agent',
-  131: 'other-home-agent',
-  132: 'slow',
-  133: 'other-home-agent',
-  134: 'abandon',
+  129: 'retry-slowly',
+  130: 'next-home-agent',
+  131: 'next-home-agent',
+  132: 'retry-slowly',
+  133: 'next-home-agent',
+  134: 'abandon-home-address',
   135: 'resynchronize-sequence',
   // 136 to 138 belong to correspondent registration; from a home agent they are as good as
   // "unspecified".
   136: 'back-off',
   137: 'back-off',
   138: 'back-off',
-  139: 'slow',
-  140: 'slow',
-  141: 'slow',
-  142: 'slow',
+  139: 'retry-slowly',
+  140: 'retry-slowly',
+  141: 'retry-slowly',
+  142: 'retry-slowly',
   143: 'back-off',
   144: 'resynchronize-clock',
-  145: 'slow',
+  145: 'retry-slowly',
   // RFC 4285 §5.3: stop sending; a slow retry lets a mended key be found without a restart.
-  146: 'slow',
-  164: 'slow',
-  165: 'slow',
-  166: 'slow',
-  167: 'slow',
-  168: 'slow',
-  169: 'slow',
-  174: 'other-care-of-address',
+  146: 'retry-slowly',
+  164: 'retry-slowly',
+  165: 'retry-slowly',
+  166: 'retry-slowly',
+  167: 'retry-slowly',
+  168: 'retry-slowly',
+  169: 'retry-slowly',
+  174: 'next-care-of-address',
 };
 
 /**

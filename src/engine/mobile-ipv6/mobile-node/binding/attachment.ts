@@ -177,7 +177,7 @@ function assessHomeLink(state: RegistrationState, step: Step, link: HomeLink): v
   context.publishDesired(step);
   if (bound) {
     const place = { address: state.home.homeAddress, family: 6 } as const;
-    state.exchange = new BindingExchange('return', place, initialTimeoutMs(true));
+    state.exchange = new BindingExchange('return-home', place, initialTimeoutMs(true));
     transmitUpdate(state, step);
     return;
   }

@@ -11,7 +11,7 @@ import { Timers } from '#engine/common/timers.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
 import { BindingUpdateList } from '#engine/mobile-ipv6/common/binding-update-list.ts';
-import type { Home } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type {
   HomeState,
   TunnelEndpoints,
@@ -48,7 +48,7 @@ export interface Handover {
 }
 
 export class RegistrationState {
-  readonly home: Home;
+  readonly home: HomeConfiguration;
   readonly context: NodeContext;
   readonly role: HomeRole;
   readonly stored: StoredRegistration;
@@ -85,7 +85,7 @@ export class RegistrationState {
   /** The last arrival in another place, for the operator. */
   lastHandover: Handover | undefined;
 
-  constructor(home: Home, context: NodeContext) {
+  constructor(home: HomeConfiguration, context: NodeContext) {
     this.home = home;
     this.context = context;
     this.role = context.roleOf(home);
@@ -145,7 +145,10 @@ export class RegistrationState {
   /** Whether mobile network prefixes go through the tunnel: registered, or likely to be. */
   get #carries(): boolean {
     if (this.homeLink !== undefined || this.#phase === 'refused') return false;
-    if (this.exchange?.purpose === 'renounce' || this.exchange?.refusalAwaitingLookup !== undefined)
+    if (
+      this.exchange?.purpose === 'deregister-unserved' ||
+      this.exchange?.refusalAwaitingLookup !== undefined
+    )
       return false;
     return this.bound || this.context.configuration.optimistic;
   }

@@ -16,10 +16,10 @@ import type { SentUpdate } from './acknowledgement.ts';
 import type { HomeAgentTarget } from './binding-update.ts';
 
 /**
- * `return`: de-register from the home link; `deregister`: from a foreign one; `renounce`: the same,
+ * `return-home`: de-register from the home link; `deregister`: from a foreign one; `deregister-unserved`: the same,
  * because the home agent took the registration without serving our role (RFC 3963 §5.3).
  */
-export type ExchangePurpose = 'register' | 'return' | 'deregister' | 'renounce';
+export type ExchangePurpose = 'register' | 'return-home' | 'deregister' | 'deregister-unserved';
 
 /** Back-off by family: alternating between families must not make either faster. */
 export type BackOffs = Map<4 | 6, BackOff>;

@@ -46,7 +46,7 @@ export function retransmit(state: RegistrationState, step: Step): void {
     return;
   }
   // Who refuses to remove a binding has it: no other home agent can.
-  const elsewhere = silent && exchange.purpose !== 'renounce';
+  const elsewhere = silent && exchange.purpose !== 'deregister-unserved';
   if (elsewhere || exchange.purpose === 'register') tryOtherHomeAgent(state, step);
   if (exchange.purpose !== 'register' || !tryOtherFamily(state, step)) transmitUpdate(state, step);
 }
@@ -56,7 +56,7 @@ function mayBeGivenUp(
   { silentRounds }: RegistrationState,
   { purpose, unansweredRounds }: BindingExchange,
 ): boolean {
-  if (purpose === 'renounce') return unansweredRounds >= DEREGISTRATION_ROUNDS;
+  if (purpose === 'deregister-unserved') return unansweredRounds >= DEREGISTRATION_ROUNDS;
   return purpose === 'deregister' && silentRounds >= DEREGISTRATION_ROUNDS;
 }
 
@@ -65,7 +65,7 @@ function endDeregistration(
   step: Step,
   { purpose }: BindingExchange,
 ): void {
-  if (purpose === 'renounce')
+  if (purpose === 'deregister-unserved')
     handleUnserved(state, step, !state.stored.mayBeBound(state.context.wall(step.now)));
   else completeDeregistration(state, step, undefined);
 }

@@ -39,15 +39,15 @@ export function applyRoleReaction(
   // A late answer to an earlier Binding Update tells nothing about the next way.
   exchange.discardSent();
   switch (reaction) {
-    case 'other-home-agent':
+    case 'next-home-agent':
       tryOtherHomeAgent(state, step);
       retryPromptly(state, step, exchange);
       return true;
-    case 'look-up':
+    case 'resolve-again':
       exchange.refusalAwaitingLookup = { homeAgent, status };
       resolveBeforeRetry(state, step);
       return true;
-    case 'ask-otherwise':
+    case 'next-mode':
       state.context.count('registration-mode-changed');
       state.event(step, 'registration-mode-changed', 'warn', { ...role.status(), atMs: step.now });
       if (role.skips(homeAgent.outerAddress)) tryOtherHomeAgent(state, step);
@@ -101,7 +101,7 @@ export function deregisterUnserved(
     atMs: step.now,
   });
   state.timers.clear('refresh', 'keepalive');
-  state.exchange = new BindingExchange('renounce', careOf, initialTimeoutMs(true));
+  state.exchange = new BindingExchange('deregister-unserved', careOf, initialTimeoutMs(true));
   state.silentRounds = 0;
   state.context.publishDesired(step);
   transmitUpdate(state, step);

@@ -54,7 +54,7 @@ import type {
 } from '#engine/contract/desired-state.ts';
 import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
 import type {
-  Home,
+  HomeConfiguration,
   MobileNodeConfiguration,
 } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
@@ -84,7 +84,7 @@ export interface TunnelEndpoints {
 
 /** Where a home's addresses belong now. */
 export interface HomeState {
-  readonly home: Home;
+  readonly home: HomeConfiguration;
   readonly ipv4HomeAddress: Ipv4Address | undefined;
   /**
    * What the tunnel carries besides the home addresses now: mobile network prefixes (RFC 3963);

@@ -6,7 +6,7 @@
  */
 import { type IpAddress, type Ipv4Address, type Ipv6Address, isIpv4, isIpv6 } from '#base/ip.ts';
 import type { HomeAgentTarget } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
-import type { Home } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { RESOLVE_RETRY_MAX_MS, RESOLVE_RETRY_MS } from '#engine/mobile-ipv6/mobile-node/timers.ts';
 
 /** All addresses known of one home agent; the first of each family is the one in use. */
@@ -18,7 +18,7 @@ export class HomeAgentAddresses {
   #resolving = false;
   #retryMs = RESOLVE_RETRY_MS;
 
-  constructor(home: Home) {
+  constructor(home: HomeConfiguration) {
     this.#configuredInner = home.homeAgentAddress;
     this.#name = 'name' in home.homeAgent ? home.homeAgent.name : undefined;
     if ('addresses' in home.homeAgent) this.#learn(home.homeAgent.addresses);

@@ -17,11 +17,11 @@ import { findOption, type MobilityOptionOf } from '#wire/mobility-options.ts';
 /** What a role makes of a refusal, in place of what a mobile node does. */
 export type RoleReaction =
   /** Ask the next home agent that the role does not shun. */
-  | 'other-home-agent'
+  | 'next-home-agent'
   /** All that are known were asked: look the home agent's name up again before giving up. */
-  | 'look-up'
+  | 'resolve-again'
   /** Ask in another way. */
-  | 'ask-otherwise'
+  | 'next-mode'
   /** Every way was tried: no more Binding Updates before the operator says so. */
   | 'stop';
 

@@ -37,7 +37,7 @@ import {
   transmitUpdate,
 } from '#engine/mobile-ipv6/mobile-node/binding/update-sender.ts';
 import type {
-  Home,
+  HomeConfiguration,
   MobileNodeConfiguration,
 } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { Pin } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
@@ -47,7 +47,7 @@ import { CLOCK_JUMP_MS, type HomeTimer } from '#engine/mobile-ipv6/mobile-node/t
 export class HomeRegistration {
   readonly state: RegistrationState;
 
-  constructor(home: Home, context: NodeContext) {
+  constructor(home: HomeConfiguration, context: NodeContext) {
     this.state = new RegistrationState(home, context);
   }
 

@@ -11,7 +11,7 @@ import { ntpTimestamp, timestampLater, wallOfNtp } from '#crypto/replay-timestam
 import type { RandomBytes } from '#engine/contract/engine.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { nextSequence } from '#engine/mobile-ipv6/common/sequence-number.ts';
-import type { Home } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
+import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import {
   MOBILE_NODE_TABLE,
   storedRegistrationFromJson,
@@ -22,7 +22,7 @@ import {
 const RESTART_JUMP = 16;
 
 export class StoredRegistration {
-  readonly #home: Home;
+  readonly #home: HomeConfiguration;
   readonly #random: RandomBytes;
   #sequence: number;
   #clockOffsetMs = 0;
@@ -31,7 +31,7 @@ export class StoredRegistration {
   #ipv4HomeAddress: Ipv4Address | undefined;
   #boundUntilWallMs = 0;
 
-  constructor(home: Home, random: RandomBytes) {
+  constructor(home: HomeConfiguration, random: RandomBytes) {
     this.#home = home;
     this.#random = random;
     const [high = 0, low = 0] = random(2);

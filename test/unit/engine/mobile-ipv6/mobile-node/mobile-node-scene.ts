@@ -23,7 +23,7 @@ import type { RandomBytes } from '#engine/contract/engine.ts';
 import type { EngineEvent, Output } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type {
-  Home,
+  HomeConfiguration,
   MobileNodeConfiguration,
 } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import {
@@ -54,7 +54,7 @@ export const REGISTRATION_KEY = {
 /** 2025-01-01, at monotonic zero. */
 export const WALL_OFFSET_MS = 1_735_689_600_000;
 
-export const HOME: Home = {
+export const HOME: HomeConfiguration = {
   name: 'office',
   homeAgent: { addresses: [HOME_AGENT, HOME_AGENT_V4] },
   homeAgentAddress: undefined,
