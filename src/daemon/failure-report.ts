@@ -1,0 +1,28 @@
+/** Failures of a daemon: the log entry, and the exit code that stands for it. */
+import type { EventName } from '#engine/common/event-table.ts';
+import { ControlSocketError } from './control/control-socket.ts';
+import { ExitCode } from './exit-codes.ts';
+import type { Log } from './log.ts';
+
+/** Logs `thrown` and says which exit code it stands for. */
+export function reportFailure(
+  log: Log,
+  event: EventName,
+  thrown: unknown,
+  permissions = 'run as root, or with CAP_NET_ADMIN and CAP_NET_RAW',
+): ExitCode {
+  const error = thrown instanceof Error ? thrown : new Error(String(thrown));
+  const code = exitCodeOf(error);
+  const stack = code === ExitCode.internal ? { stack: error.stack ?? '' } : {};
+  const remedy = code === ExitCode.permission ? { remedy: permissions } : {};
+  log.error(event, { error: error.message, ...stack, ...remedy }, error.message);
+  return code;
+}
+
+export function exitCodeOf(error: Error): ExitCode {
+  if (error instanceof ControlSocketError) return ExitCode.unavailable;
+  if (!('code' in error) || typeof error.code !== 'string') return ExitCode.internal;
+  if (error.code === 'EPERM' || error.code === 'EACCES') return ExitCode.permission;
+  // Node's own misuse errors are our defects; everything else with a code is the host's answer.
+  return error.code.startsWith('ERR_') ? ExitCode.internal : ExitCode.unavailable;
+}
