@@ -5,12 +5,9 @@
 import { hostname } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 import { z } from 'zod';
+import type { AccountServerSettings, CertificateSource } from '#account-server/account-server.ts';
 import { readCertificate } from '#account-server/certificate.ts';
-import type {
-  AccountServerConfiguration,
-  DirectionCoordinatorEntry,
-  RateLimit,
-} from '#account-server/configuration.ts';
+import type { DirectionCoordinatorEntry, RateLimit } from '#account-server/configuration.ts';
 import { hex } from '#base/bytes.ts';
 import { type IpAddress, type Prefix, parseIpAddress } from '#base/ip.ts';
 import type { ConfigurationContext } from '#daemon/configuration/config.ts';
@@ -31,19 +28,6 @@ import {
   domainField,
 } from '#daemon/configuration/ntmobile-fields.ts';
 import { type ServiceSettings, serviceSection } from '#daemon/daemon-settings.ts';
-
-export interface AccountServerSettings {
-  readonly daemon: ServiceSettings;
-  readonly server: AccountServerConfiguration;
-  readonly address: IpAddress;
-  readonly port: number;
-  readonly certificate: CertificateSource;
-}
-
-/** The operator's files, or the names of one that the daemon makes for itself. */
-export type CertificateSource =
-  | { readonly certificateFile: string; readonly keyFile: string }
-  | { readonly names: readonly string[] };
 
 const DAY_SECONDS = 86_400;
 /**

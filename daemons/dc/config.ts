@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import type { IpAddress, Prefix } from '#base/ip.ts';
+import type { DirectionCoordinatorSettings } from '#composition/direction-coordinator.ts';
 import {
   crossCheck,
   EVEN_WHEN_FAULTY,
@@ -19,25 +20,6 @@ import {
   publicKeyField,
 } from '#daemon/configuration/ntmobile-fields.ts';
 import { type ServiceSettings, serviceSection } from '#daemon/daemon-settings.ts';
-import type { DirectionCoordinatorConfiguration } from '#engine/ntmobile/coordinator/configuration.ts';
-
-/** Made in the daemon's state directory, or out of the credentials that it sees. */
-type Made = 'own' | 'verifyCredential' | 'secret' | 'secondEndpoints';
-
-export interface DirectionCoordinatorSettings {
-  readonly daemon: ServiceSettings;
-  readonly coordinator: Omit<DirectionCoordinatorConfiguration, Made>;
-  /** Ed25519 public keys of account servers. */
-  readonly authorities: readonly Uint8Array[];
-  readonly addresses: readonly IpAddress[];
-  readonly port: number;
-  readonly alternatePort: number;
-  readonly nameServer: {
-    readonly port: number;
-    readonly names: readonly string[];
-    readonly timeToLiveSeconds: number;
-  };
-}
 
 /** Schema of `dc.yaml`. */
 export function directionCoordinatorSchema() {

@@ -2,6 +2,7 @@
 import { z } from 'zod';
 import { hex } from '#base/bytes.ts';
 import { formatPrefix, type IpAddress, isIpv6, type Prefix, prefixContains } from '#base/ip.ts';
+import type { RelaySettings } from '#composition/relay.ts';
 import {
   crossCheck,
   EVEN_WHEN_FAULTY,
@@ -20,23 +21,9 @@ import {
 } from '#daemon/configuration/ntmobile-fields.ts';
 import { type SealedDaemonSettings, sealedDaemonSection } from '#daemon/daemon-settings.ts';
 import type { CoordinatorDescription } from '#engine/contract/ntmobile.ts';
-import type { RelayConfiguration } from '#engine/ntmobile/relay/configuration.ts';
 
 /** A sealed tunnel on a link of 1500 octets, and 20 more where IPv4 becomes IPv6. */
 const DEVICE_MTU = 1404;
-
-/**
- * Made in the daemon's state directory, out of the credentials that it sees, or found out about the
- * kernel.
- */
-type Made = 'own' | 'verifyCredential' | 'forwarding';
-
-export interface RelaySettings {
-  readonly daemon: SealedDaemonSettings;
-  readonly relay: Omit<RelayConfiguration, Made>;
-  /** Ed25519 public keys of account servers. */
-  readonly authorities: readonly Uint8Array[];
-}
 
 /** Schema of `rsn.yaml`. */
 export function relaySchema() {

@@ -1,4 +1,4 @@
-/** What a daemon keeps in the kernel, and how it is found again after a crash. */
+/** The kernel state that a daemon owns, and its removal after a crash. */
 import { join } from 'node:path';
 import type { DaemonSettings } from '#daemon/daemon-settings.ts';
 import { runDirectory } from '#daemon/directories.ts';
@@ -11,7 +11,7 @@ import type { ClockPort, KernelPort } from '#runtime/ports.ts';
 export type Role = keyof typeof ROUTING_PROTOCOL;
 type Owner = Pick<DaemonSettings, 'name' | 'device'>;
 
-/** The kernel's tables, with what belongs to `role` under its own routing protocol number. */
+/** The kernel's tables; entries of `role` carry its own routing protocol number. */
 export function openOwnKernel(role: Role, { name, device }: Owner, clock: ClockPort): KernelPort {
   return openKernel({
     netlink: openNetlink(),
@@ -22,8 +22,8 @@ export function openOwnKernel(role: Role, { name, device }: Owner, clock: ClockP
   });
 }
 
-/** Removes what a killed run of `role` left. */
-export function cleanUp(role: Role, daemon: Owner): void {
+/** Removes the kernel state that a killed run of `role` left. */
+export function removeKernelState(role: Role, daemon: Owner): void {
   const kernel = openOwnKernel(role, daemon, createClock());
   try {
     kernel.sweep();
