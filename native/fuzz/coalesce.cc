@@ -20,16 +20,23 @@ struct Sum final : PacketSink {
     }
     PacketView view;
     fuzz::require(viewPacket(packet.data(), packet.size(), view) && view.length == packet.size());
-    const u32 segments = virtio.gsoType == kGsoNone ? 1 : (view.length - virtio.headerLength + virtio.gsoSize - 1) / virtio.gsoSize;
+    const u32 segments =
+        virtio.gsoType == kGsoNone
+            ? 1
+            : (view.length - virtio.headerLength + virtio.gsoSize - 1) / virtio.gsoSize;
     // Each packet that joined left its headers behind.
     octets += view.length + (segments - 1) * virtio.headerLength;
   }
 };
 
-// Half of all inputs get right checksums and sequence numbers that follow: else nothing would ever join.
+// Half of all inputs get right checksums and sequence numbers that follow: else nothing would ever
+// join.
 void mend(std::vector<u8>& packet, u32& sequence) {
   PacketView view;
-  if (!viewPacket(packet.data(), packet.size(), view) || view.protocol != kProtocolTcp || view.fragment) return;
+  if (!viewPacket(packet.data(), packet.size(), view) || view.protocol != kProtocolTcp ||
+      view.fragment) {
+    return;
+  }
   if (view.headerLength + 20u > view.length) return;
   if (view.family == 4) writeIpv4Checksum(view.data, view.headerLength);
   u8* tcp = view.data + view.headerLength;
@@ -38,7 +45,9 @@ void mend(std::vector<u8>& packet, u32& sequence) {
   sequence += view.length - view.headerLength - 20;
   storeRaw16(tcp + 16, 0);
   const u32 length = view.length - view.headerLength;
-  storeRaw16(tcp + 16, checksumFinish(checksumAdd(tcp, length, pseudoHeaderSum(view.data, view.family, view.protocol, length))));
+  storeRaw16(tcp + 16,
+             checksumFinish(checksumAdd(
+                 tcp, length, pseudoHeaderSum(view.data, view.family, view.protocol, length))));
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Packet views, the walk over extension headers, and everything that is built from a packet that a stranger chose.
+// Packet views, the walk over extension headers, and everything that is built from a packet that a
+// stranger chose.
 #include "net/ecn.h"
 #include "net/icmp.h"
 #include "net/outer-header.h"
@@ -28,7 +29,9 @@ void build(const PacketView& view, size_t mtu) {
   Endpoint endpoint({{}, 4191, 4, Encapsulation::udp});
   TunnelCounters counters;
   const Tunnel tunnel{1, Encapsulation::udp, 4, 1460, 4191, {}, 0, &endpoint, &counters};
-  if (view.length < 60000) encapsulateFragmented(tunnel, OuterPayload::of(view), std::max<size_t>(mtu, 68), 4191, 7);
+  if (view.length < 60000) {
+    encapsulateFragmented(tunnel, OuterPayload::of(view), std::max<size_t>(mtu, 68), 4191, 7);
+  }
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Decapsulation and ingress permit: any datagram or frame at a receiver that knows one mobile node, whose TUN is /dev/null.
+// Decapsulation and ingress permit: any datagram or frame at a receiver that knows one mobile node,
+// whose TUN is /dev/null.
 #include <fcntl.h>
 
 #include "plane/receive/receiver.h"

@@ -1,5 +1,5 @@
-// Datagrams of the sealed port at a relay, in runs as UDP_GRO brings them, beside a plain reckoning of what must become of each.
-// Its sockets are none, so what is passed on ends as a send error.
+// Datagrams of the sealed port at a relay, in runs as UDP_GRO brings them, beside a plain reckoning
+// of what must become of each. Its sockets are none, so what is passed on ends as a send error.
 #include <fcntl.h>
 
 #include "plane/receive/receiver.h"
@@ -10,7 +10,8 @@ using namespace sojourn;
 namespace sojourn {
 // Reaches the entry that sockets normally feed.
 struct ReceiverProbe {
-  static void datagrams(Receiver& receiver, u8* data, size_t length, size_t segment, const Arrival& arrival) {
+  static void datagrams(Receiver& receiver, u8* data, size_t length, size_t segment,
+                        const Arrival& arrival) {
     receiver.datagrams(data, length, segment, arrival);
     receiver.finishTurn();
   }
@@ -32,7 +33,8 @@ struct World {
   Counters counters;
   Receiver receiver{shared, counters, ::open("/dev/null", O_WRONLY), 0};
 
-  // 1 and 2, 3 and 4 belong together; 5 has nobody, 6 one who is not there. Nobody showed that it is where 4 is.
+  // 1 and 2, 3 and 4 belong together; 5 has nobody, 6 one who is not there. Nobody showed that it
+  // is where 4 is.
   void legs() {
     for (u32 index = 1; index <= kLegs; index++) {
       RelayLegSpec spec;
@@ -91,7 +93,9 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
   Reckoning expected;
   const u64 sendErrors = world.value(Counters::dropSendError);
   u64 before[static_cast<size_t>(RelayDrop::kCount)];
-  for (size_t reason = 0; reason < std::size(before); reason++) before[reason] = world.value(kRelayDropCounters[reason]);
+  for (size_t reason = 0; reason < std::size(before); reason++) {
+    before[reason] = world.value(kRelayDropCounters[reason]);
+  }
   u64 octetsOfAll = 0;
   while (!octets.empty() && octetsOfAll < OctetRate::kBurstOctets) {
     const u32 from = octets.next() % 8;
@@ -119,7 +123,8 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     ReceiverProbe::datagrams(world.receiver, train.data(), train.size(), segment, arrival);
   }
   for (size_t reason = 0; reason < std::size(before); reason++) {
-    fuzz::require(world.value(kRelayDropCounters[reason]) - before[reason] == expected.drops[reason]);
+    fuzz::require(world.value(kRelayDropCounters[reason]) - before[reason] ==
+                  expected.drops[reason]);
   }
   fuzz::require(world.value(Counters::dropSendError) - sendErrors == expected.passed);
   for (u32 index = 1; index <= kLegs; index++) {

@@ -1,4 +1,5 @@
-// The sealed port: any datagrams, and genuine ones that were cut, changed, repeated and put out of order, at a receiver with two keys.
+// The sealed port: any datagrams, and genuine ones that were cut, changed, repeated and put out of
+// order, at a receiver with two keys.
 #include <fcntl.h>
 
 #include <set>
@@ -89,7 +90,8 @@ std::vector<u8> genuine(AeadContext& context, unsigned which, u64 counter, u8 fi
 extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
   static World world;
   world.rekey();
-  AeadContext contexts[2] = {{keyOf(0, world.serial), AeadContext::Direction::seal}, {keyOf(1, world.serial), AeadContext::Direction::seal}};
+  AeadContext contexts[2] = {{keyOf(0, world.serial), AeadContext::Direction::seal},
+                             {keyOf(1, world.serial), AeadContext::Direction::seal}};
   std::set<u64> opened[2];
   fuzz::Octets octets(data, size);
   Arrival arrival{};
@@ -105,15 +107,21 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
       datagram = octets.take(octets.next());
     } else {
       datagram = genuine(contexts[which], which, counter, (kind & 16) != 0 ? 0x20 : 0x30);
-      if ((kind & 2) != 0) datagram[octets.next() % datagram.size()] ^= static_cast<u8>(octets.next() | 1);
+      if ((kind & 2) != 0) {
+        datagram[octets.next() % datagram.size()] ^= static_cast<u8>(octets.next() | 1);
+      }
       if ((kind & 4) != 0) datagram.resize(octets.next() % datagram.size());
     }
     if ((kind & 32) != 0) datagram.insert(datagram.begin(), {0xd0, 0, 0, 5});
     const u64 before = world.value(Counters::receivePackets) + world.value(Counters::dropPermit);
     ReceiverProbe::datagram(world.receiver, datagram.data(), datagram.size(), arrival);
-    const u64 came = world.value(Counters::receivePackets) + world.value(Counters::dropPermit) - before;
-    // Only what was sealed with the key comes out, and only once; from tunnel 1 only with its own inner source.
-    if (came != 0) fuzz::require((kind & 8) == 0 && !touched && opened[which].insert(counter).second);
+    const u64 came =
+        world.value(Counters::receivePackets) + world.value(Counters::dropPermit) - before;
+    // Only what was sealed with the key comes out, and only once; from tunnel 1 only with its own
+    // inner source.
+    if (came != 0) {
+      fuzz::require((kind & 8) == 0 && !touched && opened[which].insert(counter).second);
+    }
     fuzz::require(world.value(Counters::receiveWrites) <= world.value(Counters::receivePackets));
   }
   world.shared.punts.take();

@@ -1,4 +1,5 @@
-// The segmentation planner with any virtio header and any packet: what it accepts must come out as whole packets.
+// The segmentation planner with any virtio header and any packet: what it accepts must come out as
+// whole packets.
 #include "net/segment.h"
 #include "octets.h"
 
@@ -18,7 +19,9 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
   completeChecksum(virtio, packet.data(), packet.size());
   PacketView view;
   SegmentPlan plan;
-  if (!viewPacket(packet.data(), packet.size(), view) || !planSegments(virtio, view, mtu, plan)) return 0;
+  if (!viewPacket(packet.data(), packet.size(), view) || !planSegments(virtio, view, mtu, plan)) {
+    return 0;
+  }
   u32 payload = 0;
   for (u32 index = 0; index < plan.count; index++) {
     std::vector<u8> segment(plan.headerLength + segmentLength(plan, index));

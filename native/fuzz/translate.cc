@@ -1,5 +1,6 @@
-// Translation of any packet with any virtio header, both ways: what comes out is a packet of the other family, inside the buffer, its checksums right if
-// they were, the packet untouched if nothing comes out.
+// Translation of any packet with any virtio header, both ways: what comes out is a packet of the
+// other family, inside the buffer, its checksums right if they were, the packet untouched if
+// nothing comes out.
 #include "net/checksum.h"
 #include "net/segment.h"
 #include "translate/translate-copy.h"
@@ -28,10 +29,12 @@ bool upperRight(const PacketView& view, const UpperLayer& upper) {
 }
 
 bool checked(u8 family, u8 protocol) {
-  return protocol == kProtocolTcp || protocol == kProtocolUdp || protocol == (family == 4 ? kProtocolIcmp : kProtocolIcmpv6);
+  return protocol == kProtocolTcp || protocol == kProtocolUdp ||
+         protocol == (family == 4 ? kProtocolIcmp : kProtocolIcmpv6);
 }
 
-// Makes the packet as long as chosen, and its header say so: lengths at which it no longer fits are far for a fuzzer.
+// Makes the packet as long as chosen, and its header say so: lengths at which it no longer fits are
+// far for a fuzzer.
 void stretch(std::vector<u8>& packet, size_t length) {
   if (packet.size() < kIpv6Header) return;
   packet.resize(std::max(length, kIpv6Header));
@@ -40,14 +43,17 @@ void stretch(std::vector<u8>& packet, size_t length) {
   store16(packet.data() + (six ? 4 : 2), static_cast<u32>(packet.size() - (six ? kIpv6Header : 0)));
 }
 
-// Makes the checksums right, so that inputs get behind them; the fuzzer would hardly ever. `transport`: that of the upper layer too.
+// Makes the checksums right, so that inputs get behind them; the fuzzer would hardly ever.
+// `transport`: that of the upper layer too.
 void repair(std::vector<u8>& packet, bool transport) {
   PacketView view;
   if (!viewPacket(packet.data(), packet.size(), view)) return;
   if (view.family == 4) writeIpv4Checksum(view.data, view.headerLength);
   if (!transport) return;
   const UpperLayer upper = upperLayer(view);
-  const size_t at = upper.offset + (upper.protocol == kProtocolTcp ? 16u : upper.protocol == kProtocolUdp ? 6u : 2u);
+  const size_t at = upper.offset + (upper.protocol == kProtocolTcp   ? 16u
+                                    : upper.protocol == kProtocolUdp ? 6u
+                                                                     : 2u);
   if (!checked(view.family, upper.protocol) || at + 2 > view.length) return;
   storeRaw16(view.data + at, 0);
   const bool icmp = upper.protocol == kProtocolIcmp;
@@ -75,10 +81,17 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
   VirtioHeader virtio;
   const u8 choices = octets.next();
   if ((choices & 1) != 0) {
-    virtio = {octets.next(), octets.next(), octets.next(), octets.next16(), octets.next(), static_cast<u16>(octets.next() % 32)};
+    virtio = {octets.next(),   octets.next(), octets.next(),
+              octets.next16(), octets.next(), static_cast<u16>(octets.next() % 32)};
   }
   const Pairs pairs;
-  TranslationTarget target{{}, {}, octets.next16(), octets.next16(), octets.next16(), (choices & 2) != 0 ? nullptr : &pairs, {}};
+  TranslationTarget target{{},
+                           {},
+                           octets.next16(),
+                           octets.next16(),
+                           octets.next16(),
+                           (choices & 2) != 0 ? nullptr : &pairs,
+                           {}};
   target.source.bytes[3] = 1;
   target.destination.bytes[3] = octets.next();
   target.policy = {static_cast<u32>(1280 + octets.next()), (choices & 4) == 0, (choices & 8) == 0};
@@ -94,15 +107,18 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
   const PacketView before = view;
   isIcmpError(before);
   const UpperLayer upper = upperLayer(before);
-  const bool right = virtio.flags == 0 && checked(before.family, upper.protocol) && upperRight(before, upper);
-  const bool zero = upper.protocol == kProtocolUdp && upper.offset + 8 <= before.length && raw16(before.data + upper.offset + 6) == 0;
+  const bool right =
+      virtio.flags == 0 && checked(before.family, upper.protocol) && upperRight(before, upper);
+  const bool zero = upper.protocol == kProtocolUdp && upper.offset + 8 <= before.length &&
+                    raw16(before.data + upper.offset + 6) == 0;
   Packets apart;
   const Translation copied = translateApart(before, virtio, target, apart);
   const VirtioHeader given = virtio;
   const Translation translation = translate(view, virtio, target);
   const u8 family = before.family == 4 ? 6 : 4;
   if (translation.verdict == Verdict::translated || translation.verdict == Verdict::fragment) {
-    fuzz::require(view.data >= buffer.data() && view.data + view.length <= buffer.data() + buffer.size());
+    fuzz::require(view.data >= buffer.data() &&
+                  view.data + view.length <= buffer.data() + buffer.size());
     requirePacket(view.data, view.length, family);
     const UpperLayer after = upperLayer(view);
     if (right && !zero && after.protocol != kProtocolNone) fuzz::require(upperRight(view, after));
@@ -117,7 +133,10 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     fuzz::require(view.data == before.data && view.length == before.length);
     std::vector<u8> answer = refusal(view, translation, nullptr);
     if (!answer.empty()) requirePacket(answer.data(), answer.size(), before.family);
-    if ((given.flags & kVirtioNeedsChecksum) == 0) fuzz::require(std::equal(packet.begin(), packet.end(), buffer.begin() + kTranslationHeadroom));
+    if ((given.flags & kVirtioNeedsChecksum) == 0) {
+      fuzz::require(
+          std::equal(packet.begin(), packet.end(), buffer.begin() + kTranslationHeadroom));
+    }
   }
   for (std::vector<u8>& each : apart) {
     requirePacket(each.data(), each.size(), family);

@@ -1,5 +1,6 @@
-// What goes to places where nobody showed yet that a node is: accounts of legs and tunnels, and sealed tunnels between a TUN, which is one end of a pair of
-// sockets, and a real socket on the loopback interface.
+// What goes to places where nobody showed yet that a node is: accounts of legs and tunnels, and
+// sealed tunnels between a TUN, which is one end of a pair of sockets, and a real socket on the
+// loopback interface.
 #include <memory>
 
 #include "plane/receive/receiver.h"
@@ -66,7 +67,8 @@ struct World {
   int ends[2];
   std::unique_ptr<Transmitter> transmitter;
   std::unique_ptr<Receiver> receiver;
-  SendAssociation nodes{1, kToRelay, AeadContexts(keyOf(2), AeadContext::Direction::seal, 1), std::make_shared<SendCounter>()};
+  SendAssociation nodes{1, kToRelay, AeadContexts(keyOf(2), AeadContext::Direction::seal, 1),
+                        std::make_shared<SendCounter>()};
 
   World() {
     CHECK(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends) == 0);
@@ -79,7 +81,8 @@ struct World {
     transmitter = std::make_unique<Transmitter>(shared, counters, sockets, ends[0], 0);
     receiver = std::make_unique<Receiver>(shared, counters, ends[0], 0, sockets);
     Bytes packet = inner(0);
-    shared.tables.routeSet({{6, 128, Address::of(6, made::viewOf(packet).destination())}, kTunnel, false});
+    shared.tables.routeSet(
+        {{6, 128, Address::of(6, made::viewOf(packet).destination())}, kTunnel, false});
     AssociationsSpec spec;
     spec.tunnel = kTunnel;
     spec.send = KeySpec{kToNode, keyOf(1)};
@@ -93,7 +96,9 @@ struct World {
 
   // From the node and for it, its payload so many octets.
   static Bytes inner(size_t payload) { return made::udp({.family = 6, .host = 1}, payload); }
-  static size_t sealedSize(size_t payload) { return kIpv6Header + kUdpHeader + payload + kSealedOverhead; }
+  static size_t sealedSize(size_t payload) {
+    return kIpv6Header + kUdpHeader + payload + kSealedOverhead;
+  }
 
   void place(const Node& at, const PlaceSpec& spec) { shared.tables.tunnelSet(tunnelTo(at, spec)); }
   const Tunnel& tunnel() const { return *shared.tables.tunnel(kTunnel); }
@@ -106,7 +111,9 @@ struct World {
     transmitter->turn(1000);
     u64 came = 0;
     u8 datagram[65536];
-    for (ssize_t length; (length = ::recv(at.fd(), datagram, sizeof datagram, MSG_DONTWAIT)) > 0;) came += static_cast<u64>(length);
+    for (ssize_t length; (length = ::recv(at.fd(), datagram, sizeof datagram, MSG_DONTWAIT)) > 0;) {
+      came += static_cast<u64>(length);
+    }
     return came;
   }
   // The node says something `from` there; `spoil`: it does not open.
@@ -117,7 +124,8 @@ struct World {
     CHECK(nodes.seal(0, datagram.data(), packet.size()));
     if (spoil) datagram.back() ^= 1;
     sockaddr_in to = socketAddress(Node::loopback(), own.port);
-    const ssize_t sent = ::sendto(from.fd(), datagram.data(), datagram.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof to);
+    const ssize_t sent = ::sendto(from.fd(), datagram.data(), datagram.size(), 0,
+                                  reinterpret_cast<sockaddr*>(&to), sizeof to);
     CHECK(sent == static_cast<ssize_t>(datagram.size()));
     receiver->turnSealed(own.fd(), 4, 1000);
     return datagram.size();

@@ -36,7 +36,8 @@ template <class A, class B>
 void equal(const A& a, const B& b, const char* text, const char* file, int line) {
   if (static_cast<long long>(a) == static_cast<long long>(b)) return;
   failures()++;
-  std::printf("%s:%d: %s: %lld is not %lld\n", file, line, text, static_cast<long long>(a), static_cast<long long>(b));
+  std::printf("%s:%d: %s: %lld is not %lld\n", file, line, text, static_cast<long long>(a),
+              static_cast<long long>(b));
 }
 
 // Runs all, or those whose name contains the first argument.
@@ -55,8 +56,8 @@ inline int main(int count, char** arguments) {
 
 }  // namespace check
 
-#define TEST(name)                                               \
-  static void test_##name();                                     \
+#define TEST(name)                                                      \
+  static void test_##name();                                            \
   static const check::Registration register_##name(#name, test_##name); \
   static void test_##name()
 #define CHECK(condition) check::that((condition), #condition, __FILE__, __LINE__)

@@ -1,5 +1,5 @@
-// Translation in the plane: pairs, what is asked of them for a packet, and packets that go through both halves of a packet thread. The TUN is one end of a pair
-// of sockets.
+// Translation in the plane: pairs, what is asked of them for a packet, and packets that go through
+// both halves of a packet thread. The TUN is one end of a pair of sockets.
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <unistd.h>
@@ -73,7 +73,9 @@ struct World {
     packet.resize(70000);
     const iovec parts[2] = {{&virtio, sizeof virtio}, {packet.data(), packet.size()}};
     const ssize_t length = ::readv(ends[1], parts, 2);
-    packet.resize(length < static_cast<ssize_t>(sizeof virtio) ? 0 : static_cast<size_t>(length) - sizeof virtio);
+    packet.resize(length < static_cast<ssize_t>(sizeof virtio)
+                      ? 0
+                      : static_cast<size_t>(length) - sizeof virtio);
     return !packet.empty();
   }
   bool written(Bytes& packet) {
@@ -90,7 +92,8 @@ struct World {
   bool outOfTunnel(Bytes packet, VirtioHeader virtio = {}) {
     iovec parts[72] = {{&virtio, sizeof virtio}};
     int count = 1;
-    const size_t first = virtio.gsoSize == 0 ? packet.size() : size_t{virtio.headerLength} + virtio.gsoSize;
+    const size_t first =
+        virtio.gsoSize == 0 ? packet.size() : size_t{virtio.headerLength} + virtio.gsoSize;
     for (size_t at = 0; at < packet.size(); count++) {
       const size_t length = std::min(count == 1 ? first : virtio.gsoSize, packet.size() - at);
       parts[count] = {packet.data() + at, length};
@@ -110,8 +113,14 @@ void address(Bytes& packet, const Address& source, const Address& destination) {
 Bytes between(Bytes packet, const Address& source, const Address& destination) {
   address(packet, source, destination);
   const PacketView view = made::viewOf(packet);
-  if (view.protocol == kProtocolTcp) made::fillTransport(packet, {.family = view.family, .protocol = kProtocolTcp}, view.headerLength);
-  if (view.protocol == kProtocolUdp) made::fillTransport(packet, {.family = view.family, .protocol = kProtocolUdp}, view.headerLength);
+  if (view.protocol == kProtocolTcp) {
+    made::fillTransport(packet, {.family = view.family, .protocol = kProtocolTcp},
+                        view.headerLength);
+  }
+  if (view.protocol == kProtocolUdp) {
+    made::fillTransport(packet, {.family = view.family, .protocol = kProtocolUdp},
+                        view.headerLength);
+  }
   if (view.protocol == kProtocolIcmp || view.protocol == kProtocolIcmpv6) made::finishIcmp(packet);
   return packet;
 }
@@ -122,7 +131,8 @@ Bytes toNode(Bytes packet) { return between(std::move(packet), kServerOuter, kSh
 bool isFromTo(const Bytes& packet, int family, const Address& source, const Address& destination) {
   const size_t length = family == 6 ? 16 : 4;
   const size_t at = family == 6 ? 8 : 12;
-  return packet.size() > 40 && packet[0] >> 4 == family && std::memcmp(packet.data() + at, source.bytes, length) == 0 &&
+  return packet.size() > 40 && packet[0] >> 4 == family &&
+         std::memcmp(packet.data() + at, source.bytes, length) == 0 &&
          std::memcmp(packet.data() + at + length, destination.bytes, length) == 0;
 }
 
@@ -131,15 +141,20 @@ bool isFromTo(const Bytes& packet, int family, const Address& source, const Addr
 TEST(pairs_are_one_to_one) {
   auto tables = std::make_unique<Tables>();
   const Translations& all = tables->translations();
-  const auto far = [&](const Address& inner) { return all.destination(Crossing::toOuter, 4, inner.bytes); };
-  const auto farBack = [&](const Address& outer) { return all.source(Crossing::toInner, 6, outer.bytes); };
+  const auto far = [&](const Address& inner) {
+    return all.destination(Crossing::toOuter, 4, inner.bytes);
+  };
+  const auto farBack = [&](const Address& outer) {
+    return all.source(Crossing::toInner, 6, outer.bytes);
+  };
   CHECK(!all.any());
   tables->translationSet({true, 4, kServer, kServerOuter});
   tables->translationSet({true, 4, kServer, kServerOuter});
   tables->translationSet({false, 4, kServer, kShadow});
   CHECK(all.any() && far(kServer)->to == kServerOuter && farBack(kServerOuter)->to == kServer);
   // A near pair is found on its own side only, a packet's family is part of its address.
-  CHECK(all.source(Crossing::toOuter, 4, kServer.bytes)->to == kShadow && farBack(kShadow) == nullptr);
+  CHECK(all.source(Crossing::toOuter, 4, kServer.bytes)->to == kShadow &&
+        farBack(kShadow) == nullptr);
   CHECK(all.destination(Crossing::toOuter, 6, kServer.bytes) == nullptr);
   // Each half of a pair that is set anew takes the other half with it.
   tables->translationSet({true, 4, kServer, six(1, 1)});
@@ -156,22 +171,31 @@ TEST(pairs_are_one_to_one) {
 TEST(hundred_thousand_pairs) {
   auto tables = std::make_unique<Tables>();
   constexpr u32 kCount = 100'000;
-  for (u32 index = 0; index < kCount; index++) tables->translationSet({false, 4, four(index), six(7, index)});
+  for (u32 index = 0; index < kCount; index++) {
+    tables->translationSet({false, 4, four(index), six(7, index)});
+  }
   u32 right = 0;
   for (u32 index = 0; index < kCount; index++) {
     const Mapping* out = tables->translations().source(Crossing::toOuter, 4, four(index).bytes);
-    const Mapping* back = tables->translations().destination(Crossing::toInner, 6, six(7, index).bytes);
-    right += out != nullptr && back != nullptr && out->to == six(7, index) && back->to == four(index) ? 1 : 0;
+    const Mapping* back =
+        tables->translations().destination(Crossing::toInner, 6, six(7, index).bytes);
+    right +=
+        out != nullptr && back != nullptr && out->to == six(7, index) && back->to == four(index)
+            ? 1
+            : 0;
   }
   CHECK_EQUAL(right, kCount);
-  for (u32 index = 0; index < kCount; index++) tables->translationDelete({false, 4, four(index), six(7, index)});
+  for (u32 index = 0; index < kCount; index++) {
+    tables->translationDelete({false, 4, four(index), six(7, index)});
+  }
   CHECK(!tables->translations().any());
 }
 
 TEST(a_run_out_of_a_tunnel_is_translated_once) {
   World world(false);
   for (const bool udp : {false, true}) {
-    Bytes packet = toServer(udp ? made::udp({.family = 4}, 50000) : made::tcp({.family = 4}, 9, 50000));
+    Bytes packet =
+        toServer(udp ? made::udp({.family = 4}, 50000) : made::tcp({.family = 4}, 9, 50000));
     const VirtioHeader virtio = made::makeSuper(packet, 1200);
     CHECK(world.outOfTunnel(packet, virtio));
     VirtioHeader after;
@@ -183,7 +207,8 @@ TEST(a_run_out_of_a_tunnel_is_translated_once) {
     const Packets segments = made::cutSuper(translated, after);
     CHECK_EQUAL(segments.size(), (50000 + 1199) / 1200);
     for (Bytes segment : segments) CHECK(made::transportRight(segment));
-    CHECK(std::memcmp(translated.data() + translated.size() - 49000, packet.data() + packet.size() - 49000, 49000) == 0);
+    CHECK(std::memcmp(translated.data() + translated.size() - 49000,
+                      packet.data() + packet.size() - 49000, 49000) == 0);
     Bytes nothing;
     CHECK(!world.written(nothing));
   }
@@ -221,7 +246,8 @@ TEST(datagrams_without_df_are_cut_for_ipv6) {
   size_t payload = 0;
   Bytes fragment;
   while (world.written(fragment)) {
-    CHECK(isFromTo(fragment, 6, kShadow, kServerOuter) && fragment.size() <= 1280 && fragment[6] == kProtocolFragment);
+    CHECK(isFromTo(fragment, 6, kShadow, kServerOuter) && fragment.size() <= 1280 &&
+          fragment[6] == kProtocolFragment);
     payload += fragment.size() - 48;
   }
   CHECK_EQUAL(payload, 3008);
@@ -242,7 +268,8 @@ TEST(on_the_device_super_packets_go_both_ways) {
   Bytes four4;
   world.fromDevice(six6, there);
   CHECK(world.written(back, four4) && isFromTo(four4, 4, kServer, kNode));
-  CHECK(std::memcmp(&back, &virtio, sizeof back) == 0 && four4.size() == packet.size() && four4[8] == 62);
+  CHECK(std::memcmp(&back, &virtio, sizeof back) == 0 && four4.size() == packet.size() &&
+        four4[8] == 62);
   CHECK(std::memcmp(four4.data() + 40, packet.data() + 40, packet.size() - 40) == 0);
   CHECK_EQUAL(world.count(Counters::translated), 2u);
   // What neither end knows goes the way of all packets.
@@ -300,5 +327,6 @@ TEST(a_receiver_writes_what_was_translated) {
   const iovec parts[2] = {{&virtio, sizeof virtio}, {packet.data(), packet.size()}};
   receiver.write(parts, 2);
   Bytes translated;
-  CHECK(world.written(translated) && isFromTo(translated, 6, kShadow, kServerOuter) && made::transportRight(translated));
+  CHECK(world.written(translated) && isFromTo(translated, 6, kShadow, kServerOuter) &&
+        made::transportRight(translated));
 }

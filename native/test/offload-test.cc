@@ -30,7 +30,8 @@ struct Collector final : PacketSink {
   }
 };
 
-// What the kernel would make of a super-packet: our own segmentation, which other tests hold against single packets.
+// What the kernel would make of a super-packet: our own segmentation, which other tests hold
+// against single packets.
 std::vector<Bytes> cut(Written& super, size_t mtu = 65535) {
   SegmentPlan plan;
   std::vector<Bytes> packets;
@@ -39,7 +40,8 @@ std::vector<Bytes> cut(Written& super, size_t mtu = 65535) {
   for (u32 index = 0; index < plan.count; index++) {
     Bytes packet(plan.headerLength + segmentLength(plan, index));
     writeSegmentHeader(plan, view, index, packet.data());
-    std::memcpy(packet.data() + plan.headerLength, view.data + segmentOffset(plan, index), segmentLength(plan, index));
+    std::memcpy(packet.data() + plan.headerLength, view.data + segmentOffset(plan, index),
+                segmentLength(plan, index));
     packets.push_back(std::move(packet));
   }
   return packets;
@@ -62,7 +64,8 @@ TEST(run_becomes_one_and_cuts_back_to_itself) {
     std::vector<Bytes> packets;
     for (u32 index = 0; index < 10; index++) {
       const u8 flags = index == 9 ? 0x18 : 0x10;
-      packets.push_back(made::tcp(flowOf(family), 100 + index * 1000, index == 9 ? 300 : 1000, flags, static_cast<u16>(7 + index)));
+      packets.push_back(made::tcp(flowOf(family), 100 + index * 1000, index == 9 ? 300 : 1000,
+                                  flags, static_cast<u16>(7 + index)));
     }
     const std::vector<Bytes> before = packets;
     std::vector<Written> written = coalesced(packets);
@@ -93,7 +96,9 @@ TEST(datagrams_of_one_size_become_one) {
 TEST(interleaved_flows_have_runs_of_their_own) {
   std::vector<Bytes> packets;
   for (u32 index = 0; index < 6; index++) {
-    for (u8 host = 2; host < 6; host++) packets.push_back(made::tcp(flowOf(6, host), index * 500, 500));
+    for (u8 host = 2; host < 6; host++) {
+      packets.push_back(made::tcp(flowOf(6, host), index * 500, 500));
+    }
   }
   std::vector<Written> written = coalesced(packets);
   CHECK_EQUAL(written.size(), 4u);
@@ -103,7 +108,9 @@ TEST(interleaved_flows_have_runs_of_their_own) {
 TEST(more_flows_than_runs_lose_nothing) {
   std::vector<Bytes> packets;
   for (u32 index = 0; index < 3; index++) {
-    for (u8 host = 2; host < 22; host++) packets.push_back(made::tcp(flowOf(6, host), index * 500, 500));
+    for (u8 host = 2; host < 22; host++) {
+      packets.push_back(made::tcp(flowOf(6, host), index * 500, 500));
+    }
   }
   size_t total = 0;
   for (Written& one : coalesced(packets)) total += one.virtio.gsoType == 0 ? 1 : cut(one).size();
@@ -115,11 +122,11 @@ TEST(order_within_a_flow_is_kept) {
   std::vector<Bytes> packets;
   packets.push_back(made::tcp(flowOf(6), 0, 100));
   packets.push_back(made::tcp(flowOf(6), 100, 100));
-  packets.push_back(made::tcp(flowOf(6), 200, 0));            // pure acknowledgement
-  packets.push_back(made::tcp(flowOf(6), 200, 100, 0x11));    // FIN
-  packets.push_back(made::tcp(flowOf(6, 9), 0, 0));           // another flow's acknowledgement
-  packets.push_back(made::tcp(flowOf(6), 500, 100));          // a gap
-  packets.push_back(made::tcp(flowOf(6), 600, 200));          // larger than the run's segments
+  packets.push_back(made::tcp(flowOf(6), 200, 0));          // pure acknowledgement
+  packets.push_back(made::tcp(flowOf(6), 200, 100, 0x11));  // FIN
+  packets.push_back(made::tcp(flowOf(6, 9), 0, 0));         // another flow's acknowledgement
+  packets.push_back(made::tcp(flowOf(6), 500, 100));        // a gap
+  packets.push_back(made::tcp(flowOf(6), 600, 200));        // larger than the run's segments
   const std::vector<Bytes> before = packets;
   std::vector<Bytes> after;
   for (Written& one : coalesced(packets)) {
@@ -133,8 +140,10 @@ TEST(order_within_a_flow_is_kept) {
   for (const u8 host : {2, 9}) {
     std::vector<Bytes> expected;
     std::vector<Bytes> got;
-    for (const Bytes& packet : before) if (packet[23] == host) expected.push_back(packet);
-    for (const Bytes& packet : after) if (packet[23] == host) got.push_back(packet);
+    for (const Bytes& packet : before)
+      if (packet[23] == host) expected.push_back(packet);
+    for (const Bytes& packet : after)
+      if (packet[23] == host) got.push_back(packet);
     CHECK(expected == got);
   }
 }
@@ -157,13 +166,17 @@ TEST(fragments_overtake_nothing) {
     const std::vector<Bytes> before = packets;
     std::vector<Written> written = coalesced(packets);
     CHECK_EQUAL(written.size(), 2u);
-    for (size_t index = 0; index < written.size() && index < 2; index++) CHECK(written[index].packet == before[index]);
+    for (size_t index = 0; index < written.size() && index < 2; index++) {
+      CHECK(written[index].packet == before[index]);
+    }
   }
 }
 
 TEST(wrong_checksum_never_joins) {
   std::vector<Bytes> packets;
-  for (u32 index = 0; index < 3; index++) packets.push_back(made::tcp(flowOf(4), index * 100, 100, 0x10, static_cast<u16>(index)));
+  for (u32 index = 0; index < 3; index++) {
+    packets.push_back(made::tcp(flowOf(4), index * 100, 100, 0x10, static_cast<u16>(index)));
+  }
   packets[1][60] ^= 1;
   std::vector<Written> written = coalesced(packets);
   CHECK_EQUAL(written.size(), 3u);
@@ -174,7 +187,8 @@ TEST(wrong_checksum_never_joins) {
 TEST(different_traffic_class_or_window_of_congestion_does_not_join) {
   Flow marked = flowOf(6);
   marked.trafficClass = 3;
-  std::vector<Bytes> packets = {made::tcp(flowOf(6), 0, 100), made::tcp(marked, 100, 100), made::tcp(marked, 200, 100, 0x50)};
+  std::vector<Bytes> packets = {made::tcp(flowOf(6), 0, 100), made::tcp(marked, 100, 100),
+                                made::tcp(marked, 200, 100, 0x50)};
   CHECK_EQUAL(coalesced(packets).size(), 3u);
 }
 
@@ -182,7 +196,12 @@ static Written superPacket(int family, size_t payload, u16 segment, u8 flags) {
   Written super;
   super.packet = made::tcp(flowOf(family), 5, payload, flags);
   const u16 ip = family == 6 ? 40 : 20;
-  super.virtio = {kVirtioNeedsChecksum, family == 6 ? kGsoTcp6 : kGsoTcp4, static_cast<u16>(ip + 20), segment, ip, 16};
+  super.virtio = {kVirtioNeedsChecksum,
+                  family == 6 ? kGsoTcp6 : kGsoTcp4,
+                  static_cast<u16>(ip + 20),
+                  segment,
+                  ip,
+                  16};
   return super;
 }
 
@@ -216,7 +235,9 @@ TEST(segments_are_lowered_to_the_mtu) {
 TEST(plan_refuses_nonsense) {
   SegmentPlan plan;
   Written super = superPacket(6, 3000, 1400, 0x10);
-  const auto refused = [&](VirtioHeader virtio) { return !planSegments(virtio, made::viewOf(super.packet), 1500, plan); };
+  const auto refused = [&](VirtioHeader virtio) {
+    return !planSegments(virtio, made::viewOf(super.packet), 1500, plan);
+  };
   VirtioHeader wrong = super.virtio;
   wrong.gsoSize = 0;
   CHECK(refused(wrong));

@@ -9,7 +9,9 @@ using made::Bytes;
 
 TEST(checksum_is_the_same_by_either_way) {
   Bytes data(4096);
-  for (size_t index = 0; index < data.size(); index++) data[index] = static_cast<u8>(index * 31 + index / 7);
+  for (size_t index = 0; index < data.size(); index++) {
+    data[index] = static_cast<u8>(index * 31 + index / 7);
+  }
   for (size_t from = 0; from < 5; from++) {
     for (size_t length = 0; length < 700; length++) {
       const u16 slow = checksumFold(checksumAddShort(data.data() + from, length, 3));
@@ -27,7 +29,9 @@ TEST(view_refuses_what_is_shorter_than_it_says) {
   Bytes packet = made::tcp({.family = 4}, 1, 100);
   PacketView view;
   CHECK(viewPacket(packet.data(), packet.size(), view));
-  for (size_t length = 0; length < packet.size(); length++) CHECK(!viewPacket(packet.data(), length, view));
+  for (size_t length = 0; length < packet.size(); length++) {
+    CHECK(!viewPacket(packet.data(), length, view));
+  }
   packet[0] = 0x44;
   CHECK(!viewPacket(packet.data(), packet.size(), view));
   packet[0] = 0x55;
@@ -41,7 +45,8 @@ TEST(view_cuts_padding) {
   CHECK_EQUAL(made::viewOf(packet).length, length);
 }
 
-// Destination options with a Home Address option (pad of two octets before, for 8n+6), then a Mobility Header.
+// Destination options with a Home Address option (pad of two octets before, for 8n+6), then a
+// Mobility Header.
 TEST(chain_finds_home_address_option) {
   Bytes packet(kIpv6Header + 24 + 8);
   packet[0] = 0x60;
@@ -81,7 +86,8 @@ TEST(chain_knows_type_two_routing_and_fragments) {
 }
 
 TEST(ecn_of_rfc6040) {
-  // Figure 4, rows Not-ECT, ECT(0), ECT(1), CE; columns outer Not-ECT, ECT(0), ECT(1), CE. Code points: ECT(0) 2, ECT(1) 1.
+  // Figure 4, rows Not-ECT, ECT(0), ECT(1), CE; columns outer Not-ECT, ECT(0), ECT(1), CE. Code
+  // points: ECT(0) 2, ECT(1) 1.
   const u8 points[4] = {0, 2, 1, 3};
   const u8 expected[4][4] = {{0, 0, 0, 0xff}, {2, 2, 1, 3}, {1, 1, 1, 3}, {3, 3, 3, 3}};
   for (int inner = 0; inner < 4; inner++) {
@@ -145,7 +151,8 @@ TEST(unreachable_says_so_about_the_beginning_of_a_packet) {
   CHECK_EQUAL(host.size(), 56u);
   CHECK_EQUAL(host[20], 3);
   CHECK_EQUAL(host[21], 1);
-  CHECK_EQUAL(checksumFinish(checksumAdd(host.data() + kIpv4Header, host.size() - kIpv4Header, 0)), 0);
+  CHECK_EQUAL(checksumFinish(checksumAdd(host.data() + kIpv4Header, host.size() - kIpv4Header, 0)),
+              0);
 }
 
 TEST(less_than_a_header_is_no_quotation) {
@@ -153,7 +160,9 @@ TEST(less_than_a_header_is_no_quotation) {
   for (const int family : {4, 6}) {
     Bytes packet = made::tcp({.family = family}, 1, 100);
     const size_t header = family == 6 ? kIpv6Header : kIpv4Header;
-    for (size_t length = 0; length < header; length++) CHECK(!viewQuoted(packet.data(), length, view));
+    for (size_t length = 0; length < header; length++) {
+      CHECK(!viewQuoted(packet.data(), length, view));
+    }
     CHECK(viewQuoted(packet.data(), header, view));
   }
   Bytes options = made::tcp({.family = 4}, 1, 100);
@@ -195,7 +204,8 @@ TEST(ipv4_fragments_join_to_the_packet) {
   CHECK(fragmentIpv4(made::viewOf(packet), 27).empty());
 }
 
-static Tunnel tunnelTo(Endpoint& endpoint, Encapsulation encapsulation, u8 family, TunnelCounters& counters) {
+static Tunnel tunnelTo(Endpoint& endpoint, Encapsulation encapsulation, u8 family,
+                       TunnelCounters& counters) {
   return {1, encapsulation, family, 1460, 4191, {}, 0, &endpoint, &counters};
 }
 
@@ -204,12 +214,16 @@ TEST(outer_packet_is_fragmented) {
   Endpoint six({{}, 0, 6, Encapsulation::ipip});
   Endpoint four({{}, 4191, 4, Encapsulation::udp});
   Bytes inner = made::tcp({}, 1, 1220);
-  const Packets v6 = encapsulateFragmented(tunnelTo(six, Encapsulation::ipip, 6, counters), OuterPayload::of(made::viewOf(inner)), 1280, 4191, 5);
+  const Packets v6 = encapsulateFragmented(tunnelTo(six, Encapsulation::ipip, 6, counters),
+                                           OuterPayload::of(made::viewOf(inner)), 1280, 4191, 5);
   CHECK_EQUAL(v6.size(), 2u);
   Bytes payload;
-  for (const Bytes& fragment : v6) payload.insert(payload.end(), fragment.begin() + 48, fragment.end());
+  for (const Bytes& fragment : v6) {
+    payload.insert(payload.end(), fragment.begin() + 48, fragment.end());
+  }
   CHECK(payload == inner);
-  const Packets v4 = encapsulateFragmented(tunnelTo(four, Encapsulation::udp, 4, counters), OuterPayload::of(made::viewOf(inner)), 600, 4191, 5);
+  const Packets v4 = encapsulateFragmented(tunnelTo(four, Encapsulation::udp, 4, counters),
+                                           OuterPayload::of(made::viewOf(inner)), 600, 4191, 5);
   Bytes whole = joined4(v4);
   CHECK(Bytes(whole.begin() + kUdpHeader, whole.end()) == inner);
   CHECK_EQUAL(load16(whole.data() + 4), inner.size() + kUdpHeader);
@@ -219,14 +233,17 @@ TEST(traffic_class_is_copied_outwards) {
   TunnelCounters counters;
   Endpoint six({{}, 0, 6, Encapsulation::ipip});
   u8 header[kMaximumOuterHeader];
-  CHECK_EQUAL(writeOuterHeader(tunnelTo(six, Encapsulation::ipip, 6, counters), 4, 0xb9, 100, header), kIpv6Header);
+  CHECK_EQUAL(
+      writeOuterHeader(tunnelTo(six, Encapsulation::ipip, 6, counters), 4, 0xb9, 100, header),
+      kIpv6Header);
   CHECK_EQUAL(load32(header) >> 20, 0x6b9u);
   CHECK_EQUAL(header[6], kProtocolIpv4);
   CHECK_EQUAL(header[7], 64);
 }
 
 // `inside` carried in IPv6 by protocol 41, or behind a UDP header with the given ports.
-static Bytes carried(const Bytes& inside, u8 protocol, u16 sourcePort = 0, u16 destinationPort = 0) {
+static Bytes carried(const Bytes& inside, u8 protocol, u16 sourcePort = 0,
+                     u16 destinationPort = 0) {
   const size_t header = protocol == kProtocolUdp ? 8 : 0;
   Bytes packet(kIpv6Header + header + inside.size());
   packet[0] = 0x60;
@@ -249,11 +266,14 @@ TEST(encapsulations_are_counted_up_to_the_limit) {
   Bytes packet = made::tcp({}, 1, 100);
   for (unsigned depth = 0; depth <= kNestingLimit + 2; depth++) {
     CHECK_EQUAL(depthOf(packet), depth < kNestingLimit ? depth : kNestingLimit);
-    packet = depth % 2 == 0 ? carried(packet, kProtocolIpv6) : carried(packet, kProtocolUdp, 4191, 6000);
+    packet =
+        depth % 2 == 0 ? carried(packet, kProtocolIpv6) : carried(packet, kProtocolUdp, 4191, 6000);
   }
   // Only the port of RFC 5555 is a tunnel's, and only what is a packet inside counts.
   CHECK_EQUAL(depthOf(carried(made::tcp({}, 1, 100), kProtocolUdp, 53, 53)), 0u);
   CHECK_EQUAL(depthOf(carried(made::tcp({}, 1, 100), kProtocolUdp, 53, 4191)), 1u);
   CHECK_EQUAL(depthOf(carried(Bytes(40), kProtocolIpv6)), 0u);
-  for (size_t length = 0; length < 8; length++) CHECK_EQUAL(depthOf(carried(Bytes(length), kProtocolIpv6)), 0u);
+  for (size_t length = 0; length < 8; length++) {
+    CHECK_EQUAL(depthOf(carried(Bytes(length), kProtocolIpv6)), 0u);
+  }
 }

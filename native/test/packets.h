@@ -56,7 +56,8 @@ inline size_t writeIp(Bytes& packet, const Flow& flow, size_t behind, u16 identi
 }
 
 // Payload octets count up from `first`, so that what is cut and joined can be compared.
-inline Bytes tcp(const Flow& flow, u32 sequence, size_t payload, u8 flags = 0x10, u16 identification = 7) {
+inline Bytes tcp(const Flow& flow, u32 sequence, size_t payload, u8 flags = 0x10,
+                 u16 identification = 7) {
   Bytes packet;
   const size_t ip = writeIp(packet, flow, 20 + payload, identification);
   u8* header = packet.data() + ip;
@@ -67,7 +68,9 @@ inline Bytes tcp(const Flow& flow, u32 sequence, size_t payload, u8 flags = 0x10
   header[12] = 5 << 4;
   header[13] = flags;
   store16(header + 14, 500);
-  for (size_t index = 0; index < payload; index++) header[20 + index] = static_cast<u8>((sequence + index) * 7);
+  for (size_t index = 0; index < payload; index++) {
+    header[20 + index] = static_cast<u8>((sequence + index) * 7);
+  }
   fillTransport(packet, flow, ip);
   return packet;
 }
@@ -81,7 +84,9 @@ inline Bytes udp(const Flow& given, size_t payload, u8 first = 0) {
   store16(header, flow.sourcePort);
   store16(header + 2, flow.destinationPort);
   store16(header + 4, static_cast<u32>(kUdpHeader + payload));
-  for (size_t index = 0; index < payload; index++) header[8 + index] = static_cast<u8>(first + index);
+  for (size_t index = 0; index < payload; index++) {
+    header[8 + index] = static_cast<u8>(first + index);
+  }
   fillTransport(packet, flow, ip);
   return packet;
 }

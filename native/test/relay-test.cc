@@ -53,7 +53,9 @@ struct Relay {
     return spec;
   }
   const RelayLeg& at(u32 index) const { return *shared.tables.relayLegs().find(index); }
-  u64 dropped(u32 index, RelayDrop reason) const { return at(index).state->drops[static_cast<size_t>(reason)].load(); }
+  u64 dropped(u32 index, RelayDrop reason) const {
+    return at(index).state->drops[static_cast<size_t>(reason)].load();
+  }
   u64 value(Counters::Name name) const { return counters.values[name].load(); }
 
   size_t take(Bytes& data, size_t segment, const Endpoint::Key& from, u8 trafficClass = 0) {
@@ -198,7 +200,8 @@ TEST(a_relay_keeps_runs_together) {
 TEST(a_relay_takes_runs_apart_where_they_are_of_several) {
   auto relay = std::make_unique<Relay>();
   const Endpoint::Key from = relay->nodes[0].key();
-  Bytes data = joined({envelope(1, 50), envelope(1, 50), envelope(1, 50, 13), envelope(1, 50, 9), {0x10, 0, 0, 7}});
+  Bytes data = joined(
+      {envelope(1, 50), envelope(1, 50), envelope(1, 50, 13), envelope(1, 50, 9), {0x10, 0, 0, 7}});
   data.resize(250);
   const Bytes last(data.begin() + 200, data.end());
   auto front = [&] {

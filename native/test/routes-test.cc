@@ -26,7 +26,8 @@ struct Packet {
   made::Bytes bytes;
   PacketView view;
 
-  Packet(const Address& source, const Address& destination) : bytes(made::tcp({.family = 6}, 1, 10)) {
+  Packet(const Address& source, const Address& destination)
+      : bytes(made::tcp({.family = 6}, 1, 10)) {
     std::memcpy(bytes.data() + 8, source.bytes, 16);
     std::memcpy(bytes.data() + 24, destination.bytes, 16);
     view = made::viewOf(bytes);
@@ -46,8 +47,12 @@ std::unique_ptr<Shared> sharedOf(bool homeAgent) {
   return shared;
 }
 
-u32 outward(const Shared& shared, const Address& from, const Address& to) { return shared.outward(Packet(from, to).view); }
-u32 inward(const Shared& shared, const Address& from, const Address& to) { return shared.inward(Packet(from, to).view); }
+u32 outward(const Shared& shared, const Address& from, const Address& to) {
+  return shared.outward(Packet(from, to).view);
+}
+u32 inward(const Shared& shared, const Address& from, const Address& to) {
+  return shared.inward(Packet(from, to).view);
+}
 
 }  // namespace
 

@@ -13,14 +13,18 @@ using Bytes = std::vector<u8>;
 
 Bytes bytesOf(const std::string& hex) {
   Bytes bytes;
-  for (size_t at = 0; at + 2 <= hex.size(); at += 2) bytes.push_back(static_cast<u8>(std::stoul(hex.substr(at, 2), nullptr, 16)));
+  for (size_t at = 0; at + 2 <= hex.size(); at += 2) {
+    bytes.push_back(static_cast<u8>(std::stoul(hex.substr(at, 2), nullptr, 16)));
+  }
   return bytes;
 }
 
 SealKey keyOf(Cipher cipher, u8 first = 1) {
   SealKey key;
   key.cipher = cipher;
-  for (size_t index = 0; index < keyLengthOf(cipher); index++) key.bytes[index] = static_cast<u8>(first + index);
+  for (size_t index = 0; index < keyLengthOf(cipher); index++) {
+    key.bytes[index] = static_cast<u8>(first + index);
+  }
   return key;
 }
 
@@ -36,8 +40,10 @@ struct Ends {
   ReceiveAssociation receiver;
 
   explicit Ends(const SealKey& key, unsigned slots = 1)
-      : sender{1, 0x1234567, AeadContexts(key, AeadContext::Direction::seal, slots), std::make_shared<SendCounter>()},
-        receiver{0x1234567, 1, AeadContexts(key, AeadContext::Direction::open, slots), std::make_shared<ReplayWindow>(), nullptr} {}
+      : sender{1, 0x1234567, AeadContexts(key, AeadContext::Direction::seal, slots),
+               std::make_shared<SendCounter>()},
+        receiver{0x1234567, 1, AeadContexts(key, AeadContext::Direction::open, slots),
+                 std::make_shared<ReplayWindow>(), nullptr} {}
 
   Bytes sealed(u64 counter, size_t length = 40) {
     sender.counter->skipTo(counter - 1);
@@ -48,7 +54,8 @@ struct Ends {
   Opened open(Bytes datagram) { return receiver.open(0, datagram.data(), datagram.size()); }
 };
 
-AssociationsSpec specOf(u32 tunnel, u32 sendSpi, const SealKey& send, u32 spi, const SealKey& receive) {
+AssociationsSpec specOf(u32 tunnel, u32 sendSpi, const SealKey& send, u32 spi,
+                        const SealKey& receive) {
   AssociationsSpec spec;
   spec.tunnel = tunnel;
   spec.send = KeySpec{sendSpi, send};
@@ -69,7 +76,8 @@ TEST(aes_gcm_gives_the_published_vector) {
   AeadContext seal(key, AeadContext::Direction::seal);
   CHECK(seal.seal(0, datagram.data(), length));
   CHECK(datagram == bytesOf("0000000000000001"
-                            "4688daf2f973a392732909c331d56d60f694abaa414b5e7ff5fdcdfff5e9a284456476492719ffb64de7d9dca1e1d894bc3bd57873"
+                            "4688daf2f973a392732909c331d56d60f694abaa414b5e7ff5fdcdfff5e9a284456476"
+                            "492719ffb64de7d9dca1e1d894bc3bd57873"
                             "ed4d181d19d4d5c8c18af3f821d496eeb096e98ad2b69e4799c71d"));
   AeadContext open(key, AeadContext::Direction::open);
   CHECK(open.open(0, datagram.data(), length));
@@ -85,7 +93,8 @@ TEST(chacha20_poly1305_gives_the_expected_octets) {
   AeadContext seal(key, AeadContext::Direction::seal);
   CHECK(seal.seal(0x0102030405060708, datagram.data(), 32));
   CHECK(datagram == bytesOf("1000432105060708"
-                            "a4b914c48e2077f8df98a8c6798b2c38cfd2820c9fd974337ee2f6f0dde129dce575748318a0d76cd71c1b7539bc2bbd"));
+                            "a4b914c48e2077f8df98a8c6798b2c38cfd2820c9fd974337ee2f6f0dde129dce57574"
+                            "8318a0d76cd71c1b7539bc2bbd"));
 }
 
 TEST(sealed_packets_open_once) {
@@ -116,7 +125,8 @@ TEST(a_forged_datagram_changes_nothing) {
     Ends ends(keyOf(cipher));
     CHECK(ends.open(ends.sealed(10)) == Opened::packet);
     const Bytes good = ends.sealed(11, 20);
-    // Every bit of the header but the type, which is not the association's to judge, of the text and of the tag.
+    // Every bit of the header but the type, which is not the association's to judge, of the text
+    // and of the tag.
     for (size_t bit = 4; bit < good.size() * 8; bit++) {
       Bytes bad = good;
       bad[bit / 8] = static_cast<u8>(bad[bit / 8] ^ (0x80 >> (bit % 8)));
@@ -124,7 +134,10 @@ TEST(a_forged_datagram_changes_nothing) {
       CHECK(opened == Opened::forged || opened == Opened::replayed);
       CHECK_EQUAL(ends.receiver.window->top(), 10u);
     }
-    for (size_t cut = 0; cut < good.size(); cut++) CHECK(ends.open(Bytes(good.begin(), good.begin() + static_cast<long>(cut))) != Opened::packet);
+    for (size_t cut = 0; cut < good.size(); cut++) {
+      CHECK(ends.open(Bytes(good.begin(), good.begin() + static_cast<long>(cut))) !=
+            Opened::packet);
+    }
     CHECK(ends.open(good) == Opened::packet);
     CHECK(Ends(keyOf(cipher, 2)).open(ends.sealed(12)) == Opened::forged);
   }
@@ -204,8 +217,12 @@ TEST(packets_pass_the_wrap_of_the_low_half) {
   const u64 wrap = u64{1} << 32;
   CHECK(ends.open(ends.sealed(wrap / 2)) == Opened::packet);
   CHECK(ends.open(ends.sealed(wrap - 3)) == Opened::packet);
-  for (const u64 counter : {wrap - 1, wrap, wrap + 2, wrap + 1, wrap - 2}) CHECK(ends.open(ends.sealed(counter)) == Opened::packet);
-  for (const u64 counter : {wrap - 1, wrap, wrap + 2}) CHECK(ends.open(ends.sealed(counter)) == Opened::replayed);
+  for (const u64 counter : {wrap - 1, wrap, wrap + 2, wrap + 1, wrap - 2}) {
+    CHECK(ends.open(ends.sealed(counter)) == Opened::packet);
+  }
+  for (const u64 counter : {wrap - 1, wrap, wrap + 2}) {
+    CHECK(ends.open(ends.sealed(counter)) == Opened::replayed);
+  }
   // Of the same low half, but sealed a round later: another nonce.
   CHECK(ends.open(ends.sealed(2 * wrap + 2)) != Opened::packet);
 }
@@ -234,7 +251,9 @@ TEST(no_number_is_given_twice_among_threads) {
         given[slot].push_back(load32(datagram.data() + 4));
         Bytes again = datagram;
         if (ends->receiver.open(slot, datagram.data(), datagram.size()) == Opened::packet) opened++;
-        if (ends->receiver.open(slot, again.data(), again.size()) == Opened::packet) opened += 1'000'000;
+        if (ends->receiver.open(slot, again.data(), again.size()) == Opened::packet) {
+          opened += 1'000'000;
+        }
       }
     });
   }

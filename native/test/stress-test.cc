@@ -1,5 +1,5 @@
-// Threads read the tables as packet threads do while others change them. Built by `make tsan`; a race or a freed node is reported
-// by the sanitizer, a wrong answer by the checks.
+// Threads read the tables as packet threads do while others change them. Built by `make tsan`; a
+// race or a freed node is reported by the sanitizer, a wrong answer by the checks.
 #include <atomic>
 #include <memory>
 #include <random>
@@ -70,7 +70,10 @@ RelayLegSpec legOf(u32 id, u32 choice) {
 void passOn(World& world, u32 id, u64 nowMs) {
   const RelayLeg* leg = world.tables.relayLegs().find(id);
   if (leg == nullptr) return;
-  if ((load32(leg->way.endpoint->identity.remote.bytes) >> 4 & 0xfff) != id || leg->other != (id ^ 1)) world.wrong++;
+  if ((load32(leg->way.endpoint->identity.remote.bytes) >> 4 & 0xfff) != id ||
+      leg->other != (id ^ 1)) {
+    world.wrong++;
+  }
   leg->way.came(100);
   leg->state->counters.receivePackets.fetch_add(1, std::memory_order_relaxed);
   const RelayLeg* other = world.tables.relayLegs().find(leg->other);
@@ -90,7 +93,10 @@ void sealAndOpen(World& world, unsigned slot, u32 id) {
   const bool same = sender->contexts.key() == receiver->contexts.key();
   const Opened opened = receiver->open(slot, datagram, sizeof datagram);
   if (opened == Opened::packet && !same) world.wrong++;
-  if (opened == Opened::packet && receiver->open(slot, datagram, sizeof datagram) == Opened::packet) world.wrong++;
+  if (opened == Opened::packet &&
+      receiver->open(slot, datagram, sizeof datagram) == Opened::packet) {
+    world.wrong++;
+  }
   if (opened == Opened::packet) world.opened.fetch_add(1, std::memory_order_relaxed);
 }
 
@@ -139,7 +145,8 @@ void change(World& world, u32 seed) {
         break;
       default:
         world.tables.tunnelSet(spec);
-        world.outward.take([&](const HeldOutward& held) { return held.destination.bytes[15] == id % 4; });
+        world.outward.take(
+            [&](const HeldOutward& held) { return held.destination.bytes[15] == id % 4; });
         world.hold.take({spec.remote, 4191, 4, Encapsulation::udp});
     }
     if (step % 64 == 0) world.punts.take();
@@ -155,14 +162,19 @@ void forward(World& world, EpochDomain::Reader& reader, Counters& counters, u32 
       passOn(world, id, random() % 1000);
       const Routes& routes = world.tables.routes();
       const u32 peer = routes.peer(6, prefixOf(id).bytes);
-      if ((peer != 0 && peer != id) || (routes.isOwn(6, prefixOf(id).bytes) && prefixOf(id) == Address{})) world.wrong++;
+      if ((peer != 0 && peer != id) ||
+          (routes.isOwn(6, prefixOf(id).bytes) && prefixOf(id) == Address{})) {
+        world.wrong++;
+      }
       routes.isPeers(id);
       const u32 found = peer != 0 ? peer : world.tables.route(6, prefixOf(id).bytes);
       if (found != 0 && found != id) world.wrong++;
       const Tunnel* tunnel = found == 0 ? nullptr : world.tables.tunnel(found);
       if (tunnel == nullptr) continue;
       // What a packet does: compares the endpoint, reads the MTU, counts.
-      if ((load32(tunnel->remote().bytes) >> 4 & 0xfff) != id || tunnel->effectiveMtu() == 0) world.wrong++;
+      if ((load32(tunnel->remote().bytes) >> 4 & 0xfff) != id || tunnel->effectiveMtu() == 0) {
+        world.wrong++;
+      }
       tunnel->counters->receivePackets.fetch_add(1, std::memory_order_relaxed);
       counters.add(Counters::receivePackets);
       world.tables.endpoint(tunnel->endpoint->identity);
@@ -170,7 +182,8 @@ void forward(World& world, EpochDomain::Reader& reader, Counters& counters, u32 
       if (packet % 8 == 0) sealAndOpen(world, seed, id);
     }
     const u8 octet = 1;
-    world.hold.push({remoteOf(1 + random() % kIds, random()), 4191, 4, Encapsulation::udp}, 0, &octet, 1, 1);
+    world.hold.push({remoteOf(1 + random() % kIds, random()), 4191, 4, Encapsulation::udp}, 0,
+                    &octet, 1, 1);
     world.hold.expire(random() % 100, 50);
     u8 header[40] = {0x60};
     header[39] = static_cast<u8>(random() % 4);
@@ -179,7 +192,8 @@ void forward(World& world, EpochDomain::Reader& reader, Counters& counters, u32 
     world.outward.expire(random() % 100, 50);
     world.punts.push({ControlPath{}, {1}});
     reader.offline();
-    // On few cores a reader that never yields would keep the writers, and so the end of the test, waiting.
+    // On few cores a reader that never yields would keep the writers, and so the end of the test,
+    // waiting.
     std::this_thread::yield();
   }
 }
@@ -191,13 +205,16 @@ TEST(readers_and_writers_together) {
   std::vector<std::thread> readers;
   for (u32 index = 0; index < 2; index++) {
     EpochDomain::Reader& reader = world->tables.domain().addReader();
-    readers.emplace_back([&world, &reader, index] { forward(*world, reader, world->counters[index], index); });
+    readers.emplace_back(
+        [&world, &reader, index] { forward(*world, reader, world->counters[index], index); });
   }
   std::thread second([&world] { change(*world, 100); });
   change(*world, 200);
   second.join();
   u64 sum = 0;
-  for (const Counters& counters : world->counters) sum += counters.values[Counters::receivePackets].load(std::memory_order_relaxed);
+  for (const Counters& counters : world->counters) {
+    sum += counters.values[Counters::receivePackets].load(std::memory_order_relaxed);
+  }
   world->stop = true;
   for (std::thread& reader : readers) reader.join();
   CHECK_EQUAL(world->wrong.load(), 0u);

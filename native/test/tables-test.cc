@@ -64,7 +64,9 @@ TEST(prefix_ignores_bits_behind_its_length) {
     std::memset(ones.bytes, 0xff, 16);
     tables->routeSet({{6, length, ones}, 9});
     Address other = ones;
-    if (length < 128) other.bytes[length / 8] = static_cast<u8>(other.bytes[length / 8] ^ (0x80 >> (length % 8)));
+    if (length < 128) {
+      other.bytes[length / 8] = static_cast<u8>(other.bytes[length / 8] ^ (0x80 >> (length % 8)));
+    }
     CHECK_EQUAL(tables->route(6, other.bytes), 9u);
     tables->routeDelete({{6, length, other}, 9});
     CHECK_EQUAL(tables->route(6, ones.bytes), 0u);
@@ -112,7 +114,8 @@ TEST(tables_agree_with_a_map) {
     }
     const u32 probe = random() % 5000;
     const auto expected = model.find(probe);
-    CHECK_EQUAL(tables->route(6, six(1, probe).bytes), expected == model.end() ? 0 : expected->second);
+    CHECK_EQUAL(tables->route(6, six(1, probe).bytes),
+                expected == model.end() ? 0 : expected->second);
   }
 }
 
@@ -134,7 +137,8 @@ TEST(million_tunnels_weigh_little) {
   const std::chrono::duration<double, std::nano> took = std::chrono::steady_clock::now() - start;
   CHECK_EQUAL(found, kCount);
 #if !defined(__SANITIZE_ADDRESS__)
-  std::printf("%u tunnels: %zu octets each; lookup %.0f ns\n", kCount, octets, took.count() / kCount);
+  std::printf("%u tunnels: %zu octets each; lookup %.0f ns\n", kCount, octets,
+              took.count() / kCount);
   CHECK(octets <= 200);
 #else
   CHECK(octets < 1000 && took.count() > 0);
@@ -174,9 +178,11 @@ TEST(packets_for_tunnels_that_are_being_built_are_bounded) {
     while (hold.push(view, {}, 200)) taken++;
   }
   CHECK_EQUAL(taken, OutwardHold::kMaximumOctets / (packet.size() + HeldOutward::kRoom));
-  const std::vector<HeldOutward> out = hold.take([](const HeldOutward& held) { return load32(held.destination.bytes + 12) == 0; });
+  const std::vector<HeldOutward> out =
+      hold.take([](const HeldOutward& held) { return load32(held.destination.bytes + 12) == 0; });
   CHECK_EQUAL(out.size(), OutwardHold::kForDestination);
-  CHECK(out[0].virtio.flags == kVirtioNeedsChecksum && std::memcmp(out[0].packet.data() + HeldOutward::kRoom, packet.data(), 36) == 0);
+  CHECK(out[0].virtio.flags == kVirtioNeedsChecksum &&
+        std::memcmp(out[0].packet.data() + HeldOutward::kRoom, packet.data(), 36) == 0);
   CHECK_EQUAL(hold.expire(1199, OutwardHold::kLimitMs), 0u);
   CHECK(hold.waiting());
   CHECK_EQUAL(hold.expire(1200, OutwardHold::kLimitMs), taken - out.size());

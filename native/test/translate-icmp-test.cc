@@ -6,8 +6,8 @@
 
 using namespace sojourn;
 using made::Bytes;
-using made::Passed;
 using made::pass;
+using made::Passed;
 
 namespace {
 
@@ -22,13 +22,18 @@ Bytes quoteOf(int family, size_t length, size_t payload = 600) {
 
 u32 ipHeader(const Bytes& packet) { return packet[0] >> 4 == 6 ? 40 : 20; }
 const u8* message(const Bytes& packet) { return packet.data() + ipHeader(packet); }
-Bytes quoted(const Bytes& packet) { return Bytes(packet.begin() + ipHeader(packet) + 8, packet.end()); }
-
-Passed passError(int family, u8 type, u8 code, u32 word, const Bytes& quote, const made::Settings& settings = {}) {
-  return pass(made::icmp({.family = family, .type = type, .code = code, .word = word}, quote), settings);
+Bytes quoted(const Bytes& packet) {
+  return Bytes(packet.begin() + ipHeader(packet) + 8, packet.end());
 }
 
-// The octets of RFC 4884: `before` of the packet, zero-padded, and an extension that is easy to find.
+Passed passError(int family, u8 type, u8 code, u32 word, const Bytes& quote,
+                 const made::Settings& settings = {}) {
+  return pass(made::icmp({.family = family, .type = type, .code = code, .word = word}, quote),
+              settings);
+}
+
+// The octets of RFC 4884: `before` of the packet, zero-padded, and an extension that is easy to
+// find.
 Bytes withExtension(Bytes quote, size_t before, size_t extension = 16) {
   quote.resize(before);
   quote.insert(quote.end(), extension, 0xee);
@@ -65,17 +70,39 @@ void checkRows(int family, const std::vector<Row>& rows) {
 }  // namespace
 
 TEST(icmpv4_errors) {
-  checkRows(4, {{3, 0, 1, 0},  {3, 1, 1, 0},   {3, 2, 4, 1, 0, 6}, {3, 3, 1, 4},   {3, 5, 1, 0},   {3, 6, 1, 0},
-                {3, 7, 1, 0},  {3, 8, 1, 0},   {3, 9, 1, 1},       {3, 10, 1, 1},  {3, 11, 1, 0},  {3, 12, 1, 0},
-                {3, 13, 1, 1}, {3, 14, -1, 0}, {3, 15, 1, 1},      {3, 16, -1, 0}, {3, 255, -1, 0}, {4, 0, -1, 0},
-                {5, 0, -1, 0}, {5, 1, -1, 0},  {6, 0, -1, 0},      {11, 0, 3, 0},  {11, 1, 3, 1},  {12, 1, -1, 0},
-                {12, 3, -1, 0}, {3, 4, 2, 0, 1400, 1420}});
+  checkRows(4, {{3, 0, 1, 0},       {3, 1, 1, 0},
+                {3, 2, 4, 1, 0, 6}, {3, 3, 1, 4},
+                {3, 5, 1, 0},       {3, 6, 1, 0},
+                {3, 7, 1, 0},       {3, 8, 1, 0},
+                {3, 9, 1, 1},       {3, 10, 1, 1},
+                {3, 11, 1, 0},      {3, 12, 1, 0},
+                {3, 13, 1, 1},      {3, 14, -1, 0},
+                {3, 15, 1, 1},      {3, 16, -1, 0},
+                {3, 255, -1, 0},    {4, 0, -1, 0},
+                {5, 0, -1, 0},      {5, 1, -1, 0},
+                {6, 0, -1, 0},      {11, 0, 3, 0},
+                {11, 1, 3, 1},      {12, 1, -1, 0},
+                {12, 3, -1, 0},     {3, 4, 2, 0, 1400, 1420}});
 }
 
 TEST(icmpv6_errors) {
-  checkRows(6, {{1, 0, 3, 1},  {1, 1, 3, 10}, {1, 2, 3, 1},   {1, 3, 3, 1},  {1, 4, 3, 3},  {1, 5, -1, 0}, {1, 6, -1, 0},
-                {3, 0, 11, 0}, {3, 1, 11, 1}, {4, 1, 3, 2, 6}, {4, 2, -1, 0}, {4, 3, -1, 0}, {0, 0, -1, 0}, {5, 0, -1, 0},
-                {100, 0, -1, 0}, {127, 0, -1, 0}, {2, 0, 3, 4, 1400, 1380}});
+  checkRows(6, {{1, 0, 3, 1},
+                {1, 1, 3, 10},
+                {1, 2, 3, 1},
+                {1, 3, 3, 1},
+                {1, 4, 3, 3},
+                {1, 5, -1, 0},
+                {1, 6, -1, 0},
+                {3, 0, 11, 0},
+                {3, 1, 11, 1},
+                {4, 1, 3, 2, 6},
+                {4, 2, -1, 0},
+                {4, 3, -1, 0},
+                {0, 0, -1, 0},
+                {5, 0, -1, 0},
+                {100, 0, -1, 0},
+                {127, 0, -1, 0},
+                {2, 0, 3, 4, 1400, 1380}});
 }
 
 // Figures 3 and 6, every pointer there is.
@@ -85,7 +112,9 @@ TEST(pointers) {
   for (u32 pointer = 0; pointer < 256; pointer++) {
     const int to6 = pointer < 20 ? kFrom4[pointer] : -1;
     const int to4 = pointer < 8 ? kFrom6[pointer] : pointer < 24 ? 12 : pointer < 40 ? 16 : -1;
-    for (const u8 code : {0, 2}) checkRows(4, {{12, code, to6 < 0 ? -1 : 4, 0, pointer << 24, static_cast<u32>(to6)}});
+    for (const u8 code : {0, 2}) {
+      checkRows(4, {{12, code, to6 < 0 ? -1 : 4, 0, pointer << 24, static_cast<u32>(to6)}});
+    }
     checkRows(6, {{4, 0, to4 < 0 ? -1 : 12, 0, pointer, static_cast<u32>(to4) << 24}});
   }
   checkRows(6, {{4, 0, -1, 0, 0x01000000, 0}});
@@ -98,7 +127,8 @@ TEST(icmp_queries) {
       if (isIcmpErrorType(static_cast<u8>(family), type)) continue;
       const bool request = type == (family == 4 ? 8 : 128);
       const bool echo = request || type == (family == 4 ? 0 : 129);
-      Passed passed = pass(made::icmp({.family = family, .type = type, .word = 0x00070009}, Bytes(57, 9)));
+      Passed passed =
+          pass(made::icmp({.family = family, .type = type, .word = 0x00070009}, Bytes(57, 9)));
       CHECK_EQUAL(number(passed.verdict()), number(echo ? Verdict::translated : Verdict::icmpType));
       if (!echo) continue;
       const u8 expected = family == 4 ? (request ? 128 : 129) : (request ? 8 : 0);
@@ -126,9 +156,15 @@ TEST(mtu_for_ipv6) {
   struct Case {
     u32 told, mtu, originMtu, expected;
   };
-  for (const Case& each : {Case{1400, 1500, 1500, 1420}, {68, 1500, 1500, 1280}, {1260, 1500, 1500, 1280}, {1261, 1500, 1500, 1281},
-                           {9000, 1500, 9000, 1500}, {9000, 9000, 1500, 1520}, {65535, 65535, 65535, 65535}}) {
-    const Passed passed = passError(4, 3, 4, each.told, quoteOf(4, 28), {.mtu = each.mtu, .originMtu = each.originMtu});
+  for (const Case& each : {Case{1400, 1500, 1500, 1420},
+                           {68, 1500, 1500, 1280},
+                           {1260, 1500, 1500, 1280},
+                           {1261, 1500, 1500, 1281},
+                           {9000, 1500, 9000, 1500},
+                           {9000, 9000, 1500, 1520},
+                           {65535, 65535, 65535, 65535}}) {
+    const Passed passed = passError(4, 3, 4, each.told, quoteOf(4, 28),
+                                    {.mtu = each.mtu, .originMtu = each.originMtu});
     CHECK_EQUAL(load32(message(passed.packet) + 4), each.expected);
   }
 }
@@ -138,8 +174,17 @@ TEST(mtu_from_plateaus) {
   struct Case {
     u32 total, expected;
   };
-  for (const Case& each : {Case{65535, 32020}, {32001, 32020}, {32000, 17934}, {17914, 8186}, {8166, 4372}, {4352, 2022}, {2002, 1512},
-                           {1493, 1512}, {1492, 1280}, {1006, 1280}, {100, 1280}}) {
+  for (const Case& each : {Case{65535, 32020},
+                           {32001, 32020},
+                           {32000, 17934},
+                           {17914, 8186},
+                           {8166, 4372},
+                           {4352, 2022},
+                           {2002, 1512},
+                           {1493, 1512},
+                           {1492, 1280},
+                           {1006, 1280},
+                           {100, 1280}}) {
     Bytes quote = quoteOf(4, 28);
     store16(quote.data() + 2, each.total);
     const Passed passed = passError(4, 3, 4, 0, quote, {.mtu = 65535, .originMtu = 65535});
@@ -152,25 +197,33 @@ TEST(mtu_for_ipv4) {
   struct Case {
     u32 told, mtu, originMtu, expected, fragment;
   };
-  for (const Case& each : {Case{1400, 1500, 1500, 1380, 1372}, {9000, 1500, 9000, 1500, 1500}, {9000, 9000, 1500, 1480, 1472},
-                           {1280, 1500, 1500, 1260, 1252}, {0, 1500, 1500, 68, 68}, {0xffffffff, 70000, 0xffffffff, 65535, 65535}}) {
+  for (const Case& each : {Case{1400, 1500, 1500, 1380, 1372},
+                           {9000, 1500, 9000, 1500, 1500},
+                           {9000, 9000, 1500, 1480, 1472},
+                           {1280, 1500, 1500, 1260, 1252},
+                           {0, 1500, 1500, 68, 68},
+                           {0xffffffff, 70000, 0xffffffff, 65535, 65535}}) {
     const made::Settings settings{.mtu = each.mtu, .originMtu = each.originMtu};
     const Passed passed = passError(6, 2, 0, each.told, quoteOf(6, 100), settings);
     CHECK_EQUAL(load32(message(passed.packet) + 4), each.expected);
-    const Bytes fragment = made::withExtensions(quoteOf(6, 100, 40), kProtocolFragment, {0, 0, 0, 1, 0, 0, 0, 9}, 0);
-    CHECK_EQUAL(load32(message(passError(6, 2, 0, each.told, fragment, settings).packet) + 4), each.fragment);
+    const Bytes fragment =
+        made::withExtensions(quoteOf(6, 100, 40), kProtocolFragment, {0, 0, 0, 1, 0, 0, 0, 9}, 0);
+    CHECK_EQUAL(load32(message(passError(6, 2, 0, each.told, fragment, settings).packet) + 4),
+                each.fragment);
   }
 }
 
-// What is quoted is what translating the packet in error gives, but for the hop limit; cut wherever the router cut it.
+// What is quoted is what translating the packet in error gives, but for the hop limit; cut wherever
+// the router cut it.
 TEST(quoted_packets) {
   for (const int family : {4, 6}) {
     const u8 protocols[3] = {kProtocolTcp, kProtocolUdp, 0};
     for (const u8 protocol : protocols) {
       const u8 echo = family == 4 ? 8 : 128;
-      Bytes whole = protocol == kProtocolTcp   ? made::tcp({.family = family}, 77, 200)
-                    : protocol == kProtocolUdp ? made::udp({.family = family}, 200)
-                                               : made::icmp({.family = family, .type = echo, .word = 99}, Bytes(200, 5));
+      Bytes whole = protocol == kProtocolTcp ? made::tcp({.family = family}, 77, 200)
+                    : protocol == kProtocolUdp
+                        ? made::udp({.family = family}, 200)
+                        : made::icmp({.family = family, .type = echo, .word = 99}, Bytes(200, 5));
       const u32 header = ipHeader(whole);
       Bytes translated = pass(whole, {.identification = 0}).packet;
       // The quoted hop limit stays as it is; DF and identification of IPv6 are not known.
@@ -204,11 +257,14 @@ TEST(quoted_fragments_and_options) {
   const Passed optioned = passError(4, 11, 0, 0, made::withOptions(plain, Bytes(40, 1)));
   CHECK(quoted(optioned.packet) == quoted(passError(4, 11, 0, 0, plain).packet));
   const Bytes six = made::udp({.family = 6}, 600);
-  const Bytes chained = made::withExtensions(six, kProtocolDestination, {0, 0, 1, 4, 0, 0, 0, 0}, 0);
+  const Bytes chained =
+      made::withExtensions(six, kProtocolDestination, {0, 0, 1, 4, 0, 0, 0, 0}, 0);
   CHECK(quoted(passError(6, 3, 0, 0, chained).packet) == quoted(passError(6, 3, 0, 0, six).packet));
   // Cut within the extension headers there is nothing to say about it.
-  CHECK_EQUAL(number(passError(6, 3, 0, 0, Bytes(chained.begin(), chained.begin() + 44)).verdict()), number(Verdict::malformed));
-  Bytes fragment = made::withExtensions(six, kProtocolFragment, {0, 0, 0x01, 0x01, 0, 1, 0x77, 0x88}, 0);
+  CHECK_EQUAL(number(passError(6, 3, 0, 0, Bytes(chained.begin(), chained.begin() + 44)).verdict()),
+              number(Verdict::malformed));
+  Bytes fragment =
+      made::withExtensions(six, kProtocolFragment, {0, 0, 0x01, 0x01, 0, 1, 0x77, 0x88}, 0);
   const Passed later = passError(6, 3, 1, 0, fragment);
   CHECK_EQUAL(load16(quoted(later.packet).data() + 4), 0x7788);
   CHECK_EQUAL(load16(quoted(later.packet).data() + 6), 0x2020);
@@ -228,25 +284,37 @@ TEST(quotations_that_are_not_translated) {
     const u8 echo = family == 4 ? 8 : 128;
     Bytes original = quoteOf(family, 68);
     const Bytes error = made::icmp({.family = family, .type = unreachable}, original);
-    CHECK_EQUAL(number(passError(family, unreachable, 0, 0, error).verdict()), number(Verdict::nestedError));
-    Bytes unknown = made::icmp({.family = family, .type = static_cast<u8>(family == 4 ? 13 : 133)}, Bytes(8));
-    CHECK_EQUAL(number(passError(family, unreachable, 0, 0, unknown).verdict()), number(Verdict::icmpType));
+    CHECK_EQUAL(number(passError(family, unreachable, 0, 0, error).verdict()),
+                number(Verdict::nestedError));
+    Bytes unknown =
+        made::icmp({.family = family, .type = static_cast<u8>(family == 4 ? 13 : 133)}, Bytes(8));
+    CHECK_EQUAL(number(passError(family, unreachable, 0, 0, unknown).verdict()),
+                number(Verdict::icmpType));
     Bytes strange = original;
     strange[family == 4 ? 16 : 25] ^= 1;
-    CHECK_EQUAL(number(passError(family, unreachable, 0, 0, strange).verdict()), number(Verdict::unmapped));
+    CHECK_EQUAL(number(passError(family, unreachable, 0, 0, strange).verdict()),
+                number(Verdict::unmapped));
     Bytes other = quoteOf(family == 4 ? 6 : 4, 68);
-    CHECK_EQUAL(number(passError(family, unreachable, 0, 0, other).verdict()), number(Verdict::malformed));
-    CHECK_EQUAL(number(passError(family, unreachable, 0, 0, Bytes(original.begin(), original.begin() + 19)).verdict()), number(Verdict::malformed));
-    CHECK_EQUAL(number(passError(family, unreachable, 0, 0, {}).verdict()), number(Verdict::malformed));
+    CHECK_EQUAL(number(passError(family, unreachable, 0, 0, other).verdict()),
+                number(Verdict::malformed));
+    CHECK_EQUAL(
+        number(passError(family, unreachable, 0, 0, Bytes(original.begin(), original.begin() + 19))
+                   .verdict()),
+        number(Verdict::malformed));
+    CHECK_EQUAL(number(passError(family, unreachable, 0, 0, {}).verdict()),
+                number(Verdict::malformed));
     Bytes ping = made::icmp({.family = family, .type = echo}, Bytes(8));
     ping.resize(ipHeader(ping) + 3);
-    CHECK_EQUAL(number(passError(family, unreachable, 0, 0, ping).verdict()), number(Verdict::malformed));
+    CHECK_EQUAL(number(passError(family, unreachable, 0, 0, ping).verdict()),
+                number(Verdict::malformed));
     Bytes protocol = original;
     protocol[family == 4 ? 9 : 6] = family == 4 ? kProtocolIcmpv6 : kProtocolIcmp;
-    CHECK_EQUAL(number(passError(family, unreachable, 0, 0, protocol).verdict()), number(Verdict::protocol));
+    CHECK_EQUAL(number(passError(family, unreachable, 0, 0, protocol).verdict()),
+                number(Verdict::protocol));
   }
   Bytes fragmentOfPing = made::withFragmentField(made::icmp({.type = 8}, Bytes(8)), 0x2000);
-  CHECK_EQUAL(number(passError(4, 11, 1, 0, fragmentOfPing).verdict()), number(Verdict::icmpFragment));
+  CHECK_EQUAL(number(passError(4, 11, 1, 0, fragmentOfPing).verdict()),
+              number(Verdict::icmpFragment));
   // UDP without checksum stays without: the whole datagram is not there.
   Bytes none = made::udp({.family = 4}, 100);
   store16(none.data() + 26, 0);
@@ -259,7 +327,9 @@ TEST(quotations_that_are_not_translated) {
 
 TEST(errors_from_routers_without_a_pair) {
   for (const int family : {4, 6}) {
-    Bytes error = made::icmp({.family = family, .type = static_cast<u8>(family == 4 ? 11 : 3), .host = 0}, quoteOf(family, 68));
+    Bytes error =
+        made::icmp({.family = family, .type = static_cast<u8>(family == 4 ? 11 : 3), .host = 0},
+                   quoteOf(family, 68));
     CHECK(isIcmpError(made::viewOf(error)));
     Passed passed = pass(error);
     CHECK_EQUAL(number(passed.verdict()), number(Verdict::translated));
@@ -289,12 +359,16 @@ TEST(errors_are_no_longer_than_errors_may_be) {
 
 TEST(wrong_checksums_of_errors_stay_wrong) {
   for (const int family : {4, 6}) {
-    Bytes error = made::icmp({.family = family, .type = static_cast<u8>(family == 4 ? 11 : 3)}, quoteOf(family, 100));
+    Bytes error = made::icmp({.family = family, .type = static_cast<u8>(family == 4 ? 11 : 3)},
+                             quoteOf(family, 100));
     Bytes good = pass(error).packet;
-    store16(error.data() + ipHeader(error) + 2, load16(error.data() + ipHeader(error) + 2) + 0x0102u);
+    store16(error.data() + ipHeader(error) + 2,
+            load16(error.data() + ipHeader(error) + 2) + 0x0102u);
     Bytes bad = pass(error).packet;
     CHECK(made::upperResidue(good) == 0 && made::upperResidue(bad) != 0);
-    CHECK_EQUAL(static_cast<u16>(load16(bad.data() + ipHeader(bad) + 2) - load16(good.data() + ipHeader(good) + 2)), 0x0102);
+    CHECK_EQUAL(static_cast<u16>(load16(bad.data() + ipHeader(bad) + 2) -
+                                 load16(good.data() + ipHeader(good) + 2)),
+                0x0102);
   }
 }
 
@@ -304,15 +378,25 @@ TEST(extensions_of_icmp) {
     int family;
     size_t before, expected;
   };
-  for (const Case& each : {Case{4, 128, 152}, {4, 132, 152}, {4, 136, 160}, {4, 500, 520}, {6, 128, 128}, {6, 136, 128}, {6, 152, 132}, {6, 160, 140}}) {
+  for (const Case& each : {Case{4, 128, 152},
+                           {4, 132, 152},
+                           {4, 136, 160},
+                           {4, 500, 520},
+                           {6, 128, 128},
+                           {6, 136, 128},
+                           {6, 152, 132},
+                           {6, 160, 140}}) {
     const u8 type = each.family == 4 ? 11 : 3;
-    const u32 word = static_cast<u32>(each.family == 4 ? each.before / 4 << 16 : each.before / 8 << 24);
-    Passed passed = passError(each.family, type, 0, word, withExtension(quoteOf(each.family, 600), each.before));
+    const u32 word =
+        static_cast<u32>(each.family == 4 ? each.before / 4 << 16 : each.before / 8 << 24);
+    Passed passed = passError(each.family, type, 0, word,
+                              withExtension(quoteOf(each.family, 600), each.before));
     CHECK_EQUAL(number(passed.verdict()), number(Verdict::translated));
     const Bytes quote = quoted(passed.packet);
     CHECK_EQUAL(quote.size(), each.expected + 16);
     CHECK_EQUAL(extensionAt(quote), each.expected);
-    CHECK_EQUAL(each.family == 4 ? message(passed.packet)[4] * 8u : message(passed.packet)[5] * 4u, each.expected);
+    CHECK_EQUAL(each.family == 4 ? message(passed.packet)[4] * 8u : message(passed.packet)[5] * 4u,
+                each.expected);
     CHECK_EQUAL(made::upperResidue(passed.packet), 0);
     // What is not padding is the packet.
     const Passed plain = passError(each.family, type, 0, 0, quoteOf(each.family, each.before));
@@ -324,14 +408,19 @@ TEST(extensions_of_icmp) {
 
 TEST(extensions_without_a_place) {
   // ICMPv6 has no length in these: the extension is left out.
-  for (const auto& [type, code, word] : {std::tuple<u8, u8, u32>{3, 2, 32u << 16}, {3, 4, 32u << 16 | 1400}, {12, 0, 32u << 16}}) {
+  for (const auto& [type, code, word] :
+       {std::tuple<u8, u8, u32>{3, 2, 32u << 16}, {3, 4, 32u << 16 | 1400}, {12, 0, 32u << 16}}) {
     const Passed passed = passError(4, type, code, word, withExtension(quoteOf(4, 600), 128));
     CHECK_EQUAL(quoted(passed.packet).size(), 148u);
     CHECK_EQUAL(extensionAt(quoted(passed.packet)), 148u);
   }
   // Too short to be meant, or pointing behind the end: what there is, is the packet.
-  CHECK_EQUAL(quoted(passError(4, 11, 0, 20u << 16, withExtension(quoteOf(4, 600), 80)).packet).size(), 100u);
-  CHECK_EQUAL(quoted(passError(4, 11, 0, 200u << 16, withExtension(quoteOf(4, 600), 128)).packet).size(), 128u + 16 + 20);
+  CHECK_EQUAL(
+      quoted(passError(4, 11, 0, 20u << 16, withExtension(quoteOf(4, 600), 80)).packet).size(),
+      100u);
+  CHECK_EQUAL(
+      quoted(passError(4, 11, 0, 200u << 16, withExtension(quoteOf(4, 600), 128)).packet).size(),
+      128u + 16 + 20);
   // No room for 128 octets of the packet beside it.
   const Passed large = passError(4, 11, 0, 32u << 16, withExtension(quoteOf(4, 600), 128, 1200));
   CHECK_EQUAL(quoted(large.packet).size(), 148u);
@@ -345,7 +434,9 @@ TEST(extensions_without_a_place) {
 
 TEST(errors_go_there_and_back) {
   for (const int family : {4, 6}) {
-    const Bytes error = made::icmp({.family = family, .type = static_cast<u8>(family == 4 ? 3 : 1), .code = static_cast<u8>(family == 4 ? 3 : 4)},
+    const Bytes error = made::icmp({.family = family,
+                                    .type = static_cast<u8>(family == 4 ? 3 : 1),
+                                    .code = static_cast<u8>(family == 4 ? 3 : 4)},
                                    quoteOf(family, 200));
     Bytes expected = error;
     expected[family == 4 ? 8 : 7] = 62;

@@ -1,4 +1,5 @@
-// Translated packets in the eyes of a dissector that is not ours: every checksum that there is, of headers and quoted headers too.
+// Translated packets in the eyes of a dissector that is not ours: every checksum that there is, of
+// headers and quoted headers too.
 #include <unistd.h>
 
 #include <cstdlib>
@@ -40,7 +41,9 @@ class Capture {
     if (file_ == nullptr) return;
     const u32 length = static_cast<u32>(packet.size());
     const u32 header[4] = {0, 0, length, length};
-    CHECK_EQUAL(std::fwrite(header, sizeof header, 1, file_) + std::fwrite(packet.data(), length, 1, file_), 2);
+    CHECK_EQUAL(
+        std::fwrite(header, sizeof header, 1, file_) + std::fwrite(packet.data(), length, 1, file_),
+        2);
     std::fflush(file_);
   }
   const char* path() const { return path_; }
@@ -50,14 +53,16 @@ class Capture {
   FILE* file_;
 };
 
-// One line for each packet: the status of IPv4 header, TCP, UDP, ICMP, ICMPv6 (0: bad, 1: good, 2: not looked at, as in some quotations, 3: none),
-// several joined by commas; and what is malformed.
+// One line for each packet: the status of IPv4 header, TCP, UDP, ICMP, ICMPv6 (0: bad, 1: good, 2:
+// not looked at, as in some quotations, 3: none), several joined by commas; and what is malformed.
 std::vector<std::vector<std::string>> dissect(const Capture& capture) {
-  const std::string command = std::string("tshark -r ") + capture.path() +
-                              " -n -T fields -E occurrence=a -o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE -o udp.check_checksum:TRUE"
-                              " -o ip.defragment:FALSE -o ipv6.defragment:FALSE"
-                              " -e ip.checksum.status -e tcp.checksum.status -e udp.checksum.status -e icmp.checksum.status"
-                              " -e icmpv6.checksum.status -e _ws.malformed 2>/dev/null";
+  const std::string command =
+      std::string("tshark -r ") + capture.path() +
+      " -n -T fields -E occurrence=a -o ip.check_checksum:TRUE -o tcp.check_checksum:TRUE -o "
+      "udp.check_checksum:TRUE"
+      " -o ip.defragment:FALSE -o ipv6.defragment:FALSE"
+      " -e ip.checksum.status -e tcp.checksum.status -e udp.checksum.status -e icmp.checksum.status"
+      " -e icmpv6.checksum.status -e _ws.malformed 2>/dev/null";
   const std::unique_ptr<FILE, int (*)(FILE*)> out(::popen(command.c_str(), "r"), ::pclose);
   std::vector<std::vector<std::string>> rows;
   char line[512];
@@ -84,7 +89,10 @@ Bytes octets(std::mt19937& random, size_t length) {
 
 // TCP, UDP with and without checksum, Echo, and errors that quote one of them.
 Bytes some(int family, std::mt19937& random, bool mayQuote = true) {
-  const made::Flow flow{.family = family, .sourcePort = static_cast<u16>(40001 + random() % 1000), .destinationPort = 40000, .trafficClass = static_cast<u8>(random())};
+  const made::Flow flow{.family = family,
+                        .sourcePort = static_cast<u16>(40001 + random() % 1000),
+                        .destinationPort = 40000,
+                        .trafficClass = static_cast<u8>(random())};
   // Short enough that errors quote them whole: a quotation that is cut is not judged.
   const size_t length = random() % 1100;
   switch (random() % (mayQuote ? 5 : 4)) {
@@ -98,16 +106,21 @@ Bytes some(int family, std::mt19937& random, bool mayQuote = true) {
       return packet;
     }
     case 3:
-      return made::icmp({.family = family, .type = static_cast<u8>(family == 4 ? 8 : 129), .word = static_cast<u32>(random())}, octets(random, length));
+      return made::icmp({.family = family,
+                         .type = static_cast<u8>(family == 4 ? 8 : 129),
+                         .word = static_cast<u32>(random())},
+                        octets(random, length));
     default: {
       const Bytes quoted = some(family, random, false);
       const u8 types[2][2] = {{11, 3}, {3, 1}};
-      return made::icmp({.family = family, .type = types[family == 6][random() % 2], .code = 0}, quoted);
+      return made::icmp({.family = family, .type = types[family == 6][random() % 2], .code = 0},
+                        quoted);
     }
   }
 }
 
-// How often each column is good; a bad or malformed packet, and one of which nothing is good, is told and counts as a failure.
+// How often each column is good; a bad or malformed packet, and one of which nothing is good, is
+// told and counts as a failure.
 std::vector<size_t> judge(const Capture& capture, size_t packets) {
   std::vector<size_t> good(kColumns);
   const auto rows = dissect(capture);
@@ -149,7 +162,8 @@ TEST(another_dissector_finds_every_segment_right) {
   size_t packets = 0;
   for (const int family : {4, 6}) {
     for (const bool udp : {false, true}) {
-      Bytes super = udp ? made::udp({.family = family, .destinationPort = 40000}, 20000) : made::tcp({.family = family, .destinationPort = 40000}, 9, 20000);
+      Bytes super = udp ? made::udp({.family = family, .destinationPort = 40000}, 20000)
+                        : made::tcp({.family = family, .destinationPort = 40000}, 9, 20000);
       const VirtioHeader virtio = made::makeSuper(super, 1000);
       const made::Passed passed = pass(super, {}, virtio);
       for (const Bytes& segment : made::cutSuper(passed.packet, passed.virtio)) {

@@ -8,8 +8,8 @@
 
 using namespace sojourn;
 using made::Bytes;
-using made::Passed;
 using made::pass;
+using made::Passed;
 
 namespace {
 
@@ -22,7 +22,8 @@ int number(Verdict verdict) { return static_cast<int>(verdict); }
 TEST(checksum_left_to_the_device) {
   for (const int family : {4, 6}) {
     const u8 echo = family == 4 ? 8 : 128;
-    for (Bytes packet : {made::tcp({.family = family}, 3, 901), made::udp({.family = family}, 901), made::icmp({.family = family, .type = echo}, Bytes(901, 3))}) {
+    for (Bytes packet : {made::tcp({.family = family}, 3, 901), made::udp({.family = family}, 901),
+                         made::icmp({.family = family, .type = echo}, Bytes(901, 3))}) {
       const Bytes whole = pass(packet).packet;
       VirtioHeader virtio = made::makePartial(packet);
       // ICMPv4 has no pseudo-header, so nothing is summed in advance.
@@ -48,12 +49,14 @@ TEST(super_packets_commute_with_segmentation) {
       for (const u16 size : {u16{100}, u16{1240 - 20}, u16{1380}}) {
         for (const size_t payload : {size_t{size} + 1, size_t{size} * 7, size_t{64000}}) {
           const made::Flow flow{.family = family, .trafficClass = 2};
-          Bytes packet = udp ? made::udp(flow, payload) : made::tcp(flow, 0xfffff000, payload, 0x98);
+          Bytes packet =
+              udp ? made::udp(flow, payload) : made::tcp(flow, 0xfffff000, payload, 0x98);
           VirtioHeader virtio = made::makeSuper(packet, size);
           if (!udp) virtio.gsoType |= kGsoEcn;
           const Passed passed = pass(packet, {.identification = 0xfff0}, virtio);
           CHECK_EQUAL(number(passed.verdict()), number(Verdict::translated));
-          CHECK_EQUAL(passed.virtio.gsoType, udp ? kGsoUdp : (family == 4 ? kGsoTcp6 : kGsoTcp4) | kGsoEcn);
+          CHECK_EQUAL(passed.virtio.gsoType,
+                      udp ? kGsoUdp : (family == 4 ? kGsoTcp6 : kGsoTcp4) | kGsoEcn);
           CHECK_EQUAL(passed.virtio.headerLength, (family == 4 ? 40 : 20) + (udp ? 8 : 20));
           CHECK(!passed.translation.lowered && passed.virtio.gsoSize == size);
           Packets expected = made::passApart(packet, {.identification = 0xfff0}, virtio);
@@ -79,7 +82,8 @@ TEST(super_packets_behind_extension_headers) {
   Bytes straight = plain;
   const VirtioHeader usual = made::makeSuper(straight, 1000);
   const Passed expected = pass(straight, {}, usual);
-  CHECK(passed.packet == expected.packet && std::memcmp(&passed.virtio, &expected.virtio, sizeof usual) == 0);
+  CHECK(passed.packet == expected.packet &&
+        std::memcmp(&passed.virtio, &expected.virtio, sizeof usual) == 0);
 }
 
 TEST(tcp_segments_shrink_to_the_other_side) {
@@ -89,7 +93,9 @@ TEST(tcp_segments_shrink_to_the_other_side) {
   CHECK(passed.translation.lowered);
   CHECK_EQUAL(passed.virtio.gsoSize, 1440);
   Packets expected;
-  for (const Bytes& segment : made::cutSuper(packet, virtio, 1480)) expected.push_back(pass(segment).packet);
+  for (const Bytes& segment : made::cutSuper(packet, virtio, 1480)) {
+    expected.push_back(pass(segment).packet);
+  }
   CHECK(made::cutSuper(passed.packet, passed.virtio) == expected);
   // Without DF: to the lowest MTU, where fragments would be the alternative.
   const Bytes clear = made::withFragmentField(packet, 0);
@@ -147,7 +153,8 @@ TEST(virtio_header_of_another_packet) {
 
 namespace {
 
-// Nanoseconds for each translation, with laying the first 128 octets of the packet anew before each.
+// Nanoseconds for each translation, with laying the first 128 octets of the packet anew before
+// each.
 double nanoseconds(const Bytes& packet, const VirtioHeader& virtio, u32 mtu, int rounds) {
   Bytes buffer(kTranslationHeadroom + packet.size());
   u8* const at = buffer.data() + kTranslationHeadroom;
@@ -185,14 +192,18 @@ TEST(translations_weigh_little) {
     const Bytes full = made::tcp({.family = family}, 1, 1400);
     Bytes none = made::udp({.family = 4}, 1400);
     store16(none.data() + 26, 0);
-    const Bytes error = made::icmp({.family = family, .type = static_cast<u8>(family == 4 ? 11 : 3)}, Bytes(small));
-    const double times[5] = {nanoseconds(small, {}, 1500, kRounds), nanoseconds(full, {}, 1500, kRounds),
-                             nanoseconds(super, virtio, 1500, kRounds), nanoseconds(none, {}, 1500, kRounds),
-                             nanoseconds(error, {}, 1500, kRounds)};
+    const Bytes error =
+        made::icmp({.family = family, .type = static_cast<u8>(family == 4 ? 11 : 3)}, Bytes(small));
+    const double times[5] = {
+        nanoseconds(small, {}, 1500, kRounds), nanoseconds(full, {}, 1500, kRounds),
+        nanoseconds(super, virtio, 1500, kRounds), nanoseconds(none, {}, 1500, kRounds),
+        nanoseconds(error, {}, 1500, kRounds)};
     CHECK(times[2] < 1e6);
 #if !defined(__SANITIZE_ADDRESS__)
-    std::printf("IPv%d: 64 octets %.0f ns, 1400 %.0f ns, super-packet of 64 KiB %.0f ns, UDP without checksum (IPv4) %.0f ns, ICMP error %.0f ns\n",
-                family, times[0], times[1], times[2], times[3], times[4]);
+    std::printf(
+        "IPv%d: 64 octets %.0f ns, 1400 %.0f ns, super-packet of 64 KiB %.0f ns, UDP without "
+        "checksum (IPv4) %.0f ns, ICMP error %.0f ns\n",
+        family, times[0], times[1], times[2], times[3], times[4]);
 #endif
   }
 }

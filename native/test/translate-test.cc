@@ -8,8 +8,8 @@
 
 using namespace sojourn;
 using made::Bytes;
-using made::Passed;
 using made::pass;
+using made::Passed;
 
 namespace {
 
@@ -18,7 +18,9 @@ constexpr u16 kMoreFragments = 0x2000;
 
 int number(Verdict verdict) { return static_cast<int>(verdict); }
 
-Bytes behind(const Bytes& packet, size_t from) { return Bytes(packet.begin() + static_cast<long>(from), packet.end()); }
+Bytes behind(const Bytes& packet, size_t from) {
+  return Bytes(packet.begin() + static_cast<long>(from), packet.end());
+}
 
 }  // namespace
 
@@ -72,9 +74,12 @@ TEST(every_protocol_number) {
     writeIpv4Checksum(four.data(), kIpv4Header);
     const Passed up = pass(four);
     // Extension headers' numbers, IGMP, ICMPv6.
-    const bool never = protocol == 0 || protocol == 2 || protocol == 43 || protocol == 44 || protocol == 58 || protocol == 60;
+    const bool never = protocol == 0 || protocol == 2 || protocol == 43 || protocol == 44 ||
+                       protocol == 58 || protocol == 60;
     const bool icmp = protocol == 1;
-    if (!icmp) CHECK_EQUAL(number(up.verdict()), number(never ? Verdict::protocol : Verdict::translated));
+    if (!icmp) {
+      CHECK_EQUAL(number(up.verdict()), number(never ? Verdict::protocol : Verdict::translated));
+    }
     if (!icmp && !never) CHECK_EQUAL(up.packet[6], protocol);
     const bool changed = protocol == 6 || protocol == 17;
     if (!icmp && !never && !changed) CHECK(behind(up.packet, 40) == behind(four, 20));
@@ -82,7 +87,8 @@ TEST(every_protocol_number) {
     six[6] = static_cast<u8>(protocol);
     if (isExtensionHeader(six[6]) || protocol == 58) continue;
     const Passed down = pass(six);
-    CHECK_EQUAL(number(down.verdict()), number(protocol == 1 || protocol == 2 ? Verdict::protocol : Verdict::translated));
+    CHECK_EQUAL(number(down.verdict()),
+                number(protocol == 1 || protocol == 2 ? Verdict::protocol : Verdict::translated));
     if (protocol > 2) CHECK_EQUAL(down.packet[9], protocol);
   }
 }
@@ -94,7 +100,8 @@ TEST(hop_limit_reaches_zero) {
       packet[family == 4 ? 8 : 7] = left;
       if (family == 4) writeIpv4Checksum(packet.data(), kIpv4Header);
       Passed passed = pass(packet);
-      CHECK_EQUAL(number(passed.verdict()), number(left < 2 ? Verdict::hopLimit : Verdict::translated));
+      CHECK_EQUAL(number(passed.verdict()),
+                  number(left < 2 ? Verdict::hopLimit : Verdict::translated));
       if (left < 2) CHECK(passed.packet == packet);
       if (left == 2) CHECK_EQUAL(passed.packet[family == 4 ? 7 : 8], 1);
     }
@@ -102,14 +109,16 @@ TEST(hop_limit_reaches_zero) {
 }
 
 TEST(illegal_sources) {
-  const u8 four[][4] = {{0, 0, 0, 0}, {0, 1, 2, 3}, {127, 0, 0, 1}, {224, 0, 0, 1}, {240, 0, 0, 1}, {255, 255, 255, 255}, {169, 254, 1, 1}};
+  const u8 four[][4] = {{0, 0, 0, 0},   {0, 1, 2, 3},         {127, 0, 0, 1},  {224, 0, 0, 1},
+                        {240, 0, 0, 1}, {255, 255, 255, 255}, {169, 254, 1, 1}};
   for (const auto& source : four) {
     Bytes packet = made::udp({.family = 4}, 10);
     std::memcpy(packet.data() + 12, source, 4);
     writeIpv4Checksum(packet.data(), kIpv4Header);
     CHECK_EQUAL(number(pass(packet).verdict()), number(Verdict::illegalSource));
   }
-  const u8 six[][16] = {{}, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, {0xff, 2}, {0xfe, 0x80}, {0xfe, 0xbf}};
+  const u8 six[][16] = {
+      {}, {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, {0xff, 2}, {0xfe, 0x80}, {0xfe, 0xbf}};
   for (const auto& source : six) {
     Bytes packet = made::udp({.family = 6}, 10);
     std::memcpy(packet.data() + 8, source, 16);
@@ -130,14 +139,14 @@ TEST(options_vanish_but_a_source_route_does_not) {
   };
   const Row rows[] = {
       {{1, 1, 1, 0}, Verdict::translated},
-      {{148, 4, 0, 0}, Verdict::translated},                                // Router Alert
-      {{7, 7, 4, 0, 0, 0, 0, 0}, Verdict::translated},                      // Record Route
-      {{131, 7, 4, 192, 0, 2, 9, 0}, Verdict::sourceRoute},                 // loose, one left
-      {{131, 7, 8, 192, 0, 2, 9, 0}, Verdict::translated},                  // loose, used up
-      {{137, 7, 4, 192, 0, 2, 9, 0}, Verdict::sourceRoute},                 // strict
-      {{1, 137, 11, 8, 1, 1, 1, 1, 2, 2, 2, 2}, Verdict::sourceRoute},      // second hop left
-      {{0, 137, 7, 4, 192, 0, 2, 9}, Verdict::translated},                  // behind the end
-      {{131, 40, 4, 0}, Verdict::translated},                               // longer than the options: none
+      {{148, 4, 0, 0}, Verdict::translated},                            // Router Alert
+      {{7, 7, 4, 0, 0, 0, 0, 0}, Verdict::translated},                  // Record Route
+      {{131, 7, 4, 192, 0, 2, 9, 0}, Verdict::sourceRoute},             // loose, one left
+      {{131, 7, 8, 192, 0, 2, 9, 0}, Verdict::translated},              // loose, used up
+      {{137, 7, 4, 192, 0, 2, 9, 0}, Verdict::sourceRoute},             // strict
+      {{1, 137, 11, 8, 1, 1, 1, 1, 2, 2, 2, 2}, Verdict::sourceRoute},  // second hop left
+      {{0, 137, 7, 4, 192, 0, 2, 9}, Verdict::translated},              // behind the end
+      {{131, 40, 4, 0}, Verdict::translated},  // longer than the options: none
   };
   for (const Row& row : rows) {
     const Bytes plain = made::tcp({.family = 4}, 9, 50);
@@ -160,7 +169,8 @@ TEST(extension_headers_are_skipped) {
   const Bytes options = {0, 0, 1, 4, 0, 0, 0, 0};
   const Passed expected = pass(plain);
   CHECK(pass(made::withExtensions(plain, kProtocolHopByHop, options, 0)).packet == expected.packet);
-  CHECK(pass(made::withExtensions(plain, kProtocolDestination, options, 0)).packet == expected.packet);
+  CHECK(pass(made::withExtensions(plain, kProtocolDestination, options, 0)).packet ==
+        expected.packet);
   // A routing header without segments left, behind hop-by-hop options, before destination options.
   Bytes chain = options;
   chain[0] = kProtocolRouting;
@@ -185,8 +195,10 @@ TEST(fragments_of_ipv6) {
     u16 field;  // offset and M of the Fragment Header
     u16 expected;
   };
-  for (const Row& row : {Row{1, kMoreFragments}, Row{0, 0}, Row{1232, 154}, Row{1233, kMoreFragments | 154}, Row{0xfff9, kMoreFragments | 0x1fff}}) {
-    const Bytes header = {0, 0, static_cast<u8>(row.field >> 8), static_cast<u8>(row.field), 0x12, 0x34, 0x56, 0x78};
+  for (const Row& row : {Row{1, kMoreFragments}, Row{0, 0}, Row{1232, 154},
+                         Row{1233, kMoreFragments | 154}, Row{0xfff9, kMoreFragments | 0x1fff}}) {
+    const Bytes header = {
+        0, 0, static_cast<u8>(row.field >> 8), static_cast<u8>(row.field), 0x12, 0x34, 0x56, 0x78};
     Passed passed = pass(made::withExtensions(plain, kProtocolFragment, header, 0));
     CHECK_EQUAL(number(passed.verdict()), number(Verdict::translated));
     CHECK_EQUAL(passed.packet.size(), plain.size() - 20);
@@ -211,13 +223,15 @@ TEST(fragments_of_ipv6) {
 
 TEST(fragments_of_ipv4) {
   const Bytes plain = made::udp({.family = 4}, 1000);
-  for (const u16 field : {u16{kMoreFragments}, u16{154}, u16{kMoreFragments | 154}, u16{kMoreFragments | kDontFragment | 1}}) {
+  for (const u16 field : {u16{kMoreFragments}, u16{154}, u16{kMoreFragments | 154},
+                          u16{kMoreFragments | kDontFragment | 1}}) {
     Passed passed = pass(made::withFragmentField(plain, field));
     CHECK_EQUAL(number(passed.verdict()), number(Verdict::translated));
     CHECK_EQUAL(passed.packet.size(), plain.size() + 28);
     CHECK_EQUAL(passed.packet[6], kProtocolFragment);
     CHECK_EQUAL(passed.packet[40], kProtocolUdp);
-    CHECK_EQUAL(load16(passed.packet.data() + 42), (field & 0x1fff) << 3 | (field & kMoreFragments ? 1 : 0));
+    CHECK_EQUAL(load16(passed.packet.data() + 42),
+                (field & 0x1fff) << 3 | (field & kMoreFragments ? 1 : 0));
     CHECK_EQUAL(load32(passed.packet.data() + 44), 7u);
   }
   // §4: no Fragment Header without need, DF or not.
@@ -231,11 +245,15 @@ TEST(fragments_without_what_must_change) {
   writeIpv4Checksum(packet.data(), 20);
   CHECK_EQUAL(number(pass(packet).verdict()), number(Verdict::malformed));
   const Bytes echo = made::icmp({.type = 8}, Bytes(64));
-  CHECK_EQUAL(number(pass(made::withFragmentField(echo, kMoreFragments)).verdict()), number(Verdict::icmpFragment));
-  CHECK_EQUAL(number(pass(made::withFragmentField(echo, 9)).verdict()), number(Verdict::icmpFragment));
+  CHECK_EQUAL(number(pass(made::withFragmentField(echo, kMoreFragments)).verdict()),
+              number(Verdict::icmpFragment));
+  CHECK_EQUAL(number(pass(made::withFragmentField(echo, 9)).verdict()),
+              number(Verdict::icmpFragment));
   const Bytes echo6 = made::icmp({.family = 6, .type = 128}, Bytes(64));
-  CHECK_EQUAL(number(pass(made::withExtensions(echo6, 44, {0, 0, 0, 1, 0, 0, 0, 1}, 0)).verdict()), number(Verdict::icmpFragment));
-  CHECK_EQUAL(number(pass(made::withExtensions(echo6, 44, {0, 0, 0, 0, 0, 0, 0, 1}, 0)).verdict()), number(Verdict::translated));
+  CHECK_EQUAL(number(pass(made::withExtensions(echo6, 44, {0, 0, 0, 1, 0, 0, 0, 1}, 0)).verdict()),
+              number(Verdict::icmpFragment));
+  CHECK_EQUAL(number(pass(made::withExtensions(echo6, 44, {0, 0, 0, 0, 0, 0, 0, 1}, 0)).verdict()),
+              number(Verdict::translated));
 }
 
 TEST(too_big_with_df) {
@@ -244,13 +262,15 @@ TEST(too_big_with_df) {
   CHECK_EQUAL(number(refused.verdict()), number(Verdict::tooBig));
   CHECK_EQUAL(refused.translation.value, 1480u);
   CHECK(refused.packet == packet);
-  CHECK_EQUAL(number(pass(made::udp({.family = 4}, 1480 - 28)).verdict()), number(Verdict::translated));
+  CHECK_EQUAL(number(pass(made::udp({.family = 4}, 1480 - 28)).verdict()),
+              number(Verdict::translated));
   const Passed fragment = pass(made::withFragmentField(packet, kDontFragment | kMoreFragments));
   CHECK_EQUAL(fragment.translation.value, 1472u);
   const Passed six = pass(made::udp({.family = 6}, 1400), {.mtu = 1400});
   CHECK_EQUAL(number(six.verdict()), number(Verdict::tooBig));
   CHECK_EQUAL(six.translation.value, 1420u);
-  // Below the least MTU of IPv6 the sender is never told less; it then sends what is fragmented here.
+  // Below the least MTU of IPv6 the sender is never told less; it then sends what is fragmented
+  // here.
   CHECK_EQUAL(pass(made::udp({.family = 6}, 1400), {.mtu = 600}).translation.value, 1280u);
 }
 
@@ -276,7 +296,8 @@ static Bytes reassembled(const Packets& fragments, size_t mtu) {
 TEST(without_df_it_is_fragmented_to_the_lowest_mtu) {
   for (const u32 lowest : {1280u, 1400u}) {
     const made::Settings settings{.policy = {.lowestIpv6Mtu = lowest}};
-    for (const size_t payload : {size_t{lowest} - 48, size_t{lowest} - 47, size_t{4000}, size_t{65507}}) {
+    for (const size_t payload :
+         {size_t{lowest} - 48, size_t{lowest} - 47, size_t{4000}, size_t{65507}}) {
       Bytes packet = made::withFragmentField(made::udp({.family = 4}, payload), 0);
       Bytes whole = pass(made::udp({.family = 4}, payload), {.mtu = 65535}).packet;
       if (payload < 5000) CHECK_EQUAL(made::upperResidue(whole), 0);
@@ -301,11 +322,13 @@ TEST(without_df_it_is_fragmented_to_the_lowest_mtu) {
   }
 }
 
-// A fragment that is too long becomes several; a large echo is fragmented by us and so may be translated.
+// A fragment that is too long becomes several; a large echo is fragmented by us and so may be
+// translated.
 TEST(fragments_of_fragments) {
   const Bytes plain = made::udp({.family = 4}, 1400);
   for (const u16 field : {u16{0}, kMoreFragments}) {
-    const Packets pieces = made::passApart(made::withFragmentField(plain, static_cast<u16>(field | 100)));
+    const Packets pieces =
+        made::passApart(made::withFragmentField(plain, static_cast<u16>(field | 100)));
     CHECK_EQUAL(pieces.size(), 2u);
     CHECK_EQUAL(load16(pieces[0].data() + 42), 801);
     CHECK_EQUAL(load16(pieces[1].data() + 42), (800 + 1232) | (field != 0 ? 1 : 0));
@@ -335,10 +358,13 @@ TEST(udp_without_checksum) {
   store16(packet.data() + 26, 0);
   const Passed passed = pass(packet);
   CHECK(passed.translation.checksumComputed && passed.packet == expected);
-  CHECK_EQUAL(number(pass(packet, {.policy = {.computeZeroChecksums = false}}).verdict()), number(Verdict::zeroChecksum));
-  CHECK_EQUAL(number(pass(made::withFragmentField(packet, kMoreFragments)).verdict()), number(Verdict::zeroChecksum));
+  CHECK_EQUAL(number(pass(packet, {.policy = {.computeZeroChecksums = false}}).verdict()),
+              number(Verdict::zeroChecksum));
+  CHECK_EQUAL(number(pass(made::withFragmentField(packet, kMoreFragments)).verdict()),
+              number(Verdict::zeroChecksum));
   // A later fragment has none, whatever is at its place.
-  CHECK_EQUAL(number(pass(made::withFragmentField(packet, 100)).verdict()), number(Verdict::translated));
+  CHECK_EQUAL(number(pass(made::withFragmentField(packet, 100)).verdict()),
+              number(Verdict::translated));
   store16(packet.data() + 24, 200);
   CHECK_EQUAL(number(pass(packet).verdict()), number(Verdict::malformed));
   store16(packet.data() + 24, 7);
@@ -364,9 +390,11 @@ TEST(udp_checksum_is_never_zero) {
 TEST(too_short_for_its_protocol) {
   for (const int family : {4, 6}) {
     const u8 icmp = family == 4 ? kProtocolIcmp : kProtocolIcmpv6;
-    for (const auto& [protocol, least] : {std::pair<u8, u32>{kProtocolTcp, 20}, {kProtocolUdp, 8}, {icmp, 8}}) {
+    for (const auto& [protocol, least] :
+         {std::pair<u8, u32>{kProtocolTcp, 20}, {kProtocolUdp, 8}, {icmp, 8}}) {
       Bytes packet;
-      const size_t header = made::writeIp(packet, {.family = family, .protocol = protocol}, least - 1, 7);
+      const size_t header =
+          made::writeIp(packet, {.family = family, .protocol = protocol}, least - 1, 7);
       if (protocol == icmp) packet[header] = family == 4 ? 8 : 128;
       CHECK_EQUAL(number(pass(packet).verdict()), number(Verdict::malformed));
     }
@@ -375,8 +403,10 @@ TEST(too_short_for_its_protocol) {
 
 TEST(wrong_checksums_stay_wrong) {
   for (const int family : {4, 6}) {
-    for (Bytes packet : {made::tcp({.family = family}, 3, 90), made::udp({.family = family}, 90),
-                         made::icmp({.family = family, .type = static_cast<u8>(family == 4 ? 8 : 128)}, Bytes(90))}) {
+    for (Bytes packet :
+         {made::tcp({.family = family}, 3, 90), made::udp({.family = family}, 90),
+          made::icmp({.family = family, .type = static_cast<u8>(family == 4 ? 8 : 128)},
+                     Bytes(90))}) {
       const Bytes good = pass(packet).packet;
       packet.back() ^= 0x11;
       Passed bad = pass(packet);
@@ -456,7 +486,9 @@ TEST(refusals_are_answered) {
       {made::udp({.family = 4}, 1480), 3, 4, 1480},
       {made::udp({.family = 6}, 1480), 2, 0, 1520},
       {made::withOptions(made::tcp({.family = 4}, 1, 100), {131, 7, 4, 192, 0, 2, 9, 0}), 3, 5, 0},
-      {made::withExtensions(made::tcp({.family = 6}, 1, 100), kProtocolRouting, {0, 0, 4, 1, 0, 0, 0, 0}, 0), 4, 0, 43},
+      {made::withExtensions(made::tcp({.family = 6}, 1, 100), kProtocolRouting,
+                            {0, 0, 4, 1, 0, 0, 0, 0}, 0),
+       4, 0, 43},
   };
   for (const Case& each : cases) {
     Bytes packet = each.packet;
@@ -473,6 +505,7 @@ TEST(refusals_are_answered) {
   Bytes error = made::icmp({.type = 11}, late4);
   error[8] = 1;
   writeIpv4Checksum(error.data(), 20);
-  CHECK(pass(error).verdict() == Verdict::hopLimit && refusal(made::viewOf(error), {Verdict::hopLimit}, nullptr).empty());
+  CHECK(pass(error).verdict() == Verdict::hopLimit &&
+        refusal(made::viewOf(error), {Verdict::hopLimit}, nullptr).empty());
   CHECK(refusal(made::viewOf(late6), {Verdict::icmpType}, nullptr).empty());
 }

@@ -1,4 +1,5 @@
-// What the tests of translation share: pairs 192.0.2.x <-> 2001:db8::x, and packets that go through in a buffer with exactly the headroom.
+// What the tests of translation share: pairs 192.0.2.x <-> 2001:db8::x, and packets that go through
+// in a buffer with exactly the headroom.
 #pragma once
 #include "net/segment.h"
 #include "translate/translate-copy.h"
@@ -71,26 +72,33 @@ inline Passed pass(const Bytes& packet, const Settings& settings = {}, VirtioHea
   Bytes buffer(kTranslationHeadroom + packet.size());
   std::memcpy(buffer.data() + kTranslationHeadroom, packet.data(), packet.size());
   PacketView view;
-  if (!viewPacket(buffer.data() + kTranslationHeadroom, packet.size(), view)) return {{Verdict::malformed}, virtio, packet};
+  if (!viewPacket(buffer.data() + kTranslationHeadroom, packet.size(), view)) {
+    return {{Verdict::malformed}, virtio, packet};
+  }
   const Translation translation = translate(view, virtio, targetOf(view, settings));
   return {translation, virtio, Bytes(view.data, view.data + view.length)};
 }
 
-inline Packets passApart(Bytes packet, const Settings& settings = {}, const VirtioHeader& virtio = {}) {
+inline Packets passApart(Bytes packet, const Settings& settings = {},
+                         const VirtioHeader& virtio = {}) {
   Packets out;
   const PacketView view = viewOf(packet);
   translateApart(view, virtio, targetOf(view, settings), out);
   return out;
 }
 
-inline size_t checksumOffset(u8 protocol) { return protocol == kProtocolTcp ? 16 : protocol == kProtocolUdp ? 6 : 2; }
+inline size_t checksumOffset(u8 protocol) {
+  return protocol == kProtocolTcp ? 16 : protocol == kProtocolUdp ? 6 : 2;
+}
 
 // The residue of the upper layer's checksum, zero when right; ICMP of both versions too.
 inline u16 upperResidue(Bytes& packet) {
   const PacketView view = viewOf(packet);
   const UpperLayer upper = upperLayer(view);
   const size_t length = view.length - upper.offset;
-  const u64 pseudo = upper.protocol == kProtocolIcmp ? 0 : pseudoHeaderSum(view.data, view.family, upper.protocol, length);
+  const u64 pseudo = upper.protocol == kProtocolIcmp
+                         ? 0
+                         : pseudoHeaderSum(view.data, view.family, upper.protocol, length);
   return checksumFinish(checksumAdd(view.data + upper.offset, length, pseudo));
 }
 
@@ -99,7 +107,8 @@ inline VirtioHeader makePartial(Bytes& packet) {
   const PacketView view = viewOf(packet);
   const UpperLayer upper = upperLayer(view);
   const u16 offset = static_cast<u16>(checksumOffset(upper.protocol));
-  const u64 pseudo = pseudoHeaderSum(view.data, view.family, upper.protocol, view.length - upper.offset);
+  const u64 pseudo =
+      pseudoHeaderSum(view.data, view.family, upper.protocol, view.length - upper.offset);
   storeRaw16(packet.data() + upper.offset + offset, checksumFold(pseudo));
   return {kVirtioNeedsChecksum, kGsoNone, 0, 0, static_cast<u16>(upper.offset), offset};
 }
@@ -121,13 +130,15 @@ inline Packets cutSuper(Bytes packet, const VirtioHeader& virtio, size_t mtu = 6
   for (u32 index = 0; index < plan.count; index++) {
     Bytes segment(plan.headerLength + segmentLength(plan, index));
     writeSegmentHeader(plan, view, index, segment.data());
-    std::memcpy(segment.data() + plan.headerLength, packet.data() + segmentOffset(plan, index), segmentLength(plan, index));
+    std::memcpy(segment.data() + plan.headerLength, packet.data() + segmentOffset(plan, index),
+                segmentLength(plan, index));
     segments.push_back(std::move(segment));
   }
   return segments;
 }
 
-// `type`, `code` and the word of an ICMP message, with `body` behind, from router `host` (0: without a pair) to .2; checksums right.
+// `type`, `code` and the word of an ICMP message, with `body` behind, from router `host` (0:
+// without a pair) to .2; checksums right.
 struct Icmp {
   int family = 4;
   u8 type = 8;
@@ -146,7 +157,9 @@ inline void finishIcmp(Bytes& packet) {
 inline Bytes icmp(const Icmp& message, const Bytes& body) {
   const u8 protocol = message.family == 4 ? kProtocolIcmp : kProtocolIcmpv6;
   Bytes packet;
-  const size_t ip = writeIp(packet, {.family = message.family, .protocol = protocol, .host = message.host}, 8 + body.size(), 7);
+  const size_t ip =
+      writeIp(packet, {.family = message.family, .protocol = protocol, .host = message.host},
+              8 + body.size(), 7);
   // From .1 to .2, as an answer to what the other makers send.
   packet[message.family == 4 ? 19 : 39] = 2;
   if (message.host == 0) packet[message.family == 4 ? 12 : 9] = 0x0b;
@@ -162,7 +175,8 @@ inline Bytes icmp(const Icmp& message, const Bytes& body) {
   return packet;
 }
 
-// Puts `headers`, the first of which is of type `protocol` and the last of which says what follows, behind the IPv6 header.
+// Puts `headers`, the first of which is of type `protocol` and the last of which says what follows,
+// behind the IPv6 header.
 inline Bytes withExtensions(Bytes packet, u8 protocol, Bytes headers, size_t lastHeader) {
   headers[lastHeader] = packet[6];
   packet[6] = protocol;

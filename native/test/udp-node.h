@@ -1,4 +1,5 @@
-// Who is at the other end of a plane's sealed port in tests, with a real socket on the loopback interface.
+// Who is at the other end of a plane's sealed port in tests, with a real socket on the loopback
+// interface.
 #pragma once
 #include <netinet/udp.h>
 #include <sys/time.h>

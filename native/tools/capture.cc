@@ -1,10 +1,12 @@
-// sojourn-capture: writes what passes an interface, in both directions, into a pcap file (nanosecond time stamps).
+// sojourn-capture: writes what passes an interface, in both directions, into a pcap file
+// (nanosecond time stamps).
 //
 //   sojourn-capture --interface IF --file FILE [--snap-length OCTETS]
 //
-// For the lab's tests, where tcpdump falls short twice: as root of a user namespace it cannot change to its own user and gives
-// up, and what waits in its ring when it is ended is lost. This one prints "ready" when it sees packets, and on SIGTERM or
-// SIGINT first writes everything that had passed by then.
+// For the lab's tests, where tcpdump falls short twice: as root of a user namespace it cannot
+// change to its own user and gives up, and what waits in its ring when it is ended is lost. This
+// one prints "ready" when it sees packets, and on SIGTERM or SIGINT first writes everything that
+// had passed by then.
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -87,7 +89,8 @@ std::uint32_t link_type(int socket, const char* name) {
 
 timespec time_stamp(msghdr& message) {
   timespec time{};
-  for (cmsghdr* each = CMSG_FIRSTHDR(&message); each != nullptr; each = CMSG_NXTHDR(&message, each)) {
+  for (cmsghdr* each = CMSG_FIRSTHDR(&message); each != nullptr;
+       each = CMSG_NXTHDR(&message, each)) {
     if (each->cmsg_level == SOL_SOCKET && each->cmsg_type == SCM_TIMESTAMPNS) {
       std::memcpy(&time, CMSG_DATA(each), sizeof time);
     }
@@ -116,7 +119,8 @@ void drain(int socket, std::FILE* file, std::vector<std::uint8_t>& buffer) {
     const timespec time = time_stamp(message);
     const auto original = static_cast<std::uint32_t>(size);
     const auto captured = std::min(original, static_cast<std::uint32_t>(buffer.size()));
-    const PacketHeader header{static_cast<std::uint32_t>(time.tv_sec), static_cast<std::uint32_t>(time.tv_nsec), captured, original};
+    const PacketHeader header{static_cast<std::uint32_t>(time.tv_sec),
+                              static_cast<std::uint32_t>(time.tv_nsec), captured, original};
     write_all(file, &header, sizeof header);
     write_all(file, buffer.data(), captured);
   }
@@ -134,8 +138,11 @@ int block_signals() {
 void report_drops(int socket) {
   tpacket_stats statistics{};
   socklen_t size = sizeof statistics;
-  if (getsockopt(socket, SOL_PACKET, PACKET_STATISTICS, &statistics, &size) < 0) die("PACKET_STATISTICS");
-  std::printf("captured=%u dropped=%u\n", statistics.tp_packets - statistics.tp_drops, statistics.tp_drops);
+  if (getsockopt(socket, SOL_PACKET, PACKET_STATISTICS, &statistics, &size) < 0) {
+    die("PACKET_STATISTICS");
+  }
+  std::printf("captured=%u dropped=%u\n", statistics.tp_packets - statistics.tp_drops,
+              statistics.tp_drops);
 }
 
 }  // namespace
@@ -143,16 +150,18 @@ void report_drops(int socket) {
 int main(int argc, char** argv) {
   const bool limited = argc == 7 && std::string_view(argv[5]) == "--snap-length";
   const unsigned long snap_length = limited ? std::strtoul(argv[6], nullptr, 10) : kSnapLength;
-  if ((argc != 5 && !limited) || std::string_view(argv[1]) != "--interface" || std::string_view(argv[3]) != "--file" || snap_length == 0 ||
-      snap_length > kSnapLength) {
-    std::fprintf(stderr, "usage: sojourn-capture --interface IF --file FILE [--snap-length OCTETS]\n");
+  if ((argc != 5 && !limited) || std::string_view(argv[1]) != "--interface" ||
+      std::string_view(argv[3]) != "--file" || snap_length == 0 || snap_length > kSnapLength) {
+    std::fprintf(stderr,
+                 "usage: sojourn-capture --interface IF --file FILE [--snap-length OCTETS]\n");
     return 64;
   }
   const int signals = block_signals();
   const int socket = open_interface(argv[2]);
   std::FILE* file = std::fopen(argv[4], "wb");
   if (file == nullptr) die(argv[4]);
-  FileHeader header{.snap_length = static_cast<std::uint32_t>(snap_length), .link_type = link_type(socket, argv[2])};
+  FileHeader header{.snap_length = static_cast<std::uint32_t>(snap_length),
+                    .link_type = link_type(socket, argv[2])};
   write_all(file, &header, sizeof header);
   if (std::fflush(file) != 0) die("write");
   std::printf("ready\n");

@@ -1,14 +1,17 @@
-// sojourn-link: a wire with a delay, for kernels without netem. It stands between two veth interfaces of one network
-// namespace and passes Ethernet frames from each to the other, later, and if told so with jitter, loss, reordering and
-// duplication. Super-packets (GSO) pass whole: PACKET_VNET_HDR carries their segmentation data across.
+// sojourn-link: a wire with a delay, for kernels without netem. It stands between two veth
+// interfaces of one network namespace and passes Ethernet frames from each to the other, later, and
+// if told so with jitter, loss, reordering and duplication. Super-packets (GSO) pass whole:
+// PACKET_VNET_HDR carries their segmentation data across.
 //
-//   sojourn-link --a IF --b IF [--delay-us N] [--jitter-us N] [--loss P] [--reorder P] [--duplicate P] [--seed N]
+//   sojourn-link --a IF --b IF [--delay-us N] [--jitter-us N] [--loss P] [--reorder P] [--duplicate
+//   P] [--seed N]
 //                [--queue-bytes N]
 //
-// P is a percentage (0..100, fractions allowed), applied to each frame in each direction. Jitter is uniform in 0..N and keeps
-// the order of frames; a reordered frame leaves as soon as it can, before those that wait. A frame that would make one
-// direction's queue longer than --queue-bytes is dropped. Prints "ready" when it passes frames, and its counters on SIGTERM,
-// SIGINT (then it ends) and SIGUSR1.
+// P is a percentage (0..100, fractions allowed), applied to each frame in each direction. Jitter is
+// uniform in 0..N and keeps the order of frames; a reordered frame leaves as soon as it can, before
+// those that wait. A frame that would make one direction's queue longer than --queue-bytes is
+// dropped. Prints "ready" when it passes frames, and its counters on SIGTERM, SIGINT (then it ends)
+// and SIGUSR1.
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -41,7 +44,7 @@ namespace {
 using Nanoseconds = std::int64_t;
 
 constexpr std::size_t kMostOctets = 256 * 1024;  // a BIG TCP frame is larger than 64 KiB
-constexpr int kBatch = 64;                       // frames taken from one side before the other side has its turn
+constexpr int kBatch = 64;  // frames taken from one side before the other side has its turn
 constexpr int kSocketBuffer = 16 * 1024 * 1024;
 
 struct Options {
@@ -118,8 +121,9 @@ void set_option(int socket, int level, int name, int value, const char* what) {
   if (setsockopt(socket, level, name, &value, sizeof value) < 0) die(what);
 }
 
-// A packet socket on one interface that sees what arrives there, of every protocol and for every address. It is bound at
-// once, with the protocol 0 before that, so that not one frame of another interface gets into it.
+// A packet socket on one interface that sees what arrives there, of every protocol and for every
+// address. It is bound at once, with the protocol 0 before that, so that not one frame of another
+// interface gets into it.
 int open_interface(const std::string& name) {
   const unsigned index = if_nametoindex(name.c_str());
   if (index == 0) die(name.c_str());
@@ -127,8 +131,10 @@ int open_interface(const std::string& name) {
   if (socket < 0) die("packet socket");
   set_option(socket, SOL_PACKET, PACKET_VNET_HDR, 1, "PACKET_VNET_HDR");
   set_option(socket, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1, "PACKET_IGNORE_OUTGOING");
-  // The FORCE variants are for CAP_NET_ADMIN of the initial namespace; elsewhere the host's limit holds, which is no error.
-  for (const auto& [force, plain] : {std::pair{SO_RCVBUFFORCE, SO_RCVBUF}, std::pair{SO_SNDBUFFORCE, SO_SNDBUF}}) {
+  // The FORCE variants are for CAP_NET_ADMIN of the initial namespace; elsewhere the host's limit
+  // holds, which is no error.
+  for (const auto& [force, plain] :
+       {std::pair{SO_RCVBUFFORCE, SO_RCVBUF}, std::pair{SO_SNDBUFFORCE, SO_SNDBUF}}) {
     if (setsockopt(socket, SOL_SOCKET, force, &kSocketBuffer, sizeof kSocketBuffer) < 0) {
       set_option(socket, SOL_SOCKET, plain, kSocketBuffer, "socket buffer");
     }
@@ -149,7 +155,8 @@ struct Frame {
 
 struct Later {
   bool operator()(const Frame& left, const Frame& right) const {
-    return left.release != right.release ? left.release > right.release : left.number > right.number;
+    return left.release != right.release ? left.release > right.release
+                                         : left.number > right.number;
   }
 };
 
@@ -165,7 +172,8 @@ class Direction {
       const ssize_t size = recv(from_, buffer.data(), buffer.size(), MSG_TRUNC);
       if (size < 0) {
         if (errno == EAGAIN || errno == EINTR) return false;
-        counters_.receive_failed += 1;  // ENETDOWN while an end is down; EINVAL: a kind of GSO that the header cannot say
+        counters_.receive_failed +=
+            1;  // ENETDOWN while an end is down; EINVAL: a kind of GSO that the header cannot say
         counters_.last_error = errno;
         return errno != ENETDOWN;
       }
@@ -242,11 +250,13 @@ class Direction {
 
 void print(const char* name, const Counters& c) {
   std::printf(
-      "%s passed=%llu lost=%llu duplicated=%llu reordered=%llu queue_full=%llu send_failed=%llu receive_failed=%llu error=%s\n",
+      "%s passed=%llu lost=%llu duplicated=%llu reordered=%llu queue_full=%llu send_failed=%llu "
+      "receive_failed=%llu error=%s\n",
       name, static_cast<unsigned long long>(c.passed), static_cast<unsigned long long>(c.lost),
       static_cast<unsigned long long>(c.duplicated), static_cast<unsigned long long>(c.reordered),
       static_cast<unsigned long long>(c.queue_full), static_cast<unsigned long long>(c.send_failed),
-      static_cast<unsigned long long>(c.receive_failed), c.last_error == 0 ? "none" : std::strerror(c.last_error));
+      static_cast<unsigned long long>(c.receive_failed),
+      c.last_error == 0 ? "none" : std::strerror(c.last_error));
   std::fflush(stdout);
 }
 
@@ -296,13 +306,17 @@ class Link {
   bool wait(bool more) {
     if (!more) arm();
     std::array<epoll_event, 4> events;
-    const int count = epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), more ? 0 : -1);
+    const int count =
+        epoll_wait(epoll_.get(), events.data(), static_cast<int>(events.size()), more ? 0 : -1);
     for (int index = 0; index < count; ++index) {
       if (events[static_cast<std::size_t>(index)].data.fd == timer_.get()) {
         std::uint64_t expirations;
-        if (read(timer_.get(), &expirations, sizeof expirations) < 0 && errno != EAGAIN) die("timer");
+        if (read(timer_.get(), &expirations, sizeof expirations) < 0 && errno != EAGAIN) {
+          die("timer");
+        }
         armed_ = kExpired;
-      } else if (events[static_cast<std::size_t>(index)].data.fd == signals_.get() && !signalled()) {
+      } else if (events[static_cast<std::size_t>(index)].data.fd == signals_.get() &&
+                 !signalled()) {
         return false;
       }
     }
@@ -332,7 +346,9 @@ class Link {
       value.it_value.tv_sec = at / 1'000'000'000;
       value.it_value.tv_nsec = at % 1'000'000'000;
     }
-    if (timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &value, nullptr) < 0) die("timerfd_settime");
+    if (timerfd_settime(timer_.get(), TFD_TIMER_ABSTIME, &value, nullptr) < 0) {
+      die("timerfd_settime");
+    }
     armed_ = at == next ? next : kExpired;
   }
 
@@ -351,8 +367,9 @@ Number number(std::string_view name, std::string_view text, Number most) {
   Number value{};
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size() || value < 0 || value > most) {
-    std::fprintf(stderr, "sojourn-link: %s: \"%s\" is not a number in 0..%s\n", std::string(name).c_str(),
-                 std::string(text).c_str(), std::to_string(most).c_str());
+    std::fprintf(stderr, "sojourn-link: %s: \"%s\" is not a number in 0..%s\n",
+                 std::string(name).c_str(), std::string(text).c_str(),
+                 std::to_string(most).c_str());
     std::exit(64);
   }
   return value;
@@ -364,20 +381,32 @@ Options parse(int argc, char** argv) {
     const std::string_view name = argv[index];
     const std::string_view text = argv[index + 1];
     constexpr Nanoseconds kMostUs = 60'000'000;
-    if (name == "--a") options.a = text;
-    else if (name == "--b") options.b = text;
-    else if (name == "--delay-us") options.delay = number<Nanoseconds>(name, text, kMostUs) * 1000;
-    else if (name == "--jitter-us") options.jitter = number<Nanoseconds>(name, text, kMostUs) * 1000;
-    else if (name == "--loss") options.loss = number<double>(name, text, 100);
-    else if (name == "--reorder") options.reorder = number<double>(name, text, 100);
-    else if (name == "--duplicate") options.duplicate = number<double>(name, text, 100);
-    else if (name == "--seed") options.seed = number<std::uint64_t>(name, text, UINT64_MAX);
-    else if (name == "--queue-bytes") options.queue_octets = number<std::uint64_t>(name, text, std::uint64_t{1} << 32);
-    else options.a.clear(), index = argc;
+    if (name == "--a") {
+      options.a = text;
+    } else if (name == "--b") {
+      options.b = text;
+    }
+    else if (name == "--delay-us")
+      options.delay = number<Nanoseconds>(name, text, kMostUs) * 1000;
+    else if (name == "--jitter-us")
+      options.jitter = number<Nanoseconds>(name, text, kMostUs) * 1000;
+    else if (name == "--loss")
+      options.loss = number<double>(name, text, 100);
+    else if (name == "--reorder")
+      options.reorder = number<double>(name, text, 100);
+    else if (name == "--duplicate")
+      options.duplicate = number<double>(name, text, 100);
+    else if (name == "--seed")
+      options.seed = number<std::uint64_t>(name, text, UINT64_MAX);
+    else if (name == "--queue-bytes")
+      options.queue_octets = number<std::uint64_t>(name, text, std::uint64_t{1} << 32);
+    else
+      options.a.clear(), index = argc;
   }
   if (options.a.empty() || options.b.empty() || argc % 2 == 0) {
     std::fprintf(stderr,
-                 "usage: sojourn-link --a IF --b IF [--delay-us N] [--jitter-us N] [--loss PERCENT] [--reorder PERCENT]\n"
+                 "usage: sojourn-link --a IF --b IF [--delay-us N] [--jitter-us N] [--loss "
+                 "PERCENT] [--reorder PERCENT]\n"
                  "                    [--duplicate PERCENT] [--seed N] [--queue-bytes N]\n");
     std::exit(64);
   }
@@ -389,7 +418,8 @@ Options parse(int argc, char** argv) {
 int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
   prctl(PR_SET_TIMERSLACK, 1UL);
-  // A wire does not wait for a processor. Refused to an ordinary user, whose wire is as exact as the machine is idle.
+  // A wire does not wait for a processor. Refused to an ordinary user, whose wire is as exact as
+  // the machine is idle.
   if (setpriority(PRIO_PROCESS, 0, -15) < 0) errno = 0;
   Link(options).run();
   return 0;

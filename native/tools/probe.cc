@@ -1,18 +1,21 @@
-// sojourn-probe: UDP packets with numbers and times, and what happens to the host's addresses and routes, on one clock.
+// sojourn-probe: UDP packets with numbers and times, and what happens to the host's addresses and
+// routes, on one clock.
 //
-//   sojourn-probe --bind ADDRESS --port N --peer ADDRESS --peer-port N [--interval-us N] [--receive-only] [--watch IF] [--seconds N]
+//   sojourn-probe --bind ADDRESS --port N --peer ADDRESS --peer-port N [--interval-us N]
+//   [--receive-only] [--watch IF] [--seconds N]
 //
-// The independent judge of handover stalls: it shares nothing with what it judges. One line for each event, CLOCK_MONOTONIC microseconds first:
+// The independent judge of handover stalls: it shares nothing with what it judges. One line for
+// each event, CLOCK_MONOTONIC microseconds first:
 //
 //   TIME ready
-//   TIME sent SEQUENCE                     TIME unsent SEQUENCE ERRNO        the kernel refused to send
-//   TIME received SEQUENCE SENT-TIME       SENT-TIME is the sender's, on the same machine's clock
-//   TIME address ADDRESS                   became usable on the watched interface: global, and not tentative or optimistic (RFC 4429)
-//   TIME no-address ADDRESS
-//   TIME route 4|6                         a default route by the watched interface stands in the main table
-//   TIME no-route 4|6
+//   TIME sent SEQUENCE                     TIME unsent SEQUENCE ERRNO        the kernel refused to
+//   send TIME received SEQUENCE SENT-TIME       SENT-TIME is the sender's, on the same machine's
+//   clock TIME address ADDRESS                   became usable on the watched interface: global,
+//   and not tentative or optimistic (RFC 4429) TIME no-address ADDRESS TIME route 4|6 a default
+//   route by the watched interface stands in the main table TIME no-route 4|6
 //
-// Lines are written when 100 ms have passed or something happened to an address or route, so that a stall is not disturbed by writing about it.
+// Lines are written when 100 ms have passed or something happened to an address or route, so that a
+// stall is not disturbed by writing about it.
 #include <arpa/inet.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -77,7 +80,8 @@ struct Options {
 std::uint64_t now_us() {
   timespec time{};
   clock_gettime(CLOCK_MONOTONIC, &time);
-  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 + static_cast<std::uint64_t>(time.tv_nsec) / 1'000;
+  return static_cast<std::uint64_t>(time.tv_sec) * 1'000'000 +
+         static_cast<std::uint64_t>(time.tv_nsec) / 1'000;
 }
 
 std::uint64_t number(const char* text, std::uint64_t most) {
@@ -98,14 +102,23 @@ Options parse_options(int argc, char** argv) {
     }
     if (at + 1 >= argc) usage();
     const char* value = argv[++at];
-    if (name == "--bind") options.bind = value;
-    else if (name == "--peer") options.peer = value;
-    else if (name == "--port") options.port = static_cast<std::uint16_t>(number(value, 65'535));
-    else if (name == "--peer-port") options.peer_port = static_cast<std::uint16_t>(number(value, 65'535));
-    else if (name == "--interval-us") options.interval_us = number(value, 60'000'000);
-    else if (name == "--watch") options.watch = value;
-    else if (name == "--seconds") options.seconds = number(value, kLongestSeconds);
-    else usage();
+    if (name == "--bind") {
+      options.bind = value;
+    } else if (name == "--peer") {
+      options.peer = value;
+    }
+    else if (name == "--port")
+      options.port = static_cast<std::uint16_t>(number(value, 65'535));
+    else if (name == "--peer-port")
+      options.peer_port = static_cast<std::uint16_t>(number(value, 65'535));
+    else if (name == "--interval-us")
+      options.interval_us = number(value, 60'000'000);
+    else if (name == "--watch")
+      options.watch = value;
+    else if (name == "--seconds")
+      options.seconds = number(value, kLongestSeconds);
+    else
+      usage();
   }
   if (options.bind == nullptr || options.port == 0) usage();
   if (options.peer == nullptr || options.peer_port == 0) usage();
@@ -143,11 +156,14 @@ int open_socket(const Address& local) {
   const int on = 1;
   const int buffer = 4 * 1024 * 1024;
   const bool six = family == AF_INET6;
-  if (setsockopt(socket, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_FREEBIND : IP_FREEBIND, &on, sizeof on) < 0) {
+  if (setsockopt(socket, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_FREEBIND : IP_FREEBIND, &on,
+                 sizeof on) < 0) {
     die("FREEBIND");
   }
   setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &buffer, sizeof buffer);
-  if (bind(socket, reinterpret_cast<const sockaddr*>(&local.storage), local.length) < 0) die("bind");
+  if (bind(socket, reinterpret_cast<const sockaddr*>(&local.storage), local.length) < 0) {
+    die("bind");
+  }
   return socket;
 }
 
@@ -158,8 +174,11 @@ int open_netlink() {
   setsockopt(socket, SOL_SOCKET, SO_RCVBUFFORCE, &buffer, sizeof buffer);
   sockaddr_nl address{};
   address.nl_family = AF_NETLINK;
-  address.nl_groups = RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
-  if (bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) die("netlink bind");
+  address.nl_groups =
+      RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+  if (bind(socket, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
+    die("netlink bind");
+  }
   return socket;
 }
 
@@ -169,7 +188,8 @@ class Log {
   void line(std::uint64_t time, const char* format, Values... values) {
     std::array<char, 160> text;
     int length = std::snprintf(text.data(), text.size(), "%" PRIu64 " ", time);
-    length += std::snprintf(text.data() + length, text.size() - static_cast<std::size_t>(length), format, values...);
+    length += std::snprintf(text.data() + length, text.size() - static_cast<std::size_t>(length),
+                            format, values...);
     text_.append(text.data(), static_cast<std::size_t>(length));
     text_.push_back('\n');
     if (oldest_ == 0) oldest_ = time;
@@ -196,7 +216,8 @@ class Log {
   bool urgent_ = false;
 };
 
-// What rtnetlink says of one interface; only changes become lines, for router advertisements repeat everything.
+// What rtnetlink says of one interface; only changes become lines, for router advertisements repeat
+// everything.
 class Watch {
  public:
   Watch(int socket, unsigned index, Log& log) : socket_(socket), index_(index), log_(log) {}
@@ -239,7 +260,8 @@ class Watch {
     std::uint32_t flags = body->ifa_flags;
     std::string text;
     int length = static_cast<int>(IFA_PAYLOAD(&header));
-    for (const rtattr* attribute = IFA_RTA(body); RTA_OK(attribute, length); attribute = RTA_NEXT(attribute, length)) {
+    for (const rtattr* attribute = IFA_RTA(body); RTA_OK(attribute, length);
+         attribute = RTA_NEXT(attribute, length)) {
       if (attribute->rta_type == IFA_FLAGS) std::memcpy(&flags, RTA_DATA(attribute), sizeof flags);
       if (attribute->rta_type != IFA_LOCAL && attribute->rta_type != IFA_ADDRESS) continue;
       if (attribute->rta_type == IFA_ADDRESS && !text.empty()) continue;
@@ -248,7 +270,8 @@ class Watch {
       text = buffer.data();
     }
     const bool tentative = (flags & IFA_F_TENTATIVE) != 0 && (flags & IFA_F_OPTIMISTIC) == 0;
-    const bool usable = header.nlmsg_type == RTM_NEWADDR && !tentative && (flags & IFA_F_DADFAILED) == 0;
+    const bool usable =
+        header.nlmsg_type == RTM_NEWADDR && !tentative && (flags & IFA_F_DADFAILED) == 0;
     if (usable ? !usable_.insert(text).second : usable_.erase(text) == 0) return;
     log_.line(now, usable ? "address %s" : "no-address %s", text.c_str());
     log_.urge();
@@ -256,11 +279,15 @@ class Watch {
 
   void route(std::uint64_t now, nlmsghdr& header) {
     const auto* body = static_cast<rtmsg*>(NLMSG_DATA(&header));
-    if (body->rtm_dst_len != 0 || body->rtm_type != RTN_UNICAST || (body->rtm_flags & RTM_F_CLONED) != 0) return;
+    if (body->rtm_dst_len != 0 || body->rtm_type != RTN_UNICAST ||
+        (body->rtm_flags & RTM_F_CLONED) != 0) {
+      return;
+    }
     std::uint32_t table = body->rtm_table;
     std::uint32_t device = 0;
     int length = static_cast<int>(RTM_PAYLOAD(&header));
-    for (const rtattr* attribute = RTM_RTA(body); RTA_OK(attribute, length); attribute = RTA_NEXT(attribute, length)) {
+    for (const rtattr* attribute = RTM_RTA(body); RTA_OK(attribute, length);
+         attribute = RTA_NEXT(attribute, length)) {
       if (attribute->rta_type == RTA_TABLE) std::memcpy(&table, RTA_DATA(attribute), sizeof table);
       if (attribute->rta_type == RTA_OIF) std::memcpy(&device, RTA_DATA(attribute), sizeof device);
     }
@@ -298,8 +325,10 @@ void send_one(int socket, const Address& peer, std::uint64_t sequence, Log& log)
   const Packet packet{.sequence = sequence, .sent_us = now};
   const auto* to = reinterpret_cast<const sockaddr*>(&peer.storage);
   const ssize_t sent = sendto(socket, &packet, sizeof packet, 0, to, peer.length);
-  if (sent == static_cast<ssize_t>(sizeof packet)) log.line(now, "sent %" PRIu64, sequence);
-  else log.line(now, "unsent %" PRIu64 " %d", sequence, errno);
+  if (sent == static_cast<ssize_t>(sizeof packet)) {
+    log.line(now, "sent %" PRIu64, sequence);
+  } else
+    log.line(now, "unsent %" PRIu64 " %d", sequence, errno);
 }
 
 int open_timer(std::uint64_t interval_us) {
@@ -342,7 +371,8 @@ void run(const Options& options) {
   log.line(now_us(), "ready");
   log.urge();
   log.flush(now_us());
-  std::array<pollfd, 4> files{{{socket, POLLIN, 0}, {timer, POLLIN, 0}, {signals, POLLIN, 0}, {netlink, POLLIN, 0}}};
+  std::array<pollfd, 4> files{
+      {{socket, POLLIN, 0}, {timer, POLLIN, 0}, {signals, POLLIN, 0}, {netlink, POLLIN, 0}}};
   while (now_us() < end) {
     if (poll(files.data(), files.size(), 1'000) < 0 && errno != EINTR) die("poll");
     if ((files[3].revents & POLLIN) != 0) watch.read(now_us());

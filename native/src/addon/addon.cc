@@ -1,4 +1,5 @@
-// The face that Node loads. The only file that knows Node: everything behind it is built and tested without.
+// The face that Node loads. The only file that knows Node: everything behind it is built and tested
+// without.
 #include <arpa/inet.h>
 #include <napi.h>
 
@@ -14,7 +15,9 @@ namespace sojourn {
 namespace {
 
 // A mistake of our own TypeScript; the world's failures have their errno's name as `code`.
-Napi::Error typeError(Napi::Env env, const std::string& what) { return Napi::TypeError::New(env, what); }
+Napi::Error typeError(Napi::Env env, const std::string& what) {
+  return Napi::TypeError::New(env, what);
+}
 
 const char* codeOf(int error) {
   const char* name = ::strerrorname_np(error);
@@ -75,20 +78,29 @@ struct ParsedAddress {
 ParsedAddress addressFrom(Napi::Env env, const std::string& text) {
   ParsedAddress parsed;
   parsed.family = text.find(':') == std::string::npos ? 4 : 6;
-  if (::inet_pton(parsed.family == 6 ? AF_INET6 : AF_INET, text.c_str(), parsed.address.bytes) == 1) return parsed;
+  if (::inet_pton(parsed.family == 6 ? AF_INET6 : AF_INET, text.c_str(), parsed.address.bytes) ==
+      1) {
+    return parsed;
+  }
   throw typeError(env, "no address: " + text);
 }
 
-ParsedAddress addressOf(const Napi::Object& object, const char* name) { return addressFrom(object.Env(), textOf(object, name)); }
+ParsedAddress addressOf(const Napi::Object& object, const char* name) {
+  return addressFrom(object.Env(), textOf(object, name));
+}
 
 std::string formatAddress(int family, const Address& address) {
   char text[INET6_ADDRSTRLEN];
-  return ::inet_ntop(family == 6 ? AF_INET6 : AF_INET, address.bytes, text, sizeof text) == nullptr ? "" : text;
+  return ::inet_ntop(family == 6 ? AF_INET6 : AF_INET, address.bytes, text, sizeof text) == nullptr
+             ? ""
+             : text;
 }
 
 u32 indexOf(const Napi::Object& object, const char* name) {
   const double index = numberOf(object, name);
-  if (!(index >= 0 && index <= kSpiMask)) throw typeError(object.Env(), "a relay index has 28 bits");
+  if (!(index >= 0 && index <= kSpiMask)) {
+    throw typeError(object.Env(), "a relay index has 28 bits");
+  }
   return static_cast<u32>(index);
 }
 
@@ -112,17 +124,23 @@ OverlaySpec overlayOf(const Napi::Object& object) {
   OverlaySpec spec{prefixOf(object), {}};
   if (object.Get("address").IsUndefined()) return spec;
   const ParsedAddress own = addressOf(object, "address");
-  if (own.family != spec.prefix.family) throw typeError(object.Env(), "an overlay's address is of its prefix's family");
+  if (own.family != spec.prefix.family) {
+    throw typeError(object.Env(), "an overlay's address is of its prefix's family");
+  }
   spec.address = own.address;
   return spec;
 }
 
 TranslationSpec translationOf(const Napi::Object& object) {
   const std::string side = textOf(object, "side");
-  if (side != "near" && side != "far") throw typeError(object.Env(), "no side of a translation: " + side);
+  if (side != "near" && side != "far") {
+    throw typeError(object.Env(), "no side of a translation: " + side);
+  }
   const ParsedAddress inner = addressOf(object, "inner");
   const ParsedAddress outer = addressOf(object, "outer");
-  if (inner.family == outer.family) throw typeError(object.Env(), "a translation is between two families");
+  if (inner.family == outer.family) {
+    throw typeError(object.Env(), "a translation is between two families");
+  }
   return {side == "far", static_cast<u8>(inner.family), inner.address, outer.address};
 }
 
@@ -136,7 +154,8 @@ Options optionsOf(const Napi::Object& object) {
   options.mark = integerOf<int>(object, "mark");
   options.raw = object.Get("raw").ToBoolean();
   options.holdMs = integerOf<u32>(object, "holdMs");
-  options.sealedPort = object.Get("sealedPort").IsUndefined() ? u16{0} : integerOf<u16>(object, "sealedPort");
+  options.sealedPort =
+      object.Get("sealedPort").IsUndefined() ? u16{0} : integerOf<u16>(object, "sealedPort");
   options.translateOnDevice = object.Get("translateOnDevice").ToBoolean();
   const auto devices = object.Get("linkDevices").As<Napi::Array>();
   for (u32 index = 0; index < devices.Length(); index++) {
@@ -171,8 +190,12 @@ TunnelSpec tunnelOf(const Napi::Object& object) {
   spec.encapsulation = encapsulationOf(object);
   const ParsedAddress local = addressOf(object, "local");
   const ParsedAddress remote = addressOf(object, "remote");
-  if (local.family != remote.family) throw typeError(object.Env(), "outer addresses are of one family");
-  if (spec.encapsulation == Encapsulation::udp && local.family == 6) throw typeError(object.Env(), "UDP tunnels are over IPv4");
+  if (local.family != remote.family) {
+    throw typeError(object.Env(), "outer addresses are of one family");
+  }
+  if (spec.encapsulation == Encapsulation::udp && local.family == 6) {
+    throw typeError(object.Env(), "UDP tunnels are over IPv4");
+  }
   spec.family = static_cast<u8>(local.family);
   spec.local = local.address;
   spec.remote = remote.address;
@@ -194,10 +217,14 @@ KeySpec keyOf(const Napi::Value& value) {
   if (!(spi >= 0 && spi <= kSpiMask)) throw typeError(object.Env(), "an SPI has 28 bits");
   spec.spi = static_cast<u32>(spi);
   const std::string cipher = textOf(object, "cipher");
-  if (cipher != "aes-128-gcm" && cipher != "chacha20-poly1305") throw typeError(object.Env(), "no cipher: " + cipher);
+  if (cipher != "aes-128-gcm" && cipher != "chacha20-poly1305") {
+    throw typeError(object.Env(), "no cipher: " + cipher);
+  }
   spec.key.cipher = cipher == "aes-128-gcm" ? Cipher::aes128Gcm : Cipher::chacha20Poly1305;
   const Napi::Uint8Array key = bytesOf(object.Get("key"));
-  if (key.ByteLength() != keyLengthOf(spec.key.cipher)) throw typeError(object.Env(), "a key of another length than the cipher's");
+  if (key.ByteLength() != keyLengthOf(spec.key.cipher)) {
+    throw typeError(object.Env(), "a key of another length than the cipher's");
+  }
   std::memcpy(spec.key.bytes, key.Data(), key.ByteLength());
   return spec;
 }
@@ -207,7 +234,9 @@ AssociationsSpec associationsOf(const Napi::Object& object) {
   spec.tunnel = integerOf<u32>(object, "tunnel");
   if (!object.Get("send").IsUndefined()) spec.send = keyOf(object.Get("send"));
   const auto receive = object.Get("receive").As<Napi::Array>();
-  for (u32 index = 0; index < receive.Length(); index++) spec.receive.push_back(keyOf(receive.Get(index)));
+  for (u32 index = 0; index < receive.Length(); index++) {
+    spec.receive.push_back(keyOf(receive.Get(index)));
+  }
   return spec;
 }
 
@@ -218,13 +247,16 @@ RelayLegSpec relayLegOf(const Napi::Object& object) {
   spec.other = indexOf(object, "other");
   const ParsedAddress local = addressOf(object, "local");
   const ParsedAddress remote = addressOf(object, "remote");
-  if (local.family != remote.family) throw typeError(object.Env(), "the addresses of a leg are of one family");
+  if (local.family != remote.family) {
+    throw typeError(object.Env(), "the addresses of a leg are of one family");
+  }
   spec.family = static_cast<u8>(local.family);
   spec.local = local.address;
   spec.remote = remote.address;
   spec.remotePort = integerOf<u16>(object, "remotePort");
   spec.place = placeOf(object, false);
-  spec.rateKilobits = static_cast<u32>(std::clamp(numberOf(object, "rateKilobits"), 0.0, 4294967295.0));
+  spec.rateKilobits =
+      static_cast<u32>(std::clamp(numberOf(object, "rateKilobits"), 0.0, 4294967295.0));
   return spec;
 }
 
@@ -241,7 +273,9 @@ ControlPath pathOf(const Napi::Object& object) {
     path.kind = PathKind::datagram;
     const ParsedAddress remote = addressOf(object, "remote");
     const ParsedAddress local = addressOf(object, "local");
-    if (local.family != remote.family) throw typeError(object.Env(), "the addresses of a datagram are of one family");
+    if (local.family != remote.family) {
+      throw typeError(object.Env(), "the addresses of a datagram are of one family");
+    }
     path.family = static_cast<u8>(remote.family);
     path.local = local.address;
     path.remote = remote.address;
@@ -255,7 +289,9 @@ ControlPath pathOf(const Napi::Object& object) {
     path.device = textOf(object, "device");
     path.arp = textOf(object, "protocol") == "arp";
     const Napi::Uint8Array linkAddress = bytesOf(object.Get("linkAddress"));
-    if (linkAddress.ByteLength() != 6) throw typeError(object.Env(), "a link address has six octets");
+    if (linkAddress.ByteLength() != 6) {
+      throw typeError(object.Env(), "a link address has six octets");
+    }
     std::memcpy(path.linkAddress, linkAddress.Data(), 6);
   }
   return path;
@@ -306,10 +342,14 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "Plane",
-                       {InstanceMethod("features", &PlaneFace::features), InstanceMethod("deviceIndex", &PlaneFace::deviceIndex),
-                        InstanceMethod("tunnelSet", &PlaneFace::tunnelSet), InstanceMethod("tunnelDelete", &PlaneFace::tunnelDelete),
-                        InstanceMethod("routeSet", &PlaneFace::routeSet), InstanceMethod("routeDelete", &PlaneFace::routeDelete),
-                        InstanceMethod("overlaySet", &PlaneFace::overlaySet), InstanceMethod("overlayDelete", &PlaneFace::overlayDelete),
+                       {InstanceMethod("features", &PlaneFace::features),
+                        InstanceMethod("deviceIndex", &PlaneFace::deviceIndex),
+                        InstanceMethod("tunnelSet", &PlaneFace::tunnelSet),
+                        InstanceMethod("tunnelDelete", &PlaneFace::tunnelDelete),
+                        InstanceMethod("routeSet", &PlaneFace::routeSet),
+                        InstanceMethod("routeDelete", &PlaneFace::routeDelete),
+                        InstanceMethod("overlaySet", &PlaneFace::overlaySet),
+                        InstanceMethod("overlayDelete", &PlaneFace::overlayDelete),
                         InstanceMethod("translationSet", &PlaneFace::translationSet),
                         InstanceMethod("translationDelete", &PlaneFace::translationDelete),
                         InstanceMethod("associationsSet", &PlaneFace::associationsSet),
@@ -318,8 +358,10 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
                         InstanceMethod("relayLegDelete", &PlaneFace::relayLegDelete),
                         InstanceMethod("relayLegCounters", &PlaneFace::relayLegCounters),
                         InstanceMethod("setLocalAddresses", &PlaneFace::setLocalAddresses),
-                        InstanceMethod("inject", &PlaneFace::inject), InstanceMethod("counters", &PlaneFace::counters),
-                        InstanceMethod("tunnelCounters", &PlaneFace::tunnelCounters), InstanceMethod("close", &PlaneFace::close)});
+                        InstanceMethod("inject", &PlaneFace::inject),
+                        InstanceMethod("counters", &PlaneFace::counters),
+                        InstanceMethod("tunnelCounters", &PlaneFace::tunnelCounters),
+                        InstanceMethod("close", &PlaneFace::close)});
   }
 
   // (options, handler of one punt, handler of one roaming notice)
@@ -380,9 +422,15 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
     return value;
   }
 
-  Napi::Value deviceIndex(const Napi::CallbackInfo& info) { return Napi::Number::New(info.Env(), plane(info).deviceIndex()); }
-  void tunnelSet(const Napi::CallbackInfo& info) { plane(info).tunnelSet(tunnelOf(objectOf(info[0], "tunnel"))); }
-  void tunnelDelete(const Napi::CallbackInfo& info) { plane(info).tunnelDelete(info[0].ToNumber().Uint32Value()); }
+  Napi::Value deviceIndex(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), plane(info).deviceIndex());
+  }
+  void tunnelSet(const Napi::CallbackInfo& info) {
+    plane(info).tunnelSet(tunnelOf(objectOf(info[0], "tunnel")));
+  }
+  void tunnelDelete(const Napi::CallbackInfo& info) {
+    plane(info).tunnelDelete(info[0].ToNumber().Uint32Value());
+  }
 
   void associationsSet(const Napi::CallbackInfo& info) {
     plane(info).associationsSet(associationsOf(objectOf(info[0], "associations")));
@@ -391,16 +439,26 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
     plane(info).tables().associationsDelete(info[0].ToNumber().Uint32Value());
   }
 
-  void routeSet(const Napi::CallbackInfo& info) { plane(info).routeSet(routeOf(objectOf(info[0], "route"))); }
-  void routeDelete(const Napi::CallbackInfo& info) { plane(info).routeDelete(routeOf(objectOf(info[0], "route"))); }
-  void overlaySet(const Napi::CallbackInfo& info) { plane(info).tables().overlaySet(overlayOf(objectOf(info[0], "overlay"))); }
+  void routeSet(const Napi::CallbackInfo& info) {
+    plane(info).routeSet(routeOf(objectOf(info[0], "route")));
+  }
+  void routeDelete(const Napi::CallbackInfo& info) {
+    plane(info).routeDelete(routeOf(objectOf(info[0], "route")));
+  }
+  void overlaySet(const Napi::CallbackInfo& info) {
+    plane(info).tables().overlaySet(overlayOf(objectOf(info[0], "overlay")));
+  }
   void overlayDelete(const Napi::CallbackInfo& info) {
     const OverlaySpec spec = overlayOf(objectOf(info[0], "overlay"));
     plane(info).tables().overlayDelete(spec.prefix);
   }
 
-  void relayLegSet(const Napi::CallbackInfo& info) { plane(info).tables().relayLegSet(relayLegOf(objectOf(info[0], "leg"))); }
-  void relayLegDelete(const Napi::CallbackInfo& info) { plane(info).tables().relayLegDelete(info[0].ToNumber().Uint32Value()); }
+  void relayLegSet(const Napi::CallbackInfo& info) {
+    plane(info).tables().relayLegSet(relayLegOf(objectOf(info[0], "leg")));
+  }
+  void relayLegDelete(const Napi::CallbackInfo& info) {
+    plane(info).tables().relayLegDelete(info[0].ToNumber().Uint32Value());
+  }
   void translationSet(const Napi::CallbackInfo& info) {
     plane(info).tables().translationSet(translationOf(objectOf(info[0], "translation")));
   }
@@ -412,14 +470,16 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
     const auto list = info[0].As<Napi::Array>();
     std::vector<Address> addresses;
     for (u32 index = 0; index < list.Length(); index++) {
-      addresses.push_back(addressFrom(info.Env(), list.Get(index).As<Napi::String>().Utf8Value()).address);
+      addresses.push_back(
+          addressFrom(info.Env(), list.Get(index).As<Napi::String>().Utf8Value()).address);
     }
     plane(info).tables().localAddressesSet(std::move(addresses));
   }
 
   Napi::Value inject(const Napi::CallbackInfo& info) {
     const Napi::Uint8Array packet = bytesOf(info[1]);
-    const int error = plane(info).inject(pathOf(objectOf(info[0], "path")), packet.Data(), packet.ByteLength());
+    const int error =
+        plane(info).inject(pathOf(objectOf(info[0], "path")), packet.Data(), packet.ByteLength());
     return Napi::Number::New(info.Env(), error);
   }
 
@@ -427,7 +487,9 @@ class PlaneFace : public Napi::ObjectWrap<PlaneFace> {
     u64 sums[Counters::kCount];
     plane(info).counters(sums);
     Napi::Object value = Napi::Object::New(info.Env());
-    for (u32 name = 0; name < Counters::kCount; name++) value.Set(kCounterNames[name], static_cast<double>(sums[name]));
+    for (u32 name = 0; name < Counters::kCount; name++) {
+      value.Set(kCounterNames[name], static_cast<double>(sums[name]));
+    }
     return value;
   }
 
@@ -470,7 +532,8 @@ class NetlinkFace : public Napi::ObjectWrap<NetlinkFace> {
  public:
   static Napi::Function define(Napi::Env env) {
     return DefineClass(env, "Netlink",
-                       {InstanceMethod("request", &NetlinkFace::request), InstanceMethod("subscribe", &NetlinkFace::subscribe),
+                       {InstanceMethod("request", &NetlinkFace::request),
+                        InstanceMethod("subscribe", &NetlinkFace::subscribe),
                         InstanceMethod("close", &NetlinkFace::close)});
   }
 
@@ -488,7 +551,9 @@ class NetlinkFace : public Napi::ObjectWrap<NetlinkFace> {
   static Napi::Array arrayOf(Napi::Env env, const Datagrams& datagrams) {
     Napi::Array array = Napi::Array::New(env, datagrams.size());
     u32 index = 0;
-    for (const std::vector<u8>& datagram : datagrams) array[index++] = bytesFrom(env, datagram.data(), datagram.size());
+    for (const std::vector<u8>& datagram : datagrams) {
+      array[index++] = bytesFrom(env, datagram.data(), datagram.size());
+    }
     return array;
   }
 
@@ -513,22 +578,28 @@ class NetlinkFace : public Napi::ObjectWrap<NetlinkFace> {
   void subscribe(const Napi::CallbackInfo& info) {
     const auto list = info[0].As<Napi::Array>();
     std::vector<int> groups;
-    for (u32 index = 0; index < list.Length(); index++) groups.push_back(list.Get(index).As<Napi::Number>().Int32Value());
+    for (u32 index = 0; index < list.Length(); index++) {
+      groups.push_back(list.Get(index).As<Napi::Number>().Int32Value());
+    }
     Netlink& netlink = this->netlink(info);
     if (subscribed_) throw typeError(info.Env(), "subscribe once");
-    notify_ = Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "netlink", 0, 1);
+    notify_ =
+        Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "netlink", 0, 1);
     subscribed_ = true;
     guarded(info.Env(), [&] {
-      netlink.subscribe(groups, [this](Datagrams&& datagrams, bool overrun) { notify(std::move(datagrams), overrun); });
+      netlink.subscribe(groups, [this](Datagrams&& datagrams, bool overrun) {
+        notify(std::move(datagrams), overrun);
+      });
     });
   }
 
   void notify(Datagrams&& datagrams, bool overrun) {
     auto* notification = new Notification{std::move(datagrams), overrun};
-    const napi_status status = notify_.NonBlockingCall(notification, [](Napi::Env env, Napi::Function handler, Notification* data) {
-      const std::unique_ptr<Notification> owned(data);
-      handler.Call({arrayOf(env, owned->datagrams), Napi::Boolean::New(env, owned->overrun)});
-    });
+    const napi_status status = notify_.NonBlockingCall(
+        notification, [](Napi::Env env, Napi::Function handler, Notification* data) {
+          const std::unique_ptr<Notification> owned(data);
+          handler.Call({arrayOf(env, owned->datagrams), Napi::Boolean::New(env, owned->overrun)});
+        });
     if (status != napi_ok) delete notification;
   }
 
@@ -540,8 +611,13 @@ class NetlinkFace : public Napi::ObjectWrap<NetlinkFace> {
 };
 
 void notify(const Napi::CallbackInfo& info) {
-  if (!info[0].IsString() || !info[1].IsString()) throw typeError(info.Env(), "socket and text are strings");
-  guarded(info.Env(), [&] { sendToNotifySocket(info[0].As<Napi::String>().Utf8Value(), info[1].As<Napi::String>().Utf8Value()); });
+  if (!info[0].IsString() || !info[1].IsString()) {
+    throw typeError(info.Env(), "socket and text are strings");
+  }
+  guarded(info.Env(), [&] {
+    sendToNotifySocket(info[0].As<Napi::String>().Utf8Value(),
+                       info[1].As<Napi::String>().Utf8Value());
+  });
 }
 
 Napi::Object initialize(Napi::Env env, Napi::Object exports) {
@@ -554,5 +630,7 @@ Napi::Object initialize(Napi::Env env, Napi::Object exports) {
 }  // namespace
 }  // namespace sojourn
 
-static Napi::Object initializeAddon(Napi::Env env, Napi::Object exports) { return sojourn::initialize(env, exports); }
+static Napi::Object initializeAddon(Napi::Env env, Napi::Object exports) {
+  return sojourn::initialize(env, exports);
+}
 NODE_API_MODULE(sojourn, initializeAddon)

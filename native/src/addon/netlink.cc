@@ -76,9 +76,13 @@ void Netlink::subscribe(const std::vector<int>& groups, Handler handler) {
   notifications_ = openRoute(SOCK_NONBLOCK);
   sockaddr_nl any{};
   any.nl_family = AF_NETLINK;
-  if (::bind(notifications_.get(), reinterpret_cast<sockaddr*>(&any), sizeof any) != 0) failed("netlink socket");
+  if (::bind(notifications_.get(), reinterpret_cast<sockaddr*>(&any), sizeof any) != 0) {
+    failed("netlink socket");
+  }
   for (const int group : groups) {
-    if (!enable(notifications_.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)) failed("netlink group " + std::to_string(group));
+    if (!enable(notifications_.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)) {
+      failed("netlink group " + std::to_string(group));
+    }
   }
   sigset_t all;
   sigset_t before;

@@ -1,5 +1,5 @@
-// NETLINK_ROUTE for JavaScript: requests that are answered before the call returns, and notifications read by a thread.
-// Messages stay bytes here; the codec is in TypeScript.
+// NETLINK_ROUTE for JavaScript: requests that are answered before the call returns, and
+// notifications read by a thread. Messages stay bytes here; the codec is in TypeScript.
 #pragma once
 #include <functional>
 #include <thread>
@@ -21,7 +21,8 @@ class Netlink {
   Netlink();
   ~Netlink();
 
-  // `message` is one request with NLM_F_ACK or NLM_F_DUMP; the answer ends with its acknowledgement. Throws SystemError.
+  // `message` is one request with NLM_F_ACK or NLM_F_DUMP; the answer ends with its
+  // acknowledgement. Throws SystemError.
   Datagrams request(const u8* message, size_t length);
   // Once. Throws SystemError.
   void subscribe(const std::vector<int>& groups, Handler handler);

@@ -19,7 +19,8 @@ constexpr suseconds_t kPatienceMicroseconds = 200'000;
 void sendToNotifySocket(const std::string& name, const std::string& text) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (name.empty() || name.size() >= sizeof address.sun_path || (name[0] != '/' && name[0] != '@')) {
+  if (name.empty() || name.size() >= sizeof address.sun_path ||
+      (name[0] != '/' && name[0] != '@')) {
     throw SystemError(EAFNOSUPPORT, "notification socket " + name);
   }
   std::memcpy(address.sun_path, name.data(), name.size());
@@ -30,8 +31,8 @@ void sendToNotifySocket(const std::string& name, const std::string& text) {
   if (!socket) throw SystemError(errno, "notification socket");
   const timeval patience{0, kPatienceMicroseconds};
   ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-  const ssize_t sent =
-      ::sendto(socket.get(), text.data(), text.size(), MSG_NOSIGNAL, reinterpret_cast<const sockaddr*>(&address), length);
+  const ssize_t sent = ::sendto(socket.get(), text.data(), text.size(), MSG_NOSIGNAL,
+                                reinterpret_cast<const sockaddr*>(&address), length);
   if (sent < 0) throw SystemError(errno, "notification socket " + name);
 }
 

@@ -4,7 +4,8 @@
 
 namespace sojourn {
 
-// Sends `text` to the socket `name`; a leading '@' stands for the abstract namespace. Throws SystemError.
+// Sends `text` to the socket `name`; a leading '@' stands for the abstract namespace. Throws
+// SystemError.
 void sendToNotifySocket(const std::string& name, const std::string& text);
 
 }  // namespace sojourn

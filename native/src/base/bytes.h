@@ -25,7 +25,8 @@ inline void store32(u8* at, u32 value) {
   const u32 raw = __builtin_bswap32(value);
   std::memcpy(at, &raw, 4);
 }
-// Native order: for comparing and for one's complement sums, which do not care about the order of octets (RFC 1071 §2).
+// Native order: for comparing and for one's complement sums, which do not care about the order of
+// octets (RFC 1071 §2).
 inline u16 raw16(const u8* at) {
   u16 raw;
   std::memcpy(&raw, at, 2);
@@ -43,7 +44,8 @@ inline u64 raw64(const u8* at) {
 }
 inline void storeRaw16(u8* at, u16 raw) { std::memcpy(at, &raw, 2); }
 
-// An IPv4 address uses the first four octets; the others are zero, so that comparing all sixteen is right for both families.
+// An IPv4 address uses the first four octets; the others are zero, so that comparing all sixteen is
+// right for both families.
 struct Address {
   u8 bytes[16] = {};
 
@@ -54,10 +56,13 @@ struct Address {
   }
   u64 high() const { return raw64(bytes); }
   u64 low() const { return raw64(bytes + 8); }
-  bool operator==(const Address& other) const { return high() == other.high() && low() == other.low(); }
+  bool operator==(const Address& other) const {
+    return high() == other.high() && low() == other.low();
+  }
 };
 
-static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "load32, store32 and prefix masks assume a little-endian host");
+static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__,
+              "load32, store32 and prefix masks assume a little-endian host");
 
 constexpr u8 kProtocolHopByHop = 0;
 constexpr u8 kProtocolIcmp = 1;

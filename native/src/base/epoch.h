@@ -1,5 +1,6 @@
-// Quiescent-state reclamation: packet threads read the tables without locks; what a writer takes out is freed once no packet
-// thread can still hold it. A thread that sleeps in epoll is offline and never delays a writer.
+// Quiescent-state reclamation: packet threads read the tables without locks; what a writer takes
+// out is freed once no packet thread can still hold it. A thread that sleeps in epoll is offline
+// and never delays a writer.
 #pragma once
 #include <atomic>
 #include <deque>
@@ -14,11 +15,14 @@ class EpochDomain {
   static constexpr u64 kOffline = ~u64{0};
   static constexpr int kMaximumReaders = 64;
 
-  // Both the store here and the table's own loads are sequentially consistent: else the store could pass a later load
-  // of a pointer (Dekker), and a writer that saw the reader offline would free what it is about to follow.
+  // Both the store here and the table's own loads are sequentially consistent: else the store could
+  // pass a later load of a pointer (Dekker), and a writer that saw the reader offline would free
+  // what it is about to follow.
   class Reader {
    public:
-    void online(const EpochDomain& domain) { seen_.store(domain.global_.load(), std::memory_order_seq_cst); }
+    void online(const EpochDomain& domain) {
+      seen_.store(domain.global_.load(), std::memory_order_seq_cst);
+    }
     void quiescent(const EpochDomain& domain) { online(domain); }
     void offline() { seen_.store(kOffline, std::memory_order_seq_cst); }
     u64 seen() const { return seen_.load(std::memory_order_seq_cst); }
@@ -38,7 +42,8 @@ class EpochDomain {
   void retire(T* object) {
     if (object == nullptr) return;
     const u64 epoch = global_.fetch_add(1, std::memory_order_seq_cst) + 1;
-    retired_.push_back({epoch, object, [](void* pointer) { T::release(static_cast<T*>(pointer)); }});
+    retired_.push_back(
+        {epoch, object, [](void* pointer) { T::release(static_cast<T*>(pointer)); }});
     reclaim();
   }
 

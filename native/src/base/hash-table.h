@@ -1,5 +1,6 @@
-// Hash table with one writer at a time and any number of readers that never wait. Slots hold pointers to nodes that do not
-// change their key; growth publishes a new array. Linear probing, so that a lookup usually touches one line of slots.
+// Hash table with one writer at a time and any number of readers that never wait. Slots hold
+// pointers to nodes that do not change their key; growth publishes a new array. Linear probing, so
+// that a lookup usually touches one line of slots.
 #pragma once
 #include <atomic>
 #include <new>
@@ -9,7 +10,8 @@
 
 namespace sojourn {
 
-// Node needs: `Key`, `static u64 hash(const Key&)`, `Key key() const`, `bool matches(const Key&) const`, `static void release(Node*)`.
+// Node needs: `Key`, `static u64 hash(const Key&)`, `Key key() const`, `bool matches(const Key&)
+// const`, `static void release(Node*)`.
 template <class Node>
 class HashTable {
  public:
@@ -98,12 +100,16 @@ class HashTable {
     u64 mask;
 
     std::atomic<Node*>* slots() { return reinterpret_cast<std::atomic<Node*>*>(this + 1); }
-    const std::atomic<Node*>* slots() const { return reinterpret_cast<const std::atomic<Node*>*>(this + 1); }
+    const std::atomic<Node*>* slots() const {
+      return reinterpret_cast<const std::atomic<Node*>*>(this + 1);
+    }
 
     static Array* make(u64 capacity) {
       void* memory = ::operator new(sizeof(Array) + capacity * sizeof(std::atomic<Node*>));
       auto* array = new (memory) Array{capacity - 1};
-      for (u64 index = 0; index < capacity; index++) new (&array->slots()[index]) std::atomic<Node*>(nullptr);
+      for (u64 index = 0; index < capacity; index++) {
+        new (&array->slots()[index]) std::atomic<Node*>(nullptr);
+      }
       return array;
     }
     static void release(Array* array) { ::operator delete(array); }
@@ -112,7 +118,8 @@ class HashTable {
   static Node* tombstone() { return reinterpret_cast<Node*>(alignof(Node)); }
   static bool isNode(Node* node) { return node != nullptr && node != tombstone(); }
 
-  // Keeps at least three slots in ten empty, so that probes end soon. Growth is amortised over the insertions before it.
+  // Keeps at least three slots in ten empty, so that probes end soon. Growth is amortised over the
+  // insertions before it.
   void reserve(EpochDomain& domain) {
     Array* old = array_.load();
     const u64 capacity = old == nullptr ? 0 : old->mask + 1;
@@ -124,7 +131,9 @@ class HashTable {
       Node* node = old->slots()[index].load();
       if (!isNode(node)) continue;
       u64 at = Node::hash(node->key()) & array->mask;
-      while (array->slots()[at].load(std::memory_order_relaxed) != nullptr) at = (at + 1) & array->mask;
+      while (array->slots()[at].load(std::memory_order_relaxed) != nullptr) {
+        at = (at + 1) & array->mask;
+      }
       array->slots()[at].store(node, std::memory_order_relaxed);
     }
     used_ = live_;

@@ -9,12 +9,16 @@ namespace sojourn {
 
 struct SystemError : std::runtime_error {
   SystemError(int number, const std::string& what, const std::string& remedy = "")
-      : std::runtime_error(what + ": " + std::strerror(number) + (remedy.empty() ? "" : " - " + remedy)), error(number) {}
+      : std::runtime_error(what + ": " + std::strerror(number) +
+                           (remedy.empty() ? "" : " - " + remedy)),
+        error(number) {}
   int error;
 };
 
 [[noreturn]] inline void failed(const std::string& what, const std::string& remedy = "") {
-  throw SystemError(errno, what, errno == EPERM || errno == EACCES ? "needs CAP_NET_ADMIN and CAP_NET_RAW" : remedy);
+  throw SystemError(
+      errno, what,
+      errno == EPERM || errno == EACCES ? "needs CAP_NET_ADMIN and CAP_NET_RAW" : remedy);
 }
 
 }  // namespace sojourn

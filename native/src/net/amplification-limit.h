@@ -1,4 +1,5 @@
-// Places where nobody showed yet that a node is: what goes there is bounded by what came from there (docs/ntmobile.md §9, §10).
+// Places where nobody showed yet that a node is: what goes there is bounded by what came from there
+// (docs/ntmobile.md §9, §10).
 #pragma once
 #include <atomic>
 #include <map>
@@ -42,7 +43,8 @@ class PlaceAccount {
   friend class PlaceAccounts;
 
   u64 bound() const {
-    return credit_.load(std::memory_order_relaxed) + kAmplification * received_.load(std::memory_order_relaxed);
+    return credit_.load(std::memory_order_relaxed) +
+           kAmplification * received_.load(std::memory_order_relaxed);
   }
 
   std::atomic<u64> credit_{0};

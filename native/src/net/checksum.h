@@ -34,7 +34,8 @@ inline u16 checksumFinish(u64 sum) { return static_cast<u16>(~checksumFold(sum))
 
 // Pseudo-header of RFC 9293 §3.1 and RFC 8200 §8.1, addresses read from the IP header itself.
 inline u64 pseudoHeaderSum(const u8* ip, int family, u8 protocol, size_t length) {
-  const u64 addresses = family == 6 ? checksumAddShort(ip + 8, 32, 0) : checksumAddShort(ip + 12, 8, 0);
+  const u64 addresses =
+      family == 6 ? checksumAddShort(ip + 8, 32, 0) : checksumAddShort(ip + 12, 8, 0);
   return addresses + __builtin_bswap16(protocol) + __builtin_bswap32(static_cast<u32>(length));
 }
 

@@ -8,19 +8,24 @@ namespace {
 constexpr u8 kTcpPush = 0x08;
 constexpr u8 kTcpAck = 0x10;
 constexpr u8 kTcpCwr = 0x80;
-// FIN, SYN, RST, URG and ECE end a run in the kernel's GRO too: they mean something at their place in the stream.
+// FIN, SYN, RST, URG and ECE end a run in the kernel's GRO too: they mean something at their place
+// in the stream.
 constexpr u8 kTcpBreaking = 0x67;
 constexpr u32 kMaximumPacket = 65535;
 
-bool sameFlow(const PacketView& a, const u8* transportA, const PacketView& b, const u8* transportB) {
+bool sameFlow(const PacketView& a, const u8* transportA, const PacketView& b,
+              const u8* transportB) {
   if (a.family != b.family || raw32(transportA) != raw32(transportB)) return false;
   const size_t at = a.family == 6 ? 8 : 12;
   return std::memcmp(a.data + at, b.data + at, a.family == 6 ? 32 : 8) == 0;
 }
 
-// Identification has to come out right when the kernel cuts the super-packet: it counts up from the first one.
+// Identification has to come out right when the kernel cuts the super-packet: it counts up from the
+// first one.
 bool ipv4Continues(const u8* head, const u8* next, u32 segments) {
-  if (raw16(head) != raw16(next) || raw16(head + 6) != raw16(next + 6) || head[8] != next[8]) return false;
+  if (raw16(head) != raw16(next) || raw16(head + 6) != raw16(next + 6) || head[8] != next[8]) {
+    return false;
+  }
   const bool dontFragment = (head[6] & 0x40) != 0;
   return dontFragment || static_cast<u16>(load16(head + 4) + segments) == load16(next + 4);
 }
@@ -40,7 +45,8 @@ void Coalescer::classifyTcp(Candidate& candidate) const {
   candidate.headerLength = static_cast<u16>(view.headerLength + header);
   candidate.payload = view.length - candidate.headerLength;
   const u8 flags = candidate.transport[13];
-  candidate.joinable = tcp_ && candidate.payload > 0 && (flags & kTcpBreaking) == 0 && (flags & kTcpAck) != 0;
+  candidate.joinable =
+      tcp_ && candidate.payload > 0 && (flags & kTcpBreaking) == 0 && (flags & kTcpAck) != 0;
 }
 
 void Coalescer::classifyUdp(Candidate& candidate) const {
@@ -48,7 +54,8 @@ void Coalescer::classifyUdp(Candidate& candidate) const {
   candidate.headerLength = static_cast<u16>(view.headerLength + kUdpHeader);
   candidate.payload = view.length - candidate.headerLength;
   const bool whole = load16(candidate.transport + 4) == view.length - view.headerLength;
-  candidate.joinable = udp_ && candidate.payload > 0 && whole && raw16(candidate.transport + 6) != 0;
+  candidate.joinable =
+      udp_ && candidate.payload > 0 && whole && raw16(candidate.transport + 6) != 0;
 }
 
 // False when the packet belongs to no flow that can have a run.
@@ -63,13 +70,15 @@ bool Coalescer::classify(const PacketView& view, ChecksumState state, Candidate&
     return false;
   }
   if (!candidate.joinable) return true;
-  if (view.family == 4 && (view.headerLength != kIpv4Header || ipv4HeaderResidue(view.data, kIpv4Header) != 0)) {
+  if (view.family == 4 &&
+      (view.headerLength != kIpv4Header || ipv4HeaderResidue(view.data, kIpv4Header) != 0)) {
     candidate.joinable = false;
   } else if (!candidate.valid) {
     const u32 length = view.length - view.headerLength;
     const u64 sum = pseudoHeaderSum(view.data, view.family, view.protocol, length);
     // A wrong one goes on alone and unmarked: the receiver counts it where operators look for it.
-    candidate.valid = candidate.joinable = checksumFinish(checksumAdd(candidate.transport, length, sum)) == 0;
+    candidate.valid = candidate.joinable =
+        checksumFinish(checksumAdd(candidate.transport, length, sum)) == 0;
   }
   return true;
 }
@@ -84,18 +93,26 @@ Coalescer::Run* Coalescer::findRun(const Candidate& candidate) {
 }
 
 bool Coalescer::canJoin(const Run& run, const Candidate& candidate) const {
-  if (run.closed || run.segments == kSegments || run.headerLength != candidate.headerLength) return false;
-  if (candidate.payload > run.segmentSize || run.headerLength + run.payload + candidate.payload > kMaximumPacket) return false;
+  if (run.closed || run.segments == kSegments || run.headerLength != candidate.headerLength) {
+    return false;
+  }
+  if (candidate.payload > run.segmentSize ||
+      run.headerLength + run.payload + candidate.payload > kMaximumPacket) {
+    return false;
+  }
   const u8* head = run.head.data;
   const u8* next = candidate.view.data;
-  const bool ip = run.head.family == 6 ? ipv6Continues(head, next) : ipv4Continues(head, next, run.segments);
+  const bool ip =
+      run.head.family == 6 ? ipv6Continues(head, next) : ipv4Continues(head, next, run.segments);
   if (!ip || run.head.protocol == kProtocolUdp) return ip;
   const u8* a = run.transport;
   const u8* b = candidate.transport;
   const u32 options = run.headerLength - run.head.headerLength - 20u;
-  // Flags may differ in PSH only (and CWR on the first); acknowledgement, options (timestamps) must not.
-  return load32(b + 4) == run.nextSequence && raw32(a + 8) == raw32(b + 8) && ((a[13] ^ b[13]) & ~(kTcpPush | kTcpCwr)) == 0 &&
-         (b[13] & kTcpCwr) == 0 && std::memcmp(a + 20, b + 20, options) == 0;
+  // Flags may differ in PSH only (and CWR on the first); acknowledgement, options (timestamps) must
+  // not.
+  return load32(b + 4) == run.nextSequence && raw32(a + 8) == raw32(b + 8) &&
+         ((a[13] ^ b[13]) & ~(kTcpPush | kTcpCwr)) == 0 && (b[13] & kTcpCwr) == 0 &&
+         std::memcmp(a + 20, b + 20, options) == 0;
 }
 
 void Coalescer::join(Run& run, const Candidate& candidate) {
@@ -144,12 +161,14 @@ void Coalescer::finishHeaders(Run& run) {
   }
   const bool udp = run.head.protocol == kProtocolUdp;
   if (udp) store16(run.transport + 4, transportLength);
-  const u64 pseudo = pseudoHeaderSum(run.head.data, run.head.family, run.head.protocol, transportLength);
+  const u64 pseudo =
+      pseudoHeaderSum(run.head.data, run.head.family, run.head.protocol, transportLength);
   const u16 offset = udp ? 6 : 16;
   storeRaw16(run.transport + offset, checksumFold(pseudo));
   u8 type = udp ? kGsoUdp : run.head.family == 6 ? kGsoTcp6 : kGsoTcp4;
   if (!udp && (run.transport[13] & kTcpCwr) != 0) type |= kGsoEcn;
-  run.virtio = {kVirtioNeedsChecksum, type, run.headerLength, run.segmentSize, run.head.headerLength, offset};
+  run.virtio = {kVirtioNeedsChecksum,  type,  run.headerLength, run.segmentSize,
+                run.head.headerLength, offset};
 }
 
 void Coalescer::close(Run& run) {
@@ -182,7 +201,8 @@ void Coalescer::writeSingle(const PacketView& view, u8 flags) {
 void Coalescer::add(const PacketView& view, ChecksumState state) {
   Candidate candidate;
   if (!classify(view, state, candidate)) {
-    // A fragment, or what is behind IPv6 extension headers, may belong to any flow between its addresses; other protocols have no runs to overtake.
+    // A fragment, or what is behind IPv6 extension headers, may belong to any flow between its
+    // addresses; other protocols have no runs to overtake.
     if (view.fragment || (view.family == 6 && isExtensionHeader(view.protocol))) flush();
     writeSingle(view, 0);
     return;
@@ -204,7 +224,8 @@ void Coalescer::add(const PacketView& view, ChecksumState state) {
 
 void Coalescer::addSuper(const PacketView& view, const VirtioHeader& virtio) {
   flush();
-  const iovec parts[2] = {{const_cast<VirtioHeader*>(&virtio), sizeof virtio}, {view.data, view.length}};
+  const iovec parts[2] = {{const_cast<VirtioHeader*>(&virtio), sizeof virtio},
+                          {view.data, view.length}};
   sink_.write(parts, 2);
 }
 

@@ -1,5 +1,6 @@
-// Receive coalescing: in-order runs of one TCP or UDP flow within one batch become one virtio-net super-packet on the TUN.
-// The rules are those of the kernel's GRO (tcp_gro_receive, udp_gro_receive): cutting the result again gives the same packets.
+// Receive coalescing: in-order runs of one TCP or UDP flow within one batch become one virtio-net
+// super-packet on the TUN. The rules are those of the kernel's GRO (tcp_gro_receive,
+// udp_gro_receive): cutting the result again gives the same packets.
 #pragma once
 #include <sys/uio.h>
 

@@ -1,4 +1,5 @@
-// ECN across tunnels, RFC 6040 normal mode. DSCP: copied out, kept in (uniform going in, pipe coming out; RFC 2983).
+// ECN across tunnels, RFC 6040 normal mode. DSCP: copied out, kept in (uniform going in, pipe
+// coming out; RFC 2983).
 #pragma once
 #include "base/bytes.h"
 

@@ -23,7 +23,8 @@ bool isErrorHeader(const cmsghdr* header) {
 
 bool saysUnreachable(const sock_extended_err& error) {
   if (error.ee_origin == SO_EE_ORIGIN_ICMP6) {
-    return error.ee_type == ICMP6_DST_UNREACH || (error.ee_type == ICMP6_TIME_EXCEEDED && error.ee_code == ICMP6_TIME_EXCEED_TRANSIT);
+    return error.ee_type == ICMP6_DST_UNREACH ||
+           (error.ee_type == ICMP6_TIME_EXCEEDED && error.ee_code == ICMP6_TIME_EXCEED_TRANSIT);
   }
   if (error.ee_origin != SO_EE_ORIGIN_ICMP) return false;
   if (error.ee_type == ICMP_DEST_UNREACH) return error.ee_code != ICMP_FRAG_NEEDED;
@@ -62,7 +63,8 @@ void drainErrors(int fd, const std::function<void(const ErrorReport&)>& report) 
     message.msg_controllen = sizeof control;
     const ssize_t length = ::recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT);
     if (length < 0) return;
-    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+         header = CMSG_NXTHDR(&message, header)) {
       if (!isErrorHeader(header)) continue;
       sock_extended_err error;
       std::memcpy(&error, CMSG_DATA(header), sizeof error);

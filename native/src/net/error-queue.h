@@ -1,4 +1,5 @@
-// What the kernel tells through error queues about packets that a socket sent: IP_RECVERR and IPV6_RECVERR.
+// What the kernel tells through error queues about packets that a socket sent: IP_RECVERR and
+// IPV6_RECVERR.
 #pragma once
 #include <functional>
 
@@ -15,7 +16,8 @@ struct ErrorReport {
   u16 mtu;
   // A router or the far end says that the packet cannot get there (RFC 2473 §8.1, RFC 2003 §4).
   bool unreachable;
-  // What of the packet was quoted: from the IP header of a raw socket with IP_HDRINCL, behind the UDP header of others.
+  // What of the packet was quoted: from the IP header of a raw socket with IP_HDRINCL, behind the
+  // UDP header of others.
   u8* quoted;
   size_t quotedLength;
 };

@@ -32,7 +32,8 @@ bool answerable6(const PacketView& packet) {
   const ChainEnd end = walkChain(packet.data, packet.length);
   if (end.malformed || end.fragment) return !end.malformed;
   // RFC 4443 §2.4 (e.1): never an error about an error; types below 128 are errors.
-  return end.protocol != kProtocolIcmpv6 || (end.offset < packet.length && packet.data[end.offset] >= 128);
+  return end.protocol != kProtocolIcmpv6 ||
+         (end.offset < packet.length && packet.data[end.offset] >= 128);
 }
 
 bool answerable4(const PacketView& packet) {
@@ -53,7 +54,8 @@ struct Message {
 };
 
 std::vector<u8> error6(const PacketView& packet, const Message& message, const Address* source) {
-  const size_t quoted = std::min<size_t>(packet.length, kIpv6MinimumMtu - kIpv6Header - kIcmpHeader);
+  const size_t quoted =
+      std::min<size_t>(packet.length, kIpv6MinimumMtu - kIpv6Header - kIcmpHeader);
   std::vector<u8> error(kIpv6Header + kIcmpHeader + quoted);
   store32(error.data(), 0x60000000);
   store16(error.data() + 4, static_cast<u32>(kIcmpHeader + quoted));
@@ -72,7 +74,8 @@ std::vector<u8> error6(const PacketView& packet, const Message& message, const A
 }
 
 std::vector<u8> error4(const PacketView& packet, const Message& message, const Address* source) {
-  const size_t quoted = std::min<size_t>(packet.length, kIpv4ErrorLimit - kIpv4Header - kIcmpHeader);
+  const size_t quoted =
+      std::min<size_t>(packet.length, kIpv4ErrorLimit - kIpv4Header - kIcmpHeader);
   std::vector<u8> error(kIpv4Header + kIcmpHeader + quoted);
   error[0] = 0x45;
   store16(error.data() + 2, static_cast<u32>(error.size()));
@@ -90,8 +93,11 @@ std::vector<u8> error4(const PacketView& packet, const Message& message, const A
   return error;
 }
 
-std::vector<u8> errorAbout(const PacketView& packet, const Message& message6, const Message& message4, const Address* source) {
-  if (packet.family == 6) return answerable6(packet) ? error6(packet, message6, source) : std::vector<u8>{};
+std::vector<u8> errorAbout(const PacketView& packet, const Message& message6,
+                           const Message& message4, const Address* source) {
+  if (packet.family == 6) {
+    return answerable6(packet) ? error6(packet, message6, source) : std::vector<u8>{};
+  }
   return answerable4(packet) ? error4(packet, message4, source) : std::vector<u8>{};
 }
 
@@ -100,11 +106,13 @@ std::vector<u8> errorAbout(const PacketView& packet, const Message& message6, co
 std::vector<u8> packetTooBig(const PacketView& packet, size_t mtu, const Address* source) {
   // Below 1280 the sender is told 1280 and the outer packet is fragmented (RFC 2473 §7.1).
   const Message message6{kPacketTooBig, 0, static_cast<u32>(std::max(mtu, kIpv6MinimumMtu))};
-  return errorAbout(packet, message6, {kUnreachable4, kFragmentationNeeded, static_cast<u32>(mtu & 0xffff)}, source);
+  return errorAbout(packet, message6,
+                    {kUnreachable4, kFragmentationNeeded, static_cast<u32>(mtu & 0xffff)}, source);
 }
 
 std::vector<u8> unreachable(const PacketView& packet, const Address* source) {
-  return errorAbout(packet, {kUnreachable6, kAddressUnreachable, 0}, {kUnreachable4, kHostUnreachable, 0}, source);
+  return errorAbout(packet, {kUnreachable6, kAddressUnreachable, 0},
+                    {kUnreachable4, kHostUnreachable, 0}, source);
 }
 
 std::vector<u8> hopLimitExceeded(const PacketView& packet, const Address* source) {
@@ -112,7 +120,8 @@ std::vector<u8> hopLimitExceeded(const PacketView& packet, const Address* source
 }
 
 std::vector<u8> parameterProblem(const PacketView& packet, u32 pointer, const Address* source) {
-  return errorAbout(packet, {kParameterProblem6, 0, pointer}, {kParameterProblem4, 0, pointer << 24}, source);
+  return errorAbout(packet, {kParameterProblem6, 0, pointer},
+                    {kParameterProblem4, 0, pointer << 24}, source);
 }
 
 std::vector<u8> sourceRouteFailed(const PacketView& packet, const Address* source) {

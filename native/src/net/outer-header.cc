@@ -36,7 +36,8 @@ size_t writeOuter6(const Tunnel& tunnel, u8 protocol, u8 trafficClass, size_t in
   return kIpv6Header;
 }
 
-// Options that are not copied become No Operation (RFC 791 §3.1), so that every fragment has a header of one length.
+// Options that are not copied become No Operation (RFC 791 §3.1), so that every fragment has a
+// header of one length.
 void blankUncopiedOptions(u8* header, size_t headerLength) {
   for (size_t at = kIpv4Header; at < headerLength;) {
     const u8 type = header[at];
@@ -81,7 +82,8 @@ void writeUdp(u8* ip, int family, size_t inner, u16 sourcePort, u16 remotePort) 
 
 }  // namespace
 
-size_t writeOuterHeader(const Tunnel& tunnel, int innerFamily, u8 trafficClass, size_t inner, u8* out) {
+size_t writeOuterHeader(const Tunnel& tunnel, int innerFamily, u8 trafficClass, size_t inner,
+                        u8* out) {
   const u8 protocol = tunnel.encapsulation != Encapsulation::ipip ? kProtocolUdp
                       : innerFamily == 6                          ? kProtocolIpv6
                                                                   : kProtocolIpv4;
@@ -89,12 +91,14 @@ size_t writeOuterHeader(const Tunnel& tunnel, int innerFamily, u8 trafficClass, 
                             : writeOuter4(tunnel, protocol, trafficClass, inner, out);
 }
 
-Packets encapsulateFragmented(const Tunnel& tunnel, const OuterPayload& payload, size_t mtu, u16 sourcePort, u32 identification) {
+Packets encapsulateFragmented(const Tunnel& tunnel, const OuterPayload& payload, size_t mtu,
+                              u16 sourcePort, u32 identification) {
   const bool udp = tunnel.encapsulation != Encapsulation::ipip;
   const size_t behind = payload.length + (udp ? kUdpHeader : 0);
   std::vector<u8> whole(kMaximumOuterHeader + behind);
   const u8 trafficClass = outerTrafficClass(payload.trafficClass);
-  const size_t header = writeOuterHeader(tunnel, payload.innerFamily, trafficClass, behind, whole.data());
+  const size_t header =
+      writeOuterHeader(tunnel, payload.innerFamily, trafficClass, behind, whole.data());
   whole.resize(header + behind);
   std::memcpy(whole.data() + whole.size() - payload.length, payload.data, payload.length);
   if (udp) writeUdp(whole.data(), tunnel.family, payload.length, sourcePort, tunnel.remotePort());
@@ -122,7 +126,8 @@ Packets fragmentIpv4(const PacketView& packet, size_t mtu) {
     const size_t length = std::min(piece, payload - at);
     std::vector<u8> fragment(packet.data, packet.data + packet.headerLength);
     if (at > 0) blankUncopiedOptions(fragment.data(), packet.headerLength);
-    fragment.insert(fragment.end(), packet.data + packet.headerLength + at, packet.data + packet.headerLength + at + length);
+    fragment.insert(fragment.end(), packet.data + packet.headerLength + at,
+                    packet.data + packet.headerLength + at + length);
     const bool last = at + length >= payload;
     const u32 more = last ? field & kMoreFragments : kMoreFragments;
     store16(fragment.data() + 2, static_cast<u32>(fragment.size()));

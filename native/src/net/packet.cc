@@ -15,7 +15,8 @@ bool viewIpv4(u8* data, size_t length, PacketView& view) {
   const u32 headerLength = (data[0] & 15) * 4u;
   const u32 total = load16(data + 2);
   if (headerLength < kIpv4Header || total < headerLength || total > length) return false;
-  view = {data, total, static_cast<u16>(headerLength), 4, data[9], data[1], (load16(data + 6) & 0x3fff) != 0};
+  view = {data,    total,   static_cast<u16>(headerLength),  4,
+          data[9], data[1], (load16(data + 6) & 0x3fff) != 0};
   return true;
 }
 
@@ -48,7 +49,9 @@ bool stepOver(const u8* packet, size_t length, ChainEnd& end) {
   const u8* header = packet + end.offset;
   const size_t size = 8u + header[1] * 8u;
   if (end.offset + size > length) return false;
-  if (end.protocol == kProtocolDestination && hasHomeAddressOption(header + 2, size - 2)) end.homeAddressOption = true;
+  if (end.protocol == kProtocolDestination && hasHomeAddressOption(header + 2, size - 2)) {
+    end.homeAddressOption = true;
+  }
   if (end.protocol == kProtocolRouting && header[3] > 0) {
     end.routing = true;
     if (header[2] == 2) end.typeTwoRouting = true;
@@ -77,7 +80,8 @@ bool viewQuoted(u8* data, size_t length, PacketView& view) {
   }
   const u32 headerLength = (data[0] & 15) * 4u;
   if (data[0] >> 4 != 4 || headerLength < kIpv4Header || length < headerLength) return false;
-  view = {data, quoted, static_cast<u16>(headerLength), 4, data[9], data[1], (load16(data + 6) & 0x3fff) != 0};
+  view = {data,    quoted,  static_cast<u16>(headerLength),  4,
+          data[9], data[1], (load16(data + 6) & 0x3fff) != 0};
   return true;
 }
 
@@ -112,7 +116,9 @@ ChainEnd walkChain(const u8* packet, size_t length) {
 }
 
 UpperLayer upperLayer(const PacketView& view) {
-  if (view.family == 4) return {view.fragment ? u8{kProtocolNone} : view.protocol, view.headerLength};
+  if (view.family == 4) {
+    return {view.fragment ? u8{kProtocolNone} : view.protocol, view.headerLength};
+  }
   if (!isExtensionHeader(view.protocol)) return {view.protocol, kIpv6Header};
   const ChainEnd end = walkChain(view.data, view.length);
   return {end.malformed || end.fragment ? u8{kProtocolNone} : end.protocol, end.offset};
@@ -147,7 +153,8 @@ void setEcn(PacketView& view, u8 ecn) {
   // RFC 1624 §3: HC' = ~(~HC + ~m + m'), keeps a wrong checksum wrong.
   const u16 old = raw16(view.data);
   view.data[1] = after;
-  const u64 sum = u64{static_cast<u16>(~raw16(view.data + 10))} + static_cast<u16>(~old) + raw16(view.data);
+  const u64 sum =
+      u64{static_cast<u16>(~raw16(view.data + 10))} + static_cast<u16>(~old) + raw16(view.data);
   storeRaw16(view.data + 10, checksumFinish(sum));
 }
 

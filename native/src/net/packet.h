@@ -1,4 +1,5 @@
-// Views of IP packets: what of RFC 791 and RFC 8200 a tunnel has to know. Every function is total: any bytes, any length.
+// Views of IP packets: what of RFC 791 and RFC 8200 a tunnel has to know. Every function is total:
+// any bytes, any length.
 #pragma once
 #include "base/bytes.h"
 
@@ -21,7 +22,8 @@ struct PacketView {
 // False when the bytes are no IP packet or shorter than their header says.
 bool viewPacket(u8* data, size_t length, PacketView& view);
 
-// A packet of which an ICMP error quotes the beginning: `length` is what is there, the lengths in its header are not looked at.
+// A packet of which an ICMP error quotes the beginning: `length` is what is there, the lengths in
+// its header are not looked at.
 bool viewQuoted(u8* data, size_t length, PacketView& view);
 
 // Result of following IPv6 extension headers to the first header that is none.
@@ -29,7 +31,8 @@ struct ChainEnd {
   u8 protocol = kProtocolNone;
   u32 offset = 0;
   bool malformed = false;
-  bool fragment = false;           // a fragment header that does not carry the whole packet; the walk ends there
+  bool fragment =
+      false;  // a fragment header that does not carry the whole packet; the walk ends there
   bool homeAddressOption = false;  // RFC 6275 §6.3
   bool routing = false;            // any routing header with segments left
   bool typeTwoRouting = false;     // RFC 6275 §6.4
@@ -40,14 +43,16 @@ ChainEnd walkChain(const u8* packet, size_t length);
 
 // True for the protocols behind which a Mobility Header may still come.
 inline bool isExtensionHeader(u8 protocol) {
-  return protocol == kProtocolHopByHop || protocol == kProtocolRouting || protocol == kProtocolFragment ||
-         protocol == kProtocolDestination;
+  return protocol == kProtocolHopByHop || protocol == kProtocolRouting ||
+         protocol == kProtocolFragment || protocol == kProtocolDestination;
 }
 
-// How many tunnels may be inside one another: the default Tunnel Encapsulation Limit of RFC 2473 §4.1.1 and §6.6.
+// How many tunnels may be inside one another: the default Tunnel Encapsulation Limit of RFC 2473
+// §4.1.1 and §6.6.
 inline constexpr unsigned kNestingLimit = 4;
 
-// The upper layer of a packet: a Mobility Header's or tunnel's protocol even behind extension headers.
+// The upper layer of a packet: a Mobility Header's or tunnel's protocol even behind extension
+// headers.
 struct UpperLayer {
   u8 protocol;
   u32 offset;
@@ -56,7 +61,8 @@ struct UpperLayer {
 // What `view` carries; kProtocolNone for a fragment or a malformed chain.
 UpperLayer upperLayer(const PacketView& view);
 
-// How many tunnels a packet is in already, at most kNestingLimit: IPv6 or IPv4 in it, or UDP of RFC 5555 with `udpPort` at one end.
+// How many tunnels a packet is in already, at most kNestingLimit: IPv6 or IPv4 in it, or UDP of RFC
+// 5555 with `udpPort` at one end.
 unsigned encapsulations(const PacketView& view, u16 udpPort);
 
 // Replaces the ECN field, keeping an IPv4 header checksum right.

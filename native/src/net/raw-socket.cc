@@ -24,7 +24,9 @@ constexpr int kBufferOctets = 8 << 20;
 template <size_t N>
 void attachFilter(int fd, sock_filter (&code)[N]) {
   const sock_fprog program{static_cast<unsigned short>(N), code};
-  if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) failed("packet filter of a socket");
+  if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) {
+    failed("packet filter of a socket");
+  }
 }
 
 constexpr u32 ancillary(int field) { return static_cast<u32>(SKF_AD_OFF + field); }
@@ -85,15 +87,18 @@ Descriptor openTap(int exceptIndex) {
   };
   attachFilter(tap.get(), code);
   enable(tap.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING);
-  // In front of each frame: partial checksums and segment sizes of virtual links, which else look like damage. The kernel gives
-  // it to SOCK_RAW only (packet_setsockopt), so frames come with the link's header and the auxiliary data says how long that is.
+  // In front of each frame: partial checksums and segment sizes of virtual links, which else look
+  // like damage. The kernel gives it to SOCK_RAW only (packet_setsockopt), so frames come with the
+  // link's header and the auxiliary data says how long that is.
   if (!enable(tap.get(), SOL_PACKET, PACKET_VNET_HDR)) failed("PACKET_VNET_HDR");
   if (!enable(tap.get(), SOL_PACKET, PACKET_AUXDATA)) failed("PACKET_AUXDATA");
   wantBuffers(tap.get(), kBufferOctets);
   sockaddr_ll any{};
   any.sll_family = AF_PACKET;
   any.sll_protocol = htons(ETH_P_ALL);
-  if (::bind(tap.get(), reinterpret_cast<sockaddr*>(&any), sizeof any) != 0) failed("packet socket");
+  if (::bind(tap.get(), reinterpret_cast<sockaddr*>(&any), sizeof any) != 0) {
+    failed("packet socket");
+  }
   return tap;
 }
 
@@ -122,7 +127,9 @@ Descriptor openLinkTap(const std::string& device) {
   address.sll_family = AF_PACKET;
   address.sll_protocol = htons(ETH_P_ALL);
   address.sll_ifindex = static_cast<int>(index);
-  if (::bind(tap.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) failed("link device " + device);
+  if (::bind(tap.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
+    failed("link device " + device);
+  }
   // Solicitations for proxied addresses go to multicast groups that this host has not joined.
   packet_mreq all{};
   all.mr_ifindex = static_cast<int>(index);
@@ -138,7 +145,8 @@ int sendRaw6(int fd, const u8* packet, size_t length) {
   to.sin6_family = AF_INET6;
   std::memcpy(&to.sin6_addr, packet + 24, 16);
   iovec part{const_cast<u8*>(packet), length};
-  // The source in the packet is not looked at for routing; rules that choose a link by source need it here.
+  // The source in the packet is not looked at for routing; rules that choose a link by source need
+  // it here.
   alignas(cmsghdr) u8 control[CMSG_SPACE(sizeof(in6_pktinfo))] = {};
   auto* header = reinterpret_cast<cmsghdr*>(control);
   header->cmsg_level = IPPROTO_IPV6;
@@ -169,7 +177,8 @@ int sendRawPacket(int fd, int family, const u8* packet, size_t length) {
   sockaddr_in to{};
   to.sin_family = AF_INET;
   std::memcpy(&to.sin_addr, packet + 16, 4);
-  return ::sendto(fd, packet, length, 0, reinterpret_cast<sockaddr*>(&to), sizeof to) >= 0 ? 0 : errno;
+  return ::sendto(fd, packet, length, 0, reinterpret_cast<sockaddr*>(&to), sizeof to) >= 0 ? 0
+                                                                                           : errno;
 }
 
 }  // namespace sojourn

@@ -15,7 +15,8 @@ u32 transportStart(const PacketView& view, u8 protocol) {
   if (view.protocol == protocol) return view.headerLength;
   if (view.family == 4) return 0;
   const ChainEnd end = walkChain(view.data, view.length);
-  // With segments left the pseudo-header's destination is not the header's: nothing of ours makes such super-packets.
+  // With segments left the pseudo-header's destination is not the header's: nothing of ours makes
+  // such super-packets.
   return end.malformed || end.fragment || end.routing || end.protocol != protocol ? 0 : end.offset;
 }
 
@@ -41,13 +42,15 @@ void writeIpHeader(const PacketView& view, u32 total, u32 index, u8* out) {
 void writeTcpFields(const SegmentPlan& plan, u32 index, u8* tcp) {
   store32(tcp + 4, load32(tcp + 4) + index * plan.segmentSize);
   if (index + 1 < plan.count) tcp[13] &= static_cast<u8>(~(kTcpFin | kTcpPush));
-  // RFC 3168 §6.1.2: CWR says that the window was reduced once, so only the first segment carries it.
+  // RFC 3168 §6.1.2: CWR says that the window was reduced once, so only the first segment carries
+  // it.
   if (index > 0) tcp[13] &= static_cast<u8>(~kTcpCwr);
 }
 
 }  // namespace
 
-bool planSegments(const VirtioHeader& virtio, const PacketView& view, size_t mtu, SegmentPlan& plan) {
+bool planSegments(const VirtioHeader& virtio, const PacketView& view, size_t mtu,
+                  SegmentPlan& plan) {
   const u8 type = virtio.gsoType & static_cast<u8>(~kGsoEcn);
   plan.lowered = false;
   if (!typeFits(type, view.family)) return false;
@@ -57,7 +60,10 @@ bool planSegments(const VirtioHeader& virtio, const PacketView& view, size_t mtu
   const u32 transport = transportLength(view, start, plan.protocol);
   const u32 header = start + transport;
   if (transport < kUdpHeader || (plan.protocol == kProtocolTcp && transport < 20)) return false;
-  if (header >= view.length || header > kMaximumSegmentHeader || header >= mtu || virtio.gsoSize == 0) return false;
+  if (header >= view.length || header > kMaximumSegmentHeader || header >= mtu ||
+      virtio.gsoSize == 0) {
+    return false;
+  }
   const size_t room = mtu - header;
   plan.lowered = virtio.gsoSize > room;
   // A datagram's boundaries are the application's: they cannot be moved.
@@ -85,15 +91,18 @@ void writeSegmentHeader(const SegmentPlan& plan, const PacketView& view, u32 ind
   storeRaw16(header + checksumAt, 0);
   u64 sum = pseudoHeaderSum(out, view.family, plan.protocol, transport + length);
   sum = checksumAddShort(header, transport, sum);
-  const u16 checksum = checksumFinish(checksumAdd(view.data + segmentOffset(plan, index), length, sum));
-  storeRaw16(header + checksumAt, plan.protocol == kProtocolUdp && checksum == 0 ? 0xffff : checksum);
+  const u16 checksum =
+      checksumFinish(checksumAdd(view.data + segmentOffset(plan, index), length, sum));
+  storeRaw16(header + checksumAt,
+             plan.protocol == kProtocolUdp && checksum == 0 ? 0xffff : checksum);
 }
 
 bool completeChecksum(const VirtioHeader& virtio, u8* packet, size_t length) {
   const size_t at = size_t{virtio.checksumStart} + virtio.checksumOffset;
   if (virtio.checksumStart >= length || at + 2 > length) return false;
   // The field already holds the pseudo-header's sum, so it is part of what is summed up.
-  const u16 checksum = checksumFinish(checksumAdd(packet + virtio.checksumStart, length - virtio.checksumStart, 0));
+  const u16 checksum =
+      checksumFinish(checksumAdd(packet + virtio.checksumStart, length - virtio.checksumStart, 0));
   // Zero would mean "no checksum" in UDP (RFC 768); offset 6 is UDP's.
   storeRaw16(packet + at, virtio.checksumOffset == 6 && checksum == 0 ? 0xffff : checksum);
   return true;

@@ -1,5 +1,6 @@
-// User-space segmentation of a super-packet that the kernel left whole on the TUN (TSO, USO): a plan, then one header per segment.
-// Does what the kernel's tcp_gso_segment and __udp_gso_segment do. The payload is not copied.
+// User-space segmentation of a super-packet that the kernel left whole on the TUN (TSO, USO): a
+// plan, then one header per segment. Does what the kernel's tcp_gso_segment and __udp_gso_segment
+// do. The payload is not copied.
 #pragma once
 #include "base/bytes.h"
 #include "net/packet.h"
@@ -9,7 +10,8 @@ namespace sojourn {
 
 struct SegmentPlan {
   u16 transportOffset;  // start of the TCP or UDP header
-  u16 headerLength;     // IP, extension and transport header: what is repeated in front of each segment
+  u16 headerLength;     // IP, extension and transport header: what is repeated in front of each
+                        // segment
   u16 segmentSize;      // payload octets of each segment but the last
   u32 payload;          // payload octets of all
   u32 count;
@@ -19,11 +21,15 @@ struct SegmentPlan {
 
 constexpr size_t kMaximumSegmentHeader = 192;
 
-// `view` is the whole super-packet. False when virtio header and packet do not belong together, or no segment fits into `mtu`.
-bool planSegments(const VirtioHeader& virtio, const PacketView& view, size_t mtu, SegmentPlan& plan);
+// `view` is the whole super-packet. False when virtio header and packet do not belong together, or
+// no segment fits into `mtu`.
+bool planSegments(const VirtioHeader& virtio, const PacketView& view, size_t mtu,
+                  SegmentPlan& plan);
 
 // Payload of segment `index`, as offset and length in the super-packet.
-inline u32 segmentOffset(const SegmentPlan& plan, u32 index) { return plan.headerLength + index * plan.segmentSize; }
+inline u32 segmentOffset(const SegmentPlan& plan, u32 index) {
+  return plan.headerLength + index * plan.segmentSize;
+}
 inline u32 segmentLength(const SegmentPlan& plan, u32 index) {
   const u32 left = plan.payload - index * plan.segmentSize;
   return left < plan.segmentSize ? left : plan.segmentSize;
@@ -32,7 +38,8 @@ inline u32 segmentLength(const SegmentPlan& plan, u32 index) {
 // Writes the `plan.headerLength` octets of segment `index` to `out`, checksums included.
 void writeSegmentHeader(const SegmentPlan& plan, const PacketView& view, u32 index, u8* out);
 
-// Completes the checksum that the kernel left to the device (NEEDS_CSUM). False when it points outside the packet.
+// Completes the checksum that the kernel left to the device (NEEDS_CSUM). False when it points
+// outside the packet.
 bool completeChecksum(const VirtioHeader& virtio, u8* packet, size_t length);
 
 }  // namespace sojourn

@@ -15,7 +15,8 @@
 namespace sojourn {
 namespace {
 
-// Room for bursts of small packets while the packet thread writes; the default of 500 loses them on two cores.
+// Room for bursts of small packets while the packet thread writes; the default of 500 loses them on
+// two cores.
 constexpr int kQueueLength = 2000;
 
 ifreq requestFor(const std::string& name) {
@@ -24,7 +25,8 @@ ifreq requestFor(const std::string& name) {
   return request;
 }
 
-// Without this the kernel gives the device a link-local address and sends its own discovery into tunnels.
+// Without this the kernel gives the device a link-local address and sends its own discovery into
+// tunnels.
 void disableAddressGeneration(const std::string& name) {
   const std::string path = "/proc/sys/net/ipv6/conf/" + name + "/addr_gen_mode";
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -34,7 +36,9 @@ void disableAddressGeneration(const std::string& name) {
 }  // namespace
 
 Tun::Tun(const std::string& name, int mtu, int queues) {
-  for (int index = 0; index < queues; index++) queues_.push_back(openQueue(name, queues > 1, index == 0));
+  for (int index = 0; index < queues; index++) {
+    queues_.push_back(openQueue(name, queues > 1, index == 0));
+  }
   bringUp(name, mtu);
 }
 
@@ -42,13 +46,17 @@ Descriptor Tun::openQueue(const std::string& name, bool several, bool first) {
   Descriptor queue(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!queue) {
     const bool missing = errno == ENOENT || errno == ENODEV || errno == ENXIO;
-    failed("/dev/net/tun", missing ? "modprobe tun, or give the container --device /dev/net/tun" : "");
+    failed("/dev/net/tun",
+           missing ? "modprobe tun, or give the container --device /dev/net/tun" : "");
   }
   ifreq request = requestFor(name);
   // IFF_TUN_EXCL: a device that exists is another daemon's, and would give us some of its packets.
-  const int flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | (several ? IFF_MULTI_QUEUE : 0) | (first ? IFF_TUN_EXCL : 0);
+  const int flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | (several ? IFF_MULTI_QUEUE : 0) |
+                    (first ? IFF_TUN_EXCL : 0);
   request.ifr_flags = static_cast<short>(flags);
-  if (::ioctl(queue.get(), TUNSETIFF, &request) != 0) failed("device " + name, "another daemon uses this device name");
+  if (::ioctl(queue.get(), TUNSETIFF, &request) != 0) {
+    failed("device " + name, "another daemon uses this device name");
+  }
   const unsigned tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
   // UDP segmentation came with Linux 6.2; an unknown flag refuses all of them.
   features_.udp = ::ioctl(queue.get(), TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) == 0;
@@ -63,8 +71,11 @@ void Tun::bringUp(const std::string& name, int mtu) {
   if (::ioctl(any.get(), SIOCSIFMTU, &request) != 0) failed("MTU of " + name);
   request = requestFor(name);
   request.ifr_qlen = kQueueLength;
-  // Only the initial user namespace may set it (dev_ioctl.c); an ordinary user's namespace lives with the shorter default.
-  if (::ioctl(any.get(), SIOCSIFTXQLEN, &request) != 0 && errno != EPERM) failed("queue length of " + name);
+  // Only the initial user namespace may set it (dev_ioctl.c); an ordinary user's namespace lives
+  // with the shorter default.
+  if (::ioctl(any.get(), SIOCSIFTXQLEN, &request) != 0 && errno != EPERM) {
+    failed("queue length of " + name);
+  }
   disableAddressGeneration(name);
   request = requestFor(name);
   if (::ioctl(any.get(), SIOCGIFFLAGS, &request) != 0) failed("flags of " + name);

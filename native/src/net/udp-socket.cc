@@ -42,7 +42,8 @@ void bindWildcard(int family, int fd, u16 port) {
   SocketAddress address;
   address.set(family, Address{}, port);
   if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), address.length) == 0) return;
-  failed("UDP port " + std::to_string(port), errno == EADDRINUSE ? "another program has this port" : "");
+  failed("UDP port " + std::to_string(port),
+         errno == EADDRINUSE ? "another program has this port" : "");
 }
 
 void setOptions(int family, int fd) {
@@ -78,14 +79,18 @@ Descriptor openUdpSocket(int family, u16 port, bool several, int mark, UdpFeatur
 
 }  // namespace
 
-std::vector<Descriptor> openUdpSockets(int family, u16 port, size_t count, int mark, UdpFeatures& features) {
-  // SO_REUSEPORT would let a second daemon in, and it would get half of all packets: a socket without it finds that out.
+std::vector<Descriptor> openUdpSockets(int family, u16 port, size_t count, int mark,
+                                       UdpFeatures& features) {
+  // SO_REUSEPORT would let a second daemon in, and it would get half of all packets: a socket
+  // without it finds that out.
   if (count > 1) {
     const Descriptor alone = newUdpSocket(family);
     bindWildcard(family, alone.get(), port);
   }
   std::vector<Descriptor> sockets;
-  for (size_t index = 0; index < count; index++) sockets.push_back(openUdpSocket(family, port, count > 1, mark, features));
+  for (size_t index = 0; index < count; index++) {
+    sockets.push_back(openUdpSocket(family, port, count > 1, mark, features));
+  }
   return sockets;
 }
 
@@ -116,7 +121,8 @@ void SocketAddress::set(int family, const Address& address, u16 port) {
 }
 
 Address SocketAddress::address(int family) const {
-  return Address::of(family, family == 6 ? six.sin6_addr.s6_addr : reinterpret_cast<const u8*>(&four.sin_addr));
+  return Address::of(
+      family, family == 6 ? six.sin6_addr.s6_addr : reinterpret_cast<const u8*>(&four.sin_addr));
 }
 
 void writeControl(msghdr& message, ControlBuffer& buffer, const UdpSendOptions& options) {
@@ -133,14 +139,20 @@ void writeControl(msghdr& message, ControlBuffer& buffer, const UdpSendOptions& 
     append(message, buffer, IPPROTO_IP, IP_PKTINFO, info);
   }
   const int trafficClass = options.trafficClass;
-  if (trafficClass != 0) append(message, buffer, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_TCLASS : IP_TOS, trafficClass);
-  if (options.segmentSize != 0) append(message, buffer, IPPROTO_UDP, UDP_SEGMENT, options.segmentSize);
+  if (trafficClass != 0) {
+    append(message, buffer, six ? IPPROTO_IPV6 : IPPROTO_IP, six ? IPV6_TCLASS : IP_TOS,
+           trafficClass);
+  }
+  if (options.segmentSize != 0) {
+    append(message, buffer, IPPROTO_UDP, UDP_SEGMENT, options.segmentSize);
+  }
   if (message.msg_controllen == 0) message.msg_control = nullptr;
 }
 
 UdpReceived readControl(msghdr& message) {
   UdpReceived received;
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level == IPPROTO_UDP && header->cmsg_type == UDP_GRO) {
       received.segmentSize = static_cast<u32>(valueOf<int>(header));
     } else if (header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_TOS) {

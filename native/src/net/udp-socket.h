@@ -16,8 +16,10 @@ struct UdpFeatures {
   bool receiveOffload = false;
 };
 
-// Bound to the wildcard address of one family; `count` sockets share the port, and nobody else has it. Throws SystemError.
-std::vector<Descriptor> openUdpSockets(int family, u16 port, size_t count, int mark, UdpFeatures& features);
+// Bound to the wildcard address of one family; `count` sockets share the port, and nobody else has
+// it. Throws SystemError.
+std::vector<Descriptor> openUdpSockets(int family, u16 port, size_t count, int mark,
+                                       UdpFeatures& features);
 
 sockaddr_in socketAddress(const Address& address, u16 port);
 sockaddr_in6 socketAddress6(const Address& address, u16 port);

@@ -13,14 +13,19 @@ const Address* sourceOf(const PacketView& packet, const Tunnel& tunnel) {
 
 }  // namespace
 
-void ErrorSender::packetTooBig(const PacketView& packet, const Tunnel& tunnel, size_t mtu, u64 nowMs) {
+void ErrorSender::packetTooBig(const PacketView& packet, const Tunnel& tunnel, size_t mtu,
+                               u64 nowMs) {
   if (!limit_.allow(nowMs)) return;
-  if (write(sojourn::packetTooBig(packet, mtu, sourceOf(packet, tunnel)))) counters_.add(Counters::packetTooBigSent);
+  if (write(sojourn::packetTooBig(packet, mtu, sourceOf(packet, tunnel)))) {
+    counters_.add(Counters::packetTooBigSent);
+  }
 }
 
 void ErrorSender::unreachable(const PacketView& packet, const Tunnel& tunnel, u64 nowMs) {
   if (!limit_.allow(nowMs)) return;
-  if (write(sojourn::unreachable(packet, sourceOf(packet, tunnel)))) counters_.add(Counters::unreachableSent);
+  if (write(sojourn::unreachable(packet, sourceOf(packet, tunnel)))) {
+    counters_.add(Counters::unreachableSent);
+  }
 }
 
 void ErrorSender::refuse(const PacketView& packet, const Translation& translation, u64 nowMs) {

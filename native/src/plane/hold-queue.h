@@ -1,4 +1,5 @@
-// Packets that come before the tunnel they belong to is known, kept for a moment; bounded in number, octets and time.
+// Packets that come before the tunnel they belong to is known, kept for a moment; bounded in
+// number, octets and time.
 #pragma once
 #include <atomic>
 #include <deque>
@@ -23,9 +24,13 @@ class HeldPackets {
   template <class Like>
   bool push(Held&& held, size_t most, Like like) {
     const std::lock_guard<std::mutex> guard(mutex_);
-    if (held_.size() >= kMaximumPackets || octets_ + held.packet.size() > kMaximumOctets) return false;
+    if (held_.size() >= kMaximumPackets || octets_ + held.packet.size() > kMaximumOctets) {
+      return false;
+    }
     size_t alike = 0;
-    for (size_t index = 0; most < kMaximumPackets && index < held_.size(); index++) alike += like(held_[index]) ? 1u : 0u;
+    for (size_t index = 0; most < kMaximumPackets && index < held_.size(); index++) {
+      alike += like(held_[index]) ? 1u : 0u;
+    }
     if (alike >= most) return false;
     octets_ += held.packet.size();
     held_.push_back(std::move(held));
@@ -66,7 +71,8 @@ class HeldPackets {
     return count;
   }
 
-  // Sequentially consistent, as the tables are: who changed them and then sees nobody waiting was seen by who pushed and then looked again.
+  // Sequentially consistent, as the tables are: who changed them and then sees nobody waiting was
+  // seen by who pushed and then looked again.
   bool waiting() const { return waiting_.load(); }
 
  private:
@@ -76,8 +82,9 @@ class HeldPackets {
   std::atomic<bool> waiting_{false};
 };
 
-// From an endpoint that no tunnel names yet: a mobile node sends data right behind its Binding Update, and the plane is
-// faster than the home agent's answer to it. They are judged again once the tunnel is set.
+// From an endpoint that no tunnel names yet: a mobile node sends data right behind its Binding
+// Update, and the plane is faster than the home agent's answer to it. They are judged again once
+// the tunnel is set.
 struct HeldInward {
   Endpoint::Key from;
   u8 trafficClass;
@@ -89,17 +96,20 @@ class HoldQueue : public HeldPackets<HeldInward> {
  public:
   using Held = HeldInward;
 
-  bool push(const Endpoint::Key& from, u8 trafficClass, const u8* packet, size_t length, u64 nowMs) {
+  bool push(const Endpoint::Key& from, u8 trafficClass, const u8* packet, size_t length,
+            u64 nowMs) {
     const auto none = [](const Held&) { return false; };
-    return HeldPackets::push({from, trafficClass, nowMs, std::vector<u8>(packet, packet + length)}, kMaximumPackets, none);
+    return HeldPackets::push({from, trafficClass, nowMs, std::vector<u8>(packet, packet + length)},
+                             kMaximumPackets, none);
   }
   std::vector<Held> take(const Endpoint::Key& from) {
     return HeldPackets::take([&](const Held& held) { return held.from == from; });
   }
 };
 
-// From the TUN, for a virtual address whose tunnel is being built: an application sends as soon as it has the name's address. As they came, super-packets
-// with what the device left undone, behind `kRoom` octets.
+// From the TUN, for a virtual address whose tunnel is being built: an application sends as soon as
+// it has the name's address. As they came, super-packets with what the device left undone, behind
+// `kRoom` octets.
 struct HeldOutward {
   static constexpr size_t kRoom = 64;
 
@@ -122,7 +132,9 @@ class OutwardHold : public HeldPackets<HeldOutward> {
     const Address destination = Address::of(view.family, view.destination());
     Held held{view.family, destination, virtio, nowMs, std::vector<u8>(Held::kRoom + view.length)};
     std::memcpy(held.packet.data() + Held::kRoom, view.data, view.length);
-    const auto sameDestination = [&](const Held& other) { return other.family == view.family && other.destination == destination; };
+    const auto sameDestination = [&](const Held& other) {
+      return other.family == view.family && other.destination == destination;
+    };
     return HeldPackets::push(std::move(held), kForDestination, sameDestination);
   }
 };

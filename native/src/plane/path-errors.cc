@@ -19,12 +19,14 @@ int mtuOfConnected(int fd, const Socket& local, const Socket& remote, int level,
 
 // A connected socket has a route, and the route knows; nothing is sent.
 int pathMtuOfKernel(const Tunnel& tunnel, int mark) {
-  const Descriptor socket(::socket(tunnel.family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const Descriptor socket(
+      ::socket(tunnel.family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket) return -1;
   if (mark != 0) enable(socket.get(), SOL_SOCKET, SO_MARK, mark);
   if (tunnel.family == 6) {
     const sockaddr_in6 local = socketAddress6(tunnel.local, 0);
-    return mtuOfConnected(socket.get(), local, socketAddress6(tunnel.remote(), 9), IPPROTO_IPV6, IPV6_MTU);
+    return mtuOfConnected(socket.get(), local, socketAddress6(tunnel.remote(), 9), IPPROTO_IPV6,
+                          IPV6_MTU);
   }
   const sockaddr_in local = socketAddress(tunnel.local, 0);
   return mtuOfConnected(socket.get(), local, socketAddress(tunnel.remote(), 9), IPPROTO_IP, IP_MTU);
@@ -44,8 +46,8 @@ void PathErrors::take(const ErrorReport& report, Encapsulation encapsulation) {
   if (report.unreachable) relay(report, *endpoint);
 }
 
-// Only for what would go to that endpoint now: an error about a place that the node has left, or one that somebody made up about
-// packets that were never sent, reaches nobody.
+// Only for what would go to that endpoint now: an error about a place that the node has left, or
+// one that somebody made up about packets that were never sent, reaches nobody.
 void PathErrors::relay(const ErrorReport& report, const Endpoint& endpoint) {
   // What it quotes is ciphertext.
   if (endpoint.identity.encapsulation == Encapsulation::sealed) return;

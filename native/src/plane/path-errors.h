@@ -1,5 +1,6 @@
-// What error queues say about the path to an endpoint: its MTU (RFC 1191, RFC 8201) is kept with the endpoint for ten minutes; that packets
-// do not get there is told to who sent what was in them (RFC 2473 §8).
+// What error queues say about the path to an endpoint: its MTU (RFC 1191, RFC 8201) is kept with
+// the endpoint for ten minutes; that packets do not get there is told to who sent what was in them
+// (RFC 2473 §8).
 #pragma once
 #include "net/error-queue.h"
 #include "plane/error-sender.h"
@@ -9,12 +10,14 @@ namespace sojourn {
 
 class PathErrors {
  public:
-  PathErrors(Shared& shared, Counters& counters, ErrorSender& sender) : shared_(shared), counters_(counters), sender_(sender) {}
+  PathErrors(Shared& shared, Counters& counters, ErrorSender& sender)
+      : shared_(shared), counters_(counters), sender_(sender) {}
 
   // Empties the error queue of `fd`. The caller is online in the tables' domain.
   void learnFrom(int fd, Encapsulation encapsulation);
-  // Asks the kernel how large packets to the tunnel's far end may be, after it refused one. Its own answer to that is of no use:
-  // ip_local_error gives port 0 on sockets that are not connected, and a refused UDP_SEGMENT gives none.
+  // Asks the kernel how large packets to the tunnel's far end may be, after it refused one. Its own
+  // answer to that is of no use: ip_local_error gives port 0 on sockets that are not connected, and
+  // a refused UDP_SEGMENT gives none.
   void probe(const Tunnel& tunnel);
   // What is known of the path to `endpoint`; 0: nothing.
   static size_t pathMtu(Endpoint& endpoint, u64 nowMs) {
@@ -23,7 +26,9 @@ class PathErrors {
   }
   // Forgets a value that is older than RFC 8201 §4 lets it be.
   static void age(Endpoint& endpoint, u64 nowMs) {
-    if (nowMs / 1000 - endpoint.pathMtuAt.load(std::memory_order_relaxed) > kLifetimeSeconds) endpoint.pathMtu.store(0);
+    if (nowMs / 1000 - endpoint.pathMtuAt.load(std::memory_order_relaxed) > kLifetimeSeconds) {
+      endpoint.pathMtu.store(0);
+    }
   }
 
  private:

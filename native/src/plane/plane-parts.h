@@ -73,22 +73,28 @@ struct Shared {
   Errands errands;
   PuntQueue punts;
 
-  // The tunnel that an inner packet goes into, 0 = none: a home agent's by its destination, a mobile node's by its source, but a peer's first.
+  // The tunnel that an inner packet goes into, 0 = none: a home agent's by its destination, a
+  // mobile node's by its source, but a peer's first.
   u32 outward(int family, const u8* source, const u8* destination) const {
     const Routes& routes = tables.routes();
     if (options.homeAgent) return routes.mobile(family, destination);
     const u32 peer = routes.peer(family, destination);
     // What is virtual leaves by its own tunnel or not at all.
-    return peer != 0 || routes.isVirtual(family, destination) ? peer : routes.mobile(family, source);
+    return peer != 0 || routes.isVirtual(family, destination) ? peer
+                                                              : routes.mobile(family, source);
   }
-  u32 outward(const PacketView& view) const { return outward(view.family, view.source(), view.destination()); }
+  u32 outward(const PacketView& view) const {
+    return outward(view.family, view.source(), view.destination());
+  }
 
   // Whether what goes into it now would leave. Null: no tunnel.
   bool canSend(const Tunnel* tunnel) const {
-    return tunnel != nullptr && (tunnel->encapsulation != Encapsulation::sealed || tables.sender(tunnel->id) != nullptr);
+    return tunnel != nullptr &&
+           (tunnel->encapsulation != Encapsulation::sealed || tables.sender(tunnel->id) != nullptr);
   }
 
-  // The one tunnel that an inner packet may have come through, 0 = none: by the address that is looked up when sending, on the other side of it.
+  // The one tunnel that an inner packet may have come through, 0 = none: by the address that is
+  // looked up when sending, on the other side of it.
   u32 inward(const PacketView& view) const {
     const Routes& routes = tables.routes();
     if (options.homeAgent) return routes.mobile(view.family, view.source());

@@ -67,12 +67,15 @@ SendSockets Sockets::sendSockets(size_t pair, const Options& options) const {
   return send;
 }
 
-Plane::Plane(const Options& options, std::function<void()> wake) : shared_(options, std::move(wake)) {
+Plane::Plane(const Options& options, std::function<void()> wake)
+    : shared_(options, std::move(wake)) {
   openSockets(options.pairs());
-  replayer_ = std::make_unique<Receiver>(shared_, counters_, sockets_.tun->queue(0), options.ownSlot());
+  replayer_ =
+      std::make_unique<Receiver>(shared_, counters_, sockets_.tun->queue(0), options.ownSlot());
   startWorkers();
   const std::lock_guard<std::mutex> guard(openMutex);
-  // A process that exits without closing its planes: packet threads end before the libraries that they use are taken down.
+  // A process that exits without closing its planes: packet threads end before the libraries that
+  // they use are taken down.
   static const int registered = std::atexit(stopAll);
   (void)registered;
   openPlanes.insert(this);
@@ -103,7 +106,9 @@ void Plane::openSockets(size_t pairs) {
   if (!sockets_.stop) failed("eventfd");
   // The port first: it is what a second daemon stumbles over.
   UdpFeatures udp;
-  if (options.udpPort != 0) sockets_.udp = openUdpSockets(4, options.udpPort, pairs, options.mark, udp);
+  if (options.udpPort != 0) {
+    sockets_.udp = openUdpSockets(4, options.udpPort, pairs, options.mark, udp);
+  }
   if (options.sealedPort != 0) openSealed(pairs, udp);
   sockets_.tun = std::make_unique<Tun>(options.device, options.deviceMtu, static_cast<int>(pairs));
   openRaw();
@@ -135,7 +140,9 @@ void Plane::openRaw() {
     }
     sockets_.tap = openTap(sockets_.tun->index());
   }
-  for (const std::string& device : options.linkDevices) sockets_.links.push_back({device, openLinkTap(device)});
+  for (const std::string& device : options.linkDevices) {
+    sockets_.links.push_back({device, openLinkTap(device)});
+  }
 }
 
 void Plane::startWorkers() {
@@ -144,8 +151,10 @@ void Plane::startWorkers() {
     workers_.push_back(std::make_unique<Worker>(shared_, sockets_, Duties{true, true, true, 0}));
   }
   for (size_t pair = 0; threads > 1 && pair < static_cast<size_t>(threads / 2); pair++) {
-    workers_.push_back(std::make_unique<Worker>(shared_, sockets_, Duties{true, false, pair == 0, pair}));
-    workers_.push_back(std::make_unique<Worker>(shared_, sockets_, Duties{false, true, pair == 0, pair}));
+    workers_.push_back(
+        std::make_unique<Worker>(shared_, sockets_, Duties{true, false, pair == 0, pair}));
+    workers_.push_back(
+        std::make_unique<Worker>(shared_, sockets_, Duties{false, true, pair == 0, pair}));
   }
   for (const auto& worker : workers_) worker->start();
 }
@@ -196,7 +205,8 @@ int Plane::inject(const ControlPath& path, const u8* packet, size_t length) {
 int Plane::injectUdp(const ControlPath& path, const u8* packet, size_t length) {
   if (sockets_.udp.empty()) return EOPNOTSUPP;
   iovec part{const_cast<u8*>(packet), length};
-  return sendDatagram({sockets_.udp[0].get(), 4, path.local, path.remote, path.remotePort}, &part, 1);
+  return sendDatagram({sockets_.udp[0].get(), 4, path.local, path.remote, path.remotePort}, &part,
+                      1);
 }
 
 int Plane::injectDatagram(const ControlPath& path, const u8* packet, size_t length) {
@@ -204,8 +214,10 @@ int Plane::injectDatagram(const ControlPath& path, const u8* packet, size_t leng
   if (sockets.empty()) return EOPNOTSUPP;
   u8 envelope[kEnvelope];
   store32(envelope, static_cast<u32>(DatagramType::envelope) << 28 | (path.relayIndex & kSpiMask));
-  iovec parts[2] = {{envelope, path.relayIndex == 0 ? 0 : sizeof envelope}, {const_cast<u8*>(packet), length}};
-  return sendDatagram({sockets[0].get(), path.family, path.local, path.remote, path.remotePort}, parts, 2);
+  iovec parts[2] = {{envelope, path.relayIndex == 0 ? 0 : sizeof envelope},
+                    {const_cast<u8*>(packet), length}};
+  return sendDatagram({sockets[0].get(), path.family, path.local, path.remote, path.remotePort},
+                      parts, 2);
 }
 
 int Plane::injectSealed(const Tunnel& tunnel, const PacketView& view) {
@@ -221,10 +233,14 @@ int Plane::injectSealed(const Tunnel& tunnel, const PacketView& view) {
   u8* sealed = datagram.data() + tunnel.envelope();
   std::memcpy(sealed + kSealedHeader, view.data, view.length);
   if (!association->seal(shared_.options.ownSlot(), sealed, view.length)) return EKEYEXPIRED;
-  if (tunnel.relayIndex != 0) store32(datagram.data(), static_cast<u32>(DatagramType::envelope) << 28 | tunnel.relayIndex);
+  if (tunnel.relayIndex != 0) {
+    store32(datagram.data(), static_cast<u32>(DatagramType::envelope) << 28 | tunnel.relayIndex);
+  }
   iovec part{datagram.data(), datagram.size()};
   const u8 trafficClass = outerTrafficClass(view.trafficClass);
-  return sendDatagram({sockets[0].get(), tunnel.family, tunnel.local, tunnel.remote(), tunnel.remotePort(), trafficClass}, &part, 1);
+  return sendDatagram({sockets[0].get(), tunnel.family, tunnel.local, tunnel.remote(),
+                       tunnel.remotePort(), trafficClass},
+                      &part, 1);
 }
 
 int Plane::injectTunnel(u32 id, const u8* packet, size_t length) {
@@ -244,7 +260,8 @@ int Plane::injectTunnel(u32 id, const u8* packet, size_t length) {
   int error = 0;
   const size_t mtu = tunnel->mtu + tunnel->overhead();
   const OuterPayload payload = OuterPayload::of(view);
-  for (const std::vector<u8>& one : encapsulateFragmented(*tunnel, payload, mtu, shared_.options.udpPort, 1)) {
+  for (const std::vector<u8>& one :
+       encapsulateFragmented(*tunnel, payload, mtu, shared_.options.udpPort, 1)) {
     const int fd = tunnel->family == 6 ? sockets_.complete6.get() : sockets_.complete4.get();
     error = sendRawPacket(fd, tunnel->family, one.data(), one.size());
   }
@@ -254,9 +271,12 @@ int Plane::injectTunnel(u32 id, const u8* packet, size_t length) {
 int Plane::injectLink(const ControlPath& path, const u8* packet, size_t length) {
   const auto link = std::find_if(sockets_.links.begin(), sockets_.links.end(),
                                  [&](const LinkTap& one) { return one.device == path.device; });
-  // A device that is not listened on (a mobile node back on its home link) needs a socket only for these few frames.
+  // A device that is not listened on (a mobile node back on its home link) needs a socket only for
+  // these few frames.
   Descriptor other;
-  if (link == sockets_.links.end()) other = Descriptor(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  if (link == sockets_.links.end()) {
+    other = Descriptor(::socket(AF_PACKET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  }
   const int fd = other ? other.get() : link == sockets_.links.end() ? -1 : link->tap.get();
   if (fd < 0) return errno;
   sockaddr_ll to{};
@@ -272,7 +292,9 @@ int Plane::injectLink(const ControlPath& path, const u8* packet, size_t length) 
 void Plane::counters(u64 (&sums)[Counters::kCount]) const {
   for (u32 name = 0; name < Counters::kCount; name++) {
     sums[name] = counters_.values[name].load(std::memory_order_relaxed);
-    for (const auto& worker : workers_) sums[name] += worker->counters().values[name].load(std::memory_order_relaxed);
+    for (const auto& worker : workers_) {
+      sums[name] += worker->counters().values[name].load(std::memory_order_relaxed);
+    }
   }
 }
 

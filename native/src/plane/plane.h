@@ -1,5 +1,5 @@
-// The data plane: sockets, tables and packet threads behind about a dozen calls. All calls come from one thread (JavaScript's);
-// none waits for a packet thread but close().
+// The data plane: sockets, tables and packet threads behind about a dozen calls. All calls come
+// from one thread (JavaScript's); none waits for a packet thread but close().
 #pragma once
 #include <memory>
 #include <thread>
@@ -48,7 +48,9 @@ class Plane {
   void tunnelDelete(u32 id) { shared_.tables.tunnelDelete(id); }
   // On a home agent all prefixes are those of others.
   void routeSet(const RouteSpec& spec);
-  void routeDelete(const RouteSpec& spec) { shared_.tables.routeDelete({spec.prefix, spec.tunnel, spec.peer && !shared_.options.homeAgent}); }
+  void routeDelete(const RouteSpec& spec) {
+    shared_.tables.routeDelete({spec.prefix, spec.tunnel, spec.peer && !shared_.options.homeAgent});
+  }
   void associationsSet(const AssociationsSpec& spec);
   Tables& tables() { return shared_.tables; }
   // 0 or errno; never waits behind data.

@@ -1,4 +1,5 @@
-// Control packets on their way to JavaScript: a bounded queue that packet threads fill and JavaScript's thread empties.
+// Control packets on their way to JavaScript: a bounded queue that packet threads fill and
+// JavaScript's thread empties.
 #pragma once
 #include <functional>
 #include <mutex>

@@ -1,4 +1,5 @@
-// What others leave to the first transmitting thread: to look at the packets held for tunnels, and packets that have to go into tunnels.
+// What others leave to the first transmitting thread: to look at the packets held for tunnels, and
+// packets that have to go into tunnels.
 #pragma once
 #include <sys/eventfd.h>
 #include <unistd.h>

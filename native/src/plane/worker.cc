@@ -31,7 +31,8 @@ Worker::Worker(Shared& shared, const Sockets& sockets, const Duties& duties)
     transmitter_ = std::make_unique<Transmitter>(shared, counters_, send_, tun, slot);
     watch(tun, EPOLLIN, kTun);
     if (duties_.first) watch(shared.errands.fd(), EPOLLIN, kErrand);
-    // No EPOLLIN: their receive queues stay empty, only error queues (EPOLLERR is always told) are of interest.
+    // No EPOLLIN: their receive queues stay empty, only error queues (EPOLLERR is always told) are
+    // of interest.
     for (int inner = 0; duties.first && inner < 2; inner++) {
       if (send_.raw[0][inner] >= 0) watch(send_.raw[0][inner], 0, kErrors4);
       if (send_.raw[1][inner] >= 0) watch(send_.raw[1][inner], 0, kErrors6);
@@ -68,7 +69,9 @@ void Worker::start() {
   pthread_sigmask(SIG_SETMASK, &all, &before);
   thread_ = std::thread([this] { run(); });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_setname_np(thread_.native_handle(), duties_.transmit && duties_.receive ? "plane" : duties_.transmit ? "plane-out" : "plane-in");
+  pthread_setname_np(thread_.native_handle(), duties_.transmit && duties_.receive ? "plane"
+                                              : duties_.transmit                  ? "plane-out"
+                                                                                  : "plane-in");
 }
 
 void Worker::run() {
@@ -101,8 +104,12 @@ void Worker::turn(u64 nowMs) {
     if (transmitter_->deviceGone()) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, tun, nullptr);
   }
   if ((ready_ & kUdp) != 0 && !receiver_->turnUdp(send_.udp, nowMs)) ready_ &= ~u32{kUdp};
-  if ((ready_ & kSealed4) != 0 && !receiver_->turnSealed(send_.sealed[0], 4, nowMs)) ready_ &= ~u32{kSealed4};
-  if ((ready_ & kSealed6) != 0 && !receiver_->turnSealed(send_.sealed[1], 6, nowMs)) ready_ &= ~u32{kSealed6};
+  if ((ready_ & kSealed4) != 0 && !receiver_->turnSealed(send_.sealed[0], 4, nowMs)) {
+    ready_ &= ~u32{kSealed4};
+  }
+  if ((ready_ & kSealed6) != 0 && !receiver_->turnSealed(send_.sealed[1], 6, nowMs)) {
+    ready_ &= ~u32{kSealed6};
+  }
   if ((ready_ & kTap) != 0 && !receiver_->turnTap(sockets_.tap.get(), nowMs)) ready_ &= ~u32{kTap};
   if ((ready_ & kLink) != 0) {
     ready_ &= ~u32{kLink};
@@ -133,7 +140,8 @@ void Worker::learnErrors() {
 }
 
 bool Worker::watchesHeld() const {
-  return duties_.first && ((receiver_ && shared_.hold.waiting()) || (transmitter_ && shared_.outwardHold.waiting()));
+  return duties_.first &&
+         ((receiver_ && shared_.hold.waiting()) || (transmitter_ && shared_.outwardHold.waiting()));
 }
 
 void Worker::lookAfterHeld(u64 nowMs) {

@@ -26,7 +26,16 @@ class Worker {
  private:
   // What epoll tells; also the bits of `ready_`.
   enum Source : u32 {
-    kStop = 1, kTun = 2, kUdp = 4, kTap = 8, kErrors4 = 16, kErrors6 = 32, kLink = 64, kSealed4 = 128, kSealed6 = 256, kErrand = 512
+    kStop = 1,
+    kTun = 2,
+    kUdp = 4,
+    kTap = 8,
+    kErrors4 = 16,
+    kErrors6 = 32,
+    kLink = 64,
+    kSealed4 = 128,
+    kSealed6 = 256,
+    kErrand = 512
   };
 
   void watch(int fd, u32 events, Source source);

@@ -24,7 +24,17 @@ FarEnd RelayLegs::set(const RelayLegSpec& spec, const FarEnd& farEnd, EpochDomai
   const RelayLeg* former = legs_.find(spec.index);
   const FarEnd left = former == nullptr ? FarEnd{} : former->way.farEnd();
   RelayLegState* state = former == nullptr ? new RelayLegState : former->state;
-  Tunnel way{0, Encapsulation::sealed, spec.family, 0, 0, spec.local, spec.index, farEnd.endpoint, &state->counters, true, farEnd.account};
+  Tunnel way{0,
+             Encapsulation::sealed,
+             spec.family,
+             0,
+             0,
+             spec.local,
+             spec.index,
+             farEnd.endpoint,
+             &state->counters,
+             true,
+             farEnd.account};
   // What every path carries: for fragments towards one of which nothing is known.
   way.mtu = static_cast<u16>(kIpv6MinimumMtu - way.overhead());
   legs_.set(new RelayLeg{spec.index, spec.other, spec.rateKilobits, way, state}, domain);
@@ -43,7 +53,8 @@ FarEnd RelayLegs::erase(u32 index, EpochDomain& domain) {
 
 void Tables::relayLegSet(const RelayLegSpec& spec) {
   const std::lock_guard<std::mutex> guard(mutex_);
-  const FarEnd farEnd = acquireFarEnd({spec.remote, spec.remotePort, spec.family, Encapsulation::sealed}, spec.place);
+  const FarEnd farEnd =
+      acquireFarEnd({spec.remote, spec.remotePort, spec.family, Encapsulation::sealed}, spec.place);
   releaseFarEnd(relayLegs_.set(spec, farEnd, domain_));
 }
 

@@ -1,4 +1,5 @@
-// The legs of paths at a relay (docs/ntmobile.md §9): looked up by packet threads, set by JavaScript's thread.
+// The legs of paths at a relay (docs/ntmobile.md §9): looked up by packet threads, set by
+// JavaScript's thread.
 #pragma once
 #include <algorithm>
 
@@ -20,7 +21,8 @@ struct RelayLegSpec {
   u32 rateKilobits = 0;
 };
 
-// Why a datagram was not passed on: the reason counts at the leg that it came by, or at the one that it would have gone to.
+// Why a datagram was not passed on: the reason counts at the leg that it came by, or at the one
+// that it would have gone to.
 // clang-format off
 #define SOJOURN_RELAY_DROPS(X)                                                  \
   X(source, "drop-source", dropRelaySource)                 /* came by */       \
@@ -68,15 +70,19 @@ class OctetRate {
       const u64 bits = state == 0 ? burst : std::min(burst, left);
       if (bits < octets * 8) return false;
       const u64 time = past ? state >> 32 : nowMs & 0xffffffff;
-      if (state_.compare_exchange_weak(state, time << 32 | (bits - octets * 8), std::memory_order_relaxed)) return true;
+      if (state_.compare_exchange_weak(state, time << 32 | (bits - octets * 8),
+                                       std::memory_order_relaxed)) {
+        return true;
+      }
     }
   }
 
  private:
   static constexpr u32 kSkewMs = 10'000;
 
-  // The upper half is a time in milliseconds, the lower one what was left then, in bits; 0 is full. The time wraps after seven weeks, which
-  // at worst leaves a bucket that was not used for so long emptier than it is.
+  // The upper half is a time in milliseconds, the lower one what was left then, in bits; 0 is full.
+  // The time wraps after seven weeks, which at worst leaves a bucket that was not used for so long
+  // emptier than it is.
   std::atomic<u64> state_{0};
 };
 

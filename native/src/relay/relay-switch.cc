@@ -6,8 +6,9 @@ namespace {
 constexpr u32 bitOf(DatagramType type) { return u32{1} << static_cast<u8>(type); }
 
 // docs/ntmobile.md §3: a whole datagram of another type but the envelope's.
-constexpr u32 kPassedOn = bitOf(DatagramType::data) | bitOf(DatagramType::control) | bitOf(DatagramType::initiation) |
-                          bitOf(DatagramType::response) | bitOf(DatagramType::cookie);
+constexpr u32 kPassedOn = bitOf(DatagramType::data) | bitOf(DatagramType::control) |
+                          bitOf(DatagramType::initiation) | bitOf(DatagramType::response) |
+                          bitOf(DatagramType::cookie);
 
 bool mayPass(const u8* datagram, size_t length) {
   return length >= kEnvelope + sizeof(u32) && (kPassedOn >> (datagram[kEnvelope] >> 4) & 1) != 0;
@@ -15,14 +16,18 @@ bool mayPass(const u8* datagram, size_t length) {
 
 u64 countOf(const DatagramTrain& run) { return (run.length + run.segment - 1) / run.segment; }
 
-// The datagrams at the front that are in the same envelope as the first one and, like it, may pass or may not.
+// The datagrams at the front that are in the same envelope as the first one and, like it, may pass
+// or may not.
 DatagramTrain runOf(const DatagramTrain& train, bool pass) {
   DatagramTrain run = train;
   const u32 envelope = raw32(train.data);
   size_t at = train.sizeAt(0);
   while (at < train.length) {
     const size_t size = train.sizeAt(at);
-    if (size < kEnvelope || raw32(train.data + at) != envelope || mayPass(train.data + at, size) != pass) break;
+    if (size < kEnvelope || raw32(train.data + at) != envelope ||
+        mayPass(train.data + at, size) != pass) {
+      break;
+    }
     at += size;
   }
   run.length = at;
@@ -79,7 +84,8 @@ void RelaySwitch::passOn(const RelayLeg& to, const DatagramTrain& run, u64 nowMs
   }
 }
 
-// What does not fit into the path leaves in fragments: a relay has no way to tell who sealed it, whose next datagrams would be no smaller.
+// What does not fit into the path leaves in fragments: a relay has no way to tell who sealed it,
+// whose next datagrams would be no smaller.
 void RelaySwitch::send(const RelayLeg& to, const DatagramTrain& run, u64 nowMs) {
   const Tunnel& way = to.way;
   const size_t pathMtu = PathErrors::pathMtu(*way.endpoint, nowMs);

@@ -1,4 +1,5 @@
-// The switch role of a relay: datagrams in envelopes go on from one leg of a path to the other. One packet thread's.
+// The switch role of a relay: datagrams in envelopes go on from one leg of a path to the other. One
+// packet thread's.
 #pragma once
 #include <algorithm>
 
@@ -6,7 +7,8 @@
 
 namespace sojourn {
 
-// What one receive call brought from one place: datagrams of `segment` octets each, the last one maybe shorter.
+// What one receive call brought from one place: datagrams of `segment` octets each, the last one
+// maybe shorter.
 struct DatagramTrain {
   u8* data;
   size_t length;
@@ -19,17 +21,21 @@ struct DatagramTrain {
 
 class RelaySwitch {
  public:
-  RelaySwitch(Shared& shared, Counters& counters, const SendSockets& sockets, PathErrors& pathErrors)
+  RelaySwitch(Shared& shared, Counters& counters, const SendSockets& sockets,
+              PathErrors& pathErrors)
       : legs_(shared.tables.relayLegs()),
         counters_(counters),
         slowPath_(counters, sockets),
         batch4_(shared, counters, sockets.sealed[0], pathErrors, slowPath_),
         batch6_(shared, counters, sockets.sealed[1], pathErrors, slowPath_) {}
 
-  // Passes on the first datagram of `train` and what comes behind it to the same leg, or drops and counts it; gives how many octets of the
-  // train that were. 0: the first datagram is not for a leg of this relay. What was taken must stay until flush().
+  // Passes on the first datagram of `train` and what comes behind it to the same leg, or drops and
+  // counts it; gives how many octets of the train that were. 0: the first datagram is not for a leg
+  // of this relay. What was taken must stay until flush().
   size_t take(const DatagramTrain& train, u64 nowMs) {
-    if (train.length < kEnvelope || train.data[0] >> 4 != static_cast<u8>(DatagramType::envelope)) return 0;
+    if (train.length < kEnvelope || train.data[0] >> 4 != static_cast<u8>(DatagramType::envelope)) {
+      return 0;
+    }
     const RelayLeg* leg = legs_.find(load32(train.data) & kSpiMask);
     return leg == nullptr ? 0 : takeFrom(*leg, train, nowMs);
   }

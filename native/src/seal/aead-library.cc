@@ -36,10 +36,14 @@ bool processHasNewer() {
 
 bool useOfProcess(AeadLibrary& library) {
   Fetch fetch = nullptr;
-  return processHasNewer() && resolve("EVP_CIPHER_fetch", fetch) && resolve("EVP_CIPHER_CTX_new", library.contextNew) &&
-         resolve("EVP_CIPHER_CTX_free", library.contextFree) && resolve("EVP_CipherInit_ex2", library.init) &&
-         resolve("EVP_CipherUpdate", library.update) && resolve("EVP_CipherFinal_ex", library.final) &&
-         resolve("EVP_CIPHER_CTX_get_params", library.getParameters) && fetchCiphers(fetch, library);
+  return processHasNewer() && resolve("EVP_CIPHER_fetch", fetch) &&
+         resolve("EVP_CIPHER_CTX_new", library.contextNew) &&
+         resolve("EVP_CIPHER_CTX_free", library.contextFree) &&
+         resolve("EVP_CipherInit_ex2", library.init) &&
+         resolve("EVP_CipherUpdate", library.update) &&
+         resolve("EVP_CipherFinal_ex", library.final) &&
+         resolve("EVP_CIPHER_CTX_get_params", library.getParameters) &&
+         fetchCiphers(fetch, library);
 }
 
 AeadLibrary choose() {

@@ -21,18 +21,23 @@ struct Nonce {
   }
 };
 
-// Where the tag is, written out: EVP_CIPHER_CTX_ctrl builds the same for every packet, which is measurable.
+// Where the tag is, written out: EVP_CIPHER_CTX_ctrl builds the same for every packet, which is
+// measurable.
 struct TagPlace {
   OSSL_PARAM parameters[2];
   explicit TagPlace(u8* tag)
-      : parameters{OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, kSealTag), OSSL_PARAM_construct_end()} {}
+      : parameters{OSSL_PARAM_construct_octet_string(OSSL_CIPHER_PARAM_AEAD_TAG, tag, kSealTag),
+                   OSSL_PARAM_construct_end()} {}
 };
 
 }  // namespace
 
-// Without a handler at exit, which would take the library away from under packet threads, and without the host's openssl.cnf.
+// Without a handler at exit, which would take the library away from under packet threads, and
+// without the host's openssl.cnf.
 void prepareCryptography() {
-  if (OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_NO_LOAD_CONFIG, nullptr) != 1) throw std::bad_alloc();
+  if (OPENSSL_init_crypto(OPENSSL_INIT_NO_ATEXIT | OPENSSL_INIT_NO_LOAD_CONFIG, nullptr) != 1) {
+    throw std::bad_alloc();
+  }
 }
 
 KeyFingerprint::KeyFingerprint(const SealKey& key) {
@@ -48,9 +53,12 @@ KeyFingerprint::KeyFingerprint(const SealKey& key) {
 SealKey::~SealKey() { OPENSSL_cleanse(bytes, sizeof bytes); }
 
 AeadContext::AeadContext(const SealKey& key, Direction direction)
-    : library_(aeadLibrary()), sealing_(direction == Direction::seal ? 1 : 0), context_(library_.contextNew()) {
+    : library_(aeadLibrary()),
+      sealing_(direction == Direction::seal ? 1 : 0),
+      context_(library_.contextNew()) {
   if (context_ == nullptr) throw std::bad_alloc();
-  const EVP_CIPHER* cipher = key.cipher == Cipher::aes128Gcm ? library_.aes128Gcm : library_.chacha20Poly1305;
+  const EVP_CIPHER* cipher =
+      key.cipher == Cipher::aes128Gcm ? library_.aes128Gcm : library_.chacha20Poly1305;
   if (library_.init(context_, cipher, key.bytes, nullptr, sealing_, nullptr) == 1) return;
   library_.contextFree(context_);
   throw std::bad_alloc();
@@ -70,7 +78,8 @@ bool AeadContext::run(u64 counter, u8* datagram, size_t length, const OSSL_PARAM
 
 bool AeadContext::seal(u64 counter, u8* datagram, size_t length) {
   TagPlace tag(datagram + kSealedHeader + length);
-  return run(counter, datagram, length, nullptr) && library_.getParameters(context_, tag.parameters) == 1;
+  return run(counter, datagram, length, nullptr) &&
+         library_.getParameters(context_, tag.parameters) == 1;
 }
 
 bool AeadContext::open(u64 counter, u8* datagram, size_t length) {
@@ -83,7 +92,8 @@ u64 recoverCounter(u64 top, u32 low) {
   const u64 topHigh = top >> 32;
   const u32 bottom = topLow - static_cast<u32>(kReplayWindow - 1);
   const bool oneSubspace = topLow >= kReplayWindow - 1;
-  const u64 high = oneSubspace ? (low >= bottom ? topHigh : topHigh + 1) : (low >= bottom ? topHigh - 1 : topHigh);
+  const u64 high = oneSubspace ? (low >= bottom ? topHigh : topHigh + 1)
+                               : (low >= bottom ? topHigh - 1 : topHigh);
   return high << 32 | low;
 }
 
@@ -98,10 +108,15 @@ bool ReplayWindow::mayTake(u64 counter) const {
 bool ReplayWindow::take(u64 counter) {
   const std::lock_guard<std::mutex> guard(mutex_);
   const u64 top = top_.load(std::memory_order_relaxed);
-  if (counter == 0 || counter > kCounterLimit || (counter <= top && top - counter >= kReplayWindow)) return false;
+  if (counter == 0 || counter > kCounterLimit ||
+      (counter <= top && top - counter >= kReplayWindow)) {
+    return false;
+  }
   if (counter > top) {
     const u64 ahead = counter / 64 - top / 64;
-    for (u64 step = 1; step <= ahead && step <= kWords; step++) words_[(top / 64 + step) % kWords].store(0, std::memory_order_relaxed);
+    for (u64 step = 1; step <= ahead && step <= kWords; step++) {
+      words_[(top / 64 + step) % kWords].store(0, std::memory_order_relaxed);
+    }
     top_.store(counter, std::memory_order_relaxed);
   }
   std::atomic<u64>& word = words_[counter / 64 % kWords];

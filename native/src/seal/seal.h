@@ -1,5 +1,6 @@
-// The `sealed` framing (docs/ntmobile.md): one word of type and SPI, the low half of a 64-bit counter, one inner packet under an AEAD, its tag.
-// Nonces and recovery of the counter's upper half after RFC 4303 §3.4.3 and appendix A2; AEAD after RFC 5116 and RFC 8439.
+// The `sealed` framing (docs/ntmobile.md): one word of type and SPI, the low half of a 64-bit
+// counter, one inner packet under an AEAD, its tag. Nonces and recovery of the counter's upper half
+// after RFC 4303 §3.4.3 and appendix A2; AEAD after RFC 5116 and RFC 8439.
 #pragma once
 #include <openssl/types.h>
 
@@ -19,7 +20,14 @@ constexpr size_t kEnvelope = 4;
 constexpr u32 kSpiMask = 0x0fffffff;
 
 // The upper four bits of a datagram's first word.
-enum class DatagramType : u8 { data = 1, control = 9, initiation = 10, response = 11, cookie = 12, envelope = 13 };
+enum class DatagramType : u8 {
+  data = 1,
+  control = 9,
+  initiation = 10,
+  response = 11,
+  cookie = 12,
+  envelope = 13
+};
 
 // Beyond it a key is spent: far below what either AEAD bears, and no counter ever wraps.
 constexpr u64 kCounterLimit = u64{1} << 62;
@@ -37,7 +45,9 @@ struct SealKey {
   u8 bytes[32] = {};
 
   ~SealKey();
-  bool operator==(const SealKey& other) const { return cipher == other.cipher && std::memcmp(bytes, other.bytes, sizeof bytes) == 0; }
+  bool operator==(const SealKey& other) const {
+    return cipher == other.cipher && std::memcmp(bytes, other.bytes, sizeof bytes) == 0;
+  }
 };
 
 struct AeadLibrary;
@@ -51,7 +61,8 @@ class AeadContext {
   AeadContext(const AeadContext&) = delete;
   AeadContext& operator=(const AeadContext&) = delete;
 
-  // `datagram` has kSealedHeader octets of associated data, `length` octets of text and room for the tag.
+  // `datagram` has kSealedHeader octets of associated data, `length` octets of text and room for
+  // the tag.
   bool seal(u64 counter, u8* datagram, size_t length);
   // The same with the tag in place; what was text is then undefined unless it verified.
   bool open(u64 counter, u8* datagram, size_t length);
@@ -64,7 +75,8 @@ class AeadContext {
   EVP_CIPHER_CTX* const context_;
 };
 
-// One context for each thread that needs one, made when it first does. Entry `slot` belongs to one thread.
+// One context for each thread that needs one, made when it first does. Entry `slot` belongs to one
+// thread.
 class AeadContexts {
  public:
   AeadContexts(const SealKey& key, AeadContext::Direction direction, unsigned slots)
@@ -83,7 +95,8 @@ class AeadContexts {
   std::vector<std::unique_ptr<AeadContext>> contexts_;
 };
 
-// How far a key has been used to send. It outlives the associations that use it, so that no value is used twice under one key.
+// How far a key has been used to send. It outlives the associations that use it, so that no value
+// is used twice under one key.
 class SendCounter {
  public:
   // A value that nobody else has or will have; 0 when the key is spent.
@@ -99,7 +112,8 @@ class SendCounter {
   std::atomic<u64> last_{0};
 };
 
-// RFC 4303 appendix A2: the 64-bit counter whose low half is `low`, the one nearest to a window of kReplayWindow that ends at `top`.
+// RFC 4303 appendix A2: the 64-bit counter whose low half is `low`, the one nearest to a window of
+// kReplayWindow that ends at `top`.
 u64 recoverCounter(u64 top, u32 low);
 
 constexpr u64 kReplayWindow = 2048;
@@ -131,7 +145,8 @@ struct SendAssociation {
   AeadContexts contexts;
   std::shared_ptr<SendCounter> counter;
 
-  // `datagram` has room for header, `length` octets of inner packet, which are there, and tag. False when the key is spent.
+  // `datagram` has room for header, `length` octets of inner packet, which are there, and tag.
+  // False when the key is spent.
   bool seal(unsigned slot, u8* datagram, size_t length);
 
   Key key() const { return tunnel; }
@@ -144,7 +159,9 @@ struct SendAssociation {
 struct KeyFingerprint {
   u8 bytes[32];
   explicit KeyFingerprint(const SealKey& key);
-  bool operator==(const KeyFingerprint& other) const { return std::memcmp(bytes, other.bytes, sizeof bytes) == 0; }
+  bool operator==(const KeyFingerprint& other) const {
+    return std::memcmp(bytes, other.bytes, sizeof bytes) == 0;
+  }
 };
 
 class RoamingNotices;
@@ -161,7 +178,8 @@ struct ReceiveAssociation {
   std::shared_ptr<ReplayWindow> window;
   std::shared_ptr<RoamingNotices> notices;
 
-  // In place: the inner packet begins kSealedHeader octets into `datagram` and is `length` - kSealedOverhead octets long.
+  // In place: the inner packet begins kSealedHeader octets into `datagram` and is `length` -
+  // kSealedOverhead octets long.
   Opened open(unsigned slot, u8* datagram, size_t length);
 
   Key key() const { return spi; }

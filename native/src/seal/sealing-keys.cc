@@ -25,7 +25,9 @@ void Associations::set(const AssociationsSpec& spec, EpochDomain& domain) {
     spis.push_back(one.spi);
   }
   for (const u32 former : tunnel.spis) {
-    if (std::find(spis.begin(), spis.end(), former) == spis.end()) eraseReceiver(spec.tunnel, former, domain);
+    if (std::find(spis.begin(), spis.end(), former) == spis.end()) {
+      eraseReceiver(spec.tunnel, former, domain);
+    }
   }
   tunnel.spis = std::move(spis);
   // Behind what receives: the far end may answer the first packet that goes out.
@@ -40,25 +42,34 @@ void Associations::erase(u32 id, EpochDomain& domain) {
   tunnels_.erase(found);
 }
 
-void Associations::setSender(u32 tunnel, const std::optional<KeySpec>& wanted, EpochDomain& domain) {
+void Associations::setSender(u32 tunnel, const std::optional<KeySpec>& wanted,
+                             EpochDomain& domain) {
   if (!wanted.has_value()) {
     senders_.erase(tunnel, domain);
     return;
   }
   const SendAssociation* present = senders_.find(tunnel);
-  if (present != nullptr && present->spi == wanted->spi && present->contexts.key() == wanted->key) return;
-  senders_.set(new SendAssociation{tunnel, wanted->spi, AeadContexts(wanted->key, AeadContext::Direction::seal, slots_),
+  if (present != nullptr && present->spi == wanted->spi && present->contexts.key() == wanted->key) {
+    return;
+  }
+  senders_.set(new SendAssociation{tunnel, wanted->spi,
+                                   AeadContexts(wanted->key, AeadContext::Direction::seal, slots_),
                                    counters_.stateOf(wanted->key)},
                domain);
 }
 
-void Associations::setReceiver(u32 tunnel, const KeySpec& wanted, const std::shared_ptr<RoamingNotices>& notices,
+void Associations::setReceiver(u32 tunnel, const KeySpec& wanted,
+                               const std::shared_ptr<RoamingNotices>& notices,
                                EpochDomain& domain) {
   const ReceiveAssociation* present = receivers_.find(wanted.spi);
-  if (present != nullptr && present->tunnel == tunnel && present->contexts.key() == wanted.key) return;
-  receivers_.set(new ReceiveAssociation{wanted.spi, tunnel, AeadContexts(wanted.key, AeadContext::Direction::open, slots_),
-                                        windows_.stateOf(wanted.key), notices},
-                 domain);
+  if (present != nullptr && present->tunnel == tunnel && present->contexts.key() == wanted.key) {
+    return;
+  }
+  receivers_.set(
+      new ReceiveAssociation{wanted.spi, tunnel,
+                             AeadContexts(wanted.key, AeadContext::Direction::open, slots_),
+                             windows_.stateOf(wanted.key), notices},
+      domain);
 }
 
 void Associations::eraseReceiver(u32 tunnel, u32 spi, EpochDomain& domain) {

@@ -13,7 +13,8 @@
 
 namespace sojourn {
 
-// What remains of the keys that are no longer used: how far they were. The youngest kRemembered of them.
+// What remains of the keys that are no longer used: how far they were. The youngest kRemembered of
+// them.
 template <class State>
 class KeyLedger {
  public:
@@ -55,8 +56,8 @@ class KeyLedger {
   std::deque<KeyFingerprint> order_;
 };
 
-// Where a tunnel's packets came from beside its far end: told once a second for each place, for a few places at a time, because who
-// is on the path can let packets come from anywhere.
+// Where a tunnel's packets came from beside its far end: told once a second for each place, for a
+// few places at a time, because who is on the path can let packets come from anywhere.
 class RoamingNotices {
  public:
   // `place`: a hash of address, port and relay index.
@@ -92,7 +93,8 @@ class Associations {
   explicit Associations(unsigned slots) : slots_(slots) {}
 
   // --- writers: the caller holds the tables' lock ---
-  // All associations of a tunnel; what is already there stays as it is. An SPI that another tunnel had is this one's from now on.
+  // All associations of a tunnel; what is already there stays as it is. An SPI that another tunnel
+  // had is this one's from now on.
   void set(const AssociationsSpec& spec, EpochDomain& domain);
   void erase(u32 tunnel, EpochDomain& domain);
 
@@ -107,7 +109,8 @@ class Associations {
   };
 
   void setSender(u32 tunnel, const std::optional<KeySpec>& wanted, EpochDomain& domain);
-  void setReceiver(u32 tunnel, const KeySpec& wanted, const std::shared_ptr<RoamingNotices>& notices, EpochDomain& domain);
+  void setReceiver(u32 tunnel, const KeySpec& wanted,
+                   const std::shared_ptr<RoamingNotices>& notices, EpochDomain& domain);
   void eraseReceiver(u32 tunnel, u32 spi, EpochDomain& domain);
 
   const unsigned slots_;

@@ -1,4 +1,5 @@
-// Plane-wide counters. This table is the only place where their names are written; JavaScript reads it through the addon.
+// Plane-wide counters. This table is the only place where their names are written; JavaScript reads
+// it through the addon.
 #pragma once
 #include <atomic>
 
@@ -76,7 +77,8 @@ struct Counters {
 
   // One writer per instance: a relaxed load and store compile to one plain addition.
   void add(Name name, u64 amount = 1) {
-    values[name].store(values[name].load(std::memory_order_relaxed) + amount, std::memory_order_relaxed);
+    values[name].store(values[name].load(std::memory_order_relaxed) + amount,
+                       std::memory_order_relaxed);
   }
 
   alignas(64) std::atomic<u64> values[kCount] = {};

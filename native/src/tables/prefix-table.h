@@ -1,4 +1,5 @@
-// Longest prefix match: one hash table for each length, and which lengths are in use. One writer, readers that never wait.
+// Longest prefix match: one hash table for each length, and which lengths are in use. One writer,
+// readers that never wait.
 #pragma once
 #include "base/bytes.h"
 #include "base/epoch.h"
@@ -20,7 +21,9 @@ template <class Node>
 class PrefixTable {
  public:
   // --- writer ---
-  Node* findExact(const IpPrefix& prefix) const { return tableOf(prefix.family, prefix.length).find(masked(prefix.address, prefix.length)); }
+  Node* findExact(const IpPrefix& prefix) const {
+    return tableOf(prefix.family, prefix.length).find(masked(prefix.address, prefix.length));
+  }
   // `node` of `prefix` replaces the one that was there.
   void set(const IpPrefix& prefix, Node* node, EpochDomain& domain) {
     HashTable<Node>& table = tableOf(prefix.family, prefix.length);
@@ -29,7 +32,9 @@ class PrefixTable {
   }
   void erase(const IpPrefix& prefix, EpochDomain& domain) {
     HashTable<Node>& table = tableOf(prefix.family, prefix.length);
-    if (table.erase(masked(prefix.address, prefix.length), domain) && table.size() == 0) markLength(prefix, false);
+    if (table.erase(masked(prefix.address, prefix.length), domain) && table.size() == 0) {
+      markLength(prefix, false);
+    }
   }
 
   // --- readers ---
@@ -52,9 +57,15 @@ class PrefixTable {
   static constexpr int kLengths6 = 129;
   static constexpr int kLengths4 = 33;
 
-  HashTable<Node>& tableOf(int family, unsigned length) { return family == 6 ? six_[length] : four_[length]; }
-  const HashTable<Node>& tableOf(int family, unsigned length) const { return family == 6 ? six_[length] : four_[length]; }
-  const std::atomic<u64>& usedWord(int family, int word) const { return family == 6 ? used6_[word] : used4_; }
+  HashTable<Node>& tableOf(int family, unsigned length) {
+    return family == 6 ? six_[length] : four_[length];
+  }
+  const HashTable<Node>& tableOf(int family, unsigned length) const {
+    return family == 6 ? six_[length] : four_[length];
+  }
+  const std::atomic<u64>& usedWord(int family, int word) const {
+    return family == 6 ? used6_[word] : used4_;
+  }
 
   void markLength(const IpPrefix& prefix, bool used) {
     std::atomic<u64>& word = prefix.family == 6 ? used6_[prefix.length / 64] : used4_;

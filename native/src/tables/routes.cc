@@ -3,7 +3,9 @@
 namespace sojourn {
 namespace {
 
-u32 present(const Route* route) { return route == nullptr ? 0 : route->tunnel.load(std::memory_order_relaxed); }
+u32 present(const Route* route) {
+  return route == nullptr ? 0 : route->tunnel.load(std::memory_order_relaxed);
+}
 
 void lead(PrefixTable<Route>& table, const IpPrefix& prefix, u32 tunnel, EpochDomain& domain) {
   if (Route* route = table.findExact(prefix)) {
@@ -70,7 +72,8 @@ void Routes::discountPeer(u32 tunnel, EpochDomain& domain) {
 }
 
 void Routes::overlaySet(const OverlaySpec& spec, EpochDomain& domain) {
-  overlays_.set(spec.prefix, new Overlay{masked(spec.prefix.address, spec.prefix.length), spec.address}, domain);
+  overlays_.set(spec.prefix,
+                new Overlay{masked(spec.prefix.address, spec.prefix.length), spec.address}, domain);
 }
 
 }  // namespace sojourn

@@ -1,5 +1,6 @@
-// Which prefix leads into which tunnel: mobile-side prefixes, and those of other nodes ("peers"), by which a node knows the far end as a home agent
-// knows its nodes. Written under the tables' lock.
+// Which prefix leads into which tunnel: mobile-side prefixes, and those of other nodes ("peers"),
+// by which a node knows the far end as a home agent knows its nodes. Written under the tables'
+// lock.
 #pragma once
 #include <optional>
 
@@ -54,21 +55,28 @@ class Routes {
   // Deletes only while the prefix still leads to that tunnel: a later set for another tunnel stays.
   void erase(const RouteSpec& spec, EpochDomain& domain);
   void overlaySet(const OverlaySpec& spec, EpochDomain& domain);
-  void overlayErase(const IpPrefix& prefix, EpochDomain& domain) { overlays_.erase(prefix, domain); }
+  void overlayErase(const IpPrefix& prefix, EpochDomain& domain) {
+    overlays_.erase(prefix, domain);
+  }
 
   // --- readers; 0: none ---
-  u32 mobile(int family, const u8* address) const { return tunnelOf(mobile_.find(family, address)); }
+  u32 mobile(int family, const u8* address) const {
+    return tunnelOf(mobile_.find(family, address));
+  }
   u32 peer(int family, const u8* address) const { return tunnelOf(peers_.find(family, address)); }
   // Only peers have anything to send through it.
   bool isPeers(u32 tunnel) const { return peerTunnels_.find(tunnel) != nullptr; }
-  bool isVirtual(int family, const u8* address) const { return overlays_.find(family, address) != nullptr; }
+  bool isVirtual(int family, const u8* address) const {
+    return overlays_.find(family, address) != nullptr;
+  }
   bool isOwn(int family, const u8* address) const {
     const Overlay* overlay = overlays_.find(family, address);
     return overlay != nullptr && overlay->address == Address::of(family, address);
   }
 
  private:
-  // How many peers' prefixes lead into a tunnel; none: it is not there. Readers ask for no more than that.
+  // How many peers' prefixes lead into a tunnel; none: it is not there. Readers ask for no more
+  // than that.
   struct PeerTunnel {
     using Key = u32;
 
@@ -81,7 +89,9 @@ class Routes {
     static void release(PeerTunnel* tunnel) { delete tunnel; }
   };
 
-  static u32 tunnelOf(const Route* route) { return route == nullptr ? 0 : route->tunnel.load(std::memory_order_seq_cst); }
+  static u32 tunnelOf(const Route* route) {
+    return route == nullptr ? 0 : route->tunnel.load(std::memory_order_seq_cst);
+  }
   void erasePeer(const IpPrefix& prefix, EpochDomain& domain);
   void countPeer(u32 tunnel, EpochDomain& domain);
   void discountPeer(u32 tunnel, EpochDomain& domain);

@@ -5,7 +5,9 @@
 namespace sojourn {
 namespace {
 
-bool addressLess(const Address& a, const Address& b) { return std::memcmp(a.bytes, b.bytes, 16) < 0; }
+bool addressLess(const Address& a, const Address& b) {
+  return std::memcmp(a.bytes, b.bytes, 16) < 0;
+}
 
 }  // namespace
 
@@ -27,7 +29,9 @@ FarEnd Tables::acquireFarEnd(const Endpoint::Key& key, const PlaceSpec& place) {
 
 void Tables::releaseFarEnd(const FarEnd& farEnd) {
   accounts_.release(farEnd.account, domain_);
-  if (farEnd.endpoint != nullptr && --farEnd.endpoint->references == 0) endpoints_.erase(farEnd.endpoint->identity, domain_);
+  if (farEnd.endpoint != nullptr && --farEnd.endpoint->references == 0) {
+    endpoints_.erase(farEnd.endpoint->identity, domain_);
+  }
 }
 
 void Tables::tunnelSet(const TunnelSpec& spec) {
@@ -35,11 +39,14 @@ void Tables::tunnelSet(const TunnelSpec& spec) {
   const Tunnel* former = tunnels_.find(spec.id);
   const FarEnd left = former == nullptr ? FarEnd{} : former->farEnd();
   TunnelCounters* counters = former == nullptr ? new TunnelCounters : former->counters;
-  const FarEnd farEnd = acquireFarEnd({spec.remote, spec.remotePort, spec.family, spec.encapsulation}, spec.place);
-  auto* tunnel = new Tunnel{spec.id,         spec.encapsulation, spec.family,     spec.mtu, spec.localPort, spec.local,
-                            spec.relayIndex, farEnd.endpoint,    counters,        false,    farEnd.account};
+  const FarEnd farEnd =
+      acquireFarEnd({spec.remote, spec.remotePort, spec.family, spec.encapsulation}, spec.place);
+  auto* tunnel = new Tunnel{
+      spec.id,         spec.encapsulation, spec.family, spec.mtu, spec.localPort, spec.local,
+      spec.relayIndex, farEnd.endpoint,    counters,    false,    farEnd.account};
   tunnels_.set(tunnel, domain_);
-  // After the new tunnel is published: readers of the former one may still use its far end, which is retired behind it.
+  // After the new tunnel is published: readers of the former one may still use its far end, which
+  // is retired behind it.
   releaseFarEnd(left);
 }
 
@@ -104,7 +111,8 @@ void Tables::localAddressesSet(std::vector<Address> addresses) {
 bool Tables::isLocal(int family, const u8* address) const {
   const LocalAddresses* set = local_.load(std::memory_order_seq_cst);
   if (set == nullptr) return true;
-  return std::binary_search(set->sorted.begin(), set->sorted.end(), Address::of(family, address), addressLess);
+  return std::binary_search(set->sorted.begin(), set->sorted.end(), Address::of(family, address),
+                            addressLess);
 }
 
 }  // namespace sojourn

@@ -1,5 +1,6 @@
-// What the control plane tells the packet threads: tunnels, their endpoints, routes into them, local addresses.
-// Writers (JavaScript's thread) are serialised by a mutex; readers take no lock and must be online in `domain()`.
+// What the control plane tells the packet threads: tunnels, their endpoints, routes into them,
+// local addresses. Writers (JavaScript's thread) are serialised by a mutex; readers take no lock
+// and must be online in `domain()`.
 #pragma once
 #include <atomic>
 #include <mutex>

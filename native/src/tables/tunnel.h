@@ -35,12 +35,14 @@ struct Endpoint {
     u8 family;
     Encapsulation encapsulation;
     bool operator==(const Key& other) const {
-      return remote == other.remote && port == other.port && family == other.family && encapsulation == other.encapsulation;
+      return remote == other.remote && port == other.port && family == other.family &&
+             encapsulation == other.encapsulation;
     }
   };
 
   Key identity;
-  // Largest outer packet in octets, 0 = nothing learnt; `pathMtuAt` in seconds of the monotonic clock.
+  // Largest outer packet in octets, 0 = nothing learnt; `pathMtuAt` in seconds of the monotonic
+  // clock.
   std::atomic<u16> pathMtu{0};
   std::atomic<u32> pathMtuAt{0};
   u32 references = 1;
@@ -49,7 +51,8 @@ struct Endpoint {
   Key key() const { return identity; }
   bool matches(const Key& other) const { return identity == other; }
   static u64 hash(const Key& key) {
-    const u64 rest = u64{key.port} << 16 | u64{key.family} << 8 | static_cast<u64>(key.encapsulation);
+    const u64 rest =
+        u64{key.port} << 16 | u64{key.family} << 8 | static_cast<u64>(key.encapsulation);
     return mixKey(key.remote.high() ^ rest, key.remote.low());
   }
   static void release(Endpoint* endpoint) { delete endpoint; }
@@ -70,7 +73,8 @@ struct TunnelCounters {
   static void release(TunnelCounters* counters) { delete counters; }
 };
 
-// Never changes once published: a move publishes a new Tunnel with the same id and the same counters.
+// Never changes once published: a move publishes a new Tunnel with the same id and the same
+// counters.
 struct Tunnel {
   using Key = u32;
 
@@ -83,7 +87,8 @@ struct Tunnel {
   u32 relayIndex;
   Endpoint* endpoint;
   TunnelCounters* counters;
-  // The leg of a path at a relay, and none of the tunnels: what goes there are whole datagrams of others.
+  // The leg of a path at a relay, and none of the tunnels: what goes there are whole datagrams of
+  // others.
   bool relayed = false;
   // What bounds it; null where somebody showed that the far end is there.
   PlaceAccount* account = nullptr;
@@ -94,9 +99,13 @@ struct Tunnel {
   // Octets of a sealed datagram in front of the sealed header.
   size_t envelope() const { return relayIndex == 0 ? 0 : kEnvelope; }
   // What of a datagram is around the inner packet.
-  size_t sealing() const { return encapsulation == Encapsulation::sealed ? envelope() + kSealedOverhead : 0; }
+  size_t sealing() const {
+    return encapsulation == Encapsulation::sealed ? envelope() + kSealedOverhead : 0;
+  }
   // What the encapsulation adds behind the outer IP header.
-  size_t framing() const { return encapsulation == Encapsulation::ipip ? 0 : kUdpHeader + sealing(); }
+  size_t framing() const {
+    return encapsulation == Encapsulation::ipip ? 0 : kUdpHeader + sealing();
+  }
   // Whether `octets` behind the UDP header may go there; counts them as gone.
   bool mayTake(u64 octets) const { return account == nullptr || account->take(octets); }
   // So many came from there.
@@ -116,7 +125,8 @@ struct Tunnel {
   static void release(Tunnel* tunnel) { delete tunnel; }
 };
 
-// What left for the far end of `tunnel`: `octets` as they are behind the outer header, and behind the UDP header where there is one.
+// What left for the far end of `tunnel`: `octets` as they are behind the outer header, and behind
+// the UDP header where there is one.
 inline void accountSent(Counters& counters, const Tunnel& tunnel, u64 packets, u64 octets) {
   const u64 counted = tunnel.relayed ? octets : octets - packets * tunnel.sealing();
   counters.add(tunnel.relayed ? Counters::relayPackets : Counters::transmitPackets, packets);

@@ -16,7 +16,9 @@ constexpr size_t kNoMtu = size_t{1} << 17;
 Packets fragmentIpv6(const PacketView& packet, u32 limit) {
   constexpr size_t header = kIpv6Header + kFragmentHeader;
   Packets fragments;
-  if (packet.protocol != kProtocolFragment || packet.length < header || limit < header + 8) return fragments;
+  if (packet.protocol != kProtocolFragment || packet.length < header || limit < header + 8) {
+    return fragments;
+  }
   const size_t piece = (limit - header) & ~size_t{7};
   const size_t payload = packet.length - header;
   const u16 field = load16(packet.data + kIpv6Header + 2);
@@ -33,14 +35,22 @@ Packets fragmentIpv6(const PacketView& packet, u32 limit) {
 }
 
 // `length` octets behind the headroom of `buffer` are one packet.
-Translation translateOne(std::vector<u8>& buffer, VirtioHeader virtio, const TranslationTarget& target, Packets& out) {
+Translation translateOne(std::vector<u8>& buffer, VirtioHeader virtio,
+                         const TranslationTarget& target, Packets& out) {
   PacketView view;
-  if (!viewPacket(buffer.data() + kTranslationHeadroom, buffer.size() - kTranslationHeadroom, view)) return {Verdict::malformed};
+  if (!viewPacket(buffer.data() + kTranslationHeadroom, buffer.size() - kTranslationHeadroom,
+                  view)) {
+    return {Verdict::malformed};
+  }
   const Translation translation = translate(view, virtio, target);
   if (translation.verdict == Verdict::fragment) {
-    for (std::vector<u8>& fragment : fragmentTranslated(view, translation.value)) out.push_back(std::move(fragment));
+    for (std::vector<u8>& fragment : fragmentTranslated(view, translation.value)) {
+      out.push_back(std::move(fragment));
+    }
   } else if (translation.verdict == Verdict::translated) {
-    if ((virtio.flags & kVirtioNeedsChecksum) != 0) completeChecksum(virtio, view.data, view.length);
+    if ((virtio.flags & kVirtioNeedsChecksum) != 0) {
+      completeChecksum(virtio, view.data, view.length);
+    }
     out.emplace_back(view.data, view.data + view.length);
   }
   return translation;
@@ -52,7 +62,8 @@ Packets fragmentTranslated(const PacketView& packet, u32 limit) {
   return packet.family == 6 ? fragmentIpv6(packet, limit) : fragmentIpv4(packet, limit);
 }
 
-Translation translateApart(const PacketView& packet, const VirtioHeader& virtio, const TranslationTarget& target, Packets& out) {
+Translation translateApart(const PacketView& packet, const VirtioHeader& virtio,
+                           const TranslationTarget& target, Packets& out) {
   Translation last{Verdict::translated};
   SegmentPlan plan{};
   const bool super = (virtio.gsoType & ~kGsoEcn) != kGsoNone;
@@ -65,7 +76,8 @@ Translation translateApart(const PacketView& packet, const VirtioHeader& virtio,
       buffer.resize(kTranslationHeadroom + plan.headerLength + segmentLength(plan, index));
       u8* segment = buffer.data() + kTranslationHeadroom;
       writeSegmentHeader(plan, packet, index, segment);
-      std::memcpy(segment + plan.headerLength, packet.data + segmentOffset(plan, index), segmentLength(plan, index));
+      std::memcpy(segment + plan.headerLength, packet.data + segmentOffset(plan, index),
+                  segmentLength(plan, index));
     } else {
       buffer.resize(kTranslationHeadroom + packet.length);
       std::memcpy(buffer.data() + kTranslationHeadroom, packet.data, packet.length);
@@ -77,7 +89,8 @@ Translation translateApart(const PacketView& packet, const VirtioHeader& virtio,
   return last;
 }
 
-std::vector<u8> refusal(const PacketView& packet, const Translation& translation, const Address* source) {
+std::vector<u8> refusal(const PacketView& packet, const Translation& translation,
+                        const Address* source) {
   switch (translation.verdict) {
     case Verdict::tooBig:
       return packetTooBig(packet, translation.value, source);

@@ -23,7 +23,8 @@ bool hasUnexpiredSourceRoute(const u8* options, size_t length) {
       continue;
     }
     if (at + 2 > length || options[at + 1] < 2 || at + options[at + 1] > length) return false;
-    const bool route = options[at] == kOptionLooseSourceRoute || options[at] == kOptionStrictSourceRoute;
+    const bool route =
+        options[at] == kOptionLooseSourceRoute || options[at] == kOptionStrictSourceRoute;
     if (route && options[at + 1] >= 3 && options[at + 2] <= options[at + 1]) return true;
     at += options[at + 1];
   }
@@ -37,19 +38,22 @@ Verdict readIpv4(const u8* data, size_t length, Extent extent, IpFields& fields)
   if (header < kIpv4Header || header > length || total < header) return Verdict::malformed;
   const u16 field = load16(data + 6);
   const u16 fragment = static_cast<u16>(field << 3 | (field & kMoreFragments) >> 13);
-  fields = {4,        data[1], data[8], data[9], false, (field & kDontFragment) != 0, fragment, load16(data + 4), header,
-            total - header, 0};
+  fields = {
+      4,        data[1],          data[8], data[9],        false, (field & kDontFragment) != 0,
+      fragment, load16(data + 4), header,  total - header, 0};
   if (extent == Extent::quoted) return Verdict::translated;
   if (total > length) return Verdict::malformed;
   if (ipv4HeaderResidue(data, header) != 0) return Verdict::headerChecksum;
-  const bool routed = header > kIpv4Header && hasUnexpiredSourceRoute(data + kIpv4Header, header - kIpv4Header);
+  const bool routed =
+      header > kIpv4Header && hasUnexpiredSourceRoute(data + kIpv4Header, header - kIpv4Header);
   return routed ? Verdict::sourceRoute : Verdict::translated;
 }
 
 // What §5.1.1 forbids behind a Fragment Header; ESP is none of them.
 bool isHeaderOfExtension(u8 protocol) {
-  return isExtensionHeader(protocol) || protocol == kProtocolAuthentication || protocol == kProtocolMobility ||
-         protocol == kProtocolHostIdentity || protocol == kProtocolShim6;
+  return isExtensionHeader(protocol) || protocol == kProtocolAuthentication ||
+         protocol == kProtocolMobility || protocol == kProtocolHostIdentity ||
+         protocol == kProtocolShim6;
 }
 
 // Hop-by-Hop, Routing and Destination Options are stepped over, a Fragment Header is read.

@@ -1,4 +1,5 @@
-// What of an IP header outlives its translation: read from either family, written as the other. RFC 7915 §4.1, §5.1.
+// What of an IP header outlives its translation: read from either family, written as the other. RFC
+// 7915 §4.1, §5.1.
 #pragma once
 #include "base/bytes.h"
 #include "net/checksum.h"
@@ -13,23 +14,25 @@ struct IpFields {
   u8 protocol;          // behind all IPv6 extension headers
   bool fragmentHeader;  // IPv6 only; also an atomic fragment's (RFC 6946)
   bool dontFragment;    // IPv4 only
-  u16 fragment;         // as a Fragment Header has it: offset in the upper 13 bits, M in the lowest; zero: a whole packet
-  u16 identification;   // low-order 16 bits
-  u32 headerLength;     // with options, with extension headers
-  u32 payload;          // octets behind, as the header says
-  u32 pointer;          // of what a Parameter Problem points to
+  u16 fragment;  // as a Fragment Header has it: offset in the upper 13 bits, M in the lowest; zero:
+                 // a whole packet
+  u16 identification;  // low-order 16 bits
+  u32 headerLength;    // with options, with extension headers
+  u32 payload;         // octets behind, as the header says
+  u32 pointer;         // of what a Parameter Problem points to
 
   bool first() const { return (fragment & 0xfff8) == 0; }
 };
 
-// A quoted packet is cut anywhere and was changed on its way: neither its length nor its header checksum is held against it.
+// A quoted packet is cut anywhere and was changed on its way: neither its length nor its header
+// checksum is held against it.
 enum class Extent : u8 { whole, quoted };
 
 // `translated` when the fields are good, otherwise why not.
 Verdict readIpFields(const u8* data, size_t length, Extent extent, IpFields& fields);
 
-// The protocol's number in the other family; false where it must not get there: extension headers' numbers and ICMP's of the other
-// family would be understood as what nobody has checked.
+// The protocol's number in the other family; false where it must not get there: extension headers'
+// numbers and ICMP's of the other family would be understood as what nobody has checked.
 bool translateProtocol(u8 family, u8 protocol, u8& translated);
 
 struct NewHeader {
@@ -44,23 +47,31 @@ struct NewHeader {
   u16 fragment;  // as in IpFields
 };
 
-inline u32 newHeaderLength(u8 family, bool fragmentHeader) { return family == 4 ? 20 : fragmentHeader ? 48 : 40; }
+inline u32 newHeaderLength(u8 family, bool fragmentHeader) {
+  return family == 4 ? 20 : fragmentHeader ? 48 : 40;
+}
 
-// Writes the header of `family` in front of `behind`, which has `payload` octets; gives where it begins.
+// Writes the header of `family` in front of `behind`, which has `payload` octets; gives where it
+// begins.
 u8* writeNewHeader(u8 family, const NewHeader& header, u8* behind, u32 payload);
 
 inline u64 addressSum(u8 family, const u8* source, const u8* destination) {
   const size_t length = family == 6 ? 16 : 4;
   return checksumAddShort(destination, length, checksumAddShort(source, length, 0));
 }
-inline u64 addressSum(u8 family, const u8* ip) { return checksumAddShort(ip + (family == 6 ? 8 : 12), family == 6 ? 32 : 8, 0); }
+inline u64 addressSum(u8 family, const u8* ip) {
+  return checksumAddShort(ip + (family == 6 ? 8 : 12), family == 6 ? 32 : 8, 0);
+}
 
 // RFC 8200 §8.1, without the addresses.
-inline u64 icmpv6PseudoSum(u32 length) { return u64{__builtin_bswap16(kProtocolIcmpv6)} + __builtin_bswap32(length); }
+inline u64 icmpv6PseudoSum(u32 length) {
+  return u64{__builtin_bswap16(kProtocolIcmpv6)} + __builtin_bswap32(length);
+}
 
 // RFC 1624 §3: HC' = ~(~HC + ~m + m').
 inline u16 replacedChecksum(u16 checksum, u64 removed, u64 added) {
-  return checksumFinish(u64{static_cast<u16>(~checksum)} + static_cast<u16>(~checksumFold(removed)) + added);
+  return checksumFinish(u64{static_cast<u16>(~checksum)} +
+                        static_cast<u16>(~checksumFold(removed)) + added);
 }
 
 }  // namespace sojourn

@@ -24,6 +24,7 @@ struct ErrorRow {
   Word word;
 };
 
+// clang-format off
 constexpr ErrorRow kFromIpv4[] = {
     {3, 0, 1, 0, Word::zero},
     {3, 1, 1, 0, Word::zero},
@@ -56,13 +57,16 @@ constexpr ErrorRow kFromIpv6[] = {
     {4, 0, 12, 0, Word::pointer},
     {4, 1, 3, 2, Word::zero},
 };
+// clang-format on
 
 // Figures 3 and 6.
 struct PointerRow {
   u8 first, last, to;
 };
-constexpr PointerRow kPointerFromIpv4[] = {{0, 0, 0}, {1, 1, 1}, {2, 3, 4}, {8, 8, 7}, {9, 9, 6}, {12, 15, 8}, {16, 19, 24}};
-constexpr PointerRow kPointerFromIpv6[] = {{0, 0, 0}, {1, 1, 1}, {4, 5, 2}, {6, 6, 9}, {7, 7, 8}, {8, 23, 12}, {24, 39, 16}};
+constexpr PointerRow kPointerFromIpv4[] = {{0, 0, 0}, {1, 1, 1},   {2, 3, 4},   {8, 8, 7},
+                                           {9, 9, 6}, {12, 15, 8}, {16, 19, 24}};
+constexpr PointerRow kPointerFromIpv6[] = {{0, 0, 0}, {1, 1, 1},   {4, 5, 2},   {6, 6, 9},
+                                           {7, 7, 8}, {8, 23, 12}, {24, 39, 16}};
 
 // RFC 1191 §7.1, those that an IPv6 path can have.
 constexpr u32 kPlateaus[] = {65535, 32000, 17914, 8166, 4352, 2002, 1492};
@@ -77,7 +81,9 @@ const ErrorRow* find(const ErrorRow (&rows)[count], u8 type, u8 code) {
 
 template <size_t count>
 bool findPointer(const PointerRow (&rows)[count], u32 pointer, u32& translated) {
-  const auto* row = std::find_if(rows, rows + count, [&](const PointerRow& each) { return pointer >= each.first && pointer <= each.last; });
+  const auto* row = std::find_if(rows, rows + count, [&](const PointerRow& each) {
+    return pointer >= each.first && pointer <= each.last;
+  });
   if (row == rows + count) return false;
   translated = row->to;
   return true;
@@ -86,7 +92,8 @@ bool findPointer(const PointerRow (&rows)[count], u32 pointer, u32& translated) 
 u32 mtuForIpv6(u32 told, const IpFields& quoted, const TranslationTarget& target) {
   if (told == 0) {
     const u32 total = quoted.headerLength + quoted.payload;
-    const auto* plateau = std::find_if(std::begin(kPlateaus), std::end(kPlateaus), [&](u32 each) { return each < total; });
+    const auto* plateau = std::find_if(std::begin(kPlateaus), std::end(kPlateaus),
+                                       [&](u32 each) { return each < total; });
     told = plateau == std::end(kPlateaus) ? 0 : *plateau;
   }
   return std::max(u32{kIpv6MinimumMtu}, std::min({told + 20, target.mtu, target.originMtu + 20}));
@@ -96,10 +103,12 @@ u32 mtuForIpv4(u32 told, const IpFields& quoted, const TranslationTarget& target
   // A Fragment Header in the quoted packet goes as well.
   const u32 shrinks = quoted.fragmentHeader ? 28 : 20;
   const u32 least = std::min(told, target.originMtu);
-  return std::clamp(least < shrinks ? 0 : least - shrinks, kSmallestIpv4Mtu, std::max(std::min(target.mtu, 65535u), kSmallestIpv4Mtu));
+  return std::clamp(least < shrinks ? 0 : least - shrinks, kSmallestIpv4Mtu,
+                    std::max(std::min(target.mtu, 65535u), kSmallestIpv4Mtu));
 }
 
-bool translateWord(Word kind, u8 family, const u8* message, const IpFields& quoted, const TranslationTarget& target, u32& word) {
+bool translateWord(Word kind, u8 family, const u8* message, const IpFields& quoted,
+                   const TranslationTarget& target, u32& word) {
   switch (kind) {
     case Word::zero:
       word = 0;
@@ -108,7 +117,8 @@ bool translateWord(Word kind, u8 family, const u8* message, const IpFields& quot
       word = 6;
       return true;
     case Word::mtu:
-      word = family == 4 ? mtuForIpv6(load16(message + 6), quoted, target) : mtuForIpv4(load32(message + 4), quoted, target);
+      word = family == 4 ? mtuForIpv6(load16(message + 6), quoted, target)
+                         : mtuForIpv4(load32(message + 4), quoted, target);
       return true;
     case Word::pointer:
       if (family == 4) return findPointer(kPointerFromIpv4, message[4], word);
@@ -119,14 +129,17 @@ bool translateWord(Word kind, u8 family, const u8* message, const IpFields& quot
   return false;
 }
 
-// RFC 4884 §4: the messages that can have an extension, where they say how much lies before it, and in which unit.
+// RFC 4884 §4: the messages that can have an extension, where they say how much lies before it, and
+// in which unit.
 struct LengthAttribute {
   u32 at;    // in the message; 0: none
   u32 unit;  // octets
 };
 
 LengthAttribute lengthAttribute(u8 family, u8 type) {
-  if (family == 4) return type == 3 || type == 11 || type == 12 ? LengthAttribute{5, 4} : LengthAttribute{0, 0};
+  if (family == 4) {
+    return type == 3 || type == 11 || type == 12 ? LengthAttribute{5, 4} : LengthAttribute{0, 0};
+  }
   return type == 1 || type == 3 ? LengthAttribute{4, 8} : LengthAttribute{0, 0};
 }
 
@@ -163,10 +176,14 @@ struct Layout {
 };
 
 Layout layOut(u8 toFamily, u8 toType, const Quotation& parts, const IpFields& quoted) {
-  const u32 room = (toFamily == 6 ? kIpv6MinimumMtu - kIpv6Header : kLargestWithoutDf - kIpv4Header) - kIcmpHeader;
-  Layout layout{newHeaderLength(toFamily, quoted.fragment != 0), parts.length - quoted.headerLength, 0, false};
+  const u32 room =
+      (toFamily == 6 ? kIpv6MinimumMtu - kIpv6Header : kLargestWithoutDf - kIpv4Header) -
+      kIcmpHeader;
+  Layout layout{newHeaderLength(toFamily, quoted.fragment != 0), parts.length - quoted.headerLength,
+                0, false};
   const LengthAttribute attribute = lengthAttribute(toFamily, toType);
-  if (parts.extension == nullptr || attribute.at == 0 || parts.extensionLength + kSmallestBeforeExtension > room) {
+  if (parts.extension == nullptr || attribute.at == 0 ||
+      parts.extensionLength + kSmallestBeforeExtension > room) {
     layout.rest = std::min(layout.rest, room - layout.header);
     return layout;
   }
@@ -174,7 +191,8 @@ Layout layOut(u8 toFamily, u8 toType, const Quotation& parts, const IpFields& qu
   layout.extension = true;
   layout.rest = std::min(layout.rest, most - layout.header);
   const u32 length = std::max(layout.header + layout.rest, kSmallestBeforeExtension);
-  layout.padding = (length + attribute.unit - 1) / attribute.unit * attribute.unit - layout.header - layout.rest;
+  layout.padding =
+      (length + attribute.unit - 1) / attribute.unit * attribute.unit - layout.header - layout.rest;
   return layout;
 }
 
@@ -185,7 +203,8 @@ struct QuotedPacket {
   Address destination;
 };
 
-Verdict readQuoted(u8 family, const Quotation& parts, const TranslationTarget& target, QuotedPacket& quoted) {
+Verdict readQuoted(u8 family, const Quotation& parts, const TranslationTarget& target,
+                   QuotedPacket& quoted) {
   IpFields& fields = quoted.fields;
   const Verdict verdict = readIpFields(parts.packet, parts.length, Extent::quoted, fields);
   if (verdict == Verdict::routingHeader) return Verdict::malformed;
@@ -202,12 +221,14 @@ Verdict readQuoted(u8 family, const Quotation& parts, const TranslationTarget& t
   }
   if (target.pairs == nullptr) return Verdict::unmapped;
   const u8* source = parts.packet + (family == 6 ? 8 : 12);
-  const bool mapped = target.pairs->counterpart(family, source, quoted.source) &&
-                      target.pairs->counterpart(family, source + (family == 6 ? 16 : 4), quoted.destination);
+  const bool mapped =
+      target.pairs->counterpart(family, source, quoted.source) &&
+      target.pairs->counterpart(family, source + (family == 6 ? 16 : 4), quoted.destination);
   return mapped ? Verdict::translated : Verdict::unmapped;
 }
 
-// Translates what is there of the quoted packet's transport header. `removed`: the sum of its old addresses.
+// Translates what is there of the quoted packet's transport header. `removed`: the sum of its old
+// addresses.
 void translateQuotedTransport(const QuotedPacket& quoted, u64 removed, u8* transport, u32 length) {
   const IpFields& fields = quoted.fields;
   if (!fields.first()) return;
@@ -231,7 +252,8 @@ void translateQuotedTransport(const QuotedPacket& quoted, u64 removed, u8* trans
   storeRaw16(transport + at, udp && checksum == 0 ? 0xffff : checksum);
 }
 
-// Moves the parts to where they belong and writes the quoted packet's header; gives where that begins.
+// Moves the parts to where they belong and writes the quoted packet's header; gives where that
+// begins.
 u8* rebuild(const Quotation& parts, const QuotedPacket& quoted, const Layout& layout) {
   const IpFields& fields = quoted.fields;
   const u8 toFamily = fields.family == 4 ? 6 : 4;
@@ -244,9 +266,11 @@ u8* rebuild(const Quotation& parts, const QuotedPacket& quoted, const Layout& la
     rest = to;
   }
   translateQuotedTransport(quoted, removed, rest, layout.rest);
-  const bool dontFragment = !fields.fragmentHeader && fields.payload + kIpv4Header > kLargestWithoutDf;
-  const NewHeader header{quoted.source, quoted.destination, quoted.protocol,       fields.trafficClass, fields.hopLimit,
-                         fields.fragment != 0, dontFragment, fields.identification, fields.fragment};
+  const bool dontFragment =
+      !fields.fragmentHeader && fields.payload + kIpv4Header > kLargestWithoutDf;
+  const NewHeader header{quoted.source,       quoted.destination,    quoted.protocol,
+                         fields.trafficClass, fields.hopLimit,       fields.fragment != 0,
+                         dontFragment,        fields.identification, fields.fragment};
   return writeNewHeader(toFamily, header, rest, fields.payload);
 }
 
@@ -267,20 +291,25 @@ bool translateEchoType(u8 family, u8 type, u8& translated) {
   return true;
 }
 
-Verdict translateIcmpError(u8 family, u64 addresses, const TranslationTarget& target, IcmpMessage& message) {
+Verdict translateIcmpError(u8 family, u64 addresses, const TranslationTarget& target,
+                           IcmpMessage& message) {
   if (message.length < kIcmpHeader) return Verdict::malformed;
   const u8 code = message.data[1];
-  const ErrorRow* row = family == 4 ? find(kFromIpv4, message.data[0], code) : find(kFromIpv6, message.data[0], code);
+  const ErrorRow* row =
+      family == 4 ? find(kFromIpv4, message.data[0], code) : find(kFromIpv6, message.data[0], code);
   if (row == nullptr) return Verdict::icmpType;
   const Quotation parts = splitError(family, message);
   QuotedPacket quoted;
   const Verdict verdict = readQuoted(family, parts, target, quoted);
   if (verdict != Verdict::translated) return verdict;
   u32 word;
-  if (!translateWord(row->word, family, message.data, quoted.fields, target, word)) return Verdict::icmpType;
+  if (!translateWord(row->word, family, message.data, quoted.fields, target, word)) {
+    return Verdict::icmpType;
+  }
 
   // How wrong the checksum is (0xffff: right) goes on into the new one.
-  const u16 residue = checksumFold(checksumAdd(message.data, message.length, family == 6 ? addresses + icmpv6PseudoSum(message.length) : 0));
+  const u16 residue = checksumFold(checksumAdd(
+      message.data, message.length, family == 6 ? addresses + icmpv6PseudoSum(message.length) : 0));
   const u8 toFamily = family == 4 ? 6 : 4;
   const Layout layout = layOut(toFamily, row->toType, parts, quoted.fields);
   u8* data = rebuild(parts, quoted, layout) - kIcmpHeader;
@@ -294,8 +323,11 @@ Verdict translateIcmpError(u8 family, u64 addresses, const TranslationTarget& ta
     data[attribute.at] = static_cast<u8>(layout.quoted() / attribute.unit);
   }
   u64 pseudo = 0;
-  if (toFamily == 6) pseudo = addressSum(6, target.source.bytes, target.destination.bytes) + icmpv6PseudoSum(length);
-  const u16 checksum = checksumFold(u64{residue} + checksumFinish(checksumAdd(data, length, pseudo)));
+  if (toFamily == 6) {
+    pseudo = addressSum(6, target.source.bytes, target.destination.bytes) + icmpv6PseudoSum(length);
+  }
+  const u16 checksum =
+      checksumFold(u64{residue} + checksumFinish(checksumAdd(data, length, pseudo)));
   storeRaw16(data + 2, checksum == 0xffff ? 0 : checksum);
   message = {data, length};
   return Verdict::translated;

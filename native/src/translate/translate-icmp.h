@@ -1,4 +1,5 @@
-// ICMP between its two versions: queries, errors and what errors quote. RFC 7915 §4.2, §4.3, §5.2, §5.3; extensions RFC 4884.
+// ICMP between its two versions: queries, errors and what errors quote. RFC 7915 §4.2, §4.3, §5.2,
+// §5.3; extensions RFC 4884.
 #pragma once
 #include "translate/translate-header.h"
 
@@ -15,8 +16,10 @@ struct IcmpMessage {
   u32 length;
 };
 
-// Translates the whole message of an error that came in `family` between `addresses` (their sum); `message` is the new one afterwards, begins
-// at most kTranslationHeadroom - 20 octets before the old one, and is cut to what an error may have. Nothing is changed unless translated.
-Verdict translateIcmpError(u8 family, u64 addresses, const TranslationTarget& target, IcmpMessage& message);
+// Translates the whole message of an error that came in `family` between `addresses` (their sum);
+// `message` is the new one afterwards, begins at most kTranslationHeadroom - 20 octets before the
+// old one, and is cut to what an error may have. Nothing is changed unless translated.
+Verdict translateIcmpError(u8 family, u64 addresses, const TranslationTarget& target,
+                           IcmpMessage& message);
 
 }  // namespace sojourn

@@ -24,15 +24,17 @@ struct Work {
   VirtioHeader& virtio;
   IpFields fields = {};
   u8 toFamily = 0;
-  u8 protocol = 0;         // in the other family
-  u32 transportHeader = 0; // of a super-packet
-  bool partial = false;    // the checksum field holds the pseudo-header's sum
+  u8 protocol = 0;          // in the other family
+  u32 transportHeader = 0;  // of a super-packet
+  bool partial = false;     // the checksum field holds the pseudo-header's sum
   bool super = false;
-  bool noChecksum = false; // UDP over IPv4 without one
+  bool noChecksum = false;  // UDP over IPv4 without one
 
   bool tcp() const { return fields.protocol == kProtocolTcp; }
   bool udp() const { return fields.protocol == kProtocolUdp; }
-  bool icmp() const { return fields.protocol == (fields.family == 4 ? kProtocolIcmp : kProtocolIcmpv6); }
+  bool icmp() const {
+    return fields.protocol == (fields.family == 4 ? kProtocolIcmp : kProtocolIcmpv6);
+  }
   u8* behind() const { return packet.data + fields.headerLength; }
 };
 
@@ -48,12 +50,16 @@ struct Fit {
 
 // RFC 1812 §5.3.7 and RFC 3927 §7; RFC 4291 §2.5.2, §2.5.3, §2.5.6, §2.7.
 bool isIllegalSource(u8 family, const u8* source) {
-  if (family == 4) return source[0] == 0 || source[0] == 127 || source[0] >= 224 || (source[0] == 169 && source[1] == 254);
+  if (family == 4) {
+    return source[0] == 0 || source[0] == 127 || source[0] >= 224 ||
+           (source[0] == 169 && source[1] == 254);
+  }
   if (source[0] == 0xff || (source[0] == 0xfe && (source[1] & 0xc0) == 0x80)) return true;
   return raw64(source) == 0 && raw32(source + 8) == 0 && load32(source + 12) <= 1;
 }
 
-// Virtio header and packet have to agree; a checksum that is left to the device and neither TCP's nor UDP's is completed.
+// Virtio header and packet have to agree; a checksum that is left to the device and neither TCP's
+// nor UDP's is completed.
 Verdict readOffload(Work& work) {
   const VirtioHeader& virtio = work.virtio;
   const u8 type = virtio.gsoType & static_cast<u8>(~kGsoEcn);
@@ -62,13 +68,19 @@ Verdict readOffload(Work& work) {
   work.super = type != kGsoNone;
   if (!work.partial) return work.super ? Verdict::offload : Verdict::translated;
   const bool usual = fields.fragment == 0 && virtio.checksumStart == fields.headerLength &&
-                     ((work.tcp() && virtio.checksumOffset == kTcpChecksum) || (work.udp() && virtio.checksumOffset == kUdpChecksum));
+                     ((work.tcp() && virtio.checksumOffset == kTcpChecksum) ||
+                      (work.udp() && virtio.checksumOffset == kUdpChecksum));
   if (work.super) {
     const u8 expected = work.udp() ? kGsoUdp : fields.family == 6 ? kGsoTcp6 : kGsoTcp4;
-    return usual && type == expected && virtio.gsoSize > 0 && !fields.fragmentHeader ? Verdict::translated : Verdict::offload;
+    return usual && type == expected && virtio.gsoSize > 0 && !fields.fragmentHeader
+               ? Verdict::translated
+               : Verdict::offload;
   }
   if (usual) return Verdict::translated;
-  if (virtio.checksumStart < fields.headerLength || !completeChecksum(virtio, work.packet.data, work.packet.length)) return Verdict::offload;
+  if (virtio.checksumStart < fields.headerLength ||
+      !completeChecksum(virtio, work.packet.data, work.packet.length)) {
+    return Verdict::offload;
+  }
   work.virtio = {};
   work.partial = false;
   return Verdict::translated;
@@ -81,7 +93,9 @@ Verdict readUdp(Work& work) {
   if (work.partial || raw16(work.behind() + kUdpChecksum) != 0) return Verdict::translated;
   // RFC 6935: over IPv6 only tunnels do without; IPv4 has no quarrel with it.
   if (fields.family == 6) return Verdict::translated;
-  if (fields.fragment != 0 || !work.target.policy.computeZeroChecksums) return Verdict::zeroChecksum;
+  if (fields.fragment != 0 || !work.target.policy.computeZeroChecksums) {
+    return Verdict::zeroChecksum;
+  }
   const u32 length = load16(work.behind() + 4);
   work.noChecksum = true;
   return length < kUdpHeader || length > fields.payload ? Verdict::malformed : Verdict::translated;
@@ -90,24 +104,31 @@ Verdict readUdp(Work& work) {
 Verdict readTcp(Work& work) {
   const IpFields& fields = work.fields;
   // The first fragment must hold the field that has to change.
-  if (fields.payload < (fields.fragment == 0 ? kTcpHeader : kTcpChecksum + 2)) return Verdict::malformed;
+  if (fields.payload < (fields.fragment == 0 ? kTcpHeader : kTcpChecksum + 2)) {
+    return Verdict::malformed;
+  }
   work.transportHeader = (work.behind()[12] >> 4) * 4u;
   return Verdict::translated;
 }
 
 Verdict readTransport(Work& work) {
   const Verdict verdict = readOffload(work);
-  if (verdict != Verdict::translated || !work.fields.first() || !(work.tcp() || work.udp())) return verdict;
+  if (verdict != Verdict::translated || !work.fields.first() || !(work.tcp() || work.udp())) {
+    return verdict;
+  }
   const Verdict transport = work.tcp() ? readTcp(work) : readUdp(work);
   if (transport != Verdict::translated || !work.super) return transport;
-  const bool whole = work.transportHeader >= kUdpHeader && (work.udp() || work.transportHeader >= kTcpHeader);
-  return whole && work.transportHeader < work.fields.payload ? Verdict::translated : Verdict::offload;
+  const bool whole =
+      work.transportHeader >= kUdpHeader && (work.udp() || work.transportHeader >= kTcpHeader);
+  return whole && work.transportHeader < work.fields.payload ? Verdict::translated
+                                                             : Verdict::offload;
 }
 
 // The longest packet of what will be sent: the packet itself, or a super-packet's segment.
 u32 longest(const Work& work, u32 header, u32 payload) {
   if (!work.super) return header + payload;
-  return header + work.transportHeader + std::min<u32>(work.virtio.gsoSize, payload - work.transportHeader);
+  return header + work.transportHeader +
+         std::min<u32>(work.virtio.gsoSize, payload - work.transportHeader);
 }
 
 void lower(const Work& work, u32 limit, u32 header, Fit& fit) {
@@ -115,12 +136,15 @@ void lower(const Work& work, u32 limit, u32 header, Fit& fit) {
   fit.segmentSize = static_cast<u16>(limit - header - work.transportHeader);
 }
 
-// §4.1. TCP cares for no segment's boundaries, so its segments are made smaller rather than fragmented or refused.
+// §4.1. TCP cares for no segment's boundaries, so its segments are made smaller rather than
+// fragmented or refused.
 Fit fitIntoIpv6(const Work& work, u32 payload) {
   Fit fit{.segmentSize = work.virtio.gsoSize, .fragmentHeader = work.fields.fragment != 0};
   const u32 header = newHeaderLength(6, fit.fragmentHeader);
   const u32 mtu = std::clamp<u32>(work.target.mtu, kIpv6MinimumMtu, 65535);
-  const u32 limit = work.fields.dontFragment ? mtu : std::clamp<u32>(work.target.policy.lowestIpv6Mtu, kIpv6MinimumMtu, mtu);
+  const u32 limit = work.fields.dontFragment
+                        ? mtu
+                        : std::clamp<u32>(work.target.policy.lowestIpv6Mtu, kIpv6MinimumMtu, mtu);
   if (longest(work, header, payload) <= limit) return fit;
   if (work.super && work.tcp()) {
     lower(work, limit, header, fit);
@@ -162,15 +186,19 @@ Fit fitIntoIpv4(const Work& work, u32 payload) {
   return fit;
 }
 
-Fit fitInto(const Work& work, u32 payload) { return work.toFamily == 6 ? fitIntoIpv6(work, payload) : fitIntoIpv4(work, payload); }
+Fit fitInto(const Work& work, u32 payload) {
+  return work.toFamily == 6 ? fitIntoIpv6(work, payload) : fitIntoIpv4(work, payload);
+}
 
-// The field's new value for other addresses. A partial one is the pseudo-header's sum itself, not its complement.
+// The field's new value for other addresses. A partial one is the pseudo-header's sum itself, not
+// its complement.
 void translateChecksum(const Work& work, u64 removed, u64 added) {
   if (!work.fields.first() || !(work.tcp() || work.udp())) return;
   u8* transport = work.behind();
   u8* field = transport + (work.tcp() ? kTcpChecksum : kUdpChecksum);
   if (work.partial) {
-    storeRaw16(field, checksumFold(u64{raw16(field)} + static_cast<u16>(~checksumFold(removed)) + added));
+    storeRaw16(field,
+               checksumFold(u64{raw16(field)} + static_cast<u16>(~checksumFold(removed)) + added));
     return;
   }
   u16 checksum;
@@ -193,8 +221,11 @@ void translateEcho(const Work& work, u64 removed, u64 added) {
   const u64 after = u64{raw16(message)} + (work.toFamily == 6 ? added + pseudo : 0);
   const u16 checksum = replacedChecksum(raw16(message + 2), before, after);
   storeRaw16(message + 2, checksum);
-  // RFC 1624 §3 cannot tell the sum of nothing but zeros, as an Echo Reply may be, from that of all ones.
-  if (checksum == 0 && message[0] == 0 && checksumAdd(message, work.fields.payload, 0) == 0) store16(message + 2, 0xffff);
+  // RFC 1624 §3 cannot tell the sum of nothing but zeros, as an Echo Reply may be, from that of all
+  // ones.
+  if (checksum == 0 && message[0] == 0 && checksumAdd(message, work.fields.payload, 0) == 0) {
+    store16(message + 2, 0xffff);
+  }
 }
 
 void translateVirtio(const Work& work, const Fit& fit, u32 headerLength) {
@@ -208,22 +239,24 @@ void translateVirtio(const Work& work, const Fit& fit, u32 headerLength) {
   virtio.gsoSize = work.super ? fit.segmentSize : u16{0};
   if (!work.super) virtio.gsoType = kGsoNone;
   if (!work.super || work.udp()) return;
-  virtio.gsoType = static_cast<u8>((virtio.gsoType & kGsoEcn) | (work.toFamily == 6 ? kGsoTcp6 : kGsoTcp4));
+  virtio.gsoType =
+      static_cast<u8>((virtio.gsoType & kGsoEcn) | (work.toFamily == 6 ? kGsoTcp6 : kGsoTcp4));
 }
 
 // Writes the new IP header in front of `payload` octets from `behind`, and what depends on it.
 Translation finish(const Work& work, const Fit& fit, PacketView& packet, u8* behind, u32 payload) {
   const IpFields& fields = work.fields;
   const TranslationTarget& target = work.target;
-  const NewHeader header{target.source,
-                         target.destination,
-                         work.protocol,
-                         target.policy.keepTrafficClass ? fields.trafficClass : u8{0},
-                         static_cast<u8>(fields.hopLimit - 1),
-                         fit.fragmentHeader,
-                         fit.dontFragment,
-                         fields.family == 4 || fields.fragmentHeader ? fields.identification : target.identification,
-                         fields.fragment};
+  const NewHeader header{
+      target.source,
+      target.destination,
+      work.protocol,
+      target.policy.keepTrafficClass ? fields.trafficClass : u8{0},
+      static_cast<u8>(fields.hopLimit - 1),
+      fit.fragmentHeader,
+      fit.dontFragment,
+      fields.family == 4 || fields.fragmentHeader ? fields.identification : target.identification,
+      fields.fragment};
   u8* data = writeNewHeader(work.toFamily, header, behind, payload);
   const u32 headerLength = static_cast<u32>(behind - data);
   translateVirtio(work, fit, headerLength);
@@ -238,7 +271,8 @@ Translation finish(const Work& work, const Fit& fit, PacketView& packet, u8* beh
 Translation translateError(Work& work, PacketView& packet) {
   const IpFields& fields = work.fields;
   IcmpMessage message{work.behind(), fields.payload};
-  const Verdict verdict = translateIcmpError(fields.family, addressSum(fields.family, packet.data), work.target, message);
+  const Verdict verdict = translateIcmpError(fields.family, addressSum(fields.family, packet.data),
+                                             work.target, message);
   if (verdict != Verdict::translated) return {verdict};
   return finish(work, fitInto(work, message.length), packet, message.data, message.length);
 }
@@ -246,9 +280,12 @@ Translation translateError(Work& work, PacketView& packet) {
 Translation translatePlain(Work& work, PacketView& packet) {
   const IpFields& fields = work.fields;
   const Fit fit = fitInto(work, fields.payload);
-  if (fit.verdict != Verdict::translated && fit.verdict != Verdict::fragment) return {fit.verdict, fit.value};
+  if (fit.verdict != Verdict::translated && fit.verdict != Verdict::fragment) {
+    return {fit.verdict, fit.value};
+  }
   const u64 removed = addressSum(fields.family, packet.data);
-  const u64 added = addressSum(work.toFamily, work.target.source.bytes, work.target.destination.bytes);
+  const u64 added =
+      addressSum(work.toFamily, work.target.source.bytes, work.target.destination.bytes);
   if (work.icmp()) {
     translateEcho(work, removed, added);
   } else {
@@ -265,7 +302,8 @@ Verdict check(Work& work, bool& error) {
   work.toFamily = fields.family == 4 ? 6 : 4;
   if (!translateProtocol(fields.family, fields.protocol, work.protocol)) return Verdict::protocol;
   const u8 type = fields.payload > 0 ? *work.behind() : u8{0};
-  error = work.icmp() && fields.fragment == 0 && fields.payload > 0 && isIcmpErrorType(fields.family, type);
+  error = work.icmp() && fields.fragment == 0 && fields.payload > 0 &&
+          isIcmpErrorType(fields.family, type);
   if (!error && isIllegalSource(fields.family, work.packet.source())) return Verdict::illegalSource;
   if (fields.hopLimit <= 1) return Verdict::hopLimit;
   if (work.icmp()) {
@@ -283,15 +321,23 @@ Translation translate(PacketView& packet, VirtioHeader& virtio, const Translatio
   Work work{packet, target, virtio};
   bool error = false;
   const Verdict verdict = check(work, error);
-  if (verdict != Verdict::translated) return {verdict, verdict == Verdict::routingHeader ? work.fields.pointer : 0};
+  if (verdict != Verdict::translated) {
+    return {verdict, verdict == Verdict::routingHeader ? work.fields.pointer : 0};
+  }
   return error ? translateError(work, packet) : translatePlain(work, packet);
 }
 
 bool isIcmpError(const PacketView& packet) {
   IpFields fields;
-  if (readIpFields(packet.data, packet.length, Extent::quoted, fields) != Verdict::translated) return false;
-  if (fields.protocol != (fields.family == 4 ? kProtocolIcmp : kProtocolIcmpv6) || fields.fragment != 0) return false;
-  return fields.headerLength < packet.length && isIcmpErrorType(fields.family, packet.data[fields.headerLength]);
+  if (readIpFields(packet.data, packet.length, Extent::quoted, fields) != Verdict::translated) {
+    return false;
+  }
+  if (fields.protocol != (fields.family == 4 ? kProtocolIcmp : kProtocolIcmpv6) ||
+      fields.fragment != 0) {
+    return false;
+  }
+  return fields.headerLength < packet.length &&
+         isIcmpErrorType(fields.family, packet.data[fields.headerLength]);
 }
 
 }  // namespace sojourn

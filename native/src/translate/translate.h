@@ -1,5 +1,6 @@
-// Stateless translation between IPv4 and IPv6 (RFC 7915) in the packet's own buffer, of packets and of super-packets.
-// Addresses are pairs that the caller knows (RFC 7757). Left out: the embedding of RFC 6052, DCCP's checksum, IPv4 options.
+// Stateless translation between IPv4 and IPv6 (RFC 7915) in the packet's own buffer, of packets and
+// of super-packets. Addresses are pairs that the caller knows (RFC 7757). Left out: the embedding
+// of RFC 6052, DCCP's checksum, IPv4 options.
 #pragma once
 #include "base/bytes.h"
 #include "net/packet.h"
@@ -7,14 +8,16 @@
 
 namespace sojourn {
 
-// Writable octets that must lie in front of a packet. An ICMPv4 error needs most: two headers grow by 20, a Fragment Header of 8 in the
-// quoted packet, and up to 7 that bring it to a multiple of eight (RFC 4884 §4.5).
+// Writable octets that must lie in front of a packet. An ICMPv4 error needs most: two headers grow
+// by 20, a Fragment Header of 8 in the quoted packet, and up to 7 that bring it to a multiple of
+// eight (RFC 4884 §4.5).
 constexpr size_t kTranslationHeadroom = 56;
 
 enum class Verdict : u8 {
   translated,
-  fragment,  // translated, checksum complete, longer than `value` and allowed to be cut: fragmentTranslated
-  segment,   // not translated: a super-packet whose datagrams do not fit as they are: translateApart
+  fragment,  // translated, checksum complete, longer than `value` and allowed to be cut:
+             // fragmentTranslated
+  segment,  // not translated: a super-packet whose datagrams do not fit as they are: translateApart
   // Not translated; the sender is to be told, in the packet's own family.
   tooBig,         // Packet Too Big or Fragmentation Needed with the MTU `value` (§4.1, §5.1)
   hopLimit,       // Time Exceeded, code 0
@@ -51,10 +54,12 @@ struct TranslationPolicy {
 };
 
 struct TranslationTarget {
-  Address source;  // of the other family; of an ICMP error from a router without a pair: an address of the translator (RFC 6791)
+  Address source;  // of the other family; of an ICMP error from a router without a pair: an address
+                   // of the translator (RFC 6791)
   Address destination;
   u32 mtu;        // of the next hop, in the other family
-  u32 originMtu;  // of the next hop back, in the packet's own family: the MTU in ICMP errors must not be above either
+  u32 originMtu;  // of the next hop back, in the packet's own family: the MTU in ICMP errors must
+                  // not be above either
   u16 identification = 0;  // of the IPv4 packet; a super-packet's segments count up from it
   const AddressPairs* pairs = nullptr;
   TranslationPolicy policy = {};
@@ -63,17 +68,20 @@ struct TranslationTarget {
 struct Translation {
   Verdict verdict;
   u32 value = 0;
-  bool lowered = false;           // TCP segments became smaller; DF or not, that is no fragmentation
+  bool lowered = false;  // TCP segments became smaller; DF or not, that is no fragmentation
   bool checksumComputed = false;  // of a UDP datagram that had none
 };
 
-// Translates `packet`, as viewPacket gave it, and its virtio header to the other family; `packet` is the new one afterwards. The octets of
-// kTranslationHeadroom in front of it are overwritten. What is not translated stays as it was, but for a partial checksum of another protocol than
-// TCP and UDP, which is completed first. A wrong transport checksum stays wrong. Of a super-packet only the headers are read and need to be there.
-// Of a super-packet the longest segment decides about DF (§5.1), so a shorter last one is sent with DF where alone it would not be.
+// Translates `packet`, as viewPacket gave it, and its virtio header to the other family; `packet`
+// is the new one afterwards. The octets of kTranslationHeadroom in front of it are overwritten.
+// What is not translated stays as it was, but for a partial checksum of another protocol than TCP
+// and UDP, which is completed first. A wrong transport checksum stays wrong. Of a super-packet only
+// the headers are read and need to be there. Of a super-packet the longest segment decides about DF
+// (§5.1), so a shorter last one is sent with DF where alone it would not be.
 Translation translate(PacketView& packet, VirtioHeader& virtio, const TranslationTarget& target);
 
-// Whether `packet` is an ICMP error: one that is translated even if its source has no pair (§4.1), and never answered with an error.
+// Whether `packet` is an ICMP error: one that is translated even if its source has no pair (§4.1),
+// and never answered with an error.
 bool isIcmpError(const PacketView& packet);
 
 }  // namespace sojourn

@@ -8,7 +8,10 @@ void Translations::set(const TranslationSpec& spec, EpochDomain& domain) {
   const Mapping::Key outer{static_cast<u8>(spec.family == 4 ? 6 : 4), spec.outer};
   const Mapping* outwards = each.byInner.find(inner);
   const Mapping* back = each.byOuter.find(outer);
-  if (outwards != nullptr && outwards->to == spec.outer && back != nullptr && back->to == spec.inner) return;
+  if (outwards != nullptr && outwards->to == spec.outer && back != nullptr &&
+      back->to == spec.inner) {
+    return;
+  }
   if (outwards != nullptr) forget(each, inner, {outer.family, outwards->to}, domain);
   if (back != nullptr) forget(each, {inner.family, back->to}, outer, domain);
   each.byInner.set(new Mapping{inner, spec.outer}, domain);
@@ -20,10 +23,12 @@ void Translations::erase(const TranslationSpec& spec, EpochDomain& domain) {
   Side& each = side(spec.far);
   const Mapping* outwards = each.byInner.find({spec.family, spec.inner});
   if (outwards == nullptr || !(outwards->to == spec.outer)) return;
-  forget(each, {spec.family, spec.inner}, {static_cast<u8>(spec.family == 4 ? 6 : 4), spec.outer}, domain);
+  forget(each, {spec.family, spec.inner}, {static_cast<u8>(spec.family == 4 ? 6 : 4), spec.outer},
+         domain);
 }
 
-void Translations::forget(Side& each, const Mapping::Key& inner, const Mapping::Key& outer, EpochDomain& domain) {
+void Translations::forget(Side& each, const Mapping::Key& inner, const Mapping::Key& outer,
+                          EpochDomain& domain) {
   // Copies: the keys may be those of the mappings that go.
   const Mapping::Key first = inner;
   const Mapping::Key second = outer;
@@ -40,13 +45,16 @@ bool quotedDestination(const PacketView& packet, PacketView& quoted) {
   if (!isIcmpError(packet)) return false;
   const UpperLayer upper = upperLayer(packet);
   const u32 at = upper.offset + icmpHeader;
-  return at < packet.length && viewQuoted(packet.data + at, packet.length - at, quoted) && quoted.family == packet.family;
+  return at < packet.length && viewQuoted(packet.data + at, packet.length - at, quoted) &&
+         quoted.family == packet.family;
 }
 
 }  // namespace
 
-Planned planTranslation(const Translations& translations, Crossing crossing, const PacketView& packet, TranslationTarget& target) {
-  const Mapping* destination = translations.destination(crossing, packet.family, packet.destination());
+Planned planTranslation(const Translations& translations, Crossing crossing,
+                        const PacketView& packet, TranslationTarget& target) {
+  const Mapping* destination =
+      translations.destination(crossing, packet.family, packet.destination());
   if (destination == nullptr) return Planned::no;
   const Mapping* source = translations.source(crossing, packet.family, packet.source());
   PacketView quoted;

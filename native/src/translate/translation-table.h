@@ -1,5 +1,6 @@
-// Address pairs of the translation between families (RFC 7757): `far` ones are what nodes in tunnels send to, `near` ones are the nodes' own. Inner is
-// the tunnel's side, outer the other. Written under the tables' lock.
+// Address pairs of the translation between families (RFC 7757): `far` ones are what nodes in
+// tunnels send to, `near` ones are the nodes' own. Inner is the tunnel's side, outer the other.
+// Written under the tables' lock.
 #pragma once
 #include <atomic>
 
@@ -22,7 +23,9 @@ struct Mapping {
   struct Key {
     u8 family;
     Address address;
-    bool operator==(const Key& other) const { return family == other.family && address == other.address; }
+    bool operator==(const Key& other) const {
+      return family == other.family && address == other.address;
+    }
   };
 
   Key from;
@@ -30,7 +33,9 @@ struct Mapping {
 
   Key key() const { return from; }
   bool matches(const Key& other) const { return from == other; }
-  static u64 hash(const Key& key) { return mixKey(key.address.high() ^ key.family, key.address.low()); }
+  static u64 hash(const Key& key) {
+    return mixKey(key.address.high() ^ key.family, key.address.low());
+  }
   static void release(Mapping* mapping) { delete mapping; }
 };
 
@@ -48,10 +53,12 @@ class Translations {
   bool any() const { return count_.load(std::memory_order_relaxed) != 0; }
   // What the source and the destination of a packet become; null: no pair has it.
   const Mapping* source(Crossing crossing, u8 family, const u8* address) const {
-    return (crossing == Crossing::toOuter ? near_.byInner : far_.byOuter).find({family, Address::of(family, address)});
+    return (crossing == Crossing::toOuter ? near_.byInner : far_.byOuter)
+        .find({family, Address::of(family, address)});
   }
   const Mapping* destination(Crossing crossing, u8 family, const u8* address) const {
-    return (crossing == Crossing::toOuter ? far_.byInner : near_.byOuter).find({family, Address::of(family, address)});
+    return (crossing == Crossing::toOuter ? far_.byInner : near_.byOuter)
+        .find({family, Address::of(family, address)});
   }
 
  private:
@@ -61,7 +68,8 @@ class Translations {
   };
 
   Side& side(bool far) { return far ? far_ : near_; }
-  void forget(Side& side, const Mapping::Key& inner, const Mapping::Key& outer, EpochDomain& domain);
+  void forget(Side& side, const Mapping::Key& inner, const Mapping::Key& outer,
+              EpochDomain& domain);
 
   Side near_;
   Side far_;
@@ -71,7 +79,8 @@ class Translations {
 // The pairs as translate() asks for them.
 class CrossingPairs final : public AddressPairs {
  public:
-  CrossingPairs(const Translations& translations, Crossing crossing) : translations_(translations), crossing_(crossing) {}
+  CrossingPairs(const Translations& translations, Crossing crossing)
+      : translations_(translations), crossing_(crossing) {}
 
   // What an error quotes went the other way: its source is what the error is for, or the other end.
   bool counterpart(u8 family, const u8* address, Address& other) const override {
@@ -92,8 +101,10 @@ enum class Planned : u8 {
   yes,
 };
 
-// Whether `packet` is to be translated, and what its addresses become. An ICMP error from a router without a pair comes from the address that what it quotes
-// was for (RFC 6791 leaves the choice): the one that the other end has heard of.
-Planned planTranslation(const Translations& translations, Crossing crossing, const PacketView& packet, TranslationTarget& target);
+// Whether `packet` is to be translated, and what its addresses become. An ICMP error from a router
+// without a pair comes from the address that what it quotes was for (RFC 6791 leaves the choice):
+// the one that the other end has heard of.
+Planned planTranslation(const Translations& translations, Crossing crossing,
+                        const PacketView& packet, TranslationTarget& target);
 
 }  // namespace sojourn

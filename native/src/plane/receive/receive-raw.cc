@@ -13,7 +13,8 @@ namespace {
 
 // Octets in front of the IP header.
 size_t linkHeaderOf(msghdr& message) {
-  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr; header = CMSG_NXTHDR(&message, header)) {
+  for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+       header = CMSG_NXTHDR(&message, header)) {
     if (header->cmsg_level != SOL_PACKET || header->cmsg_type != PACKET_AUXDATA) continue;
     tpacket_auxdata data;
     std::memcpy(&data, CMSG_DATA(header), sizeof data);
@@ -57,7 +58,8 @@ void Receiver::frame(u8* data, size_t length, size_t linkHeader) {
   PacketView outer;
   // Not ours to judge: the kernel has its own copy.
   if (!viewPacket(packet, size, outer)) return;
-  // Between virtual devices checksums are left to a device that never comes (RFC 1071's sum is then half done).
+  // Between virtual devices checksums are left to a device that never comes (RFC 1071's sum is then
+  // half done).
   if (virtio.gsoType == kGsoNone && (virtio.flags & kVirtioNeedsChecksum) != 0) {
     if (!completeChecksum(virtio, packet, outer.length)) return;
   }
@@ -106,8 +108,13 @@ void Receiver::decapsulate(const PacketView& outer, u32 offset, const VirtioHead
   arrival.trafficClass = outer.trafficClass;
   // The tap also sees tunnels of others that only pass this router: not ours, not counted.
   const bool known = shared_.tables.endpoint(arrival.from) != nullptr;
-  if (!known && shared_.tables.knowsLocal() && !shared_.tables.isLocal(outer.family, outer.destination())) return;
-  if ((virtio.flags & kVirtioNeedsChecksum) != 0 && virtio.checksumStart >= offset) arrival.checksum = ChecksumState::right;
+  if (!known && shared_.tables.knowsLocal() &&
+      !shared_.tables.isLocal(outer.family, outer.destination())) {
+    return;
+  }
+  if ((virtio.flags & kVirtioNeedsChecksum) != 0 && virtio.checksumStart >= offset) {
+    arrival.checksum = ChecksumState::right;
+  }
   if (virtio.gsoType == kGsoNone) {
     inner(outer.data + offset, outer.length - offset, arrival);
   } else {
@@ -115,15 +122,18 @@ void Receiver::decapsulate(const PacketView& outer, u32 offset, const VirtioHead
   }
 }
 
-// The kernel's own GRO made one packet of several (ip6ip6, sit and ipip have receive offload): it goes on as one.
-void Receiver::innerSuper(u8* data, size_t length, const Arrival& arrival, VirtioHeader virtio, u32 offset) {
+// The kernel's own GRO made one packet of several (ip6ip6, sit and ipip have receive offload): it
+// goes on as one.
+void Receiver::innerSuper(u8* data, size_t length, const Arrival& arrival, VirtioHeader virtio,
+                          u32 offset) {
   PacketView view;
   if (!viewPacket(data, length, view) || virtio.checksumStart < offset || virtio.gsoSize == 0) {
     counters_.add(Counters::dropMalformed);
     return;
   }
   virtio.checksumStart = static_cast<u16>(virtio.checksumStart - offset);
-  virtio.headerLength = static_cast<u16>(virtio.headerLength > offset ? virtio.headerLength - offset : 0);
+  virtio.headerLength =
+      static_cast<u16>(virtio.headerLength > offset ? virtio.headerLength - offset : 0);
   SegmentPlan plan;
   if (!planSegments(virtio, view, 65535, plan)) {
     counters_.add(Counters::dropMalformed);

@@ -1,4 +1,5 @@
-// The receiver's sealed path: datagrams of the sealed port are opened, or punted when they are TypeScript's.
+// The receiver's sealed path: datagrams of the sealed port are opened, or punted when they are
+// TypeScript's.
 #include "plane/receive/receiver.h"
 
 namespace sojourn {
@@ -66,8 +67,10 @@ void Receiver::open(u8* datagram, size_t length, Arrival arrival, u32 relayIndex
   inner(datagram + kSealedHeader, length - kSealedOverhead, arrival);
 }
 
-// The plane changes nothing: a packet that somebody on the path let come from elsewhere would take the tunnel there.
-void Receiver::noticeRoaming(const ReceiveAssociation& association, const Arrival& arrival, u32 relayIndex) {
+// The plane changes nothing: a packet that somebody on the path let come from elsewhere would take
+// the tunnel there.
+void Receiver::noticeRoaming(const ReceiveAssociation& association, const Arrival& arrival,
+                             u32 relayIndex) {
   const u64 place = mixKey(Endpoint::hash(arrival.from), relayIndex);
   if (!association.notices->allow(place, nowMs_)) return;
   ControlPath path = datagramPath(arrival, relayIndex);

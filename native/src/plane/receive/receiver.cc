@@ -9,7 +9,8 @@
 
 namespace sojourn {
 
-Receiver::Receiver(Shared& shared, Counters& counters, int tun, unsigned slot, const SendSockets& sockets)
+Receiver::Receiver(Shared& shared, Counters& counters, int tun, unsigned slot,
+                   const SendSockets& sockets)
     : shared_(shared),
       counters_(counters),
       tun_(tun),
@@ -77,11 +78,14 @@ bool Receiver::turnDatagrams(int fd, int family, Encapsulation encapsulation) {
   for (int round = 0; round < kRounds; round++) {
     const int wanted = messages_;
     prepareUdp(wanted);
-    const int count = ::recvmmsg(fd, headers_, static_cast<unsigned>(wanted), MSG_DONTWAIT, nullptr);
+    const int count =
+        ::recvmmsg(fd, headers_, static_cast<unsigned>(wanted), MSG_DONTWAIT, nullptr);
     if (count < 0) {
-      // Any other error is one that an ICMP message left at the socket: the queue behind it is still to be read.
+      // Any other error is one that an ICMP message left at the socket: the queue behind it is
+      // still to be read.
       const bool more = errno != EAGAIN && errno != EWOULDBLOCK;
-      // Nothing to read although epoll woke us: its cause is the error queue, which it tells of until that is empty.
+      // Nothing to read although epoll woke us: its cause is the error queue, which it tells of
+      // until that is empty.
       pathErrors_.learnFrom(fd, encapsulation);
       return more;
     }
@@ -117,7 +121,8 @@ void Receiver::datagrams(u8* data, size_t length, size_t segment, const Arrival&
     const size_t size = std::min(segment, length - at);
     if (arrival.from.encapsulation != Encapsulation::sealed) {
       inner(data + at, size, arrival);
-    } else if (const size_t relayed = relay_.take({data + at, length - at, segment, arrival.from, arrival.trafficClass}, nowMs_)) {
+    } else if (const size_t relayed = relay_.take(
+                   {data + at, length - at, segment, arrival.from, arrival.trafficClass}, nowMs_)) {
       at += relayed;
       continue;
     } else {
@@ -151,9 +156,12 @@ void Receiver::inner(u8* data, size_t length, const Arrival& arrival, unsigned d
   if (!nested(view, depth)) coalescer_.add(view, arrival.checksum);
 }
 
-// A tunnel in the tunnel: of a node behind a mobile router of ours. True when it is no packet for the TUN.
+// A tunnel in the tunnel: of a node behind a mobile router of ours. True when it is no packet for
+// the TUN.
 bool Receiver::nested(const PacketView& view, unsigned depth) {
-  if (!shared_.tables.knowsLocal() || !shared_.tables.isLocal(view.family, view.destination())) return false;
+  if (!shared_.tables.knowsLocal() || !shared_.tables.isLocal(view.family, view.destination())) {
+    return false;
+  }
   const UpperLayer upper = upperLayer(view);
   if (upper.protocol != kProtocolIpv6 && upper.protocol != kProtocolIpv4) return false;
   if (depth + 1 >= kNestingLimit) {
@@ -168,8 +176,9 @@ bool Receiver::nested(const PacketView& view, unsigned depth) {
   return true;
 }
 
-// The tunnel that the packet may have come through: the one of its mobile-side address (RFC 6275 §10.4.5) or of its source among the peers, and
-// its far end must be where the packet came from, or its key has opened the packet. Counts and maybe holds what it refuses.
+// The tunnel that the packet may have come through: the one of its mobile-side address (RFC 6275
+// §10.4.5) or of its source among the peers, and its far end must be where the packet came from, or
+// its key has opened the packet. Counts and maybe holds what it refuses.
 const Tunnel* Receiver::permitted(const PacketView& view, const Arrival& arrival) {
   const u32 id = shared_.inward(view);
   const Tunnel* tunnel = id == 0 ? nullptr : shared_.tables.tunnel(id);
@@ -188,7 +197,8 @@ void Receiver::refuse(const PacketView& view, const Arrival& arrival, const Tunn
     counters_.add(Counters::dropPermit);
   } else if (tunnel == nullptr || shared_.options.holdMs == 0) {
     counters_.add(Counters::dropUnknownEndpoint);
-  } else if (shared_.hold.push(arrival.from, arrival.trafficClass, view.data, view.length, nowMs_)) {
+  } else if (shared_.hold.push(arrival.from, arrival.trafficClass, view.data, view.length,
+                               nowMs_)) {
     counters_.add(Counters::held);
   } else {
     counters_.add(Counters::dropHoldFull);
@@ -219,7 +229,8 @@ bool Receiver::applyEcn(PacketView& view, u8 outer) {
   return true;
 }
 
-// Whether it is a Mobility Header for this host, and of which kind. Where no local addresses are known, all of them are.
+// Whether it is a Mobility Header for this host, and of which kind. Where no local addresses are
+// known, all of them are.
 Receiver::Control Receiver::controlOf(const PacketView& view) {
   if (view.family != 6) return Control::none;
   bool homeAddressOption = false;
@@ -252,7 +263,8 @@ void Receiver::puntTunnel(const PacketView& view, const Tunnel& tunnel) {
 }
 
 void Receiver::punt(ControlPath&& path, const u8* packet, size_t length) {
-  const bool taken = shared_.punts.push({std::move(path), std::vector<u8>(packet, packet + length)});
+  const bool taken =
+      shared_.punts.push({std::move(path), std::vector<u8>(packet, packet + length)});
   counters_.add(taken ? Counters::punts : Counters::dropPuntFull);
 }
 

@@ -30,7 +30,8 @@ struct ReceiverProbe;
 class Receiver final : public PacketSink {
  public:
   // `slot`: whose AEAD contexts are ours. `sockets`: what a relay passes on leaves by them.
-  Receiver(Shared& shared, Counters& counters, int tun, unsigned slot, const SendSockets& sockets = kNoSockets);
+  Receiver(Shared& shared, Counters& counters, int tun, unsigned slot,
+           const SendSockets& sockets = kNoSockets);
 
   // Each takes a bounded number of packets; false when nothing was left at the end.
   bool turnUdp(int fd, u64 nowMs);
@@ -75,7 +76,8 @@ class Receiver final : public PacketSink {
   bool nested(const PacketView& view, unsigned depth);
   const Tunnel* permitted(const PacketView& view, const Arrival& arrival);
   void refuse(const PacketView& view, const Arrival& arrival, const Tunnel* tunnel);
-  // A Mobility Header for this host. `native`: with a Home Address option, as on an IPv6 link, so of a node behind the far end.
+  // A Mobility Header for this host. `native`: with a Home Address option, as on an IPv6 link, so
+  // of a node behind the far end.
   enum class Control { none, registration, native };
   Control controlOf(const PacketView& view);
   void puntUdp(const PacketView& view, const Arrival& arrival);

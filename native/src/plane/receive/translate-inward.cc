@@ -6,7 +6,8 @@ namespace sojourn {
 namespace {
 
 constexpr size_t kLargestPacket = 65575;
-// What is written to a TUN may be of any length; the kernel fits it into the next link, or says that it does not fit.
+// What is written to a TUN may be of any length; the kernel fits it into the next link, or says
+// that it does not fit.
 constexpr u32 kNoMtu = 65535;
 
 size_t octetsOf(const iovec* parts, int count) {
@@ -45,12 +46,16 @@ bool InwardTranslator::take(const iovec* parts, int count, u64 nowMs) {
   target.identification = identification_;
   identification_ = static_cast<u16>(identification_ + static_cast<u16>(count - 1));
   const bool offloaded = (virtio.gsoType & ~kGsoEcn) != kGsoNone;
-  if (!offloaded || !super(parts, count, view, virtio, target)) whole(parts, count, virtio, target, nowMs);
+  if (!offloaded || !super(parts, count, view, virtio, target)) {
+    whole(parts, count, virtio, target, nowMs);
+  }
   return true;
 }
 
-// The headers of a super-packet are translated apart from what lies behind them. False when more than that is to be done.
-bool InwardTranslator::super(const iovec* parts, int count, PacketView view, VirtioHeader virtio, const TranslationTarget& target) {
+// The headers of a super-packet are translated apart from what lies behind them. False when more
+// than that is to be done.
+bool InwardTranslator::super(const iovec* parts, int count, PacketView view, VirtioHeader virtio,
+                             const TranslationTarget& target) {
   const size_t headers = virtio.headerLength;
   if (headers > kHeaders || headers > parts[1].iov_len || count >= kParts) return false;
   view.data = buffer_.get() + kTranslationHeadroom;
@@ -67,7 +72,8 @@ bool InwardTranslator::super(const iovec* parts, int count, PacketView view, Vir
   return true;
 }
 
-void InwardTranslator::whole(const iovec* parts, int count, VirtioHeader virtio, TranslationTarget& target, u64 nowMs) {
+void InwardTranslator::whole(const iovec* parts, int count, VirtioHeader virtio,
+                             TranslationTarget& target, u64 nowMs) {
   u8* packet = buffer_.get() + kTranslationHeadroom;
   size_t length = 0;
   for (int part = 1; part < count; part++) {
@@ -80,11 +86,16 @@ void InwardTranslator::whole(const iovec* parts, int count, VirtioHeader virtio,
     return;
   }
   // What an error tells of came through the TUN, for the tunnel that the error's source is in.
-  const Tunnel* back = isIcmpError(view) ? shared_.tables.tunnel(shared_.outward(view.family, view.destination(), view.source())) : nullptr;
+  const Tunnel* back =
+      isIcmpError(view)
+          ? shared_.tables.tunnel(shared_.outward(view.family, view.destination(), view.source()))
+          : nullptr;
   if (back != nullptr) target.originMtu = static_cast<u32>(back->effectiveMtu());
   Packets apart;
   Translation translation = translate(view, virtio, target);
-  if (translation.verdict == Verdict::segment) translation = translateApart(view, virtio, target, apart);
+  if (translation.verdict == Verdict::segment) {
+    translation = translateApart(view, virtio, target, apart);
+  }
   if (translation.verdict == Verdict::fragment) {
     apart = fragmentTranslated(view, translation.value);
     translation.verdict = Verdict::translated;
@@ -101,7 +112,8 @@ void InwardTranslator::refuse(const PacketView& packet, const Translation& trans
   counters_.add(Counters::dropUntranslatable);
   std::vector<u8> answer = refusal(packet, translation, nullptr);
   if (answer.empty() || !limit_.allow(nowMs)) return;
-  counters_.add(shared_.errands.push(std::move(answer)) ? Counters::refusalsSent : Counters::dropErrandsFull);
+  counters_.add(shared_.errands.push(std::move(answer)) ? Counters::refusalsSent
+                                                        : Counters::dropErrandsFull);
 }
 
 void InwardTranslator::writeAll(const Packets& packets) {
@@ -109,7 +121,8 @@ void InwardTranslator::writeAll(const Packets& packets) {
 }
 
 void InwardTranslator::writePacket(const VirtioHeader& virtio, const u8* data, size_t length) {
-  const iovec parts[2] = {{const_cast<VirtioHeader*>(&virtio), sizeof virtio}, {const_cast<u8*>(data), length}};
+  const iovec parts[2] = {{const_cast<VirtioHeader*>(&virtio), sizeof virtio},
+                          {const_cast<u8*>(data), length}};
   write(parts, 2);
 }
 

@@ -1,4 +1,5 @@
-// Translation of what comes out of tunnels, on its way to the TUN: a run that was coalesced is translated once, as one super-packet.
+// Translation of what comes out of tunnels, on its way to the TUN: a run that was coalesced is
+// translated once, as one super-packet.
 #pragma once
 #include <memory>
 
@@ -12,15 +13,18 @@ class InwardTranslator {
  public:
   InwardTranslator(Shared& shared, Counters& counters, int tun);
 
-  // A packet for the TUN, the virtio header first. False when it is not to be translated; otherwise it has been dealt with.
+  // A packet for the TUN, the virtio header first. False when it is not to be translated; otherwise
+  // it has been dealt with.
   bool take(const iovec* parts, int count, u64 nowMs);
 
  private:
   static constexpr size_t kHeaders = 192;
   static constexpr int kParts = 72;
 
-  void whole(const iovec* parts, int count, VirtioHeader virtio, TranslationTarget& target, u64 nowMs);
-  bool super(const iovec* parts, int count, PacketView view, VirtioHeader virtio, const TranslationTarget& target);
+  void whole(const iovec* parts, int count, VirtioHeader virtio, TranslationTarget& target,
+             u64 nowMs);
+  bool super(const iovec* parts, int count, PacketView view, VirtioHeader virtio,
+             const TranslationTarget& target);
   void write(const iovec* parts, int count);
   void writePacket(const VirtioHeader& virtio, const u8* data, size_t length);
   void writeAll(const Packets& packets);

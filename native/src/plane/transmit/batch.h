@@ -1,4 +1,5 @@
-// Packets on their way out, gathered so that one system call carries many. What the parts point at must stay until flush().
+// Packets on their way out, gathered so that one system call carries many. What the parts point at
+// must stay until flush().
 #pragma once
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -13,7 +14,8 @@
 
 namespace sojourn {
 
-// Kernel errors that belong to an earlier packet (an ICMP error that arrived meanwhile) and vanish by being told.
+// Kernel errors that belong to an earlier packet (an ICMP error that arrived meanwhile) and vanish
+// by being told.
 bool isPendingError(int error);
 
 // One inner packet, whose header may lie apart from its payload, or a sealed datagram.
@@ -27,11 +29,16 @@ struct OutgoingPacket {
   size_t length() const { return parts[0].iov_len + (partCount == 2 ? parts[1].iov_len : 0); }
 };
 
-// Tunnels in UDP, through one socket. A message is a run of packets of one tunnel, all of one size but the last: one UDP_SEGMENT send.
+// Tunnels in UDP, through one socket. A message is a run of packets of one tunnel, all of one size
+// but the last: one UDP_SEGMENT send.
 class UdpBatch {
  public:
   UdpBatch(Shared& shared, Counters& counters, int fd, PathErrors& pathErrors, SlowPath& slowPath)
-      : counters_(counters), fd_(fd), pathErrors_(pathErrors), slowPath_(slowPath), segmentation_(shared.features.udpSegmentation) {}
+      : counters_(counters),
+        fd_(fd),
+        pathErrors_(pathErrors),
+        slowPath_(slowPath),
+        segmentation_(shared.features.udpSegmentation) {}
 
   void add(const OutgoingPacket& packet);
   void flush();
@@ -70,11 +77,17 @@ class UdpBatch {
   Message messages_[kMessages];
 };
 
-// Tunnels without UDP: no segmentation offload exists for them from user space, so each packet is a message of one sendmmsg.
+// Tunnels without UDP: no segmentation offload exists for them from user space, so each packet is a
+// message of one sendmmsg.
 class RawBatch {
  public:
-  RawBatch(Shared& shared, Counters& counters, const SendSockets& sockets, PathErrors& pathErrors, SlowPath& slowPath)
-      : counters_(counters), sockets_(sockets), pathErrors_(pathErrors), slowPath_(slowPath), connected_(shared.options.mark) {}
+  RawBatch(Shared& shared, Counters& counters, const SendSockets& sockets, PathErrors& pathErrors,
+           SlowPath& slowPath)
+      : counters_(counters),
+        sockets_(sockets),
+        pathErrors_(pathErrors),
+        slowPath_(slowPath),
+        connected_(shared.options.mark) {}
 
   void add(const OutgoingPacket& packet);
   void flush();

@@ -33,13 +33,16 @@ int ConnectedRaw::warm(const Way& way) {
   // A failure (an address that is still tentative) is tried again after as many packets.
   heat_ = 0;
   try {
-    Descriptor socket = openRawSocket(way.to.family, way.innerFamily == 6 ? kProtocolIpv6 : kProtocolIpv4, mark_);
-    // Path MTU reports are read from the sockets that all tunnels share; nobody would empty this queue.
+    Descriptor socket =
+        openRawSocket(way.to.family, way.innerFamily == 6 ? kProtocolIpv6 : kProtocolIpv4, mark_);
+    // Path MTU reports are read from the sockets that all tunnels share; nobody would empty this
+    // queue.
     enable(socket.get(), IPPROTO_IP, IP_RECVERR, 0);
     enable(socket.get(), IPPROTO_IPV6, IPV6_RECVERR, 0);
-    const bool attached = way.to.family == 6
-                              ? attach(socket.get(), address6(way.local), address6(way.to.remote))
-                              : attach(socket.get(), socketAddress(way.local, 0), socketAddress(way.to.remote, 0));
+    const bool attached =
+        way.to.family == 6
+            ? attach(socket.get(), address6(way.local), address6(way.to.remote))
+            : attach(socket.get(), socketAddress(way.local, 0), socketAddress(way.to.remote, 0));
     if (!attached) return -1;
     Entry& entry = entries_[oldest_];
     oldest_ = (oldest_ + 1) % kEntries;

@@ -1,5 +1,6 @@
-// Raw sockets that are connected to the far end of a busy tunnel: the kernel then keeps the route with the socket instead of looking
-// it up for every packet, a fifth of what a packet costs. A mobile node has one tunnel; a home agent's threads keep the few busiest.
+// Raw sockets that are connected to the far end of a busy tunnel: the kernel then keeps the route
+// with the socket instead of looking it up for every packet, a fifth of what a packet costs. A
+// mobile node has one tunnel; a home agent's threads keep the few busiest.
 #pragma once
 #include "base/descriptor.h"
 #include "tables/tables.h"
@@ -10,7 +11,8 @@ class ConnectedRaw {
  public:
   explicit ConnectedRaw(int mark) : mark_(mark) {}
 
-  // The socket for packets of `innerFamily` in `tunnel`, -1 while the tunnel has not been busy enough for one.
+  // The socket for packets of `innerFamily` in `tunnel`, -1 while the tunnel has not been busy
+  // enough for one.
   int socketFor(const Tunnel& tunnel, u8 innerFamily) {
     const Way way{tunnel.endpoint->identity, tunnel.local, innerFamily};
     for (const Entry& entry : entries_) {

@@ -18,7 +18,8 @@ void RawBatch::add(const OutgoingPacket& packet) {
   Slot& slot = slots_[count_];
   slot.packet = packet;
   const size_t header =
-      writeOuterHeader(*packet.tunnel, packet.family, outerTrafficClass(packet.trafficClass), packet.length(), slot.header);
+      writeOuterHeader(*packet.tunnel, packet.family, outerTrafficClass(packet.trafficClass),
+                       packet.length(), slot.header);
   slot.vector[0] = {slot.header, header};
   slot.vector[1] = packet.parts[0];
   slot.vector[2] = packet.parts[1];
@@ -40,7 +41,8 @@ void RawBatch::prepare6(Slot& slot, msghdr& header) {
   slot.to.sin6_family = AF_INET6;
   std::memcpy(&slot.to.sin6_addr, slot.packet.tunnel->remote().bytes, 16);
   header.msg_namelen = sizeof slot.to;
-  // The source in our header is not looked at for routing; rules that choose a link by source need it here.
+  // The source in our header is not looked at for routing; rules that choose a link by source need
+  // it here.
   in6_pktinfo info{};
   std::memcpy(&info.ipi6_addr, slot.packet.tunnel->local.bytes, 16);
   auto* control = reinterpret_cast<cmsghdr*>(slot.control);
@@ -89,7 +91,9 @@ void RawBatch::recover(const Slot& slot, int error) {
     whole.insert(whole.end(), from, from + slot.packet.parts[part].iov_len);
   }
   PacketView view;
-  if (viewPacket(whole.data(), whole.size(), view)) slowPath_.sendFragmented(*slot.packet.tunnel, view);
+  if (viewPacket(whole.data(), whole.size(), view)) {
+    slowPath_.sendFragmented(*slot.packet.tunnel, view);
+  }
 }
 
 }  // namespace sojourn

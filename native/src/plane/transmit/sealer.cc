@@ -2,7 +2,8 @@
 
 namespace sojourn {
 
-bool Sealer::seal(const Tunnel& tunnel, u8 family, u8 trafficClass, size_t length, OutgoingPacket& packet) {
+bool Sealer::seal(const Tunnel& tunnel, u8 family, u8 trafficClass, size_t length,
+                  OutgoingPacket& packet) {
   SendAssociation* association = shared_.tables.sender(tunnel.id);
   if (association == nullptr) {
     counters_.add(Counters::dropNoAssociation);
@@ -17,7 +18,9 @@ bool Sealer::seal(const Tunnel& tunnel, u8 family, u8 trafficClass, size_t lengt
     counters_.add(Counters::dropKeySpent);
     return false;
   }
-  if (tunnel.relayIndex != 0) store32(datagram, static_cast<u32>(DatagramType::envelope) << 28 | tunnel.relayIndex);
+  if (tunnel.relayIndex != 0) {
+    store32(datagram, static_cast<u32>(DatagramType::envelope) << 28 | tunnel.relayIndex);
+  }
   const size_t size = sizeOf(tunnel, length);
   used_ += size;
   packet = {&tunnel, family, trafficClass, 1, {{datagram, size}, {}}};

@@ -1,4 +1,5 @@
-// The sealed half of one packet thread's way out: inner packets are put into an arena with room around them, and sealed there.
+// The sealed half of one packet thread's way out: inner packets are put into an arena with room
+// around them, and sealed there.
 #pragma once
 #include <memory>
 
@@ -13,19 +14,28 @@ class Sealer {
       : shared_(shared), counters_(counters), slot_(slot), arena_(new u8[kArena]) {}
 
   // Something of the arena is in use by messages that have not left.
-  bool isFull(const Tunnel& tunnel, size_t length) const { return used_ + sizeOf(tunnel, length) > kArena; }
+  bool isFull(const Tunnel& tunnel, size_t length) const {
+    return used_ + sizeOf(tunnel, length) > kArena;
+  }
   // Where the inner packet of `length` octets is to be written; !isFull.
-  u8* place(const Tunnel& tunnel) { return arena_.get() + used_ + tunnel.envelope() + kSealedHeader; }
-  // Seals what was written there into `packet`, which stays until reset(). False, and counted, when there is nothing to seal with.
-  bool seal(const Tunnel& tunnel, u8 family, u8 trafficClass, size_t length, OutgoingPacket& packet);
+  u8* place(const Tunnel& tunnel) {
+    return arena_.get() + used_ + tunnel.envelope() + kSealedHeader;
+  }
+  // Seals what was written there into `packet`, which stays until reset(). False, and counted, when
+  // there is nothing to seal with.
+  bool seal(const Tunnel& tunnel, u8 family, u8 trafficClass, size_t length,
+            OutgoingPacket& packet);
   // Everything has left.
   void reset() { used_ = 0; }
 
  private:
-  // Small enough to stay in a core's cache until the kernel has copied it; a super-packet of 64 KiB fits in any case.
+  // Small enough to stay in a core's cache until the kernel has copied it; a super-packet of 64 KiB
+  // fits in any case.
   static constexpr size_t kArena = 160 * 1024;
 
-  static size_t sizeOf(const Tunnel& tunnel, size_t length) { return tunnel.envelope() + kSealedOverhead + length; }
+  static size_t sizeOf(const Tunnel& tunnel, size_t length) {
+    return tunnel.envelope() + kSealedOverhead + length;
+  }
 
   Shared& shared_;
   Counters& counters_;

@@ -1,4 +1,5 @@
-// Packets that the fast path cannot carry: the outer packet is fragmented (RFC 2473 §7.1 (b), RFC 4213 §3.2) and leaves alone.
+// Packets that the fast path cannot carry: the outer packet is fragmented (RFC 2473 §7.1 (b), RFC
+// 4213 §3.2) and leaves alone.
 #pragma once
 #include "net/outer-header.h"
 #include "plane/plane-parts.h"
@@ -7,7 +8,8 @@ namespace sojourn {
 
 class SlowPath {
  public:
-  SlowPath(Counters& counters, const SendSockets& sockets) : counters_(counters), sockets_(sockets) {}
+  SlowPath(Counters& counters, const SendSockets& sockets)
+      : counters_(counters), sockets_(sockets) {}
 
   // `inner` leaves in as many outer fragments as it takes. For tunnels that are not sealed.
   void sendFragmented(const Tunnel& tunnel, const PacketView& inner) {

@@ -7,7 +7,8 @@
 
 namespace sojourn {
 
-Transmitter::Transmitter(Shared& shared, Counters& counters, const SendSockets& sockets, int tun, unsigned slot)
+Transmitter::Transmitter(Shared& shared, Counters& counters, const SendSockets& sockets, int tun,
+                         unsigned slot)
     : shared_(shared),
       counters_(counters),
       tun_(tun),
@@ -87,11 +88,14 @@ void Transmitter::packet(const VirtioHeader& virtio, u8* data, size_t length) {
 }
 
 void Transmitter::send(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel) {
-  if (view.protocol != kProtocolTcp && encapsulations(view, shared_.options.udpPort) >= kNestingLimit) {
+  if (view.protocol != kProtocolTcp &&
+      encapsulations(view, shared_.options.udpPort) >= kNestingLimit) {
     counters_.add(Counters::dropNestingLimit);
     return;
   }
-  if (tunnel.endpoint->pathMtu.load(std::memory_order_relaxed) != 0) PathErrors::age(*tunnel.endpoint, nowMs_);
+  if (tunnel.endpoint->pathMtu.load(std::memory_order_relaxed) != 0) {
+    PathErrors::age(*tunnel.endpoint, nowMs_);
+  }
   const size_t mtu = tunnel.effectiveMtu();
   if (virtio.gsoType == kGsoNone) {
     single(virtio, view, tunnel, mtu);
@@ -100,7 +104,8 @@ void Transmitter::send(const VirtioHeader& virtio, PacketView& view, const Tunne
   }
 }
 
-void Transmitter::unsendable(const VirtioHeader& virtio, const PacketView& view, const Tunnel* tunnel) {
+void Transmitter::unsendable(const VirtioHeader& virtio, const PacketView& view,
+                             const Tunnel* tunnel) {
   if (!shared_.tables.routes().isVirtual(view.family, view.destination())) {
     counters_.add(tunnel == nullptr ? Counters::dropNoRoute : Counters::dropNoAssociation);
     return;
@@ -128,20 +133,24 @@ void Transmitter::resendHeld(u64 nowMs) {
   nowMs_ = nowMs;
   std::vector<HeldOutward> taken = shared_.outwardHold.take([&](HeldOutward& held) {
     PacketView view;
-    return viewPacket(held.packet.data() + HeldOutward::kRoom, held.packet.size() - HeldOutward::kRoom, view) &&
+    return viewPacket(held.packet.data() + HeldOutward::kRoom,
+                      held.packet.size() - HeldOutward::kRoom, view) &&
            shared_.canSend(shared_.tables.tunnel(shared_.outward(view)));
   });
   for (HeldOutward& held : taken) {
     counters_.add(Counters::replayedOutward);
-    packet(held.virtio, held.packet.data() + HeldOutward::kRoom, held.packet.size() - HeldOutward::kRoom);
+    packet(held.virtio, held.packet.data() + HeldOutward::kRoom,
+           held.packet.size() - HeldOutward::kRoom);
   }
   flush();
   const size_t expired = shared_.outwardHold.expire(nowMs, OutwardHold::kLimitMs);
   if (expired > 0) counters_.add(Counters::dropOutwardHoldExpired, expired);
 }
 
-void Transmitter::single(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel, size_t mtu) {
-  if ((virtio.flags & kVirtioNeedsChecksum) != 0 && !completeChecksum(virtio, view.data, view.length)) {
+void Transmitter::single(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel,
+                         size_t mtu) {
+  if ((virtio.flags & kVirtioNeedsChecksum) != 0 &&
+      !completeChecksum(virtio, view.data, view.length)) {
     counters_.add(Counters::dropMalformed);
     return;
   }
@@ -156,7 +165,8 @@ void Transmitter::single(const VirtioHeader& virtio, PacketView& view, const Tun
   add({&tunnel, view.family, view.trafficClass, 1, {{view.data, view.length}, {}}});
 }
 
-void Transmitter::superPacket(const VirtioHeader& virtio, const PacketView& view, const Tunnel& tunnel, size_t mtu) {
+void Transmitter::superPacket(const VirtioHeader& virtio, const PacketView& view,
+                              const Tunnel& tunnel, size_t mtu) {
   SegmentPlan plan;
   if (!planSegments(virtio, view, mtu, plan)) {
     if (plan.lowered) errors_.packetTooBig(view, tunnel, mtu, nowMs_);
@@ -178,7 +188,8 @@ void Transmitter::superPacket(const VirtioHeader& virtio, const PacketView& view
          view.family,
          view.trafficClass,
          2,
-         {{header, plan.headerLength}, {view.data + segmentOffset(plan, index), segmentLength(plan, index)}}});
+         {{header, plan.headerLength},
+          {view.data + segmentOffset(plan, index), segmentLength(plan, index)}}});
   }
 }
 
@@ -189,8 +200,10 @@ void Transmitter::sendSealed(const PacketView& view, const Tunnel& tunnel) {
   if (sealer_.seal(tunnel, view.family, view.trafficClass, view.length, packet)) add(packet);
 }
 
-// A segment is put together where it is sealed: in one piece it costs less to copy than to seal in two.
-void Transmitter::superSealed(const SegmentPlan& plan, const PacketView& view, const Tunnel& tunnel) {
+// A segment is put together where it is sealed: in one piece it costs less to copy than to seal in
+// two.
+void Transmitter::superSealed(const SegmentPlan& plan, const PacketView& view,
+                              const Tunnel& tunnel) {
   for (u32 index = 0; index < plan.count; index++) {
     const u32 payload = segmentLength(plan, index);
     const size_t length = plan.headerLength + payload;
@@ -227,7 +240,8 @@ void Transmitter::sendWhole(const PacketView& view, const Tunnel& tunnel) {
   OutgoingPacket packet;
   if (!sealer_.seal(tunnel, view.family, view.trafficClass, view.length, packet)) return;
   const auto* datagram = static_cast<const u8*>(packet.parts[0].iov_base);
-  slowPath_.sendFragmented(tunnel, OuterPayload{datagram, packet.parts[0].iov_len, tunnel.family, view.trafficClass});
+  slowPath_.sendFragmented(
+      tunnel, OuterPayload{datagram, packet.parts[0].iov_len, tunnel.family, view.trafficClass});
   sealer_.reset();
 }
 

@@ -15,9 +15,11 @@ namespace sojourn {
 class Transmitter {
  public:
   // `slot`: whose AEAD contexts are ours.
-  Transmitter(Shared& shared, Counters& counters, const SendSockets& sockets, int tun, unsigned slot);
+  Transmitter(Shared& shared, Counters& counters, const SendSockets& sockets, int tun,
+              unsigned slot);
 
-  // Reads a bounded number of packets from the TUN and sends them. False when the TUN was empty at the end.
+  // Reads a bounded number of packets from the TUN and sends them. False when the TUN was empty at
+  // the end.
   bool turn(u64 nowMs);
   // What others left to do. For the first transmitting thread of a plane.
   void runErrands(u64 nowMs);
@@ -26,7 +28,9 @@ class Transmitter {
   // Somebody deleted the device under us: it will never be readable in earnest again.
   bool deviceGone() const { return gone_; }
   // An ICMP error waits at a socket.
-  void learnErrors(int fd, Encapsulation encapsulation) { pathErrors_.learnFrom(fd, encapsulation); }
+  void learnErrors(int fd, Encapsulation encapsulation) {
+    pathErrors_.learnFrom(fd, encapsulation);
+  }
 
  private:
   // A super-packet may be 64 KiB; several fit, so that runs of segments may span reads.
@@ -47,7 +51,8 @@ class Transmitter {
   void send(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel);
   void unsendable(const VirtioHeader& virtio, const PacketView& view, const Tunnel* tunnel);
   void single(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel, size_t mtu);
-  void superPacket(const VirtioHeader& virtio, const PacketView& view, const Tunnel& tunnel, size_t mtu);
+  void superPacket(const VirtioHeader& virtio, const PacketView& view, const Tunnel& tunnel,
+                   size_t mtu);
   void sendSealed(const PacketView& view, const Tunnel& tunnel);
   void superSealed(const SegmentPlan& plan, const PacketView& view, const Tunnel& tunnel);
   void sendWhole(const PacketView& view, const Tunnel& tunnel);

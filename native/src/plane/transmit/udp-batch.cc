@@ -7,16 +7,18 @@
 namespace sojourn {
 
 bool isPendingError(int error) {
-  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH || error == EPROTO || error == EHOSTDOWN ||
-         error == ENOPROTOOPT || error == EACCES;
+  return error == ECONNREFUSED || error == EHOSTUNREACH || error == ENETUNREACH ||
+         error == EPROTO || error == EHOSTDOWN || error == ENOPROTOOPT || error == EACCES;
 }
 
-// The youngest message of the tunnel, if `packet` may still join it: an older one would be overtaken.
+// The youngest message of the tunnel, if `packet` may still join it: an older one would be
+// overtaken.
 UdpBatch::Message* UdpBatch::openMessage(const OutgoingPacket& packet, size_t length) {
   for (int index = count_ - 1; index >= 0; index--) {
     Message& message = messages_[index];
     if (message.tunnel != packet.tunnel) continue;
-    const bool fits = segmentation_ && !message.closed && message.trafficClass == packet.trafficClass &&
+    const bool fits = segmentation_ && !message.closed &&
+                      message.trafficClass == packet.trafficClass &&
                       length <= message.segmentSize && message.segments < kSegments &&
                       message.octets + length <= kMaximumDatagram;
     return fits ? &message : nullptr;
@@ -68,7 +70,8 @@ void UdpBatch::prepare(Message& message, mmsghdr& header) {
   header.msg_hdr.msg_iovlen = message.parts;
   const u16 segmentSize = message.segments > 1 ? message.segmentSize : u16{0};
   writeControl(header.msg_hdr, message.control,
-               {&message.tunnel->local, message.tunnel->family, outerTrafficClass(message.trafficClass), segmentSize});
+               {&message.tunnel->local, message.tunnel->family,
+                outerTrafficClass(message.trafficClass), segmentSize});
 }
 
 void UdpBatch::flush() {
@@ -88,7 +91,9 @@ void UdpBatch::flush() {
     } else if (errno == EINTR || (isPendingError(errno) && retries++ == 0)) {
       continue;
     } else {
-      if (!recover(messages_[done], errno)) counters_.add(Counters::dropSendError, messages_[done].segments);
+      if (!recover(messages_[done], errno)) {
+        counters_.add(Counters::dropSendError, messages_[done].segments);
+      }
       done++;
       retries = 0;
     }
@@ -98,14 +103,16 @@ void UdpBatch::flush() {
 
 bool UdpBatch::recover(Message& message, int error) {
   if (error == EMSGSIZE || (error == EINVAL && message.segments > 1)) {
-    // Too large for the path: udp_send_skb says EINVAL when a segment with its headers does not fit the fragment size.
+    // Too large for the path: udp_send_skb says EINVAL when a segment with its headers does not fit
+    // the fragment size.
     pathErrors_.learnFrom(fd_, message.tunnel->encapsulation);
     pathErrors_.probe(*message.tunnel);
     sendApart(message, true);
     return true;
   }
   if (error == EIO && message.segments > 1) {
-    // udp_send_skb refuses segmentation where the device has no checksum offload or the route has a transform (IPsec).
+    // udp_send_skb refuses segmentation where the device has no checksum offload or the route has a
+    // transform (IPsec).
     segmentation_ = false;
     counters_.add(Counters::segmentationOff);
     sendApart(message, false);
@@ -134,7 +141,8 @@ void UdpBatch::sendApart(Message& message, bool fragmented) {
     header.msg_iov = &part;
     header.msg_iovlen = 1;
     const u8 trafficClass = outerTrafficClass(message.trafficClass);
-    writeControl(header, message.control, {&message.tunnel->local, message.tunnel->family, trafficClass, 0});
+    writeControl(header, message.control,
+                 {&message.tunnel->local, message.tunnel->family, trafficClass, 0});
     counters_.add(Counters::transmitCalls);
     if (::sendmsg(fd_, &header, 0) < 0) {
       counters_.add(Counters::dropSendError);
@@ -146,7 +154,8 @@ void UdpBatch::sendApart(Message& message, bool fragmented) {
 
 void UdpBatch::sendFragmented(const Message& message, u8* data, size_t length) {
   if (message.tunnel->encapsulation == Encapsulation::sealed) {
-    slowPath_.sendFragmented(*message.tunnel, OuterPayload{data, length, message.tunnel->family, message.trafficClass});
+    slowPath_.sendFragmented(
+        *message.tunnel, OuterPayload{data, length, message.tunnel->family, message.trafficClass});
     return;
   }
   PacketView view;
