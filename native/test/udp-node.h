@@ -6,7 +6,7 @@
 
 #include <vector>
 
-#include "net/udp-socket.h"
+#include "sockets/udp-socket.h"
 #include "tables/tunnel.h"
 #include "check.h"
 

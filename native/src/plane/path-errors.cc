@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "net/udp-socket.h"
+#include "sockets/udp-socket.h"
 
 namespace sojourn {
 namespace {

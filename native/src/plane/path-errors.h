@@ -2,9 +2,9 @@
 // the endpoint for ten minutes; that packets do not get there is told to who sent what was in them
 // (RFC 2473 §8).
 #pragma once
-#include "net/error-queue.h"
 #include "plane/error-sender.h"
 #include "plane/plane-parts.h"
+#include "sockets/error-queue.h"
 
 namespace sojourn {
 

@@ -14,8 +14,8 @@
 #include "base/system-error.h"
 #include "net/ecn.h"
 #include "net/outer-header.h"
-#include "net/raw-socket.h"
 #include "plane/worker.h"
+#include "sockets/raw-socket.h"
 
 namespace sojourn {
 

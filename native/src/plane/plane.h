@@ -6,10 +6,10 @@
 #include <vector>
 
 #include "base/descriptor.h"
-#include "net/tun.h"
 #include "plane/plane-parts.h"
 #include "plane/receive/receiver.h"
 #include "plane/transmit/transmitter.h"
+#include "sockets/tun.h"
 
 namespace sojourn {
 

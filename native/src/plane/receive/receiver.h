@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "net/coalesce.h"
-#include "net/udp-socket.h"
 #include "plane/path-errors.h"
 #include "plane/plane-parts.h"
 #include "plane/receive/translate-inward.h"
 #include "relay/relay-switch.h"
+#include "sockets/udp-socket.h"
 
 namespace sojourn {
 

@@ -6,11 +6,11 @@
 #include <sys/uio.h>
 
 #include "net/outer-header.h"
-#include "net/udp-socket.h"
 #include "plane/path-errors.h"
 #include "plane/plane-parts.h"
 #include "plane/transmit/connected-raw.h"
 #include "plane/transmit/slow-path.h"
+#include "sockets/udp-socket.h"
 
 namespace sojourn {
 

@@ -3,8 +3,8 @@
 #include <netinet/in.h>
 
 #include "base/system-error.h"
-#include "net/raw-socket.h"
-#include "net/udp-socket.h"
+#include "sockets/raw-socket.h"
+#include "sockets/udp-socket.h"
 
 namespace sojourn {
 namespace {

@@ -1,6 +1,6 @@
 #include "plane/transmit/slow-path.h"
 
-#include "net/raw-socket.h"
+#include "sockets/raw-socket.h"
 
 namespace sojourn {
 

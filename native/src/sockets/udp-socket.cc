@@ -1,4 +1,4 @@
-#include "net/udp-socket.h"
+#include "sockets/udp-socket.h"
 
 #include <netinet/udp.h>
 

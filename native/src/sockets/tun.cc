@@ -1,4 +1,4 @@
-#include "net/tun.h"
+#include "sockets/tun.h"
 
 #include <fcntl.h>
 #include <linux/if_tun.h>

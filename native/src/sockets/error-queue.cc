@@ -1,4 +1,4 @@
-#include "net/error-queue.h"
+#include "sockets/error-queue.h"
 
 #include <linux/errqueue.h>
 #include <netinet/in.h>

@@ -1,4 +1,4 @@
-#include "net/raw-socket.h"
+#include "sockets/raw-socket.h"
 
 #include <arpa/inet.h>
 #include <linux/filter.h>
