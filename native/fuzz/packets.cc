@@ -26,11 +26,11 @@ void build(const PacketView& view, size_t mtu) {
     }
     fuzz::require(payload == 0 || payload == view.length - view.headerLength);
   }
-  Endpoint endpoint({{}, 4191, 4, Encapsulation::udp});
-  TunnelCounters counters;
-  const Tunnel tunnel{1, Encapsulation::udp, 4, 1460, 4191, {}, 0, &endpoint, &counters};
+  constexpr OuterPath path{.carrier = Carrier::udp, .family = 4, .remotePort = 4191};
   if (view.length < 60000) {
-    encapsulateFragmented(tunnel, OuterPayload::of(view), std::max<size_t>(mtu, 68), 4191, 7);
+    encapsulateFragmented(
+        path, OuterPayload::of(view),
+        {.mtu = std::max<size_t>(mtu, 68), .sourcePort = 4191, .identification = 7});
   }
 }
 

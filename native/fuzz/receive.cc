@@ -11,12 +11,12 @@ namespace sojourn {
 // Reaches the two entries that sockets normally feed.
 struct ReceiverProbe {
   static void datagram(Receiver& receiver, u8* data, size_t length, const Arrival& arrival) {
-    receiver.inner(data, length, arrival);
-    receiver.finishTurn();
+    receiver.receiveInner(data, length, arrival);
+    receiver.finishBatch();
   }
   static void frame(Receiver& receiver, u8* data, size_t length, size_t linkHeader) {
-    receiver.frame(data, length, linkHeader);
-    receiver.finishTurn();
+    receiver.receiveFrame(data, length, linkHeader);
+    receiver.finishBatch();
   }
 };
 }  // namespace sojourn
@@ -25,7 +25,7 @@ namespace {
 
 Options options() {
   Options given;
-  given.homeAgent = true;
+  given.lookup = TunnelLookup::byInnerDestination;
   return given;
 }
 
@@ -39,13 +39,13 @@ struct World {
     TunnelSpec spec;
     spec.id = 1;
     spec.mtu = 1460;
-    spec.remote.bytes[0] = 198;
-    spec.remotePort = 4191;
+    spec.path.remote.bytes[0] = 198;
+    spec.path.remotePort = 4191;
     shared.tables.tunnelSet(spec);
     spec.id = 2;
-    spec.encapsulation = Encapsulation::ipip;
-    spec.family = 6;
-    spec.remotePort = 0;
+    spec.path.carrier = Carrier::ip;
+    spec.path.family = 6;
+    spec.path.remotePort = 0;
     shared.tables.tunnelSet(spec);
     node.bytes[0] = 0x20;
     shared.tables.routeSet({{6, 8, node}, 1});
@@ -60,7 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
   fuzz::Octets octets(data, size);
   const u8 kind = octets.next();
   Arrival arrival{};
-  arrival.from = {{}, 4191, 4, Encapsulation::udp};
+  arrival.from.port = 4191;
   arrival.from.remote.bytes[0] = (kind & 2) != 0 ? 198 : 203;
   arrival.trafficClass = octets.next();
   std::vector<u8> bytes = octets.rest();
@@ -73,6 +73,6 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
   // Nothing reaches the TUN that was not permitted.
   fuzz::require(written <= world.counters.values[Counters::receivePackets].load());
   world.shared.punts.take();
-  world.shared.hold.expire(1000, 1);
+  world.shared.inwardHold.expire(1000, 1);
   return 0;
 }

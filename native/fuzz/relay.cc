@@ -12,8 +12,8 @@ namespace sojourn {
 struct ReceiverProbe {
   static void datagrams(Receiver& receiver, u8* data, size_t length, size_t segment,
                         const Arrival& arrival) {
-    receiver.datagrams(data, length, segment, arrival);
-    receiver.finishTurn();
+    receiver.receiveDatagrams(data, length, segment, arrival);
+    receiver.finishBatch();
   }
 };
 }  // namespace sojourn
@@ -40,10 +40,10 @@ struct World {
       RelayLegSpec spec;
       spec.index = index;
       spec.other = index < 5 ? ((index - 1) ^ 1) + 1 : index == 5 ? 0 : 99;
-      spec.family = index % 2 == 0 ? 6 : 4;
-      spec.remote.bytes[0] = static_cast<u8>(index);
-      spec.remotePort = 7890;
-      spec.place.validated = index != 4;
+      spec.path.family = index % 2 == 0 ? 6 : 4;
+      spec.path.remote.bytes[0] = static_cast<u8>(index);
+      spec.path.remotePort = 7890;
+      spec.peer.validated = index != 4;
       spec.rateKilobits = 4'000'000;
       shared.tables.relayLegDelete(index);
       shared.tables.relayLegSet(spec);
@@ -97,10 +97,12 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     before[reason] = world.value(kRelayDropCounters[reason]);
   }
   u64 octetsOfAll = 0;
-  while (!octets.empty() && octetsOfAll < OctetRate::kBurstOctets) {
+  while (!octets.empty() && octetsOfAll < OctetRateLimit::kBurstOctets) {
     const u32 from = octets.next() % 8;
     Arrival arrival{};
-    arrival.from = {{}, 7890, static_cast<u8>(from % 2 == 0 ? 6 : 4), Encapsulation::sealed};
+    arrival.from.port = 7890;
+    arrival.from.family = from % 2 == 0 ? 6 : 4;
+    arrival.from.protection = Protection::sealed;
     arrival.from.remote.bytes[0] = static_cast<u8>(from);
     const size_t segment = 1 + octets.next() % 64;
     std::vector<u8> train;

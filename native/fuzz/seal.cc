@@ -13,8 +13,8 @@ namespace sojourn {
 // Reaches the entry that sockets normally feed.
 struct ReceiverProbe {
   static void datagram(Receiver& receiver, u8* data, size_t length, const Arrival& arrival) {
-    receiver.sealed(data, length, arrival);
-    receiver.finishTurn();
+    receiver.receiveSealed(data, length, arrival);
+    receiver.finishBatch();
   }
 };
 }  // namespace sojourn
@@ -25,8 +25,8 @@ constexpr u32 kSpi = 0x0abcdef;
 constexpr size_t kInner = 44;
 
 // Another one for each input, so that windows begin anew.
-SealKey keyOf(unsigned which, u32 serial) {
-  SealKey key;
+AeadKey keyOf(unsigned which, u32 serial) {
+  AeadKey key;
   key.cipher = which == 0 ? Cipher::aes128Gcm : Cipher::chacha20Poly1305;
   store32(key.bytes, serial);
   return key;
@@ -34,7 +34,7 @@ SealKey keyOf(unsigned which, u32 serial) {
 
 Options options() {
   Options given;
-  given.homeAgent = true;
+  given.lookup = TunnelLookup::byInnerDestination;
   given.sealedPort = 7890;
   return given;
 }
@@ -49,10 +49,10 @@ struct World {
     for (u32 id = 1; id <= 2; id++) {
       TunnelSpec tunnel;
       tunnel.id = id;
-      tunnel.encapsulation = Encapsulation::sealed;
+      tunnel.protection = Protection::sealed;
       tunnel.mtu = 1400;
-      tunnel.remote.bytes[0] = 198;
-      tunnel.remotePort = 7890;
+      tunnel.path.remote.bytes[0] = 198;
+      tunnel.path.remotePort = 7890;
       shared.tables.tunnelSet(tunnel);
     }
     Address node;
@@ -62,10 +62,10 @@ struct World {
   void rekey() {
     serial++;
     for (unsigned which = 0; which < 2; which++) {
-      AssociationsSpec associations;
+      SealingKeysSpec associations;
       associations.tunnel = which + 1;
-      associations.receive = {KeySpec{kSpi + which, keyOf(which, serial)}};
-      shared.tables.associationsSet(associations);
+      associations.receive = {SealingKey{kSpi + which, keyOf(which, serial)}};
+      shared.tables.sealingKeysSet(associations);
     }
   }
   u64 value(Counters::Name name) const { return counters.values[name].load(); }
@@ -95,7 +95,8 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
   std::set<u64> opened[2];
   fuzz::Octets octets(data, size);
   Arrival arrival{};
-  arrival.from = {{}, 7890, 4, Encapsulation::sealed};
+  arrival.from.port = 7890;
+  arrival.from.protection = Protection::sealed;
   for (int count = 0; count < 64 && !octets.empty(); count++) {
     const u8 kind = octets.next();
     const unsigned which = kind & 1;

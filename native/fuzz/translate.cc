@@ -112,7 +112,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
   const bool zero = upper.protocol == kProtocolUdp && upper.offset + 8 <= before.length &&
                     raw16(before.data + upper.offset + 6) == 0;
   Packets apart;
-  const Translation copied = translateApart(before, virtio, target, apart);
+  const Translation copied = translateCopy(before, virtio, target, apart);
   const VirtioHeader given = virtio;
   const Translation translation = translate(view, virtio, target);
   const u8 family = before.family == 4 ? 6 : 4;
@@ -131,7 +131,7 @@ extern "C" int LLVMFuzzerTestOneInput(const u8* data, size_t size) {
     }
   } else {
     fuzz::require(view.data == before.data && view.length == before.length);
-    std::vector<u8> answer = refusal(view, translation, nullptr);
+    std::vector<u8> answer = translationError(view, translation, nullptr);
     if (!answer.empty()) requirePacket(answer.data(), answer.size(), before.family);
     if ((given.flags & kVirtioNeedsChecksum) == 0) {
       fuzz::require(

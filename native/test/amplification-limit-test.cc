@@ -21,37 +21,34 @@ constexpr u32 kNumber = 7;
 constexpr u32 kToNode = 0x1234567;
 constexpr u32 kToRelay = 0x7654321;
 
-SealKey keyOf(u8 filling) {
-  SealKey key;
+AeadKey keyOf(u8 filling) {
+  AeadKey key;
   std::memset(key.bytes, filling, sizeof key.bytes);
   return key;
 }
 
 Options options() {
   Options given;
-  given.homeAgent = true;
+  given.lookup = TunnelLookup::byInnerDestination;
   given.sealedPort = 7890;
   return given;
 }
 
-TunnelSpec tunnelTo(const Node& node, const PlaceSpec& place) {
+TunnelSpec tunnelTo(const Node& node, const PeerValidation& peer) {
   TunnelSpec spec;
   spec.id = kTunnel;
-  spec.encapsulation = Encapsulation::sealed;
   spec.mtu = 1400;
-  spec.local = spec.remote = Node::loopback();
-  spec.localPort = 7890;
-  spec.remotePort = node.port;
-  spec.place = place;
+  spec.path = node.path();
+  spec.protection = Protection::sealed;
+  spec.peer = peer;
   return spec;
 }
 
-RelayLegSpec legTo(const Node& node, u32 index, const PlaceSpec& place) {
+RelayLegSpec legTo(const Node& node, u32 index, const PeerValidation& peer) {
   RelayLegSpec spec;
   spec.index = index;
-  spec.local = spec.remote = Node::loopback();
-  spec.remotePort = node.port;
-  spec.place = place;
+  spec.path = node.path();
+  spec.peer = peer;
   spec.rateKilobits = 1'000'000;
   return spec;
 }
@@ -67,13 +64,13 @@ struct World {
   int ends[2];
   std::unique_ptr<Transmitter> transmitter;
   std::unique_ptr<Receiver> receiver;
-  SendAssociation nodes{1, kToRelay, AeadContexts(keyOf(2), AeadContext::Direction::seal, 1),
-                        std::make_shared<SendCounter>()};
+  SendKey nodes{1, kToRelay, AeadContexts(keyOf(2), AeadContext::Direction::seal, 1),
+                std::make_shared<SendCounter>()};
 
   World() {
     CHECK(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends) == 0);
-    wantBuffers(ends[0], 1 << 20);
-    wantBuffers(ends[1], 1 << 20);
+    requestBuffers(ends[0], 1 << 20);
+    requestBuffers(ends[1], 1 << 20);
     shared.tables.domain().addReader().online(shared.tables.domain());
     shared.features.udpSegmentation = true;
     sockets.sealed[0] = own.fd();
@@ -83,11 +80,11 @@ struct World {
     Bytes packet = inner(0);
     shared.tables.routeSet(
         {{6, 128, Address::of(6, made::viewOf(packet).destination())}, kTunnel, false});
-    AssociationsSpec spec;
+    SealingKeysSpec spec;
     spec.tunnel = kTunnel;
-    spec.send = KeySpec{kToNode, keyOf(1)};
-    spec.receive = {KeySpec{kToRelay, keyOf(2)}};
-    shared.tables.associationsSet(spec);
+    spec.send = SealingKey{kToNode, keyOf(1)};
+    spec.receive = {SealingKey{kToRelay, keyOf(2)}};
+    shared.tables.sealingKeysSet(spec);
   }
   ~World() {
     ::close(ends[0]);
@@ -100,7 +97,9 @@ struct World {
     return kIpv6Header + kUdpHeader + payload + kSealedOverhead;
   }
 
-  void place(const Node& at, const PlaceSpec& spec) { shared.tables.tunnelSet(tunnelTo(at, spec)); }
+  void tunnelAt(const Node& at, const PeerValidation& peer) {
+    shared.tables.tunnelSet(tunnelTo(at, peer));
+  }
   const Tunnel& tunnel() const { return *shared.tables.tunnel(kTunnel); }
   u64 dropped() const { return counters.values[Counters::dropTunnelUnvalidated].load(); }
 
@@ -108,7 +107,7 @@ struct World {
   u64 send(const Node& at, Bytes packet, VirtioHeader virtio = {}) {
     const iovec parts[2] = {{&virtio, sizeof virtio}, {packet.data(), packet.size()}};
     CHECK(::writev(ends[1], parts, 2) > 0);
-    transmitter->turn(1000);
+    transmitter->poll(1000);
     u64 came = 0;
     u8 datagram[65536];
     for (ssize_t length; (length = ::recv(at.fd(), datagram, sizeof datagram, MSG_DONTWAIT)) > 0;) {
@@ -127,7 +126,7 @@ struct World {
     const ssize_t sent = ::sendto(from.fd(), datagram.data(), datagram.size(), 0,
                                   reinterpret_cast<sockaddr*>(&to), sizeof to);
     CHECK(sent == static_cast<ssize_t>(datagram.size()));
-    receiver->turnSealed(own.fd(), 4, 1000);
+    receiver->pollSealed(own.fd(), 4, 1000);
     return datagram.size();
   }
 };
@@ -137,48 +136,48 @@ struct World {
 TEST(an_account_is_of_a_place_and_a_number) {
   auto world = std::make_unique<World>();
   Tables& tables = world->shared.tables;
-  const PlaceSpec first{false, kNumber, 1000};
-  auto leg = [&](u32 index) { return tables.relayLegs().find(index)->way.account; };
+  const PeerValidation first{false, kNumber, 1000};
+  auto leg = [&](u32 index) { return tables.relayLegs().find(index)->tunnel.limit; };
   tables.relayLegSet(legTo(world->node, 1, first));
   tables.relayLegSet(legTo(world->node, 2, {false, kNumber + 1, 0}));
   tables.relayLegSet(legTo(world->other, 3, first));
   tables.relayLegSet(legTo(world->node, 4, {true, kNumber, 0}));
-  world->place(world->node, first);
-  CHECK(leg(1) != nullptr && leg(1) == world->tunnel().account);
+  world->tunnelAt(world->node, first);
+  CHECK(leg(1) != nullptr && leg(1) == world->tunnel().limit);
   CHECK(leg(2) != nullptr && leg(2) != leg(1));
   CHECK(leg(3) != nullptr && leg(3) != leg(1));
   CHECK(leg(4) == nullptr);
   // One credit for both; it grows, and never is less.
-  CHECK(leg(1)->take(600));
-  CHECK(!world->tunnel().mayTake(401));
-  world->place(world->node, {false, kNumber, 400});
-  CHECK(world->tunnel().mayTake(400));
-  CHECK(!leg(1)->take(1));
-  world->place(world->node, {false, kNumber, 1010});
-  CHECK(leg(1)->take(10));
-  CHECK(!leg(1)->take(1));
-  leg(1)->came(5);
-  CHECK(world->tunnel().mayTake(15));
-  CHECK(!world->tunnel().mayTake(1));
+  CHECK(leg(1)->trySend(600));
+  CHECK(!world->tunnel().maySend(401));
+  world->tunnelAt(world->node, {false, kNumber, 400});
+  CHECK(world->tunnel().maySend(400));
+  CHECK(!leg(1)->trySend(1));
+  world->tunnelAt(world->node, {false, kNumber, 1010});
+  CHECK(leg(1)->trySend(10));
+  CHECK(!leg(1)->trySend(1));
+  leg(1)->received(5);
+  CHECK(world->tunnel().maySend(15));
+  CHECK(!world->tunnel().maySend(1));
   // The leg stays, so the account does; when both were elsewhere it begins anew.
-  world->place(world->other, first);
-  world->place(world->node, first);
-  CHECK(!world->tunnel().mayTake(1));
-  world->place(world->node, {true, kNumber, 0});
-  CHECK(world->tunnel().account == nullptr && world->tunnel().mayTake(1'000'000));
+  world->tunnelAt(world->other, first);
+  world->tunnelAt(world->node, first);
+  CHECK(!world->tunnel().maySend(1));
+  world->tunnelAt(world->node, {true, kNumber, 0});
+  CHECK(world->tunnel().limit == nullptr && world->tunnel().maySend(1'000'000));
   tables.relayLegDelete(1);
-  world->place(world->node, first);
-  CHECK(world->tunnel().mayTake(1000));
-  CHECK(!world->tunnel().mayTake(1));
+  world->tunnelAt(world->node, first);
+  CHECK(world->tunnel().maySend(1000));
+  CHECK(!world->tunnel().maySend(1));
   tables.tunnelDelete(kTunnel);
-  world->place(world->node, {false, kNumber, 0});
-  CHECK(!world->tunnel().mayTake(1));
+  world->tunnelAt(world->node, {false, kNumber, 0});
+  CHECK(!world->tunnel().maySend(1));
 }
 
 TEST(a_tunnel_without_proof_gets_its_credit_and_three_times_what_came) {
   auto world = std::make_unique<World>();
   const size_t size = World::sealedSize(500);
-  world->place(world->node, {false, kNumber, 2 * size + 10});
+  world->tunnelAt(world->node, {false, kNumber, 2 * size + 10});
   CHECK_EQUAL(world->send(world->node, World::inner(500)), size);
   CHECK_EQUAL(world->send(world->node, World::inner(500)), size);
   CHECK_EQUAL(world->send(world->node, World::inner(500)), 0u);
@@ -208,10 +207,10 @@ TEST(a_tunnel_without_proof_gets_of_a_super_packet_what_there_is_room_for) {
   virtio.checksumStart = kIpv6Header;
   virtio.checksumOffset = 16;
   const size_t segment = kIpv6Header + 20 + 1000 + kSealedOverhead;
-  world->place(world->node, {false, kNumber, 3344});
+  world->tunnelAt(world->node, {false, kNumber, 3344});
   CHECK_EQUAL(world->send(world->node, packet, virtio), 3 * segment);
   CHECK_EQUAL(world->dropped(), 7u);
-  world->place(world->node, {true, kNumber, 0});
+  world->tunnelAt(world->node, {true, kNumber, 0});
   CHECK_EQUAL(world->send(world->node, packet, virtio), 10 * segment);
   CHECK_EQUAL(world->dropped(), 7u);
 }

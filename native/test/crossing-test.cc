@@ -46,15 +46,15 @@ struct World {
 
   static Options optionsOf(bool onDevice) {
     Options options;
-    options.homeAgent = true;
+    options.lookup = TunnelLookup::byInnerDestination;
     options.translateOnDevice = onDevice;
     return options;
   }
   explicit World(bool onDevice) : shared(optionsOf(onDevice), [] {}) {
     CHECK(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, ends) == 0);
     // A super-packet is one message.
-    wantBuffers(ends[0], 1 << 20);
-    wantBuffers(ends[1], 1 << 20);
+    requestBuffers(ends[0], 1 << 20);
+    requestBuffers(ends[1], 1 << 20);
     shared.tables.domain().addReader().online(shared.tables.domain());
     shared.tables.translationSet({false, 4, kNode, kShadow});
     shared.tables.translationSet({true, 4, kServer, kServerOuter});
@@ -86,7 +86,7 @@ struct World {
   void fromDevice(Bytes packet, VirtioHeader virtio = {}) {
     const iovec parts[2] = {{&virtio, sizeof virtio}, {packet.data(), packet.size()}};
     CHECK(::writev(ends[1], parts, 2) > 0);
-    transmitter->turn(1000);
+    transmitter->poll(1000);
   }
   // A packet came out of a tunnel, its payload in several parts when it is a super-packet.
   bool outOfTunnel(Bytes packet, VirtioHeader virtio = {}) {
@@ -140,12 +140,12 @@ bool isFromTo(const Bytes& packet, int family, const Address& source, const Addr
 
 TEST(pairs_are_one_to_one) {
   auto tables = std::make_unique<Tables>();
-  const Translations& all = tables->translations();
+  const TranslationTable& all = tables->translations();
   const auto far = [&](const Address& inner) {
-    return all.destination(Crossing::toOuter, 4, inner.bytes);
+    return all.destination(TranslationDirection::innerToOuter, 4, inner.bytes);
   };
   const auto farBack = [&](const Address& outer) {
-    return all.source(Crossing::toInner, 6, outer.bytes);
+    return all.source(TranslationDirection::outerToInner, 6, outer.bytes);
   };
   CHECK(!all.any());
   tables->translationSet({true, 4, kServer, kServerOuter});
@@ -153,9 +153,9 @@ TEST(pairs_are_one_to_one) {
   tables->translationSet({false, 4, kServer, kShadow});
   CHECK(all.any() && far(kServer)->to == kServerOuter && farBack(kServerOuter)->to == kServer);
   // A near pair is found on its own side only, a packet's family is part of its address.
-  CHECK(all.source(Crossing::toOuter, 4, kServer.bytes)->to == kShadow &&
+  CHECK(all.source(TranslationDirection::innerToOuter, 4, kServer.bytes)->to == kShadow &&
         farBack(kShadow) == nullptr);
-  CHECK(all.destination(Crossing::toOuter, 6, kServer.bytes) == nullptr);
+  CHECK(all.destination(TranslationDirection::innerToOuter, 6, kServer.bytes) == nullptr);
   // Each half of a pair that is set anew takes the other half with it.
   tables->translationSet({true, 4, kServer, six(1, 1)});
   CHECK(far(kServer)->to == six(1, 1) && farBack(kServerOuter) == nullptr);
@@ -176,9 +176,10 @@ TEST(hundred_thousand_pairs) {
   }
   u32 right = 0;
   for (u32 index = 0; index < kCount; index++) {
-    const Mapping* out = tables->translations().source(Crossing::toOuter, 4, four(index).bytes);
-    const Mapping* back =
-        tables->translations().destination(Crossing::toInner, 6, six(7, index).bytes);
+    const Mapping* out =
+        tables->translations().source(TranslationDirection::innerToOuter, 4, four(index).bytes);
+    const Mapping* back = tables->translations().destination(TranslationDirection::outerToInner, 6,
+                                                             six(7, index).bytes);
     right +=
         out != nullptr && back != nullptr && out->to == six(7, index) && back->to == four(index)
             ? 1
@@ -231,11 +232,11 @@ TEST(refusals_go_back_into_the_tunnel) {
   writeIpv4Checksum(packet.data(), kIpv4Header);
   CHECK(world.outOfTunnel(packet));
   CHECK_EQUAL(world.count(Counters::dropUntranslatable), 1u);
-  std::vector<std::vector<u8>> errands = world.shared.errands.take();
-  CHECK_EQUAL(errands.size(), 1u);
+  std::vector<std::vector<u8>> transmitQueue = world.shared.transmitQueue.take();
+  CHECK_EQUAL(transmitQueue.size(), 1u);
   // From the address that the node sent to: the only one that it accepts from this tunnel.
-  CHECK(isFromTo(errands[0], 4, kServer, kNode) && errands[0][20] == 11);
-  CHECK_EQUAL(made::upperResidue(errands[0]), 0);
+  CHECK(isFromTo(transmitQueue[0], 4, kServer, kNode) && transmitQueue[0][20] == 11);
+  CHECK_EQUAL(made::upperResidue(transmitQueue[0]), 0);
 }
 
 TEST(datagrams_without_df_are_cut_for_ipv6) {

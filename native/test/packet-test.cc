@@ -173,7 +173,7 @@ TEST(less_than_a_header_is_no_quotation) {
 }
 
 TEST(errors_are_limited) {
-  RateLimit limit;
+  IcmpRateLimit limit;
   int allowed = 0;
   for (int index = 0; index < 1000; index++) allowed += limit.allow(5000);
   CHECK_EQUAL(allowed, 50);
@@ -204,38 +204,30 @@ TEST(ipv4_fragments_join_to_the_packet) {
   CHECK(fragmentIpv4(made::viewOf(packet), 27).empty());
 }
 
-static Tunnel tunnelTo(Endpoint& endpoint, Encapsulation encapsulation, u8 family,
-                       TunnelCounters& counters) {
-  return {1, encapsulation, family, 1460, 4191, {}, 0, &endpoint, &counters};
-}
+constexpr OuterPath kIpInIpv6{.carrier = Carrier::ip, .family = 6};
+constexpr OuterPath kUdpOverIpv4{.carrier = Carrier::udp, .family = 4, .remotePort = 4191};
 
 TEST(outer_packet_is_fragmented) {
-  TunnelCounters counters;
-  Endpoint six({{}, 0, 6, Encapsulation::ipip});
-  Endpoint four({{}, 4191, 4, Encapsulation::udp});
   Bytes inner = made::tcp({}, 1, 1220);
-  const Packets v6 = encapsulateFragmented(tunnelTo(six, Encapsulation::ipip, 6, counters),
-                                           OuterPayload::of(made::viewOf(inner)), 1280, 4191, 5);
+  const OuterPayload payload = OuterPayload::of(made::viewOf(inner));
+  const Packets v6 = encapsulateFragmented(kIpInIpv6, payload,
+                                           {.mtu = 1280, .sourcePort = 4191, .identification = 5});
   CHECK_EQUAL(v6.size(), 2u);
-  Bytes payload;
+  Bytes joined6;
   for (const Bytes& fragment : v6) {
-    payload.insert(payload.end(), fragment.begin() + 48, fragment.end());
+    joined6.insert(joined6.end(), fragment.begin() + 48, fragment.end());
   }
-  CHECK(payload == inner);
-  const Packets v4 = encapsulateFragmented(tunnelTo(four, Encapsulation::udp, 4, counters),
-                                           OuterPayload::of(made::viewOf(inner)), 600, 4191, 5);
+  CHECK(joined6 == inner);
+  const Packets v4 = encapsulateFragmented(kUdpOverIpv4, payload,
+                                           {.mtu = 600, .sourcePort = 4191, .identification = 5});
   Bytes whole = joined4(v4);
   CHECK(Bytes(whole.begin() + kUdpHeader, whole.end()) == inner);
   CHECK_EQUAL(load16(whole.data() + 4), inner.size() + kUdpHeader);
 }
 
 TEST(traffic_class_is_copied_outwards) {
-  TunnelCounters counters;
-  Endpoint six({{}, 0, 6, Encapsulation::ipip});
   u8 header[kMaximumOuterHeader];
-  CHECK_EQUAL(
-      writeOuterHeader(tunnelTo(six, Encapsulation::ipip, 6, counters), 4, 0xb9, 100, header),
-      kIpv6Header);
+  CHECK_EQUAL(writeOuterHeader(kIpInIpv6, 4, 0xb9, 100, header), kIpv6Header);
   CHECK_EQUAL(load32(header) >> 20, 0x6b9u);
   CHECK_EQUAL(header[6], kProtocolIpv4);
   CHECK_EQUAL(header[7], 64);

@@ -46,9 +46,8 @@ struct Relay {
     RelayLegSpec spec;
     spec.index = index;
     spec.other = 3 - index;
-    spec.local = spec.remote = Node::loopback();
-    spec.remotePort = nodes[index - 1].port;
-    spec.place.validated = true;
+    spec.path = nodes[index - 1].path();
+    spec.peer.validated = true;
     spec.rateKilobits = kFast;
     return spec;
   }
@@ -75,7 +74,7 @@ struct Relay {
 Bytes envelope(u32 index, size_t size, u8 type = 1, u8 filling = 0) {
   Bytes datagram(size, filling);
   store32(datagram.data(), u32{13} << 28 | index);
-  if (size > kEnvelope) datagram[kEnvelope] = static_cast<u8>(type << 4);
+  if (size > kRelayEnvelope) datagram[kRelayEnvelope] = static_cast<u8>(type << 4);
   return datagram;
 }
 
@@ -229,7 +228,7 @@ TEST(a_relay_takes_runs_apart_where_they_are_of_several) {
 TEST(a_relay_sends_no_more_than_three_times_to_a_place_without_proof) {
   auto relay = std::make_unique<Relay>();
   RelayLegSpec second = relay->leg(2);
-  second.place.validated = false;
+  second.peer.validated = false;
   relay->shared.tables.relayLegSet(second);
   CHECK(relay->pass(envelope(1, 100)));
   CHECK_EQUAL(relay->dropped(2, RelayDrop::unvalidated), 1u);
@@ -249,7 +248,7 @@ TEST(a_relay_sends_no_more_than_three_times_to_a_place_without_proof) {
   CHECK(relay->pass(envelope(1, 8)));
   CHECK_EQUAL(relay->dropped(2, RelayDrop::unvalidated), 4u);
   RelayLegSpec moved = second;
-  moved.remotePort = relay->nodes[0].port;
+  moved.path.remotePort = relay->nodes[0].port;
   relay->shared.tables.relayLegSet(moved);
   relay->shared.tables.relayLegSet(second);
   CHECK_EQUAL(relay->take(back = envelope(2, 100), 100, relay->nodes[1].key()), 100u);
@@ -288,15 +287,15 @@ TEST(a_relay_keeps_to_the_rate_of_the_leg_that_it_sends_to) {
 }
 
 TEST(a_rate_and_its_burst) {
-  auto all = [](OctetRate& rate, u32 kilobits, u64 nowMs) {
+  auto all = [](OctetRateLimit& rate, u32 kilobits, u64 nowMs) {
     u64 taken = 0;
     while (rate.take(1000, kilobits, nowMs)) taken += 1000;
     return taken;
   };
-  OctetRate none;
+  OctetRateLimit none;
   CHECK(!none.take(1, 0, 1'000'000));
   // Of a fast one what it carries in 100 ms.
-  OctetRate fast;
+  OctetRateLimit fast;
   CHECK_EQUAL(all(fast, 800'000, 1'000'000), 10'000'000u);
   CHECK(!fast.take(1'000'001, 800'000, 1'000'010));
   CHECK(fast.take(1'000'000, 800'000, 1'000'010));
@@ -306,7 +305,7 @@ TEST(a_rate_and_its_burst) {
   CHECK(!fast.take(1, 800'000, 1'000'010));
   CHECK_EQUAL(all(fast, 800'000, 2'000'000), 10'000'000u);
   // A slow one counts every bit.
-  OctetRate slow;
+  OctetRateLimit slow;
   CHECK_EQUAL(all(slow, 1, 10'000'000), 262'000u);
   CHECK(slow.take(144, 1, 10'000'000));
   for (u64 ms = 1; ms < 8; ms++) CHECK(!slow.take(1, 1, 10'000'000 + ms));
@@ -316,7 +315,7 @@ TEST(a_rate_and_its_burst) {
   CHECK(!slow.take(1, 800'000, 10'000'008));
   CHECK(slow.take(100'000, 800'000, 10'000'009));
   // The fastest of all, and when the clock wraps.
-  OctetRate fastest;
+  OctetRateLimit fastest;
   CHECK(fastest.take(536'870'911, 0xffffffff, (u64{1} << 32) - 1));
   CHECK(!fastest.take(1000, 0xffffffff, (u64{1} << 32) - 1));
   CHECK(fastest.take(500'000'000, 0xffffffff, u64{1} << 32));

@@ -1,7 +1,7 @@
 // Whose packets may go where: prefixes of peers beside those of the mobile side, and overlays.
 #include <memory>
 
-#include "plane/plane-parts.h"
+#include "plane/shared.h"
 #include "check.h"
 #include "packets.h"
 
@@ -39,25 +39,25 @@ const Address kVirtual = six(0xf0000000, 1);
 const Address kPeerAddress = six(0xf0000000, 2);
 const Address kInternet = six(0xb, 9);
 
-std::unique_ptr<Shared> sharedOf(bool homeAgent) {
+std::unique_ptr<Shared> sharedOf(TunnelLookup lookup) {
   Options options;
-  options.homeAgent = homeAgent;
+  options.lookup = lookup;
   auto shared = std::make_unique<Shared>(options, [] {});
   shared->tables.routeSet({{6, 128, kHomeAddress}, kHome});
   return shared;
 }
 
 u32 outward(const Shared& shared, const Address& from, const Address& to) {
-  return shared.outward(Packet(from, to).view);
+  return shared.outwardTunnel(Packet(from, to).view);
 }
 u32 inward(const Shared& shared, const Address& from, const Address& to) {
-  return shared.inward(Packet(from, to).view);
+  return shared.inwardTunnel(Packet(from, to).view);
 }
 
 }  // namespace
 
 TEST(peers_stand_beside_the_mobile_side) {
-  const auto shared = sharedOf(false);
+  const auto shared = sharedOf(TunnelLookup::byInnerSource);
   shared->tables.overlaySet({{6, 48, six(0xf0000000, 0)}, kVirtual});
   shared->tables.routeSet({{6, 128, kPeerAddress}, kPeer, true});
   // By destination when it is a peer's, by source otherwise.
@@ -79,7 +79,7 @@ TEST(peers_stand_beside_the_mobile_side) {
 }
 
 TEST(a_tunnel_to_peers_is_for_them_alone) {
-  const auto shared = sharedOf(false);
+  const auto shared = sharedOf(TunnelLookup::byInnerSource);
   Tables& tables = shared->tables;
   tables.overlaySet({{6, 48, six(0xf0000000, 0)}, kVirtual});
   tables.routeSet({{6, 128, kPeerAddress}, kHome, true});
@@ -99,13 +99,13 @@ TEST(a_tunnel_to_peers_is_for_them_alone) {
 }
 
 TEST(a_prefix_is_of_one_kind) {
-  const auto shared = sharedOf(false);
+  const auto shared = sharedOf(TunnelLookup::byInnerSource);
   Tables& tables = shared->tables;
   tables.routeSet({{6, 128, kPeerAddress}, kPeer, true});
   tables.routeSet({{6, 128, kPeerAddress}, kHome});
   CHECK_EQUAL(outward(*shared, kVirtual, kPeerAddress), 0u);
   CHECK_EQUAL(outward(*shared, kPeerAddress, kInternet), kHome);
-  CHECK(!tables.routes().isPeers(kPeer));
+  CHECK(!tables.routes().isPeerTunnel(kPeer));
   tables.routeSet({{6, 128, kPeerAddress}, kPeer, true});
   CHECK_EQUAL(outward(*shared, kPeerAddress, kInternet), 0u);
   CHECK_EQUAL(outward(*shared, kVirtual, kPeerAddress), kPeer);
@@ -115,7 +115,7 @@ TEST(a_prefix_is_of_one_kind) {
 }
 
 TEST(an_overlay_names_what_is_virtual_and_what_is_own) {
-  const auto shared = sharedOf(false);
+  const auto shared = sharedOf(TunnelLookup::byInnerSource);
   Tables& tables = shared->tables;
   const Routes& routes = tables.routes();
   CHECK(!routes.isVirtual(6, kPeerAddress.bytes) && !routes.isOwn(6, kVirtual.bytes));
@@ -129,7 +129,7 @@ TEST(an_overlay_names_what_is_virtual_and_what_is_own) {
 }
 
 TEST(a_home_agent_looks_up_the_other_side) {
-  const auto shared = sharedOf(true);
+  const auto shared = sharedOf(TunnelLookup::byInnerDestination);
   CHECK_EQUAL(outward(*shared, kInternet, kHomeAddress), kHome);
   CHECK_EQUAL(inward(*shared, kHomeAddress, kInternet), kHome);
   CHECK_EQUAL(outward(*shared, kHomeAddress, kInternet), 0u);

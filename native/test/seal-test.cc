@@ -19,8 +19,8 @@ Bytes bytesOf(const std::string& hex) {
   return bytes;
 }
 
-SealKey keyOf(Cipher cipher, u8 first = 1) {
-  SealKey key;
+AeadKey keyOf(Cipher cipher, u8 first = 1) {
+  AeadKey key;
   key.cipher = cipher;
   for (size_t index = 0; index < keyLengthOf(cipher); index++) {
     key.bytes[index] = static_cast<u8>(first + index);
@@ -36,10 +36,10 @@ Bytes datagramOf(const std::string& header, const std::string& text) {
 }
 
 struct Ends {
-  SendAssociation sender;
-  ReceiveAssociation receiver;
+  SendKey sender;
+  ReceiveKey receiver;
 
-  explicit Ends(const SealKey& key, unsigned slots = 1)
+  explicit Ends(const AeadKey& key, unsigned slots = 1)
       : sender{1, 0x1234567, AeadContexts(key, AeadContext::Direction::seal, slots),
                std::make_shared<SendCounter>()},
         receiver{0x1234567, 1, AeadContexts(key, AeadContext::Direction::open, slots),
@@ -51,15 +51,15 @@ struct Ends {
     CHECK(sender.seal(0, datagram.data(), length));
     return datagram;
   }
-  Opened open(Bytes datagram) { return receiver.open(0, datagram.data(), datagram.size()); }
+  OpenResult open(Bytes datagram) { return receiver.open(0, datagram.data(), datagram.size()); }
 };
 
-AssociationsSpec specOf(u32 tunnel, u32 sendSpi, const SealKey& send, u32 spi,
-                        const SealKey& receive) {
-  AssociationsSpec spec;
+SealingKeysSpec specOf(u32 tunnel, u32 sendSpi, const AeadKey& send, u32 spi,
+                       const AeadKey& receive) {
+  SealingKeysSpec spec;
   spec.tunnel = tunnel;
-  spec.send = KeySpec{sendSpi, send};
-  spec.receive = {KeySpec{spi, receive}};
+  spec.send = SealingKey{sendSpi, send};
+  spec.receive = {SealingKey{spi, receive}};
   return spec;
 }
 
@@ -67,7 +67,7 @@ AssociationsSpec specOf(u32 tunnel, u32 sendSpi, const SealKey& send, u32 spi,
 
 // draft-mcgrew-gcm-test-01, the case of the all-zero key: the nonce is ours for counter 0.
 TEST(aes_gcm_gives_the_published_vector) {
-  SealKey key;
+  AeadKey key;
   const std::string text =
       "4500003c99c500008001cb7a40679318010101010800075c02004400616263646566676869"
       "6a6b6c6d6e6f707172737475767761626364656667686901020201";
@@ -87,7 +87,7 @@ TEST(aes_gcm_gives_the_published_vector) {
 
 // Worked out with an implementation of RFC 8439 that reproduces the example of its §2.8.2.
 TEST(chacha20_poly1305_gives_the_expected_octets) {
-  SealKey key = keyOf(Cipher::chacha20Poly1305, 0x80);
+  AeadKey key = keyOf(Cipher::chacha20Poly1305, 0x80);
   const std::string text = "4500003c99c500008001cb7a40679318010101010800075c0200440061626364";
   Bytes datagram = datagramOf("1000432105060708", text);
   AeadContext seal(key, AeadContext::Direction::seal);
@@ -105,9 +105,9 @@ TEST(sealed_packets_open_once) {
       CHECK(ends.sender.seal(0, datagram.data(), length));
       CHECK_EQUAL(load32(datagram.data()), 0x11234567u);
       const Bytes copy = datagram;
-      CHECK(ends.receiver.open(0, datagram.data(), datagram.size()) == Opened::packet);
+      CHECK(ends.receiver.open(0, datagram.data(), datagram.size()) == OpenResult::packet);
       CHECK(Bytes(datagram.begin() + kSealedHeader, datagram.end() - kSealTag) == Bytes(length, 9));
-      CHECK(ends.open(copy) == Opened::replayed);
+      CHECK(ends.open(copy) == OpenResult::replayed);
     }
     CHECK_EQUAL(ends.sender.counter->last(), 5u);
   }
@@ -123,35 +123,35 @@ TEST(the_first_packet_has_the_number_one) {
 TEST(a_forged_datagram_changes_nothing) {
   for (const Cipher cipher : {Cipher::aes128Gcm, Cipher::chacha20Poly1305}) {
     Ends ends(keyOf(cipher));
-    CHECK(ends.open(ends.sealed(10)) == Opened::packet);
+    CHECK(ends.open(ends.sealed(10)) == OpenResult::packet);
     const Bytes good = ends.sealed(11, 20);
     // Every bit of the header but the type, which is not the association's to judge, of the text
     // and of the tag.
     for (size_t bit = 4; bit < good.size() * 8; bit++) {
       Bytes bad = good;
       bad[bit / 8] = static_cast<u8>(bad[bit / 8] ^ (0x80 >> (bit % 8)));
-      const Opened opened = ends.open(bad);
-      CHECK(opened == Opened::forged || opened == Opened::replayed);
+      const OpenResult opened = ends.open(bad);
+      CHECK(opened == OpenResult::forged || opened == OpenResult::replayed);
       CHECK_EQUAL(ends.receiver.window->top(), 10u);
     }
     for (size_t cut = 0; cut < good.size(); cut++) {
       CHECK(ends.open(Bytes(good.begin(), good.begin() + static_cast<long>(cut))) !=
-            Opened::packet);
+            OpenResult::packet);
     }
-    CHECK(ends.open(good) == Opened::packet);
-    CHECK(Ends(keyOf(cipher, 2)).open(ends.sealed(12)) == Opened::forged);
+    CHECK(ends.open(good) == OpenResult::packet);
+    CHECK(Ends(keyOf(cipher, 2)).open(ends.sealed(12)) == OpenResult::forged);
   }
 }
 
 TEST(the_window_is_2048_wide) {
   Ends ends(keyOf(Cipher::aes128Gcm));
-  CHECK(ends.open(ends.sealed(5000)) == Opened::packet);
+  CHECK(ends.open(ends.sealed(5000)) == OpenResult::packet);
   // Behind the window its low half means a counter of the next round, whose nonce is another one.
-  CHECK(ends.open(ends.sealed(5000 - 2048)) == Opened::forged);
-  CHECK(ends.open(ends.sealed(5000 - 2047)) == Opened::packet);
-  CHECK(ends.open(ends.sealed(5000 - 2047)) == Opened::replayed);
-  CHECK(ends.open(ends.sealed(5001)) == Opened::packet);
-  CHECK(ends.open(ends.sealed(5001 - 2047)) == Opened::packet);
+  CHECK(ends.open(ends.sealed(5000 - 2048)) == OpenResult::forged);
+  CHECK(ends.open(ends.sealed(5000 - 2047)) == OpenResult::packet);
+  CHECK(ends.open(ends.sealed(5000 - 2047)) == OpenResult::replayed);
+  CHECK(ends.open(ends.sealed(5001)) == OpenResult::packet);
+  CHECK(ends.open(ends.sealed(5001 - 2047)) == OpenResult::packet);
 }
 
 TEST(reordered_packets_pass_once_each) {
@@ -160,14 +160,14 @@ TEST(reordered_packets_pass_once_each) {
   for (u64 base = 1; base < 100'000; base += 2048) {
     for (u64 step = 0; step < 2048; step++) {
       const u64 counter = base + step * 7 % 2048;
-      CHECK(window.mayTake(counter) && window.take(counter));
-      CHECK(!window.mayTake(counter) && !window.take(counter));
+      CHECK(window.mayAccept(counter) && window.accept(counter));
+      CHECK(!window.mayAccept(counter) && !window.accept(counter));
     }
   }
-  CHECK(!window.take(0));
-  CHECK(!window.take(kCounterLimit + 1));
-  CHECK(window.take(kCounterLimit));
-  CHECK(!window.mayTake(100'000) && !window.take(100'000));
+  CHECK(!window.accept(0));
+  CHECK(!window.accept(kCounterLimit + 1));
+  CHECK(window.accept(kCounterLimit));
+  CHECK(!window.mayAccept(100'000) && !window.accept(100'000));
 }
 
 // Like the window, with a set.
@@ -185,8 +185,8 @@ TEST(the_window_agrees_with_a_list) {
     const u64 counter = low + random / 64 % (step % 20 == 0 ? reach : 2600);
     if (counter >= seen.size()) break;
     const bool fresh = !seen[counter] && (counter > top || top - counter < kReplayWindow);
-    CHECK(window.mayTake(counter) == fresh);
-    CHECK(window.take(counter) == fresh);
+    CHECK(window.mayAccept(counter) == fresh);
+    CHECK(window.accept(counter) == fresh);
     if (fresh) seen[counter] = true;
     if (fresh && counter > top) top = counter;
     CHECK_EQUAL(window.top(), top);
@@ -215,16 +215,16 @@ TEST(the_upper_half_is_recovered) {
 TEST(packets_pass_the_wrap_of_the_low_half) {
   Ends ends(keyOf(Cipher::chacha20Poly1305));
   const u64 wrap = u64{1} << 32;
-  CHECK(ends.open(ends.sealed(wrap / 2)) == Opened::packet);
-  CHECK(ends.open(ends.sealed(wrap - 3)) == Opened::packet);
+  CHECK(ends.open(ends.sealed(wrap / 2)) == OpenResult::packet);
+  CHECK(ends.open(ends.sealed(wrap - 3)) == OpenResult::packet);
   for (const u64 counter : {wrap - 1, wrap, wrap + 2, wrap + 1, wrap - 2}) {
-    CHECK(ends.open(ends.sealed(counter)) == Opened::packet);
+    CHECK(ends.open(ends.sealed(counter)) == OpenResult::packet);
   }
   for (const u64 counter : {wrap - 1, wrap, wrap + 2}) {
-    CHECK(ends.open(ends.sealed(counter)) == Opened::replayed);
+    CHECK(ends.open(ends.sealed(counter)) == OpenResult::replayed);
   }
   // Of the same low half, but sealed a round later: another nonce.
-  CHECK(ends.open(ends.sealed(2 * wrap + 2)) != Opened::packet);
+  CHECK(ends.open(ends.sealed(2 * wrap + 2)) != OpenResult::packet);
 }
 
 TEST(a_spent_key_seals_nothing) {
@@ -250,8 +250,10 @@ TEST(no_number_is_given_twice_among_threads) {
         if (!ends->sender.seal(slot, datagram.data(), 4)) continue;
         given[slot].push_back(load32(datagram.data() + 4));
         Bytes again = datagram;
-        if (ends->receiver.open(slot, datagram.data(), datagram.size()) == Opened::packet) opened++;
-        if (ends->receiver.open(slot, again.data(), again.size()) == Opened::packet) {
+        if (ends->receiver.open(slot, datagram.data(), datagram.size()) == OpenResult::packet) {
+          opened++;
+        }
+        if (ends->receiver.open(slot, again.data(), again.size()) == OpenResult::packet) {
           opened += 1'000'000;
         }
       }
@@ -271,88 +273,88 @@ TEST(no_number_is_given_twice_among_threads) {
 
 TEST(associations_are_found_and_go) {
   auto tables = std::make_unique<Tables>();
-  const SealKey a = keyOf(Cipher::aes128Gcm, 1);
-  const SealKey b = keyOf(Cipher::chacha20Poly1305, 50);
-  tables->associationsSet(specOf(7, 100, a, 200, b));
-  CHECK_EQUAL(tables->sender(7)->spi, 100u);
-  CHECK_EQUAL(tables->receiver(200)->tunnel, 7u);
-  CHECK(tables->sender(8) == nullptr && tables->receiver(100) == nullptr);
-  const SendAssociation* before = tables->sender(7);
-  const ReceiveAssociation* beforeToo = tables->receiver(200);
-  tables->associationsSet(specOf(7, 100, a, 200, b));
-  CHECK(tables->sender(7) == before && tables->receiver(200) == beforeToo);
+  const AeadKey a = keyOf(Cipher::aes128Gcm, 1);
+  const AeadKey b = keyOf(Cipher::chacha20Poly1305, 50);
+  tables->sealingKeysSet(specOf(7, 100, a, 200, b));
+  CHECK_EQUAL(tables->sendKey(7)->spi, 100u);
+  CHECK_EQUAL(tables->receiveKey(200)->tunnel, 7u);
+  CHECK(tables->sendKey(8) == nullptr && tables->receiveKey(100) == nullptr);
+  const SendKey* before = tables->sendKey(7);
+  const ReceiveKey* beforeToo = tables->receiveKey(200);
+  tables->sealingKeysSet(specOf(7, 100, a, 200, b));
+  CHECK(tables->sendKey(7) == before && tables->receiveKey(200) == beforeToo);
   // A rekey: both are received, the new one is sent with.
-  AssociationsSpec rekey = specOf(7, 101, b, 200, b);
-  rekey.receive.push_back(KeySpec{201, a});
-  tables->associationsSet(rekey);
-  CHECK_EQUAL(tables->sender(7)->spi, 101u);
-  CHECK(tables->receiver(200) == beforeToo && tables->receiver(201)->tunnel == 7);
-  tables->associationsSet(specOf(7, 101, b, 201, a));
-  CHECK(tables->receiver(200) == nullptr && tables->receiver(201) != nullptr);
+  SealingKeysSpec rekey = specOf(7, 101, b, 200, b);
+  rekey.receive.push_back(SealingKey{201, a});
+  tables->sealingKeysSet(rekey);
+  CHECK_EQUAL(tables->sendKey(7)->spi, 101u);
+  CHECK(tables->receiveKey(200) == beforeToo && tables->receiveKey(201)->tunnel == 7);
+  tables->sealingKeysSet(specOf(7, 101, b, 201, a));
+  CHECK(tables->receiveKey(200) == nullptr && tables->receiveKey(201) != nullptr);
   // The SPI goes to another tunnel, and stays there when the first one's associations go.
-  tables->associationsSet(specOf(9, 102, a, 201, b));
-  tables->associationsDelete(7);
-  CHECK(tables->sender(7) == nullptr);
-  CHECK_EQUAL(tables->receiver(201)->tunnel, 9u);
-  AssociationsSpec silent = specOf(9, 102, a, 201, b);
+  tables->sealingKeysSet(specOf(9, 102, a, 201, b));
+  tables->sealingKeysDelete(7);
+  CHECK(tables->sendKey(7) == nullptr);
+  CHECK_EQUAL(tables->receiveKey(201)->tunnel, 9u);
+  SealingKeysSpec silent = specOf(9, 102, a, 201, b);
   silent.send.reset();
-  tables->associationsSet(silent);
-  CHECK(tables->sender(9) == nullptr && tables->receiver(201) != nullptr);
-  tables->associationsDelete(9);
-  tables->associationsDelete(9);
-  CHECK(tables->receiver(201) == nullptr);
+  tables->sealingKeysSet(silent);
+  CHECK(tables->sendKey(9) == nullptr && tables->receiveKey(201) != nullptr);
+  tables->sealingKeysDelete(9);
+  tables->sealingKeysDelete(9);
+  CHECK(tables->receiveKey(201) == nullptr);
 }
 
 TEST(a_key_keeps_its_counter_and_its_window_whatever_happens) {
   auto tables = std::make_unique<Tables>();
-  const SealKey a = keyOf(Cipher::aes128Gcm, 1);
-  const SealKey b = keyOf(Cipher::aes128Gcm, 90);
-  tables->associationsSet(specOf(1, 100, a, 200, a));
+  const AeadKey a = keyOf(Cipher::aes128Gcm, 1);
+  const AeadKey b = keyOf(Cipher::aes128Gcm, 90);
+  tables->sealingKeysSet(specOf(1, 100, a, 200, a));
   Bytes datagram(kSealedOverhead + 4, 1);
-  CHECK(tables->sender(1)->seal(0, datagram.data(), 4));
+  CHECK(tables->sendKey(1)->seal(0, datagram.data(), 4));
   store32(datagram.data(), u32{1} << 28 | 100);
-  CHECK(tables->receiver(200)->open(0, datagram.data(), datagram.size()) == Opened::packet);
+  CHECK(tables->receiveKey(200)->open(0, datagram.data(), datagram.size()) == OpenResult::packet);
   // Another SPI, another key and back, deleted and set again, another tunnel.
-  tables->associationsSet(specOf(1, 300, a, 301, a));
-  CHECK_EQUAL(tables->sender(1)->counter->last(), 1u);
-  CHECK_EQUAL(tables->receiver(301)->window->top(), 1u);
-  tables->associationsSet(specOf(1, 100, b, 200, b));
-  CHECK_EQUAL(tables->sender(1)->counter->last(), 0u);
-  tables->associationsSet(specOf(1, 100, a, 200, a));
-  CHECK_EQUAL(tables->sender(1)->counter->last(), 1u);
-  tables->associationsDelete(1);
-  tables->associationsSet(specOf(2, 100, a, 200, a));
-  CHECK_EQUAL(tables->sender(2)->counter->last(), 1u);
-  CHECK_EQUAL(tables->receiver(200)->window->top(), 1u);
+  tables->sealingKeysSet(specOf(1, 300, a, 301, a));
+  CHECK_EQUAL(tables->sendKey(1)->counter->last(), 1u);
+  CHECK_EQUAL(tables->receiveKey(301)->window->top(), 1u);
+  tables->sealingKeysSet(specOf(1, 100, b, 200, b));
+  CHECK_EQUAL(tables->sendKey(1)->counter->last(), 0u);
+  tables->sealingKeysSet(specOf(1, 100, a, 200, a));
+  CHECK_EQUAL(tables->sendKey(1)->counter->last(), 1u);
+  tables->sealingKeysDelete(1);
+  tables->sealingKeysSet(specOf(2, 100, a, 200, a));
+  CHECK_EQUAL(tables->sendKey(2)->counter->last(), 1u);
+  CHECK_EQUAL(tables->receiveKey(200)->window->top(), 1u);
   // Two tunnels with one key share it.
-  tables->associationsSet(specOf(3, 100, a, 201, b));
-  CHECK(tables->sender(3)->counter == tables->sender(2)->counter);
+  tables->sealingKeysSet(specOf(3, 100, a, 201, b));
+  CHECK(tables->sendKey(3)->counter == tables->sendKey(2)->counter);
   // A cipher's key is not another cipher's.
-  SealKey other = a;
+  AeadKey other = a;
   other.cipher = Cipher::chacha20Poly1305;
-  tables->associationsSet(specOf(3, 100, other, 201, b));
-  CHECK_EQUAL(tables->sender(3)->counter->last(), 0u);
+  tables->sealingKeysSet(specOf(3, 100, other, 201, b));
+  CHECK_EQUAL(tables->sendKey(3)->counter->last(), 0u);
 }
 
 TEST(the_ledger_forgets_only_what_nobody_uses) {
-  KeyLedger<SendCounter> ledger;
-  SealKey key = keyOf(Cipher::chacha20Poly1305);
+  KeyHistory<SendCounter> ledger;
+  AeadKey key = keyOf(Cipher::chacha20Poly1305);
   const auto held = ledger.stateOf(key);
   held->next();
-  for (u32 count = 0; count < 3 * KeyLedger<SendCounter>::kRemembered; count++) {
-    SealKey other;
+  for (u32 count = 0; count < 3 * KeyHistory<SendCounter>::kRemembered; count++) {
+    AeadKey other;
     store32(other.bytes, count);
     ledger.stateOf(other)->next();
   }
-  CHECK(ledger.size() <= KeyLedger<SendCounter>::kRemembered);
+  CHECK(ledger.size() <= KeyHistory<SendCounter>::kRemembered);
   CHECK(ledger.stateOf(key) == held);
-  SealKey last;
-  store32(last.bytes, 3 * KeyLedger<SendCounter>::kRemembered - 1);
+  AeadKey last;
+  store32(last.bytes, 3 * KeyHistory<SendCounter>::kRemembered - 1);
   CHECK_EQUAL(ledger.stateOf(last)->last(), 1u);
 }
 
 TEST(roaming_is_told_once_a_second_for_each_place) {
-  RoamingNotices notices;
+  RoamingNoticeLimit notices;
   CHECK(notices.allow(1, 1000));
   CHECK(!notices.allow(1, 1999));
   CHECK(notices.allow(2, 1999));

@@ -32,7 +32,7 @@ Address prefixOf(u32 id) {
 
 struct World {
   Tables tables{2};
-  HoldQueue hold;
+  InwardHold hold;
   OutwardHold outward;
   PuntQueue punts{[] {}};
   Counters counters[2];
@@ -43,10 +43,10 @@ struct World {
 };
 
 // One of a few keys, so that counters and windows are met again.
-AssociationsSpec associationsOf(u32 id, int step) {
-  AssociationsSpec spec;
+SealingKeysSpec associationsOf(u32 id, int step) {
+  SealingKeysSpec spec;
   spec.tunnel = id;
-  KeySpec key;
+  SealingKey key;
   key.spi = id;
   store32(key.key.bytes, id << 2 | (static_cast<u32>(step) & 3));
   spec.send = key;
@@ -59,9 +59,8 @@ RelayLegSpec legOf(u32 id, u32 choice) {
   RelayLegSpec spec;
   spec.index = id;
   spec.other = id ^ 1;
-  spec.remote = remoteOf(id, choice & 1);
-  spec.remotePort = 7890;
-  spec.place.validated = (choice & 2) != 0;
+  spec.path = {.remotePort = 7890, .remote = remoteOf(id, choice & 1)};
+  spec.peer.validated = (choice & 2) != 0;
   spec.rateKilobits = 1000 + (choice & 4);
   return spec;
 }
@@ -70,34 +69,34 @@ RelayLegSpec legOf(u32 id, u32 choice) {
 void passOn(World& world, u32 id, u64 nowMs) {
   const RelayLeg* leg = world.tables.relayLegs().find(id);
   if (leg == nullptr) return;
-  if ((load32(leg->way.endpoint->identity.remote.bytes) >> 4 & 0xfff) != id ||
+  if ((load32(leg->tunnel.endpoint->identity.remote.bytes) >> 4 & 0xfff) != id ||
       leg->other != (id ^ 1)) {
     world.wrong++;
   }
-  leg->way.came(100);
+  leg->tunnel.received(100);
   leg->state->counters.receivePackets.fetch_add(1, std::memory_order_relaxed);
   const RelayLeg* other = world.tables.relayLegs().find(leg->other);
   RelayDrop reason{};
   if (other == nullptr || !other->admits(100, nowMs, reason)) return;
-  other->way.counters->transmitPackets.fetch_add(1, std::memory_order_relaxed);
+  other->tunnel.counters->transmitPackets.fetch_add(1, std::memory_order_relaxed);
   world.passedOn.fetch_add(1, std::memory_order_relaxed);
 }
 
 // What two packet threads do with one association: seal, and open what was sealed.
 void sealAndOpen(World& world, unsigned slot, u32 id) {
-  SendAssociation* sender = world.tables.sender(id);
-  ReceiveAssociation* receiver = world.tables.receiver(id);
+  SendKey* sender = world.tables.sendKey(id);
+  ReceiveKey* receiver = world.tables.receiveKey(id);
   if (sender == nullptr || receiver == nullptr) return;
   u8 datagram[kSealedOverhead + 32] = {};
   if (!sender->seal(slot, datagram, 32)) world.wrong++;
   const bool same = sender->contexts.key() == receiver->contexts.key();
-  const Opened opened = receiver->open(slot, datagram, sizeof datagram);
-  if (opened == Opened::packet && !same) world.wrong++;
-  if (opened == Opened::packet &&
-      receiver->open(slot, datagram, sizeof datagram) == Opened::packet) {
+  const OpenResult opened = receiver->open(slot, datagram, sizeof datagram);
+  if (opened == OpenResult::packet && !same) world.wrong++;
+  if (opened == OpenResult::packet &&
+      receiver->open(slot, datagram, sizeof datagram) == OpenResult::packet) {
     world.wrong++;
   }
-  if (opened == Opened::packet) world.opened.fetch_add(1, std::memory_order_relaxed);
+  if (opened == OpenResult::packet) world.opened.fetch_add(1, std::memory_order_relaxed);
 }
 
 void change(World& world, u32 seed) {
@@ -107,14 +106,13 @@ void change(World& world, u32 seed) {
     TunnelSpec spec;
     spec.id = id;
     spec.mtu = 1400;
-    spec.remote = remoteOf(id, random());
-    spec.remotePort = 4191;
+    spec.path = {.remotePort = 4191, .remote = remoteOf(id, random())};
     switch (random() % 12) {
       case 5:
-        world.tables.associationsSet(associationsOf(id, step));
+        world.tables.sealingKeysSet(associationsOf(id, step));
         break;
       case 6:
-        world.tables.associationsDelete(id);
+        world.tables.sealingKeysDelete(id);
         break;
       case 7:
         world.tables.overlaySet({{6, 48, prefixOf(id)}, prefixOf(id)});
@@ -147,7 +145,7 @@ void change(World& world, u32 seed) {
         world.tables.tunnelSet(spec);
         world.outward.take(
             [&](const HeldOutward& held) { return held.destination.bytes[15] == id % 4; });
-        world.hold.take({spec.remote, 4191, 4, Encapsulation::udp});
+        world.hold.take({.remote = spec.path.remote, .port = 4191});
     }
     if (step % 64 == 0) world.punts.take();
   }
@@ -166,13 +164,13 @@ void forward(World& world, EpochDomain::Reader& reader, Counters& counters, u32 
           (routes.isOwn(6, prefixOf(id).bytes) && prefixOf(id) == Address{})) {
         world.wrong++;
       }
-      routes.isPeers(id);
+      routes.isPeerTunnel(id);
       const u32 found = peer != 0 ? peer : world.tables.route(6, prefixOf(id).bytes);
       if (found != 0 && found != id) world.wrong++;
       const Tunnel* tunnel = found == 0 ? nullptr : world.tables.tunnel(found);
       if (tunnel == nullptr) continue;
       // What a packet does: compares the endpoint, reads the MTU, counts.
-      if ((load32(tunnel->remote().bytes) >> 4 & 0xfff) != id || tunnel->effectiveMtu() == 0) {
+      if ((load32(tunnel->path.remote.bytes) >> 4 & 0xfff) != id || tunnel->effectiveMtu() == 0) {
         world.wrong++;
       }
       tunnel->counters->receivePackets.fetch_add(1, std::memory_order_relaxed);
@@ -182,15 +180,15 @@ void forward(World& world, EpochDomain::Reader& reader, Counters& counters, u32 
       if (packet % 8 == 0) sealAndOpen(world, seed, id);
     }
     const u8 octet = 1;
-    world.hold.push({remoteOf(1 + random() % kIds, random()), 4191, 4, Encapsulation::udp}, 0,
-                    &octet, 1, 1);
+    world.hold.push({.remote = remoteOf(1 + random() % kIds, random()), .port = 4191}, 0, &octet, 1,
+                    1);
     world.hold.expire(random() % 100, 50);
     u8 header[40] = {0x60};
     header[39] = static_cast<u8>(random() % 4);
     PacketView view;
     if (viewPacket(header, sizeof header, view)) world.outward.push(view, {}, random() % 100);
     world.outward.expire(random() % 100, 50);
-    world.punts.push({ControlPath{}, {1}});
+    world.punts.push({PacketPath{}, {1}});
     reader.offline();
     // On few cores a reader that never yields would keep the writers, and so the end of the test,
     // waiting.

@@ -29,11 +29,8 @@ Address four(u32 value) {
 TunnelSpec tunnel(u32 id, const Address& remote) {
   TunnelSpec spec;
   spec.id = id;
-  spec.encapsulation = Encapsulation::udp;
-  spec.family = 4;
   spec.mtu = 1460;
-  spec.localPort = spec.remotePort = 4191;
-  spec.remote = remote;
+  spec.path = {.remotePort = 4191, .remote = remote};
   return spec;
 }
 
@@ -79,14 +76,14 @@ TEST(move_keeps_counters_and_changes_endpoint) {
   tables->tunnel(1)->counters->receivePackets = 5;
   tables->tunnelSet(tunnel(1, four(2)));
   CHECK_EQUAL(tables->tunnel(1)->counters->receivePackets.load(), 5u);
-  CHECK(tables->endpoint({four(1), 4191, 4, Encapsulation::udp}) == nullptr);
-  CHECK(tables->endpoint({four(2), 4191, 4, Encapsulation::udp}) != nullptr);
+  CHECK(tables->endpoint({.remote = four(1), .port = 4191}) == nullptr);
+  CHECK(tables->endpoint({.remote = four(2), .port = 4191}) != nullptr);
   tables->tunnelSet(tunnel(2, four(2)));
   tables->tunnelDelete(1);
   CHECK(tables->tunnel(1) == nullptr);
-  CHECK(tables->endpoint({four(2), 4191, 4, Encapsulation::udp}) != nullptr);
+  CHECK(tables->endpoint({.remote = four(2), .port = 4191}) != nullptr);
   tables->tunnelDelete(2);
-  CHECK(tables->endpoint({four(2), 4191, 4, Encapsulation::udp}) == nullptr);
+  CHECK(tables->endpoint({.remote = four(2), .port = 4191}) == nullptr);
 }
 
 TEST(path_mtu_lowers_the_tunnel) {
@@ -146,20 +143,20 @@ TEST(million_tunnels_weigh_little) {
 }
 
 TEST(held_packets_are_bounded_and_expire) {
-  HoldQueue hold;
-  const Endpoint::Key from{four(1), 9, 4, Encapsulation::udp};
-  const Endpoint::Key other{four(2), 9, 4, Encapsulation::udp};
+  InwardHold hold;
+  const Endpoint::Key from{.remote = four(1), .port = 9};
+  const Endpoint::Key other{.remote = four(2), .port = 9};
   const u8 packet[4000] = {1};
   size_t taken = 0;
   while (hold.push(taken % 2 == 0 ? from : other, 0, packet, sizeof packet, 100)) taken++;
-  CHECK_EQUAL(taken, HoldQueue::kMaximumOctets / sizeof packet);
+  CHECK_EQUAL(taken, InwardHold::kMaximumOctets / sizeof packet);
   CHECK_EQUAL(hold.take(from).size(), (taken + 1) / 2);
   CHECK_EQUAL(hold.expire(149, 50), 0u);
   CHECK_EQUAL(hold.expire(150, 50), taken / 2);
   CHECK(!hold.waiting());
   size_t small = 0;
   while (hold.push(from, 0, packet, 1, 100)) small++;
-  CHECK_EQUAL(small, HoldQueue::kMaximumPackets);
+  CHECK_EQUAL(small, InwardHold::kMaximumPackets);
 }
 
 TEST(packets_for_tunnels_that_are_being_built_are_bounded) {
@@ -193,11 +190,11 @@ TEST(punts_wake_once_until_taken) {
   int woken = 0;
   PuntQueue queue([&] { woken++; });
   size_t taken = 0;
-  while (queue.push({ControlPath{}, {1}})) taken++;
+  while (queue.push({PacketPath{}, {1}})) taken++;
   CHECK_EQUAL(woken, 1);
   CHECK_EQUAL(taken, PuntQueue::kMaximumPackets);
   CHECK_EQUAL(queue.take().size(), taken);
-  queue.push({ControlPath{}, {1}});
+  queue.push({PacketPath{}, {1}});
   CHECK_EQUAL(woken, 2);
 }
 

@@ -493,7 +493,7 @@ TEST(refusals_are_answered) {
   for (const Case& each : cases) {
     Bytes packet = each.packet;
     const PacketView view = made::viewOf(packet);
-    Bytes error = refusal(view, pass(packet).translation, nullptr);
+    Bytes error = translationError(view, pass(packet).translation, nullptr);
     const size_t header = view.family == 4 ? 20 : 40;
     CHECK(error.size() > header + 8);
     CHECK(error[header] == each.type && error[header + 1] == each.code);
@@ -506,6 +506,6 @@ TEST(refusals_are_answered) {
   error[8] = 1;
   writeIpv4Checksum(error.data(), 20);
   CHECK(pass(error).verdict() == Verdict::hopLimit &&
-        refusal(made::viewOf(error), {Verdict::hopLimit}, nullptr).empty());
-  CHECK(refusal(made::viewOf(late6), {Verdict::icmpType}, nullptr).empty());
+        translationError(made::viewOf(error), {Verdict::hopLimit}, nullptr).empty());
+  CHECK(translationError(made::viewOf(late6), {Verdict::icmpType}, nullptr).empty());
 }

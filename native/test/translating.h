@@ -83,7 +83,7 @@ inline Packets passApart(Bytes packet, const Settings& settings = {},
                          const VirtioHeader& virtio = {}) {
   Packets out;
   const PacketView view = viewOf(packet);
-  translateApart(view, virtio, targetOf(view, settings), out);
+  translateCopy(view, virtio, targetOf(view, settings), out);
   return out;
 }
 

@@ -24,8 +24,8 @@ class Node {
   Node() : socket_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
     const timeval patience{10, 0};
     ::setsockopt(fd(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    enable(fd(), IPPROTO_UDP, UDP_GRO);
-    enable(fd(), IPPROTO_IP, IP_RECVTOS);
+    setOption(fd(), IPPROTO_UDP, UDP_GRO);
+    setOption(fd(), IPPROTO_IP, IP_RECVTOS);
     sockaddr_in at = socketAddress(loopback(), 0);
     socklen_t size = sizeof at;
     CHECK(::bind(fd(), reinterpret_cast<sockaddr*>(&at), size) == 0);
@@ -39,7 +39,12 @@ class Node {
     return address;
   }
   int fd() const { return socket_.get(); }
-  Endpoint::Key key() const { return {loopback(), port, 4, Encapsulation::sealed}; }
+  Endpoint::Key key() const {
+    return {.remote = loopback(), .port = port, .protection = Protection::sealed};
+  }
+
+  // From the loopback address to this node.
+  OuterPath path() const { return {.remotePort = port, .local = loopback(), .remote = loopback()}; }
 
   // What comes next, within ten seconds; `segment` is 0 for one alone.
   Bytes receive() {

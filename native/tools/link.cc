@@ -385,9 +385,9 @@ Options parse(int argc, char** argv) {
       options.a = text;
     } else if (name == "--b") {
       options.b = text;
-    }
-    else if (name == "--delay-us")
+    } else if (name == "--delay-us") {
       options.delay = number<Nanoseconds>(name, text, kMostUs) * 1000;
+    }
     else if (name == "--jitter-us")
       options.jitter = number<Nanoseconds>(name, text, kMostUs) * 1000;
     else if (name == "--loss")

@@ -106,9 +106,9 @@ Options parse_options(int argc, char** argv) {
       options.bind = value;
     } else if (name == "--peer") {
       options.peer = value;
-    }
-    else if (name == "--port")
+    } else if (name == "--port") {
       options.port = static_cast<std::uint16_t>(number(value, 65'535));
+    }
     else if (name == "--peer-port")
       options.peer_port = static_cast<std::uint16_t>(number(value, 65'535));
     else if (name == "--interval-us")

@@ -20,11 +20,11 @@ constexpr time_t kAnswerSeconds = 10;
 
 Descriptor openRoute(int flags) {
   Descriptor socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_ROUTE));
-  if (!socket) failed("netlink socket");
-  wantBuffers(socket.get(), kBufferOctets);
+  if (!socket) throwSystemError("netlink socket");
+  requestBuffers(socket.get(), kBufferOctets);
   // Both are refinements that old kernels lack.
-  enable(socket.get(), SOL_NETLINK, NETLINK_EXT_ACK);
-  enable(socket.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK);
+  setOption(socket.get(), SOL_NETLINK, NETLINK_EXT_ACK);
+  setOption(socket.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK);
   return socket;
 }
 
@@ -45,7 +45,7 @@ bool endsAnswer(const std::vector<u8>& datagram, u32 sequence) {
 }  // namespace
 
 Netlink::Netlink() : requests_(openRoute(0)), stop_(::eventfd(0, EFD_CLOEXEC)) {
-  if (!stop_) failed("eventfd");
+  if (!stop_) throwSystemError("eventfd");
   const timeval patience{kAnswerSeconds, 0};
   ::setsockopt(requests_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
 }
@@ -59,13 +59,13 @@ Datagrams Netlink::request(const u8* message, size_t length) {
   nlmsghdr header;
   if (length < sizeof header) throw SystemError(EINVAL, "netlink request");
   std::memcpy(&header, message, sizeof header);
-  if (::send(requests_.get(), message, length, 0) < 0) failed("netlink request");
+  if (::send(requests_.get(), message, length, 0) < 0) throwSystemError("netlink request");
   Datagrams answer;
   std::vector<u8> buffer(kDatagram);
   for (;;) {
     const ssize_t got = ::recv(requests_.get(), buffer.data(), buffer.size(), 0);
     if (got < 0 && errno == EINTR) continue;
-    if (got <= 0) failed("netlink answer");
+    if (got <= 0) throwSystemError("netlink answer");
     answer.emplace_back(buffer.begin(), buffer.begin() + got);
     if (endsAnswer(answer.back(), header.nlmsg_seq)) return answer;
   }
@@ -77,11 +77,11 @@ void Netlink::subscribe(const std::vector<int>& groups, Handler handler) {
   sockaddr_nl any{};
   any.nl_family = AF_NETLINK;
   if (::bind(notifications_.get(), reinterpret_cast<sockaddr*>(&any), sizeof any) != 0) {
-    failed("netlink socket");
+    throwSystemError("netlink socket");
   }
   for (const int group : groups) {
-    if (!enable(notifications_.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)) {
-      failed("netlink group " + std::to_string(group));
+    if (!setOption(notifications_.get(), SOL_NETLINK, NETLINK_ADD_MEMBERSHIP, group)) {
+      throwSystemError("netlink group " + std::to_string(group));
     }
   }
   sigset_t all;

@@ -26,14 +26,18 @@ class Descriptor {
   int fd_ = -1;
 };
 
-inline bool enable(int fd, int level, int option, int value = 1) {
+inline bool setOption(int fd, int level, int option, int value = 1) {
   return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
 // The forced form passes the host's limits but needs CAP_NET_ADMIN in the initial user namespace.
-inline void wantBuffers(int fd, int octets) {
-  if (!enable(fd, SOL_SOCKET, SO_RCVBUFFORCE, octets)) enable(fd, SOL_SOCKET, SO_RCVBUF, octets);
-  if (!enable(fd, SOL_SOCKET, SO_SNDBUFFORCE, octets)) enable(fd, SOL_SOCKET, SO_SNDBUF, octets);
+inline void requestBuffers(int fd, int octets) {
+  if (!setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, octets)) {
+    setOption(fd, SOL_SOCKET, SO_RCVBUF, octets);
+  }
+  if (!setOption(fd, SOL_SOCKET, SO_SNDBUFFORCE, octets)) {
+    setOption(fd, SOL_SOCKET, SO_SNDBUF, octets);
+  }
 }
 
 }  // namespace sojourn

@@ -15,7 +15,7 @@ struct SystemError : std::runtime_error {
   int error;
 };
 
-[[noreturn]] inline void failed(const std::string& what, const std::string& remedy = "") {
+[[noreturn]] inline void throwSystemError(const std::string& what, const std::string& remedy = "") {
   throw SystemError(
       errno, what,
       errno == EPERM || errno == EACCES ? "needs CAP_NET_ADMIN and CAP_NET_RAW" : remedy);

@@ -2,29 +2,31 @@
 
 namespace sojourn {
 
-PlaceAccounts::~PlaceAccounts() {
-  for (const auto& [key, account] : accounts_) delete account;
+AmplificationLimits::~AmplificationLimits() {
+  for (const auto& [key, limit] : limits_) delete limit;
 }
 
-PlaceAccount* PlaceAccounts::acquire(const Endpoint* endpoint, const PlaceSpec& spec) {
-  if (spec.validated) return nullptr;
-  PlaceAccount*& account = accounts_[{endpoint, spec.account}];
-  if (account == nullptr) {
-    account = new PlaceAccount;
-    account->key_ = {endpoint, spec.account};
+AmplificationLimit* AmplificationLimits::acquire(const Endpoint* endpoint,
+                                                 const PeerValidation& peer) {
+  if (peer.validated) return nullptr;
+  AmplificationLimit*& limit = limits_[{endpoint, peer.group}];
+  if (limit == nullptr) {
+    limit = new AmplificationLimit;
+    limit->key_ = {endpoint, peer.group};
   }
-  account->references_++;
-  // One of several legs may be told later than the others, and of less.
-  if (spec.creditOctets > account->credit_.load(std::memory_order_relaxed)) {
-    account->credit_.store(spec.creditOctets, std::memory_order_relaxed);
+  limit->references_++;
+  // The legs of a node are set one after another, and a later one may carry an older, smaller
+  // credit.
+  if (peer.creditOctets > limit->credit_.load(std::memory_order_relaxed)) {
+    limit->credit_.store(peer.creditOctets, std::memory_order_relaxed);
   }
-  return account;
+  return limit;
 }
 
-void PlaceAccounts::release(PlaceAccount* account, EpochDomain& domain) {
-  if (account == nullptr || --account->references_ > 0) return;
-  accounts_.erase(account->key_);
-  domain.retire(account);
+void AmplificationLimits::release(AmplificationLimit* limit, EpochDomain& domain) {
+  if (limit == nullptr || --limit->references_ > 0) return;
+  limits_.erase(limit->key_);
+  domain.retire(limit);
 }
 
 }  // namespace sojourn

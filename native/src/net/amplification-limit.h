@@ -1,5 +1,5 @@
-// Places where nobody showed yet that a node is: what goes there is bounded by what came from there
-// (docs/ntmobile.md §9, §10).
+// Anti-amplification limit (RFC 9000 §8.1): until a peer address is validated, no more is sent to
+// it than three times what came from it, plus a credit (docs/ntmobile.md §9, §10).
 #pragma once
 #include <atomic>
 #include <map>
@@ -12,62 +12,61 @@ namespace sojourn {
 
 struct Endpoint;
 
-// What a leg or tunnel says of its far end.
-struct PlaceSpec {
-  // Somebody showed that the node is there: nothing is bounded, nothing counted.
+// What a tunnel or a leg says about the address of its peer.
+struct PeerValidation {
+  // The peer has shown that it receives at this address: no limit, nothing is counted.
   bool validated = true;
-  // What is at one far end under one number counts together: the legs and the tunnel of one node.
-  u32 account = 0;
-  // Octets that may go there beside those for what comes.
+  // Tunnels and legs of one group at one endpoint share a limit: those of one node.
+  u32 group = 0;
+  // Octets that may be sent beyond what the received ones allow.
   u64 creditOctets = 0;
 };
 
-// What came from a place and what went there, octets behind the UDP header.
-class PlaceAccount {
+// Octets behind the UDP header that came from an unvalidated peer address and that were sent to it.
+class AmplificationLimit {
  public:
-  // How many times what came from there may go there.
-  static constexpr u64 kAmplification = 3;
+  static constexpr u64 kFactor = 3;
 
-  void came(u64 octets) { received_.fetch_add(octets, std::memory_order_relaxed); }
-  // Counts them as gone when they may go.
-  bool take(u64 octets) {
+  void received(u64 octets) { received_.fetch_add(octets, std::memory_order_relaxed); }
+  // Counts `octets` as sent if they may be sent.
+  bool trySend(u64 octets) {
     u64 sent = sent_.load(std::memory_order_relaxed);
-    while (sent + octets <= bound()) {
+    while (sent + octets <= allowed()) {
       if (sent_.compare_exchange_weak(sent, sent + octets, std::memory_order_relaxed)) return true;
     }
     return false;
   }
-  static void release(PlaceAccount* account) { delete account; }
+  static void release(AmplificationLimit* limit) { delete limit; }
 
  private:
-  friend class PlaceAccounts;
+  friend class AmplificationLimits;
 
-  u64 bound() const {
-    return credit_.load(std::memory_order_relaxed) +
-           kAmplification * received_.load(std::memory_order_relaxed);
+  u64 allowed() const {
+    const u64 received = received_.load(std::memory_order_relaxed);
+    return credit_.load(std::memory_order_relaxed) + kFactor * received;
   }
 
   std::atomic<u64> credit_{0};
   std::atomic<u64> received_{0};
   std::atomic<u64> sent_{0};
-  // Writers'.
+  // For writers.
   std::pair<const Endpoint*, u32> key_;
   u32 references_ = 0;
 };
 
-// For writers, who hold the tables' lock; readers have the account of a leg or tunnel from that.
-class PlaceAccounts {
+// For writers, who hold the tables' lock. Readers get the limit from a tunnel or leg.
+class AmplificationLimits {
  public:
-  ~PlaceAccounts();
+  ~AmplificationLimits();
 
-  // Null for a place that needs none. Each one that was acquired is released.
-  PlaceAccount* acquire(const Endpoint* endpoint, const PlaceSpec& spec);
-  // After what has it can no longer be found. Null is fine.
-  void release(PlaceAccount* account, EpochDomain& domain);
-  size_t size() const { return accounts_.size(); }
+  // Null for a validated address. Each limit that was acquired is released once.
+  AmplificationLimit* acquire(const Endpoint* endpoint, const PeerValidation& peer);
+  // To be called after readers can no longer find the tunnel or leg that had it. Null is ignored.
+  void release(AmplificationLimit* limit, EpochDomain& domain);
+  size_t size() const { return limits_.size(); }
 
  private:
-  std::map<std::pair<const Endpoint*, u32>, PlaceAccount*> accounts_;
+  std::map<std::pair<const Endpoint*, u32>, AmplificationLimit*> limits_;
 };
 
 }  // namespace sojourn

@@ -11,7 +11,7 @@
 namespace sojourn {
 
 // RFC 4443 §2.4 (f): a token bucket, one per packet thread.
-class RateLimit {
+class IcmpRateLimit {
  public:
   bool allow(u64 nowMs) {
     const u64 earned = (nowMs - lastMs_) / kMsPerToken;

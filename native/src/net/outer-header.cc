@@ -12,27 +12,27 @@ constexpr u16 kDontFragment = 0x4000;
 constexpr u16 kMoreFragments = 0x2000;
 constexpr u8 kCopiedOption = 0x80;
 
-size_t writeOuter4(const Tunnel& tunnel, u8 protocol, u8 trafficClass, size_t inner, u8* out) {
+size_t writeOuter4(const OuterPath& path, u8 protocol, u8 trafficClass, size_t payload, u8* out) {
   std::memset(out, 0, kIpv4Header);
   out[0] = 0x45;
   out[1] = trafficClass;
-  store16(out + 2, static_cast<u32>(kIpv4Header + inner));
+  store16(out + 2, static_cast<u32>(kIpv4Header + payload));
   store16(out + 6, kDontFragment);
   out[8] = kOuterHopLimit;
   out[9] = protocol;
-  std::memcpy(out + 12, tunnel.local.bytes, 4);
-  std::memcpy(out + 16, tunnel.remote().bytes, 4);
+  std::memcpy(out + 12, path.local.bytes, 4);
+  std::memcpy(out + 16, path.remote.bytes, 4);
   writeIpv4Checksum(out, kIpv4Header);
   return kIpv4Header;
 }
 
-size_t writeOuter6(const Tunnel& tunnel, u8 protocol, u8 trafficClass, size_t inner, u8* out) {
+size_t writeOuter6(const OuterPath& path, u8 protocol, u8 trafficClass, size_t payload, u8* out) {
   store32(out, 0x60000000u | u32{trafficClass} << 20);
-  store16(out + 4, static_cast<u32>(inner));
+  store16(out + 4, static_cast<u32>(payload));
   out[6] = protocol;
   out[7] = kOuterHopLimit;
-  std::memcpy(out + 8, tunnel.local.bytes, 16);
-  std::memcpy(out + 24, tunnel.remote().bytes, 16);
+  std::memcpy(out + 8, path.local.bytes, 16);
+  std::memcpy(out + 24, path.remote.bytes, 16);
   return kIpv6Header;
 }
 
@@ -69,49 +69,57 @@ Packets fragmentIpv6(const std::vector<u8>& packet, size_t mtu, u32 identificati
   return fragments;
 }
 
-void writeUdp(u8* ip, int family, size_t inner, u16 sourcePort, u16 remotePort) {
+struct UdpPorts {
+  u16 source;
+  u16 destination;
+};
+
+void writeUdp(u8* ip, int family, size_t payload, const UdpPorts& ports) {
   u8* udp = ip + (family == 6 ? kIpv6Header : kIpv4Header);
-  store16(udp, sourcePort);
-  store16(udp + 2, remotePort);
-  store16(udp + 4, static_cast<u32>(kUdpHeader + inner));
+  store16(udp, ports.source);
+  store16(udp + 2, ports.destination);
+  store16(udp + 4, static_cast<u32>(kUdpHeader + payload));
   store16(udp + 6, 0);
-  const u64 pseudo = pseudoHeaderSum(ip, family, kProtocolUdp, kUdpHeader + inner);
-  const u16 checksum = checksumFinish(checksumAdd(udp, kUdpHeader + inner, pseudo));
+  const u64 pseudo = pseudoHeaderSum(ip, family, kProtocolUdp, kUdpHeader + payload);
+  const u16 checksum = checksumFinish(checksumAdd(udp, kUdpHeader + payload, pseudo));
   storeRaw16(udp + 6, checksum == 0 ? 0xffff : checksum);
 }
 
 }  // namespace
 
-size_t writeOuterHeader(const Tunnel& tunnel, int innerFamily, u8 trafficClass, size_t inner,
+size_t writeOuterHeader(const OuterPath& path, int innerFamily, u8 trafficClass, size_t payload,
                         u8* out) {
-  const u8 protocol = tunnel.encapsulation != Encapsulation::ipip ? kProtocolUdp
-                      : innerFamily == 6                          ? kProtocolIpv6
-                                                                  : kProtocolIpv4;
-  return tunnel.family == 6 ? writeOuter6(tunnel, protocol, trafficClass, inner, out)
-                            : writeOuter4(tunnel, protocol, trafficClass, inner, out);
+  const u8 inner = innerFamily == 6 ? kProtocolIpv6 : kProtocolIpv4;
+  const u8 protocol = path.carrier == Carrier::udp ? kProtocolUdp : inner;
+  return path.family == 6 ? writeOuter6(path, protocol, trafficClass, payload, out)
+                          : writeOuter4(path, protocol, trafficClass, payload, out);
 }
 
-Packets encapsulateFragmented(const Tunnel& tunnel, const OuterPayload& payload, size_t mtu,
-                              u16 sourcePort, u32 identification) {
-  const bool udp = tunnel.encapsulation != Encapsulation::ipip;
+Packets encapsulateFragmented(const OuterPath& path, const OuterPayload& payload,
+                              const OuterFragmentation& fragmentation) {
+  const bool udp = path.carrier == Carrier::udp;
   const size_t behind = payload.length + (udp ? kUdpHeader : 0);
   std::vector<u8> whole(kMaximumOuterHeader + behind);
   const u8 trafficClass = outerTrafficClass(payload.trafficClass);
   const size_t header =
-      writeOuterHeader(tunnel, payload.innerFamily, trafficClass, behind, whole.data());
+      writeOuterHeader(path, payload.innerFamily, trafficClass, behind, whole.data());
   whole.resize(header + behind);
   std::memcpy(whole.data() + whole.size() - payload.length, payload.data, payload.length);
-  if (udp) writeUdp(whole.data(), tunnel.family, payload.length, sourcePort, tunnel.remotePort());
-  if (tunnel.family == 6) {
-    if (whole.size() <= mtu) return {std::move(whole)};
-    return fragmentIpv6(whole, std::max(mtu, kIpv6MinimumMtu), identification);
+  if (udp) {
+    writeUdp(whole.data(), path.family, payload.length,
+             {.source = fragmentation.sourcePort, .destination = path.remotePort});
   }
-  store16(whole.data() + 4, identification & 0xffff);
+  if (path.family == 6) {
+    if (whole.size() <= fragmentation.mtu) return {std::move(whole)};
+    const size_t mtu = std::max(fragmentation.mtu, kIpv6MinimumMtu);
+    return fragmentIpv6(whole, mtu, fragmentation.identification);
+  }
+  store16(whole.data() + 4, fragmentation.identification & 0xffff);
   store16(whole.data() + 6, 0);
   writeIpv4Checksum(whole.data(), kIpv4Header);
   PacketView view;
   if (!viewPacket(whole.data(), whole.size(), view)) return {};
-  return fragmentIpv4(view, mtu);
+  return fragmentIpv4(view, fragmentation.mtu);
 }
 
 Packets fragmentIpv4(const PacketView& packet, size_t mtu) {
@@ -119,7 +127,7 @@ Packets fragmentIpv4(const PacketView& packet, size_t mtu) {
   Packets fragments;
   const size_t piece = (mtu - packet.headerLength) & ~size_t{7};
   const size_t payload = packet.length - packet.headerLength;
-  // The packet may itself be a fragment: offset and "more fragments" go on from there.
+  // The packet may be a fragment itself: its offset and "more fragments" carry on.
   const u16 field = load16(packet.data + 6);
   const size_t firstOffset = (field & 0x1fff) * size_t{8};
   for (size_t at = 0; at < payload || at == 0; at += piece) {

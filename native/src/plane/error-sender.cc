@@ -8,7 +8,7 @@ namespace sojourn {
 namespace {
 
 const Address* sourceOf(const PacketView& packet, const Tunnel& tunnel) {
-  return packet.family == 6 && tunnel.family == 6 ? &tunnel.local : nullptr;
+  return packet.family == 6 && tunnel.path.family == 6 ? &tunnel.path.local : nullptr;
 }
 
 }  // namespace
@@ -28,8 +28,9 @@ void ErrorSender::unreachable(const PacketView& packet, const Tunnel& tunnel, u6
   }
 }
 
-void ErrorSender::refuse(const PacketView& packet, const Translation& translation, u64 nowMs) {
-  std::vector<u8> error = refusal(packet, translation, nullptr);
+void ErrorSender::untranslated(const PacketView& packet, const Translation& translation,
+                               u64 nowMs) {
+  std::vector<u8> error = translationError(packet, translation, nullptr);
   if (error.empty() || !limit_.allow(nowMs)) return;
   if (write(std::move(error))) counters_.add(Counters::refusalsSent);
 }

@@ -1,44 +1,37 @@
-// Packets that come before the tunnel they belong to is known, kept for a moment; bounded in
-// number, octets and time.
+// Packets whose tunnel is not known yet, held for a moment. Bounded in number, octets and time.
 #pragma once
 #include <atomic>
 #include <deque>
 #include <mutex>
 #include <vector>
 
-#include "base/bytes.h"
 #include "net/packet.h"
 #include "net/virtio.h"
-#include "tables/tables.h"
+#include "tables/endpoint.h"
 
 namespace sojourn {
 
-// Held needs `atMs` and `packet`.
+// Held has `atMs` and `packet`.
 template <class Held>
-class HeldPackets {
+class HoldQueue {
  public:
   static constexpr size_t kMaximumPackets = 512;
   static constexpr size_t kMaximumOctets = 1 << 20;
 
-  // False when it is full, or of those that are `like` it `most` are there already.
+  // False if the queue is full, or already has `limit` packets for which `like` is true.
   template <class Like>
-  bool push(Held&& held, size_t most, Like like) {
+  bool push(Held&& held, size_t limit, Like like) {
     const std::lock_guard<std::mutex> guard(mutex_);
-    if (held_.size() >= kMaximumPackets || octets_ + held.packet.size() > kMaximumOctets) {
-      return false;
-    }
-    size_t alike = 0;
-    for (size_t index = 0; most < kMaximumPackets && index < held_.size(); index++) {
-      alike += like(held_[index]) ? 1u : 0u;
-    }
-    if (alike >= most) return false;
+    const bool full =
+        held_.size() >= kMaximumPackets || octets_ + held.packet.size() > kMaximumOctets;
+    if (full || countLike(limit, like) >= limit) return false;
     octets_ += held.packet.size();
     held_.push_back(std::move(held));
     waiting_.store(true);
     return true;
   }
 
-  // Takes out, in order, those that `wanted` says yes to.
+  // Takes out, in order, the packets for which `wanted` is true.
   template <class Wanted>
   std::vector<Held> take(Wanted wanted) {
     std::vector<Held> taken;
@@ -58,7 +51,7 @@ class HeldPackets {
     return taken;
   }
 
-  // Forgets what is older than `limitMs`; gives how many.
+  // Drops packets that were held for `limitMs`; returns their number.
   size_t expire(u64 nowMs, u64 limitMs) {
     const std::lock_guard<std::mutex> guard(mutex_);
     size_t count = 0;
@@ -71,20 +64,28 @@ class HeldPackets {
     return count;
   }
 
-  // Sequentially consistent, as the tables are: who changed them and then sees nobody waiting was
-  // seen by who pushed and then looked again.
+  // Sequentially consistent, as the tables are: a writer of the tables that sees no waiting packet
+  // is guaranteed to be seen by the thread that pushes one and then looks at the tables again.
   bool waiting() const { return waiting_.load(); }
 
  private:
+  template <class Like>
+  size_t countLike(size_t limit, Like like) const {
+    size_t count = 0;
+    if (limit >= kMaximumPackets) return count;
+    for (const Held& held : held_) count += like(held) ? 1u : 0u;
+    return count;
+  }
+
   std::mutex mutex_;
   std::deque<Held> held_;
   size_t octets_ = 0;
   std::atomic<bool> waiting_{false};
 };
 
-// From an endpoint that no tunnel names yet: a mobile node sends data right behind its Binding
-// Update, and the plane is faster than the home agent's answer to it. They are judged again once
-// the tunnel is set.
+// A packet from an endpoint that no tunnel has yet: a mobile node sends data right behind its
+// Binding Update, and the plane is faster than the home agent. It is checked again once the tunnel
+// is set.
 struct HeldInward {
   Endpoint::Key from;
   u8 trafficClass;
@@ -92,24 +93,27 @@ struct HeldInward {
   std::vector<u8> packet;
 };
 
-class HoldQueue : public HeldPackets<HeldInward> {
+class InwardHold : public HoldQueue<HeldInward> {
  public:
   using Held = HeldInward;
 
   bool push(const Endpoint::Key& from, u8 trafficClass, const u8* packet, size_t length,
             u64 nowMs) {
     const auto none = [](const Held&) { return false; };
-    return HeldPackets::push({from, trafficClass, nowMs, std::vector<u8>(packet, packet + length)},
-                             kMaximumPackets, none);
+    Held held{.from = from,
+              .trafficClass = trafficClass,
+              .atMs = nowMs,
+              .packet = std::vector<u8>(packet, packet + length)};
+    return HoldQueue::push(std::move(held), kMaximumPackets, none);
   }
   std::vector<Held> take(const Endpoint::Key& from) {
-    return HeldPackets::take([&](const Held& held) { return held.from == from; });
+    return HoldQueue::take([&](const Held& held) { return held.from == from; });
   }
 };
 
-// From the TUN, for a virtual address whose tunnel is being built: an application sends as soon as
-// it has the name's address. As they came, super-packets with what the device left undone, behind
-// `kRoom` octets.
+// A packet from the TUN for a virtual address whose tunnel is being built: an application sends as
+// soon as the name has resolved. It is kept as it was read, a super-packet with its offloads,
+// behind kRoom octets.
 struct HeldOutward {
   static constexpr size_t kRoom = 64;
 
@@ -118,24 +122,31 @@ struct HeldOutward {
   VirtioHeader virtio;
   u64 atMs;
   std::vector<u8> packet;
+
+  u8* data() { return packet.data() + kRoom; }
+  size_t length() const { return packet.size() - kRoom; }
 };
 
-class OutwardHold : public HeldPackets<HeldOutward> {
+class OutwardHold : public HoldQueue<HeldOutward> {
  public:
   using Held = HeldOutward;
-  // What a connection's first second, or a few lookups by UDP, bring.
+  // Enough for the first second of a connection, or for a few lookups by UDP.
   static constexpr size_t kForDestination = 8;
-  // By then TCP sends its SYN again (RFC 6298 §2.1).
+  // After this time TCP retransmits its SYN (RFC 6298 §2.1).
   static constexpr u64 kLimitMs = 1000;
 
   bool push(const PacketView& view, const VirtioHeader& virtio, u64 nowMs) {
     const Address destination = Address::of(view.family, view.destination());
-    Held held{view.family, destination, virtio, nowMs, std::vector<u8>(Held::kRoom + view.length)};
-    std::memcpy(held.packet.data() + Held::kRoom, view.data, view.length);
+    Held held{.family = view.family,
+              .destination = destination,
+              .virtio = virtio,
+              .atMs = nowMs,
+              .packet = std::vector<u8>(Held::kRoom + view.length)};
+    std::memcpy(held.data(), view.data, view.length);
     const auto sameDestination = [&](const Held& other) {
       return other.family == view.family && other.destination == destination;
     };
-    return HeldPackets::push(std::move(held), kForDestination, sameDestination);
+    return HoldQueue::push(std::move(held), kForDestination, sameDestination);
   }
 };
 

@@ -7,9 +7,11 @@
 namespace sojourn {
 namespace {
 
+constexpr u16 kDiscardPort = 9;
+
 template <class Socket>
 int mtuOfConnected(int fd, const Socket& local, const Socket& remote, int level, int option) {
-  // A source that this host no longer has only makes the answer less exact.
+  // If this host no longer has the source address, the answer is merely less exact.
   if (::bind(fd, reinterpret_cast<const sockaddr*>(&local), sizeof local) != 0) errno = 0;
   if (::connect(fd, reinterpret_cast<const sockaddr*>(&remote), sizeof remote) != 0) return -1;
   int mtu = -1;
@@ -17,42 +19,46 @@ int mtuOfConnected(int fd, const Socket& local, const Socket& remote, int level,
   return ::getsockopt(fd, level, option, &mtu, &size) == 0 ? mtu : -1;
 }
 
-// A connected socket has a route, and the route knows; nothing is sent.
-int pathMtuOfKernel(const Tunnel& tunnel, int mark) {
-  const Descriptor socket(
-      ::socket(tunnel.family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+// A connected socket has a route, and the route has the MTU. Nothing is sent.
+int kernelPathMtu(const OuterPath& path, int mark) {
+  const int domain = path.family == 6 ? AF_INET6 : AF_INET;
+  const Descriptor socket(::socket(domain, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket) return -1;
-  if (mark != 0) enable(socket.get(), SOL_SOCKET, SO_MARK, mark);
-  if (tunnel.family == 6) {
-    const sockaddr_in6 local = socketAddress6(tunnel.local, 0);
-    return mtuOfConnected(socket.get(), local, socketAddress6(tunnel.remote(), 9), IPPROTO_IPV6,
-                          IPV6_MTU);
+  const int fd = socket.get();
+  if (mark != 0) setOption(fd, SOL_SOCKET, SO_MARK, mark);
+  if (path.family == 6) {
+    const sockaddr_in6 remote = socketAddress6(path.remote, kDiscardPort);
+    return mtuOfConnected(fd, socketAddress6(path.local, 0), remote, IPPROTO_IPV6, IPV6_MTU);
   }
-  const sockaddr_in local = socketAddress(tunnel.local, 0);
-  return mtuOfConnected(socket.get(), local, socketAddress(tunnel.remote(), 9), IPPROTO_IP, IP_MTU);
+  const sockaddr_in remote = socketAddress(path.remote, kDiscardPort);
+  return mtuOfConnected(fd, socketAddress(path.local, 0), remote, IPPROTO_IP, IP_MTU);
 }
 
 }  // namespace
 
-void PathErrors::learnFrom(int fd, Encapsulation encapsulation) {
-  drainErrors(fd, [&](const ErrorReport& report) { take(report, encapsulation); });
+void PathErrors::learnFrom(int fd, Carrier carrier, Protection protection) {
+  drainErrors(fd, [&](const ErrorReport& report) { handle(report, carrier, protection); });
 }
 
-void PathErrors::take(const ErrorReport& report, Encapsulation encapsulation) {
-  const u16 port = encapsulation == Encapsulation::ipip ? u16{0} : report.port;
-  Endpoint* endpoint = shared_.tables.endpoint({report.remote, port, report.family, encapsulation});
+void PathErrors::handle(const ErrorReport& report, Carrier carrier, Protection protection) {
+  Endpoint* endpoint =
+      shared_.tables.endpoint({.remote = report.remote,
+                               .port = carrier == Carrier::udp ? report.port : u16{0},
+                               .family = report.family,
+                               .carrier = carrier,
+                               .protection = protection});
   if (endpoint == nullptr) return;
   if (report.mtu != 0) lower(*endpoint, report.mtu);
   if (report.unreachable) relay(report, *endpoint);
 }
 
-// Only for what would go to that endpoint now: an error about a place that the node has left, or
-// one that somebody made up about packets that were never sent, reaches nobody.
+// Relays the error only if the inner packet would be sent to that endpoint now. This ignores errors
+// about an address that the node has left, and forged errors about packets that were never sent.
 void PathErrors::relay(const ErrorReport& report, const Endpoint& endpoint) {
-  // What it quotes is ciphertext.
-  if (endpoint.identity.encapsulation == Encapsulation::sealed) return;
+  // The quoted packet is ciphertext.
+  if (endpoint.identity.protection != Protection::none) return;
   size_t outer = 0;
-  if (endpoint.identity.encapsulation == Encapsulation::ipip) {
+  if (endpoint.identity.carrier == Carrier::ip) {
     outer = report.family == 6 ? kIpv6Header : kIpv4Header;
     if (report.quotedLength < outer) return;
     const u8 protocol = report.quoted[report.family == 6 ? 6 : 9];
@@ -60,22 +66,23 @@ void PathErrors::relay(const ErrorReport& report, const Endpoint& endpoint) {
   }
   PacketView inner;
   if (!viewQuoted(report.quoted + outer, report.quotedLength - outer, inner)) return;
-  const Tunnel* tunnel = shared_.tables.tunnel(shared_.outward(inner));
+  const Tunnel* tunnel = shared_.tables.tunnel(shared_.outwardTunnel(inner));
   if (tunnel == nullptr || !(tunnel->endpoint->identity == endpoint.identity)) return;
   sender_.unreachable(inner, *tunnel, monotonicMs());
 }
 
 void PathErrors::probe(const Tunnel& tunnel) {
-  const int mtu = pathMtuOfKernel(tunnel, shared_.options.mark);
+  const int mtu = kernelPathMtu(tunnel.path, shared_.options.mark);
   if (mtu > 0 && mtu <= 65535) lower(*tunnel.endpoint, static_cast<u16>(mtu));
 }
 
 void PathErrors::lower(Endpoint& endpoint, u16 reported) {
-  const u16 least = endpoint.identity.family == 6 ? static_cast<u16>(kIpv6MinimumMtu) : kLeast4;
-  const u16 mtu = std::max(reported, least);
+  const bool six = endpoint.identity.family == 6;
+  const u16 mtu = std::max(reported, six ? static_cast<u16>(kIpv6MinimumMtu) : kMinimumMtu4);
   const u16 before = endpoint.pathMtu.load(std::memory_order_relaxed);
   if (before != 0 && before <= mtu) return;
-  endpoint.pathMtuAt.store(static_cast<u32>(monotonicMs() / 1000), std::memory_order_relaxed);
+  const u32 seconds = static_cast<u32>(monotonicMs() / 1000);
+  endpoint.pathMtuAt.store(seconds, std::memory_order_relaxed);
   endpoint.pathMtu.store(mtu, std::memory_order_relaxed);
   counters_.add(Counters::pathMtuLearnt);
 }

@@ -1,9 +1,9 @@
-// What error queues say about the path to an endpoint: its MTU (RFC 1191, RFC 8201) is kept with
-// the endpoint for ten minutes; that packets do not get there is told to who sent what was in them
-// (RFC 2473 §8).
+// What error queues report about the path to an endpoint. The path MTU (RFC 1191, RFC 8201) is kept
+// with the endpoint for ten minutes. That the endpoint is unreachable is relayed to the source of
+// the inner packet (RFC 2473 §8).
 #pragma once
 #include "plane/error-sender.h"
-#include "plane/plane-parts.h"
+#include "plane/shared.h"
 #include "sockets/error-queue.h"
 
 namespace sojourn {
@@ -13,32 +13,31 @@ class PathErrors {
   PathErrors(Shared& shared, Counters& counters, ErrorSender& sender)
       : shared_(shared), counters_(counters), sender_(sender) {}
 
-  // Empties the error queue of `fd`. The caller is online in the tables' domain.
-  void learnFrom(int fd, Encapsulation encapsulation);
-  // Asks the kernel how large packets to the tunnel's far end may be, after it refused one. Its own
-  // answer to that is of no use: ip_local_error gives port 0 on sockets that are not connected, and
-  // a refused UDP_SEGMENT gives none.
+  // Empties the error queue of `fd`, through which packets of this carrier and protection are sent.
+  // The caller is online in the tables' domain.
+  void learnFrom(int fd, Carrier carrier, Protection protection);
+  // Asks the kernel for the path MTU after it refused a packet as too large. The refusal does not
+  // say: ip_local_error reports port 0 on unconnected sockets, and for UDP_SEGMENT nothing.
   void probe(const Tunnel& tunnel);
-  // What is known of the path to `endpoint`; 0: nothing.
+  // The path MTU to `endpoint`; 0: unknown.
   static size_t pathMtu(Endpoint& endpoint, u64 nowMs) {
-    if (endpoint.pathMtu.load(std::memory_order_relaxed) != 0) age(endpoint, nowMs);
+    if (endpoint.pathMtu.load(std::memory_order_relaxed) != 0) expire(endpoint, nowMs);
     return endpoint.pathMtu.load(std::memory_order_relaxed);
   }
-  // Forgets a value that is older than RFC 8201 §4 lets it be.
-  static void age(Endpoint& endpoint, u64 nowMs) {
-    if (nowMs / 1000 - endpoint.pathMtuAt.load(std::memory_order_relaxed) > kLifetimeSeconds) {
-      endpoint.pathMtu.store(0);
-    }
+  // Forgets a path MTU that is older than RFC 8201 §4 allows.
+  static void expire(Endpoint& endpoint, u64 nowMs) {
+    const u64 age = nowMs / 1000 - endpoint.pathMtuAt.load(std::memory_order_relaxed);
+    if (age > kLifetimeSeconds) endpoint.pathMtu.store(0);
   }
 
  private:
   static constexpr u32 kLifetimeSeconds = 600;
-  // The kernel's own net.ipv4.route.min_pmtu: smaller values come from attackers.
-  static constexpr u16 kLeast4 = 552;
+  // The kernel's default of net.ipv4.route.min_pmtu: smaller values are attacks.
+  static constexpr u16 kMinimumMtu4 = 552;
 
-  void take(const ErrorReport& report, Encapsulation encapsulation);
+  void handle(const ErrorReport& report, Carrier carrier, Protection protection);
   void relay(const ErrorReport& report, const Endpoint& endpoint);
-  void lower(Endpoint& endpoint, u16 mtu);
+  void lower(Endpoint& endpoint, u16 reported);
 
   Shared& shared_;
   Counters& counters_;

@@ -1,13 +1,13 @@
 // The data plane: sockets, tables and packet threads behind about a dozen calls. All calls come
-// from one thread (JavaScript's); none waits for a packet thread but close().
+// from one thread, JavaScript's. Only the destructor waits for packet threads.
 #pragma once
 #include <memory>
 #include <thread>
 #include <vector>
 
 #include "base/descriptor.h"
-#include "plane/plane-parts.h"
 #include "plane/receive/receiver.h"
+#include "plane/shared.h"
 #include "plane/transmit/transmitter.h"
 #include "sockets/tun.h"
 
@@ -18,7 +18,7 @@ struct LinkTap {
   Descriptor tap;
 };
 
-// What all packet threads of a plane use together. Closed after they have ended.
+// Shared by all packet threads of a plane, and closed after they have ended.
 struct Sockets {
   std::unique_ptr<Tun> tun;
   std::vector<Descriptor> udp;
@@ -38,7 +38,7 @@ class Worker;
 
 class Plane {
  public:
-  // `wake` is called from packet threads when punts wait. Throws SystemError.
+  // Packet threads call `wake` when there are punts. Throws SystemError.
   Plane(const Options& options, std::function<void()> wake);
   ~Plane();
 
@@ -46,36 +46,36 @@ class Plane {
   int deviceIndex() const { return sockets_.tun->index(); }
   void tunnelSet(const TunnelSpec& spec);
   void tunnelDelete(u32 id) { shared_.tables.tunnelDelete(id); }
-  // On a home agent all prefixes are those of others.
   void routeSet(const RouteSpec& spec);
-  void routeDelete(const RouteSpec& spec) {
-    shared_.tables.routeDelete({spec.prefix, spec.tunnel, spec.peer && !shared_.options.homeAgent});
-  }
-  void associationsSet(const AssociationsSpec& spec);
+  void routeDelete(const RouteSpec& spec) { shared_.tables.routeDelete(withoutPeer(spec)); }
+  void sealingKeysSet(const SealingKeysSpec& spec);
   Tables& tables() { return shared_.tables; }
-  // 0 or errno; never waits behind data.
-  int inject(const ControlPath& path, const u8* packet, size_t length);
+  // Sends a control packet. Returns 0 or errno; data packets never delay it.
+  int inject(const PacketPath& path, const u8* packet, size_t length);
   std::vector<ControlPacket> takePunts() { return shared_.punts.take(); }
   void counters(u64 (&sums)[Counters::kCount]) const;
 
  private:
-  void tunnelsChanged();
+  RouteSpec withoutPeer(const RouteSpec& spec) const;
+  void wakeForHeld();
   void stop();
   static void stopAll();
   void openSockets(size_t pairs);
   void openSealed(size_t pairs, UdpFeatures& features);
   void openRaw();
   void startWorkers();
-  int injectUdp(const ControlPath& path, const u8* packet, size_t length);
-  int injectDatagram(const ControlPath& path, const u8* packet, size_t length);
-  int injectSealed(const Tunnel& tunnel, const PacketView& view);
+  int injectUdp(const PacketPath& path, const u8* packet, size_t length);
+  int injectDatagram(const PacketPath& path, const u8* packet, size_t length);
   int injectTunnel(u32 id, const u8* packet, size_t length);
-  int injectLink(const ControlPath& path, const u8* packet, size_t length);
+  int injectSealed(const Tunnel& tunnel, const PacketView& view);
+  int injectRaw(const Tunnel& tunnel, const PacketView& view);
+  int injectLink(const PacketPath& path, const u8* packet, size_t length);
 
   Shared shared_;
   Sockets sockets_;
   Counters counters_;
-  std::unique_ptr<Receiver> replayer_;
+  // JavaScript's thread checks held packets with it.
+  std::unique_ptr<Receiver> heldReceiver_;
   std::vector<std::unique_ptr<Worker>> workers_;
 };
 

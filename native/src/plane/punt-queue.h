@@ -1,5 +1,5 @@
-// Control packets on their way to JavaScript: a bounded queue that packet threads fill and
-// JavaScript's thread empties.
+// Punts: control packets that packet threads hand to JavaScript. A bounded queue that packet
+// threads fill and JavaScript's thread empties.
 #pragma once
 #include <functional>
 #include <mutex>
@@ -11,11 +11,18 @@
 
 namespace sojourn {
 
-// `roaming` is no path: a notice that sealed packets of `tunnel` came from there.
-enum class PathKind : u8 { native, udp, tunnel, link, datagram, roaming };
+enum class PathKind : u8 {
+  ipv6,      // IPv6 on a link, by its own addresses
+  udp,       // UDP of RFC 5555
+  tunnel,    // out of a tunnel, or into one
+  link,      // a frame of a link device
+  datagram,  // a datagram of the sealed port
+  roaming,   // no packet: sealed packets of `tunnel` came from this address
+};
 
-struct ControlPath {
-  PathKind kind = PathKind::native;
+// How a control packet reached this host, or how it is to be sent.
+struct PacketPath {
+  PathKind kind = PathKind::ipv6;
   u8 family = 4;
   u16 localPort = 0;
   u16 remotePort = 0;
@@ -29,7 +36,7 @@ struct ControlPath {
 };
 
 struct ControlPacket {
-  ControlPath path;
+  PacketPath path;
   std::vector<u8> packet;
 };
 
@@ -37,7 +44,7 @@ class PuntQueue {
  public:
   static constexpr size_t kMaximumPackets = 8192;
 
-  // `wake` is called from packet threads, at most once until the next take().
+  // Packet threads call `wake`, at most once until the next take().
   explicit PuntQueue(std::function<void()> wake) : wake_(std::move(wake)) {}
 
   bool push(ControlPacket&& packet) {

@@ -1,5 +1,5 @@
-// What others leave to the first transmitting thread: to look at the packets held for tunnels, and
-// packets that have to go into tunnels.
+// Work for the first transmitting thread: packets that other threads put into tunnels. A wake-up
+// without a packet makes it serve the held packets.
 #pragma once
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -13,22 +13,22 @@
 
 namespace sojourn {
 
-class Errands {
+class TransmitQueue {
  public:
   static constexpr size_t kMaximumPackets = 256;
 
-  Errands() : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
-    if (!event_) failed("eventfd");
+  TransmitQueue() : event_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+    if (!event_) throwSystemError("eventfd");
   }
 
-  // Readable when there is something to do.
+  // Readable after a wake-up.
   int fd() const { return event_.get(); }
   void wake() {
     const u64 one = 1;
-    // Full is awake.
+    // A write fails only if the counter is full, and then the thread is awake.
     if (::write(event_.get(), &one, sizeof one) < 0) return;
   }
-  // An inner packet, read as if it came from the TUN. False when there are too many.
+  // `packet` is an inner packet, handled as if it came from the TUN. False if the queue is full.
   bool push(std::vector<u8>&& packet) {
     {
       const std::lock_guard<std::mutex> guard(mutex_);

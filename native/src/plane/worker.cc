@@ -11,127 +11,139 @@ namespace sojourn {
 namespace {
 
 constexpr int kEvents = 16;
-// How often held packets are looked at while there are any.
+// How often held packets are served while there are any.
 constexpr int kHoldCheckMs = 10;
+
+const char* nameOf(const ThreadRole& role) {
+  if (role.transmit && role.receive) return "plane";
+  return role.transmit ? "plane-out" : "plane-in";
+}
 
 }  // namespace
 
-Worker::Worker(Shared& shared, const Sockets& sockets, const Duties& duties)
+Worker::Worker(Shared& shared, const Sockets& sockets, const ThreadRole& role)
     : shared_(shared),
       sockets_(sockets),
-      duties_(duties),
-      send_(sockets.sendSockets(duties.pair, shared.options)),
+      role_(role),
+      send_(sockets.sendSockets(role.pair, shared.options)),
       reader_(shared.tables.domain().addReader()),
       epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
-  if (!epoll_) failed("epoll");
-  const int tun = sockets.tun->queue(static_cast<int>(duties.pair));
-  const unsigned slot = static_cast<unsigned>(duties.pair);
+  if (!epoll_) throwSystemError("epoll");
+  const int tun = sockets.tun->queue(static_cast<int>(role.pair));
+  const unsigned slot = static_cast<unsigned>(role.pair);
   watch(sockets.stop.get(), EPOLLIN, kStop);
-  if (duties.transmit) {
-    transmitter_ = std::make_unique<Transmitter>(shared, counters_, send_, tun, slot);
-    watch(tun, EPOLLIN, kTun);
-    if (duties_.first) watch(shared.errands.fd(), EPOLLIN, kErrand);
-    // No EPOLLIN: their receive queues stay empty, only error queues (EPOLLERR is always told) are
-    // of interest.
-    for (int inner = 0; duties.first && inner < 2; inner++) {
-      if (send_.raw[0][inner] >= 0) watch(send_.raw[0][inner], 0, kErrors4);
-      if (send_.raw[1][inner] >= 0) watch(send_.raw[1][inner], 0, kErrors6);
-    }
-  }
-  if (duties.receive) {
-    receiver_ = std::make_unique<Receiver>(shared, counters_, tun, slot, send_);
-    if (send_.udp >= 0) watch(send_.udp, EPOLLIN, kUdp);
-    if (send_.sealed[0] >= 0) watch(send_.sealed[0], EPOLLIN, kSealed4);
-    if (send_.sealed[1] >= 0) watch(send_.sealed[1], EPOLLIN, kSealed6);
-    if (duties.first && sockets.tap) watch(sockets.tap.get(), EPOLLIN, kTap);
-    for (const LinkTap& link : sockets.links) {
-      if (duties.first) watch(link.tap.get(), EPOLLIN, kLink);
-    }
-  }
+  if (role.transmit) openTransmitter(tun, slot);
+  if (role.receive) openReceiver(tun, slot);
 }
 
 Worker::~Worker() {
   if (thread_.joinable()) thread_.join();
 }
 
+void Worker::openTransmitter(int tun, unsigned slot) {
+  transmitter_ = std::make_unique<Transmitter>(shared_, counters_, send_, tun, slot);
+  watch(tun, EPOLLIN, kTun);
+  if (!role_.first) return;
+  watch(shared_.transmitQueue.fd(), EPOLLIN, kTransmitQueue);
+  // Without EPOLLIN: the receive queues of raw sockets stay empty, and epoll always reports
+  // EPOLLERR.
+  for (int inner = 0; inner < 2; inner++) {
+    if (send_.raw[0][inner] >= 0) watch(send_.raw[0][inner], 0, kErrors4);
+    if (send_.raw[1][inner] >= 0) watch(send_.raw[1][inner], 0, kErrors6);
+  }
+}
+
+void Worker::openReceiver(int tun, unsigned slot) {
+  receiver_ = std::make_unique<Receiver>(shared_, counters_, tun, slot, send_);
+  if (send_.udp >= 0) watch(send_.udp, EPOLLIN, kUdp);
+  if (send_.sealed[0] >= 0) watch(send_.sealed[0], EPOLLIN, kSealed4);
+  if (send_.sealed[1] >= 0) watch(send_.sealed[1], EPOLLIN, kSealed6);
+  if (!role_.first) return;
+  if (sockets_.tap) watch(sockets_.tap.get(), EPOLLIN, kTap);
+  for (const LinkTap& link : sockets_.links) watch(link.tap.get(), EPOLLIN, kLink);
+}
+
 void Worker::watch(int fd, u32 events, Source source) {
   epoll_event event{};
   event.events = events;
   event.data.u32 = source;
-  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) failed("epoll");
+  if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) != 0) throwSystemError("epoll");
 }
 
 void Worker::start() {
-  // Signals are the daemon's: no packet thread may be chosen to run a handler.
+  // Signals belong to the daemon: the kernel must not pick a packet thread to run a handler.
   sigset_t all;
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
   thread_ = std::thread([this] { run(); });
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
-  pthread_setname_np(thread_.native_handle(), duties_.transmit && duties_.receive ? "plane"
-                                              : duties_.transmit                  ? "plane-out"
-                                                                                  : "plane-in");
+  pthread_setname_np(thread_.native_handle(), nameOf(role_));
 }
 
 void Worker::run() {
   while (wait()) {
-    turn(monotonicMs());
+    serve(monotonicMs());
     reader_.quiescent(shared_.tables.domain());
   }
   reader_.offline();
 }
 
-// Sleeps until there is work, not at all while some source still had more. False: stop.
+// Sleeps until there is work; returns at once if a source still has some. False: the plane stops.
 bool Worker::wait() {
   epoll_event events[kEvents];
   int timeout = 0;
   if (ready_ == 0) {
     reader_.offline();
-    timeout = watchesHeld() ? kHoldCheckMs : -1;
+    timeout = hasHeld() ? kHoldCheckMs : -1;
   }
   const int count = ::epoll_wait(epoll_.get(), events, kEvents, timeout);
   if (timeout != 0) reader_.online(shared_.tables.domain());
   for (int index = 0; index < count; index++) ready_ |= events[index].data.u32;
-  return (ready_ & kStop) == 0;
+  return !isReady(kStop);
 }
 
-void Worker::turn(u64 nowMs) {
-  if ((ready_ & kTun) != 0 && !transmitter_->turn(nowMs)) {
-    ready_ &= ~u32{kTun};
-    // Or epoll would tell of its error for ever.
-    const int tun = sockets_.tun->queue(static_cast<int>(duties_.pair));
-    if (transmitter_->deviceGone()) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, tun, nullptr);
+void Worker::serve(u64 nowMs) {
+  if (isReady(kTun)) serveTun(nowMs);
+  serveSockets(nowMs);
+  if (isReady(kLink)) serveLinks();
+  if (isReady(kErrors4 | kErrors6)) serveErrors();
+  if (isReady(kTransmitQueue)) {
+    clear(kTransmitQueue);
+    transmitter_->sendQueued(nowMs);
   }
-  if ((ready_ & kUdp) != 0 && !receiver_->turnUdp(send_.udp, nowMs)) ready_ &= ~u32{kUdp};
-  if ((ready_ & kSealed4) != 0 && !receiver_->turnSealed(send_.sealed[0], 4, nowMs)) {
-    ready_ &= ~u32{kSealed4};
-  }
-  if ((ready_ & kSealed6) != 0 && !receiver_->turnSealed(send_.sealed[1], 6, nowMs)) {
-    ready_ &= ~u32{kSealed6};
-  }
-  if ((ready_ & kTap) != 0 && !receiver_->turnTap(sockets_.tap.get(), nowMs)) ready_ &= ~u32{kTap};
-  if ((ready_ & kLink) != 0) {
-    ready_ &= ~u32{kLink};
-    for (const LinkTap& link : sockets_.links) {
-      if (receiver_->turnLink(link.tap.get(), link.device)) ready_ |= kLink;
-    }
-  }
-  if ((ready_ & (kErrors4 | kErrors6)) != 0) learnErrors();
-  if ((ready_ & kErrand) != 0) {
-    ready_ &= ~u32{kErrand};
-    transmitter_->runErrands(nowMs);
-  }
-  if (watchesHeld()) lookAfterHeld(nowMs);
+  if (hasHeld()) serveHeld(nowMs);
 }
 
-void Worker::learnErrors() {
-  ready_ &= ~u32{kErrors4 | kErrors6};
+void Worker::serveTun(u64 nowMs) {
+  if (transmitter_->poll(nowMs)) return;
+  clear(kTun);
+  // Otherwise epoll would report the error of a deleted device for ever.
+  const int tun = sockets_.tun->queue(static_cast<int>(role_.pair));
+  if (transmitter_->deviceGone()) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, tun, nullptr);
+}
+
+void Worker::serveSockets(u64 nowMs) {
+  if (isReady(kUdp) && !receiver_->pollUdp(send_.udp, nowMs)) clear(kUdp);
+  if (isReady(kSealed4) && !receiver_->pollSealed(send_.sealed[0], 4, nowMs)) clear(kSealed4);
+  if (isReady(kSealed6) && !receiver_->pollSealed(send_.sealed[1], 6, nowMs)) clear(kSealed6);
+  if (isReady(kTap) && !receiver_->pollTap(sockets_.tap.get(), nowMs)) clear(kTap);
+}
+
+void Worker::serveLinks() {
+  clear(kLink);
+  for (const LinkTap& link : sockets_.links) {
+    if (receiver_->pollLink(link.tap.get(), link.device)) ready_ |= kLink;
+  }
+}
+
+void Worker::serveErrors() {
+  clear(kErrors4 | kErrors6);
   for (const auto& family : send_.raw) {
     for (const int fd : family) {
       if (fd < 0) continue;
-      transmitter_->learnErrors(fd, Encapsulation::ipip);
-      // The error itself also has to be taken, or epoll tells of it for ever.
+      transmitter_->learnErrors(fd);
+      // The socket's error has to be read too, or epoll reports it for ever.
       int error = 0;
       socklen_t size = sizeof error;
       ::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size);
@@ -139,15 +151,17 @@ void Worker::learnErrors() {
   }
 }
 
-bool Worker::watchesHeld() const {
-  return duties_.first &&
-         ((receiver_ && shared_.hold.waiting()) || (transmitter_ && shared_.outwardHold.waiting()));
+// Whether this thread has held packets to serve.
+bool Worker::hasHeld() const {
+  if (!role_.first) return false;
+  return (receiver_ && shared_.inwardHold.waiting()) ||
+         (transmitter_ && shared_.outwardHold.waiting());
 }
 
-void Worker::lookAfterHeld(u64 nowMs) {
-  if (transmitter_ && shared_.outwardHold.waiting()) transmitter_->resendHeld(nowMs);
-  if (!receiver_ || !shared_.hold.waiting()) return;
-  const size_t expired = shared_.hold.expire(nowMs, shared_.options.holdMs);
+void Worker::serveHeld(u64 nowMs) {
+  if (transmitter_ && shared_.outwardHold.waiting()) transmitter_->sendHeld(nowMs);
+  if (!receiver_ || !shared_.inwardHold.waiting()) return;
+  const size_t expired = shared_.inwardHold.expire(nowMs, shared_.options.holdMs);
   if (expired > 0) counters_.add(Counters::dropHoldExpired, expired);
 }
 

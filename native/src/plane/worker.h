@@ -1,4 +1,4 @@
-// One packet thread: an epoll loop over the TUN, the UDP socket and the taps that it was given.
+// A packet thread: an epoll loop over the TUN queue, sockets and taps of its role.
 #pragma once
 #include <memory>
 #include <thread>
@@ -7,24 +7,25 @@
 
 namespace sojourn {
 
-struct Duties {
+struct ThreadRole {
   bool transmit = false;
   bool receive = false;
-  // The taps and the error queues of raw sockets belong to the first of each kind.
+  // The first transmitting and the first receiving thread of a plane also serve what exists once:
+  // the taps, the error queues of raw sockets, the transmit queue and the held packets.
   bool first = false;
   size_t pair = 0;
 };
 
 class Worker {
  public:
-  Worker(Shared& shared, const Sockets& sockets, const Duties& duties);
+  Worker(Shared& shared, const Sockets& sockets, const ThreadRole& role);
   ~Worker();
 
   void start();
   const Counters& counters() const { return counters_; }
 
  private:
-  // What epoll tells; also the bits of `ready_`.
+  // What epoll reports, and the bits of `ready_`.
   enum Source : u32 {
     kStop = 1,
     kTun = 2,
@@ -35,21 +36,27 @@ class Worker {
     kLink = 64,
     kSealed4 = 128,
     kSealed6 = 256,
-    kErrand = 512
+    kTransmitQueue = 512
   };
 
+  void openTransmitter(int tun, unsigned slot);
+  void openReceiver(int tun, unsigned slot);
   void watch(int fd, u32 events, Source source);
   void run();
   bool wait();
-  void turn(u64 nowMs);
-  void learnErrors();
-  // This thread looks after packets that wait for tunnels.
-  bool watchesHeld() const;
-  void lookAfterHeld(u64 nowMs);
+  void serve(u64 nowMs);
+  void serveTun(u64 nowMs);
+  void serveSockets(u64 nowMs);
+  void serveLinks();
+  void serveErrors();
+  bool hasHeld() const;
+  void serveHeld(u64 nowMs);
+  bool isReady(u32 sources) const { return (ready_ & sources) != 0; }
+  void clear(u32 sources) { ready_ &= ~sources; }
 
   Shared& shared_;
   const Sockets& sockets_;
-  const Duties duties_;
+  const ThreadRole role_;
   Counters counters_;
   SendSockets send_;
   EpochDomain::Reader& reader_;

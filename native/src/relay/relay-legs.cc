@@ -1,11 +1,25 @@
 #include "relay/relay-legs.h"
 
-#include "tables/tables.h"
-
 namespace sojourn {
+namespace {
+
+Tunnel tunnelOf(const RelayLegSpec& spec, const FarEnd& farEnd, RelayLegState& state) {
+  Tunnel tunnel{.protection = Protection::sealed,
+                .relayLeg = true,
+                .path = spec.path,
+                .endpoint = farEnd.endpoint,
+                .counters = &state.counters,
+                .limit = farEnd.limit};
+  tunnel.path.relayIndex = spec.index;
+  // What every IPv6 path carries: for fragments while nothing is known about the path.
+  tunnel.mtu = static_cast<u16>(kIpv6MinimumMtu - tunnel.overhead());
+  return tunnel;
+}
+
+}  // namespace
 
 bool RelayLeg::admits(u64 octets, u64 nowMs, RelayDrop& reason) const {
-  if (!way.mayTake(octets)) {
+  if (!tunnel.maySend(octets)) {
     reason = RelayDrop::unvalidated;
     return false;
   }
@@ -22,45 +36,25 @@ RelayLegs::~RelayLegs() {
 
 FarEnd RelayLegs::set(const RelayLegSpec& spec, const FarEnd& farEnd, EpochDomain& domain) {
   const RelayLeg* former = legs_.find(spec.index);
-  const FarEnd left = former == nullptr ? FarEnd{} : former->way.farEnd();
+  const FarEnd left = former == nullptr ? FarEnd{} : former->tunnel.farEnd();
   RelayLegState* state = former == nullptr ? new RelayLegState : former->state;
-  Tunnel way{0,
-             Encapsulation::sealed,
-             spec.family,
-             0,
-             0,
-             spec.local,
-             spec.index,
-             farEnd.endpoint,
-             &state->counters,
-             true,
-             farEnd.account};
-  // What every path carries: for fragments towards one of which nothing is known.
-  way.mtu = static_cast<u16>(kIpv6MinimumMtu - way.overhead());
-  legs_.set(new RelayLeg{spec.index, spec.other, spec.rateKilobits, way, state}, domain);
+  auto* leg = new RelayLeg{.index = spec.index,
+                           .other = spec.other,
+                           .rateKilobits = spec.rateKilobits,
+                           .tunnel = tunnelOf(spec, farEnd, *state),
+                           .state = state};
+  legs_.set(leg, domain);
   return left;
 }
 
 FarEnd RelayLegs::erase(u32 index, EpochDomain& domain) {
   const RelayLeg* leg = legs_.find(index);
   if (leg == nullptr) return {};
-  const FarEnd left = leg->way.farEnd();
+  const FarEnd left = leg->tunnel.farEnd();
   RelayLegState* state = leg->state;
   legs_.erase(index, domain);
   domain.retire(state);
   return left;
-}
-
-void Tables::relayLegSet(const RelayLegSpec& spec) {
-  const std::lock_guard<std::mutex> guard(mutex_);
-  const FarEnd farEnd =
-      acquireFarEnd({spec.remote, spec.remotePort, spec.family, Encapsulation::sealed}, spec.place);
-  releaseFarEnd(relayLegs_.set(spec, farEnd, domain_));
-}
-
-void Tables::relayLegDelete(u32 index) {
-  const std::lock_guard<std::mutex> guard(mutex_);
-  releaseFarEnd(relayLegs_.erase(index, domain_));
 }
 
 }  // namespace sojourn

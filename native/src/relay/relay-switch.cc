@@ -5,29 +5,27 @@ namespace {
 
 constexpr u32 bitOf(DatagramType type) { return u32{1} << static_cast<u8>(type); }
 
-// docs/ntmobile.md §3: a whole datagram of another type but the envelope's.
-constexpr u32 kPassedOn = bitOf(DatagramType::data) | bitOf(DatagramType::control) |
-                          bitOf(DatagramType::initiation) | bitOf(DatagramType::response) |
-                          bitOf(DatagramType::cookie);
+// docs/ntmobile.md §3: an envelope carries a datagram of any type but its own.
+constexpr u32 kForwarded = bitOf(DatagramType::data) | bitOf(DatagramType::control) |
+                           bitOf(DatagramType::initiation) | bitOf(DatagramType::response) |
+                           bitOf(DatagramType::cookie);
 
-bool mayPass(const u8* datagram, size_t length) {
-  return length >= kEnvelope + sizeof(u32) && (kPassedOn >> (datagram[kEnvelope] >> 4) & 1) != 0;
+bool isForwardable(const u8* datagram, size_t length) {
+  if (length < kRelayEnvelope + sizeof(u32)) return false;
+  return (kForwarded & bitOf(datagramType(datagram + kRelayEnvelope))) != 0;
 }
 
 u64 countOf(const DatagramTrain& run) { return (run.length + run.segment - 1) / run.segment; }
 
-// The datagrams at the front that are in the same envelope as the first one and, like it, may pass
-// or may not.
-DatagramTrain runOf(const DatagramTrain& train, bool pass) {
+// The first datagrams of `train` that have the same envelope and are all forwardable, or all not.
+DatagramTrain firstRun(const DatagramTrain& train, bool forwardable) {
   DatagramTrain run = train;
   const u32 envelope = raw32(train.data);
   size_t at = train.sizeAt(0);
   while (at < train.length) {
     const size_t size = train.sizeAt(at);
-    if (size < kEnvelope || raw32(train.data + at) != envelope ||
-        mayPass(train.data + at, size) != pass) {
-      break;
-    }
+    if (size < kRelayEnvelope || raw32(train.data + at) != envelope) break;
+    if (isForwardable(train.data + at, size) != forwardable) break;
     at += size;
   }
   run.length = at;
@@ -37,24 +35,25 @@ DatagramTrain runOf(const DatagramTrain& train, bool pass) {
 }  // namespace
 
 size_t RelaySwitch::takeFrom(const RelayLeg& leg, const DatagramTrain& train, u64 nowMs) {
-  const bool pass = mayPass(train.data, train.sizeAt(0));
-  const DatagramTrain run = runOf(train, pass);
+  const bool forwardable = isForwardable(train.data, train.sizeAt(0));
+  const DatagramTrain run = firstRun(train, forwardable);
   const u64 count = countOf(run);
-  if (!(leg.way.endpoint->identity == train.from)) {
+  if (!(leg.tunnel.endpoint->identity == train.from)) {
     drop(leg, RelayDrop::source, count);
     return run.length;
   }
-  leg.way.came(run.length);
-  leg.state->counters.receivePackets.fetch_add(count, std::memory_order_relaxed);
-  leg.state->counters.receiveOctets.fetch_add(run.length, std::memory_order_relaxed);
-  leg.state->counters.lastReceivedMs.store(nowMs, std::memory_order_relaxed);
+  leg.tunnel.received(run.length);
+  TunnelCounters& counters = leg.state->counters;
+  counters.receivePackets.fetch_add(count, std::memory_order_relaxed);
+  counters.receiveOctets.fetch_add(run.length, std::memory_order_relaxed);
+  counters.lastReceivedMs.store(nowMs, std::memory_order_relaxed);
   const RelayLeg* other = legs_.find(leg.other);
-  if (!pass) {
+  if (!forwardable) {
     drop(leg, RelayDrop::type, count);
   } else if (other == nullptr) {
     drop(leg, RelayDrop::alone, count);
   } else {
-    passOn(*other, run, nowMs);
+    forward(*other, run, nowMs);
   }
   return run.length;
 }
@@ -65,8 +64,8 @@ void RelaySwitch::drop(const RelayLeg& leg, RelayDrop reason, u64 count) {
   counters_.add(kRelayDropCounters[at], count);
 }
 
-// All of a run that may go, or of its datagrams those that may.
-void RelaySwitch::passOn(const RelayLeg& to, const DatagramTrain& run, u64 nowMs) {
+// The whole run, or if that exceeds a limit of the leg, the datagrams that do not.
+void RelaySwitch::forward(const RelayLeg& to, const DatagramTrain& run, u64 nowMs) {
   RelayDrop reason{};
   if (to.admits(run.length, nowMs, reason)) {
     send(to, run, nowMs);
@@ -84,24 +83,32 @@ void RelaySwitch::passOn(const RelayLeg& to, const DatagramTrain& run, u64 nowMs
   }
 }
 
-// What does not fit into the path leaves in fragments: a relay has no way to tell who sealed it,
-// whose next datagrams would be no smaller.
+// A datagram that exceeds the path MTU is sent in fragments: the relay has no key to tell the
+// sealing host with, whose next datagrams would be as large.
 void RelaySwitch::send(const RelayLeg& to, const DatagramTrain& run, u64 nowMs) {
-  const Tunnel& way = to.way;
-  const size_t pathMtu = PathErrors::pathMtu(*way.endpoint, nowMs);
-  const u32 envelope = static_cast<u32>(DatagramType::envelope) << 28 | to.index;
+  const Tunnel& tunnel = to.tunnel;
+  const u8 family = tunnel.path.family;
+  const size_t pathMtu = PathErrors::pathMtu(*tunnel.endpoint, nowMs);
+  const u32 envelope = firstWord(DatagramType::envelope, to.index);
   for (size_t at = 0; at < run.length; at += run.segment) {
     u8* datagram = run.data + at;
     const size_t size = run.sizeAt(at);
     store32(datagram, envelope);
     if (size > kMaximumDatagram) {
       counters_.add(Counters::dropTooBig);
-    } else if (pathMtu != 0 && size + way.overhead() - way.sealing() > pathMtu) {
-      // In order.
+    } else if (pathMtu != 0 && size + tunnel.path.headers() > pathMtu) {
+      // Earlier datagrams are sent first.
       batchOf(to).flush();
-      slowPath_.sendFragmented(way, OuterPayload{datagram, size, way.family, run.trafficClass});
+      slowPath_.sendFragmented(tunnel, {.data = datagram,
+                                        .length = size,
+                                        .innerFamily = family,
+                                        .trafficClass = run.trafficClass});
     } else {
-      batchOf(to).add({&way, way.family, run.trafficClass, 1, {{datagram, size}, {}}});
+      batchOf(to).add({.tunnel = &tunnel,
+                       .family = family,
+                       .trafficClass = run.trafficClass,
+                       .partCount = 1,
+                       .parts = {{datagram, size}, {}}});
     }
   }
 }

@@ -1,5 +1,5 @@
-// The switch role of a relay: datagrams in envelopes go on from one leg of a path to the other. One
-// packet thread's.
+// The switch role of a relay: it forwards datagrams in envelopes from one leg of a path to the
+// other. One packet thread's.
 #pragma once
 #include <algorithm>
 
@@ -7,8 +7,8 @@
 
 namespace sojourn {
 
-// What one receive call brought from one place: datagrams of `segment` octets each, the last one
-// maybe shorter.
+// Datagrams of one receive call and one sender, of `segment` octets each, the last one maybe
+// shorter.
 struct DatagramTrain {
   u8* data;
   size_t length;
@@ -29,14 +29,13 @@ class RelaySwitch {
         batch4_(shared, counters, sockets.sealed[0], pathErrors, slowPath_),
         batch6_(shared, counters, sockets.sealed[1], pathErrors, slowPath_) {}
 
-  // Passes on the first datagram of `train` and what comes behind it to the same leg, or drops and
-  // counts it; gives how many octets of the train that were. 0: the first datagram is not for a leg
-  // of this relay. What was taken must stay until flush().
+  // Forwards, or drops and counts, the first datagram of `train` and those behind it to the same
+  // leg. Returns their octets; 0: the first datagram is not for a leg of this relay. The octets
+  // must stay valid until flush().
   size_t take(const DatagramTrain& train, u64 nowMs) {
-    if (train.length < kEnvelope || train.data[0] >> 4 != static_cast<u8>(DatagramType::envelope)) {
-      return 0;
-    }
-    const RelayLeg* leg = legs_.find(load32(train.data) & kSpiMask);
+    if (train.length < kRelayEnvelope) return 0;
+    if (datagramType(train.data) != DatagramType::envelope) return 0;
+    const RelayLeg* leg = legs_.find(datagramIndex(train.data));
     return leg == nullptr ? 0 : takeFrom(*leg, train, nowMs);
   }
   void flush() {
@@ -47,9 +46,9 @@ class RelaySwitch {
  private:
   size_t takeFrom(const RelayLeg& leg, const DatagramTrain& train, u64 nowMs);
   void drop(const RelayLeg& leg, RelayDrop reason, u64 count);
-  void passOn(const RelayLeg& to, const DatagramTrain& run, u64 nowMs);
+  void forward(const RelayLeg& to, const DatagramTrain& run, u64 nowMs);
   void send(const RelayLeg& to, const DatagramTrain& run, u64 nowMs);
-  UdpBatch& batchOf(const RelayLeg& leg) { return leg.way.family == 6 ? batch6_ : batch4_; }
+  UdpBatch& batchOf(const RelayLeg& leg) { return leg.tunnel.path.family == 6 ? batch6_ : batch4_; }
 
   const RelayLegs& legs_;
   Counters& counters_;

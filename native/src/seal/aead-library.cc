@@ -6,7 +6,7 @@
 
 #include <new>
 
-#include "seal/seal.h"
+#include "seal/aead.h"
 
 namespace sojourn {
 namespace {
@@ -21,7 +21,7 @@ bool fetchCiphers(Fetch fetch, AeadLibrary& library) {
 
 template <class Function>
 bool resolve(const char* name, Function& function) {
-  // Our own copy is hidden: what is found is another one.
+  // The addon's own copy is hidden from dlsym, so a function that is found belongs to another one.
   void* found = ::dlsym(RTLD_DEFAULT, name);
   if (found == nullptr) return false;
   std::memcpy(&function, &found, sizeof function);
@@ -34,7 +34,7 @@ bool processHasNewer() {
   return version() >> 28 == OpenSSL_version_num() >> 28 && version() > OpenSSL_version_num();
 }
 
-bool useOfProcess(AeadLibrary& library) {
+bool useCopyOfProcess(AeadLibrary& library) {
   Fetch fetch = nullptr;
   return processHasNewer() && resolve("EVP_CIPHER_fetch", fetch) &&
          resolve("EVP_CIPHER_CTX_new", library.contextNew) &&
@@ -48,8 +48,8 @@ bool useOfProcess(AeadLibrary& library) {
 
 AeadLibrary choose() {
   AeadLibrary library{};
-  // Not where only approved ciphers are to be had: Node can be told so.
-  if (useOfProcess(library)) return library;
+  // Fails if Node was told to offer approved (FIPS) ciphers only.
+  if (useCopyOfProcess(library)) return library;
   prepareCryptography();
   library.contextNew = EVP_CIPHER_CTX_new;
   library.contextFree = EVP_CIPHER_CTX_free;

@@ -1,9 +1,10 @@
-// Whose OpenSSL seals: our own copy, or the one that the process has already when that is newer.
+// The OpenSSL that seals: the copy linked into the addon, or the one that the process already has
+// if that is newer.
 //
-// Node exports the OpenSSL that it was built with. Version 3.5's AES-GCM takes half as long as that
-// of version 3.0, which Debian 12 has to link with (vector AES and carry-less multiplication came
-// with 3.2), and sealing is a third of what a sealed packet costs. Functions of 3.x stay the same
-// ones as long as its first digit does: OpenSSL's versioning policy.
+// Node exports the OpenSSL that it was built with. AES-GCM takes half as long in version 3.5 as in
+// version 3.0, which Debian 12 links (3.2 brought vector AES and carry-less multiplication), and
+// sealing is a third of the cost of a sealed packet. The functions of all 3.x versions are
+// compatible: OpenSSL's versioning policy.
 #pragma once
 #include <openssl/types.h>
 
@@ -23,7 +24,7 @@ struct AeadLibrary {
   int (*getParameters)(EVP_CIPHER_CTX*, OSSL_PARAM*);
 };
 
-// Chosen at the first call. Throws std::bad_alloc when no library has both ciphers.
+// Chosen at the first call. Throws std::bad_alloc if no library has both ciphers.
 const AeadLibrary& aeadLibrary();
 
 }  // namespace sojourn

@@ -1,124 +1,61 @@
-// Security associations of sealed tunnels: looked up by packet threads, set by JavaScript's thread.
+// The sealing keys of all tunnels: packet threads look them up, JavaScript's thread sets them.
 #pragma once
-#include <deque>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <unordered_map>
 #include <vector>
 
 #include "base/epoch.h"
 #include "base/hash-table.h"
-#include "seal/seal.h"
+#include "seal/key-history.h"
+#include "seal/sealing-key.h"
 
 namespace sojourn {
 
-// What remains of the keys that are no longer used: how far they were. The youngest kRemembered of
-// them.
-template <class State>
-class KeyLedger {
- public:
-  static constexpr size_t kRemembered = 16384;
-
-  // The state of `key`, the same one whenever the key comes again.
-  std::shared_ptr<State> stateOf(const SealKey& key) {
-    const KeyFingerprint fingerprint(key);
-    std::shared_ptr<State>& state = states_[fingerprint];
-    if (state == nullptr) {
-      state = std::make_shared<State>();
-      order_.push_back(fingerprint);
-      forget();
-    }
-    return state;
-  }
-  size_t size() const { return states_.size(); }
-
- private:
-  struct Hash {
-    size_t operator()(const KeyFingerprint& fingerprint) const { return raw64(fingerprint.bytes); }
-  };
-
-  // From the oldest on; one that is still used goes to the end instead.
-  void forget() {
-    for (size_t looks = 0; order_.size() > kRemembered && looks < 2; looks++) {
-      const KeyFingerprint oldest = order_.front();
-      order_.pop_front();
-      const auto found = states_.find(oldest);
-      if (found->second.use_count() > 1) {
-        order_.push_back(oldest);
-      } else {
-        states_.erase(found);
-      }
-    }
-  }
-
-  std::unordered_map<KeyFingerprint, std::shared_ptr<State>, Hash> states_;
-  std::deque<KeyFingerprint> order_;
-};
-
-// Where a tunnel's packets came from beside its far end: told once a second for each place, for a
-// few places at a time, because who is on the path can let packets come from anywhere.
-class RoamingNotices {
- public:
-  // `place`: a hash of address, port and relay index.
-  bool allow(u64 place, u64 nowMs);
-
- private:
-  static constexpr int kPlaces = 4;
-  static constexpr u64 kIntervalMs = 1000;
-
-  struct Told {
-    u64 place = 0;
-    u64 atMs = 0;
-    bool used = false;
-  };
-  std::mutex mutex_;
-  Told told_[kPlaces];
-};
-
-struct KeySpec {
+struct SealingKey {
   u32 spi = 0;
-  SealKey key;
+  AeadKey key;
 };
 
-struct AssociationsSpec {
+struct SealingKeysSpec {
   u32 tunnel = 0;
-  std::optional<KeySpec> send;
-  std::vector<KeySpec> receive;
+  // None: the tunnel sends nothing.
+  std::optional<SealingKey> send;
+  std::vector<SealingKey> receive;
 };
 
-class Associations {
+class SealingKeys {
  public:
   // `slots`: threads that seal or open, JavaScript's included.
-  explicit Associations(unsigned slots) : slots_(slots) {}
+  explicit SealingKeys(unsigned slots) : slots_(slots) {}
 
   // --- writers: the caller holds the tables' lock ---
-  // All associations of a tunnel; what is already there stays as it is. An SPI that another tunnel
-  // had is this one's from now on.
-  void set(const AssociationsSpec& spec, EpochDomain& domain);
+  // All keys of a tunnel; those that it has already stay as they are. An SPI of another tunnel
+  // moves to this one.
+  void set(const SealingKeysSpec& spec, EpochDomain& domain);
   void erase(u32 tunnel, EpochDomain& domain);
 
   // --- readers ---
-  SendAssociation* sender(u32 tunnel) const { return senders_.find(tunnel); }
-  ReceiveAssociation* receiver(u32 spi) const { return receivers_.find(spi); }
+  SendKey* sendKey(u32 tunnel) const { return sendKeys_.find(tunnel); }
+  ReceiveKey* receiveKey(u32 spi) const { return receiveKeys_.find(spi); }
 
  private:
   struct Tunnel {
     std::vector<u32> spis;
-    std::shared_ptr<RoamingNotices> notices = std::make_shared<RoamingNotices>();
+    std::shared_ptr<RoamingNoticeLimit> notices = std::make_shared<RoamingNoticeLimit>();
   };
 
-  void setSender(u32 tunnel, const std::optional<KeySpec>& wanted, EpochDomain& domain);
-  void setReceiver(u32 tunnel, const KeySpec& wanted,
-                   const std::shared_ptr<RoamingNotices>& notices, EpochDomain& domain);
-  void eraseReceiver(u32 tunnel, u32 spi, EpochDomain& domain);
+  void setSendKey(u32 tunnel, const std::optional<SealingKey>& desired, EpochDomain& domain);
+  void setReceiveKey(u32 tunnel, const SealingKey& desired,
+                     const std::shared_ptr<RoamingNoticeLimit>& notices, EpochDomain& domain);
+  void eraseReceiveKey(u32 tunnel, u32 spi, EpochDomain& domain);
 
   const unsigned slots_;
-  HashTable<SendAssociation> senders_;
-  HashTable<ReceiveAssociation> receivers_;
+  HashTable<SendKey> sendKeys_;
+  HashTable<ReceiveKey> receiveKeys_;
   std::unordered_map<u32, Tunnel> tunnels_;
-  KeyLedger<SendCounter> counters_;
-  KeyLedger<ReplayWindow> windows_;
+  KeyHistory<SendCounter> counters_;
+  KeyHistory<ReplayWindow> windows_;
 };
 
 }  // namespace sojourn

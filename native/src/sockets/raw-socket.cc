@@ -25,7 +25,7 @@ template <size_t N>
 void attachFilter(int fd, sock_filter (&code)[N]) {
   const sock_fprog program{static_cast<unsigned short>(N), code};
   if (::setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof program) != 0) {
-    failed("packet filter of a socket");
+    throwSystemError("packet filter of a socket");
   }
 }
 
@@ -41,26 +41,26 @@ constexpr u32 kAll = 0x40000;
 Descriptor openRawSocket(int family, int protocol, int mark) {
   const bool v6 = family == 6;
   Descriptor raw(::socket(v6 ? AF_INET6 : AF_INET, SOCK_RAW | SOCK_CLOEXEC, protocol));
-  if (!raw) failed("raw socket");
+  if (!raw) throwSystemError("raw socket");
   const int fd = raw.get();
   sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
   attachFilter(fd, nothing);
   if (v6) {
-    enable(fd, IPPROTO_IPV6, IPV6_HDRINCL);
-    enable(fd, IPPROTO_IPV6, IPV6_RECVERR);
+    setOption(fd, IPPROTO_IPV6, IPV6_HDRINCL);
+    setOption(fd, IPPROTO_IPV6, IPV6_RECVERR);
   } else {
-    enable(fd, IPPROTO_IP, IP_HDRINCL);
-    enable(fd, IPPROTO_IP, IP_RECVERR);
+    setOption(fd, IPPROTO_IP, IP_HDRINCL);
+    setOption(fd, IPPROTO_IP, IP_RECVERR);
   }
-  if (mark != 0 && !enable(fd, SOL_SOCKET, SO_MARK, mark)) failed("SO_MARK");
-  wantBuffers(fd, kBufferOctets);
+  if (mark != 0 && !setOption(fd, SOL_SOCKET, SO_MARK, mark)) throwSystemError("SO_MARK");
+  requestBuffers(fd, kBufferOctets);
   return raw;
 }
 
 Descriptor openTap(int exceptIndex) {
   // Protocol 0: nothing arrives before the filter is in place.
   Descriptor tap(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!tap) failed("packet socket");
+  if (!tap) throwSystemError("packet socket");
   sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary(SKF_AD_IFINDEX)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, static_cast<u32>(exceptIndex), 18, 0),
@@ -86,27 +86,27 @@ Descriptor openTap(int exceptIndex) {
       BPF_STMT(BPF_RET | BPF_K, kAll),
   };
   attachFilter(tap.get(), code);
-  enable(tap.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING);
+  setOption(tap.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING);
   // In front of each frame: partial checksums and segment sizes of virtual links, which else look
   // like damage. The kernel gives it to SOCK_RAW only (packet_setsockopt), so frames come with the
   // link's header and the auxiliary data says how long that is.
-  if (!enable(tap.get(), SOL_PACKET, PACKET_VNET_HDR)) failed("PACKET_VNET_HDR");
-  if (!enable(tap.get(), SOL_PACKET, PACKET_AUXDATA)) failed("PACKET_AUXDATA");
-  wantBuffers(tap.get(), kBufferOctets);
+  if (!setOption(tap.get(), SOL_PACKET, PACKET_VNET_HDR)) throwSystemError("PACKET_VNET_HDR");
+  if (!setOption(tap.get(), SOL_PACKET, PACKET_AUXDATA)) throwSystemError("PACKET_AUXDATA");
+  requestBuffers(tap.get(), kBufferOctets);
   sockaddr_ll any{};
   any.sll_family = AF_PACKET;
   any.sll_protocol = htons(ETH_P_ALL);
   if (::bind(tap.get(), reinterpret_cast<sockaddr*>(&any), sizeof any) != 0) {
-    failed("packet socket");
+    throwSystemError("packet socket");
   }
   return tap;
 }
 
 Descriptor openLinkTap(const std::string& device) {
   const unsigned index = ::if_nametoindex(device.c_str());
-  if (index == 0) failed("link device " + device, "name an interface that exists");
+  if (index == 0) throwSystemError("link device " + device, "name an interface that exists");
   Descriptor tap(::socket(AF_PACKET, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
-  if (!tap) failed("packet socket");
+  if (!tap) throwSystemError("packet socket");
   sock_filter code[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, ancillary(SKF_AD_PROTOCOL)),
       BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, ETH_P_ARP, 6, 0),
@@ -122,13 +122,13 @@ Descriptor openLinkTap(const std::string& device) {
       BPF_STMT(BPF_RET | BPF_K, kAll),
   };
   attachFilter(tap.get(), code);
-  enable(tap.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING);
+  setOption(tap.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING);
   sockaddr_ll address{};
   address.sll_family = AF_PACKET;
   address.sll_protocol = htons(ETH_P_ALL);
   address.sll_ifindex = static_cast<int>(index);
   if (::bind(tap.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
-    failed("link device " + device);
+    throwSystemError("link device " + device);
   }
   // Solicitations for proxied addresses go to multicast groups that this host has not joined.
   packet_mreq all{};

@@ -46,8 +46,8 @@ Descriptor Tun::openQueue(const std::string& name, bool several, bool first) {
   Descriptor queue(::open("/dev/net/tun", O_RDWR | O_NONBLOCK | O_CLOEXEC));
   if (!queue) {
     const bool missing = errno == ENOENT || errno == ENODEV || errno == ENXIO;
-    failed("/dev/net/tun",
-           missing ? "modprobe tun, or give the container --device /dev/net/tun" : "");
+    throwSystemError("/dev/net/tun",
+                     missing ? "modprobe tun, or give the container --device /dev/net/tun" : "");
   }
   ifreq request = requestFor(name);
   // IFF_TUN_EXCL: a device that exists is another daemon's, and would give us some of its packets.
@@ -55,7 +55,7 @@ Descriptor Tun::openQueue(const std::string& name, bool several, bool first) {
                     (first ? IFF_TUN_EXCL : 0);
   request.ifr_flags = static_cast<short>(flags);
   if (::ioctl(queue.get(), TUNSETIFF, &request) != 0) {
-    failed("device " + name, "another daemon uses this device name");
+    throwSystemError("device " + name, "another daemon uses this device name");
   }
   const unsigned tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
   // UDP segmentation came with Linux 6.2; an unknown flag refuses all of them.
@@ -68,19 +68,19 @@ void Tun::bringUp(const std::string& name, int mtu) {
   const Descriptor any(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   ifreq request = requestFor(name);
   request.ifr_mtu = mtu;
-  if (::ioctl(any.get(), SIOCSIFMTU, &request) != 0) failed("MTU of " + name);
+  if (::ioctl(any.get(), SIOCSIFMTU, &request) != 0) throwSystemError("MTU of " + name);
   request = requestFor(name);
   request.ifr_qlen = kQueueLength;
   // Only the initial user namespace may set it (dev_ioctl.c); an ordinary user's namespace lives
   // with the shorter default.
   if (::ioctl(any.get(), SIOCSIFTXQLEN, &request) != 0 && errno != EPERM) {
-    failed("queue length of " + name);
+    throwSystemError("queue length of " + name);
   }
   disableAddressGeneration(name);
   request = requestFor(name);
-  if (::ioctl(any.get(), SIOCGIFFLAGS, &request) != 0) failed("flags of " + name);
+  if (::ioctl(any.get(), SIOCGIFFLAGS, &request) != 0) throwSystemError("flags of " + name);
   request.ifr_flags |= IFF_UP;
-  if (::ioctl(any.get(), SIOCSIFFLAGS, &request) != 0) failed("link up of " + name);
+  if (::ioctl(any.get(), SIOCSIFFLAGS, &request) != 0) throwSystemError("link up of " + name);
   index_ = static_cast<int>(::if_nametoindex(name.c_str()));
 }
 

@@ -33,8 +33,8 @@ T valueOf(const cmsghdr* header) {
 
 Descriptor newUdpSocket(int family) {
   Descriptor udp(::socket(family == 6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!udp) failed("UDP socket");
-  if (family == 6) enable(udp.get(), IPPROTO_IPV6, IPV6_V6ONLY);
+  if (!udp) throwSystemError("UDP socket");
+  if (family == 6) setOption(udp.get(), IPPROTO_IPV6, IPV6_V6ONLY);
   return udp;
 }
 
@@ -42,34 +42,34 @@ void bindWildcard(int family, int fd, u16 port) {
   SocketAddress address;
   address.set(family, Address{}, port);
   if (::bind(fd, reinterpret_cast<const sockaddr*>(&address), address.length) == 0) return;
-  failed("UDP port " + std::to_string(port),
-         errno == EADDRINUSE ? "another program has this port" : "");
+  throwSystemError("UDP port " + std::to_string(port),
+                   errno == EADDRINUSE ? "another program has this port" : "");
 }
 
 void setOptions(int family, int fd) {
   if (family == 6) {
-    enable(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
-    enable(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
-    enable(fd, IPPROTO_IPV6, IPV6_RECVERR);
-    enable(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO);
-    enable(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 64);
+    setOption(fd, IPPROTO_IPV6, IPV6_RECVPKTINFO);
+    setOption(fd, IPPROTO_IPV6, IPV6_RECVTCLASS);
+    setOption(fd, IPPROTO_IPV6, IPV6_RECVERR);
+    setOption(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, IPV6_PMTUDISC_DO);
+    setOption(fd, IPPROTO_IPV6, IPV6_UNICAST_HOPS, 64);
     return;
   }
-  enable(fd, IPPROTO_IP, IP_PKTINFO);
-  enable(fd, IPPROTO_IP, IP_RECVTOS);
-  enable(fd, IPPROTO_IP, IP_RECVERR);
-  enable(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
-  enable(fd, IPPROTO_IP, IP_TTL, 64);
+  setOption(fd, IPPROTO_IP, IP_PKTINFO);
+  setOption(fd, IPPROTO_IP, IP_RECVTOS);
+  setOption(fd, IPPROTO_IP, IP_RECVERR);
+  setOption(fd, IPPROTO_IP, IP_MTU_DISCOVER, IP_PMTUDISC_DO);
+  setOption(fd, IPPROTO_IP, IP_TTL, 64);
 }
 
 Descriptor openUdpSocket(int family, u16 port, bool several, int mark, UdpFeatures& features) {
   Descriptor udp = newUdpSocket(family);
   const int fd = udp.get();
-  if (several) enable(fd, SOL_SOCKET, SO_REUSEPORT);
-  if (mark != 0 && !enable(fd, SOL_SOCKET, SO_MARK, mark)) failed("SO_MARK");
+  if (several) setOption(fd, SOL_SOCKET, SO_REUSEPORT);
+  if (mark != 0 && !setOption(fd, SOL_SOCKET, SO_MARK, mark)) throwSystemError("SO_MARK");
   setOptions(family, fd);
-  wantBuffers(fd, kBufferOctets);
-  features.receiveOffload = enable(fd, IPPROTO_UDP, UDP_GRO);
+  requestBuffers(fd, kBufferOctets);
+  features.receiveOffload = setOption(fd, IPPROTO_UDP, UDP_GRO);
   int value = 0;
   socklen_t length = sizeof value;
   features.segmentation = ::getsockopt(fd, IPPROTO_UDP, UDP_SEGMENT, &value, &length) == 0;

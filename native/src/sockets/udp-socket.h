@@ -7,7 +7,6 @@
 
 #include "base/bytes.h"
 #include "base/descriptor.h"
-#include "tables/tables.h"
 
 namespace sojourn {
 

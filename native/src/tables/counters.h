@@ -44,7 +44,7 @@ namespace sojourn {
   X(dropOutwardHoldFull, "drop-outward-hold-full")                                                              \
   X(dropUnmapped, "drop-unmapped")                    /* to an address with a counterpart, from one without */  \
   X(dropUntranslatable, "drop-untranslatable")        /* RFC 7915 has no translation, or refuses it */          \
-  X(dropErrandsFull, "drop-transmit-queue-full")             /* too many errors to be sent into tunnels at once */     \
+  X(dropTransmitQueueFull, "drop-transmitQueue-full")             /* too many errors to be sent into tunnels at once */     \
   X(dropPuntFull, "drop-punt-full")                                                                             \
   X(dropChecksum, "drop-checksum")                                                                              \
   X(dropEcn, "drop-ecn")                              /* congestion on a packet that cannot say so, RFC 6040 */ \

@@ -65,7 +65,7 @@ class Routes {
   }
   u32 peer(int family, const u8* address) const { return tunnelOf(peers_.find(family, address)); }
   // Only peers have anything to send through it.
-  bool isPeers(u32 tunnel) const { return peerTunnels_.find(tunnel) != nullptr; }
+  bool isPeerTunnel(u32 tunnel) const { return peerTunnels_.find(tunnel) != nullptr; }
   bool isVirtual(int family, const u8* address) const {
     return overlays_.find(family, address) != nullptr;
   }

@@ -16,7 +16,7 @@ Tables::~Tables() {
   delete local_.load();
 }
 
-FarEnd Tables::acquireFarEnd(const Endpoint::Key& key, const PlaceSpec& place) {
+FarEnd Tables::acquireFarEnd(const Endpoint::Key& key, const PeerValidation& peer) {
   Endpoint* endpoint = endpoints_.find(key);
   if (endpoint != nullptr) {
     endpoint->references++;
@@ -24,11 +24,11 @@ FarEnd Tables::acquireFarEnd(const Endpoint::Key& key, const PlaceSpec& place) {
     endpoint = new Endpoint(key);
     endpoints_.set(endpoint, domain_);
   }
-  return {endpoint, accounts_.acquire(endpoint, place)};
+  return {.endpoint = endpoint, .limit = limits_.acquire(endpoint, peer)};
 }
 
 void Tables::releaseFarEnd(const FarEnd& farEnd) {
-  accounts_.release(farEnd.account, domain_);
+  limits_.release(farEnd.limit, domain_);
   if (farEnd.endpoint != nullptr && --farEnd.endpoint->references == 0) {
     endpoints_.erase(farEnd.endpoint->identity, domain_);
   }
@@ -39,14 +39,16 @@ void Tables::tunnelSet(const TunnelSpec& spec) {
   const Tunnel* former = tunnels_.find(spec.id);
   const FarEnd left = former == nullptr ? FarEnd{} : former->farEnd();
   TunnelCounters* counters = former == nullptr ? new TunnelCounters : former->counters;
-  const FarEnd farEnd =
-      acquireFarEnd({spec.remote, spec.remotePort, spec.family, spec.encapsulation}, spec.place);
-  auto* tunnel = new Tunnel{
-      spec.id,         spec.encapsulation, spec.family, spec.mtu, spec.localPort, spec.local,
-      spec.relayIndex, farEnd.endpoint,    counters,    false,    farEnd.account};
+  const FarEnd farEnd = acquireFarEnd(Endpoint::Key::of(spec.path, spec.protection), spec.peer);
+  auto* tunnel = new Tunnel{.id = spec.id,
+                            .mtu = spec.mtu,
+                            .protection = spec.protection,
+                            .path = spec.path,
+                            .endpoint = farEnd.endpoint,
+                            .counters = counters,
+                            .limit = farEnd.limit};
   tunnels_.set(tunnel, domain_);
-  // After the new tunnel is published: readers of the former one may still use its far end, which
-  // is retired behind it.
+  // After the new tunnel is published: readers of the former one may still use its far end.
   releaseFarEnd(left);
 }
 
@@ -61,14 +63,25 @@ void Tables::tunnelDelete(u32 id) {
   domain_.retire(counters);
 }
 
-void Tables::associationsSet(const AssociationsSpec& spec) {
+void Tables::sealingKeysSet(const SealingKeysSpec& spec) {
   const std::lock_guard<std::mutex> guard(mutex_);
-  associations_.set(spec, domain_);
+  sealingKeys_.set(spec, domain_);
 }
 
-void Tables::associationsDelete(u32 tunnel) {
+void Tables::sealingKeysDelete(u32 tunnel) {
   const std::lock_guard<std::mutex> guard(mutex_);
-  associations_.erase(tunnel, domain_);
+  sealingKeys_.erase(tunnel, domain_);
+}
+
+void Tables::relayLegSet(const RelayLegSpec& spec) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  const Endpoint::Key key = Endpoint::Key::of(spec.path, Protection::sealed);
+  releaseFarEnd(relayLegs_.set(spec, acquireFarEnd(key, spec.peer), domain_));
+}
+
+void Tables::relayLegDelete(u32 index) {
+  const std::lock_guard<std::mutex> guard(mutex_);
+  releaseFarEnd(relayLegs_.erase(index, domain_));
 }
 
 void Tables::routeSet(const RouteSpec& spec) {

@@ -9,10 +9,10 @@ namespace sojourn {
 namespace {
 
 constexpr size_t kFragmentHeader = 8;
-// More than any packet: the sender's segments stay as they are.
+// Larger than any packet: the segments keep the sender's size.
 constexpr size_t kNoMtu = size_t{1} << 17;
 
-// translate left a Fragment Header right behind the IPv6 header, perhaps one of a fragment already.
+// translate() put a Fragment Header behind the IPv6 header; the packet may be a fragment already.
 Packets fragmentIpv6(const PacketView& packet, u32 limit) {
   constexpr size_t header = kIpv6Header + kFragmentHeader;
   Packets fragments;
@@ -34,7 +34,7 @@ Packets fragmentIpv6(const PacketView& packet, u32 limit) {
   return fragments;
 }
 
-// `length` octets behind the headroom of `buffer` are one packet.
+// The octets behind the headroom of `buffer` are one packet.
 Translation translateOne(std::vector<u8>& buffer, VirtioHeader virtio,
                          const TranslationTarget& target, Packets& out) {
   PacketView view;
@@ -62,8 +62,8 @@ Packets fragmentTranslated(const PacketView& packet, u32 limit) {
   return packet.family == 6 ? fragmentIpv6(packet, limit) : fragmentIpv4(packet, limit);
 }
 
-Translation translateApart(const PacketView& packet, const VirtioHeader& virtio,
-                           const TranslationTarget& target, Packets& out) {
+Translation translateCopy(const PacketView& packet, const VirtioHeader& virtio,
+                          const TranslationTarget& target, Packets& out) {
   Translation last{Verdict::translated};
   SegmentPlan plan{};
   const bool super = (virtio.gsoType & ~kGsoEcn) != kGsoNone;
@@ -89,8 +89,8 @@ Translation translateApart(const PacketView& packet, const VirtioHeader& virtio,
   return last;
 }
 
-std::vector<u8> refusal(const PacketView& packet, const Translation& translation,
-                        const Address* source) {
+std::vector<u8> translationError(const PacketView& packet, const Translation& translation,
+                                 const Address* source) {
   switch (translation.verdict) {
     case Verdict::tooBig:
       return packetTooBig(packet, translation.value, source);

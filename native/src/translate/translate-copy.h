@@ -1,25 +1,25 @@
-// Translation of what does not fit in one piece (RFC 7915 §4.1, §5.1.1), and the answer to what is
-// refused (§4.4, §5.4): by copying, for the few packets that need it.
+// Translation by copying, for the few packets that need it: those that do not fit in one piece
+// (RFC 7915 §4.1, §5.1.1), and the ICMP errors about those that are not translated (§4.4, §5.4).
 #pragma once
 #include "net/outer-header.h"
 #include "translate/translate.h"
 
 namespace sojourn {
 
-// Cuts what translate gave as Verdict::fragment; `limit` is its `value`. Each fragment is a whole
-// packet with nothing left to the device.
+// Fragments a packet with Verdict::fragment; `limit` is the verdict's `value`. Each fragment is
+// complete: no offload is left to the device.
 Packets fragmentTranslated(const PacketView& packet, u32 limit);
 
-// Translates a copy of the packet, segment by segment if it is a super-packet, and fragments what
-// has to be. The verdict of the first that cannot be translated, or `translated`; `out` then has
-// what is to be sent, in order.
-Translation translateApart(const PacketView& packet, const VirtioHeader& virtio,
-                           const TranslationTarget& target, Packets& out);
+// Translates a copy of the packet, a super-packet segment by segment, and fragments what is too
+// long. Returns the verdict of the first piece that cannot be translated, or `translated`. `out`
+// gets the packets to send, in order.
+Translation translateCopy(const PacketView& packet, const VirtioHeader& virtio,
+                          const TranslationTarget& target, Packets& out);
 
-// What the sender of a packet that was not translated is told, from `source` of the packet's family
-// (null: from the packet's destination); empty for verdicts that are silent and packets that
-// nothing may be told about. `packet` is as translate left it.
-std::vector<u8> refusal(const PacketView& packet, const Translation& translation,
-                        const Address* source);
+// The ICMP error to the sender of a packet that was not translated, from `source` (null: the
+// packet's destination). Empty for a verdict without an error, and for a packet that no error may
+// be sent about. `packet` is as translate() left it.
+std::vector<u8> translationError(const PacketView& packet, const Translation& translation,
+                                 const Address* source);
 
 }  // namespace sojourn

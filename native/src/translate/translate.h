@@ -17,7 +17,7 @@ enum class Verdict : u8 {
   translated,
   fragment,  // translated, checksum complete, longer than `value` and allowed to be cut:
              // fragmentTranslated
-  segment,  // not translated: a super-packet whose datagrams do not fit as they are: translateApart
+  segment,   // not translated: a super-packet whose datagrams do not fit as they are: translateCopy
   // Not translated; the sender is to be told, in the packet's own family.
   tooBig,         // Packet Too Big or Fragmentation Needed with the MTU `value` (§4.1, §5.1)
   hopLimit,       // Time Exceeded, code 0

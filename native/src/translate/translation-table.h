@@ -1,6 +1,6 @@
-// Address pairs of the translation between families (RFC 7757): `far` ones are what nodes in
-// tunnels send to, `near` ones are the nodes' own. Inner is the tunnel's side, outer the other.
-// Written under the tables' lock.
+// Address pairs of the translation between IPv4 and IPv6 (RFC 7757). A pair has an inner address,
+// on the side of the tunnels, and an outer one. Near pairs are the nodes' own addresses; far pairs
+// are those that nodes send to. Written under the tables' lock.
 #pragma once
 #include <atomic>
 
@@ -12,7 +12,7 @@ namespace sojourn {
 
 struct TranslationSpec {
   bool far = false;
-  // Of `inner`; `outer` is of the other one.
+  // Of `inner`; `outer` has the other one.
   u8 family = 4;
   Address inner;
   Address outer;
@@ -39,26 +39,25 @@ struct Mapping {
   static void release(Mapping* mapping) { delete mapping; }
 };
 
-// Of packets: from the tunnels' side to the other, and back.
-enum class Crossing : u8 { toOuter, toInner };
+enum class TranslationDirection : u8 { innerToOuter, outerToInner };
 
-class Translations {
+class TranslationTable {
  public:
   // --- writers ---
-  // Pairs that had one of the addresses on the same side go.
+  // Replaces pairs of the same side that have one of the two addresses.
   void set(const TranslationSpec& spec, EpochDomain& domain);
   void erase(const TranslationSpec& spec, EpochDomain& domain);
 
   // --- readers ---
   bool any() const { return count_.load(std::memory_order_relaxed) != 0; }
-  // What the source and the destination of a packet become; null: no pair has it.
-  const Mapping* source(Crossing crossing, u8 family, const u8* address) const {
-    return (crossing == Crossing::toOuter ? near_.byInner : far_.byOuter)
-        .find({family, Address::of(family, address)});
+  // The mapping of a packet's source, and that of its destination; null: no pair has the address.
+  const Mapping* source(TranslationDirection direction, u8 family, const u8* address) const {
+    const bool outward = direction == TranslationDirection::innerToOuter;
+    return find(outward ? near_.byInner : far_.byOuter, family, address);
   }
-  const Mapping* destination(Crossing crossing, u8 family, const u8* address) const {
-    return (crossing == Crossing::toOuter ? far_.byInner : near_.byOuter)
-        .find({family, Address::of(family, address)});
+  const Mapping* destination(TranslationDirection direction, u8 family, const u8* address) const {
+    const bool outward = direction == TranslationDirection::innerToOuter;
+    return find(outward ? far_.byInner : near_.byOuter, family, address);
   }
 
  private:
@@ -67,8 +66,11 @@ class Translations {
     HashTable<Mapping> byOuter;
   };
 
+  static const Mapping* find(const HashTable<Mapping>& table, u8 family, const u8* address) {
+    return table.find({.family = family, .address = Address::of(family, address)});
+  }
   Side& side(bool far) { return far ? far_ : near_; }
-  void forget(Side& side, const Mapping::Key& inner, const Mapping::Key& outer,
+  void remove(Side& side, const Mapping::Key& inner, const Mapping::Key& outer,
               EpochDomain& domain);
 
   Side near_;
@@ -76,35 +78,37 @@ class Translations {
   std::atomic<u64> count_{0};
 };
 
-// The pairs as translate() asks for them.
-class CrossingPairs final : public AddressPairs {
+// The pairs as translate() looks them up, for packets of one direction.
+class DirectedAddressPairs final : public AddressPairs {
  public:
-  CrossingPairs(const Translations& translations, Crossing crossing)
-      : translations_(translations), crossing_(crossing) {}
+  DirectedAddressPairs(const TranslationTable& translations, TranslationDirection direction)
+      : translations_(translations), direction_(direction) {}
 
-  // What an error quotes went the other way: its source is what the error is for, or the other end.
+  // The packet that an ICMP error quotes went in the other direction: its source is looked up as a
+  // destination first.
   bool counterpart(u8 family, const u8* address, Address& other) const override {
-    const Mapping* found = translations_.destination(crossing_, family, address);
-    if (found == nullptr) found = translations_.source(crossing_, family, address);
+    const Mapping* found = translations_.destination(direction_, family, address);
+    if (found == nullptr) found = translations_.source(direction_, family, address);
     if (found != nullptr) other = found->to;
     return found != nullptr;
   }
 
  private:
-  const Translations& translations_;
-  const Crossing crossing_;
+  const TranslationTable& translations_;
+  const TranslationDirection direction_;
 };
 
-enum class Planned : u8 {
-  no,        // not for translation
+enum class TranslationPlan : u8 {
+  none,      // not for translation
   unmapped,  // the destination has a pair, the source has none
-  yes,
+  translate,
 };
 
-// Whether `packet` is to be translated, and what its addresses become. An ICMP error from a router
-// without a pair comes from the address that what it quotes was for (RFC 6791 leaves the choice):
-// the one that the other end has heard of.
-Planned planTranslation(const Translations& translations, Crossing crossing,
-                        const PacketView& packet, TranslationTarget& target);
+// Whether `packet` is to be translated, and to which addresses. An ICMP error from a router without
+// a pair gets the source that the quoted packet was sent to, an address that the receiver knows
+// (RFC 6791 leaves the choice).
+TranslationPlan planTranslation(const TranslationTable& translations,
+                                TranslationDirection direction, const PacketView& packet,
+                                TranslationTarget& target);
 
 }  // namespace sojourn

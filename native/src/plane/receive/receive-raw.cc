@@ -11,7 +11,7 @@
 namespace sojourn {
 namespace {
 
-// Octets in front of the IP header.
+// Octets in front of the IP header, from the auxiliary data.
 size_t linkHeaderOf(msghdr& message) {
   for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
        header = CMSG_NXTHDR(&message, header)) {
@@ -25,7 +25,7 @@ size_t linkHeaderOf(msghdr& message) {
 
 }  // namespace
 
-bool Receiver::turnTap(int fd, u64 nowMs) {
+bool Receiver::pollTap(int fd, u64 nowMs) {
   nowMs_ = nowMs;
   for (int index = 0; index < kFrames; index++) {
     parts_[index] = {buffer(index), kBuffer};
@@ -39,48 +39,49 @@ bool Receiver::turnTap(int fd, u64 nowMs) {
   if (count < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
   counters_.add(Counters::receiveCalls);
   for (int index = 0; index < count; index++) {
-    frame(buffer(index), headers_[index].msg_len, linkHeaderOf(headers_[index].msg_hdr));
+    receiveFrame(buffer(index), headers_[index].msg_len, linkHeaderOf(headers_[index].msg_hdr));
   }
-  finishTurn();
+  finishBatch();
   return count == kFrames;
 }
 
-void Receiver::frame(u8* data, size_t length, size_t linkHeader) {
+void Receiver::receiveFrame(u8* data, size_t length, size_t linkHeader) {
   VirtioHeader virtio;
   const size_t before = sizeof virtio + linkHeader;
   if (length < before) return;
   std::memcpy(&virtio, data, sizeof virtio);
-  // From here on both count from the IP header.
+  // From here on both offsets count from the IP header.
   virtio.checksumStart = static_cast<u16>(virtio.checksumStart - linkHeader);
   virtio.headerLength = static_cast<u16>(virtio.headerLength - linkHeader);
   u8* packet = data + before;
   const size_t size = length - before;
   PacketView outer;
-  // Not ours to judge: the kernel has its own copy.
+  // Not counted: the kernel judges its own copy of the frame.
   if (!viewPacket(packet, size, outer)) return;
-  // Between virtual devices checksums are left to a device that never comes (RFC 1071's sum is then
-  // half done).
+  // Virtual devices leave checksums to hardware that does not exist: the field then holds the
+  // pseudo-header's sum (RFC 1071) and has to be completed.
   if (virtio.gsoType == kGsoNone && (virtio.flags & kVirtioNeedsChecksum) != 0) {
     if (!completeChecksum(virtio, packet, outer.length)) return;
   }
   if (outer.family == 6) {
-    frame6(outer, virtio);
+    receiveFrame6(outer, virtio);
   } else {
-    frame4(outer, virtio);
+    receiveFrame4(outer, virtio);
   }
 }
 
-void Receiver::frame4(const PacketView& outer, const VirtioHeader& virtio) {
+void Receiver::receiveFrame4(const PacketView& outer, const VirtioHeader& virtio) {
   if (outer.protocol != kProtocolIpv6 && outer.protocol != kProtocolIpv4) return;
   if (outer.fragment) {
-    const Endpoint::Key from{Address::of(4, outer.source()), 0, 4, Encapsulation::ipip};
+    const Endpoint::Key from{
+        .remote = Address::of(4, outer.source()), .family = 4, .carrier = Carrier::ip};
     if (shared_.tables.endpoint(from) != nullptr) counters_.add(Counters::dropFragment);
     return;
   }
   decapsulate(outer, outer.headerLength, virtio);
 }
 
-void Receiver::frame6(const PacketView& outer, const VirtioHeader& virtio) {
+void Receiver::receiveFrame6(const PacketView& outer, const VirtioHeader& virtio) {
   const ChainEnd end = walkChain(outer.data, outer.length);
   if (end.malformed) return;
   const bool tunnelled = end.protocol == kProtocolIpv6 || end.protocol == kProtocolIpv4;
@@ -89,43 +90,42 @@ void Receiver::frame6(const PacketView& outer, const VirtioHeader& virtio) {
   if (end.fragment) {
     counters_.add(Counters::dropFragment);
   } else if (control) {
-    puntNative(outer);
+    puntIpv6(outer);
   } else {
     decapsulate(outer, end.offset, virtio);
   }
 }
 
-void Receiver::puntNative(const PacketView& outer) {
-  // A router's tap also sees those that only pass: not ours, not counted.
+void Receiver::puntIpv6(const PacketView& outer) {
+  // The tap of a router also sees packets that it forwards; those are not counted.
   if (!shared_.tables.isLocal(6, outer.destination())) return;
-  punt(ControlPath{}, outer.data, outer.length);
+  punt(PacketPath{}, outer.data, outer.length);
 }
 
 void Receiver::decapsulate(const PacketView& outer, u32 offset, const VirtioHeader& virtio) {
-  Arrival arrival{};
-  arrival.from = {Address::of(outer.family, outer.source()), 0, outer.family, Encapsulation::ipip};
-  arrival.local = Address::of(outer.family, outer.destination());
-  arrival.trafficClass = outer.trafficClass;
-  // The tap also sees tunnels of others that only pass this router: not ours, not counted.
+  Arrival arrival{.from = {.remote = Address::of(outer.family, outer.source()),
+                           .family = outer.family,
+                           .carrier = Carrier::ip},
+                  .local = Address::of(outer.family, outer.destination()),
+                  .trafficClass = outer.trafficClass};
+  // The tap of a router also sees tunnels that it forwards; those are not counted.
   const bool known = shared_.tables.endpoint(arrival.from) != nullptr;
-  if (!known && shared_.tables.knowsLocal() &&
-      !shared_.tables.isLocal(outer.family, outer.destination())) {
-    return;
-  }
-  if ((virtio.flags & kVirtioNeedsChecksum) != 0 && virtio.checksumStart >= offset) {
-    arrival.checksum = ChecksumState::right;
-  }
+  const bool forThisHost =
+      !shared_.tables.knowsLocal() || shared_.tables.isLocal(outer.family, outer.destination());
+  if (!known && !forThisHost) return;
+  const bool partial = (virtio.flags & kVirtioNeedsChecksum) != 0;
+  if (partial && virtio.checksumStart >= offset) arrival.checksum = ChecksumState::right;
   if (virtio.gsoType == kGsoNone) {
-    inner(outer.data + offset, outer.length - offset, arrival);
+    receiveInner(outer.data + offset, outer.length - offset, arrival);
   } else {
-    innerSuper(outer.data + offset, outer.length - offset, arrival, virtio, offset);
+    receiveSuperPacket(outer.data + offset, outer.length - offset, arrival, virtio, offset);
   }
 }
 
-// The kernel's own GRO made one packet of several (ip6ip6, sit and ipip have receive offload): it
-// goes on as one.
-void Receiver::innerSuper(u8* data, size_t length, const Arrival& arrival, VirtioHeader virtio,
-                          u32 offset) {
+// The kernel's GRO made one packet of several (ip6ip6, sit and ipip have receive offload). It is
+// handed on as one.
+void Receiver::receiveSuperPacket(u8* data, size_t length, const Arrival& arrival,
+                                  VirtioHeader virtio, u32 offset) {
   PacketView view;
   if (!viewPacket(data, length, view) || virtio.checksumStart < offset || virtio.gsoSize == 0) {
     counters_.add(Counters::dropMalformed);
@@ -140,13 +140,13 @@ void Receiver::innerSuper(u8* data, size_t length, const Arrival& arrival, Virti
     return;
   }
   virtio.headerLength = plan.headerLength;
-  const Tunnel* tunnel = permitted(view, arrival);
+  const Tunnel* tunnel = permittedTunnel(view, arrival);
   if (tunnel == nullptr || !applyEcn(view, arrival.trafficClass)) return;
   tally(*tunnel, plan.count, view.length);
   coalescer_.addSuper(view, virtio);
 }
 
-bool Receiver::turnLink(int fd, const std::string& device) {
+bool Receiver::pollLink(int fd, const std::string& device) {
   for (int taken = 0; taken < kFrames; taken++) {
     sockaddr_ll from{};
     socklen_t size = sizeof from;
@@ -154,7 +154,7 @@ bool Receiver::turnLink(int fd, const std::string& device) {
         ::recvfrom(fd, buffer(0), kBuffer, MSG_DONTWAIT, reinterpret_cast<sockaddr*>(&from), &size);
     if (length < 0) return errno != EAGAIN && errno != EWOULDBLOCK;
     if (from.sll_pkttype == PACKET_OUTGOING) continue;
-    ControlPath path;
+    PacketPath path;
     path.kind = PathKind::link;
     path.device = device;
     path.arp = ntohs(from.sll_protocol) == ETH_P_ARP;

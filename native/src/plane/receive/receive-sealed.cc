@@ -1,28 +1,27 @@
-// The receiver's sealed path: datagrams of the sealed port are opened, or punted when they are
-// TypeScript's.
+// The receiver's sealed path: it opens data datagrams of the sealed port and punts the others.
 #include "plane/receive/receiver.h"
 
 namespace sojourn {
 
-bool Receiver::turnSealed(int fd, int family, u64 nowMs) {
+bool Receiver::pollSealed(int fd, int family, u64 nowMs) {
   nowMs_ = nowMs;
-  return turnDatagrams(fd, family, Encapsulation::sealed);
+  return pollDatagrams(fd, family, Protection::sealed);
 }
 
-void Receiver::sealed(u8* data, size_t length, const Arrival& arrival) {
+void Receiver::receiveSealed(u8* data, size_t length, const Arrival& arrival) {
   u32 relayIndex = 0;
-  if (length >= kEnvelope && data[0] >> 4 == static_cast<u8>(DatagramType::envelope)) {
-    relayIndex = load32(data) & kSpiMask;
-    data += kEnvelope;
-    length -= kEnvelope;
+  if (length >= kRelayEnvelope && datagramType(data) == DatagramType::envelope) {
+    relayIndex = datagramIndex(data);
+    data += kRelayEnvelope;
+    length -= kRelayEnvelope;
   }
   if (length < sizeof(u32)) {
     counters_.add(Counters::dropMalformed);
     return;
   }
-  switch (static_cast<DatagramType>(data[0] >> 4)) {
+  switch (datagramType(data)) {
     case DatagramType::data:
-      open(data, length, arrival, relayIndex);
+      openSealed(data, length, arrival, relayIndex);
       break;
     case DatagramType::control:
     case DatagramType::initiation:
@@ -35,53 +34,59 @@ void Receiver::sealed(u8* data, size_t length, const Arrival& arrival) {
   }
 }
 
-void Receiver::open(u8* datagram, size_t length, Arrival arrival, u32 relayIndex) {
-  ReceiveAssociation* association = shared_.tables.receiver(load32(datagram) & kSpiMask);
-  if (association == nullptr) {
+void Receiver::openSealed(u8* datagram, size_t length, Arrival arrival, u32 relayIndex) {
+  ReceiveKey* key = shared_.tables.receiveKey(datagramIndex(datagram));
+  if (key == nullptr) {
     counters_.add(Counters::dropUnknownSpi);
     return;
   }
-  switch (association->open(slot_, datagram, length)) {
-    case Opened::malformed:
-      counters_.add(Counters::dropMalformed);
-      return;
-    case Opened::replayed:
-      counters_.add(Counters::dropReplay);
-      return;
-    case Opened::forged:
-      counters_.add(Counters::dropForged);
-      return;
-    case Opened::packet:
-      break;
-  }
-  arrival.sealed = shared_.tables.tunnel(association->tunnel);
-  if (arrival.sealed == nullptr || arrival.sealed->encapsulation != Encapsulation::sealed) {
+  if (countUnopened(key->open(slot_, datagram, length))) return;
+  const Tunnel* tunnel = shared_.tables.tunnel(key->tunnel);
+  if (tunnel == nullptr || tunnel->protection != Protection::sealed) {
     counters_.add(Counters::dropPermit);
     return;
   }
-  if (arrival.sealed->endpoint->identity == arrival.from) {
-    arrival.sealed->came(length);
+  if (tunnel->endpoint->identity == arrival.from) {
+    tunnel->received(length);
   } else {
-    noticeRoaming(*association, arrival, relayIndex);
+    noticeRoaming(*key, arrival, relayIndex);
   }
-  inner(datagram + kSealedHeader, length - kSealedOverhead, arrival);
+  arrival.authenticated = tunnel;
+  receiveInner(datagram + kSealedHeader, length - kSealedOverhead, arrival);
 }
 
-// The plane changes nothing: a packet that somebody on the path let come from elsewhere would take
-// the tunnel there.
-void Receiver::noticeRoaming(const ReceiveAssociation& association, const Arrival& arrival,
-                             u32 relayIndex) {
-  const u64 place = mixKey(Endpoint::hash(arrival.from), relayIndex);
-  if (!association.notices->allow(place, nowMs_)) return;
-  ControlPath path = datagramPath(arrival, relayIndex);
+// False if the datagram was opened.
+bool Receiver::countUnopened(OpenResult result) {
+  switch (result) {
+    case OpenResult::packet:
+      return false;
+    case OpenResult::malformed:
+      counters_.add(Counters::dropMalformed);
+      break;
+    case OpenResult::replayed:
+      counters_.add(Counters::dropReplay);
+      break;
+    case OpenResult::forged:
+      counters_.add(Counters::dropForged);
+      break;
+  }
+  return true;
+}
+
+// Reports that a genuine packet came from another address than the tunnel's far end. The plane
+// itself does not move the tunnel: an attacker on the path can give a packet any source address.
+void Receiver::noticeRoaming(const ReceiveKey& key, const Arrival& arrival, u32 relayIndex) {
+  const u64 peer = mixKey(Endpoint::hash(arrival.from), relayIndex);
+  if (!key.notices->allow(peer, nowMs_)) return;
+  PacketPath path = datagramPath(arrival, relayIndex);
   path.kind = PathKind::roaming;
-  path.tunnel = association.tunnel;
+  path.tunnel = key.tunnel;
   const bool taken = shared_.punts.push({std::move(path), {}});
   counters_.add(taken ? Counters::roamingNotices : Counters::dropPuntFull);
 }
 
-ControlPath Receiver::datagramPath(const Arrival& arrival, u32 relayIndex) const {
-  ControlPath path;
+PacketPath Receiver::datagramPath(const Arrival& arrival, u32 relayIndex) const {
+  PacketPath path;
   path.kind = PathKind::datagram;
   path.family = arrival.from.family;
   path.local = arrival.local;

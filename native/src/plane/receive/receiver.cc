@@ -30,14 +30,14 @@ void Receiver::write(const iovec* parts, int count) {
 
 void Receiver::tally(const Tunnel& tunnel, u64 packets, u64 octets) {
   if (tally_.tunnel != &tunnel) {
-    settle();
+    flushTally();
     tally_.tunnel = &tunnel;
   }
   tally_.packets += packets;
   tally_.octets += octets;
 }
 
-void Receiver::settle() {
+void Receiver::flushTally() {
   if (tally_.tunnel == nullptr) return;
   TunnelCounters& counters = *tally_.tunnel->counters;
   counters.receivePackets.fetch_add(tally_.packets, std::memory_order_relaxed);
@@ -48,14 +48,14 @@ void Receiver::settle() {
   tally_ = {};
 }
 
-// Runs end here: their bytes lie in buffers that the next call fills again.
-void Receiver::finishTurn() {
+// Ends all runs: the next receive call overwrites the buffers that they point into.
+void Receiver::finishBatch() {
   coalescer_.flush();
   relay_.flush();
-  settle();
+  flushTally();
 }
 
-void Receiver::prepareUdp(int count) {
+void Receiver::prepareMessages(int count) {
   for (int index = 0; index < count; index++) {
     parts_[index] = {buffer(index), 65536};
     msghdr& header = headers_[index].msg_hdr;
@@ -69,82 +69,90 @@ void Receiver::prepareUdp(int count) {
   }
 }
 
-bool Receiver::turnUdp(int fd, u64 nowMs) {
+bool Receiver::pollUdp(int fd, u64 nowMs) {
   nowMs_ = nowMs;
-  return turnDatagrams(fd, 4, Encapsulation::udp);
+  return pollDatagrams(fd, 4, Protection::none);
 }
 
-bool Receiver::turnDatagrams(int fd, int family, Encapsulation encapsulation) {
+bool Receiver::pollDatagrams(int fd, int family, Protection protection) {
   for (int round = 0; round < kRounds; round++) {
-    const int wanted = messages_;
-    prepareUdp(wanted);
-    const int count =
-        ::recvmmsg(fd, headers_, static_cast<unsigned>(wanted), MSG_DONTWAIT, nullptr);
+    const int asked = messages_;
+    prepareMessages(asked);
+    const int count = ::recvmmsg(fd, headers_, static_cast<unsigned>(asked), MSG_DONTWAIT, nullptr);
     if (count < 0) {
-      // Any other error is one that an ICMP message left at the socket: the queue behind it is
-      // still to be read.
+      // Any other error was left by an ICMP message; there may be datagrams behind it.
       const bool more = errno != EAGAIN && errno != EWOULDBLOCK;
-      // Nothing to read although epoll woke us: its cause is the error queue, which it tells of
-      // until that is empty.
-      pathErrors_.learnFrom(fd, encapsulation);
+      // epoll also wakes for the error queue, and does so until that is empty.
+      pathErrors_.learnFrom(fd, Carrier::udp, protection);
       return more;
     }
     counters_.add(Counters::receiveCalls);
     u64 octets = 0;
     for (int index = 0; index < count; index++) {
       octets += headers_[index].msg_len;
-      udpMessage(index, family, encapsulation);
+      receiveMessage(index, family, protection);
     }
-    finishTurn();
+    finishBatch();
     messages_ = octets > u64{16384} * static_cast<u64>(count) ? kLargeMessages : kMessages;
-    if (count < wanted) return false;
+    if (count < asked) return false;
   }
   return true;
 }
 
-void Receiver::udpMessage(int index, int family, Encapsulation encapsulation) {
+void Receiver::receiveMessage(int index, int family, Protection protection) {
   const UdpReceived received = readControl(headers_[index].msg_hdr);
   const SocketAddress& from = from_[index];
-  Arrival arrival{};
-  arrival.from = {from.address(family), from.port(family), static_cast<u8>(family), encapsulation};
-  arrival.local = received.local;
-  arrival.trafficClass = received.trafficClass;
+  const Arrival arrival{.from = {.remote = from.address(family),
+                                 .port = from.port(family),
+                                 .family = static_cast<u8>(family),
+                                 .carrier = Carrier::udp,
+                                 .protection = protection},
+                        .local = received.local,
+                        .trafficClass = received.trafficClass};
   const size_t length = headers_[index].msg_len;
   const size_t segment = received.segmentSize == 0 ? length : received.segmentSize;
   if (length == 0) counters_.add(Counters::dropMalformed);
-  datagrams(buffer(index), length, segment, arrival);
+  receiveDatagrams(buffer(index), length, segment, arrival);
 }
 
-// What one receive call brought: datagrams of `segment` octets each, the last one maybe shorter.
-void Receiver::datagrams(u8* data, size_t length, size_t segment, const Arrival& arrival) {
+// One message: datagrams of `segment` octets each, the last one maybe shorter.
+void Receiver::receiveDatagrams(u8* data, size_t length, size_t segment, const Arrival& arrival) {
   for (size_t at = 0; at < length;) {
     const size_t size = std::min(segment, length - at);
-    if (arrival.from.encapsulation != Encapsulation::sealed) {
-      inner(data + at, size, arrival);
-    } else if (const size_t relayed = relay_.take(
-                   {data + at, length - at, segment, arrival.from, arrival.trafficClass}, nowMs_)) {
+    if (arrival.from.protection == Protection::none) {
+      receiveInner(data + at, size, arrival);
+      at += size;
+      continue;
+    }
+    const DatagramTrain train{.data = data + at,
+                              .length = length - at,
+                              .segment = segment,
+                              .from = arrival.from,
+                              .trafficClass = arrival.trafficClass};
+    if (const size_t relayed = relay_.take(train, nowMs_)) {
       at += relayed;
       continue;
-    } else {
-      sealed(data + at, size, arrival);
     }
+    receiveSealed(data + at, size, arrival);
     at += size;
   }
 }
 
-void Receiver::inner(u8* data, size_t length, const Arrival& arrival, unsigned depth) {
+void Receiver::receiveInner(u8* data, size_t length, const Arrival& arrival, unsigned depth) {
   PacketView view;
   if (!viewPacket(data, length, view)) {
     counters_.add(Counters::dropMalformed);
     return;
   }
-  const bool udp = arrival.from.encapsulation == Encapsulation::udp;
-  const Control control = udp || shared_.tables.knowsLocal() ? controlOf(view) : Control::none;
-  if (control == Control::registration && udp) {
+  const bool plainUdp =
+      arrival.from.carrier == Carrier::udp && arrival.from.protection == Protection::none;
+  const bool mayBeControl = plainUdp || shared_.tables.knowsLocal();
+  const Control control = mayBeControl ? controlKind(view) : Control::none;
+  if (control == Control::plain && plainUdp) {
     puntUdp(view, arrival);
     return;
   }
-  const Tunnel* tunnel = permitted(view, arrival);
+  const Tunnel* tunnel = permittedTunnel(view, arrival);
   if (tunnel == nullptr) return;
   if (control != Control::none) {
     puntTunnel(view, *tunnel);
@@ -153,69 +161,69 @@ void Receiver::inner(u8* data, size_t length, const Arrival& arrival, unsigned d
   const u32 octets = view.length;
   if (!applyEcn(view, arrival.trafficClass)) return;
   tally(*tunnel, 1, octets);
-  if (!nested(view, depth)) coalescer_.add(view, arrival.checksum);
+  if (!receiveNested(view, depth)) coalescer_.add(view, arrival.checksum);
 }
 
-// A tunnel in the tunnel: of a node behind a mobile router of ours. True when it is no packet for
-// the TUN.
-bool Receiver::nested(const PacketView& view, unsigned depth) {
-  if (!shared_.tables.knowsLocal() || !shared_.tables.isLocal(view.family, view.destination())) {
-    return false;
-  }
+// A tunnel in the tunnel: that of a node behind this host's mobile router. False if the packet is
+// not for this host, so for the TUN.
+bool Receiver::receiveNested(const PacketView& view, unsigned depth) {
+  const bool forThisHost =
+      shared_.tables.knowsLocal() && shared_.tables.isLocal(view.family, view.destination());
+  if (!forThisHost) return false;
   const UpperLayer upper = upperLayer(view);
   if (upper.protocol != kProtocolIpv6 && upper.protocol != kProtocolIpv4) return false;
   if (depth + 1 >= kNestingLimit) {
     counters_.add(Counters::dropNestingLimit);
     return true;
   }
-  Arrival arrival{};
-  arrival.from = {Address::of(view.family, view.source()), 0, view.family, Encapsulation::ipip};
-  arrival.local = Address::of(view.family, view.destination());
-  arrival.trafficClass = view.trafficClass;
-  inner(view.data + upper.offset, view.length - upper.offset, arrival, depth + 1);
+  const Arrival arrival{.from = {.remote = Address::of(view.family, view.source()),
+                                 .family = view.family,
+                                 .carrier = Carrier::ip},
+                        .local = Address::of(view.family, view.destination()),
+                        .trafficClass = view.trafficClass};
+  receiveInner(view.data + upper.offset, view.length - upper.offset, arrival, depth + 1);
   return true;
 }
 
-// The tunnel that the packet may have come through: the one of its mobile-side address (RFC 6275
-// §10.4.5) or of its source among the peers, and its far end must be where the packet came from, or
-// its key has opened the packet. Counts and maybe holds what it refuses.
-const Tunnel* Receiver::permitted(const PacketView& view, const Arrival& arrival) {
-  const u32 id = shared_.inward(view);
+// The tunnel that the packet may have come through: that of its mobile-side address
+// (RFC 6275 §10.4.5), or that of its source among the peers. Its far end must be the endpoint that
+// the packet came from, or its key must have opened the packet. Null: the packet is held or
+// dropped.
+const Tunnel* Receiver::permittedTunnel(const PacketView& view, const Arrival& arrival) {
+  const u32 id = shared_.inwardTunnel(view);
   const Tunnel* tunnel = id == 0 ? nullptr : shared_.tables.tunnel(id);
-  if (arrival.sealed != nullptr) {
-    if (id == arrival.sealed->id) return arrival.sealed;
+  if (arrival.authenticated != nullptr) {
+    if (id == arrival.authenticated->id) return arrival.authenticated;
     counters_.add(Counters::dropPermit);
     return nullptr;
   }
   if (tunnel != nullptr && tunnel->endpoint->identity == arrival.from) return tunnel;
-  refuse(view, arrival, tunnel);
+  holdOrDrop(view, arrival, tunnel);
   return nullptr;
 }
 
-void Receiver::refuse(const PacketView& view, const Arrival& arrival, const Tunnel* tunnel) {
+void Receiver::holdOrDrop(const PacketView& view, const Arrival& arrival, const Tunnel* tunnel) {
   if (shared_.tables.endpoint(arrival.from) != nullptr) {
     counters_.add(Counters::dropPermit);
   } else if (tunnel == nullptr || shared_.options.holdMs == 0) {
     counters_.add(Counters::dropUnknownEndpoint);
-  } else if (shared_.hold.push(arrival.from, arrival.trafficClass, view.data, view.length,
-                               nowMs_)) {
+  } else if (shared_.inwardHold.push(arrival.from, arrival.trafficClass, view.data, view.length,
+                                     nowMs_)) {
     counters_.add(Counters::held);
   } else {
     counters_.add(Counters::dropHoldFull);
   }
 }
 
-void Receiver::replay(const Endpoint::Key& from, u64 nowMs) {
+void Receiver::releaseHeld(const Endpoint::Key& from, u64 nowMs) {
   nowMs_ = nowMs;
-  std::vector<HoldQueue::Held> taken = shared_.hold.take(from);
-  for (HoldQueue::Held& held : taken) {
-    Arrival arrival{};
-    arrival.from = held.from;
-    arrival.trafficClass = held.trafficClass;
+  std::vector<HeldInward> taken = shared_.inwardHold.take(from);
+  for (HeldInward& held : taken) {
     counters_.add(Counters::replayed);
-    inner(held.packet.data(), held.packet.size(), arrival);
+    receiveInner(held.packet.data(), held.packet.size(),
+                 {.from = held.from, .local = {}, .trafficClass = held.trafficClass});
   }
-  finishTurn();
+  finishBatch();
 }
 
 bool Receiver::applyEcn(PacketView& view, u8 outer) {
@@ -229,24 +237,24 @@ bool Receiver::applyEcn(PacketView& view, u8 outer) {
   return true;
 }
 
-// Whether it is a Mobility Header for this host, and of which kind. Where no local addresses are
-// known, all of them are.
-Receiver::Control Receiver::controlOf(const PacketView& view) {
+// Any destination is this host if no local addresses are known.
+Receiver::Control Receiver::controlKind(const PacketView& view) {
   if (view.family != 6) return Control::none;
   bool homeAddressOption = false;
   if (view.protocol != kProtocolMobility) {
     if (!isExtensionHeader(view.protocol)) return Control::none;
     const ChainEnd end = walkChain(view.data, view.length);
-    if (end.malformed || end.fragment || end.protocol != kProtocolMobility) return Control::none;
+    const bool whole = !end.malformed && !end.fragment;
+    if (!whole || end.protocol != kProtocolMobility) return Control::none;
     homeAddressOption = end.homeAddressOption;
   }
   if (!shared_.tables.isLocal(6, view.destination())) return Control::none;
-  return homeAddressOption ? Control::native : Control::registration;
+  return homeAddressOption ? Control::withHomeAddressOption : Control::plain;
 }
 
-// RFC 5555 §4.1: before any permit, which it is to bring about.
+// RFC 5555 §4.1. There is no ingress check: the registration is what will permit the tunnel.
 void Receiver::puntUdp(const PacketView& view, const Arrival& arrival) {
-  ControlPath path;
+  PacketPath path;
   path.kind = PathKind::udp;
   path.local = arrival.local;
   path.localPort = shared_.options.udpPort;
@@ -256,13 +264,13 @@ void Receiver::puntUdp(const PacketView& view, const Arrival& arrival) {
 }
 
 void Receiver::puntTunnel(const PacketView& view, const Tunnel& tunnel) {
-  ControlPath path;
+  PacketPath path;
   path.kind = PathKind::tunnel;
   path.tunnel = tunnel.id;
   punt(std::move(path), view.data, view.length);
 }
 
-void Receiver::punt(ControlPath&& path, const u8* packet, size_t length) {
+void Receiver::punt(PacketPath&& path, const u8* packet, size_t length) {
   const bool taken =
       shared_.punts.push({std::move(path), std::vector<u8>(packet, packet + length)});
   counters_.add(taken ? Counters::punts : Counters::dropPuntFull);

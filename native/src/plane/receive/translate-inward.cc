@@ -6,8 +6,7 @@ namespace sojourn {
 namespace {
 
 constexpr size_t kLargestPacket = 65575;
-// What is written to a TUN may be of any length; the kernel fits it into the next link, or says
-// that it does not fit.
+// The TUN takes packets of any length; the kernel enforces the MTU of the next link.
 constexpr u32 kNoMtu = 65535;
 
 size_t octetsOf(const iovec* parts, int count) {
@@ -26,36 +25,37 @@ InwardTranslator::InwardTranslator(Shared& shared, Counters& counters, int tun)
       buffer_(new u8[kTranslationHeadroom + kLargestPacket]) {}
 
 bool InwardTranslator::take(const iovec* parts, int count, u64 nowMs) {
-  const Translations& translations = shared_.tables.translations();
+  constexpr TranslationDirection direction = TranslationDirection::innerToOuter;
+  const TranslationTable& translations = shared_.tables.translations();
   VirtioHeader virtio;
   std::memcpy(&virtio, parts[0].iov_base, sizeof virtio);
   PacketView view;
   if (!viewQuoted(static_cast<u8*>(parts[1].iov_base), parts[1].iov_len, view)) return false;
   TranslationTarget target{};
-  const Planned planned = planTranslation(translations, Crossing::toOuter, view, target);
-  if (planned == Planned::no) return false;
+  const TranslationPlan plan = planTranslation(translations, direction, view, target);
+  if (plan == TranslationPlan::none) return false;
   view.length = static_cast<u32>(octetsOf(parts, count));
-  if (planned == Planned::unmapped || view.length > kLargestPacket) {
+  if (plan == TranslationPlan::unmapped || view.length > kLargestPacket) {
     counters_.add(Counters::dropUnmapped);
     return true;
   }
-  const CrossingPairs pairs(translations, Crossing::toOuter);
+  const DirectedAddressPairs pairs(translations, direction);
   target.pairs = &pairs;
   target.mtu = kNoMtu;
   target.originMtu = kNoMtu;
   target.identification = identification_;
   identification_ = static_cast<u16>(identification_ + static_cast<u16>(count - 1));
-  const bool offloaded = (virtio.gsoType & ~kGsoEcn) != kGsoNone;
-  if (!offloaded || !super(parts, count, view, virtio, target)) {
-    whole(parts, count, virtio, target, nowMs);
+  const bool super = (virtio.gsoType & ~kGsoEcn) != kGsoNone;
+  if (!super || !translateHeaders(parts, count, view, virtio, target)) {
+    translateWhole(parts, count, virtio, target, nowMs);
   }
   return true;
 }
 
-// The headers of a super-packet are translated apart from what lies behind them. False when more
-// than that is to be done.
-bool InwardTranslator::super(const iovec* parts, int count, PacketView view, VirtioHeader virtio,
-                             const TranslationTarget& target) {
+// Translates the headers of a super-packet and leaves its payload in place. False if that is not
+// enough.
+bool InwardTranslator::translateHeaders(const iovec* parts, int count, PacketView view,
+                                        VirtioHeader virtio, const TranslationTarget& target) {
   const size_t headers = virtio.headerLength;
   if (headers > kHeaders || headers > parts[1].iov_len || count >= kParts) return false;
   view.data = buffer_.get() + kTranslationHeadroom;
@@ -72,52 +72,54 @@ bool InwardTranslator::super(const iovec* parts, int count, PacketView view, Vir
   return true;
 }
 
-void InwardTranslator::whole(const iovec* parts, int count, VirtioHeader virtio,
-                             TranslationTarget& target, u64 nowMs) {
+// Copies the parts into the buffer. False if they are no packet.
+bool InwardTranslator::gather(const iovec* parts, int count, PacketView& view) {
   u8* packet = buffer_.get() + kTranslationHeadroom;
   size_t length = 0;
   for (int part = 1; part < count; part++) {
     std::memcpy(packet + length, parts[part].iov_base, parts[part].iov_len);
     length += parts[part].iov_len;
   }
+  return viewPacket(packet, length, view);
+}
+
+void InwardTranslator::translateWhole(const iovec* parts, int count, VirtioHeader virtio,
+                                      TranslationTarget& target, u64 nowMs) {
   PacketView view;
-  if (!viewPacket(packet, length, view)) {
+  if (!gather(parts, count, view)) {
     counters_.add(Counters::dropMalformed);
     return;
   }
-  // What an error tells of came through the TUN, for the tunnel that the error's source is in.
-  const Tunnel* back =
-      isIcmpError(view)
-          ? shared_.tables.tunnel(shared_.outward(view.family, view.destination(), view.source()))
-          : nullptr;
-  if (back != nullptr) target.originMtu = static_cast<u32>(back->effectiveMtu());
-  Packets apart;
+  if (isIcmpError(view)) {
+    // The quoted packet came through the TUN and went into the tunnel that the error came out of.
+    const u32 id = shared_.outwardTunnel(view.family, view.destination(), view.source());
+    const Tunnel* back = shared_.tables.tunnel(id);
+    if (back != nullptr) target.originMtu = static_cast<u32>(back->effectiveMtu());
+  }
+  Packets pieces;
   Translation translation = translate(view, virtio, target);
   if (translation.verdict == Verdict::segment) {
-    translation = translateApart(view, virtio, target, apart);
+    translation = translateCopy(view, virtio, target, pieces);
   }
   if (translation.verdict == Verdict::fragment) {
-    apart = fragmentTranslated(view, translation.value);
+    pieces = fragmentTranslated(view, translation.value);
     translation.verdict = Verdict::translated;
-  } else if (translation.verdict == Verdict::translated && apart.empty()) {
+  } else if (translation.verdict == Verdict::translated && pieces.empty()) {
     writePacket(virtio, view.data, view.length);
   }
-  if (translation.verdict != Verdict::translated) refuse(view, translation, nowMs);
-  writeAll(apart);
+  if (translation.verdict != Verdict::translated) dropUntranslated(view, translation, nowMs);
+  for (const std::vector<u8>& piece : pieces) writePacket({}, piece.data(), piece.size());
   if (translation.verdict == Verdict::translated) counters_.add(Counters::translated);
 }
 
-// The answer goes back into the tunnel, by the thread that sends.
-void InwardTranslator::refuse(const PacketView& packet, const Translation& translation, u64 nowMs) {
+// The ICMP error goes back into the tunnel, through the transmitting thread.
+void InwardTranslator::dropUntranslated(const PacketView& packet, const Translation& translation,
+                                        u64 nowMs) {
   counters_.add(Counters::dropUntranslatable);
-  std::vector<u8> answer = refusal(packet, translation, nullptr);
-  if (answer.empty() || !limit_.allow(nowMs)) return;
-  counters_.add(shared_.errands.push(std::move(answer)) ? Counters::refusalsSent
-                                                        : Counters::dropErrandsFull);
-}
-
-void InwardTranslator::writeAll(const Packets& packets) {
-  for (const std::vector<u8>& packet : packets) writePacket({}, packet.data(), packet.size());
+  std::vector<u8> error = translationError(packet, translation, nullptr);
+  if (error.empty() || !limit_.allow(nowMs)) return;
+  const bool queued = shared_.transmitQueue.push(std::move(error));
+  counters_.add(queued ? Counters::refusalsSent : Counters::dropTransmitQueueFull);
 }
 
 void InwardTranslator::writePacket(const VirtioHeader& virtio, const u8* data, size_t length) {

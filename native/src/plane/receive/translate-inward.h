@@ -1,10 +1,10 @@
-// Translation of what comes out of tunnels, on its way to the TUN: a run that was coalesced is
-// translated once, as one super-packet.
+// Translation of packets out of tunnels, on their way to the TUN. A coalesced run is translated
+// once, as one super-packet.
 #pragma once
 #include <memory>
 
 #include "net/icmp.h"
-#include "plane/plane-parts.h"
+#include "plane/shared.h"
 #include "translate/translate-copy.h"
 
 namespace sojourn {
@@ -13,29 +13,29 @@ class InwardTranslator {
  public:
   InwardTranslator(Shared& shared, Counters& counters, int tun);
 
-  // A packet for the TUN, the virtio header first. False when it is not to be translated; otherwise
-  // it has been dealt with.
+  // `parts`: a packet for the TUN, the virtio header first. False if it is not for translation;
+  // otherwise it was written or dropped.
   bool take(const iovec* parts, int count, u64 nowMs);
 
  private:
   static constexpr size_t kHeaders = 192;
   static constexpr int kParts = 72;
 
-  void whole(const iovec* parts, int count, VirtioHeader virtio, TranslationTarget& target,
-             u64 nowMs);
-  bool super(const iovec* parts, int count, PacketView view, VirtioHeader virtio,
-             const TranslationTarget& target);
+  void translateWhole(const iovec* parts, int count, VirtioHeader virtio, TranslationTarget& target,
+                      u64 nowMs);
+  bool translateHeaders(const iovec* parts, int count, PacketView view, VirtioHeader virtio,
+                        const TranslationTarget& target);
+  bool gather(const iovec* parts, int count, PacketView& view);
   void write(const iovec* parts, int count);
   void writePacket(const VirtioHeader& virtio, const u8* data, size_t length);
-  void writeAll(const Packets& packets);
-  void refuse(const PacketView& packet, const Translation& translation, u64 nowMs);
+  void dropUntranslated(const PacketView& packet, const Translation& translation, u64 nowMs);
 
   Shared& shared_;
   Counters& counters_;
   const int tun_;
-  RateLimit limit_;
+  IcmpRateLimit limit_;
   u16 identification_;
-  // One packet with room in front, in one piece.
+  // One packet in one piece, with headroom.
   std::unique_ptr<u8[]> buffer_;
 };
 

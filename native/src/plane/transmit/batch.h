@@ -1,5 +1,5 @@
-// Packets on their way out, gathered so that one system call carries many. What the parts point at
-// must stay until flush().
+// Batches of outgoing packets: one system call carries many. What the parts of a packet point at
+// must stay valid until flush().
 #pragma once
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -7,15 +7,15 @@
 
 #include "net/outer-header.h"
 #include "plane/path-errors.h"
-#include "plane/plane-parts.h"
+#include "plane/shared.h"
 #include "plane/transmit/connected-raw.h"
 #include "plane/transmit/slow-path.h"
 #include "sockets/udp-socket.h"
 
 namespace sojourn {
 
-// Kernel errors that belong to an earlier packet (an ICMP error that arrived meanwhile) and vanish
-// by being told.
+// True for an error that an ICMP message about an earlier packet left at the socket. Reporting it
+// clears it, so the send is worth repeating.
 bool isPendingError(int error);
 
 // One inner packet, whose header may lie apart from its payload, or a sealed datagram.
@@ -29,8 +29,8 @@ struct OutgoingPacket {
   size_t length() const { return parts[0].iov_len + (partCount == 2 ? parts[1].iov_len : 0); }
 };
 
-// Tunnels in UDP, through one socket. A message is a run of packets of one tunnel, all of one size
-// but the last: one UDP_SEGMENT send.
+// Packets of UDP tunnels, through one socket. A message is a run of packets of one tunnel, all of
+// the same size but the last: one send with UDP_SEGMENT.
 class UdpBatch {
  public:
   UdpBatch(Shared& shared, Counters& counters, int fd, PathErrors& pathErrors, SlowPath& slowPath)
@@ -63,9 +63,12 @@ class UdpBatch {
   Message* openMessage(const OutgoingPacket& packet, size_t length);
   Message& newMessage(const OutgoingPacket& packet, size_t length);
   void prepare(Message& message, mmsghdr& header);
+  void writeControlFor(Message& message, msghdr& header, u16 segmentSize);
   void append(Message& message, const iovec& part);
+  void countSentMessages(int first, int end);
   bool recover(Message& message, int error);
-  void sendApart(Message& message, bool fragmented);
+  void sendSegments(Message& message, bool fragmented);
+  void sendSegment(Message& message, u8* data, size_t length);
   void sendFragmented(const Message& message, u8* data, size_t length);
 
   Counters& counters_;
@@ -77,7 +80,7 @@ class UdpBatch {
   Message messages_[kMessages];
 };
 
-// Tunnels without UDP: no segmentation offload exists for them from user space, so each packet is a
+// Packets of IP-in-IP tunnels. User space has no segmentation offload for them, so each packet is a
 // message of one sendmmsg.
 class RawBatch {
  public:
@@ -103,8 +106,8 @@ class RawBatch {
     iovec vector[3];
   };
 
-  void prepare6(Slot& slot, msghdr& header);
-  void prepare4(Slot& slot, msghdr& header);
+  void addressTo6(Slot& slot, msghdr& header);
+  void addressTo4(Slot& slot, msghdr& header);
   void recover(const Slot& slot, int error);
 
   Counters& counters_;

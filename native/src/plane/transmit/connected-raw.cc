@@ -9,12 +9,9 @@
 namespace sojourn {
 namespace {
 
-sockaddr_in6 address6(const Address& address) {
-  sockaddr_in6 result{};
-  result.sin6_family = AF_INET6;
-  std::memcpy(&result.sin6_addr, address.bytes, 16);
-  return result;
-}
+// Raw sockets have no port.
+sockaddr_in6 address6(const Address& address) { return socketAddress6(address, 0); }
+sockaddr_in address4(const Address& address) { return socketAddress(address, 0); }
 
 template <class Socket>
 bool attach(int fd, const Socket& local, const Socket& remote) {
@@ -24,29 +21,28 @@ bool attach(int fd, const Socket& local, const Socket& remote) {
 
 }  // namespace
 
-int ConnectedRaw::warm(const Way& way) {
-  if (!(way == warming_)) {
-    warming_ = way;
-    heat_ = 0;
+int ConnectedRaw::openIfBusy(const Flow& flow) {
+  if (!(flow == candidate_)) {
+    candidate_ = flow;
+    packetsInRow_ = 0;
   }
-  if (++heat_ < kBusy) return -1;
-  // A failure (an address that is still tentative) is tried again after as many packets.
-  heat_ = 0;
+  if (++packetsInRow_ < kBusy) return -1;
+  // After a failure (the address is still tentative) the next attempt comes as many packets later.
+  packetsInRow_ = 0;
   try {
-    Descriptor socket =
-        openRawSocket(way.to.family, way.innerFamily == 6 ? kProtocolIpv6 : kProtocolIpv4, mark_);
-    // Path MTU reports are read from the sockets that all tunnels share; nobody would empty this
-    // queue.
-    enable(socket.get(), IPPROTO_IP, IP_RECVERR, 0);
-    enable(socket.get(), IPPROTO_IPV6, IPV6_RECVERR, 0);
+    const int protocol = flow.innerFamily == 6 ? kProtocolIpv6 : kProtocolIpv4;
+    Descriptor socket = openRawSocket(flow.far.family, protocol, mark_);
+    // Path MTU reports are read from the sockets that all tunnels share, not from this one.
+    setOption(socket.get(), IPPROTO_IP, IP_RECVERR, 0);
+    setOption(socket.get(), IPPROTO_IPV6, IPV6_RECVERR, 0);
     const bool attached =
-        way.to.family == 6
-            ? attach(socket.get(), address6(way.local), address6(way.to.remote))
-            : attach(socket.get(), socketAddress(way.local, 0), socketAddress(way.to.remote, 0));
+        flow.far.family == 6
+            ? attach(socket.get(), address6(flow.local), address6(flow.far.remote))
+            : attach(socket.get(), address4(flow.local), address4(flow.far.remote));
     if (!attached) return -1;
     Entry& entry = entries_[oldest_];
     oldest_ = (oldest_ + 1) % kEntries;
-    entry.way = way;
+    entry.flow = flow;
     evicted_ = std::move(entry.socket);
     entry.socket = std::move(socket);
     return entry.socket.get();

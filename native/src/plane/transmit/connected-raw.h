@@ -1,9 +1,9 @@
-// Raw sockets that are connected to the far end of a busy tunnel: the kernel then keeps the route
-// with the socket instead of looking it up for every packet, a fifth of what a packet costs. A
-// mobile node has one tunnel; a home agent's threads keep the few busiest.
+// Raw sockets connected to the far ends of busy tunnels. The kernel keeps the route with a
+// connected socket; looking it up for every packet is a fifth of the packet's cost. A mobile node
+// has one tunnel; on a home agent each thread keeps sockets for its few busiest ones.
 #pragma once
 #include "base/descriptor.h"
-#include "tables/tables.h"
+#include "tables/tunnel.h"
 
 namespace sojourn {
 
@@ -11,43 +11,44 @@ class ConnectedRaw {
  public:
   explicit ConnectedRaw(int mark) : mark_(mark) {}
 
-  // The socket for packets of `innerFamily` in `tunnel`, -1 while the tunnel has not been busy
-  // enough for one.
+  // The socket for packets of `innerFamily` in `tunnel`; -1 while the tunnel is not busy enough.
   int socketFor(const Tunnel& tunnel, u8 innerFamily) {
-    const Way way{tunnel.endpoint->identity, tunnel.local, innerFamily};
+    const Flow flow{
+        .far = tunnel.endpoint->identity, .local = tunnel.path.local, .innerFamily = innerFamily};
     for (const Entry& entry : entries_) {
-      if (entry.socket && entry.way == way) return entry.socket.get();
+      if (entry.socket && entry.flow == flow) return entry.socket.get();
     }
-    return warm(way);
+    return openIfBusy(flow);
   }
 
  private:
   static constexpr int kEntries = 4;
-  // Packets in a row before a tunnel gets a socket; about what making one costs.
+  // Packets in a row before a flow gets a socket: about the cost of opening one.
   static constexpr u32 kBusy = 64;
 
-  struct Way {
-    Endpoint::Key to;
+  struct Flow {
+    Endpoint::Key far;
     Address local;
-    u8 innerFamily;
-    bool operator==(const Way& other) const {
-      return innerFamily == other.innerFamily && to == other.to && local == other.local;
+    u8 innerFamily = 0;
+    bool operator==(const Flow& other) const {
+      return innerFamily == other.innerFamily && far == other.far && local == other.local;
     }
   };
   struct Entry {
-    Way way;
+    Flow flow;
     Descriptor socket;
   };
 
-  int warm(const Way& way);
+  int openIfBusy(const Flow& flow);
 
   const int mark_;
   Entry entries_[kEntries] = {};
   int oldest_ = 0;
-  // The batch may still hold packets for the socket that gave way last.
+  // The batch may still hold packets for the socket that was replaced last.
   Descriptor evicted_;
-  Way warming_ = {};
-  u32 heat_ = 0;
+  // The flow of the latest packets without a socket, and their number.
+  Flow candidate_ = {};
+  u32 packetsInRow_ = 0;
 };
 
 }  // namespace sojourn

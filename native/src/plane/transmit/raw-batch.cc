@@ -6,7 +6,8 @@
 namespace sojourn {
 
 void RawBatch::add(const OutgoingPacket& packet) {
-  const int shared = sockets_.raw[packet.tunnel->family == 6][packet.family == 6];
+  const OuterPath& path = packet.tunnel->path;
+  const int shared = sockets_.raw[path.family == 6][packet.family == 6];
   const int own = shared < 0 ? -1 : connected_.socketFor(*packet.tunnel, packet.family);
   const int fd = own < 0 ? shared : own;
   if (fd < 0) {
@@ -17,9 +18,9 @@ void RawBatch::add(const OutgoingPacket& packet) {
   fd_ = fd;
   Slot& slot = slots_[count_];
   slot.packet = packet;
+  const u8 trafficClass = outerTrafficClass(packet.trafficClass);
   const size_t header =
-      writeOuterHeader(*packet.tunnel, packet.family, outerTrafficClass(packet.trafficClass),
-                       packet.length(), slot.header);
+      writeOuterHeader(path, packet.family, trafficClass, packet.length(), slot.header);
   slot.vector[0] = {slot.header, header};
   slot.vector[1] = packet.parts[0];
   slot.vector[2] = packet.parts[1];
@@ -27,24 +28,26 @@ void RawBatch::add(const OutgoingPacket& packet) {
   message = {};
   message.msg_hdr.msg_iov = slot.vector;
   message.msg_hdr.msg_iovlen = 1u + packet.partCount;
+  // A connected socket has the address.
   if (own >= 0) return;
   message.msg_hdr.msg_name = &slot.to;
-  if (packet.tunnel->family == 6) {
-    prepare6(slot, message.msg_hdr);
+  if (path.family == 6) {
+    addressTo6(slot, message.msg_hdr);
   } else {
-    prepare4(slot, message.msg_hdr);
+    addressTo4(slot, message.msg_hdr);
   }
 }
 
-void RawBatch::prepare6(Slot& slot, msghdr& header) {
+void RawBatch::addressTo6(Slot& slot, msghdr& header) {
+  const OuterPath& path = slot.packet.tunnel->path;
   slot.to = {};
   slot.to.sin6_family = AF_INET6;
-  std::memcpy(&slot.to.sin6_addr, slot.packet.tunnel->remote().bytes, 16);
+  std::memcpy(&slot.to.sin6_addr, path.remote.bytes, 16);
   header.msg_namelen = sizeof slot.to;
-  // The source in our header is not looked at for routing; rules that choose a link by source need
-  // it here.
+  // The kernel does not route by the source in the packet's own header; rules that choose an uplink
+  // by source need it here.
   in6_pktinfo info{};
-  std::memcpy(&info.ipi6_addr, slot.packet.tunnel->local.bytes, 16);
+  std::memcpy(&info.ipi6_addr, path.local.bytes, 16);
   auto* control = reinterpret_cast<cmsghdr*>(slot.control);
   control->cmsg_level = IPPROTO_IPV6;
   control->cmsg_type = IPV6_PKTINFO;
@@ -54,8 +57,8 @@ void RawBatch::prepare6(Slot& slot, msghdr& header) {
   header.msg_controllen = sizeof slot.control;
 }
 
-void RawBatch::prepare4(Slot& slot, msghdr& header) {
-  const sockaddr_in to = socketAddress(slot.packet.tunnel->remote(), 0);
+void RawBatch::addressTo4(Slot& slot, msghdr& header) {
+  const sockaddr_in to = socketAddress(slot.packet.tunnel->path.remote, 0);
   std::memcpy(&slot.to, &to, sizeof to);
   header.msg_namelen = sizeof to;
 }
@@ -68,7 +71,7 @@ void RawBatch::flush() {
     if (accepted > 0) {
       for (int index = done; index < done + accepted; index++) {
         const OutgoingPacket& packet = slots_[index].packet;
-        accountSent(counters_, *packet.tunnel, 1, packet.length());
+        countSent(counters_, *packet.tunnel, 1, packet.length());
       }
       done += accepted;
       retries = 0;
@@ -84,15 +87,16 @@ void RawBatch::recover(const Slot& slot, int error) {
     counters_.add(Counters::dropSendError);
     return;
   }
-  pathErrors_.probe(*slot.packet.tunnel);
+  const OutgoingPacket& packet = slot.packet;
+  pathErrors_.probe(*packet.tunnel);
   std::vector<u8> whole;
-  for (int part = 0; part < slot.packet.partCount; part++) {
-    const auto* from = static_cast<const u8*>(slot.packet.parts[part].iov_base);
-    whole.insert(whole.end(), from, from + slot.packet.parts[part].iov_len);
+  for (int part = 0; part < packet.partCount; part++) {
+    const auto* from = static_cast<const u8*>(packet.parts[part].iov_base);
+    whole.insert(whole.end(), from, from + packet.parts[part].iov_len);
   }
   PacketView view;
   if (viewPacket(whole.data(), whole.size(), view)) {
-    slowPath_.sendFragmented(*slot.packet.tunnel, view);
+    slowPath_.sendFragmented(*packet.tunnel, view);
   }
 }
 

@@ -1,9 +1,9 @@
-// The sealed half of one packet thread's way out: inner packets are put into an arena with room
-// around them, and sealed there.
+// Seals inner packets on their way out: one packet thread's. The packets are put into an arena with
+// room around them and sealed in place.
 #pragma once
 #include <memory>
 
-#include "plane/plane-parts.h"
+#include "plane/shared.h"
 #include "plane/transmit/batch.h"
 
 namespace sojourn {
@@ -13,29 +13,26 @@ class Sealer {
   Sealer(Shared& shared, Counters& counters, unsigned slot)
       : shared_(shared), counters_(counters), slot_(slot), arena_(new u8[kArena]) {}
 
-  // Something of the arena is in use by messages that have not left.
+  // The next packet fits only after the pending messages are sent and reset() was called.
   bool isFull(const Tunnel& tunnel, size_t length) const {
     return used_ + sizeOf(tunnel, length) > kArena;
   }
-  // Where the inner packet of `length` octets is to be written; !isFull.
-  u8* place(const Tunnel& tunnel) {
-    return arena_.get() + used_ + tunnel.envelope() + kSealedHeader;
+  // Where the caller writes the inner packet before seal(), if the arena is not full.
+  u8* packetSpace(const Tunnel& tunnel) {
+    return arena_.get() + used_ + tunnel.path.envelope() + kSealedHeader;
   }
-  // Seals what was written there into `packet`, which stays until reset(). False, and counted, when
-  // there is nothing to seal with.
+  // Seals the `length` octets at packetSpace() into `packet`, which is valid until reset(). Counts
+  // a drop and returns false if the tunnel has no usable key or may not send so much.
   bool seal(const Tunnel& tunnel, u8 family, u8 trafficClass, size_t length,
             OutgoingPacket& packet);
-  // Everything has left.
+  // All messages are sent.
   void reset() { used_ = 0; }
 
  private:
-  // Small enough to stay in a core's cache until the kernel has copied it; a super-packet of 64 KiB
-  // fits in any case.
+  // Stays in a core's cache until the kernel has copied it. A super-packet of 64 KiB always fits.
   static constexpr size_t kArena = 160 * 1024;
 
-  static size_t sizeOf(const Tunnel& tunnel, size_t length) {
-    return tunnel.envelope() + kSealedOverhead + length;
-  }
+  static size_t sizeOf(const Tunnel& tunnel, size_t length) { return tunnel.sealing() + length; }
 
   Shared& shared_;
   Counters& counters_;

@@ -5,27 +5,28 @@
 namespace sojourn {
 
 void SlowPath::sendFragmented(const Tunnel& tunnel, const OuterPayload& payload) {
-  const size_t path = tunnel.endpoint->pathMtu.load(std::memory_order_relaxed);
-  const size_t mtu = path != 0 ? path : tunnel.mtu + tunnel.overhead();
-  // Unpredictable enough for RFC 7739: seeded, and the identification space is per pair of
-  // addresses anyway.
+  const size_t pathMtu = tunnel.endpoint->pathMtu.load(std::memory_order_relaxed);
+  // RFC 7739: unpredictable enough, as the start is seeded and each pair of addresses has its own
+  // identification space.
   if (identification_ == 0) identification_ = static_cast<u32>(mixKey(monotonicMs(), tunnel.id));
-  const bool sealed = tunnel.encapsulation == Encapsulation::sealed;
-  const u16 sourcePort = sealed ? sockets_.sealedPort : sockets_.udpPort;
+  const bool sealed = tunnel.protection == Protection::sealed;
   const Packets packets =
-      encapsulateFragmented(tunnel, payload, mtu, sourcePort, ++identification_);
+      encapsulateFragmented(tunnel.path, payload,
+                            {.mtu = pathMtu != 0 ? pathMtu : tunnel.mtu + tunnel.overhead(),
+                             .sourcePort = sealed ? sockets_.sealedPort : sockets_.udpPort,
+                             .identification = ++identification_});
+  const int family = tunnel.path.family;
   bool sent = !packets.empty();
   for (const std::vector<u8>& packet : packets) {
-    sent = sendRawPacket(sockets_.complete(tunnel.family), tunnel.family, packet.data(),
-                         packet.size()) == 0 &&
-           sent;
+    const int fd = sockets_.complete(family);
+    sent = sendRawPacket(fd, family, packet.data(), packet.size()) == 0 && sent;
     counters_.add(Counters::outerFragments);
   }
   if (!sent) {
     counters_.add(Counters::dropSendError);
     return;
   }
-  accountSent(counters_, tunnel, 1, payload.length);
+  countSent(counters_, tunnel, 1, payload.length);
 }
 
 }  // namespace sojourn

@@ -1,8 +1,8 @@
-// Packets that the fast path cannot carry: the outer packet is fragmented (RFC 2473 §7.1 (b), RFC
-// 4213 §3.2) and leaves alone.
+// Packets that the fast path cannot carry: the outer packet is fragmented (RFC 2473 §7.1 (b),
+// RFC 4213 §3.2) and sent through a raw socket.
 #pragma once
 #include "net/outer-header.h"
-#include "plane/plane-parts.h"
+#include "plane/shared.h"
 
 namespace sojourn {
 
@@ -11,11 +11,11 @@ class SlowPath {
   SlowPath(Counters& counters, const SendSockets& sockets)
       : counters_(counters), sockets_(sockets) {}
 
-  // `inner` leaves in as many outer fragments as it takes. For tunnels that are not sealed.
+  // Sends an inner packet through an unprotected tunnel.
   void sendFragmented(const Tunnel& tunnel, const PacketView& inner) {
     sendFragmented(tunnel, OuterPayload::of(inner));
   }
-  // The same with what stands behind the UDP header as it is: a sealed datagram.
+  // Sends `payload` behind the outer headers as it is: an inner packet or a sealed datagram.
   void sendFragmented(const Tunnel& tunnel, const OuterPayload& payload);
 
  private:

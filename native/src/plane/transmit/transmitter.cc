@@ -24,7 +24,7 @@ Transmitter::Transmitter(Shared& shared, Counters& counters, const SendSockets& 
       arena_(new u8[kArena]),
       headers_(new u8[kHeaders]) {}
 
-bool Transmitter::turn(u64 nowMs) {
+bool Transmitter::poll(u64 nowMs) {
   nowMs_ = nowMs;
   size_t used = 0;
   bool more = true;
@@ -40,8 +40,8 @@ bool Transmitter::turn(u64 nowMs) {
     counters_.add(Counters::transmitReads);
     VirtioHeader virtio;
     std::memcpy(&virtio, buffer, sizeof virtio);
-    packet(virtio, data, static_cast<size_t>(length) - sizeof virtio);
-    // Cache lines of one packet are not shared with the next.
+    transmit(virtio, data, static_cast<size_t>(length) - sizeof virtio);
+    // Packets do not share cache lines.
     used += kRoom + ((static_cast<size_t>(length) + 63) & ~size_t{63});
   }
   flush();
@@ -58,30 +58,32 @@ void Transmitter::flush() {
 }
 
 void Transmitter::add(const OutgoingPacket& packet) {
-  switch (packet.tunnel->encapsulation) {
-    case Encapsulation::udp:
-      udp_.add(packet);
+  const Tunnel& tunnel = *packet.tunnel;
+  switch (tunnel.protection) {
+    case Protection::none:
+      if (tunnel.path.carrier == Carrier::udp) {
+        udp_.add(packet);
+      } else {
+        raw_.add(packet);
+      }
       break;
-    case Encapsulation::sealed:
-      (packet.tunnel->family == 6 ? sealed6_ : sealed4_).add(packet);
-      break;
-    case Encapsulation::ipip:
-      raw_.add(packet);
+    case Protection::sealed:
+      (tunnel.path.family == 6 ? sealed6_ : sealed4_).add(packet);
       break;
   }
 }
 
-void Transmitter::packet(const VirtioHeader& virtio, u8* data, size_t length) {
+void Transmitter::transmit(const VirtioHeader& virtio, u8* data, size_t length) {
   PacketView view;
   if (!viewPacket(data, length, view)) {
     counters_.add(Counters::dropMalformed);
     return;
   }
-  if (shared_.tables.translations().any() && translated(virtio, view)) return;
-  const u32 id = shared_.outward(view);
+  if (shared_.tables.translations().any() && translateOrDrop(virtio, view)) return;
+  const u32 id = shared_.outwardTunnel(view);
   const Tunnel* tunnel = id == 0 ? nullptr : shared_.tables.tunnel(id);
   if (!shared_.canSend(tunnel)) {
-    unsendable(virtio, view, tunnel);
+    holdOrDrop(virtio, view, tunnel);
     return;
   }
   send(virtio, view, *tunnel);
@@ -93,18 +95,17 @@ void Transmitter::send(const VirtioHeader& virtio, PacketView& view, const Tunne
     counters_.add(Counters::dropNestingLimit);
     return;
   }
-  if (tunnel.endpoint->pathMtu.load(std::memory_order_relaxed) != 0) {
-    PathErrors::age(*tunnel.endpoint, nowMs_);
-  }
+  Endpoint& endpoint = *tunnel.endpoint;
+  if (endpoint.pathMtu.load(std::memory_order_relaxed) != 0) PathErrors::expire(endpoint, nowMs_);
   const size_t mtu = tunnel.effectiveMtu();
   if (virtio.gsoType == kGsoNone) {
-    single(virtio, view, tunnel, mtu);
+    sendSingle(virtio, view, tunnel, mtu);
   } else {
-    superPacket(virtio, view, tunnel, mtu);
+    sendSuperPacket(virtio, view, tunnel, mtu);
   }
 }
 
-void Transmitter::unsendable(const VirtioHeader& virtio, const PacketView& view,
+void Transmitter::holdOrDrop(const VirtioHeader& virtio, const PacketView& view,
                              const Tunnel* tunnel) {
   if (!shared_.tables.routes().isVirtual(view.family, view.destination())) {
     counters_.add(tunnel == nullptr ? Counters::dropNoRoute : Counters::dropNoAssociation);
@@ -113,135 +114,139 @@ void Transmitter::unsendable(const VirtioHeader& virtio, const PacketView& view,
   const bool first = !shared_.outwardHold.waiting();
   const bool held = shared_.outwardHold.push(view, virtio, nowMs_);
   counters_.add(held ? Counters::heldOutward : Counters::dropOutwardHoldFull);
-  // The thread that watches over them may be another one, and asleep.
-  if (held && first) shared_.errands.wake();
+  // The thread that serves held packets may be another one that sleeps.
+  if (held && first) shared_.transmitQueue.wake();
 }
 
-void Transmitter::runErrands(u64 nowMs) {
+void Transmitter::sendQueued(u64 nowMs) {
   nowMs_ = nowMs;
-  constexpr size_t room = HeldOutward::kRoom;
-  for (const std::vector<u8>& errand : shared_.errands.take()) {
-    std::vector<u8> copy(room);
-    copy.insert(copy.end(), errand.begin(), errand.end());
-    packet({}, copy.data() + room, errand.size());
+  for (const std::vector<u8>& packet : shared_.transmitQueue.take()) {
+    std::vector<u8> copy(kRoom);
+    copy.insert(copy.end(), packet.begin(), packet.end());
+    transmit({}, copy.data() + kRoom, packet.size());
     flush();
   }
-  resendHeld(nowMs);
+  sendHeld(nowMs);
 }
 
-void Transmitter::resendHeld(u64 nowMs) {
+void Transmitter::sendHeld(u64 nowMs) {
   nowMs_ = nowMs;
   std::vector<HeldOutward> taken = shared_.outwardHold.take([&](HeldOutward& held) {
     PacketView view;
-    return viewPacket(held.packet.data() + HeldOutward::kRoom,
-                      held.packet.size() - HeldOutward::kRoom, view) &&
-           shared_.canSend(shared_.tables.tunnel(shared_.outward(view)));
+    return viewPacket(held.data(), held.length(), view) &&
+           shared_.canSend(shared_.tables.tunnel(shared_.outwardTunnel(view)));
   });
   for (HeldOutward& held : taken) {
     counters_.add(Counters::replayedOutward);
-    packet(held.virtio, held.packet.data() + HeldOutward::kRoom,
-           held.packet.size() - HeldOutward::kRoom);
+    transmit(held.virtio, held.data(), held.length());
   }
   flush();
   const size_t expired = shared_.outwardHold.expire(nowMs, OutwardHold::kLimitMs);
   if (expired > 0) counters_.add(Counters::dropOutwardHoldExpired, expired);
 }
 
-void Transmitter::single(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel,
-                         size_t mtu) {
-  if ((virtio.flags & kVirtioNeedsChecksum) != 0 &&
-      !completeChecksum(virtio, view.data, view.length)) {
+void Transmitter::sendSingle(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel,
+                             size_t mtu) {
+  const bool partial = (virtio.flags & kVirtioNeedsChecksum) != 0;
+  if (partial && !completeChecksum(virtio, view.data, view.length)) {
     counters_.add(Counters::dropMalformed);
-    return;
-  }
-  if (view.length > mtu) {
-    tooBig(view, tunnel, mtu);
-    return;
-  }
-  if (tunnel.encapsulation == Encapsulation::sealed) {
+  } else if (view.length > mtu) {
+    handleTooBig(view, tunnel, mtu);
+  } else if (tunnel.protection == Protection::sealed) {
     sendSealed(view, tunnel);
-    return;
+  } else {
+    sendPlain(view, tunnel);
   }
-  add({&tunnel, view.family, view.trafficClass, 1, {{view.data, view.length}, {}}});
 }
 
-void Transmitter::superPacket(const VirtioHeader& virtio, const PacketView& view,
-                              const Tunnel& tunnel, size_t mtu) {
+void Transmitter::sendSuperPacket(const VirtioHeader& virtio, const PacketView& view,
+                                  const Tunnel& tunnel, size_t mtu) {
   SegmentPlan plan;
-  if (!planSegments(virtio, view, mtu, plan)) {
-    if (plan.lowered) errors_.packetTooBig(view, tunnel, mtu, nowMs_);
-    counters_.add(plan.lowered ? Counters::dropTooBig : Counters::dropMalformed);
-    return;
-  }
-  // The flow goes on in smaller segments, and its sender is told to make them itself.
+  const bool planned = planSegments(virtio, view, mtu, plan);
+  // The flow continues in smaller segments; this asks its sender to make them itself.
   if (plan.lowered) errors_.packetTooBig(view, tunnel, mtu, nowMs_);
-  if (tunnel.encapsulation == Encapsulation::sealed) {
-    superSealed(plan, view, tunnel);
-    return;
+  if (!planned) {
+    counters_.add(plan.lowered ? Counters::dropTooBig : Counters::dropMalformed);
+  } else if (tunnel.protection == Protection::sealed) {
+    sendSealedSegments(plan, view, tunnel);
+  } else {
+    sendPlainSegments(plan, view, tunnel);
   }
+}
+
+void Transmitter::sendPlain(const PacketView& view, const Tunnel& tunnel) {
+  add({.tunnel = &tunnel,
+       .family = view.family,
+       .trafficClass = view.trafficClass,
+       .partCount = 1,
+       .parts = {{view.data, view.length}, {}}});
+}
+
+void Transmitter::sendPlainSegments(const SegmentPlan& plan, const PacketView& view,
+                                    const Tunnel& tunnel) {
   for (u32 index = 0; index < plan.count; index++) {
     if (headersUsed_ + plan.headerLength > kHeaders) flush();
     u8* header = headers_.get() + headersUsed_;
     headersUsed_ += (plan.headerLength + 15u) & ~15u;
     writeSegmentHeader(plan, view, index, header);
-    add({&tunnel,
-         view.family,
-         view.trafficClass,
-         2,
-         {{header, plan.headerLength},
-          {view.data + segmentOffset(plan, index), segmentLength(plan, index)}}});
+    add({.tunnel = &tunnel,
+         .family = view.family,
+         .trafficClass = view.trafficClass,
+         .partCount = 2,
+         .parts = {{header, plan.headerLength},
+                   {view.data + segmentOffset(plan, index), segmentLength(plan, index)}}});
   }
 }
 
 void Transmitter::sendSealed(const PacketView& view, const Tunnel& tunnel) {
   if (sealer_.isFull(tunnel, view.length)) flush();
-  std::memcpy(sealer_.place(tunnel), view.data, view.length);
+  std::memcpy(sealer_.packetSpace(tunnel), view.data, view.length);
   OutgoingPacket packet;
   if (sealer_.seal(tunnel, view.family, view.trafficClass, view.length, packet)) add(packet);
 }
 
-// A segment is put together where it is sealed: in one piece it costs less to copy than to seal in
-// two.
-void Transmitter::superSealed(const SegmentPlan& plan, const PacketView& view,
-                              const Tunnel& tunnel) {
+// Each segment is put together where it is sealed: copying it costs less than sealing two parts.
+void Transmitter::sendSealedSegments(const SegmentPlan& plan, const PacketView& view,
+                                     const Tunnel& tunnel) {
   for (u32 index = 0; index < plan.count; index++) {
     const u32 payload = segmentLength(plan, index);
     const size_t length = plan.headerLength + payload;
     if (sealer_.isFull(tunnel, length)) flush();
-    u8* place = sealer_.place(tunnel);
-    writeSegmentHeader(plan, view, index, place);
-    std::memcpy(place + plan.headerLength, view.data + segmentOffset(plan, index), payload);
+    u8* space = sealer_.packetSpace(tunnel);
+    writeSegmentHeader(plan, view, index, space);
+    std::memcpy(space + plan.headerLength, view.data + segmentOffset(plan, index), payload);
     OutgoingPacket packet;
     if (sealer_.seal(tunnel, view.family, view.trafficClass, length, packet)) add(packet);
   }
 }
 
-void Transmitter::tooBig(const PacketView& view, const Tunnel& tunnel, size_t mtu) {
+void Transmitter::handleTooBig(const PacketView& view, const Tunnel& tunnel, size_t mtu) {
   const bool dontFragment = view.family == 6 || (view.data[6] & 0x40) != 0;
   if (!dontFragment) {
     fragmentInner(view, tunnel, mtu);
   } else if (view.family == 6 && view.length <= kIpv6MinimumMtu) {
-    // RFC 2473 §7.1 (b): every IPv6 link carries 1280 octets, so the tunnel has to.
+    // RFC 2473 §7.1 (b): the tunnel has to carry 1280 octets, as every IPv6 link does.
     flush();
-    sendWhole(view, tunnel);
+    sendInOuterFragments(view, tunnel);
   } else {
     errors_.packetTooBig(view, tunnel, mtu, nowMs_);
     counters_.add(Counters::dropTooBig);
   }
 }
 
-// In outer fragments; nothing waits in the arena.
-void Transmitter::sendWhole(const PacketView& view, const Tunnel& tunnel) {
-  if (tunnel.encapsulation != Encapsulation::sealed) {
+// The caller has flushed, so the sealer's arena is free.
+void Transmitter::sendInOuterFragments(const PacketView& view, const Tunnel& tunnel) {
+  if (tunnel.protection == Protection::none) {
     slowPath_.sendFragmented(tunnel, view);
     return;
   }
-  std::memcpy(sealer_.place(tunnel), view.data, view.length);
+  std::memcpy(sealer_.packetSpace(tunnel), view.data, view.length);
   OutgoingPacket packet;
   if (!sealer_.seal(tunnel, view.family, view.trafficClass, view.length, packet)) return;
-  const auto* datagram = static_cast<const u8*>(packet.parts[0].iov_base);
-  slowPath_.sendFragmented(
-      tunnel, OuterPayload{datagram, packet.parts[0].iov_len, tunnel.family, view.trafficClass});
+  slowPath_.sendFragmented(tunnel, {.data = static_cast<const u8*>(packet.parts[0].iov_base),
+                                    .length = packet.parts[0].iov_len,
+                                    .innerFamily = tunnel.path.family,
+                                    .trafficClass = view.trafficClass});
   sealer_.reset();
 }
 
@@ -252,14 +257,14 @@ void Transmitter::fragmentInner(const PacketView& view, const Tunnel& tunnel, si
     PacketView piece = view;
     piece.data = fragment.data();
     piece.length = static_cast<u32>(fragment.size());
-    if (tunnel.encapsulation == Encapsulation::sealed) {
+    if (tunnel.protection == Protection::sealed) {
       sendSealed(piece, tunnel);
     } else {
-      add({&tunnel, 4, view.trafficClass, 1, {{piece.data, piece.length}, {}}});
+      sendPlain(piece, tunnel);
     }
     counters_.add(Counters::innerFragments);
   }
-  // The fragments live only here.
+  // The fragments are freed when this returns.
   flush();
 }
 

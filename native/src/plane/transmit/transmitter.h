@@ -1,11 +1,11 @@
-// TUN → tunnels: one packet thread's outward half.
+// The outward half of a packet thread: from the TUN into tunnels.
 #pragma once
 #include <memory>
 #include <vector>
 
 #include "net/segment.h"
 #include "plane/path-errors.h"
-#include "plane/plane-parts.h"
+#include "plane/shared.h"
 #include "plane/transmit/batch.h"
 #include "plane/transmit/sealer.h"
 #include "translate/translate.h"
@@ -14,49 +14,50 @@ namespace sojourn {
 
 class Transmitter {
  public:
-  // `slot`: whose AEAD contexts are ours.
+  // `slot`: the AEAD contexts of this thread's pair.
   Transmitter(Shared& shared, Counters& counters, const SendSockets& sockets, int tun,
               unsigned slot);
 
-  // Reads a bounded number of packets from the TUN and sends them. False when the TUN was empty at
-  // the end.
-  bool turn(u64 nowMs);
-  // What others left to do. For the first transmitting thread of a plane.
-  void runErrands(u64 nowMs);
-  // Sends what is held for tunnels that are there by now, and forgets what waited too long.
-  void resendHeld(u64 nowMs);
-  // Somebody deleted the device under us: it will never be readable in earnest again.
+  // Reads a bounded number of packets from the TUN and sends them. False once the TUN is empty.
+  bool poll(u64 nowMs);
+  // Sends the packets in the plane's transmit queue, and held ones. For the first transmitting
+  // thread of a plane.
+  void sendQueued(u64 nowMs);
+  // Sends held packets whose tunnels exist by now, and drops those that waited too long.
+  void sendHeld(u64 nowMs);
+  // The TUN device was deleted. Its descriptor reports an error for ever.
   bool deviceGone() const { return gone_; }
-  // An ICMP error waits at a socket.
-  void learnErrors(int fd, Encapsulation encapsulation) {
-    pathErrors_.learnFrom(fd, encapsulation);
-  }
+  // Reads the error queue of a raw socket.
+  void learnErrors(int fd) { pathErrors_.learnFrom(fd, Carrier::ip, Protection::none); }
 
  private:
-  // A super-packet may be 64 KiB; several fit, so that runs of segments may span reads.
+  // A super-packet may be 64 KiB. Several fit, so that runs of segments may span reads.
   static constexpr size_t kLargestRead = sizeof(VirtioHeader) + 65536;
-  // In front of a packet: what its translation may need. The virtio header is read to its end.
+  // In front of a packet, for its translation. The virtio header is read to the end of it.
   static constexpr size_t kRoom = 64;
   static_assert(kRoom >= kTranslationHeadroom && HeldOutward::kRoom >= kTranslationHeadroom);
   static constexpr size_t kArena = 6 * 66048;
   static constexpr size_t kHeaders = 256 * kMaximumSegmentHeader;
   static constexpr int kReads = 128;
 
-  void packet(const VirtioHeader& virtio, u8* data, size_t length);
-  // Counts what it refuses.
-  bool translated(const VirtioHeader& virtio, const PacketView& view);
-  // Translates, for `tunnel` or, null, for the TUN.
-  void cross(VirtioHeader virtio, PacketView view, const Tunnel* tunnel, TranslationTarget& target);
-  void leave(const VirtioHeader& virtio, PacketView& view, const Tunnel* tunnel);
+  void transmit(const VirtioHeader& virtio, u8* data, size_t length);
+  // False if the packet is not for translation.
+  bool translateOrDrop(const VirtioHeader& virtio, const PacketView& view);
+  // Translates a packet for `tunnel`, or for the TUN if that is null.
+  void sendTranslated(VirtioHeader virtio, PacketView view, const Tunnel* tunnel,
+                      TranslationTarget& target);
+  void deliver(const VirtioHeader& virtio, PacketView& view, const Tunnel* tunnel);
   void send(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel);
-  void unsendable(const VirtioHeader& virtio, const PacketView& view, const Tunnel* tunnel);
-  void single(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel, size_t mtu);
-  void superPacket(const VirtioHeader& virtio, const PacketView& view, const Tunnel& tunnel,
-                   size_t mtu);
+  void holdOrDrop(const VirtioHeader& virtio, const PacketView& view, const Tunnel* tunnel);
+  void sendSingle(const VirtioHeader& virtio, PacketView& view, const Tunnel& tunnel, size_t mtu);
+  void sendSuperPacket(const VirtioHeader& virtio, const PacketView& view, const Tunnel& tunnel,
+                       size_t mtu);
   void sendSealed(const PacketView& view, const Tunnel& tunnel);
-  void superSealed(const SegmentPlan& plan, const PacketView& view, const Tunnel& tunnel);
-  void sendWhole(const PacketView& view, const Tunnel& tunnel);
-  void tooBig(const PacketView& view, const Tunnel& tunnel, size_t mtu);
+  void sendSealedSegments(const SegmentPlan& plan, const PacketView& view, const Tunnel& tunnel);
+  void sendPlain(const PacketView& view, const Tunnel& tunnel);
+  void sendPlainSegments(const SegmentPlan& plan, const PacketView& view, const Tunnel& tunnel);
+  void sendInOuterFragments(const PacketView& view, const Tunnel& tunnel);
+  void handleTooBig(const PacketView& view, const Tunnel& tunnel, size_t mtu);
   void fragmentInner(const PacketView& view, const Tunnel& tunnel, size_t mtu);
   void add(const OutgoingPacket& packet);
   void flush();

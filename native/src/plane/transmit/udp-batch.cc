@@ -11,8 +11,7 @@ bool isPendingError(int error) {
          error == EPROTO || error == EHOSTDOWN || error == ENOPROTOOPT || error == EACCES;
 }
 
-// The youngest message of the tunnel, if `packet` may still join it: an older one would be
-// overtaken.
+// The youngest message of the tunnel, if `packet` can join it. Joining an older one would reorder.
 UdpBatch::Message* UdpBatch::openMessage(const OutgoingPacket& packet, size_t length) {
   for (int index = count_ - 1; index >= 0; index--) {
     Message& message = messages_[index];
@@ -49,7 +48,7 @@ void UdpBatch::add(const OutgoingPacket& packet) {
   if (length < message.segmentSize) message.closed = true;
 }
 
-// What lies behind the part before is one with it: the kernel walks through fewer.
+// Merges a part that is adjacent to the previous one: the kernel walks fewer.
 void UdpBatch::append(Message& message, const iovec& part) {
   if (message.parts > 0) {
     iovec& last = message.vector[message.parts - 1];
@@ -62,16 +61,23 @@ void UdpBatch::append(Message& message, const iovec& part) {
 }
 
 void UdpBatch::prepare(Message& message, mmsghdr& header) {
-  message.to.set(message.tunnel->family, message.tunnel->remote(), message.tunnel->remotePort());
+  const OuterPath& path = message.tunnel->path;
+  message.to.set(path.family, path.remote, path.remotePort);
   header = {};
   header.msg_hdr.msg_name = &message.to;
   header.msg_hdr.msg_namelen = message.to.length;
   header.msg_hdr.msg_iov = message.vector;
   header.msg_hdr.msg_iovlen = message.parts;
-  const u16 segmentSize = message.segments > 1 ? message.segmentSize : u16{0};
-  writeControl(header.msg_hdr, message.control,
-               {&message.tunnel->local, message.tunnel->family,
-                outerTrafficClass(message.trafficClass), segmentSize});
+  writeControlFor(message, header.msg_hdr, message.segments > 1 ? message.segmentSize : u16{0});
+}
+
+void UdpBatch::writeControlFor(Message& message, msghdr& header, u16 segmentSize) {
+  const OuterPath& path = message.tunnel->path;
+  writeControl(header, message.control,
+               {.source = &path.local,
+                .family = path.family,
+                .trafficClass = outerTrafficClass(message.trafficClass),
+                .segmentSize = segmentSize});
 }
 
 void UdpBatch::flush() {
@@ -82,46 +88,49 @@ void UdpBatch::flush() {
     counters_.add(Counters::transmitCalls);
     const int accepted = ::sendmmsg(fd_, headers + done, static_cast<unsigned>(count_ - done), 0);
     if (accepted > 0) {
-      for (int index = done; index < done + accepted; index++) {
-        const Message& sent = messages_[index];
-        accountSent(counters_, *sent.tunnel, sent.segments, sent.octets);
-      }
+      countSentMessages(done, done + accepted);
       done += accepted;
       retries = 0;
     } else if (errno == EINTR || (isPendingError(errno) && retries++ == 0)) {
       continue;
     } else {
-      if (!recover(messages_[done], errno)) {
-        counters_.add(Counters::dropSendError, messages_[done].segments);
-      }
-      done++;
+      Message& refused = messages_[done++];
+      if (!recover(refused, errno)) counters_.add(Counters::dropSendError, refused.segments);
       retries = 0;
     }
   }
   count_ = 0;
 }
 
+void UdpBatch::countSentMessages(int first, int end) {
+  for (int index = first; index < end; index++) {
+    const Message& sent = messages_[index];
+    countSent(counters_, *sent.tunnel, sent.segments, sent.octets);
+  }
+}
+
 bool UdpBatch::recover(Message& message, int error) {
   if (error == EMSGSIZE || (error == EINVAL && message.segments > 1)) {
-    // Too large for the path: udp_send_skb says EINVAL when a segment with its headers does not fit
-    // the fragment size.
-    pathErrors_.learnFrom(fd_, message.tunnel->encapsulation);
+    // Too large for the path. udp_send_skb returns EINVAL if a segment with its headers exceeds the
+    // fragment size.
+    pathErrors_.learnFrom(fd_, message.tunnel->path.carrier, message.tunnel->protection);
     pathErrors_.probe(*message.tunnel);
-    sendApart(message, true);
+    sendSegments(message, true);
     return true;
   }
   if (error == EIO && message.segments > 1) {
-    // udp_send_skb refuses segmentation where the device has no checksum offload or the route has a
+    // udp_send_skb refuses segmentation if the device has no checksum offload or the route has a
     // transform (IPsec).
     segmentation_ = false;
     counters_.add(Counters::segmentationOff);
-    sendApart(message, false);
+    sendSegments(message, false);
     return true;
   }
   return false;
 }
 
-void UdpBatch::sendApart(Message& message, bool fragmented) {
+// Sends the packets of a message one by one, `fragmented` or as they are.
+void UdpBatch::sendSegments(Message& message, bool fragmented) {
   std::vector<u8> whole;
   whole.reserve(message.octets);
   for (int part = 0; part < message.parts; part++) {
@@ -132,34 +141,39 @@ void UdpBatch::sendApart(Message& message, bool fragmented) {
     const size_t length = std::min<size_t>(message.segmentSize, whole.size() - at);
     if (fragmented) {
       sendFragmented(message, whole.data() + at, length);
-      continue;
+    } else {
+      sendSegment(message, whole.data() + at, length);
     }
-    iovec part{whole.data() + at, length};
-    msghdr header{};
-    header.msg_name = &message.to;
-    header.msg_namelen = message.to.length;
-    header.msg_iov = &part;
-    header.msg_iovlen = 1;
-    const u8 trafficClass = outerTrafficClass(message.trafficClass);
-    writeControl(header, message.control,
-                 {&message.tunnel->local, message.tunnel->family, trafficClass, 0});
-    counters_.add(Counters::transmitCalls);
-    if (::sendmsg(fd_, &header, 0) < 0) {
-      counters_.add(Counters::dropSendError);
-      continue;
-    }
-    accountSent(counters_, *message.tunnel, 1, length);
   }
 }
 
+void UdpBatch::sendSegment(Message& message, u8* data, size_t length) {
+  iovec part{data, length};
+  msghdr header{};
+  header.msg_name = &message.to;
+  header.msg_namelen = message.to.length;
+  header.msg_iov = &part;
+  header.msg_iovlen = 1;
+  writeControlFor(message, header, 0);
+  counters_.add(Counters::transmitCalls);
+  if (::sendmsg(fd_, &header, 0) < 0) {
+    counters_.add(Counters::dropSendError);
+    return;
+  }
+  countSent(counters_, *message.tunnel, 1, length);
+}
+
 void UdpBatch::sendFragmented(const Message& message, u8* data, size_t length) {
-  if (message.tunnel->encapsulation == Encapsulation::sealed) {
-    slowPath_.sendFragmented(
-        *message.tunnel, OuterPayload{data, length, message.tunnel->family, message.trafficClass});
+  const Tunnel& tunnel = *message.tunnel;
+  if (tunnel.protection != Protection::none) {
+    slowPath_.sendFragmented(tunnel, {.data = data,
+                                      .length = length,
+                                      .innerFamily = tunnel.path.family,
+                                      .trafficClass = message.trafficClass});
     return;
   }
   PacketView view;
-  if (viewPacket(data, length, view)) slowPath_.sendFragmented(*message.tunnel, view);
+  if (viewPacket(data, length, view)) slowPath_.sendFragmented(tunnel, view);
 }
 
 }  // namespace sojourn

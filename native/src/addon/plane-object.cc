@@ -1,0 +1,209 @@
+#include "addon/plane-object.h"
+
+#include <memory>
+
+#include "addon/plane-specs.h"
+#include "plane/plane.h"
+
+namespace sojourn::js {
+namespace {
+
+u32 idOf(const Napi::CallbackInfo& info) { return info[0].ToNumber().Uint32Value(); }
+
+class PlaneObject : public Napi::ObjectWrap<PlaneObject> {
+ public:
+  static Napi::Function define(Napi::Env env) {
+    return DefineClass(env, "Plane",
+                       {InstanceMethod("features", &PlaneObject::features),
+                        InstanceMethod("deviceIndex", &PlaneObject::deviceIndex),
+                        InstanceMethod("tunnelSet", &PlaneObject::tunnelSet),
+                        InstanceMethod("tunnelDelete", &PlaneObject::tunnelDelete),
+                        InstanceMethod("routeSet", &PlaneObject::routeSet),
+                        InstanceMethod("routeDelete", &PlaneObject::routeDelete),
+                        InstanceMethod("overlaySet", &PlaneObject::overlaySet),
+                        InstanceMethod("overlayDelete", &PlaneObject::overlayDelete),
+                        InstanceMethod("translationSet", &PlaneObject::translationSet),
+                        InstanceMethod("translationDelete", &PlaneObject::translationDelete),
+                        InstanceMethod("sealingKeysSet", &PlaneObject::sealingKeysSet),
+                        InstanceMethod("sealingKeysDelete", &PlaneObject::sealingKeysDelete),
+                        // The names that src/runtime/ports.ts has for sealing keys.
+                        InstanceMethod("associationsSet", &PlaneObject::sealingKeysSet),
+                        InstanceMethod("associationsDelete", &PlaneObject::sealingKeysDelete),
+                        InstanceMethod("relayLegSet", &PlaneObject::relayLegSet),
+                        InstanceMethod("relayLegDelete", &PlaneObject::relayLegDelete),
+                        InstanceMethod("relayLegCounters", &PlaneObject::relayLegCounters),
+                        InstanceMethod("setLocalAddresses", &PlaneObject::setLocalAddresses),
+                        InstanceMethod("inject", &PlaneObject::inject),
+                        InstanceMethod("counters", &PlaneObject::counters),
+                        InstanceMethod("tunnelCounters", &PlaneObject::tunnelCounters),
+                        InstanceMethod("close", &PlaneObject::close)});
+  }
+
+  // (options, handler of a punt, handler of a roaming notice)
+  explicit PlaneObject(const Napi::CallbackInfo& info) : Napi::ObjectWrap<PlaneObject>(info) {
+    const Options options = optionsOf(objectOf(info[0], "options"));
+    roaming_ = Napi::Persistent(info[2].As<Napi::Function>());
+    wake_ = Napi::ThreadSafeFunction::New(info.Env(), info[1].As<Napi::Function>(), "plane", 0, 1);
+    try {
+      withErrors(info.Env(),
+                 [&] { plane_ = std::make_unique<Plane>(options, [this] { wakeUp(); }); });
+    } catch (...) {
+      wake_.Release();
+      throw;
+    }
+  }
+
+  ~PlaneObject() override { end(); }
+
+ private:
+  // One wake-up hands all punts to the handlers.
+  void wakeUp() {
+    wake_.NonBlockingCall([this](Napi::Env env, Napi::Function handler) {
+      if (plane_ == nullptr) return;
+      for (const ControlPacket& punt : plane_->takePunts()) {
+        const Napi::HandleScope scope(env);
+        const Napi::Object path = packetPathValue(env, punt.path);
+        if (punt.path.kind == PathKind::roaming) {
+          roaming_.Call({path});
+        } else {
+          Napi::Object value = Napi::Object::New(env);
+          value.Set("path", path);
+          value.Set("packet", bytesFrom(env, punt.packet.data(), punt.packet.size()));
+          handler.Call({value});
+        }
+        if (plane_ == nullptr) return;
+      }
+    });
+  }
+
+  void end() {
+    if (plane_ == nullptr) return;
+    plane_.reset();
+    wake_.Release();
+  }
+
+  Plane& plane(const Napi::CallbackInfo& info) {
+    if (plane_ == nullptr) throw typeError(info.Env(), "the plane is closed");
+    return *plane_;
+  }
+
+  Napi::Value features(const Napi::CallbackInfo& info) {
+    const Features& features = plane(info).features();
+    Napi::Object value = Napi::Object::New(info.Env());
+    value.Set("virtioHeader", true);
+    value.Set("tunSegmentation", features.tunSegmentation);
+    value.Set("tunUdpSegmentation", features.tunUdpSegmentation);
+    value.Set("udpSegmentation", features.udpSegmentation);
+    value.Set("udpReceiveOffload", features.udpReceiveOffload);
+    return value;
+  }
+
+  Napi::Value deviceIndex(const Napi::CallbackInfo& info) {
+    return Napi::Number::New(info.Env(), plane(info).deviceIndex());
+  }
+  void tunnelSet(const Napi::CallbackInfo& info) {
+    plane(info).tunnelSet(tunnelOf(objectOf(info[0], "tunnel")));
+  }
+  void tunnelDelete(const Napi::CallbackInfo& info) { plane(info).tunnelDelete(idOf(info)); }
+
+  void sealingKeysSet(const Napi::CallbackInfo& info) {
+    plane(info).sealingKeysSet(sealingKeysOf(objectOf(info[0], "sealing keys")));
+  }
+  void sealingKeysDelete(const Napi::CallbackInfo& info) {
+    plane(info).tables().sealingKeysDelete(idOf(info));
+  }
+
+  void routeSet(const Napi::CallbackInfo& info) {
+    plane(info).routeSet(routeOf(objectOf(info[0], "route")));
+  }
+  void routeDelete(const Napi::CallbackInfo& info) {
+    plane(info).routeDelete(routeOf(objectOf(info[0], "route")));
+  }
+  void overlaySet(const Napi::CallbackInfo& info) {
+    plane(info).tables().overlaySet(overlayOf(objectOf(info[0], "overlay")));
+  }
+  void overlayDelete(const Napi::CallbackInfo& info) {
+    const OverlaySpec spec = overlayOf(objectOf(info[0], "overlay"));
+    plane(info).tables().overlayDelete(spec.prefix);
+  }
+
+  void relayLegSet(const Napi::CallbackInfo& info) {
+    plane(info).tables().relayLegSet(relayLegOf(objectOf(info[0], "leg")));
+  }
+  void relayLegDelete(const Napi::CallbackInfo& info) {
+    plane(info).tables().relayLegDelete(idOf(info));
+  }
+  void translationSet(const Napi::CallbackInfo& info) {
+    plane(info).tables().translationSet(translationOf(objectOf(info[0], "translation")));
+  }
+  void translationDelete(const Napi::CallbackInfo& info) {
+    plane(info).tables().translationDelete(translationOf(objectOf(info[0], "translation")));
+  }
+
+  void setLocalAddresses(const Napi::CallbackInfo& info) {
+    const auto list = info[0].As<Napi::Array>();
+    std::vector<Address> addresses;
+    for (u32 index = 0; index < list.Length(); index++) {
+      addresses.push_back(
+          addressFrom(info.Env(), list.Get(index).As<Napi::String>().Utf8Value()).address);
+    }
+    plane(info).tables().localAddressesSet(std::move(addresses));
+  }
+
+  Napi::Value inject(const Napi::CallbackInfo& info) {
+    const Napi::Uint8Array packet = bytesOf(info[1]);
+    const int error = plane(info).inject(packetPathOf(objectOf(info[0], "path")), packet.Data(),
+                                         packet.ByteLength());
+    return Napi::Number::New(info.Env(), error);
+  }
+
+  Napi::Value counters(const Napi::CallbackInfo& info) {
+    u64 sums[Counters::kCount];
+    plane(info).counters(sums);
+    Napi::Object value = Napi::Object::New(info.Env());
+    for (u32 name = 0; name < Counters::kCount; name++) {
+      value.Set(kCounterNames[name], static_cast<double>(sums[name]));
+    }
+    return value;
+  }
+
+  Napi::Value tunnelCounters(const Napi::CallbackInfo& info) {
+    const Tunnel* tunnel = plane(info).tables().tunnel(idOf(info));
+    if (tunnel == nullptr) return info.Env().Undefined();
+    Napi::Object value = trafficOf(info.Env(), *tunnel->counters);
+    value.Set("mtu", static_cast<double>(tunnel->effectiveMtu()));
+    return value;
+  }
+
+  Napi::Value relayLegCounters(const Napi::CallbackInfo& info) {
+    const RelayLeg* leg = plane(info).tables().relayLegs().find(idOf(info));
+    if (leg == nullptr) return info.Env().Undefined();
+    Napi::Object value = trafficOf(info.Env(), leg->state->counters);
+    for (size_t reason = 0; reason < std::size(leg->state->drops); reason++) {
+      value.Set(kRelayDropNames[reason], static_cast<double>(leg->state->drops[reason].load()));
+    }
+    return value;
+  }
+
+  static Napi::Object trafficOf(Napi::Env env, const TunnelCounters& counters) {
+    Napi::Object value = Napi::Object::New(env);
+    value.Set("transmit-packets", static_cast<double>(counters.transmitPackets.load()));
+    value.Set("transmit-octets", static_cast<double>(counters.transmitOctets.load()));
+    value.Set("receive-packets", static_cast<double>(counters.receivePackets.load()));
+    value.Set("receive-octets", static_cast<double>(counters.receiveOctets.load()));
+    value.Set("last-received-ms", static_cast<double>(counters.lastReceivedMs.load()));
+    return value;
+  }
+
+  void close(const Napi::CallbackInfo&) { end(); }
+
+  std::unique_ptr<Plane> plane_;
+  Napi::ThreadSafeFunction wake_;
+  Napi::FunctionReference roaming_;
+};
+
+}  // namespace
+
+Napi::Function definePlane(Napi::Env env) { return PlaneObject::define(env); }
+
+}  // namespace sojourn::js

@@ -1,0 +1,315 @@
+#include "addon/plane-specs.h"
+
+#include <algorithm>
+
+#include "plane/shared.h"
+
+namespace sojourn::js {
+namespace {
+
+u32 indexOf(const Napi::Object& object, const char* name) {
+  const double index = numberOf(object, name);
+  if (!(index >= 0 && index <= kSpiMask)) {
+    throw typeError(object.Env(), std::string(name) + " has more than 28 bits");
+  }
+  return static_cast<u32>(index);
+}
+
+u32 relayIndexOf(const Napi::Object& object) {
+  return has(object, "relayIndex") ? indexOf(object, "relayIndex") : 0;
+}
+
+IpPrefix prefixOf(const Napi::Object& object) {
+  const Napi::Object prefix = objectOf(object.Get("prefix"), "prefix");
+  const ParsedAddress address = addressOf(prefix, "address");
+  const unsigned length = integerOf<unsigned>(prefix, "length");
+  if (length > (address.family == 6 ? 128u : 32u)) {
+    throw typeError(object.Env(), "the prefix length exceeds the address length");
+  }
+  return {.family = address.family, .length = length, .address = address.address};
+}
+
+// How the lookup is named: `lookup`, or by the side of the tunnels that this host is (`side`).
+TunnelLookup lookupOf(const Napi::Object& object) {
+  if (!has(object, "lookup")) {
+    return textOf(object, "side") == "home-agent" ? TunnelLookup::byInnerDestination
+                                                  : TunnelLookup::byInnerSource;
+  }
+  const std::string name = textOf(object, "lookup");
+  if (name == "inner-source") return TunnelLookup::byInnerSource;
+  if (name == "inner-destination") return TunnelLookup::byInnerDestination;
+  throw typeError(object.Env(), "unknown lookup: " + name);
+}
+
+// --- tunnels and legs ---
+
+struct Encapsulation {
+  Carrier carrier;
+  Protection protection;
+};
+
+// `encapsulation` names carrier and protection in one word.
+Encapsulation encapsulationOf(const Napi::Object& object) {
+  const std::string name = textOf(object, "encapsulation");
+  if (name == "ipip") return {Carrier::ip, Protection::none};
+  if (name == "udp") return {Carrier::udp, Protection::none};
+  if (name == "sealed") return {Carrier::udp, Protection::sealed};
+  throw typeError(object.Env(), "unknown encapsulation: " + name);
+}
+
+Carrier carrierOf(const Napi::Object& object) {
+  const std::string name = textOf(object, "carrier");
+  if (name == "ip") return Carrier::ip;
+  if (name == "udp") return Carrier::udp;
+  throw typeError(object.Env(), "unknown carrier: " + name);
+}
+
+Protection protectionOf(const Napi::Object& object) {
+  const std::string name = textOf(object, "protection");
+  if (name == "none") return Protection::none;
+  if (name == "sealed") return Protection::sealed;
+  throw typeError(object.Env(), "unknown protection: " + name);
+}
+
+OuterPath outerPathOf(const Napi::Object& object, Carrier carrier) {
+  const ParsedAddress local = addressOf(object, "local");
+  const ParsedAddress remote = addressOf(object, "remote");
+  if (local.family != remote.family) {
+    throw typeError(object.Env(), "the outer addresses are not of one family");
+  }
+  const bool udp = carrier == Carrier::udp;
+  return {.carrier = carrier,
+          .family = static_cast<u8>(local.family),
+          .remotePort = udp ? integerOf<u16>(object, "remotePort") : u16{0},
+          .relayIndex = udp ? relayIndexOf(object) : 0,
+          .local = local.address,
+          .remote = remote.address};
+}
+
+// Members of the outer path are in `path`, or in the object itself.
+Napi::Object pathHolder(const Napi::Object& object) {
+  return has(object, "path") ? objectOf(object.Get("path"), "path") : object;
+}
+
+PeerValidation peerOf(const Napi::Object& object, bool validatedByDefault) {
+  PeerValidation peer{.validated = validatedByDefault};
+  if (has(object, "validated")) peer.validated = object.Get("validated").ToBoolean().Value();
+  if (!has(object, "amplificationLimit")) return peer;
+  const Napi::Object limit = objectOf(object.Get("amplificationLimit"), "amplificationLimit");
+  peer.group = integerOf<u32>(limit, "number");
+  peer.creditOctets = integerOf<u32>(limit, "creditOctets");
+  return peer;
+}
+
+// No error may show the key.
+SealingKey sealingKeyOf(const Napi::Value& value) {
+  const Napi::Object object = objectOf(value, "a key");
+  SealingKey sealing;
+  sealing.spi = indexOf(object, "spi");
+  const std::string cipher = textOf(object, "cipher");
+  const bool aes = cipher == "aes-128-gcm";
+  if (!aes && cipher != "chacha20-poly1305") {
+    throw typeError(object.Env(), "unknown cipher: " + cipher);
+  }
+  sealing.key.cipher = aes ? Cipher::aes128Gcm : Cipher::chacha20Poly1305;
+  const Napi::Uint8Array key = bytesOf(object.Get("key"));
+  if (key.ByteLength() != keyLengthOf(sealing.key.cipher)) {
+    throw typeError(object.Env(), "the key does not have the cipher's length");
+  }
+  std::memcpy(sealing.key.bytes, key.Data(), key.ByteLength());
+  return sealing;
+}
+
+// --- paths of control packets ---
+
+void readEndpoints(const Napi::Object& object, PacketPath& path) {
+  const ParsedAddress local = addressOf(object, "local");
+  const ParsedAddress remote = addressOf(object, "remote");
+  if (local.family != remote.family) {
+    throw typeError(object.Env(), "the addresses of a path are not of one family");
+  }
+  path.family = static_cast<u8>(remote.family);
+  path.local = local.address;
+  path.remote = remote.address;
+  path.remotePort = integerOf<u16>(object, "remotePort");
+}
+
+void readLink(const Napi::Object& object, PacketPath& path) {
+  path.device = textOf(object, "device");
+  path.arp = textOf(object, "protocol") == "arp";
+  const Napi::Uint8Array linkAddress = bytesOf(object.Get("linkAddress"));
+  if (linkAddress.ByteLength() != sizeof path.linkAddress) {
+    throw typeError(object.Env(), "a link address does not have six octets");
+  }
+  std::memcpy(path.linkAddress, linkAddress.Data(), sizeof path.linkAddress);
+}
+
+void setEndpoints(Napi::Object& value, const PacketPath& path) {
+  value.Set("local", formatAddress(path.family, path.local));
+  value.Set("localPort", path.localPort);
+  value.Set("remote", formatAddress(path.family, path.remote));
+  value.Set("remotePort", path.remotePort);
+}
+
+}  // namespace
+
+Options optionsOf(const Napi::Object& object) {
+  Options options;
+  options.device = textOf(object, "device");
+  options.lookup = lookupOf(object);
+  options.deviceMtu = integerOf<int>(object, "deviceMtu");
+  options.udpPort = integerOf<u16>(object, "udpPort");
+  options.threads = integerOf<int>(object, "threads");
+  options.mark = integerOf<int>(object, "mark");
+  options.raw = object.Get("raw").ToBoolean();
+  options.holdMs = integerOf<u32>(object, "holdMs");
+  if (has(object, "sealedPort")) options.sealedPort = integerOf<u16>(object, "sealedPort");
+  options.translateOnDevice = object.Get("translateOnDevice").ToBoolean();
+  const auto devices = object.Get("linkDevices").As<Napi::Array>();
+  for (u32 index = 0; index < devices.Length(); index++) {
+    options.linkDevices.push_back(devices.Get(index).As<Napi::String>().Utf8Value());
+  }
+  return options;
+}
+
+// Two shapes are accepted:
+//   { id, mtu, carrier, protection, path: { local, remote, remotePort, relayIndex? }, … }
+//   { id, mtu, encapsulation, local, remote, remotePort, relayIndex?, … }
+TunnelSpec tunnelOf(const Napi::Object& object) {
+  const Encapsulation encapsulation = has(object, "encapsulation")
+                                          ? encapsulationOf(object)
+                                          : Encapsulation{carrierOf(object), protectionOf(object)};
+  const bool sealed = encapsulation.protection == Protection::sealed;
+  const bool udp = encapsulation.carrier == Carrier::udp;
+  if (sealed && !udp) throw typeError(object.Env(), "a sealed tunnel has no UDP carrier");
+  TunnelSpec spec;
+  spec.id = integerOf<u32>(object, "id");
+  spec.mtu = integerOf<u16>(object, "mtu");
+  spec.protection = encapsulation.protection;
+  spec.path = outerPathOf(pathHolder(object), encapsulation.carrier);
+  if (sealed) {
+    spec.peer = peerOf(object, true);
+    return spec;
+  }
+  if (udp && spec.path.family == 6) {
+    throw typeError(object.Env(), "an unprotected UDP tunnel is not over IPv4");
+  }
+  spec.path.relayIndex = 0;
+  return spec;
+}
+
+SealingKeysSpec sealingKeysOf(const Napi::Object& object) {
+  SealingKeysSpec spec;
+  spec.tunnel = integerOf<u32>(object, "tunnel");
+  if (has(object, "send")) spec.send = sealingKeyOf(object.Get("send"));
+  const auto receive = object.Get("receive").As<Napi::Array>();
+  for (u32 index = 0; index < receive.Length(); index++) {
+    spec.receive.push_back(sealingKeyOf(receive.Get(index)));
+  }
+  return spec;
+}
+
+RelayLegSpec relayLegOf(const Napi::Object& object) {
+  RelayLegSpec spec;
+  spec.index = indexOf(object, "index");
+  if (spec.index == 0) throw typeError(object.Env(), "the index of a leg is 0");
+  spec.other = indexOf(object, "other");
+  spec.path = outerPathOf(pathHolder(object), Carrier::udp);
+  spec.peer = peerOf(object, false);
+  const double rate = numberOf(object, "rateKilobits");
+  spec.rateKilobits = static_cast<u32>(std::clamp(rate, 0.0, 4294967295.0));
+  return spec;
+}
+
+RouteSpec routeOf(const Napi::Object& object) {
+  return {.prefix = prefixOf(object),
+          .tunnel = integerOf<u32>(object, "tunnel"),
+          .peer = object.Get("peer").ToBoolean()};
+}
+
+OverlaySpec overlayOf(const Napi::Object& object) {
+  OverlaySpec spec{.prefix = prefixOf(object), .address = {}};
+  if (!has(object, "address")) return spec;
+  const ParsedAddress own = addressOf(object, "address");
+  if (own.family != spec.prefix.family) {
+    throw typeError(object.Env(), "the overlay's address and prefix are not of one family");
+  }
+  spec.address = own.address;
+  return spec;
+}
+
+TranslationSpec translationOf(const Napi::Object& object) {
+  const std::string side = textOf(object, "side");
+  if (side != "near" && side != "far") {
+    throw typeError(object.Env(), "unknown side of a translation: " + side);
+  }
+  const ParsedAddress inner = addressOf(object, "inner");
+  const ParsedAddress outer = addressOf(object, "outer");
+  if (inner.family == outer.family) {
+    throw typeError(object.Env(), "the addresses of a translation are of one family");
+  }
+  return {.far = side == "far",
+          .family = static_cast<u8>(inner.family),
+          .inner = inner.address,
+          .outer = outer.address};
+}
+
+PacketPath packetPathOf(const Napi::Object& object) {
+  PacketPath path;
+  const std::string kind = textOf(object, "kind");
+  if (kind == "udp") {
+    // IPv4 only.
+    path.kind = PathKind::udp;
+    path.local = addressOf(object, "local").address;
+    path.remote = addressOf(object, "remote").address;
+    path.localPort = integerOf<u16>(object, "localPort");
+    path.remotePort = integerOf<u16>(object, "remotePort");
+  } else if (kind == "datagram") {
+    path.kind = PathKind::datagram;
+    readEndpoints(object, path);
+    path.relayIndex = relayIndexOf(object);
+  } else if (kind == "tunnel") {
+    path.kind = PathKind::tunnel;
+    path.tunnel = integerOf<u32>(object, "tunnel");
+  } else if (kind == "link") {
+    path.kind = PathKind::link;
+    readLink(object, path);
+  }
+  return path;
+}
+
+Napi::Object packetPathValue(Napi::Env env, const PacketPath& path) {
+  Napi::Object value = Napi::Object::New(env);
+  switch (path.kind) {
+    case PathKind::ipv6:
+      value.Set("kind", "ipv6");
+      break;
+    case PathKind::udp:
+      value.Set("kind", "udp");
+      setEndpoints(value, path);
+      break;
+    case PathKind::datagram:
+      value.Set("kind", "datagram");
+      setEndpoints(value, path);
+      value.Set("relayIndex", path.relayIndex);
+      break;
+    case PathKind::roaming:
+      value.Set("tunnel", path.tunnel);
+      setEndpoints(value, path);
+      value.Set("relayIndex", path.relayIndex);
+      break;
+    case PathKind::tunnel:
+      value.Set("kind", "tunnel");
+      value.Set("tunnel", path.tunnel);
+      break;
+    case PathKind::link:
+      value.Set("kind", "link");
+      value.Set("device", path.device);
+      value.Set("protocol", path.arp ? "arp" : "ipv6");
+      value.Set("linkAddress", bytesFrom(env, path.linkAddress, sizeof path.linkAddress));
+      break;
+  }
+  return value;
+}
+
+}  // namespace sojourn::js

@@ -1,0 +1,20 @@
+// The plane's options and specs, read from JavaScript objects (src/runtime/ports.ts).
+#pragma once
+#include "addon/values.h"
+#include "plane/options.h"
+#include "plane/punt-queue.h"
+#include "tables/tables.h"
+
+namespace sojourn::js {
+
+Options optionsOf(const Napi::Object& object);
+TunnelSpec tunnelOf(const Napi::Object& object);
+SealingKeysSpec sealingKeysOf(const Napi::Object& object);
+RelayLegSpec relayLegOf(const Napi::Object& object);
+RouteSpec routeOf(const Napi::Object& object);
+OverlaySpec overlayOf(const Napi::Object& object);
+TranslationSpec translationOf(const Napi::Object& object);
+PacketPath packetPathOf(const Napi::Object& object);
+Napi::Object packetPathValue(Napi::Env env, const PacketPath& path);
+
+}  // namespace sojourn::js

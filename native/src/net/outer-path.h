@@ -1,0 +1,30 @@
+// The outer path of a tunnel or of a relay leg: the addresses, port and headers of its outer
+// packets. The protection of the inner packets is independent of it (tables/protection.h).
+#pragma once
+#include "net/sealed-datagram.h"
+
+namespace sojourn {
+
+// What carries the inner packet, or the protected one: the outer IP header itself (RFC 2473,
+// RFC 2003, RFC 4213) or a UDP header behind it (RFC 5555 §4.1).
+enum class Carrier : u8 { ip = 0, udp = 1 };
+
+// The local port is not part of it: it is that of the socket that the plane sends through.
+struct OuterPath {
+  Carrier carrier = Carrier::udp;
+  u8 family = 4;
+  // UDP only.
+  u16 remotePort = 0;
+  // UDP only: `remote` is a relay and this is the index of a leg there; 0: no relay.
+  u32 relayIndex = 0;
+  Address local{};
+  Address remote{};
+
+  size_t envelope() const { return relayIndex == 0 ? 0 : kRelayEnvelope; }
+  size_t headers() const {
+    const size_t ip = family == 6 ? kIpv6Header : kIpv4Header;
+    return ip + (carrier == Carrier::udp ? kUdpHeader : 0);
+  }
+};
+
+}  // namespace sojourn

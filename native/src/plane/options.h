@@ -1,0 +1,47 @@
+// What a plane is opened with, and what the kernel turned out to support.
+#pragma once
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace sojourn {
+
+// The address of an inner packet that selects the tunnel to send it into. For received packets it
+// is the address at the other side: the ingress permit.
+enum class TunnelLookup : u8 {
+  byInnerSource,       // a mobile node or router: the prefixes are its own
+  byInnerDestination,  // a home agent or relay: the prefixes are those of its nodes
+};
+
+struct Options {
+  std::string device;
+  TunnelLookup lookup = TunnelLookup::byInnerSource;
+  int deviceMtu = 1460;
+  u16 udpPort = 4191;
+  int threads = 1;
+  int mark = 0;
+  bool raw = false;
+  std::vector<std::string> linkDevices;
+  u32 holdMs = 50;
+  // 0: no sealed tunnels.
+  u16 sealedPort = 0;
+  // Packets from the TUN are translated in both directions; a translated packet without a tunnel
+  // goes back to the TUN.
+  bool translateOnDevice = false;
+
+  // Pairs of packet threads; one thread alone does both halves.
+  size_t pairs() const { return static_cast<size_t>(std::max(1, threads / 2)); }
+  // The slot of JavaScript's thread among the AEAD contexts; a packet thread has that of its pair.
+  unsigned ownSlot() const { return static_cast<unsigned>(pairs()); }
+};
+
+struct Features {
+  bool tunSegmentation = false;
+  bool tunUdpSegmentation = false;
+  bool udpSegmentation = false;
+  bool udpReceiveOffload = false;
+};
+
+}  // namespace sojourn

@@ -1,0 +1,23 @@
+#pragma once
+#include "base/bytes.h"
+
+namespace sojourn {
+
+// Descriptors that a pair of packet threads sends through; -1: the plane does not have it.
+struct SendSockets {
+  int udp = -1;
+  u16 udpPort = 0;
+  // By outer family: sealed[outer == 6].
+  int sealed[2] = {-1, -1};
+  u16 sealedPort = 0;
+  // For IP-in-IP tunnels, by outer and inner family: raw[outer == 6][inner == 6].
+  int raw[2][2] = {{-1, -1}, {-1, -1}};
+  // Complete packets of any protocol (IPPROTO_RAW): fragments of outer packets, control packets.
+  int complete4 = -1;
+  int complete6 = -1;
+
+  int complete(int family) const { return family == 6 ? complete6 : complete4; }
+};
+inline const SendSockets kNoSockets{};
+
+}  // namespace sojourn

@@ -1,0 +1,20 @@
+#include "seal/key-history.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include <new>
+
+namespace sojourn {
+
+KeyFingerprint::KeyFingerprint(const AeadKey& key) {
+  prepareCryptography();
+  u8 input[1 + sizeof key.bytes];
+  input[0] = static_cast<u8>(key.cipher);
+  std::memcpy(input + 1, key.bytes, sizeof key.bytes);
+  const int done = EVP_Digest(input, sizeof input, bytes, nullptr, EVP_sha256(), nullptr);
+  OPENSSL_cleanse(input, sizeof input);
+  if (done != 1) throw std::bad_alloc();
+}
+
+}  // namespace sojourn

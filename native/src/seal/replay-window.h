@@ -1,0 +1,40 @@
+// Anti-replay window over the 64-bit packet counters of one key (RFC 4303 §3.4.3, RFC 6479).
+#pragma once
+#include <atomic>
+#include <mutex>
+
+#include "base/bytes.h"
+
+namespace sojourn {
+
+constexpr u64 kReplayWindow = 2048;
+
+// The last counter of a key: far below the limits of either AEAD, and no counter ever wraps.
+constexpr u64 kCounterLimit = u64{1} << 62;
+
+// RFC 4303 appendix A2: the 64-bit counter with the low half `low` that is nearest to a window of
+// kReplayWindow counters that ends at `top`.
+u64 recoverCounter(u64 top, u32 low);
+
+// The counters of a key that were received. Any number of threads.
+class ReplayWindow {
+ public:
+  // The highest counter that was accepted.
+  u64 top() const { return top_.load(std::memory_order_relaxed); }
+  // False if accept() would certainly return false; true is only a hint.
+  bool mayAccept(u64 counter) const;
+  // To be called once the tag verified: true for exactly one of several calls with one counter.
+  bool accept(u64 counter);
+
+ private:
+  // One word more than the window needs, so that words are cleared whole (RFC 6479 §3).
+  static constexpr u64 kWords = kReplayWindow / 64 + 1;
+
+  void advance(u64 counter, u64 top);
+
+  std::atomic<u64> top_{0};
+  std::atomic<u64> words_[kWords] = {};
+  std::mutex mutex_;
+};
+
+}  // namespace sojourn
