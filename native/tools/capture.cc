@@ -1,12 +1,11 @@
-// sojourn-capture: writes what passes an interface, in both directions, into a pcap file
-// (nanosecond time stamps).
+// sojourn-capture: captures the packets of an interface, in both directions, into a pcap file with
+// nanosecond time stamps.
 //
 //   sojourn-capture --interface IF --file FILE [--snap-length OCTETS]
 //
-// For the lab's tests, where tcpdump falls short twice: as root of a user namespace it cannot
-// change to its own user and gives up, and what waits in its ring when it is ended is lost. This
-// one prints "ready" when it sees packets, and on SIGTERM or SIGINT first writes everything that
-// had passed by then.
+// For the lab's tests, which cannot use tcpdump: as root of a user namespace it fails to change to
+// its own user, and it loses the packets that are in its ring when it ends. This program prints
+// "ready" once it captures, and on SIGTERM or SIGINT writes all packets that passed before it ends.
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -36,7 +35,7 @@ constexpr std::uint32_t kLinkTypeEthernet = 1;
 constexpr std::uint32_t kLinkTypeRaw = 101;
 constexpr int kSocketBuffer = 64 * 1024 * 1024;
 
-// draft-ietf-opsawg-pcap §4 and §5, in the machine's own byte order.
+// draft-ietf-opsawg-pcap §4 and §5, in host byte order.
 struct FileHeader {
   std::uint32_t magic = 0xa1b23c4d;
   std::uint16_t major = 2;
@@ -102,7 +101,7 @@ void write_all(std::FILE* file, const void* octets, std::size_t size) {
   if (std::fwrite(octets, 1, size, file) != size) die("write");
 }
 
-// Writes every packet that waits in the socket.
+// Writes all packets that are in the socket.
 void drain(int socket, std::FILE* file, std::vector<std::uint8_t>& buffer) {
   for (;;) {
     iovec part{buffer.data(), buffer.size()};

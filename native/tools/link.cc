@@ -1,17 +1,15 @@
-// sojourn-link: a wire with a delay, for kernels without netem. It stands between two veth
-// interfaces of one network namespace and passes Ethernet frames from each to the other, later, and
-// if told so with jitter, loss, reordering and duplication. Super-packets (GSO) pass whole:
-// PACKET_VNET_HDR carries their segmentation data across.
+// sojourn-link: a wire with a delay, for kernels without netem. It forwards Ethernet frames between
+// two veth interfaces of one network namespace, after a delay and optionally with jitter, loss,
+// reordering and duplication. Super-packets (GSO) stay whole: PACKET_VNET_HDR carries their
+// segmentation data across.
 //
-//   sojourn-link --a IF --b IF [--delay-us N] [--jitter-us N] [--loss P] [--reorder P] [--duplicate
-//   P] [--seed N]
-//                [--queue-bytes N]
+//   sojourn-link --a IF --b IF [--delay-us N] [--jitter-us N] [--loss P] [--reorder P]
+//                [--duplicate P] [--seed N] [--queue-bytes N]
 //
-// P is a percentage (0..100, fractions allowed), applied to each frame in each direction. Jitter is
-// uniform in 0..N and keeps the order of frames; a reordered frame leaves as soon as it can, before
-// those that wait. A frame that would make one direction's queue longer than --queue-bytes is
-// dropped. Prints "ready" when it passes frames, and its counters on SIGTERM, SIGINT (then it ends)
-// and SIGUSR1.
+// P is a percentage (0..100, fractions allowed) of the frames of each direction. Jitter is uniform
+// in 0..N and keeps the order of frames; a reordered frame is sent at once, before those that wait.
+// A frame that would make a direction's queue longer than --queue-bytes is dropped. Prints "ready"
+// once it forwards frames, and its counters on SIGTERM and SIGINT, which end it, and on SIGUSR1.
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -43,8 +41,8 @@ namespace {
 
 using Nanoseconds = std::int64_t;
 
-constexpr std::size_t kMostOctets = 256 * 1024;  // a BIG TCP frame is larger than 64 KiB
-constexpr int kBatch = 64;  // frames taken from one side before the other side has its turn
+constexpr std::size_t kMaximumOctets = 256 * 1024;  // a BIG TCP frame is larger than 64 KiB
+constexpr int kBatch = 64;  // frames taken from one side before those of the other
 constexpr int kSocketBuffer = 16 * 1024 * 1024;
 
 struct Options {
@@ -81,7 +79,7 @@ Nanoseconds now() {
   return static_cast<Nanoseconds>(time.tv_sec) * 1'000'000'000 + time.tv_nsec;
 }
 
-// SplitMix64: small, and the same sequence for the same seed everywhere.
+// SplitMix64: small, and the same sequence for a seed everywhere.
 class Random {
  public:
   explicit Random(std::uint64_t seed) : state_(seed) {}
@@ -121,9 +119,8 @@ void set_option(int socket, int level, int name, int value, const char* what) {
   if (setsockopt(socket, level, name, &value, sizeof value) < 0) die(what);
 }
 
-// A packet socket on one interface that sees what arrives there, of every protocol and for every
-// address. It is bound at once, with the protocol 0 before that, so that not one frame of another
-// interface gets into it.
+// A packet socket on one interface, for frames of every protocol and address that arrive there. It
+// has protocol 0 until it is bound, so that it receives no frame of another interface.
 int open_interface(const std::string& name) {
   const unsigned index = if_nametoindex(name.c_str());
   if (index == 0) die(name.c_str());
@@ -131,8 +128,8 @@ int open_interface(const std::string& name) {
   if (socket < 0) die("packet socket");
   set_option(socket, SOL_PACKET, PACKET_VNET_HDR, 1, "PACKET_VNET_HDR");
   set_option(socket, SOL_PACKET, PACKET_IGNORE_OUTGOING, 1, "PACKET_IGNORE_OUTGOING");
-  // The FORCE variants are for CAP_NET_ADMIN of the initial namespace; elsewhere the host's limit
-  // holds, which is no error.
+  // The FORCE variants need CAP_NET_ADMIN in the initial namespace; elsewhere the host's limit
+  // holds.
   for (const auto& [force, plain] :
        {std::pair{SO_RCVBUFFORCE, SO_RCVBUF}, std::pair{SO_SNDBUFFORCE, SO_SNDBUF}}) {
     if (setsockopt(socket, SOL_SOCKET, force, &kSocketBuffer, sizeof kSocketBuffer) < 0) {
@@ -166,7 +163,7 @@ class Direction {
   Direction(int from, int to, const Options& options, std::uint64_t seed)
       : from_(from), to_(to), options_(options), random_(seed) {}
 
-  // Takes at most kBatch frames; true when there may be more.
+  // Takes at most kBatch frames. True if there may be more.
   bool receive(std::vector<std::uint8_t>& buffer) {
     for (int count = 0; count < kBatch; ++count) {
       const ssize_t size = recv(from_, buffer.data(), buffer.size(), MSG_TRUNC);
@@ -186,7 +183,7 @@ class Direction {
     return true;
   }
 
-  // Sends what is due. A send that would block keeps the frame for the next turn.
+  // Sends the frames that are due. A send that would block keeps the frame for the next call.
   void release(Nanoseconds time) {
     while (!waiting_.empty() && waiting_.top().release <= time) {
       const std::vector<std::uint8_t>& octets = waiting_.top().octets;
@@ -202,7 +199,7 @@ class Direction {
     }
   }
 
-  // When the next frame is due; -1 when none waits.
+  // When the next frame is due; -1: no frame waits.
   Nanoseconds deadline() const { return waiting_.empty() ? -1 : waiting_.top().release; }
 
   const Counters& counters() const { return counters_; }
@@ -281,7 +278,7 @@ class Link {
   }
 
   void run() {
-    std::vector<std::uint8_t> buffer(kMostOctets);
+    std::vector<std::uint8_t> buffer(kMaximumOctets);
     std::printf("ready\n");
     std::fflush(stdout);
     for (;;) {
@@ -302,7 +299,7 @@ class Link {
     return signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
   }
 
-  // Sleeps until a frame arrives or is due; false when a signal ends the process.
+  // Sleeps until a frame arrives or is due. False: a signal ends the process.
   bool wait(bool more) {
     if (!more) arm();
     std::array<epoll_event, 4> events;
@@ -338,7 +335,7 @@ class Link {
       if (deadline >= 0 && (next < 0 || deadline < next)) next = deadline;
     }
     if (next == armed_) return;
-    // A frame that is due but could not be sent is tried again a little later, not in a busy loop.
+    // A frame that is due but could not be sent is retried a little later, not in a busy loop.
     const Nanoseconds time = now();
     const Nanoseconds at = next >= 0 && next <= time ? time + 20'000 : next;
     itimerspec value{};
@@ -358,8 +355,9 @@ class Link {
   Descriptor signals_;
   Descriptor epoll_;
   std::array<Direction, 2> directions_;
-  static constexpr Nanoseconds kExpired = -2;  // equal to no deadline: the timer is set again
-  Nanoseconds armed_ = -1;                     // what the timer stands at; -1: off
+  static constexpr Nanoseconds kExpired =
+      -2;                   // no deadline has this value, so the timer is set again
+  Nanoseconds armed_ = -1;  // when the timer fires; -1: off
 };
 
 template <typename Number>
@@ -387,9 +385,9 @@ Options parse(int argc, char** argv) {
       options.b = text;
     } else if (name == "--delay-us") {
       options.delay = number<Nanoseconds>(name, text, kMostUs) * 1000;
-    }
-    else if (name == "--jitter-us")
+    } else if (name == "--jitter-us") {
       options.jitter = number<Nanoseconds>(name, text, kMostUs) * 1000;
+    }
     else if (name == "--loss")
       options.loss = number<double>(name, text, 100);
     else if (name == "--reorder")
@@ -418,8 +416,8 @@ Options parse(int argc, char** argv) {
 int main(int argc, char** argv) {
   const Options options = parse(argc, argv);
   prctl(PR_SET_TIMERSLACK, 1UL);
-  // A wire does not wait for a processor. Refused to an ordinary user, whose wire is as exact as
-  // the machine is idle.
+  // A wire does not wait for a processor. An ordinary user is refused, and then the delay is exact
+  // only while the machine is idle.
   if (setpriority(PRIO_PROCESS, 0, -15) < 0) errno = 0;
   Link(options).run();
   return 0;

@@ -1,21 +1,25 @@
-// sojourn-probe: UDP packets with numbers and times, and what happens to the host's addresses and
+// sojourn-probe: numbered UDP packets with time stamps, and the changes of the host's addresses and
 // routes, on one clock.
 //
 //   sojourn-probe --bind ADDRESS --port N --peer ADDRESS --peer-port N [--interval-us N]
-//   [--receive-only] [--watch IF] [--seconds N]
+//                 [--receive-only] [--watch IF] [--seconds N]
 //
-// The independent judge of handover stalls: it shares nothing with what it judges. One line for
-// each event, CLOCK_MONOTONIC microseconds first:
+// Measures handover stalls, and shares no code with what it measures. It prints a line for each
+// event, CLOCK_MONOTONIC microseconds first:
 //
 //   TIME ready
-//   TIME sent SEQUENCE                     TIME unsent SEQUENCE ERRNO        the kernel refused to
-//   send TIME received SEQUENCE SENT-TIME       SENT-TIME is the sender's, on the same machine's
-//   clock TIME address ADDRESS                   became usable on the watched interface: global,
-//   and not tentative or optimistic (RFC 4429) TIME no-address ADDRESS TIME route 4|6 a default
-//   route by the watched interface stands in the main table TIME no-route 4|6
+//   TIME sent SEQUENCE
+//   TIME unsent SEQUENCE ERRNO        the kernel refused to send
+//   TIME received SEQUENCE SENT-TIME  SENT-TIME is the sender's, by the clock of the same machine
+//   TIME address ADDRESS              usable on the watched interface: global, and neither
+//   tentative
+//                                     nor optimistic (RFC 4429)
+//   TIME no-address ADDRESS
+//   TIME route 4|6                    the main table has a default route by the watched interface
+//   TIME no-route 4|6
 //
-// Lines are written when 100 ms have passed or something happened to an address or route, so that a
-// stall is not disturbed by writing about it.
+// Lines are written after 100 ms, or when an address or route changes, so that writing does not
+// disturb a stall.
 #include <arpa/inet.h>
 #include <linux/netlink.h>
 #include <linux/rtnetlink.h>
@@ -108,9 +112,9 @@ Options parse_options(int argc, char** argv) {
       options.peer = value;
     } else if (name == "--port") {
       options.port = static_cast<std::uint16_t>(number(value, 65'535));
-    }
-    else if (name == "--peer-port")
+    } else if (name == "--peer-port") {
       options.peer_port = static_cast<std::uint16_t>(number(value, 65'535));
+    }
     else if (name == "--interval-us")
       options.interval_us = number(value, 60'000'000);
     else if (name == "--watch")
@@ -148,7 +152,7 @@ Address parse_address(const char* text, std::uint16_t port) {
   return address;
 }
 
-// The address need not be there yet: it may come and go while the host moves.
+// The address may not exist yet, and may come and go while the host moves.
 int open_socket(const Address& local) {
   const int family = local.storage.ss_family;
   const int socket = ::socket(family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -216,7 +220,7 @@ class Log {
   bool urgent_ = false;
 };
 
-// What rtnetlink says of one interface; only changes become lines, for router advertisements repeat
+// The state of one interface by rtnetlink. Only changes become lines: router advertisements repeat
 // everything.
 class Watch {
  public:
@@ -313,7 +317,7 @@ void receive(int socket, Log& log) {
     Packet packet{};
     const ssize_t length = recv(socket, &packet, sizeof packet, 0);
     if (length < 0 && errno == EAGAIN) return;
-    // An ICMP error that a former packet has met: the next call gives data again.
+    // An ICMP error about an earlier packet: the next call returns data again.
     if (length < 0) continue;
     if (length != sizeof packet || packet.magic != kMagic) continue;
     log.line(now_us(), "received %" PRIu64 " %" PRIu64, packet.sequence, packet.sent_us);
@@ -361,7 +365,7 @@ void run(const Options& options) {
   const unsigned index = options.watch == nullptr ? 0 : if_nametoindex(options.watch);
   if (options.watch != nullptr && index == 0) die(options.watch);
   const int netlink = options.watch == nullptr ? -1 : open_netlink();
-  // Who only receives needs the timer for writing lines.
+  // A probe that only receives needs the timer for writing lines.
   const int timer = open_timer(options.send ? options.interval_us : kFlushUs);
   const int signals = open_signals();
   Log log;

@@ -13,7 +13,7 @@
 namespace sojourn {
 namespace {
 
-// Larger than any datagram of rtnetlink: dumps are cut at 32 KiB.
+// No datagram of rtnetlink is larger: the kernel cuts dumps at 32 KiB.
 constexpr size_t kDatagram = 1 << 17;
 constexpr int kBufferOctets = 8 << 20;
 constexpr time_t kAnswerSeconds = 10;
@@ -22,13 +22,13 @@ Descriptor openRoute(int flags) {
   Descriptor socket(::socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | flags, NETLINK_ROUTE));
   if (!socket) throwSystemError("netlink socket");
   requestBuffers(socket.get(), kBufferOctets);
-  // Both are refinements that old kernels lack.
+  // Old kernels lack both, and work without.
   setOption(socket.get(), SOL_NETLINK, NETLINK_EXT_ACK);
   setOption(socket.get(), SOL_NETLINK, NETLINK_GET_STRICT_CHK);
   return socket;
 }
 
-// True when `datagram` holds the end of the answer to `sequence`.
+// True if `datagram` holds the end of the answer to `sequence`.
 bool endsAnswer(const std::vector<u8>& datagram, u32 sequence) {
   size_t at = 0;
   while (at + sizeof(nlmsghdr) <= datagram.size()) {
@@ -46,8 +46,8 @@ bool endsAnswer(const std::vector<u8>& datagram, u32 sequence) {
 
 Netlink::Netlink() : requests_(openRoute(0)), stop_(::eventfd(0, EFD_CLOEXEC)) {
   if (!stop_) throwSystemError("eventfd");
-  const timeval patience{kAnswerSeconds, 0};
-  ::setsockopt(requests_.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+  const timeval timeout{kAnswerSeconds, 0};
+  ::setsockopt(requests_.get(), SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout);
 }
 
 Netlink::~Netlink() {

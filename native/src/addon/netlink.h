@@ -1,5 +1,5 @@
-// NETLINK_ROUTE for JavaScript: requests that are answered before the call returns, and
-// notifications read by a thread. Messages stay bytes here; the codec is in TypeScript.
+// NETLINK_ROUTE for JavaScript: requests that return with their answer, and notifications that a
+// thread reads. Messages are octets here; the codec is in TypeScript.
 #pragma once
 #include <functional>
 #include <thread>
@@ -14,17 +14,17 @@ using Datagrams = std::vector<std::vector<u8>>;
 
 class Netlink {
  public:
-  // From the reading thread; `overrun`: the kernel dropped notifications.
+  // Called on the reading thread. `overrun`: the kernel dropped notifications.
   using Handler = std::function<void(Datagrams&&, bool overrun)>;
 
   // Throws SystemError.
   Netlink();
   ~Netlink();
 
-  // `message` is one request with NLM_F_ACK or NLM_F_DUMP; the answer ends with its
-  // acknowledgement. Throws SystemError.
+  // `message` is one request with NLM_F_ACK or NLM_F_DUMP. Returns the answer to its end. Throws
+  // SystemError.
   Datagrams request(const u8* message, size_t length);
-  // Once. Throws SystemError.
+  // May be called once. Throws SystemError.
   void subscribe(const std::vector<int>& groups, Handler handler);
 
  private:

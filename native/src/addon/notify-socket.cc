@@ -11,8 +11,8 @@
 namespace sojourn {
 namespace {
 
-// A service manager that is behind with reading must not stop us for long.
-constexpr suseconds_t kPatienceMicroseconds = 200'000;
+// A service manager that is slow to read must not block the daemon.
+constexpr suseconds_t kTimeoutMicroseconds = 200'000;
 
 }  // namespace
 
@@ -29,8 +29,8 @@ void sendToNotifySocket(const std::string& name, const std::string& text) {
 
   const Descriptor socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   if (!socket) throw SystemError(errno, "notification socket");
-  const timeval patience{0, kPatienceMicroseconds};
-  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+  const timeval timeout{0, kTimeoutMicroseconds};
+  ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
   const ssize_t sent = ::sendto(socket.get(), text.data(), text.size(), MSG_NOSIGNAL,
                                 reinterpret_cast<const sockaddr*>(&address), length);
   if (sent < 0) throw SystemError(errno, "notification socket " + name);

@@ -1,10 +1,10 @@
-// The service manager's socket (sd_notify): unix datagrams, which Node does not have.
+// The service manager's socket (sd_notify): Unix datagrams, which Node does not have.
 #pragma once
 #include <string>
 
 namespace sojourn {
 
-// Sends `text` to the socket `name`; a leading '@' stands for the abstract namespace. Throws
+// Sends `text` to the socket `name`. A leading '@' means the abstract namespace. Throws
 // SystemError.
 void sendToNotifySocket(const std::string& name, const std::string& text);
 

@@ -1,4 +1,4 @@
-// Unaligned big-endian access and the few value types that every part shares.
+// Unaligned big-endian access and the value types that all parts share.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -25,8 +25,8 @@ inline void store32(u8* at, u32 value) {
   const u32 raw = __builtin_bswap32(value);
   std::memcpy(at, &raw, 4);
 }
-// Native order: for comparing and for one's complement sums, which do not care about the order of
-// octets (RFC 1071 §2).
+// Host order: for comparisons and for one's complement sums, which do not depend on the byte order
+// (RFC 1071 §2).
 inline u16 raw16(const u8* at) {
   u16 raw;
   std::memcpy(&raw, at, 2);
@@ -44,8 +44,8 @@ inline u64 raw64(const u8* at) {
 }
 inline void storeRaw16(u8* at, u16 raw) { std::memcpy(at, &raw, 2); }
 
-// An IPv4 address uses the first four octets; the others are zero, so that comparing all sixteen is
-// right for both families.
+// An IPv4 address uses the first four octets; the others are zero, so that one comparison of
+// sixteen octets serves both families.
 struct Address {
   u8 bytes[16] = {};
 
@@ -81,7 +81,7 @@ constexpr size_t kIpv4Header = 20;
 constexpr size_t kIpv6Header = 40;
 constexpr size_t kUdpHeader = 8;
 constexpr size_t kIpv6MinimumMtu = 1280;
-// Largest UDP payload over IPv4.
+// The largest UDP payload over IPv4.
 constexpr size_t kMaximumDatagram = 65507;
 
 }  // namespace sojourn

@@ -30,7 +30,7 @@ inline bool setOption(int fd, int level, int option, int value = 1) {
   return ::setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
-// The forced form passes the host's limits but needs CAP_NET_ADMIN in the initial user namespace.
+// The FORCE variants exceed the host's limits but need CAP_NET_ADMIN in the initial user namespace.
 inline void requestBuffers(int fd, int octets) {
   if (!setOption(fd, SOL_SOCKET, SO_RCVBUFFORCE, octets)) {
     setOption(fd, SOL_SOCKET, SO_RCVBUF, octets);

@@ -1,6 +1,6 @@
-// Quiescent-state reclamation: packet threads read the tables without locks; what a writer takes
-// out is freed once no packet thread can still hold it. A thread that sleeps in epoll is offline
-// and never delays a writer.
+// Quiescent-state reclamation (QSBR). Packet threads read the tables without locks; an object that
+// a writer removes is freed once no packet thread can still hold a pointer to it. A thread that
+// sleeps in epoll is offline and never delays a writer.
 #pragma once
 #include <atomic>
 #include <deque>
@@ -15,9 +15,9 @@ class EpochDomain {
   static constexpr u64 kOffline = ~u64{0};
   static constexpr int kMaximumReaders = 64;
 
-  // Both the store here and the table's own loads are sequentially consistent: else the store could
+  // This store and the loads of the tables are sequentially consistent. Otherwise the store could
   // pass a later load of a pointer (Dekker), and a writer that saw the reader offline would free
-  // what it is about to follow.
+  // the object that the reader is about to follow.
   class Reader {
    public:
     void online(const EpochDomain& domain) {
@@ -37,7 +37,8 @@ class EpochDomain {
 
   Reader& addReader() { return readers_[count_.fetch_add(1)]; }
 
-  // Called by writers, after `object` can no longer be found. The caller holds the writers' lock.
+  // To be called by writers, after readers can no longer find `object`. The caller holds the
+  // writers' lock.
   template <class T>
   void retire(T* object) {
     if (object == nullptr) return;
@@ -47,7 +48,7 @@ class EpochDomain {
     reclaim();
   }
 
-  // Frees from the oldest on; the caller holds the writers' lock.
+  // Frees what no reader can hold, oldest first. The caller holds the writers' lock.
   void reclaim() {
     if (retired_.empty()) return;
     u64 oldest = kOffline;

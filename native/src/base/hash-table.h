@@ -1,6 +1,6 @@
-// Hash table with one writer at a time and any number of readers that never wait. Slots hold
-// pointers to nodes that do not change their key; growth publishes a new array. Linear probing, so
-// that a lookup usually touches one line of slots.
+// Hash table for one writer at a time and any number of readers that never wait. Slots hold
+// pointers to nodes with immutable keys; growth publishes a new array. Linear probing: a lookup
+// usually touches one cache line of slots.
 #pragma once
 #include <atomic>
 #include <new>
@@ -10,8 +10,8 @@
 
 namespace sojourn {
 
-// Node needs: `Key`, `static u64 hash(const Key&)`, `Key key() const`, `bool matches(const Key&)
-// const`, `static void release(Node*)`.
+// Node has `Key`, `static u64 hash(const Key&)`, `Key key() const`, `bool matches(const Key&)
+// const` and `static void release(Node*)`.
 template <class Node>
 class HashTable {
  public:
@@ -41,30 +41,30 @@ class HashTable {
     }
   }
 
-  // Puts `node` in; the node that had the same key is taken out and retired.
+  // Inserts `node`. A node with the same key is replaced and retired.
   void set(Node* node, EpochDomain& domain) {
     reserve(domain);
     Array* array = array_.load();
     const Key key = node->key();
-    std::atomic<Node*>* place = nullptr;
+    std::atomic<Node*>* free = nullptr;
     for (u64 at = Node::hash(key) & array->mask;; at = (at + 1) & array->mask) {
       Node* present = array->slots()[at].load();
       if (present == nullptr) {
-        if (place == nullptr) {
-          place = &array->slots()[at];
+        if (free == nullptr) {
+          free = &array->slots()[at];
           used_++;
         }
         break;
       }
       if (present == tombstone()) {
-        if (place == nullptr) place = &array->slots()[at];
+        if (free == nullptr) free = &array->slots()[at];
       } else if (present->matches(key)) {
         array->slots()[at].store(node, std::memory_order_seq_cst);
         domain.retire(present);
         return;
       }
     }
-    place->store(node, std::memory_order_seq_cst);
+    free->store(node, std::memory_order_seq_cst);
     live_++;
   }
 
@@ -118,15 +118,15 @@ class HashTable {
   static Node* tombstone() { return reinterpret_cast<Node*>(alignof(Node)); }
   static bool isNode(Node* node) { return node != nullptr && node != tombstone(); }
 
-  // Keeps at least three slots in ten empty, so that probes end soon. Growth is amortised over the
-  // insertions before it.
+  // Keeps at least three slots in ten empty, which bounds the length of probes. The cost of growth
+  // is amortised over the insertions.
   void reserve(EpochDomain& domain) {
     Array* old = array_.load();
     const u64 capacity = old == nullptr ? 0 : old->mask + 1;
     if ((used_ + 1) * 10 <= capacity * 7) return;
-    u64 wanted = 8;
-    while (wanted * 7 < (live_ + 1) * 10 * 3 / 2) wanted *= 2;
-    Array* array = Array::make(wanted);
+    u64 desired = 8;
+    while (desired * 7 < (live_ + 1) * 10 * 3 / 2) desired *= 2;
+    Array* array = Array::make(desired);
     for (u64 index = 0; index < capacity; index++) {
       Node* node = old->slots()[index].load();
       if (!isNode(node)) continue;

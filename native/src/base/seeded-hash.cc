@@ -18,7 +18,7 @@ const u64 seedB = randomWord();
 u64 mixKey(u64 a, u64 b) {
   const unsigned __int128 first = static_cast<unsigned __int128>(a ^ seedA) * (b ^ seedB);
   const u64 folded = static_cast<u64>(first) ^ static_cast<u64>(first >> 64);
-  // A zero factor would lose the other one: mix both in again.
+  // If one factor is zero, the other is lost: mix both in again.
   const unsigned __int128 second =
       static_cast<unsigned __int128>(folded ^ a ^ 0x9e3779b97f4a7c15u) * (b ^ seedA);
   return static_cast<u64>(second) ^ static_cast<u64>(second >> 64) ^ folded;

@@ -3,8 +3,8 @@
 
 namespace sojourn {
 
-// Seeded at start: a peer that chooses its addresses and ports cannot choose the slots they fall
-// into.
+// The seed is chosen at start, so that a peer that chooses its addresses and ports cannot choose
+// the slots of the hash table.
 u64 mixKey(u64 a, u64 b);
 
 }  // namespace sojourn

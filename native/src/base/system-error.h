@@ -1,4 +1,4 @@
-// A failure of the operating system while the plane opens, with what to do about it.
+// A failure of the operating system, with a remedy if there is one.
 #pragma once
 #include <cerrno>
 #include <cstring>

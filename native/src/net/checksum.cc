@@ -45,7 +45,7 @@ __attribute__((target("avx2"))) u64 addAvx2(const u8* data, size_t length, u64 s
 
 using Adder = u64 (*)(const u8*, size_t, u64);
 
-// A plain pointer, not an ifunc: resolvers run before the sanitizers' own start-up and crash them.
+// A plain pointer, not an ifunc: resolvers run before the sanitizers' own initialisation and crash.
 Adder chooseAdder() {
 #if defined(__x86_64__)
   __builtin_cpu_init();

@@ -1,4 +1,4 @@
-// The Internet checksum (RFC 1071), as unfolded sums in native octet order.
+// The Internet checksum (RFC 1071), as unfolded sums in host byte order.
 #pragma once
 #include "base/bytes.h"
 
@@ -29,17 +29,18 @@ inline u16 checksumFold(u64 sum) {
   return static_cast<u16>((sum & 0xffff) + (sum >> 16));
 }
 
-// Ready to be stored with storeRaw16.
+// The result is stored with storeRaw16.
 inline u16 checksumFinish(u64 sum) { return static_cast<u16>(~checksumFold(sum)); }
 
-// Pseudo-header of RFC 9293 §3.1 and RFC 8200 §8.1, addresses read from the IP header itself.
+// The sum of the pseudo-header (RFC 9293 §3.1, RFC 8200 §8.1). The addresses are read from the IP
+// header.
 inline u64 pseudoHeaderSum(const u8* ip, int family, u8 protocol, size_t length) {
   const u64 addresses =
       family == 6 ? checksumAddShort(ip + 8, 32, 0) : checksumAddShort(ip + 12, 8, 0);
   return addresses + __builtin_bswap16(protocol) + __builtin_bswap32(static_cast<u32>(length));
 }
 
-// Header checksum over an IPv4 header whose own checksum field is included; zero means right.
+// The checksum over an IPv4 header with its checksum field in place; zero: it is right.
 inline u16 ipv4HeaderResidue(const u8* ip, size_t headerLength) {
   return checksumFinish(checksumAddShort(ip, headerLength, 0));
 }

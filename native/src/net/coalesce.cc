@@ -8,8 +8,8 @@ namespace {
 constexpr u8 kTcpPush = 0x08;
 constexpr u8 kTcpAck = 0x10;
 constexpr u8 kTcpCwr = 0x80;
-// FIN, SYN, RST, URG and ECE end a run in the kernel's GRO too: they mean something at their place
-// in the stream.
+// FIN, SYN, RST, URG and ECE end a run in the kernel's GRO too: their position in the stream
+// matters.
 constexpr u8 kTcpBreaking = 0x67;
 constexpr u32 kMaximumPacket = 65535;
 
@@ -20,8 +20,7 @@ bool sameFlow(const PacketView& a, const u8* transportA, const PacketView& b,
   return std::memcmp(a.data + at, b.data + at, a.family == 6 ? 32 : 8) == 0;
 }
 
-// Identification has to come out right when the kernel cuts the super-packet: it counts up from the
-// first one.
+// Segmentation in the kernel counts the identification up from that of the first packet.
 bool ipv4Continues(const u8* head, const u8* next, u32 segments) {
   if (raw16(head) != raw16(next) || raw16(head + 6) != raw16(next + 6) || head[8] != next[8]) {
     return false;
@@ -31,7 +30,7 @@ bool ipv4Continues(const u8* head, const u8* next, u32 segments) {
 }
 
 bool ipv6Continues(const u8* head, const u8* next) {
-  // Version, traffic class and flow label; hop limit (next header is equal already).
+  // Version, traffic class, flow label and hop limit. The next header is known to be equal.
   return raw32(head) == raw32(next) && head[7] == next[7];
 }
 
@@ -58,7 +57,7 @@ void Coalescer::classifyUdp(Candidate& candidate) const {
       udp_ && candidate.payload > 0 && whole && raw16(candidate.transport + 6) != 0;
 }
 
-// False when the packet belongs to no flow that can have a run.
+// False if the packet belongs to no flow that can have a run.
 bool Coalescer::classify(const PacketView& view, ChecksumState state, Candidate& candidate) const {
   candidate = {view, view.data + view.headerLength, 0, 0, false, state == ChecksumState::right};
   if (view.fragment || view.headerLength + kUdpHeader > view.length) return false;
@@ -76,7 +75,8 @@ bool Coalescer::classify(const PacketView& view, ChecksumState state, Candidate&
   } else if (!candidate.valid) {
     const u32 length = view.length - view.headerLength;
     const u64 sum = pseudoHeaderSum(view.data, view.family, view.protocol, length);
-    // A wrong one goes on alone and unmarked: the receiver counts it where operators look for it.
+    // A packet with a wrong checksum is written alone and unmarked: the receiving host counts it
+    // where operators look for it.
     candidate.valid = candidate.joinable =
         checksumFinish(checksumAdd(candidate.transport, length, sum)) == 0;
   }
@@ -108,8 +108,8 @@ bool Coalescer::canJoin(const Run& run, const Candidate& candidate) const {
   const u8* a = run.transport;
   const u8* b = candidate.transport;
   const u32 options = run.headerLength - run.head.headerLength - 20u;
-  // Flags may differ in PSH only (and CWR on the first); acknowledgement, options (timestamps) must
-  // not.
+  // The flags may differ in PSH, and in CWR on the first packet. The acknowledgement and the
+  // options (timestamps) must be equal.
   return load32(b + 4) == run.nextSequence && raw32(a + 8) == raw32(b + 8) &&
          ((a[13] ^ b[13]) & ~(kTcpPush | kTcpCwr)) == 0 && (b[13] & kTcpCwr) == 0 &&
          std::memcmp(a + 20, b + 20, options) == 0;
@@ -146,7 +146,7 @@ void Coalescer::open(const Candidate& candidate) {
   run.segments = 1;
   run.closed = tcp && (candidate.transport[13] & kTcpPush) != 0;
   run.valid = candidate.valid;
-  // Header and first payload are adjacent.
+  // The header and the first payload are adjacent.
   run.parts[1] = {candidate.view.data, candidate.view.length};
 }
 
@@ -201,8 +201,8 @@ void Coalescer::writeSingle(const PacketView& view, u8 flags) {
 void Coalescer::add(const PacketView& view, ChecksumState state) {
   Candidate candidate;
   if (!classify(view, state, candidate)) {
-    // A fragment, or what is behind IPv6 extension headers, may belong to any flow between its
-    // addresses; other protocols have no runs to overtake.
+    // A fragment or a packet with IPv6 extension headers may belong to any of the flows, so it must
+    // not overtake their runs. Other protocols have no runs.
     if (view.fragment || (view.family == 6 && isExtensionHeader(view.protocol))) flush();
     writeSingle(view, 0);
     return;

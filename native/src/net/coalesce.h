@@ -1,6 +1,6 @@
-// Receive coalescing: in-order runs of one TCP or UDP flow within one batch become one virtio-net
+// Receive coalescing: in-order runs of one TCP or UDP flow within a batch become one virtio-net
 // super-packet on the TUN. The rules are those of the kernel's GRO (tcp_gro_receive,
-// udp_gro_receive): cutting the result again gives the same packets.
+// udp_gro_receive): segmenting the result yields the same packets again.
 #pragma once
 #include <sys/uio.h>
 
@@ -10,7 +10,7 @@
 
 namespace sojourn {
 
-// Takes one packet: the first part is always the virtio header.
+// `parts` are one packet, the virtio header first.
 class PacketSink {
  public:
   virtual void write(const iovec* parts, int count) = 0;
@@ -19,18 +19,18 @@ class PacketSink {
   ~PacketSink() = default;
 };
 
-// Whether somebody already looked at the transport checksum.
+// What is known about the transport checksum.
 enum class ChecksumState { unknown, right };
 
 class Coalescer {
  public:
   explicit Coalescer(PacketSink& sink, bool tcp, bool udp) : sink_(sink), tcp_(tcp), udp_(udp) {}
 
-  // `view.data` stays unchanged by the caller until flush(); the coalescer changes headers in it.
+  // The caller keeps `view.data` unchanged until flush(); the coalescer changes headers in it.
   void add(const PacketView& view, ChecksumState state);
-  // A super-packet that came as one: `virtio` is already relative to `view.data`.
+  // A packet that is a super-packet already. `virtio` is relative to `view.data`.
   void addSuper(const PacketView& view, const VirtioHeader& virtio);
-  // Writes everything, oldest run first.
+  // Writes all runs, oldest first.
   void flush();
 
  private:
@@ -75,7 +75,7 @@ class Coalescer {
   const bool tcp_;
   const bool udp_;
   int count_ = 0;
-  // Oldest first; indices into runs_, so that taking one out moves single octets.
+  // Oldest first. Indices into runs_, so that a removal moves single octets.
   u8 order_[kRuns] = {0, 1, 2, 3, 4, 5, 6, 7};
   Run runs_[kRuns];
 };

@@ -1,11 +1,11 @@
-// ECN across tunnels, RFC 6040 normal mode. DSCP: copied out, kept in (uniform going in, pipe
-// coming out; RFC 2983).
+// ECN across tunnels: RFC 6040, normal mode. DSCP: copied to the outer header, and left as it is in
+// the inner one (RFC 2983: uniform model on entry, pipe model on exit).
 #pragma once
 #include "base/bytes.h"
 
 namespace sojourn {
 
-// RFC 6040 §4.2, figure 4, [inner][outer]; 0xff = drop.
+// RFC 6040 §4.2, figure 4, [inner][outer]; 0xff: drop.
 inline constexpr u8 kDecapsulatedEcn[4][4] = {
     // outer:  Not-ECT ECT(1) ECT(0) CE
     {0, 0, 0, 0xff},  // inner Not-ECT

@@ -19,7 +19,7 @@ constexpr u8 kTimeExceeded4 = 11;
 constexpr u8 kParameterProblem6 = 4;
 constexpr u8 kParameterProblem4 = 12;
 constexpr u8 kHopLimit = 64;
-// RFC 1812 §4.3.2.3: as much of the packet as fits into 576 octets.
+// RFC 1812 §4.3.2.3: quote as much of the packet as fits into 576 octets.
 constexpr size_t kIpv4ErrorLimit = 576;
 constexpr size_t kIcmpHeader = 8;
 
@@ -31,7 +31,7 @@ bool answerable6(const PacketView& packet) {
   if (packet.source()[0] == 0xff || zeroAddress(packet.source(), 16)) return false;
   const ChainEnd end = walkChain(packet.data, packet.length);
   if (end.malformed || end.fragment) return !end.malformed;
-  // RFC 4443 §2.4 (e.1): never an error about an error; types below 128 are errors.
+  // RFC 4443 §2.4 (e.1): no error about an error. Types below 128 are errors.
   return end.protocol != kProtocolIcmpv6 ||
          (end.offset < packet.length && packet.data[end.offset] >= 128);
 }
@@ -42,7 +42,7 @@ bool answerable4(const PacketView& packet) {
   if ((load16(packet.data + 6) & 0x1fff) != 0) return false;
   if (packet.protocol != kProtocolIcmp || packet.headerLength >= packet.length) return true;
   const u8 type = packet.data[packet.headerLength];
-  // RFC 1122 §3.2.2: queries only (echo, timestamp, information, address mask).
+  // RFC 1122 §3.2.2: about queries only (echo, timestamp, information, address mask).
   return type == 0 || type == 8 || (type >= 13 && type <= 18);
 }
 
@@ -104,7 +104,7 @@ std::vector<u8> errorAbout(const PacketView& packet, const Message& message6,
 }  // namespace
 
 std::vector<u8> packetTooBig(const PacketView& packet, size_t mtu, const Address* source) {
-  // Below 1280 the sender is told 1280 and the outer packet is fragmented (RFC 2473 §7.1).
+  // Below 1280 octets the error says 1280, and the outer packet is fragmented (RFC 2473 §7.1).
   const Message message6{kPacketTooBig, 0, static_cast<u32>(std::max(mtu, kIpv6MinimumMtu))};
   return errorAbout(packet, message6,
                     {kUnreachable4, kFragmentationNeeded, static_cast<u32>(mtu & 0xffff)}, source);

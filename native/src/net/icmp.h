@@ -1,7 +1,6 @@
-// Errors that a tunnel's entry point sends to the inner source: ICMPv6 Packet Too Big (RFC 4443
-// §3.2, RFC 2473 §7.1), ICMPv4 Fragmentation Needed (RFC 1191 §4, RFC 2003 §5), and that the tunnel
-// leads nowhere (RFC 2473 §8.2, §8.3); those that a translator sends about what it refuses (RFC
-// 7915 §4.1, §5.1).
+// ICMP errors of a tunnel's entry point to the inner source: Packet Too Big (RFC 4443 §3.2, RFC
+// 2473 §7.1), Fragmentation Needed (RFC 1191 §4, RFC 2003 §5) and unreachable (RFC 2473 §8.2,
+// §8.3). And those of a translator about packets that it does not translate (RFC 7915 §4.1, §5.1).
 #pragma once
 #include <vector>
 
@@ -10,7 +9,7 @@
 
 namespace sojourn {
 
-// RFC 4443 §2.4 (f): a token bucket, one per packet thread.
+// RFC 4443 §2.4 (f): a token bucket for each packet thread.
 class IcmpRateLimit {
  public:
   bool allow(u64 nowMs) {
@@ -31,18 +30,17 @@ class IcmpRateLimit {
   u64 lastMs_ = 0;
 };
 
-// The error for `packet`, or nothing where none may be sent: to ICMP errors, multicast, unspecified
-// sources, later fragments. `source` is the address that the error comes from; null: the packet's
-// own destination, the one address that every host between accepts from this side (an own address
-// that arrives on a TUN is a martian to IPv4).
+// Each of the following returns the error about `packet`. It is empty where no error is allowed:
+// about ICMP errors, multicast, unspecified sources and later fragments. `source` is the address
+// that the error comes from. Null: the packet's own destination, which all hosts on the way accept
+// from this side. (To IPv4, an own address that arrives on a TUN is a martian.)
 std::vector<u8> packetTooBig(const PacketView& packet, size_t mtu, const Address* source);
-// Address Unreachable or Host Unreachable, under the same conditions; `packet` may be its beginning
-// only.
+// Address Unreachable or Host Unreachable. `packet` may be only the beginning of one.
 std::vector<u8> unreachable(const PacketView& packet, const Address* source);
 std::vector<u8> hopLimitExceeded(const PacketView& packet, const Address* source);
-// Erroneous header field; `pointer` counts octets from the beginning of the packet.
+// Erroneous header field. `pointer` counts octets from the beginning of the packet.
 std::vector<u8> parameterProblem(const PacketView& packet, u32 pointer, const Address* source);
-// Of IPv4 only: nothing about an IPv6 packet.
+// IPv4 only; empty for an IPv6 packet.
 std::vector<u8> sourceRouteFailed(const PacketView& packet, const Address* source);
 
 }  // namespace sojourn

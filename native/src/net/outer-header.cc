@@ -36,8 +36,8 @@ size_t writeOuter6(const OuterPath& path, u8 protocol, u8 trafficClass, size_t p
   return kIpv6Header;
 }
 
-// Options that are not copied become No Operation (RFC 791 §3.1), so that every fragment has a
-// header of one length.
+// Turns options that are not copied into No Operation (RFC 791 §3.1), so that the headers of all
+// fragments have the same length.
 void blankUncopiedOptions(u8* header, size_t headerLength) {
   for (size_t at = kIpv4Header; at < headerLength;) {
     const u8 type = header[at];

@@ -7,7 +7,7 @@ namespace {
 
 constexpr u8 kOptionPad1 = 0;
 constexpr u8 kOptionHomeAddress = 201;
-// More headers than any sane packet has; bounds the work that one packet can cause.
+// No sane packet has more headers. Bounds the work for one packet.
 constexpr int kMaximumHeaders = 12;
 
 bool viewIpv4(u8* data, size_t length, PacketView& view) {
@@ -43,7 +43,7 @@ bool hasHomeAddressOption(const u8* options, size_t length) {
   return false;
 }
 
-// One header of the options or routing kind; false when it leaves the packet.
+// Steps over one options or routing header. False if it exceeds the packet.
 bool stepOver(const u8* packet, size_t length, ChainEnd& end) {
   if (end.offset + 8 > length) return false;
   const u8* header = packet + end.offset;
@@ -150,7 +150,7 @@ void setEcn(PacketView& view, u8 ecn) {
     view.data[1] = static_cast<u8>((view.data[1] & 0xcf) | ecn << 4);
     return;
   }
-  // RFC 1624 §3: HC' = ~(~HC + ~m + m'), keeps a wrong checksum wrong.
+  // RFC 1624 §3: HC' = ~(~HC + ~m + m'). A wrong checksum stays wrong.
   const u16 old = raw16(view.data);
   view.data[1] = after;
   const u64 sum =

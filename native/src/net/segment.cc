@@ -9,14 +9,14 @@ constexpr u8 kTcpFin = 0x01;
 constexpr u8 kTcpPush = 0x08;
 constexpr u8 kTcpCwr = 0x80;
 
-// Where the transport header must be, 0 if the packet is none that can be segmented.
+// The offset of the transport header; 0: the packet cannot be segmented.
 u32 transportStart(const PacketView& view, u8 protocol) {
   if (view.fragment) return 0;
   if (view.protocol == protocol) return view.headerLength;
   if (view.family == 4) return 0;
   const ChainEnd end = walkChain(view.data, view.length);
-  // With segments left the pseudo-header's destination is not the header's: nothing of ours makes
-  // such super-packets.
+  // If the routing header has segments left, the pseudo-header's destination is not that of the IP
+  // header. The plane never makes such super-packets.
   return end.malformed || end.fragment || end.routing || end.protocol != protocol ? 0 : end.offset;
 }
 
@@ -42,8 +42,7 @@ void writeIpHeader(const PacketView& view, u32 total, u32 index, u8* out) {
 void writeTcpFields(const SegmentPlan& plan, u32 index, u8* tcp) {
   store32(tcp + 4, load32(tcp + 4) + index * plan.segmentSize);
   if (index + 1 < plan.count) tcp[13] &= static_cast<u8>(~(kTcpFin | kTcpPush));
-  // RFC 3168 §6.1.2: CWR says that the window was reduced once, so only the first segment carries
-  // it.
+  // RFC 3168 §6.1.2: CWR reports one reduction of the window, so only the first segment carries it.
   if (index > 0) tcp[13] &= static_cast<u8>(~kTcpCwr);
 }
 
@@ -66,7 +65,7 @@ bool planSegments(const VirtioHeader& virtio, const PacketView& view, size_t mtu
   }
   const size_t room = mtu - header;
   plan.lowered = virtio.gsoSize > room;
-  // A datagram's boundaries are the application's: they cannot be moved.
+  // The boundaries of datagrams belong to the application and cannot be moved.
   if (plan.lowered && plan.protocol == kProtocolUdp) return false;
   plan.transportOffset = static_cast<u16>(start);
   plan.headerLength = static_cast<u16>(header);
@@ -100,10 +99,10 @@ void writeSegmentHeader(const SegmentPlan& plan, const PacketView& view, u32 ind
 bool completeChecksum(const VirtioHeader& virtio, u8* packet, size_t length) {
   const size_t at = size_t{virtio.checksumStart} + virtio.checksumOffset;
   if (virtio.checksumStart >= length || at + 2 > length) return false;
-  // The field already holds the pseudo-header's sum, so it is part of what is summed up.
+  // The field already holds the sum of the pseudo-header, so it is part of the sum.
   const u16 checksum =
       checksumFinish(checksumAdd(packet + virtio.checksumStart, length - virtio.checksumStart, 0));
-  // Zero would mean "no checksum" in UDP (RFC 768); offset 6 is UDP's.
+  // Zero means "no checksum" in UDP (RFC 768); offset 6 is that of UDP.
   storeRaw16(packet + at, virtio.checksumOffset == 6 && checksum == 0 ? 0xffff : checksum);
   return true;
 }

@@ -1,6 +1,6 @@
 // User-space segmentation of a super-packet that the kernel left whole on the TUN (TSO, USO): a
-// plan, then one header per segment. Does what the kernel's tcp_gso_segment and __udp_gso_segment
-// do. The payload is not copied.
+// plan, then one header for each segment, as the kernel's tcp_gso_segment and __udp_gso_segment
+// make them. The payload is not copied.
 #pragma once
 #include "base/bytes.h"
 #include "net/packet.h"
@@ -10,23 +10,22 @@ namespace sojourn {
 
 struct SegmentPlan {
   u16 transportOffset;  // start of the TCP or UDP header
-  u16 headerLength;     // IP, extension and transport header: what is repeated in front of each
-                        // segment
+  u16 headerLength;     // of IP, extension and transport headers: repeated for each segment
   u16 segmentSize;      // payload octets of each segment but the last
-  u32 payload;          // payload octets of all
+  u32 payload;          // payload octets of all segments
   u32 count;
   u8 protocol;
-  bool lowered;  // the sender's segments would not fit into the MTU and were made smaller
+  bool lowered;  // the segments are smaller than the sender's, to fit into the MTU
 };
 
 constexpr size_t kMaximumSegmentHeader = 192;
 
-// `view` is the whole super-packet. False when virtio header and packet do not belong together, or
-// no segment fits into `mtu`.
+// `view` is the whole super-packet. False if the virtio header does not fit the packet, or no
+// segment fits into `mtu`.
 bool planSegments(const VirtioHeader& virtio, const PacketView& view, size_t mtu,
                   SegmentPlan& plan);
 
-// Payload of segment `index`, as offset and length in the super-packet.
+// The payload of segment `index`: its offset and length in the super-packet.
 inline u32 segmentOffset(const SegmentPlan& plan, u32 index) {
   return plan.headerLength + index * plan.segmentSize;
 }
@@ -38,7 +37,7 @@ inline u32 segmentLength(const SegmentPlan& plan, u32 index) {
 // Writes the `plan.headerLength` octets of segment `index` to `out`, checksums included.
 void writeSegmentHeader(const SegmentPlan& plan, const PacketView& view, u32 index, u8* out);
 
-// Completes the checksum that the kernel left to the device (NEEDS_CSUM). False when it points
+// Completes the checksum that the kernel left to the device (NEEDS_CSUM). False if its field is
 // outside the packet.
 bool completeChecksum(const VirtioHeader& virtio, u8* packet, size_t length);
 

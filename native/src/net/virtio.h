@@ -1,5 +1,5 @@
-// struct virtio_net_hdr of <linux/virtio_net.h>, written out because older headers lack UDP
-// segmentation (virtio 1.2, §5.1.6).
+// struct virtio_net_hdr of <linux/virtio_net.h> (virtio 1.2, §5.1.6). Older headers lack UDP
+// segmentation.
 #pragma once
 #include "base/bytes.h"
 

@@ -11,9 +11,9 @@
 namespace sojourn {
 namespace {
 
-// More than any error quotes: RFC 4443 §2.4 (c) ends at the minimum MTU.
+// No error quotes more: RFC 4443 §2.4 (c) ends at the minimum MTU.
 constexpr size_t kQuoted = 1280;
-// Bounds one call; the rest of the queue wakes the thread again.
+// Bounds one call. The rest of the queue wakes the thread again.
 constexpr int kReports = 64;
 
 bool isErrorHeader(const cmsghdr* header) {

@@ -1,5 +1,5 @@
-// What the kernel tells through error queues about packets that a socket sent: IP_RECVERR and
-// IPV6_RECVERR.
+// Error queues (IP_RECVERR, IPV6_RECVERR): what the kernel reports about packets that a socket
+// sent.
 #pragma once
 #include <functional>
 
@@ -9,20 +9,21 @@ namespace sojourn {
 
 struct ErrorReport {
   u8 family;
-  // Where the packet was to go.
+  // The destination of the packet.
   Address remote;
   u16 port;  // 0 from sockets without ports
-  // How large packets to there may be; 0: the report is about something else.
+  // The path MTU; 0: the report is about something else.
   u16 mtu;
-  // A router or the far end says that the packet cannot get there (RFC 2473 §8.1, RFC 2003 §4).
+  // A router or the far end reports that the packet cannot be delivered (RFC 2473 §8.1, RFC 2003
+  // §4).
   bool unreachable;
-  // What of the packet was quoted: from the IP header of a raw socket with IP_HDRINCL, behind the
-  // UDP header of others.
+  // The quoted part of the packet: from the IP header on for raw sockets with IP_HDRINCL, and from
+  // behind the UDP header for UDP sockets.
   u8* quoted;
   size_t quotedLength;
 };
 
-// Empties the error queue of `fd`. What `report` is given is gone when it returns.
+// Empties the error queue of `fd`. What a report points at is valid until `report` returns.
 void drainErrors(int fd, const std::function<void(const ErrorReport&)>& report);
 
 }  // namespace sojourn

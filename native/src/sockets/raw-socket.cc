@@ -31,7 +31,7 @@ void attachFilter(int fd, sock_filter (&code)[N]) {
 
 constexpr u32 ancillary(int field) { return static_cast<u32>(SKF_AD_OFF + field); }
 
-// Counted from the IP header, whatever the link's header is.
+// Offsets from the IP header, whatever the link header is.
 constexpr u32 network(int offset) { return static_cast<u32>(SKF_NET_OFF + offset); }
 
 constexpr u32 kAll = 0x40000;
@@ -58,7 +58,7 @@ Descriptor openRawSocket(int family, int protocol, int mark) {
 }
 
 Descriptor openTap(int exceptIndex) {
-  // Protocol 0: nothing arrives before the filter is in place.
+  // Protocol 0: no packet arrives before the filter is in place.
   Descriptor tap(::socket(AF_PACKET, SOCK_RAW | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
   if (!tap) throwSystemError("packet socket");
   sock_filter code[] = {
@@ -87,9 +87,10 @@ Descriptor openTap(int exceptIndex) {
   };
   attachFilter(tap.get(), code);
   setOption(tap.get(), SOL_PACKET, PACKET_IGNORE_OUTGOING);
-  // In front of each frame: partial checksums and segment sizes of virtual links, which else look
-  // like damage. The kernel gives it to SOCK_RAW only (packet_setsockopt), so frames come with the
-  // link's header and the auxiliary data says how long that is.
+  // A virtio header in front of each frame describes partial checksums and segment sizes of virtual
+  // links, which otherwise look like damage. The kernel offers it to SOCK_RAW only
+  // (packet_setsockopt), so frames have the link header, and the auxiliary data says how long that
+  // is.
   if (!setOption(tap.get(), SOL_PACKET, PACKET_VNET_HDR)) throwSystemError("PACKET_VNET_HDR");
   if (!setOption(tap.get(), SOL_PACKET, PACKET_AUXDATA)) throwSystemError("PACKET_AUXDATA");
   requestBuffers(tap.get(), kBufferOctets);
@@ -130,7 +131,7 @@ Descriptor openLinkTap(const std::string& device) {
   if (::bind(tap.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) != 0) {
     throwSystemError("link device " + device);
   }
-  // Solicitations for proxied addresses go to multicast groups that this host has not joined.
+  // Solicitations for proxied addresses are sent to multicast groups that this host has not joined.
   packet_mreq all{};
   all.mr_ifindex = static_cast<int>(index);
   all.mr_type = PACKET_MR_ALLMULTI;
@@ -145,8 +146,8 @@ int sendRaw6(int fd, const u8* packet, size_t length) {
   to.sin6_family = AF_INET6;
   std::memcpy(&to.sin6_addr, packet + 24, 16);
   iovec part{const_cast<u8*>(packet), length};
-  // The source in the packet is not looked at for routing; rules that choose a link by source need
-  // it here.
+  // The kernel does not route by the source in the packet's own header; rules that choose an uplink
+  // by source need it here.
   alignas(cmsghdr) u8 control[CMSG_SPACE(sizeof(in6_pktinfo))] = {};
   auto* header = reinterpret_cast<cmsghdr*>(control);
   header->cmsg_level = IPPROTO_IPV6;
@@ -163,7 +164,8 @@ int sendRaw6(int fd, const u8* packet, size_t length) {
   message.msg_control = control;
   message.msg_controllen = sizeof control;
   if (::sendmsg(fd, &message, 0) >= 0) return 0;
-  // EINVAL: not an address of this host (a home agent that speaks for a home address).
+  // EINVAL: the source is not an address of this host, as when a home agent answers for a home
+  // address.
   if (errno != EINVAL) return errno;
   message.msg_control = nullptr;
   message.msg_controllen = 0;

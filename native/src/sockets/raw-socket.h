@@ -1,9 +1,9 @@
-// Sockets of the raw path: complete IP packets out (the kernel routes them), a tap of what arrives,
-// and frames of one link.
+// Sockets of the raw path: complete IP packets out (the kernel routes them), a tap of incoming
+// packets, and frames of one link.
 //
-// AF_PACKET sees a packet before the kernel's own IPv6 input, which on kernels without MIP6 answers
-// a Home Address option with Parameter Problem before any raw socket sees it; that answer is
-// prevented by the packet filter of the host.
+// AF_PACKET sees a packet before the kernel's own IPv6 input. Kernels without MIP6 answer a Home
+// Address option there with Parameter Problem, before a raw socket would see it; the host's packet
+// filter prevents that answer.
 #pragma once
 #include <sys/socket.h>
 
@@ -14,20 +14,21 @@
 
 namespace sojourn {
 
-// Complete packets with headers of ours. `protocol` 41 or 4 also gets the ICMP errors about such
-// packets (raw6_icmp_error and raw_icmp_error look for sockets of the quoted protocol); everything
-// else that it would receive is filtered away.
+// Sends complete packets with their own headers. With `protocol` 41 or 4 it also gets the ICMP
+// errors about such packets (raw6_icmp_error and raw_icmp_error look for sockets of the quoted
+// protocol). A filter discards everything else that it would receive.
 Descriptor openRawSocket(int family, int protocol, int mark);
 
-// Protocols 41, 4 and 135, IPv6 extension headers (the packet threads look further), and IPv4 41
-// and 4; incoming, to this host's link address, not from the device `exceptIndex`.
+// Incoming packets to this host's link address, not from the device `exceptIndex`: IPv6 with
+// protocol 41, 4 or 135 or an extension header (packet threads look further), and IPv4 with
+// protocol 41 or 4.
 Descriptor openTap(int exceptIndex);
 
-// Neighbour Solicitations and Advertisements and ARP of one device. Throws SystemError.
+// Neighbour Solicitations, Neighbour Advertisements and ARP of one device. Throws SystemError.
 Descriptor openLinkTap(const std::string& device);
 
-// Sends one complete IPv6 or IPv4 packet by its own destination; the kernel's route for its source.
-// 0 or errno.
+// Sends a complete packet to its own destination, by the kernel's route for its source. Returns 0
+// or errno.
 int sendRawPacket(int fd, int family, const u8* packet, size_t length);
 
 }  // namespace sojourn

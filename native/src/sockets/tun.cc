@@ -15,8 +15,8 @@
 namespace sojourn {
 namespace {
 
-// Room for bursts of small packets while the packet thread writes; the default of 500 loses them on
-// two cores.
+// Room for bursts of small packets while the packet thread writes. With the default of 500 a
+// machine with two cores loses some.
 constexpr int kQueueLength = 2000;
 
 ifreq requestFor(const std::string& name) {
@@ -25,8 +25,8 @@ ifreq requestFor(const std::string& name) {
   return request;
 }
 
-// Without this the kernel gives the device a link-local address and sends its own discovery into
-// tunnels.
+// Otherwise the kernel gives the device a link-local address and sends its own neighbour discovery
+// into tunnels.
 void disableAddressGeneration(const std::string& name) {
   const std::string path = "/proc/sys/net/ipv6/conf/" + name + "/addr_gen_mode";
   const Descriptor file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
@@ -50,7 +50,8 @@ Descriptor Tun::openQueue(const std::string& name, bool several, bool first) {
                      missing ? "modprobe tun, or give the container --device /dev/net/tun" : "");
   }
   ifreq request = requestFor(name);
-  // IFF_TUN_EXCL: a device that exists is another daemon's, and would give us some of its packets.
+  // IFF_TUN_EXCL: an existing device belongs to another daemon, and the two would share its
+  // packets.
   const int flags = IFF_TUN | IFF_NO_PI | IFF_VNET_HDR | (several ? IFF_MULTI_QUEUE : 0) |
                     (first ? IFF_TUN_EXCL : 0);
   request.ifr_flags = static_cast<short>(flags);
@@ -58,7 +59,7 @@ Descriptor Tun::openQueue(const std::string& name, bool several, bool first) {
     throwSystemError("device " + name, "another daemon uses this device name");
   }
   const unsigned tcp = TUN_F_CSUM | TUN_F_TSO4 | TUN_F_TSO6;
-  // UDP segmentation came with Linux 6.2; an unknown flag refuses all of them.
+  // Linux 6.2 brought UDP segmentation. An unknown flag makes the kernel refuse all of them.
   features_.udp = ::ioctl(queue.get(), TUNSETOFFLOAD, tcp | TUN_F_USO4 | TUN_F_USO6) == 0;
   features_.tcp = features_.udp || ::ioctl(queue.get(), TUNSETOFFLOAD, tcp) == 0;
   return queue;
@@ -71,8 +72,8 @@ void Tun::bringUp(const std::string& name, int mtu) {
   if (::ioctl(any.get(), SIOCSIFMTU, &request) != 0) throwSystemError("MTU of " + name);
   request = requestFor(name);
   request.ifr_qlen = kQueueLength;
-  // Only the initial user namespace may set it (dev_ioctl.c); an ordinary user's namespace lives
-  // with the shorter default.
+  // Only the initial user namespace may set it (dev_ioctl.c). In the namespace of an ordinary user
+  // the shorter default stays.
   if (::ioctl(any.get(), SIOCSIFTXQLEN, &request) != 0 && errno != EPERM) {
     throwSystemError("queue length of " + name);
   }

@@ -81,8 +81,8 @@ Descriptor openUdpSocket(int family, u16 port, bool several, int mark, UdpFeatur
 
 std::vector<Descriptor> openUdpSockets(int family, u16 port, size_t count, int mark,
                                        UdpFeatures& features) {
-  // SO_REUSEPORT would let a second daemon in, and it would get half of all packets: a socket
-  // without it finds that out.
+  // With SO_REUSEPORT a second daemon could bind the port and would get half of the packets. A
+  // socket without it detects that the port is taken.
   if (count > 1) {
     const Descriptor alone = newUdpSocket(family);
     bindWildcard(family, alone.get(), port);

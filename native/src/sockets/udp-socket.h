@@ -1,4 +1,4 @@
-// The UDP sockets of RFC 5555 and sealed tunnels and what the kernel tells through them.
+// The UDP sockets of RFC 5555 and of sealed tunnels, and their control messages.
 #pragma once
 #include <netinet/in.h>
 #include <sys/socket.h>
@@ -15,8 +15,8 @@ struct UdpFeatures {
   bool receiveOffload = false;
 };
 
-// Bound to the wildcard address of one family; `count` sockets share the port, and nobody else has
-// it. Throws SystemError.
+// Bound to the wildcard address of one family. The `count` sockets share the port with no other
+// process. Throws SystemError.
 std::vector<Descriptor> openUdpSockets(int family, u16 port, size_t count, int mark,
                                        UdpFeatures& features);
 
@@ -36,7 +36,7 @@ struct SocketAddress {
   u16 port(int family) const { return ntohs(family == 6 ? six.sin6_port : four.sin_port); }
 };
 
-// Control messages of one datagram; room for all that is sent or asked for.
+// Control messages of one datagram, with room for all that are sent or requested.
 struct ControlBuffer {
   alignas(cmsghdr) u8 bytes[192];
 };

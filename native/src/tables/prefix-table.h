@@ -1,5 +1,5 @@
-// Longest prefix match: one hash table for each length, and which lengths are in use. One writer,
-// readers that never wait.
+// Longest prefix match: one hash table for each length, and a bitmap of the lengths in use. One
+// writer, readers that never wait.
 #pragma once
 #include "base/bytes.h"
 #include "base/epoch.h"
@@ -13,10 +13,10 @@ struct IpPrefix {
   Address address;
 };
 
-// `address` with nothing but zeros behind `length` bits.
+// `address` with zeros behind the first `length` bits.
 Address masked(const Address& address, unsigned length);
 
-// Node: as HashTable needs it, its key the masked prefix.
+// Node is that of a HashTable whose key is the masked prefix.
 template <class Node>
 class PrefixTable {
  public:
@@ -24,7 +24,7 @@ class PrefixTable {
   Node* findExact(const IpPrefix& prefix) const {
     return tableOf(prefix.family, prefix.length).find(masked(prefix.address, prefix.length));
   }
-  // `node` of `prefix` replaces the one that was there.
+  // Replaces the node of `prefix`.
   void set(const IpPrefix& prefix, Node* node, EpochDomain& domain) {
     HashTable<Node>& table = tableOf(prefix.family, prefix.length);
     table.set(node, domain);
@@ -38,7 +38,7 @@ class PrefixTable {
   }
 
   // --- readers ---
-  // The longest prefix that holds the address; null: none.
+  // The node of the longest prefix that holds the address; null: there is none.
   Node* find(int family, const u8* bytes) const {
     const Address address = Address::of(family, bytes);
     for (int word = family == 6 ? 2 : 0; word >= 0; word--) {

@@ -3,11 +3,7 @@
 namespace sojourn {
 namespace {
 
-u32 present(const Route* route) {
-  return route == nullptr ? 0 : route->tunnel.load(std::memory_order_relaxed);
-}
-
-void lead(PrefixTable<Route>& table, const IpPrefix& prefix, u32 tunnel, EpochDomain& domain) {
+void setRoute(PrefixTable<Route>& table, const IpPrefix& prefix, u32 tunnel, EpochDomain& domain) {
   if (Route* route = table.findExact(prefix)) {
     route->tunnel.store(tunnel, std::memory_order_seq_cst);
   } else {
@@ -30,29 +26,29 @@ Address masked(const Address& address, unsigned length) {
 
 void Routes::set(const RouteSpec& spec, EpochDomain& domain) {
   if (!spec.peer) {
-    lead(mobile_, spec.prefix, spec.tunnel, domain);
+    setRoute(mobile_, spec.prefix, spec.tunnel, domain);
     erasePeer(spec.prefix, domain);
     return;
   }
-  const u32 former = present(peers_.findExact(spec.prefix));
+  const u32 former = tunnelOf(peers_.findExact(spec.prefix));
   if (former == spec.tunnel) return;
-  // Before the route: what comes through the tunnel is judged as a peer's from its first packet on.
+  // Before the route: the first packet out of the tunnel is checked as a peer's already.
   countPeer(spec.tunnel, domain);
-  lead(peers_, spec.prefix, spec.tunnel, domain);
+  setRoute(peers_, spec.prefix, spec.tunnel, domain);
   if (former != 0) discountPeer(former, domain);
   mobile_.erase(spec.prefix, domain);
 }
 
 void Routes::erase(const RouteSpec& spec, EpochDomain& domain) {
   if (spec.peer) {
-    if (present(peers_.findExact(spec.prefix)) == spec.tunnel) erasePeer(spec.prefix, domain);
-  } else if (present(mobile_.findExact(spec.prefix)) == spec.tunnel) {
+    if (tunnelOf(peers_.findExact(spec.prefix)) == spec.tunnel) erasePeer(spec.prefix, domain);
+  } else if (tunnelOf(mobile_.findExact(spec.prefix)) == spec.tunnel) {
     mobile_.erase(spec.prefix, domain);
   }
 }
 
 void Routes::erasePeer(const IpPrefix& prefix, EpochDomain& domain) {
-  const u32 tunnel = present(peers_.findExact(prefix));
+  const u32 tunnel = tunnelOf(peers_.findExact(prefix));
   if (tunnel == 0) return;
   peers_.erase(prefix, domain);
   discountPeer(tunnel, domain);

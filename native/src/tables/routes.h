@@ -1,6 +1,6 @@
-// Which prefix leads into which tunnel: mobile-side prefixes, and those of other nodes ("peers"),
-// by which a node knows the far end as a home agent knows its nodes. Written under the tables'
-// lock.
+// Routes of inner packets: prefix → tunnel. Mobile-side prefixes are those of the mobile node or
+// network. Peer prefixes are those of other nodes that a node has tunnels to. Written under the
+// tables' lock.
 #pragma once
 #include <optional>
 
@@ -9,7 +9,7 @@
 
 namespace sojourn {
 
-// The prefix's length is the table it stands in.
+// The prefix length is that of the table which holds the route.
 struct Route {
   using Key = Address;
 
@@ -23,7 +23,8 @@ struct Route {
   static void release(Route* route) { delete route; }
 };
 
-// A prefix of which some addresses may have no tunnel yet, and this host's own address in it.
+// A prefix of virtual addresses, some of which may have no tunnel yet, and this host's own address
+// in it.
 struct Overlay {
   using Key = Address;
 
@@ -50,9 +51,9 @@ struct OverlaySpec {
 class Routes {
  public:
   // --- writers ---
-  // A prefix is the mobile side's or a peer's, whichever was said last.
+  // A prefix is either of the mobile side or of a peer: the last call decides.
   void set(const RouteSpec& spec, EpochDomain& domain);
-  // Deletes only while the prefix still leads to that tunnel: a later set for another tunnel stays.
+  // Deletes the route only if it leads to `spec.tunnel`: a later route to another tunnel stays.
   void erase(const RouteSpec& spec, EpochDomain& domain);
   void overlaySet(const OverlaySpec& spec, EpochDomain& domain);
   void overlayErase(const IpPrefix& prefix, EpochDomain& domain) {
@@ -64,7 +65,7 @@ class Routes {
     return tunnelOf(mobile_.find(family, address));
   }
   u32 peer(int family, const u8* address) const { return tunnelOf(peers_.find(family, address)); }
-  // Only peers have anything to send through it.
+  // Only packets of peers may come through the tunnel.
   bool isPeerTunnel(u32 tunnel) const { return peerTunnels_.find(tunnel) != nullptr; }
   bool isVirtual(int family, const u8* address) const {
     return overlays_.find(family, address) != nullptr;
@@ -75,8 +76,7 @@ class Routes {
   }
 
  private:
-  // How many peers' prefixes lead into a tunnel; none: it is not there. Readers ask for no more
-  // than that.
+  // The number of peer prefixes that lead into a tunnel. Readers only ask whether it is there.
   struct PeerTunnel {
     using Key = u32;
 

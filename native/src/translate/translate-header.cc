@@ -15,7 +15,7 @@ constexpr u8 kProtocolHostIdentity = 139;
 constexpr u8 kProtocolShim6 = 140;
 constexpr int kMaximumHeaders = 12;
 
-// RFC 791 §3.1: a route is used up when its pointer is greater than its length.
+// RFC 791 §3.1: a source route is used up once its pointer is greater than its length.
 bool hasUnexpiredSourceRoute(const u8* options, size_t length) {
   for (size_t at = 0; at < length && options[at] != kOptionEnd;) {
     if (options[at] == kOptionNoOperation) {
@@ -49,14 +49,14 @@ Verdict readIpv4(const u8* data, size_t length, Extent extent, IpFields& fields)
   return routed ? Verdict::sourceRoute : Verdict::translated;
 }
 
-// What §5.1.1 forbids behind a Fragment Header; ESP is none of them.
+// The headers that §5.1.1 forbids behind a Fragment Header. ESP is not one of them.
 bool isHeaderOfExtension(u8 protocol) {
   return isExtensionHeader(protocol) || protocol == kProtocolAuthentication ||
          protocol == kProtocolMobility || protocol == kProtocolHostIdentity ||
          protocol == kProtocolShim6;
 }
 
-// Hop-by-Hop, Routing and Destination Options are stepped over, a Fragment Header is read.
+// Steps over Hop-by-Hop, Routing and Destination Options headers, and reads a Fragment Header.
 Verdict stepOver(const u8* data, size_t length, IpFields& fields) {
   if (fields.headerLength + 8 > length) return Verdict::malformed;
   const u8* header = data + fields.headerLength;

@@ -1,5 +1,5 @@
-// What of an IP header outlives its translation: read from either family, written as the other. RFC
-// 7915 §4.1, §5.1.
+// The parts of an IP header that survive translation, read from either family and written as the
+// other. RFC 7915 §4.1, §5.1.
 #pragma once
 #include "base/bytes.h"
 #include "net/checksum.h"
@@ -12,27 +12,27 @@ struct IpFields {
   u8 trafficClass;
   u8 hopLimit;
   u8 protocol;          // behind all IPv6 extension headers
-  bool fragmentHeader;  // IPv6 only; also an atomic fragment's (RFC 6946)
+  bool fragmentHeader;  // IPv6 only; true for atomic fragments too (RFC 6946)
   bool dontFragment;    // IPv4 only
-  u16 fragment;  // as a Fragment Header has it: offset in the upper 13 bits, M in the lowest; zero:
-                 // a whole packet
+  // As in a Fragment Header: offset in the upper 13 bits, M in the lowest. Zero: not a fragment.
+  u16 fragment;
   u16 identification;  // low-order 16 bits
   u32 headerLength;    // with options, with extension headers
-  u32 payload;         // octets behind, as the header says
-  u32 pointer;         // of what a Parameter Problem points to
+  u32 payload;         // octets behind the headers, by the header
+  u32 pointer;         // for a Parameter Problem
 
   bool first() const { return (fragment & 0xfff8) == 0; }
 };
 
-// A quoted packet is cut anywhere and was changed on its way: neither its length nor its header
-// checksum is held against it.
+// A quoted packet may be truncated, and was changed on its way: neither its length nor its header
+// checksum is verified.
 enum class Extent : u8 { whole, quoted };
 
-// `translated` when the fields are good, otherwise why not.
+// Returns `translated` if the fields are valid, otherwise the reason.
 Verdict readIpFields(const u8* data, size_t length, Extent extent, IpFields& fields);
 
-// The protocol's number in the other family; false where it must not get there: extension headers'
-// numbers and ICMP's of the other family would be understood as what nobody has checked.
+// The protocol number in the other family. False if it must not be translated: the other family
+// would take the numbers of extension headers and of its own ICMP for valid, unchecked headers.
 bool translateProtocol(u8 family, u8 protocol, u8& translated);
 
 struct NewHeader {
@@ -51,8 +51,7 @@ inline u32 newHeaderLength(u8 family, bool fragmentHeader) {
   return family == 4 ? 20 : fragmentHeader ? 48 : 40;
 }
 
-// Writes the header of `family` in front of `behind`, which has `payload` octets; gives where it
-// begins.
+// Writes the header of `family` in front of the `payload` octets at `behind`. Returns its start.
 u8* writeNewHeader(u8 family, const NewHeader& header, u8* behind, u32 payload);
 
 inline u64 addressSum(u8 family, const u8* source, const u8* destination) {

@@ -8,16 +8,16 @@ namespace {
 
 constexpr u32 kIcmpHeader = 8;
 constexpr u8 kAnyCode = 0xff;
-// §5.1: larger IPv4 packets go with DF, and an ICMP error must not.
+// §5.1: larger IPv4 packets get DF, and an ICMP error must not have it.
 constexpr u32 kLargestWithoutDf = 1260;
-// RFC 4884 §4.1, §4.2: an extension lies behind at least so much of the packet.
+// RFC 4884 §4.1, §4.2: at least so many octets of the packet precede an extension.
 constexpr u32 kSmallestBeforeExtension = 128;
 constexpr u32 kSmallestIpv4Mtu = 68;
 
-// What becomes of the four octets behind the checksum.
+// The translation of the four octets behind the checksum.
 enum class Word : u8 { zero, mtu, pointer, nextHeader };
 
-// Code kAnyCode as `from`: every code; as `to`: unchanged.
+// kAnyCode in `code`: every code. In `toCode`: unchanged.
 struct ErrorRow {
   u8 type, code;
   u8 toType, toCode;
@@ -59,7 +59,7 @@ constexpr ErrorRow kFromIpv6[] = {
 };
 // clang-format on
 
-// Figures 3 and 6.
+// RFC 7915, figures 3 and 6.
 struct PointerRow {
   u8 first, last, to;
 };
@@ -68,7 +68,7 @@ constexpr PointerRow kPointerFromIpv4[] = {{0, 0, 0}, {1, 1, 1},   {2, 3, 4},   
 constexpr PointerRow kPointerFromIpv6[] = {{0, 0, 0}, {1, 1, 1},   {4, 5, 2},   {6, 6, 9},
                                            {7, 7, 8}, {8, 23, 12}, {24, 39, 16}};
 
-// RFC 1191 §7.1, those that an IPv6 path can have.
+// RFC 1191 §7.1: the plateaus that an IPv6 path can have.
 constexpr u32 kPlateaus[] = {65535, 32000, 17914, 8166, 4352, 2002, 1492};
 
 template <size_t count>
@@ -89,20 +89,21 @@ bool findPointer(const PointerRow (&rows)[count], u32 pointer, u32& translated) 
   return true;
 }
 
-u32 mtuForIpv6(u32 told, const IpFields& quoted, const TranslationTarget& target) {
-  if (told == 0) {
+u32 mtuForIpv6(u32 reported, const IpFields& quoted, const TranslationTarget& target) {
+  if (reported == 0) {
     const u32 total = quoted.headerLength + quoted.payload;
     const auto* plateau = std::find_if(std::begin(kPlateaus), std::end(kPlateaus),
                                        [&](u32 each) { return each < total; });
-    told = plateau == std::end(kPlateaus) ? 0 : *plateau;
+    reported = plateau == std::end(kPlateaus) ? 0 : *plateau;
   }
-  return std::max(u32{kIpv6MinimumMtu}, std::min({told + 20, target.mtu, target.originMtu + 20}));
+  return std::max(u32{kIpv6MinimumMtu},
+                  std::min({reported + 20, target.mtu, target.originMtu + 20}));
 }
 
-u32 mtuForIpv4(u32 told, const IpFields& quoted, const TranslationTarget& target) {
-  // A Fragment Header in the quoted packet goes as well.
+u32 mtuForIpv4(u32 reported, const IpFields& quoted, const TranslationTarget& target) {
+  // A Fragment Header in the quoted packet disappears too.
   const u32 shrinks = quoted.fragmentHeader ? 28 : 20;
-  const u32 least = std::min(told, target.originMtu);
+  const u32 least = std::min(reported, target.originMtu);
   return std::clamp(least < shrinks ? 0 : least - shrinks, kSmallestIpv4Mtu,
                     std::max(std::min(target.mtu, 65535u), kSmallestIpv4Mtu));
 }
@@ -129,10 +130,10 @@ bool translateWord(Word kind, u8 family, const u8* message, const IpFields& quot
   return false;
 }
 
-// RFC 4884 §4: the messages that can have an extension, where they say how much lies before it, and
-// in which unit.
+// RFC 4884 §4: the messages that may have an extension, and the field that gives the length of the
+// quoted packet before it.
 struct LengthAttribute {
-  u32 at;    // in the message; 0: none
+  u32 at;    // offset in the message; 0: none
   u32 unit;  // octets
 };
 
@@ -143,10 +144,10 @@ LengthAttribute lengthAttribute(u8 family, u8 type) {
   return type == 1 || type == 3 ? LengthAttribute{4, 8} : LengthAttribute{0, 0};
 }
 
-// The parts of an error behind its header.
+// The parts of an error message behind its header.
 struct Quotation {
   u8* packet;
-  u32 length;     // of the quoted packet, with zeros behind it that make room for the extension
+  u32 length;     // of the quoted packet with the padding before the extension
   u8* extension;  // null: none
   u32 extensionLength;
 };
@@ -156,7 +157,7 @@ Quotation splitError(u8 family, const IcmpMessage& message) {
   const LengthAttribute attribute = lengthAttribute(family, message.data[0]);
   const u32 before = attribute.at == 0 ? 0 : message.data[attribute.at] * attribute.unit;
   if (before == 0 || before >= parts.length) return parts;
-  // Shorter than RFC 4884 allows: where the extension would begin is anybody's guess.
+  // Shorter than RFC 4884 allows: it is unknown where the extension begins.
   if (before >= kSmallestBeforeExtension) {
     parts.extension = parts.packet + before;
     parts.extensionLength = parts.length - before;
@@ -165,7 +166,7 @@ Quotation splitError(u8 family, const IcmpMessage& message) {
   return parts;
 }
 
-// How the new message is laid out behind its header.
+// The layout of the new message behind its header.
 struct Layout {
   u32 header;   // of the quoted packet
   u32 rest;     // what follows its header
@@ -227,8 +228,8 @@ Verdict readQuoted(u8 family, const Quotation& parts, const TranslationTarget& t
   return mapped ? Verdict::translated : Verdict::unmapped;
 }
 
-// Translates what is there of the quoted packet's transport header. `removed`: the sum of its old
-// addresses.
+// Translates the quoted packet's transport header as far as it is quoted. `removed`: the sum of the
+// old addresses.
 void translateQuotedTransport(const QuotedPacket& quoted, u64 removed, u8* transport, u32 length) {
   const IpFields& fields = quoted.fields;
   if (!fields.first()) return;
@@ -246,14 +247,13 @@ void translateQuotedTransport(const QuotedPacket& quoted, u64 removed, u8* trans
   }
   if (at + 2 > length) return;
   const bool udp = fields.protocol == kProtocolUdp;
-  // Without the whole datagram a checksum that was never there cannot be computed.
+  // A checksum of zero cannot be computed without the whole datagram.
   if (udp && raw16(transport + at) == 0) return;
   const u16 checksum = replacedChecksum(raw16(transport + at), removed, added);
   storeRaw16(transport + at, udp && checksum == 0 ? 0xffff : checksum);
 }
 
-// Moves the parts to where they belong and writes the quoted packet's header; gives where that
-// begins.
+// Moves the parts to their places and writes the quoted packet's header. Returns its start.
 u8* rebuild(const Quotation& parts, const QuotedPacket& quoted, const Layout& layout) {
   const IpFields& fields = quoted.fields;
   const u8 toFamily = fields.family == 4 ? 6 : 4;
@@ -277,7 +277,7 @@ u8* rebuild(const Quotation& parts, const QuotedPacket& quoted, const Layout& la
 }  // namespace
 
 bool isIcmpErrorType(u8 family, u8 type) {
-  // Redirect, Source Quench and Alternative Host Address among them.
+  // Includes Redirect, Source Quench and Alternative Host Address.
   return family == 6 ? type < 128 : (type >= 3 && type <= 6) || type == 11 || type == 12;
 }
 
@@ -307,7 +307,7 @@ Verdict translateIcmpError(u8 family, u64 addresses, const TranslationTarget& ta
     return Verdict::icmpType;
   }
 
-  // How wrong the checksum is (0xffff: right) goes on into the new one.
+  // The error of the old checksum (0xffff: none) is carried over into the new one.
   const u16 residue = checksumFold(checksumAdd(
       message.data, message.length, family == 6 ? addresses + icmpv6PseudoSum(message.length) : 0));
   const u8 toFamily = family == 4 ? 6 : 4;

@@ -11,13 +11,13 @@ namespace {
 
 constexpr u32 kSmallestIpv4Mtu = 68;
 constexpr u32 kLargestIpv4 = 65535;
-// §5.1: what is larger is sent with DF.
+// §5.1: larger packets get DF.
 constexpr u32 kLargestWithoutDf = 1260;
 constexpr u32 kTcpHeader = 20;
 constexpr u32 kTcpChecksum = 16;
 constexpr u32 kUdpChecksum = 6;
 
-// One packet on its way through: what was read of it, and what has been decided.
+// The translation of one packet: what was read and what was decided.
 struct Work {
   const PacketView& packet;
   const TranslationTarget& target;
@@ -26,9 +26,9 @@ struct Work {
   u8 toFamily = 0;
   u8 protocol = 0;          // in the other family
   u32 transportHeader = 0;  // of a super-packet
-  bool partial = false;     // the checksum field holds the pseudo-header's sum
+  bool partial = false;     // the checksum field holds the sum of the pseudo-header
   bool super = false;
-  bool noChecksum = false;  // UDP over IPv4 without one
+  bool noChecksum = false;  // UDP over IPv4 with checksum zero
 
   bool tcp() const { return fields.protocol == kProtocolTcp; }
   bool udp() const { return fields.protocol == kProtocolUdp; }
@@ -38,7 +38,7 @@ struct Work {
   u8* behind() const { return packet.data + fields.headerLength; }
 };
 
-// What the new packet has to be so that it fits.
+// How the new packet is made to fit.
 struct Fit {
   Verdict verdict = Verdict::translated;
   u32 value = 0;
@@ -58,8 +58,8 @@ bool isIllegalSource(u8 family, const u8* source) {
   return raw64(source) == 0 && raw32(source + 8) == 0 && load32(source + 12) <= 1;
 }
 
-// Virtio header and packet have to agree; a checksum that is left to the device and neither TCP's
-// nor UDP's is completed.
+// Checks that the virtio header fits the packet. A partial checksum of a protocol other than TCP
+// and UDP is completed.
 Verdict readOffload(Work& work) {
   const VirtioHeader& virtio = work.virtio;
   const u8 type = virtio.gsoType & static_cast<u8>(~kGsoEcn);
@@ -91,7 +91,7 @@ Verdict readUdp(Work& work) {
   if (fields.payload < kUdpHeader) return Verdict::malformed;
   work.transportHeader = kUdpHeader;
   if (work.partial || raw16(work.behind() + kUdpChecksum) != 0) return Verdict::translated;
-  // RFC 6935: over IPv6 only tunnels do without; IPv4 has no quarrel with it.
+  // RFC 6935: a zero checksum over IPv6 is for tunnels; IPv4 allows it for any datagram.
   if (fields.family == 6) return Verdict::translated;
   if (fields.fragment != 0 || !work.target.policy.computeZeroChecksums) {
     return Verdict::zeroChecksum;
@@ -103,7 +103,7 @@ Verdict readUdp(Work& work) {
 
 Verdict readTcp(Work& work) {
   const IpFields& fields = work.fields;
-  // The first fragment must hold the field that has to change.
+  // The first fragment must hold the checksum field.
   if (fields.payload < (fields.fragment == 0 ? kTcpHeader : kTcpChecksum + 2)) {
     return Verdict::malformed;
   }
@@ -124,7 +124,8 @@ Verdict readTransport(Work& work) {
                                                              : Verdict::offload;
 }
 
-// The longest packet of what will be sent: the packet itself, or a super-packet's segment.
+// The longest packet that will be sent: the packet itself, or the longest segment of a
+// super-packet.
 u32 longest(const Work& work, u32 header, u32 payload) {
   if (!work.super) return header + payload;
   return header + work.transportHeader +
@@ -136,8 +137,8 @@ void lower(const Work& work, u32 limit, u32 header, Fit& fit) {
   fit.segmentSize = static_cast<u16>(limit - header - work.transportHeader);
 }
 
-// §4.1. TCP cares for no segment's boundaries, so its segments are made smaller rather than
-// fragmented or refused.
+// §4.1. TCP does not depend on segment boundaries, so its segments are made smaller rather than
+// fragmented or dropped.
 Fit fitIntoIpv6(const Work& work, u32 payload) {
   Fit fit{.segmentSize = work.virtio.gsoSize, .fragmentHeader = work.fields.fragment != 0};
   const u32 header = newHeaderLength(6, fit.fragmentHeader);
@@ -168,7 +169,7 @@ Fit fitIntoIpv4(const Work& work, u32 payload) {
   const u32 mtu = std::clamp(work.target.mtu, kSmallestIpv4Mtu, kLargestIpv4);
   const u32 length = longest(work, header, payload);
   fit.dontFragment = !work.fields.fragmentHeader && length > kLargestWithoutDf;
-  // As one packet it would be longer than an IPv4 header can say.
+  // The length of the super-packet would not fit into an IPv4 header.
   const bool overflow = header + payload > kLargestIpv4;
   if (length <= mtu && !overflow) return fit;
   if (work.super && work.tcp() && mtu > header + work.transportHeader && !overflow) {
@@ -190,8 +191,8 @@ Fit fitInto(const Work& work, u32 payload) {
   return work.toFamily == 6 ? fitIntoIpv6(work, payload) : fitIntoIpv4(work, payload);
 }
 
-// The field's new value for other addresses. A partial one is the pseudo-header's sum itself, not
-// its complement.
+// Updates the checksum field for the new addresses. A partial checksum is the sum of the
+// pseudo-header itself, not its complement.
 void translateChecksum(const Work& work, u64 removed, u64 added) {
   if (!work.fields.first() || !(work.tcp() || work.udp())) return;
   u8* transport = work.behind();
@@ -221,8 +222,7 @@ void translateEcho(const Work& work, u64 removed, u64 added) {
   const u64 after = u64{raw16(message)} + (work.toFamily == 6 ? added + pseudo : 0);
   const u16 checksum = replacedChecksum(raw16(message + 2), before, after);
   storeRaw16(message + 2, checksum);
-  // RFC 1624 §3 cannot tell the sum of nothing but zeros, as an Echo Reply may be, from that of all
-  // ones.
+  // With RFC 1624 §3, a message of only zeros, as an Echo Reply may be, looks like one of all ones.
   if (checksum == 0 && message[0] == 0 && checksumAdd(message, work.fields.payload, 0) == 0) {
     store16(message + 2, 0xffff);
   }
@@ -243,7 +243,8 @@ void translateVirtio(const Work& work, const Fit& fit, u32 headerLength) {
       static_cast<u8>((virtio.gsoType & kGsoEcn) | (work.toFamily == 6 ? kGsoTcp6 : kGsoTcp4));
 }
 
-// Writes the new IP header in front of `payload` octets from `behind`, and what depends on it.
+// Writes the new IP header in front of the `payload` octets at `behind`, and updates what depends
+// on it.
 Translation finish(const Work& work, const Fit& fit, PacketView& packet, u8* behind, u32 payload) {
   const IpFields& fields = work.fields;
   const TranslationTarget& target = work.target;
@@ -294,7 +295,7 @@ Translation translatePlain(Work& work, PacketView& packet) {
   return finish(work, fit, packet, work.behind(), fields.payload);
 }
 
-// All that can be wrong before it is known whether the packet fits. `error`: it is an ICMP error.
+// All checks that do not depend on the packet's length. `error`: the packet is an ICMP error.
 Verdict check(Work& work, bool& error) {
   IpFields& fields = work.fields;
   const Verdict verdict = readIpFields(work.packet.data, work.packet.length, Extent::whole, fields);
