@@ -19,6 +19,7 @@ import {
 import { type Monotonic, monotonic, wall } from '#base/time.ts';
 import { ntpTimestamp } from '#crypto/replay-timestamp.ts';
 import type { DesiredPlaneRoute, DesiredTunnel } from '#engine/contract/desired-state.ts';
+import type { OuterPath } from '#engine/contract/outer-path.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type {
   AuthorizedMobileNode,
@@ -173,16 +174,17 @@ export function tunnelOf(node: number): {
   ];
   if (!isBehindNat(node)) {
     const remote = careOfAddressOf(node, 0);
-    const ends = { local: HOME_AGENT, remote, localPort: 0, remotePort: 0, mtu: 1460 };
-    return { tunnel: { id, encapsulation: 'ipip', ...ends }, routes };
+    const ends = { local: HOME_AGENT, remote, localPort: 0, remotePort: 0 };
+    const path: OuterPath = { carrier: 'ip', ...ends };
+    return { tunnel: { id, path, protection: 'none', mtu: 1460 }, routes };
   }
-  const ends = {
+  const path: OuterPath = {
+    carrier: 'udp',
     local: HOME_AGENT_V4,
     localPort: HOME_AGENT_UDP_PORT,
     ...translated(node, 0),
-    mtu: 1472,
   };
-  return { tunnel: { id, encapsulation: 'udp', ...ends }, routes };
+  return { tunnel: { id, path, protection: 'none', mtu: 1472 }, routes };
 }
 
 function datagramOf({ node, careOfIndex, sequence, now }: Message): Uint8Array {

@@ -103,10 +103,14 @@ function legOf(side: 'left' | 'right', family: Family, port: number): DesiredRel
   return {
     index,
     other,
-    local: at(middle),
-    remote: at(own),
-    remotePort: port,
-    validated: true,
+    path: {
+      carrier: 'udp',
+      local: at(middle),
+      localPort: port,
+      remote: at(own),
+      remotePort: port,
+      validated: true,
+    },
     rateKilobits,
   };
 }

@@ -60,13 +60,16 @@ function start(end: SealedEnd): void {
   };
   plane.tunnelSet({
     id: TUNNEL,
-    encapsulation: 'sealed',
-    local: at(end.local),
-    remote: at(end.remote),
-    localPort: end.port,
-    remotePort: end.port,
+    path: {
+      carrier: 'udp',
+      local: at(end.local),
+      remote: at(end.remote),
+      localPort: end.port,
+      remotePort: end.port,
+      relayIndex: end.relayIndex ?? 0,
+    },
+    protection: 'sealed',
     mtu: end.mtu,
-    relayIndex: end.relayIndex ?? 0,
   });
   plane.routeSet({ prefix: { address: ipv4(end.inner), length: 32 }, tunnel: TUNNEL });
   process.once('SIGTERM', () => {

@@ -9,7 +9,6 @@ import type {
   DesiredTunnel,
 } from '#engine/contract/desired-state.ts';
 import type {
-  AmplificationLimit,
   DesiredAddressMap,
   DesiredOverlay,
   DesiredRelayLeg,
@@ -17,6 +16,7 @@ import type {
   DesiredTranslation,
   SealingKey,
 } from '#engine/contract/ntmobile.ts';
+import type { OuterPath } from '#engine/contract/outer-path.ts';
 import type { DesiredKind, Identity } from './desired-state-table.ts';
 import type { AddressMapPort, KernelPort, PlanePort } from './ports.ts';
 
@@ -24,16 +24,7 @@ export function tunnelKind(plane: PlanePort): DesiredKind<DesiredTunnel> {
   return {
     name: 'tunnel',
     identify: (tunnel) => tunnel.id,
-    equal: (a, b) =>
-      a.encapsulation === b.encapsulation &&
-      a.local === b.local &&
-      a.localPort === b.localPort &&
-      a.remote === b.remote &&
-      a.remotePort === b.remotePort &&
-      (a.relayIndex ?? 0) === (b.relayIndex ?? 0) &&
-      (a.validated ?? true) === (b.validated ?? true) &&
-      sameAmplificationLimit(a.amplificationLimit, b.amplificationLimit) &&
-      a.mtu === b.mtu,
+    equal: (a, b) => a.protection === b.protection && a.mtu === b.mtu && samePath(a.path, b.path),
     apply: (tunnel) => plane.tunnelSet(tunnel),
     remove: (tunnel) => plane.tunnelDelete(tunnel.id),
   };
@@ -84,13 +75,7 @@ export function relayLegKind(plane: PlanePort): DesiredKind<DesiredRelayLeg> {
     name: 'relay-leg',
     identify: (leg) => leg.index,
     equal: (a, b) =>
-      a.other === b.other &&
-      a.local === b.local &&
-      a.remote === b.remote &&
-      a.remotePort === b.remotePort &&
-      a.validated === b.validated &&
-      sameAmplificationLimit(a.amplificationLimit, b.amplificationLimit) &&
-      a.rateKilobits === b.rateKilobits,
+      a.other === b.other && a.rateKilobits === b.rateKilobits && samePath(a.path, b.path),
     apply: (leg) => plane.relayLegSet(leg),
     remove: (leg) => plane.relayLegDelete(leg.index),
   };
@@ -211,9 +196,16 @@ export function proxyNeighbourKind(kernel: KernelPort): DesiredKind<DesiredProxy
   };
 }
 
-function sameAmplificationLimit(
-  a: AmplificationLimit | undefined,
-  b: AmplificationLimit | undefined,
-): boolean {
-  return a?.number === b?.number && a?.creditOctets === b?.creditOctets;
+function samePath(a: OuterPath, b: OuterPath): boolean {
+  return (
+    a.carrier === b.carrier &&
+    a.local === b.local &&
+    a.localPort === b.localPort &&
+    a.remote === b.remote &&
+    a.remotePort === b.remotePort &&
+    (a.relayIndex ?? 0) === (b.relayIndex ?? 0) &&
+    (a.validated ?? true) === (b.validated ?? true) &&
+    a.amplificationLimit?.number === b.amplificationLimit?.number &&
+    a.amplificationLimit?.creditOctets === b.amplificationLimit?.creditOctets
+  );
 }

@@ -6,11 +6,12 @@
 import { assert } from '#base/assert.ts';
 import { ipv6, parsePrefix } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
-import type {
-  DesiredPart,
-  DesiredRoute,
-  DesiredRule,
-  DesiredSysctl,
+import {
+  type DesiredPart,
+  type DesiredRoute,
+  type DesiredRule,
+  type DesiredSysctl,
+  describeTunnel,
 } from '#engine/contract/desired-state.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
@@ -96,7 +97,9 @@ export class RouterScene extends Scene {
   }
 
   tunnels() {
-    return [...this.desiredParts.values()].flatMap(({ tunnels = [] }) => tunnels);
+    return [...this.desiredParts.values()].flatMap(({ tunnels = [] }) =>
+      tunnels.map(describeTunnel),
+    );
   }
 
   planeRoutes() {

@@ -6,6 +6,7 @@
  */
 import { type IpAddress, isIpv4 } from '#base/ip.ts';
 import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
+import { encapsulationOf } from '#engine/contract/outer-path.ts';
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import { createMobileNode } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
 import { converge, probe } from '#test/sim/convergence.ts';
@@ -153,9 +154,9 @@ export class Script {
     return tunnel === undefined
       ? undefined
       : {
-          encapsulation: tunnel.encapsulation,
-          remote: tunnel.remote,
-          remotePort: tunnel.remotePort,
+          encapsulation: encapsulationOf(tunnel.path.carrier, tunnel.protection),
+          remote: tunnel.path.remote,
+          remotePort: tunnel.path.remotePort,
         };
   }
 

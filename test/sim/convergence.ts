@@ -3,7 +3,11 @@
  * what is wrong, or undefined.
  */
 import { formatPrefix, type IpAddress, isIpv4, isIpv6 } from '#base/ip.ts';
-import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
+import {
+  type DesiredTunnel,
+  describeTunnel,
+  type TunnelDescription,
+} from '#engine/contract/desired-state.ts';
 import type { HomeAgentHost } from './home-agent-host.ts';
 import type { MobileHost } from './mobile-host.ts';
 import type { MobileInterface } from './mobile-interface.ts';
@@ -40,19 +44,19 @@ export function wrongBinding(
   const atMobile = tunnelFor(mobile.tunnels, homeAddress);
   if (isAtHome(mobile)) {
     if (atAgent !== undefined)
-      return `home agent still has a binding for ${homeAddress} at ${atAgent.remote}`;
+      return `home agent still has a binding for ${homeAddress} at ${atAgent.path.remote}`;
     return atMobile === undefined ? undefined : `mobile node at home still has a tunnel`;
   }
   if (atMobile === undefined) return `mobile node has no tunnel for ${homeAddress}`;
   if (atAgent === undefined) return `home agent has no binding for ${homeAddress}`;
-  return wrongEndpoints(world, mobile, atMobile, atAgent);
+  return wrongEndpoints(world, mobile, describeTunnel(atMobile), describeTunnel(atAgent));
 }
 
 function wrongEndpoints(
   world: World,
   mobile: MobileHost,
-  atMobile: DesiredTunnel,
-  atAgent: DesiredTunnel,
+  atMobile: TunnelDescription,
+  atAgent: TunnelDescription,
 ): string | undefined {
   const out = mobile.interfaceOf(atMobile.local);
   if (out?.network === undefined)

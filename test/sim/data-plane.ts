@@ -8,8 +8,8 @@ import type {
   DesiredPart,
   DesiredPlaneRoute,
   DesiredTunnel,
-  Encapsulation,
 } from '#engine/contract/desired-state.ts';
+import { type Encapsulation, encapsulationOf } from '#engine/contract/outer-path.ts';
 
 export type PlaneSide = 'home-agent' | 'mobile-node';
 
@@ -47,13 +47,13 @@ function endpointKey(
     : `ipip ${local} ${remote}`;
 }
 
-const keyOfTunnel = (tunnel: DesiredTunnel): string =>
+const keyOfTunnel = ({ path, protection }: DesiredTunnel): string =>
   endpointKey(
-    tunnel.encapsulation,
-    tunnel.local,
-    tunnel.localPort,
-    tunnel.remote,
-    tunnel.remotePort,
+    encapsulationOf(path.carrier, protection),
+    path.local,
+    path.localPort,
+    path.remote,
+    path.remotePort,
   );
 
 export const keyOfOuter = (outer: Outer): string =>

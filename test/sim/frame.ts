@@ -1,6 +1,6 @@
 /** What travels between hosts of the simulated world. */
 import type { IpAddress } from '#base/ip.ts';
-import type { Encapsulation } from '#engine/contract/desired-state.ts';
+import type { Encapsulation } from '#engine/contract/outer-path.ts';
 import type { DataPacket } from './data-plane.ts';
 import { describe } from './peek.ts';
 

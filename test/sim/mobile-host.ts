@@ -134,7 +134,7 @@ export class MobileHost {
 
   sendData(data: SentData): void {
     const tunnel = this.tunnels.plane.outbound(data);
-    const local = tunnel?.local ?? data.source;
+    const local = tunnel?.path.local ?? data.source;
     const out = this.interfaceOf(local);
     if (out?.network === undefined) {
       this.#drop('no interface has the source');
@@ -212,7 +212,7 @@ export class MobileHost {
     }
     if (path.kind === 'tunnel') {
       const tunnel = this.tunnels.plane.tunnels.get(path.tunnel);
-      const out = tunnel === undefined ? undefined : this.interfaceOf(tunnel.local)?.network;
+      const out = tunnel === undefined ? undefined : this.interfaceOf(tunnel.path.local)?.network;
       if (tunnel !== undefined && out !== undefined)
         this.#world.transmit(this.name, out, encapsulate(tunnel, { control: packet }));
       return;

@@ -3,6 +3,7 @@
  * reboot, crashes, replays and spoofing.
  */
 import { isIpv4 } from '#base/ip.ts';
+import { describeTunnel } from '#engine/contract/desired-state.ts';
 import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import { converge, sendFromCorrespondent, sendFromMobile } from './convergence.ts';
@@ -210,7 +211,7 @@ export class RandomMoves {
     this.#spoofs++;
     const forged = world.data(attacker.name, address, CORRESPONDENT);
     for (const tunnel of attacker.tunnels.plane.tunnels.values()) {
-      const { encapsulation, local, localPort, remote, remotePort } = tunnel;
+      const { encapsulation, local, localPort, remote, remotePort } = describeTunnel(tunnel);
       const out = attacker.interfaceOf(local)?.network;
       const outer = {
         encapsulation,
@@ -248,7 +249,7 @@ export class RandomMoves {
     const { plane } = this.#agent.tunnels;
     return victim.homeAddresses().some((address) => {
       const tunnel = plane.tunnels.get(plane.routeOf(address)?.tunnel ?? 0);
-      return tunnel !== undefined && attacker.interfaceOf(tunnel.remote) !== undefined;
+      return tunnel !== undefined && attacker.interfaceOf(tunnel.path.remote) !== undefined;
     });
   }
 

@@ -3,6 +3,7 @@
  * comes before its tunnel.
  */
 import type { DesiredPart, DesiredTunnel } from '#engine/contract/desired-state.ts';
+import { encapsulationOf } from '#engine/contract/outer-path.ts';
 import { DataPlane, keyOfOuter, type Outer, type PlaneSide } from './data-plane.ts';
 import type { Frame, SentData } from './frame.ts';
 import type { Schedule } from './schedule.ts';
@@ -18,15 +19,15 @@ interface Held {
 }
 
 export function encapsulate(
-  tunnel: DesiredTunnel,
+  { path, protection }: DesiredTunnel,
   inner: { readonly data: SentData } | { readonly control: Uint8Array },
 ): Frame {
   return {
-    encapsulation: tunnel.encapsulation,
-    source: tunnel.local,
-    sourcePort: tunnel.localPort,
-    destination: tunnel.remote,
-    destinationPort: tunnel.remotePort,
+    encapsulation: encapsulationOf(path.carrier, protection),
+    source: path.local,
+    sourcePort: path.localPort,
+    destination: path.remote,
+    destinationPort: path.remotePort,
     ...inner,
   };
 }

@@ -5,13 +5,18 @@
  */
 import type { IpAddress, Prefix } from '#base/ip.ts';
 import type {
-  AmplificationLimit,
   DesiredAddressMap,
   DesiredOverlay,
   DesiredRelayLeg,
   DesiredSealingKeys,
   DesiredTranslation,
 } from './ntmobile.ts';
+import {
+  type Encapsulation,
+  encapsulationOf,
+  type OuterPath,
+  type Protection,
+} from './outer-path.ts';
 
 /** A part of the desired host and plane state. Absent members mean: nothing of that kind. */
 export interface DesiredPart {
@@ -99,40 +104,32 @@ export interface DesiredSysctl {
  */
 export type ForwardingControl = 'by-interface' | 'everywhere' | 'given';
 
-/**
- * How a tunnel carries inner packets. `ipip`: IPv6 or IPv4 in IPv6 (or in IPv4), no UDP. `udp`: RFC
- * 5555 §4.1, port 4191, no framing. `sealed`: encrypted in UDP over either family, type 1 of
- * docs/reference/ntmobile.md, with the keys of the tunnel's {@link DesiredSealingKeys}.
- */
-export type Encapsulation = 'ipip' | 'udp' | 'sealed';
-
 /** One bidirectional tunnel of the data plane. */
 export interface DesiredTunnel {
   /**
-   * Unique in the daemon, 1 … 2^31-1, chosen by the engine, stable while the tunnel lives (a move
-   * changes the endpoints, not the id).
+   * Unique in the daemon, 1 … 2^31-1, chosen by the engine. The id stays the same while the tunnel
+   * lives; a move changes only the path.
    */
   readonly id: number;
-  readonly encapsulation: Encapsulation;
-  /** Outer addresses, same family. */
-  readonly local: IpAddress;
-  readonly remote: IpAddress;
-  /** UDP only; 0 otherwise. Of `sealed` the plane's own port. */
-  readonly localPort: number;
-  readonly remotePort: number;
+  readonly path: OuterPath;
+  readonly protection: Protection;
   /**
-   * Sealed only: `remote` is a relay, and this the index of our leg there, 28 bits; absent or 0 =
-   * no relay.
-   */
-  readonly relayIndex?: number;
-  /** Sealed only: as of a {@link DesiredRelayLeg}; absent: true. */
-  readonly validated?: boolean;
-  readonly amplificationLimit?: AmplificationLimit;
-  /**
-   * Largest inner packet in octets; larger ones are answered with Packet Too Big / Fragmentation
-   * Needed.
+   * Largest inner packet in octets. The plane answers a larger one with Packet Too Big or
+   * Fragmentation Needed.
    */
   readonly mtu: number;
+}
+
+/** A tunnel as operators see it: one word for carrier and protection, the path's members beside. */
+export type TunnelDescription = {
+  readonly id: number;
+  readonly encapsulation: Encapsulation;
+  readonly mtu: number;
+} & Omit<OuterPath, 'carrier'>;
+
+export function describeTunnel({ id, path, protection, mtu }: DesiredTunnel): TunnelDescription {
+  const { carrier, ...ends } = path;
+  return { id, encapsulation: encapsulationOf(carrier, protection), ...ends, mtu };
 }
 
 /**

@@ -6,6 +6,7 @@
 import type { IpAddress, Prefix } from '#base/ip.ts';
 import type { Wall } from '#base/time.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
+import type { OuterPath } from './outer-path.ts';
 import type { UdpPath } from './packet-path.ts';
 
 /**
@@ -118,15 +119,8 @@ export interface DesiredRelayLeg {
   readonly index: number;
   /** Index of the other leg of the path; 0 while it is not there: what comes is dropped. */
   readonly other: number;
-  readonly local: IpAddress;
-  readonly remote: IpAddress;
-  readonly remotePort: number;
-  /**
-   * False: nobody showed yet that it is at `remote`; it gets no more octets than its account has,
-   * by itself those that came three times.
-   */
-  readonly validated: boolean;
-  readonly amplificationLimit?: AmplificationLimit;
+  /** The carrier is UDP; `relayIndex` is absent, because the leg itself has the index. */
+  readonly path: OuterPath;
   /** Kilobits a second that go to this leg. */
   readonly rateKilobits: number;
 }
@@ -171,16 +165,6 @@ export type NtmobileOutput =
   | { readonly kind: 'login'; readonly renewalToken: string | undefined }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: NameAnswer }
   | ObservedMessage;
-
-/**
- * The anti-amplification limit of an unvalidated peer address (RFC 9000 §8.1): the plane sends at
- * most three times the octets that it received from there, and `creditOctets` for what only the
- * engine received. Legs and tunnels with the same `number` and the same address count together.
- */
-export type AmplificationLimit = {
-  readonly number: number;
-  readonly creditOctets: number;
-};
 
 /**
  * A sealed control message in the clear, for an operator who traces messages. `in`: it was opened

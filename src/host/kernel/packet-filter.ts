@@ -83,7 +83,7 @@ export function guardTunnels(plane: PlanePort, filter: PacketFilter): PlanePort 
     features: plane.features,
     deviceIndex: plane.deviceIndex,
     tunnelSet(tunnel) {
-      follow(tunnel.id, tunnel.encapsulation === 'ipip' ? tunnel.local : undefined);
+      follow(tunnel.id, tunnel.path.carrier === 'ip' ? tunnel.path.local : undefined);
       plane.tunnelSet(tunnel);
     },
     tunnelDelete(id) {

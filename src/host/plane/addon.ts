@@ -4,29 +4,43 @@
  */
 import { createRequire } from 'node:module';
 import type { IpAddress } from '#base/ip.ts';
-import type { DesiredPlaneRoute, DesiredTunnel } from '#engine/contract/desired-state.ts';
+import type { DesiredPlaneRoute } from '#engine/contract/desired-state.ts';
 import type {
   DesiredOverlay,
-  DesiredRelayLeg,
   DesiredSealingKeys,
   DesiredTranslation,
 } from '#engine/contract/ntmobile.ts';
+import type { Encapsulation, OuterPath } from '#engine/contract/outer-path.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { NetlinkSocket } from '#host/kernel/netlink-requests.ts';
 import { SystemError } from '#host/process/system-error.ts';
 import type { PlaneFeatures, PlaneOptions, Punt, RoamingNotice } from '#runtime/ports.ts';
 
+/** A tunnel as native/src/addon reads it: the members of the outer path are its own. */
+export interface NativeTunnel extends OuterPath {
+  readonly id: number;
+  readonly encapsulation: Encapsulation;
+  readonly mtu: number;
+}
+
+/** A relay leg as native/src/addon reads it. */
+export interface NativeRelayLeg extends OuterPath {
+  readonly index: number;
+  readonly other: number;
+  readonly rateKilobits: number;
+}
+
 /** One data plane. Failures of the world throw with the errno's name as `code`. */
 export interface NativePlane {
   features(): PlaneFeatures;
   deviceIndex(): number;
-  tunnelSet(tunnel: DesiredTunnel): void;
+  tunnelSet(tunnel: NativeTunnel): void;
   tunnelDelete(id: number): void;
   routeSet(route: DesiredPlaneRoute): void;
   routeDelete(route: DesiredPlaneRoute): void;
   associationsSet(associations: DesiredSealingKeys): void;
   associationsDelete(tunnel: number): void;
-  relayLegSet(leg: DesiredRelayLeg): void;
+  relayLegSet(leg: NativeRelayLeg): void;
   relayLegDelete(index: number): void;
   translationSet(translation: DesiredTranslation): void;
   translationDelete(translation: DesiredTranslation): void;

@@ -44,7 +44,10 @@ class AddonPlane implements PlanePort {
   }
 
   tunnelSet(tunnel: Parameters<PlanePort['tunnelSet']>[0]): void {
-    this.#native.tunnelSet(tunnel);
+    const { id, path, protection, mtu } = tunnel;
+    const unprotected = path.carrier === 'udp' ? 'udp' : 'ipip';
+    const encapsulation = protection === 'sealed' ? 'sealed' : unprotected;
+    this.#native.tunnelSet({ ...path, id, encapsulation, mtu });
   }
 
   tunnelDelete(id: number): void {
@@ -68,7 +71,8 @@ class AddonPlane implements PlanePort {
   }
 
   relayLegSet(leg: Parameters<PlanePort['relayLegSet']>[0]): void {
-    this.#native.relayLegSet(leg);
+    const { index, other, path, rateKilobits } = leg;
+    this.#native.relayLegSet({ ...path, index, other, rateKilobits });
   }
 
   relayLegDelete(index: Parameters<PlanePort['relayLegDelete']>[0]): void {

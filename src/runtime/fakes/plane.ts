@@ -42,7 +42,7 @@ export class FakePlane implements PlanePort {
   }
 
   tunnelSet(tunnel: DesiredTunnel): void {
-    this.log.push(`tunnel ${tunnel.id} → ${tunnel.remote}`);
+    this.log.push(`tunnel ${tunnel.id} → ${tunnel.path.remote}`);
     this.tunnels.set(tunnel.id, tunnel);
   }
 

@@ -142,8 +142,15 @@ export class ScriptedRouter implements AsyncDisposable {
   async moveTo(network: NetworkName): Promise<void> {
     await this.lab.move('mr', network);
     this.careOf = ipv6((await this.lab.waitForAddress('mr', 6)).address);
-    const tunnel = { id: TUNNEL, encapsulation: 'ipip', local: this.careOf, remote: HOME_AGENT };
-    await this.plane.ask({ tunnelSet: { ...tunnel, localPort: 0, remotePort: 0, mtu: 1460 } });
+    const ends = { local: this.careOf, remote: HOME_AGENT, localPort: 0, remotePort: 0 };
+    await this.plane.ask({
+      tunnelSet: {
+        id: TUNNEL,
+        path: { carrier: 'ip', ...ends },
+        protection: 'none',
+        mtu: 1460,
+      },
+    });
     const own = Object.values(HOME_ADDRESSES).map((address) => ({ address, length: 128 }));
     for (const prefix of [...own, ...PREFIXES])
       await this.plane.ask({ routeSet: { prefix, tunnel: TUNNEL } });

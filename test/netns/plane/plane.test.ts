@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
-import type { Encapsulation } from '#engine/contract/desired-state.ts';
+import type { Encapsulation } from '#engine/contract/outer-path.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { attempt, ipBatch, run, waitFor } from '#lab/shell.ts';
 import {
@@ -12,6 +12,7 @@ import {
   TUN,
   TUNNEL,
   tunnelOf,
+  withPath,
 } from '#test/netns/helpers/plane/plane-hosts.ts';
 import { DATAGRAM, download, packet6, ping } from '#test/netns/helpers/plane/plane-traffic.ts';
 
@@ -155,7 +156,7 @@ describe('an endpoint that no tunnel names', () => {
       await hosts.node.ask({ inject: { path: from, packet } });
     await hosts.homeAgent.counted('held', 0, 3);
     const before = await hosts.homeAgent.ask();
-    const moved = { ...tunnelOf('homeAgent', 'udp'), remote: ipv4('198.51.100.3') };
+    const moved = withPath(tunnelOf('homeAgent', 'udp'), { remote: ipv4('198.51.100.3') });
     const { counters } = await hosts.homeAgent.ask({ tunnelSet: moved });
     expect(counters['replayed']).toBe(3);
     expect(counters['receive-packets']).toBe((before.counters['receive-packets'] ?? 0) + 3);

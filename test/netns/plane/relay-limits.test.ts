@@ -114,7 +114,7 @@ describe.each(MIXED)('a relay between IPv$node and IPv$homeAgent', (setting) => 
   });
 
   it('drops what comes while its leg is elsewhere', async () => {
-    await hosts.setLeg('node', { remotePort: SEALED_PORT + 1 });
+    await hosts.setLeg('node', { path: { remotePort: SEALED_PORT + 1 } });
     await refused('drop-relay-source', async () => await send('node', '1000000100000001'));
     await hosts.setLeg('node');
   });
@@ -158,7 +158,7 @@ describe.each(MIXED)(
     let hosts: RelayHosts;
     beforeAll(async () => {
       hosts = await RelayHosts.create(setting);
-      await hosts.setLeg('homeAgent', { validated: false });
+      await hosts.setLeg('homeAgent', { path: { validated: false } });
       // So that only what is sent by hand goes back.
       const mute = ['sh', '-c', 'echo 1 > /proc/sys/net/ipv4/icmp_echo_ignore_all'];
       await run(mute, { namespace: hosts.homeAgent.namespace });
@@ -208,7 +208,10 @@ describe.each(MIXED)(
       expect(first.came).toBeGreaterThan(1328);
       expect(first.came).toBeLessThanOrEqual(3600);
       // To set it again changes nothing.
-      await hosts.setLeg('homeAgent', { validated: false, rateKilobits: 3_999_999 });
+      await hosts.setLeg('homeAgent', {
+        path: { validated: false },
+        rateKilobits: 3_999_999,
+      });
       await flood();
       expect(await seen()).toEqual(first);
       for (let count = 0; count < 10; count += 1) await speak(1000);
@@ -226,10 +229,12 @@ describe.each(MIXED)(
       await speak(1000);
       const [own] = ENDS.homeAgent[setting.homeAgent];
       await hosts.setLeg('homeAgent', {
-        validated: false,
-        remote: addressOf(setting.homeAgent, own.replace(/2$/, '9')),
+        path: {
+          validated: false,
+          remote: addressOf(setting.homeAgent, own.replace(/2$/, '9')),
+        },
       });
-      await hosts.setLeg('homeAgent', { validated: false });
+      await hosts.setLeg('homeAgent', { path: { validated: false } });
       const before = await seen();
       await flood();
       expect((await seen()).came).toBe(before.came);

@@ -140,8 +140,15 @@ add rule inet looking in iif "sj0" ip ecn ce counter
         namespace: hosts.node.namespace,
       });
       const former = hosts.udpPathToRelay('node');
-      const tunnel = { id: TUNNEL, encapsulation: 'sealed', ...former, mtu: 1400 };
-      await hosts.node.ask({ tunnelSet: { ...tunnel, local: addressOf(node, fresh) } });
+      const { kind: _, ...ends } = { ...former, local: addressOf(node, fresh) };
+      await hosts.node.ask({
+        tunnelSet: {
+          id: TUNNEL,
+          path: { carrier: 'udp', ...ends },
+          protection: 'sealed',
+          mtu: 1400,
+        },
+      });
       const before = await hosts.leg('node');
       expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-w', '1')).toContain(
         '100% packet loss',
@@ -149,7 +156,7 @@ add rule inet looking in iif "sj0" ip ecn ce counter
       const lost = (await hosts.leg('node'))['drop-source'] ?? 0;
       expect(lost).toBeGreaterThanOrEqual(3);
       expect(await hosts.relay.counter('drop-relay-source')).toBe(lost);
-      await hosts.setLeg('node', { remote: addressOf(node, fresh) });
+      await hosts.setLeg('node', { path: { remote: addressOf(node, fresh) } });
       expect(await ping(hosts.node.namespace, INNER.homeAgent6)).toContain(' 3 received');
       const after = await hosts.leg('node');
       expect([after['drop-source'], after['receive-packets']]).toEqual([

@@ -7,6 +7,7 @@ import {
   type PlaneHosts,
   TUNNEL,
   tunnelOf,
+  withPath,
 } from '#test/netns/helpers/plane/plane-hosts.ts';
 import { DATAGRAM, packet6, ping } from '#test/netns/helpers/plane/plane-traffic.ts';
 import {
@@ -130,14 +131,17 @@ describe.each([AES, CHACHA])('the framing, over IPv$family with $cipher', ({ fam
     async (relayIndex) => {
       const port = ELSEWHERE + (relayIndex & 1);
       await using listener = await Listener.open(hosts.homeAgent.namespace, family, port);
-      const tunnel = { ...tunnelOf('node', 'sealed', 1400, family), remotePort: port, relayIndex };
+      const tunnel = withPath(tunnelOf('node', 'sealed', 1400, family), {
+        remotePort: port,
+        relayIndex,
+      });
       const generation = relayIndex === 0 ? 5 : 6;
       const before = await hosts.node.counter('transmit-packets');
       await hosts.node.ask({ associationsSet: keysOf('node', cipher, generation, [1]) });
       await hosts.node.ask({ tunnelSet: tunnel });
       await ping(hosts.node.namespace, INNER.homeAgent6, '-s', '700', '-w', '1');
       // A move to another endpoint and back, with the key set again: the counter goes on.
-      await hosts.node.ask({ tunnelSet: { ...tunnel, remotePort: port + 10 } });
+      await hosts.node.ask({ tunnelSet: withPath(tunnel, { remotePort: port + 10 }) });
       await hosts.node.ask({ associationsDelete: TUNNEL });
       await hosts.node.ask({ associationsSet: keysOf('node', cipher, generation, [1]) });
       await hosts.node.ask({ tunnelSet: tunnel });

@@ -7,6 +7,7 @@ import {
   SEALED_PORT,
   TUNNEL,
   tunnelOf,
+  withPath,
 } from '#test/netns/helpers/plane/plane-hosts.ts';
 import { download, iperf, overflows, ping } from '#test/netns/helpers/plane/plane-traffic.ts';
 import {
@@ -193,7 +194,7 @@ describe.each([AES, CHACHA])('a relay, over IPv$family', ({ family, cipher }) =>
     hosts = await sealedHosts({ family, cipher }, 2);
     for (const side of ['homeAgent', 'node'] as const) {
       const tunnel = tunnelOf(side, 'sealed', 1500 - OVERHEAD[family] - 4, family);
-      await hosts[side].ask({ tunnelSet: { ...tunnel, relayIndex: 77 } });
+      await hosts[side].ask({ tunnelSet: withPath(tunnel, { relayIndex: 77 }) });
     }
   });
   afterAll(async () => await hosts[Symbol.asyncDispose]());
@@ -227,7 +228,9 @@ describe.each([AES, CHACHA])('roaming, over IPv$family', ({ family, cipher }) =>
     expect(await ping(hosts.node.namespace, INNER.homeAgent4)).toContain(' 3 received');
     expect(hosts.homeAgent.notices).toEqual([]);
     const local = family === 4 ? ipv4(NEW[family]) : ipv6(NEW[family]);
-    await hosts.node.ask({ tunnelSet: { ...tunnelOf('node', 'sealed', 1400, family), local } });
+    await hosts.node.ask({
+      tunnelSet: withPath(tunnelOf('node', 'sealed', 1400, family), { local }),
+    });
     // Answers still go to the former address, which the node still has, and are accepted there.
     const started = performance.now();
     expect(await ping(hosts.node.namespace, INNER.homeAgent4, '-c', '20', '-i', '0.01')).toContain(

@@ -2,7 +2,12 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
 import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
 import { Background, nowMs, run } from '#lab/shell.ts';
-import { INNER, type PlaneHosts, tunnelOf } from '#test/netns/helpers/plane/plane-hosts.ts';
+import {
+  INNER,
+  type PlaneHosts,
+  tunnelOf,
+  withPath,
+} from '#test/netns/helpers/plane/plane-hosts.ts';
 import { download } from '#test/netns/helpers/plane/plane-traffic.ts';
 import { TALLY, tally } from '#test/netns/helpers/plane/relay-hosts.ts';
 import {
@@ -29,10 +34,13 @@ describe.each([AES, CHACHA])(
   (sealing) => {
     const { family, cipher } = sealing;
     let hosts: PlaneHosts;
-    const wish = (over: Partial<DesiredTunnel> = {}): DesiredTunnel => ({
-      ...tunnelOf('homeAgent', 'sealed', 1500 - OVERHEAD[family], family),
-      ...{ validated: false, amplificationLimit: { number: 3, creditOctets: CREDIT }, ...over },
-    });
+    const wish = (
+      amplificationLimit = { number: 3, creditOctets: CREDIT },
+      mtu = 1500 - OVERHEAD[family],
+    ): DesiredTunnel =>
+      withPath(tunnelOf('homeAgent', 'sealed', mtu, family), {
+        ...{ validated: false, amplificationLimit },
+      });
     beforeAll(async () => {
       hosts = await sealedHosts(sealing, 2);
       await run(['nft', '-f', '-'], { namespace: hosts.node.namespace, input: TALLY });
@@ -76,9 +84,9 @@ describe.each([AES, CHACHA])(
       expect(first.came).toBeGreaterThan(CREDIT - LARGEST);
       expect(first.came).toBeLessThanOrEqual(CREDIT);
       // To wish for it again changes nothing, nor does a smaller grant.
-      await hosts.homeAgent.ask({ tunnelSet: wish({ mtu: 1300 }) });
+      await hosts.homeAgent.ask({ tunnelSet: wish(undefined, 1300) });
       await hosts.homeAgent.ask({
-        tunnelSet: wish({ amplificationLimit: { number: 3, creditOctets: 0 } }),
+        tunnelSet: wish({ number: 3, creditOctets: 0 }),
       });
       await flood();
       expect(await seen()).toEqual(first);
@@ -134,7 +142,7 @@ describe.each([AES, CHACHA])(
 
     it('lets a connection begin, which goes on as soon as there is proof', async () => {
       await hosts.homeAgent.ask({
-        tunnelSet: wish({ amplificationLimit: { number: 4, creditOctets: CREDIT } }),
+        tunnelSet: wish({ number: 4, creditOctets: CREDIT }),
       });
       const { came } = await seen();
       await flood();

@@ -3,16 +3,10 @@
  * docs/reference/ntmobile.md §9.
  */
 
-import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
-import type { DesiredRelayLeg } from '#engine/contract/ntmobile.ts';
+import type { OuterPath } from '#engine/contract/outer-path.ts';
 
 /** So many times the octets that came from there. */
 const AMPLIFICATION = 3;
-
-type Bounded = Pick<
-  DesiredRelayLeg | DesiredTunnel,
-  'validated' | 'amplificationLimit' | 'remote' | 'remotePort'
->;
 
 interface PathAllowance {
   received: number;
@@ -22,13 +16,13 @@ interface PathAllowance {
 export class AmplificationLimits {
   readonly #accounts = new Map<string, PathAllowance>();
 
-  came(from: Bounded, octets: number): void {
+  came(from: OuterPath, octets: number): void {
     const account = this.#of(from);
     if (account !== undefined) account.received += octets;
   }
 
   /** Whether it may go; then it is counted as gone. */
-  take(to: Bounded, octets: number): boolean {
+  take(to: OuterPath, octets: number): boolean {
     const account = this.#of(to);
     if (account === undefined) return true;
     const most = AMPLIFICATION * account.received + (to.amplificationLimit?.creditOctets ?? 0);
@@ -38,12 +32,12 @@ export class AmplificationLimits {
   }
 
   /** What nothing leads to any more is forgotten. */
-  keep(all: readonly Bounded[]): void {
+  keep(all: readonly OuterPath[]): void {
     const kept = new Set(all.map(keyOf));
     for (const key of this.#accounts.keys()) if (!kept.has(key)) this.#accounts.delete(key);
   }
 
-  #of(one: Bounded): PathAllowance | undefined {
+  #of(one: OuterPath): PathAllowance | undefined {
     const key = keyOf(one);
     if (key === undefined) return undefined;
     const account = this.#accounts.get(key) ?? { received: 0, sent: 0 };
@@ -52,7 +46,12 @@ export class AmplificationLimits {
   }
 }
 
-function keyOf({ validated, amplificationLimit, remote, remotePort }: Bounded): string | undefined {
+function keyOf({
+  validated,
+  amplificationLimit,
+  remote,
+  remotePort,
+}: OuterPath): string | undefined {
   return validated === false
     ? `${amplificationLimit?.number ?? 0} ${remote} ${remotePort}`
     : undefined;

@@ -297,7 +297,7 @@ export class NodeHost implements Host {
     const tunnel = this.tunnelTo(to);
     const keys = this.#sealingKeys().find((one) => one.tunnel === tunnel?.id);
     if (tunnel === undefined || keys?.send === undefined) return false;
-    const { local, localPort, remote, remotePort, relayIndex = 0 } = tunnel;
+    const { local, localPort, remote, remotePort, relayIndex = 0 } = tunnel.path;
     const octets = seal(keys.send, {
       to,
       source: isIpv6(to) ? this.virtualIpv6 : this.virtualIpv4,
@@ -342,9 +342,9 @@ export class NodeHost implements Host {
     this.got.push(text);
     const { from, relayIndex } = wire;
     if (
-      tunnel.remote === from.address &&
-      tunnel.remotePort === from.port &&
-      (tunnel.relayIndex ?? 0) === relayIndex
+      tunnel.path.remote === from.address &&
+      tunnel.path.remotePort === from.port &&
+      (tunnel.path.relayIndex ?? 0) === relayIndex
     )
       return;
     const { local, localPort, remote, remotePort } = pathOf(wire);

@@ -123,11 +123,13 @@ export class RelayHost implements Host {
 
   #forward({ from, relayIndex, octets }: Wire): void {
     const leg = this.#leg(relayIndex);
-    if (leg === undefined || leg.remote !== from.address || leg.remotePort !== from.port) return;
-    this.#amplificationLimits.came(leg, octets.length);
+    if (leg === undefined || leg.path.remote !== from.address || leg.path.remotePort !== from.port)
+      return;
+    this.#amplificationLimits.came(leg.path, octets.length);
     const other = this.#leg(leg.other);
-    if (other === undefined || !this.#amplificationLimits.take(other, octets.length)) return;
-    const { local, remote, remotePort, index } = other;
+    if (other === undefined || !this.#amplificationLimits.take(other.path, octets.length)) return;
+    const { index, path } = other;
+    const { local, remote, remotePort } = path;
     const ends = {
       from: { address: local, port: PORT },
       to: { address: remote, port: remotePort },
@@ -164,8 +166,8 @@ export class RelayHost implements Host {
     if (opened === undefined || this.#tunnelOf(opened.inner.source) !== opened.tunnel) return;
     const { relayIndex, ...ends } = pathOf(wire);
     const tunnel = this.#all('tunnels').find(({ id }) => id === opened.tunnel);
-    const there = tunnel?.remote === ends.remote && tunnel.remotePort === ends.remotePort;
-    if (there) this.#amplificationLimits.came(tunnel, wire.octets.length);
+    const there = tunnel?.path.remote === ends.remote && tunnel.path.remotePort === ends.remotePort;
+    if (there) this.#amplificationLimits.came(tunnel.path, wire.octets.length);
     this.#goOut(opened.inner);
     if (there) return;
     this.#step(now, { ...ends, kind: 'roaming', tunnel: opened.tunnel, relayIndex });
@@ -211,13 +213,13 @@ export class RelayHost implements Host {
     const tunnel = this.#all('tunnels').find((one) => one.id === id);
     const send = this.#all('sealingKeys').find((one) => one.tunnel === id)?.send;
     if (tunnel === undefined || send === undefined) return;
-    const { local, localPort, remote, remotePort } = tunnel;
+    const { local, localPort, remote, remotePort } = tunnel.path;
     const wire = {
       from: { address: local, port: localPort },
       to: { address: remote, port: remotePort },
     };
     const octets = seal(send, { source, to, text: inner.text });
-    if (this.#amplificationLimits.take(tunnel, octets.length))
+    if (this.#amplificationLimits.take(tunnel.path, octets.length))
       this.#internet.send(this, { ...wire, relayIndex: 0, octets });
   }
 
@@ -254,6 +256,7 @@ export class RelayHost implements Host {
   #setDesired(key: string, part: DesiredPart | undefined): void {
     if (part === undefined) this.#parts.delete(key);
     else this.#parts.set(key, part);
-    this.#amplificationLimits.keep([...this.#all('relayLegs'), ...this.#all('tunnels')]);
+    const senders = [...this.#all('relayLegs'), ...this.#all('tunnels')];
+    this.#amplificationLimits.keep(senders.map(({ path }) => path));
   }
 }

@@ -60,8 +60,8 @@ export class World {
   }
 
   direct(a: NodeHost, b: NodeHost): boolean {
-    const there = a.tunnelTo(b.virtualIpv6)?.relayIndex === 0;
-    return there && b.tunnelTo(a.virtualIpv6)?.relayIndex === 0;
+    const there = a.tunnelTo(b.virtualIpv6)?.path.relayIndex === 0;
+    return there && b.tunnelTo(a.virtualIpv6)?.path.relayIndex === 0;
   }
 }
 

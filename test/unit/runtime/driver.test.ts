@@ -214,11 +214,14 @@ describe('requests', () => {
     const { driver, engine, control, plane } = world();
     const tunnel = {
       id: 1,
-      encapsulation: 'ipip',
-      local: ipv6('2001:db8::1'),
-      remote: ipv6('2001:db8::2'),
-      localPort: 0,
-      remotePort: 0,
+      path: {
+        carrier: 'ip',
+        local: ipv6('2001:db8::1'),
+        remote: ipv6('2001:db8::2'),
+        localPort: 0,
+        remotePort: 0,
+      },
+      protection: 'none',
       mtu: 1460,
     } as const;
     engine.answers.set('restored', () => [
@@ -238,15 +241,18 @@ describe('requests', () => {
   it('for legs show what the plane counted', () => {
     const { driver, engine, control, plane } = world();
     const leg = {
-      ...{
-        index: 5,
-        other: 0,
+      index: 5,
+      other: 0,
+      path: {
+        carrier: 'udp',
         local: ipv6('2001:db8::1'),
+        localPort: 7890,
         remote: ipv6('2001:db8::2'),
         remotePort: 7890,
+        validated: true,
       },
-      ...{ validated: true, rateKilobits: 1000 },
-    };
+      rateKilobits: 1000,
+    } as const;
     engine.answers.set('restored', () => [
       { kind: 'set-desired', key: 'leg', part: { relayLegs: [leg] } },
     ]);

@@ -37,11 +37,14 @@ function tunnelTo(remote: string, id = 1): DesiredPart {
     tunnels: [
       {
         id,
-        encapsulation: 'ipip',
-        local: ipv6('2001:db8:9::1'),
-        remote: ipv6(remote),
-        localPort: 0,
-        remotePort: 0,
+        path: {
+          carrier: 'ip',
+          local: ipv6('2001:db8:9::1'),
+          remote: ipv6(remote),
+          localPort: 0,
+          remotePort: 0,
+        },
+        protection: 'none',
         mtu: 1460,
       },
     ],
@@ -348,11 +351,15 @@ describe('what a relay wishes', () => {
     const leg = {
       index: 7,
       other: 0,
-      local: ipv6('::1'),
-      remote: ipv6('2001:db8::2'),
-      remotePort: 9,
-      validated: false,
-    };
+      path: {
+        carrier: 'udp',
+        local: ipv6('::1'),
+        localPort: 9,
+        remote: ipv6('2001:db8::2'),
+        remotePort: 9,
+        validated: false,
+      },
+    } as const;
     const general = { virtual: ipv6('fd00:1::1'), real: ipv6('2001:db8::80') };
     const far = { side: 'far', inner: ipv4('198.19.0.1'), outer: general.virtual } as const;
     reconciler.setDesired('leg', { relayLegs: [{ ...leg, rateKilobits: 1 }] });

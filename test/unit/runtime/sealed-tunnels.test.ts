@@ -28,9 +28,14 @@ function sealedTo(
     sealingKeys: [{ tunnel: 3, send, receive }],
     tunnels: [
       {
-        ...{ id: 3, encapsulation: 'sealed', localPort: 7890, remotePort: 7890, mtu: 1400 },
-        ...{ local: ipv6('2001:db8:9::1'), remote: ipv6(remote) },
-        ...(relayIndex !== undefined && { relayIndex }),
+        id: 3,
+        path: {
+          ...{ carrier: 'udp', localPort: 7890, remotePort: 7890 },
+          ...{ local: ipv6('2001:db8:9::1'), remote: ipv6(remote) },
+          ...(relayIndex !== undefined && { relayIndex }),
+        },
+        protection: 'sealed',
+        mtu: 1400,
       },
     ],
     planeRoutes: [{ prefix: PREFIX, tunnel: 3 }],

@@ -10,7 +10,7 @@
  */
 import type { IpAddress, Prefix } from '#base/ip.ts';
 import { after, type Monotonic } from '#base/time.ts';
-import type { Encapsulation } from '#engine/contract/desired-state.ts';
+import type { Encapsulation } from '#engine/contract/outer-path.ts';
 
 export interface BindingUpdateListEntry {
   /** The node that a Binding Update was sent to. */

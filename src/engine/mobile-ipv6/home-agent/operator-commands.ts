@@ -4,6 +4,7 @@
 import { formatPrefix, parseIpv6 } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
+import { encapsulationOf } from '#engine/contract/outer-path.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
 import type { Binding } from './bindings/binding.ts';
@@ -75,7 +76,7 @@ function bindingRow(now: Monotonic, binding: Binding): JsonObject {
     homeAddress: binding.homeAddress,
     ipv4HomeAddress: binding.ipv4HomeAddress ?? null,
     careOfAddress: binding.careOfAddress,
-    encapsulation: endpoint.encapsulation,
+    encapsulation: encapsulationOf(endpoint.carrier, 'none'),
     remote: endpoint.remote,
     remotePort: endpoint.remotePort,
     tunnel: id,
@@ -107,7 +108,8 @@ function prefixRows({ configuration, prefixes }: HomeAgentState): readonly JsonO
 }
 
 function tunnelRow({ id, endpoint, users }: Tunnel): JsonObject {
-  return { id, ...endpoint, bindings: users };
+  const { carrier, ...ends } = endpoint;
+  return { id, encapsulation: encapsulationOf(carrier, 'none'), ...ends, bindings: users };
 }
 
 /**

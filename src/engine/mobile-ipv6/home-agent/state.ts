@@ -12,6 +12,7 @@ import { CounterSet } from '#engine/common/counters.ts';
 import { TimerHeap } from '#engine/common/timer-heap.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
 import type { RandomBytes } from '#engine/contract/engine.ts';
+import { encapsulationOf } from '#engine/contract/outer-path.ts';
 import type { EngineEvent, Output } from '#engine/contract/output.ts';
 import { BindingCache } from '#engine/mobile-ipv6/common/binding-cache.ts';
 import { ErrorReporter } from '#engine/mobile-ipv6/common/packet-faults.ts';
@@ -92,6 +93,6 @@ export function bindingFields(binding: Binding): JsonObject {
     homeAddress: binding.homeAddress,
     careOfAddress: binding.careOfAddress,
     identifier: binding.mobileNode.identifier,
-    encapsulation: binding.tunnel.endpoint.encapsulation,
+    encapsulation: encapsulationOf(binding.tunnel.endpoint.carrier, 'none'),
   };
 }

@@ -17,7 +17,7 @@ import { earliest, type Monotonic, type Wall, wall } from '#base/time.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import { Timers } from '#engine/common/timers.ts';
-import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import { type DesiredPart, describeTunnel } from '#engine/contract/desired-state.ts';
 import type { Engine, RandomBytes, Reconfigurable, Step } from '#engine/contract/engine.ts';
 import type { CommonInput, NetworkInput, ResolvedInput } from '#engine/contract/input.ts';
 import type { Output } from '#engine/contract/output.ts';
@@ -293,7 +293,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
 
   tunnels(): JsonValue {
     return [...this.#desired.values()].flatMap(({ part }) =>
-      (part.tunnels ?? []).map((tunnel) => ({ ...tunnel })),
+      (part.tunnels ?? []).map(describeTunnel),
     );
   }
 

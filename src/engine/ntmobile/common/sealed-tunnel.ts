@@ -6,12 +6,8 @@
  */
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
-import type {
-  AmplificationLimit,
-  DesiredSealingKeys,
-  SealingCipher,
-  SealingKey,
-} from '#engine/contract/ntmobile.ts';
+import type { DesiredSealingKeys, SealingCipher, SealingKey } from '#engine/contract/ntmobile.ts';
+import type { AmplificationLimit } from '#engine/contract/outer-path.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { Suite } from '#wire/ntmobile-datagram.ts';
 import type { KeyGeneration, Session } from './session.ts';
@@ -52,8 +48,12 @@ export function sealedTunnelPart({
   return {
     tunnels: [
       {
-        ...{ id, encapsulation: 'sealed', local, localPort, remote, remotePort, relayIndex },
-        ...(amplificationLimit === undefined ? {} : { validated: false, amplificationLimit }),
+        id,
+        path: {
+          ...{ carrier: 'udp', local, localPort, remote, remotePort, relayIndex },
+          ...(amplificationLimit === undefined ? {} : { validated: false, amplificationLimit }),
+        },
+        protection: 'sealed',
         mtu: Math.max(SMALLEST_MTU, linkMtu - OVERHEAD),
       },
     ],

@@ -11,7 +11,7 @@
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
-import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import { type DesiredPart, describeTunnel } from '#engine/contract/desired-state.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
@@ -171,7 +171,7 @@ export class GeneralTunnels {
   tunnels(): readonly JsonObject[] {
     return [...this.#byRelay.values()].flatMap((general) =>
       (this.#partOf(general)?.tunnels ?? []).map((tunnel) => ({
-        ...tunnel,
+        ...describeTunnel(tunnel),
         peer: `relay ${general.relay.id.slice(0, 16)}`,
       })),
     );

@@ -9,7 +9,7 @@ import type { IpAddress } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
-import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import { type DesiredPart, describeTunnel } from '#engine/contract/desired-state.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
@@ -420,7 +420,7 @@ export class PathManager {
       peer: nameOf(end),
     }));
     const nodes = ends.flatMap(({ part, peer }) =>
-      (part?.tunnels ?? []).map((tunnel) => ({ ...tunnel, peer })),
+      (part?.tunnels ?? []).map((tunnel) => ({ ...describeTunnel(tunnel), peer })),
     );
     return [...nodes, ...this.general.tunnels()];
   }

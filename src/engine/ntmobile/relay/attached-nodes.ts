@@ -16,7 +16,7 @@ import { nodeIdOf } from '#crypto/node-credential.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
-import type { AmplificationLimit } from '#engine/contract/ntmobile.ts';
+import type { AmplificationLimit } from '#engine/contract/outer-path.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { REQUEST_RETRANSMISSION_MS } from '#engine/ntmobile/common/control-requests.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';

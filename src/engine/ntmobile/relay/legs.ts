@@ -10,6 +10,7 @@ import type { CounterSet } from '#engine/common/counters.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { OuterPath } from '#engine/contract/outer-path.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { LARGEST_SPI } from '#wire/ntmobile-datagram.ts';
 import type { AttachedNode } from './attached-nodes.ts';
@@ -143,14 +144,15 @@ export class Legs {
 /** Wishes a leg as it is now. */
 export function setDesiredLeg(leg: RelayLeg, out: Output[]): void {
   const { index, peerLeg, rateKilobits, node } = leg;
-  const { local, remote, remotePort } = node.udpPath;
+  const { local, localPort, remote, remotePort } = node.udpPath;
   const { validated, amplificationLimit } = node;
   const bound =
     amplificationLimit === undefined ? { validated } : { validated, amplificationLimit };
+  const path: OuterPath = {
+    ...{ carrier: 'udp', local, localPort, remote, remotePort, ...bound },
+  };
   const part: DesiredPart = {
-    relayLegs: [
-      { index, other: peerLeg?.index ?? 0, local, remote, remotePort, ...bound, rateKilobits },
-    ],
+    relayLegs: [{ index, other: peerLeg?.index ?? 0, path, rateKilobits }],
   };
   out.push({ kind: 'set-desired', key: desiredLegKey(leg), part });
 }

@@ -11,7 +11,8 @@ import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { IpAddress } from '#base/ip.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
-import type { DesiredTunnel, Encapsulation } from '#engine/contract/desired-state.ts';
+import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
+import type { Encapsulation, OuterPath } from '#engine/contract/outer-path.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { inNamespace, ipBatch, nowMs, run, waitFor } from '#lab/shell.ts';
 import type { PlaneFeatures, PlaneOptions, RoamingNotice } from '#runtime/ports.ts';
@@ -157,6 +158,11 @@ export class PlaneEnd implements AsyncDisposable {
 
 const PORTS = { udp: PORT, ipip: 0, sealed: SEALED_PORT };
 
+/** The same tunnel with another outer path. */
+export function withPath(tunnel: DesiredTunnel, changes: Partial<OuterPath>): DesiredTunnel {
+  return { ...tunnel, path: { ...tunnel.path, ...changes } };
+}
+
 /** The tunnel between the two as one of them has it. */
 export function tunnelOf(
   end: 'homeAgent' | 'node',
@@ -170,11 +176,14 @@ export function tunnelOf(
   const other = end === 'homeAgent' ? 'node' : 'homeAgent';
   return {
     id: TUNNEL,
-    encapsulation,
-    local: at(end),
-    remote: at(other),
-    localPort: port,
-    remotePort: port,
+    path: {
+      carrier: encapsulation === 'ipip' ? 'ip' : 'udp',
+      local: at(end),
+      remote: at(other),
+      localPort: port,
+      remotePort: port,
+    },
+    protection: encapsulation === 'sealed' ? 'sealed' : 'none',
     mtu,
   };
 }

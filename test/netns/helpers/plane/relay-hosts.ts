@@ -14,6 +14,7 @@
  */
 import { type IpAddress, ipv4, ipv6 } from '#base/ip.ts';
 import type { DesiredRelayLeg, SealingCipher } from '#engine/contract/ntmobile.ts';
+import type { OuterPath } from '#engine/contract/outer-path.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { ipBatch, nowMs, run } from '#lab/shell.ts';
 import { addInner, PlaneEnd, routeInner, SEALED_PORT, TUNNEL } from './plane-hosts.ts';
@@ -43,6 +44,11 @@ export function addressOf(family: 4 | 6, text: string): IpAddress {
 const MTU = 1500 - OVERHEAD[6] - 4;
 const SIDES = ['node', 'homeAgent'] as const;
 
+/** What a test changes of a leg. */
+interface LegChanges extends Partial<Omit<DesiredRelayLeg, 'path'>> {
+  readonly path?: Partial<OuterPath>;
+}
+
 export class RelayHosts implements AsyncDisposable {
   readonly setting: RelaySetting;
   readonly node: PlaneEnd;
@@ -70,7 +76,12 @@ export class RelayHosts implements AsyncDisposable {
       const { local, remote, localPort, remotePort, relayIndex } = hosts.udpPathToRelay(side);
       const ends = { local, remote, localPort, remotePort, relayIndex };
       await hosts[side].ask({
-        tunnelSet: { id: TUNNEL, encapsulation: 'sealed', ...ends, mtu: MTU },
+        tunnelSet: {
+          id: TUNNEL,
+          path: { carrier: 'udp', ...ends },
+          protection: 'sealed',
+          mtu: MTU,
+        },
       });
       await hosts.setLeg(side);
     }
@@ -95,20 +106,22 @@ export class RelayHosts implements AsyncDisposable {
   }
 
   legOf(side: Side): DesiredRelayLeg {
-    const { local, remote, remotePort } = this.udpPathToRelay(side);
-    const place = { local: remote, remote: local, remotePort };
+    const { local, localPort, remote, remotePort } = this.udpPathToRelay(side);
+    const ends = { local: remote, localPort, remote: local, remotePort };
     return {
       index: LEG[side],
       other: LEG[OTHER[side]],
-      ...place,
-      validated: true,
+      path: { carrier: 'udp', ...ends, validated: true },
       rateKilobits: 4_000_000,
     };
   }
 
   /** The leg of `side`, with changes. */
-  async setLeg(side: Side, changes: Partial<DesiredRelayLeg> = {}): Promise<void> {
-    await this.relay.ask({ relayLegSet: { ...this.legOf(side), ...changes } });
+  async setLeg(side: Side, { path, ...changes }: LegChanges = {}): Promise<void> {
+    const leg = this.legOf(side);
+    await this.relay.ask({
+      relayLegSet: { ...leg, ...changes, path: { ...leg.path, ...path } },
+    });
   }
 
   /** What the relay counted of the leg of `side`. */

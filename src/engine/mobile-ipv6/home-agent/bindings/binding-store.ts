@@ -19,6 +19,7 @@ import {
 } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { after, type Monotonic } from '#base/time.ts';
+import { encapsulationOf } from '#engine/contract/outer-path.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
@@ -42,7 +43,7 @@ export function storeBinding(
   const value: JsonObject = {
     homeAgentAddress: binding.homeAgentAddress,
     careOfAddress: binding.careOfAddress,
-    encapsulation: endpoint.encapsulation,
+    encapsulation: encapsulationOf(endpoint.carrier, 'none'),
     local: endpoint.local,
     localPort: endpoint.localPort,
     remote: endpoint.remote,
@@ -131,7 +132,7 @@ function parseEndpoint(value: JsonObject): TunnelEndpoint | undefined {
   if (local === undefined || remote === undefined || isIpv4(local) !== isIpv4(remote))
     return undefined;
   if (encapsulation === 'ipip')
-    return { encapsulation, local, remote, localPort: 0, remotePort: 0 };
+    return { carrier: 'ip', local, remote, localPort: 0, remotePort: 0 };
   const localPort = whole(value['localPort'], 1, 0xffff);
   const remotePort = whole(value['remotePort'], 1, 0xffff);
   if (
@@ -141,7 +142,7 @@ function parseEndpoint(value: JsonObject): TunnelEndpoint | undefined {
     remotePort === undefined
   )
     return undefined;
-  return { encapsulation, local, remote, localPort, remotePort };
+  return { carrier: 'udp', local, remote, localPort, remotePort };
 }
 
 /**

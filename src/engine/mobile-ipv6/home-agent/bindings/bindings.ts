@@ -72,7 +72,7 @@ function endpointOf(state: HomeAgentState, request: RegistrationRequest): Tunnel
   const { path, homeAgentAddress, careOfAddress, behindNat } = request;
   if (path.kind === 'ipv6') {
     return {
-      encapsulation: 'ipip',
+      carrier: 'ip',
       local: homeAgentAddress,
       remote: careOfAddress,
       localPort: 0,
@@ -81,8 +81,8 @@ function endpointOf(state: HomeAgentState, request: RegistrationRequest): Tunnel
   }
   const { local, localPort, remote, remotePort } = path;
   return behindNat || forcesUdp(state, request)
-    ? { encapsulation: 'udp', local, remote, localPort, remotePort }
-    : { encapsulation: 'ipip', local, remote, localPort: 0, remotePort: 0 };
+    ? { carrier: 'udp', local, remote, localPort, remotePort }
+    : { carrier: 'ip', local, remote, localPort: 0, remotePort: 0 };
 }
 
 function grantedLifetimeUnits(state: HomeAgentState, { update }: RegistrationRequest): number {

@@ -6,12 +6,13 @@
  */
 import { assert } from '#base/assert.ts';
 import type { IpAddress } from '#base/ip.ts';
-import type { DesiredTunnel, Encapsulation } from '#engine/contract/desired-state.ts';
+import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
+import type { Carrier } from '#engine/contract/outer-path.ts';
 import type { Output } from '#engine/contract/output.ts';
 
 /** Both ends of a tunnel; ports are 0 unless `udp`. */
 export interface TunnelEndpoint {
-  readonly encapsulation: Encapsulation;
+  readonly carrier: Carrier;
   readonly local: IpAddress;
   readonly remote: IpAddress;
   readonly localPort: number;
@@ -31,15 +32,15 @@ export function sameEndpoint(a: TunnelEndpoint, b: TunnelEndpoint): boolean {
   return (
     a.remote === b.remote &&
     a.remotePort === b.remotePort &&
-    a.encapsulation === b.encapsulation &&
+    a.carrier === b.carrier &&
     a.local === b.local &&
     a.localPort === b.localPort
   );
 }
 
 function keyOf(endpoint: TunnelEndpoint): string {
-  const { encapsulation, local, localPort, remote, remotePort } = endpoint;
-  return `${encapsulation} ${local} ${localPort} ${remote} ${remotePort}`;
+  const { carrier, local, localPort, remote, remotePort } = endpoint;
+  return `${carrier} ${local} ${localPort} ${remote} ${remotePort}`;
 }
 
 export class TunnelTable {
@@ -106,7 +107,7 @@ export class TunnelTable {
     // Over IPv4 without UDP there would be eight octets more; one size for IPv4 keeps the MTU when
     // a NAT appears.
     const mtu = endpoint.local.includes(':') ? this.#mtu.ipip : this.#mtu.udp;
-    const desired: DesiredTunnel = { id, ...endpoint, mtu };
+    const desired: DesiredTunnel = { id, path: endpoint, protection: 'none', mtu };
     out.push({ kind: 'set-desired', key: `tunnel/${id}`, part: { tunnels: [desired] } });
   }
 

@@ -50,9 +50,9 @@ import type {
   DesiredRoute,
   DesiredRule,
   DesiredTunnel,
-  Encapsulation,
 } from '#engine/contract/desired-state.ts';
 import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
+import type { Encapsulation } from '#engine/contract/outer-path.ts';
 import type {
   HomeConfiguration,
   MobileNodeConfiguration,
@@ -145,11 +145,14 @@ function desiredTunnel(
   const udp = tunnel.encapsulation === 'udp';
   return {
     id,
-    encapsulation: tunnel.encapsulation,
-    local: tunnel.careOf.address,
-    remote: tunnel.remote,
-    localPort: udp ? configuration.udpPort : 0,
-    remotePort: udp ? tunnel.remotePort : 0,
+    path: {
+      carrier: udp ? 'udp' : 'ip',
+      local: tunnel.careOf.address,
+      remote: tunnel.remote,
+      localPort: udp ? configuration.udpPort : 0,
+      remotePort: udp ? tunnel.remotePort : 0,
+    },
+    protection: 'none',
     mtu: tunnelMtu(tunnel, configuration),
   };
 }

@@ -283,7 +283,7 @@ describe('the operator', () => {
 
 describe('the prefix table', () => {
   const endpoint = {
-    encapsulation: 'ipip',
+    carrier: 'ip',
     local: HOME_AGENT,
     remote: CARE_OF,
     localPort: 0,

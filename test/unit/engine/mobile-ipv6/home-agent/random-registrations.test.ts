@@ -66,9 +66,7 @@ function check(scene: Scene): void {
     .flatMap(({ planeRoutes }) => planeRoutes ?? [])
     .map(({ tunnel }) => tunnel);
   expect(new Set(used)).toEqual(new Set(tunnels.map(({ id }) => id)));
-  const endpoints = tunnels.map(
-    ({ encapsulation, remote, remotePort }) => `${encapsulation} ${remote} ${remotePort}`,
-  );
+  const endpoints = tunnels.map(({ path }) => `${path.carrier} ${path.remote} ${path.remotePort}`);
   expect(new Set(endpoints).size).toBe(tunnels.length);
   const rows = scene.ask('bindings').value;
   assert(Array.isArray(rows), 'rows');

@@ -35,11 +35,8 @@ describe('home registration over IPv6', () => {
     const [tunnel] = scene.desired.get('tunnel/1')?.tunnels ?? [];
     expect(tunnel).toEqual({
       id: 1,
-      encapsulation: 'ipip',
-      local: HOME_AGENT,
-      remote: CARE_OF,
-      localPort: 0,
-      remotePort: 0,
+      path: { carrier: 'ip', local: HOME_AGENT, remote: CARE_OF, localPort: 0, remotePort: 0 },
+      protection: 'none',
       mtu: 1460,
     });
     expect(scene.desired.get(`binding/${HOME_ADDRESS}`)).toEqual({
@@ -140,7 +137,7 @@ describe('home registration over IPv6', () => {
     scene.update(OVER_IPV6, { sequence: 3, careOf: OTHER_CARE_OF });
     expect(scene.desired.get('tunnel/1')?.tunnels?.[0]).toMatchObject({
       id: 1,
-      remote: OTHER_CARE_OF,
+      path: { remote: OTHER_CARE_OF },
     });
     expect(scene.desired.size).toBe(before.size);
     const moved = scene.events.find((event) => event.name === 'binding-moved');
@@ -159,7 +156,7 @@ describe('home registration over IPv6', () => {
     });
     expect(answer.message.status).toBe(0);
     expect(answer.packet.destination).toBe(CARE_OF);
-    expect(scene.desired.get('tunnel/1')?.tunnels?.[0]?.remote).toBe(OTHER_CARE_OF);
+    expect(scene.desired.get('tunnel/1')?.tunnels?.[0]?.path.remote).toBe(OTHER_CARE_OF);
   });
 
   it('gives Binding Refresh Advice below the lifetime when configured', () => {
@@ -252,11 +249,14 @@ describe('home registration over UDP (RFC 5555)', () => {
     });
     expect(scene.desired.get('tunnel/1')?.tunnels?.[0]).toEqual({
       id: 1,
-      encapsulation: 'udp',
-      local: '192.0.2.1',
-      remote: PUBLIC,
-      localPort: 4191,
-      remotePort: 60001,
+      path: {
+        carrier: 'udp',
+        local: '192.0.2.1',
+        remote: PUBLIC,
+        localPort: 4191,
+        remotePort: 60001,
+      },
+      protection: 'none',
       mtu: 1472,
     });
   });
@@ -265,7 +265,10 @@ describe('home registration over UDP (RFC 5555)', () => {
     const scene = new Scene();
     scene.update(udpPath(PUBLIC, 60001), { sequence: 1, ipv4CareOf: ipv4('10.0.0.2') });
     scene.update(udpPath(PUBLIC, 60002), { sequence: 2, ipv4CareOf: ipv4('10.0.0.2') });
-    expect(scene.desired.get('tunnel/1')?.tunnels?.[0]).toMatchObject({ id: 1, remotePort: 60002 });
+    expect(scene.desired.get('tunnel/1')?.tunnels?.[0]).toMatchObject({
+      id: 1,
+      path: { remotePort: 60002 },
+    });
     expect(scene.counter('binding-moved')).toBe(1);
   });
 
@@ -273,9 +276,7 @@ describe('home registration over UDP (RFC 5555)', () => {
     const scene = new Scene();
     const answer = scene.update(udpPath(PUBLIC), { sequence: 1, ipv4CareOf: ipv4(PUBLIC) });
     expect(scene.desired.get('tunnel/1')?.tunnels?.[0]).toMatchObject({
-      encapsulation: 'ipip',
-      remote: PUBLIC,
-      remotePort: 0,
+      path: { carrier: 'ip', remote: PUBLIC, remotePort: 0 },
     });
     expect(optionOf(answer, 'nat-detection')).toMatchObject({
       forceUdp: false,
@@ -295,8 +296,7 @@ describe('home registration over UDP (RFC 5555)', () => {
       refreshTimeSeconds: 0xffffffff,
     });
     expect(scene.desired.get('tunnel/1')?.tunnels?.[0]).toMatchObject({
-      encapsulation: 'udp',
-      remotePort: 4191,
+      path: { carrier: 'udp', remotePort: 4191 },
     });
   });
 
@@ -307,9 +307,9 @@ describe('home registration over UDP (RFC 5555)', () => {
       forceUdp: true,
       refreshTimeSeconds: 0xffffffff,
     });
-    expect(scene.desired.get('tunnel/1')?.tunnels?.[0]?.encapsulation).toBe('udp');
+    expect(scene.desired.get('tunnel/1')?.tunnels?.[0]?.path.carrier).toBe('udp');
     expect(scene.update(OVER_IPV6, { sequence: 2 }).message.status).toBe(0);
-    expect(scene.desired.get('tunnel/1')?.tunnels?.[0]?.encapsulation).toBe('ipip');
+    expect(scene.desired.get('tunnel/1')?.tunnels?.[0]?.path.carrier).toBe('ip');
   });
 
   it('forced UDP not accepted: status 144 with the timestamp unchanged; behind a NAT it is granted anyhow', () => {

@@ -58,7 +58,7 @@ describe('restart after kill -9', () => {
       restarted.update(OVER_IPV6, { sequence: 10, careOf: OTHER_CARE_OF, ...second }).message
         .status,
     ).toBe(0);
-    expect(restarted.desired.get('tunnel/2')?.tunnels?.[0]?.remote).toBe(OTHER_CARE_OF);
+    expect(restarted.desired.get('tunnel/2')?.tunnels?.[0]?.path.remote).toBe(OTHER_CARE_OF);
     restarted.pass(359_999);
     expect(restarted.desired.has(`binding/${HOME_ADDRESS}`)).toBe(true);
     restarted.pass(1);

@@ -96,7 +96,7 @@ describe('every status code', () => {
     });
     scene.network(V6);
     scene.answer(scene.update(), { status });
-    expect(scene.desired('home/office')?.tunnels?.[0]?.remote).toBe(other);
+    expect(scene.desired('home/office')?.tunnels?.[0]?.path.remote).toBe(other);
     scene.waitForUpdate();
     expect(scene.update().packet.destination).toBe(other);
   });

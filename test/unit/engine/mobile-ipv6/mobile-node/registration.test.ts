@@ -74,11 +74,14 @@ describe('over IPv6', () => {
     expect(scene.desired('home/office')?.tunnels).toEqual([
       {
         id: 1,
-        encapsulation: 'ipip',
-        local: '2001:db8:f1::2',
-        remote: HOME_AGENT,
-        localPort: 0,
-        remotePort: 0,
+        path: {
+          carrier: 'ip',
+          local: '2001:db8:f1::2',
+          remote: HOME_AGENT,
+          localPort: 0,
+          remotePort: 0,
+        },
+        protection: 'none',
         mtu: 1460,
       },
     ]);
@@ -164,7 +167,7 @@ describe('over IPv4', () => {
   it('changes to IP in IPv4 where no NAT is and UDP is not forced', () => {
     const scene = new Scene();
     scene.network(FOREIGN_V4);
-    expect(scene.desired('home/office')?.tunnels?.[0]?.encapsulation).toBe('udp');
+    expect(scene.desired('home/office')?.tunnels?.[0]?.path.carrier).toBe('udp');
     scene.answer(scene.update(), {
       options: [
         { type: 'nat-detection', forceUdp: false, refreshTimeSeconds: NO_KEEPALIVE_NEEDED },
@@ -172,8 +175,7 @@ describe('over IPv4', () => {
     });
     expect(scene.event('registered')).toMatchObject({ encapsulation: 'ipip', nat: false });
     expect(scene.desired('home/office')?.tunnels?.[0]).toMatchObject({
-      encapsulation: 'ipip',
-      remote: HOME_AGENT_V4,
+      path: { carrier: 'ip', remote: HOME_AGENT_V4 },
     });
   });
 });

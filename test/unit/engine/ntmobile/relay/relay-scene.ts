@@ -16,15 +16,10 @@ import { after, type Monotonic, monotonic, NEVER, type Wall, wall } from '#base/
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import { makeRelayToken } from '#crypto/relay-token.ts';
-import type {
-  DesiredPart,
-  DesiredPlaneRoute,
-  DesiredTunnel,
-} from '#engine/contract/desired-state.ts';
+import { type DesiredPart, describeTunnel } from '#engine/contract/desired-state.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type {
   DesiredAddressMap,
-  DesiredRelayLeg,
   DesiredSealingKeys,
   DesiredTranslation,
 } from '#engine/contract/ntmobile.ts';
@@ -473,19 +468,24 @@ export class Scene {
   }
 
   /** The legs as they are wished, in the order of their coming. */
-  get desired(): readonly DesiredRelayLeg[] {
-    return [...this.parts.values()].flatMap(({ relayLegs = [] }) => relayLegs);
+  get desired() {
+    return [...this.parts.values()].flatMap(({ relayLegs = [] }) =>
+      relayLegs.map(({ path: { carrier: _, localPort: __, ...ends }, ...leg }) => ({
+        ...leg,
+        ...ends,
+      })),
+    );
   }
 
-  get tunnels(): readonly DesiredTunnel[] {
-    return [...this.parts.values()].flatMap(({ tunnels = [] }) => tunnels);
+  get tunnels() {
+    return [...this.parts.values()].flatMap(({ tunnels = [] }) => tunnels.map(describeTunnel));
   }
 
   get sealingKeys(): readonly DesiredSealingKeys[] {
     return [...this.parts.values()].flatMap(({ sealingKeys = [] }) => sealingKeys);
   }
 
-  get planeRoutes(): readonly DesiredPlaneRoute[] {
+  get planeRoutes() {
     return [...this.parts.values()].flatMap(({ planeRoutes = [] }) => planeRoutes);
   }
 

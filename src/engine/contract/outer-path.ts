@@ -1,0 +1,59 @@
+/**
+ * The outside of a tunnel: the path of the outer packets, and what protects the inner ones.
+ *
+ * A tunnel and a relay leg both send along an `OuterPath`. `Protection` is a value beside it, so
+ * that another protection changes neither the path nor the engine that picks the path.
+ *
+ * RFC 2473 (IPv6 in IPv6), RFC 5555 §4.1 (UDP encapsulation), docs/reference/ntmobile.md §3
+ */
+import type { IpAddress } from '#base/ip.ts';
+
+/**
+ * What carries the inner packet. `ip`: an IPv4 or IPv6 header alone (protocols 41 and 4). `udp`: an
+ * IP header and a UDP header.
+ */
+export type Carrier = 'ip' | 'udp';
+
+/** The path of outer packets; both addresses are of one family. */
+export interface OuterPath {
+  readonly carrier: Carrier;
+  readonly local: IpAddress;
+  /** The peer, or the relay when `relayIndex` is set. */
+  readonly remote: IpAddress;
+  /** 0 unless the carrier is UDP. */
+  readonly localPort: number;
+  readonly remotePort: number;
+  /** Index of this host's leg at the relay `remote`, 28 bits; absent or 0: no relay. */
+  readonly relayIndex?: number;
+  /**
+   * False until the peer showed that it receives at `remote`: the plane then sends no more than
+   * `amplificationLimit` allows. Absent: true.
+   */
+  readonly validated?: boolean;
+  readonly amplificationLimit?: AmplificationLimit;
+}
+
+/**
+ * The anti-amplification limit of an unvalidated peer address (RFC 9000 §8.1): the plane sends at
+ * most three times the octets that it received from there, plus `creditOctets`, the allowance for
+ * datagrams that only the engine saw. Legs and tunnels with the same `number` and the same address
+ * share one limit.
+ */
+export type AmplificationLimit = {
+  readonly number: number;
+  readonly creditOctets: number;
+};
+
+/**
+ * What protects the inner packets. `none`: nothing. `sealed`: AEAD with the keys of the tunnel's
+ * `DesiredSealingKeys` (datagram type 1 of docs/reference/ntmobile.md); the carrier is UDP.
+ */
+export type Protection = 'none' | 'sealed';
+
+/** Carrier and protection in the one word that operators see and that records keep. */
+export type Encapsulation = 'ipip' | 'udp' | 'sealed';
+
+export function encapsulationOf(carrier: Carrier, protection: Protection): Encapsulation {
+  if (protection === 'sealed') return 'sealed';
+  return carrier === 'udp' ? 'udp' : 'ipip';
+}
