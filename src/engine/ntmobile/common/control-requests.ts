@@ -9,17 +9,11 @@ import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
+import { REQUEST_ATTEMPT_MS, type RequestTiming } from './request-timing.ts';
 import type { Session } from './session.ts';
 
 export const REQUEST_RETRANSMISSION_MS = 250;
 const LONGEST_RETRANSMISSION_MS = 1_000;
-export const REQUEST_ATTEMPT_MS = 8_000;
-/**
- * Answers that are kept for a session in case their request comes again, and for how long: who
- * asked gives up before.
- */
-const ANSWERS_KEPT = 16;
-const ANSWER_KEPT_MS = 2 * REQUEST_ATTEMPT_MS;
 
 /**
  * Of the padding of a request that is sent again: a path that is too narrow for the first one lets
@@ -34,12 +28,6 @@ function withShortPadding(message: NtmobileMessage): NtmobileMessage {
       : option,
   );
   return { ...message, options };
-}
-
-/** For how long a request is sent again, and after how long for the first time. */
-export interface RequestTiming {
-  readonly attemptMs?: number;
-  readonly retransmissionMs?: number;
 }
 
 /** A request under udpPath. `purpose` is its maker's, and comes back with the answer. */
@@ -116,34 +104,5 @@ export class PendingRequests<P> {
     const all = [...(this.#bySession.get(session)?.values() ?? [])];
     for (const { message } of all) this.take(session, message.transaction);
     return all;
-  }
-}
-
-/**
- * What a session's other end asked and was told. Octets, for who has a hundred thousand sessions
- * keeps one of these for each.
- */
-export class ResponseCache {
-  #entries: readonly {
-    readonly transaction: number;
-    readonly at: Monotonic;
-    octets: Uint8Array | undefined;
-  }[] = [];
-
-  /** Undefined: a new request, which is now being answered. */
-  get(now: Monotonic, transaction: number): 'answering' | Uint8Array | undefined {
-    const entry = this.#entries.find((one) => one.transaction === transaction);
-    if (entry !== undefined) return entry.octets ?? 'answering';
-    const kept = this.#entries
-      .filter(({ at }) => now - at < ANSWER_KEPT_MS)
-      .slice(1 - ANSWERS_KEPT);
-    this.#entries = [...kept, { transaction, at: now, octets: undefined }];
-    return undefined;
-  }
-
-  store(transaction: number, octets: Uint8Array): void {
-    const entry = this.#entries.find((one) => one.transaction === transaction);
-    // A copy of its own size: fresh octets share a block with what nobody keeps.
-    if (entry !== undefined) entry.octets = octets.slice();
   }
 }

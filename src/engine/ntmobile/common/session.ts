@@ -13,7 +13,7 @@ import { Opener, REPLAY_WINDOW, Sealer } from '#crypto/sealed.ts';
 import type { Timed } from '#engine/common/timer-heap.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
-import { ResponseCache } from './control-requests.ts';
+import { ResponseCache } from './response-cache.ts';
 
 /** The initiator of a session makes new keys when they are this old. */
 export const REKEY_MS = 600_000;

@@ -8,37 +8,20 @@
  * A peer's faults are counted by reason and change nothing. What a role has to decide comes to its
  * {@link SessionListener}.
  */
-import { encode, isMalformed, Reader } from '#base/bytes.ts';
+import { isMalformed } from '#base/bytes.ts';
 import { after, earliest, type Monotonic } from '#base/time.ts';
-import { receiveInitiation } from '#crypto/handshake.ts';
-import { keyPairOf } from '#crypto/primitives.ts';
 import { CounterSet } from '#engine/common/counters.ts';
 import { TimerHeap } from '#engine/common/timer-heap.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import {
-  type NtmobileDatagramOf,
-  ntmobileDatagramCodec,
-  preferredSuite,
-} from '#wire/ntmobile-datagram.ts';
-import {
-  hasUnknownMandatoryOption,
-  type NtmobileMessage,
-  type NtmobileMessageType,
-  NtmobileStatus,
-  ntmobileMessageCodec,
-} from '#wire/ntmobile-message.ts';
+import { type NtmobileDatagramOf, ntmobileDatagramCodec } from '#wire/ntmobile-datagram.ts';
+import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile-message.ts';
 import type { NtmobileOption } from '#wire/ntmobile-options.ts';
-import { PendingRequests, type RequestTiming } from './control-requests.ts';
-import { HandshakeGate } from './handshake-gate.ts';
+import { ControlMessages, type ControlRequest } from './control-messages.ts';
+import { HandshakeResponder, type ReadInitiation } from './handshake-responder.ts';
 import { HANDSHAKE_RETRANSMISSION_MS, Initiations, type InitiatorIdentity } from './initiations.ts';
 import { KEY_END_MS, KeyGeneration, REKEY_MS, Session, type SessionTarget } from './session.ts';
-import {
-  type ReceivedMessage,
-  SESSION_COUNTERS,
-  type SessionCounter,
-  type SessionListener,
-} from './session-listener.ts';
+import { SESSION_COUNTERS, type SessionCounter, type SessionListener } from './session-listener.ts';
 import { SessionTable } from './session-table.ts';
 import { sendDatagram } from './udp-path.ts';
 
@@ -49,29 +32,21 @@ export interface SessionsOptions extends InitiatorIdentity {
 }
 
 export class Sessions<P> {
-  readonly #options: SessionsOptions;
   readonly #listener: SessionListener<P>;
-  readonly #gate: HandshakeGate;
+  readonly #responder: HandshakeResponder;
   readonly #initiations: Initiations;
-  readonly #requests = new PendingRequests<P | undefined>();
+  readonly #messages: ControlMessages<P>;
   readonly #timers = new TimerHeap<Session>();
   readonly #table: SessionTable;
   readonly #counters = new CounterSet<SessionCounter>(SESSION_COUNTERS);
   #offsetMs = 0;
-  /** Begins anywhere: who was started again must not ask by numbers that were answered before. */
-  #transaction: number;
 
   constructor(options: SessionsOptions, listener: SessionListener<P>) {
-    this.#options = options;
     this.#listener = listener;
-    this.#gate = new HandshakeGate(
-      options.own.publicKey,
-      options.random,
-      options.handshakesPerSecond,
-    );
+    this.#responder = new HandshakeResponder(options, options.handshakesPerSecond);
     this.#initiations = new Initiations(options);
     this.#table = new SessionTable(options.random);
-    this.#transaction = new Reader(options.random(4)).u32();
+    this.#messages = new ControlMessages(listener, this.#counters, options.random);
   }
 
   get counters() {
@@ -85,11 +60,11 @@ export class Sessions<P> {
 
   /** Handshakes in a second that are taken without a cookie. */
   setHandshakesPerSecond(handshakesPerSecond: number): void {
-    this.#gate.setHandshakesPerSecond(handshakesPerSecond);
+    this.#responder.setHandshakesPerSecond(handshakesPerSecond);
   }
 
   deadline(): Monotonic {
-    return earliest(this.#timers.deadline(), this.#requests.deadline());
+    return earliest(this.#timers.deadline(), this.#messages.deadline());
   }
 
   /**
@@ -139,29 +114,12 @@ export class Sessions<P> {
     this.#initiations.abandon(session);
     this.#timers.remove(session);
     this.#table.remove(session);
-    this.#requests.takeAll(session);
+    this.#messages.forget(session);
   }
 
-  /** Sends a request until its answer comes, to where the other end is, or by `way`. */
-  request(
-    step: Step,
-    session: Session,
-    asked: RequestTiming & {
-      readonly type: NtmobileMessageType;
-      readonly options: readonly NtmobileOption[];
-      readonly udpPath?: UdpPath;
-    },
-    purpose: P | undefined,
-  ): void {
-    const message = {
-      type: asked.type,
-      answer: false,
-      status: 0,
-      transaction: this.#nextTransaction(),
-      options: asked.options,
-    };
-    this.#requests.add(step.now, { session, message, purpose, udpPath: asked.udpPath }, asked);
-    this.#sendMessage(step, session, message, asked.udpPath ?? session.udpPath);
+  /** Sends a request and retransmits it until its answer arrives or the attempt is over. */
+  request(step: Step, session: Session, request: ControlRequest, purpose: P | undefined): void {
+    this.#messages.request(step, session, request, purpose);
   }
 
   /** Sends a message that has no answer. */
@@ -170,26 +128,13 @@ export class Sessions<P> {
     session: Session,
     type: NtmobileMessageType,
     options: readonly NtmobileOption[],
-    udpPath: UdpPath = session.udpPath,
   ): void {
-    this.#sendMessage(
-      step,
-      session,
-      { type, answer: false, status: 0, transaction: this.#nextTransaction(), options },
-      udpPath,
-    );
+    this.#messages.notify(step, session, type, options);
   }
 
-  /** Answers a request of which the listener said 'later'. */
-  answer(
-    step: Step,
-    session: Session,
-    message: NtmobileMessage,
-    udpPath: UdpPath = session.udpPath,
-  ): void {
-    const octets = encode(ntmobileMessageCodec, message);
-    session.answers.store(message.transaction, octets);
-    this.#seal(step, session, message, octets, udpPath);
+  /** Answers a request for which `handleRequest` returned 'later'. */
+  answer(step: Step, session: Session, message: NtmobileMessage): void {
+    this.#messages.answer(step, session, message);
   }
 
   receive(step: Step, udpPath: UdpPath, octets: Uint8Array): void {
@@ -217,23 +162,7 @@ export class Sessions<P> {
   }
 
   tick(step: Step): void {
-    for (
-      let due = this.#requests.takeDue(step.now);
-      due !== undefined;
-      due = this.#requests.takeDue(step.now)
-    ) {
-      const { request, over } = due;
-      if (!over)
-        this.#sendMessage(
-          step,
-          request.session,
-          request.message,
-          request.udpPath ?? request.session.udpPath,
-        );
-      else if (request.purpose !== undefined) {
-        this.#listener.answered(step, request.session, request.purpose, undefined);
-      }
-    }
+    this.#messages.tick(step);
     for (
       let session = this.#timers.takeDue(step.now);
       session !== undefined;
@@ -257,11 +186,9 @@ export class Sessions<P> {
 
   #end(step: Step, session: Session): void {
     const confirmed = !this.#table.isUnconfirmed(session);
-    const pending = this.#requests.takeAll(session);
+    const unanswered = this.#messages.forget(session);
     this.discard(session);
-    for (const { purpose } of pending) {
-      if (purpose !== undefined) this.#listener.answered(step, session, purpose, undefined);
-    }
+    this.#messages.fail(step, unanswered);
     if (confirmed) this.#listener.ended(step, session);
     else this.#listener.handshakeExpired?.(step, session);
   }
@@ -309,72 +236,37 @@ export class Sessions<P> {
     step: Step,
     udpPath: UdpPath,
     octets: Uint8Array,
-    initiation: NtmobileDatagramOf<'initiation'>,
+    datagram: NtmobileDatagramOf<'initiation'>,
   ): void {
-    const gate = this.#gate.admit(step.now, udpPath, octets, initiation);
-    if (gate.kind === 'refused') {
-      this.#counters.count('initiation-mac');
-      return;
-    }
-    if (gate.kind === 'cookie') {
+    const read = this.#responder.read(step.now, udpPath, octets, datagram);
+    if (read.kind === 'cookie') {
       this.#counters.count('cookie-sent');
-      sendDatagram(step, udpPath, gate.datagram);
+      sendDatagram(step, udpPath, read.datagram);
       return;
     }
-    const received = receiveInitiation(this.#options.own, initiation);
-    const suite = preferredSuite(initiation.suites & this.#options.suites);
-    if (received === undefined || suite === undefined) {
-      this.#counters.count('initiation-unreadable');
-      return;
-    }
-    const { publicKey, payload } = received;
-    const { use, pathId } = initiation;
+    const refusal = read.kind === 'refused' ? read.reason : this.#respond(step, read);
+    if (refusal !== undefined) this.#counters.count(refusal);
+  }
+
+  /** Sends a Tunnel Response; returns the reason when the handshake is refused. */
+  #respond(step: Step, read: ReadInitiation): SessionCounter | undefined {
+    const { publicKey, use, pathId, payload, udpPath } = read.initiation;
     const known = this.#table.findByInitiator(publicKey, use, pathId);
-    if (known !== undefined && payload.timestamp <= known.lastTimestamp) {
-      this.#counters.count('initiation-old');
-      return;
-    }
-    const options = this.#listener.authorizeInitiation(step, {
-      publicKey,
-      use,
-      pathId,
-      payload,
-      udpPath,
-    });
-    if (options === undefined) {
-      this.#counters.count('initiation-refused');
-      return;
-    }
-    const receiveSpi = this.#freshSpi();
-    const answer = received.answer(keyPairOf(this.#options.random(32)), {
-      spi: receiveSpi,
-      suite,
-      options,
-    });
-    if (answer === undefined) {
-      this.#counters.count('initiation-unreadable');
-      return;
-    }
-    const session =
-      known ??
-      this.#newResponding(
-        new Session({ publicKey, credential: payload.credential }, use, pathId, udpPath),
-      );
-    if (known !== undefined)
-      known.peer = { publicKey: known.peer.publicKey, credential: payload.credential };
+    if (known !== undefined && payload.timestamp <= known.lastTimestamp) return 'initiation-old';
+    const options = this.#listener.authorizeInitiation(step, read.initiation);
+    if (options === undefined) return 'initiation-refused';
+    const offer = read.respond(step.now, this.#freshSpi(), options);
+    if (offer === undefined) return 'initiation-unreadable';
+    const peer = { publicKey, credential: payload.credential };
+    const session = known ?? this.#newResponding(new Session(peer, use, pathId, udpPath));
+    if (known !== undefined) known.peer = { ...peer, publicKey: known.peer.publicKey };
     session.lastTimestamp = payload.timestamp;
     session.peerOptions = payload.options;
-    const made = {
-      receiveSpi,
-      sendSpi: initiation.spi,
-      suite,
-      keys: answer.keys,
-      initiator: false,
-    };
-    this.#table.offer(session, new KeyGeneration(step.now, { ...made, answeredTo: udpPath }));
+    this.#table.offer(session, offer.generation);
     this.#listener.responseSent?.(step, session);
     if (session.current === undefined) this.#arm(step, session);
-    sendDatagram(step, udpPath, answer.datagram);
+    sendDatagram(step, udpPath, offer.datagram);
+    return undefined;
   }
 
   #newResponding(session: Session): Session {
@@ -436,81 +328,7 @@ export class Sessions<P> {
       session.udpPath = udpPath;
       this.#adopt(step, session, generation);
     }
-    const message = ntmobileMessageCodec.parse(plaintext);
-    if (isMalformed(message)) {
-      this.#counters.count('message-malformed');
-      return;
-    }
-    step.out.push({ kind: 'message', direction: 'in', udpPath, message });
-    const received = { message, udpPath, octets: octets.length };
-    if (message.answer) this.#receiveAnswer(step, session, received);
-    else this.#receiveRequest(step, session, received);
-  }
-
-  #receiveAnswer(step: Step, session: Session, answer: ReceivedMessage): void {
-    const request = this.#requests.take(session, answer.message.transaction);
-    if (request === undefined) {
-      this.#counters.count('answer-unexpected');
-      return;
-    }
-    if (request.purpose !== undefined)
-      this.#listener.answered(step, session, request.purpose, answer);
-  }
-
-  #receiveRequest(step: Step, session: Session, received: ReceivedMessage): void {
-    const { message, udpPath } = received;
-    this.#listener.requestAuthenticated?.(step, session, received);
-    if (message.type === 'keep-alive') {
-      this.#sendMessage(step, session, { ...message, answer: true, options: [] }, udpPath);
-      return;
-    }
-    const known = session.answers.get(step.now, message.transaction);
-    if (known === 'answering') return;
-    if (known !== undefined) {
-      const again = ntmobileMessageCodec.parse(known);
-      if (!isMalformed(again)) this.#seal(step, session, again, known, udpPath);
-      return;
-    }
-    const answer = this.#answerOf(step, session, received);
-    if (answer !== undefined && answer !== 'later') this.answer(step, session, answer, udpPath);
-  }
-
-  #answerOf(
-    step: Step,
-    session: Session,
-    received: ReceivedMessage,
-  ): NtmobileMessage | 'later' | undefined {
-    const { transaction } = received.message;
-    if (hasUnknownMandatoryOption(received.message))
-      return {
-        type: 'error',
-        answer: true,
-        status: NtmobileStatus.unknownOption,
-        transaction,
-        options: [],
-      };
-    return this.#listener.handleRequest(step, session, received);
-  }
-
-  #sendMessage(step: Step, session: Session, message: NtmobileMessage, udpPath: UdpPath): void {
-    this.#seal(step, session, message, encode(ntmobileMessageCodec, message), udpPath);
-  }
-
-  #seal(
-    step: Step,
-    { current }: Session,
-    message: NtmobileMessage,
-    octets: Uint8Array,
-    udpPath: UdpPath,
-  ): void {
-    if (current === undefined) return;
-    step.out.push({ kind: 'message', direction: 'out', udpPath, message });
-    sendDatagram(step, udpPath, current.sealer.seal(octets));
-  }
-
-  #nextTransaction(): number {
-    this.#transaction = (this.#transaction + 1) >>> 0;
-    return this.#transaction;
+    this.#messages.receive(step, session, plaintext, { udpPath, octets: octets.length });
   }
 
   #freshSpi(): number {
