@@ -23,7 +23,7 @@ import type { Attachment } from './attachment.ts';
 import type { NtmobileNodeConfiguration } from './configuration.ts';
 import type { CoordinatorLink } from './coordinator-link.ts';
 import { type Direction, Directions, nameAnswer } from './directions.ts';
-import type { PathManager } from './path-manager.ts';
+import type { PathManager } from './paths/path-manager.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
 import type { DirectionPurpose, NodePurpose } from './request-purposes.ts';
 import type { Trust } from './trust.ts';

@@ -9,8 +9,8 @@ import { nodeIdOf } from '#crypto/node-credential.ts';
 import type { Counters } from '#engine/common/counters.ts';
 import type { Attachment } from './attachment.ts';
 import { type CoordinatorLink, natText } from './coordinator-link.ts';
-import type { PeerNode } from './node-path.ts';
-import type { PathManager } from './path-manager.ts';
+import type { PeerNode } from './paths/node-path.ts';
+import type { PathManager } from './paths/path-manager.ts';
 import type { Granted } from './stored-login.ts';
 
 /** The node as requests see it. */

@@ -7,7 +7,7 @@ import type { JsonObject } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import { emitEvent } from './events.ts';
+import { emitEvent } from '../events.ts';
 
 /**
  * `general`: through a relay, to somebody who knows nothing of NTMobile. `none`: nowhere at

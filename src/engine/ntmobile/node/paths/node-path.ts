@@ -29,11 +29,11 @@ import {
   type NtmobileOption,
   type NtmobileOptionOf,
 } from '#wire/ntmobile-options.ts';
-import { type Attachment, localAddressFor } from './attachment.ts';
+import { type Attachment, localAddressFor } from '../attachment.ts';
+import type { NtmobileNodeCounter } from '../reasons.ts';
+import type { NodePurpose, PathPurpose } from '../request-purposes.ts';
 import { type DirectPath, DirectPaths, endpointKey } from './direct-paths.ts';
-import type { NtmobileNodeCounter } from './reasons.ts';
 import type { RelayLink } from './relay-link.ts';
-import type { NodePurpose, PathPurpose } from './request-purposes.ts';
 
 const CHECK_MS = 2_500;
 /** Between checks over the relay, while data goes there; longer when the last one had no answer. */

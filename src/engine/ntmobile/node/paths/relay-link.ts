@@ -24,9 +24,9 @@ import {
   type NtmobileOption,
   type NtmobileOptionOf,
 } from '#wire/ntmobile-options.ts';
-import { type Attachment, localAddressFor } from './attachment.ts';
-import { KEEPALIVE_MS } from './coordinator-link.ts';
-import type { NodePurpose, RelayPurpose } from './request-purposes.ts';
+import { type Attachment, localAddressFor } from '../attachment.ts';
+import { KEEPALIVE_MS } from '../coordinator-link.ts';
+import type { NodePurpose, RelayPurpose } from '../request-purposes.ts';
 
 const ANSWER_MS = 2_000;
 const RETRY_MS = 500;

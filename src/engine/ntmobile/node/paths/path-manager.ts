@@ -22,7 +22,9 @@ import {
   type NtmobileOption,
   type NtmobileOptionOf,
 } from '#wire/ntmobile-options.ts';
-import { type Attachment, localAddressFor } from './attachment.ts';
+import { type Attachment, localAddressFor } from '../attachment.ts';
+import type { NtmobileNodeCounter } from '../reasons.ts';
+import type { NodePurpose } from '../request-purposes.ts';
 import { GeneralTunnels } from './general-tunnels.ts';
 import { NodePath, type PathContext, type PeerNode } from './node-path.ts';
 import {
@@ -33,9 +35,7 @@ import {
   TunnelIds,
 } from './node-paths.ts';
 import { PathReport } from './path-report.ts';
-import type { NtmobileNodeCounter } from './reasons.ts';
 import { RelayLink } from './relay-link.ts';
-import type { NodePurpose } from './request-purposes.ts';
 
 /** Direct candidates to which a handshake goes at once where there is no relay. */
 const MOST_HANDSHAKES = 4;
