@@ -34,16 +34,17 @@ export async function documents(): Promise<ReadonlyMap<string, string>> {
 function saidOfWrong(): ReadonlyMap<string, readonly string[]> {
   const directory = join(REPOSITORY, 'test/configurations');
   const files = readdirSync(directory)
-    .filter((name) => name.endsWith('.yaml'))
-    .sort();
+    .sort()
+    .flatMap((role) => {
+      const names = readdirSync(join(directory, role)).filter((name) => name.endsWith('.yaml'));
+      return names.sort().map((name) => [role, name] as const);
+    });
   return new Map(
-    files.map((file) => {
-      const lines = readFileSync(join(directory, file), 'utf8').split('\n');
-      const [role = '', ...words] = file.replace('.yaml', '').split('-');
-      return [
-        `${role}: ${words.join(' ')}`,
-        lines.filter((line) => line.startsWith('#> ')).map((line) => line.slice(3)),
-      ];
+    files.map(([role, name]) => {
+      const lines = readFileSync(join(directory, role, name), 'utf8').split('\n');
+      const words = name.replace('.yaml', '').replaceAll('-', ' ');
+      const faults = lines.filter((line) => line.startsWith('#> ')).map((line) => line.slice(3));
+      return [`${role}: ${words}`, faults];
     }),
   );
 }

@@ -1,6 +1,6 @@
 /**
- * What an operator is told of each wrong configuration, by the real daemons: the message that is
- * written in it, and exit code 78.
+ * The faults that the real daemons print for each wrong configuration: the text that is written in
+ * the file, and exit code 78.
  */
 import { execFile } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -24,74 +24,70 @@ interface Ended {
   readonly stderr: string;
 }
 
-function run(program: string, ...parameters: readonly string[]): Promise<Ended> {
+/** Runs a program in the folder of the daemon's configurations. */
+function run(role: string, program: string, ...parameters: readonly string[]): Promise<Ended> {
   const { promise, resolve } = Promise.withResolvers<Ended>();
+  const cwd = join(directory, role);
   execFile(
     process.execPath,
     [join(REPOSITORY, program), ...parameters],
-    { cwd: directory },
+    { cwd },
     (error, stdout, stderr) =>
       resolve({
         code: error === null ? 0 : error.code,
         stdout,
-        stderr: stderr.replaceAll(`${directory}/`, '<directory>/'),
+        stderr: stderr.replaceAll(`${cwd}/`, '<directory>/'),
       }),
   );
   return promise;
 }
 
-describe('wrong configurations', () => {
-  it('are many, of every daemon, and one fault of a key or of a file each', () => {
+describe('the wrong configurations', () => {
+  it('cover every daemon and state the expected faults', () => {
     expect(WRONG.length).toBeGreaterThanOrEqual(30);
     expect([...new Set(WRONG.map(({ role }) => role))]).toEqual(roles());
-    expect(WRONG.filter(({ says }) => says.length === 0).map(({ file }) => file)).toEqual([]);
+    expect(WRONG.filter(({ faults }) => faults.length === 0).map(({ file }) => file)).toEqual([]);
   });
 });
 
-describe.concurrent('a daemon is told to check', () => {
-  it.each(WRONG.map((wrong) => [wrong.file, wrong] as const))(
-    '%s',
-    async (file, { role, says }) => {
-      const { code, stdout, stderr } = await run(
-        `daemons/${role}/main.ts`,
-        '--check',
-        '--config',
-        file,
-      );
+describe.concurrent('a daemon with --check', () => {
+  it.each(WRONG.map((wrong) => [wrong.role, wrong.file, wrong] as const))(
+    'prints the faults of %s/%s',
+    async (role, file, { faults }) => {
+      const main = `daemons/${role}/main.ts`;
+      const { code, stdout, stderr } = await run(role, main, '--check', '--config', file);
       expect([code, stdout, stderr.trimEnd().split('\n')]).toEqual([
         ExitCode.configuration,
         '',
-        says,
+        faults,
       ]);
     },
   );
 });
 
-describe.concurrent('a daemon is started', () => {
+describe.concurrent('a daemon that starts', () => {
   it.each(roles())(
-    'with a wrong configuration of %s: it says the same, and touches nothing',
+    'prints the faults of a wrong configuration of %s and touches nothing',
     async (role) => {
+      const ofRole = WRONG.filter((one) => one.role === role);
       const wrong =
-        WRONG.find((one) => one.role === role && existsSync(join(directory, `${one.file}.d`))) ??
-        WRONG.find((one) => one.role === role);
-      const { code, stdout, stderr } = await run(
-        `daemons/${role}/main.ts`,
-        '--config',
-        wrong?.file ?? '',
-      );
+        ofRole.find(({ file }) => existsSync(join(directory, role, `${file}.d`))) ?? ofRole[0];
+      const main = `daemons/${role}/main.ts`;
+      const { code, stdout, stderr } = await run(role, main, '--config', wrong?.file ?? '');
       expect([code, stdout, stderr.trimEnd().split('\n')]).toEqual([
         ExitCode.configuration,
         '',
-        wrong?.says,
+        wrong?.faults,
       ]);
     },
   );
 });
 
 describe('sojourn check', () => {
-  it('says it as JSON, with the place of each fault', async () => {
-    const file = 'mn-faults-in-two-drop-ins.yaml';
-    const { code, stdout, stderr } = await run('src/cli/cli.ts', '--json', 'check', 'mn', file);
+  it('prints JSON with the position of each fault', async () => {
+    const file = 'faults-in-two-drop-ins.yaml';
+    const command = ['--json', 'check', 'mn', file];
+    const { code, stdout, stderr } = await run('mn', 'src/cli/cli.ts', ...command);
     expect([code, stderr, JSON.parse(stdout)]).toMatchObject([
       ExitCode.configuration,
       '',
@@ -115,8 +111,8 @@ describe('sojourn check', () => {
     ]);
   });
 
-  it('looks where configurations are by custom', async () => {
-    const { code, stderr } = await run('src/cli/cli.ts', 'check', 'ha');
+  it('reads /etc/sojourn/<daemon>.yaml by default', async () => {
+    const { code, stderr } = await run('ha', 'src/cli/cli.ts', 'check', 'ha');
     // Unless this host has one.
     if (!existsSync('/etc/sojourn/ha.yaml')) {
       expect([code, stderr]).toEqual([
@@ -128,12 +124,14 @@ describe('sojourn check', () => {
 });
 
 describe('docs/reference/configuration.md', () => {
-  it('shows the messages about each wrong configuration', () => {
+  it('shows the faults of each wrong configuration', () => {
     // Long lines are wrapped there.
     const page = readFileSync(
       join(REPOSITORY, 'docs/reference/configuration.md'),
       'utf8',
     ).replaceAll('\n    ', ' ');
-    expect(WRONG.flatMap(({ says }) => says).filter((line) => !page.includes(line))).toEqual([]);
+    expect(WRONG.flatMap(({ faults }) => faults).filter((line) => !page.includes(line))).toEqual(
+      [],
+    );
   });
 });

@@ -1,6 +1,6 @@
 /**
- * The wrong configurations in test/configurations: `<daemon>-<what is wrong>.yaml`, with drop-ins
- * beside. The last lines of each say, behind `#> `, what its daemon tells an operator of it.
+ * The wrong configurations in test/configurations: `<daemon>/<what is wrong>.yaml`, with drop-ins
+ * beside. The last lines of each say, after `#> `, what its daemon prints about it.
  * docs/reference/configuration.md shows them.
  */
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -11,18 +11,24 @@ export const CONFIGURATIONS = join(import.meta.dirname, '../../../configurations
 export interface WrongConfiguration {
   readonly file: string;
   readonly role: string;
-  readonly says: readonly string[];
+  /** The lines that the daemon prints. */
+  readonly faults: readonly string[];
 }
 
 export function wrongConfigurations(): readonly WrongConfiguration[] {
-  return readdirSync(CONFIGURATIONS, { withFileTypes: true })
+  return readdirSync(CONFIGURATIONS).sort().flatMap(ofDaemon);
+}
+
+function ofDaemon(role: string): readonly WrongConfiguration[] {
+  const directory = join(CONFIGURATIONS, role);
+  const files = readdirSync(directory, { withFileTypes: true })
     .filter((entry) => entry.isFile() && entry.name.endsWith('.yaml'))
-    .map(({ name: file }) => {
-      const lines = readFileSync(join(CONFIGURATIONS, file), 'utf8').split('\n');
-      const says = lines.filter((line) => line.startsWith('#> ')).map((line) => line.slice(3));
-      return { file, role: file.split('-')[0] ?? '', says };
-    })
-    .sort((a, b) => (a.file < b.file ? -1 : 1));
+    .map(({ name }) => name);
+  return files.sort().map((file) => {
+    const lines = readFileSync(join(directory, file), 'utf8').split('\n');
+    const faults = lines.filter((line) => line.startsWith('#> ')).map((line) => line.slice(3));
+    return { file, role, faults };
+  });
 }
 
 const KEYS: readonly (readonly [string, number, string])[] = [
@@ -32,12 +38,14 @@ const KEYS: readonly (readonly [string, number, string])[] = [
   ['short', 0o600, 'text:secret\n'],
 ];
 
-/** All of them in `directory`, with the keys that they name, as they would be in /etc/sojourn. */
+/** Copies one folder for each daemon into `directory`, with the keys that the files name. */
 export function installConfigurations(directory: string): void {
   cpSync(CONFIGURATIONS, directory, { recursive: true });
-  mkdirSync(join(directory, 'keys'));
   const mask = process.umask(0);
-  for (const [name, mode, text] of KEYS)
-    writeFileSync(join(directory, 'keys', name), text, { mode });
+  for (const role of readdirSync(directory)) {
+    mkdirSync(join(directory, role, 'keys'));
+    for (const [name, mode, text] of KEYS)
+      writeFileSync(join(directory, role, 'keys', name), text, { mode });
+  }
   process.umask(mask);
 }
