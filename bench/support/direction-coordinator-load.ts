@@ -20,9 +20,9 @@ import type { ReceivedMessage, SessionListener } from '#engine/ntmobile/common/s
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { createDirectionCoordinator } from '#engine/ntmobile/coordinator/direction-coordinator.ts';
 import { randomBytes } from '#host/process/random.ts';
-import { HandshakeUse, suiteBit } from '#wire/ntmobile-datagram.ts';
-import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
-import type { NtmobileOption } from '#wire/ntmobile-options.ts';
+import { HandshakeUse, suiteBit } from '#wire/ntmobile/datagram.ts';
+import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
+import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 
 export interface CoordinatorLoad {
   readonly nodes: number;

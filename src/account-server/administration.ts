@@ -8,7 +8,7 @@ import type { JsonObject, JsonValue } from '#base/json.ts';
 import { authorityKeyIdOf } from '#crypto/node-credential.ts';
 import type { EventName } from '#engine/common/event-table.ts';
 import type { ControlPort, EventSink } from '#runtime/ports.ts';
-import { isDomainName } from '#wire/ntmobile-options.ts';
+import { isDomainName } from '#wire/ntmobile/options.ts';
 import type { AccountDatabase } from './account-database.ts';
 import { type Account, Accounts } from './accounts.ts';
 import type { Authorities } from './authorities.ts';

@@ -3,7 +3,7 @@
  * YAML file; tests build it by hand.
  */
 import type { Prefix } from '#base/ip.ts';
-import type { Endpoint } from '#wire/ntmobile-options.ts';
+import type { Endpoint } from '#wire/ntmobile/options.ts';
 
 export interface DirectionCoordinatorEntry {
   readonly name: string;

@@ -12,7 +12,7 @@ import { createHash, randomBytes } from 'node:crypto';
 import { hex } from '#base/bytes.ts';
 import { type Ipv4Address, type Prefix, prefixContains } from '#base/ip.ts';
 import { makeCredential, nodeIdOf, virtualIpv6Of } from '#crypto/node-credential.ts';
-import { isDomainName } from '#wire/ntmobile-options.ts';
+import { isDomainName } from '#wire/ntmobile/options.ts';
 import type { Account } from './accounts.ts';
 import type { Authorities } from './authorities.ts';
 import type { AccountServerConfiguration } from './configuration.ts';

@@ -1,6 +1,6 @@
 /** Schemas of request bodies. Unknown members are refused. */
 import { z } from 'zod';
-import { isDomainName } from '#wire/ntmobile-options.ts';
+import { isDomainName } from '#wire/ntmobile/options.ts';
 
 const MAX_LABEL_LENGTH = 63;
 const MAX_PASSWORD_LENGTH = 512;

@@ -1,7 +1,7 @@
 /** Schemas of the parameters of the operator's commands. */
 import { z } from 'zod';
-import { MOST_GROUPS } from '#wire/ntmobile-credential.ts';
-import { isDomainName } from '#wire/ntmobile-options.ts';
+import { MOST_GROUPS } from '#wire/ntmobile/credential.ts';
+import { isDomainName } from '#wire/ntmobile/options.ts';
 import { ROTATION_NOTICE_SECONDS } from './authorities.ts';
 import { isLabel } from './login-requests.ts';
 

@@ -19,7 +19,7 @@ import { domainField } from '#daemon/configuration/ntmobile-fields.ts';
 import type { NtmobileNodeConfiguration } from '#engine/ntmobile/node/configuration.ts';
 import type { LoginSecret } from '#host/login/login-client.ts';
 import type { SecureServer, Trust } from '#host/login/secure-connection.ts';
-import { isDomainName } from '#wire/ntmobile-options.ts';
+import { isDomainName } from '#wire/ntmobile/options.ts';
 import { type NameSettings, RESOLVER_MODES, type ResolverMode } from './host-names.ts';
 
 /** What the state directory and the other sections add. */

@@ -16,13 +16,13 @@ import {
   type NtmobileDatagramOf,
   ntmobileDatagramCodec,
   Suite,
-} from '#wire/ntmobile-datagram.ts';
+} from '#wire/ntmobile/datagram.ts';
 import {
   type InitiationPayload,
   initiationPayloadCodec,
   type ResponsePayload,
   responsePayloadCodec,
-} from '#wire/ntmobile-payload.ts';
+} from '#wire/ntmobile/payload.ts';
 import { NoiseInitiator, NoiseResponder, type SplitKeys } from './noise-ik.ts';
 import {
   type AeadName,

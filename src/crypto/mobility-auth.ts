@@ -25,8 +25,8 @@ import {
   mobilityCodec,
   mobilityHeaderLength,
   PROTOCOL_NONE,
-} from '#wire/mobility.ts';
-import { AuthenticationSubtype, findOption } from '#wire/mobility-options.ts';
+} from '#wire/mobility/header.ts';
+import { AuthenticationSubtype, findOption } from '#wire/mobility/options.ts';
 
 export type MobilityAlgorithm = 'hmac-sha1-96' | 'hmac-sha256-128';
 

@@ -12,7 +12,7 @@ import {
   type NodeCredential,
   nodeCredentialCodec,
   SIGNATURE_OCTETS,
-} from '#wire/ntmobile-credential.ts';
+} from '#wire/ntmobile/credential.ts';
 import { type SigningKey, sha256, sign, signatureValid } from './primitives.ts';
 
 const CONTEXT = new TextEncoder().encode('sojourn node credential v1\0');

@@ -18,8 +18,8 @@ import {
   mobilityCodec,
   mobilityHeaderLength,
   PROTOCOL_NONE,
-} from '#wire/mobility.ts';
-import { findOption } from '#wire/mobility-options.ts';
+} from '#wire/mobility/header.ts';
+import { findOption } from '#wire/mobility/options.ts';
 
 export const NODE_KEY_LENGTH = 20;
 export const NONCE_LENGTH = 8;

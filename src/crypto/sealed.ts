@@ -16,7 +16,7 @@ import {
   frameWord,
   SEALED_HEADER_OCTETS,
   TAG_OCTETS,
-} from '#wire/ntmobile-datagram.ts';
+} from '#wire/ntmobile/datagram.ts';
 import { type AeadName, aeadOpen, aeadSeal } from './primitives.ts';
 
 /**

@@ -29,7 +29,7 @@ import type {
 } from '#engine/contract/ntmobile.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
-import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
+import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 
 /** A control packet that the plane handed up. The bytes belong to the receiver. */
 export interface Punt {

@@ -7,7 +7,7 @@ import type { Counters } from '#engine/common/counters.ts';
 import type { Engine } from '#engine/contract/engine.ts';
 import type { CommonInput } from '#engine/contract/input.ts';
 import type { Output } from '#engine/contract/output.ts';
-import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
+import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import type { MessageWatcher } from './ports.ts';
 
 type Datagram = Extract<CommonInput, { readonly kind: 'datagram' }>;

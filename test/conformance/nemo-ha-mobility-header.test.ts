@@ -10,14 +10,14 @@ import {
   OVER_IPV6,
   type Scene,
 } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
-import { icmpv6Codec } from '#wire/icmpv6.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
+import { icmpv6Codec } from '#wire/ip/icmpv6.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
 import {
   encodeMobility,
   fillMobilityChecksum,
   type MobilityMessage,
   mobilityCodec,
-} from '#wire/mobility.ts';
+} from '#wire/mobility/header.ts';
 import {
   A1,
   A2,

@@ -7,7 +7,7 @@ import {
   OVER_IPV6,
   prefix,
 } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
-import type { MobilityOption } from '#wire/mobility-options.ts';
+import type { MobilityOption } from '#wire/mobility/options.ts';
 import {
   A1,
   A2,

@@ -23,10 +23,10 @@ import {
   Scene,
   type Update,
 } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
-import { encodeIcmpv6, type Icmpv6Body, icmpv6Codec } from '#wire/icmpv6.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
-import { fillMobilityChecksum, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
-import type { MobilityOption } from '#wire/mobility-options.ts';
+import { encodeIcmpv6, type Icmpv6Body, icmpv6Codec } from '#wire/ip/icmpv6.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
+import { fillMobilityChecksum, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import type { MobilityOption } from '#wire/mobility/options.ts';
 
 /** Where the home address comes from. */
 export type Origin = 'HNP' | 'MNP';

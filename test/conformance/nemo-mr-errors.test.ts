@@ -13,8 +13,8 @@ import {
   HOME_AGENT,
   REGISTRATION_KEY,
 } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
-import { fillMobilityChecksum, mobilityCodec } from '#wire/mobility.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
+import { fillMobilityChecksum, mobilityCodec } from '#wire/mobility/header.ts';
 import { INGRESS, NETWORK, RouterScene } from './nemo-mr-scene.ts';
 
 const CARE_OF = ipv6('2001:db8:f1::2');

@@ -11,7 +11,7 @@ import {
   HOME_AGENT,
   type SeenUpdate,
 } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
-import { filterOptions, findOption } from '#wire/mobility-options.ts';
+import { filterOptions, findOption } from '#wire/mobility/options.ts';
 import { INGRESS, NETWORK, RouterScene } from './nemo-mr-scene.ts';
 
 const A = '2001:db8:f1::2';

@@ -1,15 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { encode, fromHex, isMalformed } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
-import { type ArpPacket, arpCodec } from '#wire/arp.ts';
-import { type Icmpv4Message, icmpv4Codec } from '#wire/icmpv4.ts';
+import { type ArpPacket, arpCodec } from '#wire/ip/arp.ts';
+import { type Icmpv4Message, icmpv4Codec } from '#wire/ip/icmpv4.ts';
 import {
   encodeIcmpv6,
   type Icmpv6Message,
   icmpv6ChecksumValid,
   icmpv6Codec,
-} from '#wire/icmpv6.ts';
-import { type Ipv4Packet, ipv4Codec } from '#wire/ipv4.ts';
+} from '#wire/ip/icmpv6.ts';
+import { type Ipv4Packet, ipv4Codec } from '#wire/ip/ipv4.ts';
 import {
   homeAddressOption,
   type Ipv6Packet,
@@ -18,15 +18,15 @@ import {
   type2RoutingHeader,
   upperLayerDestination,
   upperLayerSource,
-} from '#wire/ipv6.ts';
-import { homeAddressExtension } from '#wire/ipv6-extensions.ts';
+} from '#wire/ip/ipv6.ts';
+import { homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
 import {
   encodeUdp,
   PORT_DSMIPV6,
   type UdpDatagram,
   udpChecksumValid,
   udpCodec,
-} from '#wire/udp.ts';
+} from '#wire/ip/udp.ts';
 import { codecContract } from './codec-harness.ts';
 
 const NODE = ipv6('2001:db8:9::7');

@@ -12,7 +12,7 @@ import {
   mobilitySummary,
   NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
   NO_BINDING_UPDATE_FLAGS,
-} from '#wire/mobility.ts';
+} from '#wire/mobility/header.ts';
 import { codecContract, type Golden } from './codec-harness.ts';
 
 const NODE = ipv6('2001:db8:9::7');

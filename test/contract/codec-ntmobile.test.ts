@@ -5,19 +5,19 @@ import {
   type NtmobileDatagram,
   ntmobileDatagramCodec,
   ntmobileDatagramSummary,
-} from '#wire/ntmobile-datagram.ts';
+} from '#wire/ntmobile/datagram.ts';
 import {
   hasUnknownMandatoryOption,
   type NtmobileMessage,
   ntmobileMessageCodec,
-} from '#wire/ntmobile-message.ts';
-import { isDomainName } from '#wire/ntmobile-options.ts';
+} from '#wire/ntmobile/message.ts';
+import { isDomainName } from '#wire/ntmobile/options.ts';
 import {
   type InitiationPayload,
   initiationPayloadCodec,
   type ResponsePayload,
   responsePayloadCodec,
-} from '#wire/ntmobile-payload.ts';
+} from '#wire/ntmobile/payload.ts';
 import { codecContract } from './codec-harness.ts';
 
 const octets = (count: number, first = 1) =>

@@ -11,7 +11,7 @@ import {
   parseRtnetlink,
   type RtnetlinkMessage,
   rtnetlinkCodec,
-} from '#wire/rtnetlink.ts';
+} from '#wire/rtnetlink/message.ts';
 import { codecContract } from './codec-harness.ts';
 
 const envelope = { flags: 2, sequence: 5, portId: 1 };

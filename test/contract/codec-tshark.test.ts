@@ -5,11 +5,15 @@ import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { encode, fromHex } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
-import { ipv4Codec } from '#wire/ipv4.ts';
-import { type Ipv6Packet, ipv6Codec } from '#wire/ipv6.ts';
-import { homeAddressExtension } from '#wire/ipv6-extensions.ts';
-import { encodeMobility, NO_BINDING_UPDATE_FLAGS, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
-import { encodeUdp, PORT_DSMIPV6, PROTOCOL_UDP } from '#wire/udp.ts';
+import { ipv4Codec } from '#wire/ip/ipv4.ts';
+import { type Ipv6Packet, ipv6Codec } from '#wire/ip/ipv6.ts';
+import { homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
+import { encodeUdp, PORT_DSMIPV6, PROTOCOL_UDP } from '#wire/ip/udp.ts';
+import {
+  encodeMobility,
+  NO_BINDING_UPDATE_FLAGS,
+  PROTOCOL_MOBILITY,
+} from '#wire/mobility/header.ts';
 
 const NODE = ipv6('2001:db8:9::7');
 const HOME = ipv6('2001:db8:1::64');

@@ -7,13 +7,13 @@ import { bytesOfIpv6, type Ipv6Address, ipv6 } from '#base/ip.ts';
 import { type MobilityKey, signMobility } from '#crypto/mobility-auth.ts';
 import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import type { SeededRandom } from '#test/sim/random.ts';
-import { type Ipv6Packet, ipv6Codec } from '#wire/ipv6.ts';
+import { type Ipv6Packet, ipv6Codec } from '#wire/ip/ipv6.ts';
 import {
   encodeMobility,
   fillMobilityChecksum,
   type MobilityMessage,
   mobilityCodec,
-} from '#wire/mobility.ts';
+} from '#wire/mobility/header.ts';
 import type { Datagram } from './registrations.ts';
 
 export interface AcknowledgementMaterial {

@@ -6,8 +6,8 @@
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import type { SeededRandom } from '#test/sim/random.ts';
-import { homeAddressExtension } from '#wire/ipv6-extensions.ts';
-import { fillMobilityChecksum } from '#wire/mobility.ts';
+import { homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
+import { fillMobilityChecksum } from '#wire/mobility/header.ts';
 import { type Datagram, datagramOf, HOME_AGENT, type Registration } from './registrations.ts';
 
 /** What a mutation starts from. */

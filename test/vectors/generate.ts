@@ -9,13 +9,13 @@ import { ipv4, ipv6 } from '#base/ip.ts';
 import { cookieOf, cookieReply, initiate, receiveInitiation } from '#crypto/handshake.ts';
 import { keyPairOf, sha256 } from '#crypto/primitives.ts';
 import { Sealer } from '#crypto/sealed.ts';
-import { HandshakeUse, ntmobileDatagramCodec, suiteBit } from '#wire/ntmobile-datagram.ts';
+import { HandshakeUse, ntmobileDatagramCodec, suiteBit } from '#wire/ntmobile/datagram.ts';
 import {
   type NtmobileMessage,
   ntmobileMessageCodec,
   ntmobileMessageSummary,
-} from '#wire/ntmobile-message.ts';
-import type { NtmobileOption } from '#wire/ntmobile-options.ts';
+} from '#wire/ntmobile/message.ts';
+import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 
 const FILE = new URL('ntmobile.json', import.meta.url);
 

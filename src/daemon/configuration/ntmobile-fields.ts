@@ -4,7 +4,7 @@
 import { z } from 'zod';
 import { parseEndpoint } from '#base/endpoint.ts';
 import { cachedAddressBytes, type Prefix } from '#base/ip.ts';
-import { type Endpoint, isDomainName } from '#wire/ntmobile-options.ts';
+import { type Endpoint, isDomainName } from '#wire/ntmobile/options.ts';
 import { parseKey, type Report, reporter } from './config-fields.ts';
 
 const KEY_OCTETS = 32;

@@ -6,13 +6,13 @@
  * Discovery); docs/reference/ntmobile.md §3
  */
 import type { PacketPath } from '#engine/contract/packet-path.ts';
-import { ArpOperation } from '#wire/arp.ts';
-import { ICMPV6_MESSAGES, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
-import { IPV6_HEADER_SIZE } from '#wire/ipv6.ts';
-import { ExtensionProtocol } from '#wire/ipv6-extensions.ts';
-import { MOBILITY_MESSAGES, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
-import { DATAGRAM_TYPES } from '#wire/ntmobile-datagram.ts';
-import { NTMOBILE_MESSAGES, type NtmobileMessage } from '#wire/ntmobile-message.ts';
+import { ArpOperation } from '#wire/ip/arp.ts';
+import { ICMPV6_MESSAGES, PROTOCOL_ICMPV6 } from '#wire/ip/icmpv6.ts';
+import { IPV6_HEADER_SIZE } from '#wire/ip/ipv6.ts';
+import { ExtensionProtocol } from '#wire/ip/ipv6-extensions.ts';
+import { MOBILITY_MESSAGES, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import { DATAGRAM_TYPES } from '#wire/ntmobile/datagram.ts';
+import { NTMOBILE_MESSAGES, type NtmobileMessage } from '#wire/ntmobile/message.ts';
 
 export type Protocol = 'mobile-ipv6' | 'ntmobile' | 'neighbour' | 'icmpv6' | 'other';
 

@@ -4,7 +4,7 @@
 import type { JsonObject } from '#base/json.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { MessageWatcher } from '#runtime/ports.ts';
-import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
+import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import { type MessageKind, messageKind } from './message-kind.ts';
 import { describeMessage } from './trace-entry.ts';
 

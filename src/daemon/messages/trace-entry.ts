@@ -8,19 +8,19 @@
 import { hex, isMalformed } from '#base/bytes.ts';
 import type { JsonObject } from '#base/json.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
-import { arpCodec, arpSummary } from '#wire/arp.ts';
-import { icmpv6Codec, icmpv6Summary, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
+import { arpCodec, arpSummary } from '#wire/ip/arp.ts';
+import { icmpv6Codec, icmpv6Summary, PROTOCOL_ICMPV6 } from '#wire/ip/icmpv6.ts';
 import {
   homeAddressOption,
   type Ipv6Packet,
   ipv6Codec,
   ipv6Summary,
   type2RoutingHeader,
-} from '#wire/ipv6.ts';
-import { mobilityCodec, mobilitySummary, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
-import { ntmobileDatagramCodec, ntmobileDatagramSummary } from '#wire/ntmobile-datagram.ts';
-import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
-import { ntmobileMessageText } from '#wire/ntmobile-summary.ts';
+} from '#wire/ip/ipv6.ts';
+import { mobilityCodec, mobilitySummary, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import { ntmobileDatagramCodec, ntmobileDatagramSummary } from '#wire/ntmobile/datagram.ts';
+import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
+import { ntmobileMessageText } from '#wire/ntmobile/summary.ts';
 
 /** `transport`, `from`, `to` and `summary`; total. */
 export function describeMessage(

@@ -2,7 +2,7 @@
 
 import type { Direction } from '#daemon/messages/message-watch.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
-import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
+import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import type { Labels } from './samples.ts';
 
 type TimedMetric = 'sojourn_registration_seconds' | 'sojourn_handover_seconds';

@@ -5,7 +5,7 @@
  */
 import type { IpAddress, Prefix } from '#base/ip.ts';
 import type { Wall } from '#base/time.ts';
-import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
+import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import type { OuterPath } from './outer-path.ts';
 import type { UdpPath } from './packet-path.ts';
 

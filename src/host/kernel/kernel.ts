@@ -18,13 +18,6 @@ import type {
 import { SystemError } from '#host/process/system-error.ts';
 import type { ClockPort, KernelPort } from '#runtime/ports.ts';
 import {
-  encodeAddressChange,
-  encodeNeighbourChange,
-  encodeRouteChange,
-  encodeRuleChange,
-  type RtnetlinkMessage,
-} from '#wire/rtnetlink.ts';
-import {
   AddressFlag,
   LIFETIME_FOREVER_SECONDS,
   LinkFlag,
@@ -33,9 +26,16 @@ import {
   RouteScope,
   RouteType,
   RtnetlinkGroup,
-} from '#wire/rtnetlink-layout.ts';
-import type { RtnetlinkAddress, RtnetlinkNeighbour } from '#wire/rtnetlink-links.ts';
-import type { RtnetlinkRoute } from '#wire/rtnetlink-routes.ts';
+} from '#wire/rtnetlink/layout.ts';
+import type { RtnetlinkAddress, RtnetlinkNeighbour } from '#wire/rtnetlink/links.ts';
+import {
+  encodeAddressChange,
+  encodeNeighbourChange,
+  encodeRouteChange,
+  encodeRuleChange,
+  type RtnetlinkMessage,
+} from '#wire/rtnetlink/message.ts';
+import type { RtnetlinkRoute } from '#wire/rtnetlink/routes.ts';
 import { addressKey, metricOf, routeKey, ruleBody, ruleKey, TUN_DEVICE } from './netlink-bodies.ts';
 import { messagesOf, NetlinkRequests, type NetlinkSocket } from './netlink-requests.ts';
 import { NetworkMirror } from './network-mirror.ts';

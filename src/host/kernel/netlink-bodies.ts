@@ -1,12 +1,12 @@
 /** Translates desired rules and routes for rtnetlink, and names what comes back. */
 import { familyOf, formatPrefix, isIpv6 } from '#base/ip.ts';
 import type { DesiredRoute, DesiredRule } from '#engine/contract/desired-state.ts';
-import type { RtnetlinkAddress } from '#wire/rtnetlink-links.ts';
+import type { RtnetlinkAddress } from '#wire/rtnetlink/links.ts';
 import {
   type RtnetlinkRoute,
   type RtnetlinkRule,
   RULE_ACTION_TO_TABLE,
-} from '#wire/rtnetlink-routes.ts';
+} from '#wire/rtnetlink/routes.ts';
 
 /** `TUN_DEVICE` of the contract; engines' values are not for the host to import. */
 export const TUN_DEVICE = '%tun';

@@ -6,7 +6,7 @@ import {
   parseRtnetlink,
   type RtnetlinkKind,
   type RtnetlinkMessage,
-} from '#wire/rtnetlink.ts';
+} from '#wire/rtnetlink/message.ts';
 
 /**
  * What the addon's `Netlink` class gives: one socket for requests, answered before the call

@@ -16,7 +16,6 @@ import type {
   InterfaceAddress,
   NetworkInterface,
 } from '#engine/common/network-interface.ts';
-import type { RtnetlinkMessage } from '#wire/rtnetlink.ts';
 import {
   AddressFlag,
   LIFETIME_FOREVER_SECONDS,
@@ -24,9 +23,10 @@ import {
   NetlinkFlag,
   RouteTable,
   RouteType,
-} from '#wire/rtnetlink-layout.ts';
-import type { RtnetlinkAddress, RtnetlinkLink } from '#wire/rtnetlink-links.ts';
-import type { RtnetlinkRoute } from '#wire/rtnetlink-routes.ts';
+} from '#wire/rtnetlink/layout.ts';
+import type { RtnetlinkAddress, RtnetlinkLink } from '#wire/rtnetlink/links.ts';
+import type { RtnetlinkMessage } from '#wire/rtnetlink/message.ts';
+import type { RtnetlinkRoute } from '#wire/rtnetlink/routes.ts';
 
 /** A refresh tells lifetimes in whole seconds: less than this is no news. */
 const REFRESH_SLACK_MS = 1_500;

@@ -2,10 +2,10 @@
 import { encode, hex } from '#base/bytes.ts';
 import type { Ipv6Address } from '#base/ip.ts';
 import type { Lab } from '#lab/topology.ts';
-import { encodeIcmpv6, type Icmpv6Body, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
-import { type Extension, homeAddressExtension } from '#wire/ipv6-extensions.ts';
-import { encodeMobility, type MobilityMessage, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
+import { encodeIcmpv6, type Icmpv6Body, PROTOCOL_ICMPV6 } from '#wire/ip/icmpv6.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
+import { type Extension, homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
+import { encodeMobility, type MobilityMessage, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
 import { octetsOf } from './tshark.ts';
 
 export const PROTOCOL_IPV6 = 41;

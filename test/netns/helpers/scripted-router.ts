@@ -13,8 +13,8 @@ import { DaemonProcess, homeAgentConfiguration } from '#lab/daemons.ts';
 import { ADDRESSES, type NetworkName } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
-import { type MobilityMessageOf, mobilityCodec } from '#wire/mobility.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
+import { type MobilityMessageOf, mobilityCodec } from '#wire/mobility/header.ts';
 import { objectOf, objectsOf } from './journey.ts';
 import { PlaneEnd, TUN, TUNNEL } from './plane/plane-hosts.ts';
 

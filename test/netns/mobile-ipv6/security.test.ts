@@ -14,9 +14,9 @@ import { ADDRESSES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import { Journey } from '#test/netns/helpers/journey.ts';
 import { dissect, octetsOf } from '#test/netns/helpers/tshark.ts';
-import { ipv4Codec } from '#wire/ipv4.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
-import { encodeUdp, PROTOCOL_UDP } from '#wire/udp.ts';
+import { ipv4Codec } from '#wire/ip/ipv4.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
+import { encodeUdp, PROTOCOL_UDP } from '#wire/ip/udp.ts';
 
 /**
  * What strangers try. Each attempt is counted by its reason, and the binding stays as it was.

@@ -21,7 +21,7 @@ import {
   encodeMobility,
   NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
   PROTOCOL_MOBILITY,
-} from '#wire/mobility.ts';
+} from '#wire/mobility/header.ts';
 
 const CN = ipv6(ADDRESSES.correspondentIpv6);
 const OTHER_HOME_AGENT = ipv6(ADDRESSES.otherHomeAgentIpv6);

@@ -19,7 +19,7 @@ import {
   type Registration,
   ScriptedRouter,
 } from '#test/netns/helpers/scripted-router.ts';
-import { encodeUdp, PROTOCOL_UDP } from '#wire/udp.ts';
+import { encodeUdp, PROTOCOL_UDP } from '#wire/ip/udp.ts';
 
 const [FIRST, SECOND] = PREFIXES;
 const CN = CORRESPONDENT;

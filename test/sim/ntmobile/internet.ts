@@ -4,7 +4,7 @@
  */
 import { type IpAddress, isIpv6, isUnspecified } from '#base/ip.ts';
 import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
-import type { Endpoint } from '#wire/ntmobile-options.ts';
+import type { Endpoint } from '#wire/ntmobile/options.ts';
 import type { Nat } from './nat.ts';
 
 /** A datagram on the wire; `relayIndex` of its envelope, 0 without one. */

@@ -3,7 +3,7 @@
  * each endpoint-independent, address-dependent or address- and port-dependent.
  */
 import type { IpAddress } from '#base/ip.ts';
-import type { Endpoint } from '#wire/ntmobile-options.ts';
+import type { Endpoint } from '#wire/ntmobile/options.ts';
 
 export type Dependence = 'independent' | 'address' | 'port';
 

@@ -20,7 +20,7 @@ import { verifyCredential } from '#crypto/node-credential.ts';
 import { keyPairOf } from '#crypto/primitives.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
 import { expectSound } from '#test/sim/event-faults.ts';
-import type { NodeCredential } from '#wire/ntmobile-credential.ts';
+import type { NodeCredential } from '#wire/ntmobile/credential.ts';
 import type { NodeKey } from './node-key.ts';
 
 export const PASSWORD = 'correct horse battery staple';

@@ -28,8 +28,8 @@ import {
   mobilityChecksumValid,
   mobilityCodec,
   NO_BINDING_UPDATE_FLAGS,
-} from '#wire/mobility.ts';
-import type { MobilityOption } from '#wire/mobility-options.ts';
+} from '#wire/mobility/header.ts';
+import type { MobilityOption } from '#wire/mobility/options.ts';
 
 const HOME = ipv6('2001:db8:1::64');
 const AGENT = ipv6('2001:db8:1::1');

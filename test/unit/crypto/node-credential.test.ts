@@ -15,7 +15,7 @@ import {
 } from '#crypto/node-credential.ts';
 import { keyPairOf, sha256, sign, signingKeyOf } from '#crypto/primitives.ts';
 import { codecContract } from '#test/contract/codec-harness.ts';
-import { type NodeCredential, nodeCredentialCodec } from '#wire/ntmobile-credential.ts';
+import { type NodeCredential, nodeCredentialCodec } from '#wire/ntmobile/credential.ts';
 
 const AUTHORITY = signingKeyOf(new Uint8Array(32).fill(1));
 const OTHER_AUTHORITY = signingKeyOf(new Uint8Array(32).fill(2));

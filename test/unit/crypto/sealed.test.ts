@@ -17,7 +17,7 @@ import {
 } from '#crypto/handshake.ts';
 import { keyPairOf, sharedSecret } from '#crypto/primitives.ts';
 import { Opener, REPLAY_WINDOW, ReplayWindow, Sealer } from '#crypto/sealed.ts';
-import { type NtmobileDatagram, ntmobileDatagramCodec, suiteBit } from '#wire/ntmobile-datagram.ts';
+import { type NtmobileDatagram, ntmobileDatagramCodec, suiteBit } from '#wire/ntmobile/datagram.ts';
 
 const octets = (count: number, value: number) => new Uint8Array(count).fill(value);
 const TEXT = new TextEncoder().encode('inside');

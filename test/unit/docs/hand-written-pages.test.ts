@@ -10,7 +10,7 @@ import { isMetricName } from '#daemon/metrics/metric-table.ts';
 import { commands, globalOptions } from '#docs/generator/commands.ts';
 import { configurationOf, REPOSITORY, roles } from '#docs/generator/daemons.ts';
 import { EVENT_FIELDS } from '#engine/common/event-table.ts';
-import { BINDING_STATUSES } from '#wire/binding-status.ts';
+import { BINDING_STATUSES } from '#wire/mobility/binding-status.ts';
 
 /** Pages with commands of `sojourn`. */
 const PAGES = [

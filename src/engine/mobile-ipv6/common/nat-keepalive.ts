@@ -5,7 +5,7 @@
  * RFC 5555 §3.2.2  refresh time told in the NAT Detection option: zero is no advice, all ones means
  *                  that none is needed
  */
-import { type MobilityOptionOf, NO_KEEPALIVE_NEEDED } from '#wire/mobility-options.ts';
+import { type MobilityOptionOf, NO_KEEPALIVE_NEEDED } from '#wire/mobility/options.ts';
 
 /**
  * Seconds between keepalives; undefined = none needed. What the home agent tells comes before what

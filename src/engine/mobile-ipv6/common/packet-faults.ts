@@ -14,7 +14,7 @@ import type { Monotonic } from '#base/time.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
-import { encodeIcmpv6, ParameterProblemCode, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
+import { encodeIcmpv6, ParameterProblemCode, PROTOCOL_ICMPV6 } from '#wire/ip/icmpv6.ts';
 import {
   homeAddressOption,
   IPV6_HEADER_SIZE,
@@ -23,13 +23,13 @@ import {
   mobileIpv6Violations,
   upperLayerDestination,
   upperLayerSource,
-} from '#wire/ipv6.ts';
+} from '#wire/ip/ipv6.ts';
 import {
   type ExtensionOption,
   OPTION_HOME_ADDRESS,
   sizeOfExtension,
   sizeOfOption,
-} from '#wire/ipv6-extensions.ts';
+} from '#wire/ip/ipv6-extensions.ts';
 import {
   BindingErrorStatus,
   encodeMobility,
@@ -42,7 +42,7 @@ import {
   mobilityHeaderLength,
   PROTOCOL_MOBILITY,
   PROTOCOL_NONE,
-} from '#wire/mobility.ts';
+} from '#wire/mobility/header.ts';
 
 /** Counted by both sides under the same name. */
 export type FaultReason =

@@ -29,9 +29,13 @@ import {
   type Fault,
   readMobility,
 } from '#engine/mobile-ipv6/common/packet-faults.ts';
-import { bindingStatusName } from '#wire/binding-status.ts';
-import { type Ipv6Packet, ipv6Codec, upperLayerDestination } from '#wire/ipv6.ts';
-import { BindingErrorStatus, type MobilityMessage, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
+import { type Ipv6Packet, ipv6Codec, upperLayerDestination } from '#wire/ip/ipv6.ts';
+import { bindingStatusName } from '#wire/mobility/binding-status.ts';
+import {
+  BindingErrorStatus,
+  type MobilityMessage,
+  PROTOCOL_MOBILITY,
+} from '#wire/mobility/header.ts';
 import type { HomeConfiguration, MobileNodeConfiguration } from './configuration.ts';
 import {
   changesMainTable,

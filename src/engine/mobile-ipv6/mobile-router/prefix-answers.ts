@@ -8,8 +8,8 @@
 import type { IpAddress, Prefix } from '#base/ip.ts';
 import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { Ipv4Answer } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
-import { ipv4AddressStatusName, rejects } from '#wire/binding-status.ts';
-import { filterOptions, type MobilityOption } from '#wire/mobility-options.ts';
+import { ipv4AddressStatusName, rejects } from '#wire/mobility/binding-status.ts';
+import { filterOptions, type MobilityOption } from '#wire/mobility/options.ts';
 
 const HOST_PREFIX_LENGTH = 32;
 

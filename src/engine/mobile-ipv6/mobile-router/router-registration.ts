@@ -27,8 +27,8 @@ import type {
   RefusedAttempt,
   RoleReaction,
 } from '#engine/mobile-ipv6/mobile-node/home/home-role.ts';
-import { BINDING_STATUSES, bindingStatusName } from '#wire/binding-status.ts';
-import type { MobilityOption } from '#wire/mobility-options.ts';
+import { BINDING_STATUSES, bindingStatusName } from '#wire/mobility/binding-status.ts';
+import type { MobilityOption } from '#wire/mobility/options.ts';
 import type { RegistrationMode, RouterHome } from './configuration.ts';
 import { homeAddressAnswer, refusedPrefixes } from './prefix-answers.ts';
 

@@ -15,8 +15,8 @@ import {
   type NtmobileMessageType,
   NtmobileStatus,
   ntmobileMessageCodec,
-} from '#wire/ntmobile-message.ts';
-import type { NtmobileOption } from '#wire/ntmobile-options.ts';
+} from '#wire/ntmobile/message.ts';
+import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import { type PendingRequest, PendingRequests } from './control-requests.ts';
 import type { RequestTiming } from './request-timing.ts';
 import type { Session } from './session.ts';

@@ -8,7 +8,7 @@
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
+import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import { REQUEST_ATTEMPT_MS, type RequestTiming } from './request-timing.ts';
 import type { Session } from './session.ts';
 

@@ -16,7 +16,7 @@ import {
 import { TokenBucket } from '#engine/common/token-bucket.ts';
 import type { RandomBytes } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import type { NtmobileDatagramOf } from '#wire/ntmobile-datagram.ts';
+import type { NtmobileDatagramOf } from '#wire/ntmobile/datagram.ts';
 import { remoteEndpointBytes } from './udp-path.ts';
 
 /** How long a cookie's secret is the newest; one more of these it is still taken. */

@@ -13,9 +13,9 @@ import {
 } from '#crypto/handshake.ts';
 import { type KeyPair, keyPairOf } from '#crypto/primitives.ts';
 import type { RandomBytes } from '#engine/contract/engine.ts';
-import type { NtmobileDatagramOf } from '#wire/ntmobile-datagram.ts';
-import type { NtmobileOption } from '#wire/ntmobile-options.ts';
-import type { ResponsePayload } from '#wire/ntmobile-payload.ts';
+import type { NtmobileDatagramOf } from '#wire/ntmobile/datagram.ts';
+import type { NtmobileOption } from '#wire/ntmobile/options.ts';
+import type { ResponsePayload } from '#wire/ntmobile/payload.ts';
 import { COOKIE_MS } from './handshake-gate.ts';
 import type { Session } from './session.ts';
 

@@ -5,8 +5,8 @@
  */
 
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
-import { findNtmobileOption } from '#wire/ntmobile-options.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
+import { findNtmobileOption } from '#wire/ntmobile/options.ts';
 
 export function pathResponse(
   { transaction, options }: NtmobileMessage,

@@ -9,7 +9,7 @@ import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import type { DesiredSealingKeys, SealingCipher, SealingKey } from '#engine/contract/ntmobile.ts';
 import type { AmplificationLimit } from '#engine/contract/outer-path.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import { Suite } from '#wire/ntmobile-datagram.ts';
+import { Suite } from '#wire/ntmobile/datagram.ts';
 import type { KeyGeneration, Session } from './session.ts';
 
 /**

@@ -5,9 +5,9 @@
  */
 import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
-import type { NtmobileOption } from '#wire/ntmobile-options.ts';
-import type { InitiationPayload } from '#wire/ntmobile-payload.ts';
+import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
+import type { NtmobileOption } from '#wire/ntmobile/options.ts';
+import type { InitiationPayload } from '#wire/ntmobile/payload.ts';
 import type { Session } from './session.ts';
 
 export const SESSION_COUNTERS = {

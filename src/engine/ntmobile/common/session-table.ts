@@ -6,7 +6,7 @@
  */
 import { hex } from '#base/bytes.ts';
 import type { RandomBytes } from '#engine/contract/engine.ts';
-import { LARGEST_SPI } from '#wire/ntmobile-datagram.ts';
+import { LARGEST_SPI } from '#wire/ntmobile/datagram.ts';
 import type { KeyGeneration, Session } from './session.ts';
 
 /** Handshakes of initiators that were not heard of again: each of these costs memory. */

@@ -12,7 +12,7 @@ import type { SessionKeys } from '#crypto/handshake.ts';
 import { Opener, REPLAY_WINDOW, Sealer } from '#crypto/sealed.ts';
 import type { Timed } from '#engine/common/timer-heap.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import type { NtmobileOption } from '#wire/ntmobile-options.ts';
+import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import { ResponseCache } from './response-cache.ts';
 
 /** The initiator of a session makes new keys when they are this old. */

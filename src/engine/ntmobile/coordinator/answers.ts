@@ -4,8 +4,8 @@
  * No RFC: docs/reference/ntmobile.md §6
  */
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile-message.ts';
-import type { NtmobileOption } from '#wire/ntmobile-options.ts';
+import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile/message.ts';
+import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import type { Relay } from './relays.ts';
 
 /** Which answer a request has. */

@@ -7,7 +7,7 @@
 import type { Prefix } from '#base/ip.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
 import type { CredentialVerifier } from '#engine/ntmobile/common/credential-verifier.ts';
-import type { Endpoint } from '#wire/ntmobile-options.ts';
+import type { Endpoint } from '#wire/ntmobile/options.ts';
 
 export interface DirectionCoordinatorConfiguration {
   readonly own: KeyPair;

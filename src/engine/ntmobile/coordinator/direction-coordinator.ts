@@ -20,9 +20,9 @@ import type {
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
-import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
-import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
+import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
+import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile/options.ts';
 import { answerTo, observedEndpointOption } from './answers.ts';
 import type { DirectionCoordinatorConfiguration } from './configuration.ts';
 import { DirectionWriter, mayReach, type PendingDirection, statusOfRelay } from './directions.ts';

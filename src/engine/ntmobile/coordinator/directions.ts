@@ -15,7 +15,7 @@
  */
 import type { Monotonic } from '#base/time.ts';
 import { makeRelayToken, relayTokenKey } from '#crypto/relay-token.ts';
-import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   DirectionRole,
   FAMILY_IPV4,
@@ -23,7 +23,7 @@ import {
   filterNtmobileOptions,
   findNtmobileOption,
   type NtmobileOption,
-} from '#wire/ntmobile-options.ts';
+} from '#wire/ntmobile/options.ts';
 import { relayOption } from './answers.ts';
 import type { DirectionCoordinatorConfiguration } from './configuration.ts';
 import type { GeneralNode } from './general-nodes.ts';

@@ -13,12 +13,12 @@ import type { Output } from '#engine/contract/output.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   filterNtmobileOptions,
   findNtmobileOption,
   type NtmobileOption,
-} from '#wire/ntmobile-options.ts';
+} from '#wire/ntmobile/options.ts';
 import { answerTo, observedEndpointOption, relayOption } from './answers.ts';
 import type { DirectionCoordinatorConfiguration } from './configuration.ts';
 import type { CoordinatorCounter } from './reasons.ts';

@@ -11,7 +11,7 @@ import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { NtmobileOptionOf } from '#wire/ntmobile-options.ts';
+import type { NtmobileOptionOf } from '#wire/ntmobile/options.ts';
 
 // One for all: an empty map costs two hundred octets.
 const NOT_MEASURED: ReadonlyMap<string, number> = new Map();

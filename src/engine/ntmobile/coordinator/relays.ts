@@ -6,7 +6,7 @@
 import { equalBytes, hex } from '#base/bytes.ts';
 import { after, type Monotonic } from '#base/time.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { Endpoint } from '#wire/ntmobile-options.ts';
+import type { Endpoint } from '#wire/ntmobile/options.ts';
 
 /** What a relay that is full gets no more of. */
 const FULL_THOUSANDTHS = 950;

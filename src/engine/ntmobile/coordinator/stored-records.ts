@@ -13,7 +13,7 @@ import {
   filterNtmobileOptions,
   parseNtmobileOptions,
   writeNtmobileOptions,
-} from '#wire/ntmobile-options.ts';
+} from '#wire/ntmobile/options.ts';
 import type { NodeRegistration } from './registrations.ts';
 
 export const REGISTRATIONS_TABLE = 'registrations';

@@ -19,8 +19,8 @@ import type { CoordinatorDescription } from '#engine/contract/ntmobile.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
-import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { HandshakeUse } from '#wire/ntmobile/datagram.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   CandidateKind,
   type Endpoint,
@@ -29,7 +29,7 @@ import {
   Mapping,
   type NtmobileOption,
   type NtmobileOptionOf,
-} from '#wire/ntmobile-options.ts';
+} from '#wire/ntmobile/options.ts';
 import { type Attachment, addressesOf, localAddressFor, NOWHERE } from './attachment.ts';
 import { emitEvent } from './events.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';

@@ -9,7 +9,7 @@ import type { CounterSet } from '#engine/common/counters.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { NameAnswer, QueryInput } from '#engine/contract/ntmobile.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   DirectionRole,
   FAMILY_IPV4,
@@ -18,7 +18,7 @@ import {
   isDomainName,
   type NtmobileOption,
   type NtmobileOptionOf,
-} from '#wire/ntmobile-options.ts';
+} from '#wire/ntmobile/options.ts';
 import type { Attachment } from './attachment.ts';
 import type { NtmobileNodeConfiguration } from './configuration.ts';
 import type { CoordinatorLink } from './coordinator-link.ts';

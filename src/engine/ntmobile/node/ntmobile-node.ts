@@ -23,14 +23,14 @@ import type {
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
-import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   DirectionRole,
   findNtmobileOption,
   type NtmobileOption,
   type NtmobileOptionOf,
-} from '#wire/ntmobile-options.ts';
+} from '#wire/ntmobile/options.ts';
 import {
   type AddressRestriction,
   type Attachment,

@@ -8,7 +8,7 @@ import type { KeyPair } from '#crypto/primitives.ts';
 import type { ForwardingControl } from '#engine/contract/desired-state.ts';
 import type { CoordinatorDescription } from '#engine/contract/ntmobile.ts';
 import type { CredentialVerifier } from '#engine/ntmobile/common/credential-verifier.ts';
-import type { Endpoint } from '#wire/ntmobile-options.ts';
+import type { Endpoint } from '#wire/ntmobile/options.ts';
 
 /** What the relay does at most. */
 export type RelayLimits = Pick<

@@ -16,8 +16,8 @@ import {
   HandshakeUse,
   LONGEST_FIRST_DATAGRAM,
   ntmobileDatagramCodec,
-} from '#wire/ntmobile-datagram.ts';
-import { DirectionRole } from '#wire/ntmobile-options.ts';
+} from '#wire/ntmobile/datagram.ts';
+import { DirectionRole } from '#wire/ntmobile/options.ts';
 import type { AttachedNode } from './attached-nodes.ts';
 import type { RelayLeg } from './legs.ts';
 import type { RelayCounter } from './reasons.ts';

@@ -16,7 +16,7 @@ import { after, type Monotonic, monotonic, NEVER } from '#base/time.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import type { DesiredAddressMap, DesiredTranslation } from '#engine/contract/ntmobile.ts';
-import { FAMILY_IPV4, FAMILY_IPV6 } from '#wire/ntmobile-options.ts';
+import { FAMILY_IPV4, FAMILY_IPV6 } from '#wire/ntmobile/options.ts';
 import type { DirectedNode } from './directed-nodes.ts';
 
 /** How long a general node stays after anybody was directed to it, or could use it. */

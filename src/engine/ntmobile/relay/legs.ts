@@ -12,7 +12,7 @@ import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import type { RandomBytes } from '#engine/contract/engine.ts';
 import type { OuterPath } from '#engine/contract/outer-path.ts';
 import type { Output } from '#engine/contract/output.ts';
-import { LARGEST_SPI } from '#wire/ntmobile-datagram.ts';
+import { LARGEST_SPI } from '#wire/ntmobile/datagram.ts';
 import type { AttachedNode } from './attached-nodes.ts';
 import type { RelayCounter } from './reasons.ts';
 

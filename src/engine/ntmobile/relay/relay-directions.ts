@@ -25,13 +25,13 @@ import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { ResolvedInput } from '#engine/contract/input.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   DirectionRole,
   filterNtmobileOptions,
   findNtmobileOption,
   type NtmobileOption,
-} from '#wire/ntmobile-options.ts';
+} from '#wire/ntmobile/options.ts';
 import type { AttachedNode } from './attached-nodes.ts';
 import type { RelayLimits } from './configuration.ts';
 import type { Destinations } from './destinations.ts';

@@ -23,9 +23,9 @@ import type {
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { sendDatagram } from '#engine/ntmobile/common/udp-path.ts';
-import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
-import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
-import type { NtmobileOption } from '#wire/ntmobile-options.ts';
+import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
+import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
+import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import { type AttachedListener, type AttachedNode, AttachedNodes } from './attached-nodes.ts';
 import type { RelayConfiguration, RelayLimits } from './configuration.ts';
 import { CoordinatorLinks } from './coordinator-links.ts';

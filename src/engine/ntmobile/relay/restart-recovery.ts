@@ -15,7 +15,7 @@ import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
+import { HandshakeUse } from '#wire/ntmobile/datagram.ts';
 import type { RelayPurpose } from './request-purposes.ts';
 import {
   NODE_PATHS_TABLE,

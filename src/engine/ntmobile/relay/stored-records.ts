@@ -9,7 +9,7 @@ import { type IpAddress, isIpv4, isIpv6, parseIpAddress } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import { isDomainName } from '#wire/ntmobile-options.ts';
+import { isDomainName } from '#wire/ntmobile/options.ts';
 import { GeneralNode } from './general-nodes.ts';
 
 /** By virtual IPv6 address. */

@@ -16,9 +16,9 @@ import { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { DatagramSockets } from '#host/datagram-sockets.ts';
 import { createClock } from '#host/process/clock.ts';
 import { randomBytes } from '#host/process/random.ts';
-import { HandshakeUse, suiteBit } from '#wire/ntmobile-datagram.ts';
-import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
-import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
+import { HandshakeUse, suiteBit } from '#wire/ntmobile/datagram.ts';
+import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
+import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile/options.ts';
 
 export interface ClientOptions {
   /** Hexadecimal digits. */

@@ -13,10 +13,14 @@ import type { CommonInput } from '#engine/contract/input.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { withMessageWatch } from '#runtime/watched-engine.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
-import { homeAddressExtension } from '#wire/ipv6-extensions.ts';
-import { encodeMobility, NO_BINDING_UPDATE_FLAGS, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
-import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
+import { homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
+import {
+  encodeMobility,
+  NO_BINDING_UPDATE_FLAGS,
+  PROTOCOL_MOBILITY,
+} from '#wire/mobility/header.ts';
+import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 
 const CARE_OF = ipv6('2001:db8:a::10');
 const HOME_AGENT = ipv6('2001:db8:1::1');

@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { type IpAddress, ipv4, ipv6, isIpv6 } from '#base/ip.ts';
 import { after, monotonic, NEVER } from '#base/time.ts';
 import { NetworkMirror } from '#host/kernel/network-mirror.ts';
-import type { RtnetlinkMessage, RtnetlinkOperation } from '#wire/rtnetlink.ts';
-import { AddressFlag, LinkFlag, NetlinkFlag } from '#wire/rtnetlink-layout.ts';
+import { AddressFlag, LinkFlag, NetlinkFlag } from '#wire/rtnetlink/layout.ts';
+import type { RtnetlinkMessage, RtnetlinkOperation } from '#wire/rtnetlink/message.ts';
 
 const T0 = monotonic(10_000);
 const UP = LinkFlag.up;

@@ -37,9 +37,9 @@ import {
   REFRESH_REQUEST_FRACTION,
   REFRESH_REQUEST_LEAD_MS,
 } from '#engine/mobile-ipv6/home-agent/timers.ts';
-import { BINDING_STATUSES } from '#wire/binding-status.ts';
-import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
-import type { MobilityOption } from '#wire/mobility-options.ts';
+import { BINDING_STATUSES } from '#wire/mobility/binding-status.ts';
+import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/header.ts';
+import type { MobilityOption } from '#wire/mobility/options.ts';
 import { Binding, type BindingState } from './binding.ts';
 import { forgetBinding, storeBinding, storeFormerBinding } from './binding-store.ts';
 import { sameEndpoint, type TunnelEndpoint } from './tunnels.ts';

@@ -21,8 +21,11 @@ import type {
   RegistrationRequest,
 } from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
-import { IPV4_ADDRESS_STATUSES, type Ipv4AddressStatusName } from '#wire/binding-status.ts';
-import { filterOptions, type MobilityOption } from '#wire/mobility-options.ts';
+import {
+  IPV4_ADDRESS_STATUSES,
+  type Ipv4AddressStatusName,
+} from '#wire/mobility/binding-status.ts';
+import { filterOptions, type MobilityOption } from '#wire/mobility/options.ts';
 import { asksForPrefix, grantIpv4Prefix, type Ipv4HomeAddressOption } from './ipv4-prefix.ts';
 import { isFree as isFreePrefix } from './mobile-network.ts';
 

@@ -20,7 +20,7 @@ import type {
   RegistrationRequest,
 } from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
-import { filterOptions, type MobilityOptionOf } from '#wire/mobility-options.ts';
+import { filterOptions, type MobilityOptionOf } from '#wire/mobility/options.ts';
 import { prefixRequests } from './ipv4-prefix.ts';
 
 /** Whether it may register with the R flag. */

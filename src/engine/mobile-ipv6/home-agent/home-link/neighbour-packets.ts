@@ -19,15 +19,15 @@ import {
 } from '#base/ip.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
-import { ArpOperation, type ArpPacket, arpCodec } from '#wire/arp.ts';
+import { ArpOperation, type ArpPacket, arpCodec } from '#wire/ip/arp.ts';
 import {
   encodeIcmpv6,
   type Icmpv6Body,
   icmpv6ChecksumValid,
   icmpv6Codec,
   PROTOCOL_ICMPV6,
-} from '#wire/icmpv6.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
+} from '#wire/ip/icmpv6.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
 
 const HOP_LIMIT = 255;
 const BROADCAST = new Uint8Array(6).fill(255);

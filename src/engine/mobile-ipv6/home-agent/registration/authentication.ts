@@ -14,7 +14,7 @@ import {
   findOption,
   IDENTIFIER_SUBTYPE_NAI,
   type MobilityOption,
-} from '#wire/mobility-options.ts';
+} from '#wire/mobility/options.ts';
 import type { AuthenticatedSender, RegistrationRequest } from './registration-request.ts';
 
 /**

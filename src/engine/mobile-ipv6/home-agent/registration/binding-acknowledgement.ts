@@ -15,14 +15,14 @@ import { type BindingMessage, signMobility } from '#crypto/mobility-auth.ts';
 import type { Output } from '#engine/contract/output.ts';
 import { sendToNodeAtHome } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
 import { emit, type HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
-import { BINDING_STATUSES, bindingStatusName } from '#wire/binding-status.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
+import { BINDING_STATUSES, bindingStatusName } from '#wire/mobility/binding-status.ts';
 import {
   encodeMobility,
   NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
   PROTOCOL_MOBILITY,
-} from '#wire/mobility.ts';
-import { findOption, type MobilityOption, NO_KEEPALIVE_NEEDED } from '#wire/mobility-options.ts';
+} from '#wire/mobility/header.ts';
+import { findOption, type MobilityOption, NO_KEEPALIVE_NEEDED } from '#wire/mobility/options.ts';
 import type { Refusal } from './refusal.ts';
 import {
   type AuthenticatedSender,

@@ -11,7 +11,7 @@ import type { Binding } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts
 import { armNext, removeBinding } from '#engine/mobile-ipv6/home-agent/bindings/bindings.ts';
 import { repeatAnnouncement } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
-import { encodeMobility } from '#wire/mobility.ts';
+import { encodeMobility } from '#wire/mobility/header.ts';
 import { mobilityPacket } from './binding-acknowledgement.ts';
 
 export function runBindingTimers(state: HomeAgentState, now: Monotonic, out: Output[]): void {

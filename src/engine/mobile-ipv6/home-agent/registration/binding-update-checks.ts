@@ -21,7 +21,7 @@ import { cancelDad } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts
 import { linkLocalOf } from '#engine/mobile-ipv6/home-agent/home-link/intercepted-addresses.ts';
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
-import { findOption } from '#wire/mobility-options.ts';
+import { findOption } from '#wire/mobility/options.ts';
 import { authenticate } from './authentication.ts';
 import { refuse } from './binding-acknowledgement.ts';
 import type { Refusal } from './refusal.ts';

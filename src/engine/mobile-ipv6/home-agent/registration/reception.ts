@@ -20,8 +20,17 @@ import {
 import type { RegistrationPath } from '#engine/mobile-ipv6/home-agent/input.ts';
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
-import { homeAddressOption, type Ipv6Packet, ipv6Codec, type2RoutingHeader } from '#wire/ipv6.ts';
-import { BindingErrorStatus, type MobilityMessage, PROTOCOL_MOBILITY } from '#wire/mobility.ts';
+import {
+  homeAddressOption,
+  type Ipv6Packet,
+  ipv6Codec,
+  type2RoutingHeader,
+} from '#wire/ip/ipv6.ts';
+import {
+  BindingErrorStatus,
+  type MobilityMessage,
+  PROTOCOL_MOBILITY,
+} from '#wire/mobility/header.ts';
 import { handleBindingUpdate } from './binding-update-checks.ts';
 import { registrationRequest } from './registration-request.ts';
 

@@ -3,7 +3,7 @@
  */
 
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
-import type { BindingStatusName } from '#wire/binding-status.ts';
+import type { BindingStatusName } from '#wire/mobility/binding-status.ts';
 
 export interface Refusal {
   readonly status: BindingStatusName;

@@ -9,9 +9,9 @@ import type { IpAddress, Ipv6Address } from '#base/ip.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { RegistrationPath } from '#engine/mobile-ipv6/home-agent/input.ts';
-import { homeAddressOption, type Ipv6Packet } from '#wire/ipv6.ts';
-import type { MobilityMessageOf } from '#wire/mobility.ts';
-import { findOption } from '#wire/mobility-options.ts';
+import { homeAddressOption, type Ipv6Packet } from '#wire/ip/ipv6.ts';
+import type { MobilityMessageOf } from '#wire/mobility/header.ts';
+import { findOption } from '#wire/mobility/options.ts';
 
 export interface RegistrationRequest {
   readonly path: RegistrationPath;

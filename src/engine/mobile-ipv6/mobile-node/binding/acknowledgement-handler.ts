@@ -21,16 +21,16 @@ import {
 } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
 import { REFUSED_RETRY_MS } from '#engine/mobile-ipv6/mobile-node/timers.ts';
+import type { Ipv6Packet } from '#wire/ip/ipv6.ts';
 import {
   BINDING_STATUSES,
   bindingStatusMeaning,
   bindingStatusName,
   ipv4AddressStatusName,
   rejects,
-} from '#wire/binding-status.ts';
-import type { Ipv6Packet } from '#wire/ipv6.ts';
-import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
-import { findOption } from '#wire/mobility-options.ts';
+} from '#wire/mobility/binding-status.ts';
+import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/header.ts';
+import { findOption } from '#wire/mobility/options.ts';
 import {
   type Acknowledgement,
   type Reaction,

@@ -12,10 +12,10 @@ import { verifyMobility } from '#crypto/mobility-auth.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
-import { rejects } from '#wire/binding-status.ts';
-import { homeAddressOption, type Ipv6Packet, type2RoutingHeader } from '#wire/ipv6.ts';
-import type { MobilityMessageOf } from '#wire/mobility.ts';
-import { findOption } from '#wire/mobility-options.ts';
+import { homeAddressOption, type Ipv6Packet, type2RoutingHeader } from '#wire/ip/ipv6.ts';
+import { rejects } from '#wire/mobility/binding-status.ts';
+import type { MobilityMessageOf } from '#wire/mobility/header.ts';
+import { findOption } from '#wire/mobility/options.ts';
 
 export type Acknowledgement = MobilityMessageOf<'binding-acknowledgement'>;
 

@@ -14,15 +14,15 @@ import { type IpAddress, type Ipv4Address, type Ipv6Address, isIpv6 } from '#bas
 import { signMobility } from '#crypto/mobility-auth.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
-import { type Extension, homeAddressExtension } from '#wire/ipv6-extensions.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
+import { type Extension, homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
 import {
   encodeMobility,
   type MobilityMessageOf,
   NO_BINDING_UPDATE_FLAGS,
   PROTOCOL_MOBILITY,
-} from '#wire/mobility.ts';
-import { IDENTIFIER_SUBTYPE_NAI, type MobilityOption } from '#wire/mobility-options.ts';
+} from '#wire/mobility/header.ts';
+import { IDENTIFIER_SUBTYPE_NAI, type MobilityOption } from '#wire/mobility/options.ts';
 
 /** RFC 5555 §4.1; the home agent listens here. */
 export const HOME_AGENT_UDP_PORT = 4191;

@@ -10,8 +10,8 @@ import {
   type HomeAgentTarget,
 } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
-import { LIFETIME_UNIT_SECONDS } from '#wire/mobility.ts';
-import { type MobilityOptionOf, NO_KEEPALIVE_NEEDED } from '#wire/mobility-options.ts';
+import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/header.ts';
+import { type MobilityOptionOf, NO_KEEPALIVE_NEEDED } from '#wire/mobility/options.ts';
 import type { TunnelEndpoints } from './policy-routing.ts';
 
 /** Before an acknowledgement: what works everywhere, so UDP on IPv4. */

@@ -12,7 +12,7 @@ import {
   type RoleOptions,
 } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
 import type { ExchangePurpose } from '#engine/mobile-ipv6/mobile-node/binding/exchange.ts';
-import { findOption, type MobilityOptionOf } from '#wire/mobility-options.ts';
+import { findOption, type MobilityOptionOf } from '#wire/mobility/options.ts';
 
 /** What a role makes of a refusal, in place of what a mobile node does. */
 export type RoleReaction =

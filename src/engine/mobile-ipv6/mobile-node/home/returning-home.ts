@@ -12,9 +12,9 @@ import { encode } from '#base/bytes.ts';
 import { ALL_NODES, type Ipv4Address, type Ipv6Address } from '#base/ip.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { HomeLink } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
-import { ArpOperation, arpCodec } from '#wire/arp.ts';
-import { encodeIcmpv6, PROTOCOL_ICMPV6 } from '#wire/icmpv6.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
+import { ArpOperation, arpCodec } from '#wire/ip/arp.ts';
+import { encodeIcmpv6, PROTOCOL_ICMPV6 } from '#wire/ip/icmpv6.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
 
 const ALL_NODES_LINK_ADDRESS = Uint8Array.of(0x33, 0x33, 0, 0, 0, 1);
 const BROADCAST_LINK_ADDRESS = Uint8Array.of(255, 255, 255, 255, 255, 255);

@@ -6,7 +6,7 @@
  * connectivity checks of RFC 8445 §6, §7
  */
 import { after, type Monotonic, NEVER } from '#base/time.ts';
-import type { Endpoint, NtmobileOptionOf } from '#wire/ntmobile-options.ts';
+import type { Endpoint, NtmobileOptionOf } from '#wire/ntmobile/options.ts';
 
 /** Between the first checks of two ways. */
 const CHECK_PACING_MS = 20;

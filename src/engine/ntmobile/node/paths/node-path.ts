@@ -20,7 +20,7 @@ import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { ReceivedMessage } from '#engine/ntmobile/common/session-listener.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { sameRemoteEndpoint } from '#engine/ntmobile/common/udp-path.ts';
-import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   CandidateKind,
   type Endpoint,
@@ -28,7 +28,7 @@ import {
   findNtmobileOption,
   type NtmobileOption,
   type NtmobileOptionOf,
-} from '#wire/ntmobile-options.ts';
+} from '#wire/ntmobile/options.ts';
 import { type Attachment, localAddressFor } from '../attachment.ts';
 import type { NtmobileNodeCounter } from '../reasons.ts';
 import type { NodePurpose, PathPurpose } from '../request-purposes.ts';

@@ -15,13 +15,13 @@ import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
 import type { Session, SessionTarget } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { HandshakeUse, LONGEST_FIRST_DATAGRAM } from '#wire/ntmobile-datagram.ts';
+import { HandshakeUse, LONGEST_FIRST_DATAGRAM } from '#wire/ntmobile/datagram.ts';
 import {
   filterNtmobileOptions,
   findNtmobileOption,
   type NtmobileOption,
   type NtmobileOptionOf,
-} from '#wire/ntmobile-options.ts';
+} from '#wire/ntmobile/options.ts';
 import { type Attachment, localAddressFor } from '../attachment.ts';
 import type { NtmobileNodeCounter } from '../reasons.ts';
 import type { NodePurpose } from '../request-purposes.ts';

@@ -16,14 +16,14 @@ import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { SHORT_PADDING_OCTETS } from '#engine/ntmobile/common/control-requests.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { HandshakeUse } from '#wire/ntmobile-datagram.ts';
-import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { HandshakeUse } from '#wire/ntmobile/datagram.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   type Endpoint,
   findNtmobileOption,
   type NtmobileOption,
   type NtmobileOptionOf,
-} from '#wire/ntmobile-options.ts';
+} from '#wire/ntmobile/options.ts';
 import { type Attachment, localAddressFor } from '../attachment.ts';
 import { KEEPALIVE_MS } from '../coordinator-link.ts';
 import type { NodePurpose, RelayPurpose } from '../request-purposes.ts';

@@ -6,8 +6,8 @@ import { describe, expect, it } from 'vitest';
 import { assert } from '#base/assert.ts';
 import { isMalformed } from '#base/bytes.ts';
 import { ipv4, ipv6, UNSPECIFIED_V4 } from '#base/ip.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
-import type { MobilityOption } from '#wire/mobility-options.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
+import type { MobilityOption } from '#wire/mobility/options.ts';
 import {
   ALICE,
   CARE_OF,

@@ -1,15 +1,15 @@
 import { describe, expect, it } from 'vitest';
 import { encode, isMalformed } from '#base/bytes.ts';
 import { ipv6 } from '#base/ip.ts';
-import { icmpv6Codec } from '#wire/icmpv6.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
-import { homeAddressExtension } from '#wire/ipv6-extensions.ts';
+import { icmpv6Codec } from '#wire/ip/icmpv6.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
+import { homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
 import {
   encodeMobility,
   fillMobilityChecksum,
   type MobilityMessage,
   mobilityCodec,
-} from '#wire/mobility.ts';
+} from '#wire/mobility/header.ts';
 import {
   CARE_OF,
   HOME_ADDRESS,

@@ -22,8 +22,8 @@ import type {
 import { createHomeAgent } from '#engine/mobile-ipv6/home-agent/home-agent.ts';
 import type { HomeAgentInput } from '#engine/mobile-ipv6/home-agent/input.ts';
 import { expectSound } from '#test/sim/event-faults.ts';
-import { type Ipv6Packet, ipv6Codec, type2RoutingHeader } from '#wire/ipv6.ts';
-import { homeAddressExtension } from '#wire/ipv6-extensions.ts';
+import { type Ipv6Packet, ipv6Codec, type2RoutingHeader } from '#wire/ip/ipv6.ts';
+import { homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
 import {
   type BindingUpdateFlags,
   encodeMobility,
@@ -31,8 +31,8 @@ import {
   mobilityCodec,
   NO_BINDING_UPDATE_FLAGS,
   PROTOCOL_MOBILITY,
-} from '#wire/mobility.ts';
-import { findOption, type MobilityOption } from '#wire/mobility-options.ts';
+} from '#wire/mobility/header.ts';
+import { findOption, type MobilityOption } from '#wire/mobility/options.ts';
 
 export const HOME_AGENT = ipv6('2001:db8:1::1');
 export const HOME_AGENT_V4 = ipv4('192.0.2.1');

@@ -10,9 +10,9 @@ import {
   UNSPECIFIED_V4,
 } from '#base/ip.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
-import { ArpOperation, arpCodec } from '#wire/arp.ts';
-import { encodeIcmpv6, type Icmpv6Body, icmpv6Codec } from '#wire/icmpv6.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
+import { ArpOperation, arpCodec } from '#wire/ip/arp.ts';
+import { encodeIcmpv6, type Icmpv6Body, icmpv6Codec } from '#wire/ip/icmpv6.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
 import {
   HOME_ADDRESS,
   HOME_AGENT,

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { ipv4, ipv6, UNSPECIFIED_V4 } from '#base/ip.ts';
-import type { MobilityOption } from '#wire/mobility-options.ts';
+import type { MobilityOption } from '#wire/mobility/options.ts';
 import {
   ALICE,
   HOME_ADDRESS,

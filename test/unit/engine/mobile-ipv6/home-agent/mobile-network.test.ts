@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { type Ipv4Address, type Ipv6Address, ipv4, ipv6, parsePrefix } from '#base/ip.ts';
 import { Binding, NO_PREFIXES } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
 import { PrefixTable } from '#engine/mobile-ipv6/home-agent/grants/prefix-table.ts';
-import { filterOptions, type MobilityOption } from '#wire/mobility-options.ts';
+import { filterOptions, type MobilityOption } from '#wire/mobility/options.ts';
 import {
   ALICE,
   CARE_OF,

@@ -8,8 +8,8 @@ import type {
   AuthorizedMobileNode,
   HomeAgentConfiguration,
 } from '#engine/mobile-ipv6/home-agent/configuration.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
-import { mobilityCodec } from '#wire/mobility.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
+import { mobilityCodec } from '#wire/mobility/header.ts';
 import {
   ALICE,
   CARE_OF,

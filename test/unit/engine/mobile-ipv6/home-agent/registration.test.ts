@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { verifyMobility } from '#crypto/mobility-auth.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
 import {
   ALICE,
   CARE_OF,

@@ -9,8 +9,8 @@ import {
   reactionTo,
   STATUS_REACTIONS,
 } from '#engine/mobile-ipv6/mobile-node/binding/acknowledgement.ts';
-import { BINDING_STATUSES } from '#wire/binding-status.ts';
-import { findOption } from '#wire/mobility-options.ts';
+import { BINDING_STATUSES } from '#wire/mobility/binding-status.ts';
+import { findOption } from '#wire/mobility/options.ts';
 import {
   type AnswerSketch,
   acknowledgement,

@@ -6,9 +6,9 @@ import { describe, expect, it } from 'vitest';
 import { assert } from '#base/assert.ts';
 import { encode, isMalformed } from '#base/bytes.ts';
 import { ipv6 } from '#base/ip.ts';
-import { icmpv6Codec } from '#wire/icmpv6.ts';
-import { type Ipv6Packet, ipv6Codec } from '#wire/ipv6.ts';
-import { encodeMobility, fillMobilityChecksum, mobilityCodec } from '#wire/mobility.ts';
+import { icmpv6Codec } from '#wire/ip/icmpv6.ts';
+import { type Ipv6Packet, ipv6Codec } from '#wire/ip/ipv6.ts';
+import { encodeMobility, fillMobilityChecksum, mobilityCodec } from '#wire/mobility/header.ts';
 import { acknowledgement, HOME_ADDRESS, Scene } from './mobile-node-scene.ts';
 
 const CARE_OF = ipv6('2001:db8:f1::2');

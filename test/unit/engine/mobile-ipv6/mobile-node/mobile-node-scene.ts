@@ -30,7 +30,7 @@ import {
   createMobileNode,
   type MobileNodeInput,
 } from '#engine/mobile-ipv6/mobile-node/mobile-node.ts';
-import { type Ipv6Packet, ipv6Codec } from '#wire/ipv6.ts';
+import { type Ipv6Packet, ipv6Codec } from '#wire/ip/ipv6.ts';
 import {
   encodeMobility,
   type MobilityMessage,
@@ -39,8 +39,8 @@ import {
   mobilityCodec,
   NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
   PROTOCOL_MOBILITY,
-} from '#wire/mobility.ts';
-import { findOption, type MobilityOption } from '#wire/mobility-options.ts';
+} from '#wire/mobility/header.ts';
+import { findOption, type MobilityOption } from '#wire/mobility/options.ts';
 
 export const HOME_ADDRESS = ipv6('2001:db8:1::10');
 export const IPV4_HOME_ADDRESS = ipv4('192.0.2.10');

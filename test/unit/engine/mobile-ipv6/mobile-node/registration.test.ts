@@ -1,7 +1,7 @@
 /** Home registration over IPv6 and over IPv4 in UDP. RFC 6275 §11.7, RFC 5555 §4.4.2, RFC 4285. */
 import { describe, expect, it } from 'vitest';
-import { homeAddressOption } from '#wire/ipv6.ts';
-import { findOption, NO_KEEPALIVE_NEEDED } from '#wire/mobility-options.ts';
+import { homeAddressOption } from '#wire/ip/ipv6.ts';
+import { findOption, NO_KEEPALIVE_NEEDED } from '#wire/mobility/options.ts';
 import {
   HOME_ADDRESS,
   HOME_AGENT,

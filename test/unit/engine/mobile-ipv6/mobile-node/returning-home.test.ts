@@ -7,10 +7,10 @@ import { assert } from '#base/assert.ts';
 import { isMalformed } from '#base/bytes.ts';
 import { ALL_NODES, ipv6 } from '#base/ip.ts';
 import type { Output } from '#engine/contract/output.ts';
-import { arpCodec } from '#wire/arp.ts';
-import { icmpv6Codec } from '#wire/icmpv6.ts';
-import { ipv6Codec } from '#wire/ipv6.ts';
-import { findOption } from '#wire/mobility-options.ts';
+import { arpCodec } from '#wire/ip/arp.ts';
+import { icmpv6Codec } from '#wire/ip/icmpv6.ts';
+import { ipv6Codec } from '#wire/ip/ipv6.ts';
+import { findOption } from '#wire/mobility/options.ts';
 import {
   HOME,
   HOME_ADDRESS,

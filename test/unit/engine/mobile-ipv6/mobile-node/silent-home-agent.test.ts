@@ -7,13 +7,13 @@ import { assert } from '#base/assert.ts';
 import { encode, isMalformed } from '#base/bytes.ts';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
-import { homeAddressOption, ipv6Codec } from '#wire/ipv6.ts';
+import { homeAddressOption, ipv6Codec } from '#wire/ip/ipv6.ts';
 import {
   encodeMobility,
   mobilityCodec,
   NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
   PROTOCOL_MOBILITY,
-} from '#wire/mobility.ts';
+} from '#wire/mobility/header.ts';
 import {
   HOME,
   HOME_ADDRESS,

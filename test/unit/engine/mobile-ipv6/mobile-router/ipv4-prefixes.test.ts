@@ -7,7 +7,7 @@ import {
   IPV4_HOME_ADDRESS,
   type SeenUpdate,
 } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
-import { filterOptions, type MobilityOption } from '#wire/mobility-options.ts';
+import { filterOptions, type MobilityOption } from '#wire/mobility/options.ts';
 import { AT_HOME, carried, first } from './mobile-router-scene.ts';
 
 const NETWORK_V4 = parsePrefix('198.51.100.128/28');

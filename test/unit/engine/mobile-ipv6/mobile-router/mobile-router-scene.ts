@@ -6,7 +6,7 @@ import {
   HOME_AGENT,
   type SeenUpdate,
 } from '#test/unit/engine/mobile-ipv6/mobile-node/mobile-node-scene.ts';
-import { filterOptions } from '#wire/mobility-options.ts';
+import { filterOptions } from '#wire/mobility/options.ts';
 
 const ROUTER = { family: 6, gateway: 'fe80::1' } as const;
 export const AT_A = { addresses: ['2001:db8:f1::2/64'], routers: [ROUTER] };

@@ -12,9 +12,9 @@ import type {
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { Suite, suiteBit } from '#wire/ntmobile-datagram.ts';
-import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
-import type { NtmobileOption } from '#wire/ntmobile-options.ts';
+import { Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
+import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
+import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 
 export const NO_PATH = new Uint8Array(8);
 export const NODE = { address: ipv4('192.0.2.1'), port: 7890 };

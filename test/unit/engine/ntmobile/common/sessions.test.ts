@@ -7,9 +7,9 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
 import { after, NEVER } from '#base/time.ts';
 import { KEY_END_MS, REKEY_MS, type Session } from '#engine/ntmobile/common/session.ts';
-import { HandshakeUse, Suite } from '#wire/ntmobile-datagram.ts';
-import type { NtmobileMessage } from '#wire/ntmobile-message.ts';
-import type { NtmobileOption } from '#wire/ntmobile-options.ts';
+import { HandshakeUse, Suite } from '#wire/ntmobile/datagram.ts';
+import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
+import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import { COORDINATOR, End, NO_PATH, NODE, randomOf, World } from './sessions-scene.ts';
 
 let world: World;

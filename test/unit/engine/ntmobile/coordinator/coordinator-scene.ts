@@ -24,9 +24,9 @@ import {
 } from '#engine/ntmobile/coordinator/direction-coordinator.ts';
 import { expectSound } from '#test/sim/event-faults.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
-import { HandshakeUse, suiteBit } from '#wire/ntmobile-datagram.ts';
-import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile-message.ts';
-import type { NtmobileOption } from '#wire/ntmobile-options.ts';
+import { HandshakeUse, suiteBit } from '#wire/ntmobile/datagram.ts';
+import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile/message.ts';
+import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 
 export const OFFSET_MS = 1_800_000_000_000;
 export const ENDPOINT = { address: ipv4('198.51.100.1'), port: 7890 };

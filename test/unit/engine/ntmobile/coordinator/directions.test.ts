@@ -7,8 +7,8 @@ import { hex } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { wall } from '#base/time.ts';
 import { openRelayToken } from '#crypto/relay-token.ts';
-import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile-message.ts';
-import { DirectionRole, findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
+import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
+import { DirectionRole, findNtmobileOption, type NtmobileOption } from '#wire/ntmobile/options.ts';
 import {
   confirming,
   node,

@@ -4,8 +4,8 @@
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
-import { NtmobileStatus } from '#wire/ntmobile-message.ts';
-import { findNtmobileOption } from '#wire/ntmobile-options.ts';
+import { NtmobileStatus } from '#wire/ntmobile/message.ts';
+import { findNtmobileOption } from '#wire/ntmobile/options.ts';
 import { node, type Peer, RELAY_KEY, relay, Scene, SECOND_RELAY_KEY } from './coordinator-scene.ts';
 
 let scene: Scene;

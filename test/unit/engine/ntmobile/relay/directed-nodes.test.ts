@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { hex } from '#base/bytes.ts';
 import { ipv4 } from '#base/ip.ts';
 import { wall } from '#base/time.ts';
-import { DirectionRole } from '#wire/ntmobile-options.ts';
+import { DirectionRole } from '#wire/ntmobile/options.ts';
 import { Peer, Scene } from './relay-scene.ts';
 
 const HOME = { address: ipv4('203.0.113.1'), port: 7890 };

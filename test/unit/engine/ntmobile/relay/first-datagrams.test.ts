@@ -4,8 +4,8 @@
  */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
-import { HandshakeUse, LONGEST_FIRST_DATAGRAM } from '#wire/ntmobile-datagram.ts';
-import { DirectionRole, findNtmobileOption } from '#wire/ntmobile-options.ts';
+import { HandshakeUse, LONGEST_FIRST_DATAGRAM } from '#wire/ntmobile/datagram.ts';
+import { DirectionRole, findNtmobileOption } from '#wire/ntmobile/options.ts';
 import { PATH, type Peer, Scene } from './relay-scene.ts';
 
 const { initiator, responder } = DirectionRole;

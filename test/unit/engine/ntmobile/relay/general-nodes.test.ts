@@ -6,7 +6,7 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { type IpAddress, ipv4, ipv6, parseIpAddress } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
-import { FAMILY_IPV4, FAMILY_IPV6, type NtmobileOption } from '#wire/ntmobile-options.ts';
+import { FAMILY_IPV4, FAMILY_IPV6, type NtmobileOption } from '#wire/ntmobile/options.ts';
 import { type Found, generalIpv4, generalIpv6, Peer, Scene } from './relay-scene.ts';
 
 const BOTH = FAMILY_IPV4 | FAMILY_IPV6;

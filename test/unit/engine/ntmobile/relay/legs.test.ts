@@ -1,8 +1,8 @@
 /** The relay: registrations, legs for who has a token, and nodes that move. */
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4 } from '#base/ip.ts';
-import { NtmobileStatus } from '#wire/ntmobile-message.ts';
-import { DirectionRole, findNtmobileOption } from '#wire/ntmobile-options.ts';
+import { NtmobileStatus } from '#wire/ntmobile/message.ts';
+import { DirectionRole, findNtmobileOption } from '#wire/ntmobile/options.ts';
 import { PATH, Peer, Scene } from './relay-scene.ts';
 
 const { initiator, responder, general } = DirectionRole;

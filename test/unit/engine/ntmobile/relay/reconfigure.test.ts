@@ -5,7 +5,7 @@
 import { beforeEach, describe, expect, it } from 'vitest';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
-import { NtmobileStatus } from '#wire/ntmobile-message.ts';
+import { NtmobileStatus } from '#wire/ntmobile/message.ts';
 import { generalIpv4, generalIpv6, type Peer, prefixOf, Scene } from './relay-scene.ts';
 
 const R6 = ipv6('2001:db8:6::1');

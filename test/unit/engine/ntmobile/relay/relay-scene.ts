@@ -36,13 +36,13 @@ import { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import type { RelayConfiguration } from '#engine/ntmobile/relay/configuration.ts';
 import { createRelay, type Relay, type RelayInput } from '#engine/ntmobile/relay/relay.ts';
 import { randomOf } from '#test/unit/engine/ntmobile/common/sessions-scene.ts';
-import { HandshakeUse, suiteBit } from '#wire/ntmobile-datagram.ts';
+import { HandshakeUse, suiteBit } from '#wire/ntmobile/datagram.ts';
 import {
   type NtmobileMessage,
   type NtmobileMessageType,
   NtmobileStatus,
-} from '#wire/ntmobile-message.ts';
-import { DirectionRole, findNtmobileOption, type NtmobileOption } from '#wire/ntmobile-options.ts';
+} from '#wire/ntmobile/message.ts';
+import { DirectionRole, findNtmobileOption, type NtmobileOption } from '#wire/ntmobile/options.ts';
 
 const OFFSET_MS = 1_800_000_000_000;
 const RELAY = keyPairOf(randomOf(9)(32));

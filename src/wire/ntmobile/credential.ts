@@ -8,7 +8,7 @@
  */
 import { type Codec, decode, type Reader, type Writer } from '#base/bytes.ts';
 import { type Ipv4Address, type Ipv6Address, readIpv4, readIpv6, writeIp } from '#base/ip.ts';
-import { isDomainName } from './ntmobile-options.ts';
+import { isDomainName } from './options.ts';
 
 export const SIGNATURE_OCTETS = 64;
 const VERSION = 1;

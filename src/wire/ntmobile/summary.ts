@@ -6,14 +6,14 @@
  */
 import { hex } from '#base/bytes.ts';
 import { isIpv6 } from '#base/ip.ts';
-import { type NtmobileMessage, NtmobileStatus } from './ntmobile-message.ts';
+import { type NtmobileMessage, NtmobileStatus } from './message.ts';
 import {
   CandidateKind,
   DirectionRole,
   type Endpoint,
   Mapping,
   type NtmobileOption,
-} from './ntmobile-options.ts';
+} from './options.ts';
 
 function nameOf(table: Readonly<Record<string, number>>, number: number): string {
   const found = Object.entries(table).find(([, value]) => value === number)?.[0];

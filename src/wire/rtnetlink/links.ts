@@ -15,7 +15,7 @@ import {
   type NetlinkReader,
   type NetlinkWriter,
   numberOfFamily,
-} from './rtnetlink-layout.ts';
+} from './layout.ts';
 
 /**
  * `flags` and `changeMask` are IFF_* bits; a request changes only those in the mask. Octet strings

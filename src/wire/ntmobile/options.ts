@@ -21,7 +21,7 @@ import {
   readIpv6,
   writeIp,
 } from '#base/ip.ts';
-import { KEY_OCTETS, LARGEST_SPI, PATH_ID_OCTETS } from './ntmobile-datagram.ts';
+import { KEY_OCTETS, LARGEST_SPI, PATH_ID_OCTETS } from './datagram.ts';
 
 /** Type numbers; unknown ones from 128 on may be skipped. */
 export const NTMOBILE_OPTIONS = {

@@ -2,7 +2,7 @@
  * NTMobile datagrams: what stands on the wire before anything is decrypted.
  *
  * docs/reference/ntmobile.md §3 and §4; sealed types as RFC 6618 §6.2, §6.3 and §6.4 frame them
- * Left out: what is inside ciphertexts (ntmobile-payload.ts, ntmobile-message.ts).
+ * Left out: what is inside ciphertexts (payload.ts, message.ts).
  *
  *    0                   1                   2                   3
  *   +-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+

@@ -22,7 +22,7 @@ import {
   type NetlinkReader,
   type NetlinkWriter,
   numberOfFamily,
-} from './rtnetlink-layout.ts';
+} from './layout.ts';
 
 export interface RtnetlinkNextHop {
   readonly interfaceIndex: number;

@@ -26,7 +26,7 @@ import {
   NetlinkWriter,
   numberOfFamily,
   RtnetlinkType,
-} from './rtnetlink-layout.ts';
+} from './layout.ts';
 import {
   parseAddress,
   parseLink,
@@ -37,7 +37,7 @@ import {
   writeAddress,
   writeLink,
   writeNeighbour,
-} from './rtnetlink-links.ts';
+} from './links.ts';
 import {
   parseRoute,
   parseRule,
@@ -45,7 +45,7 @@ import {
   type RtnetlinkRule,
   writeRoute,
   writeRule,
-} from './rtnetlink-routes.ts';
+} from './routes.ts';
 
 const HEADER_SIZE = 16;
 const OPERATIONS = ['new', 'delete', 'get', 'set'] as const;

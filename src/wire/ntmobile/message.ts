@@ -18,7 +18,7 @@ import {
   parseNtmobileOptions,
   sizeOfNtmobileOptions,
   writeNtmobileOptions,
-} from './ntmobile-options.ts';
+} from './options.ts';
 
 type OptionType = NtmobileOption['type'];
 

@@ -2,17 +2,17 @@
  * Payloads of NTMobile handshakes, as they are before encryption.
  *
  * docs/reference/ntmobile.md §4.1 and §4.2; the numbers that a responder gives are SPI and suite as
- * RFC 6618 §4 has them Left out: what a credential says (ntmobile-credential.ts); here it is octets
+ * RFC 6618 §4 has them Left out: what a credential says (credential.ts); here it is octets
  * with a length in them.
  */
 import { type Codec, decode, type Reader } from '#base/bytes.ts';
-import { LARGEST_SPI } from './ntmobile-datagram.ts';
+import { LARGEST_SPI } from './datagram.ts';
 import {
   type NtmobileOption,
   parseNtmobileOptions,
   sizeOfNtmobileOptions,
   writeNtmobileOptions,
-} from './ntmobile-options.ts';
+} from './options.ts';
 
 /**
  * `timestamp` in microseconds since 1970-01-01; `credential` undefined where the sender has none.

@@ -24,15 +24,15 @@
 import { assert, unreachable } from '#base/assert.ts';
 import { type Codec, decode, encode, type Malformed, Reader, type Writer } from '#base/bytes.ts';
 import { type Ipv6Address, readIpv6, writeIp } from '#base/ip.ts';
+import { foldSum, pseudoHeaderSum, sumOf } from '#wire/ip/checksum.ts';
 import { bindingStatusName } from './binding-status.ts';
-import { foldSum, pseudoHeaderSum, sumOf } from './checksum.ts';
 import {
   type MobilityOption,
   mobilityOptionSummary,
   parseMobilityOptions,
   sizeOfMobilityOptions,
   writeMobilityOptions,
-} from './mobility-options.ts';
+} from './options.ts';
 
 /** Next Header value of the Mobility Header. */
 export const PROTOCOL_MOBILITY = 135;
