@@ -8,7 +8,8 @@ import {
   homeAgentConfiguration,
   mobileNodeConfiguration,
 } from '#lab/daemons.ts';
-import { ADDRESSES, type NetworkName } from '#lab/networks.ts';
+import type { NetworkName } from '#lab/network.ts';
+import { ADDRESSES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import type { Lab } from '#lab/topology.ts';
 import { openvpn, type Peer, wireguardGo } from './support/peers.ts';

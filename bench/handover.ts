@@ -6,7 +6,8 @@
  * route are there, as rtnetlink tells the probe) to the first packet that was sent after the move
  * and arrives. What the network takes to give an address is not in it.
  */
-import { coreLink, NETWORKS, type NetworkName } from '#lab/networks.ts';
+import type { NetworkName } from '#lab/network.ts';
+import { coreLink, NETWORKS } from '#lab/networks.ts';
 import { nowMs } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 import { type Contender, PEERS, type Roamer, SOJOURN } from './handover-contenders.ts';

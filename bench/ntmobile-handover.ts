@@ -14,7 +14,7 @@ import { startFileServers } from '#lab/demo/file-servers.ts';
 import { Pinger } from '#lab/demo/pinger.ts';
 import { resetsOf } from '#lab/demo/tcp-resets.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
-import type { NetworkName } from '#lab/networks.ts';
+import type { NetworkName } from '#lab/network.ts';
 import { NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem } from '#lab/ntmobile.ts';
 import { pathStateBetween } from '#lab/path-watch.ts';
 import { type Background, nowMs, waitFor } from '#lab/shell.ts';

@@ -1,3 +1,4 @@
+import { furnish, type Room } from './furnish.ts';
 import {
   type LabMobileRouter,
   MOBILE_ROUTERS,
@@ -5,58 +6,9 @@ import {
   prefixesOf,
 } from './mobile-networks.ts';
 import { natRules } from './nat.ts';
-import { ADDRESSES, coreLink, NETWORKS, type Network, type NetworkName } from './networks.ts';
-import { ipBatch, run } from './shell.ts';
-
-/**
- * The lab as a picture. Boxes are network namespaces; addresses are documentation prefixes and,
- * behind NATs, private ones.
- */
-export const MAP = `
-  server6                 server4                cn                 one correspondent: 2001:db8:f:2::2, 198.51.100.10
-  2001:db8:f:3::2    198.51.100.18                |                 and, on its loopback, 2001:db8:c::1, 203.0.113.193
-       |                     |                    |
-  +----+---------------------+--------------------+-----------+    core links: 2001:db8:f:INDEX::/64 and
-  |                     core (the internet)                   |    198.51.100.(4 x INDEX)/30, core has the first address
-  |     name server 2001:db8:f::53, 198.51.100.253            |
-  +-+-------+--------+--------+--------+----------+-----------+    delay and loss are on the links below the core,
-    | wan   | wan    | wan    | wan    | wan      | wan            except home's
-  home    ar6 ar6b  ar4 ar4b  ds    nat-KIND   nat2-isp  carrier NAT (port-restricted), 10.77.0.0/24 inside
-    |       |        |        |        |          |
-    |       |        |        |        |         nat2    home NAT (port-restricted)
-    | home0 | lan    | lan    | lan    | lan      | lan
-  ==+== ... ==+== ... ==+== ...   links: bridges in the namespace "fabric"
-    :
-    :  the cable of a node is put into one of them:  mn eth0 ---- mn-eth0
-    :
-  home link     2001:db8:100::/64   192.0.2.0/24        home is its router and the home agent's machine;
-                2001:db8:200::/64   203.0.113.0/25      is the virtual home network: routed to home, on no link
-  ar6, ar6b     2001:db8:a::/64, 2001:db8:b::/64        IPv6 only
-  ar4, ar4b     203.0.113.128/28, 203.0.113.144/28      IPv4 only, public
-  ds, dsb       2001:db8:d::/64, 2001:db8:e::/64, 203.0.113.160/28, 203.0.113.176/28    both
-  nat-eim       192.168.1.0/24      full cone           (endpoint-independent mapping and filtering)
-  nat-adf       192.168.2.0/24      restricted cone     (endpoint-independent mapping, address-dependent filtering)
-  nat-prc       192.168.3.0/24      port-restricted     (endpoint-independent mapping, address- and port-dependent filtering)
-  nat-adm       192.168.6.0/24      between these two   (address-dependent mapping, address- and port-dependent filtering)
-  nat-sym       192.168.4.0/24      symmetric           (address- and port-dependent mapping and filtering)
-  nat2          192.168.5.0/24      port-restricted behind port-restricted
-  nat-KIND-b, nat2b   192.168.11.0/24 to 192.168.16.0/24   the same once more, for another node
-
-  A mobile router is a node with a network behind it, whose hosts are ordinary ones; its link can be plugged into like any other:
-
-  mr  eth0 ---- mr-eth0 : somewhere above        mr2  (the same)      2001:db8:501::/64, 198.51.100.144/28, host mr2-a
-   | lan0
-  ==+== mr-lan   2001:db8:500::/64   198.51.100.128/28, routed to home
-    mr-a  mr-b
-
-  ha2, a host at the core (2001:db8:f:5::2, 198.51.100.22), is the machine of another home agent: 2001:db8:300::/64 and
-  198.51.100.160/28 are its virtual home network, 2001:db8:502::/64 and 198.51.100.176/28 are for routers of its own.
-
-  Hosts at the core for NTMobile: as (2001:db8:f:6::2, 198.51.100.26), dc (2001:db8:f:7::2, 198.51.100.30), rsn (2001:db8:f:8::2,
-  198.51.100.34). teredo is a Teredo server (203.0.113.208 and .209) and relay: 2001::/32 is routed to it.
-
-  Routers of visited links drop what does not come from their link's prefix (BCP 38).
-`;
+import type { Network, NetworkName } from './network.ts';
+import { ADDRESSES, coreLink, NETWORKS } from './networks.ts';
+import { ipBatch } from './shell.ts';
 
 /**
  * Hosts at the core that not every lab needs; `ha2` is for another home agent, `as`, `dc` and `rsn`
@@ -79,15 +31,6 @@ export interface Design {
   readonly linkProcess: boolean;
   readonly lossPercent: number;
   readonly segmentationOffload: boolean;
-}
-
-/** What is to be done inside one namespace. */
-interface Room {
-  readonly interfaces: string[];
-  /** Lines `path value` below /proc/sys/net. */
-  readonly settings: string[];
-  readonly ip: string[];
-  readonly rules: string[];
 }
 
 /** Everything to be done, collected first and then applied with few processes. */
@@ -406,42 +349,3 @@ function router(room: Room): void {
     'EACH ipv4/conf/%/send_redirects 0',
   );
 }
-
-/**
- * Does everything that is planned for a namespace, in one shell. A setting with `?` may be missing
- * in this kernel.
- */
-async function furnish(namespace: string, room: Room, design: Design): Promise<void> {
-  const settings = room.settings.flatMap((setting) =>
-    setting.startsWith('EACH ')
-      ? room.interfaces.map((name) => setting.slice(5).replace('%', name))
-      : [setting],
-  );
-  const write = settings.map((setting) => {
-    const [path = '', value = ''] = setting.replace('?', '').split(' ');
-    const file = `/proc/sys/net/${path}`;
-    return setting.startsWith('?')
-      ? `[ ! -e ${file} ] || echo ${value} > ${file}`
-      : `echo ${value} > ${file}`;
-  });
-  const offloads = design.segmentationOffload
-    ? design.linkProcess
-      ? TUNNEL_SEGMENTATION
-      : ''
-    : 'tso off gso off gro off tx-udp-segmentation off';
-  const script = [
-    'set -e',
-    ...write,
-    ...(offloads === '' ? [] : room.interfaces.map((name) => `ethtool -K ${name} ${offloads}`)),
-    `ip -batch - <<'END'\n${room.ip.join('\n')}\nEND`,
-    ...(room.rules.length === 0 ? [] : [`nft -f - <<'END'\n${room.rules.join('')}END`]),
-  ].join('\n');
-  await run(['sh'], { namespace, input: `${script}\n` });
-}
-
-/**
- * A packet socket cannot hand over a super-packet inside a tunnel, so the kernel segments those
- * before a link process.
- */
-const TUNNEL_SEGMENTATION =
-  'tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off tx-ipxip4-segmentation off tx-ipxip6-segmentation off tx-gre-segmentation off';

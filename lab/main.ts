@@ -1,20 +1,14 @@
 import { spawn } from 'node:child_process';
 import { parseArgs } from 'node:util';
-import { MAP } from './builder.ts';
 import { inLab, reexecInLab } from './enter.ts';
+import { MAP } from './map.ts';
 import {
   isMobileRouterName,
   MOBILE_ROUTER_NAMES,
   type MobileRouterName,
 } from './mobile-networks.ts';
-import {
-  ALL_NETWORKS,
-  isNetworkName,
-  isPlaceName,
-  type NetworkName,
-  PLACES,
-  type PlaceName,
-} from './networks.ts';
+import type { NetworkName, PlaceName } from './network.ts';
+import { ALL_NETWORKS, isNetworkName, isPlaceName, PLACES } from './networks.ts';
 import {
   checkMobileNetwork,
   checkNetwork,

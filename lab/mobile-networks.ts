@@ -2,10 +2,9 @@
  * The mobile routers of the lab and the networks behind them, as data: each is a link with ordinary
  * hosts, and a place that other nodes can be plugged into.
  */
-import type { LinkIpv4, Network } from './networks.ts';
+import type { LinkIpv4, MobileNetworkName, Network } from './network.ts';
 
 export type MobileRouterName = 'mr' | 'mr2';
-export type MobileNetworkName = 'mr-lan' | 'mr2-lan';
 
 /** A mobile router, its home, and its network. The names of hosts are those of their namespaces. */
 export interface LabMobileRouter {

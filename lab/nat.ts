@@ -1,4 +1,4 @@
-import { NatKind } from './networks.ts';
+import { NatKind } from './network.ts';
 
 /**
  * nftables rules of the kinds of network address translator (RFC 4787 §4, §5; RFC 3489's names in

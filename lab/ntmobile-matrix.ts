@@ -2,7 +2,8 @@
  * What two NTMobile nodes reach from places of each kind: joined afresh, after one of them moved
  * there, after both did at once.
  */
-import { NETWORKS, type NetworkName } from './networks.ts';
+import type { NetworkName } from './network.ts';
+import { NETWORKS } from './networks.ts';
 import { NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem } from './ntmobile.ts';
 import { type PathState, pathStateBetween } from './path-watch.ts';
 import { nowMs, waitFor } from './shell.ts';

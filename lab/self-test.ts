@@ -1,6 +1,7 @@
 import { MOBILE_ROUTERS, type MobileRouterName, routerAddressesOf } from './mobile-networks.ts';
 import { Dependence, type NatBehaviour } from './nat-probe.ts';
-import { ADDRESSES, NatKind, type Network, PLACES } from './networks.ts';
+import { NatKind, type Network } from './network.ts';
+import { ADDRESSES, PLACES } from './networks.ts';
 import { type Background, ipBatch, nowMs } from './shell.ts';
 import type { Lab } from './topology.ts';
 

@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { LAB_DIRECTORY } from './enter.ts';
-import { HOST_NAMES, type LinkIpv4 } from './networks.ts';
+import type { LinkIpv4 } from './network.ts';
+import { HOST_NAMES } from './networks.ts';
 import { Background } from './shell.ts';
 
 /**

@@ -1,5 +1,6 @@
 /** What Teredo reaches from places of each kind: an IPv6-only server, and each other. */
-import { ADDRESSES, NETWORKS, type NetworkName } from './networks.ts';
+import type { NetworkName } from './network.ts';
+import { ADDRESSES, NETWORKS } from './networks.ts';
 import { reaches, TeredoClient } from './teredo.ts';
 import type { Lab } from './topology.ts';
 import { NETWORKS_OF_KIND, type PlaceKind } from './traversal.ts';

@@ -1,20 +1,13 @@
 import { existsSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
 import { RUN_DIRECTORY } from '#daemon/directories.ts';
 import { build, cableEnd, type Design, type LabServer } from './builder.ts';
+import { type Capture, startCapture } from './capture.ts';
 import { LAB_DIRECTORY, requireLab, STATE_DIRECTORY } from './enter.ts';
 import { MOBILE_ROUTERS, type MobileRouterName } from './mobile-networks.ts';
 import { FORGET_MAPPINGS } from './nat.ts';
+import type { Network, NetworkName, PlaceName } from './network.ts';
 import { type DynamicAddress, dynamicAddresses, NetworkManager } from './network-manager.ts';
-import {
-  ADDRESSES,
-  DEFAULT_NETWORKS,
-  isNetworkName,
-  NETWORKS,
-  type Network,
-  type NetworkName,
-  PLACES,
-  type PlaceName,
-} from './networks.ts';
+import { ADDRESSES, DEFAULT_NETWORKS, isNetworkName, NETWORKS, PLACES } from './networks.ts';
 import { advertiseMobileNetwork, advertiseRouter, serveDhcp, serveNames } from './services.ts';
 import {
   attempt,
@@ -78,16 +71,7 @@ interface Moved {
   readonly carrierFoundAtMs: number;
 }
 
-/** A running packet capture; its file is complete after `stop`. */
-export interface Capture extends AsyncDisposable {
-  readonly file: string;
-  /** Packets that were too many for it; known when it was stopped. */
-  readonly dropped: number | undefined;
-  stop(): Promise<void>;
-}
-
 const LINK_PROGRAM = new URL('../native/build/sojourn-link', import.meta.url).pathname;
-const CAPTURE_PROGRAM = new URL('../native/build/sojourn-capture', import.meta.url).pathname;
 
 interface Cable {
   readonly manager: NetworkManager;
@@ -112,8 +96,8 @@ async function removeNamespaces(names: readonly string[]): Promise<void> {
 }
 
 /**
- * The lab: networks, servers and nodes in network namespaces of this mount namespace (see the map
- * in builder.ts). Only one at a time; call inside `lab/enter.ts`. Methods throw {@link
+ * The lab: networks, servers and nodes in network namespaces of this mount namespace (see the picture
+ * in map.ts). Only one at a time; call inside `lab/enter.ts`. Methods throw {@link
  * CommandError} with the command's words when a command fails.
  */
 export class Lab implements AsyncDisposable {
@@ -341,32 +325,8 @@ export class Lab implements AsyncDisposable {
     file: string,
     snapLength?: number,
   ): Promise<Capture> {
-    if (!existsSync(CAPTURE_PROGRAM))
-      throw new Error(`${CAPTURE_PROGRAM} is missing: make -C native/tools`);
-    const limit = snapLength === undefined ? [] : ['--snap-length', String(snapLength)];
-    const capturing = this.spawn(namespace, [
-      CAPTURE_PROGRAM,
-      '--interface',
-      name,
-      '--file',
-      file,
-      ...limit,
-    ]);
-    await capturing.ready('ready');
-    let dropped: number | undefined;
-    const stop = async (): Promise<void> => {
-      const { code, stdout, stderr } = await capturing.stop('SIGINT');
-      if (code !== 0) throw new Error(`capture of ${name} in ${namespace}: ${stdout}${stderr}`);
-      dropped = Number(/dropped=(\d+)/.exec(stdout)?.[1]);
-    };
-    return {
-      file,
-      stop,
-      get dropped() {
-        return dropped;
-      },
-      [Symbol.asyncDispose]: stop,
-    };
+    const spawn = (argv: readonly string[]): Background => this.spawn(namespace, argv);
+    return await startCapture(spawn, `${name} in ${namespace}`, name, file, snapLength);
   }
 
   /** Makes the network's translator(s) forget every mapping, as a reboot does. */

@@ -3,7 +3,8 @@
  * have a translator of their own), and which pairs of them can reach each other without a relay, by
  * theory. In the terms of RFC 4787 §4.1 and §5.
  */
-import { NatKind, NETWORKS, type Network, type NetworkName } from './networks.ts';
+import { NatKind, type Network, type NetworkName } from './network.ts';
+import { NETWORKS } from './networks.ts';
 
 export const PlaceKind = {
   publicIpv4: 'public IPv4',

@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { natRules } from '#lab/nat.ts';
-import { NatKind } from '#lab/networks.ts';
+import { NatKind } from '#lab/network.ts';
 
 for (const kind of Object.values(NatKind))
   writeFileSync(join(import.meta.dirname, `nat-${kind}.nft`), natRules(kind));

@@ -6,7 +6,8 @@
 import type { JsonObject } from '#base/json.ts';
 import { isJsonObject } from '#daemon/control/json-lines.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
-import { NETWORKS, type NetworkName } from '#lab/networks.ts';
+import type { NetworkName } from '#lab/network.ts';
+import { NETWORKS } from '#lab/networks.ts';
 import { type Background, waitFor } from '#lab/shell.ts';
 import type { Lab } from '#lab/topology.ts';
 import type { DemoSetup, DownloadEnds } from './cast.ts';

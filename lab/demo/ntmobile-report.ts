@@ -1,5 +1,6 @@
 /** What the NTMobile demo prints at its end, for people. */
-import { NETWORKS, type NetworkName } from '#lab/networks.ts';
+import type { NetworkName } from '#lab/network.ts';
+import { NETWORKS } from '#lab/networks.ts';
 import type { PathState } from '#lab/path-watch.ts';
 import { alignedTable, type Column, milliseconds } from './table.ts';
 

@@ -4,6 +4,8 @@
  * translator of its own, by its name; both move, also at the same moment. Then Teredo in the same
  * places.
  */
+
+import type { Capture } from '#lab/capture.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import { findLeaks, LEAK_SNAP_LENGTH } from '#lab/leaks.ts';
 import { NETWORKS } from '#lab/networks.ts';
@@ -16,7 +18,7 @@ import {
 } from '#lab/ntmobile.ts';
 import { PathWatch } from '#lab/path-watch.ts';
 import { type Background, waitFor } from '#lab/shell.ts';
-import type { Capture, Lab, LabOptions } from '#lab/topology.ts';
+import type { Lab, LabOptions } from '#lab/topology.ts';
 import { mayBeDirect } from '#lab/traversal.ts';
 import { createDigestedFile } from './digested-file.ts';
 import { curl, Download } from './download.ts';

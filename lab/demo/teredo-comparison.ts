@@ -2,7 +2,8 @@
  * Teredo in the places where NTMobile has just been: the same translators, the same server, the
  * same tools.
  */
-import { NETWORKS, type NetworkName } from '#lab/networks.ts';
+import type { NetworkName } from '#lab/network.ts';
+import { NETWORKS } from '#lab/networks.ts';
 import { startTeredo, TeredoClient, teredoObstacle } from '#lab/teredo.ts';
 import { reachesEachOther, TeredoHost } from '#lab/teredo-matrix.ts';
 import type { Lab } from '#lab/topology.ts';

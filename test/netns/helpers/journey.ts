@@ -13,7 +13,8 @@ import {
   waitForHomeAddresses,
 } from '#lab/daemons.ts';
 import { MOBILE_ROUTERS, type MobileRouterName } from '#lab/mobile-networks.ts';
-import { PLACES, type PlaceName } from '#lab/networks.ts';
+import type { PlaceName } from '#lab/network.ts';
+import { PLACES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import { Lab, type LabOptions } from '#lab/topology.ts';
 

@@ -19,7 +19,8 @@ import {
   mobileRouterConfiguration,
 } from '#lab/daemons.ts';
 import { LAB_DIRECTORY, STATE_DIRECTORY } from '#lab/enter.ts';
-import { NETWORKS, type NetworkName } from '#lab/networks.ts';
+import type { NetworkName } from '#lab/network.ts';
+import { NETWORKS } from '#lab/networks.ts';
 import { NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem } from '#lab/ntmobile.ts';
 import { attempt, type Background, type Finished, waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';

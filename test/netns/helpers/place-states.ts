@@ -3,7 +3,8 @@
  * way there.
  */
 import { expect } from 'vitest';
-import { PLACES, type PlaceName } from '#lab/networks.ts';
+import type { PlaceName } from '#lab/network.ts';
+import { PLACES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import type { Lab } from '#lab/topology.ts';
 import { difference } from './host-state.ts';

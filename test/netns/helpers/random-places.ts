@@ -1,5 +1,6 @@
 /** A random journey that a seed repeats. */
-import { ALL_NETWORKS, type NetworkName } from '#lab/networks.ts';
+import type { NetworkName } from '#lab/network.ts';
+import { ALL_NETWORKS } from '#lab/networks.ts';
 
 /** Numbers from 0 to 1, the same for the same seed. */
 export function* numbersFrom(seed: number): Generator<number, never> {

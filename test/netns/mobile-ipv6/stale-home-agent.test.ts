@@ -2,7 +2,8 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { JsonValue } from '#base/json.ts';
 import { ControlClient } from '#daemon/control/control-client.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
-import { ADDRESSES, type NetworkName } from '#lab/networks.ts';
+import type { NetworkName } from '#lab/network.ts';
+import { ADDRESSES } from '#lab/networks.ts';
 import { openSqliteStore } from '#store/sqlite.ts';
 import { Journey, objectOf } from '#test/netns/helpers/journey.ts';
 

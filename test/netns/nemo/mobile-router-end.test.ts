@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
-import type { NetworkName } from '#lab/networks.ts';
+import type { NetworkName } from '#lab/network.ts';
 import { waitFor } from '#lab/shell.ts';
 import { Journey, objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 import { Leftovers } from '#test/netns/helpers/leftovers.ts';

@@ -5,7 +5,8 @@
 import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { LAB_DIRECTORY, STATE_DIRECTORY } from '#lab/enter.ts';
-import { ADDRESSES, NETWORKS, type NetworkName } from '#lab/networks.ts';
+import type { NetworkName } from '#lab/network.ts';
+import { ADDRESSES, NETWORKS } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import { objectOf } from '#test/netns/helpers/journey.ts';
 import { Leftovers } from '#test/netns/helpers/leftovers.ts';

@@ -9,7 +9,8 @@ import {
   homeAgentConfiguration,
   mobileNodeConfiguration,
 } from '#lab/daemons.ts';
-import { ADDRESSES, type NetworkName } from '#lab/networks.ts';
+import type { NetworkName } from '#lab/network.ts';
+import { ADDRESSES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import { objectOf, objectsOf } from '#test/netns/helpers/journey.ts';
 import { Leftovers } from '#test/netns/helpers/leftovers.ts';

@@ -1,0 +1,57 @@
+/** Applies what the builder planned for one namespace. */
+import { run } from './shell.ts';
+
+/** What is to be done inside one namespace. */
+export interface Room {
+  readonly interfaces: string[];
+  /** Lines `path value` below /proc/sys/net. */
+  readonly settings: string[];
+  readonly ip: string[];
+  readonly rules: string[];
+}
+
+export interface Offloads {
+  /** Links below the core go through a link process in the fabric. */
+  readonly linkProcess: boolean;
+  readonly segmentationOffload: boolean;
+}
+
+/**
+ * Does everything that is planned for a namespace, in one shell. A setting with `?` may be missing
+ * in this kernel.
+ */
+export async function furnish(namespace: string, room: Room, design: Offloads): Promise<void> {
+  const settings = room.settings.flatMap((setting) =>
+    setting.startsWith('EACH ')
+      ? room.interfaces.map((name) => setting.slice(5).replace('%', name))
+      : [setting],
+  );
+  const write = settings.map((setting) => {
+    const [path = '', value = ''] = setting.replace('?', '').split(' ');
+    const file = `/proc/sys/net/${path}`;
+    return setting.startsWith('?')
+      ? `[ ! -e ${file} ] || echo ${value} > ${file}`
+      : `echo ${value} > ${file}`;
+  });
+  const offloads = design.segmentationOffload
+    ? design.linkProcess
+      ? TUNNEL_SEGMENTATION
+      : ''
+    : 'tso off gso off gro off tx-udp-segmentation off';
+  const script = [
+    'set -e',
+    ...write,
+    ...(offloads === '' ? [] : room.interfaces.map((name) => `ethtool -K ${name} ${offloads}`)),
+    `ip -batch - <<'END'\n${room.ip.join('\n')}\nEND`,
+    ...(room.rules.length === 0 ? [] : [`nft -f - <<'END'\n${room.rules.join('')}END`]),
+  ].join('\n');
+  await run(['sh'], { namespace, input: `${script}\n` });
+}
+
+/**
+ * A packet socket cannot hand over a super-packet inside a tunnel, so the kernel segments those
+ * before a link process.
+ */
+const TUNNEL_SEGMENTATION =
+  'tx-udp_tnl-segmentation off tx-udp_tnl-csum-segmentation off ' +
+  'tx-ipxip4-segmentation off tx-ipxip6-segmentation off tx-gre-segmentation off';
