@@ -21,11 +21,11 @@ import { encode, Reader } from '#base/bytes.ts';
 import { cachedAddressBytes, type Ipv6Address } from '#base/ip.ts';
 import {
   fillMobilityChecksum,
-  type MobilityMessage,
   mobilityCodec,
   mobilityHeaderLength,
   PROTOCOL_NONE,
 } from '#wire/mobility/header.ts';
+import type { MobilityMessage } from '#wire/mobility/message.ts';
 import { AuthenticationSubtype, findOption } from '#wire/mobility/options.ts';
 
 export type MobilityAlgorithm = 'hmac-sha1-96' | 'hmac-sha256-128';

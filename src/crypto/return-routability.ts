@@ -14,11 +14,11 @@ import { concatBytes, encode } from '#base/bytes.ts';
 import { bytesOfIpv6, type Ipv6Address } from '#base/ip.ts';
 import {
   fillMobilityChecksum,
-  type MobilityMessage,
   mobilityCodec,
   mobilityHeaderLength,
   PROTOCOL_NONE,
 } from '#wire/mobility/header.ts';
+import type { MobilityMessage } from '#wire/mobility/message.ts';
 import { findOption } from '#wire/mobility/options.ts';
 
 export const NODE_KEY_LENGTH = 20;

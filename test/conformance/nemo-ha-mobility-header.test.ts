@@ -12,12 +12,8 @@ import {
 } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
 import { icmpv6Codec } from '#wire/ip/icmpv6.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
-import {
-  encodeMobility,
-  fillMobilityChecksum,
-  type MobilityMessage,
-  mobilityCodec,
-} from '#wire/mobility/header.ts';
+import { encodeMobility, fillMobilityChecksum, mobilityCodec } from '#wire/mobility/header.ts';
+import type { MobilityMessage } from '#wire/mobility/message.ts';
 import {
   A1,
   A2,

@@ -23,7 +23,8 @@ import {
   Scene,
   type Update,
 } from '#test/unit/engine/mobile-ipv6/home-agent/home-agent-scene.ts';
-import { encodeIcmpv6, type Icmpv6Body, icmpv6Codec } from '#wire/ip/icmpv6.ts';
+import { encodeIcmpv6, icmpv6Codec } from '#wire/ip/icmpv6.ts';
+import type { Icmpv6Body } from '#wire/ip/icmpv6-messages.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
 import { fillMobilityChecksum, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
 import type { MobilityOption } from '#wire/mobility/options.ts';

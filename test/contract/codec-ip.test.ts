@@ -3,12 +3,8 @@ import { encode, fromHex, isMalformed } from '#base/bytes.ts';
 import { ipv4, ipv6 } from '#base/ip.ts';
 import { type ArpPacket, arpCodec } from '#wire/ip/arp.ts';
 import { type Icmpv4Message, icmpv4Codec } from '#wire/ip/icmpv4.ts';
-import {
-  encodeIcmpv6,
-  type Icmpv6Message,
-  icmpv6ChecksumValid,
-  icmpv6Codec,
-} from '#wire/ip/icmpv6.ts';
+import { encodeIcmpv6, icmpv6ChecksumValid, icmpv6Codec } from '#wire/ip/icmpv6.ts';
+import type { Icmpv6Message } from '#wire/ip/icmpv6-messages.ts';
 import { type Ipv4Packet, ipv4Codec } from '#wire/ip/ipv4.ts';
 import {
   homeAddressOption,

@@ -5,14 +5,16 @@ import {
   encodeMobility,
   HEADER_LENGTH_TOO_SMALL,
   type MobilityHeader,
-  type MobilityMessage,
   mobilityChecksum,
   mobilityChecksumValid,
   mobilityCodec,
-  mobilitySummary,
+} from '#wire/mobility/header.ts';
+import {
+  type MobilityMessage,
   NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
   NO_BINDING_UPDATE_FLAGS,
-} from '#wire/mobility/header.ts';
+} from '#wire/mobility/message.ts';
+import { mobilitySummary } from '#wire/mobility/summary.ts';
 import { codecContract, type Golden } from './codec-harness.ts';
 
 const NODE = ipv6('2001:db8:9::7');

@@ -9,11 +9,8 @@ import { ipv4Codec } from '#wire/ip/ipv4.ts';
 import { type Ipv6Packet, ipv6Codec } from '#wire/ip/ipv6.ts';
 import { homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
 import { encodeUdp, PORT_DSMIPV6, PROTOCOL_UDP } from '#wire/ip/udp.ts';
-import {
-  encodeMobility,
-  NO_BINDING_UPDATE_FLAGS,
-  PROTOCOL_MOBILITY,
-} from '#wire/mobility/header.ts';
+import { encodeMobility, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import { NO_BINDING_UPDATE_FLAGS } from '#wire/mobility/message.ts';
 
 const NODE = ipv6('2001:db8:9::7');
 const HOME = ipv6('2001:db8:1::64');

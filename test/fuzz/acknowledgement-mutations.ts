@@ -8,12 +8,8 @@ import { type MobilityKey, signMobility } from '#crypto/mobility-auth.ts';
 import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import type { SeededRandom } from '#test/sim/random.ts';
 import { type Ipv6Packet, ipv6Codec } from '#wire/ip/ipv6.ts';
-import {
-  encodeMobility,
-  fillMobilityChecksum,
-  type MobilityMessage,
-  mobilityCodec,
-} from '#wire/mobility/header.ts';
+import { encodeMobility, fillMobilityChecksum, mobilityCodec } from '#wire/mobility/header.ts';
+import type { MobilityMessage } from '#wire/mobility/message.ts';
 import type { Datagram } from './registrations.ts';
 
 export interface AcknowledgementMaterial {

@@ -11,11 +11,8 @@ import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { HOME_AGENT, HOME_AGENT_V4 } from '#test/sim/population.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
 import { type Extension, homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
-import {
-  type BindingUpdateFlags,
-  NO_BINDING_UPDATE_FLAGS,
-  PROTOCOL_MOBILITY,
-} from '#wire/mobility/header.ts';
+import { PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import { type BindingUpdateFlags, NO_BINDING_UPDATE_FLAGS } from '#wire/mobility/message.ts';
 import { IDENTIFIER_SUBTYPE_NAI, type MobilityOption } from '#wire/mobility/options.ts';
 
 export interface Datagram {

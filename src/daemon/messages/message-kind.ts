@@ -7,10 +7,12 @@
  */
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { ArpOperation } from '#wire/ip/arp.ts';
-import { ICMPV6_MESSAGES, PROTOCOL_ICMPV6 } from '#wire/ip/icmpv6.ts';
+import { PROTOCOL_ICMPV6 } from '#wire/ip/icmpv6.ts';
+import { ICMPV6_MESSAGES } from '#wire/ip/icmpv6-messages.ts';
 import { IPV6_HEADER_SIZE } from '#wire/ip/ipv6.ts';
 import { ExtensionProtocol } from '#wire/ip/ipv6-extensions.ts';
-import { MOBILITY_MESSAGES, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import { PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import { MOBILITY_MESSAGES } from '#wire/mobility/message.ts';
 import { DATAGRAM_TYPES } from '#wire/ntmobile/datagram.ts';
 import { NTMOBILE_MESSAGES, type NtmobileMessage } from '#wire/ntmobile/message.ts';
 

@@ -17,7 +17,8 @@ import {
   ipv6Summary,
   type2RoutingHeader,
 } from '#wire/ip/ipv6.ts';
-import { mobilityCodec, mobilitySummary, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import { mobilityCodec, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import { mobilitySummary } from '#wire/mobility/summary.ts';
 import { ntmobileDatagramCodec, ntmobileDatagramSummary } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 import { ntmobileMessageText } from '#wire/ntmobile/summary.ts';

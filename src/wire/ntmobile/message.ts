@@ -13,12 +13,11 @@
  */
 import { type Codec, decode, type Reader } from '#base/bytes.ts';
 import {
-  FIRST_SKIPPABLE_OPTION,
-  type NtmobileOption,
   parseNtmobileOptions,
   sizeOfNtmobileOptions,
   writeNtmobileOptions,
-} from './options.ts';
+} from './option-codec.ts';
+import { FIRST_SKIPPABLE_OPTION, type NtmobileOption } from './options.ts';
 
 type OptionType = NtmobileOption['type'];
 

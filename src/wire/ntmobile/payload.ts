@@ -8,11 +8,11 @@
 import { type Codec, decode, type Reader } from '#base/bytes.ts';
 import { LARGEST_SPI } from './datagram.ts';
 import {
-  type NtmobileOption,
   parseNtmobileOptions,
   sizeOfNtmobileOptions,
   writeNtmobileOptions,
-} from './options.ts';
+} from './option-codec.ts';
+import type { NtmobileOption } from './options.ts';
 
 /**
  * `timestamp` in microseconds since 1970-01-01; `credential` undefined where the sender has none.

@@ -2,10 +2,12 @@
 import { encode, hex } from '#base/bytes.ts';
 import type { Ipv6Address } from '#base/ip.ts';
 import type { Lab } from '#lab/topology.ts';
-import { encodeIcmpv6, type Icmpv6Body, PROTOCOL_ICMPV6 } from '#wire/ip/icmpv6.ts';
+import { encodeIcmpv6, PROTOCOL_ICMPV6 } from '#wire/ip/icmpv6.ts';
+import type { Icmpv6Body } from '#wire/ip/icmpv6-messages.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
 import { type Extension, homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
-import { encodeMobility, type MobilityMessage, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import { encodeMobility, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import type { MobilityMessage } from '#wire/mobility/message.ts';
 import { octetsOf } from './tshark.ts';
 
 export const PROTOCOL_IPV6 = 41;

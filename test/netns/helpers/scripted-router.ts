@@ -15,7 +15,8 @@ import { ADDRESSES } from '#lab/networks.ts';
 import { waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
-import { type MobilityMessageOf, mobilityCodec } from '#wire/mobility/header.ts';
+import { mobilityCodec } from '#wire/mobility/header.ts';
+import type { MobilityMessageOf } from '#wire/mobility/message.ts';
 import { objectOf, objectsOf } from './journey.ts';
 import { PlaneEnd, TUN, TUNNEL } from './plane/plane-hosts.ts';
 

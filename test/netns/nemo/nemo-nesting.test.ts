@@ -36,8 +36,8 @@ import {
   PREFIXES,
   ScriptedRouter,
 } from '#test/netns/helpers/scripted-router.ts';
-import type { Icmpv6Body } from '#wire/ip/icmpv6.ts';
-import { type MobilityMessage, NO_BINDING_UPDATE_FLAGS } from '#wire/mobility/header.ts';
+import type { Icmpv6Body } from '#wire/ip/icmpv6-messages.ts';
+import { type MobilityMessage, NO_BINDING_UPDATE_FLAGS } from '#wire/mobility/message.ts';
 
 const HOST = ipv6(HOSTS[0]);
 const OTHER_HOME_AGENT = ipv6(ADDRESSES.otherHomeAgentIpv6);

@@ -17,11 +17,8 @@ import {
   sendRaw,
 } from '#test/netns/helpers/hand-made.ts';
 import { Journey } from '#test/netns/helpers/journey.ts';
-import {
-  encodeMobility,
-  NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
-  PROTOCOL_MOBILITY,
-} from '#wire/mobility/header.ts';
+import { encodeMobility, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import { NO_BINDING_ACKNOWLEDGEMENT_FLAGS } from '#wire/mobility/message.ts';
 
 const CN = ipv6(ADDRESSES.correspondentIpv6);
 const OTHER_HOME_AGENT = ipv6(ADDRESSES.otherHomeAgentIpv6);

@@ -23,12 +23,8 @@ import {
   signBindingAuthorization,
   verifyBindingAuthorization,
 } from '#crypto/return-routability.ts';
-import {
-  encodeMobility,
-  mobilityChecksumValid,
-  mobilityCodec,
-  NO_BINDING_UPDATE_FLAGS,
-} from '#wire/mobility/header.ts';
+import { encodeMobility, mobilityChecksumValid, mobilityCodec } from '#wire/mobility/header.ts';
+import { NO_BINDING_UPDATE_FLAGS } from '#wire/mobility/message.ts';
 import type { MobilityOption } from '#wire/mobility/options.ts';
 
 const HOME = ipv6('2001:db8:1::64');

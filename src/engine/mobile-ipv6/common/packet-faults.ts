@@ -14,7 +14,8 @@ import type { Monotonic } from '#base/time.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
-import { encodeIcmpv6, ParameterProblemCode, PROTOCOL_ICMPV6 } from '#wire/ip/icmpv6.ts';
+import { encodeIcmpv6, PROTOCOL_ICMPV6 } from '#wire/ip/icmpv6.ts';
+import { ParameterProblemCode } from '#wire/ip/icmpv6-messages.ts';
 import {
   homeAddressOption,
   IPV6_HEADER_SIZE,
@@ -31,18 +32,20 @@ import {
   sizeOfOption,
 } from '#wire/ip/ipv6-extensions.ts';
 import {
-  BindingErrorStatus,
   encodeMobility,
   HEADER_LENGTH_TOO_SMALL,
-  MOBILITY_MESSAGES,
   MobilityHeaderOffset,
-  type MobilityMessage,
   mobilityChecksumValid,
   mobilityCodec,
   mobilityHeaderLength,
   PROTOCOL_MOBILITY,
   PROTOCOL_NONE,
 } from '#wire/mobility/header.ts';
+import {
+  BindingErrorStatus,
+  MOBILITY_MESSAGES,
+  type MobilityMessage,
+} from '#wire/mobility/message.ts';
 
 /** Counted by both sides under the same name. */
 export type FaultReason =

@@ -6,7 +6,7 @@ import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import { encapsulationOf } from '#engine/contract/outer-path.ts';
 import type { Output } from '#engine/contract/output.ts';
-import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/header.ts';
+import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import type { Binding } from './bindings/binding.ts';
 import { removeBinding } from './bindings/bindings.ts';
 import type { Tunnel } from './bindings/tunnels.ts';

@@ -31,11 +31,8 @@ import {
 } from '#engine/mobile-ipv6/common/packet-faults.ts';
 import { type Ipv6Packet, ipv6Codec, upperLayerDestination } from '#wire/ip/ipv6.ts';
 import { bindingStatusName } from '#wire/mobility/binding-status.ts';
-import {
-  BindingErrorStatus,
-  type MobilityMessage,
-  PROTOCOL_MOBILITY,
-} from '#wire/mobility/header.ts';
+import { PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import { BindingErrorStatus, type MobilityMessage } from '#wire/mobility/message.ts';
 import type { HomeConfiguration, MobileNodeConfiguration } from './configuration.ts';
 import {
   changesMainTable,

@@ -9,11 +9,8 @@ import { type IpAddress, parseIpAddress } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { type Wall, wall } from '#base/time.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
-import {
-  filterNtmobileOptions,
-  parseNtmobileOptions,
-  writeNtmobileOptions,
-} from '#wire/ntmobile/options.ts';
+import { parseNtmobileOptions, writeNtmobileOptions } from '#wire/ntmobile/option-codec.ts';
+import { filterNtmobileOptions } from '#wire/ntmobile/options.ts';
 import type { NodeRegistration } from './registrations.ts';
 
 export const REGISTRATIONS_TABLE = 'registrations';

@@ -15,11 +15,8 @@ import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { withMessageWatch } from '#runtime/watched-engine.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
 import { homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
-import {
-  encodeMobility,
-  NO_BINDING_UPDATE_FLAGS,
-  PROTOCOL_MOBILITY,
-} from '#wire/mobility/header.ts';
+import { encodeMobility, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import { NO_BINDING_UPDATE_FLAGS } from '#wire/mobility/message.ts';
 import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
 
 const CARE_OF = ipv6('2001:db8:a::10');

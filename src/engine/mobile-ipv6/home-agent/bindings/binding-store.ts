@@ -22,7 +22,7 @@ import { after, type Monotonic } from '#base/time.ts';
 import { encapsulationOf } from '#engine/contract/outer-path.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
-import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/header.ts';
+import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import { type Binding, type BindingState, type FormerBinding, NO_PREFIXES } from './binding.ts';
 import { HIGHEST_TUNNEL_ID, type TunnelEndpoint } from './tunnels.ts';
 

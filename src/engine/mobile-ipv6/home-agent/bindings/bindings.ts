@@ -38,7 +38,7 @@ import {
   REFRESH_REQUEST_LEAD_MS,
 } from '#engine/mobile-ipv6/home-agent/timers.ts';
 import { BINDING_STATUSES } from '#wire/mobility/binding-status.ts';
-import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/header.ts';
+import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import type { MobilityOption } from '#wire/mobility/options.ts';
 import { Binding, type BindingState } from './binding.ts';
 import { forgetBinding, storeBinding, storeFormerBinding } from './binding-store.ts';

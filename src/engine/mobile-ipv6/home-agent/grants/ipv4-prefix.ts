@@ -9,7 +9,7 @@
  */
 import { type Ipv4Address, isIpv4, isUnspecified, networkOf, type Prefix } from '#base/ip.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
-import type { MobilityMessageOf } from '#wire/mobility/header.ts';
+import type { MobilityMessageOf } from '#wire/mobility/message.ts';
 import { filterOptions, type MobilityOptionOf } from '#wire/mobility/options.ts';
 
 export type Ipv4HomeAddressOption = MobilityOptionOf<'ipv4-home-address'>;

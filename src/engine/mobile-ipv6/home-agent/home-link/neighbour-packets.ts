@@ -22,11 +22,11 @@ import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { ArpOperation, type ArpPacket, arpCodec } from '#wire/ip/arp.ts';
 import {
   encodeIcmpv6,
-  type Icmpv6Body,
   icmpv6ChecksumValid,
   icmpv6Codec,
   PROTOCOL_ICMPV6,
 } from '#wire/ip/icmpv6.ts';
+import type { Icmpv6Body } from '#wire/ip/icmpv6-messages.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
 
 const HOP_LIMIT = 255;

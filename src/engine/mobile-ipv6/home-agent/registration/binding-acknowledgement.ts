@@ -17,11 +17,8 @@ import { sendToNodeAtHome } from '#engine/mobile-ipv6/home-agent/home-link/home-
 import { emit, type HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
 import { BINDING_STATUSES, bindingStatusName } from '#wire/mobility/binding-status.ts';
-import {
-  encodeMobility,
-  NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
-  PROTOCOL_MOBILITY,
-} from '#wire/mobility/header.ts';
+import { encodeMobility, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import { NO_BINDING_ACKNOWLEDGEMENT_FLAGS } from '#wire/mobility/message.ts';
 import { findOption, type MobilityOption, NO_KEEPALIVE_NEEDED } from '#wire/mobility/options.ts';
 import type { Refusal } from './refusal.ts';
 import {

@@ -26,11 +26,8 @@ import {
   ipv6Codec,
   type2RoutingHeader,
 } from '#wire/ip/ipv6.ts';
-import {
-  BindingErrorStatus,
-  type MobilityMessage,
-  PROTOCOL_MOBILITY,
-} from '#wire/mobility/header.ts';
+import { PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import { BindingErrorStatus, type MobilityMessage } from '#wire/mobility/message.ts';
 import { handleBindingUpdate } from './binding-update-checks.ts';
 import { registrationRequest } from './registration-request.ts';
 

@@ -10,7 +10,7 @@ import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-ke
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { RegistrationPath } from '#engine/mobile-ipv6/home-agent/input.ts';
 import { homeAddressOption, type Ipv6Packet } from '#wire/ip/ipv6.ts';
-import type { MobilityMessageOf } from '#wire/mobility/header.ts';
+import type { MobilityMessageOf } from '#wire/mobility/message.ts';
 import { findOption } from '#wire/mobility/options.ts';
 
 export interface RegistrationRequest {

@@ -29,7 +29,7 @@ import {
   ipv4AddressStatusName,
   rejects,
 } from '#wire/mobility/binding-status.ts';
-import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/header.ts';
+import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import { findOption } from '#wire/mobility/options.ts';
 import {
   type Acknowledgement,

@@ -14,7 +14,7 @@ import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-ke
 import type { MobileNodeReason } from '#engine/mobile-ipv6/mobile-node/reasons.ts';
 import { homeAddressOption, type Ipv6Packet, type2RoutingHeader } from '#wire/ip/ipv6.ts';
 import { rejects } from '#wire/mobility/binding-status.ts';
-import type { MobilityMessageOf } from '#wire/mobility/header.ts';
+import type { MobilityMessageOf } from '#wire/mobility/message.ts';
 import { findOption } from '#wire/mobility/options.ts';
 
 export type Acknowledgement = MobilityMessageOf<'binding-acknowledgement'>;

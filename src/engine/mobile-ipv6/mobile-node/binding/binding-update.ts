@@ -16,12 +16,8 @@ import type { PacketPath } from '#engine/contract/packet-path.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
 import { type Extension, homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
-import {
-  encodeMobility,
-  type MobilityMessageOf,
-  NO_BINDING_UPDATE_FLAGS,
-  PROTOCOL_MOBILITY,
-} from '#wire/mobility/header.ts';
+import { encodeMobility, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import { type MobilityMessageOf, NO_BINDING_UPDATE_FLAGS } from '#wire/mobility/message.ts';
 import { IDENTIFIER_SUBTYPE_NAI, type MobilityOption } from '#wire/mobility/options.ts';
 
 /** RFC 5555 §4.1; the home agent listens here. */

@@ -9,7 +9,7 @@
 import { after, wall } from '#base/time.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import { lifetimeUnits } from '#engine/mobile-ipv6/mobile-node/desired-state/tunnel-endpoints.ts';
-import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/header.ts';
+import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import type { RegistrationState } from './binding-registration.ts';
 import { buildBindingUpdate, type HomeAgentTarget } from './binding-update.ts';
 import type { BindingExchange } from './exchange.ts';

@@ -10,7 +10,7 @@ import {
   type HomeAgentTarget,
 } from '#engine/mobile-ipv6/mobile-node/binding/binding-update.ts';
 import type { CareOfCandidate } from '#engine/mobile-ipv6/mobile-node/network/movement-detection.ts';
-import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/header.ts';
+import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import { type MobilityOptionOf, NO_KEEPALIVE_NEEDED } from '#wire/mobility/options.ts';
 import type { TunnelEndpoints } from './policy-routing.ts';
 

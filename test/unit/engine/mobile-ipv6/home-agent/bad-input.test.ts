@@ -4,12 +4,8 @@ import { ipv6 } from '#base/ip.ts';
 import { icmpv6Codec } from '#wire/ip/icmpv6.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
 import { homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
-import {
-  encodeMobility,
-  fillMobilityChecksum,
-  type MobilityMessage,
-  mobilityCodec,
-} from '#wire/mobility/header.ts';
+import { encodeMobility, fillMobilityChecksum, mobilityCodec } from '#wire/mobility/header.ts';
+import type { MobilityMessage } from '#wire/mobility/message.ts';
 import {
   CARE_OF,
   HOME_ADDRESS,

@@ -24,14 +24,12 @@ import type { HomeAgentInput } from '#engine/mobile-ipv6/home-agent/input.ts';
 import { expectSound } from '#test/sim/event-faults.ts';
 import { type Ipv6Packet, ipv6Codec, type2RoutingHeader } from '#wire/ip/ipv6.ts';
 import { homeAddressExtension } from '#wire/ip/ipv6-extensions.ts';
+import { encodeMobility, mobilityCodec, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
 import {
   type BindingUpdateFlags,
-  encodeMobility,
   type MobilityMessageOf,
-  mobilityCodec,
   NO_BINDING_UPDATE_FLAGS,
-  PROTOCOL_MOBILITY,
-} from '#wire/mobility/header.ts';
+} from '#wire/mobility/message.ts';
 import { findOption, type MobilityOption } from '#wire/mobility/options.ts';
 
 export const HOME_AGENT = ipv6('2001:db8:1::1');

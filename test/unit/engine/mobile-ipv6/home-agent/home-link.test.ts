@@ -11,7 +11,8 @@ import {
 } from '#base/ip.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { ArpOperation, arpCodec } from '#wire/ip/arp.ts';
-import { encodeIcmpv6, type Icmpv6Body, icmpv6Codec } from '#wire/ip/icmpv6.ts';
+import { encodeIcmpv6, icmpv6Codec } from '#wire/ip/icmpv6.ts';
+import type { Icmpv6Body } from '#wire/ip/icmpv6-messages.ts';
 import { ipv6Codec } from '#wire/ip/ipv6.ts';
 import {
   HOME_ADDRESS,

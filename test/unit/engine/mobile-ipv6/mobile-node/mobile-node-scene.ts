@@ -33,13 +33,15 @@ import {
 import { type Ipv6Packet, ipv6Codec } from '#wire/ip/ipv6.ts';
 import {
   encodeMobility,
-  type MobilityMessage,
-  type MobilityMessageOf,
   mobilityChecksumValid,
   mobilityCodec,
-  NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
   PROTOCOL_MOBILITY,
 } from '#wire/mobility/header.ts';
+import {
+  type MobilityMessage,
+  type MobilityMessageOf,
+  NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
+} from '#wire/mobility/message.ts';
 import { findOption, type MobilityOption } from '#wire/mobility/options.ts';
 
 export const HOME_ADDRESS = ipv6('2001:db8:1::10');

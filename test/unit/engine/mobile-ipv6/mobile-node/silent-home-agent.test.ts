@@ -8,12 +8,8 @@ import { encode, isMalformed } from '#base/bytes.ts';
 import { type Ipv6Address, ipv6 } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
 import { homeAddressOption, ipv6Codec } from '#wire/ip/ipv6.ts';
-import {
-  encodeMobility,
-  mobilityCodec,
-  NO_BINDING_ACKNOWLEDGEMENT_FLAGS,
-  PROTOCOL_MOBILITY,
-} from '#wire/mobility/header.ts';
+import { encodeMobility, mobilityCodec, PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
+import { NO_BINDING_ACKNOWLEDGEMENT_FLAGS } from '#wire/mobility/message.ts';
 import {
   HOME,
   HOME_ADDRESS,
