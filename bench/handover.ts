@@ -218,7 +218,8 @@ async function measureContender(
   const rounds = Math.max(1, Math.ceil((moves * kinds.size) / contender.tour.length));
   for (const traffic of TRAFFICS) {
     progress(
-      `${contender.name}, ${delayMs} ms one way, ${traffic}: ${rounds * contender.tour.length} moves`,
+      `${contender.name}, ${delayMs} ms one way, ${traffic}: ` +
+        `${rounds * contender.tour.length} moves`,
     );
     for (const [kind, stalls] of await measureTraffic(lab, contender, roamer, traffic, rounds)) {
       measured.push({ contender: contender.name, delayMs, traffic, kind, stalls });

@@ -1,7 +1,6 @@
 /**
- * `npm run -s bench --
- * throughput|handover|home-agent|prefixes|direction-coordinator|matrix|translation|ntmobile-handover|relay
- * [--json]`: the benchmarks, each with its peers in the same run. Runs inside the lab's namespaces.
+ * `npm run -s bench -- NAME [--json]`: the benchmarks, each with its peers in the same run. Runs
+ * inside the lab's namespaces; `--help` lists the names.
  */
 import { Command } from 'commander';
 import { type CoordinatorSettings, directionCoordinator } from './direction-coordinator.ts';
@@ -26,7 +25,8 @@ const program = new Command('bench').description(
 program
   .command('throughput')
   .description(
-    'TCP of one flow, small UDP packets and round trips through udp and ipip, beside a plain cable, VXLAN and wireguard-go',
+    'TCP of one flow, small UDP packets and round trips through udp and ipip, beside a plain ' +
+      'cable, VXLAN and wireguard-go',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--seconds <n>', 'length of one measurement', Number, 3)
@@ -51,7 +51,8 @@ program
 program
   .command('handover')
   .description(
-    'stall of packets at a move, from the new care-of address to the first packet, by kind of move, beside wireguard-go and OpenVPN',
+    'stall of packets at a move, from the new care-of address to the first packet, by kind ' +
+      'of move, beside wireguard-go and OpenVPN',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--moves <n>', 'moves of each kind', Number, 50)
@@ -71,7 +72,8 @@ program
 program
   .command('home-agent')
   .description(
-    'authenticated Binding Updates per second on one core and memory for each binding, engine alone and with the reconciler',
+    'authenticated Binding Updates per second on one core and memory for each binding, ' +
+      'engine alone and with the reconciler',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--bindings <n,…>', 'numbers of mobile nodes, a run for each', numbers, [10_000, 100_000])
@@ -92,7 +94,8 @@ program
 program
   .command('prefixes')
   .description(
-    'a flow by host routes, by one prefix of a mobile router, and by one among many, in the same run',
+    'a flow by host routes, by one prefix of a mobile router, and by one among many, in the ' +
+      'same run',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--seconds <n>', 'length of one measurement', Number, 3)
@@ -106,7 +109,8 @@ program
 program
   .command('direction-coordinator')
   .description(
-    'directions per second of the direction coordinator’s engine on one core, and memory for each registered node',
+    'directions per second of the direction coordinator’s engine on one core, and memory for ' +
+      'each registered node',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option(
@@ -135,7 +139,8 @@ program
 program
   .command('translation')
   .description(
-    'TCP of one flow between a host with IPv4 and one with IPv6, translated by the data plane and by tayga, without tunnels',
+    'TCP of one flow between a host with IPv4 and one with IPv6, translated by the data ' +
+      'plane and by tayga, without tunnels',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--seconds <n>', 'length of one measurement', Number, 3)
@@ -148,7 +153,8 @@ program
 program
   .command('ntmobile-handover')
   .description(
-    'stall of data between two NTMobile nodes when one or both move, names until their first octet, in round trips of the lab’s links',
+    'stall of data between two NTMobile nodes when one or both move, names until their first ' +
+      'octet, in round trips of the lab’s links',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--moves <n>', 'moves, at least', Number, 100)
@@ -161,7 +167,8 @@ program
 program
   .command('relay')
   .description(
-    'TCP of one flow and round trips between two nodes that a relay joins, beside the same tunnel without it',
+    'TCP of one flow and round trips between two nodes that a relay joins, beside the same ' +
+      'tunnel without it',
   )
   .option('--json', 'one JSON object on standard output', false)
   .option('--seconds <n>', 'length of one measurement', Number, 3)

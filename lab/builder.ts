@@ -53,7 +53,8 @@ class Plan {
     options = '',
   ): void {
     this.links.push(
-      `link add name ${left[1]} ${options} netns ${left[0]} type veth peer name ${right[1]} netns ${right[0]}`,
+      `link add name ${left[1]} ${options} netns ${left[0]} type veth peer name ${right[1]} ` +
+        `netns ${right[0]}`,
     );
     for (const [room, name] of [left, right]) {
       this.room(room).interfaces.push(name);
@@ -317,9 +318,10 @@ function planNode(plan: Plan, node: string, names: readonly string[], index: num
   const room = plan.room(node);
   for (const [number, name] of names.entries()) {
     const end = cableEnd(node, name);
-    const address = `02:00:00:00:${(index + 1).toString(16).padStart(2, '0')}:${number.toString(16).padStart(2, '0')}`;
+    const address = `02:00:00:00:${hexOctet(index + 1)}:${hexOctet(number)}`;
     plan.links.push(
-      `link add name ${name} address ${address} netns ${node} type veth peer name ${end} netns fabric`,
+      `link add name ${name} address ${address} netns ${node} type veth peer name ${end} ` +
+        'netns fabric',
     );
     plan.room('fabric').interfaces.push(end);
     room.interfaces.push(name);
@@ -331,6 +333,10 @@ function planNode(plan: Plan, node: string, names: readonly string[], index: num
     );
     room.ip.push(`link set ${name} up`);
   }
+}
+
+function hexOctet(value: number): string {
+  return value.toString(16).padStart(2, '0');
 }
 
 /**

@@ -284,7 +284,7 @@ export class DaemonProcess {
     this.namespace = namespace;
     mkdirSync(STATE_DIRECTORY, { recursive: true });
     this.#file = `${LAB_DIRECTORY}/${name}.yaml`;
-    // Drop-ins of whoever had that name before.
+    // Drop-ins of an earlier daemon of that name.
     rmSync(`${this.#file}.d`, { recursive: true, force: true });
     this.configure(configuration);
   }

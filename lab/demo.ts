@@ -36,14 +36,17 @@ const DEMOS: Readonly<Record<string, Demo>> = {
   },
   ntmobile: {
     about:
-      'an IPv4-only node with an IPv6-only server, and with another node, behind translators; Teredo beside it',
+      'an IPv4-only node with an IPv6-only server, and with another node, behind ' +
+      'translators; Teredo beside it',
     lab: NTMOBILE_LAB,
     play: runNtmobileDemo,
   },
 };
 
 const NAMES = Object.keys(DEMOS);
-const USAGE = `usage: npm run demo [-- [${NAMES.join('|')}] [--stay SECONDS] [--json] [--keep-logs DIRECTORY]]`;
+const USAGE =
+  `usage: npm run demo [-- [${NAMES.join('|')}] [--stay SECONDS] [--json] [--keep-logs ` +
+  'DIRECTORY]]';
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,

@@ -5,11 +5,14 @@ import { delimiter } from 'node:path';
 import { parseArgs } from 'node:util';
 
 /**
- * The way into the lab: `node lab/enter.ts -- command arguments…` runs a command inside fresh mount, network, PID, IPC and
- * UTS namespaces (and a user namespace for an ordinary user). Nothing in there reaches the host, and nothing outlives it:
+ * Entry to the lab: `node lab/enter.ts -- command arguments…` runs a command inside fresh mount,
+ * network, PID, IPC and UTS namespaces (and a user namespace for an ordinary user). No packet from
+ * inside reaches the host, and no process outlives the command:
  *
- *     node lab/enter.ts ── setpriv --pdeathsig KILL ── unshare --kill-child ══╪══ init.pl (PID 1) ── command
- *         killed by -9 ─────────→ dies ────────────────→ dies ───────────────╪─→ killed, and with it every process inside
+ *     node lab/enter.ts ── setpriv --pdeathsig KILL ── unshare --kill-child ══╪══ init.pl ── command
+ *         kill -9 ──────────────→ dies ────────────────→ dies ───────────────╪─→ killed
+ *
+ * init.pl is PID 1 inside: when it is killed, the kernel kills every process inside with it.
  */
 
 /**
@@ -24,8 +27,8 @@ export const STATE_DIRECTORY = `${LAB_DIRECTORY}/state`;
 const MARKER = `${LAB_DIRECTORY}/inside`;
 
 /**
- * Addresses of the lab's name server (on the core router), in the resolv.conf that everybody in the
- * lab sees.
+ * Addresses of the lab's name server (on the core router), in the resolv.conf of every host of the
+ * lab.
  */
 export const NAME_SERVERS = ['2001:db8:f::53', '198.51.100.253'] as const;
 
@@ -39,7 +42,10 @@ const SETUP = `set -eu
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/netns /run/lock /run/sojourn ${LAB_DIRECTORY}
 ip link set lo up
-{ ${NAME_SERVERS.map((address) => `echo 'nameserver ${address}'`).join('; ')}; echo 'options timeout:1 attempts:3'; } > ${LAB_DIRECTORY}/resolv.conf
+{
+  ${NAME_SERVERS.map((address) => `echo 'nameserver ${address}'`).join('\n  ')}
+  echo 'options timeout:1 attempts:3'
+} > ${LAB_DIRECTORY}/resolv.conf
 resolv=$(readlink -m /etc/resolv.conf)
 case "$resolv" in /run/*) mkdir -p "$(dirname "$resolv")"; : > "$resolv" ;; esac
 if [ -e "$resolv" ]; then mount --bind ${LAB_DIRECTORY}/resolv.conf "$resolv"; fi
@@ -177,7 +183,8 @@ async function main(): Promise<number> {
   const [command] = positionals;
   if (values.help === true || command === undefined) {
     console.log(
-      'usage: node lab/enter.ts -- command arguments…\n\nRuns a command inside the lab’s own namespaces.',
+      'usage: node lab/enter.ts -- command arguments…\n\nRuns a command inside the lab’s own ' +
+        'namespaces.',
     );
     return values.help === true ? 0 : 64;
   }

@@ -21,13 +21,17 @@ import { Lab, type LabOptions } from './topology.ts';
 const USAGE = `usage: node lab/enter.ts -- node lab/main.ts shell|map|selftest [options]
 
   map        prints the lab's map
-  shell      builds the lab and gives a shell in the namespace of the mobile node; the lab ends with the shell
-  selftest   builds the lab, plugs the node into every network and checks addresses, reachability and NAT behaviour; then it
-             gives the mobile routers their addresses and checks what the hosts behind them get
+  shell      builds the lab and opens a shell in the namespace of the mobile node; the lab ends
+             with the shell
+  selftest   builds the lab, plugs the node into every network and checks addresses, reachability
+             and NAT behaviour; then gives the mobile routers their addresses and checks the hosts
+             behind them
 
   --networks NAME,…     networks to build, of: ${ALL_NETWORKS.join(' ')}; default all
-  --mobile-routers NAME,…  mobile routers to build, each with its network, of: ${MOBILE_ROUTER_NAMES.join(' ')}; default all; '' is none
-  --at NAME             network that the node of the shell is plugged into, or one behind a mobile router (mr-lan); default home
+  --mobile-routers NAME,…  mobile routers to build, each with its network, of:
+                        ${MOBILE_ROUTER_NAMES.join(' ')}; default all; '' builds none
+  --at NAME             network that the node of the shell is plugged into, or one behind a mobile
+                        router (mr-lan); default home
   --namespace NAME      namespace of the shell; default mn
   --delay-ms N          one-way delay between the core and each visited network
   --loss-percent N      loss in each direction there
@@ -104,7 +108,9 @@ function reportLine({ network, addresses, nat, wrong }: NetworkReport): string {
       ? ''
       : `mapping ${nat.mapping}, filtering ${nat.filtering}`;
   const verdict = wrong.length === 0 ? 'ok  ' : 'FAIL';
-  const line = `${verdict}  ${network.name.padEnd(10)} ${network.label.padEnd(31)} ${addresses.join(' ').padEnd(38)} ${behaviour}`;
+  const line =
+    `${verdict}  ${network.name.padEnd(10)} ${network.label.padEnd(31)} ` +
+    `${addresses.join(' ').padEnd(38)} ${behaviour}`;
   return [line.trimEnd(), ...wrong.map((each) => `        ${each}`)].join('\n');
 }
 
@@ -131,7 +137,8 @@ async function shell({ options, at, namespace }: Arguments): Promise<number> {
   await using lab = await Lab.create(options);
   await lab.move('mn', at);
   console.log(
-    `${MAP}\nmn is plugged into ${at}; this shell is in ${namespace}. Another: nsenter --net=/run/netns/NAME\n`,
+    `${MAP}\nmn is plugged into ${at}; this shell is in ${namespace}. Another: nsenter ` +
+      `--net=/run/netns/NAME\n`,
   );
   process.on('SIGINT', () => undefined);
   const [command = '', ...args] = inNamespace(namespace, ['bash']);

@@ -7,14 +7,14 @@ import { NatKind } from './network.ts';
  * Linux's `masquerade` keeps the source port when it is free and gives a client's endpoint the same
  * external port for every destination, and lets in only what answers a packet that went out to the
  * same address and port: that is "port-restricted". The other kinds are made from it:
- *  - symmetric: `fully-random` makes conntrack choose a port for each destination anew;
+ *  - symmetric: `fully-random` makes conntrack choose a new port for each destination;
  *  - full cone and address-dependent: a chain behind the translation writes down `external port →
  *    client endpoint` (and the addresses that the endpoint has sent to); packets from outside that
  *    conntrack does not know are translated by that map;
  *  - address-dependent mapping: the first port towards an address is random and written down with
  *    that address; the next one there is the same.
  *
- * What comes from outside and belongs to nobody is dropped without an answer in `input`. The drop
+ * A packet from outside that belongs to no mapping is dropped silently in `input`. The drop
  * matters: a packet that was accepted, or refused with an ICMP error, would leave a conntrack entry
  * that takes the external port away from the client. Only UDP is treated specially: TCP and ICMP
  * are always as port-restricted. Two clients that use the same port towards different destinations
@@ -27,7 +27,9 @@ export function natRules(kind: NatKind): string {
     .join('\n');
   return `table ip nat {
   map client { type inet_service : ipv4_addr . inet_service; flags dynamic,timeout; timeout 5m; }
-  map towards { type ipv4_addr . inet_service . ipv4_addr : inet_service; flags dynamic,timeout; timeout 5m; }
+  map towards {
+    type ipv4_addr . inet_service . ipv4_addr : inet_service; flags dynamic,timeout; timeout 5m;
+  }
   set contacted { type inet_service . ipv4_addr; flags dynamic,timeout; timeout 5m; }
   chain translate_inbound {
     type nat hook prerouting priority dstnat
@@ -39,10 +41,13 @@ ${outbound}
   }
   chain note_mapping {
     type filter hook postrouting priority srcnat + 10
-    oifname "wan" meta l4proto udp ct direction original update @client { udp sport : ct original ip saddr . ct original proto-src }
-    oifname "wan" meta l4proto udp ct direction reply update @client { udp sport : ct reply ip saddr . ct reply proto-src }
+    oifname "wan" meta l4proto udp ct direction original \\
+      update @client { udp sport : ct original ip saddr . ct original proto-src }
+    oifname "wan" meta l4proto udp ct direction reply \\
+      update @client { udp sport : ct reply ip saddr . ct reply proto-src }
     oifname "wan" meta l4proto udp update @contacted { udp sport . ip daddr }
-    oifname "wan" meta l4proto udp ct direction original update @towards { ct original ip saddr . ct original proto-src . ip daddr : udp sport }
+    oifname "wan" meta l4proto udp ct direction original update @towards { \\
+      ct original ip saddr . ct original proto-src . ip daddr : udp sport }
   }
   chain from_outside {
     type filter hook input priority filter
@@ -72,7 +77,8 @@ const INBOUND: Readonly<Partial<Record<NatKind, string>>> = {
   [NatKind.endpointIndependent]:
     '    iifname "wan" meta l4proto udp dnat ip to udp dport map @client',
   [NatKind.addressDependent]:
-    '    iifname "wan" udp dport . ip saddr @contacted meta l4proto udp dnat ip to udp dport map @client',
+    '    iifname "wan" udp dport . ip saddr @contacted meta l4proto udp dnat ip to udp dport ' +
+    'map @client',
 };
 
 /**
@@ -80,4 +86,5 @@ const INBOUND: Readonly<Partial<Record<NatKind, string>>> = {
  * after a power cut.
  */
 export const FORGET_MAPPINGS =
-  'nft flush map ip nat client; nft flush map ip nat towards; nft flush set ip nat contacted; conntrack -F';
+  'nft flush map ip nat client; nft flush map ip nat towards; nft flush set ip nat ' +
+  'contacted; conntrack -F';

@@ -31,7 +31,7 @@ export class NetworkManager {
   }
 
   /**
-   * The carrier is there: the DHCP client runs until it is lost, once a second while nobody
+   * The carrier is there: the DHCP client runs until it is lost, once a second while no server
    * answers.
    */
   carrierFound(): void {
@@ -79,7 +79,8 @@ case "$1" in
 bound | renew)
   ip -4 address replace "$ip/$mask" dev "$interface" valid_lft "$lease" preferred_lft "$lease"
   for gateway in $router; do
-    ip -4 route replace default via "$gateway" dev "$interface" proto dhcp src "$ip" metric "$METRIC"
+    ip -4 route replace default via "$gateway" dev "$interface" proto dhcp \\
+      src "$ip" metric "$METRIC"
     break
   done
   ;;

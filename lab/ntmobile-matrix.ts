@@ -73,7 +73,7 @@ export class MatrixNodes {
     await this.#system.stop();
   }
 
-  /** Both daemons begin anew at that pair of places; the first asks for the second by name. */
+  /** Both daemons restart at that pair of networks; the first resolves the name of the second. */
   async fresh(pair: Pair): Promise<Reached> {
     for (const node of this.#nodes) await node.stop();
     await this.#plug(pair, undefined);
@@ -81,10 +81,10 @@ export class MatrixNodes {
     return await this.#measure(pair, 'fresh', true);
   }
 
-  /** Whoever is elsewhere moves to that pair of places, two of them at the same moment. */
+  /** Moves the nodes to that pair of networks, both at the same moment if both have to move. */
   async move(pair: Pair): Promise<Reached> {
     const from = this.#at;
-    if (from === undefined) throw new Error('nobody has begun');
+    if (from === undefined) throw new Error('no pair has been started');
     const movers = pair.filter((kind, at) => kind !== from[at]).length;
     await this.#plug(pair, from);
     return await this.#measure(pair, movers === 2 ? 'both moved' : 'one moved', false);

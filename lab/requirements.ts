@@ -107,7 +107,8 @@ function tunDevice(): string[] {
   const device = '/dev/net/tun';
   if (!existsSync(device) || !statSync(device).isCharacterDevice()) {
     return [
-      `${device} is missing. Load the module with:  sudo modprobe tun   (in a container: --device ${device})`,
+      `${device} is missing. Load the module with:  sudo modprobe tun   (in a container: ` +
+        `--device ${device})`,
     ];
   }
   try {
@@ -132,8 +133,10 @@ function namespaces(): string[] {
   const said = (result.stderr ?? '').trim();
   const advice =
     user.length === 0
-      ? 'In a container this needs --cap-add SYS_ADMIN and unmasked /proc (--security-opt systempaths=unconfined)'
-      : 'An ordinary user needs user namespaces:  sudo sysctl kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000';
+      ? 'In a container this needs --cap-add SYS_ADMIN and unmasked /proc (--security-opt ' +
+        'systempaths=unconfined)'
+      : 'An ordinary user needs user namespaces:  sudo sysctl ' +
+        'kernel.unprivileged_userns_clone=1 user.max_user_namespaces=10000';
   return [`namespaces cannot be made: ${said}\n  ${advice}   or run as root`];
 }
 

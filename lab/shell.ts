@@ -229,7 +229,8 @@ export class Background implements AsyncDisposable {
         if (typeof text === 'string' ? output.includes(text) : text.test(output)) return true;
         if (this.#finished !== undefined) {
           throw new Error(
-            `${this.argv.join(' ')} ended (${this.#finished.code}) before it was ready:\n${output}${this.#finished.stderr}`,
+            `${this.argv.join(' ')} ended (${this.#finished.code}) before it was ` +
+              `ready:\n${output}${this.#finished.stderr}`,
           );
         }
         return false;

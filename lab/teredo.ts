@@ -2,8 +2,8 @@
  * Teredo (RFC 4380) as Debian has it, for comparison: miredo-server and a relay on the host
  * `teredo` at the core, miredo as a client on any node.
  *
- * Root in a user namespace of one id alone cannot start them: miredo insists on becoming somebody
- * else. {@link teredoObstacle} says so beforehand.
+ * Root in a user namespace of one id alone cannot start them: miredo insists on becoming another
+ * user. {@link teredoObstacle} says so beforehand.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { isProgram, LAB_DIRECTORY } from './enter.ts';

@@ -96,8 +96,8 @@ async function removeNamespaces(names: readonly string[]): Promise<void> {
 }
 
 /**
- * The lab: networks, servers and nodes in network namespaces of this mount namespace (see the picture
- * in map.ts). Only one at a time; call inside `lab/enter.ts`. Methods throw {@link
+ * The lab: networks, servers and nodes in network namespaces of this mount namespace (see the
+ * picture in map.ts). Only one at a time; call inside `lab/enter.ts`. Methods throw {@link
  * CommandError} with the command's words when a command fails.
  */
 export class Lab implements AsyncDisposable {
@@ -307,7 +307,8 @@ export class Lab implements AsyncDisposable {
   ): Background {
     this.#spawned += 1;
     const program = (argv[0] ?? '').split('/').at(-1) ?? '';
-    const logFile = `${this.logDirectory}/${options.logName ?? `${namespace}.${program}.${this.#spawned}`}.log`;
+    const logName = options.logName ?? `${namespace}.${program}.${this.#spawned}`;
+    const logFile = `${this.logDirectory}/${logName}.log`;
     const started = new Background(argv, { ...options, namespace, logFile });
     this.#background.add(started);
     started.exited.then(() => this.#background.delete(started));

@@ -38,10 +38,10 @@ export const NETWORKS_OF_KIND: Readonly<Record<PlaceKind, readonly [NetworkName,
 export const MATRIX_NETWORKS: readonly NetworkName[] = Object.values(NETWORKS_OF_KIND).flat();
 
 /**
- * Whether a direct path can be made. Over IPv6, always: nobody filters it here. Over IPv4 each
- * one's packets must come from where the other one can let them in: a translator that maps by
- * destination is seen at a port that nobody knows beforehand, so the other side must let in every
- * port of an address.
+ * Whether two nodes can have a direct path. Over IPv6 always: the lab does not filter it. Over IPv4
+ * the filter of each NAT must accept the packets of the other side: a NAT with address-dependent
+ * mapping sends from a port that the other side cannot know in advance, so the other side's filter
+ * must accept every port of that address.
  */
 export function mayBeDirect(first: NetworkName, second: NetworkName): boolean {
   const [a, b] = [NETWORKS[first], NETWORKS[second]];

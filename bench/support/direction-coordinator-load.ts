@@ -201,7 +201,7 @@ class Node implements SessionListener<string> {
   ended(): void {}
 }
 
-/** Carries datagrams until nobody has any more. */
+/** Carries datagrams until none is left. */
 function exchange(
   coordinator: Coordinator,
   nodes: ReadonlyMap<IpAddress, Node>,

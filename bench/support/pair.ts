@@ -49,7 +49,8 @@ export async function buildPair(options: PairOptions): Promise<Pair> {
       [
         'sh',
         '-ec',
-        'echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad; echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding',
+        'echo 0 > /proc/sys/net/ipv6/conf/eth0/accept_dad; echo 1 > ' +
+          '/proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding',
       ],
       { namespace },
     );

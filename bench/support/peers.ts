@@ -131,7 +131,9 @@ function followRoutes(
   directory: string,
 ): Background {
   const set = `wg set wgl peer ${otherKey} endpoint ${remote}:${WIREGUARD_PORT}`;
-  const script = `ip -4 -oneline monitor route | while read -r line; do case "$line" in default*) ${set};; esac; done`;
+  const script =
+    `ip -4 -oneline monitor route | while read -r line; do case "$line" in default*) ${set};; ` +
+    'esac; done';
   return new Background(['sh', '-c', script], { namespace, logFile: `${directory}/wgl.hook.log` });
 }
 

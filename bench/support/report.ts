@@ -75,7 +75,8 @@ export function printReport(report: Report, asJson: boolean): void {
   }
   const { machine } = report;
   console.log(
-    `${report.benchmark}: ${machine.system}, kernel ${machine.kernel}, ${machine.cores} × ${machine.processor}, Node ${machine.node}`,
+    `${report.benchmark}: ${machine.system}, kernel ${machine.kernel}, ${machine.cores} × ` +
+      `${machine.processor}, Node ${machine.node}`,
   );
   console.log(
     `settings: ${Object.entries(report.settings)

@@ -66,7 +66,8 @@ export const MOBILE_NODE: DemoSetup = {
  */
 export const MOBILE_NETWORK: DemoSetup = {
   introduction:
-    'starting the home agent and, plugged into its home link, the mobile router; two ordinary hosts are behind it …',
+    'starting the home agent and, plugged into its home link, the mobile router; two ' +
+    'ordinary hosts are behind it …',
   lab: { nodes: {}, mobileRouters: ['mr'] },
   node: 'mr',
   homeAgent: (lab) =>

@@ -153,9 +153,9 @@ export async function runJourney(lab: Lab, cast: DemoSetup, stage: DemoOutput): 
       what: 'both downloads and both pings to begin at home',
     },
   );
-  say(
-    `downloading ${(2 * OCTETS_PER_SECOND * seconds) / 1e6} MB: ${downloads.map(({ client, server, to }) => `${client} from ${server} at ${to}`).join(', ')} …\n`,
-  );
+  const plans = downloads.map(({ client, server, to }) => `${client} from ${server} at ${to}`);
+  const megabytes = (2 * OCTETS_PER_SECOND * seconds) / 1e6;
+  say(`downloading ${megabytes} MB: ${plans.join(', ')} …\n`);
 
   const visits: Visit[] = [];
   let here: NetworkName = 'home';
@@ -163,7 +163,9 @@ export async function runJourney(lab: Lab, cast: DemoSetup, stage: DemoOutput): 
     say(`→ ${NETWORKS[next].label}`);
     const made = await visit(journey, here, next);
     say(
-      `    ${made.careOfAddress}, ${made.encapsulation}; TCP stood still for ${made.stall6Ms.toFixed(0)} / ${made.stall4Ms.toFixed(0)} ms; pings lost ${made.lost6} / ${made.lost4}`,
+      `    ${made.careOfAddress}, ${made.encapsulation}; TCP stood still for ` +
+        `${made.stall6Ms.toFixed(0)} / ${made.stall4Ms.toFixed(0)} ms; pings lost ` +
+        `${made.lost6} / ${made.lost4}`,
     );
     visits.push(made);
     here = next;

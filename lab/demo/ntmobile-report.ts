@@ -72,6 +72,7 @@ export function totalsText(
   const wrong = links
     .filter(({ first }) => first !== undefined)
     .map(({ link, first }) => `\n  ${link}: ${first}`);
-  return `total: ${mebibytes} MiB downloaded, ${checksumsRight ? 'checksums ok' : 'CHECKSUM WRONG'}, resets ${resets}
+  const checksums = checksumsRight ? 'checksums ok' : 'CHECKSUM WRONG';
+  return `total: ${mebibytes} MiB downloaded, ${checksums}, resets ${resets}
 virtual addresses outside UDP: ${leaked} in ${frames} frames on ${names}${wrong.join('')}`;
 }

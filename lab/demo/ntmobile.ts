@@ -116,7 +116,9 @@ async function settle(play: Play, places: Places, sinceMs: number): Promise<numb
   const wanted = mayBeDirect(...places) ? 'direct' : 'relayed';
   await waitFor(() => flowing(play, sinceMs) && play.watch.way === wanted, {
     timeoutMs: DIRECT_WITHIN_MS,
-    what: `data of all downloads and a ${wanted} path (${labels(places)}); the path is ${play.watch.way}`,
+    what:
+      `data of all downloads and a ${wanted} path (${labels(places)}); the path is ` +
+      `${play.watch.way}`,
   });
   return play.watch.changedAfter(sinceMs);
 }
@@ -207,7 +209,7 @@ async function checkCaptures(captures: readonly Capture[]): Promise<readonly Lin
 }
 
 /**
- * Resolves with true when both nodes kept everything, and nothing of theirs was seen outside UDP.
+ * Resolves with true when both nodes kept everything, and no virtual address of theirs was seen outside UDP.
  */
 export async function runNtmobileDemo(lab: Lab, stage: DemoOutput): Promise<boolean> {
   const { say } = stage;
@@ -227,7 +229,8 @@ export async function runNtmobileDemo(lab: Lab, stage: DemoOutput): Promise<bool
   const resetsBefore = await resetsOf(hosts);
   using play = begin(stage, lab, nodes);
   say(
-    `downloading ${SERVER} (IPv6 only) by an IPv6 and by an IPv4 socket, and mn2 by its name; mn2 pings mn\n`,
+    `downloading ${SERVER} (IPv6 only) by an IPv6 and by an IPv4 socket, and mn2 by its ` +
+      `name; mn2 pings mn\n`,
   );
 
   const steps: DemoMove[] = [];
@@ -235,7 +238,9 @@ export async function runNtmobileDemo(lab: Lab, stage: DemoOutput): Promise<bool
     say(`→ ${labels(next)}`);
     const made = await step(play, steps[at - 1]?.places, next);
     say(
-      `    ${made.pathState}; TCP stood still for ${made.stall6Ms.toFixed(0)} / ${made.stall4Ms.toFixed(0)} / ${made.stallBetweenMs.toFixed(0)} ms; pings lost ${made.lost}`,
+      `    ${made.pathState}; TCP stood still for ${made.stall6Ms.toFixed(0)} / ` +
+        `${made.stall4Ms.toFixed(0)} / ${made.stallBetweenMs.toFixed(0)} ms; pings lost ` +
+        `${made.lost}`,
     );
     steps.push(made);
   }

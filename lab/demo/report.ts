@@ -44,5 +44,8 @@ export function handoverTable(visits: readonly Visit[]): string {
 export function totalsLine(totals: Totals): string {
   const mebibytes = (totals.octets / 2 ** 20).toFixed(0);
   const checksum = totals.checksumsRight ? 'checksums ok' : 'CHECKSUM WRONG';
-  return `total: ${mebibytes} MiB downloaded, ${checksum}, resets ${totals.resets}, pings lost ${totals.pingsLost}`;
+  return (
+    `total: ${mebibytes} MiB downloaded, ${checksum}, resets ${totals.resets}, pings lost ` +
+    `${totals.pingsLost}`
+  );
 }

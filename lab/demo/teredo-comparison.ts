@@ -151,7 +151,8 @@ export async function compareWithTeredo(
   const move = await moveRow(lab, 'mn', file);
   stage.say(`${alignedTable(SERVER_COLUMNS, servers)}\n\n${alignedTable(PAIR_COLUMNS, pairs)}\n`);
   stage.say(
-    `a download by Teredo from ${move.from} to ${move.to}: ${move.octetsAfter} octets in the ${milliseconds(move.patienceMs)} ms after the new address`,
+    `a download by Teredo from ${move.from} to ${move.to}: ${move.octetsAfter} octets in the ` +
+      `${milliseconds(move.patienceMs)} ms after the new address`,
   );
   return { servers, pairs, move };
 }

@@ -83,9 +83,20 @@ function rowTitles(callee: unknown): readonly Title[] {
   });
 }
 
-/** LANGUAGE: subject, verb, object, and the field's own terms. */
-const BANNED_PHRASES =
-  /\b(nobody|whoever|anew|in vain|told of|is no more|are no more|of ours|of theirs|were there|as it was wont|somebody|hears? of|shuns?|renounces?|mould|wished|wishes for)\b/gi;
+/** Phrasings that read as if translated; LANGUAGE names the plain ones. `'nobody'` is a user of Linux. */
+const BANNED = [
+  ...["(?<!['`])nobody(?!['`])", 'somebody', 'whoever', 'anew', 'in vain', 'told of', 'hears? of'],
+  ...[
+    '(is|are) no more',
+    'of (ours|theirs)',
+    'were there',
+    'as it was wont',
+    'shuns?',
+    'renounces?',
+  ],
+  ...['mould', 'wished', 'wishes for'],
+];
+const BANNED_PHRASES = new RegExp(`\\b(${BANNED.join('|')})\\b`, 'gi');
 
 /** `path:line: phrase`, in comments, texts and names alike. */
 export function bannedPhrases(path: string, text: string): readonly string[] {

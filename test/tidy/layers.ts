@@ -104,7 +104,8 @@ const LAYERS: readonly Layer[] = [
     may: [...PURE, ...COMMON_TO_ENGINES, 'src/engine/$1/common/', 'src/engine/$1/$2/'],
     packages: [],
     reason:
-      'an engine is pure: it sees its own role, what its protocol and all engines share, and lower layers',
+      'an engine is pure: it sees its own role, what its protocol and all engines share, and ' +
+      'lower layers',
   },
   {
     of: /^src\/runtime\//,
@@ -118,7 +119,8 @@ const LAYERS: readonly Layer[] = [
     mayTypes: [...TYPES_OF_ENGINE, 'src/runtime/ports.ts'],
     packages: 'all',
     reason:
-      'host, store and daemon implement ports: of engine and runtime they see types only, and they do not see each other',
+      'host, store and daemon implement ports: of engine and runtime they see types only, ' +
+      'and they do not see each other',
   },
   {
     of: /^src\/cli\//,
@@ -145,7 +147,8 @@ const LAYERS: readonly Layer[] = [
     may: ['src/'],
     packages: 'all',
     reason:
-      'composition puts together what several daemons put together alike; nothing in src stands on it',
+      'composition puts together what several daemons put together alike; nothing in src ' +
+      'stands on it',
   },
   {
     of: /^daemons\/([^/]+)\//,
@@ -170,7 +173,8 @@ export function layerFaults(source: Source): readonly string[] {
     .filter((one) => !isAllowed(layer, own, targetOf(source.path, one.specifier), one.typeOnly))
     .map(
       (one) =>
-        `${source.path}:${one.line}: imports ${one.typeOnly ? 'types of ' : ''}${one.specifier}: ${layer.reason}`,
+        `${source.path}:${one.line}: imports ` +
+        `${one.typeOnly ? 'types of ' : ''}${one.specifier}: ${layer.reason}`,
     );
 }
 

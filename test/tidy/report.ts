@@ -73,7 +73,8 @@ const lengths = sources
   .sort((a, b) => a - b);
 const at = (share: number): number => lengths[Math.floor(lengths.length * share)] ?? 0;
 console.log(
-  `\n== functions in src and daemons: ${lengths.length}, median ${at(0.5)}, p90 ${at(0.9)}, longest ${at(0.9999)}`,
+  `\n== functions in src and daemons: ${lengths.length}, median ${at(0.5)}, p90 ${at(0.9)}, ` +
+    `longest ${at(0.9999)}`,
 );
 const roles = [
   ...new Set([...graph.keys()].flatMap((path) => /^src\/engine\/[^/]+\/[^/]+\//.exec(path) ?? [])),
@@ -81,6 +82,7 @@ const roles = [
 for (const role of roles.filter(within)) {
   const chain = deepestChain(graph, (path) => path.startsWith(role));
   console.log(
-    `== ${role}: deepest import chain ${chain.length}: ${chain.map((path) => path.slice(role.length)).join(' → ')}`,
+    `== ${role}: deepest import chain ${chain.length}: ` +
+      `${chain.map((path) => path.slice(role.length)).join(' → ')}`,
   );
 }

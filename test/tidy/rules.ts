@@ -42,7 +42,9 @@ export const RULES: readonly Rule[] = [
   {
     name: 'pure code reaches no clock, randomness, process, log or promise',
     applies: PURE,
-    why: 'time, randomness and everything of the world are inputs, so that thousands of handovers run in a second of virtual time',
+    why:
+      'time, randomness and everything of the world are inputs, so that thousands of handovers ' +
+      'run in a second of virtual time',
     faults: bannedNames,
   },
   {
@@ -84,7 +86,9 @@ export const RULES: readonly Rule[] = [
   {
     name: 'codecs, cryptography and engines name their RFC',
     applies: /^src\/(wire|crypto|engine)\//,
-    why: 'the head of the file says which sections it implements and what it leaves out ("RFC 6275 §6.1.7", or "No RFC: …" with the reason)',
+    why:
+      'the head of the file says which sections it implements and what it leaves out ("RFC ' +
+      '6275 §6.1.7", or "No RFC: …" with the reason)',
     faults: ({ head }) =>
       /\bRFC \d{3,5}\b|\bNo RFC\b/.test(head) ? [] : [{ offset: 0, what: 'no RFC line' }],
   },
@@ -111,7 +115,9 @@ export const RULES: readonly Rule[] = [
   {
     name: 'no enum, namespace or parameter property',
     applies: EVERYWHERE,
-    why: 'Node strips types and compiles nothing; write `const X = {…} as const` and a type of the same name',
+    why:
+      'Node strips types and compiles nothing; write `const X = {…} as const` and a type of ' +
+      'the same name',
     faults: (source) =>
       found(source, (node) =>
         ['TSEnumDeclaration', 'TSModuleDeclaration', 'TSParameterProperty'].includes(node.type),

@@ -85,7 +85,8 @@ async function drops(chain: string): Promise<number> {
 beforeAll(async () => {
   await ipBatch([
     ...[NODES, HOST, SERVER].map((name) => `netns add ${name}`),
-    `link add eth0 address ${MACS.nodes} netns ${NODES} type veth peer name ${DEVICE} address ${MACS.relay} netns ${HOST}`,
+    `link add eth0 address ${MACS.nodes} netns ${NODES} type veth peer name ${DEVICE} ` +
+      `address ${MACS.relay} netns ${HOST}`,
     `link add eth0 netns ${HOST} type veth peer name eth0 netns ${SERVER}`,
   ]);
   // A tunnel device asks for nobody's link address.
@@ -228,7 +229,8 @@ describe('a virtual address', () => {
 
 describe('nothing else', () => {
   it.each(FAMILIES)(
-    'of %s gets out of a tunnel: no address without a real one, no real one, no other node, not the relay',
+    'of %s gets out of a tunnel: no address without a real one, no real one, no other node, ' +
+      'not the relay',
     async (family) => {
       maps = await openMaps();
       await serve(maps, family);

@@ -130,7 +130,8 @@ async function heard(device: string): Promise<readonly string[]> {
 
 async function settings(): Promise<readonly string[]> {
   const script =
-    'grep -H . /proc/sys/net/ipv[46]/conf/*/forwarding /proc/sys/net/ipv6/conf/*/accept_ra $(ls /proc/sys/net/ipv6/conf/*/force_forwarding 2>/dev/null)';
+    'grep -H . /proc/sys/net/ipv[46]/conf/*/forwarding /proc/sys/net/ipv6/conf/*/accept_ra ' +
+    '$(ls /proc/sys/net/ipv6/conf/*/force_forwarding 2>/dev/null)';
   return (await run(['sh', '-c', script])).trim().split('\n');
 }
 

@@ -55,7 +55,9 @@ describe('lab/enter.ts', () => {
 
   test('SIGTERM and SIGINT reach the command once, and the command may end in its own way', async () => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      const script = `let n = 0; process.on('${signal}', () => { n += 1; setTimeout(() => process.exit(40 + n), 50); }); setInterval(() => {}, 1000); console.log('up')`;
+      const script =
+        `let n = 0; process.on('${signal}', () => { n += 1; setTimeout(() => process.exit(40 + ` +
+        `n), 50); }); setInterval(() => {}, 1000); console.log('up')`;
       const child = spawn(process.execPath, [ENTER, '--', process.execPath, '-e', script], {
         stdio: ['ignore', 'pipe', 'inherit'],
       });

@@ -82,7 +82,8 @@ describe('networks behind mobile routers', () => {
       ],
       [
         'mr',
-        `ip address add ${mr.homeAddress}/64 dev eth0 nodad; ip address add ${mr.ipv4HomeAddress}/24 dev eth0`,
+        `ip address add ${mr.homeAddress}/64 dev eth0 nodad; ip address add ` +
+          `${mr.ipv4HomeAddress}/24 dev eth0`,
       ],
       ['mr', `ip route replace default via ${ADDRESSES.homeAgentIpv6}`],
       ['mr', `ip route replace default via ${ADDRESSES.homeAgentIpv4}`],

@@ -51,7 +51,8 @@ describe('a direction coordinator', () => {
     });
     const recoveredMs = nowMs();
     console.log(
-      `up after ${Math.round(upMs - beganMs)} ms; all again ${Math.round(recoveredMs - upMs)} ms later`,
+      `up after ${Math.round(upMs - beganMs)} ms; all again ` +
+        `${Math.round(recoveredMs - upMs)} ms later`,
     );
     expect(recoveredMs - upMs).toBeLessThan(5_000);
     await play.flow('the coordinator is back');

@@ -350,7 +350,9 @@ describe('a tunnel', () => {
   it('is nobody’s that was not directed: what is not sealed by a node of the system is dropped', async () => {
     const before = objectOf(objectOf(await relay().request('stats'))['plane']);
     // Sealed data under an SPI of nobody, by bash.
-    const flood = `for i in 1 2 3; do printf '\\x10\\x00\\x00\\x01\\x00\\x00\\x00\\x01%060d' 0 > /dev/udp/${ADDRESSES.relayIpv4}/7890; done`;
+    const flood =
+      `for i in 1 2 3; do printf '\\x10\\x00\\x00\\x01\\x00\\x00\\x00\\x01%060d' 0 > ` +
+      `/dev/udp/${ADDRESSES.relayIpv4}/7890; done`;
     await run(['bash', '-c', flood], { namespace: 'cn' });
     const grown = async (): Promise<boolean> => {
       const now = objectOf(objectOf(await relay().request('stats'))['plane']);

@@ -45,7 +45,9 @@ const resolvConf = (): string => readFileSync(`${ETC}/resolv.conf`, 'utf8');
 
 beforeAll(async () => {
   nodes = await NtmobileNodes.create({ networks: ['ar4', 'ds'] });
-  const copy = `mkdir -p ${ETC}; cp -a /etc/. ${ETC}; rm -f ${ETC}/resolv.conf; cat /etc/resolv.conf > ${ETC}/resolv.conf`;
+  const copy =
+    `mkdir -p ${ETC}; cp -a /etc/. ${ETC}; rm -f ${ETC}/resolv.conf; cat /etc/resolv.conf > ` +
+    `${ETC}/resolv.conf`;
   expect((await attempt(['sh', '-ec', copy])).code).toBe(0);
   before = resolvConf();
   for (const [name, network] of [

@@ -88,7 +88,8 @@ describe('while both run', () => {
           `  home agent       ha\\.example \\(${ADDRESSES.homeAgentIpv6}, ${ADDRESSES.homeAgentIpv4}\\)\\n` +
           `  care-of address  ${careOf} on eth0\\n  tunnel           ipip, no NAT\\n` +
           `  lifetime left    9 min \\d+ s of (9 min 5\\d s|10 min)\\n` +
-          `  last handover    \\d+ s ago, to ${careOf}, acknowledged after [\\d.]+ ms\\n\\nhost\\n  kernel  as wanted\\n  store   as wanted\\n$`,
+          `  last handover    \\d+ s ago, to ${careOf}, acknowledged after [\\d.]+ ` +
+          `ms\\n\\nhost\\n  kernel  as wanted\\n  store   as wanted\\n$`,
       ),
     );
     const bindings = await sojourn('--daemon', 'ha', 'bindings');

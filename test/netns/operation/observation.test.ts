@@ -45,7 +45,9 @@ async function datagram(
   hexadecimal: string,
 ): Promise<void> {
   const family = to.includes(':') ? 'AF_INET6' : 'AF_INET';
-  const program = `import socket; socket.socket(socket.${family}, socket.SOCK_DGRAM).sendto(bytes.fromhex('${hexadecimal}'), ('${to}', ${port}))`;
+  const program =
+    `import socket; socket.socket(socket.${family}, ` +
+    `socket.SOCK_DGRAM).sendto(bytes.fromhex('${hexadecimal}'), ('${to}', ${port}))`;
   await exec(namespace, 'python3', '-c', program);
 }
 

@@ -94,7 +94,8 @@ describe('a home agent', () => {
     expect(await reload()).toMatchObject({
       code: ExitCode.ok,
       stdout:
-        'in force now\n  maximumLifetimeSeconds: 3600 → 40\nonly after a restart\n  udpPort: 4191 → 4192\n',
+        'in force now\n  maximumLifetimeSeconds: 3600 → 40\nonly after a restart\n  udpPort: ' +
+        '4191 → 4192\n',
     });
     expect(await pings()).toBe(true);
     const refreshed = async () => (await journey.binding())?.['lifetimeSeconds'] === 40;

@@ -77,7 +77,8 @@ async function planes(threads: number): Promise<PlaneHosts> {
  */
 const AT_ONCE = 'echo 0 > /proc/sys/net/ipv6/conf/default/accept_dad';
 const FORWARD =
-  'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding; echo 0 > /proc/sys/net/ipv4/icmp_ratelimit; echo 0 > /proc/sys/net/ipv6/icmp/ratelimit';
+  'echo 1 > /proc/sys/net/ipv4/ip_forward; echo 1 > /proc/sys/net/ipv6/conf/all/forwarding; ' +
+  'echo 0 > /proc/sys/net/ipv4/icmp_ratelimit; echo 0 > /proc/sys/net/ipv6/icmp/ratelimit';
 
 /** What is behind the relay. */
 async function internet(relay: string, router: string, server: string): Promise<void> {
