@@ -11,12 +11,12 @@ import {
   oneByOne,
   type Pair,
   type Reached,
-} from '#lab/ntmobile-matrix.ts';
+} from '#lab/ntmobile/ntmobile-matrix.ts';
+import { startTeredo, teredoObstacle } from '#lab/ntmobile/teredo.ts';
+import { teredoAlone, teredoPairs } from '#lab/ntmobile/teredo-matrix.ts';
+import { PLACE_KINDS } from '#lab/ntmobile/traversal.ts';
 import { nowMs } from '#lab/shell.ts';
-import { startTeredo, teredoObstacle } from '#lab/teredo.ts';
-import { teredoAlone, teredoPairs } from '#lab/teredo-matrix.ts';
 import { Lab } from '#lab/topology.ts';
-import { PLACE_KINDS } from '#lab/traversal.ts';
 import { median, progress, type Report, type Row, thisMachine } from './support/report.ts';
 
 export interface MatrixSettings {

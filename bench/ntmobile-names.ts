@@ -5,7 +5,7 @@
 
 import { startFileServers } from '#lab/demo/file-servers.ts';
 import { MANY_NAMES } from '#lab/networks.ts';
-import type { NtmobileNode } from '#lab/ntmobile.ts';
+import type { NtmobileNode } from '#lab/ntmobile/ntmobile-lab.ts';
 import type { Lab } from '#lab/topology.ts';
 import { median, percentile, progress } from './support/report.ts';
 

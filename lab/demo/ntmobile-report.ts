@@ -1,7 +1,7 @@
 /** What the NTMobile demo prints at its end, for people. */
 import type { NetworkName } from '#lab/network.ts';
 import { NETWORKS } from '#lab/networks.ts';
-import type { PathState } from '#lab/path-watch.ts';
+import type { PathState } from '#lab/ntmobile/path-watch.ts';
 import { alignedTable, type Column, milliseconds } from './table.ts';
 
 /** Where the two nodes are. */

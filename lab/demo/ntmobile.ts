@@ -15,11 +15,11 @@ import {
   type NtmobileNode,
   NtmobileSystem,
   VIRTUAL_PREFIXES,
-} from '#lab/ntmobile.ts';
-import { PathWatch } from '#lab/path-watch.ts';
+} from '#lab/ntmobile/ntmobile-lab.ts';
+import { PathWatch } from '#lab/ntmobile/path-watch.ts';
+import { mayBeDirect } from '#lab/ntmobile/traversal.ts';
 import { type Background, waitFor } from '#lab/shell.ts';
 import type { Lab, LabOptions } from '#lab/topology.ts';
-import { mayBeDirect } from '#lab/traversal.ts';
 import { createDigestedFile } from './digested-file.ts';
 import { curl, Download } from './download.ts';
 import { startFileServers } from './file-servers.ts';

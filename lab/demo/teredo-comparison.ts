@@ -4,8 +4,8 @@
  */
 import type { NetworkName } from '#lab/network.ts';
 import { NETWORKS } from '#lab/networks.ts';
-import { startTeredo, TeredoClient, teredoObstacle } from '#lab/teredo.ts';
-import { reachesEachOther, TeredoHost } from '#lab/teredo-matrix.ts';
+import { startTeredo, TeredoClient, teredoObstacle } from '#lab/ntmobile/teredo.ts';
+import { reachesEachOther, TeredoHost } from '#lab/ntmobile/teredo-matrix.ts';
 import type { Lab } from '#lab/topology.ts';
 import { curl, Download } from './download.ts';
 import { startFileServers } from './file-servers.ts';

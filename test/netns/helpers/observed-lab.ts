@@ -21,7 +21,7 @@ import {
 import { LAB_DIRECTORY, STATE_DIRECTORY } from '#lab/enter.ts';
 import type { NetworkName } from '#lab/network.ts';
 import { NETWORKS } from '#lab/networks.ts';
-import { NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem } from '#lab/ntmobile.ts';
+import { NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem } from '#lab/ntmobile/ntmobile-lab.ts';
 import { attempt, type Background, type Finished, waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 import { objectOf, objectsOf } from './journey.ts';

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { MATRIX_NETWORKS, NETWORKS_OF_KIND } from '#lab/traversal.ts';
+import { MATRIX_NETWORKS, NETWORKS_OF_KIND } from '#lab/ntmobile/traversal.ts';
 import { NtmobilePlay, type Places } from '#test/netns/helpers/ntmobile/ntmobile-play.ts';
 import { numbersFrom } from '#test/netns/helpers/random-places.ts';
 

@@ -1,8 +1,8 @@
 import { randomInt } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { MATRIX_LAB, MatrixNodes, type Pair, type Reached } from '#lab/ntmobile-matrix.ts';
+import { MATRIX_LAB, MatrixNodes, type Pair, type Reached } from '#lab/ntmobile/ntmobile-matrix.ts';
+import { PLACE_KINDS, PlaceKind } from '#lab/ntmobile/traversal.ts';
 import { Lab } from '#lab/topology.ts';
-import { PLACE_KINDS, PlaceKind } from '#lab/traversal.ts';
 import { numbersFrom } from '#test/netns/helpers/random-places.ts';
 
 /**

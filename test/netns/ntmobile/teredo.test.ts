@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { startTeredo, teredoObstacle } from '#lab/teredo.ts';
-import { teredoAlone, teredoPairs } from '#lab/teredo-matrix.ts';
+import { startTeredo, teredoObstacle } from '#lab/ntmobile/teredo.ts';
+import { teredoAlone, teredoPairs } from '#lab/ntmobile/teredo-matrix.ts';
+import { NETWORKS_OF_KIND, PlaceKind } from '#lab/ntmobile/traversal.ts';
 import { Lab } from '#lab/topology.ts';
-import { NETWORKS_OF_KIND, PlaceKind } from '#lab/traversal.ts';
 
 /** The comparison is fair only while Debian's Teredo does work where it can. */
 

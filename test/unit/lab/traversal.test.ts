@@ -1,8 +1,8 @@
 /** The walks through the matrix of places, and its theory. */
 import { describe, expect, it } from 'vitest';
 import { NETWORKS } from '#lab/networks.ts';
-import { bothAtOnce, oneByOne, type Pair } from '#lab/ntmobile-matrix.ts';
-import { mayBeDirect, NETWORKS_OF_KIND, PLACE_KINDS, PlaceKind } from '#lab/traversal.ts';
+import { bothAtOnce, oneByOne, type Pair } from '#lab/ntmobile/ntmobile-matrix.ts';
+import { mayBeDirect, NETWORKS_OF_KIND, PLACE_KINDS, PlaceKind } from '#lab/ntmobile/traversal.ts';
 
 const changes = (walk: readonly Pair[]): readonly number[] =>
   walk.slice(1).map((pair, at) => pair.filter((kind, side) => kind !== walk[at]?.[side]).length);

@@ -11,7 +11,7 @@ import { resetsOf } from '#lab/demo/tcp-resets.ts';
 import { LAB_DIRECTORY } from '#lab/enter.ts';
 import type { NetworkName } from '#lab/network.ts';
 import { NETWORKS } from '#lab/networks.ts';
-import { NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem } from '#lab/ntmobile.ts';
+import { NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem } from '#lab/ntmobile/ntmobile-lab.ts';
 import { type Background, waitFor } from '#lab/shell.ts';
 import { Lab } from '#lab/topology.ts';
 

@@ -6,10 +6,10 @@
  * user. {@link teredoObstacle} says so beforehand.
  */
 import { readFileSync, writeFileSync } from 'node:fs';
-import { isProgram, LAB_DIRECTORY } from './enter.ts';
-import { ADDRESSES, coreLink } from './networks.ts';
-import { type Background, waitFor } from './shell.ts';
-import type { Lab } from './topology.ts';
+import { isProgram, LAB_DIRECTORY } from '#lab/enter.ts';
+import { ADDRESSES, coreLink } from '#lab/networks.ts';
+import { type Background, waitFor } from '#lab/shell.ts';
+import type { Lab } from '#lab/topology.ts';
 
 const DEVICE = 'teredo';
 const UNPRIVILEGED = 'nobody';

@@ -1,8 +1,8 @@
 /** What Teredo reaches from places of each kind: an IPv6-only server, and each other. */
-import type { NetworkName } from './network.ts';
-import { ADDRESSES, NETWORKS } from './networks.ts';
+import type { NetworkName } from '#lab/network.ts';
+import { ADDRESSES, NETWORKS } from '#lab/networks.ts';
+import type { Lab } from '#lab/topology.ts';
 import { reaches, TeredoClient } from './teredo.ts';
-import type { Lab } from './topology.ts';
 import { NETWORKS_OF_KIND, type PlaceKind } from './traversal.ts';
 
 /** How a node reaches IPv6: as the network gives it, by Teredo, or not. */

@@ -10,13 +10,13 @@ import type { JsonObject, JsonValue } from '#base/json.ts';
 import { keyPairOf, signingKeyOf } from '#crypto/primitives.ts';
 import { isJsonObject, parseJson } from '#daemon/control/json-lines.ts';
 import { randomBytes } from '#host/process/random.ts';
-import { type ConfigurationOverrides, DaemonProcess } from './daemons.ts';
-import { LAB_DIRECTORY, STATE_DIRECTORY } from './enter.ts';
-import { ADDRESSES } from './networks.ts';
-import { attempt, CommandError, waitFor } from './shell.ts';
-import type { Lab, LabOptions } from './topology.ts';
+import { type ConfigurationOverrides, DaemonProcess } from '#lab/daemons.ts';
+import { LAB_DIRECTORY, STATE_DIRECTORY } from '#lab/enter.ts';
+import { ADDRESSES } from '#lab/networks.ts';
+import { attempt, CommandError, waitFor } from '#lab/shell.ts';
+import type { Lab, LabOptions } from '#lab/topology.ts';
 
-const CLI = new URL('../src/cli/cli.ts', import.meta.url).pathname;
+const CLI = new URL('../../src/cli/cli.ts', import.meta.url).pathname;
 const PASSWORD = 'a password for the lab alone';
 
 /** What the system is called and numbered by. */

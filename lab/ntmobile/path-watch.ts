@@ -2,7 +2,7 @@
  * Which way two nodes take to each other, asked of their daemons again and again, and when it
  * changed.
  */
-import type { NtmobileNode } from './ntmobile.ts';
+import type { NtmobileNode } from './ntmobile-lab.ts';
 
 /** `direct` and `relayed` are what both nodes say; `changing`: one says this and the other that. */
 export type PathState = 'none' | 'relayed' | 'changing' | 'direct';

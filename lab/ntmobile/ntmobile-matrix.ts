@@ -2,12 +2,12 @@
  * What two NTMobile nodes reach from places of each kind: joined afresh, after one of them moved
  * there, after both did at once.
  */
-import type { NetworkName } from './network.ts';
-import { NETWORKS } from './networks.ts';
-import { NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem } from './ntmobile.ts';
+import type { NetworkName } from '#lab/network.ts';
+import { NETWORKS } from '#lab/networks.ts';
+import { nowMs, waitFor } from '#lab/shell.ts';
+import type { Lab, LabOptions } from '#lab/topology.ts';
+import { NTMOBILE_SERVERS, type NtmobileNode, NtmobileSystem } from './ntmobile-lab.ts';
 import { type PathState, pathStateBetween } from './path-watch.ts';
-import { nowMs, waitFor } from './shell.ts';
-import type { Lab, LabOptions } from './topology.ts';
 import {
   MATRIX_NETWORKS,
   mayBeDirect,

@@ -3,8 +3,8 @@
  * have a translator of their own), and which pairs of them can reach each other without a relay, by
  * theory. In the terms of RFC 4787 §4.1 and §5.
  */
-import { NatKind, type Network, type NetworkName } from './network.ts';
-import { NETWORKS } from './networks.ts';
+import { NatKind, type Network, type NetworkName } from '#lab/network.ts';
+import { NETWORKS } from '#lab/networks.ts';
 
 export const PlaceKind = {
   publicIpv4: 'public IPv4',
