@@ -99,7 +99,8 @@ export async function checkNetwork(
 
 /**
  * Asks until an answer comes, for at most ten seconds: the route comes a moment after the address,
- * and an address whose duplicate address detection is under way at either end answers no packet yet.
+ * and an address whose duplicate address detection is under way at either end answers no packet
+ * yet.
  */
 async function answers(lab: Lab, from: string, to: string): Promise<boolean> {
   const argv = ['ping', '-n', '-c', '3', '-i', '0.01', '-W', '1', to];

@@ -209,7 +209,8 @@ async function checkCaptures(captures: readonly Capture[]): Promise<readonly Lin
 }
 
 /**
- * Resolves with true when both nodes kept everything, and no virtual address of theirs was seen outside UDP.
+ * Resolves with true when both nodes kept everything and no capture saw one of their virtual
+ * addresses outside UDP.
  */
 export async function runNtmobileDemo(lab: Lab, stage: DemoOutput): Promise<boolean> {
   const { say } = stage;

@@ -1,4 +1,6 @@
-/** The import graph: cycles, the deepest chain inside an engine, and exports that nothing imports. */
+/**
+ * The import graph: cycles, the deepest chain inside an engine, and exports without an importer.
+ */
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { importsOf, targetOf } from './layers.ts';

@@ -1,15 +1,18 @@
-/** What is checked of the language: how test titles begin, phrasings that read as if translated, and width. */
+/**
+ * What is checked of the language: how test titles begin, phrasings that read as if translated, and
+ * width.
+ */
 import { isNode, lineOf, type Node, nameOf, type Source, walk } from './source.ts';
 
 /** A title that begins so is no sentence of its own in a report. */
 const FIRST_WORDS = new Set(
   (
-    'about above across after against along among around as at before behind below beside between beyond by ' +
-    'despite during except for from in inside into near of off on onto out outside over past per since than ' +
-    'through throughout to toward towards under until up upon via with within without ' +
-    'although and because but if nor or once so though unless when whenever where whereas wherever while yet ' +
-    'that what whatever which whichever who whoever whom whose ' +
-    'are have has is was were'
+    'about above across after against along among around as at before behind below ' +
+    'beside between beyond by despite during except for from in inside into near of off ' +
+    'on onto out outside over past per since than through throughout to toward towards ' +
+    'under until up upon via with within without although and because but if nor or ' +
+    'once so though unless when whenever where whereas wherever while yet that what ' +
+    'whatever which whichever who whoever whom whose are have has is was were'
   ).split(' '),
 );
 
@@ -22,7 +25,10 @@ interface Title {
   readonly offset: number;
 }
 
-/** Titles of `it` and `test`; for `it.each` with '%s' or '$title' those of its rows, where they are literals. */
+/**
+ * Titles of `it` and `test`; for `it.each` with '%s' or '$title' those of its rows, where they are
+ * literals.
+ */
 function titlesOf({ program }: Source): readonly Title[] {
   const titles: Title[] = [];
   walk(program, (node) => {
@@ -83,7 +89,10 @@ function rowTitles(callee: unknown): readonly Title[] {
   });
 }
 
-/** Phrasings that read as if translated; LANGUAGE names the plain ones. `'nobody'` is a user of Linux. */
+/**
+ * Phrasings that read as if translated; LANGUAGE names the plain ones. `'nobody'` is a user of
+ * Linux.
+ */
 const BANNED = [
   ...["(?<!['`])nobody(?!['`])", 'somebody', 'whoever', 'anew', 'in vain', 'told of', 'hears? of'],
   ...[
@@ -107,7 +116,10 @@ export function bannedPhrases(path: string, text: string): readonly string[] {
 
 const WIDTH = 100;
 
-/** `path:line: columns` of lines that are too wide, but for those that hold an address of the web alone. */
+/**
+ * `path:line: columns` of lines that are too wide, but for those that hold an address of the web
+ * alone.
+ */
 export function wideLines(path: string, text: string): readonly string[] {
   return text
     .split('\n')
