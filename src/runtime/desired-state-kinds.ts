@@ -1,199 +1,168 @@
+/**
+ * The registry of desired state: one row for each kind.
+ *
+ * A new kind needs its type and a line in `DesiredItems` (engine/contract/desired-state.ts), a row
+ * here, the methods of its port (ports.ts), and the implementation behind that port. The type of
+ * the table makes the compiler ask for the row. Driver and reconciler stay as they are.
+ */
 import { formatPrefix, isIpv6, type Prefix } from '#base/ip.ts';
-import type {
-  DesiredAddress,
-  DesiredPlaneRoute,
-  DesiredProxyNeighbour,
-  DesiredRoute,
-  DesiredRule,
-  DesiredSysctl,
-  DesiredTunnel,
-} from '#engine/contract/desired-state.ts';
-import type {
-  DesiredAddressMap,
-  DesiredOverlay,
-  DesiredRelayLeg,
-  DesiredSealingKeys,
-  DesiredTranslation,
-  SealingKey,
-} from '#engine/contract/ntmobile.ts';
+import type { DesiredItems, DesiredRule } from '#engine/contract/desired-state.ts';
+import type { SealingKey } from '#engine/contract/ntmobile.ts';
 import type { OuterPath } from '#engine/contract/outer-path.ts';
-import type { DesiredKind, Identity } from './desired-state-table.ts';
+import type { DesiredKind, ItemKey } from './desired-state-table.ts';
 import type { AddressMapPort, KernelPort, PlanePort } from './ports.ts';
 
-export function tunnelKind(plane: PlanePort): DesiredKind<DesiredTunnel> {
-  return {
-    name: 'tunnel',
-    identify: (tunnel) => tunnel.id,
-    equal: (a, b) => a.protection === b.protection && a.mtu === b.mtu && samePath(a.path, b.path),
-    apply: (tunnel) => plane.tunnelSet(tunnel),
-    remove: (tunnel) => plane.tunnelDelete(tunnel.id),
-  };
+/** Everything that desired state is applied to. */
+export interface HostPorts {
+  readonly kernel: KernelPort;
+  readonly plane: PlanePort;
+  readonly addressMaps: AddressMapPort;
 }
 
-/** Only its tunnel's number is ever shown. */
-export function sealingKeysKind(plane: PlanePort): DesiredKind<DesiredSealingKeys> {
-  return {
-    name: 'security-associations',
-    identify: (associations) => associations.tunnel,
+/** The port that applies a kind: decides what `Reconciler` does at shutdown and after a loss. */
+export type KindOwner = keyof HostPorts;
+
+type Row<V> = DesiredKind<V, HostPorts> & { readonly owner: KindOwner };
+
+/**
+ * The rows, in the order in which a step adds them; it removes in the reverse order.
+ *
+ * - Keys, then tunnels, then what leads into them: no packet meets a tunnel without its keys.
+ * - Addresses, routes, rules: a route may name an address as its source.
+ * - Sysctls last: nothing is forwarded before the rules that confine it are there, and none of
+ *   these rules goes while the host still forwards.
+ */
+export const DESIRED_STATE_KINDS: { readonly [K in keyof DesiredItems]: Row<DesiredItems[K]> } = {
+  /** An operator sees only the id of the tunnel. */
+  sealingKeys: {
+    name: 'sealing-keys',
+    owner: 'plane',
+    keyOf: (keys) => keys.tunnel,
     equal: (a, b) =>
-      sameKey(a.send, b.send) &&
+      sameSealingKey(a.send, b.send) &&
       a.receive.length === b.receive.length &&
-      a.receive.every((key, at) => sameKey(key, b.receive[at])),
-    apply: (associations) => plane.sealingKeysSet(associations),
-    remove: (associations) => plane.sealingKeysDelete(associations.tunnel),
-  };
-}
-
-function sameKey(a: SealingKey | undefined, b: SealingKey | undefined): boolean {
-  if (a === undefined || b === undefined) return a === b;
-  return (
-    a.spi === b.spi &&
-    a.cipher === b.cipher &&
-    a.key.length === b.key.length &&
-    a.key.every((octet, at) => octet === b.key[at])
-  );
-}
-
-export function planeRouteKind(plane: PlanePort): DesiredKind<DesiredPlaneRoute> {
-  return {
+      a.receive.every((key, at) => sameSealingKey(key, b.receive[at])),
+    apply: ({ plane }, keys) => plane.sealingKeysSet(keys),
+    remove: ({ plane }, keys) => plane.sealingKeysDelete(keys.tunnel),
+  },
+  tunnels: {
+    name: 'tunnel',
+    owner: 'plane',
+    keyOf: (tunnel) => tunnel.id,
+    equal: (a, b) => a.protection === b.protection && a.mtu === b.mtu && samePath(a.path, b.path),
+    apply: ({ plane }, tunnel) => plane.tunnelSet(tunnel),
+    remove: ({ plane }, tunnel) => plane.tunnelDelete(tunnel.id),
+  },
+  overlays: {
+    name: 'overlay',
+    owner: 'plane',
+    keyOf: ({ prefix }) => keyOfPrefix(prefix),
+    equal: (a, b) => a.address === b.address,
+    apply: ({ plane }, overlay) => plane.overlaySet(overlay),
+    remove: ({ plane }, overlay) => plane.overlayDelete(overlay),
+  },
+  planeRoutes: {
     name: 'plane-route',
-    identify: (route) => identityOfPrefix(route.prefix),
+    owner: 'plane',
+    keyOf: ({ prefix }) => keyOfPrefix(prefix),
     equal: (a, b) => a.tunnel === b.tunnel && (a.peer ?? false) === (b.peer ?? false),
-    apply: (route) => plane.routeSet(route),
-    remove: (route) => plane.routeDelete(route),
-  };
-}
-
-/** The prefix as text; of a single address only that, because its text is there already. */
-function identityOfPrefix(prefix: Prefix): Identity {
-  const width = isIpv6(prefix.address) ? 128 : 32;
-  return prefix.length === width ? prefix.address : formatPrefix(prefix);
-}
-
-export function relayLegKind(plane: PlanePort): DesiredKind<DesiredRelayLeg> {
-  return {
+    apply: ({ plane }, route) => plane.routeSet(route),
+    remove: ({ plane }, route) => plane.routeDelete(route),
+  },
+  relayLegs: {
     name: 'relay-leg',
-    identify: (leg) => leg.index,
+    owner: 'plane',
+    keyOf: (leg) => leg.index,
     equal: (a, b) =>
       a.other === b.other && a.rateKilobits === b.rateKilobits && samePath(a.path, b.path),
-    apply: (leg) => plane.relayLegSet(leg),
-    remove: (leg) => plane.relayLegDelete(leg.index),
-  };
-}
-
-export function translationKind(plane: PlanePort): DesiredKind<DesiredTranslation> {
-  return {
+    apply: ({ plane }, leg) => plane.relayLegSet(leg),
+    remove: ({ plane }, leg) => plane.relayLegDelete(leg.index),
+  },
+  translations: {
     name: 'translation',
-    identify: ({ side, inner }) => `${side} ${inner}`,
+    owner: 'plane',
+    keyOf: ({ side, inner }) => `${side} ${inner}`,
     equal: (a, b) => a.outer === b.outer,
-    apply(translation, previous) {
-      // An address has one counterpart each way: the former one must not be found any more.
-      if (previous !== undefined && previous.outer !== translation.outer)
-        plane.translationDelete(previous);
+    apply({ plane }, translation, applied) {
+      // The plane also looks up by outer address: the former one must not be found any more.
+      if (applied !== undefined && applied.outer !== translation.outer)
+        plane.translationDelete(applied);
       plane.translationSet(translation);
     },
-    remove: (translation) => plane.translationDelete(translation),
-  };
-}
-
-export function overlayKind(plane: PlanePort): DesiredKind<DesiredOverlay> {
-  return {
-    name: 'overlay',
-    identify: ({ prefix }) => identityOfPrefix(prefix),
-    equal: (a, b) => a.address === b.address,
-    apply: (overlay) => plane.overlaySet(overlay),
-    remove: (overlay) => plane.overlayDelete(overlay),
-  };
-}
-
-export function addressMapKind(maps: AddressMapPort): DesiredKind<DesiredAddressMap> {
-  return {
+    remove: ({ plane }, translation) => plane.translationDelete(translation),
+  },
+  addressMaps: {
     name: 'address-map',
-    identify: (map) => map.virtual,
+    owner: 'addressMaps',
+    keyOf: (map) => map.virtual,
     equal: (a, b) => a.real === b.real,
-    apply: (map) => maps.set(map),
-    remove: (map) => maps.delete(map),
-  };
-}
-
-export function sysctlKind(kernel: KernelPort): DesiredKind<DesiredSysctl> {
-  return {
-    name: 'sysctl',
-    identify: (sysctl) => sysctl.path,
-    equal: (a, b) => a.value === b.value,
-    apply: (sysctl) => kernel.setSysctl(sysctl),
-    remove: (sysctl) => kernel.restoreSysctl(sysctl.path),
-  };
-}
-
-export function addressKind(kernel: KernelPort): DesiredKind<DesiredAddress> {
-  return {
+    apply: ({ addressMaps }, map) => addressMaps.set(map),
+    remove: ({ addressMaps }, map) => addressMaps.delete(map),
+  },
+  addresses: {
     name: 'address',
-    // IPv4 keeps one address with two prefix lengths apart, IPv6 does not.
-    identify: (value) =>
-      isIpv6(value.address)
-        ? `${value.device} ${value.address}`
-        : `${value.device} ${value.address}/${value.prefixLength}`,
+    owner: 'kernel',
+    // The kernel has one IPv4 address twice with two prefix lengths, but an IPv6 address once.
+    keyOf: ({ device, address, prefixLength }) =>
+      isIpv6(address) ? `${device} ${address}` : `${device} ${address}/${prefixLength}`,
     equal: (a, b) =>
       a.prefixLength === b.prefixLength &&
       a.noDad === b.noDad &&
       (a.noPrefixRoute ?? false) === (b.noPrefixRoute ?? false) &&
       (a.deprecated ?? false) === (b.deprecated ?? false),
-    apply(value, previous) {
+    apply({ kernel }, address, applied) {
       // The kernel changes lifetimes and flags in place, but not the prefix length.
-      if (previous !== undefined && previous.prefixLength !== value.prefixLength)
-        kernel.deleteAddress(previous);
-      kernel.addAddress(value);
+      if (applied !== undefined && applied.prefixLength !== address.prefixLength)
+        kernel.deleteAddress(applied);
+      kernel.addAddress(address);
     },
-    remove: (value) => kernel.deleteAddress(value),
-  };
-}
-
-export function routeKind(kernel: KernelPort): DesiredKind<DesiredRoute> {
-  return {
+    remove: ({ kernel }, address) => kernel.deleteAddress(address),
+  },
+  routes: {
     name: 'route',
-    identify: (route) =>
-      `${formatPrefix(route.destination)} table ${route.table} metric ${route.metric ?? 0}`,
+    owner: 'kernel',
+    keyOf: ({ destination, table, metric = 0 }) =>
+      `${formatPrefix(destination)} table ${table} metric ${metric}`,
     equal: (a, b) =>
       (a.type ?? 'unicast') === (b.type ?? 'unicast') &&
       a.device === b.device &&
       a.gateway === b.gateway &&
       a.source === b.source &&
       (a.mtu ?? 0) === (b.mtu ?? 0),
-    apply: (route) => kernel.addRoute(route),
-    remove: (route) => kernel.deleteRoute(route),
-  };
-}
-
-export function ruleKind(kernel: KernelPort): DesiredKind<DesiredRule> {
-  return {
+    apply: ({ kernel }, route) => kernel.addRoute(route),
+    remove: ({ kernel }, route) => kernel.deleteRoute(route),
+  },
+  rules: {
     name: 'rule',
-    identify: ruleText,
+    owner: 'kernel',
+    // The key has every field, so that a changed rule is another rule.
+    keyOf: ruleText,
     equal: () => true,
-    apply: (rule) => kernel.addRule(rule),
-    remove: (rule) => kernel.deleteRule(rule),
-  };
-}
-
-function ruleText(rule: DesiredRule): string {
-  const words = [`v${rule.family} ${rule.priority} table ${rule.table}`];
-  if (rule.invert === true) words.push('not');
-  if (rule.from !== undefined) words.push(`from ${formatPrefix(rule.from)}`);
-  if (rule.to !== undefined) words.push(`to ${formatPrefix(rule.to)}`);
-  if (rule.mark !== undefined) words.push(`mark ${rule.mark.value}/${rule.mark.mask}`);
-  if (rule.suppressPrefixLength !== undefined) words.push(`suppress ${rule.suppressPrefixLength}`);
-  if (rule.inputDevice !== undefined) words.push(`iif ${rule.inputDevice}`);
-  return words.join(' ');
-}
-
-export function proxyNeighbourKind(kernel: KernelPort): DesiredKind<DesiredProxyNeighbour> {
-  return {
+    apply: ({ kernel }, rule) => kernel.addRule(rule),
+    remove: ({ kernel }, rule) => kernel.deleteRule(rule),
+  },
+  proxyNeighbours: {
     name: 'proxy-neighbour',
-    identify: (neighbour) => `${neighbour.device} ${neighbour.address}`,
+    owner: 'kernel',
+    keyOf: ({ device, address }) => `${device} ${address}`,
     equal: () => true,
-    apply: (neighbour) => kernel.addProxyNeighbour(neighbour),
-    remove: (neighbour) => kernel.deleteProxyNeighbour(neighbour),
-  };
+    apply: ({ kernel }, neighbour) => kernel.addProxyNeighbour(neighbour),
+    remove: ({ kernel }, neighbour) => kernel.deleteProxyNeighbour(neighbour),
+  },
+  sysctls: {
+    name: 'sysctl',
+    owner: 'kernel',
+    keyOf: (sysctl) => sysctl.path,
+    equal: (a, b) => a.value === b.value,
+    apply: ({ kernel }, sysctl) => kernel.setSysctl(sysctl),
+    remove: ({ kernel }, sysctl) => kernel.restoreSysctl(sysctl.path),
+  },
+};
+
+/** A host route is known by its address alone, because that text exists already. */
+function keyOfPrefix(prefix: Prefix): ItemKey {
+  const width = isIpv6(prefix.address) ? 128 : 32;
+  return prefix.length === width ? prefix.address : formatPrefix(prefix);
 }
 
 function samePath(a: OuterPath, b: OuterPath): boolean {
@@ -208,4 +177,25 @@ function samePath(a: OuterPath, b: OuterPath): boolean {
     a.amplificationLimit?.number === b.amplificationLimit?.number &&
     a.amplificationLimit?.creditOctets === b.amplificationLimit?.creditOctets
   );
+}
+
+function sameSealingKey(a: SealingKey | undefined, b: SealingKey | undefined): boolean {
+  if (a === undefined || b === undefined) return a === b;
+  return (
+    a.spi === b.spi &&
+    a.cipher === b.cipher &&
+    a.key.length === b.key.length &&
+    a.key.every((octet, at) => octet === b.key[at])
+  );
+}
+
+function ruleText(rule: DesiredRule): string {
+  const words = [`v${rule.family} ${rule.priority} table ${rule.table}`];
+  if (rule.invert === true) words.push('not');
+  if (rule.from !== undefined) words.push(`from ${formatPrefix(rule.from)}`);
+  if (rule.to !== undefined) words.push(`to ${formatPrefix(rule.to)}`);
+  if (rule.mark !== undefined) words.push(`mark ${rule.mark.value}/${rule.mark.mask}`);
+  if (rule.suppressPrefixLength !== undefined) words.push(`suppress ${rule.suppressPrefixLength}`);
+  if (rule.inputDevice !== undefined) words.push(`iif ${rule.inputDevice}`);
+  return words.join(' ');
 }

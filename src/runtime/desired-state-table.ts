@@ -1,164 +1,176 @@
 /**
- * What the kernel or plane would call a thing. Numbers and texts that are there anyway cost nothing
- * to keep.
+ * What the engine desires of one kind, against what was applied to the host.
+ *
+ * Several parts may desire the same item: it stays as long as one of them does. Every call costs
+ * O(what changed since the last apply), because a home agent has 100,000s of items.
  */
-export type Identity = string | number;
+import type { DesiredPart } from '#engine/contract/desired-state.ts';
 
-/** How one kind of desired thing is recognised, compared and applied. */
-export interface DesiredKind<V> {
+/** Tells items of a kind apart. An existing number or text is kept as it is and costs no memory. */
+export type ItemKey = string | number;
+
+/**
+ * One kind of desired state: how its items are told apart, compared, applied and removed. `P` is
+ * the ports that apply them. All functions that reach the host throw a `HostError` when it refuses.
+ */
+export interface DesiredKind<V, P> {
+  /** For logs and `status`: an item is shown as `name key`, so neither may have a secret in it. */
   readonly name: string;
-  /** Two values of one identity cannot exist side by side. */
-  identify(value: V): Identity;
-  /** True when nothing has to be done to make the one of the other. */
-  equal(a: V, b: V): boolean;
-  /**
-   * Make it so, in place when `previous` is there. Harmless when it already is. Throws a world
-   * error.
-   */
-  apply(value: V, previous: V | undefined): void;
-  /** Harmless when it is already gone. Throws a world error. */
-  remove(value: V): void;
+  /** Two items with one key cannot exist side by side in the host. */
+  keyOf(item: V): ItemKey;
+  /** Whether an applied item needs no call to become `desired`; the keys are equal. */
+  equal(applied: V, desired: V): boolean;
+  /** Adds the item, or changes `applied` into it. Harmless when the host has it already. */
+  apply(ports: P, item: V, applied: V | undefined): void;
+  /** Harmless when the host does not have it. */
+  remove(ports: P, item: V): void;
 }
 
-/** Runs one application; false means the world refused and the thing stays pending. */
-export type AttemptHostChange = (kind: string, identity: Identity, body: () => void) => boolean;
+/** Calls `body`; false when the host refused, and the item stays pending. */
+export type AttemptHostChange = (kind: string, key: ItemKey, body: () => void) => boolean;
 
-/** A thing on its way: wanted by none or several, not applied, or applied otherwise than wanted. */
-class Unsettled<V> {
-  /** One entry per part that wants it; the latest counts. */
+/** An item that several parts desire, that is not applied yet, or that was applied otherwise. */
+class UnsettledItem<V> {
+  /** One entry for each part that desires it; the latest counts. */
   readonly desired: V[] = [];
   applied: V | undefined;
-  /** `applied` may have vanished: apply it again, and still remove it in the end. */
+  /** `applied` may have vanished from the host: apply it again, and still remove it at the end. */
   mustReapply = false;
 }
 
-/**
- * Reference-counted wishes of one kind against what was applied. Everything costs O(what was
- * touched since the last `make`).
- */
-export class DesiredTable<V extends object> {
-  readonly #kind: DesiredKind<V>;
-  /**
-   * A value itself stands for a thing that one part wants and that was applied so: nearly all are,
-   * and there may be 100,000s.
-   */
-  readonly #items = new Map<Identity, V | Unsettled<V>>();
-  readonly #touched = new Set<Identity>();
-  readonly #pending = new Set<Identity>();
+export class DesiredStateTable<V extends object, P> {
+  readonly #kind: DesiredKind<V, P>;
+  readonly #itemsOf: (part: DesiredPart) => readonly V[] | undefined;
+  readonly #ports: P;
+  /** A plain `V` is applied and desired by one part. Nearly all items are in that state. */
+  readonly #items = new Map<ItemKey, V | UnsettledItem<V>>();
+  /** Keys whose items may differ from the host. */
+  readonly #touched = new Set<ItemKey>();
+  /** Keys whose last change the host refused. */
+  readonly #pending = new Set<ItemKey>();
 
-  constructor(kind: DesiredKind<V>) {
+  constructor(
+    kind: DesiredKind<V, P>,
+    itemsOf: (part: DesiredPart) => readonly V[] | undefined,
+    ports: P,
+  ) {
     this.#kind = kind;
+    this.#itemsOf = itemsOf;
+    this.#ports = ports;
   }
 
-  retain(values: readonly V[] | undefined): void {
-    if (values === undefined) return;
-    for (const value of values) this.#touch(this.#kind.identify(value)).desired.push(value);
+  /** The part desires its items of this kind. */
+  retain(part: DesiredPart): void {
+    const items = this.#itemsOf(part);
+    if (items === undefined) return;
+    for (const item of items) this.#touch(this.#kind.keyOf(item)).desired.push(item);
   }
 
-  release(values: readonly V[] | undefined): void {
-    if (values === undefined) return;
-    for (const value of values) {
-      const { desired } = this.#touch(this.#kind.identify(value));
-      const at = desired.indexOf(value);
+  /** The part desires them no longer. */
+  release(part: DesiredPart): void {
+    const items = this.#itemsOf(part);
+    if (items === undefined) return;
+    for (const item of items) {
+      const { desired } = this.#touch(this.#kind.keyOf(item));
+      const at = desired.indexOf(item);
       if (at >= 0) desired.splice(at, 1);
     }
   }
 
-  /** Adds and changes. */
+  /** Adds and changes items; removes none. */
   applyAdditions(attempt: AttemptHostChange): void {
     if (this.#touched.size === 0) return;
-    for (const identity of this.#touched) {
-      const item = this.#unsettled(identity);
-      const value = item.desired.at(-1);
-      if (value === undefined) continue;
-      this.#touched.delete(identity);
-      this.#makeOne(identity, item, value, attempt);
+    for (const key of this.#touched) {
+      const item = this.#unsettled(key);
+      const desired = item.desired.at(-1);
+      if (desired === undefined) continue;
+      this.#touched.delete(key);
+      this.#apply(key, item, desired, attempt);
     }
   }
 
-  /** Deletions, the last touched first; what is wanted is left alone. */
+  /** Removes items that no part desires, the last touched first. */
   applyRemovals(attempt: AttemptHostChange): void {
     if (this.#touched.size === 0) return;
-    for (const identity of [...this.#touched].reverse()) {
-      const item = this.#unsettled(identity);
+    for (const key of [...this.#touched].reverse()) {
+      const item = this.#unsettled(key);
       if (item.desired.length > 0) continue;
-      this.#touched.delete(identity);
-      this.#breakOne(identity, item, attempt);
+      this.#touched.delete(key);
+      this.#remove(key, item, attempt);
     }
   }
 
-  /** The next `make` and `break` try again what the world refused. */
+  /** The next `applyAdditions` and `applyRemovals` try again what the host refused. */
   retry(): void {
-    for (const identity of this.#pending) this.#touched.add(identity);
+    for (const key of this.#pending) this.#touched.add(key);
   }
 
-  /** Something took our things away: the next `make` applies all of them again. */
+  /** The next `applyAdditions` applies all items again. */
   markAllForReapply(): void {
-    for (const identity of this.#items.keys()) {
-      const item = this.#unsettled(identity);
+    for (const key of this.#items.keys()) {
+      const item = this.#unsettled(key);
       if (item.desired.length === 0) continue;
       item.mustReapply = true;
-      this.#touched.add(identity);
+      this.#touched.add(key);
     }
   }
 
-  /** Drops every wish; the next `break` empties the host. */
+  /** No part desires anything any more; the next `applyRemovals` removes all items. */
   clear(): void {
-    for (const identity of this.#items.keys()) this.#touch(identity).desired.length = 0;
+    for (const key of this.#items.keys()) this.#touch(key).desired.length = 0;
   }
 
-  get size(): number {
-    return this.#items.size;
-  }
-
+  /** What the host refused, as an operator sees it. */
   get pending(): readonly string[] {
-    return [...this.#pending].map((identity) => `${this.#kind.name} ${identity}`);
+    return [...this.#pending].map((key) => `${this.#kind.name} ${key}`);
   }
 
   get hasPending(): boolean {
     return this.#pending.size > 0;
   }
 
-  #touch(identity: Identity): Unsettled<V> {
-    this.#touched.add(identity);
-    return this.#unsettled(identity);
+  #touch(key: ItemKey): UnsettledItem<V> {
+    this.#touched.add(key);
+    return this.#unsettled(key);
   }
 
-  #unsettled(identity: Identity): Unsettled<V> {
-    const found = this.#items.get(identity);
-    if (found instanceof Unsettled) return found;
-    const item = new Unsettled<V>();
+  #unsettled(key: ItemKey): UnsettledItem<V> {
+    const found = this.#items.get(key);
+    if (found instanceof UnsettledItem) return found;
+    const item = new UnsettledItem<V>();
     if (found !== undefined) {
       item.desired.push(found);
       item.applied = found;
     }
-    this.#items.set(identity, item);
+    this.#items.set(key, item);
     return item;
   }
 
-  #makeOne(identity: Identity, item: Unsettled<V>, value: V, attempt: AttemptHostChange): void {
+  #apply(key: ItemKey, item: UnsettledItem<V>, desired: V, attempt: AttemptHostChange): void {
     const { applied } = item;
-    const done = !item.mustReapply && applied !== undefined && this.#kind.equal(applied, value);
-    if (!done && !attempt(this.#kind.name, identity, () => this.#kind.apply(value, applied))) {
-      this.#pending.add(identity);
+    const { name } = this.#kind;
+    const done = !item.mustReapply && applied !== undefined && this.#kind.equal(applied, desired);
+    if (!done && !attempt(name, key, () => this.#kind.apply(this.#ports, desired, applied))) {
+      this.#pending.add(key);
       return;
     }
-    this.#pending.delete(identity);
-    item.applied = value;
+    this.#pending.delete(key);
+    item.applied = desired;
     item.mustReapply = false;
-    if (item.desired.length === 1) this.#items.set(identity, value);
+    if (item.desired.length === 1) this.#items.set(key, desired);
   }
 
-  #breakOne(identity: Identity, item: Unsettled<V>, attempt: AttemptHostChange): void {
+  #remove(key: ItemKey, item: UnsettledItem<V>, attempt: AttemptHostChange): void {
     const { applied } = item;
+    const { name } = this.#kind;
     if (
       applied !== undefined &&
-      !attempt(this.#kind.name, identity, () => this.#kind.remove(applied))
+      !attempt(name, key, () => this.#kind.remove(this.#ports, applied))
     ) {
-      this.#pending.add(identity);
+      this.#pending.add(key);
       return;
     }
-    this.#pending.delete(identity);
-    this.#items.delete(identity);
+    this.#pending.delete(key);
+    this.#items.delete(key);
   }
 }

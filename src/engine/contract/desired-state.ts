@@ -18,21 +18,24 @@ import {
   type Protection,
 } from './outer-path.ts';
 
-/** A part of the desired host and plane state. Absent members mean: nothing of that kind. */
-export interface DesiredPart {
-  readonly addresses?: readonly DesiredAddress[];
-  readonly routes?: readonly DesiredRoute[];
-  readonly rules?: readonly DesiredRule[];
-  readonly proxyNeighbours?: readonly DesiredProxyNeighbour[];
-  readonly sysctls?: readonly DesiredSysctl[];
-  readonly tunnels?: readonly DesiredTunnel[];
-  readonly planeRoutes?: readonly DesiredPlaneRoute[];
-  readonly sealingKeys?: readonly DesiredSealingKeys[];
-  readonly relayLegs?: readonly DesiredRelayLeg[];
-  readonly translations?: readonly DesiredTranslation[];
-  readonly addressMaps?: readonly DesiredAddressMap[];
-  readonly overlays?: readonly DesiredOverlay[];
+/** Every kind of desired state, and the type of its items. */
+export interface DesiredItems {
+  readonly addresses: DesiredAddress;
+  readonly routes: DesiredRoute;
+  readonly rules: DesiredRule;
+  readonly proxyNeighbours: DesiredProxyNeighbour;
+  readonly sysctls: DesiredSysctl;
+  readonly tunnels: DesiredTunnel;
+  readonly planeRoutes: DesiredPlaneRoute;
+  readonly sealingKeys: DesiredSealingKeys;
+  readonly relayLegs: DesiredRelayLeg;
+  readonly translations: DesiredTranslation;
+  readonly addressMaps: DesiredAddressMap;
+  readonly overlays: DesiredOverlay;
 }
+
+/** One part of the desired state; an absent member means no item of that kind. */
+export type DesiredPart = { readonly [K in keyof DesiredItems]?: readonly DesiredItems[K][] };
 
 export interface DesiredAddress {
   /** Interface name; `TUN_DEVICE` for the daemon's own tunnel device. */

@@ -115,7 +115,7 @@ describe('keys', () => {
     const { reconciler, settle, refused } = reconciled(new Refusing());
     reconciler.setDesired('peer', sealedTo('2001:db8:2::2', key(1, KEY), [key(2, OTHER_KEY)]));
     settle();
-    expect(refused).toEqual(['security-associations 3: no memory']);
+    expect(refused).toEqual(['sealing-keys 3: no memory']);
     const shown = JSON.stringify([reconciler.status(), refused]);
     for (const octets of [KEY, OTHER_KEY]) {
       expect(shown).not.toContain(hex(octets));
