@@ -22,9 +22,9 @@ import { remoteEndpointBytes } from './udp-path.ts';
 /** How long a cookie's secret is the newest; one more of these it is still taken. */
 export const COOKIE_MS = 120_000;
 /** Handshakes in a second that are taken from anybody; beyond, only with a cookie. */
-export const DEFAULT_HANDSHAKES_PER_SECOND = 200;
+const DEFAULT_HANDSHAKES_PER_SECOND = 200;
 
-export type HandshakeVerdict =
+type HandshakeVerdict =
   | { readonly kind: 'admitted' }
   | { readonly kind: 'cookie'; readonly datagram: Uint8Array }
   | { readonly kind: 'refused' };

@@ -27,12 +27,12 @@ export interface ReadInitiation {
 }
 
 /** Keys of the responder, and the Tunnel Response that gives them to the initiator. */
-export interface Offer {
+interface Offer {
   readonly generation: KeyGeneration;
   readonly datagram: Uint8Array;
 }
 
-export type InitiationOutcome =
+type InitiationOutcome =
   | ReadInitiation
   | { readonly kind: 'cookie'; readonly datagram: Uint8Array }
   | { readonly kind: 'refused'; readonly reason: SessionCounter };

@@ -21,7 +21,7 @@ import type { Session } from './session.ts';
 
 export const HANDSHAKE_RETRANSMISSION_MS = 250;
 const LONGEST_RETRANSMISSION_MS = 1_000;
-export const HANDSHAKE_ATTEMPT_MS = 20_000;
+const HANDSHAKE_ATTEMPT_MS = 20_000;
 
 /** What every initiation of this end has. */
 export interface InitiatorIdentity {

@@ -19,7 +19,7 @@ import type { KeyGeneration, Session } from './session.ts';
 const OVERHEAD = 40 + 8 + 8 + 16 + 4;
 const SMALLEST_MTU = 1280;
 
-export interface TunnelState {
+interface TunnelState {
   readonly id: number;
   readonly udpPath: UdpPath;
   /** Where nobody showed yet that the other end is there. */

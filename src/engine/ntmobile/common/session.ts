@@ -77,7 +77,7 @@ export class KeyGeneration {
 const NO_PATH = new Uint8Array(8);
 
 /** Who is at the other end, as the handshake showed. */
-export interface SessionPeer {
+interface SessionPeer {
   readonly publicKey: Uint8Array;
   /**
    * As octets; judged by who accepted the handshake. Undefined for a responder, whom the initiator

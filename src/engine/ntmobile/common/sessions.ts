@@ -27,7 +27,7 @@ import { sendDatagram } from './udp-path.ts';
 
 const UNCONFIRMED_MS = 10_000;
 
-export interface SessionsOptions extends InitiatorIdentity {
+interface SessionsOptions extends InitiatorIdentity {
   readonly handshakesPerSecond?: number;
 }
 

@@ -17,13 +17,12 @@ import {
   prefixContains,
 } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
-import { preferenceBy } from '#engine/common/interface-preference.ts';
+import { type InterfacePreference, preferenceBy } from '#engine/common/interface-preference.ts';
 import type {
   DefaultRouter,
   InterfaceAddress,
   NetworkInterface,
 } from '#engine/common/network-interface.ts';
-import type { NtmobileNodeConfiguration } from './configuration.ts';
 
 /** One place for each family that the host has a way out in. */
 export interface Attachment {
@@ -33,7 +32,7 @@ export interface Attachment {
   readonly excluded: (address: IpAddress) => boolean;
 }
 
-export interface LocalAddress<A extends IpAddress = IpAddress> {
+interface LocalAddress<A extends IpAddress = IpAddress> {
   readonly address: A;
   readonly device: string;
   /** The router; undefined for an on-link default. */
@@ -53,12 +52,19 @@ export interface AddressRestriction {
   readonly excluded: (address: IpAddress) => boolean;
 }
 
+/** The operator's decisions about interfaces and addresses. */
+export interface AddressRules {
+  readonly interfaces: readonly InterfacePreference[];
+  readonly excludedAddresses: readonly IpAddress[];
+  readonly virtualIpv4Prefix: Prefix;
+}
+
 /**
  * What the configuration and the system say of it; `systemPrefix`: of virtual addresses, known
  * after the login.
  */
 export function addressRestrictionOf(
-  { interfaces, excludedAddresses, virtualIpv4Prefix }: NtmobileNodeConfiguration,
+  { interfaces, excludedAddresses, virtualIpv4Prefix }: AddressRules,
   systemPrefix: () => Prefix | undefined,
 ): AddressRestriction {
   const own = new Set(excludedAddresses);

@@ -10,7 +10,6 @@
  * may have lost its keys, and a handshake is answered as soon as it is back.
  */
 
-import type { IpAddress } from '#base/ip.ts';
 import { after, type Monotonic } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { Timers, type TimerTable } from '#engine/common/timers.ts';
@@ -22,32 +21,24 @@ import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { HandshakeUse } from '#wire/ntmobile/datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
-  CandidateKind,
   type Endpoint,
   filterNtmobileOptions,
   findNtmobileOption,
-  Mapping,
   type NtmobileOption,
   type NtmobileOptionOf,
 } from '#wire/ntmobile/options.ts';
-import { type Attachment, addressesOf, localAddressFor, NOWHERE } from './attachment.ts';
+import { type Attachment, localAddressFor, NOWHERE } from './attachment.ts';
 import { emitEvent } from './events.ts';
+import { KEEPALIVE_MS, NatMapping, natText } from './nat-mapping.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
 import type { CoordinatorPurpose, NodePurpose } from './request-purposes.ts';
 
 const LIFETIME_SECONDS = 600;
 /** A coordinator that is there answers long before. */
 const ANSWER_MS = 2_000;
-/**
- * What a NAT keeps a mapping for is 30 seconds at worst (RFC 4787 §4.3 asks for two minutes, few
- * obey).
- */
-export const KEEPALIVE_MS = 20_000;
 const UNREACHED_RETRY_MS = 500;
 const REFUSED_RETRY_MS = 10_000;
 const NO_PATH = new Uint8Array(8);
-/** Host candidates before server-reflexive ones, IPv6 before IPv4. */
-const PRIORITY = { host6: 400, host4: 300, reflexive: 200 } as const;
 
 const TIMERS = {
   refresh: 'Half of the lifetime is over: register again.',
@@ -55,10 +46,10 @@ const TIMERS = {
   retry: 'A refused registration, or a handshake that nobody answered, is tried again.',
 } as const satisfies TimerTable;
 
-export type CoordinatorState = 'detached' | 'connecting' | 'registering' | 'registered';
+type CoordinatorState = 'detached' | 'connecting' | 'registering' | 'registered';
 
 /** What the node hears of its coordinator. */
-export interface CoordinatorListener {
+interface CoordinatorListener {
   /** A registration was granted; the relays that the coordinator tells of. */
   registered(step: Step, relays: readonly NtmobileOptionOf<'relay'>[]): void;
   /** Others may find this node at other places than before. */
@@ -79,9 +70,7 @@ export class CoordinatorLink {
   #state: CoordinatorState = 'detached';
   /** The operator knows that it is registered from here. */
   #told = false;
-  /** Where the coordinator's two ports saw us, IPv4: what a NAT makes of us. */
-  #first: Endpoint | undefined;
-  #second: Endpoint | undefined;
+  readonly #nat: NatMapping;
   #secondPorts: readonly Endpoint[] = [];
   /** Measured of relays, to be told with the next registration. */
   roundTrips: readonly NtmobileOptionOf<'round-trip'>[] = [];
@@ -95,6 +84,7 @@ export class CoordinatorLink {
     this.#sessions = sessions;
     this.#counters = counters;
     this.#port = port;
+    this.#nat = new NatMapping(port);
     this.#listener = listener;
   }
 
@@ -121,31 +111,14 @@ export class CoordinatorLink {
     return this.#timers.deadline();
   }
 
-  /** What the NAT in front of IPv4 does, as far as it was seen. */
+  /** What the NAT in front of IPv4 does, as far as it was observed. */
   get mapping(): number | undefined {
-    const { ipv4 } = this.#attachment;
-    if (ipv4 === undefined || this.#first === undefined) return undefined;
-    if (this.#first.address === ipv4.address && this.#first.port === this.#port)
-      return Mapping.none;
-    if (this.#second === undefined) return undefined;
-    const same =
-      this.#first.address === this.#second.address && this.#first.port === this.#second.port;
-    return same ? Mapping.endpointIndependent : Mapping.endpointDependent;
+    return this.#nat.mapping;
   }
 
-  /**
-   * Where others may find this node. A mapping that is made anew for each of them is of no use to
-   * anybody.
-   */
+  /** Where other nodes may reach this node. */
   candidates(): readonly NtmobileOptionOf<'candidate'>[] {
-    const hosts = addressesOf(this.#attachment).map((address) => this.#host(address));
-    if (this.#first === undefined || this.mapping === Mapping.none) return hosts;
-    return [...hosts, candidate(CandidateKind.serverReflexive, PRIORITY.reflexive, this.#first)];
-  }
-
-  #host(address: IpAddress): NtmobileOptionOf<'candidate'> {
-    const priority = address === this.#attachment.ipv6?.address ? PRIORITY.host6 : PRIORITY.host4;
-    return candidate(CandidateKind.host, priority, { address, port: this.#port });
+    return this.#nat.candidates();
   }
 
   /** The account server named this coordinator; undefined: there is none to go to. */
@@ -163,8 +136,7 @@ export class CoordinatorLink {
     this.#attachment = attachment;
     this.#move += 1;
     this.#told = false;
-    this.#first = undefined;
-    this.#second = undefined;
+    this.#nat.moved(attachment);
     this.#timers.clearAll();
   }
 
@@ -306,7 +278,7 @@ export class CoordinatorLink {
     this.#timers.set('refresh', after(step.now, Math.max(1, seconds / 2) * 1000));
     this.#timers.set('keepalive', after(step.now, KEEPALIVE_MS));
     this.#listener.registered(step, filterNtmobileOptions(options, 'relay'));
-    if (this.#first === undefined) this.#look(step);
+    if (!this.#nat.observed) this.#look(step);
   }
 
   /** Asks both ports by IPv4, the only family with NATs in front. */
@@ -341,11 +313,10 @@ export class CoordinatorLink {
         : findNtmobileOption(answer.options, 'observed-endpoint')?.endpoint;
     if (endpoint === undefined) return;
     const former = this.mapping;
-    if (second) this.#second = endpoint;
-    else this.#first = endpoint;
+    this.#nat.observe(second ? 'second' : 'first', endpoint);
     const { mapping } = this;
     if (mapping === undefined) return;
-    const { address, port } = this.#first ?? endpoint;
+    const { address, port } = this.#nat.first ?? endpoint;
     if (mapping !== former)
       emitEvent(step, 'nat-detected', 'info', { nat: natText(mapping), address, port });
     // Whoever asks for us from now on is told.
@@ -375,23 +346,4 @@ export class CoordinatorLink {
       purpose,
     );
   }
-}
-
-/** What a NAT does, for people. */
-export function natText(mapping: number): string {
-  return NATS[mapping] ?? 'unknown';
-}
-
-const NATS: Readonly<Record<number, string>> = {
-  [Mapping.none]: 'none',
-  [Mapping.endpointIndependent]: 'endpoint-independent',
-  [Mapping.endpointDependent]: 'endpoint-dependent',
-};
-
-function candidate(
-  kind: number,
-  priority: number,
-  endpoint: Endpoint,
-): NtmobileOptionOf<'candidate'> {
-  return { type: 'candidate', kind, priority, endpoint };
 }

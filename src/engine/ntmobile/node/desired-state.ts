@@ -23,7 +23,7 @@ const DEFAULTS: Readonly<Record<4 | 6, Prefix>> = {
 };
 
 /** What an operator decides about policy routing. */
-export interface RoutingPolicy {
+interface RoutingPolicy {
   readonly table: number;
   readonly rulePriority: number;
 }

@@ -4,16 +4,13 @@
  * No RFC: docs/reference/ntmobile.md §6 (Direction Request, Route Direction as the one who asked)
  */
 import type { IpAddress } from '#base/ip.ts';
-import { after, earliest, type Monotonic, NEVER, type Wall } from '#base/time.ts';
+import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { NameAnswer, QueryInput } from '#engine/contract/ntmobile.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
-  DirectionRole,
-  FAMILY_IPV4,
-  FAMILY_IPV6,
   findNtmobileOption,
   isDomainName,
   type NtmobileOption,
@@ -23,7 +20,6 @@ import type { Attachment } from './attachment.ts';
 import type { NtmobileNodeConfiguration } from './configuration.ts';
 import type { CoordinatorLink } from './coordinator-link.ts';
 import { type Direction, Directions, nameAnswer } from './directions.ts';
-import type { PathManager } from './paths/path-manager.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
 import type { DirectionPurpose, NodePurpose } from './request-purposes.ts';
 import type { Trust } from './trust.ts';
@@ -33,17 +29,28 @@ const LONGEST_TIME_TO_LIVE_SECONDS = 300;
 /** T_first-login: applications ask again after 5 s, and most names are not ours. */
 const FIRST_LOGIN_MS = 2_000;
 
+/** What becomes of Route Directions. */
+interface DirectionFollower {
+  /** The addresses for applications; undefined when the direction is not acceptable. */
+  followAnswer(
+    step: Step,
+    asked: { readonly name: string; readonly pathId: Uint8Array },
+    options: readonly NtmobileOption[],
+  ): readonly IpAddress[] | undefined;
+  /** The relay that the general node of that name is behind; empty for any other name. */
+  relayOf(name: string): readonly NtmobileOptionOf<'relay'>[];
+}
+
 /** What names need of their node. */
-export interface NamesContext {
+interface NamesContext {
   readonly configuration: NtmobileNodeConfiguration;
   readonly random: RandomBytes;
   readonly sessions: Sessions<NodePurpose>;
   readonly counters: CounterSet<NtmobileNodeCounter>;
   readonly trust: Trust;
   readonly coordinator: CoordinatorLink;
-  readonly pathManager: PathManager;
+  readonly directions: DirectionFollower;
   attachment(): Attachment;
-  wall(now: Monotonic): Wall;
 }
 
 export class Names {
@@ -170,7 +177,7 @@ export class Names {
       { type: 'name', name: direction.name },
       { type: 'path-id', pathId: direction.pathId },
       ...this.#context.coordinator.candidates(),
-      ...this.#relayOf(direction.name),
+      ...this.#context.directions.relayOf(direction.name),
     ];
     this.#context.sessions.request(
       step,
@@ -180,18 +187,12 @@ export class Names {
     );
   }
 
-  /** The relay that the name is reached by, whose address its connections have. */
-  #relayOf(name: string): readonly NtmobileOption[] {
-    const relay = this.#context.pathManager.general.relayOf(name);
-    return relay === undefined
-      ? []
-      : [{ type: 'relay', publicKey: relay.publicKey, endpoints: [] }];
-  }
-
   #directed(step: Step, direction: Direction, answer: NtmobileMessage | undefined): void {
     direction.asked = undefined;
     const addresses =
-      answer?.status === NtmobileStatus.granted ? this.#follow(step, direction, answer) : undefined;
+      answer?.status === NtmobileStatus.granted
+        ? this.#context.directions.followAnswer(step, direction, answer.options)
+        : undefined;
     if (addresses === undefined) {
       this.#context.counters.count('direction-refused');
       const { peerNotReachable, noRelay } = NtmobileStatus;
@@ -215,47 +216,5 @@ export class Names {
 
   #answerWaiting({ out }: Step, { waiting }: Direction, answer: NameAnswer): void {
     for (const id of waiting.splice(0)) out.push({ kind: 'answer', id, answer });
-  }
-
-  /** Does what a Route Direction says, as the one who asked; the addresses for applications. */
-  #follow(
-    step: Step,
-    direction: Direction,
-    { options }: NtmobileMessage,
-  ): readonly IpAddress[] | undefined {
-    const role = findNtmobileOption(options, 'role')?.role;
-    const relay = findNtmobileOption(options, 'relay');
-    if (role === DirectionRole.general)
-      return relay === undefined
-        ? undefined
-        : this.#followGeneral(step, direction.name, relay, options);
-    const other = this.#context.trust.verifiedPeer(this.#context.wall(step.now), options);
-    if (role !== DirectionRole.initiator || other === undefined || other.name !== direction.name)
-      return undefined;
-    const directed = { pathId: direction.pathId, other, initiator: true };
-    return this.#context.pathManager.makePath(step, directed, options).addresses;
-  }
-
-  #followGeneral(
-    step: Step,
-    name: string,
-    option: NtmobileOptionOf<'relay'>,
-    options: readonly NtmobileOption[],
-  ): readonly IpAddress[] | undefined {
-    const ipv6 = findNtmobileOption(options, 'virtual-ipv6')?.address;
-    const ipv4 = findNtmobileOption(options, 'virtual-ipv4')?.address;
-    const families = findNtmobileOption(options, 'families')?.families ?? FAMILY_IPV4 | FAMILY_IPV6;
-    const addresses = [
-      families & FAMILY_IPV6 ? ipv6 : undefined,
-      families & FAMILY_IPV4 ? ipv4 : undefined,
-    ].filter((address) => address !== undefined);
-    if (
-      addresses.length === 0 ||
-      !addresses.every((address) => this.#context.trust.isGeneral(address))
-    )
-      return undefined;
-    const { pathManager } = this.#context;
-    pathManager.general.make(step, pathManager.relay(option), { name, addresses });
-    return addresses;
   }
 }

@@ -5,43 +5,17 @@
  * No RFC: docs/reference/ntmobile.md §2 to §6
  * Left out: several coordinators at a time, packets kept until a tunnel stands.
  */
-import { hex } from '#base/bytes.ts';
-import { earliest, type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
-import { nodeIdOf } from '#crypto/node-credential.ts';
+import { earliest, type Monotonic, type Wall, wall } from '#base/time.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
-import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
 import type { Engine, RandomBytes, Reconfigurable, Step } from '#engine/contract/engine.ts';
 import type { CommonInput, NetworkInput } from '#engine/contract/input.ts';
 import type { LoginInput, QueryInput, RoamingInput } from '#engine/contract/ntmobile.ts';
 import type { Output } from '#engine/contract/output.ts';
-import { pathResponse } from '#engine/ntmobile/common/path-response.ts';
-import type { Session } from '#engine/ntmobile/common/session.ts';
-import type {
-  IncomingInitiation,
-  ReceivedMessage,
-  SessionListener,
-} from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
-import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
-import {
-  DirectionRole,
-  findNtmobileOption,
-  type NtmobileOption,
-  type NtmobileOptionOf,
-} from '#wire/ntmobile/options.ts';
-import {
-  type AddressRestriction,
-  type Attachment,
-  addressRestrictionOf,
-  attachmentOf,
-  haveSingleUplink,
-  NOWHERE,
-  nextExpiry,
-  sameAttachment,
-  withPreferredDevice,
-} from './attachment.ts';
+import { Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
+import type { NtmobileOptionOf } from '#wire/ntmobile/options.ts';
+import { AttachmentTracker } from './attachment-tracker.ts';
 import type { NtmobileNodeConfiguration } from './configuration.ts';
 import { CoordinatorLink } from './coordinator-link.ts';
 import { uplinkPart, virtualAddressPart } from './desired-state.ts';
@@ -49,10 +23,12 @@ import { emitEvent } from './events.ts';
 import { LOGIN_TABLE, Login } from './login.ts';
 import { Names } from './names.ts';
 import { type Answer, answerOperator, localAddressFields } from './operator-commands.ts';
-import type { PeerNode } from './paths/node-path.ts';
 import { PathManager } from './paths/path-manager.ts';
+import type { PeerNode } from './peer-node.ts';
 import { NTMOBILE_NODE_COUNTERS, type NtmobileNodeCounter } from './reasons.ts';
 import type { NodePurpose } from './request-purposes.ts';
+import { RouteDirections } from './route-directions.ts';
+import { SessionDispatch } from './session-dispatch.ts';
 import { Trust } from './trust.ts';
 
 export type NtmobileNodeInput = CommonInput | NetworkInput | RoamingInput | LoginInput | QueryInput;
@@ -71,7 +47,7 @@ export function createNtmobileNode(
   return new NtmobileNode(configuration, random);
 }
 
-class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
+class NtmobileNode implements NtmobileNodeEngine {
   readonly #configuration: NtmobileNodeConfiguration;
   readonly #sessions: Sessions<NodePurpose>;
   readonly #counters = new CounterSet<NtmobileNodeCounter>(NTMOBILE_NODE_COUNTERS);
@@ -80,24 +56,31 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   readonly #pathManager: PathManager;
   readonly #names: Names;
   readonly #trust: Trust;
-  #restriction: AddressRestriction;
-  #interfaces: readonly NetworkInterface[] = [];
-  #attachment: Attachment = NOWHERE;
-  /** The interface that the operator wants to be used. */
-  #pinned: string | undefined;
-  #lookAgainAt: Monotonic = NEVER;
+  readonly #routeDirections: RouteDirections;
+  readonly #attachment: AttachmentTracker;
   /** What the credential says of this node; undefined while there is none. */
   #own: PeerNode | undefined;
   #offsetMs = 0;
-  readonly #systemPrefix = () => this.#trust.granted?.systemPrefix;
 
   constructor(configuration: NtmobileNodeConfiguration, random: RandomBytes) {
     this.#configuration = configuration;
-    this.#restriction = addressRestrictionOf(configuration, this.#systemPrefix);
+    this.#attachment = new AttachmentTracker(
+      configuration,
+      () => this.#trust.granted?.systemPrefix,
+    );
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
     this.#sessions = new Sessions(
       { own: configuration.own, random, suites, credential: () => this.#trust.granted?.credential },
-      this,
+      new SessionDispatch({
+        counters: this.#counters,
+        coordinator: () => this.#coordinator,
+        pathManager: () => this.#pathManager,
+        trust: () => this.#trust,
+        wall: (now) => this.#wall(now),
+        followAsResponder: (step, message) =>
+          this.#routeDirections.followAsResponder(step, message),
+        directionAnswered: (step, purpose, answer) => this.#names.answered(step, purpose, answer),
+      }),
     );
     this.#coordinator = new CoordinatorLink(this.#sessions, this.#counters, configuration.port, {
       registered: (step, relays) => this.#registered(step, relays),
@@ -105,12 +88,17 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     });
     this.#pathManager = new PathManager({
       ...{ sessions: this.#sessions, counters: this.#counters, random, port: configuration.port },
-      attachment: () => this.#attachment,
+      attachment: () => this.#attachment.current,
       candidates: () => this.#coordinator.candidates(),
       nameLost: (step, name, promising) => this.#names.lost(step, name, promising),
       peerSilent: (step, name) => this.#names.silent(step, name),
     });
     this.#trust = new Trust(configuration.virtualIpv4Prefix, this.#counters);
+    this.#routeDirections = new RouteDirections({
+      ...{ trust: this.#trust, pathManager: this.#pathManager },
+      wall: ({ now }) => this.#wall(now),
+      candidates: () => this.#coordinator.candidates(),
+    });
     this.#names = new Names({
       ...{
         configuration,
@@ -119,18 +107,13 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
         counters: this.#counters,
         trust: this.#trust,
       },
-      ...{ coordinator: this.#coordinator, pathManager: this.#pathManager },
-      attachment: () => this.#attachment,
-      wall: (now) => this.#wall(now),
+      ...{ coordinator: this.#coordinator, directions: this.#routeDirections },
+      attachment: () => this.#attachment.current,
     });
   }
 
   reconfigure(now: Monotonic, { interfaces }: Pick<NtmobileNodeConfiguration, 'interfaces'>): void {
-    this.#restriction = addressRestrictionOf(
-      { ...this.#configuration, interfaces },
-      this.#systemPrefix,
-    );
-    this.#lookAgainAt = now;
+    this.#attachment.reconfigure(now, interfaces);
   }
 
   get counters(): Counters {
@@ -143,7 +126,12 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
       this.#coordinator.deadline(),
       this.#pathManager.deadline(),
     );
-    return earliest(sessions, this.#login.deadline(), this.#names.deadline(), this.#lookAgainAt);
+    return earliest(
+      sessions,
+      this.#login.deadline(),
+      this.#names.deadline(),
+      this.#attachment.deadline(),
+    );
   }
 
   step(now: Monotonic, input: NtmobileNodeInput, out: Output[]): void {
@@ -158,8 +146,8 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
         if (input.path.kind === 'datagram') this.#sessions.receive(step, input.path, input.packet);
         break;
       case 'network':
-        this.#interfaces = input.interfaces;
-        this.#look(step);
+        this.#attachment.setInterfaces(input.interfaces);
+        this.#updateAttachment(step);
         break;
       case 'roaming':
         this.#pathManager.peerRoamed(step, input.tunnel, input.remote, input.remotePort);
@@ -192,7 +180,7 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   }
 
   #tick(step: Step): void {
-    if (step.now >= this.#lookAgainAt) this.#look(step);
+    if (step.now >= this.#attachment.deadline()) this.#updateAttachment(step);
     if (this.#login.tick(step)) this.#credentialEnded(step);
     this.#sessions.tick(step);
     this.#coordinator.tick(step);
@@ -206,21 +194,16 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
 
   // --- where it is, and who it is ---
 
-  #look(step: Step): void {
-    const attachment = attachmentOf(
-      step.now,
-      this.#interfaces,
-      withPreferredDevice(this.#pinned, this.#restriction),
-    );
-    this.#lookAgainAt = nextExpiry(step.now, this.#interfaces);
-    if (attachment.ipv6 !== undefined || attachment.ipv4 !== undefined) this.#login.begin(step);
-    if (sameAttachment(attachment, this.#attachment)) return;
-    this.#attachment = attachment;
+  #updateAttachment(step: Step): void {
+    const moved = this.#attachment.update(step.now);
+    const attachment = this.#attachment.current;
+    if (this.#attachment.attached) this.#login.begin(step);
+    if (!moved) return;
     this.#counters.count('moved');
-    if (attachment.ipv6 !== undefined || attachment.ipv4 !== undefined) this.#login.moved(step);
+    if (this.#attachment.attached) this.#login.moved(step);
     emitEvent(step, 'moved', 'info', localAddressFields(attachment));
     // Where main's default is that of the new place, packets need not wait for the rules.
-    const rulesLast = haveSingleUplink(this.#interfaces);
+    const rulesLast = this.#attachment.singleUplink;
     if (!rulesLast) this.#setDesiredUplinks(step);
     this.#coordinator.place(attachment);
     // First what data depends on.
@@ -230,7 +213,7 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   }
 
   #setDesiredUplinks(step: Step): void {
-    setDesired(step, 'ntmobile/places', uplinkPart(this.#attachment, this.#configuration));
+    setDesired(step, 'ntmobile/places', uplinkPart(this.#attachment.current, this.#configuration));
   }
 
   #loggedIn(step: Step, input: LoginInput): void {
@@ -296,124 +279,6 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
     this.#names.registered(step);
   }
 
-  // --- sessions ---
-
-  authorizeInitiation(
-    step: Step,
-    { use, publicKey, pathId, payload }: IncomingInitiation,
-  ): readonly NtmobileOption[] | undefined {
-    // After its restart a coordinator calls those that it knows.
-    if (use === HandshakeUse.coordinator) return this.#isCoordinator(publicKey) ? [] : undefined;
-    // After its own a relay does: the node begins anew by itself, with its credential.
-    if (use === HandshakeUse.relay)
-      this.#pathManager.relayRestarted(step, publicKey, payload.timestamp);
-    if (use !== HandshakeUse.node || payload.credential === undefined) return undefined;
-    const holder = this.#trust.holder(this.#wall(step.now), payload.credential, publicKey);
-    return holder !== undefined && this.#pathManager.expectsPeer(publicKey, pathId)
-      ? []
-      : undefined;
-  }
-
-  #isCoordinator(publicKey: Uint8Array): boolean {
-    const known = this.#trust.granted?.coordinators[0]?.publicKey;
-    return known !== undefined && hex(known) === hex(publicKey);
-  }
-
-  responseSent(step: Step, session: Session): void {
-    this.#pathManager.offered(step, session);
-  }
-
-  established(step: Step, session: Session): void {
-    if (this.#coordinator.isSession(session)) this.#coordinator.established(step);
-    else this.#pathManager.established(step, session);
-  }
-
-  ended(step: Step, session: Session): void {
-    if (this.#coordinator.isSession(session)) this.#coordinator.ended(step);
-    else this.#pathManager.ended(step, session);
-  }
-
-  handleRequest(
-    step: Step,
-    session: Session,
-    received: ReceivedMessage,
-  ): NtmobileMessage | undefined {
-    const { message, udpPath } = received;
-    if (session.use === HandshakeUse.coordinator && message.type === 'route-direction')
-      return this.#directedTo(step, message);
-    if (message.type === 'path-challenge') {
-      const path = this.#pathManager.path(session.pathId);
-      if (path !== undefined && path.session === session) return path.challenged(step, received);
-      if (session.use === HandshakeUse.relay) return pathResponse(message, udpPath);
-    }
-    this.#counters.count('message-unexpected');
-    return undefined;
-  }
-
-  /** As the one who was asked for. */
-  #directedTo(step: Step, { options, transaction }: NtmobileMessage): NtmobileMessage {
-    const confirm = (status: number, given: readonly NtmobileOption[]): NtmobileMessage => ({
-      ...{
-        type: 'route-direction-confirmation',
-        answer: true,
-        status,
-        transaction,
-        options: given,
-      },
-    });
-    const pathId = findNtmobileOption(options, 'path-id')?.pathId;
-    const role = findNtmobileOption(options, 'role')?.role;
-    if (pathId === undefined || role !== DirectionRole.responder)
-      return confirm(NtmobileStatus.malformed, []);
-    const other = this.#trust.verifiedPeer(this.#wall(step.now), options);
-    const former = this.#pathManager.path(pathId);
-    const another = other !== undefined && former !== undefined && former.peer.name !== other.name;
-    if (other === undefined || another) return confirm(NtmobileStatus.notAllowed, []);
-    this.#pathManager.makePath(step, { pathId, other, initiator: false }, options);
-    return confirm(NtmobileStatus.granted, [
-      { type: 'path-id', pathId },
-      ...this.#coordinator.candidates(),
-    ]);
-  }
-
-  answered(
-    step: Step,
-    session: Session,
-    purpose: NodePurpose,
-    answer: ReceivedMessage | undefined,
-  ): void {
-    switch (purpose.part) {
-      case 'coordinator':
-        this.#coordinator.answered(step, purpose, answer?.message);
-        break;
-      case 'relay':
-        this.#pathManager.relayOf(session)?.answered(step, purpose, answer?.message);
-        this.#tellRoundTrips();
-        break;
-      case 'path':
-        this.#pathManager.path(session.pathId)?.answered(step, purpose, answer);
-        break;
-      case 'direction':
-        this.#names.answered(step, purpose, answer?.message);
-        break;
-    }
-  }
-
-  #tellRoundTrips(): void {
-    this.#coordinator.roundTrips = [...this.#pathManager.relays()].flatMap(
-      ({ publicKey, roundTripMs }) =>
-        roundTripMs === undefined
-          ? []
-          : [
-              {
-                type: 'round-trip',
-                nodeId: nodeIdOf(publicKey),
-                microseconds: Math.round(roundTripMs * 1000),
-              } as const,
-            ],
-    );
-  }
-
   // --- the operator ---
 
   #answerOperator(
@@ -422,13 +287,13 @@ class NtmobileNode implements NtmobileNodeEngine, SessionListener<NodePurpose> {
   ): Answer {
     if (command === 'move') {
       const { interface: device } = parameters;
-      this.#pinned = typeof device === 'string' ? device : undefined;
-      this.#look(step);
-      return { ok: true, value: localAddressFields(this.#attachment) };
+      this.#attachment.prefer(typeof device === 'string' ? device : undefined);
+      this.#updateAttachment(step);
+      return { ok: true, value: localAddressFields(this.#attachment.current) };
     }
     const view = {
       ...{ own: this.#own, granted: this.#trust.granted, loginFailure: this.#login.failure },
-      ...{ attachment: this.#attachment },
+      ...{ attachment: this.#attachment.current },
       ...{
         coordinator: this.#coordinator,
         pathManager: this.#pathManager,

@@ -8,13 +8,14 @@ import type { Monotonic } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import type { Counters } from '#engine/common/counters.ts';
 import type { Attachment } from './attachment.ts';
-import { type CoordinatorLink, natText } from './coordinator-link.ts';
-import type { PeerNode } from './paths/node-path.ts';
+import type { CoordinatorLink } from './coordinator-link.ts';
+import { natText } from './nat-mapping.ts';
 import type { PathManager } from './paths/path-manager.ts';
+import type { PeerNode } from './peer-node.ts';
 import type { Granted } from './stored-login.ts';
 
 /** The node as requests see it. */
-export interface NodeView {
+interface NodeView {
   /** What the credential says of it; undefined while there is none. */
   readonly own: PeerNode | undefined;
   readonly granted: Granted | undefined;

@@ -15,7 +15,7 @@ import type { Wall } from '#base/time.ts';
 import { verifyCredential } from '#crypto/node-credential.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile/options.ts';
-import type { PeerNode } from './paths/node-path.ts';
+import type { PeerNode } from './peer-node.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
 import type { Granted } from './stored-login.ts';
 

@@ -15,11 +15,11 @@ import { type DesiredPart, describeTunnel } from '#engine/contract/desired-state
 import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
-import type { TunnelIds } from './node-paths.ts';
 import type { PathReport } from './path-report.ts';
 import type { RelayLink } from './relay-link.ts';
+import type { TunnelIds } from './tunnel-ids.ts';
 
-export interface GeneralContext {
+interface GeneralContext {
   readonly tunnelIds: TunnelIds;
   readonly report: PathReport;
   linkMtu(remote: IpAddress): number;

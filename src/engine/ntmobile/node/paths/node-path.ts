@@ -10,7 +10,7 @@
  * again. Transactions rise within a session, so an old challenge that comes late changes nothing.
  */
 import { equalBytes, hex } from '#base/bytes.ts';
-import type { IpAddress, Ipv4Address, Ipv6Address } from '#base/ip.ts';
+import type { IpAddress } from '#base/ip.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
@@ -30,10 +30,10 @@ import {
   type NtmobileOptionOf,
 } from '#wire/ntmobile/options.ts';
 import { type Attachment, localAddressFor } from '../attachment.ts';
+import type { PeerNode } from '../peer-node.ts';
 import type { NtmobileNodeCounter } from '../reasons.ts';
 import type { NodePurpose, PathPurpose } from '../request-purposes.ts';
 import { type DirectPath, DirectPaths, endpointKey } from './direct-paths.ts';
-import type { RelayLink } from './relay-link.ts';
 
 const CHECK_MS = 2_500;
 /** Between checks over the relay, while data goes there; longer when the last one had no answer. */
@@ -44,14 +44,6 @@ const SILENT_RETRY_MS = 15_000;
  * drop it.
  */
 const ANNOUNCEMENT_MS = 30;
-
-/** Another node, as its credential says. */
-export interface PeerNode {
-  readonly publicKey: Uint8Array;
-  readonly name: string;
-  readonly virtualIpv6: Ipv6Address;
-  readonly virtualIpv4: Ipv4Address;
-}
 
 /** What a path needs of its node. */
 export interface PathContext {
@@ -68,12 +60,20 @@ export interface PathContext {
   pathSilent(step: Step, path: NodePath): void;
 }
 
+/** The relay of a path; its leg there has an index once the relay granted it. */
+interface PathRelay {
+  udpPath(): UdpPath | undefined;
+  udpPathOfLeg(path: string): UdpPath | undefined;
+  attach(step: Step, pathId: Uint8Array, token: Uint8Array): void;
+  release(step: Step, pathId: Uint8Array): void;
+}
+
 export class NodePath {
   readonly pathId: Uint8Array;
   readonly id: string;
   readonly peer: PeerNode;
   readonly initiator: boolean;
-  relay: RelayLink | undefined;
+  relay: PathRelay | undefined;
   session: Session | undefined;
   /**
    * Keys that the other node may use any moment, before the first ones stand: its data may overtake

@@ -8,9 +8,7 @@
  */
 import { earliest, type Monotonic } from '#base/time.ts';
 import type { NodePath } from './node-path.ts';
-
-/** Tunnels of NTMobile; Mobile IPv6 in the same daemon has the lower numbers. */
-const FIRST_TUNNEL = 0x4000_0000;
+import type { TunnelIds } from './tunnel-ids.ts';
 
 /** The paths to one node share a tunnel. */
 export interface PeerPaths {
@@ -18,15 +16,6 @@ export interface PeerPaths {
   readonly id: string;
   readonly tunnel: number;
   readonly paths: Set<NodePath>;
-}
-
-export class TunnelIds {
-  #next = FIRST_TUNNEL;
-
-  allocate(): number {
-    this.#next += 1;
-    return this.#next;
-  }
 }
 
 export class NodePaths {

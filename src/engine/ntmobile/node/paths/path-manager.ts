@@ -9,13 +9,10 @@ import type { IpAddress } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
-import { type DesiredPart, describeTunnel } from '#engine/contract/desired-state.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
-import type { UdpPath } from '#engine/contract/packet-path.ts';
-import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
-import type { Session, SessionTarget } from '#engine/ntmobile/common/session.ts';
+import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
-import { HandshakeUse, LONGEST_FIRST_DATAGRAM } from '#wire/ntmobile/datagram.ts';
+import { HandshakeUse } from '#wire/ntmobile/datagram.ts';
 import {
   filterNtmobileOptions,
   findNtmobileOption,
@@ -23,25 +20,20 @@ import {
   type NtmobileOptionOf,
 } from '#wire/ntmobile/options.ts';
 import { type Attachment, localAddressFor } from '../attachment.ts';
+import type { PeerNode } from '../peer-node.ts';
 import type { NtmobileNodeCounter } from '../reasons.ts';
 import type { NodePurpose } from '../request-purposes.ts';
 import { GeneralTunnels } from './general-tunnels.ts';
-import { NodePath, type PathContext, type PeerNode } from './node-path.ts';
-import {
-  establishedOf,
-  NodePaths,
-  type PeerPaths,
-  pathsWithKeys,
-  TunnelIds,
-} from './node-paths.ts';
+import { NodePath, type PathContext } from './node-path.ts';
+import { establishedOf, NodePaths } from './node-paths.ts';
+import { PathHandshakes } from './path-handshakes.ts';
 import { PathReport } from './path-report.ts';
+import { PeerTunnels } from './peer-tunnels.ts';
 import { RelayLink } from './relay-link.ts';
-
-/** Direct candidates to which a handshake goes at once where there is no relay. */
-const MOST_HANDSHAKES = 4;
+import { TunnelIds } from './tunnel-ids.ts';
 
 /** What the keeper needs of its node. */
-export interface PathManagerContext {
+interface PathManagerContext {
   readonly sessions: Sessions<NodePurpose>;
   readonly counters: CounterSet<NtmobileNodeCounter>;
   readonly random: RandomBytes;
@@ -63,12 +55,13 @@ export class PathManager {
   readonly #numbers = new TunnelIds();
   readonly #paths = new NodePaths(this.#numbers);
   readonly general: GeneralTunnels;
-  /** Handshakes to several places of one node, of which the first that is answered counts. */
-  readonly #attempts = new Map<string, Session[]>();
+  readonly #handshakes: PathHandshakes;
   readonly #report = new PathReport();
+  readonly #tunnels = new PeerTunnels(this.#paths, this.#report, (remote) => this.#linkMtu(remote));
 
   constructor(context: PathManagerContext) {
     this.#context = context;
+    this.#handshakes = new PathHandshakes(context);
     this.general = new GeneralTunnels({
       ...{ tunnelIds: this.#numbers, report: this.#report },
       linkMtu: (remote) => this.#linkMtu(remote),
@@ -102,7 +95,7 @@ export class PathManager {
   }
 
   #pathChanged(step: Step, path: NodePath): void {
-    this.#setDesiredPeer(step, hex(path.peer.publicKey));
+    this.#tunnels.update(step, hex(path.peer.publicKey));
     // Without a relay nobody else can tell the other node where this one is now.
     const stranded =
       path.session?.current !== undefined &&
@@ -207,48 +200,13 @@ export class PathManager {
       path.relay = this.relay(relay);
       path.relay.attach(step, pathId, token);
     } else if (initiator)
-      this.#callDirectly(step, path, filterNtmobileOptions(options, 'candidate'));
+      this.#handshakes.startDirect(step, path, filterNtmobileOptions(options, 'candidate'));
     return path;
   }
 
-  /** Without a relay: whoever is not behind a NAT answers. */
-  #callDirectly(
-    step: Step,
-    path: NodePath,
-    candidates: readonly NtmobileOptionOf<'candidate'>[],
-  ): void {
-    if (path.session?.current !== undefined && !path.silent) return;
-    const { sessions, port } = this.#context;
-    const begun: Session[] = [];
-    for (const { endpoint } of candidates.slice(0, MOST_HANDSHAKES)) {
-      const place = localAddressFor(this.#context.attachment(), endpoint.address);
-      if (place === undefined) continue;
-      const way = {
-        local: place.address,
-        localPort: port,
-        remote: endpoint.address,
-        remotePort: endpoint.port,
-        relayIndex: 0,
-      };
-      begun.push(sessions.connect(step, destinationOf(path, way)));
-    }
-    if (begun.length > 0) this.#attempts.set(path.id, begun);
-  }
-
-  /** The Tunnel Request to the other node, which need not wait for the leg's index. */
   #firstDatagram(step: Step, id: string): Uint8Array | undefined {
     const path = this.#paths.get(id);
-    const udpPath = path?.relay?.udpPath();
-    if (path === undefined || udpPath === undefined) return undefined;
-    if (wantsHandshake(path) && !this.#attempts.has(id))
-      this.#attempts.set(id, [
-        this.#context.sessions.connect(step, {
-          ...destinationOf(path, udpPath),
-          piggybacked: true,
-        }),
-      ]);
-    const carried = this.#attempts.get(id)?.[0]?.piggybackedInitiation;
-    return carried === undefined || carried.length > LONGEST_FIRST_DATAGRAM ? undefined : carried;
+    return path === undefined ? undefined : this.#handshakes.firstDatagram(step, path);
   }
 
   #legAttached(step: Step, id: string, passed: boolean): void {
@@ -256,12 +214,7 @@ export class PathManager {
     const udpPath = path?.relay?.udpPathOfLeg(id);
     if (path === undefined || udpPath === undefined) return;
     if (path.session?.current !== undefined) path.settle(step);
-    const { sessions } = this.#context;
-    const [begun] = this.#attempts.get(id) ?? [];
-    if (begun?.piggybackedInitiation !== undefined)
-      sessions.resumeHandshake(step, begun, udpPath, passed);
-    else if (begun === undefined && wantsHandshake(path))
-      this.#attempts.set(id, [sessions.connect(step, destinationOf(path, udpPath))]);
+    this.#handshakes.legGranted(step, path, udpPath, passed);
   }
 
   #legDetached(step: Step, relay: RelayLink, id: string): void {
@@ -269,15 +222,10 @@ export class PathManager {
     // A later direction may have led the path to another relay.
     if (path === undefined || path.relay !== relay) return;
     this.#context.counters.count('leg-refused');
-    if (this.#attempts.get(id)?.[0]?.piggybackedInitiation !== undefined) this.#abandon(id);
+    this.#handshakes.legRefused(path);
     path.relay = undefined;
     path.settle(step);
     if (path.initiator) this.#context.nameLost(step, path.peer.name, false);
-  }
-
-  #abandon(id: string): void {
-    for (const begun of this.#attempts.get(id) ?? []) this.#context.sessions.discard(begun);
-    this.#attempts.delete(id);
   }
 
   /** A Tunnel Request was answered: what comes under its keys is ours from now on. */
@@ -285,7 +233,7 @@ export class PathManager {
     const path = session.use === HandshakeUse.node ? this.path(session.pathId) : undefined;
     if (path === undefined) return;
     if (path.session === undefined) path.unconfirmedSession = session;
-    this.#setDesiredPeer(step, hex(path.peer.publicKey));
+    this.#tunnels.update(step, hex(path.peer.publicKey));
   }
 
   /** A session of a path or relay has new keys. */
@@ -298,9 +246,7 @@ export class PathManager {
     }
     const path = this.path(session.pathId);
     if (session.use !== HandshakeUse.node || path === undefined) return;
-    for (const other of this.#attempts.get(path.id) ?? [])
-      if (other !== session) this.#context.sessions.discard(other);
-    this.#attempts.delete(path.id);
+    this.#handshakes.completed(path, session);
     if (path.session !== session) {
       if (path.session !== undefined) this.#context.sessions.discard(path.session);
       this.#context.counters.count('path-made');
@@ -318,24 +264,19 @@ export class PathManager {
     }
     const path = this.path(session.pathId);
     if (path === undefined) return;
-    const left = (this.#attempts.get(path.id) ?? []).filter((one) => one !== session);
-    if (left.length > 0) {
-      this.#attempts.set(path.id, left);
-      return;
-    }
-    this.#attempts.delete(path.id);
+    if (this.#handshakes.failed(path, session)) return;
     if (path.session === undefined || path.session === session) this.endPath(step, path);
   }
 
   endPath(step: Step, path: NodePath): void {
     const end = hex(path.peer.publicKey);
     if (path.session !== undefined) this.#context.sessions.discard(path.session);
-    this.#abandon(path.id);
+    this.#handshakes.abandon(path);
     path.session = undefined;
     path.relay?.release(step, path.pathId);
     this.#paths.remove(path, end);
     this.#context.counters.count('path-ended');
-    this.#setDesiredPeer(step, end);
+    this.#tunnels.update(step, end);
     if (path.initiator) this.#context.nameLost(step, path.peer.name, false);
   }
 
@@ -359,82 +300,17 @@ export class PathManager {
     }
   }
 
-  // --- tunnels ---
-
-  #setDesiredPeer(step: Step, id: string): void {
-    const end = this.#paths.peer(id);
-    const part = end === undefined ? undefined : this.#partOf(end);
-    step.out.push({ kind: 'set-desired', key: `ntmobile/node/${id}`, part });
-    const [path] = end === undefined ? [] : establishedOf(end);
-    if (end === undefined) this.#report.ended(step, id);
-    else if (path !== undefined) {
-      const udpPath = path.udpPath();
-      const kind = udpPath === undefined ? 'none' : udpPath.relayIndex === 0 ? 'direct' : 'relayed';
-      this.#report.update(step, id, { name: path.peer.name, kind, udpPath });
-    }
-  }
-
-  #partOf(end: PeerPaths): DesiredPart | undefined {
-    const paths = pathsWithKeys(end);
-    const [first] = paths;
-    const udpPath = first?.udpPath() ?? first?.unconfirmedSession?.udpPath;
-    if (first === undefined || udpPath === undefined) return undefined;
-    const sessions = paths.flatMap(
-      ({ session, unconfirmedSession }) => session ?? unconfirmedSession ?? [],
-    );
-    return sealedTunnelPart({
-      id: end.tunnel,
-      udpPath,
-      sessions,
-      linkMtu: this.#linkMtu(udpPath.remote),
-      addresses: first.addresses,
-      peer: true,
-    });
-  }
-
   #linkMtu(remote: IpAddress): number {
     return localAddressFor(this.#context.attachment(), remote)?.mtu ?? 1500;
   }
 
-  /** For the operator: each other end, how data goes there, and since when. */
+  /** For the operator: each peer and general node, how data reaches it, and since when. */
   list(wallOf: (at: Monotonic) => number): readonly JsonObject[] {
-    const nodes = [...this.#paths.peers()].flatMap((end) => {
-      const [path] = [...establishedOf(end), ...end.paths];
-      if (path === undefined) return [];
-      const { name, virtualIpv6, virtualIpv4 } = path.peer;
-      return {
-        name,
-        virtualIpv6,
-        virtualIpv4,
-        ...this.#report.view(end.id, wallOf),
-        roundTripMs: path.roundTripMs,
-      };
-    });
-    return [...nodes, ...this.general.list(wallOf)];
+    return [...this.#tunnels.list(wallOf), ...this.general.list(wallOf)];
   }
 
-  /** For the operator: what the plane has of them. */
+  /** For the operator: the tunnels as the plane has them. */
   tunnels(): readonly JsonObject[] {
-    const ends = [...this.#paths.peers()].map((end) => ({
-      part: this.#partOf(end),
-      peer: nameOf(end),
-    }));
-    const nodes = ends.flatMap(({ part, peer }) =>
-      (part?.tunnels ?? []).map((tunnel) => ({ ...describeTunnel(tunnel), peer })),
-    );
-    return [...nodes, ...this.general.tunnels()];
+    return [...this.#tunnels.tunnels(), ...this.general.tunnels()];
   }
-}
-
-/** As initiator, when there are no keys, or the other node may have lost them. */
-function wantsHandshake({ initiator, session, silent }: NodePath): boolean {
-  return initiator && (session?.current === undefined || silent);
-}
-
-function destinationOf({ peer: { publicKey }, pathId }: NodePath, udpPath: UdpPath): SessionTarget {
-  return { publicKey, use: HandshakeUse.node, pathId, udpPath };
-}
-
-function nameOf({ paths }: PeerPaths): string {
-  return [...paths][0]?.peer.name ?? '';
 }

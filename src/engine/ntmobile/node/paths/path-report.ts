@@ -13,7 +13,7 @@ import { emitEvent } from '../events.ts';
  * `general`: through a relay, to somebody who knows nothing of NTMobile. `none`: nowhere at
  * present.
  */
-export type PathKind = 'direct' | 'relayed' | 'general' | 'none';
+type PathKind = 'direct' | 'relayed' | 'general' | 'none';
 
 interface Shown {
   readonly name: string;

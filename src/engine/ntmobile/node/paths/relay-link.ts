@@ -25,7 +25,7 @@ import {
   type NtmobileOptionOf,
 } from '#wire/ntmobile/options.ts';
 import { type Attachment, localAddressFor } from '../attachment.ts';
-import { KEEPALIVE_MS } from '../coordinator-link.ts';
+import { KEEPALIVE_MS } from '../nat-mapping.ts';
 import type { NodePurpose, RelayPurpose } from '../request-purposes.ts';
 
 const ANSWER_MS = 2_000;
@@ -54,7 +54,7 @@ interface Leg {
 }
 
 /** What the node hears of a relay. */
-export interface RelayListener {
+interface RelayListener {
   /** What the relay is to pass on as soon as it has made the leg. */
   firstDatagram(step: Step, path: string): Uint8Array | undefined;
   /** The leg has its index. `passed`: the relay took the first datagram. */

@@ -1,0 +1,81 @@
+/**
+ * The present attachment of a node, selected again when the host, the operator or an expiry changes
+ * it.
+ *
+ * No RFC: docs/reference/ntmobile.md §6 (candidates of kind host)
+ */
+import type { Prefix } from '#base/ip.ts';
+import { type Monotonic, NEVER } from '#base/time.ts';
+import type { InterfacePreference } from '#engine/common/interface-preference.ts';
+import type { NetworkInterface } from '#engine/common/network-interface.ts';
+import {
+  type AddressRestriction,
+  type AddressRules,
+  type Attachment,
+  addressRestrictionOf,
+  attachmentOf,
+  haveSingleUplink,
+  NOWHERE,
+  nextExpiry,
+  sameAttachment,
+  withPreferredDevice,
+} from './attachment.ts';
+
+export class AttachmentTracker {
+  readonly #rules: AddressRules;
+  readonly #systemPrefix: () => Prefix | undefined;
+  #restriction: AddressRestriction;
+  #interfaces: readonly NetworkInterface[] = [];
+  /** The operator's choice of an interface. */
+  #preferredDevice: string | undefined;
+  #current: Attachment = NOWHERE;
+  #updateAt: Monotonic = NEVER;
+
+  /** `systemPrefix` is known after the login. */
+  constructor(rules: AddressRules, systemPrefix: () => Prefix | undefined) {
+    this.#rules = rules;
+    this.#systemPrefix = systemPrefix;
+    this.#restriction = addressRestrictionOf(rules, systemPrefix);
+  }
+
+  get current(): Attachment {
+    return this.#current;
+  }
+
+  get attached(): boolean {
+    return this.#current.ipv6 !== undefined || this.#current.ipv4 !== undefined;
+  }
+
+  get singleUplink(): boolean {
+    return haveSingleUplink(this.#interfaces);
+  }
+
+  /** When {@link update} is due. */
+  deadline(): Monotonic {
+    return this.#updateAt;
+  }
+
+  reconfigure(now: Monotonic, interfaces: readonly InterfacePreference[]): void {
+    this.#restriction = addressRestrictionOf({ ...this.#rules, interfaces }, this.#systemPrefix);
+    this.#updateAt = now;
+  }
+
+  setInterfaces(interfaces: readonly NetworkInterface[]): void {
+    this.#interfaces = interfaces;
+  }
+
+  prefer(device: string | undefined): void {
+    this.#preferredDevice = device;
+  }
+
+  /** Selects the attachment again. Returns whether it changed. */
+  update(now: Monotonic): boolean {
+    const restriction = withPreferredDevice(this.#preferredDevice, this.#restriction);
+    const former = this.#current;
+    const selected = attachmentOf(now, this.#interfaces, restriction);
+    this.#updateAt = nextExpiry(now, this.#interfaces);
+    if (sameAttachment(selected, former)) return false;
+    this.#current = selected;
+    return true;
+  }
+}
