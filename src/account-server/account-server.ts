@@ -27,7 +27,7 @@ export type CertificateSource =
   | { readonly certificateFile: string; readonly keyFile: string }
   | { readonly names: readonly string[] };
 
-export interface AccountServerHost {
+interface AccountServerHost {
   readonly clock: ServiceClock;
   /** The 32 octets of a file, which is made if it does not exist. */
   loadOrCreateSecret(file: string): Uint8Array;

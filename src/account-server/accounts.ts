@@ -14,10 +14,10 @@ export interface Account {
   readonly password: PasswordHash | undefined;
 }
 
-export type NewAccount = Omit<Account, 'id' | 'disabled'>;
+type NewAccount = Omit<Account, 'id' | 'disabled'>;
 
 /** `usedBy` is the public key of the device that the token enrolled. */
-export interface EnrolmentToken {
+interface EnrolmentToken {
   readonly account: number;
   readonly expiresAt: number;
   readonly usedBy: Uint8Array | undefined;

@@ -19,7 +19,7 @@ import { answer, CommandError, type CommandHandler, command } from './operator-c
 import { PARAMETERS } from './operator-parameters.ts';
 import type { AccountService, ServiceClock } from './service.ts';
 
-export interface AdministrationOptions {
+interface AdministrationOptions {
   readonly configuration: AccountServerConfiguration;
   readonly database: AccountDatabase;
   readonly authorities: Authorities;

@@ -22,7 +22,7 @@ export interface KeyFiles {
 /**
  * `notAfter` is set for a former key: the expiry of its last credential. Seconds since 1970-01-01.
  */
-export interface ListedAuthority {
+interface ListedAuthority {
   readonly publicKey: Uint8Array;
   readonly keyId: Uint8Array;
   readonly state: 'signs' | 'next' | 'former';

@@ -29,10 +29,7 @@ export interface Device {
   readonly formerUntil: number;
 }
 
-export type NewDevice = Pick<
-  Device,
-  'account' | 'label' | 'publicKey' | 'virtualIpv4' | 'enrolledAt'
->;
+type NewDevice = Pick<Device, 'account' | 'label' | 'publicKey' | 'virtualIpv4' | 'enrolledAt'>;
 /** The columns that a login or a renewal changes. */
 export type DeviceUpdate = Omit<Device, 'account' | 'publicKey' | 'nodeId' | 'enrolledAt'>;
 

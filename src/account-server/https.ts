@@ -34,7 +34,7 @@ const CHECK_INTERVAL_MS = 2_000;
 const REQUEST_TIMEOUT_MS = 10_000;
 const HANDSHAKE_TIMEOUT_MS = 5_000;
 
-export interface HttpsOptions {
+interface HttpsOptions {
   readonly service: AccountService;
   readonly authorities: Authorities;
   readonly configuration: AccountServerConfiguration;

@@ -31,7 +31,7 @@ export interface ServiceClock {
   wall(): Wall;
 }
 
-export interface ServiceOptions {
+interface ServiceOptions {
   readonly configuration: AccountServerConfiguration;
   readonly database: AccountDatabase;
   readonly authorities: Authorities;

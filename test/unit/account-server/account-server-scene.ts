@@ -57,7 +57,7 @@ export const CONFIGURATION: AccountServerConfiguration = {
 };
 
 /** Key files in memory. They survive a restart of the scene. */
-export class MemoryKeyFiles implements KeyFiles {
+class MemoryKeyFiles implements KeyFiles {
   readonly #secrets = new Map<string, Uint8Array>();
 
   exists(name: string): boolean {
@@ -87,7 +87,7 @@ interface RecordedEvent {
 }
 
 /** The members of a login request besides account, key and proof. */
-export interface LoginFields {
+interface LoginFields {
   readonly password?: string;
   readonly enrolmentToken?: string;
   readonly device?: string;
