@@ -16,7 +16,7 @@ import type { NodeRegistration } from './registrations.ts';
 export const REGISTRATIONS_TABLE = 'registrations';
 export const GENERAL_NODES_TABLE = 'general-nodes';
 
-export interface StoredNodeRegistration {
+interface StoredNodeRegistration {
   readonly publicKey: Uint8Array;
   readonly credential: Uint8Array;
   readonly udpPath: UdpPath;

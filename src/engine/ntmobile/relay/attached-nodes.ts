@@ -1,22 +1,14 @@
 /**
- * Nodes that have a session with a relay, and where they are: believed at once, paid for only after
- * they were heard of there.
+ * The nodes that have a session with a relay: attachment, path validation and expiry.
  *
  * No RFC: docs/reference/ntmobile.md §6 (Path Challenge, Keep Alive), §9, §10
- *
- * Where a node is: `new` (never proved) → `proved` → `elsewhere` (heard of from another place: legs
- * and tunnel are there, bounded by what came from there; the former place is kept) → `proved`,
- * there or where it was. A Tunnel Response that was answered proves a place as a Path Response
- * does.
  */
-import { equalBytes, hex } from '#base/bytes.ts';
+import { equalBytes } from '#base/bytes.ts';
 import type { JsonObject } from '#base/json.ts';
-import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
-import { nodeIdOf } from '#crypto/node-credential.ts';
+import { after, earliest, type Monotonic } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
-import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
+import { TimerHeap } from '#engine/common/timer-heap.ts';
 import type { RandomBytes, Step } from '#engine/contract/engine.ts';
-import type { AmplificationLimit } from '#engine/contract/outer-path.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { REQUEST_RETRANSMISSION_MS } from '#engine/ntmobile/common/control-requests.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
@@ -26,88 +18,36 @@ import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { sameRemoteEndpoint } from '#engine/ntmobile/common/udp-path.ts';
 import { NtmobileStatus } from '#wire/ntmobile/message.ts';
 import { findNtmobileOption } from '#wire/ntmobile/options.ts';
-import { type Legs, type RelayLeg, setDesiredLeg } from './legs.ts';
+import { AttachedNode } from './attached-node.ts';
+import type { Legs } from './legs.ts';
+import type { PeerCredentials } from './peer-credentials.ts';
+import { paysForRetransmission } from './peer-path.ts';
 import type { RelayCounter } from './reasons.ts';
 import type { ChallengePurpose, RelayPurpose } from './request-purposes.ts';
 
 const CHALLENGE_MS = 3_000;
 const IDLE_MS = 600_000;
-/** To a place that is not proved goes so many times what came from there. */
-const AMPLIFICATION_FACTOR = 3;
-/**
- * No less than an answer and the Path Challenges of one attempt: what a request has to pay for
- * before it pays for data.
- */
-const OWN_OCTETS = 320;
-/** Three of them are paid for by the smallest packet of data. */
+/** The smallest data packet pays for three of them. */
 const PROBE_RETRANSMISSION_MS = 1_000;
 
-/** A request that was opened: where it came from, and how long its datagram was. */
-export interface ReceivedRequest {
-  readonly transaction: number;
-  readonly udpPath: UdpPath;
-  readonly octets: number;
-}
-
-export class AttachedNode implements Timed {
-  readonly session: Session;
-  /** In hexadecimal digits. */
-  readonly nodeId: string;
-  /** As its newest credential says. */
-  holder: CredentialHolder;
-  readonly legs = new Set<RelayLeg>();
-  udpPath: UdpPath;
-  validated = false;
-  /**
-   * Octets that may go to the present place, while it is not validated, beside those that the plane
-   * reckons.
-   */
-  creditOctets = 0;
-  /** The last place that was validated, while another one is not yet. */
-  previousPath: UdpPath | undefined;
-  /** Under way, for the present place. */
-  challenge: Uint8Array | undefined;
-  /** Under way, where data came from. */
-  probe: Uint8Array | undefined;
-  newestTransaction: number | undefined;
-  heardAt: Monotonic;
-  heapIndex = -1;
-  dueAt: Monotonic = NEVER;
-
-  readonly #number: number;
-
-  /** `number`: no other node has it. */
-  constructor(now: Monotonic, session: Session, holder: CredentialHolder, number: number) {
-    this.#number = number;
-    this.session = session;
-    this.nodeId = hex(nodeIdOf(session.peer.publicKey));
-    this.holder = holder;
-    this.udpPath = session.udpPath;
-    this.heardAt = now;
-  }
-
-  /** Where it was proved to be; undefined before the first time. */
-  get validatedPath(): UdpPath | undefined {
-    return this.validated ? this.udpPath : this.previousPath;
-  }
-
-  /** What bounds what goes to where it is; undefined: it was proved. */
-  get amplificationLimit(): AmplificationLimit | undefined {
-    return this.validated ? undefined : { number: this.#number, creditOctets: this.creditOctets };
-  }
-}
-
-/** What a relay does about nodes that come, move and go. */
+/** Reactions of the relay to changes of its attached nodes. */
 export interface AttachedListener {
-  /** What the session's credential says, where it is valid now. */
-  holderOf(now: Monotonic, session: Session): CredentialHolder | undefined;
-  /** When the holder's credential ends. */
-  expiryOf(holder: CredentialHolder): Monotonic;
-  /** It was not there before. */
-  nodeAttached(node: AttachedNode): void;
-  /** It is there, has new keys, is elsewhere, or more may go there. */
+  nodeAttached(step: Step, node: AttachedNode): void;
+  /** The node attached, or its keys, path or anti-amplification limit changed. */
   nodeChanged(step: Step, node: AttachedNode): void;
-  nodeGone(step: Step, node: AttachedNode, reason: string): void;
+  nodeDetached(step: Step, node: AttachedNode, reason: DetachReason): void;
+}
+
+/** What expired. */
+export type DetachReason = 'keys' | 'credential' | 'idle';
+
+interface AttachedNodesOptions {
+  readonly sessions: Sessions<RelayPurpose>;
+  readonly legs: Legs;
+  readonly random: RandomBytes;
+  readonly counters: CounterSet<RelayCounter>;
+  readonly credentials: PeerCredentials;
+  readonly listener: AttachedListener;
 }
 
 export class AttachedNodes {
@@ -115,24 +55,20 @@ export class AttachedNodes {
   readonly #legs: Legs;
   readonly #random: RandomBytes;
   readonly #counters: CounterSet<RelayCounter>;
+  readonly #credentials: PeerCredentials;
   readonly #listener: AttachedListener;
   readonly #bySession = new Map<Session, AttachedNode>();
   readonly #byNodeId = new Map<string, AttachedNode>();
   readonly #timers = new TimerHeap<AttachedNode>();
   #lastNumber = 0;
 
-  constructor(
-    sessions: Sessions<RelayPurpose>,
-    legs: Legs,
-    random: RandomBytes,
-    counters: CounterSet<RelayCounter>,
-    listener: AttachedListener,
-  ) {
-    this.#sessions = sessions;
-    this.#legs = legs;
-    this.#random = random;
-    this.#counters = counters;
-    this.#listener = listener;
+  constructor(options: AttachedNodesOptions) {
+    this.#sessions = options.sessions;
+    this.#legs = options.legs;
+    this.#random = options.random;
+    this.#counters = options.counters;
+    this.#credentials = options.credentials;
+    this.#listener = options.listener;
   }
 
   get size(): number {
@@ -141,15 +77,19 @@ export class AttachedNodes {
 
   /** For the operator. */
   list(): readonly JsonObject[] {
-    return [...this.#bySession.values()].map(({ nodeId, holder, legs, udpPath, validated }) => ({
-      ...{
+    return [...this.#bySession.values()].map((node) => {
+      const { nodeId, holder, path } = node;
+      return {
         name: holder.name,
         nodeId,
         virtualIpv6: holder.virtualIpv6,
         virtualIpv4: holder.virtualIpv4,
-      },
-      ...{ remote: udpPath.remote, remotePort: udpPath.remotePort, validated, legs: legs.size },
-    }));
+        remote: path.current.remote,
+        remotePort: path.current.remotePort,
+        validated: path.validated,
+        legs: this.#legs.countOf(node),
+      };
+    });
   }
 
   deadline(): Monotonic {
@@ -165,135 +105,116 @@ export class AttachedNodes {
     return this.#byNodeId.get(nodeId);
   }
 
-  /**
-   * New keys: a node that is new, or one that may be elsewhere and counts its transactions anew.
-   */
+  /** A session of a node has new keys. The node is new, or may have moved. */
   established(step: Step, session: Session): void {
-    const holder = this.#listener.holderOf(step.now, session);
+    const holder = this.#credentials.holderOf(step.now, session.peer);
     if (holder === undefined) {
       this.#sessions.discard(session);
-      this.#end(step, session, 'credential');
+      this.#detach(step, session, 'credential');
       return;
     }
     const known = this.#bySession.get(session);
-    const node = known ?? this.#newNode(step, session, holder);
-    this.#bySession.set(session, node);
+    const node = known ?? this.#add(session, holder);
     this.#byNodeId.set(node.nodeId, node);
     node.holder = holder;
     this.#touch(step, node);
-    node.newestTransaction = undefined;
+    node.resetTransactions();
     const { respondedTo } = session.current ?? {};
     if (respondedTo !== undefined && sameRemoteEndpoint(respondedTo, session.udpPath))
-      this.#validatePath(step, node, session.udpPath);
+      this.#validate(step, node, session.udpPath);
     else if (known === undefined) this.#challenge(step, node, 0);
-    else this.#pathObserved(step, node, session.udpPath, 0);
-    if (known === undefined) this.#listener.nodeAttached(node);
+    else this.#observe(step, node, session.udpPath, 0);
+    if (known === undefined) this.#listener.nodeAttached(step, node);
     this.#listener.nodeChanged(step, node);
   }
 
-  #newNode(step: Step, session: Session, holder: CredentialHolder): AttachedNode {
+  #add(session: Session, holder: CredentialHolder): AttachedNode {
     this.#lastNumber += 1;
-    return new AttachedNode(step.now, session, holder, this.#lastNumber);
+    const node = new AttachedNode({ session, holder, number: this.#lastNumber });
+    this.#bySession.set(session, node);
+    return node;
   }
 
   #touch(step: Step, node: AttachedNode): void {
     node.heardAt = step.now;
-    this.#timers.set(
-      node,
-      earliest(after(step.now, IDLE_MS), this.#listener.expiryOf(node.holder)),
-    );
+    const expiry = this.#credentials.expiryOf(node.holder);
+    this.#timers.set(node, earliest(after(step.now, IDLE_MS), expiry));
   }
 
-  /**
-   * A request of the node that is known to be its own. Older ones than the newest say nothing of
-   * where it is now.
-   */
-  requestReceived(
-    step: Step,
-    session: Session,
-    { transaction, udpPath, octets }: ReceivedRequest,
-  ): void {
+  // --- path validation ---
+
+  /** An authenticated request of the node arrived. */
+  requestReceived(step: Step, session: Session, request: ReceivedMessage): void {
     const node = this.#bySession.get(session);
     if (node === undefined) return;
     this.#touch(step, node);
-    const newest = node.newestTransaction;
-    if (newest !== undefined && (transaction - newest) >>> 0 >= 0x8000_0000) return;
-    node.newestTransaction = transaction;
-    this.#pathObserved(step, node, udpPath, octets);
+    if (!node.isNewest(request.message.transaction)) return;
+    this.#observe(step, node, request.udpPath, request.octets);
   }
 
   /**
-   * Data of the node came from there: it may be an old packet that somebody held back, so that
-   * nothing moves before the node answers.
+   * Data of the node arrived on another path. An attacker may have delayed and redirected it, so
+   * the path is probed before the relay uses it.
    */
-  peerRoamed(step: Step, node: AttachedNode, udpPath: UdpPath): void {
-    if (node.probe !== undefined || sameRemoteEndpoint(udpPath, node.udpPath)) return;
+  dataFromOtherPath(step: Step, node: AttachedNode, udpPath: UdpPath): void {
+    if (!node.path.startProbe(udpPath)) return;
     const challenge = this.#random(8);
-    node.probe = challenge;
-    this.#ask(step, node, { kind: 'challenge', challenge, udpPath }, PROBE_RETRANSMISSION_MS);
+    this.#request(step, node, { kind: 'challenge', challenge, udpPath }, PROBE_RETRANSMISSION_MS);
   }
 
-  /** `octets` came from there. */
-  #pathObserved(step: Step, node: AttachedNode, udpPath: UdpPath, octets: number): void {
-    const same = sameRemoteEndpoint(udpPath, node.udpPath);
-    if (!same) {
-      this.#counters.count('node-moved');
-      if (node.validated) node.previousPath = node.udpPath;
-      node.validated = false;
-      node.creditOctets = 0;
-    }
-    const granted = node.validated ? 0 : Math.max(0, AMPLIFICATION_FACTOR * octets - OWN_OCTETS);
-    if (!same || udpPath.local !== node.udpPath.local || granted > 0) {
-      node.creditOctets += granted;
-      this.#usePath(step, node, udpPath);
-      this.#listener.nodeChanged(step, node);
-    }
-    if (!same || (!node.validated && node.challenge === undefined))
-      this.#challenge(step, node, octets);
+  #observe(step: Step, node: AttachedNode, udpPath: UdpPath, octets: number): void {
+    const { moved, changed, needsChallenge } = node.path.observe(udpPath, octets);
+    if (moved) this.#counters.count('node-moved');
+    if (changed) this.#pathChanged(step, node);
+    if (needsChallenge) this.#challenge(step, node, octets);
   }
 
-  #usePath(step: Step, node: AttachedNode, udpPath: UdpPath): void {
-    node.udpPath = udpPath;
-    node.session.udpPath = udpPath;
-    for (const leg of node.legs) setDesiredLeg(leg, step.out);
+  #validate(step: Step, node: AttachedNode, udpPath: UdpPath): void {
+    const { moved, newlyValidated } = node.path.validate(udpPath);
+    if (moved) this.#counters.count('node-moved');
+    if (newlyValidated) this.#counters.count('path-validated');
+    this.#pathChanged(step, node);
   }
 
-  #validatePath(step: Step, node: AttachedNode, udpPath: UdpPath): void {
-    if (!sameRemoteEndpoint(udpPath, node.udpPath)) this.#counters.count('node-moved');
-    if (!node.validated || !sameRemoteEndpoint(udpPath, node.udpPath))
-      this.#counters.count('path-validated');
-    node.challenge = undefined;
-    node.previousPath = undefined;
-    node.validated = true;
-    this.#usePath(step, node, udpPath);
+  #pathChanged(step: Step, node: AttachedNode): void {
+    node.session.udpPath = node.path.current;
+    this.#legs.updateDesired(step, node);
     this.#listener.nodeChanged(step, node);
   }
 
-  /** Until it is answered, or once where what came does not pay for more. */
+  /** Sent once only if the received octets do not pay for retransmissions. */
   #challenge(step: Step, node: AttachedNode, octets: number): void {
     const challenge = this.#random(8);
-    node.challenge = challenge;
-    const retransmissionMs =
-      AMPLIFICATION_FACTOR * octets < OWN_OCTETS ? CHALLENGE_MS : REQUEST_RETRANSMISSION_MS;
-    this.#ask(step, node, { kind: 'challenge', challenge, udpPath: undefined }, retransmissionMs);
-  }
-
-  #ask(step: Step, node: AttachedNode, purpose: ChallengePurpose, retransmissionMs: number): void {
-    const options = [{ type: 'challenge', challenge: purpose.challenge } as const];
-    const asked = {
-      type: 'path-challenge',
-      options,
-      udpPath: purpose.udpPath ?? node.udpPath,
-    } as const;
-    this.#sessions.request(
+    node.path.challengeSent(challenge);
+    const retransmissionMs = paysForRetransmission(octets)
+      ? REQUEST_RETRANSMISSION_MS
+      : CHALLENGE_MS;
+    this.#request(
       step,
-      node.session,
-      { ...asked, attemptMs: CHALLENGE_MS, retransmissionMs },
-      purpose,
+      node,
+      { kind: 'challenge', challenge, udpPath: undefined },
+      retransmissionMs,
     );
   }
 
-  challenged(
+  #request(
+    step: Step,
+    node: AttachedNode,
+    purpose: ChallengePurpose,
+    retransmissionMs: number,
+  ): void {
+    const request = {
+      type: 'path-challenge',
+      options: [{ type: 'challenge', challenge: purpose.challenge }],
+      udpPath: purpose.udpPath ?? node.path.current,
+      attemptMs: CHALLENGE_MS,
+      retransmissionMs,
+    } as const;
+    this.#sessions.request(step, node.session, request, purpose);
+  }
+
+  /** A Path Challenge was answered or timed out. */
+  challengeAnswered(
     step: Step,
     session: Session,
     purpose: ChallengePurpose,
@@ -301,54 +222,39 @@ export class AttachedNodes {
   ): void {
     const node = this.#bySession.get(session);
     if (node === undefined) return;
-    const { challenge, udpPath } = purpose;
-    const from = answer?.udpPath;
-    const said =
-      answer === undefined
-        ? undefined
-        : findNtmobileOption(answer.message.options, 'challenge')?.challenge;
-    const right =
-      answer?.message.status === NtmobileStatus.granted &&
-      said !== undefined &&
-      equalBytes(said, challenge);
-    if (udpPath !== undefined) {
-      node.probe = undefined;
-      if (right && from !== undefined && sameRemoteEndpoint(from, udpPath))
-        this.#validatePath(step, node, from);
+    const { challenge, udpPath: probed } = purpose;
+    const from = echoes(answer, challenge) ? answer?.udpPath : undefined;
+    if (probed !== undefined) {
+      node.path.endProbe();
+      if (from !== undefined && sameRemoteEndpoint(from, probed)) this.#validate(step, node, from);
       return;
     }
-    // One that a newer place has made pointless.
-    if (node.challenge !== challenge) return;
-    node.challenge = undefined;
-    if (right && from !== undefined && sameRemoteEndpoint(from, node.udpPath)) {
-      this.#validatePath(step, node, node.udpPath);
+    if (!node.path.isPending(challenge)) return;
+    if (from !== undefined && sameRemoteEndpoint(from, node.path.current)) {
+      this.#validate(step, node, node.path.current);
       return;
     }
     this.#counters.count('path-validation-failed');
-    if (node.previousPath === undefined) return;
-    const { previousPath } = node;
-    node.previousPath = undefined;
-    node.validated = true;
-    this.#usePath(step, node, previousPath);
-    this.#listener.nodeChanged(step, node);
+    if (node.path.challengeFailed()) this.#pathChanged(step, node);
   }
+
+  // --- end ---
 
   ended(step: Step, session: Session): void {
-    this.#end(step, session, 'keys');
+    this.#detach(step, session, 'keys');
   }
 
-  /** `reason`: what of it came to its end. */
-  #end(step: Step, session: Session, reason: string): void {
+  #detach(step: Step, session: Session, reason: DetachReason): void {
     const node = this.#bySession.get(session);
     if (node === undefined) return;
     this.#bySession.delete(session);
     if (this.#byNodeId.get(node.nodeId) === node) this.#byNodeId.delete(node.nodeId);
     this.#timers.remove(node);
-    for (const leg of [...node.legs]) this.#legs.remove(step.now, leg, step.out);
-    this.#listener.nodeGone(step, node, reason);
+    this.#legs.removeAll(step, node);
+    this.#listener.nodeDetached(step, node, reason);
   }
 
-  /** Forgets who was not heard of for long, and whose credential is over. */
+  /** Detaches nodes that are idle or whose credential expired. */
   tick(step: Step): void {
     for (
       let node = this.#timers.takeDue(step.now);
@@ -358,7 +264,14 @@ export class AttachedNodes {
       const idle = step.now - node.heardAt >= IDLE_MS;
       this.#counters.count(idle ? 'node-idle' : 'credential-expired');
       this.#sessions.discard(node.session);
-      this.#end(step, node.session, idle ? 'idle' : 'credential');
+      this.#detach(step, node.session, idle ? 'idle' : 'credential');
     }
   }
+}
+
+/** Whether a Path Response contains the challenge. */
+function echoes(answer: ReceivedMessage | undefined, challenge: Uint8Array): boolean {
+  if (answer?.message.status !== NtmobileStatus.granted) return false;
+  const echoed = findNtmobileOption(answer.message.options, 'challenge')?.challenge;
+  return echoed !== undefined && equalBytes(echoed, challenge);
 }

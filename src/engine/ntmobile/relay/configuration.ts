@@ -52,3 +52,21 @@ export interface RelayConfiguration {
   readonly maximumResolutions: number;
   readonly forwarding: ForwardingControl;
 }
+
+/** `current` with the settings of `fresh` that can change while the relay runs. */
+export function withReconfigured(
+  current: RelayConfiguration,
+  fresh: RelayConfiguration,
+): RelayConfiguration {
+  return {
+    ...current,
+    deniedDestinations: fresh.deniedDestinations,
+    allowedDestinations: fresh.allowedDestinations,
+    handshakesPerSecond: fresh.handshakesPerSecond,
+    maximumLegs: fresh.maximumLegs,
+    maximumLegsOfNode: fresh.maximumLegsOfNode,
+    maximumGeneralNodes: fresh.maximumGeneralNodes,
+    maximumGeneralNodesOfNode: fresh.maximumGeneralNodesOfNode,
+    maximumResolutions: fresh.maximumResolutions,
+  };
+}

@@ -1,6 +1,5 @@
 /**
- * A relay's registrations with its direction coordinators, and the keys of tokens that it gets
- * there.
+ * A relay's registrations with its direction coordinators, which give it the keys of their tokens.
  *
  * No RFC: docs/reference/ntmobile.md §6 (Registration Request of a relay), §7 (token key)
  */
@@ -11,7 +10,6 @@ import type { CounterSet } from '#engine/common/counters.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { CoordinatorDescription } from '#engine/contract/ntmobile.ts';
-import type { EngineEvent } from '#engine/contract/output.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
@@ -23,14 +21,19 @@ import type { RelayCounter } from './reasons.ts';
 import type { RelayPurpose } from './request-purposes.ts';
 
 const FIRST_RETRY_MS = 1_000;
-/** Of a coordinator that refuses; one that is silent is asked all the time. */
+/** Back-off limit for a coordinator that refuses; a silent one is retried without back-off. */
 const LONGEST_RETRY_MS = 60_000;
-/** A coordinator that was started again knows nothing of us: this is how soon that is found out. */
+/** Bounds the time until the relay notices that a restarted coordinator lost its registration. */
 const KEEPALIVE_MS = 2_000;
 const ANSWER_MS = 1_500;
 const NO_PATH = new Uint8Array(8);
 
-/** With one coordinator. */
+interface RegistrationGrant {
+  readonly tokenKey: Uint8Array;
+  readonly lifetimeSeconds: number;
+}
+
+/** The registration with one coordinator. */
 class CoordinatorLink implements Timed {
   readonly coordinator: CoordinatorDescription;
   session: Session | undefined;
@@ -38,9 +41,9 @@ class CoordinatorLink implements Timed {
   registeredUntil: Monotonic | undefined;
   registerAt: Monotonic = NEVER;
   retryMs = FIRST_RETRY_MS;
-  /** That it is registered. */
-  told = false;
-  /** Handshakes begun: each goes to the next endpoint. */
+  /** The event `registered` was emitted, and `coordinator-lost` was not. */
+  reported = false;
+  /** Number of handshakes; each uses the next endpoint. */
   attempts = 0;
   heapIndex = -1;
   dueAt: Monotonic = NEVER;
@@ -50,36 +53,32 @@ class CoordinatorLink implements Timed {
   }
 }
 
+interface CoordinatorLinksOptions {
+  readonly configuration: RelayConfiguration;
+  readonly sessions: Sessions<RelayPurpose>;
+  readonly counters: CounterSet<RelayCounter>;
+  /** How full the relay is, in thousandths. */
+  load(): number;
+}
+
 export class CoordinatorLinks {
-  readonly #configuration: RelayConfiguration;
+  readonly #options: CoordinatorLinksOptions;
   readonly #sessions: Sessions<RelayPurpose>;
-  readonly #counters: CounterSet<RelayCounter>;
   readonly #links: readonly CoordinatorLink[];
   readonly #timers = new TimerHeap<CoordinatorLink>();
-  /** How full the relay is, thousandths. */
-  readonly #load: () => number;
-  readonly #tell: (event: EngineEvent) => void;
 
-  constructor(
-    configuration: RelayConfiguration,
-    sessions: Sessions<RelayPurpose>,
-    counters: CounterSet<RelayCounter>,
-    load: () => number,
-    tell: (event: EngineEvent) => void,
-  ) {
-    this.#configuration = configuration;
-    this.#sessions = sessions;
-    this.#counters = counters;
-    this.#load = load;
-    this.#tell = tell;
-    this.#links = configuration.coordinators.map((coordinator) => new CoordinatorLink(coordinator));
+  constructor(options: CoordinatorLinksOptions) {
+    const { coordinators } = options.configuration;
+    this.#options = options;
+    this.#sessions = options.sessions;
+    this.#links = coordinators.map((coordinator) => new CoordinatorLink(coordinator));
   }
 
   deadline(): Monotonic {
     return this.#timers.deadline();
   }
 
-  /** Keys under which a token may be made. */
+  /** The keys that verify tokens of the coordinators. */
   tokenKeys(): readonly Uint8Array[] {
     return this.#links.flatMap(({ tokenKey }) => (tokenKey === undefined ? [] : [tokenKey]));
   }
@@ -105,24 +104,24 @@ export class CoordinatorLinks {
   }
 
   #keepAlive(step: Step, session: Session): void {
-    const asked = { type: 'keep-alive', options: [], attemptMs: ANSWER_MS } as const;
-    this.#sessions.request(step, session, asked, { kind: 'keepalive' });
+    const request = { type: 'keep-alive', options: [], attemptMs: ANSWER_MS } as const;
+    this.#sessions.request(step, session, request, { kind: 'keepalive' });
   }
 
-  /** The answer to a Keep Alive; without one new keys are asked for at once. */
+  /** A Keep Alive was answered or timed out. A timeout starts a new handshake at once. */
   keepaliveAnswered(step: Step, session: Session, answer: NtmobileMessage | undefined): void {
     const link = this.#linkOf(session);
     if (link === undefined) return;
     if (answer !== undefined) {
-      this.#rest(step, link);
+      this.#scheduleKeepAlive(step, link);
       return;
     }
     this.#sessions.discard(session);
-    this.#lost(link);
+    this.#lost(step, link);
     this.#connect(step, link);
   }
 
-  #rest(step: Step, link: CoordinatorLink): void {
+  #scheduleKeepAlive(step: Step, link: CoordinatorLink): void {
     this.#timers.set(link, earliest(after(step.now, KEEPALIVE_MS), link.registerAt));
   }
 
@@ -133,38 +132,41 @@ export class CoordinatorLinks {
     this.#register(step, link, session);
   }
 
-  answered(step: Step, session: Session, answer: NtmobileMessage | undefined): void {
+  /** A Registration Request was answered or timed out. */
+  registrationAnswered(step: Step, session: Session, answer: NtmobileMessage | undefined): void {
     const link = this.#linkOf(session);
     if (link === undefined) return;
-    const key =
-      answer === undefined ? undefined : findNtmobileOption(answer.options, 'token-key')?.key;
-    const seconds =
-      answer === undefined ? 0 : (findNtmobileOption(answer.options, 'lifetime')?.seconds ?? 0);
-    if (
-      answer?.type !== 'registration-response' ||
-      answer.status !== NtmobileStatus.granted ||
-      key === undefined
-    ) {
-      this.#sessions.discard(session);
-      this.#failed(step, link);
-      if (answer !== undefined) link.retryMs = Math.min(link.retryMs * 2, LONGEST_RETRY_MS);
+    const granted = readGrant(answer);
+    if (granted !== undefined) {
+      this.#registered(step, link, session, granted);
       return;
     }
-    this.#counters.count('registered');
-    if (!link.told) {
+    this.#sessions.discard(session);
+    this.#failed(step, link);
+    if (answer !== undefined) link.retryMs = Math.min(link.retryMs * 2, LONGEST_RETRY_MS);
+  }
+
+  #registered(
+    step: Step,
+    link: CoordinatorLink,
+    session: Session,
+    { tokenKey, lifetimeSeconds }: RegistrationGrant,
+  ): void {
+    this.#options.counters.count('registered');
+    if (!link.reported) {
       const fields = {
         coordinator: link.coordinator.name,
         remote: session.udpPath.remote,
-        lifetimeSeconds: seconds,
+        lifetimeSeconds,
       };
-      this.#tell({ name: 'registered', level: 'info', fields });
+      step.out.push({ kind: 'event', event: { name: 'registered', level: 'info', fields } });
     }
-    link.told = true;
-    link.tokenKey = key;
+    link.reported = true;
+    link.tokenKey = tokenKey;
     link.retryMs = FIRST_RETRY_MS;
-    link.registeredUntil = after(step.now, seconds * 1000);
-    link.registerAt = after(step.now, Math.max(seconds * 500, FIRST_RETRY_MS));
-    this.#rest(step, link);
+    link.registeredUntil = after(step.now, lifetimeSeconds * 1000);
+    link.registerAt = after(step.now, Math.max(lifetimeSeconds * 500, FIRST_RETRY_MS));
+    this.#scheduleKeepAlive(step, link);
   }
 
   ended(step: Step, session: Session): void {
@@ -184,24 +186,19 @@ export class CoordinatorLinks {
     return this.#links.find((link) => link.session === session);
   }
 
-  /**
-   * The key of tokens stays: those that it made are good until they are over, whether the
-   * coordinator answers or not.
-   */
+  /** Keeps the token key: tokens stay valid until they expire, without the coordinator. */
   #failed(step: Step, link: CoordinatorLink): void {
-    this.#counters.count('registration-failed');
-    this.#lost(link);
+    this.#options.counters.count('registration-failed');
+    this.#lost(step, link);
     this.#timers.set(link, after(step.now, link.retryMs));
   }
 
-  #lost(link: CoordinatorLink): void {
-    if (link.told)
-      this.#tell({
-        name: 'coordinator-lost',
-        level: 'warn',
-        fields: { coordinator: link.coordinator.name },
-      });
-    link.told = false;
+  #lost({ out }: Step, link: CoordinatorLink): void {
+    if (link.reported) {
+      const fields = { coordinator: link.coordinator.name };
+      out.push({ kind: 'event', event: { name: 'coordinator-lost', level: 'warn', fields } });
+    }
+    link.reported = false;
     link.session = undefined;
   }
 
@@ -212,7 +209,7 @@ export class CoordinatorLinks {
     link.attempts += 1;
     const local = isIpv6(endpoint.address) ? UNSPECIFIED_V6 : UNSPECIFIED_V4;
     const udpPath: UdpPath = {
-      ...{ local, localPort: this.#configuration.port },
+      ...{ local, localPort: this.#options.configuration.port },
       ...{ remote: endpoint.address, remotePort: endpoint.port, relayIndex: 0 },
     };
     link.session = this.#sessions.connect(step, {
@@ -224,15 +221,16 @@ export class CoordinatorLinks {
   }
 
   #register(step: Step, link: CoordinatorLink, session: Session): void {
-    // Until its answer comes, or does not.
+    // The answer or its timeout sets the timer again.
     this.#timers.remove(link);
+    const { lifetimeSeconds, endpoints } = this.#options.configuration;
     const options: readonly NtmobileOption[] = [
-      { type: 'lifetime', seconds: this.#configuration.lifetimeSeconds },
-      ...this.#configuration.endpoints.map(
+      { type: 'lifetime', seconds: lifetimeSeconds },
+      ...endpoints.map(
         (endpoint) =>
           ({ type: 'candidate', kind: CandidateKind.host, priority: 0, endpoint }) as const,
       ),
-      { type: 'load', thousandths: this.#load() },
+      { type: 'load', thousandths: this.#options.load() },
     ];
     this.#sessions.request(
       step,
@@ -241,4 +239,13 @@ export class CoordinatorLinks {
       { kind: 'registration' },
     );
   }
+}
+
+/** Undefined unless the answer grants a registration. */
+function readGrant(answer: NtmobileMessage | undefined): RegistrationGrant | undefined {
+  if (answer?.type !== 'registration-response' || answer.status !== NtmobileStatus.granted)
+    return undefined;
+  const tokenKey = findNtmobileOption(answer.options, 'token-key')?.key;
+  const lifetimeSeconds = findNtmobileOption(answer.options, 'lifetime')?.seconds ?? 0;
+  return tokenKey === undefined ? undefined : { tokenKey, lifetimeSeconds };
 }

@@ -59,7 +59,7 @@ function prefixes(...texts: readonly string[]): readonly Prefix[] {
   });
 }
 
-export interface DestinationRules {
+interface DestinationRules {
   /** Everything virtual in the system: never a real address. */
   readonly virtualPrefixes: readonly Prefix[];
   readonly deniedDestinations: readonly Prefix[];

@@ -1,97 +1,60 @@
 /**
- * Nodes that a coordinator directed to general nodes: each has a sealed tunnel to the relay while
- * it is there, and nobody else has one.
+ * Nodes that a coordinator directed to general nodes. Each has a sealed tunnel to the relay while it
+ * is attached.
  *
- * RFC 7915 §1, RFC 6052  what is translated between the families needs a source of the other
- * family: a shadow address, each node's own
  * docs/reference/ntmobile.md §10
+ * RFC 7915 §1  packets between the families are translated with the node's shadow addresses
  *
- * Closed by default: without a direction there is no tunnel, and what comes through one has the
- * virtual addresses of its node's credential as its source.
+ * Default deny: a node without a direction has no tunnel, and the plane accepts from a tunnel only
+ * the virtual addresses of its node's credential as source.
  */
-
 import { hex } from '#base/bytes.ts';
-import {
-  addressToBytes,
-  cachedAddressBytes,
-  type IpAddress,
-  type Ipv4Address,
-  type Ipv6Address,
-  ipv4FromBytes,
-  ipv6FromBytes,
-  type Prefix,
-  prefixContains,
-} from '#base/ip.ts';
-import type { JsonObject, JsonValue } from '#base/json.ts';
-import { after, type Monotonic, NEVER } from '#base/time.ts';
+import { type IpAddress, type Ipv4Address, type Prefix, prefixContains } from '#base/ip.ts';
+import type { JsonObject } from '#base/json.ts';
+import { after, type Monotonic } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
-import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
+import { TimerHeap } from '#engine/common/timer-heap.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { DesiredTranslation } from '#engine/contract/ntmobile.ts';
 import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { AttachedNode } from './attached-nodes.ts';
+import type { AttachedNode } from './attached-node.ts';
 import type { RelayLimits } from './configuration.ts';
-import { type GeneralNode, HOLD_MS } from './general-nodes.ts';
+import { DirectedNode } from './directed-node.ts';
+import { type GeneralNode, HOLD_MS } from './general-node.ts';
+import type { GeneralNodes } from './general-nodes.ts';
+import { ShadowAddresses, shadowIpv6 } from './shadow-addresses.ts';
 import { DIRECTED_TABLE, SHADOWS_TABLE } from './stored-records.ts';
 
-/** Beside the shadow of an IPv4 address in the low octets: docs/reference/ntmobile.md §10. */
-const SHADOW_SUBNET = 2;
 const FIRST_TUNNEL = 1;
 
-export class DirectedNode implements Timed {
-  /** In hexadecimal digits. */
-  readonly nodeId: string;
-  readonly tunnel: number;
-  /** When it was directed to which, longest ago first. */
-  readonly generalNodes = new Map<GeneralNode, Monotonic>();
-  attached: AttachedNode | undefined;
-  /** Its first session, whose keys it may use any moment. */
-  unconfirmedSession: Session | undefined;
-  /** Stands for its virtual IPv6 address where IPv4 is spoken. */
-  shadowIpv4: Ipv4Address | undefined;
-  /** Virtual addresses of its credential that lead into its tunnel. */
-  addresses: readonly IpAddress[] = [];
-  heapIndex = -1;
-  dueAt: Monotonic = NEVER;
-
-  constructor(nodeId: string, tunnel: number) {
-    this.nodeId = nodeId;
-    this.tunnel = tunnel;
-  }
-}
-
-/** What directed nodes need of their relay. */
-export interface DirectedContext {
+interface DirectedNodesOptions {
   readonly systemPrefix: Prefix;
-  /** Virtual IPv4 addresses, of nodes and of general nodes. */
+  /** Contain the virtual IPv4 addresses of nodes and of general nodes. */
   readonly virtualIpv4Prefixes: readonly Prefix[];
   readonly translatorIpv4Prefix: Prefix;
   limits(): Pick<RelayLimits, 'maximumGeneralNodesOfNode'>;
-  /** Of the link by which something leaves from a local address. */
+  /** MTU of the link that has the local address. */
   linkMtu(local: IpAddress): number;
-  setDesired(key: string, part: DesiredPart | undefined): void;
-  persist(table: string, key: string, value: JsonValue | undefined): void;
-  /**
-   * A user of it is there, or is no longer, or is none any more: when a general node ends depends
-   * on it.
-   */
-  usersChanged(general: GeneralNode): void;
+  readonly generalNodes: GeneralNodes;
 }
 
 export class DirectedNodes {
-  readonly #context: DirectedContext;
+  readonly #options: DirectedNodesOptions;
   readonly #byNodeId = new Map<string, DirectedNode>();
   readonly #byTunnel = new Map<number, DirectedNode>();
-  /** Who a virtual address leads to, should two credentials have it. */
+  readonly #users = new Map<GeneralNode, Set<DirectedNode>>();
+  /** The node that a virtual address is routed to, in case two credentials contain it. */
   readonly #holders = new Map<IpAddress, DirectedNode>();
-  readonly #shadows = new Map<Ipv4Address, DirectedNode>();
-  /** Of those that are not there. */
+  readonly #shadows: ShadowAddresses;
+  /** Contains the nodes that are not attached. */
   readonly #timers = new TimerHeap<DirectedNode>();
   #lastTunnel = FIRST_TUNNEL - 1;
 
-  constructor(context: DirectedContext) {
-    this.#context = context;
+  constructor(options: DirectedNodesOptions) {
+    this.#options = options;
+    this.#shadows = new ShadowAddresses(options.translatorIpv4Prefix);
   }
 
   get size(): number {
@@ -102,14 +65,14 @@ export class DirectedNodes {
     return this.#timers.deadline();
   }
 
-  /** Forgets who was not there for so long that its connections are over. */
-  tick(now: Monotonic): void {
+  /** Evicts nodes that were absent longer than HOLD_MS: their connections are over. */
+  tick(step: Step): void {
     for (
-      let node = this.#timers.takeDue(now);
+      let node = this.#timers.takeDue(step.now);
       node !== undefined;
-      node = this.#timers.takeDue(now)
+      node = this.#timers.takeDue(step.now)
     ) {
-      for (const general of [...node.generalNodes.keys()]) this.release(node, general);
+      for (const general of [...node.generalNodes.keys()]) this.release(step, node, general);
     }
   }
 
@@ -117,145 +80,175 @@ export class DirectedNodes {
     return this.#byTunnel.get(tunnel);
   }
 
-  of(nodeId: string): DirectedNode | undefined {
+  ofNodeId(nodeId: string): DirectedNode | undefined {
     return this.#byNodeId.get(nodeId);
   }
 
+  // --- directions ---
+
+  /** The nodes that were directed to a general node. */
+  usersOf(general: GeneralNode): readonly DirectedNode[] {
+    return [...(this.#users.get(general) ?? [])];
+  }
+
+  hasAttachedUser(general: GeneralNode): boolean {
+    for (const { attached } of this.#users.get(general) ?? [])
+      if (attached !== undefined) return true;
+    return false;
+  }
+
   /**
-   * Whether one more general node is within the node's limit, if need be in the place of one that
-   * it asked for long ago.
+   * Whether one more general node is within the node's limit, or may replace one whose connections
+   * are over.
    */
   mayUse(now: Monotonic, nodeId: string, general: GeneralNode | undefined): boolean {
-    const interests = this.#byNodeId.get(nodeId)?.generalNodes;
-    if (
-      interests === undefined ||
-      interests.size < this.#context.limits().maximumGeneralNodesOfNode
-    )
+    const used = this.#byNodeId.get(nodeId)?.generalNodes;
+    if (used === undefined || used.size < this.#options.limits().maximumGeneralNodesOfNode)
       return true;
-    if (general !== undefined && interests.has(general)) return true;
-    const [oldestAt] = interests.values();
+    if (general !== undefined && used.has(general)) return true;
+    const [oldestAt] = used.values();
     return oldestAt !== undefined && now - oldestAt >= HOLD_MS;
   }
 
   /**
-   * A coordinator did; where the node has too many, the one that it was directed to longest ago
-   * makes room.
+   * Directs a node to a general node. Beyond the node's limit, its least recently directed general
+   * node is released.
    */
   direct(
-    now: Monotonic,
+    step: Step,
     nodeId: string,
     general: GeneralNode,
     attached: AttachedNode | undefined,
-  ): DirectedNode {
+  ): void {
     const node = this.#byNodeId.get(nodeId) ?? this.#add(nodeId);
     const isNew = !node.generalNodes.delete(general);
-    node.generalNodes.set(general, now);
-    general.users.add(node);
-    if (isNew) this.#context.persist(DIRECTED_TABLE, recordKey(node, general), {});
-    const [oldest] = node.generalNodes.keys();
-    if (
-      node.generalNodes.size > this.#context.limits().maximumGeneralNodesOfNode &&
-      oldest !== undefined
-    )
-      this.release(node, oldest);
-    if (node.attached === undefined && attached !== undefined) this.attach(attached);
-    else if (node.attached === undefined) this.#timers.set(node, after(now, HOLD_MS));
-    else if (isNew) this.updateDesired(node);
-    return node;
+    node.generalNodes.set(general, step.now);
+    this.#addUser(general, node);
+    if (isNew)
+      step.out.push({
+        kind: 'persist',
+        table: DIRECTED_TABLE,
+        key: recordKey(node, general),
+        value: {},
+      });
+    this.#releaseExcess(step, node);
+    if (node.attached === undefined && attached !== undefined) this.attach(step, attached);
+    else if (node.attached === undefined) this.#timers.set(node, after(step.now, HOLD_MS));
+    else if (isNew) this.updateDesired(step, node);
   }
 
   #add(nodeId: string): DirectedNode {
     this.#lastTunnel += 1;
-    const node = new DirectedNode(nodeId, this.#lastTunnel);
+    const node = new DirectedNode({ nodeId, tunnel: this.#lastTunnel });
     this.#byNodeId.set(nodeId, node);
     this.#byTunnel.set(node.tunnel, node);
     return node;
   }
 
-  /** A general node is no longer the node's to use; a node that has none left has no tunnel. */
-  release(node: DirectedNode, general: GeneralNode): void {
+  #addUser(general: GeneralNode, node: DirectedNode): void {
+    const users = this.#users.get(general) ?? new Set();
+    this.#users.set(general, users.add(node));
+  }
+
+  #releaseExcess(step: Step, node: DirectedNode): void {
+    const [oldest] = node.generalNodes.keys();
+    const { maximumGeneralNodesOfNode } = this.#options.limits();
+    if (node.generalNodes.size > maximumGeneralNodesOfNode && oldest !== undefined)
+      this.release(step, node, oldest);
+  }
+
+  /** Ends a direction. A node without any direction has no tunnel. */
+  release(step: Step, node: DirectedNode, general: GeneralNode): void {
+    const { out } = step;
     node.generalNodes.delete(general);
-    general.users.delete(node);
-    this.#context.persist(DIRECTED_TABLE, recordKey(node, general), undefined);
-    this.#context.usersChanged(general);
-    if (node.generalNodes.size > 0) {
-      this.updateDesired(node);
-      return;
-    }
+    const users = this.#users.get(general);
+    users?.delete(node);
+    if (users?.size === 0) this.#users.delete(general);
+    const key = recordKey(node, general);
+    out.push({ kind: 'persist', table: DIRECTED_TABLE, key, value: undefined });
+    this.#armExpiry(general);
+    if (node.generalNodes.size > 0) this.updateDesired(step, node);
+    else this.#remove(step, node);
+  }
+
+  #remove({ out }: Step, node: DirectedNode): void {
     this.#unclaim(node);
     this.#timers.remove(node);
     this.#byNodeId.delete(node.nodeId);
     this.#byTunnel.delete(node.tunnel);
     if (node.shadowIpv4 !== undefined) {
-      this.#shadows.delete(node.shadowIpv4);
-      this.#context.persist(SHADOWS_TABLE, node.nodeId, undefined);
+      this.#shadows.release(node.shadowIpv4);
+      out.push({ kind: 'persist', table: SHADOWS_TABLE, key: node.nodeId, value: undefined });
     }
-    this.#context.setDesired(keyOf(node), undefined);
+    out.push({ kind: 'set-desired', key: desiredKey(node), part: undefined });
   }
 
-  // --- the node comes, moves and goes ---
+  #armExpiry(general: GeneralNode): void {
+    this.#options.generalNodes.armExpiry(general, this.hasAttachedUser(general));
+  }
 
-  /** The relay answered its Tunnel Request: data may be there before anything else. */
-  responseSent(session: Session): void {
+  // --- attachment ---
+
+  /** The relay sent a Tunnel Response: data may arrive before any control message. */
+  responseSent(step: Step, session: Session): void {
     const node = this.#byNodeId.get(hex(nodeIdOf(session.peer.publicKey)));
     if (node === undefined) return;
     if (node.attached === undefined) node.unconfirmedSession = session;
-    this.updateDesired(node);
+    this.updateDesired(step, node);
   }
 
-  handshakeExpired(session: Session): void {
+  handshakeExpired(step: Step, session: Session): void {
     const node = this.#byNodeId.get(hex(nodeIdOf(session.peer.publicKey)));
     if (node?.unconfirmedSession !== session) return;
     node.unconfirmedSession = undefined;
-    this.updateDesired(node);
+    this.updateDesired(step, node);
   }
 
-  /** It is there, or has new keys or another credential. */
-  attach(attached: AttachedNode): void {
+  /** The node attached, or its keys, path or credential changed. */
+  attach(step: Step, attached: AttachedNode): void {
     const node = this.#byNodeId.get(attached.nodeId);
     if (node === undefined) return;
     const isNew = node.attached === undefined;
     node.attached = attached;
     node.unconfirmedSession = undefined;
     this.#timers.remove(node);
-    this.#claim(node, attached);
-    this.updateDesired(node);
-    if (isNew) for (const general of node.generalNodes.keys()) this.#context.usersChanged(general);
+    this.#claim(step, node, attached);
+    this.updateDesired(step, node);
+    if (isNew) for (const general of node.generalNodes.keys()) this.#armExpiry(general);
   }
 
-  detach(now: Monotonic, attached: AttachedNode): void {
+  detach(step: Step, attached: AttachedNode): void {
     const node = this.#byNodeId.get(attached.nodeId);
     if (node?.attached !== attached) return;
     node.attached = undefined;
-    this.#timers.set(node, after(now, HOLD_MS));
+    this.#timers.set(node, after(step.now, HOLD_MS));
     this.#unclaim(node);
-    this.#context.setDesired(keyOf(node), undefined);
+    step.out.push({ kind: 'set-desired', key: desiredKey(node), part: undefined });
     for (const general of node.generalNodes.keys()) {
-      // It was of use to somebody until now.
-      general.usedAt = now;
-      this.#context.usersChanged(general);
+      general.usedAt = step.now;
+      this.#armExpiry(general);
     }
   }
 
   /**
-   * Of two credentials with one address the later one counts: a device that has a new key has its
-   * former address.
+   * If two credentials contain an address, the one that expires later has it: a device with a new
+   * key keeps its former address.
    */
-  #claim(node: DirectedNode, { holder }: AttachedNode): void {
-    const { systemPrefix, virtualIpv4Prefixes } = this.#context;
+  #claim(step: Step, node: DirectedNode, { holder }: AttachedNode): void {
+    const { systemPrefix, virtualIpv4Prefixes } = this.#options;
     const virtual = [systemPrefix, ...virtualIpv4Prefixes];
-    const wanted = [holder.virtualIpv6, holder.virtualIpv4].filter((address) =>
+    const claimed = [holder.virtualIpv6, holder.virtualIpv4].filter((address) =>
       virtual.some((prefix) => prefixContains(prefix, address)),
     );
     for (const address of node.addresses)
-      if (!wanted.includes(address)) this.#holders.delete(address);
-    node.addresses = wanted.filter((address) => {
+      if (!claimed.includes(address)) this.#holders.delete(address);
+    node.addresses = claimed.filter((address) => {
       const other = this.#holders.get(address);
       if (other === undefined || other === node) return true;
       if (other.attached !== undefined && other.attached.holder.notAfter >= holder.notAfter)
         return false;
       other.addresses = other.addresses.filter((one) => one !== address);
-      this.updateDesired(other);
+      this.updateDesired(step, other);
       return true;
     });
     for (const address of node.addresses) this.#holders.set(address, node);
@@ -266,142 +259,85 @@ export class DirectedNodes {
     node.addresses = [];
   }
 
-  // --- wishes ---
+  // --- desired state ---
 
-  updateDesired(node: DirectedNode): void {
-    this.#context.setDesired(keyOf(node), this.#partOf(node));
+  updateDesired(step: Step, node: DirectedNode): void {
+    const part = this.#tunnelPart(step, node);
+    step.out.push({ kind: 'set-desired', key: desiredKey(node), part });
   }
 
-  #partOf(node: DirectedNode): DesiredPart | undefined {
-    const session = node.attached?.session ?? node.unconfirmedSession;
-    const udpPath = node.attached?.udpPath ?? node.unconfirmedSession?.udpPath;
+  #tunnelPart(step: Step, node: DirectedNode): DesiredPart | undefined {
+    const { attached, unconfirmedSession, addresses } = node;
+    const session = attached?.session ?? unconfirmedSession;
+    const udpPath = attached?.path.current ?? unconfirmedSession?.udpPath;
     if (session === undefined || udpPath === undefined) return undefined;
-    const { tunnel: id, addresses } = node;
-    const linkMtu = this.#context.linkMtu(udpPath.local);
-    return {
-      ...sealedTunnelPart({
-        id,
-        udpPath,
-        amplificationLimit: node.attached?.amplificationLimit,
-        linkMtu,
-        sessions: [session],
-        addresses,
-        peer: false,
-      }),
-      translations: this.#nearOf(node),
-    };
+    const tunnel = sealedTunnelPart({
+      id: node.tunnel,
+      udpPath,
+      amplificationLimit: attached?.path.amplificationLimit,
+      linkMtu: this.#options.linkMtu(udpPath.local),
+      sessions: [session],
+      addresses,
+      peer: false,
+    });
+    return { ...tunnel, translations: this.#nearTranslations(step, node) };
   }
 
-  /**
-   * The node's own addresses in the other family, as far as any of its general nodes needs them.
-   */
-  #nearOf(node: DirectedNode): readonly DesiredTranslation[] {
+  /** Translations of the node's own addresses that any of its general nodes requires. */
+  #nearTranslations(step: Step, node: DirectedNode): readonly DesiredTranslation[] {
     const holder = node.attached?.holder;
     if (holder === undefined) return [];
     const { virtualIpv4, virtualIpv6 } = holder;
     const general = [...node.generalNodes.keys()];
     const near: DesiredTranslation[] = [];
-    if (node.addresses.includes(virtualIpv4) && general.some(({ ipv4 }) => ipv4.translated))
-      near.push({
-        side: 'near',
-        inner: virtualIpv4,
-        outer: shadowIpv6(this.#context.systemPrefix, virtualIpv4),
-      });
+    if (node.addresses.includes(virtualIpv4) && general.some(({ ipv4 }) => ipv4.translated)) {
+      const outer = shadowIpv6(this.#options.systemPrefix, virtualIpv4);
+      near.push({ side: 'near', inner: virtualIpv4, outer });
+    }
     if (node.addresses.includes(virtualIpv6) && general.some(({ ipv6 }) => ipv6.translated)) {
-      const outer = this.#shadowIpv4(node);
+      const outer = this.#shadowIpv4(step, node);
       if (outer !== undefined) near.push({ side: 'near', inner: virtualIpv6, outer });
     }
     return near;
   }
 
-  /**
-   * The same for as long as the node is known, over restarts as well: the kernel's connections have
-   * it.
-   */
-  #shadowIpv4(node: DirectedNode): Ipv4Address | undefined {
+  /** Stays the same while the node is known, also after a restart: connections depend on it. */
+  #shadowIpv4({ out }: Step, node: DirectedNode): Ipv4Address | undefined {
     if (node.shadowIpv4 !== undefined) return node.shadowIpv4;
-    const address = this.#freeShadow(node);
-    if (address === undefined) return undefined;
-    this.#takeShadow(node, address);
-    this.#context.persist(SHADOWS_TABLE, node.nodeId, address);
-    return address;
-  }
-
-  #takeShadow(node: DirectedNode, address: Ipv4Address): void {
-    node.shadowIpv4 = address;
-    this.#shadows.set(address, node);
-  }
-
-  /**
-   * Begins where the node id says, so that a relay that forgot it gives the same one in most cases.
-   */
-  #freeShadow({ nodeId }: DirectedNode): Ipv4Address | undefined {
-    const { address, length } = this.#context.translatorIpv4Prefix;
-    const network = new DataView(addressToBytes(address).buffer).getUint32(0);
-    const count = 2 ** (32 - length);
-    const start = Number.parseInt(nodeId.slice(0, 8), 16);
-    for (let step = 0; step < count; step += 1) {
-      const offset = (start + step) % count;
-      // Neither the network's own address nor its broadcast address.
-      if (offset === 0 || offset === count - 1) continue;
-      const octets = new Uint8Array(4);
-      new DataView(octets.buffer).setUint32(0, network + offset);
-      const candidate = ipv4FromBytes(octets);
-      if (!this.#shadows.has(candidate)) return candidate;
-    }
-    return undefined;
+    node.shadowIpv4 = this.#shadows.allocate(node.nodeId);
+    const value = node.shadowIpv4;
+    if (value !== undefined)
+      out.push({ kind: 'persist', table: SHADOWS_TABLE, key: node.nodeId, value });
+    return value;
   }
 
   // --- store and operator ---
 
-  /**
-   * As the former process had it; harmless where the address is no longer one of the prefix, or
-   * somebody else's.
-   */
-  restore(
-    now: Monotonic,
-    nodeId: string,
-    general: GeneralNode,
-    shadow: Ipv4Address | undefined,
-  ): void {
-    const node = this.direct(now, nodeId, general, undefined);
-    if (shadow === undefined || node.shadowIpv4 !== undefined || this.#shadows.has(shadow)) return;
-    if (prefixContains(this.#context.translatorIpv4Prefix, shadow)) this.#takeShadow(node, shadow);
+  /** Restores a direction of the former process, and its shadow address if it is still usable. */
+  restore(step: Step, nodeId: string, general: GeneralNode, shadow: Ipv4Address | undefined): void {
+    this.direct(step, nodeId, general, undefined);
+    const node = this.#byNodeId.get(nodeId);
+    if (node === undefined || shadow === undefined || node.shadowIpv4 !== undefined) return;
+    if (this.#shadows.restore(shadow)) node.shadowIpv4 = shadow;
   }
 
   list(): readonly JsonObject[] {
     return [...this.#byNodeId.values()].flatMap(({ attached, tunnel, addresses }) => {
-      const place = attached?.validatedPath;
-      if (attached === undefined || place === undefined) return [];
-      const { local, localPort, remote, remotePort } = place;
+      const udpPath = attached?.path.lastValidated;
+      if (attached === undefined || udpPath === undefined) return [];
+      const { local, localPort, remote, remotePort } = udpPath;
       return {
-        ...{
-          id: tunnel,
-          encapsulation: 'sealed',
-          local,
-          localPort,
-          remote,
-          remotePort,
-          name: attached.holder.name,
-        },
-        addresses,
+        ...{ id: tunnel, encapsulation: 'sealed', local, localPort, remote, remotePort },
+        ...{ name: attached.holder.name, addresses },
       };
     });
   }
-}
-
-/** The system's prefix, subnet 2, and the IPv4 address in the low octets. */
-function shadowIpv6({ address }: Prefix, virtualIpv4: Ipv4Address): Ipv6Address {
-  const octets = cachedAddressBytes(address).slice();
-  octets.set([0, SHADOW_SUBNET], 6);
-  octets.set(cachedAddressBytes(virtualIpv4), 12);
-  return ipv6FromBytes(octets);
 }
 
 function recordKey({ nodeId }: DirectedNode, { virtualIpv6 }: GeneralNode): string {
   return `${nodeId} ${virtualIpv6}`;
 }
 
-function keyOf({ nodeId }: DirectedNode): string {
+function desiredKey({ nodeId }: DirectedNode): string {
   return `directed-node ${nodeId}`;
 }

@@ -1,53 +1,47 @@
 /**
- * First datagrams of paths: the initiator's Tunnel Request, which comes along with its request for
- * a leg and goes on as if it had come through the leg.
+ * First datagrams of paths: the initiator's Tunnel Request, piggybacked on its Relay Attach
+ * Request. The relay forwards it as if it had arrived through the leg.
  *
  * No RFC: docs/reference/ntmobile.md §6 (first datagram), §8, §9
  *
- * It waits until the other leg is there and its node's place is proved: what goes out has no limit
- * by what came in.
+ * A datagram is held until the peer leg exists and the path of its node is validated, because the
+ * engine has no anti-amplification limit of its own.
  */
 import { equalBytes, isMalformed } from '#base/bytes.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
-import type { UdpPath } from '#engine/contract/packet-path.ts';
+import type { Step } from '#engine/contract/engine.ts';
+import { sendDatagram } from '#engine/ntmobile/common/udp-path.ts';
 import {
   HandshakeUse,
   LONGEST_FIRST_DATAGRAM,
   ntmobileDatagramCodec,
 } from '#wire/ntmobile/datagram.ts';
 import { DirectionRole } from '#wire/ntmobile/options.ts';
-import type { AttachedNode } from './attached-nodes.ts';
+import type { AttachedNode } from './attached-node.ts';
 import type { RelayLeg } from './legs.ts';
 import type { RelayCounter } from './reasons.ts';
 
-/**
- * A coordinator's attempt to direct the other node: it has asked for its leg by then, or does not.
- */
+/** The coordinator's timeout for directing the responder, which then requests its leg. */
 const HELD_MS = 3_000;
-/** Of one node: what goes through a leg has the leg's rate, and this goes around it. */
+/** First datagrams bypass the rate limit of the leg, so each node has a limit of its own. */
 const PER_SECOND = 16;
 const BURST = 32;
 
-interface Held {
+interface HeldDatagram {
   readonly datagram: Uint8Array;
   readonly until: Monotonic;
 }
 
 export class FirstDatagrams {
   readonly #counters: CounterSet<RelayCounter>;
-  readonly #send: (udpPath: UdpPath, datagram: Uint8Array) => void;
   /** By the initiator's leg, oldest first. */
-  readonly #held = new Map<RelayLeg, Held>();
+  readonly #held = new Map<RelayLeg, HeldDatagram>();
   readonly #budgets = new WeakMap<AttachedNode, TokenBucket>();
 
-  constructor(
-    counters: CounterSet<RelayCounter>,
-    send: (udpPath: UdpPath, datagram: Uint8Array) => void,
-  ) {
+  constructor(counters: CounterSet<RelayCounter>) {
     this.#counters = counters;
-    this.#send = send;
   }
 
   deadline(): Monotonic {
@@ -56,10 +50,10 @@ export class FirstDatagrams {
   }
 
   /**
-   * One came with a request for a leg that was granted; a newer one is in the place of an older.
-   * Says whether it goes on.
+   * Holds the datagram of a granted attach request in place of an older one. Returns whether it was
+   * accepted.
    */
-  take(now: Monotonic, leg: RelayLeg, datagram: Uint8Array): boolean {
+  take({ now }: Step, leg: RelayLeg, datagram: Uint8Array): boolean {
     if (!isTunnelRequest(leg, datagram) || !this.#budget(leg.node).take(now)) {
       this.#counters.count('first-datagram-refused');
       return false;
@@ -76,23 +70,21 @@ export class FirstDatagrams {
     return budget;
   }
 
-  /**
-   * A leg of the path was given, or its node's place was proved: sends what waits where nothing is
-   * missing.
-   */
-  pass(now: Monotonic, leg: RelayLeg): void {
+  /** Forwards the path's held datagram once both legs exist and the peer's path is validated. */
+  forward(step: Step, leg: RelayLeg): void {
     if (this.#held.size === 0) return;
-    const first = leg.role === DirectionRole.initiator ? leg : leg.peerLeg;
-    const held = first === undefined ? undefined : this.#held.get(first);
-    if (first?.peerLeg === undefined || held === undefined || held.until <= now) return;
-    const { node, index } = first.peerLeg;
-    if (!node.validated) return;
-    this.#held.delete(first);
+    const initiator = leg.role === DirectionRole.initiator ? leg : leg.peerLeg;
+    const held = initiator === undefined ? undefined : this.#held.get(initiator);
+    if (initiator?.peerLeg === undefined || held === undefined || held.until <= step.now) return;
+    const { node, index } = initiator.peerLeg;
+    if (!node.path.validated) return;
+    this.#held.delete(initiator);
     this.#counters.count('first-datagram-passed');
-    this.#send({ ...node.udpPath, relayIndex: index }, held.datagram);
+    sendDatagram(step, { ...node.path.current, relayIndex: index }, held.datagram);
   }
 
-  tick(now: Monotonic): void {
+  /** Drops datagrams whose peer leg was not attached in time. */
+  tick({ now }: Step): void {
     for (const [leg, { until }] of this.#held) {
       if (until > now) return;
       this.#held.delete(leg);
@@ -101,7 +93,7 @@ export class FirstDatagrams {
   }
 }
 
-/** As far as a relay can tell: nothing of it is opened. */
+/** Checks what is visible without keys. */
 function isTunnelRequest({ role, pathId }: RelayLeg, octets: Uint8Array): boolean {
   if (role !== DirectionRole.initiator || octets.length > LONGEST_FIRST_DATAGRAM) return false;
   const datagram = ntmobileDatagramCodec.parse(octets);

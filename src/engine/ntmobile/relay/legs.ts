@@ -1,5 +1,5 @@
 /**
- * Legs of paths at a relay: who has them, and which two belong together.
+ * Legs of paths at a relay, by index, by path and role, and by node.
  *
  * No RFC: docs/reference/ntmobile.md §6 (Relay Attach), §7
  */
@@ -9,15 +9,18 @@ import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
 import { type Timed, TimerHeap } from '#engine/common/timer-heap.ts';
 import type { DesiredPart } from '#engine/contract/desired-state.ts';
-import type { RandomBytes } from '#engine/contract/engine.ts';
+import type { RandomBytes, Step } from '#engine/contract/engine.ts';
 import type { OuterPath } from '#engine/contract/outer-path.ts';
-import type { Output } from '#engine/contract/output.ts';
 import { LARGEST_SPI } from '#wire/ntmobile/datagram.ts';
-import type { AttachedNode } from './attached-nodes.ts';
+import { DirectionRole } from '#wire/ntmobile/options.ts';
+import type { AttachedNode } from './attached-node.ts';
 import type { RelayCounter } from './reasons.ts';
 
-/** Twice what a token is good for: by then the other node has come, or does not. */
-const ALONE_MS = 120_000;
+/** Twice the lifetime of a token: the other node has attached by then, or never will. */
+const UNPAIRED_MS = 120_000;
+
+/** One side of a path, and the rate that the coordinator grants it. */
+type LegFields = Pick<RelayLeg, 'pathId' | 'role' | 'node' | 'rateKilobits'>;
 
 export class RelayLeg implements Timed {
   readonly index: number;
@@ -29,16 +32,12 @@ export class RelayLeg implements Timed {
   heapIndex = -1;
   dueAt: Monotonic = NEVER;
 
-  constructor(
-    index: number,
-    place: Pick<RelayLeg, 'pathId' | 'role' | 'node'>,
-    rateKilobits: number,
-  ) {
+  constructor(index: number, fields: LegFields) {
     this.index = index;
-    this.pathId = place.pathId;
-    this.role = place.role;
-    this.node = place.node;
-    this.rateKilobits = rateKilobits;
+    this.pathId = fields.pathId;
+    this.role = fields.role;
+    this.node = fields.node;
+    this.rateKilobits = fields.rateKilobits;
   }
 }
 
@@ -47,7 +46,8 @@ export class Legs {
   readonly #counters: CounterSet<RelayCounter>;
   readonly #byIndex = new Map<number, RelayLeg>();
   readonly #byPathAndRole = new Map<string, RelayLeg>();
-  /** Of those that are alone. */
+  readonly #byNode = new Map<AttachedNode, Set<RelayLeg>>();
+  /** Contains the legs without a peer leg. */
   readonly #timers = new TimerHeap<RelayLeg>();
 
   constructor(random: RandomBytes, counters: CounterSet<RelayCounter>) {
@@ -59,6 +59,15 @@ export class Legs {
     return this.#byIndex.size;
   }
 
+  countOf(node: AttachedNode): number {
+    return this.#byNode.get(node)?.size ?? 0;
+  }
+
+  /** The legs of a node, oldest first. */
+  ofNode(node: AttachedNode): readonly RelayLeg[] {
+    return [...(this.#byNode.get(node) ?? [])];
+  }
+
   deadline(): Monotonic {
     return this.#timers.deadline();
   }
@@ -68,66 +77,80 @@ export class Legs {
     return this.#byPathAndRole.get(pathRoleKey(pathId, role));
   }
 
-  add(
-    now: Monotonic,
-    place: Pick<RelayLeg, 'pathId' | 'role' | 'node'>,
-    rateKilobits: number,
-    out: Output[],
-  ): RelayLeg {
-    const leg = new RelayLeg(this.#freshIndex(), place, rateKilobits);
+  add(step: Step, fields: LegFields): RelayLeg {
+    const leg = new RelayLeg(this.#freshIndex(), fields);
     this.#byIndex.set(leg.index, leg);
     this.#byPathAndRole.set(pathRoleKey(leg.pathId, leg.role), leg);
-    leg.node.legs.add(leg);
-    const other = this.find(leg.pathId, 3 - leg.role);
-    if (other === undefined) {
-      this.#timers.set(leg, after(now, ALONE_MS));
+    const legs = this.#byNode.get(leg.node) ?? new Set();
+    this.#byNode.set(leg.node, legs.add(leg));
+    const peerLeg = this.find(leg.pathId, 3 - leg.role);
+    if (peerLeg === undefined) {
+      this.#timers.set(leg, after(step.now, UNPAIRED_MS));
     } else {
-      leg.peerLeg = other;
-      other.peerLeg = leg;
-      this.#timers.remove(other);
-      setDesiredLeg(other, out);
+      leg.peerLeg = peerLeg;
+      peerLeg.peerLeg = leg;
+      this.#timers.remove(peerLeg);
+      setDesiredLeg(step, peerLeg);
     }
-    setDesiredLeg(leg, out);
+    setDesiredLeg(step, leg);
     return leg;
   }
 
-  remove(now: Monotonic, leg: RelayLeg, out: Output[]): void {
+  remove(step: Step, leg: RelayLeg): void {
     this.#timers.remove(leg);
     this.#byIndex.delete(leg.index);
     this.#byPathAndRole.delete(pathRoleKey(leg.pathId, leg.role));
-    leg.node.legs.delete(leg);
-    out.push({ kind: 'set-desired', key: desiredLegKey(leg), part: undefined });
+    const legs = this.#byNode.get(leg.node);
+    legs?.delete(leg);
+    if (legs?.size === 0) this.#byNode.delete(leg.node);
+    step.out.push({ kind: 'set-desired', key: desiredLegKey(leg), part: undefined });
     const { peerLeg } = leg;
     if (peerLeg === undefined) return;
     peerLeg.peerLeg = undefined;
-    this.#timers.set(peerLeg, after(now, ALONE_MS));
-    setDesiredLeg(peerLeg, out);
+    this.#timers.set(peerLeg, after(step.now, UNPAIRED_MS));
+    setDesiredLeg(step, peerLeg);
   }
 
-  /** Those whose other leg did not come. */
-  tick(now: Monotonic, out: Output[]): void {
-    for (let leg = this.#timers.takeDue(now); leg !== undefined; leg = this.#timers.takeDue(now)) {
+  removeAll(step: Step, node: AttachedNode): void {
+    for (const leg of this.ofNode(node)) this.remove(step, leg);
+  }
+
+  setRate(step: Step, leg: RelayLeg, rateKilobits: number): void {
+    if (leg.rateKilobits === rateKilobits) return;
+    leg.rateKilobits = rateKilobits;
+    setDesiredLeg(step, leg);
+  }
+
+  /** The path of the node changed. */
+  updateDesired(step: Step, node: AttachedNode): void {
+    for (const leg of this.#byNode.get(node) ?? []) setDesiredLeg(step, leg);
+  }
+
+  /** Removes legs that stayed without a peer leg. */
+  tick(step: Step): void {
+    for (
+      let leg = this.#timers.takeDue(step.now);
+      leg !== undefined;
+      leg = this.#timers.takeDue(step.now)
+    ) {
       this.#counters.count('leg-unpaired');
-      this.remove(now, leg, out);
+      this.remove(step, leg);
     }
   }
 
   /** For the operator. */
   list(): readonly JsonObject[] {
     return [...this.#byIndex.values()].map(
-      ({ index, peerLeg, pathId, role, node, rateKilobits }) => ({
-        ...{
-          index,
-          peerIndex: peerLeg?.index ?? 0,
-          pathId: hex(pathId),
-          role: role === 1 ? 'initiator' : 'responder',
-        },
-        ...{
-          name: node.holder.name,
-          remote: node.udpPath.remote,
-          remotePort: node.udpPath.remotePort,
-        },
-        ...{ validated: node.validated, rateKilobits },
+      ({ index, peerLeg, pathId, role, node: { holder, path }, rateKilobits }) => ({
+        index,
+        peerIndex: peerLeg?.index ?? 0,
+        pathId: hex(pathId),
+        role: role === DirectionRole.initiator ? 'initiator' : 'responder',
+        name: holder.name,
+        remote: path.current.remote,
+        remotePort: path.current.remotePort,
+        validated: path.validated,
+        rateKilobits,
       }),
     );
   }
@@ -141,15 +164,18 @@ export class Legs {
   }
 }
 
-/** Wishes a leg as it is now. */
-export function setDesiredLeg(leg: RelayLeg, out: Output[]): void {
+function setDesiredLeg({ out }: Step, leg: RelayLeg): void {
   const { index, peerLeg, rateKilobits, node } = leg;
-  const { local, localPort, remote, remotePort } = node.udpPath;
-  const { validated, amplificationLimit } = node;
-  const bound =
-    amplificationLimit === undefined ? { validated } : { validated, amplificationLimit };
+  const { local, localPort, remote, remotePort } = node.path.current;
+  const { validated, amplificationLimit } = node.path;
   const path: OuterPath = {
-    ...{ carrier: 'udp', local, localPort, remote, remotePort, ...bound },
+    carrier: 'udp',
+    local,
+    localPort,
+    remote,
+    remotePort,
+    validated,
+    ...(amplificationLimit === undefined ? {} : { amplificationLimit }),
   };
   const part: DesiredPart = {
     relayLegs: [{ index, other: peerLeg?.index ?? 0, path, rateKilobits }],

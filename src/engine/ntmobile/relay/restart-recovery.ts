@@ -1,11 +1,11 @@
 /**
- * After its restart a relay has no keys: it calls the nodes that it knew, so that they begin anew
- * at once and not with their next Keep Alive.
+ * Recovery after a restart of the relay, which loses all keys. The relay calls the nodes that were
+ * attached before, so that they start a handshake at once instead of after a failed Keep Alive.
  *
  * No RFC: docs/reference/ntmobile.md §10 (a relay that was away)
  *
- * The call is a Tunnel Request that no node accepts: it shows that the relay itself calls. The
- * node's own Tunnel Request follows, with its credential.
+ * A call is a Tunnel Request, which authenticates the relay. The node does not accept it; it sends
+ * a Tunnel Request of its own, with its credential.
  */
 import { hex } from '#base/bytes.ts';
 import type { JsonValue } from '#base/json.ts';
@@ -24,11 +24,11 @@ import {
   type StoredNodePath,
 } from './stored-records.ts';
 
-/** A node that does not answer for so long has gone, or will come by itself. */
+/** A node that does not answer is gone, or attaches by itself later. */
 const CALL_MS = 5_000;
-/** Calls begun at once, and how long until the next ones: each costs public key operations. */
-const CALLS_AT_ONCE = 50;
-const PAUSE_MS = 50;
+/** Calls are started in batches, because each costs public key operations. */
+const BATCH_SIZE = 50;
+const BATCH_INTERVAL_MS = 50;
 const NO_PATH = new Uint8Array(8);
 
 class Call implements Timed {
@@ -45,45 +45,40 @@ class Call implements Timed {
 
 export class RestartRecovery {
   readonly #sessions: Sessions<RelayPurpose>;
-  readonly #persist: (table: string, key: string, value: JsonValue | undefined) => void;
-  /** To be called. */
-  readonly #stored = new Map<string, StoredNodePath>();
-  #nextAt: Monotonic = NEVER;
+  /** Nodes to call, by node id. */
+  readonly #uncalled = new Map<string, StoredNodePath>();
+  #nextBatchAt: Monotonic = NEVER;
   readonly #calls = new Map<string, Call>();
   readonly #timers = new TimerHeap<Call>();
-  /** What the store says of each node, so that it is told only what is new. */
-  readonly #kept = new Map<string, string>();
+  /** The stored record of each node, to avoid writes without a change. */
+  readonly #written = new Map<string, string>();
 
-  constructor(
-    sessions: Sessions<RelayPurpose>,
-    persist: (table: string, key: string, value: JsonValue | undefined) => void,
-  ) {
+  constructor(sessions: Sessions<RelayPurpose>) {
     this.#sessions = sessions;
-    this.#persist = persist;
   }
 
   deadline(): Monotonic {
-    return earliest(this.#timers.deadline(), this.#nextAt);
+    return earliest(this.#timers.deadline(), this.#nextBatchAt);
   }
 
   restore(key: string, value: JsonValue): void {
-    const place = readNodePath(value);
-    if (place === undefined || hex(nodeIdOf(place.publicKey)) !== key) return;
-    this.#stored.set(key, place);
-    this.#kept.set(key, JSON.stringify(nodePathRecord(place)));
+    const stored = readNodePath(value);
+    if (stored === undefined || hex(nodeIdOf(stored.publicKey)) !== key) return;
+    this.#uncalled.set(key, stored);
+    this.#written.set(key, JSON.stringify(nodePathRecord(stored)));
   }
 
-  /** Everything was restored. */
+  /** Starts calling; the store was read. */
   start(now: Monotonic): void {
-    if (this.#stored.size > 0) this.#nextAt = now;
+    if (this.#uncalled.size > 0) this.#nextBatchAt = now;
   }
 
   tick(step: Step): void {
     const { now } = step;
-    if (now >= this.#nextAt) {
-      for (const [nodeId, place] of [...this.#stored].slice(0, CALLS_AT_ONCE))
-        this.#call(step, nodeId, place);
-      this.#nextAt = this.#stored.size > 0 ? after(now, PAUSE_MS) : NEVER;
+    if (now >= this.#nextBatchAt) {
+      for (const [nodeId, stored] of [...this.#uncalled].slice(0, BATCH_SIZE))
+        this.#call(step, nodeId, stored);
+      this.#nextBatchAt = this.#uncalled.size > 0 ? after(now, BATCH_INTERVAL_MS) : NEVER;
     }
     for (
       let call = this.#timers.takeDue(now);
@@ -91,12 +86,12 @@ export class RestartRecovery {
       call = this.#timers.takeDue(now)
     ) {
       this.#end(call);
-      this.nodeGone(call.nodeId);
+      this.nodeDetached(step, call.nodeId);
     }
   }
 
   #call(step: Step, nodeId: string, { publicKey, udpPath }: StoredNodePath): void {
-    this.#stored.delete(nodeId);
+    this.#uncalled.delete(nodeId);
     const session = this.#sessions.connect(step, {
       publicKey,
       use: HandshakeUse.relay,
@@ -114,21 +109,20 @@ export class RestartRecovery {
     this.#sessions.discard(call.session);
   }
 
-  /** The node is there, and this is where. */
-  nodeAttached(nodeId: string, place: StoredNodePath): void {
+  /** The node is attached on a validated path. */
+  nodeAttached({ out }: Step, nodeId: string, attached: StoredNodePath): void {
     const call = this.#calls.get(nodeId);
     if (call !== undefined) this.#end(call);
-    // It came by itself.
-    this.#stored.delete(nodeId);
-    const record = nodePathRecord(place);
+    this.#uncalled.delete(nodeId);
+    const record = nodePathRecord(attached);
     const text = JSON.stringify(record);
-    if (this.#kept.get(nodeId) === text) return;
-    this.#kept.set(nodeId, text);
-    this.#persist(NODE_PATHS_TABLE, nodeId, record);
+    if (this.#written.get(nodeId) === text) return;
+    this.#written.set(nodeId, text);
+    out.push({ kind: 'persist', table: NODE_PATHS_TABLE, key: nodeId, value: record });
   }
 
-  /** The node is gone. */
-  nodeGone(nodeId: string): void {
-    if (this.#kept.delete(nodeId)) this.#persist(NODE_PATHS_TABLE, nodeId, undefined);
+  nodeDetached({ out }: Step, nodeId: string): void {
+    if (this.#written.delete(nodeId))
+      out.push({ kind: 'persist', table: NODE_PATHS_TABLE, key: nodeId, value: undefined });
   }
 }

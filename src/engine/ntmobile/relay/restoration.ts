@@ -1,14 +1,14 @@
 /**
- * Puts together what the store gives in any order.
+ * Collects the stored records, which arrive in any order, and restores the relay from them.
  *
- * No RFC: records of our own
+ * No RFC: the records are this program's own
  */
-import { isIpv4 } from '#base/ip.ts';
+import { type Ipv4Address, isIpv4 } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
-import type { Monotonic } from '#base/time.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { CommonInput } from '#engine/contract/input.ts';
 import type { DirectedNodes } from './directed-nodes.ts';
-import type { GeneralNode } from './general-nodes.ts';
+import type { GeneralNode } from './general-node.ts';
 import type { RelayDirections } from './relay-directions.ts';
 import type { RestartRecovery } from './restart-recovery.ts';
 import {
@@ -22,27 +22,24 @@ import {
 
 type RecordInput = Extract<CommonInput, { readonly kind: 'record' }>;
 
+interface RestorationOptions {
+  readonly directions: RelayDirections;
+  readonly directed: DirectedNodes;
+  readonly restartRecovery: RestartRecovery;
+}
+
 export class Restoration {
-  readonly #parts: {
-    directions: RelayDirections;
-    directed: DirectedNodes;
-    recalls: RestartRecovery;
-  };
-  readonly #persist: (table: string, key: string, value: JsonValue | undefined) => void;
+  readonly #options: RestorationOptions;
   readonly #general = new Map<string, GeneralNode>();
   readonly #directed = new Set<string>();
   readonly #shadows = new Map<string, JsonValue>();
 
-  constructor(
-    parts: { directions: RelayDirections; directed: DirectedNodes; recalls: RestartRecovery },
-    persist: (table: string, key: string, value: JsonValue | undefined) => void,
-  ) {
-    this.#parts = parts;
-    this.#persist = persist;
+  constructor(options: RestorationOptions) {
+    this.#options = options;
   }
 
-  take(now: Monotonic, { table, key, value }: RecordInput): void {
-    if (table === NODE_PATHS_TABLE) this.#parts.recalls.restore(key, value);
+  collect({ now }: Step, { table, key, value }: RecordInput): void {
+    if (table === NODE_PATHS_TABLE) this.#options.restartRecovery.restore(key, value);
     else if (table === DIRECTED_TABLE) this.#directed.add(key);
     else if (table === SHADOWS_TABLE) this.#shadows.set(key, value);
     else if (table === GENERAL_NODES_TABLE) {
@@ -51,27 +48,30 @@ export class Restoration {
     }
   }
 
-  /** Everything was given. */
-  finish(now: Monotonic): void {
+  /** Restores everything; the store has no more records. */
+  finish(step: Step): void {
+    const { directions, directed, restartRecovery } = this.#options;
     for (const [key, node] of this.#general)
-      if (!this.#parts.directions.restore(node)) this.#general.delete(key);
-    for (const key of this.#directed) {
-      const [nodeId = '', virtualIpv6 = ''] = key.split(' ');
-      const general = this.#general.get(virtualIpv6);
-      if (general === undefined || !/^[0-9a-f]{32}$/.test(nodeId))
-        this.#persist(DIRECTED_TABLE, key, undefined);
-      else this.#parts.directed.restore(now, nodeId, general, this.#shadowOf(nodeId));
-    }
+      if (!directions.restore(step, node)) this.#general.delete(key);
+    for (const key of this.#directed) this.#restoreDirected(step, key);
     for (const nodeId of this.#shadows.keys())
-      if (this.#parts.directed.of(nodeId) === undefined)
-        this.#persist(SHADOWS_TABLE, nodeId, undefined);
-    this.#parts.recalls.start(now);
+      if (directed.ofNodeId(nodeId) === undefined)
+        step.out.push({ kind: 'persist', table: SHADOWS_TABLE, key: nodeId, value: undefined });
+    restartRecovery.start(step.now);
     this.#general.clear();
     this.#directed.clear();
     this.#shadows.clear();
   }
 
-  #shadowOf(nodeId: string) {
+  #restoreDirected(step: Step, key: string): void {
+    const [nodeId = '', virtualIpv6 = ''] = key.split(' ');
+    const general = this.#general.get(virtualIpv6);
+    if (general === undefined || !/^[0-9a-f]{32}$/.test(nodeId))
+      step.out.push({ kind: 'persist', table: DIRECTED_TABLE, key, value: undefined });
+    else this.#options.directed.restore(step, nodeId, general, this.#shadowOf(nodeId));
+  }
+
+  #shadowOf(nodeId: string): Ipv4Address | undefined {
     const address = addressOf(this.#shadows.get(nodeId));
     return address !== undefined && isIpv4(address) ? address : undefined;
   }

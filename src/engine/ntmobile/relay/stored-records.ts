@@ -1,8 +1,8 @@
 /**
- * What a relay keeps over a restart: how it serves general nodes and whom, so that connections go
- * on, and where nodes were, so that they can be called.
+ * The records that a relay restores after a restart: general nodes and directed nodes, so that
+ * connections continue, and the paths of nodes, so that the relay can call them.
  *
- * No RFC: records of our own
+ * No RFC: the records are this program's own
  */
 import { fromHex, hex } from '#base/bytes.ts';
 import { type IpAddress, isIpv4, isIpv6, parseIpAddress } from '#base/ip.ts';
@@ -10,15 +10,15 @@ import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { isDomainName } from '#wire/ntmobile/options.ts';
-import { GeneralNode } from './general-nodes.ts';
+import { GeneralNode } from './general-node.ts';
 
-/** By virtual IPv6 address. */
+/** The key is the virtual IPv6 address. */
 export const GENERAL_NODES_TABLE = 'general-nodes';
-/** By node id and virtual IPv6 address. */
+/** The key is the node id and the virtual IPv6 address of the general node. */
 export const DIRECTED_TABLE = 'directed';
-/** By node id. */
+/** The key is the node id. */
 export const SHADOWS_TABLE = 'shadows';
-/** By node id. */
+/** The key is the node id. */
 export const NODE_PATHS_TABLE = 'places';
 
 function text(value: JsonValue | undefined): string | undefined {
@@ -49,7 +49,7 @@ export function generalNodeRecord({ name, virtualIpv4, ipv6, ipv4 }: GeneralNode
   };
 }
 
-/** Undefined for what is no record of ours: somebody changed the store. */
+/** Undefined for an invalid record. */
 export function readGeneralNode(
   now: Monotonic,
   key: string,
@@ -67,13 +67,12 @@ export function readGeneralNode(
     [node.ipv6, 'realIpv6', 'translatedIpv6'],
     [node.ipv4, 'realIpv4', 'translatedIpv4'],
   ] as const) {
-    side.real = addressOf(fields[real]);
-    side.translated = fields[translated] === true;
+    side.restore(addressOf(fields[real]), fields[translated] === true);
   }
   return node;
 }
 
-/** Where a node was, and the key that it is called by. */
+/** The last validated path of a node, and the public key for calling it. */
 export interface StoredNodePath {
   readonly publicKey: Uint8Array;
   readonly udpPath: UdpPath;

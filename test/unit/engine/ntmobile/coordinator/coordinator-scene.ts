@@ -29,7 +29,7 @@ import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile/messag
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 
 export const OFFSET_MS = 1_800_000_000_000;
-export const ENDPOINT = { address: ipv4('198.51.100.1'), port: 7890 };
+const ENDPOINT = { address: ipv4('198.51.100.1'), port: 7890 };
 export const SECOND = { address: ipv4('198.51.100.1'), port: 7891 };
 export const PATH = new Uint8Array(8).fill(7);
 export const PATH_OPTION: NtmobileOption = { type: 'path-id', pathId: PATH };

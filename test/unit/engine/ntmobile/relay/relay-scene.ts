@@ -46,12 +46,12 @@ import { DirectionRole, findNtmobileOption, type NtmobileOption } from '#wire/nt
 
 const OFFSET_MS = 1_800_000_000_000;
 const RELAY = keyPairOf(randomOf(9)(32));
-export const RELAY_PLACE = { address: ipv4('198.51.100.9'), port: 7890 };
-export const TOKEN_KEY = new Uint8Array(32).fill(4);
+const RELAY_PLACE = { address: ipv4('198.51.100.9'), port: 7890 };
+const TOKEN_KEY = new Uint8Array(32).fill(4);
 export const PATH = new Uint8Array(8).fill(7);
 /** What the scene takes for a valid credential. */
 const CREDENTIAL = Uint8Array.of(1, 0, 0, 5, 1);
-export const SYSTEM_PREFIX = prefixOf('fd12:3456:789a::/48');
+const SYSTEM_PREFIX = prefixOf('fd12:3456:789a::/48');
 
 export function prefixOf(text: string): Prefix {
   const prefix = parsePrefix(text);
@@ -255,11 +255,7 @@ export class Peer implements SessionListener<string> {
 }
 
 /** What a coordinator answers to a registration, and a node to a challenge. */
-export function respond({
-  type,
-  transaction,
-  options,
-}: NtmobileMessage): NtmobileMessage | undefined {
+function respond({ type, transaction, options }: NtmobileMessage): NtmobileMessage | undefined {
   const observed = { type: 'observed-endpoint', endpoint: RELAY_PLACE } as const;
   const answer = { answer: true, status: NtmobileStatus.granted, transaction };
   if (type === 'registration-request') {

@@ -1,0 +1,69 @@
+/**
+ * Relay Direction messages: the parsed request, and the response.
+ *
+ * No RFC: docs/reference/ntmobile.md §6 (Relay Direction)
+ */
+import { hex } from '#base/bytes.ts';
+import { cachedAddressBytes, type Prefix, prefixContains } from '#base/ip.ts';
+import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { NtmobileMessage } from '#wire/ntmobile/message.ts';
+import {
+  DirectionRole,
+  filterNtmobileOptions,
+  findNtmobileOption,
+  type NtmobileOption,
+} from '#wire/ntmobile/options.ts';
+import type { GeneralAddresses } from './general-node.ts';
+
+/** Subnet of the system prefix for general nodes, §2. */
+const GENERAL_SUBNET = 1;
+
+/** A well-formed Relay Direction that has no response yet. */
+export interface PendingDirection {
+  readonly session: Session;
+  readonly request: NtmobileMessage;
+  readonly pathId: Uint8Array;
+  readonly addresses: GeneralAddresses;
+  /** The directed nodes, in hexadecimal digits. */
+  readonly nodeIds: readonly string[];
+}
+
+/** Undefined if a required option is missing. */
+export function readDirection(
+  session: Session,
+  request: NtmobileMessage,
+): PendingDirection | undefined {
+  const { options } = request;
+  const pathId = findNtmobileOption(options, 'path-id')?.pathId;
+  const name = findNtmobileOption(options, 'name')?.name;
+  const virtualIpv6 = findNtmobileOption(options, 'virtual-ipv6')?.address;
+  const virtualIpv4 = findNtmobileOption(options, 'virtual-ipv4')?.address;
+  const nodeIds = filterNtmobileOptions(options, 'node-id').map(({ nodeId }) => hex(nodeId));
+  const isGeneral = findNtmobileOption(options, 'role')?.role === DirectionRole.general;
+  if (!isGeneral || nodeIds.length === 0) return undefined;
+  if (pathId === undefined || name === undefined || virtualIpv6 === undefined) return undefined;
+  return { session, request, pathId, addresses: { name, virtualIpv6, virtualIpv4 }, nodeIds };
+}
+
+/** Whether the addresses are of the system, and not those of a node. */
+export function areGeneralAddresses(
+  { virtualIpv6, virtualIpv4 }: GeneralAddresses,
+  systemPrefix: Prefix,
+  virtualIpv4Prefixes: readonly Prefix[],
+): boolean {
+  const [high, low] = cachedAddressBytes(virtualIpv6).subarray(6, 8);
+  if (!prefixContains(systemPrefix, virtualIpv6) || high !== 0 || low !== GENERAL_SUBNET)
+    return false;
+  return (
+    virtualIpv4 === undefined ||
+    virtualIpv4Prefixes.some((prefix) => prefixContains(prefix, virtualIpv4))
+  );
+}
+
+export function directionResponse(
+  { transaction }: NtmobileMessage,
+  status: number,
+  options: readonly NtmobileOption[] = [],
+): NtmobileMessage {
+  return { type: 'relay-direction-response', answer: true, status, transaction, options };
+}
