@@ -7,15 +7,15 @@
  * packets wait for waits for a log.
  */
 
-import type { JsonObject, JsonValue } from '#base/json.ts';
+import type { JsonObject } from '#base/json.ts';
 import { earliest, type Monotonic, monotonic, NEVER } from '#base/time.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { EngineEvent, Output } from '#engine/contract/output.ts';
 import type { Driver, DriverInput, DriverOptions } from './driver-options.ts';
 import { ExternalRequests } from './external-requests.ts';
+import { OperatorCommands } from './operator-commands.ts';
 import { Reconciler } from './reconciler.ts';
 import { RecordWriter } from './record-writer.ts';
-import { TRAFFIC, withTraffic } from './traffic.ts';
 
 export type { Driver, DriverInput, DriverOptions } from './driver-options.ts';
 
@@ -30,12 +30,6 @@ const QUEUE_LIMIT = 8192;
 
 type SendOutput = Extract<Output, { readonly kind: 'send' }>;
 type Phase = 'new' | 'starting' | 'running' | 'failed' | 'stopped';
-type Respond = (ok: boolean, value: JsonValue) => void;
-
-interface PendingCommand {
-  readonly command: string;
-  readonly respond: Respond;
-}
 
 export function createDriver(options: DriverOptions): Driver {
   return new DriverLoop(options);
@@ -47,13 +41,12 @@ class DriverLoop implements Driver {
   readonly #records: RecordWriter;
   readonly #queue: DriverInput[] = [];
   readonly #deferred: (() => void)[] = [];
-  readonly #asked = new Map<number, PendingCommand>();
+  readonly #commands: OperatorCommands;
   readonly #externalRequests: ExternalRequests;
   readonly #counters = new Map<string, number>();
   #phase: Phase = 'new';
   #inTurn = false;
   #scheduled = false;
-  #requests = 0;
   #offsetMs = 0;
   #wakeAt: Monotonic = NEVER;
 
@@ -73,6 +66,11 @@ class DriverLoop implements Driver {
       (error) => this.#fail(error),
     );
     this.#records = new RecordWriter(options.store);
+    this.#commands = new OperatorCommands(options.plane, {
+      counters: () => this.#statistics(),
+      stats: () => this.#statistics(),
+      status: () => this.#status(),
+    });
   }
 
   start(): void {
@@ -93,9 +91,10 @@ class DriverLoop implements Driver {
     plane.onPunt(({ path, packet }) => this.#punt({ kind: 'datagram', path, packet }));
     plane.onRoaming((notice) => this.#punt({ kind: 'roaming', ...notice }));
     this.#externalRequests.start();
-    control?.onRequest((command, parameters, respond) =>
-      this.#request(command, parameters, respond),
-    );
+    control?.onRequest((command, parameters, respond) => {
+      const id = this.#commands.ask(command, respond);
+      this.#guard(() => this.#queue.push({ kind: 'request', id, command, parameters }));
+    });
     this.#guard(() => {});
   }
 
@@ -115,9 +114,8 @@ class DriverLoop implements Driver {
     attempt(() => clock.cancel());
     attempt(() => this.#records.flush());
     attempt(() => this.#reconciler.clear(clock.now()));
-    for (const { respond } of this.#asked.values())
+    for (const respond of this.#commands.takeAll())
       attempt(() => respond(false, 'the daemon stops'));
-    this.#asked.clear();
     attempt(() => this.#externalRequests.stop());
     attempt(() => control?.close());
     attempt(() => kernel.close());
@@ -166,14 +164,6 @@ class DriverLoop implements Driver {
     schedule(() => {
       this.#scheduled = false;
       this.#guard(() => {});
-    });
-  }
-
-  #request(command: string, parameters: JsonObject, respond: Respond): void {
-    const id = ++this.#requests;
-    this.#asked.set(id, { command, respond });
-    this.#guard(() => {
-      this.#queue.push({ kind: 'request', id, command, parameters });
     });
   }
 
@@ -272,7 +262,8 @@ class DriverLoop implements Driver {
       case 'message':
         break;
       case 'reply':
-        this.#reply(output.id, output.ok, output.value);
+        if (!this.#commands.reply(output.id, output.ok, output.value))
+          this.#count('replies-unasked');
         break;
       default:
         this.#externalRequests.take(output);
@@ -286,55 +277,21 @@ class DriverLoop implements Driver {
     return errno === 0;
   }
 
-  #reply(id: number, ok: boolean, value: JsonValue): void {
-    const asked = this.#asked.get(id);
-    if (asked === undefined) {
-      this.#count('replies-unasked');
-      return;
-    }
-    this.#asked.delete(id);
-    const more = this.#ownAnswer(asked.command);
-    const trafficOf = TRAFFIC[asked.command];
-    if (ok && trafficOf !== undefined && Array.isArray(value)) {
-      asked.respond(
-        true,
-        withTraffic(value, (listed) => trafficOf(this.#options.plane, listed)),
-      );
-      return;
-    }
-    if (more === undefined) {
-      asked.respond(ok, value);
-      return;
-    }
-    // An engine that does not know the command leaves it to us.
-    const base =
-      ok && typeof value === 'object' && value !== null && !Array.isArray(value) ? value : {};
-    asked.respond(true, { ...base, ...more });
+  #driverCounters(): JsonObject {
+    return { ...Object.fromEntries(this.#counters), queued: this.#queue.length };
   }
 
-  /** What the driver adds to an engine's answer. */
-  #ownAnswer(command: string): JsonObject | undefined {
-    const driver = { ...Object.fromEntries(this.#counters), queued: this.#queue.length };
-    switch (command) {
-      case 'counters':
-      case 'stats':
-        return {
-          plane: this.#options.plane.counters(),
-          driver,
-          ...this.#externalRequests.counters(),
-        };
-      case 'status':
-        return {
-          host: this.#reconciler.status(),
-          driver: {
-            ...driver,
-            storeFailures: this.#records.failures,
-            storeBacklog: this.#records.backlog,
-          },
-        };
-      default:
-        return undefined;
-    }
+  #statistics(): JsonObject {
+    const plane = this.#options.plane.counters();
+    return { plane, driver: this.#driverCounters(), ...this.#externalRequests.counters() };
+  }
+
+  #status(): JsonObject {
+    const { failures: storeFailures, backlog: storeBacklog } = this.#records;
+    return {
+      host: this.#reconciler.status(),
+      driver: { ...this.#driverCounters(), storeFailures, storeBacklog },
+    };
   }
 
   /** What somebody answered or asks, outside any turn. */

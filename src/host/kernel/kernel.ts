@@ -5,7 +5,7 @@
  * addresses IFA_PROTO, proxy entries NDA_PROTOCOL), so that a later run finds what a killed one
  * left.
  */
-import { formatPrefix, isIpv6, isLinkLocal } from '#base/ip.ts';
+import { formatPrefix } from '#base/ip.ts';
 import { NEVER } from '#base/time.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type {
@@ -17,17 +17,7 @@ import type {
 } from '#engine/contract/desired-state.ts';
 import { SystemError } from '#host/process/system-error.ts';
 import type { ClockPort, KernelPort } from '#runtime/ports.ts';
-import {
-  AddressFlag,
-  LIFETIME_FOREVER_SECONDS,
-  LinkFlag,
-  NeighbourFlag,
-  NeighbourState,
-  RouteScope,
-  RouteType,
-  RtnetlinkGroup,
-} from '#wire/rtnetlink/layout.ts';
-import type { RtnetlinkAddress, RtnetlinkNeighbour } from '#wire/rtnetlink/links.ts';
+import { LinkFlag, RtnetlinkGroup } from '#wire/rtnetlink/layout.ts';
 import {
   encodeAddressChange,
   encodeNeighbourChange,
@@ -35,10 +25,20 @@ import {
   encodeRuleChange,
   type RtnetlinkMessage,
 } from '#wire/rtnetlink/message.ts';
-import type { RtnetlinkRoute } from '#wire/rtnetlink/routes.ts';
-import { addressKey, metricOf, routeKey, ruleBody, ruleKey, TUN_DEVICE } from './netlink-bodies.ts';
+import {
+  addressBody,
+  addressKey,
+  proxyBody,
+  routeBody,
+  routeIdentity,
+  routeKey,
+  ruleBody,
+  ruleKey,
+  TUN_DEVICE,
+} from './netlink-bodies.ts';
 import { messagesOf, NetlinkRequests, type NetlinkSocket } from './netlink-requests.ts';
 import { NetworkMirror } from './network-mirror.ts';
+import { sweepLeftovers } from './sweep.ts';
 import { SysctlSettings } from './sysctl.ts';
 
 /**
@@ -69,7 +69,6 @@ export interface KernelOptions {
 /** A router's silent refresh is looked for this long before its lifetime as known ends. */
 const REFRESH_LEAD_MS = 2_000;
 const LONGEST_TIMER_MS = 2_000_000_000;
-const RTNH_F_ONLINK = 4;
 
 /** Throws `SystemError` when netlink cannot be had. */
 export function openKernel(options: KernelOptions): KernelPort {
@@ -112,7 +111,7 @@ class Kernel implements KernelPort {
   }
 
   addAddress(address: DesiredAddress): void {
-    const body = this.#addressBody(address);
+    const body = addressBody(address, this.#indexOf(address.device), this.#options.protocol);
     this.#own.add(addressKey(body));
     this.#requests.change(
       `address ${address.address} on ${address.device}`,
@@ -123,7 +122,7 @@ class Kernel implements KernelPort {
 
   deleteAddress(address: DesiredAddress): void {
     if (this.#findIndex(address.device) === undefined) return;
-    const body = this.#addressBody(address);
+    const body = addressBody(address, this.#indexOf(address.device), this.#options.protocol);
     this.#own.delete(addressKey(body));
     this.#requests.change(
       `address ${address.address} on ${address.device}`,
@@ -133,7 +132,9 @@ class Kernel implements KernelPort {
   }
 
   addRoute(route: DesiredRoute): void {
-    const body = this.#routeBody(route);
+    const { device } = route;
+    const index = device === undefined ? undefined : this.#indexOf(device);
+    const body = routeBody(route, index, this.#options.protocol);
     this.#requests.change(`route to ${formatPrefix(route.destination)}`, [], (sequence) =>
       encodeRouteChange('replace', body, sequence),
     );
@@ -141,22 +142,10 @@ class Kernel implements KernelPort {
   }
 
   deleteRoute(route: DesiredRoute): void {
-    const { protocol } = this.#options;
-    const { destination, table } = route;
-    // Only what identifies it: the device may be gone, and a change in place may have changed the
-    // rest.
-    const body: RtnetlinkRoute = {
-      destination,
-      table,
-      protocol,
-      scope: RouteScope.nowhere,
-      routeType: RouteType.unspecified,
-      flags: 0,
-      priority: metricOf(route),
-    };
+    const body = routeIdentity(route, this.#options.protocol);
     this.#own.delete(routeKey(body));
     this.#requests.change(
-      `route to ${formatPrefix(destination)}`,
+      `route to ${formatPrefix(route.destination)}`,
       ['ESRCH', 'ENOENT', 'ENODEV'],
       (sequence) => encodeRouteChange('delete', body, sequence),
     );
@@ -179,7 +168,7 @@ class Kernel implements KernelPort {
   }
 
   addProxyNeighbour(neighbour: DesiredProxyNeighbour): void {
-    const body = this.#neighbourBody(neighbour, this.#indexOf(neighbour.device));
+    const body = proxyBody(neighbour, this.#indexOf(neighbour.device), this.#options.protocol);
     this.#requests.change(
       `proxy ${neighbour.address} on ${neighbour.device}`,
       ['EEXIST'],
@@ -192,7 +181,7 @@ class Kernel implements KernelPort {
     this.#proxies.delete(`${neighbour.address} ${neighbour.device}`);
     const index = this.#findIndex(neighbour.device);
     if (index === undefined) return;
-    const body = this.#neighbourBody(neighbour, index);
+    const body = proxyBody(neighbour, index, this.#options.protocol);
     this.#requests.change(
       `proxy ${neighbour.address} on ${neighbour.device}`,
       ['ENOENT', 'ENODEV'],
@@ -214,27 +203,7 @@ class Kernel implements KernelPort {
 
   sweep(): void {
     this.#sysctls.restoreAll();
-    const mine = <T extends { readonly protocol?: number | undefined }>(one: T): boolean =>
-      one.protocol === this.#options.protocol;
-    for (const message of [...this.#requests.dump('rule', 4), ...this.#requests.dump('rule', 6)]) {
-      if (message.kind === 'rule' && mine(message.rule))
-        this.#sweepOne((at) => encodeRuleChange('delete', message.rule, at));
-    }
-    for (const message of [
-      ...this.#requests.dump('route', 4),
-      ...this.#requests.dump('route', 6),
-    ]) {
-      if (message.kind !== 'route' || !mine(message.route)) continue;
-      this.#sweepOne((at) => encodeRouteChange('delete', message.route, at));
-    }
-    for (const message of this.#requests.dump('address')) {
-      if (message.kind !== 'address' || !mine(message.address)) continue;
-      this.#sweepOne((at) => encodeAddressChange('delete', message.address, at));
-    }
-    for (const message of this.#requests.dump('neighbour', undefined, NeighbourFlag.proxy)) {
-      if (message.kind !== 'neighbour' || !mine(message.neighbour)) continue;
-      this.#sweepOne((at) => encodeNeighbourChange('delete', message.neighbour, at));
-    }
+    sweepLeftovers(this.#requests, this.#options.protocol);
   }
 
   onNetwork(handler: (interfaces: readonly NetworkInterface[]) => void): void {
@@ -346,56 +315,6 @@ class Kernel implements KernelPort {
 
   #proxiesOn(index: number): boolean {
     return this.#proxies.values().some((device) => device === this.#mirror.nameOf(index));
-  }
-
-  #sweepOne(encode: (sequence: number) => Uint8Array): void {
-    const gone = ['ESRCH', 'ENOENT', 'ENODEV', 'EADDRNOTAVAIL'];
-    this.#requests.change('left by an earlier run', gone, encode);
-  }
-
-  #addressBody(address: DesiredAddress): RtnetlinkAddress {
-    return {
-      interfaceIndex: this.#indexOf(address.device),
-      address: address.address,
-      prefixLength: address.prefixLength,
-      scope: RouteScope.universe,
-      flags:
-        (address.noDad ? AddressFlag.noDuplicateDetection : 0) |
-        (address.noPrefixRoute === true ? AddressFlag.noPrefixRoute : 0),
-      preferredLifetimeSeconds: address.deprecated === true ? 0 : LIFETIME_FOREVER_SECONDS,
-      validLifetimeSeconds: LIFETIME_FOREVER_SECONDS,
-      protocol: this.#options.protocol,
-    };
-  }
-
-  #routeBody(route: DesiredRoute): RtnetlinkRoute {
-    const { destination, table, device, gateway, type = 'unicast' } = route;
-    const onLink = !isIpv6(destination.address) && type === 'unicast' && gateway === undefined;
-    return {
-      destination,
-      table,
-      protocol: this.#options.protocol,
-      scope: onLink ? RouteScope.link : RouteScope.universe,
-      routeType: RouteType[type],
-      // The kernel would look for the gateway through rules that send our packets into the tunnel.
-      flags:
-        gateway !== undefined && device !== undefined && !isLinkLocal(gateway) ? RTNH_F_ONLINK : 0,
-      gateway,
-      interfaceIndex: device === undefined ? undefined : this.#indexOf(device),
-      preferredSource: route.source,
-      priority: metricOf(route),
-      mtu: route.mtu,
-    };
-  }
-
-  #neighbourBody(neighbour: DesiredProxyNeighbour, interfaceIndex: number): RtnetlinkNeighbour {
-    return {
-      interfaceIndex,
-      destination: neighbour.address,
-      state: NeighbourState.permanent,
-      flags: NeighbourFlag.proxy,
-      protocol: this.#options.protocol,
-    };
   }
 
   #indexOf(device: string): number {

@@ -1,7 +1,20 @@
-/** Translates desired rules and routes for rtnetlink, and names what comes back. */
-import { familyOf, formatPrefix, isIpv6 } from '#base/ip.ts';
-import type { DesiredRoute, DesiredRule } from '#engine/contract/desired-state.ts';
-import type { RtnetlinkAddress } from '#wire/rtnetlink/links.ts';
+/** Desired state in rtnetlink's terms, and keys that match it with notifications. */
+import { familyOf, formatPrefix, isIpv6, isLinkLocal } from '#base/ip.ts';
+import type {
+  DesiredAddress,
+  DesiredProxyNeighbour,
+  DesiredRoute,
+  DesiredRule,
+} from '#engine/contract/desired-state.ts';
+import {
+  AddressFlag,
+  LIFETIME_FOREVER_SECONDS,
+  NeighbourFlag,
+  NeighbourState,
+  RouteScope,
+  RouteType,
+} from '#wire/rtnetlink/layout.ts';
+import type { RtnetlinkAddress, RtnetlinkNeighbour } from '#wire/rtnetlink/links.ts';
 import {
   type RtnetlinkRoute,
   type RtnetlinkRule,
@@ -13,11 +26,85 @@ export const TUN_DEVICE = '%tun';
 
 /** ip(8)'s metric of an IPv6 route that names none. */
 const IPV6_METRIC = 1024;
+const RTNH_F_ONLINK = 4;
 
-/** A route's metric as the kernel tells it. */
-export function metricOf(route: DesiredRoute): number {
+/** The metric that the kernel reports for the route. */
+function metricOf(route: DesiredRoute): number {
   const metric = route.metric ?? 0;
   return metric === 0 && isIpv6(route.destination.address) ? IPV6_METRIC : metric;
+}
+
+export function addressBody(
+  address: DesiredAddress,
+  interfaceIndex: number,
+  protocol: number,
+): RtnetlinkAddress {
+  return {
+    interfaceIndex,
+    address: address.address,
+    prefixLength: address.prefixLength,
+    scope: RouteScope.universe,
+    flags:
+      (address.noDad ? AddressFlag.noDuplicateDetection : 0) |
+      (address.noPrefixRoute === true ? AddressFlag.noPrefixRoute : 0),
+    preferredLifetimeSeconds: address.deprecated === true ? 0 : LIFETIME_FOREVER_SECONDS,
+    validLifetimeSeconds: LIFETIME_FOREVER_SECONDS,
+    protocol,
+  };
+}
+
+export function routeBody(
+  route: DesiredRoute,
+  interfaceIndex: number | undefined,
+  protocol: number,
+): RtnetlinkRoute {
+  const { destination, table, gateway, type = 'unicast' } = route;
+  const onLink = !isIpv6(destination.address) && type === 'unicast' && gateway === undefined;
+  const viaDevice = gateway !== undefined && interfaceIndex !== undefined;
+  return {
+    destination,
+    table,
+    protocol,
+    scope: onLink ? RouteScope.link : RouteScope.universe,
+    routeType: RouteType[type],
+    // Without the flag, the kernel looks the gateway up by the rules that lead into the tunnel.
+    flags: viaDevice && !isLinkLocal(gateway) ? RTNH_F_ONLINK : 0,
+    gateway,
+    interfaceIndex,
+    preferredSource: route.source,
+    priority: metricOf(route),
+    mtu: route.mtu,
+  };
+}
+
+/**
+ * What identifies a route that is to be deleted, and no more: its device may be gone, and a change
+ * in place may have changed the rest.
+ */
+export function routeIdentity(route: DesiredRoute, protocol: number): RtnetlinkRoute {
+  return {
+    destination: route.destination,
+    table: route.table,
+    protocol,
+    scope: RouteScope.nowhere,
+    routeType: RouteType.unspecified,
+    flags: 0,
+    priority: metricOf(route),
+  };
+}
+
+export function proxyBody(
+  neighbour: DesiredProxyNeighbour,
+  interfaceIndex: number,
+  protocol: number,
+): RtnetlinkNeighbour {
+  return {
+    interfaceIndex,
+    destination: neighbour.address,
+    state: NeighbourState.permanent,
+    flags: NeighbourFlag.proxy,
+    protocol,
+  };
 }
 
 export function ruleBody(

@@ -1,0 +1,77 @@
+/**
+ * Commands of the control socket that wait for the engine's reply, and what the driver adds to it:
+ * its own answer to some commands, and the plane's traffic counters to lists of tunnels and legs.
+ */
+import type { JsonObject, JsonValue } from '#base/json.ts';
+import type { PlanePort } from './ports.ts';
+
+type Respond = (ok: boolean, value: JsonValue) => void;
+type Counters = Readonly<Record<string, number>>;
+
+interface PendingCommand {
+  readonly command: string;
+  readonly respond: Respond;
+}
+
+/** For a command that lists tunnels or legs: the plane's counters of one row. */
+const TRAFFIC: Readonly<
+  Record<string, (plane: PlanePort, row: JsonObject) => Counters | undefined>
+> = {
+  tunnels: (plane, { id }) => (typeof id === 'number' ? plane.tunnelCounters(id) : undefined),
+  legs: (plane, { index }) =>
+    typeof index === 'number' ? plane.relayLegCounters(index) : undefined,
+};
+
+export class OperatorCommands {
+  readonly #plane: PlanePort;
+  readonly #own: Readonly<Record<string, () => JsonObject>>;
+  readonly #pending = new Map<number, PendingCommand>();
+  #lastId = 0;
+
+  /** `own`: what the driver answers to a command, beside the engine. */
+  constructor(plane: PlanePort, own: Readonly<Record<string, () => JsonObject>>) {
+    this.#plane = plane;
+    this.#own = own;
+  }
+
+  /** The id for the engine's `request` input. */
+  ask(command: string, respond: Respond): number {
+    this.#lastId += 1;
+    this.#pending.set(this.#lastId, { command, respond });
+    return this.#lastId;
+  }
+
+  /** Hands the engine's reply on; false when no command waits for it. */
+  reply(id: number, ok: boolean, value: JsonValue): boolean {
+    const pending = this.#pending.get(id);
+    if (pending === undefined) return false;
+    this.#pending.delete(id);
+    const { command, respond } = pending;
+    const trafficOf = TRAFFIC[command];
+    const own = this.#own[command]?.();
+    if (ok && trafficOf !== undefined && Array.isArray(value))
+      respond(
+        true,
+        value.map((row) => withTraffic(row, trafficOf(this.#plane, row))),
+      );
+    else if (own === undefined) respond(ok, value);
+    // An engine that does not know the command leaves it to the driver.
+    else respond(true, { ...(ok && isObject(value) ? value : {}), ...own });
+    return true;
+  }
+
+  /** Takes the commands that wait, for the caller to refuse. */
+  takeAll(): readonly Respond[] {
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    return pending.map(({ respond }) => respond);
+  }
+}
+
+function withTraffic(row: JsonObject, traffic: Counters | undefined): JsonObject {
+  return traffic === undefined ? row : { ...row, traffic };
+}
+
+function isObject(value: JsonValue): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
