@@ -2,16 +2,8 @@
  * Configuration of the home agent: YAML → `HomeAgentConfiguration` and the settings of the process.
  */
 import { z } from 'zod';
-import { hex } from '#base/bytes.ts';
-import {
-  cachedAddressBytes,
-  formatPrefix,
-  type IpAddress,
-  isGlobalUnicast,
-  isIpv6,
-  type Prefix,
-  prefixContains,
-} from '#base/ip.ts';
+import { isGlobalUnicast, type Prefix } from '#base/ip.ts';
+import { checkGrants } from '#composition/home-agent-grants.ts';
 import type { ConfigurationContext } from '#daemon/configuration/config.ts';
 import {
   crossCheck,
@@ -23,9 +15,6 @@ import {
   ipv6Field,
   ipv6PrefixField,
   prefixField,
-  type Report,
-  soundEntries,
-  soundList,
 } from '#daemon/configuration/config-fields.ts';
 import {
   identifierField,
@@ -188,172 +177,14 @@ export function homeAgentSchema(context: ConfigurationContext) {
       tunnelMtu: tunnelMtuSection(),
       daemon: daemonSection('ha'),
     })
-    .superRefine(crossCheck(checkWhole), EVEN_WHEN_FAULTY)
+    .superRefine(crossCheck(checkGrants), EVEN_WHEN_FAULTY)
     .transform(settingsOf)
     .meta({ description: 'home agent (RFC 6275, RFC 5555, RFC 3963)' });
 }
 
-/** Undefined: faulty, or left out. */
-type Parts<T> = { readonly [K in keyof T]?: T[K] | undefined };
-type List<T> = readonly (T | undefined)[];
-
-interface WholeParts {
-  readonly addresses?: List<IpAddress>;
-  readonly homePrefixes?: List<Prefix>;
-  readonly ipv4HomePrefixes?: List<Prefix>;
-  readonly ipv4Pool?: Prefix | undefined;
-  readonly security?: 'required' | 'none' | undefined;
-  readonly mobileNodes?: List<Parts<MobileNodeFields>>;
-}
-
-/**
- * What no single field shows: everything granted lies in the home networks, and nothing is granted
- * twice.
- */
-function checkWhole(fields: WholeParts, report: Report): void {
-  const homePrefixes = soundList(fields.homePrefixes);
-  const ipv4HomePrefixes = soundList(fields.ipv4HomePrefixes);
-  const pool = fields.ipv4Pool;
-  if (pool !== undefined && ipv4HomePrefixes?.some((home) => contains(home, pool)) === false) {
-    report(`${formatPrefix(pool)} is outside ipv4HomePrefixes`, 'add its network there', [
-      'ipv4Pool',
-    ]);
-  }
-  const granted = new Map<string, string>();
-  const networks: Granted[] = [];
-  for (const [, own] of soundEntries(fields.addresses)) granted.set(own, "this home agent's own");
-  for (const [index, node] of soundEntries(fields.mobileNodes)) {
-    const say: Report = (message, remedy, path = []) =>
-      report(message, remedy, ['mobileNodes', index, ...path]);
-    if (!Object.hasOwn(node, 'security') && fields.security === 'required') {
-      say(
-        'has no security association',
-        'give security: { spi, keyFile }, or write "security: none" at the top',
-      );
-    }
-    checkRegistrationKeys(node, say);
-    const ownPrefixes = soundList(node.mobileNetworkPrefixes);
-    const served =
-      homePrefixes === undefined || ownPrefixes === undefined
-        ? undefined
-        : [...homePrefixes, ...ownPrefixes];
-    checkHomeAddresses(node.homeAddresses, served, 'homePrefixes', granted, 'homeAddresses', say);
-    checkHomeAddresses(
-      node.ipv4HomeAddresses,
-      ipv4HomePrefixes,
-      'ipv4HomePrefixes',
-      granted,
-      'ipv4HomeAddresses',
-      say,
-    );
-    if (node.identifier !== undefined) checkOnce(node.identifier, granted, say, ['identifier']);
-    for (const [at, prefix] of soundEntries(node.mobileNetworkPrefixes)) {
-      const report: Granted['report'] = (message, remedy) =>
-        say(message, remedy, ['mobileNetworkPrefixes', at]);
-      networks.push({ prefix, order: networks.length, report });
-    }
-  }
-  for (const network of networks) checkNetwork(network, fields);
-  checkOverlaps(networks);
-}
-
-/** A mobile network as granted: which one, in what order, and where to report. */
-interface Granted {
-  readonly prefix: Prefix;
-  readonly order: number;
-  readonly report: (message: string, remedy: string) => void;
-}
-
-/** The home agent itself is in no mobile network, and none is wider than a home network. */
-function checkNetwork({ prefix, report }: Granted, { addresses, homePrefixes }: WholeParts): void {
-  for (const [, own] of soundEntries(addresses)) {
-    if (prefixContains(prefix, own))
-      report(`${formatPrefix(prefix)} contains ${own}`, "this home agent's own address");
-  }
-  for (const [, home] of soundEntries(homePrefixes)) {
-    if (contains(prefix, home))
-      report(`${formatPrefix(prefix)} contains ${formatPrefix(home)}`, 'take a longer prefix');
-  }
-}
-
-/**
- * Each mobile network is granted once and as a whole. In order of addresses one that overlaps
- * follows what it lies in: there may be thousands.
- */
-function checkOverlaps(granted: readonly Granted[]): void {
-  const key = ({ prefix }: Granted): string =>
-    `${hex(cachedAddressBytes(prefix.address))} ${String(prefix.length).padStart(3, '0')}`;
-  const sorted = granted
-    .map((one) => ({ ...one, key: key(one) }))
-    .sort((a, b) => (a.key < b.key ? -1 : 1));
-  let around: Granted | undefined;
-  for (const one of sorted) {
-    if (around === undefined || !contains(around.prefix, one.prefix)) {
-      around = one;
-      continue;
-    }
-    const [first, second] = around.order < one.order ? [around, one] : [one, around];
-    const what = formatPrefix(second.prefix);
-    const other = formatPrefix(first.prefix);
-    second.report(
-      what === other ? `${what} is already granted above` : `${what} overlaps ${other}`,
-      'grant it once',
-    );
-  }
-}
-
-function checkHomeAddresses(
-  addresses: List<IpAddress> | undefined,
-  prefixes: readonly Prefix[] | undefined,
-  prefixesKey: string,
-  granted: Map<string, string>,
-  key: string,
-  report: Report,
-): void {
-  for (const [at, address] of soundEntries(addresses)) {
-    if (prefixes?.some((prefix) => prefixContains(prefix, address)) === false) {
-      report(
-        `${address} is outside ${prefixesKey}`,
-        `one of: ${prefixes.map(formatPrefix).join(', ') || 'none'}`,
-        [key, at],
-      );
-    }
-    checkOnce(address, granted, report, [key, at]);
-  }
-}
-
-function checkOnce(
-  what: string,
-  granted: Map<string, string>,
-  report: Report,
-  path: readonly (string | number)[],
-): void {
-  const owner = granted.get(what);
-  if (owner === undefined) granted.set(what, 'granted above');
-  else report(`${what} is already ${owner}`, 'grant it once', path);
-}
-
-function checkRegistrationKeys(node: Parts<MobileNodeFields>, report: Report): void {
-  const seen = new Set<number>();
-  for (const [, { spi }] of soundEntries<Parts<RegistrationKey>>(registrationKeysOf(node))) {
-    if (spi === undefined) continue;
-    if (seen.has(spi))
-      report(`SPI ${spi} is given twice`, 'give each association its own', ['security']);
-    seen.add(spi);
-  }
-}
-
-function registrationKeysOf(node: Parts<MobileNodeFields>): readonly RegistrationKey[] {
+function registrationKeysOf(node: MobileNodeFields): readonly RegistrationKey[] {
   if (node.security === undefined) return [];
   return Array.isArray(node.security) ? node.security : [node.security];
-}
-
-function contains(outer: Prefix, inner: Prefix): boolean {
-  return (
-    outer.length <= inner.length &&
-    isIpv6(outer.address) === isIpv6(inner.address) &&
-    prefixContains(outer, inner.address)
-  );
 }
 
 function authorizedMobileNode(node: MobileNodeFields): AuthorizedMobileNode {

@@ -1,0 +1,198 @@
+/**
+ * Relations between the grants of a home agent's configuration that no single field shows: every
+ * granted address lies in a home network, and nothing is granted twice.
+ */
+import { hex } from '#base/bytes.ts';
+import {
+  cachedAddressBytes,
+  formatPrefix,
+  type IpAddress,
+  isIpv6,
+  type Prefix,
+  prefixContains,
+} from '#base/ip.ts';
+import { type Report, soundEntries, soundList } from '#daemon/configuration/config-fields.ts';
+
+type List<T> = readonly (T | undefined)[];
+
+interface RegistrationKeyParts {
+  readonly spi?: number | undefined;
+}
+
+/** One entry of `mobileNodes`. Undefined stands for an absent or faulty part. */
+export interface MobileNodeParts {
+  readonly identifier?: string | undefined;
+  readonly security?: RegistrationKeyParts | List<RegistrationKeyParts> | undefined;
+  readonly homeAddresses?: List<IpAddress> | undefined;
+  readonly ipv4HomeAddresses?: List<IpAddress> | undefined;
+  readonly mobileNetworkPrefixes?: List<Prefix> | undefined;
+}
+
+/** The configuration. Undefined stands for an absent or faulty part. */
+export interface GrantParts {
+  readonly addresses?: List<IpAddress>;
+  readonly homePrefixes?: List<Prefix>;
+  readonly ipv4HomePrefixes?: List<Prefix>;
+  readonly ipv4Pool?: Prefix | undefined;
+  readonly security?: 'required' | 'none' | undefined;
+  readonly mobileNodes?: List<MobileNodeParts>;
+}
+
+/** A granted mobile network, its position in the file, and how to report a fault of it. */
+interface GrantedNetwork {
+  readonly prefix: Prefix;
+  readonly order: number;
+  readonly report: (message: string, remedy: string) => void;
+}
+
+export function checkGrants(fields: GrantParts, report: Report): void {
+  checkPool(fields, report);
+  const granted = new Grants();
+  for (const [, own] of soundEntries(fields.addresses)) granted.reserve(own);
+  const networks: GrantedNetwork[] = [];
+  for (const [index, node] of soundEntries(fields.mobileNodes)) {
+    const reportNode: Report = (message, remedy, path = []) =>
+      report(message, remedy, ['mobileNodes', index, ...path]);
+    checkRegistrationKeys(node, fields, reportNode);
+    checkNode(node, fields, granted, reportNode);
+    for (const [at, prefix] of soundEntries(node.mobileNetworkPrefixes)) {
+      const path = ['mobileNetworkPrefixes', at];
+      networks.push({
+        prefix,
+        order: networks.length,
+        report: (message, remedy) => reportNode(message, remedy, path),
+      });
+    }
+  }
+  for (const network of networks) checkNetwork(network, fields);
+  checkOverlaps(networks);
+}
+
+function checkPool({ ipv4Pool, ipv4HomePrefixes }: GrantParts, report: Report): void {
+  if (ipv4Pool === undefined) return;
+  if (soundList(ipv4HomePrefixes)?.some((home) => contains(home, ipv4Pool)) === false) {
+    report(`${formatPrefix(ipv4Pool)} is outside ipv4HomePrefixes`, 'add its network there', [
+      'ipv4Pool',
+    ]);
+  }
+}
+
+/** Addresses and identifiers by the owner that has them. */
+class Grants {
+  readonly #owners = new Map<string, string>();
+
+  reserve(address: IpAddress): void {
+    this.#owners.set(address, "this home agent's own");
+  }
+
+  checkOnce(value: string, report: Report, path: readonly (string | number)[]): void {
+    const owner = this.#owners.get(value);
+    if (owner === undefined) this.#owners.set(value, 'granted above');
+    else report(`${value} is already ${owner}`, 'grant it once', path);
+  }
+}
+
+function checkNode(
+  node: MobileNodeParts,
+  fields: GrantParts,
+  granted: Grants,
+  report: Report,
+): void {
+  const homePrefixes = soundList(fields.homePrefixes);
+  const ownPrefixes = soundList(node.mobileNetworkPrefixes);
+  const served =
+    homePrefixes === undefined || ownPrefixes === undefined
+      ? undefined
+      : [...homePrefixes, ...ownPrefixes];
+  const checkAddresses = (
+    key: 'homeAddresses' | 'ipv4HomeAddresses',
+    prefixesKey: string,
+    prefixes: readonly Prefix[] | undefined,
+  ): void => {
+    for (const [at, address] of soundEntries(node[key])) {
+      if (prefixes?.some((prefix) => prefixContains(prefix, address)) === false) {
+        const choices = prefixes.map(formatPrefix).join(', ') || 'none';
+        report(`${address} is outside ${prefixesKey}`, `one of: ${choices}`, [key, at]);
+      }
+      granted.checkOnce(address, report, [key, at]);
+    }
+  };
+  checkAddresses('homeAddresses', 'homePrefixes', served);
+  checkAddresses('ipv4HomeAddresses', 'ipv4HomePrefixes', soundList(fields.ipv4HomePrefixes));
+  if (node.identifier !== undefined) granted.checkOnce(node.identifier, report, ['identifier']);
+}
+
+function checkRegistrationKeys(
+  node: MobileNodeParts,
+  { security }: GrantParts,
+  report: Report,
+): void {
+  if (!Object.hasOwn(node, 'security') && security === 'required') {
+    report(
+      'has no security association',
+      'give security: { spi, keyFile }, or write "security: none" at the top',
+    );
+  }
+  const seen = new Set<number>();
+  const keys = isList(node.security) ? node.security : [node.security];
+  for (const [, { spi }] of soundEntries(keys)) {
+    if (spi === undefined) continue;
+    if (seen.has(spi))
+      report(`SPI ${spi} is given twice`, 'give each association its own', ['security']);
+    seen.add(spi);
+  }
+}
+
+function isList(value: MobileNodeParts['security']): value is List<RegistrationKeyParts> {
+  return Array.isArray(value);
+}
+
+/** The home agent must be outside every mobile network, and home networks must not be inside one. */
+function checkNetwork(
+  { prefix, report }: GrantedNetwork,
+  { addresses, homePrefixes }: GrantParts,
+): void {
+  for (const [, own] of soundEntries(addresses)) {
+    if (prefixContains(prefix, own))
+      report(`${formatPrefix(prefix)} contains ${own}`, "this home agent's own address");
+  }
+  for (const [, home] of soundEntries(homePrefixes)) {
+    if (contains(prefix, home))
+      report(`${formatPrefix(prefix)} contains ${formatPrefix(home)}`, 'take a longer prefix');
+  }
+}
+
+/**
+ * Each mobile network is granted once and as a whole. Sorted by address, an overlapping prefix
+ * follows the one that contains it, so that thousands of prefixes need one pass.
+ */
+function checkOverlaps(granted: readonly GrantedNetwork[]): void {
+  const key = ({ prefix }: GrantedNetwork): string =>
+    `${hex(cachedAddressBytes(prefix.address))} ${String(prefix.length).padStart(3, '0')}`;
+  const sorted = granted
+    .map((one) => ({ ...one, key: key(one) }))
+    .sort((a, b) => (a.key < b.key ? -1 : 1));
+  let enclosing: GrantedNetwork | undefined;
+  for (const one of sorted) {
+    if (enclosing === undefined || !contains(enclosing.prefix, one.prefix)) {
+      enclosing = one;
+      continue;
+    }
+    const inOrder = enclosing.order < one.order;
+    const [first, second] = inOrder ? [enclosing, one] : [one, enclosing];
+    const what = formatPrefix(second.prefix);
+    const other = formatPrefix(first.prefix);
+    second.report(
+      what === other ? `${what} is already granted above` : `${what} overlaps ${other}`,
+      'grant it once',
+    );
+  }
+}
+
+function contains(outer: Prefix, inner: Prefix): boolean {
+  return (
+    outer.length <= inner.length &&
+    isIpv6(outer.address) === isIpv6(inner.address) &&
+    prefixContains(outer, inner.address)
+  );
+}
