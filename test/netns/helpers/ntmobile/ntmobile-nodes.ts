@@ -61,13 +61,13 @@ export class NtmobileNodes implements AsyncDisposable {
       directionCoordinators: [{ name: 'dc.example', publicKey, endpoints }],
     });
     const addresses = [ADDRESSES.coordinatorIpv4, ADDRESSES.coordinatorIpv6];
-    const relays =
+    const relayKeys =
       options.relay === undefined ? [] : [base64(keyPairOf(makeKey('rsn.key')).publicKey)];
     this.coordinator = new DaemonProcess(lab, 'dc', 'dc', {
       ...system,
       authorities: [authority],
       addresses,
-      relays,
+      relayKeys,
     });
     if (options.relay === undefined) return;
     this.relay = new DaemonProcess(lab, 'rsn', 'rsn', {
