@@ -1,6 +1,6 @@
 /**
- * Configuration of the account server: YAML → `AccountServerConfiguration` and the settings of the
- * process.
+ * Configuration of the account server: YAML → `AccountServerConfiguration` and the daemon's own
+ * settings.
  */
 import { hostname } from 'node:os';
 import { isAbsolute, join } from 'node:path';
@@ -31,7 +31,7 @@ import { type ServiceSettings, serviceSection } from '#daemon/daemon-settings.ts
 
 const DAY_SECONDS = 86_400;
 /**
- * OWASP's parameters of 32 MiB; three of the same together are as dear to guess as one of 128 MiB.
+ * OWASP's scrypt parameters for 32 MiB: three in parallel cost as much to guess as one of 128 MiB.
  */
 const BLOCK_SIZE = 8;
 const PARALLELIZATION = 3;
@@ -46,10 +46,10 @@ function rateSection(perMinute: number, burst: number, description: string) {
     .strictObject({
       perMinute: integerField(1, 100_000)
         .default(perMinute)
-        .meta({ description: 'how many are taken in the long run', unit: 'per minute' }),
+        .meta({ description: 'sustained rate', unit: 'per minute' }),
       burst: integerField(1, 100_000)
         .default(burst)
-        .meta({ description: 'how many are taken at once' }),
+        .meta({ description: 'number accepted at once' }),
     })
     .prefault({})
     .meta({ description });
@@ -74,7 +74,7 @@ function certificateSection(context: ConfigurationContext) {
         .optional()
         .meta({
           description:
-            'PEM file of a certificate that nodes trust, with its chain; without one the daemon makes its own',
+            'PEM file of a certificate that nodes trust, with its chain; unless given, the daemon makes its own',
           ...{ kind: 'file', sample: '/etc/sojourn/as.crt' },
         }),
       keyFile: z
@@ -83,7 +83,7 @@ function certificateSection(context: ConfigurationContext) {
         .optional()
         .meta({
           description:
-            'PEM file of its private key, not readable by every user; given together with certificateFile',
+            'PEM file of its private key, not readable by every user; required with certificateFile',
           ...{ kind: 'file', sample: '/etc/sojourn/as.key' },
         }),
       names: z
@@ -92,8 +92,8 @@ function certificateSection(context: ConfigurationContext) {
         .optional()
         .meta({
           description:
-            'names in a certificate that the daemon makes for itself; the name of this host unless given',
-          details: 'Nodes know that certificate by its fingerprint: sojourn as fingerprint.',
+            'names in a certificate that the daemon makes for itself; the host name unless given',
+          details: 'Nodes verify this certificate by its fingerprint: sojourn as fingerprint.',
           sample: ['as.example.net'],
         }),
     })
@@ -105,9 +105,10 @@ function certificateSection(context: ConfigurationContext) {
       return { names: names ?? [hostname()] };
     })
     .meta({
-      description: 'TLS certificate: two files of the operator, or the names in one of its own',
+      description: 'TLS certificate: the files of an issued one, or the names in a self-signed one',
       reloadable: true,
-      details: 'After a change of the files: sojourn reload, or for them alone: sojourn as reload.',
+      details:
+        'After a change of the files run sojourn reload, or sojourn as reload for the certificate alone.',
     });
 }
 
@@ -125,9 +126,9 @@ function checkCertificate(
   if (names !== undefined)
     report('the certificate in certificateFile has its own names', 'remove names', ['names']);
   if (certificateFile === undefined)
-    report('keyFile without certificateFile', 'give both, or neither', ['keyFile']);
+    report('is given without certificateFile', 'give both, or neither', ['keyFile']);
   else if (keyFile === undefined)
-    report('certificateFile without keyFile', 'give both, or neither', ['certificateFile']);
+    report('is given without keyFile', 'give both, or neither', ['certificateFile']);
   else {
     try {
       readCertificate(certificateFile, keyFile);
@@ -144,13 +145,13 @@ export function accountServerSchema(context: ConfigurationContext) {
   return z
     .strictObject({
       zone: domainField().meta({
-        description: 'domain of the names of nodes',
+        description: "domain of the nodes' names",
         details:
-          'The first device of alice is alice.nodes.example unless her account says otherwise.',
+          'The first device of the account alice is alice.nodes.example, unless the account has another name.',
       }),
       systemPrefix: ipv6PrefixField().meta({
         description: 'prefix of all virtual IPv6 addresses, a /48 of fd00::/8',
-        details: 'Make one for yourself (RFC 4193): 40 random bits behind fd.',
+        details: 'Generate one for this system: fd and 40 random bits (RFC 4193).',
       }),
       nodeIpv4Prefix: ipv4PrefixField().prefault('198.18.0.0/16').meta({
         description: 'virtual IPv4 addresses of nodes, one for each device; at least a /24',
@@ -158,9 +159,9 @@ export function accountServerSchema(context: ConfigurationContext) {
       directionCoordinators: z
         .array(coordinatorSection())
         .min(1)
-        .meta({ description: 'what nodes are told of direction coordinators', reloadable: true }),
+        .meta({ description: 'direction coordinators that nodes may use', reloadable: true }),
       address: ipField().prefault('::').meta({
-        description: 'address to listen on for HTTPS; "::" is every address of both families',
+        description: 'address to listen on for HTTPS; "::" means all addresses of both families',
       }),
       port: integerField(1, 65_535).default(4501).meta({ description: 'TCP port of HTTPS' }),
       certificate: certificateSection(context),
@@ -168,46 +169,46 @@ export function accountServerSchema(context: ConfigurationContext) {
         60,
         30 * DAY_SECONDS,
         DAY_SECONDS,
-        'how long a credential is good; a tunnel of a disabled account ends by then',
+        'lifetime of a credential; the tunnels of a disabled account end within it',
       ),
       renewalSeconds: seconds(
         60,
         366 * DAY_SECONDS,
         30 * DAY_SECONDS,
-        'how long a device may be away and still renew its credential without a login',
+        'how long a device may be offline and still renew its credential without a login',
       ),
       renewalGraceSeconds: seconds(
         1,
         DAY_SECONDS,
         3600,
-        'how long the former renewal token is good beside a new one, whose answer may have been lost',
+        'how long the previous renewal token stays valid, for a device that lost the answer with the new one',
       ),
       devicesPerAccount: integerField(1, 1000)
         .default(16)
-        .meta({ description: 'most devices of one account', reloadable: true }),
+        .meta({ description: 'maximum number of devices of one account', reloadable: true }),
       hashing: z
         .strictObject({
           costLog2: integerField(12, 22).default(15).meta({
             description:
-              "two to the power of this is scrypt's N; 15 takes 32 MiB for each password (r 8, p 3)",
+              'base-2 logarithm of the scrypt parameter N; 15 takes 32 MiB for each password (r 8, p 3)',
           }),
           concurrency: integerField(1, 64)
             .default(2)
-            .meta({ description: 'passwords checked at a time' }),
+            .meta({ description: 'number of passwords that are checked in parallel' }),
         })
         .prefault({})
-        .meta({ description: 'how passwords are kept and checked', reloadable: true }),
+        .meta({ description: 'password hashing (scrypt)', reloadable: true }),
       limits: z
         .strictObject({
-          source: rateSection(60, 30, 'requests of one address, or of one /64 of IPv6'),
+          source: rateSection(60, 30, 'requests from one IPv4 address or one IPv6 /64'),
           account: rateSection(
             6,
             10,
-            'passwords tried for one account, and as many credentials given to it',
+            'password attempts for one account, and credentials issued to it',
           ),
         })
         .prefault({})
-        .meta({ description: 'how much strangers may ask', reloadable: true }),
+        .meta({ description: 'rate limits', reloadable: true }),
       daemon: serviceSection('as'),
     })
     .superRefine(crossCheck(checkWhole), EVEN_WHEN_FAULTY)
@@ -229,28 +230,30 @@ function checkWhole(fields: WholeParts, report: Report): void {
   checkSystemPrefix(fields.systemPrefix, report);
   const { nodeIpv4Prefix, credentialSeconds, renewalSeconds } = fields;
   if (nodeIpv4Prefix !== undefined && nodeIpv4Prefix.length > 24) {
-    report('holds fewer than 254 addresses', 'use a /24 or larger', ['nodeIpv4Prefix']);
+    report('has fewer than 254 addresses', 'use a /24 or larger', ['nodeIpv4Prefix']);
   }
   if (
     credentialSeconds !== undefined &&
     renewalSeconds !== undefined &&
     renewalSeconds < credentialSeconds
   ) {
-    report('shorter than credentialSeconds', 'a device renews when its credential nears its end', [
-      'renewalSeconds',
-    ]);
+    report(
+      'is shorter than credentialSeconds',
+      'a device renews shortly before its credential expires',
+      ['renewalSeconds'],
+    );
   }
   const seen = new Set<string>();
   for (const [at, { publicKey }] of soundEntries(fields.directionCoordinators)) {
     if (publicKey === undefined) continue;
-    const where = ['directionCoordinators', at, 'publicKey'];
+    const path = ['directionCoordinators', at, 'publicKey'];
     if (seen.has(hex(publicKey)))
-      report('is given twice', 'each direction coordinator has its own', where);
+      report('is given twice', 'each direction coordinator has its own', path);
     seen.add(hex(publicKey));
   }
 }
 
-/** What the object schema gives. */
+/** The output of the object schema. */
 interface Fields {
   readonly daemon: ServiceSettings;
   readonly zone: string;

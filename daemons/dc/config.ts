@@ -1,6 +1,6 @@
 /**
- * Configuration of the direction coordinator: YAML → what its engine and its name server are told,
- * and the settings of the process.
+ * Configuration of the direction coordinator: YAML → the configurations of its engine and its name
+ * server, and the daemon's own settings.
  */
 import { z } from 'zod';
 import type { IpAddress, Prefix } from '#base/ip.ts';
@@ -25,35 +25,36 @@ import { type ServiceSettings, serviceSection } from '#daemon/daemon-settings.ts
 export function directionCoordinatorSchema() {
   return z
     .strictObject({
-      zone: domainField().meta({ description: 'domain of the names of nodes' }),
+      zone: domainField().meta({ description: "domain of the nodes' names" }),
       addresses: z
         .array(ipField())
         .min(1)
-        .meta({ description: 'addresses at which nodes, relays and resolvers ask' }),
+        .meta({ description: 'addresses to listen on for nodes, relays and resolvers' }),
       port: integerField(1, 65_535)
         .default(7890)
         .meta({ description: 'UDP port for nodes and relays' }),
       alternatePort: integerField(1, 65_535)
         .default(7891)
-        .meta({ description: 'UDP port by which nodes find out what their NAT does' }),
+        .meta({
+          description: 'second UDP port, which nodes need to classify their NAT (RFC 5780)',
+        }),
       authorities: z.array(publicKeyField()).min(1).meta({
         reloadable: true,
-        description: 'public keys of account servers, whose credentials nodes register with',
+        description: 'public keys of the account servers whose credentials are accepted',
       }),
       relayKeys: z
         .array(publicKeyField())
         .default([])
         .meta({
           reloadable: true,
-          description: 'public keys of relays that may register; none unless given',
+          description: 'public keys of the relays that may register; none unless given',
           sample: ['base64:YkfJ9/2oxxYYVJkFYFJsW4FkVUPyNCHBmVYVWEGLdAE='],
         }),
       systemPrefix: ipv6PrefixField().meta({
         description: 'prefix of all virtual IPv6 addresses, a /48 of fd00::/8',
       }),
       generalIpv4Prefix: ipv4PrefixField().prefault('198.19.0.0/16').meta({
-        description:
-          'virtual IPv4 addresses of servers that know nothing of NTMobile; at least a /24',
+        description: 'virtual IPv4 addresses of servers without NTMobile; at least a /24',
       }),
       maximumLifetimeSeconds: integerField(60, 86_400).default(600).meta({
         reloadable: true,
@@ -62,15 +63,15 @@ export function directionCoordinatorSchema() {
       }),
       maximumRegistrations: integerField(1, 10_000_000)
         .default(100_000)
-        .meta({ reloadable: true, description: 'most nodes registered at a time' }),
+        .meta({ reloadable: true, description: 'maximum number of registered nodes' }),
       relayRateKilobits: integerField(1, 100_000_000).default(100_000).meta({
         reloadable: true,
-        description: 'rate of each leg of a path at a relay',
+        description: 'rate limit of each leg of a path at a relay',
         unit: 'kilobits a second',
       }),
       handshakesPerSecond: integerField(1, 1_000_000).default(200).meta({
         reloadable: true,
-        description: 'handshakes of strangers that are taken without a cookie',
+        description: 'handshakes of unknown nodes that are accepted without a cookie',
         unit: 'per second',
       }),
       nameServer: z
@@ -81,12 +82,12 @@ export function directionCoordinatorSchema() {
             .default([])
             .meta({
               reloadable: true,
-              description: "names of the zone's servers; ns.<zone> unless given",
+              description: "names of the zone's name servers; ns.<zone> unless given",
               sample: ['ns.nodes.example'],
             }),
           timeToLiveSeconds: integerField(1, 86_400).default(60).meta({
             reloadable: true,
-            description: 'how long resolvers may keep an answer',
+            description: 'time to live of an answer in resolvers',
             unit: 'seconds',
           }),
         })
@@ -111,10 +112,10 @@ function checkWhole(
   report: Report,
 ): void {
   if (port !== undefined && port === alternatePort)
-    report('the same as port', 'choose another', ['alternatePort']);
+    report('is the same as port', 'choose another port', ['alternatePort']);
   checkSystemPrefix(systemPrefix, report);
   if (generalIpv4Prefix !== undefined && generalIpv4Prefix.length > 24) {
-    report('holds fewer than 254 addresses', 'use a /24 or larger', ['generalIpv4Prefix']);
+    report('has fewer than 254 addresses', 'use a /24 or larger', ['generalIpv4Prefix']);
   }
 }
 

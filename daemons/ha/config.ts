@@ -1,5 +1,5 @@
 /**
- * Configuration of the home agent: YAML → `HomeAgentConfiguration` and the settings of the process.
+ * Configuration of the home agent: YAML → `HomeAgentConfiguration` and the daemon's own settings.
  */
 import { z } from 'zod';
 import { isGlobalUnicast, type Prefix } from '#base/ip.ts';
@@ -41,37 +41,40 @@ function mobileNodeSection(context: ConfigurationContext) {
   const association = registrationKeyField(context);
   return z.strictObject({
     identifier: identifierField().optional().meta({
-      description: 'network access identifier (RFC 4283); without one it is known by its addresses',
+      description:
+        'network access identifier (RFC 4283); unless given, the home address identifies the node',
     }),
     security: z
       .union([association, z.array(association).min(1)])
       .optional()
       .meta({
-        description: 'security association with it, or a list of them while a key is replaced',
+        description: 'security association with the node, or a list of them while a key is rotated',
         details:
-          'Needed unless security at the top is none. Make a key with: (umask 077; echo "hex:$(openssl rand -hex 32)" > FILE).',
+          'Required unless security at the top is none. Make a key with: (umask 077; echo "hex:$(openssl rand -hex 32)" > FILE).',
       }),
     homeAddresses: z
       .array(globalAddress())
       .min(1)
       .meta({
-        description: 'IPv6 home addresses that it may register',
+        description: 'IPv6 home addresses that the node may register',
         sample: ['2001:db8:1:100::10'],
       }),
     ipv4HomeAddresses: z
       .array(ipv4Field())
       .default([])
       .meta({
-        description: 'fixed IPv4 home addresses of it; none unless given',
+        description: "the node's fixed IPv4 home addresses; none unless given",
         sample: ['198.51.100.10'],
       }),
     mayUseIpv4Pool: z
       .boolean()
       .default(true)
-      .meta({ description: 'it may take an address from ipv4Pool where it has no fixed one' }),
+      .meta({
+        description: 'whether a node without a fixed IPv4 address may get one from ipv4Pool',
+      }),
     mobileRouter: z.boolean().optional().meta({
       description:
-        'it may register as a mobile router; unless given, it may when it has mobileNetworkPrefixes',
+        'whether the node may register as a mobile router; unless given, it may if it has mobileNetworkPrefixes',
       sample: false,
     }),
     mobileNetworkPrefixes: z
@@ -80,8 +83,8 @@ function mobileNodeSection(context: ConfigurationContext) {
       )
       .default([])
       .meta({
-        description: 'IPv6 and IPv4 prefixes of the networks behind it; none unless given',
-        details: 'It may register exactly these, each as a whole.',
+        description: 'IPv6 and IPv4 prefixes of its mobile networks; none unless given',
+        details: 'The node may register exactly these, each as a whole.',
         sample: ['2001:db8:1:200::/64'],
       }),
   });
@@ -90,7 +93,7 @@ function mobileNodeSection(context: ConfigurationContext) {
 type MobileNodeFields = z.output<ReturnType<typeof mobileNodeSection>>;
 type RegistrationKey = AuthorizedMobileNode['registrationKeys'][number];
 
-/** How registrations are served. */
+/** The keys about registrations in general. */
 function registrationShape() {
   return {
     maximumLifetimeSeconds: lifetimeField(3600).meta({
@@ -100,28 +103,29 @@ function registrationShape() {
     refreshAdvice: z.number().min(0).max(1).default(0).meta({
       reloadable: true,
       description:
-        'fraction of its lifetime after which a node is asked to refresh its registration; 0 never asks',
+        'fraction of the lifetime after which the home agent advises a node to refresh its binding (RFC 6275 §6.2.4); 0 gives no advice',
     }),
     natKeepaliveSeconds: natKeepaliveField().meta({
       reloadable: true,
-      description: 'how often a node behind a NAT is told to refresh its mapping there',
+      description: 'NAT keepalive interval that the home agent gives to nodes behind a NAT',
     }),
     acceptForcedUdp: z.boolean().default(true).meta({
       reloadable: true,
-      description: 'grant UDP encapsulation to a node that asks for it where no NAT is',
+      description: 'grant UDP encapsulation to a node that requests it without a NAT',
     }),
     forceUdp: z.boolean().default(false).meta({
       reloadable: true,
-      description: 'tell every node on IPv4 to use UDP encapsulation, NAT or not',
+      description: 'make every node on IPv4 use UDP encapsulation, even without a NAT',
     }),
     timestampWindowMs: integerField(3001, 3_600_000).default(7000).meta({
       unit: 'milliseconds',
       reloadable: true,
-      description: 'tolerated difference of clocks, by which replays are known (RFC 4285 §6)',
+      description:
+        'tolerated clock difference; an older timestamp is rejected as a replay (RFC 4285 §6)',
     }),
     maximumBindings: integerField(1, 10_000_000)
       .default(100_000)
-      .meta({ reloadable: true, description: 'most registrations at a time' }),
+      .meta({ reloadable: true, description: 'maximum number of registrations' }),
   };
 }
 
@@ -131,31 +135,33 @@ export function homeAgentSchema(context: ConfigurationContext) {
     .strictObject({
       addresses: z.array(globalAddress()).min(1).meta({
         description: 'IPv6 addresses of this home agent',
-        details: 'Registrations are accepted only to these.',
+        details: 'Registrations to any other address are ignored.',
       }),
       ipv4Addresses: z
         .array(ipv4Field())
         .default([])
         .meta({
           description:
-            'IPv4 addresses that serve nodes on IPv4 links by UDP; without any, only IPv6 links are served',
+            'IPv4 addresses for nodes on IPv4 links, reached by UDP; without any, only IPv6 links are served',
           sample: ['192.0.2.1'],
         }),
       udpPort: udpPortField(),
       homePrefixes: z
         .array(ipv6PrefixField())
         .min(1)
-        .meta({ description: 'prefixes of the home network, which IPv6 home addresses lie in' }),
+        .meta({
+          description: 'prefixes of the home network, which contain the IPv6 home addresses',
+        }),
       ipv4HomePrefixes: z
         .array(ipv4PrefixField())
         .default([])
         .meta({
-          description: 'networks that IPv4 home addresses lie in; none unless given',
+          description: 'networks that contain the IPv4 home addresses; none unless given',
           sample: ['198.51.100.0/24'],
         }),
       ipv4Pool: ipv4PrefixField().optional().meta({
         description:
-          'addresses for nodes that ask for an IPv4 home address and have no fixed one; none unless given',
+          'addresses for nodes that request an IPv4 home address and have no fixed one; none unless given',
         sample: '198.51.100.128/25',
       }),
       homeLink: deviceField().optional().meta({
@@ -166,11 +172,11 @@ export function homeAgentSchema(context: ConfigurationContext) {
       security: z.enum(['required', 'none']).default('required').meta({
         reloadable: true,
         description: 'whether registrations must be authenticated',
-        details: 'With none anybody may take over any of the home addresses.',
+        details: 'With none, any host can take over any home address.',
       }),
       mobileNodes: z.array(mobileNodeSection(context)).min(1).meta({
-        description: 'who may register what',
-        details: 'What a running daemon is told to grant no longer it takes back at once.',
+        description: 'mobile nodes and routers that may register, and their addresses',
+        details: 'If a reload removes a grant, the daemon revokes the registration at once.',
         reloadable: true,
       }),
       ...registrationShape(),
@@ -206,10 +212,7 @@ function settingsOf(fields: FieldsOfSchema): HomeAgentSettings {
   };
 }
 
-/**
- * What the object schema gives; the parts that `HomeAgentConfiguration` has under the same name
- * come from there.
- */
+/** The output of the object schema. */
 type FieldsOfSchema = Omit<
   HomeAgentConfiguration,
   'insecure' | 'mobileNodes' | 'ipv4Pool' | 'homeLink' | 'acceptRaInterfaces'

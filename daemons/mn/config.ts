@@ -1,6 +1,5 @@
 /**
- * Configuration of the mobile node: YAML → `MobileNodeConfiguration` and the settings of the
- * process.
+ * Configuration of the mobile node: YAML → `MobileNodeConfiguration` and the daemon's own settings.
  */
 import { z } from 'zod';
 import {
@@ -18,7 +17,7 @@ import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/co
 
 export interface MobileNodeSettings {
   readonly daemon: DaemonSettings;
-  /** With no homes: no Mobile IPv6. */
+  /** Without homes there is no Mobile IPv6. */
   readonly mobileNode: MobileNodeConfiguration;
   readonly ntmobile: NtmobileSettings | undefined;
 }
@@ -56,11 +55,11 @@ interface Purposes {
   readonly ntmobile?: unknown;
 }
 
-/** A node that has nothing to do is a slip. */
+/** Reports a configuration with neither Mobile IPv6 nor NTMobile. */
 function checkPurpose(parts: Purposes, report: Report): void {
   if (parts.homes?.length !== 0 || Object.hasOwn(parts, 'ntmobile')) return;
   report(
     'neither homes nor ntmobile is given',
-    'homes: for Mobile IPv6, ntmobile: for NTMobile, or both',
+    'give homes for Mobile IPv6, ntmobile for NTMobile, or both',
   );
 }

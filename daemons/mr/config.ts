@@ -68,8 +68,8 @@ function routerHomeSection(context: ConfigurationContext) {
         .meta({
           description: 'IPv6 and IPv4 prefixes of the networks behind this router',
           details:
-            'The home agent must grant exactly these to it. IPv4 needs no IPv4 home address. Hosts configure themselves only in IPv6 ' +
-            'networks of length 64 (RFC 4862); a shorter prefix is divided among mobileNetworks.',
+            'The home agent must grant exactly these. An IPv4 prefix needs no IPv4 home address. Hosts autoconfigure addresses only ' +
+            'in IPv6 networks of length 64 (RFC 4862); divide a shorter prefix among mobileNetworks.',
           sample: ['2001:db8:1:200::/64'],
         }),
       registrationModes: z
@@ -78,10 +78,11 @@ function routerHomeSection(context: ConfigurationContext) {
         .max(2)
         .default(['explicit'])
         .meta({
-          description: 'how the home agent hears of the prefixes, in the order of trial',
+          description:
+            'modes of prefix registration (RFC 3963 §5.2), in the order in which they are tried',
           details:
-            'With explicit each registration tells them, with implicit the home agent knows them. With both, the second is tried when every ' +
-            'home agent has refused the first.',
+            'With explicit, each registration lists the prefixes; with implicit, the home agent knows them. With both, the router tries ' +
+            'the second mode after every home agent has refused the first.',
         }),
     })
     .superRefine(crossCheck(checkRouterHome), EVEN_WHEN_FAULTY)
@@ -103,15 +104,18 @@ function checkRouterHome(home: PartialSettings<RouterHomeFields>, report: Report
     one === undefined || one === 'none' || one === 'dynamic' ? [] : [one],
   );
   for (const [at, prefix] of soundEntries(home.mobileNetworkPrefixes)) {
-    const say = (message: string, remedy: string): void =>
+    const reportPrefix = (message: string, remedy: string): void =>
       report(message, remedy, ['mobileNetworkPrefixes', at]);
     for (const address of named) {
       if (prefixContains(prefix, address))
-        say(`contains the home agent's address ${address}`, 'it would lead into the tunnel');
+        reportPrefix(
+          `contains the home agent's address ${address}`,
+          'packets to the home agent would enter the tunnel; take a longer prefix',
+        );
     }
     if (home.virtualHomeNetwork !== false) continue;
     for (const address of fixed.filter((one) => prefixContains(prefix, one))) {
-      say(
+      reportPrefix(
         `contains the home address ${address}`,
         'set virtualHomeNetwork: true, or take an address of the home link',
       );
@@ -119,7 +123,7 @@ function checkRouterHome(home: PartialSettings<RouterHomeFields>, report: Report
   }
 }
 
-/** `2001:db8:500::1/64`: an address with the length of its network. */
+/** `2001:db8:500::1/64`: an address with the prefix length of its network. */
 function interfaceAddressField() {
   return z
     .string()
@@ -129,7 +133,7 @@ function interfaceAddressField() {
       if (address !== undefined && prefix !== undefined)
         return { address, prefixLength: prefix.length };
       reporter(context)(
-        `"${text}" is not an address with prefix length`,
+        `"${text}" is not an address with a prefix length`,
         'for example 2001:db8:500::1/64',
       );
       return z.NEVER;
@@ -146,7 +150,8 @@ const networkSection = z.strictObject({
     .array(interfaceAddressField())
     .default([])
     .meta({
-      description: "this router's own addresses there, each with prefix length; none unless given",
+      description:
+        "this router's addresses on the interface, each with its prefix length; none unless given",
       sample: ['2001:db8:1:200::1/64'],
     }),
 });
@@ -166,10 +171,10 @@ export function mobileRouterSchema(context: ConfigurationContext) {
         .max(64)
         .meta({
           description:
-            "interfaces of the networks behind this router, and the router's addresses there",
+            "interfaces of the networks behind this router, and the router's addresses on them",
           details:
-            'The addresses are set and removed with the registration, so that radvd advertises what can be used (see radvd.conf and ' +
-            'dnsmasq.conf beside the examples). These interfaces never lead out.',
+            'The router sets the addresses while it is registered, so that radvd advertises only usable prefixes (see radvd.conf and ' +
+            'dnsmasq.conf beside the examples). It never uses these interfaces as uplinks.',
         }),
       ...mobileShape('mr'),
     })
@@ -210,7 +215,7 @@ function checkRouter(router: RouterParts, report: Report): void {
     if (match === undefined || !seen.has(match)) continue;
     report(
       `${match} is one of mobileNetworks`,
-      'such an interface never leads out: remove it here',
+      'such an interface is never an uplink; remove it here',
       ['interfaces', index, 'match'],
     );
   }
@@ -222,31 +227,34 @@ function checkAddress(
   prefixes: readonly Prefix[] | undefined,
   report: (message: string, remedy: string) => void,
 ): void {
-  const around = prefixes?.find((prefix) => prefixContains(prefix, address));
-  if (prefixes !== undefined && around === undefined) {
+  const enclosing = prefixes?.find((prefix) => prefixContains(prefix, address));
+  if (prefixes !== undefined && enclosing === undefined) {
     report(
       `${address} is outside all mobileNetworkPrefixes`,
       `one of: ${prefixes.map(formatPrefix).join(', ')}`,
     );
-  } else if (around !== undefined && prefixLength < around.length) {
+  } else if (enclosing !== undefined && prefixLength < enclosing.length) {
     report(
-      `the network is larger than ${formatPrefix(around)}`,
-      `write ${address}/${around.length}`,
+      `the network is larger than ${formatPrefix(enclosing)}`,
+      `write ${address}/${enclosing.length}`,
     );
   } else if (hasNetwork(address, prefixLength) && networkOf(address, prefixLength) === address) {
-    report(`${address} is the network, and no address in it`, 'the one after it is usual');
+    report(
+      `${address} is the network address, not a host address`,
+      'use another address, usually the next one',
+    );
   }
 }
 
 /**
- * Whether one of the addresses stands for the network itself; not so with two addresses (RFC 3021,
- * RFC 6164) or one.
+ * Whether the prefix has a network address; prefixes with one or two addresses have none (RFC 3021,
+ * RFC 6164).
  */
 function hasNetwork(address: IpAddress, prefixLength: number): boolean {
   return prefixLength < (familyOf(address) === 6 ? 127 : 31);
 }
 
-/** No prefix is given twice, or lies inside another. */
+/** Reports a prefix that is given twice or overlaps another. */
 function checkPrefixes({ homes }: RouterParts, report: Report): void {
   const known: Prefix[] = [];
   for (const [index, { mobileNetworkPrefixes }] of soundEntries(homes)) {

@@ -1,4 +1,4 @@
-/** Configuration of the relay: YAML → what its engine is told, and the settings of the process. */
+/** Configuration of the relay: YAML → its engine's configuration and the daemon's own settings. */
 import { z } from 'zod';
 import { hex } from '#base/bytes.ts';
 import { formatPrefix, type IpAddress, isIpv6, type Prefix, prefixContains } from '#base/ip.ts';
@@ -22,7 +22,7 @@ import {
 import { type SealedDaemonSettings, sealedDaemonSection } from '#daemon/daemon-settings.ts';
 import type { CoordinatorDescription } from '#engine/contract/ntmobile.ts';
 
-/** A sealed tunnel on a link of 1500 octets, and 20 more where IPv4 becomes IPv6. */
+/** A sealed tunnel on a link of 1500 octets, less 20 octets for translation from IPv4 to IPv6. */
 const DEVICE_MTU = 1404;
 
 /** Schema of `rsn.yaml`. */
@@ -31,17 +31,16 @@ export function relaySchema() {
     .strictObject({
       addresses: z.array(ipField()).min(1).meta({
         description:
-          'addresses at which nodes find this relay; of both families it serves everybody',
+          'addresses of this relay for nodes; give both families to reach nodes of either',
       }),
       port: integerField(1, 65_535)
         .default(7890)
-        .meta({ description: 'UDP port of control and tunnels' }),
-      directionCoordinators: z
-        .array(coordinatorSection())
-        .min(1)
-        .meta({ description: 'whose nodes this relay serves; they have to know its public key' }),
+        .meta({ description: 'UDP port of control messages and tunnels' }),
+      directionCoordinators: z.array(coordinatorSection()).min(1).meta({
+        description: 'direction coordinators that this relay registers with; list its key there',
+      }),
       authorities: z.array(publicKeyField()).min(1).meta({
-        description: 'public keys of account servers, by whose credentials nodes are known',
+        description: 'public keys of the account servers whose credentials are accepted',
       }),
       systemPrefix: ipv6PrefixField().meta({
         description: 'prefix of all virtual IPv6 addresses, a /48 of fd00::/8',
@@ -51,14 +50,14 @@ export function relaySchema() {
         .min(1)
         .prefault(['198.18.0.0/15'])
         .meta({
-          description:
-            'virtual IPv4 addresses, of nodes and of servers that know nothing of NTMobile',
+          description: 'virtual IPv4 addresses of nodes and of servers without NTMobile',
           sample: ['198.18.0.0/15'],
         }),
       translatorIpv4Prefix: ipv4PrefixField().prefault('100.127.0.0/16').meta({
         description:
-          'addresses that stand for nodes whose IPv6 sockets reach servers with IPv4 only; at least a /24',
-        details: 'They are seen on this host alone, and must be in use nowhere that it reaches.',
+          'addresses of this host for nodes whose IPv6 sockets reach IPv4-only servers; at least a /24',
+        details:
+          'They appear on this host only and must not be in use in any network that it reaches.',
       }),
       deniedDestinations: z
         .array(prefixField())
@@ -66,9 +65,9 @@ export function relaySchema() {
         .meta({
           reloadable: true,
           description:
-            'networks in which no server is served, such as those of this site; none unless given',
+            'networks that nodes cannot reach through this relay, such as those of this site; none unless given',
           details:
-            'Private, local and other special addresses, and those of this host, are not served in any case.',
+            'Private, local and other special addresses, and the addresses of this host, are always denied.',
           sample: ['203.0.113.0/24'],
         }),
       allowedDestinations: z
@@ -76,17 +75,19 @@ export function relaySchema() {
         .default([])
         .meta({
           reloadable: true,
-          description: 'exceptions from these and from private networks; none unless given',
-          details: 'The longest prefix counts, and of two alike the one that denies.',
+          description:
+            'exceptions to deniedDestinations and to private networks; none unless given',
+          details:
+            'The longest matching prefix decides; of two equal prefixes the denied one does.',
           sample: ['10.1.0.0/16'],
         }),
       lifetimeSeconds: integerField(60, 86_400).default(600).meta({
-        description: 'lifetime of its registration, which is renewed at half of it',
+        description: "lifetime of this relay's registration, which it renews at half of it",
         unit: 'seconds',
       }),
       handshakesPerSecond: integerField(1, 1_000_000).default(200).meta({
         reloadable: true,
-        description: 'handshakes of strangers that are taken without a cookie',
+        description: 'handshakes of unknown nodes that are accepted without a cookie',
         unit: 'per second',
       }),
       limits: limitsSection(),
@@ -98,19 +99,19 @@ export function relaySchema() {
 }
 
 function limitsSection() {
-  const most = (most: number, usual: number, description: string) =>
-    integerField(1, most).default(usual).meta({ description });
+  const limit = (maximum: number, usual: number, description: string) =>
+    integerField(1, maximum).default(usual).meta({ description });
   return z
     .strictObject({
-      legs: most(10_000_000, 20_000, 'most legs of paths between nodes'),
-      legsOfNode: most(100_000, 256, 'most legs of one node'),
-      generalNodes: most(10_000_000, 65_536, 'most servers that are served at a time'),
-      generalNodesOfNode: most(1_000_000, 1024, 'most servers of one node'),
-      resolutions: most(100_000, 256, 'most names that are looked for at a time'),
+      legs: limit(10_000_000, 20_000, 'maximum number of legs of paths between nodes'),
+      legsOfNode: limit(100_000, 256, 'maximum number of legs of one node'),
+      generalNodes: limit(10_000_000, 65_536, 'maximum number of servers without NTMobile'),
+      generalNodesOfNode: limit(1_000_000, 1024, 'maximum number of such servers of one node'),
+      resolutions: limit(100_000, 256, 'maximum number of parallel name resolutions'),
     })
     .prefault({})
     .meta({
-      description: 'what the relay does at most; beyond it says that it is busy',
+      description: 'limits; beyond them the relay answers that it is busy',
       reloadable: true,
     });
 }
@@ -129,19 +130,19 @@ function checkWhole(fields: WholeParts, report: Report): void {
   checkSystemPrefix(fields.systemPrefix, report);
   const { translatorIpv4Prefix: translator } = fields;
   if (translator !== undefined && translator.length > 24)
-    report('holds fewer than 254 addresses', 'use a /24 or larger', ['translatorIpv4Prefix']);
+    report('has fewer than 254 addresses', 'use a /24 or larger', ['translatorIpv4Prefix']);
   for (const [, virtual] of soundEntries(fields.virtualIpv4Prefixes)) {
     if (translator === undefined || !overlap(virtual, translator)) continue;
-    report(`overlaps ${formatPrefix(virtual)}, which is virtual`, 'take another one', [
+    report(`overlaps the virtual prefix ${formatPrefix(virtual)}`, 'choose another prefix', [
       'translatorIpv4Prefix',
     ]);
   }
   const seen = new Set<string>();
   for (const [at, { publicKey }] of soundEntries(fields.directionCoordinators)) {
     if (publicKey === undefined) continue;
-    const where = ['directionCoordinators', at, 'publicKey'];
+    const path = ['directionCoordinators', at, 'publicKey'];
     if (seen.has(hex(publicKey)))
-      report('is given twice', 'each direction coordinator has its own', where);
+      report('is given twice', 'each direction coordinator has its own', path);
     seen.add(hex(publicKey));
   }
 }
@@ -151,7 +152,7 @@ function overlap(a: Prefix, b: Prefix): boolean {
   return prefixContains(a, b.address) || prefixContains(b, a.address);
 }
 
-/** What the object schema gives. */
+/** The output of the object schema. */
 interface Fields {
   readonly daemon: SealedDaemonSettings;
   readonly addresses: readonly IpAddress[];

@@ -1,8 +1,8 @@
 /**
- * The driver's ports for a daemon that carries control datagrams and no packets: it has no tunnels,
- * and nothing in the kernel is its own.
+ * The driver's ports for a daemon that exchanges control datagrams and forwards no packets: it has
+ * neither tunnels nor kernel state.
  *
- * An engine that wishes for either is our defect, and ends the daemon.
+ * An engine that desires either has a bug, which ends the daemon.
  */
 import type { DatagramSockets } from '#host/datagram-sockets.ts';
 import type { KernelPort, PlanePort } from '#runtime/ports.ts';
@@ -10,11 +10,11 @@ import type { KernelPort, PlanePort } from '#runtime/ports.ts';
 const EHOSTUNREACH = 113;
 
 function noTunnels(): never {
-  throw new Error('a wish for tunnels, of a daemon that has none');
+  throw new Error('the engine desires tunnels, which this daemon does not have');
 }
 
 function noKernel(): never {
-  throw new Error('a wish for something in the kernel, of a daemon that has nothing there');
+  throw new Error('the engine desires kernel state, which this daemon does not have');
 }
 
 export function planeWithoutTunnels(sockets: DatagramSockets): PlanePort {

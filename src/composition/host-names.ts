@@ -1,6 +1,6 @@
 /**
- * The names that applications ask for: the stub, whom it asks itself, and how the host is told of
- * it.
+ * Name resolution of the host: the stub resolver, its upstream servers, and the host's resolver
+ * configuration that points to the stub.
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -28,7 +28,7 @@ import {
 import type { EventSink } from '#runtime/ports.ts';
 
 export const RESOLVER_MODES = ['auto', 'resolv-conf', 'systemd-resolved', 'off'] as const;
-/** How applications come to ask the stub. */
+/** How applications are made to use the stub. */
 export type ResolverMode = (typeof RESOLVER_MODES)[number];
 
 export interface NameSettings {
@@ -55,12 +55,12 @@ export class HostNames implements AsyncDisposable {
   private constructor(options: HostNamesOptions) {
     this.#options = options;
     restoreResolvConf(resolvConfPaths(options.daemon));
-    this.#mode = options.resolver === 'auto' ? this.#chosen() : options.resolver;
+    this.#mode = options.resolver === 'auto' ? this.#automaticMode() : options.resolver;
   }
 
   /**
-   * The stub answers; applications do not ask it yet. Throws what the host throws when its address
-   * or port cannot be had.
+   * Opens the stub; applications do not use it before `use`. Throws the host's error if the address
+   * or port is not available.
    */
   static async open(options: HostNamesOptions): Promise<HostNames> {
     const names = new HostNames(options);
@@ -80,7 +80,7 @@ export class HostNames implements AsyncDisposable {
     return this.#stub;
   }
 
-  /** The resolvers of the access network, or the operator's. */
+  /** The configured resolvers, or those of the access network. */
   servers(): readonly NameServer[] {
     const { resolvers } = this.#options.daemon;
     if (resolvers.length > 0) return resolvers.map((address) => ({ address, port: DNS_PORT }));
@@ -94,7 +94,7 @@ export class HostNames implements AsyncDisposable {
     );
   }
 
-  /** From now on applications ask the stub. What the host refuses is told, and stops nothing. */
+  /** Points applications to the stub. A refusal of the host is logged and not fatal. */
   async use(): Promise<void> {
     const { daemon, stub } = this.#options;
     try {
@@ -109,7 +109,7 @@ export class HostNames implements AsyncDisposable {
       this.#note('resolver-refused', 'warn', {
         resolver: this.#mode,
         error,
-        remedy: this.#byHand(),
+        remedy: this.#manualSetup(),
       });
     }
   }
@@ -123,26 +123,26 @@ export class HostNames implements AsyncDisposable {
     });
   }
 
-  /** What changes least of what somebody else has set up. */
-  #chosen(): Exclude<ResolverMode, 'auto'> {
+  /** Chooses the mode that changes the least of an existing setup. */
+  #automaticMode(): Exclude<ResolverMode, 'auto'> {
     if (isResolvedInUse()) return 'systemd-resolved';
     const target = linkTarget(RESOLV_CONF);
     const why =
       target !== undefined
         ? `${RESOLV_CONF} is a link to ${target}`
         : isMountPoint(RESOLV_CONF)
-          ? `${RESOLV_CONF} is mounted from elsewhere`
+          ? `${RESOLV_CONF} is a mount point`
           : this.#options.stub.port !== DNS_PORT
-            ? `${RESOLV_CONF} knows no port`
+            ? `${RESOLV_CONF} cannot hold a port`
             : undefined;
     if (why === undefined) return 'resolv-conf';
-    this.#note('resolver-not-configured', 'info', { why, remedy: this.#byHand() });
+    this.#note('resolver-not-configured', 'info', { why, remedy: this.#manualSetup() });
     return 'off';
   }
 
-  #byHand(): string {
+  #manualSetup(): string {
     const { addresses, port } = this.#options.stub;
-    return `have the host's resolver ask ${addresses.map((address) => endpointText(address, port)).join(' or ')}`;
+    return `configure the host's resolver to use ${addresses.map((address) => endpointText(address, port)).join(' or ')}`;
   }
 
   #note(

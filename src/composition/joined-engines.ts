@@ -1,7 +1,7 @@
 /**
- * The engines of one daemon: Mobile IPv6, NTMobile or both. Each input goes to those that it
- * concerns; what they wish for has keys, tunnel numbers, tables of records and sealing keys of its
- * own in either, so the union is what both want. What an operator asks is answered once.
+ * The engines of one daemon: Mobile IPv6, NTMobile or both. Each input goes to the engines that it
+ * concerns. Their desired states have separate keys, tunnel numbers, record tables and sealing keys,
+ * so that the union of both is the desired state of the daemon. An operator gets one answer.
  */
 
 import type { JsonObject, JsonValue } from '#base/json.ts';
@@ -14,7 +14,7 @@ import type { MobileNodeInput } from '#engine/mobile-ipv6/mobile-node/mobile-nod
 import type { NtmobileNodeInput } from '#engine/ntmobile/node/ntmobile-node.ts';
 import type { DriverInput } from '#runtime/driver.ts';
 
-/** An engine that counts. */
+/** An engine with counters. */
 export type EngineWithCounters<I> = Engine<I> & { readonly counters: Counters };
 
 export interface NodeEngines {
@@ -32,9 +32,9 @@ export function joinEngines({
 type Request = Extract<DriverInput, { readonly kind: 'request' }>;
 type Reply = Extract<Output, { readonly kind: 'reply' }>;
 
-/** Asked of NTMobile alone. */
+/** Commands that NTMobile alone answers. */
 const NTMOBILE_COMMANDS: ReadonlySet<string> = new Set(['paths']);
-/** Both have something to say, what NTMobile says goes under its name. */
+/** Commands that both answer; NTMobile's answer goes under its name. */
 const MERGED_COMMANDS: ReadonlySet<string> = new Set(['status', 'stats', 'counters']);
 
 class JoinedEngines implements EngineWithCounters<DriverInput> {
@@ -49,7 +49,7 @@ class JoinedEngines implements EngineWithCounters<DriverInput> {
     this.#ntmobile = ntmobile;
   }
 
-  /** What both count; `stats` tells them apart. */
+  /** The sum of both; `stats` has them apart. */
   get counters(): Counters {
     const sum: Record<string, number> = { ...this.#mobileIpv6.counters };
     for (const [name, count] of Object.entries(this.#ntmobile.counters))
@@ -90,10 +90,10 @@ class JoinedEngines implements EngineWithCounters<DriverInput> {
 
   #answer(now: Monotonic, input: Request, out: Output[]): Reply {
     const { id, command } = input;
-    if (NTMOBILE_COMMANDS.has(command)) return asked(now, this.#ntmobile, input, out);
-    const first = asked(now, this.#mobileIpv6, input, out);
+    if (NTMOBILE_COMMANDS.has(command)) return replyOf(now, this.#ntmobile, input, out);
+    const first = replyOf(now, this.#mobileIpv6, input, out);
     if (command === 'tunnels') {
-      const second = asked(now, this.#ntmobile, input, out);
+      const second = replyOf(now, this.#ntmobile, input, out);
       return {
         kind: 'reply',
         id,
@@ -102,11 +102,11 @@ class JoinedEngines implements EngineWithCounters<DriverInput> {
       };
     }
     if (command === 'move') {
-      const second = asked(now, this.#ntmobile, input, out);
+      const second = replyOf(now, this.#ntmobile, input, out);
       return first.ok || !second.ok ? first : second;
     }
     if (!MERGED_COMMANDS.has(command)) return first;
-    const second = asked(now, this.#ntmobile, input, out);
+    const second = replyOf(now, this.#ntmobile, input, out);
     return {
       kind: 'reply',
       id,
@@ -116,10 +116,10 @@ class JoinedEngines implements EngineWithCounters<DriverInput> {
   }
 }
 
-/** What somebody without homes has none of. */
+/** Commands whose answer is an empty list without homes. */
 const LISTS: ReadonlySet<string> = new Set(['bindings', 'bul', 'tunnels']);
 
-/** A mobile node without a home wants nothing and is nowhere. */
+/** A mobile node without homes desires nothing and has no state. */
 const NO_HOMES: EngineWithCounters<MobileNodeInput> = {
   counters: {},
   step(_now, input, out) {
@@ -138,8 +138,8 @@ const NO_HOMES: EngineWithCounters<MobileNodeInput> = {
   deadline: () => NEVER,
 };
 
-/** What one engine replies; whatever else follows goes to `out`. */
-function asked(now: Monotonic, engine: Engine<Request>, input: Request, out: Output[]): Reply {
+/** The reply of one engine; its other outputs go to `out`. */
+function replyOf(now: Monotonic, engine: Engine<Request>, input: Request, out: Output[]): Reply {
   const own: Output[] = [];
   engine.step(now, input, own);
   let reply: Reply = { kind: 'reply', id: input.id, ok: false, value: { message: 'no answer' } };

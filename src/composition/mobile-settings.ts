@@ -1,6 +1,6 @@
 /**
- * What the configuration files of a mobile node and a mobile router have in common: the homes, and
- * how the host is used. `daemons/mn/config.ts` and `daemons/mr/config.ts` make whole schemas of it.
+ * The keys that the configurations of a mobile node and a mobile router share: the homes and the
+ * use of the host. `daemons/mn/config.ts` and `daemons/mr/config.ts` build their schemas from them.
  */
 import { z } from 'zod';
 import {
@@ -34,8 +34,8 @@ import { daemonSection } from '#daemon/daemon-settings.ts';
 import type { HomeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 
 const HOME_LINK_DETAILS =
-  'An address inside it on an interface tells the home link; router advertisements give one. Where there are none, set a second address ' +
-  'beside the home address by hand: the home address alone may be a leftover and tells nothing.';
+  'The host is at home if an interface has an address in this prefix, for example from router advertisements. On a home link without ' +
+  'them, set a second address beside the home address: the home address alone may remain from an earlier run.';
 
 const globalAddress = () => ipv6Field().refine(isGlobalUnicast, 'must be a global unicast address');
 
@@ -58,7 +58,7 @@ function homeAgentField() {
       }
       if (addresses.length === 2 && addresses.filter(isIpv6).length !== 1) {
         reporter(context)(
-          'two addresses of one family',
+          'has two addresses of one family',
           'give one IPv6 and one IPv4 address, or a DNS name',
         );
       }
@@ -75,17 +75,17 @@ function homeAgentField() {
 export function homeShape(context: ConfigurationContext) {
   return {
     name: z.string().min(1).max(64).optional().meta({
-      description: 'what this home is called in status and log; the home address unless given',
+      description: 'name of this home in status and log; the home address unless given',
       sample: 'office',
     }),
     homeAgent: homeAgentField(),
     homeAgentAddress: globalAddress().optional().meta({
       description:
-        "the home agent's IPv6 address; needed only where homeAgent tells nothing but an IPv4 address",
+        "the home agent's IPv6 address; required only if homeAgent is a lone IPv4 address",
       sample: '2001:db8:1::1',
     }),
     homeAddress: globalAddress().meta({
-      description: 'the IPv6 address that stays',
+      description: 'the permanent IPv6 address',
       sample: '2001:db8:1:100::10',
     }),
     homePrefix: ipv6PrefixField().optional().meta({
@@ -96,7 +96,9 @@ export function homeShape(context: ConfigurationContext) {
     ipv4HomeAddress: z
       .union([z.enum(['none', 'dynamic']), ipv4Field()])
       .default('none')
-      .meta({ description: 'the IPv4 address that stays; dynamic asks the home agent for one' }),
+      .meta({
+        description: 'the permanent IPv4 address; dynamic requests one from the home agent',
+      }),
     ipv4HomeLink: z
       .strictObject({
         prefixLength: integerField(0, 32).meta({
@@ -111,23 +113,25 @@ export function homeShape(context: ConfigurationContext) {
       .optional()
       .meta({
         description:
-          'how IPv4 is configured on the home link; IPv4 is not configured at home without it',
+          'IPv4 configuration of the home link; without it, IPv4 is not configured at home',
       }),
     virtualHomeNetwork: z
       .boolean()
       .default(true)
-      .meta({ description: 'no home link exists, so this host is never at home' }),
+      .meta({
+        description: 'whether the home network is virtual: then this host is never at home',
+      }),
     identifier: identifierField().optional().meta({
-      description: 'network access identifier (RFC 4283) by which the home agent knows this host',
+      description: 'network access identifier (RFC 4283) of this host at the home agent',
     }),
     security: z.union([z.literal('none'), registrationKeyField(context)]).meta({
       description:
-        'security association with the home agent: { spi: …, keyFile: … }, or "none" to register without',
+        'security association with the home agent: { spi: …, keyFile: … }, or "none" to register without authentication',
     }),
   };
 }
 
-/** One entry of `homes` as the schema gives it. */
+/** One entry of `homes` as the schema returns it. */
 export type HomeFields = Omit<
   HomeConfiguration,
   'name' | 'homePrefix' | 'registrationKey' | OptionalInHome
@@ -148,10 +152,10 @@ interface OptionalHome {
   readonly identifier: string | undefined;
 }
 
-/** Undefined: faulty, or left out. */
+/** Undefined stands for an absent or faulty part. */
 export type PartialSettings<T> = { readonly [K in keyof T]?: T[K] | undefined };
 
-/** What no single field of a home shows. */
+/** Checks relations between the fields of a home. */
 export function checkHome(home: PartialSettings<HomeFields>, report: Report): void {
   const { homeAgent, homeAddress } = home;
   if (
@@ -159,14 +163,14 @@ export function checkHome(home: PartialSettings<HomeFields>, report: Report): vo
     homeAddress !== undefined &&
     !prefixContains(home.homePrefix, homeAddress)
   ) {
-    report(`${homeAddress} is outside homePrefix`, 'the home address is on the home link', [
+    report(`${homeAddress} is outside homePrefix`, 'give the prefix that contains it', [
       'homeAddress',
     ]);
   }
   const known =
     homeAgent !== undefined && 'addresses' in homeAgent ? homeAgent.addresses : undefined;
   if (known !== undefined && !known.some(isIpv6) && !Object.hasOwn(home, 'homeAgentAddress')) {
-    report('only an IPv4 address is given', "add homeAgentAddress: the home agent's IPv6 address", [
+    report('is a lone IPv4 address', "add homeAgentAddress: the home agent's IPv6 address", [
       'homeAgent',
     ]);
   }
@@ -203,7 +207,8 @@ const interfaceSection = z.strictObject({
     .max(15)
     .meta({ description: 'interface name; * stands for any characters', sample: 'wlan*' }),
   preference: integerField(-1000, 1000).meta({
-    description: 'higher is preferred; negative is never used; what is not listed has 0',
+    description:
+      'a higher value is preferred, a negative one never used; unlisted interfaces have 0',
     sample: 10,
   }),
 });
@@ -213,19 +218,19 @@ export function mobileShape(name: string) {
   return {
     interfaces: z.array(interfaceSection).default([]).meta({
       reloadable: true,
-      description: 'which interfaces lead out, and which of them are preferred',
+      description: 'interfaces that may be uplinks, with their preferences',
     }),
     optimistic: z.boolean().default(true).meta({
       reloadable: true,
-      description: 'send data right behind the Binding Update, before it is acknowledged',
+      description: 'send data right after the Binding Update, before its acknowledgement',
     }),
     preferIpv4: z.boolean().default(false).meta({
       reloadable: true,
-      description: 'prefer an IPv4 care-of address where there are both',
+      description: 'prefer an IPv4 care-of address if both families are available',
     }),
     forceUdp: z.boolean().default(true).meta({
       reloadable: true,
-      description: 'ask for UDP encapsulation on IPv4 even where no NAT is',
+      description: 'request UDP encapsulation on IPv4 even without a NAT',
     }),
     natKeepaliveSeconds: natKeepaliveField().meta({ reloadable: true }),
     lifetimeSeconds: lifetimeField(600).meta({ reloadable: true }),
@@ -241,14 +246,15 @@ export function mobileShape(name: string) {
       .meta({ description: 'lowest priority of policy rules' }),
     defaultRoute: z.boolean().default(true).meta({
       reloadable: true,
-      description: 'all traffic goes through home; false sends only what uses the home address',
+      description:
+        'send all traffic through the home agent; false sends only traffic from the home address',
     }),
     tunnelMtu: tunnelMtuSection().meta({ reloadable: true }),
     daemon: daemonSection(name),
   };
 }
 
-/** Each home has its own name and home address. */
+/** Reports homes that share a name or a home address. */
 export function checkHomes(
   { homes }: { readonly homes?: readonly (PartialSettings<HomeConfiguration> | undefined)[] },
   report: Report,
@@ -256,7 +262,7 @@ export function checkHomes(
   const seen = new Set<string>();
   for (const [index, { homeAddress, name = homeAddress }] of soundEntries(homes)) {
     if (homeAddress !== undefined && seen.has(homeAddress)) {
-      report(`${homeAddress} is given twice`, 'one entry for each home address', [
+      report(`${homeAddress} is given twice`, 'give one entry for each home address', [
         'homes',
         index,
         'homeAddress',

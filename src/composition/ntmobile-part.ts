@@ -1,7 +1,7 @@
-/** Puts the engine of an NTMobile node and what it asks together. Nothing is decided here. */
-import { join } from 'node:path';
+/** The engine of an NTMobile node, its login and its name resolution. */
+
 import type { IpAddress } from '#base/ip.ts';
-import { keyPairOf } from '#crypto/primitives.ts';
+
 import type { DaemonSettings } from '#daemon/daemon-settings.ts';
 import type { MobileNodeConfiguration } from '#engine/mobile-ipv6/mobile-node/configuration.ts';
 import type { NtmobileNodeConfiguration } from '#engine/ntmobile/node/configuration.ts';
@@ -13,9 +13,9 @@ import { createResolver } from '#host/dns/resolver.ts';
 import { LoginClient } from '#host/login/login-client.ts';
 import { randomBytes } from '#host/process/random.ts';
 import type { ClockPort, EventSink, LoginPort } from '#runtime/ports.ts';
+import { daemonKey } from './daemon-key.ts';
 import { HostNames } from './host-names.ts';
 import type { NtmobileSettings } from './ntmobile-settings.ts';
-import { loadOrCreateSecret } from './secret-file.ts';
 
 export interface NtmobilePart {
   readonly engine: NtmobileNodeEngine;
@@ -23,7 +23,7 @@ export interface NtmobilePart {
   readonly names: HostNames;
 }
 
-/** What the rest of the daemon has of use to it. */
+/** The parts of the daemon that NTMobile uses. */
 export interface NtmobileEnvironment {
   readonly daemon: DaemonSettings;
   readonly interfaces: NtmobileNodeConfiguration['interfaces'];
@@ -35,15 +35,15 @@ export interface NtmobileEnvironment {
 }
 
 /**
- * Throws where the node's key cannot be read or made, and what the host throws when the stub's port
- * cannot be had.
+ * Throws if the node's key cannot be read or made, and the host's error if the stub's port is not
+ * available.
  */
 export async function openNtmobile(
   settings: NtmobileSettings,
-  surroundings: NtmobileEnvironment,
+  environment: NtmobileEnvironment,
 ): Promise<NtmobilePart> {
   const { server, account, device, secret, node } = settings;
-  const { daemon, interfaces, homes, clock, events, sources } = surroundings;
+  const { daemon, interfaces, homes, clock, events, sources } = environment;
   const { virtualIpv4Prefix } = node;
   const names = await HostNames.open({
     ...settings.names,
@@ -53,7 +53,7 @@ export async function openNtmobile(
     events,
   });
   const resolver = createResolver({ sources, servers: () => names.servers() });
-  const own = keyPairOf(loadOrCreateSecret(join(daemon.stateDirectory, `${daemon.name}.key`)));
+  const own = daemonKey(daemon);
   const wallMs = (): number => clock.now() + clock.offsetMs();
   const engine = createNtmobileNode(
     { ...node, own, interfaces, excludedAddresses: homeAddresses(homes) },

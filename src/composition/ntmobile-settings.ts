@@ -22,8 +22,8 @@ import type { SecureServer, Trust } from '#host/login/secure-connection.ts';
 import { isDomainName } from '#wire/ntmobile/options.ts';
 import { type NameSettings, RESOLVER_MODES, type ResolverMode } from './host-names.ts';
 
-/** What the state directory and the other sections add. */
-type Made = 'own' | 'excludedAddresses' | 'interfaces';
+/** The parts that come from the state directory and from other sections. */
+type Derived = 'own' | 'excludedAddresses' | 'interfaces';
 
 export interface NtmobileSettings {
   readonly server: SecureServer;
@@ -31,7 +31,7 @@ export interface NtmobileSettings {
   readonly device: string | undefined;
   readonly secret: LoginSecret;
   readonly names: NameSettings;
-  readonly node: Omit<NtmobileNodeConfiguration, Made>;
+  readonly node: Omit<NtmobileNodeConfiguration, Derived>;
 }
 
 const labelField = () =>
@@ -42,16 +42,16 @@ const labelField = () =>
     })
     .meta({ kind: 'name' });
 
-const FINGERPRINT_REMEDY = '"sojourn as fingerprint", on the account server, shows it';
+const FINGERPRINT_REMEDY = 'run "sojourn as fingerprint" on the account server to see it';
 
-/** As OpenSSL prints it, `AB:CD:…`; 64 digits without colons are taken as well. */
+/** `AB:CD:…` as OpenSSL prints it, or 64 digits without colons. */
 function fingerprintField() {
   return z
     .string()
     .transform((text, context): string => {
       const digits = text.replaceAll(':', '').toUpperCase();
       if (/^[0-9A-F]{64}$/.test(digits)) return digits.replaceAll(/..(?!$)/g, '$&:');
-      reporter(context)('not the SHA-256 fingerprint of a certificate', FINGERPRINT_REMEDY);
+      reporter(context)('is not the SHA-256 fingerprint of a certificate', FINGERPRINT_REMEDY);
       return z.NEVER;
     })
     .meta({ kind: 'fingerprint', sample: 'AB'.repeat(32).replaceAll(/..(?!$)/g, '$&:') });
@@ -72,15 +72,16 @@ function accountServerSection(configuration: ConfigurationContext) {
         }),
       port: integerField(1, 65_535).default(4501).meta({ description: 'its TCP port' }),
       fingerprint: fingerprintField().optional().meta({
-        description: 'SHA-256 of its certificate; without it an authority vouches for the server',
-        details: 'On the account server: sojourn as fingerprint.',
+        description:
+          'SHA-256 fingerprint of its certificate; without it, a certification authority must have issued the certificate',
+        details: 'The command sojourn as fingerprint shows it on the account server.',
       }),
       caFile: z
         .string()
         .optional()
         .meta({
           description:
-            'PEM file with the certificate of the authority that vouches for it; without it those that this host trusts',
+            'PEM file with the certificate of the issuing certification authority; the authorities that this host trusts unless given',
           ...{ kind: 'file', sample: '/etc/sojourn/ca.pem' },
         }),
     })
@@ -95,7 +96,7 @@ function accountServerSection(configuration: ConfigurationContext) {
           : { fingerprint };
       return { host, port, trust };
     })
-    .meta({ description: 'who gives this node its credential' });
+    .meta({ description: 'the account server, which issues the credential of this node' });
 }
 
 interface TrustParts {
@@ -109,11 +110,7 @@ function checkTrust(
   report: Report,
 ): void {
   if (fingerprint !== undefined && caFile !== undefined)
-    report(
-      'the fingerprint tells which certificate it must be',
-      'remove caFile, or the fingerprint',
-      ['caFile'],
-    );
+    report('is given together with fingerprint', 'remove one of them', ['caFile']);
   authorityIn(caFile, configuration, (message, remedy) => report(message, remedy, ['caFile']));
 }
 
@@ -131,19 +128,19 @@ function authorityIn(
   } catch (thrown) {
     report(
       `${file}: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
-      'a certificate in PEM is wanted',
+      'give a file with a certificate in PEM',
     );
     return undefined;
   }
 }
 
-/** By what a device gets in. */
+/** The keys about the login of this device. */
 function loginShape() {
   return {
     account: labelField().meta({ description: 'name of the account there', sample: 'alice' }),
     device: labelField().optional().meta({
       description:
-        "name of this host below the account's; the account server's choice unless given",
+        "name of this host below the account's name; the account server chooses one unless given",
       sample: 'laptop',
     }),
     passwordFile: z
@@ -159,14 +156,14 @@ function loginShape() {
       .optional()
       .meta({
         description:
-          'file whose first line is an enrolment token; it may be removed after the first login',
-        details: 'On the account server: sojourn as account token NAME.',
+          'file whose first line is an enrolment token; the file may be removed after the first login',
+        details: 'The command sojourn as account token NAME makes one on the account server.',
         ...{ kind: 'path', sample: '/etc/sojourn/keys/token' },
       }),
   };
 }
 
-/** How applications find other nodes. */
+/** The keys about name resolution. */
 function namesShape() {
   return {
     stub: stubSection(),
@@ -174,15 +171,15 @@ function namesShape() {
       .enum(RESOLVER_MODES)
       .default('auto')
       .meta({
-        description: 'how applications of this host come to ask the stub',
+        description: 'how the applications of this host are made to use the stub resolver',
         details:
-          'resolv-conf writes /etc/resolv.conf, and puts back what was there; systemd-resolved has it ask the stub; off changes nothing. ' +
-          'auto takes the one that fits, and none where /etc/resolv.conf is a link or mounted from elsewhere.',
+          'resolv-conf replaces /etc/resolv.conf until the daemon stops; systemd-resolved configures systemd-resolved; off changes nothing. ' +
+          'auto chooses one of them, and off if /etc/resolv.conf is a link or a mount.',
       }),
   };
 }
 
-/** The section; what is wrong with several keys at once is reported as well. */
+/** The `ntmobile:` section, with checks of relations between its keys. */
 export function ntmobileSection(configuration: ConfigurationContext) {
   return z
     .strictObject({
@@ -190,10 +187,10 @@ export function ntmobileSection(configuration: ConfigurationContext) {
       ...loginShape(),
       port: integerField(1, 65_535)
         .default(7890)
-        .meta({ description: 'UDP port of control and tunnels' }),
+        .meta({ description: 'UDP port of control messages and tunnels' }),
       virtualIpv4Prefix: ipv4PrefixField()
         .prefault('198.18.0.0/15')
-        .meta({ description: 'virtual IPv4 addresses of the system, of nodes and general nodes' }),
+        .meta({ description: 'virtual IPv4 addresses of the system, for nodes and general nodes' }),
       generalNames: z
         .array(domainField())
         .max(256)
@@ -203,12 +200,13 @@ export function ntmobileSection(configuration: ConfigurationContext) {
           sample: ['intranet.example.net'],
         }),
       unreachableNames: z.boolean().default(true).meta({
-        description: 'reach through a relay what has no address of a family that this place has',
+        description:
+          'use a relay for names that have no address of a family that the access network provides',
       }),
       ...namesShape(),
       table: integerField(1, 0xffff_fffe).default(7890).meta({
         description:
-          'routing table of packets from virtual addresses; the next one is that of the places',
+          'routing table for packets from virtual addresses; the next number is the table for uplinks',
       }),
       rulePriority: integerField(1, 32_000)
         .default(900)
@@ -222,7 +220,7 @@ export function ntmobileSection(configuration: ConfigurationContext) {
     .transform((fields) => settingsOf(fields, configuration))
     .meta({
       description:
-        'NTMobile: tunnels to other nodes by name, from behind any NAT; none without this section',
+        'NTMobile: tunnels to other nodes by name, through any NAT; off without this section',
       sample: {
         accountServer: { host: 'as.example.net' },
         account: 'alice',
@@ -231,7 +229,7 @@ export function ntmobileSection(configuration: ConfigurationContext) {
     });
 }
 
-/** The name server that applications of this host ask. */
+/** The stub resolver that applications of this host use. */
 function stubSection() {
   return z
     .strictObject({
@@ -240,20 +238,20 @@ function stubSection() {
           ipField()
             .refine(
               (address) => isLoopback(address),
-              'must be an address of the loopback: others must not ask it',
+              'must be a loopback address: other hosts must not reach the stub',
             )
             .meta({ kind: 'loopback address' }),
         )
         .min(1)
         .max(4)
         .prefault(['127.0.78.90'])
-        .meta({ description: 'loopback addresses that it listens on' }),
+        .meta({ description: 'loopback addresses to listen on' }),
       port: integerField(1, 65_535).default(53).meta({ description: 'UDP and TCP port' }),
     })
     .prefault({})
     .meta({
       description:
-        'name server of this host, which finds other nodes and hands on what is not theirs',
+        'stub resolver of this host: answers the names of nodes and forwards other queries',
     });
 }
 
@@ -264,7 +262,7 @@ interface ResolverParts {
 
 function checkResolver({ stub, resolver }: ResolverParts, report: Report): void {
   if (resolver !== 'resolv-conf' || stub?.port === undefined || stub.port === 53) return;
-  report('/etc/resolv.conf knows no port', 'use port 53 and another address of the loopback', [
+  report('/etc/resolv.conf cannot hold a port', 'use port 53 and another loopback address', [
     'stub',
     'port',
   ]);
@@ -288,25 +286,25 @@ function checkSecret(
   } else if (passwordFile !== undefined)
     checkFile(resolve(directory, passwordFile), 'passwordFile', true, report);
   else if (enrolmentTokenFile !== undefined) {
-    // After the first login it is of no use, and whoever is careful removes it.
+    // An operator may remove the file after the first login.
     checkFile(resolve(directory, enrolmentTokenFile), 'enrolmentTokenFile', false, report);
   } else if (!Object.hasOwn(parts, 'passwordFile') && !Object.hasOwn(parts, 'enrolmentTokenFile')) {
     report(
-      'nothing to log in with',
-      'give passwordFile or enrolmentTokenFile (sojourn as account token, on the account server)',
+      'has neither passwordFile nor enrolmentTokenFile',
+      'give one; "sojourn as account token" on the account server makes a token',
     );
   }
 }
 
-function checkFile(file: string, key: string, needed: boolean, report: Report): void {
+function checkFile(file: string, key: string, required: boolean, report: Report): void {
   try {
-    const { mode } = !needed && !existsSync(file) ? { mode: 0 } : statSync(file);
+    const { mode } = !required && !existsSync(file) ? { mode: 0 } : statSync(file);
     if ((mode & 0o004) !== 0)
-      report(`${file} can be read by every user of this host`, `chmod 600 ${file}`, [key]);
+      report(`${file} is readable by every user`, `chmod 600 ${file}`, [key]);
   } catch (thrown) {
     report(
       `${file} cannot be read: ${thrown instanceof Error ? thrown.message : String(thrown)}`,
-      'put it there',
+      'create the file or correct the path',
       [key],
     );
   }
@@ -345,10 +343,10 @@ function settingsOf(fields: Fields, { directory }: ConfigurationContext): Ntmobi
   return { server: accountServer, account, device, secret, names: { stub, resolver }, node };
 }
 
-/** What an operator should be reminded of at each start. */
+/** Warnings that each start logs. */
 export function ntmobileWarnings({ secret }: NtmobileSettings): readonly string[] {
   if (secret.kind === 'password' || existsSync(secret.file)) return [];
   return [
-    `${secret.file} is not there: this node can log in only if it did before (enrolmentTokenFile)`,
+    `enrolmentTokenFile ${secret.file} does not exist: this node can log in only with an earlier login`,
   ];
 }

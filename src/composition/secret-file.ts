@@ -1,6 +1,6 @@
 /**
- * Secrets that a daemon makes for itself on its first start and keeps for good: one file each, for
- * nobody else to read.
+ * Secrets that a daemon makes at its first start and keeps: one file each, readable by the daemon
+ * only.
  */
 import {
   chmodSync,
@@ -22,27 +22,27 @@ const OCTETS = 32;
 const OTHERS = 0o077;
 
 /**
- * The 32 octets of `file`; made when there is no such file. Throws where it cannot be read or
- * written, or others can read it.
+ * The 32 octets of `file`, which is made if it does not exist. Throws if it cannot be read or
+ * written, or if other users can read it.
  */
 export function loadOrCreateSecret(file: string): Uint8Array {
   if (!existsSync(file)) make(file);
   if ((statSync(file).mode & OTHERS) !== 0)
-    throw new Error(`${file} can be read by others: chmod 600 ${file}`);
+    throw new Error(`${file} is readable by other users; run chmod 600 ${file}`);
   const text = readFileSync(file, 'utf8').trim();
   if (!/^hex:[0-9a-f]{64}$/.test(text))
-    throw new Error(`${file} holds no secret of 32 octets: restore it from a backup`);
+    throw new Error(`${file} does not contain a secret of 32 octets; restore it from a backup`);
   return fromHex(text.slice('hex:'.length));
 }
 
-/** Under its name only when it is whole; the first of two that start at once wins. */
+/** Links the complete file to its name. Of two daemons that start at once, the first one wins. */
 function make(file: string): void {
   mkdirSync(dirname(file), { recursive: true });
   const fresh = `${file}.${hex(randomBytes(6))}`;
   writeFileSync(fresh, `hex:${hex(randomBytes(OCTETS))}\n`, { mode: 0o600, flush: true });
   chmodSync(fresh, 0o600);
-  // Made by root in a daemon's own directory (--show-key before the first start): the daemon must
-  // be able to read it.
+  // With --show-key before the first start, root makes the file in the daemon's directory, and the
+  // daemon must be able to read it.
   if (process.getuid?.() === 0) giveTo(statSync(dirname(file)), fresh);
   try {
     linkSync(fresh, file);
@@ -57,7 +57,7 @@ function giveTo({ uid, gid }: Stats, file: string): void {
   try {
     chownSync(file, uid, gid);
   } catch (thrown) {
-    // Root without CAP_CHOWN, as in many containers, keeps it: the daemon is root's as well there.
+    // Root without CAP_CHOWN, as in many containers: there the daemon runs as root, too.
     if (!(thrown instanceof Error && 'code' in thrown && thrown.code === 'EPERM')) throw thrown;
   }
 }

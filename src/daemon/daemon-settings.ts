@@ -1,6 +1,6 @@
 /**
- * The `daemon:` section that every daemon's configuration has: what is about the process, not about
- * the protocol.
+ * The `daemon:` section that every daemon's configuration has: settings of the process, not of the
+ * protocol.
  */
 import { z } from 'zod';
 import { isLoopback } from '#base/ip.ts';
@@ -17,7 +17,7 @@ import { RUN_DIRECTORY, runDirectory, stateDirectory } from './directories.ts';
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'silent'] as const;
 export type LogLevel = (typeof LOG_LEVELS)[number];
 
-const SECTION = { description: 'what is about the process, not about the protocol' };
+const SECTION = { description: 'settings of the process, not of the protocol' };
 
 const nameField = z
   .string()
@@ -25,21 +25,21 @@ const nameField = z
 
 const metricsSection = z.strictObject({
   address: ipField()
-    .refine(isLoopback, 'must be a loopback address, as the port asks nobody who he is')
+    .refine(isLoopback, 'must be a loopback address: the port has no authentication')
     .prefault('127.0.0.1')
-    .meta({ description: 'address of the port, one of the loopback', kind: 'loopback address' }),
+    .meta({ description: 'loopback address of the port', kind: 'loopback address' }),
   port: integerField(1, 65535).meta({ description: 'TCP port of /metrics', sample: 9419 }),
 });
 
 /**
- * What every process of the suite can be told; `name`: what it is called unless the operator says
- * otherwise (several on one host).
+ * The keys that every daemon has. `name` is the default name; several instances on one host need
+ * names of their own.
  */
 function processFields(name: string) {
   return {
     name: nameField.default(name).meta({
-      description: 'name of this daemon, which its socket, store, device and log lines bear',
-      details: 'Several daemons of one kind on one host need different ones.',
+      description: 'name of this daemon; its socket, store, device and log lines carry it',
+      details: 'Several daemons of one role on one host need different names.',
       kind: 'name',
     }),
     controlSocket: z
@@ -57,31 +57,31 @@ function processFields(name: string) {
       .optional()
       .meta({
         description:
-          'group that may use the control socket, by name or number; the own group of the daemon unless given',
+          "group that may use the control socket, by name or number; the daemon's own group unless given",
         ...{ kind: 'group', sample: 'sojourn' },
       }),
     stateDirectory: z
       .string()
       .startsWith('/', 'must be an absolute path')
       .default(stateDirectory)
-      .meta({ description: 'directory of the store, which survives restarts', kind: 'path' }),
+      .meta({ description: 'directory for state that survives restarts', kind: 'path' }),
     logLevel: z
       .enum(LOG_LEVELS)
       .default('info')
-      .meta({ description: 'least severe level that is logged', reloadable: true }),
+      .meta({ description: 'minimum severity of logged events', reloadable: true }),
     logFormat: z.enum(['auto', 'json', 'pretty']).default('auto').meta({
-      description: 'form of the log; auto is pretty on a terminal and JSON lines elsewhere',
+      description: 'format of the log; auto is pretty on a terminal and JSON lines otherwise',
     }),
     metrics: metricsSection.optional().meta({
-      description: 'where Prometheus reads metrics by HTTP; nowhere unless given',
-      details: 'The command "sojourn metrics" tells them in any case.',
+      description: 'HTTP endpoint for Prometheus; none unless given',
+      details: 'The command "sojourn metrics" prints the same metrics without it.',
     }),
   };
 }
 
 /**
- * Of a whole file only whose state is meant: enough to find a daemon's keys, whatever else is
- * missing or wrong.
+ * The part of a file that names the daemon's state directory: enough to find its keys even if
+ * everything else is missing or wrong.
  */
 export function identitySchema(role: string) {
   const { name, stateDirectory } = processFields(role);
@@ -97,7 +97,7 @@ export function serviceSection(name: string) {
     .meta(SECTION);
 }
 
-/** What a process with a data plane can be told beside that. */
+/** The additional keys of a daemon with a data plane. */
 function planeFields(name: string, deviceMtu: number) {
   return {
     device: deviceField()
@@ -109,12 +109,11 @@ function planeFields(name: string, deviceMtu: number) {
     threads: integerField(1, 64)
       .refine(
         (threads) => threads === 1 || threads % 2 === 0,
-        'must be 1 or even (pairs of one thread each way)',
+        'must be 1 or even (a pair has one thread for each direction)',
       )
       .default(2)
       .meta({
-        description:
-          'threads of the data plane; 1 serves both directions, 2 one each, 2n are n pairs',
+        description: 'threads of the data plane: 1 for both directions, 2 for one each, or n pairs',
       }),
     deviceMtu: integerField(1280, 65535)
       .default(deviceMtu)
@@ -128,7 +127,7 @@ function resolversField() {
     .max(8)
     .default([])
     .meta({
-      description: 'DNS servers to ask; those of /etc/resolv.conf unless given',
+      description: 'DNS servers to use; those of /etc/resolv.conf unless given',
       sample: ['2001:db8::53'],
     });
 }
@@ -142,9 +141,11 @@ export function daemonSection(name: string) {
       rawPath: z
         .boolean()
         .default(true)
-        .meta({ description: 'serve IPv6 links, by raw packets; false leaves UDP on IPv4' }),
+        .meta({
+          description: 'serve IPv6 links with raw packets; false leaves only UDP over IPv4',
+        }),
       earlyDataHoldMs: integerField(0, 1000).default(50).meta({
-        description: 'how long data that overtakes its registration is held; 0 drops it',
+        description: 'how long data that arrives before its registration is held; 0 drops it',
         unit: 'milliseconds',
       }),
       resolvers: resolversField(),
@@ -155,7 +156,7 @@ export function daemonSection(name: string) {
     .meta(SECTION);
 }
 
-/** Schema of `daemon:` for a daemon with a data plane whose tunnels are all sealed ones. */
+/** Schema of `daemon:` for a daemon with a data plane whose tunnels are all sealed. */
 export function sealedDaemonSection(name: string, deviceMtu: number) {
   return z
     .strictObject({
@@ -180,7 +181,7 @@ function checkDevice({ name, device }: DeviceParts, report: Report): void {
     report(`the device name "${made}" is longer than 15 characters`, 'set daemon.device');
 }
 
-/** With the names that follow from the daemon's own. */
+/** Adds the names that derive from the daemon's name. */
 function named<S extends Named & { readonly device?: string | undefined }>(settings: S) {
   return { ...settings, device: deviceOf(settings), controlSocket: controlSocketOf(settings) };
 }
@@ -204,11 +205,11 @@ function deviceOf({
   return device ?? `sojourn-${name}`;
 }
 
-/** Which daemon of a host it is. */
+/** Identifies one daemon of a host. */
 export type Identity = z.output<ReturnType<typeof identitySchema>>['daemon'];
-/** Of any daemon. */
+/** The section of any daemon. */
 export type ServiceSettings = z.output<ReturnType<typeof serviceSection>>;
-/** Of a daemon with sealed tunnels only. */
+/** The section of a daemon with sealed tunnels only. */
 export type SealedDaemonSettings = z.output<ReturnType<typeof sealedDaemonSection>>;
-/** Of a daemon with a data plane that serves Mobile IPv6. */
+/** The section of a daemon with a data plane that serves Mobile IPv6. */
 export type DaemonSettings = z.output<ReturnType<typeof daemonSection>>;

@@ -1,4 +1,4 @@
-/** What `--check` says: lines as editors understand them, or with `--json` one object. */
+/** The output of `--check`: lines that editors understand, or one object with `--json`. */
 
 import { ExitCode } from '#daemon/exit-codes.ts';
 import { type Fault, formatFault, type Loaded } from './config.ts';
@@ -12,11 +12,11 @@ import { type Fault, formatFault, type Loaded } from './config.ts';
 export function reportCheck<T>(
   file: string,
   loaded: Loaded<T>,
-  cautions: (settings: T) => readonly string[],
+  warningsOf: (settings: T) => readonly string[],
   json: boolean,
 ): ExitCode {
   const faults = loaded.ok ? [] : loaded.faults;
-  const warnings = loaded.ok ? cautions(loaded.value) : [];
+  const warnings = loaded.ok ? warningsOf(loaded.value) : [];
   if (json) {
     process.stdout.write(
       `${JSON.stringify({ file, ok: loaded.ok, faults, warnings }, undefined, 2)}\n`,

@@ -1,7 +1,6 @@
 /**
- * What is different between two configurations, key by key, and the configuration that a running
- * daemon can have of both: the new values of keys that it takes while it runs, the old ones of all
- * others.
+ * Differences between two configurations, key by key, and the configuration that a reload puts in
+ * force: new values of reloadable keys, old values of all others.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -11,8 +10,8 @@ import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import type { KeyDescription } from './config-schema.ts';
 
 /**
- * One key with another value. Undefined: it, or the entry of the list, was not there, or is not any
- * more. Secrets are not shown.
+ * One key whose value changed. Undefined stands for an absent key or list entry. Secrets are not
+ * shown.
  */
 export interface Change {
   /** `mobileNodes[1].homeAddresses` */
@@ -23,10 +22,10 @@ export interface Change {
 }
 
 const REDACTED = '[redacted]';
-/** Between the path of a file and what tells its content apart from another. */
+/** Separates the path of a file from the digest of its content. */
 const CONTENT = '\u0000';
 
-/** The same values, but where a key names a file that the daemon reads: with what is in it. */
+/** The same values, with a digest of the content of each file that a key names. */
 export function withFileContents(
   keys: readonly KeyDescription[],
   values: JsonObject,
@@ -56,7 +55,7 @@ function contentOf(file: string): string {
   }
 }
 
-/** Both with all defaults, and with what is in files. */
+/** Compares two configurations, both with all defaults and with the content of files. */
 export function differences(
   keys: readonly KeyDescription[],
   old: JsonObject,
@@ -83,7 +82,7 @@ function valueDifferences(
     reloadable: key.reloadable,
   };
   if (key.children.length === 0) return [differing(key, change)];
-  // A section that is not there says nothing.
+  // An absent section stands for its defaults.
   if (isMappingOrAbsent(old) && isMappingOrAbsent(fresh) && key.default !== undefined) {
     return differences(key.children, old ?? {}, fresh ?? {}, setting);
   }
@@ -93,11 +92,11 @@ function valueDifferences(
   return entryDifferences(key, old, fresh, setting);
 }
 
-/** A file is told by its path; that only its content changed, by a word. */
+/** A file is shown by its path, with a remark if only its content changed. */
 function differing({ kind }: KeyDescription, change: Change): Change {
   const { old, new: fresh } = change;
   return kind === 'file' && typeof old === 'string' && old === fresh
-    ? { ...change, new: `${old} (with other content)` }
+    ? { ...change, new: `${old} (content changed)` }
     : change;
 }
 
@@ -123,7 +122,7 @@ function entryDifferences(
     left.delete(partner);
     return differences(key.children, old[partner] ?? {}, entry, `${setting}[${at}]`);
   });
-  const gone = [...left].map((at) => {
+  const removed = [...left].map((at) => {
     return {
       setting: `${setting}[${at}]`,
       old: shown(key, old[at]),
@@ -131,11 +130,11 @@ function entryDifferences(
       reloadable: key.reloadable,
     };
   });
-  return [...gone, ...found];
+  return [...removed, ...found];
 }
 
 /**
- * Entries have no names: the same entry is the one that has most in common, if there is anything.
+ * Entries have no names, so an entry is taken for the old one that has most values in common.
  */
 function partnerOf(
   entry: JsonObject,
@@ -154,11 +153,11 @@ function partnerOf(
 }
 
 function inCommon(a: JsonObject, b: JsonObject): number {
-  // Whether something is allowed makes no two entries the same.
-  const tells = Object.entries(a).filter(
+  // A common boolean does not identify an entry.
+  const identifying = Object.entries(a).filter(
     ([, value]) => typeof value !== 'boolean' && value !== undefined,
   );
-  return tells.filter(
+  return identifying.filter(
     ([name, value]) => JSON.stringify(value) === JSON.stringify(b[name]) && !isEmpty(value),
   ).length;
 }
@@ -168,8 +167,7 @@ function isEmpty(value: JsonValue | undefined): boolean {
 }
 
 /**
- * `old` with the values of `fresh` for keys that are reloadable. Both as written, or both with
- * everything.
+ * `old` with the values of `fresh` for reloadable keys. Both are as written, or both are complete.
  */
 export function withReloadable(
   keys: readonly KeyDescription[],
@@ -193,7 +191,7 @@ function mixedValue(
   if (areEntries(old) && areEntries(fresh) && old.length === fresh.length) {
     return old.map((entry, at) => withReloadable(key.children, entry, fresh[at] ?? entry));
   }
-  // A section that everybody has, written down or not.
+  // A section that always exists, written or not.
   if (key.default === undefined || !isMappingOrAbsent(old) || !isMappingOrAbsent(fresh)) return old;
   const value = withReloadable(key.children, old ?? {}, fresh ?? {});
   return old === undefined && Object.keys(value).length === 0 ? undefined : value;
@@ -207,7 +205,7 @@ function areEntries(value: JsonValue | undefined): value is readonly JsonObject[
   return isJsonList(value) && value.every(isJsonObject);
 }
 
-/** For people: without secrets, and of files the path alone. */
+/** The value as operators see it: no secrets, files by their path only. */
 function shown(key: KeyDescription, value: JsonValue | undefined): JsonValue | undefined {
   if (value === undefined) return undefined;
   if (key.secret) return REDACTED;

@@ -1,6 +1,6 @@
 /**
- * Fields of configuration files: addresses, prefixes, ranges, key material. Each carries its
- * description for generated documentation.
+ * Fields of configuration files: addresses, prefixes, ranges, key material. Each carries the
+ * description that the generated documentation shows.
  */
 import { readFileSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
@@ -28,7 +28,7 @@ interface IssueSink {
   }): void;
 }
 
-/** The one way in which schemas of ours report. */
+/** Reports faults of a schema, with a remedy beside each message. */
 export function reporter(context: IssueSink): Report {
   return (message, remedy, path = []) =>
     context.addIssue({ code: 'custom', message, path: [...path], params: { remedy } });
@@ -43,9 +43,9 @@ interface Checked<T> extends IssueSink {
 }
 
 /**
- * For `superRefine(crossCheck(…), EVEN_WHEN_FAULTY)`: checks what no single field shows, also where
- * some field is faulty, so that an operator hears of everything at once. Faulty parts are
- * `undefined` in what `check` gets (its types must say so).
+ * For `superRefine(crossCheck(…), EVEN_WHEN_FAULTY)`: checks relations between fields even if some
+ * fields are faulty, so that the operator sees all faults at once. `check` gets `undefined` for the
+ * faulty parts, and its types must say so.
  */
 export function crossCheck<T>(
   check: (sound: T, report: Report) => void,
@@ -59,7 +59,7 @@ export function crossCheck<T>(
 }
 
 export const EVEN_WHEN_FAULTY = {
-  /** But not where the whole is no mapping. */
+  /** False only if the value as a whole is not a mapping. */
   when: ({ issues }: Pick<Checked<unknown>, 'issues'>): boolean =>
     issues.every(({ path = [], code }) => path.length > 0 || code === 'unrecognized_keys'),
 };
@@ -76,7 +76,7 @@ function leaveOut(value: unknown, [first, ...rest]: readonly PropertyKey[]): voi
   else leaveOut(Reflect.get(value, first), rest);
 }
 
-/** The sound entries of a list, with their places. */
+/** The sound entries of a list, with their indexes. */
 export function soundEntries<T>(
   list: readonly (T | undefined)[] | undefined,
 ): readonly (readonly [number, T])[] {
@@ -85,7 +85,7 @@ export function soundEntries<T>(
   );
 }
 
-/** The list, where every entry of it is sound. */
+/** The list if every entry is sound; undefined otherwise. */
 export function soundList<T>(
   list: readonly (T | undefined)[] | undefined,
 ): readonly T[] | undefined {
@@ -93,7 +93,7 @@ export function soundList<T>(
   return list !== undefined && sound.length === list.length ? sound : undefined;
 }
 
-/** Text that `parse` turns into a value, or a fault that shows an example. */
+/** A text that `parse` turns into a value; the fault shows an example. */
 function parsedText<T>(parse: (text: string) => T | undefined, what: string, example: string) {
   return z
     .string()
@@ -119,7 +119,7 @@ export const ipv6PrefixField = () =>
 export const ipv4PrefixField = () =>
   parsedText((text) => ofFamily(strictPrefix(text), 4), 'an IPv4 prefix', '192.0.2.0/24');
 
-/** A prefix without a length, or with bits behind it, is more often a slip than a wish. */
+/** Rejects a prefix without a length or with host bits: both are usually typing errors. */
 function strictPrefix(text: string): Prefix | undefined {
   const prefix = parsePrefix(text);
   const address = parseIpAddress(text.split('/')[0] ?? '');
@@ -134,7 +134,7 @@ export function integerField(minimum: number, maximum: number) {
   return z.int().min(minimum).max(maximum);
 }
 
-/** Names that the kernel takes for a network interface. */
+/** A name that the kernel accepts for a network interface. */
 export function deviceField() {
   return parsedText(
     (text) => (/^[^\s/:%]{1,15}$/.test(text) && text !== '.' && text !== '..' ? text : undefined),
@@ -143,7 +143,7 @@ export function deviceField() {
   );
 }
 
-/** A DNS host name; not an address. */
+/** Whether the text is a DNS host name and not an address. */
 export function isHostName(text: string): boolean {
   const labels = text.replace(/\.$/, '').split('.');
   const wellFormed = labels.every((label) => /^(?!-)[A-Za-z0-9_-]{1,63}(?<!-)$/.test(label));
@@ -159,13 +159,13 @@ const SMALLEST_KEY_OCTETS = 16;
  */
 export const keyShape = {
   key: z.string().optional().meta({
-    description: 'shared key itself: hex:…, base64:… or text:…, at least 16 octets',
+    description: 'the shared key itself: hex:…, base64:… or text:…, at least 16 octets',
     details: 'Either key or keyFile. A file with a key in it must not be readable by every user.',
     sample: 'hex:<64 hexadecimal digits>',
     secret: true,
   }),
   keyFile: z.string().optional().meta({
-    description: 'file that holds the shared key in the same form, not readable by every user',
+    description: 'file with the shared key in the same form; it must not be readable by every user',
     kind: 'file',
     sample: '/etc/sojourn/keys/name',
   }),
@@ -176,7 +176,7 @@ export interface KeySource {
   readonly keyFile?: string | undefined;
 }
 
-/** The octets of the key that `source` names; undefined when it was reported. */
+/** The octets of the key that `source` names; undefined after it has reported a fault. */
 export function resolveKey(
   source: KeySource,
   configuration: ConfigurationContext,
@@ -194,7 +194,7 @@ export function resolveKey(
       report(message, remedy, ['keyFile']),
     );
   }
-  report('no key', `give key or keyFile; ${FRESH_KEY}`);
+  report('has no key', `give key or keyFile; ${FRESH_KEY}`);
   return undefined;
 }
 
@@ -202,7 +202,7 @@ function keyOfFile(file: string, report: Report): Uint8Array | undefined {
   try {
     const { mode } = statSync(file);
     if ((mode & 0o004) !== 0) {
-      report(`${file} can be read by every user of this host`, `chmod 600 ${file}`);
+      report(`${file} is readable by every user`, `chmod 600 ${file}`);
       return undefined;
     }
     return checkedKey(readFileSync(file, 'utf8').trim(), report);
@@ -215,13 +215,13 @@ function keyOfFile(file: string, report: Report): Uint8Array | undefined {
   }
 }
 
-/** Messages never repeat the text: it may be a key with a slip in it. */
+/** Messages never repeat the text: it may be a mistyped key. */
 function checkedKey(text: string, report: Report): Uint8Array | undefined {
   const key = parseKey(text);
-  if (key === undefined) report('not a key', KEY_FORM);
+  if (key === undefined) report('is not a key', KEY_FORM);
   else if (key.length < SMALLEST_KEY_OCTETS) {
     report(
-      `a key of ${key.length} octets is too short; at least ${SMALLEST_KEY_OCTETS}`,
+      `the key has ${key.length} octets; at least ${SMALLEST_KEY_OCTETS} are needed`,
       FRESH_KEY,
     );
     return undefined;

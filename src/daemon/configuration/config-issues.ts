@@ -1,10 +1,10 @@
 /**
- * Turns what zod found into sentences an operator can act on: unknown keys with the likely meant
- * one, types by their YAML names.
+ * Turns zod's issues into sentences that an operator can act on: unknown keys with the most similar
+ * known one, types by their YAML names.
  */
 import type { z } from 'zod';
 
-/** A fault before it has a place in the file. `atKey`: it is about the key, not the value. */
+/** A fault without its position in the file. `atKey`: it concerns the key, not the value. */
 export interface Finding {
   readonly path: readonly (string | number)[];
   readonly message: string;
@@ -85,8 +85,8 @@ function plural(issue: z.core.$ZodIssueTooSmall | z.core.$ZodIssueTooBig): strin
 }
 
 /**
- * Of the alternatives that a value could have been, the one whose outer form it has tells what is
- * wrong.
+ * Describes the alternative whose outer form the value has; the other alternatives would hide the
+ * actual fault.
  */
 function describeUnion(
   issue: z.core.$ZodIssueInvalidUnion,
@@ -153,27 +153,26 @@ function member(value: unknown, part: string | number): unknown {
 }
 
 /**
- * All places of the JSON Schema that a value at `path` may be described by (several behind a
- * union).
+ * The parts of the JSON Schema that may describe a value at `path`: several below a union.
  */
 function schemasAt(shape: unknown, path: Finding['path']): readonly unknown[] {
-  let places = alternatives(shape);
+  let schemas = alternatives(shape);
   for (const part of path) {
-    places = places.flatMap((place) =>
+    schemas = schemas.flatMap((schema) =>
       alternatives(
         typeof part === 'number'
-          ? member(place, 'items')
-          : member(member(place, 'properties'), part),
+          ? member(schema, 'items')
+          : member(member(schema, 'properties'), part),
       ),
     );
   }
-  return places;
+  return schemas;
 }
 
-function alternatives(place: unknown): readonly unknown[] {
-  if (place === undefined) return [];
-  const branches = member(place, 'anyOf');
-  return Array.isArray(branches) ? [place, ...branches.flatMap(alternatives)] : [place];
+function alternatives(schema: unknown): readonly unknown[] {
+  if (schema === undefined) return [];
+  const branches = member(schema, 'anyOf');
+  return Array.isArray(branches) ? [schema, ...branches.flatMap(alternatives)] : [schema];
 }
 
 function keysAt(shape: unknown, path: Finding['path']): readonly string[] {

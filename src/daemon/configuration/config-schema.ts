@@ -1,59 +1,58 @@
 /**
- * What a configuration schema says of each of its keys: the one source of the example files, the
- * tables and man pages of the documentation, and of what a reload may change.
+ * The keys of a configuration schema with their descriptions: the source of the example files, the
+ * reference page and the man pages, and of the keys that a reload may change.
  *
- * Schemas say it by `.meta({ description, … })`, see `KeyNotes`; type, range and default come from
- * the schema itself.
+ * Schemas describe a key with `.meta({ description, … })`, see `KeyNotes`; type, range and default
+ * come from the schema itself.
  */
 import { z } from 'zod';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 
-/** What `.meta()` of a key may hold beside what zod knows by itself. */
+/** What `.meta()` of a key may hold beside the facts that zod knows. */
 export interface KeyNotes {
-  /** One sentence, without its full stop: it is also shown behind faults. */
+  /** One sentence without its full stop: faults show it in parentheses. */
   readonly description?: string;
-  /** What the example file and the man page say beyond that; whole sentences. */
+  /** Whole sentences that the example file and the man page add. */
   readonly details?: string;
-  /** Of numbers. */
+  /** The unit of a number. */
   readonly unit?: string;
-  /** What a text is: `IPv6 address`. */
+  /** What a text stands for, such as `IPv6 address`. */
   readonly kind?: string;
-  /** Shown (commented out) where the key has no default, or an empty one. */
+  /** Shown, commented out, if the key has no default or an empty one. */
   readonly sample?: JsonValue;
   /**
-   * A running daemon takes a new value; counts for everything below as well, unless that says
-   * otherwise.
+   * A running daemon takes a new value. Applies to all keys below, unless they say otherwise.
    */
   readonly reloadable?: boolean;
   /** Never logged or shown. */
   readonly secret?: boolean;
 }
 
-/** One key, with what is below it. */
+/** One key, with the keys below it. */
 export interface KeyDescription extends KeyNotes {
   readonly name: string;
   /** `mobileNodes[].security.spi` */
   readonly path: string;
   readonly type: string;
   readonly required: boolean;
-  /** Undefined: none; `description` says what happens without the key. */
+  /** Undefined if there is none; `description` says what happens without the key. */
   readonly default: JsonValue | undefined;
   readonly reloadable: boolean;
   readonly secret: boolean;
-  /** Of a mapping, or of each entry of a list of mappings. */
+  /** The keys of a mapping, or of each entry of a list of mappings. */
   readonly children: readonly KeyDescription[];
 }
 
-/** The JSON Schema of what stands in the file (not of what becomes of it). */
+/** The JSON Schema of the file's content, before any transformation. */
 export function shapeOf(schema: z.ZodType): JsonObject {
   const shape = z.toJSONSchema(schema, {
     io: 'input',
     unrepresentable: 'any',
     override: ({ zodSchema, jsonSchema }) => {
       const { def } = zodSchema._zod;
-      // Of what is transformed zod does not tell the default; what is no structure is the same
-      // before and after, and so is the empty list.
+      // Zod omits the default of a transformed value. A plain value or an empty list is the same
+      // before and after the transformation.
       if (def.type === 'default' && isPlain(def.defaultValue))
         jsonSchema.default = def.defaultValue;
     },
@@ -73,7 +72,7 @@ export function keysOf(shape: JsonObject): readonly KeyDescription[] {
   return childrenOf(shape, '', false);
 }
 
-/** Each key, and after it what is below it. */
+/** Each key, followed by the keys below it. */
 export function* everyKey(keys: readonly KeyDescription[]): Generator<KeyDescription> {
   for (const key of keys) {
     yield key;
@@ -82,11 +81,11 @@ export function* everyKey(keys: readonly KeyDescription[]): Generator<KeyDescrip
 }
 
 function childrenOf(
-  place: JsonObject,
+  schema: JsonObject,
   path: string,
   reloadable: boolean,
 ): readonly KeyDescription[] {
-  const around = mappingIn(place);
+  const around = mappingIn(schema);
   if (around === undefined) return [];
   const { mapping, listed } = around;
   const required = isJsonList(mapping['required']) ? mapping['required'] : [];
@@ -101,27 +100,27 @@ function childrenOf(
 function describeKey(
   name: string,
   path: string,
-  place: JsonObject,
+  schema: JsonObject,
   required: boolean,
   reloadableAround: boolean,
 ): KeyDescription {
-  const reloadable = booleanIn(place, 'reloadable') ?? reloadableAround;
-  const text = (key: string) => (typeof place[key] === 'string' ? { [key]: place[key] } : {});
+  const reloadable = booleanIn(schema, 'reloadable') ?? reloadableAround;
+  const text = (key: string) => (typeof schema[key] === 'string' ? { [key]: schema[key] } : {});
   return {
-    ...{ name, path, required, reloadable, type: typeOf(place) },
+    ...{ name, path, required, reloadable, type: typeOf(schema) },
     ...{ ...text('description'), ...text('details'), ...text('unit'), ...text('kind') },
-    ...('sample' in place && place['sample'] !== undefined ? { sample: place['sample'] } : {}),
-    default: place['default'],
-    secret: booleanIn(place, 'secret') ?? false,
-    children: childrenOf(place, path, reloadable),
+    ...('sample' in schema && schema['sample'] !== undefined ? { sample: schema['sample'] } : {}),
+    default: schema['default'],
+    secret: booleanIn(schema, 'secret') ?? false,
+    children: childrenOf(schema, path, reloadable),
   };
 }
 
-/** The mapping that a value here may be, or that each entry of a list here is. */
+/** The mapping that the schema allows, or that each entry of its list is. */
 function mappingIn(
-  place: JsonObject,
+  schema: JsonObject,
 ): { readonly mapping: JsonObject; readonly listed: boolean } | undefined {
-  const choices = alternativesOf(place);
+  const choices = alternativesOf(schema);
   const mapping = choices.find((choice) => isJsonObject(choice['properties']));
   if (mapping !== undefined) return { mapping, listed: false };
   for (const { items } of choices) {
@@ -131,30 +130,30 @@ function mappingIn(
   return undefined;
 }
 
-function alternativesOf(place: JsonObject): readonly JsonObject[] {
-  const branches = place['anyOf'];
-  return isJsonList(branches) ? branches.filter(isJsonObject).flatMap(alternativesOf) : [place];
+function alternativesOf(schema: JsonObject): readonly JsonObject[] {
+  const branches = schema['anyOf'];
+  return isJsonList(branches) ? branches.filter(isJsonObject).flatMap(alternativesOf) : [schema];
 }
 
 /** In words: `whole number, 4 to 262140`, `list of IPv6 addresses`. */
-function typeOf(place: JsonObject): string {
-  const { kind, anyOf } = place;
-  const choices = place['enum'];
+function typeOf(schema: JsonObject): string {
+  const { kind, anyOf } = schema;
+  const choices = schema['enum'];
   if (typeof kind === 'string') return kind;
   if (isJsonList(anyOf)) return [...new Set(anyOf.filter(isJsonObject).map(typeOf))].join(', or ');
   if (isJsonList(choices)) return choices.map(String).join(' | ');
-  if (place['const'] !== undefined) return String(place['const']);
-  switch (place['type']) {
+  if (schema['const'] !== undefined) return String(schema['const']);
+  switch (schema['type']) {
     case 'array':
-      return `list of ${plural(isJsonObject(place['items']) ? typeOf(place['items']) : 'values')}`;
+      return `list of ${plural(isJsonObject(schema['items']) ? typeOf(schema['items']) : 'values')}`;
     case 'object':
       return 'mapping';
     case 'boolean':
       return 'true | false';
     case 'integer':
-      return `whole number${rangeOf(place)}`;
+      return `whole number${rangeOf(schema)}`;
     case 'number':
-      return `number${rangeOf(place)}`;
+      return `number${rangeOf(schema)}`;
     default:
       return 'text';
   }
@@ -171,12 +170,12 @@ function plural(type: string): string {
   return /(s|x)$/.test(type) ? `${type}es` : `${type}s`;
 }
 
-function objectIn(place: JsonObject, name: string): JsonObject {
-  const value = place[name];
+function objectIn(schema: JsonObject, name: string): JsonObject {
+  const value = schema[name];
   return isJsonObject(value) ? value : {};
 }
 
-function booleanIn(place: JsonObject, name: string): boolean | undefined {
-  const value = place[name];
+function booleanIn(schema: JsonObject, name: string): boolean | undefined {
+  const value = schema[name];
   return typeof value === 'boolean' ? value : undefined;
 }

@@ -1,7 +1,7 @@
 /**
  * The files that make up one configuration: `FILE`, and the drop-ins `FILE.d/*.yaml` in the order
- * of their names (octet by octet). Mappings are merged deep, everything else, lists too, replaces
- * what was said before. Each value knows which file it came from.
+ * of their names (octet by octet). Mappings are merged at any depth; every other value, including a
+ * list, replaces the earlier one. Each value has the position that it came from.
  */
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -25,7 +25,7 @@ export interface SourcePosition {
   readonly column: number;
 }
 
-/** What is wrong with a file as such. */
+/** A fault of a file as a whole. */
 export interface SourceFault extends SourcePosition {
   readonly message: string;
   readonly remedy: string;
@@ -36,14 +36,14 @@ export interface Source {
   readonly file: string;
   readonly document: Document;
   readonly lines: LineCounter;
-  /** Undefined for a file in which nothing is said. */
+  /** Undefined for a file without content. */
   readonly value: unknown;
 }
 
 export type Parsed = { readonly source: Source } | { readonly faults: readonly SourceFault[] };
 
 export interface ReadSources {
-  /** In the order in which they count. */
+  /** The file, then its drop-ins in their order. */
   readonly sources: readonly Source[];
   readonly faults: readonly SourceFault[];
 }
@@ -75,7 +75,7 @@ function readSource(file: string): Parsed {
   }
 }
 
-/** Drop-ins in their order; editors' copies and hidden files are none. */
+/** The names of drop-ins in their order, without hidden files and editors' backup files. */
 function dropInNames(directory: string): {
   readonly names: readonly string[];
   readonly fault?: SourceFault;
@@ -95,7 +95,7 @@ function dropInNames(directory: string): {
     if (code === 'ENOENT') return { names: [] };
     const fault =
       code === 'ENOTDIR'
-        ? wholeFile(directory, 'is no directory', 'drop-ins are files in it')
+        ? wholeFile(directory, 'is not a directory', 'put drop-ins into it as files')
         : wholeFile(directory, `cannot be read: ${textOf(thrown)}`, 'check its permissions');
     return { names: [], fault };
   }
@@ -116,7 +116,7 @@ export function parseSource(file: string, text: string): Parsed {
   }
 }
 
-/** The whole configuration; undefined where no file says anything. */
+/** The whole configuration; undefined if every file is empty. */
 export function mergedValue(sources: readonly Source[]): unknown {
   return sources.reduce<unknown>(
     (whole, { value }) => (value === undefined ? whole : merge(whole, value)),
@@ -140,8 +140,8 @@ function isMapping(value: unknown): value is object {
 }
 
 /**
- * Where the value at `path` (or with `atKey` its key) comes from; where nothing is there, the
- * innermost that encloses it, in the first file that has that.
+ * The position of the value at `path`, or of its key with `atKey`. For an absent value it is the
+ * innermost enclosing one, in the first file that has it.
  */
 export function sourcePositionOf(
   sources: readonly Source[],
@@ -149,15 +149,15 @@ export function sourcePositionOf(
   atKey: boolean,
 ): SourcePosition {
   const roots = sources.filter(({ value }) => value !== undefined);
-  let layers = counting(roots.map((source) => layerOf(source, source.document.contents)));
+  let layers = effectiveLayers(roots.map((source) => layerOf(source, source.document.contents)));
   for (const [depth, part] of path.entries()) {
     const deeper = layers.flatMap((layer) =>
       stepInto(layer, part, atKey && depth === path.length - 1),
     );
     if (deeper.length === 0) break;
-    layers = counting(deeper);
+    layers = effectiveLayers(deeper);
   }
-  // Of a mapping that several files have parts of, the first: that is where one would look.
+  // Of a mapping with parts in several files, the first part is where an operator looks.
   return positionOf(layers[0] ?? layerOf(sources[0], undefined));
 }
 
@@ -185,8 +185,8 @@ function stepInto(layer: Layer, part: PathPart, atKey: boolean): readonly Layer[
   return [layerOf(source, node.items[part], offset)];
 }
 
-/** The last one, and of those before it the mappings that it was merged with. */
-function counting(layers: readonly Layer[]): Layer[] {
+/** The last layer, with the mappings before it that it was merged with. */
+function effectiveLayers(layers: readonly Layer[]): Layer[] {
   const plain = layers.findLastIndex(({ node }) => !isMap(node));
   return plain === layers.length - 1 ? layers.slice(-1) : layers.slice(plain + 1);
 }

@@ -1,12 +1,12 @@
 /**
- * Values of a configuration, as they stand in files: what is in force where the file says nothing.
+ * Values of a configuration as the files give them, completed with the defaults.
  */
 
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { isJsonList, isJsonObject } from '#daemon/control/json-lines.ts';
 import type { KeyDescription } from './config-schema.ts';
 
-/** `values` with the default of each key that is not there. */
+/** `values` with the default of each absent key. */
 export function completed(keys: readonly KeyDescription[], values: JsonObject): JsonObject {
   const known = new Map(keys.map((key) => [key.name, key]));
   const given = Object.entries(values).map(([name, value]) => {
@@ -32,7 +32,7 @@ function completedValue({ children }: KeyDescription, value: JsonValue): JsonVal
   return value;
 }
 
-/** Where secrets stand in `values`, as `homes[0].security.key`. */
+/** The paths of secrets in `values`, such as `homes[0].security.key`. */
 export function secretsIn(
   keys: readonly KeyDescription[],
   values: JsonObject,

@@ -1,9 +1,9 @@
 /**
- * Checks a configuration (one YAML file and its drop-ins) against one zod schema and tells every
- * fault at once: file:line:column, key path, what is wrong, remedy.
+ * Checks a configuration (one YAML file and its drop-ins) against one zod schema and reports all
+ * faults at once: file:line:column, key path, fault, remedy.
  *
- * Shared by all daemons. Schemas are built of the fields of `config-fields.ts`; what documentation
- * is generated from is in `config-schema.ts`.
+ * All daemons share it. Schemas are built from the fields of `config-fields.ts`; `config-schema.ts`
+ * is the source of the documentation.
  */
 import { statSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
@@ -26,12 +26,12 @@ import {
 } from './config-sources.ts';
 import { completed, secretsIn } from './config-values.ts';
 
-/** One thing wrong with a configuration. `line` and `column` count from 1. */
+/** One fault of a configuration. `line` and `column` count from 1. */
 export interface Fault extends SourcePosition {
   /** `mobileNodes[0].homeAddresses[1]`; empty for the file as a whole. */
   readonly path: string;
   readonly message: string;
-  /** What to do about it; empty where the message says it. */
+  /** What the operator does about it; empty if the message says it. */
   readonly remedy: string;
 }
 
@@ -39,26 +39,25 @@ export type Loaded<T> =
   | { readonly ok: true; readonly value: T; readonly document: ConfigurationDocument<T> }
   | { readonly ok: false; readonly faults: readonly Fault[] };
 
-/** What stands in the files, for who compares it with what stands there later. */
+/** The content of the files, for a comparison with their content at a later reload. */
 export interface ConfigurationDocument<T> {
   readonly keys: readonly KeyDescription[];
   /** As written, with no defaults. */
   readonly written: JsonObject;
-  /** With all defaults, and with what is in the files that it names. */
+  /** With all defaults, and with digests of the files that it names. */
   readonly values: JsonObject;
-  /** The settings that other values of the same file would be; undefined where they are wrong. */
+  /** The settings for other values of the same file; undefined if the values are wrong. */
   settingsOf(written: JsonObject): T | undefined;
 }
 
-/** What fields need to know of the file that they are read from. */
+/** Facts about the configuration file that its fields need. */
 export interface ConfigurationContext {
-  /** Relative paths in the file start here. */
+  /** The directory that relative paths in the file start at. */
   readonly directory: string;
 }
 
 /**
- * Reads `file` and its drop-ins and checks them. Reads key files that they name, and touches
- * nothing else.
+ * Reads `file`, its drop-ins and the key files that they name, and checks them. Changes nothing.
  */
 export function loadConfiguration<S extends z.ZodType>(
   file: string,
@@ -98,7 +97,7 @@ function check<S extends z.ZodType>(
   const shape = shapeOf(schema);
   const keys = keysOf(shape);
   const parsed = schema.safeParse(root);
-  const exposed = sources.flatMap((source) => exposure(source, keys));
+  const exposed = sources.flatMap((source) => exposedSecrets(source, keys));
   if (parsed.success && exposed.length === 0) {
     const written = asJson(root);
     const values = withFileContents(keys, completed(keys, written), directory);
@@ -119,12 +118,12 @@ function check<S extends z.ZodType>(
   return { ok: false, faults: sorted };
 }
 
-/** One fault a line, in the form that editors and `grep` understand. */
+/** One fault as one line, in the form that editors and `grep` understand. */
 export function formatFault(fault: Fault): string {
-  const where = `${fault.file}:${fault.line}:${fault.column}`;
+  const position = `${fault.file}:${fault.line}:${fault.column}`;
   const path = fault.path === '' ? '' : `${fault.path}: `;
   const remedy = fault.remedy === '' ? '' : ` (${fault.remedy})`;
-  return `${where}: ${path}${fault.message}${remedy}`;
+  return `${position}: ${path}${fault.message}${remedy}`;
 }
 
 /** `['homes', 0, 'key']` → `homes[0].key`. */
@@ -141,18 +140,21 @@ function withoutPath(fault: SourceFault): Fault {
   return { ...fault, path: '' };
 }
 
-/** A file with keys in it is kept as a key file is. */
-function exposure({ file, value }: Source, keys: readonly KeyDescription[]): readonly Fault[] {
+/** A configuration file that contains keys must be protected like a key file. */
+function exposedSecrets(
+  { file, value }: Source,
+  keys: readonly KeyDescription[],
+): readonly Fault[] {
   const readable = (statSync(file, { throwIfNoEntry: false })?.mode ?? 0) & 0o004;
   if (readable === 0 || secretsIn(keys, asJson(value)).length === 0) return [];
   return [
     withoutPath(
-      wholeFile(file, 'holds keys and can be read by every user of this host', `chmod 600 ${file}`),
+      wholeFile(file, 'contains a key and is readable by every user', `chmod 600 ${file}`),
     ),
   ];
 }
 
-/** What YAML gives is JSON but for what no schema of ours takes (dates, binary). */
+/** Parsed YAML is JSON, except for dates and binary values, which no schema here accepts. */
 function asJson(value: unknown): JsonObject {
   const plain: JsonValue = JSON.parse(JSON.stringify(value ?? null));
   return isJsonObject(plain) ? plain : {};

@@ -8,7 +8,7 @@ import { type Endpoint, isDomainName } from '#wire/ntmobile/options.ts';
 import { parseKey, type Report, reporter } from './config-fields.ts';
 
 const KEY_OCTETS = 32;
-/** Of control and tunnels. */
+/** The UDP port of control messages and tunnels. */
 const PORT = 7890;
 
 /** `hex:` or `base64:` and 32 octets, X25519 or Ed25519. */
@@ -32,7 +32,7 @@ export const domainField = () =>
     .string()
     .refine(
       isDomainName,
-      'must be a domain name in lower case, without a dot at its end, like nodes.example',
+      'must be a domain name in lower case without a final dot, like nodes.example',
     )
     .meta({ kind: 'domain name' });
 
@@ -44,7 +44,7 @@ export function endpointField() {
       const endpoint = parseEndpoint(text, PORT);
       if (endpoint !== undefined) return endpoint;
       reporter(context)(
-        `"${text}" is no address with a port`,
+        `"${text}" is not an address with an optional port`,
         'for example 192.0.2.1:7890 or [2001:db8::1]:7890',
       );
       return z.NEVER;
@@ -52,17 +52,19 @@ export function endpointField() {
     .meta({ kind: 'endpoint' });
 }
 
-/** Reports a prefix that is none of a system. */
+/** Reports a prefix that is not a /48 of locally assigned unique local addresses (RFC 4193). */
 export function checkSystemPrefix(prefix: Prefix | undefined, report: Report): void {
   if (
     prefix === undefined ||
     (prefix.length === 48 && cachedAddressBytes(prefix.address)[0] === 0xfd)
   )
     return;
-  report('not a /48 of fd00::/8 (RFC 4193)', 'for example fd12:3456:789a::/48', ['systemPrefix']);
+  report('is not a /48 of fd00::/8 (RFC 4193)', 'for example fd12:3456:789a::/48', [
+    'systemPrefix',
+  ]);
 }
 
-/** One direction coordinator, as others are told of it. */
+/** One direction coordinator, as other daemons are configured with it. */
 export function coordinatorSection() {
   return z.strictObject({
     name: domainField().meta({
@@ -77,7 +79,7 @@ export function coordinatorSection() {
       .array(endpointField())
       .min(1)
       .meta({
-        description: 'where nodes find it; port 7890 where none is given',
+        description: 'its addresses for nodes, with port 7890 unless given',
         sample: ['192.0.2.1'],
       }),
   });

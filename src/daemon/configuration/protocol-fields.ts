@@ -1,6 +1,6 @@
 /**
- * Fields that the configurations of both ends of a registration share. RFC 4283 identifier, RFC
- * 4285 security association.
+ * Fields that the configurations of both ends of a registration share: the identifier of RFC 4283,
+ * the security association of RFC 4285.
  */
 import { z } from 'zod';
 import type { ConfigurationContext } from './config.ts';
@@ -69,7 +69,7 @@ function checkRegistrationKey(
   if (!faulty) resolveKey(parts, configuration, report);
 }
 
-/** Network access identifier; RFC 4282's length, and no white space. */
+/** Network access identifier with RFC 4282's length limit and no white space. */
 export function identifierField() {
   const fits = (text: string): boolean =>
     /^\S+$/.test(text) && new TextEncoder().encode(text).length <= 253;
@@ -90,7 +90,7 @@ export function tunnelMtuSection() {
         .meta({ description: 'largest inner packet over IPv4 and UDP', unit: 'octets' }),
     })
     .prefault({})
-    .meta({ description: 'largest inner packet of a tunnel, unless its path allows less' });
+    .meta({ description: 'largest inner packet of a tunnel; a path with a smaller MTU lowers it' });
 }
 
 export const udpPortField = () =>
@@ -99,13 +99,16 @@ export const udpPortField = () =>
       'UDP port of registrations and tunnels over IPv4 (RFC 5555), the same at both ends',
   });
 
-/** Seconds told in units of four, 16 bits wide (RFC 6275 §6.1.7). */
+/** Seconds that fit into 16 bits in units of four (RFC 6275 §6.1.7). */
 export const lifetimeField = (seconds: number) =>
   integerField(4, 262140)
     .default(seconds)
-    .meta({ unit: 'seconds', description: 'lifetime of a registration that is asked for' });
+    .meta({ unit: 'seconds', description: 'requested lifetime of a registration' });
 
-/** RFC 5555 §4.3; 0 is "never", which only the administrator of every NAT on the way can want. */
+/**
+ * RFC 5555 §4.3. The value 0 would mean "never" and is not allowed: no operator controls every NAT on
+ * the path.
+ */
 export const natKeepaliveField = () =>
   integerField(1, 65535)
     .default(110)
