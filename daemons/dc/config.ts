@@ -33,11 +33,9 @@ export function directionCoordinatorSchema() {
       port: integerField(1, 65_535)
         .default(7890)
         .meta({ description: 'UDP port for nodes and relays' }),
-      alternatePort: integerField(1, 65_535)
-        .default(7891)
-        .meta({
-          description: 'second UDP port, which nodes need to classify their NAT (RFC 5780)',
-        }),
+      alternatePort: integerField(1, 65_535).default(7891).meta({
+        description: 'second UDP port, which nodes need to classify their NAT (RFC 5780)',
+      }),
       authorities: z.array(publicKeyField()).min(1).meta({
         reloadable: true,
         description: 'public keys of the account servers whose credentials are accepted',

@@ -66,12 +66,9 @@ function mobileNodeSection(context: ConfigurationContext) {
         description: "the node's fixed IPv4 home addresses; none unless given",
         sample: ['198.51.100.10'],
       }),
-    mayUseIpv4Pool: z
-      .boolean()
-      .default(true)
-      .meta({
-        description: 'whether a node without a fixed IPv4 address may get one from ipv4Pool',
-      }),
+    mayUseIpv4Pool: z.boolean().default(true).meta({
+      description: 'whether a node without a fixed IPv4 address may get one from ipv4Pool',
+    }),
     mobileRouter: z.boolean().optional().meta({
       description:
         'whether the node may register as a mobile router; unless given, it may if it has mobileNetworkPrefixes',
@@ -146,12 +143,9 @@ export function homeAgentSchema(context: ConfigurationContext) {
           sample: ['192.0.2.1'],
         }),
       udpPort: udpPortField(),
-      homePrefixes: z
-        .array(ipv6PrefixField())
-        .min(1)
-        .meta({
-          description: 'prefixes of the home network, which contain the IPv6 home addresses',
-        }),
+      homePrefixes: z.array(ipv6PrefixField()).min(1).meta({
+        description: 'prefixes of the home network, which contain the IPv6 home addresses',
+      }),
       ipv4HomePrefixes: z
         .array(ipv4PrefixField())
         .default([])

@@ -115,12 +115,9 @@ export function homeShape(context: ConfigurationContext) {
         description:
           'IPv4 configuration of the home link; without it, IPv4 is not configured at home',
       }),
-    virtualHomeNetwork: z
-      .boolean()
-      .default(true)
-      .meta({
-        description: 'whether the home network is virtual: then this host is never at home',
-      }),
+    virtualHomeNetwork: z.boolean().default(true).meta({
+      description: 'whether the home network is virtual: then this host is never at home',
+    }),
     identifier: identifierField().optional().meta({
       description: 'network access identifier (RFC 4283) of this host at the home agent',
     }),

@@ -138,12 +138,9 @@ export function daemonSection(name: string) {
     .strictObject({
       ...processFields(name),
       ...planeFields(name, 1460),
-      rawPath: z
-        .boolean()
-        .default(true)
-        .meta({
-          description: 'serve IPv6 links with raw packets; false leaves only UDP over IPv4',
-        }),
+      rawPath: z.boolean().default(true).meta({
+        description: 'serve IPv6 links with raw packets; false leaves only UDP over IPv4',
+      }),
       earlyDataHoldMs: integerField(0, 1000).default(50).meta({
         description: 'how long data that arrives before its registration is held; 0 drops it',
         unit: 'milliseconds',

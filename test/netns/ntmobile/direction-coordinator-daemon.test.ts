@@ -192,7 +192,7 @@ describe('the daemon', () => {
     [
       'the same port twice',
       'alternatePort: 7890',
-      'alternatePort: the same as port (choose another)',
+      'alternatePort: is the same as port (choose another port)',
     ],
     [
       'a prefix that is no ULA',

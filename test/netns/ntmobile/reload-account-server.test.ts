@@ -98,7 +98,7 @@ describe('an account server', () => {
     expect(await operate(['reload'])).toEqual({
       applied: [FILES.certificateFile, FILES.keyFile].map((file, at) => ({
         setting: `certificate.${at === 0 ? 'certificateFile' : 'keyFile'}`,
-        ...{ old: file, new: `${file} (with other content)` },
+        ...{ old: file, new: `${file} (content changed)` },
       })),
       needsRestart: [],
     });

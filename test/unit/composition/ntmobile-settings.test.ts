@@ -87,7 +87,7 @@ describe('a good mn.yaml', () => {
     );
     expect(ntmobile?.secret).toEqual({ kind: 'enrolment-token', file: join(directory, 'gone') });
     expect(ntmobile && ntmobileWarnings(ntmobile)).toEqual([
-      expect.stringContaining('gone is not there'),
+      expect.stringContaining('gone does not exist'),
     ]);
   });
 });
@@ -102,7 +102,7 @@ it('accepts examples/mn.ntmobile.yaml but for its password', () => {
 describe('a wrong mn.yaml', () => {
   it('has nothing to do', () => {
     expect(faultsOf('mark: 7\n')).toEqual([
-      'mn.yaml:1:1: neither homes nor ntmobile is given (homes: for Mobile IPv6, ntmobile: for NTMobile, or both)',
+      'mn.yaml:1:1: neither homes nor ntmobile is given (give homes for Mobile IPv6, ntmobile for NTMobile, or both)',
     ]);
   });
 
@@ -111,19 +111,19 @@ describe('a wrong mn.yaml', () => {
       'a fingerprint that is cut',
       FINGERPRINT,
       'AB:CD',
-      'mn.yaml:2:55: ntmobile.accountServer.fingerprint: not the SHA-256 fingerprint of a certificate ("sojourn as fingerprint", on the account server, shows it)',
+      'mn.yaml:2:55: ntmobile.accountServer.fingerprint: is not the SHA-256 fingerprint of a certificate (run "sojourn as fingerprint" on the account server to see it)',
     ],
     [
       'a fingerprint and an authority',
       'host: as.example.net,',
       'host: as.example.net, caFile: ca.pem,',
-      'mn.yaml:2:50: ntmobile.accountServer.caFile: the fingerprint tells which certificate it must be (remove caFile, or the fingerprint)',
+      'mn.yaml:2:50: ntmobile.accountServer.caFile: is given together with fingerprint (remove one of them)',
     ],
     [
       'an authority that is none',
       `fingerprint: '${FINGERPRINT}'`,
       'caFile: password',
-      /^mn\.yaml:2:50: ntmobile\.accountServer\.caFile: password: .* \(a certificate in PEM is wanted\)$/,
+      /^mn\.yaml:2:50: ntmobile\.accountServer\.caFile: password: .* \(give a file with a certificate in PEM\)$/,
     ],
     [
       'a host that is none',
@@ -141,7 +141,7 @@ describe('a wrong mn.yaml', () => {
       'no secret',
       '  passwordFile: password\n',
       '',
-      'mn.yaml:2:3: ntmobile: nothing to log in with (give passwordFile or enrolmentTokenFile (sojourn as account token, on the account server))',
+      'mn.yaml:2:3: ntmobile: has neither passwordFile nor enrolmentTokenFile (give one; "sojourn as account token" on the account server makes a token)',
     ],
     [
       'two secrets',
@@ -153,25 +153,25 @@ describe('a wrong mn.yaml', () => {
       'a password that others can read',
       'passwordFile: password',
       'passwordFile: open',
-      'mn.yaml:4:17: ntmobile.passwordFile: open can be read by every user of this host (chmod 600 open)',
+      'mn.yaml:4:17: ntmobile.passwordFile: open is readable by every user (chmod 600 open)',
     ],
     [
       'a password that is not there',
       'passwordFile: password',
       'passwordFile: gone',
-      /^mn\.yaml:4:17: ntmobile\.passwordFile: gone cannot be read: ENOENT.* \(put it there\)$/,
+      /^mn\.yaml:4:17: ntmobile\.passwordFile: gone cannot be read: ENOENT.* \(create the file or correct the path\)$/,
     ],
     [
       'a stub for everybody',
       'account: alice',
       'account: alice\n  stub: { addresses: [192.0.2.1] }',
-      'mn.yaml:4:23: ntmobile.stub.addresses[0]: must be an address of the loopback: others must not ask it',
+      'mn.yaml:4:23: ntmobile.stub.addresses[0]: must be a loopback address: other hosts must not reach the stub',
     ],
     [
       'a port that resolv.conf cannot name',
       'account: alice',
       'account: alice\n  resolver: resolv-conf\n  stub: { port: 5353 }',
-      'mn.yaml:5:17: ntmobile.stub.port: /etc/resolv.conf knows no port (use port 53 and another address of the loopback)',
+      'mn.yaml:5:17: ntmobile.stub.port: /etc/resolv.conf cannot hold a port (use port 53 and another loopback address)',
     ],
     [
       'a way that there is not',
@@ -183,7 +183,7 @@ describe('a wrong mn.yaml', () => {
       'a domain with a dot behind it',
       'account: alice',
       'account: alice\n  generalNames: [example.com.]',
-      'mn.yaml:4:18: ntmobile.generalNames[0]: must be a domain name in lower case, without a dot at its end, like nodes.example',
+      'mn.yaml:4:18: ntmobile.generalNames[0]: must be a domain name in lower case without a final dot, like nodes.example',
     ],
   ])('has %s', (_what, from, to, fault) => {
     expect(MN).toContain(from);

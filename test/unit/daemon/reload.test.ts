@@ -136,7 +136,7 @@ describe('reload', () => {
         .map((line) => line.replaceAll(`${directory}/`, '').replace(/:1:\d+:/, ':')),
     ).toEqual([
       'fixture.yaml: colour: unknown key (known here: daemon, behaviour, size, key)',
-      'fixture.yaml: daemon.threads: must be 1 or even (pairs of one thread each way)',
+      'fixture.yaml: daemon.threads: must be 1 or even (a pair has one thread for each direction)',
       'fixture.yaml.d/10.yaml: behaviour: must be one of good, throws, forbidden, absent, late-defect, never-stops, fails-to-stop (did you mean "good"?)',
       'sojourn: the configuration is wrong; nothing was changed',
     ]);

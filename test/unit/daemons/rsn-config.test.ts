@@ -29,19 +29,19 @@ describe('a wrong rsn.yaml', () => {
       'a prefix that is none of a system',
       'fd12:3456:789a::/48',
       '2001:db8::/48',
-      'rsn.yaml:5:15: systemPrefix: not a /48 of fd00::/8 (RFC 4193) (for example fd12:3456:789a::/48)',
+      'rsn.yaml:5:15: systemPrefix: is not a /48 of fd00::/8 (RFC 4193) (for example fd12:3456:789a::/48)',
     ],
     [
       'few shadow addresses',
       '',
       'translatorIpv4Prefix: 100.127.0.0/25\n',
-      'rsn.yaml:6:23: translatorIpv4Prefix: holds fewer than 254 addresses (use a /24 or larger)',
+      'rsn.yaml:6:23: translatorIpv4Prefix: has fewer than 254 addresses (use a /24 or larger)',
     ],
     [
       'shadow addresses that are virtual ones',
       '',
       'translatorIpv4Prefix: 198.19.0.0/16\n',
-      'rsn.yaml:6:23: translatorIpv4Prefix: overlaps 198.18.0.0/15, which is virtual (take another one)',
+      'rsn.yaml:6:23: translatorIpv4Prefix: overlaps the virtual prefix 198.18.0.0/15 (choose another prefix)',
     ],
     [
       'an address for a network',

@@ -124,7 +124,7 @@ describe('differences', () => {
     const changed = {
       setting: 'nodes[0].keyFile',
       old: 'key',
-      new: 'key (with other content)',
+      new: 'key (content changed)',
       reloadable: true,
     };
     expect(changes).toEqual([[changed], [], [changed]]);

@@ -8,7 +8,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { formatFault, loadConfiguration } from '#daemon/configuration/config.ts';
 import { homeAgentSchema } from '../../../../daemons/ha/config.ts';
 import { mobileNodeSchema } from '../../../../daemons/mn/config.ts';
-import { HA, KEY, MN } from './config-slips.ts';
+import { HA, KEY, MN } from './config-faults.ts';
 
 let directory = '';
 beforeEach(() => {
@@ -100,7 +100,7 @@ describe('a fault', () => {
     });
     expect(load('mn.yaml', mobileNodeSchema).faults.map((fault) => fault.split(' (')[0])).toEqual([
       'mn.yaml:7:3: ntmobile.accountServer: is missing',
-      'mn.yaml:7:3: ntmobile: nothing to log in with',
+      'mn.yaml:7:3: ntmobile: has neither passwordFile nor enrolmentTokenFile',
       'mn.yaml.d/10.yaml:2:3: daemon.lgoLevel: unknown key',
     ]);
   });
@@ -129,7 +129,7 @@ describe('a fault', () => {
   it('is a directory that is none', () => {
     write({ 'mn.yaml': MN, 'mn.yaml.d': 'lifetimeSeconds: 600\n' });
     expect(load('mn.yaml', mobileNodeSchema).faults).toEqual([
-      'mn.yaml.d:1:1: is no directory (drop-ins are files in it)',
+      'mn.yaml.d:1:1: is not a directory (put drop-ins into it as files)',
     ]);
   });
 
@@ -143,7 +143,7 @@ describe('a fault', () => {
     expect(load('mn.yaml', mobileNodeSchema).faults).toEqual([]);
     chmodSync(join(directory, 'mn.yaml.d/20.yaml'), 0o644);
     expect(load('mn.yaml', mobileNodeSchema).faults).toEqual([
-      'mn.yaml.d/20.yaml:1:1: holds keys and can be read by every user of this host (chmod 600 mn.yaml.d/20.yaml)',
+      'mn.yaml.d/20.yaml:1:1: contains a key and is readable by every user (chmod 600 mn.yaml.d/20.yaml)',
     ]);
   });
 });

@@ -12,7 +12,7 @@ import { nearest } from '#daemon/configuration/config-issues.ts';
 import { homeAgentSchema } from '../../../../daemons/ha/config.ts';
 import { mobileNodeSchema } from '../../../../daemons/mn/config.ts';
 import { mobileRouterSchema } from '../../../../daemons/mr/config.ts';
-import { HA, KEY, MN, MR, WRONG } from './config-slips.ts';
+import { HA, KEY, MN, MR, WRONG } from './config-faults.ts';
 
 let directory = '';
 
@@ -121,13 +121,13 @@ daemon: { name: a-name-that-is-long, threads: 3 }
 mark: 0
 `;
     expect(faultsOf('mn', text).map((fault) => fault.split(' (')[0])).toEqual([
-      'mn.yaml:2:16: homes[0].homeAgent: only an IPv4 address is given',
+      'mn.yaml:2:16: homes[0].homeAgent: is a lone IPv4 address',
       'mn.yaml:3:18: homes[0].homeAddress: 2001:db8:1:100::10 is outside homePrefix',
       'mn.yaml:5:19: homes[0].ipv4HomeLink: a virtual home network has no home link',
       'mn.yaml:5:35: homes[0].ipv4HomeLink.prefixLength: must be at most 32, not 240',
       'mn.yaml:6:22: homes[0].security.spi: SPI 17 is reserved by RFC 4285',
       'mn.yaml:6:37: homes[0].security.algorithm: must be one of hmac-sha256-128, hmac-sha1-96',
-      'mn.yaml:6:47: homes[0].security.key: not a key',
+      'mn.yaml:6:47: homes[0].security.key: is not a key',
       'mn.yaml:8:47: homes[2].homeAddress: 2001:db8:1:100::11 is given twice',
       'mn.yaml:9:7: mark: must be at least 1, not 0',
     ]);
@@ -147,7 +147,7 @@ mark: 0
     chmodSync(file, 0o644);
     const exposed = loadConfiguration(file, mobileNodeSchema);
     expect(exposed.ok ? [] : exposed.faults.map(formatFault)).toEqual([
-      `${file}:1:1: holds keys and can be read by every user of this host (chmod 600 ${file})`,
+      `${file}:1:1: contains a key and is readable by every user (chmod 600 ${file})`,
       expect.stringContaining('mark: must be at least 1'),
     ]);
     writeFileSync(file, MN);

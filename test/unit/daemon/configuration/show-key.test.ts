@@ -57,6 +57,6 @@ describe.each([
       `daemon: { name: here, stateDirectory: ${directory} }\n`,
     );
     expect([status, stdout]).toEqual([ExitCode.internal, '']);
-    expect(stderr).toContain('holds no secret of 32 octets');
+    expect(stderr).toContain('does not contain a secret of 32 octets');
   });
 });
