@@ -1,7 +1,7 @@
 /** An address with a port, as people write it. */
 import { type IpAddress, isIpv6, parseIpAddress } from './ip.ts';
 
-export interface EndpointText {
+interface EndpointText {
   readonly address: IpAddress;
   readonly port: number;
 }

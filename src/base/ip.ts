@@ -169,8 +169,6 @@ export const UNSPECIFIED_V4 = '0.0.0.0' as Ipv4Address;
 export const UNSPECIFIED_V6 = '::' as Ipv6Address;
 /** All nodes on the link. */
 export const ALL_NODES = 'ff02::1' as Ipv6Address;
-/** All routers on the link. */
-export const ALL_ROUTERS = 'ff02::2' as Ipv6Address;
 
 export function isUnspecified(address: IpAddress): boolean {
   return address === UNSPECIFIED_V6 || address === UNSPECIFIED_V4;

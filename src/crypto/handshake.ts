@@ -43,13 +43,13 @@ const DATA_LABEL = label('sojourn ntmobile data');
 const CONTROL_LABEL = label('sojourn ntmobile control');
 const NO_MAC = new Uint8Array(MAC_OCTETS);
 
-export const COOKIE_OCTETS = 16;
+const COOKIE_OCTETS = 16;
 export const COOKIE_NONCE_OCTETS = 12;
 
 type Initiation = NtmobileDatagramOf<'initiation'>;
 
 /** Keys for what one direction carries. */
-export interface DirectionKeys {
+interface DirectionKeys {
   /** 16 or 32 octets, as the suite has it. */
   readonly data: Uint8Array;
   /** Always of ChaCha20-Poly1305. */
@@ -62,7 +62,7 @@ export interface SessionKeys {
 }
 
 /** The AEAD that a suite's number stands for; undefined for others. */
-export function aeadOfSuite(suite: number): AeadName | undefined {
+function aeadOfSuite(suite: number): AeadName | undefined {
   if (suite === Suite.aes128Gcm) return 'aes-128-gcm';
   return suite === Suite.chacha20Poly1305 ? 'chacha20-poly1305' : undefined;
 }
@@ -124,7 +124,7 @@ export function mac2Valid(cookie: Uint8Array, initiation: Uint8Array): boolean {
 }
 
 /** What an initiator decides. */
-export interface InitiationFields {
+interface InitiationFields {
   /** Under which it will receive. */
   readonly spi: number;
   readonly use: number;
@@ -189,7 +189,7 @@ export function initiate(
 }
 
 /** An initiation that was read: who sent it, and how to answer. */
-export interface ReceivedInitiation {
+interface ReceivedInitiation {
   readonly publicKey: Uint8Array;
   readonly payload: InitiationPayload;
   /**

@@ -28,7 +28,7 @@ import {
 import type { MobilityMessage } from '#wire/mobility/message.ts';
 import { AuthenticationSubtype, findOption } from '#wire/mobility/options.ts';
 
-export type MobilityAlgorithm = 'hmac-sha1-96' | 'hmac-sha256-128';
+type MobilityAlgorithm = 'hmac-sha1-96' | 'hmac-sha256-128';
 
 /** Key and algorithm that an SPI stands for. The key's octets must not change after first use. */
 export interface MobilityKey {
@@ -136,7 +136,7 @@ function mobilityData(header: Uint8Array, length: number): Uint8Array {
 }
 
 /** Where a message is on its way: what the MAC and the checksum cover beside it. */
-export interface MobilityAddresses {
+interface MobilityAddresses {
   /**
    * Binding Update: IPv6 source of its packet; Acknowledgement: IPv6 destination. Ignored if the
    * message has an alternate.

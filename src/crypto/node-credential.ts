@@ -18,7 +18,7 @@ import { type SigningKey, sha256, sign, signatureValid } from './primitives.ts';
 const CONTEXT = new TextEncoder().encode('sojourn node credential v1\0');
 
 /** Why a credential is not taken. */
-export type CredentialFault =
+type CredentialFault =
   | 'malformed'
   | 'unknown-authority'
   | 'wrong-signature'

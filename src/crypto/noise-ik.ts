@@ -124,13 +124,13 @@ function mixSecret(state: SymmetricState, pair: KeyPair, publicKey: Uint8Array):
 /**
  * The first message: ephemeral key, encrypted static key, encrypted payload, one after the other.
  */
-export interface InitiationMessage {
+interface InitiationMessage {
   readonly ephemeral: Uint8Array;
   readonly encryptedStatic: Uint8Array;
   readonly encryptedPayload: Uint8Array;
 }
 
-export interface ResponseMessage {
+interface ResponseMessage {
   readonly ephemeral: Uint8Array;
   readonly encryptedPayload: Uint8Array;
 }

@@ -16,7 +16,7 @@
  */
 import { equalSecrets, hmacSha256 } from './primitives.ts';
 
-export const RELAY_TOKEN_OCTETS = 56;
+const RELAY_TOKEN_OCTETS = 56;
 const MAC_AT = 40;
 const LABEL = new TextEncoder().encode('sojourn relay token\0');
 

@@ -10,7 +10,7 @@ import { type Wall, wall } from '#base/time.ts';
 const UNIX_EPOCH_SECONDS = 2_208_988_800;
 const ERA_MS = 2 ** 32 * 1000;
 /** RFC 4285 §5.1: how far two clocks may be apart unless configured otherwise. */
-export const DEFAULT_TIMESTAMP_WINDOW_MS = 7000;
+const DEFAULT_TIMESTAMP_WINDOW_MS = 7000;
 
 /** `fraction` in [0, 1) fills what a millisecond clock leaves open; RFC 4285 §6 wants it random. */
 export function ntpTimestamp(wallMs: Wall, fraction = 0): bigint {

@@ -21,8 +21,7 @@ import {
 import type { MobilityMessage } from '#wire/mobility/message.ts';
 import { findOption } from '#wire/mobility/options.ts';
 
-export const NODE_KEY_LENGTH = 20;
-export const NONCE_LENGTH = 8;
+const NODE_KEY_LENGTH = 20;
 const TOKEN_LENGTH = 8;
 const AUTHENTICATOR_LENGTH = 12;
 
@@ -74,7 +73,7 @@ export function bindingManagementKey(
  * What the authenticator covers beside the message. `correspondent` is its home address when it is
  * itself mobile.
  */
-export interface AuthorizationAddresses {
+interface AuthorizationAddresses {
   /** The address to be registered; the home address in a de-registration. */
   readonly careOfAddress: Ipv6Address;
   readonly correspondent: Ipv6Address;
@@ -130,7 +129,7 @@ export function signBindingAuthorization(
   return bytes;
 }
 
-export type AuthorizationVerdict =
+type AuthorizationVerdict =
   | 'ok'
   | 'no-authorization-data'
   | 'authorization-data-not-last'

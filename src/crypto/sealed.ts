@@ -67,7 +67,7 @@ export class Sealer {
  * Why a datagram was not opened. One from behind the window looks forged: its high half is taken
  * for the next one's.
  */
-export type OpenFailure = 'forged' | 'replayed';
+type OpenFailure = 'forged' | 'replayed';
 
 /** Opens what a {@link Sealer} sealed, each datagram once. */
 export class Opener {

@@ -9,10 +9,7 @@ import type { LoginInput, NameAnswer, QueryInput } from '#engine/contract/ntmobi
 import type { Output } from '#engine/contract/output.ts';
 import type { LoginPort, NamePort, ResolverPort } from './ports.ts';
 
-export type ExternalRequestOutput = Extract<
-  Output,
-  { readonly kind: 'resolve' | 'login' | 'answer' }
->;
+type ExternalRequestOutput = Extract<Output, { readonly kind: 'resolve' | 'login' | 'answer' }>;
 
 export interface ExternalRequestPorts {
   readonly resolver?: ResolverPort;

@@ -17,7 +17,7 @@ import { createDriver, type Driver, type DriverInput } from './driver.ts';
 import type { ClockPort, KernelPort, PlanePort, Punt, StorePort } from './ports.ts';
 
 /** Makers of the two engines. The configurations have every field that theirs have. */
-export interface WarmUpEngines {
+interface WarmUpEngines {
   homeAgent(
     configuration: ReturnType<typeof homeAgentOf>,
     random: RandomBytes,

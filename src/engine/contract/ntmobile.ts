@@ -171,7 +171,7 @@ export type NtmobileOutput =
  * and is whole; what the engine makes of it is not said. `out`: it was sealed, and a `send`
  * follows.
  */
-export interface ObservedMessage {
+interface ObservedMessage {
   readonly kind: 'message';
   readonly direction: 'in' | 'out';
   readonly udpPath: UdpPath;

@@ -6,7 +6,7 @@ import { type IpAddress, parseIpv4, parseIpv6 } from '#base/ip.ts';
 const MAX_ALIASES = 8;
 const LONGEST_TIME_TO_LIVE_SECONDS = 86_400;
 
-export interface AnsweredAddresses {
+interface AnsweredAddresses {
   readonly addresses: readonly IpAddress[];
   /** The shortest of the records that lead to them. */
   readonly timeToLiveSeconds: number;

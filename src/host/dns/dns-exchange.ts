@@ -20,7 +20,7 @@ export interface NameServer {
 }
 
 /** A server, and the address that is asked from; undefined where that is left to routing. */
-export interface NameServerPath {
+interface NameServerPath {
   readonly server: NameServer;
   readonly source: IpAddress | undefined;
 }
@@ -42,7 +42,7 @@ export interface DnsExchangeRequest {
  * `octets`: an answer to the question; its id means nothing. The best that was found is given: a
  * failure of one server only where no other knew more.
  */
-export type DnsExchangeResult = { readonly octets: Buffer } | { readonly failure: string };
+type DnsExchangeResult = { readonly octets: Buffer } | { readonly failure: string };
 
 /** Of one family. */
 const MAX_SOURCES = 4;

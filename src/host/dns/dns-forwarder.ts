@@ -13,7 +13,7 @@ import { decoded } from './dns-query.ts';
 
 export type AddressType = 'A' | 'AAAA';
 
-export interface ForwarderOptions {
+interface ForwarderOptions {
   /** Called for each query. */
   readonly servers: () => readonly NameServer[];
   /** Addresses to ask from; called for each query. */

@@ -12,7 +12,7 @@ import { type IpAddress, isIpv6 } from '#base/ip.ts';
 
 export type DnsTransport = 'udp' | 'tcp';
 
-export interface DnsListenerOptions {
+interface DnsListenerOptions {
   readonly addresses: readonly IpAddress[];
   /** 0: any free one, the same for all. */
   readonly port: number;

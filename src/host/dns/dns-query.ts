@@ -44,7 +44,7 @@ export interface DnsQuery {
 }
 
 /** `answer` is what to say where there is no query to answer: a refusal, or nothing at all. */
-export type ReadQuery = { readonly query: DnsQuery } | { readonly answer: Uint8Array | undefined };
+type ReadQuery = { readonly query: DnsQuery } | { readonly answer: Uint8Array | undefined };
 
 export function readQuery(octets: Uint8Array, transport: 'udp' | 'tcp'): ReadQuery {
   if (octets.length < DNS_HEADER_OCTETS || isResponse(octets)) return { answer: undefined };

@@ -3,7 +3,7 @@ import type { IpAddress } from '#base/ip.ts';
 import { DnsListener } from './dns-listener.ts';
 import { answerQuery, type Zone } from './zone-answer.ts';
 
-export interface NameServerOptions {
+interface NameServerOptions {
   readonly addresses: readonly IpAddress[];
   /** 0: any free one, the same for all. */
   readonly port: number;

@@ -34,7 +34,7 @@ export interface ResolvConfPaths {
   readonly backup: string;
 }
 
-export interface ResolvConfOptions extends ResolvConfPaths {
+interface ResolvConfOptions extends ResolvConfPaths {
   /** Addresses of the stub; port 53, for the file knows no other. */
   readonly servers: readonly string[];
   /** The daemon's name. */

@@ -22,7 +22,7 @@ import {
 } from './dns-exchange.ts';
 import { decoded } from './dns-query.ts';
 
-export interface ResolverOptions {
+interface ResolverOptions {
   /**
    * Servers, or who knows them, asked for each name; default: those of /etc/resolv.conf, read again
    * for each name.

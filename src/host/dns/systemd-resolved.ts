@@ -29,7 +29,7 @@ export function isResolvedInUse(file = RESOLV_CONF): boolean {
   );
 }
 
-export interface ResolvedLink {
+interface ResolvedLink {
   readonly device: string;
   /** `127.0.0.1` or `127.0.0.1:5353`. */
   readonly servers: readonly string[];

@@ -19,7 +19,7 @@ import type { SystemError } from '#host/process/system-error.ts';
 import type { AddressMapPort } from '#runtime/ports.ts';
 import { type NftChild, type OwnTable, openNft, removeTables } from './nft-child.ts';
 
-export interface AddressMapOptions {
+interface AddressMapOptions {
   /** Name of the table, in family inet. */
   readonly table: string;
   /** The TUN device. */
@@ -35,7 +35,7 @@ export interface AddressMapOptions {
   readonly onLost: (error: SystemError) => void;
 }
 
-export interface AddressMaps extends AddressMapPort {
+interface AddressMaps extends AddressMapPort {
   /** Removes the table; resolves when it is gone. */
   close(): Promise<void>;
 }

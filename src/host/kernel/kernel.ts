@@ -53,7 +53,7 @@ export const ROUTING_PROTOCOL = {
   'relay-server': 205,
 } as const;
 
-export interface KernelOptions {
+interface KernelOptions {
   readonly netlink: NetlinkSocket;
   readonly clock: Pick<ClockPort, 'now'>;
   /** One of ROUTING_PROTOCOL. */

@@ -19,7 +19,7 @@ export interface OwnTable {
   readonly name: string;
 }
 
-export interface NftOptions {
+interface NftOptions {
   /** What needs nft, for the message that says that it is missing. */
   readonly purpose: string;
   readonly tables: readonly OwnTable[];

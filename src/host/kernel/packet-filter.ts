@@ -15,7 +15,7 @@ import { type NftChild, type OwnTable, openNft, removeTables } from './nft-child
 const HOME_ADDRESS_PLACES = 4;
 const FIXED_HEADER_OCTETS = 40;
 
-export interface PacketFilterOptions {
+interface PacketFilterOptions {
   /** Name of the tables, in family ip6 and ip: `sojourn-ha`. */
   readonly table: string;
   /** Outer addresses at which tunnels are taken over from the start (a home agent's own). */
@@ -24,7 +24,7 @@ export interface PacketFilterOptions {
   readonly onLost: (error: SystemError) => void;
 }
 
-export interface PacketFilter {
+interface PacketFilter {
   /**
    * Protocols 41 and 4 to `address` are ours from now on; counted, so that two tunnels may share
    * it.

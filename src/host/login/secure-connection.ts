@@ -23,7 +23,7 @@ export interface SecureServer {
   readonly trust: Trust;
 }
 
-export interface ConnectOptions {
+interface ConnectOptions {
   readonly server: SecureServer;
   readonly addresses: readonly IpAddress[];
   /** Addresses to connect from; where there is none of a family the host's routing chooses. */

@@ -17,14 +17,14 @@ import { SystemError } from '#host/process/system-error.ts';
 import type { PlaneFeatures, PlaneOptions, Punt, RoamingNotice } from '#runtime/ports.ts';
 
 /** A tunnel as native/src/addon reads it: the members of the outer path are its own. */
-export interface NativeTunnel extends OuterPath {
+interface NativeTunnel extends OuterPath {
   readonly id: number;
   readonly encapsulation: Encapsulation;
   readonly mtu: number;
 }
 
 /** A relay leg as native/src/addon reads it. */
-export interface NativeRelayLeg extends OuterPath {
+interface NativeRelayLeg extends OuterPath {
   readonly index: number;
   readonly other: number;
   readonly rateKilobits: number;
@@ -54,7 +54,7 @@ export interface NativePlane {
   close(): void;
 }
 
-export interface NativeAddon {
+interface NativeAddon {
   readonly Plane: new (
     options: PlaneOptions,
     punted: (punt: Punt) => void,

@@ -17,7 +17,6 @@
 import { type Codec, decode } from '#base/bytes.ts';
 import { type Ipv4Address, readIpv4, writeIp } from '#base/ip.ts';
 
-export const ETHERTYPE_ARP = 0x0806;
 export const ArpOperation = { request: 1, reply: 2 } as const;
 
 /** Hardware addresses are six octets, copies. */

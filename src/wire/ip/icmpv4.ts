@@ -15,18 +15,8 @@
 import { type Codec, decode, type Reader, type Writer } from '#base/bytes.ts';
 import { internetChecksum } from './checksum.ts';
 
-export const PROTOCOL_ICMPV4 = 1;
-
-export const Icmpv4UnreachableCode = {
-  network: 0,
-  host: 1,
-  protocol: 2,
-  port: 3,
-  fragmentationNeeded: 4,
-} as const;
-
 /** Octet strings are copies; `nextHopMtu` is 0 in all but code 4. */
-export type Icmpv4Body =
+type Icmpv4Body =
   | {
       readonly type: 'destination-unreachable';
       readonly nextHopMtu: number;
@@ -134,9 +124,3 @@ export const icmpv4Codec: Codec<Icmpv4Message> = {
     writer.patchU16(start + 2, internetChecksum(writer.written(start)));
   },
 };
-
-/** One line for the log. */
-export function icmpv4Summary(message: Icmpv4Message): string {
-  const { body } = message;
-  return `ICMP ${body.type === 'unknown' ? `type ${body.messageType}` : body.type} code ${message.code}`;
-}

@@ -33,14 +33,6 @@ export const ParameterProblemCode = {
   unrecognizedNextHeader: 1,
   unrecognizedOption: 2,
 } as const;
-export const UnreachableCode = {
-  noRoute: 0,
-  prohibited: 1,
-  beyondScope: 2,
-  address: 3,
-  port: 4,
-  sourcePolicy: 5,
-} as const;
 
 /**
  * `packet` is as much of the invoking packet as there was; octet strings are copies; the options

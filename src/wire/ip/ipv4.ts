@@ -23,7 +23,7 @@ import { type Codec, decode, type Reader } from '#base/bytes.ts';
 import { type Ipv4Address, readIpv4, writeIp } from '#base/ip.ts';
 import { foldSum, internetChecksum, sumOf } from './checksum.ts';
 
-export const IPV4_HEADER_SIZE = 20;
+const IPV4_HEADER_SIZE = 20;
 
 /**
  * `fragmentOffset` counts octets; `options` is a multiple of 4 octets; `payload` is a view of the
@@ -103,8 +103,3 @@ export const ipv4Codec: Codec<Ipv4Packet> = {
     writer.bytes(packet.payload);
   },
 };
-
-/** One line for the log. */
-export function ipv4Summary(packet: Ipv4Packet): string {
-  return `IPv4 ${packet.source} > ${packet.destination} protocol ${packet.protocol}, ${packet.payload.length} octets`;
-}

@@ -113,7 +113,7 @@ function parseFragment(reader: Reader): Extension {
 }
 
 /** What the chain ended in. */
-export interface ExtensionChain {
+interface ExtensionChain {
   readonly extensions: Extension[];
   readonly protocol: number;
 }

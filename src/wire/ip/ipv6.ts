@@ -132,7 +132,7 @@ export function upperLayerDestination(packet: Ipv6Packet): Ipv6Address {
 }
 
 /** Broken rules of RFC 6275 §6.3, §6.4; a packet with any is discarded (§9.3.1, §11.3.3). */
-export type MobileIpv6Violation =
+type MobileIpv6Violation =
   | 'home-address-option-length'
   | 'home-address-option-repeated'
   | 'home-address-option-after-fragment'

@@ -16,7 +16,7 @@ import type { Ipv4Address, Ipv6Address } from '#base/ip.ts';
 import { upperLayerChecksum } from './checksum.ts';
 
 export const PROTOCOL_UDP = 17;
-export const UDP_HEADER_SIZE = 8;
+const UDP_HEADER_SIZE = 8;
 /** Port of DSMIPv6 tunnelling and signalling, RFC 5555 §4.1. */
 export const PORT_DSMIPV6 = 4191;
 
@@ -80,9 +80,4 @@ export function udpChecksumValid<A extends Ipv4Address | Ipv6Address>(
 ): boolean {
   if (bytes[6] === 0 && bytes[7] === 0) return !source.includes(':');
   return upperLayerChecksum(source, destination, PROTOCOL_UDP, bytes) === 0;
-}
-
-/** One line for the log. */
-export function udpSummary(datagram: UdpDatagram): string {
-  return `UDP ${datagram.sourcePort} > ${datagram.destinationPort}, ${datagram.payload.length} octets`;
 }

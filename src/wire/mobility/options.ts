@@ -17,7 +17,7 @@ import type { IpAddress, Ipv4Address, Ipv6Address } from '#base/ip.ts';
  * One row per option: its number, allowed lengths (octets behind the length field), alignment xn+y,
  * where it may appear.
  */
-export interface MobilityOptionFacts {
+interface MobilityOptionFacts {
   readonly optionType: number;
   readonly lengths: { readonly atLeast: number; readonly atMost: number };
   readonly alignment: { readonly multiple: number; readonly plus: number };
@@ -108,8 +108,6 @@ export const MOBILITY_OPTIONS = {
     allowedIn: [0, 2, 4, 5, 6],
   },
 } as const satisfies Record<string, MobilityOptionFacts>;
-
-export type KnownMobilityOption = keyof typeof MOBILITY_OPTIONS;
 
 /** Subtypes of the Mobile Node Identifier option, RFC 4283 §3.1. */
 export const IDENTIFIER_SUBTYPE_NAI = 1;

@@ -14,7 +14,7 @@ export const SIGNATURE_OCTETS = 64;
 const VERSION = 1;
 const FIXED_OCTETS = 97;
 export const MOST_GROUPS = 16;
-export const LONGEST_GROUP = 63;
+const LONGEST_GROUP = 63;
 
 /** Times in seconds since 1970-01-01. */
 export interface NodeCredential {
@@ -121,13 +121,3 @@ export const nodeCredentialCodec: Codec<NodeCredential> = {
   size,
   write,
 };
-
-/** One line for the log. */
-export function nodeCredentialSummary({
-  name,
-  virtualIpv6,
-  virtualIpv4,
-  notAfter,
-}: NodeCredential): string {
-  return `${name}, ${virtualIpv6}, ${virtualIpv4}, until ${notAfter}`;
-}

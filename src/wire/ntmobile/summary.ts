@@ -23,7 +23,7 @@ function nameOf(table: Readonly<Record<string, number>>, number: number): string
 }
 
 /** `not-registered`; the number where nobody gave it a name. */
-export function ntmobileStatusName(status: number): string {
+function ntmobileStatusName(status: number): string {
   return nameOf(NtmobileStatus, status);
 }
 

@@ -52,16 +52,6 @@ export const LinkFlag = {
   running: 0x40,
   lowerUp: 0x10000,
 } as const;
-/** RFC 2863 operational states of a link. */
-export const OperationalState = {
-  unknown: 0,
-  notPresent: 1,
-  down: 2,
-  lowerLayerDown: 3,
-  testing: 4,
-  dormant: 5,
-  up: 6,
-};
 /** IFA_F_*. */
 export const AddressFlag = {
   secondaryOrTemporary: 0x01,
@@ -76,16 +66,6 @@ export const AddressFlag = {
   noPrefixRoute: 0x200,
 } as const;
 export const RouteTable = { default: 253, main: 254, local: 255 } as const;
-/** rtm_protocol: who made a route. */
-export const RouteProtocol = {
-  unspecified: 0,
-  redirect: 1,
-  kernel: 2,
-  boot: 3,
-  static: 4,
-  routerAdvertisement: 9,
-  dhcp: 16,
-} as const;
 export const RouteScope = { universe: 0, site: 200, link: 253, host: 254, nowhere: 255 } as const;
 export const RouteType = {
   unspecified: 0,

@@ -11,7 +11,6 @@
 import { addressToBytes, familyOf, type IpAddress } from '#base/ip.ts';
 import {
   familyOfNumber,
-  LinkFlag,
   type NetlinkReader,
   type NetlinkWriter,
   numberOfFamily,
@@ -124,11 +123,6 @@ export function writeLink(link: RtnetlinkLink, writer: NetlinkWriter): void {
   writer.u32Attribute(Ifla.master, link.masterIndex);
   if (link.kind !== undefined)
     writer.attribute(Ifla.info, () => writer.textAttribute(IFLA_INFO_KIND, link.kind));
-}
-
-/** Up, and with a lower layer that carries. */
-export function linkCarries(link: RtnetlinkLink): boolean {
-  return (link.flags & LinkFlag.up) !== 0 && (link.flags & LinkFlag.lowerUp) !== 0;
 }
 
 /** Undefined for families other than IP. */

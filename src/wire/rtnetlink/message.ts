@@ -18,7 +18,6 @@
  */
 import { assert, unreachable } from '#base/assert.ts';
 import { type Codec, decode, type Malformed, malformed } from '#base/bytes.ts';
-import { type IpAddress, isIpv6 } from '#base/ip.ts';
 import {
   NetlinkFlag,
   NetlinkReader,
@@ -214,7 +213,7 @@ function writeBody(message: RtnetlinkMessage, writer: NetlinkWriter): void {
 }
 
 /** Messages laid end to end, each padded to four octets. */
-export function encodeRtnetlink(messages: readonly RtnetlinkMessage[]): Uint8Array {
+function encodeRtnetlink(messages: readonly RtnetlinkMessage[]): Uint8Array {
   const writer = new NetlinkWriter();
   for (const message of messages) {
     const start = writer.offset;
@@ -261,7 +260,7 @@ export function encodeDump(
  * `add` fails if the object exists; `replace` makes or changes it; `delete` fails if it does not
  * exist.
  */
-export type RtnetlinkChange = 'add' | 'replace' | 'delete';
+type RtnetlinkChange = 'add' | 'replace' | 'delete';
 
 function envelopeOf(change: RtnetlinkChange, sequence: number): Operated {
   const base = NetlinkFlag.request | NetlinkFlag.acknowledge;
@@ -278,11 +277,6 @@ export function encodeLinkChange(link: RtnetlinkLink, sequence: number): Uint8Ar
   assert(link.index > 0, 'index of a link');
   const flags = NetlinkFlag.request | NetlinkFlag.acknowledge;
   return encodeRtnetlink([{ kind: 'link', operation: 'new', flags, sequence, portId: 0, link }]);
-}
-
-export function encodeLinkDelete(index: number, sequence: number): Uint8Array {
-  const link = { index, flags: 0, changeMask: 0, hardwareType: 0 };
-  return encodeRtnetlink([{ ...envelopeOf('delete', sequence), kind: 'link', link }]);
 }
 
 export function encodeAddressChange(
@@ -318,30 +312,4 @@ export function encodeNeighbourChange(
   sequence: number,
 ): Uint8Array {
   return encodeRtnetlink([{ ...envelopeOf(change, sequence), kind: 'neighbour', neighbour }]);
-}
-
-/** Asks which route the kernel would take to `destination`; the answer is one `new` route. */
-export function encodeRouteLookup(
-  destination: IpAddress,
-  sequence: number,
-  restrict: {
-    readonly mark?: number;
-    readonly source?: IpAddress;
-    readonly interfaceIndex?: number;
-  } = {},
-): Uint8Array {
-  const length = isIpv6(destination) ? 128 : 32;
-  const { source, ...others } = restrict;
-  const route: RtnetlinkRoute = {
-    destination: { address: destination, length },
-    table: 0,
-    protocol: 0,
-    scope: 0,
-    routeType: 0,
-    flags: 0,
-    source: source === undefined ? undefined : { address: source, length },
-    ...others,
-  };
-  const flags = NetlinkFlag.request;
-  return encodeRtnetlink([{ kind: 'route', operation: 'get', flags, sequence, portId: 0, route }]);
 }

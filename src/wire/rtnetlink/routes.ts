@@ -24,7 +24,7 @@ import {
   numberOfFamily,
 } from './layout.ts';
 
-export interface RtnetlinkNextHop {
+interface RtnetlinkNextHop {
   readonly interfaceIndex: number;
   readonly weight: number;
   readonly gateway?: IpAddress | undefined;
@@ -56,7 +56,7 @@ export interface RtnetlinkRoute {
   readonly nextHops?: readonly RtnetlinkNextHop[] | undefined;
 }
 
-export interface PortRange {
+interface PortRange {
   readonly first: number;
   readonly last: number;
 }
