@@ -111,7 +111,7 @@ describe.each<readonly [string, boolean]>([
   it('tells both of the network, and each wants its own; a home address is no place of NTMobile', () => {
     const out = step({ kind: 'network', interfaces: [ETH0] });
     const keys = out.flatMap((output) => (output.kind === 'set-desired' ? [output.key] : []));
-    expect(keys).toContain('ntmobile/places');
+    expect(keys).toContain('ntmobile/uplinks');
     expect(keys.filter((key) => !key.startsWith('ntmobile/')).length > 0).toBe(homes);
     expect(out.filter(({ kind }) => kind === 'login')).toHaveLength(1);
     expect(ask('status')?.value).toMatchObject({

@@ -75,8 +75,15 @@ export class HandshakeResponder {
         const answer = received.answer(ephemeral, { spi: receiveSpi, suite, options });
         if (answer === undefined) return undefined;
         const { keys } = answer;
-        const made = { receiveSpi, sendSpi, suite, keys, initiator: false, answeredTo: udpPath };
-        return { generation: new KeyGeneration(at, made), datagram: answer.datagram };
+        const material = {
+          receiveSpi,
+          sendSpi,
+          suite,
+          keys,
+          initiator: false,
+          answeredTo: udpPath,
+        };
+        return { generation: new KeyGeneration(at, material), datagram: answer.datagram };
       },
     };
   }

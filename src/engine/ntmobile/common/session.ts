@@ -42,7 +42,7 @@ export class KeyGeneration {
 
   constructor(
     now: Monotonic,
-    made: {
+    material: {
       readonly receiveSpi: number;
       readonly sendSpi: number;
       readonly suite: number;
@@ -51,15 +51,15 @@ export class KeyGeneration {
       readonly answeredTo?: UdpPath;
     },
   ) {
-    this.receiveSpi = made.receiveSpi;
-    this.sendSpi = made.sendSpi;
-    this.suite = made.suite;
-    this.#dataKeys = { send: made.keys.send.data, receive: made.keys.receive.data };
-    this.initiator = made.initiator;
-    this.respondedTo = made.answeredTo;
+    this.receiveSpi = material.receiveSpi;
+    this.sendSpi = material.sendSpi;
+    this.suite = material.suite;
+    this.#dataKeys = { send: material.keys.send.data, receive: material.keys.receive.data };
+    this.initiator = material.initiator;
+    this.respondedTo = material.answeredTo;
     this.endsAt = after(now, KEY_END_MS);
-    this.sealer = new Sealer(CONTROL_AEAD, made.keys.send.control, 'control', made.sendSpi);
-    this.opener = new Opener(CONTROL_AEAD, made.keys.receive.control, REPLAY_WINDOW.control);
+    this.sealer = new Sealer(CONTROL_AEAD, material.keys.send.control, 'control', material.sendSpi);
+    this.opener = new Opener(CONTROL_AEAD, material.keys.receive.control, REPLAY_WINDOW.control);
   }
 
   /** For the data plane; undefined after {@link forgetDataKeys}. */

@@ -285,14 +285,14 @@ export class Sessions<P> {
     session.udpPath = udpPath;
     session.piggybackedInitiation = undefined;
     session.peerOptions = payload.options;
-    const made = {
+    const material = {
       receiveSpi: response.spi,
       sendSpi: payload.spi,
       suite: payload.suite,
       keys,
       initiator: true,
     };
-    this.#adopt(step, session, new KeyGeneration(step.now, made));
+    this.#adopt(step, session, new KeyGeneration(step.now, material));
     // The responder waits for something sealed under the new keys; it is asked until it has heard.
     this.request(step, session, { type: 'keep-alive', options: [] }, undefined);
   }

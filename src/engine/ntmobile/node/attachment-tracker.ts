@@ -15,7 +15,7 @@ import {
   addressRestrictionOf,
   attachmentOf,
   haveSingleUplink,
-  NOWHERE,
+  NOT_ATTACHED,
   nextExpiry,
   sameAttachment,
   withPreferredDevice,
@@ -28,7 +28,7 @@ export class AttachmentTracker {
   #interfaces: readonly NetworkInterface[] = [];
   /** The operator's choice of an interface. */
   #preferredDevice: string | undefined;
-  #current: Attachment = NOWHERE;
+  #current: Attachment = NOT_ATTACHED;
   #updateAt: Monotonic = NEVER;
 
   /** `systemPrefix` is known after the login. */

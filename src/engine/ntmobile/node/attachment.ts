@@ -23,6 +23,8 @@ import type {
   InterfaceAddress,
   NetworkInterface,
 } from '#engine/common/network-interface.ts';
+import type { UdpPath } from '#engine/contract/packet-path.ts';
+import type { Endpoint } from '#wire/ntmobile/options.ts';
 
 /** One place for each family that the host has a way out in. */
 export interface Attachment {
@@ -43,7 +45,7 @@ interface LocalAddress<A extends IpAddress = IpAddress> {
   readonly mtu: number;
 }
 
-export const NOWHERE: Attachment = { ipv6: undefined, ipv4: undefined, excluded: () => false };
+export const NOT_ATTACHED: Attachment = { ipv6: undefined, ipv4: undefined, excluded: () => false };
 
 /** What is never a place of the node. */
 export interface AddressRestriction {
@@ -103,19 +105,21 @@ export function attachmentOf(
   restriction: AddressRestriction,
 ): Attachment {
   return {
-    ipv6: placeOf(now, interfaces, restriction, isIpv6),
-    ipv4: placeOf(now, interfaces, restriction, isNotIpv6),
+    ipv6: localAddressOf(now, interfaces, restriction, isIpv6),
+    ipv4: localAddressOf(now, interfaces, restriction, isNotIpv6),
     excluded: restriction.excluded,
   };
 }
 
 export function sameAttachment(a: Attachment, b: Attachment): boolean {
-  return samePlace(a.ipv6, b.ipv6) && samePlace(a.ipv4, b.ipv4);
+  return sameLocalAddress(a.ipv6, b.ipv6) && sameLocalAddress(a.ipv4, b.ipv4);
 }
 
 /** Addresses of the places there are. */
 export function addressesOf({ ipv6, ipv4 }: Attachment): readonly IpAddress[] {
-  return [ipv6, ipv4].flatMap((place) => (place === undefined ? [] : [place.address]));
+  return [ipv6, ipv4].flatMap((localAddress) =>
+    localAddress === undefined ? [] : [localAddress.address],
+  );
 }
 
 /**
@@ -130,7 +134,19 @@ export function localAddressFor(
   return isIpv6(remote) ? ipv6 : ipv4;
 }
 
-function samePlace(a: LocalAddress | undefined, b: LocalAddress | undefined): boolean {
+/** The path to a remote endpoint from the node's `port`; undefined when none of its family leads there. */
+export function udpPathTo(
+  attachment: Attachment,
+  port: number,
+  { address: remote, port: remotePort }: Endpoint,
+  relayIndex = 0,
+): UdpPath | undefined {
+  const local = localAddressFor(attachment, remote)?.address;
+  if (local === undefined) return undefined;
+  return { local, localPort: port, remote, remotePort, relayIndex };
+}
+
+function sameLocalAddress(a: LocalAddress | undefined, b: LocalAddress | undefined): boolean {
   if (a?.address !== b?.address || a?.device !== b?.device) return false;
   return a?.gateway === b?.gateway && a?.epoch === b?.epoch;
 }
@@ -139,14 +155,18 @@ function isNotIpv6(address: IpAddress): address is Ipv4Address {
   return !isIpv6(address);
 }
 
-function placeOf<A extends IpAddress>(
+function localAddressOf<A extends IpAddress>(
   now: Monotonic,
   interfaces: readonly NetworkInterface[],
   { preferenceOf, excluded }: AddressRestriction,
   isOurs: (address: IpAddress) => address is A,
 ): LocalAddress<A> | undefined {
   let best:
-    | { readonly place: LocalAddress<A>; readonly preference: number; readonly metric: number }
+    | {
+        readonly localAddress: LocalAddress<A>;
+        readonly preference: number;
+        readonly metric: number;
+      }
     | undefined;
   for (const link of interfaces) {
     const preference = preferenceOf(link.name);
@@ -158,12 +178,12 @@ function placeOf<A extends IpAddress>(
     const { metric, gateway } = router;
     if (best?.preference === preference && metric >= best.metric) continue;
     best = {
-      place: { address, device: link.name, gateway, epoch: link.epoch, mtu: link.mtu },
+      localAddress: { address, device: link.name, gateway, epoch: link.epoch, mtu: link.mtu },
       preference,
       metric,
     };
   }
-  return best?.place;
+  return best?.localAddress;
 }
 
 /**

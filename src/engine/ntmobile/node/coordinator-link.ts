@@ -27,7 +27,7 @@ import {
   type NtmobileOption,
   type NtmobileOptionOf,
 } from '#wire/ntmobile/options.ts';
-import { type Attachment, localAddressFor, NOWHERE } from './attachment.ts';
+import { type Attachment, localAddressFor, NOT_ATTACHED, udpPathTo } from './attachment.ts';
 import { emitEvent } from './events.ts';
 import { KEEPALIVE_MS, NatMapping, natText } from './nat-mapping.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
@@ -63,13 +63,13 @@ export class CoordinatorLink {
   readonly #listener: CoordinatorListener;
   readonly #timers = new Timers<keyof typeof TIMERS>();
   #coordinator: CoordinatorDescription | undefined;
-  #attachment: Attachment = NOWHERE;
+  #attachment: Attachment = NOT_ATTACHED;
   #session: Session | undefined;
   /** Counts the moves, so that an answer from before one is known as such. */
   #move = 0;
   #state: CoordinatorState = 'detached';
   /** The operator knows that it is registered from here. */
-  #told = false;
+  #reported = false;
   readonly #nat: NatMapping;
   #secondPorts: readonly Endpoint[] = [];
   /** Measured of relays, to be told with the next registration. */
@@ -93,9 +93,9 @@ export class CoordinatorLink {
   }
 
   #lost(step: Step): void {
-    if (this.#told)
+    if (this.#reported)
       emitEvent(step, 'coordinator-lost', 'warn', { coordinator: this.#coordinator?.name });
-    this.#told = false;
+    this.#reported = false;
   }
 
   /** Undefined unless registered: nobody else's requests are answered. */
@@ -132,10 +132,10 @@ export class CoordinatorLink {
   }
 
   /** The node is elsewhere: nothing is known of what is in front of it. */
-  place(attachment: Attachment): void {
+  moved(attachment: Attachment): void {
     this.#attachment = attachment;
     this.#move += 1;
-    this.#told = false;
+    this.#reported = false;
     this.#nat.moved(attachment);
     this.#timers.clearAll();
   }
@@ -188,16 +188,8 @@ export class CoordinatorLink {
     return undefined;
   }
 
-  #udpPathTo({ address, port }: Endpoint): UdpPath | undefined {
-    const place = localAddressFor(this.#attachment, address);
-    if (place === undefined) return undefined;
-    return {
-      local: place.address,
-      localPort: this.#port,
-      remote: address,
-      remotePort: port,
-      relayIndex: 0,
-    };
+  #udpPathTo(endpoint: Endpoint): UdpPath | undefined {
+    return udpPathTo(this.#attachment, this.#port, endpoint);
   }
 
   /** The keys of the session are new. */
@@ -242,7 +234,7 @@ export class CoordinatorLink {
   answered(step: Step, purpose: CoordinatorPurpose, answer: NtmobileMessage | undefined): void {
     if (purpose.move !== this.#move) return;
     if (purpose.kind === 'address') {
-      this.#seen(step, purpose.second, answer);
+      this.#addressObserved(step, purpose.second, answer);
       return;
     }
     if (answer === undefined) {
@@ -268,21 +260,21 @@ export class CoordinatorLink {
     const seconds = findNtmobileOption(options, 'lifetime')?.seconds ?? 0;
     this.#counters.count('registered');
     this.#state = 'registered';
-    if (!this.#told)
+    if (!this.#reported)
       emitEvent(step, 'registered', 'info', {
         coordinator: this.#coordinator?.name,
         remote: this.#session?.udpPath.remote,
       });
-    this.#told = true;
+    this.#reported = true;
     this.#secondPorts = filterNtmobileOptions(options, 'endpoint').map(({ endpoint }) => endpoint);
     this.#timers.set('refresh', after(step.now, Math.max(1, seconds / 2) * 1000));
     this.#timers.set('keepalive', after(step.now, KEEPALIVE_MS));
     this.#listener.registered(step, filterNtmobileOptions(options, 'relay'));
-    if (!this.#nat.observed) this.#look(step);
+    if (!this.#nat.observed) this.#requestAddresses(step);
   }
 
   /** Asks both ports by IPv4, the only family with NATs in front. */
-  #look(step: Step): void {
+  #requestAddresses(step: Step): void {
     const session = this.#session;
     if (session === undefined || this.#attachment.ipv4 === undefined) return;
     const isIpv4 = ({ address }: Endpoint): boolean =>
@@ -306,7 +298,7 @@ export class CoordinatorLink {
     }
   }
 
-  #seen(step: Step, second: boolean, answer: NtmobileMessage | undefined): void {
+  #addressObserved(step: Step, second: boolean, answer: NtmobileMessage | undefined): void {
     const endpoint =
       answer === undefined
         ? undefined

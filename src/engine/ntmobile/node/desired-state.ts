@@ -28,7 +28,10 @@ interface RoutingPolicy {
   readonly rulePriority: number;
 }
 
-const whole = (address: IpAddress): Prefix => ({ address, length: isIpv6(address) ? 128 : 32 });
+const hostPrefix = (address: IpAddress): Prefix => ({
+  address,
+  length: isIpv6(address) ? 128 : 32,
+});
 
 /**
  * The node's own addresses, every virtual one by the TUN device, and nothing else from a virtual
@@ -46,7 +49,7 @@ export function virtualAddressPart(
   }));
   return {
     addresses: addresses.map((address) => ({
-      ...{ device: TUN_DEVICE, address, prefixLength: whole(address).length, noDad: true },
+      ...{ device: TUN_DEVICE, address, prefixLength: hostPrefix(address).length, noDad: true },
     })),
     routes: [
       ...inside.map((route) => ({ ...route, table: MAIN_TABLE })),
@@ -58,7 +61,7 @@ export function virtualAddressPart(
       })),
     ],
     rules: addresses.map((address) => ({
-      ...{ family: familyOf(address), priority: rulePriority, table, from: whole(address) },
+      ...{ family: familyOf(address), priority: rulePriority, table, from: hostPrefix(address) },
     })),
     overlays: prefixes.map((prefix) => {
       const { source: address } = sourceOf(prefix, addresses);
@@ -74,10 +77,10 @@ export function uplinkPart(
 ): DesiredPart {
   const rules: DesiredRule[] = [];
   const routes: DesiredRoute[] = [];
-  for (const place of [ipv6, ipv4]) {
-    if (place === undefined) continue;
-    const { address, device, gateway } = place;
-    const from = { family: familyOf(address), from: whole(address) };
+  for (const localAddress of [ipv6, ipv4]) {
+    if (localAddress === undefined) continue;
+    const { address, device, gateway } = localAddress;
+    const from = { family: familyOf(address), from: hostPrefix(address) };
     rules.push({ ...from, priority: rulePriority + 1, table: MAIN_TABLE, suppressPrefixLength: 0 });
     rules.push({ ...from, priority: rulePriority + 2, table: table + 1 });
     const route = { destination: DEFAULTS[familyOf(address)], table: table + 1, device };

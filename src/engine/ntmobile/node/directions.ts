@@ -22,7 +22,7 @@ export interface Direction {
   /** Queries that wait. */
   readonly waiting: number[];
   /** The session that it is asked of at present. */
-  asked: Session | undefined;
+  pendingSession: Session | undefined;
   /** To be asked for as soon as there is a coordinator. */
   postponed: boolean;
   neededUntil: Monotonic;
@@ -58,19 +58,19 @@ export class Directions {
       return known;
     }
     if (this.#byName.size >= MOST_NAMES) this.#dropOldest();
-    const made: Direction = {
+    const direction: Direction = {
       ...{
         name,
         pathId: pathId(),
         waiting: [],
-        asked: undefined,
+        pendingSession: undefined,
         postponed: false,
         neededUntil: after(now, NEEDED_MS),
       },
       ...{ addresses: [], freshUntil: now, retryMs: FIRST_RETRY_MS, retryAt: NEVER },
     };
-    this.#byName.set(name, made);
-    return made;
+    this.#byName.set(name, direction);
+    return direction;
   }
 
   #dropOldest(): void {

@@ -35,7 +35,7 @@ export class Login {
    * What failed may go well from elsewhere; otherwise the account server has said when, or that it
    * will not.
    */
-  #mayHurry = false;
+  #retryOnMove = false;
 
   /** Why the account server gave nothing when it was asked last; undefined when it did. */
   get failure(): string | undefined {
@@ -73,7 +73,7 @@ export class Login {
 
   /** The node is elsewhere: whom it could not ask from where it was it may reach now. */
   moved(step: Step): void {
-    if (!this.#mayHurry || this.#timers.at('retry') === NEVER) return;
+    if (!this.#retryOnMove || this.#timers.at('retry') === NEVER) return;
     this.#retryMs = FIRST_RETRY_MS;
     this.#ask(step);
   }
@@ -102,7 +102,7 @@ export class Login {
     if (!outcome.granted) {
       const { reason, message, final } = outcome;
       this.#failure = message;
-      this.#mayHurry = !final && outcome.retryAfterMs === undefined;
+      this.#retryOnMove = !final && outcome.retryAfterMs === undefined;
       // A renewal token that is good for nothing any more: the account's own way is left.
       const renewed = this.#granted !== undefined && this.#granted.renewalToken !== '';
       if (final && this.#granted !== undefined)

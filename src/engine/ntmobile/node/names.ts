@@ -34,7 +34,7 @@ interface DirectionFollower {
   /** The addresses for applications; undefined when the direction is not acceptable. */
   followAnswer(
     step: Step,
-    asked: { readonly name: string; readonly pathId: Uint8Array },
+    requested: { readonly name: string; readonly pathId: Uint8Array },
     options: readonly NtmobileOption[],
   ): readonly IpAddress[] | undefined;
   /** The relay that the general node of that name is behind; empty for any other name. */
@@ -91,16 +91,20 @@ export class Names {
   registered(step: Step): void {
     for (const direction of this.#directions.all()) {
       // What was asked of a session that is no more will not be answered.
-      if (direction.postponed || direction.asked !== undefined || direction.waiting.length > 0)
+      if (
+        direction.postponed ||
+        direction.pendingSession !== undefined ||
+        direction.waiting.length > 0
+      )
         this.#ask(step, direction);
     }
   }
 
   /** The way to that name is no more; `promising`: it may well be there again. */
-  lost(step: Step, name: string, promising: boolean): void {
+  lost(step: Step, name: string, retrySoon: boolean): void {
     const direction = this.#directions.get(name);
     if (direction === undefined) return;
-    if (promising) this.#directions.retryNow(direction);
+    if (retrySoon) this.#directions.retryNow(direction);
     this.#directions.lost(step.now, direction);
   }
 
@@ -110,7 +114,7 @@ export class Names {
    */
   silent(step: Step, name: string): void {
     const direction = this.#directions.request(step.now, name, () => this.#context.random(8));
-    if (direction.asked === undefined) this.#directions.lost(step.now, direction);
+    if (direction.pendingSession === undefined) this.#directions.lost(step.now, direction);
   }
 
   answered(step: Step, { name }: DirectionPurpose, answer: NtmobileMessage | undefined): void {
@@ -171,8 +175,8 @@ export class Names {
   #ask(step: Step, direction: Direction): void {
     const session = this.#context.coordinator.session;
     direction.postponed = session === undefined;
-    if (session === undefined || direction.asked === session) return;
-    direction.asked = session;
+    if (session === undefined || direction.pendingSession === session) return;
+    direction.pendingSession = session;
     const options: readonly NtmobileOption[] = [
       { type: 'name', name: direction.name },
       { type: 'path-id', pathId: direction.pathId },
@@ -188,7 +192,7 @@ export class Names {
   }
 
   #directed(step: Step, direction: Direction, answer: NtmobileMessage | undefined): void {
-    direction.asked = undefined;
+    direction.pendingSession = undefined;
     const addresses =
       answer?.status === NtmobileStatus.granted
         ? this.#context.directions.followAnswer(step, direction, answer.options)

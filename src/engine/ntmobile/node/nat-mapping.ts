@@ -12,7 +12,7 @@ import {
   Mapping,
   type NtmobileOptionOf,
 } from '#wire/ntmobile/options.ts';
-import { type Attachment, addressesOf, NOWHERE } from './attachment.ts';
+import { type Attachment, addressesOf, NOT_ATTACHED } from './attachment.ts';
 
 /**
  * Some NATs forget a UDP mapping after 30 seconds (RFC 4787 §4.3 requires two minutes, few obey).
@@ -23,7 +23,7 @@ const PRIORITY = { host6: 400, host4: 300, reflexive: 200 } as const;
 
 export class NatMapping {
   readonly #port: number;
-  #attachment: Attachment = NOWHERE;
+  #attachment: Attachment = NOT_ATTACHED;
   /** The node's IPv4 endpoint as the coordinator's first and second port observed it. */
   #first: Endpoint | undefined;
   #second: Endpoint | undefined;

@@ -90,7 +90,7 @@ class NtmobileNode implements NtmobileNodeEngine {
       ...{ sessions: this.#sessions, counters: this.#counters, random, port: configuration.port },
       attachment: () => this.#attachment.current,
       candidates: () => this.#coordinator.candidates(),
-      nameLost: (step, name, promising) => this.#names.lost(step, name, promising),
+      nameLost: (step, name, retrySoon) => this.#names.lost(step, name, retrySoon),
       peerSilent: (step, name) => this.#names.silent(step, name),
     });
     this.#trust = new Trust(configuration.virtualIpv4Prefix, this.#counters);
@@ -205,7 +205,7 @@ class NtmobileNode implements NtmobileNodeEngine {
     // Where main's default is that of the new place, packets need not wait for the rules.
     const rulesLast = this.#attachment.singleUplink;
     if (!rulesLast) this.#setDesiredUplinks(step);
-    this.#coordinator.place(attachment);
+    this.#coordinator.moved(attachment);
     // First what data depends on.
     this.#pathManager.moved(step);
     if (this.#trust.granted !== undefined) this.#coordinator.begin(step);
@@ -213,7 +213,7 @@ class NtmobileNode implements NtmobileNodeEngine {
   }
 
   #setDesiredUplinks(step: Step): void {
-    setDesired(step, 'ntmobile/places', uplinkPart(this.#attachment.current, this.#configuration));
+    setDesired(step, 'ntmobile/uplinks', uplinkPart(this.#attachment.current, this.#configuration));
   }
 
   #loggedIn(step: Step, input: LoginInput): void {

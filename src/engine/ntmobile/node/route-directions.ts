@@ -29,7 +29,7 @@ interface RouteDirectionsContext {
 }
 
 /** The name that was asked for, and the path id of the request. */
-interface Asked {
+interface RequestedName {
   readonly name: string;
   readonly pathId: Uint8Array;
 }
@@ -47,7 +47,7 @@ export class RouteDirections {
    */
   followAnswer(
     step: Step,
-    asked: Asked,
+    requested: RequestedName,
     options: readonly NtmobileOption[],
   ): readonly IpAddress[] | undefined {
     const role = findNtmobileOption(options, 'role')?.role;
@@ -55,11 +55,11 @@ export class RouteDirections {
     if (role === DirectionRole.general)
       return relay === undefined
         ? undefined
-        : this.#followGeneral(step, asked.name, relay, options);
+        : this.#followGeneral(step, requested.name, relay, options);
     const { trust, pathManager } = this.#context;
     const other = trust.verifiedPeer(this.#context.wall(step), options);
-    if (role !== DirectionRole.initiator || other?.name !== asked.name) return undefined;
-    const directed = { pathId: asked.pathId, other, initiator: true };
+    if (role !== DirectionRole.initiator || other?.name !== requested.name) return undefined;
+    const directed = { pathId: requested.pathId, other, initiator: true };
     return pathManager.makePath(step, directed, options).addresses;
   }
 

@@ -46,40 +46,26 @@ export function loginRecord(granted: Granted): JsonObject {
 /** Undefined for what is no record of ours: somebody changed the store. */
 export function readLogin(value: JsonValue): Granted | undefined {
   const record = objectOf(value) ?? {};
-  const {
-    credential: sealed,
-    systemPrefix: prefix,
-    notAfter: end,
-    renewAt: renewal,
-    zone: domain,
-  } = record;
-  const { authorities: keys, coordinators: places, renewalToken: token } = record;
-  const credential = octets(sealed);
-  const systemPrefix = parsePrefix(text(prefix) ?? '');
-  const notAfter = number(end);
-  const renewAt = number(renewal);
-  const zone = text(domain);
-  const authorities = allOf(keys, octets);
-  const coordinators = allOf(places, coordinatorOf);
-  if (
-    credential === undefined ||
-    systemPrefix === undefined ||
-    notAfter === undefined ||
-    renewAt === undefined
-  )
-    return;
-  if (zone === undefined || authorities === undefined || coordinators === undefined)
-    return undefined;
-  const renewalToken = text(token) ?? '';
+  const credential = octets(record['credential']);
+  const systemPrefix = parsePrefix(text(record['systemPrefix']) ?? '');
+  const notAfter = number(record['notAfter']);
+  const renewAt = number(record['renewAt']);
+  const zone = text(record['zone']);
+  const authorities = allOf(record['authorities'], octets);
+  const coordinators = allOf(record['coordinators'], coordinatorOf);
+  if (credential === undefined || systemPrefix === undefined) return undefined;
+  if (notAfter === undefined || renewAt === undefined || zone === undefined) return undefined;
+  if (authorities === undefined || coordinators === undefined) return undefined;
+  const renewalToken = text(record['renewalToken']) ?? '';
   const times = { notAfter: wall(notAfter), renewAt: wall(renewAt) };
   return { credential, systemPrefix, ...times, zone, authorities, coordinators, renewalToken };
 }
 
 function coordinatorOf(value: JsonValue): CoordinatorDescription | undefined {
-  const { name: called, publicKey: key, endpoints: places } = objectOf(value) ?? {};
-  const name = text(called);
-  const publicKey = octets(key);
-  const endpoints = allOf(places, endpointOf);
+  const record = objectOf(value) ?? {};
+  const name = text(record['name']);
+  const publicKey = octets(record['publicKey']);
+  const endpoints = allOf(record['endpoints'], endpointOf);
   if (name === undefined || publicKey?.length !== 32 || endpoints === undefined) return undefined;
   return { name, publicKey, endpoints };
 }
@@ -87,9 +73,9 @@ function coordinatorOf(value: JsonValue): CoordinatorDescription | undefined {
 function endpointOf(
   value: JsonValue,
 ): { readonly address: IpAddress; readonly port: number } | undefined {
-  const { address: place, port: at } = objectOf(value) ?? {};
-  const address = parseIpAddress(text(place) ?? '');
-  const port = number(at);
+  const record = objectOf(value) ?? {};
+  const address = parseIpAddress(text(record['address']) ?? '');
+  const port = number(record['port']);
   return address === undefined || port === undefined ? undefined : { address, port };
 }
 

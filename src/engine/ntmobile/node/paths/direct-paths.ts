@@ -75,7 +75,7 @@ export class DirectPaths {
     if (known !== undefined) return known;
     if (this.#paths.size >= MAX_PATHS) return undefined;
     const nextAt = after(now, CHECK_PACING_MS * this.#paths.size);
-    const way = {
+    const directPath = {
       key,
       endpoint,
       roundTripMs: undefined,
@@ -83,8 +83,8 @@ export class DirectPaths {
       nextAt,
       retryMs: FIRST_RETRY_MS,
     };
-    this.#paths.set(key, way);
-    return way;
+    this.#paths.set(key, directPath);
+    return directPath;
   }
 
   /** One of the ends is elsewhere: nothing is known of any way, and all are tried at once. */
@@ -120,14 +120,14 @@ export class DirectPaths {
       directPath.nextAt = after(now, directPath.retryMs);
       directPath.retryMs = Math.min(2 * directPath.retryMs, LONGEST_RETRY_MS);
     } else directPath.retryMs = FIRST_RETRY_MS;
-    const former = this.#best;
+    const previous = this.#best;
     this.#best = this.#choose();
     for (const each of this.#paths.values()) {
       if (each.roundTripMs === undefined || each.checking) continue;
       const wait = each === this.#best ? LIVENESS_MS : SPARE_MS;
       if (each === directPath || each.nextAt > after(now, wait)) each.nextAt = after(now, wait);
     }
-    return this.#best !== former;
+    return this.#best !== previous;
   }
 
   #choose(): DirectPath | undefined {

@@ -27,7 +27,7 @@ interface GeneralContext {
    * The name has to be asked for again; `promising`: there is reason to think that it can be
    * reached now.
    */
-  nameLost(step: Step, name: string, promising: boolean): void;
+  nameLost(step: Step, name: string, retrySoon: boolean): void;
 }
 
 interface GeneralTunnel {
@@ -54,7 +54,7 @@ export class GeneralTunnels {
     relay: RelayLink,
     node: { readonly name: string; readonly addresses: readonly IpAddress[] },
   ): void {
-    const former = this.#behind(node.name);
+    const former = this.#tunnelOf(node.name);
     const stays = former !== undefined && former.relay !== relay && udpPathOf(former) !== undefined;
     if (former !== undefined && former.relay !== relay && !stays) {
       former.addresses.delete(node.name);
@@ -69,32 +69,32 @@ export class GeneralTunnels {
   #of(relay: RelayLink): GeneralTunnel {
     const known = this.#byRelay.get(relay.id);
     if (known !== undefined) return known;
-    const made = {
+    const general = {
       relay,
       tunnel: this.#context.tunnelIds.allocate(),
       addresses: new Map(),
       wasEstablished: false,
     };
-    this.#byRelay.set(relay.id, made);
-    return made;
+    this.#byRelay.set(relay.id, general);
+    return general;
   }
 
-  #behind(name: string): GeneralTunnel | undefined {
+  #tunnelOf(name: string): GeneralTunnel | undefined {
     return [...this.#byRelay.values()].find(({ addresses }) => addresses.has(name));
   }
 
   /** The relay that a general node is behind. */
   relayOf(name: string): RelayLink | undefined {
-    return this.#behind(name)?.relay;
+    return this.#tunnelOf(name)?.relay;
   }
 
   /**
    * The relay has new keys. One that was away may not know any more to whom the node was directed.
    */
-  established(step: Step, relay: RelayLink, anew: boolean): void {
+  established(step: Step, relay: RelayLink, newSession: boolean): void {
     const general = this.#byRelay.get(relay.id);
     if (general === undefined) return;
-    if (anew && general.wasEstablished) this.#ask(step, general, true);
+    if (newSession && general.wasEstablished) this.#ask(step, general, true);
     this.updateDesired(step, relay);
   }
 
@@ -106,8 +106,8 @@ export class GeneralTunnels {
     this.#ask(step, general, false);
   }
 
-  #ask(step: Step, { addresses }: GeneralTunnel, promising: boolean): void {
-    for (const name of addresses.keys()) this.#context.nameLost(step, name, promising);
+  #ask(step: Step, { addresses }: GeneralTunnel, retrySoon: boolean): void {
+    for (const name of addresses.keys()) this.#context.nameLost(step, name, retrySoon);
   }
 
   moved(step: Step): void {

@@ -29,7 +29,7 @@ import {
   type NtmobileOption,
   type NtmobileOptionOf,
 } from '#wire/ntmobile/options.ts';
-import { type Attachment, localAddressFor } from '../attachment.ts';
+import { type Attachment, udpPathTo } from '../attachment.ts';
 import type { PeerNode } from '../peer-node.ts';
 import type { NtmobileNodeCounter } from '../reasons.ts';
 import type { NodePurpose, PathPurpose } from '../request-purposes.ts';
@@ -125,33 +125,25 @@ export class NodePath {
     return this.#directPaths.best?.roundTripMs;
   }
 
-  #udpPathTo({ address, port }: Endpoint): UdpPath | undefined {
-    const place = localAddressFor(this.#context.attachment(), address);
-    if (place === undefined) return undefined;
-    return {
-      local: place.address,
-      localPort: this.#context.port,
-      remote: address,
-      remotePort: port,
-      relayIndex: 0,
-    };
+  #udpPathTo(endpoint: Endpoint): UdpPath | undefined {
+    return udpPathTo(this.#context.attachment(), this.#context.port, endpoint);
   }
 
   /** What a direction, or the other node itself, says of where it is. */
   candidatesReceived(step: Step, candidates: readonly NtmobileOptionOf<'candidate'>[]): void {
     if (candidates.length === 0) return;
     const hosts = hostsOf(candidates);
-    const elsewhere = this.#hosts !== '' && hosts !== this.#hosts;
+    const peerMoved = this.#hosts !== '' && hosts !== this.#hosts;
     this.#hosts = hosts;
-    if (elsewhere) this.#directPaths.invalidateAll(step.now);
+    if (peerMoved) this.#directPaths.invalidateAll(step.now);
     this.#directPaths.setCandidates(step.now, candidates);
-    if (elsewhere) this.#settle(step);
+    if (peerMoved) this.#settle(step);
   }
 
   established(step: Step, session: Session): void {
     this.session = session;
     this.unconfirmedSession = undefined;
-    this.#heard(step);
+    this.#heardFromPeer(step);
     this.#newestTransaction = undefined;
     this.#settle(step);
     this.#context.pathChanged(step, this);
@@ -194,7 +186,7 @@ export class NodePath {
     if (relayed) this.#challenge(step, udpPath, '');
   }
 
-  #heard(step: Step): void {
+  #heardFromPeer(step: Step): void {
     this.silent = false;
     this.#relayedCheckAt = after(step.now, RELAYED_LIVENESS_MS);
   }
@@ -235,7 +227,7 @@ export class NodePath {
   /** The other node's challenge. */
   challenged(step: Step, { message, udpPath }: ReceivedMessage): NtmobileMessage {
     const { options, transaction } = message;
-    this.#heard(step);
+    this.#heardFromPeer(step);
     if (this.#isNewest(transaction))
       this.candidatesReceived(step, filterNtmobileOptions(options, 'candidate'));
     if (udpPath.relayIndex === 0)
@@ -259,7 +251,7 @@ export class NodePath {
   }
 
   answered(step: Step, purpose: PathPurpose, answer: ReceivedMessage | undefined): void {
-    if (answer !== undefined) this.#heard(step);
+    if (answer !== undefined) this.#heardFromPeer(step);
     else if (purpose.endpointKey === '') this.#unanswered(step);
     if (this.suspect && answer !== undefined) {
       this.suspect = false;

@@ -20,11 +20,11 @@ export interface PeerPaths {
 
 export class NodePaths {
   readonly #byId = new Map<string, NodePath>();
-  readonly #ends = new Map<string, PeerPaths>();
-  readonly #numbers: TunnelIds;
+  readonly #peers = new Map<string, PeerPaths>();
+  readonly #tunnelIds: TunnelIds;
 
-  constructor(numbers: TunnelIds) {
-    this.#numbers = numbers;
+  constructor(tunnelIds: TunnelIds) {
+    this.#tunnelIds = tunnelIds;
   }
 
   get(pathId: string): NodePath | undefined {
@@ -36,28 +36,28 @@ export class NodePaths {
   }
 
   peers(): Iterable<PeerPaths> {
-    return this.#ends.values();
+    return this.#peers.values();
   }
 
   peer(publicKey: string): PeerPaths | undefined {
-    return this.#ends.get(publicKey);
+    return this.#peers.get(publicKey);
   }
 
   add(path: NodePath, publicKey: string): void {
     this.#byId.set(path.id, path);
-    let end = this.#ends.get(publicKey);
-    if (end === undefined) {
-      end = { id: publicKey, tunnel: this.#numbers.allocate(), paths: new Set() };
-      this.#ends.set(publicKey, end);
+    let peer = this.#peers.get(publicKey);
+    if (peer === undefined) {
+      peer = { id: publicKey, tunnel: this.#tunnelIds.allocate(), paths: new Set() };
+      this.#peers.set(publicKey, peer);
     }
-    end.paths.add(path);
+    peer.paths.add(path);
   }
 
   remove(path: NodePath, publicKey: string): void {
     this.#byId.delete(path.id);
-    const end = this.#ends.get(publicKey);
-    end?.paths.delete(path);
-    if (end?.paths.size === 0) this.#ends.delete(publicKey);
+    const peer = this.#peers.get(publicKey);
+    peer?.paths.delete(path);
+    if (peer?.paths.size === 0) this.#peers.delete(publicKey);
   }
 
   deadline(): Monotonic {
@@ -82,9 +82,9 @@ function rankOf(path: NodePath): number {
 /**
  * Those that stand, and behind them those whose first keys only the other node has used, or will.
  */
-export function pathsWithKeys(end: PeerPaths): readonly NodePath[] {
+export function pathsWithKeys(peer: PeerPaths): readonly NodePath[] {
   return [
-    ...establishedOf(end),
-    ...[...end.paths].filter(({ unconfirmedSession }) => unconfirmedSession !== undefined),
+    ...establishedOf(peer),
+    ...[...peer.paths].filter(({ unconfirmedSession }) => unconfirmedSession !== undefined),
   ];
 }

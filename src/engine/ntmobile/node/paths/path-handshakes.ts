@@ -10,7 +10,7 @@ import type { Session, SessionTarget } from '#engine/ntmobile/common/session.ts'
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { HandshakeUse, LONGEST_FIRST_DATAGRAM } from '#wire/ntmobile/datagram.ts';
 import type { NtmobileOptionOf } from '#wire/ntmobile/options.ts';
-import { type Attachment, localAddressFor } from '../attachment.ts';
+import { type Attachment, udpPathTo } from '../attachment.ts';
 import type { NodePurpose } from '../request-purposes.ts';
 import type { NodePath } from './node-path.ts';
 
@@ -41,11 +41,8 @@ export class PathHandshakes {
     if (path.session?.current !== undefined && !path.silent) return;
     const { sessions, port } = this.#context;
     const started = candidates.slice(0, MAX_DIRECT_HANDSHAKES).flatMap(({ endpoint }) => {
-      const { address: remote, port: remotePort } = endpoint;
-      const local = localAddressFor(this.#context.attachment(), remote)?.address;
-      if (local === undefined) return [];
-      const udpPath = { local, localPort: port, remote, remotePort, relayIndex: 0 };
-      return [sessions.connect(step, targetOf(path, udpPath))];
+      const udpPath = udpPathTo(this.#context.attachment(), port, endpoint);
+      return udpPath === undefined ? [] : [sessions.connect(step, targetOf(path, udpPath))];
     });
     if (started.length > 0) this.#pending.set(path.id, started);
   }

@@ -43,7 +43,7 @@ interface PathManagerContext {
   /**
    * The way to a name that this node asked for is no more; `promising`: it may well be there again.
    */
-  nameLost(step: Step, name: string, promising: boolean): void;
+  nameLost(step: Step, name: string, retrySoon: boolean): void;
   /** The node of that name does not answer, whoever asked for whom. */
   peerSilent(step: Step, name: string): void;
 }
@@ -52,8 +52,8 @@ export class PathManager {
   readonly #context: PathManagerContext;
   readonly #pathContext: PathContext;
   readonly #relays = new Map<string, RelayLink>();
-  readonly #numbers = new TunnelIds();
-  readonly #paths = new NodePaths(this.#numbers);
+  readonly #tunnelIds = new TunnelIds();
+  readonly #paths = new NodePaths(this.#tunnelIds);
   readonly general: GeneralTunnels;
   readonly #handshakes: PathHandshakes;
   readonly #report = new PathReport();
@@ -63,9 +63,9 @@ export class PathManager {
     this.#context = context;
     this.#handshakes = new PathHandshakes(context);
     this.general = new GeneralTunnels({
-      ...{ tunnelIds: this.#numbers, report: this.#report },
+      ...{ tunnelIds: this.#tunnelIds, report: this.#report },
       linkMtu: (remote) => this.#linkMtu(remote),
-      nameLost: (step, name, promising) => context.nameLost(step, name, promising),
+      nameLost: (step, name, retrySoon) => context.nameLost(step, name, retrySoon),
     });
     this.#pathContext = {
       ...{
@@ -84,11 +84,11 @@ export class PathManager {
   /** Unless another path to that node stands, a new direction makes both begin anew. */
   #pathSilent(step: Step, path: NodePath): void {
     const { publicKey, name } = path.peer;
-    const end = this.#paths.peer(hex(publicKey));
+    const peer = this.#paths.peer(hex(publicKey));
     const others =
-      end === undefined
+      peer === undefined
         ? []
-        : establishedOf(end).filter((other) => other !== path && !other.silent);
+        : establishedOf(peer).filter((other) => other !== path && !other.silent);
     this.#context.counters.count('path-silent');
     if (others.length > 0) this.endPath(step, path);
     else this.#context.peerSilent(step, name);
@@ -269,14 +269,14 @@ export class PathManager {
   }
 
   endPath(step: Step, path: NodePath): void {
-    const end = hex(path.peer.publicKey);
+    const peer = hex(path.peer.publicKey);
     if (path.session !== undefined) this.#context.sessions.discard(path.session);
     this.#handshakes.abandon(path);
     path.session = undefined;
     path.relay?.release(step, path.pathId);
-    this.#paths.remove(path, end);
+    this.#paths.remove(path, peer);
     this.#context.counters.count('path-ended');
-    this.#tunnels.update(step, end);
+    this.#tunnels.update(step, peer);
     if (path.initiator) this.#context.nameLost(step, path.peer.name, false);
   }
 
@@ -295,8 +295,8 @@ export class PathManager {
   }
 
   peerRoamed(step: Step, tunnel: number, address: IpAddress, port: number): void {
-    for (const end of this.#paths.peers()) {
-      if (end.tunnel === tunnel) establishedOf(end)[0]?.seenAt(step, { address, port });
+    for (const peer of this.#paths.peers()) {
+      if (peer.tunnel === tunnel) establishedOf(peer)[0]?.seenAt(step, { address, port });
     }
   }
 

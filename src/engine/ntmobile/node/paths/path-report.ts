@@ -15,7 +15,7 @@ import { emitEvent } from '../events.ts';
  */
 type PathKind = 'direct' | 'relayed' | 'general' | 'none';
 
-interface Shown {
+interface ReportedPath {
   readonly name: string;
   readonly kind: PathKind;
   readonly udpPath: UdpPath | undefined;
@@ -30,7 +30,7 @@ const EVENTS = {
 } as const;
 
 export class PathReport {
-  readonly #shown = new Map<string, Shown>();
+  readonly #reported = new Map<string, ReportedPath>();
 
   /** Data to the end `id` goes by `way` from now on. */
   update(
@@ -38,15 +38,15 @@ export class PathReport {
     id: string,
     to: { readonly name: string; readonly kind: PathKind; readonly udpPath: UdpPath | undefined },
   ): void {
-    const former = this.#shown.get(id);
+    const previous = this.#reported.get(id);
     const { name, kind, udpPath } = to;
-    if (former === undefined && kind === 'none') return;
-    const elsewhere =
-      former?.udpPath?.remote !== udpPath?.remote ||
-      former?.udpPath?.remotePort !== udpPath?.remotePort;
-    if (former?.kind === kind && !elsewhere) return;
-    this.#shown.set(id, { name, kind, udpPath, since: step.now });
-    if (former === undefined)
+    if (previous === undefined && kind === 'none') return;
+    const endpointChanged =
+      previous?.udpPath?.remote !== udpPath?.remote ||
+      previous?.udpPath?.remotePort !== udpPath?.remotePort;
+    if (previous?.kind === kind && !endpointChanged) return;
+    this.#reported.set(id, { name, kind, udpPath, since: step.now });
+    if (previous === undefined)
       emitEvent(step, 'path-established', 'info', {
         name,
         pathKind: kind,
@@ -56,32 +56,32 @@ export class PathReport {
       emitEvent(step, EVENTS[kind], 'info', {
         name,
         ...endpointFields(udpPath),
-        previousDurationMs: Math.round(step.now - former.since),
+        previousDurationMs: Math.round(step.now - previous.since),
       });
   }
 
   /** There is nothing to that end any more. */
   ended(step: Step, id: string): void {
-    const former = this.#shown.get(id);
-    if (former === undefined) return;
-    this.#shown.delete(id);
+    const previous = this.#reported.get(id);
+    if (previous === undefined) return;
+    this.#reported.delete(id);
     emitEvent(step, 'path-ended', 'info', {
-      name: former.name,
-      previousDurationMs: Math.round(step.now - former.since),
+      name: previous.name,
+      previousDurationMs: Math.round(step.now - previous.since),
     });
   }
 
   /** For a list: how, where, since when. */
   view(id: string, wallOf: (at: Monotonic) => number): JsonObject {
-    const shown = this.#shown.get(id);
-    if (shown === undefined) return { kind: 'none', up: false, direct: false };
-    const { kind } = shown;
+    const reported = this.#reported.get(id);
+    if (reported === undefined) return { kind: 'none', up: false, direct: false };
+    const { kind } = reported;
     return {
       kind,
       up: kind !== 'none',
       direct: kind === 'direct',
-      ...endpointFields(shown.udpPath),
-      sinceWallMs: wallOf(shown.since),
+      ...endpointFields(reported.udpPath),
+      sinceWallMs: wallOf(reported.since),
     };
   }
 }

@@ -24,7 +24,7 @@ import {
   type NtmobileOption,
   type NtmobileOptionOf,
 } from '#wire/ntmobile/options.ts';
-import { type Attachment, localAddressFor } from '../attachment.ts';
+import { type Attachment, udpPathTo } from '../attachment.ts';
 import { KEEPALIVE_MS } from '../nat-mapping.ts';
 import type { NodePurpose, RelayPurpose } from '../request-purposes.ts';
 
@@ -79,7 +79,7 @@ export class RelayLink {
   #session: Session | undefined;
   #move = 0;
   /** Microseconds: of the newest call. */
-  #calledAt = 0n;
+  #lastCallTimestamp = 0n;
   #restartedAt: Monotonic | undefined;
   /** Measured last; undefined before. */
   roundTripMs: number | undefined;
@@ -115,16 +115,9 @@ export class RelayLink {
    * family that the relay has.
    */
   udpPath(relayIndex = 0): UdpPath | undefined {
-    for (const { address, port } of this.#endpoints) {
-      const place = localAddressFor(this.#attachment, address);
-      if (place === undefined) continue;
-      return {
-        local: place.address,
-        localPort: this.#port,
-        remote: address,
-        remotePort: port,
-        relayIndex,
-      };
+    for (const endpoint of this.#endpoints) {
+      const udpPath = udpPathTo(this.#attachment, this.#port, endpoint, relayIndex);
+      if (udpPath !== undefined) return udpPath;
     }
     return undefined;
   }
@@ -154,8 +147,8 @@ export class RelayLink {
    */
   relayRestarted(step: Step, timestamp: bigint): void {
     const recently = this.#restartedAt !== undefined && step.now - this.#restartedAt < ONE_CALL_MS;
-    if (timestamp <= this.#calledAt) return;
-    this.#calledAt = timestamp;
+    if (timestamp <= this.#lastCallTimestamp) return;
+    this.#lastCallTimestamp = timestamp;
     if (recently || this.#session === undefined) return;
     this.#restart(step);
     this.#loseLegs(step);
