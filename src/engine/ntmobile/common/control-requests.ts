@@ -1,6 +1,5 @@
 /**
- * Requests and answers of NTMobile control messages: what is sent again until its answer comes, and
- * what is answered once.
+ * Pending requests: retransmitted until their answer arrives or the attempt is over.
  *
  * No RFC: docs/reference/ntmobile.md §5 (request retransmission, request attempt) and §6
  * (transactions)
@@ -16,8 +15,8 @@ export const REQUEST_RETRANSMISSION_MS = 250;
 const LONGEST_RETRANSMISSION_MS = 1_000;
 
 /**
- * Of the padding of a request that is sent again: a path that is too narrow for the first one lets
- * it through.
+ * Retransmissions carry less padding, so that they pass a path whose MTU is too small for the first
+ * transmission.
  */
 export const SHORT_PADDING_OCTETS = 80;
 
@@ -30,12 +29,14 @@ function withShortPadding(message: NtmobileMessage): NtmobileMessage {
   return { ...message, options };
 }
 
-/** A request under udpPath. `purpose` is its maker's, and comes back with the answer. */
+/**
+ * A request without an answer yet. `purpose` belongs to the caller and is returned with the answer.
+ */
 export interface PendingRequest<P> extends Timed {
   readonly session: Session;
   readonly message: NtmobileMessage;
   readonly purpose: P;
-  /** Where it goes; undefined: where the session's other end is at that time. */
+  /** Undefined: the request follows the session to where the peer is at that time. */
   readonly udpPath: UdpPath | undefined;
   readonly endsAt: Monotonic;
   waitMs: number;
@@ -73,7 +74,7 @@ export class PendingRequests<P> {
     this.#timers.set(pending, after(now, pending.waitMs));
   }
 
-  /** The request that an answer is to; it is no longer under udpPath. */
+  /** Removes and returns the request that an answer belongs to. */
   take(session: Session, transaction: number): PendingRequest<P> | undefined {
     const ofSession = this.#bySession.get(session);
     const pending = ofSession?.get(transaction);
@@ -84,7 +85,7 @@ export class PendingRequests<P> {
     return pending;
   }
 
-  /** The next that is due: to be sent again, or to be given up (then it is taken). */
+  /** The next request that is due: for retransmission, or removed because its attempt is over. */
   takeDue(
     now: Monotonic,
   ): { readonly request: PendingRequest<P>; readonly over: boolean } | undefined {
@@ -99,7 +100,7 @@ export class PendingRequests<P> {
     return { request, over: false };
   }
 
-  /** Those of a session that ends. */
+  /** Removes and returns the requests of a session that ends. */
   takeAll(session: Session): readonly PendingRequest<P>[] {
     const all = [...(this.#bySession.get(session)?.values() ?? [])];
     for (const { message } of all) this.take(session, message.transaction);

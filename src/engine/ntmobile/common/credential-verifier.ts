@@ -1,5 +1,5 @@
 /**
- * Whom a credential makes its holder: what roles that give nodes something ask of it.
+ * Verification of node credentials for relays and coordinators.
  *
  * No RFC: docs/reference/ntmobile.md §2.1
  */
@@ -7,7 +7,7 @@ import type { Ipv4Address, Ipv6Address } from '#base/ip.ts';
 import { type Wall, wall } from '#base/time.ts';
 import { verifyCredential } from '#crypto/node-credential.ts';
 
-/** What a credential says of its node, after everything about it was found right. */
+/** The content of a valid credential. */
 export interface CredentialHolder {
   readonly nodeId: Uint8Array;
   readonly name: string;
@@ -17,14 +17,14 @@ export interface CredentialHolder {
   readonly groups: readonly string[];
 }
 
-/** Judges a credential's octets for a public key at a time; undefined = not valid. */
+/** Verifies a credential for a public key at a time; undefined when it is not valid. */
 export type CredentialVerifier = (
   credential: Uint8Array,
   publicKey: Uint8Array,
   now: Wall,
 ) => CredentialHolder | undefined;
 
-/** By the word of these account servers (Ed25519 public keys). */
+/** Accepts credentials that one of these account servers signed (Ed25519 public keys). */
 export function credentialVerifierFor(authorities: readonly Uint8Array[]): CredentialVerifier {
   return (octets, publicKey, now) => {
     const credential = verifyCredential(

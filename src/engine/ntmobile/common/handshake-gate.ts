@@ -1,6 +1,6 @@
 /**
- * The gate in front of a responder's handshakes: what is not worth a public key operation, and who
- * has to show first that he is where he says.
+ * Admission of Tunnel Requests before any public key operation. Under load an initiator must prove
+ * its address with a cookie, as in WireGuard.
  *
  * No RFC: docs/reference/ntmobile.md §4.1 (MAC1, MAC2) and §4.4 (cookies)
  */
@@ -19,9 +19,9 @@ import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileDatagramOf } from '#wire/ntmobile/datagram.ts';
 import { remoteEndpointBytes } from './udp-path.ts';
 
-/** How long a cookie's secret is the newest; one more of these it is still taken. */
+/** How long a cookie secret is the newest one; it stays valid for one more period. */
 export const COOKIE_MS = 120_000;
-/** Handshakes in a second that are taken from anybody; beyond, only with a cookie. */
+/** Handshakes in a second that are admitted without a cookie. */
 const DEFAULT_HANDSHAKES_PER_SECOND = 200;
 
 type HandshakeVerdict =
@@ -55,7 +55,7 @@ export class HandshakeGate {
     this.#unverifiedBudget.setRate(handshakesPerSecond, handshakesPerSecond);
   }
 
-  /** Judges an initiation's octets before anything is decrypted. */
+  /** Checks the MACs of a Tunnel Request; nothing is decrypted. */
   admit(
     now: Monotonic,
     udpPath: UdpPath,
@@ -79,7 +79,7 @@ export class HandshakeGate {
 
   #rotate(now: Monotonic): void {
     if (this.#secretUntil !== undefined && now < this.#secretUntil) return;
-    // After a long quiet time the former secret is as old as no cookie may be.
+    // After a quiet period the former secret is too old for any valid cookie.
     const former =
       this.#secretUntil !== undefined && now < after(this.#secretUntil, COOKIE_MS)
         ? this.#secrets[0]

@@ -1,5 +1,6 @@
 /**
- * Tunnel Requests on their way: sent again with fresh keys until one is answered.
+ * The initiator's side of handshakes: Tunnel Requests, retransmitted with fresh ephemeral keys
+ * until one is answered.
  *
  * No RFC: docs/reference/ntmobile.md §4.1, §4.4 (initiator's side), §5 (handshake retransmission,
  * handshake attempt)
@@ -23,19 +24,19 @@ export const HANDSHAKE_RETRANSMISSION_MS = 250;
 const LONGEST_RETRANSMISSION_MS = 1_000;
 const HANDSHAKE_ATTEMPT_MS = 20_000;
 
-/** What every initiation of this end has. */
+/** The long-term identity that this end uses in handshakes. */
 export interface InitiatorIdentity {
   readonly own: KeyPair;
   readonly suites: number;
   readonly random: RandomBytes;
-  /** The present credential's octets. */
+  /** The present credential in its wire form. */
   credential(): Uint8Array | undefined;
 }
 
 interface InitiationAttempt {
   readonly options: readonly NtmobileOption[];
   readonly endsAt: Monotonic;
-  /** Of every initiation that was sent in this attempt. */
+  /** SPIs of all Tunnel Requests of this attempt. */
   readonly spis: number[];
   waitMs: number;
   nextAt: Monotonic;
@@ -56,17 +57,17 @@ export class Initiations {
     this.#identity = identity;
   }
 
-  /** Whether an SPI is one of an initiation's. */
+  /** Whether a pending Tunnel Request uses the SPI. */
   has(spi: number): boolean {
     return this.#bySpi.has(spi);
   }
 
-  /** When the session's next initiation is due; undefined without an attempt. */
+  /** When the session's next Tunnel Request is due; undefined without an attempt. */
   nextAt(session: Session): Monotonic | undefined {
     return this.#attempts.get(session)?.nextAt;
   }
 
-  /** A new attempt in place of any other of the session. */
+  /** Starts an attempt; it replaces a former one of the session. */
   start(now: Monotonic, session: Session, options: readonly NtmobileOption[]): void {
     const former = this.#attempts.get(session);
     this.abandon(session);
@@ -82,7 +83,7 @@ export class Initiations {
     });
   }
 
-  /** The session's next initiation is due then, as the first of an attempt is. */
+  /** Sets when the session's next Tunnel Request is due, and restarts the back-off. */
   resume(session: Session, at: Monotonic): void {
     const attempt = this.#attempts.get(session);
     if (attempt === undefined) return;
@@ -96,8 +97,8 @@ export class Initiations {
   }
 
   /**
-   * The initiation that is due now, or that the attempt is over. `wallMicroseconds`: since
-   * 1970-01-01.
+   * The Tunnel Request that is due now; 'over' at the end of the attempt. `wallMicroseconds` counts
+   * from 1970-01-01.
    */
   next(
     now: Monotonic,
@@ -126,7 +127,7 @@ export class Initiations {
     return pending.datagram;
   }
 
-  /** The keys that a response brings; the attempt is over then. */
+  /** Derives the keys from a Tunnel Response and ends the attempt. */
   finish(
     response: NtmobileDatagramOf<'response'>,
   ):
@@ -141,7 +142,7 @@ export class Initiations {
     return { session: found.session, ...finished };
   }
 
-  /** Takes the cookie of a reply; gives the session whose next initiation is due at once. */
+  /** Accepts a cookie. Returns the session whose next Tunnel Request is due now. */
   acceptCookie(
     now: Monotonic,
     reply: NtmobileDatagramOf<'cookie-reply'>,

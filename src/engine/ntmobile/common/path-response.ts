@@ -1,5 +1,5 @@
 /**
- * The answer to a Path Challenge: the challenge, and where it came from.
+ * The answer to a Path Challenge: the challenge, and the endpoint that it came from.
  *
  * No RFC: docs/reference/ntmobile.md §6
  */

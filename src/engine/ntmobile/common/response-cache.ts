@@ -7,16 +7,13 @@
 import type { Monotonic } from '#base/time.ts';
 import { REQUEST_ATTEMPT_MS } from './request-timing.ts';
 
-/**
- * Answers that are kept for a session in case their request comes again, and for how long: who
- * asked gives up before.
- */
+/** Answers kept for each session, and for how long: longer than any requester retransmits. */
 const ANSWERS_KEPT = 16;
 const ANSWER_KEPT_MS = 2 * REQUEST_ATTEMPT_MS;
 
 /**
- * What a session's other end asked and was told. Octets, for who has a hundred thousand sessions
- * keeps one of these for each.
+ * The requests of a session's peer and their answers. Answers are kept encoded: a coordinator has
+ * one of these caches for each of its 100,000 sessions.
  */
 export class ResponseCache {
   #entries: readonly {
@@ -25,7 +22,7 @@ export class ResponseCache {
     octets: Uint8Array | undefined;
   }[] = [];
 
-  /** Undefined: a new request, which is now being answered. */
+  /** Undefined for a new request, which counts as being answered from now on. */
   get(now: Monotonic, transaction: number): 'answering' | Uint8Array | undefined {
     const entry = this.#entries.find((one) => one.transaction === transaction);
     if (entry !== undefined) return entry.octets ?? 'answering';
@@ -38,7 +35,7 @@ export class ResponseCache {
 
   store(transaction: number, octets: Uint8Array): void {
     const entry = this.#entries.find((one) => one.transaction === transaction);
-    // A copy of its own size: fresh octets share a block with what nobody keeps.
+    // A copy: a view would keep the whole encoding buffer in memory.
     if (entry !== undefined) entry.octets = octets.slice();
   }
 }

@@ -1,6 +1,6 @@
 /**
- * The wish for one sealed tunnel, with the keys of its sessions and the virtual addresses at its
- * other end.
+ * Desired state of one sealed tunnel: the keys of its sessions and the virtual addresses at its far
+ * end.
  *
  * No RFC: docs/reference/ntmobile.md §3 (sealed data)
  */
@@ -13,8 +13,8 @@ import { Suite } from '#wire/ntmobile/datagram.ts';
 import type { KeyGeneration, Session } from './session.ts';
 
 /**
- * Outer IPv6 and UDP header, word, sequence number, tag, envelope: room for each of them stays the
- * same whichever way a tunnel takes.
+ * Outer IPv6 and UDP header, word, sequence number, tag, envelope. The MTU stays the same on every
+ * path that the tunnel may take.
  */
 const OVERHEAD = 40 + 8 + 8 + 16 + 4;
 const SMALLEST_MTU = 1280;
@@ -22,15 +22,15 @@ const SMALLEST_MTU = 1280;
 interface TunnelState {
   readonly id: number;
   readonly udpPath: UdpPath;
-  /** Where nobody showed yet that the other end is there. */
+  /** Set while the peer address is not validated (anti-amplification limit). */
   readonly amplificationLimit?: AmplificationLimit | undefined;
-  /** Octets, of the link that the way leaves by. */
+  /** MTU of the local link, octets. */
   readonly linkMtu: number;
-  /** Seals with the first one's keys, opens with those of all. */
+  /** The keys of the first session seal; the keys of all sessions open. */
   readonly sessions: readonly Session[];
-  /** Virtual addresses at its other end. */
+  /** Virtual addresses at the far end. */
   readonly addresses: readonly IpAddress[];
-  /** At a node: the addresses are looked up beside its own. */
+  /** True on a node: the addresses are those of the peer. */
   readonly peer: boolean;
 }
 

@@ -1,5 +1,6 @@
 /**
- * What NTMobile sessions ask of the role that has them, and what they count.
+ * The interface between NTMobile sessions and the role that owns them, and the counters of
+ * sessions.
  *
  * No RFC: docs/reference/ntmobile.md §4 to §6
  */
@@ -11,24 +12,24 @@ import type { InitiationPayload } from '#wire/ntmobile/payload.ts';
 import type { Session } from './session.ts';
 
 export const SESSION_COUNTERS = {
-  'datagram-malformed': 'no NTMobile datagram, or one of data where none belongs',
-  'control-unknown-spi': 'sealed under keys that nobody has here',
-  'control-forged': 'sealed by somebody else, or changed on its way',
-  'control-replayed': 'a sealed datagram that came before',
-  'message-malformed': 'sealed rightly, and no control message',
-  'answer-unexpected': 'an answer to nothing that was asked, or that was answered before',
-  'initiation-mac': 'a Tunnel Request to somebody else',
-  'initiation-unreadable': 'a Tunnel Request that was changed, or is not for this key',
-  'initiation-old': 'a Tunnel Request no newer than one that was taken',
-  'initiation-refused': 'a Tunnel Request whose sender may not',
-  'cookie-sent': 'a Tunnel Request under load, answered by a cookie',
-  'response-unexpected': 'a Tunnel Response to nothing that was asked',
-  'response-forged': 'a Tunnel Response by somebody else, or changed on its way',
-  'cookie-unexpected': 'a cookie for nothing that was asked, or by somebody else',
+  'datagram-malformed': 'not a valid NTMobile datagram, or a data datagram on the control port',
+  'control-unknown-spi': 'sealed under an unknown SPI',
+  'control-forged': 'the authentication tag of a control message is wrong',
+  'control-replayed': 'a control message that was received before',
+  'message-malformed': 'an authentic datagram that is not a valid control message',
+  'answer-unexpected': 'an answer without a pending request',
+  'initiation-mac': 'a Tunnel Request with a wrong MAC1: meant for another key',
+  'initiation-unreadable': 'a Tunnel Request that cannot be decrypted, or without a common suite',
+  'initiation-old': 'a Tunnel Request that is not newer than the last accepted one',
+  'initiation-refused': 'a Tunnel Request from an unauthorized initiator',
+  'cookie-sent': 'a Tunnel Request under load that was answered by a cookie',
+  'response-unexpected': 'a Tunnel Response without a pending Tunnel Request',
+  'response-forged': 'a Tunnel Response that cannot be authenticated',
+  'cookie-unexpected': 'a cookie without a pending Tunnel Request, or not authentic',
 } as const;
 export type SessionCounter = keyof typeof SESSION_COUNTERS;
 
-/** An initiation that was read, before anything is done for it. */
+/** A decrypted Tunnel Request that is not authorized yet. */
 export interface IncomingInitiation {
   readonly publicKey: Uint8Array;
   readonly use: number;
@@ -37,7 +38,7 @@ export interface IncomingInitiation {
   readonly udpPath: UdpPath;
 }
 
-/** A control message that was opened, its path, and the length of its datagram. */
+/** A decrypted control message, its path, and the length of its datagram. */
 export interface ReceivedMessage {
   readonly message: NtmobileMessage;
   readonly udpPath: UdpPath;

@@ -1,6 +1,6 @@
 /**
- * Which NTMobile sessions there are, by what a datagram names: the SPI of their keys, or who began
- * them.
+ * Sessions by what a datagram names: the SPI of their keys, or the initiator's public key, use and
+ * path id.
  *
  * No RFC: docs/reference/ntmobile.md §3 (SPI) and §4 (use, path id)
  */
@@ -9,10 +9,11 @@ import type { RandomBytes } from '#engine/contract/engine.ts';
 import { LARGEST_SPI } from '#wire/ntmobile/datagram.ts';
 import type { KeyGeneration, Session } from './session.ts';
 
-/** Handshakes of initiators that were not heard of again: each of these costs memory. */
+/** Unconfirmed handshakes that are kept: each of them costs memory. */
 const UNCONFIRMED_LIMIT = 1024;
-/** As many Tunnel Requests as an attempt has. */
+/** Shared by all sessions without unconfirmed keys. */
 const NONE: readonly never[] = [];
+/** Unconfirmed key generations kept for each session. */
 const OFFERS_KEPT = 8;
 
 export class SessionTable {
@@ -21,7 +22,7 @@ export class SessionTable {
     number,
     { readonly session: Session; readonly generation: KeyGeneration }
   >();
-  /** As responder, by peer, use and path. */
+  /** Sessions of this end as responder, by peer, use and path id. */
   readonly #responding = new Map<string, Session>();
   readonly #unconfirmed = new Set<Session>();
 
@@ -29,22 +30,25 @@ export class SessionTable {
     this.#random = random;
   }
 
-  /** The keys of an SPI. */
+  /** The session and key generation of an SPI. */
   find(spi: number) {
     return this.#bySpi.get(spi);
   }
 
-  /** The session that a peer began. */
+  /** The session that a peer initiated. */
   findByInitiator(publicKey: Uint8Array, use: number, pathId: Uint8Array): Session | undefined {
     return this.#responding.get(keyOf(publicKey, use, pathId));
   }
 
-  /** Whether its initiator was not heard of again. */
+  /** Whether the initiator has not used any keys of the session yet. */
   isUnconfirmed(session: Session): boolean {
     return this.#unconfirmed.has(session);
   }
 
-  /** A session that a peer begins. Gives the one that has to make room for it. */
+  /**
+   * Adds a session that a peer initiated. Returns the session to drop when there are too many
+   * unconfirmed ones.
+   */
   addResponding(session: Session): Session | undefined {
     this.#responding.set(keyOf(session.peer.publicKey, session.use, session.pathId), session);
     this.#unconfirmed.add(session);
@@ -52,7 +56,7 @@ export class SessionTable {
     return this.#unconfirmed.size > UNCONFIRMED_LIMIT ? oldest : undefined;
   }
 
-  /** A responder's new keys, which wait for the initiator to use them. */
+  /** Adds keys of the responder; the initiator confirms them by using them. */
   offer(session: Session, generation: KeyGeneration): void {
     session.unconfirmed = [...session.unconfirmed, generation];
     const [oldest] = session.unconfirmed;
@@ -71,7 +75,7 @@ export class SessionTable {
     this.#unconfirmed.delete(session);
   }
 
-  /** Those that came after it may still be used: the initiator may have begun again. */
+  /** Keys that were offered later stay: the initiator may have started another attempt. */
   #dropOffersUpTo(session: Session, generation: KeyGeneration): void {
     const kept = session.unconfirmed.slice(session.unconfirmed.indexOf(generation) + 1);
     for (const { receiveSpi } of session.unconfirmed)
@@ -86,7 +90,7 @@ export class SessionTable {
     if (this.#responding.get(key) === session) this.#responding.delete(key);
   }
 
-  /** One that nobody has; `taken` knows of others. */
+  /** An SPI that no key generation has; `taken` adds others that are in use. */
   freshSpi(taken: (spi: number) => boolean): number {
     for (;;) {
       const octets = this.#random(4);

@@ -1,10 +1,11 @@
 /**
- * One NTMobile session: the keys that two ends have in common, and where the other end is.
+ * One NTMobile session: the keys that two ends share, and the path to the peer.
  *
  * No RFC: docs/reference/ntmobile.md §3, §4.3 and §5 (rekey, key end)
  *
- * A session lives through several generations of keys. The responder's newest is in use only after
- * the initiator sealed something under it; the one before stays good for what is still on its way.
+ * A session has several generations of keys one after another. The responder uses new keys only
+ * after the initiator sealed a datagram under them. The previous keys stay valid for datagrams in
+ * flight.
  */
 import { equalBytes } from '#base/bytes.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
@@ -15,12 +16,12 @@ import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import { ResponseCache } from './response-cache.ts';
 
-/** The initiator of a session makes new keys when they are this old. */
+/** The initiator of a session makes new keys at this age. */
 export const REKEY_MS = 600_000;
-/** Keys that are older neither seal nor open. */
+/** Older keys neither seal nor open. */
 export const KEY_END_MS = 900_000;
 
-/** One for all sessions that have none. */
+/** Shared by all sessions without entries. */
 const NONE: readonly never[] = [];
 const CONTROL_AEAD = 'chacha20-poly1305';
 
@@ -32,8 +33,8 @@ export class KeyGeneration {
   #dataKeys: { readonly send: Uint8Array; readonly receive: Uint8Array } | undefined;
   readonly initiator: boolean;
   /**
-   * Where a responder's half of the handshake went: who seals something under these keys got it
-   * there.
+   * Where the responder sent its Tunnel Response. A peer that uses these keys received the response
+   * there, which validates the address.
    */
   readonly respondedTo: UdpPath | undefined;
   readonly endsAt: Monotonic;
@@ -62,33 +63,33 @@ export class KeyGeneration {
     this.opener = new Opener(CONTROL_AEAD, material.keys.receive.control, REPLAY_WINDOW.control);
   }
 
-  /** For the data plane; undefined after {@link forgetDataKeys}. */
+  /** Keys of the data plane; undefined after {@link forgetDataKeys}. */
   get dataKeys(): { readonly send: Uint8Array; readonly receive: Uint8Array } | undefined {
     return this.#dataKeys;
   }
 
-  /** By who carries no data. */
+  /** Frees the data keys at a role that carries no data. */
   forgetDataKeys(): void {
     this.#dataKeys = undefined;
   }
 }
 
-/** Of every session without a path: a coordinator has very many. */
+/** Shared by all sessions without a path: a coordinator has very many. */
 const NO_PATH = new Uint8Array(8);
 
-/** Who is at the other end, as the handshake showed. */
+/** The peer, as the handshake authenticated it. */
 interface SessionPeer {
   readonly publicKey: Uint8Array;
   /**
-   * As octets; judged by who accepted the handshake. Undefined for a responder, whom the initiator
-   * knew before.
+   * In wire form; the role that accepted the handshake verified it. Undefined for a responder,
+   * whose key the initiator knew before.
    */
   readonly credential: Uint8Array | undefined;
 }
 
 /**
- * To whom a handshake goes. `carried`: its first Tunnel Request goes along with something else, and
- * `way` is not known yet.
+ * The target of a handshake. `piggybacked`: another message carries the first Tunnel Request, and
+ * `udpPath` is not final.
  */
 export interface SessionTarget {
   readonly publicKey: Uint8Array;
@@ -98,32 +99,29 @@ export interface SessionTarget {
   readonly piggybacked?: boolean;
 }
 
-/** Only `sessions.ts` writes to it; others look, and hand it back. */
+/** Only `sessions.ts` and `session-table.ts` change it. */
 export class Session implements Timed {
-  /** Its credential is the one of the newest handshake. */
+  /** The credential is that of the newest handshake. */
   peer: SessionPeer;
   readonly use: number;
   readonly pathId: Uint8Array;
-  /** Where the other end was last known to be. */
+  /** The path to where the peer was last seen. */
   udpPath: UdpPath;
-  /** Of what seals now; undefined before the first handshake is done. */
+  /** The keys that seal; undefined until the first handshake is complete. */
   current: KeyGeneration | undefined;
-  /** Still opens. */
+  /** The former keys, which still open. */
   previous: KeyGeneration | undefined;
   /**
-   * A responder's, oldest first, before the initiator used one: it may take the answer to any of
-   * its Tunnel Requests.
+   * Keys that the responder offered and the initiator has not used yet, oldest first. The initiator
+   * may accept the answer to any of its Tunnel Requests.
    */
   unconfirmed: readonly KeyGeneration[] = NONE;
-  /** Microseconds: of the newest initiation that was taken from the peer. */
+  /** Timestamp of the newest Tunnel Request that was accepted from the peer, microseconds. */
   lastTimestamp = 0n;
-  /** Options of the newest handshake's payload from the other end. */
+  /** Options of the peer's payload in the newest handshake. */
   peerOptions: readonly NtmobileOption[] = NONE;
   readonly answers = new ResponseCache();
-  /**
-   * An initiator's newest Tunnel Request, as long as somebody else has to carry it: there is no way
-   * for the session yet.
-   */
+  /** The initiator's newest Tunnel Request, while another message has to carry it. */
   piggybackedInitiation: Uint8Array | undefined;
   heapIndex = -1;
   dueAt: Monotonic = NEVER;
@@ -135,7 +133,7 @@ export class Session implements Timed {
     this.udpPath = udpPath;
   }
 
-  /** Every generation that opens. */
+  /** All generations that open datagrams. */
   generations(): readonly KeyGeneration[] {
     return [this.current, this.previous, ...this.unconfirmed].filter((one) => one !== undefined);
   }

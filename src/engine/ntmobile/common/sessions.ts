@@ -1,12 +1,10 @@
 /**
- * All NTMobile sessions of one end: handshakes either way, sealed control messages, requests and
- * their answers.
+ * All NTMobile sessions of one end: handshakes in both directions, rekeying, and expiry of keys.
  *
- * No RFC: docs/reference/ntmobile.md §3 to §6. A part of an engine: pure, with `receive`, `tick`
- * and `deadline` of its own.
+ * No RFC: docs/reference/ntmobile.md §3 to §6
  *
- * A peer's faults are counted by reason and change nothing. What a role has to decide comes to its
- * {@link SessionListener}.
+ * A peer's faults are counted by reason and change nothing. Decisions that depend on the role are
+ * made by its {@link SessionListener}.
  */
 import { isMalformed } from '#base/bytes.ts';
 import { after, earliest, type Monotonic } from '#base/time.ts';
@@ -53,12 +51,12 @@ export class Sessions<P> {
     return this.#counters.counters;
   }
 
-  /** `wallMs - monotonicMs`, for timestamps. */
+  /** `wallMs - monotonicMs`, for timestamps of Tunnel Requests. */
   setClockOffset(offsetMs: number): void {
     this.#offsetMs = offsetMs;
   }
 
-  /** Handshakes in a second that are taken without a cookie. */
+  /** Handshakes in a second that are admitted without a cookie. */
   setHandshakesPerSecond(handshakesPerSecond: number): void {
     this.#responder.setHandshakesPerSecond(handshakesPerSecond);
   }
@@ -68,8 +66,8 @@ export class Sessions<P> {
   }
 
   /**
-   * Begins a handshake as initiator; `established` or `ended` follows. What is to be carried waits
-   * in `Session.carried` for {@link resumeHandshake}.
+   * Starts a handshake as initiator; `established` or `ended` follows. A piggybacked Tunnel Request
+   * is in `Session.piggybackedInitiation` until {@link resumeHandshake}.
    */
   connect(step: Step, to: SessionTarget, options: readonly NtmobileOption[] = []): Session {
     const session = new Session(
@@ -85,8 +83,8 @@ export class Sessions<P> {
   }
 
   /**
-   * There is a way now for a handshake that somebody carried. `passed`: its Tunnel Request is under
-   * way, and is sent again when no answer comes.
+   * Continues a piggybacked handshake on a path of its own. `passed`: the Tunnel Request was
+   * forwarded, so that it is retransmitted only when no answer comes.
    */
   resumeHandshake(step: Step, session: Session, udpPath: UdpPath, passed: boolean): void {
     session.udpPath = udpPath;
@@ -99,7 +97,7 @@ export class Sessions<P> {
   }
 
   /**
-   * Makes new keys ahead of time, as who began the session: the other end sees the present
+   * Makes new keys ahead of time, if this end is the initiator; the peer sees the present
    * credential.
    */
   rekey(step: Step, session: Session): void {
@@ -109,7 +107,7 @@ export class Sessions<P> {
     this.#initiateIfDue(step, session);
   }
 
-  /** Ends a session without a word to the other end. */
+  /** Drops a session without a message to the peer. */
   discard(session: Session): void {
     this.#initiations.abandon(session);
     this.#timers.remove(session);
@@ -216,7 +214,7 @@ export class Sessions<P> {
     this.#arm(step, session);
   }
 
-  /** The session's own timer: the next initiation, the next keys, or the end of these. */
+  /** Sets the session's timer: next Tunnel Request, next rekey, or key end. */
   #arm(step: Step, session: Session): void {
     const { current } = session;
     const initiation = this.#initiations.nextAt(session);
@@ -293,7 +291,7 @@ export class Sessions<P> {
       initiator: true,
     };
     this.#adopt(step, session, new KeyGeneration(step.now, material));
-    // The responder waits for something sealed under the new keys; it is asked until it has heard.
+    // The responder starts to use the new keys with the first datagram sealed under them.
     this.request(step, session, { type: 'keep-alive', options: [] }, undefined);
   }
 

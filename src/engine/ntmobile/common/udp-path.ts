@@ -1,6 +1,5 @@
 /**
- * The way of an NTMobile datagram: two UDP endpoints, and the relay between them where there is
- * one.
+ * Operations on the UDP path of a sealed datagram.
  *
  * No RFC: docs/reference/ntmobile.md §3
  */
@@ -9,7 +8,7 @@ import { cachedAddressBytes, isIpv6 } from '#base/ip.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 
-/** Whether both lead to the same far end. */
+/** Whether both lead to the same remote endpoint, through the same leg of a relay. */
 export function sameRemoteEndpoint(a: UdpPath, b: UdpPath): boolean {
   return a.remote === b.remote && a.remotePort === b.remotePort && a.relayIndex === b.relayIndex;
 }
@@ -24,7 +23,7 @@ export function sendDatagram(
   out.push({ kind: 'send', path, packet });
 }
 
-/** What a cookie is bound to. */
+/** The source that a cookie is bound to. */
 export function remoteEndpointBytes({ remote, remotePort }: UdpPath): Uint8Array {
   const address = cachedAddressBytes(remote);
   const octets = new Uint8Array((isIpv6(remote) ? 16 : 4) + 2);

@@ -1,6 +1,6 @@
 /**
- * The present attachment of a node, selected again when the host, the operator or an expiry changes
- * it.
+ * The present attachment of a node. It is selected again when interfaces, the operator's choice or
+ * a lifetime change it.
  *
  * No RFC: docs/reference/ntmobile.md §6 (candidates of kind host)
  */
@@ -26,7 +26,7 @@ export class AttachmentTracker {
   readonly #systemPrefix: () => Prefix | undefined;
   #restriction: AddressRestriction;
   #interfaces: readonly NetworkInterface[] = [];
-  /** The operator's choice of an interface. */
+  /** The interface that the operator chose at run time. */
   #preferredDevice: string | undefined;
   #current: Attachment = NOT_ATTACHED;
   #updateAt: Monotonic = NEVER;

@@ -1,8 +1,7 @@
 /**
- * Where an NTMobile node is: the address that it sends from, of each family, out of the host's
- * interfaces.
+ * Selection of the local address of each family from the host's interfaces.
  *
- * No RFC: docs/reference/ntmobile.md §6 (candidates of kind host); global scope as RFC 4007 has it,
+ * No RFC: docs/reference/ntmobile.md §6 (candidates of kind host); global scope as in RFC 4007,
  * private IPv4 addresses (RFC 1918) included
  */
 import {
@@ -26,11 +25,13 @@ import type {
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { Endpoint } from '#wire/ntmobile/options.ts';
 
-/** One place for each family that the host has a way out in. */
+/** The node's local address of each family that has an uplink. */
 export interface Attachment {
   readonly ipv6: LocalAddress<Ipv6Address> | undefined;
   readonly ipv4: LocalAddress<Ipv4Address> | undefined;
-  /** What is never a place, of this node or of another: what goes there goes into a tunnel. */
+  /**
+   * Addresses that are never an endpoint of this or another node: packets to them go into a tunnel.
+   */
   readonly excluded: (address: IpAddress) => boolean;
 }
 
@@ -39,17 +40,19 @@ interface LocalAddress<A extends IpAddress = IpAddress> {
   readonly device: string;
   /** The router; undefined for an on-link default. */
   readonly gateway: IpAddress | undefined;
-  /** Carrier epoch of the link: the same private address behind another NAT is another place. */
+  /**
+   * Carrier epoch of the link. The same private address behind another NAT is another attachment.
+   */
   readonly epoch: number;
-  /** Of the link, octets. */
+  /** MTU of the link, octets. */
   readonly mtu: number;
 }
 
 export const NOT_ATTACHED: Attachment = { ipv6: undefined, ipv4: undefined, excluded: () => false };
 
-/** What is never a place of the node. */
+/** Limits for local addresses. */
 export interface AddressRestriction {
-  /** Of an interface by its name; negative: never. */
+  /** Preference of an interface by its name; negative: never used. */
   readonly preferenceOf: (name: string) => number;
   readonly excluded: (address: IpAddress) => boolean;
 }
@@ -62,8 +65,8 @@ export interface AddressRules {
 }
 
 /**
- * What the configuration and the system say of it; `systemPrefix`: of virtual addresses, known
- * after the login.
+ * Derives the restriction from the configuration. `systemPrefix` holds the virtual addresses and is
+ * known after the login.
  */
 export function addressRestrictionOf(
   { interfaces, excludedAddresses, virtualIpv4Prefix }: AddressRules,
@@ -80,7 +83,7 @@ export function addressRestrictionOf(
   };
 }
 
-/** The same, but `device` before all others that may be used at all. */
+/** The same restriction, with `device` preferred to all other usable interfaces. */
 export function withPreferredDevice(
   device: string | undefined,
   restriction: AddressRestriction,
@@ -96,7 +99,7 @@ export function withPreferredDevice(
 }
 
 /**
- * The place of each family: on the usable interface that is preferred most, and of those on the one
+ * Selects, for each family, the usable interface with the highest preference; among equals the one
  * whose default router has the lowest metric.
  */
 export function attachmentOf(
@@ -115,7 +118,7 @@ export function sameAttachment(a: Attachment, b: Attachment): boolean {
   return sameLocalAddress(a.ipv6, b.ipv6) && sameLocalAddress(a.ipv4, b.ipv4);
 }
 
-/** Addresses of the places there are. */
+/** Local addresses of both families, as far as they exist. */
 export function addressesOf({ ipv6, ipv4 }: Attachment): readonly IpAddress[] {
   return [ipv6, ipv4].flatMap((localAddress) =>
     localAddress === undefined ? [] : [localAddress.address],
@@ -123,8 +126,8 @@ export function addressesOf({ ipv6, ipv4 }: Attachment): readonly IpAddress[] {
 }
 
 /**
- * The place from which `remote` can be sent to; undefined for what others name and should not:
- * virtual addresses, those of links and hosts themselves.
+ * The local address from which `remote` is reachable. Undefined for remote addresses that no peer
+ * may use as an endpoint: virtual, link-local and loopback addresses.
  */
 export function localAddressFor(
   { ipv6, ipv4, excluded }: Attachment,
@@ -134,7 +137,7 @@ export function localAddressFor(
   return isIpv6(remote) ? ipv6 : ipv4;
 }
 
-/** The path to a remote endpoint from the node's `port`; undefined when none of its family leads there. */
+/** The path to an endpoint from the node's `port`; undefined without a local address for it. */
 export function udpPathTo(
   attachment: Attachment,
   port: number,
@@ -186,10 +189,7 @@ function localAddressOf<A extends IpAddress>(
   return best?.localAddress;
 }
 
-/**
- * One that reaches everywhere rather than a unique local one, a preferred one rather than a
- * deprecated one; the first of its kind.
- */
+/** Prefers global to unique local addresses, and preferred to deprecated ones. */
 function usableAddress<A extends IpAddress>(
   now: Monotonic,
   { addresses, epoch }: NetworkInterface,
@@ -209,7 +209,7 @@ function usableAddress<A extends IpAddress>(
   return found;
 }
 
-/** What belongs to a carrier that is gone may belong to another link. */
+/** An address or router from before a carrier loss may belong to another link. */
 function isUsable(
   now: Monotonic,
   { address, tentative, duplicate, validUntil, epoch }: InterfaceAddress,
@@ -233,8 +233,8 @@ function routerOf(
 }
 
 /**
- * Whether there is one default router of each family at most: no route of the kernel can prefer
- * another than a place's.
+ * Whether each family has at most one default router, so that the kernel's main table cannot prefer
+ * another one.
  */
 export function haveSingleUplink(interfaces: readonly NetworkInterface[]): boolean {
   const routers = interfaces.flatMap((link) => link.routers);
@@ -243,7 +243,7 @@ export function haveSingleUplink(interfaces: readonly NetworkInterface[]): boole
   );
 }
 
-/** When an address or router of these ceases to be valid next. */
+/** When the next address or router expires. */
 export function nextExpiry(now: Monotonic, interfaces: readonly NetworkInterface[]): Monotonic {
   let first: Monotonic = NEVER;
   for (const { addresses, routers } of interfaces) {

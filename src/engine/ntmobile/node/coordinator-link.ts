@@ -1,13 +1,13 @@
 /**
- * The session with the direction coordinator: registered, refreshed, found again after a move or a
- * restart of either; and what the NAT in front does.
+ * The session with the direction coordinator: registration, refresh, recovery after a move or a
+ * restart, and detection of a NAT.
  *
  * No RFC: docs/reference/ntmobile.md §6 (Registration and Address Requests, mapping), §5 (timers);
- * the two ports as RFC 5780 §4.3 has its second address and port
+ * the two ports serve as the second address and port of RFC 5780 §4.3
  *
  * States: `detached` (no credential, no coordinator or no address) → `connecting` → `registering` →
- * `registered`. Whatever stays unanswered for two seconds leads to `connecting`: the coordinator
- * may have lost its keys, and a handshake is answered as soon as it is back.
+ * `registered`. A request without an answer for two seconds leads to `connecting`: the coordinator
+ * may have lost its keys, and it answers a handshake as soon as it is back.
  */
 
 import { after, type Monotonic } from '#base/time.ts';
@@ -34,7 +34,7 @@ import type { NtmobileNodeCounter } from './reasons.ts';
 import type { CoordinatorPurpose, NodePurpose } from './request-purposes.ts';
 
 const LIFETIME_SECONDS = 600;
-/** A coordinator that is there answers long before. */
+/** A coordinator that is reachable answers long before. */
 const ANSWER_MS = 2_000;
 const UNREACHED_RETRY_MS = 500;
 const REFUSED_RETRY_MS = 10_000;
@@ -42,17 +42,17 @@ const NO_PATH = new Uint8Array(8);
 
 const TIMERS = {
   refresh: 'Half of the lifetime is over: register again.',
-  keepalive: 'The NAT would soon forget us.',
-  retry: 'A refused registration, or a handshake that nobody answered, is tried again.',
+  keepalive: 'The NAT mapping would expire soon.',
+  retry: 'Retry after a refused registration or a handshake without an answer.',
 } as const satisfies TimerTable;
 
 type CoordinatorState = 'detached' | 'connecting' | 'registering' | 'registered';
 
-/** What the node hears of its coordinator. */
+/** Events of the link for the node. */
 interface CoordinatorListener {
-  /** A registration was granted; the relays that the coordinator tells of. */
+  /** A registration was granted; `relays` are those that the coordinator recommends. */
   registered(step: Step, relays: readonly NtmobileOptionOf<'relay'>[]): void;
-  /** Others may find this node at other places than before. */
+  /** The endpoints where other nodes may reach this node changed. */
   candidatesChanged(step: Step): void;
 }
 
@@ -65,14 +65,14 @@ export class CoordinatorLink {
   #coordinator: CoordinatorDescription | undefined;
   #attachment: Attachment = NOT_ATTACHED;
   #session: Session | undefined;
-  /** Counts the moves, so that an answer from before one is known as such. */
+  /** Number of moves; an answer to a request from before the last move is ignored. */
   #move = 0;
   #state: CoordinatorState = 'detached';
-  /** The operator knows that it is registered from here. */
+  /** Whether the operator was informed of the registration at the present attachment. */
   #reported = false;
   readonly #nat: NatMapping;
   #secondPorts: readonly Endpoint[] = [];
-  /** Measured of relays, to be told with the next registration. */
+  /** Round trips to relays, for the next registration. */
   roundTrips: readonly NtmobileOptionOf<'round-trip'>[] = [];
 
   constructor(
@@ -98,7 +98,9 @@ export class CoordinatorLink {
     this.#reported = false;
   }
 
-  /** Undefined unless registered: nobody else's requests are answered. */
+  /**
+   * Undefined unless registered: the coordinator answers other requests of registered nodes only.
+   */
   get session(): Session | undefined {
     return this.#state === 'registered' ? this.#session : undefined;
   }
@@ -121,7 +123,7 @@ export class CoordinatorLink {
     return this.#nat.candidates();
   }
 
-  /** The account server named this coordinator; undefined: there is none to go to. */
+  /** The account server named this coordinator; undefined: none. */
   use(step: Step, coordinator: CoordinatorDescription | undefined): void {
     const former = this.#coordinator;
     this.#coordinator = coordinator;
@@ -131,7 +133,7 @@ export class CoordinatorLink {
     this.#begin(step);
   }
 
-  /** The node is elsewhere: nothing is known of what is in front of it. */
+  /** The node moved: another NAT may be in front of it. */
   moved(attachment: Attachment): void {
     this.#attachment = attachment;
     this.#move += 1;
@@ -140,7 +142,7 @@ export class CoordinatorLink {
     this.#timers.clearAll();
   }
 
-  /** Registers from where the node is. */
+  /** Registers from the present attachment. */
   begin(step: Step): void {
     this.#begin(step);
   }
@@ -159,7 +161,7 @@ export class CoordinatorLink {
     this.#register(step);
   }
 
-  /** A handshake in place of whatever there was. */
+  /** Starts a handshake in place of any session. */
   #connect(step: Step, udpPath: UdpPath): void {
     const { publicKey } = this.#coordinator ?? {};
     if (publicKey === undefined) return;
@@ -179,7 +181,7 @@ export class CoordinatorLink {
     this.#state = 'detached';
   }
 
-  /** Towards the first of the coordinator's endpoints whose family there is a way out in. */
+  /** The path to the first endpoint of the coordinator in a family that the node has. */
   #udpPath(): UdpPath | undefined {
     for (const endpoint of this.#coordinator?.endpoints ?? []) {
       const udpPath = this.#udpPathTo(endpoint);
@@ -192,13 +194,13 @@ export class CoordinatorLink {
     return udpPathTo(this.#attachment, this.#port, endpoint);
   }
 
-  /** The keys of the session are new. */
+  /** The session has new keys. */
   established(step: Step): void {
     this.#session?.current?.forgetDataKeys();
     if (this.#state === 'connecting') this.#register(step);
   }
 
-  /** No handshake came about, or the keys are at their end. */
+  /** The handshake failed or the keys expired. */
   ended(step: Step): void {
     this.#lost(step);
     this.#session = undefined;
@@ -206,7 +208,7 @@ export class CoordinatorLink {
     this.#timers.set('retry', after(step.now, UNREACHED_RETRY_MS));
   }
 
-  /** There is a new credential, which the coordinator has to know. */
+  /** The coordinator must see a new credential. */
   renewed(step: Step): void {
     const udpPath = this.#udpPath();
     if (udpPath !== undefined) this.#connect(step, udpPath);
@@ -273,7 +275,7 @@ export class CoordinatorLink {
     if (!this.#nat.observed) this.#requestAddresses(step);
   }
 
-  /** Asks both ports by IPv4, the only family with NATs in front. */
+  /** Asks both ports over IPv4 for the observed address: NATs exist for IPv4 only. */
   #requestAddresses(step: Step): void {
     const session = this.#session;
     if (session === undefined || this.#attachment.ipv4 === undefined) return;
@@ -311,7 +313,7 @@ export class CoordinatorLink {
     const { address, port } = this.#nat.first ?? endpoint;
     if (mapping !== former)
       emitEvent(step, 'nat-detected', 'info', { nat: natText(mapping), address, port });
-    // Whoever asks for us from now on is told.
+    // Peers that ask for this node from now on learn the new candidates.
     this.#register(step);
     this.#listener.candidatesChanged(step);
   }

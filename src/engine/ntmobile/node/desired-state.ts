@@ -1,15 +1,16 @@
 /**
- * What an NTMobile node wishes of its host: virtual addresses, and routes to the virtual prefixes.
+ * Desired host state of an NTMobile node: virtual addresses, and policy routing for virtual and
+ * local addresses.
  *
  * No RFC: docs/reference/ntmobile.md §2 (virtual addresses)
  *
- * Rules, lowest priority number p first, both families:
+ * Rules of both families, p is the lowest priority number:
  *
- *   p    from virtual address  table      virtual prefixes by the TUN device, and unreachable: a
- *        virtual address is never seen outside of a tunnel
- *   p+1  from a place          main, but not its default   on-link peers of the visited network
- *   p+2  from a place          table+1    default through the place's own router, whatever other
- *        interface main's default prefers
+ *   p    from virtual address  table    virtual prefixes through the TUN device, everything else
+ *        unreachable: a virtual address never appears outside of a tunnel
+ *   p+1  from local address    main     without its default: on-link peers of the visited network
+ *   p+2  from local address    table+1  default through the router of that uplink, whichever uplink
+ *        main's default prefers
  */
 import { familyOf, type IpAddress, ipv4, ipv6, isIpv6, type Prefix } from '#base/ip.ts';
 import type { DesiredPart, DesiredRoute, DesiredRule } from '#engine/contract/desired-state.ts';
@@ -22,7 +23,7 @@ const DEFAULTS: Readonly<Record<4 | 6, Prefix>> = {
   6: { address: ipv6('::'), length: 0 },
 };
 
-/** What an operator decides about policy routing. */
+/** The operator's decisions about policy routing. */
 interface RoutingPolicy {
   readonly table: number;
   readonly rulePriority: number;
@@ -33,10 +34,7 @@ const hostPrefix = (address: IpAddress): Prefix => ({
   length: isIpv6(address) ? 128 : 32,
 });
 
-/**
- * The node's own addresses, every virtual one by the TUN device, and nothing else from a virtual
- * address.
- */
+/** The node's virtual addresses; packets from them reach virtual prefixes only. */
 export function virtualAddressPart(
   addresses: readonly IpAddress[],
   prefixes: readonly Prefix[],
@@ -70,7 +68,7 @@ export function virtualAddressPart(
   };
 }
 
-/** What leaves from a place goes by its own interface and router. */
+/** Packets from a local address leave through its own interface and router. */
 export function uplinkPart(
   { ipv6, ipv4 }: Attachment,
   { table, rulePriority }: RoutingPolicy,

@@ -1,10 +1,10 @@
 /**
- * Names that applications ask for, and what the direction coordinator says of them.
+ * Names that applications ask for, and the directions that the coordinator gave for them.
  *
  * No RFC: docs/reference/ntmobile.md §6 (Direction Request, Route Direction)
  *
- * A name that was asked for stays wanted for a while: when its path ends it is asked for again by
- * the node itself, with the same path id.
+ * A name stays in use for a while after a query. When its path ends meanwhile, the node asks for it
+ * again by itself, with the same path id.
  */
 import type { IpAddress } from '#base/ip.ts';
 import { after, type Monotonic, NEVER } from '#base/time.ts';
@@ -19,14 +19,14 @@ const MOST_NAMES = 4_096;
 export interface Direction {
   readonly name: string;
   readonly pathId: Uint8Array;
-  /** Queries that wait. */
+  /** Queries that wait for the direction. */
   readonly waiting: number[];
-  /** The session that it is asked of at present. */
+  /** The session of the request in flight. */
   pendingSession: Session | undefined;
-  /** To be asked for as soon as there is a coordinator. */
+  /** Request it as soon as the node is registered. */
   postponed: boolean;
   neededUntil: Monotonic;
-  /** What applications were told, and until when it may be told again without asking. */
+  /** The last answer to applications, and until when it may be given again without a request. */
   addresses: readonly IpAddress[];
   freshUntil: Monotonic;
   retryMs: number;
@@ -50,7 +50,7 @@ export class Directions {
     return first;
   }
 
-  /** Somebody wants the name. */
+  /** An application asks for the name. */
   request(now: Monotonic, name: string, pathId: () => Uint8Array): Direction {
     const known = this.#byName.get(name);
     if (known !== undefined) {
@@ -93,7 +93,7 @@ export class Directions {
     direction.retryAt = NEVER;
   }
 
-  /** Its path is no more: asked for again as long as it is wanted. */
+  /** Its path ended: schedules another request while the name is in use. */
   lost(now: Monotonic, direction: Direction): void {
     direction.freshUntil = now;
     if (now >= direction.neededUntil) return;
@@ -101,7 +101,7 @@ export class Directions {
     direction.retryMs = Math.min(2 * direction.retryMs, LONGEST_RETRY_MS);
   }
 
-  /** What was tried in vain until now says nothing any more. */
+  /** Forgets the back-off: the reason of former failures may be gone. */
   retryNow(direction: Direction): void {
     direction.retryMs = FIRST_RETRY_MS;
   }
@@ -113,7 +113,7 @@ export class Directions {
   }
 }
 
-/** What a query gets from a direction that is known. */
+/** The answer to a query from a direction that is known. */
 export function nameAnswer(now: Monotonic, { addresses, freshUntil }: Direction): NameAnswer {
   return {
     outcome: 'addresses',

@@ -1,4 +1,4 @@
-/** Events that a node reports to the operator. No RFC: they are rows of the event table. */
+/** Events for the operator. No RFC: their names are rows of the event table. */
 import type { JsonObject } from '#base/json.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';

@@ -1,5 +1,5 @@
 /**
- * The node's credential: asked of the account server, renewed in time, kept over a restart.
+ * The node's credential: requested from the account server, renewed in time, stored for a restart.
  *
  * No RFC: docs/reference/ntmobile.md §2.1, §2.2
  */
@@ -15,13 +15,13 @@ export const LOGIN_TABLE = 'ntmobile-login';
 const LOGIN_KEY = 'granted';
 const FIRST_RETRY_MS = 2_000;
 const LONGEST_RETRY_MS = 300_000;
-/** A credential that is nearly over when it is given is not asked for again at once. */
+/** Shortest time before a renewal, also for a credential that expires soon. */
 const SHORTEST_RENEWAL_MS = 10_000;
 
 const TIMERS = {
-  renew: 'A third of the credential’s time is left: renew it.',
-  retry: 'The account server gave no credential: ask again.',
-  end: 'The credential is at its end: what stands upon it goes.',
+  renew: 'A third of the credential’s lifetime is left: renew it.',
+  retry: 'The account server issued no credential: ask again.',
+  end: 'The credential expired: end all paths.',
 } as const satisfies TimerTable;
 
 export class Login {
@@ -32,17 +32,17 @@ export class Login {
   #retryMs = FIRST_RETRY_MS;
   #failure: string | undefined;
   /**
-   * What failed may go well from elsewhere; otherwise the account server has said when, or that it
-   * will not.
+   * A login that failed for a local reason may succeed from another network. Otherwise the account
+   * server said when to retry, or that the failure is final.
    */
   #retryOnMove = false;
 
-  /** Why the account server gave nothing when it was asked last; undefined when it did. */
+  /** Why the last login failed; undefined when it succeeded. */
   get failure(): string | undefined {
     return this.#failure;
   }
 
-  /** Undefined before the first login, and when its time is over. */
+  /** The present credential; undefined before the first login and after its expiry. */
   valid(now: Wall): Granted | undefined {
     return this.#granted !== undefined && this.#granted.notAfter > now ? this.#granted : undefined;
   }
@@ -64,14 +64,14 @@ export class Login {
     this.#granted = readLogin(value);
   }
 
-  /** There is a network, or everything was restored: a credential is asked for, now or in time. */
+  /** A network is available or all records are restored: requests a credential, now or when due. */
   begin(step: Step): void {
     if (this.#asking || this.#timers.deadline() < Number.POSITIVE_INFINITY) return;
     if (this.valid(this.#wall(step.now)) === undefined) this.#ask(step);
     else this.#arm(step.now);
   }
 
-  /** The node is elsewhere: whom it could not ask from where it was it may reach now. */
+  /** The node moved: the account server may be reachable now. */
   moved(step: Step): void {
     if (!this.#retryOnMove || this.#timers.at('retry') === NEVER) return;
     this.#retryMs = FIRST_RETRY_MS;
@@ -95,7 +95,7 @@ export class Login {
     out.push({ kind: 'login', renewalToken: token === '' ? undefined : token });
   }
 
-  /** Says whether there is a new credential. */
+  /** Handles the answer of the account server. Returns whether there is a new credential. */
   take(step: Step, { outcome }: LoginInput): boolean {
     const { now, out } = step;
     this.#asking = false;
@@ -103,7 +103,7 @@ export class Login {
       const { reason, message, final } = outcome;
       this.#failure = message;
       this.#retryOnMove = !final && outcome.retryAfterMs === undefined;
-      // A renewal token that is good for nothing any more: the account's own way is left.
+      // A renewal token that the server refused for good: the configured login method is left.
       const renewed = this.#granted !== undefined && this.#granted.renewalToken !== '';
       if (final && this.#granted !== undefined)
         this.#granted = { ...this.#granted, renewalToken: '' };
@@ -132,7 +132,7 @@ export class Login {
     return true;
   }
 
-  /** Says whether the credential is at its end. */
+  /** Returns whether the credential expired. */
   tick(step: Step): boolean {
     let ended = false;
     for (

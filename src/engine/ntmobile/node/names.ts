@@ -1,7 +1,8 @@
 /**
- * Names that applications ask for: asked of the direction coordinator, and what it directs is done.
+ * Queries of applications for names: answered from directions that are known, or after a Direction
+ * Request to the coordinator.
  *
- * No RFC: docs/reference/ntmobile.md §6 (Direction Request, Route Direction as the one who asked)
+ * No RFC: docs/reference/ntmobile.md §6 (Direction Request, Route Direction to the requester)
  */
 import type { IpAddress } from '#base/ip.ts';
 import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
@@ -26,10 +27,10 @@ import type { Trust } from './trust.ts';
 
 const DEFAULT_TIME_TO_LIVE_SECONDS = 60;
 const LONGEST_TIME_TO_LIVE_SECONDS = 300;
-/** T_first-login: applications ask again after 5 s, and most names are not ours. */
+/** T_first-login: applications ask again after 5 s, and most names are not names of the system. */
 const FIRST_LOGIN_MS = 2_000;
 
-/** What becomes of Route Directions. */
+/** Follows Route Directions. */
 interface DirectionFollower {
   /** The addresses for applications; undefined when the direction is not acceptable. */
   followAnswer(
@@ -37,11 +38,11 @@ interface DirectionFollower {
     requested: { readonly name: string; readonly pathId: Uint8Array },
     options: readonly NtmobileOption[],
   ): readonly IpAddress[] | undefined;
-  /** The relay that the general node of that name is behind; empty for any other name. */
+  /** The relay of the general node with that name; empty for any other name. */
   relayOf(name: string): readonly NtmobileOptionOf<'relay'>[];
 }
 
-/** What names need of their node. */
+/** The parts of the node that names use. */
 interface NamesContext {
   readonly configuration: NtmobileNodeConfiguration;
   readonly random: RandomBytes;
@@ -57,8 +58,8 @@ export class Names {
   readonly #context: NamesContext;
   readonly #directions = new Directions();
   /**
-   * What was asked before the first login, when nobody knows yet which names are ours; undefined
-   * when that is over.
+   * Queries before the first login, when the names of the system are not known yet; undefined
+   * afterwards.
    */
   #early: QueryInput[] | undefined = [];
   #earlyUntil: Monotonic = NEVER;
@@ -76,10 +77,7 @@ export class Names {
     for (const direction of this.#directions.takeDue(step.now)) this.#ask(step, direction);
   }
 
-  /**
-   * The first login has an answer, or takes too long: from now on every name is answered by what is
-   * known.
-   */
+  /** The first login succeeded, failed or takes too long: names are answered from what is known. */
   begin(step: Step): void {
     const early = this.#early ?? [];
     this.#early = undefined;
@@ -87,10 +85,10 @@ export class Names {
     for (const query of early) this.query(step, query);
   }
 
-  /** The coordinator is there: what waits for it is asked. */
+  /** The node is registered: requests the directions that wait for it. */
   registered(step: Step): void {
     for (const direction of this.#directions.all()) {
-      // What was asked of a session that is no more will not be answered.
+      // A request in a session that ended gets no answer.
       if (
         direction.postponed ||
         direction.pendingSession !== undefined ||
@@ -100,7 +98,7 @@ export class Names {
     }
   }
 
-  /** The way to that name is no more; `promising`: it may well be there again. */
+  /** The path to that name ended. `retrySoon`: it may be available again at once. */
   lost(step: Step, name: string, retrySoon: boolean): void {
     const direction = this.#directions.get(name);
     if (direction === undefined) return;
@@ -109,8 +107,8 @@ export class Names {
   }
 
   /**
-   * The node of that name does not answer: both may have to begin anew. For a while it counts as
-   * asked for, whoever asked for whom.
+   * The peer of that name does not answer, and both nodes may need new keys. The name counts as in
+   * use for a while, whichever node asked for the other.
    */
   silent(step: Step, name: string): void {
     const direction = this.#directions.request(step.now, name, () => this.#context.random(8));
@@ -143,7 +141,7 @@ export class Names {
       });
       return;
     }
-    // Nobody is called so: the zone's own name, and names of services in it.
+    // No node has the zone's own name or names of services in it.
     if (name === this.#context.trust.granted.zone || !isDomainName(name)) {
       answer({
         outcome: 'addresses',
@@ -171,7 +169,7 @@ export class Names {
     return unreachable && unreachableNames;
   }
 
-  /** Asks the coordinator; without one, when it is there again. */
+  /** Requests the direction now, or as soon as the node is registered. */
   #ask(step: Step, direction: Direction): void {
     const session = this.#context.coordinator.session;
     direction.postponed = session === undefined;

@@ -1,9 +1,8 @@
 /**
- * The NAT in front of a node: how it maps the node's address, and where other nodes may reach the
- * node therefore.
+ * The NAT in front of a node: its mapping behaviour, and the candidates that follow from it.
  *
- * No RFC: docs/reference/ntmobile.md §6 (mapping, candidates); the terms are those of RFC 4787 §4.1,
- * the two ports those of RFC 5780 §4.3
+ * No RFC: docs/reference/ntmobile.md §6 (mapping, candidates); the terms are those of RFC 4787
+ * §4.1, the two ports those of RFC 5780 §4.3
  */
 import type { IpAddress } from '#base/ip.ts';
 import {

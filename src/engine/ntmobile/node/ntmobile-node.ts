@@ -1,9 +1,9 @@
 /**
- * The NTMobile node: logs in, registers, builds paths to other nodes and to general nodes, keeps
- * them while it moves.
+ * The NTMobile node: logs in, registers, builds paths to other nodes and to general nodes, and
+ * keeps them while it moves.
  *
  * No RFC: docs/reference/ntmobile.md §2 to §6
- * Left out: several coordinators at a time, packets kept until a tunnel stands.
+ * Left out: several coordinators at a time, buffering of packets until a tunnel is established.
  */
 import { earliest, type Monotonic, type Wall, wall } from '#base/time.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
@@ -33,7 +33,7 @@ import { Trust } from './trust.ts';
 
 export type NtmobileNodeInput = CommonInput | NetworkInput | RoamingInput | LoginInput | QueryInput;
 
-/** Relays with which a session is kept before any path needs them. */
+/** Relays to which the node keeps a session before any path needs them. */
 const WARM_RELAYS = 2;
 
 export type NtmobileNodeEngine = Engine<NtmobileNodeInput> &
@@ -58,7 +58,7 @@ class NtmobileNode implements NtmobileNodeEngine {
   readonly #trust: Trust;
   readonly #routeDirections: RouteDirections;
   readonly #attachment: AttachmentTracker;
-  /** What the credential says of this node; undefined while there is none. */
+  /** The content of this node's credential; undefined while there is none. */
   #own: PeerNode | undefined;
   #offsetMs = 0;
 
@@ -192,7 +192,7 @@ class NtmobileNode implements NtmobileNodeEngine {
     return wall(now + this.#offsetMs);
   }
 
-  // --- where it is, and who it is ---
+  // --- attachment and credential ---
 
   #updateAttachment(step: Step): void {
     const moved = this.#attachment.update(step.now);
@@ -202,11 +202,12 @@ class NtmobileNode implements NtmobileNodeEngine {
     this.#counters.count('moved');
     if (this.#attachment.attached) this.#login.moved(step);
     emitEvent(step, 'moved', 'info', localAddressFields(attachment));
-    // Where main's default is that of the new place, packets need not wait for the rules.
+    // With a single uplink the main table's default route already leads there, so that packets need
+    // not wait for the policy rules.
     const rulesLast = this.#attachment.singleUplink;
     if (!rulesLast) this.#setDesiredUplinks(step);
     this.#coordinator.moved(attachment);
-    // First what data depends on.
+    // Data depends on paths and relays, so they come before the coordinator.
     this.#pathManager.moved(step);
     if (this.#trust.granted !== undefined) this.#coordinator.begin(step);
     if (rulesLast) this.#setDesiredUplinks(step);
@@ -264,7 +265,7 @@ class NtmobileNode implements NtmobileNodeEngine {
     this.#coordinator.use(step, granted.coordinators[0]);
   }
 
-  /** Whoever is disabled at the account server is at this point at the latest. */
+  /** A disabled account reaches this point no later than the expiry of its credential. */
   #credentialEnded(step: Step): void {
     emitEvent(step, 'credential-ended', 'warn', { name: this.#own?.name });
     this.#trust.granted = undefined;

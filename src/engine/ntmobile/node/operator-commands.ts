@@ -1,5 +1,5 @@
 /**
- * What an operator may ask of an NTMobile node, and the answers. No RFC: the terms are those of
+ * Commands of the operator to an NTMobile node, and their answers. No RFC: the terms are those of
  * docs/reference/ntmobile.md.
  */
 import { hex } from '#base/bytes.ts';
@@ -14,9 +14,9 @@ import type { PathManager } from './paths/path-manager.ts';
 import type { PeerNode } from './peer-node.ts';
 import type { Granted } from './stored-login.ts';
 
-/** The node as requests see it. */
+/** The parts of the node that answers are made from. */
 interface NodeView {
-  /** What the credential says of it; undefined while there is none. */
+  /** The content of this node's credential; undefined while there is none. */
   readonly own: PeerNode | undefined;
   readonly granted: Granted | undefined;
   readonly loginFailure: string | undefined;
@@ -32,7 +32,7 @@ export interface Answer {
   readonly value: JsonValue;
 }
 
-/** A command that does not exist is answered so. */
+/** An unknown command is answered with an error. */
 export function answerOperator(now: Monotonic, view: NodeView, command: string): Answer {
   switch (command) {
     case 'status':

@@ -1,22 +1,22 @@
-/** What an NTMobile node counts. No RFC: docs/reference/ntmobile.md §6. */
+/** Counters of an NTMobile node. No RFC: docs/reference/ntmobile.md §6. */
 export const NTMOBILE_NODE_COUNTERS = {
-  login: 'the account server gave a credential',
-  'login-failed': 'the account server gave none',
+  login: 'the account server issued a credential',
+  'login-failed': 'the account server issued no credential',
   registered: 'the direction coordinator granted a registration',
-  'registration-refused': 'the direction coordinator refused one',
+  'registration-refused': 'the direction coordinator refused a registration',
   'registration-unanswered': 'the direction coordinator did not answer',
-  moved: 'the node is elsewhere',
-  'direction-refused': 'nobody has the name, or it cannot be reached',
+  moved: 'the attachment of the node changed',
+  'direction-refused': 'the name does not exist or cannot be reached',
   'credential-refused':
-    'a Route Direction whose credential is not valid, not of that name or not of those addresses',
-  'direction-unasked': 'a direction without what it needs',
-  'message-unexpected': 'a message that belongs to another role or session',
-  'leg-refused': 'a relay gave no leg',
-  'path-made': 'a path to another node stands',
-  'path-ended': 'a path to another node is no more',
-  'path-silent': 'another node does not answer over the relay',
-  'direct-path-found': 'a direct way answered',
-  'direct-path-lost': 'a direct way answers no more',
-  'path-switched': 'a path took another way',
+    'a Route Direction whose credential is not valid, or has another name or other addresses',
+  'direction-unasked': 'a direction without a mandatory option',
+  'message-unexpected': 'a message that does not belong to the role or session of its sender',
+  'leg-refused': 'a relay refused a leg',
+  'path-made': 'a path to another node was established',
+  'path-ended': 'a path to another node ended',
+  'path-silent': 'another node does not answer through the relay',
+  'direct-path-found': 'a direct path answered a check',
+  'direct-path-lost': 'a direct path does not answer any more',
+  'path-switched': 'the data of a path takes another UDP path',
 } as const;
 export type NtmobileNodeCounter = keyof typeof NTMOBILE_NODE_COUNTERS;

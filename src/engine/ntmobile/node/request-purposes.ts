@@ -1,11 +1,11 @@
 /**
- * What an NTMobile node knows its requests by when they are answered. No RFC:
- * docs/reference/ntmobile.md §6.
+ * Identification of a node's requests when their answers arrive. No RFC: docs/reference/ntmobile.md
+ * §6.
  */
 import type { Monotonic } from '#base/time.ts';
 
 /**
- * `move` counts the moves of the node: answers from before one say nothing of the present place.
+ * `move` counts the moves of the node: an answer to a request from before the last move is ignored.
  */
 export type CoordinatorPurpose =
   | {
@@ -36,7 +36,7 @@ export type RelayPurpose =
       readonly path: string;
     };
 
-/** `way`: the key of a direct way, or '' for the announcement over the relay. */
+/** `endpointKey`: the endpoint of a direct path, or '' for a challenge through the relay. */
 export interface PathPurpose {
   readonly part: 'path';
   readonly path: string;

@@ -1,10 +1,10 @@
 /**
- * Route Directions: what the direction coordinator directs a node to build, as initiator, as
- * responder, or to a general node behind a relay.
+ * Route Directions: what the coordinator directs a node to build, as initiator, as responder, or to
+ * a general node behind a relay.
  *
  * No RFC: docs/reference/ntmobile.md §6 (Route Direction), §10
  *
- * A direction is followed only as far as credentials and the system's prefixes allow.
+ * A node follows a direction only as far as credentials and the system's prefixes allow.
  */
 import type { IpAddress } from '#base/ip.ts';
 import type { Wall } from '#base/time.ts';
@@ -28,7 +28,7 @@ interface RouteDirectionsContext {
   candidates(): readonly NtmobileOptionOf<'candidate'>[];
 }
 
-/** The name that was asked for, and the path id of the request. */
+/** The name and path id of a Direction Request. */
 interface RequestedName {
   readonly name: string;
   readonly pathId: Uint8Array;
@@ -105,7 +105,7 @@ export class RouteDirections {
     ]);
   }
 
-  /** The relay that a general node is behind; undefined for any other name. */
+  /** The relay of the general node with that name; empty for any other name. */
   relayOf(name: string): readonly NtmobileOptionOf<'relay'>[] {
     const relay = this.#context.pathManager.general.relayOf(name);
     return relay === undefined

@@ -1,6 +1,6 @@
 /**
- * What a login gave, and its record in the store. No RFC: docs/reference/ntmobile.md §2.2; a record
- * of our own.
+ * The result of a login, and its record in the store. No RFC: docs/reference/ntmobile.md §2.2; the
+ * record's format is Sojourn's own.
  */
 import { fromHex, hex } from '#base/bytes.ts';
 import { formatPrefix, type IpAddress, parseIpAddress, parsePrefix } from '#base/ip.ts';
@@ -10,7 +10,7 @@ import type { CoordinatorDescription, LoginInput } from '#engine/contract/ntmobi
 
 type Outcome = Extract<LoginInput['outcome'], { readonly granted: true }>;
 
-/** `renewalToken` empty: it is of no use any more. */
+/** `renewalToken` is empty when it is not usable any more. */
 export interface Granted extends Omit<Outcome, 'granted'> {
   readonly renewAt: Wall;
 }
@@ -43,7 +43,7 @@ export function loginRecord(granted: Granted): JsonObject {
   };
 }
 
-/** Undefined for what is no record of ours: somebody changed the store. */
+/** Undefined for a record that this program did not write. */
 export function readLogin(value: JsonValue): Granted | undefined {
   const record = objectOf(value) ?? {};
   const credential = octets(record['credential']);

@@ -1,6 +1,6 @@
 /**
- * What a node believes of others: credentials that an authority of its account server vouches for,
- * and addresses within the system's prefixes.
+ * Verification of other nodes: credentials signed by an authority of the account server, and
+ * addresses within the system's prefixes.
  *
  * No RFC: docs/reference/ntmobile.md §2.1
  */
@@ -19,13 +19,13 @@ import type { PeerNode } from './peer-node.ts';
 import type { NtmobileNodeCounter } from './reasons.ts';
 import type { Granted } from './stored-login.ts';
 
-/** docs/reference/ntmobile.md §2: of general nodes. */
+/** Subnet of general nodes, docs/reference/ntmobile.md §2. */
 const GENERAL_SUBNET = 1;
 
 export class Trust {
   readonly #virtualIpv4Prefix: Prefix;
   readonly #counters: CounterSet<NtmobileNodeCounter>;
-  /** What the last login gave, while it is valid; without it nobody is believed. */
+  /** The last login while it is valid; without it no credential is valid. */
   granted: Granted | undefined;
 
   constructor(virtualIpv4Prefix: Prefix, counters: CounterSet<NtmobileNodeCounter>) {
@@ -33,14 +33,20 @@ export class Trust {
     this.#counters = counters;
   }
 
-  /** Whoever directs must not take real addresses away. */
+  /**
+   * Whether an address is within the system's prefixes: a direction must not redirect real
+   * addresses.
+   */
   isVirtual(address: IpAddress): boolean {
     const prefix = this.granted?.systemPrefix;
     if (prefix !== undefined && prefixContains(prefix, address)) return true;
     return prefixContains(this.#virtualIpv4Prefix, address);
   }
 
-  /** A general node has what no node may have: directions cannot take the address of one away. */
+  /**
+   * Whether an address may belong to a general node, so that a direction cannot redirect the
+   * address of a node.
+   */
   isGeneral(address: IpAddress): boolean {
     if (!isIpv6(address)) return this.isVirtual(address);
     const [high, low] = cachedAddressBytes(address).subarray(6, 8);
@@ -62,7 +68,7 @@ export class Trust {
     return undefined;
   }
 
-  /** What a credential says, when one of our authorities vouches for it. */
+  /** The content of a credential that an authority of the account server signed. */
   holder(
     now: Wall,
     credential: Uint8Array,

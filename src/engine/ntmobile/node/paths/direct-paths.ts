@@ -1,28 +1,31 @@
 /**
- * Direct ways of a path: places where the other node may be, checked by challenges both ways, and
- * which of them answers best.
+ * Direct paths to a peer: endpoints where the peer may be, checked by challenges of both nodes, and
+ * the one with the shortest round trip.
  *
- * No RFC: docs/reference/ntmobile.md §6 (Path Challenge and Response), in the manner of the
- * connectivity checks of RFC 8445 §6, §7
+ * No RFC: docs/reference/ntmobile.md §6 (Path Challenge and Response); follows the connectivity
+ * checks of RFC 8445 §6, §7
  */
 import { after, type Monotonic, NEVER } from '#base/time.ts';
 import type { Endpoint, NtmobileOptionOf } from '#wire/ntmobile/options.ts';
 
-/** Between the first checks of two ways. */
+/** Between the first checks of two endpoints. */
 const CHECK_PACING_MS = 20;
-/** A way in use that is silent for longer than this and an attempt is given up. */
+/**
+ * Interval of checks of the direct path in use. A path without an answer for a whole attempt is
+ * given up.
+ */
 const LIVENESS_MS = 5_000;
 const SPARE_MS = 20_000;
 const FIRST_RETRY_MS = 2_000;
 const LONGEST_RETRY_MS = 300_000;
 const MAX_PATHS = 16;
-/** Another way is taken only when it is so much shorter. */
+/** Another direct path must be shorter by this factor to replace the one in use. */
 const BETTER = 0.8;
 
 export interface DirectPath {
   readonly key: string;
   readonly endpoint: Endpoint;
-  /** Measured by the last check that was answered; undefined while it does not answer. */
+  /** Measured by the last check with an answer; undefined while the endpoint does not answer. */
   roundTripMs: number | undefined;
   checking: boolean;
   nextAt: Monotonic;
@@ -37,7 +40,7 @@ export class DirectPaths {
   readonly #paths = new Map<string, DirectPath>();
   #best: DirectPath | undefined;
 
-  /** The way that answers, and best; undefined: none does. */
+  /** The direct path in use; undefined when no endpoint answers. */
   get best(): DirectPath | undefined {
     return this.#best;
   }
@@ -56,9 +59,7 @@ export class DirectPaths {
     return first;
   }
 
-  /**
-   * Where the other node says that it is. What it no longer says is forgotten, unless it answers.
-   */
+  /** The endpoints that the peer names. Former ones are dropped unless they answer. */
   setCandidates(now: Monotonic, candidates: readonly NtmobileOptionOf<'candidate'>[]): void {
     const keys = new Set(candidates.map(({ endpoint }) => endpointKey(endpoint)));
     for (const directPath of this.#paths.values()) {
@@ -68,7 +69,7 @@ export class DirectPaths {
     for (const { endpoint } of candidates) this.add(now, endpoint);
   }
 
-  /** A place where it may be, to be checked in its turn; undefined: too many are known. */
+  /** Adds an endpoint to check in its turn; undefined when too many are known. */
   add(now: Monotonic, endpoint: Endpoint): DirectPath | undefined {
     const key = endpointKey(endpoint);
     const known = this.#paths.get(key);
@@ -87,7 +88,7 @@ export class DirectPaths {
     return directPath;
   }
 
-  /** One of the ends is elsewhere: nothing is known of any way, and all are tried at once. */
+  /** A node moved: former results are void, and all endpoints are checked again. */
   invalidateAll(now: Monotonic): void {
     this.#best = undefined;
     for (const [at, directPath] of [...this.#paths.values()].entries()) {
@@ -97,12 +98,12 @@ export class DirectPaths {
     }
   }
 
-  /** Something came from there: its turn is now. */
+  /** The peer sent a datagram from there: the check is due now. */
   checkNow(now: Monotonic, directPath: DirectPath): void {
     if (!directPath.checking && directPath.roundTripMs === undefined) directPath.nextAt = now;
   }
 
-  /** Ways whose check is due; they count as being checked. */
+  /** Direct paths whose check is due; they count as being checked. */
   takeDue(now: Monotonic): readonly DirectPath[] {
     const due = [...this.#paths.values()].filter(({ nextAt }) => nextAt <= now);
     for (const directPath of due) {
@@ -112,7 +113,7 @@ export class DirectPaths {
     return due;
   }
 
-  /** A check came to its end. Says whether the best way is another one now. */
+  /** Records the result of a check. Returns whether another direct path is the best one now. */
   checkCompleted(now: Monotonic, directPath: DirectPath, roundTripMs: number | undefined): boolean {
     directPath.checking = false;
     directPath.roundTripMs = roundTripMs;

@@ -1,11 +1,10 @@
 /**
- * Tunnels of a node to relays that join it to general nodes, and which general node is behind which
- * of them.
+ * Tunnels to relays that connect a node to general nodes, and the relay of each general node.
  *
  * No RFC: docs/reference/ntmobile.md §10
  *
- * A general node stays behind the relay that it was reached by as long as that relay answers: its
- * connections have that relay's address outside.
+ * A general node stays behind the same relay as long as that relay answers: the relay's address is
+ * the outside address of its connections.
  */
 
 import { type IpAddress, isIpv6 } from '#base/ip.ts';
@@ -24,8 +23,7 @@ interface GeneralContext {
   readonly report: PathReport;
   linkMtu(remote: IpAddress): number;
   /**
-   * The name has to be asked for again; `promising`: there is reason to think that it can be
-   * reached now.
+   * The direction of the name must be requested again; `retrySoon`: it may be available at once.
    */
   nameLost(step: Step, name: string, retrySoon: boolean): void;
 }
@@ -33,9 +31,9 @@ interface GeneralContext {
 interface GeneralTunnel {
   readonly relay: RelayLink;
   readonly tunnel: number;
-  /** Of general nodes, by name. */
+  /** Virtual addresses of general nodes, by name. */
   readonly addresses: Map<string, readonly IpAddress[]>;
-  /** Had keys already: new ones are those of a relay that was away. */
+  /** It had keys before: a new session means that the relay was restarted or unreachable. */
   wasEstablished: boolean;
 }
 
@@ -88,9 +86,7 @@ export class GeneralTunnels {
     return this.#tunnelOf(name)?.relay;
   }
 
-  /**
-   * The relay has new keys. One that was away may not know any more to whom the node was directed.
-   */
+  /** The relay has new keys. A relay with a new session may have lost the node's directions. */
   established(step: Step, relay: RelayLink, newSession: boolean): void {
     const general = this.#byRelay.get(relay.id);
     if (general === undefined) return;
@@ -98,7 +94,7 @@ export class GeneralTunnels {
     this.updateDesired(step, relay);
   }
 
-  /** The relay does not answer: the coordinator may know of another one. */
+  /** The relay does not answer: the coordinator may know another one. */
   unreached(step: Step, relay: RelayLink): void {
     const general = this.#byRelay.get(relay.id);
     if (general === undefined) return;
@@ -122,7 +118,7 @@ export class GeneralTunnels {
     this.#byRelay.clear();
   }
 
-  /** As it is now. */
+  /** Sets the tunnel to a relay as it is now. */
   updateDesired(step: Step, { id }: RelayLink): void {
     const general = this.#byRelay.get(id);
     if (general === undefined) return;

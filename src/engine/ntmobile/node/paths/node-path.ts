@@ -1,13 +1,13 @@
 /**
- * A path to another node: the session with it, over the relay at once, directly as soon as a check
- * was answered, over the relay again when it is not.
+ * A path to another node: its session, and the UDP path in use. Data goes through the relay at
+ * first, directly after a check was answered, and through the relay again when checks fail.
  *
- * No RFC: docs/reference/ntmobile.md §6 (Path Challenge, Path Response), design of the handover:
- * authenticated, checked before data follows
+ * No RFC: docs/reference/ntmobile.md §6 (Path Challenge, Path Response); a move is authenticated
+ * and the path is checked before data follows
  *
- * Who moved says so by a challenge with its candidates over the relay. The other one knows a move
- * by host candidates that it has not seen, and sends over the relay until a direct way answered
- * again. Transactions rise within a session, so an old challenge that comes late changes nothing.
+ * A node that moved sends a challenge with its candidates through the relay. Its peer recognizes
+ * the move by unknown host candidates, and sends through the relay until a direct path answers
+ * again. Transactions increase within a session, so that a delayed challenge changes nothing.
  */
 import { equalBytes, hex } from '#base/bytes.ts';
 import type { IpAddress } from '#base/ip.ts';
@@ -36,27 +36,30 @@ import type { NodePurpose, PathPurpose } from '../request-purposes.ts';
 import { type DirectPath, DirectPaths, endpointKey } from './direct-paths.ts';
 
 const CHECK_MS = 2_500;
-/** Between checks over the relay, while data goes there; longer when the last one had no answer. */
+/**
+ * Interval of checks through the relay while data goes there; longer after a check without an
+ * answer.
+ */
 const RELAYED_LIVENESS_MS = 5_000;
 const SILENT_RETRY_MS = 15_000;
 /**
- * The relay may still be moving our leg when what comes right behind our Keep Alive is there, and
- * drop it.
+ * The relay moves the node's leg when it processes the Keep Alive. A datagram that follows
+ * immediately might still be dropped.
  */
 const ANNOUNCEMENT_MS = 30;
 
-/** What a path needs of its node. */
+/** The parts of the node that a path uses. */
 export interface PathContext {
   readonly sessions: Sessions<NodePurpose>;
   readonly counters: CounterSet<NtmobileNodeCounter>;
   readonly random: RandomBytes;
   readonly port: number;
   attachment(): Attachment;
-  /** Where others may find this node. */
+  /** Endpoints where other nodes may reach this node. */
   candidates(): readonly NtmobileOptionOf<'candidate'>[];
-  /** The path's way or keys are others now. */
+  /** The UDP path or the keys changed. */
   pathChanged(step: Step, path: NodePath): void;
-  /** The other node does not answer over the relay: it may know nothing of the path any more. */
+  /** The peer does not answer through the relay: it may have lost the path. */
   pathSilent(step: Step, path: NodePath): void;
 }
 
@@ -76,16 +79,16 @@ export class NodePath {
   relay: PathRelay | undefined;
   session: Session | undefined;
   /**
-   * Keys that the other node may use any moment, before the first ones stand: its data may overtake
-   * its word.
+   * Keys that the peer may use before the first handshake is complete: its data may overtake its
+   * control message.
    */
   unconfirmedSession: Session | undefined;
   /**
-   * The other node made another path, maybe because it knows no more of this one: used only when
-   * there is no better one, until it answers.
+   * The peer made another path and may have lost this one. It is used only without a better one,
+   * until the peer answers.
    */
   suspect = false;
-  /** The last check over the relay had no answer, and nothing else came since. */
+  /** The last check through the relay had no answer, and nothing else arrived since. */
   silent = false;
   readonly #context: PathContext;
   readonly #directPaths = new DirectPaths();
@@ -108,7 +111,7 @@ export class NodePath {
       : earliest(this.#directPaths.deadline(), this.#relayedCheckAt);
   }
 
-  /** Where data goes: the best direct way, else the relay; undefined: nowhere at present. */
+  /** Where data goes: the best direct path, else the relay; undefined: nowhere at present. */
   udpPath(): UdpPath | undefined {
     const best = this.#directPaths.best;
     return (
@@ -129,7 +132,7 @@ export class NodePath {
     return udpPathTo(this.#context.attachment(), this.#context.port, endpoint);
   }
 
-  /** What a direction, or the other node itself, says of where it is. */
+  /** Candidates from a direction or from the peer itself. */
   candidatesReceived(step: Step, candidates: readonly NtmobileOptionOf<'candidate'>[]): void {
     if (candidates.length === 0) return;
     const hosts = hostsOf(candidates);
@@ -150,7 +153,7 @@ export class NodePath {
     this.tick(step);
   }
 
-  /** Asks whether the other node still has the keys. */
+  /** Checks whether the peer still has the keys. */
   markSuspect(step: Step): void {
     const udpPath = this.udpPath();
     if (this.session?.current === undefined || udpPath === undefined) return;
@@ -158,7 +161,7 @@ export class NodePath {
     this.#challenge(step, udpPath, '');
   }
 
-  /** This node is elsewhere. The relay has been told. */
+  /** This node moved. The relay was informed before. */
   moved(step: Step): void {
     this.#directPaths.invalidateAll(step.now);
     this.#settle(step);
@@ -166,7 +169,7 @@ export class NodePath {
     this.tick(step);
   }
 
-  /** Tells the other node over the relay where this one may be found. */
+  /** Tells the peer through the relay where this node is. */
   announce(step: Step, retransmissionMs?: number): void {
     const udpPath = this.relay?.udpPathOfLeg(this.id);
     if (udpPath !== undefined) this.#challenge(step, udpPath, '', retransmissionMs);
@@ -178,7 +181,7 @@ export class NodePath {
     if (this.#relayedCheckAt <= step.now) this.#checkRelayed(step);
   }
 
-  /** A direct way has checks of its own. */
+  /** Direct paths have checks of their own. */
   #checkRelayed(step: Step): void {
     const udpPath = this.udpPath();
     const relayed = udpPath !== undefined && udpPath.relayIndex !== 0;
@@ -224,7 +227,7 @@ export class NodePath {
     );
   }
 
-  /** The other node's challenge. */
+  /** Answers a challenge of the peer. */
   challenged(step: Step, { message, udpPath }: ReceivedMessage): NtmobileMessage {
     const { options, transaction } = message;
     this.#heardFromPeer(step);
@@ -242,7 +245,7 @@ export class NodePath {
     return true;
   }
 
-  /** Something that it sealed came from there. */
+  /** An authenticated datagram of the peer arrived from there. */
   seenAt(step: Step, endpoint: Endpoint): void {
     const directPath = this.#directPaths.add(step.now, endpoint);
     if (directPath === undefined) return;
@@ -281,7 +284,7 @@ export class NodePath {
     this.#context.pathSilent(step, this);
   }
 
-  /** The leg at the relay came or went, or a direct way did. */
+  /** The leg at the relay or a direct path became available or failed. */
   settle(step: Step): void {
     this.#settle(step);
   }
@@ -298,7 +301,7 @@ export class NodePath {
     this.#context.pathChanged(step, this);
   }
 
-  /** Addresses by which applications know the other node. */
+  /** The peer's addresses for applications. */
   get addresses(): readonly IpAddress[] {
     return [this.peer.virtualIpv6, this.peer.virtualIpv4];
   }

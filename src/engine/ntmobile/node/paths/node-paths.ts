@@ -1,18 +1,18 @@
 /**
- * Every path of a node, by path id and by the node at its other end.
+ * All paths of a node, by path id and by peer.
  *
  * No RFC: docs/reference/ntmobile.md §6 (path id)
  *
- * Two nodes that ask for each other at the same moment get two paths. Both take the established one
- * with the lower path id, without a word about it.
+ * Two nodes that ask for each other at the same time get two paths. Both use the established one
+ * with the lower path id, without a negotiation.
  */
 import { earliest, type Monotonic } from '#base/time.ts';
 import type { NodePath } from './node-path.ts';
 import type { TunnelIds } from './tunnel-ids.ts';
 
-/** The paths to one node share a tunnel. */
+/** All paths to one peer share a tunnel. */
 export interface PeerPaths {
-  /** Its public key in hexadecimal digits. */
+  /** The peer's public key in hexadecimal digits. */
   readonly id: string;
   readonly tunnel: number;
   readonly paths: Set<NodePath>;
@@ -65,7 +65,7 @@ export class NodePaths {
   }
 }
 
-/** Those that stand, the one that is used first. */
+/** Established paths, the one in use first. */
 export function establishedOf({ paths }: PeerPaths): readonly NodePath[] {
   return [...paths].filter(({ session }) => session?.current !== undefined).sort(inOrderOfUse);
 }
@@ -79,9 +79,7 @@ function rankOf(path: NodePath): number {
   return path.suspect ? 1 : 0;
 }
 
-/**
- * Those that stand, and behind them those whose first keys only the other node has used, or will.
- */
+/** Established paths, followed by paths whose first keys only the peer has used so far. */
 export function pathsWithKeys(peer: PeerPaths): readonly NodePath[] {
   return [
     ...establishedOf(peer),

@@ -1,6 +1,6 @@
 /**
- * Paths and relays of a node: made as directions say, kept while the node and the others move, and
- * the tunnels that they make up.
+ * Paths and relay links of a node: built from directions, kept while nodes move, and the tunnels
+ * that follow from them.
  *
  * No RFC: docs/reference/ntmobile.md §6 (Route Direction, Relay Attach, Release)
  */
@@ -32,7 +32,7 @@ import { PeerTunnels } from './peer-tunnels.ts';
 import { RelayLink } from './relay-link.ts';
 import { TunnelIds } from './tunnel-ids.ts';
 
-/** What the keeper needs of its node. */
+/** The parts of the node that paths use. */
 interface PathManagerContext {
   readonly sessions: Sessions<NodePurpose>;
   readonly counters: CounterSet<NtmobileNodeCounter>;
@@ -41,10 +41,10 @@ interface PathManagerContext {
   attachment(): Attachment;
   candidates(): readonly NtmobileOptionOf<'candidate'>[];
   /**
-   * The way to a name that this node asked for is no more; `promising`: it may well be there again.
+   * The path to a name that this node asked for ended; `retrySoon`: it may be available at once.
    */
   nameLost(step: Step, name: string, retrySoon: boolean): void;
-  /** The node of that name does not answer, whoever asked for whom. */
+  /** The peer of that name does not answer, whichever node asked for the other. */
   peerSilent(step: Step, name: string): void;
 }
 
@@ -81,7 +81,7 @@ export class PathManager {
     };
   }
 
-  /** Unless another path to that node stands, a new direction makes both begin anew. */
+  /** Without another path to that peer a new direction makes both nodes start again. */
   #pathSilent(step: Step, path: NodePath): void {
     const { publicKey, name } = path.peer;
     const peer = this.#paths.peer(hex(publicKey));
@@ -96,7 +96,7 @@ export class PathManager {
 
   #pathChanged(step: Step, path: NodePath): void {
     this.#tunnels.update(step, hex(path.peer.publicKey));
-    // Without a relay nobody else can tell the other node where this one is now.
+    // Without a relay only a new direction tells the peer where this node is.
     const stranded =
       path.session?.current !== undefined &&
       path.relay === undefined &&
@@ -116,21 +116,19 @@ export class PathManager {
     for (const path of this.#paths.all()) path.tick(step);
   }
 
-  /**
-   * The node is elsewhere. The relays hear of it first: their word has to be there before the data.
-   */
+  /** The node moved. Relays are informed first: their legs must follow before data arrives. */
   moved(step: Step): void {
     for (const relay of this.#relays.values()) relay.moved(step, this.#context.attachment());
     for (const path of this.#paths.all()) path.moved(step);
     this.general.moved(step);
   }
 
-  /** Others may find this node at other places than they know. */
+  /** The node's candidates changed. */
   announce(step: Step): void {
     for (const path of this.#paths.all()) path.announce(step);
   }
 
-  /** Measured round trips, for the coordinator's choice. */
+  /** For round trips that the coordinator chooses by. */
   relays(): Iterable<RelayLink> {
     return this.#relays.values();
   }
@@ -166,7 +164,7 @@ export class PathManager {
   }
 
   /**
-   * Somebody with that key calls, by a Tunnel Request without a credential, of that time in
+   * A Tunnel Request without a credential that claims to be from a relay. `timestamp` in
    * microseconds.
    */
   relayRestarted(step: Step, publicKey: Uint8Array, timestamp: bigint): void {
@@ -179,7 +177,7 @@ export class PathManager {
       : undefined;
   }
 
-  /** As a Route Direction says: a path to `other`, through a leg at the relay that it names. */
+  /** Builds a path from a Route Direction: to `other`, through a leg at the relay that it names. */
   makePath(
     step: Step,
     directed: {
@@ -219,7 +217,7 @@ export class PathManager {
 
   #legDetached(step: Step, relay: RelayLink, id: string): void {
     const path = this.#paths.get(id);
-    // A later direction may have led the path to another relay.
+    // A later direction may have moved the path to another relay.
     if (path === undefined || path.relay !== relay) return;
     this.#context.counters.count('leg-refused');
     this.#handshakes.legRefused(path);
@@ -228,7 +226,7 @@ export class PathManager {
     if (path.initiator) this.#context.nameLost(step, path.peer.name, false);
   }
 
-  /** A Tunnel Request was answered: what comes under its keys is ours from now on. */
+  /** A Tunnel Response was sent: data under its keys must be accepted from now on. */
   offered(step: Step, session: Session): void {
     const path = session.use === HandshakeUse.node ? this.path(session.pathId) : undefined;
     if (path === undefined) return;
@@ -280,15 +278,13 @@ export class PathManager {
     if (path.initiator) this.#context.nameLost(step, path.peer.name, false);
   }
 
-  /** Nothing of this may stand any longer. */
+  /** The credential expired: ends all paths. */
   endAll(step: Step): void {
     for (const path of [...this.#paths.all()]) this.endPath(step, path);
     this.general.endAll(step);
   }
 
-  /**
-   * Whether a handshake is for a path that the coordinator told of, and of the node that it named.
-   */
+  /** Whether a handshake belongs to a path of a direction, and comes from the node named there. */
   expectsPeer(publicKey: Uint8Array, pathId: Uint8Array): boolean {
     const path = this.path(pathId);
     return path !== undefined && equalBytes(path.peer.publicKey, publicKey);

@@ -1,5 +1,6 @@
 /**
- * How data to each other end goes, and since when: for the operator, who is told when it changes.
+ * How data reaches each peer, and since when: for status answers and for events on a change.
+ *
  * No RFC: the terms are those of docs/reference/ntmobile.md §8.
  */
 
@@ -9,10 +10,7 @@ import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { emitEvent } from '../events.ts';
 
-/**
- * `general`: through a relay, to somebody who knows nothing of NTMobile. `none`: nowhere at
- * present.
- */
+/** `general`: through a relay to a host without NTMobile. `none`: no path at present. */
 type PathKind = 'direct' | 'relayed' | 'general' | 'none';
 
 interface ReportedPath {
@@ -32,7 +30,7 @@ const EVENTS = {
 export class PathReport {
   readonly #reported = new Map<string, ReportedPath>();
 
-  /** Data to the end `id` goes by `way` from now on. */
+  /** Data to the peer `id` takes this path from now on. */
   update(
     step: Step,
     id: string,
@@ -60,7 +58,7 @@ export class PathReport {
       });
   }
 
-  /** There is nothing to that end any more. */
+  /** The peer has no path any more. */
   ended(step: Step, id: string): void {
     const previous = this.#reported.get(id);
     if (previous === undefined) return;
@@ -71,7 +69,7 @@ export class PathReport {
     });
   }
 
-  /** For a list: how, where, since when. */
+  /** The path to a peer for a status answer. */
   view(id: string, wallOf: (at: Monotonic) => number): JsonObject {
     const reported = this.#reported.get(id);
     if (reported === undefined) return { kind: 'none', up: false, direct: false };

@@ -1,11 +1,11 @@
 /**
- * The session of a node with one relay: legs of paths there, how far it is, found again after a
- * move.
+ * The session of a node with one relay: legs of paths, round trip, recovery after a move or a
+ * restart.
  *
  * No RFC: docs/reference/ntmobile.md §6 (Relay Attach, Keep Alive, Release), §7
  *
- * A relay takes an authenticated message from elsewhere for a move of all that the node has there,
- * so one Keep Alive is sent ahead of the data.
+ * An authenticated message from another address moves everything that the node has at the relay, so
+ * that one Keep Alive goes ahead of the data.
  */
 
 import { hex } from '#base/bytes.ts';
@@ -30,38 +30,39 @@ import type { NodePurpose, RelayPurpose } from '../request-purposes.ts';
 
 const ANSWER_MS = 2_000;
 const RETRY_MS = 500;
-/** A relay that calls goes on until it is heard of: what it sends meanwhile is one call. */
+/** A restarted relay calls until the node answers: all calls within this time count as one. */
 const ONE_CALL_MS = 5_000;
 const NO_PATH = new Uint8Array(8);
 /**
- * A relay sends to a place where nobody showed yet that we are no more than three times what came
- * from there. An ordinary Keep Alive pays for the Path Challenges that it may bring about, the
- * first one from a new place for some packets of data as well: a datagram of 1,200 octets.
+ * The relay sends at most three times the received octets to an unvalidated address
+ * (anti-amplification limit, RFC 9000 §8.1). An ordinary Keep Alive is large enough for the Path
+ * Challenges that may follow. The first one from a new address is 1,200 octets long, enough for
+ * some packets of data as well.
  */
 const PADDING = { type: 'padding', data: new Uint8Array(SHORT_PADDING_OCTETS) } as const;
 const LONG_PADDING = { type: 'padding', data: new Uint8Array(1_200 - 35) } as const;
 
 const TIMERS = {
-  keepalive: 'The NAT would soon forget us, and the round trip may have changed.',
-  retry: 'The relay did not answer: begin again.',
+  keepalive: 'The NAT mapping would expire soon, and the round trip may have changed.',
+  retry: 'Retry after a handshake without an answer.',
 } as const satisfies TimerTable;
 
 interface Leg {
   readonly pathId: Uint8Array;
   readonly token: Uint8Array;
-  /** The relay's; undefined before it answered. */
+  /** The index at the relay; undefined before the relay answered. */
   index: number | undefined;
 }
 
-/** What the node hears of a relay. */
+/** Events of the link for the node. */
 interface RelayListener {
-  /** What the relay is to pass on as soon as it has made the leg. */
+  /** The datagram that the relay forwards as soon as it has made the leg. */
   firstDatagram(step: Step, path: string): Uint8Array | undefined;
-  /** The leg has its index. `passed`: the relay took the first datagram. */
+  /** The leg has its index. `passed`: the relay forwards the first datagram. */
   attached(step: Step, path: string, passed: boolean): void;
-  /** The relay gives no leg, or lost it with its keys. */
+  /** The relay refused the leg, or lost it with its keys. */
   detached(step: Step, path: string): void;
-  /** It does not answer; it is tried again. */
+  /** The relay does not answer; the link tries again. */
   unreached(step: Step): void;
 }
 
@@ -78,10 +79,10 @@ export class RelayLink {
   #attachment: Attachment;
   #session: Session | undefined;
   #move = 0;
-  /** Microseconds: of the newest call. */
+  /** Timestamp of the newest call, microseconds. */
   #lastCallTimestamp = 0n;
   #restartedAt: Monotonic | undefined;
-  /** Measured last; undefined before. */
+  /** The last measurement; undefined before the first one. */
   roundTripMs: number | undefined;
 
   constructor(
@@ -111,7 +112,7 @@ export class RelayLink {
   }
 
   /**
-   * To the relay itself, or with an index through its leg; undefined: there is no way out in a
+   * The path to the relay, or with an index through its leg; undefined without a local address of a
    * family that the relay has.
    */
   udpPath(relayIndex = 0): UdpPath | undefined {
@@ -122,18 +123,18 @@ export class RelayLink {
     return undefined;
   }
 
-  /** Through the leg of a path; undefined while there is none. */
+  /** The path through the leg of a path; undefined without a leg. */
   udpPathOfLeg(path: string): UdpPath | undefined {
     const index = this.#legs.get(path)?.index;
     return index === undefined ? undefined : this.udpPath(index);
   }
 
-  /** The coordinator told of it again. */
+  /** The coordinator named the relay again. */
   setEndpoints({ endpoints }: NtmobileOptionOf<'relay'>): void {
     this.#endpoints = endpoints;
   }
 
-  /** Begins a session unless there is one. */
+  /** Starts a session unless there is one. */
   open(step: Step): void {
     const udpPath = this.udpPath();
     if (this.#session !== undefined || udpPath === undefined) return;
@@ -142,8 +143,8 @@ export class RelayLink {
   }
 
   /**
-   * A Tunnel Request of the relay: it lost its keys. `timestamp` is the request's, so that nobody
-   * else can call by one of former times.
+   * The relay sent a Tunnel Request: it was restarted and lost its keys. `timestamp` is that of the
+   * request, so that a replayed call is ignored.
    */
   relayRestarted(step: Step, timestamp: bigint): void {
     const recently = this.#restartedAt !== undefined && step.now - this.#restartedAt < ONE_CALL_MS;
@@ -154,7 +155,7 @@ export class RelayLink {
     this.#loseLegs(step);
   }
 
-  /** The node has another credential: the relay has to see it before the former one ends. */
+  /** The relay must see the new credential before the former one expires. */
   renewed(step: Step): void {
     if (this.#session !== undefined) this.#sessions.rekey(step, this.#session);
   }
@@ -247,8 +248,7 @@ export class RelayLink {
     }
     if (purpose.move !== this.#move) return;
     if (answer === undefined) {
-      // It may have lost its keys and every leg: what is there is asked for again with new keys,
-      // and by a new direction.
+      // The relay may have lost its keys and every leg. Legs need new keys and a new direction.
       this.#restart(step);
       this.#loseLegs(step);
       return;
