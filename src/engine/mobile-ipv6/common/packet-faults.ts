@@ -10,9 +10,8 @@
  */
 import { encode, isMalformed } from '#base/bytes.ts';
 import { isMulticast, isUnspecified, UNSPECIFIED_V6 } from '#base/ip.ts';
-import type { Monotonic } from '#base/time.ts';
 import { TokenBucket } from '#engine/common/token-bucket.ts';
-import type { Output } from '#engine/contract/output.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
 import { encodeIcmpv6, PROTOCOL_ICMPV6 } from '#wire/ip/icmpv6.ts';
 import { ParameterProblemCode } from '#wire/ip/icmpv6-messages.ts';
@@ -209,12 +208,11 @@ export class ErrorReporter {
    * Gives what to count.
    */
   report(
-    now: Monotonic,
+    { now, out }: Step,
     path: PacketPath,
     packet: Ipv6Packet,
     bytes: Uint8Array,
     answer: ErrorReply,
-    out: Output[],
   ): ErrorOutcome {
     if (!answerable(packet, answer)) return 'error-not-answerable';
     if (!this.#limit.take(now)) return 'error-rate-limited';

@@ -1,14 +1,14 @@
 /**
- * What a home agent wishes of its host.
+ * The host state that a home agent desires.
  *
- * RFC 6275 §10.4.1 interception on the home link, §10.4.2 tunnelling to the mobile node, §10.4.5
- * reverse tunnelling (the plane's
- * route is the permit);  RFC 5555 §4.5 proxy for IPv4 home addresses;  RFC 3963 §6.4 routes to
- * mobile networks
+ * RFC 6275 §10.4.1  interception on the home link
+ * RFC 6275 §10.4.2  tunnelling to the mobile node
+ * RFC 6275 §10.4.5  reverse tunnelling: the data plane's route is the permit
+ * RFC 5555 §4.5     proxy for IPv4 home addresses
+ * RFC 3963 §6.4     routes to mobile networks
  */
 
-import type { IpAddress, Prefix } from '#base/ip.ts';
-import { isIpv6, prefixContains } from '#base/ip.ts';
+import { type IpAddress, isIpv6, type Prefix, prefixContains } from '#base/ip.ts';
 import type {
   DesiredPart,
   DesiredProxyNeighbour,
@@ -16,12 +16,13 @@ import type {
   DesiredSysctl,
 } from '#engine/contract/desired-state.ts';
 import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
-import type { Output } from '#engine/contract/output.ts';
+import type { Step } from '#engine/contract/engine.ts';
+import { type BindingKey, formatBindingKey } from '#engine/mobile-ipv6/common/binding-cache.ts';
 import type { Binding } from './bindings/binding.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
-import type { HomeAgentState } from './state.ts';
 
 const MAIN_TABLE = 254;
+
 function hostPrefix(address: IpAddress): Prefix {
   return { address, length: isIpv6(address) ? 128 : 32 };
 }
@@ -30,20 +31,24 @@ function intoTunnel(destination: Prefix): DesiredRoute {
   return { destination, table: MAIN_TABLE, device: TUN_DEVICE };
 }
 
-export function setDesiredForBinding(state: HomeAgentState, binding: Binding, out: Output[]): void {
-  const { homeAddress, ipv4HomeAddress, mobileNetworkPrefixes, tunnel } = binding;
+/**
+ * The part for one binding. `device` is the home link, undefined for a virtual home network;
+ * `defended` are the addresses that the home agent is a proxy for on it.
+ */
+export function desiredForBinding(
+  { homeAddress, ipv4HomeAddress, mobileNetworkPrefixes, tunnel }: Binding,
+  device: string | undefined,
+  defended: readonly IpAddress[],
+): DesiredPart {
   const prefixes = [hostPrefix(homeAddress)];
   if (ipv4HomeAddress !== undefined) prefixes.push(hostPrefix(ipv4HomeAddress));
-  const device = state.configuration.homeLink;
   // On a virtual home network the home prefixes lead into the tunnel device as a whole.
   const routes = [...(device === undefined ? [] : prefixes), ...mobileNetworkPrefixes].map(
     intoTunnel,
   );
   const proxyNeighbours: readonly DesiredProxyNeighbour[] =
-    device === undefined
-      ? []
-      : (state.homeLink?.addressesOf(binding) ?? []).map((address) => ({ device, address }));
-  const part: DesiredPart = {
+    device === undefined ? [] : defended.map((address) => ({ device, address }));
+  return {
     planeRoutes: [...prefixes, ...mobileNetworkPrefixes].map((prefix) => ({
       prefix,
       tunnel: tunnel.id,
@@ -51,19 +56,21 @@ export function setDesiredForBinding(state: HomeAgentState, binding: Binding, ou
     ...(routes.length === 0 ? {} : { routes }),
     ...(proxyNeighbours.length === 0 ? {} : { proxyNeighbours }),
   };
-  state.homeLink?.intercept(binding);
-  out.push({ kind: 'set-desired', key: `binding/${homeAddress}`, part });
 }
 
-export function withdrawBinding(state: HomeAgentState, binding: Binding, out: Output[]): void {
-  state.homeLink?.release(binding);
-  out.push({ kind: 'set-desired', key: `binding/${binding.homeAddress}`, part: undefined });
+/** `part` undefined: the binding has ended. */
+export function setDesiredForBinding(
+  { out }: Step,
+  key: BindingKey,
+  part: DesiredPart | undefined,
+): void {
+  out.push({ kind: 'set-desired', key: `binding/${formatBindingKey(key)}`, part });
 }
 
 function sysctls(configuration: HomeAgentConfiguration): readonly DesiredSysctl[] {
   const { homeLink, acceptRaInterfaces = [] } = configuration;
   const everywhere: DesiredSysctl[] = [
-    // Before forwarding begins, with which the kernel takes away what came by advertisements.
+    // Before forwarding is enabled: the kernel then removes routes learnt from advertisements.
     ...acceptRaInterfaces.map((name) => ({
       path: `net/ipv6/conf/${name}/accept_ra`,
       value: '2',
@@ -71,8 +78,8 @@ function sysctls(configuration: HomeAgentConfiguration): readonly DesiredSysctl[
     })),
     { path: 'net/ipv6/conf/all/forwarding', value: '1' },
     { path: 'net/ipv4/ip_forward', value: '1' },
-    // What comes out of a tunnel may leave by the interface it came in by; a redirect would go to
-    // the wrong node.
+    // A packet from a tunnel may leave by the interface that the tunnel's own packets come in by;
+    // the kernel would send a redirect to the wrong node.
     { path: 'net/ipv4/conf/all/send_redirects', value: '0' },
     { path: 'net/ipv4/conf/default/send_redirects', value: '0' },
   ];
@@ -84,15 +91,14 @@ function sysctls(configuration: HomeAgentConfiguration): readonly DesiredSysctl[
   ];
 }
 
-/**
- * Behind the routes into the tunnel, which have the kernel's own metric (1024 in IPv6, 0 in IPv4).
- */
+/** Less preferred than the routes into the tunnel, with the kernel's own 1024 (IPv6) or 0 (IPv4). */
 const AT_HOME_METRIC = 4096;
-/** Behind all others. */
+/** Less preferred than all others. */
 const UNREACHABLE_METRIC = 8192;
 
 /**
- * Packets for a network that is nowhere must not go back to whom they came from, and to us again.
+ * Keeps a packet for a mobile network without binding from looping between the home agent and the
+ * router that it came from.
  */
 function unreachableNetworks({ mobileNodes }: HomeAgentConfiguration): readonly DesiredRoute[] {
   return mobileNodes.flatMap(({ mobileNetworkPrefixes }) =>
@@ -106,8 +112,8 @@ function unreachableNetworks({ mobileNodes }: HomeAgentConfiguration): readonly 
 }
 
 /**
- * A mobile router without binding is at home: its networks are behind its home address on the home
- * link (RFC 3963 §6.3).
+ * A mobile router without binding is at home: its networks are reached through its home address on
+ * the home link (RFC 3963 §6.3).
  */
 function routesAtHome(
   { mobileNodes, homePrefixes }: HomeAgentConfiguration,
@@ -126,8 +132,8 @@ function routesAtHome(
   });
 }
 
-/** What is wished as long as the daemon runs, whoever is registered. */
-export function setDesiredStatic(configuration: HomeAgentConfiguration, out: Output[]): void {
+/** The part that no registration changes. */
+export function setDesiredStatic({ out }: Step, configuration: HomeAgentConfiguration): void {
   const { homePrefixes, ipv4HomePrefixes, ipv4Pool } = configuration;
   const pool =
     ipv4Pool === undefined ||
@@ -135,11 +141,11 @@ export function setDesiredStatic(configuration: HomeAgentConfiguration, out: Out
       ? []
       : [ipv4Pool];
   const { homeLink } = configuration;
-  const ways =
+  const home =
     homeLink === undefined
       ? [...homePrefixes, ...ipv4HomePrefixes, ...pool].map(intoTunnel)
       : routesAtHome(configuration, homeLink);
-  const routes = [...ways, ...unreachableNetworks(configuration)];
+  const routes = [...home, ...unreachableNetworks(configuration)];
   const part: DesiredPart = {
     sysctls: sysctls(configuration),
     ...(routes.length === 0 ? {} : { routes }),

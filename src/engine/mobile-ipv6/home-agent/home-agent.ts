@@ -1,34 +1,32 @@
 /**
  * The home agent engine: one entry, one deadline.
  *
- * RFC 6275 §10.1-10.4 and the parts of §9 they refer to;  RFC 5555 §4.5;  RFC 4285;  RFC 3963 §6.2
- * Left out: home agents list and discovery (RFC 6275 §10.5), mobile prefix discovery (§10.6),
- * several care-of addresses (RFC 5648).
+ * RFC 6275 §10.1-10.4 and the parts of §9 that they refer to;  RFC 5555 §4.5;  RFC 4285;  RFC 3963
+ * §6.2
+ * Left out: home agents list and discovery (RFC 6275 §10.1, §10.5), mobile prefix discovery
+ * (§10.6), several care-of addresses (RFC 5648; bindings are keyed so that it fits).
  */
 import { unreachable } from '#base/assert.ts';
 import { earliest, type Monotonic } from '#base/time.ts';
-import type { Counters } from '#engine/common/counters.ts';
-import type { Engine, RandomBytes, Reconfigurable } from '#engine/contract/engine.ts';
+import { CounterSet, type Counters } from '#engine/common/counters.ts';
+import type { Engine, RandomBytes, Reconfigurable, Step } from '#engine/contract/engine.ts';
 import type { Output } from '#engine/contract/output.ts';
 import type { PacketPath } from '#engine/contract/packet-path.ts';
-import { storeAllBindings } from './bindings/binding-store.ts';
-import { finishRestore, restoreRecord } from './bindings/restart-recovery.ts';
+import { Bindings } from './bindings/bindings.ts';
+import { RestartRecovery } from './bindings/restart-recovery.ts';
 import type { HomeAgentConfiguration } from './configuration.ts';
 import { setDesiredStatic } from './desired-state.ts';
-import {
-  type DadListener,
-  receiveOnLink,
-  runHomeLinkTimers,
-  setHomeLinkInterfaces,
-} from './home-link/home-link.ts';
-import type { HomeAgentInput } from './input.ts';
-import { handleOperatorCommand } from './operator-commands.ts';
+import { AddressPool } from './grants/address-pool.ts';
+import { HomeLink } from './home-link/home-link.ts';
+import type { LinkPath } from './home-link/neighbour-packets.ts';
+import type { HomeAgentInput, RegistrationPath } from './input.ts';
+import { OperatorCommands } from './operator-commands.ts';
+import { OperatorPolicy } from './policy.ts';
+import { HOME_AGENT_REASONS, type HomeAgentReason } from './reasons.ts';
 import { reconfigure } from './reconfigure.ts';
-import { refuse } from './registration/binding-acknowledgement.ts';
-import { runBindingTimers } from './registration/binding-refresh-request.ts';
-import { completeAfterDad } from './registration/binding-update-checks.ts';
-import { receive } from './registration/reception.ts';
-import { HomeAgentState } from './state.ts';
+import { Reception } from './registration/reception.ts';
+import { Registrar } from './registration/registrar.ts';
+import { WallClock } from './wall-clock.ts';
 
 const OVER_IPV6 = { kind: 'ipv6' } as const;
 
@@ -38,83 +36,121 @@ export type HomeAgent = Engine<HomeAgentInput> &
 /** Never throws for a peer's fault; `clock` must be the first input. */
 export function createHomeAgent(
   configuration: HomeAgentConfiguration,
-  random: RandomBytes,
+  _random: RandomBytes,
 ): HomeAgent {
-  return new HomeAgentEngine(configuration, random);
+  return new HomeAgentEngine(configuration);
 }
 
 class HomeAgentEngine implements HomeAgent {
-  readonly #state: HomeAgentState;
+  readonly #policy: OperatorPolicy;
+  readonly #clock = new WallClock();
+  readonly #counters = new CounterSet<HomeAgentReason>(HOME_AGENT_REASONS);
+  readonly #pool: AddressPool;
+  readonly #homeLink: HomeLink | undefined;
+  readonly #bindings: Bindings;
+  readonly #reception: Reception;
+  readonly #registrar: Registrar;
+  readonly #recovery: RestartRecovery;
+  readonly #commands: OperatorCommands;
 
-  constructor(configuration: HomeAgentConfiguration, random: RandomBytes) {
-    this.#state = new HomeAgentState(configuration, random);
+  constructor(configuration: HomeAgentConfiguration) {
+    const counters = this.#counters;
+    const clock = this.#clock;
+    const policy = new OperatorPolicy(configuration);
+    const pool = new AddressPool(configuration);
+    const { homeLink: device, homePrefixes, tunnelMtu } = configuration;
+    const homeLink =
+      device === undefined ? undefined : new HomeLink(device, homePrefixes, counters);
+    const bindings = new Bindings({ clock, counters, pool, homeLink, tunnelMtu });
+    const context = { policy, clock, counters, pool, homeLink, bindings };
+    const registrar = new Registrar(context);
+    this.#policy = policy;
+    this.#pool = pool;
+    this.#homeLink = homeLink;
+    this.#bindings = bindings;
+    this.#reception = new Reception(context);
+    this.#registrar = registrar;
+    this.#recovery = new RestartRecovery(context);
+    this.#commands = new OperatorCommands({ ...context, registrar });
   }
 
   get counters(): Counters {
-    return this.#state.counters.counters;
+    return this.#counters.counters;
   }
 
   deadline(): Monotonic {
-    const { bindingTimers, homeLink } = this.#state;
-    const bindings = bindingTimers.deadline();
-    return homeLink === undefined ? bindings : earliest(bindings, homeLink.deadline());
+    const bindings = this.#bindings.deadline();
+    return this.#homeLink === undefined ? bindings : earliest(bindings, this.#homeLink.deadline());
   }
 
   reconfigure(now: Monotonic, configuration: HomeAgentConfiguration, out: Output[]): void {
-    reconfigure(this.#state, now, configuration, out);
+    const context = {
+      policy: this.#policy,
+      bindings: this.#bindings,
+      pool: this.#pool,
+      homeLink: this.#homeLink,
+    };
+    reconfigure({ now, out }, context, configuration);
   }
 
   step(now: Monotonic, input: HomeAgentInput, out: Output[]): void {
-    const state = this.#state;
+    const step: Step = { now, out };
     switch (input.kind) {
       case 'datagram':
-        this.#receive(now, input.path, input.packet, out);
+        this.#receive(step, input.path, input.packet);
         break;
       case 'tick':
       case 'stop':
         break;
       case 'clock':
-        if (state.setClock(input.offsetMs)) storeAllBindings(state, now, out);
+        if (this.#clock.set(input.offsetMs)) this.#bindings.storeAll(step);
         return;
       case 'record':
-        restoreRecord(state, now, input.table, input.key, input.value, out);
+        this.#recovery.restoreRecord(step, input.table, input.key, input.value);
         return;
       case 'restored':
-        finishRestore(state, now, out);
-        setDesiredStatic(state.configuration, out);
+        this.#recovery.finish(step);
+        setDesiredStatic(step, this.#policy.configuration);
         break;
       case 'network':
-        setHomeLinkInterfaces(state.homeLink, input.interfaces);
+        this.#homeLink?.setInterfaces(input.interfaces);
         break;
       case 'request':
-        handleOperatorCommand(state, now, input, out);
+        this.#commands.handle(step, input);
         break;
       default:
         unreachable(input);
     }
-    runBindingTimers(state, now, out);
-    if (state.homeLink !== undefined)
-      runHomeLinkTimers(state.homeLink, now, this.#detectionEnd(now, out), out);
+    this.#runTimers(step);
   }
 
-  #receive(now: Monotonic, path: PacketPath, packet: Uint8Array, out: Output[]): void {
-    const state = this.#state;
-    if (path.kind === 'ipv6' || path.kind === 'udp') receive(state, now, path, packet, out);
-    // Of a node behind a mobile router of ours: the answer finds its way into the tunnel by itself.
-    else if (path.kind === 'tunnel') receive(state, now, OVER_IPV6, packet, out);
-    else if (path.kind === 'link' && state.homeLink !== undefined) {
-      receiveOnLink(state, state.homeLink, path, packet, this.#detectionEnd(now, out), out);
-    } else state.count('unexpected-path');
+  #receive(step: Step, path: PacketPath, packet: Uint8Array): void {
+    if (path.kind === 'ipv6' || path.kind === 'udp') this.#receiveUpdate(step, path, packet);
+    // From a node behind a mobile router: the kernel routes the answer into the tunnel again.
+    else if (path.kind === 'tunnel') this.#receiveUpdate(step, OVER_IPV6, packet);
+    else if (path.kind === 'link' && this.#homeLink !== undefined)
+      this.#receiveOnLink(step, this.#homeLink, path, packet);
+    else this.#counters.count('unexpected-path');
   }
 
-  #detectionEnd(now: Monotonic, out: Output[]): DadListener {
-    const state = this.#state;
-    return {
-      unique: ({ request, sender }) => completeAfterDad(state, now, request, sender, out),
-      duplicate: ({ request, sender }) => {
-        const status = 'duplicate-address-detection-failed';
-        refuse(state, now, request, sender, { status, reason: 'duplicate-address-detected' }, out);
-      },
-    };
+  #receiveUpdate(step: Step, path: RegistrationPath, packet: Uint8Array): void {
+    const request = this.#reception.receive(step, path, packet);
+    if (request !== undefined) this.#registrar.handle(step, request);
+  }
+
+  #receiveOnLink(step: Step, homeLink: HomeLink, path: LinkPath, packet: Uint8Array): void {
+    for (const duplicate of homeLink.receive(step, path, packet))
+      this.#registrar.refuseDuplicate(step, duplicate);
+  }
+
+  #runTimers(step: Step): void {
+    this.#bindings.runTimers(step);
+    if (this.#homeLink === undefined) return;
+    this.#homeLink.runTimers(step);
+    for (;;) {
+      const unique = this.#homeLink.detection.takeUnique(step.now);
+      if (unique === undefined) return;
+      this.#registrar.completeAfterDetection(step, unique);
+    }
   }
 }

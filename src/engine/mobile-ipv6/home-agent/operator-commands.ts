@@ -1,79 +1,131 @@
 /**
- * What an operator may ask a home agent. No RFC: it shows RFC 6275 §10.1's Binding Cache.
+ * The operator's commands to a home agent. No RFC: they show RFC 6275 §10.1's Binding Cache.
  */
 import { formatPrefix, parseIpv6 } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
+import type { Counters } from '#engine/common/counters.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import { encapsulationOf } from '#engine/contract/outer-path.ts';
-import type { Output } from '#engine/contract/output.ts';
+import { NO_BID } from '#engine/mobile-ipv6/common/binding-cache.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import type { Binding } from './bindings/binding.ts';
-import { removeBinding } from './bindings/bindings.ts';
+import type { Bindings } from './bindings/bindings.ts';
 import type { Tunnel } from './bindings/tunnels.ts';
-import type { HomeAgentState } from './state.ts';
+import type { HomeLink } from './home-link/home-link.ts';
+import type { Policy } from './registration-view.ts';
 
 type Answer = { readonly ok: boolean; readonly value: JsonValue };
-type Command = (
-  state: HomeAgentState,
-  now: Monotonic,
-  parameters: JsonObject,
-  out: Output[],
-) => Answer;
+type Command = (step: Step, parameters: JsonObject) => Answer;
 
-const COMMANDS: ReadonlyMap<string, Command> = new Map<string, Command>([
-  ['status', (state) => ({ ok: true, value: statusOf(state) })],
-  [
-    'bindings',
-    (state, now) => ({
-      ok: true,
-      value: [...state.cache.values()].map((binding) => bindingRow(now, binding)),
-    }),
-  ],
-  ['prefixes', (state) => ({ ok: true, value: prefixRows(state) })],
-  ['tunnels', (state) => ({ ok: true, value: [...state.tunnels.values()].map(tunnelRow) })],
-  ['stats', (state) => ({ ok: true, value: statsOf(state) })],
-  ['revoke', revoke],
-]);
-
-/** Answers with exactly one `reply`. */
-export function handleOperatorCommand(
-  state: HomeAgentState,
-  now: Monotonic,
-  request: { readonly id: number; readonly command: string; readonly parameters: JsonObject },
-  out: Output[],
-): void {
-  const command = COMMANDS.get(request.command);
-  const answer = command?.(state, now, request.parameters, out) ?? {
-    ok: false,
-    value: `unknown command; known: ${[...COMMANDS.keys()].join(', ')}`,
-  };
-  out.push({ kind: 'reply', id: request.id, ok: answer.ok, value: answer.value });
+export interface OperatorRequest {
+  readonly id: number;
+  readonly command: string;
+  readonly parameters: JsonObject;
 }
 
-function statusOf(state: HomeAgentState): JsonObject {
-  const { configuration } = state;
-  return {
-    role: 'home-agent',
-    addresses: configuration.addresses,
-    ipv4Addresses: configuration.ipv4Addresses,
-    homeLink: configuration.homeLink ?? null,
-    mobileNodes: configuration.mobileNodes.length,
-    bindings: state.cache.size,
-    pending: state.homeLink?.pendingCount ?? 0,
-    tunnels: state.tunnels.size,
-    insecure: configuration.insecure,
-  };
+/** What the commands show and change. */
+export interface OperatorContext {
+  readonly policy: Policy;
+  readonly bindings: Bindings;
+  readonly homeLink: HomeLink | undefined;
+  readonly counters: { readonly counters: Counters };
+  readonly registrar: { readonly acknowledgements: Counters };
 }
 
-/** Counters, and how often each status was answered. */
-function statsOf({ counters, acknowledgements }: HomeAgentState): JsonObject {
-  return { ...counters.counters, acknowledgements: { ...acknowledgements.counters } };
+export class OperatorCommands {
+  readonly #context: OperatorContext;
+  readonly #commands: ReadonlyMap<string, Command>;
+
+  constructor(context: OperatorContext) {
+    this.#context = context;
+    this.#commands = new Map<string, Command>([
+      ['status', () => ({ ok: true, value: this.#status() })],
+      ['bindings', (step) => ({ ok: true, value: this.#bindings(step.now) })],
+      ['prefixes', () => ({ ok: true, value: this.#prefixes() })],
+      ['tunnels', () => ({ ok: true, value: [...context.bindings.tunnels()].map(tunnelRow) })],
+      ['stats', () => ({ ok: true, value: this.#stats() })],
+      ['revoke', (step, parameters) => this.#revoke(step, parameters)],
+    ]);
+  }
+
+  /** Answers with exactly one `reply`. */
+  handle(step: Step, { id, command, parameters }: OperatorRequest): void {
+    const answer = this.#commands.get(command)?.(step, parameters) ?? {
+      ok: false,
+      value: `unknown command; known: ${[...this.#commands.keys()].join(', ')}`,
+    };
+    step.out.push({ kind: 'reply', id, ok: answer.ok, value: answer.value });
+  }
+
+  #status(): JsonObject {
+    const { policy, bindings, homeLink } = this.#context;
+    const { configuration } = policy;
+    return {
+      role: 'home-agent',
+      addresses: configuration.addresses,
+      ipv4Addresses: configuration.ipv4Addresses,
+      homeLink: configuration.homeLink ?? null,
+      mobileNodes: configuration.mobileNodes.length,
+      bindings: bindings.size,
+      pending: homeLink?.pendingCount ?? 0,
+      tunnels: bindings.tunnelCount,
+      insecure: configuration.insecure,
+    };
+  }
+
+  /** Counters, and how often each status was answered. */
+  #stats(): JsonObject {
+    const { counters, registrar } = this.#context;
+    return { ...counters.counters, acknowledgements: { ...registrar.acknowledgements } };
+  }
+
+  #bindings(now: Monotonic): readonly JsonObject[] {
+    return [...this.#context.bindings.values()].map((binding) => bindingRow(now, binding));
+  }
+
+  /** Every prefix that a mobile router may register, and the binding that it is forwarded to. */
+  #prefixes(): readonly JsonObject[] {
+    const { policy, bindings } = this.#context;
+    return policy.configuration.mobileNodes.flatMap(
+      ({ identifier, homeAddresses, mobileNetworkPrefixes }) =>
+        mobileNetworkPrefixes.map((prefix) => {
+          const binding = bindings.forwarderOf(prefix);
+          return {
+            prefix: formatPrefix(prefix),
+            identifier: identifier ?? null,
+            homeAddress: binding?.homeAddress ?? homeAddresses[0] ?? null,
+            forwarded: binding !== undefined,
+            careOfAddress: binding?.careOfAddress ?? null,
+            tunnel: binding?.tunnel.id ?? null,
+          };
+        }),
+    );
+  }
+
+  /**
+   * Ends every binding of a home address. The mobile node gets no message: its next Binding Update
+   * creates a binding. A registration that still waits ends without answer.
+   */
+  #revoke(step: Step, parameters: JsonObject): Answer {
+    const { bindings, homeLink } = this.#context;
+    const given = parameters['homeAddress'];
+    const homeAddress = typeof given === 'string' ? parseIpv6(given) : undefined;
+    if (homeAddress === undefined)
+      return { ok: false, value: 'homeAddress: an IPv6 address is needed' };
+    const waited = homeLink?.detection.abandon(homeAddress) === true;
+    const bound = bindings.allOf(homeAddress);
+    if (bound.length === 0 && !waited) return { ok: false, value: `no binding for ${homeAddress}` };
+    for (const binding of bound) bindings.remove(step, binding, 'binding-revoked');
+    return { ok: true, value: { homeAddress } };
+  }
 }
 
 function bindingRow(now: Monotonic, binding: Binding): JsonObject {
   const { endpoint, id } = binding.tunnel;
   return {
     homeAddress: binding.homeAddress,
+    ...(binding.bid === NO_BID ? {} : { bid: binding.bid }),
     ipv4HomeAddress: binding.ipv4HomeAddress ?? null,
     careOfAddress: binding.careOfAddress,
     encapsulation: encapsulationOf(endpoint.carrier, 'none'),
@@ -90,47 +142,7 @@ function bindingRow(now: Monotonic, binding: Binding): JsonObject {
   };
 }
 
-/** Every prefix that somebody may register, and where it is forwarded to now. */
-function prefixRows({ configuration, prefixes }: HomeAgentState): readonly JsonObject[] {
-  return configuration.mobileNodes.flatMap(({ identifier, homeAddresses, mobileNetworkPrefixes }) =>
-    mobileNetworkPrefixes.map((prefix) => {
-      const binding = prefixes.get(prefix);
-      return {
-        prefix: formatPrefix(prefix),
-        identifier: identifier ?? null,
-        homeAddress: binding?.homeAddress ?? homeAddresses[0] ?? null,
-        forwarded: binding !== undefined,
-        careOfAddress: binding?.careOfAddress ?? null,
-        tunnel: binding?.tunnel.id ?? null,
-      };
-    }),
-  );
-}
-
 function tunnelRow({ id, endpoint, users }: Tunnel): JsonObject {
   const { carrier, ...ends } = endpoint;
   return { id, encapsulation: encapsulationOf(carrier, 'none'), ...ends, bindings: users };
-}
-
-/**
- * The mobile node is not told: its next Binding Update starts anew. A registration under way ends
- * without answer.
- */
-function revoke(
-  state: HomeAgentState,
-  now: Monotonic,
-  parameters: JsonObject,
-  out: Output[],
-): Answer {
-  const given = parameters['homeAddress'];
-  const homeAddress = typeof given === 'string' ? parseIpv6(given) : undefined;
-  if (homeAddress === undefined)
-    return { ok: false, value: 'homeAddress: an IPv6 address is needed' };
-  const detection = state.homeLink?.pendingDads.get(homeAddress);
-  if (detection !== undefined) state.homeLink?.finish(detection);
-  const binding = state.cache.get(homeAddress);
-  if (binding === undefined && detection !== undefined) return { ok: true, value: { homeAddress } };
-  if (binding === undefined) return { ok: false, value: `no binding for ${homeAddress}` };
-  removeBinding(state, now, binding, 'binding-revoked', out);
-  return { ok: true, value: { homeAddress } };
 }

@@ -3,7 +3,7 @@
  *
  * RFC 8200 §4.2, §4.4;  RFC 6275 §9.2, §9.3, §9.5.1, §10.3;  RFC 4285 §5, §6;  RFC 5555 §4.5
  */
-import type { CounterTable } from '#engine/common/counters.ts';
+import type { CounterSet, CounterTable } from '#engine/common/counters.ts';
 
 export const HOME_AGENT_REASONS = {
   'binding-created': 'A home registration was accepted for a home address without binding.',
@@ -74,3 +74,4 @@ export const HOME_AGENT_REASONS = {
 } as const satisfies CounterTable;
 
 export type HomeAgentReason = keyof typeof HOME_AGENT_REASONS;
+export type HomeAgentCounters = CounterSet<HomeAgentReason>;

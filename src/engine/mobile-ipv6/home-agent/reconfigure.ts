@@ -1,122 +1,116 @@
 /**
- * The operator grants something else while nodes are registered.
+ * Another configuration takes effect while mobile nodes are registered.
  *
  * No RFC: what RFC 6275 §10.3.1, RFC 5555 §4.5 and RFC 3963 §6.2 let a registration have is judged
- * once more, by the new configuration. What is no longer granted goes at once; the mobile node is
- * asked for a new registration (RFC 6275 §9.5.5) where its binding stays with less, and not told
- * where it goes (an acknowledgement without an update would be none).
+ * again by the new configuration. The home agent withdraws at once what is not granted any more. It
+ * asks the mobile node for a new registration (RFC 6275 §9.5.5) where the binding stays with less;
+ * where the binding ends, the mobile node gets no message, because an acknowledgement without
+ * Binding Update does not exist.
  *
  * New lifetimes, limits and intervals count from the next registration.
  */
 import { equalBytes } from '#base/bytes.ts';
-import type { Monotonic } from '#base/time.ts';
-import type { Output } from '#engine/contract/output.ts';
+import type { Ipv6Address } from '#base/ip.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type { Binding } from './bindings/binding.ts';
-import { StoreTable, storeBinding } from './bindings/binding-store.ts';
-import { armNext, removeBinding } from './bindings/bindings.ts';
+import { forgetIpv4Assignment } from './bindings/binding-store.ts';
+import type { Bindings, Narrowing } from './bindings/bindings.ts';
 import type { AuthorizedMobileNode, HomeAgentConfiguration } from './configuration.ts';
-import { setDesiredForBinding, setDesiredStatic } from './desired-state.ts';
-import { isMobileRouter, samePrefix, samePrefixes } from './grants/mobile-network.ts';
-import { MobileNodeDirectory } from './grants/mobile-node-directory.ts';
-import type { HomeAgentState } from './state.ts';
+import { setDesiredStatic } from './desired-state.ts';
+import type { AddressPool } from './grants/address-pool.ts';
+import { isMobileRouter } from './grants/mobile-network.ts';
+import { samePrefix, samePrefixes } from './grants/prefix-equality.ts';
+import type { HomeLink } from './home-link/home-link.ts';
+import type { OperatorPolicy } from './policy.ts';
+import type { Policy } from './registration-view.ts';
+
+export interface ReconfigurationContext {
+  readonly policy: OperatorPolicy;
+  readonly bindings: Bindings;
+  readonly pool: AddressPool;
+  readonly homeLink: HomeLink | undefined;
+}
 
 export function reconfigure(
-  state: HomeAgentState,
-  now: Monotonic,
+  step: Step,
+  { policy, bindings, pool, homeLink }: ReconfigurationContext,
   configuration: HomeAgentConfiguration,
-  out: Output[],
 ): void {
-  state.configuration = configuration;
-  state.directory = new MobileNodeDirectory(configuration);
-  const entitled = (homeAddress: Binding['homeAddress']): boolean =>
-    state.directory.ownerOf(homeAddress)?.mayUseIpv4Pool === true;
-  for (const homeAddress of state.pool.reconfigure(configuration, entitled)) {
-    out.push({
-      kind: 'persist',
-      table: StoreTable.ipv4Assignment,
-      key: homeAddress,
-      value: undefined,
-    });
-  }
-  for (const detection of state.homeLink?.pendingDads.values() ?? []) {
-    const { mobileNode } = detection.sender;
-    const owner = ownerNow(state, detection.homeAddress, mobileNode);
-    if (owner === undefined) state.homeLink?.finish(detection);
-    else detection.sender = { ...detection.sender, mobileNode: owner };
-  }
-  for (const binding of [...state.cache.values()]) recheckBinding(state, now, binding, out);
-  setDesiredStatic(configuration, out);
+  policy.replace(configuration);
+  const entitled = (homeAddress: Ipv6Address): boolean =>
+    policy.directory.ownerOf(homeAddress)?.mayUseIpv4Pool === true;
+  for (const homeAddress of pool.reconfigure(configuration, entitled))
+    forgetIpv4Assignment(step, homeAddress);
+  homeLink?.detection.reconfigure((homeAddress, former) => ownerNow(policy, homeAddress, former));
+  for (const binding of [...bindings.values()]) recheck(step, { policy, bindings, pool }, binding);
+  setDesiredStatic(step, configuration);
 }
 
-function recheckBinding(
-  state: HomeAgentState,
-  now: Monotonic,
+function recheck(
+  step: Step,
+  { policy, bindings, pool }: Omit<ReconfigurationContext, 'homeLink'>,
   binding: Binding,
-  out: Output[],
 ): void {
-  const owner = ownerNow(state, binding.homeAddress, binding.mobileNode);
-  // Whether it is a router cannot change while there is a binding (RFC 3963 §6.2, status 139).
+  const owner = ownerNow(policy, binding.homeAddress, binding.mobileNode);
+  // A binding cannot change between mobile node and mobile router (RFC 3963 §6.2, status 139).
   if (owner === undefined || (binding.mobileRouter && !isMobileRouter(owner))) {
-    removeBinding(state, now, binding, 'binding-revoked', out);
+    bindings.remove(step, binding, 'binding-revoked');
     return;
   }
-  binding.mobileNode = owner;
-  narrow(state, now, binding, owner, out);
-}
-
-/** Takes from a binding what its mobile node may not have any longer. */
-function narrow(
-  state: HomeAgentState,
-  now: Monotonic,
-  binding: Binding,
-  owner: AuthorizedMobileNode,
-  out: Output[],
-): void {
-  const { homeAddress, ipv4HomeAddress, mobileNetworkPrefixes } = binding;
-  const keepsIpv4 =
-    ipv4HomeAddress === undefined ||
-    owner.ipv4HomeAddresses.includes(ipv4HomeAddress) ||
-    state.pool.assigned(homeAddress) === ipv4HomeAddress;
-  const prefixes = owner.mobileNetworkPrefixes.filter((own) =>
-    mobileNetworkPrefixes.some((one) => samePrefix(own, one)),
-  );
-  const keepsPrefixes = !binding.mobileRouter || prefixes.length === mobileNetworkPrefixes.length;
-  // In the order of the configuration, which may be another one.
-  const reordered =
-    binding.mobileRouter && keepsPrefixes && !samePrefixes(prefixes, mobileNetworkPrefixes);
-  if (keepsIpv4 && keepsPrefixes && !reordered) return;
-  state.homeLink?.release(binding);
-  if (!keepsIpv4) binding.ipv4HomeAddress = undefined;
-  if (binding.mobileRouter) {
-    state.prefixes.release(binding);
-    binding.mobileNetworkPrefixes = prefixes;
-    state.prefixes.add(binding);
-  }
-  setDesiredForBinding(state, binding, out);
-  storeBinding(state, now, binding, out);
-  if (keepsIpv4 && keepsPrefixes) return;
-  binding.refreshRequestAt = now;
-  armNext(state, binding);
+  bindings.setMobileNode(binding, owner);
+  const { keeps, loses } = judge(binding, owner, pool);
+  if (keeps !== undefined) bindings.narrow(step, binding, keeps);
+  if (loses) bindings.requestRefresh(step.now, binding);
 }
 
 /**
- * The mobile node that the home address is granted to, if it is the one that proved to be it at its
+ * What a binding may keep, undefined when nothing changes; and whether it loses something. The
+ * order of the prefixes is that of the configuration, which alone may have changed.
+ */
+function judge(
+  binding: Binding,
+  owner: AuthorizedMobileNode,
+  pool: Pick<AddressPool, 'assigned'>,
+): { readonly keeps: Narrowing | undefined; readonly loses: boolean } {
+  const { homeAddress, ipv4HomeAddress, mobileNetworkPrefixes, mobileRouter } = binding;
+  const keepsIpv4 =
+    ipv4HomeAddress === undefined ||
+    owner.ipv4HomeAddresses.includes(ipv4HomeAddress) ||
+    pool.assigned(homeAddress) === ipv4HomeAddress;
+  const allowed = owner.mobileNetworkPrefixes.filter((own) =>
+    mobileNetworkPrefixes.some((one) => samePrefix(own, one)),
+  );
+  const prefixes = mobileRouter ? allowed : mobileNetworkPrefixes;
+  const loses = !keepsIpv4 || prefixes.length !== mobileNetworkPrefixes.length;
+  if (!loses && samePrefixes(prefixes, mobileNetworkPrefixes)) return { keeps: undefined, loses };
+  const keeps = {
+    ipv4HomeAddress: keepsIpv4 ? ipv4HomeAddress : undefined,
+    mobileNetworkPrefixes: prefixes,
+  };
+  return { keeps, loses };
+}
+
+/**
+ * The mobile node that the home address is granted to, if it is the one that authenticated the
  * registration.
  */
 function ownerNow(
-  state: HomeAgentState,
-  homeAddress: Binding['homeAddress'],
+  { configuration, directory }: Policy,
+  homeAddress: Ipv6Address,
   former: AuthorizedMobileNode,
 ): AuthorizedMobileNode | undefined {
-  const owner = state.directory.ownerOf(homeAddress);
-  if (owner === undefined || !state.directory.serves(homeAddress)) return undefined;
-  return isSame(former.registrationKeys, owner.registrationKeys, state.configuration.insecure)
+  const owner = directory.ownerOf(homeAddress);
+  if (owner === undefined || !directory.serves(homeAddress)) return undefined;
+  return isSame(former.registrationKeys, owner.registrationKeys, configuration.insecure)
     ? owner
     : undefined;
 }
 
-/** By a key that both have; who has none is whoever has the address, as long as that is enough. */
+/**
+ * Two configurations describe the same mobile node when they have a key in common. Mobile nodes
+ * without keys are the same by their home address, as long as `insecure` allows them.
+ */
 function isSame(
   former: readonly RegistrationKey[],
   present: readonly RegistrationKey[],

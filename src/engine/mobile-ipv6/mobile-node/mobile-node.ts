@@ -331,7 +331,7 @@ class MobileNode implements MobileNodeEngine, NodeContext {
     { reason, answer }: Fault,
   ): MobileNodeReason {
     if (answer !== undefined && this.#owner(packet.destination) !== undefined) {
-      this.count(this.#errors.report(step.now, path, packet, bytes, answer, step.out));
+      this.count(this.#errors.report(step, path, packet, bytes, answer));
     }
     return reason;
   }

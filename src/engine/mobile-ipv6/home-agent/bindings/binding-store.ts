@@ -1,44 +1,40 @@
 /**
- * What survives a crash: bindings, what outlives them, and pool assignments.
+ * Records that survive a crash: bindings, former bindings and assignments of the IPv4 pool.
  *
  * RFC 6275 §10.3.1  a home agent may keep its Binding Cache in nonvolatile storage
- * Times are wall-clock milliseconds, because the monotonic clock starts anew; 64-bit timestamps are
- * decimal text.
+ * Times are wall-clock milliseconds, because the monotonic clock starts again with the machine;
+ * 64-bit timestamps are decimal text.
  */
-
-import type { Prefix } from '#base/ip.ts';
 import {
   formatPrefix,
   type IpAddress,
+  type Ipv4Address,
   type Ipv6Address,
   isGlobalUnicast,
   isIpv4,
+  type Prefix,
   parseIpAddress,
   parseIpv6,
   parsePrefix,
 } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
 import { after, type Monotonic } from '#base/time.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import { encapsulationOf } from '#engine/contract/outer-path.ts';
-import type { Output } from '#engine/contract/output.ts';
-import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
+import { type BindingKey, formatBindingKey } from '#engine/mobile-ipv6/common/binding-cache.ts';
+import type { WallClock } from '#engine/mobile-ipv6/home-agent/wall-clock.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
 import { type Binding, type BindingState, type FormerBinding, NO_PREFIXES } from './binding.ts';
 import { HIGHEST_TUNNEL_ID, type TunnelEndpoint } from './tunnels.ts';
 
-/** Names of the tables; keys are home addresses. */
+/** Names of the tables. Keys are home addresses; of bindings, `formatBindingKey`. */
 export const StoreTable = {
   binding: 'binding',
   formerBinding: 'former-binding',
   ipv4Assignment: 'ipv4-assignment',
 } as const;
 
-export function storeBinding(
-  state: HomeAgentState,
-  now: Monotonic,
-  binding: Binding,
-  out: Output[],
-): void {
+export function storeBinding(step: Step, clock: WallClock, binding: Binding): void {
   const { endpoint, id } = binding.tunnel;
   const value: JsonObject = {
     homeAgentAddress: binding.homeAgentAddress,
@@ -55,38 +51,50 @@ export function storeBinding(
     sequence: binding.sequence,
     timestamp: String(binding.timestamp),
     lifetimeUnits: binding.lifetimeUnits,
-    expiresWallMs: state.wallAt(now) + (binding.expiresAt - now),
+    expiresWallMs: clock.at(step.now) + (binding.expiresAt - step.now),
     behindNat: binding.behindNat,
     linkLocalCompatibility: binding.linkLocalCompatibility,
   };
-  out.push({ kind: 'persist', table: StoreTable.binding, key: binding.homeAddress, value });
+  persist(step, StoreTable.binding, formatBindingKey(binding), value);
 }
 
-/**
- * After a jump of the wall clock, which must neither end nor prolong a binding at the next restart.
- */
-export function storeAllBindings(state: HomeAgentState, now: Monotonic, out: Output[]): void {
-  for (const binding of state.cache.values()) storeBinding(state, now, binding, out);
-}
-
-export function forgetBinding(homeAddress: Ipv6Address, out: Output[]): void {
-  out.push({ kind: 'persist', table: StoreTable.binding, key: homeAddress, value: undefined });
+export function forgetBinding(step: Step, key: BindingKey): void {
+  persist(step, StoreTable.binding, formatBindingKey(key), undefined);
 }
 
 export function storeFormerBinding(
+  step: Step,
   homeAddress: Ipv6Address,
-  former: FormerBinding,
-  out: Output[],
+  { sequence, sequenceUntilWallMs, timestamp }: FormerBinding,
 ): void {
-  const { sequence, sequenceUntilWallMs, timestamp } = former;
-  const value: JsonObject = { sequence, sequenceUntilWallMs, timestamp: String(timestamp) };
-  out.push({ kind: 'persist', table: StoreTable.formerBinding, key: homeAddress, value });
+  const value = { sequence, sequenceUntilWallMs, timestamp: String(timestamp) };
+  persist(step, StoreTable.formerBinding, homeAddress, value);
 }
 
-/** A binding as stored, not yet judged by the configuration. */
+export function forgetFormerBinding(step: Step, homeAddress: Ipv6Address): void {
+  persist(step, StoreTable.formerBinding, homeAddress, undefined);
+}
+
+export function storeIpv4Assignment(
+  step: Step,
+  homeAddress: Ipv6Address,
+  address: Ipv4Address,
+): void {
+  persist(step, StoreTable.ipv4Assignment, homeAddress, address);
+}
+
+export function forgetIpv4Assignment(step: Step, homeAddress: Ipv6Address): void {
+  persist(step, StoreTable.ipv4Assignment, homeAddress, undefined);
+}
+
+function persist({ out }: Step, table: string, key: string, value: JsonValue | undefined): void {
+  out.push({ kind: 'persist', table, key, value });
+}
+
+/** A binding as stored, not yet checked against the configuration. */
 export interface StoredBinding {
   readonly endpoint: TunnelEndpoint;
-  /** Undefined when it is none that the plane takes. */
+  /** Undefined when the data plane takes no such number. */
   readonly tunnelId: number | undefined;
   readonly state: BindingState;
 }
@@ -124,7 +132,7 @@ function prefixes(value: JsonValue | undefined, mobileRouter: boolean): readonly
   return value.map((entry) => parsePrefix(text(entry))).filter((prefix) => prefix !== undefined);
 }
 
-/** Both ends of a tunnel that a registration can have asked for; undefined for anything else. */
+/** Both ends of the tunnel; undefined when no registration leads to such a tunnel. */
 function parseEndpoint(value: JsonObject): TunnelEndpoint | undefined {
   const local = address(value['local']);
   const remote = address(value['remote']);
@@ -146,13 +154,13 @@ function parseEndpoint(value: JsonObject): TunnelEndpoint | undefined {
 }
 
 /**
- * Undefined when the record is not one of ours. `now` and the wall clock turn the expiry into
- * monotonic time; a wall clock that was set back meanwhile must not make a binding outlive its
- * lifetime.
+ * Undefined when this program did not write the record. `now` and the wall clock turn the expiry
+ * into monotonic time; a wall clock that was set back meanwhile must not make a binding outlive
+ * its lifetime.
  */
 export function parseStoredBinding(
-  state: HomeAgentState,
   now: Monotonic,
+  clock: WallClock,
   value: JsonValue,
 ): StoredBinding | undefined {
   if (!isObject(value)) return undefined;
@@ -170,7 +178,7 @@ export function parseStoredBinding(
   if (endpoint === undefined || sequence === undefined || lifetimeUnits === undefined)
     return undefined;
   const ipv4HomeAddress = address(value['ipv4HomeAddress']);
-  const leftMs = count(value['expiresWallMs']) - state.wallAt(now);
+  const leftMs = count(value['expiresWallMs']) - clock.at(now);
   return {
     endpoint,
     tunnelId: whole(value['tunnel'], 1, HIGHEST_TUNNEL_ID),

@@ -1,15 +1,16 @@
 /**
- * One home registration, kept small: there may be 100,000.
+ * A Binding Cache entry of a home registration, kept small: there may be 100,000.
  *
- * RFC 6275 §9.1, §10.1  fields of a Binding Cache entry;  RFC 5555 §4.5 IPv4 home address;  RFC
- * 3963 §6.1.1 prefixes
+ * RFC 6275 §9.1, §10.1  fields
+ * RFC 5555 §4.5         IPv4 home address
+ * RFC 3963 §6.1.1       prefixes
  */
 import type { IpAddress, Ipv4Address, Ipv6Address, Prefix } from '#base/ip.ts';
 import { type Monotonic, NEVER } from '#base/time.ts';
 import type { Timed } from '#engine/common/timer-heap.ts';
-import type { BindingEntry } from '#engine/mobile-ipv6/common/binding-cache.ts';
+import type { BindingEntry, BindingKey } from '#engine/mobile-ipv6/common/binding-cache.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
-import type { Tunnel } from './tunnels.ts';
+import type { Tunnel, TunnelEndpoint } from './tunnels.ts';
 
 /** Everything that a Binding Update may change. */
 export interface BindingState {
@@ -28,14 +29,32 @@ export interface BindingState {
   readonly linkLocalCompatibility: boolean;
 }
 
+/** A granted registration: which binding it is for, and everything that the binding becomes. */
+export interface GrantedRegistration {
+  readonly key: BindingKey;
+  readonly mobileNode: AuthorizedMobileNode;
+  readonly endpoint: TunnelEndpoint;
+  readonly state: BindingState;
+}
+
+/** A binding as all but its owner, `Bindings`, see it. */
+export interface Binding extends BindingEntry, BindingState {
+  readonly mobileNode: AuthorizedMobileNode;
+  readonly tunnel: Tunnel;
+  /** Registered with the R flag (RFC 3963 §6.1.1). */
+  readonly mobileRouter: boolean;
+}
+
 /**
- * Of a mobile node. A mobile router's list is another one, even where it is empty: so the R flag
- * costs a binding nothing.
+ * The prefixes of a mobile node. A mobile router has another list, even an empty one, so that the
+ * R flag takes no memory.
  */
 export const NO_PREFIXES: readonly Prefix[] = [];
 
-export class Binding implements BindingEntry, Timed {
+/** Only `Bindings` makes and changes one. */
+export class BindingCacheEntry implements Binding, Timed {
   readonly homeAddress: Ipv6Address;
+  readonly bid: number;
   mobileNode: AuthorizedMobileNode;
   tunnel: Tunnel;
   homeAgentAddress: Ipv6Address;
@@ -48,20 +67,19 @@ export class Binding implements BindingEntry, Timed {
   expiresAt: Monotonic;
   behindNat: boolean;
   linkLocalCompatibility: boolean;
-  /** When to ask for a refresh; `NEVER` once asked. */
+  /** When to send a Binding Refresh Request; `NEVER` once it is sent. */
   refreshRequestAt: Monotonic = NEVER;
-  announceAt: Monotonic = NEVER;
-  announcementsLeft = 0;
   heapIndex = -1;
   dueAt: Monotonic = NEVER;
 
   constructor(
-    homeAddress: Ipv6Address,
+    { homeAddress, bid }: BindingKey,
     mobileNode: AuthorizedMobileNode,
     tunnel: Tunnel,
     state: BindingState,
   ) {
     this.homeAddress = homeAddress;
+    this.bid = bid;
     this.mobileNode = mobileNode;
     this.tunnel = tunnel;
     this.homeAgentAddress = state.homeAgentAddress;
@@ -76,14 +94,13 @@ export class Binding implements BindingEntry, Timed {
     this.linkLocalCompatibility = state.linkLocalCompatibility;
   }
 
-  /** Registered with the R flag (RFC 3963 §6.1.1). */
   get mobileRouter(): boolean {
     return this.mobileNetworkPrefixes !== NO_PREFIXES;
   }
 
   update(state: BindingState): void {
-    // An equal text of the latest message would only push the old one out of memory where it is
-    // settled.
+    // An equal string of the latest message would replace one that the garbage collector has
+    // already moved to the old generation.
     if (this.homeAgentAddress !== state.homeAgentAddress)
       this.homeAgentAddress = state.homeAgentAddress;
     if (this.careOfAddress !== state.careOfAddress) this.careOfAddress = state.careOfAddress;
@@ -100,9 +117,9 @@ export class Binding implements BindingEntry, Timed {
 }
 
 /**
- * What outlives a binding. The timestamp stays for good (a captured Binding Update must not come
- * back to life, RFC 4285 §6); the sequence number counts until `sequenceUntilWallMs` (RFC 6275
- * §10.3.2, MAX_DELETE_BCE_TIMEOUT).
+ * What outlives a binding. The timestamp stays for good: a Binding Update that is not newer is a
+ * replay (RFC 4285 §6). The sequence number counts until `sequenceUntilWallMs` (RFC 6275 §10.3.2,
+ * MAX_DELETE_BCE_TIMEOUT).
  */
 export interface FormerBinding {
   readonly sequence: number;

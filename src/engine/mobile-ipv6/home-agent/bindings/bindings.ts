@@ -1,313 +1,335 @@
 /**
- * Serving a home address, and ceasing to.
+ * The owner of all home registrations: the Binding Cache with the tunnels, forwarded prefixes,
+ * desired host state, stored records and timers that follow from it.
  *
- * RFC 6275 §10.3.1 registration;  §10.3.2 de-registration;  §6.2.4 Binding Refresh Advice
- * RFC 5555 §4.4.2.1 a Binding Update without IPv4 home address ends that binding, §4.5
- * The lifetime of home prefixes is not limited here: they are the operator's, so status 1 is never
- * given.
+ * RFC 6275 §10.3.1 registration and lifetime;  §10.3.2 de-registration;  §9.5.5 refresh request
  */
-import type { Ipv6Address } from '#base/ip.ts';
-import { after, earliest, type Monotonic } from '#base/time.ts';
-import type { Output } from '#engine/contract/output.ts';
+import type { IpAddress, Ipv6Address, Prefix } from '#base/ip.ts';
+import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
+import { TimerHeap } from '#engine/common/timer-heap.ts';
+import type { Step } from '#engine/contract/engine.ts';
+import { BindingCache, type BindingKey } from '#engine/mobile-ipv6/common/binding-cache.ts';
+import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import {
+  desiredForBinding,
   setDesiredForBinding,
-  withdrawBinding,
 } from '#engine/mobile-ipv6/home-agent/desired-state.ts';
-import {
-  grantIpv4,
-  type Ipv4Grant,
-} from '#engine/mobile-ipv6/home-agent/grants/ipv4-home-address.ts';
-import {
-  mobileNetworkPrefixes,
-  samePrefixes,
-} from '#engine/mobile-ipv6/home-agent/grants/mobile-network.ts';
-import { announce, startDad } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
-import {
-  acknowledge,
-  forcesUdp,
-} from '#engine/mobile-ipv6/home-agent/registration/binding-acknowledgement.ts';
-import {
-  type AuthenticatedSender,
-  type RegistrationRequest,
-  timestampOf,
-} from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
-import { bindingFields, emit, type HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
+import { bindingFields, emit } from '#engine/mobile-ipv6/home-agent/events.ts';
+import type { AddressPool } from '#engine/mobile-ipv6/home-agent/grants/address-pool.ts';
+import { samePrefixes } from '#engine/mobile-ipv6/home-agent/grants/prefix-equality.ts';
+import { PrefixTable } from '#engine/mobile-ipv6/home-agent/grants/prefix-table.ts';
+import type { HomeLink } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
+import type { HomeAgentCounters } from '#engine/mobile-ipv6/home-agent/reasons.ts';
+import type { BindingLookup } from '#engine/mobile-ipv6/home-agent/registration-view.ts';
 import {
   MAX_DELETE_BCE_TIMEOUT_MS,
   REFRESH_REQUEST_FRACTION,
   REFRESH_REQUEST_LEAD_MS,
 } from '#engine/mobile-ipv6/home-agent/timers.ts';
-import { BINDING_STATUSES } from '#wire/mobility/binding-status.ts';
+import type { WallClock } from '#engine/mobile-ipv6/home-agent/wall-clock.ts';
 import { LIFETIME_UNIT_SECONDS } from '#wire/mobility/message.ts';
-import type { MobilityOption } from '#wire/mobility/options.ts';
-import { Binding, type BindingState } from './binding.ts';
-import { forgetBinding, storeBinding, storeFormerBinding } from './binding-store.ts';
-import { sameEndpoint, type TunnelEndpoint } from './tunnels.ts';
+import {
+  type Binding,
+  BindingCacheEntry,
+  type BindingState,
+  type FormerBinding,
+  type GrantedRegistration,
+} from './binding.ts';
+import { bindingRefreshRequest } from './binding-refresh-request.ts';
+import { forgetBinding, type StoredBinding, storeBinding } from './binding-store.ts';
+import { FormerBindings } from './former-bindings.ts';
+import { sameEndpoint, type Tunnel, TunnelTable } from './tunnels.ts';
 
 const UNIT_MS = LIFETIME_UNIT_SECONDS * 1000;
 
-/**
- * A Binding Update that passed every check: serve now, or after duplicate address detection on the
- * home link.
- */
-export function acceptRegistration(
-  state: HomeAgentState,
-  now: Monotonic,
-  request: RegistrationRequest,
-  sender: AuthenticatedSender,
-  out: Output[],
-): void {
-  const known = state.cache.get(request.homeAddress) !== undefined;
-  const defended = state.directory.isHomeSubnet(request.homeAddress);
-  if (known || state.homeLink === undefined || !defended)
-    register(state, now, request, sender, out);
-  else startDad(state, state.homeLink, now, request, sender, out);
+/** What a binding may keep: a part of what it has. */
+export type Narrowing = Pick<BindingState, 'ipv4HomeAddress' | 'mobileNetworkPrefixes'>;
+
+export type RemovalReason = 'binding-deleted' | 'binding-expired' | 'binding-revoked';
+
+/** The owners of other state that follows bindings. */
+export interface BindingsContext {
+  readonly clock: WallClock;
+  readonly counters: HomeAgentCounters;
+  readonly pool: AddressPool;
+  readonly homeLink: HomeLink | undefined;
+  readonly tunnelMtu: { readonly ipip: number; readonly udp: number };
 }
 
-/**
- * RFC 5555 §4.5: UDP behind a NAT, when we force it, or when granted to who forces it; else plain
- * tunnelling.
- */
-function endpointOf(state: HomeAgentState, request: RegistrationRequest): TunnelEndpoint {
-  const { path, homeAgentAddress, careOfAddress, behindNat } = request;
-  if (path.kind === 'ipv6') {
-    return {
-      carrier: 'ip',
-      local: homeAgentAddress,
-      remote: careOfAddress,
-      localPort: 0,
-      remotePort: 0,
-    };
+export class Bindings implements BindingLookup {
+  readonly #cache = new BindingCache<BindingCacheEntry>();
+  readonly #timers = new TimerHeap<BindingCacheEntry>();
+  readonly #former = new FormerBindings();
+  readonly #prefixes = new PrefixTable();
+  readonly #tunnels: TunnelTable;
+  readonly #context: BindingsContext;
+
+  constructor(context: BindingsContext) {
+    this.#context = context;
+    this.#tunnels = new TunnelTable(context.tunnelMtu);
   }
-  const { local, localPort, remote, remotePort } = path;
-  return behindNat || forcesUdp(state, request)
-    ? { carrier: 'udp', local, remote, localPort, remotePort }
-    : { carrier: 'ip', local, remote, localPort: 0, remotePort: 0 };
-}
 
-function grantedLifetimeUnits(state: HomeAgentState, { update }: RegistrationRequest): number {
-  const most = Math.max(
-    1,
-    Math.floor(state.configuration.maximumLifetimeSeconds / LIFETIME_UNIT_SECONDS),
-  );
-  return Math.min(update.lifetimeUnits, most);
-}
-
-/** Creates or updates the binding and answers. */
-export function register(
-  state: HomeAgentState,
-  now: Monotonic,
-  request: RegistrationRequest,
-  sender: AuthenticatedSender,
-  out: Output[],
-): void {
-  const { homeAddress, update } = request;
-  const ipv4 = grantIpv4(state, request, sender, out);
-  const lifetimeUnits = grantedLifetimeUnits(state, request);
-  const next: BindingState = {
-    homeAgentAddress: request.homeAgentAddress,
-    careOfAddress: request.careOfAddress,
-    ipv4HomeAddress: ipv4.address,
-    mobileNetworkPrefixes: mobileNetworkPrefixes(state, request, sender, ipv4.prefixes),
-    sequence: update.sequence,
-    timestamp: timestampOf(request) ?? 0n,
-    lifetimeUnits,
-    expiresAt: after(now, lifetimeUnits * UNIT_MS),
-    behindNat: request.behindNat,
-    linkLocalCompatibility: update.flags.linkLocalCompatibility,
-  };
-  const existing = state.cache.get(homeAddress);
-  const binding =
-    existing === undefined
-      ? create(state, now, homeAddress, sender, endpointOf(state, request), next, out)
-      : change(state, now, existing, endpointOf(state, request), next, out);
-  state.pool.setIdle(homeAddress, ipv4.address !== state.pool.assigned(homeAddress));
-  armLifetime(state, binding);
-  storeBinding(state, now, binding, out);
-  acknowledgeRegistration(state, now, request, sender, binding, ipv4, out);
-}
-
-function create(
-  state: HomeAgentState,
-  now: Monotonic,
-  homeAddress: Ipv6Address,
-  sender: AuthenticatedSender,
-  endpoint: TunnelEndpoint,
-  next: BindingState,
-  out: Output[],
-): Binding {
-  const tunnel = state.tunnels.acquire(endpoint, out);
-  const binding = new Binding(homeAddress, sender.mobileNode, tunnel, next);
-  state.cache.set(binding);
-  state.prefixes.add(binding);
-  if (state.formerBindings.delete(homeAddress)) {
-    out.push({ kind: 'persist', table: 'former-binding', key: homeAddress, value: undefined });
+  get size(): number {
+    return this.#cache.size;
   }
-  setDesiredForBinding(state, binding, out);
-  if (state.homeLink !== undefined) announce(state.homeLink, now, binding, out);
-  state.count('binding-created');
-  emit(out, 'info', 'binding-created', bindingFields(binding));
-  return binding;
-}
 
-function change(
-  state: HomeAgentState,
-  now: Monotonic,
-  binding: Binding,
-  endpoint: TunnelEndpoint,
-  next: BindingState,
-  out: Output[],
-): Binding {
-  const from = binding.tunnel.endpoint;
-  const careOfBefore = binding.careOfAddress;
-  const moved = !sameEndpoint(from, endpoint) || careOfBefore !== next.careOfAddress;
-  const tunnelBefore = binding.tunnel;
-  binding.tunnel = state.tunnels.move(tunnelBefore, endpoint, out);
-  const prefixesChanged = !samePrefixes(binding.mobileNetworkPrefixes, next.mobileNetworkPrefixes);
-  const wishChanged =
-    binding.tunnel !== tunnelBefore ||
-    binding.ipv4HomeAddress !== next.ipv4HomeAddress ||
-    prefixesChanged ||
-    binding.linkLocalCompatibility !== next.linkLocalCompatibility;
-  const addressesChanged =
-    binding.ipv4HomeAddress !== next.ipv4HomeAddress ||
-    binding.linkLocalCompatibility !== next.linkLocalCompatibility;
-  if (wishChanged) state.homeLink?.release(binding);
-  if (prefixesChanged) state.prefixes.release(binding);
-  binding.update(next);
-  if (prefixesChanged) state.prefixes.add(binding);
-  if (wishChanged) setDesiredForBinding(state, binding, out);
-  if (addressesChanged && state.homeLink !== undefined) announce(state.homeLink, now, binding, out);
-  if (binding.tunnel !== tunnelBefore) state.tunnels.release(tunnelBefore, out);
-  state.count(moved ? 'binding-moved' : 'binding-refreshed');
-  if (!moved) emit(out, 'debug', 'binding-refreshed', bindingFields(binding));
-  else {
-    const fields = {
-      ...bindingFields(binding),
-      from: careOfBefore,
-      to: binding.careOfAddress,
-      remote: endpoint.remote,
-    };
-    emit(out, 'info', 'binding-moved', fields);
+  find(key: BindingKey): Binding | undefined {
+    return this.#cache.get(key);
   }
-  return binding;
-}
 
-/** Arms the lifetime and, a little before its end, the wish for a refresh. */
-export function armLifetime(state: HomeAgentState, binding: Binding): void {
-  const lead = Math.min(
-    REFRESH_REQUEST_LEAD_MS,
-    binding.lifetimeUnits * UNIT_MS * REFRESH_REQUEST_FRACTION,
-  );
-  binding.refreshRequestAt = after(binding.expiresAt, -lead);
-  armNext(state, binding);
-}
+  anyOf(homeAddress: IpAddress): Binding | undefined {
+    return this.#cache.anyOf(homeAddress);
+  }
 
-/** One place in the heap for the earliest of the binding's named timers. */
-export function armNext(state: HomeAgentState, binding: Binding): void {
-  state.bindingTimers.set(
-    binding,
-    earliest(binding.expiresAt, binding.refreshRequestAt, binding.announceAt),
-  );
-}
+  /** All bindings of the home address. */
+  allOf(homeAddress: Ipv6Address): readonly Binding[] {
+    return this.#cache.allOf(homeAddress);
+  }
 
-function acknowledgeRegistration(
-  state: HomeAgentState,
-  now: Monotonic,
-  request: RegistrationRequest,
-  sender: AuthenticatedSender,
-  binding: Binding,
-  ipv4: Ipv4Grant,
-  out: Output[],
-): void {
-  const options = [...refreshAdvice(state, binding), ...ipv4.acknowledgements];
-  const acknowledgement = {
-    status: BINDING_STATUSES.accepted.code,
-    sequence: binding.sequence,
-    lifetimeUnits: binding.lifetimeUnits,
-    mobileRouter: binding.mobileNetworkPrefixes.length > 0,
-    options,
-  };
-  acknowledge(state, now, request, sender, acknowledgement, out);
-}
+  isBound(homeAddress: Ipv6Address, careOfAddress: IpAddress): boolean {
+    return this.allOf(homeAddress).some((binding) => binding.careOfAddress === careOfAddress);
+  }
 
-/**
- * Less than the lifetime, or nothing. RFC 6275 §10.3.1 wants it left out where bindings are kept:
- * zero is the default.
- */
-function refreshAdvice(state: HomeAgentState, binding: Binding): readonly MobilityOption[] {
-  const { refreshAdvice: fraction } = state.configuration;
-  const refreshIntervalUnits = Math.min(
-    Math.floor(binding.lifetimeUnits * fraction),
-    binding.lifetimeUnits - 1,
-  );
-  return fraction > 0 && refreshIntervalUnits > 0
-    ? [{ type: 'binding-refresh-advice', refreshIntervalUnits }]
-    : [];
-}
+  former(homeAddress: Ipv6Address): FormerBinding | undefined {
+    return this.#former.get(homeAddress);
+  }
 
-/**
- * A mobile node's wish, granted: the binding goes, its sequence number counts for some seconds
- * more.
- */
-export function deleteRegistration(
-  state: HomeAgentState,
-  now: Monotonic,
-  request: RegistrationRequest,
-  sender: AuthenticatedSender,
-  out: Output[],
-): void {
-  const binding = state.cache.get(request.homeAddress);
-  if (binding === undefined) return;
-  binding.sequence = request.update.sequence;
-  binding.timestamp = timestampOf(request) ?? binding.timestamp;
-  removeBinding(state, now, binding, 'binding-deleted', out);
-  const acknowledgement = {
-    status: BINDING_STATUSES.accepted.code,
-    sequence: request.update.sequence,
-    lifetimeUnits: 0,
-    mobileRouter: false,
-    options: [],
-  };
-  acknowledge(state, now, request, sender, acknowledgement, out);
-}
+  forwarderOf(prefix: Prefix): Binding | undefined {
+    return this.#prefixes.get(prefix);
+  }
 
-/** Takes down everything of a binding and remembers what must outlive it. */
-export function removeBinding(
-  state: HomeAgentState,
-  now: Monotonic,
-  binding: Binding,
-  reason: 'binding-deleted' | 'binding-expired' | 'binding-revoked',
-  out: Output[],
-): void {
-  const { homeAddress } = binding;
-  state.cache.delete(homeAddress);
-  state.prefixes.release(binding);
-  state.bindingTimers.remove(binding);
-  withdrawBinding(state, binding, out);
-  state.tunnels.release(binding.tunnel, out);
-  state.pool.setIdle(homeAddress, true);
-  const holdMs = reason === 'binding-expired' ? 0 : MAX_DELETE_BCE_TIMEOUT_MS;
-  forgetBinding(homeAddress, out);
-  keepFormerBinding(state, now, homeAddress, binding.sequence, binding.timestamp, out, holdMs);
-  state.count(reason);
-  emit(out, 'info', reason, bindingFields(binding));
-}
+  networkAround(address: IpAddress): Binding | undefined {
+    return this.#prefixes.longestMatch(address);
+  }
 
-/**
- * Numbers that must be exceeded after there is no binding any more; the sequence number for
- * `holdMs`.
- */
-export function keepFormerBinding(
-  state: HomeAgentState,
-  now: Monotonic,
-  homeAddress: Ipv6Address,
-  sequence: number,
-  timestamp: bigint,
-  out: Output[],
-  holdMs = MAX_DELETE_BCE_TIMEOUT_MS,
-): void {
-  const former = { sequence, sequenceUntilWallMs: state.wallAt(now) + holdMs, timestamp };
-  state.formerBindings.set(homeAddress, former);
-  storeFormerBinding(homeAddress, former, out);
+  values(): IterableIterator<Binding> {
+    return this.#cache.values();
+  }
+
+  get tunnelCount(): number {
+    return this.#tunnels.size;
+  }
+
+  tunnels(): IterableIterator<Tunnel> {
+    return this.#tunnels.values();
+  }
+
+  deadline(): Monotonic {
+    return this.#timers.deadline();
+  }
+
+  /** Creates or updates the binding. */
+  register(step: Step, granted: GrantedRegistration): Binding {
+    const existing = this.#cache.get(granted.key);
+    const binding =
+      existing === undefined ? this.#create(step, granted) : this.#change(step, existing, granted);
+    const { pool, clock } = this.#context;
+    const { homeAddress, ipv4HomeAddress } = binding;
+    pool.setIdle(homeAddress, ipv4HomeAddress !== pool.assigned(homeAddress));
+    this.#armLifetime(binding);
+    storeBinding(step, clock, binding);
+    return binding;
+  }
+
+  #create(step: Step, { key, mobileNode, endpoint, state }: GrantedRegistration) {
+    const { homeLink, counters } = this.#context;
+    const tunnel = this.#tunnels.acquire(step, endpoint);
+    const binding = new BindingCacheEntry(key, mobileNode, tunnel, state);
+    this.#cache.set(binding);
+    this.#prefixes.add(binding);
+    this.#former.forget(step, binding.homeAddress);
+    this.#setDesired(step, binding);
+    homeLink?.announce(step, binding);
+    counters.count('binding-created');
+    emit(step, 'info', 'binding-created', bindingFields(binding));
+    return binding;
+  }
+
+  #change(step: Step, binding: BindingCacheEntry, { endpoint, state }: GrantedRegistration) {
+    const { homeLink } = this.#context;
+    const from = binding.tunnel.endpoint;
+    const careOfBefore = binding.careOfAddress;
+    const moved = !sameEndpoint(from, endpoint) || careOfBefore !== state.careOfAddress;
+    const tunnelBefore = binding.tunnel;
+    binding.tunnel = this.#tunnels.move(step, tunnelBefore, endpoint);
+    const prefixesChanged = !samePrefixes(
+      binding.mobileNetworkPrefixes,
+      state.mobileNetworkPrefixes,
+    );
+    const addressesChanged =
+      binding.ipv4HomeAddress !== state.ipv4HomeAddress ||
+      binding.linkLocalCompatibility !== state.linkLocalCompatibility;
+    const desiredChanged = binding.tunnel !== tunnelBefore || addressesChanged || prefixesChanged;
+    if (desiredChanged) homeLink?.release(binding);
+    if (prefixesChanged) this.#prefixes.release(binding);
+    binding.update(state);
+    if (prefixesChanged) this.#prefixes.add(binding);
+    if (desiredChanged) this.#setDesired(step, binding);
+    if (addressesChanged) homeLink?.announce(step, binding);
+    if (binding.tunnel !== tunnelBefore) this.#tunnels.release(step, tunnelBefore);
+    this.#reportChange(step, binding, moved, careOfBefore);
+    return binding;
+  }
+
+  #reportChange(step: Step, binding: Binding, moved: boolean, careOfBefore: IpAddress): void {
+    this.#context.counters.count(moved ? 'binding-moved' : 'binding-refreshed');
+    if (!moved) emit(step, 'debug', 'binding-refreshed', bindingFields(binding));
+    else {
+      emit(step, 'info', 'binding-moved', {
+        ...bindingFields(binding),
+        from: careOfBefore,
+        to: binding.careOfAddress,
+        remote: binding.tunnel.endpoint.remote,
+      });
+    }
+  }
+
+  #setDesired(step: Step, binding: Binding): void {
+    const { homeLink } = this.#context;
+    const defended = homeLink?.addressesOf(binding) ?? [];
+    homeLink?.intercept(binding);
+    setDesiredForBinding(step, binding, desiredForBinding(binding, homeLink?.device, defended));
+  }
+
+  /** Arms the lifetime and, a little before its end, the Binding Refresh Request. */
+  #armLifetime(binding: BindingCacheEntry): void {
+    const lead = Math.min(
+      REFRESH_REQUEST_LEAD_MS,
+      binding.lifetimeUnits * UNIT_MS * REFRESH_REQUEST_FRACTION,
+    );
+    binding.refreshRequestAt = after(binding.expiresAt, -lead);
+    this.#arm(binding);
+  }
+
+  #arm(binding: BindingCacheEntry): void {
+    this.#timers.set(binding, earliest(binding.expiresAt, binding.refreshRequestAt));
+  }
+
+  /** De-registration by the mobile node; its sequence number counts for some seconds more. */
+  deregister(step: Step, key: BindingKey, sequence: number, timestamp: bigint | undefined): void {
+    const binding = this.#cache.get(key);
+    if (binding === undefined) return;
+    binding.sequence = sequence;
+    binding.timestamp = timestamp ?? binding.timestamp;
+    this.remove(step, key, 'binding-deleted');
+  }
+
+  /** Takes down everything that follows from a binding and remembers what must outlive it. */
+  remove(step: Step, key: BindingKey, reason: RemovalReason): void {
+    const binding = this.#cache.get(key);
+    if (binding === undefined) return;
+    const { homeLink, pool, counters } = this.#context;
+    const { homeAddress, sequence, timestamp } = binding;
+    this.#cache.delete(binding);
+    this.#prefixes.release(binding);
+    this.#timers.remove(binding);
+    homeLink?.withdraw(binding);
+    setDesiredForBinding(step, binding, undefined);
+    this.#tunnels.release(step, binding.tunnel);
+    const last = this.#cache.anyOf(homeAddress) === undefined;
+    if (last) pool.setIdle(homeAddress, true);
+    forgetBinding(step, binding);
+    const holdMs = reason === 'binding-expired' ? 0 : MAX_DELETE_BCE_TIMEOUT_MS;
+    if (last) this.rememberFormer(step, homeAddress, sequence, timestamp, holdMs);
+    counters.count(reason);
+    emit(step, 'info', reason, bindingFields(binding));
+  }
+
+  /**
+   * The home address has no binding: its next Binding Update must exceed these numbers, the
+   * sequence number for `holdMs`.
+   */
+  rememberFormer(
+    step: Step,
+    homeAddress: Ipv6Address,
+    sequence: number,
+    timestamp: bigint,
+    holdMs = MAX_DELETE_BCE_TIMEOUT_MS,
+  ): void {
+    const sequenceUntilWallMs = this.#context.clock.at(step.now) + holdMs;
+    this.#former.remember(step, homeAddress, { sequence, sequenceUntilWallMs, timestamp });
+  }
+
+  /** Takes over a stored binding that the configuration still allows. */
+  restore(
+    step: Step,
+    key: BindingKey,
+    mobileNode: AuthorizedMobileNode,
+    { endpoint, tunnelId, state }: StoredBinding,
+  ): void {
+    const tunnel = this.#tunnels.acquire(step, endpoint, tunnelId);
+    const binding = new BindingCacheEntry(key, mobileNode, tunnel, state);
+    this.#cache.set(binding);
+    this.#prefixes.add(binding);
+    this.#armLifetime(binding);
+    this.#context.counters.count('binding-restored');
+    this.#setDesired(step, binding);
+  }
+
+  restoreFormer(homeAddress: Ipv6Address, former: FormerBinding): void {
+    this.#former.restore(homeAddress, former);
+  }
+
+  /** A stored binding that is of no use; `stored` undefined when it cannot be read. */
+  discardStored(step: Step, key: BindingKey, stored: StoredBinding | undefined): void {
+    this.#context.counters.count('binding-not-restored');
+    forgetBinding(step, key);
+    if (stored === undefined) return;
+    const { sequence, timestamp } = stored.state;
+    this.#former.remember(step, key.homeAddress, { sequence, sequenceUntilWallMs: 0, timestamp });
+  }
+
+  /**
+   * After a jump of the wall clock, which must neither end nor prolong a binding at the next
+   * restart.
+   */
+  storeAll(step: Step): void {
+    for (const binding of this.#cache.values()) storeBinding(step, this.#context.clock, binding);
+  }
+
+  /** Another version of the configuration describes the mobile node. */
+  setMobileNode(key: BindingKey, mobileNode: AuthorizedMobileNode): void {
+    const binding = this.#cache.get(key);
+    if (binding !== undefined) binding.mobileNode = mobileNode;
+  }
+
+  /** Takes from a binding what its mobile node may not have any longer. */
+  narrow(step: Step, key: BindingKey, { ipv4HomeAddress, mobileNetworkPrefixes }: Narrowing): void {
+    const binding = this.#cache.get(key);
+    if (binding === undefined) return;
+    this.#context.homeLink?.release(binding);
+    binding.ipv4HomeAddress = ipv4HomeAddress;
+    if (binding.mobileNetworkPrefixes !== mobileNetworkPrefixes) {
+      this.#prefixes.release(binding);
+      binding.mobileNetworkPrefixes = mobileNetworkPrefixes;
+      this.#prefixes.add(binding);
+    }
+    this.#setDesired(step, binding);
+    storeBinding(step, this.#context.clock, binding);
+  }
+
+  /** Has a Binding Refresh Request sent with the next `runTimers`. */
+  requestRefresh(now: Monotonic, key: BindingKey): void {
+    const binding = this.#cache.get(key);
+    if (binding === undefined) return;
+    binding.refreshRequestAt = now;
+    this.#arm(binding);
+  }
+
+  runTimers(step: Step): void {
+    for (;;) {
+      const binding = this.#timers.takeDue(step.now);
+      if (binding === undefined) return;
+      if (binding.expiresAt <= step.now) {
+        this.remove(step, binding, 'binding-expired');
+        continue;
+      }
+      if (binding.refreshRequestAt <= step.now) {
+        binding.refreshRequestAt = NEVER;
+        step.out.push(bindingRefreshRequest(binding));
+        this.#context.counters.count('refresh-requested');
+      }
+      this.#arm(binding);
+    }
+  }
 }

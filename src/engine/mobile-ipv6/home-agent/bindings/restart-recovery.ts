@@ -1,158 +1,133 @@
 /**
- * After a crash: everything as it was, without a word from any mobile node.
+ * Recovery after a restart: the stored bindings are in force again before any mobile node
+ * registers.
  *
  * RFC 6275 §10.3.1  bindings in nonvolatile storage
- * A record that the configuration no longer allows, or whose lifetime ran out meanwhile, is
- * dropped; what it grants beside the home
- * address is looked up anew.
+ * A record that the configuration no longer allows, or whose lifetime has ended meanwhile, is
+ * dropped; the configuration says again what the binding grants beside the home address.
  */
 import { type Ipv6Address, isIpv4, parseIpAddress, parseIpv6 } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
-import type { Monotonic } from '#base/time.ts';
-import type { Output } from '#engine/contract/output.ts';
-import { armLifetime } from '#engine/mobile-ipv6/home-agent/bindings/bindings.ts';
-import { setDesiredForBinding } from '#engine/mobile-ipv6/home-agent/desired-state.ts';
+import type { Step } from '#engine/contract/engine.ts';
+import { type BindingKey, parseBindingKey } from '#engine/mobile-ipv6/common/binding-cache.ts';
+import type {
+  AuthorizedMobileNode,
+  HomeAgentConfiguration,
+} from '#engine/mobile-ipv6/home-agent/configuration.ts';
+import type { AddressPool } from '#engine/mobile-ipv6/home-agent/grants/address-pool.ts';
 import { grantsPrefix } from '#engine/mobile-ipv6/home-agent/grants/mobile-network.ts';
-import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
-import { Binding } from './binding.ts';
+import type { Policy } from '#engine/mobile-ipv6/home-agent/registration-view.ts';
+import type { WallClock } from '#engine/mobile-ipv6/home-agent/wall-clock.ts';
+import type { Binding } from './binding.ts';
 import {
-  forgetBinding,
+  forgetIpv4Assignment,
   parseFormerBinding,
   parseStoredBinding,
   type StoredBinding,
   StoreTable,
-  storeBinding,
-  storeFormerBinding,
 } from './binding-store.ts';
+import type { Bindings } from './bindings.ts';
 
-/**
- * Takes one record in; outputs follow at `restored`, except for the deletion of records of no use.
- */
-export function restoreRecord(
-  state: HomeAgentState,
-  now: Monotonic,
-  table: string,
-  key: string,
-  value: JsonValue,
-  out: Output[],
-): void {
-  const homeAddress = parseIpv6(key);
-  if (homeAddress === undefined) return;
-  if (table === StoreTable.binding) restoreBinding(state, now, homeAddress, value, out);
-  if (table === StoreTable.ipv4Assignment) restoreAssignment(state, homeAddress, value, out);
-  if (table === StoreTable.formerBinding) {
-    const former = parseFormerBinding(value);
-    if (former !== undefined) state.formerBindings.set(homeAddress, former);
+export interface RecoveryContext {
+  readonly policy: Policy;
+  readonly clock: WallClock;
+  readonly bindings: Bindings;
+  readonly pool: AddressPool;
+}
+
+export class RestartRecovery {
+  readonly #context: RecoveryContext;
+
+  constructor(context: RecoveryContext) {
+    this.#context = context;
   }
-}
 
-function restoreBinding(
-  state: HomeAgentState,
-  now: Monotonic,
-  homeAddress: Ipv6Address,
-  value: JsonValue,
-  out: Output[],
-): void {
-  const stored = parseStoredBinding(state, now, value);
-  const mobileNode = state.directory.ownerOf(homeAddress);
-  const allowed = mobileNode !== undefined && state.directory.serves(homeAddress);
-  if (
-    stored === undefined ||
-    !allowed ||
-    !servedHere(state, stored) ||
-    stored.state.expiresAt <= now
-  ) {
-    state.count('binding-not-restored');
-    forgetBinding(homeAddress, out);
-    if (stored === undefined) return;
-    const { sequence, timestamp } = stored.state;
-    const former = { sequence, sequenceUntilWallMs: 0, timestamp };
-    state.formerBindings.set(homeAddress, former);
-    storeFormerBinding(homeAddress, former, out);
-    return;
-  }
-  const tunnel = state.tunnels.acquire(stored.endpoint, out, stored.tunnelId);
-  const { mobileNetworkPrefixes } = stored.state;
-  const granted = mobileNetworkPrefixes.filter(
-    (prefix) =>
-      grantsPrefix(mobileNode, prefix.address, prefix.length) &&
-      state.prefixes.get(prefix) === undefined,
-  );
-  const prefixes =
-    granted.length === mobileNetworkPrefixes.length ? mobileNetworkPrefixes : granted;
-  const binding = new Binding(homeAddress, mobileNode, tunnel, {
-    ...stored.state,
-    mobileNetworkPrefixes: prefixes,
-  });
-  state.cache.set(binding);
-  state.prefixes.add(binding);
-  armLifetime(state, binding);
-  state.count('binding-restored');
-  setDesiredForBinding(state, binding, out);
-}
-
-/** Whether both the address registered at and the kind of link are still ours. */
-function servedHere(
-  { configuration }: HomeAgentState,
-  { endpoint, state }: StoredBinding,
-): boolean {
-  if (!configuration.addresses.includes(state.homeAgentAddress)) return false;
-  // Behind a translator our own end is not the address that the configuration tells.
-  return isIpv4(endpoint.local)
-    ? configuration.ipv4Addresses.length > 0
-    : endpoint.local === state.homeAgentAddress;
-}
-
-function restoreAssignment(
-  state: HomeAgentState,
-  homeAddress: Ipv6Address,
-  value: JsonValue,
-  out: Output[],
-): void {
-  const address = typeof value === 'string' ? parseIpAddress(value) : undefined;
-  const entitled = state.directory.ownerOf(homeAddress)?.mayUseIpv4Pool === true;
-  if (
-    entitled &&
-    address !== undefined &&
-    isIpv4(address) &&
-    state.pool.assign(homeAddress, address)
-  )
-    return;
-  out.push({
-    kind: 'persist',
-    table: StoreTable.ipv4Assignment,
-    key: homeAddress,
-    value: undefined,
-  });
-}
-
-/**
- * All records were given: assignments without a binding are the ones to take first when the pool
- * runs dry.
- */
-export function finishRestore(state: HomeAgentState, now: Monotonic, out: Output[]): void {
-  for (const binding of state.cache.values()) withdrawForeignIpv4(state, now, binding, out);
-  for (const { homeAddresses } of state.configuration.mobileNodes) {
-    for (const homeAddress of homeAddresses) {
-      const bound = state.cache.get(homeAddress)?.ipv4HomeAddress;
-      state.pool.setIdle(homeAddress, bound !== state.pool.assigned(homeAddress));
+  /** Takes one record over; a useless one is deleted from the store. */
+  restoreRecord(step: Step, table: string, key: string, value: JsonValue): void {
+    if (table === StoreTable.binding) {
+      const bindingKey = parseBindingKey(key);
+      if (bindingKey !== undefined) this.#restoreBinding(step, bindingKey, value);
+      return;
+    }
+    const homeAddress = parseIpv6(key);
+    if (homeAddress === undefined) return;
+    if (table === StoreTable.ipv4Assignment) this.#restoreAssignment(step, homeAddress, value);
+    if (table === StoreTable.formerBinding) {
+      const former = parseFormerBinding(value);
+      if (former !== undefined) this.#context.bindings.restoreFormer(homeAddress, former);
     }
   }
+
+  #restoreBinding(step: Step, key: BindingKey, value: JsonValue): void {
+    const { policy, clock, bindings } = this.#context;
+    const stored = parseStoredBinding(step.now, clock, value);
+    const mobileNode = policy.directory.ownerOf(key.homeAddress);
+    const usable =
+      stored !== undefined &&
+      mobileNode !== undefined &&
+      policy.directory.serves(key.homeAddress) &&
+      isServedHere(policy.configuration, stored) &&
+      stored.state.expiresAt > step.now;
+    if (!usable) bindings.discardStored(step, key, stored);
+    else bindings.restore(step, key, mobileNode, this.#withGrantedPrefixes(stored, mobileNode));
+  }
+
+  #withGrantedPrefixes(stored: StoredBinding, mobileNode: AuthorizedMobileNode): StoredBinding {
+    const { bindings } = this.#context;
+    const { mobileNetworkPrefixes } = stored.state;
+    const granted = mobileNetworkPrefixes.filter(
+      (prefix) =>
+        grantsPrefix(mobileNode, prefix.address, prefix.length) &&
+        bindings.forwarderOf(prefix) === undefined,
+    );
+    return granted.length === mobileNetworkPrefixes.length
+      ? stored
+      : { ...stored, state: { ...stored.state, mobileNetworkPrefixes: granted } };
+  }
+
+  #restoreAssignment(step: Step, homeAddress: Ipv6Address, value: JsonValue): void {
+    const { policy, pool } = this.#context;
+    const address = typeof value === 'string' ? parseIpAddress(value) : undefined;
+    const entitled = policy.directory.ownerOf(homeAddress)?.mayUseIpv4Pool === true;
+    const assigned =
+      entitled && address !== undefined && isIpv4(address) && pool.assign(homeAddress, address);
+    if (!assigned) forgetIpv4Assignment(step, homeAddress);
+  }
+
+  /**
+   * All records were given: assignments without a binding are the first to be reassigned when the
+   * pool is exhausted.
+   */
+  finish(step: Step): void {
+    const { policy, bindings, pool } = this.#context;
+    for (const binding of bindings.values()) this.#withdrawForeignIpv4(step, binding);
+    for (const { homeAddresses } of policy.configuration.mobileNodes) {
+      for (const homeAddress of homeAddresses) {
+        const bound = bindings.anyOf(homeAddress)?.ipv4HomeAddress;
+        pool.setIdle(homeAddress, bound !== pool.assigned(homeAddress));
+      }
+    }
+  }
+
+  /** The IPv4 home address may be another mobile node's by now. */
+  #withdrawForeignIpv4(step: Step, binding: Binding): void {
+    const { homeAddress, ipv4HomeAddress, mobileNode, mobileNetworkPrefixes } = binding;
+    if (ipv4HomeAddress === undefined || mobileNode.ipv4HomeAddresses.includes(ipv4HomeAddress))
+      return;
+    const { bindings, pool } = this.#context;
+    if (pool.assigned(homeAddress) === ipv4HomeAddress) return;
+    bindings.narrow(step, binding, { ipv4HomeAddress: undefined, mobileNetworkPrefixes });
+  }
 }
 
-/** The IPv4 home address may be another mobile node's by now. */
-function withdrawForeignIpv4(
-  state: HomeAgentState,
-  now: Monotonic,
-  binding: Binding,
-  out: Output[],
-): void {
-  const { homeAddress, ipv4HomeAddress, mobileNode } = binding;
-  if (ipv4HomeAddress === undefined || mobileNode.ipv4HomeAddresses.includes(ipv4HomeAddress))
-    return;
-  if (state.pool.assigned(homeAddress) === ipv4HomeAddress) return;
-  state.homeLink?.release(binding);
-  binding.ipv4HomeAddress = undefined;
-  setDesiredForBinding(state, binding, out);
-  storeBinding(state, now, binding, out);
+/** Whether the home agent still has the registration's address and kind of link. */
+function isServedHere(
+  { addresses, ipv4Addresses }: HomeAgentConfiguration,
+  { endpoint, state }: StoredBinding,
+): boolean {
+  if (!addresses.includes(state.homeAgentAddress)) return false;
+  // Behind a translator the local end is not the address in the configuration.
+  return isIpv4(endpoint.local)
+    ? ipv4Addresses.length > 0
+    : endpoint.local === state.homeAgentAddress;
 }

@@ -1,43 +1,41 @@
 /**
- * Whether a care-of address leads back: to ourselves, to the home address that it is for, or into
- * the network behind it.
+ * Tunnel loops: a care-of address that leads back to the home agent, to its own home address, or
+ * into the network behind that.
  *
- * RFC 3963 §2, RFC 6275 §10.3.1 have no word on it; RFC 2473 §4.1 (b) tells of the loop, in which a
- * packet grows with each round
+ * RFC 2473 §4.1 (b)  the loop, in which a packet grows with each round; RFC 3963 §2 and RFC 6275
+ *                    §10.3.1 do not mention it
  */
-import { type IpAddress, type Ipv6Address, isIpv4, prefixContains } from '#base/ip.ts';
+import { type IpAddress, isIpv4, prefixContains } from '#base/ip.ts';
+import type { BindingKey } from '#engine/mobile-ipv6/common/binding-cache.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
-import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
+import type { RegistrationView } from '#engine/mobile-ipv6/home-agent/registration-view.ts';
 
 /** A chain of mobile care-of addresses longer than this is treated as a loop. */
 const LONGEST_CHAIN = 8;
 
 /**
- * Follows packets that would go to `remote` for `homeAddress` of `mobileNode`: through home
- * addresses that are bound and prefixes that are forwarded here. All prefixes that the mobile node
- * may register count as its own.
+ * Follows a packet to `remote`, sent for `key` of `mobileNode`, through bound home addresses and
+ * forwarded prefixes. All prefixes that the mobile node may register count as its own.
  */
 export function causesTunnelLoop(
-  state: HomeAgentState,
-  homeAddress: Ipv6Address,
+  { policy, bindings }: RegistrationView,
+  key: BindingKey,
   mobileNode: AuthorizedMobileNode,
   remote: IpAddress,
 ): boolean {
-  const { configuration, cache, prefixes } = state;
-  const ours: readonly IpAddress[] = isIpv4(remote)
-    ? configuration.ipv4Addresses
-    : configuration.addresses;
-  if (ours.includes(remote) || cache.get(homeAddress)?.ipv4HomeAddress === remote) return true;
+  const { addresses, ipv4Addresses } = policy.configuration;
+  const own: readonly IpAddress[] = isIpv4(remote) ? ipv4Addresses : addresses;
+  if (own.includes(remote) || bindings.find(key)?.ipv4HomeAddress === remote) return true;
   let at = remote;
   for (let hop = 0; hop < LONGEST_CHAIN; hop++) {
     const back = at;
     if (
-      back === homeAddress ||
+      back === key.homeAddress ||
       mobileNode.mobileNetworkPrefixes.some((prefix) => prefixContains(prefix, back))
     ) {
       return true;
     }
-    const binding = cache.get(back) ?? prefixes.longestMatch(back);
+    const binding = bindings.anyOf(back) ?? bindings.networkAround(back);
     if (binding === undefined) return false;
     at = binding.tunnel.endpoint.remote;
   }

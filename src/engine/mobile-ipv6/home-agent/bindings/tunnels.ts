@@ -7,8 +7,8 @@
 import { assert } from '#base/assert.ts';
 import type { IpAddress } from '#base/ip.ts';
 import type { DesiredTunnel } from '#engine/contract/desired-state.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { Carrier } from '#engine/contract/outer-path.ts';
-import type { Output } from '#engine/contract/output.ts';
 
 /** Both ends of a tunnel; ports are 0 unless `udp`. */
 export interface TunnelEndpoint {
@@ -62,7 +62,7 @@ export class TunnelTable {
   }
 
   /** One more user of the tunnel to `endpoint`; a new tunnel gets `wantedId` when that is free. */
-  acquire(endpoint: TunnelEndpoint, out: Output[], wantedId?: number): Tunnel {
+  acquire(step: Step, endpoint: TunnelEndpoint, wantedId?: number): Tunnel {
     const key = keyOf(endpoint);
     const existing = this.#byEndpoint.get(key);
     if (existing !== undefined) {
@@ -73,7 +73,7 @@ export class TunnelTable {
     const tunnel: Tunnel = { id, endpoint, users: 1 };
     this.#ids.add(id);
     this.#byEndpoint.set(key, tunnel);
-    this.#setDesired(tunnel, out);
+    this.#setDesired(step, tunnel);
     return tunnel;
   }
 
@@ -81,28 +81,28 @@ export class TunnelTable {
    * One user goes to another endpoint: the tunnel itself moves, id kept, when nobody else uses it
    * and no other is there.
    */
-  move(tunnel: Tunnel, endpoint: TunnelEndpoint, out: Output[]): Tunnel {
+  move(step: Step, tunnel: Tunnel, endpoint: TunnelEndpoint): Tunnel {
     if (sameEndpoint(tunnel.endpoint, endpoint)) return tunnel;
     const key = keyOf(endpoint);
-    if (tunnel.users > 1 || this.#byEndpoint.has(key)) return this.acquire(endpoint, out);
+    if (tunnel.users > 1 || this.#byEndpoint.has(key)) return this.acquire(step, endpoint);
     this.#byEndpoint.delete(keyOf(tunnel.endpoint));
     tunnel.endpoint = endpoint;
     this.#byEndpoint.set(key, tunnel);
-    this.#setDesired(tunnel, out);
+    this.#setDesired(step, tunnel);
     return tunnel;
   }
 
   /** One user less; the last one takes the tunnel down. */
-  release(tunnel: Tunnel, out: Output[]): void {
+  release(step: Step, tunnel: Tunnel): void {
     assert(tunnel.users > 0, 'tunnel is in use');
     tunnel.users--;
     if (tunnel.users > 0) return;
     this.#byEndpoint.delete(keyOf(tunnel.endpoint));
     this.#ids.delete(tunnel.id);
-    out.push({ kind: 'set-desired', key: `tunnel/${tunnel.id}`, part: undefined });
+    step.out.push({ kind: 'set-desired', key: `tunnel/${tunnel.id}`, part: undefined });
   }
 
-  #setDesired(tunnel: Tunnel, out: Output[]): void {
+  #setDesired({ out }: Step, tunnel: Tunnel): void {
     const { id, endpoint } = tunnel;
     // Over IPv4 without UDP there would be eight octets more; one size for IPv4 keeps the MTU when
     // a NAT appears.

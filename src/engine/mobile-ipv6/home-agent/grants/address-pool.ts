@@ -1,9 +1,9 @@
 /**
- * IPv4 home addresses given on request.
+ * The pool of IPv4 home addresses that are allocated on request.
  *
- * RFC 5555 §4.5  an address once allocated is stored with the IPv6 home address
- * Ours           it stays the mobile node's until the pool is empty; then the longest idle one is
- *                given away
+ * RFC 5555 §4.5  an allocated address is stored with the IPv6 home address
+ * Own choice     it stays the mobile node's until the pool is exhausted; then the address that is
+ *                idle for the longest time is reassigned
  */
 import {
   bytesOfIpv4,
@@ -26,7 +26,7 @@ function addressOf(value: number): Ipv4Address {
   return ipv4FromBytes(bytes);
 }
 
-/** Addresses that are somebody's for good. */
+/** Addresses that the configuration assigns, which the pool never allocates. */
 function reservedBy({
   mobileNodes,
   ipv4Addresses,
@@ -37,6 +37,12 @@ function reservedBy({
   ]);
 }
 
+/** An address for a home address, which `reassignedFrom` loses to it. */
+export interface PoolOffer {
+  readonly address: Ipv4Address;
+  readonly reassignedFrom: Ipv6Address | undefined;
+}
+
 export class AddressPool {
   #reserved: ReadonlySet<Ipv4Address>;
   readonly #byHomeAddress = new Map<Ipv6Address, Ipv4Address>();
@@ -44,7 +50,7 @@ export class AddressPool {
   /** Assigned but not bound now, longest idle first. */
   readonly #idle = new Set<Ipv6Address>();
   readonly #prefix: HomeAgentConfiguration['ipv4Pool'];
-  /** Behind `#next`, and free again. */
+  /** Below `#next`, and free again. */
   readonly #returned = new Set<Ipv4Address>();
   #first = 0;
   #next = 0;
@@ -56,7 +62,7 @@ export class AddressPool {
     if (this.#prefix === undefined || !isIpv4(this.#prefix.address)) return;
     const size = 2 ** (32 - this.#prefix.length);
     const first = numberOf(this.#prefix.address);
-    // Network and broadcast address of anything larger than a point-to-point prefix are nobody's.
+    // Except in a point-to-point prefix, no host has the network or the broadcast address.
     const edge = size > 2 ? 1 : 0;
     this.#first = first + edge;
     this.#next = this.#first;
@@ -64,8 +70,9 @@ export class AddressPool {
   }
 
   /**
-   * Keeps to other fixed addresses, and takes back what was assigned to whom `entitled` does not
-   * know. Gives those that lost theirs.
+   * Takes the fixed addresses of another configuration, and withdraws the assignments of home
+   * addresses that are not `entitled` any more or whose address is fixed now. Gives the home
+   * addresses that lost theirs.
    */
   reconfigure(
     configuration: HomeAgentConfiguration,
@@ -90,7 +97,7 @@ export class AddressPool {
     if (!this.#reserved.has(address) && this.#isPassed(address)) this.#returned.add(address);
   }
 
-  /** Whether the pool has it, and would not come to it any more. */
+  /** Whether the address lies in the pool below `#next`, so that `#next` does not reach it. */
   #isPassed(address: Ipv4Address): boolean {
     if (this.#prefix === undefined || !prefixContains(this.#prefix, address)) return false;
     return numberOf(address) < this.#next && numberOf(address) >= this.#first;
@@ -105,39 +112,38 @@ export class AddressPool {
   }
 
   /**
-   * The address for `homeAddress`; `robbed` lost its idle one to it. Undefined when every address
-   * is in use.
+   * The address that `homeAddress` would get; undefined when every address is in use. Nothing is
+   * assigned before `take`.
    */
-  allocate(
-    homeAddress: Ipv6Address,
-  ): { readonly address: Ipv4Address; readonly robbed: Ipv6Address | undefined } | undefined {
+  offer(homeAddress: Ipv6Address): PoolOffer | undefined {
     const own = this.#byHomeAddress.get(homeAddress);
-    if (own !== undefined) return { address: own, robbed: undefined };
-    const fresh = this.#takeFresh();
-    if (fresh !== undefined) {
-      this.assign(homeAddress, fresh);
-      return { address: fresh, robbed: undefined };
-    }
-    const [robbed] = this.#idle;
-    const address = robbed === undefined ? undefined : this.#byHomeAddress.get(robbed);
-    if (robbed === undefined || address === undefined) return undefined;
-    this.#idle.delete(robbed);
-    this.#byHomeAddress.delete(robbed);
-    this.assign(homeAddress, address);
-    return { address, robbed };
+    if (own !== undefined) return { address: own, reassignedFrom: undefined };
+    const fresh = this.#firstFree();
+    if (fresh !== undefined) return { address: fresh, reassignedFrom: undefined };
+    const [idle] = this.#idle;
+    const address = idle === undefined ? undefined : this.#byHomeAddress.get(idle);
+    return address === undefined ? undefined : { address, reassignedFrom: idle };
   }
 
-  /**
-   * Makes a known assignment (from the store, or fresh); false when the address is not the pool's
-   * to give.
-   */
+  /** Assigns what was offered to `homeAddress`; call before the next `offer`. */
+  take(homeAddress: Ipv6Address, { address, reassignedFrom }: PoolOffer): void {
+    if (reassignedFrom !== undefined) {
+      this.#idle.delete(reassignedFrom);
+      this.#byHomeAddress.delete(reassignedFrom);
+    }
+    this.#returned.delete(address);
+    if (numberOf(address) === this.#next) this.#next++;
+    this.assign(homeAddress, address);
+  }
+
+  /** Assigns an address; false when it is not in the pool, or assigned to another home address. */
   assign(homeAddress: Ipv6Address, address: Ipv4Address): boolean {
-    const mine =
+    const inPool =
       this.#prefix !== undefined &&
       prefixContains(this.#prefix, address) &&
       !this.#reserved.has(address);
-    const foreign = this.#taken.has(address) && this.#byHomeAddress.get(homeAddress) !== address;
-    if (!mine || foreign) return false;
+    const taken = this.#taken.has(address) && this.#byHomeAddress.get(homeAddress) !== address;
+    if (!inPool || taken) return false;
     this.#byHomeAddress.set(homeAddress, address);
     this.#taken.add(address);
     return true;
@@ -149,15 +155,20 @@ export class AddressPool {
     if (idle && this.#byHomeAddress.has(homeAddress)) this.#idle.add(homeAddress);
   }
 
-  #takeFresh(): Ipv4Address | undefined {
+  /** Passes over addresses that cannot be allocated, so that no later call looks at them again. */
+  #firstFree(): Ipv4Address | undefined {
     for (const address of this.#returned) {
+      if (this.#isFree(address)) return address;
       this.#returned.delete(address);
-      if (!this.#reserved.has(address) && !this.#taken.has(address)) return address;
     }
-    while (this.#next < this.#end) {
-      const address = addressOf(this.#next++);
-      if (!this.#reserved.has(address) && !this.#taken.has(address)) return address;
+    for (; this.#next < this.#end; this.#next++) {
+      const address = addressOf(this.#next);
+      if (this.#isFree(address)) return address;
     }
     return undefined;
+  }
+
+  #isFree(address: Ipv4Address): boolean {
+    return !this.#reserved.has(address) && !this.#taken.has(address);
   }
 }

@@ -1,11 +1,10 @@
 /**
- * The IPv4 home address of a registration: asked for, granted, acknowledged.
+ * The IPv4 home address of a registration: requested, granted, acknowledged.
  *
- * RFC 5555 §3.1.1 the option;  §3.2.1 statuses of the acknowledgement;  §4.5 what the home agent
- * checks
- * RFC 5555 §3.1.1 the P flag of a mobile router: see ipv4-prefix.ts. Of a mobile node it is
- * answered by status 133 in a new registration, and
- * ignored in a refresh, as §3.1.1 says.
+ * RFC 5555 §3.1.1  the option. The P flag of a mobile router: see ipv4-prefix.ts; of a mobile node
+ *                  it leads to status 133 in a first registration and is ignored in a refresh
+ * RFC 5555 §3.2.1  statuses of the acknowledgement
+ * RFC 5555 §4.5    what the home agent checks
  */
 import {
   type Ipv4Address,
@@ -14,36 +13,41 @@ import {
   isUnspecified,
   type Prefix,
 } from '#base/ip.ts';
-import type { Output } from '#engine/contract/output.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
-import type {
-  AuthenticatedSender,
-  RegistrationRequest,
-} from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
-import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
+import type { RegistrationRequest } from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
+import type { RegistrationView } from '#engine/mobile-ipv6/home-agent/registration-view.ts';
 import {
   IPV4_ADDRESS_STATUSES,
   type Ipv4AddressStatusName,
 } from '#wire/mobility/binding-status.ts';
 import { filterOptions, type MobilityOption } from '#wire/mobility/options.ts';
+import type { PoolOffer } from './address-pool.ts';
 import { asksForPrefix, grantIpv4Prefix, type Ipv4HomeAddressOption } from './ipv4-prefix.ts';
-import { isFree as isFreePrefix } from './mobile-network.ts';
 
-type Grant = { readonly address: Ipv4Address } | { readonly refused: Ipv4AddressStatusName };
+type AddressGrant =
+  /** `offer`: the pool's, which the home agent takes when it registers. */
+  | { readonly address: Ipv4Address; readonly offer?: PoolOffer }
+  | { readonly refused: Ipv4AddressStatusName };
 
-/** `address` is bound now; `acknowledgements` answer the options of the Binding Update in order. */
+/** `acknowledgements` answer the options of the Binding Update in order. */
 export interface Ipv4Grant {
   readonly address: Ipv4Address | undefined;
-  /** IPv4 mobile network prefixes that were asked for and are granted. */
+  readonly offer: PoolOffer | undefined;
+  /** IPv4 mobile network prefixes that were requested and are granted. */
   readonly prefixes: readonly Prefix[];
   readonly acknowledgements: readonly MobilityOption[];
 }
 
-const NONE_ASKED: Ipv4Grant = { address: undefined, prefixes: [], acknowledgements: [] };
+const NONE_REQUESTED: Ipv4Grant = {
+  address: undefined,
+  offer: undefined,
+  prefixes: [],
+  acknowledgements: [],
+};
 const HOST_PREFIX_LENGTH = 32;
 /**
- * Of one Binding Update; more are ignored. An acknowledgement with as many options as the update
- * can be too long for its header.
+ * Options of one Binding Update; more are ignored. An acknowledgement with as many options as the
+ * update can be too long for its header.
  */
 const MOST_ANSWERED = 16;
 
@@ -57,23 +61,22 @@ function acknowledgement(
 }
 
 /**
- * Grants at most one IPv4 home address, the first option that can be satisfied, and a mobile router
- * its prefixes.
+ * Grants at most one IPv4 home address, for the first option that can be satisfied, and a mobile
+ * router its prefixes.
  */
 export function grantIpv4(
-  state: HomeAgentState,
+  view: RegistrationView,
   request: RegistrationRequest,
-  { mobileNode }: AuthenticatedSender,
-  out: Output[],
+  mobileNode: AuthorizedMobileNode,
 ): Ipv4Grant {
-  const { homeAddress, update } = request;
-  const asked = filterOptions(update.options, 'ipv4-home-address').slice(0, MOST_ANSWERED);
-  if (asked.length === 0) return NONE_ASKED;
-  let address: Ipv4Address | undefined;
+  const { update } = request;
+  const requested = filterOptions(update.options, 'ipv4-home-address').slice(0, MOST_ANSWERED);
+  if (requested.length === 0) return NONE_REQUESTED;
+  let granted: { readonly address: Ipv4Address; readonly offer?: PoolOffer } | undefined;
   const prefixes: Prefix[] = [];
   const taken = (prefix: Prefix): boolean =>
-    prefixes.some((one) => one.address === prefix.address) || !isFreePrefix(state, request, prefix);
-  const acknowledgements = asked.map((option) => {
+    prefixes.some((one) => one.address === prefix.address) || isForeign(view, request, prefix);
+  const acknowledgements = requested.map((option) => {
     if (asksForPrefix(update, option)) {
       const prefix =
         option.prefixLength === 0 ? undefined : grantIpv4Prefix(mobileNode, option, taken);
@@ -82,91 +85,86 @@ export function grantIpv4(
       prefixes.push(prefix);
       return acknowledgement('success', prefix.address, prefix.length);
     }
-    const grant: Grant =
-      address === undefined
-        ? grantOne(state, mobileNode, homeAddress, option, out)
+    const grant: AddressGrant =
+      granted === undefined
+        ? grantAddress(view, request, mobileNode, option)
         : { refused: 'administratively-prohibited' };
     if ('refused' in grant) return acknowledgement(grant.refused, option.address);
-    address = grant.address;
+    granted = grant;
     return acknowledgement('success', grant.address, HOST_PREFIX_LENGTH);
   });
-  return { address, prefixes, acknowledgements };
+  return { address: granted?.address, offer: granted?.offer, prefixes, acknowledgements };
 }
 
-function grantOne(
-  state: HomeAgentState,
+/** Forwarded for another home address. */
+function isForeign(
+  { bindings }: RegistrationView,
+  { homeAddress }: RegistrationRequest,
+  prefix: Prefix,
+): boolean {
+  const forwarder = bindings.forwarderOf(prefix);
+  return forwarder !== undefined && forwarder.homeAddress !== homeAddress;
+}
+
+function grantAddress(
+  view: RegistrationView,
+  request: RegistrationRequest,
   mobileNode: AuthorizedMobileNode,
-  homeAddress: Ipv6Address,
   option: Ipv4HomeAddressOption,
-  out: Output[],
-): Grant {
+): AddressGrant {
   if (option.prefixLength === 0) return { refused: 'invalid-ipv4-address' };
   const dynamic = isUnspecified(option.address);
-  const refresh = state.cache.get(homeAddress) !== undefined;
+  const refresh = view.bindings.find(request) !== undefined;
   if (option.requestPrefix && dynamic && !refresh)
     return { refused: 'prefix-allocation-unauthorized' };
-  if (dynamic) return grantDynamic(state, mobileNode, homeAddress, out);
+  if (dynamic) return grantDynamic(view, request, mobileNode);
   if (!isGlobalUnicast(option.address)) return { refused: 'invalid-ipv4-address' };
-  return grantRequested(state, mobileNode, homeAddress, option.address);
+  return grantRequested(view, request, mobileNode, option.address);
 }
 
 /** The address must be allocated to this mobile node, and free of its other home addresses. */
 function grantRequested(
-  state: HomeAgentState,
+  view: RegistrationView,
+  { homeAddress }: RegistrationRequest,
   mobileNode: AuthorizedMobileNode,
-  homeAddress: Ipv6Address,
   address: Ipv4Address,
-): Grant {
-  if (state.pool.assigned(homeAddress) === address) return { address };
-  if (mobileNode.ipv4HomeAddresses.length === 0 && !mobileNode.mayUseIpv4Pool) {
+): AddressGrant {
+  if (view.pool.assigned(homeAddress) === address) return { address };
+  if (mobileNode.ipv4HomeAddresses.length === 0 && !mobileNode.mayUseIpv4Pool)
     return { refused: 'administratively-prohibited' };
-  }
   const granted =
     mobileNode.ipv4HomeAddresses.includes(address) &&
-    isFree(state, mobileNode, homeAddress, address);
+    isFree(view, mobileNode, homeAddress, address);
   return granted ? { address } : { refused: 'incorrect-ipv4-home-address' };
 }
 
 function isFree(
-  state: HomeAgentState,
-  mobileNode: AuthorizedMobileNode,
+  { bindings }: RegistrationView,
+  { homeAddresses }: AuthorizedMobileNode,
   homeAddress: Ipv6Address,
   address: Ipv4Address,
 ): boolean {
-  return mobileNode.homeAddresses.every(
-    (other) => other === homeAddress || state.cache.get(other)?.ipv4HomeAddress !== address,
+  return homeAddresses.every(
+    (other) => other === homeAddress || bindings.anyOf(other)?.ipv4HomeAddress !== address,
   );
 }
 
 function grantDynamic(
-  state: HomeAgentState,
+  view: RegistrationView,
+  request: RegistrationRequest,
   mobileNode: AuthorizedMobileNode,
-  homeAddress: Ipv6Address,
-  out: Output[],
-): Grant {
-  const bound = state.cache.get(homeAddress)?.ipv4HomeAddress;
+): AddressGrant {
+  const { homeAddress } = request;
+  const bound = view.bindings.find(request)?.ipv4HomeAddress;
   if (bound !== undefined) return { address: bound };
   const fixed = mobileNode.ipv4HomeAddresses.find((address) =>
-    isFree(state, mobileNode, homeAddress, address),
+    isFree(view, mobileNode, homeAddress, address),
   );
   if (fixed !== undefined) return { address: fixed };
-  if (state.pool.configured && !mobileNode.mayUseIpv4Pool)
+  if (view.pool.configured && !mobileNode.mayUseIpv4Pool)
     return { refused: 'administratively-prohibited' };
-  const allocation = state.pool.allocate(homeAddress);
-  if (allocation === undefined) return { refused: 'dynamic-assignment-not-available' };
-  if (allocation.robbed !== undefined) {
-    out.push({
-      kind: 'persist',
-      table: 'ipv4-assignment',
-      key: allocation.robbed,
-      value: undefined,
-    });
-  }
-  out.push({
-    kind: 'persist',
-    table: 'ipv4-assignment',
-    key: homeAddress,
-    value: allocation.address,
-  });
-  return { address: allocation.address };
+  const offer = view.pool.offer(homeAddress);
+  return offer === undefined
+    ? { refused: 'dynamic-assignment-not-available' }
+    : { address: offer.address, offer };
 }

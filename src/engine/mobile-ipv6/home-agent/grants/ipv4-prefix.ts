@@ -1,11 +1,10 @@
 /**
- * IPv4 mobile network prefixes of a registration: asked for, granted.
+ * IPv4 mobile network prefixes of a registration: requested, granted.
  *
- * RFC 5555 §3.1.1 an IPv4 Home Address option with the P flag, or with a length that is not a
- * single address's
- * RFC 5555 §4.5   the length that was asked for, else another
- * Ours            prefixes come from the configuration of the mobile router alone, none from a
- *                 pool; who is no mobile router gets none (133)
+ * RFC 5555 §3.1.1  an IPv4 Home Address option with the P flag, or with a prefix length below 32
+ * RFC 5555 §4.5    the requested length is preferred
+ * Own choice       a mobile router gets the prefixes of its configuration, none from a pool; a
+ *                  mobile node gets none (status 133)
  */
 import { type Ipv4Address, isIpv4, isUnspecified, networkOf, type Prefix } from '#base/ip.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
@@ -16,16 +15,13 @@ export type Ipv4HomeAddressOption = MobilityOptionOf<'ipv4-home-address'>;
 
 const HOST_PREFIX_LENGTH = 32;
 
-/** An IPv4 prefix; as `Prefix`, but known to be one. */
+/** A `Prefix` that is known to be IPv4. */
 export interface Ipv4Prefix {
   readonly address: Ipv4Address;
   readonly length: number;
 }
 
-/**
- * Whether the option asks for a prefix. Of a mobile node the P flag alone tells, and no prefix is
- * given.
- */
+/** Whether the option asks for a prefix. A mobile node, without R flag, cannot ask for one. */
 export function asksForPrefix(
   { flags }: MobilityMessageOf<'binding-update'>,
   option: Ipv4HomeAddressOption,
@@ -41,7 +37,7 @@ export function prefixRequests(
   );
 }
 
-/** The prefix for a request; `taken` are those that may not be given (any more). */
+/** The prefix that is granted for an option; `taken` tells which are not available. */
 export function grantIpv4Prefix(
   { mobileNetworkPrefixes }: AuthorizedMobileNode,
   { address, prefixLength }: Ipv4HomeAddressOption,

@@ -1,29 +1,29 @@
 /**
- * Which mobile network prefixes a registration covers.
+ * The mobile network prefixes of a registration.
  *
- * RFC 3963 §6.1.2  the prefixes that a mobile router may have: exactly those of its configuration
- * RFC 3963 §6.2    statuses 139-143;  explicit mode (prefix options) and implicit mode (all that is
- *                  configured)
+ * RFC 3963 §6.1.2  a mobile router may register exactly the prefixes of its configuration
+ * RFC 3963 §6.2    statuses 139-143;  explicit mode (prefix options) and implicit mode (all
+ *                  configured prefixes)
  * RFC 5555 §3.1.1  IPv4 prefixes by IPv4 Home Address options, which make the mode explicit too:
- *                  what is not asked for is not forwarded
- * Ours             a prefix is forwarded for one home address at a time: another one of the same
- *                  mobile node is refused it (142)
+ *                  a prefix that is not requested is not forwarded
+ * Own choice       a prefix is forwarded for one home address at a time; for another home address
+ *                  of the same mobile node it is refused (142)
  * Left out: routing protocols in the tunnel (§8).
  */
 import { isGlobalUnicast, isIpv6, networkOf, type Prefix, prefixContains } from '#base/ip.ts';
-import type { Monotonic } from '#base/time.ts';
 import { NO_PREFIXES } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { Refusal } from '#engine/mobile-ipv6/home-agent/registration/refusal.ts';
+import type { RegistrationRequest } from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
 import type {
-  AuthenticatedSender,
-  RegistrationRequest,
-} from '#engine/mobile-ipv6/home-agent/registration/registration-request.ts';
-import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
+  AuthenticatedUpdate,
+  RegistrationView,
+} from '#engine/mobile-ipv6/home-agent/registration-view.ts';
 import { filterOptions, type MobilityOptionOf } from '#wire/mobility/options.ts';
 import { prefixRequests } from './ipv4-prefix.ts';
+import { samePrefix } from './prefix-equality.ts';
 
-/** Whether it may register with the R flag. */
+/** Whether the mobile node may register with the R flag. */
 export function isMobileRouter({
   mobileRouter,
   mobileNetworkPrefixes,
@@ -32,14 +32,11 @@ export function isMobileRouter({
 }
 
 export function checkMobileRouter(
-  state: HomeAgentState,
-  _now: Monotonic,
-  request: RegistrationRequest,
-  { mobileNode }: AuthenticatedSender,
+  view: RegistrationView,
+  { request, sender: { mobileNode } }: AuthenticatedUpdate,
 ): Refusal | undefined {
-  const { homeAddress, update } = request;
-  const { mobileRouter } = update.flags;
-  const binding = state.cache.get(homeAddress);
+  const { mobileRouter } = request.update.flags;
+  const binding = view.bindings.find(request);
   if (mobileRouter && !isMobileRouter(mobileNode))
     return { status: 'mobile-router-operation-not-permitted' };
   if (binding !== undefined && binding.mobileRouter !== mobileRouter) {
@@ -47,14 +44,14 @@ export function checkMobileRouter(
   }
   if (!mobileRouter) return undefined;
   if (isImplicit(request)) {
-    return configuredPrefixes(state, request, mobileNode).length === 0
+    return configuredPrefixes(view, request, mobileNode).length === 0
       ? { status: 'forwarding-setup-failed' }
       : undefined;
   }
-  return checkPrefixes(state, request, mobileNode);
+  return checkPrefixes(view, request, mobileNode);
 }
 
-/** No word of prefixes: the configuration says which. */
+/** Implicit mode: no prefix is requested, so that the configuration says which are forwarded. */
 function isImplicit({ update }: RegistrationRequest): boolean {
   return (
     filterOptions(update.options, 'mobile-network-prefix').length === 0 &&
@@ -63,11 +60,10 @@ function isImplicit({ update }: RegistrationRequest): boolean {
 }
 
 /**
- * All or none (RFC 3963 §6.2): the first that cannot be is the answer, before the first that may
- * not be.
+ * All or none (RFC 3963 §6.2). An invalid prefix is answered before one that is not authorized.
  */
 function checkPrefixes(
-  state: HomeAgentState,
+  view: RegistrationView,
   request: RegistrationRequest,
   mobileNode: AuthorizedMobileNode,
 ): Refusal | undefined {
@@ -77,19 +73,19 @@ function checkPrefixes(
   const granted = asked.every(
     ({ prefix, prefixLength }) =>
       grantsPrefix(mobileNode, prefix, prefixLength) &&
-      isFree(state, request, prefixOf(prefix, prefixLength)),
+      isFree(view, request, prefixOf(prefix, prefixLength)),
   );
   return granted ? undefined : { status: 'not-authorized-for-prefix' };
 }
 
 type PrefixOption = MobilityOptionOf<'mobile-network-prefix'>;
 
-/** A prefix that hosts could be numbered from. */
+/** A prefix that hosts could get addresses from. */
 function isPrefix({ prefix, prefixLength }: PrefixOption): boolean {
   return prefixLength > 0 && prefixLength <= 128 && isGlobalUnicast(prefix);
 }
 
-/** Lies around or inside one of the mobile router's own prefixes, but has another length. */
+/** The prefix overlaps one of the mobile router's own, but has another length. */
 function isOutsideGrants(
   { prefix, prefixLength }: PrefixOption,
   { mobileNetworkPrefixes }: AuthorizedMobileNode,
@@ -107,7 +103,7 @@ function prefixOf(address: Prefix['address'], length: number): Prefix {
   return { address: networkOf(address, length), length };
 }
 
-/** Whether the configuration gives the mobile router this prefix, and not only a part of it. */
+/** Whether the configuration gives the mobile router exactly this prefix. */
 export function grantsPrefix(
   mobileNode: AuthorizedMobileNode,
   address: Prefix['address'],
@@ -119,38 +115,37 @@ export function grantsPrefix(
 }
 
 /** Not forwarded for another home address. */
-export function isFree(
-  state: HomeAgentState,
+function isFree(
+  view: RegistrationView,
   { homeAddress }: RegistrationRequest,
   prefix: Prefix,
 ): boolean {
-  const forwarder = state.prefixes.get(prefix);
+  const forwarder = view.bindings.forwarderOf(prefix);
   return forwarder === undefined || forwarder.homeAddress === homeAddress;
 }
 
 function configuredPrefixes(
-  state: HomeAgentState,
+  view: RegistrationView,
   request: RegistrationRequest,
   { mobileNetworkPrefixes }: AuthorizedMobileNode,
 ): readonly Prefix[] {
-  const free = mobileNetworkPrefixes.filter((prefix) => isFree(state, request, prefix));
+  const free = mobileNetworkPrefixes.filter((prefix) => isFree(view, request, prefix));
   return free.length === mobileNetworkPrefixes.length ? mobileNetworkPrefixes : free;
 }
 
 /**
  * The prefixes of a Binding Update that has passed `checkMobileRouter`, each once; `NO_PREFIXES`
- * for a mobile node, and for it alone. `ipv4`: those of the IPv4 prefixes asked for that are
- * granted.
+ * for a mobile node, and for it alone. `ipv4` are the granted IPv4 prefixes.
  */
 export function mobileNetworkPrefixes(
-  state: HomeAgentState,
+  view: RegistrationView,
   request: RegistrationRequest,
-  { mobileNode }: AuthenticatedSender,
+  mobileNode: AuthorizedMobileNode,
   ipv4: readonly Prefix[],
 ): readonly Prefix[] {
   const { update } = request;
   if (!update.flags.mobileRouter) return NO_PREFIXES;
-  if (isImplicit(request)) return configuredPrefixes(state, request, mobileNode);
+  if (isImplicit(request)) return configuredPrefixes(view, request, mobileNode);
   const asked = [
     ...filterOptions(update.options, 'mobile-network-prefix').map((option) =>
       prefixOf(option.prefix, option.prefixLength),
@@ -159,17 +154,5 @@ export function mobileNetworkPrefixes(
   ];
   return mobileNode.mobileNetworkPrefixes.filter((own) =>
     asked.some((one) => samePrefix(own, one)),
-  );
-}
-
-export function samePrefix(a: Prefix, b: Prefix): boolean {
-  return a.length === b.length && a.address === b.address;
-}
-
-/** Both lists are in the order of the configuration. */
-export function samePrefixes(a: readonly Prefix[], b: readonly Prefix[]): boolean {
-  return (
-    a === b ||
-    (a.length === b.length && a.every((prefix, at) => samePrefix(prefix, b[at] ?? prefix)))
   );
 }

@@ -1,18 +1,17 @@
 /**
- * Who may register: finds the mobile node that a message speaks for.
+ * The mobile nodes that may register, found by what a message names.
  *
- * RFC 4285 §4     the identifier names the mobile node;  §5.1 SPI names its security association
- * RFC 6275 §10.3.1  the home address unequivocally names the security association
+ * RFC 4285 §4, §5.1  the identifier names the mobile node, the SPI its security association
+ * RFC 6275 §10.3.1   the home address unequivocally names the security association
  */
-import type { Ipv6Address, Prefix } from '#base/ip.ts';
-import { prefixContains } from '#base/ip.ts';
+import { type Ipv6Address, type Prefix, prefixContains } from '#base/ip.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type {
   AuthorizedMobileNode,
   HomeAgentConfiguration,
 } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 
-/** A mobile node and the security association that a message named. */
+/** The mobile node and the security association that a message names. */
 export interface DirectoryMatch {
   readonly mobileNode: AuthorizedMobileNode;
   readonly registrationKey: RegistrationKey;
@@ -54,9 +53,7 @@ export class MobileNodeDirectory {
     return this.#homePrefixes.some((prefix) => prefixContains(prefix, homeAddress));
   }
 
-  /**
-   * RFC 3963 §6.2: on the home network, or from a prefix of the mobile router that it belongs to.
-   */
+  /** RFC 3963 §6.2: on the home network, or from a prefix of the mobile router that owns it. */
   serves(homeAddress: Ipv6Address): boolean {
     if (this.isHomeSubnet(homeAddress)) return true;
     const prefixes = this.ownerOf(homeAddress)?.mobileNetworkPrefixes ?? [];
@@ -65,8 +62,8 @@ export class MobileNodeDirectory {
 
   /**
    * The mobile node and key that a message names: by its identifier when it has one, else by its
-   * home address, else by an SPI that only one mobile node uses (so that who asks for a foreign
-   * home address gets a status and no silence).
+   * home address, else by an SPI that only one mobile node uses (so that a mobile node that asks
+   * for another node's home address gets a status instead of silence).
    */
   match(
     identifier: string | undefined,

@@ -1,8 +1,8 @@
 /**
- * The Prefix Table: which mobile network prefixes are forwarded now, and for whom.
+ * The Prefix Table: the mobile network prefixes that are forwarded now, and to which binding.
  *
- * RFC 3963 §6.1.2  prefixes by home address; what a mobile node may have is in its configuration
- *                  (`AuthorizedMobileNode`)
+ * RFC 3963 §6.1.2  prefixes by home address; the configuration (`AuthorizedMobileNode`) says which
+ *                  prefixes a mobile node may register
  */
 import { familyOf, formatPrefix, type IpAddress, networkOf, type Prefix } from '#base/ip.ts';
 import type { Binding } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';

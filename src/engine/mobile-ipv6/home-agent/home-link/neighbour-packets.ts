@@ -1,10 +1,11 @@
 /**
  * Neighbour Discovery and ARP packets that a home agent sends, and the checks of those that it
- * hears.
+ * receives.
  *
- * RFC 4861 §7.1.1-2  validation;  RFC 4862 §5.4.2 solicitation of duplicate address detection
- * RFC 6275 §10.4.1   fields of the advertisements on behalf of a mobile node;  RFC 5227 §3 ARP
- *                    announcement
+ * RFC 4861 §7.1.1-2  validation
+ * RFC 4862 §5.4.2    solicitation of duplicate address detection
+ * RFC 6275 §10.4.1   fields of the advertisements on behalf of a mobile node
+ * RFC 5227 §3        ARP announcement
  */
 import { concatBytes, encode, isMalformed } from '#base/bytes.ts';
 import {
@@ -34,11 +35,17 @@ const BROADCAST = new Uint8Array(6).fill(255);
 const NO_HARDWARE = new Uint8Array(6);
 const MULTICAST_PREFIX = Uint8Array.of(0x33, 0x33);
 
-type LinkPath = Extract<PacketPath, { readonly kind: 'link' }>;
+export type LinkPath = Extract<PacketPath, { readonly kind: 'link' }>;
 type Solicitation = Extract<Icmpv6Body, { readonly type: 'neighbour-solicitation' }>;
 type Advertisement = Extract<Icmpv6Body, { readonly type: 'neighbour-advertisement' }>;
 
-/** A valid Neighbour Discovery packet: what it says and where it came from. */
+/** The home agent's interface on the home link; the link-layer address may not be known yet. */
+export interface LinkEnd {
+  readonly device: string;
+  readonly linkAddress: Uint8Array | undefined;
+}
+
+/** A valid Neighbour Discovery packet. */
 export interface NeighbourPacket {
   readonly source: Ipv6Address;
   readonly body: Solicitation | Advertisement;
@@ -69,14 +76,14 @@ function discovery(
   return { kind: 'send', path: { kind: 'link', device, protocol: 'ipv6', linkAddress }, packet };
 }
 
-/** The question of duplicate address detection: does anybody use `target`? */
+/** The probe of duplicate address detection for `target`. */
 export function dadProbe(device: string, target: Ipv6Address): Output {
   const destination = solicitedNodeMulticast(target);
   const body: Solicitation = { type: 'neighbour-solicitation', target, options: [] };
   return discovery(device, multicastLinkAddress(destination), UNSPECIFIED_V6, destination, body);
 }
 
-/** Asks for the link-layer address of `target`. */
+/** Asks for the link-layer address of `target`; `own` is the home agent's. */
 export function solicitation(
   device: string,
   own: Uint8Array,
@@ -103,7 +110,7 @@ export function advertisement(
   target: Ipv6Address,
   answer: { readonly to: Ipv6Address; readonly linkAddress: Uint8Array } | undefined,
 ): Output {
-  // A node in duplicate address detection has no address yet to answer to.
+  // A node in duplicate address detection has no address yet that could be answered.
   const toAll = answer === undefined || isUnspecified(answer.to);
   const destination = toAll ? ALL_NODES : answer.to;
   const linkAddress = toAll ? multicastLinkAddress(ALL_NODES) : answer.linkAddress;
@@ -126,7 +133,7 @@ function arp(device: string, linkAddress: Uint8Array, packet: ArpPacket): Output
   };
 }
 
-/** Gratuitous: `address` is at our link-layer address from now on. */
+/** Gratuitous: `address` is at the link-layer address `own` from now on. */
 export function arpAnnouncement(device: string, own: Uint8Array, address: Ipv4Address): Output {
   return arp(device, BROADCAST, {
     operation: ArpOperation.request,
@@ -137,7 +144,7 @@ export function arpAnnouncement(device: string, own: Uint8Array, address: Ipv4Ad
   });
 }
 
-/** Answers a request for an address that we intercept for. */
+/** Answers a request for an intercepted address with the link-layer address `own`. */
 export function arpReply(device: string, own: Uint8Array, request: ArpPacket): Output {
   return arp(device, request.senderHardware, {
     operation: ArpOperation.reply,
@@ -175,11 +182,9 @@ export function neighbourPacket(bytes: Uint8Array): NeighbourPacket | undefined 
   return probing && wrongProbe ? undefined : { source: packet.source, body };
 }
 
-/** The link-layer address that an advertisement tells. */
+/** The link-layer address in an advertisement. */
 export function targetLinkAddress(body: Advertisement): Uint8Array | undefined {
   for (const option of body.options)
     if (option.type === 'target-link-layer-address') return option.address;
   return undefined;
 }
-
-export type { LinkPath };

@@ -1,13 +1,13 @@
 /**
- * Who sent a Binding Update.
+ * Authentication of a Binding Update.
  *
- * RFC 4285 §5, §5.1.1  no option or no security association: silence; wrong authenticator: status
- * 146
+ * RFC 4285 §5, §5.1.1  no option or no security association: silence;  wrong authenticator: status
+ *                      146
  * RFC 4283 §3          MN-NAI identifier
  */
 import { type AuthenticationVerdict, verifyMobility } from '#crypto/mobility-auth.ts';
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
-import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
+import type { Policy } from '#engine/mobile-ipv6/home-agent/registration-view.ts';
 import {
   AuthenticationSubtype,
   filterOptions,
@@ -18,7 +18,8 @@ import {
 import type { AuthenticatedSender, RegistrationRequest } from './registration-request.ts';
 
 /**
- * `forged`: the named key exists but did not make the authenticator; the answer is signed with it.
+ * `forged`: the named key exists, but the authenticator was made with another one; the answer is
+ * signed with the named key.
  */
 export type Authentication =
   | { readonly kind: 'authentic'; readonly sender: AuthenticatedSender }
@@ -45,14 +46,14 @@ export function identifierOf(options: readonly MobilityOption[]): string | undef
   return UTF8.decode(option.identifier);
 }
 
-export function authenticate(state: HomeAgentState, request: RegistrationRequest): Authentication {
+export function authenticate(policy: Policy, request: RegistrationRequest): Authentication {
   const { options } = request.update;
   const identifier = identifierOf(options);
   const option = filterOptions(options, 'authentication').find(
     ({ subtype }) => subtype === AuthenticationSubtype.mobileNodeHomeAgent,
   );
-  if (option === undefined) return acceptUnauthenticated(state, request, identifier);
-  const claim = state.directory.match(identifier, request.homeAddress, option.spi);
+  if (option === undefined) return withoutAuthenticator(policy, request, identifier);
+  const claim = policy.directory.match(identifier, request.homeAddress, option.spi);
   if (claim === undefined) return { kind: 'discarded', reason: 'no-security-association' };
   const addresses = { careOfAddress: request.source, homeAddress: request.homeAddress };
   const verdict = verifyMobility(
@@ -67,26 +68,26 @@ export function authenticate(state: HomeAgentState, request: RegistrationRequest
 }
 
 /**
- * Only with `security: none`, and only for a mobile node that has no key: a key, once given, is
+ * Accepted only with `security: none`, and only from a mobile node without key: a configured key is
  * required.
  */
-function acceptUnauthenticated(
-  state: HomeAgentState,
+function withoutAuthenticator(
+  { configuration, directory }: Policy,
   request: RegistrationRequest,
   identifier: string | undefined,
 ): Authentication {
   const missing: Authentication = { kind: 'discarded', reason: 'authentication-missing' };
-  if (!state.configuration.insecure) return missing;
-  const owner = state.directory.ownerOf(request.homeAddress);
-  const mobileNode = identifier === undefined ? owner : state.directory.byIdentifier(identifier);
+  if (!configuration.insecure) return missing;
+  const owner = directory.ownerOf(request.homeAddress);
+  const mobileNode = identifier === undefined ? owner : directory.byIdentifier(identifier);
   if (mobileNode === undefined) return { kind: 'authentic', sender: STRANGER };
   if (mobileNode.registrationKeys.length > 0) return missing;
   return { kind: 'authentic', sender: { mobileNode, registrationKey: undefined } };
 }
 
 /**
- * Stands for a node that the configuration does not know; it owns nothing, so that it gets a status
- * and no binding.
+ * A mobile node that the configuration does not know. It owns no home address, so that it gets a
+ * status and no binding.
  */
 const STRANGER: AuthenticatedSender = {
   mobileNode: {

@@ -1,37 +1,54 @@
 /**
- * What a Binding Update must pass, in order.
+ * The checks that a Binding Update must pass, in order, and the verdict on it.
  *
  * RFC 6275 §6.1.7, §9.5.1  validity: silence;  §9.5.1, §10.3.1, §10.3.2 refusals with a status
- * RFC 4285 §5, §6          authenticity and freshness;  RFC 5555 §4.5 forced UDP;  RFC 3963 §6.2
- * mobile routers
- * Left out: Binding Identifier (RFC 5648 §4.3), skipped like an unknown option.
+ * RFC 4285 §5, §6          authenticity and freshness
+ * RFC 5555 §4.5            forced UDP
+ * RFC 3963 §6.2            mobile routers
  */
 import { isGlobalUnicast, isMulticast, isUnspecified } from '#base/ip.ts';
 import type { Monotonic } from '#base/time.ts';
-import type { Output } from '#engine/contract/output.ts';
-import {
-  acceptRegistration,
-  deleteRegistration,
-  keepFormerBinding,
-  register,
-} from '#engine/mobile-ipv6/home-agent/bindings/bindings.ts';
 import { causesTunnelLoop } from '#engine/mobile-ipv6/home-agent/bindings/tunnel-loop.ts';
 import { checkMobileRouter } from '#engine/mobile-ipv6/home-agent/grants/mobile-network.ts';
-import { cancelDad } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
 import { linkLocalOf } from '#engine/mobile-ipv6/home-agent/home-link/intercepted-addresses.ts';
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
-import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
+import type {
+  AuthenticatedUpdate,
+  RegistrationView,
+} from '#engine/mobile-ipv6/home-agent/registration-view.ts';
 import { findOption } from '#wire/mobility/options.ts';
 import { authenticate } from './authentication.ts';
-import { refuse } from './binding-acknowledgement.ts';
 import type { Refusal } from './refusal.ts';
 import {
   type AuthenticatedSender,
-  asksForDeletion,
+  isDeregistration,
   type RegistrationRequest,
-  timestampOf,
 } from './registration-request.ts';
 import { checkSequence, checkTimestamp } from './replay-protection.ts';
+
+/** What becomes of a Binding Update. */
+export type Verdict =
+  /** No answer. */
+  | { readonly kind: 'discarded'; readonly reason: HomeAgentReason }
+  | {
+      readonly kind: 'refused';
+      readonly sender: AuthenticatedSender;
+      readonly refusal: Refusal;
+    }
+  | { readonly kind: 'registration'; readonly sender: AuthenticatedSender }
+  | {
+      readonly kind: 'deregistration';
+      readonly sender: AuthenticatedSender;
+      /** The timestamp is good, so that a registration that still waits ends. */
+      readonly fresh: boolean;
+      /** Why nothing is de-registered. */
+      readonly refusal: Refusal | undefined;
+      /**
+       * The home address has no binding. Its registration may only be late, and must not be
+       * accepted after this.
+       */
+      readonly overtakes: boolean;
+    };
 
 /** A Binding Update that breaks one of these is dropped without an answer (RFC 6275 §9.5.1). */
 const VALIDITY: readonly {
@@ -47,9 +64,9 @@ const VALIDITY: readonly {
     broken: ({ path, homeAddressOption }) => path.kind === 'udp' && homeAddressOption,
   },
   {
-    // RFC 5555 §2.3.2.1 "MUST include". It is what the authenticator knows of the kind of link:
-    // without this rule a Binding Update for IPv6, whose care-of address it covers, could be
-    // wrapped into UDP and would lead to whoever did so.
+    // RFC 5555 §2.3.2.1 "MUST include". Only this option tells the authenticator the kind of link:
+    // without this rule an attacker could wrap a Binding Update for IPv6, whose care-of address the
+    // authenticator covers, into UDP and so redirect the tunnel to itself.
     reason: 'care-of-address-of-other-link',
     broken: ({ path, update }) =>
       (path.kind === 'udp') !== (findOption(update.options, 'ipv4-care-of-address') !== undefined),
@@ -66,7 +83,7 @@ const VALIDITY: readonly {
       request.path.kind === 'ipv6' &&
       request.update.flags.homeRegistration &&
       !request.homeAddressOption &&
-      !asksForDeletion(request),
+      !isDeregistration(request),
   },
   {
     reason: 'nonce-indices-present',
@@ -75,21 +92,16 @@ const VALIDITY: readonly {
   },
 ];
 
-type Check = (
-  state: HomeAgentState,
-  now: Monotonic,
-  request: RegistrationRequest,
-  sender: AuthenticatedSender,
-) => Refusal | undefined;
+type Check = (view: RegistrationView, update: AuthenticatedUpdate) => Refusal | undefined;
 
 /**
- * Checks of a request to stop serving (RFC 6275 §10.3.2). The timestamp belongs to the
- * authentication (RFC 4285 §6); the sequence number comes after whose home address it is: nobody
- * learns that of another's.
+ * Checks of a de-registration (RFC 6275 §10.3.2). The timestamp belongs to the authentication (RFC
+ * 4285 §6). Ownership comes before the sequence number, so that a mobile node cannot probe the
+ * sequence number of another one.
  */
-const DELETION_CHECKS: readonly Check[] = [checkTimestamp, checkRegistered, checkSequence];
+const DEREGISTRATION_CHECKS: readonly Check[] = [checkTimestamp, checkRegistered, checkSequence];
 
-/** Checks of a request to serve (RFC 6275 §10.3.1); the first refusal is the answer. */
+/** Checks of a registration (RFC 6275 §10.3.1); the first refusal is the answer. */
 const REGISTRATION_CHECKS: readonly Check[] = [
   checkTimestamp,
   checkOwner,
@@ -104,19 +116,19 @@ const REGISTRATION_CHECKS: readonly Check[] = [
 /** What other registrations may have changed while duplicate address detection ran. */
 const DEFERRED_CHECKS: readonly Check[] = [checkCareOfAddress, checkLinkLocalAddress];
 
+const FRESHNESS_CHECKS: readonly Check[] = [checkTimestamp, checkSequence];
+
 /** The key that verified must belong to the mobile node that owns the home address. */
 function checkOwner(
-  state: HomeAgentState,
-  _now: Monotonic,
-  { homeAddress }: RegistrationRequest,
-  { mobileNode }: AuthenticatedSender,
+  { policy, bindings }: RegistrationView,
+  { request, sender: { mobileNode } }: AuthenticatedUpdate,
 ): Refusal | undefined {
-  // Who has a binding has passed this before.
-  if (state.cache.get(homeAddress)?.mobileNode === mobileNode) return undefined;
-  if (state.configuration.homePrefixes.length === 0)
-    return { status: 'home-registration-not-supported' };
-  if (!state.directory.serves(homeAddress)) return { status: 'not-home-subnet' };
-  const owner = state.directory.ownerOf(homeAddress);
+  // A mobile node that has a binding passed this check before.
+  if (bindings.find(request)?.mobileNode === mobileNode) return undefined;
+  const { configuration, directory } = policy;
+  if (configuration.homePrefixes.length === 0) return { status: 'home-registration-not-supported' };
+  if (!directory.serves(request.homeAddress)) return { status: 'not-home-subnet' };
+  const owner = directory.ownerOf(request.homeAddress);
   if (owner === mobileNode) return undefined;
   return {
     status:
@@ -125,44 +137,40 @@ function checkOwner(
 }
 
 /**
- * A care-of address that is one of ours, or that leads back to the home address, would make packets
- * go round.
+ * A care-of address that is the home agent's own, or that leads back to the home address, makes
+ * packets loop.
  */
 function checkCareOfAddress(
-  state: HomeAgentState,
-  _now: Monotonic,
-  { homeAddress, careOfAddress, path }: RegistrationRequest,
-  { mobileNode }: AuthenticatedSender,
+  view: RegistrationView,
+  { request, sender }: AuthenticatedUpdate,
 ): Refusal | undefined {
   // Over UDP packets go to the outer source.
-  const remote = path.kind === 'udp' ? path.remote : careOfAddress;
-  return causesTunnelLoop(state, homeAddress, mobileNode, remote)
+  const remote = request.path.kind === 'udp' ? request.path.remote : request.careOfAddress;
+  return causesTunnelLoop(view, request, sender.mobileNode, remote)
     ? { status: 'invalid-care-of-address' }
     : undefined;
 }
 
 /**
- * RFC 5555 §4.5 gives this refusal the number that RFC 4285 has for a wrong timestamp. Who sent a
- * timestamp can tell them apart: here it comes back unchanged.
+ * RFC 5555 §4.5 gives this refusal the number that RFC 4285 has for a wrong timestamp. A mobile
+ * node that sent a timestamp can tell them apart: here it is returned unchanged.
  */
 function checkForcedUdp(
-  state: HomeAgentState,
-  _now: Monotonic,
-  { path, update, behindNat }: RegistrationRequest,
+  { policy: { configuration } }: RegistrationView,
+  { request: { path, update, behindNat } }: AuthenticatedUpdate,
 ): Refusal | undefined {
-  const wished = path.kind === 'udp' && update.flags.forceUdp && !behindNat;
-  const granted = state.configuration.acceptForcedUdp || state.configuration.forceUdp === true;
-  return wished && !granted ? { status: 'id-mismatch' } : undefined;
+  const requested = path.kind === 'udp' && update.flags.forceUdp && !behindNat;
+  const granted = configuration.acceptForcedUdp || configuration.forceUdp === true;
+  return requested && !granted ? { status: 'id-mismatch' } : undefined;
 }
 
 function checkResources(
-  state: HomeAgentState,
-  _now: Monotonic,
-  { homeAddress }: RegistrationRequest,
+  { policy, bindings, homeLink }: RegistrationView,
+  { request }: AuthenticatedUpdate,
 ): Refusal | undefined {
-  const known = state.cache.get(homeAddress) !== undefined;
-  const held = state.cache.size + (state.homeLink?.pendingCount ?? 0);
-  return known || held < state.configuration.maximumBindings
+  const known = bindings.find(request) !== undefined;
+  const held = bindings.size + (homeLink?.pendingCount ?? 0);
+  return known || held < policy.configuration.maximumBindings
     ? undefined
     : { status: 'insufficient-resources' };
 }
@@ -172,181 +180,107 @@ function checkResources(
  * same interface identifier.
  */
 function checkLinkLocalAddress(
-  { homeLink, directory }: HomeAgentState,
-  _now: Monotonic,
-  { homeAddress, update }: RegistrationRequest,
+  { policy, homeLink }: RegistrationView,
+  { request: { homeAddress, update } }: AuthenticatedUpdate,
 ): Refusal | undefined {
   if (homeLink === undefined || !update.flags.linkLocalCompatibility) return undefined;
-  if (!directory.isHomeSubnet(homeAddress)) return undefined;
-  const holder = homeLink.intercepted.get(linkLocalOf(homeAddress));
-  if (holder === undefined || holder.homeAddress === homeAddress) return undefined;
+  if (!policy.directory.isHomeSubnet(homeAddress)) return undefined;
+  const holder = homeLink.holderOf(linkLocalOf(homeAddress));
+  if (holder === undefined || holder === homeAddress) return undefined;
   return { status: 'duplicate-address-detection-failed', reason: 'duplicate-address-detected' };
 }
 
 /** There is a home registration, and it is this mobile node's. */
 function checkRegistered(
-  state: HomeAgentState,
-  _now: Monotonic,
-  { homeAddress }: RegistrationRequest,
-  { mobileNode }: AuthenticatedSender,
+  { bindings }: RegistrationView,
+  { request, sender }: AuthenticatedUpdate,
 ): Refusal | undefined {
-  return state.cache.get(homeAddress)?.mobileNode === mobileNode
+  return bindings.find(request)?.mobileNode === sender.mobileNode
     ? undefined
     : { status: 'not-home-agent-for-this-mobile-node' };
 }
 
 function firstRefusal(
   checks: readonly Check[],
-  state: HomeAgentState,
-  now: Monotonic,
-  request: RegistrationRequest,
-  sender: AuthenticatedSender,
+  view: RegistrationView,
+  update: AuthenticatedUpdate,
 ): Refusal | undefined {
   for (const check of checks) {
-    const refusal = check(state, now, request, sender);
+    const refusal = check(view, update);
     if (refusal !== undefined) return refusal;
   }
   return undefined;
 }
 
-/** Judges and carries out one Binding Update. */
-export function handleBindingUpdate(
-  state: HomeAgentState,
+/** Judges one Binding Update; changes nothing. */
+export function judgeBindingUpdate(
+  view: RegistrationView,
   now: Monotonic,
   request: RegistrationRequest,
-  out: Output[],
-): void {
+): Verdict {
   const invalid = VALIDITY.find((rule) => rule.broken(request));
-  if (invalid !== undefined) {
-    state.count(invalid.reason);
-    return;
-  }
-  const authentication = authenticate(state, request);
+  if (invalid !== undefined) return { kind: 'discarded', reason: invalid.reason };
+  const { homeRegistration } = request.update.flags;
+  const authentication = authenticate(view.policy, request);
   if (authentication.kind === 'discarded') {
-    // Without a key there is nothing that a correspondent registration could be authenticated by.
-    state.count(
-      request.update.flags.homeRegistration
-        ? authentication.reason
-        : 'correspondent-role-not-served',
-    );
-    return;
+    // Without a key a correspondent registration cannot be authenticated at all.
+    const reason = homeRegistration ? authentication.reason : 'correspondent-role-not-served';
+    return { kind: 'discarded', reason };
   }
   const { sender } = authentication;
   if (authentication.kind === 'forged') {
-    refuse(
-      state,
-      now,
-      request,
-      sender,
-      { status: 'authentication-failed', reason: 'authentication-failed' },
-      out,
-    );
-    return;
+    const refusal = { status: 'authentication-failed', reason: 'authentication-failed' } as const;
+    return { kind: 'refused', sender, refusal };
   }
-  if (!request.update.flags.homeRegistration) {
-    handleCorrespondentRegistration(state, now, request, sender, out);
-    return;
-  }
-  carryOut(state, now, request, sender, out);
+  const update = { now, request, sender };
+  if (!homeRegistration) return judgeCorrespondentRegistration(view, update);
+  if (isDeregistration(request)) return judgeDeregistration(view, update);
+  const refusal = firstRefusal(REGISTRATION_CHECKS, view, update);
+  return refusal === undefined
+    ? { kind: 'registration', sender }
+    : { kind: 'refused', sender, refusal };
 }
 
 /**
  * H flag clear. RFC 3963 §6.2: status 140 with the R flag. RFC 6275 §9.5.1: status 139 for a home
  * address with home registration; correspondents are not served.
  */
-function handleCorrespondentRegistration(
-  state: HomeAgentState,
-  now: Monotonic,
-  request: RegistrationRequest,
-  sender: AuthenticatedSender,
-  out: Output[],
-): void {
+function judgeCorrespondentRegistration(
+  view: RegistrationView,
+  update: AuthenticatedUpdate,
+): Verdict {
+  const { request, sender } = update;
   if (request.update.flags.mobileRouter) {
-    const stale = checkTimestamp(state, now, request, sender);
-    refuse(
-      state,
-      now,
-      request,
-      sender,
-      stale ?? { status: 'mobile-router-operation-not-permitted' },
-      out,
-    );
-    return;
+    const refusal: Refusal = checkTimestamp(view, update) ?? {
+      status: 'mobile-router-operation-not-permitted',
+    };
+    return { kind: 'refused', sender, refusal };
   }
-  const binding = state.cache.get(request.homeAddress);
-  if (
-    binding === undefined ||
-    binding.mobileNode !== sender.mobileNode ||
-    sender.registrationKey === undefined
-  ) {
-    state.count('correspondent-role-not-served');
-    return;
-  }
-  const refusal =
-    firstRefusal([checkTimestamp, checkSequence], state, now, request, sender) ??
-    ({ status: 'registration-type-change-disallowed' } as const);
-  refuse(state, now, request, sender, refusal, out);
+  const registered = checkRegistered(view, update) === undefined;
+  if (!registered || sender.registrationKey === undefined)
+    return { kind: 'discarded', reason: 'correspondent-role-not-served' };
+  const refusal: Refusal = firstRefusal(FRESHNESS_CHECKS, view, update) ?? {
+    status: 'registration-type-change-disallowed',
+  };
+  return { kind: 'refused', sender, refusal };
 }
 
-function carryOut(
-  state: HomeAgentState,
-  now: Monotonic,
-  request: RegistrationRequest,
-  sender: AuthenticatedSender,
-  out: Output[],
-): void {
-  const deletion = asksForDeletion(request);
-  if (
-    deletion &&
-    state.homeLink !== undefined &&
-    checkTimestamp(state, now, request, sender) === undefined
-  ) {
-    cancelDad(state.homeLink, request, sender);
-  }
-  const refusal = firstRefusal(
-    deletion ? DELETION_CHECKS : REGISTRATION_CHECKS,
-    state,
-    now,
-    request,
-    sender,
-  );
-  if (deletion && refusal !== undefined) rememberDeletion(state, now, request, sender, out);
-  if (refusal !== undefined) refuse(state, now, request, sender, refusal, out);
-  else if (deletion) deleteRegistration(state, now, request, sender, out);
-  else acceptRegistration(state, now, request, sender, out);
+function judgeDeregistration(view: RegistrationView, update: AuthenticatedUpdate): Verdict {
+  const { request, sender } = update;
+  const refusal = firstRefusal(DEREGISTRATION_CHECKS, view, update);
+  const overtakes =
+    refusal !== undefined &&
+    view.bindings.find(request) === undefined &&
+    view.policy.directory.ownerOf(request.homeAddress) === sender.mobileNode &&
+    firstRefusal(FRESHNESS_CHECKS, view, update) === undefined;
+  const fresh = refusal === undefined || checkTimestamp(view, update) === undefined;
+  return { kind: 'deregistration', sender, fresh, refusal, overtakes };
 }
 
-/**
- * Nothing to delete: yet the registration that the mobile node thinks of may only be late, and must
- * not follow.
- */
-function rememberDeletion(
-  state: HomeAgentState,
-  now: Monotonic,
-  request: RegistrationRequest,
-  sender: AuthenticatedSender,
-  out: Output[],
-): void {
-  const { homeAddress, update } = request;
-  if (
-    state.cache.get(homeAddress) !== undefined ||
-    state.directory.ownerOf(homeAddress) !== sender.mobileNode
-  )
-    return;
-  if (firstRefusal([checkTimestamp, checkSequence], state, now, request, sender) !== undefined)
-    return;
-  keepFormerBinding(state, now, homeAddress, update.sequence, timestampOf(request) ?? 0n, out);
-}
-
-/** Duplicate address detection is over: what was registered meanwhile may have closed a circle. */
-export function completeAfterDad(
-  state: HomeAgentState,
-  now: Monotonic,
-  request: RegistrationRequest,
-  sender: AuthenticatedSender,
-  out: Output[],
-): void {
-  const refusal = firstRefusal(DEFERRED_CHECKS, state, now, request, sender);
-  if (refusal === undefined) register(state, now, request, sender, out);
-  else refuse(state, now, request, sender, refusal, out);
+/** Judges a registration again after duplicate address detection. */
+export function judgeAfterDetection(
+  view: RegistrationView,
+  update: AuthenticatedUpdate,
+): Refusal | undefined {
+  return firstRefusal(DEFERRED_CHECKS, view, update);
 }

@@ -1,25 +1,25 @@
 /**
- * From octets to a message for the home agent.
+ * Reception: from octets to a Binding Update for the home agent.
  *
  * RFC 6275 §9.2    checks of the Mobility Header;  §9.3.1 Home Address option;  §9.3.3 Binding
  *                  Errors
- * RFC 8200 §4.2-4  options and routing types that are not recognized;  RFC 4443 §2.4 errors are
- *                  rate-limited
+ * RFC 8200 §4.2-4  options and routing types that are not recognized
+ * RFC 4443 §2.4    errors are rate-limited
  * Left out: the correspondent node (§9.4-9.5), mobile prefix discovery (§10.6), dynamic home agent
  * address discovery (§10.5).
  */
 import { isMalformed } from '#base/bytes.ts';
 import { isMulticast, isUnspecified } from '#base/ip.ts';
-import type { Monotonic } from '#base/time.ts';
-import type { Output } from '#engine/contract/output.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import {
-  type ErrorReply,
+  ErrorReporter,
   extensionFault,
+  type Fault,
   readMobility,
 } from '#engine/mobile-ipv6/common/packet-faults.ts';
 import type { RegistrationPath } from '#engine/mobile-ipv6/home-agent/input.ts';
-import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
-import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
+import type { HomeAgentCounters, HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
+import type { BindingLookup, Policy } from '#engine/mobile-ipv6/home-agent/registration-view.ts';
 import {
   homeAddressOption,
   type Ipv6Packet,
@@ -28,96 +28,89 @@ import {
 } from '#wire/ip/ipv6.ts';
 import { PROTOCOL_MOBILITY } from '#wire/mobility/header.ts';
 import { BindingErrorStatus, type MobilityMessage } from '#wire/mobility/message.ts';
-import { handleBindingUpdate } from './binding-update-checks.ts';
-import { registrationRequest } from './registration-request.ts';
+import { type RegistrationRequest, registrationRequest } from './registration-request.ts';
 
-const UNKNOWN_BINDING = {
-  kind: 'binding-error',
-  status: BindingErrorStatus.unknownBinding,
-} as const;
+/** Why a packet is dropped, and the error that answers it. */
+type Rejection = Pick<Fault, 'answer'> & { readonly reason: HomeAgentReason };
 
-/** A received packet and the way it came. */
-interface Arrival {
-  readonly now: Monotonic;
-  readonly path: RegistrationPath;
-  readonly packet: Ipv6Packet;
-  readonly bytes: Uint8Array;
+const UNKNOWN_BINDING: Rejection = {
+  reason: 'unknown-binding',
+  answer: { kind: 'binding-error', status: BindingErrorStatus.unknownBinding },
+};
+
+export interface ReceptionContext {
+  readonly policy: Policy;
+  readonly bindings: BindingLookup;
+  readonly counters: HomeAgentCounters;
 }
 
-/** A packet by `native` or `udp`. */
-export function receive(
-  state: HomeAgentState,
-  now: Monotonic,
-  path: RegistrationPath,
-  bytes: Uint8Array,
-  out: Output[],
-): void {
-  const packet = ipv6Codec.parse(bytes);
-  if (isMalformed(packet)) {
-    state.count('malformed-packet');
-    return;
+export class Reception {
+  readonly #context: ReceptionContext;
+  readonly #errors = new ErrorReporter();
+
+  constructor(context: ReceptionContext) {
+    this.#context = context;
   }
-  const unfit = unfitness(state, packet);
-  if (unfit !== undefined) {
-    state.count(unfit);
-    return;
+
+  /** The Binding Update in a packet. Any other packet is counted and, where an RFC says so, answered. */
+  receive(step: Step, path: RegistrationPath, bytes: Uint8Array): RegistrationRequest | undefined {
+    const packet = ipv6Codec.parse(bytes);
+    if (isMalformed(packet)) {
+      this.#context.counters.count('malformed-packet');
+      return undefined;
+    }
+    const read = this.#read(packet, bytes);
+    if ('update' in read) return registrationRequest(path, packet, read.update);
+    const { reason, answer } = read;
+    this.#context.counters.count(reason);
+    if (answer !== undefined)
+      this.#context.counters.count(this.#errors.report(step, path, packet, bytes, answer));
+    return undefined;
   }
-  const arrival = { now, path, packet, bytes };
-  const fault = extensionFault(packet);
-  if (fault !== undefined) reject(state, arrival, fault.reason, fault.answer, out);
-  else if (type2RoutingHeader(packet) !== undefined) state.count('unexpected-routing-header');
-  else if (packet.protocol === PROTOCOL_MOBILITY) receiveMobility(state, arrival, out);
-  else if (homeAddressOption(packet) === undefined) state.count('unexpected-protocol');
-  else if (knownBinding(state, packet)) state.count('home-address-option-not-served');
-  else reject(state, arrival, 'unknown-binding', UNKNOWN_BINDING, out);
+
+  #read(packet: Ipv6Packet, bytes: Uint8Array): Rejection | BindingUpdateFound {
+    const unfit = this.#unfitness(packet);
+    if (unfit !== undefined) return { reason: unfit };
+    const fault = extensionFault(packet);
+    if (fault !== undefined) return fault;
+    if (type2RoutingHeader(packet) !== undefined) return { reason: 'unexpected-routing-header' };
+    if (packet.protocol === PROTOCOL_MOBILITY) return this.#readMobility(packet, bytes);
+    if (homeAddressOption(packet) === undefined) return { reason: 'unexpected-protocol' };
+    return this.#isFromBinding(packet)
+      ? { reason: 'home-address-option-not-served' }
+      : UNKNOWN_BINDING;
+  }
+
+  #unfitness(packet: Ipv6Packet): HomeAgentReason | undefined {
+    if (!this.#context.policy.configuration.addresses.includes(packet.destination))
+      return 'not-addressed-to-us';
+    if (isMulticast(packet.source) || isUnspecified(packet.source)) return 'source-not-unicast';
+    return packet.extensions.some((extension) => extension.type === 'fragment')
+      ? 'fragmented'
+      : undefined;
+  }
+
+  /**
+   * RFC 6275 §9.3.1: a Home Address option is accepted only with a binding to the packet's source.
+   */
+  #isFromBinding(packet: Ipv6Packet): boolean {
+    const homeAddress = homeAddressOption(packet);
+    return homeAddress !== undefined && this.#context.bindings.isBound(homeAddress, packet.source);
+  }
+
+  #readMobility(packet: Ipv6Packet, bytes: Uint8Array): Rejection | BindingUpdateFound {
+    const read = readMobility(packet, bytes);
+    if (read.fault !== undefined) return read.fault;
+    const { message } = read;
+    if (message.type === 'binding-update') return { update: message };
+    if (homeAddressOption(packet) !== undefined && !this.#isFromBinding(packet))
+      return UNKNOWN_BINDING;
+    const forCorrespondent =
+      message.type === 'home-test-init' || message.type === 'care-of-test-init';
+    return { reason: forCorrespondent ? 'correspondent-role-not-served' : 'unexpected-message' };
+  }
 }
 
-function unfitness(state: HomeAgentState, packet: Ipv6Packet): HomeAgentReason | undefined {
-  if (!state.configuration.addresses.includes(packet.destination)) return 'not-addressed-to-us';
-  if (isMulticast(packet.source) || isUnspecified(packet.source)) return 'source-not-unicast';
-  return packet.extensions.some((extension) => extension.type === 'fragment')
-    ? 'fragmented'
-    : undefined;
-}
-
-/** Counted, and answered where there is an answer. */
-function reject(
-  state: HomeAgentState,
-  { now, path, packet, bytes }: Arrival,
-  reason: HomeAgentReason,
-  answer: ErrorReply | undefined,
-  out: Output[],
-): void {
-  state.count(reason);
-  if (answer !== undefined) state.count(state.errors.report(now, path, packet, bytes, answer, out));
-}
-
-/**
- * RFC 6275 §9.3.1: the Home Address option is believed only with a binding to the packet's source.
- */
-function knownBinding(state: HomeAgentState, packet: Ipv6Packet): boolean {
-  const homeAddress = homeAddressOption(packet);
-  return homeAddress !== undefined && state.cache.get(homeAddress)?.careOfAddress === packet.source;
-}
-
-function receiveMobility(state: HomeAgentState, arrival: Arrival, out: Output[]): void {
-  const read = readMobility(arrival.packet, arrival.bytes);
-  if (read.fault === undefined) dispatch(state, arrival, read.message, out);
-  else reject(state, arrival, read.fault.reason, read.fault.answer, out);
-}
-
-function dispatch(
-  state: HomeAgentState,
-  arrival: Arrival,
-  message: MobilityMessage,
-  out: Output[],
-): void {
-  const { now, path, packet } = arrival;
-  if (message.type === 'binding-update') {
-    handleBindingUpdate(state, now, registrationRequest(path, packet, message), out);
-  } else if (homeAddressOption(packet) !== undefined && !knownBinding(state, packet)) {
-    reject(state, arrival, 'unknown-binding', UNKNOWN_BINDING, out);
-  } else if (message.type === 'home-test-init' || message.type === 'care-of-test-init') {
-    state.count('correspondent-role-not-served');
-  } else state.count('unexpected-message');
+interface BindingUpdateFound {
+  readonly update: Extract<MobilityMessage, { readonly type: 'binding-update' }>;
 }

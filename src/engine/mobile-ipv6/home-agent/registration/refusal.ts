@@ -1,7 +1,6 @@
 /**
- * Why a Binding Update is answered by a status of 128 or more. RFC 6275 §6.1.8, §10.3.1.
+ * The refusal of a Binding Update: a status of 128 or more. RFC 6275 §6.1.8, §10.3.1.
  */
-
 import type { HomeAgentReason } from '#engine/mobile-ipv6/home-agent/reasons.ts';
 import type { BindingStatusName } from '#wire/mobility/binding-status.ts';
 
@@ -9,7 +8,7 @@ export interface Refusal {
   readonly status: BindingStatusName;
   /** Counted beside `registration-refused`. */
   readonly reason?: HomeAgentReason;
-  /** In the acknowledgement instead of the Binding Update's own. */
+  /** These replace the Binding Update's own numbers in the acknowledgement. */
   readonly sequence?: number;
   readonly timestamp?: bigint;
 }

@@ -1,11 +1,14 @@
 /**
- * A Binding Update with what follows from the packet that it came in.
+ * A Binding Update, and what follows from the packet around it.
  *
- * RFC 6275 §9.5.1 care-of address and home address;  RFC 3963 §6.2 what asks for deletion;  RFC
- * 5555 §4.2 NAT detection, §4.4.2 Binding Update over UDP
- * Left out: UDP over IPv6 (RFC 5555 §4.4.1), which the data plane does not carry.
+ * RFC 6275 §9.5.1  care-of address and home address
+ * RFC 3963 §6.2    de-registration
+ * RFC 5555 §4.2    NAT detection;  §4.4.2 Binding Update over UDP
+ * Left out: UDP over IPv6 (RFC 5555 §4.4.1), which the data plane does not carry; the Binding
+ * Identifier option (RFC 5648 §4.3), skipped like an unknown option.
  */
 import type { IpAddress, Ipv6Address } from '#base/ip.ts';
+import { type BindingKey, NO_BID } from '#engine/mobile-ipv6/common/binding-cache.ts';
 import type { RegistrationKey } from '#engine/mobile-ipv6/common/registration-key.ts';
 import type { AuthorizedMobileNode } from '#engine/mobile-ipv6/home-agent/configuration.ts';
 import type { RegistrationPath } from '#engine/mobile-ipv6/home-agent/input.ts';
@@ -13,14 +16,14 @@ import { homeAddressOption, type Ipv6Packet } from '#wire/ip/ipv6.ts';
 import type { MobilityMessageOf } from '#wire/mobility/message.ts';
 import { findOption } from '#wire/mobility/options.ts';
 
-export interface RegistrationRequest {
+/** Its key is that of the binding which the Binding Update is for. */
+export interface RegistrationRequest extends BindingKey {
   readonly path: RegistrationPath;
-  /** IPv6 source on the wire, where an acknowledgement goes. */
+  /** IPv6 source on the wire: the destination of the acknowledgement. */
   readonly source: Ipv6Address;
   readonly homeAgentAddress: Ipv6Address;
-  readonly homeAddress: Ipv6Address;
   readonly careOfAddress: IpAddress;
-  /** The home address came in a Home Address option, so a type 2 routing header goes back. */
+  /** The home address was in a Home Address option; the answer has a type 2 routing header. */
   readonly homeAddressOption: boolean;
   /** RFC 5555 §4.2: the IPv4 source differs from the IPv4 care-of address. */
   readonly behindNat: boolean;
@@ -29,7 +32,7 @@ export interface RegistrationRequest {
   readonly update: MobilityMessageOf<'binding-update'>;
 }
 
-/** Who sent it; without security association only where the operator allows that. */
+/** The sender of a Binding Update; without key only where the operator allows that. */
 export interface AuthenticatedSender {
   readonly mobileNode: AuthorizedMobileNode;
   readonly registrationKey: RegistrationKey | undefined;
@@ -46,12 +49,13 @@ export function registrationRequest(
     source: packet.source,
     homeAgentAddress: packet.destination,
     homeAddress: option ?? packet.source,
+    bid: NO_BID,
     homeAddressOption: option !== undefined,
     header: packet.payload,
     update,
   };
   if (path.kind === 'udp') {
-    // One without the option is dropped before anything is made of it.
+    // The validity checks drop a Binding Update over UDP without the option.
     const careOfAddress =
       findOption(update.options, 'ipv4-care-of-address')?.address ?? path.remote;
     return { ...common, careOfAddress, behindNat: careOfAddress !== path.remote };
@@ -63,9 +67,9 @@ export function registrationRequest(
 
 /**
  * Lifetime zero (RFC 6275 §9.5.1), or the care-of address is the home address (RFC 3963 §6.2; RFC
- * 6275 has no word on it).
+ * 6275 does not mention it).
  */
-export function asksForDeletion(request: RegistrationRequest): boolean {
+export function isDeregistration(request: RegistrationRequest): boolean {
   return request.update.lifetimeUnits === 0 || request.careOfAddress === request.homeAddress;
 }
 

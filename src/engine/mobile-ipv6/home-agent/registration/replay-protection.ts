@@ -1,59 +1,56 @@
 /**
- * Freshness of a Binding Update.
+ * Replay protection: the freshness of a Binding Update.
  *
- * RFC 4285 §6      timestamp close to our clock and newer than the last accepted;  statuses 144,
- *                  145
+ * RFC 4285 §6      timestamp close to the home agent's clock and newer than the last accepted one;
+ *                  statuses 144, 145
  * RFC 6275 §9.5.1  sequence number greater than the last;  status 135;  §10.3.2 also shortly after
- *                  a deletion
- * Where both are wrong and the timestamp is close to our clock, the message is late and no clock is
+ *                  a de-registration
+ * Where both are wrong and the timestamp is close to the clock, the message is late and no clock is
  * wrong: status 135.
  */
-import type { Monotonic } from '#base/time.ts';
 import {
   mismatchTimestamp,
   timestampCloseEnough,
   timestampLater,
 } from '#crypto/replay-timestamp.ts';
 import { sequenceGreater } from '#engine/mobile-ipv6/common/sequence-number.ts';
-import type { HomeAgentState } from '#engine/mobile-ipv6/home-agent/state.ts';
+import type {
+  AuthenticatedUpdate,
+  RegistrationView,
+} from '#engine/mobile-ipv6/home-agent/registration-view.ts';
 import type { Refusal } from './refusal.ts';
-import {
-  type AuthenticatedSender,
-  type RegistrationRequest,
-  timestampOf,
-} from './registration-request.ts';
+import { timestampOf } from './registration-request.ts';
 
-/** Zero for who does not own the home address: nobody learns what another one sent last. */
+/**
+ * Zero unless the sender owns the home address, so that a mobile node cannot probe the timestamp of
+ * another one.
+ */
 function lastTimestamp(
-  state: HomeAgentState,
-  { homeAddress }: RegistrationRequest,
-  { mobileNode }: AuthenticatedSender,
+  { policy, bindings }: RegistrationView,
+  { request, sender }: AuthenticatedUpdate,
 ): bigint {
-  const owner = state.cache.get(homeAddress)?.mobileNode ?? state.directory.ownerOf(homeAddress);
-  if (owner !== mobileNode) return 0n;
-  return (
-    state.cache.get(homeAddress)?.timestamp ??
-    state.formerBindings.get(homeAddress)?.timestamp ??
-    0n
-  );
+  const { homeAddress } = request;
+  const binding = bindings.find(request);
+  const owner = binding?.mobileNode ?? policy.directory.ownerOf(homeAddress);
+  if (owner !== sender.mobileNode) return 0n;
+  return binding?.timestamp ?? bindings.former(homeAddress)?.timestamp ?? 0n;
 }
 
 export function checkTimestamp(
-  state: HomeAgentState,
-  now: Monotonic,
-  request: RegistrationRequest,
-  sender: AuthenticatedSender,
+  view: RegistrationView,
+  update: AuthenticatedUpdate,
 ): Refusal | undefined {
-  if (sender.registrationKey === undefined) return undefined;
-  const timestamp = timestampOf(request);
+  if (update.sender.registrationKey === undefined) return undefined;
+  const timestamp = timestampOf(update.request);
   if (timestamp === undefined)
     return { status: 'mesg-id-required', reason: 'replay-protection-missing' };
-  const wallNow = state.wallAt(now);
-  const last = lastTimestamp(state, request, sender);
+  const wallNow = view.clock.at(update.now);
+  const last = lastTimestamp(view, update);
   const newer = last === 0n || timestampLater(timestamp, last);
-  const close = timestampCloseEnough(timestamp, wallNow, state.configuration.timestampWindowMs);
+  const { timestampWindowMs } = view.policy.configuration;
+  const close = timestampCloseEnough(timestamp, wallNow, timestampWindowMs);
   if (newer && close) return undefined;
-  const late = close ? checkSequence(state, now, request) : undefined;
+  const late = close ? checkSequence(view, update) : undefined;
   return (
     late ?? {
       status: 'id-mismatch',
@@ -63,27 +60,25 @@ export function checkTimestamp(
   );
 }
 
-/** The sequence number that the next one must exceed; undefined when any is good. */
-export function lastSequence(
-  state: HomeAgentState,
-  now: Monotonic,
-  request: RegistrationRequest,
+/** The sequence number that the next one must exceed; undefined when every number is accepted. */
+function lastSequence(
+  { clock, bindings }: RegistrationView,
+  { now, request }: AuthenticatedUpdate,
 ): number | undefined {
-  const binding = state.cache.get(request.homeAddress);
+  const binding = bindings.find(request);
   if (binding !== undefined) return binding.sequence;
-  const former = state.formerBindings.get(request.homeAddress);
-  return former !== undefined && state.wallAt(now) < former.sequenceUntilWallMs
+  const former = bindings.former(request.homeAddress);
+  return former !== undefined && clock.at(now) < former.sequenceUntilWallMs
     ? former.sequence
     : undefined;
 }
 
 export function checkSequence(
-  state: HomeAgentState,
-  now: Monotonic,
-  request: RegistrationRequest,
+  view: RegistrationView,
+  update: AuthenticatedUpdate,
 ): Refusal | undefined {
-  const last = lastSequence(state, now, request);
-  if (last === undefined || sequenceGreater(request.update.sequence, last)) return undefined;
+  const last = lastSequence(view, update);
+  if (last === undefined || sequenceGreater(update.request.update.sequence, last)) return undefined;
   return {
     status: 'sequence-number-out-of-window',
     reason: 'sequence-out-of-window',

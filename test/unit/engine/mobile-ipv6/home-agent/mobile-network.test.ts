@@ -4,7 +4,8 @@
  */
 import { describe, expect, it } from 'vitest';
 import { type Ipv4Address, type Ipv6Address, ipv4, ipv6, parsePrefix } from '#base/ip.ts';
-import { Binding, NO_PREFIXES } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
+import { NO_BID } from '#engine/mobile-ipv6/common/binding-cache.ts';
+import { BindingCacheEntry, NO_PREFIXES } from '#engine/mobile-ipv6/home-agent/bindings/binding.ts';
 import { PrefixTable } from '#engine/mobile-ipv6/home-agent/grants/prefix-table.ts';
 import { filterOptions, type MobilityOption } from '#wire/mobility/options.ts';
 import {
@@ -290,11 +291,11 @@ describe('the prefix table', () => {
     remotePort: 0,
   } as const;
 
-  function bindingWith(homeAddress: Ipv6Address, prefixes: readonly string[]): Binding {
+  function bindingWith(homeAddress: Ipv6Address, prefixes: readonly string[]): BindingCacheEntry {
     const mobileNetworkPrefixes = prefixes.length === 0 ? NO_PREFIXES : prefixes.map(prefix);
     const scene = new Scene({ mobileNodes: [ROUTER] });
-    return new Binding(
-      homeAddress,
+    return new BindingCacheEntry(
+      { homeAddress, bid: NO_BID },
       ROUTER,
       { id: 1, endpoint, users: 1 },
       {

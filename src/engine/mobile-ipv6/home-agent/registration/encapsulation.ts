@@ -1,0 +1,52 @@
+/**
+ * The encapsulation of a registration's tunnel, and how the home agent tells the mobile node.
+ *
+ * RFC 5555 §4.5    UDP behind a NAT, and where either end forces it
+ * RFC 5555 §3.2.2  NAT Detection option
+ */
+
+import type { TunnelEndpoint } from '#engine/mobile-ipv6/home-agent/bindings/tunnels.ts';
+import type { HomeAgentConfiguration } from '#engine/mobile-ipv6/home-agent/configuration.ts';
+import { type MobilityOption, NO_KEEPALIVE_NEEDED } from '#wire/mobility/options.ts';
+import type { RegistrationRequest } from './registration-request.ts';
+
+/** Whether UDP is used without a NAT, because the home agent forces it or grants the F flag. */
+function forcesUdp(
+  { forceUdp, acceptForcedUdp }: HomeAgentConfiguration,
+  { update, behindNat }: RegistrationRequest,
+): boolean {
+  return !behindNat && (forceUdp === true || (update.flags.forceUdp && acceptForcedUdp));
+}
+
+/** The outer endpoint: UDP behind a NAT or when forced, else plain tunnelling. */
+export function tunnelEndpoint(
+  configuration: HomeAgentConfiguration,
+  request: RegistrationRequest,
+): TunnelEndpoint {
+  const { path, homeAgentAddress, careOfAddress, behindNat } = request;
+  if (path.kind === 'ipv6') {
+    return {
+      carrier: 'ip',
+      local: homeAgentAddress,
+      remote: careOfAddress,
+      localPort: 0,
+      remotePort: 0,
+    };
+  }
+  const { local, localPort, remote, remotePort } = path;
+  return behindNat || forcesUdp(configuration, request)
+    ? { carrier: 'udp', local, remote, localPort, remotePort }
+    : { carrier: 'ip', local, remote, localPort: 0, remotePort: 0 };
+}
+
+/** A clear F flag and no keepalive mean: no NAT, plain tunnel. */
+export function natDetection(
+  configuration: HomeAgentConfiguration,
+  request: RegistrationRequest,
+): MobilityOption {
+  return {
+    type: 'nat-detection',
+    forceUdp: forcesUdp(configuration, request),
+    refreshTimeSeconds: request.behindNat ? configuration.natKeepaliveSeconds : NO_KEEPALIVE_NEEDED,
+  };
+}

@@ -1,0 +1,164 @@
+/**
+ * Carries out the verdict on a Binding Update and answers it.
+ *
+ * RFC 6275 §10.3.1 registration;  §10.3.2 de-registration
+ */
+import { unreachable } from '#base/assert.ts';
+import { CounterSet, type Counters } from '#engine/common/counters.ts';
+import { TokenBucket } from '#engine/common/token-bucket.ts';
+import type { Step } from '#engine/contract/engine.ts';
+import {
+  forgetIpv4Assignment,
+  storeIpv4Assignment,
+} from '#engine/mobile-ipv6/home-agent/bindings/binding-store.ts';
+import type { Bindings } from '#engine/mobile-ipv6/home-agent/bindings/bindings.ts';
+import { emit } from '#engine/mobile-ipv6/home-agent/events.ts';
+import type { AddressPool, PoolOffer } from '#engine/mobile-ipv6/home-agent/grants/address-pool.ts';
+import type { PendingRegistration } from '#engine/mobile-ipv6/home-agent/home-link/duplicate-address-detection.ts';
+import type { HomeLink } from '#engine/mobile-ipv6/home-agent/home-link/home-link.ts';
+import type { HomeAgentCounters } from '#engine/mobile-ipv6/home-agent/reasons.ts';
+import type { RegistrationView } from '#engine/mobile-ipv6/home-agent/registration-view.ts';
+import { bindingStatusName } from '#wire/mobility/binding-status.ts';
+import {
+  type Acknowledgement,
+  acceptance,
+  acknowledgementPacket,
+  deregistrationAcceptance,
+  rejection,
+} from './binding-acknowledgement.ts';
+import { judgeAfterDetection, judgeBindingUpdate, type Verdict } from './binding-update-checks.ts';
+import { grantRegistration } from './grant.ts';
+import type { Refusal } from './refusal.ts';
+import { type RegistrationRequest, timestampOf } from './registration-request.ts';
+
+const EVENTS_PER_SECOND = 5;
+const BURST = 10;
+
+/** What the registrar reads and acts on. */
+export interface RegistrarContext extends RegistrationView {
+  readonly bindings: Bindings;
+  readonly pool: AddressPool;
+  readonly homeLink: HomeLink | undefined;
+  readonly counters: HomeAgentCounters;
+}
+
+export class Registrar {
+  readonly #context: RegistrarContext;
+  readonly #acknowledgements = new CounterSet<string>({});
+  /** Limits events that an unauthenticated sender can cause. */
+  readonly #eventLimit = new TokenBucket(EVENTS_PER_SECOND, BURST);
+
+  constructor(context: RegistrarContext) {
+    this.#context = context;
+  }
+
+  /** Binding Acknowledgements by the name of their status. */
+  get acknowledgements(): Counters {
+    return this.#acknowledgements.counters;
+  }
+
+  handle(step: Step, request: RegistrationRequest): void {
+    const verdict = judgeBindingUpdate(this.#context, step.now, request);
+    switch (verdict.kind) {
+      case 'discarded':
+        this.#context.counters.count(verdict.reason);
+        break;
+      case 'refused':
+        this.#refuse(step, { request, sender: verdict.sender }, verdict.refusal);
+        break;
+      case 'deregistration':
+        this.#deregister(step, request, verdict);
+        break;
+      case 'registration':
+        this.#accept(step, { request, sender: verdict.sender });
+        break;
+      default:
+        unreachable(verdict);
+    }
+  }
+
+  /** No host objected to the home address; other registrations may have changed since. */
+  completeAfterDetection(step: Step, pending: PendingRegistration): void {
+    const update = { now: step.now, ...pending };
+    const refusal = judgeAfterDetection(this.#context, update);
+    if (refusal === undefined) this.#register(step, pending);
+    else this.#refuse(step, pending, refusal);
+  }
+
+  /** Another host on the home link has the home address. */
+  refuseDuplicate(step: Step, pending: PendingRegistration): void {
+    const status = 'duplicate-address-detection-failed';
+    this.#refuse(step, pending, { status, reason: 'duplicate-address-detected' });
+  }
+
+  /** Registers now, or after duplicate address detection on the home link. */
+  #accept(step: Step, pending: PendingRegistration): void {
+    const { bindings, homeLink, policy } = this.#context;
+    const { homeAddress } = pending.request;
+    const known = bindings.anyOf(homeAddress) !== undefined;
+    if (known || homeLink === undefined || !policy.directory.isHomeSubnet(homeAddress))
+      this.#register(step, pending);
+    else homeLink.startDetection(step, pending);
+  }
+
+  #register(step: Step, pending: PendingRegistration): void {
+    const { bindings, policy } = this.#context;
+    const update = { now: step.now, ...pending };
+    const { registration, ipv4 } = grantRegistration(this.#context, update);
+    if (ipv4.offer !== undefined) this.#takeFromPool(step, pending.request, ipv4.offer);
+    const binding = bindings.register(step, registration);
+    const answer = acceptance(policy.configuration, binding, ipv4.acknowledgements);
+    this.#acknowledge(step, pending, answer);
+  }
+
+  #takeFromPool(step: Step, { homeAddress }: RegistrationRequest, offer: PoolOffer): void {
+    this.#context.pool.take(homeAddress, offer);
+    if (offer.reassignedFrom !== undefined) forgetIpv4Assignment(step, offer.reassignedFrom);
+    storeIpv4Assignment(step, homeAddress, offer.address);
+  }
+
+  #deregister(
+    step: Step,
+    request: RegistrationRequest,
+    { sender, fresh, refusal, overtakes }: Extract<Verdict, { readonly kind: 'deregistration' }>,
+  ): void {
+    const { bindings, homeLink } = this.#context;
+    const pending = { request, sender };
+    const { sequence } = request.update;
+    const timestamp = timestampOf(request);
+    if (fresh) homeLink?.detection.cancel(pending);
+    if (overtakes) bindings.rememberFormer(step, request.homeAddress, sequence, timestamp ?? 0n);
+    if (refusal === undefined) {
+      bindings.deregister(step, request, sequence, timestamp);
+      this.#acknowledge(step, pending, deregistrationAcceptance(request));
+    } else this.#refuse(step, pending, refusal);
+  }
+
+  /** Changes nothing but counters. */
+  #refuse(step: Step, pending: PendingRegistration, refusal: Refusal): void {
+    const { request, sender } = pending;
+    const { counters } = this.#context;
+    counters.count('registration-refused');
+    if (refusal.reason !== undefined) counters.count(refusal.reason);
+    if (this.#eventLimit.take(step.now)) {
+      emit(step, 'info', 'registration-refused', {
+        homeAddress: request.homeAddress,
+        careOfAddress: request.careOfAddress,
+        identifier: sender.mobileNode.identifier,
+        status: refusal.status,
+      });
+    }
+    this.#acknowledge(step, pending, rejection(request, refusal));
+  }
+
+  #acknowledge(step: Step, { request, sender }: PendingRegistration, answer: Acknowledgement) {
+    const { policy, homeLink } = this.#context;
+    const { homeAddress, homeAgentAddress, path } = request;
+    this.#acknowledgements.count(bindingStatusName(answer.status));
+    const packet = acknowledgementPacket(policy.configuration, request, sender, answer);
+    const atHome = path.kind === 'ipv6' && request.source === homeAddress;
+    if (atHome && homeLink !== undefined && policy.directory.isHomeSubnet(homeAddress))
+      homeLink.sendToNodeAtHome(step, { homeAddress, homeAgentAddress, path, packet });
+    else step.out.push({ kind: 'send', path, packet });
+  }
+}
