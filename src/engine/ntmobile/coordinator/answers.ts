@@ -1,5 +1,5 @@
 /**
- * How a direction coordinator's answers are put together.
+ * Answers of a direction coordinator and the options in them.
  *
  * No RFC: docs/reference/ntmobile.md §6
  */
@@ -8,7 +8,7 @@ import type { NtmobileMessage, NtmobileMessageType } from '#wire/ntmobile/messag
 import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import type { Relay } from './relays.ts';
 
-/** Which answer a request has. */
+/** The type of the answer to each request. */
 const ANSWER_TO: Partial<Record<NtmobileMessageType, NtmobileMessageType>> = {
   'registration-request': 'registration-response',
   'address-request': 'address-response',
@@ -24,7 +24,7 @@ export function answerTo(
   return { type, answer: true, status, transaction: request.transaction, options };
 }
 
-/** Where a message came from. */
+/** The endpoint that the coordinator received a message from. */
 export function observedEndpointOption({ remote, remotePort }: UdpPath): NtmobileOption {
   return { type: 'observed-endpoint', endpoint: { address: remote, port: remotePort } };
 }

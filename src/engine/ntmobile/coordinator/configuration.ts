@@ -1,8 +1,8 @@
 /**
- * What an operator decides about a direction coordinator. No RFC:
- * docs/reference/ntmobile.md §1, §2, §6.
+ * The configuration of a direction coordinator, as plain data. `daemons/dc/config.ts` builds it
+ * from the YAML file; tests build it by hand.
  *
- * Plain data: `daemons/dc/config.ts` checks the YAML and builds it; tests build it by hand.
+ * No RFC: docs/reference/ntmobile.md §1, §2, §6
  */
 import type { Prefix } from '#base/ip.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
@@ -12,27 +12,24 @@ import type { Endpoint } from '#wire/ntmobile/options.ts';
 export interface DirectionCoordinatorConfiguration {
   readonly own: KeyPair;
   readonly verifyCredential: CredentialVerifier;
-  /** Domain of the names of nodes, without a trailing dot. */
+  /** The domain that contains the names of all nodes, without a trailing dot. */
   readonly zone: string;
-  /**
-   * Octets that addresses of general nodes and tokens of relays are made from: 32 random ones, kept
-   * for good.
-   */
+  /** 32 random octets, never changed: addresses of general nodes and token keys derive from it. */
   readonly secret: Uint8Array;
   /** The system's ULA /48. */
   readonly systemPrefix: Prefix;
-  /** Virtual IPv4 addresses of general nodes. */
+  /** The virtual IPv4 addresses of general nodes are from this prefix. */
   readonly generalIpv4Prefix: Prefix;
-  /** Where nodes find the second port, one for each family served. */
+  /** Endpoints of the second port, one for each address family. */
   readonly secondEndpoints: readonly Endpoint[];
   /** Public keys of the relays that may register. */
   readonly relayKeys: readonly Uint8Array[];
-  /** Longest lifetime granted. */
+  /** The maximum lifetime of a registration. */
   readonly maximumLifetimeSeconds: number;
-  /** Most nodes registered at a time. */
+  /** The maximum number of registered nodes. */
   readonly maximumRegistrations: number;
-  /** Of each leg of a path at a relay. */
+  /** The rate that relays grant each leg of a path. */
   readonly relayRateKilobits: number;
-  /** Handshakes in a second that are taken without a cookie. */
+  /** Handshakes per second that are accepted without a cookie. */
   readonly handshakesPerSecond: number;
 }

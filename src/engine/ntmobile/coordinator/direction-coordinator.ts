@@ -1,13 +1,14 @@
 /**
- * The direction coordinator engine: who is registered, and which path two of them build.
+ * The direction coordinator engine: registers nodes and relays, and directs pairs of them to
+ * establish a path.
  *
  * No RFC: docs/reference/ntmobile.md §4 to §7
- * Left out: the name server of the zone (it asks `addressesOf`), other coordinators.
+ * Left out: the name server of the zone, which calls `addressesOf`; several coordinators.
  */
 import { hex } from '#base/bytes.ts';
 import type { Ipv4Address, Ipv6Address } from '#base/ip.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
-import { earliest, type Monotonic, monotonic } from '#base/time.ts';
+import { earliest, type Monotonic } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { CounterSet, type Counters } from '#engine/common/counters.ts';
 import type { Engine, RandomBytes, Reconfigurable, Step } from '#engine/contract/engine.ts';
@@ -20,31 +21,27 @@ import type {
   SessionListener,
 } from '#engine/ntmobile/common/session-listener.ts';
 import { Sessions } from '#engine/ntmobile/common/sessions.ts';
+import { WallClock } from '#engine/ntmobile/common/wall-clock.ts';
 import { HandshakeUse, Suite, suiteBit } from '#wire/ntmobile/datagram.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
-import { findNtmobileOption, type NtmobileOption } from '#wire/ntmobile/options.ts';
+import type { NtmobileOption } from '#wire/ntmobile/options.ts';
 import { answerTo, observedEndpointOption } from './answers.ts';
 import type { DirectionCoordinatorConfiguration } from './configuration.ts';
-import { DirectionWriter, mayReach, type PendingDirection, statusOfRelay } from './directions.ts';
-import { type GeneralNode, GeneralNodes } from './general-nodes.ts';
+import { DirectionRequests } from './direction-requests.ts';
+import { DirectionWriter, type PendingDirection } from './directions.ts';
+import { GeneralNodes } from './general-nodes.ts';
 import { COORDINATOR_COUNTERS, type CoordinatorCounter } from './reasons.ts';
 import { Registrar } from './registrar.ts';
-import { NodeRegistration, Registrations } from './registrations.ts';
-import { type Relay, Relays } from './relays.ts';
+import { Registrations } from './registrations.ts';
+import { Relays } from './relays.ts';
 import { GENERAL_NODES_TABLE, REGISTRATIONS_TABLE } from './stored-records.ts';
 
-/** How long another may take to answer for the one who asked, who gives up after eight seconds. */
-const DIRECTION_ATTEMPT_MS = 3_000;
-const NO_PATH = new Uint8Array(8);
-
-/** Never throws for a peer's fault; `clock` must be the first input. */
+/** Never throws for a peer's fault. `clock` must be the first input. */
 export interface DirectionCoordinator
   extends Engine<CommonInput>,
     Reconfigurable<DirectionCoordinatorConfiguration> {
   readonly counters: Counters;
-  /**
-   * For the name server: virtual addresses of a name of the zone; undefined: there is no such node.
-   */
+  /** The virtual addresses of a name, for the name server; undefined if no node has the name. */
   addressesOf(
     name: string,
   ): { readonly ipv6: readonly Ipv6Address[]; readonly ipv4: readonly Ipv4Address[] } | undefined;
@@ -61,33 +58,36 @@ class DirectionCoordinatorEngine
   implements DirectionCoordinator, SessionListener<PendingDirection>
 {
   #configuration: DirectionCoordinatorConfiguration;
-  readonly #sessions: Sessions<PendingDirection>;
+  readonly #clock = new WallClock();
+  readonly #counters = new CounterSet<CoordinatorCounter>(COORDINATOR_COUNTERS);
   readonly #registrations = new Registrations();
   readonly #relays = new Relays();
+  readonly #sessions: Sessions<PendingDirection>;
   readonly #generalNodes: GeneralNodes;
   readonly #writer: DirectionWriter;
-  /** Directions that wait for a session that we began ourselves, after a restart. */
-  readonly #waiting = new Map<Session, PendingDirection[]>();
-  readonly #counters = new CounterSet<CoordinatorCounter>(COORDINATOR_COUNTERS);
   readonly #registrar: Registrar;
-  #step: Step = { now: monotonic(0), out: [] };
+  readonly #directionRequests: DirectionRequests;
 
   constructor(configuration: DirectionCoordinatorConfiguration, random: RandomBytes) {
     const { own, handshakesPerSecond, secret, systemPrefix, generalIpv4Prefix } = configuration;
     const suites = suiteBit(Suite.aes128Gcm) | suiteBit(Suite.chacha20Poly1305);
-    this.#configuration = configuration;
-    this.#sessions = new Sessions(
+    const sessions = new Sessions<PendingDirection>(
       { own, random, suites, handshakesPerSecond, credential: () => undefined },
       this,
     );
-    this.#generalNodes = new GeneralNodes(secret, systemPrefix, generalIpv4Prefix);
-    this.#writer = new DirectionWriter(configuration);
-    this.#registrar = new Registrar(
-      configuration,
-      this.#registrations,
-      this.#relays,
-      this.#counters,
-    );
+    const generalNodes = new GeneralNodes(secret, systemPrefix, generalIpv4Prefix);
+    const writer = new DirectionWriter(configuration, this.#clock);
+    const tables = { registrations: this.#registrations, relays: this.#relays };
+    const counters = this.#counters;
+    this.#configuration = configuration;
+    this.#sessions = sessions;
+    this.#generalNodes = generalNodes;
+    this.#writer = writer;
+    this.#registrar = new Registrar(configuration, { ...tables, counters, clock: this.#clock });
+    this.#directionRequests = new DirectionRequests({
+      ...{ ...tables, sessions, generalNodes, writer, counters },
+      zone: () => this.#configuration.zone,
+    });
   }
 
   get counters(): Counters {
@@ -95,7 +95,7 @@ class DirectionCoordinatorEngine
   }
 
   addressesOf(name: string) {
-    const holder = this.#registrations.named(name)?.holder;
+    const holder = this.#registrations.findByName(name)?.holder;
     return holder === undefined
       ? undefined
       : { ipv6: [holder.virtualIpv6], ipv4: [holder.virtualIpv4] };
@@ -107,70 +107,66 @@ class DirectionCoordinatorEngine
 
   reconfigure(now: Monotonic, configuration: DirectionCoordinatorConfiguration): void {
     this.#configuration = configuration;
-    this.#writer.configuration = configuration;
+    this.#writer.reconfigure(configuration);
     this.#sessions.setHandshakesPerSecond(configuration.handshakesPerSecond);
     for (const session of this.#registrar.reconfigure(now, configuration)) {
-      this.#relays.removeOf(session);
+      this.#relays.removeBySession(session);
       this.#sessions.discard(session);
     }
   }
 
   step(now: Monotonic, input: CommonInput, out: Output[]): void {
     const step = { now, out };
-    this.#step = step;
     switch (input.kind) {
       case 'datagram':
         if (input.path.kind === 'datagram') this.#sessions.receive(step, input.path, input.packet);
         break;
       case 'clock':
-        this.#registrar.offsetMs = input.offsetMs;
-        this.#writer.offsetMs = input.offsetMs;
+        this.#clock.setOffset(input.offsetMs);
         this.#sessions.setClockOffset(input.offsetMs);
         return;
       case 'record':
-        this.#restore(now, input);
+        this.#restore(step, input);
         return;
       case 'request':
-        this.#handleOperatorCommand(input);
+        this.#handleOperatorCommand(step, input);
         break;
       default:
     }
     this.#sessions.tick(step);
-    this.#registrar.endDue(now, this.#step.out);
-    for (const { session } of this.#registrar.recheckCredentials(now, this.#step.out)) {
+    this.#registrar.tick(step);
+    for (const { session } of this.#registrar.recheckCredentials(step))
       if (session !== undefined) this.#sessions.discard(session);
-    }
   }
 
   // --- sessions ---
 
   authorizeInitiation(
     { now }: Step,
-    { use, publicKey, payload }: IncomingInitiation,
+    { use, publicKey, payload: { credential } }: IncomingInitiation,
   ): readonly NtmobileOption[] | undefined {
     if (use !== HandshakeUse.coordinator) return undefined;
-    return this.#registrar.mayRegister(now, publicKey, payload.credential) ? [] : undefined;
+    return this.#registrar.mayRegister(now, { publicKey, credential }) ? [] : undefined;
   }
 
   established(step: Step, session: Session): void {
     session.current?.forgetDataKeys();
-    const waiting = this.#waiting.get(session) ?? [];
-    this.#waiting.delete(session);
-    for (const direction of waiting) this.#askResponder(step, session, direction);
+    this.#directionRequests.established(step, session);
   }
 
   handleRequest(
     step: Step,
     session: Session,
-    { message, udpPath }: ReceivedMessage,
+    request: ReceivedMessage,
   ): NtmobileMessage | 'later' | undefined {
+    const { message, udpPath } = request;
     switch (message.type) {
       case 'registration-request':
-        return this.#registrar.register(step.now, session, message, udpPath, step.out);
+        return this.#registrar.register(step, session, request);
       case 'address-request':
         return answerTo(message, NtmobileStatus.granted, [observedEndpointOption(udpPath)]);
       case 'direction-request':
-        return this.#direct(step, session, message);
+        return this.#directionRequests.request(step, session, message);
       default:
         this.#counters.count('message-unexpected');
         return undefined;
@@ -181,231 +177,31 @@ class DirectionCoordinatorEngine
     step: Step,
     session: Session,
     direction: PendingDirection,
-    received: ReceivedMessage | undefined,
+    answer: ReceivedMessage | undefined,
   ): void {
-    const answer = received?.message;
-    const { target } = direction;
-    if (target.kind === 'general') {
-      this.#finishGeneral(step, direction, target.node, answer);
-      return;
-    }
-    if (
-      answer === undefined ||
-      answer.type !== 'route-direction-confirmation' ||
-      answer.status !== NtmobileStatus.granted
-    ) {
-      // Somebody who no longer has its keys is called anew by the next one who asks.
-      if (answer === undefined && target.registration.session === session)
-        target.registration.session = undefined;
-      this.#refuse(step, direction, NtmobileStatus.peerNotReachable, 'direction-unreachable');
-      return;
-    }
-    this.#give(
-      step,
-      direction,
-      this.#writer.toInitiator(step.now, direction, target.registration, answer),
-    );
+    this.#directionRequests.answered(step, session, direction, answer?.message);
   }
 
   ended(step: Step, session: Session): void {
-    this.#relays.removeOf(session);
-    for (const direction of this.#waiting.get(session) ?? []) {
-      this.#refuse(step, direction, NtmobileStatus.peerNotReachable, 'direction-unreachable');
-    }
-    this.#waiting.delete(session);
-    const registration = this.#registrations.ofNode(nodeIdOf(session.peer.publicKey));
+    this.#relays.removeBySession(session);
+    this.#directionRequests.ended(step, session);
+    const registration = this.#registrations.findByNodeId(nodeIdOf(session.peer.publicKey));
     if (registration?.session === session) registration.session = undefined;
-  }
-
-  // --- directions ---
-
-  #direct(step: Step, session: Session, request: NtmobileMessage): NtmobileMessage | 'later' {
-    const requester = this.#registrations.ofNode(nodeIdOf(session.peer.publicKey));
-    if (requester?.session !== session || !requester.active) {
-      return this.#noDirection(request, NtmobileStatus.notRegistered, 'direction-not-registered');
-    }
-    const pathId = findNtmobileOption(request.options, 'path-id')?.pathId ?? NO_PATH;
-    const target = this.#targetOf(request);
-    if (target === undefined)
-      return this.#noDirection(request, NtmobileStatus.noSuchName, 'direction-unknown-name');
-    if (target instanceof NodeRegistration)
-      return this.#directToNode(step, { requester, request, pathId }, target);
-    return this.#directToGeneral(step, { requester, request, pathId }, target);
-  }
-
-  /** A name or address of a node, or the name of a general node; undefined: nobody's. */
-  #targetOf({ options }: NtmobileMessage): NodeRegistration | string | undefined {
-    const address =
-      findNtmobileOption(options, 'virtual-ipv6')?.address ??
-      findNtmobileOption(options, 'virtual-ipv4')?.address;
-    if (address !== undefined) return this.#registrations.at(address);
-    const name = findNtmobileOption(options, 'name')?.name;
-    if (name === undefined) return undefined;
-    const { zone } = this.#configuration;
-    return (
-      this.#registrations.named(name) ??
-      (name === zone || name.endsWith(`.${zone}`) ? undefined : name)
-    );
-  }
-
-  #directToNode(
-    step: Step,
-    asked: Pick<PendingDirection, 'requester' | 'request' | 'pathId'>,
-    registration: NodeRegistration,
-  ): NtmobileMessage | 'later' {
-    const { requester, request } = asked;
-    if (registration === requester || !mayReach(requester, registration)) {
-      return this.#noDirection(request, NtmobileStatus.notAllowed, 'direction-not-allowed');
-    }
-    if (!registration.active)
-      return this.#noDirection(request, NtmobileStatus.peerNotReachable, 'direction-unreachable');
-    const relay = this.#relays.choose(step.now, [requester.roundTrips, registration.roundTrips]);
-    const direction = { ...asked, relay, target: { kind: 'node', registration } } as const;
-    if (registration.session?.current !== undefined)
-      this.#askResponder(step, registration.session, direction);
-    else this.#callResponder(step, registration, direction);
-    return 'later';
-  }
-
-  #askResponder(step: Step, session: Session, direction: PendingDirection): void {
-    if (direction.target.kind !== 'node') return;
-    const options = this.#writer.toResponder(step.now, direction, direction.target.registration);
-    this.#sessions.request(
-      step,
-      session,
-      { type: 'route-direction', options, attemptMs: DIRECTION_ATTEMPT_MS },
-      direction,
-    );
-  }
-
-  /**
-   * After a restart there are registrations without keys: the node is where it was, so it is called
-   * there.
-   */
-  #callResponder(step: Step, registration: NodeRegistration, direction: PendingDirection): void {
-    const pending =
-      registration.session === undefined ? undefined : this.#waiting.get(registration.session);
-    if (pending !== undefined) {
-      pending.push(direction);
-      return;
-    }
-    const { publicKey, udpPath } = registration;
-    const session = this.#sessions.connect(step, {
-      publicKey,
-      use: HandshakeUse.coordinator,
-      pathId: NO_PATH,
-      udpPath,
-    });
-    registration.session = session;
-    this.#waiting.set(session, [direction]);
-  }
-
-  #directToGeneral(
-    step: Step,
-    asked: Pick<PendingDirection, 'requester' | 'request' | 'pathId'>,
-    name: string,
-  ): NtmobileMessage | 'later' {
-    // Connections have the address of the relay that the node reaches it by now.
-    const present = findNtmobileOption(asked.request.options, 'relay')?.publicKey;
-    const relay = this.#relays.choose(step.now, [asked.requester.roundTrips], present);
-    if (relay === undefined)
-      return this.#noDirection(asked.request, NtmobileStatus.noRelay, 'direction-no-relay');
-    const { node, isNew } = this.#generalNodes.of(name);
-    if (isNew) {
-      const value = { virtualIpv4: node.virtualIpv4 ?? null };
-      this.#step.out.push({ kind: 'persist', table: GENERAL_NODES_TABLE, key: name, value });
-    }
-    this.#askRelay(step, relay, { ...asked, relay, target: { kind: 'general', node } }, node);
-    return 'later';
-  }
-
-  #askRelay(step: Step, relay: Relay, direction: PendingDirection, node: GeneralNode): void {
-    const options = this.#writer.toRelay(direction, node);
-    this.#sessions.request(
-      step,
-      relay.session,
-      { type: 'relay-direction', options, attemptMs: DIRECTION_ATTEMPT_MS },
-      direction,
-    );
-  }
-
-  #finishGeneral(
-    step: Step,
-    direction: PendingDirection,
-    node: GeneralNode,
-    answer: NtmobileMessage | undefined,
-  ): void {
-    if (answer === undefined && this.#asksAnother(step, direction, node)) return;
-    const granted =
-      answer?.type === 'relay-direction-response' && answer.status === NtmobileStatus.granted;
-    if (answer === undefined || !granted)
-      this.#refuse(step, direction, statusOfRelay(answer), 'direction-relay-refused');
-    else this.#give(step, direction, this.#writer.toGeneral(direction, node, answer));
-  }
-
-  /**
-   * A relay that left the request unanswered is gone, or will be back: another one may be there
-   * now.
-   */
-  #asksAnother(step: Step, direction: PendingDirection, node: GeneralNode): boolean {
-    const { relay: silent, requester } = direction;
-    if (silent === undefined) return false;
-    this.#relays.silent(step.now, silent);
-    const relay = this.#relays.choose(step.now, [requester.roundTrips]);
-    if (relay === undefined || relay.session === silent.session || direction.second === true)
-      return false;
-    this.#askRelay(step, relay, { ...direction, relay, second: true }, node);
-    return true;
-  }
-
-  #give(
-    step: Step,
-    { requester, request }: PendingDirection,
-    options: readonly NtmobileOption[],
-  ): void {
-    this.#counters.count('directed');
-    this.#answerAsker(step, requester, answerTo(request, NtmobileStatus.granted, options));
-  }
-
-  #refuse(
-    step: Step,
-    { requester, request }: PendingDirection,
-    status: number,
-    reason: CoordinatorCounter,
-  ): void {
-    this.#answerAsker(step, requester, this.#noDirection(request, status, reason));
-  }
-
-  #answerAsker(step: Step, { holder }: NodeRegistration, message: NtmobileMessage): void {
-    // It may have registered anew meanwhile: from somewhere else, under other keys.
-    const session = this.#registrations.ofNode(holder.nodeId)?.session;
-    if (session !== undefined) this.#sessions.answer(step, session, message);
-  }
-
-  #noDirection(
-    request: NtmobileMessage,
-    status: number,
-    reason: CoordinatorCounter,
-  ): NtmobileMessage {
-    this.#counters.count(reason);
-    return answerTo(request, status);
   }
 
   // --- store and operator ---
 
-  #restore(now: Monotonic, { table, key, value }: Extract<CommonInput, { kind: 'record' }>): void {
+  #restore(step: Step, { table, key, value }: Extract<CommonInput, { kind: 'record' }>): void {
     if (table === GENERAL_NODES_TABLE) this.#generalNodes.restore(key, value);
-    else if (table === REGISTRATIONS_TABLE)
-      this.#registrar.restore(now, key, value, this.#step.out);
+    else if (table === REGISTRATIONS_TABLE) this.#registrar.restore(step, key, value);
   }
 
-  #handleOperatorCommand({
-    id,
-    command,
-    parameters,
-  }: Extract<CommonInput, { kind: 'request' }>): void {
+  #handleOperatorCommand(
+    step: Step,
+    { id, command, parameters }: Extract<CommonInput, { kind: 'request' }>,
+  ): void {
     if (command === 'revoke') {
-      this.#step.out.push({ kind: 'reply', id, ...this.#revoke(parameters['node']) });
+      step.out.push({ kind: 'reply', id, ...this.#revoke(step, parameters['node']) });
       return;
     }
     const answers = new Map<string, () => JsonValue>([
@@ -416,13 +212,16 @@ class DirectionCoordinatorEngine
     ]);
     const value = answers.get(command)?.();
     const unknown = `unknown command; known: ${[...answers.keys(), 'revoke'].join(', ')}`;
-    this.#step.out.push({ kind: 'reply', id, ok: value !== undefined, value: value ?? unknown });
+    step.out.push({ kind: 'reply', id, ok: value !== undefined, value: value ?? unknown });
   }
 
-  #revoke(node: JsonValue | undefined): { readonly ok: boolean; readonly value: JsonValue } {
+  #revoke(
+    step: Step,
+    node: JsonValue | undefined,
+  ): { readonly ok: boolean; readonly value: JsonValue } {
     if (typeof node !== 'string')
       return { ok: false, value: 'node: a name, node id or virtual address is needed' };
-    const revoked = this.#registrar.revoke(node, this.#step.out);
+    const revoked = this.#registrar.revoke(step, node);
     if (revoked === undefined) return { ok: false, value: `no node ${node} is registered` };
     if (revoked.session !== undefined) this.#sessions.discard(revoked.session);
     return { ok: true, value: { name: revoked.holder.name } };
@@ -430,12 +229,11 @@ class DirectionCoordinatorEngine
 
   #status(): JsonObject {
     const { own, zone } = this.#configuration;
-    const registrations = this.#registrations.size;
     return {
       role: 'direction-coordinator',
       zone,
       publicKey: `hex:${hex(own.publicKey)}`,
-      registrations,
+      registrations: this.#registrations.size,
     };
   }
 }

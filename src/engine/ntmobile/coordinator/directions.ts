@@ -1,20 +1,24 @@
 /**
- * Directions: what a direction coordinator tells two nodes, or a node and a relay, so that they
- * build a path.
+ * Directions: the messages with which a direction coordinator makes two nodes, or a node and a
+ * relay, establish a path.
  *
  * No RFC: docs/reference/ntmobile.md §6; the order of the messages is the published one
  *
- *   to a node:           MN -> DC  Direction Request        to a general node:  MN -> DC
- *   Direction Request
- *                        DC -> CN  Route Direction                              DC -> RS-N Relay
- *                        Direction
- *                        CN -> DC  Route Direction Confirmation                 RS-N -> DC Relay
- *                        Direction Response
- *                        DC -> MN  Route Direction                              DC -> MN   Route
- *                        Direction
+ *     to a node
+ *     MN -> DC    Direction Request
+ *     DC -> CN    Route Direction
+ *     CN -> DC    Route Direction Confirmation
+ *     DC -> MN    Route Direction
+ *
+ *     to a general node
+ *     MN -> DC    Direction Request
+ *     DC -> RS-N  Relay Direction
+ *     RS-N -> DC  Relay Direction Response
+ *     DC -> MN    Route Direction
  */
 import type { Monotonic } from '#base/time.ts';
 import { makeRelayToken, relayTokenKey } from '#crypto/relay-token.ts';
+import type { WallClock } from '#engine/ntmobile/common/wall-clock.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   DirectionRole,
@@ -30,25 +34,25 @@ import type { GeneralNode } from './general-nodes.ts';
 import type { NodeRegistration } from './registrations.ts';
 import type { Relay } from './relays.ts';
 
-/** Both nodes of a path need it: long enough for a slow handshake. */
+/** Long enough for slow handshakes of both nodes with the relay. */
 const TOKEN_SECONDS = 60;
-/** What the relay does not say. */
+/** Used if the relay reports none. */
 const DEFAULT_TIME_TO_LIVE_SECONDS = 60;
 
-/** A Direction Request whose answer waits for somebody else's. */
+/** A Direction Request that waits for the answer of the other node or the relay. */
 export interface PendingDirection {
   readonly requester: NodeRegistration;
   readonly request: NtmobileMessage;
   readonly pathId: Uint8Array;
   readonly relay: Relay | undefined;
-  /** Another relay was asked before, and did not answer. */
-  readonly second?: boolean;
+  /** A first relay did not answer; `relay` is the second one. */
+  readonly isRetry?: boolean;
   readonly target:
     | { readonly kind: 'node'; readonly registration: NodeRegistration }
     | { readonly kind: 'general'; readonly node: GeneralNode };
 }
 
-/** Nodes reach each other that share a group, or that have none at all. */
+/** Two nodes may reach each other if they share a group, or if neither has any. */
 export function mayReach(
   { holder: { groups } }: NodeRegistration,
   other: NodeRegistration,
@@ -58,29 +62,7 @@ export function mayReach(
   return groups.some((group) => others.includes(group));
 }
 
-function leg(
-  configuration: DirectionCoordinatorConfiguration,
-  now: Monotonic,
-  offsetMs: number,
-  { relay, pathId }: PendingDirection,
-  { holder }: NodeRegistration,
-  role: number,
-): readonly NtmobileOption[] {
-  if (relay === undefined) return [];
-  const key = relayTokenKey(configuration.secret, relay.nodeId);
-  const notAfterSeconds = BigInt(Math.floor((now + offsetMs) / 1000) + TOKEN_SECONDS);
-  const rateKilobits = configuration.relayRateKilobits;
-  const token = makeRelayToken(key, {
-    role,
-    rateKilobits,
-    pathId,
-    nodeId: holder.nodeId,
-    notAfterSeconds,
-  });
-  return [relayOption(relay), { type: 'relay-token', token }];
-}
-
-/** What one node is told of the other. */
+/** The options that describe one node to the other. */
 function describe(
   other: NodeRegistration,
   candidates: readonly NtmobileOption[],
@@ -95,16 +77,21 @@ function describe(
   ];
 }
 
-/** Makes the options of directions; the clock's offset changes with `offsetMs`. */
+/** Builds the options of directions. */
 export class DirectionWriter {
-  configuration: DirectionCoordinatorConfiguration;
-  offsetMs = 0;
+  readonly #clock: WallClock;
+  #configuration: DirectionCoordinatorConfiguration;
 
-  constructor(configuration: DirectionCoordinatorConfiguration) {
-    this.configuration = configuration;
+  constructor(configuration: DirectionCoordinatorConfiguration, clock: WallClock) {
+    this.#configuration = configuration;
+    this.#clock = clock;
   }
 
-  /** Route Direction to the node that was asked for. */
+  reconfigure(configuration: DirectionCoordinatorConfiguration): void {
+    this.#configuration = configuration;
+  }
+
+  /** Route Direction to the requested node. */
   toResponder(
     now: Monotonic,
     direction: PendingDirection,
@@ -116,11 +103,11 @@ export class DirectionWriter {
       { type: 'path-id', pathId },
       { type: 'role', role: DirectionRole.responder },
       ...describe(requester, given.length > 0 ? given : requester.candidates),
-      ...leg(this.configuration, now, this.offsetMs, direction, responder, DirectionRole.responder),
+      ...this.#legOptions(now, direction, responder, DirectionRole.responder),
     ];
   }
 
-  /** Route Direction to the node that asked, after the other one confirmed. */
+  /** Route Direction to the requester, after the requested node confirmed. */
   toInitiator(
     now: Monotonic,
     direction: PendingDirection,
@@ -133,9 +120,24 @@ export class DirectionWriter {
       { type: 'path-id', pathId },
       { type: 'role', role: DirectionRole.initiator },
       ...describe(responder, given.length > 0 ? given : responder.candidates),
-      ...leg(this.configuration, now, this.offsetMs, direction, requester, DirectionRole.initiator),
+      ...this.#legOptions(now, direction, requester, DirectionRole.initiator),
       { type: 'time-to-live', seconds: DEFAULT_TIME_TO_LIVE_SECONDS },
     ];
+  }
+
+  /** The relay and the token for one node's leg; none if the path has no relay. */
+  #legOptions(
+    now: Monotonic,
+    { relay, pathId }: PendingDirection,
+    { holder: { nodeId } }: NodeRegistration,
+    role: number,
+  ): readonly NtmobileOption[] {
+    if (relay === undefined) return [];
+    const { secret, relayRateKilobits: rateKilobits } = this.#configuration;
+    const notAfterSeconds = BigInt(Math.floor(this.#clock.wallAt(now) / 1000) + TOKEN_SECONDS);
+    const key = relayTokenKey(secret, relay.nodeId);
+    const token = makeRelayToken(key, { role, rateKilobits, pathId, nodeId, notAfterSeconds });
+    return [relayOption(relay), { type: 'relay-token', token }];
   }
 
   /** Relay Direction for a general node. */
@@ -155,10 +157,7 @@ export class DirectionWriter {
     ];
   }
 
-  /**
-   * Route Direction to the node that asked for a general one: the addresses of the families that
-   * the relay serves it in.
-   */
+  /** Route Direction to the requester of a general node, with the families that the relay serves. */
   toGeneral(
     direction: PendingDirection,
     { name, virtualIpv6, virtualIpv4 }: GeneralNode,
@@ -183,7 +182,7 @@ export class DirectionWriter {
   }
 }
 
-/** What a relay's refusal means for who asked: only what concerns the name is passed on. */
+/** The status for the requester when a relay refuses: only faults of the name are passed on. */
 export function statusOfRelay(answer: NtmobileMessage | undefined): number {
   if (answer === undefined) return NtmobileStatus.noRelay;
   const { noSuchName, nameNotResolved, notAllowed, busy } = NtmobileStatus;

@@ -1,5 +1,5 @@
 /**
- * Virtual addresses of general nodes: servers that know nothing of NTMobile.
+ * Virtual addresses of general nodes, which are servers without NTMobile.
  *
  * No RFC: docs/reference/ntmobile.md §2
  */
@@ -21,7 +21,7 @@ const GENERAL_SUBNET = 1;
 export interface GeneralNode {
   readonly name: string;
   readonly virtualIpv6: Ipv6Address;
-  /** Undefined when all are allotted. */
+  /** Undefined if none was free. */
   readonly virtualIpv4: Ipv4Address | undefined;
 }
 
@@ -38,8 +38,8 @@ export class GeneralNodes {
     this.#ipv4Prefix = ipv4Prefix;
   }
 
-  /** The addresses of a name, the same each time. `isNew`: it was never asked for. */
-  of(name: string): { readonly node: GeneralNode; readonly isNew: boolean } {
+  /** The addresses of a name, always the same. `isNew` if they were allocated by this call. */
+  findOrAllocate(name: string): { readonly node: GeneralNode; readonly isNew: boolean } {
     const known = this.#byName.get(name);
     if (known !== undefined) return { node: known, isNew: false };
     const node = { name, virtualIpv6: this.#ipv6Of(name), virtualIpv4: this.#freeIpv4(name) };
@@ -47,10 +47,7 @@ export class GeneralNodes {
     return { node, isNew: true };
   }
 
-  /**
-   * From the store: `{virtualIpv4}`, null when there was none left. Anything else is not ours, and
-   * is left alone.
-   */
+  /** The stored value is `{virtualIpv4}`, null if none was free. An invalid one is ignored. */
   restore(name: string, value: JsonValue): void {
     if (typeof value !== 'object' || value === null || !('virtualIpv4' in value)) return;
     const address =
@@ -72,7 +69,8 @@ export class GeneralNodes {
   }
 
   /**
-   * Begins where the name's own octets say, so that two coordinators with one secret mostly agree.
+   * The search starts at an offset derived from the name, so that two coordinators with one secret
+   * usually allocate the same address.
    */
   #freeIpv4(name: string): Ipv4Address | undefined {
     const octets = cachedAddressBytes(this.#ipv4Prefix.address);
@@ -80,10 +78,10 @@ export class GeneralNodes {
     const count = 2 ** (32 - this.#ipv4Prefix.length);
     const digest = hmacSha256(this.#secret, new TextEncoder().encode(`ipv4 ${name}`));
     const start = new DataView(digest.buffer, digest.byteOffset).getUint32(0);
-    for (let step = 0; step < count; step += 1) {
-      const offset = (start + step) % count;
-      // Neither the network's own address nor its broadcast address.
-      if (offset === 0 || offset === count - 1) continue;
+    for (let attempt = 0; attempt < count; attempt += 1) {
+      const offset = (start + attempt) % count;
+      const isNetworkOrBroadcast = offset === 0 || offset === count - 1;
+      if (isNetworkOrBroadcast) continue;
       const address = new Uint8Array(4);
       new DataView(address.buffer).setUint32(0, view.getUint32(0) + offset);
       const candidate = ipv4FromBytes(address);

@@ -1,5 +1,5 @@
 /**
- * What a direction coordinator counts beside its sessions.
+ * The counters of a direction coordinator, besides those of its sessions.
  *
  * No RFC: docs/reference/ntmobile.md §6
  */
@@ -7,15 +7,15 @@ export const COORDINATOR_COUNTERS = {
   registered: 'registrations and refreshes that were granted',
   'registration-refused':
     'a registration without a credential, of a relay that is not configured, or beyond the limit',
-  'registration-ended': 'registrations whose lifetime ended',
+  'registration-ended': 'registrations whose lifetime expired',
   'registration-revoked': 'registrations that the operator ended',
-  directed: 'directions that were given',
-  'direction-not-registered': 'a Direction Request of who is not registered',
-  'direction-unknown-name': 'a Direction Request for a name that is nobody’s',
-  'direction-not-allowed': 'a Direction Request for a node that shares no group',
-  'direction-no-relay': 'a Direction Request that needs a relay where none is',
-  'direction-unreachable': 'a Direction Request whose other node did not answer',
-  'direction-relay-refused': 'a Direction Request that the relay could not serve',
-  'message-unexpected': 'a message that a direction coordinator has nothing to do with',
+  directed: 'directions that were granted',
+  'direction-not-registered': 'a Direction Request of a node that is not registered',
+  'direction-unknown-name': 'a Direction Request for an unknown name of the zone',
+  'direction-not-allowed': 'a Direction Request for a node that shares no group with the requester',
+  'direction-no-relay': 'a Direction Request that needs a relay while none is available',
+  'direction-unreachable': 'a Direction Request for a node that did not answer',
+  'direction-relay-refused': 'a Direction Request that the relay refused',
+  'message-unexpected': 'a message of a type that a direction coordinator does not handle',
 } as const;
 export type CoordinatorCounter = keyof typeof COORDINATOR_COUNTERS;

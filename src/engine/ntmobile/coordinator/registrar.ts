@@ -1,18 +1,20 @@
 /**
- * Registrations of nodes and relays: granted, refreshed, ended, kept over a restart.
+ * Registrations of nodes and relays: grants, refreshes, expiry, revocation and restoration.
  *
  * No RFC: docs/reference/ntmobile.md §6 (Registration Request and Response)
  */
 import { hex } from '#base/bytes.ts';
 import type { JsonObject, JsonValue } from '#base/json.ts';
-import { after, earliest, type Monotonic, NEVER, type Wall, wall } from '#base/time.ts';
+import { after, earliest, type Monotonic, NEVER } from '#base/time.ts';
 import { nodeIdOf } from '#crypto/node-credential.ts';
 import { relayTokenKey } from '#crypto/relay-token.ts';
 import type { CounterSet } from '#engine/common/counters.ts';
-import type { Output } from '#engine/contract/output.ts';
+import type { Step } from '#engine/contract/engine.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
+import type { ReceivedMessage } from '#engine/ntmobile/common/session-listener.ts';
+import type { WallClock } from '#engine/ntmobile/common/wall-clock.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
 import {
   filterNtmobileOptions,
@@ -22,164 +24,162 @@ import {
 import { answerTo, observedEndpointOption, relayOption } from './answers.ts';
 import type { DirectionCoordinatorConfiguration } from './configuration.ts';
 import type { CoordinatorCounter } from './reasons.ts';
-import { NodeRegistration, type Registrations } from './registrations.ts';
+import { NOT_MEASURED, NodeRegistration, type Registrations } from './registrations.ts';
 import type { Relays } from './relays.ts';
 import { REGISTRATIONS_TABLE, readRegistration, registrationRecord } from './stored-records.ts';
 
-/** How long a name stays known after its registration ended: unreachable, not unknown. */
+/** How long the name of an expired registration is unreachable before it is unknown. */
 const REMEMBERED_MS = 24 * 3_600_000;
-const RELAYS_TOLD = 4;
-/** Signatures that are verified before anything else gets its turn. */
-const JUDGED_AT_ONCE = 100;
+/** The number of relays in a Registration Response. */
+const ANNOUNCED_RELAYS = 4;
+/** The number of signatures that one call verifies, to keep calls short. */
+const RECHECK_BATCH_SIZE = 100;
+
+type SessionPeer = Session['peer'];
+
+interface RegistrarOptions {
+  readonly registrations: Registrations;
+  readonly relays: Relays;
+  readonly counters: CounterSet<CoordinatorCounter>;
+  readonly clock: WallClock;
+}
 
 export class Registrar {
-  #configuration: DirectionCoordinatorConfiguration;
   readonly #registrations: Registrations;
   readonly #relays: Relays;
   readonly #counters: CounterSet<CoordinatorCounter>;
+  readonly #clock: WallClock;
+  #configuration: DirectionCoordinatorConfiguration;
   #relayKeys: ReadonlySet<string>;
-  /** Node ids of registrations that are to be judged by other authorities. */
-  #unjudged: Uint8Array[] = [];
-  #judgeAt: Monotonic = NEVER;
-  /** `wallMs - monotonicMs`. */
-  offsetMs = 0;
+  /** Node ids whose credentials have not been checked with the new authorities. */
+  #unchecked: Uint8Array[] = [];
+  #recheckAt: Monotonic = NEVER;
 
-  constructor(
-    configuration: DirectionCoordinatorConfiguration,
-    registrations: Registrations,
-    relays: Relays,
-    counters: CounterSet<CoordinatorCounter>,
-  ) {
+  constructor(configuration: DirectionCoordinatorConfiguration, options: RegistrarOptions) {
+    this.#registrations = options.registrations;
+    this.#relays = options.relays;
+    this.#counters = options.counters;
+    this.#clock = options.clock;
     this.#configuration = configuration;
-    this.#registrations = registrations;
-    this.#relays = relays;
-    this.#counters = counters;
     this.#relayKeys = new Set(configuration.relayKeys.map(hex));
   }
 
   /**
-   * Takes other decisions. Gives the sessions of relays that are none of ours any more; nodes are
-   * judged anew a little later.
+   * Returns the sessions of relays that are no longer configured. If the authorities changed,
+   * {@link recheckCredentials} checks the registered nodes afterwards.
    */
   reconfigure(
     now: Monotonic,
     configuration: DirectionCoordinatorConfiguration,
   ): readonly Session[] {
-    const sameJudge = configuration.verifyCredential === this.#configuration.verifyCredential;
+    const sameAuthorities = configuration.verifyCredential === this.#configuration.verifyCredential;
     this.#configuration = configuration;
     this.#relayKeys = new Set(configuration.relayKeys.map(hex));
-    this.#judgeAt = now;
-    if (!sameJudge)
-      this.#unjudged = [...this.#registrations.all()].map(({ holder }) => holder.nodeId);
+    this.#recheckAt = now;
+    if (!sameAuthorities)
+      this.#unchecked = [...this.#registrations.all()].map(({ holder }) => holder.nodeId);
     return this.#relays.sessionsOf((publicKey) => !this.#relayKeys.has(hex(publicKey)));
   }
 
   deadline(): Monotonic {
     const registrations = this.#registrations.deadline();
-    return this.#unjudged.length > 0 ? earliest(this.#judgeAt, registrations) : registrations;
+    return this.#unchecked.length > 0 ? earliest(this.#recheckAt, registrations) : registrations;
   }
 
-  /**
-   * Judges some of the registrations that other authorities may not vouch for, and gives those that
-   * have to go, which are gone.
-   */
-  recheckCredentials(now: Monotonic, out: Output[]): readonly NodeRegistration[] {
-    this.#judgeAt = now;
-    return this.#unjudged.splice(0, JUDGED_AT_ONCE).flatMap((nodeId) => {
-      const registration = this.#registrations.ofNode(nodeId);
-      if (registration === undefined || !registration.active) return [];
-      const { credential, publicKey } = registration;
-      if (
-        this.#configuration.verifyCredential(credential, publicKey, this.#wall(now)) !== undefined
-      )
-        return [];
-      this.#end(registration, out);
-      return [registration];
-    });
+  /** Checks a batch of registrations and returns those that it revoked. */
+  recheckCredentials(step: Step): readonly NodeRegistration[] {
+    this.#recheckAt = step.now;
+    const revoked: NodeRegistration[] = [];
+    for (const nodeId of this.#unchecked.splice(0, RECHECK_BATCH_SIZE)) {
+      const registration = this.#registrations.findByNodeId(nodeId);
+      if (registration === undefined || !registration.active) continue;
+      if (this.#verify(step.now, registration) !== undefined) continue;
+      this.#revoke(step, registration);
+      revoked.push(registration);
+    }
+    return revoked;
   }
 
-  /**
-   * Whether a handshake of that key goes on: a relay of ours, or a node with a valid credential.
-   */
-  mayRegister(now: Monotonic, publicKey: Uint8Array, credential: Uint8Array | undefined): boolean {
-    if (this.#relayKeys.has(hex(publicKey))) return true;
-    if (credential === undefined) return false;
-    return (
-      this.#configuration.verifyCredential(credential, publicKey, this.#wall(now)) !== undefined
-    );
+  /** Whether a handshake is accepted: from a configured relay, or with a valid credential. */
+  mayRegister(now: Monotonic, peer: SessionPeer): boolean {
+    return this.#relayKeys.has(hex(peer.publicKey)) || this.#verify(now, peer) !== undefined;
   }
+
+  #verify(
+    now: Monotonic,
+    { credential, publicKey }: SessionPeer | NodeRegistration,
+  ): CredentialHolder | undefined {
+    if (credential === undefined) return undefined;
+    const { verifyCredential } = this.#configuration;
+    return verifyCredential(credential, publicKey, this.#clock.wallAt(now));
+  }
+
+  // --- requests ---
 
   /** Answers a Registration Request. */
-  register(
-    now: Monotonic,
-    session: Session,
-    request: NtmobileMessage,
-    udpPath: UdpPath,
-    out: Output[],
-  ): NtmobileMessage {
-    const asked = findNtmobileOption(request.options, 'lifetime')?.seconds ?? 0;
-    const seconds = Math.min(asked, this.#configuration.maximumLifetimeSeconds);
+  register(step: Step, session: Session, received: ReceivedMessage): NtmobileMessage {
+    const { message: request, udpPath } = received;
+    const requested = findNtmobileOption(request.options, 'lifetime')?.seconds ?? 0;
+    const seconds = Math.min(requested, this.#configuration.maximumLifetimeSeconds);
     session.udpPath = udpPath;
-    if (this.#relayKeys.has(hex(session.peer.publicKey)))
-      return this.#registerRelay(now, session, request, udpPath, seconds);
+    return this.#relayKeys.has(hex(session.peer.publicKey))
+      ? this.#registerRelay(step.now, session, received, seconds)
+      : this.#registerNode(step, session, received, seconds);
+  }
+
+  #registerNode(
+    step: Step,
+    session: Session,
+    { message: request, udpPath }: ReceivedMessage,
+    seconds: number,
+  ): NtmobileMessage {
+    const { now } = step;
     const { credential, publicKey } = session.peer;
-    const holder = this.#holderOf(now, session);
-    if (credential === undefined || holder === undefined) {
-      return this.#refuseRegistration(request, NtmobileStatus.notAllowed);
-    }
-    const former = this.#registrations.ofNode(holder.nodeId);
-    if (
-      former === undefined &&
-      this.#registrations.size >= this.#configuration.maximumRegistrations
-    ) {
-      return this.#refuseRegistration(request, NtmobileStatus.busy);
-    }
-    const registration = new NodeRegistration(holder, publicKey, credential, udpPath);
-    registration.session = session;
-    registration.candidates = filterNtmobileOptions(request.options, 'candidate');
-    registration.mapping = findNtmobileOption(request.options, 'mapping')?.mapping ?? 0;
-    const roundTrips = filterNtmobileOptions(request.options, 'round-trip');
-    if (roundTrips.length > 0)
-      registration.roundTrips = new Map(
-        roundTrips.map(({ nodeId, microseconds }) => [hex(nodeId), microseconds]),
-      );
-    const until = earliest(
-      after(now, seconds * 1000),
-      after(now, holder.notAfter - this.#wall(now)),
-    );
+    const holder = this.#holderOf(now, session.peer);
+    if (credential === undefined || holder === undefined)
+      return this.#refuse(request, NtmobileStatus.notAllowed);
+    const isNew = this.#registrations.findByNodeId(holder.nodeId) === undefined;
+    if (isNew && this.#registrations.size >= this.#configuration.maximumRegistrations)
+      return this.#refuse(request, NtmobileStatus.busy);
+    const registration = new NodeRegistration({
+      ...{ holder, publicKey, credential, udpPath, session },
+      candidates: filterNtmobileOptions(request.options, 'candidate'),
+      mapping: findNtmobileOption(request.options, 'mapping')?.mapping ?? 0,
+      roundTrips: roundTripsIn(request),
+    });
+    const credentialMs = holder.notAfter - this.#clock.wallAt(now);
+    const until = earliest(after(now, seconds * 1000), after(now, credentialMs));
     this.#registrations.set(registration, until);
-    this.#persist(registration, until, out);
+    this.#persist(step, registration, until);
     this.#counters.count('registered');
     const granted = Math.max(0, Math.floor((until - now) / 1000));
-    return answerTo(
-      request,
-      NtmobileStatus.granted,
-      this.#registrationOptions(now, udpPath, granted),
-    );
+    const options = this.#registrationOptions(now, udpPath, granted);
+    return answerTo(request, NtmobileStatus.granted, options);
   }
 
   #registerRelay(
     now: Monotonic,
     session: Session,
-    request: NtmobileMessage,
-    udpPath: UdpPath,
+    { message: request, udpPath }: ReceivedMessage,
     seconds: number,
   ): NtmobileMessage {
-    const publicKey = session.peer.publicKey;
+    const { publicKey } = session.peer;
     const nodeId = nodeIdOf(publicKey);
-    const endpoints = filterNtmobileOptions(request.options, 'candidate').map(
-      ({ endpoint }) => endpoint,
-    );
-    const loadThousandths = findNtmobileOption(request.options, 'load')?.thousandths ?? 0;
-    const until = after(now, seconds * 1000);
-    this.#relays.set({ publicKey, nodeId, endpoints, loadThousandths, session, until });
+    const candidates = filterNtmobileOptions(request.options, 'candidate');
+    this.#relays.set({
+      publicKey,
+      nodeId,
+      endpoints: candidates.map(({ endpoint }) => endpoint),
+      loadThousandths: findNtmobileOption(request.options, 'load')?.thousandths ?? 0,
+      session,
+      until: after(now, seconds * 1000),
+    });
     this.#counters.count('registered');
     const key = relayTokenKey(this.#configuration.secret, nodeId);
-    const options = [
+    return answerTo(request, NtmobileStatus.granted, [
       ...this.#registrationOptions(now, udpPath, seconds),
-      { type: 'token-key', key } as const,
-    ];
-    return answerTo(request, NtmobileStatus.granted, options);
+      { type: 'token-key', key },
+    ]);
   }
 
   #registrationOptions(
@@ -187,127 +187,114 @@ export class Registrar {
     udpPath: UdpPath,
     seconds: number,
   ): readonly NtmobileOption[] {
+    const { secondEndpoints, zone } = this.#configuration;
     return [
       { type: 'lifetime', seconds },
       observedEndpointOption(udpPath),
-      ...this.#configuration.secondEndpoints.map(
-        (endpoint) => ({ type: 'endpoint', endpoint }) as const,
-      ),
-      ...this.#relays.all(now).slice(0, RELAYS_TOLD).map(relayOption),
-      { type: 'zone', name: this.#configuration.zone },
+      ...secondEndpoints.map((endpoint) => ({ type: 'endpoint', endpoint }) as const),
+      ...this.#relays.all(now).slice(0, ANNOUNCED_RELAYS).map(relayOption),
+      { type: 'zone', name: zone },
     ];
   }
 
-  /** Judged once for each credential: its signature costs more than everything else here. */
-  #holderOf(
-    now: Monotonic,
-    { peer: { credential, publicKey } }: Session,
-  ): CredentialHolder | undefined {
-    if (credential === undefined) return undefined;
-    const former = this.#registrations.ofNode(nodeIdOf(publicKey));
-    if (former?.credential === credential && former.holder.notAfter > this.#wall(now))
-      return former.holder;
-    return this.#configuration.verifyCredential(credential, publicKey, this.#wall(now));
+  /** Verifies each credential once, because its signature dominates the cost of a registration. */
+  #holderOf(now: Monotonic, peer: SessionPeer): CredentialHolder | undefined {
+    const former = this.#registrations.findByNodeId(nodeIdOf(peer.publicKey));
+    const isVerified = former !== undefined && former.credential === peer.credential;
+    if (isVerified && former.holder.notAfter > this.#clock.wallAt(now)) return former.holder;
+    return this.#verify(now, peer);
   }
 
-  #refuseRegistration(request: NtmobileMessage, status: number): NtmobileMessage {
+  #refuse(request: NtmobileMessage, status: number): NtmobileMessage {
     this.#counters.count('registration-refused');
     return answerTo(request, status);
   }
 
-  /** Ends the registrations whose time is over, and forgets those that ended long ago. */
-  endDue(now: Monotonic, out: Output[]): void {
+  // --- end ---
+
+  /** Expires registrations, and removes those that expired longer than REMEMBERED_MS ago. */
+  tick(step: Step): void {
     for (
-      let due = this.#registrations.takeDue(now);
+      let due = this.#registrations.takeDue(step.now);
       due !== undefined;
-      due = this.#registrations.takeDue(now)
+      due = this.#registrations.takeDue(step.now)
     ) {
       if (due.active) {
         due.active = false;
         this.#counters.count('registration-ended');
-        this.#registrations.arm(due, after(now, REMEMBERED_MS));
+        this.#registrations.arm(due, after(step.now, REMEMBERED_MS));
       } else {
         this.#registrations.remove(due);
-        out.push({
-          kind: 'persist',
-          table: REGISTRATIONS_TABLE,
-          key: hex(due.holder.nodeId),
-          value: undefined,
-        });
+        forget(step, hex(due.holder.nodeId));
       }
     }
   }
 
   /**
-   * Ends a registration at the operator's word, and gives it; its node may register anew, with keys
-   * that are new.
+   * Revokes the registration that `query` finds, and returns it. Its node may register again with
+   * new keys.
    */
-  revoke(wanted: string, out: Output[]): NodeRegistration | undefined {
-    const found = this.#registrations.find(wanted);
-    if (found !== undefined) this.#end(found, out);
+  revoke(step: Step, query: string): NodeRegistration | undefined {
+    const found = this.#registrations.find(query);
+    if (found !== undefined) this.#revoke(step, found);
     return found;
   }
 
-  #end(found: NodeRegistration, out: Output[]): void {
-    const { name, nodeId, virtualIpv6, virtualIpv4 } = found.holder;
-    this.#registrations.remove(found);
+  #revoke(step: Step, registration: NodeRegistration): void {
+    const { name, nodeId, virtualIpv6, virtualIpv4 } = registration.holder;
+    const { remote } = registration.udpPath;
+    this.#registrations.remove(registration);
     this.#counters.count('registration-revoked');
-    out.push({ kind: 'persist', table: REGISTRATIONS_TABLE, key: hex(nodeId), value: undefined });
-    const fields = {
-      name,
-      nodeId: hex(nodeId),
-      virtualIpv6,
-      virtualIpv4,
-      remote: found.udpPath.remote,
-    };
-    out.push({ kind: 'event', event: { name: 'node-revoked', level: 'info', fields } });
+    forget(step, hex(nodeId));
+    const fields = { name, nodeId: hex(nodeId), virtualIpv6, virtualIpv4, remote };
+    step.out.push({ kind: 'event', event: { name: 'node-revoked', level: 'info', fields } });
   }
 
-  #wall(now: Monotonic): Wall {
-    return wall(now + this.offsetMs);
+  // --- store and operator ---
+
+  #persist({ out }: Step, registration: NodeRegistration, until: Monotonic): void {
+    const key = hex(registration.holder.nodeId);
+    const value = registrationRecord(registration, this.#clock.wallAt(until));
+    out.push({ kind: 'persist', table: REGISTRATIONS_TABLE, key, value });
   }
 
-  #persist(registration: NodeRegistration, until: Monotonic, out: Output[]): void {
-    const value = registrationRecord(registration, this.#wall(until));
-    out.push({
-      kind: 'persist',
-      table: REGISTRATIONS_TABLE,
-      key: hex(registration.holder.nodeId),
-      value,
-    });
-  }
-
-  /** A stored registration: it has no keys until its node, or we, make new ones. */
-  restore(now: Monotonic, key: string, value: JsonValue, out: Output[]): void {
+  /** Restores a stored registration. It has no session until the node or the coordinator starts one. */
+  restore(step: Step, key: string, value: JsonValue): void {
     const stored = readRegistration(value);
     if (stored === undefined) return;
-    const { publicKey, credential, udpPath, candidates, mapping, until } = stored;
-    const holder = this.#configuration.verifyCredential(credential, publicKey, this.#wall(now));
-    if (holder === undefined || until <= this.#wall(now)) {
-      out.push({ kind: 'persist', table: REGISTRATIONS_TABLE, key, value: undefined });
+    const { until, ...fields } = stored;
+    const holder = this.#verify(step.now, stored);
+    const remainingMs = until - this.#clock.wallAt(step.now);
+    if (holder === undefined || remainingMs <= 0) {
+      forget(step, key);
       return;
     }
-    const registration = new NodeRegistration(holder, publicKey, credential, udpPath);
-    registration.candidates = candidates;
-    registration.mapping = mapping;
-    this.#registrations.set(registration, after(now, until - this.#wall(now)));
+    const registration = new NodeRegistration({ ...fields, holder });
+    this.#registrations.set(registration, after(step.now, remainingMs));
   }
 
   /** For the operator. */
   list(): readonly JsonObject[] {
     return [...this.#registrations.all()].map(({ holder, udpPath, active, session }) => ({
-      ...{
-        name: holder.name,
-        nodeId: hex(holder.nodeId),
-        virtualIpv6: holder.virtualIpv6,
-        virtualIpv4: holder.virtualIpv4,
-      },
-      ...{
-        remote: udpPath.remote,
-        remotePort: udpPath.remotePort,
-        active,
-        session: session?.current !== undefined,
-      },
+      name: holder.name,
+      nodeId: hex(holder.nodeId),
+      virtualIpv6: holder.virtualIpv6,
+      virtualIpv4: holder.virtualIpv4,
+      remote: udpPath.remote,
+      remotePort: udpPath.remotePort,
+      active,
+      session: session?.current !== undefined,
     }));
   }
+}
+
+/** Microseconds to relays by node id. */
+function roundTripsIn({ options }: NtmobileMessage): ReadonlyMap<string, number> {
+  const measured = filterNtmobileOptions(options, 'round-trip');
+  if (measured.length === 0) return NOT_MEASURED;
+  return new Map(measured.map(({ nodeId, microseconds }) => [hex(nodeId), microseconds]));
+}
+
+function forget({ out }: Step, key: string): void {
+  out.push({ kind: 'persist', table: REGISTRATIONS_TABLE, key, value: undefined });
 }

@@ -1,5 +1,5 @@
 /**
- * Who is registered with a direction coordinator, by every name that a direction may ask for.
+ * The nodes that are registered with a direction coordinator, by node id, name and virtual address.
  *
  * No RFC: docs/reference/ntmobile.md §6 (Registration Request)
  */
@@ -13,35 +13,38 @@ import type { CredentialHolder } from '#engine/ntmobile/common/credential-verifi
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { NtmobileOptionOf } from '#wire/ntmobile/options.ts';
 
-// One for all: an empty map costs two hundred octets.
-const NOT_MEASURED: ReadonlyMap<string, number> = new Map();
+// Shared, because an empty map takes 200 octets and a coordinator has very many registrations.
+export const NOT_MEASURED: ReadonlyMap<string, number> = new Map();
+const NO_CANDIDATES: readonly never[] = [];
 
 export class NodeRegistration implements Timed {
   readonly holder: CredentialHolder;
   readonly publicKey: Uint8Array;
-  credential: Uint8Array;
-  /** Undefined after a restart, before the node or we made a new one. */
+  readonly credential: Uint8Array;
+  /** Undefined after a restart, until the node or the coordinator starts a new one. */
   session: Session | undefined;
-  udpPath: UdpPath;
-  candidates: readonly NtmobileOptionOf<'candidate'>[] = [];
-  /** Microseconds to relays, by node id in hexadecimal digits. */
-  roundTrips: ReadonlyMap<string, number> = NOT_MEASURED;
-  mapping = 0;
-  /** Stays known by name for a while after its end, so that it is unreachable and not unknown. */
+  readonly udpPath: UdpPath;
+  readonly candidates: readonly NtmobileOptionOf<'candidate'>[];
+  /** Microseconds to relays, by their node id in hexadecimal digits. */
+  readonly roundTrips: ReadonlyMap<string, number>;
+  readonly mapping: number;
+  /** An expired registration is kept for a while, so that its name is unreachable, not unknown. */
   active = true;
   heapIndex = -1;
   dueAt: Monotonic = NEVER;
 
   constructor(
-    holder: CredentialHolder,
-    publicKey: Uint8Array,
-    credential: Uint8Array,
-    udpPath: UdpPath,
+    fields: Pick<NodeRegistration, 'holder' | 'publicKey' | 'credential' | 'udpPath'> &
+      Partial<Pick<NodeRegistration, 'session' | 'candidates' | 'roundTrips' | 'mapping'>>,
   ) {
-    this.holder = holder;
-    this.publicKey = publicKey;
-    this.credential = credential;
-    this.udpPath = udpPath;
+    this.holder = fields.holder;
+    this.publicKey = fields.publicKey;
+    this.credential = fields.credential;
+    this.udpPath = fields.udpPath;
+    this.session = fields.session;
+    this.candidates = fields.candidates ?? NO_CANDIDATES;
+    this.roundTrips = fields.roundTrips ?? NOT_MEASURED;
+    this.mapping = fields.mapping ?? 0;
   }
 }
 
@@ -59,23 +62,23 @@ export class Registrations {
     return this.#timers.deadline();
   }
 
-  ofNode(nodeId: Uint8Array): NodeRegistration | undefined {
+  findByNodeId(nodeId: Uint8Array): NodeRegistration | undefined {
     return this.#byNodeId.get(hex(nodeId));
   }
 
-  named(name: string): NodeRegistration | undefined {
+  findByName(name: string): NodeRegistration | undefined {
     return this.#byName.get(name);
   }
 
-  at(address: Ipv4Address | Ipv6Address): NodeRegistration | undefined {
+  findByAddress(address: Ipv4Address | Ipv6Address): NodeRegistration | undefined {
     return this.#byAddress.get(address);
   }
 
-  /** By name, node id in hexadecimal digits, or virtual address. */
-  find(wanted: string): NodeRegistration | undefined {
-    const address = parseIpAddress(wanted);
-    const named = this.#byName.get(wanted) ?? this.#byNodeId.get(wanted);
-    return named ?? (address === undefined ? undefined : this.#byAddress.get(address));
+  /** `query` is a name, a node id in hexadecimal digits, or a virtual address. */
+  find(query: string): NodeRegistration | undefined {
+    const address = parseIpAddress(query);
+    const known = this.#byName.get(query) ?? this.#byNodeId.get(query);
+    return known ?? (address === undefined ? undefined : this.#byAddress.get(address));
   }
 
   all(): Iterable<NodeRegistration> {
@@ -83,8 +86,8 @@ export class Registrations {
   }
 
   /**
-   * Puts it in, in place of the node's former one; a name or address that another node had goes
-   * over to this one.
+   * Replaces the node's former registration. A name or address that another node had now belongs to
+   * this one.
    */
   set(registration: NodeRegistration, until: Monotonic): void {
     const { nodeId, name, virtualIpv6, virtualIpv4 } = registration.holder;
@@ -98,7 +101,7 @@ export class Registrations {
     this.#timers.set(registration, until);
   }
 
-  /** Sets when {@link takeDue} gives it next. */
+  /** Sets when {@link takeDue} returns the registration next. */
   arm(registration: NodeRegistration, at: Monotonic): void {
     this.#timers.set(registration, at);
   }

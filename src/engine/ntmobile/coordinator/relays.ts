@@ -1,5 +1,5 @@
 /**
- * Relays that registered with a direction coordinator, and which of them a path takes.
+ * The relays that are registered with a direction coordinator, and the choice of one for a path.
  *
  * No RFC: docs/reference/ntmobile.md §6 (Registration Request of a relay)
  */
@@ -8,11 +8,11 @@ import { after, type Monotonic } from '#base/time.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Endpoint } from '#wire/ntmobile/options.ts';
 
-/** What a relay that is full gets no more of. */
+/** A relay with this load gets no more paths. */
 const FULL_THOUSANDTHS = 950;
-/** What a round trip counts for that nobody measured, microseconds. */
+/** Assumed for a round trip that was not measured, in microseconds. */
 const UNKNOWN_ROUND_TRIP = 200_000;
-/** One that left a request unanswered is asked after all others for so long. */
+/** A relay that did not answer a request is avoided this long. */
 const SILENT_MS = 60_000;
 
 export interface Relay {
@@ -33,27 +33,26 @@ export class Relays {
     this.#silentUntil.delete(hex(relay.nodeId));
   }
 
-  /** The relay went, or its session did. */
-  removeOf(session: Session): void {
+  /** Removes the relay with this session. */
+  removeBySession(session: Session): void {
     for (const [id, relay] of this.#byNodeId)
       if (relay.session === session) this.#byNodeId.delete(id);
   }
 
-  /** Those that are registered, whether their time is over or not. */
-  sessionsOf(isMeant: (publicKey: Uint8Array) => boolean): readonly Session[] {
+  /** The sessions of relays whose public key matches, including expired registrations. */
+  sessionsOf(matches: (publicKey: Uint8Array) => boolean): readonly Session[] {
     return [...this.#byNodeId.values()]
-      .filter(({ publicKey }) => isMeant(publicKey))
+      .filter(({ publicKey }) => matches(publicKey))
       .map(({ session }) => session);
   }
 
-  /** It left a request unanswered. */
-  silent(now: Monotonic, { nodeId, session }: Relay): void {
-    // Unless it is back already.
+  /** The relay did not answer a request. Ignored if it has registered with a new session since. */
+  markSilent(now: Monotonic, { nodeId, session }: Relay): void {
     if (this.#byNodeId.get(hex(nodeId))?.session === session)
       this.#silentUntil.set(hex(nodeId), after(now, SILENT_MS));
   }
 
-  #answers(now: Monotonic, { nodeId }: Relay): boolean {
+  #isResponsive(now: Monotonic, { nodeId }: Relay): boolean {
     return (this.#silentUntil.get(hex(nodeId)) ?? now) <= now;
   }
 
@@ -62,22 +61,22 @@ export class Relays {
   }
 
   /**
-   * The relay with the shortest way over it for all that `roundTrips` measured (microseconds by
-   * node id), a loaded one counting as farther away. Undefined when none is registered, or all are
-   * full. Before all of that comes the one with the public key `present`.
+   * The relay with the shortest round trip of all nodes together (`roundTrips`: microseconds by
+   * node id), weighted by load. The relay with the public key `preferred` is chosen first.
+   * Undefined when no relay is registered or all are full.
    */
   choose(
     now: Monotonic,
     roundTrips: readonly ReadonlyMap<string, number>[],
-    present?: Uint8Array,
+    preferred?: Uint8Array,
   ): Relay | undefined {
     const all = this.all(now);
-    const answering = all.filter((relay) => this.#answers(now, relay));
-    const among = answering.length > 0 ? answering : all;
-    const same = among.find(
-      ({ publicKey }) => present !== undefined && equalBytes(publicKey, present),
+    const responsive = all.filter((relay) => this.#isResponsive(now, relay));
+    const eligible = responsive.length > 0 ? responsive : all;
+    const same = eligible.find(
+      ({ publicKey }) => preferred !== undefined && equalBytes(publicKey, preferred),
     );
-    return same ?? nearest(among, roundTrips);
+    return same ?? nearest(eligible, roundTrips);
   }
 }
 
@@ -90,11 +89,11 @@ function nearest(
   for (const relay of relays) {
     if (relay.loadThousandths >= FULL_THOUSANDTHS) continue;
     const id = hex(relay.nodeId);
-    const way = roundTrips.reduce(
+    const roundTrip = roundTrips.reduce(
       (sum, measured) => sum + (measured.get(id) ?? UNKNOWN_ROUND_TRIP),
       0,
     );
-    const cost = way / (1 - relay.loadThousandths / 1000);
+    const cost = roundTrip / (1 - relay.loadThousandths / 1000);
     if (cost >= least) continue;
     best = relay;
     least = cost;

@@ -1,8 +1,8 @@
 /**
- * What a direction coordinator keeps over a restart: registrations, so that nodes stay reachable,
- * and the addresses of general nodes.
+ * The records that a direction coordinator restores after a restart: registrations, so that nodes
+ * stay reachable, and the addresses of general nodes.
  *
- * No RFC: records of our own
+ * No RFC: the records are this program's own
  */
 import { fromHex, hex, isMalformed, Reader, Writer } from '#base/bytes.ts';
 import { type IpAddress, parseIpAddress } from '#base/ip.ts';
@@ -66,7 +66,7 @@ function candidatesOf(value: JsonValue | undefined): NodeRegistration['candidate
   }
 }
 
-/** Undefined for what is no record of ours: somebody changed the store. */
+/** Undefined for an invalid record. */
 export function readRegistration(value: JsonValue): StoredNodeRegistration | undefined {
   if (
     typeof value !== 'object' ||
@@ -92,11 +92,10 @@ export function readRegistration(value: JsonValue): StoredNodeRegistration | und
   )
     return undefined;
   if (localPort === undefined || remotePort === undefined || until === undefined) return undefined;
-  const way = { local, localPort, remote, remotePort, relayIndex: 0 };
   return {
     publicKey,
     credential,
-    udpPath: way,
+    udpPath: { local, localPort, remote, remotePort, relayIndex: 0 },
     candidates: candidatesOf(value['candidates']),
     mapping: mapping ?? 0,
     until: wall(until),
