@@ -7,9 +7,9 @@ import { type Ipv4Address, isIpv4 } from '#base/ip.ts';
 import type { JsonValue } from '#base/json.ts';
 import type { Step } from '#engine/contract/engine.ts';
 import type { CommonInput } from '#engine/contract/input.ts';
-import type { DirectedNodes } from './directed-nodes.ts';
-import type { GeneralNode } from './general-node.ts';
-import type { RelayDirections } from './relay-directions.ts';
+import type { DirectedNodes } from './general/directed-nodes.ts';
+import type { GeneralNode } from './general/general-node.ts';
+import type { RelayDirections } from './general/relay-directions.ts';
 import type { RestartRecovery } from './restart-recovery.ts';
 import {
   addressOf,

@@ -10,7 +10,7 @@ import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { Monotonic } from '#base/time.ts';
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 import { isDomainName } from '#wire/ntmobile/options.ts';
-import { GeneralNode } from './general-node.ts';
+import { GeneralNode } from './general/general-node.ts';
 
 /** The key is the virtual IPv6 address. */
 export const GENERAL_NODES_TABLE = 'general-nodes';

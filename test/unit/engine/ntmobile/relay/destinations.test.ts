@@ -1,7 +1,7 @@
 /** Which real addresses a relay serves. docs/reference/ntmobile.md §10. */
 import { describe, expect, it } from 'vitest';
 import { parseIpAddress, parsePrefix } from '#base/ip.ts';
-import { Destinations } from '#engine/ntmobile/relay/destinations.ts';
+import { Destinations } from '#engine/ntmobile/relay/general/destinations.ts';
 
 function prefixOf(text: string) {
   const prefix = parsePrefix(text);

@@ -18,8 +18,11 @@ import type { ResolvedInput } from '#engine/contract/input.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
 import type { Sessions } from '#engine/ntmobile/common/sessions.ts';
 import { type NtmobileMessage, NtmobileStatus } from '#wire/ntmobile/message.ts';
-import type { AttachedNodes } from './attached-nodes.ts';
-import type { RelayLimits } from './configuration.ts';
+import type { AttachedNodes } from '../attached-nodes.ts';
+import type { RelayLimits } from '../configuration.ts';
+import type { RelayCounter } from '../reasons.ts';
+import type { RelayPurpose } from '../request-purposes.ts';
+import { GENERAL_NODES_TABLE, generalNodeRecord } from '../stored-records.ts';
 import type { Destinations } from './destinations.ts';
 import type { DirectedNodes } from './directed-nodes.ts';
 import {
@@ -31,9 +34,6 @@ import {
 import { type GeneralAddresses, GeneralNode } from './general-node.ts';
 import type { GeneralNodes } from './general-nodes.ts';
 import { NameResolutions } from './name-resolutions.ts';
-import type { RelayCounter } from './reasons.ts';
-import type { RelayPurpose } from './request-purposes.ts';
-import { GENERAL_NODES_TABLE, generalNodeRecord } from './stored-records.ts';
 
 const SHORTEST_TIME_TO_LIVE_SECONDS = 30;
 const LONGEST_TIME_TO_LIVE_SECONDS = 300;

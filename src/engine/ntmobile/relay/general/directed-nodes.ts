@@ -19,13 +19,13 @@ import type { Step } from '#engine/contract/engine.ts';
 import type { DesiredTranslation } from '#engine/contract/ntmobile.ts';
 import { sealedTunnelPart } from '#engine/ntmobile/common/sealed-tunnel.ts';
 import type { Session } from '#engine/ntmobile/common/session.ts';
-import type { AttachedNode } from './attached-node.ts';
-import type { RelayLimits } from './configuration.ts';
+import type { AttachedNode } from '../attached-node.ts';
+import type { RelayLimits } from '../configuration.ts';
+import { DIRECTED_TABLE, SHADOWS_TABLE } from '../stored-records.ts';
 import { DirectedNode } from './directed-node.ts';
 import { type GeneralNode, HOLD_MS } from './general-node.ts';
 import type { GeneralNodes } from './general-nodes.ts';
 import { ShadowAddresses, shadowIpv6 } from './shadow-addresses.ts';
-import { DIRECTED_TABLE, SHADOWS_TABLE } from './stored-records.ts';
 
 const FIRST_TUNNEL = 1;
 
