@@ -1,5 +1,10 @@
 /**
- * The desired state of the host and the data plane, in parts.
+ * The desired state of the host and the data plane: what an engine wants to be true there.
+ *
+ * An engine publishes parts under keys of its choice (`set-desired` in output.ts). The runtime
+ * applies the union of all parts: what several parts desire stays until the last of them withdraws
+ * it. How each kind is compared and applied stands in one row of
+ * src/runtime/desired-state-kinds.ts.
  *
  * No RFC: the engines implement RFC behaviour, the contract does not.
  */
@@ -38,19 +43,22 @@ export interface DesiredItems {
 export type DesiredPart = { readonly [K in keyof DesiredItems]?: readonly DesiredItems[K][] };
 
 export interface DesiredAddress {
-  /** Interface name; `TUN_DEVICE` for the daemon's own tunnel device. */
+  /** An interface's name, or `TUN_DEVICE`. */
   readonly device: string;
   readonly address: IpAddress;
   readonly prefixLength: number;
-  /** Add with IFA_F_NODAD: another node (the home agent) answered for it, or it is on a TUN. */
+  /**
+   * IFA_F_NODAD: duplicate address detection would find the home agent, which defends the address,
+   * or nothing at all (on a TUN device).
+   */
   readonly noDad: boolean;
-  /** IFA_F_NOPREFIXROUTE: no connected route follows from it. */
+  /** IFA_F_NOPREFIXROUTE: the kernel adds no route to the address's prefix. */
   readonly noPrefixRoute?: boolean;
-  /** Preferred lifetime zero: never chosen as a source by itself. */
+  /** Preferred lifetime zero: the kernel does not choose it as a source address by itself. */
   readonly deprecated?: boolean;
 }
 
-/** Stands for the daemon's own TUN device in desired state. */
+/** Stands for the daemon's TUN device, whose name an engine does not know. */
 export const TUN_DEVICE = '%tun';
 
 export interface DesiredRoute {
@@ -59,7 +67,7 @@ export interface DesiredRoute {
   readonly type?: 'unicast' | 'unreachable' | 'blackhole';
   readonly device?: string;
   readonly gateway?: IpAddress;
-  /** Preferred source address. */
+  /** Preferred source address of packets that this host originates. */
   readonly source?: IpAddress;
   readonly metric?: number;
   readonly mtu?: number;
@@ -72,38 +80,35 @@ export interface DesiredRule {
   readonly from?: Prefix;
   readonly to?: Prefix;
   readonly mark?: { readonly value: number; readonly mask: number };
-  /** Matches packets without this mark (FIB_RULE_INVERT). */
+  /** FIB_RULE_INVERT: the rule matches every packet that its other members do not match. */
   readonly invert?: boolean;
   readonly suppressPrefixLength?: number;
-  /** `TUN_DEVICE`, an interface, or 'lo': what the host itself sends. */
+  /** An interface's name, `TUN_DEVICE`, or 'lo' for packets that this host originates. */
   readonly inputDevice?: string;
 }
 
 /**
- * Answer Neighbour Solicitations / ARP requests for `address` on `device` (home agent, RFC 6275
- * §10.4.1).
+ * The kernel answers Neighbour Solicitations and ARP requests for `address` on `device` (a home
+ * agent defends home addresses: RFC 6275 §10.4.1).
  */
 export interface DesiredProxyNeighbour {
   readonly device: string;
   readonly address: IpAddress;
 }
 
-/**
- * `path` below /proc/sys, with '/' separators: 'net/ipv6/conf/all/forwarding'; `TUN_DEVICE` may
- * stand in it for a device. Those of one part are set in their order and restored in the reverse
- * order, at the latest at exit.
- */
+/** A kernel setting. A part's settings are set in order, and restored in the reverse order. */
 export interface DesiredSysctl {
+  /** Below /proc/sys, such as 'net/ipv6/conf/all/forwarding'; `TUN_DEVICE` may be a component. */
   readonly path: string;
   readonly value: string;
-  /** Changed only where this is the present value. */
+  /** Leaves the setting alone unless this is its present value. */
   readonly onlyIfCurrently?: string;
 }
 
 /**
- * How a host lets its IPv6 packets be forwarded: by the interface that they came in by
- * (`force_forwarding`, Linux 6.17); by all interfaces or none; or as it is, because its settings
- * cannot be written and are those that whoever made the host has chosen.
+ * How a daemon can control forwarding of IPv6 packets on this host: for each input interface
+ * (`force_forwarding`, Linux 6.17), for all interfaces at once, or not at all, because /proc/sys is
+ * read-only and the host's administrator (or a container's) has decided.
  */
 export type ForwardingControl = 'by-interface' | 'everywhere' | 'given';
 
@@ -123,7 +128,7 @@ export interface DesiredTunnel {
   readonly mtu: number;
 }
 
-/** A tunnel as operators see it: one word for carrier and protection, the path's members beside. */
+/** A tunnel as operators see it: flat, with one word for carrier and protection. */
 export type TunnelDescription = {
   readonly id: number;
   readonly encapsulation: Encapsulation;
@@ -136,19 +141,21 @@ export function describeTunnel({ id, path, protection, mtu }: DesiredTunnel): Tu
 }
 
 /**
- * The plane's one table: mobile-side prefix → tunnel. Longest prefix wins. On a home agent it is
- * looked up by inner destination when sending into tunnels, and by inner source when receiving
- * (ingress permit: the entry must name the tunnel that the packet came through). On a mobile node
- * or router by inner source when sending, by inner destination when receiving.
+ * One entry of the plane's routing table, which maps a prefix of the mobile side to its tunnel; the
+ * longest prefix wins.
+ *
+ * A home agent looks up the inner destination of a packet that it sends. Of a packet that it
+ * receives it looks up the inner source, and drops the packet unless the entry names the tunnel
+ * that it came through (ingress filtering). A mobile node or router looks up the inner source when
+ * it sends, and the inner destination when it receives.
  */
 export interface DesiredPlaneRoute {
   readonly prefix: Prefix;
   readonly tunnel: number;
   /**
-   * True on a mobile node: the prefix is the other end's, as on a home agent. Such routes are
-   * looked up before the others by inner destination when sending, and an inner packet that comes
-   * through a tunnel with such routes needs a source among them and a destination that is an
-   * `address` of a {@link DesiredOverlay}.
+   * On a mobile node: the prefix belongs to the tunnel's other end, as on a home agent. The plane
+   * looks up peer routes first, by inner destination. An inner packet from a tunnel with peer routes
+   * needs a source in one of them, and the `address` of a `DesiredOverlay` as its destination.
    */
   readonly peer?: boolean;
 }

@@ -1,54 +1,57 @@
 /**
- * The entry points that every protocol engine has.
+ * The contract between a protocol engine and the driver that runs it. Start here.
  *
- * An engine is pure: `step` takes the time and one input and appends everything that follows to the
- * output; `deadline` names the next timer. Engines reach no socket, file, clock, randomness, promise
- * or logger.
+ * An engine is a sans-I/O state machine. The driver (src/runtime/driver.ts) owns every socket, file
+ * and clock: it turns what happens into inputs (input.ts), calls `step`, and carries out the outputs
+ * (output.ts). An engine reaches no socket, file, clock, source of randomness, promise or logger, so
+ * that a test or a simulation runs it with virtual time, and a run repeats exactly.
  *
- * Three kinds of fault: a peer's (counted by reason, answered as the RFC says, never thrown), the
- * host's (typed inputs, retried by named timers), and our own (`assert`; the daemon restarts from its
- * store).
+ *   input ──► step(now, input, out) ──► out: send packets, set desired state, store records, …
+ *                                       deadline(): when the driver sends the next `tick`
+ *
+ * An engine does not order changes of the host. It declares the state that it desires, in parts
+ * (desired-state.ts); the runtime compares parts with what it applied and makes the difference.
+ *
+ * Faults are of three kinds:
+ *
+ * - A peer's: the engine counts the reason, answers as the RFC says, and never throws.
+ * - The host's: they come back as typed inputs; a named timer retries.
+ * - A bug of this program: an assertion throws, and the daemon restarts from its store.
  *
  * No RFC: the engines implement RFC behaviour, the contract does not.
  */
 import type { Monotonic } from '#base/time.ts';
 import type { Output } from './output.ts';
 
-/**
- * A pure protocol machine. `I` is the role's own input union (always a superset of {@link
- * CommonInput}).
- */
+/** A protocol engine. `I` is the role's union of inputs, a superset of `CommonInput`. */
 export interface Engine<I> {
   /**
-   * Handle one input at monotonic time `now` (milliseconds); append everything that follows from it
-   * to `out`. Never throws for a peer's fault.
+   * Handles one input and appends everything that follows from it to `out`, in the order in which
+   * the driver is to carry it out. `now` never goes back. Throws only for a bug of this program.
    */
   step(now: Monotonic, input: I, out: Output[]): void;
-  /**
-   * Monotonic time of the earliest named timer; `NEVER` when none is armed. The driver sends
-   * `{kind: 'tick'}` at that time.
-   */
+  /** When the earliest timer is due; `NEVER` without one. The driver sends a `tick` then. */
   deadline(): Monotonic;
 }
 
-/** An engine that takes other decisions of the operator while it runs. */
+/** An engine that accepts a new configuration while it runs. */
 export interface Reconfigurable<C> {
   /**
-   * `configuration` is the whole; what the engine cannot take while it runs is in it as it was.
-   * What is granted no longer is taken back at once. Sends nothing: what follows for others is due
-   * (see `deadline`) and comes with the next `tick`.
+   * `configuration` is whole. The caller keeps the former value of every setting that needs a
+   * restart. The engine revokes at once what the configuration no longer grants, but sends no
+   * packet: messages to peers become due (see `deadline`) and leave with the next `tick`.
    */
   reconfigure(now: Monotonic, configuration: C, out: Output[]): void;
 }
 
 /**
- * One call of an engine: its monotonic time, and where everything that follows from it goes. The
- * parts of an engine pass it on and never store it.
+ * One call of an engine: its time, and the list that takes the outputs. Parts of an engine pass it
+ * to each other as their first parameter and never store it.
  */
 export interface Step {
   readonly now: Monotonic;
   readonly out: Output[];
 }
 
-/** Injected randomness: `count` unpredictable octets (seeded in the simulated world). */
+/** Returns `count` unpredictable octets; a simulation passes a seeded generator. */
 export type RandomBytes = (count: number) => Uint8Array;

@@ -8,20 +8,20 @@ import type { JsonObject, JsonValue } from '#base/json.ts';
 import type { NetworkInterface } from '#engine/common/network-interface.ts';
 import type { PacketPath } from './packet-path.ts';
 
-/** Inputs that every role understands. */
+/** Inputs of every role. */
 export type CommonInput =
-  /** A control packet (never a data packet) and the way it came. */
+  /** A control packet and the path that it came by. Data packets never reach an engine. */
   | { readonly kind: 'datagram'; readonly path: PacketPath; readonly packet: Uint8Array }
-  /** Time passed; some deadline may be due. */
+  /** The deadline passed. */
   | { readonly kind: 'tick' }
   /**
-   * The relation of wall clock to monotonic clock: `wallMs - monotonicMs`. Given once before
-   * anything else and whenever it changed by > 100 ms.
+   * `wallMs - monotonicMs`. The first input of all, and repeated when the wall clock jumps by more
+   * than 100 ms.
    */
   | { readonly kind: 'clock'; readonly offsetMs: number }
   /**
-   * One record from the store, given at start before the first datagram. `value` is what the engine
-   * once gave to `persist`.
+   * One record of the store, before the first datagram. `value` is what an earlier run passed to
+   * `persist`; the engine checks it like any input.
    */
   | {
       readonly kind: 'record';
@@ -29,12 +29,9 @@ export type CommonInput =
       readonly key: string;
       readonly value: JsonValue;
     }
-  /** All records were given. */
+  /** There are no more records. */
   | { readonly kind: 'restored' }
-  /**
-   * An operator's request from the control socket; answered by exactly one `reply` with the same
-   * `id`.
-   */
+  /** An operator's command; the engine answers with exactly one `reply` of the same `id`. */
   | {
       readonly kind: 'request';
       readonly id: number;
@@ -42,28 +39,25 @@ export type CommonInput =
       readonly parameters: JsonObject;
     }
   /**
-   * The daemon stops: say goodbye on the wire where the RFC has a way (de-registration is the
-   * operator's choice, not ours).
+   * The daemon stops. An engine sends what its protocol says to send before it leaves; it does not
+   * de-register, because only an operator ends a registration.
    */
   | { readonly kind: 'stop' };
 
-/** What the mobile side hears of its host: always the whole truth, never a difference. */
+/** The host's interfaces, addresses and routers: always the whole snapshot, never a difference. */
 export type NetworkInput = {
   readonly kind: 'network';
   readonly interfaces: readonly NetworkInterface[];
 };
 
-/**
- * The answer to a `resolve` output. `addresses` empty and `failure` set when the name did not
- * resolve.
- */
+/** The answer to a `resolve` output. After a failure, `addresses` is empty. */
 export type ResolvedInput = {
   readonly kind: 'resolved';
   readonly name: string;
   readonly addresses: readonly IpAddress[];
   readonly failure?: string;
-  /** With a failure: it is known that there is no such name, or no address of it. */
+  /** With `failure`: a server said that the name, or an address of it, does not exist. */
   readonly noSuchName?: boolean;
-  /** How long the answer may be kept; absent for an address, and after a failure. */
+  /** How long the answer may be cached; absent after a failure, and if `name` is an address. */
   readonly timeToLiveSeconds?: number;
 };

@@ -10,32 +10,32 @@ import type { OuterPath } from './outer-path.ts';
 import type { UdpPath } from './packet-path.ts';
 
 /**
- * Authenticated packets of `tunnel` come from elsewhere than its far end: told at most once a
- * second for each place. The plane goes on sending where it did; whether the tunnel follows is the
- * engine's to find out.
+ * The plane received authenticated packets of `tunnel` from another endpoint than the tunnel's
+ * remote one; at most one notice a second for each endpoint. The plane does not change the tunnel:
+ * the engine validates the new path first.
  */
 export type RoamingInput = {
   readonly kind: 'roaming';
   readonly tunnel: number;
 } & UdpPath;
 
-/**
- * Somebody asks the stub resolver for `name` (lower case, no trailing dot); answered by exactly one
- * `answer` output with the same `id`.
- */
+/** A query for a name at the stub resolver; the engine gives one `answer` of the same `id`. */
 export type QueryInput = {
   readonly kind: 'query';
   readonly id: number;
+  /** Lower case, no trailing dot. */
   readonly name: string;
   /**
-   * Second try: the name exists, but has no address of a family that `forward` said is reachable.
+   * The second query for a name after the answer `forward`: the name exists, but has no address of
+   * the families that the access network reaches.
    */
   readonly unreachable: boolean;
 };
 
 /**
- * What a query comes to. `forward`: not a matter of NTMobile, or not yet; `families` has 4 and 6 as
- * the access network reaches them.
+ * The answer to a query. `forward`: the resolver asks the access network's name servers, because
+ * the name is not one of NTMobile's or its direction is not known yet; `families` are those that
+ * the access network reaches.
  */
 export type NameAnswer =
   | {
@@ -47,7 +47,7 @@ export type NameAnswer =
   | { readonly outcome: 'no-such-name' }
   | { readonly outcome: 'failure' };
 
-/** A direction coordinator as the account server tells of it. */
+/** A direction coordinator, as the account server describes it. */
 export interface CoordinatorDescription {
   readonly name: string;
   /** X25519, 32 octets. */
@@ -56,8 +56,8 @@ export interface CoordinatorDescription {
 }
 
 /**
- * The answer to a `login` output. `credential` as octets (docs/reference/ntmobile.md §2.1),
- * `authorities` Ed25519 public keys.
+ * The answer to a `login` output. `credential` is encoded (docs/reference/ntmobile.md §2.1);
+ * `authorities` are Ed25519 public keys.
  */
 export type LoginInput = {
   readonly kind: 'logged-in';
@@ -72,10 +72,7 @@ export type LoginInput = {
         readonly systemPrefix: Prefix;
         readonly zone: string;
       }
-    /**
-     * `final`: asking again the same way is of no use (wrong password, disabled account, token used
-     * up).
-     */
+    /** `final`: the same login cannot succeed later (wrong password, used token, …). */
     | {
         readonly granted: false;
         readonly reason: string;
@@ -87,49 +84,51 @@ export type LoginInput = {
 
 export type SealingCipher = 'aes-128-gcm' | 'chacha20-poly1305';
 
-/** The key of one direction. Never printed, logged or stored. */
+/** The key of one direction. It is never printed, logged or stored. */
 export interface SealingKey {
-  /** 28 bits, chosen by whoever receives with it; unique among all that a daemon receives with. */
+  /** 28 bits; the receiver chooses it, unique among the keys that it receives with. */
   readonly spi: number;
   readonly cipher: SealingCipher;
-  /** 16 octets for `aes-128-gcm`, 32 for `chacha20-poly1305`. Unchanged once it was given away. */
+  /** 16 octets for `aes-128-gcm`, 32 for `chacha20-poly1305`. The octets must not change later. */
   readonly key: Uint8Array;
 }
 
 /**
- * What a `sealed` tunnel sends and receives with. A key keeps its counter and its replay window,
- * whatever becomes of the tunnel and however often it is wished for again, so that no counter is
- * used twice under one key.
+ * The keys of a sealed tunnel. The plane keeps the counter and the anti-replay window of a key when
+ * the tunnel changes, and when the key is withdrawn and desired again, so that no nonce is used
+ * twice.
  */
 export interface DesiredSealingKeys {
   readonly tunnel: number;
-  /** Absent: nothing is sent. */
+  /** Without it, the tunnel sends nothing. */
   readonly send?: SealingKey;
-  /** The present key and, for a while after a rekey, the former one. */
+  /** The current key, and after a rekey for a while the former one. */
   readonly receive: readonly SealingKey[];
 }
 
 /**
- * One leg of a path at a relay: envelopes (type 13 of docs/reference/ntmobile.md) with `index` from
- * `remote` go on to the leg `other`, in an envelope with that one's index. What comes with this
- * index from anywhere else is dropped and counted.
+ * One leg of a relayed path. The relay forwards an envelope (type 13 of docs/reference/ntmobile.md)
+ * with this `index` from the leg's remote endpoint to the leg `other`, and puts that leg's index
+ * into it. It drops and counts an envelope with this index from any other endpoint.
  */
 export interface DesiredRelayLeg {
-  /** 28 bits, not 0; unique in the relay. */
+  /** 28 bits, not 0, unique at the relay. */
   readonly index: number;
-  /** Index of the other leg of the path; 0 while it is not there: what comes is dropped. */
+  /** Index of the path's other leg; 0 while it does not exist: the relay drops what arrives. */
   readonly other: number;
   /** The carrier is UDP; `relayIndex` is absent, because the leg itself has the index. */
   readonly path: OuterPath;
-  /** Kilobits a second that go to this leg. */
+  /** Limit of what the relay sends to this leg, kilobits per second. */
   readonly rateKilobits: number;
 }
 
 /**
- * An address that has another one of the other family in the plane, 1:1 (RFC 7915). `far`: a packet
- * out of a tunnel to `inner` is translated, its destination becomes `outer`, its source what the
- * `near` entry of the source says. `near`: a packet from the TUN device to `outer` is translated
- * back. A packet without an entry for both of its addresses is dropped and counted.
+ * A pair of addresses of different families that the plane translates 1:1 (RFC 7915).
+ *
+ * `far`: the plane translates a packet from a tunnel to `inner`; the destination becomes `outer`,
+ * the source what the `near` entry of the source says. `near`: the plane translates a packet from
+ * the TUN device to `outer` back. It drops and counts a packet that has no entry for one of its
+ * addresses.
  */
 export interface DesiredTranslation {
   readonly side: 'near' | 'far';
@@ -138,8 +137,8 @@ export interface DesiredTranslation {
 }
 
 /**
- * A virtual address and the real one of the same family that the kernel puts in its place
- * (destination translation and masquerade).
+ * A virtual address, and the real address of the same family that the kernel replaces it with
+ * (destination NAT, with masquerading of the source).
  */
 export interface DesiredAddressMap {
   readonly virtual: IpAddress;
@@ -147,29 +146,29 @@ export interface DesiredAddressMap {
 }
 
 /**
- * A virtual prefix on a node: a packet for it that has no tunnel yet waits a moment in the plane,
- * and what comes out of a tunnel with `peer` routes must be for an `address` of one.
+ * A virtual prefix on a node. The plane holds a packet for it for a moment while there is no tunnel
+ * yet. A packet from a tunnel with peer routes must be for the `address` of an overlay.
  */
 export interface DesiredOverlay {
   readonly prefix: Prefix;
-  /** This host's own one in it. */
+  /** This host's address in the prefix. */
   readonly address?: IpAddress;
 }
 
-/** What only an NTMobile engine puts out. */
+/** Outputs of NTMobile engines only. */
 export type NtmobileOutput =
   /**
-   * Ask the account server for a credential: by the renewal token where there is one, otherwise as
-   * the configuration says. One at a time.
+   * Asks the account server for a credential: with the renewal token if there is one, else with the
+   * configured password or enrolment token. An engine waits for the answer before it asks again.
    */
   | { readonly kind: 'login'; readonly renewalToken: string | undefined }
   | { readonly kind: 'answer'; readonly id: number; readonly answer: NameAnswer }
   | ObservedMessage;
 
 /**
- * A sealed control message in the clear, for an operator who traces messages. `in`: it was opened
- * and is whole; what the engine makes of it is not said. `out`: it was sealed, and a `send`
- * follows.
+ * The plain text of a sealed control message, for operators that trace messages. `in`: the engine
+ * decrypted and parsed it; whether it accepts the message is another matter. `out`: the `send` that
+ * follows carries it, sealed.
  */
 interface ObservedMessage {
   readonly kind: 'message';

@@ -9,16 +9,15 @@ import type { DesiredPart } from './desired-state.ts';
 import type { NtmobileOutput } from './ntmobile.ts';
 import type { PacketPath } from './packet-path.ts';
 
+/** The driver carries outputs out in their order, but records first and events last. */
 export type Output =
   | { readonly kind: 'send'; readonly path: PacketPath; readonly packet: Uint8Array }
   /**
-   * One keyed part of the desired host state; the whole wish is the union of all parts. `undefined`
-   * withdraws the part. Keys make the wish of 100,000 bindings cost only what changed.
+   * Replaces one keyed part of the desired state; `undefined` withdraws it. The desired state is the
+   * union of all parts, so a change costs the size of its part, not of 100,000 bindings.
    */
   | { readonly kind: 'set-desired'; readonly key: string; readonly part: DesiredPart | undefined }
-  /**
-   * Store (or with `undefined` forget) a record. Applied before any `send` of the same step leaves.
-   */
+  /** Stores a record; `undefined` deletes it. On disk before any `send` of the same step leaves. */
   | {
       readonly kind: 'persist';
       readonly table: string;
@@ -27,14 +26,11 @@ export type Output =
     }
   | { readonly kind: 'event'; readonly event: EngineEvent }
   | { readonly kind: 'reply'; readonly id: number; readonly ok: boolean; readonly value: JsonValue }
-  /** Ask the host's resolver for A and AAAA; answered by a `resolved` input. */
+  /** Asks the host's resolver for A and AAAA records; the answer is a `resolved` input. */
   | { readonly kind: 'resolve'; readonly name: string }
   | NtmobileOutput;
 
-/**
- * Something an operator may want to see; its level and fields are those of its row in
- * shared/event-table.ts.
- */
+/** An event for operators; level and fields are those of its row in common/event-table.ts. */
 export interface EngineEvent {
   readonly name: EventName;
   readonly level: 'debug' | 'info' | 'warn';

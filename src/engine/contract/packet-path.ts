@@ -1,21 +1,21 @@
 /**
- * The path of a control packet between the engine and the network.
+ * The path of a control packet between an engine and the network.
  *
  * RFC 5555 §4.1 (IPv4-UDP encapsulation); docs/reference/ntmobile.md §3 (sealed datagrams)
  */
 import type { IpAddress, Ipv4Address } from '#base/ip.ts';
 
 /**
- * The way a control packet came or goes.
+ * How a control packet arrived, or how it is to leave.
  *
- * - `native`: `packet` is the whole IPv6 packet as it is on the link, outer header first.
+ * - `ipv6`: `packet` is a whole IPv6 packet; its own header has the addresses.
  * - `udp`: `packet` is the inner IPv6 packet of RFC 5555 §4.1 (IPv4 | UDP 4191 | packet).
- * - `datagram`: `packet` is a UDP payload of the sealed port (types 9 to 12 of
- *   docs/reference/ntmobile.md), without the envelope of a relay.
- * - `tunnel`: `packet` is an inner packet that travels inside tunnel `tunnel` (HoTI, HoT, BRR sent
- *   through the home agent).
- * - `link`: a frame on one link, for Neighbour Discovery or ARP on the home link; `packet` starts
- *   after the Ethernet header.
+ * - `datagram`: `packet` is the UDP payload of a datagram at the sealed port (types 9 to 12 of
+ *   docs/reference/ntmobile.md), without a relay's envelope.
+ * - `tunnel`: `packet` is an inner packet of the tunnel with that id (HoTI, HoT and Binding Refresh
+ *   Request travel through the home agent).
+ * - `link`: `packet` is the payload of an Ethernet frame on one link (Neighbour Discovery and ARP
+ *   on the home link).
  */
 export type PacketPath =
   | { readonly kind: 'ipv6' }
@@ -36,16 +36,14 @@ export type PacketPath =
       readonly linkAddress: Uint8Array;
     };
 
-/**
- * Both ends of a datagram of the sealed port, one family; `local` is ours, the unspecified address
- * where the kernel is to choose.
- */
+/** Both endpoints of a datagram at the sealed port; the addresses are of one family. */
 export interface UdpPath {
+  /** This host's address; the unspecified address lets the kernel choose. */
   readonly local: IpAddress;
   /** Always the plane's own port. */
   readonly localPort: number;
   readonly remote: IpAddress;
   readonly remotePort: number;
-  /** 28 bits: the index in the relay's envelope; 0 = no relay. */
+  /** Index in the relay's envelope, 28 bits; 0 without a relay. */
   readonly relayIndex: number;
 }
