@@ -130,6 +130,7 @@ export class AddressPool {
     if (reassignedFrom !== undefined) {
       this.#idle.delete(reassignedFrom);
       this.#byHomeAddress.delete(reassignedFrom);
+      this.#taken.delete(address);
     }
     this.#returned.delete(address);
     if (numberOf(address) === this.#next) this.#next++;

@@ -170,6 +170,23 @@ describe('IPv4 home address (RFC 5555 §3.1.1, §4.5)', () => {
     expect(optionOf(robbed, 'ipv4-address-acknowledgement')?.status).toBe(130);
   });
 
+  it('a reassigned pool address is idle again after its new holder de-registers', () => {
+    const scene = new Scene({
+      mobileNodes: [node(1), node(2)],
+      ipv4Pool: prefix('198.51.100.128/32'),
+    });
+    const given = (number: number, sequence: number) => {
+      const answer = scene.update(OVER_IPV6, { sequence, options: [ask()], ...as(number) });
+      return optionOf(answer, 'ipv4-address-acknowledgement')?.address;
+    };
+    expect(given(1, 1)).toBe('198.51.100.128');
+    scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 0, ...as(1) });
+    expect(given(2, 1)).toBe('198.51.100.128');
+    expect(scene.store.get(`ipv4-assignment ${as(1).homeAddress}`)).toBeUndefined();
+    scene.update(OVER_IPV6, { sequence: 2, lifetimeUnits: 0, ...as(2) });
+    expect(given(1, 3)).toBe('198.51.100.128');
+  });
+
   it('a pool address that is not used beside a fixed one is idle: another may have it', () => {
     const both = {
       ...node(1),
