@@ -1,7 +1,7 @@
 /** docs/reference/cli.md: the commands of `sojourn`, and what `--json` gives. */
 
 import { type AnswerForm, QUESTIONS } from '#daemon/answers/answer-table.ts';
-import { EVENT_FIELDS } from '#engine/common/event-table.ts';
+import { EVENT_FIELDS } from '#engine/common/events/event-row.ts';
 import { commands, globalOptions } from './commands.ts';
 import { cell, code, item, pairs } from './markdown.ts';
 import { sentence } from './text.ts';

@@ -1,10 +1,10 @@
 /** docs/reference/events.md: every event and log line. */
+import { EVENT_GROUPS } from '#engine/common/event-table.ts';
 import {
   EVENT_FIELDS,
-  EVENT_GROUPS,
   type EventFieldName,
   type EventRow,
-} from '#engine/common/event-table.ts';
+} from '#engine/common/events/event-row.ts';
 import { cell, code, item, pairs } from './markdown.ts';
 import { sentence } from './text.ts';
 

@@ -4,8 +4,8 @@
  */
 
 import type { JsonObject } from '#base/json.ts';
-import type { EventName } from '#engine/common/event-table.ts';
-import { EVENTS, type EventRow } from '#engine/common/event-table.ts';
+import { EVENTS, type EventName } from '#engine/common/event-table.ts';
+import type { EventRow } from '#engine/common/events/event-row.ts';
 import type { EngineEvent } from '#engine/contract/output.ts';
 
 function isEventName(name: string): name is EventName {

@@ -9,7 +9,7 @@ import { everyKey } from '#daemon/configuration/config-schema.ts';
 import { isMetricName } from '#daemon/metrics/metric-table.ts';
 import { commands, globalOptions } from '#docs/generator/commands.ts';
 import { configurationOf, REPOSITORY, roles } from '#docs/generator/daemons.ts';
-import { EVENT_FIELDS } from '#engine/common/event-table.ts';
+import { EVENT_FIELDS } from '#engine/common/events/event-row.ts';
 import { BINDING_STATUSES } from '#wire/mobility/binding-status.ts';
 
 /** Pages with commands of `sojourn`. */
