@@ -102,8 +102,8 @@ export class Devices {
     const { renewalHash, renewalUntil, formerHash, formerUntil } = device;
     this.#database.run(
       `UPDATE devices SET label = ?, virtual_ipv4 = ?, last_seen_at = ?, last_proof_ms = ?,
-         credential_until = ?, renewal_hash = ?, renewal_until = ?, former_hash = ?, former_until = ?
-       WHERE id = ?`,
+         credential_until = ?, renewal_hash = ?, renewal_until = ?, former_hash = ?,
+         former_until = ? WHERE id = ?`,
       ...[label, numberOf(virtualIpv4), lastSeenAt, lastProofMs, credentialUntil],
       ...[renewalHash, renewalUntil, formerHash ?? null, formerUntil, id],
     );

@@ -164,17 +164,17 @@ export class Enrolment {
 
   #labelFor(
     account: Account,
-    { publicKey, device: wanted }: EnrolmentRequest,
+    { publicKey, device: requested }: EnrolmentRequest,
     known: Device | undefined,
   ): string | Refusal {
-    if (wanted === undefined && known !== undefined) return known.label;
+    if (requested === undefined && known !== undefined) return known.label;
     const taken = new Set(
       this.#devices
         .ofAccount(account.id)
         .filter(({ id }) => id !== known?.id)
         .map(({ label }) => label),
     );
-    if (wanted !== undefined) return this.#checked(account, wanted, taken);
+    if (requested !== undefined) return this.#checked(account, requested, taken);
     return taken.has('')
       ? this.#checked(account, `d${hex(nodeIdOf(publicKey)).slice(0, 12)}`, taken)
       : '';

@@ -157,7 +157,7 @@ export class DirectionWriter {
     ];
   }
 
-  /** Route Direction to the requester of a general node, with the families that the relay serves. */
+  /** Route Direction to the requester of a general node, with the families that are served. */
   toGeneral(
     direction: PendingDirection,
     { name, virtualIpv6, virtualIpv4 }: GeneralNode,

@@ -258,7 +258,7 @@ export class Registrar {
     out.push({ kind: 'persist', table: REGISTRATIONS_TABLE, key, value });
   }
 
-  /** Restores a stored registration. It has no session until the node or the coordinator starts one. */
+  /** Restores a stored registration, which has no session until either end starts one. */
   restore(step: Step, key: string, value: JsonValue): void {
     const stored = readRegistration(value);
     if (stored === undefined) return;

@@ -1,7 +1,8 @@
 /**
- * What an operator decides about a relay. No RFC: docs/reference/ntmobile.md §1, §6, §7, §10.
+ * The configuration of a relay, as plain data. `daemons/rsn/config.ts` builds it from the YAML
+ * file; tests build it by hand.
  *
- * Plain data: `daemons/rsn/config.ts` checks the YAML and builds it; tests build it by hand.
+ * No RFC: docs/reference/ntmobile.md §1, §6, §7, §10
  */
 import type { Prefix } from '#base/ip.ts';
 import type { KeyPair } from '#crypto/primitives.ts';
@@ -10,7 +11,7 @@ import type { CoordinatorDescription } from '#engine/contract/ntmobile.ts';
 import type { CredentialVerifier } from '#engine/ntmobile/common/credential-verifier.ts';
 import type { Endpoint } from '#wire/ntmobile/options.ts';
 
-/** What the relay does at most. */
+/** The limits that can change while the relay runs. */
 export type RelayLimits = Pick<
   RelayConfiguration,
   | 'maximumLegs'
@@ -23,32 +24,32 @@ export type RelayLimits = Pick<
 export interface RelayConfiguration {
   readonly own: KeyPair;
   readonly verifyCredential: CredentialVerifier;
-  /** Where nodes find this relay. */
+  /** The endpoints at which nodes reach this relay. */
   readonly endpoints: readonly Endpoint[];
-  /** The plane's own port. */
+  /** The UDP port of the plane. */
   readonly port: number;
   readonly coordinators: readonly CoordinatorDescription[];
-  /** Lifetime that is asked for, seconds. */
+  /** The requested lifetime of registrations. */
   readonly lifetimeSeconds: number;
   readonly maximumLegs: number;
   readonly maximumLegsOfNode: number;
-  /** Handshakes in a second that are taken without a cookie. */
+  /** Handshakes per second that are accepted without a cookie. */
   readonly handshakesPerSecond: number;
   /** The system's ULA /48. */
   readonly systemPrefix: Prefix;
-  /** Virtual IPv4 addresses, of nodes and of general nodes. */
+  /** Contain the virtual IPv4 addresses of nodes and of general nodes. */
   readonly virtualIpv4Prefixes: readonly Prefix[];
-  /** IPv4 addresses that stand for nodes that speak IPv6 to servers that have IPv4 only. */
+  /** Contains the shadow addresses of nodes that use IPv6 with IPv4-only servers. */
   readonly translatorIpv4Prefix: Prefix;
   /**
-   * Real addresses that are refused, besides those that are special, and exceptions from both: the
-   * longest prefix counts.
+   * Real addresses that are refused besides special-purpose ones, and exceptions from both. The
+   * longest matching prefix decides.
    */
   readonly deniedDestinations: readonly Prefix[];
   readonly allowedDestinations: readonly Prefix[];
   readonly maximumGeneralNodes: number;
   readonly maximumGeneralNodesOfNode: number;
-  /** Names that are looked for at a time. */
+  /** The number of concurrent name resolutions. */
   readonly maximumResolutions: number;
   readonly forwarding: ForwardingControl;
 }

@@ -1,13 +1,12 @@
 /**
- * What a relay wishes of its host: everything virtual leads into the TUN device, and packets are
- * forwarded between that and the way out.
+ * The desired state of a relay's host: virtual addresses are routed to the TUN device, and packets
+ * are forwarded between it and the uplinks.
  *
- * RFC 4861 §6.2.1, §6.3.4  a host that forwards would no longer hear router advertisements: it goes
- * on doing so where it did
+ * RFC 4861 §6.2.1, §6.3.4  a host that forwards ignores router advertisements by default, so their
+ *                          processing is kept where it was on
  * docs/reference/ntmobile.md §10
  *
- * Which packets are forwarded is decided by the daemon's packet filter, which stands before any of
- * this.
+ * The packet filter of the daemon, which is installed first, restricts what is forwarded.
  */
 import {
   type IpAddress,
@@ -27,7 +26,7 @@ import { TUN_DEVICE } from '#engine/contract/desired-state.ts';
 
 const MAIN_TABLE = 254;
 const LOOPBACK = 'lo';
-const USUAL_MTU = 1500;
+const ETHERNET_MTU = 1500;
 
 export interface HostStateOptions {
   readonly systemPrefix: Prefix;
@@ -47,7 +46,7 @@ export function routesPart(options: HostStateOptions): DesiredPart {
   };
 }
 
-/** In the order in which they have to be made. */
+/** The settings are in the order in which they must be written. */
 export function forwardingPart(
   interfaces: readonly NetworkInterface[],
   { forwarding }: HostStateOptions,
@@ -62,7 +61,7 @@ export function forwardingPart(
           value: '1',
         }))
       : [
-          // Where nothing can be written, whoever made the host has chosen who is listened to.
+          // A host without writable sysctls keeps its processing of router advertisements.
           ...(forwarding === 'given' ? [] : devices).map((name) => ({
             path: conf('ipv6', name, 'accept_ra'),
             value: '2',
@@ -77,7 +76,7 @@ export function forwardingPart(
   return { sysctls: [...ipv6, ...ipv4] };
 }
 
-/** Families in which the relay reaches the internet. */
+/** The families in which the relay reaches the internet. */
 export function familiesOf(interfaces: readonly NetworkInterface[]): {
   readonly ipv6: boolean;
   readonly ipv4: boolean;
@@ -95,10 +94,10 @@ export function addressesOf(interfaces: readonly NetworkInterface[]): readonly I
   return interfaces.flatMap(({ addresses }) => addresses.map(({ address }) => address));
 }
 
-/** Of the interface that has the address; the usual one where none has. */
+/** The MTU of the interface that has the address, or that of Ethernet if none has it. */
 export function linkMtu(interfaces: readonly NetworkInterface[], local: IpAddress): number {
   const link = interfaces.find(({ addresses }) =>
     addresses.some(({ address }) => address === local),
   );
-  return link?.mtu ?? USUAL_MTU;
+  return link?.mtu ?? ETHERNET_MTU;
 }

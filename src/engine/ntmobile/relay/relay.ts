@@ -1,6 +1,6 @@
 /**
- * The relay engine: joins the two legs of a path between nodes, connects nodes to general nodes, and
- * follows nodes that move.
+ * The relay engine: joins the two legs of a path between nodes, connects nodes to general nodes,
+ * and follows nodes that move.
  *
  * No RFC: docs/reference/ntmobile.md §4 to §7, §9, §10
  */

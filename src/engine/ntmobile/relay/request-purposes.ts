@@ -1,11 +1,11 @@
 /**
- * What a relay knows the answers to its own requests by.
+ * The purposes by which a relay identifies the answers to its own requests.
  *
  * No RFC: docs/reference/ntmobile.md §6
  */
 import type { UdpPath } from '#engine/contract/packet-path.ts';
 
-/** `challenge` as it was sent; `way`: where to, when that is not the node's present place. */
+/** A Path Challenge. `udpPath` is set for a probe of a path other than the node's current one. */
 export interface ChallengePurpose {
   readonly kind: 'challenge';
   readonly challenge: Uint8Array;

@@ -1,15 +1,13 @@
 /**
- * Which real addresses a relay puts in the place of virtual ones: servers of the internet, and
- * nothing that is nearer to the relay than to the node.
+ * The destinations that a relay serves: servers of the internet, and nothing that only the relay's
+ * host or network can reach.
  *
- * RFC 6890        special-purpose addresses, of which only those that lead nowhere else are served:
- * documentation's, which labs use
- * RFC 4291 §2.5.5, RFC 6052 §2.1, RFC 3056 §2  IPv6 addresses with an IPv4 address in them, which
- * is judged as well
- * RFC 8215, RFC 4380, RFC 4193, RFC 9602       prefixes below
+ * RFC 6890  special-purpose addresses are refused, except those for documentation, which labs use
+ * RFC 4291 §2.5.5, RFC 6052 §2.1, RFC 3056 §2  an IPv4 address inside an IPv6 address is checked
+ *           too
+ * RFC 8215, RFC 4380, RFC 4193, RFC 9602  special-purpose prefixes
  *
- * Of the prefixes that an address lies in, the longest one counts; of two alike the one that
- * refuses.
+ * The longest matching prefix decides; of two with the same length, the one that refuses.
  */
 import { assert } from '#base/assert.ts';
 import {
@@ -23,17 +21,17 @@ import {
   prefixContains,
 } from '#base/ip.ts';
 
-/** No configuration makes these anybody's but the host's or the link's. */
+/** Addresses of the host or the link, which no configuration allows. */
 const NEVER_SERVED = prefixes(
-  // This host and network, loopback, the link, multicast, reserved and broadcast.
+  // This host and network, loopback, link-local, multicast, reserved and broadcast.
   ...['0.0.0.0/8', '127.0.0.0/8', '169.254.0.0/16', '224.0.0.0/4', '240.0.0.0/4'],
-  // Unspecified, loopback, IPv4-compatible; IPv4-mapped; link, site; multicast.
+  // Unspecified, loopback, IPv4-compatible; IPv4-mapped; link-local, site-local; multicast.
   ...['::/96', '::ffff:0:0/96', 'fe80::/10', 'fec0::/10', 'ff00::/8'],
 );
 
-/** Refused unless `allowedDestinations` has something longer. */
+/** Refused unless `allowedDestinations` contains a longer prefix. */
 const REFUSED = prefixes(
-  // Private networks, carriers' translators, protocol assignments, 6to4 relays, benchmarking.
+  // Private networks, carrier-grade NAT, protocol assignments, 6to4 relays, benchmarking.
   ...[
     '10.0.0.0/8',
     '172.16.0.0/12',
@@ -60,7 +58,7 @@ function prefixes(...texts: readonly string[]): readonly Prefix[] {
 }
 
 interface DestinationRules {
-  /** Everything virtual in the system: never a real address. */
+  /** The virtual addresses of the system, which are never destinations. */
   readonly virtualPrefixes: readonly Prefix[];
   readonly deniedDestinations: readonly Prefix[];
   readonly allowedDestinations: readonly Prefix[];
@@ -77,7 +75,7 @@ export class Destinations {
     this.reconfigure(rules);
   }
 
-  /** What the operator denies and allows by now. */
+  /** Applies changed rules of the operator. */
   reconfigure({
     deniedDestinations,
     allowedDestinations,
@@ -86,13 +84,13 @@ export class Destinations {
     this.#allowed = allowedDestinations;
   }
 
-  /** The relay's own addresses, of all its interfaces. */
+  /** The addresses of all interfaces of the relay. */
   set own(addresses: ReadonlySet<IpAddress>) {
     this.#own = addresses;
   }
 
   refuses(address: IpAddress): boolean {
-    return [address, ...within(address)].some((one) => this.#refusesOne(one));
+    return [address, ...embeddedIpv4(address)].some((one) => this.#refusesOne(one));
   }
 
   #refusesOne(address: IpAddress): boolean {
@@ -102,7 +100,7 @@ export class Destinations {
   }
 }
 
-/** The length of the longest of them that contains the address; -1 for none. */
+/** The length of the longest prefix that contains the address; -1 if there is none. */
 function longest(all: readonly Prefix[], address: IpAddress): number {
   let found = -1;
   for (const prefix of all)
@@ -110,8 +108,8 @@ function longest(all: readonly Prefix[], address: IpAddress): number {
   return found;
 }
 
-/** IPv4 addresses to which a router on the way may turn an IPv6 one. */
-function within(address: IpAddress): readonly IpAddress[] {
+/** The IPv4 address that a router may translate or tunnel an IPv6 address to. */
+function embeddedIpv4(address: IpAddress): readonly IpAddress[] {
   if (!isIpv6(address)) return [];
   if (prefixContains(NAT64, address)) return [ipv4FromBytes(cachedAddressBytes(address), 12)];
   if (prefixContains(SIX_TO_FOUR, address)) return [ipv4FromBytes(cachedAddressBytes(address), 2)];

@@ -1,6 +1,6 @@
 /**
- * Nodes that a coordinator directed to general nodes. Each has a sealed tunnel to the relay while it
- * is attached.
+ * Nodes that a coordinator directed to general nodes. Each has a sealed tunnel to the relay while
+ * it is attached.
  *
  * docs/reference/ntmobile.md §10
  * RFC 7915 §1  packets between the families are translated with the node's shadow addresses

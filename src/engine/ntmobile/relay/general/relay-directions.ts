@@ -6,8 +6,8 @@
  * docs/reference/ntmobile.md §6 (Relay Direction), §10
  *
  * Every result of a resolution is checked, so that a name cannot lead to a forbidden destination
- * later (DNS rebinding). A name is resolved again only when a node is directed to it and the earlier
- * result is no longer fresh.
+ * later (DNS rebinding). A name is resolved again only when a node is directed to it and the
+ * earlier result is no longer fresh.
  */
 import { type IpAddress, isIpv6, type Prefix } from '#base/ip.ts';
 import type { JsonObject } from '#base/json.ts';
